@@ -1,0 +1,2 @@
+//! firstchance: the right dump at the right moment, and the target lives on.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The only place with OS calls.

@@ -1,0 +1,1 @@
+//! The rules: when to dump and what to keep, in given time.

@@ -1,0 +1,67 @@
+use crate::{Exception, WallTime};
+
+/// What an attached target did, as plain facts.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TargetEvent {
+    /// An exception, before any handler (`first_chance`) or at the last moment.
+    Exception(Exception),
+    /// A signal that is no exception is about to be delivered to `thread`.
+    Signal {
+        /// Its number.
+        number: i32,
+        /// To which thread.
+        thread: u32,
+        /// Pid of the sender, where there is one.
+        sender: Option<u32>,
+    },
+    /// An armed place was reached.
+    Breakpoint {
+        /// Which of the armed places.
+        place: u32,
+        /// By which thread.
+        thread: u32,
+    },
+    /// An image was mapped.
+    ModuleLoad {
+        /// Its path.
+        path: String,
+        /// Its base.
+        base: u64,
+    },
+    /// An image was unmapped.
+    ModuleUnload {
+        /// Its path.
+        path: String,
+        /// Its base.
+        base: u64,
+    },
+    /// A thread began.
+    ThreadStart {
+        /// Its id.
+        thread: u32,
+    },
+    /// A thread ended.
+    ThreadExit {
+        /// Its id.
+        thread: u32,
+    },
+    /// The program wrote a debug string.
+    DebugString {
+        /// The text.
+        text: String,
+    },
+    /// The process is about to end; its memory still stands.
+    Exiting {
+        /// The exit code, or minus the signal's number.
+        status: i32,
+    },
+    /// The process is gone.
+    Exited {
+        /// The exit code, or minus the signal's number.
+        status: i32,
+        /// When it was seen to be gone.
+        at: WallTime,
+    },
+    /// Nothing happened until the deadline.
+    Timeout,
+}

@@ -1,0 +1,94 @@
+use std::{fmt, str::FromStr};
+
+/// What a dump holds; ordered by size, smallest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DumpKind {
+    /// Stacks only, limited metadata: no environment, no command line, no heap (ProcDump `-mt`).
+    Triage,
+    /// Stacks and what they point at, directly and indirectly, and all metadata (`-mm`).
+    Mini,
+    /// What a mask says: `coredump_filter` bits on Linux, `MINIDUMP_TYPE` on Windows (`-mc`).
+    Custom(u64),
+    /// All private memory and all writable image and mapped memory (`-mp`).
+    Plus,
+    /// All image, mapped and private memory that is resident (`-ma`).
+    Full,
+}
+
+impl DumpKind {
+    /// Its name without the mask, as in file names: `mini`, `full` …
+    pub const fn name(self) -> &'static str {
+        match self {
+            DumpKind::Triage => "triage",
+            DumpKind::Mini => "mini",
+            DumpKind::Custom(_) => "custom",
+            DumpKind::Plus => "plus",
+            DumpKind::Full => "full",
+        }
+    }
+}
+
+impl fmt::Display for DumpKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DumpKind::Custom(mask) => write!(f, "custom 0x{mask:x}"),
+            other => f.write_str(other.name()),
+        }
+    }
+}
+
+/// A dump kind that nobody knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParseKindError(pub String);
+
+impl fmt::Display for ParseKindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "\"{}\" is no kind of dump: triage, mini, plus, full or custom 0xMASK",
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for ParseKindError {}
+
+impl FromStr for DumpKind {
+    type Err = ParseKindError;
+
+    fn from_str(text: &str) -> Result<Self, ParseKindError> {
+        let unknown = || ParseKindError(text.to_owned());
+        match text {
+            "triage" => Ok(DumpKind::Triage),
+            "mini" => Ok(DumpKind::Mini),
+            "plus" => Ok(DumpKind::Plus),
+            "full" => Ok(DumpKind::Full),
+            _ => {
+                let mask = text.strip_prefix("custom ").ok_or_else(unknown)?;
+                let digits = mask.strip_prefix("0x").unwrap_or(mask);
+                u64::from_str_radix(digits, 16)
+                    .map(DumpKind::Custom)
+                    .map_err(|_| unknown())
+            }
+        }
+    }
+}
+
+/// The shape of the file that a dump becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DumpFormat {
+    /// An ELF core file.
+    Core,
+    /// A minidump.
+    Minidump,
+}
+
+impl DumpFormat {
+    /// The ending of its files, without the dot.
+    pub const fn extension(self) -> &'static str {
+        match self {
+            DumpFormat::Core => "core",
+            DumpFormat::Minidump => "dmp",
+        }
+    }
+}

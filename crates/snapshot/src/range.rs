@@ -1,0 +1,89 @@
+/// A half-open range of addresses, `start..end`, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Range {
+    /// First address.
+    pub start: u64,
+    /// First address after it.
+    pub end: u64,
+}
+
+impl Range {
+    /// `start..end`; empty when `end` is not after `start`.
+    pub const fn new(start: u64, end: u64) -> Self {
+        Self { start, end }
+    }
+
+    /// Its length in bytes.
+    pub const fn len(&self) -> u64 {
+        self.end.saturating_sub(self.start)
+    }
+
+    /// Whether it holds nothing.
+    pub const fn is_empty(&self) -> bool {
+        self.end <= self.start
+    }
+
+    /// Whether `address` lies in it.
+    pub const fn contains(&self, address: u64) -> bool {
+        self.start <= address && address < self.end
+    }
+
+    /// The part that both have; `None` when they do not touch.
+    pub fn intersect(&self, other: Range) -> Option<Range> {
+        let both = Range::new(self.start.max(other.start), self.end.min(other.end));
+        (!both.is_empty()).then_some(both)
+    }
+
+    /// It, grown to whole pages of `page` bytes (a power of two).
+    pub const fn page_aligned(&self, page: u64) -> Range {
+        let mask = page - 1;
+        Range::new(self.start & !mask, self.end.saturating_add(mask) & !mask)
+    }
+}
+
+/// Sorts `ranges` and joins those that overlap or lie at most `gap` bytes apart; drops empty ones.
+pub fn coalesce(mut ranges: Vec<Range>, gap: u64) -> Vec<Range> {
+    ranges.retain(|r| !r.is_empty());
+    ranges.sort_unstable();
+    let mut joined: Vec<Range> = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        match joined.last_mut() {
+            Some(last) if range.start <= last.end.saturating_add(gap) => {
+                last.end = last.end.max(range.end);
+            }
+            _ => joined.push(range),
+        }
+    }
+    joined
+}
+
+/// The sum of the lengths, in bytes.
+pub fn total_bytes(ranges: &[Range]) -> u64 {
+    ranges.iter().map(Range::len).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn coalesce_joins_touching_and_near_ranges() {
+        let ranges = vec![
+            Range::new(8, 9),
+            Range::new(0, 4),
+            Range::new(4, 6),
+            Range::new(20, 20),
+        ];
+        assert_eq!(
+            coalesce(ranges.clone(), 0),
+            [Range::new(0, 6), Range::new(8, 9)]
+        );
+        assert_eq!(coalesce(ranges, 2), [Range::new(0, 9)]);
+    }
+
+    #[test]
+    fn page_alignment_does_not_overflow() {
+        let top = Range::new(u64::MAX - 10, u64::MAX - 1).page_aligned(4096);
+        assert_eq!(top.start, u64::MAX - 4095);
+    }
+}

@@ -1,0 +1,127 @@
+use crate::Architecture;
+
+/// General registers of a thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Registers {
+    /// 64-bit Intel and AMD.
+    X86_64(X86_64),
+    /// 32-bit Intel.
+    X86(X86),
+    /// 64-bit ARM.
+    Aarch64(Aarch64),
+}
+
+impl Registers {
+    /// The processor they belong to.
+    pub const fn architecture(&self) -> Architecture {
+        match self {
+            Registers::X86_64(_) => Architecture::X86_64,
+            Registers::X86(_) => Architecture::X86,
+            Registers::Aarch64(_) => Architecture::Aarch64,
+        }
+    }
+
+    /// Instruction pointer.
+    pub const fn ip(&self) -> u64 {
+        match self {
+            Registers::X86_64(r) => r.rip,
+            Registers::X86(r) => r.eip as u64,
+            Registers::Aarch64(r) => r.pc,
+        }
+    }
+
+    /// Stack pointer.
+    pub const fn sp(&self) -> u64 {
+        match self {
+            Registers::X86_64(r) => r.rsp,
+            Registers::X86(r) => r.esp as u64,
+            Registers::Aarch64(r) => r.sp,
+        }
+    }
+
+    /// Every general register that may hold an address.
+    pub fn pointers(&self) -> Vec<u64> {
+        match self {
+            Registers::X86_64(r) => vec![
+                r.rax, r.rbx, r.rcx, r.rdx, r.rsi, r.rdi, r.rbp, r.r8, r.r9, r.r10, r.r11, r.r12,
+                r.r13, r.r14, r.r15,
+            ],
+            Registers::X86(r) => [r.eax, r.ebx, r.ecx, r.edx, r.esi, r.edi, r.ebp]
+                .map(u64::from)
+                .to_vec(),
+            Registers::Aarch64(r) => r.x.to_vec(),
+        }
+    }
+}
+
+/// 64-bit Intel registers, each as the processor holds it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields are the processor's own names")]
+pub struct X86_64 {
+    pub rax: u64,
+    pub rbx: u64,
+    pub rcx: u64,
+    pub rdx: u64,
+    pub rsi: u64,
+    pub rdi: u64,
+    pub rbp: u64,
+    pub rsp: u64,
+    pub r8: u64,
+    pub r9: u64,
+    pub r10: u64,
+    pub r11: u64,
+    pub r12: u64,
+    pub r13: u64,
+    pub r14: u64,
+    pub r15: u64,
+    pub rip: u64,
+    pub rflags: u64,
+    pub cs: u16,
+    pub ss: u16,
+    pub ds: u16,
+    pub es: u16,
+    pub fs: u16,
+    pub gs: u16,
+    pub fs_base: u64,
+    pub gs_base: u64,
+    /// The system call's number while it is in one, else all ones (Linux).
+    pub orig_rax: u64,
+    /// Debug registers 0–3, 6, 7 where they are known (Windows).
+    pub debug: [u64; 6],
+}
+
+/// 32-bit Intel registers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields are the processor's own names")]
+pub struct X86 {
+    pub eax: u32,
+    pub ebx: u32,
+    pub ecx: u32,
+    pub edx: u32,
+    pub esi: u32,
+    pub edi: u32,
+    pub ebp: u32,
+    pub esp: u32,
+    pub eip: u32,
+    pub eflags: u32,
+    pub cs: u16,
+    pub ss: u16,
+    pub ds: u16,
+    pub es: u16,
+    pub fs: u16,
+    pub gs: u16,
+    /// The system call's number while it is in one (Linux).
+    pub orig_eax: u32,
+}
+
+/// 64-bit ARM registers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields are the processor's own names")]
+pub struct Aarch64 {
+    pub x: [u64; 31],
+    pub sp: u64,
+    pub pc: u64,
+    pub pstate: u64,
+    /// `TPIDR_EL0`, the thread pointer.
+    pub tls: u64,
+}

@@ -1,0 +1,383 @@
+use crate::{
+    Architecture, DumpKind, Memory, OperatingSystem, Range, Region, RegionKind, Snapshot, Thread,
+    coalesce, total_bytes,
+};
+
+/// Which memory goes into a dump, and how much is told besides.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// The memory: ascending, without overlaps, each range within existing pages.
+    pub ranges: Vec<Range>,
+    /// How much metadata goes with it.
+    pub detail: Detail,
+}
+
+/// How much metadata goes into a dump.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Detail {
+    /// Everything that is known.
+    #[default]
+    All,
+    /// No environment, no command line, no descriptors: a triage dump.
+    Limited,
+}
+
+/// How much of one stack a mini dump takes, from the stack pointer up.
+/// Situation: a runaway recursion fills 8 MiB; its newest frames and its oldest tell the story.
+const MINI_STACK: u64 = 1 << 20;
+const TRIAGE_STACK: u64 = 256 << 10;
+/// What is kept of the old end of a stack that is longer than that.
+const STACK_TAIL: u64 = 64 << 10;
+/// The area below the stack pointer that leaf functions may use (System V ABI for x86-64 §3.2.2).
+const RED_ZONE: u64 = 128;
+/// What a pointer brings with it: this much before, and after, as dbghelp does it for
+/// `MiniDumpWithIndirectlyReferencedMemory` (1 KiB around the address).
+const BEFORE: u64 = 256;
+const AFTER: u64 = 768;
+/// Code around an instruction pointer.
+const CODE: u64 = 256;
+/// Referenced memory of a mini dump at most, so that a mini dump of any process stays mini.
+const MINI_REFERENCED: u64 = 64 << 20;
+
+/// Chooses the memory for a dump of `kind`; `extra` ranges (loader data) go into mini dumps too.
+/// Mini dumps read the stacks through `memory` to follow their pointers.
+pub fn select(
+    kind: DumpKind,
+    snapshot: &Snapshot,
+    memory: &dyn Memory,
+    extra: &[Range],
+) -> Selection {
+    let ranges = match kind {
+        DumpKind::Triage => stacks(snapshot, TRIAGE_STACK, true),
+        DumpKind::Mini => mini(snapshot, memory, extra),
+        DumpKind::Custom(mask) => custom(snapshot, mask, extra),
+        DumpKind::Plus => regions(snapshot, plus_part),
+        DumpKind::Full => regions(snapshot, |region| safe_pages(region).to_vec()),
+    };
+    let detail = if kind == DumpKind::Triage {
+        Detail::Limited
+    } else {
+        Detail::All
+    };
+    Selection {
+        ranges: coalesce(ranges, 0),
+        detail,
+    }
+}
+
+/// The pages that may be read: on a file system whose server may hang only the process's own.
+fn safe_pages(region: &Region) -> &[Range] {
+    let forbidden = region.untouchable || region.dont_dump || is_vvar(region);
+    match (forbidden, region.remote) {
+        (true, _) => &[],
+        (false, true) => &region.private_pages,
+        (false, false) => &region.resident,
+    }
+}
+
+/// The kernel's clock pages: they change under the reader, and reading them fails.
+fn is_vvar(region: &Region) -> bool {
+    region.kind == RegionKind::Kernel && region.name != "[vdso]"
+}
+
+fn regions(snapshot: &Snapshot, part: impl Fn(&Region) -> Vec<Range>) -> Vec<Range> {
+    snapshot.regions.iter().flat_map(part).collect()
+}
+
+fn plus_part(region: &Region) -> Vec<Range> {
+    match region.kind {
+        RegionKind::Image | RegionKind::Mapped if !region.protection.write => {
+            let mut pages = within(safe_pages(region), &region.private_pages);
+            pages.extend(header_page(region));
+            pages
+        }
+        _ => safe_pages(region).to_vec(),
+    }
+}
+
+/// The first page of an image, where its identity stands, if it is there to be read.
+fn header_page(region: &Region) -> Option<Range> {
+    if region.kind != RegionKind::Image || region.offset != 0 {
+        return None;
+    }
+    let page = Range::new(region.range.start, region.range.start + 4096);
+    safe_pages(region)
+        .iter()
+        .find_map(|resident| resident.intersect(page))
+}
+
+fn within(pages: &[Range], others: &[Range]) -> Vec<Range> {
+    let mut both = Vec::new();
+    let mut others = others.iter().peekable();
+    for page in pages {
+        while let Some(other) = others.peek() {
+            both.extend(page.intersect(**other));
+            if other.end > page.end {
+                break;
+            }
+            others.next();
+        }
+    }
+    both
+}
+
+/// `/proc/PID/coredump_filter` bits (core(5)) on Linux; the memory bits of `MINIDUMP_TYPE`
+/// (minidumpapiset.h) on Windows.
+fn custom(snapshot: &Snapshot, mask: u64, extra: &[Range]) -> Vec<Range> {
+    let mut ranges = match snapshot.system.os {
+        OperatingSystem::Linux => regions(snapshot, |region| filtered(region, mask)),
+        OperatingSystem::Windows => windows_custom(snapshot, mask),
+    };
+    ranges.extend(stacks(snapshot, MINI_STACK, false));
+    ranges.extend(existing(snapshot, extra));
+    ranges
+}
+
+fn filtered(region: &Region, mask: u64) -> Vec<Range> {
+    let bit = |n: u32| mask & (1 << n) != 0;
+    let file_backed = region.is_file_backed();
+    let whole = match (file_backed, region.shared, region.hugetlb) {
+        (_, false, true) => bit(5),
+        (_, true, true) => bit(6),
+        (true, true, _) => bit(3),
+        (true, false, _) => bit(2),
+        (false, true, _) => bit(1),
+        (false, false, _) => bit(0),
+    };
+    if whole || region.kind == RegionKind::Kernel {
+        return safe_pages(region).to_vec();
+    }
+    let mut pages = Vec::new();
+    if bit(0) && !region.shared {
+        pages = within(safe_pages(region), &region.private_pages);
+    }
+    pages.extend(header_page(region).filter(|_| bit(4)));
+    pages
+}
+
+fn windows_custom(snapshot: &Snapshot, mask: u64) -> Vec<Range> {
+    const DATA_SEGMENTS: u64 = 0x1;
+    const FULL_MEMORY: u64 = 0x2;
+    const PRIVATE_READ_WRITE: u64 = 0x200;
+    const CODE_SEGMENTS: u64 = 0x2000;
+    const PRIVATE_WRITE_COPY: u64 = 0x10000;
+    let wanted = |region: &Region| match region.kind {
+        _ if mask & FULL_MEMORY != 0 => true,
+        RegionKind::Image if region.protection.write => mask & DATA_SEGMENTS != 0,
+        RegionKind::Image => mask & CODE_SEGMENTS != 0 && region.protection.execute,
+        RegionKind::Mapped => mask & PRIVATE_WRITE_COPY != 0 && !region.shared,
+        _ => mask & PRIVATE_READ_WRITE != 0 && region.protection.write,
+    };
+    regions(snapshot, |region| {
+        if wanted(region) {
+            safe_pages(region).to_vec()
+        } else {
+            vec![]
+        }
+    })
+}
+
+fn mini(snapshot: &Snapshot, memory: &dyn Memory, extra: &[Range]) -> Vec<Range> {
+    let stacks = stacks(snapshot, MINI_STACK, false);
+    let mut ranges = stacks.clone();
+    ranges.extend(snapshot.regions.iter().filter_map(header_page));
+    ranges.extend(
+        snapshot
+            .regions
+            .iter()
+            .filter(|r| r.name == "[vdso]")
+            .flat_map(safe_pages),
+    );
+    ranges.extend(existing(snapshot, extra));
+    let mut roots = vec![];
+    for thread in &snapshot.threads {
+        let Some(registers) = thread.registers else {
+            continue;
+        };
+        let ip = registers.ip();
+        let code = Range::new(ip.saturating_sub(CODE), ip.saturating_add(CODE));
+        ranges.extend(existing(snapshot, &[code]));
+        roots.extend(registers.pointers());
+        if thread.teb != 0 {
+            ranges.extend(existing(
+                snapshot,
+                &[Range::new(thread.teb, thread.teb + 8192)],
+            ));
+        }
+    }
+    let mut budget = MINI_REFERENCED;
+    let direct = referenced(snapshot, memory, &stacks, &roots, &mut budget);
+    let indirect = referenced(snapshot, memory, &direct, &[], &mut budget);
+    ranges.extend(direct);
+    ranges.extend(indirect);
+    ranges
+}
+
+/// What the words in `ranges`, and `roots`, point at: windows within existing writable memory.
+fn referenced(
+    snapshot: &Snapshot,
+    memory: &dyn Memory,
+    ranges: &[Range],
+    roots: &[u64],
+    budget: &mut u64,
+) -> Vec<Range> {
+    let mut found = Found {
+        snapshot,
+        windows: Vec::new(),
+        last: 0,
+        budget: *budget,
+    };
+    roots.iter().for_each(|&word| found.add(word));
+    let pointer = snapshot.system.architecture.pointer_size() as usize;
+    for &range in ranges {
+        each_word(memory, range, pointer, |word| found.add(word));
+        if found.budget == 0 {
+            break;
+        }
+    }
+    let windows = coalesce(found.windows, 0);
+    *budget = budget.saturating_sub(total_bytes(&windows));
+    windows
+}
+
+struct Found<'a> {
+    snapshot: &'a Snapshot,
+    windows: Vec<Range>,
+    last: u64,
+    budget: u64,
+}
+
+/// Joined from time to time, so that a hundred thousand pointers to one page cost one window.
+const WINDOWS_BETWEEN_JOINS: usize = 16_384;
+
+impl Found<'_> {
+    fn add(&mut self, word: u64) {
+        // Stacks hold the same pointer many times in a row; code and constants are no data.
+        let page = word >> 7;
+        if word < 0x1000 || page == self.last || self.budget == 0 {
+            return;
+        }
+        self.last = page;
+        let Some(region) = self.snapshot.region_at(word) else {
+            return;
+        };
+        if !region.protection.write || region.kind == RegionKind::Stack {
+            return;
+        }
+        let window = Range::new(word.saturating_sub(BEFORE), word.saturating_add(AFTER));
+        self.windows.extend(parts_of(safe_pages(region), window));
+        if self.windows.len() >= WINDOWS_BETWEEN_JOINS {
+            self.join();
+        }
+    }
+
+    fn join(&mut self) {
+        self.windows = coalesce(std::mem::take(&mut self.windows), 0);
+        let full = total_bytes(&self.windows) >= self.budget;
+        if full || self.windows.len() >= WINDOWS_BETWEEN_JOINS / 2 {
+            self.budget = if full { 0 } else { self.budget };
+            self.windows.reserve(WINDOWS_BETWEEN_JOINS);
+        }
+    }
+}
+
+fn each_word(memory: &dyn Memory, range: Range, size: usize, mut each: impl FnMut(u64)) {
+    let mut buffer = vec![0; 64 << 10];
+    let mut at = range.start.next_multiple_of(size as u64);
+    while at < range.end {
+        let want = (range.end - at).min(buffer.len() as u64) as usize;
+        let got = memory.read(at, &mut buffer[..want]);
+        for word in buffer[..got].chunks_exact(size) {
+            each(
+                word.iter()
+                    .rev()
+                    .fold(0, |value, &byte| value << 8 | u64::from(byte)),
+            );
+        }
+        at += if got == 0 {
+            4096.min(want as u64)
+        } else {
+            want as u64
+        };
+    }
+}
+
+/// The live part of every thread's stack. With `no_arguments`, the initial stack's argument and
+/// environment area is left out: its text lies right above the first frame.
+fn stacks(snapshot: &Snapshot, limit: u64, no_arguments: bool) -> Vec<Range> {
+    let live = |thread| stack_of(snapshot, thread, limit, no_arguments);
+    snapshot.threads.iter().flat_map(live).collect()
+}
+
+fn stack_of(snapshot: &Snapshot, thread: &Thread, limit: u64, no_arguments: bool) -> Vec<Range> {
+    let Some(registers) = thread.registers else {
+        return vec![];
+    };
+    let Some(region) = stack_region(snapshot, registers.sp()) else {
+        return vec![];
+    };
+    let mut end = region.range.end;
+    if no_arguments && region.range.contains(snapshot.process.stack_start) {
+        end = snapshot.process.stack_start;
+    }
+    let red_zone = if snapshot.system.architecture == Architecture::X86_64 {
+        RED_ZONE
+    } else {
+        0
+    };
+    let start = registers
+        .sp()
+        .saturating_sub(red_zone)
+        .max(region.range.start);
+    let head = Range::new(start, end.min(start.saturating_add(limit)));
+    let tail = Range::new(end.saturating_sub(STACK_TAIL).max(head.end), end);
+    // Long regions are arenas (a Go heap holds the stacks too): their far end is no stack.
+    let is_stack = region.kind == RegionKind::Stack;
+    let parts = [head, if is_stack { tail } else { Range::default() }];
+    parts
+        .iter()
+        .flat_map(|&part| parts_of(safe_pages(region), part))
+        .collect()
+}
+
+/// The region of a stack pointer; one just below it counts (a stack about to grow, or one that
+/// ran into its guard page: the frames lie above).
+fn stack_region(snapshot: &Snapshot, sp: u64) -> Option<&Region> {
+    let usable = |r: &&Region| r.protection.read && r.protection.write;
+    snapshot.region_at(sp).filter(usable).or_else(|| {
+        let above = snapshot.regions.partition_point(|r| r.range.start <= sp);
+        snapshot
+            .regions
+            .get(above)
+            .filter(usable)
+            .filter(|r| r.range.start - sp < 64 << 10)
+    })
+}
+
+/// The parts of `wanted` that exist.
+fn existing(snapshot: &Snapshot, wanted: &[Range]) -> Vec<Range> {
+    let mut parts = Vec::new();
+    for &range in wanted {
+        let first = snapshot
+            .regions
+            .partition_point(|r| r.range.end <= range.start);
+        let overlapping = snapshot.regions[first..]
+            .iter()
+            .take_while(|r| r.range.start < range.end);
+        overlapping.for_each(|region| parts.extend(parts_of(safe_pages(region), range)));
+    }
+    parts
+}
+
+fn parts_of(pages: &[Range], wanted: Range) -> Vec<Range> {
+    let first = pages.partition_point(|page| page.end <= wanted.start);
+    let overlapping = pages[first..]
+        .iter()
+        .take_while(|page| page.start < wanted.end);
+    overlapping
+        .filter_map(|page| page.intersect(wanted))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

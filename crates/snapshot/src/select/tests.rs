@@ -1,0 +1,134 @@
+use super::*;
+use crate::{Protection, Registers, X86_64};
+use std::collections::BTreeMap;
+
+/// Words at addresses; everything else reads as zero.
+struct Words(BTreeMap<u64, u64>);
+
+impl Memory for Words {
+    fn read(&self, address: u64, buf: &mut [u8]) -> usize {
+        for (at, word) in buf.chunks_exact_mut(8).enumerate() {
+            let value = self.0.get(&(address + at as u64 * 8)).copied().unwrap_or(0);
+            word.copy_from_slice(&value.to_le_bytes());
+        }
+        buf.len()
+    }
+}
+
+fn region(start: u64, end: u64, kind: RegionKind, access: &str) -> Region {
+    let has = |c| access.contains(c);
+    let pages = vec![Range::new(start, end)];
+    Region {
+        range: pages[0],
+        kind,
+        protection: Protection {
+            read: has('r'),
+            write: has('w'),
+            execute: has('x'),
+        },
+        resident: pages.clone(),
+        private_pages: if kind == RegionKind::Image {
+            vec![]
+        } else {
+            pages
+        },
+        inode: u64::from(kind == RegionKind::Image),
+        ..Region::default()
+    }
+}
+
+fn process() -> Snapshot {
+    let registers = X86_64 {
+        rip: 0x1800,
+        rsp: 0x9_0800,
+        ..X86_64::default()
+    };
+    let mut snapshot = Snapshot {
+        regions: vec![
+            region(0x1000, 0x3000, RegionKind::Image, "rx"),
+            region(0x3000, 0x4000, RegionKind::Image, "rw"),
+            region(0x1_0000, 0x5_0000, RegionKind::Heap, "rw"),
+            region(0x9_0000, 0xA_0000, RegionKind::Stack, "rw"),
+        ],
+        threads: vec![Thread {
+            registers: Some(Registers::X86_64(registers)),
+            ..Thread::default()
+        }],
+        ..Snapshot::default()
+    };
+    snapshot.process.stack_start = 0x9_F000;
+    snapshot
+}
+
+fn chosen(kind: DumpKind, snapshot: &Snapshot, words: &[(u64, u64)]) -> Selection {
+    select(kind, snapshot, &Words(words.iter().copied().collect()), &[])
+}
+
+fn holds(selection: &Selection, address: u64) -> bool {
+    selection.ranges.iter().any(|range| range.contains(address))
+}
+
+#[test]
+fn full_takes_all_that_is_resident_and_nothing_else() {
+    let mut snapshot = process();
+    snapshot.regions[2].resident = vec![Range::new(0x1_0000, 0x1_1000)];
+    let full = chosen(DumpKind::Full, &snapshot, &[]);
+    assert!(holds(&full, 0x1000) && holds(&full, 0x1_0FFF) && holds(&full, 0x9_0000));
+    assert!(!holds(&full, 0x1_1000));
+}
+
+#[test]
+fn triage_leaves_out_heap_arguments_and_environment() {
+    let triage = chosen(DumpKind::Triage, &process(), &[(0x9_0900, 0x2_0000)]);
+    assert_eq!(triage.detail, Detail::Limited);
+    assert_eq!(triage.ranges, [Range::new(0x9_0800 - 128, 0x9_F000)]);
+}
+
+#[test]
+fn mini_follows_pointers_two_steps_and_no_further() {
+    let words = [
+        (0x9_0900, 0x2_0000),
+        (0x2_0010, 0x3_0000),
+        (0x3_0010, 0x4_0000),
+    ];
+    let mini = chosen(DumpKind::Mini, &process(), &words);
+    assert!(holds(&mini, 0x2_0000), "what the stack points at");
+    assert!(holds(&mini, 0x3_0000), "what that points at");
+    assert!(!holds(&mini, 0x4_0000), "and no further");
+    assert!(holds(&mini, 0x1800), "the code at the instruction pointer");
+}
+
+#[test]
+fn plus_leaves_out_unwritable_image_pages_but_keeps_the_headers() {
+    let plus = chosen(DumpKind::Plus, &process(), &[]);
+    assert!(holds(&plus, 0x1000) && !holds(&plus, 0x2000) && holds(&plus, 0x3000));
+    assert!(holds(&plus, 0x1_0000));
+}
+
+#[test]
+fn custom_follows_the_coredump_filter_bits() {
+    let anonymous = chosen(DumpKind::Custom(0x1), &process(), &[]);
+    assert!(holds(&anonymous, 0x1_0000) && !holds(&anonymous, 0x2000));
+    let files = chosen(DumpKind::Custom(0x4), &process(), &[]);
+    assert!(files.ranges.iter().all(|r| !r.contains(0x1_0000)) && holds(&files, 0x2000));
+}
+
+#[test]
+fn pages_behind_a_server_that_may_hang_are_left_alone() {
+    let mut snapshot = process();
+    snapshot.regions[0].remote = true;
+    snapshot.regions[2].untouchable = true;
+    let full = chosen(DumpKind::Full, &snapshot, &[]);
+    assert!(!holds(&full, 0x1000) && !holds(&full, 0x1_0000));
+}
+
+#[test]
+fn a_stack_pointer_in_its_guard_page_finds_the_stack_above() {
+    let mut snapshot = process();
+    let low = X86_64 {
+        rsp: 0x8_FFF0,
+        ..X86_64::default()
+    };
+    snapshot.threads[0].registers = Some(Registers::X86_64(low));
+    assert!(holds(&chosen(DumpKind::Triage, &snapshot, &[]), 0x9_0000));
+}

@@ -1,0 +1,52 @@
+use crate::{Registers, SparseBytes};
+use std::time::Duration;
+
+/// A thread at the instant of the snapshot.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Thread {
+    /// Thread id, as firstchance's own system names it.
+    pub id: u32,
+    /// Its name.
+    pub name: String,
+    /// Whether and how it stood still.
+    pub state: ThreadState,
+    /// State letter before it was stopped (`S`, `R`, `D` …), `' '` where there is none.
+    pub letter: char,
+    /// General registers; `None` where they could not be had.
+    pub registers: Option<Registers>,
+    /// Floating-point and extended registers, raw: the standard-format XSAVE area on x86 (its
+    /// first 512 bytes are FXSAVE), `user_fpsimd_state` on 64-bit ARM. Empty where unknown.
+    pub extended: SparseBytes,
+    /// The signal it was about to get or stands on: the kernel's 128-byte `siginfo_t`.
+    pub siginfo: Option<Vec<u8>>,
+    /// The number of that signal; 0 for none.
+    pub signal: i32,
+    /// Signals pending for this thread, a bit each (bit 0 = signal 1).
+    pub pending: u64,
+    /// Signals blocked by this thread.
+    pub blocked: u64,
+    /// CPU time in user mode.
+    pub user_time: Duration,
+    /// CPU time in the kernel.
+    pub kernel_time: Duration,
+    /// Nice value or base priority.
+    pub priority: i32,
+    /// Address of the TEB on Windows, 0 elsewhere.
+    pub teb: u64,
+    /// Start address on Windows, 0 elsewhere.
+    pub start_address: u64,
+    /// The system call it is blocked in, as `/proc/TID/syscall` says; `None` while it runs.
+    pub syscall: Option<u64>,
+}
+
+/// Whether and how a thread stood still while it was looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ThreadState {
+    /// It was stopped for the dump.
+    #[default]
+    Stopped,
+    /// It was stopped already (SIGSTOP, job control) and stays so.
+    AlreadyStopped,
+    /// It could not be stopped in time; its registers are the few that the kernel tells.
+    Unstopped(String),
+}

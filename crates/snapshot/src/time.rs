@@ -1,0 +1,43 @@
+use std::time::Duration;
+
+/// A point of monotonic time: how long after a start that is the same for the whole run.
+/// What policy counts in; it never jumps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Time(pub Duration);
+
+impl Time {
+    /// Whole seconds after the start.
+    pub const fn from_secs(seconds: u64) -> Self {
+        Self(Duration::from_secs(seconds))
+    }
+
+    /// How long `earlier` is ago, zero when it is not earlier.
+    pub fn since(self, earlier: Time) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+impl std::ops::Add<Duration> for Time {
+    type Output = Time;
+
+    fn add(self, by: Duration) -> Time {
+        Time(self.0.saturating_add(by))
+    }
+}
+
+/// A point of calendar time: nanoseconds since 1970-01-01 00:00 UTC.
+/// What people read; it may jump.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WallTime(pub i64);
+
+impl WallTime {
+    /// Whole seconds since 1970.
+    pub const fn seconds(self) -> i64 {
+        self.0.div_euclid(1_000_000_000)
+    }
+
+    /// The nanoseconds within the second.
+    pub const fn subsecond_nanos(self) -> u32 {
+        self.0.rem_euclid(1_000_000_000) as u32
+    }
+}
