@@ -1,0 +1,49 @@
+//! `cargo xtask bench`: the same work by this program and by others, side by side in one run.
+
+use anyhow::{Result, bail};
+
+/// What the command line asks for.
+pub(crate) struct Options {
+    /// How often each tool does it; the medians are shown.
+    pub(crate) runs: usize,
+    /// Size of the target's memory.
+    pub(crate) mebibytes: u64,
+    /// Whether docs/benchmarks.md is written too.
+    pub(crate) write: bool,
+}
+
+impl Options {
+    /// # Errors
+    /// On an argument that is not known.
+    pub(crate) fn parse(args: &[String]) -> Result<Options> {
+        let mut options = Options {
+            runs: 5,
+            mebibytes: 2048,
+            write: false,
+        };
+        let mut args = args.iter();
+        while let Some(arg) = args.next() {
+            match arg.as_str() {
+                "dump" => {}
+                "--write" => options.write = true,
+                "--runs" => options.runs = number(args.next())?,
+                "--mib" => options.mebibytes = number(args.next())? as u64,
+                other => bail!("`bench` knows no {other:?}"),
+            }
+        }
+        Ok(options)
+    }
+}
+
+fn number(arg: Option<&String>) -> Result<usize> {
+    match arg.and_then(|a| a.parse().ok()) {
+        Some(n) if n > 0 => Ok(n),
+        _ => bail!("a number is wanted, not {arg:?}"),
+    }
+}
+
+/// Runs the benchmark.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let _ = (options.runs, options.mebibytes, options.write);
+    bail!("not here yet")
+}

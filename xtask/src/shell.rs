@@ -1,0 +1,138 @@
+//! Running other programs, and where things are.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+
+/// The folder of the workspace.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("xtask lies in the workspace")
+}
+
+/// The one folder of everything built: cargo's.
+pub(crate) fn target_dir() -> PathBuf {
+    match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(dir) => root().join(dir),
+        None => root().join("target"),
+    }
+}
+
+/// Whether a CI server runs us.
+pub(crate) fn in_ci() -> bool {
+    std::env::var_os("CI").is_some_and(|v| !v.is_empty() && v != "false")
+}
+
+/// A command in the workspace's folder, that finds the tools under `target/tools` too.
+pub(crate) struct Cmd {
+    inner: Command,
+    shown: String,
+}
+
+impl Cmd {
+    /// `line` is split at blanks: the program and its first arguments.
+    pub(crate) fn new(line: &str) -> Cmd {
+        let mut words = line.split_whitespace();
+        let mut inner = Command::new(words.next().expect("a program"));
+        inner
+            .args(words)
+            .current_dir(root())
+            .env("PATH", search_path());
+        Cmd {
+            inner,
+            shown: line.to_owned(),
+        }
+    }
+
+    /// Cargo, of the toolchain that runs us.
+    pub(crate) fn cargo(line: &str) -> Cmd {
+        Cmd::new(&format!("cargo {line}"))
+    }
+
+    /// One more argument.
+    pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Cmd {
+        self.inner.arg(arg.as_ref());
+        self.shown = format!("{} {}", self.shown, arg.as_ref().to_string_lossy());
+        self
+    }
+
+    /// One more variable of the environment.
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Cmd {
+        self.inner.env(name, value);
+        self
+    }
+
+    /// One variable of the environment less.
+    pub(crate) fn env_remove(mut self, name: &str) -> Cmd {
+        self.inner.env_remove(name);
+        self
+    }
+
+    /// Runs it, showing the command and all that it prints.
+    ///
+    /// # Errors
+    /// When it cannot be started or ends with anything but success.
+    pub(crate) fn run(mut self) -> Result<()> {
+        println!("$ {}", self.shown);
+        let status = self.inner.stdin(Stdio::null()).status();
+        let status = status.with_context(|| format!("cannot start `{}`", self.shown))?;
+        if !status.success() {
+            bail!("`{}` failed: {status}", self.shown);
+        }
+        Ok(())
+    }
+
+    /// Runs it in silence.
+    ///
+    /// # Errors
+    /// As [`Cmd::run`], with what it wrote to standard error.
+    pub(crate) fn read(mut self) -> Result<String> {
+        let output = self.inner.stdin(Stdio::null()).output();
+        let output = output.with_context(|| format!("cannot start `{}`", self.shown))?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            bail!("`{}` failed: {}\n{said}", self.shown, output.status);
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Whether it can be started and succeeds, in silence.
+    pub(crate) fn succeeds(mut self) -> bool {
+        self.inner
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        self.inner.status().is_ok_and(|s| s.success())
+    }
+
+    /// The standard command, for what this type does not offer.
+    pub(crate) fn into_inner(self) -> Command {
+        self.inner
+    }
+}
+
+/// Where our own tools are installed.
+pub(crate) fn tools_dir() -> PathBuf {
+    target_dir().join("tools")
+}
+
+/// `program` as found on the search path or among the folders of servers.
+pub(crate) fn which(program: &str) -> Option<PathBuf> {
+    let path = search_path();
+    let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    folders.extend(["/usr/sbin", "/sbin"].map(PathBuf::from));
+    folders
+        .into_iter()
+        .map(|folder| folder.join(program))
+        .find(|file| file.is_file())
+}
+
+fn search_path() -> std::ffi::OsString {
+    let old = std::env::var_os("PATH").unwrap_or_default();
+    let ours = std::iter::once(tools_dir().join("bin"));
+    let all = ours.chain(std::env::split_paths(&old));
+    std::env::join_paths(all).unwrap_or(old)
+}

@@ -1,0 +1,71 @@
+//! The project's own rules, which no lint knows; ARCHITECTURE.md gives their reasons.
+
+mod code;
+mod edges;
+mod paths;
+mod pure;
+mod size;
+mod source;
+mod tokens;
+
+use std::fmt;
+
+use anyhow::{Result, bail};
+
+use crate::shell::root;
+use source::Source;
+
+/// Something against a rule, and where.
+#[derive(Debug, PartialEq)]
+struct Problem {
+    /// File, relative to the workspace.
+    file: String,
+    /// Line, from 1; 0 for the file as a whole.
+    line: usize,
+    /// What is wrong.
+    text: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.file, self.line, self.text)
+    }
+}
+
+/// Looks at the whole workspace.
+///
+/// # Errors
+/// When anything is against the rules; each case is printed.
+pub(crate) fn run() -> Result<()> {
+    let sources = source::collect(root())?;
+    let mut problems = edges::check(root())?;
+    for source in &sources {
+        problems.extend(check(source));
+    }
+    problems.iter().for_each(|problem| println!("{problem}"));
+    println!("tidy: {} files, {} problems", sources.len(), problems.len());
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        bail!("{} problems", problems.len())
+    }
+}
+
+/// All rules about one file.
+fn check(source: &Source) -> Vec<Problem> {
+    let mut problems = Vec::from_iter(size::check(source));
+    problems.extend(paths::check(source));
+    if source.is_rust() {
+        problems.extend(code::check(source));
+        problems.extend(pure::check(source));
+    }
+    problems
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_workspace_is_tidy() {
+        super::run().unwrap();
+    }
+}
