@@ -1,0 +1,104 @@
+//! The notes of the process: `NT_PRPSINFO`, `NT_AUXV`, `NT_FILE` (core(5), `fs/binfmt_elf.c`).
+
+use super::{PAGE, notes::Notes};
+use crate::bytes::{Put, Width};
+use object::elf;
+use snapshot::{Architecture, Detail, Process, Region, RegionKind, Snapshot};
+
+/// All of them, in the kernel's order.
+pub(super) fn write(notes: &mut Notes, snapshot: &Snapshot, detail: Detail) {
+    let architecture = snapshot.system.architecture;
+    let width = Width::of(architecture);
+    notes.core(
+        elf::NT_PRPSINFO,
+        &prpsinfo(&snapshot.process, architecture, detail),
+    );
+    if !snapshot.process.auxv.is_empty() {
+        notes.core(elf::NT_AUXV, &auxv(&snapshot.process, width));
+    }
+    let files: Vec<&Region> = snapshot.regions.iter().filter(|r| is_of_file(r)).collect();
+    if !files.is_empty() {
+        notes.core(elf::NT_FILE, &file_mappings(&files, width));
+    }
+}
+
+/// `struct elf_prpsinfo`: who the process is, and its command line in 80 bytes.
+fn prpsinfo(process: &Process, architecture: Architecture, detail: Detail) -> Vec<u8> {
+    let width = Width::of(architecture);
+    let mut out = Vec::with_capacity(136);
+    let state = "RSDTZW".find(process.state).unwrap_or(0) as u8;
+    let zombie = u8::from(process.state == 'Z');
+    out.put(&[state, process.state as u8, zombie, process.nice as u8]);
+    out.resize(width.bytes(), 0);
+    out.word(width, 0);
+    let user = [process.user.uid, process.user.gid];
+    match architecture {
+        Architecture::X86 => user.iter().for_each(|id| out.u16(*id as u16)),
+        _ => user.iter().for_each(|id| out.u32(*id)),
+    }
+    let ids = [
+        process.key.pid,
+        process.parent,
+        process.group,
+        process.session,
+    ];
+    ids.map(|id| out.u32(id));
+    out.text(comm(process).as_bytes(), 16);
+    out.text(arguments(process, detail).as_bytes(), 80);
+    out
+}
+
+/// The kernel's own short name.
+fn comm(process: &Process) -> &str {
+    match process.comm.as_str() {
+        "" => &process.name,
+        comm => comm,
+    }
+}
+
+fn arguments(process: &Process, detail: Detail) -> String {
+    match detail {
+        Detail::All if !process.command_line.is_empty() => process.command_line.join(" "),
+        _ => comm(process).to_owned(),
+    }
+}
+
+/// Pairs of words, the last of them `AT_NULL`.
+fn auxv(process: &Process, width: Width) -> Vec<u8> {
+    let mut out = Vec::with_capacity((process.auxv.len() + 1) * 2 * width.bytes());
+    for &(kind, value) in process.auxv.iter().take_while(|(kind, _)| *kind != 0) {
+        out.word(width, kind);
+        out.word(width, value);
+    }
+    out.word(width, 0);
+    out.word(width, 0);
+    out
+}
+
+/// Whether the kernel would list it in `NT_FILE`: a file stands behind it, also a nameless one.
+fn is_of_file(region: &Region) -> bool {
+    matches!(region.kind, RegionKind::Image | RegionKind::Mapped)
+        && region.name.starts_with(['/', '\\'])
+}
+
+/// Count and page size; start, end and offset in pages of each; then the paths.
+fn file_mappings(files: &[&Region], width: Width) -> Vec<u8> {
+    let mut out = Vec::new();
+    out.word(width, files.len() as u64);
+    out.word(width, PAGE);
+    for region in files {
+        out.word(width, region.range.start);
+        out.word(width, region.range.end);
+        out.word(width, region.offset / PAGE);
+    }
+    for region in files {
+        out.put(region.name.as_bytes());
+        // As the kernel prints it: keeps debuggers from taking a new file of that name for it.
+        out.put(if region.deleted {
+            b" (deleted)\0"
+        } else {
+            b"\0"
+        });
+    }
+    out
+}

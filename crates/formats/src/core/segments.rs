@@ -1,0 +1,101 @@
+//! Address space and selection, made into the loadable segments of a core.
+
+use super::PAGE;
+use object::elf;
+use snapshot::{Detail, Protection, Range, Region, RegionKind, Selection, Snapshot, coalesce};
+
+/// A run of addresses: all of it in the file, or none of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Load {
+    pub(super) range: Range,
+    /// `PF_…` bits.
+    pub(super) flags: u32,
+    /// The memory in it, ascending; what lies between is zeros. Empty: nothing is in the file.
+    pub(super) memory: Vec<Range>,
+}
+
+/// Untouched memory between two runs that is worth no segment of its own, in bytes.
+const BRIDGE: u64 = 64 << 10;
+
+/// All segments, by ascending address.
+pub(super) fn loads(snapshot: &Snapshot, selection: &Selection) -> Vec<Load> {
+    let mut selected = &selection.ranges[..];
+    let mut loads = Vec::with_capacity(snapshot.regions.len());
+    for region in &snapshot.regions {
+        let first = selected.partition_point(|r| r.end <= region.range.start);
+        selected = &selected[first..];
+        let runs = runs_within(region, selected, selection.detail);
+        split(region, &runs, &mut loads);
+    }
+    loads
+}
+
+/// What is selected of `region`: in whole pages, except where that would tell more than was
+/// asked for (the page in which a triage dump's stack ends also holds the environment).
+fn runs_within(region: &Region, selected: &[Range], detail: Detail) -> Vec<Range> {
+    let whole = |range: Range| match detail {
+        Detail::All => range.page_aligned(PAGE),
+        Detail::Limited => range,
+    };
+    let inside = selected
+        .iter()
+        .take_while(|range| range.start < region.range.end)
+        .filter_map(|range| whole(*range).intersect(region.range));
+    coalesce(inside.collect(), 0)
+}
+
+fn split(region: &Region, runs: &[Range], loads: &mut Vec<Load>) {
+    let flags = flags(region.protection);
+    let mut at = region.range.start;
+    for memory in bridged(region, runs) {
+        let run = Range::new(memory[0].start, memory[memory.len() - 1].end);
+        push(loads, Range::new(at, run.start), flags, vec![]);
+        push(loads, run, flags, memory);
+        at = run.end;
+    }
+    push(loads, Range::new(at, region.range.end), flags, vec![]);
+}
+
+fn push(loads: &mut Vec<Load>, range: Range, flags: u32, memory: Vec<Range>) {
+    if !range.is_empty() {
+        loads.push(Load {
+            range,
+            flags,
+            memory,
+        });
+    }
+}
+
+/// The runs, grouped over small gaps that are known to be zeros.
+fn bridged(region: &Region, runs: &[Range]) -> Vec<Vec<Range>> {
+    let mut groups: Vec<Vec<Range>> = Vec::new();
+    for &run in runs {
+        match groups.last_mut() {
+            Some(group) if is_bridge(region, group[group.len() - 1].end, run.start) => {
+                group.push(run);
+            }
+            _ => groups.push(vec![run]),
+        }
+    }
+    groups
+}
+
+/// Whether `start..end` is short, and zeros: plain memory that was never touched. (Untouched
+/// pages of a file or of shared memory may hold anything.)
+fn is_bridge(region: &Region, start: u64, end: u64) -> bool {
+    use RegionKind::{Heap, Private, Stack};
+    let plain = matches!(region.kind, Private | Heap | Stack) && !region.shared;
+    let touched = region.resident.partition_point(|page| page.end <= start);
+    let untouched = region
+        .resident
+        .get(touched)
+        .is_none_or(|page| page.start >= end);
+    plain && end - start < BRIDGE && untouched
+}
+
+fn flags(protection: Protection) -> u32 {
+    let flag = |on, flag: elf::ProgramFlags| if on { flag.0 } else { 0 };
+    flag(protection.read, elf::PF_R)
+        | flag(protection.write, elf::PF_W)
+        | flag(protection.execute, elf::PF_X)
+}
