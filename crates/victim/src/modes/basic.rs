@@ -1,0 +1,49 @@
+//! The plain ones, for every system.
+
+use victim::Slot;
+
+use super::Mode;
+use crate::stage::{Outcome, Stage};
+
+#[rustfmt::skip]
+pub(super) const MODES: &[Mode] = &[
+    Mode { name: "idle", args: "", about: "one thread that waits for input", run: idle },
+    Mode { name: "spin", args: "[THREADS]", about: "threads that count as fast as they can", run: spin },
+    Mode { name: "leak", args: "MIB", about: "keeps MIB, and MIB more for each line of input", run: leak },
+    Mode { name: "exit", args: "[CODE]", about: "ends when a line of input comes", run: exit },
+];
+
+fn idle(stage: &Stage) -> Outcome {
+    stage.serve(|_| {})
+}
+
+fn spin(stage: &Stage) -> Outcome {
+    let threads: usize = stage.arg(0, 1)?;
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    stage.state.count(Slot::Counter);
+                }
+            });
+        }
+        stage.serve(|_| {})
+    })
+}
+
+fn leak(stage: &Stage) -> Outcome {
+    let bytes = stage.arg(0, 1_usize)? << 20;
+    let mut kept = vec![vec![1_u8; bytes]];
+    stage.serve(|_| kept.push(vec![1; bytes]))
+}
+
+fn exit(stage: &Stage) -> Outcome {
+    let code: i32 = stage.arg(0, 0)?;
+    stage.ready_until_input()?;
+    quit(code)
+}
+
+#[expect(clippy::exit, reason = "to end suddenly is what this mode is for")]
+fn quit(code: i32) -> Outcome {
+    std::process::exit(code)
+}

@@ -1,0 +1,179 @@
+//! Address spaces that are large, many-pieced, or partly unreadable.
+
+use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+
+use super::Mode;
+use super::linux::{Mapping, PAGE, READ_WRITE, check, check_long};
+use crate::stage::{Outcome, Stage};
+
+#[rustfmt::skip]
+pub(super) const MODES: &[Mode] = &[
+    Mode { name: "maps", args: "N", about: "N mappings of one page, read-only and writable in turn", run: maps },
+    Mode { name: "guard", args: "[MIB]", about: "known content behind a guard page without a mapping of its own", run: guard },
+    Mode { name: "reserve", args: "GIB", about: "address space without access", run: reserve },
+    Mode { name: "sparse", args: "TIB", about: "a huge mapping with four touched pages", run: sparse },
+    Mode { name: "prot-none-data", args: "", about: "content without the right to read it", run: prot_none_data },
+    Mode { name: "truncated-map", args: "FOLDER", about: "a mapped file that has become shorter", run: truncated_map },
+    Mode { name: "uffd", args: "", about: "a page that a userfaultfd never delivers", run: uffd },
+    Mode { name: "secret", args: "", about: "memory of memfd_secret", run: secret },
+    Mode { name: "advised", args: "", about: "MADV_DONTDUMP, DONTFORK and WIPEONFORK", run: advised },
+];
+
+/// What fills a page whose content a test wants to see again: "VICTIM" and a number.
+pub(super) const fn pattern(number: u16) -> u64 {
+    u64::from_be_bytes(*b"VICTIM\0\0") | number as u64
+}
+
+/// Odd pages are writable and hold `pattern` of their number; even ones are read-only and never
+/// touched. Every page is a mapping of its own.
+fn maps(stage: &Stage) -> Outcome {
+    let count: usize = stage.arg(0, 1000)?;
+    let all = Mapping::anonymous(count * PAGE)?;
+    all.advise(libc::MADV_NOHUGEPAGE)?;
+    for index in 0..count {
+        match index % 2 {
+            0 => all.page(index).protect(libc::PROT_READ)?,
+            _ => all.page(index).fill(pattern(index as u16)),
+        }
+    }
+    stage.address("maps", all.address());
+    stage.serve(|_| {})
+}
+
+fn guard(stage: &Stage) -> Outcome {
+    const MADV_GUARD_INSTALL: i32 = 102;
+    let all = Mapping::anonymous(stage.arg(0, 8_usize)? << 20)?;
+    all.fill(pattern(1));
+    if let Err(error) = all.page(0).advise(MADV_GUARD_INSTALL) {
+        stage.fact("unavailable", error);
+    }
+    stage.address("guard", all.address());
+    stage.fact("bytes", all.bytes);
+    stage.serve(|_| {})
+}
+
+fn reserve(stage: &Stage) -> Outcome {
+    let bytes = stage.arg(0, 8_usize)? << 30;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    let all = Mapping::new(bytes, libc::PROT_NONE, flags, -1)?;
+    stage.address("reserve", all.address());
+    stage.serve(|_| {})
+}
+
+/// Touched are the first page, the last, and two between: `page-0` to `page-3`.
+fn sparse(stage: &Stage) -> Outcome {
+    let bytes = stage.arg(0, 64_usize)? << 40;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    let all = Mapping::new(bytes, READ_WRITE, flags, -1)?;
+    all.advise(libc::MADV_NOHUGEPAGE)?;
+    let last = bytes / PAGE - 1;
+    for (number, index) in [0, last / 3, last / 2, last].into_iter().enumerate() {
+        all.page(index).fill(pattern(number as u16));
+        stage.address(&format!("page-{number}"), all.page(index).address());
+    }
+    stage.serve(|_| {})
+}
+
+fn prot_none_data(stage: &Stage) -> Outcome {
+    for (name, protection, number) in [
+        ("none", libc::PROT_NONE, 1),
+        ("write-only", libc::PROT_WRITE, 2),
+    ] {
+        let page = Mapping::anonymous(PAGE)?;
+        page.fill(pattern(number));
+        page.protect(protection)?;
+        stage.address(name, page.address());
+    }
+    stage.serve(|_| {})
+}
+
+/// Two pages of a file each, shared and private; the second page is no longer in the file.
+fn truncated_map(stage: &Stage) -> Outcome {
+    for (name, sharing, number) in [
+        ("shared", libc::MAP_SHARED, 1),
+        ("private", libc::MAP_PRIVATE, 2),
+    ] {
+        let path = format!("{}/{name}", stage.text(0)?);
+        let content = pattern(number)
+            .to_ne_bytes()
+            .repeat(2 * PAGE / size_of::<u64>());
+        std::fs::write(&path, content)?;
+        let file = std::fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(&path)?;
+        let pages = Mapping::new(2 * PAGE, READ_WRITE, sharing, file.as_raw_fd())?;
+        // Read, not written: a private copy would stay.
+        // SAFETY: inside the mapping, and the file is still long enough.
+        let _ = unsafe { pages.start.read_volatile() };
+        file.set_len(PAGE as u64)?;
+        stage.address(name, pages.address());
+    }
+    stage.serve(|_| {})
+}
+
+/// Three pages: the first and the last are there, the one between is waited for by whoever reads it.
+fn uffd(stage: &Stage) -> Outcome {
+    let pages = Mapping::anonymous(3 * PAGE)?;
+    pages.page(0).fill(pattern(0));
+    pages.page(2).fill(pattern(2));
+    match register_missing(pages.page(1)) {
+        Ok(fd) => std::mem::forget(fd),
+        Err(error) => stage.fact("unavailable", error),
+    }
+    stage.address("uffd", pages.address());
+    stage.serve(|_| {})
+}
+
+/// A userfaultfd for that range; the structures are those of linux/userfaultfd.h.
+fn register_missing(range: Mapping) -> std::io::Result<OwnedFd> {
+    const UFFDIO_API: libc::c_ulong = 0xc018_aa3f;
+    const UFFDIO_REGISTER: libc::c_ulong = 0xc020_aa00;
+    // SAFETY: makes a descriptor.
+    let fd = check_long(unsafe { libc::syscall(libc::SYS_userfaultfd, libc::O_CLOEXEC) })?;
+    // SAFETY: just made, and nobody else's.
+    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+    let mut api: [u64; 3] = [0xaa, 0, 0];
+    let mut register: [u64; 4] = [range.address(), range.bytes as u64, 1, 0];
+    // SAFETY: both structures are as large as the kernel's, and live during the calls.
+    unsafe {
+        check(libc::ioctl(fd.as_raw_fd(), UFFDIO_API, api.as_mut_ptr()))?;
+        check(libc::ioctl(
+            fd.as_raw_fd(),
+            UFFDIO_REGISTER,
+            register.as_mut_ptr(),
+        ))?;
+    }
+    Ok(fd)
+}
+
+fn secret(stage: &Stage) -> Outcome {
+    // SAFETY: makes a descriptor.
+    match check_long(unsafe { libc::syscall(libc::SYS_memfd_secret, 0) }) {
+        Ok(fd) => {
+            // SAFETY: our own descriptor.
+            check(unsafe { libc::ftruncate(fd, 2 * PAGE as i64) })?;
+            let page = Mapping::new(2 * PAGE, READ_WRITE, libc::MAP_SHARED, fd)?;
+            page.fill(pattern(1));
+            stage.address("secret", page.address());
+        }
+        Err(error) => stage.fact("unavailable", error),
+    }
+    stage.serve(|_| {})
+}
+
+fn advised(stage: &Stage) -> Outcome {
+    let kinds = [
+        ("dontdump", libc::MADV_DONTDUMP),
+        ("dontfork", libc::MADV_DONTFORK),
+        ("wipeonfork", libc::MADV_WIPEONFORK),
+    ];
+    for (number, (name, advice)) in kinds.into_iter().enumerate() {
+        // A page that is not advised lies between, so that each is a mapping of its own.
+        let pages = Mapping::anonymous(2 * PAGE)?;
+        pages.fill(pattern(number as u16));
+        pages.page(0).advise(advice)?;
+        stage.address(name, pages.address());
+    }
+    stage.serve(|_| {})
+}

@@ -1,0 +1,114 @@
+//! A target that measures how long it was kept from running.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use victim::Slot;
+
+use super::Mode;
+use crate::stage::{Outcome, Stage, say};
+
+#[rustfmt::skip]
+pub(super) const MODES: &[Mode] = &[
+    Mode { name: "pause", args: "MIB [huge]", about: "random memory; says its largest gap when it is ended", run: pause },
+];
+
+/// One page is written in this many rounds, so that copy-on-write has something to do.
+const ROUNDS_PER_WRITE: usize = 64;
+
+const PAGE: usize = 4096;
+
+static STOP: AtomicBool = AtomicBool::new(false);
+
+fn pause(stage: &Stage) -> Outcome {
+    let bytes = stage.arg(0, 64_usize)? << 20;
+    let is_huge = stage.arg(1, String::new())? == "huge";
+    let memory = random_memory(bytes, is_huge)?;
+    stage.address("memory", memory.as_ptr() as u64);
+    on_termination();
+    stage.ready();
+    measure(stage, memory);
+    let gap = Duration::from_nanos(stage.state.get(Slot::MaxGap));
+    say(format_args!("gap {:.3}", gap.as_secs_f64() * 1e3));
+    Ok(())
+}
+
+fn measure(stage: &Stage, memory: &mut [u64]) {
+    let mut last = Instant::now();
+    let mut rounds = 0;
+    while !STOP.load(Ordering::Relaxed) {
+        let now = Instant::now();
+        let gap = (now - last).as_nanos() as u64;
+        // A test may set it to zero, to measure from then on.
+        stage
+            .state
+            .set(Slot::MaxGap, gap.max(stage.state.get(Slot::MaxGap)));
+        stage.state.count(Slot::Counter);
+        last = now;
+        rounds += 1;
+        if rounds % ROUNDS_PER_WRITE == 0 {
+            let words = PAGE / size_of::<u64>();
+            let at = rounds / ROUNDS_PER_WRITE * words % memory.len();
+            memory[at] = memory[at].wrapping_add(1);
+        }
+        std::thread::sleep(Duration::from_micros(50));
+    }
+}
+
+/// Memory in which no two pages are equal and nothing can be compressed.
+fn random_memory(
+    bytes: usize,
+    is_huge: bool,
+) -> Result<&'static mut [u64], Box<dyn std::error::Error>> {
+    let memory = allocate(bytes, is_huge)?;
+    let mut x = 0x9e37_79b9_7f4a_7c15_u64;
+    for word in memory.iter_mut() {
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        *word = x;
+    }
+    Ok(memory)
+}
+
+#[cfg(target_os = "linux")]
+fn allocate(bytes: usize, is_huge: bool) -> std::io::Result<&'static mut [u64]> {
+    let memory = super::linux::Mapping::anonymous(bytes)?;
+    memory.advise(if is_huge {
+        libc::MADV_HUGEPAGE
+    } else {
+        libc::MADV_NOHUGEPAGE
+    })?;
+    // SAFETY: a fresh mapping of that size, aligned to a page, never unmapped, and ours alone.
+    Ok(unsafe { std::slice::from_raw_parts_mut(memory.start.cast(), bytes / size_of::<u64>()) })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn allocate(bytes: usize, _: bool) -> std::io::Result<&'static mut [u64]> {
+    Ok(Box::leak(
+        vec![0; bytes / size_of::<u64>()].into_boxed_slice(),
+    ))
+}
+
+/// SIGTERM and SIGINT end the measuring.
+#[cfg(unix)]
+fn on_termination() {
+    extern "C" fn stop(_: libc::c_int) {
+        STOP.store(true, Ordering::Relaxed);
+    }
+    let handler = stop as extern "C" fn(libc::c_int) as libc::sighandler_t;
+    // SAFETY: the handler only stores to an atomic.
+    unsafe {
+        libc::signal(libc::SIGTERM, handler);
+        libc::signal(libc::SIGINT, handler);
+    }
+}
+
+/// Where there are no signals, a line of input or its end does it.
+#[cfg(not(unix))]
+fn on_termination() {
+    std::thread::spawn(|| {
+        let _ = std::io::stdin().read_line(&mut String::new());
+        STOP.store(true, Ordering::Relaxed);
+    });
+}

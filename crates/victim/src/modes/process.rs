@@ -1,0 +1,92 @@
+//! Processes in unusual states.
+
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use victim::Slot;
+
+use super::Mode;
+use super::linux::{Mapping, check};
+use crate::stage::{Outcome, Stage, die_with_parent, rest};
+
+#[rustfmt::skip]
+pub(super) const MODES: &[Mode] = &[
+    Mode { name: "vfork", args: "", about: "waits for a child that shares its memory", run: vfork },
+    Mode { name: "zombie-leader", args: "", about: "the first thread has ended, another lives on", run: zombie_leader },
+    Mode { name: "exec-by-thread", args: "", about: "a thread that is not the first executes `idle` on input", run: exec_by_thread },
+    Mode { name: "deleted-exe", args: "FOLDER", about: "runs from a file that is no longer there", run: deleted_exe },
+    Mode { name: "unlinked", args: "", about: "the second half of deleted-exe", run: unlinked },
+];
+
+/// The child sleeps for ever on a stack of its own; the parent stands in the kernel until it ends.
+fn vfork(stage: &Stage) -> Outcome {
+    extern "C" fn child(_: *mut libc::c_void) -> i32 {
+        die_with_parent();
+        loop {
+            // SAFETY: no memory is involved.
+            unsafe { libc::pause() };
+        }
+    }
+    stage.ready();
+    let stack = Mapping::anonymous(64 << 10)?;
+    let top = stack.start.wrapping_add(stack.bytes);
+    let flags = libc::CLONE_VFORK | libc::CLONE_VM | libc::SIGCHLD;
+    // SAFETY: the child has a stack of its own, touches no memory and never returns.
+    check(unsafe { libc::clone(child, top.cast(), flags, std::ptr::null_mut()) })?;
+    Ok(())
+}
+
+fn zombie_leader(stage: &Stage) -> Outcome {
+    std::thread::scope(|scope| {
+        let worker = std::thread::Builder::new().name("survivor".to_owned());
+        worker.spawn_scoped(scope, || {
+            wait_until_zombie();
+            stage.ready();
+            loop {
+                stage.state.count(Slot::Counter);
+                std::thread::sleep(Duration::from_micros(100));
+            }
+        })?;
+        // SAFETY: ends this thread and nothing else; what it owns is never used again by others,
+        // but for `stage`, which stays where it is: nobody frees the stack of the first thread.
+        unsafe { libc::syscall(libc::SYS_exit, 0) };
+        Ok(())
+    })
+}
+
+fn wait_until_zombie() {
+    let is_zombie = |stat: String| {
+        stat.rsplit(')')
+            .next()
+            .is_some_and(|s| s.trim().starts_with('Z'))
+    };
+    let path = format!("/proc/{}/stat", std::process::id());
+    while !std::fs::read_to_string(&path).is_ok_and(is_zombie) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// After the exec there is another `ready`.
+fn exec_by_thread(stage: &Stage) -> Outcome {
+    stage.ready();
+    std::thread::spawn(|| {
+        let _ = std::io::stdin().read_line(&mut String::new());
+        let error = Command::new("/proc/self/exe").arg("idle").exec();
+        eprintln!("victim: {error}");
+        std::process::abort()
+    });
+    rest()
+}
+
+fn deleted_exe(stage: &Stage) -> Outcome {
+    let copy = Path::new(stage.text(0)?).join("gone");
+    std::fs::copy(std::env::current_exe()?, &copy)?;
+    Err(Command::new(copy).arg("unlinked").exec().into())
+}
+
+fn unlinked(stage: &Stage) -> Outcome {
+    std::fs::remove_file(std::env::current_exe()?)?;
+    stage.serve(|_| {})
+}
