@@ -1,1 +1,35 @@
 //! The rules: when to dump and what to keep, in given time.
+//!
+//! Everything a user can ask is a [`Rule`], and a rule reads as a sentence:
+//! `on TARGET, when CONDITION [for DURATION], do ACTION, at most LIMIT times`.
+//! The sentence is a language of its own: what is printed can be parsed again, to the same value.
+//!
+//! [`RuleSet`] is the engine. Facts go in with their time, commands come out; it makes no system
+//! call and reads no clock, so that hours of watching are tested in milliseconds.
+//! [`Retention`] says which stored dumps have to go.
+
+mod action;
+mod condition;
+mod exception;
+mod language;
+mod level;
+mod limits;
+mod pattern;
+mod retention;
+mod rule;
+mod signal;
+mod target;
+mod units;
+
+pub use action::Action;
+pub use condition::{Condition, Place};
+pub use exception::{Chance, ExceptionFilter, Match, printed};
+pub use language::{ParseError, parse_when, print_when};
+pub use level::{Comparison, Gauge, Level, Unit};
+pub use limits::{Limit, Limits, Scope, Window};
+pub use pattern::{Filter, Pattern};
+pub use retention::{Disk, Free, Retention, StoredDump, Verdict};
+pub use rule::{Clause, Follow, Rule, Series};
+pub use signal::{signal_name, signal_number};
+pub use target::{Identity, Target};
+pub use units::{parse_duration, parse_size, print_duration, print_size};

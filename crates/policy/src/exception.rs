@@ -1,0 +1,171 @@
+use crate::Pattern;
+use snapshot::Exception;
+
+/// Which exceptions are meant.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExceptionFilter {
+    /// At which moment.
+    pub chance: Chance,
+    /// One of these, or any exception when there are none.
+    pub include: Vec<Match>,
+    /// None of these: exclude wins.
+    pub exclude: Vec<Match>,
+}
+
+impl ExceptionFilter {
+    /// Whether `exception` is meant.
+    pub fn matches(&self, exception: &Exception) -> bool {
+        let hit = |wanted: &Match| wanted.matches(exception);
+        self.chance.matches(exception.first_chance)
+            && (self.include.is_empty() || self.include.iter().any(hit))
+            && !self.exclude.iter().any(hit)
+    }
+
+    /// Whether it asks to be shown exceptions without anything being done: `exception ""`.
+    pub fn only_shows(&self) -> bool {
+        let empty = |m: &Match| matches!(m, Match::Text(p) if p.text().is_empty());
+        !self.include.is_empty() && self.include.iter().all(empty)
+    }
+}
+
+/// The moment of an exception.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Chance {
+    /// Both.
+    #[default]
+    Any,
+    /// Before any handler saw it; it may yet be handled.
+    First,
+    /// The last moment before the process dies of it.
+    Unhandled,
+}
+
+impl Chance {
+    fn matches(self, first: bool) -> bool {
+        match self {
+            Chance::Any => true,
+            Chance::First => first,
+            Chance::Unhandled => !first,
+        }
+    }
+}
+
+/// What an exception is recognised by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Match {
+    /// A pattern somewhere in the whole [`printed`] text.
+    Text(Pattern),
+    /// NAME of `CODE.NAME`, exactly, case included: DebugDiag's "Exception Type Equals".
+    Name(String),
+    /// The code: NTSTATUS on Windows, the signal's number on Linux.
+    Code(u32),
+}
+
+impl Match {
+    fn matches(&self, exception: &Exception) -> bool {
+        match self {
+            Match::Text(pattern) => pattern.is_in(&printed(exception)),
+            Match::Name(name) => name_of(&exception.name) == name,
+            Match::Code(code) => exception.code == *code,
+        }
+    }
+}
+
+/// An exception as it is shown, and as filters see it: `CODE.NAME ("message")`.
+pub fn printed(exception: &Exception) -> String {
+    match &exception.message[..] {
+        "" => exception.name.clone(),
+        message => format!("{} (\"{message}\")", exception.name),
+    }
+}
+
+/// NAME of `CODE.NAME`; a code holds no dot, a name may.
+fn name_of(name: &str) -> &str {
+    name.split_once('.').map_or(name, |(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exception(name: &str, message: &str, first_chance: bool) -> Exception {
+        let (name, message) = (name.to_owned(), message.to_owned());
+        Exception {
+            code: 0xE0434352,
+            name,
+            message,
+            first_chance,
+            ..Exception::default()
+        }
+    }
+
+    fn check(condition: &str, matching: &[&str], other: &[&str]) {
+        let crate::Condition::Exception(filter) = condition.parse().unwrap() else {
+            panic!("{condition} is no exception");
+        };
+        let as_exception = |text: &str| {
+            let (first, text) = match text.strip_prefix("unhandled ") {
+                Some(rest) => (false, rest),
+                None => (true, text),
+            };
+            let (name, message) = text.split_once(' ').unwrap_or((text, ""));
+            exception(name, message, first)
+        };
+        for text in matching {
+            assert!(filter.matches(&as_exception(text)), "{condition}: {text}");
+        }
+        for text in other {
+            assert!(!filter.matches(&as_exception(text)), "{condition}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_plain_filter_is_looked_for_in_the_whole_text() {
+        let npe = "E0434352.System.NullReferenceException not set";
+        check("exception", &[npe, "unhandled SIGSEGV.SEGV_MAPERR"], &[]);
+        check(
+            "exception \"nullreference\"",
+            &[npe],
+            &["SIGSEGV.SEGV_MAPERR"],
+        );
+        check("exception \"not SET\"", &[npe], &["E0434352.Other"]);
+        check(
+            "exception \"System.*(\\\"not\"",
+            &[npe],
+            &["E0434352.System.X"],
+        );
+        check("exception not \"NullRef\"", &["E0434352.Other"], &[npe]);
+        check("exception \"System\" not \"null\"", &["E.System.X"], &[npe]);
+        check(
+            "exception \"A\", \"B\" not \"C\"",
+            &["1.A", "1.B"],
+            &["1.BC", "1.D"],
+        );
+    }
+
+    #[test]
+    fn an_equals_sign_compares_the_name_alone() {
+        let condition = "exception = \"System.NullReferenceException\"";
+        let wrong = [
+            "E0434352.system.nullreferenceexception",
+            "E0434352.System.NullReferenceExceptionX",
+            "System.NullReferenceException",
+        ];
+        let right = ["E0434352.System.NullReferenceException a message"];
+        check(condition, &right, &wrong);
+        check("exception code 0xE0434352", &right, &[]);
+        check("exception code 0xC0000005", &[], &right);
+    }
+
+    #[test]
+    fn the_chance_is_part_of_the_filter() {
+        check("unhandled exception", &["unhandled X.Y"], &["X.Y"]);
+        check("exception first chance", &["X.Y"], &["unhandled X.Y"]);
+        check(
+            "unhandled exception \"Y\"",
+            &["unhandled X.Y"],
+            &["X.Y", "unhandled X.Z"],
+        );
+        check("exception \"\"", &[], &["X.Y", "unhandled X.Y"]);
+    }
+}

@@ -1,0 +1,309 @@
+//! The grammar of conditions.
+
+use super::{
+    lexer::Kind,
+    parser::{Parsed, Parser},
+};
+use crate::{
+    Chance, Comparison, Condition, ExceptionFilter, Filter, Gauge, Level, Match, Pattern, Place,
+    Unit, parse_size, signal_number, units::split_number,
+};
+use std::time::Duration;
+
+/// What a condition can begin with, for the error message.
+const BEGINNINGS: &str = "a condition: cpu, core-cpu, memory, rss, virtual, threads, handles, \
+    counter, hang, http, exception, unhandled exception, signal, breakpoint, module, thread, \
+    debug string, exit, now or every";
+
+impl Parser<'_> {
+    /// `CONDITION or CONDITION …`
+    pub(super) fn when(&mut self) -> Parsed<Vec<Condition>> {
+        let mut when = vec![self.condition()?];
+        while self.eat("or") {
+            when.push(self.condition()?);
+        }
+        Ok(when)
+    }
+
+    pub(super) fn condition(&mut self) -> Parsed<Condition> {
+        if let Some(level) = self.level()? {
+            return self.holds(level);
+        }
+        let event = self.event()?;
+        match self.peek_word() {
+            Some("and") => {
+                Err(self.error("`and` joins levels, such as cpu or memory; this is an event"))
+            }
+            Some("for") => Err(self.error("`for` says how long a level lasts; this is an event")),
+            _ => Ok(event),
+        }
+    }
+
+    /// `LEVEL and LEVEL … for DURATION`, behind the first level.
+    fn holds(&mut self, first: Level) -> Parsed<Condition> {
+        let mut all = vec![first];
+        while self.eat("and") {
+            let expected = "a level: cpu, core-cpu, memory, rss, virtual, threads, handles, \
+                            counter, hang or http";
+            all.push(self.level()?.ok_or_else(|| self.expected(expected))?);
+        }
+        let lasting = match self.eat("for") {
+            true => self.duration()?,
+            false => Duration::ZERO,
+        };
+        if self.peek_word() == Some("and") {
+            return Err(self.error("`for` comes last and holds for all that `and` joins"));
+        }
+        Ok(Condition::Holds { all, lasting })
+    }
+
+    /// A level, if one begins here.
+    fn level(&mut self) -> Parsed<Option<Level>> {
+        let Some(word) = self.peek_word() else {
+            return Ok(None);
+        };
+        let same = |known: &&(&str, Gauge)| known.0.eq_ignore_ascii_case(word);
+        if let Some((_, gauge)) = Gauge::WORDS.iter().find(same) {
+            self.advance();
+            return self.compare(gauge.clone()).map(Some);
+        }
+        if self.eat("counter") {
+            let path = self.quoted("the counter's name")?;
+            return self.compare(Gauge::Counter(path)).map(Some);
+        }
+        if self.eat("hang") {
+            return Ok(Some(Level::Hang));
+        }
+        match self.eat("http") {
+            true => self.http().map(Some),
+            false => Ok(None),
+        }
+    }
+
+    fn http(&mut self) -> Parsed<Level> {
+        let url = self.quoted("an address")?;
+        self.expect("slower")?;
+        self.expect("than")?;
+        let slower_than = self.duration()?;
+        Ok(Level::Http { url, slower_than })
+    }
+
+    fn compare(&mut self, gauge: Gauge) -> Parsed<Level> {
+        let signs = Comparison::ALL;
+        let comparison = signs.into_iter().find(|c| self.eat_sign(c.sign()));
+        let comparison = comparison.ok_or_else(|| self.expected(">=, >, <= or <"))?;
+        let unit = gauge.unit();
+        let threshold = self.value(example(unit), |word| threshold(unit, word))?;
+        Ok(Level::Compare {
+            gauge,
+            comparison,
+            threshold,
+        })
+    }
+
+    fn event(&mut self) -> Parsed<Condition> {
+        let Some(word) = self.peek_word() else {
+            return Err(self.expected(BEGINNINGS));
+        };
+        let word = word.to_ascii_lowercase();
+        let read = match &word[..] {
+            "unhandled" => Self::unhandled,
+            "exception" => Self::any_exception,
+            "signal" => Self::signal,
+            "breakpoint" => Self::breakpoint,
+            "module" => Self::module,
+            "thread" => Self::thread,
+            "debug" => Self::debug_string,
+            "exit" => |_: &mut Self| Ok(Condition::Exit),
+            "now" => |_: &mut Self| Ok(Condition::Now),
+            "every" => Self::every,
+            _ => return Err(self.expected(BEGINNINGS)),
+        };
+        self.advance();
+        read(self)
+    }
+
+    fn every(&mut self) -> Parsed<Condition> {
+        Ok(Condition::Every(self.duration()?))
+    }
+
+    fn unhandled(&mut self) -> Parsed<Condition> {
+        self.expect("exception")?;
+        self.exception(Chance::Unhandled)
+    }
+
+    fn any_exception(&mut self) -> Parsed<Condition> {
+        self.exception(Chance::Any)
+    }
+
+    fn exception(&mut self, chance: Chance) -> Parsed<Condition> {
+        let (include, exclude) = self.choice(Self::exception_match)?;
+        let first = chance == Chance::Any && self.eat("first");
+        if first {
+            self.expect("chance")?;
+        }
+        let chance = if first { Chance::First } else { chance };
+        Ok(Condition::Exception(ExceptionFilter {
+            chance,
+            include,
+            exclude,
+        }))
+    }
+
+    /// One thing that an exception is recognised by, if one begins here.
+    fn exception_match(&mut self) -> Parsed<Option<Match>> {
+        if self.eat_sign("=") {
+            return Ok(Some(Match::Name(self.quoted("the exception's name")?)));
+        }
+        if self.eat("code") {
+            let code = |word: &str| {
+                let digits = word.strip_prefix("0x").or(word.strip_prefix("0X"));
+                let code = digits.and_then(|d| u32::from_str_radix(d, 16).ok());
+                code.ok_or_else(|| format!("`{word}` is no code, such as 0xC0000005"))
+            };
+            return Ok(Some(Match::Code(
+                self.value("a code, such as 0xC0000005", code)?,
+            )));
+        }
+        Ok(self.pattern()?.map(Match::Text))
+    }
+
+    fn pattern(&mut self) -> Parsed<Option<Pattern>> {
+        match self.peek() {
+            Kind::Text(_) => Ok(Some(Pattern::new(self.quoted("a filter")?))),
+            _ => Ok(None),
+        }
+    }
+
+    /// `A, B not C, D`, all of it optional.
+    fn choice<T>(
+        &mut self,
+        mut one: impl FnMut(&mut Self) -> Parsed<Option<T>>,
+    ) -> Parsed<(Vec<T>, Vec<T>)> {
+        let include = self.list(&mut one)?;
+        if !self.eat("not") {
+            return Ok((include, Vec::new()));
+        }
+        let exclude = self.list(&mut one)?;
+        match exclude.is_empty() {
+            true => Err(self.expected("a filter in quotes")),
+            false => Ok((include, exclude)),
+        }
+    }
+
+    fn list<T>(&mut self, one: &mut impl FnMut(&mut Self) -> Parsed<Option<T>>) -> Parsed<Vec<T>> {
+        let mut items: Vec<T> = one(self)?.into_iter().collect();
+        while !items.is_empty() && self.another_follows() {
+            self.advance();
+            let item = one(self)?;
+            items.push(item.ok_or_else(|| self.expected("another filter"))?);
+        }
+        Ok(items)
+    }
+
+    /// Whether the comma here goes on with the list; in a rule it may also end the condition.
+    fn another_follows(&self) -> bool {
+        let comma = matches!(self.peek(), Kind::Sign(","));
+        let more = match self.peek_second() {
+            Kind::Text(_) | Kind::Sign("=") => true,
+            Kind::Word(word) => word.eq_ignore_ascii_case("code"),
+            _ => false,
+        };
+        comma && more
+    }
+
+    fn filter(&mut self) -> Parsed<Filter> {
+        let (include, exclude) = self.choice(Self::pattern)?;
+        Ok(Filter { include, exclude })
+    }
+
+    fn signal(&mut self) -> Parsed<Condition> {
+        let number = self.value("a signal, such as SIGUSR1", |word| {
+            signal_number(word).ok_or_else(|| format!("`{word}` is no signal of Linux"))
+        });
+        number.map(Condition::Signal)
+    }
+
+    fn breakpoint(&mut self) -> Parsed<Condition> {
+        const PLACES: &str = "a place: module!symbol, module!symbol+0x10, 0xADDRESS or exit";
+        let here = self.error(format!("expected {PLACES}"));
+        let text = self.word_or_quoted(PLACES)?;
+        place(&text).map(Condition::Breakpoint).ok_or(here)
+    }
+
+    fn module(&mut self) -> Parsed<Condition> {
+        if self.eat("load") {
+            return self.filter().map(Condition::ModuleLoad);
+        }
+        match self.eat("unload") {
+            true => self.filter().map(Condition::ModuleUnload),
+            false => Err(self.expected("`load` or `unload`")),
+        }
+    }
+
+    fn thread(&mut self) -> Parsed<Condition> {
+        if self.eat("start") {
+            return Ok(Condition::ThreadStart);
+        }
+        self.eat("exit")
+            .then_some(Condition::ThreadExit)
+            .ok_or_else(|| self.expected("`start` or `exit`"))
+    }
+
+    fn debug_string(&mut self) -> Parsed<Condition> {
+        self.expect("string")?;
+        self.filter().map(Condition::DebugString)
+    }
+}
+
+const fn example(unit: Unit) -> &'static str {
+    match unit {
+        Unit::Percent => "a percentage, such as 85%",
+        Unit::Bytes => "a size, such as 2GiB",
+        Unit::Count => "a whole number",
+        Unit::Number => "a number",
+    }
+}
+
+fn threshold(unit: Unit, word: &str) -> Result<f64, String> {
+    let wrong = || format!("expected {}, not `{word}`", example(unit));
+    let percentage = word.strip_suffix('%');
+    match unit {
+        Unit::Percent => plain_number(percentage.unwrap_or(word)).filter(|n| *n >= 0.0),
+        Unit::Bytes => return parse_size(word).map(|bytes| bytes as f64),
+        Unit::Count => word.parse::<u32>().ok().map(f64::from),
+        Unit::Number => match parse_size(word) {
+            Ok(bytes) => Some(bytes as f64),
+            Err(_) => plain_number(percentage.unwrap_or(word)),
+        },
+    }
+    .ok_or_else(wrong)
+}
+
+/// A number of digits with at most a sign and a point; no exponent, no `inf`.
+fn plain_number(word: &str) -> Option<f64> {
+    let digits = word.strip_prefix('-').unwrap_or(word);
+    let (number, rest) = split_number(digits);
+    let plain = rest.is_empty() && !number.is_empty();
+    word.parse::<f64>().ok().filter(|n| plain && n.is_finite())
+}
+
+fn place(text: &str) -> Option<Place> {
+    if text.eq_ignore_ascii_case("exit") {
+        return Some(Place::Exit);
+    }
+    if let Some(digits) = text.strip_prefix("0x") {
+        return u64::from_str_radix(digits, 16).ok().map(Place::Address);
+    }
+    let (module, rest) = text.split_once('!')?;
+    let offset = rest
+        .rsplit_once("+0x")
+        .and_then(|(symbol, digits)| Some((symbol, u64::from_str_radix(digits, 16).ok()?)));
+    let (symbol, offset) = offset.unwrap_or((rest, 0));
+    let (module, symbol) = (module.to_owned(), symbol.to_owned());
+    (!module.is_empty() && !symbol.is_empty()).then_some(Place::Symbol {
+        module,
+        symbol,
+        offset,
+    })
+}

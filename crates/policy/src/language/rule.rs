@@ -1,0 +1,310 @@
+//! The grammar of rules: targets, actions, limits.
+
+use super::{
+    lexer::Kind,
+    parser::{Parsed, Parser},
+};
+use crate::{
+    Action, Clause, Follow, Free, Limit, Limits, Pattern, Rule, Scope, Series, Target, Window,
+    parse_duration, parse_size,
+};
+use snapshot::DumpKind;
+
+/// The prefixes of targets, for `on` and for [`target`].
+const PREFIXES: [&str; 7] = [
+    "name",
+    "service",
+    "pool",
+    "container",
+    "cmdline",
+    "group",
+    "launch",
+];
+
+/// A target as a user types it, outside of a sentence.
+pub(super) fn target(text: &str) -> Option<Target> {
+    let known = text.split_once(':').and_then(|(prefix, rest)| {
+        let prefix = PREFIXES.iter().find(|p| p.eq_ignore_ascii_case(prefix))?;
+        Some((prefix, rest))
+    });
+    match known {
+        Some((prefix, rest)) => {
+            let unquoted = Parser::whole(rest, |p| p.quoted("a name"));
+            with_prefix(prefix, unquoted.unwrap_or_else(|_| rest.to_owned()))
+        }
+        None if text.chars().all(|c| c.is_ascii_digit()) => text.parse().ok().map(Target::Pid),
+        None => Some(Target::Name(text.to_owned())),
+    }
+}
+
+fn with_prefix(prefix: &str, rest: String) -> Option<Target> {
+    if rest.is_empty() {
+        return None;
+    }
+    Some(match prefix {
+        "name" => Target::Name(rest),
+        "service" => Target::Service(rest),
+        "pool" => Target::Pool(rest),
+        "container" => Target::Container(rest),
+        "cmdline" => Target::CommandLine(Pattern::new(rest)),
+        "group" => Target::Group(rest.parse().ok()?),
+        _ => Target::Launch(rest),
+    })
+}
+
+impl Parser<'_> {
+    /// `["NAME":] on TARGET, CLAUSE; …; into "FOLDER"; LIMIT; …`
+    pub(super) fn rule(&mut self) -> Parsed<Rule> {
+        let name = self.rule_name()?;
+        self.expect("on")?;
+        let follow = self.follow()?;
+        let mut rule = Rule::new(self.target()?, Vec::new());
+        rule.name = name;
+        rule.follow = follow;
+        rule.children = self.children()?;
+        self.expect_sign(",")?;
+        rule.clauses.push(self.clause()?);
+        while self.eat_sign(";") {
+            self.rest_of_rule(&mut rule)?;
+        }
+        Ok(rule)
+    }
+
+    fn rule_name(&mut self) -> Parsed<String> {
+        if !matches!(self.peek(), Kind::Text(_)) {
+            return Ok(String::new());
+        }
+        let name = self.quoted("the rule's name")?;
+        self.expect(":")?;
+        Ok(name)
+    }
+
+    fn follow(&mut self) -> Parsed<Follow> {
+        if self.eat("each") {
+            return Ok(Follow::Each);
+        }
+        if !self.eat("the") {
+            return Ok(Follow::One);
+        }
+        self.expect("next")?;
+        Ok(Follow::Next)
+    }
+
+    fn target(&mut self) -> Parsed<Target> {
+        let here = self.expected(
+            "a target: name, pid, service:NAME, pool:NAME, container:ID or cmdline:\"glob\"",
+        );
+        if let Kind::Text(name) = self.peek() {
+            let name = name.clone();
+            self.advance();
+            return (!name.is_empty()).then_some(Target::Name(name)).ok_or(here);
+        }
+        let word = self.peek_word().ok_or_else(|| here.clone())?;
+        self.advance();
+        let quoted = word.ends_with(':') && self.is_glued() && matches!(self.peek(), Kind::Text(_));
+        if quoted {
+            let rest = self.quoted("a name")?;
+            return with_prefix(&word[..word.len() - 1], rest).ok_or(here);
+        }
+        target(word).ok_or(here)
+    }
+
+    fn children(&mut self) -> Parsed<bool> {
+        let here = self.eat("and");
+        if here {
+            self.expect("its")?;
+            self.expect("children")?;
+        }
+        Ok(here)
+    }
+
+    fn rest_of_rule(&mut self, rule: &mut Rule) -> Parsed<()> {
+        match self.peek_word() {
+            Some("when") => rule.clauses.push(self.clause()?),
+            Some("into") => {
+                self.advance();
+                rule.folder = Some(self.quoted("a folder")?);
+            }
+            _ => self.limit_of_rule(&mut rule.limits)?,
+        }
+        Ok(())
+    }
+
+    /// `when CONDITION, do ACTION [SERIES][, at most N times]`
+    fn clause(&mut self) -> Parsed<Clause> {
+        self.expect("when")?;
+        let when = self.when()?;
+        self.expect_sign(",")?;
+        self.expect("do")?;
+        let action = self.action()?;
+        let series = match self.peek() {
+            Kind::Word(word) if word.starts_with(|c: char| c.is_ascii_digit()) => {
+                Some(self.series()?)
+            }
+            _ => None,
+        };
+        let limit = match self.eat_sign(",") {
+            true => Some(self.limit_of_clause()?),
+            false => None,
+        };
+        Ok(Clause {
+            when,
+            action,
+            series,
+            limit,
+        })
+    }
+
+    /// `N times every DURATION [then ACTION]`
+    fn series(&mut self) -> Parsed<Series> {
+        let count = self.times()?;
+        self.expect("every")?;
+        let every = self.duration()?;
+        let then = match self.eat("then") {
+            true => Some(self.action()?),
+            false => None,
+        };
+        Ok(Series { count, every, then })
+    }
+
+    fn limit_of_clause(&mut self) -> Parsed<Limit> {
+        self.expect("at")?;
+        self.expect("most")?;
+        let times = self.times()?;
+        let scope = match self.eat("per") {
+            true => self.expect("process").map(|()| Scope::Process)?,
+            false => Scope::Rule,
+        };
+        Ok(Limit { times, scope })
+    }
+
+    fn times(&mut self) -> Parsed<u32> {
+        let count = self.number("how many times")?;
+        match self.eat("times") || self.eat("time") {
+            true => Ok(count),
+            false => Err(self.expected("`times`")),
+        }
+    }
+
+    fn dumps(&mut self) -> Parsed<u32> {
+        let count = self.number("how many dumps")?;
+        match self.eat("dumps") || self.eat("dump") {
+            true => Ok(count),
+            false => Err(self.expected("`dumps`")),
+        }
+    }
+
+    fn limit_of_rule(&mut self, limits: &mut Limits) -> Parsed<()> {
+        if self.eat("keep") {
+            return self.keep(limits);
+        }
+        if self.eat("skip") {
+            self.expect("while")?;
+            limits.avoid_outage = true;
+            return self.expect("busy");
+        }
+        if !self.eat("at") {
+            return Err(self.expected("`when`, `into`, `at most`, `skip while busy` or `keep`"));
+        }
+        self.expect("most")?;
+        let count = self.dumps()?;
+        if self.eat("at") {
+            limits.concurrent = count;
+            return self.expect("once");
+        }
+        self.expect("in")?;
+        match self.eat("all") {
+            true => limits.max_dumps = Some(count),
+            false => {
+                let within = self.duration()?;
+                limits.windows.push(Window { count, within });
+            }
+        }
+        Ok(())
+    }
+
+    /// `keep at most 10 dumps`, `keep at most 10GiB`, `keep at most 7d`, `keep 5% free`
+    fn keep(&mut self, limits: &mut Limits) -> Parsed<()> {
+        let keep = &mut limits.keep;
+        if !self.eat("at") {
+            keep.keep_free = Some(self.value("a size or a percentage", str::parse::<Free>)?);
+            return self.expect("free");
+        }
+        self.expect("most")?;
+        let word = self.peek_word().unwrap_or_default();
+        if word.chars().all(|c| c.is_ascii_digit()) {
+            keep.max_count = Some(self.dumps()?);
+        } else if let Ok(bytes) = parse_size(word) {
+            keep.max_bytes = Some(bytes);
+            self.advance();
+        } else {
+            let age = parse_duration(word).map_err(|_| {
+                self.expected("a number of dumps, a size such as 10GiB or an age such as 7d")
+            });
+            keep.max_age = Some(age?);
+            self.advance();
+        }
+        Ok(())
+    }
+
+    /// `mini and full dump`, `custom dump 0x33`, `log stack`, `log exception`, `none`, `run "…"`
+    pub(super) fn action(&mut self) -> Parsed<Action> {
+        if self.eat("none") {
+            return Ok(Action::None);
+        }
+        if self.eat("run") {
+            return self.quoted("a program").map(Action::Run);
+        }
+        if !self.eat("log") {
+            return self.dump();
+        }
+        if self.eat("stack") {
+            return Ok(Action::LogStack);
+        }
+        self.expect("exception")?;
+        Ok(Action::LogException)
+    }
+
+    fn dump(&mut self) -> Parsed<Action> {
+        let mut kinds = Vec::new();
+        loop {
+            let kind = self.value(
+                "an action: full, mini, plus, triage or custom dump, log stack, log exception, none or run \"PROGRAM\"",
+                kind_of_dump,
+            )?;
+            let dump = self.eat("dump");
+            let kind = match kind {
+                Some(kind) => kind,
+                None => self.value("a mask, such as 0x33", mask)?,
+            };
+            kinds.push(kind);
+            match (self.eat("and"), dump) {
+                (true, _) => {}
+                (false, true) => return Ok(kinds.into_iter().collect()),
+                (false, false) => return Err(self.expected("`dump`")),
+            }
+        }
+    }
+}
+
+/// The kind of dump by its word; `None` for custom, whose mask follows.
+fn kind_of_dump(word: &str) -> Result<Option<DumpKind>, String> {
+    match &word.to_ascii_lowercase()[..] {
+        "triage" => Ok(Some(DumpKind::Triage)),
+        "mini" => Ok(Some(DumpKind::Mini)),
+        "plus" => Ok(Some(DumpKind::Plus)),
+        "full" => Ok(Some(DumpKind::Full)),
+        "custom" => Ok(None),
+        _ => Err(format!(
+            "`{word}` is no action: full, mini, plus, triage or custom dump, log stack, log \
+             exception, none or run \"PROGRAM\""
+        )),
+    }
+}
+
+fn mask(word: &str) -> Result<DumpKind, String> {
+    let digits = word.strip_prefix("0x").unwrap_or(word);
+    u64::from_str_radix(digits, 16)
+        .map(DumpKind::Custom)
+        .map_err(|_| format!("`{word}` is no mask, such as 0x33"))
+}

@@ -1,0 +1,184 @@
+use std::fmt;
+
+/// A text to look for, with `*` for anything, ignoring case.
+///
+/// Only `*` is special: `?` is an ordinary character, as C++ names on Windows begin with it
+/// (`E06D7363.?AVNotFound@@`).
+/// Matching is linear in text plus pattern, whatever the pattern: each piece between stars is
+/// looked for once, from where the last one ended.
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    text: String,
+    pieces: Vec<String>,
+}
+
+impl Pattern {
+    /// The pattern as the user wrote it.
+    pub fn new(text: impl Into<String>) -> Self {
+        let text = text.into();
+        let pieces = text.split('*').map(str::to_lowercase).collect();
+        Self { text, pieces }
+    }
+
+    /// The pattern as the user wrote it.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether it stands anywhere in `text`. The empty pattern stands nowhere: it is how a user
+    /// asks to be shown everything without anything being done (ProcDump's `-f ""`).
+    pub fn is_in(&self, text: &str) -> bool {
+        !self.text.is_empty() && in_order(&self.pieces, &text.to_lowercase()).is_some()
+    }
+
+    /// Whether it is the whole of `text`, from start to end.
+    pub fn is_all_of(&self, text: &str) -> bool {
+        let text = text.to_lowercase();
+        let [first, middle @ .., last] = &self.pieces[..] else {
+            return self.pieces[0] == text;
+        };
+        let inner = text.strip_prefix(first.as_str());
+        let inner = inner.and_then(|text| text.strip_suffix(last.as_str()));
+        inner.is_some_and(|text| in_order(middle, text).is_some())
+    }
+}
+
+/// The rest of `text` after all `pieces` were found in it, one behind the other.
+fn in_order<'a>(pieces: &[String], text: &'a str) -> Option<&'a str> {
+    pieces.iter().try_fold(text, |rest, piece| {
+        let at = rest.find(piece.as_str())?;
+        Some(&rest[at + piece.len()..])
+    })
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Pattern {}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        crate::language::quote(&self.text, f)
+    }
+}
+
+/// Patterns of which one has to stand in a text, and others of which none may.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// One of these, or anything when there are none.
+    pub include: Vec<Pattern>,
+    /// None of these: exclude wins.
+    pub exclude: Vec<Pattern>,
+}
+
+impl Filter {
+    /// Whether the filter lets `text` pass.
+    pub fn passes(&self, text: &str) -> bool {
+        let included = self.include.is_empty() || self.include.iter().any(|p| p.is_in(text));
+        included && !self.exclude.iter().any(|p| p.is_in(text))
+    }
+
+    /// Whether the filter lets the file at `path` pass. A pattern without a separator is looked
+    /// for in the file's name alone: `*temp*` does not mean every module in `C:\Temp`.
+    pub fn passes_path(&self, path: &str) -> bool {
+        let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
+        let hit = |pattern: &Pattern| match pattern.text.contains(['/', '\\']) {
+            true => pattern.is_in(path),
+            false => pattern.is_in(name),
+        };
+        let included = self.include.is_empty() || self.include.iter().any(hit);
+        included && !self.exclude.iter().any(hit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn a_pattern_is_contained_and_ignores_case() {
+        for (pattern, text, is_in) in [
+            ("notfound", "E06D7363.?AVNotFound@@", true),
+            ("?AV", "E06D7363.?AVNotFound@@", true),
+            ("?AV", "xAV", false),
+            (
+                "System.*Exception",
+                "E0434352.System.NullReferenceException (\"x\")",
+                true,
+            ),
+            ("Exception*System", "System.Exception", false),
+            ("*", "", true),
+            ("", "anything", false),
+            ("406d1388", "406D1388.THREAD_NAME", true),
+            ("ä*Ö", "xÄzö", true),
+        ] {
+            assert_eq!(
+                Pattern::new(pattern).is_in(text),
+                is_in,
+                "{pattern} in {text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_pattern_can_be_the_whole_text() {
+        for (pattern, text, all) in [
+            (
+                "java *-jar app.jar*",
+                "java -Xmx2g -jar app.jar --port 1",
+                true,
+            ),
+            ("java", "java -jar", false),
+            ("*", "", true),
+            ("a*a", "a", false),
+            ("a*a", "aa", true),
+            ("", "", true),
+        ] {
+            assert_eq!(
+                Pattern::new(pattern).is_all_of(text),
+                all,
+                "{pattern} is {text}"
+            );
+        }
+    }
+
+    #[test]
+    fn exclude_wins_and_a_path_is_judged_by_its_file_name() {
+        let filter = |include: &[&str], exclude: &[&str]| Filter {
+            include: include.iter().map(|&p| Pattern::new(p)).collect(),
+            exclude: exclude.iter().map(|&p| Pattern::new(p)).collect(),
+        };
+        assert!(filter(&[], &[]).passes("anything"));
+        assert!(filter(&["a", "b"], &[]).passes("xbx"));
+        assert!(!filter(&["a"], &["b"]).passes("ab"));
+        assert!(filter(&["*.dll"], &[]).passes_path(r"C:\Temp\x.dll"));
+        assert!(!filter(&["temp"], &[]).passes_path(r"C:\Temp\x.dll"));
+        assert!(filter(&["/temp/"], &[]).passes_path("/opt/temp/x.so"));
+    }
+
+    /// Row G3: a pattern that makes backtracking matchers run for ever.
+    #[test]
+    fn g3_hostile_patterns_stay_linear() {
+        let started = Instant::now();
+        let text = "a".repeat(100_000);
+        for pattern in [
+            "*".repeat(1000),
+            "*a".repeat(1000) + "*b",
+            "(a+)+$".to_owned(),
+        ] {
+            assert!(
+                !Pattern::new(pattern.clone() + "b").is_in(&text),
+                "{pattern}"
+            );
+            assert!(
+                !Pattern::new(pattern.clone() + "b").is_all_of(&text),
+                "{pattern}"
+            );
+        }
+        assert!(started.elapsed() < Duration::from_secs(2));
+    }
+}

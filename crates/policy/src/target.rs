@@ -1,0 +1,188 @@
+use crate::Pattern;
+use snapshot::{Process, ProcessKey};
+
+/// Which processes a rule is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// By name, with or without `.exe`, ignoring case.
+    Name(String),
+    /// By number: the process that has it now.
+    Pid(u32),
+    /// `service:NAME`: a systemd unit (with or without `.service`) or a Windows service.
+    Service(String),
+    /// `pool:NAME`: an IIS application pool.
+    Pool(String),
+    /// `container:ID`: a container, by the beginning of its id.
+    Container(String),
+    /// `cmdline:"glob"`: the whole command line, arguments joined by blanks, `*` for anything.
+    CommandLine(Pattern),
+    /// `group:PGID`: every process of a process group (Linux).
+    Group(u32),
+    /// `launch:PROGRAM`: the process that firstchance itself starts.
+    Launch(String),
+}
+
+impl Target {
+    /// Whether it can only ever mean one process.
+    pub fn is_single(&self) -> bool {
+        matches!(self, Target::Pid(_) | Target::Launch(_))
+    }
+
+    /// Whether it means the process `who`.
+    pub fn matches(&self, who: &Identity) -> bool {
+        match self {
+            Target::Name(name) => who.has_name(name),
+            Target::Pid(pid) => who.key.pid == *pid,
+            Target::Service(name) => who.service.as_deref().is_some_and(|s| same_unit(s, name)),
+            Target::Pool(pool) => who.pool().is_some_and(|p| p.eq_ignore_ascii_case(pool)),
+            Target::Container(id) => who.container.as_deref().is_some_and(|c| c.starts_with(id)),
+            Target::CommandLine(pattern) => pattern.is_all_of(&who.command_line.join(" ")),
+            Target::Group(group) => who.group == *group,
+            Target::Launch(_) => who.launched,
+        }
+    }
+}
+
+/// Who a process is, as far as targets are concerned.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// Which process.
+    pub key: ProcessKey,
+    /// Its parent's pid.
+    pub parent: u32,
+    /// Its process group; 0 on Windows.
+    pub group: u32,
+    /// The base name of its image.
+    pub name: String,
+    /// The name the kernel keeps (15 bytes), where it differs: scripts have their own.
+    pub comm: String,
+    /// Its arguments, the program's own name first.
+    pub command_line: Vec<String>,
+    /// The service it belongs to.
+    pub service: Option<String>,
+    /// The id of the container it runs in.
+    pub container: Option<String>,
+    /// Whether firstchance itself started it, for `launch:`.
+    pub launched: bool,
+}
+
+impl Identity {
+    fn has_name(&self, wanted: &str) -> bool {
+        let first = self.command_line.first().map_or("", String::as_str);
+        let first = first.rsplit(['/', '\\']).next().unwrap_or(first);
+        [&self.name[..], &self.comm[..], first]
+            .iter()
+            .any(|name| bare(name).eq_ignore_ascii_case(bare(wanted)) && !name.is_empty())
+    }
+
+    /// IIS starts each worker as `w3wp.exe -ap "POOL" …`.
+    fn pool(&self) -> Option<&str> {
+        let at = self.command_line.iter().position(|a| a == "-ap")?;
+        let worker = bare(&self.name).eq_ignore_ascii_case("w3wp");
+        self.command_line
+            .get(at + 1)
+            .filter(|_| worker)
+            .map(|p| p.trim_matches('"'))
+    }
+}
+
+impl From<&Process> for Identity {
+    fn from(process: &Process) -> Self {
+        Self {
+            key: process.key,
+            parent: process.parent,
+            group: process.group,
+            name: process.name.clone(),
+            comm: process.comm.clone(),
+            command_line: process.command_line.clone(),
+            service: process.service.clone(),
+            container: process.container.clone(),
+            launched: false,
+        }
+    }
+}
+
+/// A name without its `.exe`.
+fn bare(name: &str) -> &str {
+    let stem = name.len().saturating_sub(4);
+    match name.get(stem..) {
+        Some(end) if end.eq_ignore_ascii_case(".exe") => &name[..stem],
+        _ => name,
+    }
+}
+
+fn same_unit(unit: &str, wanted: &str) -> bool {
+    let short = |name: &str| name.strip_suffix(".service").unwrap_or(name).to_lowercase();
+    short(unit) == short(wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn worker() -> Identity {
+        Identity {
+            key: ProcessKey { pid: 7, start: 1 },
+            group: 70,
+            name: "w3wp.exe".to_owned(),
+            command_line: vec![
+                r"c:\windows\W3WP.EXE".into(),
+                "-ap".into(),
+                "\"Shop\"".into(),
+            ],
+            service: Some("w3svc.service".to_owned()),
+            container: Some("0123456789abcdef".to_owned()),
+            ..Identity::default()
+        }
+    }
+
+    #[test]
+    fn a_target_means_the_processes_it_says() {
+        let yes = [
+            "w3wp",
+            "W3WP.exe",
+            "7",
+            "service:W3SVC",
+            "pool:shop",
+            "container:01234",
+            "cmdline:\"*w3wp* -ap *shop*\"",
+            "group:70",
+        ];
+        let no = [
+            "w3w",
+            "3",
+            "service:w3",
+            "pool:Shop2",
+            "container:1234",
+            "cmdline:w3wp",
+            "group:7",
+            "launch:w3wp.exe",
+        ];
+        for (text, expected) in yes
+            .map(|t| (t, true))
+            .into_iter()
+            .chain(no.map(|t| (t, false)))
+        {
+            let target: Target = text.parse().unwrap();
+            assert_eq!(target.matches(&worker()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_script_is_known_by_the_name_the_kernel_keeps() {
+        let script = Identity {
+            name: "python3.11".to_owned(),
+            comm: "worker.py".to_owned(),
+            command_line: vec!["/usr/bin/python3".into(), "/opt/worker.py".into()],
+            ..Identity::default()
+        };
+        for (name, expected) in [("worker.py", true), ("python3", true), ("worker", false)] {
+            assert_eq!(
+                Target::Name(name.into()).matches(&script),
+                expected,
+                "{name}"
+            );
+        }
+        assert!(!Target::Name(".exe".into()).matches(&Identity::default()));
+    }
+}

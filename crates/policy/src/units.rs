@@ -1,0 +1,170 @@
+use std::time::Duration;
+
+/// Units of time, largest first: name and nanoseconds.
+const TIMES: [(&str, u128); 7] = [
+    ("d", 86_400_000_000_000),
+    ("h", 3_600_000_000_000),
+    ("m", 60_000_000_000),
+    ("s", 1_000_000_000),
+    ("ms", 1_000_000),
+    ("us", 1_000),
+    ("ns", 1),
+];
+
+/// Units of size, in the order in which they are tried for printing.
+const SIZES: [(&str, u64); 9] = [
+    ("TiB", 1 << 40),
+    ("GiB", 1 << 30),
+    ("MiB", 1 << 20),
+    ("KiB", 1 << 10),
+    ("TB", 1_000_000_000_000),
+    ("GB", 1_000_000_000),
+    ("MB", 1_000_000),
+    ("KB", 1_000),
+    ("B", 1),
+];
+
+/// Reads `500ms`, `10s`, `5m`, `1h`, `2d`, or several of them together: `1m30s`.
+///
+/// # Errors
+/// A sentence for the user, when the text is no such duration or is too long to count.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{text}` is no duration, such as 500ms, 10s, 5m or 1h");
+    let mut nanoseconds = 0u128;
+    let mut rest = text;
+    loop {
+        let (number, after) = split_number(rest);
+        let amount: u128 = number.parse().map_err(|_| wrong())?;
+        let end = after
+            .find(|c: char| c.is_ascii_digit())
+            .unwrap_or(after.len());
+        let factor = factor(&TIMES, &after[..end]).ok_or_else(wrong)?;
+        let part = amount.checked_mul(factor).ok_or_else(wrong)?;
+        nanoseconds = nanoseconds.checked_add(part).ok_or_else(wrong)?;
+        rest = &after[end..];
+        if rest.is_empty() {
+            break;
+        }
+    }
+    let seconds = u64::try_from(nanoseconds / 1_000_000_000).map_err(|_| wrong())?;
+    Ok(Duration::new(seconds, (nanoseconds % 1_000_000_000) as u32))
+}
+
+/// Prints a duration in the largest unit that divides it: `90s`, `2m`, `1500ms`.
+pub fn print_duration(duration: Duration) -> String {
+    let nanoseconds = duration.as_nanos();
+    if nanoseconds == 0 {
+        return "0s".to_owned();
+    }
+    let unit = TIMES
+        .iter()
+        .find(|(_, size)| nanoseconds.is_multiple_of(*size));
+    let (name, size) = unit.unwrap_or(&("ns", 1));
+    format!("{}{name}", nanoseconds / size)
+}
+
+/// Reads `2GiB`, `500MB`, `1.5GiB`, `64KiB`, `4096B`, to bytes; a bare number is not one.
+///
+/// # Errors
+/// A sentence for the user, when the text is no such size.
+pub fn parse_size(text: &str) -> Result<u64, String> {
+    let wrong = || format!("`{text}` is no size, such as 100MiB, 2GiB or 500MB");
+    let (number, unit) = split_number(text);
+    let factor = factor(&SIZES, unit).ok_or_else(wrong)?;
+    if let Ok(whole) = number.parse::<u64>() {
+        return whole.checked_mul(factor).ok_or_else(wrong);
+    }
+    let bytes = number.parse::<f64>().map_err(|_| wrong())? * factor as f64;
+    // Beyond 2^53 a float no longer holds every byte.
+    let countable = bytes.is_finite() && bytes < 9e15;
+    countable.then_some(bytes as u64).ok_or_else(wrong)
+}
+
+/// Prints a size in the largest unit that divides it, binary units first: `2GiB`, `500MB`, `77B`.
+pub fn print_size(bytes: u64) -> String {
+    let unit = SIZES
+        .iter()
+        .find(|(_, size)| bytes != 0 && bytes.is_multiple_of(*size));
+    let (name, size) = unit.unwrap_or(&("B", 1));
+    format!("{}{name}", bytes / size)
+}
+
+/// The number at the start of `text` (digits and a point), and what follows it.
+pub(crate) fn split_number(text: &str) -> (&str, &str) {
+    let end = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
+    text.split_at(end)
+}
+
+fn factor<T: Copy>(units: &[(&str, T)], name: &str) -> Option<T> {
+    let unit = units.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
+    unit.map(|(_, factor)| *factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn durations_are_read_and_printed_in_the_largest_exact_unit() {
+        for (text, printed) in [
+            ("500ms", "500ms"),
+            ("10s", "10s"),
+            ("120s", "2m"),
+            ("1m30s", "90s"),
+            ("1h", "1h"),
+            ("0s", "0s"),
+            ("1d12h", "36h"),
+        ] {
+            assert_eq!(print_duration(parse_duration(text).unwrap()), printed);
+        }
+        for wrong in [
+            "",
+            "10",
+            "s",
+            "10 s",
+            "1.5s",
+            "-1s",
+            "10x",
+            "99999999999999999999d",
+        ] {
+            assert!(parse_duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_read_and_printed_in_the_largest_exact_unit() {
+        for (text, bytes, printed) in [
+            ("2GiB", 2 << 30, "2GiB"),
+            ("1.5GiB", 3 << 29, "1536MiB"),
+            ("500MB", 500_000_000, "500MB"),
+            ("1000mib", 1000 << 20, "1000MiB"),
+            ("77B", 77, "77B"),
+            ("0B", 0, "0B"),
+        ] {
+            assert_eq!(parse_size(text).unwrap(), bytes);
+            assert_eq!(print_size(bytes), printed);
+        }
+        for wrong in [
+            "",
+            "10",
+            "GiB",
+            "-1GiB",
+            "1..5GiB",
+            "1e3GiB",
+            "99999999999TiB",
+        ] {
+            assert!(parse_size(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_is_read_again(bytes: u64, time: Duration) {
+            prop_assert_eq!(parse_size(&print_size(bytes)), Ok(bytes));
+            prop_assert_eq!(parse_duration(&print_duration(time)), Ok(time));
+        }
+    }
+}
