@@ -1,1 +1,30 @@
-//! The only place with OS calls.
+//! The only place with OS calls, `unsafe` and `cfg(target_os)`.
+//!
+//! It delivers plain facts ([`snapshot`]) and accepts plain orders; names, build-ids, percentages
+//! and decisions are made above it.
+//! [`Host`] is the machine, [`Target`] one attached process, [`Capture`] a process held still.
+
+mod cancel;
+mod capture;
+mod error;
+mod failpoint;
+mod files;
+mod host;
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(windows)]
+mod windows;
+
+pub use cancel::{Cancel, init};
+pub use capture::{Capture, CaptureOptions, Released, Stop};
+pub use error::{Error, ErrorKind, Result};
+pub use failpoint::failpoint;
+pub use files::{FileBytes, OutFile, OutStream, Output, Space, map_file, space_at};
+pub use host::{
+    Facts, Finding, Health, Host, ImageFiles, ProcessEntry, Target, doctor, system, this_machine,
+};
+
+#[cfg(target_os = "linux")]
+use linux as os;
+#[cfg(windows)]
+use windows as os;

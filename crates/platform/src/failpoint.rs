@@ -1,0 +1,44 @@
+//! Fault points: places at which a test can make things go wrong.
+//!
+//! `FIRSTCHANCE_FAILPOINT=name:action[,name:action]` with the actions `kill9`, `panic`, `abort`,
+//! `sleep` (for 60 s, or until killed), `stop` (SIGSTOP to oneself), `enospc`, `eio`, `eintr`.
+//! Compiled in by the feature `failpoints` only: in a released program it is nothing.
+
+use std::io;
+
+/// Does what the environment asks of the point `name`; an error to be returned as if the system
+/// had said it, or nothing.
+#[cfg(feature = "failpoints")]
+pub fn failpoint(name: &str) -> io::Result<()> {
+    let Ok(points) = std::env::var("FIRSTCHANCE_FAILPOINT") else {
+        return Ok(());
+    };
+    let action = points.split(',').find_map(|point| {
+        let (at, action) = point.split_once(':')?;
+        (at == name).then_some(action)
+    });
+    action.map_or(Ok(()), act)
+}
+
+/// Nothing, in a released program.
+#[cfg(not(feature = "failpoints"))]
+#[inline(always)]
+pub fn failpoint(_name: &str) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(feature = "failpoints")]
+fn act(action: &str) -> io::Result<()> {
+    match action {
+        "kill9" => crate::os::kill_self(),
+        "stop" => crate::os::stop_self(),
+        "abort" => std::process::abort(),
+        "panic" => panic!("failpoint"),
+        "sleep" => std::thread::sleep(std::time::Duration::from_secs(60)),
+        "enospc" => return Err(io::ErrorKind::StorageFull.into()),
+        "eio" => return Err(io::Error::other("I/O error (failpoint)")),
+        "eintr" => return Err(io::ErrorKind::Interrupted.into()),
+        other => panic!("FIRSTCHANCE_FAILPOINT: unknown action {other}"),
+    }
+    Ok(())
+}

@@ -1,0 +1,144 @@
+use crate::{Capture, CaptureOptions, FileBytes, Result};
+use snapshot::{Handle, Measure, Module, Process, ProcessKey, Sample, System, TargetEvent, Time};
+use std::{path::Path, time::Duration};
+
+/// The machine.
+pub trait Host: Sync {
+    /// Monotonic time since this host was made.
+    fn now(&self) -> Time;
+
+    /// The processes that can be seen, by ascending pid.
+    fn processes(&self) -> Result<Vec<ProcessEntry>>;
+
+    /// Who this pid is now.
+    fn find(&self, pid: u32) -> Result<ProcessKey>;
+
+    /// The wanted figures of a process, as they are now.
+    fn sample(&mut self, key: ProcessKey, measures: &[Measure]) -> Result<Sample>;
+
+    /// Takes hold of a process, without stopping it yet.
+    fn attach(&self, key: ProcessKey) -> Result<Box<dyn Target>>;
+}
+
+/// One attached process.
+pub trait Target {
+    /// Who it is.
+    fn key(&self) -> ProcessKey;
+
+    /// What is known of it without stopping it.
+    fn facts(&mut self) -> Result<Facts>;
+
+    /// Waits for what it does next, at most for `limit`.
+    fn wait(&mut self, limit: Duration) -> Result<TargetEvent>;
+
+    /// Holds it still.
+    fn capture(&mut self, options: &CaptureOptions) -> Result<Capture>;
+}
+
+/// What is known of a process without stopping it.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// The process.
+    pub process: Process,
+    /// Its open descriptors or handles.
+    pub handles: Vec<Handle>,
+    /// Its images as far as the address space tells: range and path.
+    pub modules: Vec<Module>,
+    /// Memory that is resident or swapped, in bytes.
+    pub resident: u64,
+    /// Its private part.
+    pub private: u64,
+}
+
+/// A process in a list.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ProcessEntry {
+    /// Who it is.
+    pub key: ProcessKey,
+    /// Its parent.
+    pub parent: u32,
+    /// Base name of its image, or the kernel's name for it.
+    pub name: String,
+    /// Its arguments.
+    pub command_line: Vec<String>,
+    /// Whose it is.
+    pub user: String,
+    /// When it started.
+    pub started: snapshot::WallTime,
+    /// CPU time used so far.
+    pub cpu: Duration,
+    /// Private memory in bytes.
+    pub private: u64,
+    /// Resident memory in bytes.
+    pub resident: u64,
+    /// Threads.
+    pub threads: u32,
+    /// Open descriptors or handles; `None` where they may not be seen.
+    pub handles: Option<u32>,
+    /// State letter.
+    pub state: char,
+    /// The service it belongs to.
+    pub service: Option<String>,
+    /// The container it runs in.
+    pub container: Option<String>,
+    /// Paths of its mapped files, for telling its runtime; empty where they may not be seen.
+    pub mapped: Vec<String>,
+    /// Whether it is a thread of the kernel.
+    pub kernel: bool,
+}
+
+/// One line of what works on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What was looked at: `Yama ptrace scope`.
+    pub what: String,
+    /// How it is.
+    pub health: Health,
+    /// What was found.
+    pub found: String,
+    /// What to do about it; empty when there is nothing to do.
+    pub advice: String,
+}
+
+/// How well a thing is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Health {
+    /// As it should be.
+    Good,
+    /// It works less well.
+    Weak,
+    /// It does not work.
+    Bad,
+}
+
+/// The machine this runs on.
+pub fn this_machine() -> Box<dyn Host> {
+    crate::os::host()
+}
+
+/// The files behind a process's images, for what only they tell: build-ids, symbols.
+#[derive(Debug)]
+pub struct ImageFiles(crate::os::ImageFiles);
+
+impl ImageFiles {
+    /// Those of this process, while it lives.
+    pub fn of(process: ProcessKey) -> Option<Self> {
+        crate::os::ImageFiles::of(process).map(Self)
+    }
+
+    /// The bytes of a module's file, if it is the very file that is mapped and reading it cannot
+    /// hang.
+    pub fn open(&self, module: &Module) -> Option<FileBytes> {
+        self.0.open(module)
+    }
+}
+
+/// Facts about the machine.
+pub fn system() -> System {
+    crate::os::system()
+}
+
+/// What works on this machine and what does not.
+pub fn doctor(folder: &Path) -> Vec<Finding> {
+    crate::os::doctor(folder)
+}

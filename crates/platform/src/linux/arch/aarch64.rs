@@ -1,0 +1,55 @@
+//! 64-bit ARM: `struct user_pt_regs` and `struct user_fpsimd_state` (asm/ptrace.h).
+
+use crate::linux::sys::ptrace;
+use snapshot::{Aarch64, Registers, SparseBytes};
+use std::io;
+
+const NT_PRSTATUS: u32 = 1;
+const NT_PRFPREG: u32 = 2;
+const NT_ARM_TLS: u32 = 0x401;
+const WORDS: usize = 34;
+
+/// The general registers of a stopped tracee.
+pub(crate) fn general(tid: i32) -> io::Result<Registers> {
+    let mut buffer = [0; WORDS * 8];
+    let bytes = ptrace::register_set(tid, NT_PRSTATUS, &mut buffer)?;
+    if bytes.len() != WORDS * 8 {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let word = |at: usize| u64::from_le_bytes(bytes[at * 8..][..8].try_into().unwrap_or_default());
+    let x = std::array::from_fn(word);
+    let mut tls = [0; 8];
+    let _ = ptrace::register_set(tid, NT_ARM_TLS, &mut tls);
+    let tls = u64::from_le_bytes(tls);
+    Ok(Registers::Aarch64(Aarch64 {
+        x,
+        sp: word(31),
+        pc: word(32),
+        pstate: word(33),
+        tls,
+    }))
+}
+
+/// Floating-point registers.
+pub(crate) fn extended(tid: i32) -> io::Result<SparseBytes> {
+    let mut buffer = [0; 1024];
+    Ok(SparseBytes::new(ptrace::register_set(
+        tid,
+        NT_PRFPREG,
+        &mut buffer,
+    )?))
+}
+
+/// Not needed where it was not measured: the kernel restarts what it can.
+pub(crate) fn restart_interrupted(_tid: i32) -> io::Result<()> {
+    Ok(())
+}
+
+/// The few registers that `/proc/TID/syscall` tells of a thread that does not stop.
+pub(crate) fn from_syscall_file(sp: u64, ip: u64) -> Registers {
+    Registers::Aarch64(Aarch64 {
+        sp,
+        pc: ip,
+        ..Aarch64::default()
+    })
+}

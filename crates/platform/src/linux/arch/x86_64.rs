@@ -1,0 +1,142 @@
+//! Intel and AMD: `struct user_regs_struct` (sys/user.h; 27 words, or 17 of 32 bits for a 32-bit
+//! task) and the XSAVE area.
+
+use crate::linux::sys::ptrace;
+use snapshot::{Registers, SparseBytes, X86, X86_64};
+use std::io;
+
+const NT_PRSTATUS: u32 = 1;
+const NT_X86_XSTATE: u32 = 0x202;
+const NT_PRFPREG: u32 = 2;
+/// XSAVE is 11,008 bytes on a machine with AMX; room for what comes after it.
+const LARGEST_XSTATE: usize = 32 << 10;
+const GENERAL: usize = 27 * 8;
+const GENERAL_32: usize = 17 * 4;
+
+/// The general registers of a stopped tracee.
+pub(crate) fn general(tid: i32) -> io::Result<Registers> {
+    let mut buffer = [0; GENERAL];
+    let bytes = ptrace::register_set(tid, NT_PRSTATUS, &mut buffer)?;
+    decode(bytes).ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+fn decode(bytes: &[u8]) -> Option<Registers> {
+    match bytes.len() {
+        GENERAL => {
+            let word =
+                |at: usize| u64::from_le_bytes(bytes[at * 8..][..8].try_into().unwrap_or_default());
+            Some(Registers::X86_64(X86_64 {
+                r15: word(0),
+                r14: word(1),
+                r13: word(2),
+                r12: word(3),
+                rbp: word(4),
+                rbx: word(5),
+                r11: word(6),
+                r10: word(7),
+                r9: word(8),
+                r8: word(9),
+                rax: word(10),
+                rcx: word(11),
+                rdx: word(12),
+                rsi: word(13),
+                rdi: word(14),
+                orig_rax: word(15),
+                rip: word(16),
+                cs: word(17) as u16,
+                rflags: word(18),
+                rsp: word(19),
+                ss: word(20) as u16,
+                fs_base: word(21),
+                gs_base: word(22),
+                ds: word(23) as u16,
+                es: word(24) as u16,
+                fs: word(25) as u16,
+                gs: word(26) as u16,
+                debug: [0; 6],
+            }))
+        }
+        GENERAL_32 => {
+            let word =
+                |at: usize| u32::from_le_bytes(bytes[at * 4..][..4].try_into().unwrap_or_default());
+            Some(Registers::X86(X86 {
+                ebx: word(0),
+                ecx: word(1),
+                edx: word(2),
+                esi: word(3),
+                edi: word(4),
+                ebp: word(5),
+                eax: word(6),
+                ds: word(7) as u16,
+                es: word(8) as u16,
+                fs: word(9) as u16,
+                gs: word(10) as u16,
+                orig_eax: word(11),
+                eip: word(12),
+                cs: word(13) as u16,
+                eflags: word(14),
+                esp: word(15),
+                ss: word(16) as u16,
+            }))
+        }
+        _ => None,
+    }
+}
+
+/// Floating-point and extended registers: the XSAVE area, or where the processor has none, the
+/// FXSAVE area.
+pub(crate) fn extended(tid: i32) -> io::Result<SparseBytes> {
+    let mut buffer = vec![0; LARGEST_XSTATE];
+    let bytes = match ptrace::register_set(tid, NT_X86_XSTATE, &mut buffer) {
+        Ok(bytes) => bytes,
+        Err(_) => ptrace::register_set(tid, NT_PRFPREG, &mut buffer)?,
+    };
+    Ok(SparseBytes::new(bytes))
+}
+
+/// System calls that return EINTR after a stop although no signal came (seen in an experiment:
+/// epoll_wait, sigtimedwait, semop, recv with a timeout), and that may begin anew.
+const BEGIN_ANEW: [u64; 13] = [
+    libc::SYS_epoll_wait as u64,
+    libc::SYS_epoll_pwait as u64,
+    libc::SYS_epoll_pwait2 as u64,
+    libc::SYS_rt_sigtimedwait as u64,
+    libc::SYS_semop as u64,
+    libc::SYS_semtimedop as u64,
+    libc::SYS_recvfrom as u64,
+    libc::SYS_recvmsg as u64,
+    libc::SYS_sendto as u64,
+    libc::SYS_sendmsg as u64,
+    libc::SYS_accept as u64,
+    libc::SYS_accept4 as u64,
+    libc::SYS_io_getevents as u64,
+];
+
+/// Makes a system call that our stop interrupted begin anew, so that the program sees no EINTR
+/// that it would not have seen without us. One SETREGSET: either all of it happens or nothing.
+pub(crate) fn restart_interrupted(tid: i32) -> io::Result<()> {
+    let mut buffer = [0; GENERAL];
+    let bytes = ptrace::register_set(tid, NT_PRSTATUS, &mut buffer)?;
+    let Some(Registers::X86_64(now)) = decode(bytes) else {
+        return Ok(());
+    };
+    let interrupted = now.rax as i64 == -i64::from(libc::EINTR);
+    if !interrupted || !BEGIN_ANEW.contains(&now.orig_rax) {
+        return Ok(());
+    }
+    // `syscall` is two bytes long; rax is word 10, rip word 16 of user_regs_struct.
+    buffer[80..88].copy_from_slice(&now.orig_rax.to_le_bytes());
+    buffer[128..136].copy_from_slice(&(now.rip - 2).to_le_bytes());
+    ptrace::set_register_set(tid, NT_PRSTATUS, &buffer)
+}
+
+/// The few registers that `/proc/TID/syscall` tells of a thread that does not stop.
+pub(crate) fn from_syscall_file(sp: u64, ip: u64) -> Registers {
+    Registers::X86_64(X86_64 {
+        rsp: sp,
+        rip: ip,
+        cs: 0x33,
+        ss: 0x2b,
+        ..X86_64::default()
+    })
+}

@@ -1,0 +1,193 @@
+//! What works on this machine and what does not.
+
+use super::rights::{has_ptrace_capability, yama_scope};
+use crate::{Finding, Health};
+use std::{fs, path::Path};
+
+/// Looks at everything that a dump needs; `folder` is where dumps would go.
+pub(crate) fn doctor(folder: &Path) -> Vec<Finding> {
+    let mut findings = vec![rights(), yama(), kernel(), residency(), live_memory()];
+    findings.extend([
+        memory_limit(),
+        disk(folder),
+        file_size_limit(),
+        core_pattern(),
+    ]);
+    findings
+}
+
+fn finding(what: &str, health: Health, found: String, advice: &str) -> Finding {
+    Finding {
+        what: what.to_owned(),
+        health,
+        found,
+        advice: advice.to_owned(),
+    }
+}
+
+fn rights() -> Finding {
+    let status = fs::read("/proc/self/status").unwrap_or_default();
+    let root = rustix::process::geteuid().is_root();
+    match (root, has_ptrace_capability(&status)) {
+        (true, true) => finding(
+            "rights",
+            Health::Good,
+            "root with CAP_SYS_PTRACE: every process".into(),
+            "",
+        ),
+        (false, true) => finding(
+            "rights",
+            Health::Good,
+            "CAP_SYS_PTRACE: every process".into(),
+            "",
+        ),
+        (true, false) => finding(
+            "rights",
+            Health::Bad,
+            "root without CAP_SYS_PTRACE".into(),
+            "In a container, add the capability SYS_PTRACE (docker run --cap-add SYS_PTRACE).",
+        ),
+        (false, false) => finding(
+            "rights",
+            Health::Weak,
+            "an ordinary user: your own processes only".into(),
+            "Run firstchance as root to dump those of others.",
+        ),
+    }
+}
+
+fn yama() -> Finding {
+    let capable = has_ptrace_capability(&fs::read("/proc/self/status").unwrap_or_default());
+    let advice = "sysctl kernel.yama.ptrace_scope=0 lets users dump their own processes.";
+    match yama_scope() {
+        None => finding("Yama", Health::Good, "not in this kernel".into(), ""),
+        Some(0) => finding(
+            "Yama",
+            Health::Good,
+            "ptrace_scope 0: no further limits".into(),
+            "",
+        ),
+        Some(3) => finding(
+            "Yama",
+            Health::Bad,
+            "ptrace_scope 3: nobody may trace".into(),
+            "Only a reboot changes that.",
+        ),
+        Some(scope) if capable => finding(
+            "Yama",
+            Health::Good,
+            format!("ptrace_scope {scope}: does not bind us"),
+            "",
+        ),
+        Some(scope) => finding("Yama", Health::Bad, format!("ptrace_scope {scope}"), advice),
+    }
+}
+
+fn kernel() -> Finding {
+    let release = super::system().release;
+    finding("kernel", Health::Good, release, "")
+}
+
+fn residency() -> Finding {
+    let mut regions = Vec::new();
+    let scanned = fs::File::open("/proc/self/pagemap")
+        .and_then(|pagemap| super::pages::fill(&pagemap, &mut regions, 4096));
+    match scanned {
+        Ok(()) => finding(
+            "page map",
+            Health::Good,
+            "untouched pages are told apart".into(),
+            "",
+        ),
+        Err(error) => finding(
+            "page map",
+            Health::Bad,
+            error.to_string(),
+            "Mount /proc without restrictions.",
+        ),
+    }
+}
+
+fn live_memory() -> Finding {
+    let mut byte = [0; 1];
+    let here = &raw const byte as u64;
+    let me = std::process::id() as i32;
+    match super::sys::memory::read_process(me, here, &mut byte) {
+        Ok(_) => finding("process_vm_readv", Health::Good, "works".into(), ""),
+        Err(error) => finding(
+            "process_vm_readv",
+            Health::Weak,
+            error.to_string(),
+            "A seccomp filter forbids it; /proc/PID/mem is used instead, which is slower.",
+        ),
+    }
+}
+
+fn memory_limit() -> Finding {
+    let limit = fs::read_to_string("/sys/fs/cgroup/memory.max")
+        .or_else(|_| fs::read_to_string("/sys/fs/cgroup/memory/memory.limit_in_bytes"));
+    let bytes = limit.ok().and_then(|text| text.trim().parse::<u64>().ok());
+    match bytes.filter(|&bytes| bytes < 1 << 50) {
+        Some(bytes) if bytes < 64 << 20 => finding(
+            "memory limit",
+            Health::Weak,
+            format!("{} MB for this control group", bytes >> 20),
+            "firstchance needs up to 64 MB.",
+        ),
+        Some(bytes) => finding(
+            "memory limit",
+            Health::Good,
+            format!("{} MB for this control group", bytes >> 20),
+            "",
+        ),
+        None => finding("memory limit", Health::Good, "none".into(), ""),
+    }
+}
+
+fn disk(folder: &Path) -> Finding {
+    let what = "disk";
+    match super::space_at(folder) {
+        Ok(space) if space.free < 1 << 30 => finding(
+            what,
+            Health::Weak,
+            format!("{} MB free in {}", space.free >> 20, folder.display()),
+            "A full dump needs as much as the process has resident; -o writes elsewhere.",
+        ),
+        Ok(space) => finding(
+            what,
+            Health::Good,
+            format!("{} GB free in {}", space.free >> 30, folder.display()),
+            "",
+        ),
+        Err(error) => finding(
+            what,
+            Health::Bad,
+            format!("{}: {error}", folder.display()),
+            "Choose another folder with -o.",
+        ),
+    }
+}
+
+fn file_size_limit() -> Finding {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Fsize).current;
+    match limit {
+        None => finding("file size limit", Health::Good, "none".into(), ""),
+        Some(bytes) => finding(
+            "file size limit",
+            Health::Weak,
+            format!("{} MB (ulimit -f)", bytes >> 20),
+            "Raise it for larger dumps: ulimit -f unlimited.",
+        ),
+    }
+}
+
+fn core_pattern() -> Finding {
+    let pattern = fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap_or_default();
+    let pattern = pattern.trim();
+    finding(
+        "crash handler",
+        Health::Good,
+        format!("core_pattern is \"{pattern}\""),
+        "",
+    )
+}

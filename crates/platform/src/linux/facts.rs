@@ -1,0 +1,250 @@
+//! What is known of a process without stopping it.
+
+use super::proc::{ProcDir, link, machine, numbers_in, stat::Stat, status};
+use crate::Facts;
+use snapshot::{Handle, Module, Process, Range, Region, RegionKind, User};
+
+/// What is kept of a command line or an environment at most: a hostile one may be huge.
+const LARGEST_TEXT: usize = 2 << 20;
+/// Files that go into the dump as they are, with the name they go by.
+const PLAIN_FILES: [&str; 3] = ["status", "limits", "cgroup"];
+
+/// Reads everything that needs no stop.
+pub(crate) fn gather(proc: &ProcDir) -> std::io::Result<Facts> {
+    let stat = proc.stat()?;
+    let status_text = proc.read("status")?;
+    let regions = super::proc::maps::parse(&proc.read_living("maps").unwrap_or_default()).0;
+    let bytes = |key| status::bytes(&status_text, key).unwrap_or(0);
+    Ok(Facts {
+        process: process(proc, &stat, &status_text),
+        handles: handles(proc),
+        modules: modules(&regions),
+        resident: bytes("VmRSS") + bytes("VmSwap"),
+        private: status::private(&status_text),
+    })
+}
+
+fn process(proc: &ProcDir, stat: &Stat, status_text: &[u8]) -> Process {
+    let exe = proc.link("exe").unwrap_or_default();
+    let (exe, exe_deleted) = match exe.strip_suffix(" (deleted)") {
+        Some(stripped) => (stripped.to_owned(), true),
+        None => (exe, false),
+    };
+    let cmdline = capped(proc.read("cmdline").unwrap_or_default());
+    let environ = capped(proc.read_living("environ").unwrap_or_default());
+    let auxv = proc.read_living("auxv").unwrap_or_default();
+    let cgroup = proc.read("cgroup").unwrap_or_default();
+    let (service, container) = machine::unit_and_container(&cgroup);
+    let wide = is_wide(&auxv);
+    Process {
+        key: proc.key,
+        parent: stat.parent,
+        group: stat.group,
+        session: stat.session,
+        name: name_of(&exe, &stat.comm),
+        comm: stat.comm.clone(),
+        exe,
+        exe_deleted,
+        command_line: strings(&cmdline),
+        environment: strings(&environ),
+        user: user(status_text),
+        started: machine::start_time(stat.start, machine::boot_time()),
+        user_time: machine::ticks_to_duration(stat.user_ticks),
+        kernel_time: machine::ticks_to_duration(stat.kernel_ticks),
+        state: stat.state,
+        nice: stat.nice,
+        auxv: auxv_entries(&auxv, wide),
+        stack_start: stat.stack_start,
+        inner_pid: inner_pid(status_text, proc.key.pid),
+        container,
+        service,
+        files: files(proc, cmdline, environ, auxv),
+        peb: 0,
+    }
+}
+
+fn capped(mut bytes: Vec<u8>) -> Vec<u8> {
+    bytes.truncate(LARGEST_TEXT);
+    bytes
+}
+
+/// The base name of the image, else the kernel's name.
+pub(crate) fn name_of(exe: &str, comm: &str) -> String {
+    let base = exe.rsplit('/').next().unwrap_or("");
+    if base.is_empty() {
+        comm.to_owned()
+    } else {
+        base.to_owned()
+    }
+}
+
+/// NUL-ended strings.
+pub(crate) fn strings(bytes: &[u8]) -> Vec<String> {
+    let bytes = bytes.strip_suffix(&[0]).unwrap_or(bytes);
+    if bytes.is_empty() {
+        return Vec::new();
+    }
+    bytes
+        .split(|&b| b == 0)
+        .map(|text| String::from_utf8_lossy(text).into_owned())
+        .collect()
+}
+
+fn user(status_text: &[u8]) -> User {
+    let (uid, euid) = status::ids(status_text, "Uid").unwrap_or_default();
+    let (gid, egid) = status::ids(status_text, "Gid").unwrap_or_default();
+    let name = machine::users()
+        .remove(&uid)
+        .unwrap_or_else(|| uid.to_string());
+    User {
+        uid,
+        gid,
+        euid,
+        egid,
+        name,
+    }
+}
+
+/// The innermost pid of `NSpid`, where that is another one.
+fn inner_pid(status_text: &[u8], pid: u32) -> Option<u32> {
+    let inner = status::field(status_text, "NSpid")?
+        .split_ascii_whitespace()
+        .last()?
+        .parse()
+        .ok()?;
+    (inner != pid).then_some(inner)
+}
+
+/// The auxiliary vector of a 64-bit program: its words are 64-bit, so that the high half of the
+/// first type is zero.
+fn is_wide(auxv: &[u8]) -> bool {
+    auxv.len() % 16 == 0 && auxv.get(4..8).is_some_and(|high| high == [0; 4])
+}
+
+fn auxv_entries(auxv: &[u8], wide: bool) -> Vec<(u64, u64)> {
+    let size = if wide { 8 } else { 4 };
+    let word = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .rev()
+            .fold(0, |value, &b| value << 8 | u64::from(b))
+    };
+    let pairs = auxv.chunks_exact(size * 2);
+    let entries = pairs.map(|pair| (word(&pair[..size]), word(&pair[size..])));
+    entries.take_while(|(kind, _)| *kind != 0).collect()
+}
+
+fn files(
+    proc: &ProcDir,
+    cmdline: Vec<u8>,
+    environ: Vec<u8>,
+    auxv: Vec<u8>,
+) -> Vec<(String, Vec<u8>)> {
+    let mut files = vec![
+        ("cmdline".to_owned(), cmdline),
+        ("environ".to_owned(), environ),
+        ("auxv".to_owned(), auxv),
+    ];
+    for name in PLAIN_FILES {
+        files.extend(proc.read(name).ok().map(|bytes| (name.to_owned(), bytes)));
+    }
+    for (name, path) in [
+        ("cpuinfo", "/proc/cpuinfo"),
+        ("lsb-release", "/etc/lsb-release"),
+    ] {
+        files.extend(
+            std::fs::read(path)
+                .ok()
+                .map(|bytes| (name.to_owned(), bytes)),
+        );
+    }
+    if !files.iter().any(|(name, _)| name == "lsb-release") {
+        let release = std::fs::read("/etc/os-release").ok();
+        files.extend(release.map(|bytes| ("lsb-release".to_owned(), bytes)));
+    }
+    files
+}
+
+/// Open descriptors, ascending; what may not be seen is left out.
+fn handles(proc: &ProcDir) -> Vec<Handle> {
+    let numbers = numbers_in(proc.fd(), "fd").unwrap_or_default();
+    numbers
+        .into_iter()
+        .filter_map(|number| handle(proc, number))
+        .collect()
+}
+
+fn handle(proc: &ProcDir, number: i32) -> Option<Handle> {
+    let name = link(proc.fd(), &format!("fd/{number}")).ok()?;
+    let info = proc.read(&format!("fdinfo/{number}")).unwrap_or_default();
+    let flags = status::field(&info, "flags").and_then(|text| u32::from_str_radix(text, 8).ok());
+    Some(Handle {
+        number: number as u64,
+        kind: kind_of(&name).to_owned(),
+        position: status::number(&info, "pos"),
+        flags: flags.unwrap_or(0),
+        name,
+    })
+}
+
+fn kind_of(name: &str) -> &str {
+    match name.split_once(':') {
+        _ if name.starts_with('/') => "file",
+        Some((kind, _)) => kind,
+        None => "file",
+    }
+}
+
+/// Images: runs of mappings of the same file, one of them executable.
+pub(crate) fn modules(regions: &[Region]) -> Vec<Module> {
+    let mut modules: Vec<Module> = Vec::new();
+    let mut last = (0, 0);
+    for region in regions {
+        let vdso = region.kind == RegionKind::Kernel && region.name == "[vdso]";
+        if region.kind != RegionKind::Image && !vdso {
+            continue;
+        }
+        let file = (region.device, region.inode);
+        match modules.last_mut() {
+            // The same file mapped anew, from its head, is another module (dlmopen).
+            Some(module) if file == last && !vdso && region.offset != 0 => {
+                module.range.end = region.range.end;
+            }
+            _ => modules.push(Module {
+                range: Range::new(region.range.start, region.range.end),
+                path: region.name.clone(),
+                deleted: region.deleted,
+                ..Module::default()
+            }),
+        }
+        last = file;
+    }
+    modules
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_keep_empty_arguments() {
+        assert_eq!(strings(b"a\0\0b\0"), ["a", "", "b"]);
+        assert_eq!(strings(b""), Vec::<String>::new());
+    }
+
+    #[test]
+    fn both_widths_of_the_auxiliary_vector() {
+        let wide: Vec<u8> = [6u64, 4096, 0, 0]
+            .iter()
+            .flat_map(|w| w.to_le_bytes())
+            .collect();
+        assert!(is_wide(&wide));
+        assert_eq!(auxv_entries(&wide, true), [(6, 4096)]);
+        let narrow: Vec<u8> = [32u32, 7, 6, 4096, 0, 0]
+            .iter()
+            .flat_map(|w| w.to_le_bytes())
+            .collect();
+        assert!(!is_wide(&narrow));
+        assert_eq!(auxv_entries(&narrow, false), [(32, 7), (6, 4096)]);
+    }
+}

@@ -1,0 +1,135 @@
+//! Files, made so that nobody else can get at them and nothing is followed.
+
+use super::sys::memory::Mapping;
+use crate::{FileBytes, Space};
+use rustix::fs::{
+    AtFlags, FallocateFlags, FileType, Mode, OFlags, RenameFlags, fallocate, fchmod, fstat,
+    fstatvfs, openat, renameat_with, statat, unlinkat,
+};
+use std::{
+    fs::File,
+    io,
+    os::{fd::OwnedFd, unix::fs::FileExt},
+    path::Path,
+    sync::Arc,
+};
+
+/// A file being written, beside the directory it lies in.
+#[derive(Debug)]
+pub(crate) struct RawOutput {
+    folder: OwnedFd,
+    partial: String,
+    file: File,
+}
+
+/// Makes `name.partial` in `folder`, exclusively, readable by nobody else whatever the umask.
+/// `AlreadyExists` where `name` or its partial is taken.
+pub(crate) fn create_output(folder: &Path, name: &str, overwrite: bool) -> io::Result<RawOutput> {
+    let directory = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+    let folder = rustix::fs::open(folder, directory, Mode::empty())?;
+    match statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(found) if FileType::from_raw_mode(found.st_mode) == FileType::RegularFile => {
+            if !overwrite {
+                return Err(io::ErrorKind::AlreadyExists.into());
+            }
+        }
+        Ok(_) if overwrite => return Err(io::Error::other("it exists and is no regular file")),
+        Ok(_) => return Err(io::ErrorKind::AlreadyExists.into()),
+        Err(rustix::io::Errno::NOENT) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let partial = format!("{name}.partial");
+    if overwrite {
+        remove_stale(&folder, &partial);
+    }
+    let private = Mode::RUSR | Mode::WUSR;
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::RDWR | OFlags::CLOEXEC;
+    let file = openat(&folder, &partial, flags, private)?;
+    fchmod(&file, private)?;
+    Ok(RawOutput {
+        folder,
+        partial,
+        file: file.into(),
+    })
+}
+
+/// What a run that was killed left behind; only a regular file goes.
+fn remove_stale(folder: &OwnedFd, partial: &str) {
+    let regular = statat(folder, partial, AtFlags::SYMLINK_NOFOLLOW)
+        .is_ok_and(|found| FileType::from_raw_mode(found.st_mode) == FileType::RegularFile);
+    if regular {
+        let _ = unlinkat(folder, partial, AtFlags::empty());
+    }
+}
+
+impl RawOutput {
+    pub(crate) fn reserve(&self, bytes: u64) -> io::Result<()> {
+        match fallocate(&self.file, FallocateFlags::empty(), 0, bytes) {
+            Ok(()) => Ok(()),
+            // File systems without it (ZFS, some network ones): ask for the free space at least.
+            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {
+                let free = space(&self.file)?.free;
+                if free < bytes {
+                    Err(io::ErrorKind::StorageFull.into())
+                } else {
+                    Ok(())
+                }
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(crate) fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(bytes, offset)
+    }
+
+    pub(crate) fn set_len(&self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)
+    }
+
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.file.sync_all()
+    }
+
+    /// Renames to `name`; `AlreadyExists` where that is taken and may not be replaced.
+    pub(crate) fn publish(&self, name: &str, replace: bool) -> io::Result<()> {
+        let flags = if replace {
+            RenameFlags::empty()
+        } else {
+            RenameFlags::NOREPLACE
+        };
+        renameat_with(&self.folder, &self.partial, &self.folder, name, flags)?;
+        let _ = rustix::fs::fsync(&self.folder);
+        Ok(())
+    }
+
+    pub(crate) fn remove(&self) {
+        let _ = unlinkat(&self.folder, &self.partial, AtFlags::empty());
+    }
+}
+
+/// Free space where `folder` lies.
+pub(crate) fn space_at(folder: &Path) -> io::Result<Space> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    space(&rustix::fs::open(folder, flags, Mode::empty())?.into())
+}
+
+fn space(file: &File) -> io::Result<Space> {
+    let found = fstatvfs(file)?;
+    let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+    Ok(Space {
+        free: bytes(found.f_bavail),
+        total: bytes(found.f_blocks),
+    })
+}
+
+/// Maps a regular file.
+pub(crate) fn map_file(path: &Path) -> io::Result<FileBytes> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+    let file: File = rustix::fs::open(path, flags, Mode::empty())?.into();
+    let found = fstat(&file)?;
+    if FileType::from_raw_mode(found.st_mode) != FileType::RegularFile {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    Ok(Arc::new(Mapping::new(&file, found.st_size as usize)?))
+}

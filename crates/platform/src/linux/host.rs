@@ -1,0 +1,143 @@
+//! The machine.
+
+use super::{
+    facts::{name_of, strings},
+    proc::{ProcDir, machine, numbers_in, stat, status},
+    target::LinuxTarget,
+};
+use crate::{Error, FileBytes, Host, ProcessEntry, Result, Target};
+use rustix::fs::{Mode, OFlags};
+use snapshot::{Measure, Module, ProcessKey, Region, Sample, Time};
+use std::{
+    collections::{HashMap, HashSet},
+    os::unix::fs::MetadataExt,
+    time::Instant,
+};
+
+/// This Linux machine.
+pub(crate) struct LinuxHost {
+    start: Instant,
+}
+
+impl LinuxHost {
+    pub(crate) fn new() -> Self {
+        Self {
+            start: Instant::now(),
+        }
+    }
+}
+
+impl Host for LinuxHost {
+    fn now(&self) -> Time {
+        Time(self.start.elapsed())
+    }
+
+    fn processes(&self) -> Result<Vec<ProcessEntry>> {
+        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+        let listed = rustix::fs::open("/proc", flags, Mode::empty())
+            .map_err(std::io::Error::from)
+            .and_then(|proc| numbers_in(&proc, "."));
+        let pids = listed.map_err(|e| {
+            Error::new(
+                crate::ErrorKind::Unsupported,
+                format!("listing /proc failed: {e}"),
+            )
+        })?;
+        let (users, boot) = (machine::users(), machine::boot_time());
+        Ok(pids
+            .into_iter()
+            .filter_map(|pid| entry(pid as u32, &users, boot))
+            .collect())
+    }
+
+    fn find(&self, pid: u32) -> Result<ProcessKey> {
+        Ok(ProcDir::open_pid(pid)?.key)
+    }
+
+    fn sample(&mut self, key: ProcessKey, _measures: &[Measure]) -> Result<Sample> {
+        let what = format!("sampling process {key} is not built yet");
+        Err(Error::new(crate::ErrorKind::Unsupported, what))
+    }
+
+    fn attach(&self, key: ProcessKey) -> Result<Box<dyn Target>> {
+        Ok(Box::new(LinuxTarget::attach(key)?))
+    }
+}
+
+/// A process of the list; `None` when it ended meanwhile.
+fn entry(pid: u32, users: &HashMap<u32, String>, boot: i64) -> Option<ProcessEntry> {
+    let proc = ProcDir::open_pid(pid).ok()?;
+    let stat = proc.stat().ok()?;
+    let status_text = proc.read("status").ok()?;
+    let (uid, _) = status::ids(&status_text, "Uid")?;
+    let cgroup = proc.read("cgroup").unwrap_or_default();
+    let (service, container) = machine::unit_and_container(&cgroup);
+    let exe = proc.link("exe").unwrap_or_default();
+    let handles = numbers_in(proc.fd(), "fd").ok().map(|fds| fds.len() as u32);
+    Some(ProcessEntry {
+        key: proc.key,
+        parent: stat.parent,
+        name: name_of(exe.strip_suffix(" (deleted)").unwrap_or(&exe), &stat.comm),
+        command_line: strings(&proc.read("cmdline").unwrap_or_default()),
+        user: users.get(&uid).cloned().unwrap_or_else(|| uid.to_string()),
+        started: machine::start_time(stat.start, boot),
+        cpu: machine::ticks_to_duration(stat.user_ticks + stat.kernel_ticks),
+        private: status::private(&status_text),
+        resident: status::bytes(&status_text, "VmRSS").unwrap_or(0),
+        threads: stat.threads,
+        handles,
+        state: stat.state,
+        service,
+        container,
+        mapped: mapped_files(&proc),
+        kernel: stat.flags & stat::KERNEL_THREAD != 0,
+    })
+}
+
+fn mapped_files(proc: &ProcDir) -> Vec<String> {
+    let (regions, _) = super::proc::maps::parse(&proc.read_living("maps").unwrap_or_default());
+    let mut seen = HashSet::new();
+    let names = regions
+        .into_iter()
+        .filter(|region| region.inode != 0)
+        .map(|region| region.name);
+    names.filter(|name| seen.insert(name.clone())).collect()
+}
+
+/// The files behind a process's images.
+///
+/// Through `/proc/PID/map_files` where we may, which is the mapped file itself, also when it was
+/// deleted or lies in another mount namespace; else by its path, if that still is the same file.
+/// Never a device, a FIFO, or one on a file system that may hang.
+#[derive(Debug)]
+pub(crate) struct ImageFiles {
+    pid: u32,
+    regions: Vec<Region>,
+    remote: Vec<u64>,
+}
+
+impl ImageFiles {
+    pub(crate) fn of(process: ProcessKey) -> Option<Self> {
+        let proc = ProcDir::open(process).ok()?;
+        let (regions, _) = super::proc::maps::parse(&proc.read_living("maps").ok()?);
+        let remote = machine::remote_devices(&proc.read("mountinfo").unwrap_or_default());
+        Some(Self { pid: process.pid, regions, remote })
+    }
+
+    pub(crate) fn open(&self, module: &Module) -> Option<FileBytes> {
+        let start = module.range.start;
+        let at = self.regions.binary_search_by_key(&start, |region| region.range.start).ok()?;
+        let region = &self.regions[at];
+        if region.inode == 0 || self.remote.contains(&region.device) {
+            return None;
+        }
+        let range = region.range;
+        let link = format!("/proc/{}/map_files/{:x}-{:x}", self.pid, range.start, range.end);
+        crate::map_file(link.as_ref()).ok().or_else(|| open_same(&module.path, region.inode))
+    }
+}
+
+fn open_same(path: &str, inode: u64) -> Option<FileBytes> {
+    let metadata = std::fs::metadata(path).ok()?;
+    (metadata.ino() == inode && metadata.is_file()).then(|| crate::map_file(path.as_ref()).ok())?
+}

@@ -1,0 +1,53 @@
+//! The memory of a live process.
+
+use super::sys::memory::read_process;
+use snapshot::Memory;
+use std::{fs::File, os::unix::fs::FileExt};
+
+/// Reads by `process_vm_readv(2)`, and where protection forbids that (PROT_NONE with data,
+/// write-only pages) through `/proc/PID/mem`, which may look behind it.
+pub(crate) struct LiveMemory {
+    pid: i32,
+    mem: Option<File>,
+}
+
+const PAGE: u64 = 4096;
+
+impl LiveMemory {
+    /// `pid` is a thread that lives; `mem` its open `/proc/PID/mem`, where it may be had.
+    pub(crate) fn new(pid: i32, mem: Option<File>) -> Self {
+        Self { pid, mem }
+    }
+
+    fn read_once(&self, address: u64, buffer: &mut [u8]) -> usize {
+        if let Ok(got @ 1..) = read_process(self.pid, address, buffer) {
+            return got;
+        }
+        let mem = self.mem.as_ref();
+        mem.and_then(|mem| mem.read_at(buffer, address).ok())
+            .unwrap_or(0)
+    }
+}
+
+impl Memory for LiveMemory {
+    fn read(&self, address: u64, buffer: &mut [u8]) -> usize {
+        if crate::failpoint("read-memory").is_err() {
+            return 0;
+        }
+        let mut done = 0;
+        while done < buffer.len() {
+            let at = address + done as u64;
+            let mut got = self.read_once(at, &mut buffer[done..]);
+            if got == 0 {
+                // The whole was refused: perhaps only its first page can be had.
+                let to_page_end = (PAGE - at % PAGE).min((buffer.len() - done) as u64) as usize;
+                got = self.read_once(at, &mut buffer[done..done + to_page_end]);
+            }
+            if got == 0 {
+                break;
+            }
+            done += got;
+        }
+        done
+    }
+}

@@ -1,0 +1,42 @@
+//! Linux.
+
+mod arch;
+mod doctor;
+mod facts;
+mod files;
+mod host;
+mod memory;
+mod pages;
+mod proc;
+mod rights;
+mod stop;
+mod sys;
+mod target;
+
+pub(crate) use doctor::doctor;
+pub(crate) use files::{RawOutput, create_output, map_file, space_at};
+pub(crate) use host::ImageFiles;
+pub(crate) use proc::machine::system;
+
+/// The machine this runs on.
+pub(crate) fn host() -> Box<dyn crate::Host> {
+    Box::new(host::LinuxHost::new())
+}
+
+/// See [`crate::init`].
+pub(crate) fn init_process() {
+    sys::signals::catch_cancel();
+    sys::signals::ignore_write_signals();
+}
+
+/// Ends this process as SIGKILL does.
+#[cfg(feature = "failpoints")]
+pub(crate) fn kill_self() {
+    sys::signals::raise(libc::SIGKILL);
+}
+
+/// Stops this process until somebody sends SIGCONT.
+#[cfg(feature = "failpoints")]
+pub(crate) fn stop_self() {
+    sys::signals::raise(libc::SIGSTOP);
+}

@@ -1,0 +1,158 @@
+//! Which pages of a process exist: `PAGEMAP_SCAN` (Linux 6.7), else `/proc/PID/pagemap`.
+
+use super::sys::memory::{PageRun, page, scan_pages};
+use snapshot::{Range, Region};
+use std::{fs::File, io, os::unix::fs::FileExt};
+
+/// Bits of a `pagemap` entry (kernel documentation, admin-guide/mm/pagemap).
+mod entry {
+    pub(super) const PRESENT: u64 = 1 << 63;
+    pub(super) const SWAPPED: u64 = 1 << 62;
+    pub(super) const FILE: u64 = 1 << 61;
+    pub(super) const GUARD: u64 = 1 << 58;
+}
+
+/// Fills `resident` and `private_pages` of every region.
+pub(crate) fn fill(pagemap: &File, regions: &mut [Region], page_size: u64) -> io::Result<()> {
+    match crate::failpoint("old-kernel").and_then(|()| fill_by_scan(pagemap, regions)) {
+        Ok(()) => Ok(()),
+        Err(_) => fill_by_entries(pagemap, regions, page_size),
+    }
+}
+
+fn fill_by_scan(pagemap: &File, regions: &mut [Region]) -> io::Result<()> {
+    let Some(end) = regions.last().map(|last| last.range.end) else {
+        return Ok(());
+    };
+    let mut filler = Filler { regions, at: 0 };
+    let mut runs = vec![PageRun::default(); 4096];
+    let mut mask = page::FILE | page::PRESENT | page::SWAPPED | page::ZERO | page::GUARD;
+    // The vsyscall page lies above what the scan accepts.
+    let (mut start, end) = (0, end.min(1 << 63));
+    while start < end {
+        let (count, walked) = match scan_pages(pagemap, start, end, mask, &mut runs) {
+            Ok(step) => step,
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) && mask & page::GUARD != 0 => {
+                mask &= !page::GUARD;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        runs[..count].iter().for_each(|run| filler.add(run));
+        if walked <= start {
+            break;
+        }
+        start = walked;
+    }
+    Ok(())
+}
+
+fn fill_by_entries(pagemap: &File, regions: &mut [Region], page_size: u64) -> io::Result<()> {
+    let ranges: Vec<Range> = regions.iter().map(|region| region.range).collect();
+    let mut filler = Filler { regions, at: 0 };
+    let mut buffer = vec![0; 64 << 10];
+    for range in ranges {
+        let mut address = range.start;
+        while address < range.end {
+            let pages = ((range.end - address) / page_size).min(buffer.len() as u64 / 8);
+            let bytes = &mut buffer[..pages as usize * 8];
+            let got = pagemap.read_at(bytes, address / page_size * 8)?;
+            for (at, word) in bytes[..got].chunks_exact(8).enumerate() {
+                let word = u64::from_le_bytes(word.try_into().unwrap_or_default());
+                let start = address + at as u64 * page_size;
+                filler.add(&PageRun {
+                    start,
+                    end: start + page_size,
+                    categories: category(word),
+                });
+            }
+            if got == 0 {
+                break;
+            }
+            address += got as u64 / 8 * page_size;
+        }
+    }
+    Ok(())
+}
+
+fn category(word: u64) -> u64 {
+    let bit = |from: u64, to: u64| if word & from != 0 { to } else { 0 };
+    bit(entry::PRESENT, page::PRESENT)
+        | bit(entry::SWAPPED, page::SWAPPED)
+        | bit(entry::FILE, page::FILE)
+        | bit(entry::GUARD, page::GUARD)
+}
+
+/// Puts runs, which come in ascending order, to the regions they belong to.
+struct Filler<'r> {
+    regions: &'r mut [Region],
+    at: usize,
+}
+
+impl Filler<'_> {
+    fn add(&mut self, run: &PageRun) {
+        let exists = run.categories & (page::PRESENT | page::SWAPPED) != 0;
+        // A page of zeros that was only read was never touched, as far as a dump goes; a guard
+        // page carries the swap bit and holds nothing.
+        if !exists || run.categories & (page::ZERO | page::GUARD) != 0 {
+            return;
+        }
+        let whole = Range::new(run.start, run.end);
+        while self.at < self.regions.len() && self.regions[self.at].range.end <= whole.start {
+            self.at += 1;
+        }
+        for region in &mut self.regions[self.at..] {
+            let Some(part) = region.range.intersect(whole) else {
+                break;
+            };
+            push(&mut region.resident, part);
+            if run.categories & page::FILE == 0 {
+                push(&mut region.private_pages, part);
+            }
+        }
+    }
+}
+
+fn push(ranges: &mut Vec<Range>, next: Range) {
+    match ranges.last_mut() {
+        Some(last) if last.end == next.start => last.end = next.end,
+        _ => ranges.push(next),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(start: u64, end: u64, categories: u64) -> PageRun {
+        PageRun {
+            start,
+            end,
+            categories,
+        }
+    }
+
+    #[test]
+    fn c5_guard_and_zero_pages_are_not_resident_and_runs_split_at_regions() {
+        let region = |start, end| Region {
+            range: Range::new(start, end),
+            ..Region::default()
+        };
+        let mut regions = vec![region(0x1000, 0x3000), region(0x3000, 0x9000)];
+        let mut filler = Filler {
+            regions: &mut regions,
+            at: 0,
+        };
+        filler.add(&run(0x2000, 0x4000, page::PRESENT));
+        filler.add(&run(0x4000, 0x5000, page::SWAPPED));
+        filler.add(&run(0x5000, 0x6000, page::SWAPPED | page::GUARD));
+        filler.add(&run(0x6000, 0x7000, page::PRESENT | page::ZERO));
+        filler.add(&run(0x7000, 0x8000, page::PRESENT | page::FILE));
+        assert_eq!(regions[0].resident, [Range::new(0x2000, 0x3000)]);
+        assert_eq!(
+            regions[1].resident,
+            [Range::new(0x3000, 0x5000), Range::new(0x7000, 0x8000)]
+        );
+        assert_eq!(regions[1].private_pages, [Range::new(0x3000, 0x5000)]);
+    }
+}

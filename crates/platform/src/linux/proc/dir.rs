@@ -1,0 +1,173 @@
+use super::stat::{self, Stat};
+use crate::{Error, ErrorKind, Result};
+use rustix::fs::{Mode, OFlags, openat};
+use snapshot::ProcessKey;
+use std::{
+    fs::File,
+    io::{self, Read},
+    os::fd::{AsFd, OwnedFd},
+};
+
+/// What is read of a file of `/proc` at most: a hostile environment may be huge.
+const LARGEST_FILE: u64 = 256 << 20;
+
+/// An open `/proc/PID`: reads fail with ESRCH once that very process is gone.
+pub(crate) struct ProcDir {
+    pub(crate) key: ProcessKey,
+    dir: OwnedFd,
+    /// `/proc/PID/task/TID` of a thread that lives: the leader, or where it ended (a zombie
+    /// leader has neither maps nor memory), a sibling.
+    living: OwnedFd,
+    pub(crate) living_tid: i32,
+}
+
+impl ProcDir {
+    /// Opens it for the process that has this pid now.
+    pub(crate) fn open_pid(pid: u32) -> Result<Self> {
+        let key = ProcessKey { pid, start: 0 };
+        let failed = |error: io::Error| no_process(pid, &error);
+        let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::RDONLY;
+        let dir = rustix::fs::open(format!("/proc/{pid}"), flags, Mode::empty())
+            .map_err(|error| failed(error.into()))?;
+        let stat = read_stat(&dir).map_err(failed)?;
+        let living = living_thread(&dir, pid)?;
+        let (living_tid, living) = living;
+        Ok(Self {
+            key: ProcessKey {
+                start: stat.start,
+                ..key
+            },
+            dir,
+            living,
+            living_tid,
+        })
+    }
+
+    /// Opens it for exactly this process.
+    pub(crate) fn open(key: ProcessKey) -> Result<Self> {
+        let dir = Self::open_pid(key.pid)?;
+        if dir.key == key {
+            return Ok(dir);
+        }
+        let what = format!("process {key} has ended, and another one has its pid now");
+        Err(Error::new(ErrorKind::NoSuchProcess, what))
+    }
+
+    /// `stat` of the process.
+    pub(crate) fn stat(&self) -> io::Result<Stat> {
+        read_stat(&self.dir)
+    }
+
+    /// A whole file of the process (facts of the process: `status`, `cgroup`, `task/TID/comm`).
+    pub(crate) fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+        read_file(&self.dir, name)
+    }
+
+    /// A whole file of a thread that lives (facts of the address space: `maps`, `auxv`).
+    pub(crate) fn read_living(&self, name: &str) -> io::Result<Vec<u8>> {
+        read_file(&self.living, name)
+    }
+
+    /// Opens a file of a thread that lives.
+    pub(crate) fn open_living(&self, name: &str) -> io::Result<File> {
+        Ok(openat(
+            &self.living,
+            name,
+            OFlags::RDONLY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )?
+        .into())
+    }
+
+    /// Where a link of the process leads.
+    pub(crate) fn link(&self, name: &str) -> io::Result<String> {
+        link(&self.living, name)
+    }
+
+    /// The directory itself.
+    pub(crate) fn fd(&self) -> &OwnedFd {
+        &self.dir
+    }
+
+    /// Thread ids, ascending.
+    pub(crate) fn tasks(&self) -> io::Result<Vec<i32>> {
+        tasks(&self.dir)
+    }
+}
+
+fn no_process(pid: u32, error: &io::Error) -> Error {
+    let key = ProcessKey { pid, start: 0 };
+    match Error::of_process("looking", key, error).kind {
+        ErrorKind::NoSuchProcess => Error::new(
+            ErrorKind::NoSuchProcess,
+            format!("there is no process {pid}"),
+        )
+        .advise("`firstchance ps` lists the processes that can be dumped."),
+        kind => Error::new(kind, format!("looking at process {pid} failed: {error}")),
+    }
+}
+
+fn read_stat(dir: impl AsFd) -> io::Result<Stat> {
+    stat::parse(&read_file(dir, "stat")?).ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// The leader if it lives, else the first thread that does.
+fn living_thread(dir: &OwnedFd, pid: u32) -> Result<(i32, OwnedFd)> {
+    let gone = |error: io::Error| no_process(pid, &error);
+    let all = tasks(dir).map_err(gone)?;
+    let mut last = None;
+    for tid in all {
+        let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::RDONLY;
+        let Ok(task) = openat(dir, format!("task/{tid}"), flags, Mode::empty()) else {
+            continue;
+        };
+        match read_stat(&task) {
+            Ok(stat) if !matches!(stat.state, 'Z' | 'X') => return Ok((tid, task)),
+            _ => last = Some(tid),
+        }
+    }
+    let what = match last {
+        Some(_) => format!(
+            "process {pid} has ended and waits for its parent (a zombie): it has no memory left"
+        ),
+        None => format!("there is no process {pid}"),
+    };
+    Err(Error::new(ErrorKind::NoSuchProcess, what))
+}
+
+/// Thread ids below an open `/proc/PID`, ascending.
+pub(crate) fn tasks(dir: &OwnedFd) -> io::Result<Vec<i32>> {
+    numbers_in(dir, "task")
+}
+
+/// The names of a directory that are numbers, ascending.
+pub(crate) fn numbers_in(dir: impl AsFd, name: &str) -> io::Result<Vec<i32>> {
+    let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::RDONLY;
+    let listing = rustix::fs::Dir::new(openat(dir, name, flags, Mode::empty())?)?;
+    let mut numbers = Vec::new();
+    for entry in listing {
+        numbers.extend(
+            entry?
+                .file_name()
+                .to_str()
+                .ok()
+                .and_then(|name| name.parse::<i32>().ok()),
+        );
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// A whole file below an open directory.
+pub(crate) fn read_file(dir: impl AsFd, name: &str) -> io::Result<Vec<u8>> {
+    let file: File = openat(dir, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?.into();
+    let mut bytes = Vec::new();
+    file.take(LARGEST_FILE).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Where a link below an open directory leads.
+pub(crate) fn link(dir: impl AsFd, name: &str) -> io::Result<String> {
+    let target = rustix::fs::readlinkat(dir, name, Vec::new())?;
+    Ok(String::from_utf8_lossy(target.as_bytes()).into_owned())
+}

@@ -1,0 +1,164 @@
+//! Facts about the machine: `/proc` and `/etc` files that belong to no process.
+
+use snapshot::{Architecture, OperatingSystem, System, WallTime};
+use std::{collections::HashMap, fs, time::Duration};
+
+/// Clock ticks a second in `/proc/PID/stat` (`sysconf(_SC_CLK_TCK)`).
+pub(crate) fn ticks() -> u64 {
+    rustix::param::clock_ticks_per_second()
+}
+
+/// Ticks as a duration.
+pub(crate) fn ticks_to_duration(ticks_used: u64) -> Duration {
+    Duration::from_nanos(ticks_used.saturating_mul(1_000_000_000 / ticks().max(1)))
+}
+
+/// When a process with this start time (ticks after boot) started.
+pub(crate) fn start_time(start: u64, boot: i64) -> WallTime {
+    let after_boot = ticks_to_duration(start).as_nanos() as i64;
+    WallTime(
+        boot.saturating_mul(1_000_000_000)
+            .saturating_add(after_boot),
+    )
+}
+
+/// Boot time in seconds since 1970 (`btime` of `/proc/stat`).
+pub(crate) fn boot_time() -> i64 {
+    let text = fs::read_to_string("/proc/stat").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("btime "));
+    line.and_then(|value| value.trim().parse().ok())
+        .unwrap_or(0)
+}
+
+/// The machine, as it is now.
+pub(crate) fn system() -> System {
+    let uname = rustix::system::uname();
+    let text = |part: &std::ffi::CStr| part.to_string_lossy().into_owned();
+    let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let memory = fs::read("/proc/meminfo").unwrap_or_default();
+    let meminfo = |key| super::status::bytes(&memory, key).unwrap_or(0);
+    System {
+        os: OperatingSystem::Linux,
+        architecture: Architecture::X86_64,
+        release: text(uname.release()),
+        version: text(uname.version()),
+        distribution: distribution(),
+        host: text(uname.nodename()),
+        cpu_vendor: cpu_field(&cpu, "vendor_id"),
+        cpu_model: cpu_field(&cpu, "model name"),
+        cpu_signature: signature(&cpu),
+        cpus: std::thread::available_parallelism().map_or(1, |n| n.get() as u32),
+        page_size: rustix::param::page_size() as u64,
+        memory_total: meminfo("MemTotal"),
+        memory_available: meminfo("MemAvailable"),
+        uptime: uptime(),
+    }
+}
+
+fn cpu_field(text: &str, key: &str) -> String {
+    let value = text.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        (name.trim() == key).then(|| value.trim().to_owned())
+    });
+    value.unwrap_or_default()
+}
+
+/// CPUID leaf 1 EAX, put together again from what `/proc/cpuinfo` took apart (Intel SDM vol. 2A,
+/// CPUID, "Version Information").
+fn signature(cpuinfo: &str) -> u32 {
+    let number = |key| cpu_field(cpuinfo, key).parse::<u32>().unwrap_or(0);
+    let (family, model, stepping) = (number("cpu family"), number("model"), number("stepping"));
+    let (base, extended) = if family > 15 {
+        (15, family - 15)
+    } else {
+        (family, 0)
+    };
+    extended << 20 | (model >> 4) << 16 | base << 8 | (model & 15) << 4 | (stepping & 15)
+}
+
+fn distribution() -> String {
+    let text = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let name = text
+        .lines()
+        .find_map(|line| line.strip_prefix("PRETTY_NAME="));
+    name.unwrap_or("").trim_matches('"').to_owned()
+}
+
+fn uptime() -> Duration {
+    let text = fs::read_to_string("/proc/uptime").unwrap_or_default();
+    let seconds = text
+        .split(' ')
+        .next()
+        .and_then(|first| first.parse::<f64>().ok());
+    Duration::try_from_secs_f64(seconds.unwrap_or(0.0)).unwrap_or_default()
+}
+
+/// User names by id, from `/etc/passwd`: a name service may not answer, a file does.
+pub(crate) fn users() -> HashMap<u32, String> {
+    let text = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let entry = |line: &str| {
+        let mut fields = line.split(':');
+        let (name, uid) = (fields.next()?, fields.nth(1)?);
+        Some((uid.parse().ok()?, name.to_owned()))
+    };
+    text.lines().filter_map(entry).collect()
+}
+
+/// Devices (major << 32 | minor) of file systems whose server may never answer.
+pub(crate) fn remote_devices(mountinfo: &[u8]) -> Vec<u64> {
+    let text = String::from_utf8_lossy(mountinfo);
+    text.lines().filter_map(remote_device).collect()
+}
+
+/// A line of `mountinfo`: `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw`.
+fn remote_device(line: &str) -> Option<u64> {
+    let (left, right) = line.split_once(" - ")?;
+    let kind = right.split(' ').next()?;
+    let remote = [
+        "fuse", "nfs", "cifs", "smb", "9p", "ceph", "afs", "lustre", "gfs", "virtiofs",
+    ];
+    remote.iter().find(|name| kind.starts_with(*name))?;
+    let (major, minor) = left.split(' ').nth(2)?.split_once(':')?;
+    Some(major.parse::<u64>().ok()? << 32 | minor.parse::<u64>().ok()?)
+}
+
+/// The systemd unit and the container of a cgroup path list (`/proc/PID/cgroup`).
+pub(crate) fn unit_and_container(cgroup: &[u8]) -> (Option<String>, Option<String>) {
+    let text = String::from_utf8_lossy(cgroup);
+    let parts = text.lines().filter_map(|line| line.splitn(3, ':').nth(2));
+    let components: Vec<&str> = parts.flat_map(|path| path.split('/')).collect();
+    let unit = components
+        .iter()
+        .rev()
+        .find(|part| part.ends_with(".service"));
+    let container = components.iter().rev().find_map(|part| container_id(part));
+    (unit.map(|unit| (*unit).to_owned()), container)
+}
+
+/// 64 hexadecimal digits, as Docker, containerd, CRI-O and Podman write them:
+/// `docker-<id>.scope`, `cri-containerd-<id>.scope`, `libpod-<id>.scope`, or the bare id.
+fn container_id(part: &str) -> Option<String> {
+    let bare = part.strip_suffix(".scope").unwrap_or(part);
+    let id = bare.rsplit(['-', ':']).next()?;
+    (id.len() == 64 && id.bytes().all(|b| b.is_ascii_hexdigit())).then(|| id.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_and_containers_are_found_in_cgroup_paths() {
+        let id = "0123456789abcdef".repeat(4);
+        let docker = format!("0::/system.slice/docker-{id}.scope\n");
+        assert_eq!(unit_and_container(docker.as_bytes()), (None, Some(id)));
+        let nginx = unit_and_container(b"12:pids:/x\n0::/system.slice/nginx.service\n");
+        assert_eq!(nginx, (Some("nginx.service".to_owned()), None));
+    }
+
+    #[test]
+    fn c4_fuse_and_nfs_are_remote_and_ext4_is_not() {
+        let text = b"1 0 8:1 / / rw - ext4 /dev/a rw\n2 1 0:99 / /m rw master:1 - fuse.sshfs x rw\n3 1 0:50 / /n rw - nfs4 h:/ rw\n";
+        assert_eq!(remote_devices(text), [99, 50]);
+    }
+}

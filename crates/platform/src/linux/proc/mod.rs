@@ -1,0 +1,9 @@
+//! `/proc/PID`: opened once, by directory, so that a recycled pid is never read for another.
+
+mod dir;
+pub(crate) mod machine;
+pub(crate) mod maps;
+pub(crate) mod stat;
+pub(crate) mod status;
+
+pub(crate) use dir::{ProcDir, link, numbers_in};

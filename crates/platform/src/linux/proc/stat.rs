@@ -1,0 +1,78 @@
+//! `/proc/PID/stat` (proc_pid_stat(5)).
+
+/// The fields of `stat` that are used here; times in clock ticks, sizes as the kernel says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Stat {
+    pub(crate) comm: String,
+    pub(crate) state: char,
+    pub(crate) parent: u32,
+    pub(crate) group: u32,
+    pub(crate) session: u32,
+    pub(crate) flags: u32,
+    pub(crate) user_ticks: u64,
+    pub(crate) kernel_ticks: u64,
+    pub(crate) nice: i32,
+    pub(crate) threads: u32,
+    pub(crate) start: u64,
+    pub(crate) virtual_bytes: u64,
+    pub(crate) resident_pages: u64,
+    pub(crate) stack_start: u64,
+}
+
+/// The kernel's own threads carry this flag (`PF_KTHREAD` of `linux/sched.h`).
+pub(crate) const KERNEL_THREAD: u32 = 0x0020_0000;
+
+/// Parses it; the name may hold spaces, newlines and `)`, so that fields count from the *last*
+/// `)` (CVE-2021-25682: split naively, a process spoofs its own start time).
+pub(crate) fn parse(text: &[u8]) -> Option<Stat> {
+    let open = text.iter().position(|&b| b == b'(')?;
+    let close = text
+        .iter()
+        .rposition(|&b| b == b')')
+        .filter(|&close| close > open)?;
+    let rest = String::from_utf8_lossy(&text[close + 1..]).into_owned();
+    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    // Field numbers are those of the manual, where the state is number 3.
+    let field = |number: usize| fields.get(number - 3).copied();
+    let number = |n: usize| field(n).and_then(|text| text.parse::<u64>().ok());
+    Some(Stat {
+        comm: String::from_utf8_lossy(&text[open + 1..close]).into_owned(),
+        state: field(3)?.chars().next()?,
+        parent: number(4)? as u32,
+        group: number(5).unwrap_or(0) as u32,
+        session: number(6).unwrap_or(0) as u32,
+        flags: number(9).unwrap_or(0) as u32,
+        user_ticks: number(14)?,
+        kernel_ticks: number(15)?,
+        nice: field(19).and_then(|text| text.parse().ok()).unwrap_or(0),
+        threads: number(20)? as u32,
+        start: number(22)?,
+        virtual_bytes: number(23)?,
+        resident_pages: number(24)?,
+        stack_start: number(28).unwrap_or(0),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TAIL: &str =
+        "S 1 2 3 0 -1 4194560 1 0 0 0 7 8 0 0 20 -5 4 0 999 4096 12 18446744073709551615 1 1 140 0";
+
+    #[test]
+    fn e1_a_hostile_name_cannot_shift_the_fields() {
+        let line = format!("42 (a) R 9 9\n(b) {TAIL}");
+        let stat = parse(line.as_bytes()).expect("parses");
+        assert_eq!(stat.comm, "a) R 9 9\n(b");
+        assert_eq!((stat.state, stat.parent, stat.start), ('S', 1, 999));
+        assert_eq!((stat.user_ticks, stat.kernel_ticks, stat.nice), (7, 8, -5));
+        assert_eq!((stat.threads, stat.stack_start), (4, 140));
+    }
+
+    #[test]
+    fn cut_lines_are_refused() {
+        assert_eq!(parse(b"42 (a) S 1"), None);
+        assert_eq!(parse(b")("), None);
+    }
+}

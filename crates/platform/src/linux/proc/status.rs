@@ -1,0 +1,52 @@
+//! `/proc/PID/status` (proc_pid_status(5)): lines of `Key:\tvalue`. The kernel escapes newlines
+//! in the name, so that no process can add lines of its own.
+
+/// The text after `key:`, trimmed.
+pub(crate) fn field<'t>(text: &'t [u8], key: &str) -> Option<&'t str> {
+    text.split(|&b| b == b'\n').find_map(|line| {
+        let value = line.strip_prefix(key.as_bytes())?.strip_prefix(b":")?;
+        std::str::from_utf8(value).ok().map(str::trim)
+    })
+}
+
+/// A field in kB, as bytes.
+pub(crate) fn bytes(text: &[u8], key: &str) -> Option<u64> {
+    let value = field(text, key)?.strip_suffix(" kB")?;
+    value.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
+/// A field that is one number.
+pub(crate) fn number(text: &[u8], key: &str) -> Option<u64> {
+    field(text, key)?.parse().ok()
+}
+
+/// A field that is a mask in hexadecimal.
+pub(crate) fn mask(text: &[u8], key: &str) -> Option<u64> {
+    u64::from_str_radix(field(text, key)?, 16).ok()
+}
+
+/// The real and the effective id of `Uid` or `Gid`.
+pub(crate) fn ids(text: &[u8], key: &str) -> Option<(u32, u32)> {
+    let mut values = field(text, key)?.split_ascii_whitespace();
+    Some((values.next()?.parse().ok()?, values.next()?.parse().ok()?))
+}
+
+/// Private memory: what is only this process's own, in memory or swapped, in bytes.
+pub(crate) fn private(text: &[u8]) -> u64 {
+    bytes(text, "RssAnon").unwrap_or(0) + bytes(text, "VmSwap").unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &[u8] = b"Name:\tx\\nUid:\t0\nUid:\t1000\t1001\t0\t0\nRssAnon:\t     12 kB\nVmSwap:\t 4 kB\nSigBlk:\t0000000000000201\n";
+
+    #[test]
+    fn reads_ids_sizes_and_masks() {
+        assert_eq!(ids(TEXT, "Uid"), Some((1000, 1001)));
+        assert_eq!(private(TEXT), 16 * 1024);
+        assert_eq!(mask(TEXT, "SigBlk"), Some(0x201));
+        assert_eq!(number(TEXT, "TracerPid"), None);
+    }
+}

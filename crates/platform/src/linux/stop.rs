@@ -1,0 +1,282 @@
+//! Holding all threads of a process still: SEIZE, INTERRUPT, until no new thread appears.
+//!
+//! The tracer is one OS thread. When it ends, by whatever cause, the kernel lets every tracee run
+//! on as it was; nothing is ever written into the target but a restarted system call (see
+//! [`arch::restart_interrupted`]).
+
+use super::{
+    arch,
+    proc::{ProcDir, status},
+    sys::ptrace::{self, Report},
+};
+use crate::{Cancel, Error, ErrorKind, Result, failpoint};
+use snapshot::ProcessKey;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+/// How a thread is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hold {
+    /// Asked to stop, has not yet.
+    Pending,
+    /// Stopped by us.
+    Stopped,
+    /// It was in a group stop, by this signal, and stays in it.
+    GroupStop(i32),
+}
+
+/// A process whose threads are traced. Dropping it lets them go.
+pub(crate) struct Threads {
+    key: ProcessKey,
+    pub(crate) held: BTreeMap<i32, Hold>,
+    /// When the first thread was asked to stop.
+    pub(crate) since: Instant,
+    died: bool,
+    executed: bool,
+    /// When it was killed while held: its memory stands until we let it go.
+    dying: Option<Instant>,
+}
+
+/// Between two looks at threads that have not stopped yet.
+const LOOK: Duration = Duration::from_micros(50);
+/// A process that makes threads faster than this is not to be caught up with.
+const MOST_ROUNDS: usize = 200;
+/// How long a process that was killed while held waits for us.
+const DEATH_BUDGET: Duration = Duration::from_millis(200);
+
+impl Threads {
+    /// Stops every thread; those that do not stop by `deadline` stay pending.
+    pub(crate) fn stop(proc: &ProcDir, deadline: Instant) -> Result<Self> {
+        let (key, since) = (proc.key, Instant::now());
+        let mut threads = Self {
+            key,
+            held: BTreeMap::new(),
+            since,
+            died: false,
+            executed: false,
+            dying: None,
+        };
+        let mut quiet = 0;
+        for round in 0..MOST_ROUNDS {
+            let added = threads.seize_new(proc)?;
+            quiet = if added == 0 { quiet + 1 } else { 0 };
+            threads.settle(deadline)?;
+            if (quiet >= 2 || round > 0 && Instant::now() > deadline) && round > 0 {
+                break;
+            }
+        }
+        threads.confirm(proc)
+    }
+
+    fn confirm(self, proc: &ProcDir) -> Result<Self> {
+        if self.held.is_empty() || self.died {
+            return Err(died(self.key));
+        }
+        if self.executed {
+            return Err(executed(self.key));
+        }
+        match proc.stat() {
+            Ok(stat) if stat.start == self.key.start => Ok(self),
+            _ => Err(died(self.key)),
+        }
+    }
+
+    /// Seizes threads that are not held yet; how many there were.
+    fn seize_new(&mut self, proc: &ProcDir) -> Result<usize> {
+        let tasks = proc.tasks().map_err(|_| died(self.key))?;
+        let mut added = 0;
+        for tid in tasks {
+            if self.held.contains_key(&tid) {
+                continue;
+            }
+            match ptrace::seize(tid) {
+                Ok(()) => {
+                    let _ = failpoint("seize");
+                    let _ = ptrace::interrupt(tid);
+                    let _ = failpoint("interrupt");
+                    self.held.insert(tid, Hold::Pending);
+                    added += 1;
+                }
+                // Ended between the list and now.
+                Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {}
+                Err(_) if is_zombie(proc, tid) => {}
+                // Made by a thread we hold: traced from birth, and reported soon.
+                Err(_) if tracer_of(proc, tid) == Some(this_thread()) => {
+                    self.held.insert(tid, Hold::Pending);
+                    added += 1;
+                }
+                Err(error) => return Err(refusal(proc, tid, &error)),
+            }
+        }
+        Ok(added)
+    }
+
+    /// Takes reports until every thread stands, or the deadline is there.
+    fn settle(&mut self, deadline: Instant) -> Result<()> {
+        loop {
+            self.take_reports();
+            let pending = self.held.values().any(|hold| *hold == Hold::Pending);
+            if !pending || Instant::now() > deadline {
+                return Ok(());
+            }
+            if Cancel.is_asked() {
+                return Err(Error::new(
+                    ErrorKind::Cancelled,
+                    "cancelled while threads were stopped",
+                ));
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    /// Takes all reports that are there.
+    fn take_reports(&mut self) {
+        while let Ok(Some((tid, report))) = ptrace::next_report() {
+            self.take(tid, report);
+        }
+    }
+
+    fn take(&mut self, tid: i32, report: Report) {
+        match report {
+            Report::Interrupted | Report::OtherStop => self.stopped(tid, Hold::Stopped),
+            Report::GroupStop(signal) => self.stopped(tid, Hold::GroupStop(signal)),
+            Report::Cloned(child) => {
+                self.held.entry(child).or_insert(Hold::Pending);
+                self.stopped(tid, Hold::Stopped);
+            }
+            // Dying in this stop would lose the signal: let it be delivered at once. The stop we
+            // asked for still stands, and comes before the first instruction of a handler.
+            Report::Signal(signal) => {
+                let _ = ptrace::resume(tid, signal);
+            }
+            Report::Exiting => self.exiting(tid),
+            Report::Executed => {
+                self.executed = true;
+                self.stopped(tid, Hold::Stopped);
+            }
+            Report::Gone(_) => self.gone(tid),
+        }
+    }
+
+    fn stopped(&mut self, tid: i32, hold: Hold) {
+        let _ = failpoint("stopped");
+        self.held.insert(tid, hold);
+    }
+
+    /// A thread that stood and is about to end was killed: the whole process ends, but not before
+    /// we let it go, so that the copy may yet be finished.
+    fn exiting(&mut self, tid: i32) {
+        let stood = matches!(
+            self.held.get(&tid),
+            Some(Hold::Stopped | Hold::GroupStop(_))
+        );
+        if stood {
+            self.dying.get_or_insert_with(Instant::now);
+        } else {
+            self.held.remove(&tid);
+            let _ = ptrace::resume(tid, 0);
+        }
+    }
+
+    fn gone(&mut self, tid: i32) {
+        self.held.remove(&tid);
+        self.died |= tid as u32 == self.key.pid && self.held.is_empty();
+    }
+
+    /// Whether the process still stands as it was.
+    pub(crate) fn check(&mut self) -> Result<()> {
+        self.take_reports();
+        if self.died
+            || self
+                .dying
+                .is_some_and(|since| since.elapsed() > DEATH_BUDGET)
+        {
+            return Err(died(self.key));
+        }
+        if self.executed {
+            Err(executed(self.key))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Lets every thread go, each as it was.
+    pub(crate) fn release(&mut self) {
+        self.take_reports();
+        for (tid, hold) in std::mem::take(&mut self.held) {
+            let _ = failpoint("detach");
+            match hold {
+                Hold::Stopped => {
+                    let _ = arch::restart_interrupted(tid);
+                    let _ = ptrace::detach(tid);
+                }
+                Hold::GroupStop(_) => {
+                    let _ = ptrace::detach(tid);
+                }
+                Hold::Pending => release_pending(tid),
+            }
+        }
+        // What was born or reported meanwhile.
+        while let Ok(Some((tid, report))) = ptrace::next_report() {
+            let signal = if let Report::Signal(signal) = report {
+                signal
+            } else {
+                0
+            };
+            let _ = if signal == 0 {
+                ptrace::detach(tid)
+            } else {
+                ptrace::resume(tid, signal)
+            };
+        }
+    }
+}
+
+/// A thread that never stopped cannot be detached (ESRCH); it goes free when this OS thread ends,
+/// which is why every capture has one of its own.
+fn release_pending(tid: i32) {
+    if let Ok(Some((_, Report::Interrupted | Report::GroupStop(_)))) = ptrace::report_of(tid) {
+        let _ = ptrace::detach(tid);
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+fn this_thread() -> i32 {
+    rustix::thread::gettid().as_raw_nonzero().get()
+}
+
+fn tracer_of(proc: &ProcDir, tid: i32) -> Option<i32> {
+    let text = proc.read(&format!("task/{tid}/status")).ok()?;
+    status::number(&text, "TracerPid")
+        .filter(|&tracer| tracer != 0)
+        .map(|tracer| tracer as i32)
+}
+
+fn is_zombie(proc: &ProcDir, tid: i32) -> bool {
+    let text = proc.read(&format!("task/{tid}/stat")).unwrap_or_default();
+    super::proc::stat::parse(&text).is_none_or(|stat| matches!(stat.state, 'Z' | 'X'))
+}
+
+fn died(key: ProcessKey) -> Error {
+    Error::new(
+        ErrorKind::TargetDied,
+        format!("process {key} ended while it was being dumped"),
+    )
+}
+
+fn executed(key: ProcessKey) -> Error {
+    let what = format!("process {key} became another program (execve) while it was being dumped");
+    Error::new(ErrorKind::TargetDied, what)
+        .advise("It runs on unharmed; ask again for a dump of what it is now.")
+}
+
+fn refusal(proc: &ProcDir, tid: i32, error: &std::io::Error) -> Error {
+    super::rights::explain_refusal(proc, tracer_of(proc, tid), error)
+}

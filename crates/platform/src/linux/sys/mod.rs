@@ -1,0 +1,5 @@
+//! System calls that no safe library has; every `unsafe` of the Linux part.
+
+pub(crate) mod memory;
+pub(crate) mod ptrace;
+pub(crate) mod signals;

@@ -1,0 +1,39 @@
+//! Signals of our own process.
+
+use crate::Cancel;
+
+extern "C" fn on_cancel(_signal: i32) {
+    // An atomic store: allowed in a signal handler (signal-safety(7)).
+    Cancel.ask();
+}
+
+/// Ctrl-C, SIGTERM and SIGHUP ask to cancel; a second Ctrl-C ends at once, as usual.
+pub(crate) fn catch_cancel() {
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+        // SAFETY: the handler only stores to an atomic; the action is fully initialised.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = on_cancel as extern "C" fn(i32) as usize;
+            action.sa_flags = libc::SA_RESTART | libc::SA_RESETHAND;
+            if signal != libc::SIGINT {
+                action.sa_flags = libc::SA_RESTART;
+            }
+            libc::sigaction(signal, &raw const action, std::ptr::null_mut());
+        }
+    }
+}
+
+/// A closed pipe and a file-size limit become errors of the write (EPIPE, EFBIG).
+pub(crate) fn ignore_write_signals() {
+    for signal in [libc::SIGPIPE, libc::SIGXFSZ] {
+        // SAFETY: SIG_IGN is always a valid disposition.
+        unsafe { libc::signal(signal, libc::SIG_IGN) };
+    }
+}
+
+/// Ends this process as SIGKILL does (a fault point).
+#[cfg(feature = "failpoints")]
+pub(crate) fn raise(signal: i32) {
+    // SAFETY: a signal to ourselves.
+    unsafe { libc::kill(libc::getpid(), signal) };
+}

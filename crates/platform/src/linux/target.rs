@@ -1,0 +1,366 @@
+//! One attached process.
+
+use super::{
+    arch, facts,
+    memory::LiveMemory,
+    pages,
+    proc::{
+        ProcDir, machine,
+        maps::{self, SmapsReader, SpecialFlags},
+        stat, status,
+    },
+    stop::{Hold, Threads},
+    sys::ptrace,
+};
+use crate::{
+    Capture, CaptureOptions, Error, ErrorKind, Facts, Result, Stop, Target, capture::Held,
+    failpoint,
+};
+use snapshot::{
+    Architecture, Memory, ProcessKey, Region, RegionKind, Registers, Snapshot, TargetEvent, Thread,
+    ThreadState, WallTime, Warning,
+};
+use std::{
+    collections::HashMap,
+    io::{BufRead, BufReader},
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+/// A Linux process, held by its directory in `/proc`.
+pub(crate) struct LinuxTarget {
+    proc: ProcDir,
+    facts: Option<Facts>,
+}
+
+impl LinuxTarget {
+    pub(crate) fn attach(key: ProcessKey) -> Result<Self> {
+        Ok(Self {
+            proc: ProcDir::open(key)?,
+            facts: None,
+        })
+    }
+}
+
+impl Target for LinuxTarget {
+    fn key(&self) -> ProcessKey {
+        self.proc.key
+    }
+
+    fn facts(&mut self) -> Result<Facts> {
+        let gathered = facts::gather(&self.proc);
+        let facts = gathered.map_err(|e| Error::of_process("looking", self.proc.key, &e))?;
+        self.facts = Some(facts.clone());
+        Ok(facts)
+    }
+
+    fn wait(&mut self, limit: Duration) -> Result<TargetEvent> {
+        std::thread::sleep(limit);
+        Ok(TargetEvent::Timeout)
+    }
+
+    fn capture(&mut self, options: &CaptureOptions) -> Result<Capture> {
+        let facts = match self.facts.take() {
+            Some(facts) => facts,
+            None => self.facts()?,
+        };
+        self.refuse_early()?;
+        let before = Before::gather(&self.proc);
+        let _ = failpoint("before-stop");
+        match options.stop {
+            Stop::Threads => self.stopped(facts, before, options),
+            Stop::Nothing => self.running(facts, before),
+        }
+    }
+}
+
+/// What is read before the stop, to keep the stop short.
+struct Before {
+    /// Regions with special flags: smaps walks the page tables, 3 ms a GiB.
+    special: SpecialFlags,
+    /// Devices of file systems that may hang.
+    remote: Vec<u64>,
+    /// Names and times by thread.
+    threads: HashMap<i32, Thread>,
+}
+
+impl Before {
+    fn gather(proc: &ProcDir) -> Self {
+        let mountinfo = proc.read("mountinfo").unwrap_or_default();
+        let tasks = proc.tasks().unwrap_or_default();
+        let threads = tasks
+            .into_iter()
+            .map(|tid| (tid, describe(proc, tid)))
+            .collect();
+        Self {
+            special: special_regions(proc),
+            remote: machine::remote_devices(&mountinfo),
+            threads,
+        }
+    }
+}
+
+impl LinuxTarget {
+    /// What can be told without touching the process.
+    fn refuse_early(&self) -> Result<()> {
+        let key = self.proc.key;
+        if key.pid == std::process::id() {
+            return Err(Error::new(
+                ErrorKind::NotPermitted,
+                "firstchance cannot dump itself",
+            ));
+        }
+        let kernel = self
+            .proc
+            .stat()
+            .is_ok_and(|stat| stat.flags & stat::KERNEL_THREAD != 0);
+        if kernel {
+            let what = format!("process {key} is a thread of the kernel and has no memory to dump");
+            return Err(Error::new(ErrorKind::NotPermitted, what));
+        }
+        Ok(())
+    }
+
+    fn stopped(&self, facts: Facts, before: Before, options: &CaptureOptions) -> Result<Capture> {
+        let deadline = Instant::now() + options.thread_deadline;
+        let threads = Threads::stop(&self.proc, deadline)?;
+        let _ = failpoint("all-stopped");
+        let since = threads.since;
+        let taken = wall_now();
+        let mut warnings = Vec::new();
+        let list = self.threads(&threads, &before, &mut warnings);
+        let _ = failpoint("registers");
+        let snapshot = self.snapshot(facts, &before, list, taken, &mut warnings)?;
+        let held = Box::new(Standing { threads });
+        Ok(Capture::new(
+            snapshot,
+            self.memory(),
+            Some(held),
+            Some(since),
+            warnings,
+        ))
+    }
+
+    fn running(&self, facts: Facts, before: Before) -> Result<Capture> {
+        let mut warnings = vec![
+            "the target was not stopped: memory changed while it was copied, and threads have only the registers that the kernel tells".to_owned(),
+        ];
+        let mut list: Vec<Thread> = before.threads.values().cloned().collect();
+        list.sort_by_key(|thread| thread.id);
+        for thread in &mut list {
+            thread.state = ThreadState::Unstopped("not asked to stop".to_owned());
+            thread.registers = registers_of_running(&self.proc, thread.id);
+        }
+        let snapshot = self.snapshot(facts, &before, list, wall_now(), &mut warnings)?;
+        let memory = self.memory();
+        if !can_read(&snapshot, &memory) {
+            let refused = std::io::Error::from_raw_os_error(libc::EPERM);
+            return Err(super::rights::explain_refusal(&self.proc, None, &refused));
+        }
+        Ok(Capture::new(snapshot, memory, None, None, warnings))
+    }
+
+    fn memory(&self) -> Arc<dyn Memory> {
+        Arc::new(LiveMemory::new(
+            self.proc.living_tid,
+            self.proc.open_living("mem").ok(),
+        ))
+    }
+
+    fn threads(&self, held: &Threads, before: &Before, warnings: &mut Vec<Warning>) -> Vec<Thread> {
+        let mut list: Vec<Thread> = Vec::with_capacity(held.held.len());
+        let mut unstopped = 0;
+        for (&tid, &hold) in &held.held {
+            let known = before.threads.get(&tid).cloned();
+            let mut thread = known.unwrap_or_else(|| describe(&self.proc, tid));
+            thread.blocked = ptrace::blocked_signals(tid).unwrap_or(thread.blocked);
+            fill_registers(&self.proc, &mut thread, hold);
+            unstopped += usize::from(matches!(thread.state, ThreadState::Unstopped(_)));
+            list.push(thread);
+        }
+        if unstopped > 0 {
+            warnings.push(format!(
+                "{unstopped} threads could not be stopped (in an uninterruptible system call); their registers are the few that the kernel tells"
+            ));
+        }
+        list.sort_by_key(|thread| (thread.id != self.proc.key.pid, thread.id));
+        list
+    }
+
+    fn snapshot(
+        &self,
+        mut facts: Facts,
+        before: &Before,
+        threads: Vec<Thread>,
+        taken: WallTime,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<Snapshot> {
+        let failed =
+            |e: std::io::Error| Error::of_process("reading the memory map", self.proc.key, &e);
+        let text = self.proc.read_living("maps").map_err(failed)?;
+        let (mut regions, bad) = maps::parse(&text);
+        if bad > 0 {
+            warnings.push(format!(
+                "{bad} lines of the memory map could not be understood"
+            ));
+        }
+        mark_special(&mut regions, before);
+        mark_stacks(&mut regions, &threads);
+        let page_size = rustix::param::page_size() as u64;
+        let pagemap = self.proc.open_living("pagemap").map_err(failed)?;
+        pages::fill(&pagemap, &mut regions, page_size).map_err(failed)?;
+        let narrow = matches!(
+            threads.first().and_then(|t| t.registers),
+            Some(Registers::X86(_))
+        );
+        let mut system = machine::system();
+        system.architecture = if narrow { Architecture::X86 } else { native() };
+        facts.process.files.push(("maps".to_owned(), text));
+        Ok(Snapshot {
+            taken,
+            process: facts.process,
+            system,
+            threads,
+            modules: facts::modules(&regions),
+            regions,
+            handles: facts.handles,
+            exception: None,
+        })
+    }
+}
+
+/// The threads that stand, as [`Capture`] holds them.
+struct Standing {
+    threads: Threads,
+}
+
+impl Held for Standing {
+    fn check(&mut self) -> Result<()> {
+        self.threads.check()
+    }
+
+    fn release(&mut self) {
+        self.threads.release();
+    }
+}
+
+const fn native() -> Architecture {
+    if cfg!(target_arch = "aarch64") {
+        Architecture::Aarch64
+    } else {
+        Architecture::X86_64
+    }
+}
+
+pub(crate) fn wall_now() -> WallTime {
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    WallTime(since.as_nanos() as i64)
+}
+
+/// What `/proc` says of a thread.
+fn describe(proc: &ProcDir, tid: i32) -> Thread {
+    let text = proc.read(&format!("task/{tid}/stat")).unwrap_or_default();
+    let stat = stat::parse(&text).unwrap_or_default();
+    let status_text = proc.read(&format!("task/{tid}/status")).unwrap_or_default();
+    Thread {
+        id: tid as u32,
+        name: stat.comm,
+        letter: if stat.state == '\0' { ' ' } else { stat.state },
+        pending: status::mask(&status_text, "SigPnd").unwrap_or(0),
+        blocked: status::mask(&status_text, "SigBlk").unwrap_or(0),
+        user_time: machine::ticks_to_duration(stat.user_ticks),
+        kernel_time: machine::ticks_to_duration(stat.kernel_ticks),
+        priority: stat.nice,
+        ..Thread::default()
+    }
+}
+
+fn fill_registers(proc: &ProcDir, thread: &mut Thread, hold: Hold) {
+    let tid = thread.id as i32;
+    match hold {
+        Hold::Pending => {
+            thread.state = ThreadState::Unstopped("uninterruptible".to_owned());
+            thread.registers = registers_of_running(proc, thread.id);
+        }
+        Hold::Stopped | Hold::GroupStop(_) => {
+            thread.registers = arch::general(tid).ok();
+            thread.extended = arch::extended(tid).unwrap_or_default();
+            if let Hold::GroupStop(signal) = hold {
+                thread.state = ThreadState::AlreadyStopped;
+                thread.signal = signal;
+            }
+        }
+    }
+}
+
+/// Stack and instruction pointer of a thread in a system call (`/proc/TID/syscall`: number, six
+/// arguments, sp, pc), nothing of one that runs.
+fn registers_of_running(proc: &ProcDir, tid: u32) -> Option<Registers> {
+    let text = proc.read(&format!("task/{tid}/syscall")).ok()?;
+    let text = String::from_utf8(text).ok()?;
+    let words: Vec<&str> = text.split_ascii_whitespace().collect();
+    let hex = |word: &&str| u64::from_str_radix(word.trim_start_matches("0x"), 16).ok();
+    match words.as_slice() {
+        [.., sp, pc] if words.len() >= 3 => Some(arch::from_syscall_file(hex(sp)?, hex(pc)?)),
+        _ => None,
+    }
+}
+
+fn special_regions(proc: &ProcDir) -> SpecialFlags {
+    let mut reader = SmapsReader::default();
+    let Ok(file) = proc.open_living("smaps") else {
+        return reader.special;
+    };
+    let mut lines = BufReader::with_capacity(64 << 10, file);
+    let mut line = Vec::new();
+    while lines.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
+        reader.line(line.trim_ascii_end());
+        line.clear();
+    }
+    reader.special
+}
+
+fn mark_special(regions: &mut [Region], before: &Before) {
+    for region in regions {
+        if let Some(flags) = before.special.get(&region.range) {
+            region.dont_dump = flags.dont_dump && region.kind != RegionKind::Kernel;
+            region.untouchable = flags.device && region.kind != RegionKind::Kernel;
+            region.hugetlb = flags.hugetlb;
+        }
+        region.remote = region.inode != 0 && before.remote.contains(&region.device);
+    }
+}
+
+/// Anonymous memory that a stack pointer lies in and a guard lies below is a stack.
+fn mark_stacks(regions: &mut [Region], threads: &[Thread]) {
+    for thread in threads {
+        let Some(sp) = thread.registers.map(|registers| registers.sp()) else {
+            continue;
+        };
+        let after = regions.partition_point(|region| region.range.start <= sp);
+        let Some(at) = after.checked_sub(1) else {
+            continue;
+        };
+        let guarded = at > 0 && {
+            let below = &regions[at - 1];
+            below.range.end == regions[at].range.start && !below.protection.read
+        };
+        let region = &mut regions[at];
+        if guarded && region.kind == RegionKind::Private && region.range.contains(sp) {
+            region.kind = RegionKind::Stack;
+        }
+    }
+}
+
+/// Whether any memory can be read at all.
+fn can_read(snapshot: &Snapshot, memory: &Arc<dyn Memory>) -> bool {
+    let mut byte = [0];
+    let mut resident = snapshot
+        .regions
+        .iter()
+        .flat_map(|region| &region.resident)
+        .take(64);
+    resident.any(|range| memory.read(range.start, &mut byte) == 1)
+}
