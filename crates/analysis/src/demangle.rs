@@ -1,0 +1,112 @@
+use std::fmt::{self, Write as _};
+
+/// Mangled names longer than this are shown as they are.
+///
+/// Situation: a few hundred bytes of a hostile C++ name can stand for megabytes of text
+/// (substitutions of substitutions), and the demanglers recurse.
+const LONGEST_MANGLED: usize = 4096;
+
+/// Readable names are cut here, in bytes.
+const LONGEST_READABLE: usize = 8192;
+
+/// A linker symbol as its author wrote it: C++ (Itanium and MSVC) and Rust (legacy and v0).
+/// What is not mangled, or mangled in no known way, comes back without its `@VERSION` only.
+pub fn demangle(symbol: &str) -> String {
+    let plain = without_version(symbol);
+    if plain.len() > LONGEST_MANGLED {
+        return plain.to_owned();
+    }
+    let readable = match plain.as_bytes() {
+        [b'_', b'R', ..] => rust(plain),
+        [b'_', b'Z', ..] | [b'_', b'_', b'Z', ..] => rust(plain).or_else(|| cpp(plain)),
+        [b'?', ..] => msvc(plain),
+        _ => None,
+    };
+    readable.unwrap_or_else(|| plain.to_owned())
+}
+
+/// `memcpy@@GLIBC_2.14` is `memcpy`; the `@4` of a decorated stdcall name stays.
+fn without_version(symbol: &str) -> &str {
+    match symbol.split_once('@') {
+        Some((name, version)) if !name.is_empty() && !symbol.starts_with('?') => {
+            let is_decoration = version.bytes().all(|b| b.is_ascii_digit());
+            if is_decoration { symbol } else { name }
+        }
+        _ => symbol,
+    }
+}
+
+fn rust(symbol: &str) -> Option<String> {
+    let name = rustc_demangle::try_demangle(symbol).ok()?;
+    bounded(|out| write!(out, "{name:#}"))
+}
+
+fn cpp(symbol: &str) -> Option<String> {
+    let parsed = cpp_demangle::BorrowedSymbol::new(symbol.as_bytes()).ok()?;
+    let options = cpp_demangle::DemangleOptions::new();
+    bounded(|out| parsed.structured_demangle(out, &options))
+}
+
+fn msvc(symbol: &str) -> Option<String> {
+    let flags = msvc_demangler::DemangleFlags::NAME_ONLY;
+    // Names of this kind nest by recursion without a limit; a thousand bytes cannot nest deep.
+    (symbol.len() <= 1024)
+        .then(|| msvc_demangler::demangle(symbol, flags).ok())
+        .flatten()
+}
+
+fn bounded(write: impl FnOnce(&mut Bounded) -> fmt::Result) -> Option<String> {
+    let mut out = Bounded(String::new());
+    write(&mut out).ok()?;
+    Some(out.0)
+}
+
+struct Bounded(String);
+
+impl fmt::Write for Bounded {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if self.0.len() + text.len() > LONGEST_READABLE {
+            return Err(fmt::Error);
+        }
+        self.0.push_str(text);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_read_as_they_were_written() {
+        for (symbol, readable) in [
+            ("main", "main"),
+            ("_ZN3foo3barEi", "foo::bar(int)"),
+            (
+                "_ZN4core3fmt5Write9write_fmt17h0123456789abcdefE",
+                "core::fmt::Write::write_fmt",
+            ),
+            ("_RNvC6_123foo3bar", "123foo::bar"),
+            ("?f@N@@YAXXZ", "N::f"),
+            ("memcpy@@GLIBC_2.14", "memcpy"),
+            ("_Sleep@4", "_Sleep@4"),
+            ("_Znonsense", "_Znonsense"),
+        ] {
+            assert_eq!(demangle(symbol), readable);
+        }
+    }
+
+    #[test]
+    fn a_name_made_to_explode_stays_as_it_is() {
+        // Each S_ stands for a pair of what came before: 2^n parts.
+        let mut bomb = "_Z1fI".to_owned();
+        bomb.push_str(&"St4pairI".repeat(60));
+        bomb.push_str(&"iS_E".repeat(60));
+        bomb.push_str("EvT_");
+        assert!(demangle(&bomb).len() <= LONGEST_READABLE);
+        let nested = format!("?f@@YAX{}H@Z", "PAP6AX".repeat(20_000));
+        assert_eq!(demangle(&nested), nested);
+        let nested = format!("?f@@YAX{}H@Z", "PAP6AX".repeat(160));
+        assert!(demangle(&nested).len() <= LONGEST_READABLE);
+    }
+}

@@ -1,0 +1,131 @@
+//! The printed name of a fault (DESIGN §1): `CODE.NAME` on Windows, `SIGNAL.REASON` on Linux.
+
+mod signals;
+mod status;
+mod thrown;
+
+use snapshot::{Architecture, Exception, Memory, OperatingSystem};
+
+pub use signals::signal_name;
+pub use status::status_name;
+
+/// The name that is printed and that filters match: `SIGSEGV.SEGV_MAPERR`,
+/// `C0000005.ACCESS_VIOLATION`, `E06D7363.?AVNotFound@@`.
+///
+/// `memory` is asked for the type of a thrown C++ object (Windows); it may be
+/// [`snapshot::NoMemory`].
+/// Codes that nobody named are told by their number: `SIGSEGV.99`, `E0001234`.
+pub fn exception_name(
+    exception: &Exception,
+    os: OperatingSystem,
+    architecture: Architecture,
+    memory: &dyn Memory,
+) -> String {
+    match os {
+        OperatingSystem::Linux => signals::name(exception.code as i32, exception.flags as i32),
+        OperatingSystem::Windows => {
+            let code = exception.code;
+            let thrown = thrown::type_name(exception, architecture, memory);
+            match thrown.or_else(|| status_name(code).map(str::to_owned)) {
+                Some(name) => format!("{code:08X}.{name}"),
+                None => format!("{code:08X}"),
+            }
+        }
+    }
+}
+
+/// What a fault tried to do, as half a sentence: `writing to 0x10`, `at 0x7ff612341000`.
+/// `None` where there is nothing to add to the name.
+pub fn exception_detail(exception: &Exception, os: OperatingSystem) -> Option<String> {
+    match os {
+        OperatingSystem::Linux => {
+            signals::has_address(exception.code as i32, exception.flags as i32)
+                .then(|| format!("at address {:#x}", exception.address))
+        }
+        OperatingSystem::Windows => status::access(exception)
+            .or_else(|| (exception.address != 0).then(|| format!("at {:#x}", exception.address))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use snapshot::NoMemory;
+
+    fn linux(signal: u32, code: i32) -> String {
+        let exception = Exception {
+            code: signal,
+            flags: code as u32,
+            ..Exception::default()
+        };
+        exception_name(
+            &exception,
+            OperatingSystem::Linux,
+            Architecture::X86_64,
+            &NoMemory,
+        )
+    }
+
+    #[test]
+    fn signals_are_named_with_their_reason() {
+        for (signal, code, name) in [
+            (11, 1, "SIGSEGV.SEGV_MAPERR"),
+            (11, 128, "SIGSEGV.SI_KERNEL"),
+            (6, -6, "SIGABRT.SI_TKILL"),
+            (15, 0, "SIGTERM.SI_USER"),
+            (8, 1, "SIGFPE.FPE_INTDIV"),
+            (7, 2, "SIGBUS.BUS_ADRERR"),
+            (5, 6, "SIGTRAP.TRAP_PERF"),
+            (31, 1, "SIGSYS.SYS_SECCOMP"),
+            (11, 99, "SIGSEGV.99"),
+            (36, -1, "SIGRTMIN+2.SI_QUEUE"),
+            (64, 0, "SIGRTMAX.SI_USER"),
+            (99, 0, "SIG99.SI_USER"),
+        ] {
+            assert_eq!(linux(signal, code), name);
+        }
+    }
+
+    #[test]
+    fn windows_codes_are_named_as_procdump_does() {
+        for (code, name) in [
+            (0xC000_0005, "C0000005.ACCESS_VIOLATION"),
+            (0xC000_0409, "C0000409.STACK_BUFFER_OVERRUN"),
+            (0xE043_4352, "E0434352.CLR"),
+            (0xE06D_7363, "E06D7363.msc"),
+            (0x8000_0003, "80000003.BREAKPOINT"),
+            (0xE000_1234, "E0001234"),
+        ] {
+            let exception = Exception {
+                code,
+                ..Exception::default()
+            };
+            let told = exception_name(
+                &exception,
+                OperatingSystem::Windows,
+                Architecture::X86_64,
+                &NoMemory,
+            );
+            assert_eq!(told, name);
+        }
+    }
+
+    #[test]
+    fn an_access_violation_says_what_was_tried() {
+        let mut exception = Exception {
+            code: 0xC000_0005,
+            parameters: vec![1, 0x10],
+            ..Exception::default()
+        };
+        let detail = |e: &Exception| exception_detail(e, OperatingSystem::Windows).unwrap();
+        assert_eq!(detail(&exception), "writing to 0x10");
+        exception.parameters = vec![8, 0x2000];
+        assert_eq!(detail(&exception), "executing 0x2000");
+        let killed = Exception {
+            code: 15,
+            address: 77,
+            ..Exception::default()
+        };
+        assert_eq!(exception_detail(&killed, OperatingSystem::Linux), None);
+    }
+}

@@ -1,0 +1,226 @@
+//! An ELF image from the memory of the process: what the loader itself needs is there, section
+//! headers are not (elf(5)).
+
+use super::symbols::{Symbols, rank};
+use super::{Files, Held, Image, Section, Source, Tables, debug, read_up_to};
+use crate::stack::Dwarf;
+use object::LittleEndian as LE;
+use object::elf::{
+    DT_GNU_HASH, DT_HASH, DT_STRSZ, DT_STRTAB, DT_SYMTAB, DynamicTag, FileHeader32, FileHeader64,
+    PT_DYNAMIC, PT_GNU_EH_FRAME, PT_LOAD, SHN_UNDEF, STB_LOCAL, STB_WEAK, STT_FUNC, STT_GNU_IFUNC,
+};
+use object::read::elf::{FileHeader, ProgramHeader as _, Sym as _};
+use snapshot::{Architecture, Memory, Module};
+
+/// Headers are within the first page.
+const HEADERS: usize = 4096;
+
+/// Larger tables are not real, or not worth their copy.
+const LARGEST_TABLE: u64 = 64 << 20;
+
+/// `None` when no image lies at `base`, or its headers are not in the dump.
+pub(super) fn open(
+    base: u64,
+    module: &Module,
+    architecture: Architecture,
+    memory: &dyn Memory,
+    files: &Files,
+) -> Option<Image> {
+    let header = read_up_to(memory, base, HEADERS);
+    match architecture {
+        Architecture::X86 => {
+            open_as::<FileHeader32<LE>>(&header, base, module, architecture, memory, files)
+        }
+        _ => open_as::<FileHeader64<LE>>(&header, base, module, architecture, memory, files),
+    }
+}
+
+fn open_as<H: FileHeader<Endian = LE>>(
+    header: &[u8],
+    base: u64,
+    module: &Module,
+    architecture: Architecture,
+    memory: &dyn Memory,
+    files: &Files,
+) -> Option<Image> {
+    let programs = H::parse(header).ok()?.program_headers(LE, header).ok()?;
+    let part = |program: &H::ProgramHeader| Part {
+        kind: program.p_type(LE),
+        address: program.p_vaddr(LE).into(),
+        size: program.p_memsz(LE).into(),
+    };
+    let parts: Vec<Part> = programs.iter().map(part).collect();
+    let lowest = parts
+        .iter()
+        .filter(|p| p.kind == PT_LOAD)
+        .map(|p| p.address)
+        .min()?;
+    let loaded = Loaded {
+        parts,
+        bias: base.wrapping_sub(lowest & !0xfff),
+        memory,
+    };
+    let mut symbols = Vec::new();
+    symbols.extend(debug::symbols(module, &module.build_id, None, files));
+    symbols.extend(loaded.dynamic_symbols::<H>());
+    let tables = loaded.frames(architecture);
+    let has_anything = !symbols.is_empty() || tables.is_some();
+    Some(Image {
+        bias: loaded.bias,
+        source: if has_anything {
+            Source::Memory
+        } else {
+            Source::Nowhere
+        },
+        base,
+        tables: tables.map_or(Tables::None, |dwarf| Tables::Dwarf(Box::new(dwarf))),
+        symbols,
+        contents: None,
+    })
+}
+
+/// A program header, as far as it matters here.
+struct Part {
+    kind: object::elf::ProgramType,
+    address: u64,
+    size: u64,
+}
+
+struct Loaded<'a> {
+    parts: Vec<Part>,
+    bias: u64,
+    memory: &'a dyn Memory,
+}
+
+impl Loaded<'_> {
+    fn part(&self, kind: object::elf::ProgramType) -> Option<&Part> {
+        self.parts.iter().find(|p| p.kind == kind)
+    }
+
+    /// What can be read at an address of the file.
+    fn read(&self, address: u64, size: u64) -> Vec<u8> {
+        let size = size.min(LARGEST_TABLE) as usize;
+        read_up_to(self.memory, address.wrapping_add(self.bias), size)
+    }
+
+    fn word(&self, address: u64) -> Option<u32> {
+        self.memory.read_u32(address.wrapping_add(self.bias))
+    }
+
+    /// `.eh_frame_hdr` has a program header; `.eh_frame`, whose size nobody tells, is read from
+    /// where the header points to the end of its segment.
+    fn frames(&self, architecture: Architecture) -> Option<Dwarf> {
+        let part = self.part(PT_GNU_EH_FRAME)?;
+        let header = self.read(part.address, part.size);
+        // Relative to its own place, four bytes, signed: what every linker writes.
+        let relative = match header[..] {
+            [1, 0x1b, _, _, a, b, c, d, ..] => i32::from_le_bytes([a, b, c, d]),
+            _ => return None,
+        };
+        let start = part
+            .address
+            .wrapping_add(4)
+            .wrapping_add_signed(i64::from(relative));
+        let segment = self.parts.iter().find(|p| {
+            p.kind == PT_LOAD && start.checked_sub(p.address).is_some_and(|at| at < p.size)
+        })?;
+        let bytes = self.read(start, segment.size - (start - segment.address));
+        let section = |address, bytes: Vec<u8>| {
+            (!bytes.is_empty()).then_some(Section {
+                address,
+                held: Held::Copy(bytes),
+            })
+        };
+        let header = section(part.address, header);
+        Dwarf::new(section(start, bytes), header, None, (0, 0), architecture)
+    }
+
+    fn dynamic_symbols<H: FileHeader<Endian = LE>>(&self) -> Option<Symbols> {
+        let pointer = size_of::<H::Word>() as u64;
+        let dynamic = self.dynamic::<H>()?;
+        let value = |tag| {
+            dynamic
+                .iter()
+                .find(|(t, _)| *t == tag)
+                .map(|(_, value)| *value)
+        };
+        let count = value(DT_HASH)
+            .and_then(|at| self.word(self.to_file(at).wrapping_add(4)))
+            .or_else(|| self.gnu_hash_count(self.to_file(value(DT_GNU_HASH)?), pointer))?;
+        let entry = size_of::<H::Sym>() as u64;
+        let table = self.read(self.to_file(value(DT_SYMTAB)?), u64::from(count) * entry);
+        let names = self.read(self.to_file(value(DT_STRTAB)?), value(DT_STRSZ)?);
+        let whole = table.len() / entry as usize;
+        let (symbols, _) = object::pod::slice_from_bytes::<H::Sym>(&table, whole).ok()?;
+        let found = symbols
+            .iter()
+            .filter_map(|symbol| describe::<H>(symbol, &names))
+            .collect();
+        Some(Symbols::new(Held::Copy(names), found))
+    }
+
+    /// Tags and values of the dynamic section.
+    fn dynamic<H: FileHeader<Endian = LE>>(&self) -> Option<Vec<(DynamicTag, u64)>> {
+        use object::read::elf::Dyn as _;
+        let part = self.part(PT_DYNAMIC)?;
+        let bytes = self.read(part.address, part.size.min(1 << 16));
+        let whole = bytes.len() / size_of::<H::Dyn>();
+        let (entries, _) = object::pod::slice_from_bytes::<H::Dyn>(&bytes, whole).ok()?;
+        let pair = |entry: &H::Dyn| (entry.d_tag(LE), entry.d_val(LE).into());
+        Some(entries.iter().map(pair).collect())
+    }
+
+    /// glibc writes real addresses over those of the file; musl and the kernel's vdso do not.
+    fn to_file(&self, address: u64) -> u64 {
+        if address >= self.bias {
+            address - self.bias
+        } else {
+            address
+        }
+    }
+
+    /// How many symbols a `DT_GNU_HASH` table tells of: one more than the end of its last chain.
+    fn gnu_hash_count(&self, table: u64, pointer: u64) -> Option<u32> {
+        let header = [0, 4, 8].map(|at| self.word(table.wrapping_add(at)));
+        let [Some(buckets), Some(first), Some(bloom)] = header else {
+            return None;
+        };
+        let start = table
+            .wrapping_add(16)
+            .wrapping_add(u64::from(bloom) * pointer);
+        let bytes = self.read(start, u64::from(buckets) * 4);
+        let last = bytes
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .map(|b| u32::from_le_bytes(*b))
+            .max()?;
+        if last < first {
+            return Some(first);
+        }
+        let chains = start.wrapping_add(u64::from(buckets) * 4);
+        // A chain's last hash has its lowest bit set. Real chains are short.
+        (last..last.saturating_add(4096)).find_map(|symbol| {
+            let hash = self.word(chains.wrapping_add(u64::from(symbol - first) * 4))?;
+            (hash & 1 == 1).then_some(symbol + 1)
+        })
+    }
+}
+
+fn describe<H: FileHeader<Endian = LE>>(
+    symbol: &H::Sym,
+    names: &[u8],
+) -> Option<(u64, u64, std::ops::Range<u32>, u32)> {
+    let is_function = matches!(symbol.st_type(), STT_FUNC | STT_GNU_IFUNC);
+    if !is_function || symbol.st_shndx(LE) == SHN_UNDEF {
+        return None;
+    }
+    let start = symbol.st_name(LE);
+    let text = names.get(start as usize..)?;
+    let end = start + text.iter().position(|&b| b == 0)? as u32;
+    let name = &names[start as usize..end as usize];
+    let size = symbol.st_size(LE).into();
+    let binding = symbol.st_bind();
+    let rank = rank(name, size, binding == STB_LOCAL, binding == STB_WEAK);
+    (!name.is_empty()).then_some((symbol.st_value(LE).into(), size, start..end, rank))
+}

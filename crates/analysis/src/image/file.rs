@@ -1,0 +1,149 @@
+//! An image from its file, ELF or PE.
+
+use super::symbols::Symbols;
+use super::{FileBytes, Files, Held, Image, Section, Source, Tables, debug, pe};
+use crate::stack::{Dwarf, Functions};
+use object::{BinaryFormat, Object, ObjectSection as _, ObjectSegment as _};
+use snapshot::{Architecture, Module};
+
+/// Where the parts of a file are loaded.
+pub(super) struct Contents {
+    file: FileBytes,
+    /// (address in the file's own terms, offset, size).
+    parts: Vec<(u64, u64, u64)>,
+}
+
+impl Contents {
+    /// At most `size` bytes at an address, as the file states addresses.
+    pub(super) fn at(&self, address: u64, size: usize) -> Option<&[u8]> {
+        let holds = |&&(start, _, len): &&(u64, u64, u64)| {
+            address.checked_sub(start).is_some_and(|at| at < len)
+        };
+        let (start, offset, len) = self.parts.iter().find(holds)?;
+        let skip = address - start;
+        let from = usize::try_from(offset.checked_add(skip)?).ok()?;
+        let size = size.min(usize::try_from(len - skip).unwrap_or(usize::MAX));
+        (*self.file).as_ref().get(from..from.checked_add(size)?)
+    }
+}
+
+/// `None` when the file is none that can be read, or not the one that was loaded.
+pub(super) fn open(
+    file: &FileBytes,
+    module: &Module,
+    architecture: Architecture,
+    files: &Files,
+) -> Option<Image> {
+    let bytes = (**file).as_ref();
+    let object = object::File::parse(bytes).ok()?;
+    let source = identify(&object, module)?;
+    let contents = contents(&object, file);
+    let base = module.range.start;
+    let lowest = contents.parts.iter().map(|part| part.0).min()?;
+    let is_elf = object.format() == BinaryFormat::Elf;
+    let (first, tables) = if is_elf {
+        (lowest & !0xfff, dwarf(&object, file, architecture))
+    } else {
+        (object.relative_address_base(), functions(&object))
+    };
+    let mut symbols = vec![Symbols::of_object(
+        &object,
+        bytes,
+        Held::File(file.clone(), 0..bytes.len()),
+    )];
+    symbols.extend(exports(&object));
+    if object.section_by_name(".symtab").is_none() && is_elf {
+        let id = object.build_id().ok().flatten().unwrap_or_default();
+        let link = object.gnu_debuglink().ok().flatten();
+        symbols.splice(..0, debug::symbols(module, id, link, files));
+    }
+    symbols.retain(|table| !table.is_empty());
+    Some(Image {
+        bias: base.wrapping_sub(first),
+        source,
+        base,
+        tables,
+        symbols,
+        contents: Some(contents),
+    })
+}
+
+/// Whether it is the file that was loaded; `None` when it is not.
+fn identify(object: &object::File, module: &Module) -> Option<Source> {
+    if object.format() == BinaryFormat::Pe {
+        return match (module.timestamp, timestamp(object)) {
+            (0, _) => Some(Source::UnverifiedFile),
+            (loaded, found) => (loaded == found).then_some(Source::File),
+        };
+    }
+    let found = object.build_id().ok().flatten().unwrap_or_default();
+    match &module.build_id[..] {
+        [] if module.deleted => None,
+        [] => Some(Source::UnverifiedFile),
+        loaded => (loaded == found).then_some(Source::File),
+    }
+}
+
+fn timestamp(object: &object::File) -> u32 {
+    use object::read::pe::ImageNtHeaders as _;
+    let header = match object {
+        object::File::Pe32(pe) => pe.nt_headers().file_header(),
+        object::File::Pe64(pe) => pe.nt_headers().file_header(),
+        _ => return 0,
+    };
+    header.time_date_stamp.get(object::LittleEndian)
+}
+
+fn contents(object: &object::File, file: &FileBytes) -> Contents {
+    let part = |segment: object::Segment| {
+        let (offset, size) = segment.file_range();
+        (segment.address(), offset, size)
+    };
+    Contents {
+        file: file.clone(),
+        parts: object.segments().map(part).collect(),
+    }
+}
+
+fn dwarf(object: &object::File, file: &FileBytes, architecture: Architecture) -> Tables {
+    let section = |name| {
+        let section = object.section_by_name(name)?;
+        let (offset, size) = section.file_range()?;
+        let start = usize::try_from(offset).ok()?;
+        let range = start..start.checked_add(usize::try_from(size).ok()?)?;
+        Some(Section {
+            address: section.address(),
+            held: Held::File(file.clone(), range),
+        })
+    };
+    let address = |name| {
+        object
+            .section_by_name(name)
+            .map_or(0, |section| section.address())
+    };
+    let known = (address(".text"), address(".got"));
+    let [eh_frame, header, debug_frame] =
+        [".eh_frame", ".eh_frame_hdr", ".debug_frame"].map(section);
+    Dwarf::new(eh_frame, header, debug_frame, known, architecture)
+        .map_or(Tables::None, |dwarf| Tables::Dwarf(Box::new(dwarf)))
+}
+
+fn functions(object: &object::File) -> Tables {
+    // 32-bit images have none, and ARM's are of another shape.
+    let is_x86_64 = object.architecture() == object::Architecture::X86_64;
+    let pdata = object.section_by_name(".pdata").filter(|_| is_x86_64);
+    let bytes = pdata.and_then(|section| Some(section.data().ok()?.to_vec()));
+    bytes
+        .and_then(Functions::new)
+        .map_or(Tables::None, Tables::Pe)
+}
+
+/// What a DLL exports; for ELF that is `.dynsym`, which is read already.
+fn exports(object: &object::File) -> Option<Symbols> {
+    let table = match object {
+        object::File::Pe32(pe) => pe.export_table(),
+        object::File::Pe64(pe) => pe.export_table(),
+        _ => return None,
+    };
+    pe::exports(&table.ok()??, object.relative_address_base())
+}

@@ -1,0 +1,200 @@
+//! Programs and libraries: their unwinding tables, names and code, from the file or from memory.
+
+mod debug;
+mod elf;
+mod file;
+mod pe;
+mod symbols;
+
+use crate::demangle;
+use crate::stack::{Dwarf, Functions, Place, Step, Symbol};
+use snapshot::{Architecture, Memory, Module};
+use std::ops::Range;
+use std::sync::Arc;
+use symbols::Symbols;
+
+pub use debug::DebugFile;
+
+/// The bytes of a file, however they are held (read, or mapped into memory).
+pub type FileBytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
+
+/// How files are come by: this crate opens none. Each may answer `None`, and what it gives need
+/// not fit: files of another build are not used.
+#[derive(Clone, Copy)]
+pub struct Files<'a> {
+    /// The file of a module, usually [`Module::path`].
+    pub image: &'a dyn Fn(&Module) -> Option<FileBytes>,
+    /// The file that the names of a stripped module were moved to. [`DebugFile::paths`] says where
+    /// it may be.
+    pub debug: &'a dyn Fn(&DebugFile) -> Option<FileBytes>,
+}
+
+impl Files<'static> {
+    /// No files: the dump's own memory must do.
+    pub const NONE: Files<'static> = Files {
+        image: &|_| None,
+        debug: &|_| None,
+    };
+}
+
+/// Where the tables and names of a module come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The file, and it is the one that was loaded.
+    File,
+    /// The file; nothing tells whether it is the one that was loaded.
+    UnverifiedFile,
+    /// The process's memory: there is no file.
+    Memory,
+    /// The process's memory: the file is of another build now.
+    OtherBuild,
+    /// Nowhere: no file, and no tables in memory.
+    Nowhere,
+}
+
+/// Part of an image, with the address that the file gives it.
+pub(crate) struct Section {
+    pub(crate) address: u64,
+    held: Held,
+}
+
+impl Section {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.held.bytes()
+    }
+}
+
+/// Bytes of a file, or copied from memory.
+enum Held {
+    File(FileBytes, Range<usize>),
+    Copy(Vec<u8>),
+}
+
+impl Held {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Held::File(file, range) => (**file).as_ref().get(range.clone()).unwrap_or_default(),
+            Held::Copy(bytes) => bytes,
+        }
+    }
+}
+
+enum Tables {
+    Dwarf(Box<Dwarf>),
+    Pe(Functions),
+    None,
+}
+
+/// A loaded program or library, opened.
+pub(crate) struct Image {
+    /// An address of the file plus this is one of the process.
+    pub(crate) bias: u64,
+    pub(crate) source: Source,
+    base: u64,
+    tables: Tables,
+    symbols: Vec<Symbols>,
+    contents: Option<file::Contents>,
+}
+
+impl Image {
+    /// From its file, else from memory; an image of which nothing is known otherwise.
+    pub(crate) fn open(
+        module: &Module,
+        architecture: Architecture,
+        memory: &dyn Memory,
+        files: &Files,
+    ) -> Image {
+        let found = (files.image)(module);
+        let is_there = found.is_some();
+        if let Some(image) = found.and_then(|f| file::open(&f, module, architecture, files)) {
+            return image;
+        }
+        let base = module.range.start;
+        let loaded = elf::open(base, module, architecture, memory, files)
+            .or_else(|| pe::open(base, architecture, memory));
+        let mut image = loaded.unwrap_or_else(|| Image::empty(base));
+        if is_there {
+            image.source = Source::OtherBuild;
+        }
+        image
+    }
+
+    fn empty(base: u64) -> Image {
+        Image {
+            bias: 0,
+            source: Source::Nowhere,
+            base,
+            tables: Tables::None,
+            symbols: Vec::new(),
+            contents: None,
+        }
+    }
+
+    /// The frame that called the one at `place`, by the image's tables.
+    pub(crate) fn step(&self, place: &Place, is_exact: bool, memory: &dyn Memory) -> Option<Step> {
+        match &self.tables {
+            Tables::Dwarf(dwarf) => dwarf.step(place),
+            Tables::Pe(functions) => {
+                functions.step(place, self.base, is_exact, &|address, size| {
+                    self.bytes_at(u64::from(address), size, memory)
+                })
+            }
+            Tables::None => None,
+        }
+    }
+
+    /// The function that holds `lookup`; its offset is told for `ip`.
+    pub(crate) fn symbol(&self, lookup: u64, ip: u64) -> Option<Symbol> {
+        let address = lookup.wrapping_sub(self.bias);
+        let (name, start) = self.symbols.iter().find_map(|table| table.find(address))?;
+        if self.starts_later(lookup, start) {
+            return None;
+        }
+        Some(Symbol {
+            name: demangle(&String::from_utf8_lossy(name)),
+            offset: ip.wrapping_sub(self.bias).wrapping_sub(start),
+        })
+    }
+
+    /// Whether the function at `lookup` begins after `start`, so that a name there is another's.
+    ///
+    /// Situation: DLLs export few of their functions, and exports have no size: an inner function
+    /// would get the name of the export before it, `DllMain+0x41f20`.
+    fn starts_later(&self, lookup: u64, start: u64) -> bool {
+        let Tables::Pe(functions) = &self.tables else {
+            return false;
+        };
+        let relative = |address: u64| u32::try_from(address.wrapping_sub(self.base)).ok();
+        let own = relative(lookup).and_then(|address| functions.start_of(address));
+        own > relative(start.wrapping_add(self.bias)) && own.is_some()
+    }
+
+    /// Fills `buf` with what the file holds for an address of the process.
+    pub(crate) fn read(&self, address: u64, buf: &mut [u8]) -> bool {
+        let contents = self.contents.as_ref();
+        let bytes = contents.and_then(|c| c.at(address.wrapping_sub(self.bias), buf.len()));
+        match bytes {
+            Some(bytes) if bytes.len() == buf.len() => buf.copy_from_slice(bytes),
+            _ => return false,
+        }
+        true
+    }
+
+    /// At most `size` bytes at an address relative to the image's base.
+    fn bytes_at(&self, relative: u64, size: usize, memory: &dyn Memory) -> Vec<u8> {
+        let address = self.base.wrapping_add(relative);
+        let contents = self.contents.as_ref();
+        match contents.and_then(|c| c.at(address.wrapping_sub(self.bias), size)) {
+            Some(bytes) => bytes.to_vec(),
+            None => read_up_to(memory, address, size),
+        }
+    }
+}
+
+/// What can be read of `size` bytes.
+fn read_up_to(memory: &dyn Memory, address: u64, size: usize) -> Vec<u8> {
+    let mut bytes = vec![0; size];
+    let got = memory.read(address, &mut bytes);
+    bytes.truncate(got);
+    bytes
+}

@@ -1,0 +1,206 @@
+//! One step by the unwind information of x86-64 Windows images ("x64 exception handling",
+//! learn.microsoft.com/cpp/build/exception-handling-x64).
+//!
+//! pe-unwind-info reads the tables. Its own loop over chained entries trusts the file; here the
+//! chain has an end, and registers that would overflow its arithmetic are refused.
+
+use super::cfi::Place;
+use super::cpu::Cpu;
+use super::walk::Step;
+use pe_unwind_info::x86_64::{
+    FunctionEpilogInstruction, FunctionTableEntries, Register, RuntimeFunction, UnwindInfo,
+    UnwindInfoTrailer, UnwindOperation, UnwindState, XmmRegister,
+};
+use std::ops::ControlFlow;
+
+/// Entries of one function that are followed; real ones have two or three.
+const LONGEST_CHAIN: usize = 32;
+
+/// The most bytes that one entry takes: 4, 255 codes of 2, and a chained entry.
+const LARGEST_ENTRY: usize = 4 + 2 * 256 + 12;
+
+/// The longest epilogue: pops of eight registers, an `add`, a jump.
+const LONGEST_EPILOGUE: usize = 40;
+
+/// The function table of one image: its `.pdata`.
+pub(crate) struct Functions {
+    pdata: Vec<u8>,
+}
+
+/// Reads up to that many bytes at an address relative to the image's base.
+pub(crate) type ReadImage<'a> = &'a dyn Fn(u32, usize) -> Vec<u8>;
+
+impl Functions {
+    /// `None` when the table is empty.
+    pub(crate) fn new(mut pdata: Vec<u8>) -> Option<Self> {
+        const ENTRY: usize = size_of::<RuntimeFunction>();
+        pdata.truncate(pdata.len() / ENTRY * ENTRY);
+        (!pdata.is_empty()).then_some(Self { pdata })
+    }
+
+    /// Where the function that holds `address` begins; both relative to the image's base.
+    pub(crate) fn start_of(&self, address: u32) -> Option<u32> {
+        Some(self.find(address)?.begin_address.get())
+    }
+
+    fn find(&self, address: u32) -> Option<&RuntimeFunction> {
+        FunctionTableEntries::parse(&self.pdata)
+            .lookup(address)
+            .filter(|f| address < f.end_address.get())
+    }
+
+    /// The frame that called the one at `place`, whose image begins at `base`.
+    pub(crate) fn step(
+        &self,
+        place: &Place,
+        base: u64,
+        is_exact: bool,
+        read: ReadImage,
+    ) -> Option<Step> {
+        let address = u32::try_from(place.lookup.checked_sub(base)?).ok()?;
+        let mut state = State {
+            cpu: place.cpu.clone(),
+            word: place.word,
+            has_failed: false,
+        };
+        let ip = match self.find(address) {
+            Some(function) => unwind(*function, address, is_exact, read, &mut state)?,
+            // A function without an entry changes no register but its stack pointer by the call.
+            None => state.pop()?,
+        };
+        state.cpu.ip = ip;
+        (!state.has_failed).then_some(Step::Caller {
+            cpu: state.cpu,
+            is_signal_frame: false,
+        })
+    }
+}
+
+fn unwind(
+    mut function: RuntimeFunction,
+    address: u32,
+    is_exact: bool,
+    read: ReadImage,
+    state: &mut State,
+) -> Option<u64> {
+    let offset = address.checked_sub(function.begin_address.get())?;
+    for depth in 0..LONGEST_CHAIN {
+        let bytes = read(function.unwind_info_address.get(), LARGEST_ENTRY);
+        let info = UnwindInfo::parse(&bytes)?;
+        if depth == 0 && is_exact && epilogue(&info, address, &function, read, state).is_some() {
+            return state.pop();
+        }
+        for (done_at, operation) in info.unwind_operations() {
+            let is_undone = depth > 0 || u32::from(done_at) <= offset;
+            if is_undone && let Some(ip) = undo(&info, &operation, state)? {
+                return Some(ip);
+            }
+        }
+        match info.trailer() {
+            Some(UnwindInfoTrailer::ChainedUnwindInfo { chained }) => function = *chained,
+            _ => return state.pop(),
+        }
+    }
+    None
+}
+
+/// Undoes one operation of the prologue. The inner `Some` is a return address: the operation was
+/// the processor's own, on an interrupt.
+fn undo(info: &UnwindInfo, operation: &UnwindOperation, state: &mut State) -> Option<Option<u64>> {
+    match info.resolve_operation(state, operation)? {
+        ControlFlow::Break(ip) => Some(Some(ip)),
+        ControlFlow::Continue(()) => (!state.has_failed).then_some(None),
+    }
+}
+
+/// Carries the rest of an epilogue out, if the thread stands in one; the tables do not tell.
+fn epilogue(
+    info: &UnwindInfo,
+    address: u32,
+    function: &RuntimeFunction,
+    read: ReadImage,
+    state: &mut State,
+) -> Option<()> {
+    let left = function.end_address.get().saturating_sub(address) as usize;
+    let code = read(address, left.min(LONGEST_EPILOGUE));
+    let rest = FunctionEpilogInstruction::parse_sequence(&code, info.frame_register()).ok()?;
+    for instruction in &rest {
+        match instruction {
+            FunctionEpilogInstruction::AddSP(bytes) => {
+                state.move_sp(Register::RSP, u64::from(*bytes));
+            }
+            FunctionEpilogInstruction::AddSPFromFP(bytes) => {
+                state.move_sp(info.frame_register()?, u64::from(*bytes));
+            }
+            FunctionEpilogInstruction::Pop(register) => {
+                let value = state.pop()?;
+                state.write_register(*register, value);
+            }
+        }
+    }
+    Some(())
+}
+
+struct State<'a> {
+    cpu: Cpu,
+    word: &'a dyn Fn(u64, u8) -> Option<u64>,
+    has_failed: bool,
+}
+
+impl State<'_> {
+    fn pop(&mut self) -> Option<u64> {
+        let sp = self.read_register(Register::RSP);
+        let value = (self.word)(sp, 8)?;
+        self.write_register(Register::RSP, sp + 8);
+        Some(value)
+    }
+
+    fn move_sp(&mut self, from: Register, by: u64) {
+        let base = self.read_register(from);
+        self.write_register(Register::RSP, base + by);
+    }
+}
+
+impl UnwindState for State<'_> {
+    /// A register that is a stack address; for anything else the walk fails, and a harmless
+    /// number is given, since the library adds to it and takes from it without checks.
+    fn read_register(&mut self, register: Register) -> u64 {
+        let value = self.cpu.get(dwarf_number(register)).unwrap_or_default();
+        if (0x1000..1 << 62).contains(&value) {
+            return value;
+        }
+        self.has_failed = true;
+        0x1000
+    }
+
+    fn read_stack(&mut self, address: u64) -> Option<u64> {
+        (self.word)(address, 8)
+    }
+
+    fn write_register(&mut self, register: Register, value: u64) {
+        self.cpu.set(dwarf_number(register), value);
+    }
+
+    fn write_xmm_register(&mut self, _register: XmmRegister, _value: u128) {}
+}
+
+fn dwarf_number(register: Register) -> usize {
+    match register {
+        Register::RAX => 0,
+        Register::RDX => 1,
+        Register::RCX => 2,
+        Register::RBX => 3,
+        Register::RSI => 4,
+        Register::RDI => 5,
+        Register::RBP => 6,
+        Register::RSP => 7,
+        Register::R8 => 8,
+        Register::R9 => 9,
+        Register::R10 => 10,
+        Register::R11 => 11,
+        Register::R12 => 12,
+        Register::R13 => 13,
+        Register::R14 => 14,
+        Register::R15 => 15,
+    }
+}
