@@ -48,7 +48,7 @@ pub fn signal_name(number: i32) -> Cow<'static, str> {
         0..32 => Cow::Borrowed(NAMES[number as usize]),
         FIRST_REAL_TIME => Cow::Borrowed("SIGRTMIN"),
         LAST_REAL_TIME => Cow::Borrowed("SIGRTMAX"),
-        FIRST_REAL_TIME..LAST_REAL_TIME => {
+        number if (FIRST_REAL_TIME..LAST_REAL_TIME).contains(&number) => {
             Cow::Owned(format!("SIGRTMIN+{}", number - FIRST_REAL_TIME))
         }
         _ => Cow::Owned(format!("SIG{number}")),

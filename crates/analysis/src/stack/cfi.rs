@@ -127,7 +127,7 @@ impl Dwarf {
         let table = bytes.get(12..)?.as_chunks::<8>().0;
         let count = u32::from_le_bytes(bytes.get(8..12)?.try_into().ok()?) as usize;
         let table = &table[..count.min(table.len())];
-        let wanted = i64::try_from(address.wrapping_sub(header.address) as i64).ok()?;
+        let wanted = address.wrapping_sub(header.address) as i64;
         let offset = |bytes: &[u8]| bytes.try_into().map_or(0, i32::from_le_bytes);
         let after = table.partition_point(|entry| i64::from(offset(&entry[..4])) <= wanted);
         let entry = table.get(after.checked_sub(1)?)?;

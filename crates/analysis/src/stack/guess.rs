@@ -19,7 +19,7 @@ pub(super) fn by_frame_pointer(stacks: &Stacks, cpu: &Cpu) -> Option<Step> {
     if fp == 0 {
         return Some(Step::Root);
     }
-    let is_sane = fp % pointer == 0 && fp >= cpu.sp() && fp - cpu.sp() < LARGEST_FRAME;
+    let is_sane = fp.is_multiple_of(pointer) && fp >= cpu.sp() && fp - cpu.sp() < LARGEST_FRAME;
     if !is_sane {
         return None;
     }

@@ -270,3 +270,6 @@ fn vdso(snapshot: &Snapshot) -> Option<Module> {
         ..Module::default()
     })
 }
+
+#[cfg(test)]
+mod tests;

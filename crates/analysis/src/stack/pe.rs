@@ -204,3 +204,83 @@ fn dwarf_number(register: Register) -> usize {
         Register::R15 => 15,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use snapshot::{Registers, X86_64};
+
+    const BASE: u64 = 0x1_4000_0000;
+
+    /// Two functions, at 0x1000 and 0x2000, whose entries lie at 0x3000 and 0x3100.
+    fn functions() -> Functions {
+        let table = [0x1000u32, 0x1100, 0x3000, 0x2000, 0x2100, 0x3100];
+        Functions::new(table.iter().flat_map(|v| v.to_le_bytes()).collect()).unwrap()
+    }
+
+    fn image(address: u32, size: usize) -> Vec<u8> {
+        let bytes = match address {
+            // push %rbx (done at 1), sub $0x20,%rsp (done at 5)
+            0x3000 => vec![1, 5, 2, 0, 5, 0x32, 1, 0x30],
+            // A chain that leads to itself.
+            0x3100 => {
+                [0x2000u32, 0x2100, 0x3100]
+                    .iter()
+                    .fold(vec![1 | 4 << 3, 0, 0, 0], |mut all, v| {
+                        all.extend(v.to_le_bytes());
+                        all
+                    })
+            }
+            // add $0x20,%rsp; pop %rbx; ret
+            0x10f0 => vec![0x48, 0x83, 0xc4, 0x20, 0x5b, 0xc3],
+            _ => vec![0x90; 64],
+        };
+        bytes[..bytes.len().min(size)].to_vec()
+    }
+
+    /// The stack: at 0x8000 and on, each word tells its own address.
+    fn step(at: u64, rsp: u64) -> Option<Cpu> {
+        let registers = X86_64 {
+            rip: BASE + at,
+            rsp,
+            rbx: 1,
+            ..X86_64::default()
+        };
+        let cpu = Cpu::new(&Registers::X86_64(registers));
+        let place = Place {
+            cpu: &cpu,
+            lookup: BASE + at,
+            bias: 0,
+            word: &|at, _| Some(at),
+        };
+        match functions().step(&place, BASE, true, &image)? {
+            Step::Caller { cpu, .. } => Some(cpu),
+            Step::Root => None,
+        }
+    }
+
+    #[test]
+    fn the_prologue_is_undone_as_far_as_it_ran() {
+        for (at, ip, rbx) in [
+            (0x1000, 0x8000, 1),
+            (0x1003, 0x8008, 0x8000),
+            (0x1080, 0x8028, 0x8020),
+            (0x10f0, 0x8028, 0x8020),
+            (0x1800, 0x8000, 1), // no entry: a leaf
+        ] {
+            let caller = step(at, 0x8000).unwrap();
+            assert_eq!(
+                (caller.ip, caller.get(3), caller.sp()),
+                (ip, Some(rbx), ip + 8),
+                "{at:x}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_chain_without_end_and_a_stack_at_the_edge_of_the_world_are_refused() {
+        assert!(step(0x2010, 0x8000).is_none());
+        assert!(step(0x1080, u64::MAX).is_none());
+        assert!(step(0x1080, 0).is_none());
+    }
+}

@@ -7,6 +7,10 @@ use snapshot::Thread;
 use std::collections::HashSet;
 
 /// What one way of unwinding found out.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one lives at a time, on the stack"
+)]
 pub(crate) enum Step {
     /// The frame that called.
     Caller {
