@@ -1,5 +1,7 @@
 //! The one loop and the one flow: run the rules, take the dump, keep the store.
 
+mod collect;
 mod store;
 
+pub use collect::{Collected, Destination, Names, Request, Step, Written, collect, output_folder};
 pub use store::record::{Gap, Record};

@@ -1,2 +1,10 @@
 //! firstchance: the right dump at the right moment, and the target lives on.
-fn main() {}
+
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    platform::init();
+    cli::main()
+}

@@ -59,6 +59,10 @@ pub struct ProcessEntry {
     pub parent: u32,
     /// Base name of its image, or the kernel's name for it.
     pub name: String,
+    /// The name the kernel keeps, at most 15 bytes.
+    pub comm: String,
+    /// Its process group.
+    pub group: u32,
     /// Its arguments.
     pub command_line: Vec<String>,
     /// Whose it is.
@@ -81,8 +85,9 @@ pub struct ProcessEntry {
     pub service: Option<String>,
     /// The container it runs in.
     pub container: Option<String>,
-    /// Paths of its mapped files, for telling its runtime; empty where they may not be seen.
-    pub mapped: Vec<String>,
+    /// Its mappings, first address and name, for telling its runtime; empty where they may not be
+    /// seen.
+    pub mapped: Vec<(u64, String)>,
     /// Whether it is a thread of the kernel.
     pub kernel: bool,
 }

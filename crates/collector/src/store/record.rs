@@ -51,3 +51,77 @@ pub struct Gap {
     /// Its length in bytes.
     pub bytes: u64,
 }
+
+/// What is reserved for the record at the head and at the tail of a dump, each.
+pub(crate) const SPACE: u32 = 8 << 10;
+/// What is kept of a text that would leave no room.
+const LONGEST_TEXT: usize = 512;
+
+impl Record {
+    /// The record as JSON of at most `limit` bytes: gaps, then warnings are left out from the end
+    /// until it fits (their counts stay), and at last long texts are cut.
+    pub(crate) fn to_bytes(&self, limit: usize) -> Vec<u8> {
+        let mut record = self.clone();
+        loop {
+            let bytes = serde_json::to_vec(&record).unwrap_or_default();
+            if bytes.len() <= limit || !record.shrink() {
+                return bytes;
+            }
+        }
+    }
+
+    /// Reads a record back; NUL padding is ignored.
+    pub fn parse(bytes: &[u8]) -> Option<Record> {
+        let end = bytes.iter().position(|&b| b == 0).unwrap_or(bytes.len());
+        serde_json::from_slice(&bytes[..end]).ok()
+    }
+
+    /// Leaves something out; false when there is nothing left to leave out.
+    fn shrink(&mut self) -> bool {
+        if !self.gaps.is_empty() {
+            self.gaps.truncate(self.gaps.len() / 2);
+            return true;
+        }
+        let texts = [
+            Some(&mut self.rule),
+            Some(&mut self.reason),
+            self.comment.as_mut(),
+        ];
+        let long = texts
+            .into_iter()
+            .flatten()
+            .find(|text| text.len() > LONGEST_TEXT);
+        if let Some(text) = long {
+            text.truncate(text.floor_char_boundary(LONGEST_TEXT - 4));
+            text.push('…');
+            return true;
+        }
+        self.warnings.pop().is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_always_fits_and_stays_readable() {
+        let gap = |n: u64| Gap {
+            address: format!("0x{n:x}"),
+            bytes: 4096,
+        };
+        let record = Record {
+            comment: Some("ü".repeat(100_000)),
+            rule: "r".repeat(100_000),
+            gaps: (0..10_000).map(gap).collect(),
+            gap_count: 10_000,
+            warnings: vec!["w".repeat(400); 100],
+            ..Record::default()
+        };
+        let bytes = record.to_bytes(SPACE as usize);
+        assert!(bytes.len() <= SPACE as usize);
+        let mut stored = bytes;
+        stored.resize(SPACE as usize, 0);
+        assert_eq!(Record::parse(&stored).map(|r| r.gap_count), Some(10_000));
+    }
+}

@@ -78,6 +78,8 @@ fn entry(pid: u32, users: &HashMap<u32, String>, boot: i64) -> Option<ProcessEnt
         key: proc.key,
         parent: stat.parent,
         name: name_of(exe.strip_suffix(" (deleted)").unwrap_or(&exe), &stat.comm),
+        comm: stat.comm.clone(),
+        group: stat.group,
         command_line: strings(&proc.read("cmdline").unwrap_or_default()),
         user: users.get(&uid).cloned().unwrap_or_else(|| uid.to_string()),
         started: machine::start_time(stat.start, boot),
@@ -89,19 +91,21 @@ fn entry(pid: u32, users: &HashMap<u32, String>, boot: i64) -> Option<ProcessEnt
         state: stat.state,
         service,
         container,
-        mapped: mapped_files(&proc),
+        mapped: mappings(&proc),
         kernel: stat.flags & stat::KERNEL_THREAD != 0,
     })
 }
 
-fn mapped_files(proc: &ProcDir) -> Vec<String> {
+/// Each file once, and anonymous memory (a Go heap has no name, but an address).
+fn mappings(proc: &ProcDir) -> Vec<(u64, String)> {
     let (regions, _) = super::proc::maps::parse(&proc.read_living("maps").unwrap_or_default());
     let mut seen = HashSet::new();
-    let names = regions
+    let named = regions
         .into_iter()
-        .filter(|region| region.inode != 0)
-        .map(|region| region.name);
-    names.filter(|name| seen.insert(name.clone())).collect()
+        .map(|region| (region.range.start, region.name));
+    named
+        .filter(|(_, name)| name.is_empty() || seen.insert(name.clone()))
+        .collect()
 }
 
 /// The files behind a process's images.
@@ -121,19 +125,31 @@ impl ImageFiles {
         let proc = ProcDir::open(process).ok()?;
         let (regions, _) = super::proc::maps::parse(&proc.read_living("maps").ok()?);
         let remote = machine::remote_devices(&proc.read("mountinfo").unwrap_or_default());
-        Some(Self { pid: process.pid, regions, remote })
+        Some(Self {
+            pid: process.pid,
+            regions,
+            remote,
+        })
     }
 
     pub(crate) fn open(&self, module: &Module) -> Option<FileBytes> {
         let start = module.range.start;
-        let at = self.regions.binary_search_by_key(&start, |region| region.range.start).ok()?;
+        let at = self
+            .regions
+            .binary_search_by_key(&start, |region| region.range.start)
+            .ok()?;
         let region = &self.regions[at];
         if region.inode == 0 || self.remote.contains(&region.device) {
             return None;
         }
         let range = region.range;
-        let link = format!("/proc/{}/map_files/{:x}-{:x}", self.pid, range.start, range.end);
-        crate::map_file(link.as_ref()).ok().or_else(|| open_same(&module.path, region.inode))
+        let link = format!(
+            "/proc/{}/map_files/{:x}-{:x}",
+            self.pid, range.start, range.end
+        );
+        crate::map_file(link.as_ref())
+            .ok()
+            .or_else(|| open_same(&module.path, region.inode))
     }
 }
 

@@ -209,6 +209,7 @@ impl LinuxTarget {
         let page_size = rustix::param::page_size() as u64;
         let pagemap = self.proc.open_living("pagemap").map_err(failed)?;
         pages::fill(&pagemap, &mut regions, page_size).map_err(failed)?;
+        whole_vdso(&mut regions);
         let narrow = matches!(
             threads.first().and_then(|t| t.registers),
             Some(Registers::X86(_))
@@ -330,6 +331,15 @@ fn mark_special(regions: &mut [Region], before: &Before) {
             region.hugetlb = flags.hugetlb;
         }
         region.remote = region.inode != 0 && before.remote.contains(&region.device);
+    }
+}
+
+/// The kernel's code in the process is there also where the page tables do not show it yet, and
+/// reading it is harmless; a debugger wants all of it, its section headers stand at its end.
+fn whole_vdso(regions: &mut [Region]) {
+    for region in regions.iter_mut().filter(|region| region.name == "[vdso]") {
+        region.resident = vec![region.range];
+        region.private_pages.clear();
     }
 }
 

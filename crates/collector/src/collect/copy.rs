@@ -1,0 +1,351 @@
+//! The one loop of the program that copies memory.
+//!
+//! Other threads read and write; the thread that holds the target only watches them, so that a
+//! reader that hangs (a page behind a dead server) or a disk that hangs never holds the target.
+
+use formats::{Piece, Plan};
+use platform::{OutFile, OutStream, failpoint};
+use snapshot::{Memory, Range};
+use std::{
+    io,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc,
+    },
+};
+
+/// What one read and one write move: large enough that calls cost nothing, small enough that a
+/// cancel is seen at once and two buffers weigh nothing.
+const CHUNK: usize = 1 << 20;
+/// Two readers keep two processors, or one processor and the disk, busy; more bring nothing.
+const THREADS: usize = 2;
+const PAGE: u64 = 4096;
+
+/// Where the bytes go.
+#[derive(Clone)]
+pub(crate) enum Sink {
+    /// A file, written at any place.
+    File(Arc<OutFile>),
+    /// Standard output, written in order.
+    Stream(Arc<Mutex<OutStream>>),
+}
+
+/// Shared by the copying threads and the one that watches them.
+#[derive(Default)]
+pub(crate) struct Progress {
+    /// Bytes of memory copied so far.
+    pub(crate) done: AtomicU64,
+    /// Set to end the copying.
+    pub(crate) stop: AtomicBool,
+    /// What could not be read.
+    pub(crate) gaps: Mutex<Vec<Range>>,
+}
+
+/// A copy under way.
+pub(crate) struct Copy {
+    pub(crate) progress: Arc<Progress>,
+    /// Where each thread says how it ended.
+    pub(crate) ends: mpsc::Receiver<io::Result<()>>,
+    /// How many threads will say so.
+    pub(crate) threads: usize,
+}
+
+/// Starts copying. A file gets its bytes other than memory here and now; a stream gets everything
+/// in order, but for a record at its very end.
+pub(crate) fn start(
+    plan: &Arc<Plan>,
+    memory: Arc<dyn Memory>,
+    sink: &Sink,
+    record: &[u8],
+) -> io::Result<Copy> {
+    let progress = Arc::new(Progress::default());
+    let copier = Arc::new(Copier {
+        plan: plan.clone(),
+        memory,
+        sink: sink.clone(),
+        record: record.to_vec(),
+        progress: progress.clone(),
+        next: Mutex::new(Place::default()),
+    });
+    let threads = match sink {
+        Sink::File(file) => {
+            write_metadata(plan, file, record)?;
+            THREADS
+        }
+        Sink::Stream(_) => 1,
+    };
+    let (tell, ends) = mpsc::channel();
+    for _ in 0..threads {
+        let (copier, tell) = (copier.clone(), tell.clone());
+        let work = move || {
+            let _ = tell.send(copier.run());
+        };
+        std::thread::Builder::new()
+            .name("copy".to_owned())
+            .spawn(work)?;
+    }
+    Ok(Copy {
+        progress,
+        ends,
+        threads,
+    })
+}
+
+/// Everything but memory and zeros: a new file is zeros already.
+fn write_metadata(plan: &Plan, file: &OutFile, record: &[u8]) -> io::Result<()> {
+    for (offset, piece) in plan.pieces_with_offsets() {
+        match piece {
+            Piece::Bytes(bytes) => file.write_at(offset, bytes)?,
+            Piece::Record(_) => file.write_at(offset, record)?,
+            Piece::Memory(_) | Piece::Zeros(_) => {}
+        }
+    }
+    Ok(())
+}
+
+struct Copier {
+    plan: Arc<Plan>,
+    memory: Arc<dyn Memory>,
+    sink: Sink,
+    record: Vec<u8>,
+    progress: Arc<Progress>,
+    next: Mutex<Place>,
+}
+
+/// Where in the plan the next job begins.
+#[derive(Default)]
+struct Place {
+    piece: usize,
+    within: u64,
+    offset: u64,
+}
+
+/// Memory to be put at `offset` of the file, range after range.
+struct Job {
+    offset: u64,
+    ranges: Vec<Range>,
+}
+
+impl Copier {
+    fn run(&self) -> io::Result<()> {
+        match &self.sink {
+            Sink::File(file) => self.run_file(file),
+            Sink::Stream(stream) => {
+                self.run_stream(&mut stream.lock().unwrap_or_else(PoisonError::into_inner))
+            }
+        }
+    }
+
+    fn run_file(&self, file: &OutFile) -> io::Result<()> {
+        let mut buffer = vec![0; CHUNK];
+        while let Some(job) = self.next_job() {
+            failpoint("copy")?;
+            let len = self.read_job(&job, &mut buffer);
+            file.write_at(job.offset, &buffer[..len])?;
+            self.progress.done.fetch_add(len as u64, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn run_stream(&self, stream: &mut OutStream) -> io::Result<()> {
+        let mut buffer = vec![0; CHUNK];
+        let tail = matches!(self.plan.pieces.last(), Some(Piece::Record(_)));
+        let pieces = &self.plan.pieces[..self.plan.pieces.len() - usize::from(tail)];
+        for piece in pieces {
+            failpoint("copy")?;
+            match piece {
+                Piece::Bytes(bytes) => stream.write(bytes)?,
+                Piece::Zeros(count) => write_zeros(stream, *count)?,
+                Piece::Record(len) => stream.write(&padded(&self.record, *len))?,
+                Piece::Memory(range) => self.stream_range(*range, &mut buffer, stream)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn stream_range(
+        &self,
+        range: Range,
+        buffer: &mut [u8],
+        stream: &mut OutStream,
+    ) -> io::Result<()> {
+        let mut at = range.start;
+        while at < range.end && !self.progress.stop.load(Ordering::Relaxed) {
+            let len = (range.end - at).min(CHUNK as u64) as usize;
+            self.read_range(Range::new(at, at + len as u64), &mut buffer[..len]);
+            stream.write(&buffer[..len])?;
+            self.progress.done.fetch_add(len as u64, Ordering::Relaxed);
+            at += len as u64;
+        }
+        Ok(())
+    }
+
+    /// The next memory that lies together in the file, at most a chunk of it.
+    fn next_job(&self) -> Option<Job> {
+        if self.progress.stop.load(Ordering::Relaxed) {
+            return None;
+        }
+        let mut place = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut job = Job {
+            offset: 0,
+            ranges: Vec::new(),
+        };
+        let mut room = CHUNK as u64;
+        while let Some(piece) = self.plan.pieces.get(place.piece) {
+            let Piece::Memory(range) = piece else {
+                if !job.ranges.is_empty() {
+                    break;
+                }
+                place.skip(piece.size());
+                continue;
+            };
+            if job.ranges.is_empty() {
+                job.offset = place.offset;
+            }
+            let len = (range.len() - place.within).min(room);
+            let start = range.start + place.within;
+            job.ranges.push(Range::new(start, start + len));
+            place.advance(len, range.len());
+            room -= len;
+            if room == 0 {
+                break;
+            }
+        }
+        (!job.ranges.is_empty()).then_some(job)
+    }
+
+    fn read_job(&self, job: &Job, buffer: &mut [u8]) -> usize {
+        let mut filled = 0;
+        for &range in &job.ranges {
+            let len = range.len() as usize;
+            self.read_range(range, &mut buffer[filled..filled + len]);
+            filled += len;
+        }
+        filled
+    }
+
+    /// Fills `buffer` with a range; what cannot be read is zeros, and recorded.
+    fn read_range(&self, range: Range, buffer: &mut [u8]) {
+        let mut at = range.start;
+        while at < range.end {
+            let rest = &mut buffer[(at - range.start) as usize..];
+            at += self.memory.read(at, rest) as u64;
+            if at >= range.end || self.progress.stop.load(Ordering::Relaxed) {
+                return;
+            }
+            let next = ((at / PAGE + 1) * PAGE).min(range.end);
+            buffer[(at - range.start) as usize..(next - range.start) as usize].fill(0);
+            let mut gaps = self
+                .progress
+                .gaps
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            match gaps.last_mut() {
+                Some(last) if last.end == at => last.end = next,
+                _ => gaps.push(Range::new(at, next)),
+            }
+            at = next;
+        }
+    }
+}
+
+impl Place {
+    fn skip(&mut self, len: u64) {
+        self.offset += len;
+        self.piece += 1;
+        self.within = 0;
+    }
+
+    fn advance(&mut self, len: u64, whole: u64) {
+        self.offset += len;
+        self.within += len;
+        if self.within == whole {
+            self.piece += 1;
+            self.within = 0;
+        }
+    }
+}
+
+/// A record's text in its place: cut or filled with NUL.
+pub(crate) fn padded(record: &[u8], len: u32) -> Vec<u8> {
+    let mut bytes = record.to_vec();
+    bytes.resize(len as usize, 0);
+    bytes
+}
+
+fn write_zeros(stream: &mut OutStream, mut count: u64) -> io::Result<()> {
+    let zeros = [0; 64 << 10];
+    while count > 0 {
+        let len = count.min(zeros.len() as u64);
+        stream.write(&zeros[..len as usize])?;
+        count -= len;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use snapshot::DumpFormat;
+
+    /// Every byte is the low byte of its page number; pages from 0x9000 on cannot be read.
+    struct Pages;
+
+    impl Memory for Pages {
+        fn read(&self, address: u64, buf: &mut [u8]) -> usize {
+            let end = 0x9000u64.saturating_sub(address).min(buf.len() as u64) as usize;
+            for (at, byte) in buf[..end].iter_mut().enumerate() {
+                *byte = ((address + at as u64) >> 12) as u8;
+            }
+            end
+        }
+    }
+
+    fn copier(pieces: Vec<Piece>) -> Copier {
+        Copier {
+            plan: Arc::new(Plan {
+                format: DumpFormat::Core,
+                pieces,
+            }),
+            memory: Arc::new(Pages),
+            sink: Sink::Stream(Arc::default()),
+            record: Vec::new(),
+            progress: Arc::default(),
+            next: Mutex::default(),
+        }
+    }
+
+    #[test]
+    fn jobs_cover_the_memory_once_and_join_what_lies_together() {
+        let copier = copier(vec![
+            Piece::Bytes(vec![0; 100]),
+            Piece::Memory(Range::new(0, CHUNK as u64 + 10)),
+            Piece::Memory(Range::new(0x10_0000_0000, 0x10_0000_0020)),
+            Piece::Zeros(7),
+            Piece::Memory(Range::new(0x20_0000_0000, 0x20_0000_0001)),
+        ]);
+        let jobs: Vec<Job> = std::iter::from_fn(|| copier.next_job()).collect();
+        let offsets: Vec<u64> = jobs.iter().map(|job| job.offset).collect();
+        assert_eq!(
+            offsets,
+            [100, 100 + CHUNK as u64, 100 + CHUNK as u64 + 10 + 0x20 + 7]
+        );
+        assert_eq!(jobs[1].ranges.len(), 2);
+    }
+
+    #[test]
+    fn unreadable_pages_become_zeros_and_one_gap() {
+        let copier = copier(vec![]);
+        let mut buffer = vec![0xFF; 0x4000];
+        copier.read_range(Range::new(0x8000, 0xC000), &mut buffer);
+        assert!(buffer[..0x1000].iter().all(|&b| b == 8));
+        assert!(buffer[0x1000..].iter().all(|&b| b == 0));
+        let gaps = copier
+            .progress
+            .gaps
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        assert_eq!(*gaps, [Range::new(0x9000, 0xC000)]);
+    }
+}

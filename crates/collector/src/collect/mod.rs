@@ -1,0 +1,127 @@
+//! One dump, from request to file: capture → select → plan → reserve → copy → release → name.
+
+mod copy;
+mod finish;
+mod images;
+mod names;
+mod session;
+
+pub use names::{Destination, Names, output_folder};
+
+use platform::{Error, Host, Stop};
+use snapshot::{DumpFormat, DumpKind, ProcessKey, WallTime};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Which dumps, from one capture; they are written smallest first.
+    pub kinds: Vec<(DumpKind, DumpFormat)>,
+    /// Where to.
+    pub destination: Destination,
+    /// Whether a file of that name may be replaced.
+    pub overwrite: bool,
+    /// Why: a sentence for the record.
+    pub reason: String,
+    /// The rule or command line behind it.
+    pub rule: String,
+    /// What the user says of it.
+    pub comment: Option<String>,
+    /// When to give up and let the target go, from the start.
+    pub timeout: Option<Duration>,
+    /// Whether the target is stopped.
+    pub stop: Stop,
+    /// Number of the first dump, for the lines that are shown.
+    pub number: u32,
+}
+
+/// What happens meanwhile; for lines and progress bars.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// The file was made; nothing is written yet.
+    Initiated {
+        /// Number of the dump.
+        number: u32,
+        /// Where it will be; `None` for standard output.
+        path: Option<PathBuf>,
+    },
+    /// The size is known.
+    Writing {
+        /// Number of the dump.
+        number: u32,
+        /// Exact size of the file to be, in bytes.
+        bytes: u64,
+    },
+    /// So much was copied.
+    Copied {
+        /// Number of the dump.
+        number: u32,
+        /// Bytes of memory so far.
+        done: u64,
+        /// Bytes of memory in all.
+        total: u64,
+    },
+    /// The target runs again.
+    Released {
+        /// How long it stood.
+        pause: Option<Duration>,
+    },
+    /// The file is whole, or is all that can be had.
+    Complete(Box<Written>),
+}
+
+/// A dump that was written.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// Its number.
+    pub number: u32,
+    /// Where it is; `None` for standard output.
+    pub path: Option<PathBuf>,
+    /// Size of the file in bytes.
+    pub bytes: u64,
+    /// What it holds.
+    pub kind: DumpKind,
+    /// Its shape.
+    pub format: DumpFormat,
+    /// When the target was stopped.
+    pub taken: WallTime,
+    /// What the dump says of itself.
+    pub record: crate::Record,
+    /// From the request to the file.
+    pub took: Duration,
+}
+
+/// What came of a request.
+#[derive(Debug, Default)]
+pub struct Collected {
+    /// The dumps that were written, whole or labelled as partial.
+    pub dumps: Vec<Written>,
+    /// What went wrong, if anything; dumps may have been written all the same.
+    pub error: Option<Error>,
+}
+
+/// Takes the dumps of `request` from process `key`.
+///
+/// The target is held by an OS thread of its own, so that whatever could not be released in an
+/// orderly way goes free when that thread ends.
+pub fn collect(
+    host: &dyn Host,
+    key: ProcessKey,
+    request: &Request,
+    observer: &mut (dyn FnMut(Step) + Send),
+) -> Collected {
+    let start = Instant::now();
+    std::thread::scope(|scope| {
+        let session = scope.spawn(|| session::run(host, key, request, start, observer));
+        session.join().unwrap_or_else(|_| Collected {
+            dumps: Vec::new(),
+            error: Some(Error::new(
+                platform::ErrorKind::Other,
+                format!("dumping process {key} failed within firstchance itself; the target was released"),
+            )),
+        })
+    })
+}

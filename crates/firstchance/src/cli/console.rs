@@ -1,0 +1,225 @@
+//! What a person sees: lines, progress, figures. Everything that comes from a target is shown
+//! without its control characters.
+
+use collector::{Step, Written};
+use indicatif::{ProgressBar, ProgressStyle};
+use platform::ProcessEntry;
+use snapshot::WallTime;
+use std::{
+    io::{IsTerminal, Write},
+    time::Duration,
+};
+
+/// Longest command line that is shown in a table.
+const LONGEST_COMMAND: usize = 100;
+
+/// Where lines go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lines {
+    /// Standard output.
+    Out,
+    /// Standard error, because the output is a dump or JSON.
+    Error,
+}
+
+/// Shows the steps of a dump as lines, and on a terminal as a bar.
+pub(crate) struct Reporter {
+    lines: Lines,
+    bar: Option<ProgressBar>,
+}
+
+impl Reporter {
+    /// Lines to that place; a bar on standard error if that is a terminal.
+    pub(crate) fn new(lines: Lines) -> Self {
+        Self { lines, bar: None }
+    }
+
+    /// Shows a step.
+    pub(crate) fn step(&mut self, step: &Step) {
+        match step {
+            Step::Initiated { number, path } => {
+                let path = path.as_ref().map(|path| path.display().to_string());
+                let path = path.unwrap_or_else(|| "standard output".to_owned());
+                self.line(&format!("Dump {number} initiated: {}", plain(&path)));
+            }
+            Step::Writing { number, bytes } => {
+                self.line(&format!("Dump {number} writing: {} to write", size(*bytes)));
+            }
+            Step::Copied { done, total, .. } => self.progress(*done, *total),
+            Step::Released { .. } => self.end_bar(),
+            Step::Complete(written) => self.complete(written),
+        }
+    }
+
+    /// One line with the time before it.
+    pub(crate) fn line(&self, text: &str) {
+        let line = format!("[{}] {text}", time(now()));
+        // A closed pipe is no reason to lose a dump.
+        let _ = match self.lines {
+            Lines::Out => writeln!(std::io::stdout(), "{line}"),
+            Lines::Error => writeln!(std::io::stderr(), "{line}"),
+        };
+    }
+
+    fn progress(&mut self, done: u64, total: u64) {
+        if self.bar.is_none() && std::io::stderr().is_terminal() {
+            let bar = ProgressBar::new(total);
+            let style = ProgressStyle::with_template(
+                "{bar:40} {decimal_bytes}/{decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left",
+            );
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            self.bar = Some(bar);
+        }
+        if let Some(bar) = &self.bar {
+            bar.set_position(done);
+        }
+    }
+
+    fn end_bar(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn complete(&mut self, written: &Written) {
+        self.end_bar();
+        let number = written.number;
+        let seconds = written.took.as_secs_f64();
+        let pause = written.record.pause_ms;
+        let pause = pause.map_or("target not stopped".to_owned(), |ms| {
+            format!("target paused {}", milliseconds(ms))
+        });
+        let bytes = size(written.bytes);
+        if written.record.complete {
+            self.line(&format!(
+                "Dump {number} complete: {bytes} written in {seconds:.1} seconds ({pause})"
+            ));
+        } else {
+            let path = written.path.as_ref().map(|path| path.display().to_string());
+            let path = path.unwrap_or_else(|| "standard output".to_owned());
+            self.line(&format!(
+                "Dump {number} incomplete: {} ({pause})",
+                plain(&path)
+            ));
+        }
+        if written.record.gap_count > 0 {
+            let (count, bytes) = (written.record.gap_count, size(written.record.gap_bytes));
+            self.line(&format!(
+                "Dump {number} has {count} gaps: {bytes} of memory could not be read"
+            ));
+        }
+        for warning in &written.record.warnings {
+            self.line(&format!("Dump {number} warning: {}", plain(warning)));
+        }
+    }
+}
+
+/// `12 ms`, `1.3 s`, `0.4 ms`.
+pub(crate) fn milliseconds(ms: f64) -> String {
+    match ms {
+        _ if ms >= 1000.0 => format!("{:.1} s", ms / 1000.0),
+        _ if ms >= 10.0 => format!("{ms:.0} ms"),
+        _ => format!("{ms:.1} ms"),
+    }
+}
+
+/// `62 MB`: decimal units, two or three digits.
+pub(crate) fn size(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["bytes", "kB", "MB", "GB", "TB", "PB"];
+    let mut value = bytes as f64;
+    let mut unit = 0;
+    while value >= 999.5 && unit + 1 < UNITS.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    let digits = if unit == 0 || value >= 9.95 { 0 } else { 1 };
+    format!("{value:.digits$} {}", UNITS[unit])
+}
+
+/// `3:07:12`, `12.3 s`.
+pub(crate) fn duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..60 => format!("{:.1} s", duration.as_secs_f64()),
+        60..3600 => format!("{}:{:02}", seconds / 60, seconds % 60),
+        _ => format!(
+            "{}:{:02}:{:02}",
+            seconds / 3600,
+            seconds / 60 % 60,
+            seconds % 60
+        ),
+    }
+}
+
+/// Text from a target, without control characters (an ESC in a thread's name would be obeyed by
+/// the terminal).
+pub(crate) fn plain(text: &str) -> String {
+    let visible = |c: char| {
+        if c.is_control() {
+            c.escape_default().to_string()
+        } else {
+            c.to_string()
+        }
+    };
+    text.chars().map(visible).collect()
+}
+
+/// A process's command line for a table.
+pub(crate) fn command(entry: &ProcessEntry) -> String {
+    let text = if entry.command_line.is_empty() {
+        format!("[{}]", entry.name)
+    } else {
+        entry.command_line.join(" ")
+    };
+    cut(&plain(&text), LONGEST_COMMAND)
+}
+
+/// At most so many characters.
+pub(crate) fn cut(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    text.chars()
+        .take(most.saturating_sub(1))
+        .chain(['…'])
+        .collect()
+}
+
+/// `2026-11-22 23:01:42`, local.
+pub(crate) fn date_time(when: WallTime) -> String {
+    zoned(when).strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// `23:01:42`, local.
+pub(crate) fn time(when: WallTime) -> String {
+    zoned(when).strftime("%H:%M:%S").to_string()
+}
+
+fn zoned(when: WallTime) -> jiff::Zoned {
+    let time = jiff::Timestamp::from_nanosecond(i128::from(when.0)).unwrap_or_default();
+    time.to_zoned(jiff::tz::TimeZone::system())
+}
+
+fn now() -> WallTime {
+    WallTime(jiff::Timestamp::now().as_nanosecond() as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_short_and_have_units() {
+        assert_eq!(size(0), "0 bytes");
+        assert_eq!(size(62_400_000), "62 MB");
+        assert_eq!(size(1_234_000_000), "1.2 GB");
+        assert_eq!(size(999_600), "1.0 MB");
+        assert_eq!(milliseconds(0.42), "0.4 ms");
+        assert_eq!(duration(Duration::from_secs(3725)), "1:02:05");
+    }
+
+    #[test]
+    fn e1_control_characters_are_shown_not_obeyed() {
+        assert_eq!(plain("a\u{1b}[31m\nb"), "a\\u{1b}[31m\\nb");
+    }
+}

@@ -1,0 +1,50 @@
+//! Exit codes: one meaning each.
+
+use platform::{Error, ErrorKind};
+use std::process::ExitCode;
+
+/// The part of every help page that tells them.
+pub(crate) const HELP: &str = "\
+Exit codes:
+  0  everything was done as asked
+  1  something else went wrong; the message says what
+  2  the command line was not understood
+  3  there is no such process, or the name fits several
+  4  the system does not permit it, or another debugger holds the process
+  5  the process ended meanwhile, or a dump is incomplete
+  6  the file could not be written: no such folder, no room, no right
+  7  cancelled by Ctrl-C or SIGTERM";
+
+/// The code for a failure of that kind.
+pub(crate) fn code(kind: ErrorKind) -> ExitCode {
+    ExitCode::from(match kind {
+        ErrorKind::Unsupported | ErrorKind::Other => 1,
+        ErrorKind::NoSuchProcess => 3,
+        ErrorKind::NotPermitted | ErrorKind::Busy => 4,
+        ErrorKind::TargetDied | ErrorKind::TimedOut => 5,
+        ErrorKind::Disk => 6,
+        ErrorKind::Cancelled => 7,
+    })
+}
+
+/// The command line was understood by the parser, but makes no sense.
+#[derive(Debug)]
+pub(crate) struct Usage(pub(crate) String);
+
+impl std::fmt::Display for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+/// The code for any failure.
+pub(crate) fn code_of(error: &anyhow::Error) -> ExitCode {
+    if error.downcast_ref::<Usage>().is_some() {
+        return ExitCode::from(2);
+    }
+    error
+        .downcast_ref::<Error>()
+        .map_or(ExitCode::from(1), |error| code(error.kind))
+}

@@ -1,0 +1,136 @@
+//! `firstchance ps`.
+
+use super::console;
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
+use platform::ProcessEntry;
+use serde::Serialize;
+use std::{collections::HashMap, process::ExitCode, time::Duration};
+
+/// How long CPU use is measured.
+const INTERVAL: Duration = Duration::from_millis(250);
+
+/// What can be asked of `ps`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Only those whose name or command line holds this text
+    filter: Option<String>,
+    /// A JSON array
+    #[arg(long)]
+    json: bool,
+}
+
+/// A process, for programs.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Line {
+    pid: u32,
+    parent: u32,
+    started: String,
+    user: String,
+    name: String,
+    /// Of one processor.
+    cpu_percent: f64,
+    private_bytes: u64,
+    resident_bytes: u64,
+    threads: u32,
+    handles: Option<u32>,
+    runtime: String,
+    service: Option<String>,
+    container: Option<String>,
+    command_line: Vec<String>,
+}
+
+/// Lists them.
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let host = platform::this_machine();
+    let start = host.now();
+    let before: HashMap<_, _> = host
+        .processes()?
+        .into_iter()
+        .map(|e| (e.key, e.cpu))
+        .collect();
+    std::thread::sleep(INTERVAL);
+    let elapsed = host.now().since(start).as_secs_f64();
+    let own = std::process::id();
+    let lines: Vec<(ProcessEntry, Line)> = host
+        .processes()?
+        .into_iter()
+        .filter(|entry| !entry.kernel && entry.state != 'Z' && entry.key.pid != own)
+        .filter(|entry| args.filter.as_deref().is_none_or(|text| holds(entry, text)))
+        .map(|entry| {
+            let used = before
+                .get(&entry.key)
+                .map_or(Duration::ZERO, |cpu| entry.cpu.saturating_sub(*cpu));
+            let line = line(&entry, used.as_secs_f64() / elapsed * 100.0);
+            (entry, line)
+        })
+        .collect();
+    if args.json {
+        let lines: Vec<&Line> = lines.iter().map(|(_, line)| line).collect();
+        println!("{}", serde_json::to_string_pretty(&lines)?);
+    } else {
+        println!("{}", table(&lines));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn holds(entry: &ProcessEntry, text: &str) -> bool {
+    let text = text.to_lowercase();
+    let all = format!("{} {}", entry.name, entry.command_line.join(" "));
+    all.to_lowercase().contains(&text)
+}
+
+fn line(entry: &ProcessEntry, cpu: f64) -> Line {
+    Line {
+        pid: entry.key.pid,
+        parent: entry.parent,
+        started: console::date_time(entry.started),
+        user: entry.user.clone(),
+        name: entry.name.clone(),
+        cpu_percent: (cpu * 10.0).round() / 10.0,
+        private_bytes: entry.private,
+        resident_bytes: entry.resident,
+        threads: entry.threads,
+        handles: entry.handles,
+        runtime: analysis::runtime_of(entry.mapped.iter().map(|(start, name)| (*start, &name[..])))
+            .to_string(),
+        service: entry.service.clone(),
+        container: entry.container.clone(),
+        command_line: entry.command_line.clone(),
+    }
+}
+
+fn table(lines: &[(ProcessEntry, Line)]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header([
+        "PID", "STARTED", "USER", "NAME", "CPU %", "PRIVATE", "RESIDENT", "THREADS", "FDS",
+        "RUNTIME", "COMMAND",
+    ]);
+    for (entry, line) in lines {
+        table.add_row([
+            line.pid.to_string(),
+            line.started.clone(),
+            line.user.clone(),
+            console::cut(&console::plain(&line.name), 24),
+            format!("{:.1}", line.cpu_percent),
+            console::size(line.private_bytes),
+            console::size(line.resident_bytes),
+            line.threads.to_string(),
+            line.handles
+                .map_or("-".to_owned(), |handles| handles.to_string()),
+            line.runtime.clone(),
+            console::cut(&console::command(entry), 60),
+        ]);
+    }
+    for (at, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        if [0, 4, 5, 6, 7, 8].contains(&at) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        column.set_constraint(ColumnConstraint::ContentWidth);
+    }
+    table
+}

@@ -1,0 +1,169 @@
+//! From what a user calls a process to the process.
+
+use super::exit::Usage;
+use platform::{Error, ErrorKind, Host, ProcessEntry};
+use policy::{Identity, Target};
+use snapshot::ProcessKey;
+
+/// The processes that are meant; several only with `all`.
+pub(crate) fn resolve(
+    host: &dyn Host,
+    targets: &[String],
+    all: bool,
+) -> anyhow::Result<Vec<ProcessKey>> {
+    let mut found = Vec::new();
+    for text in targets {
+        let keys = resolve_one(host, text, all)?;
+        found.extend(
+            keys.into_iter()
+                .filter(|key| !found.contains(key))
+                .collect::<Vec<_>>(),
+        );
+    }
+    Ok(found)
+}
+
+fn resolve_one(host: &dyn Host, text: &str, all: bool) -> anyhow::Result<Vec<ProcessKey>> {
+    let target: Target = parse(text)?;
+    if let Target::Pid(pid) = target {
+        return Ok(vec![host.find(pid)?]);
+    }
+    let own = std::process::id();
+    let listed = host.processes()?;
+    let others: Vec<ProcessEntry> = listed
+        .into_iter()
+        .filter(|entry| entry.key.pid != own && !entry.kernel)
+        .collect();
+    let matching: Vec<&ProcessEntry> = others
+        .iter()
+        .filter(|entry| target.matches(&identity(entry)))
+        .collect();
+    match matching.as_slice() {
+        [] => Err(nobody(text, &others).into()),
+        [one] => Ok(vec![one.key]),
+        several if all => Ok(several.iter().map(|entry| entry.key).collect()),
+        several => Err(ambiguous(text, several).into()),
+    }
+}
+
+fn parse(text: &str) -> anyhow::Result<Target> {
+    let number = text.trim().parse::<i64>();
+    match number {
+        Ok(pid) if pid <= 0 || pid > i64::from(u32::MAX >> 1) => {
+            Err(Error::new(ErrorKind::NoSuchProcess, format!("{pid} is no process id")).into())
+        }
+        _ => text
+            .parse()
+            .map_err(|error| Usage(format!("{error}")).into()),
+    }
+}
+
+/// What targets match on, of a process in the list.
+pub(crate) fn identity(entry: &ProcessEntry) -> Identity {
+    Identity {
+        key: entry.key,
+        parent: entry.parent,
+        group: entry.group,
+        name: entry.name.clone(),
+        comm: entry.comm.clone(),
+        command_line: entry.command_line.clone(),
+        service: entry.service.clone(),
+        container: entry.container.clone(),
+        launched: false,
+    }
+}
+
+fn nobody(text: &str, others: &[ProcessEntry]) -> Error {
+    let error = Error::new(
+        ErrorKind::NoSuchProcess,
+        format!("no process matches \"{text}\""),
+    );
+    let near = near_names(text, others);
+    if near.is_empty() {
+        return error.advise("`firstchance ps` lists the processes that can be dumped.");
+    }
+    error.advise(format!("Near to it: {}.", near.join(", ")))
+}
+
+/// Names that hold the text, or differ from it in a letter or two.
+fn near_names(text: &str, others: &[ProcessEntry]) -> Vec<String> {
+    let wanted = text
+        .rsplit(':')
+        .next()
+        .unwrap_or(text)
+        .trim_matches('"')
+        .to_lowercase();
+    let mut near: Vec<(usize, String)> = others
+        .iter()
+        .map(|entry| {
+            (
+                distance(&wanted, &entry.name.to_lowercase()),
+                super::console::plain(&entry.name),
+            )
+        })
+        .filter(|(far, name)| {
+            *far <= 2 || wanted.len() > 2 && name.to_lowercase().contains(&wanted)
+        })
+        .collect();
+    near.sort();
+    near.dedup_by(|a, b| a.1 == b.1);
+    near.into_iter().take(5).map(|(_, name)| name).collect()
+}
+
+/// Levenshtein's distance, letter by letter.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().take(64).collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, letter) in a.chars().take(64).enumerate() {
+        let mut corner = row[0];
+        row[0] = i + 1;
+        for (j, other) in b.iter().enumerate() {
+            let changed = corner + usize::from(letter != *other);
+            corner = row[j + 1];
+            row[j + 1] = changed.min(corner + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+fn ambiguous(text: &str, several: &[&ProcessEntry]) -> Error {
+    let lines: Vec<String> = several.iter().take(20).map(|entry| line(entry)).collect();
+    let more = several.len().saturating_sub(lines.len());
+    let more = if more > 0 {
+        format!("\n  … and {more} more")
+    } else {
+        String::new()
+    };
+    let what = format!("{} processes match \"{text}\"", several.len());
+    Error::new(ErrorKind::NoSuchProcess, what).advise(format!(
+        "Name one by its pid, or take --all:\n  {:>7}  {:<19}  {:<12}  COMMAND\n{}{more}",
+        "PID",
+        "STARTED",
+        "USER",
+        lines.join("\n")
+    ))
+}
+
+fn line(entry: &ProcessEntry) -> String {
+    let command = super::console::command(entry);
+    let started = super::console::date_time(entry.started);
+    format!(
+        "  {:>7}  {started:<19}  {:<12}  {command}",
+        entry.key.pid, entry.user
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_typing_error_is_near() {
+        assert_eq!(distance("ngnix", "nginx"), 2);
+        let entry = ProcessEntry {
+            name: "nginx".to_owned(),
+            ..ProcessEntry::default()
+        };
+        assert_eq!(near_names("ngnix", &[entry]), ["nginx"]);
+    }
+}

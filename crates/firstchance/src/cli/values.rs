@@ -1,0 +1,27 @@
+//! How values of options are written.
+
+use snapshot::DumpFormat;
+use std::time::Duration;
+
+/// `500ms`, `10s`, `5m`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    policy::parse_duration(text)
+}
+
+/// A mask in hexadecimal, with or without `0x`.
+pub(crate) fn mask(text: &str) -> Result<u64, String> {
+    let digits = text
+        .strip_prefix("0x")
+        .or_else(|| text.strip_prefix("0X"))
+        .unwrap_or(text);
+    u64::from_str_radix(digits, 16).map_err(|_| "a mask is a hexadecimal number: 0x33".to_owned())
+}
+
+/// `core` or `minidump`.
+pub(crate) fn format(text: &str) -> Result<DumpFormat, String> {
+    match text {
+        "core" => Ok(DumpFormat::Core),
+        "minidump" => Ok(DumpFormat::Minidump),
+        _ => Err("it is core or minidump".to_owned()),
+    }
+}
