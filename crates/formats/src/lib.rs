@@ -11,6 +11,7 @@
 mod bytes;
 mod core;
 mod dump;
+mod elf;
 pub mod image;
 mod memory;
 mod metadata;

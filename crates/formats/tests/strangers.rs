@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use snapshot::DumpFormat;
+use snapshot::{DumpFormat, Selection};
 use std::process::Command;
 
 /// What `program` prints; `None` where it is not installed.
@@ -64,4 +64,71 @@ fn gdb_opens_a_core() {
             &format!("0x{:02x}", byte_at(HEAP)),
         ],
     );
+}
+
+/// What gdb says of a core, without the names that differ from file to file.
+fn gdb_view(program: &str, core: &str) -> Option<String> {
+    let mut arguments = vec!["-q", "-batch", "-nx", "-iex", "set debuginfod enabled off"];
+    arguments.extend(["-iex", "set auto-load off", program, core]);
+    let commands = [
+        "info threads",
+        "thread apply all bt",
+        "thread apply all info registers",
+        "thread apply all p $ymm0",
+        "info sharedlibrary",
+        "info proc mappings",
+        "info auxv",
+        "x/20gx $sp",
+    ];
+    commands.iter().for_each(|c| arguments.extend(["-ex", c]));
+    output("gdb", &arguments)
+}
+
+/// Reads what gdb's own `gcore` wrote, writes it again, and lets gdb compare.
+#[test]
+fn gdb_sees_the_same_in_gcores_core_and_in_ours_made_from_it() {
+    let Ok(mut child) = Command::new("python3")
+        .args(["-c", "import threading,time\nfor _ in range(3): threading.Thread(target=time.sleep,args=(60,)).start()\nprint(1,flush=True)\n"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+    else {
+        return;
+    };
+    std::io::Read::read(child.stdout.as_mut().unwrap(), &mut [0; 2]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let prefix = folder.path().join("theirs");
+    let pid = child.id().to_string();
+    let done = output("gcore", &["-o", prefix.to_str().unwrap(), &pid]);
+    let program = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let theirs = folder.path().join(format!("theirs.{pid}"));
+    let Ok(bytes) = std::fs::read(&theirs) else {
+        println!("no gcore: {done:?}");
+        return;
+    };
+    let dump = read(&bytes).unwrap();
+    assert_eq!(dump.producer, "gdb");
+    assert_eq!(dump.snapshot.threads.len(), 4);
+    assert_eq!(dump.warnings, Vec::<String>::new());
+    let selection = Selection {
+        ranges: dump.ranges.clone(),
+        ..Selection::default()
+    };
+    let space = formats::RecordSpace::default();
+    let plan = formats::plan(DumpFormat::Core, &dump.snapshot, &selection, space);
+    let ours = file(".core", &carry_out(&plan, &dump.memory, b""));
+    let program = program.to_str().unwrap();
+    let Some(want) = gdb_view(program, theirs.to_str().unwrap()) else {
+        return;
+    };
+    let got = gdb_view(program, ours.to_str().unwrap()).unwrap();
+    assert_says(&want, &["libc.so.6", "AT_PHDR", "LWP"]);
+    std::fs::write("/tmp/got.txt", &got).unwrap();
+    std::fs::copy(&*ours, "/tmp/ours.core").unwrap();
+    std::fs::copy(&theirs, "/tmp/theirs.core").unwrap();
+    for (want, got) in want.lines().zip(got.lines()) {
+        assert_eq!(want, got);
+    }
+    assert_eq!(want, got);
 }

@@ -1,23 +1,11 @@
 //! The file header, program headers and the one section header of a core (elf(5)).
 
 use crate::bytes::{Put, Width};
-use object::elf::{self, FileHeader32, FileHeader64, ProgramHeader32, ProgramHeader64};
+use crate::elf::{Segment, segment_size};
+use object::elf::{self, FileHeader32, FileHeader64};
 use object::endian::{LittleEndian as LE, U16, U32, U64};
 use object::pod::bytes_of;
 use snapshot::Architecture;
-
-/// One entry of the program header table, of either class.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Segment {
-    pub(super) kind: u32,
-    /// `PF_…` bits.
-    pub(super) flags: u32,
-    pub(super) offset: u64,
-    pub(super) address: u64,
-    pub(super) file_size: u64,
-    pub(super) memory_size: u64,
-    pub(super) align: u64,
-}
 
 /// How long all headers of a file with that many segments are, in bytes.
 pub(super) fn size(width: Width, segments: usize) -> u64 {
@@ -32,14 +20,9 @@ pub(super) fn write(architecture: Architecture, segments: &[Segment]) -> Vec<u8>
     let width = Width::of(architecture);
     let mut bytes = Vec::with_capacity(size(width, segments.len()) as usize);
     bytes.extend(file_header(architecture, segments.len()));
-    match width {
-        Width::Four => segments
-            .iter()
-            .for_each(|s| bytes.extend(bytes_of(&s.header32()))),
-        Width::Eight => segments
-            .iter()
-            .for_each(|s| bytes.extend(bytes_of(&s.header64()))),
-    }
+    segments
+        .iter()
+        .for_each(|segment| segment.write(width, &mut bytes));
     if is_extended(segments.len()) {
         bytes.extend(section_header(width, segments.len()));
     }
@@ -52,18 +35,11 @@ fn is_extended(segments: usize) -> bool {
 
 /// Sizes of `Ehdr`, `Phdr` and `Shdr`.
 fn sizes(width: Width) -> (usize, usize, usize) {
-    match width {
-        Width::Four => (
-            size_of::<FileHeader32<LE>>(),
-            size_of::<ProgramHeader32<LE>>(),
-            size_of::<elf::SectionHeader32<LE>>(),
-        ),
-        Width::Eight => (
-            size_of::<FileHeader64<LE>>(),
-            size_of::<ProgramHeader64<LE>>(),
-            size_of::<elf::SectionHeader64<LE>>(),
-        ),
-    }
+    let (file, section) = match width {
+        Width::Four => (52, 40),
+        Width::Eight => (64, 64),
+    };
+    (file, segment_size(width), section)
 }
 
 fn machine(architecture: Architecture) -> elf::Machine {
@@ -144,32 +120,4 @@ fn section_header(width: Width, segments: usize) -> Vec<u8> {
     out.u32(segments as u32);
     [0, 0].map(|word| out.word(width, word));
     out
-}
-
-impl Segment {
-    fn header32(&self) -> ProgramHeader32<LE> {
-        ProgramHeader32 {
-            p_type: U32::new(LE, elf::ProgramType(self.kind)),
-            p_offset: U32::new(LE, self.offset as u32),
-            p_vaddr: U32::new(LE, self.address as u32),
-            p_paddr: U32::new(LE, 0),
-            p_filesz: U32::new(LE, self.file_size as u32),
-            p_memsz: U32::new(LE, self.memory_size as u32),
-            p_flags: U32::new(LE, elf::ProgramFlags(self.flags)),
-            p_align: U32::new(LE, self.align as u32),
-        }
-    }
-
-    fn header64(&self) -> ProgramHeader64<LE> {
-        ProgramHeader64 {
-            p_type: U32::new(LE, elf::ProgramType(self.kind)),
-            p_flags: U32::new(LE, elf::ProgramFlags(self.flags)),
-            p_offset: U64::new(LE, self.offset),
-            p_vaddr: U64::new(LE, self.address),
-            p_paddr: U64::new(LE, 0),
-            p_filesz: U64::new(LE, self.file_size),
-            p_memsz: U64::new(LE, self.memory_size),
-            p_align: U64::new(LE, self.align),
-        }
-    }
 }

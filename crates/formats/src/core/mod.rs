@@ -9,17 +9,19 @@
 //! | memory | each run at a multiple of 4096 bytes, congruent with its address |
 //! | tail record | the last bytes of the file |
 
+mod file_notes;
 mod fxsave;
 mod headers;
 mod notes;
 mod process_notes;
-mod registers;
+mod read;
+mod rebuild;
+pub(crate) mod registers;
 mod segments;
 mod thread_notes;
 mod write;
 
-use crate::{Dump, FileBytes, ReadError};
-
+pub(crate) use read::read;
 pub(crate) use write::pieces;
 
 /// Owner of the notes that are ours. Their types stay clear of the small numbers: gdb takes the
@@ -35,7 +37,3 @@ const PT_RECORD: u32 = 0x6000_4643;
 
 /// What memory starts at a multiple of in the file, and segments are aligned to.
 const PAGE: u64 = 4096;
-
-pub(crate) fn read(_: FileBytes) -> Result<Dump, ReadError> {
-    Err(ReadError::Unknown)
-}

@@ -5,7 +5,7 @@ use crate::bytes::{Put, Take};
 use snapshot::{Aarch64, Architecture, Registers, X86, X86_64};
 
 /// How long they are, in bytes.
-pub(super) const fn size(architecture: Architecture) -> usize {
+pub(crate) const fn size(architecture: Architecture) -> usize {
     match architecture {
         Architecture::X86 => 17 * 4,
         Architecture::X86_64 => 27 * 8,
@@ -14,7 +14,7 @@ pub(super) const fn size(architecture: Architecture) -> usize {
 }
 
 /// The registers in the kernel's order.
-pub(super) fn write(registers: &Registers) -> Vec<u8> {
+pub(crate) fn write(registers: &Registers) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(34 * 8);
     match registers {
         Registers::X86_64(r) => x86_64_words(r).into_iter().for_each(|word| bytes.u64(word)),
@@ -28,7 +28,7 @@ pub(super) fn write(registers: &Registers) -> Vec<u8> {
 }
 
 /// The registers from the kernel's order; `None` when there are too few bytes.
-pub(super) fn read(architecture: Architecture, bytes: &[u8]) -> Option<Registers> {
+pub(crate) fn read(architecture: Architecture, bytes: &[u8]) -> Option<Registers> {
     match architecture {
         Architecture::X86_64 => x86_64(bytes).map(Registers::X86_64),
         Architecture::X86 => x86(bytes).map(Registers::X86),

@@ -1,10 +1,12 @@
 //! A core, laid out.
 
-use super::headers::{self, Segment};
+use super::headers;
 use super::notes::Notes;
 use super::segments::{self, Load};
 use super::{NT_RECORD, NT_SNAPSHOT, OWNER, PAGE, PT_RECORD, process_notes, thread_notes};
-use crate::{RecordSpace, bytes::Width, metadata, plan::Pieces};
+use crate::elf::Segment;
+use crate::metadata::{self, RegisterDetail};
+use crate::{RecordSpace, bytes::Width, plan::Pieces};
 use object::elf;
 use snapshot::{Range, Selection, Snapshot};
 
@@ -52,7 +54,7 @@ fn notes(snapshot: &Snapshot, selection: &Selection, record: RecordSpace) -> Pie
         thread_notes::status(&mut notes, snapshot, thread, registers);
         thread_notes::rest(&mut notes, thread, registers);
     }
-    let metadata = metadata::write(snapshot, selection.detail);
+    let metadata = metadata::write(snapshot, selection.detail, RegisterDetail::Elsewhere);
     notes.add(OWNER, NT_SNAPSHOT, &metadata);
     notes.pieces
 }

@@ -1,7 +1,94 @@
-//! The snapshot as a note of our own.
+//! The snapshot in a form of our own, so that a dump that we wrote gives back all that was known:
+//! a note in an ELF core, a user stream in a minidump.
+//!
+//! The form describes itself, so that other programs can read it without this one:
+//!
+//! ```text
+//! file   = "FCSNAP" 0 1, record
+//! record = fields, one after the other; a field whose value is its default is left out
+//! field  = name length (1 byte), name (ASCII), value length (LEB128), value
+//! value  = number: little-endian, without its leading zero bytes (none at all for 0);
+//!          signed numbers and durations too (nanoseconds; two's complement of 64 bits)
+//!        | text: UTF-8
+//!        | raw bytes
+//!        | list: each item's length (LEB128) and the item; a pair is a list of two
+//!        | range of addresses: start (LEB128), length (LEB128)
+//!        | ranges: for each the distance from the last one's end (LEB128), its length (LEB128)
+//!        | record
+//! ```
+//!
+//! The names are those of the fields in [`snapshot`]. A reader skips what it does not know.
 
-use snapshot::{Detail, Snapshot};
+mod records;
+mod value;
 
-pub(crate) fn write(_: &Snapshot, _: Detail) -> Vec<u8> {
-    vec![]
+use records::ThreadRecord;
+use snapshot::{Detail, Process, Snapshot};
+use std::borrow::Cow;
+use value::{Fields, field, fields, list_of};
+
+/// What it begins with: a name, and the version of the form.
+const MAGIC: [u8; 8] = *b"FCSNAP\0\x01";
+
+/// How much is said of the threads' registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RegisterDetail {
+    /// Nothing: the file has them elsewhere, in full.
+    Elsewhere,
+    /// All: the file's own form of them is not complete.
+    All,
+}
+
+/// `snapshot` in that form, without what a limited dump must not tell.
+pub(crate) fn write(snapshot: &Snapshot, detail: Detail, registers: RegisterDetail) -> Vec<u8> {
+    let mut out = MAGIC.to_vec();
+    field(&mut out, "taken", &snapshot.taken);
+    field(&mut out, "process", &*allowed(&snapshot.process, detail));
+    field(&mut out, "system", &snapshot.system);
+    let threads = snapshot.threads.iter();
+    let threads = threads.map(|thread| ThreadRecord::new(thread, registers));
+    list_of(&mut out, "threads", threads);
+    field(&mut out, "modules", &snapshot.modules);
+    field(&mut out, "regions", &snapshot.regions);
+    if detail == Detail::All {
+        field(&mut out, "handles", &snapshot.handles);
+    }
+    field(&mut out, "exception", &snapshot.exception);
+    out
+}
+
+/// The snapshot that `bytes` describe; broken parts of it are left at their defaults.
+/// `None` when `bytes` are no such description.
+pub(crate) fn read(bytes: &[u8]) -> Option<Snapshot> {
+    let known: Fields = fields(bytes.strip_prefix(&MAGIC)?);
+    let threads: Vec<ThreadRecord> = known.get("threads");
+    Some(Snapshot {
+        taken: known.get("taken"),
+        process: known.get("process"),
+        system: known.get("system"),
+        threads: threads.into_iter().map(ThreadRecord::into).collect(),
+        modules: known.get("modules"),
+        regions: known.get("regions"),
+        handles: known.get("handles"),
+        exception: known.get("exception"),
+    })
+}
+
+/// Raw files of the process that tell its command line or environment.
+const TELLING_FILES: [&str; 2] = ["cmdline", "environ"];
+
+/// The process without what a limited dump must not tell: its command line and environment.
+pub(crate) fn allowed(process: &Process, detail: Detail) -> Cow<'_, Process> {
+    match detail {
+        Detail::All => Cow::Borrowed(process),
+        Detail::Limited => {
+            let mut process = process.clone();
+            process.command_line.clear();
+            process.environment.clear();
+            process
+                .files
+                .retain(|(name, _)| !TELLING_FILES.contains(&name.as_str()));
+            Cow::Owned(process)
+        }
+    }
 }

@@ -219,7 +219,7 @@ pub fn thread(id: u32, n: u64) -> Thread {
         extended: SparseBytes::new(&xsave(n as u8)),
         siginfo: (n == 0).then(|| siginfo(11)),
         signal: if n == 0 { 11 } else { 0 },
-        pending: 2 << n,
+        pending: 2 << (n % 32),
         blocked: 1 << 13,
         user_time: Duration::from_micros(1_000_007),
         kernel_time: Duration::from_micros(42),

@@ -1,0 +1,146 @@
+//! The notes of a core's file, sorted by what they belong to.
+
+use super::{NT_RECORD, NT_SNAPSHOT, OWNER, registers};
+use crate::bytes::{Take, Width};
+use crate::elf::{Note, Segment, notes};
+use object::elf;
+use snapshot::{Architecture, Registers, SparseBytes, Thread};
+use std::time::Duration;
+
+/// What all notes of a file say.
+#[derive(Default)]
+pub(super) struct Notes<'a> {
+    pub(super) threads: Vec<ThreadNotes<'a>>,
+    pub(super) process: Option<&'a [u8]>,
+    pub(super) auxv: Option<&'a [u8]>,
+    pub(super) files: Option<&'a [u8]>,
+    pub(super) record: Option<&'a [u8]>,
+    pub(super) snapshot: Option<&'a [u8]>,
+}
+
+/// What is said of one thread: its `NT_PRSTATUS` and what follows up to the next one.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ThreadNotes<'a> {
+    status: &'a [u8],
+    floating: Option<&'a [u8]>,
+    fxsave: Option<&'a [u8]>,
+    xstate: Option<&'a [u8]>,
+    tls: Option<&'a [u8]>,
+    siginfo: Option<&'a [u8]>,
+}
+
+impl<'a> Notes<'a> {
+    /// The notes of all note segments in `bytes`, as far as they are there.
+    pub(super) fn of(bytes: &'a [u8], table: &[Segment]) -> Self {
+        let mut sorted = Self::default();
+        for segment in table.iter().filter(|s| s.kind == elf::PT_NOTE.0) {
+            let contents = part(bytes, segment.offset, segment.file_size);
+            notes(contents, segment.align).for_each(|note| sorted.add(note));
+        }
+        sorted
+    }
+
+    fn add(&mut self, note: Note<'a>) {
+        let descriptor = note.descriptor;
+        if note.owner == OWNER.as_bytes() {
+            match note.kind {
+                NT_RECORD => self.record = Some(descriptor),
+                NT_SNAPSHOT => self.snapshot = Some(descriptor),
+                _ => {}
+            }
+            return;
+        }
+        match elf::NoteType(note.kind) {
+            elf::NT_PRSTATUS => self.threads.push(ThreadNotes {
+                status: descriptor,
+                ..ThreadNotes::default()
+            }),
+            elf::NT_PRPSINFO => self.process = Some(descriptor),
+            elf::NT_AUXV => self.auxv = Some(descriptor),
+            elf::NT_FILE => self.files = Some(descriptor),
+            kind => {
+                if let Some(thread) = self.threads.last_mut() {
+                    thread.add(kind, descriptor);
+                }
+            }
+        }
+    }
+}
+
+/// The part of the file that is there of `size` bytes at `offset`.
+fn part(bytes: &[u8], offset: u64, size: u64) -> &[u8] {
+    let start = usize::try_from(offset).unwrap_or(usize::MAX);
+    let there = bytes.get(start..).unwrap_or_default();
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    &there[..there.len().min(size)]
+}
+
+impl<'a> ThreadNotes<'a> {
+    fn add(&mut self, kind: elf::NoteType, descriptor: &'a [u8]) {
+        let place = match kind {
+            elf::NT_FPREGSET => &mut self.floating,
+            elf::NT_PRXFPREG => &mut self.fxsave,
+            elf::NT_X86_XSTATE => &mut self.xstate,
+            elf::NT_ARM_TLS => &mut self.tls,
+            elf::NT_SIGINFO => &mut self.siginfo,
+            _ => return,
+        };
+        *place = Some(descriptor);
+    }
+
+    /// The thread they tell of; `None` when its `NT_PRSTATUS` is too short.
+    pub(super) fn thread(&self, architecture: Architecture) -> Option<Thread> {
+        let width = Width::of(architecture);
+        let mut status = Take(self.status);
+        // struct elf_siginfo.
+        status.bytes(12)?;
+        let signal = status.u16()?;
+        status.u16()?;
+        let (pending, blocked) = (status.word(width)?, status.word(width)?);
+        let id = status.u32()?;
+        // pr_ppid, pr_pgrp, pr_sid.
+        status.bytes(12)?;
+        let (user_time, kernel_time) = (timeval(&mut status, width)?, timeval(&mut status, width)?);
+        let registers = self
+            .status
+            .get(super::thread_notes::registers_offset(architecture)..)?;
+        Some(Thread {
+            id,
+            letter: ' ',
+            registers: self.registers(architecture, registers),
+            extended: self.extended(architecture),
+            siginfo: self.siginfo.map(<[u8]>::to_vec),
+            signal: signal.into(),
+            pending,
+            blocked,
+            user_time,
+            kernel_time,
+            ..Thread::default()
+        })
+    }
+
+    fn registers(&self, architecture: Architecture, words: &[u8]) -> Option<Registers> {
+        let mut registers = registers::read(architecture, words)?;
+        if let (Registers::Aarch64(r), Some(tls)) = (&mut registers, self.tls) {
+            r.tls = Take(tls).u64().unwrap_or_default();
+        }
+        Some(registers)
+    }
+
+    fn extended(&self, architecture: Architecture) -> SparseBytes {
+        let area = match architecture {
+            Architecture::X86 => self.xstate.or(self.fxsave),
+            Architecture::X86_64 | Architecture::Aarch64 => self.xstate.or(self.floating),
+        };
+        let area = area.filter(|area| area.len() <= MOST_EXTENDED);
+        area.map(SparseBytes::new).unwrap_or_default()
+    }
+}
+
+/// An extended register area at most, in bytes; today's largest is 11,008.
+const MOST_EXTENDED: usize = 64 << 10;
+
+fn timeval(words: &mut Take<'_>, width: Width) -> Option<Duration> {
+    let (seconds, micros) = (words.word(width)?, words.word(width)?);
+    Some(Duration::from_secs(seconds).saturating_add(Duration::from_micros(micros)))
+}

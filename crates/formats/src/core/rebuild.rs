@@ -1,0 +1,83 @@
+//! A snapshot from a core that is not ours: what its notes and segments tell.
+
+mod process;
+mod space;
+
+use super::file_notes::Notes;
+use crate::elf::Segment;
+use snapshot::{Architecture, Exception, Memory, Snapshot, System, Thread, Warning};
+
+/// Signals that mean a fault and end a process with a core (signal(7)).
+const FAULTS: [i32; 8] = [3, 4, 5, 6, 7, 8, 11, 31];
+/// Those whose `siginfo_t` has an address: SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV.
+const ADDRESSED: [i32; 5] = [4, 5, 7, 8, 11];
+
+pub(super) fn snapshot(
+    notes: &Notes<'_>,
+    table: &[Segment],
+    memory: &dyn Memory,
+    architecture: Architecture,
+    warnings: &mut Vec<Warning>,
+) -> Snapshot {
+    let auxv = process::auxv(notes.auxv.unwrap_or_default(), architecture);
+    let files = space::mapped_files(notes.files.unwrap_or_default(), architecture);
+    let mut threads = threads(notes, architecture);
+    let mut regions = space::regions(table, &files, &threads, &auxv);
+    let modules = space::modules(&files, &regions, memory);
+    space::mark_images(&mut regions, &modules);
+    let process = process::process(
+        notes.process.unwrap_or_default(),
+        auxv,
+        &files,
+        architecture,
+    );
+    if let Some(main) = threads.iter_mut().find(|t| t.id == process.key.pid) {
+        main.name.clone_from(&process.comm);
+    }
+    if threads.is_empty() {
+        warnings.push("the file tells of no threads".to_owned());
+    }
+    Snapshot {
+        system: System {
+            architecture,
+            page_size: process.aux(process::AT_PAGESZ).unwrap_or(4096),
+            ..System::default()
+        },
+        exception: threads.first().and_then(fault),
+        modules,
+        process,
+        threads,
+        regions,
+        ..Snapshot::default()
+    }
+}
+
+fn threads(notes: &Notes<'_>, architecture: Architecture) -> Vec<Thread> {
+    let threads = notes.threads.iter();
+    threads.filter_map(|t| t.thread(architecture)).collect()
+}
+
+/// The kernel puts the thread that faulted first.
+fn fault(first: &Thread) -> Option<Exception> {
+    let word = |at: usize| {
+        let siginfo = first.siginfo.as_ref()?;
+        Some(u32::from_le_bytes(*siginfo.get(at..)?.first_chunk()?))
+    };
+    if !FAULTS.contains(&first.signal) {
+        return None;
+    }
+    let address = ADDRESSED.contains(&first.signal).then(|| {
+        // The address follows si_signo, si_errno and si_code, aligned as its width wants it.
+        match first.registers?.architecture() {
+            Architecture::X86 => word(12).map(u64::from),
+            _ => Some(u64::from(word(20)?) << 32 | u64::from(word(16)?)),
+        }
+    });
+    Some(Exception {
+        thread: first.id,
+        code: first.signal as u32,
+        flags: word(8).unwrap_or_default(),
+        address: address.flatten().unwrap_or_default(),
+        ..Exception::default()
+    })
+}

@@ -1,0 +1,90 @@
+//! The process, from `NT_PRPSINFO` and `NT_AUXV`.
+
+use super::space::MappedFile;
+use crate::bytes::{Take, Width, c_text};
+use snapshot::{Architecture, Process, ProcessKey, User};
+
+/// getauxval(3).
+pub(in crate::core) const AT_PHDR: u64 = 3;
+pub(in crate::core) const AT_PAGESZ: u64 = 6;
+const AT_UID: u64 = 11;
+const AT_EUID: u64 = 12;
+const AT_GID: u64 = 13;
+const AT_EGID: u64 = 14;
+
+/// The auxiliary vector's entries, without the one that ends it.
+pub(in crate::core) fn auxv(bytes: &[u8], architecture: Architecture) -> Vec<(u64, u64)> {
+    let width = Width::of(architecture);
+    let mut words = Take(bytes);
+    let mut entries = Vec::new();
+    while let Some(entry) = words.word(width).zip(words.word(width)) {
+        if entry.0 == 0 {
+            break;
+        }
+        entries.push(entry);
+    }
+    entries
+}
+
+pub(in crate::core) fn process(
+    prpsinfo: &[u8],
+    auxv: Vec<(u64, u64)>,
+    files: &[MappedFile],
+    architecture: Architecture,
+) -> Process {
+    let mut process = from_prpsinfo(prpsinfo, architecture).unwrap_or_default();
+    process.auxv = auxv;
+    let program = process.aux(AT_PHDR);
+    let program = program.and_then(|at| files.iter().find(|f| f.range.contains(at)));
+    if let Some(file) = program {
+        process.exe.clone_from(&file.path);
+        process.exe_deleted = file.deleted;
+    }
+    let id = |kind, known: u32| process.aux(kind).map_or(known, |id| id as u32);
+    let (uid, gid) = (process.user.uid, process.user.gid);
+    process.user = User {
+        uid: id(AT_UID, uid),
+        gid: id(AT_GID, gid),
+        euid: id(AT_EUID, uid),
+        egid: id(AT_EGID, gid),
+        name: id(AT_UID, uid).to_string(),
+    };
+    process.name = match process.exe.rsplit('/').next() {
+        Some(name) if !name.is_empty() => name.to_owned(),
+        _ => process.comm.clone(),
+    };
+    process
+}
+
+/// `struct elf_prpsinfo` (`include/linux/elfcore.h`).
+fn from_prpsinfo(bytes: &[u8], architecture: Architecture) -> Option<Process> {
+    let width = Width::of(architecture);
+    let mut fields = Take(bytes);
+    let [_, state, _, nice] = fields.array()?;
+    // Padding, pr_flag.
+    fields.bytes(2 * width.bytes() - 4)?;
+    let (uid, gid) = match architecture {
+        Architecture::X86 => (fields.u16()?.into(), fields.u16()?.into()),
+        _ => (fields.u32()?, fields.u32()?),
+    };
+    let (pid, parent, group, session) =
+        (fields.u32()?, fields.u32()?, fields.u32()?, fields.u32()?);
+    let comm = c_text(fields.bytes(16)?);
+    let arguments = c_text(fields.0);
+    Some(Process {
+        key: ProcessKey { pid, start: 0 },
+        parent,
+        group,
+        session,
+        comm,
+        command_line: arguments.split_whitespace().map(str::to_owned).collect(),
+        user: User {
+            uid,
+            gid,
+            ..User::default()
+        },
+        state: if state == 0 { ' ' } else { state.into() },
+        nice: i32::from(nice as i8),
+        ..Process::default()
+    })
+}

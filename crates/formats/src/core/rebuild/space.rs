@@ -1,0 +1,221 @@
+//! Address space and modules, from segments and `NT_FILE`.
+
+use crate::bytes::{Take, Width, c_text};
+use crate::elf::Segment;
+use crate::image;
+use object::elf;
+use snapshot::{Architecture, Memory, Module, Protection, Range, Region, RegionKind, Thread};
+use std::collections::HashSet;
+
+/// getauxval(3): where the vdso lies, and a text near the top of the first stack.
+const AT_SYSINFO_EHDR: u64 = 33;
+const AT_EXECFN: u64 = 31;
+
+/// An entry of `NT_FILE`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::core) struct MappedFile {
+    pub(in crate::core) range: Range,
+    /// In bytes.
+    pub(in crate::core) offset: u64,
+    pub(in crate::core) path: String,
+    pub(in crate::core) deleted: bool,
+}
+
+/// The entries of `NT_FILE`: count, page size, that many (start, end, offset in pages), and as
+/// many paths.
+pub(in crate::core) fn mapped_files(bytes: &[u8], architecture: Architecture) -> Vec<MappedFile> {
+    let width = Width::of(architecture);
+    let mut words = Take(bytes);
+    let (Some(count), Some(page)) = (words.word(width), words.word(width)) else {
+        return vec![];
+    };
+    let size = 3 * width.bytes() as u64;
+    let Some(size) = count
+        .checked_mul(size)
+        .and_then(|n| usize::try_from(n).ok())
+    else {
+        return vec![];
+    };
+    let mut table = Take(words.bytes(size).unwrap_or_default());
+    let mut paths = words.0.split(|&byte| byte == 0);
+    let mut entry = || {
+        let range = Range::new(table.word(width)?, table.word(width)?);
+        let offset = table.word(width)?.saturating_mul(page);
+        let path = c_text(paths.next()?);
+        let deleted = path.ends_with(" (deleted)");
+        Some(MappedFile {
+            range,
+            offset,
+            path: path.trim_end_matches(" (deleted)").to_owned(),
+            deleted,
+        })
+    };
+    let mut files: Vec<MappedFile> = std::iter::from_fn(&mut entry).collect();
+    files.retain(|file| !file.range.is_empty());
+    files.sort_by_key(|file| file.range.start);
+    files
+}
+
+fn file_at(files: &[MappedFile], address: u64) -> Option<&MappedFile> {
+    let after = files.partition_point(|file| file.range.start <= address);
+    let file = files.get(after.checked_sub(1)?)?;
+    file.range.contains(address).then_some(file)
+}
+
+/// The address space as the segments draw it.
+pub(in crate::core) fn regions(
+    table: &[Segment],
+    files: &[MappedFile],
+    threads: &[Thread],
+    auxv: &[(u64, u64)],
+) -> Vec<Region> {
+    let mut regions: Vec<Region> = table
+        .iter()
+        .filter(|s| s.kind == elf::PT_LOAD.0 && s.memory_size > 0)
+        .filter_map(|segment| region(segment, files))
+        .collect();
+    regions.sort_by_key(|region| region.range.start);
+    regions.dedup_by(|next, kept| next.range.start < kept.range.end);
+    let unwritten = files.iter().filter(|file| !touches(&regions, file.range));
+    regions.extend(unwritten.map(unwritten_region).collect::<Vec<_>>());
+    regions.sort_by_key(|region| region.range.start);
+    regions.dedup_by(|next, kept| next.range.start < kept.range.end);
+    let aux = |kind| {
+        auxv.iter()
+            .find(|(k, _)| *k == kind)
+            .map(|(_, value)| *value)
+    };
+    mark(
+        &mut regions,
+        aux(AT_SYSINFO_EHDR),
+        RegionKind::Kernel,
+        "[vdso]",
+    );
+    mark(&mut regions, aux(AT_EXECFN), RegionKind::Stack, "[stack]");
+    for thread in threads {
+        let sp = thread.registers.map(|registers| registers.sp());
+        mark(&mut regions, sp, RegionKind::Stack, "");
+    }
+    regions
+}
+
+fn touches(regions: &[Region], range: Range) -> bool {
+    let first = regions.partition_point(|r| r.range.end <= range.start);
+    regions
+        .get(first)
+        .is_some_and(|r| r.range.start < range.end)
+}
+
+/// gcore leaves out what can be read from the file; its protection is not told.
+fn unwritten_region(file: &MappedFile) -> Region {
+    Region {
+        range: file.range,
+        protection: Protection {
+            read: true,
+            ..Protection::default()
+        },
+        kind: RegionKind::Mapped,
+        name: file.path.clone(),
+        offset: file.offset,
+        deleted: file.deleted,
+        ..Region::default()
+    }
+}
+
+fn region(segment: &Segment, files: &[MappedFile]) -> Option<Region> {
+    let end = segment.address.checked_add(segment.memory_size)?;
+    let in_file = segment.address.saturating_add(segment.file_size).min(end);
+    let there = Range::new(segment.address, in_file);
+    let file = file_at(files, segment.address);
+    let has = |flag: elf::ProgramFlags| segment.flags & flag.0 != 0;
+    let mut region = Region {
+        range: Range::new(segment.address, end),
+        protection: Protection {
+            read: has(elf::PF_R),
+            write: has(elf::PF_W),
+            execute: has(elf::PF_X),
+        },
+        resident: Some(there).filter(|r| !r.is_empty()).into_iter().collect(),
+        ..Region::default()
+    };
+    if let Some(file) = file {
+        let within = segment.address - file.range.start;
+        region.offset = file.offset.saturating_add(within);
+        region.name.clone_from(&file.path);
+        region.deleted = file.deleted;
+        region.kind = RegionKind::Mapped;
+    } else {
+        region.private_pages.clone_from(&region.resident);
+    }
+    Some(region)
+}
+
+/// Says of the regions of files that are modules that they are images.
+pub(in crate::core) fn mark_images(regions: &mut [Region], modules: &[Module]) {
+    let paths: HashSet<&str> = modules.iter().map(|m| m.path.as_str()).collect();
+    regions
+        .iter_mut()
+        .filter(|region| region.kind == RegionKind::Mapped && paths.contains(&*region.name))
+        .for_each(|region| region.kind = RegionKind::Image);
+}
+
+/// Gives the plain region that holds `address` a kind, and a name if it has none.
+fn mark(regions: &mut [Region], address: Option<u64>, kind: RegionKind, name: &str) {
+    let Some(address) = address else { return };
+    let after = regions.partition_point(|r| r.range.start <= address);
+    let Some(region) = after.checked_sub(1).and_then(|n| regions.get_mut(n)) else {
+        return;
+    };
+    if region.range.contains(address) && region.kind == RegionKind::Private {
+        region.kind = kind;
+        name.clone_into(&mut region.name);
+    }
+}
+
+/// The images among the mapped files: those with code in them or an image's header.
+pub(in crate::core) fn modules(
+    files: &[MappedFile],
+    regions: &[Region],
+    memory: &dyn Memory,
+) -> Vec<Module> {
+    let mut modules = Vec::new();
+    let mut rest = files;
+    while let Some(first) = rest.first() {
+        let same = rest.iter().take_while(|file| belongs(first, file)).count();
+        modules.extend(module(&rest[..same], regions, memory));
+        rest = &rest[same..];
+    }
+    modules
+}
+
+/// Whether `file` continues the image that `first` began: the same file, further in.
+fn belongs(first: &MappedFile, file: &MappedFile) -> bool {
+    file.path == first.path && (file.offset > first.offset || file == first)
+}
+
+fn module(parts: &[MappedFile], regions: &[Region], memory: &dyn Memory) -> Option<Module> {
+    let (first, last) = (parts.first()?, parts.last()?);
+    let range = Range::new(first.range.start, last.range.end);
+    let identity = image::in_memory(memory, range.start);
+    let from = regions.partition_point(|r| r.range.end <= range.start);
+    let code = regions[from..]
+        .iter()
+        .take_while(|r| r.range.start < range.end)
+        .any(|r| r.protection.execute);
+    let begins = first.offset == 0;
+    if !begins || !(code || identity.is_some()) {
+        return None;
+    }
+    let identity = identity.unwrap_or_default();
+    Some(Module {
+        range,
+        path: first.path.clone(),
+        build_id: identity.build_id,
+        codeview: identity.codeview,
+        version: identity.version,
+        soname: identity.soname,
+        timestamp: identity.timestamp,
+        checksum: identity.checksum,
+        deleted: first.deleted,
+    })
+}

@@ -1,0 +1,128 @@
+//! What debuggers need to list the libraries of a process (glibc's `elf/link.h`, svr4 psABI).
+
+use super::elf::Image;
+use crate::{bytes::Width, elf::HEAD_SIZE};
+use object::elf;
+use snapshot::{Memory, Range, Snapshot, coalesce};
+use std::collections::HashSet;
+
+/// Libraries at most: more are no list but a loop or garbage.
+const MOST_LIBRARIES: usize = 16_384;
+/// `PATH_MAX`.
+const MOST_NAME: usize = 4096;
+/// Program headers and dynamic section of a library that are taken, in bytes.
+const MOST_SECTION: u64 = 64 << 10;
+
+/// The auxiliary vector's entries (getauxval(3)).
+const AT_PHDR: u64 = 3;
+const AT_PHNUM: u64 = 5;
+const AT_BASE: u64 = 7;
+
+/// The memory that debuggers need to list the libraries of a core that holds only stacks: the
+/// program's own headers and dynamic section, `r_debug`, and of every `link_map` the structure,
+/// the name, the dynamic section, the headers and the notes with the build-id.
+///
+/// Nothing where the process has no dynamic loader. Bounded, and safe against lists that loop.
+pub fn loader_ranges(snapshot: &Snapshot, memory: &dyn Memory) -> Vec<Range> {
+    let width = Width::of(snapshot.system.architecture);
+    let mut found = Found {
+        memory,
+        width,
+        ranges: vec![],
+    };
+    if let Some(base) = snapshot.process.aux(AT_BASE) {
+        found.image(base);
+    }
+    if let Some(first) = found.program(snapshot) {
+        found.libraries(snapshot, first);
+    }
+    coalesce(found.ranges, 0)
+}
+
+struct Found<'a> {
+    memory: &'a dyn Memory,
+    width: Width,
+    ranges: Vec<Range>,
+}
+
+impl Found<'_> {
+    fn add(&mut self, start: u64, size: u64) {
+        let size = size.min(MOST_SECTION);
+        self.ranges
+            .push(Range::new(start, start.saturating_add(size)));
+    }
+
+    fn words<const N: usize>(&self, address: u64) -> Option<[u64; N]> {
+        let mut words = [0; N];
+        let size = self.width.bytes() as u64;
+        for (n, word) in words.iter_mut().enumerate() {
+            let at = address.checked_add(n as u64 * size)?;
+            *word = match self.width {
+                Width::Four => self.memory.read_u32(at)?.into(),
+                Width::Eight => self.memory.read_u64(at)?,
+            };
+        }
+        Some(words)
+    }
+
+    /// Takes the program's headers and `r_debug`; the address of the first `link_map`.
+    fn program(&mut self, snapshot: &Snapshot) -> Option<u64> {
+        let table = snapshot.process.aux(AT_PHDR)?;
+        let count = snapshot.process.aux(AT_PHNUM)?.try_into().ok()?;
+        let mut image = Image::with_table(self.memory, self.width, table, count)?;
+        image.place_by_table();
+        self.headers(&image);
+        if let Some(module) = snapshot.module_at(table) {
+            self.add(module.range.start, HEAD_SIZE as u64);
+        }
+        let debug = image.dynamic_value(elf::DT_DEBUG).filter(|&at| at != 0)?;
+        // struct r_debug_extended: r_version, r_map, r_brk, r_state, r_ldbase, r_next.
+        self.add(debug, 6 * self.width.bytes() as u64);
+        let [_, first] = self.words(debug)?;
+        Some(first)
+    }
+
+    fn libraries(&mut self, snapshot: &Snapshot, first: u64) {
+        let mut seen = HashSet::new();
+        let mut next = first;
+        while next != 0 && seen.len() < MOST_LIBRARIES && seen.insert(next) {
+            // struct link_map: l_addr, l_name, l_ld, l_next, l_prev.
+            let Some([_, name, dynamic, after, _]) = self.words(next) else {
+                break;
+            };
+            self.add(next, 5 * self.width.bytes() as u64);
+            self.name(name);
+            self.library(snapshot, dynamic);
+            next = after;
+        }
+    }
+
+    fn name(&mut self, address: u64) {
+        if let Some(text) = self.memory.read_c_string(address, MOST_NAME) {
+            self.add(address, text.len() as u64 + 1);
+        }
+    }
+
+    fn library(&mut self, snapshot: &Snapshot, dynamic: u64) {
+        let module = snapshot.module_at(dynamic).map(|module| module.range);
+        let range = module.or_else(|| snapshot.region_at(dynamic).map(|region| region.range));
+        if let Some(range) = range {
+            self.image(range.start);
+        }
+    }
+
+    fn image(&mut self, base: u64) {
+        if let Some(image) = Image::at(self.memory, base) {
+            self.add(base, HEAD_SIZE as u64);
+            self.headers(&image);
+        }
+    }
+
+    fn headers(&mut self, image: &Image<'_>) {
+        self.add(image.table.start, image.table.len());
+        let parts = image
+            .ranges(elf::PT_DYNAMIC)
+            .chain(image.ranges(elf::PT_NOTE));
+        parts.for_each(|range| self.add(range.start, range.len()));
+    }
+}

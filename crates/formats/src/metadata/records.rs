@@ -1,0 +1,215 @@
+//! The records of the form in `super`: which fields of the snapshot's types are told.
+
+use super::RegisterDetail;
+use super::value::{Item, Value, field, fields};
+use crate::core::registers;
+use snapshot::*;
+
+/// One description for both ways: the fields of a type, each under its own name.
+macro_rules! record {
+    ($($type:ident { $($name:ident),* $(,)? })*) => {$(
+        impl Value for $type {
+            fn put(&self, out: &mut Vec<u8>) {
+                $(field(out, stringify!($name), &self.$name);)*
+            }
+
+            fn get(bytes: &[u8]) -> Option<Self> {
+                let known = fields(bytes);
+                Some($type {
+                    $($name: known.get(stringify!($name)),)*
+                    ..$type::default()
+                })
+            }
+        }
+
+        impl Item for $type {}
+    )*};
+}
+
+record! {
+    Process {
+        key, parent, group, session, name, comm, exe, exe_deleted, command_line, environment,
+        user, started, user_time, kernel_time, state, nice, auxv, stack_start, inner_pid,
+        container, service, files, peb,
+    }
+    ProcessKey { pid, start }
+    User { uid, gid, euid, egid, name }
+    System {
+        os, architecture, release, version, distribution, host, cpu_vendor, cpu_model,
+        cpu_signature, cpus, page_size, memory_total, memory_available, uptime,
+    }
+    Module {
+        range, path, build_id, codeview, version, soname, timestamp, checksum, deleted,
+    }
+    CodeView { guid, age, file }
+    Region {
+        range, protection, kind, shared, name, offset, device, inode, deleted, remote, hugetlb,
+        dont_dump, untouchable, resident, private_pages, allocation_base, windows,
+    }
+    Protection { read, write, execute }
+    Handle { number, kind, name, position, flags }
+    Exception { thread, code, flags, address, parameters, first_chance, name, message }
+}
+
+/// Variants under names; the default is never written, and stands for what is not known.
+macro_rules! names {
+    ($($type:ident { $($variant:ident = $name:literal),* $(,)? })*) => {$(
+        impl Value for $type {
+            fn put(&self, out: &mut Vec<u8>) {
+                out.extend_from_slice(match self {
+                    $($type::$variant => $name,)*
+                }.as_bytes());
+            }
+
+            fn get(bytes: &[u8]) -> Option<Self> {
+                [$(($type::$variant, $name)),*]
+                    .into_iter()
+                    .find_map(|(variant, name)| (name.as_bytes() == bytes).then_some(variant))
+            }
+        }
+    )*};
+}
+
+names! {
+    OperatingSystem { Linux = "linux", Windows = "windows" }
+    Architecture { X86 = "x86", X86_64 = "x86-64", Aarch64 = "aarch64" }
+    RegionKind {
+        Private = "private", Heap = "heap", Stack = "stack", Image = "image", Mapped = "mapped",
+        Kernel = "kernel",
+    }
+}
+
+const UNSTOPPED: &str = "unstopped: ";
+
+impl Value for ThreadState {
+    fn put(&self, out: &mut Vec<u8>) {
+        let text = match self {
+            ThreadState::Stopped => "stopped".to_owned(),
+            ThreadState::AlreadyStopped => "already stopped".to_owned(),
+            ThreadState::Unstopped(why) => format!("{UNSTOPPED}{why}"),
+        };
+        text.put(out);
+    }
+
+    fn get(bytes: &[u8]) -> Option<Self> {
+        let text = String::get(bytes)?;
+        Some(match text.strip_prefix(UNSTOPPED) {
+            Some(why) => ThreadState::Unstopped(why.to_owned()),
+            None if text == "already stopped" => ThreadState::AlreadyStopped,
+            None => ThreadState::Stopped,
+        })
+    }
+}
+
+/// A thread, with or without its registers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct ThreadRecord {
+    thread: Thread,
+}
+
+impl ThreadRecord {
+    pub(super) fn new(thread: &Thread, detail: RegisterDetail) -> Self {
+        let mut thread = thread.clone();
+        // Without registers there is no place of the file's own for the rest.
+        if detail == RegisterDetail::Elsewhere && thread.registers.is_some() {
+            thread.registers = None;
+            thread.extended = SparseBytes::default();
+        }
+        Self { thread }
+    }
+}
+
+impl From<ThreadRecord> for Thread {
+    fn from(record: ThreadRecord) -> Thread {
+        record.thread
+    }
+}
+
+impl Item for ThreadRecord {}
+
+/// The fields of a thread, once for both ways.
+macro_rules! thread_fields {
+    ($each:ident) => {
+        $each!(
+            id,
+            name,
+            state,
+            letter,
+            extended,
+            siginfo,
+            signal,
+            pending,
+            blocked,
+            user_time,
+            kernel_time,
+            priority,
+            teb,
+            start_address,
+            syscall
+        )
+    };
+}
+
+impl Value for ThreadRecord {
+    fn put(&self, out: &mut Vec<u8>) {
+        let thread = &self.thread;
+        macro_rules! put {
+            ($($name:ident),*) => { $(field(out, stringify!($name), &thread.$name);)* };
+        }
+        thread_fields!(put);
+        field(out, "registers", &thread.registers.map(RegisterWords::from));
+    }
+
+    fn get(bytes: &[u8]) -> Option<Self> {
+        let known = fields(bytes);
+        macro_rules! get {
+            ($($name:ident),*) => {
+                Thread {
+                    $($name: known.get(stringify!($name)),)*
+                    registers: known
+                        .get::<Option<RegisterWords>>("registers")
+                        .and_then(|words| words.registers()),
+                }
+            };
+        }
+        let thread = thread_fields!(get);
+        Some(Self { thread })
+    }
+}
+
+/// Registers in the order of the kernel's `user_regs_struct`, and those that it does not have.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct RegisterWords {
+    architecture: Architecture,
+    words: Vec<u8>,
+    /// `TPIDR_EL0` on ARM, the debug registers on x86-64.
+    more: Vec<u64>,
+}
+
+record! { RegisterWords { architecture, words, more } }
+
+impl From<Registers> for RegisterWords {
+    fn from(registers: Registers) -> Self {
+        Self {
+            architecture: registers.architecture(),
+            words: registers::write(&registers),
+            more: match registers {
+                Registers::X86_64(r) if r.debug != [0; 6] => r.debug.to_vec(),
+                Registers::Aarch64(r) => vec![r.tls],
+                _ => vec![],
+            },
+        }
+    }
+}
+
+impl RegisterWords {
+    fn registers(self) -> Option<Registers> {
+        let mut registers = registers::read(self.architecture, &self.words)?;
+        match &mut registers {
+            Registers::X86_64(r) => r.debug = self.more.try_into().unwrap_or_default(),
+            Registers::Aarch64(r) => r.tls = self.more.first().copied().unwrap_or_default(),
+            Registers::X86(_) => {}
+        }
+        Some(registers)
+    }
+}

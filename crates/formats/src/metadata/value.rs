@@ -1,0 +1,281 @@
+//! Values of the form in `super`: what can be written and read.
+
+use snapshot::{Range, SparseBytes, WallTime};
+use std::time::Duration;
+
+/// Something that can be a field. Reading takes any bytes and says when they make no sense.
+pub(super) trait Value: Default + PartialEq {
+    fn put(&self, out: &mut Vec<u8>);
+    fn get(bytes: &[u8]) -> Option<Self>;
+}
+
+/// Appends a field, unless it has its default.
+pub(super) fn field<T: Value>(out: &mut Vec<u8>, name: &str, value: &T) {
+    if *value != T::default() {
+        let mut bytes = Vec::new();
+        value.put(&mut bytes);
+        raw_field(out, name, &bytes);
+    }
+}
+
+/// Appends a field that is a list, without needing the list.
+pub(super) fn list_of<'a, T: Value + 'a, B: std::borrow::Borrow<T>>(
+    out: &mut Vec<u8>,
+    name: &str,
+    items: impl Iterator<Item = B>,
+) {
+    let mut bytes = Vec::new();
+    items.for_each(|item| put_item(&mut bytes, item.borrow()));
+    if !bytes.is_empty() {
+        raw_field(out, name, &bytes);
+    }
+}
+
+fn raw_field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    out.push(name.len() as u8);
+    out.extend_from_slice(name.as_bytes());
+    put_varint(out, value.len() as u64);
+    out.extend_from_slice(value);
+}
+
+/// The fields of a record.
+pub(super) struct Fields<'a>(Vec<(&'a [u8], &'a [u8])>);
+
+/// The fields in `bytes`, as far as they are whole.
+pub(super) fn fields(mut bytes: &[u8]) -> Fields<'_> {
+    let mut fields = Vec::new();
+    while let Some(field) = take_field(&mut bytes) {
+        fields.push(field);
+    }
+    Fields(fields)
+}
+
+impl Fields<'_> {
+    /// The field of that name; its default when it is missing or makes no sense.
+    pub(super) fn get<T: Value>(&self, name: &str) -> T {
+        let field = self.0.iter().find(|(n, _)| *n == name.as_bytes());
+        field
+            .and_then(|(_, value)| T::get(value))
+            .unwrap_or_default()
+    }
+}
+
+fn take_field<'a>(bytes: &mut &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let (&length, rest) = bytes.split_first()?;
+    let (name, mut rest) = rest.split_at_checked(length.into())?;
+    let value = take_sized(&mut rest)?;
+    *bytes = rest;
+    Some((name, value))
+}
+
+fn take_sized<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let size = take_varint(bytes)?;
+    let (value, rest) = bytes.split_at_checked(usize::try_from(size).ok()?)?;
+    *bytes = rest;
+    Some(value)
+}
+
+fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+fn take_varint(bytes: &mut &[u8]) -> Option<u64> {
+    let mut value = 0;
+    for shift in (0..64).step_by(7) {
+        let (&byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+fn put_item<T: Value>(out: &mut Vec<u8>, item: &T) {
+    let mut bytes = Vec::new();
+    item.put(&mut bytes);
+    put_varint(out, bytes.len() as u64);
+    out.extend(bytes);
+}
+
+/// Items of one list at most. A hostile list of empty items would else grow a few hundredfold.
+const MOST_ITEMS: usize = 1 << 20;
+
+/// Marks types that lists can hold. Not bytes: their list is raw.
+pub(super) trait Item: Value {}
+
+impl<T: Item> Value for Vec<T> {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.iter().for_each(|item| put_item(out, item));
+    }
+
+    fn get(mut bytes: &[u8]) -> Option<Self> {
+        let mut items = Vec::new();
+        while !bytes.is_empty() && items.len() < MOST_ITEMS {
+            items.push(T::get(take_sized(&mut bytes)?)?);
+        }
+        Some(items)
+    }
+}
+
+impl<A: Value, B: Value> Value for (A, B) {
+    fn put(&self, out: &mut Vec<u8>) {
+        put_item(out, &self.0);
+        put_item(out, &self.1);
+    }
+
+    fn get(mut bytes: &[u8]) -> Option<Self> {
+        Some((
+            A::get(take_sized(&mut bytes)?)?,
+            B::get(take_sized(&mut bytes)?)?,
+        ))
+    }
+}
+
+impl<A: Value, B: Value> Item for (A, B) {}
+
+impl<T: Value> Value for Option<T> {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.iter().for_each(|value| value.put(out));
+    }
+
+    fn get(bytes: &[u8]) -> Option<Self> {
+        T::get(bytes).map(Some)
+    }
+}
+
+impl Value for u64 {
+    fn put(&self, out: &mut Vec<u8>) {
+        let bytes = self.to_le_bytes();
+        let used = 8 - self.leading_zeros() as usize / 8;
+        out.extend_from_slice(&bytes[..used]);
+    }
+
+    fn get(bytes: &[u8]) -> Option<Self> {
+        let mut word = [0; 8];
+        word.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        Some(u64::from_le_bytes(word))
+    }
+}
+
+impl Item for u64 {}
+
+/// Values that are another value in disguise.
+macro_rules! as_other {
+    ($($type:ty as $other:ty: $to:expr, $from:expr;)*) => {$(
+        impl Value for $type {
+            fn put(&self, out: &mut Vec<u8>) {
+                let to: fn(&$type) -> $other = $to;
+                to(self).put(out);
+            }
+
+            fn get(bytes: &[u8]) -> Option<Self> {
+                let from: fn($other) -> Option<$type> = $from;
+                from(<$other>::get(bytes)?)
+            }
+        }
+    )*};
+}
+
+as_other! {
+    u32 as u64: |&v| v.into(), |v| v.try_into().ok();
+    i32 as u64: |&v| i64::from(v) as u64, |v| (v as i64).try_into().ok();
+    bool as u64: |&v| v.into(), |v| Some(v != 0);
+    char as String: |v| v.to_string(), |v| v.chars().next();
+    WallTime as u64: |v| v.0 as u64, |v| Some(WallTime(v as i64));
+    Duration as u64: |v| v.as_nanos().try_into().unwrap_or(u64::MAX), |v| Some(Duration::from_nanos(v));
+    [u8; 16] as Vec<u8>: |v| v.to_vec(), |v| v.try_into().ok();
+    [u32; 4] as Vec<u64>: |v| v.map(u64::from).to_vec(), four;
+}
+
+fn four(words: Vec<u64>) -> Option<[u32; 4]> {
+    let words: [u64; 4] = words.try_into().ok()?;
+    Some(words.map(|word| word as u32))
+}
+
+impl Value for String {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.as_bytes());
+    }
+
+    fn get(bytes: &[u8]) -> Option<Self> {
+        Some(String::from_utf8_lossy(bytes).into_owned())
+    }
+}
+
+impl Item for String {}
+
+impl Value for Vec<u8> {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self);
+    }
+
+    fn get(bytes: &[u8]) -> Option<Self> {
+        Some(bytes.to_vec())
+    }
+}
+
+impl Value for Range {
+    fn put(&self, out: &mut Vec<u8>) {
+        put_varint(out, self.start);
+        put_varint(out, self.len());
+    }
+
+    fn get(mut bytes: &[u8]) -> Option<Self> {
+        take_range(&mut bytes, 0)
+    }
+}
+
+fn take_range(bytes: &mut &[u8], base: u64) -> Option<Range> {
+    let start = base.checked_add(take_varint(bytes)?)?;
+    let end = start.checked_add(take_varint(bytes)?)?;
+    Some(Range::new(start, end))
+}
+
+/// Ascending ranges; those that do not ascend are joined with what they overlap.
+impl Value for Vec<Range> {
+    fn put(&self, out: &mut Vec<u8>) {
+        let mut last = 0;
+        for range in self {
+            put_varint(out, range.start.saturating_sub(last));
+            put_varint(out, range.end.saturating_sub(range.start.max(last)));
+            last = range.end;
+        }
+    }
+
+    fn get(mut bytes: &[u8]) -> Option<Self> {
+        let mut ranges = Vec::new();
+        let mut last = 0;
+        while !bytes.is_empty() {
+            let range = take_range(&mut bytes, last)?;
+            last = range.end;
+            ranges.push(range);
+        }
+        Some(ranges)
+    }
+}
+
+/// An extended register area at most, in bytes; today's largest is 11,008.
+const MOST_EXTENDED: u64 = 64 << 10;
+
+impl Value for SparseBytes {
+    fn put(&self, out: &mut Vec<u8>) {
+        let runs = self.runs().map(|(at, run)| (at as u64, run.to_vec()));
+        (self.len() as u64, runs.collect::<Vec<_>>()).put(out);
+    }
+
+    fn get(bytes: &[u8]) -> Option<Self> {
+        let (length, runs) = <(u64, Vec<(u64, Vec<u8>)>)>::get(bytes)?;
+        let mut all = vec![0; length.min(MOST_EXTENDED) as usize];
+        for (at, run) in runs {
+            let end = usize::try_from(at).ok()?.checked_add(run.len())?;
+            all.get_mut(at as usize..end)?.copy_from_slice(&run);
+        }
+        Some(SparseBytes::new(&all))
+    }
+}
