@@ -5,7 +5,7 @@
 //! ```text
 //! fact NAME VALUE         any number of them
 //! ready PID               from here on it does what its mode says
-//! pong                    the answer to each line of input, where a mode reads its input
+//! pong                    the answer to each line of input, after `fact listens yes`
 //! ```
 //!
 //! Beside that it counts in a page shared with the test by a file ([`State`]), so that a test sees

@@ -65,6 +65,7 @@ impl Stage {
 
     /// Ready; then answers each line of input with `pong`, after `work`, for ever.
     pub(crate) fn serve(&self, mut work: impl FnMut(&str)) -> Outcome {
+        self.fact("listens", "yes");
         self.ready();
         for line in std::io::stdin().lock().lines() {
             work(&line?);

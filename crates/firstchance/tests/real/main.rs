@@ -1,0 +1,9 @@
+//! The real program on real processes, judged by gdb, lldb, readelf and minidump-stackwalk.
+//!
+//! The names of tests begin with the row of the torture table that they stand for; docs/testing.md
+//! has the table.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod harness;

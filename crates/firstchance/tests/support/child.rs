@@ -1,0 +1,129 @@
+//! A process that is started by a test, speaks by lines, and ends with the test.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+
+use super::{DEADLINE, wait_until};
+
+/// A running process; killed by its pid when dropped.
+pub(crate) struct Child {
+    inner: std::process::Child,
+    input: Option<ChildStdin>,
+    lines: Receiver<String>,
+    name: String,
+}
+
+impl Child {
+    /// Starts it with its input and output connected to us.
+    pub(crate) fn start(command: &mut Command) -> Child {
+        let name = format!("{command:?}");
+        let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut inner = piped
+            .spawn()
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        let (send, lines) = channel();
+        let output = BufReader::new(inner.stdout.take().expect("piped"));
+        std::thread::spawn(move || {
+            let lines = output.split(b'\n').map_while(Result::ok);
+            let texts = lines.map(|line| String::from_utf8_lossy(&line).into_owned());
+            texts.into_iter().try_for_each(|line| send.send(line))
+        });
+        let input = inner.stdin.take();
+        Child {
+            inner,
+            input,
+            lines,
+            name,
+        }
+    }
+
+    /// The next line it prints.
+    pub(crate) fn line(&self) -> String {
+        let line = self.lines.recv_timeout(DEADLINE);
+        line.unwrap_or_else(|error| panic!("{}: no line came: {error}", self.name))
+    }
+
+    /// Lines up to the first that begins with `start`; that one last.
+    pub(crate) fn lines_until(&self, start: &str) -> Vec<String> {
+        let mut lines = vec![self.line()];
+        while !lines.last().is_some_and(|line| line.starts_with(start)) {
+            lines.push(self.line());
+        }
+        lines
+    }
+
+    /// Writes a line to its input.
+    pub(crate) fn tell(&mut self, line: &str) {
+        let input = self.input.as_mut().expect("its input is open");
+        writeln!(input, "{line}").unwrap_or_else(|error| panic!("{}: {error}", self.name));
+    }
+
+    /// Its pid.
+    pub(crate) fn pid(&self) -> u32 {
+        self.inner.id()
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: i32) {
+        // SAFETY: no memory is involved; the process is ours and not yet waited for.
+        let result = unsafe { libc::kill(self.pid() as i32, signal) };
+        assert_eq!(
+            result,
+            0,
+            "{}: {}",
+            self.name,
+            std::io::Error::last_os_error()
+        );
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        let mut status = None;
+        wait_until(&format!("{} ends", self.name), || {
+            status = self.inner.try_wait().expect("our own child");
+            status.is_some()
+        });
+        status.expect("it has ended")
+    }
+
+    /// Kills it and waits until it is gone.
+    pub(crate) fn kill(&mut self) {
+        let _ = self.inner.kill();
+        let _ = self.inner.wait();
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// The letter of a process's state: R, S, D, T, t, Z; `X` when there is none.
+pub(crate) fn state_of(pid: u32) -> char {
+    proc_status(pid, "State")
+        .and_then(|state| state.chars().next())
+        .unwrap_or('X')
+}
+
+/// A field of `/proc/PID/status`.
+pub(crate) fn proc_status(pid: u32, field: &str) -> Option<String> {
+    let text = std::fs::read(format!("/proc/{pid}/status")).ok()?;
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let value = text
+        .lines()
+        .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    value.map(|value| value.trim().to_owned())
+}
+
+/// The threads of a process now.
+pub(crate) fn threads_of(pid: u32) -> Vec<u32> {
+    let entries = std::fs::read_dir(format!("/proc/{pid}/task"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    entries
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect()
+}

@@ -1,0 +1,289 @@
+//! The program itself, run as a user would.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::{DEADLINE, proc_status, state_of, wait_until};
+
+/// A command line that is being put together.
+pub(crate) struct Firstchance {
+    command: Command,
+    deadline: Duration,
+}
+
+/// The program, running.
+pub(crate) struct Running {
+    child: Child,
+    streams: Option<(Stream, Stream)>,
+    started: Instant,
+    deadline: Duration,
+    is_over: bool,
+}
+
+type Stream = JoinHandle<Vec<u8>>;
+
+/// What a run came to.
+#[derive(Debug)]
+pub(crate) struct Run {
+    /// Exit code; `None` when a signal ended it.
+    pub(crate) code: Option<i32>,
+    /// The signal that ended it.
+    pub(crate) signal: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) took: Duration,
+    /// The most memory it ever had, in bytes.
+    pub(crate) peak_memory: u64,
+}
+
+impl Firstchance {
+    /// `firstchance ARGS`.
+    pub(crate) fn new(args: &[&str]) -> Firstchance {
+        Firstchance::by(&[]).args(args)
+    }
+
+    /// The program started by another one (`prlimit --nofile=64`), which becomes it.
+    pub(crate) fn by(starter: &[&str]) -> Firstchance {
+        Firstchance::copy_by(starter, Path::new(env!("CARGO_BIN_EXE_firstchance")))
+    }
+
+    /// The same with a copy of the program.
+    pub(crate) fn copy_by(starter: &[&str], program: &Path) -> Firstchance {
+        let words: Vec<&OsStr> = starter
+            .iter()
+            .map(OsStr::new)
+            .chain([program.as_os_str()])
+            .collect();
+        let mut command = Command::new(words[0]);
+        command
+            .args(&words[1..])
+            .env_remove("FIRSTCHANCE_FAILPOINT");
+        Firstchance {
+            command,
+            deadline: DEADLINE,
+        }
+    }
+
+    /// `firstchance dump --full PID -o FILE`.
+    pub(crate) fn full_dump(pid: u32, file: &Path) -> Firstchance {
+        Firstchance::dump(pid, &["--full"], file)
+    }
+
+    /// `firstchance dump OPTIONS PID -o FILE`.
+    pub(crate) fn dump(pid: u32, options: &[&str], file: &Path) -> Firstchance {
+        Firstchance::new(&["dump"])
+            .args(options)
+            .args(&[&pid.to_string(), "-o"])
+            .arg(file)
+    }
+
+    /// More arguments.
+    pub(crate) fn args(mut self, args: &[&str]) -> Firstchance {
+        self.command.args(args);
+        self
+    }
+
+    /// One more argument.
+    pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Firstchance {
+        self.command.arg(arg);
+        self
+    }
+
+    /// A variable of its environment.
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Firstchance {
+        self.command.env(name, value);
+        self
+    }
+
+    /// The folder it runs in.
+    pub(crate) fn current_dir(mut self, folder: &Path) -> Firstchance {
+        self.command.current_dir(folder);
+        self
+    }
+
+    /// How long it may run.
+    pub(crate) fn deadline(mut self, deadline: Duration) -> Firstchance {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Fault points: `name:action`, several with commas.
+    ///
+    /// # Panics
+    /// When the program was built without them.
+    pub(crate) fn failpoint(self, points: &str) -> Firstchance {
+        if !cfg!(feature = "failpoints") {
+            panic!("fault points are not compiled in: run with --features firstchance/failpoints");
+        }
+        self.env("FIRSTCHANCE_FAILPOINT", points)
+    }
+
+    /// Starts it.
+    pub(crate) fn spawn(mut self) -> Running {
+        let piped = self
+            .command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = piped
+            .spawn()
+            .unwrap_or_else(|e| panic!("{:?}: {e}", self.command));
+        let out = reader(child.stdout.take().expect("piped"));
+        let err = reader(child.stderr.take().expect("piped"));
+        let (started, deadline) = (Instant::now(), self.deadline);
+        Running {
+            child,
+            streams: Some((out, err)),
+            started,
+            deadline,
+            is_over: false,
+        }
+    }
+
+    /// Runs it to its end.
+    pub(crate) fn run(self) -> Run {
+        self.spawn().finish()
+    }
+
+    /// Runs it and sees to it that it says success.
+    pub(crate) fn run_well(self) -> Run {
+        let run = self.run();
+        assert_eq!(run.code, Some(0), "{run:#?}");
+        run
+    }
+}
+
+fn reader(mut stream: impl std::io::Read + Send + 'static) -> Stream {
+    std::thread::spawn(move || {
+        let mut all = Vec::new();
+        let _ = stream.read_to_end(&mut all);
+        all
+    })
+}
+
+impl Running {
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: i32) {
+        // SAFETY: no memory is involved; the process is ours and not yet waited for.
+        unsafe { libc::kill(self.pid() as i32, signal) };
+    }
+
+    /// Waits until it stands at a fault point with the action `stop`.
+    pub(crate) fn wait_until_stopped(&mut self) {
+        let pid = self.pid();
+        let mut state = ' ';
+        wait_until("the program stands at its fault point", || {
+            state = state_of(pid);
+            "TZX".contains(state)
+        });
+        assert_eq!(state, 'T', "it ended instead: {:#?}", self.wait_for_end());
+    }
+
+    /// Lets it go on after [`Running::wait_until_stopped`].
+    pub(crate) fn go_on(&self) {
+        self.signal(libc::SIGCONT);
+    }
+
+    /// Waits until it has that many descriptors or threads or whatever `field` of its status says.
+    pub(crate) fn status(&self, field: &str) -> Option<String> {
+        proc_status(self.pid(), field)
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// At the deadline; it is killed then.
+    pub(crate) fn finish(mut self) -> Run {
+        self.wait_for_end()
+    }
+
+    fn wait_for_end(&mut self) -> Run {
+        let (status, peak_memory) = self.wait4();
+        let took = self.started.elapsed();
+        let (out, err) = self.streams.take().expect("waited for once");
+        let text = |stream: Stream| String::from_utf8_lossy(&stream.join().unwrap()).into_owned();
+        let has_exited = libc::WIFEXITED(status);
+        Run {
+            code: has_exited.then(|| libc::WEXITSTATUS(status)),
+            signal: (!has_exited).then(|| libc::WTERMSIG(status)),
+            stdout: text(out),
+            stderr: text(err),
+            took,
+            peak_memory,
+        }
+    }
+
+    /// Its end, and its peak memory in bytes.
+    fn wait4(&mut self) -> (i32, u64) {
+        let pid = self.pid() as i32;
+        loop {
+            let mut status = 0;
+            // SAFETY: a structure of integers, for which zeros are values.
+            let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+            // SAFETY: both places live during the call.
+            match unsafe { libc::wait4(pid, &raw mut status, libc::WNOHANG, &raw mut usage) } {
+                0 if self.started.elapsed() > self.deadline => self.give_up(),
+                0 => std::thread::sleep(Duration::from_millis(1)),
+                _ => {
+                    self.is_over = true;
+                    return (status, usage.ru_maxrss as u64 * 1024);
+                }
+            }
+        }
+    }
+
+    fn give_up(&mut self) -> ! {
+        let state = state_of(self.pid());
+        let stack = std::fs::read_to_string(format!("/proc/{}/stack", self.pid()));
+        self.signal(libc::SIGKILL);
+        panic!(
+            "the program did not end within {:?}; state {state}, {stack:?}",
+            self.deadline
+        )
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !self.is_over {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+impl Run {
+    /// It failed, with this code.
+    pub(crate) fn assert_code(&self, code: i32) -> &Run {
+        assert_eq!(self.code, Some(code), "{self:#?}");
+        self
+    }
+
+    /// It failed without being killed.
+    pub(crate) fn assert_failed(&self) -> &Run {
+        assert!(self.code.is_some_and(|code| code != 0), "{self:#?}");
+        self
+    }
+
+    /// It said something with these words.
+    pub(crate) fn assert_says(&self, words: &str) -> &Run {
+        let said = self.stdout.contains(words) || self.stderr.contains(words);
+        assert!(said, "no word of {words:?} in {self:#?}");
+        self
+    }
+}
+
+/// What lies in a folder.
+pub(crate) fn files_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a folder").flatten();
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    files.sort();
+    files
+}

@@ -1,0 +1,72 @@
+//! What all tests share: settings of the machine, changed one test at a time and put back.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read as _, Seek as _, Write as _};
+
+use super::target_dir;
+
+/// A lock on everything of that name, among all test processes; free again when dropped.
+pub(crate) fn only_one(name: &str) -> File {
+    let folder = target_dir().join("test-locks");
+    std::fs::create_dir_all(&folder).expect("a folder under the target folder");
+    let mut options = OpenOptions::new();
+    let file = options
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(folder.join(name));
+    let file = file.expect("a lock file");
+    file.lock().expect("the lock");
+    file
+}
+
+/// A setting of the kernel, put back when this is dropped.
+///
+/// The old value also stands in the lock file, so that the next who takes the lock puts it back if
+/// the test was killed.
+pub(crate) struct Sysctl {
+    path: String,
+    old: String,
+    journal: File,
+}
+
+impl Sysctl {
+    /// Sets `/proc/sys/NAME` to at least `value`; `None` where that is not allowed.
+    pub(crate) fn at_least(name: &str, value: u64) -> Option<Sysctl> {
+        let sysctl = Sysctl::hold(name);
+        let is_enough = sysctl.old.parse().is_ok_and(|old: u64| old >= value);
+        let is_set = is_enough || std::fs::write(&sysctl.path, value.to_string()).is_ok();
+        is_set.then_some(sysctl)
+    }
+
+    /// Holds the setting as it is.
+    fn hold(name: &str) -> Sysctl {
+        let path = format!("/proc/sys/{name}");
+        let mut journal = only_one(&name.replace('/', "."));
+        let mut killed = String::new();
+        journal.read_to_string(&mut killed).expect("the journal");
+        if !killed.is_empty() {
+            let _ = std::fs::write(&path, &killed);
+        }
+        let old = std::fs::read_to_string(&path).expect("a setting of the kernel");
+        let old = old.trim().to_owned();
+        rewrite(&mut journal, &old);
+        Sysctl { path, old, journal }
+    }
+}
+
+impl Drop for Sysctl {
+    fn drop(&mut self) {
+        let _ = std::fs::write(&self.path, &self.old);
+        rewrite(&mut self.journal, "");
+    }
+}
+
+fn rewrite(journal: &mut File, text: &str) {
+    journal
+        .set_len(0)
+        .and_then(|()| journal.rewind())
+        .expect("the journal");
+    journal.write_all(text.as_bytes()).expect("the journal");
+}

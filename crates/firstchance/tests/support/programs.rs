@@ -1,0 +1,130 @@
+//! Small programs in other languages, compiled when a test wants them and kept for the next.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::SystemTime;
+
+/// A source file of `tests/programs` and how it is compiled.
+pub(crate) struct Program {
+    /// Name in `tests/programs`.
+    pub(crate) source: &'static str,
+    /// Compiler, and the package that has it.
+    pub(crate) compiler: (&'static str, &'static str),
+    /// Its options; the output and the source are added.
+    pub(crate) options: &'static [&'static str],
+}
+
+impl Program {
+    /// C with glibc.
+    pub(crate) const fn c(source: &'static str) -> Program {
+        let options = &["-O1", "-g", "-Wall", "-Werror", "-pthread"];
+        Program {
+            source,
+            compiler: ("gcc", "gcc"),
+            options,
+        }
+    }
+
+    /// C++ with libstdc++.
+    pub(crate) const fn cpp(source: &'static str) -> Program {
+        let options = &["-O1", "-g", "-Wall", "-Werror", "-pthread"];
+        Program {
+            source,
+            compiler: ("g++", "g++"),
+            options,
+        }
+    }
+
+    /// C as one static file, with musl.
+    pub(crate) const fn musl(source: &'static str) -> Program {
+        let options = &["-O1", "-g", "-Wall", "-Werror", "-static"];
+        Program {
+            source,
+            compiler: ("musl-gcc", "musl-tools"),
+            options,
+        }
+    }
+
+    /// C for 32 bits, without any library.
+    pub(crate) const fn c32(source: &'static str) -> Program {
+        let options = &[
+            "-m32",
+            "-O1",
+            "-g",
+            "-nostdlib",
+            "-static",
+            "-ffreestanding",
+            "-fno-pic",
+        ];
+        Program {
+            source,
+            compiler: ("gcc", "gcc"),
+            options,
+        }
+    }
+
+    /// Go.
+    pub(crate) const fn go(source: &'static str) -> Program {
+        Program {
+            source,
+            compiler: ("go", "golang-go"),
+            options: &["build"],
+        }
+    }
+}
+
+/// The program, compiled.
+///
+/// # Panics
+/// When it cannot be compiled.
+pub(crate) fn compile(program: &Program) -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/programs")
+        .join(program.source);
+    let folder = target_dir().join("test-programs");
+    std::fs::create_dir_all(&folder).expect("a folder under the target folder");
+    let exe = folder.join(format!(
+        "{}-{}",
+        program.compiler.0,
+        program.source.replace('.', "-")
+    ));
+    let _lock = super::only_one("compile");
+    if modified(&exe) < modified(&source) {
+        build(program, &source, &exe);
+    }
+    exe
+}
+
+fn build(program: &Program, source: &Path, exe: &Path) {
+    let (compiler, package) = program.compiler;
+    super::judge(compiler, package);
+    let new = exe.with_extension("new");
+    let mut command = Command::new(compiler);
+    command
+        .args(program.options)
+        .arg("-o")
+        .arg(&new)
+        .arg(source);
+    command
+        .env("GOCACHE", target_dir().join("go-cache"))
+        .env("GO111MODULE", "off");
+    let output = command.output().expect("a compiler");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}:\n{said}");
+    std::fs::rename(&new, exe).expect("the new program");
+}
+
+fn modified(file: &Path) -> SystemTime {
+    file.metadata()
+        .and_then(|m| m.modified())
+        .unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+/// Cargo's folder.
+pub(crate) fn target_dir() -> PathBuf {
+    let exe = Path::new(env!("CARGO_BIN_EXE_firstchance"));
+    exe.ancestors()
+        .nth(2)
+        .expect("target/debug/firstchance")
+        .to_owned()
+}

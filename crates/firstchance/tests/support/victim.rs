@@ -1,0 +1,205 @@
+//! Victims: the program of crates/victim in one of its modes.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::SystemTime;
+
+use victim::{Slot, State};
+
+use super::{Child, DEADLINE, proc_status, state_of, target_dir, threads_of, wait_until};
+
+/// A victim that is ready.
+pub(crate) struct Victim {
+    child: Child,
+    facts: HashMap<String, String>,
+    /// Its counters.
+    pub(crate) state: State,
+    pid: u32,
+    _folder: tempfile::TempDir,
+}
+
+impl Victim {
+    /// Starts `victim ARGS` and waits until it is ready.
+    pub(crate) fn start(args: &[&str]) -> Victim {
+        Victim::start_by(Command::new(victim_exe()).args(args))
+    }
+
+    /// Starts a victim by another program that ends up as the victim, such as `setpriv`.
+    pub(crate) fn start_by(command: &mut Command) -> Victim {
+        let folder = super::folder();
+        let file = folder.path().join("state");
+        let state = State::open(&file).expect("the file of counters");
+        let child = Child::start(command.env("VICTIM_STATE", &file));
+        let mut victim = Victim {
+            child,
+            facts: HashMap::new(),
+            state,
+            pid: 0,
+            _folder: folder,
+        };
+        victim.wait_until_ready();
+        victim
+    }
+
+    /// Waits for the line `ready PID`, and keeps the facts before it.
+    pub(crate) fn wait_until_ready(&mut self) {
+        for line in self.child.lines_until("ready ") {
+            let mut words = line.splitn(3, ' ');
+            match (words.next(), words.next(), words.next()) {
+                (Some("fact"), Some(name), Some(value)) => {
+                    self.facts.insert(name.to_owned(), value.to_owned());
+                }
+                (Some("ready"), Some(pid), None) => self.pid = pid.parse().expect("a pid"),
+                _ => panic!("the victim says {line:?}"),
+            }
+        }
+    }
+
+    /// Its pid, as itself sees it.
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Its pid as an argument.
+    pub(crate) fn pid_text(&self) -> String {
+        self.pid.to_string()
+    }
+
+    /// What it said about `name`.
+    pub(crate) fn fact(&self, name: &str) -> &str {
+        let fact = self.facts.get(name);
+        fact.unwrap_or_else(|| panic!("the victim said nothing of {name:?}: {:?}", self.facts))
+    }
+
+    /// Whether it said anything about `name`.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.facts.contains_key(name)
+    }
+
+    /// An address that it told.
+    pub(crate) fn address(&self, name: &str) -> u64 {
+        let text = self.fact(name);
+        u64::from_str_radix(text.trim_start_matches("0x"), 16).expect("an address")
+    }
+
+    /// Writes a line to its input.
+    pub(crate) fn tell(&mut self, line: &str) {
+        self.child.tell(line);
+    }
+
+    /// Writes a line to its input and waits for the answer.
+    pub(crate) fn ping(&mut self) {
+        self.child.tell("ping");
+        assert_eq!(self.child.line(), "pong");
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: i32) {
+        self.child.signal(signal);
+    }
+
+    /// The letter of its state.
+    pub(crate) fn letter(&self) -> char {
+        state_of(self.pid)
+    }
+
+    /// Waits until its state has that letter.
+    pub(crate) fn wait_for_letter(&self, letter: char) {
+        wait_until(&format!("the victim's state is {letter}"), || {
+            self.letter() == letter
+        });
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(&mut self) -> std::process::ExitStatus {
+        self.child.wait()
+    }
+
+    /// Kills it and waits until it is gone.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill();
+    }
+
+    /// It works on as before: it answers or counts, nothing in it was changed, no thread is traced.
+    pub(crate) fn assert_alive(&mut self) {
+        self.assert_untraced();
+        match self.facts.contains_key("listens") {
+            true => self.ping(),
+            false => self.assert_counting(),
+        }
+        assert_eq!(
+            self.state.get(Slot::Errors),
+            0,
+            "the victim found itself changed"
+        );
+    }
+
+    /// Its counter goes on.
+    pub(crate) fn assert_counting(&self) {
+        let before = self.state.get(Slot::Counter);
+        wait_until("the victim counts on", || {
+            self.state.get(Slot::Counter) > before + 1
+        });
+    }
+
+    /// No thread is traced or stands still for a tracer. The kernel may need a moment to let go of
+    /// the tracees of a process that was killed.
+    pub(crate) fn assert_untraced(&self) {
+        let traced = |tid: &u32| proc_status(*tid, "TracerPid").is_some_and(|tracer| tracer != "0");
+        let stands = |tid: &u32| state_of(*tid) == 't';
+        let what = format!("no thread of {} is traced (at most {DEADLINE:?})", self.pid);
+        wait_until(&what, || {
+            !threads_of(self.pid)
+                .iter()
+                .any(|tid| traced(tid) || stands(tid))
+        });
+    }
+}
+
+/// The victim's program: built on demand, as a test program of another package may not name it.
+pub(crate) fn victim_exe() -> &'static Path {
+    static EXE: OnceLock<PathBuf> = OnceLock::new();
+    EXE.get_or_init(|| {
+        let firstchance = Path::new(env!("CARGO_BIN_EXE_firstchance"));
+        let exe = firstchance.with_file_name(format!("victim{}", std::env::consts::EXE_SUFFIX));
+        let _lock = super::only_one("build-victim");
+        if !is_fresh(&exe) {
+            build_victim();
+        }
+        exe
+    })
+}
+
+fn is_fresh(exe: &Path) -> bool {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../victim");
+    let changed = newest(&sources);
+    exe.metadata()
+        .and_then(|m| m.modified())
+        .is_ok_and(|built| built >= changed)
+}
+
+fn newest(path: &Path) -> SystemTime {
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    let times = entries.map(|entry| match entry.file_type() {
+        Ok(kind) if kind.is_dir() => newest(&entry.path()),
+        _ => entry
+            .metadata()
+            .and_then(|m| m.modified())
+            .unwrap_or(SystemTime::UNIX_EPOCH),
+    });
+    times.max().unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+fn build_victim() {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo
+        .args(["build", "--quiet", "-p", "victim", "--target-dir"])
+        .arg(target_dir());
+    if !cfg!(debug_assertions) {
+        cargo.arg("--release");
+    }
+    let status = cargo.status().expect("cargo");
+    assert!(status.success(), "the victim cannot be built");
+}
