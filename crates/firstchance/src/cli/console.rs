@@ -114,6 +114,18 @@ impl Reporter {
     }
 }
 
+/// Text on standard output; a reader that has gone (`| head`) is no failure.
+pub(crate) fn print(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    let lines = text
+        .lines()
+        .try_for_each(|line| writeln!(out, "{}", line.trim_end()));
+    match lines.and_then(|()| out.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}
+
 /// `12 ms`, `1.3 s`, `0.4 ms`.
 pub(crate) fn milliseconds(ms: f64) -> String {
     match ms {

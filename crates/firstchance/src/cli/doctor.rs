@@ -1,5 +1,6 @@
 //! `firstchance doctor`.
 
+use super::console;
 use platform::Health;
 use serde::Serialize;
 use std::{path::PathBuf, process::ExitCode};
@@ -35,14 +36,17 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         })
         .collect();
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&lines)?);
+        console::print(&serde_json::to_string_pretty(&lines)?)?;
         return Ok(ExitCode::SUCCESS);
     }
     let width = lines.iter().map(|line| line.what.len()).max().unwrap_or(0);
     for line in &lines {
-        println!("{:<4}  {:<width$}  {}", line.health, line.what, line.found);
+        console::print(&format!(
+            "{:<4}  {:<width$}  {}",
+            line.health, line.what, line.found
+        ))?;
         if !line.advice.is_empty() {
-            println!("      {:<width$}  → {}", "", line.advice);
+            console::print(&format!("      {:<width$}  → {}", "", line.advice))?;
         }
     }
     Ok(ExitCode::SUCCESS)

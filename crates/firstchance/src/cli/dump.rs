@@ -1,7 +1,7 @@
 //! `firstchance dump`.
 
 use super::{
-    console::{Lines, Reporter},
+    console::{self, Lines, Reporter},
     exit::{self, Usage},
     target, values,
 };
@@ -121,7 +121,7 @@ impl Series<'_> {
         let Collected { dumps, error } = collected;
         self.next += dumps.len().max(1) as u32;
         for dump in dumps.iter().filter(|_| self.args.json) {
-            println!("{}", serde_json::to_string(&Line::of(dump))?);
+            console::print(&serde_json::to_string(&Line::of(dump))?)?;
         }
         match error {
             None => Ok(()),

@@ -67,9 +67,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         .collect();
     if args.json {
         let lines: Vec<&Line> = lines.iter().map(|(_, line)| line).collect();
-        println!("{}", serde_json::to_string_pretty(&lines)?);
+        console::print(&serde_json::to_string_pretty(&lines)?)?;
     } else {
-        println!("{}", table(&lines));
+        console::print(&table(&lines).to_string())?;
     }
     Ok(ExitCode::SUCCESS)
 }

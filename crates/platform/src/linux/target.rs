@@ -64,7 +64,6 @@ impl Target for LinuxTarget {
             Some(facts) => facts,
             None => self.facts()?,
         };
-        self.refuse_early()?;
         let before = Before::gather(&self.proc);
         let _ = failpoint("before-stop");
         match options.stop {
