@@ -21,10 +21,13 @@ impl ExceptionFilter {
             && !self.exclude.iter().any(hit)
     }
 
-    /// Whether it asks to be shown exceptions without anything being done: `exception ""`.
-    pub fn only_shows(&self) -> bool {
+    /// Whether `exception` has to be reported: because it is meant, or because the filter asks to
+    /// be shown all exceptions without anything being done (`exception ""`, ProcDump's `-f ""`).
+    pub fn wakes_for(&self, exception: &Exception) -> bool {
         let empty = |m: &Match| matches!(m, Match::Text(p) if p.text().is_empty());
-        !self.include.is_empty() && self.include.iter().all(empty)
+        let shows = !self.include.is_empty() && self.include.iter().all(empty);
+        let shown = shows && self.chance.matches(exception.first_chance);
+        shown || self.matches(exception)
     }
 }
 

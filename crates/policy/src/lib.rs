@@ -10,6 +10,7 @@
 
 mod action;
 mod condition;
+mod engine;
 mod exception;
 mod language;
 mod level;
@@ -23,6 +24,10 @@ mod units;
 
 pub use action::Action;
 pub use condition::{Condition, Place};
+pub use engine::{
+    ClauseStatus, Command, DumpId, DumpRequest, Event, ExceptionCount, Finish, Note, Outcome,
+    RuleId, RuleSet, Settings, Suppressed, WakeFor, Why,
+};
 pub use exception::{Chance, ExceptionFilter, Match, printed};
 pub use language::{ParseError, parse_when, print_when};
 pub use level::{Comparison, Gauge, Level, Unit};

@@ -36,6 +36,13 @@ pub struct Limits {
     pub keep: Retention,
 }
 
+impl Limits {
+    /// Whether no limit of it ever keeps a dump from being taken.
+    pub(crate) fn is_unlimited(&self) -> bool {
+        self.max_dumps.is_none() && self.windows.is_empty()
+    }
+}
+
 impl Default for Limits {
     /// No limits, one dump of a process at a time.
     fn default() -> Self {

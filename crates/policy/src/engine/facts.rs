@@ -1,0 +1,229 @@
+//! Facts as they come in.
+
+use super::{
+    Command, RuleId, RuleSet, Why,
+    fire::{Cause, CauseKind, Spot},
+    process::Process,
+    reason,
+    watch::State,
+};
+use crate::{Condition, Identity, Place};
+use snapshot::{Exception, ProcessKey, Sample, TargetEvent, Time};
+
+impl RuleSet {
+    pub(super) fn appeared(&mut self, now: Time, identity: Identity, started: bool) {
+        let key = identity.key;
+        // The same pid with another start: the process before it ended unseen.
+        let first = ProcessKey {
+            pid: key.pid,
+            start: 0,
+        };
+        let last = ProcessKey {
+            pid: key.pid,
+            start: u64::MAX,
+        };
+        let before: Vec<_> = self
+            .processes
+            .range(first..=last)
+            .map(|(k, _)| *k)
+            .collect();
+        before
+            .into_iter()
+            .filter(|k| *k != key)
+            .for_each(|k| self.exited(k));
+        match self.processes.get_mut(&key) {
+            Some(process) => process.identity = identity,
+            None => drop(self.processes.insert(key, Process::new(identity))),
+        }
+        let rules: Vec<_> = self.rules.keys().copied().collect();
+        for rule in rules {
+            self.bind_if_wanted(now, rule, key, started);
+        }
+    }
+
+    pub(super) fn bind_if_wanted(
+        &mut self,
+        now: Time,
+        rule: RuleId,
+        key: ProcessKey,
+        started: bool,
+    ) {
+        let Some(process) = self.processes.get_mut(&key) else {
+            return;
+        };
+        let wanted = |ruled: &&mut super::Ruled| ruled.wants(&process.identity, started);
+        let Some(ruled) = self.rules.get_mut(&rule).filter(wanted) else {
+            return;
+        };
+        ruled.bind(now, key);
+        process.rules.push(rule);
+        self.stale.insert(key);
+        self.check.insert(rule);
+        self.replan = true;
+    }
+
+    pub(super) fn exited(&mut self, key: ProcessKey) {
+        let Some(process) = self.processes.remove(&key) else {
+            return;
+        };
+        for rule in process.rules {
+            if let Some(ruled) = self.rules.get_mut(&rule) {
+                ruled.watches.remove(&key);
+            }
+            self.check.insert(rule);
+        }
+        self.stale.remove(&key);
+        self.replan = true;
+        let table = process.exceptions.table();
+        if !table.is_empty() {
+            let process = key;
+            self.out.push(Command::Exceptions { process, table });
+        }
+    }
+
+    pub(super) fn sampled(&mut self, now: Time, key: ProcessKey, sample: &Sample) {
+        let cpus = self.settings.cpus.max(1);
+        let Some(process) = self.processes.get_mut(&key) else {
+            return;
+        };
+        process.cpu.update(sample, cpus);
+        let mut ripe = Vec::new();
+        for &rule in &process.rules {
+            let Some(ruled) = self.rules.get_mut(&rule) else {
+                continue;
+            };
+            let watches = ruled.watches.get_mut(&key).into_iter().flatten();
+            for (clause, watch) in watches.enumerate() {
+                if watch.is_busy() {
+                    continue;
+                }
+                let when = &ruled.rule.clauses[clause].when;
+                for (index, (state, condition)) in watch.states.iter_mut().zip(when).enumerate() {
+                    let (State::Level(level), Condition::Holds { all, lasting }) =
+                        (state, condition)
+                    else {
+                        continue;
+                    };
+                    self.replan |= level.update(all, sample, &process.cpu, cpus);
+                    if level.has_held(sample.at, *lasting) {
+                        let process = key;
+                        ripe.push((
+                            Spot {
+                                rule,
+                                clause,
+                                process,
+                            },
+                            index,
+                        ));
+                    }
+                }
+            }
+        }
+        for (spot, index) in ripe {
+            self.level_is_ripe(now, spot, index);
+        }
+    }
+
+    pub(super) fn target(&mut self, now: Time, key: ProcessKey, event: TargetEvent) {
+        match &event {
+            TargetEvent::Exited { .. } => return self.exited(key),
+            TargetEvent::Timeout => return,
+            TargetEvent::Exception(exception) if !self.exception(now, key, exception) => {
+                return self.storm_suppresses(key, &event);
+            }
+            _ => {}
+        }
+        let last_moment = match &event {
+            TargetEvent::Exception(exception) => !exception.first_chance,
+            TargetEvent::Exiting { .. } => true,
+            _ => false,
+        };
+        for (spot, reason) in self.met(key, &event) {
+            let kind = match last_moment {
+                true => CauseKind::LastMoment,
+                false => CauseKind::Event,
+            };
+            let exception = match &event {
+                TargetEvent::Exception(exception) => Some(exception.clone()),
+                _ => None,
+            };
+            let cause = Cause {
+                kind,
+                reason: reason.clone(),
+                thread: reason::thread(&event),
+                exception,
+            };
+            if let Err(why) = self.trigger(now, spot, cause) {
+                self.suppress(spot, reason, why);
+            }
+        }
+    }
+
+    pub(super) fn counted(&mut self, now: Time, key: ProcessKey, counts: &[(String, u64)]) {
+        let limit = self.settings.storm;
+        let Some(process) = self.processes.get_mut(&key) else {
+            return;
+        };
+        for (name, count) in counts {
+            process.exceptions.add(now, name, *count);
+            self.out.extend(process.storm.pass(now, *count, limit, key));
+        }
+        self.replan = true;
+    }
+
+    /// Counts an exception and shows it; whether it is looked at any further.
+    fn exception(&mut self, now: Time, key: ProcessKey, exception: &Exception) -> bool {
+        let limit = self.settings.storm;
+        let Some(process) = self.processes.get_mut(&key) else {
+            return false;
+        };
+        process.exceptions.count(now, exception);
+        process.crashed |= !exception.first_chance;
+        if exception.first_chance {
+            let told = process.storm.pass(now, 1, limit, key);
+            self.replan |= told.is_some();
+            self.out.extend(told);
+            if !process.storm.looks() {
+                return false;
+            }
+        }
+        let text = reason::shown(exception);
+        self.out.push(Command::Log { process: key, text });
+        true
+    }
+
+    fn storm_suppresses(&mut self, key: ProcessKey, event: &TargetEvent) {
+        for (spot, reason) in self.met(key, event) {
+            self.suppress(spot, reason, Why::Storm);
+        }
+    }
+
+    /// The clauses that an event is about, each with the reason.
+    fn met(&self, key: ProcessKey, event: &TargetEvent) -> Vec<(Spot, String)> {
+        let Some(process) = self.processes.get(&key) else {
+            return Vec::new();
+        };
+        let place = |number: u32| -> Option<&Place> { self.places.get(number as usize) };
+        let mut met = Vec::new();
+        for &rule in &process.rules {
+            let Some(ruled) = self.rules.get(&rule) else {
+                continue;
+            };
+            for (clause, text) in ruled.rule.clauses.iter().enumerate() {
+                let reason = |c| reason::event(c, event, process.crashed, place);
+                if let Some(reason) = text.when.iter().find_map(reason) {
+                    let process = key;
+                    met.push((
+                        Spot {
+                            rule,
+                            clause,
+                            process,
+                        },
+                        reason,
+                    ));
+                }
+            }
+        }
+        met
+    }
+}

@@ -1,0 +1,227 @@
+use super::{DumpId, Finish, Why, watch::Watch};
+use crate::{Action, Clause, Follow, Identity, Rule, Scope};
+use snapshot::{ProcessKey, Time};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+
+/// A rule at work.
+#[derive(Debug)]
+pub(super) struct Ruled {
+    pub(super) rule: Rule,
+    /// For each process it watches, how each clause stands.
+    pub(super) watches: BTreeMap<ProcessKey, Vec<Watch>>,
+    /// For each clause, how often it acted.
+    pub(super) fired: Vec<Count>,
+    /// Its dumps.
+    pub(super) dumps: Count,
+    /// When its dumps began, those not forgotten by any window.
+    pub(super) starts: VecDeque<(DumpId, Time)>,
+    /// Whether it ever had a process.
+    had_process: bool,
+    pub(super) finished: bool,
+}
+
+/// Things done, and things begun of which nobody knows yet how they end.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Count {
+    pub(super) done: u32,
+    pub(super) begun: u32,
+}
+
+impl Count {
+    pub(super) fn all(self) -> u32 {
+        self.done.saturating_add(self.begun)
+    }
+
+    pub(super) fn begin(&mut self) {
+        self.begun = self.begun.saturating_add(1);
+    }
+
+    pub(super) fn end(&mut self, well: bool) {
+        self.begun = self.begun.saturating_sub(1);
+        self.done = self.done.saturating_add(u32::from(well));
+    }
+}
+
+impl Ruled {
+    pub(super) fn new(rule: Rule) -> Self {
+        Self {
+            watches: BTreeMap::new(),
+            fired: vec![Count::default(); rule.clauses.len()],
+            dumps: Count::default(),
+            starts: VecDeque::new(),
+            had_process: false,
+            finished: false,
+            rule,
+        }
+    }
+
+    /// Whether the rule is about a process that it does not watch yet.
+    pub(super) fn wants(&self, who: &Identity, started: bool) -> bool {
+        if self.finished || self.watches.contains_key(&who.key) {
+            return false;
+        }
+        let parent = |process: &ProcessKey| process.pid == who.parent;
+        if self.rule.children && self.watches.keys().any(parent) {
+            return true;
+        }
+        let free = !(self.is_for_one() && self.had_process);
+        let late_enough = started || self.rule.follow != Follow::Next;
+        free && late_enough && self.rule.target.matches(who)
+    }
+
+    pub(super) fn bind(&mut self, now: Time, process: ProcessKey) {
+        let watches = self
+            .rule
+            .clauses
+            .iter()
+            .map(|c| Watch::new(now, c, self.rule.limits.concurrent));
+        self.watches.insert(process, watches.collect());
+        self.had_process = true;
+    }
+
+    /// Why a clause may not act at `now`; `None`: it may. An action within a series was counted
+    /// with the first one.
+    pub(super) fn forbids(
+        &self,
+        now: Time,
+        clause: usize,
+        process: ProcessKey,
+        action: &Action,
+        in_series: bool,
+    ) -> Option<Why> {
+        if let Some(limit) = self.rule.clauses[clause].limit.filter(|_| !in_series) {
+            let watch = self.watch(process, clause);
+            let fired = match limit.scope {
+                Scope::Rule => self.fired[clause].all(),
+                Scope::Process => watch.map_or(0, |watch| watch.fired),
+            };
+            if fired >= limit.times {
+                return Some(Why::ClauseLimit(limit.times));
+            }
+        }
+        if action.kinds().is_empty() {
+            return None;
+        }
+        let limits = &self.rule.limits;
+        if let Some(max) = limits.max_dumps.filter(|max| self.dumps.all() >= *max) {
+            return Some(Why::RuleLimit(max));
+        }
+        let mut windows = limits.windows.iter();
+        let full = windows.find(|w| self.started_within(now, w.within) >= w.count as usize);
+        full.map(|window| Why::Window(*window))
+    }
+
+    /// When the windows let another dump pass; `None`: never.
+    pub(super) fn opens(&self, now: Time) -> Option<Time> {
+        let mut opens = now;
+        for window in &self.rule.limits.windows {
+            let within = self.started_within(now, window.within);
+            if within >= window.count as usize {
+                let last = self.starts.len().checked_sub(window.count as usize)?;
+                let (_, start) = self.starts.get(last)?;
+                opens = opens.max(*start + window.within);
+            }
+        }
+        Some(opens)
+    }
+
+    fn started_within(&self, now: Time, within: Duration) -> usize {
+        let recent = |(_, start): &&(DumpId, Time)| now.since(*start) < within;
+        self.starts.iter().rev().take_while(recent).count()
+    }
+
+    /// A dump begins.
+    pub(super) fn begin_dump(&mut self, now: Time, id: DumpId) {
+        self.dumps.begin();
+        let longest = self.rule.limits.windows.iter().map(|w| w.within).max();
+        let Some(longest) = longest else { return };
+        self.starts.push_back((id, now));
+        while self
+            .starts
+            .front()
+            .is_some_and(|(_, s)| now.since(*s) >= longest)
+        {
+            self.starts.pop_front();
+        }
+    }
+
+    /// A dump is over. One that failed leaves its place in every limit.
+    pub(super) fn end_dump(&mut self, id: DumpId, well: bool) {
+        self.dumps.end(well);
+        if !well {
+            self.starts.retain(|(other, _)| *other != id);
+        }
+    }
+
+    pub(super) fn watch(&self, process: ProcessKey, clause: usize) -> Option<&Watch> {
+        self.watches.get(&process)?.get(clause)
+    }
+
+    pub(super) fn watch_mut(
+        &mut self,
+        process: ProcessKey,
+        clause: usize,
+    ) -> Option<(&mut Watch, &Clause)> {
+        let watch = self.watches.get_mut(&process)?.get_mut(clause)?;
+        Some((watch, &self.rule.clauses[clause]))
+    }
+
+    /// Whether a clause will do nothing any more in `process`, as far as is known for sure: what
+    /// has only begun may yet fail and be tried again.
+    pub(super) fn is_done(&self, clause: usize, process: ProcessKey) -> bool {
+        let text = &self.rule.clauses[clause];
+        let Some(watch) = self.watch(process, clause) else {
+            return true;
+        };
+        let each = text.limit.is_some_and(|limit| {
+            let done = watch.fired.saturating_sub(watch.in_flight);
+            limit.scope == Scope::Process && done >= limit.times
+        });
+        each || self.is_over(clause) || watch.is_spent(text)
+    }
+
+    /// Whether a clause has reached a limit that holds for all processes.
+    fn is_over(&self, clause: usize) -> bool {
+        let text = &self.rule.clauses[clause];
+        let fired = self.fired[clause].done;
+        let limit = text.limit.filter(|limit| limit.scope == Scope::Rule);
+        let max = self.rule.limits.max_dumps;
+        let dumps = !text.action.kinds().is_empty();
+        limit.is_some_and(|limit| fired >= limit.times)
+            || (dumps && max.is_some_and(|max| self.dumps.done >= max))
+    }
+
+    /// Why the rule is over, if it is and nobody has said so.
+    pub(super) fn is_finished(&self) -> Option<Finish> {
+        let idle = self.watches.values().flatten().all(Watch::is_idle);
+        if self.finished || self.dumps.begun > 0 || !idle {
+            return None;
+        }
+        let clauses = 0..self.rule.clauses.len();
+        if clauses.clone().all(|clause| self.is_over(clause)) {
+            return Some(Finish::CountReached);
+        }
+        if !self.is_for_one() || !self.had_process {
+            return None;
+        }
+        if self.watches.is_empty() {
+            return Some(Finish::TargetExited);
+        }
+        let done = |process: &ProcessKey| clauses.clone().all(|c| self.is_done(c, *process));
+        let did = self.fired.iter().any(|count| count.done > 0);
+        let why = if did {
+            Finish::CountReached
+        } else {
+            Finish::Failed
+        };
+        self.watches.keys().all(done).then_some(why)
+    }
+
+    /// Whether the rule ends with its process.
+    fn is_for_one(&self) -> bool {
+        self.rule.follow != Follow::Each || self.rule.target.is_single()
+    }
+}

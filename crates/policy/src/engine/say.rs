@@ -1,0 +1,180 @@
+//! Commands as lines, for the log of what the engine decided.
+
+use super::{Command, DumpRequest, Finish, Note, Suppressed, WakeFor, Why};
+use crate::{Condition, print_duration, print_when};
+use snapshot::Measure;
+use std::fmt::{Display, Formatter, Result};
+
+impl Display for Command {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        match self {
+            Command::Sample {
+                process,
+                measures,
+                every,
+            } => sample(f, process, measures, *every),
+            Command::SampleNow(process) => write!(f, "sample {process} now"),
+            Command::Attach { process, wake } => write!(f, "attach to {process}: {wake}"),
+            Command::Detach(process) => write!(f, "detach from {process}"),
+            Command::Dump(request) => write!(f, "{request}"),
+            Command::LogStack(note) => write!(f, "log stack of {note}"),
+            Command::LogException(note) => write!(f, "log exception of {note}"),
+            Command::Run { program, note } => write!(f, "run {program} for {note}"),
+            Command::Suppressed(suppressed) => write!(f, "{suppressed}"),
+            Command::Log { process, text } => write!(f, "{process}: {text}"),
+            Command::Storm {
+                process,
+                active,
+                rate,
+            } => match active {
+                true => write!(f, "storm in {process}: {rate} exceptions a second"),
+                false => write!(f, "storm in {process} is over: {rate} exceptions a second"),
+            },
+            Command::Exceptions { process, table } => {
+                write!(f, "exceptions of {process}:")?;
+                table
+                    .iter()
+                    .try_for_each(|row| write!(f, " {}×{}", row.count, row.name))
+            }
+            Command::RuleFinished { rule, why, dumps } => {
+                write!(f, "rule {rule} finished: {why}, {dumps} written")
+            }
+        }
+    }
+}
+
+fn sample(
+    f: &mut Formatter<'_>,
+    process: &snapshot::ProcessKey,
+    measures: &[Measure],
+    every: std::time::Duration,
+) -> Result {
+    if measures.is_empty() {
+        return write!(f, "sample {process} no more");
+    }
+    let names: Vec<_> = measures.iter().map(name).collect();
+    write!(
+        f,
+        "sample {process} every {}: {}",
+        print_duration(every),
+        names.join(", ")
+    )
+}
+
+fn name(measure: &Measure) -> &str {
+    match measure {
+        Measure::Cpu => "cpu",
+        Measure::Memory => "memory",
+        Measure::Rss => "rss",
+        Measure::Virtual => "virtual",
+        Measure::Threads => "threads",
+        Measure::Handles => "handles",
+        Measure::Counter(path) => path,
+        Measure::Hang => "hang",
+        Measure::Http(url) => url,
+    }
+}
+
+impl Display for DumpRequest {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let kinds: Vec<_> = self.kinds.iter().map(ToString::to_string).collect();
+        let kinds = kinds.join(" and ");
+        write!(
+            f,
+            "dump {} of {}: {kinds} ({})",
+            self.id, self.process, self.reason
+        )?;
+        match self.behind {
+            Some(other) => write!(f, " behind {other}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Display for Note {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        write!(f, "{} ({})", self.process, self.reason)
+    }
+}
+
+impl Display for Suppressed {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        write!(
+            f,
+            "suppressed in {}: {} ({})",
+            self.process, self.why, self.reason
+        )?;
+        match self.times {
+            1 => Ok(()),
+            times => write!(f, ", {times} times in a row"),
+        }
+    }
+}
+
+impl Display for Why {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        match self {
+            Why::ClauseLimit(limit) => write!(f, "limit of {limit} reached"),
+            Why::RuleLimit(limit) => write!(f, "limit of {limit} dumps of the rule reached"),
+            Why::Window(window) => {
+                let within = print_duration(window.within);
+                write!(f, "limit of {} in {within} reached", window.count)
+            }
+            Why::Busy => f.write_str("a dump of it is still being written"),
+            Why::Resting(time) => {
+                write!(
+                    f,
+                    "the last dump failed, pause of {}",
+                    print_duration(*time)
+                )
+            }
+            Why::Storm => f.write_str("exceptions come too fast"),
+        }
+    }
+}
+
+impl Display for Finish {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.write_str(match self {
+            Finish::CountReached => "count reached",
+            Finish::TargetExited => "the process has exited",
+            Finish::Failed => "it failed",
+            Finish::Removed => "removed",
+        })
+    }
+}
+
+impl Display for WakeFor {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.write_str(&print_when(&self.conditions()))
+    }
+}
+
+impl WakeFor {
+    /// The conditions that would need exactly this.
+    fn conditions(&self) -> Vec<Condition> {
+        let places = self.breakpoints.iter().map(|(_, place)| place.clone());
+        let flag = |set: bool, condition| set.then_some(condition);
+        let exceptions = self.exceptions.iter().cloned().map(Condition::Exception);
+        exceptions
+            .chain(self.signals.iter().copied().map(Condition::Signal))
+            .chain(places.map(Condition::Breakpoint))
+            .chain(self.module_loads.iter().cloned().map(Condition::ModuleLoad))
+            .chain(
+                self.module_unloads
+                    .iter()
+                    .cloned()
+                    .map(Condition::ModuleUnload),
+            )
+            .chain(flag(self.thread_starts, Condition::ThreadStart))
+            .chain(flag(self.thread_exits, Condition::ThreadExit))
+            .chain(
+                self.debug_strings
+                    .iter()
+                    .cloned()
+                    .map(Condition::DebugString),
+            )
+            .chain(flag(self.exit, Condition::Exit))
+            .collect()
+    }
+}

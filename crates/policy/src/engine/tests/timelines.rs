@@ -1,0 +1,588 @@
+use super::{check, check_needs, run};
+
+#[test]
+fn g2_seconds_are_consecutive_and_a_dip_resets_them() {
+    check(
+        "on app, when cpu >= 85% for 3s, do full dump, at most 1 time",
+        "0s found 7
+         0s 7 cpu 0%
+         1s 7 cpu 100%
+         2s 7 cpu 100%
+         3s 7 cpu 84%
+         4s 7 cpu 90%
+         5s 7 cpu 90%
+         6s 7 cpu 90% => dump 1 of 7: full (cpu >= 85% for 3s: 90%)
+         7s 7 cpu 100%
+         8s written 1 => rule 0 finished: count reached, 1 written",
+    );
+}
+
+#[test]
+fn g2_after_a_dump_the_seconds_count_anew() {
+    check(
+        "on 7, when memory >= 1GiB for 2s, do mini dump, at most 2 times",
+        "0s found 7
+         1s 7 memory 1GiB
+         2s 7 memory 2GiB
+         3s 7 memory 1GiB => dump 1 of 7: mini (memory >= 1GiB for 2s: 1.00GiB)
+         4s 7 memory 1GiB
+         9s 7 memory 1GiB
+         9500ms written 1
+         10s 7 memory 1GiB
+         11s 7 memory 1GiB
+         12s 7 memory 1GiB => dump 2 of 7: mini (memory >= 1GiB for 2s: 1.00GiB)
+         13s written 2 => rule 0 finished: count reached, 2 written",
+    );
+}
+
+#[test]
+fn g2_thresholds_are_exact() {
+    for (rule, at, below) in [
+        ("handles >= 10", "handles 10", "handles 9"),
+        ("handles > 10", "handles 11", "handles 10"),
+        ("handles <= 10", "handles 10", "handles 11"),
+        ("handles < 10", "handles 9", "handles 10"),
+        ("counter \"c\" > 2", "c 2.0001", "c 2"),
+        ("hang", "hang 1", "hang 0"),
+        ("http \"u\" slower than 4s", "http inf", "http 4000"),
+    ] {
+        let rule = format!("on app, when {rule}, do none, at most 1 time");
+        check(
+            &rule,
+            &format!(
+                "0s found 7
+                 1s 7 {below}
+                 2s 7 {at} => rule 0 finished: count reached, 0 written"
+            ),
+        );
+    }
+}
+
+#[test]
+fn cpu_is_of_all_processors_unless_it_is_of_one() {
+    for (gauge, shown) in [("cpu >= 50%", "50%"), ("core-cpu >= 200%", "200%")] {
+        run(
+            &[&format!("on app, when {gauge}, do mini dump")],
+            4,
+            false,
+            &format!(
+                "0s found 7
+                 1s 7 cpu 300%
+                 2s 7 cpu 199%
+                 3s 7 cpu 200% => dump 1 of 7: mini ({gauge}: {shown})"
+            ),
+        );
+    }
+}
+
+#[test]
+fn g2_a_counter_that_wraps_or_goes_back_proves_nothing() {
+    check(
+        "on app, when cpu > 50% for 2s, do mini dump",
+        "0s found 7
+         0s 7 used 4294966s
+         1s 7 used 4294967s
+         2s 7 used 1s
+         3s 7 used 2s
+         4s 7 used 3s => dump 1 of 7: mini (cpu > 50% for 2s: 100%)",
+    );
+    check(
+        "on app, when cpu < 5% for 1s, do mini dump",
+        "0s found 7
+         0s 7 used 10s
+         1s 7 used 9s
+         1050ms 7 used 9s
+         2s 7 used 9s => dump 1 of 7: mini (cpu < 5% for 1s: 0.0%)",
+    );
+}
+
+#[test]
+fn what_is_not_known_does_not_hold() {
+    check(
+        "on app, when memory < 1GiB for 2s, do mini dump",
+        "0s found 7
+         1s 7 memory 1MiB
+         2s 7 rss 1MiB
+         3s 7 memory 1MiB
+         4s 7 memory nan
+         5s 7 memory 1MiB
+         6s 7 memory 1MiB
+         7s 7 memory 1MiB => dump 1 of 7: mini (memory < 1GiB for 2s: 1.00MiB)",
+    );
+}
+
+#[test]
+fn joined_levels_hold_together_for_the_whole_time() {
+    check(
+        "on app, when cpu >= 50% and memory > 1MiB for 2s, do mini dump",
+        "0s found 7
+         0s 7 cpu 0%, memory 2MiB
+         1s 7 cpu 60%, memory 1MiB
+         2s 7 cpu 60%, memory 2MiB
+         3s 7 cpu 40%, memory 2MiB
+         4s 7 cpu 50%, memory 2MiB
+         5s 7 cpu 60%, memory 2MiB
+         6s 7 cpu 60%, memory 2MiB => dump 1 of 7: mini (cpu >= 50% and memory > 1MiB for 2s: 60%, 2.00MiB)",
+    );
+}
+
+#[test]
+fn several_conditions_mean_or_and_act_once_for_one_moment() {
+    check(
+        "on app, when memory > 1MiB or threads > 5 or exit, do mini dump, at most 3 times",
+        "0s found 7
+         1s 7 memory 1MiB, threads 6 => dump 1 of 7: mini (threads > 5: 6)
+         2s written 1
+         3s 7 memory 2MiB, threads 6 => dump 2 of 7: mini (memory > 1MiB: 2.00MiB)
+         4s written 2
+         5s 7 ends 3 => dump 3 of 7: mini (Process end: exit code 3)
+         6s written 3 => rule 0 finished: count reached, 3 written",
+    );
+}
+
+#[test]
+fn a_level_that_has_held_long_enough_is_sampled_at_once() {
+    check(
+        "on app, when memory > 1MiB for 1500ms, do mini dump",
+        "0s found 7
+         1s 7 memory 2MiB
+         2s 7 memory 2MiB
+         2500ms due => sample 7 now
+         2500ms 7 memory 2MiB => dump 1 of 7: mini (memory > 1MiB for 1500ms: 2.00MiB)",
+    );
+}
+
+#[test]
+fn now_is_at_once_and_every_is_after_the_write() {
+    check(
+        "on app, when now, do mini and full dump",
+        "0s found 7 => dump 1 of 7: mini and full (Manual dump)
+         1s written 1 => rule 0 finished: count reached, 1 written",
+    );
+    check(
+        "on 7, when every 30s, do full dump, at most 3 times",
+        "5s found 7 => dump 1 of 7: full (every 30s)
+         7s written 1
+         37s due => dump 2 of 7: full (every 30s)
+         77s written 2
+         107s due => dump 3 of 7: full (every 30s)
+         108s written 3 => rule 0 finished: count reached, 3 written",
+    );
+}
+
+#[test]
+fn a_dump_that_failed_does_not_count_and_is_tried_again_after_longer_and_longer_pauses() {
+    check(
+        "on app, when memory > 1MiB, do mini dump, at most 1 time; at most 1 dump in all",
+        "0s found 7
+         1s 7 memory 2MiB => dump 1 of 7: mini (memory > 1MiB: 2.00MiB)
+         2s failed 1
+         2500ms 7 memory 2MiB => suppressed in 7: the last dump failed, pause of 500ms (memory > 1MiB: 2.00MiB)
+         3s 7 memory 2MiB => dump 2 of 7: mini (memory > 1MiB: 2.00MiB)
+         3s cancelled 2
+         4s 7 memory 2MiB => suppressed in 7: the last dump failed, pause of 1s (memory > 1MiB: 2.00MiB)
+         5s 7 memory 2MiB => dump 3 of 7: mini (memory > 1MiB: 2.00MiB)
+         6s written 3 => rule 0 finished: count reached, 1 written",
+    );
+    check(
+        "on app, when now, do mini dump",
+        "0s found 7 => dump 1 of 7: mini (Manual dump)
+         1s failed 1 => rule 0 finished: it failed, 0 written",
+    );
+    check(
+        "on app, when every 10s, do mini dump",
+        "0s found 7 => dump 1 of 7: mini (every 10s)
+         1s failed 1
+         11s due => dump 2 of 7: mini (every 10s)",
+    );
+}
+
+#[test]
+fn answers_that_nobody_waits_for_change_nothing() {
+    check(
+        "on app, when memory > 1MiB, do mini dump, at most 1 time",
+        "0s written 1
+         0s found 7
+         0s 8 memory 2MiB
+         0s 8 exited
+         1s 7 memory 2MiB => dump 1 of 7: mini (memory > 1MiB: 2.00MiB)
+         2s written 1 => rule 0 finished: count reached, 1 written
+         3s failed 1
+         3s written 1",
+    );
+}
+
+#[test]
+fn g2_exit_ends_a_rule_for_one_process_in_every_state() {
+    let rule = "on app, when cpu > 50% for 2s, do mini dump, at most 2 times";
+    check(
+        rule,
+        "0s found 7
+         1s 7 exited => rule 0 finished: the process has exited, 0 written
+         2s found 7/2",
+    );
+    check(
+        rule,
+        "0s found 7
+         0s 7 cpu 0%
+         1s 7 cpu 90%
+         1500ms 7 exited => rule 0 finished: the process has exited, 0 written
+         2s 7 cpu 90%",
+    );
+    check(
+        rule,
+        "0s found 7
+         0s 7 cpu 0%
+         2s 7 cpu 90% => dump 1 of 7: mini (cpu > 50% for 2s: 90%)
+         3s 7 exited
+         4s started 8
+         5s written 1 => rule 0 finished: the process has exited, 1 written",
+    );
+    check(
+        "on 7, when memory > 1MiB for 1s, do mini dump 3 times every 10s, at most 1 time",
+        "0s found 7
+         0s 7 memory 2MiB
+         1s 7 memory 2MiB => dump 1 of 7: mini (memory > 1MiB for 1s: 2.00MiB)
+         2s written 1
+         3s 7 exited => rule 0 finished: count reached, 1 written
+         12s tick",
+    );
+}
+
+#[test]
+fn g2_a_pid_that_comes_again_is_another_process() {
+    check(
+        "on each 7, when memory > 1MiB for 2s, do mini dump",
+        "0s found 7
+         0s 7 memory 2MiB
+         1s found 7/2 => rule 0 finished: the process has exited, 0 written",
+    );
+    check(
+        "on each app, when memory > 1MiB for 2s, do mini dump",
+        "0s found 7
+         0s 7 memory 2MiB
+         1s started 7/2
+         1s 7/2 memory 2MiB
+         2s 7 memory 2MiB
+         2s 7/2 memory 2MiB
+         3s 7/2 memory 2MiB => dump 1 of 7: mini (memory > 1MiB for 2s: 2.00MiB)
+         4s 7/2 exited
+         5s written 1
+         6s started 7/3",
+    );
+}
+
+#[test]
+fn which_processes_a_rule_follows() {
+    let dumps = |follow: &str| format!("on {follow}, when now, do mini dump");
+    check(
+        &dumps("app"),
+        "0s found 6 as other
+         0s found 7 => dump 1 of 7: mini (Manual dump)
+         0s found 8
+         1s written 1 => rule 0 finished: count reached, 1 written",
+    );
+    check(
+        &dumps("the next app"),
+        "0s found 7
+         1s started 8 => dump 1 of 8: mini (Manual dump)
+         1s started 9
+         1s written 1 => rule 0 finished: count reached, 1 written",
+    );
+    check(
+        &dumps("each app"),
+        "0s found 7 => dump 1 of 7: mini (Manual dump)
+         1s started 8 => dump 2 of 8: mini (Manual dump)
+         2s written 1
+         2s written 2
+         3s 7 exited
+         4s 8 exited
+         5s started 9 => dump 3 of 9: mini (Manual dump)",
+    );
+    check(
+        &dumps("app and its children"),
+        "0s found 7 => dump 1 of 7: mini (Manual dump)
+         1s started 8 as sh under 7 => dump 2 of 8: mini (Manual dump)
+         2s started 9 as cat under 8 => dump 3 of 9: mini (Manual dump)
+         2s started 10 under 1
+         3s written 1
+         3s written 2
+         3s written 3 => rule 0 finished: count reached, 3 written",
+    );
+}
+
+#[test]
+fn a_process_that_becomes_somebody_else_by_exec_is_looked_at_again() {
+    check(
+        "on app, when now, do mini dump",
+        "0s started 7 as sh
+         1s started 7 as app => dump 1 of 7: mini (Manual dump)
+         1s started 7 as app",
+    );
+}
+
+#[test]
+fn one_dump_of_a_process_at_a_time_and_a_level_waits_for_its_turn() {
+    let rules = [
+        "on app, when memory > 1MiB, do full dump",
+        "on each app, when threads > 5 for 1s, do mini dump",
+    ];
+    run(
+        &rules,
+        1,
+        false,
+        "0s found 7
+         1s 7 memory 2MiB, threads 6 => dump 1 of 7: full (memory > 1MiB: 2.00MiB)
+         2s 7 memory 2MiB, threads 6 => suppressed in 7: a dump of it is still being written (threads > 5 for 1s: 6)
+         3s 7 memory 2MiB, threads 6
+         4s written 1
+         5s 7 memory 1MiB, threads 6 => dump 2 of 7: mini (threads > 5 for 1s: 6)",
+    );
+}
+
+#[test]
+fn the_last_moment_of_a_process_is_never_lost_behind_another_dump() {
+    check(
+        "on app, when memory > 1MiB, do full dump; when unhandled exception, do full dump; skip while busy",
+        "0s found 7
+         1s 7 memory 2MiB => dump 1 of 7: full (memory > 1MiB: 2.00MiB)
+         2s 7 dies of SIGSEGV.SEGV_MAPERR => 7: Unhandled: SIGSEGV.SEGV_MAPERR; dump 2 of 7: full (Unhandled exception: SIGSEGV.SEGV_MAPERR) behind 1
+         3s written 1
+         4s written 2
+         4s 7 exited => exceptions of 7: 1×SIGSEGV.SEGV_MAPERR; rule 0 finished: the process has exited, 2 written",
+    );
+}
+
+#[test]
+fn avoiding_an_outage_skips_what_would_have_to_wait() {
+    for (skip, told) in [
+        ("", "dump 2 of 7: mini (Exception: A.B) behind 1"),
+        (
+            "; skip while busy",
+            "suppressed in 7: a dump of it is still being written (Exception: A.B)",
+        ),
+    ] {
+        check(
+            &format!("on app, when exception, do mini dump{skip}"),
+            &format!(
+                "0s found 7
+                 1s 7 throws A.B => 7: Exception: A.B; dump 1 of 7: mini (Exception: A.B)
+                 2s 7 throws A.B => 7: Exception: A.B; {told}"
+            ),
+        );
+    }
+    check(
+        "on app, when memory > 1MiB for 1s, do mini dump; when now, do full dump; skip while busy",
+        "0s found 7 => dump 1 of 7: full (Manual dump)
+         1s 7 memory 2MiB
+         2s 7 memory 2MiB => suppressed in 7: a dump of it is still being written (memory > 1MiB for 1s: 2.00MiB)
+         2500ms written 1
+         3s 7 memory 2MiB
+         4s 7 memory 2MiB => dump 2 of 7: mini (memory > 1MiB for 1s: 2.00MiB)",
+    );
+}
+
+#[test]
+fn with_several_dumps_at_once_time_goes_on_while_one_is_written() {
+    check(
+        "on app, when every 5s, do full dump, at most 3 times; at most 2 dumps at once",
+        "0s found 7 => dump 1 of 7: full (every 5s)
+         5s due => dump 2 of 7: full (every 5s)
+         10s tick
+         11s written 1 => dump 3 of 7: full (every 5s)
+         12s written 2
+         13s written 3 => rule 0 finished: count reached, 3 written",
+    );
+}
+
+#[test]
+fn limits_hold_for_a_clause_a_rule_a_process_and_any_stretch_of_time() {
+    check(
+        "on each app, when exit, do mini dump, at most 1 time per process; when memory > 1MiB, do log stack, at most 2 times; at most 2 dumps in all",
+        "0s found 7
+         0s found 8
+         0s found 9
+         1s 7 ends 0 => dump 1 of 7: mini (Process end: exit code 0)
+         1s 7 ends 0 => suppressed in 7: limit of 1 reached (Process end: exit code 0)
+         2s 8 ends -9 => dump 2 of 8: mini (Process end: by SIGKILL)
+         3s 9 ends 0 => suppressed in 9: limit of 2 dumps of the rule reached (Process end: exit code 0)
+         4s written 1
+         4s written 2
+         5s 9 memory 2MiB => log stack of 9 (memory > 1MiB: 2.00MiB)
+         6s 9 memory 2MiB => log stack of 9 (memory > 1MiB: 2.00MiB); rule 0 finished: count reached, 2 written",
+    );
+    check(
+        "on each app, when now, do mini dump; at most 2 dumps in 10m",
+        "0s found 1 => dump 1 of 1: mini (Manual dump)
+         60s found 2 => dump 2 of 2: mini (Manual dump)
+         61s written 1
+         61s written 2
+         62s found 3 => suppressed in 3: limit of 2 in 10m reached (Manual dump)
+         600s due => dump 3 of 3: mini (Manual dump)
+         601s failed 3
+         602s found 4 => dump 4 of 4: mini (Manual dump)
+         603s found 5 => suppressed in 5: limit of 2 in 10m reached (Manual dump)
+         660s due => dump 5 of 5: mini (Manual dump)",
+    );
+}
+
+#[test]
+fn a_crash_loop_is_told_now_and_then() {
+    let mut timeline = "0s found 7\n1s 7 throws A.B => 7: Exception: A.B; dump 1 of 7: mini (Exception: A.B)\n2s written 1\n".to_owned();
+    for second in 3..=12 {
+        let told = match second {
+            3 => "; suppressed in 7: limit of 1 in 1h reached (Exception: A.B)",
+            12 => "; suppressed in 7: limit of 1 in 1h reached (Exception: A.B), 10 times in a row",
+            _ => "",
+        };
+        timeline += &format!("{second}s 7 throws A.B => 7: Exception: A.B{told}\n");
+    }
+    check(
+        "on app, when exception, do mini dump; at most 1 dump in 1h",
+        &timeline,
+    );
+}
+
+#[test]
+fn events_are_matched_and_their_reason_is_said() {
+    let cases = [
+        (
+            "exception",
+            "throws A.B no",
+            "7: Exception: A.B (\"no\"); ",
+            "Exception: A.B (\"no\")",
+        ),
+        (
+            "exception \"B\" not \"C\"",
+            "dies of A.B",
+            "7: Unhandled: A.B; ",
+            "Unhandled exception: A.B",
+        ),
+        (
+            "signal SIGUSR1",
+            "gets SIGUSR1",
+            "",
+            "Signal: SIGUSR1 from process 99",
+        ),
+        (
+            "signal SIGSEGV",
+            "throws SIGSEGV.X",
+            "7: Exception: SIGSEGV.X; ",
+            "Exception: SIGSEGV.X",
+        ),
+        ("breakpoint a!b", "reaches 0", "", "breakpoint a!b"),
+        ("breakpoint exit", "ends 0", "", "Process end: exit code 0"),
+        ("exit", "ends -11", "", "Process end: by SIGSEGV"),
+        (
+            "exit",
+            "ends -1073741819",
+            "",
+            "Process end: exit code 0xC0000005",
+        ),
+        (
+            "module load \"*.so\"",
+            "loads /lib/x.so",
+            "",
+            "Module load: /lib/x.so",
+        ),
+        (
+            "debug string",
+            "prints a\u{1b}[0m",
+            "",
+            "Debug string: a\\u{1b}[0m",
+        ),
+    ];
+    for (condition, event, log, reason) in cases {
+        let rule = format!("on app, when {condition}, do log exception");
+        let timeline = format!("0s found 7\n1s 7 {event} => {log}log exception of 7 ({reason})");
+        check(&rule, &timeline);
+    }
+    for (condition, event, log) in [
+        ("unhandled exception", "throws A.B", "7: Exception: A.B"),
+        ("exception \"\"", "dies of A.B", "7: Unhandled: A.B"),
+        ("signal SIGUSR1", "gets SIGUSR2", ""),
+        ("breakpoint a!b", "reaches 1", ""),
+        ("breakpoint a!b", "ends 0", ""),
+        ("module load \"*.so\"", "loads /lib.so/x", ""),
+        ("module unload", "loads /lib.so", ""),
+    ] {
+        let rule = format!("on app, when {condition}, do log exception");
+        check(&rule, &format!("0s found 7\n1s 7 {event} => {log}"));
+    }
+}
+
+#[test]
+fn a_polite_end_is_told_apart_from_a_crash() {
+    check(
+        "on app, when breakpoint exit, do mini dump; when exit, do log stack",
+        "0s found 7
+         1s 7 dies of SIGABRT.SI_TKILL => 7: Unhandled: SIGABRT.SI_TKILL
+         2s 7 ends -6 => log stack of 7 (Process end: by SIGABRT)
+         3s 7 exited => exceptions of 7: 1×SIGABRT.SI_TKILL; rule 0 finished: the process has exited, 0 written",
+    );
+}
+
+#[test]
+fn only_what_is_needed_is_sampled_and_attached_to() {
+    check_needs(
+        "on app, when memory > 1MiB and cpu > 1%, do none, at most 1 time; when unhandled exception or breakpoint a!b, do mini dump, at most 1 time",
+        "0s found 6 as other
+         0s found 7 => sample 7 every 1s: cpu, memory; attach to 7: unhandled exception or breakpoint a!b
+         1s 7 cpu 5%, memory 2MiB
+         2s 7 cpu 5%, memory 2MiB => sample 7 no more
+         3s 7 dies of A.B => 7: Unhandled: A.B; dump 1 of 7: mini (Unhandled exception: A.B)
+         4s written 1 => rule 0 finished: count reached, 1 written; detach from 7",
+    );
+    check_needs(
+        "on each app, when memory > 1MiB, do mini dump; at most 1 dump in all",
+        "0s found 7 => sample 7 every 1s: memory
+         0s found 8 => sample 8 every 1s: memory
+         1s 7 memory 2MiB => dump 1 of 7: mini (memory > 1MiB: 2.00MiB)
+         2s written 1 => rule 0 finished: count reached, 1 written; sample 7 no more; sample 8 no more",
+    );
+    check_needs(
+        "on app, when now, do mini dump",
+        "0s found 7 => dump 1 of 7: mini (Manual dump)
+         1s failed 1 => rule 0 finished: it failed, 0 written",
+    );
+}
+
+#[test]
+fn rules_come_and_go_while_processes_live() {
+    use super::*;
+    let mut rules = RuleSet::new(Settings::new(1));
+    rules.handle(Time::default(), Event::Found(super::identity("7")));
+    let rule: Rule = "on app, when every 5s, do none".parse().unwrap();
+    let (id, commands) = rules.add(Time::from_secs(1), rule.clone());
+    assert_eq!(commands, []);
+    assert_eq!(rules.rule(id), Some(&rule));
+    assert_eq!(rules.next_deadline(), Some(Time::from_secs(6)));
+    assert!(!rules.is_finished());
+    let told: Vec<_> = rules
+        .remove(Time::from_secs(2), id)
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(told, ["rule 0 finished: removed, 0 written"]);
+    assert_eq!(rules.next_deadline(), None);
+    assert!(rules.is_finished());
+    assert_eq!(rules.remove(Time::from_secs(2), id), []);
+}
+
+#[test]
+fn the_status_shows_the_value_and_how_long_it_has_held() {
+    let mut machine = super::Machine::new(
+        &["on app, when memory > 1MiB for 10s or exit, do mini dump"],
+        1,
+    );
+    let at = |seconds| super::Time::from_secs(seconds);
+    machine.handle(at(0), "found 7");
+    assert_eq!(machine.rules.status(at(0))[0].value, "unknown");
+    machine.handle(at(1), "7 memory 3MiB");
+    let status = machine.rules.status(at(5));
+    assert_eq!(
+        (&status[0].value[..], status[0].held.as_secs()),
+        ("3.00MiB", 4)
+    );
+    assert_eq!(status[1].condition, crate::Condition::Exit);
+}
