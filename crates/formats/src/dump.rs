@@ -52,3 +52,9 @@ pub fn read(file: FileBytes) -> Result<Dump, ReadError> {
         _ => Err(ReadError::Unknown),
     }
 }
+
+/// A record without its padding; `None` where nothing was ever written.
+pub(crate) fn record_text(reserved: &[u8]) -> Option<Vec<u8>> {
+    let end = reserved.iter().rposition(|&byte| byte != 0)? + 1;
+    Some(reserved[..end].to_vec())
+}

@@ -12,6 +12,7 @@ mod bytes;
 mod core;
 mod dump;
 mod elf;
+mod fxsave;
 pub mod image;
 mod memory;
 mod metadata;

@@ -132,3 +132,99 @@ fn gdb_sees_the_same_in_gcores_core_and_in_ours_made_from_it() {
     }
     assert_eq!(want, got);
 }
+
+#[test]
+fn readelf_finds_nothing_wrong_with_a_core() {
+    let snapshot = two_threads();
+    let core = write(DumpFormat::Core, &snapshot, &everything(&snapshot));
+    let path = file(".core", &core);
+    let Some(text) = output("readelf", &["-hlnW", path.to_str().unwrap()]) else {
+        return;
+    };
+    assert_says(
+        &text,
+        &[
+            "CORE (Core file)",
+            "NT_PRSTATUS",
+            "NT_X86_XSTATE",
+            "FIRSTCHANCE",
+        ],
+    );
+    let complaints = ["arning", "rror", "out of range", "corrupt"];
+    assert!(!complaints.iter().any(|c| text.contains(c)), "{text}");
+}
+
+fn lldb_view(path: &str) -> Option<String> {
+    let commands = [
+        "thread list",
+        "register read rip",
+        "memory read -c 4 0x555555560000",
+        "image list",
+    ];
+    let mut arguments = vec!["--batch", "--no-lldbinit", "-c", path];
+    commands.iter().for_each(|c| arguments.extend(["-o", c]));
+    output("lldb", &arguments)
+}
+
+#[test]
+fn lldb_opens_a_core_and_a_minidump() {
+    let snapshot = two_threads();
+    for format in [DumpFormat::Core, DumpFormat::Minidump] {
+        let dump = write(format, &snapshot, &everything(&snapshot));
+        let path = file(&format!(".{}", format.extension()), &dump);
+        let Some(text) = lldb_view(path.to_str().unwrap()) else {
+            return;
+        };
+        println!("{text}");
+        let byte = |n: u64| format!("{:02x}", byte_at(HEAP + n));
+        let memory = format!(
+            "0x555555560000: {} {} {} {}",
+            byte(0),
+            byte(1),
+            byte(2),
+            byte(3)
+        );
+        assert_says(
+            &text,
+            &["thread #1", "thread #2", "0x0000555555554123", &memory],
+        );
+        assert!(!text.contains("thread #3"), "{text}");
+        if format == DumpFormat::Minidump {
+            assert_says(&text, &["/usr/bin/made-up", "worker 1"]);
+        }
+    }
+}
+
+#[test]
+fn minidump_stackwalk_opens_a_minidump() {
+    let mut snapshot = two_threads();
+    snapshot.exception = Some(snapshot::Exception {
+        thread: 4711,
+        code: 11,
+        flags: 1,
+        address: 0xdead_beef,
+        ..snapshot::Exception::default()
+    });
+    let dump = write(DumpFormat::Minidump, &snapshot, &everything(&snapshot));
+    let path = file(".dmp", &dump);
+    let home = std::env::var("HOME").unwrap_or_default();
+    let path = path.to_str().unwrap();
+    let program = format!("{home}/.cargo/bin/minidump-stackwalk");
+    let Some(text) = output(&program, &["--human", path])
+        .or_else(|| output("minidump-stackwalk", &["--human", path]))
+    else {
+        return;
+    };
+    println!("{text}");
+    assert_says(
+        &text,
+        &[
+            "SIGSEGV / SEGV_MAPERR",
+            "Thread 0",
+            "Thread 1",
+            "made-up",
+            "worker 1",
+            "6.18.44",
+        ],
+    );
+}

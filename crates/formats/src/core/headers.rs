@@ -115,9 +115,11 @@ fn file_header(architecture: Architecture, segments: usize) -> Vec<u8> {
 /// and the number of segments in `sh_info`.
 fn section_header(width: Width, segments: usize) -> Vec<u8> {
     let mut out = vec![0; 8];
-    [0, 0, 0, 1].map(|word| out.word(width, word));
+    [0, 0, 0, 1]
+        .into_iter()
+        .for_each(|word| out.word(width, word));
     out.u32(0);
     out.u32(segments as u32);
-    [0, 0].map(|word| out.word(width, word));
+    [0, 0].into_iter().for_each(|word| out.word(width, word));
     out
 }

@@ -10,7 +10,6 @@
 //! | tail record | the last bytes of the file |
 
 mod file_notes;
-mod fxsave;
 mod headers;
 mod notes;
 mod process_notes;

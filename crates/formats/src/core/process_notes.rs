@@ -42,7 +42,7 @@ fn prpsinfo(process: &Process, architecture: Architecture, detail: Detail) -> Ve
         process.group,
         process.session,
     ];
-    ids.map(|id| out.u32(id));
+    ids.into_iter().for_each(|id| out.u32(id));
     out.text(comm(process).as_bytes(), 16);
     out.text(arguments(process, detail).as_bytes(), 80);
     out

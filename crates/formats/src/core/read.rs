@@ -5,7 +5,7 @@ use super::{PT_RECORD, rebuild};
 use crate::bytes::Width;
 use crate::elf::{Head, Segment, segment_size, segments};
 use crate::memory::{FileMemory, Run};
-use crate::{Dump, FileBytes, ReadError, metadata};
+use crate::{Dump, FileBytes, ReadError, dump::record_text, metadata};
 use object::elf;
 use snapshot::{Architecture, DumpFormat, Range, Snapshot, Warning};
 use std::sync::Arc;
@@ -138,13 +138,8 @@ fn record(bytes: &[u8], table: &[Segment], notes: &Notes<'_>) -> Option<Vec<u8>>
         let size = usize::try_from(segment.file_size).ok()?;
         bytes.get(start..start.checked_add(size)?)
     });
-    tail.and_then(text).or_else(|| notes.record.and_then(text))
-}
-
-/// A record without its padding; `None` where nothing was ever written.
-fn text(reserved: &[u8]) -> Option<Vec<u8>> {
-    let end = reserved.iter().rposition(|&byte| byte != 0)? + 1;
-    Some(reserved[..end].to_vec())
+    tail.and_then(record_text)
+        .or_else(|| notes.record.and_then(record_text))
 }
 
 /// Our own snapshot, its threads completed with what stands in the notes that all readers know.

@@ -4,15 +4,6 @@
 use crate::bytes::{Put, Take};
 use snapshot::{Aarch64, Architecture, Registers, X86, X86_64};
 
-/// How long they are, in bytes.
-pub(crate) const fn size(architecture: Architecture) -> usize {
-    match architecture {
-        Architecture::X86 => 17 * 4,
-        Architecture::X86_64 => 27 * 8,
-        Architecture::Aarch64 => 34 * 8,
-    }
-}
-
 /// The registers in the kernel's order.
 pub(crate) fn write(registers: &Registers) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(34 * 8);
@@ -21,7 +12,9 @@ pub(crate) fn write(registers: &Registers) -> Vec<u8> {
         Registers::X86(r) => x86_words(r).into_iter().for_each(|word| bytes.u32(word)),
         Registers::Aarch64(r) => {
             r.x.into_iter().for_each(|word| bytes.u64(word));
-            [r.sp, r.pc, r.pstate].map(|word| bytes.u64(word));
+            [r.sp, r.pc, r.pstate]
+                .into_iter()
+                .for_each(|word| bytes.u64(word));
         }
     }
     bytes
@@ -167,6 +160,15 @@ fn aarch64(bytes: &[u8]) -> Option<Aarch64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// How long they are, in bytes.
+    const fn size(architecture: Architecture) -> usize {
+        match architecture {
+            Architecture::X86 => 17 * 4,
+            Architecture::X86_64 => 27 * 8,
+            Architecture::Aarch64 => 34 * 8,
+        }
+    }
 
     #[test]
     fn what_is_written_is_as_long_as_the_kernels_and_reads_back() {

@@ -1,8 +1,9 @@
 //! The notes of one thread: `struct elf_prstatus` (`include/linux/elfcore.h`), the extended
 //! registers and the signal.
 
-use super::{fxsave, notes::Notes, registers};
+use super::{notes::Notes, registers};
 use crate::bytes::{Put, Width};
+use crate::fxsave;
 use object::elf;
 use snapshot::{Architecture, Process, Registers, Snapshot, Thread};
 use std::time::Duration;
@@ -39,14 +40,20 @@ fn prstatus(process: &Process, thread: &Thread, registers: &Registers, signal: i
     let width = Width::of(registers.architecture());
     let mut out = Vec::with_capacity(392);
     // struct elf_siginfo: si_signo, si_code, si_errno; then pr_cursig, padded.
-    [signal as u32, 0, 0].map(|word| out.u32(word));
+    [signal as u32, 0, 0]
+        .into_iter()
+        .for_each(|word| out.u32(word));
     out.u16(signal as u16);
     out.u16(0);
     out.word(width, thread.pending);
     out.word(width, thread.blocked);
-    [thread.id, process.parent, process.group, process.session].map(|id| out.u32(id));
+    [thread.id, process.parent, process.group, process.session]
+        .into_iter()
+        .for_each(|id| out.u32(id));
     let none = Duration::ZERO;
-    [thread.user_time, thread.kernel_time, none, none].map(|time| timeval(&mut out, width, time));
+    [thread.user_time, thread.kernel_time, none, none]
+        .into_iter()
+        .for_each(|time| timeval(&mut out, width, time));
     out.put(&registers::write(registers));
     out.u32(u32::from(!thread.extended.is_empty()));
     out.resize(out.len().next_multiple_of(width.bytes()), 0);

@@ -1,14 +1,15 @@
-//! The x87 state of a 32-bit core's `NT_FPREGSET`, the kernel's `struct user_i387_struct`
-//! (`arch/x86/include/asm/user_32.h`): FXSAVE unpacked to what FSAVE stores.
+//! The x87 state as 32-bit programs know it: `NT_FPREGSET` of a core, the kernel's `struct user_i387_struct`
+//! (`arch/x86/include/asm/user_32.h`), and `FLOATING_SAVE_AREA` of a minidump (`winnt.h`): FXSAVE
+//! unpacked to what FSAVE stores.
 //! Layout of both: Intel SDM volume 1, §8.1 and §10.5.
 
 use crate::bytes::Put;
 
 /// How long it is, in bytes.
-pub(super) const FSAVE_SIZE: usize = 108;
+pub(crate) const FSAVE_SIZE: usize = 108;
 
 /// What FSAVE would have stored, from the 512 bytes that FXSAVE stored.
-pub(super) fn to_fsave(fxsave: &[u8; 512]) -> [u8; FSAVE_SIZE] {
+pub(crate) fn to_fsave(fxsave: &[u8; 512]) -> [u8; FSAVE_SIZE] {
     let half = |at: usize| u16::from_le_bytes([fxsave[at], fxsave[at + 1]]);
     let mut out = Vec::with_capacity(FSAVE_SIZE);
     // The upper halves of these words are reserved and read as ones.

@@ -1,0 +1,146 @@
+//! The lists of threads and of memory, which point at memory that is yet to come.
+
+use super::MOST_IN_MEMORY_LIST;
+use super::body::{Body, put};
+use super::write::memory_start;
+use crate::bytes::Put;
+use minidump_common::format::{
+    MINIDUMP_LOCATION_DESCRIPTOR as Location, MINIDUMP_MEMORY_DESCRIPTOR as Descriptor,
+    MINIDUMP_MEMORY_DESCRIPTOR64 as Descriptor64, MINIDUMP_STREAM_TYPE as Stream, MINIDUMP_THREAD,
+};
+use snapshot::{Range, Selection, Snapshot, Thread, total_bytes};
+
+/// Where each selected range will lie in the file.
+pub(super) struct FileMemoryLayout<'a> {
+    pub(super) start: u64,
+    ranges: &'a [Range],
+    offsets: Vec<u64>,
+    bytes: u64,
+}
+
+impl<'a> FileMemoryLayout<'a> {
+    /// The memory behind the lists that are to follow next in `body`: threads, memory, and the
+    /// place of the last record (16 bytes).
+    pub(super) fn after(body: &mut Body, snapshot: &Snapshot, selection: &'a Selection) -> Self {
+        let ranges = &selection.ranges[..];
+        let bytes = total_bytes(ranges);
+        let head = if is_64(bytes) { 16 } else { 4 };
+        let lists = [
+            4 + 48 * snapshot.threads.len(),
+            head + 16 * ranges.len(),
+            16,
+        ];
+        let end = lists.iter().fold(body.aligned(8), |end, &size| {
+            (end + size as u64).next_multiple_of(8)
+        });
+        let start = memory_start(end);
+        let offsets = ranges.iter().scan(start, |next, range| {
+            let offset = *next;
+            *next += range.len();
+            Some(offset)
+        });
+        Self {
+            start,
+            ranges,
+            offsets: offsets.collect(),
+            bytes,
+        }
+    }
+
+    pub(super) fn is_64(&self) -> bool {
+        is_64(self.bytes)
+    }
+
+    pub(super) fn end(&self) -> u64 {
+        self.start + self.bytes
+    }
+
+    /// The memory list, in the form that fits.
+    pub(super) fn list(&self) -> (Stream, Vec<u8>) {
+        if self.is_64() {
+            (Stream::Memory64ListStream, self.list64())
+        } else {
+            (Stream::MemoryListStream, self.list32())
+        }
+    }
+
+    fn list64(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(16 + 16 * self.ranges.len());
+        out.u64(self.ranges.len() as u64);
+        out.u64(self.start);
+        for range in self.ranges {
+            let descriptor = Descriptor64 {
+                start_of_memory_range: range.start,
+                data_size: range.len(),
+            };
+            put(&mut out, descriptor);
+        }
+        out
+    }
+
+    fn list32(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(4 + 16 * self.ranges.len());
+        out.u32(self.ranges.len() as u32);
+        for &range in self.ranges {
+            put(&mut out, self.descriptor(range));
+        }
+        out
+    }
+
+    /// A range within one of the selected; without a place in the file where the format's 32
+    /// bits cannot tell it. (Readers then look the address up in the memory list.)
+    fn descriptor(&self, range: Range) -> Descriptor {
+        let n = self.ranges.partition_point(|r| r.end <= range.start);
+        let offset = self.offsets[n] + (range.start - self.ranges[n].start);
+        let place = u32::try_from(offset)
+            .ok()
+            .zip(u32::try_from(range.len()).ok());
+        Descriptor {
+            start_of_memory_range: range.start,
+            memory: place
+                .map(|(rva, data_size)| Location { data_size, rva })
+                .unwrap_or_default(),
+        }
+    }
+
+    /// The part of the thread's stack that is in the file.
+    fn stack(&self, snapshot: &Snapshot, thread: &Thread) -> Descriptor {
+        let sp = thread.registers.map_or(0, |registers| registers.sp());
+        let n = self.ranges.partition_point(|r| r.end <= sp);
+        let selected = self.ranges.get(n).filter(|range| range.contains(sp));
+        let region = snapshot.region_at(sp);
+        let stack = region
+            .zip(selected)
+            .and_then(|(r, s)| r.range.intersect(*s));
+        stack
+            .map(|range| self.descriptor(range))
+            .unwrap_or_default()
+    }
+}
+
+fn is_64(bytes: u64) -> bool {
+    bytes > MOST_IN_MEMORY_LIST
+}
+
+/// `MINIDUMP_THREAD_LIST`.
+pub(super) fn threads(
+    snapshot: &Snapshot,
+    memory: &FileMemoryLayout<'_>,
+    contexts: &[Location],
+) -> Vec<u8> {
+    let mut out = Vec::with_capacity(4 + 48 * snapshot.threads.len());
+    out.u32(snapshot.threads.len() as u32);
+    for (thread, &thread_context) in snapshot.threads.iter().zip(contexts) {
+        let entry = MINIDUMP_THREAD {
+            thread_id: thread.id,
+            suspend_count: 0,
+            priority_class: 0,
+            priority: thread.priority as u32,
+            teb: thread.teb,
+            stack: memory.stack(snapshot, thread),
+            thread_context,
+        };
+        put(&mut out, entry);
+    }
+    out
+}

@@ -1,0 +1,67 @@
+//! Breakpad's Linux streams: raw files of `/proc/PID` and of the machine.
+
+use crate::bytes::{Put, Width};
+use crate::metadata::allowed;
+use minidump_common::format::MINIDUMP_STREAM_TYPE as Stream;
+use snapshot::{Detail, Process, Snapshot};
+
+/// Each stream, and the name that its file has in [`Process::files`].
+const STREAMS: [(Stream, &str); 8] = [
+    (Stream::LinuxCpuInfo, "cpuinfo"),
+    (Stream::LinuxProcStatus, "status"),
+    (Stream::LinuxLsbRelease, "lsb-release"),
+    (Stream::LinuxCmdLine, "cmdline"),
+    (Stream::LinuxEnviron, "environ"),
+    (Stream::LinuxAuxv, "auxv"),
+    (Stream::LinuxMaps, "maps"),
+    (Stream::MozLinuxLimits, "limits"),
+];
+
+/// Those that there is something for.
+pub(super) fn wanted(snapshot: &Snapshot, detail: Detail) -> impl Iterator<Item = Stream> {
+    let has = move |&(stream, _): &(Stream, _)| bytes(stream, snapshot, detail).is_some();
+    STREAMS.into_iter().filter(has).map(|(stream, _)| stream)
+}
+
+/// The contents of one; `None` where there is nothing, or nothing that may be told.
+pub(super) fn bytes(stream: Stream, snapshot: &Snapshot, detail: Detail) -> Option<Vec<u8>> {
+    let (_, name) = STREAMS.iter().find(|(kind, _)| *kind == stream)?;
+    let process = allowed(&snapshot.process, detail);
+    let file = process.file(name).map(<[u8]>::to_vec);
+    let width = Width::of(snapshot.system.architecture);
+    let bytes = file.or_else(|| made_up(stream, &process, width));
+    bytes.filter(|bytes| !bytes.is_empty())
+}
+
+/// The file as the kernel would print it, from what else is known.
+fn made_up(stream: Stream, process: &Process, width: Width) -> Option<Vec<u8>> {
+    match stream {
+        Stream::LinuxCmdLine => Some(nul_ended(&process.command_line)),
+        Stream::LinuxEnviron => Some(nul_ended(&process.environment)),
+        Stream::LinuxAuxv => Some(auxv(process, width)),
+        _ => None,
+    }
+}
+
+fn nul_ended(texts: &[String]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for text in texts {
+        bytes.extend_from_slice(text.as_bytes());
+        bytes.push(0);
+    }
+    bytes
+}
+
+fn auxv(process: &Process, width: Width) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for &(kind, value) in &process.auxv {
+        bytes.word(width, kind);
+        bytes.word(width, value);
+    }
+    bytes
+}
+
+/// Which file a stream holds.
+pub(super) fn files() -> impl Iterator<Item = (Stream, &'static str)> {
+    STREAMS.into_iter()
+}

@@ -1,0 +1,175 @@
+//! A minidump, read.
+
+use super::{STREAM_RECORD, STREAM_SNAPSHOT, STREAM_TAIL, rebuild};
+use crate::bytes::Take;
+use crate::memory::{FileMemory, Run};
+use crate::{Dump, FileBytes, ReadError, dump::record_text, metadata};
+use minidump::Minidump;
+use minidump_common::format::{
+    MINIDUMP_MEMORY_DESCRIPTOR, MINIDUMP_MEMORY_DESCRIPTOR64, MINIDUMP_STREAM_TYPE as Stream,
+    MINIDUMP_THREAD,
+};
+use scroll::{LE, Pread, ctx::SizeWith, ctx::TryFromCtx};
+use snapshot::{DumpFormat, OperatingSystem, Range, Warning};
+use std::{ops::Deref, sync::Arc};
+
+/// The file, as the `minidump` crate wants it.
+pub(super) struct Bytes(FileBytes);
+
+impl Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        (*self.0).as_ref()
+    }
+}
+
+/// The crate's view of a file, and its bytes.
+pub(super) struct File<'a> {
+    minidump: Minidump<'a, Bytes>,
+    pub(super) bytes: &'a [u8],
+}
+
+impl<'a> Deref for File<'a> {
+    type Target = Minidump<'a, Bytes>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.minidump
+    }
+}
+
+/// Reads a minidump; see [`crate::read`].
+pub(crate) fn read(file: FileBytes) -> Result<Dump, ReadError> {
+    let minidump =
+        Minidump::read(Bytes(file.clone())).map_err(|e| ReadError::Broken(e.to_string()))?;
+    let bytes = (*file).as_ref();
+    let minidump = File { minidump, bytes };
+    let mut warnings = broken_streams(&minidump, bytes.len());
+    let runs = runs(&minidump);
+    warnings.extend(truncation(&runs, bytes.len()));
+    let memory = FileMemory::new(file.clone(), runs);
+
+    let ours = minidump.get_raw_stream(STREAM_SNAPSHOT).ok();
+    let ours = ours.and_then(metadata::read);
+    let is_ours = ours.is_some();
+    let snapshot = match ours {
+        Some(snapshot) => snapshot,
+        None => rebuild::snapshot(&minidump, &memory.ranges(), &mut warnings),
+    };
+    Ok(Dump {
+        format: DumpFormat::Minidump,
+        producer: producer(&minidump, is_ours, snapshot.system.os),
+        snapshot,
+        ranges: memory.ranges(),
+        record: record(&minidump, bytes),
+        memory: Arc::new(memory),
+        warnings,
+    })
+}
+
+/// The streams that lie beyond the end of the file.
+fn broken_streams(minidump: &File<'_>, size: usize) -> Vec<Warning> {
+    let end = |d: u32, rva: u32| u64::from(d) + u64::from(rva);
+    minidump
+        .all_streams()
+        .filter(|s| end(s.location.data_size, s.location.rva) > size as u64)
+        .map(|s| {
+            let kind = s.stream_type;
+            format!("the file is truncated: stream {kind:#x} is not (all) there")
+        })
+        .collect()
+}
+
+fn truncation(runs: &[Run], size: usize) -> Option<Warning> {
+    let size = size as u64;
+    let end = |run: &Run| run.offset.saturating_add(run.range.len());
+    let wanted = runs.iter().map(end).max()?;
+    (wanted > size).then(|| format!("the file is truncated: {size} bytes of {wanted}"))
+}
+
+/// Where the memory lies, from both kinds of list. (The crate's own reader of the long kind
+/// gives up as a whole when the file lacks its end.)
+fn runs(minidump: &File<'_>) -> Vec<Run> {
+    let mut runs = runs32(minidump);
+    runs.extend(runs64(minidump).unwrap_or_default());
+    runs.extend(stacks(minidump));
+    runs
+}
+
+fn raw<'a>(minidump: &'a File<'_>, kind: Stream) -> &'a [u8] {
+    minidump.get_raw_stream(kind as u32).unwrap_or_default()
+}
+
+fn runs32(minidump: &File<'_>) -> Vec<Run> {
+    let list = raw(minidump, Stream::MemoryListStream);
+    let descriptors = entries::<MINIDUMP_MEMORY_DESCRIPTOR>(list.get(4..).unwrap_or_default());
+    descriptors.filter_map(|d| run_of(&d)).collect()
+}
+
+fn stacks(minidump: &File<'_>) -> Vec<Run> {
+    let list = raw(minidump, Stream::ThreadListStream);
+    let threads = entries::<MINIDUMP_THREAD>(list.get(4..).unwrap_or_default());
+    threads.filter_map(|t| run_of(&t.stack)).collect()
+}
+
+fn run_of(descriptor: &MINIDUMP_MEMORY_DESCRIPTOR) -> Option<Run> {
+    let place = descriptor.memory;
+    let start = descriptor.start_of_memory_range;
+    let end = start.checked_add(place.data_size.into())?;
+    (place.rva != 0).then_some(Run {
+        range: Range::new(start, end),
+        offset: place.rva.into(),
+    })
+}
+
+fn runs64(minidump: &File<'_>) -> Option<Vec<Run>> {
+    let mut list = Take(raw(minidump, Stream::Memory64ListStream));
+    let (_count, mut offset) = (list.u64()?, list.u64()?);
+    let mut runs = Vec::new();
+    for descriptor in entries::<MINIDUMP_MEMORY_DESCRIPTOR64>(list.0) {
+        let start = descriptor.start_of_memory_range;
+        let end = start.checked_add(descriptor.data_size)?;
+        runs.push(Run {
+            range: Range::new(start, end),
+            offset,
+        });
+        offset = offset.checked_add(descriptor.data_size)?;
+    }
+    Some(runs)
+}
+
+/// As many whole structures as there are; what follows the list's own count is padding, which
+/// reads as ranges of no length.
+fn entries<'a, T>(bytes: &'a [u8]) -> impl Iterator<Item = T>
+where
+    T: TryFromCtx<'a, scroll::Endian, Error = scroll::Error> + SizeWith<scroll::Endian> + 'a,
+{
+    let size = T::size_with(&LE);
+    bytes
+        .chunks_exact(size)
+        .filter_map(|chunk| chunk.pread_with(0, LE).ok())
+}
+
+fn producer(minidump: &File<'_>, ours: bool, os: OperatingSystem) -> String {
+    let has = |kind: Stream| minidump.get_raw_stream(kind as u32).is_ok();
+    match os {
+        _ if ours => "firstchance",
+        _ if has(Stream::CrashpadInfoStream) => "Crashpad",
+        OperatingSystem::Windows if !has(Stream::BreakpadInfoStream) => "Windows",
+        _ => "Breakpad",
+    }
+    .to_owned()
+}
+
+/// The text at the tail if there is one, else the one at the head.
+fn record(minidump: &File<'_>, bytes: &[u8]) -> Option<Vec<u8>> {
+    let tail = minidump.get_raw_stream(STREAM_TAIL).ok().and_then(|place| {
+        let mut place = Take(place);
+        let (start, size) = (place.u64()?, place.u32()?);
+        let start = usize::try_from(start).ok()?;
+        bytes.get(start..start.checked_add(size as usize)?)
+    });
+    let head = minidump.get_raw_stream(STREAM_RECORD).ok();
+    tail.and_then(record_text)
+        .or_else(|| head.and_then(record_text))
+}

@@ -1,0 +1,213 @@
+//! Modules, address space and handles.
+
+use crate::minidump::read::File;
+use minidump::{
+    CodeView as RawCodeView, MinidumpHandleDataStream, MinidumpMemoryInfoList, MinidumpModule,
+    MinidumpModuleList,
+};
+use minidump_common::format::{
+    MINIDUMP_MEMORY_INFO, MINIDUMP_STREAM_TYPE as Stream, VS_FFI_SIGNATURE, VS_FIXEDFILEINFO,
+};
+use scroll::{LE, Pwrite};
+use snapshot::{CodeView, Handle, Module, Protection, Range, Region, RegionKind, Thread, coalesce};
+
+/// The modules, in the order of the file.
+pub(super) fn modules(minidump: &File<'_>) -> Vec<Module> {
+    let list = minidump.get_stream::<MinidumpModuleList>();
+    let list = list.iter().flat_map(MinidumpModuleList::iter);
+    list.map(module).collect()
+}
+
+fn module(raw: &MinidumpModule) -> Module {
+    let start = raw.raw.base_of_image;
+    let mut module = Module {
+        range: Range::new(start, start.saturating_add(raw.raw.size_of_image.into())),
+        path: raw.name.clone(),
+        version: version(&raw.raw.version_info),
+        timestamp: raw.raw.time_date_stamp,
+        checksum: raw.raw.checksum,
+        ..Module::default()
+    };
+    match &raw.codeview_info {
+        Some(RawCodeView::Elf(elf)) => module.build_id.clone_from(&elf.build_id),
+        Some(RawCodeView::Pdb70(pdb)) => {
+            let mut guid = [0; 16];
+            if guid.pwrite_with(pdb.signature, 0, LE).is_ok() {
+                module.codeview = Some(CodeView {
+                    guid,
+                    age: pdb.age,
+                    file: crate::bytes::c_text(&pdb.pdb_file_name),
+                });
+            }
+        }
+        _ => {}
+    }
+    module
+}
+
+fn version(info: &VS_FIXEDFILEINFO) -> String {
+    if info.signature != VS_FFI_SIGNATURE {
+        return String::new();
+    }
+    let (high, low) = (info.file_version_hi, info.file_version_lo);
+    let parts = [high >> 16, high & 0xffff, low >> 16, low & 0xffff];
+    parts.map(|part| part.to_string()).join(".")
+}
+
+/// The address space: `/proc/PID/maps` where there is one, else `MINIDUMP_MEMORY_INFO_LIST`,
+/// else no more than the memory itself.
+pub(super) fn regions(
+    minidump: &File<'_>,
+    there: &[Range],
+    modules: &[Module],
+    threads: &[Thread],
+) -> Vec<Region> {
+    let maps = minidump
+        .get_raw_stream(Stream::LinuxMaps as u32)
+        .unwrap_or_default();
+    let mut regions: Vec<Region> = maps.split(|&b| b == b'\n').filter_map(map_line).collect();
+    if regions.is_empty() {
+        regions = memory_info(minidump);
+    }
+    if regions.is_empty() {
+        regions = there.iter().map(|&range| plain(range)).collect();
+    }
+    regions.sort_by_key(|region| region.range.start);
+    regions.dedup_by(|next, kept| next.range.start < kept.range.end);
+    regions
+        .iter_mut()
+        .for_each(|region| complete(region, there, modules));
+    let stack_pointers = threads.iter().filter_map(|t| Some(t.registers?.sp()));
+    stack_pointers.for_each(|sp| mark_stack(&mut regions, sp));
+    regions
+}
+
+/// `START-END PERMS OFFSET DEV INODE PATH` (proc_pid_maps(5)).
+fn map_line(line: &[u8]) -> Option<Region> {
+    let line = String::from_utf8_lossy(line);
+    let mut fields = line.splitn(6, ' ');
+    let hex = |text: &str| u64::from_str_radix(text, 16).ok();
+    let (start, end) = fields.next()?.split_once('-')?;
+    let range = Range::new(hex(start)?, hex(end)?);
+    let permissions = fields.next()?;
+    let offset = hex(fields.next()?)?;
+    let (major, minor) = fields.next()?.split_once(':')?;
+    let inode = fields.next()?.parse().ok()?;
+    let path = fields.next().unwrap_or_default().trim_start();
+    let name = path.strip_suffix(" (deleted)").unwrap_or(path);
+    (!range.is_empty()).then(|| Region {
+        range,
+        protection: Protection {
+            read: permissions.contains('r'),
+            write: permissions.contains('w'),
+            execute: permissions.contains('x'),
+        },
+        kind: match name {
+            "[heap]" => RegionKind::Heap,
+            "[vdso]" | "[vvar]" | "[vsyscall]" => RegionKind::Kernel,
+            _ if name.starts_with("[stack") => RegionKind::Stack,
+            _ if inode != 0 => RegionKind::Mapped,
+            _ => RegionKind::Private,
+        },
+        shared: permissions.ends_with('s'),
+        offset,
+        device: hex(major).unwrap_or(0) << 32 | hex(minor).unwrap_or(0),
+        inode,
+        deleted: name.len() < path.len(),
+        name: name.to_owned(),
+        ..Region::default()
+    })
+}
+
+fn memory_info(minidump: &File<'_>) -> Vec<Region> {
+    const MEM_FREE: u32 = 0x1_0000;
+    let list = minidump.get_stream::<MinidumpMemoryInfoList<'_>>();
+    let list = list.iter().flat_map(MinidumpMemoryInfoList::iter);
+    list.filter(|info| info.raw.state != MEM_FREE && info.raw.region_size > 0)
+        .map(|info| region(&info.raw))
+        .collect()
+}
+
+fn region(info: &MINIDUMP_MEMORY_INFO) -> Region {
+    let end = info.base_address.saturating_add(info.region_size);
+    // The lowest byte is one of PAGE_NOACCESS … PAGE_EXECUTE_WRITECOPY.
+    let any = |bits: u32| info.protection & bits != 0;
+    Region {
+        range: Range::new(info.base_address, end),
+        protection: Protection {
+            read: any(0xee),
+            write: any(0xcc),
+            execute: any(0xf0),
+        },
+        kind: match info._type {
+            0x0100_0000 => RegionKind::Image,
+            0x0004_0000 => RegionKind::Mapped,
+            _ => RegionKind::Private,
+        },
+        allocation_base: info.allocation_base,
+        windows: [
+            info.state,
+            info.protection,
+            info._type,
+            info.allocation_protection,
+        ],
+        ..Region::default()
+    }
+}
+
+fn plain(range: Range) -> Region {
+    Region {
+        range,
+        protection: Protection {
+            read: true,
+            ..Protection::default()
+        },
+        ..Region::default()
+    }
+}
+
+/// Tells which part is in the file, and whether it belongs to a module.
+fn complete(region: &mut Region, there: &[Range], modules: &[Module]) {
+    let first = there.partition_point(|r| r.end <= region.range.start);
+    let overlapping = there[first..]
+        .iter()
+        .take_while(|r| r.start < region.range.end);
+    let resident = overlapping.filter_map(|r| r.intersect(region.range));
+    region.resident = coalesce(resident.collect(), 0);
+    let after = modules.partition_point(|m| m.range.start <= region.range.start);
+    let module = modules[..after].last();
+    let module = module.filter(|m| m.range.contains(region.range.start));
+    if let Some(module) = module
+        && matches!(region.kind, RegionKind::Mapped | RegionKind::Image)
+    {
+        region.kind = RegionKind::Image;
+        if region.name.is_empty() {
+            region.name.clone_from(&module.path);
+        }
+    }
+}
+
+fn mark_stack(regions: &mut [Region], sp: u64) {
+    let after = regions.partition_point(|r| r.range.start <= sp);
+    let Some(region) = after.checked_sub(1).and_then(|n| regions.get_mut(n)) else {
+        return;
+    };
+    if region.range.contains(sp) && region.kind == RegionKind::Private {
+        region.kind = RegionKind::Stack;
+    }
+}
+
+pub(super) fn handles(minidump: &File<'_>) -> Vec<Handle> {
+    let Ok(list) = minidump.get_stream::<MinidumpHandleDataStream>() else {
+        return vec![];
+    };
+    list.iter()
+        .map(|handle| Handle {
+            number: handle.raw.handle().copied().unwrap_or_default(),
+            kind: handle.type_name.clone().unwrap_or_default(),
+            name: handle.object_name.clone().unwrap_or_default(),
+            position: None,
+            flags: handle.raw.granted_access().copied().unwrap_or_default(),
+        })
+        .collect()
+}

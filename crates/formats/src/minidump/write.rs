@@ -1,0 +1,159 @@
+//! A minidump, laid out.
+
+use super::body::{Body, Structure, put};
+use super::lists::{self, FileMemoryLayout};
+use super::{PAGE, STREAM_RECORD, STREAM_SNAPSHOT, STREAM_TAIL, context, streams};
+use crate::metadata::{self, RegisterDetail};
+use crate::{RecordSpace, plan::Pieces};
+use minidump_common::format::{
+    MINIDUMP_DIRECTORY, MINIDUMP_HEADER, MINIDUMP_LOCATION_DESCRIPTOR as Location,
+    MINIDUMP_SIGNATURE, MINIDUMP_STREAM_TYPE as Stream, MINIDUMP_VERSION,
+};
+use scroll::LE;
+use snapshot::{Selection, Snapshot, SparseBytes};
+
+/// `MINIDUMP_TYPE` bits of the header.
+const WITH_FULL_MEMORY: u64 = 0x2;
+const WITH_HANDLE_DATA: u64 = 0x4;
+const WITH_FULL_MEMORY_INFO: u64 = 0x800;
+
+/// The stream directory, in order.
+type Directory = Vec<(u32, Location)>;
+
+/// The pieces of a whole minidump.
+pub(crate) fn pieces(snapshot: &Snapshot, selection: &Selection, record: RecordSpace) -> Pieces {
+    let early = streams::wanted(snapshot, selection.detail);
+    let others = [
+        record.head > 0,
+        true, // the snapshot
+        snapshot.exception.is_some(),
+        true, // the threads
+        true, // the memory
+        record.tail > 0,
+    ];
+    let count = early.len() + others.iter().filter(|&&there| there).count();
+    let head_size = size::<MINIDUMP_HEADER>() + count * size::<MINIDUMP_DIRECTORY>();
+
+    let mut body = Body::new(head_size as u64);
+    let mut directory = early_streams(&mut body, snapshot, selection, record, &early);
+    let contexts = contexts(&mut body, snapshot);
+    if let Some(exception) = streams::exception(&mut body, snapshot, &contexts) {
+        directory.push((Stream::ExceptionStream as u32, exception));
+    }
+    let memory = FileMemoryLayout::after(&mut body, snapshot, selection);
+    directory.extend(late_streams(
+        &mut body, snapshot, &memory, &contexts, record,
+    ));
+    debug_assert_eq!(directory.len(), count);
+
+    let mut pieces = Pieces::default();
+    pieces.bytes(&head(snapshot, &memory, &directory));
+    pieces.append(body.pieces);
+    pieces.zeros(memory.start - pieces.size());
+    selection
+        .ranges
+        .iter()
+        .for_each(|&range| pieces.memory(range));
+    pieces.record(record.tail);
+    pieces
+}
+
+fn size<T: Structure>() -> usize {
+    T::size_with(&LE)
+}
+
+/// What needs to know neither of registers nor of memory; the record first of all.
+fn early_streams(
+    body: &mut Body,
+    snapshot: &Snapshot,
+    selection: &Selection,
+    record: RecordSpace,
+    early: &[Stream],
+) -> Directory {
+    let mut directory = Vec::new();
+    if record.head > 0 {
+        let rva = body.aligned(8) as u32;
+        body.pieces.record(record.head);
+        let data_size = record.head;
+        directory.push((STREAM_RECORD, Location { data_size, rva }));
+    }
+    for &kind in early {
+        let location = streams::write(kind, body, snapshot, selection.detail);
+        directory.push((kind as u32, location));
+    }
+    let metadata = metadata::write(snapshot, selection.detail, RegisterDetail::All);
+    directory.push((STREAM_SNAPSHOT, body.bytes(&metadata)));
+    directory
+}
+
+/// The lists, which know where the memory will lie, and where the last record will.
+fn late_streams(
+    body: &mut Body,
+    snapshot: &Snapshot,
+    memory: &FileMemoryLayout<'_>,
+    contexts: &[Location],
+    record: RecordSpace,
+) -> Directory {
+    let threads = lists::threads(snapshot, memory, contexts);
+    let (kind, list) = memory.list();
+    let mut directory = vec![
+        (Stream::ThreadListStream as u32, body.bytes(&threads)),
+        (kind as u32, body.bytes(&list)),
+    ];
+    if record.tail > 0 {
+        let mut place = memory.end().to_le_bytes().to_vec();
+        place.extend(record.tail.to_le_bytes());
+        directory.push((STREAM_TAIL, body.bytes(&place)));
+    }
+    directory
+}
+
+/// The threads' contexts; an empty one where the registers are not known.
+fn contexts(body: &mut Body, snapshot: &Snapshot) -> Vec<Location> {
+    let mut context = |thread| {
+        let Some(bytes) = context::write(thread) else {
+            return Location::default();
+        };
+        // Some fields are 16 bytes wide, and dbghelp reads them where they lie.
+        let rva = body.aligned(16) as u32;
+        body.pieces.sparse(&SparseBytes::new(&bytes), bytes.len());
+        Location {
+            data_size: bytes.len() as u32,
+            rva,
+        }
+    };
+    snapshot.threads.iter().map(&mut context).collect()
+}
+
+/// Header and directory.
+fn head(snapshot: &Snapshot, memory: &FileMemoryLayout<'_>, directory: &Directory) -> Vec<u8> {
+    let mut out = Vec::new();
+    let full = if memory.is_64() { WITH_FULL_MEMORY } else { 0 };
+    put(
+        &mut out,
+        MINIDUMP_HEADER {
+            signature: MINIDUMP_SIGNATURE,
+            version: MINIDUMP_VERSION,
+            stream_count: directory.len() as u32,
+            stream_directory_rva: size::<MINIDUMP_HEADER>() as u32,
+            checksum: 0,
+            time_date_stamp: snapshot.taken.seconds() as u32,
+            flags: full | WITH_HANDLE_DATA | WITH_FULL_MEMORY_INFO,
+        },
+    );
+    for &(stream_type, location) in directory {
+        put(
+            &mut out,
+            MINIDUMP_DIRECTORY {
+                stream_type,
+                location,
+            },
+        );
+    }
+    out
+}
+
+/// Where the memory starts when the lists before it end at `end`.
+pub(super) fn memory_start(end: u64) -> u64 {
+    end.next_multiple_of(PAGE)
+}
