@@ -92,6 +92,8 @@ pub struct DumpRequest {
     pub rule: RuleId,
     /// By which of its clauses, from 0.
     pub clause: usize,
+    /// By which condition of that clause, from 0; in a series, by the one that began it.
+    pub condition: usize,
     /// The how-many-th dump of the rule this is, from 1; one that failed is not counted.
     pub number: u32,
     /// The thread that is the reason, where one is.

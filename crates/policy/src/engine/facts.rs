@@ -5,9 +5,8 @@ use super::{
     fire::{Cause, CauseKind, Spot},
     process::Process,
     reason,
-    watch::State,
 };
-use crate::{Condition, Identity, Place};
+use crate::{Identity, Place};
 use snapshot::{Exception, ProcessKey, Sample, TargetEvent, Time};
 
 impl RuleSet {
@@ -88,39 +87,23 @@ impl RuleSet {
         };
         process.cpu.update(sample, cpus);
         let mut ripe = Vec::new();
-        for &rule in &process.rules {
-            let Some(ruled) = self.rules.get_mut(&rule) else {
-                continue;
-            };
-            let watches = ruled.watches.get_mut(&key).into_iter().flatten();
-            for (clause, watch) in watches.enumerate() {
-                if watch.is_busy() {
-                    continue;
-                }
-                let when = &ruled.rule.clauses[clause].when;
-                for (index, (state, condition)) in watch.states.iter_mut().zip(when).enumerate() {
-                    let (State::Level(level), Condition::Holds { all, lasting }) =
-                        (state, condition)
-                    else {
-                        continue;
-                    };
-                    self.replan |= level.update(all, sample, &process.cpu, cpus);
-                    if level.has_held(sample.at, *lasting) {
-                        let process = key;
-                        ripe.push((
-                            Spot {
-                                rule,
-                                clause,
-                                process,
-                            },
-                            index,
-                        ));
-                    }
-                }
+        for rule in &process.rules {
+            if let Some(ruled) = self.rules.get_mut(rule) {
+                let held = |clause, index| ripe.push((*rule, clause, index));
+                self.replan |= ruled.sampled(key, sample, &process.cpu, cpus, held);
             }
         }
-        for (spot, index) in ripe {
-            self.level_is_ripe(now, spot, index);
+        for (rule, clause, index) in ripe {
+            let process = key;
+            self.level_is_ripe(
+                now,
+                Spot {
+                    rule,
+                    clause,
+                    process,
+                },
+                index,
+            );
         }
     }
 
@@ -138,7 +121,7 @@ impl RuleSet {
             TargetEvent::Exiting { .. } => true,
             _ => false,
         };
-        for (spot, reason) in self.met(key, &event) {
+        for (spot, condition, reason) in self.met(key, &event) {
             let kind = match last_moment {
                 true => CauseKind::LastMoment,
                 false => CauseKind::Event,
@@ -149,6 +132,7 @@ impl RuleSet {
             };
             let cause = Cause {
                 kind,
+                condition,
                 reason: reason.clone(),
                 thread: reason::thread(&event),
                 exception,
@@ -193,13 +177,13 @@ impl RuleSet {
     }
 
     fn storm_suppresses(&mut self, key: ProcessKey, event: &TargetEvent) {
-        for (spot, reason) in self.met(key, event) {
+        for (spot, _, reason) in self.met(key, event) {
             self.suppress(spot, reason, Why::Storm);
         }
     }
 
-    /// The clauses that an event is about, each with the reason.
-    fn met(&self, key: ProcessKey, event: &TargetEvent) -> Vec<(Spot, String)> {
+    /// The clauses that an event is about, each with its condition and the reason.
+    fn met(&self, key: ProcessKey, event: &TargetEvent) -> Vec<(Spot, usize, String)> {
         let Some(process) = self.processes.get(&key) else {
             return Vec::new();
         };
@@ -210,8 +194,12 @@ impl RuleSet {
                 continue;
             };
             for (clause, text) in ruled.rule.clauses.iter().enumerate() {
-                let reason = |c| reason::event(c, event, process.crashed, place);
-                if let Some(reason) = text.when.iter().find_map(reason) {
+                let mut when = text.when.iter().enumerate();
+                let reason = |(index, condition)| {
+                    let reason = reason::event(condition, event, process.crashed, place)?;
+                    Some((index, reason))
+                };
+                if let Some((index, reason)) = when.find_map(reason) {
                     let process = key;
                     met.push((
                         Spot {
@@ -219,6 +207,7 @@ impl RuleSet {
                             clause,
                             process,
                         },
+                        index,
                         reason,
                     ));
                 }

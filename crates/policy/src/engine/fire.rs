@@ -19,6 +19,8 @@ pub(super) struct Spot {
 #[derive(Clone, Debug)]
 pub(super) struct Cause {
     pub(super) kind: CauseKind,
+    /// Which condition of its clause.
+    pub(super) condition: usize,
     pub(super) reason: String,
     pub(super) thread: Option<u32>,
     pub(super) exception: Option<Exception>,
@@ -37,9 +39,10 @@ pub(super) enum CauseKind {
 }
 
 impl Cause {
-    fn patient(reason: String) -> Self {
+    fn patient(condition: usize, reason: String) -> Self {
         Self {
             kind: CauseKind::Patient,
+            condition,
             reason,
             thread: None,
             exception: None,
@@ -139,6 +142,7 @@ impl RuleSet {
                 watch.series = clause.series.as_ref().map(|_| Running {
                     taken: 1,
                     next: Timer::default(),
+                    condition: cause.condition,
                     reason: cause.reason.clone(),
                 });
             }
@@ -210,6 +214,7 @@ impl RuleSet {
             reason: cause.reason,
             rule: spot.rule,
             clause: spot.clause,
+            condition: cause.condition,
             number,
             thread: cause.thread,
             exception: cause.exception,
@@ -288,7 +293,7 @@ impl RuleSet {
         let Some((reason, said)) = self.reason_of_level(spot, index) else {
             return;
         };
-        let Err(why) = self.trigger(now, spot, Cause::patient(reason.clone())) else {
+        let Err(why) = self.trigger(now, spot, Cause::patient(index, reason.clone())) else {
             return;
         };
         let skip = why == Why::Busy && self.avoids_outage(spot.rule);
@@ -330,7 +335,7 @@ impl RuleSet {
         let condition = ruled.rule.clauses[spot.clause].when[index].clone();
         let reason = reason::timer(&condition);
         self.set_timer(spot, index, Timer::default());
-        let Err(why) = self.trigger(now, spot, Cause::patient(reason.clone())) else {
+        let Err(why) = self.trigger(now, spot, Cause::patient(index, reason.clone())) else {
             return;
         };
         self.suppress(spot, reason, why);
@@ -352,15 +357,15 @@ impl RuleSet {
 
     /// The next of a series has come.
     pub(super) fn series_is_due(&mut self, now: Time, spot: Spot) {
-        let Some(reason) = self.series(spot).map(|series| {
+        let Some((condition, reason)) = self.series(spot).map(|series| {
             series.next = Timer::default();
-            series.reason.clone()
+            (series.condition, series.reason.clone())
         }) else {
             return;
         };
         let cause = Cause {
             kind: CauseKind::Series,
-            ..Cause::patient(reason.clone())
+            ..Cause::patient(condition, reason.clone())
         };
         let Err(why) = self.trigger(now, spot, cause) else {
             return;

@@ -1,6 +1,6 @@
-use super::{DumpId, Finish, Why, watch::Watch};
+use super::{DumpId, Finish, Why, process::Rate, watch::Watch};
 use crate::{Action, Clause, Follow, Identity, Rule, Scope};
-use snapshot::{ProcessKey, Time};
+use snapshot::{ProcessKey, Sample, Time};
 use std::{
     collections::{BTreeMap, VecDeque},
     time::Duration,
@@ -80,6 +80,29 @@ impl Ruled {
             .map(|c| Watch::new(now, c, self.rule.limits.concurrent));
         self.watches.insert(process, watches.collect());
         self.had_process = true;
+    }
+
+    /// Takes a sample of a process in, and says for which condition of which clause `held` long
+    /// enough; whether a deadline may have changed.
+    pub(super) fn sampled(
+        &mut self,
+        process: ProcessKey,
+        sample: &Sample,
+        cpu: &Rate,
+        cpus: u32,
+        mut held: impl FnMut(usize, usize),
+    ) -> bool {
+        let mut changed = false;
+        let watches = self.watches.get_mut(&process).into_iter().flatten();
+        for (clause, (watch, text)) in watches.zip(&self.rule.clauses).enumerate() {
+            for (index, level, all, lasting) in watch.levels(text) {
+                changed |= level.update(all, sample, cpu, cpus);
+                if level.has_held(sample.at, lasting) {
+                    held(clause, index);
+                }
+            }
+        }
+        changed
     }
 
     /// Why a clause may not act at `now`; `None`: it may. An action within a series was counted

@@ -75,6 +75,8 @@ pub(super) struct Running {
     /// Actions begun.
     pub(super) taken: u32,
     pub(super) next: Timer,
+    /// Which condition began it.
+    pub(super) condition: usize,
     /// Why the first was.
     pub(super) reason: String,
 }
@@ -110,6 +112,22 @@ impl Watch {
                 && matches!(state, State::Timer(Timer { due: None, .. }))
         };
         self.is_idle() && self.states.iter().zip(&clause.when).all(spent)
+    }
+
+    /// The levels that are looked at, each with its index, what has to hold, and how long.
+    pub(super) fn levels<'a>(
+        &'a mut self,
+        clause: &'a Clause,
+    ) -> impl Iterator<Item = (usize, &'a mut LevelState, &'a [Level], Duration)> {
+        let busy = self.is_busy();
+        let states = self.states.iter_mut().zip(&clause.when).enumerate();
+        let states = states.filter(move |_| !busy);
+        states.filter_map(|(index, (state, condition))| match (state, condition) {
+            (State::Level(level), Condition::Holds { all, lasting }) => {
+                Some((index, level, &all[..], *lasting))
+            }
+            _ => None,
+        })
     }
 
     /// Begins anew, after an action: levels have to hold again from `now` on.
