@@ -6,4 +6,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod dump_killed;
+mod dump_maps;
+mod dump_memory;
+mod dump_other;
+mod dump_refuse;
+mod dump_stop;
+mod dump_threads;
 mod harness;

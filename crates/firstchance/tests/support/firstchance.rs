@@ -196,6 +196,16 @@ impl Running {
         proc_status(self.pid(), field)
     }
 
+    /// Waits for its end, and lets it go on whenever it stands at a fault point again.
+    pub(crate) fn finish_through_stops(mut self) -> Run {
+        let pid = self.pid();
+        wait_until("the program ends", || {
+            self.go_on();
+            "ZX".contains(state_of(pid))
+        });
+        self.wait_for_end()
+    }
+
     /// Waits for its end.
     ///
     /// # Panics
@@ -286,4 +296,32 @@ pub(crate) fn files_in(folder: &Path) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
     files.sort();
     files
+}
+
+/// A full dump that went well, in a folder of its own.
+pub(crate) struct Dumped {
+    pub(crate) run: Run,
+    pub(crate) path: PathBuf,
+    pub(crate) folder: tempfile::TempDir,
+}
+
+impl Dumped {
+    /// `firstchance dump --full` of a process.
+    pub(crate) fn full(pid: u32) -> Dumped {
+        Dumped::with(pid, &["--full"])
+    }
+
+    /// `firstchance dump OPTIONS` of a process.
+    pub(crate) fn with(pid: u32, options: &[&str]) -> Dumped {
+        let folder = super::folder();
+        let path = folder.path().join("x.core");
+        let run = Firstchance::dump(pid, options, &path).run_well();
+        assert_eq!(files_in(folder.path()), [path.as_path()], "{run:#?}");
+        Dumped { run, path, folder }
+    }
+
+    /// The core, with the victim's program.
+    pub(crate) fn core(&self) -> super::Core {
+        super::Core::new(&self.path, super::victim_exe())
+    }
 }

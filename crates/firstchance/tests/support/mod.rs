@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 pub(crate) use child::{Child, proc_status, state_of, threads_of};
-pub(crate) use firstchance::{Firstchance, Run, Running, files_in};
+pub(crate) use firstchance::{Dumped, Firstchance, Run, Running, files_in};
 pub(crate) use global::{Sysctl, only_one};
 pub(crate) use judges::{Core, judge, lldb, readelf, stackwalk};
 pub(crate) use programs::{Program, compile, target_dir};

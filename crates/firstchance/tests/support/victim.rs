@@ -28,9 +28,10 @@ impl Victim {
 
     /// Starts a victim by another program that ends up as the victim, such as `setpriv`.
     pub(crate) fn start_by(command: &mut Command) -> Victim {
-        let folder = super::folder();
+        let folder = state_folder();
         let file = folder.path().join("state");
         let state = State::open(&file).expect("the file of counters");
+        open_to_all(&file, 0o666);
         let child = Child::start(command.env("VICTIM_STATE", &file));
         let mut victim = Victim {
             child,
@@ -65,6 +66,14 @@ impl Victim {
     /// Its pid as an argument.
     pub(crate) fn pid_text(&self) -> String {
         self.pid.to_string()
+    }
+
+    /// Its pid out here, when it was started in a pid namespace by a program that waits for it.
+    pub(crate) fn only_child_of_starter(&self) -> u32 {
+        let starter = self.child.pid();
+        let path = format!("/proc/{starter}/task/{starter}/children");
+        let children = std::fs::read_to_string(path).expect("the starter's children");
+        children.trim().parse().expect("one child")
     }
 
     /// What it said about `name`.
@@ -112,6 +121,17 @@ impl Victim {
         });
     }
 
+    /// Waits until its state has one of these letters.
+    pub(crate) fn wait_for_letters(&self, letters: &str) {
+        let what = format!("the victim's state is one of {letters}");
+        wait_until(&what, || letters.contains(self.letter()));
+    }
+
+    /// Kills it; it may not be able to go yet.
+    pub(crate) fn kill_without_waiting(&mut self) {
+        self.child.signal(libc::SIGKILL);
+    }
+
     /// Waits for its end.
     pub(crate) fn wait(&mut self) -> std::process::ExitStatus {
         self.child.wait()
@@ -156,6 +176,20 @@ impl Victim {
                 .any(|tid| traced(tid) || stands(tid))
         });
     }
+}
+
+/// A folder that every user can reach, as some victims run as another.
+fn state_folder() -> tempfile::TempDir {
+    let folder = tempfile::Builder::new().prefix("victim-state").tempdir();
+    let folder = folder.expect("a folder for temporary files");
+    open_to_all(folder.path(), 0o755);
+    folder
+}
+
+fn open_to_all(path: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = std::fs::Permissions::from_mode(mode);
+    std::fs::set_permissions(path, mode).expect("our own file");
 }
 
 /// The victim's program: built on demand, as a test program of another package may not name it.

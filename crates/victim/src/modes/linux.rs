@@ -72,6 +72,12 @@ impl Mapping {
         check(unsafe { libc::madvise(self.start.cast(), self.bytes, advice) }).map(drop)
     }
 
+    /// `munmap`.
+    pub(super) fn unmap(self) {
+        // SAFETY: our own mapping, into which no references exist, and which nobody uses again.
+        unsafe { libc::munmap(self.start.cast(), self.bytes) };
+    }
+
     /// Its first address.
     pub(super) fn address(self) -> u64 {
         self.start as u64

@@ -2,6 +2,8 @@
 
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 
+use victim::Slot;
+
 use super::Mode;
 use super::linux::{Mapping, PAGE, READ_WRITE, check, check_long};
 use crate::stage::{Outcome, Stage};
@@ -16,6 +18,7 @@ pub(super) const MODES: &[Mode] = &[
     Mode { name: "truncated-map", args: "FOLDER", about: "a mapped file that has become shorter", run: truncated_map },
     Mode { name: "uffd", args: "", about: "a page that a userfaultfd never delivers", run: uffd },
     Mode { name: "secret", args: "", about: "memory of memfd_secret", run: secret },
+    Mode { name: "remap", args: "[THREADS]", about: "mappings that come and go", run: remap },
     Mode { name: "advised", args: "", about: "MADV_DONTDUMP, DONTFORK and WIPEONFORK", run: advised },
 ];
 
@@ -176,4 +179,30 @@ fn advised(stage: &Stage) -> Outcome {
         stage.address(name, pages.address());
     }
     stage.serve(|_| {})
+}
+
+/// Threads that map, fill and unmap memory all the time.
+fn remap(stage: &Stage) -> Outcome {
+    let threads: usize = stage.arg(0, 2)?;
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    remap_once();
+                    stage.state.count(Slot::Counter);
+                }
+            });
+        }
+        stage.serve(|_| {})
+    })
+}
+
+fn remap_once() {
+    // Without memory there is nothing to map; that may pass.
+    let Ok(all) = Mapping::anonymous(16 * PAGE) else {
+        return;
+    };
+    all.fill(pattern(3));
+    let _ = all.part(4 * PAGE, 4 * PAGE).protect(libc::PROT_READ);
+    all.unmap();
 }

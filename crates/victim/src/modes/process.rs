@@ -17,6 +17,7 @@ pub(super) const MODES: &[Mode] = &[
     Mode { name: "zombie-leader", args: "", about: "the first thread has ended, another lives on", run: zombie_leader },
     Mode { name: "exec-by-thread", args: "", about: "a thread that is not the first executes `idle` on input", run: exec_by_thread },
     Mode { name: "deleted-exe", args: "FOLDER", about: "runs from a file that is no longer there", run: deleted_exe },
+    Mode { name: "undumpable", args: "", about: "has forbidden that its memory is looked at", run: undumpable },
     Mode { name: "unlinked", args: "", about: "the second half of deleted-exe", run: unlinked },
 ];
 
@@ -88,5 +89,11 @@ fn deleted_exe(stage: &Stage) -> Outcome {
 
 fn unlinked(stage: &Stage) -> Outcome {
     std::fs::remove_file(std::env::current_exe()?)?;
+    stage.serve(|_| {})
+}
+
+fn undumpable(stage: &Stage) -> Outcome {
+    // SAFETY: sets a property of this process; no memory is involved.
+    check(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0) })?;
     stage.serve(|_| {})
 }

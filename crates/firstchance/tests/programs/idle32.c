@@ -1,0 +1,18 @@
+/* A 32-bit process without any library: says `ready`, then sleeps with known registers. */
+typedef unsigned int word;
+
+static const word marker[2] = { 0x32323232, 0xc0dec0de };
+
+static word call(word number, word a, word b, word c)
+{
+    word result;
+    __asm__ volatile("int $0x80" : "=a"(result) : "a"(number), "b"(a), "c"(b), "d"(c) : "memory");
+    return result;
+}
+
+void _start(void)
+{
+    call(4, 1, (word) "ready\n", 6);
+    for (;;)
+        __asm__ volatile("int $0x80" : : "a"(29), "S"(marker[0]), "D"(marker[1]) : "memory");
+}

@@ -1,0 +1,166 @@
+//! Rows C1 to C6 and more: memory that is protected, missing, hanging, or huge.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::support::{
+    Child, Core, DEADLINE, Dumped, Firstchance, Program, Victim, compile, folder, state_of,
+};
+
+const PAGE: u64 = 4096;
+
+/// What page `number` of a victim is filled with.
+fn pattern(number: u16) -> u64 {
+    u64::from_be_bytes(*b"VICTIM\0\0") | u64::from(number)
+}
+
+#[test]
+fn c1_pages_without_the_right_to_read_have_their_content() {
+    let mut victim = Victim::start(&["prot-none-data"]);
+    let dumped = Dumped::full(victim.pid());
+    victim.assert_alive();
+    let places = [victim.address("none"), victim.address("write-only")];
+    assert_eq!(
+        dumped.core().words(&places),
+        [Some(pattern(1)), Some(pattern(2))]
+    );
+}
+
+#[test]
+fn c2_a_file_that_became_shorter_leaves_a_hole() {
+    let files = folder();
+    let mut victim = Victim::start(&["truncated-map", files.path().to_str().unwrap()]);
+    let dumped = Dumped::full(victim.pid());
+    victim.assert_alive();
+    let (shared, private) = (victim.address("shared"), victim.address("private"));
+    let words = dumped
+        .core()
+        .words(&[shared, private, shared + PAGE, private + PAGE]);
+    assert_eq!(words[..2], [Some(pattern(1)), Some(pattern(2))]);
+    assert!(
+        words[2..].iter().all(|word| word.unwrap_or(0) == 0),
+        "{words:x?}"
+    );
+}
+
+#[test]
+fn c3_a_page_that_nobody_delivers_is_not_waited_for() {
+    let mut victim = Victim::start(&["uffd"]);
+    assert!(!victim.has("unavailable"), "{}", victim.fact("unavailable"));
+    let dumped = Dumped::full(victim.pid());
+    victim.assert_alive();
+    let start = victim.address("uffd");
+    let words = dumped
+        .core()
+        .words(&[start, start + PAGE, start + 2 * PAGE]);
+    assert_eq!((words[0], words[2]), (Some(pattern(0)), Some(pattern(2))));
+    assert_eq!(words[1].unwrap_or(0), 0);
+}
+
+/// A file system whose server never answers a read: who touches the page cannot even be killed.
+#[test]
+fn c4_a_hung_file_system_is_not_touched() {
+    const HUNG_FUSE: Program = Program::c("hung_fuse.c");
+    let mount = folder();
+    let mut program = Command::new(compile(&HUNG_FUSE));
+    let server = Child::start(program.arg(mount.path()));
+    let lines = server.lines_until("ready ");
+    let pid: u32 = lines.last().unwrap()["ready ".len()..].parse().unwrap();
+    let output = folder();
+    let path = output.path().join("x.core");
+    for options in [
+        &["--full"][..],
+        &["--mini", "--format", "core", "--overwrite"],
+    ] {
+        let running = Firstchance::dump(pid, options, &path).spawn();
+        let run = running.finish();
+        run.assert_code(0);
+    }
+    assert_eq!(Core::alone(&path).threads(), [pid]);
+    assert_eq!(state_of(pid), 'S');
+}
+
+#[test]
+fn c5_guard_pages_and_secrets_leave_holes_and_nothing_else() {
+    let mut victim = Victim::start(&["guard", "8"]);
+    assert!(!victim.has("unavailable"), "{}", victim.fact("unavailable"));
+    let dumped = Dumped::full(victim.pid());
+    victim.assert_alive();
+    let start = victim.address("guard");
+    let places: Vec<u64> = (0..8 << 20)
+        .step_by(64 << 10)
+        .map(|at| start + at + 8)
+        .collect();
+    let words = dumped.core().words(&places);
+    assert_eq!(words[0].unwrap_or(0), 0, "the guard page itself");
+    assert!(
+        words[1..].iter().all(|word| *word == Some(pattern(1))),
+        "{words:x?}"
+    );
+    assert_eq!(
+        dumped.core().word(start + PAGE),
+        Some(pattern(1)),
+        "the page after the guard"
+    );
+}
+
+#[test]
+fn c5_secret_memory_leaves_a_hole() {
+    let mut victim = Victim::start(&["secret"]);
+    assert!(!victim.has("unavailable"), "{}", victim.fact("unavailable"));
+    let dumped = Dumped::full(victim.pid());
+    victim.assert_alive();
+    let word = dumped.core().word(victim.address("secret"));
+    assert_eq!(word.unwrap_or(0), 0, "a secret is in the dump");
+}
+
+#[test]
+fn c5_the_vdso_is_there_for_unwinding() {
+    let victim = Victim::start(&["idle"]);
+    let dumped = Dumped::full(victim.pid());
+    let maps = std::fs::read_to_string(format!("/proc/{}/maps", victim.pid())).unwrap();
+    let line = maps.lines().find(|line| line.ends_with("[vdso]")).unwrap();
+    let start = u64::from_str_radix(line.split('-').next().unwrap(), 16).unwrap();
+    let elf = u64::from_le_bytes(*b"\x7fELF\x02\x01\x01\0");
+    assert_eq!(dumped.core().word(start), Some(elf));
+}
+
+#[test]
+fn c6_a_huge_sparse_mapping_is_as_small_as_what_is_in_it() {
+    let mut victim = Victim::start(&["sparse", "64"]);
+    let dumped = Dumped::full(victim.pid());
+    victim.assert_alive();
+    let on_disk = dumped.path.metadata().unwrap().blocks() * 512;
+    assert!(on_disk < 64 << 20, "{} MiB", on_disk >> 20);
+    assert!(dumped.run.took < DEADLINE / 3, "{:?}", dumped.run.took);
+    let places = [0, 1, 2, 3].map(|number| victim.address(&format!("page-{number}")));
+    let words = dumped.core().words(&places);
+    assert_eq!(words, [0, 1, 2, 3].map(|number| Some(pattern(number))));
+}
+
+#[test]
+fn reserved_address_space_is_neither_read_nor_stored() {
+    let mut victim = Victim::start(&["reserve", "8"]);
+    let dumped = Dumped::full(victim.pid());
+    victim.assert_alive();
+    let on_disk = dumped.path.metadata().unwrap().blocks() * 512;
+    assert!(on_disk < 64 << 20, "{} MiB", on_disk >> 20);
+    assert!(
+        dumped.run.took < Duration::from_secs(20),
+        "{:?}",
+        dumped.run.took
+    );
+    let tiny = dumped.core().word(victim.address("reserve"));
+    assert_eq!(tiny.unwrap_or(0), 0);
+}
+
+#[test]
+fn a_large_target_is_dumped_in_little_memory() {
+    let mut victim = Victim::start(&["leak", "512"]);
+    let dumped = Dumped::full(victim.pid());
+    victim.assert_alive();
+    assert!(dumped.path.metadata().unwrap().len() > 512 << 20);
+    let peak = dumped.run.peak_memory;
+    assert!(peak < 64 << 20, "{} MiB", peak >> 20);
+}

@@ -1,0 +1,150 @@
+//! Rows B1 to B6 and B15: what happens to the target while it is held.
+
+use crate::support::{
+    Dumped, Firstchance, Running, Victim, files_in, folder, state_of, threads_of, wait_until,
+};
+
+/// A dump that stands where all threads are stopped.
+fn held(victim: &Victim, file: &std::path::Path) -> Running {
+    let dump = Firstchance::full_dump(victim.pid(), file).failpoint("all-stopped:stop");
+    let mut running = dump.spawn();
+    running.wait_until_stopped();
+    running
+}
+
+#[test]
+fn b1_a_stopped_target_stays_stopped() {
+    let mut victim = Victim::start(&["idle"]);
+    victim.signal(libc::SIGSTOP);
+    victim.wait_for_letter('T');
+    let dumped = Dumped::full(victim.pid());
+    assert_eq!(dumped.core().threads(), [victim.pid()]);
+    victim.assert_untraced();
+    assert_eq!(victim.letter(), 'T');
+    victim.signal(libc::SIGCONT);
+    victim.assert_alive();
+}
+
+#[test]
+fn b2_continued_while_held_it_runs_afterwards() {
+    let mut victim = Victim::start(&["idle"]);
+    victim.signal(libc::SIGSTOP);
+    victim.wait_for_letter('T');
+    let folder = folder();
+    let running = held(&victim, &folder.path().join("x.core"));
+    victim.signal(libc::SIGCONT);
+    running.go_on();
+    running.finish().assert_code(0);
+    victim.assert_alive();
+    victim.wait_for_letter('S');
+}
+
+#[test]
+fn b3_stopped_while_held_it_is_stopped_afterwards() {
+    let mut victim = Victim::start(&["idle"]);
+    let folder = folder();
+    let running = held(&victim, &folder.path().join("x.core"));
+    victim.signal(libc::SIGSTOP);
+    running.go_on();
+    running.finish().assert_code(0);
+    victim.assert_untraced();
+    victim.wait_for_letter('T');
+    victim.signal(libc::SIGCONT);
+    victim.assert_alive();
+}
+
+#[test]
+fn b4_terminated_while_held_it_dies_of_that_afterwards() {
+    use std::os::unix::process::ExitStatusExt as _;
+    let mut victim = Victim::start(&["idle"]);
+    let folder = folder();
+    let running = held(&victim, &folder.path().join("x.core"));
+    victim.signal(libc::SIGTERM);
+    running.go_on();
+    running.finish().assert_code(0);
+    assert_eq!(victim.wait().signal(), Some(libc::SIGTERM));
+}
+
+/// Whether the rest could still be copied is a matter of time; what is not whole never looks whole.
+#[test]
+fn b5_killed_while_held_or_copied_the_dump_says_so() {
+    for point in [
+        "all-stopped:stop",
+        "registers:stop",
+        "read-memory:stop",
+        "write:stop",
+    ] {
+        let mut victim = Victim::start(&["idle"]);
+        let folder = folder();
+        let path = folder.path().join("x.core");
+        let mut running = Firstchance::full_dump(victim.pid(), &path)
+            .failpoint(point)
+            .spawn();
+        running.wait_until_stopped();
+        victim.kill_without_waiting();
+        let run = running.finish_through_stops();
+        println!("{point}: {run:?}");
+        match run.code {
+            Some(0) => assert_eq!(files_in(folder.path()), [path]),
+            Some(5) => assert!(!path.exists(), "{point}: an incomplete dump looks whole"),
+            _ => panic!("{point}: {run:#?}"),
+        }
+    }
+}
+
+#[test]
+fn b6_a_target_that_ends_meanwhile_is_an_error_and_leaves_no_file() {
+    for point in ["before-stop:stop", "seize:stop"] {
+        let mut victim = Victim::start(&["exit", "3"]);
+        let folder = folder();
+        let path = folder.path().join("x.core");
+        let mut running = Firstchance::full_dump(victim.pid(), &path)
+            .failpoint(point)
+            .spawn();
+        running.wait_until_stopped();
+        victim.tell("end");
+        // A thread that is seized is only gone when its tracer has seen it.
+        victim.wait_for_letters("ZXt");
+        let run = running.finish_through_stops();
+        assert!(matches!(run.code, Some(3 | 5)), "{point}: {run:#?}");
+        assert_eq!(
+            files_in(folder.path()),
+            [""; 0].map(std::path::PathBuf::from),
+            "{point}"
+        );
+        assert_eq!(victim.wait().code(), Some(3), "{point}");
+    }
+}
+
+/// The new program is there, or a thread waits in the kernel for the others to end.
+fn is_executing(pid: u32) -> bool {
+    let command = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    command.contains("idle") || threads_of(pid).iter().any(|tid| state_of(*tid) == 'D')
+}
+
+#[test]
+fn b15_a_target_that_becomes_another_program_is_let_go() {
+    for point in ["interrupt:stop", "before-stop:stop"] {
+        let mut victim = Victim::start(&["exec-by-thread"]);
+        let folder = folder();
+        let path = folder.path().join("x.core");
+        let mut running = Firstchance::full_dump(victim.pid(), &path)
+            .failpoint(point)
+            .spawn();
+        running.wait_until_stopped();
+        victim.tell("exec");
+        wait_until("the exec is done or waits for its other threads", || {
+            is_executing(victim.pid())
+        });
+        let run = running.finish_through_stops();
+        println!("{point}: {run:?}");
+        match run.code {
+            // It was another program before the dump began with it: that one is dumped.
+            Some(0) => assert_eq!(point, "before-stop:stop"),
+            _ => assert!(matches!(run.code, Some(5)), "{point}: {run:#?}"),
+        }
+        assert_eq!(path.exists(), run.code == Some(0), "{point}");
+        victim.wait_until_ready();
+        victim.assert_alive();
+    }
+}
