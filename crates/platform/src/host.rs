@@ -1,4 +1,4 @@
-use crate::{Capture, CaptureOptions, FileBytes, Result};
+use crate::{Capture, CaptureOptions, Error, ErrorKind, FileBytes, Result};
 use snapshot::{Handle, Measure, Module, Process, ProcessKey, Sample, System, TargetEvent, Time};
 use std::{path::Path, time::Duration};
 
@@ -16,8 +16,64 @@ pub trait Host: Sync {
     /// The wanted figures of a process, as they are now.
     fn sample(&mut self, key: ProcessKey, measures: &[Measure]) -> Result<Sample>;
 
+    /// Reports the end of this process from now on, until it is forgotten.
+    fn watch(&mut self, key: ProcessKey) -> Result<()>;
+
+    /// Ends watching and sampling of a process.
+    fn forget(&mut self, key: ProcessKey);
+
+    /// Reports processes that start, from now on. Whether the system tells of each; else they are
+    /// looked for ten times a second, and one that lives shorter may be missed.
+    fn follow_starts(&mut self) -> bool;
+
+    /// Waits for what is watched and followed, at most for `limit`.
+    fn wait(&mut self, limit: Duration) -> Vec<HostEvent>;
+
+    /// What is known of a process for telling whether a rule means it.
+    fn entry(&self, pid: u32) -> Result<ProcessEntry>;
+
+    /// Starts a program, held before its first instruction.
+    fn launch(&self, program: &Path, arguments: &[String]) -> Result<Launched>;
+
+    /// The counters that are known by name, with what they count.
+    fn counters(&self) -> Vec<(String, String)>;
+
     /// Takes hold of a process, without stopping it yet.
     fn attach(&self, key: ProcessKey) -> Result<Box<dyn Target>>;
+}
+
+/// What happened to a process that is watched, or to the list of processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostEvent {
+    /// It is gone.
+    Exited(ProcessKey),
+    /// A process of this pid started, or became another program.
+    Started(u32),
+}
+
+/// A program that was started by us.
+#[derive(Debug)]
+pub struct Launched {
+    /// Its process.
+    pub key: ProcessKey,
+    pub(crate) inner: crate::os::RawLaunched,
+}
+
+impl Launched {
+    /// Lets it begin; an error where it could not be executed.
+    pub fn go(&mut self) -> Result<()> {
+        self.inner.go().map_err(|e| {
+            Error::new(
+                ErrorKind::Other,
+                format!("starting the program failed: {e}"),
+            )
+        })
+    }
+
+    /// Its exit code (or minus the signal) once it has ended.
+    pub fn status(&mut self) -> Option<i32> {
+        self.inner.status()
+    }
 }
 
 /// One attached process.

@@ -21,7 +21,8 @@ pub use error::{Error, ErrorKind, Result};
 pub use failpoint::failpoint;
 pub use files::{FileBytes, OutFile, OutStream, Output, Space, map_file, space_at};
 pub use host::{
-    Facts, Finding, Health, Host, ImageFiles, ProcessEntry, Target, doctor, system, this_machine,
+    Facts, Finding, Health, Host, HostEvent, ImageFiles, Launched, ProcessEntry, Target, doctor,
+    system, this_machine,
 };
 
 #[cfg(target_os = "linux")]

@@ -2,7 +2,7 @@
 
 use super::exit::Usage;
 use platform::{Error, ErrorKind, Host, ProcessEntry};
-use policy::{Identity, Target};
+use policy::Target;
 use snapshot::ProcessKey;
 
 /// The processes that are meant; several only with `all`.
@@ -36,7 +36,7 @@ fn resolve_one(host: &dyn Host, text: &str, all: bool) -> anyhow::Result<Vec<Pro
         .collect();
     let matching: Vec<&ProcessEntry> = others
         .iter()
-        .filter(|entry| target.matches(&identity(entry)))
+        .filter(|entry| target.matches(&collector::identity(entry)))
         .collect();
     match matching.as_slice() {
         [] => Err(nobody(text, &others).into()),
@@ -55,21 +55,6 @@ fn parse(text: &str) -> anyhow::Result<Target> {
         _ => text
             .parse()
             .map_err(|error| Usage(format!("{error}")).into()),
-    }
-}
-
-/// What targets match on, of a process in the list.
-pub(crate) fn identity(entry: &ProcessEntry) -> Identity {
-    Identity {
-        key: entry.key,
-        parent: entry.parent,
-        group: entry.group,
-        name: entry.name.clone(),
-        comm: entry.comm.clone(),
-        command_line: entry.command_line.clone(),
-        service: entry.service.clone(),
-        container: entry.container.clone(),
-        launched: false,
     }
 }
 

@@ -3,26 +3,36 @@
 use super::{
     facts::{name_of, strings},
     proc::{ProcDir, machine, numbers_in, stat, status},
+    sample::Sampler,
+    sys::launch::Waiting,
     target::LinuxTarget,
+    watch::Watcher,
 };
-use crate::{Error, FileBytes, Host, ProcessEntry, Result, Target};
+use crate::{Error, ErrorKind, FileBytes, Host, HostEvent, Launched, ProcessEntry, Result, Target};
 use rustix::fs::{Mode, OFlags};
 use snapshot::{Measure, Module, ProcessKey, Region, Sample, Time};
 use std::{
     collections::{HashMap, HashSet},
-    os::unix::fs::MetadataExt,
-    time::Instant,
+    io,
+    os::unix::{fs::MetadataExt, process::ExitStatusExt},
+    path::Path,
+    process::{Child, Command},
+    time::{Duration, Instant},
 };
 
 /// This Linux machine.
 pub(crate) struct LinuxHost {
     start: Instant,
+    sampler: Sampler,
+    watcher: Watcher,
 }
 
 impl LinuxHost {
     pub(crate) fn new() -> Self {
         Self {
             start: Instant::now(),
+            sampler: Sampler::default(),
+            watcher: Watcher::default(),
         }
     }
 }
@@ -46,7 +56,7 @@ impl Host for LinuxHost {
         let (users, boot) = (machine::users(), machine::boot_time());
         Ok(pids
             .into_iter()
-            .filter_map(|pid| entry(pid as u32, &users, boot))
+            .filter_map(|pid| entry(pid as u32, &users, boot, true))
             .collect())
     }
 
@@ -54,9 +64,55 @@ impl Host for LinuxHost {
         Ok(ProcDir::open_pid(pid)?.key)
     }
 
-    fn sample(&mut self, key: ProcessKey, _measures: &[Measure]) -> Result<Sample> {
-        let what = format!("sampling process {key} is not built yet");
-        Err(Error::new(crate::ErrorKind::Unsupported, what))
+    fn sample(&mut self, key: ProcessKey, measures: &[Measure]) -> Result<Sample> {
+        self.sampler
+            .sample(Time(self.start.elapsed()), key, measures)
+    }
+
+    fn watch(&mut self, key: ProcessKey) -> Result<()> {
+        self.watcher.watch(key)
+    }
+
+    fn forget(&mut self, key: ProcessKey) {
+        self.watcher.forget(key);
+        self.sampler.forget(key);
+    }
+
+    fn follow_starts(&mut self) -> bool {
+        self.watcher.follow_starts()
+    }
+
+    fn wait(&mut self, limit: Duration) -> Vec<HostEvent> {
+        self.watcher.wait(limit)
+    }
+
+    fn entry(&self, pid: u32) -> Result<ProcessEntry> {
+        let key = self.find(pid)?;
+        let listed = entry(pid, &machine::users(), machine::boot_time(), false);
+        listed
+            .ok_or_else(|| Error::new(ErrorKind::NoSuchProcess, format!("process {key} has ended")))
+    }
+
+    fn launch(&self, program: &Path, arguments: &[String]) -> Result<Launched> {
+        let mut command = Command::new(program);
+        command.args(arguments);
+        let failed = |e: io::Error| {
+            let what = format!("starting {} failed: {e}", program.display());
+            Error::new(ErrorKind::Other, what)
+        };
+        let waiting = super::sys::launch::launch(command).map_err(failed)?;
+        let key = self.find(waiting.pid)?;
+        Ok(Launched {
+            key,
+            inner: RawLaunched::Waiting(waiting),
+        })
+    }
+
+    fn counters(&self) -> Vec<(String, String)> {
+        let known = super::counters::KNOWN.iter();
+        known
+            .map(|(path, what)| ((*path).to_owned(), (*what).to_owned()))
+            .collect()
     }
 
     fn attach(&self, key: ProcessKey) -> Result<Box<dyn Target>> {
@@ -64,8 +120,35 @@ impl Host for LinuxHost {
     }
 }
 
+/// A program that waits, runs, or has ended.
+#[derive(Debug)]
+pub(crate) enum RawLaunched {
+    Waiting(Waiting),
+    Running(Child),
+    Failed,
+}
+
+impl RawLaunched {
+    pub(crate) fn go(&mut self) -> io::Result<()> {
+        if let RawLaunched::Waiting(waiting) = std::mem::replace(self, RawLaunched::Failed) {
+            *self = RawLaunched::Running(waiting.go()?);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn status(&mut self) -> Option<i32> {
+        let RawLaunched::Running(child) = self else {
+            return None;
+        };
+        let status = child.try_wait().ok()??;
+        status
+            .code()
+            .or_else(|| status.signal().map(|signal| -signal))
+    }
+}
+
 /// A process of the list; `None` when it ended meanwhile.
-fn entry(pid: u32, users: &HashMap<u32, String>, boot: i64) -> Option<ProcessEntry> {
+fn entry(pid: u32, users: &HashMap<u32, String>, boot: i64, all: bool) -> Option<ProcessEntry> {
     let proc = ProcDir::open_pid(pid).ok()?;
     let stat = proc.stat().ok()?;
     let status_text = proc.read("status").ok()?;
@@ -91,7 +174,7 @@ fn entry(pid: u32, users: &HashMap<u32, String>, boot: i64) -> Option<ProcessEnt
         state: stat.state,
         service,
         container,
-        mapped: mappings(&proc),
+        mapped: if all { mappings(&proc) } else { Vec::new() },
         kernel: stat.flags & stat::KERNEL_THREAD != 0,
     })
 }

@@ -1,6 +1,7 @@
 //! Linux.
 
 mod arch;
+mod counters;
 mod doctor;
 mod facts;
 mod files;
@@ -9,13 +10,15 @@ mod memory;
 mod pages;
 mod proc;
 mod rights;
+mod sample;
 mod stop;
 mod sys;
 mod target;
+mod watch;
 
 pub(crate) use doctor::doctor;
 pub(crate) use files::{RawOutput, create_output, map_file, space_at};
-pub(crate) use host::ImageFiles;
+pub(crate) use host::{ImageFiles, RawLaunched};
 pub(crate) use proc::machine::system;
 
 /// The machine this runs on.

@@ -35,10 +35,12 @@ pub(crate) struct LinuxTarget {
 
 impl LinuxTarget {
     pub(crate) fn attach(key: ProcessKey) -> Result<Self> {
-        Ok(Self {
+        let target = Self {
             proc: ProcDir::open(key)?,
             facts: None,
-        })
+        };
+        target.refuse_early()?;
+        Ok(target)
     }
 }
 

@@ -1,8 +1,11 @@
 //! Windows: what step 3 builds; until then every function says so.
 
-use crate::{Error, ErrorKind, FileBytes, Finding, Host, ProcessEntry, Result, Space, Target};
+use crate::{
+    Error, ErrorKind, FileBytes, Finding, Host, HostEvent, Launched, ProcessEntry, Result, Space,
+    Target,
+};
 use snapshot::{Measure, Module, ProcessKey, Sample, System, Time};
-use std::{io, path::Path};
+use std::{io, path::Path, time::Duration};
 
 /// A file being written.
 #[derive(Debug)]
@@ -114,7 +117,48 @@ impl Host for WindowsHost {
         not_yet()
     }
 
+    fn watch(&mut self, _key: ProcessKey) -> Result<()> {
+        not_yet()
+    }
+
+    fn forget(&mut self, _key: ProcessKey) {}
+
+    fn follow_starts(&mut self) -> bool {
+        false
+    }
+
+    fn wait(&mut self, limit: Duration) -> Vec<HostEvent> {
+        std::thread::sleep(limit);
+        Vec::new()
+    }
+
+    fn entry(&self, _pid: u32) -> Result<ProcessEntry> {
+        not_yet()
+    }
+
+    fn launch(&self, _program: &Path, _arguments: &[String]) -> Result<Launched> {
+        not_yet()
+    }
+
+    fn counters(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
     fn attach(&self, _key: ProcessKey) -> Result<Box<dyn Target>> {
         not_yet()
+    }
+}
+
+/// A program that was started.
+#[derive(Debug)]
+pub(crate) struct RawLaunched;
+
+impl RawLaunched {
+    pub(crate) fn go(&mut self) -> io::Result<()> {
+        Err(unsupported())
+    }
+
+    pub(crate) fn status(&mut self) -> Option<i32> {
+        None
     }
 }

@@ -68,6 +68,17 @@ impl ProcDir {
         read_file(&self.living, name)
     }
 
+    /// Opens a file of the process.
+    pub(crate) fn open_file(&self, name: &str) -> io::Result<File> {
+        Ok(openat(
+            &self.dir,
+            name,
+            OFlags::RDONLY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )?
+        .into())
+    }
+
     /// Opens a file of a thread that lives.
     pub(crate) fn open_living(&self, name: &str) -> io::Result<File> {
         Ok(openat(

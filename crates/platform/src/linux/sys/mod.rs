@@ -1,5 +1,7 @@
 //! System calls that no safe library has; every `unsafe` of the Linux part.
 
+pub(crate) mod launch;
 pub(crate) mod memory;
+pub(crate) mod netlink;
 pub(crate) mod ptrace;
 pub(crate) mod signals;

@@ -1,0 +1,392 @@
+//! The one loop: what happens goes to the rules, what they command is done.
+
+mod dumps;
+mod people;
+mod probe;
+mod schedule;
+
+pub use people::{Ended, Happening};
+
+use crate::{Destination, Request, Step, Written};
+use dumps::{Dumps, Finished};
+use platform::{Cancel, Error, ErrorKind, Host, HostEvent, Launched, ProcessEntry, Stop};
+use policy::{Command, DumpRequest, Event, Identity, Outcome, Rule, RuleId, RuleSet, Settings};
+use probe::Probes;
+use schedule::Schedule;
+use snapshot::{DumpFormat, DumpKind, Measure, ProcessKey, Time};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+
+/// How long the loop sleeps at most: Ctrl-C and requests to cancel are looked for so often.
+const LONGEST_SLEEP: Duration = Duration::from_millis(200);
+/// While a dump is written, its steps are shown so often.
+const DUMP_SLEEP: Duration = Duration::from_millis(20);
+
+/// How the dumps of a rule are written.
+#[derive(Clone, Debug)]
+pub struct Manner {
+    /// Where to, where the rule names no folder.
+    pub destination: Destination,
+    /// Whether a file of that name may be replaced.
+    pub overwrite: bool,
+    /// Kept in the dumps.
+    pub comment: Option<String>,
+    /// When to give a dump up.
+    pub timeout: Option<Duration>,
+    /// Whether the target is stopped.
+    pub stop: Stop,
+    /// Which format a kind is written in.
+    pub format: fn(DumpKind) -> DumpFormat,
+    /// End the target after its last dump (ProcDump's `-k`).
+    pub kill_after: bool,
+}
+
+/// Everything a run is given.
+pub struct Plan<'p> {
+    /// The rules, each with the manner of its dumps.
+    pub rules: Vec<(Rule, Manner)>,
+    /// How often levels are sampled, and on how many processors.
+    pub settings: Settings,
+    /// A program that waits for us, for rules about `launch:`.
+    pub launched: Option<Launched>,
+    /// Makes the machine for a thread that takes dumps.
+    pub machine: fn() -> Box<dyn Host>,
+    /// Pids that somebody asked to be left alone since the last call (`firstchance cancel`).
+    pub cancelled: &'p mut dyn FnMut() -> Vec<u32>,
+}
+
+/// Runs the rules until all are over or somebody cancels.
+pub fn run(
+    host: &mut dyn Host,
+    plan: Plan<'_>,
+    show: &mut dyn FnMut(Happening),
+) -> Result<Ended, Error> {
+    let mut run = Run {
+        rules: RuleSet::new(plan.settings),
+        manners: BTreeMap::new(),
+        schedule: Schedule::default(),
+        probes: Probes::default(),
+        dumps: Dumps::new(plan.machine),
+        watched: HashSet::new(),
+        launched: plan.launched,
+        polled: Time::default(),
+        ended: Ended::default(),
+        host,
+        show,
+    };
+    run.begin(plan.rules, plan.settings)?;
+    run.until_over(plan.cancelled);
+    Ok(run.ended)
+}
+
+struct Run<'r> {
+    host: &'r mut dyn Host,
+    rules: RuleSet,
+    manners: BTreeMap<RuleId, Manner>,
+    schedule: Schedule,
+    probes: Probes,
+    dumps: Dumps,
+    /// Processes whose end is reported.
+    watched: HashSet<ProcessKey>,
+    launched: Option<Launched>,
+    /// When people were last shown how things stand.
+    polled: Time,
+    ended: Ended,
+    show: &'r mut dyn FnMut(Happening),
+}
+
+impl Run<'_> {
+    fn begin(&mut self, rules: Vec<(Rule, Manner)>, settings: Settings) -> Result<(), Error> {
+        self.schedule.every = settings.poll;
+        self.host.follow_starts();
+        let now = self.host.now();
+        for (rule, manner) in rules {
+            let (id, commands) = self.rules.add(now, rule);
+            self.manners.insert(id, manner);
+            self.obey(commands);
+        }
+        if let Some(launched) = &self.launched {
+            let key = launched.key;
+            let mut identity = identity(&self.host.entry(key.pid)?);
+            identity.launched = true;
+            self.feed(Event::Started(identity));
+        }
+        let own = std::process::id();
+        for entry in self.host.processes()? {
+            if !entry.kernel && entry.state != 'Z' && entry.key.pid != own {
+                self.feed(Event::Found(identity(&entry)));
+            }
+        }
+        match &mut self.launched {
+            Some(launched) => launched.go(),
+            None => Ok(()),
+        }
+    }
+
+    fn until_over(&mut self, cancelled: &mut dyn FnMut() -> Vec<u32>) {
+        while !self.rules.is_finished() {
+            if Cancel.is_asked() {
+                self.ended.cancelled = true;
+                break;
+            }
+            let asked = cancelled();
+            if self.watched.iter().any(|key| asked.contains(&key.pid)) {
+                self.ended.cancelled_by_pid = true;
+                break;
+            }
+            self.turn();
+        }
+        self.finish_dumps();
+    }
+
+    /// One turn: wait, take what happened, sample what is due, show how things stand.
+    fn turn(&mut self) {
+        let events = self.host.wait(self.sleep());
+        for event in events {
+            self.host_event(event);
+        }
+        for finished in self
+            .dumps
+            .take(&mut |step| (self.show)(Happening::Step(step)))
+        {
+            self.dump_finished(finished);
+        }
+        let now = self.host.now();
+        for (process, measures) in self.schedule.due(now) {
+            self.sample(process, &measures);
+        }
+        if self
+            .rules
+            .next_deadline()
+            .is_some_and(|deadline| deadline <= self.host.now())
+        {
+            self.feed(Event::Tick);
+        }
+        self.show_status();
+    }
+
+    fn sleep(&self) -> Duration {
+        let now = self.host.now();
+        let most = if self.dumps.is_empty() {
+            LONGEST_SLEEP
+        } else {
+            DUMP_SLEEP
+        };
+        let next = [self.schedule.next(), self.rules.next_deadline()];
+        next.into_iter()
+            .flatten()
+            .map(|at| at.since(now))
+            .fold(most, Duration::min)
+    }
+
+    fn host_event(&mut self, event: HostEvent) {
+        match event {
+            HostEvent::Exited(key) => self.exited(key),
+            HostEvent::Started(pid) => {
+                // It may be gone again already.
+                let Ok(entry) = self.host.entry(pid) else {
+                    return;
+                };
+                let own = self
+                    .launched
+                    .as_ref()
+                    .is_some_and(|launched| launched.key == entry.key);
+                if !entry.kernel && !own {
+                    self.feed(Event::Started(identity(&entry)));
+                }
+            }
+        }
+    }
+
+    fn exited(&mut self, key: ProcessKey) {
+        self.schedule.stop(key);
+        self.host.forget(key);
+        if self.watched.remove(&key) {
+            let launched = self
+                .launched
+                .as_mut()
+                .filter(|launched| launched.key == key);
+            let status = launched.and_then(Launched::status);
+            (self.show)(Happening::Exited {
+                process: key,
+                status,
+            });
+        }
+        self.feed(Event::Exited(key));
+    }
+
+    fn sample(&mut self, process: ProcessKey, measures: &[Measure]) {
+        match self.host.sample(process, measures) {
+            Ok(mut sample) => {
+                self.probes.add(measures, &mut sample);
+                self.feed(Event::Sample(process, sample));
+            }
+            Err(error) if error.kind == ErrorKind::NoSuchProcess => self.exited(process),
+            Err(error) => (self.show)(Happening::Failed(error.to_string())),
+        }
+    }
+
+    fn feed(&mut self, event: Event) {
+        let commands = self.rules.handle(self.host.now(), event);
+        self.obey(commands);
+    }
+
+    fn obey(&mut self, commands: Vec<Command>) {
+        for command in commands {
+            self.obey_one(command);
+        }
+    }
+
+    fn obey_one(&mut self, command: Command) {
+        match command {
+            Command::Sample {
+                process,
+                measures,
+                every,
+            } => {
+                self.watch(process);
+                self.schedule.set(process, measures, every, self.host.now());
+            }
+            Command::SampleNow(process) => {
+                let measures = self.schedule.measures(process);
+                self.sample(process, &measures);
+            }
+            Command::Dump(request) => self.dump(request),
+            Command::Attach { process, .. } => self.watch(process),
+            Command::Detach(_) => {}
+            Command::Run { program, note } => self.run_program(&program, note.reason),
+            Command::RuleFinished { rule, why, dumps } => {
+                (self.show)(Happening::RuleFinished { rule, why, dumps });
+            }
+            Command::Suppressed(suppressed) => (self.show)(Happening::Suppressed(suppressed)),
+            other => (self.show)(Happening::Command(Box::new(other))),
+        }
+    }
+
+    /// From its first command on, a process is one that we monitor.
+    fn watch(&mut self, process: ProcessKey) {
+        if self.watched.contains(&process) {
+            return;
+        }
+        match self.host.watch(process) {
+            Ok(()) => {
+                self.watched.insert(process);
+                (self.show)(Happening::Watching(process));
+            }
+            Err(_) => self.feed(Event::Exited(process)),
+        }
+    }
+
+    fn dump(&mut self, asked: DumpRequest) {
+        self.watch(asked.process);
+        let Some(manner) = self.manners.get(&asked.rule) else {
+            return;
+        };
+        let rule = self.rules.rule(asked.rule);
+        let folder = rule.and_then(|rule| rule.folder.clone());
+        let request = Request {
+            kinds: asked
+                .kinds
+                .iter()
+                .map(|kind| (*kind, (manner.format)(*kind)))
+                .collect(),
+            destination: folder.map_or_else(
+                || manner.destination.clone(),
+                |f| Destination::Folder(f.into()),
+            ),
+            overwrite: manner.overwrite,
+            reason: asked.reason.clone(),
+            rule: rule.map(ToString::to_string).unwrap_or_default(),
+            comment: manner.comment.clone(),
+            timeout: manner.timeout,
+            stop: manner.stop,
+            number: asked.number,
+        };
+        (self.show)(Happening::Trigger {
+            process: asked.process,
+            reason: asked.reason.clone(),
+        });
+        self.dumps
+            .start(asked.id, asked.process, request, asked.behind);
+    }
+
+    fn dump_finished(&mut self, finished: Finished) {
+        let Finished {
+            id, dumps, error, ..
+        } = finished;
+        self.ended.dumps += dumps.iter().filter(|dump| dump.record.complete).count() as u32;
+        let outcome = match &error {
+            None => Outcome::Written,
+            Some(error) if matches!(error.kind, ErrorKind::Cancelled | ErrorKind::TargetDied) => {
+                Outcome::Cancelled(error.to_string())
+            }
+            Some(error) => Outcome::Failed(error.to_string()),
+        };
+        if let Some(error) = error {
+            (self.show)(Happening::DumpFailed {
+                number: finished.number,
+                error: error.to_string(),
+            });
+            self.ended.failure = Some(error);
+        }
+        let written: Vec<Arc<Written>> = dumps.into_iter().map(Arc::new).collect();
+        (self.show)(Happening::Dumped(written));
+        self.feed(Event::DumpFinished { id, outcome });
+    }
+
+    /// Dumps that are under way end before we do.
+    fn finish_dumps(&mut self) {
+        while !self.dumps.is_empty() {
+            for finished in self
+                .dumps
+                .wait(&mut |step| (self.show)(Happening::Step(step)))
+            {
+                self.dump_finished(finished);
+            }
+        }
+    }
+
+    fn run_program(&mut self, program: &str, reason: String) {
+        let mut words = program.split_ascii_whitespace();
+        let Some(path) = words.next() else { return };
+        let started = std::process::Command::new(path)
+            .args(words)
+            .env("FIRSTCHANCE_REASON", &reason)
+            .stdin(std::process::Stdio::null())
+            .spawn();
+        if let Err(error) = started {
+            (self.show)(Happening::Failed(format!(
+                "starting {path} failed: {error}"
+            )));
+        }
+    }
+
+    fn show_status(&mut self) {
+        let now = self.host.now();
+        if now.since(self.polled) >= self.schedule.every {
+            self.polled = now;
+            (self.show)(Happening::Status(self.rules.status(now)));
+        }
+    }
+}
+
+/// What rules match on.
+pub fn identity(entry: &ProcessEntry) -> Identity {
+    Identity {
+        key: entry.key,
+        parent: entry.parent,
+        group: entry.group,
+        name: entry.name.clone(),
+        comm: entry.comm.clone(),
+        command_line: entry.command_line.clone(),
+        service: entry.service.clone(),
+        container: entry.container.clone(),
+        launched: false,
+    }
+}
+
+/// Steps are what dumps tell while they are taken.
+pub(crate) type ShowStep<'s> = &'s mut dyn FnMut(Step);

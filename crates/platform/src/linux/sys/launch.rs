@@ -1,0 +1,77 @@
+//! Starting a program that waits before its first instruction until we are ready for it.
+
+use std::{
+    io::{self, PipeReader, PipeWriter, Read, Write},
+    os::{fd::AsRawFd, unix::process::CommandExt},
+    process::{Child, Command},
+    thread::JoinHandle,
+};
+
+/// A program that is about to be executed: it has its pid, and waits.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) pid: u32,
+    go: PipeWriter,
+    spawned: JoinHandle<io::Result<Child>>,
+}
+
+/// Forks and stops short of execve(2).
+pub(crate) fn launch(mut command: Command) -> io::Result<Waiting> {
+    let (mut pid_reader, pid_writer) = io::pipe()?;
+    let (go_reader, go) = io::pipe()?;
+    let closure = hold(
+        pid_writer.as_raw_fd(),
+        go_reader.as_raw_fd(),
+        go.as_raw_fd(),
+    );
+    // SAFETY: between fork and exec the closure makes only async-signal-safe calls (getpid,
+    // write, close, read; signal-safety(7)) on descriptors that live until the thread below ends.
+    unsafe { command.pre_exec(closure) };
+    let spawned = std::thread::spawn(move || spawn(command, pid_writer, go_reader));
+    let mut pid = [0; 4];
+    match pid_reader.read_exact(&mut pid) {
+        Ok(()) => Ok(Waiting {
+            pid: u32::from_ne_bytes(pid),
+            go,
+            spawned,
+        }),
+        Err(error) => match spawned.join() {
+            Ok(Err(reason)) => Err(reason),
+            _ => Err(error),
+        },
+    }
+}
+
+fn spawn(mut command: Command, pid: PipeWriter, go: PipeReader) -> io::Result<Child> {
+    let child = command.spawn();
+    drop((pid, go));
+    child
+}
+
+/// What the child does before execve(2): tells its pid, waits for a byte. Should we be gone, the
+/// read ends and the program starts all the same.
+fn hold(pid_fd: i32, go_fd: i32, our_end: i32) -> impl FnMut() -> io::Result<()> {
+    move || {
+        let pid = std::process::id().to_ne_bytes();
+        let mut byte = 0u8;
+        // SAFETY: plain calls on inherited descriptors with live locals as buffers.
+        unsafe {
+            libc::write(pid_fd, pid.as_ptr().cast(), pid.len());
+            // Our end, inherited, would keep the pipe open when we are gone.
+            libc::close(our_end);
+            libc::read(go_fd, (&raw mut byte).cast(), 1);
+        }
+        Ok(())
+    }
+}
+
+impl Waiting {
+    /// Lets it begin; fails where the program could not be executed.
+    pub(crate) fn go(mut self) -> io::Result<Child> {
+        self.go.write_all(&[1])?;
+        drop(self.go);
+        self.spawned
+            .join()
+            .unwrap_or_else(|_| Err(io::Error::other("starting it failed")))
+    }
+}

@@ -1,0 +1,102 @@
+//! The kernel's process connector (`linux/cn_proc.h`): told of every fork and exec, as root.
+
+use std::{
+    io,
+    os::fd::{AsRawFd, FromRawFd, OwnedFd},
+};
+
+const CN_IDX_PROC: u32 = 1;
+const CN_VAL_PROC: u32 = 1;
+const PROC_CN_MCAST_LISTEN: u32 = 1;
+const EVENT_FORK: u32 = 1;
+const EVENT_EXEC: u32 = 2;
+/// `struct nlmsghdr` and `struct cn_msg` before the payload.
+const HEADERS: usize = 16 + 20;
+
+/// What may have become another program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ProcessEvent {
+    /// A process of this pid was forked.
+    Forked(u32),
+    /// A process of this pid executed another program.
+    Executed(u32),
+}
+
+/// Opens the connector; refused to ordinary users and in other pid namespaces.
+pub(crate) fn listen() -> io::Result<OwnedFd> {
+    let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    // SAFETY: socket takes plain numbers; the descriptor is owned at once.
+    let raw = unsafe { libc::socket(libc::AF_NETLINK, kind, libc::NETLINK_CONNECTOR) };
+    if raw < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: a descriptor that was just made and belongs to nobody else.
+    let socket = unsafe { OwnedFd::from_raw_fd(raw) };
+    bind(&socket)?;
+    subscribe(&socket)?;
+    Ok(socket)
+}
+
+fn bind(socket: &OwnedFd) -> io::Result<()> {
+    // SAFETY: all-zero bytes are a valid sockaddr_nl.
+    let mut address: libc::sockaddr_nl = unsafe { std::mem::zeroed() };
+    address.nl_family = libc::AF_NETLINK as u16;
+    address.nl_groups = CN_IDX_PROC;
+    let size = size_of::<libc::sockaddr_nl>() as u32;
+    // SAFETY: the address is a live local of the size that is given.
+    let bound = unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), size) };
+    if bound < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}
+
+fn subscribe(socket: &OwnedFd) -> io::Result<()> {
+    let mut message = Vec::with_capacity(HEADERS + 4);
+    let total = (HEADERS + 4) as u32;
+    message.extend(total.to_ne_bytes());
+    message.extend((libc::NLMSG_DONE as u16).to_ne_bytes());
+    message.extend([0; 2]);
+    message.extend([0; 8]);
+    for word in [CN_IDX_PROC, CN_VAL_PROC, 0, 0] {
+        message.extend(word.to_ne_bytes());
+    }
+    message.extend(4u16.to_ne_bytes());
+    message.extend([0; 2]);
+    message.extend(PROC_CN_MCAST_LISTEN.to_ne_bytes());
+    rustix::io::write(socket, &message)?;
+    Ok(())
+}
+
+/// The events that have come, without waiting. `Err` with ENOBUFS: some were lost.
+pub(crate) fn events(socket: &OwnedFd) -> io::Result<Vec<ProcessEvent>> {
+    let mut events = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        match rustix::io::read(socket, &mut buffer) {
+            Ok(0) | Err(rustix::io::Errno::AGAIN) => return Ok(events),
+            Ok(got) => events.extend(parse(&buffer[..got])),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// `struct proc_event`: what, cpu, timestamp, then for a fork parent pid and tgid, child pid and
+/// tgid; for an exec pid and tgid.
+fn parse(message: &[u8]) -> Option<ProcessEvent> {
+    let event = message.get(HEADERS..)?;
+    let word = |at: usize| {
+        event
+            .get(at..at + 4)
+            .and_then(|word| word.try_into().ok())
+            .map(u32::from_ne_bytes)
+    };
+    match word(0)? {
+        // A new thread is a fork too; only a new process has its own pid as tgid.
+        EVENT_FORK if word(24)? == word(28)? => Some(ProcessEvent::Forked(word(28)?)),
+        EVENT_EXEC => Some(ProcessEvent::Executed(word(20)?)),
+        _ => None,
+    }
+}
