@@ -185,7 +185,7 @@ fn untouched_memory_between_near_runs_is_bridged_with_zeros() {
 fn a_truncated_core_tells_what_is_left() {
     let snapshot = two_threads();
     let core = write(DumpFormat::Core, &snapshot, &everything(&snapshot));
-    for length in (0..core.len().min(30_000)).chain((30_000..core.len()).step_by(997)) {
+    for length in (0..2_000).chain((2_000..core.len()).step_by(61)) {
         let Ok(dump) = read(&core[..length]) else {
             assert!(length < 64, "{length}");
             continue;
