@@ -79,7 +79,10 @@ pub(crate) fn start(
     for _ in 0..threads {
         let (copier, tell) = (copier.clone(), tell.clone());
         let work = move || {
-            let _ = tell.send(copier.run());
+            let end = copier.run();
+            // Before the end is told: who hears it takes the file back, to name or remove it.
+            drop(copier);
+            let _ = tell.send(end);
         };
         std::thread::Builder::new()
             .name("copy".to_owned())

@@ -155,7 +155,7 @@ fn is_allowed(name: &str) -> bool {
     let stem = name.split('.').next().unwrap_or("").to_ascii_uppercase();
     let device = ["CON", "PRN", "AUX", "NUL"].contains(&stem.as_str())
         || stem.len() == 4 && (stem.starts_with("COM") || stem.starts_with("LPT"));
-    let windows = (device || name.contains(':') || name.ends_with(['.', ' ']));
+    let windows = device || name.contains(':') || name.ends_with(['.', ' ']);
     !name.is_empty() && !name.contains('\0') && !windows
 }
 

@@ -1,6 +1,7 @@
 //! `firstchance demo`: the first thing a new user runs.
 
 use super::console::{Lines, Reporter};
+use crate::inspect;
 use collector::{Destination, Request, collect};
 use platform::{Host, Stop};
 use snapshot::{DumpFormat, DumpKind};
@@ -39,6 +40,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     );
     for path in &dumps {
         println!("\n$ firstchance inspect {}", path.display());
+        inspect::run(&inspect::Args::summary(path.clone()))?;
     }
     println!("\nThe dumps stay where they are:");
     for path in &dumps {

@@ -1,6 +1,6 @@
 //! firstchance's own command line.
 
-mod console;
+pub(crate) mod console;
 mod demo;
 mod doctor;
 mod dump;
@@ -9,6 +9,7 @@ mod ps;
 mod target;
 mod values;
 
+use crate::inspect;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -25,6 +26,8 @@ struct Cli {
 enum Command {
     /// Write a dump of a running process; it lives on
     Dump(dump::Args),
+    /// Show what is in a dump
+    Inspect(inspect::Args),
     /// List the processes that can be dumped
     Ps(ps::Args),
     /// Say what works on this machine, and what to do about the rest
@@ -40,6 +43,7 @@ enum Command {
 pub(crate) fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Dump(args) => dump::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
         Command::Ps(args) => ps::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Demo(args) => demo::run(&args),
