@@ -1,6 +1,6 @@
 //! Bytes ↔ snapshot, nothing else: ELF cores, minidumps, the identity of images.
 //!
-//! Writing is a pure function: [`plan`] turns a snapshot and a selection of its memory into a
+//! Writing is a pure function: [`plan()`] turns a snapshot and a selection of its memory into a
 //! [`Plan`], a list of pieces whose sizes are all known before the first byte is written; the
 //! memory itself is fetched by whoever carries the plan out.
 //! Reading is the other way round: [`read`] turns the bytes of a file into a [`Dump`].

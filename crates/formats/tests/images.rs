@@ -72,7 +72,9 @@ fn library() -> Vec<u8> {
     file.extend(1u32.to_le_bytes());
     file.extend(words(&[0, 64, 0]));
     file.extend(0u32.to_le_bytes());
-    [64u16, 56, 4, 0, 0, 0].map(|half| file.extend(half.to_le_bytes()));
+    [64u16, 56, 4, 0, 0, 0]
+        .into_iter()
+        .for_each(|half| file.extend(half.to_le_bytes()));
     file.extend(segment(1, 0, 0x1000));
     file.extend(segment(2, 0x400, 0x60));
     file.extend(segment(4, 0x300, 20 + 4));

@@ -5,7 +5,8 @@ use super::value::{Item, Value, field, fields};
 use crate::core::registers;
 use snapshot::*;
 
-/// One description for both ways: the fields of a type, each under its own name.
+/// One description for both ways: the fields of a type, each under its own name. All of them: a
+/// field that snapshot gains does not compile here until it is told of.
 macro_rules! record {
     ($($type:ident { $($name:ident),* $(,)? })*) => {$(
         impl Value for $type {
@@ -17,7 +18,6 @@ macro_rules! record {
                 let known = fields(bytes);
                 Some($type {
                     $($name: known.get(stringify!($name)),)*
-                    ..$type::default()
                 })
             }
         }

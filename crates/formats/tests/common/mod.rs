@@ -5,16 +5,16 @@ use formats::{Dump, Piece, Plan, RecordSpace};
 use snapshot::*;
 use std::{sync::Arc, time::Duration};
 
-pub const CODE: u64 = 0x5555_5555_4000;
-pub const HEAP: u64 = 0x5555_5556_0000;
-pub const RESERVED: u64 = 0x7000_0000_0000;
-pub const STACK: u64 = 0x7fff_ff00_0000;
-pub const PAGE: u64 = 4096;
+pub(crate) const CODE: u64 = 0x5555_5555_4000;
+pub(crate) const HEAP: u64 = 0x5555_5556_0000;
+pub(crate) const RESERVED: u64 = 0x7000_0000_0000;
+pub(crate) const STACK: u64 = 0x7fff_ff00_0000;
+pub(crate) const PAGE: u64 = 4096;
 
 /// Memory whose every byte follows from its address.
-pub struct Pattern;
+pub(crate) struct Pattern;
 
-pub fn byte_at(address: u64) -> u8 {
+pub(crate) fn byte_at(address: u64) -> u8 {
     (address.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8 | 1
 }
 
@@ -27,7 +27,7 @@ impl Memory for Pattern {
 }
 
 /// The bytes of the file that `plan` describes.
-pub fn carry_out(plan: &Plan, memory: &dyn Memory, record: &[u8]) -> Vec<u8> {
+pub(crate) fn carry_out(plan: &Plan, memory: &dyn Memory, record: &[u8]) -> Vec<u8> {
     let mut file = Vec::with_capacity(plan.size() as usize);
     for (offset, piece) in plan.pieces_with_offsets() {
         assert_eq!(offset, file.len() as u64);
@@ -50,7 +50,7 @@ pub fn carry_out(plan: &Plan, memory: &dyn Memory, record: &[u8]) -> Vec<u8> {
     file
 }
 
-pub fn write(format: DumpFormat, snapshot: &Snapshot, selection: &Selection) -> Vec<u8> {
+pub(crate) fn write(format: DumpFormat, snapshot: &Snapshot, selection: &Selection) -> Vec<u8> {
     let space = RecordSpace {
         head: 256,
         tail: 512,
@@ -59,15 +59,21 @@ pub fn write(format: DumpFormat, snapshot: &Snapshot, selection: &Selection) -> 
     carry_out(&plan, &Pattern, b"{\"complete\":true}")
 }
 
-pub fn read(bytes: &[u8]) -> Result<Dump, formats::ReadError> {
+pub(crate) fn read(bytes: &[u8]) -> Result<Dump, formats::ReadError> {
     formats::read(Arc::new(bytes.to_vec()))
 }
 
-pub fn everything(snapshot: &Snapshot) -> Selection {
+pub(crate) fn everything(snapshot: &Snapshot) -> Selection {
     select(DumpKind::Full, snapshot, &Pattern, &[])
 }
 
-pub fn region(start: u64, pages: u64, protection: &str, kind: RegionKind, name: &str) -> Region {
+pub(crate) fn region(
+    start: u64,
+    pages: u64,
+    protection: &str,
+    kind: RegionKind,
+    name: &str,
+) -> Region {
     let range = Range::new(start, start + pages * PAGE);
     Region {
         range,
@@ -86,7 +92,7 @@ pub fn region(start: u64, pages: u64, protection: &str, kind: RegionKind, name: 
 }
 
 /// A process with two threads, a program, a heap with holes, a reservation and a stack.
-pub fn two_threads() -> Snapshot {
+pub(crate) fn two_threads() -> Snapshot {
     let reserved = Region {
         resident: vec![],
         private_pages: vec![],
@@ -197,7 +203,7 @@ fn module() -> Module {
 }
 
 /// A thread whose registers and AVX registers follow from `n`.
-pub fn thread(id: u32, n: u64) -> Thread {
+pub(crate) fn thread(id: u32, n: u64) -> Thread {
     let registers = X86_64 {
         rax: 0xa0 + n,
         rbx: HEAP + 16,
@@ -229,7 +235,7 @@ pub fn thread(id: u32, n: u64) -> Thread {
 }
 
 /// A standard-format XSAVE area with x87, SSE and AVX in it (Intel SDM volume 1, §13.4).
-pub fn xsave(n: u8) -> Vec<u8> {
+pub(crate) fn xsave(n: u8) -> Vec<u8> {
     let mut area = vec![0; 11_008];
     area[0..2].copy_from_slice(&0x037fu16.to_le_bytes());
     area[24..28].copy_from_slice(&0x1f80u32.to_le_bytes());
@@ -241,7 +247,7 @@ pub fn xsave(n: u8) -> Vec<u8> {
     area
 }
 
-pub fn siginfo(signal: i32) -> Vec<u8> {
+pub(crate) fn siginfo(signal: i32) -> Vec<u8> {
     let mut info = vec![0; 128];
     info[0..4].copy_from_slice(&signal.to_le_bytes());
     info[8..12].copy_from_slice(&1i32.to_le_bytes());
