@@ -2,6 +2,7 @@
 
 mod cli;
 mod inspect;
+mod rules;
 
 use std::process::ExitCode;
 

@@ -12,6 +12,8 @@ mod files;
 mod host;
 #[cfg(target_os = "linux")]
 mod linux;
+mod monitor;
+mod trust;
 #[cfg(windows)]
 mod windows;
 
@@ -24,6 +26,9 @@ pub use host::{
     Facts, Finding, Health, Host, HostEvent, ImageFiles, Launched, ProcessEntry, Target, doctor,
     system, this_machine,
 };
+
+pub use monitor::{Monitor, cancel_monitors};
+pub use trust::{Trusted, read_trusted};
 
 #[cfg(target_os = "linux")]
 use linux as os;

@@ -54,8 +54,9 @@ pub struct Plan<'p> {
     pub launched: Option<Launched>,
     /// Makes the machine for a thread that takes dumps.
     pub machine: fn() -> Box<dyn Host>,
-    /// Pids that somebody asked to be left alone since the last call (`firstchance cancel`).
-    pub cancelled: &'p mut dyn FnMut() -> Vec<u32>,
+    /// Told which processes are monitored, says whether somebody asked to leave one of them alone
+    /// (`firstchance cancel`).
+    pub cancelled: &'p mut dyn FnMut(&HashSet<ProcessKey>) -> bool,
 }
 
 /// Runs the rules until all are over or somebody cancels.
@@ -108,11 +109,14 @@ impl Run<'_> {
             self.manners.insert(id, manner);
             self.obey(commands);
         }
-        if let Some(launched) = &self.launched {
+        if let Some(launched) = &mut self.launched {
+            // From here on it is itself: execve has happened, its first instruction is next.
+            launched.go()?;
             let key = launched.key;
             let mut identity = identity(&self.host.entry(key.pid)?);
             identity.launched = true;
             self.feed(Event::Started(identity));
+            return Ok(());
         }
         let own = std::process::id();
         for entry in self.host.processes()? {
@@ -120,20 +124,16 @@ impl Run<'_> {
                 self.feed(Event::Found(identity(&entry)));
             }
         }
-        match &mut self.launched {
-            Some(launched) => launched.go(),
-            None => Ok(()),
-        }
+        Ok(())
     }
 
-    fn until_over(&mut self, cancelled: &mut dyn FnMut() -> Vec<u32>) {
+    fn until_over(&mut self, cancelled: &mut dyn FnMut(&HashSet<ProcessKey>) -> bool) {
         while !self.rules.is_finished() {
             if Cancel.is_asked() {
                 self.ended.cancelled = true;
                 break;
             }
-            let asked = cancelled();
-            if self.watched.iter().any(|key| asked.contains(&key.pid)) {
+            if cancelled(&self.watched) {
                 self.ended.cancelled_by_pid = true;
                 break;
             }

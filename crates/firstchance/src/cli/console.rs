@@ -2,7 +2,7 @@
 //! without its control characters.
 
 use collector::{Step, Written};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use platform::ProcessEntry;
 use snapshot::WallTime;
 use std::{
@@ -25,13 +25,44 @@ pub(crate) enum Lines {
 /// Shows the steps of a dump as lines, and on a terminal as a bar.
 pub(crate) struct Reporter {
     lines: Lines,
+    /// What stays at the foot of the terminal.
+    foot: MultiProgress,
     bar: Option<ProgressBar>,
+    status: Vec<ProgressBar>,
 }
 
 impl Reporter {
     /// Lines to that place; a bar on standard error if that is a terminal.
     pub(crate) fn new(lines: Lines) -> Self {
-        Self { lines, bar: None }
+        Self {
+            lines,
+            foot: MultiProgress::new(),
+            bar: None,
+            status: Vec::new(),
+        }
+    }
+
+    /// Shows these lines at the foot of the terminal, in place of those before.
+    pub(crate) fn status(&mut self, lines: &[String]) {
+        if !std::io::stderr().is_terminal() {
+            return;
+        }
+        while self.status.len() > lines.len() {
+            self.status.pop().inspect(ProgressBar::finish_and_clear);
+        }
+        let style = || {
+            ProgressStyle::with_template("{wide_msg}")
+                .unwrap_or_else(|_| ProgressStyle::default_bar())
+        };
+        while self.status.len() < lines.len() {
+            self.status.push(
+                self.foot
+                    .add(ProgressBar::new_spinner().with_style(style())),
+            );
+        }
+        for (bar, line) in self.status.iter().zip(lines) {
+            bar.set_message(plain(line));
+        }
     }
 
     /// Shows a step.
@@ -53,12 +84,17 @@ impl Reporter {
 
     /// One line with the time before it.
     pub(crate) fn line(&self, text: &str) {
-        let line = format!("[{}] {text}", time(now()));
+        self.plain_line(&format!("[{}] {text}", time(now())));
+    }
+
+    /// One line as it is.
+    pub(crate) fn plain_line(&self, line: &str) {
         // A closed pipe is no reason to lose a dump.
-        let _ = match self.lines {
+        let write = || match self.lines {
             Lines::Out => writeln!(std::io::stdout(), "{line}"),
             Lines::Error => writeln!(std::io::stderr(), "{line}"),
         };
+        let _ = self.foot.suspend(write);
     }
 
     fn progress(&mut self, done: u64, total: u64) {
@@ -68,7 +104,7 @@ impl Reporter {
                 "{bar:40} {decimal_bytes}/{decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left",
             );
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-            self.bar = Some(bar);
+            self.bar = Some(self.foot.add(bar));
         }
         if let Some(bar) = &self.bar {
             bar.set_position(done);
@@ -205,6 +241,13 @@ pub(crate) fn date_time(when: WallTime) -> String {
 /// `23:01:42`, local.
 pub(crate) fn time(when: WallTime) -> String {
     zoned(when).strftime("%H:%M:%S").to_string()
+}
+
+/// Now, with date and offset.
+pub(crate) fn now_rfc3339() -> String {
+    zoned(now())
+        .strftime("%Y-%m-%dT%H:%M:%S%.3f%:z")
+        .to_string()
 }
 
 fn zoned(when: WallTime) -> jiff::Zoned {

@@ -205,7 +205,7 @@ fn command_line() -> String {
 /// A dump, for programs.
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Line<'w> {
+pub(super) struct Line<'w> {
     path: Option<String>,
     bytes: u64,
     kind: String,
@@ -216,7 +216,7 @@ struct Line<'w> {
 }
 
 impl<'w> Line<'w> {
-    fn of(written: &'w Written) -> Self {
+    pub(super) fn of(written: &'w Written) -> Self {
         Self {
             path: written.path.as_ref().map(|path| path.display().to_string()),
             bytes: written.bytes,

@@ -1,13 +1,17 @@
 //! firstchance's own command line.
 
+mod cancel;
 pub(crate) mod console;
+mod counters;
 mod demo;
 mod doctor;
 mod dump;
 mod exit;
+mod explain;
 mod ps;
 mod target;
 mod values;
+mod watch;
 
 use crate::inspect;
 use clap::{Parser, Subcommand};
@@ -26,6 +30,16 @@ struct Cli {
 enum Command {
     /// Write a dump of a running process; it lives on
     Dump(dump::Args),
+    /// Write dumps of a process when conditions say so
+    Watch(Box<watch::WatchArgs>),
+    /// Start a program and write dumps of it when conditions say so
+    Run(Box<watch::RunArgs>),
+    /// End every firstchance that monitors a process; the process goes on
+    Cancel(cancel::Args),
+    /// List counters that a condition can name, with their values
+    Counters(counters::Args),
+    /// Print the rule that a command line or a file of rules means
+    Explain(explain::Args),
     /// Show what is in a dump
     Inspect(inspect::Args),
     /// List the processes that can be dumped
@@ -43,6 +57,11 @@ enum Command {
 pub(crate) fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Dump(args) => dump::run(&args),
+        Command::Watch(args) => watch::watch(&args),
+        Command::Run(args) => watch::run(&args),
+        Command::Cancel(args) => cancel::run(&args),
+        Command::Counters(args) => counters::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Ps(args) => ps::run(&args),
         Command::Doctor(args) => doctor::run(&args),

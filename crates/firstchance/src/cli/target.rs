@@ -23,10 +23,25 @@ pub(crate) fn resolve(
     Ok(found)
 }
 
+/// The one process that a target means now.
+pub(crate) fn one_of(host: &dyn Host, target: &Target) -> anyhow::Result<ProcessKey> {
+    let keys = matching(host, target, &target.to_string(), false)?;
+    Ok(keys[0])
+}
+
 fn resolve_one(host: &dyn Host, text: &str, all: bool) -> anyhow::Result<Vec<ProcessKey>> {
-    let target: Target = parse(text)?;
+    matching(host, &parse(text)?, text, all)
+}
+
+/// At least one process, exactly one without `all`.
+fn matching(
+    host: &dyn Host,
+    target: &Target,
+    text: &str,
+    all: bool,
+) -> anyhow::Result<Vec<ProcessKey>> {
     if let Target::Pid(pid) = target {
-        return Ok(vec![host.find(pid)?]);
+        return Ok(vec![host.find(*pid)?]);
     }
     let own = std::process::id();
     let listed = host.processes()?;

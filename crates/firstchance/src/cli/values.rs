@@ -25,3 +25,8 @@ pub(crate) fn format(text: &str) -> Result<DumpFormat, String> {
         _ => Err("it is core or minidump".to_owned()),
     }
 }
+
+/// `2GiB`, `500MB`.
+pub(crate) fn size(text: &str) -> Result<u64, String> {
+    policy::parse_size(text)
+}

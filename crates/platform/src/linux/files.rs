@@ -1,14 +1,14 @@
 //! Files, made so that nobody else can get at them and nothing is followed.
 
 use super::sys::memory::Mapping;
-use crate::{FileBytes, Space};
+use crate::{FileBytes, Space, Trusted};
 use rustix::fs::{
     AtFlags, FallocateFlags, FileType, Mode, OFlags, RenameFlags, fallocate, fchmod, fstat,
     fstatvfs, openat, renameat_with, statat, unlinkat,
 };
 use std::{
     fs::File,
-    io,
+    io::{self, Read},
     os::{fd::OwnedFd, unix::fs::FileExt},
     path::Path,
     sync::Arc,
@@ -132,4 +132,31 @@ pub(crate) fn map_file(path: &Path) -> io::Result<FileBytes> {
         return Err(io::Error::other("it is no regular file"));
     }
     Ok(Arc::new(Mapping::new(&file, found.st_size as usize)?))
+}
+
+/// A file that decides what we do, and whether everybody may write to it.
+pub(crate) fn read_trusted(path: &Path) -> io::Result<(Trusted, bool)> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+    let file: File = rustix::fs::open(path, flags, Mode::empty())?.into();
+    let found = fstat(&file)?;
+    if FileType::from_raw_mode(found.st_mode) != FileType::RegularFile {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    let parent = path
+        .parent()
+        .filter(|parent| *parent != Path::new(""))
+        .unwrap_or(Path::new("."));
+    let folder = rustix::fs::stat(parent)?;
+    let private = |mode: u32, uid: u32| uid == 0 && mode & 0o022 == 0;
+    let administrator =
+        private(found.st_mode, found.st_uid) && private(folder.st_mode, folder.st_uid);
+    let mut bytes = Vec::new();
+    file.take(crate::trust::LARGEST).read_to_end(&mut bytes)?;
+    Ok((
+        Trusted {
+            bytes,
+            administrator,
+        },
+        found.st_mode & 0o002 != 0,
+    ))
 }

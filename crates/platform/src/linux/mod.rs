@@ -7,6 +7,7 @@ mod facts;
 mod files;
 mod host;
 mod memory;
+mod monitor;
 mod pages;
 mod proc;
 mod rights;
@@ -17,8 +18,9 @@ mod target;
 mod watch;
 
 pub(crate) use doctor::doctor;
-pub(crate) use files::{RawOutput, create_output, map_file, space_at};
+pub(crate) use files::{RawOutput, create_output, map_file, read_trusted, space_at};
 pub(crate) use host::{ImageFiles, RawLaunched};
+pub(crate) use monitor::{MonitorDoor, cancel_monitors};
 pub(crate) use proc::machine::system;
 
 /// The machine this runs on.

@@ -125,7 +125,9 @@ fn read_stat(dir: impl AsFd) -> io::Result<Stat> {
 /// The leader if it lives, else the first thread that does.
 fn living_thread(dir: &OwnedFd, pid: u32) -> Result<(i32, OwnedFd)> {
     let gone = |error: io::Error| no_process(pid, &error);
-    let all = tasks(dir).map_err(gone)?;
+    let mut all = tasks(dir).map_err(gone)?;
+    // Thread ids wrap around: those of short-lived threads may come before the leader's.
+    all.sort_by_key(|&tid| tid as u32 != pid);
     let mut last = None;
     for tid in all {
         let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::RDONLY;

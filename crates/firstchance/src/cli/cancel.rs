@@ -1,0 +1,32 @@
+//! `firstchance cancel`.
+
+use super::console;
+use platform::{Error, ErrorKind};
+use std::process::ExitCode;
+
+/// What can be asked of `cancel`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The process that is monitored
+    pid: u32,
+}
+
+/// Asks every monitor of the process to end.
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let pid = args.pid;
+    match platform::cancel_monitors(pid)? {
+        0 => {
+            let what = format!("no firstchance of yours monitors process {pid}");
+            Err(Error::new(ErrorKind::NoSuchProcess, what).into())
+        }
+        count => {
+            let monitors = if count == 1 {
+                "monitor ends"
+            } else {
+                "monitors end"
+            };
+            console::print(&format!("{count} {monitors}; process {pid} goes on."))?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}

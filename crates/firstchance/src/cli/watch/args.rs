@@ -1,0 +1,252 @@
+//! The options of `watch` and `run`, and the rules they mean.
+
+use super::Job;
+use crate::{
+    cli::{exit::Usage, values},
+    rules,
+};
+use collector::{Destination, Manner};
+use platform::{Error, ErrorKind, Stop};
+use policy::{
+    Action, Clause, Condition, Follow, Free, Limits, Retention, Rule, Target, Window, parse_when,
+};
+use snapshot::{DumpFormat, DumpKind};
+use std::{path::PathBuf, time::Duration};
+
+/// What can be asked of `watch`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct WatchArgs {
+    /// PID, process name, service:NAME, container:ID or cmdline:"glob"
+    #[arg(
+        value_name = "TARGET",
+        required_unless_present = "rules",
+        allow_negative_numbers = true
+    )]
+    target: Option<String>,
+    /// A file of rules instead
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["target", "when"])]
+    rules: Option<PathBuf>,
+    /// Wait for the next process of that name to start
+    #[arg(long)]
+    wait: bool,
+    /// Every process that matches, each time one starts
+    #[arg(long)]
+    each: bool,
+    /// Every process that matches, now and later
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// What can be asked of `run`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    common: Common,
+    /// The program and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    program: Vec<String>,
+}
+
+/// Options of both.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Common {
+    /// When: `cpu > 85% for 10s`, `memory >= 2GiB`, `exit` …; several mean "or"
+    #[arg(short, long, value_name = "CONDITION")]
+    when: Vec<String>,
+    /// What to do: `full dump`, `mini dump`, `mini and full dump`, `none` …
+    #[arg(long = "do", value_name = "ACTION", default_value = "mini dump")]
+    action: String,
+    /// How many dumps, 0 for no limit
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 1)]
+    number: u32,
+    /// Child processes too
+    #[arg(long)]
+    children: bool,
+    /// How often levels are sampled
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = values::duration)]
+    poll: Duration,
+    /// A folder, or a file name (tokens PROCESSNAME PID YYMMDD HHMMSS EXCEPTIONCODE)
+    #[arg(short, long, value_name = "PATH")]
+    output: Option<String>,
+    /// Replace a file of that name
+    #[arg(long)]
+    overwrite: bool,
+    /// core or minidump [default: core for full, plus and custom; minidump for mini and triage]
+    #[arg(long, value_parser = values::format)]
+    format: Option<DumpFormat>,
+    /// Kept in the dumps
+    #[arg(long, value_name = "TEXT")]
+    comment: Option<String>,
+    /// Give a dump up after this time and let the target go
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    timeout: Option<Duration>,
+    /// Skip a trigger rather than make the target wait for a dump that is still being written
+    #[arg(long)]
+    avoid_outage: bool,
+    /// At most so many dumps in any stretch of time: 10m=3
+    #[arg(long, value_name = "TIME=N")]
+    max_dumps_per: Vec<Window>,
+    /// At most so many bytes of dumps in the folder; the oldest of ours go
+    #[arg(long, value_name = "SIZE", value_parser = values::size)]
+    max_folder: Option<u64>,
+    /// So much of the disk stays free: 5% or 10GiB
+    #[arg(long, value_name = "SPACE")]
+    keep_free: Option<Free>,
+    /// One JSON object an event on standard output
+    #[arg(long)]
+    json: bool,
+}
+
+impl WatchArgs {
+    /// The rules that the options mean.
+    pub(crate) fn job(&self) -> anyhow::Result<Job> {
+        if let Some(file) = &self.rules {
+            return self.from_file(file);
+        }
+        let text = self.target.as_deref().unwrap_or("");
+        let target: Target = text.parse().map_err(|error| Usage(format!("{error}")))?;
+        let follow = match () {
+            () if self.each || self.all => Follow::Each,
+            () if self.wait => Follow::Next,
+            () => Follow::One,
+        };
+        self.common.job(target, follow, None)
+    }
+
+    fn from_file(&self, file: &PathBuf) -> anyhow::Result<Job> {
+        let rules = read_rules(file)?;
+        let manner = self.common.manner();
+        let rules = rules
+            .into_iter()
+            .map(|rule| (rule, manner.clone()))
+            .collect();
+        Ok(Job {
+            rules,
+            poll: self.common.poll,
+            launch: None,
+            json: self.common.json,
+            sentences: true,
+        })
+    }
+}
+
+impl RunArgs {
+    /// The rule that the options mean.
+    pub(crate) fn job(&self) -> anyhow::Result<Job> {
+        let (program, arguments) = self.program.split_first().ok_or(Usage(String::new()))?;
+        let launch = (PathBuf::from(program), arguments.to_vec());
+        self.common
+            .job(Target::Launch(program.clone()), Follow::One, Some(launch))
+    }
+}
+
+impl Common {
+    fn job(
+        &self,
+        target: Target,
+        follow: Follow,
+        launch: Option<(PathBuf, Vec<String>)>,
+    ) -> anyhow::Result<Job> {
+        let mut rule = Rule::new(
+            target,
+            vec![Clause::new(self.conditions()?, self.action()?)],
+        );
+        rule.follow = follow;
+        rule.children = self.children;
+        rule.limits = self.limits();
+        Ok(Job {
+            rules: vec![(rule, self.manner())],
+            poll: self.poll,
+            launch,
+            json: self.json,
+            sentences: true,
+        })
+    }
+
+    fn conditions(&self) -> anyhow::Result<Vec<Condition>> {
+        let mut conditions = Vec::new();
+        for text in &self.when {
+            conditions.extend(parse_when(text).map_err(|error| Usage(format!("--when: {error}")))?);
+        }
+        if conditions.is_empty() {
+            conditions.push(Condition::Now);
+        }
+        Ok(conditions)
+    }
+
+    fn action(&self) -> anyhow::Result<Action> {
+        let action = self.action.parse();
+        action.map_err(|error: policy::ParseError| Usage(format!("--do: {error}")).into())
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            max_dumps: (self.number > 0).then_some(self.number),
+            windows: self.max_dumps_per.clone(),
+            avoid_outage: self.avoid_outage,
+            keep: Retention {
+                max_bytes: self.max_folder,
+                keep_free: self.keep_free,
+                ..Retention::default()
+            },
+            ..Limits::default()
+        }
+    }
+
+    fn manner(&self) -> Manner {
+        let output = self.output.as_deref();
+        Manner {
+            destination: output.map_or(Destination::Folder(".".into()), Destination::parse),
+            overwrite: self.overwrite,
+            comment: self.comment.clone(),
+            timeout: self.timeout,
+            stop: Stop::Threads,
+            format: format_of(self.format),
+            kill_after: false,
+        }
+    }
+}
+
+/// The format that was asked for, else the system's own for the kind.
+pub(crate) fn format_of(asked: Option<DumpFormat>) -> fn(DumpKind) -> DumpFormat {
+    match asked {
+        Some(DumpFormat::Core) => |_| DumpFormat::Core,
+        Some(DumpFormat::Minidump) => |_| DumpFormat::Minidump,
+        None => |kind| crate::cli::dump::default_format(kind, &Destination::Stdout),
+    }
+}
+
+/// Reads a file of rules; a program may only be started by one that others cannot write to.
+pub(crate) fn read_rules(file: &PathBuf) -> anyhow::Result<Vec<Rule>> {
+    let bytes = platform::read_trusted(file)?;
+    let text = String::from_utf8(bytes.bytes)
+        .map_err(|_| Usage(format!("{} is no text in UTF-8", file.display())))?;
+    let rules = rules::parse(&text).map_err(|e| Usage(format!("{}: {e}", file.display())))?;
+    if !bytes.administrator && rules.iter().any(rules::runs_programs) {
+        let what = format!(
+            "{} starts a program, which only a file of the administrator's may ask for",
+            file.display()
+        );
+        return Err(Usage(what).into());
+    }
+    Ok(rules)
+}
+
+/// What a later version watches for.
+pub(crate) fn refuse_unbuilt(rule: &Rule) -> anyhow::Result<()> {
+    let conditions = rule.clauses.iter().flat_map(|clause| &clause.when);
+    let unbuilt = |c: &&Condition| c.needs_attachment() && **c != Condition::Exit;
+    if let Some(condition) = conditions.clone().find(unbuilt) {
+        let what = format!("the condition `{condition}` is not built yet");
+        return Err(Error::new(ErrorKind::Unsupported, what).into());
+    }
+    let unbuilt =
+        |clause: &&Clause| matches!(clause.action, Action::LogStack | Action::LogException);
+    if let Some(clause) = rule.clauses.iter().find(unbuilt) {
+        let what = format!("the action `{}` is not built yet", clause.action);
+        return Err(Error::new(ErrorKind::Unsupported, what).into());
+    }
+    Ok(())
+}

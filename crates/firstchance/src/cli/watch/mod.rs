@@ -1,0 +1,87 @@
+//! `firstchance watch` and `firstchance run`: rules at work in the foreground.
+
+mod args;
+mod json;
+mod show;
+
+pub(crate) use args::{RunArgs, WatchArgs, read_rules};
+
+use super::{exit, target};
+use collector::{Ended, Happening, Manner, Plan};
+use platform::Monitor;
+use policy::{Follow, Rule, Settings, Target};
+use show::Show;
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+/// Rules to be carried out, from whatever front end.
+pub(crate) struct Job {
+    /// The rules, each with the manner of its dumps.
+    pub(crate) rules: Vec<(Rule, Manner)>,
+    /// How often levels are sampled.
+    pub(crate) poll: Duration,
+    /// A program to be started, with its arguments.
+    pub(crate) launch: Option<(PathBuf, Vec<String>)>,
+    /// Events as JSON instead of lines.
+    pub(crate) json: bool,
+    /// Whether the rules are shown as sentences first.
+    pub(crate) sentences: bool,
+}
+
+/// Runs `watch`.
+pub(crate) fn watch(args: &WatchArgs) -> anyhow::Result<ExitCode> {
+    carry_out(args.job()?)
+}
+
+/// Runs `run`.
+pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
+    carry_out(args.job()?)
+}
+
+/// Carries the rules out until all are over; the exit code tells how.
+pub(crate) fn carry_out(mut job: Job) -> anyhow::Result<ExitCode> {
+    let mut host = platform::this_machine();
+    for (rule, _) in &mut job.rules {
+        args::refuse_unbuilt(rule)?;
+        settle_target(&*host, rule)?;
+    }
+    let launch = job.launch.as_ref();
+    let launched = launch
+        .map(|(path, args)| host.launch(path, args))
+        .transpose()?;
+    let mut monitor = Monitor::open()?;
+    let mut show = Show::new(&job);
+    let plan = Plan {
+        rules: job.rules,
+        settings: Settings {
+            poll: job.poll,
+            ..Settings::new(platform::system().cpus)
+        },
+        launched,
+        machine: platform::this_machine,
+        cancelled: &mut |watched| monitor.is_asked_to_stop(watched.iter().map(|key| key.pid)),
+    };
+    let ended = collector::run(&mut *host, plan, &mut |happening: Happening| {
+        show.show(&happening)
+    })?;
+    show.end(&ended);
+    Ok(code(&ended, show.all_reached()))
+}
+
+/// A rule about the one process there is must have exactly one.
+fn settle_target(host: &dyn platform::Host, rule: &Rule) -> anyhow::Result<()> {
+    if rule.follow != Follow::One || matches!(rule.target, Target::Launch(_)) {
+        return Ok(());
+    }
+    target::one_of(host, &rule.target)?;
+    Ok(())
+}
+
+fn code(ended: &Ended, all_reached: bool) -> ExitCode {
+    let cancelled = ended.cancelled || ended.cancelled_by_pid;
+    match &ended.failure {
+        _ if cancelled => exit::code(platform::ErrorKind::Cancelled),
+        _ if all_reached => ExitCode::SUCCESS,
+        Some(error) => exit::code(error.kind),
+        None => exit::code(platform::ErrorKind::TargetDied),
+    }
+}

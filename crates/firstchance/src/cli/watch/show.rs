@@ -1,0 +1,185 @@
+//! What a person sees of rules at work.
+
+use super::{Job, json};
+use crate::cli::console::{self, Lines, Reporter};
+use collector::{Ended, Happening};
+use policy::{ClauseStatus, Command, Finish, RuleId, Suppressed, Why, print_duration};
+use std::collections::BTreeMap;
+
+/// Most lines of live status; the rest is told as a number.
+const MOST_LINES: usize = 20;
+
+/// Shows what happens.
+pub(crate) struct Show {
+    reporter: Reporter,
+    json: bool,
+    /// Dumps that each rule may take, and how it ended.
+    wanted: BTreeMap<u32, Option<u32>>,
+    finished: BTreeMap<u32, Finish>,
+}
+
+impl Show {
+    pub(crate) fn new(job: &Job) -> Self {
+        let lines = if job.json { Lines::Error } else { Lines::Out };
+        let reporter = Reporter::new(lines);
+        if job.sentences && !job.json {
+            for (rule, _) in &job.rules {
+                reporter.plain_line(&rule.to_string());
+            }
+            reporter.plain_line("Press Ctrl-C to end monitoring without terminating the process.");
+        }
+        let wanted = job.rules.iter().enumerate();
+        let wanted = wanted
+            .map(|(at, (rule, _))| (at as u32, rule.limits.max_dumps))
+            .collect();
+        Self {
+            reporter,
+            json: job.json,
+            wanted,
+            finished: BTreeMap::new(),
+        }
+    }
+
+    /// Shows one happening.
+    pub(crate) fn show(&mut self, happening: &Happening) {
+        if let Happening::RuleFinished {
+            rule: RuleId(rule),
+            why,
+            ..
+        } = happening
+        {
+            self.finished.insert(*rule, *why);
+        }
+        if self.json {
+            json::print(happening);
+            return;
+        }
+        match happening {
+            Happening::Step(step) => self.reporter.step(step),
+            Happening::Trigger { process, reason } => {
+                self.line(&format!("Trigger: {reason} (process {process})"));
+            }
+            Happening::Exited { process, status } => {
+                let status = status.map_or(String::new(), status_text);
+                self.line(&format!(
+                    "The process has exited{status}. (process {process})"
+                ));
+            }
+            Happening::DumpFailed { number, error } => {
+                self.line(&format!("Dump {number} error: {error}"));
+            }
+            Happening::Suppressed(suppressed) => self.line(&suppressed_text(suppressed)),
+            Happening::Status(status) => self.reporter.status(&status_lines(status)),
+            Happening::Command(command) => self.command(command),
+            Happening::Failed(error) => self.line(&format!("Error: {error}")),
+            Happening::Watching(_) | Happening::Dumped(_) | Happening::RuleFinished { .. } => {}
+        }
+    }
+
+    /// The last line: whether what was asked for was done.
+    pub(crate) fn end(&mut self, ended: &Ended) {
+        self.reporter.status(&[]);
+        if self.json {
+            json::end(ended);
+            return;
+        }
+        let text = match () {
+            () if ended.cancelled => "Monitoring was cancelled.",
+            () if ended.cancelled_by_pid => "Monitoring was ended by `firstchance cancel`.",
+            () if self.all_reached() => "Dump count reached.",
+            () => "Dump count not reached.",
+        };
+        self.line(text);
+    }
+
+    /// Whether every rule took all the dumps it was to take, or had no number to reach.
+    pub(crate) fn all_reached(&self) -> bool {
+        self.wanted.iter().all(|(rule, wanted)| {
+            wanted.is_none() || self.finished.get(rule) == Some(&Finish::CountReached)
+        })
+    }
+
+    fn command(&mut self, command: &Command) {
+        match command {
+            Command::Log { text, .. } => self.line(&console::plain(text)),
+            Command::Storm {
+                active: true, rate, ..
+            } => self.line(&format!(
+                "{rate} exceptions a second: they are only counted until it is fewer"
+            )),
+            Command::Storm { active: false, .. } => self.line("Exceptions are looked at again."),
+            _ => {}
+        }
+    }
+
+    fn line(&self, text: &str) {
+        self.reporter.line(text);
+    }
+}
+
+fn status_text(status: i32) -> String {
+    if status < 0 {
+        format!(" by signal {}", -status)
+    } else {
+        format!(" with code {status}")
+    }
+}
+
+fn suppressed_text(suppressed: &Suppressed) -> String {
+    let why = match suppressed.why {
+        Why::ClauseLimit(times) => format!("this condition has acted {times} times"),
+        Why::RuleLimit(dumps) => format!("the rule has its {dumps} dumps"),
+        Why::Window(window) => {
+            format!(
+                "{} dumps in {} are enough",
+                window.count,
+                print_duration(window.within)
+            )
+        }
+        Why::Busy => "a dump of the process is still being written".to_owned(),
+        Why::Resting(rest) => {
+            format!(
+                "the last dump failed, the next try is in {}",
+                print_duration(rest)
+            )
+        }
+        Why::Storm => "exceptions come too fast to look at each".to_owned(),
+    };
+    let times = if suppressed.times > 1 {
+        format!(" ({} times)", suppressed.times)
+    } else {
+        String::new()
+    };
+    format!(
+        "No dump for \"{}\" of process {}: {why}{times}",
+        suppressed.reason, suppressed.process
+    )
+}
+
+/// One line a condition: what, how it stands, how long it has held, dumps so far.
+fn status_lines(status: &[ClauseStatus]) -> Vec<String> {
+    let mut lines: Vec<String> = status.iter().take(MOST_LINES).map(status_line).collect();
+    if status.len() > lines.len() {
+        lines.push(format!("… and {} more", status.len() - lines.len()));
+    }
+    lines
+}
+
+fn status_line(status: &ClauseStatus) -> String {
+    let value = if status.value.is_empty() {
+        "-"
+    } else {
+        &status.value
+    };
+    let held = status.held.as_secs();
+    let dumps = if status.dumps == 1 {
+        "1 dump".to_owned()
+    } else {
+        format!("{} dumps", status.dumps)
+    };
+    let condition = status.condition.to_string();
+    format!(
+        "{:>7}  {condition:<36}  now {value:<10}  held {held:>4} s  {dumps}",
+        status.process.pid
+    )
+}
