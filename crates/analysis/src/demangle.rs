@@ -36,6 +36,10 @@ fn without_version(symbol: &str) -> &str {
     }
 }
 
+/// What `std::string` is in full; nobody writes or looks for that.
+const STRING: &str =
+    "std::__cxx11::basic_string<char, std::char_traits<char>, std::allocator<char> >";
+
 fn rust(symbol: &str) -> Option<String> {
     let name = rustc_demangle::try_demangle(symbol).ok()?;
     bounded(|out| write!(out, "{name:#}"))
@@ -44,7 +48,8 @@ fn rust(symbol: &str) -> Option<String> {
 fn cpp(symbol: &str) -> Option<String> {
     let parsed = cpp_demangle::BorrowedSymbol::new(symbol.as_bytes()).ok()?;
     let options = cpp_demangle::DemangleOptions::new();
-    bounded(|out| parsed.structured_demangle(out, &options))
+    let name = bounded(|out| parsed.structured_demangle(out, &options))?;
+    Some(name.replace(STRING, "std::string"))
 }
 
 fn msvc(symbol: &str) -> Option<String> {

@@ -143,8 +143,6 @@ pub struct Stacks<'a> {
     memory: &'a dyn Memory,
     files: Files<'a>,
     modules: Vec<Loaded>,
-    /// Regions tell where code is; some dumps have none, or none with protections.
-    knows_code: bool,
 }
 
 struct Loaded {
@@ -167,7 +165,6 @@ impl<'a> Stacks<'a> {
             memory,
             files,
             modules: modules.into_iter().map(load).collect(),
-            knows_code: snapshot.regions.iter().any(|r| r.protection.execute),
         }
     }
 
@@ -227,11 +224,15 @@ impl<'a> Stacks<'a> {
         loaded.image.get_or_init(open)
     }
 
-    /// Whether code lies at `address`.
+    /// Whether code lies, or may lie, at `address`.
+    ///
+    /// Situation: gcore leaves the code of programs out, with its protection, so that only the
+    /// list of mapped files tells of it. What is not writable there may be code.
     fn is_code(&self, address: u64) -> bool {
+        let in_module = || self.module_at(address).is_some();
         match self.snapshot.region_at(address) {
-            Some(region) if self.knows_code => region.protection.execute,
-            _ => self.module_at(address).is_some(),
+            Some(region) => region.protection.execute || (!region.protection.write && in_module()),
+            None => in_module(),
         }
     }
 

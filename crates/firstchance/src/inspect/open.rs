@@ -1,0 +1,110 @@
+use analysis::{DebugFile, FileBytes, Files, Source, Stack, Stacks};
+use collector::Record;
+use formats::Dump;
+use snapshot::{Exception, Module, Thread};
+use std::path::{Path, PathBuf};
+
+/// A dump file, read.
+pub(super) struct Opened {
+    pub(super) path: PathBuf,
+    pub(super) file_bytes: u64,
+    pub(super) dump: Dump,
+    pub(super) record: Option<Record>,
+}
+
+/// The threads of a dump with their stacks, in the dump's order, and what is doubtful about them.
+pub(super) struct Walked<'a> {
+    pub(super) threads: Vec<(&'a Thread, Stack)>,
+    pub(super) doubts: Vec<String>,
+}
+
+impl Opened {
+    /// Reads a file; the error says what is wrong with it, in a sentence.
+    pub(super) fn new(path: &Path) -> anyhow::Result<Self> {
+        let file = read(path)
+            .map_err(|error| anyhow::anyhow!("{} cannot be read: {error}", path.display()))?;
+        let file_bytes = (*file).as_ref().len() as u64;
+        let dump = formats::read(file)
+            .map_err(|error| anyhow::anyhow!("{} is no dump: {error}", path.display()))?;
+        let record = dump.record.as_deref().and_then(Record::parse);
+        Ok(Self {
+            path: path.to_owned(),
+            file_bytes,
+            dump,
+            record,
+        })
+    }
+
+    /// Walks the stacks of all threads. Programs and debug files are taken from this machine where
+    /// they are the very ones that were loaded.
+    pub(super) fn walk(&self) -> Walked<'_> {
+        let files = Files {
+            image: &image,
+            debug: &debug,
+        };
+        let snapshot = &self.dump.snapshot;
+        let stacks = Stacks::new(snapshot, &*self.dump.memory, files);
+        let threads = snapshot.threads.iter().map(|t| (t, stacks.of(t))).collect();
+        let doubts = stacks.sources().filter_map(doubt).collect();
+        Walked { threads, doubts }
+    }
+
+    /// The fault's printed name; found again where the file's writer gave none.
+    pub(super) fn fault_name(&self, exception: &Exception) -> String {
+        if !exception.name.is_empty() {
+            return exception.name.clone();
+        }
+        let system = &self.dump.snapshot.system;
+        analysis::exception_name(
+            exception,
+            system.os,
+            system.architecture,
+            &*self.dump.memory,
+        )
+    }
+
+    /// What is broken or missing, of the reader and of the record.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let recorded = self.record.iter().flat_map(|record| &record.warnings);
+        let mut warnings: Vec<String> = recorded.chain(&self.dump.warnings).cloned().collect();
+        if self.dump.record.is_some() && self.record.is_none() {
+            warnings.push("the record of the dump cannot be read".to_owned());
+        }
+        warnings
+    }
+}
+
+fn read(path: &Path) -> std::io::Result<FileBytes> {
+    platform::map_file(path)
+}
+
+fn image(module: &Module) -> Option<FileBytes> {
+    // An absolute path only: a name alone would be looked for in the current folder.
+    let path = Path::new(&module.path);
+    path.is_absolute().then(|| read(path).ok()).flatten()
+}
+
+fn debug(wanted: &DebugFile) -> Option<FileBytes> {
+    wanted
+        .paths()
+        .iter()
+        .find_map(|path| read(Path::new(path)).ok())
+}
+
+/// A sentence on a module whose names and tables may be missing or another build's.
+fn doubt((module, source): (&Module, Source)) -> Option<String> {
+    let name = module.name();
+    match source {
+        Source::File | Source::Memory => None,
+        Source::UnverifiedFile => Some(format!(
+            "{name}: its names are those of the file that is here now; the dump does not tell \
+             whether it is the same build"
+        )),
+        Source::OtherBuild => Some(format!(
+            "{name}: the file that is here now is another build; its names are not used"
+        )),
+        Source::Nowhere => Some(format!(
+            "{name}: neither its file nor its tables are here, so frames may lack or be guessed"
+        )),
+    }
+}

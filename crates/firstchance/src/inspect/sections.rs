@@ -1,0 +1,279 @@
+//! Whole sections, on request.
+
+use super::open::Opened;
+use super::page::{Column, Page};
+use crate::cli::console;
+use snapshot::{Module, Region, RegionKind, WallTime};
+use std::time::Duration;
+
+/// Programs and libraries.
+pub(super) fn modules(page: &mut Page, opened: &Opened) {
+    let modules = &opened.dump.snapshot.modules;
+    page.heading(&format!("Modules: {}", modules.len()));
+    let columns = [
+        Column::Right("base"),
+        Column::Right("size"),
+        Column::Left("version"),
+        Column::Left("build"),
+        Column::Left("path"),
+    ];
+    let row = |module: &Module| {
+        let deleted = if module.deleted {
+            " (deleted or replaced)"
+        } else {
+            ""
+        };
+        vec![
+            format!("{:x}", module.range.start),
+            console::size(module.range.len()),
+            module.version.clone(),
+            build(module),
+            format!("{}{deleted}", module.path),
+        ]
+    };
+    page.table(&columns, modules.iter().map(row).collect());
+}
+
+/// The build-id, or the PDB's GUID and age as symbol servers write them.
+pub(super) fn build(module: &Module) -> String {
+    let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+    let Some(codeview) = &module.codeview else {
+        return hex(&module.build_id);
+    };
+    let g = &codeview.guid;
+    let head = [g[3], g[2], g[1], g[0], g[5], g[4], g[7], g[6]];
+    format!("{}{}{:X}", hex(&head), hex(&g[8..]), codeview.age).to_uppercase()
+}
+
+/// Memory by class, and every region.
+pub(super) fn memory(page: &mut Page, opened: &Opened) {
+    super::summary::memory(page, opened);
+    let dump = &opened.dump;
+    let columns = [
+        Column::Right("start"),
+        Column::Right("end"),
+        Column::Left("access"),
+        Column::Left("kind"),
+        Column::Right("size"),
+        Column::Right("resident"),
+        Column::Right("in the dump"),
+        Column::Left("name"),
+    ];
+    let row = |region: &Region| {
+        let shared = if region.shared { "s" } else { "p" };
+        vec![
+            format!("{:x}", region.range.start),
+            format!("{:x}", region.range.end),
+            format!("{}{shared}", region.protection),
+            kind(region.kind).to_owned(),
+            console::size(region.range.len()),
+            console::size(region.resident_bytes()),
+            console::size(in_dump(opened, region)),
+            region.name.clone(),
+        ]
+    };
+    page.heading(&format!("Regions: {}", dump.snapshot.regions.len()));
+    page.table(&columns, dump.snapshot.regions.iter().map(row).collect());
+}
+
+pub(super) fn kind(kind: RegionKind) -> &'static str {
+    match kind {
+        RegionKind::Private => "private",
+        RegionKind::Heap => "heap",
+        RegionKind::Stack => "stack",
+        RegionKind::Image => "image",
+        RegionKind::Mapped => "mapped",
+        RegionKind::Kernel => "kernel",
+    }
+}
+
+/// How much of a region is in the dump, in bytes.
+pub(super) fn in_dump(opened: &Opened, region: &Region) -> u64 {
+    let ranges = &opened.dump.ranges;
+    let first = ranges.partition_point(|r| r.end <= region.range.start);
+    let overlapping = ranges[first..]
+        .iter()
+        .take_while(|r| r.start < region.range.end);
+    overlapping
+        .filter_map(|r| r.intersect(region.range))
+        .map(|r| r.len())
+        .sum()
+}
+
+/// Open descriptors or handles.
+pub(super) fn handles(page: &mut Page, opened: &Opened) {
+    let handles = &opened.dump.snapshot.handles;
+    page.heading(&format!("Open descriptors or handles: {}", handles.len()));
+    let columns = [
+        Column::Right("number"),
+        Column::Left("kind"),
+        Column::Right("position"),
+        Column::Right("flags"),
+        Column::Left("name"),
+    ];
+    let row = |handle: &snapshot::Handle| {
+        vec![
+            handle.number.to_string(),
+            handle.kind.clone(),
+            handle
+                .position
+                .map_or(String::new(), |position| position.to_string()),
+            format!("{:#x}", handle.flags),
+            handle.name.clone(),
+        ]
+    };
+    page.table(&columns, handles.iter().map(row).collect());
+}
+
+/// The process and the machine, fact by fact.
+pub(super) fn process(page: &mut Page, opened: &Opened) {
+    let snapshot = &opened.dump.snapshot;
+    let (process, user, system) = (&snapshot.process, &snapshot.process.user, &snapshot.system);
+    page.heading("Process");
+    let facts = [
+        ("pid", process.key.pid.to_string()),
+        (
+            "pid inside its container",
+            process.inner_pid.map_or(String::new(), |p| p.to_string()),
+        ),
+        ("parent", process.parent.to_string()),
+        (
+            "group, session",
+            format!("{}, {}", process.group, process.session),
+        ),
+        ("name", process.name.clone()),
+        ("kernel's name", process.comm.clone()),
+        ("program", process.exe.clone()),
+        ("command line", process.command_line.join(" ")),
+        (
+            "user",
+            format!("{} ({}, effective {})", user.name, user.uid, user.euid),
+        ),
+        ("started", when(process.started)),
+        ("dumped", when(snapshot.taken)),
+        ("CPU time, user", time(process.user_time)),
+        ("CPU time, kernel", time(process.kernel_time)),
+        ("nice", process.nice.to_string()),
+        ("service", process.service.clone().unwrap_or_default()),
+        ("container", process.container.clone().unwrap_or_default()),
+        ("host", system.host.clone()),
+        ("system", system.distribution.clone()),
+        ("kernel", format!("{} {}", system.release, system.version)),
+        ("processor", processor(system)),
+        ("memory", memory_of(system)),
+        ("uptime", time(system.uptime)),
+    ];
+    let known = facts
+        .into_iter()
+        .filter(|(_, value)| !value.trim().is_empty());
+    let rows = known
+        .map(|(name, value)| vec![name.to_owned(), value])
+        .collect();
+    page.table(&[Column::Left(""), Column::Left("")], rows);
+    for name in ["cgroup", "limits"] {
+        if let Some(text) = process.file(name) {
+            page.heading(name);
+            String::from_utf8_lossy(text)
+                .lines()
+                .for_each(|line| page.line(&format!(" {line}")));
+        }
+    }
+}
+
+fn processor(system: &snapshot::System) -> String {
+    match system.cpus {
+        0 => system.cpu_model.clone(),
+        count => format!("{count} × {}", system.cpu_model),
+    }
+}
+
+/// A time that is known.
+fn time(duration: Duration) -> String {
+    match duration {
+        Duration::ZERO => String::new(),
+        _ => console::duration(duration),
+    }
+}
+
+fn memory_of(system: &snapshot::System) -> String {
+    let (total, free) = (system.memory_total, system.memory_available);
+    match total {
+        0 => String::new(),
+        _ => format!(
+            "{}, {} available",
+            console::size(total),
+            console::size(free)
+        ),
+    }
+}
+
+fn when(time: WallTime) -> String {
+    match time {
+        WallTime(0) => String::new(),
+        _ => console::date_time(time),
+    }
+}
+
+/// The environment variables.
+pub(super) fn environment(page: &mut Page, opened: &Opened) {
+    let environment = &opened.dump.snapshot.process.environment;
+    page.heading(&format!("Environment: {}", environment.len()));
+    environment
+        .iter()
+        .for_each(|line| page.line(&format!(" {line}")));
+}
+
+/// The record, with gaps and warnings.
+pub(super) fn record(page: &mut Page, opened: &Opened) {
+    page.heading("Record");
+    if let Some(record) = &opened.record {
+        let pause = record.pause_ms.map_or(String::new(), console::milliseconds);
+        let facts = [
+            ("written by", record.producer.clone()),
+            (
+                "complete",
+                if record.complete { "yes" } else { "NO" }.to_owned(),
+            ),
+            ("kind", record.kind.clone()),
+            ("reason", record.reason.clone()),
+            ("rule", record.rule.clone()),
+            ("comment", record.comment.clone().unwrap_or_default()),
+            ("taken", record.taken.clone()),
+            ("method", record.method.clone()),
+            ("pause", pause),
+            ("memory", console::size(record.memory_bytes)),
+            (
+                "gaps",
+                format!("{}, {}", record.gap_count, console::size(record.gap_bytes)),
+            ),
+        ];
+        let rows = facts
+            .map(|(name, value)| vec![name.to_owned(), value])
+            .to_vec();
+        page.table(&[Column::Left(""), Column::Left("")], rows);
+        gaps(page, record);
+    } else {
+        page.line(" firstchance did not write this dump; it says nothing of how it was taken.");
+    }
+    let warnings = opened.warnings();
+    if !warnings.is_empty() {
+        page.heading(&format!("Warnings: {}", warnings.len()));
+        warnings
+            .iter()
+            .for_each(|warning| page.line(&format!(" {warning}")));
+    }
+}
+
+fn gaps(page: &mut Page, record: &collector::Record) {
+    if record.gaps.is_empty() {
+        return;
+    }
+    page.heading("Memory that could not be read");
+    let row = |gap: &collector::Gap| vec![gap.address.clone(), console::size(gap.bytes)];
+    let columns = [Column::Right("address"), Column::Right("size")];
+    page.table(&columns, record.gaps.iter().map(row).collect());
+    let left = record.gap_count.saturating_sub(record.gaps.len() as u64);
+    if left > 0 {
+        page.line(&format!(" … {left} more"));
+    }
+}

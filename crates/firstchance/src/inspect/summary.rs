@@ -1,0 +1,273 @@
+//! The first page: what a person wants to know before anything else.
+
+use super::open::Opened;
+use super::page::{Column, INDENT, Page};
+use super::threads;
+use crate::cli::console;
+use snapshot::{Architecture, DumpFormat, Exception, OperatingSystem, Process, System, WallTime};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Gaps and warnings shown here.
+const MOST_LINES: usize = 5;
+
+/// Longest command line shown here.
+const LONGEST_COMMAND: usize = 300;
+
+/// Writes the page.
+pub(super) fn write(page: &mut Page, opened: &Opened, frames: Option<usize>) {
+    page.heading(&title(opened));
+    let snapshot = &opened.dump.snapshot;
+    page.paragraph("Process", &process(opened));
+    page.paragraph("Dumped", &dumped(opened));
+    page.paragraph("Machine", &machine(&snapshot.system));
+    if let Some(exception) = &snapshot.exception {
+        page.paragraph("Fault", &fault(opened, exception));
+    }
+    threads::summary(page, opened, frames);
+    page.paragraph("Modules", &modules(opened));
+    memory(page, opened);
+    page.paragraph("Open", &handles(opened));
+    page.paragraph("Gaps", &gaps(opened));
+    page.paragraph("Warnings", &warnings(opened));
+}
+
+/// What to type to see more.
+pub(super) fn hint(opened: &Opened, section: &str) -> String {
+    format!("   firstchance inspect {} {section}", opened.path.display())
+}
+
+fn title(opened: &Opened) -> String {
+    let format = match opened.dump.format {
+        DumpFormat::Core => "ELF core",
+        DumpFormat::Minidump => "minidump",
+    };
+    let size = console::size(opened.file_bytes);
+    let record = opened.record.as_ref();
+    let producer = record.map_or(&opened.dump.producer, |record| &record.producer);
+    let producer = match &producer[..] {
+        "" => String::new(),
+        producer => format!(" by {producer}"),
+    };
+    format!("{} · {format}{producer}, {size}", opened.path.display())
+}
+
+fn process(opened: &Opened) -> Vec<String> {
+    let process = &opened.dump.snapshot.process;
+    let runtime = analysis::runtime(&opened.dump.snapshot);
+    let mut first = format!("{} · pid {}", named(process), process.key.pid);
+    if !process.user.name.is_empty() {
+        first += &format!(" · user {}", process.user.name);
+    }
+    first += &format!(" · {runtime}");
+    let command = match process.command_line.is_empty() {
+        true => process.exe.clone(),
+        false => process.command_line.join(" "),
+    };
+    let place = [
+        ("service", &process.service),
+        ("container", &process.container),
+    ];
+    let place = place
+        .iter()
+        .filter_map(|(kind, name)| name.as_ref().map(|name| format!("{kind} {name}")));
+    let mut lines = vec![first, console::cut(&command, LONGEST_COMMAND)];
+    lines.extend(place);
+    if process.exe_deleted {
+        lines.push("its program's file was gone or replaced".to_owned());
+    }
+    lines
+}
+
+fn named(process: &Process) -> &str {
+    let file = process.exe.rsplit(['/', '\\']).next().unwrap_or_default();
+    let names = [&process.name[..], file, &process.comm];
+    names
+        .into_iter()
+        .find(|name| !name.is_empty())
+        .unwrap_or("(no name)")
+}
+
+fn dumped(opened: &Opened) -> Vec<String> {
+    let snapshot = &opened.dump.snapshot;
+    let mut lines = Vec::new();
+    if snapshot.taken != WallTime::default() {
+        let age = snapshot.taken.0.saturating_sub(snapshot.process.started.0);
+        let age = match snapshot.process.started {
+            WallTime(0) => String::new(),
+            _ => format!(", {} after its start", since(age)),
+        };
+        lines.push(format!("{}{age}", console::date_time(snapshot.taken)));
+    }
+    let Some(record) = &opened.record else {
+        return lines;
+    };
+    let reason = match &record.reason[..] {
+        "" => String::new(),
+        reason => format!(": {reason}"),
+    };
+    lines.push(format!("{} dump{reason}", record.kind));
+    lines.push(record.rule.clone());
+    lines.extend(record.comment.clone());
+    let pause = record.pause_ms.map(console::milliseconds);
+    let pause = pause.map_or_else(String::new, |pause| format!(", for {pause}"));
+    lines.push(format!("taken while {}{pause}", method(&record.method)));
+    if !record.complete {
+        lines.push("INCOMPLETE: not everything that was wanted is in it".to_owned());
+    }
+    lines
+}
+
+fn method(method: &str) -> &str {
+    match method {
+        "not stopped" => "the process ran on: what is in it may not fit together",
+        "clone" => "a copy of the process was made",
+        "" | "stopped" => "the process was stopped",
+        other => other,
+    }
+}
+
+fn since(nanoseconds: i64) -> String {
+    console::duration(Duration::from_nanos(nanoseconds.max(0) as u64))
+}
+
+fn machine(system: &System) -> Vec<String> {
+    let os = match system.os {
+        OperatingSystem::Linux => "Linux",
+        OperatingSystem::Windows => "Windows",
+    };
+    let processor = match system.architecture {
+        Architecture::X86 => "x86",
+        Architecture::X86_64 => "x86-64",
+        Architecture::Aarch64 => "ARM64",
+    };
+    let mut facts = vec![system.host.clone(), system.distribution.clone()];
+    facts.push(format!("{os} {}", system.release).trim_end().to_owned());
+    let cpus = match system.cpus {
+        0 => processor.to_owned(),
+        count => format!("{count} × {processor}"),
+    };
+    facts.push(
+        format!("{cpus} {}", system.cpu_model.trim())
+            .trim_end()
+            .to_owned(),
+    );
+    if system.memory_total > 0 {
+        facts.push(format!("{} of memory", console::size(system.memory_total)));
+    }
+    facts.retain(|fact| !fact.is_empty());
+    vec![facts.join(" · ")]
+}
+
+fn fault(opened: &Opened, exception: &Exception) -> Vec<String> {
+    let snapshot = &opened.dump.snapshot;
+    let mut first = opened.fault_name(exception);
+    if !exception.message.is_empty() {
+        first += &format!(" (\"{}\")", exception.message);
+    }
+    if let Some(detail) = analysis::exception_detail(exception, snapshot.system.os) {
+        first += &format!(" {detail}");
+    }
+    let thread = snapshot.threads.iter().find(|t| t.id == exception.thread);
+    let thread = match thread.map(|t| &t.name[..]) {
+        Some("") => format!("in thread {}", exception.thread),
+        Some(name) => format!("in thread {} \"{name}\"", exception.thread),
+        None if exception.thread == 0 => String::new(),
+        None => format!("in thread {}, which is not in the dump", exception.thread),
+    };
+    let chance = match exception.first_chance {
+        true => "first chance: the program may yet handle it",
+        false => "",
+    };
+    vec![first, thread, chance.to_owned()]
+}
+
+fn modules(opened: &Opened) -> Vec<String> {
+    let modules = &opened.dump.snapshot.modules;
+    let unlinked = modules.iter().filter(|m| m.deleted).count();
+    let unlinked = match unlinked {
+        0 => String::new(),
+        count => format!(", {count} deleted or replaced since"),
+    };
+    vec![format!(
+        "{}{unlinked}{}",
+        modules.len(),
+        hint(opened, "modules")
+    )]
+}
+
+/// The table of memory by class.
+pub(super) fn memory(page: &mut Page, opened: &Opened) {
+    let dump = &opened.dump;
+    let sizes = analysis::memory_summary(&dump.snapshot, &dump.ranges);
+    let total =
+        |of: fn(&analysis::ClassSize) -> u64| sizes.iter().map(of).fold(0, u64::saturating_add);
+    let row = |name: &str, regions: usize, sizes: [u64; 3]| {
+        // As wide as the headings above and below.
+        let mut row = vec![format!("{name:<0$}", INDENT - 2), regions.to_string()];
+        row.extend(sizes.map(console::size));
+        row
+    };
+    let mut rows: Vec<Vec<String>> = sizes
+        .iter()
+        .map(|s| {
+            let sizes = [s.virtual_bytes, s.resident_bytes, s.dumped_bytes];
+            row(&s.class.to_string(), s.regions, sizes)
+        })
+        .collect();
+    let regions = sizes.iter().map(|s| s.regions).sum();
+    let virtual_bytes = total(|s| s.virtual_bytes);
+    // Also what lies in no region that the dump tells of.
+    let dumped = snapshot::total_bytes(&dump.ranges);
+    let totals = [virtual_bytes, total(|s| s.resident_bytes), dumped];
+    rows.push(row("all", regions, totals));
+    page.gap();
+    let columns = [
+        Column::Left("Memory"),
+        Column::Right("regions"),
+        Column::Right("virtual"),
+        Column::Right("resident"),
+        Column::Right("in the dump"),
+    ];
+    page.table(&columns, rows);
+}
+
+fn handles(opened: &Opened) -> Vec<String> {
+    let handles = &opened.dump.snapshot.handles;
+    let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+    for handle in handles {
+        *kinds.entry(&handle.kind).or_default() += 1;
+    }
+    let mut kinds: Vec<(&str, usize)> = kinds.into_iter().collect();
+    kinds.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let told: Vec<String> = kinds
+        .iter()
+        .map(|(kind, n)| format!("{n} {kind}"))
+        .collect();
+    match told.is_empty() {
+        true => vec![],
+        false => vec![format!("{}{}", told.join(", "), hint(opened, "handles"))],
+    }
+}
+
+fn gaps(opened: &Opened) -> Vec<String> {
+    match &opened.record {
+        Some(record) if record.gap_count > 0 => vec![format!(
+            "{} of memory in {} places could not be read{}",
+            console::size(record.gap_bytes),
+            record.gap_count,
+            hint(opened, "record")
+        )],
+        _ => vec![],
+    }
+}
+
+fn warnings(opened: &Opened) -> Vec<String> {
+    let warnings = opened.warnings();
+    let left = warnings.len().saturating_sub(MOST_LINES);
+    let mut lines: Vec<String> = warnings.into_iter().take(MOST_LINES).collect();
+    if left > 0 {
+        lines.push(format!("… {left} more{}", hint(opened, "record")));
+    }
+    lines
+}

@@ -1,0 +1,262 @@
+//! What a user sees, from dumps made up here and from one of gdb's.
+
+use super::*;
+use collector::{Gap, Record};
+use formats::Dump;
+use snapshot::{
+    DumpFormat, Exception, Handle, Module, NoMemory, Process, Protection, Range, Region,
+    RegionKind, Registers, Snapshot, System, Thread, User, WallTime, X86_64,
+};
+use std::path::Path;
+use std::sync::Arc;
+
+fn thread(id: u32, name: &str, rip: u64) -> Thread {
+    Thread {
+        id,
+        name: name.to_owned(),
+        letter: 'S',
+        registers: Some(Registers::X86_64(X86_64 {
+            rip,
+            ..X86_64::default()
+        })),
+        ..Thread::default()
+    }
+}
+
+fn snapshot() -> Snapshot {
+    let code = Region {
+        range: Range::new(0x1000, 0x9000),
+        protection: Protection {
+            read: true,
+            write: false,
+            execute: true,
+        },
+        kind: RegionKind::Image,
+        ..Region::default()
+    };
+    let mut threads = vec![thread(11, "main", 0x1010)];
+    threads.extend((20..52).map(|id| thread(id, "worker", 0x2020)));
+    threads.extend((60..67).map(|id| thread(id, "", 0x3000 + u64::from(id))));
+    Snapshot {
+        taken: WallTime(1_800_000_000_000_000_000),
+        process: Process {
+            name: "shop".to_owned(),
+            command_line: vec!["/srv/shop".to_owned(), "--port".to_owned(), "80".to_owned()],
+            environment: vec!["SECRET=1".to_owned()],
+            started: WallTime(1_799_999_000_000_000_000),
+            user: User {
+                name: "www".to_owned(),
+                ..User::default()
+            },
+            ..Process::default()
+        },
+        system: System {
+            host: "web1".to_owned(),
+            release: "6.1".to_owned(),
+            ..System::default()
+        },
+        threads,
+        modules: vec![Module {
+            range: Range::new(0x1000, 0x9000),
+            path: "/srv/shop".to_owned(),
+            build_id: vec![0xab, 0xcd],
+            ..Module::default()
+        }],
+        regions: vec![code],
+        handles: vec![Handle {
+            number: 3,
+            kind: "socket".to_owned(),
+            name: "tcp 0.0.0.0:80".to_owned(),
+            ..Handle::default()
+        }],
+        exception: Some(Exception {
+            thread: 11,
+            code: 11,
+            flags: 1,
+            address: 0x10,
+            ..Exception::default()
+        }),
+    }
+}
+
+fn opened(snapshot: Snapshot, record: Option<Record>) -> Opened {
+    let dump = Dump {
+        format: DumpFormat::Core,
+        producer: "a test".to_owned(),
+        snapshot,
+        memory: Arc::new(NoMemory),
+        ranges: vec![Range::new(0x1000, 0x2000)],
+        record: None,
+        warnings: vec![],
+    };
+    Opened {
+        path: "shop.core".into(),
+        file_bytes: 62_000_000,
+        dump,
+        record,
+    }
+}
+
+fn record() -> Record {
+    Record {
+        producer: "firstchance 1".to_owned(),
+        reason: "cpu >= 85% for 10s: 97%".to_owned(),
+        rule: "on shop, when cpu >= 85% for 10s, do full dump".to_owned(),
+        kind: "full".to_owned(),
+        method: "stopped".to_owned(),
+        pause_ms: Some(12.3),
+        gap_count: 3,
+        gap_bytes: 12_288,
+        gaps: vec![Gap {
+            address: "0x7000".to_owned(),
+            bytes: 4096,
+        }],
+        warnings: vec!["thread 60 could not be stopped".to_owned()],
+        ..Record::default()
+    }
+}
+
+fn page(opened: &Opened, sections: &[Section]) -> String {
+    let args = Args {
+        sections: sections.to_vec(),
+        ..Args::summary("shop.core".into())
+    };
+    report(opened, &args, false)
+}
+
+#[track_caller]
+fn shows(text: &str, lines: &[&str]) {
+    for line in lines {
+        assert!(text.contains(line), "{line:?} is not in:\n{text}");
+    }
+}
+
+#[test]
+fn the_first_page_says_who_when_why_and_where() {
+    let text = page(&opened(snapshot(), Some(record())), &[]);
+    shows(
+        &text,
+        &[
+            "shop.core · ELF core by firstchance 1, 62 MB",
+            "Process      shop · pid 0 · user www · native",
+            "/srv/shop --port 80",
+            "16:40 after its start",
+            "full dump: cpu >= 85% for 10s: 97%",
+            "on shop, when cpu >= 85% for 10s, do full dump",
+            "taken while the process was stopped, for 12 ms",
+            "INCOMPLETE",
+            "Fault        SIGSEGV.SEGV_MAPERR at address 0x10",
+            "in thread 11 \"main\"",
+            "Threads      40, at 9 different places",
+            "Thread 11 \"main\" · faulting",
+            "0  shop+0x10",
+            "32 threads: 20 \"worker\", 21 \"worker\"",
+            "… 3 more threads   firstchance inspect shop.core threads",
+            "Modules      1   firstchance inspect shop.core modules",
+            "image              1    33 kB   0 bytes       4.1 kB",
+            "Open         1 socket",
+            "Gaps         12 kB of memory in 3 places could not be read",
+            "Warnings     thread 60 could not be stopped",
+        ],
+    );
+    assert!(
+        !text.contains("SECRET"),
+        "secrets are shown on request only"
+    );
+    assert!(text.lines().count() < 70, "{text}");
+}
+
+#[test]
+fn a_section_on_request_is_whole() {
+    let opened = opened(snapshot(), Some(record()));
+    shows(
+        &page(&opened, &[Section::Environment]),
+        &["Environment: 1", " SECRET=1"],
+    );
+    shows(&page(&opened, &[Section::Modules]), &["abcd", "/srv/shop"]);
+    shows(&page(&opened, &[Section::Handles]), &["tcp 0.0.0.0:80"]);
+    shows(
+        &page(&opened, &[Section::Record]),
+        &["0x7000", "… 2 more", "complete    NO"],
+    );
+    let threads = page(&opened, &[Section::Threads]);
+    shows(
+        &threads,
+        &["51 \"worker\"", "Thread 66", "rip 0000000000001010"],
+    );
+    let all = page(&opened, &[Section::All]);
+    shows(
+        &all,
+        &[
+            "Record",
+            "Process",
+            "Threads",
+            "Modules",
+            "Regions",
+            "Environment",
+        ],
+    );
+}
+
+#[test]
+fn e1_a_dump_cannot_command_the_terminal() {
+    let evil = "x\x1b]0;owned\x07\r\n\u{9b}31m".to_owned();
+    let mut snapshot = snapshot();
+    snapshot.threads[0].name = evil.clone();
+    snapshot.process.name = evil.clone();
+    snapshot.process.command_line = vec![evil.clone()];
+    snapshot.process.environment = vec![evil.clone()];
+    snapshot.process.files = vec![("limits".to_owned(), evil.clone().into_bytes())];
+    snapshot.system.host = evil.clone();
+    snapshot.modules[0].path = format!("/srv/{evil}");
+    snapshot.regions[0].name = evil.clone();
+    snapshot.handles[0].name = evil.clone();
+    let mut record = record();
+    record.reason = evil.clone();
+    record.warnings = vec![evil];
+    let opened = opened(snapshot, Some(record));
+    for sections in [&[][..], &[Section::All]] {
+        let text = page(&opened, sections);
+        let control = text.chars().find(|c| c.is_control() && *c != '\n');
+        assert_eq!(control, None, "{text:?}");
+        assert!(text.contains("owned"));
+    }
+}
+
+#[test]
+fn json_tells_everything_and_can_be_read() {
+    let text = wire::json(&opened(snapshot(), Some(record())), None).unwrap();
+    let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(value["fault"]["name"], "SIGSEGV.SEGV_MAPERR");
+    assert_eq!(value["threads"].as_array().unwrap().len(), 40);
+    assert_eq!(value["threads"][0]["frames"][0]["module"], "shop");
+    assert_eq!(value["modules"][0]["build-id"], "abcd");
+    assert_eq!(value["record"]["gap-count"], 3);
+    assert_eq!(value["regions"][0]["dumped-bytes"], 4096);
+}
+
+#[test]
+fn a_dump_of_nothing_is_shown_as_such() {
+    let text = page(&opened(Snapshot::default(), None), &[]);
+    shows(&text, &["Threads      none is in the dump", "(no name)"]);
+    page(&opened(Snapshot::default(), None), &[Section::All]);
+}
+
+#[test]
+fn what_is_no_dump_is_refused_with_a_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notes.txt");
+    std::fs::write(&path, "hello, this is no dump").unwrap();
+    let error = Opened::new(&path).err().unwrap().to_string();
+    assert!(
+        error.ends_with("notes.txt is no dump: neither an ELF core nor a minidump"),
+        "{error}"
+    );
+    let missing = Opened::new(Path::new("/nowhere/x.core")).err().unwrap();
+    assert!(
+        missing
+            .to_string()
+            .contains("/nowhere/x.core cannot be read: "),
+        "{missing}"
+    );
+}

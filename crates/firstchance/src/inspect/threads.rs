@@ -1,0 +1,243 @@
+//! Threads and their stacks, for a person.
+
+use super::groups::{Group, Line, groups, lines};
+use super::open::{Opened, Walked};
+use super::page::Page;
+use crate::cli::console;
+use analysis::{End, Frame, How};
+use snapshot::{Registers, Snapshot, Thread, ThreadState};
+use std::time::Duration;
+
+/// Groups shown in the summary.
+const GROUPS: usize = 5;
+
+/// Frames of a group shown in the summary.
+const GROUP_FRAMES: usize = 10;
+
+/// Names of threads in one heading.
+const NAMES: usize = 8;
+
+/// Doubts that are told one by one.
+const DOUBTS: usize = 4;
+
+/// Longest name of a function on a page; templates can be pages long.
+const LONGEST_NAME: usize = 160;
+
+/// The first thread, and the largest groups of the others.
+pub(super) fn summary(page: &mut Page, opened: &Opened, frames: Option<usize>) {
+    let walked = opened.walk();
+    let groups = groups(&walked.threads);
+    heading(page, &walked, &groups);
+    let snapshot = &opened.dump.snapshot;
+    for (at, group) in groups.iter().take(1 + GROUPS).enumerate() {
+        let limit = if at == 0 { usize::MAX } else { GROUP_FRAMES };
+        show(page, snapshot, group, frames.unwrap_or(limit), NAMES);
+    }
+    let left = groups.iter().skip(1 + GROUPS);
+    let left: usize = left.map(|group| group.threads.len()).sum();
+    if left > 0 {
+        let hint = super::summary::hint(opened, "threads");
+        page.gap();
+        page.faint_end(&format!("  … {left} more threads"), &hint);
+    }
+    doubts(page, &walked);
+}
+
+/// All threads.
+pub(super) fn all(page: &mut Page, opened: &Opened, frames: Option<usize>) {
+    let walked = opened.walk();
+    let groups = groups(&walked.threads);
+    let snapshot = &opened.dump.snapshot;
+    heading(page, &walked, &groups);
+    for group in &groups {
+        show(
+            page,
+            snapshot,
+            group,
+            frames.unwrap_or(usize::MAX),
+            usize::MAX,
+        );
+    }
+    if let Some(first) = snapshot.threads.first()
+        && let Some(registers) = &first.registers
+    {
+        page.heading(&format!("Registers of thread {}", first.id));
+        show_registers(page, registers);
+    }
+    doubts(page, &walked);
+}
+
+fn heading(page: &mut Page, walked: &Walked, groups: &[Group]) {
+    let threads = walked.threads.len();
+    let text = match (threads, groups.len()) {
+        (0, _) => "none is in the dump".to_owned(),
+        (1, _) => "1".to_owned(),
+        (_, count) if count == threads => format!("{threads}"),
+        (_, count) => format!("{threads}, at {count} different places"),
+    };
+    page.paragraph("Threads", &[text]);
+}
+
+fn show(page: &mut Page, snapshot: &Snapshot, group: &Group, limit: usize, names: usize) {
+    page.gap();
+    page.line(&format!("  {}", title(snapshot, group, names)));
+    for line in lines(group.stack, limit) {
+        match line {
+            Line::Frame(number, frame) => {
+                page.faint_end(&format!("  {number:>4}  {}", describe(frame)), mark(frame));
+            }
+            Line::Repeated { frames: 1, times } => {
+                page.line(&format!("        … the same {times} times more"));
+            }
+            Line::Repeated { frames, times } => {
+                page.line(&format!("        … these {frames} {times} times more"));
+            }
+            Line::More(count) => page.line(&format!("        … {count} more frames")),
+        }
+    }
+    if group.stack.end != End::Root {
+        page.faint_end("        ", &format!("({})", group.stack.end));
+    }
+}
+
+/// `Thread 4711 "worker" · faulting`, or `32 threads: 4712 "worker-1", 4713 "worker-2" …`.
+fn title(snapshot: &Snapshot, group: &Group, names: usize) -> String {
+    let name = |thread: &&Thread| match &thread.name[..] {
+        "" => thread.id.to_string(),
+        name => format!("{} \"{name}\"", thread.id),
+    };
+    if let [thread] = group.threads[..] {
+        let facts = facts(snapshot, thread);
+        let facts = facts.iter().map(|fact| format!(" · {fact}"));
+        return format!("Thread {}{}", name(&thread), facts.collect::<String>());
+    }
+    let count = group.threads.len();
+    let told: Vec<String> = group.threads.iter().take(names).map(name).collect();
+    let more = if count > told.len() { " …" } else { "" };
+    format!("{count} threads: {}{more}", told.join(", "))
+}
+
+fn facts(snapshot: &Snapshot, thread: &Thread) -> Vec<String> {
+    let mut facts = Vec::new();
+    let fault = snapshot.exception.as_ref();
+    if fault.is_some_and(|exception| exception.thread == thread.id) {
+        facts.push("faulting".to_owned());
+    }
+    match &thread.state {
+        ThreadState::Unstopped(why) => facts.push(format!("was not stopped: {why}")),
+        ThreadState::AlreadyStopped => facts.push("was stopped before".to_owned()),
+        ThreadState::Stopped => facts.extend(doing(thread.letter).map(str::to_owned)),
+    }
+    if thread.signal != 0 && fault.is_none() {
+        facts.push(format!("on {}", analysis::signal_name(thread.signal)));
+    }
+    let time = thread.user_time + thread.kernel_time;
+    if time >= Duration::from_millis(10) {
+        facts.push(format!("CPU {}", console::duration(time)));
+    }
+    facts
+}
+
+fn doing(letter: char) -> Option<&'static str> {
+    Some(match letter {
+        'R' => "running",
+        'S' => "waiting",
+        'D' => "in the kernel, not to be woken",
+        'T' => "stopped",
+        't' => "held by a debugger",
+        'Z' | 'X' => "ended",
+        _ => return None,
+    })
+}
+
+fn describe(frame: &Frame) -> String {
+    console::cut(&frame.to_string(), LONGEST_NAME)
+}
+
+fn mark(frame: &Frame) -> &'static str {
+    match frame.how {
+        How::Scan => "   (guessed: found by looking through the stack)",
+        How::FramePointer => "   (by frame pointer)",
+        How::SignalFrame | How::Cfi | How::Context => "",
+    }
+}
+
+fn doubts(page: &mut Page, walked: &Walked) {
+    let mut lines: Vec<String> = walked.doubts.iter().take(DOUBTS).cloned().collect();
+    let left = walked.doubts.len().saturating_sub(DOUBTS);
+    if left > 0 {
+        lines.push(format!("… and so of {left} more modules"));
+    }
+    page.paragraph("Names", &lines);
+}
+
+/// Four in a row, as gdb and WinDbg name them.
+fn show_registers(page: &mut Page, registers: &Registers) {
+    let (named, digits) = named(registers);
+    let cells: Vec<String> = named
+        .iter()
+        .map(|(name, value)| format!("{name:>6} {value:0digits$x}"))
+        .collect();
+    for row in cells.chunks(4) {
+        page.line(&row.join(" "));
+    }
+}
+
+/// Registers by name, and how many hexadecimal digits they have.
+pub(super) fn named(registers: &Registers) -> (Vec<(String, u64)>, usize) {
+    fn list<const N: usize>(named: [(&str, u64); N]) -> Vec<(String, u64)> {
+        named.map(|(name, value)| (name.to_owned(), value)).to_vec()
+    }
+    match registers {
+        Registers::X86_64(r) => {
+            let all = [
+                ("rax", r.rax),
+                ("rbx", r.rbx),
+                ("rcx", r.rcx),
+                ("rdx", r.rdx),
+                ("rsi", r.rsi),
+                ("rdi", r.rdi),
+                ("rbp", r.rbp),
+                ("rsp", r.rsp),
+                ("r8", r.r8),
+                ("r9", r.r9),
+                ("r10", r.r10),
+                ("r11", r.r11),
+                ("r12", r.r12),
+                ("r13", r.r13),
+                ("r14", r.r14),
+                ("r15", r.r15),
+                ("rip", r.rip),
+                ("rflags", r.rflags),
+                ("fsbase", r.fs_base),
+                ("gsbase", r.gs_base),
+            ];
+            (list(all), 16)
+        }
+        Registers::X86(r) => {
+            let all = [
+                ("eax", r.eax),
+                ("ebx", r.ebx),
+                ("ecx", r.ecx),
+                ("edx", r.edx),
+                ("esi", r.esi),
+                ("edi", r.edi),
+                ("ebp", r.ebp),
+                ("esp", r.esp),
+                ("eip", r.eip),
+                ("eflags", r.eflags),
+            ];
+            (list(all.map(|(name, value)| (name, u64::from(value)))), 8)
+        }
+        Registers::Aarch64(r) => {
+            let numbered = r.x.iter().enumerate().map(|(n, &x)| (format!("x{n}"), x));
+            let rest = list([
+                ("sp", r.sp),
+                ("pc", r.pc),
+                ("pstate", r.pstate),
+                ("tls", r.tls),
+            ]);
+            (numbered.chain(rest).collect(), 16)
+        }
+    }
+}

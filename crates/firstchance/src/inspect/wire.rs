@@ -1,0 +1,337 @@
+//! The dump for programs: one JSON object. Addresses are hexadecimal texts, since JSON's numbers
+//! lose their last digits; times are RFC 3339; sizes are bytes.
+
+use super::open::{Opened, Walked};
+use super::{sections, threads};
+use analysis::{Frame, Stack};
+use collector::Record;
+use serde::Serialize;
+use snapshot::{Exception, Handle, Module, Region, Thread, ThreadState, WallTime};
+use std::collections::BTreeMap;
+
+/// The object, as text with a line end.
+pub(super) fn json(opened: &Opened, frames: Option<usize>) -> anyhow::Result<String> {
+    let walked = opened.walk();
+    let document = document(opened, &walked, frames.unwrap_or(usize::MAX));
+    let mut text = serde_json::to_string_pretty(&document)?;
+    text.push('\n');
+    Ok(text)
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Document<'a> {
+    path: String,
+    bytes: u64,
+    format: &'static str,
+    producer: &'a str,
+    taken: Option<String>,
+    record: Option<&'a Record>,
+    process: ProcessWire<'a>,
+    system: SystemWire<'a>,
+    runtime: String,
+    fault: Option<FaultWire<'a>>,
+    threads: Vec<ThreadWire<'a>>,
+    modules: Vec<ModuleWire<'a>>,
+    memory: Vec<ClassWire>,
+    regions: Vec<RegionWire<'a>>,
+    handles: Vec<HandleWire<'a>>,
+    doubts: Vec<String>,
+    warnings: Vec<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct ProcessWire<'a> {
+    pid: u32,
+    inner_pid: Option<u32>,
+    parent: u32,
+    name: &'a str,
+    executable: &'a str,
+    executable_deleted: bool,
+    command_line: &'a [String],
+    environment: &'a [String],
+    user: &'a str,
+    uid: u32,
+    started: Option<String>,
+    user_time_ms: u64,
+    kernel_time_ms: u64,
+    service: Option<&'a str>,
+    container: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct SystemWire<'a> {
+    os: String,
+    architecture: String,
+    release: &'a str,
+    version: &'a str,
+    distribution: &'a str,
+    host: &'a str,
+    cpus: u32,
+    cpu: &'a str,
+    memory_total: u64,
+    memory_available: u64,
+    uptime_seconds: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct FaultWire<'a> {
+    name: String,
+    message: &'a str,
+    thread: u32,
+    code: String,
+    flags: u32,
+    address: String,
+    parameters: Vec<String>,
+    first_chance: bool,
+    detail: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct ThreadWire<'a> {
+    id: u32,
+    name: &'a str,
+    state: String,
+    was_stopped: bool,
+    signal: i32,
+    user_time_ms: u64,
+    kernel_time_ms: u64,
+    registers: BTreeMap<String, String>,
+    frames: Vec<FrameWire<'a>>,
+    /// Whether the stack reaches the thread's first function.
+    whole: bool,
+    end: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct FrameWire<'a> {
+    ip: String,
+    sp: String,
+    module: Option<&'a str>,
+    offset: String,
+    function: Option<&'a str>,
+    function_offset: Option<u64>,
+    found_by: String,
+    signal_handler_return: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct ModuleWire<'a> {
+    base: String,
+    bytes: u64,
+    path: &'a str,
+    version: &'a str,
+    soname: &'a str,
+    build_id: String,
+    pdb: Option<&'a str>,
+    timestamp: u32,
+    deleted: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct ClassWire {
+    class: String,
+    regions: usize,
+    virtual_bytes: u64,
+    resident_bytes: u64,
+    dumped_bytes: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct RegionWire<'a> {
+    start: String,
+    end: String,
+    access: String,
+    kind: &'static str,
+    shared: bool,
+    name: &'a str,
+    offset: u64,
+    resident_bytes: u64,
+    dumped_bytes: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct HandleWire<'a> {
+    number: u64,
+    kind: &'a str,
+    name: &'a str,
+    position: Option<u64>,
+    flags: u32,
+}
+
+fn document<'a>(opened: &'a Opened, walked: &'a Walked, limit: usize) -> Document<'a> {
+    let dump = &opened.dump;
+    let snapshot = &dump.snapshot;
+    let threads = walked
+        .threads
+        .iter()
+        .map(|(t, s)| thread(t, s, limit))
+        .collect();
+    Document {
+        path: opened.path.display().to_string(),
+        bytes: opened.file_bytes,
+        format: dump.format.extension(),
+        producer: &dump.producer,
+        taken: time(snapshot.taken),
+        record: opened.record.as_ref(),
+        process: process(&snapshot.process),
+        system: system(&snapshot.system),
+        runtime: analysis::runtime(snapshot).to_string(),
+        fault: snapshot.exception.as_ref().map(|e| fault(opened, e)),
+        threads,
+        modules: snapshot.modules.iter().map(module).collect(),
+        memory: classes(opened),
+        regions: snapshot.regions.iter().map(|r| region(opened, r)).collect(),
+        handles: snapshot.handles.iter().map(handle).collect(),
+        doubts: walked.doubts.clone(),
+        warnings: opened.warnings(),
+    }
+}
+
+fn hex(value: u64) -> String {
+    format!("{value:#x}")
+}
+
+fn time(when: WallTime) -> Option<String> {
+    let stamp = jiff::Timestamp::from_nanosecond(i128::from(when.0)).ok()?;
+    (when != WallTime::default()).then(|| stamp.to_string())
+}
+
+fn process(process: &snapshot::Process) -> ProcessWire<'_> {
+    ProcessWire {
+        pid: process.key.pid,
+        inner_pid: process.inner_pid,
+        parent: process.parent,
+        name: &process.name,
+        executable: &process.exe,
+        executable_deleted: process.exe_deleted,
+        command_line: &process.command_line,
+        environment: &process.environment,
+        user: &process.user.name,
+        uid: process.user.uid,
+        started: time(process.started),
+        user_time_ms: process.user_time.as_millis() as u64,
+        kernel_time_ms: process.kernel_time.as_millis() as u64,
+        service: process.service.as_deref(),
+        container: process.container.as_deref(),
+    }
+}
+
+fn system(system: &snapshot::System) -> SystemWire<'_> {
+    SystemWire {
+        os: format!("{:?}", system.os).to_lowercase(),
+        architecture: format!("{:?}", system.architecture).to_lowercase(),
+        release: &system.release,
+        version: &system.version,
+        distribution: &system.distribution,
+        host: &system.host,
+        cpus: system.cpus,
+        cpu: &system.cpu_model,
+        memory_total: system.memory_total,
+        memory_available: system.memory_available,
+        uptime_seconds: system.uptime.as_secs(),
+    }
+}
+
+fn fault<'a>(opened: &Opened, exception: &'a Exception) -> FaultWire<'a> {
+    FaultWire {
+        name: opened.fault_name(exception),
+        message: &exception.message,
+        thread: exception.thread,
+        code: hex(exception.code.into()),
+        flags: exception.flags,
+        address: hex(exception.address),
+        parameters: exception.parameters.iter().map(|&p| hex(p)).collect(),
+        first_chance: exception.first_chance,
+        detail: analysis::exception_detail(exception, opened.dump.snapshot.system.os),
+    }
+}
+
+fn thread<'a>(thread: &'a Thread, stack: &'a Stack, limit: usize) -> ThreadWire<'a> {
+    let registers = thread.registers.iter().flat_map(|r| threads::named(r).0);
+    ThreadWire {
+        id: thread.id,
+        name: &thread.name,
+        state: thread.letter.to_string().trim().to_owned(),
+        was_stopped: !matches!(thread.state, ThreadState::Unstopped(_)),
+        signal: thread.signal,
+        user_time_ms: thread.user_time.as_millis() as u64,
+        kernel_time_ms: thread.kernel_time.as_millis() as u64,
+        registers: registers.map(|(name, value)| (name, hex(value))).collect(),
+        frames: stack.frames.iter().take(limit).map(frame).collect(),
+        whole: stack.end == analysis::End::Root,
+        end: stack.end.to_string(),
+    }
+}
+
+fn frame(frame: &Frame) -> FrameWire<'_> {
+    FrameWire {
+        ip: hex(frame.ip),
+        sp: hex(frame.sp),
+        module: frame.module.as_deref(),
+        offset: hex(frame.offset),
+        function: frame.symbol.as_ref().map(|s| &s.name[..]),
+        function_offset: frame.symbol.as_ref().map(|s| s.offset),
+        found_by: frame.how.to_string(),
+        signal_handler_return: frame.is_signal_frame,
+    }
+}
+
+fn module(module: &Module) -> ModuleWire<'_> {
+    ModuleWire {
+        base: hex(module.range.start),
+        bytes: module.range.len(),
+        path: &module.path,
+        version: &module.version,
+        soname: &module.soname,
+        build_id: sections::build(module),
+        pdb: module.codeview.as_ref().map(|c| &c.file[..]),
+        timestamp: module.timestamp,
+        deleted: module.deleted,
+    }
+}
+
+fn classes(opened: &Opened) -> Vec<ClassWire> {
+    let sizes = analysis::memory_summary(&opened.dump.snapshot, &opened.dump.ranges);
+    let wire = |size: analysis::ClassSize| ClassWire {
+        class: size.class.to_string(),
+        regions: size.regions,
+        virtual_bytes: size.virtual_bytes,
+        resident_bytes: size.resident_bytes,
+        dumped_bytes: size.dumped_bytes,
+    };
+    sizes.into_iter().map(wire).collect()
+}
+
+fn region<'a>(opened: &Opened, region: &'a Region) -> RegionWire<'a> {
+    RegionWire {
+        start: hex(region.range.start),
+        end: hex(region.range.end),
+        access: region.protection.to_string(),
+        kind: sections::kind(region.kind),
+        shared: region.shared,
+        name: &region.name,
+        offset: region.offset,
+        resident_bytes: region.resident_bytes(),
+        dumped_bytes: sections::in_dump(opened, region),
+    }
+}
+
+fn handle(handle: &Handle) -> HandleWire<'_> {
+    HandleWire {
+        number: handle.number,
+        kind: &handle.kind,
+        name: &handle.name,
+        position: handle.position,
+        flags: handle.flags,
+    }
+}
