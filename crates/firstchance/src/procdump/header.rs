@@ -1,0 +1,293 @@
+//! What ProcDump shows before it watches.
+
+use super::{Dialect, Monitor, names};
+use policy::{Chance, Comparison, Condition, ExceptionFilter, Gauge, Level, Match};
+use std::fmt::Write;
+
+/// The block of lines before a process is watched, without the banner. `name` and `pid` say whom,
+/// `image` is the path of its program, `folder` where its dumps go.
+///
+/// For a dump that is taken at once ProcDump shows none (see [`Monitor::is_manual`]).
+pub(crate) fn header(
+    monitor: &Monitor,
+    name: &str,
+    pid: u32,
+    image: &str,
+    folder: &str,
+    file: Option<&str>,
+) -> String {
+    let lines = match monitor.dialect {
+        Dialect::Windows => windows(monitor, name, pid, image, folder, file),
+        Dialect::Linux => linux(monitor, name, pid, folder, file),
+    };
+    let width = match monitor.dialect {
+        Dialect::Windows => 23,
+        Dialect::Linux => 40,
+    };
+    let mut text = String::new();
+    for (label, value) in lines {
+        let label = if label.is_empty() {
+            String::new()
+        } else {
+            format!("{label}:")
+        };
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{label:width$}{value}");
+    }
+    text + "\nPress Ctrl-C to end monitoring without terminating the process.\n"
+}
+
+type Lines = Vec<(&'static str, String)>;
+
+fn windows(
+    monitor: &Monitor,
+    name: &str,
+    pid: u32,
+    image: &str,
+    folder: &str,
+    file: Option<&str>,
+) -> Lines {
+    let facts = Facts(monitor);
+    let mut lines = vec![
+        ("Process", format!("{name} ({pid})")),
+        ("Process image", image.to_owned()),
+        ("CPU threshold", facts.cpu()),
+        ("Performance counter", facts.counters()),
+        ("Commit threshold", facts.memory()),
+        ("Threshold seconds", facts.seconds()),
+        (
+            "Hung window check",
+            enabled(facts.any(|c| is_level(c, &Level::Hang))),
+        ),
+        ("Log debug strings", enabled(monitor.debug_strings)),
+        ("Exception monitor", facts.exceptions().to_owned()),
+    ];
+    lines.extend(facts.filters());
+    lines.extend([
+        (
+            "Terminate monitor",
+            enabled(facts.any(|c| *c == Condition::Exit)),
+        ),
+        ("Cloning type", facts.cloning().to_owned()),
+        ("Concurrent limit", or_none(monitor.clones)),
+        ("Avoid outage", facts.avoid_outage().to_owned()),
+        ("Number of dumps", monitor.count.to_string()),
+        ("Dump folder", with_separator(folder)),
+        (
+            "Dump filename/mask",
+            file.unwrap_or(names::DEFAULT).to_owned(),
+        ),
+        ("Queue to WER", enabled(monitor.wer)),
+        ("Kill after dump", enabled(monitor.kill_after)),
+    ]);
+    lines
+}
+
+fn linux(monitor: &Monitor, name: &str, pid: u32, folder: &str, file: Option<&str>) -> Lines {
+    let facts = Facts(monitor);
+    let poll = monitor.poll.map_or(1000, |poll| poll.as_millis());
+    let mut lines = vec![
+        ("Process", format!("{name} ({pid})")),
+        ("CPU Threshold", facts.cpu_plain()),
+        ("Commit Threshold", facts.memory()),
+        ("Thread Threshold", facts.plain(&Gauge::Threads)),
+        ("File Descriptor Threshold", facts.plain(&Gauge::Handles)),
+        ("Signal", facts.signals()),
+        ("Exception monitor", facts.exceptions_plain().to_owned()),
+        ("Polling Interval (ms)", poll.to_string()),
+        ("Threshold (s)", monitor.seconds.to_string()),
+        ("Number of Dumps", monitor.count.to_string()),
+        ("Output directory", folder.to_owned()),
+    ];
+    if let Some(file) = file {
+        lines.push(("Custom name for core dumps", file.to_owned()));
+    }
+    lines
+}
+
+/// What a rule says, as lines of the header need it.
+struct Facts<'a>(&'a Monitor);
+
+impl Facts<'_> {
+    fn conditions(&self) -> impl Iterator<Item = &Condition> {
+        self.0.rule.clauses.iter().flat_map(|clause| &clause.when)
+    }
+
+    fn any(&self, wanted: impl Fn(&Condition) -> bool) -> bool {
+        self.conditions().any(wanted)
+    }
+
+    /// The thresholds on gauges that `wanted` picks.
+    fn thresholds(&self, wanted: impl Fn(&Gauge) -> bool) -> Vec<(&Gauge, Comparison, f64)> {
+        let mut found = Vec::new();
+        for condition in self.conditions() {
+            let Condition::Holds { all, .. } = condition else {
+                continue;
+            };
+            for level in all {
+                match level {
+                    Level::Compare {
+                        gauge,
+                        comparison,
+                        threshold,
+                    } if wanted(gauge) => {
+                        found.push((gauge, *comparison, *threshold));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        found
+    }
+
+    fn cpu(&self) -> String {
+        let cpu = self.thresholds(|g| matches!(g, Gauge::Cpu | Gauge::CoreCpu));
+        listed(cpu.iter().map(|(gauge, sign, percent)| {
+            let of = if **gauge == Gauge::Cpu {
+                "system"
+            } else {
+                "single core"
+            };
+            format!("{sign} {percent}% of {of}")
+        }))
+    }
+
+    fn cpu_plain(&self) -> String {
+        let cpu = self.thresholds(|g| matches!(g, Gauge::Cpu | Gauge::CoreCpu));
+        listed(
+            cpu.iter()
+                .map(|(_, sign, percent)| format!("{sign} {percent}%")),
+        )
+    }
+
+    fn memory(&self) -> String {
+        let memory = self.thresholds(|g| *g == Gauge::Memory);
+        let megabytes = |bytes: f64| bytes / (1u64 << 20) as f64;
+        listed(
+            memory
+                .iter()
+                .map(|(_, sign, bytes)| format!("{sign} {} MB", megabytes(*bytes))),
+        )
+    }
+
+    fn counters(&self) -> String {
+        let counters = self.thresholds(|g| matches!(g, Gauge::Counter(_)));
+        listed(counters.iter().map(|(gauge, sign, number)| match gauge {
+            Gauge::Counter(path) => format!("{path} {sign} {number}"),
+            _ => String::new(),
+        }))
+    }
+
+    fn plain(&self, gauge: &Gauge) -> String {
+        let thresholds = self.thresholds(|g| g == gauge);
+        listed(thresholds.iter().map(|(_, _, number)| number.to_string()))
+    }
+
+    fn seconds(&self) -> String {
+        match self.thresholds(|_| true).is_empty() {
+            true => "n/a".to_owned(),
+            false => self.0.seconds.to_string(),
+        }
+    }
+
+    fn signals(&self) -> String {
+        listed(self.conditions().filter_map(|condition| match condition {
+            Condition::Signal(number) => Some(number.to_string()),
+            _ => None,
+        }))
+    }
+
+    fn exception(&self) -> Option<&ExceptionFilter> {
+        self.conditions().find_map(|condition| match condition {
+            Condition::Exception(filter) => Some(filter),
+            _ => None,
+        })
+    }
+
+    fn exceptions(&self) -> &'static str {
+        match self.exception().map(|filter| filter.chance) {
+            None => "Disabled",
+            Some(Chance::Unhandled) => "Unhandled",
+            Some(Chance::Any) => "First Chance+Unhandled",
+            Some(Chance::First) => "First Chance",
+        }
+    }
+
+    fn exceptions_plain(&self) -> &'static str {
+        if self.exception().is_some() {
+            "On"
+        } else {
+            "n/a"
+        }
+    }
+
+    /// Four lines and more; an empty `-f` shows everything and excludes everything.
+    fn filters(&self) -> Lines {
+        let Some(filter) = self.exception() else {
+            return Vec::new();
+        };
+        let text = |m: &Match| match m {
+            Match::Text(pattern) => pattern.text().to_owned(),
+            other => other.to_string(),
+        };
+        let mut include: Vec<_> = filter.include.iter().map(text).collect();
+        let mut exclude: Vec<_> = filter.exclude.iter().map(text).collect();
+        let shows = include.iter().any(String::is_empty);
+        include.retain(|text| !text.is_empty());
+        if include.is_empty() {
+            include.push("*".to_owned());
+            exclude.extend(shows.then(|| "*".to_owned()));
+        }
+        let line = |text| ("", text);
+        let mut lines = vec![("Exception filter", "[Includes]".to_owned())];
+        lines.extend(include.into_iter().map(line));
+        lines.push(line("[Excludes]".to_owned()));
+        lines.extend(exclude.into_iter().map(line));
+        lines
+    }
+
+    fn cloning(&self) -> &'static str {
+        if self.0.clones.is_some() {
+            "Clone"
+        } else {
+            "Disabled"
+        }
+    }
+
+    fn avoid_outage(&self) -> &'static str {
+        match self.0.clones {
+            None => "n/a",
+            Some(_) if self.0.rule.limits.avoid_outage => "Enabled",
+            Some(_) => "Disabled",
+        }
+    }
+}
+
+fn is_level(condition: &Condition, wanted: &Level) -> bool {
+    matches!(condition, Condition::Holds { all, .. } if all.contains(wanted))
+}
+
+fn enabled(on: bool) -> String {
+    if on { "Enabled" } else { "Disabled" }.to_owned()
+}
+
+fn or_none(number: Option<u32>) -> String {
+    number.map_or("n/a".to_owned(), |number| number.to_string())
+}
+
+fn listed(items: impl Iterator<Item = String>) -> String {
+    let items: Vec<_> = items.collect();
+    if items.is_empty() {
+        "n/a".to_owned()
+    } else {
+        items.join(", ")
+    }
+}
+
+fn with_separator(folder: &str) -> String {
+    let separator = if folder.contains('\\') { '\\' } else { '/' };
+    match folder.ends_with(['/', '\\']) {
+        true => folder.to_owned(),
+        false => format!("{folder}{separator}"),
+    }
+}

@@ -1,0 +1,109 @@
+//! `-?`, made from the table.
+
+use super::{
+    Dialect,
+    switches::{Group, SWITCHES, Switch},
+};
+
+/// Columns of a terminal that the help is made for.
+const WIDTH: usize = 92;
+/// Columns before the explanation of a switch.
+const INDENT: usize = 26;
+
+const USAGE: &str = "\
+procdump [SWITCHES] [-w] NAME|SERVICE|PID [FILE|FOLDER]
+procdump [SWITCHES] -x FOLDER IMAGE [ARGUMENT ...]
+procdump -i [FOLDER] [-mm] [-ma] [-mt] [-mp] [-mc MASK] [-md DLL] [-mk] [-r] [-at SECONDS] [-k] [-wer]
+procdump -u
+procdump -cancel PID
+
+ProcDump's command line, understood by firstchance. Switches stand before or behind the target,
+with - or /, in any case. Several triggers mean any of them; none means at once.
+";
+
+/// Command lines and what they ask for.
+pub(crate) const EXAMPLES: &[(&str, &str)] = &[
+    ("notepad", "A mini dump of notepad, now."),
+    ("-ma 4572", "A full dump of the process 4572, now."),
+    ("-mm -ma 4572", "A mini dump and then a full one."),
+    ("-ma -n 3 -s 30 4572", "Three full dumps, 30 seconds apart."),
+    (
+        "-n 3 -s 5 -c 20 consume",
+        "Up to three mini dumps, each after 5 seconds at 20 % CPU or more.",
+    ),
+    (
+        "-ma -m 2000 app /var/dumps",
+        "A full dump at 2000 MiB of private memory, into a folder.",
+    ),
+    ("-h hang.exe", "A mini dump when it does not answer."),
+    (
+        "-ma -e w3wp.exe",
+        "A full dump of an exception that nobody handles.",
+    ),
+    (
+        "-ma -n 10 -e 1 -f NotFound w3wp.exe",
+        "Up to ten full dumps of exceptions named so.",
+    ),
+    ("-e 1 -f \"\" w3wp.exe", "Show all exceptions, dump none."),
+    (
+        "-ma -t -x /var/dumps app --port 80",
+        "Start a program and dump it when it ends.",
+    ),
+    (
+        "-ma -i /var/dumps",
+        "A full dump of every program that crashes from now on.",
+    ),
+];
+
+/// The text of `-?`, or of `-? -e`.
+pub(crate) fn help(dialect: Dialect, examples: bool) -> String {
+    if examples {
+        return self::examples();
+    }
+    let mut text = USAGE.to_owned();
+    for (group, title) in Group::ALL {
+        text += &format!("\n{title}:\n");
+        let switches = SWITCHES.iter().filter(|switch| switch.group == group);
+        switches.for_each(|switch| text += &entry(switch, dialect));
+    }
+    text
+}
+
+fn examples() -> String {
+    let mut text = String::new();
+    for (line, meaning) in EXAMPLES {
+        text += &format!("{meaning}\n    procdump {line}\n\n");
+    }
+    text
+}
+
+fn entry(switch: &Switch, dialect: Dialect) -> String {
+    let usage = format!("  {}", switch.usage());
+    let lines = wrap(switch.doc(dialect), WIDTH - INDENT);
+    let mut text = String::new();
+    let mut left = usage.as_str();
+    if usage.len() >= INDENT {
+        text += &format!("{usage}\n");
+        left = "";
+    }
+    for line in lines {
+        text += &format!("{left:INDENT$}{line}\n");
+        left = "";
+    }
+    text
+}
+
+/// Words put into lines of at most `width` characters.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}

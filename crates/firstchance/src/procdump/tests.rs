@@ -1,0 +1,614 @@
+use super::{
+    help::EXAMPLES,
+    switches::{SWITCHES, Since, Support},
+    *,
+};
+use snapshot::OperatingSystem::{Linux, Windows};
+use std::time::Duration;
+
+/// Cuts a line as a shell does, as far as these tests need it.
+fn words(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut rest = line.trim_start();
+    while !rest.is_empty() {
+        let (word, behind) = match rest.strip_prefix('"') {
+            Some(quoted) => quoted.split_once('"').unwrap(),
+            None => rest.split_at(rest.find(' ').unwrap_or(rest.len())),
+        };
+        words.push(word.to_owned());
+        rest = behind.trim_start();
+    }
+    words
+}
+
+fn read(line: &str) -> Invocation {
+    let read = parse(&words(line), Dialect::Windows, Windows);
+    read.unwrap_or_else(|error| panic!("{line}: {error}"))
+}
+
+fn monitor(line: &str) -> Monitor {
+    match read(line).command {
+        Command::Monitor(monitor) => *monitor,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+/// Each line means that rule.
+fn check(cases: &[(&str, &str)]) {
+    for (line, rule) in cases {
+        let read = monitor(line).rule;
+        assert_eq!(read.to_string(), *rule, "{line}");
+        assert_eq!(rule.parse(), Ok(read.clone()), "{line}");
+        let file = crate::rules::print(std::slice::from_ref(&read));
+        assert_eq!(crate::rules::parse(&file), Ok(vec![read]), "{file}");
+    }
+}
+
+fn fails(line: &str, message: &str) {
+    for system in [Linux, Windows] {
+        let error = parse(&words(line), Dialect::Windows, system).unwrap_err();
+        assert_eq!(error.to_string(), message, "{line}");
+    }
+}
+
+/// The examples on ProcDump's own page, and those of the guide.
+#[test]
+fn documented_command_lines_mean_these_rules() {
+    check(&[
+        (
+            "notepad",
+            "on notepad, when now, do mini dump, at most 1 time",
+        ),
+        (
+            "-ma 4572",
+            "on 4572, when now, do full dump, at most 1 time",
+        ),
+        (
+            "-mm -ma 4572",
+            "on 4572, when now, do mini and full dump, at most 1 time",
+        ),
+        (
+            "-n 3 -s 5 notepad",
+            "on notepad, when every 5s, do mini dump, at most 3 times",
+        ),
+        (
+            "-n 3 -s 5 -c 20 consume",
+            "on consume, when cpu >= 20% for 5s, do mini dump, at most 3 times",
+        ),
+        (
+            "-h hang.exe",
+            "on hang.exe, when hang for 5s, do mini dump, at most 1 time",
+        ),
+        (
+            "-ma -mk -h hang.exe",
+            "on hang.exe, when hang for 5s, do full dump, at most 1 time",
+        ),
+        (
+            r#"outlook -s 10 -p "\Processor(_Total)\% Processor Time" 20"#,
+            r#"on outlook, when counter "\Processor(_Total)\% Processor Time" >= 20 for 10s, do mini dump, at most 1 time"#,
+        ),
+        (
+            r#"-ma outlook -p "\Process(Outlook)\Handle Count" 10000"#,
+            r#"on outlook, when counter "\Process(Outlook)\Handle Count" >= 10000 for 10s, do full dump, at most 1 time"#,
+        ),
+        (
+            "-ma -e w3wp.exe",
+            "on w3wp.exe, when unhandled exception, do full dump, at most 1 time",
+        ),
+        (
+            "-ma -e 1 w3wp.exe",
+            "on w3wp.exe, when exception, do full dump, at most 1 time",
+        ),
+        (
+            "-ma -l w3wp.exe",
+            "on w3wp.exe, when debug string, do full dump, at most 1 time",
+        ),
+        (
+            "-ma -n 10 -e 1 -f NotFound w3wp.exe",
+            "on w3wp.exe, when exception \"NotFound\", do full dump, at most 10 times",
+        ),
+        (
+            "-ma -n 10 -l -f NotFound w3wp.exe",
+            "on w3wp.exe, when debug string \"NotFound\", do full dump, at most 10 times",
+        ),
+        (
+            "-e -w notepad",
+            "on notepad, when unhandled exception, do mini dump, at most 1 time",
+        ),
+        (
+            r"-e -x c:\dumps notepad",
+            r#"on launch:notepad, when unhandled exception, do mini dump, at most 1 time; into "c:\dumps""#,
+        ),
+        (
+            "-e 1 -f \"\" w3wp.exe",
+            "on w3wp.exe, when exception \"\", do mini dump, at most 1 time",
+        ),
+        (
+            "-r -ma -n 5 -s 15 x.exe",
+            "on x.exe, when every 15s, do full dump, at most 5 times",
+        ),
+        (
+            "-r 5 -ma -n 5 -s 15 x.exe",
+            "on x.exe, when every 15s, do full dump, at most 5 times; at most 5 dumps at once",
+        ),
+        (
+            "-ma -n 3 -s 30 1234",
+            "on 1234, when every 30s, do full dump, at most 3 times",
+        ),
+        (
+            "-ma -n 2 -s 2 -c 85 1234",
+            "on 1234, when cpu >= 85% for 2s, do full dump, at most 2 times",
+        ),
+        (
+            "-ma -e -w app",
+            "on app, when unhandled exception, do full dump, at most 1 time",
+        ),
+        (
+            "-ma -accepteula 1234 /home/dumps",
+            "on 1234, when now, do full dump, at most 1 time",
+        ),
+        (
+            "-ma -accepteula 1234",
+            "on 1234, when now, do full dump, at most 1 time",
+        ),
+        (
+            "-ma -e 1 -f \"0xc00000fd\" 1234",
+            "on 1234, when exception \"c00000fd\", do full dump, at most 1 time",
+        ),
+        (
+            "-ma -e 1 -f \"System.Net.WebException\" 1234",
+            "on 1234, when exception \"System.Net.WebException\", do full dump, at most 1 time",
+        ),
+        (
+            "-ma -e -f C00000FD.STACK_OVERFLOW 1234",
+            "on 1234, when unhandled exception \"C00000FD.STACK_OVERFLOW\", do full dump, at most 1 time",
+        ),
+    ]);
+}
+
+#[test]
+fn every_trigger_has_its_condition() {
+    let rule = |when: &str| format!("on x, when {when}, do mini dump, at most 1 time");
+    for (switches, when) in [
+        ("-cl 5", "cpu < 5% for 10s"),
+        ("-c 150 -u", "core-cpu >= 150% for 10s"),
+        ("-m 2000", "memory >= 2000MiB for 10s"),
+        ("-ml 100 -s 60", "memory < 100MiB for 1m"),
+        ("-pl c 2.5", "counter \"c\" < 2.5 for 10s"),
+        (
+            "-ld -f *.dll -fx a,b",
+            "module load \"*.dll\" not \"a\", \"b\"",
+        ),
+        ("-ud", "module unload"),
+        ("-ct", "thread start"),
+        ("-et", "thread exit"),
+        ("-t", "exit"),
+        ("-tc 500", "threads >= 500 for 10s"),
+        ("-fc 1000", "handles >= 1000 for 10s"),
+        ("-e 1 -fx 406d1388", "exception not \"406d1388\""),
+        ("-e -g -b", "unhandled exception"),
+        ("-e 1 -f A -f B,C", "exception \"A\", \"B\", \"C\""),
+        (
+            "-e -t -c 90",
+            "unhandled exception or exit or cpu >= 90% for 10s",
+        ),
+        ("-l -e", "debug string or unhandled exception"),
+        (
+            "-pc System.Runtime:cpu-usage 50",
+            "counter \"dotnet:System.Runtime:cpu-usage\" >= 50 for 10s",
+        ),
+    ] {
+        check(&[(&format!("{switches} x"), &rule(when))]);
+    }
+    check(&[
+        (
+            "-m 100,200 x",
+            "on x, when memory >= 100MiB for 10s, do mini dump, at most 1 time; when memory >= 200MiB for 10s, do mini dump, at most 1 time",
+        ),
+        (
+            "-gcm LOH:100,200 x",
+            "on x, when counter \"dotnet:gc-heap-size[LOH]\" >= 104857600 for 10s, do mini dump, at most 1 time; when counter \"dotnet:gc-heap-size[LOH]\" >= 209715200 for 10s, do mini dump, at most 1 time",
+        ),
+        (
+            "-gcgen 2 x",
+            "on x, when counter \"dotnet:gc-running[2]\" >= 1 for 10s or counter \"dotnet:gc-running[2]\" < 1 for 10s, do mini dump, at most 2 times",
+        ),
+        (
+            "-mc 0x33 -mt x",
+            "on x, when now, do triage dump and custom dump 0x33, at most 1 time",
+        ),
+        (
+            "-r 2 -a x",
+            "on x, when now, do mini dump, at most 1 time; at most 2 dumps at once; skip while busy",
+        ),
+        (
+            "-pt x",
+            "on x and its children, when now, do mini dump, at most 1 time",
+        ),
+    ]);
+    let on_linux = parse(&words("-sig 10,SIGTERM x"), Dialect::Windows, Linux).unwrap();
+    let Command::Monitor(monitor) = on_linux.command else {
+        panic!("no monitor");
+    };
+    assert_eq!(
+        monitor.rule.to_string(),
+        rule("signal SIGUSR1 or signal SIGTERM")
+    );
+}
+
+#[test]
+fn a_number_belongs_to_a_switch_only_if_a_target_is_named_besides() {
+    for (line, target, any) in [
+        ("-e 1", "1", false),
+        ("-e 1 1", "1", true),
+        ("x -e 1", "x", true),
+        ("-e 1 -ma x", "x", true),
+        ("-e 1 -ma", "1", false),
+        ("-e 2 x", "2", false),
+        ("-e 1 -n 5", "1", false),
+        ("-e 1 -p c 5", "1", false),
+        ("-e 1 -r 1", "1", true),
+        ("-r 1 -e 1", "1", false),
+        ("-e 1 -x /tmp app", "launch:app", true),
+        ("/e 1 /ma x", "x", true),
+        ("-E 1 -MA x", "x", true),
+    ] {
+        let monitor = monitor(line);
+        assert_eq!(monitor.rule.target.to_string(), target, "{line}");
+        let when = policy::print_when(&monitor.rule.clauses[0].when);
+        assert_eq!(when == "exception", any, "{line}: {when}");
+    }
+    assert_eq!(monitor("-r 1 -e 1").clones, Some(1));
+    assert_eq!(monitor("-r 5").rule.target.to_string(), "5");
+    assert_eq!(monitor("-r 6 x").rule.target.to_string(), "6");
+    assert_eq!(monitor("-r x").clones, Some(1));
+    assert_eq!(monitor("x").clones, None);
+}
+
+#[test]
+fn switches_stand_anywhere_and_with_a_slash() {
+    let line = "/accepteula 25028 -e file -dc \"a comment\" -o -k -at 5 -64 -wer";
+    let monitor = monitor(line);
+    assert_eq!(monitor.rule.target, policy::Target::Pid(25028));
+    assert_eq!(monitor.place.as_deref(), Some("file"));
+    assert_eq!(monitor.comment.as_deref(), Some("a comment"));
+    assert_eq!(monitor.timeout, Some(Duration::from_secs(5)));
+    assert!(monitor.overwrite && monitor.kill_after && monitor.wide && monitor.wer);
+    assert_eq!(
+        super::tests::monitor("-ma 7 /tmp/dumps").place.as_deref(),
+        Some("/tmp/dumps")
+    );
+    assert_eq!(
+        super::tests::monitor("-ma 7 /var").place.as_deref(),
+        Some("/var")
+    );
+}
+
+#[test]
+fn what_follows_a_launched_program_is_its_own() {
+    let monitor = monitor("-ma -x /tmp app -ma --linux -w \"a b\"");
+    let launch = monitor.launch.unwrap();
+    assert_eq!(launch.image, "app");
+    assert_eq!(launch.arguments, ["-ma", "--linux", "-w", "a b"]);
+    assert_eq!(monitor.place.as_deref(), Some("/tmp"));
+    assert_eq!(monitor.dialect, Dialect::Windows);
+    assert!(!monitor.wait);
+}
+
+#[test]
+fn the_other_commands() {
+    assert_eq!(read("-cancel 77").command, Command::Cancel(77));
+    assert_eq!(read("-u").command, Command::Uninstall);
+    assert_eq!(read("-u -accepteula").command, Command::Uninstall);
+    assert_eq!(read("-?").command, Command::Help { examples: false });
+    assert_eq!(read("/? -e").command, Command::Help { examples: true });
+    assert!(read("-? -e").not_built_yet.is_empty());
+    let Command::Install(install) = read(r"-ma -i c:\dumps").command else {
+        panic!("no install");
+    };
+    assert_eq!(
+        install.rule.to_string(),
+        r#"on each cmdline:"*", when unhandled exception, do full dump; into "c:\dumps""#
+    );
+    assert_eq!(install.folder.as_deref(), Some(r"c:\dumps"));
+    let Command::PostMortem(called) = read(r#"-accepteula -ma -j "c:\d" 12 340 0000A0"#).command
+    else {
+        panic!("no handler");
+    };
+    assert_eq!(
+        (called.pid, called.event, called.information),
+        (12, 340, 0xA0)
+    );
+}
+
+#[test]
+fn the_linux_dialect_is_procdump_for_linux() {
+    let linux = |line: &str| {
+        let read = parse(&words(line), Dialect::Linux, Linux).unwrap();
+        match read.command {
+            Command::Monitor(monitor) => *monitor,
+            other => panic!("{line}: {other:?}"),
+        }
+    };
+    for (line, rule) in [
+        ("1234", "on 1234, when now, do full dump, at most 1 time"),
+        (
+            "-c 65 -s 5 -n 3 1234",
+            "on 1234, when core-cpu >= 65%, do full dump, at most 3 times; at most 1 dump in 5s",
+        ),
+        (
+            "-m 100,200,300 app",
+            "on app, when memory >= 100MiB, do full dump, at most 1 time; when memory >= 200MiB, do full dump, at most 1 time; when memory >= 300MiB, do full dump, at most 1 time; at most 1 dump in 10s",
+        ),
+        (
+            "-w app",
+            "on each app, when now, do full dump, at most 1 time per process",
+        ),
+        (
+            "-pgid 77 -tc 5",
+            "on each group:77, when threads >= 5, do full dump, at most 1 time per process; at most 1 dump in 10s",
+        ),
+        (
+            "-sig 11 7",
+            "on 7, when signal SIGSEGV, do full dump, at most 1 time",
+        ),
+        (
+            "-n 2 -s 1 7",
+            "on 7, when every 1s, do full dump, at most 2 times",
+        ),
+        (
+            "-e 7",
+            "on 7, when exception first chance, do full dump, at most 1 time",
+        ),
+        (
+            "-e 1",
+            "on 1, when exception first chance, do full dump, at most 1 time",
+        ),
+        (
+            "-mc 3f 7",
+            "on 7, when now, do custom dump 0x3f, at most 1 time",
+        ),
+    ] {
+        let monitor = linux(line);
+        assert_eq!(monitor.rule.to_string(), rule, "{line}");
+        assert_eq!(monitor.dialect, Dialect::Linux);
+    }
+    let given = linux("-pf 100 -log stdout -o 7 /tmp/x");
+    assert_eq!(given.poll, Some(Duration::from_millis(100)));
+    assert_eq!(given.log, Some(LogTo::Stdout));
+    assert_eq!(given.place.as_deref(), Some("/tmp/x"));
+    let chosen = monitor("-c 65 --linux 7");
+    assert_eq!(chosen.dialect, Dialect::Linux);
+}
+
+#[test]
+fn what_means_nothing_here_warns_and_what_cannot_be_had_is_refused() {
+    let on = |line: &str, system| parse(&words(line), Dialect::Windows, system);
+    assert_eq!(
+        on("-64 -g -wer -e x", Linux).unwrap().warnings,
+        [
+            "-64 means nothing on Linux: a dump always has the bitness of its process",
+            "-g means nothing on Linux: no debugger stands between a runtime and its exceptions",
+            "-wer means nothing on Linux: there is no Windows Error Reporting",
+        ]
+    );
+    assert_eq!(on("-64 -g -wer -e x", Windows).unwrap().warnings, [""; 0]);
+    assert_eq!(
+        on("-sig 11 x", Windows).unwrap_err().to_string(),
+        "-sig cannot be had on Windows: Windows has no signals"
+    );
+    assert_eq!(
+        on("-u -f a x", Linux).unwrap().warnings,
+        [
+            "-u means nothing without -c or -cl",
+            "-f means nothing without -e, -l, -ld or -ud",
+        ]
+    );
+    assert_eq!(
+        on("-r x", Linux).unwrap().warnings,
+        ["-r: clones are not built yet; the target is copied where it stands",]
+    );
+}
+
+#[test]
+fn what_is_not_built_yet_is_understood_and_said() {
+    let missing = |line: &str, system| {
+        let read = parse(&words(line), Dialect::Windows, system).unwrap();
+        read.not_built_yet
+    };
+    for switch in SWITCHES
+        .iter()
+        .filter(|switch| switch.since > switches::BUILT)
+    {
+        let line = match switch.name {
+            "e" | "ld" | "ud" | "ct" | "et" | "l" | "mk" => format!("-{} x", switch.name),
+            "i" => "-i".to_owned(),
+            "sig" => "-sig 10 x".to_owned(),
+            _ => continue,
+        };
+        let expected = format!("-{}: not built yet", switch.name);
+        for system in [Linux, Windows] {
+            let built = switch.support(system) == Support::Yes;
+            let found = built.then(|| missing(&line, system));
+            assert!(
+                found.is_none_or(|found| found == [expected.clone()]),
+                "{line}"
+            );
+        }
+    }
+    assert!(Since::Conditions <= switches::BUILT);
+    assert_eq!(missing("-ma -n 3 -c 80 -t x", Linux), [""; 0]);
+}
+
+#[test]
+fn mistakes_are_told_in_a_sentence() {
+    fails("", "whom? Name a process, a service or a pid; -? shows how");
+    fails(
+        "-ma",
+        "whom? Name a process, a service or a pid; -? shows how",
+    );
+    fails("-zz x", "-zz is no switch; -? lists them");
+    fails(
+        "--ma x",
+        "--ma is no switch (did you mean -ma?); -? lists them",
+    );
+    fails("-é", "-é is no switch; -? lists them");
+    fails("-n", "-n needs more behind it: -n COUNT");
+    fails("-p c", "-p needs more behind it: -p COUNTER THRESHOLD");
+    fails(
+        "-x /tmp",
+        "-x needs more behind it: -x FOLDER IMAGE [ARGUMENT ...]",
+    );
+    fails("-n x 5", "-n COUNT: `x` is not a whole number");
+    fails("-n 0 5", "-n 0: at least one dump");
+    fails("-c x 5", "-c PERCENT: `x` is not a percentage");
+    fails(
+        "-c 101 5",
+        "-c 101: all processors together have 100 %; -u counts in one processor",
+    );
+    fails("-c inf 5", "-c PERCENT: `inf` is not a percentage");
+    fails("-c -5 5", "-c -5: nothing is below 0 %");
+    fails("-m 1.5 5", "-m MIB: `1.5` is not a number of MiB");
+    fails("-m 1,,2 5", "-m MIB: `` is not a number of MiB");
+    fails(
+        "-m 1,2 -n 2 5",
+        "-n does not go with a list of thresholds: each takes one dump",
+    );
+    fails("-c 5 -c 6 5", "-c is given twice");
+    fails("-mc xyz 5", "-mc MASK: `xyz` is no hexadecimal number");
+    fails("-at 0 5", "-at 0: no dump is written in no time");
+    fails(
+        "-a 5",
+        "-a needs -r: without clones there is no limit of clones",
+    );
+    fails(
+        "-mk -r x",
+        "-mk and -r do not go together: a clone has no kernel stacks",
+    );
+    fails("-w 5", "-w waits for a name; nobody can wait for the pid 5");
+    fails(
+        "5 a b",
+        "`b` is one word too many: a target, and a file or a folder",
+    );
+    fails("-w a -x b c", "-x starts the target itself; name no other");
+    fails(
+        "-i -c 5",
+        "-c does not go with -i: every crash is a trigger then",
+    );
+    fails("-i a b", "`b` is one word too many: -i takes a folder");
+    fails("-cancel x", "-cancel PID: `x` is not a pid");
+    fails("99999999999", "99999999999 is no pid");
+    fails("-pf 0 5", "-pf 0: at least a millisecond");
+    fails("-log file 5", "-log file: it is syslog or stdout");
+    fails(
+        "-gcm 7:100 5",
+        "-gcm 7:100: the heaps are 0, 1, 2, LOH and POH",
+    );
+    fails("-gcgen 3 5", "-gcgen 3: the generations are 0, 1 and 2");
+}
+
+#[test]
+fn the_header_is_procdumps_without_its_banner() {
+    let shown = header(
+        &monitor("-ma -e 1 -g -t -n 100 -fx a -c 85 -s 2 x"),
+        "JsonTest.exe",
+        19712,
+        r"C:\t\JsonTest.exe",
+        r"C:\dumps",
+        None,
+    );
+    assert_eq!(
+        shown,
+        r"Process:               JsonTest.exe (19712)
+Process image:         C:\t\JsonTest.exe
+CPU threshold:         >= 85% of system
+Performance counter:   n/a
+Commit threshold:      n/a
+Threshold seconds:     2
+Hung window check:     Disabled
+Log debug strings:     Disabled
+Exception monitor:     First Chance+Unhandled
+Exception filter:      [Includes]
+                       *
+                       [Excludes]
+                       a
+Terminate monitor:     Enabled
+Cloning type:          Disabled
+Concurrent limit:      n/a
+Avoid outage:          n/a
+Number of dumps:       100
+Dump folder:           C:\dumps\
+Dump filename/mask:    PROCESSNAME_YYMMDD_HHMMSS
+Queue to WER:          Disabled
+Kill after dump:       Disabled
+
+Press Ctrl-C to end monitoring without terminating the process.
+"
+    );
+    let shown = header(&monitor("-e 1 -f \"\" x"), "x", 1, "/x", "/d/", Some("a"));
+    let filter = "Exception filter:      [Includes]
+                       *
+                       [Excludes]
+                       *
+Terminate";
+    assert!(shown.contains(filter), "{shown}");
+    assert!(monitor("-ma 7").is_manual());
+    assert!(!monitor("-ma -n 2 7").is_manual());
+    let linux = header(&monitor("-c 65 --linux 7"), "app", 7, "/app", "/d", None);
+    assert!(
+        linux.contains("CPU Threshold:                          >= 65%\n"),
+        "{linux}"
+    );
+}
+
+#[test]
+fn the_help_has_every_switch_and_its_examples_work() {
+    for dialect in [Dialect::Windows, Dialect::Linux] {
+        let help = help(dialect, false);
+        for switch in SWITCHES {
+            assert!(
+                help.contains(&format!("  {}", switch.usage())),
+                "{}",
+                switch.name
+            );
+        }
+        assert!(
+            help.lines().all(|line| line.chars().count() <= 104),
+            "{help}"
+        );
+    }
+    let examples = help(Dialect::Windows, true);
+    for (line, _) in EXAMPLES {
+        read(line);
+        assert!(examples.contains(&format!("procdump {line}\n")));
+    }
+}
+
+#[test]
+fn the_table_is_consistent() {
+    for (index, switch) in SWITCHES.iter().enumerate() {
+        for other in &SWITCHES[index + 1..] {
+            assert!(
+                !switch.name.eq_ignore_ascii_case(other.name),
+                "{} twice",
+                switch.name
+            );
+            assert!(switch.id != other.id, "{} and {}", switch.name, other.name);
+        }
+        assert!(switch.doc.ends_with('.'), "{}", switch.name);
+    }
+}
+
+/// `docs/procdump.md` is what the table says.
+#[test]
+fn the_page_is_up_to_date() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/procdump.md");
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(path, page()).unwrap();
+    }
+    let written = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        written == page(),
+        "docs/procdump.md is not what the table says"
+    );
+}

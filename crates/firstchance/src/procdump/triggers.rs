@@ -1,0 +1,229 @@
+//! From switches to conditions.
+
+use super::{
+    Dialect, UsageError,
+    arguments::Given,
+    switches::{Id, get},
+};
+use policy::{
+    Chance, Comparison, Condition, ExceptionFilter, Filter, Gauge, Level, Match, Pattern,
+    signal_number,
+};
+use std::time::Duration;
+
+/// A window that does not answer for so long hangs, as Windows itself has it.
+const HANG: Duration = Duration::from_secs(5);
+
+/// The switches of one command line, as far as triggers are concerned.
+pub(super) struct Triggers<'a> {
+    pub(super) given: &'a Given,
+    pub(super) dialect: Dialect,
+    /// How long a threshold has to be passed.
+    pub(super) lasting: Duration,
+}
+
+type Result<T> = std::result::Result<T, UsageError>;
+
+impl Triggers<'_> {
+    /// All conditions, in groups: those of a group count together, and each group has the limit
+    /// of `-n` for itself, or 1 where thresholds are a list.
+    pub(super) fn read(&self) -> Result<(Vec<Condition>, Vec<Condition>)> {
+        let mut together = Vec::new();
+        let mut each = Vec::new();
+        for id in self.given.ids() {
+            let conditions = self.of(id)?;
+            let is_list = matches!(id, Id::Memory | Id::MemoryBelow | Id::GcMemory);
+            match is_list && conditions.len() > 1 {
+                true => each.extend(conditions),
+                false => together.extend(conditions),
+            }
+        }
+        Ok((together, each))
+    }
+
+    /// The conditions of one switch; none for what is no trigger.
+    fn of(&self, id: Id) -> Result<Vec<Condition>> {
+        use Comparison::{AtLeast, Below};
+        let event = |condition| Ok(vec![condition]);
+        match id {
+            Id::Cpu => self.cpu(id, AtLeast),
+            Id::CpuBelow => self.cpu(id, Below),
+            Id::Memory => self.memory(id, AtLeast),
+            Id::MemoryBelow => self.memory(id, Below),
+            Id::Counter => self.counter(id, "", AtLeast),
+            Id::CounterBelow => self.counter(id, "", Below),
+            Id::DotnetCounter => self.counter(id, "dotnet:", AtLeast),
+            Id::DotnetCounterBelow => self.counter(id, "dotnet:", Below),
+            Id::Threads => self.count(id, Gauge::Threads),
+            Id::Descriptors => self.count(id, Gauge::Handles),
+            Id::Hang => event(Condition::Holds {
+                all: vec![Level::Hang],
+                lasting: HANG,
+            }),
+            Id::Exception => event(self.exception()),
+            Id::ModuleLoad => event(Condition::ModuleLoad(self.filter())),
+            Id::ModuleUnload => event(Condition::ModuleUnload(self.filter())),
+            Id::ThreadStart => event(Condition::ThreadStart),
+            Id::ThreadExit => event(Condition::ThreadExit),
+            Id::DebugString => event(Condition::DebugString(self.filter())),
+            Id::Exit => event(Condition::Exit),
+            Id::Signal => self.signals(),
+            Id::GcMemory => self.gc_memory(),
+            Id::GcGeneration => self.gc_generation(),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    fn cpu(&self, id: Id, comparison: Comparison) -> Result<Vec<Condition>> {
+        let core = self.given.has(Id::CoreOrUninstall) || self.dialect == Dialect::Linux;
+        let percent: f64 = self.number(id, "a percentage")?;
+        if percent < 0.0 {
+            let message = format!("-{} {percent}: nothing is below 0 %", get(id).name);
+            return Err(UsageError(message));
+        }
+        if !core && percent > 100.0 {
+            let message = format!(
+                "-{} {percent}: all processors together have 100 %; -u counts in one processor",
+                get(id).name
+            );
+            return Err(UsageError(message));
+        }
+        let gauge = if core { Gauge::CoreCpu } else { Gauge::Cpu };
+        Ok(vec![self.level(gauge, comparison, percent)])
+    }
+
+    fn memory(&self, id: Id, comparison: Comparison) -> Result<Vec<Condition>> {
+        let mebibytes = self.given.list(id).into_iter();
+        let level = |text| Ok(self.level(Gauge::Memory, comparison, mebibytes_of(id, text)?));
+        mebibytes.map(level).collect()
+    }
+
+    fn counter(&self, id: Id, prefix: &str, comparison: Comparison) -> Result<Vec<Condition>> {
+        let values = self.given.values(id).unwrap_or_default();
+        let [name, threshold] = values else {
+            return Ok(Vec::new());
+        };
+        let threshold = parsed::<f64>(id, threshold, "a number")?;
+        let gauge = Gauge::Counter(format!("{prefix}{name}"));
+        Ok(vec![self.level(gauge, comparison, threshold)])
+    }
+
+    fn count(&self, id: Id, gauge: Gauge) -> Result<Vec<Condition>> {
+        let count: u32 = self.number(id, "a whole number")?;
+        Ok(vec![self.level(
+            gauge,
+            Comparison::AtLeast,
+            f64::from(count),
+        )])
+    }
+
+    fn level(&self, gauge: Gauge, comparison: Comparison, threshold: f64) -> Condition {
+        let level = Level::Compare {
+            gauge,
+            comparison,
+            threshold,
+        };
+        Condition::Holds {
+            all: vec![level],
+            lasting: self.lasting,
+        }
+    }
+
+    fn exception(&self) -> Condition {
+        let any = self.given.value(Id::Exception).is_some();
+        let chance = match (self.dialect, any) {
+            (Dialect::Linux, _) => Chance::First,
+            (Dialect::Windows, true) => Chance::Any,
+            (Dialect::Windows, false) => Chance::Unhandled,
+        };
+        let Filter { include, exclude } = self.filter();
+        let texts = |patterns: Vec<Pattern>| patterns.into_iter().map(Match::Text).collect();
+        Condition::Exception(ExceptionFilter {
+            chance,
+            include: texts(include),
+            exclude: texts(exclude),
+        })
+    }
+
+    fn filter(&self) -> Filter {
+        let patterns = |id| {
+            let texts = self.given.list(id).into_iter();
+            texts.map(|text| Pattern::new(without_0x(text))).collect()
+        };
+        Filter {
+            include: patterns(Id::Include),
+            exclude: patterns(Id::Exclude),
+        }
+    }
+
+    fn signals(&self) -> Result<Vec<Condition>> {
+        let signal = |text: &str| {
+            let number = signal_number(text.trim());
+            let unknown = || UsageError(format!("-sig {text}: that is no signal"));
+            number.map(Condition::Signal).ok_or_else(unknown)
+        };
+        self.given
+            .list(Id::Signal)
+            .into_iter()
+            .map(signal)
+            .collect()
+    }
+
+    fn gc_memory(&self) -> Result<Vec<Condition>> {
+        let all = self.given.value(Id::GcMemory).unwrap_or_default();
+        let (heap, list) = all.split_once(':').unwrap_or(("", all));
+        let known = ["", "0", "1", "2", "LOH", "POH"];
+        if !known.iter().any(|name| name.eq_ignore_ascii_case(heap)) {
+            let message = format!("-gcm {all}: the heaps are 0, 1, 2, LOH and POH");
+            return Err(UsageError(message));
+        }
+        let name = match heap {
+            "" => "dotnet:gc-heap-size".to_owned(),
+            heap => format!("dotnet:gc-heap-size[{}]", heap.to_uppercase()),
+        };
+        let level = |text| {
+            let bytes = mebibytes_of(Id::GcMemory, text)?;
+            Ok(self.level(Gauge::Counter(name.clone()), Comparison::AtLeast, bytes))
+        };
+        list.split(',').map(level).collect()
+    }
+
+    fn gc_generation(&self) -> Result<Vec<Condition>> {
+        let generation: u32 = self.number(Id::GcGeneration, "a generation")?;
+        if generation > 2 {
+            let message = format!("-gcgen {generation}: the generations are 0, 1 and 2");
+            return Err(UsageError(message));
+        }
+        let gauge = Gauge::Counter(format!("dotnet:gc-running[{generation}]"));
+        let changes = [(Comparison::AtLeast, 1.0), (Comparison::Below, 1.0)];
+        let changes = changes.map(|(comparison, n)| self.level(gauge.clone(), comparison, n));
+        Ok(changes.into())
+    }
+
+    fn number<T: std::str::FromStr>(&self, id: Id, what: &str) -> Result<T> {
+        parsed(id, self.given.value(id).unwrap_or_default(), what)
+    }
+}
+
+/// The value of a switch as a number.
+pub(super) fn parsed<T: std::str::FromStr>(id: Id, text: &str, what: &str) -> Result<T> {
+    // No `inf`, no `1e9`, no `+5`: what a float's own parser takes is more than a person means.
+    let plain = text.chars().all(|c| c.is_ascii_digit() || ".-".contains(c));
+    let number = text.parse().ok().filter(|_| plain);
+    number.ok_or_else(|| {
+        let usage = get(id).usage();
+        UsageError(format!("{usage}: `{text}` is not {what}"))
+    })
+}
+
+fn mebibytes_of(id: Id, text: &str) -> Result<f64> {
+    let mebibytes: u32 = parsed(id, text.trim(), "a number of MiB")?;
+    Ok((u64::from(mebibytes) << 20) as f64)
+}
+
+/// `0xC0000005` is printed as `C0000005`, and a filter is looked for in what is printed.
+fn without_0x(text: &str) -> &str {
+    let digits = text.strip_prefix("0x").or(text.strip_prefix("0X"));
+    let is_code = |d: &&str| !d.is_empty() && d.chars().all(|c| c.is_ascii_hexdigit());
+    digits.filter(is_code).unwrap_or(text)
+}
