@@ -12,6 +12,9 @@ mod entry {
     pub(super) const GUARD: u64 = 1 << 58;
 }
 
+/// Where addresses of processes end for good.
+const KERNEL_HALF: u64 = 1 << 63;
+
 /// Fills `resident` and `private_pages` of every region.
 pub(crate) fn fill(pagemap: &File, regions: &mut [Region], page_size: u64) -> io::Result<()> {
     match crate::failpoint("old-kernel").and_then(|()| fill_by_scan(pagemap, regions)) {
@@ -21,14 +24,15 @@ pub(crate) fn fill(pagemap: &File, regions: &mut [Region], page_size: u64) -> io
 }
 
 fn fill_by_scan(pagemap: &File, regions: &mut [Region]) -> io::Result<()> {
-    let Some(end) = regions.last().map(|last| last.range.end) else {
+    // The vsyscall page lies above what the scan accepts as an address (EFAULT).
+    let mut below = regions.iter().rev().map(|region| region.range);
+    let Some(last) = below.find(|range| range.start < KERNEL_HALF) else {
         return Ok(());
     };
     let mut filler = Filler { regions, at: 0 };
     let mut runs = vec![PageRun::default(); 4096];
     let mut mask = page::FILE | page::PRESENT | page::SWAPPED | page::ZERO | page::GUARD;
-    // The vsyscall page lies above what the scan accepts.
-    let (mut start, end) = (0, end.min(1 << 63));
+    let (mut start, end) = (0, last.end);
     while start < end {
         let (count, walked) = match scan_pages(pagemap, start, end, mask, &mut runs) {
             Ok(step) => step,
