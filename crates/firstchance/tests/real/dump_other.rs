@@ -65,7 +65,7 @@ fn b17_a_process_in_namespaces_of_its_own_has_both_pids() {
     assert_eq!(core.threads(), [outer]);
     let shown = core.gdb(&["bt", "p/x known[0]"]);
     assert!(
-        shown.contains("main") && shown.contains("0x1d1e1d1e1d1e1d1e"),
+        shown.contains("pause") && shown.contains("0x1d1e1d1e1d1e1d1e"),
         "{shown}"
     );
     assert_eq!(

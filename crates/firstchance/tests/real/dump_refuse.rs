@@ -195,7 +195,7 @@ fn b20_a_process_that_may_not_be_dumped_is_refused_to_its_own_user() {
     let exe = public_copy(&public, victim_exe());
     let mut starter = Command::new(NOBODY[0]);
     let mut victim = Victim::start_by(starter.args(&NOBODY[1..]).arg(exe).arg("undumpable"));
-    refused_to_nobody(&victim, &public).assert_says("dumpable");
+    refused_to_nobody(&victim, &public).assert_says("DUMPABLE");
     victim.assert_alive();
 }
 

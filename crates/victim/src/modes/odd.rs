@@ -132,7 +132,11 @@ fn map_new_file(path: &Path) -> std::io::Result<Mapping> {
     let content = pattern(7).to_ne_bytes().repeat(PAGE / size_of::<u64>());
     std::fs::write(path, content)?;
     let file = std::fs::File::open(path)?;
-    Mapping::new(PAGE, libc::PROT_READ, libc::MAP_PRIVATE, file.as_raw_fd())
+    let page = Mapping::new(PAGE, libc::PROT_READ, libc::MAP_PRIVATE, file.as_raw_fd())?;
+    // What nobody has touched is not there to be dumped.
+    // SAFETY: inside the mapping, which is as long as the file.
+    let _ = unsafe { page.start.read_volatile() };
+    Ok(page)
 }
 
 /// A file whose path is longer than any path that can be opened: the folders are entered one by one.

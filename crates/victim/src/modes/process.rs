@@ -71,13 +71,13 @@ fn wait_until_zombie() {
 
 /// After the exec there is another `ready`.
 fn exec_by_thread(stage: &Stage) -> Outcome {
-    stage.ready();
     std::thread::spawn(|| {
         let _ = std::io::stdin().read_line(&mut String::new());
         let error = Command::new("/proc/self/exe").arg("idle").exec();
         eprintln!("victim: {error}");
         std::process::abort()
     });
+    stage.ready();
     rest()
 }
 
