@@ -90,7 +90,8 @@ impl RuleSet {
         for rule in &process.rules {
             if let Some(ruled) = self.rules.get_mut(rule) {
                 let held = |clause, index| ripe.push((*rule, clause, index));
-                self.replan |= ruled.sampled(key, sample, &process.cpu, cpus, held);
+                let deadline = ruled.sampled(key, sample, &process.cpu, cpus, held);
+                self.deadline = self.deadline.into_iter().chain(deadline).min();
             }
         }
         for (rule, clause, index) in ripe {

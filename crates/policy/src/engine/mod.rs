@@ -47,8 +47,11 @@ pub struct RuleSet {
     places: Vec<Place>,
     next_rule: u32,
     next_dump: u64,
+    /// Nothing is due before this. It may be too early: a level that stops holding takes its
+    /// deadline with it, and to look for the next one among 500 processes each time cost 1 % of a
+    /// processor.
     deadline: Option<Time>,
-    /// The deadline may be another one.
+    /// The deadline has to be found anew.
     replan: bool,
     /// Processes of which something else may be needed.
     stale: BTreeSet<ProcessKey>,
@@ -121,7 +124,7 @@ impl RuleSet {
         self.settle(now)
     }
 
-    /// When [`Event::Tick`] is due at the latest.
+    /// When [`Event::Tick`] is due at the latest; it may turn out that nothing is due then.
     pub fn next_deadline(&self) -> Option<Time> {
         self.deadline
     }

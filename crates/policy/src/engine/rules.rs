@@ -82,8 +82,8 @@ impl Ruled {
         self.had_process = true;
     }
 
-    /// Takes a sample of a process in, and says for which condition of which clause `held` long
-    /// enough; whether a deadline may have changed.
+    /// Takes a sample of a process in, and says which condition of which clause has `held` long
+    /// enough; the earliest of the deadlines that this made.
     pub(super) fn sampled(
         &mut self,
         process: ProcessKey,
@@ -91,18 +91,19 @@ impl Ruled {
         cpu: &Rate,
         cpus: u32,
         mut held: impl FnMut(usize, usize),
-    ) -> bool {
-        let mut changed = false;
+    ) -> Option<Time> {
+        let mut earliest: Option<Time> = None;
         let watches = self.watches.get_mut(&process).into_iter().flatten();
         for (clause, (watch, text)) in watches.zip(&self.rule.clauses).enumerate() {
             for (index, level, all, lasting) in watch.levels(text) {
-                changed |= level.update(all, sample, cpu, cpus);
+                let deadline = level.update(all, lasting, sample, cpu, cpus);
+                earliest = earliest.into_iter().chain(deadline).min();
                 if level.has_held(sample.at, lasting) {
                     held(clause, index);
                 }
             }
         }
-        changed
+        earliest
     }
 
     /// Why a clause may not act at `now`; `None`: it may. An action within a series was counted

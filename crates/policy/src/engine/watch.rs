@@ -248,9 +248,16 @@ impl LevelState {
         self.asked = false;
     }
 
-    /// Takes a sample in, and says whether anything but the values changed. A value that is not
+    /// Takes a sample in, and returns the deadline that this made, if any. A value that is not
     /// known does not hold.
-    pub(super) fn update(&mut self, all: &[Level], sample: &Sample, cpu: &Rate, cpus: u32) -> bool {
+    pub(super) fn update(
+        &mut self,
+        all: &[Level],
+        lasting: Duration,
+        sample: &Sample,
+        cpu: &Rate,
+        cpus: u32,
+    ) -> Option<Time> {
         let mut start = Some(self.from);
         for (level, value) in all.iter().zip(&mut self.values) {
             let read = reading(level, sample, cpu, cpus);
@@ -260,13 +267,13 @@ impl LevelState {
                 .map(|(_, since)| since);
             start = start.zip(since).map(|(start, since)| start.max(since));
         }
-        let before = (self.since, self.asked);
+        let before = self.deadline(lasting);
         self.asked = false;
         match start {
             Some(start) => self.since = self.since.or(Some(start)),
             None => self.restart(self.from),
         }
-        before != (self.since, self.asked)
+        self.deadline(lasting).filter(|_| before.is_none())
     }
 
     /// Whether it has held for `lasting` at `now`.

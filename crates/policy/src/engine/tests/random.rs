@@ -3,7 +3,7 @@
 use super::*;
 use crate::Rule;
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A step of a random timeline: how many tenths of a second later, and what.
 type Step = (u64, Happening);
@@ -94,7 +94,9 @@ struct Witness {
     rule: Rule,
     rules: RuleSet,
     now: Time,
-    alive: BTreeMap<ProcessKey, Duration>,
+    alive: BTreeSet<ProcessKey>,
+    /// Who has been: a key never comes again.
+    known: BTreeSet<ProcessKey>,
     /// Unanswered dumps.
     flying: Vec<DumpRequest>,
     /// Written and unanswered dumps, when they were asked for.
@@ -113,7 +115,8 @@ impl Witness {
             rule,
             rules,
             now: Time::default(),
-            alive: BTreeMap::new(),
+            alive: BTreeSet::new(),
+            known: BTreeSet::new(),
             flying: Vec::new(),
             starts: Vec::new(),
             acted: BTreeMap::new(),
@@ -137,12 +140,7 @@ impl Witness {
     fn event(&mut self, happening: Happening) -> Event {
         let key = |pid, start| ProcessKey { pid, start };
         match happening {
-            Happening::Appears(pid, start) => {
-                self.alive
-                    .retain(|other, _| other.pid != pid || other.start == start);
-                self.alive.entry(key(pid, start)).or_default();
-                Event::Started(identity(&format!("{pid}/{start}")))
-            }
+            Happening::Appears(pid, start) => self.appears(key(pid, start)),
             Happening::Exits(pid, start) => {
                 self.alive.remove(&key(pid, start));
                 Event::Exited(key(pid, start))
@@ -164,6 +162,15 @@ impl Witness {
             Happening::Answered(n, how) => self.answer(n, how),
             Happening::Ticks => Event::Tick,
         }
+    }
+
+    fn appears(&mut self, key: ProcessKey) -> Event {
+        if !self.known.insert(key) && !self.alive.contains(&key) {
+            return Event::Tick;
+        }
+        self.alive.retain(|other| other.pid != key.pid);
+        self.alive.insert(key);
+        Event::Started(identity(&format!("{}/{}", key.pid, key.start)))
     }
 
     fn answer(&mut self, n: usize, how: u8) -> Event {
@@ -188,7 +195,7 @@ impl Witness {
     fn judge(&mut self, command: Command) {
         match command {
             Command::Dump(dump) => self.judge_dump(dump),
-            Command::LogStack(note) => assert!(self.alive.contains_key(&note.process)),
+            Command::LogStack(note) => assert!(self.alive.contains(&note.process)),
             Command::RuleFinished { .. } => {
                 assert!(!self.finished, "finished twice");
                 self.finished = true;
@@ -202,7 +209,7 @@ impl Witness {
         let limits = &self.rule.limits;
         assert!(!self.finished, "a dump of a finished rule");
         assert!(
-            self.alive.contains_key(&dump.process),
+            self.alive.contains(&dump.process),
             "a dump of a dead process"
         );
         let same = |other: &&DumpRequest| other.process == dump.process;
