@@ -2,6 +2,7 @@
 
 mod cli;
 mod inspect;
+mod procdump;
 mod rules;
 
 use std::process::ExitCode;

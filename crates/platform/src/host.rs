@@ -29,6 +29,9 @@ pub trait Host: Sync {
     /// Waits for what is watched and followed, at most for `limit`.
     fn wait(&mut self, limit: Duration) -> Vec<HostEvent>;
 
+    /// Ends a process by force.
+    fn kill(&self, key: ProcessKey) -> Result<()>;
+
     /// What is known of a process for telling whether a rule means it.
     fn entry(&self, pid: u32) -> Result<ProcessEntry>;
 
@@ -115,6 +118,8 @@ pub struct ProcessEntry {
     pub parent: u32,
     /// Base name of its image, or the kernel's name for it.
     pub name: String,
+    /// Full path of its image; empty where it may not be seen.
+    pub image: String,
     /// The name the kernel keeps, at most 15 bytes.
     pub comm: String,
     /// Its process group.

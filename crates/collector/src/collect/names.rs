@@ -43,6 +43,8 @@ pub struct Names<'n> {
     pub when: WallTime,
     /// EXCEPTIONCODE.
     pub exception: Option<u32>,
+    /// TRIGGER: what set the dump off, in a word.
+    pub trigger: &'n str,
 }
 
 /// The folder that a destination writes to; `None` for standard output.
@@ -122,9 +124,25 @@ impl Names<'_> {
             "PID" => Some(self.pid.to_string()),
             "YYMMDD" => Some(local(self.when, "%y%m%d")),
             "HHMMSS" => Some(local(self.when, "%H%M%S")),
+            "TRIGGER" => Some(trigger_word(self.trigger).to_owned()),
             "EXCEPTIONCODE" => Some(format!("{:08X}", self.exception.unwrap_or(0))),
             _ => None,
         }
+    }
+}
+
+/// ProcDump for Linux's word for a reason.
+fn trigger_word(reason: &str) -> &'static str {
+    match reason.split_ascii_whitespace().next().unwrap_or("") {
+        "cpu" | "core-cpu" => "cpu",
+        "memory" | "rss" | "virtual" => "commit",
+        "threads" => "thread",
+        "handles" => "filedesc",
+        "counter" => "perfcounter",
+        "signal" => "signal",
+        "every" => "time",
+        "exception" | "unhandled" => "exception",
+        _ => "manual",
     }
 }
 
@@ -193,6 +211,7 @@ mod tests {
     fn tokens_are_replaced_as_whole_words_only() {
         let expanded = names("nginx").expand("before-input-pid28876_PID_PIDS.EXCEPTIONCODE");
         assert_eq!(expanded, "before-input-pid28876_42_PIDS.C0000005");
+        assert_eq!(names("a b").expand("PROCESSNAME_TRIGGER.PID"), "a_b_cpu.42");
     }
 
     #[test]

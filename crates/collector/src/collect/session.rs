@@ -128,6 +128,7 @@ impl Session<'_, '_> {
             pid: self.key.pid,
             when: taken,
             exception: None,
+            trigger: &self.request.reason,
         };
         for (at, (kind, format)) in kinds.into_iter().enumerate() {
             let path = names.path(&self.request.destination, kind, format, several)?;

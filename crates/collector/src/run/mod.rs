@@ -10,7 +10,9 @@ pub use people::{Ended, Happening};
 use crate::{Destination, Request, Step, Written};
 use dumps::{Dumps, Finished};
 use platform::{Cancel, Error, ErrorKind, Host, HostEvent, Launched, ProcessEntry, Stop};
-use policy::{Command, DumpRequest, Event, Identity, Outcome, Rule, RuleId, RuleSet, Settings};
+use policy::{
+    Command, DumpRequest, Event, Finish, Identity, Outcome, Rule, RuleId, RuleSet, Settings,
+};
 use probe::Probes;
 use schedule::Schedule;
 use snapshot::{DumpFormat, DumpKind, Measure, ProcessKey, Time};
@@ -73,6 +75,7 @@ pub fn run(
         dumps: Dumps::new(plan.machine),
         watched: HashSet::new(),
         launched: plan.launched,
+        last_dumped: None,
         polled: Time::default(),
         ended: Ended::default(),
         host,
@@ -93,6 +96,8 @@ struct Run<'r> {
     /// Processes whose end is reported.
     watched: HashSet<ProcessKey>,
     launched: Option<Launched>,
+    /// Whom the last dump is of.
+    last_dumped: Option<ProcessKey>,
     /// When people were last shown how things stand.
     polled: Time,
     ended: Ended,
@@ -259,6 +264,7 @@ impl Run<'_> {
             Command::Detach(_) => {}
             Command::Run { program, note } => self.run_program(&program, note.reason),
             Command::RuleFinished { rule, why, dumps } => {
+                self.kill_if_wanted(rule, why);
                 (self.show)(Happening::RuleFinished { rule, why, dumps });
             }
             Command::Suppressed(suppressed) => (self.show)(Happening::Suppressed(suppressed)),
@@ -282,6 +288,7 @@ impl Run<'_> {
 
     fn dump(&mut self, asked: DumpRequest) {
         self.watch(asked.process);
+        self.last_dumped = Some(asked.process);
         let Some(manner) = self.manners.get(&asked.rule) else {
             return;
         };
@@ -346,6 +353,23 @@ impl Run<'_> {
             {
                 self.dump_finished(finished);
             }
+        }
+    }
+
+    /// ProcDump's `-k`: the target ends with its last dump.
+    fn kill_if_wanted(&mut self, rule: RuleId, why: Finish) {
+        let wanted = self
+            .manners
+            .get(&rule)
+            .is_some_and(|manner| manner.kill_after);
+        let Some(process) = self
+            .last_dumped
+            .filter(|_| wanted && why == Finish::CountReached)
+        else {
+            return;
+        };
+        if let Err(error) = self.host.kill(process) {
+            (self.show)(Happening::Failed(error.to_string()));
         }
     }
 

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The process that is monitored
-    pid: u32,
+    pub(crate) pid: u32,
 }
 
 /// Asks every monitor of the process to end.

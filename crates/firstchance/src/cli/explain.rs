@@ -31,6 +31,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 fn rules_of(command: &[String]) -> anyhow::Result<Vec<Rule>> {
+    if let Some((first, words)) = command.split_first()
+        && first == "procdump"
+    {
+        return Ok(vec![super::procdump::rule(words)?]);
+    }
     let argv = std::iter::once("firstchance".to_owned()).chain(command.iter().cloned());
     let job = match Cli::try_parse_from(argv)
         .map_err(|e| Usage(e.to_string()))?

@@ -8,6 +8,7 @@ mod doctor;
 mod dump;
 mod exit;
 mod explain;
+mod procdump;
 mod ps;
 mod target;
 mod values;
@@ -34,6 +35,8 @@ enum Command {
     Watch(Box<watch::WatchArgs>),
     /// Start a program and write dumps of it when conditions say so
     Run(Box<watch::RunArgs>),
+    /// ProcDump's own command line
+    Procdump(procdump::Args),
     /// End every firstchance that monitors a process; the process goes on
     Cancel(cancel::Args),
     /// List counters that a condition can name, with their values
@@ -55,10 +58,34 @@ enum Command {
 
 /// Runs the program; its exit code.
 pub(crate) fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let result = if is_called_procdump() {
+        procdump::run_words(&std::env::args().skip(1).collect::<Vec<_>>())
+    } else {
+        run(Cli::parse().command)
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("firstchance: {error}");
+        exit::code_of(&error)
+    })
+}
+
+/// Whether the program was started under the name `procdump` (a link).
+fn is_called_procdump() -> bool {
+    let first = std::env::args_os().next().unwrap_or_default();
+    let stem = std::path::Path::new(&first)
+        .file_stem()
+        .and_then(|stem| stem.to_str());
+    stem.is_some_and(|stem| {
+        stem.eq_ignore_ascii_case("procdump") || stem.eq_ignore_ascii_case("procdump64")
+    })
+}
+
+fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
         Command::Dump(args) => dump::run(&args),
         Command::Watch(args) => watch::watch(&args),
         Command::Run(args) => watch::run(&args),
+        Command::Procdump(args) => procdump::run(&args),
         Command::Cancel(args) => cancel::run(&args),
         Command::Counters(args) => counters::run(&args),
         Command::Explain(args) => explain::run(&args),
@@ -67,9 +94,5 @@ pub(crate) fn main() -> ExitCode {
         Command::Doctor(args) => doctor::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Misbehave => demo::misbehave(),
-    };
-    result.unwrap_or_else(|error| {
-        eprintln!("firstchance: {error}");
-        exit::code_of(&error)
-    })
+    }
 }

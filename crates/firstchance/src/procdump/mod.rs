@@ -17,7 +17,7 @@ mod triggers;
 pub(crate) use docs::page;
 pub(crate) use header::header;
 pub(crate) use help::help;
-pub(crate) use names::{NameFacts, file_name};
+pub(crate) use names::template;
 pub(crate) use options::{
     Command, Dialect, Install, Invocation, Launch, LogTo, Monitor, PostMortem, UsageError,
 };

@@ -86,6 +86,10 @@ impl Host for LinuxHost {
         self.watcher.wait(limit)
     }
 
+    fn kill(&self, key: ProcessKey) -> Result<()> {
+        super::watch::kill(key)
+    }
+
     fn entry(&self, pid: u32) -> Result<ProcessEntry> {
         let key = self.find(pid)?;
         let listed = entry(pid, &machine::users(), machine::boot_time(), false);
@@ -162,6 +166,7 @@ fn entry(pid: u32, users: &HashMap<u32, String>, boot: i64, all: bool) -> Option
         parent: stat.parent,
         name: name_of(exe.strip_suffix(" (deleted)").unwrap_or(&exe), &stat.comm),
         comm: stat.comm.clone(),
+        image: exe.clone(),
         group: stat.group,
         command_line: strings(&proc.read("cmdline").unwrap_or_default()),
         user: users.get(&uid).cloned().unwrap_or_else(|| uid.to_string()),

@@ -7,7 +7,7 @@ use super::{
 use crate::{Error, HostEvent, Result};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    process::{Pid, PidfdFlags, pidfd_open},
+    process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
 };
 use snapshot::ProcessKey;
 use std::{
@@ -36,13 +36,7 @@ enum Starts {
 impl Watcher {
     /// Reports the end of this process from now on.
     pub(crate) fn watch(&mut self, key: ProcessKey) -> Result<()> {
-        let failed = |e: std::io::Error| Error::of_process("watching", key, &e);
-        let pid = Pid::from_raw(key.pid as i32)
-            .ok_or_else(|| failed(std::io::ErrorKind::NotFound.into()))?;
-        let fd = pidfd_open(pid, PidfdFlags::empty()).map_err(|e| failed(e.into()))?;
-        // The pid may have been taken over just before: the descriptor is of whoever has it now.
-        ProcDir::open(key)?;
-        self.processes.insert(key, fd);
+        self.processes.insert(key, open(key)?);
         Ok(())
     }
 
@@ -122,6 +116,23 @@ impl Watcher {
             _ => Vec::new(),
         }
     }
+}
+
+/// A descriptor of exactly this process.
+fn open(key: ProcessKey) -> Result<OwnedFd> {
+    let failed = |e: std::io::Error| Error::of_process("watching", key, &e);
+    let pid =
+        Pid::from_raw(key.pid as i32).ok_or_else(|| failed(std::io::ErrorKind::NotFound.into()))?;
+    let fd = pidfd_open(pid, PidfdFlags::empty()).map_err(|e| failed(e.into()))?;
+    // The pid may have been taken over just before: the descriptor is of whoever has it now.
+    ProcDir::open(key)?;
+    Ok(fd)
+}
+
+/// Ends exactly this process.
+pub(crate) fn kill(key: ProcessKey) -> Result<()> {
+    let sent = pidfd_send_signal(open(key)?, Signal::KILL);
+    sent.map_err(|e| Error::of_process("ending", key, &e.into()))
 }
 
 fn told(event: ProcessEvent) -> HostEvent {

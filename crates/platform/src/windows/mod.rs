@@ -132,6 +132,10 @@ impl Host for WindowsHost {
         Vec::new()
     }
 
+    fn kill(&self, _key: ProcessKey) -> Result<()> {
+        not_yet()
+    }
+
     fn entry(&self, _pid: u32) -> Result<ProcessEntry> {
         not_yet()
     }

@@ -128,6 +128,7 @@ impl WatchArgs {
             launch: None,
             json: self.common.json,
             sentences: true,
+            header: None,
         })
     }
 }
@@ -162,6 +163,7 @@ impl Common {
             launch,
             json: self.json,
             sentences: true,
+            header: None,
         })
     }
 

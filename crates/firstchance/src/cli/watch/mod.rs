@@ -4,13 +4,14 @@ mod args;
 mod json;
 mod show;
 
-pub(crate) use args::{RunArgs, WatchArgs, read_rules};
+pub(crate) use args::{RunArgs, WatchArgs, format_of, read_rules};
 
 use super::{exit, target};
 use collector::{Ended, Happening, Manner, Plan};
 use platform::Monitor;
 use policy::{Follow, Rule, Settings, Target};
 use show::Show;
+use snapshot::ProcessKey;
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 /// Rules to be carried out, from whatever front end.
@@ -25,7 +26,12 @@ pub(crate) struct Job {
     pub(crate) json: bool,
     /// Whether the rules are shown as sentences first.
     pub(crate) sentences: bool,
+    /// What is shown when the first process is watched.
+    pub(crate) header: Option<Header>,
 }
+
+/// Makes the lines that are shown when a process is watched.
+pub(crate) type Header = Box<dyn Fn(ProcessKey) -> Option<String>>;
 
 /// Runs `watch`.
 pub(crate) fn watch(args: &WatchArgs) -> anyhow::Result<ExitCode> {
@@ -49,7 +55,7 @@ pub(crate) fn carry_out(mut job: Job) -> anyhow::Result<ExitCode> {
         .map(|(path, args)| host.launch(path, args))
         .transpose()?;
     let mut monitor = Monitor::open()?;
-    let mut show = Show::new(&job);
+    let mut show = Show::new(&mut job);
     let plan = Plan {
         rules: job.rules,
         settings: Settings {

@@ -1,9 +1,12 @@
 //! What a person sees of rules at work.
 
-use super::{Job, json};
+use super::{Header, Job, json};
 use crate::cli::console::{self, Lines, Reporter};
 use collector::{Ended, Happening};
-use policy::{ClauseStatus, Command, Finish, RuleId, Suppressed, Why, print_duration};
+use policy::{
+    ClauseStatus, Command, Finish, Follow, Rule, RuleId, Suppressed, Why, print_duration,
+};
+use snapshot::ProcessKey;
 use std::collections::BTreeMap;
 
 /// Most lines of live status; the rest is told as a number.
@@ -13,13 +16,16 @@ const MOST_LINES: usize = 20;
 pub(crate) struct Show {
     reporter: Reporter,
     json: bool,
-    /// Dumps that each rule may take, and how it ended.
-    wanted: BTreeMap<u32, Option<u32>>,
+    /// Whether each rule has a number of dumps to reach, and how it ended.
+    wanted: BTreeMap<u32, bool>,
     finished: BTreeMap<u32, Finish>,
+    header: Option<Header>,
+    /// One process is watched, so that lines need not say which.
+    single: bool,
 }
 
 impl Show {
-    pub(crate) fn new(job: &Job) -> Self {
+    pub(crate) fn new(job: &mut Job) -> Self {
         let lines = if job.json { Lines::Error } else { Lines::Out };
         let reporter = Reporter::new(lines);
         if job.sentences && !job.json {
@@ -30,13 +36,18 @@ impl Show {
         }
         let wanted = job.rules.iter().enumerate();
         let wanted = wanted
-            .map(|(at, (rule, _))| (at as u32, rule.limits.max_dumps))
+            .map(|(at, (rule, _))| (at as u32, has_number(rule)))
             .collect();
+        let single =
+            matches!(&job.rules[..], [(rule, _)] if rule.follow != Follow::Each && !rule.children);
+        let header = job.header.take();
         Self {
             reporter,
             json: job.json,
             wanted,
             finished: BTreeMap::new(),
+            header,
+            single,
         }
     }
 
@@ -57,12 +68,13 @@ impl Show {
         match happening {
             Happening::Step(step) => self.reporter.step(step),
             Happening::Trigger { process, reason } => {
-                self.line(&format!("Trigger: {reason} (process {process})"));
+                self.line(&format!("Trigger: {reason}{}", self.which(*process)));
             }
             Happening::Exited { process, status } => {
                 let status = status.map_or(String::new(), status_text);
                 self.line(&format!(
-                    "The process has exited{status}. (process {process})"
+                    "The process has exited{status}.{}",
+                    self.which(*process)
                 ));
             }
             Happening::DumpFailed { number, error } => {
@@ -72,7 +84,13 @@ impl Show {
             Happening::Status(status) => self.reporter.status(&status_lines(status)),
             Happening::Command(command) => self.command(command),
             Happening::Failed(error) => self.line(&format!("Error: {error}")),
-            Happening::Watching(_) | Happening::Dumped(_) | Happening::RuleFinished { .. } => {}
+            Happening::Watching(process) => {
+                let header = self.header.take().and_then(|header| header(*process));
+                header
+                    .iter()
+                    .for_each(|text| self.reporter.plain_line(text));
+            }
+            Happening::Dumped(_) | Happening::RuleFinished { .. } => {}
         }
     }
 
@@ -94,9 +112,9 @@ impl Show {
 
     /// Whether every rule took all the dumps it was to take, or had no number to reach.
     pub(crate) fn all_reached(&self) -> bool {
-        self.wanted.iter().all(|(rule, wanted)| {
-            wanted.is_none() || self.finished.get(rule) == Some(&Finish::CountReached)
-        })
+        self.wanted
+            .iter()
+            .all(|(rule, wanted)| !wanted || self.finished.get(rule) == Some(&Finish::CountReached))
     }
 
     fn command(&mut self, command: &Command) {
@@ -112,9 +130,22 @@ impl Show {
         }
     }
 
+    /// Which process a line is about, where that is not clear.
+    fn which(&self, process: ProcessKey) -> String {
+        if self.single {
+            String::new()
+        } else {
+            format!(" (process {process})")
+        }
+    }
+
     fn line(&self, text: &str) {
         self.reporter.line(text);
     }
+}
+
+fn has_number(rule: &Rule) -> bool {
+    rule.limits.max_dumps.is_some() || rule.clauses.iter().any(|clause| clause.limit.is_some())
 }
 
 fn status_text(status: i32) -> String {

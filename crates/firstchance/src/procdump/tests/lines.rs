@@ -1,0 +1,279 @@
+//! Command lines and the rules that they mean.
+
+use super::{super::*, check, monitor, words};
+use snapshot::OperatingSystem::Linux;
+use std::time::Duration;
+
+/// The examples on ProcDump's own page, and those of the guide.
+#[test]
+fn documented_command_lines_mean_these_rules() {
+    check(&[
+        (
+            "notepad",
+            "on notepad, when now, do mini dump, at most 1 time",
+        ),
+        (
+            "-ma 4572",
+            "on 4572, when now, do full dump, at most 1 time",
+        ),
+        (
+            "-mm -ma 4572",
+            "on 4572, when now, do mini and full dump, at most 1 time",
+        ),
+        (
+            "-n 3 -s 5 notepad",
+            "on notepad, when every 5s, do mini dump, at most 3 times",
+        ),
+        (
+            "-n 3 -s 5 -c 20 consume",
+            "on consume, when cpu >= 20% for 5s, do mini dump, at most 3 times",
+        ),
+        (
+            "-h hang.exe",
+            "on hang.exe, when hang for 5s, do mini dump, at most 1 time",
+        ),
+        (
+            "-ma -mk -h hang.exe",
+            "on hang.exe, when hang for 5s, do full dump, at most 1 time",
+        ),
+        (
+            r#"outlook -s 10 -p "\Processor(_Total)\% Processor Time" 20"#,
+            r#"on outlook, when counter "\Processor(_Total)\% Processor Time" >= 20 for 10s, do mini dump, at most 1 time"#,
+        ),
+        (
+            r#"-ma outlook -p "\Process(Outlook)\Handle Count" 10000"#,
+            r#"on outlook, when counter "\Process(Outlook)\Handle Count" >= 10000 for 10s, do full dump, at most 1 time"#,
+        ),
+        (
+            "-ma -e w3wp.exe",
+            "on w3wp.exe, when unhandled exception, do full dump, at most 1 time",
+        ),
+        (
+            "-ma -e 1 w3wp.exe",
+            "on w3wp.exe, when exception, do full dump, at most 1 time",
+        ),
+        (
+            "-ma -l w3wp.exe",
+            "on w3wp.exe, when debug string, do full dump, at most 1 time",
+        ),
+        (
+            "-ma -n 10 -e 1 -f NotFound w3wp.exe",
+            "on w3wp.exe, when exception \"NotFound\", do full dump, at most 10 times",
+        ),
+        (
+            "-ma -n 10 -l -f NotFound w3wp.exe",
+            "on w3wp.exe, when debug string \"NotFound\", do full dump, at most 10 times",
+        ),
+        (
+            "-e -w notepad",
+            "on notepad, when unhandled exception, do mini dump, at most 1 time",
+        ),
+        (
+            r"-e -x c:\dumps notepad",
+            r#"on launch:notepad, when unhandled exception, do mini dump, at most 1 time; into "c:\dumps""#,
+        ),
+        (
+            "-e 1 -f \"\" w3wp.exe",
+            "on w3wp.exe, when exception \"\", do mini dump, at most 1 time",
+        ),
+        (
+            "-r -ma -n 5 -s 15 x.exe",
+            "on x.exe, when every 15s, do full dump, at most 5 times",
+        ),
+        (
+            "-r 5 -ma -n 5 -s 15 x.exe",
+            "on x.exe, when every 15s, do full dump, at most 5 times; at most 5 dumps at once",
+        ),
+        (
+            "-ma -n 3 -s 30 1234",
+            "on 1234, when every 30s, do full dump, at most 3 times",
+        ),
+        (
+            "-ma -n 2 -s 2 -c 85 1234",
+            "on 1234, when cpu >= 85% for 2s, do full dump, at most 2 times",
+        ),
+        (
+            "-ma -e -w app",
+            "on app, when unhandled exception, do full dump, at most 1 time",
+        ),
+        (
+            "-ma -accepteula 1234 /home/dumps",
+            "on 1234, when now, do full dump, at most 1 time",
+        ),
+        (
+            "-ma -accepteula 1234",
+            "on 1234, when now, do full dump, at most 1 time",
+        ),
+        (
+            "-ma -e 1 -f \"0xc00000fd\" 1234",
+            "on 1234, when exception \"c00000fd\", do full dump, at most 1 time",
+        ),
+        (
+            "-ma -e 1 -f \"System.Net.WebException\" 1234",
+            "on 1234, when exception \"System.Net.WebException\", do full dump, at most 1 time",
+        ),
+        (
+            "-ma -e -f C00000FD.STACK_OVERFLOW 1234",
+            "on 1234, when unhandled exception \"C00000FD.STACK_OVERFLOW\", do full dump, at most 1 time",
+        ),
+    ]);
+}
+
+#[test]
+fn every_trigger_has_its_condition() {
+    let rule = |when: &str| format!("on x, when {when}, do mini dump, at most 1 time");
+    for (switches, when) in [
+        ("-cl 5", "cpu < 5% for 10s"),
+        ("-c 150 -u", "core-cpu >= 150% for 10s"),
+        ("-m 2000", "memory >= 2000MiB for 10s"),
+        ("-ml 100 -s 60", "memory < 100MiB for 1m"),
+        ("-pl c 2.5", "counter \"c\" < 2.5 for 10s"),
+        (
+            "-ld -f *.dll -fx a,b",
+            "module load \"*.dll\" not \"a\", \"b\"",
+        ),
+        ("-ud", "module unload"),
+        ("-ct", "thread start"),
+        ("-et", "thread exit"),
+        ("-t", "exit"),
+        ("-tc 500", "threads >= 500 for 10s"),
+        ("-fc 1000", "handles >= 1000 for 10s"),
+        ("-e 1 -fx 406d1388", "exception not \"406d1388\""),
+        ("-e -g -b", "unhandled exception"),
+        ("-e 1 -f A -f B,C", "exception \"A\", \"B\", \"C\""),
+        (
+            "-e -t -c 90",
+            "unhandled exception or exit or cpu >= 90% for 10s",
+        ),
+        ("-l -e", "debug string or unhandled exception"),
+        (
+            "-pc System.Runtime:cpu-usage 50",
+            "counter \"dotnet:System.Runtime:cpu-usage\" >= 50 for 10s",
+        ),
+    ] {
+        check(&[(&format!("{switches} x"), &rule(when))]);
+    }
+    check(&[
+        (
+            "-m 100,200 x",
+            "on x, when memory >= 100MiB for 10s, do mini dump, at most 1 time; when memory >= 200MiB for 10s, do mini dump, at most 1 time",
+        ),
+        (
+            "-gcm LOH:100,200 x",
+            "on x, when counter \"dotnet:gc-heap-size[LOH]\" >= 104857600 for 10s, do mini dump, at most 1 time; when counter \"dotnet:gc-heap-size[LOH]\" >= 209715200 for 10s, do mini dump, at most 1 time",
+        ),
+        (
+            "-gcgen 2 x",
+            "on x, when counter \"dotnet:gc-running[2]\" >= 1 for 10s or counter \"dotnet:gc-running[2]\" < 1 for 10s, do mini dump, at most 2 times",
+        ),
+        (
+            "-mc 0x33 -mt x",
+            "on x, when now, do triage dump and custom dump 0x33, at most 1 time",
+        ),
+        (
+            "-r 2 -a x",
+            "on x, when now, do mini dump, at most 1 time; at most 2 dumps at once; skip while busy",
+        ),
+        (
+            "-pt x",
+            "on x and its children, when now, do mini dump, at most 1 time",
+        ),
+    ]);
+    let on_linux = parse(&words("-sig 10,SIGTERM x"), Dialect::Windows, Linux).unwrap();
+    let Command::Monitor(monitor) = on_linux.command else {
+        panic!("no monitor");
+    };
+    assert_eq!(
+        monitor.rule.to_string(),
+        rule("signal SIGUSR1 or signal SIGTERM")
+    );
+}
+
+#[test]
+fn a_number_belongs_to_a_switch_only_if_a_target_is_named_besides() {
+    for (line, target, any) in [
+        ("-e 1", "1", false),
+        ("-e 1 1", "1", true),
+        ("x -e 1", "x", true),
+        ("-e 1 -ma x", "x", true),
+        ("-e 1 -ma", "1", false),
+        ("-e 2 x", "2", false),
+        ("-e 1 -n 5", "1", false),
+        ("-e 1 -p c 5", "1", false),
+        ("-e 1 -r 1", "1", true),
+        ("-r 1 -e 1", "1", false),
+        ("-e 1 -x /tmp app", "launch:app", true),
+        ("/e 1 /ma x", "x", true),
+        ("-E 1 -MA x", "x", true),
+    ] {
+        let monitor = monitor(line);
+        assert_eq!(monitor.rule.target.to_string(), target, "{line}");
+        let when = policy::print_when(&monitor.rule.clauses[0].when);
+        assert_eq!(when == "exception", any, "{line}: {when}");
+    }
+    assert_eq!(monitor("-r 1 -e 1").clones, Some(1));
+    assert_eq!(monitor("-r 5").rule.target.to_string(), "5");
+    assert_eq!(monitor("-r 6 x").rule.target.to_string(), "6");
+    assert_eq!(monitor("-r x").clones, Some(1));
+    assert_eq!(monitor("x").clones, None);
+}
+
+#[test]
+fn the_linux_dialect_is_procdump_for_linux() {
+    let linux = |line: &str| {
+        let read = parse(&words(line), Dialect::Linux, Linux).unwrap();
+        match read.command {
+            Command::Monitor(monitor) => *monitor,
+            other => panic!("{line}: {other:?}"),
+        }
+    };
+    for (line, rule) in [
+        ("1234", "on 1234, when now, do full dump, at most 1 time"),
+        (
+            "-c 65 -s 5 -n 3 1234",
+            "on 1234, when core-cpu >= 65%, do full dump, at most 3 times; at most 1 dump in 5s",
+        ),
+        (
+            "-m 100,200,300 app",
+            "on app, when memory >= 100MiB, do full dump, at most 1 time; when memory >= 200MiB, do full dump, at most 1 time; when memory >= 300MiB, do full dump, at most 1 time; at most 1 dump in 10s",
+        ),
+        (
+            "-w app",
+            "on each app, when now, do full dump, at most 1 time per process",
+        ),
+        (
+            "-pgid 77 -tc 5",
+            "on each group:77, when threads >= 5, do full dump, at most 1 time per process; at most 1 dump in 10s",
+        ),
+        (
+            "-sig 11 7",
+            "on 7, when signal SIGSEGV, do full dump, at most 1 time",
+        ),
+        (
+            "-n 2 -s 1 7",
+            "on 7, when every 1s, do full dump, at most 2 times",
+        ),
+        (
+            "-e 7",
+            "on 7, when exception first chance, do full dump, at most 1 time",
+        ),
+        (
+            "-e 1",
+            "on 1, when exception first chance, do full dump, at most 1 time",
+        ),
+        (
+            "-mc 3f 7",
+            "on 7, when now, do custom dump 0x3f, at most 1 time",
+        ),
+    ] {
+        let monitor = linux(line);
+        assert_eq!(monitor.rule.to_string(), rule, "{line}");
+        assert_eq!(monitor.dialect, Dialect::Linux);
+    }
+    let given = linux("-pf 100 -log stdout -o 7 /tmp/x");
+    assert_eq!(given.poll, Some(Duration::from_millis(100)));
+    assert_eq!(given.log, Some(LogTo::Stdout));
+    assert_eq!(given.place.as_deref(), Some("/tmp/x"));
+    let chosen = monitor("-c 65 --linux 7");
+    assert_eq!(chosen.dialect, Dialect::Linux);
+}
