@@ -1,5 +1,6 @@
 //! A snapshot from a minidump that is not ours: what its streams tell.
 
+mod handles;
 mod process;
 mod space;
 mod threads;
@@ -39,7 +40,7 @@ pub(super) fn snapshot(
         threads,
         modules,
         regions,
-        handles: space::handles(minidump),
+        handles: handles::handles(minidump),
         exception: exception.map(|(exception, _)| exception),
     }
 }

@@ -1,15 +1,14 @@
-//! Modules, address space and handles.
+//! Modules and address space.
 
 use crate::minidump::read::File;
 use minidump::{
-    CodeView as RawCodeView, MinidumpHandleDataStream, MinidumpMemoryInfoList, MinidumpModule,
-    MinidumpModuleList,
+    CodeView as RawCodeView, MinidumpMemoryInfoList, MinidumpModule, MinidumpModuleList,
 };
 use minidump_common::format::{
     MINIDUMP_MEMORY_INFO, MINIDUMP_STREAM_TYPE as Stream, VS_FFI_SIGNATURE, VS_FIXEDFILEINFO,
 };
 use scroll::{LE, Pwrite};
-use snapshot::{CodeView, Handle, Module, Protection, Range, Region, RegionKind, Thread, coalesce};
+use snapshot::{CodeView, Module, Protection, Range, Region, RegionKind, Thread, coalesce};
 
 /// The modules, in the order of the file.
 pub(super) fn modules(minidump: &File<'_>) -> Vec<Module> {
@@ -195,19 +194,4 @@ fn mark_stack(regions: &mut [Region], sp: u64) {
     if region.range.contains(sp) && region.kind == RegionKind::Private {
         region.kind = RegionKind::Stack;
     }
-}
-
-pub(super) fn handles(minidump: &File<'_>) -> Vec<Handle> {
-    let Ok(list) = minidump.get_stream::<MinidumpHandleDataStream>() else {
-        return vec![];
-    };
-    list.iter()
-        .map(|handle| Handle {
-            number: handle.raw.handle().copied().unwrap_or_default(),
-            kind: handle.type_name.clone().unwrap_or_default(),
-            name: handle.object_name.clone().unwrap_or_default(),
-            position: None,
-            flags: handle.raw.granted_access().copied().unwrap_or_default(),
-        })
-        .collect()
 }

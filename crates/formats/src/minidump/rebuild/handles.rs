@@ -1,0 +1,50 @@
+//! Handles. Not by the `minidump` crate: its reader (0.27) follows lists that may loop, and trusts
+//! the size of a descriptor that may be 0.
+
+use crate::bytes::Take;
+use crate::minidump::read::File;
+use minidump_common::format::{MINIDUMP_HANDLE_DESCRIPTOR, MINIDUMP_STREAM_TYPE as Stream};
+use scroll::{LE, Pread};
+use snapshot::Handle;
+
+/// `UNICODE_STRING` at most, in bytes.
+const MOST_NAME: u32 = 65_534;
+
+/// `MINIDUMP_HANDLE_DATA_STREAM`, with descriptors of either kind.
+pub(super) fn handles(minidump: &File<'_>) -> Vec<Handle> {
+    let stream = minidump.get_raw_stream(Stream::HandleDataStream as u32);
+    let stream = stream.unwrap_or_default();
+    let mut header = Take(stream);
+    let (Some(start), Some(size), Some(count)) = (header.u32(), header.u32(), header.u32()) else {
+        return vec![];
+    };
+    let table = stream.get(start as usize..).unwrap_or_default();
+    table
+        .chunks_exact(size.max(32) as usize)
+        .take(count as usize)
+        .filter_map(|chunk| chunk.pread_with(0, LE).ok())
+        .map(|descriptor| handle(minidump, &descriptor))
+        .collect()
+}
+
+fn handle(minidump: &File<'_>, raw: &MINIDUMP_HANDLE_DESCRIPTOR) -> Handle {
+    Handle {
+        number: raw.handle,
+        kind: string(minidump, raw.type_name_rva).unwrap_or_default(),
+        name: string(minidump, raw.object_name_rva).unwrap_or_default(),
+        position: None,
+        flags: raw.granted_access,
+    }
+}
+
+/// A `MINIDUMP_STRING`: length in bytes, UTF-16.
+fn string(minidump: &File<'_>, rva: u32) -> Option<String> {
+    if rva == 0 {
+        return None;
+    }
+    let mut string = Take(minidump.bytes.get(rva as usize..)?);
+    let size = string.u32()?.min(MOST_NAME);
+    let units = string.bytes(size as usize)?.as_chunks().0;
+    let units: Vec<u16> = units.iter().map(|unit| u16::from_le_bytes(*unit)).collect();
+    Some(String::from_utf16_lossy(&units))
+}
