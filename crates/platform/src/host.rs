@@ -87,6 +87,9 @@ pub trait Target {
     /// What is known of it without stopping it.
     fn facts(&mut self) -> Result<Facts>;
 
+    /// Reports its end, while its memory still stands, to [`Target::wait`] from now on.
+    fn arm_exit(&mut self) -> Result<()>;
+
     /// Waits for what it does next, at most for `limit`.
     fn wait(&mut self, limit: Duration) -> Result<TargetEvent>;
 

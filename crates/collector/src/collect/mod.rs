@@ -125,3 +125,12 @@ pub fn collect(
         })
     })
 }
+
+/// Takes the dumps from a target that this thread has attached and that stands at an event.
+pub(crate) fn collect_attached(
+    target: &mut dyn platform::Target,
+    request: &Request,
+    observer: &mut (dyn FnMut(Step) + Send),
+) -> Collected {
+    session::run_attached(target, request, Instant::now(), observer)
+}

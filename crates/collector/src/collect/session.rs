@@ -10,7 +10,7 @@ use super::{
 use formats::RecordSpace;
 use platform::{
     Cancel, Capture, CaptureOptions, Error, ErrorKind, Facts, Host, OutFile, OutStream, Result,
-    failpoint,
+    Target, failpoint,
 };
 use snapshot::{DumpKind, ProcessKey, WallTime, select};
 use std::{
@@ -37,14 +37,30 @@ pub(crate) fn run(
     start: Instant,
     observer: Observer<'_>,
 ) -> Collected {
+    match host.attach(key) {
+        Ok(mut target) => run_attached(&mut *target, request, start, observer),
+        Err(error) => Collected {
+            dumps: Vec::new(),
+            error: Some(error),
+        },
+    }
+}
+
+/// The same, of a target that is attached already, on the thread that attached it.
+pub(crate) fn run_attached(
+    target: &mut dyn Target,
+    request: &Request,
+    start: Instant,
+    observer: Observer<'_>,
+) -> Collected {
     let mut session = Session {
-        key,
+        key: target.key(),
         request,
         start,
         drafts: Vec::new(),
         observer,
     };
-    let error = session.take(host).err();
+    let error = session.take(target).err();
     session.finish(error)
 }
 
@@ -58,8 +74,7 @@ struct Session<'s, 'o> {
 
 impl Session<'_, '_> {
     /// Everything until the target is let go. The capture ends with this function, on every path.
-    fn take(&mut self, host: &dyn Host) -> Result<()> {
-        let mut target = host.attach(self.key)?;
+    fn take(&mut self, target: &mut dyn Target) -> Result<()> {
         let facts = target.facts()?;
         self.expect_room(&facts)?;
         let images = Images::identify(self.key, &facts.modules);

@@ -1,6 +1,7 @@
 //! The one loop: what happens goes to the rules, what they command is done.
 
 mod dumps;
+mod exits;
 mod people;
 mod probe;
 mod schedule;
@@ -9,9 +10,11 @@ pub use people::{Ended, Happening};
 
 use crate::{Destination, Request, Step, Written};
 use dumps::{Dumps, Finished};
+use exits::{Exits, News};
 use platform::{Cancel, Error, ErrorKind, Host, HostEvent, Launched, ProcessEntry, Stop};
 use policy::{
-    Command, DumpRequest, Event, Finish, Identity, Outcome, Rule, RuleId, RuleSet, Settings,
+    Command, Condition, DumpRequest, Event, Finish, Identity, Outcome, Rule, RuleId, RuleSet,
+    Settings,
 };
 use probe::Probes;
 use schedule::Schedule;
@@ -73,6 +76,7 @@ pub fn run(
         schedule: Schedule::default(),
         probes: Probes::default(),
         dumps: Dumps::new(plan.machine),
+        exits: Exits::new(plan.machine),
         watched: HashSet::new(),
         launched: plan.launched,
         last_dumped: None,
@@ -93,6 +97,7 @@ struct Run<'r> {
     schedule: Schedule,
     probes: Probes,
     dumps: Dumps,
+    exits: Exits,
     /// Processes whose end is reported.
     watched: HashSet<ProcessKey>,
     launched: Option<Launched>,
@@ -109,12 +114,21 @@ impl Run<'_> {
         self.schedule.every = settings.poll;
         self.host.follow_starts();
         let now = self.host.now();
+        let conditions = rules
+            .iter()
+            .flat_map(|(rule, _)| &rule.clauses)
+            .flat_map(|c| &c.when);
+        let attaches = { conditions }.any(Condition::needs_attachment);
         for (rule, manner) in rules {
             let (id, commands) = self.rules.add(now, rule);
             self.manners.insert(id, manner);
             self.obey(commands);
         }
         if let Some(launched) = &mut self.launched {
+            if attaches {
+                self.exits.attach(launched.key);
+                self.exits.wait_until_armed();
+            }
             // From here on it is itself: execve has happened, its first instruction is next.
             launched.go()?;
             let key = launched.key;
@@ -159,6 +173,7 @@ impl Run<'_> {
         {
             self.dump_finished(finished);
         }
+        self.take_exits();
         let now = self.host.now();
         for (process, measures) in self.schedule.due(now) {
             self.sample(process, &measures);
@@ -175,16 +190,43 @@ impl Run<'_> {
 
     fn sleep(&self) -> Duration {
         let now = self.host.now();
-        let most = if self.dumps.is_empty() {
-            LONGEST_SLEEP
-        } else {
-            DUMP_SLEEP
-        };
+        let quiet = self.dumps.is_empty() && self.exits.is_empty();
+        let most = if quiet { LONGEST_SLEEP } else { DUMP_SLEEP };
         let next = [self.schedule.next(), self.rules.next_deadline()];
         next.into_iter()
             .flatten()
             .map(|at| at.since(now))
             .fold(most, Duration::min)
+    }
+
+    fn take_exits(&mut self) {
+        for news in self
+            .exits
+            .take(&mut |step| (self.show)(Happening::Step(step)))
+        {
+            match news {
+                News::Event(key, event) => {
+                    self.feed(Event::Target(key, event));
+                    self.let_go_if_done(key);
+                }
+                News::Finished(key, finished) => {
+                    self.dump_finished(finished);
+                    self.let_go_if_done(key);
+                }
+                News::Failed(key, error) => {
+                    self.exits.detach(key);
+                    (self.show)(Happening::Failed(error));
+                }
+                News::Step(_) | News::Armed => {}
+            }
+        }
+    }
+
+    /// A process that stands in its end goes on when no dump of it is being taken.
+    fn let_go_if_done(&mut self, key: ProcessKey) {
+        if self.exits.is_ending(key) && !self.exits.is_busy() {
+            self.exits.go_on(key);
+        }
     }
 
     fn host_event(&mut self, event: HostEvent) {
@@ -260,8 +302,13 @@ impl Run<'_> {
                 self.sample(process, &measures);
             }
             Command::Dump(request) => self.dump(request),
-            Command::Attach { process, .. } => self.watch(process),
-            Command::Detach(_) => {}
+            Command::Attach { process, wake } => {
+                self.watch(process);
+                if wake.exit {
+                    self.exits.attach(process);
+                }
+            }
+            Command::Detach(process) => self.exits.detach(process),
             Command::Run { program, note } => self.run_program(&program, note.reason),
             Command::RuleFinished { rule, why, dumps } => {
                 self.kill_if_wanted(rule, why);
@@ -316,8 +363,10 @@ impl Run<'_> {
             process: asked.process,
             reason: asked.reason.clone(),
         });
-        self.dumps
-            .start(asked.id, asked.process, request, asked.behind);
+        if let Err(request) = self.exits.dump(asked.id, asked.process, request) {
+            self.dumps
+                .start(asked.id, asked.process, *request, asked.behind);
+        }
     }
 
     fn dump_finished(&mut self, finished: Finished) {
@@ -346,6 +395,10 @@ impl Run<'_> {
 
     /// Dumps that are under way end before we do.
     fn finish_dumps(&mut self) {
+        while self.exits.is_busy() {
+            self.take_exits();
+            std::thread::sleep(DUMP_SLEEP);
+        }
         while !self.dumps.is_empty() {
             for finished in self
                 .dumps

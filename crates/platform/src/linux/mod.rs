@@ -3,6 +3,7 @@
 mod arch;
 mod counters;
 mod doctor;
+mod exit_watch;
 mod facts;
 mod files;
 mod host;
@@ -32,6 +33,7 @@ pub(crate) fn host() -> Box<dyn crate::Host> {
 pub(crate) fn init_process() {
     sys::signals::catch_cancel();
     sys::signals::ignore_write_signals();
+    sys::signals::keep_child_signal();
 }
 
 /// Ends this process as SIGKILL does.

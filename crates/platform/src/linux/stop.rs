@@ -25,6 +25,8 @@ pub(crate) enum Hold {
     Stopped,
     /// It was in a group stop, by this signal, and stays in it.
     GroupStop(i32),
+    /// It stands in its exit, which goes on when it is let go.
+    Exiting,
 }
 
 /// A process whose threads are traced. Dropping it lets them go.
@@ -37,6 +39,8 @@ pub(crate) struct Threads {
     executed: bool,
     /// When it was killed while held: its memory stands until we let it go.
     dying: Option<Instant>,
+    /// The whole process is held in its end.
+    in_exit: bool,
 }
 
 /// Between two looks at threads that have not stopped yet.
@@ -50,14 +54,7 @@ impl Threads {
     /// Stops every thread; those that do not stop by `deadline` stay pending.
     pub(crate) fn stop(proc: &ProcDir, deadline: Instant) -> Result<Self> {
         let (key, since) = (proc.key, Instant::now());
-        let mut threads = Self {
-            key,
-            held: BTreeMap::new(),
-            since,
-            died: false,
-            executed: false,
-            dying: None,
-        };
+        let mut threads = Self::empty(key, since);
         let mut quiet = 0;
         for round in 0..MOST_ROUNDS {
             let added = threads.seize_new(proc)?;
@@ -68,6 +65,37 @@ impl Threads {
             }
         }
         threads.confirm(proc)
+    }
+
+    fn empty(key: ProcessKey, since: Instant) -> Self {
+        Self {
+            key,
+            held: BTreeMap::new(),
+            since,
+            died: false,
+            executed: false,
+            dying: None,
+            in_exit: false,
+        }
+    }
+
+    /// Takes over threads that are traced already: some stand in their exit and the others are on
+    /// their way there, or all were asked to stop.
+    pub(crate) fn in_exit(
+        proc: &ProcDir,
+        running: impl IntoIterator<Item = i32>,
+        exiting: impl IntoIterator<Item = i32>,
+        deadline: Instant,
+    ) -> Self {
+        let mut threads = Self::empty(proc.key, Instant::now());
+        let exiting = exiting.into_iter().map(|tid| (tid, Hold::Exiting));
+        threads.held.extend(exiting);
+        threads.in_exit = !threads.held.is_empty();
+        let pending = running.into_iter().map(|tid| (tid, Hold::Pending));
+        threads.held.extend(pending);
+        // Cancelled or not, the process must be let go as one.
+        let _ = threads.settle(deadline);
+        threads
     }
 
     fn confirm(self, proc: &ProcDir) -> Result<Self> {
@@ -151,7 +179,7 @@ impl Threads {
             Report::Signal(signal) => {
                 let _ = ptrace::resume(tid, signal);
             }
-            Report::Exiting => self.exiting(tid),
+            Report::Exiting(_) => self.exiting(tid),
             Report::Executed => {
                 self.executed = true;
                 self.stopped(tid, Hold::Stopped);
@@ -168,6 +196,10 @@ impl Threads {
     /// A thread that stood and is about to end was killed: the whole process ends, but not before
     /// we let it go, so that the copy may yet be finished.
     fn exiting(&mut self, tid: i32) {
+        if self.in_exit {
+            self.held.insert(tid, Hold::Exiting);
+            return;
+        }
         let stood = matches!(
             self.held.get(&tid),
             Some(Hold::Stopped | Hold::GroupStop(_))
@@ -212,7 +244,7 @@ impl Threads {
                     let _ = arch::restart_interrupted(tid);
                     let _ = ptrace::detach(tid);
                 }
-                Hold::GroupStop(_) => {
+                Hold::GroupStop(_) | Hold::Exiting => {
                     let _ = ptrace::detach(tid);
                 }
                 Hold::Pending => release_pending(tid),
@@ -248,18 +280,18 @@ impl Drop for Threads {
     }
 }
 
-fn this_thread() -> i32 {
+pub(crate) fn this_thread() -> i32 {
     rustix::thread::gettid().as_raw_nonzero().get()
 }
 
-fn tracer_of(proc: &ProcDir, tid: i32) -> Option<i32> {
+pub(crate) fn tracer_of(proc: &ProcDir, tid: i32) -> Option<i32> {
     let text = proc.read(&format!("task/{tid}/status")).ok()?;
     status::number(&text, "TracerPid")
         .filter(|&tracer| tracer != 0)
         .map(|tracer| tracer as i32)
 }
 
-fn is_zombie(proc: &ProcDir, tid: i32) -> bool {
+pub(crate) fn is_zombie(proc: &ProcDir, tid: i32) -> bool {
     let text = proc.read(&format!("task/{tid}/stat")).unwrap_or_default();
     super::proc::stat::parse(&text).is_none_or(|stat| matches!(stat.state, 'Z' | 'X'))
 }

@@ -1,7 +1,9 @@
 //! One attached process.
 
 use super::{
-    arch, facts,
+    arch,
+    exit_watch::{End, ExitWatch},
+    facts,
     memory::LiveMemory,
     pages,
     proc::{
@@ -31,6 +33,7 @@ use std::{
 pub(crate) struct LinuxTarget {
     proc: ProcDir,
     facts: Option<Facts>,
+    exit: Option<ExitWatch>,
 }
 
 impl LinuxTarget {
@@ -38,6 +41,7 @@ impl LinuxTarget {
         let target = Self {
             proc: ProcDir::open(key)?,
             facts: None,
+            exit: None,
         };
         target.refuse_early()?;
         Ok(target)
@@ -56,9 +60,24 @@ impl Target for LinuxTarget {
         Ok(facts)
     }
 
+    fn arm_exit(&mut self) -> Result<()> {
+        self.exit = Some(ExitWatch::begin(&self.proc)?);
+        Ok(())
+    }
+
     fn wait(&mut self, limit: Duration) -> Result<TargetEvent> {
-        std::thread::sleep(limit);
-        Ok(TargetEvent::Timeout)
+        let Some(exit) = &mut self.exit else {
+            std::thread::sleep(limit);
+            return Ok(TargetEvent::Timeout);
+        };
+        Ok(match exit.wait(limit) {
+            End::NotYet => TargetEvent::Timeout,
+            End::Exiting(status) => TargetEvent::Exiting { status },
+            End::Gone(status) => TargetEvent::Exited {
+                status,
+                at: wall_now(),
+            },
+        })
     }
 
     fn capture(&mut self, options: &CaptureOptions) -> Result<Capture> {
@@ -122,9 +141,17 @@ impl LinuxTarget {
         Ok(())
     }
 
-    fn stopped(&self, facts: Facts, before: Before, options: &CaptureOptions) -> Result<Capture> {
+    fn stopped(
+        &mut self,
+        facts: Facts,
+        before: Before,
+        options: &CaptureOptions,
+    ) -> Result<Capture> {
         let deadline = Instant::now() + options.thread_deadline;
-        let threads = Threads::stop(&self.proc, deadline)?;
+        let threads = match self.exit.take() {
+            Some(exit) => exit.hold(&self.proc, deadline),
+            None => Threads::stop(&self.proc, deadline)?,
+        };
         let _ = failpoint("all-stopped");
         let since = threads.since;
         let taken = wall_now();
@@ -286,7 +313,7 @@ fn fill_registers(proc: &ProcDir, thread: &mut Thread, hold: Hold) {
             thread.state = ThreadState::Unstopped("uninterruptible".to_owned());
             thread.registers = registers_of_running(proc, thread.id);
         }
-        Hold::Stopped | Hold::GroupStop(_) => {
+        Hold::Stopped | Hold::GroupStop(_) | Hold::Exiting => {
             thread.registers = arch::general(tid).ok();
             thread.extended = arch::extended(tid).unwrap_or_default();
             if let Hold::GroupStop(signal) = hold {

@@ -53,3 +53,9 @@ pub(crate) fn from_syscall_file(sp: u64, ip: u64) -> Registers {
         ..Aarch64::default()
     })
 }
+
+/// Whether a thread that stands in its exit leaves alone (exit(2), not exit_group(2)): the number
+/// of the system call is in x8.
+pub(crate) fn is_leaving_alone(tid: i32) -> bool {
+    matches!(general(tid), Ok(Registers::Aarch64(r)) if r.x[8] == libc::SYS_exit as u64)
+}

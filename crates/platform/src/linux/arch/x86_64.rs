@@ -140,3 +140,13 @@ pub(crate) fn from_syscall_file(sp: u64, ip: u64) -> Registers {
         ..X86_64::default()
     })
 }
+
+/// Whether a thread that stands in its exit leaves alone (exit(2), not exit_group(2)).
+pub(crate) fn is_leaving_alone(tid: i32) -> bool {
+    match general(tid) {
+        Ok(Registers::X86_64(r)) => r.orig_rax == libc::SYS_exit as u64,
+        // i386 numbers: exit is 1.
+        Ok(Registers::X86(r)) => r.orig_eax == 1,
+        _ => false,
+    }
+}

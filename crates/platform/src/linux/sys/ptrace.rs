@@ -16,8 +16,8 @@ pub(crate) enum Report {
     Signal(i32),
     /// Made a thread or process of this id.
     Cloned(Tid),
-    /// About to end.
-    Exiting,
+    /// About to end, with this exit code or minus the signal.
+    Exiting(i32),
     /// Became another program; the value is the tid that called execve(2).
     Executed,
     /// Any other event stop.
@@ -40,6 +40,11 @@ pub(crate) fn interrupt(tid: Tid) -> io::Result<()> {
 /// Lets a stopped tracee run on, still traced, with this signal delivered (0: none).
 pub(crate) fn resume(tid: Tid, signal: i32) -> io::Result<()> {
     request(libc::PTRACE_CONT, tid, 0, signal as usize)
+}
+
+/// Leaves a tracee in its group stop, listening for what comes.
+pub(crate) fn listen(tid: Tid) -> io::Result<()> {
+    request(libc::PTRACE_LISTEN, tid, 0, 0)
 }
 
 /// Ends tracing of a stopped tracee; a group stop stays one.
@@ -124,9 +129,20 @@ fn decode(tid: Tid, status: i32) -> Report {
         (libc::PTRACE_EVENT_STOP, libc::SIGTRAP) => Report::Interrupted,
         (libc::PTRACE_EVENT_STOP, signal) => Report::GroupStop(signal),
         (libc::PTRACE_EVENT_CLONE, _) => Report::Cloned(event_message(tid).unwrap_or(0) as Tid),
-        (libc::PTRACE_EVENT_EXIT, _) => Report::Exiting,
+        (libc::PTRACE_EVENT_EXIT, _) => {
+            Report::Exiting(exit_status(event_message(tid).unwrap_or(0)))
+        }
         (libc::PTRACE_EVENT_EXEC, _) => Report::Executed,
         _ => Report::OtherStop,
+    }
+}
+
+/// A wait status as exit code or minus the signal.
+fn exit_status(message: u64) -> i32 {
+    let status = message as i32;
+    match status & 0x7f {
+        0 => status >> 8 & 0xff,
+        signal => -signal,
     }
 }
 

@@ -23,6 +23,35 @@ pub(crate) fn catch_cancel() {
     }
 }
 
+/// SIGCHLD is waited for, in whatever thread: nobody may swallow it. Programs that we start do
+/// not inherit this (std empties their mask).
+pub(crate) fn keep_child_signal() {
+    let set = child_set();
+    // SAFETY: a valid set; the old one is not wanted.
+    unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()) };
+}
+
+/// Waits for a SIGCHLD, at most so long.
+pub(crate) fn wait_for_child(limit: std::time::Duration) {
+    let set = child_set();
+    let limit = libc::timespec {
+        tv_sec: limit.as_secs() as libc::time_t,
+        tv_nsec: i64::from(limit.subsec_nanos()),
+    };
+    // SAFETY: a valid set and time; what the signal says is not wanted.
+    unsafe { libc::sigtimedwait(&raw const set, std::ptr::null_mut(), &raw const limit) };
+}
+
+fn child_set() -> libc::sigset_t {
+    // SAFETY: sigemptyset initialises the set that sigaddset then changes.
+    unsafe {
+        let mut set = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        libc::sigaddset(&raw mut set, libc::SIGCHLD);
+        set
+    }
+}
+
 /// A closed pipe and a file-size limit become errors of the write (EPIPE, EFBIG).
 pub(crate) fn ignore_write_signals() {
     for signal in [libc::SIGPIPE, libc::SIGXFSZ] {
