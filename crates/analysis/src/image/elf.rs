@@ -73,6 +73,7 @@ fn open_as<H: FileHeader<Endian = LE>>(
             Source::Nowhere
         },
         base,
+        size: loaded.size(),
         tables: tables.map_or(Tables::None, |dwarf| Tables::Dwarf(Box::new(dwarf))),
         symbols,
         contents: None,
@@ -95,6 +96,14 @@ struct Loaded<'a> {
 impl Loaded<'_> {
     fn part(&self, kind: object::elf::ProgramType) -> Option<&Part> {
         self.parts.iter().find(|p| p.kind == kind)
+    }
+
+    /// From the first page to the last, in bytes.
+    fn size(&self) -> Option<u64> {
+        let parts = || self.parts.iter().filter(|p| p.kind == PT_LOAD);
+        let end = parts().map(|p| p.address.saturating_add(p.size)).max()?;
+        let start = parts().map(|p| p.address).min()? & !0xfff;
+        end.checked_next_multiple_of(0x1000)?.checked_sub(start)
     }
 
     /// What can be read at an address of the file.

@@ -3,7 +3,7 @@
 use super::symbols::Symbols;
 use super::{FileBytes, Files, Held, Image, Section, Source, Tables, debug, pe};
 use crate::stack::{Dwarf, Functions};
-use object::{BinaryFormat, Object, ObjectSection as _, ObjectSegment as _};
+use object::{BinaryFormat, CompressionFormat, Object, ObjectSection as _, ObjectSegment as _};
 use snapshot::{Architecture, Module};
 
 /// Where the parts of a file are loaded.
@@ -11,9 +11,16 @@ pub(super) struct Contents {
     file: FileBytes,
     /// (address in the file's own terms, offset, size).
     parts: Vec<(u64, u64, u64)>,
+    /// Where the last part ends in memory, which may be behind its end in the file.
+    memory_end: u64,
 }
 
 impl Contents {
+    /// The first address after all parts, in memory: a page more for what the loader rounds up.
+    fn end(&self) -> u64 {
+        self.memory_end.saturating_add(0xfff) & !0xfff
+    }
+
     /// At most `size` bytes at an address, as the file states addresses.
     pub(super) fn at(&self, address: u64, size: usize) -> Option<&[u8]> {
         let holds = |&&(start, _, len): &&(u64, u64, u64)| {
@@ -62,6 +69,7 @@ pub(super) fn open(
         bias: base.wrapping_sub(first),
         source,
         base,
+        size: contents.end().checked_sub(first),
         tables,
         symbols,
         contents: Some(contents),
@@ -99,15 +107,22 @@ fn contents(object: &object::File, file: &FileBytes) -> Contents {
         let (offset, size) = segment.file_range();
         (segment.address(), offset, size)
     };
+    let end = |segment: object::Segment| segment.address().saturating_add(segment.size());
     Contents {
         file: file.clone(),
         parts: object.segments().map(part).collect(),
+        memory_end: object.segments().map(end).max().unwrap_or(0),
     }
 }
 
 fn dwarf(object: &object::File, file: &FileBytes, architecture: Architecture) -> Tables {
     let section = |name| {
         let section = object.section_by_name(name)?;
+        // Go packs its `.debug_frame`; its frames are found by their frame pointers as well.
+        let packed = section.compressed_file_range().ok()?.format;
+        if packed != CompressionFormat::None {
+            return None;
+        }
         let (offset, size) = section.file_range()?;
         let start = usize::try_from(offset).ok()?;
         let range = start..start.checked_add(usize::try_from(size).ok()?)?;

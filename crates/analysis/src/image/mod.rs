@@ -91,6 +91,8 @@ pub(crate) struct Image {
     pub(crate) bias: u64,
     pub(crate) source: Source,
     base: u64,
+    /// How much address space it takes, in bytes; `None` where unknown.
+    size: Option<u64>,
     tables: Tables,
     symbols: Vec<Symbols>,
     contents: Option<file::Contents>,
@@ -124,10 +126,20 @@ impl Image {
             bias: 0,
             source: Source::Nowhere,
             base,
+            size: None,
             tables: Tables::None,
             symbols: Vec::new(),
             contents: None,
         }
+    }
+
+    /// Whether an address of the process lies in it.
+    ///
+    /// Situation: Node maps its own file a second time, far away, so that the module reaches from
+    /// there to here, with all that was compiled at run time in between.
+    pub(crate) fn holds(&self, address: u64) -> bool {
+        self.size
+            .is_none_or(|size| address.wrapping_sub(self.base) < size)
     }
 
     /// The frame that called the one at `place`, by the image's tables.

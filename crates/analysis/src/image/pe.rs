@@ -41,6 +41,7 @@ pub(super) fn open(base: u64, architecture: Architecture, memory: &dyn Memory) -
         bias: base,
         source: Source::Memory,
         base,
+        size: None,
         tables: functions.map_or(Tables::None, Tables::Pe),
         symbols: symbols.into_iter().collect(),
         contents: None,

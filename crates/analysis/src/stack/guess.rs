@@ -30,11 +30,22 @@ pub(super) fn by_frame_pointer(stacks: &Stacks, cpu: &Cpu) -> Option<Step> {
     }
     let ip = ip & cpu.processor.address_mask;
     let climbs = next == 0 || next > fp;
+    // The outermost frame may be returned from without having been called: Go pushes the address
+    // of `goexit` for it.
+    let is_outermost = next == 0 && stacks.is_code(ip);
     let caller = cpu.caller(ip, fp.wrapping_add(2 * pointer), next);
-    (climbs && returns_from_call(stacks, cpu, ip)).then_some(Step::Caller {
+    let is_return =
+        is_outermost || returns_from_call(stacks, cpu, ip) || is_compiled_at_run_time(stacks, ip);
+    (climbs && is_return).then_some(Step::Caller {
         cpu: caller,
         is_signal_frame: false,
     })
+}
+
+/// Code in no module. Java's interpreter pushes where to go on by itself, so that no call stands
+/// before it; its chain is sound nevertheless.
+fn is_compiled_at_run_time(stacks: &Stacks, ip: u64) -> bool {
+    stacks.is_code(ip) && stacks.module_at(ip).is_none()
 }
 
 /// By looking: the first word up the stack that is the address right behind a call.

@@ -187,15 +187,13 @@ impl<'a> Stacks<'a> {
     }
 
     fn frame(&self, cpu: &Cpu, lookup: u64, how: How) -> Frame {
-        let loaded = self.loaded_at(lookup);
-        let image = loaded.map(|loaded| self.image(loaded));
+        let (image, module) = self.image_and_module_at(lookup).unzip();
+        let base = module.map_or(0, |module| module.range.start);
         Frame {
             ip: cpu.ip,
             sp: cpu.sp(),
-            module: loaded.map(|loaded| loaded.module.name().to_owned()),
-            offset: cpu
-                .ip
-                .wrapping_sub(loaded.map_or(0, |l| l.module.range.start)),
+            module: module.map(|module| module.name().to_owned()),
+            offset: cpu.ip.wrapping_sub(base),
             symbol: image.and_then(|image| image.symbol(lookup, cpu.ip)),
             how,
             is_signal_frame: false,
@@ -215,7 +213,13 @@ impl<'a> Stacks<'a> {
     }
 
     fn image_at(&self, address: u64) -> Option<&Image> {
-        self.loaded_at(address).map(|loaded| self.image(loaded))
+        self.image_and_module_at(address).map(|(image, _)| image)
+    }
+
+    fn image_and_module_at(&self, address: u64) -> Option<(&Image, &Module)> {
+        let loaded = self.loaded_at(address)?;
+        let image = self.image(loaded);
+        image.holds(address).then_some((image, &loaded.module))
     }
 
     fn image<'s>(&'s self, loaded: &'s Loaded) -> &'s Image {

@@ -10,7 +10,8 @@ pub(super) struct Group<'a> {
     pub(super) stack: &'a Stack,
 }
 
-/// The group of the first thread first, then by size, largest first.
+/// The group of the first thread first; then those that run or hang in the kernel, which is what
+/// one looks for; then by size, largest first.
 pub(super) fn groups<'a>(threads: &'a [(&'a Thread, Stack)]) -> Vec<Group<'a>> {
     let mut places: HashMap<Vec<u64>, usize> = HashMap::new();
     let mut groups: Vec<Group> = Vec::new();
@@ -32,7 +33,8 @@ pub(super) fn groups<'a>(threads: &'a [(&'a Thread, Stack)]) -> Vec<Group<'a>> {
         groups[at].threads.push(thread);
     }
     if let Some(others) = groups.get_mut(1..) {
-        others.sort_by_key(|group| std::cmp::Reverse(group.threads.len()));
+        let is_busy = |group: &Group| group.threads.iter().any(|t| matches!(t.letter, 'R' | 'D'));
+        others.sort_by_key(|group| std::cmp::Reverse((is_busy(group), group.threads.len())));
     }
     groups
 }
@@ -60,7 +62,8 @@ pub(super) fn lines(stack: &Stack, limit: usize) -> Vec<Line<'_>> {
     let mut lines = Vec::new();
     let (mut at, mut shown) = (0, 0);
     while at < frames.len() {
-        if shown >= limit {
+        // A line that says "1 more" takes the room of the one.
+        if shown >= limit && frames.len() - at > 1 {
             lines.push(Line::More(frames.len() - at));
             break;
         }
@@ -137,6 +140,7 @@ mod tests {
         );
         assert_eq!(shown(&[1, 1, 2], 10), "0:1 1:1 2:2");
         assert_eq!(shown(&[1, 2, 3, 4, 5], 3), "0:1 1:2 2:3 +2");
+        assert_eq!(shown(&[1, 2, 3, 4], 3), "0:1 1:2 2:3 3:4");
         assert_eq!(shown(&[], 3), "");
     }
 
@@ -145,6 +149,7 @@ mod tests {
         let threads: Vec<Thread> = (1..=5)
             .map(|id| Thread {
                 id,
+                letter: if id == 4 { 'R' } else { 'S' },
                 ..Thread::default()
             })
             .collect();
@@ -154,6 +159,6 @@ mod tests {
             .iter()
             .map(|group| group.threads.iter().map(|t| t.id).collect())
             .collect();
-        assert_eq!(ids, [vec![1], vec![2, 3], vec![4], vec![5]]);
+        assert_eq!(ids, [vec![1], vec![4], vec![2, 3], vec![5]]);
     }
 }

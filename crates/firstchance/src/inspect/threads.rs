@@ -21,7 +21,7 @@ const NAMES: usize = 8;
 const DOUBTS: usize = 4;
 
 /// Longest name of a function on a page; templates can be pages long.
-const LONGEST_NAME: usize = 160;
+const LONGEST_NAME: usize = 120;
 
 /// The first thread, and the largest groups of the others.
 pub(super) fn summary(page: &mut Page, opened: &Opened, frames: Option<usize>) {
@@ -38,7 +38,7 @@ pub(super) fn summary(page: &mut Page, opened: &Opened, frames: Option<usize>) {
     if left > 0 {
         let hint = super::summary::hint(opened, "threads");
         page.gap();
-        page.faint_end(&format!("  … {left} more threads"), &hint);
+        page.faint_end(&format!("  … {}", counted(left, "more thread")), &hint);
     }
     doubts(page, &walked);
 }
@@ -92,7 +92,9 @@ fn show(page: &mut Page, snapshot: &Snapshot, group: &Group, limit: usize, names
             Line::Repeated { frames, times } => {
                 page.line(&format!("        … these {frames} {times} times more"));
             }
-            Line::More(count) => page.line(&format!("        … {count} more frames")),
+            Line::More(count) => {
+                page.line(&format!("        … {}", counted(count, "more frame")));
+            }
         }
     }
     if group.stack.end != End::Root {
@@ -132,7 +134,7 @@ fn facts(snapshot: &Snapshot, thread: &Thread) -> Vec<String> {
         facts.push(format!("on {}", analysis::signal_name(thread.signal)));
     }
     let time = thread.user_time + thread.kernel_time;
-    if time >= Duration::from_millis(10) {
+    if time >= Duration::from_millis(50) {
         facts.push(format!("CPU {}", console::duration(time)));
     }
     facts
@@ -150,13 +152,19 @@ fn doing(letter: char) -> Option<&'static str> {
     })
 }
 
+/// `1 more frame`, `2 more frames`.
+fn counted(count: usize, thing: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {thing}{plural}")
+}
+
 fn describe(frame: &Frame) -> String {
     console::cut(&frame.to_string(), LONGEST_NAME)
 }
 
 fn mark(frame: &Frame) -> &'static str {
     match frame.how {
-        How::Scan => "   (guessed: found by looking through the stack)",
+        How::Scan => "   (guessed)",
         How::FramePointer => "   (by frame pointer)",
         How::SignalFrame | How::Cfi | How::Context => "",
     }
@@ -166,7 +174,7 @@ fn doubts(page: &mut Page, walked: &Walked) {
     let mut lines: Vec<String> = walked.doubts.iter().take(DOUBTS).cloned().collect();
     let left = walked.doubts.len().saturating_sub(DOUBTS);
     if left > 0 {
-        lines.push(format!("… and so of {left} more modules"));
+        lines.push(format!("… and so of {}", counted(left, "more module")));
     }
     page.paragraph("Names", &lines);
 }
