@@ -108,6 +108,14 @@ impl Pieces {
         }
     }
 
+    /// Many bytes, that are not copied but kept.
+    pub(crate) fn own_bytes(&mut self, bytes: Vec<u8>) {
+        self.size += bytes.len() as u64;
+        if !bytes.is_empty() {
+            self.list.push(Piece::Bytes(bytes));
+        }
+    }
+
     pub(crate) fn zeros(&mut self, count: u64) {
         self.size += count;
         match self.list.last_mut() {

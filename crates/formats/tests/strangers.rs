@@ -228,3 +228,78 @@ fn minidump_stackwalk_opens_a_minidump() {
         ],
     );
 }
+
+/// What gdb answers to `commands` about a core.
+fn gdb(core: &[u8], commands: &[&str]) -> Option<String> {
+    let path = file(".core", core);
+    let mut arguments = vec!["-q", "-batch", "-nx", "-c", path.to_str()?];
+    commands.iter().for_each(|c| arguments.extend(["-ex", c]));
+    output("gdb", &arguments)
+}
+
+#[test]
+fn gdb_opens_a_core_with_seventy_thousand_segments() {
+    let mut snapshot = two_threads();
+    let many = (0..70_000).map(|n| {
+        region(
+            0x1000_0000 + n * 2 * PAGE,
+            1,
+            "rw-",
+            snapshot::RegionKind::Private,
+            "",
+        )
+    });
+    snapshot.regions.splice(0..0, many);
+    let core = write(DumpFormat::Core, &snapshot, &everything(&snapshot));
+    let last = 0x1000_0000 + 69_999 * 2 * PAGE;
+    let (heap, last) = (format!("x/1xb {HEAP:#x}"), format!("x/1xb {last:#x}"));
+    let Some(text) = gdb(&core, &["info threads", &heap, &last]) else {
+        return;
+    };
+    let byte = |at| format!("{at:#x}:\t0x{:02x}", byte_at(at));
+    let want = [byte(HEAP), byte(0x1000_0000 + 69_999 * 2 * PAGE)];
+    assert_says(&text, &["LWP 4711", "LWP 4712", &want[0], &want[1]]);
+}
+
+#[test]
+fn gdb_opens_a_32_bit_core_with_its_floating_point_registers() {
+    let mut snapshot = two_threads();
+    snapshot.system.architecture = snapshot::Architecture::X86;
+    snapshot.process.auxv = vec![(6, 4096)];
+    snapshot.modules.clear();
+    snapshot.regions = vec![region(
+        0x0804_8000,
+        4,
+        "r-x",
+        snapshot::RegionKind::Image,
+        "/bin/x",
+    )];
+    for thread in &mut snapshot.threads {
+        thread.registers = Some(snapshot::Registers::X86(snapshot::X86 {
+            eip: 0x0804_8123,
+            esp: 0x0804_9000,
+            cs: 0x23,
+            ..snapshot::X86::default()
+        }));
+        let mut area = xsave(1);
+        // ST(0) = 1.0 in physical register 7.
+        area[2..4].copy_from_slice(&(7u16 << 11).to_le_bytes());
+        area[4] = 0x80;
+        area[32 + 7] = 0x80;
+        area[32 + 8..32 + 10].copy_from_slice(&0x3fffu16.to_le_bytes());
+        thread.extended = snapshot::SparseBytes::new(&area);
+    }
+    let core = write(DumpFormat::Core, &snapshot, &everything(&snapshot));
+    let commands = [
+        "info threads",
+        "p $eip",
+        "p $st0",
+        "p/x $ftag",
+        "p $ymm0.v32_int8",
+    ];
+    let Some(text) = gdb(&core, &commands) else {
+        return;
+    };
+    let ymm = "{17 <repeats 16 times>, 33 <repeats 16 times>}";
+    assert_says(&text, &["LWP 4712", "0x8048123", "= 1\n", "0x3fff", ymm]);
+}

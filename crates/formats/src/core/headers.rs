@@ -14,17 +14,19 @@ pub(super) fn size(width: Width, segments: usize) -> u64 {
     (file + segments * program + sections) as u64
 }
 
-/// The bytes of all headers: the file's, the segments', and with too many segments for the
-/// file header the section header that holds their number.
-pub(super) fn write(architecture: Architecture, segments: &[Segment]) -> Vec<u8> {
+/// The bytes of all headers: the file's, the `count` segments', and with too many segments for
+/// the file header the section header that holds their number.
+pub(super) fn write(
+    architecture: Architecture,
+    segments: impl Iterator<Item = Segment>,
+    count: usize,
+) -> Vec<u8> {
     let width = Width::of(architecture);
-    let mut bytes = Vec::with_capacity(size(width, segments.len()) as usize);
-    bytes.extend(file_header(architecture, segments.len()));
-    segments
-        .iter()
-        .for_each(|segment| segment.write(width, &mut bytes));
-    if is_extended(segments.len()) {
-        bytes.extend(section_header(width, segments.len()));
+    let mut bytes = Vec::with_capacity(size(width, count) as usize);
+    bytes.extend(file_header(architecture, count));
+    segments.for_each(|segment| segment.write(width, &mut bytes));
+    if is_extended(count) {
+        bytes.extend(section_header(width, count));
     }
     bytes
 }

@@ -26,6 +26,13 @@ impl Notes {
         self.pieces.align(ALIGN);
     }
 
+    /// A note with so long a descriptor that it is not copied.
+    pub(super) fn add_long(&mut self, owner: &str, kind: u32, descriptor: Vec<u8>) {
+        self.head(owner, kind, descriptor.len());
+        self.pieces.own_bytes(descriptor);
+        self.pieces.align(ALIGN);
+    }
+
     /// A note whose descriptor is the first `limit` bytes of something that is mostly zeros.
     pub(super) fn sparse(
         &mut self,

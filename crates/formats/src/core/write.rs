@@ -5,7 +5,7 @@ use super::notes::Notes;
 use super::segments::{self, Load};
 use super::{NT_RECORD, NT_SNAPSHOT, OWNER, PAGE, PT_RECORD, process_notes, thread_notes};
 use crate::elf::Segment;
-use crate::metadata::{self, RegisterDetail};
+use crate::metadata::{self, Container};
 use crate::{RecordSpace, bytes::Width, plan::Pieces};
 use object::elf;
 use snapshot::{Range, Selection, Snapshot};
@@ -17,14 +17,24 @@ pub(crate) fn pieces(snapshot: &Snapshot, selection: &Selection, record: RecordS
     let notes = notes(snapshot, selection, record);
     let count = 1 + loads.len() + usize::from(record.tail > 0);
     let notes_at = headers::size(Width::of(architecture), count).next_multiple_of(4);
-    let table = table(&loads, notes_at, notes.size(), record);
+    let note = Segment {
+        kind: elf::PT_NOTE.0,
+        offset: notes_at,
+        file_size: notes.size(),
+        align: 4,
+        ..Segment::default()
+    };
+    let end_of_notes = notes_at + notes.size();
+    let table = std::iter::once(note)
+        .chain(placed(&loads, end_of_notes))
+        .chain(tail(&loads, end_of_notes, record.tail));
 
     let mut pieces = Pieces::default();
-    pieces.bytes(&headers::write(architecture, &table));
+    pieces.own_bytes(headers::write(architecture, table, count));
     pieces.align(4);
     pieces.append(notes);
-    for (load, segment) in loads.into_iter().zip(&table[1..]) {
-        memory(&mut pieces, &load, segment.offset);
+    for (load, segment) in loads.iter().zip(placed(&loads, end_of_notes)) {
+        memory(&mut pieces, load, segment.offset);
     }
     if record.tail > 0 {
         pieces.align(4);
@@ -54,44 +64,30 @@ fn notes(snapshot: &Snapshot, selection: &Selection, record: RecordSpace) -> Pie
         thread_notes::status(&mut notes, snapshot, thread, registers);
         thread_notes::rest(&mut notes, thread, registers);
     }
-    let metadata = metadata::write(snapshot, selection.detail, RegisterDetail::Elsewhere);
-    notes.add(OWNER, NT_SNAPSHOT, &metadata);
+    let metadata = metadata::write(snapshot, selection.detail, Container::Core);
+    notes.add_long(OWNER, NT_SNAPSHOT, metadata);
     notes.pieces
 }
 
-/// The program headers, each segment at its place in the file.
-fn table(loads: &[Load], notes_at: u64, notes_size: u64, record: RecordSpace) -> Vec<Segment> {
-    let mut next = notes_at + notes_size;
-    let mut table = vec![Segment {
-        kind: elf::PT_NOTE.0,
-        offset: notes_at,
-        file_size: notes_size,
-        align: 4,
-        ..Segment::default()
-    }];
-    table.extend(loads.iter().map(|load| placed(load, &mut next)));
-    if record.tail > 0 {
-        table.push(Segment {
-            kind: PT_RECORD,
-            offset: next.next_multiple_of(4),
-            file_size: record.tail.into(),
-            align: 4,
-            ..Segment::default()
-        });
-    }
-    table
+/// The header of each of `loads`, with its place in the file; they are counted out twice rather
+/// than kept, as there may be very many.
+fn placed(loads: &[Load], start: u64) -> impl Iterator<Item = Segment> {
+    loads.iter().scan(start, |next, load| {
+        let segment = place(load, *next);
+        *next = segment.offset + segment.file_size;
+        Some(segment)
+    })
 }
 
 /// The header of `load`, its offset congruent with its address as elf(5) wants it.
-fn placed(load: &Load, next: &mut u64) -> Segment {
+fn place(load: &Load, next: u64) -> Segment {
     let in_file = !load.memory.is_empty();
     let file_size = if in_file { load.range.len() } else { 0 };
     let offset = if in_file {
         next.next_multiple_of(PAGE) + load.range.start % PAGE
     } else {
-        *next
+        next
     };
-    *next = offset + file_size;
     Segment {
         kind: elf::PT_LOAD.0,
         flags: load.flags,
@@ -101,6 +97,19 @@ fn placed(load: &Load, next: &mut u64) -> Segment {
         memory_size: load.range.len(),
         align: PAGE,
     }
+}
+
+/// The header of the record behind the memory, if there is to be one.
+fn tail(loads: &[Load], start: u64, size: u32) -> Option<Segment> {
+    let last = placed(loads, start).last();
+    let end = last.map_or(start, |segment| segment.offset + segment.file_size);
+    (size > 0).then(|| Segment {
+        kind: PT_RECORD,
+        offset: end.next_multiple_of(4),
+        file_size: size.into(),
+        align: 4,
+        ..Segment::default()
+    })
 }
 
 fn memory(pieces: &mut Pieces, load: &Load, offset: u64) {

@@ -30,23 +30,23 @@ use value::{Fields, field, fields, list_of};
 /// What it begins with: a name, and the version of the form.
 const MAGIC: [u8; 8] = *b"FCSNAP\0\x01";
 
-/// How much is said of the threads' registers.
+/// The file that the description goes into: what that holds in full elsewhere is left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RegisterDetail {
-    /// Nothing: the file has them elsewhere, in full.
-    Elsewhere,
-    /// All: the file's own form of them is not complete.
-    All,
+pub(crate) enum Container {
+    /// It has the threads' registers, all of them.
+    Core,
+    /// Its contexts lack some registers, but it has raw files as streams: those with these names.
+    Minidump(&'static [&'static str]),
 }
 
 /// `snapshot` in that form, without what a limited dump must not tell.
-pub(crate) fn write(snapshot: &Snapshot, detail: Detail, registers: RegisterDetail) -> Vec<u8> {
+pub(crate) fn write(snapshot: &Snapshot, detail: Detail, container: Container) -> Vec<u8> {
     let mut out = MAGIC.to_vec();
     field(&mut out, "taken", &snapshot.taken);
-    field(&mut out, "process", &*allowed(&snapshot.process, detail));
+    field(&mut out, "process", &process(snapshot, detail, container));
     field(&mut out, "system", &snapshot.system);
     let threads = snapshot.threads.iter();
-    let threads = threads.map(|thread| ThreadRecord::new(thread, registers));
+    let threads = threads.map(|thread| ThreadRecord::new(thread, container));
     list_of(&mut out, "threads", threads);
     field(&mut out, "modules", &snapshot.modules);
     field(&mut out, "regions", &snapshot.regions);
@@ -72,6 +72,18 @@ pub(crate) fn read(bytes: &[u8]) -> Option<Snapshot> {
         handles: known.get("handles"),
         exception: known.get("exception"),
     })
+}
+
+/// The process, with only the names of those files that stand elsewhere.
+fn process(snapshot: &Snapshot, detail: Detail, container: Container) -> Process {
+    let mut process = allowed(&snapshot.process, detail).into_owned();
+    if let Container::Minidump(elsewhere) = container {
+        let files = process.files.iter_mut();
+        files
+            .filter(|(name, _)| elsewhere.contains(&name.as_str()))
+            .for_each(|(_, bytes)| *bytes = Vec::new());
+    }
+    process
 }
 
 /// Raw files of the process that tell its command line or environment.

@@ -1,6 +1,6 @@
 //! The records of the form in `super`: which fields of the snapshot's types are told.
 
-use super::RegisterDetail;
+use super::Container;
 use super::value::{Item, Value, field, fields};
 use crate::core::registers;
 use snapshot::*;
@@ -108,10 +108,10 @@ pub(super) struct ThreadRecord {
 }
 
 impl ThreadRecord {
-    pub(super) fn new(thread: &Thread, detail: RegisterDetail) -> Self {
+    pub(super) fn new(thread: &Thread, container: Container) -> Self {
         let mut thread = thread.clone();
         // Without registers there is no place of the file's own for the rest.
-        if detail == RegisterDetail::Elsewhere && thread.registers.is_some() {
+        if container == Container::Core && thread.registers.is_some() {
             thread.registers = None;
             thread.extended = SparseBytes::default();
         }

@@ -12,30 +12,33 @@ pub(super) trait Value: Default + PartialEq {
 /// Appends a field, unless it has its default.
 pub(super) fn field<T: Value>(out: &mut Vec<u8>, name: &str, value: &T) {
     if *value != T::default() {
-        let mut bytes = Vec::new();
-        value.put(&mut bytes);
-        raw_field(out, name, &bytes);
+        put_name(out, name);
+        put_sized(out, |out| value.put(out));
     }
 }
 
 /// Appends a field that is a list, without needing the list.
-pub(super) fn list_of<'a, T: Value + 'a, B: std::borrow::Borrow<T>>(
-    out: &mut Vec<u8>,
-    name: &str,
-    items: impl Iterator<Item = B>,
-) {
-    let mut bytes = Vec::new();
-    items.for_each(|item| put_item(&mut bytes, item.borrow()));
-    if !bytes.is_empty() {
-        raw_field(out, name, &bytes);
-    }
+pub(super) fn list_of<T: Value>(out: &mut Vec<u8>, name: &str, items: impl Iterator<Item = T>) {
+    put_name(out, name);
+    put_sized(out, |out| {
+        items.for_each(|item| put_sized(out, |out| item.put(out)));
+    });
 }
 
-fn raw_field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+fn put_name(out: &mut Vec<u8>, name: &str) {
     out.push(name.len() as u8);
     out.extend_from_slice(name.as_bytes());
-    put_varint(out, value.len() as u64);
-    out.extend_from_slice(value);
+}
+
+/// Appends what `put` appends, and its length before it. The bytes are moved up rather than
+/// written elsewhere first: some of them are megabytes, on many levels.
+fn put_sized(out: &mut Vec<u8>, put: impl FnOnce(&mut Vec<u8>)) {
+    let start = out.len();
+    put(out);
+    let end = out.len();
+    put_varint(out, (end - start) as u64);
+    let size = out.len() - end;
+    out[start..].rotate_right(size);
 }
 
 /// The fields of a record.
@@ -96,13 +99,6 @@ fn take_varint(bytes: &mut &[u8]) -> Option<u64> {
     None
 }
 
-fn put_item<T: Value>(out: &mut Vec<u8>, item: &T) {
-    let mut bytes = Vec::new();
-    item.put(&mut bytes);
-    put_varint(out, bytes.len() as u64);
-    out.extend(bytes);
-}
-
 /// Items of one list at most. A hostile list of empty items would else grow a few hundredfold.
 const MOST_ITEMS: usize = 1 << 20;
 
@@ -111,7 +107,8 @@ pub(super) trait Item: Value {}
 
 impl<T: Item> Value for Vec<T> {
     fn put(&self, out: &mut Vec<u8>) {
-        self.iter().for_each(|item| put_item(out, item));
+        self.iter()
+            .for_each(|item| put_sized(out, |out| item.put(out)));
     }
 
     fn get(mut bytes: &[u8]) -> Option<Self> {
@@ -125,8 +122,8 @@ impl<T: Item> Value for Vec<T> {
 
 impl<A: Value, B: Value> Value for (A, B) {
     fn put(&self, out: &mut Vec<u8>) {
-        put_item(out, &self.0);
-        put_item(out, &self.1);
+        put_sized(out, |out| self.0.put(out));
+        put_sized(out, |out| self.1.put(out));
     }
 
     fn get(mut bytes: &[u8]) -> Option<Self> {

@@ -42,6 +42,14 @@ impl Body {
         }
     }
 
+    /// The same for many bytes, which are not copied.
+    pub(super) fn own_bytes(&mut self, bytes: Vec<u8>) -> Location {
+        let rva = self.aligned(8) as u32;
+        let data_size = bytes.len() as u32;
+        self.pieces.own_bytes(bytes);
+        Location { data_size, rva }
+    }
+
     /// Appends a `MINIDUMP_STRING`: its length in bytes, UTF-16, and a NUL that does not count.
     pub(super) fn string(&mut self, text: &str) -> u32 {
         let units: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();

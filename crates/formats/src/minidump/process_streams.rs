@@ -3,29 +3,49 @@
 use crate::bytes::{Put, Width};
 use crate::metadata::allowed;
 use minidump_common::format::MINIDUMP_STREAM_TYPE as Stream;
-use snapshot::{Detail, Process, Snapshot};
+use snapshot::{Detail, OperatingSystem, Process, Snapshot};
 
-/// Each stream, and the name that its file has in [`Process::files`].
-const STREAMS: [(Stream, &str); 8] = [
-    (Stream::LinuxCpuInfo, "cpuinfo"),
-    (Stream::LinuxProcStatus, "status"),
-    (Stream::LinuxLsbRelease, "lsb-release"),
-    (Stream::LinuxCmdLine, "cmdline"),
-    (Stream::LinuxEnviron, "environ"),
-    (Stream::LinuxAuxv, "auxv"),
-    (Stream::LinuxMaps, "maps"),
-    (Stream::MozLinuxLimits, "limits"),
+/// The names in [`Process::files`] of those that have a stream.
+const FILES: [&str; 8] = [
+    "cpuinfo",
+    "status",
+    "lsb-release",
+    "cmdline",
+    "environ",
+    "auxv",
+    "maps",
+    "limits",
 ];
+
+/// Their streams.
+const STREAMS: [Stream; 8] = [
+    Stream::LinuxCpuInfo,
+    Stream::LinuxProcStatus,
+    Stream::LinuxLsbRelease,
+    Stream::LinuxCmdLine,
+    Stream::LinuxEnviron,
+    Stream::LinuxAuxv,
+    Stream::LinuxMaps,
+    Stream::MozLinuxLimits,
+];
+
+/// The names of the files that a dump of a process of that system has streams for.
+pub(super) fn names(os: OperatingSystem) -> &'static [&'static str] {
+    match os {
+        OperatingSystem::Linux => &FILES,
+        OperatingSystem::Windows => &[],
+    }
+}
 
 /// Those that there is something for.
 pub(super) fn wanted(snapshot: &Snapshot, detail: Detail) -> impl Iterator<Item = Stream> {
-    let has = move |&(stream, _): &(Stream, _)| bytes(stream, snapshot, detail).is_some();
-    STREAMS.into_iter().filter(has).map(|(stream, _)| stream)
+    let has = move |&stream: &Stream| bytes(stream, snapshot, detail).is_some();
+    STREAMS.into_iter().filter(has)
 }
 
 /// The contents of one; `None` where there is nothing, or nothing that may be told.
 pub(super) fn bytes(stream: Stream, snapshot: &Snapshot, detail: Detail) -> Option<Vec<u8>> {
-    let (_, name) = STREAMS.iter().find(|(kind, _)| *kind == stream)?;
+    let (_, name) = files().find(|(kind, _)| *kind == stream)?;
     let process = allowed(&snapshot.process, detail);
     let file = process.file(name).map(<[u8]>::to_vec);
     let width = Width::of(snapshot.system.architecture);
@@ -63,5 +83,5 @@ fn auxv(process: &Process, width: Width) -> Vec<u8> {
 
 /// Which file a stream holds.
 pub(super) fn files() -> impl Iterator<Item = (Stream, &'static str)> {
-    STREAMS.into_iter()
+    STREAMS.into_iter().zip(FILES)
 }

@@ -1,6 +1,6 @@
 //! A minidump, read.
 
-use super::{STREAM_RECORD, STREAM_SNAPSHOT, STREAM_TAIL, rebuild};
+use super::{STREAM_RECORD, STREAM_SNAPSHOT, STREAM_TAIL, process_streams, rebuild};
 use crate::bytes::Take;
 use crate::memory::{FileMemory, Run};
 use crate::{Dump, FileBytes, ReadError, dump::record_text, metadata};
@@ -10,7 +10,7 @@ use minidump_common::format::{
     MINIDUMP_THREAD,
 };
 use scroll::{LE, Pread, ctx::SizeWith, ctx::TryFromCtx};
-use snapshot::{DumpFormat, OperatingSystem, Range, Warning};
+use snapshot::{DumpFormat, OperatingSystem, Range, Snapshot, Warning};
 use std::{ops::Deref, sync::Arc};
 
 /// The file, as the `minidump` crate wants it.
@@ -51,6 +51,7 @@ pub(crate) fn read(file: FileBytes) -> Result<Dump, ReadError> {
 
     let ours = minidump.get_raw_stream(STREAM_SNAPSHOT).ok();
     let ours = ours.and_then(metadata::read);
+    let ours = ours.map(|snapshot| with_files(snapshot, &minidump));
     let is_ours = ours.is_some();
     let snapshot = match ours {
         Some(snapshot) => snapshot,
@@ -65,6 +66,17 @@ pub(crate) fn read(file: FileBytes) -> Result<Dump, ReadError> {
         memory: Arc::new(memory),
         warnings,
     })
+}
+
+/// Our own snapshot, its raw files completed from the streams that all readers know.
+fn with_files(mut snapshot: Snapshot, minidump: &File<'_>) -> Snapshot {
+    for (stream, name) in process_streams::files() {
+        let mut files = snapshot.process.files.iter_mut();
+        if let Some((_, bytes)) = files.find(|(n, _)| n == name) {
+            *bytes = raw(minidump, stream).to_vec();
+        }
+    }
+    snapshot
 }
 
 /// The streams that lie beyond the end of the file.

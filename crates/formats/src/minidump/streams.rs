@@ -40,11 +40,11 @@ pub(super) fn write(
         Stream::MiscInfoStream => body.bytes(&bytes_of(misc_info(&snapshot.process))),
         Stream::ModuleListStream => modules::module_list(body, snapshot),
         Stream::ThreadNamesStream => thread_names(body, snapshot),
-        Stream::MemoryInfoListStream => body.bytes(&memory_info_list(&snapshot.regions)),
+        Stream::MemoryInfoListStream => body.own_bytes(memory_info_list(&snapshot.regions)),
         Stream::HandleDataStream => modules::handle_data(body, &snapshot.handles),
         other => {
             let bytes = process_streams::bytes(other, snapshot, detail);
-            body.bytes(&bytes.unwrap_or_default())
+            body.own_bytes(bytes.unwrap_or_default())
         }
     }
 }

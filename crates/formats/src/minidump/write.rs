@@ -2,8 +2,8 @@
 
 use super::body::{Body, Structure, put};
 use super::lists::{self, FileMemoryLayout};
-use super::{PAGE, STREAM_RECORD, STREAM_SNAPSHOT, STREAM_TAIL, context, streams};
-use crate::metadata::{self, RegisterDetail};
+use super::{PAGE, STREAM_RECORD, STREAM_SNAPSHOT, STREAM_TAIL, context, process_streams, streams};
+use crate::metadata::{self, Container};
 use crate::{RecordSpace, plan::Pieces};
 use minidump_common::format::{
     MINIDUMP_DIRECTORY, MINIDUMP_HEADER, MINIDUMP_LOCATION_DESCRIPTOR as Location,
@@ -81,8 +81,9 @@ fn early_streams(
         let location = streams::write(kind, body, snapshot, selection.detail);
         directory.push((kind as u32, location));
     }
-    let metadata = metadata::write(snapshot, selection.detail, RegisterDetail::All);
-    directory.push((STREAM_SNAPSHOT, body.bytes(&metadata)));
+    let container = Container::Minidump(process_streams::names(snapshot.system.os));
+    let metadata = metadata::write(snapshot, selection.detail, container);
+    directory.push((STREAM_SNAPSHOT, body.own_bytes(metadata)));
     directory
 }
 
@@ -97,8 +98,8 @@ fn late_streams(
     let threads = lists::threads(snapshot, memory, contexts);
     let (kind, list) = memory.list();
     let mut directory = vec![
-        (Stream::ThreadListStream as u32, body.bytes(&threads)),
-        (kind as u32, body.bytes(&list)),
+        (Stream::ThreadListStream as u32, body.own_bytes(threads)),
+        (kind as u32, body.own_bytes(list)),
     ];
     if record.tail > 0 {
         let mut place = memory.end().to_le_bytes().to_vec();
