@@ -72,7 +72,8 @@ pub(crate) fn read(file: FileBytes) -> Result<Dump, ReadError> {
 fn with_files(mut snapshot: Snapshot, minidump: &File<'_>) -> Snapshot {
     for (stream, name) in process_streams::files() {
         let mut files = snapshot.process.files.iter_mut();
-        if let Some((_, bytes)) = files.find(|(n, _)| n == name) {
+        let place = files.find(|(n, bytes)| n == name && bytes.is_empty());
+        if let Some((_, bytes)) = place {
             *bytes = raw(minidump, stream).to_vec();
         }
     }
