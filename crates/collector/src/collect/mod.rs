@@ -9,6 +9,7 @@ mod session;
 pub use names::{Destination, Names, output_folder};
 
 use platform::{Error, Host, Stop};
+use policy::Retention;
 use snapshot::{DumpFormat, DumpKind, ProcessKey, WallTime};
 use std::{
     path::PathBuf,
@@ -34,6 +35,8 @@ pub struct Request {
     pub timeout: Option<Duration>,
     /// Whether the target is stopped.
     pub stop: Stop,
+    /// What is kept in the folder it goes to.
+    pub keep: Retention,
     /// Number of the first dump, for the lines that are shown.
     pub number: u32,
 }
@@ -41,6 +44,11 @@ pub struct Request {
 /// What happens meanwhile; for lines and progress bars.
 #[derive(Clone, Debug)]
 pub enum Step {
+    /// An old dump of ours was deleted, to make room.
+    Deleted {
+        /// Which.
+        path: PathBuf,
+    },
     /// The file was made; nothing is written yet.
     Initiated {
         /// Number of the dump.

@@ -109,29 +109,17 @@ impl Session<'_, '_> {
     }
 
     /// Refuses before the target is touched what cannot end well.
-    fn expect_room(&self, facts: &Facts) -> Result<()> {
+    fn expect_room(&mut self, facts: &Facts) -> Result<()> {
         let Some(folder) = output_folder(&self.request.destination) else {
             return Ok(());
         };
-        let space = platform::space_at(&folder);
-        let space =
-            space.map_err(|e| Error::of_file(&format!("looking at {}", folder.display()), &e))?;
-        let needed: u64 = self
-            .request
-            .kinds
-            .iter()
-            .map(|(kind, _)| estimate(*kind, facts))
-            .sum();
-        if needed <= space.free {
-            return Ok(());
+        let kinds = self.request.kinds.iter();
+        let needed: u64 = kinds.map(|(kind, _)| estimate(*kind, facts)).sum();
+        let gone = crate::store::keep::make_room(&folder, &self.request.keep, needed)?;
+        for path in gone {
+            (self.observer)(Step::Deleted { path });
         }
-        let (needed, free) = (needed >> 20, space.free >> 20);
-        let what = format!(
-            "{} has {free} MB free, the dump needs about {needed} MB",
-            folder.display()
-        );
-        Err(Error::new(ErrorKind::Disk, what)
-            .advise("Write elsewhere with -o, or take a --mini dump."))
+        Ok(())
     }
 
     fn make_files(&mut self, facts: &Facts, taken: WallTime) -> Result<()> {

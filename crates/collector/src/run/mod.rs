@@ -357,6 +357,9 @@ impl Run<'_> {
             comment: manner.comment.clone(),
             timeout: manner.timeout,
             stop: manner.stop,
+            keep: rule
+                .map(|rule| rule.limits.keep.clone())
+                .unwrap_or_default(),
             number: asked.number,
         };
         (self.show)(Happening::Trigger {

@@ -1,1 +1,4 @@
+//! What a dump says of itself, and what stays of old dumps.
+
+pub(crate) mod keep;
 pub(crate) mod record;

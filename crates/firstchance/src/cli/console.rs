@@ -68,6 +68,10 @@ impl Reporter {
     /// Shows a step.
     pub(crate) fn step(&mut self, step: &Step) {
         match step {
+            Step::Deleted { path } => {
+                let path = plain(&path.display().to_string());
+                self.line(&format!("Old dump deleted to keep the limits: {path}"));
+            }
             Step::Initiated { number, path } => {
                 let path = path.as_ref().map(|path| path.display().to_string());
                 let path = path.unwrap_or_else(|| "standard output".to_owned());

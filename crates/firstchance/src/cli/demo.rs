@@ -4,6 +4,7 @@ use super::console::{Lines, Reporter};
 use crate::inspect;
 use collector::{Destination, Request, collect};
 use platform::{Host, Stop};
+use policy::Retention;
 use snapshot::{DumpFormat, DumpKind};
 use std::{
     io::{BufRead, BufReader},
@@ -69,6 +70,7 @@ fn dump(host: &dyn Host, pid: u32, args: &Args) -> anyhow::Result<Vec<PathBuf>> 
         comment: None,
         timeout: None,
         stop: Stop::Threads,
+        keep: Retention::default(),
         number: 1,
     };
     let mut reporter = Reporter::new(Lines::Out);

@@ -7,6 +7,7 @@ use super::{
 };
 use collector::{Collected, Destination, Request, Step, Written, collect};
 use platform::{Cancel, Error, ErrorKind, Host, Stop};
+use policy::Retention;
 use serde::Serialize;
 use snapshot::{DumpFormat, DumpKind, ProcessKey};
 use std::{process::ExitCode, time::Duration};
@@ -149,6 +150,7 @@ impl Series<'_> {
             } else {
                 Stop::Threads
             },
+            keep: Retention::default(),
             number: self.next,
         }
     }

@@ -19,8 +19,8 @@ use crate::{
     failpoint,
 };
 use snapshot::{
-    Architecture, Memory, ProcessKey, Region, RegionKind, Registers, Snapshot, TargetEvent, Thread,
-    ThreadState, WallTime, Warning,
+    Architecture, Memory, ProcessKey, Region, RegionKind, Registers, Snapshot, System, TargetEvent,
+    Thread, ThreadState, WallTime, Warning,
 };
 use std::{
     collections::HashMap,
@@ -102,6 +102,8 @@ struct Before {
     remote: Vec<u64>,
     /// Names and times by thread.
     threads: HashMap<i32, Thread>,
+    /// The machine.
+    system: System,
 }
 
 impl Before {
@@ -116,6 +118,7 @@ impl Before {
             special: special_regions(proc),
             remote: machine::remote_devices(&mountinfo),
             threads,
+            system: machine::system(),
         }
     }
 }
@@ -242,7 +245,7 @@ impl LinuxTarget {
             threads.first().and_then(|t| t.registers),
             Some(Registers::X86(_))
         );
-        let mut system = machine::system();
+        let mut system = before.system.clone();
         system.architecture = if narrow { Architecture::X86 } else { native() };
         facts.process.files.push(("maps".to_owned(), text));
         Ok(Snapshot {

@@ -1,0 +1,91 @@
+//! Room for one more dump: what has to go, goes; what is not ours stays.
+
+use super::record::Record;
+use platform::{Error, ErrorKind, Result};
+use policy::{Disk, Retention, StoredDump};
+use snapshot::WallTime;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+/// Sees to it that `needed` bytes find their place in `folder` within `keep`; the dumps of ours
+/// that had to go for it. Refuses where it cannot be done, before the target is touched.
+pub(crate) fn make_room(folder: &Path, keep: &Retention, needed: u64) -> Result<Vec<PathBuf>> {
+    let space = platform::space_at(folder);
+    let space =
+        space.map_err(|e| Error::of_file(&format!("looking at {}", folder.display()), &e))?;
+    let disk = Disk {
+        size: space.total,
+        free: space.free,
+    };
+    let stored = if *keep == Retention::default() {
+        Vec::new()
+    } else {
+        dumps_in(folder)
+    };
+    let verdict = keep.judge(&stored, needed, disk, now());
+    if verdict.missing > 0 || needed > space.free && verdict.delete.is_empty() {
+        return Err(no_room(folder, keep, needed, space.free));
+    }
+    let delete: Vec<PathBuf> = verdict.delete;
+    for path in &delete {
+        fs::remove_file(path).map_err(|e| {
+            Error::of_file(&format!("deleting the old dump {}", path.display()), &e)
+        })?;
+    }
+    Ok(delete)
+}
+
+fn no_room(folder: &Path, keep: &Retention, needed: u64, free: u64) -> Error {
+    let (needed, free, folder) = (needed >> 20, free >> 20, folder.display());
+    let limits = if *keep == Retention::default() {
+        ""
+    } else {
+        ", and limits to keep"
+    };
+    let what = format!("{folder} has {free} MB free{limits}; the dump needs about {needed} MB");
+    Error::new(ErrorKind::Disk, what).advise("Write elsewhere with -o, or take a mini dump.")
+}
+
+/// The files of a folder that may be dumps; ours are those that carry a record.
+fn dumps_in(folder: &Path) -> Vec<StoredDump<PathBuf>> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|entry| stored(&entry.path())).collect()
+}
+
+fn stored(path: &Path) -> Option<StoredDump<PathBuf>> {
+    let ending = path.extension()?.to_str()?;
+    let found = fs::symlink_metadata(path).ok()?;
+    if !found.is_file() || !matches!(ending, "core" | "dmp") {
+        return None;
+    }
+    Some(StoredDump {
+        id: path.to_owned(),
+        bytes: found.len(),
+        taken: wall(found.modified().ok()?),
+        ours: is_ours(path),
+    })
+}
+
+fn is_ours(path: &Path) -> bool {
+    let dump = platform::map_file(path)
+        .ok()
+        .and_then(|bytes| formats::read(bytes).ok());
+    let record = dump
+        .and_then(|dump| dump.record)
+        .and_then(|text| Record::parse(&text));
+    record.is_some_and(|record| record.complete && record.producer.starts_with("firstchance "))
+}
+
+fn now() -> WallTime {
+    wall(SystemTime::now())
+}
+
+fn wall(time: SystemTime) -> WallTime {
+    let since = time
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    WallTime(since.as_nanos() as i64)
+}
