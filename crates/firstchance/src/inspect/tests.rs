@@ -150,7 +150,7 @@ fn the_first_page_says_who_when_why_and_where() {
             "Threads      40, at 9 different places",
             "Thread 11 \"main\" · faulting",
             "0  shop+0x10",
-            "32 threads: 20 \"worker\", 21 \"worker\"",
+            "32 threads \"worker\": 20, 21, 22, 23, 24, 25, 26, 27 …",
             "… 3 more threads   firstchance inspect shop.core threads",
             "Modules      1   firstchance inspect shop.core modules",
             "image              1    33 kB   0 bytes       4.1 kB",
@@ -182,7 +182,7 @@ fn a_section_on_request_is_whole() {
     let threads = page(&opened, &[Section::Threads]);
     shows(
         &threads,
-        &["51 \"worker\"", "Thread 66", "rip 0000000000001010"],
+        &["49, 50, 51", "Thread 66", "rip 0000000000001010"],
     );
     let all = page(&opened, &[Section::All]);
     shows(
@@ -259,4 +259,79 @@ fn what_is_no_dump_is_refused_with_a_sentence() {
             .contains("/nowhere/x.core cannot be read: "),
         "{missing}"
     );
+}
+
+/// A dump of a small program that gdb's gcore took, as a user would look at it; and the same dump
+/// with broken bytes, of which as much is shown as can be read.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_core_of_gdb_is_shown_whole_or_broken() {
+    const PROGRAM: &str = "#include <stdio.h>\n#include <unistd.h>\n\
+        __attribute__((noinline)) void inner(void) { puts(\"\"); fflush(stdout); pause(); }\n\
+        __attribute__((noinline)) int outer(int n) { inner(); return n + 1; }\n\
+        int main(int n, char **v) { (void)v; return outer(n); }\n";
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    std::fs::write(path("waits.c"), PROGRAM).unwrap();
+    let run = |program: &str, args: &[&std::ffi::OsStr]| {
+        let output = std::process::Command::new(program)
+            .args(args)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{program}: {output:?}");
+    };
+    let [source, program, core] = ["waits.c", "waits", "core"].map(path);
+    run(
+        "cc",
+        &[
+            "-O1".as_ref(),
+            "-o".as_ref(),
+            program.as_ref(),
+            source.as_ref(),
+        ],
+    );
+    let mut command = std::process::Command::new(&program);
+    let mut child = command
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut ready = [0];
+    io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut ready).unwrap();
+    let pid = child.id().to_string();
+    run("gcore", &["-o".as_ref(), core.as_ref(), pid.as_ref()]);
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    let core = path(&format!("core.{pid}"));
+    let text = page(&Opened::new(&core).unwrap(), &[]);
+    shows(
+        &text,
+        &[
+            "ELF core by gdb",
+            "waits!inner+",
+            "waits!outer+",
+            "waits!main+",
+            "waits!_start+",
+        ],
+    );
+
+    let whole = std::fs::read(&core).unwrap();
+    let mut random = 88_172_645_463_325_252_u64;
+    let mut next = move |below: usize| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random as usize % below
+    };
+    for _ in 0..100 {
+        let mut broken = whole.clone();
+        for _ in 0..1 + next(20) {
+            broken[next(16_384)] = next(256) as u8;
+        }
+        broken.truncate(whole.len() - next(whole.len() / 2));
+        std::fs::write(&core, broken).unwrap();
+        if let Ok(opened) = Opened::new(&core) {
+            page(&opened, &[Section::All]);
+        }
+    }
 }

@@ -102,21 +102,31 @@ fn show(page: &mut Page, snapshot: &Snapshot, group: &Group, limit: usize, names
     }
 }
 
-/// `Thread 4711 "worker" · faulting`, or `32 threads: 4712 "worker-1", 4713 "worker-2" …`.
+/// `Thread 4711 "main" · faulting`, or `32 threads "worker": 4712, 4713 …`.
 fn title(snapshot: &Snapshot, group: &Group, names: usize) -> String {
-    let name = |thread: &&Thread| match &thread.name[..] {
-        "" => thread.id.to_string(),
-        name => format!("{} \"{name}\"", thread.id),
+    let named = |thread: &Thread| match &thread.name[..] {
+        "" => String::new(),
+        name => format!(" \"{name}\""),
     };
     if let [thread] = group.threads[..] {
         let facts = facts(snapshot, thread);
         let facts = facts.iter().map(|fact| format!(" · {fact}"));
-        return format!("Thread {}{}", name(&thread), facts.collect::<String>());
+        let name = named(thread);
+        return format!("Thread {}{name}{}", thread.id, facts.collect::<String>());
     }
     let count = group.threads.len();
-    let told: Vec<String> = group.threads.iter().take(names).map(name).collect();
+    let shared = group.threads.first().map(|thread| named(thread));
+    let shared = shared.filter(|name| group.threads.iter().all(|t| named(t) == *name));
+    let told = group.threads.iter().take(names);
+    let told: Vec<String> = match &shared {
+        Some(_) => told.map(|thread| thread.id.to_string()).collect(),
+        None => told
+            .map(|thread| format!("{}{}", thread.id, named(thread)))
+            .collect(),
+    };
     let more = if count > told.len() { " …" } else { "" };
-    format!("{count} threads: {}{more}", told.join(", "))
+    let shared = shared.unwrap_or_default();
+    format!("{count} threads{shared}: {}{more}", told.join(", "))
 }
 
 fn facts(snapshot: &Snapshot, thread: &Thread) -> Vec<String> {
