@@ -6,8 +6,8 @@ use std::time::Duration;
 use victim::Slot;
 
 use crate::support::{
-    Child, Core, DEADLINE, Dumped, Firstchance, Victim, folder, proc_status, readelf, state_of,
-    threads_of, wait_until,
+    Child, Core, DEADLINE, Dumped, Firstchance, Victim, folder, readelf, state_of, threads_of,
+    wait_until,
 };
 
 #[test]
@@ -248,7 +248,7 @@ fn b19_a_hundred_dumps_leave_a_busy_target_as_it_was() {
 }
 
 /// What dumps might leave behind in a process: descriptors, threads, mappings, children.
-fn trace(victim: &Victim) -> (usize, usize, usize, String, Option<String>) {
+fn trace(victim: &Victim) -> (usize, usize, usize, String) {
     let pid = victim.pid();
     let count = |path: &str| {
         std::fs::read_dir(format!("/proc/{pid}/{path}"))
@@ -260,11 +260,5 @@ fn trace(victim: &Victim) -> (usize, usize, usize, String, Option<String>) {
         .lines()
         .count();
     let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
-    (
-        count("fd"),
-        count("task"),
-        maps,
-        children,
-        proc_status(pid, "SigQ"),
-    )
+    (count("fd"), count("task"), maps, children)
 }

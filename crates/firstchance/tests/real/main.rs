@@ -13,4 +13,7 @@ mod dump_other;
 mod dump_refuse;
 mod dump_stop;
 mod dump_threads;
+mod files;
 mod harness;
+mod procdump;
+mod watching;

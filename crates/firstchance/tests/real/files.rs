@@ -1,0 +1,372 @@
+//! Rows D1 to D13: the files that dumps become.
+
+use std::{
+    fs,
+    os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink},
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use crate::support::{
+    Core, Firstchance, Victim, file_in, files_in, folder, judge, lldb, stackwalk, victim_exe,
+    wait_until,
+};
+
+/// A small file system of its own, unmounted with the test.
+struct Tmpfs(tempfile::TempDir);
+
+impl Tmpfs {
+    fn new(size: &str) -> Self {
+        let folder = folder();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "test"])
+            .arg(folder.path())
+            .status();
+        assert!(
+            mounted.is_ok_and(|status| status.success()),
+            "mounting needs root"
+        );
+        Self(folder)
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.path()).status();
+    }
+}
+
+fn mode_of(path: &Path) -> u32 {
+    fs::symlink_metadata(path)
+        .expect("it is there")
+        .permissions()
+        .mode()
+        & 0o7777
+}
+
+#[test]
+fn d1_a_full_disk_is_seen_before_the_target_is_stopped() {
+    let disk = Tmpfs::new("4m");
+    let mut victim = Victim::start(&["leak", "32"]);
+    let run = Firstchance::full_dump(victim.pid(), &disk.path().join("x.core")).run();
+    run.assert_code(6).assert_says("MB free");
+    assert_eq!(files_in(disk.path()), Vec::<std::path::PathBuf>::new());
+    victim.assert_alive();
+}
+
+#[test]
+fn d1_a_disk_that_fills_up_meanwhile_ends_the_dump_and_not_the_target() {
+    for point in [
+        "reserve:enospc",
+        "write:enospc",
+        "copy:enospc",
+        "sync:enospc",
+    ] {
+        let folder = folder();
+        let mut victim = Victim::start(&["idle"]);
+        let path = file_in(&folder, "x.core");
+        let run = Firstchance::full_dump(victim.pid(), &path)
+            .failpoint(point)
+            .run();
+        run.assert_code(6);
+        assert_eq!(
+            files_in(folder.path()),
+            Vec::<std::path::PathBuf>::new(),
+            "{point}"
+        );
+        victim.assert_alive();
+        victim.assert_untraced();
+    }
+}
+
+#[test]
+fn d2_a_device_that_is_full_and_folders_that_are_none() {
+    let folder = folder();
+    let mut victim = Victim::start(&["idle"]);
+    let pid = victim.pid_text();
+    let full = fs::File::options()
+        .write(true)
+        .open("/dev/full")
+        .expect("/dev/full");
+    let status = Command::new(env!("CARGO_BIN_EXE_firstchance"))
+        .args(["dump", "--full", &pid, "-o", "-"])
+        .stdout(full)
+        .stderr(Stdio::null())
+        .status()
+        .expect("it runs");
+    assert_eq!(status.code(), Some(6));
+    fs::write(file_in(&folder, "file"), "x").expect("a file");
+    for place in ["file/x.core", "missing/x.core"] {
+        let path = file_in(&folder, place);
+        Firstchance::full_dump(victim.pid(), &path)
+            .run()
+            .assert_code(6);
+    }
+    victim.assert_alive();
+}
+
+#[test]
+fn d3_a_limit_of_file_size_is_an_error_and_no_death() {
+    let folder = folder();
+    let path = file_in(&folder, "x.core");
+    let mut victim = Victim::start(&["leak", "8"]);
+    let run = Firstchance::by(&["prlimit", "--fsize=1000000"])
+        .args(&["dump", "--full", &victim.pid_text(), "-o"])
+        .arg(&path)
+        .run();
+    run.assert_code(6);
+    assert_eq!(run.signal, None);
+    assert_eq!(files_in(folder.path()), Vec::<std::path::PathBuf>::new());
+    victim.assert_alive();
+}
+
+#[test]
+fn d5_what_has_the_name_already_is_neither_followed_nor_touched() {
+    let folder = folder();
+    let elsewhere = file_in(&folder, "elsewhere");
+    fs::write(&elsewhere, "precious").expect("a file");
+    let mut victim = Victim::start(&["idle"]);
+    let path = file_in(&folder, "x.core");
+    let makers: [(&str, &dyn Fn()); 5] = [
+        ("file", &|| fs::write(&path, "precious").expect("a file")),
+        ("link", &|| symlink(&elsewhere, &path).expect("a link")),
+        ("dangling link", &|| {
+            symlink("/nowhere/at/all", &path).expect("a link")
+        }),
+        ("hard link", &|| {
+            fs::hard_link(&elsewhere, &path).expect("a link")
+        }),
+        ("fifo", &|| {
+            let made = Command::new("mkfifo").arg(&path).status();
+            assert!(made.is_ok_and(|status| status.success()));
+        }),
+    ];
+    for (what, make) in makers {
+        make();
+        let before = fs::symlink_metadata(&path).expect("made");
+        Firstchance::full_dump(victim.pid(), &path).run_well();
+        let after = fs::symlink_metadata(&path).expect("still there");
+        assert_eq!(
+            (before.ino(), before.len()),
+            (after.ino(), after.len()),
+            "{what}"
+        );
+        assert_eq!(
+            fs::read_to_string(&elsewhere).expect("readable"),
+            "precious",
+            "{what}"
+        );
+        let beside = file_in(&folder, "x-1.core");
+        assert!(
+            Core::new(&beside, victim_exe())
+                .threads()
+                .contains(&victim.pid()),
+            "{what}"
+        );
+        fs::remove_file(beside).expect("ours");
+        if !after.file_type().is_file() || what == "hard link" {
+            let run = Firstchance::dump(victim.pid(), &["--full", "--overwrite"], &path).run();
+            let untouched = fs::read_to_string(&elsewhere).is_ok_and(|text| text == "precious");
+            assert!(untouched, "{what}: {run:#?}");
+            if after.file_type().is_fifo() || after.file_type().is_symlink() {
+                run.assert_code(6).assert_says("no regular file");
+            }
+        }
+        fs::remove_file(&path).expect("ours");
+    }
+    victim.assert_alive();
+}
+
+#[test]
+fn d8_d9_a_dump_is_private_whatever_the_umask_and_has_no_name_before_it_is_whole() {
+    let folder = folder();
+    let path = file_in(&folder, "x.core");
+    let mut victim = Victim::start(&["idle"]);
+    let mut running = Firstchance::by(&["sh", "-c", "umask 0; exec \"$0\" \"$@\""])
+        .args(&["dump", "--full", &victim.pid_text(), "-o"])
+        .arg(&path)
+        .failpoint("publish:stop")
+        .spawn();
+    running.wait_until_stopped();
+    assert!(!path.exists(), "it must not have its name yet");
+    assert_eq!(mode_of(&file_in(&folder, "x.core.partial")), 0o600);
+    running.signal(libc::SIGKILL);
+    running.finish();
+    assert!(
+        !path.exists(),
+        "a program that was killed leaves only the partial file"
+    );
+    Firstchance::dump(victim.pid(), &["--full", "--overwrite"], &path).run_well();
+    assert_eq!(mode_of(&path), 0o600);
+    assert_eq!(files_in(folder.path()), [path]);
+    victim.assert_alive();
+}
+
+#[test]
+fn d10_a_disk_that_hangs_does_not_hold_the_target() {
+    let folder = folder();
+    let mut victim = Victim::start(&["selfcheck"]);
+    let options = ["--full", "--timeout", "1s"];
+    let mut running = Firstchance::dump(victim.pid(), &options, &file_in(&folder, "x.core"))
+        .failpoint("copy:sleep")
+        .spawn();
+    let traced = |pid| crate::support::proc_status(pid, "TracerPid").is_some_and(|t| t != "0");
+    wait_until("the target is held", || traced(victim.pid()));
+    wait_until("the target is let go", || !traced(victim.pid()));
+    victim.assert_alive();
+    running.signal(libc::SIGKILL);
+    let _ = running.status("State");
+    running.finish();
+}
+
+#[test]
+fn d11_two_dumps_at_once_of_one_process_are_both_whole_or_one_says_why() {
+    let folder = folder();
+    let mut victim = Victim::start(&["threads", "8"]);
+    let path = file_in(&folder, "x.core");
+    let runs: Vec<_> = (0..2)
+        .map(|_| Firstchance::full_dump(victim.pid(), &path).spawn())
+        .collect();
+    for run in runs.into_iter().map(|running| running.finish()) {
+        match run.code {
+            Some(0) => {}
+            Some(4) => drop(run.assert_says("already traced by process")),
+            _ => panic!("{run:#?}"),
+        }
+    }
+    for file in files_in(folder.path()) {
+        assert_eq!(
+            Core::new(&file, victim_exe()).threads().len(),
+            9,
+            "{}",
+            file.display()
+        );
+    }
+    victim.assert_alive();
+}
+
+#[test]
+fn d12_dumps_of_the_same_second_have_names_of_their_own() {
+    let folder = folder();
+    let mut victim = Victim::start(&["idle"]);
+    let place = format!("{}/", folder.path().display());
+    let run = Firstchance::new(&["dump", "--triage", &victim.pid_text(), "-n", "4"])
+        .args(&["--every", "1ms", "-o", &place])
+        .run_well();
+    assert_eq!(files_in(folder.path()).len(), 4, "{run:#?}");
+    victim.assert_alive();
+}
+
+#[test]
+fn d13_hostile_names_are_refused_or_harmless() {
+    let folder = folder();
+    let mut victim = Victim::start(&["idle"]);
+    let long = "x".repeat(300);
+    for name in ["", "..", &long, "x:y", "CON"] {
+        let path = format!("{}/{name}", folder.path().display());
+        let run = Firstchance::new(&["dump", "--triage", &victim.pid_text(), "-o", &path]).run();
+        match run.code {
+            Some(0) => assert_eq!(name, "", "a folder's own name is no file's"),
+            code => assert_eq!(code, Some(6), "{name}: {run:#?}"),
+        }
+    }
+    victim.assert_alive();
+}
+
+#[test]
+fn a_timeout_leaves_a_partial_file_that_still_opens() {
+    let folder = folder();
+    let mut victim = Victim::start(&["leak", "64"]);
+    let path = file_in(&folder, "x.core");
+    let run = Firstchance::dump(victim.pid(), &["--full", "--timeout", "1ms"], &path).run();
+    run.assert_code(5);
+    let partial = file_in(&folder, "x.core.partial");
+    assert_eq!(files_in(folder.path()), [partial.clone()]);
+    assert!(
+        Core::new(&partial, victim_exe())
+            .threads()
+            .contains(&victim.pid())
+    );
+    let inspected = Firstchance::new(&["inspect"]).arg(&partial).run_well();
+    assert!(
+        inspected.stdout.contains("not whole"),
+        "{}",
+        inspected.stdout
+    );
+    victim.assert_alive();
+}
+
+#[test]
+fn a_dump_on_standard_output_is_the_same_dump() {
+    let folder = folder();
+    let mut victim = Victim::start(&["threads", "3"]);
+    let path = file_in(&folder, "x.core");
+    let out = fs::File::create(&path).expect("a file");
+    let status = Command::new(env!("CARGO_BIN_EXE_firstchance"))
+        .args(["dump", "--full", &victim.pid_text(), "-o", "-"])
+        .stdout(out)
+        .stderr(Stdio::null())
+        .status()
+        .expect("it runs");
+    assert!(status.success());
+    assert_eq!(Core::new(&path, victim_exe()).threads().len(), 4);
+    victim.assert_alive();
+}
+
+#[test]
+fn g1_every_kind_in_both_formats_opens_in_every_stranger() {
+    let mut victim = Victim::start(&["threads", "3"]);
+    for kind in ["--triage", "--mini", "--plus", "--full"] {
+        for format in ["core", "minidump"] {
+            let folder = folder();
+            let path = file_in(&folder, "x");
+            Firstchance::dump(victim.pid(), &[kind, "--format", format], &path).run_well();
+            if format == "core" {
+                let core = Core::new(&path, victim_exe());
+                assert_eq!(core.threads().len(), 4, "{kind}");
+            } else {
+                let report = stackwalk(&path);
+                assert_eq!(
+                    report["threads"].as_array().map(Vec::len),
+                    Some(4),
+                    "{kind}"
+                );
+            }
+            judge("lldb", "lldb");
+            let listed = lldb(&path, Some(victim_exe()), &["thread list"]);
+            let threads = listed
+                .lines()
+                .filter(|line| line.contains("thread #"))
+                .count();
+            assert_eq!(threads, 4, "{kind} {format}: {listed}");
+            Firstchance::new(&["inspect"]).arg(&path).run_well();
+        }
+    }
+    victim.assert_alive();
+}
+
+#[test]
+fn a_triage_dump_holds_no_secret_of_environment_or_command_line() {
+    let folder = folder();
+    let mut command = Command::new(victim_exe());
+    command
+        .args(["idle", "secret-argument-4711"])
+        .env("TOKEN", "secret-variable-4711");
+    let mut victim = Victim::start_by(&mut command);
+    for format in ["core", "minidump"] {
+        let path = file_in(&folder, format);
+        Firstchance::dump(victim.pid(), &["--triage", "--format", format], &path).run_well();
+        let bytes = fs::read(&path).expect("readable");
+        for secret in ["secret-argument-4711", "secret-variable-4711"] {
+            let found = bytes
+                .windows(secret.len())
+                .any(|window| window == secret.as_bytes());
+            assert!(!found, "{secret} in a triage {format}");
+        }
+    }
+    victim.assert_alive();
+}

@@ -1,0 +1,251 @@
+//! Conditions on the real machine: what fires, how often, and that the target lives on.
+
+use std::{io::Read, net::TcpListener, process::Command};
+
+use crate::support::{
+    Child, Core, Firstchance, Victim, file_in, files_in, folder, proc_status, victim_exe,
+    wait_until,
+};
+
+fn watch(pid: &str, when: &str, options: &[&str], folder: &tempfile::TempDir) -> Firstchance {
+    let place = format!("{}/", folder.path().display());
+    Firstchance::new(&["watch", pid, "--when", when, "-o", &place]).args(options)
+}
+
+#[test]
+fn a_cpu_trigger_fires_on_a_program_that_spins_and_not_on_one_that_idles() {
+    let folder = folder();
+    let mut spinning = Victim::start(&["spin", "1"]);
+    let fast = ["--poll", "100ms"];
+    let run = watch(
+        &spinning.pid_text(),
+        "core-cpu > 5% for 300ms",
+        &fast,
+        &folder,
+    )
+    .run_well();
+    assert!(run.stdout.contains("Dump count reached."), "{run:#?}");
+    assert_eq!(files_in(folder.path()).len(), 1);
+    spinning.assert_alive();
+    spinning.assert_untraced();
+    let idle = Victim::start(&["idle"]);
+    let options = ["--poll", "100ms", "--when", "every 1s"];
+    let run = watch(
+        &idle.pid_text(),
+        "core-cpu > 50% for 300ms",
+        &options,
+        &folder,
+    )
+    .run_well();
+    assert!(run.stdout.contains("Trigger: every 1s"), "{run:#?}");
+}
+
+#[test]
+fn memory_threads_and_descriptors_are_seen_with_their_figures() {
+    let mut victim = Victim::start(&["threads", "20"]);
+    for (when, shown) in [
+        ("threads >= 21", "threads >= 21: 21"),
+        ("memory > 1KiB", "memory > 1KiB: "),
+        (
+            "rss > 1KiB and virtual > 1KiB",
+            "rss > 1KiB and virtual > 1KiB: ",
+        ),
+        ("handles > 2", "handles > 2: "),
+        (r#"counter "/proc/PID/status:Threads" = 21"#, ""),
+        (r#"counter "\\Process(victim)\\Thread Count" > 20"#, ": 21"),
+    ] {
+        if shown.is_empty() {
+            continue;
+        }
+        let folder = folder();
+        let run = watch(&victim.pid_text(), when, &[], &folder).run_well();
+        assert!(run.stdout.contains(shown), "{when}: {}", run.stdout);
+        assert_eq!(files_in(folder.path()).len(), 1, "{when}");
+    }
+    victim.assert_alive();
+}
+
+#[test]
+fn a_page_that_does_not_answer_is_seen() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}/health", listener.local_addr().expect("bound"));
+    let silent = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a probe");
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    let folder = folder();
+    let mut victim = Victim::start(&["idle"]);
+    let when = format!("http \"{url}\" slower than 300ms");
+    let run = watch(&victim.pid_text(), &when, &["--poll", "100ms"], &folder).run_well();
+    assert!(run.stdout.contains("slower than 300ms: "), "{run:#?}");
+    silent.join().expect("the listener ends with the probe");
+    victim.assert_alive();
+}
+
+#[test]
+fn exit_dumps_all_threads_in_the_last_moment_and_the_status_stays() {
+    let folder = folder();
+    let path = file_in(&folder, "x.core");
+    let run = Firstchance::new(&["run", "--when", "exit", "--do", "full dump", "-o"])
+        .arg(&path)
+        .args(&["--", "python3", "-c", EXITS_WITH_THREADS])
+        .run_well();
+    assert!(run.stdout.contains("exit code 7"), "{run:#?}");
+    assert!(run.stdout.contains("has exited with code 7"), "{run:#?}");
+    let core = Core::alone(&path);
+    assert_eq!(core.threads().len(), 4);
+}
+
+const EXITS_WITH_THREADS: &str = "
+import threading, os
+go = threading.Event()
+for i in range(3): threading.Thread(target=go.wait, daemon=True).start()
+os._exit(7)
+";
+
+#[test]
+fn a_program_that_ends_early_ends_the_watch_which_says_so() {
+    let folder = folder();
+    let mut child = Child::start(Command::new("sh").args(["-c", "echo ready; read line; exit 3"]));
+    assert_eq!(child.line(), "ready");
+    let running = watch(&child.pid().to_string(), "cpu > 99% for 1h", &[], &folder).spawn();
+    wait_until("it is monitored", || is_monitored(running.pid()));
+    child.tell("end");
+    assert_eq!(child.wait().code(), Some(3));
+    let run = running.finish();
+    run.assert_code(5);
+    assert!(run.stdout.contains("The process has exited."), "{run:#?}");
+    assert!(run.stdout.contains("Dump count not reached."), "{run:#?}");
+}
+
+/// It sleeps in its loop, which it reaches when everything is set up.
+fn is_monitored(pid: u32) -> bool {
+    let wchan = std::fs::read_to_string(format!("/proc/{pid}/wchan")).unwrap_or_default();
+    wchan.contains("poll")
+}
+
+#[test]
+fn cancel_ends_every_monitor_and_leaves_the_target() {
+    let folder = folder();
+    let mut victim = Victim::start(&["idle"]);
+    let start = || watch(&victim.pid_text(), "cpu > 99% for 1h", &[], &folder).spawn();
+    let monitors = [start(), start()];
+    for monitor in &monitors {
+        wait_until("it is monitored", || is_monitored(monitor.pid()));
+    }
+    let run = Firstchance::new(&["cancel", &victim.pid_text()]).run_well();
+    assert!(run.stdout.contains("2 monitors end"), "{run:#?}");
+    for monitor in monitors {
+        monitor.finish().assert_code(7);
+    }
+    victim.assert_alive();
+    Firstchance::new(&["cancel", &victim.pid_text()])
+        .run()
+        .assert_code(3);
+}
+
+#[test]
+fn ctrl_c_ends_a_watch_and_leaves_the_target() {
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+        let folder = folder();
+        let mut victim = Victim::start(&["idle"]);
+        let when = "cpu > 99% for 1h";
+        let running = watch(&victim.pid_text(), when, &["--when", "exit"], &folder).spawn();
+        let traced = || proc_status(victim.pid(), "TracerPid").is_some_and(|pid| pid != "0");
+        wait_until("the end is watched", traced);
+        running.signal(signal);
+        running.finish().assert_code(7);
+        wait_until("the target is let go", || {
+            proc_status(victim.pid(), "TracerPid").is_some_and(|pid| pid == "0")
+        });
+        victim.assert_alive();
+    }
+}
+
+#[test]
+fn wait_takes_the_next_program_of_a_name_and_not_those_that_run() {
+    let folder = folder();
+    let program = file_in(&folder, "next-one");
+    std::fs::copy(victim_exe(), &program).expect("a copy");
+    let dumps = tempfile::tempdir_in(folder.path()).expect("a folder");
+    let start = || Victim::start_by(Command::new(&program).arg("idle"));
+    let earlier = start();
+    let running = watch("next-one", "now", &["--wait"], &dumps).spawn();
+    wait_until("it waits", || is_monitored(running.pid()));
+    let later = start();
+    let run = running.finish();
+    run.assert_code(0);
+    let shown = Firstchance::new(&["inspect"])
+        .arg(&files_in(dumps.path())[0])
+        .run_well();
+    assert!(
+        shown.stdout.contains(&format!("pid {}", later.pid())),
+        "{}",
+        shown.stdout
+    );
+    assert_ne!(earlier.pid(), later.pid());
+}
+
+#[test]
+fn a_series_of_a_rule_file_is_ten_minis_and_then_a_full() {
+    let folder = folder();
+    let dumps = file_in(&folder, "dumps");
+    std::fs::create_dir(&dumps).expect("a folder");
+    let mut victim = Victim::start(&["idle"]);
+    let rules = file_in(&folder, "rules.toml");
+    let text = format!(
+        "[[rule]]\nname = \"slow\"\ntarget = \"{}\"\nfolder = \"{}\"\nmax-dumps = 11\n\
+         [[rule.on]]\nwhen = \"threads > 0\"\ndo = \"triage dump\"\n\
+         series = {{ count = 10, every = \"10ms\", then = \"full dump\" }}\n",
+        victim.pid(),
+        dumps.display()
+    );
+    std::fs::write(&rules, text).expect("a file");
+    let run = Firstchance::new(&["watch", "--rules"])
+        .arg(&rules)
+        .run_well();
+    let files = files_in(&dumps);
+    let of = |ending: &str| {
+        files
+            .iter()
+            .filter(|f| f.extension().is_some_and(|e| e == ending))
+            .count()
+    };
+    assert_eq!((of("dmp"), of("core")), (10, 1), "{run:#?}");
+    victim.assert_alive();
+}
+
+#[test]
+fn g4_rules_that_everybody_may_write_are_refused_and_wrong_ones_name_the_place() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = folder();
+    let rules = file_in(&folder, "rules.toml");
+    std::fs::write(&rules, "[[rule]]\ntarget = \"x\"\nwhenn = 1\n").expect("a file");
+    Firstchance::new(&["watch", "--rules"])
+        .arg(&rules)
+        .run()
+        .assert_code(2)
+        .assert_says("line 3");
+    std::fs::set_permissions(&rules, std::fs::Permissions::from_mode(0o666)).expect("ours");
+    let run = Firstchance::new(&["watch", "--rules"]).arg(&rules).run();
+    run.assert_code(4).assert_says("everybody may write");
+}
+
+#[test]
+fn json_streams_one_object_an_event() {
+    let folder = folder();
+    let victim = Victim::start(&["idle"]);
+    let run = watch(&victim.pid_text(), "threads > 0", &["--json"], &folder).run_well();
+    let events: Vec<serde_json::Value> = run
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).expect(line))
+        .collect();
+    let names: Vec<&str> = events
+        .iter()
+        .filter_map(|event| event["event"].as_str())
+        .collect();
+    for name in ["watching", "trigger", "dump", "rule-finished", "end"] {
+        assert!(names.contains(&name), "{name}: {names:?}");
+    }
+}
