@@ -8,7 +8,7 @@ use super::{
 use crate::procdump::{self, Command, Dialect, Invocation, Monitor};
 use collector::{Destination, Manner};
 use platform::{Error, ErrorKind, Stop};
-use policy::{Follow, Rule, Target};
+use policy::Rule;
 use snapshot::{DumpKind, ProcessKey};
 use std::{
     path::{MAIN_SEPARATOR, Path, PathBuf},
@@ -84,17 +84,12 @@ fn job(monitor: Monitor) -> anyhow::Result<Job> {
     let manner = manner(&monitor, &folder, name.as_deref());
     let launch = monitor.launch.as_ref();
     let launch = launch.map(|launch| (PathBuf::from(&launch.image), launch.arguments.clone()));
-    if let (Follow::Next, Target::Name(name)) = (monitor.rule.follow, &monitor.rule.target) {
-        console::print(&format!(
-            "Waiting for process named {}...",
-            console::plain(name)
-        ))?;
-    }
     Ok(Job {
         rules: vec![(monitor.rule.clone(), manner)],
         poll: monitor.poll.unwrap_or(Duration::from_secs(1)),
         launch,
         json: false,
+        wait: monitor.wait,
         sentences: false,
         header: header(monitor, folder, name),
     })

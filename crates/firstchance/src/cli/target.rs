@@ -29,6 +29,19 @@ pub(crate) fn one_of(host: &dyn Host, target: &Target) -> anyhow::Result<Process
     Ok(keys[0])
 }
 
+/// Whether any process is meant now.
+pub(crate) fn is_there(host: &dyn Host, target: &Target) -> anyhow::Result<bool> {
+    let listed = host.processes()?;
+    Ok(listed
+        .iter()
+        .any(|entry| is_candidate(entry) && target.matches(&collector::identity(entry))))
+}
+
+/// We ourselves and the kernel's threads are never meant.
+fn is_candidate(entry: &ProcessEntry) -> bool {
+    entry.key.pid != std::process::id() && !entry.kernel
+}
+
 fn resolve_one(host: &dyn Host, text: &str, all: bool) -> anyhow::Result<Vec<ProcessKey>> {
     matching(host, &parse(text)?, text, all)
 }
@@ -43,12 +56,7 @@ fn matching(
     if let Target::Pid(pid) = target {
         return Ok(vec![host.find(*pid)?]);
     }
-    let own = std::process::id();
-    let listed = host.processes()?;
-    let others: Vec<ProcessEntry> = listed
-        .into_iter()
-        .filter(|entry| entry.key.pid != own && !entry.kernel)
-        .collect();
+    let others: Vec<ProcessEntry> = host.processes()?.into_iter().filter(is_candidate).collect();
     let matching: Vec<&ProcessEntry> = others
         .iter()
         .filter(|entry| target.matches(&collector::identity(entry)))

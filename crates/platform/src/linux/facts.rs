@@ -118,7 +118,7 @@ fn inner_pid(status_text: &[u8], pid: u32) -> Option<u32> {
 /// The auxiliary vector of a 64-bit program: its words are 64-bit, so that the high half of the
 /// first type is zero.
 fn is_wide(auxv: &[u8]) -> bool {
-    auxv.len() % 16 == 0 && auxv.get(4..8).is_some_and(|high| high == [0; 4])
+    auxv.len().is_multiple_of(16) && auxv.get(4..8).is_some_and(|high| high == [0; 4])
 }
 
 fn auxv_entries(auxv: &[u8], wide: bool) -> Vec<(u64, u64)> {
@@ -195,19 +195,21 @@ fn kind_of(name: &str) -> &str {
     }
 }
 
+/// Between two mappings of one image: the loader leaves holes of alignment, not more.
+/// Situation: node maps its own file a second time, terabytes away.
+const LARGEST_HOLE: u64 = 64 << 20;
+
 /// Images: runs of mappings of the same file, one of them executable.
 pub(crate) fn modules(regions: &[Region]) -> Vec<Module> {
     let mut modules: Vec<Module> = Vec::new();
-    let mut last = (0, 0);
+    let mut last: Option<&Region> = None;
     for region in regions {
         let vdso = region.kind == RegionKind::Kernel && region.name == "[vdso]";
         if region.kind != RegionKind::Image && !vdso {
             continue;
         }
-        let file = (region.device, region.inode);
         match modules.last_mut() {
-            // The same file mapped anew, from its head, is another module (dlmopen).
-            Some(module) if file == last && !vdso && region.offset != 0 => {
+            Some(module) if !vdso && last.is_some_and(|last| goes_on(last, region)) => {
                 module.range.end = region.range.end;
             }
             _ => modules.push(Module {
@@ -217,9 +219,16 @@ pub(crate) fn modules(regions: &[Region]) -> Vec<Module> {
                 ..Module::default()
             }),
         }
-        last = file;
+        last = Some(region);
     }
     modules
+}
+
+/// Whether `next` is the same image as `last`. The same file mapped anew, from its head, is
+/// another one (dlmopen).
+fn goes_on(last: &Region, next: &Region) -> bool {
+    let same = (last.device, last.inode) == (next.device, next.inode);
+    same && next.offset != 0 && next.range.start - last.range.end <= LARGEST_HOLE
 }
 
 #[cfg(test)]

@@ -6,7 +6,12 @@ use super::{
 };
 use crate::{Error, ErrorKind, Result};
 use snapshot::{Measure, ProcessKey, Sample, Time};
-use std::{collections::HashMap, fs::File, io, os::unix::fs::FileExt};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    fs::File,
+    io,
+    os::unix::fs::FileExt,
+};
 
 /// The processes that are sampled.
 #[derive(Default)]
@@ -35,11 +40,9 @@ impl Sampler {
         measures: &[Measure],
     ) -> Result<Sample> {
         self.buffer.resize(LARGEST, 0);
-        if !self.open.contains_key(&key) {
-            self.open.insert(key, Process::open(key)?);
-        }
-        let Some(process) = self.open.get_mut(&key) else {
-            return Err(ended(key));
+        let process = match self.open.entry(key) {
+            Entry::Occupied(open) => open.into_mut(),
+            Entry::Vacant(closed) => closed.insert(Process::open(key)?),
         };
         let taken = take(process, &mut self.counters, &mut self.buffer, now, measures);
         taken.inspect_err(|_| {

@@ -60,7 +60,7 @@ impl Threads {
             let added = threads.seize_new(proc)?;
             quiet = if added == 0 { quiet + 1 } else { 0 };
             threads.settle(deadline)?;
-            if (quiet >= 2 || round > 0 && Instant::now() > deadline) && round > 0 {
+            if round > 0 && (quiet >= 2 || Instant::now() > deadline) {
                 break;
             }
         }

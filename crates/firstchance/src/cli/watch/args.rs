@@ -127,6 +127,7 @@ impl WatchArgs {
             poll: self.common.poll,
             launch: None,
             json: self.common.json,
+            wait: false,
             sentences: true,
             header: None,
         })
@@ -162,6 +163,7 @@ impl Common {
             poll: self.poll,
             launch,
             json: self.json,
+            wait: false,
             sentences: true,
             header: None,
         })

@@ -6,7 +6,7 @@ mod show;
 
 pub(crate) use args::{RunArgs, WatchArgs, format_of, read_rules};
 
-use super::{exit, target};
+use super::{console, exit, target};
 use collector::{Ended, Happening, Manner, Plan};
 use platform::Monitor;
 use policy::{Follow, Rule, Settings, Target};
@@ -24,6 +24,8 @@ pub(crate) struct Job {
     pub(crate) launch: Option<(PathBuf, Vec<String>)>,
     /// Events as JSON instead of lines.
     pub(crate) json: bool,
+    /// Wait for the targets where there are none yet.
+    pub(crate) wait: bool,
     /// Whether the rules are shown as sentences first.
     pub(crate) sentences: bool,
     /// What is shown when the first process is watched.
@@ -48,7 +50,7 @@ pub(crate) fn carry_out(mut job: Job) -> anyhow::Result<ExitCode> {
     let mut host = platform::this_machine();
     for (rule, _) in &mut job.rules {
         args::refuse_unbuilt(rule)?;
-        settle_target(&*host, rule)?;
+        settle_target(&*host, rule, job.wait)?;
     }
     let launch = job.launch.as_ref();
     let launched = launch
@@ -73,10 +75,16 @@ pub(crate) fn carry_out(mut job: Job) -> anyhow::Result<ExitCode> {
     Ok(code(&ended, show.all_reached()))
 }
 
-/// A rule about the one process there is must have exactly one.
-fn settle_target(host: &dyn platform::Host, rule: &Rule) -> anyhow::Result<()> {
+/// A rule about the one process there is must have exactly one, or none yet where it may wait.
+fn settle_target(host: &dyn platform::Host, rule: &Rule, wait: bool) -> anyhow::Result<()> {
     if rule.follow != Follow::One || matches!(rule.target, Target::Launch(_)) {
         return Ok(());
+    }
+    if wait && !target::is_there(host, &rule.target)? {
+        let target = console::plain(&rule.target.to_string());
+        return Ok(console::print(&format!(
+            "Waiting for process named {target}..."
+        ))?);
     }
     target::one_of(host, &rule.target)?;
     Ok(())

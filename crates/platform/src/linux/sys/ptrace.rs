@@ -53,7 +53,7 @@ pub(crate) fn detach(tid: Tid) -> io::Result<()> {
 }
 
 /// Reads the register set `kind` (`NT_PRSTATUS`, `NT_X86_XSTATE` …) into `buffer`; the bytes read.
-pub(crate) fn register_set<'b>(tid: Tid, kind: u32, buffer: &'b mut [u8]) -> io::Result<&'b [u8]> {
+pub(crate) fn register_set(tid: Tid, kind: u32, buffer: &mut [u8]) -> io::Result<&[u8]> {
     let mut place = libc::iovec {
         iov_base: buffer.as_mut_ptr().cast(),
         iov_len: buffer.len(),

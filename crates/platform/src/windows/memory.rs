@@ -1,0 +1,55 @@
+//! The memory of a process.
+
+use super::sys::raw;
+use snapshot::Memory;
+use std::{os::windows::io::OwnedHandle, sync::Arc};
+use windows_sys::Win32::{Foundation::HANDLE, System::Diagnostics::Debug::ReadProcessMemory};
+
+/// Reads by `ReadProcessMemory`.
+pub(crate) struct LiveMemory {
+    process: Arc<OwnedHandle>,
+}
+
+const PAGE: u64 = 4096;
+
+impl LiveMemory {
+    /// `process` has the right to read.
+    pub(crate) fn new(process: Arc<OwnedHandle>) -> Self {
+        Self { process }
+    }
+}
+
+impl Memory for LiveMemory {
+    fn read(&self, address: u64, buffer: &mut [u8]) -> usize {
+        if crate::failpoint("read-memory").is_err() {
+            return 0;
+        }
+        let mut done = 0;
+        while done < buffer.len() {
+            let at = address + done as u64;
+            let mut got = read_once(raw(&self.process), at, &mut buffer[done..]);
+            if got == 0 {
+                // The whole was refused: perhaps only its first page can be had.
+                let to_page_end = (PAGE - at % PAGE).min((buffer.len() - done) as u64) as usize;
+                got = read_once(raw(&self.process), at, &mut buffer[done..done + to_page_end]);
+            }
+            if got == 0 {
+                break;
+            }
+            done += got;
+        }
+        done
+    }
+}
+
+/// One call: how many bytes came.
+fn read_once(process: HANDLE, address: u64, buffer: &mut [u8]) -> usize {
+    let mut got = 0;
+    // SAFETY: the call writes at most `len` bytes to the buffer, and says how many.
+    unsafe {
+        let from = std::ptr::without_provenance::<core::ffi::c_void>(address as usize);
+        let (to, size) = (buffer.as_mut_ptr().cast(), buffer.len());
+        ReadProcessMemory(process, from, to, size, &raw mut got);
+    }
+    got.min(buffer.len())
+}

@@ -1,0 +1,179 @@
+//! One process: its handle, its identity, its times.
+
+use super::sys::{check, narrow, own, raw};
+use crate::{Error, ErrorKind, Result};
+use snapshot::{ProcessKey, WallTime};
+use std::{io, os::windows::io::OwnedHandle, time::Duration};
+use windows_sys::Win32::{
+    Foundation::{
+        ERROR_ACCESS_DENIED, ERROR_INVALID_PARAMETER, FILETIME, HANDLE, WAIT_OBJECT_0,
+    },
+    Storage::FileSystem::SYNCHRONIZE,
+    System::{
+        ProcessStatus::{K32GetProcessMemoryInfo, PROCESS_MEMORY_COUNTERS_EX},
+        Threading::{
+            GetProcessHandleCount, GetProcessTimes, IsWow64Process, OpenProcess,
+            PROCESS_QUERY_LIMITED_INFORMATION, QueryFullProcessImageNameW, WaitForSingleObject,
+        },
+    },
+};
+
+/// An open process.
+#[derive(Debug)]
+pub(crate) struct Process {
+    /// Who it is.
+    pub(crate) key: ProcessKey,
+    pub(crate) handle: OwnedHandle,
+}
+
+/// 100 ns from 1601 to 1970.
+const EPOCH: u64 = 116_444_736_000_000_000;
+
+/// What a process has used so far, and since when.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Times {
+    /// 100 ns since 1601.
+    pub(crate) start: u64,
+    pub(crate) user: Duration,
+    pub(crate) kernel: Duration,
+}
+
+/// Its memory, in bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct MemoryUse {
+    pub(crate) private: u64,
+    pub(crate) resident: u64,
+}
+
+impl Process {
+    /// Opens whoever has this pid now, to look at it and to wait for its end.
+    pub(crate) fn open_pid(pid: u32) -> Result<Self> {
+        Self::open_for(pid, 0)
+    }
+
+    /// The same with further rights; the handle has all of them or there is none.
+    pub(crate) fn open_for(pid: u32, access: u32) -> Result<Self> {
+        let access = access | PROCESS_QUERY_LIMITED_INFORMATION | SYNCHRONIZE;
+        // SAFETY: the handle is ours.
+        let handle = unsafe { own(OpenProcess(access, 0, pid)) };
+        let handle = handle.map_err(|e| explain_opening(pid, &e))?;
+        let start = times(raw(&handle)).map_err(|e| explain_opening(pid, &e))?.start;
+        let process = Self {
+            key: ProcessKey { pid, start },
+            handle,
+        };
+        if process.has_ended() {
+            return Err(no_such_process(pid));
+        }
+        Ok(process)
+    }
+
+    /// Opens exactly this process.
+    pub(crate) fn open(key: ProcessKey, access: u32) -> Result<Self> {
+        let process = Self::open_for(key.pid, access)?;
+        if process.key != key {
+            return Err(ended(key));
+        }
+        Ok(process)
+    }
+
+    /// Its handle, for a call.
+    pub(crate) fn raw(&self) -> HANDLE {
+        raw(&self.handle)
+    }
+
+    /// Whether it has ended; somebody may still hold its pid.
+    pub(crate) fn has_ended(&self) -> bool {
+        // SAFETY: an open handle with the right to wait.
+        unsafe { WaitForSingleObject(self.raw(), 0) == WAIT_OBJECT_0 }
+    }
+
+    pub(crate) fn times(&self) -> io::Result<Times> {
+        times(self.raw())
+    }
+
+    /// Private commit and working set.
+    pub(crate) fn memory_use(&self) -> io::Result<MemoryUse> {
+        let mut counters = PROCESS_MEMORY_COUNTERS_EX {
+            cb: size_of::<PROCESS_MEMORY_COUNTERS_EX>() as u32,
+            ..PROCESS_MEMORY_COUNTERS_EX::default()
+        };
+        let (at, size) = ((&raw mut counters).cast(), counters.cb);
+        // SAFETY: a structure that begins with its size, as the call wants.
+        check(unsafe { K32GetProcessMemoryInfo(self.raw(), at, size) })?;
+        Ok(MemoryUse {
+            private: counters.PrivateUsage as u64,
+            resident: counters.WorkingSetSize as u64,
+        })
+    }
+
+    /// How many handles it has.
+    pub(crate) fn handle_count(&self) -> io::Result<u32> {
+        let mut count = 0;
+        // SAFETY: an open process and a place for the answer.
+        check(unsafe { GetProcessHandleCount(self.raw(), &raw mut count) })?;
+        Ok(count)
+    }
+
+    /// Full path of its image.
+    pub(crate) fn image(&self) -> io::Result<String> {
+        let mut path = vec![0u16; 32_768];
+        let mut size = path.len() as u32;
+        // SAFETY: room for the text, with its size.
+        check(unsafe { QueryFullProcessImageNameW(self.raw(), 0, path.as_mut_ptr(), &raw mut size) })?;
+        Ok(narrow(&path[..size as usize]))
+    }
+
+    /// Whether it is a 32-bit process on 64-bit Windows.
+    pub(crate) fn is_narrow(&self) -> bool {
+        let mut narrow = 0;
+        // SAFETY: an open process and a place for the answer.
+        check(unsafe { IsWow64Process(self.raw(), &raw mut narrow) }).is_ok() && narrow != 0
+    }
+}
+
+fn times(process: HANDLE) -> io::Result<Times> {
+    let [mut start, mut end, mut kernel, mut user] = [FILETIME::default(); 4];
+    // SAFETY: an open process and four places to be filled.
+    check(unsafe {
+        GetProcessTimes(process, &raw mut start, &raw mut end, &raw mut kernel, &raw mut user)
+    })?;
+    Ok(Times {
+        start: number(start),
+        user: duration(user),
+        kernel: duration(kernel),
+    })
+}
+
+/// The 64 bits of a FILETIME.
+pub(crate) fn number(time: FILETIME) -> u64 {
+    u64::from(time.dwHighDateTime) << 32 | u64::from(time.dwLowDateTime)
+}
+
+/// A FILETIME that is a length.
+pub(crate) fn duration(time: FILETIME) -> Duration {
+    Duration::from_nanos(number(time).saturating_mul(100))
+}
+
+/// 100 ns since 1601 as calendar time.
+pub(crate) fn wall_time(time: u64) -> WallTime {
+    WallTime(time.saturating_sub(EPOCH) as i64 * 100)
+}
+
+pub(crate) fn ended(key: ProcessKey) -> Error {
+    Error::new(ErrorKind::NoSuchProcess, format!("process {key} has ended"))
+}
+
+fn no_such_process(pid: u32) -> Error {
+    Error::new(ErrorKind::NoSuchProcess, format!("there is no process {pid}"))
+        .advise("`firstchance ps` lists the processes that can be dumped.")
+}
+
+/// A refused `OpenProcess` as a sentence.
+fn explain_opening(pid: u32, error: &io::Error) -> Error {
+    match error.raw_os_error().map(|code| code as u32) {
+        Some(ERROR_INVALID_PARAMETER) => no_such_process(pid),
+        Some(ERROR_ACCESS_DENIED) => super::rights::explain_denied(pid),
+        _ => Error::new(ErrorKind::Other, format!("opening process {pid} failed: {error}")),
+    }
+}

@@ -1,0 +1,176 @@
+//! Who may do what: users, privileges, and the protection of files.
+
+use super::sys::{check, narrow, own, raw, wide};
+use std::{io, os::windows::io::OwnedHandle};
+use windows_sys::Win32::{
+    Foundation::{ERROR_NOT_ALL_ASSIGNED, GetLastError, HANDLE, LUID, LocalFree},
+    Security::{
+        AdjustTokenPrivileges,
+        Authorization::{
+            ConvertSidToStringSidW, ConvertStringSecurityDescriptorToSecurityDescriptorW,
+            SDDL_REVISION_1,
+        },
+        GetTokenInformation, LUID_AND_ATTRIBUTES, LookupAccountSidW, LookupPrivilegeValueW, PSID,
+        SE_PRIVILEGE_ENABLED, SECURITY_ATTRIBUTES, TOKEN_ADJUST_PRIVILEGES, TOKEN_ELEVATION,
+        TOKEN_PRIVILEGES, TOKEN_QUERY, TOKEN_USER, TokenElevation, TokenUser,
+    },
+    System::Threading::{GetCurrentProcess, OpenProcessToken},
+};
+
+/// A user: the text of the SID, and the name as `DOMAIN\name`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Account {
+    pub(crate) sid: String,
+    pub(crate) name: String,
+}
+
+impl Account {
+    /// The last number of the SID.
+    pub(crate) fn rid(&self) -> u32 {
+        let last = self.sid.rsplit('-').next();
+        last.and_then(|rid| rid.parse().ok()).unwrap_or(0)
+    }
+}
+
+/// Whose a process is.
+pub(crate) fn account_of(process: HANDLE) -> io::Result<Account> {
+    let user = information(&token(process, TOKEN_QUERY)?, TokenUser)?;
+    // SAFETY: for this class the bytes, aligned as words, begin with a TOKEN_USER whose SID lies
+    // among them.
+    let sid = unsafe { (*user.as_ptr().cast::<TOKEN_USER>()).User.Sid };
+    let text = sid_text(sid)?;
+    let name = account_name(sid).unwrap_or_else(|| text.clone());
+    Ok(Account { sid: text, name })
+}
+
+/// Whether this process has an administrator's full token.
+pub(crate) fn is_elevated() -> bool {
+    // SAFETY: the pseudo handle of ourselves.
+    let own = unsafe { GetCurrentProcess() };
+    let token = token(own, TOKEN_QUERY);
+    let elevation = token.and_then(|token| information(&token, TokenElevation));
+    // SAFETY: for this class the bytes are a TOKEN_ELEVATION.
+    elevation.is_ok_and(|e| unsafe { (*e.as_ptr().cast::<TOKEN_ELEVATION>()).TokenIsElevated } != 0)
+}
+
+/// Enables `SeDebugPrivilege` where the token has it; whether it is enabled now.
+pub(crate) fn enable_debug_privilege() -> bool {
+    enable("SeDebugPrivilege").unwrap_or(false)
+}
+
+fn enable(privilege: &str) -> io::Result<bool> {
+    let name = wide(privilege);
+    let mut luid = LUID::default();
+    // SAFETY: a NUL-ended name, a place for the answer, and structures that live for the calls.
+    unsafe {
+        let token = token(GetCurrentProcess(), TOKEN_QUERY | TOKEN_ADJUST_PRIVILEGES)?;
+        check(LookupPrivilegeValueW(std::ptr::null(), name.as_ptr(), &raw mut luid))?;
+        let wanted = TOKEN_PRIVILEGES {
+            PrivilegeCount: 1,
+            Privileges: [LUID_AND_ATTRIBUTES {
+                Luid: luid,
+                Attributes: SE_PRIVILEGE_ENABLED,
+            }],
+        };
+        let (none, nowhere) = (std::ptr::null_mut(), std::ptr::null_mut());
+        check(AdjustTokenPrivileges(raw(&token), 0, &raw const wanted, 0, none, nowhere))?;
+        // It says success also when it did nothing.
+        Ok(GetLastError() != ERROR_NOT_ALL_ASSIGNED)
+    }
+}
+
+fn token(process: HANDLE, access: u32) -> io::Result<OwnedHandle> {
+    let mut token = std::ptr::null_mut();
+    // SAFETY: a process handle and a place for the token.
+    unsafe {
+        check(OpenProcessToken(process, access, &raw mut token))?;
+        own(token)
+    }
+}
+
+/// What a token says of one class, aligned as its structures are.
+fn information(token: &OwnedHandle, class: i32) -> io::Result<Vec<u64>> {
+    let mut words = vec![0u64; 64];
+    let mut size = 0;
+    let room = (words.len() * 8) as u32;
+    // SAFETY: room for the answer, with its size.
+    check(unsafe {
+        GetTokenInformation(raw(token), class, words.as_mut_ptr().cast(), room, &raw mut size)
+    })?;
+    Ok(words)
+}
+
+/// `S-1-5-…`.
+pub(crate) fn sid_text(sid: PSID) -> io::Result<String> {
+    let mut text = std::ptr::null_mut();
+    // SAFETY: a valid SID; the text is NUL-ended, and ours to free.
+    unsafe {
+        check(ConvertSidToStringSidW(sid, &raw mut text))?;
+        let length = (0..256).take_while(|&n| *text.add(n) != 0).count();
+        let copy = narrow(std::slice::from_raw_parts(text, length));
+        LocalFree(text.cast());
+        Ok(copy)
+    }
+}
+
+fn account_name(sid: PSID) -> Option<String> {
+    let (mut name, mut domain) = ([0u16; 256], [0u16; 256]);
+    let (mut name_size, mut domain_size) = (256, 256);
+    let mut kind = 0;
+    // SAFETY: a valid SID, and room for two texts with their sizes.
+    check(unsafe {
+        LookupAccountSidW(
+            std::ptr::null(),
+            sid,
+            name.as_mut_ptr(),
+            &raw mut name_size,
+            domain.as_mut_ptr(),
+            &raw mut domain_size,
+            &raw mut kind,
+        )
+    })
+    .ok()?;
+    match (narrow(&domain), narrow(&name)) {
+        (domain, name) if domain.is_empty() => Some(name),
+        (domain, name) => Some(format!("{domain}\\{name}")),
+    }
+}
+
+/// A security descriptor; freed when dropped.
+pub(crate) struct Descriptor(*mut core::ffi::c_void);
+
+impl Descriptor {
+    /// For a call that makes something; valid while the descriptor lives.
+    pub(crate) fn attributes(&self) -> SECURITY_ATTRIBUTES {
+        SECURITY_ATTRIBUTES {
+            nLength: size_of::<SECURITY_ATTRIBUTES>() as u32,
+            lpSecurityDescriptor: self.0,
+            bInheritHandle: 0,
+        }
+    }
+}
+
+impl Drop for Descriptor {
+    fn drop(&mut self) {
+        // SAFETY: our own, from the call that said to free it so.
+        unsafe { LocalFree(self.0) };
+    }
+}
+
+/// All rights for SYSTEM, administrators and ourselves; nobody else, and nothing inherited.
+pub(crate) fn private_descriptor() -> Option<Descriptor> {
+    // SAFETY: the pseudo handle of ourselves.
+    let owner = account_of(unsafe { GetCurrentProcess() }).ok()?.sid;
+    let text = wide(&format!("D:P(A;;FA;;;SY)(A;;FA;;;BA)(A;;FA;;;{owner})"));
+    let mut descriptor = std::ptr::null_mut();
+    // SAFETY: a NUL-ended text and a place for the answer.
+    let made = check(unsafe {
+        ConvertStringSecurityDescriptorToSecurityDescriptorW(
+            text.as_ptr(),
+            SDDL_REVISION_1,
+            &raw mut descriptor,
+            std::ptr::null_mut(),
+        )
+    });
+    made.ok().map(|()| Descriptor(descriptor))
+}

@@ -1,0 +1,100 @@
+//! What every call to Windows needs: handles that close themselves, texts, errors, and functions
+//! that not every Windows has.
+
+use std::{
+    ffi::CStr,
+    io,
+    os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle},
+    sync::OnceLock,
+};
+use windows_sys::{
+    Win32::{
+        Foundation::{HANDLE, INVALID_HANDLE_VALUE, NTSTATUS, RtlNtStatusToDosError},
+        System::LibraryLoader::{GetProcAddress, LOAD_LIBRARY_SEARCH_SYSTEM32, LoadLibraryExW},
+    },
+    core::BOOL,
+};
+
+/// The raw value of a handle, for a call that only borrows it.
+pub(crate) fn raw(handle: &OwnedHandle) -> HANDLE {
+    handle.as_raw_handle()
+}
+
+/// What a call that answers with TRUE or FALSE says.
+pub(crate) fn check(result: BOOL) -> io::Result<()> {
+    if result == 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}
+
+/// What a call that answers with an `NTSTATUS` says.
+pub(crate) fn check_status(status: NTSTATUS) -> io::Result<()> {
+    if status >= 0 {
+        return Ok(());
+    }
+    // SAFETY: a table look-up.
+    let code = unsafe { RtlNtStatusToDosError(status) };
+    Err(io::Error::from_raw_os_error(code as i32))
+}
+
+/// The handle that a call gave us.
+///
+/// # Safety
+/// `handle` must be what the call just returned, and nobody else's.
+pub(crate) unsafe fn own(handle: HANDLE) -> io::Result<OwnedHandle> {
+    if handle.is_null() || handle == INVALID_HANDLE_VALUE {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the caller says that it is ours.
+    Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
+}
+
+/// A text as Windows wants it: UTF-16 with a NUL.
+pub(crate) fn wide(text: &str) -> Vec<u16> {
+    text.encode_utf16().chain([0]).collect()
+}
+
+/// A text of Windows, up to its NUL or its end.
+pub(crate) fn narrow(units: &[u16]) -> String {
+    let end = units.iter().position(|&u| u == 0).unwrap_or(units.len());
+    String::from_utf16_lossy(&units[..end])
+}
+
+/// A function of a system library that not every Windows has.
+///
+/// # Safety
+/// `F` must be the type of a pointer to that function.
+pub(crate) unsafe fn function<F: Copy>(library: &str, name: &CStr) -> Option<F> {
+    const { assert!(size_of::<F>() == size_of::<usize>()) };
+    let library = wide(library);
+    // SAFETY: both are NUL-ended texts; the library stays loaded for good.
+    let address = unsafe {
+        let module = LoadLibraryExW(
+            library.as_ptr(),
+            std::ptr::null_mut(),
+            LOAD_LIBRARY_SEARCH_SYSTEM32,
+        );
+        if module.is_null() {
+            return None;
+        }
+        GetProcAddress(module, name.as_ptr().cast())?
+    };
+    // SAFETY: both are pointers to functions, and the caller knows the type.
+    Some(unsafe { std::mem::transmute_copy(&address) })
+}
+
+/// Wine's version where this is Wine.
+pub(crate) fn wine_version() -> Option<&'static str> {
+    static VERSION: OnceLock<Option<String>> = OnceLock::new();
+    let version = VERSION.get_or_init(|| {
+        // SAFETY: Wine declares `const char *wine_get_version(void)`; Windows has no such name.
+        unsafe {
+            let ask: extern "C" fn() -> *const std::ffi::c_char =
+                function("ntdll.dll", c"wine_get_version")?;
+            Some(CStr::from_ptr(ask()).to_string_lossy().into_owned())
+        }
+    });
+    version.as_deref()
+}
