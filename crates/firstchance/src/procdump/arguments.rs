@@ -11,8 +11,6 @@ pub(super) struct Given {
     switches: Vec<(Id, Vec<String>)>,
     /// Target, and file or folder.
     pub(super) words: Vec<String>,
-    /// All arguments, for messages.
-    pub(super) line: String,
 }
 
 impl Given {
@@ -60,10 +58,7 @@ pub(super) fn before_launch(arguments: &[String]) -> usize {
 
 /// Reads all arguments.
 pub(super) fn read(arguments: &[String], dialect: Dialect) -> Result<Given, UsageError> {
-    let mut given = Given {
-        line: arguments.join(" "),
-        ..Given::default()
-    };
+    let mut given = Given::default();
     let mut rest = arguments;
     while let [first, behind @ ..] = rest {
         rest = behind;
