@@ -227,10 +227,10 @@ fn watch(
         if done != moved.0 {
             moved = (done, Instant::now());
         }
-        if left > 0 {
-            if let Some(reason) = reason_to_end(capture, deadline, moved.1) {
-                return stop(copy, left, reason);
-            }
+        if left > 0
+            && let Some(reason) = reason_to_end(capture, deadline, moved.1)
+        {
+            return stop(copy, left, reason);
         }
         if reported.elapsed() > REPORT {
             reported = Instant::now();

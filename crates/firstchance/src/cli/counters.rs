@@ -63,7 +63,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         .max()
         .unwrap_or(0);
     for line in &lines {
-        let value = line.value.map_or("-".to_owned(), |value| figure(value));
+        let value = line.value.map_or("-".to_owned(), figure);
         console::print(&format!(
             "{:<width$}  {value:>16}  {}",
             line.counter, line.what

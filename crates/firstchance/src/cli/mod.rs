@@ -8,6 +8,7 @@ mod doctor;
 mod dump;
 mod exit;
 mod explain;
+mod generate;
 mod procdump;
 mod ps;
 mod target;
@@ -51,6 +52,9 @@ enum Command {
     Doctor(doctor::Args),
     /// Start a small program that misbehaves, dump it, and show what is in the dump
     Demo(demo::Args),
+    /// Print documents that are made from the program itself
+    #[command(hide = true)]
+    Generate(generate::Args),
     /// The program that the demo starts
     #[command(hide = true)]
     Misbehave,
@@ -93,6 +97,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Ps(args) => ps::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Generate(args) => generate::run(&args),
         Command::Misbehave => demo::misbehave(),
     }
 }

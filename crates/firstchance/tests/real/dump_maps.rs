@@ -19,7 +19,7 @@ fn many_maps(count: u64) {
     let dumped = Dumped::full(victim.pid());
     victim.assert_alive();
     let start = victim.address("maps");
-    let odd = [1, 1001, count / 2 | 1, count - 1];
+    let odd = [1, 1001, (count / 2) | 1, count - 1];
     let words = dumped.core().words(&odd.map(|index| start + index * PAGE));
     assert_eq!(words, odd.map(|index| Some(pattern(index as u16))));
     let frames = dumped.core().gdb(&["bt"]);

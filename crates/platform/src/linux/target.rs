@@ -201,11 +201,12 @@ impl LinuxTarget {
     fn threads(&self, held: &Threads, before: &Before, warnings: &mut Vec<Warning>) -> Vec<Thread> {
         let mut list: Vec<Thread> = Vec::with_capacity(held.held.len());
         let mut unstopped = 0;
+        let mut buffer = arch::extended_buffer();
         for (&tid, &hold) in &held.held {
             let known = before.threads.get(&tid).cloned();
             let mut thread = known.unwrap_or_else(|| describe(&self.proc, tid));
             thread.blocked = ptrace::blocked_signals(tid).unwrap_or(thread.blocked);
-            fill_registers(&self.proc, &mut thread, hold);
+            fill_registers(&self.proc, &mut thread, hold, &mut buffer);
             unstopped += usize::from(matches!(thread.state, ThreadState::Unstopped(_)));
             list.push(thread);
         }
@@ -309,7 +310,7 @@ fn describe(proc: &ProcDir, tid: i32) -> Thread {
     }
 }
 
-fn fill_registers(proc: &ProcDir, thread: &mut Thread, hold: Hold) {
+fn fill_registers(proc: &ProcDir, thread: &mut Thread, hold: Hold, buffer: &mut [u8]) {
     let tid = thread.id as i32;
     match hold {
         Hold::Pending => {
@@ -318,7 +319,7 @@ fn fill_registers(proc: &ProcDir, thread: &mut Thread, hold: Hold) {
         }
         Hold::Stopped | Hold::GroupStop(_) | Hold::Exiting => {
             thread.registers = arch::general(tid).ok();
-            thread.extended = arch::extended(tid).unwrap_or_default();
+            thread.extended = arch::extended(tid, buffer).unwrap_or_default();
             if let Hold::GroupStop(signal) = hold {
                 thread.state = ThreadState::AlreadyStopped;
                 thread.signal = signal;

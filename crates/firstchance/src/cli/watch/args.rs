@@ -11,7 +11,10 @@ use policy::{
     Action, Clause, Condition, Follow, Free, Limits, Retention, Rule, Target, Window, parse_when,
 };
 use snapshot::{DumpFormat, DumpKind};
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// What can be asked of `watch`.
 #[derive(Debug, clap::Args)]
@@ -103,7 +106,7 @@ impl WatchArgs {
     /// The rules that the options mean.
     pub(crate) fn job(&self) -> anyhow::Result<Job> {
         if let Some(file) = &self.rules {
-            return self.from_file(file);
+            return self.job_of_file(file);
         }
         let text = self.target.as_deref().unwrap_or("");
         let target: Target = text.parse().map_err(|error| Usage(format!("{error}")))?;
@@ -115,7 +118,7 @@ impl WatchArgs {
         self.common.job(target, follow, None)
     }
 
-    fn from_file(&self, file: &PathBuf) -> anyhow::Result<Job> {
+    fn job_of_file(&self, file: &Path) -> anyhow::Result<Job> {
         let rules = read_rules(file)?;
         let manner = self.common.manner();
         let rules = rules
@@ -223,7 +226,7 @@ pub(crate) fn format_of(asked: Option<DumpFormat>) -> fn(DumpKind) -> DumpFormat
 }
 
 /// Reads a file of rules; a program may only be started by one that others cannot write to.
-pub(crate) fn read_rules(file: &PathBuf) -> anyhow::Result<Vec<Rule>> {
+pub(crate) fn read_rules(file: &Path) -> anyhow::Result<Vec<Rule>> {
     let bytes = platform::read_trusted(file)?;
     let text = String::from_utf8(bytes.bytes)
         .map_err(|_| Usage(format!("{} is no text in UTF-8", file.display())))?;

@@ -30,13 +30,15 @@ pub(crate) fn general(tid: i32) -> io::Result<Registers> {
     }))
 }
 
+/// Room for the extended registers of a thread; one serves for all threads of a process.
+pub(crate) fn extended_buffer() -> Vec<u8> {
+    vec![0; 1024]
+}
+
 /// Floating-point registers.
-pub(crate) fn extended(tid: i32) -> io::Result<SparseBytes> {
-    let mut buffer = [0; 1024];
+pub(crate) fn extended(tid: i32, buffer: &mut [u8]) -> io::Result<SparseBytes> {
     Ok(SparseBytes::new(ptrace::register_set(
-        tid,
-        NT_PRFPREG,
-        &mut buffer,
+        tid, NT_PRFPREG, buffer,
     )?))
 }
 

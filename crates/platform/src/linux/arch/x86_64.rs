@@ -83,15 +83,20 @@ fn decode(bytes: &[u8]) -> Option<Registers> {
     }
 }
 
+/// Room for the extended registers of a thread; one serves for all threads of a process.
+pub(crate) fn extended_buffer() -> Vec<u8> {
+    vec![0; LARGEST_XSTATE]
+}
+
 /// Floating-point and extended registers: the XSAVE area, or where the processor has none, the
 /// FXSAVE area.
-pub(crate) fn extended(tid: i32) -> io::Result<SparseBytes> {
-    let mut buffer = vec![0; LARGEST_XSTATE];
-    let bytes = match ptrace::register_set(tid, NT_X86_XSTATE, &mut buffer) {
-        Ok(bytes) => bytes,
-        Err(_) => ptrace::register_set(tid, NT_PRFPREG, &mut buffer)?,
-    };
-    Ok(SparseBytes::new(bytes))
+pub(crate) fn extended(tid: i32, buffer: &mut [u8]) -> io::Result<SparseBytes> {
+    if let Ok(bytes) = ptrace::register_set(tid, NT_X86_XSTATE, buffer) {
+        return Ok(SparseBytes::new(bytes));
+    }
+    Ok(SparseBytes::new(ptrace::register_set(
+        tid, NT_PRFPREG, buffer,
+    )?))
 }
 
 /// System calls that return EINTR after a stop although no signal came (seen in an experiment:

@@ -1,0 +1,169 @@
+//! The registers of a thread that stands.
+
+use super::sys::check;
+use snapshot::{Registers, SparseBytes, X86, X86_64};
+use std::{arch::x86_64::__cpuid_count, io, mem::zeroed};
+use windows_sys::Win32::{
+    Foundation::HANDLE,
+    System::Diagnostics::Debug::{
+        CONTEXT, CONTEXT_ALL_AMD64, CONTEXT_XSTATE_AMD64, GetEnabledXStateFeatures,
+        GetThreadContext, InitializeContext, LocateXStateFeature, SetXStateFeaturesMask,
+        WOW64_CONTEXT, WOW64_CONTEXT_ALL, Wow64GetThreadContext,
+    },
+};
+
+type Taken = io::Result<(Registers, SparseBytes)>;
+
+/// `CONTEXT` wants to lie at a multiple of 16.
+#[repr(C, align(16))]
+struct Aligned(CONTEXT);
+
+/// Features beyond x87 and SSE that have a place of their own (Intel SDM volume 1, chapter 13):
+/// AVX 2, MPX 3 and 4, AVX-512 5 to 7, PKRU 9. AMX (17, 18) is 8 KiB and left out.
+const FEATURES: [u32; 7] = [2, 3, 4, 5, 6, 7, 9];
+/// FXSAVE, then the header of an XSAVE area.
+const LEGACY: usize = 512;
+const HEADER: usize = 64;
+
+/// Registers of a 64-bit thread, with the extended ones where they can be had.
+pub(crate) fn wide(thread: HANDLE) -> Taken {
+    with_extended(thread).or_else(|_| plain(thread))
+}
+
+fn plain(thread: HANDLE) -> Taken {
+    // SAFETY: plain data, for which zeros are valid.
+    let mut context: Box<Aligned> = Box::new(unsafe { zeroed() });
+    context.0.ContextFlags = CONTEXT_ALL_AMD64;
+    // SAFETY: an aligned structure that says what is wanted.
+    check(unsafe { GetThreadContext(thread, &raw mut context.0) })?;
+    Ok((general(&context.0), SparseBytes::new(&fxsave(&context.0))))
+}
+
+fn with_extended(thread: HANDLE) -> Taken {
+    // SAFETY: no arguments.
+    let enabled = unsafe { GetEnabledXStateFeatures() };
+    let wanted = FEATURES.iter().fold(0, |mask, n| mask | 1 << n) & enabled;
+    if wanted == 0 {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
+    let flags = CONTEXT_ALL_AMD64 | CONTEXT_XSTATE_AMD64;
+    let mut size = 0;
+    let mut at = std::ptr::null_mut();
+    // SAFETY: the first call only tells the size; the second lays a context out in the buffer,
+    // which is that long and lives until the end.
+    unsafe {
+        InitializeContext(std::ptr::null_mut(), flags, &raw mut at, &raw mut size);
+        let mut buffer = vec![0u128; (size as usize).div_ceil(16) + 1];
+        check(InitializeContext(
+            buffer.as_mut_ptr().cast(),
+            flags,
+            &raw mut at,
+            &raw mut size,
+        ))?;
+        check(SetXStateFeaturesMask(at, wanted))?;
+        check(GetThreadContext(thread, at))?;
+        let area = xsave(&*at, wanted);
+        Ok((general(&*at), SparseBytes::new(&area)))
+    }
+}
+
+/// The standard form of an XSAVE area.
+///
+/// # Safety
+/// `context` must have been laid out with room for the features of `wanted`.
+unsafe fn xsave(context: &CONTEXT, wanted: u64) -> Vec<u8> {
+    let mut area = fxsave(context).to_vec();
+    area.resize(LEGACY + HEADER, 0);
+    let mut present = 3u64;
+    for feature in FEATURES.into_iter().filter(|n| wanted & (1 << n) != 0) {
+        let mut size = 0;
+        // SAFETY: the caller vouches for the layout; the answer points into it, `size` long.
+        let bytes = unsafe {
+            let at = LocateXStateFeature(context, feature, &raw mut size);
+            if at.is_null() {
+                continue;
+            }
+            std::slice::from_raw_parts(at.cast::<u8>(), size as usize)
+        };
+        let (offset, most) = place(feature);
+        let bytes = &bytes[..bytes.len().min(most)];
+        area.resize(area.len().max(offset + most), 0);
+        area[offset..offset + bytes.len()].copy_from_slice(bytes);
+        present |= 1 << feature;
+    }
+    area[LEGACY..LEGACY + 8].copy_from_slice(&present.to_le_bytes());
+    area
+}
+
+/// Offset and size of a feature in the standard form, as this processor says (CPUID leaf 0xD).
+fn place(feature: u32) -> (usize, usize) {
+    // Every 64-bit processor has CPUID; a leaf that it lacks is all zeros.
+    let leaf = __cpuid_count(0xd, feature);
+    ((leaf.ebx as usize).max(LEGACY + HEADER), leaf.eax as usize)
+}
+
+fn fxsave(context: &CONTEXT) -> [u8; LEGACY] {
+    // SAFETY: both members of the union are 512 plain bytes.
+    unsafe { std::mem::transmute(context.Anonymous.FltSave) }
+}
+
+fn general(c: &CONTEXT) -> Registers {
+    Registers::X86_64(X86_64 {
+        rax: c.Rax,
+        rbx: c.Rbx,
+        rcx: c.Rcx,
+        rdx: c.Rdx,
+        rsi: c.Rsi,
+        rdi: c.Rdi,
+        rbp: c.Rbp,
+        rsp: c.Rsp,
+        r8: c.R8,
+        r9: c.R9,
+        r10: c.R10,
+        r11: c.R11,
+        r12: c.R12,
+        r13: c.R13,
+        r14: c.R14,
+        r15: c.R15,
+        rip: c.Rip,
+        rflags: c.EFlags.into(),
+        cs: c.SegCs,
+        ss: c.SegSs,
+        ds: c.SegDs,
+        es: c.SegEs,
+        fs: c.SegFs,
+        gs: c.SegGs,
+        orig_rax: u64::MAX,
+        debug: [c.Dr0, c.Dr1, c.Dr2, c.Dr3, c.Dr6, c.Dr7],
+        ..X86_64::default()
+    })
+}
+
+/// Registers of a 32-bit thread on 64-bit Windows.
+pub(crate) fn narrow(thread: HANDLE) -> Taken {
+    // SAFETY: plain data, for which zeros are valid.
+    let mut context: WOW64_CONTEXT = unsafe { zeroed() };
+    context.ContextFlags = WOW64_CONTEXT_ALL;
+    // SAFETY: a structure that says what is wanted.
+    check(unsafe { Wow64GetThreadContext(thread, &raw mut context) })?;
+    let registers = Registers::X86(X86 {
+        eax: context.Eax,
+        ebx: context.Ebx,
+        ecx: context.Ecx,
+        edx: context.Edx,
+        esi: context.Esi,
+        edi: context.Edi,
+        ebp: context.Ebp,
+        esp: context.Esp,
+        eip: context.Eip,
+        eflags: context.EFlags,
+        cs: context.SegCs as u16,
+        ss: context.SegSs as u16,
+        ds: context.SegDs as u16,
+        es: context.SegEs as u16,
+        fs: context.SegFs as u16,
+        gs: context.SegGs as u16,
+        orig_eax: u32::MAX,
+    });
+    Ok((registers, SparseBytes::new(&context.ExtendedRegisters)))
+}

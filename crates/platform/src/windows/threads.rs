@@ -1,0 +1,147 @@
+//! The threads of a process.
+
+use super::{
+    context,
+    process::{duration, number},
+    sys::{check, check_status, function, narrow, own, raw},
+};
+use snapshot::{Thread, ThreadState};
+use std::{io, mem::zeroed, os::windows::io::OwnedHandle};
+use windows_sys::{
+    Wdk::System::Threading::NtQueryInformationThread,
+    Win32::{
+        Foundation::{FILETIME, HANDLE, LocalFree},
+        System::{
+            Diagnostics::ToolHelp::{
+                CreateToolhelp32Snapshot, TH32CS_SNAPTHREAD, THREADENTRY32, Thread32First,
+                Thread32Next,
+            },
+            Threading::{
+                GetThreadPriority, GetThreadTimes, OpenThread, THREAD_GET_CONTEXT,
+                THREAD_QUERY_INFORMATION,
+            },
+        },
+    },
+    core::{HRESULT, PWSTR},
+};
+
+/// `THREADINFOCLASS` (`winternl.h`, and ntdll's public symbols).
+const BASIC: i32 = 0;
+const START_ADDRESS: i32 = 9;
+
+/// The ids of a process's threads.
+pub(crate) fn ids(pid: u32) -> io::Result<Vec<u32>> {
+    // SAFETY: plain structures, whose sizes are set; the snapshot's handle is ours.
+    unsafe {
+        let list = own(CreateToolhelp32Snapshot(TH32CS_SNAPTHREAD, 0))?;
+        let mut entry: THREADENTRY32 = zeroed();
+        entry.dwSize = size_of::<THREADENTRY32>() as u32;
+        let mut ids = Vec::new();
+        let mut more = Thread32First(raw(&list), &raw mut entry);
+        while more != 0 {
+            if entry.th32OwnerProcessID == pid {
+                ids.push(entry.th32ThreadID);
+            }
+            more = Thread32Next(raw(&list), &raw mut entry);
+        }
+        Ok(ids)
+    }
+}
+
+/// A thread and when it began; with its registers where it stands.
+pub(crate) fn describe(id: u32, narrow: bool, stands: bool) -> (u64, Thread) {
+    let mut thread = Thread {
+        id,
+        letter: ' ',
+        ..Thread::default()
+    };
+    // SAFETY: the handle is ours.
+    let handle = unsafe { own(OpenThread(THREAD_QUERY_INFORMATION | THREAD_GET_CONTEXT, 0, id)) };
+    let handle = match handle {
+        Ok(handle) => handle,
+        Err(error) => {
+            thread.state = ThreadState::Unstopped(format!("it cannot be opened: {error}"));
+            return (u64::MAX, thread);
+        }
+    };
+    let begun = fill_times(&handle, &mut thread).unwrap_or(u64::MAX);
+    fill_facts(&handle, &mut thread);
+    if stands {
+        fill_registers(&handle, &mut thread, narrow);
+    } else {
+        thread.state = ThreadState::Unstopped("not asked to stop".to_owned());
+    }
+    (begun, thread)
+}
+
+fn fill_registers(handle: &OwnedHandle, thread: &mut Thread, narrow: bool) {
+    let taken = if narrow {
+        context::narrow(raw(handle))
+    } else {
+        context::wide(raw(handle))
+    };
+    match taken {
+        Ok((registers, extended)) => {
+            thread.registers = Some(registers);
+            thread.extended = extended;
+        }
+        Err(error) => {
+            thread.state = ThreadState::Unstopped(format!("its registers cannot be had: {error}"));
+        }
+    }
+}
+
+/// CPU times; when it began.
+fn fill_times(handle: &OwnedHandle, thread: &mut Thread) -> io::Result<u64> {
+    let [mut begun, mut ended, mut kernel, mut user] = [FILETIME::default(); 4];
+    // SAFETY: an open thread and four places to be filled.
+    check(unsafe {
+        GetThreadTimes(
+            raw(handle),
+            &raw mut begun,
+            &raw mut ended,
+            &raw mut kernel,
+            &raw mut user,
+        )
+    })?;
+    thread.user_time = duration(user);
+    thread.kernel_time = duration(kernel);
+    Ok(number(begun))
+}
+
+fn fill_facts(handle: &OwnedHandle, thread: &mut Thread) {
+    // SAFETY: an open thread.
+    thread.priority = unsafe { GetThreadPriority(raw(handle)) };
+    thread.teb = query::<[u64; 6]>(handle, BASIC).map_or(0, |basic| basic[1]);
+    thread.start_address = query::<u64>(handle, START_ADDRESS).unwrap_or(0);
+    thread.name = name(raw(handle)).unwrap_or_default();
+}
+
+/// `THREAD_BASIC_INFORMATION` is six words: status, TEB, process, thread, affinity, priorities.
+fn query<T: Default>(handle: &OwnedHandle, class: i32) -> io::Result<T> {
+    let mut answer = T::default();
+    let (at, size) = ((&raw mut answer).cast(), size_of::<T>() as u32);
+    // SAFETY: room for the answer with its size; words of any value are valid.
+    check_status(unsafe {
+        NtQueryInformationThread(raw(handle), class, at, size, std::ptr::null_mut())
+    })?;
+    Ok(answer)
+}
+
+/// The name that the program gave it (Windows 10 and later).
+fn name(thread: HANDLE) -> Option<String> {
+    type Ask = unsafe extern "system" fn(HANDLE, *mut PWSTR) -> HRESULT;
+    // SAFETY: the type is that of the documented function; the text it gives is NUL-ended, and
+    // ours to free.
+    unsafe {
+        let ask: Ask = function("kernel32.dll", c"GetThreadDescription")?;
+        let mut text: PWSTR = std::ptr::null_mut();
+        if ask(thread, &raw mut text) < 0 || text.is_null() {
+            return None;
+        }
+        let length = (0..4096).take_while(|&n| *text.add(n) != 0).count();
+        let copy = narrow(std::slice::from_raw_parts(text, length));
+        LocalFree(text.cast());
+        Some(copy)
+    }
+}
