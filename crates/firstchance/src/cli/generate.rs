@@ -1,6 +1,6 @@
-//! Documents that are made from the program itself: man pages, completions, ProcDump's table.
+//! Documents that are made from the program itself: man pages and completions.
 
-use super::{Cli, console};
+use super::Cli;
 use clap::CommandFactory;
 use clap_complete::Shell;
 use std::{io, path::PathBuf, process::ExitCode};
@@ -25,8 +25,6 @@ enum What {
         #[arg(value_enum)]
         shell: Shell,
     },
-    /// The table of ProcDump's switches: docs/procdump.md
-    ProcdumpPage,
 }
 
 /// Prints or writes it.
@@ -37,7 +35,6 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             let mut out = io::stdout();
             clap_complete::generate(*shell, &mut Cli::command(), "firstchance", &mut out);
         }
-        What::ProcdumpPage => console::print(&crate::procdump::page())?,
     }
     Ok(ExitCode::SUCCESS)
 }
