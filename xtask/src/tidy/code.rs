@@ -83,7 +83,7 @@ impl Finds<'_> {
                 );
             }
         }
-        let is_main = self.source.path.ends_with("src/main.rs");
+        let is_main = self.source.path.ends_with("src/main.rs") || self.source.is_only_for_tests();
         if starts_with(tokens, at, &["process", ":", ":", "exit"]) && !is_main {
             self.add(line, "only `main` ends the process");
         }
