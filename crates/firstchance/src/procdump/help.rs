@@ -2,7 +2,7 @@
 
 use super::{
     Dialect,
-    switches::{Group, SWITCHES, Switch},
+    switches::{Group, Origin, SWITCHES, Switch},
 };
 
 /// Columns of a terminal that the help is made for.
@@ -79,7 +79,12 @@ fn examples() -> String {
 
 fn entry(switch: &Switch, dialect: Dialect) -> String {
     let usage = format!("  {}", switch.usage());
-    let lines = wrap(switch.doc(dialect), WIDTH - INDENT);
+    let origin = match switch.origin {
+        Origin::Linux => " (ProcDump for Linux)",
+        Origin::Windows | Origin::Both => "",
+    };
+    let doc = format!("{}{origin}", switch.doc(dialect));
+    let lines = wrap(&doc, WIDTH - INDENT);
     let mut text = String::new();
     let mut left = usage.as_str();
     if usage.len() >= INDENT {
