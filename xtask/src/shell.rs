@@ -107,11 +107,6 @@ impl Cmd {
             .stderr(Stdio::null());
         self.inner.status().is_ok_and(|s| s.success())
     }
-
-    /// The standard command, for what this type does not offer.
-    pub(crate) fn into_inner(self) -> Command {
-        self.inner
-    }
 }
 
 /// Where our own tools are installed.

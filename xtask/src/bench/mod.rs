@@ -1,6 +1,13 @@
 //! `cargo xtask bench`: the same work by this program and by others, side by side in one run.
 
+mod dump;
+mod measure;
+mod report;
+mod target;
+
 use anyhow::{Result, bail};
+
+use crate::tools;
 
 /// What the command line asks for.
 pub(crate) struct Options {
@@ -42,8 +49,18 @@ fn number(arg: Option<&String>) -> Result<usize> {
     }
 }
 
-/// Runs the benchmark.
+/// Runs the benchmark and prints its table.
+///
+/// # Errors
+/// When a tool is missing or fails.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let _ = (options.runs, options.mebibytes, options.write);
-    bail!("not here yet")
+    tools::install_packages(&[("gdb", "gdb"), ("gcore", "gdb"), ("procdump", "procdump")])?;
+    let rows = dump::run(options)?;
+    let text = report::text(&rows, options);
+    println!("\n{text}");
+    if options.write {
+        report::write(&text)
+    } else {
+        Ok(())
+    }
 }

@@ -63,7 +63,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     let mut done = Vec::new();
     if options.only.is_empty() {
-        done.push(timed("tools", || tools::install()));
+        done.push(timed("tools", tools::install));
         if let Some(error) = &done[0].error {
             bail!("{error}");
         }

@@ -1,0 +1,134 @@
+//! A full dump of a process with much memory.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use super::Options;
+use super::measure::{self, Measured};
+use super::target::Target;
+use crate::shell::{Cmd, target_dir};
+
+/// One tool, and what its runs took.
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    pub(crate) runs: Vec<Measured>,
+}
+
+/// What is compared.
+struct Tool {
+    name: &'static str,
+    /// Its command, for a target's pid and an empty folder to write to.
+    command: fn(&str, &Path) -> Command,
+}
+
+const TOOLS: &[Tool] = &[
+    Tool {
+        name: "firstchance",
+        command: firstchance,
+    },
+    Tool {
+        name: "gcore",
+        command: gcore,
+    },
+    Tool {
+        name: "procdump 1.2",
+        command: procdump,
+    },
+];
+
+fn firstchance(pid: &str, folder: &Path) -> Command {
+    let mut command = Command::new(release("firstchance"));
+    command
+        .args(["dump", "--full", pid, "-o"])
+        .arg(folder.join("dump.core"));
+    command
+}
+
+fn gcore(pid: &str, folder: &Path) -> Command {
+    let mut command = Command::new("gcore");
+    command.arg("-o").arg(folder.join("dump")).arg(pid);
+    command
+}
+
+fn procdump(pid: &str, folder: &Path) -> Command {
+    let mut command = Command::new("procdump");
+    command.args(["-n", "1", "-s", "1", pid]).arg(folder);
+    command
+}
+
+fn release(program: &str) -> PathBuf {
+    target_dir().join("release").join(program)
+}
+
+/// Runs every tool as often as asked, in turn, so that a slow minute of the machine hits all.
+///
+/// # Errors
+/// When a tool fails.
+pub(crate) fn run(options: &Options) -> Result<Vec<Row>> {
+    Cmd::cargo("build --release -p firstchance -p victim").run()?;
+    let mut rows: Vec<Row> = Vec::new();
+    rows.extend(TOOLS.iter().map(|tool| Row {
+        name: tool.name,
+        runs: Vec::new(),
+    }));
+    let mut disk = Row {
+        name: "dd oflag=direct",
+        runs: Vec::new(),
+    };
+    for round in 1..=options.runs {
+        for (tool, row) in TOOLS.iter().zip(&mut rows) {
+            let measured = run_tool(tool, options)?;
+            println!("run {round}, {}: {measured:.2?}", tool.name);
+            row.runs.push(measured);
+        }
+        disk.runs.push(run_dd(options)?);
+    }
+    rows.push(disk);
+    Ok(rows)
+}
+
+/// One dump of a target of its own.
+fn run_tool(tool: &Tool, options: &Options) -> Result<Measured> {
+    let folder = Folder::new()?;
+    let target = Target::start(&release("victim"), options.mebibytes)?;
+    let mut measured = measure::run(&mut (tool.command)(&target.pid(), &folder.0))?;
+    measured.pause = Some(target.end()?);
+    measured.bytes = measure::size_of_file_in(&folder.0)?;
+    if measured.bytes < options.mebibytes << 20 {
+        bail!("{} wrote {} bytes only", tool.name, measured.bytes);
+    }
+    Ok(measured)
+}
+
+/// What the disk itself can do with as many bytes.
+fn run_dd(options: &Options) -> Result<Measured> {
+    let folder = Folder::new()?;
+    let file = folder.0.join("zeros");
+    let mut command = Command::new("dd");
+    command.args(["if=/dev/zero", "oflag=direct", "conv=fsync", "bs=4M"]);
+    command.arg(format!("count={}", options.mebibytes.div_ceil(4)));
+    command.arg(format!("of={}", file.display()));
+    let mut measured = measure::run(&mut command)?;
+    measured.bytes = measure::size_of_file_in(&folder.0)?;
+    Ok(measured)
+}
+
+/// An empty folder under the target folder, gone when dropped.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Result<Folder> {
+        let folder = target_dir().join("bench");
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder)?;
+        Ok(Folder(folder))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,0 +1,102 @@
+//! How long a program takes, and how much memory it and its children have at most.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+
+/// What one run took.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Measured {
+    /// From its start to its end.
+    pub(crate) wall: Duration,
+    /// The largest time for which the target did not run, while the tool did.
+    pub(crate) pause: Option<Duration>,
+    /// The most memory that the tool and its children had at once, in bytes.
+    pub(crate) memory: u64,
+    /// Size of the file.
+    pub(crate) bytes: u64,
+}
+
+/// Between two looks at the tool's memory.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// Runs the command to its end.
+///
+/// # Errors
+/// When it cannot be started or fails.
+pub(crate) fn run(command: &mut Command) -> Result<Measured> {
+    let quiet = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let start = Instant::now();
+    let mut child = quiet.spawn().with_context(|| format!("{command:?}"))?;
+    let memory = watch(&mut child)?;
+    let wall = start.elapsed();
+    match child.wait()? {
+        status if status.success() => Ok(Measured {
+            wall,
+            memory,
+            ..Measured::default()
+        }),
+        status => bail!("{command:?}: {status}"),
+    }
+}
+
+/// Until it ends: the most memory it had, with all its children.
+fn watch(child: &mut Child) -> Result<u64> {
+    let mut most = 0;
+    while child.try_wait()?.is_none() {
+        most = most.max(family_memory(child.id()));
+        std::thread::sleep(LOOK);
+    }
+    Ok(most)
+}
+
+/// Peaks of the process and of all its children, in bytes.
+fn family_memory(pid: u32) -> u64 {
+    let children = format!("/proc/{pid}/task/{pid}/children");
+    let children = std::fs::read_to_string(children).unwrap_or_default();
+    let of_children = children
+        .split_whitespace()
+        .filter_map(|pid| pid.parse().ok());
+    own_memory(pid) + of_children.map(family_memory).sum::<u64>()
+}
+
+/// `VmHWM` of a process, in bytes.
+fn own_memory(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kibibytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    kibibytes.unwrap_or(0) * 1024
+}
+
+/// The size of the only file in `folder`.
+///
+/// # Errors
+/// When there is none.
+pub(crate) fn size_of_file_in(folder: &Path) -> Result<u64> {
+    let mut files = std::fs::read_dir(folder)?.flatten();
+    let file = files.next().context("the tool left no file")?;
+    Ok(file.metadata()?.len())
+}
+
+/// The one in the middle.
+pub(crate) fn median<T: PartialOrd + Copy>(mut values: Vec<T>) -> Option<T> {
+    values.sort_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
+    values.get(values.len() / 2).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert_eq!(median(vec![3, 1, 2]), Some(2));
+        assert_eq!(median(vec![1.0, 9.0, 2.0, 8.0, 5.0]), Some(5.0));
+        assert_eq!(median(Vec::<u8>::new()), None);
+    }
+}

@@ -1,0 +1,149 @@
+//! The numbers as a Markdown table, and where they belong.
+
+use std::fmt::Write as _;
+
+use anyhow::{Context as _, Result};
+
+use super::Options;
+use super::dump::Row;
+use super::measure::{Measured, median};
+use crate::shell::root;
+
+/// Where the table lies in docs/benchmarks.md.
+const BEGIN: &str = "<!-- begin: cargo xtask bench dump -->";
+const END: &str = "<!-- end: cargo xtask bench dump -->";
+
+/// The medians of a tool.
+struct Medians {
+    name: &'static str,
+    seconds: f64,
+    pause: Option<f64>,
+    memory: f64,
+    bytes: f64,
+}
+
+impl Medians {
+    fn of(row: &Row) -> Medians {
+        let middle = |value: fn(&Measured) -> f64| {
+            median(row.runs.iter().map(value).collect()).unwrap_or_default()
+        };
+        let pauses = row.runs.iter().filter_map(|run| run.pause);
+        Medians {
+            name: row.name,
+            seconds: middle(|run| run.wall.as_secs_f64()),
+            pause: median(pauses.map(|pause| pause.as_secs_f64() * 1e3).collect()),
+            memory: middle(|run| run.memory as f64 / f64::from(1 << 20)),
+            bytes: middle(|run| run.bytes as f64 / f64::from(1 << 20)),
+        }
+    }
+}
+
+/// The table; the first row is what the others are compared with.
+pub(crate) fn text(rows: &[Row], options: &Options) -> String {
+    let all: Vec<Medians> = rows.iter().map(Medians::of).collect();
+    let mut text = format!(
+        "Full dump of a process with {} MiB of random content in pages of 4 KiB; medians of {} \
+         runs.\n{}.\n\n",
+        options.mebibytes,
+        options.runs,
+        machine()
+    );
+    text.push_str("| | wall time | target stopped | memory of the tool | file | ");
+    text.push_str("wall time, as a ratio | stopped, as a ratio |\n");
+    text.push_str("|---|---:|---:|---:|---:|---:|---:|\n");
+    for row in &all {
+        let _ = writeln!(text, "{}", line(row, &all[0]));
+    }
+    text
+}
+
+fn line(row: &Medians, first: &Medians) -> String {
+    let pause = row
+        .pause
+        .map_or("–".to_owned(), |pause| format!("{pause:.1} ms"));
+    let pause_ratio = match (row.pause, first.pause) {
+        (Some(pause), Some(first)) if first > 0.0 => format!("{:.2}", pause / first),
+        _ => "–".to_owned(),
+    };
+    format!(
+        "| {} | {:.2} s | {pause} | {:.0} MiB | {:.0} MiB | {:.2} | {pause_ratio} |",
+        row.name,
+        row.seconds,
+        row.memory,
+        row.bytes,
+        row.seconds / first.seconds.max(f64::MIN_POSITIVE),
+    )
+}
+
+/// Processor, kernel and memory; neither name nor place.
+fn machine() -> String {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let field = |text: &str, name: &str| {
+        let line = text
+            .lines()
+            .find(|line| line.starts_with(name))
+            .unwrap_or_default();
+        line.split_once(':')
+            .map(|(_, value)| value.trim().to_owned())
+            .unwrap_or_default()
+    };
+    let processor = field(&read("/proc/cpuinfo"), "model name");
+    let kernel = read("/proc/sys/kernel/osrelease");
+    let version = kernel
+        .split('-')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_owned();
+    let memory = field(&read("/proc/meminfo"), "MemTotal");
+    let kibibytes: u64 = memory
+        .split(' ')
+        .next()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(0);
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    format!(
+        "{processors} × {processor}, {} GiB, Linux {version}",
+        kibibytes >> 20
+    )
+}
+
+/// Puts the table into docs/benchmarks.md, in the place of the last one.
+///
+/// # Errors
+/// When the file cannot be written.
+pub(crate) fn write(text: &str) -> Result<()> {
+    let path = root().join("docs").join("benchmarks.md");
+    let old = std::fs::read_to_string(&path).unwrap_or_default();
+    std::fs::create_dir_all(root().join("docs"))?;
+    std::fs::write(&path, replaced(&old, text)).context("docs/benchmarks.md")?;
+    println!("written to docs/benchmarks.md");
+    Ok(())
+}
+
+fn replaced(old: &str, table: &str) -> String {
+    let block = format!("{BEGIN}\n{table}{END}");
+    match (old.find(BEGIN), old.find(END)) {
+        (Some(begin), Some(end)) if begin < end => {
+            format!("{}{block}{}", &old[..begin], &old[end + END.len()..])
+        }
+        _ if old.is_empty() => format!(
+            "# Benchmarks\n\n`cargo xtask bench --write` measures and writes this.\n\n{block}\n"
+        ),
+        _ => format!("{}\n\n{block}\n", old.trim_end()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_table_takes_the_place_of_the_old() {
+        let first = replaced("", "one\n");
+        let second = replaced(&first, "two\n");
+        assert!(second.contains("two") && !second.contains("one"));
+        assert_eq!(replaced(&second, "two\n"), second);
+        assert!(second.starts_with("# Benchmarks"));
+    }
+}

@@ -1,0 +1,69 @@
+//! The target: random memory, and its own measure of how long it was kept from running.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use crate::shell::Cmd;
+
+/// A victim in its mode `pause`.
+pub(crate) struct Target {
+    child: Child,
+    output: BufReader<ChildStdout>,
+}
+
+impl Target {
+    /// Starts it and waits until its memory is filled.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub(crate) fn start(victim: &Path, mebibytes: u64) -> Result<Target> {
+        let mut command = Command::new(victim);
+        command.args(["pause", &mebibytes.to_string()]);
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let output = BufReader::new(child.stdout.take().context("a pipe")?);
+        let mut target = Target { child, output };
+        target.line_after("ready ")?;
+        Ok(target)
+    }
+
+    /// Its pid.
+    pub(crate) fn pid(&self) -> String {
+        self.child.id().to_string()
+    }
+
+    /// Ends it: its largest gap.
+    ///
+    /// # Errors
+    /// When it does not say.
+    pub(crate) fn end(mut self) -> Result<Duration> {
+        Cmd::new("kill -TERM").arg(self.pid()).read()?;
+        let gap: f64 = self.line_after("gap ")?.parse()?;
+        Ok(Duration::from_secs_f64(gap / 1e3))
+    }
+
+    /// What comes after `start` in the first line that begins so.
+    fn line_after(&mut self, start: &str) -> Result<String> {
+        loop {
+            let mut line = String::new();
+            let got = self.output.read_line(&mut line)?;
+            anyhow::ensure!(got > 0, "the victim has ended");
+            if let Some(rest) = line.strip_prefix(start) {
+                return Ok(rest.trim().to_owned());
+            }
+        }
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
