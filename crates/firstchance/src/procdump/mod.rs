@@ -5,6 +5,7 @@
 //! the parser, the help and `docs/procdump.md` are made.
 
 mod arguments;
+#[cfg(test)]
 mod docs;
 mod header;
 mod help;
@@ -14,7 +15,6 @@ mod options;
 mod switches;
 mod triggers;
 
-pub(crate) use docs::page;
 pub(crate) use header::header;
 pub(crate) use help::help;
 pub(crate) use names::template;

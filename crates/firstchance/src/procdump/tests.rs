@@ -1,4 +1,5 @@
 use super::{
+    docs::page,
     help::EXAMPLES,
     switches::{SWITCHES, Since, Support},
     *,
