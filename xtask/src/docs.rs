@@ -8,9 +8,13 @@ use crate::shell::{Cmd, target_dir};
 pub(crate) fn run() -> Result<()> {
     let folder = target_dir().join("docs");
     std::fs::create_dir_all(&folder)?;
-    Cmd::cargo("run --quiet -p firstchance -- generate-docs")
-        .arg(&folder)
-        .run()?;
+    let generate =
+        |what: &str| Cmd::cargo(&format!("run --quiet -p firstchance -- generate {what}"));
+    generate("man").arg(&folder).run()?;
+    for shell in ["bash", "zsh", "fish", "powershell"] {
+        let completions = generate(&format!("completions {shell}")).read()?;
+        std::fs::write(folder.join(format!("firstchance.{shell}")), completions)?;
+    }
     println!("written to {}", folder.display());
     Ok(())
 }

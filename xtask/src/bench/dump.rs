@@ -58,7 +58,7 @@ fn procdump(pid: &str, folder: &Path) -> Command {
     command
 }
 
-fn release(program: &str) -> PathBuf {
+pub(crate) fn release(program: &str) -> PathBuf {
     target_dir().join("release").join(program)
 }
 

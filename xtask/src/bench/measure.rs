@@ -66,11 +66,24 @@ fn family_memory(pid: u32) -> u64 {
 }
 
 /// `VmHWM` of a process, in bytes.
-fn own_memory(pid: u32) -> u64 {
+pub(crate) fn own_memory(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kibibytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
     kibibytes.unwrap_or(0) * 1024
+}
+
+/// CPU time that a process has used so far (fields 14 and 15 of proc_pid_stat(5), in ticks of
+/// 10 ms).
+///
+/// # Errors
+/// When it has ended.
+pub(crate) fn cpu_of(pid: u32) -> Result<Duration> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let rest = text.rsplit_once(')').context("no stat line")?.1;
+    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    let ticks: u64 = fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
+    Ok(Duration::from_millis(ticks * 10))
 }
 
 /// The size of the only file in `folder`.

@@ -4,6 +4,7 @@ mod dump;
 mod measure;
 mod report;
 mod target;
+mod watch;
 
 use anyhow::{Result, bail};
 
@@ -11,6 +12,10 @@ use crate::tools;
 
 /// What the command line asks for.
 pub(crate) struct Options {
+    /// Which benchmarks.
+    pub(crate) which: Vec<String>,
+    /// Processes that are watched at once.
+    pub(crate) processes: usize,
     /// How often each tool does it; the medians are shown.
     pub(crate) runs: usize,
     /// Size of the target's memory.
@@ -24,6 +29,8 @@ impl Options {
     /// On an argument that is not known.
     pub(crate) fn parse(args: &[String]) -> Result<Options> {
         let mut options = Options {
+            which: Vec::new(),
+            processes: 500,
             runs: 5,
             mebibytes: 2048,
             write: false,
@@ -31,12 +38,16 @@ impl Options {
         let mut args = args.iter();
         while let Some(arg) = args.next() {
             match arg.as_str() {
-                "dump" => {}
+                "dump" | "watch" => options.which.push(arg.clone()),
+                "--processes" => options.processes = number(args.next())?,
                 "--write" => options.write = true,
                 "--runs" => options.runs = number(args.next())?,
                 "--mib" => options.mebibytes = number(args.next())? as u64,
                 other => bail!("`bench` knows no {other:?}"),
             }
+        }
+        if options.which.is_empty() {
+            options.which = vec!["dump".to_owned(), "watch".to_owned()];
         }
         Ok(options)
     }
@@ -49,18 +60,21 @@ fn number(arg: Option<&String>) -> Result<usize> {
     }
 }
 
-/// Runs the benchmark and prints its table.
+/// Runs the benchmarks and prints their tables.
 ///
 /// # Errors
 /// When a tool is missing or fails.
 pub(crate) fn run(options: &Options) -> Result<()> {
     tools::install_packages(&[("gdb", "gdb"), ("gcore", "gdb"), ("procdump", "procdump")])?;
-    let rows = dump::run(options)?;
-    let text = report::text(&rows, options);
-    println!("\n{text}");
-    if options.write {
-        report::write(&text)
-    } else {
-        Ok(())
+    for which in &options.which {
+        let text = match which.as_str() {
+            "dump" => report::text(&dump::run(options)?, options),
+            _ => watch::run(options)?,
+        };
+        println!("\n{text}");
+        if options.write {
+            report::write(which, &text)?;
+        }
     }
+    Ok(())
 }

@@ -9,9 +9,11 @@ use super::dump::Row;
 use super::measure::{Measured, median};
 use crate::shell::root;
 
-/// Where the table lies in docs/benchmarks.md.
-const BEGIN: &str = "<!-- begin: cargo xtask bench dump -->";
-const END: &str = "<!-- end: cargo xtask bench dump -->";
+/// Where the table of a benchmark lies in docs/benchmarks.md.
+fn marks(which: &str) -> (String, String) {
+    let mark = |word: &str| format!("<!-- {word}: cargo xtask bench {which} -->");
+    (mark("begin"), mark("end"))
+}
 
 /// The medians of a tool.
 struct Medians {
@@ -76,7 +78,7 @@ fn line(row: &Medians, first: &Medians) -> String {
 }
 
 /// Processor, kernel and memory; neither name nor place.
-fn machine() -> String {
+pub(crate) fn machine() -> String {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let field = |text: &str, name: &str| {
         let line = text
@@ -112,20 +114,21 @@ fn machine() -> String {
 ///
 /// # Errors
 /// When the file cannot be written.
-pub(crate) fn write(text: &str) -> Result<()> {
+pub(crate) fn write(which: &str, text: &str) -> Result<()> {
     let path = root().join("docs").join("benchmarks.md");
     let old = std::fs::read_to_string(&path).unwrap_or_default();
     std::fs::create_dir_all(root().join("docs"))?;
-    std::fs::write(&path, replaced(&old, text)).context("docs/benchmarks.md")?;
+    std::fs::write(&path, replaced(&old, which, text)).context("docs/benchmarks.md")?;
     println!("written to docs/benchmarks.md");
     Ok(())
 }
 
-fn replaced(old: &str, table: &str) -> String {
-    let block = format!("{BEGIN}\n{table}{END}");
-    match (old.find(BEGIN), old.find(END)) {
-        (Some(begin), Some(end)) if begin < end => {
-            format!("{}{block}{}", &old[..begin], &old[end + END.len()..])
+fn replaced(old: &str, which: &str, table: &str) -> String {
+    let (begin, end) = marks(which);
+    let block = format!("{begin}\n{table}{end}");
+    match (old.find(&begin), old.find(&end)) {
+        (Some(from), Some(to)) if from < to => {
+            format!("{}{block}{}", &old[..from], &old[to + end.len()..])
         }
         _ if old.is_empty() => format!(
             "# Benchmarks\n\n`cargo xtask bench --write` measures and writes this.\n\n{block}\n"
@@ -140,10 +143,12 @@ mod tests {
 
     #[test]
     fn a_new_table_takes_the_place_of_the_old() {
-        let first = replaced("", "one\n");
-        let second = replaced(&first, "two\n");
+        let first = replaced("", "dump", "one\n");
+        let second = replaced(&first, "dump", "two\n");
         assert!(second.contains("two") && !second.contains("one"));
-        assert_eq!(replaced(&second, "two\n"), second);
+        assert_eq!(replaced(&second, "dump", "two\n"), second);
         assert!(second.starts_with("# Benchmarks"));
+        let both = replaced(&second, "watch", "three\n");
+        assert!(both.contains("two") && both.contains("three"));
     }
 }

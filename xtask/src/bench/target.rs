@@ -1,6 +1,6 @@
 //! The target: random memory, and its own measure of how long it was kept from running.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
@@ -21,16 +21,33 @@ impl Target {
     /// # Errors
     /// When it cannot be started.
     pub(crate) fn start(victim: &Path, mebibytes: u64) -> Result<Target> {
+        Target::in_mode(victim, &["pause", &mebibytes.to_string()])
+    }
+
+    /// Starts a victim in any mode and waits until it is ready.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub(crate) fn in_mode(victim: &Path, args: &[&str]) -> Result<Target> {
         let mut command = Command::new(victim);
-        command.args(["pause", &mebibytes.to_string()]);
+        command.args(args);
         let mut child = command
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
         let output = BufReader::new(child.stdout.take().context("a pipe")?);
         let mut target = Target { child, output };
         target.line_after("ready ")?;
         Ok(target)
+    }
+
+    /// Sends it a line.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub(crate) fn tell(&mut self, line: &str) -> Result<()> {
+        let input = self.child.stdin.as_mut().context("a pipe")?;
+        Ok(writeln!(input, "{line}")?)
     }
 
     /// Its pid.

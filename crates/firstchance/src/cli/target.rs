@@ -29,6 +29,17 @@ pub(crate) fn one_of(host: &dyn Host, target: &Target) -> anyhow::Result<Process
     Ok(keys[0])
 }
 
+/// A name that no process has, but a service, means the service (ProcDump takes both alike).
+pub(crate) fn or_service(host: &dyn Host, target: &mut Target) -> anyhow::Result<()> {
+    if let Target::Name(name) = target {
+        let service = Target::Service(name.clone());
+        if !is_there(host, target)? && is_there(host, &service)? {
+            *target = service;
+        }
+    }
+    Ok(())
+}
+
 /// Whether any process is meant now.
 pub(crate) fn is_there(host: &dyn Host, target: &Target) -> anyhow::Result<bool> {
     let listed = host.processes()?;

@@ -76,7 +76,8 @@ pub(crate) fn carry_out(mut job: Job) -> anyhow::Result<ExitCode> {
 }
 
 /// A rule about the one process there is must have exactly one, or none yet where it may wait.
-fn settle_target(host: &dyn platform::Host, rule: &Rule, wait: bool) -> anyhow::Result<()> {
+fn settle_target(host: &dyn platform::Host, rule: &mut Rule, wait: bool) -> anyhow::Result<()> {
+    target::or_service(host, &mut rule.target)?;
     if rule.follow != Follow::One || matches!(rule.target, Target::Launch(_)) {
         return Ok(());
     }
