@@ -169,7 +169,10 @@ fn is_plain(found: &std::fs::Metadata) -> bool {
 
 /// What a run that was killed left behind; only a regular file goes.
 fn remove_stale(partial: &Path) {
-    if partial.symlink_metadata().is_ok_and(|found| is_plain(&found)) {
+    if partial
+        .symlink_metadata()
+        .is_ok_and(|found| is_plain(&found))
+    {
         let _ = std::fs::remove_file(partial);
     }
 }
@@ -267,7 +270,14 @@ impl Mapping {
         // SAFETY: an open file; the view keeps the mapping when its handle is closed.
         unsafe {
             let handle = file.as_raw_handle();
-            let mapping = own(CreateFileMappingW(handle, none, PAGE_READONLY, 0, 0, none.cast()))?;
+            let mapping = own(CreateFileMappingW(
+                handle,
+                none,
+                PAGE_READONLY,
+                0,
+                0,
+                none.cast(),
+            ))?;
             let at = MapViewOfFile(raw(&mapping), FILE_MAP_READ, 0, 0, size);
             if at.Value.is_null() {
                 return Err(io::Error::last_os_error());
@@ -303,10 +313,18 @@ mod tests {
 
     #[test]
     fn devices_streams_and_other_names_are_refused() {
-        for name in ["nul", "CON.dmp", "com1.dmp", "a:b", "a.", "a ", "..\\x", "", "LPT9"] {
+        for name in [
+            "nul", "CON.dmp", "com1.dmp", "a:b", "a.", "a ", "..\\x", "", "LPT9",
+        ] {
             assert!(refuse_odd_name(name).is_err(), "{name:?}");
         }
-        for name in ["x.dmp", "console.dmp", "com.dmp", "w3wp.exe_1.dmp", "компания.dmp"] {
+        for name in [
+            "x.dmp",
+            "console.dmp",
+            "com.dmp",
+            "w3wp.exe_1.dmp",
+            "компания.dmp",
+        ] {
             assert!(refuse_odd_name(name).is_ok(), "{name:?}");
         }
     }

@@ -1,20 +1,20 @@
 //! The memory of a process.
 
-use super::sys::raw;
+use super::process::Process;
 use snapshot::Memory;
-use std::{os::windows::io::OwnedHandle, sync::Arc};
+use std::sync::Arc;
 use windows_sys::Win32::{Foundation::HANDLE, System::Diagnostics::Debug::ReadProcessMemory};
 
 /// Reads by `ReadProcessMemory`.
 pub(crate) struct LiveMemory {
-    process: Arc<OwnedHandle>,
+    process: Arc<Process>,
 }
 
 const PAGE: u64 = 4096;
 
 impl LiveMemory {
     /// `process` has the right to read.
-    pub(crate) fn new(process: Arc<OwnedHandle>) -> Self {
+    pub(crate) fn new(process: Arc<Process>) -> Self {
         Self { process }
     }
 }
@@ -27,11 +27,15 @@ impl Memory for LiveMemory {
         let mut done = 0;
         while done < buffer.len() {
             let at = address + done as u64;
-            let mut got = read_once(raw(&self.process), at, &mut buffer[done..]);
+            let mut got = read_once(self.process.raw(), at, &mut buffer[done..]);
             if got == 0 {
                 // The whole was refused: perhaps only its first page can be had.
                 let to_page_end = (PAGE - at % PAGE).min((buffer.len() - done) as u64) as usize;
-                got = read_once(raw(&self.process), at, &mut buffer[done..done + to_page_end]);
+                got = read_once(
+                    self.process.raw(),
+                    at,
+                    &mut buffer[done..done + to_page_end],
+                );
             }
             if got == 0 {
                 break;

@@ -132,7 +132,9 @@ impl<'m> Peb<'m> {
         let size = self.memory.read_u32(entry + self.layout.module_size)?;
         (base != 0).then(|| Module {
             range: Range::new(base, base.saturating_add(size.into())),
-            path: self.text(entry + self.layout.module_path).unwrap_or_default(),
+            path: self
+                .text(entry + self.layout.module_path)
+                .unwrap_or_default(),
             ..Module::default()
         })
     }
@@ -248,8 +250,14 @@ mod tests {
     #[test]
     fn command_lines_come_apart_as_the_c_runtime_does_it() {
         let parts = |line| split_command_line(line);
-        assert_eq!(parts(r#""C:\a b\x.exe" -ap "My Pool" c"#), [r"C:\a b\x.exe", "-ap", "My Pool", "c"]);
-        assert_eq!(parts(r#"x "a\\" b\"c d\e """#), ["x", r"a\", r#"b"c"#, r"d\e", ""]);
+        assert_eq!(
+            parts(r#""C:\a b\x.exe" -ap "My Pool" c"#),
+            [r"C:\a b\x.exe", "-ap", "My Pool", "c"]
+        );
+        assert_eq!(
+            parts(r#"x "a\\" b\"c d\e """#),
+            ["x", r"a\", r#"b"c"#, r"d\e", ""]
+        );
         assert_eq!(parts(r#"x "a""b""#), ["x", r#"a"b"#]);
         assert_eq!(parts(""), Vec::<String>::new());
         assert_eq!(parts(r#"x a\\\"b"#), ["x", r#"a\"b"#]);

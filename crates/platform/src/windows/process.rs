@@ -5,15 +5,14 @@ use crate::{Error, ErrorKind, Result};
 use snapshot::{ProcessKey, WallTime};
 use std::{io, os::windows::io::OwnedHandle, time::Duration};
 use windows_sys::Win32::{
-    Foundation::{
-        ERROR_ACCESS_DENIED, ERROR_INVALID_PARAMETER, FILETIME, HANDLE, WAIT_OBJECT_0,
-    },
+    Foundation::{ERROR_ACCESS_DENIED, ERROR_INVALID_PARAMETER, FILETIME, HANDLE, WAIT_OBJECT_0},
     Storage::FileSystem::SYNCHRONIZE,
     System::{
         ProcessStatus::{K32GetProcessMemoryInfo, PROCESS_MEMORY_COUNTERS_EX},
         Threading::{
-            GetProcessHandleCount, GetProcessTimes, IsWow64Process, OpenProcess,
-            PROCESS_QUERY_LIMITED_INFORMATION, QueryFullProcessImageNameW, WaitForSingleObject,
+            GetExitCodeProcess, GetProcessHandleCount, GetProcessTimes, IsWow64Process,
+            OpenProcess, PROCESS_QUERY_LIMITED_INFORMATION, QueryFullProcessImageNameW,
+            WaitForSingleObject,
         },
     },
 };
@@ -57,7 +56,9 @@ impl Process {
         // SAFETY: the handle is ours.
         let handle = unsafe { own(OpenProcess(access, 0, pid)) };
         let handle = handle.map_err(|e| explain_opening(pid, &e))?;
-        let start = times(raw(&handle)).map_err(|e| explain_opening(pid, &e))?.start;
+        let start = times(raw(&handle))
+            .map_err(|e| explain_opening(pid, &e))?
+            .start;
         let process = Self {
             key: ProcessKey { pid, start },
             handle,
@@ -107,6 +108,14 @@ impl Process {
         })
     }
 
+    /// What it ended with; meaningless while it runs.
+    pub(crate) fn exit_code(&self) -> i32 {
+        let mut code = 0;
+        // SAFETY: an open process and a place for the answer.
+        unsafe { GetExitCodeProcess(self.raw(), &raw mut code) };
+        code as i32
+    }
+
     /// How many handles it has.
     pub(crate) fn handle_count(&self) -> io::Result<u32> {
         let mut count = 0;
@@ -120,7 +129,9 @@ impl Process {
         let mut path = vec![0u16; 32_768];
         let mut size = path.len() as u32;
         // SAFETY: room for the text, with its size.
-        check(unsafe { QueryFullProcessImageNameW(self.raw(), 0, path.as_mut_ptr(), &raw mut size) })?;
+        check(unsafe {
+            QueryFullProcessImageNameW(self.raw(), 0, path.as_mut_ptr(), &raw mut size)
+        })?;
         Ok(narrow(&path[..size as usize]))
     }
 
@@ -136,7 +147,13 @@ fn times(process: HANDLE) -> io::Result<Times> {
     let [mut start, mut end, mut kernel, mut user] = [FILETIME::default(); 4];
     // SAFETY: an open process and four places to be filled.
     check(unsafe {
-        GetProcessTimes(process, &raw mut start, &raw mut end, &raw mut kernel, &raw mut user)
+        GetProcessTimes(
+            process,
+            &raw mut start,
+            &raw mut end,
+            &raw mut kernel,
+            &raw mut user,
+        )
     })?;
     Ok(Times {
         start: number(start),
@@ -165,8 +182,11 @@ pub(crate) fn ended(key: ProcessKey) -> Error {
 }
 
 fn no_such_process(pid: u32) -> Error {
-    Error::new(ErrorKind::NoSuchProcess, format!("there is no process {pid}"))
-        .advise("`firstchance ps` lists the processes that can be dumped.")
+    Error::new(
+        ErrorKind::NoSuchProcess,
+        format!("there is no process {pid}"),
+    )
+    .advise("`firstchance ps` lists the processes that can be dumped.")
 }
 
 /// A refused `OpenProcess` as a sentence.
@@ -174,6 +194,9 @@ fn explain_opening(pid: u32, error: &io::Error) -> Error {
     match error.raw_os_error().map(|code| code as u32) {
         Some(ERROR_INVALID_PARAMETER) => no_such_process(pid),
         Some(ERROR_ACCESS_DENIED) => super::rights::explain_denied(pid),
-        _ => Error::new(ErrorKind::Other, format!("opening process {pid} failed: {error}")),
+        _ => Error::new(
+            ErrorKind::Other,
+            format!("opening process {pid} failed: {error}"),
+        ),
     }
 }

@@ -76,7 +76,11 @@ fn region(found: &MEMORY_BASIC_INFORMATION, range: Range) -> Region {
     // A guard page is spent by the first look at it; memory without a cache is a device's.
     let readable = protection.read && protect & PAGE_GUARD == 0;
     let device = protect & PAGE_NOCACHE != 0;
-    let resident = if readable && !device { vec![range] } else { vec![] };
+    let resident = if readable && !device {
+        vec![range]
+    } else {
+        vec![]
+    };
     let kind = match found.Type {
         MEM_IMAGE => RegionKind::Image,
         MEM_MAPPED => RegionKind::Mapped,

@@ -64,7 +64,11 @@ fn enable(privilege: &str) -> io::Result<bool> {
     // SAFETY: a NUL-ended name, a place for the answer, and structures that live for the calls.
     unsafe {
         let token = token(GetCurrentProcess(), TOKEN_QUERY | TOKEN_ADJUST_PRIVILEGES)?;
-        check(LookupPrivilegeValueW(std::ptr::null(), name.as_ptr(), &raw mut luid))?;
+        check(LookupPrivilegeValueW(
+            std::ptr::null(),
+            name.as_ptr(),
+            &raw mut luid,
+        ))?;
         let wanted = TOKEN_PRIVILEGES {
             PrivilegeCount: 1,
             Privileges: [LUID_AND_ATTRIBUTES {
@@ -73,7 +77,14 @@ fn enable(privilege: &str) -> io::Result<bool> {
             }],
         };
         let (none, nowhere) = (std::ptr::null_mut(), std::ptr::null_mut());
-        check(AdjustTokenPrivileges(raw(&token), 0, &raw const wanted, 0, none, nowhere))?;
+        check(AdjustTokenPrivileges(
+            raw(&token),
+            0,
+            &raw const wanted,
+            0,
+            none,
+            nowhere,
+        ))?;
         // It says success also when it did nothing.
         Ok(GetLastError() != ERROR_NOT_ALL_ASSIGNED)
     }
@@ -95,7 +106,13 @@ fn information(token: &OwnedHandle, class: i32) -> io::Result<Vec<u64>> {
     let room = (words.len() * 8) as u32;
     // SAFETY: room for the answer, with its size.
     check(unsafe {
-        GetTokenInformation(raw(token), class, words.as_mut_ptr().cast(), room, &raw mut size)
+        GetTokenInformation(
+            raw(token),
+            class,
+            words.as_mut_ptr().cast(),
+            room,
+            &raw mut size,
+        )
     })?;
     Ok(words)
 }

@@ -56,7 +56,13 @@ pub(crate) fn describe(id: u32, narrow: bool, stands: bool) -> (u64, Thread) {
         ..Thread::default()
     };
     // SAFETY: the handle is ours.
-    let handle = unsafe { own(OpenThread(THREAD_QUERY_INFORMATION | THREAD_GET_CONTEXT, 0, id)) };
+    let handle = unsafe {
+        own(OpenThread(
+            THREAD_QUERY_INFORMATION | THREAD_GET_CONTEXT,
+            0,
+            id,
+        ))
+    };
     let handle = match handle {
         Ok(handle) => handle,
         Err(error) => {

@@ -1,0 +1,74 @@
+//! Our own process: how it is asked to stop, and what it loads.
+
+use super::sys::own;
+use crate::Cancel;
+use std::{
+    os::windows::io::{AsRawHandle, OwnedHandle},
+    sync::OnceLock,
+};
+use windows_sys::{
+    Win32::{
+        Foundation::HANDLE,
+        System::{
+            Console::{CTRL_BREAK_EVENT, CTRL_C_EVENT, CTRL_CLOSE_EVENT, SetConsoleCtrlHandler},
+            LibraryLoader::{LOAD_LIBRARY_SEARCH_SYSTEM32, SetDefaultDllDirectories},
+            Threading::{CreateEventW, SetEvent},
+        },
+    },
+    core::BOOL,
+};
+
+/// Signalled when somebody asks us to stop.
+static ASKED: OnceLock<Option<OwnedHandle>> = OnceLock::new();
+
+/// Prepares this process.
+pub(crate) fn init_process() {
+    // SAFETY: plain calls; the handler is a function for good, and the event is ours.
+    unsafe {
+        // What we load by name comes from System32 alone, never from the folder we were started
+        // in: a dumper runs with high rights beside files that others have put there.
+        SetDefaultDllDirectories(LOAD_LIBRARY_SEARCH_SYSTEM32);
+        ASKED.get_or_init(|| own(CreateEventW(std::ptr::null(), 1, 0, std::ptr::null())).ok());
+        SetConsoleCtrlHandler(Some(on_control), 1);
+    }
+    super::security::enable_debug_privilege();
+}
+
+/// What a wait can add to see that somebody asks us to stop.
+pub(crate) fn cancel_event() -> Option<HANDLE> {
+    let event = ASKED.get()?.as_ref()?;
+    Some(event.as_raw_handle())
+}
+
+/// Ctrl-C, Ctrl-Break and the closing of the console ask to cancel; a second Ctrl-C ends at once,
+/// as usual. Windows calls this in a thread of its own.
+unsafe extern "system" fn on_control(kind: u32) -> BOOL {
+    let again = Cancel.is_asked();
+    if ![CTRL_C_EVENT, CTRL_BREAK_EVENT, CTRL_CLOSE_EVENT].contains(&kind) || again {
+        return 0;
+    }
+    Cancel.ask();
+    if let Some(event) = cancel_event() {
+        // SAFETY: an event that is never closed.
+        unsafe { SetEvent(event) };
+    }
+    if kind == CTRL_CLOSE_EVENT {
+        // The process is ended when this returns: leave the target a moment to be let go.
+        std::thread::sleep(std::time::Duration::from_secs(4));
+    }
+    1
+}
+
+/// Ends this process as SIGKILL does on Linux: nothing of ours runs any more.
+#[cfg(feature = "failpoints")]
+pub(crate) fn kill_self() {
+    use windows_sys::Win32::System::Threading::{GetCurrentProcess, TerminateProcess};
+    // SAFETY: the pseudo handle of ourselves.
+    unsafe { TerminateProcess(GetCurrentProcess(), 137) };
+}
+
+/// Stands still until somebody ends it; there is no SIGSTOP.
+#[cfg(feature = "failpoints")]
+pub(crate) fn stop_self() {
+    std::thread::sleep(std::time::Duration::from_secs(60));
+}

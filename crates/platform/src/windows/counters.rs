@@ -1,0 +1,191 @@
+//! Counters: those of `\Process(…)` by our own sampler, all others by PDH.
+//!
+//! ProcDump's users name `\Process(w3wp)\Private Bytes`; PDH's own instance `w3wp` is whichever
+//! process of that name began first. Here the target itself is meant where its own name (or `*`)
+//! is given.
+
+use super::{facts::base_name, list, pdh::Pdh, process::Process, sample::value};
+use snapshot::{Measure, ProcessKey, Time};
+use std::collections::HashMap;
+
+/// Counters, and what they were when last read, for rates.
+#[derive(Default)]
+pub(crate) struct Counters {
+    last: HashMap<(ProcessKey, String), (Time, f64)>,
+    /// `name#N`, resolved once: the N-th of that name then stands for it.
+    instances: HashMap<String, Option<u32>>,
+    pdh: Pdh,
+}
+
+/// Counters that are listed; any other path of PDH can be named too.
+pub(crate) const KNOWN: [(&str, &str); 22] = [
+    (
+        r"\Process(*)\% Processor Time",
+        "CPU of the process, of one processor",
+    ),
+    (r"\Process(*)\Private Bytes", "private memory"),
+    (r"\Process(*)\Working Set", "resident memory"),
+    (r"\Process(*)\Virtual Bytes", "address space"),
+    (r"\Process(*)\Thread Count", "threads"),
+    (r"\Process(*)\Handle Count", "open handles"),
+    (r"\Process(*)\ID Process", "pid"),
+    (r"\Process(*)\Elapsed Time", "seconds since it started"),
+    (r"\Processor(_Total)\% Processor Time", "CPU of the machine"),
+    (
+        r"\System\Processor Queue Length",
+        "threads that wait for a processor",
+    ),
+    (
+        r"\System\Context Switches/sec",
+        "context switches of the machine, a second",
+    ),
+    (r"\System\Processes", "processes of the machine"),
+    (
+        r"\System\System Up Time",
+        "seconds since the machine started",
+    ),
+    (
+        r"\Memory\Available Bytes",
+        "memory that can be had without swapping",
+    ),
+    (
+        r"\Memory\Committed Bytes",
+        "committed memory of the machine",
+    ),
+    (
+        r"\Memory\% Committed Bytes In Use",
+        "its share of what can be committed",
+    ),
+    (
+        r"\Memory\Pages/sec",
+        "pages read and written for lack of memory, a second",
+    ),
+    (
+        r"\PhysicalDisk(_Total)\Avg. Disk sec/Transfer",
+        "seconds that a disk access takes",
+    ),
+    (
+        r"\PhysicalDisk(_Total)\% Disk Time",
+        "share of time the disks were busy, %",
+    ),
+    (
+        r"\TCPv4\Connections Established",
+        "open connections of the machine",
+    ),
+    (
+        r"\.NET CLR Memory(_Global_)\% Time in GC",
+        "share of time .NET Framework collects garbage, %",
+    ),
+    (
+        r"\.NET CLR Exceptions(_Global_)\# of Exceps Thrown / sec",
+        ".NET Framework's exceptions, a second",
+    ),
+];
+
+impl Counters {
+    /// The value of a counter now; a rate needs two readings, so that its first is nothing.
+    pub(crate) fn read(&mut self, process: &Process, path: &str, now: Time) -> Option<f64> {
+        let Some((instance, counter)) = process_counter(path) else {
+            return self.pdh.read(path);
+        };
+        if self.is_target(process, instance) {
+            return self.own_counter(process, path, counter, now);
+        }
+        let pid = self.nth(instance)?;
+        let other = Process::open_pid(pid).ok()?;
+        self.own_counter(&other, path, counter, now)
+    }
+
+    /// Forgets a process that is gone.
+    pub(crate) fn forget(&mut self, key: ProcessKey) {
+        self.last.retain(|(process, _), _| *process != key);
+    }
+
+    fn own_counter(
+        &mut self,
+        process: &Process,
+        path: &str,
+        counter: &str,
+        now: Time,
+    ) -> Option<f64> {
+        let times = process.times().ok()?;
+        let (user, kernel) = (times.user.as_secs_f64(), times.kernel.as_secs_f64());
+        let mut share = |seconds: f64| self.rate(process.key, path, seconds * 100.0, now);
+        match counter.to_ascii_lowercase().as_str() {
+            "% processor time" => share(user + kernel),
+            "% user time" => share(user),
+            "% privileged time" => share(kernel),
+            "private bytes" | "page file bytes" => value(process, &Measure::Memory),
+            "working set" => value(process, &Measure::Rss),
+            "virtual bytes" => value(process, &Measure::Virtual),
+            "thread count" => value(process, &Measure::Threads),
+            "handle count" => value(process, &Measure::Handles),
+            "id process" => Some(f64::from(process.key.pid)),
+            "elapsed time" => Some(age(process)),
+            _ => self.pdh.read(path),
+        }
+    }
+
+    /// Growth a second since the last reading; one that fell began anew.
+    fn rate(&mut self, key: ProcessKey, path: &str, value: f64, now: Time) -> Option<f64> {
+        let (then, before) = self.last.insert((key, path.to_owned()), (now, value))?;
+        let seconds = now.since(then).as_secs_f64();
+        (seconds > 0.0 && value >= before).then(|| (value - before) / seconds)
+    }
+
+    fn is_target(&self, process: &Process, instance: &str) -> bool {
+        let own = process.image().unwrap_or_default();
+        instance == "*" || bare(base_name(&own)) == bare(instance)
+    }
+
+    fn nth(&mut self, instance: &str) -> Option<u32> {
+        let find = || {
+            let (name, number) = match instance.rsplit_once('#') {
+                Some((name, number)) => (name, number.parse().ok()?),
+                None => (instance, 0),
+            };
+            let listed = list::listed().ok()?;
+            let named = listed.iter().filter(|one| bare(&one.name) == bare(name));
+            named.map(|one| one.pid).nth(number)
+        };
+        let known = self.instances.entry(instance.to_owned());
+        *known.or_insert_with(find)
+    }
+}
+
+/// Instance and counter of `\Process(INSTANCE)\COUNTER`.
+fn process_counter(path: &str) -> Option<(&str, &str)> {
+    let (object, counter) = path.strip_prefix('\\')?.rsplit_once('\\')?;
+    let (object, instance) = object.strip_suffix(')')?.split_once('(')?;
+    object
+        .eq_ignore_ascii_case("process")
+        .then_some((instance, counter))
+}
+
+/// A name as PDH has it: in any case, without `.exe`.
+fn bare(name: &str) -> String {
+    let name = name.to_ascii_lowercase();
+    name.strip_suffix(".exe").unwrap_or(&name).to_owned()
+}
+
+fn age(process: &Process) -> f64 {
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    let started = super::process::wall_time(process.key.start).0 as f64 / 1e9;
+    (now.as_secs_f64() - started).max(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn process_counters_are_told_from_others() {
+        let parts = process_counter(r"\process(w3wp#2)\Private Bytes");
+        assert_eq!(parts, Some(("w3wp#2", "Private Bytes")));
+        assert_eq!(process_counter(r"\System\Processes"), None);
+        assert_eq!(process_counter(r"\Processor(_Total)\% Idle Time"), None);
+        assert_eq!(bare("W3WP.exe"), "w3wp");
+    }
+}

@@ -1,0 +1,170 @@
+//! What is known of a process without stopping it.
+
+use super::{
+    peb::{Peb, split_command_line},
+    process::{Process, wall_time},
+    security, services,
+    sys::{check_status, narrow},
+};
+use crate::Facts;
+use snapshot::{Memory, Module, Process as ProcessFacts, Range, Region, RegionKind, User};
+use std::{io, sync::Arc};
+use windows_sys::{
+    Wdk::System::Threading::NtQueryInformationProcess,
+    Win32::System::RemoteDesktop::ProcessIdToSessionId,
+};
+
+/// `PROCESSINFOCLASS` (`winternl.h`, and ntdll's public symbols).
+const BASIC: i32 = 0;
+const NARROW_PEB: i32 = 26;
+const COMMAND_LINE: i32 = 60;
+
+/// Reads everything that needs no stop.
+pub(crate) fn gather(process: &Process, memory: &Arc<dyn Memory>) -> Facts {
+    let peb = peb(process, memory);
+    let used = process.memory_use().unwrap_or_default();
+    let modules = peb.as_ref().map_or(Vec::new(), Peb::modules);
+    let resident = super::regions::regions(process.raw());
+    Facts {
+        process: describe(process, peb.as_ref()),
+        handles: super::handles::handles(process),
+        modules: sorted(modules, &[]),
+        // What a full dump takes: on Windows all that is committed, in memory or not.
+        resident: resident.iter().map(Region::resident_bytes).sum(),
+        private: used.private,
+    }
+}
+
+/// The environment block of a process, of the width of its program.
+pub(crate) fn peb<'m>(process: &Process, memory: &'m Arc<dyn Memory>) -> Option<Peb<'m>> {
+    if process.is_narrow() {
+        let address = query::<u64>(process, NARROW_PEB)
+            .ok()
+            .filter(|at| *at != 0)?;
+        return Some(Peb::narrow(&**memory, address));
+    }
+    let [_, address, ..] = basic(process)?;
+    Some(Peb::wide(&**memory, address))
+}
+
+/// Its parent's pid, which may be another's by now.
+pub(crate) fn parent(process: &Process) -> u32 {
+    basic(process).map_or(0, |basic| basic[5] as u32)
+}
+
+/// The command line: from the system where that tells, else from its memory.
+pub(crate) fn command_line(process: &Process, peb: Option<&Peb<'_>>) -> Vec<String> {
+    let line = told_command_line(process).or_else(|| peb?.command_line());
+    line.map_or(Vec::new(), |line| split_command_line(&line))
+}
+
+/// Modules by ascending base. Where the loader's list tells nothing (a process that has only just
+/// begun), the images in the address space are the modules.
+pub(crate) fn sorted(mut modules: Vec<Module>, regions: &[Region]) -> Vec<Module> {
+    if modules.is_empty() {
+        modules = images(regions);
+    }
+    modules.sort_by_key(|module| module.range.start);
+    modules.dedup_by_key(|module| module.range.start);
+    modules
+}
+
+fn images(regions: &[Region]) -> Vec<Module> {
+    let mut modules: Vec<Module> = Vec::new();
+    for region in regions
+        .iter()
+        .filter(|region| region.kind == RegionKind::Image)
+    {
+        match modules.last_mut() {
+            Some(module) if module.range.start == region.allocation_base => {
+                module.range.end = region.range.end;
+            }
+            _ => modules.push(Module {
+                range: Range::new(region.allocation_base, region.range.end),
+                path: region.name.clone(),
+                ..Module::default()
+            }),
+        }
+    }
+    modules
+}
+
+fn describe(process: &Process, peb: Option<&Peb<'_>>) -> ProcessFacts {
+    let times = process.times().unwrap_or_default();
+    let exe = process.image().unwrap_or_default();
+    let pid = process.key.pid;
+    ProcessFacts {
+        key: process.key,
+        parent: parent(process),
+        session: session(pid),
+        name: base_name(&exe).to_owned(),
+        comm: base_name(&exe).to_owned(),
+        exe,
+        command_line: command_line(process, peb),
+        environment: peb.map_or(Vec::new(), Peb::environment),
+        user: user(process),
+        started: wall_time(times.start),
+        user_time: times.user,
+        kernel_time: times.kernel,
+        state: ' ',
+        service: services::by_pid().remove(&pid),
+        peb: basic(process).map_or(0, |basic| basic[1]),
+        ..ProcessFacts::default()
+    }
+}
+
+/// What stands after the last backslash.
+pub(crate) fn base_name(path: &str) -> &str {
+    path.rsplit(['\\', '/']).next().unwrap_or(path)
+}
+
+fn user(process: &Process) -> User {
+    let account = security::account_of(process.raw()).unwrap_or_default();
+    User {
+        uid: account.rid(),
+        euid: account.rid(),
+        name: account.name,
+        ..User::default()
+    }
+}
+
+fn session(pid: u32) -> u32 {
+    let mut session = 0;
+    // SAFETY: a place for the answer.
+    unsafe { ProcessIdToSessionId(pid, &raw mut session) };
+    session
+}
+
+/// `PROCESS_BASIC_INFORMATION`: status, PEB, affinity, priority, pid, parent.
+fn basic(process: &Process) -> Option<[u64; 6]> {
+    query(process, BASIC).ok()
+}
+
+fn query<T: Default>(process: &Process, class: i32) -> io::Result<T> {
+    let mut answer = T::default();
+    let (at, size) = ((&raw mut answer).cast(), size_of::<T>() as u32);
+    // SAFETY: room for the answer with its size; words of any value are valid.
+    check_status(unsafe {
+        NtQueryInformationProcess(process.raw(), class, at, size, std::ptr::null_mut())
+    })?;
+    Ok(answer)
+}
+
+/// Windows 8.1 and later tell the command line of a process that may not be read.
+fn told_command_line(process: &Process) -> Option<String> {
+    // A UNICODE_STRING (two words) and its text, which is at most 64 KiB.
+    let mut words = vec![0u64; 2 + (66 << 10) / 8];
+    let size = (words.len() * 8) as u32;
+    let at = words.as_mut_ptr().cast();
+    // SAFETY: aligned room for the answer, with its size.
+    check_status(unsafe {
+        NtQueryInformationProcess(process.raw(), COMMAND_LINE, at, size, std::ptr::null_mut())
+    })
+    .ok()?;
+    let units: Vec<u16> = words[2..]
+        .iter()
+        .flat_map(|word| [0, 16, 32, 48].map(|shift| (word >> shift) as u16))
+        .take(words[0] as u16 as usize / 2)
+        .collect();
+    Some(narrow(&units))
+}

@@ -1,0 +1,192 @@
+//! The open handles of a process.
+
+use super::{
+    process::Process,
+    sys::{check, check_status, own, raw},
+};
+use snapshot::Handle;
+use std::{
+    collections::HashMap,
+    io,
+    os::windows::io::OwnedHandle,
+    sync::mpsc::{Receiver, Sender, channel},
+    time::Duration,
+};
+use windows_sys::{
+    Wdk::{Foundation::NtQueryObject, System::SystemInformation::NtQuerySystemInformation},
+    Win32::{
+        Foundation::{DUPLICATE_SAME_ACCESS, DuplicateHandle, STATUS_INFO_LENGTH_MISMATCH},
+        System::Threading::GetCurrentProcess,
+    },
+};
+
+/// `SYSTEM_INFORMATION_CLASS` and `OBJECT_INFORMATION_CLASS` (ntdll's public symbols).
+const EXTENDED_HANDLES: i32 = 64;
+const OBJECT_NAME: i32 = 1;
+const OBJECT_TYPE: i32 = 2;
+/// What the list of all handles of the machine may take, in bytes.
+const LARGEST_LIST: usize = 512 << 20;
+/// How long the name of one object may take.
+const PATIENCE: Duration = Duration::from_millis(200);
+/// Handles that are looked at closely; of the others the number and the access are told.
+const MOST_NAMED: usize = 20_000;
+
+/// `SYSTEM_HANDLE_TABLE_ENTRY_INFO_EX`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Entry {
+    object: usize,
+    process: usize,
+    handle: usize,
+    access: u32,
+    _backtrace: u16,
+    kind: u16,
+    _attributes: u32,
+    _reserved: u32,
+}
+
+/// Its handles, ascending; what may not be seen is left out.
+pub(crate) fn handles(process: &Process) -> Vec<Handle> {
+    let mut kinds = HashMap::new();
+    let mut namer = Namer::default();
+    let entries = entries(process.key.pid).unwrap_or_default();
+    let mut handles: Vec<Handle> = entries
+        .into_iter()
+        .enumerate()
+        .map(|(n, entry)| describe(process, entry, n < MOST_NAMED, &mut kinds, &mut namer))
+        .collect();
+    handles.sort_by_key(|handle| handle.number);
+    handles
+}
+
+fn describe(
+    process: &Process,
+    entry: Entry,
+    closely: bool,
+    kinds: &mut HashMap<u16, String>,
+    namer: &mut Namer,
+) -> Handle {
+    let mut handle = Handle {
+        number: entry.handle as u64,
+        flags: entry.access,
+        kind: kinds.get(&entry.kind).cloned().unwrap_or_default(),
+        ..Handle::default()
+    };
+    let copy = closely
+        .then(|| duplicate(process, entry.handle).ok())
+        .flatten();
+    if let Some(copy) = copy {
+        if handle.kind.is_empty() {
+            handle.kind = text_of(&copy, OBJECT_TYPE).unwrap_or_default();
+            kinds.insert(entry.kind, handle.kind.clone());
+        }
+        handle.name = namer.name(copy, &handle.kind);
+    }
+    handle
+}
+
+/// The entries of one process out of the machine's.
+fn entries(pid: u32) -> io::Result<Vec<Entry>> {
+    let mut words = vec![0u64; (1 << 20) / 8];
+    loop {
+        let size = (words.len() * 8) as u32;
+        let mut needed = 0;
+        let at = words.as_mut_ptr().cast();
+        // SAFETY: aligned room for the answer, with its size.
+        let status =
+            unsafe { NtQuerySystemInformation(EXTENDED_HANDLES, at, size, &raw mut needed) };
+        if status != STATUS_INFO_LENGTH_MISMATCH {
+            check_status(status)?;
+            break;
+        }
+        let larger = (needed as usize).max(words.len() * 8) + (1 << 20);
+        if larger > LARGEST_LIST {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        words = vec![0; larger / 8];
+    }
+    // Two words, the first of them the count, then the entries.
+    let room = (words.len() - 2) * 8 / size_of::<Entry>();
+    let count = (words[0] as usize).min(room);
+    // SAFETY: so many entries lie behind the two words, aligned as words are; any value is valid.
+    let all = unsafe { std::slice::from_raw_parts(words[2..].as_ptr().cast::<Entry>(), count) };
+    let own = all.iter().filter(|entry| entry.process == pid as usize);
+    Ok(own.copied().collect())
+}
+
+/// Our own handle for the same object.
+fn duplicate(process: &Process, handle: usize) -> io::Result<OwnedHandle> {
+    let mut copy = std::ptr::null_mut();
+    // SAFETY: an open process; the handle is only a number to the call, and the copy is ours.
+    unsafe {
+        check(DuplicateHandle(
+            process.raw(),
+            std::ptr::without_provenance_mut(handle),
+            GetCurrentProcess(),
+            &raw mut copy,
+            0,
+            0,
+            DUPLICATE_SAME_ACCESS,
+        ))?;
+        own(copy)
+    }
+}
+
+/// Asks for names. That of a file may take for ever while somebody waits in a pipe; such
+/// questions are asked by a thread that is left behind when it does not come back.
+#[derive(Default)]
+struct Namer {
+    asker: Option<(Sender<OwnedHandle>, Receiver<String>)>,
+    gave_up: bool,
+}
+
+impl Namer {
+    fn name(&mut self, handle: OwnedHandle, kind: &str) -> String {
+        match kind {
+            // No name tells anything of these.
+            "EtwRegistration" | "WaitCompletionPacket" | "IRTimer" | "IoCompletion" => {
+                String::new()
+            }
+            "File" if self.gave_up => String::new(),
+            "File" => self.ask(handle).unwrap_or_default(),
+            _ => text_of(&handle, OBJECT_NAME).unwrap_or_default(),
+        }
+    }
+
+    fn ask(&mut self, handle: OwnedHandle) -> Option<String> {
+        let (questions, answers) = self.asker.get_or_insert_with(start_asker);
+        questions.send(handle).ok()?;
+        let name = answers.recv_timeout(PATIENCE);
+        self.gave_up = name.is_err();
+        name.ok()
+    }
+}
+
+fn start_asker() -> (Sender<OwnedHandle>, Receiver<String>) {
+    let (questions, inbox) = channel::<OwnedHandle>();
+    let (outbox, answers) = channel();
+    std::thread::spawn(move || {
+        for handle in inbox {
+            let name = text_of(&handle, OBJECT_NAME).unwrap_or_default();
+            if outbox.send(name).is_err() {
+                break;
+            }
+        }
+    });
+    (questions, answers)
+}
+
+/// Both classes answer with a `UNICODE_STRING` first, its text behind it in the same buffer.
+fn text_of(handle: &OwnedHandle, class: i32) -> Option<String> {
+    let mut words = vec![0u64; (8 << 10) / 8];
+    let size = (words.len() * 8) as u32;
+    let (at, mut needed) = (words.as_mut_ptr().cast(), 0);
+    // SAFETY: aligned room for the answer, with its size.
+    check_status(unsafe { NtQueryObject(raw(handle), class, at, size, &raw mut needed) }).ok()?;
+    let start = words.as_ptr() as u64;
+    let first = (words[1].checked_sub(start)? / 2) as usize;
+    let length = words[0] as u16 as usize / 2;
+    let unit = |n: usize| Some((words.get(n / 4)? >> (n % 4 * 16)) as u16);
+    let units: Option<Vec<u16>> = (first..first + length).map(unit).collect();
+    Some(String::from_utf16_lossy(&units?))
+}

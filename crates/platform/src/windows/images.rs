@@ -1,0 +1,68 @@
+//! The files behind a process's images.
+
+use super::{files, memory::LiveMemory, process::Process, sys::wide};
+use crate::FileBytes;
+use snapshot::{Memory, Module, ProcessKey};
+use std::sync::Arc;
+use windows_sys::Win32::{
+    Storage::FileSystem::GetDriveTypeW,
+    System::{
+        Threading::{PROCESS_QUERY_INFORMATION, PROCESS_VM_READ},
+        WindowsProgramming::{DRIVE_FIXED, DRIVE_RAMDISK, DRIVE_REMOVABLE},
+    },
+};
+
+/// Opens them, if they still are what the process has loaded.
+#[derive(Debug)]
+pub(crate) struct ImageFiles {
+    process: Arc<Process>,
+}
+
+impl ImageFiles {
+    pub(crate) fn of(key: ProcessKey) -> Option<Self> {
+        let process = Process::open(key, PROCESS_QUERY_INFORMATION | PROCESS_VM_READ).ok()?;
+        Some(Self {
+            process: Arc::new(process),
+        })
+    }
+
+    /// Only from a drive of this machine: the path is the target's own word, and a share of its
+    /// choice would learn who we are, and might never answer.
+    pub(crate) fn open(&self, module: &Module) -> Option<FileBytes> {
+        if !is_local(&module.path) {
+            return None;
+        }
+        let bytes = files::map_file(module.path.as_ref()).ok()?;
+        let memory = LiveMemory::new(self.process.clone());
+        let file = stamp((*bytes).as_ref())?;
+        let mut head = [0; 4096];
+        let got = memory.read(module.range.start, &mut head);
+        (stamp(&head[..got])? == file).then_some(bytes)
+    }
+}
+
+/// `X:\…` on a disk.
+fn is_local(path: &str) -> bool {
+    let [drive, b':', b'\\', ..] = path.as_bytes() else {
+        return false;
+    };
+    let root = wide(&format!("{}:\\", char::from(*drive)));
+    // SAFETY: a NUL-ended text.
+    let kind = unsafe { GetDriveTypeW(root.as_ptr()) };
+    drive.is_ascii_alphabetic() && [DRIVE_FIXED, DRIVE_RAMDISK, DRIVE_REMOVABLE].contains(&kind)
+}
+
+/// Link time, checksum and size of an image (PE format: `e_lfanew` at 0x3c; from the signature on,
+/// `TimeDateStamp` at 8, `SizeOfImage` at 0x50, `CheckSum` at 0x58).
+fn stamp(image: &[u8]) -> Option<[u32; 3]> {
+    let word = |at: usize| {
+        let bytes = image.get(at..at + 4)?;
+        Some(u32::from_le_bytes(bytes.try_into().ok()?))
+    };
+    let header = word(0x3c)? as usize;
+    Some([
+        word(header + 8)?,
+        word(header + 0x50)?,
+        word(header + 0x58)?,
+    ])
+}

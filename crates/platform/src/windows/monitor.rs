@@ -1,0 +1,98 @@
+//! How `firstchance cancel`, and ProcDump's own `-cancel`, reach the monitors: an event named
+//! after the process that is monitored. Whoever sets it ends all monitors of that process.
+
+use super::sys::{check, own, raw, wide};
+use crate::{Error, Result, monitor::Shared};
+use std::{
+    collections::HashMap,
+    io,
+    os::windows::io::OwnedHandle,
+    sync::{
+        Arc, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use windows_sys::Win32::{
+    Foundation::WAIT_OBJECT_0,
+    System::Threading::{
+        CreateEventW, EVENT_MODIFY_STATE, OpenEventW, SetEvent, WaitForSingleObject,
+    },
+};
+
+/// How soon a monitor sees a process that it began to watch, and an event that was set.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// The thread that looks after the events; it ends with this value.
+#[derive(Debug)]
+pub(crate) struct MonitorDoor {
+    closed: Arc<AtomicBool>,
+}
+
+impl MonitorDoor {
+    pub(crate) fn open(shared: Shared) -> Result<Self> {
+        let closed = Arc::new(AtomicBool::new(false));
+        let over = closed.clone();
+        std::thread::spawn(move || {
+            let mut events = HashMap::new();
+            while !over.load(Ordering::Relaxed) {
+                look(&shared, &mut events);
+                std::thread::sleep(LOOK);
+            }
+        });
+        Ok(Self { closed })
+    }
+}
+
+impl Drop for MonitorDoor {
+    fn drop(&mut self) {
+        self.closed.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Keeps one event for each process that is monitored, and notes whether one was set.
+fn look(shared: &Shared, events: &mut HashMap<u32, Option<OwnedHandle>>) {
+    let mut watched = shared.lock().unwrap_or_else(PoisonError::into_inner);
+    events.retain(|pid, _| watched.pids.contains(pid));
+    for &pid in &watched.pids {
+        events.entry(pid).or_insert_with(|| event_of(pid).ok());
+    }
+    let is_set = |event: &OwnedHandle| {
+        // SAFETY: an open event.
+        unsafe { WaitForSingleObject(raw(event), 0) == WAIT_OBJECT_0 }
+    };
+    watched.asked |= events.values().flatten().any(is_set);
+}
+
+fn name(pid: u32) -> Vec<u16> {
+    wide(&format!("ProcDump-{pid}"))
+}
+
+/// Its event, made where there is none yet.
+fn event_of(pid: u32) -> io::Result<OwnedHandle> {
+    // SAFETY: a NUL-ended name; the handle is ours.
+    unsafe { own(CreateEventW(std::ptr::null(), 1, 0, name(pid).as_ptr())) }
+}
+
+/// Asks every monitor that there is. They share one event, so that the count is 0 or 1.
+pub(crate) fn cancel_monitors(pid: u32) -> Result<u32> {
+    // SAFETY: a NUL-ended name; the handle is ours.
+    let event = unsafe { own(OpenEventW(EVENT_MODIFY_STATE, 0, name(pid).as_ptr())) };
+    let event = match event {
+        Ok(event) => event,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(error) => return Err(failed(pid, &error)),
+    };
+    // SAFETY: an open event with the right to set it.
+    check(unsafe { SetEvent(raw(&event)) }).map_err(|e| failed(pid, &e))?;
+    Ok(1)
+}
+
+fn failed(pid: u32, error: &io::Error) -> Error {
+    let what = format!("reaching the monitors of process {pid} failed: {error}");
+    let kind = match error.kind() {
+        io::ErrorKind::PermissionDenied => crate::ErrorKind::NotPermitted,
+        _ => crate::ErrorKind::Other,
+    };
+    Error::new(kind, what)
+}

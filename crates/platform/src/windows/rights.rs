@@ -1,0 +1,108 @@
+//! Why Windows refused, and what to do about it: never a bare "Access is denied".
+
+use super::{
+    process::Process,
+    security,
+    sys::{check, check_status, own, raw},
+};
+use crate::{Error, ErrorKind};
+use snapshot::ProcessKey;
+use std::io;
+use windows_sys::{
+    Wdk::System::Threading::NtQueryInformationProcess,
+    Win32::{
+        Foundation::{ERROR_ACCESS_DENIED, ERROR_INVALID_PARAMETER},
+        System::{
+            Diagnostics::Debug::CheckRemoteDebuggerPresent,
+            Threading::{OpenProcess, PROCESS_QUERY_LIMITED_INFORMATION},
+        },
+    },
+};
+
+/// `PROCESSINFOCLASS` of a process's protection level (Windows 8.1 and later).
+const PROTECTION: i32 = 61;
+
+/// A process that may not be opened as was wished.
+pub(crate) fn explain_denied(pid: u32) -> Error {
+    if pid == 0 || pid == 4 {
+        let what = format!("process {pid} is part of the kernel and has no memory to dump");
+        return Error::new(ErrorKind::NotPermitted, what);
+    }
+    let what = format!("opening process {pid} is not permitted");
+    let refused = |why: &str, advice: &str| {
+        Error::new(ErrorKind::NotPermitted, format!("{what}: {why}")).advise(advice)
+    };
+    if is_protected(pid) {
+        return refused(
+            "it is a protected process, which no other program may read, not even as SYSTEM",
+            "Windows itself can dump it when it crashes: HKLM\\SOFTWARE\\Microsoft\\Windows\\Windows Error Reporting\\LocalDumps.",
+        );
+    }
+    if security::enable_debug_privilege() {
+        return refused(
+            "its own permissions or a security product forbid it, although SeDebugPrivilege is enabled",
+            "",
+        );
+    }
+    refused(
+        "it belongs to another user or runs with higher rights",
+        "Start firstchance as administrator, or as that user.",
+    )
+}
+
+/// A refused attachment.
+pub(crate) fn explain_attach(process: &Process, error: &io::Error) -> Error {
+    let key = process.key;
+    if process.has_ended() || error.kind() == io::ErrorKind::NotFound {
+        let what = format!("process {key} ended while it was being dumped");
+        return Error::new(ErrorKind::TargetDied, what);
+    }
+    if is_debugged(process) {
+        let what = format!("process {key} is already debugged by another program");
+        return Error::new(ErrorKind::Busy, what).advise(
+            "Only one debugger can hold a process; end that one, or take the memory alone with --no-stop.",
+        );
+    }
+    if error.kind() == io::ErrorKind::TimedOut {
+        let what = format!("process {key} did not stop within 5 seconds");
+        return Error::new(ErrorKind::TimedOut, what);
+    }
+    match error.raw_os_error().map(|code| code as u32) {
+        Some(ERROR_ACCESS_DENIED) => explain_denied(key.pid),
+        Some(ERROR_INVALID_PARAMETER) => ended_or_gone(key),
+        _ => Error::of_process("stopping the threads", key, error),
+    }
+}
+
+fn ended_or_gone(key: ProcessKey) -> Error {
+    let what = format!("process {key} ended while it was being dumped");
+    Error::new(ErrorKind::TargetDied, what)
+}
+
+/// Whether another debugger has it.
+fn is_debugged(process: &Process) -> bool {
+    let mut present = 0;
+    // SAFETY: an open process and a place for the answer.
+    check(unsafe { CheckRemoteDebuggerPresent(process.raw(), &raw mut present) }).is_ok()
+        && present != 0
+}
+
+/// Whether it is a protected process (light).
+fn is_protected(pid: u32) -> bool {
+    let mut level = 0u8;
+    // SAFETY: the handle is ours; a place of one byte for the answer of this class.
+    let asked = unsafe {
+        own(OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, 0, pid)).and_then(|process| {
+            let at = (&raw mut level).cast();
+            let nothing = std::ptr::null_mut();
+            check_status(NtQueryInformationProcess(
+                raw(&process),
+                PROTECTION,
+                at,
+                1,
+                nothing,
+            ))
+        })
+    };
+    asked.is_ok() && level & 7 != 0
+}

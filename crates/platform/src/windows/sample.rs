@@ -1,0 +1,90 @@
+//! Figures of a process, read again and again through a handle that stays open.
+
+use super::{
+    counters::Counters,
+    hang,
+    process::{Process, ended},
+    regions, threads,
+};
+use crate::Result;
+use snapshot::{Measure, ProcessKey, Sample, Time};
+use std::collections::HashMap;
+use windows_sys::Win32::System::Threading::PROCESS_QUERY_INFORMATION;
+
+/// The processes that are sampled.
+#[derive(Default)]
+pub(crate) struct Sampler {
+    open: HashMap<ProcessKey, Process>,
+    counters: Counters,
+}
+
+impl Sampler {
+    /// Reads the wanted figures.
+    pub(crate) fn sample(
+        &mut self,
+        now: Time,
+        key: ProcessKey,
+        measures: &[Measure],
+    ) -> Result<Sample> {
+        if !self.open.contains_key(&key) {
+            self.open.insert(key, open(key)?);
+        }
+        let Some(process) = self.open.get(&key).filter(|process| !process.has_ended()) else {
+            self.open.remove(&key);
+            return Err(ended(key));
+        };
+        Ok(take(process, &mut self.counters, now, measures))
+    }
+
+    /// Closes what is open of a process.
+    pub(crate) fn forget(&mut self, key: ProcessKey) {
+        self.open.remove(&key);
+        self.counters.forget(key);
+    }
+}
+
+/// With the right to ask for everything, else with the least.
+fn open(key: ProcessKey) -> Result<Process> {
+    Process::open(key, PROCESS_QUERY_INFORMATION).or_else(|_| Process::open(key, 0))
+}
+
+fn take(process: &Process, counters: &mut Counters, now: Time, measures: &[Measure]) -> Sample {
+    let mut sample = Sample {
+        at: now,
+        ..Sample::default()
+    };
+    for measure in measures {
+        let value = match measure {
+            Measure::Cpu => {
+                sample.cpu = process.times().ok().map(|times| times.user + times.kernel);
+                continue;
+            }
+            Measure::Counter(path) => counters.read(process, path, now),
+            measure => value(process, measure),
+        };
+        sample
+            .values
+            .extend(value.map(|value| (measure.clone(), value)));
+    }
+    sample
+}
+
+/// One figure; `None` where it cannot be had.
+pub(crate) fn value(process: &Process, measure: &Measure) -> Option<f64> {
+    match measure {
+        Measure::Memory => Some(process.memory_use().ok()?.private as f64),
+        Measure::Rss => Some(process.memory_use().ok()?.resident as f64),
+        Measure::Virtual => {
+            let regions = regions::regions(process.raw());
+            Some(regions.iter().map(|region| region.range.len()).sum::<u64>() as f64)
+        }
+        Measure::Threads => Some(threads::ids(process.key.pid).ok()?.len() as f64),
+        Measure::Handles => process.handle_count().ok().map(f64::from),
+        Measure::Hang => Some(if hang::hangs(process.key.pid) {
+            1.0
+        } else {
+            0.0
+        }),
+        Measure::Cpu | Measure::Counter(_) | Measure::Http(_) => None,
+    }
+}

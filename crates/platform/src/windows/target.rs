@@ -1,0 +1,238 @@
+//! One attached process.
+
+use super::{
+    debugger::{Debugged, End},
+    facts,
+    memory::LiveMemory,
+    peb::Peb,
+    process::Process,
+    regions, rights, threads,
+};
+use crate::{
+    Capture, CaptureOptions, Error, ErrorKind, Facts, Result, Stop, Target, capture::Held,
+    failpoint,
+};
+use snapshot::{
+    Architecture, Memory, ProcessKey, Snapshot, TargetEvent, Thread, ThreadState, WallTime, Warning,
+};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+use windows_sys::Win32::System::Threading::{
+    PROCESS_CREATE_THREAD, PROCESS_DUP_HANDLE, PROCESS_QUERY_INFORMATION, PROCESS_SUSPEND_RESUME,
+    PROCESS_VM_OPERATION, PROCESS_VM_READ, PROCESS_VM_WRITE,
+};
+
+/// What reading its memory takes.
+const READ: u32 = PROCESS_QUERY_INFORMATION | PROCESS_VM_READ;
+/// What a debugger needs.
+const DEBUG: u32 = READ
+    | PROCESS_SUSPEND_RESUME
+    | PROCESS_VM_OPERATION
+    | PROCESS_VM_WRITE
+    | PROCESS_CREATE_THREAD
+    | PROCESS_DUP_HANDLE;
+
+/// A Windows process, held by its handle: its pid cannot be another's meanwhile.
+pub(crate) struct WindowsTarget {
+    process: Arc<Process>,
+    facts: Option<Facts>,
+    debugged: Option<Debugged>,
+}
+
+impl WindowsTarget {
+    pub(crate) fn attach(key: ProcessKey) -> Result<Self> {
+        if key.pid == std::process::id() {
+            let what = "firstchance cannot dump itself";
+            return Err(Error::new(ErrorKind::NotPermitted, what));
+        }
+        // Whoever may only read may still take a dump with --no-stop.
+        let process = Process::open(key, DEBUG).or_else(|_| Process::open(key, READ))?;
+        Ok(Self {
+            process: Arc::new(process),
+            facts: None,
+            debugged: None,
+        })
+    }
+}
+
+impl Target for WindowsTarget {
+    fn key(&self) -> ProcessKey {
+        self.process.key
+    }
+
+    fn facts(&mut self) -> Result<Facts> {
+        let facts = facts::gather(&self.process, &self.memory());
+        self.facts = Some(facts.clone());
+        Ok(facts)
+    }
+
+    fn arm_exit(&mut self) -> Result<()> {
+        self.debugged = Some(self.stop()?);
+        Ok(())
+    }
+
+    fn wait(&mut self, limit: Duration) -> Result<TargetEvent> {
+        let Some(debugged) = &mut self.debugged else {
+            std::thread::sleep(limit);
+            return Ok(TargetEvent::Timeout);
+        };
+        Ok(match debugged.wait_for_end(limit) {
+            End::Exiting(status) => TargetEvent::Exiting { status },
+            End::NotYet if self.process.has_ended() => TargetEvent::Exited {
+                status: self.process.exit_code(),
+                at: wall_now(),
+            },
+            End::NotYet => TargetEvent::Timeout,
+        })
+    }
+
+    fn capture(&mut self, options: &CaptureOptions) -> Result<Capture> {
+        let facts = match self.facts.take() {
+            Some(facts) => facts,
+            None => self.facts()?,
+        };
+        let _ = failpoint("before-stop");
+        match options.stop {
+            Stop::Threads => self.stopped(facts),
+            Stop::Nothing => self.running(facts),
+        }
+    }
+}
+
+impl WindowsTarget {
+    fn stop(&self) -> Result<Debugged> {
+        Debugged::stop(&self.process).map_err(|e| rights::explain_attach(&self.process, &e))
+    }
+
+    fn memory(&self) -> Arc<dyn Memory> {
+        Arc::new(LiveMemory::new(self.process.clone()))
+    }
+
+    fn stopped(&mut self, facts: Facts) -> Result<Capture> {
+        let since = Instant::now();
+        // One that is attached but runs is let go and taken anew: that stops it without a thread
+        // of ours in it.
+        let debugged = match self.debugged.take().filter(Debugged::stands) {
+            Some(standing) => standing,
+            None => self.stop()?,
+        };
+        let _ = failpoint("all-stopped");
+        let mut warnings = Vec::new();
+        let threads = self.threads(true, &mut warnings);
+        let _ = failpoint("registers");
+        let snapshot = self.snapshot(facts, threads);
+        let held = Box::new(Standing {
+            process: self.process.clone(),
+            debugged: Some(debugged),
+        });
+        let memory = self.memory();
+        Ok(Capture::new(
+            snapshot,
+            memory,
+            Some(held),
+            Some(since),
+            warnings,
+        ))
+    }
+
+    fn running(&self, facts: Facts) -> Result<Capture> {
+        let mut warnings = vec![
+            "the target was not stopped: memory changed while it was copied, and threads have no registers".to_owned(),
+        ];
+        let threads = self.threads(false, &mut warnings);
+        let snapshot = self.snapshot(facts, threads);
+        Ok(Capture::new(snapshot, self.memory(), None, None, warnings))
+    }
+
+    /// The threads; the one that began first is the leader.
+    fn threads(&self, stand: bool, warnings: &mut Vec<Warning>) -> Vec<Thread> {
+        let ids = threads::ids(self.process.key.pid).unwrap_or_default();
+        let narrow = self.process.is_narrow();
+        let mut list: Vec<(u64, Thread)> = ids
+            .into_iter()
+            .map(|id| threads::describe(id, narrow, stand))
+            .collect();
+        list.sort_by_key(|(begun, thread)| (*begun, thread.id));
+        let list: Vec<Thread> = list.into_iter().map(|(_, thread)| thread).collect();
+        let unknown = |thread: &&Thread| matches!(thread.state, ThreadState::Unstopped(_));
+        let unknown = list.iter().filter(unknown).count();
+        if stand && unknown > 0 {
+            warnings.push(format!(
+                "the registers of {unknown} threads could not be had"
+            ));
+        }
+        list
+    }
+
+    fn snapshot(&self, facts: Facts, threads: Vec<Thread>) -> Snapshot {
+        let memory = self.memory();
+        let narrow = self.process.is_narrow();
+        let peb = facts::peb(&self.process, &memory);
+        let modules = peb.as_ref().map_or(Vec::new(), Peb::modules);
+        let heaps = peb.as_ref().map_or(Vec::new(), Peb::heaps);
+        let stacks: Vec<(u64, u32)> = threads
+            .iter()
+            .filter_map(|thread| Some((stack_of(&*memory, thread.teb, narrow)?, thread.id)))
+            .collect();
+        let mut regions = regions::regions(self.process.raw());
+        regions::name(self.process.raw(), &mut regions, &modules, &stacks, &heaps);
+        let mut system = super::system();
+        if narrow {
+            system.architecture = Architecture::X86;
+        }
+        Snapshot {
+            taken: wall_now(),
+            process: facts.process,
+            system,
+            threads,
+            modules: facts::sorted(modules, &regions),
+            regions,
+            handles: facts.handles,
+            exception: None,
+        }
+    }
+}
+
+/// Where the stack of a thread was allocated: `DeallocationStack` of its TEB. The 32-bit TEB of a
+/// 32-bit thread lies 8 KiB above its 64-bit one.
+fn stack_of(memory: &dyn Memory, teb: u64, narrow: bool) -> Option<u64> {
+    if teb == 0 {
+        return None;
+    }
+    if narrow {
+        return memory.read_u32(teb + 0x2000 + 0xe0c).map(u64::from);
+    }
+    memory.read_u64(teb + 0x1478)
+}
+
+/// The process that stands, as [`Capture`] holds it.
+struct Standing {
+    process: Arc<Process>,
+    debugged: Option<Debugged>,
+}
+
+impl Held for Standing {
+    fn check(&mut self) -> Result<()> {
+        if self.process.has_ended() {
+            let what = format!(
+                "process {} ended while it was being dumped",
+                self.process.key
+            );
+            return Err(Error::new(ErrorKind::TargetDied, what));
+        }
+        Ok(())
+    }
+
+    fn release(&mut self) {
+        self.debugged = None;
+    }
+}
+
+fn wall_now() -> WallTime {
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    WallTime(since.as_nanos() as i64)
+}
