@@ -19,7 +19,7 @@ use std::{
 /// cancel is seen at once and two buffers weigh nothing.
 const CHUNK: usize = 1 << 20;
 /// Two readers keep two processors, or one processor and the disk, busy; more bring nothing.
-const THREADS: usize = 2;
+const THREADS: usize = 4;
 const PAGE: u64 = 4096;
 
 /// Where the bytes go.
@@ -141,10 +141,12 @@ impl Copier {
     }
 
     fn run_file(&self, file: &OutFile) -> io::Result<()> {
-        let mut buffer = vec![0; CHUNK];
+        let mut room = vec![0; CHUNK + PAGE as usize];
+        let start = room.as_ptr().align_offset(PAGE as usize);
+        let buffer = &mut room[start..start + CHUNK];
         while let Some(job) = self.next_job() {
             failpoint("copy")?;
-            let len = self.read_job(&job, &mut buffer);
+            let len = self.read_job(&job, buffer);
             file.write_at(job.offset, &buffer[..len])?;
             self.progress.done.fetch_add(len as u64, Ordering::Relaxed);
         }

@@ -20,7 +20,12 @@ pub(crate) struct RawOutput {
     folder: OwnedFd,
     partial: String,
     file: File,
+    /// The same file, written past the page cache; `None` where the file system has no such thing.
+    direct: Option<File>,
 }
+
+/// What direct writes have to be aligned to: the largest logical block of common disks.
+const BLOCK: usize = 4096;
 
 /// Makes `name.partial` in `folder`, exclusively, readable by nobody else whatever the umask.
 /// `AlreadyExists` where `name` or its partial is taken.
@@ -46,11 +51,26 @@ pub(crate) fn create_output(folder: &Path, name: &str, overwrite: bool) -> io::R
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::RDWR | OFlags::CLOEXEC;
     let file = openat(&folder, &partial, flags, private)?;
     fchmod(&file, private)?;
+    let past_cache = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::DIRECT;
+    let direct = openat(&folder, &partial, past_cache, Mode::empty()).ok();
+    let direct = direct
+        .map(File::from)
+        .filter(|direct| is_same(direct, &file));
     Ok(RawOutput {
         folder,
         partial,
         file: file.into(),
+        direct,
     })
+}
+
+/// Whether both are the file that we made: nobody put another one in its place meanwhile.
+fn is_same(one: &File, other: &OwnedFd) -> bool {
+    let identity = |found: rustix::fs::Stat| (found.st_dev, found.st_ino);
+    match (fstat(one), fstat(other)) {
+        (Ok(one), Ok(other)) => identity(one) == identity(other),
+        _ => false,
+    }
 }
 
 /// What a run that was killed left behind; only a regular file goes.
@@ -79,8 +99,21 @@ impl RawOutput {
         }
     }
 
+    /// Whole blocks go past the page cache: a dump of a large process would push everything else
+    /// out of it, and pages that the cache has to be given first are slow.
     pub(crate) fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all_at(bytes, offset)
+        let aligned = offset.is_multiple_of(BLOCK as u64)
+            && bytes.len().is_multiple_of(BLOCK)
+            && bytes.as_ptr().addr().is_multiple_of(BLOCK);
+        match self.direct.as_ref().filter(|_| aligned) {
+            Some(direct) => match direct.write_all_at(bytes, offset) {
+                Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+                    self.file.write_all_at(bytes, offset)
+                }
+                result => result,
+            },
+            None => self.file.write_all_at(bytes, offset),
+        }
     }
 
     pub(crate) fn set_len(&self, len: u64) -> io::Result<()> {
