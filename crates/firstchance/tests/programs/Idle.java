@@ -1,4 +1,7 @@
-/** Threads that sleep, in a virtual machine with many of its own. */
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
+
+/** Threads that sleep, in a virtual machine with many of its own; the first counts lines. */
 public class Idle {
     public static void main(String[] args) throws Exception {
         for (int i = 0; i < 4; i++) {
@@ -6,10 +9,12 @@ public class Idle {
             thread.setDaemon(true);
             thread.start();
         }
-        System.out.println("ready " + ProcessHandle.current().pid());
-        System.out.flush();
-        // From its input it learns that the test has ended.
-        System.in.read();
+        System.out.println("ready");
+        BufferedReader input = new BufferedReader(new InputStreamReader(System.in));
+        // The end of its input tells that the test has ended.
+        for (int count = 0; input.readLine() != null; count++) {
+            System.out.println("pong " + count);
+        }
     }
 
     private static void sleep() {

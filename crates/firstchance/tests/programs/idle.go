@@ -1,7 +1,8 @@
-// Goroutines that sleep, in a runtime with threads of its own.
+// Goroutines that sleep, in a runtime with threads of its own; the first counts lines.
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"os"
 	"runtime"
@@ -22,7 +23,11 @@ func main() {
 		go wait(&started, never)
 	}
 	started.Wait()
-	fmt.Printf("ready %d\n", os.Getpid())
-	// From its input it learns that the test has ended.
-	os.Stdin.Read(make([]byte, 1))
+	fmt.Println("ready")
+	// The end of its input tells that the test has ended.
+	input := bufio.NewScanner(os.Stdin)
+	for count := 0; input.Scan(); count++ {
+		fmt.Println("pong", count)
+	}
+	close(never)
 }

@@ -1,11 +1,12 @@
-// 200 threads, each some C++ frames deep, all asleep on one condition.
+// 200 threads, each some C++ frames deep, all asleep on one condition; the first counts lines.
 #include <condition_variable>
 #include <csignal>
-#include <cstdio>
+#include <cstdlib>
+#include <iostream>
 #include <mutex>
+#include <string>
 #include <sys/prctl.h>
 #include <thread>
-#include <unistd.h>
 #include <vector>
 
 namespace shop {
@@ -13,6 +14,7 @@ namespace shop {
 std::mutex mutex;
 std::condition_variable change;
 int waiting = 0;
+bool is_over = false;
 
 template <typename Number> struct Order {
     Number number;
@@ -26,7 +28,7 @@ template <typename Number> struct Order {
         std::unique_lock<std::mutex> lock(mutex);
         waiting++;
         change.notify_all();
-        change.wait(lock, [] { return false; });
+        change.wait(lock, [] { return is_over; });
     }
 };
 
@@ -43,8 +45,9 @@ int main()
         std::unique_lock<std::mutex> lock(shop::mutex);
         shop::change.wait(lock, [] { return shop::waiting == count; });
     }
-    std::printf("ready %d\n", getpid());
-    std::fflush(stdout);
-    for (;;)
-        pause();
+    std::cout << "ready" << std::endl;
+    std::string line;
+    for (int count = 0; std::getline(std::cin, line); count++)
+        std::cout << "pong " << count << std::endl;
+    std::_Exit(0);
 }

@@ -16,4 +16,5 @@ mod dump_threads;
 mod files;
 mod harness;
 mod procdump;
+mod strangers;
 mod watching;
