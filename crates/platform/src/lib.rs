@@ -30,6 +30,9 @@ pub use host::{
 pub use monitor::{Monitor, cancel_monitors};
 pub use trust::{Trusted, read_trusted};
 
+#[cfg(all(feature = "fuzzing", target_os = "linux"))]
+pub use linux::fuzz;
+
 #[cfg(target_os = "linux")]
 use linux as os;
 #[cfg(windows)]

@@ -320,7 +320,7 @@ fn join(root: &str, path: &str) -> PathBuf {
 }
 
 /// `MemAvailable`, `some.avg10`, `anon`, or the number of a column of the first line.
-fn find(text: &str, key: &str) -> Option<f64> {
+pub(crate) fn find(text: &str, key: &str) -> Option<f64> {
     if let Ok(column) = key.parse::<usize>() {
         // A process's own name in `stat` may hold blanks: columns count after it.
         let (skipped, rest) = match text.rfind(')') {

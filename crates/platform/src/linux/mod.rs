@@ -6,6 +6,8 @@ mod doctor;
 mod exit_watch;
 mod facts;
 mod files;
+#[cfg(feature = "fuzzing")]
+pub mod fuzz;
 mod host;
 mod memory;
 mod monitor;

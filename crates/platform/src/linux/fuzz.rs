@@ -1,0 +1,24 @@
+//! The parsers of `/proc`, for fuzzing: what a process writes into its own names ends up there.
+
+use super::proc::{machine, maps, stat, status};
+
+/// Feeds every parser with the same bytes; none may panic, and ranges must make sense.
+pub fn parse_proc(bytes: &[u8]) {
+    let (regions, _) = maps::parse(bytes);
+    assert!(regions.iter().all(|region| !region.range.is_empty()));
+    let _ = super::facts::modules(&regions);
+    let mut smaps = maps::SmapsReader::default();
+    bytes
+        .split(|&b| b == b'\n')
+        .for_each(|line| smaps.line(line));
+    let _ = stat::parse(bytes);
+    let _ = (
+        status::ids(bytes, "Uid"),
+        status::private(bytes),
+        status::mask(bytes, "SigBlk"),
+    );
+    let _ = machine::remote_devices(bytes);
+    let _ = machine::unit_and_container(bytes);
+    let _ = super::facts::strings(bytes);
+    let _ = super::counters::find(&String::from_utf8_lossy(bytes), "some.avg10");
+}
