@@ -224,6 +224,7 @@ fn referenced(
     let mut found = Found {
         snapshot,
         windows: Vec::new(),
+        join_at: FIRST_JOIN,
         last: 0,
         budget: *budget,
     };
@@ -243,12 +244,15 @@ fn referenced(
 struct Found<'a> {
     snapshot: &'a Snapshot,
     windows: Vec<Range>,
+    /// Windows are joined when there are so many, so that a hundred thousand pointers to one page
+    /// cost one window.
+    join_at: usize,
     last: u64,
+    /// Bytes that may be found; 0 when enough was found.
     budget: u64,
 }
 
-/// Joined from time to time, so that a hundred thousand pointers to one page cost one window.
-const WINDOWS_BETWEEN_JOINS: usize = 16_384;
+const FIRST_JOIN: usize = 16_384;
 
 impl Found<'_> {
     fn add(&mut self, word: u64) {
@@ -266,17 +270,16 @@ impl Found<'_> {
         }
         let window = Range::new(word.saturating_sub(BEFORE), word.saturating_add(AFTER));
         self.windows.extend(parts_of(safe_pages(region), window));
-        if self.windows.len() >= WINDOWS_BETWEEN_JOINS {
+        if self.windows.len() >= self.join_at {
             self.join();
         }
     }
 
     fn join(&mut self) {
         self.windows = coalesce(std::mem::take(&mut self.windows), 0);
-        let full = total_bytes(&self.windows) >= self.budget;
-        if full || self.windows.len() >= WINDOWS_BETWEEN_JOINS / 2 {
-            self.budget = if full { 0 } else { self.budget };
-            self.windows.reserve(WINDOWS_BETWEEN_JOINS);
+        self.join_at = FIRST_JOIN.max(self.windows.len() * 2);
+        if total_bytes(&self.windows) >= self.budget {
+            self.budget = 0;
         }
     }
 }
