@@ -7,7 +7,10 @@
 use super::{
     arch,
     proc::{ProcDir, status},
-    sys::ptrace::{self, Report},
+    sys::{
+        nudge::Nudge,
+        ptrace::{self, Report},
+    },
 };
 use crate::{Cancel, Error, ErrorKind, Result, failpoint};
 use snapshot::ProcessKey;
@@ -55,9 +58,10 @@ impl Threads {
     pub(crate) fn stop(proc: &ProcDir, deadline: Instant) -> Result<Self> {
         let (key, since) = (proc.key, Instant::now());
         let mut threads = Self::empty(key, since);
+        let nudge = Nudge::new();
         let mut quiet = 0;
         for round in 0..MOST_ROUNDS {
-            let added = threads.seize_new(proc)?;
+            let added = threads.seize_new(proc, &nudge)?;
             quiet = if added == 0 { quiet + 1 } else { 0 };
             threads.settle(deadline)?;
             if round > 0 && (quiet >= 2 || Instant::now() > deadline) {
@@ -112,14 +116,18 @@ impl Threads {
     }
 
     /// Seizes threads that are not held yet; how many there were.
-    fn seize_new(&mut self, proc: &ProcDir) -> Result<usize> {
+    fn seize_new(&mut self, proc: &ProcDir, nudge: &Nudge) -> Result<usize> {
         let tasks = proc.tasks().map_err(|_| died(self.key))?;
         let mut added = 0;
         for tid in tasks {
             if self.held.contains_key(&tid) {
                 continue;
             }
-            match ptrace::seize(tid) {
+            let (seized, let_go) = nudge.around(|| ptrace::seize(tid));
+            for ended in let_go {
+                self.held.remove(&ended);
+            }
+            match seized {
                 Ok(()) => {
                     let _ = failpoint("seize");
                     let _ = ptrace::interrupt(tid);
@@ -303,7 +311,7 @@ fn died(key: ProcessKey) -> Error {
     )
 }
 
-fn executed(key: ProcessKey) -> Error {
+pub(crate) fn executed(key: ProcessKey) -> Error {
     let what = format!("process {key} became another program (execve) while it was being dumped");
     Error::new(ErrorKind::TargetDied, what)
         .advise("It runs on unharmed; ask again for a dump of what it is now.")

@@ -11,7 +11,7 @@ use super::{
         maps::{self, SmapsReader, SpecialFlags},
         stat, status,
     },
-    stop::{Hold, Threads},
+    stop::{Hold, Threads, executed},
     sys::ptrace,
 };
 use crate::{
@@ -156,6 +156,7 @@ impl LinuxTarget {
             None => Threads::stop(&self.proc, deadline)?,
         };
         let _ = failpoint("all-stopped");
+        self.expect_same_program(&facts)?;
         let since = threads.since;
         let taken = wall_now();
         let mut warnings = Vec::new();
@@ -170,6 +171,20 @@ impl LinuxTarget {
             Some(since),
             warnings,
         ))
+    }
+
+    /// Refuses a process that executed another program after its facts were gathered: no two have
+    /// the same auxiliary vector, which holds random addresses.
+    fn expect_same_program(&self, facts: &Facts) -> Result<()> {
+        let mut files = facts.process.files.iter();
+        let before = files.find_map(|(name, bytes)| (name == "auxv").then_some(bytes));
+        let now = self.proc.read_living("auxv");
+        match (before, now) {
+            (Some(before), Ok(now)) if !before.is_empty() && *before != now => {
+                Err(executed(self.proc.key))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn running(&self, facts: Facts, before: Before) -> Result<Capture> {

@@ -3,5 +3,6 @@
 pub(crate) mod launch;
 pub(crate) mod memory;
 pub(crate) mod netlink;
+pub(crate) mod nudge;
 pub(crate) mod ptrace;
 pub(crate) mod signals;

@@ -60,9 +60,10 @@ pub(crate) fn ignore_write_signals() {
     }
 }
 
-/// Ends this process as SIGKILL does (a fault point).
+/// Sends this very thread a signal (a fault point): it has its effect before the call returns,
+/// while one for the process may be taken by another thread, a little later.
 #[cfg(feature = "failpoints")]
 pub(crate) fn raise(signal: i32) {
     // SAFETY: a signal to ourselves.
-    unsafe { libc::kill(libc::getpid(), signal) };
+    unsafe { libc::raise(signal) };
 }

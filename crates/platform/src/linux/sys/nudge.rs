@@ -1,0 +1,163 @@
+//! A way out of the deadlock between seizing a thread and that thread's execve(2).
+//!
+//! Situation: one thread of the target executes a new program while we hold another. The kernel
+//! first ends all other threads and waits for them; a traced one waits in `PTRACE_EVENT_EXIT` for
+//! us, or as a zombie to be reaped by us. All that time the first thread has `cred_guard_mutex`,
+//! which `PTRACE_SEIZE` of it waits for: we wait for it, it for the others, the others for us.
+//! Seen with the victim's mode `exec-by-thread`; both sides hung until we were killed.
+//! Handled here: a seize that takes too long is interrupted by a timer, whose handler lets go of
+//! all that are ending. The kernel then restarts the seize by itself.
+//! Test: `b15_a_target_that_becomes_another_program_is_let_go`.
+
+use std::{
+    cell::{Cell, RefCell},
+    io, mem, ptr,
+    time::Duration,
+};
+
+/// No seize takes so long, unless it waits.
+const TOO_LONG: Duration = Duration::from_millis(50);
+
+/// How many threads one deadlock can have that are remembered; further ones look like pending.
+const MOST: usize = 256;
+
+thread_local! {
+    /// Whether this OS thread is in a seize, so that the handler may act.
+    static SEIZING: Cell<bool> = const { Cell::new(false) };
+    /// Threads that the handler let go of.
+    static LET_GO: RefCell<Vec<i32>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A timer of this OS thread. Dropped, it is gone.
+pub(crate) struct Nudge {
+    timer: Option<libc::timer_t>,
+}
+
+impl Nudge {
+    /// Makes the timer; without it (no room for timers) a seize is as it ever was.
+    pub(crate) fn new() -> Self {
+        LET_GO.with_borrow_mut(|list| {
+            list.clear();
+            // The handler must not allocate.
+            list.reserve(MOST);
+        });
+        Self {
+            timer: make_timer().ok(),
+        }
+    }
+
+    /// Runs a seize; what it returns, and the threads that were let go of meanwhile.
+    pub(crate) fn around<T>(&self, seize: impl FnOnce() -> T) -> (T, Vec<i32>) {
+        self.arm(TOO_LONG);
+        SEIZING.set(true);
+        let result = seize();
+        SEIZING.set(false);
+        self.arm(Duration::ZERO);
+        let let_go = LET_GO.with_borrow_mut(|list| {
+            let these = list.clone();
+            list.clear();
+            these
+        });
+        (result, let_go)
+    }
+
+    /// Lets the timer ring every `period`; zero ends that.
+    fn arm(&self, period: Duration) {
+        let Some(timer) = self.timer else {
+            return;
+        };
+        let period = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: i64::from(period.subsec_nanos()),
+        };
+        let setting = libc::itimerspec {
+            it_interval: period,
+            it_value: period,
+        };
+        // SAFETY: our own timer; the setting lives during the call.
+        unsafe { libc::timer_settime(timer, 0, &raw const setting, ptr::null_mut()) };
+    }
+}
+
+impl Drop for Nudge {
+    fn drop(&mut self) {
+        if let Some(timer) = self.timer {
+            // SAFETY: our own timer, deleted once.
+            unsafe { libc::timer_delete(timer) };
+        }
+    }
+}
+
+fn make_timer() -> io::Result<libc::timer_t> {
+    let signal = libc::SIGRTMAX() - 3;
+    // SAFETY: structures of integers and pointers, for which zeros are values; the handler only
+    // does what handlers may (see there); the event names this very thread.
+    unsafe {
+        let mut action: libc::sigaction = mem::zeroed();
+        action.sa_sigaction = ring as extern "C" fn(libc::c_int) as libc::sighandler_t;
+        if libc::sigaction(signal, &raw const action, ptr::null_mut()) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let mut event: libc::sigevent = mem::zeroed();
+        event.sigev_notify = libc::SIGEV_THREAD_ID;
+        event.sigev_signo = signal;
+        event.sigev_notify_thread_id = libc::gettid();
+        let mut timer: libc::timer_t = mem::zeroed();
+        match libc::timer_create(libc::CLOCK_MONOTONIC, &raw mut event, &raw mut timer) {
+            0 => Ok(timer),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+}
+
+/// The handler: system calls, and thread-locals that the interrupted code does not touch while
+/// `SEIZING` is set. It neither allocates nor locks.
+extern "C" fn ring(_: libc::c_int) {
+    if !SEIZING.get() {
+        return;
+    }
+    // SAFETY: the place of this thread's errno, which the interrupted code may be about to read.
+    let errno = unsafe { *libc::__errno_location() };
+    while let Some(tid) = let_go_of_one() {
+        LET_GO.with(|list| {
+            let Ok(mut list) = list.try_borrow_mut() else {
+                return;
+            };
+            if list.len() < list.capacity() {
+                list.push(tid);
+            }
+        });
+    }
+    // SAFETY: as above.
+    unsafe { *libc::__errno_location() = errno };
+}
+
+/// Lets go of the first thread that reports anything, if it is ending.
+fn let_go_of_one() -> Option<i32> {
+    let ours = libc::__WALL | libc::__WNOTHREAD;
+    let look = libc::WEXITED | libc::WSTOPPED | libc::WNOHANG | libc::WNOWAIT | ours;
+    // SAFETY: a structure of integers, for which zeros are values.
+    let mut info: libc::siginfo_t = unsafe { mem::zeroed() };
+    // SAFETY: the structure lives during the call.
+    let found = unsafe { libc::waitid(libc::P_ALL, 0, &raw mut info, look) };
+    // SAFETY: waitid has filled it, or left it all zeros.
+    let (tid, status) = unsafe { (info.si_pid(), info.si_status()) };
+    if found != 0 || tid == 0 {
+        return None;
+    }
+    let at_exit = info.si_code == libc::CLD_TRAPPED && status >> 8 == libc::PTRACE_EVENT_EXIT;
+    let is_gone = matches!(
+        info.si_code,
+        libc::CLD_EXITED | libc::CLD_KILLED | libc::CLD_DUMPED
+    );
+    if at_exit {
+        super::ptrace::resume(tid, 0).ok()?;
+    } else if is_gone {
+        let reap = libc::WEXITED | libc::WNOHANG | ours;
+        // SAFETY: as above.
+        unsafe { libc::waitid(libc::P_PID, tid as u32, &raw mut info, reap) };
+    } else {
+        return None;
+    }
+    Some(tid)
+}
