@@ -54,7 +54,7 @@ fn gcore(pid: &str, folder: &Path) -> Command {
 
 fn procdump(pid: &str, folder: &Path) -> Command {
     let mut command = Command::new("procdump");
-    command.args(["-n", "1", "-s", "1", pid]).arg(folder);
+    command.args(["-p", pid, "-o"]).arg(folder);
     command
 }
 
