@@ -3,7 +3,7 @@
 use super::elf::Image;
 use crate::{bytes::Width, elf::HEAD_SIZE};
 use object::elf;
-use snapshot::{Memory, Range, Snapshot, coalesce};
+use snapshot::{Memory, OperatingSystem, Range, Snapshot, coalesce};
 use std::collections::HashSet;
 
 /// Libraries at most: more are no list but a loop or garbage.
@@ -22,8 +22,13 @@ const AT_BASE: u64 = 7;
 /// program's own headers and dynamic section, `r_debug`, and of every `link_map` the structure,
 /// the name, the dynamic section, the headers and the notes with the build-id.
 ///
+/// Of a Windows process what its environment block leads to.
+///
 /// Nothing where the process has no dynamic loader. Bounded, and safe against lists that loop.
 pub fn loader_ranges(snapshot: &Snapshot, memory: &dyn Memory) -> Vec<Range> {
+    if snapshot.system.os == OperatingSystem::Windows {
+        return super::peb::ranges(snapshot, memory);
+    }
     let width = Width::of(snapshot.system.architecture);
     let mut found = Found {
         memory,

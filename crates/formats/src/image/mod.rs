@@ -2,6 +2,7 @@
 
 mod elf;
 mod loader;
+mod peb;
 mod pe;
 
 use object::{Object, pod::Pod, pod::from_bytes};

@@ -10,8 +10,9 @@ use minidump_common::format::{
     ProcessorArchitecture, X86CpuInfo,
 };
 use snapshot::{
-    Architecture, Detail, OperatingSystem, Process, Region, RegionKind, Snapshot, System,
+    Architecture, Detail, OperatingSystem, Process, Region, RegionKind, Snapshot, System, Thread,
 };
+use std::time::Duration;
 
 /// The streams that depend on nothing else, in the order of the file.
 pub(super) fn wanted(snapshot: &Snapshot, detail: Detail) -> Vec<Stream> {
@@ -21,6 +22,9 @@ pub(super) fn wanted(snapshot: &Snapshot, detail: Detail) -> Vec<Stream> {
     }
     wanted.push(Stream::ModuleListStream);
     wanted.push(Stream::ThreadNamesStream);
+    if snapshot.system.os == OperatingSystem::Windows {
+        wanted.push(Stream::ThreadInfoListStream);
+    }
     wanted.push(Stream::MemoryInfoListStream);
     if detail == Detail::All && !snapshot.handles.is_empty() {
         wanted.push(Stream::HandleDataStream);
@@ -40,6 +44,7 @@ pub(super) fn write(
         Stream::MiscInfoStream => body.bytes(&bytes_of(misc_info(&snapshot.process))),
         Stream::ModuleListStream => modules::module_list(body, snapshot),
         Stream::ThreadNamesStream => thread_names(body, snapshot),
+        Stream::ThreadInfoListStream => body.own_bytes(thread_info_list(&snapshot.threads)),
         Stream::MemoryInfoListStream => body.own_bytes(memory_info_list(&snapshot.regions)),
         Stream::HandleDataStream => modules::handle_data(body, &snapshot.handles),
         other => {
@@ -163,6 +168,29 @@ fn thread_names(body: &mut Body, snapshot: &Snapshot) -> Location {
     }
     out[..4].copy_from_slice(&count.to_le_bytes());
     body.bytes(&out)
+}
+
+/// `MINIDUMP_THREAD_INFO_LIST`: times in 100 ns and start addresses.
+fn thread_info_list(threads: &[Thread]) -> Vec<u8> {
+    /// `STATUS_PENDING`: it has not ended.
+    const STILL_ACTIVE: u32 = 0x103;
+    let mut out = Vec::with_capacity(12 + 64 * threads.len());
+    [12, 64, threads.len() as u32]
+        .into_iter()
+        .for_each(|word| out.u32(word));
+    for thread in threads {
+        let time = |time: Duration| (time.as_nanos() / 100) as u64;
+        // Id, flags, error, exit status.
+        [thread.id, 0, 0, STILL_ACTIVE]
+            .into_iter()
+            .for_each(|word| out.u32(word));
+        let (kernel, user) = (time(thread.kernel_time), time(thread.user_time));
+        // Its begin (not known), its end, times, start address, affinity (not known).
+        [0, 0, kernel, user, thread.start_address, 0]
+            .into_iter()
+            .for_each(|word| out.u64(word));
+    }
+    out
 }
 
 /// `MINIDUMP_MEMORY_INFO_LIST`.

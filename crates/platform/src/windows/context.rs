@@ -67,6 +67,22 @@ fn with_extended(thread: HANDLE) -> Taken {
     }
 }
 
+/// Registers of a record that somebody else has captured.
+///
+/// # Safety
+/// The record must have room for what its flags say it holds.
+pub(crate) unsafe fn of_record(record: &CONTEXT) -> (Registers, SparseBytes) {
+    let has_more = record.ContextFlags & CONTEXT_XSTATE_AMD64 == CONTEXT_XSTATE_AMD64;
+    let wanted = if has_more {
+        FEATURES.iter().fold(0, |mask, n| mask | 1 << n)
+    } else {
+        0
+    };
+    // SAFETY: the caller vouches for the layout.
+    let area = unsafe { xsave(record, wanted) };
+    (general(record), SparseBytes::new(&area))
+}
+
 /// The standard form of an XSAVE area.
 ///
 /// # Safety

@@ -47,7 +47,7 @@ fn windows() -> Finding {
 fn stopping() -> Finding {
     let found = match wine_version() {
         Some(_) => "as a debugger: it stands while memory is copied (Wine has no clones)",
-        None => "as a debugger: it stands while memory is copied",
+        None => "a copy-on-write clone where the process allows it, else as a debugger",
     };
     finding("stopping", Health::Good, found.into(), "")
 }

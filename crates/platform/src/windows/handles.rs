@@ -2,7 +2,7 @@
 
 use super::{
     process::Process,
-    sys::{check, check_status, own, raw},
+    sys::{check, check_status, own, raw, system_information},
 };
 use snapshot::Handle;
 use std::{
@@ -13,9 +13,9 @@ use std::{
     time::Duration,
 };
 use windows_sys::{
-    Wdk::{Foundation::NtQueryObject, System::SystemInformation::NtQuerySystemInformation},
+    Wdk::Foundation::NtQueryObject,
     Win32::{
-        Foundation::{DUPLICATE_SAME_ACCESS, DuplicateHandle, STATUS_INFO_LENGTH_MISMATCH},
+        Foundation::{DUPLICATE_SAME_ACCESS, DuplicateHandle},
         System::Threading::GetCurrentProcess,
     },
 };
@@ -24,8 +24,6 @@ use windows_sys::{
 const EXTENDED_HANDLES: i32 = 64;
 const OBJECT_NAME: i32 = 1;
 const OBJECT_TYPE: i32 = 2;
-/// What the list of all handles of the machine may take, in bytes.
-const LARGEST_LIST: usize = 512 << 20;
 /// How long the name of one object may take.
 const PATIENCE: Duration = Duration::from_millis(200);
 /// Handles that are looked at closely; of the others the number and the access are told.
@@ -59,6 +57,11 @@ pub(crate) fn handles(process: &Process) -> Vec<Handle> {
     handles
 }
 
+/// How many handles a process has.
+pub(crate) fn count(pid: u32) -> u32 {
+    entries(pid).map_or(0, |entries| entries.len() as u32)
+}
+
 fn describe(
     process: &Process,
     entry: Entry,
@@ -87,24 +90,7 @@ fn describe(
 
 /// The entries of one process out of the machine's.
 fn entries(pid: u32) -> io::Result<Vec<Entry>> {
-    let mut words = vec![0u64; (1 << 20) / 8];
-    loop {
-        let size = (words.len() * 8) as u32;
-        let mut needed = 0;
-        let at = words.as_mut_ptr().cast();
-        // SAFETY: aligned room for the answer, with its size.
-        let status =
-            unsafe { NtQuerySystemInformation(EXTENDED_HANDLES, at, size, &raw mut needed) };
-        if status != STATUS_INFO_LENGTH_MISMATCH {
-            check_status(status)?;
-            break;
-        }
-        let larger = (needed as usize).max(words.len() * 8) + (1 << 20);
-        if larger > LARGEST_LIST {
-            return Err(io::ErrorKind::OutOfMemory.into());
-        }
-        words = vec![0; larger / 8];
-    }
+    let words = system_information(EXTENDED_HANDLES)?;
     // Two words, the first of them the count, then the entries.
     let room = (words.len() - 2) * 8 / size_of::<Entry>();
     let count = (words[0] as usize).min(room);

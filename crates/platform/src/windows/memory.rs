@@ -1,13 +1,18 @@
 //! The memory of a process.
 
-use super::process::Process;
+use super::{clone::Clone, process::Process};
 use snapshot::Memory;
 use std::sync::Arc;
 use windows_sys::Win32::{Foundation::HANDLE, System::Diagnostics::Debug::ReadProcessMemory};
 
 /// Reads by `ReadProcessMemory`.
 pub(crate) struct LiveMemory {
-    process: Arc<Process>,
+    source: Source,
+}
+
+enum Source {
+    Process(Arc<Process>),
+    Clone(Arc<Clone>),
 }
 
 const PAGE: u64 = 4096;
@@ -15,7 +20,21 @@ const PAGE: u64 = 4096;
 impl LiveMemory {
     /// `process` has the right to read.
     pub(crate) fn new(process: Arc<Process>) -> Self {
-        Self { process }
+        let source = Source::Process(process);
+        Self { source }
+    }
+
+    /// The memory of a clone, which lives until the last reader is gone.
+    pub(crate) fn of_clone(clone: Arc<Clone>) -> Self {
+        let source = Source::Clone(clone);
+        Self { source }
+    }
+
+    fn raw(&self) -> HANDLE {
+        match &self.source {
+            Source::Process(process) => process.raw(),
+            Source::Clone(clone) => clone.raw(),
+        }
     }
 }
 
@@ -27,15 +46,11 @@ impl Memory for LiveMemory {
         let mut done = 0;
         while done < buffer.len() {
             let at = address + done as u64;
-            let mut got = read_once(self.process.raw(), at, &mut buffer[done..]);
+            let mut got = read_once(self.raw(), at, &mut buffer[done..]);
             if got == 0 {
                 // The whole was refused: perhaps only its first page can be had.
                 let to_page_end = (PAGE - at % PAGE).min((buffer.len() - done) as u64) as usize;
-                got = read_once(
-                    self.process.raw(),
-                    at,
-                    &mut buffer[done..done + to_page_end],
-                );
+                got = read_once(self.raw(), at, &mut buffer[done..done + to_page_end]);
             }
             if got == 0 {
                 break;

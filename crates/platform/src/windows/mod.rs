@@ -1,5 +1,6 @@
 //! Windows.
 
+mod clone;
 mod console;
 mod context;
 mod counters;
@@ -29,6 +30,7 @@ mod target;
 mod threads;
 mod trust;
 mod watch;
+mod wine;
 
 pub(crate) use console::init_process;
 #[cfg(feature = "failpoints")]

@@ -81,7 +81,8 @@ impl Query {
             let nowhere = std::ptr::null_mut();
             let status = (self.functions.format)(self.counter, format, nowhere, &raw mut value);
             let valid = [PDH_CSTATUS_VALID_DATA, PDH_CSTATUS_NEW_DATA].contains(&value.CStatus);
-            (status == 0 && valid).then(|| value.Anonymous.doubleValue)
+            let number = value.Anonymous.doubleValue;
+            (status == 0 && valid).then_some(number)
         }
     }
 }

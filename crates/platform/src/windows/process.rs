@@ -1,6 +1,9 @@
 //! One process: its handle, its identity, its times.
 
-use super::sys::{check, narrow, own, raw};
+use super::{
+    sys::{check, narrow, own, raw},
+    wine,
+};
 use crate::{Error, ErrorKind, Result};
 use snapshot::{ProcessKey, WallTime};
 use std::{io, os::windows::io::OwnedHandle, time::Duration};
@@ -90,7 +93,8 @@ impl Process {
     }
 
     pub(crate) fn times(&self) -> io::Result<Times> {
-        times(self.raw())
+        let told = times(self.raw())?;
+        Ok(wine::times(self.key.pid, told))
     }
 
     /// Private commit and working set.
@@ -103,7 +107,7 @@ impl Process {
         // SAFETY: a structure that begins with its size, as the call wants.
         check(unsafe { K32GetProcessMemoryInfo(self.raw(), at, size) })?;
         Ok(MemoryUse {
-            private: counters.PrivateUsage as u64,
+            private: wine::private_bytes(self.raw(), counters.PrivateUsage as u64),
             resident: counters.WorkingSetSize as u64,
         })
     }
@@ -121,7 +125,7 @@ impl Process {
         let mut count = 0;
         // SAFETY: an open process and a place for the answer.
         check(unsafe { GetProcessHandleCount(self.raw(), &raw mut count) })?;
-        Ok(count)
+        Ok(wine::handle_count(self.key.pid, count))
     }
 
     /// Full path of its image.

@@ -34,6 +34,15 @@ pub(crate) fn regions(process: HANDLE) -> Vec<Region> {
     regions
 }
 
+/// Committed memory that is nobody else's.
+pub(crate) fn private_bytes(process: HANDLE) -> u64 {
+    let regions = regions(process);
+    let private = regions
+        .iter()
+        .filter(|region| region.kind == RegionKind::Private && region.windows[0] == MEM_COMMIT);
+    private.map(|region| region.range.len()).sum()
+}
+
 /// Gives regions the names of what stands behind them, and their kinds.
 pub(crate) fn name(
     process: HANDLE,

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::Result;
 use snapshot::{Measure, ProcessKey, Sample, Time};
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry};
 use windows_sys::Win32::System::Threading::PROCESS_QUERY_INFORMATION;
 
 /// The processes that are sampled.
@@ -26,13 +26,14 @@ impl Sampler {
         key: ProcessKey,
         measures: &[Measure],
     ) -> Result<Sample> {
-        if !self.open.contains_key(&key) {
-            self.open.insert(key, open(key)?);
-        }
-        let Some(process) = self.open.get(&key).filter(|process| !process.has_ended()) else {
+        let process = match self.open.entry(key) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(slot) => slot.insert(open(key)?),
+        };
+        if process.has_ended() {
             self.open.remove(&key);
             return Err(ended(key));
-        };
+        }
         Ok(take(process, &mut self.counters, now, measures))
     }
 

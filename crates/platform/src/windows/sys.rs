@@ -8,12 +8,19 @@ use std::{
     sync::OnceLock,
 };
 use windows_sys::{
+    Wdk::System::SystemInformation::NtQuerySystemInformation,
     Win32::{
-        Foundation::{HANDLE, INVALID_HANDLE_VALUE, NTSTATUS, RtlNtStatusToDosError},
+        Foundation::{
+            HANDLE, INVALID_HANDLE_VALUE, NTSTATUS, RtlNtStatusToDosError,
+            STATUS_INFO_LENGTH_MISMATCH,
+        },
         System::LibraryLoader::{GetProcAddress, LOAD_LIBRARY_SEARCH_SYSTEM32, LoadLibraryExW},
     },
     core::BOOL,
 };
+
+/// What an answer about the whole machine may take, in bytes: 13 million handles.
+const LARGEST_ANSWER: usize = 512 << 20;
 
 /// The raw value of a handle, for a call that only borrows it.
 pub(crate) fn raw(handle: &OwnedHandle) -> HANDLE {
@@ -83,6 +90,25 @@ pub(crate) unsafe fn function<F: Copy>(library: &str, name: &CStr) -> Option<F> 
     };
     // SAFETY: both are pointers to functions, and the caller knows the type.
     Some(unsafe { std::mem::transmute_copy(&address) })
+}
+
+/// What the system says of one class: words, aligned as its structures are.
+pub(crate) fn system_information(class: i32) -> io::Result<Vec<u64>> {
+    let mut words = vec![0u64; (1 << 20) / 8];
+    loop {
+        let (size, mut needed) = ((words.len() * 8) as u32, 0);
+        let at = words.as_mut_ptr().cast();
+        // SAFETY: aligned room for the answer, with its size.
+        let status = unsafe { NtQuerySystemInformation(class, at, size, &raw mut needed) };
+        if status != STATUS_INFO_LENGTH_MISMATCH {
+            return check_status(status).map(|()| words);
+        }
+        let larger = (needed as usize).max(words.len() * 8) + (1 << 20);
+        if larger > LARGEST_ANSWER {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        words = vec![0; larger / 8];
+    }
 }
 
 /// Wine's version where this is Wine.

@@ -1,6 +1,7 @@
 //! One attached process.
 
 use super::{
+    clone::Clone,
     debugger::{Debugged, End},
     facts,
     memory::LiveMemory,
@@ -19,9 +20,12 @@ use std::{
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
-use windows_sys::Win32::System::Threading::{
-    PROCESS_CREATE_THREAD, PROCESS_DUP_HANDLE, PROCESS_QUERY_INFORMATION, PROCESS_SUSPEND_RESUME,
-    PROCESS_VM_OPERATION, PROCESS_VM_READ, PROCESS_VM_WRITE,
+use windows_sys::Win32::{
+    Foundation::HANDLE,
+    System::Threading::{
+        PROCESS_CREATE_THREAD, PROCESS_DUP_HANDLE, PROCESS_QUERY_INFORMATION,
+        PROCESS_SUSPEND_RESUME, PROCESS_VM_OPERATION, PROCESS_VM_READ, PROCESS_VM_WRITE,
+    },
 };
 
 /// What reading its memory takes.
@@ -111,10 +115,19 @@ impl WindowsTarget {
     }
 
     fn stopped(&mut self, facts: Facts) -> Result<Capture> {
+        let standing = self.debugged.take().filter(Debugged::stands);
+        let clone = if standing.is_none() {
+            Clone::of(&self.process)
+        } else {
+            None
+        };
+        if let Some(clone) = clone {
+            return Ok(self.cloned(facts, clone));
+        }
         let since = Instant::now();
         // One that is attached but runs is let go and taken anew: that stops it without a thread
         // of ours in it.
-        let debugged = match self.debugged.take().filter(Debugged::stands) {
+        let debugged = match standing {
             Some(standing) => standing,
             None => self.stop()?,
         };
@@ -122,7 +135,7 @@ impl WindowsTarget {
         let mut warnings = Vec::new();
         let threads = self.threads(true, &mut warnings);
         let _ = failpoint("registers");
-        let snapshot = self.snapshot(facts, threads);
+        let snapshot = self.snapshot(facts, threads, &self.memory(), self.process.raw());
         let held = Box::new(Standing {
             process: self.process.clone(),
             debugged: Some(debugged),
@@ -142,20 +155,29 @@ impl WindowsTarget {
             "the target was not stopped: memory changed while it was copied, and threads have no registers".to_owned(),
         ];
         let threads = self.threads(false, &mut warnings);
-        let snapshot = self.snapshot(facts, threads);
+        let snapshot = self.snapshot(facts, threads, &self.memory(), self.process.raw());
         Ok(Capture::new(snapshot, self.memory(), None, None, warnings))
     }
 
-    /// The threads; the one that began first is the leader.
+    /// From a clone: the process itself runs on.
+    fn cloned(&self, facts: Facts, clone: Clone) -> Capture {
+        let threads = in_order(clone.threads());
+        let clone = Arc::new(clone);
+        let memory: Arc<dyn Memory> = Arc::new(LiveMemory::of_clone(clone.clone()));
+        let snapshot = self.snapshot(facts, threads, &memory, clone.raw());
+        let warnings = vec![
+            "taken from a copy-on-write clone; the process itself ran on meanwhile".to_owned(),
+        ];
+        Capture::new(snapshot, memory, None, None, warnings)
+    }
+
     fn threads(&self, stand: bool, warnings: &mut Vec<Warning>) -> Vec<Thread> {
         let ids = threads::ids(self.process.key.pid).unwrap_or_default();
         let narrow = self.process.is_narrow();
-        let mut list: Vec<(u64, Thread)> = ids
+        let described = ids
             .into_iter()
-            .map(|id| threads::describe(id, narrow, stand))
-            .collect();
-        list.sort_by_key(|(begun, thread)| (*begun, thread.id));
-        let list: Vec<Thread> = list.into_iter().map(|(_, thread)| thread).collect();
+            .map(|id| threads::describe(id, narrow, stand));
+        let list = in_order(described.collect());
         let unknown = |thread: &&Thread| matches!(thread.state, ThreadState::Unstopped(_));
         let unknown = list.iter().filter(unknown).count();
         if stand && unknown > 0 {
@@ -166,18 +188,24 @@ impl WindowsTarget {
         list
     }
 
-    fn snapshot(&self, facts: Facts, threads: Vec<Thread>) -> Snapshot {
-        let memory = self.memory();
+    /// `memory` and `space` are those of the process, or of its clone.
+    fn snapshot(
+        &self,
+        facts: Facts,
+        threads: Vec<Thread>,
+        memory: &Arc<dyn Memory>,
+        space: HANDLE,
+    ) -> Snapshot {
         let narrow = self.process.is_narrow();
-        let peb = facts::peb(&self.process, &memory);
+        let peb = facts::peb(&self.process, memory);
         let modules = peb.as_ref().map_or(Vec::new(), Peb::modules);
         let heaps = peb.as_ref().map_or(Vec::new(), Peb::heaps);
         let stacks: Vec<(u64, u32)> = threads
             .iter()
-            .filter_map(|thread| Some((stack_of(&*memory, thread.teb, narrow)?, thread.id)))
+            .filter_map(|thread| Some((stack_of(&**memory, thread.teb, narrow)?, thread.id)))
             .collect();
-        let mut regions = regions::regions(self.process.raw());
-        regions::name(self.process.raw(), &mut regions, &modules, &stacks, &heaps);
+        let mut regions = regions::regions(space);
+        regions::name(space, &mut regions, &modules, &stacks, &heaps);
         let mut system = super::system();
         if narrow {
             system.architecture = Architecture::X86;
@@ -193,6 +221,12 @@ impl WindowsTarget {
             exception: None,
         }
     }
+}
+
+/// The threads by age: the one that began first is the leader.
+fn in_order(mut list: Vec<(u64, Thread)>) -> Vec<Thread> {
+    list.sort_by_key(|(begun, thread)| (*begun, thread.id));
+    list.into_iter().map(|(_, thread)| thread).collect()
 }
 
 /// Where the stack of a thread was allocated: `DeallocationStack` of its TEB. The 32-bit TEB of a

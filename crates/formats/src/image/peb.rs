@@ -1,0 +1,174 @@
+//! What debuggers need to list the images and the arguments of a Windows process that is dumped
+//! without its heap (`winternl.h`, and the public symbols of `ntdll`).
+
+use snapshot::{Architecture, Memory, Range, Snapshot, coalesce};
+use std::collections::HashSet;
+
+/// Images at most: more are no list but a loop or garbage.
+const MOST_MODULES: usize = 16_384;
+
+/// Where things lie in `_PEB`, `_PEB_LDR_DATA`, `_LDR_DATA_TABLE_ENTRY` and
+/// `_RTL_USER_PROCESS_PARAMETERS`, and how much of each is taken.
+struct Layout {
+    pointer: u64,
+    peb: u64,
+    loader: (u64, u64),
+    parameters: (u64, u64),
+    first_module: u64,
+    entry: u64,
+    module_texts: [u64; 2],
+    parameter_texts: [u64; 3],
+}
+
+const WIDE: Layout = Layout {
+    pointer: 8,
+    peb: 0x7d0,
+    loader: (0x18, 0x58),
+    parameters: (0x20, 0x440),
+    first_module: 0x10,
+    entry: 0x138,
+    module_texts: [0x48, 0x58],
+    parameter_texts: [0x38, 0x60, 0x70],
+};
+
+const NARROW: Layout = Layout {
+    pointer: 4,
+    peb: 0x480,
+    loader: (0x0c, 0x30),
+    parameters: (0x10, 0x2c0),
+    first_module: 0x0c,
+    entry: 0xa8,
+    module_texts: [0x24, 0x2c],
+    parameter_texts: [0x24, 0x38, 0x40],
+};
+
+/// The block itself, the loader's list with its names, and the parameters with theirs.
+pub(super) fn ranges(snapshot: &Snapshot, memory: &dyn Memory) -> Vec<Range> {
+    let layout = match snapshot.system.architecture {
+        Architecture::X86 => &NARROW,
+        Architecture::X86_64 | Architecture::Aarch64 => &WIDE,
+    };
+    let mut found = Found {
+        memory,
+        layout,
+        ranges: Vec::new(),
+    };
+    let peb = snapshot.process.peb;
+    if peb != 0 {
+        found.add(peb, layout.peb);
+        found.loader(peb);
+        found.parameters(peb);
+    }
+    coalesce(found.ranges, 0)
+}
+
+struct Found<'a> {
+    memory: &'a dyn Memory,
+    layout: &'static Layout,
+    ranges: Vec<Range>,
+}
+
+impl Found<'_> {
+    fn add(&mut self, start: u64, size: u64) {
+        let range = Range::new(start, start.saturating_add(size));
+        self.ranges.push(range);
+    }
+
+    fn loader(&mut self, peb: u64) {
+        let (at, size) = self.layout.loader;
+        let Some(loader) = self.pointer(peb, at) else {
+            return;
+        };
+        self.add(loader, size);
+        let head = loader.wrapping_add(self.layout.first_module);
+        let mut seen = HashSet::new();
+        let mut next = self.pointer(head, 0);
+        while let Some(entry) = next.filter(|&entry| entry != head) {
+            if seen.len() == MOST_MODULES || !seen.insert(entry) {
+                break;
+            }
+            self.add(entry, self.layout.entry);
+            let texts = self.layout.module_texts;
+            texts.into_iter().for_each(|text| self.text(entry, text));
+            next = self.pointer(entry, 0);
+        }
+    }
+
+    fn parameters(&mut self, peb: u64) {
+        let (at, size) = self.layout.parameters;
+        if let Some(parameters) = self.pointer(peb, at) {
+            self.add(parameters, size);
+            let texts = self.layout.parameter_texts;
+            texts
+                .into_iter()
+                .for_each(|text| self.text(parameters, text));
+        }
+    }
+
+    /// A `UNICODE_STRING`: length in bytes, room, pointer.
+    fn text(&mut self, base: u64, offset: u64) {
+        let at = base.wrapping_add(offset);
+        let length = self.memory.read_u32(at).unwrap_or(0) & 0xffff;
+        if let Some(buffer) = self.pointer(at, self.layout.pointer) {
+            self.add(buffer, length.into());
+        }
+    }
+
+    /// The pointer there, unless it is null.
+    fn pointer(&self, base: u64, offset: u64) -> Option<u64> {
+        let at = base.wrapping_add(offset);
+        let pointer = match self.layout.pointer {
+            4 => self.memory.read_u32(at)?.into(),
+            _ => self.memory.read_u64(at)?,
+        };
+        (pointer != 0).then_some(pointer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use snapshot::{OperatingSystem, Process, System};
+
+    /// Memory from 0x1000 on.
+    struct Words(Vec<u64>);
+
+    impl Memory for Words {
+        fn read(&self, address: u64, buffer: &mut [u8]) -> usize {
+            let bytes: Vec<u8> = self.0.iter().flat_map(|word| word.to_le_bytes()).collect();
+            let Some(from) = address.checked_sub(0x1000) else {
+                return 0;
+            };
+            let rest = bytes.get(from as usize..).unwrap_or(&[]);
+            let got = rest.len().min(buffer.len());
+            buffer[..got].copy_from_slice(&rest[..got]);
+            got
+        }
+    }
+
+    #[test]
+    fn the_loaders_list_is_followed_once_around() {
+        let mut words = vec![0; 512];
+        let mut put = |at: usize, value| words[(at - 0x1000) / 8] = value;
+        put(0x1018, 0x1100);
+        put(0x1110, 0x1200); // the head's first entry,
+        put(0x1200, 0x1200); // which loops,
+        put(0x1248, 6); // with a name of three letters
+        put(0x1250, 0x1f00);
+        let snapshot = Snapshot {
+            process: Process {
+                peb: 0x1000,
+                ..Process::default()
+            },
+            system: System {
+                os: OperatingSystem::Windows,
+                ..System::default()
+            },
+            ..Snapshot::default()
+        };
+        let found = ranges(&snapshot, &Words(words));
+        let holds = |address| found.iter().any(|range| range.contains(address));
+        assert!(holds(0x1000) && holds(0x1110) && holds(0x1200) && holds(0x1f05));
+        assert!(!holds(0x1f06));
+    }
+}
