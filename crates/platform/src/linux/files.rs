@@ -6,10 +6,14 @@ use rustix::fs::{
     AtFlags, FallocateFlags, FileType, Mode, OFlags, RenameFlags, fallocate, fchmod, fstat,
     fstatvfs, openat, renameat_with, statat, unlinkat,
 };
+use snapshot::Region;
 use std::{
     fs::File,
     io::{self, Read},
-    os::{fd::OwnedFd, unix::fs::FileExt},
+    os::{
+        fd::OwnedFd,
+        unix::fs::{FileExt, MetadataExt},
+    },
     path::Path,
     sync::Arc,
 };
@@ -154,6 +158,20 @@ fn space(file: &File) -> io::Result<Space> {
         free: bytes(found.f_bavail),
         total: bytes(found.f_blocks),
     })
+}
+
+/// The very file that stands behind a mapping: through `map_files` where we may, which also finds
+/// one that was deleted or lies in another mount namespace; else by its path, if that is the same
+/// file still.
+pub(crate) fn open_mapped(pid: u32, region: &Region) -> Option<FileBytes> {
+    let range = region.range;
+    let link = format!("/proc/{pid}/map_files/{:x}-{:x}", range.start, range.end);
+    let by_path = || {
+        let found = std::fs::metadata(&region.name).ok()?;
+        let same = found.ino() == region.inode && found.is_file();
+        same.then(|| map_file(region.name.as_ref()).ok())?
+    };
+    map_file(link.as_ref()).ok().or_else(by_path)
 }
 
 /// Maps a regular file.

@@ -1,6 +1,9 @@
 //! The memory of a live process.
 
-use super::sys::memory::read_process;
+use super::{
+    probes::{self, Patches},
+    sys::memory::read_process,
+};
 use snapshot::Memory;
 use std::{fs::File, os::unix::fs::FileExt};
 
@@ -9,6 +12,7 @@ use std::{fs::File, os::unix::fs::FileExt};
 pub(crate) struct LiveMemory {
     pid: i32,
     mem: Option<File>,
+    patches: Patches,
 }
 
 const PAGE: u64 = 4096;
@@ -16,7 +20,17 @@ const PAGE: u64 = 4096;
 impl LiveMemory {
     /// `pid` is a thread that lives; `mem` its open `/proc/PID/mem`, where it may be had.
     pub(crate) fn new(pid: i32, mem: Option<File>) -> Self {
-        Self { pid, mem }
+        Self {
+            pid,
+            mem,
+            patches: Patches::new(),
+        }
+    }
+
+    /// Shows these bytes instead of what is there.
+    pub(crate) fn patched(mut self, patches: Patches) -> Self {
+        self.patches = patches;
+        self
     }
 
     fn read_once(&self, address: u64, buffer: &mut [u8]) -> usize {
@@ -47,6 +61,9 @@ impl Memory for LiveMemory {
                 break;
             }
             done += got;
+        }
+        if !self.patches.is_empty() {
+            probes::apply(&self.patches, address, &mut buffer[..done]);
         }
         done
     }

@@ -12,6 +12,7 @@ mod host;
 mod memory;
 mod monitor;
 mod pages;
+mod probes;
 mod proc;
 mod rights;
 mod sample;

@@ -5,7 +5,7 @@ use super::{
     exit_watch::{End, ExitWatch},
     facts,
     memory::LiveMemory,
-    pages,
+    pages, probes,
     proc::{
         ProcDir, machine,
         maps::{self, SmapsReader, SpecialFlags},
@@ -164,9 +164,10 @@ impl LinuxTarget {
         let _ = failpoint("registers");
         let snapshot = self.snapshot(facts, &before, list, taken, &mut warnings)?;
         let held = Box::new(Standing { threads });
+        let memory = self.memory(&snapshot.regions);
         Ok(Capture::new(
             snapshot,
-            self.memory(),
+            memory,
             Some(held),
             Some(since),
             warnings,
@@ -198,7 +199,7 @@ impl LinuxTarget {
             thread.registers = registers_of_running(&self.proc, thread.id);
         }
         let snapshot = self.snapshot(facts, &before, list, wall_now(), &mut warnings)?;
-        let memory = self.memory();
+        let memory = self.memory(&snapshot.regions);
         if !can_read(&snapshot, &memory) {
             let refused = std::io::Error::from_raw_os_error(libc::EPERM);
             return Err(super::rights::explain_refusal(&self.proc, None, &refused));
@@ -206,11 +207,11 @@ impl LinuxTarget {
         Ok(Capture::new(snapshot, memory, None, None, warnings))
     }
 
-    fn memory(&self) -> Arc<dyn Memory> {
-        Arc::new(LiveMemory::new(
-            self.proc.living_tid,
-            self.proc.open_living("mem").ok(),
-        ))
+    fn memory(&self, regions: &[Region]) -> Arc<dyn Memory> {
+        let mem = self.proc.open_living("mem").ok();
+        let memory = LiveMemory::new(self.proc.living_tid, mem);
+        let patches = probes::find(self.proc.key.pid, regions, &memory);
+        Arc::new(memory.patched(patches))
     }
 
     fn threads(&self, held: &Threads, before: &Before, warnings: &mut Vec<Warning>) -> Vec<Thread> {

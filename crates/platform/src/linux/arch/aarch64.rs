@@ -4,6 +4,9 @@ use crate::linux::sys::ptrace;
 use snapshot::{Aarch64, Registers, SparseBytes};
 use std::io;
 
+/// The instruction that the kernel puts where a uprobe is: `brk #5`.
+pub(crate) const BREAKPOINT: &[u8] = &0xd420_00a0_u32.to_le_bytes();
+
 const NT_PRSTATUS: u32 = 1;
 const NT_PRFPREG: u32 = 2;
 const NT_ARM_TLS: u32 = 0x401;

@@ -5,6 +5,9 @@ use crate::linux::sys::ptrace;
 use snapshot::{Registers, SparseBytes, X86, X86_64};
 use std::io;
 
+/// The instruction that the kernel puts where a uprobe is: int3.
+pub(crate) const BREAKPOINT: &[u8] = &[0xcc];
+
 const NT_PRSTATUS: u32 = 1;
 const NT_X86_XSTATE: u32 = 0x202;
 const NT_PRFPREG: u32 = 2;
