@@ -1,7 +1,7 @@
 /* A 32-bit process without any library: says `ready`, then sleeps with known registers. */
 typedef unsigned int word;
 
-static const word marker[2] = { 0x32323232, 0xc0dec0de };
+volatile word marker[2] = { 0x32323232, 0xc0dec0de };
 
 static word call(word number, word a, word b, word c)
 {
