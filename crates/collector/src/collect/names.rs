@@ -196,6 +196,7 @@ mod tests {
             pid: 42,
             when: WallTime(0),
             exception: Some(0xC000_0005),
+            trigger: "cpu > 5%: 7%",
         }
     }
 
