@@ -52,8 +52,10 @@ pub struct Identity {
     pub parent: u32,
     /// Its process group; 0 on Windows.
     pub group: u32,
-    /// The base name of its image.
+    /// What people call it: the name it was started under, else that of its image.
     pub name: String,
+    /// The path of its image.
+    pub image: String,
     /// The name the kernel keeps (15 bytes), where it differs: scripts have their own.
     pub comm: String,
     /// Its arguments, the program's own name first.
@@ -69,8 +71,7 @@ pub struct Identity {
 impl Identity {
     fn has_name(&self, wanted: &str) -> bool {
         let first = self.command_line.first().map_or("", String::as_str);
-        let first = first.rsplit(['/', '\\']).next().unwrap_or(first);
-        [&self.name[..], &self.comm[..], first]
+        [&self.name[..], &self.comm, base(first), base(&self.image)]
             .iter()
             .any(|name| bare(name).eq_ignore_ascii_case(bare(wanted)) && !name.is_empty())
     }
@@ -93,6 +94,7 @@ impl From<&Process> for Identity {
             parent: process.parent,
             group: process.group,
             name: process.name.clone(),
+            image: process.exe.clone(),
             comm: process.comm.clone(),
             command_line: process.command_line.clone(),
             service: process.service.clone(),
@@ -100,6 +102,11 @@ impl From<&Process> for Identity {
             launched: false,
         }
     }
+}
+
+/// A path's last part.
+fn base(path: &str) -> &str {
+    path.rsplit(['/', '\\']).next().unwrap_or(path)
 }
 
 /// A name without its `.exe`.
@@ -134,6 +141,17 @@ mod tests {
             container: Some("0123456789abcdef".to_owned()),
             ..Identity::default()
         }
+    }
+
+    #[test]
+    fn a_program_of_several_names_answers_to_each() {
+        let redis = Identity {
+            name: "redis-server".to_owned(),
+            image: "/usr/bin/redis-check-rdb".to_owned(),
+            ..Identity::default()
+        };
+        assert!(redis.has_name("redis-server") && redis.has_name("redis-check-rdb"));
+        assert!(!redis.has_name("redis") && !redis.has_name(""));
     }
 
     #[test]

@@ -93,7 +93,7 @@ impl Session<'_, '_> {
         let pause = capture.release().pause;
         let _ = failpoint("released");
         for draft in &mut self.drafts {
-            draft.record.pause_ms = pause.map(|pause| pause.as_secs_f64() * 1e3);
+            draft.record.pause_ms = pause.map(milliseconds);
             draft.record.method = if stopped { "stopped" } else { "not stopped" }.to_owned();
             draft
                 .record
@@ -293,4 +293,9 @@ fn wall_now() -> WallTime {
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();
     WallTime(since.as_nanos() as i64)
+}
+
+/// Milliseconds, to the microsecond.
+fn milliseconds(time: Duration) -> f64 {
+    time.as_micros() as f64 / 1e3
 }

@@ -460,6 +460,7 @@ pub fn identity(entry: &ProcessEntry) -> Identity {
         parent: entry.parent,
         group: entry.group,
         name: entry.name.clone(),
+        image: entry.image.clone(),
         comm: entry.comm.clone(),
         command_line: entry.command_line.clone(),
         service: entry.service.clone(),

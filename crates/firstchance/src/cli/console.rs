@@ -223,7 +223,8 @@ pub(crate) fn command(entry: &ProcessEntry) -> String {
     } else {
         entry.command_line.join(" ")
     };
-    cut(&plain(&text), LONGEST_COMMAND)
+    // Servers that write what they do over their arguments leave blanks behind it.
+    cut(&plain(text.trim_end()), LONGEST_COMMAND)
 }
 
 /// At most so many characters.
@@ -275,6 +276,15 @@ mod tests {
         assert_eq!(size(999_600), "1.0 MB");
         assert_eq!(milliseconds(0.42), "0.4 ms");
         assert_eq!(duration(Duration::from_secs(3725)), "1:02:05");
+    }
+
+    #[test]
+    fn a_title_padded_with_blanks_is_shown_without_them() {
+        let entry = ProcessEntry {
+            command_line: vec![format!("nginx: worker process{}", " ".repeat(200))],
+            ..ProcessEntry::default()
+        };
+        assert_eq!(command(&entry), "nginx: worker process");
     }
 
     #[test]

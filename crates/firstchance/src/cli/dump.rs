@@ -210,7 +210,6 @@ fn command_line() -> String {
 pub(super) struct Line<'w> {
     path: Option<String>,
     bytes: u64,
-    kind: String,
     format: &'static str,
     #[serde(flatten)]
     record: &'w collector::Record,
@@ -222,7 +221,6 @@ impl<'w> Line<'w> {
         Self {
             path: written.path.as_ref().map(|path| path.display().to_string()),
             bytes: written.bytes,
-            kind: written.kind.to_string(),
             format: written.format.extension(),
             record: &written.record,
             seconds: written.took.as_secs_f64(),

@@ -17,14 +17,16 @@ pub(crate) struct Args {
     command: Vec<String>,
 }
 
-/// Prints each rule as a sentence and as TOML.
+/// Prints each rule as a sentence and as TOML; the sentence is a comment, so that all of it is a file
+/// of rules.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let rules = match &args.rules {
         Some(file) => watch::read_rules(file)?,
         None => rules_of(&args.command)?,
     };
     for rule in &rules {
-        console::print(&format!("{rule}\n"))?;
+        let sentence = rule.to_string().replace('\n', "\n# ");
+        console::print(&format!("# {sentence}\n"))?;
     }
     console::print(&rules::print(&rules))?;
     Ok(ExitCode::SUCCESS)

@@ -71,7 +71,7 @@ fn process(opened: &Opened) -> Vec<String> {
     let place = place
         .iter()
         .filter_map(|(kind, name)| name.as_ref().map(|name| format!("{kind} {name}")));
-    let mut lines = vec![first, console::cut(&command, LONGEST_COMMAND)];
+    let mut lines = vec![first, console::cut(command.trim_end(), LONGEST_COMMAND)];
     lines.extend(place);
     if process.exe_deleted {
         lines.push("its program's file was gone or replaced".to_owned());
@@ -242,7 +242,7 @@ fn handles(opened: &Opened) -> Vec<String> {
     kinds.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let told: Vec<String> = kinds
         .iter()
-        .map(|(kind, n)| format!("{n} {kind}"))
+        .map(|(kind, n)| format!("{n} {kind}{}", if *n == 1 { "" } else { "s" }))
         .collect();
     match told.is_empty() {
         true => vec![],

@@ -249,3 +249,30 @@ fn json_streams_one_object_an_event() {
         assert!(names.contains(&name), "{name}: {names:?}");
     }
 }
+
+#[test]
+fn an_option_that_run_does_not_have_is_not_taken_for_the_program() {
+    let run = Firstchance::new(&["run", "--full", "--", "true"]).run();
+    run.assert_code(2).assert_says("--full");
+    let run = Firstchance::new(&["run", "--when", "exit", "--", "/no/such/program"]).run();
+    run.assert_failed().assert_says("/no/such/program");
+}
+
+#[test]
+fn what_explain_prints_is_a_file_of_rules() {
+    let folder = folder();
+    let words = ["explain", "procdump", "-ma", "-n", "2", "-c", "85", "1234"];
+    let told = Firstchance::new(&words).run_well().stdout;
+    let file = file_in(&folder, "rules.toml");
+    std::fs::write(&file, &told).unwrap();
+    let again = Firstchance::new(&["explain", "--rules"]).arg(&file);
+    assert_eq!(again.run_well().stdout, told);
+}
+
+#[test]
+fn the_line_of_json_of_a_dump_names_each_thing_once() {
+    let victim = Victim::start(&["idle"]);
+    let folder = folder();
+    let run = Firstchance::dump(victim.pid(), &["--json"], &file_in(&folder, "a.dmp")).run_well();
+    assert_eq!(run.stdout.matches("\"kind\":").count(), 1, "{run:#?}");
+}

@@ -222,7 +222,9 @@ fn is_named(dir: &ProcDir, stat: &Stat, name: &str) -> bool {
             .to_owned()
     };
     let exe = dir.link("exe").unwrap_or_default();
-    let own = super::facts::name_of(exe.strip_suffix(" (deleted)").unwrap_or(&exe), &stat.comm);
+    let exe = exe.strip_suffix(" (deleted)").unwrap_or(&exe);
+    let started_as = super::facts::strings(&dir.read("cmdline").unwrap_or_default());
+    let own = super::facts::name_of(exe, &stat.comm, &started_as);
     bare(&own) == bare(name) || bare(&stat.comm) == bare(name)
 }
 

@@ -41,7 +41,7 @@ fn process(proc: &ProcDir, stat: &Stat, status_text: &[u8]) -> Process {
         parent: stat.parent,
         group: stat.group,
         session: stat.session,
-        name: name_of(&exe, &stat.comm),
+        name: name_of(&exe, &stat.comm, &strings(&cmdline)),
         comm: stat.comm.clone(),
         exe,
         exe_deleted,
@@ -68,14 +68,33 @@ fn capped(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-/// The base name of the image, else the kernel's name.
-pub(crate) fn name_of(exe: &str, comm: &str) -> String {
-    let base = exe.rsplit('/').next().unwrap_or("");
+/// What people call a process: the base name of its image, else the kernel's name.
+///
+/// An image may have several names (Debian's `redis-server` is a link to `redis-check-rdb`, `sh` to
+/// `dash`). The one it was started under counts, where the kernel and its first argument agree on
+/// it.
+pub(crate) fn name_of(exe: &str, comm: &str, command_line: &[String]) -> String {
+    let base = base_name(exe);
     if base.is_empty() {
-        comm.to_owned()
-    } else {
-        base.to_owned()
+        return comm.to_owned();
     }
+    let first = command_line.first().map_or("", String::as_str);
+    // Servers write what they do behind their name.
+    let first = base_name(first.split(' ').next().unwrap_or(""));
+    let is_its_name = !comm.is_empty() && comm == capped_to(first, COMM_LENGTH);
+    if is_its_name { first } else { base }.to_owned()
+}
+
+/// The longest name that the kernel keeps.
+const COMM_LENGTH: usize = 15;
+
+fn base_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or("")
+}
+
+/// The first bytes of a text; the whole of it where they end within a character.
+fn capped_to(text: &str, length: usize) -> &str {
+    text.get(..length).unwrap_or(text)
 }
 
 /// NUL-ended strings.
@@ -234,6 +253,30 @@ fn goes_on(last: &Region, next: &Region) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_is_called_what_it_was_started_as() {
+        let name = |exe, comm, first: &str| name_of(exe, comm, &[first.to_owned()]);
+        let redis = "redis-server 127.0.0.1:6379      ";
+        assert_eq!(
+            name("/usr/bin/redis-check-rdb", "redis-server", redis),
+            "redis-server"
+        );
+        assert_eq!(name("/bin/dash", "sh", "/bin/sh"), "sh");
+        assert_eq!(
+            name("/bin/x", "a-very-long-nam", "./a-very-long-name"),
+            "a-very-long-name"
+        );
+        // A script, a title of its own choice, and a name that one side alone tells.
+        assert_eq!(
+            name("/usr/bin/python3.11", "work.py", "python3"),
+            "python3.11"
+        );
+        assert_eq!(name("/usr/sbin/nginx", "nginx", "nginx: worker"), "nginx");
+        assert_eq!(name("/usr/bin/java", "java", "-bash"), "java");
+        assert_eq!(name("", "kworker", ""), "kworker");
+        assert_eq!(name("/bin/x", "", ""), "x");
+    }
 
     #[test]
     fn strings_keep_empty_arguments() {

@@ -15,7 +15,7 @@ use std::{
     collections::{HashMap, HashSet},
     io,
     os::unix::{fs::MetadataExt, process::ExitStatusExt},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command},
     time::{Duration, Instant},
 };
@@ -108,7 +108,7 @@ impl Host for LinuxHost {
         let key = self.find(waiting.pid)?;
         Ok(Launched {
             key,
-            inner: RawLaunched::Waiting(waiting),
+            inner: RawLaunched::Waiting(waiting, program.to_owned()),
         })
     }
 
@@ -127,15 +127,19 @@ impl Host for LinuxHost {
 /// A program that waits, runs, or has ended.
 #[derive(Debug)]
 pub(crate) enum RawLaunched {
-    Waiting(Waiting),
+    /// With the path of its program, for what may go wrong.
+    Waiting(Waiting, PathBuf),
     Running(Child),
     Failed,
 }
 
 impl RawLaunched {
     pub(crate) fn go(&mut self) -> io::Result<()> {
-        if let RawLaunched::Waiting(waiting) = std::mem::replace(self, RawLaunched::Failed) {
-            *self = RawLaunched::Running(waiting.go()?);
+        let before = std::mem::replace(self, RawLaunched::Failed);
+        if let RawLaunched::Waiting(waiting, program) = before {
+            let named =
+                |e: io::Error| io::Error::new(e.kind(), format!("{}: {e}", program.display()));
+            *self = RawLaunched::Running(waiting.go().map_err(named)?);
         }
         Ok(())
     }
@@ -160,15 +164,20 @@ fn entry(pid: u32, users: &HashMap<u32, String>, boot: i64, all: bool) -> Option
     let cgroup = proc.read("cgroup").unwrap_or_default();
     let (service, container) = machine::unit_and_container(&cgroup);
     let exe = proc.link("exe").unwrap_or_default();
+    let command_line = strings(&proc.read("cmdline").unwrap_or_default());
     let handles = numbers_in(proc.fd(), "fd").ok().map(|fds| fds.len() as u32);
     Some(ProcessEntry {
         key: proc.key,
         parent: stat.parent,
-        name: name_of(exe.strip_suffix(" (deleted)").unwrap_or(&exe), &stat.comm),
+        name: name_of(
+            exe.strip_suffix(" (deleted)").unwrap_or(&exe),
+            &stat.comm,
+            &command_line,
+        ),
         comm: stat.comm.clone(),
         image: exe.clone(),
         group: stat.group,
-        command_line: strings(&proc.read("cmdline").unwrap_or_default()),
+        command_line,
         user: users.get(&uid).cloned().unwrap_or_else(|| uid.to_string()),
         started: machine::start_time(stat.start, boot),
         cpu: machine::ticks_to_duration(stat.user_ticks + stat.kernel_ticks),

@@ -48,7 +48,7 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     common: Common,
     /// The program and its arguments
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(required = true, trailing_var_arg = true)]
     program: Vec<String>,
 }
 

@@ -2,6 +2,7 @@
 
 use crate::cli::{console, dump::Line};
 use collector::{Ended, Happening, Step};
+use policy::{Finish, Why};
 use serde_json::{Value, json};
 
 /// Prints what a program wants to know of a happening.
@@ -29,6 +30,26 @@ pub(crate) fn end(ended: &Ended) {
     emit(json!({ "event": "end", "why": why, "dumps": ended.dumps }));
 }
 
+fn suppressed_why(why: Why) -> &'static str {
+    match why {
+        Why::ClauseLimit(_) => "clause-limit",
+        Why::RuleLimit(_) => "rule-limit",
+        Why::Window(_) => "window",
+        Why::Busy => "busy",
+        Why::Resting(_) => "resting",
+        Why::Storm => "storm",
+    }
+}
+
+fn finish_why(why: &Finish) -> &'static str {
+    match why {
+        Finish::CountReached => "count-reached",
+        Finish::TargetExited => "exited",
+        Finish::Failed => "failed",
+        Finish::Removed => "removed",
+    }
+}
+
 fn event(happening: &Happening) -> Option<Value> {
     Some(match happening {
         Happening::Watching(process) => json!({ "event": "watching", "pid": process.pid }),
@@ -45,13 +66,13 @@ fn event(happening: &Happening) -> Option<Value> {
             "event": "suppressed",
             "pid": suppressed.process.pid,
             "reason": suppressed.reason,
-            "why": format!("{:?}", suppressed.why),
+            "why": suppressed_why(suppressed.why),
             "times": suppressed.times,
         }),
         Happening::RuleFinished { rule, why, dumps } => json!({
             "event": "rule-finished",
             "rule": rule.0,
-            "why": format!("{why:?}"),
+            "why": finish_why(why),
             "dumps": dumps,
         }),
         Happening::Status(status) => {

@@ -7,7 +7,7 @@ use policy::{
     ClauseStatus, Command, Finish, Follow, Rule, RuleId, Suppressed, Why, print_duration,
 };
 use snapshot::ProcessKey;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 /// Most lines of live status; the rest is told as a number.
 const MOST_LINES: usize = 20;
@@ -156,14 +156,24 @@ fn status_text(status: i32) -> String {
     }
 }
 
+/// `1 dump`, `2 dumps`.
+fn counted(number: u32, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+/// Rounded up: nobody waits for nanoseconds.
+fn whole_seconds(time: Duration) -> Duration {
+    Duration::from_secs(time.as_secs() + u64::from(time.subsec_nanos() > 0))
+}
+
 fn suppressed_text(suppressed: &Suppressed) -> String {
     let why = match suppressed.why {
-        Why::ClauseLimit(times) => format!("this condition has acted {times} times"),
-        Why::RuleLimit(dumps) => format!("the rule has its {dumps} dumps"),
+        Why::ClauseLimit(times) => format!("this condition has acted {}", counted(times, "time")),
+        Why::RuleLimit(dumps) => format!("the rule has its {}", counted(dumps, "dump")),
         Why::Window(window) => {
             format!(
-                "{} dumps in {} are enough",
-                window.count,
+                "{} in {} will do",
+                counted(window.count, "dump"),
                 print_duration(window.within)
             )
         }
@@ -171,7 +181,7 @@ fn suppressed_text(suppressed: &Suppressed) -> String {
         Why::Resting(rest) => {
             format!(
                 "the last dump failed, the next try is in {}",
-                print_duration(rest)
+                print_duration(whole_seconds(rest))
             )
         }
         Why::Storm => "exceptions come too fast to look at each".to_owned(),
@@ -213,4 +223,30 @@ fn status_line(status: &ClauseStatus) -> String {
         "{:>7}  {condition:<36}  now {value:<10}  held {held:>4} s  {dumps}",
         status.process.pid
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_read_as_a_sentence() {
+        let suppressed = |why| Suppressed {
+            process: ProcessKey { pid: 7, start: 0 },
+            rule: RuleId(0),
+            clause: 0,
+            reason: "now".to_owned(),
+            why,
+            times: 1,
+        };
+        let resting = Why::Resting(Duration::from_nanos(1_003_307_581));
+        for (why, told) in [
+            (Why::RuleLimit(1), "the rule has its 1 dump"),
+            (Why::ClauseLimit(2), "this condition has acted 2 times"),
+            (resting, "the last dump failed, the next try is in 2s"),
+        ] {
+            let told = format!("No dump for \"now\" of process 7: {told}");
+            assert_eq!(suppressed_text(&suppressed(why)), told);
+        }
+    }
 }
