@@ -51,8 +51,8 @@ pub(crate) struct Copy {
     pub(crate) threads: usize,
 }
 
-/// Starts copying. A file gets its bytes other than memory here and now; a stream gets everything
-/// in order, but for a record at its very end.
+/// Starts copying: to a file by several threads, in pieces of a chunk; to a stream by one, in
+/// order, but for a record at its very end.
 pub(crate) fn start(
     plan: &Arc<Plan>,
     memory: Arc<dyn Memory>,
@@ -68,12 +68,10 @@ pub(crate) fn start(
         progress: progress.clone(),
         next: Mutex::new(Place::default()),
     });
-    let threads = match sink {
-        Sink::File(file) => {
-            write_metadata(plan, file, record)?;
-            THREADS
-        }
-        Sink::Stream(_) => 1,
+    let threads = if matches!(sink, Sink::File(_)) {
+        THREADS
+    } else {
+        1
     };
     let (tell, ends) = mpsc::channel();
     for _ in 0..threads {
@@ -95,18 +93,6 @@ pub(crate) fn start(
     })
 }
 
-/// Everything but memory and zeros: a new file is zeros already.
-fn write_metadata(plan: &Plan, file: &OutFile, record: &[u8]) -> io::Result<()> {
-    for (offset, piece) in plan.pieces_with_offsets() {
-        match piece {
-            Piece::Bytes(bytes) => file.write_at(offset, bytes)?,
-            Piece::Record(_) => file.write_at(offset, record)?,
-            Piece::Memory(_) | Piece::Zeros(_) => {}
-        }
-    }
-    Ok(())
-}
-
 struct Copier {
     plan: Arc<Plan>,
     memory: Arc<dyn Memory>,
@@ -124,11 +110,21 @@ struct Place {
     offset: u64,
 }
 
-/// Memory to be put at `offset` of the file, range after range.
+/// What comes to `offset` of the file, part after part, without a hole.
 struct Job {
     offset: u64,
-    ranges: Vec<Range>,
+    parts: Vec<Part>,
 }
+
+/// So many bytes of a piece of the plan, from `within` on.
+struct Part {
+    piece: usize,
+    within: u64,
+    len: usize,
+}
+
+/// Zeros up to here are written: a new file has them already, but a hole ends a job.
+const SMALL_HOLE: u64 = 64 << 10;
 
 impl Copier {
     fn run(&self) -> io::Result<()> {
@@ -146,9 +142,9 @@ impl Copier {
         let buffer = &mut room[start..start + CHUNK];
         while let Some(job) = self.next_job() {
             failpoint("copy")?;
-            let len = self.read_job(&job, buffer);
+            let (len, memory) = self.fill(&job, buffer);
             file.write_at(job.offset, &buffer[..len])?;
-            self.progress.done.fetch_add(len as u64, Ordering::Relaxed);
+            self.progress.done.fetch_add(memory, Ordering::Relaxed);
         }
         Ok(())
     }
@@ -186,48 +182,66 @@ impl Copier {
         Ok(())
     }
 
-    /// The next memory that lies together in the file, at most a chunk of it.
+    /// What comes next in the file, at most a chunk of it. When copying was ended, no memory any
+    /// more, but all the rest, so that a partial file still opens.
     fn next_job(&self) -> Option<Job> {
-        if self.progress.stop.load(Ordering::Relaxed) {
-            return None;
-        }
+        let ended = self.progress.stop.load(Ordering::Relaxed);
         let mut place = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         let mut job = Job {
             offset: 0,
-            ranges: Vec::new(),
+            parts: Vec::new(),
         };
         let mut room = CHUNK as u64;
-        while let Some(piece) = self.plan.pieces.get(place.piece) {
-            let Piece::Memory(range) = piece else {
-                if !job.ranges.is_empty() {
+        while let Some(piece) = self.plan.pieces.get(place.piece).filter(|_| room > 0) {
+            let skipped = match piece {
+                Piece::Zeros(count) => *count > SMALL_HOLE,
+                Piece::Memory(_) => ended,
+                Piece::Bytes(_) | Piece::Record(_) => false,
+            };
+            if skipped {
+                if !job.parts.is_empty() {
                     break;
                 }
-                place.skip(piece.size());
+                let rest = piece.size() - place.within;
+                place.skip(rest);
                 continue;
-            };
-            if job.ranges.is_empty() {
+            }
+            if job.parts.is_empty() {
                 job.offset = place.offset;
             }
-            let len = (range.len() - place.within).min(room);
-            let start = range.start + place.within;
-            job.ranges.push(Range::new(start, start + len));
-            place.advance(len, range.len());
+            let len = (piece.size() - place.within).min(room);
+            job.parts.push(Part {
+                piece: place.piece,
+                within: place.within,
+                len: len as usize,
+            });
+            place.advance(len, piece.size());
             room -= len;
-            if room == 0 {
-                break;
-            }
         }
-        (!job.ranges.is_empty()).then_some(job)
+        (!job.parts.is_empty()).then_some(job)
     }
 
-    fn read_job(&self, job: &Job, buffer: &mut [u8]) -> usize {
-        let mut filled = 0;
-        for &range in &job.ranges {
-            let len = range.len() as usize;
-            self.read_range(range, &mut buffer[filled..filled + len]);
-            filled += len;
+    /// Puts the parts of a job together: how many bytes, and how many of them are memory.
+    fn fill(&self, job: &Job, buffer: &mut [u8]) -> (usize, u64) {
+        let (mut filled, mut memory) = (0, 0);
+        for part in &job.parts {
+            let room = &mut buffer[filled..filled + part.len];
+            let from = part.within as usize;
+            match &self.plan.pieces[part.piece] {
+                Piece::Bytes(bytes) => room.copy_from_slice(&bytes[from..from + part.len]),
+                Piece::Zeros(_) => room.fill(0),
+                Piece::Record(len) => {
+                    room.copy_from_slice(&padded(&self.record, *len)[from..from + part.len]);
+                }
+                Piece::Memory(range) => {
+                    let start = range.start + part.within;
+                    self.read_range(Range::new(start, start + part.len as u64), room);
+                    memory += part.len as u64;
+                }
+            }
+            filled += part.len;
         }
-        filled
+        (filled, memory)
     }
 
     /// Fills `buffer` with a range; what cannot be read is zeros, and recorded.
@@ -322,21 +336,26 @@ mod tests {
     }
 
     #[test]
-    fn jobs_cover_the_memory_once_and_join_what_lies_together() {
+    fn jobs_cover_the_file_once_and_leave_out_large_holes() {
+        let chunk = CHUNK as u64;
         let copier = copier(vec![
-            Piece::Bytes(vec![0; 100]),
-            Piece::Memory(Range::new(0, CHUNK as u64 + 10)),
-            Piece::Memory(Range::new(0x10_0000_0000, 0x10_0000_0020)),
-            Piece::Zeros(7),
-            Piece::Memory(Range::new(0x20_0000_0000, 0x20_0000_0001)),
+            Piece::Bytes(vec![7; 100]),
+            Piece::Memory(Range::new(0x1000, 0x1000 + chunk)),
+            Piece::Zeros(10),
+            Piece::Record(20),
+            Piece::Zeros(SMALL_HOLE + 1),
+            Piece::Memory(Range::new(0x2000, 0x2001)),
         ]);
         let jobs: Vec<Job> = std::iter::from_fn(|| copier.next_job()).collect();
         let offsets: Vec<u64> = jobs.iter().map(|job| job.offset).collect();
-        assert_eq!(
-            offsets,
-            [100, 100 + CHUNK as u64, 100 + CHUNK as u64 + 10 + 0x20 + 7]
-        );
-        assert_eq!(jobs[1].ranges.len(), 2);
+        assert_eq!(offsets, [0, chunk, 100 + chunk + 30 + SMALL_HOLE + 1]);
+        let mut buffer = vec![0xFF; CHUNK];
+        let filled: Vec<(usize, u64)> = jobs
+            .iter()
+            .map(|job| copier.fill(job, &mut buffer))
+            .collect();
+        assert_eq!(filled, [(CHUNK, chunk - 100), (130, 100), (1, 1)]);
+        assert_eq!(buffer[0], 2, "page 2");
     }
 
     #[test]

@@ -174,7 +174,8 @@ pub(crate) fn numbers_in(dir: impl AsFd, name: &str) -> io::Result<Vec<i32>> {
 /// A whole file below an open directory.
 pub(crate) fn read_file(dir: impl AsFd, name: &str) -> io::Result<Vec<u8>> {
     let file: File = openat(dir, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?.into();
-    let mut bytes = Vec::new();
+    // Most of these files fit, and cost one read.
+    let mut bytes = Vec::with_capacity(4096);
     file.take(LARGEST_FILE).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
