@@ -2,6 +2,7 @@
 //!
 //! The names of tests begin with the row of the torture table that they stand for; docs/testing.md
 //! has the table.
+#![cfg(target_os = "linux")]
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
 
 use super::{DEADLINE, wait_until};
 
@@ -87,10 +88,17 @@ impl Child {
         status.expect("it has ended")
     }
 
-    /// Kills it and waits until it is gone.
+    /// Kills it and waits until it is gone; not for ever, as a tracer that stands still holds it.
     pub(crate) fn kill(&mut self) {
         let _ = self.inner.kill();
-        let _ = self.inner.wait();
+        let deadline = Instant::now() + DEADLINE;
+        while !matches!(self.inner.try_wait(), Ok(Some(_)) | Err(_)) {
+            if Instant::now() > deadline {
+                eprintln!("{} cannot be killed: something holds it", self.name);
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 }
 

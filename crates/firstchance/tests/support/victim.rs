@@ -1,6 +1,7 @@
 //! Victims: the program of crates/victim in one of its modes.
 
 use std::collections::HashMap;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -198,20 +199,25 @@ pub(crate) fn victim_exe() -> &'static Path {
     EXE.get_or_init(|| {
         let firstchance = Path::new(env!("CARGO_BIN_EXE_firstchance"));
         let exe = firstchance.with_file_name(format!("victim{}", std::env::consts::EXE_SUFFIX));
-        let _lock = super::only_one("build-victim");
-        if !is_fresh(&exe) {
+        let mut stamp = super::only_one("build-victim");
+        if !exe.is_file() || !is_fresh(&stamp) {
             build_victim();
+            // Cargo does not touch a program that is as it should be; this file tells.
+            stamp
+                .set_len(0)
+                .and_then(|()| stamp.write_all(b"built"))
+                .expect("our own file");
         }
         exe
     })
 }
 
-fn is_fresh(exe: &Path) -> bool {
+/// Whether the victim was built after its sources were last changed.
+fn is_fresh(stamp: &std::fs::File) -> bool {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../victim");
     let changed = newest(&sources);
-    exe.metadata()
-        .and_then(|m| m.modified())
-        .is_ok_and(|built| built >= changed)
+    let built = stamp.metadata().and_then(|m| Ok((m.len(), m.modified()?)));
+    built.is_ok_and(|(len, when)| len > 0 && when > changed)
 }
 
 fn newest(path: &Path) -> SystemTime {
