@@ -114,20 +114,18 @@ pub(crate) fn tools_dir() -> PathBuf {
     target_dir().join("tools")
 }
 
-/// `program` as found on the search path or among the folders of servers.
+/// `program` as found on the search path.
 pub(crate) fn which(program: &str) -> Option<PathBuf> {
     let path = search_path();
-    let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
-    folders.extend(["/usr/sbin", "/sbin"].map(PathBuf::from));
-    folders
-        .into_iter()
-        .map(|folder| folder.join(program))
-        .find(|file| file.is_file())
+    let mut files = std::env::split_paths(&path).map(|folder| folder.join(program));
+    files.find(|file| file.is_file())
 }
 
+/// Our own tools first; last the folders of system programs, which not everybody has on the path.
 fn search_path() -> std::ffi::OsString {
     let old = std::env::var_os("PATH").unwrap_or_default();
     let ours = std::iter::once(tools_dir().join("bin"));
-    let all = ours.chain(std::env::split_paths(&old));
+    let system = ["/usr/sbin", "/sbin"].map(PathBuf::from);
+    let all = ours.chain(std::env::split_paths(&old)).chain(system);
     std::env::join_paths(all).unwrap_or(old)
 }

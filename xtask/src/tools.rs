@@ -13,7 +13,7 @@ struct System {
 /// Compilers, debuggers and servers: what judges dumps and what is dumped.
 #[rustfmt::skip]
 const SYSTEM: &[System] = &[
-    System { program: "gcc", package: "gcc" },
+    System { program: "gcc", package: "gcc libc6-dev" },
     System { program: "g++", package: "g++" },
     System { program: "make", package: "make" },
     System { program: "gdb", package: "gdb" },
