@@ -3,7 +3,7 @@
 
 use super::{ShowStep, dumps::Finished};
 use crate::{Collected, Request, Step, collect::collect_attached};
-use platform::{Host, Target};
+use platform::{Error, Host, Target};
 use policy::DumpId;
 use snapshot::{ProcessKey, TargetEvent};
 use std::{
@@ -47,7 +47,7 @@ pub(crate) enum News {
     /// A dump of it is over.
     Finished(ProcessKey, Finished),
     /// It could not be attached to.
-    Failed(ProcessKey, String),
+    Failed(ProcessKey, Error),
 }
 
 impl Exits {
@@ -74,7 +74,7 @@ impl Exits {
         std::thread::spawn(move || {
             let host = machine();
             if let Err(error) = follow(&*host, key, &inbox, &tell) {
-                let _ = tell.send(News::Failed(key, error.to_string()));
+                let _ = tell.send(News::Failed(key, error));
             }
         });
     }

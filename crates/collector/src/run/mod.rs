@@ -79,6 +79,7 @@ pub fn run(
         exits: Exits::new(plan.machine),
         watched: HashSet::new(),
         launched: plan.launched,
+        hopeless: false,
         last_dumped: None,
         polled: Time::default(),
         ended: Ended::default(),
@@ -101,6 +102,8 @@ struct Run<'r> {
     /// Processes whose end is reported.
     watched: HashSet<ProcessKey>,
     launched: Option<Launched>,
+    /// The only process that is watched may not be touched.
+    hopeless: bool,
     /// Whom the last dump is of.
     last_dumped: Option<ProcessKey>,
     /// When people were last shown how things stand.
@@ -147,7 +150,7 @@ impl Run<'_> {
     }
 
     fn until_over(&mut self, cancelled: &mut dyn FnMut(&HashSet<ProcessKey>) -> bool) {
-        while !self.rules.is_finished() {
+        while !self.rules.is_finished() && !self.hopeless {
             if Cancel.is_asked() {
                 self.ended.cancelled = true;
                 break;
@@ -215,7 +218,8 @@ impl Run<'_> {
                 }
                 News::Failed(key, error) => {
                     self.exits.detach(key);
-                    (self.show)(Happening::Failed(error));
+                    (self.show)(Happening::Failed(error.to_string()));
+                    self.give_up_if_forbidden(error);
                 }
                 News::Step(_) | News::Armed => {}
             }
@@ -389,11 +393,18 @@ impl Run<'_> {
                 number: finished.number,
                 error: error.to_string(),
             });
-            self.ended.failure = Some(error);
+            self.give_up_if_forbidden(error);
         }
         let written: Vec<Arc<Written>> = dumps.into_iter().map(Arc::new).collect();
         (self.show)(Happening::Dumped(written));
         self.feed(Event::DumpFinished { id, outcome });
+    }
+
+    /// What the system forbids now it forbids later too: a watch of one process ends then.
+    fn give_up_if_forbidden(&mut self, error: Error) {
+        let forbidden = matches!(error.kind, ErrorKind::NotPermitted);
+        self.hopeless = forbidden && self.watched.len() <= 1;
+        self.ended.failure = Some(error);
     }
 
     /// Dumps that are under way end before we do.

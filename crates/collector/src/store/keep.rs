@@ -14,8 +14,7 @@ use std::{
 /// that had to go for it. Refuses where it cannot be done, before the target is touched.
 pub(crate) fn make_room(folder: &Path, keep: &Retention, needed: u64) -> Result<Vec<PathBuf>> {
     let space = platform::space_at(folder);
-    let space =
-        space.map_err(|e| Error::of_file(&format!("looking at {}", folder.display()), &e))?;
+    let space = space.map_err(|e| unusable(folder, &e))?;
     let disk = Disk {
         size: space.total,
         free: space.free,
@@ -36,6 +35,14 @@ pub(crate) fn make_room(folder: &Path, keep: &Retention, needed: u64) -> Result<
         })?;
     }
     Ok(delete)
+}
+
+fn unusable(folder: &Path, error: &std::io::Error) -> Error {
+    let folder = folder.display();
+    if error.kind() == std::io::ErrorKind::NotFound {
+        return Error::new(ErrorKind::Disk, format!("there is no folder {folder}"));
+    }
+    Error::of_file(&format!("looking at {folder}"), error)
 }
 
 fn no_room(folder: &Path, keep: &Retention, needed: u64, free: u64) -> Error {

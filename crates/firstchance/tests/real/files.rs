@@ -99,6 +99,9 @@ fn d2_a_device_that_is_full_and_folders_that_are_none() {
         .status()
         .expect("it runs");
     assert_eq!(status.code(), Some(6));
+    let run = Firstchance::full_dump(victim.pid(), Path::new("/dev/full")).run();
+    run.assert_code(6).assert_says("it is a device");
+    assert!(!Path::new("/dev/full-1").exists());
     fs::write(file_in(&folder, "file"), "x").expect("a file");
     for place in ["file/x.core", "missing/x.core"] {
         let path = file_in(&folder, place);

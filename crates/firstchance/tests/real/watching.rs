@@ -276,3 +276,29 @@ fn the_line_of_json_of_a_dump_names_each_thing_once() {
     let run = Firstchance::dump(victim.pid(), &["--json"], &file_in(&folder, "a.dmp")).run_well();
     assert_eq!(run.stdout.matches("\"kind\":").count(), 1, "{run:#?}");
 }
+
+#[test]
+fn b20_a_watch_that_is_not_permitted_ends_and_says_so() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = folder();
+    let everybody = std::fs::Permissions::from_mode(0o777);
+    std::fs::set_permissions(folder.path(), everybody).expect("ours");
+    let mut victim = Victim::start(&["idle"]);
+    for when in ["threads > 0", "exit"] {
+        let run = Firstchance::by(&["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups"])
+            .args(&["watch", &victim.pid_text(), "--when", when, "-o", "x.dmp"])
+            .current_dir(folder.path())
+            .run();
+        run.assert_code(4);
+        assert!(run.stdout.contains("Run firstchance as root"), "{run:#?}");
+    }
+    victim.assert_alive();
+}
+
+#[test]
+fn run_wants_to_know_when() {
+    Firstchance::new(&["run", "--", "true"])
+        .run()
+        .assert_code(2)
+        .assert_says("say when");
+}

@@ -42,6 +42,11 @@ pub(crate) fn create_output(folder: &Path, name: &str, overwrite: bool) -> io::R
                 return Err(io::ErrorKind::AlreadyExists.into());
             }
         }
+        Ok(found) if is_device(&found) => {
+            return Err(io::Error::other(
+                "it is a device; `-o -` writes to standard output",
+            ));
+        }
         Ok(_) if overwrite => return Err(io::Error::other("it exists and is no regular file")),
         Ok(_) => return Err(io::ErrorKind::AlreadyExists.into()),
         Err(rustix::io::Errno::NOENT) => {}
@@ -66,6 +71,11 @@ pub(crate) fn create_output(folder: &Path, name: &str, overwrite: bool) -> io::R
         file: file.into(),
         direct,
     })
+}
+
+fn is_device(found: &rustix::fs::Stat) -> bool {
+    let kind = FileType::from_raw_mode(found.st_mode);
+    matches!(kind, FileType::CharacterDevice | FileType::BlockDevice)
 }
 
 /// Whether both are the file that we made: nobody put another one in its place meanwhile.

@@ -140,6 +140,10 @@ impl WatchArgs {
 impl RunArgs {
     /// The rule that the options mean.
     pub(crate) fn job(&self) -> anyhow::Result<Job> {
+        if self.common.when.is_empty() {
+            let what = "say when a dump is to be taken: --when exit, --when 'memory > 1GiB' …";
+            return Err(Usage(what.to_owned()).into());
+        }
         let (program, arguments) = self.program.split_first().ok_or(Usage(String::new()))?;
         let launch = (PathBuf::from(program), arguments.to_vec());
         self.common
