@@ -8,7 +8,7 @@ use minidump_common::format::{
     MINIDUMP_LOCATION_DESCRIPTOR as Location, MINIDUMP_MEMORY_DESCRIPTOR as Descriptor,
     MINIDUMP_MEMORY_DESCRIPTOR64 as Descriptor64, MINIDUMP_STREAM_TYPE as Stream, MINIDUMP_THREAD,
 };
-use snapshot::{Range, Selection, Snapshot, Thread, total_bytes};
+use snapshot::{OperatingSystem, Range, Region, Selection, Snapshot, Thread, total_bytes};
 
 /// Where each selected range will lie in the file.
 pub(super) struct FileMemoryLayout<'a> {
@@ -16,6 +16,7 @@ pub(super) struct FileMemoryLayout<'a> {
     ranges: &'a [Range],
     offsets: Vec<u64>,
     bytes: u64,
+    is_64: bool,
 }
 
 impl<'a> FileMemoryLayout<'a> {
@@ -24,7 +25,8 @@ impl<'a> FileMemoryLayout<'a> {
     pub(super) fn after(body: &mut Body, snapshot: &Snapshot, selection: &'a Selection) -> Self {
         let ranges = &selection.ranges[..];
         let bytes = total_bytes(ranges);
-        let head = if is_64(bytes) { 16 } else { 4 };
+        let is_64 = bytes > MOST_IN_MEMORY_LIST || is_full_of_windows(snapshot, bytes);
+        let head = if is_64 { 16 } else { 4 };
         let lists = [
             4 + 48 * snapshot.threads.len(),
             head + 16 * ranges.len(),
@@ -44,11 +46,12 @@ impl<'a> FileMemoryLayout<'a> {
             ranges,
             offsets: offsets.collect(),
             bytes,
+            is_64,
         }
     }
 
     pub(super) fn is_64(&self) -> bool {
-        is_64(self.bytes)
+        self.is_64
     }
 
     pub(super) fn end(&self) -> u64 {
@@ -57,7 +60,7 @@ impl<'a> FileMemoryLayout<'a> {
 
     /// The memory list, in the form that fits.
     pub(super) fn list(&self) -> (Stream, Vec<u8>) {
-        if self.is_64() {
+        if self.is_64 {
             (Stream::Memory64ListStream, self.list64())
         } else {
             (Stream::MemoryListStream, self.list32())
@@ -118,8 +121,17 @@ impl<'a> FileMemoryLayout<'a> {
     }
 }
 
-fn is_64(bytes: u64) -> bool {
-    bytes > MOST_IN_MEMORY_LIST
+/// Whether so much is all that a Windows process has. Windows' debuggers look for the memory of a
+/// full dump in the 64-bit list, however small it is.
+fn is_full_of_windows(snapshot: &Snapshot, bytes: u64) -> bool {
+    let all = || {
+        snapshot
+            .regions
+            .iter()
+            .map(Region::resident_bytes)
+            .sum::<u64>()
+    };
+    snapshot.system.os == OperatingSystem::Windows && bytes > 0 && bytes >= all()
 }
 
 /// `MINIDUMP_THREAD_LIST`.

@@ -14,6 +14,11 @@ use snapshot::{
 };
 use std::time::Duration;
 
+/// `VER_PLATFORM_WIN32_NT` and `VER_NT_WORKSTATION` of `winnt.h` (minidump-common counts the
+/// former from 1).
+const WINDOWS_NT: u32 = 2;
+const WORKSTATION: u8 = 1;
+
 /// The streams that depend on nothing else, in the order of the file.
 pub(super) fn wanted(snapshot: &Snapshot, detail: Detail) -> Vec<Stream> {
     let mut wanted = vec![Stream::SystemInfoStream, Stream::MiscInfoStream];
@@ -57,9 +62,9 @@ pub(super) fn write(
 /// `MINIDUMP_SYSTEM_INFO`. On Linux the version text is what `uname -srvm` prints, as Breakpad
 /// has it.
 fn system_info(body: &mut Body, system: &System) -> Location {
-    let (platform, text) = match system.os {
-        OperatingSystem::Windows => (PlatformId::VER_PLATFORM_WIN32_NT, system.version.clone()),
-        OperatingSystem::Linux => (PlatformId::Linux, uname(system)),
+    let (platform_id, product_type, text) = match system.os {
+        OperatingSystem::Windows => (WINDOWS_NT, WORKSTATION, system.version.clone()),
+        OperatingSystem::Linux => (PlatformId::Linux as u32, 0, uname(system)),
     };
     let [major_version, minor_version, build_number] = version_numbers(&system.release);
     let csd_version_rva = body.string(&text);
@@ -69,11 +74,11 @@ fn system_info(body: &mut Body, system: &System) -> Location {
         processor_level: level,
         processor_revision: revision,
         number_of_processors: system.cpus.min(255) as u8,
-        product_type: 0,
+        product_type,
         major_version,
         minor_version,
         build_number,
-        platform_id: platform as u32,
+        platform_id,
         csd_version_rva,
         suite_mask: 0,
         reserved2: 0,

@@ -18,7 +18,7 @@ use std::{
 use windows_sys::Win32::{
     Foundation::{
         CloseHandle, DBG_CONTINUE, DBG_EXCEPTION_NOT_HANDLED, EXCEPTION_BREAKPOINT, HANDLE,
-        NTSTATUS,
+        NTSTATUS, STATUS_WX86_BREAKPOINT,
     },
     System::Diagnostics::Debug::{
         CREATE_PROCESS_DEBUG_EVENT, ContinueDebugEvent, DEBUG_EVENT, DebugActiveProcess,
@@ -35,8 +35,9 @@ pub(crate) struct Debugged {
     pid: u32,
     /// The event at which it stands: its thread, and how to go on.
     stands: Option<(u32, NTSTATUS)>,
-    /// The breakpoint that the loader hits in a program that starts under a debugger.
-    greeted: bool,
+    /// The breakpoints that are still to come of the loader (a 32-bit program has two of them) of
+    /// a program that begins under a debugger. Any other is the program's own.
+    greetings: Vec<NTSTATUS>,
     _this_thread: PhantomData<*const ()>,
 }
 
@@ -49,18 +50,20 @@ pub(crate) enum End {
     Exiting(i32),
 }
 
+/// What the loaders say to a debugger, the 64-bit one and the 32-bit one.
+const GREETINGS: [NTSTATUS; 2] = [EXCEPTION_BREAKPOINT, STATUS_WX86_BREAKPOINT];
 /// How long the first event may take.
 const FIRST_EVENT: Duration = Duration::from_secs(5);
 
 impl Debugged {
-    /// Attaches and stops every thread.
-    pub(crate) fn stop(process: &Process) -> io::Result<Self> {
+    /// Attaches and stops every thread; `begins` tells of a process whose loader has not run yet.
+    pub(crate) fn stop(process: &Process, begins: bool) -> io::Result<Self> {
         connect()?;
         attach(process)?;
         let mut debugged = Self {
             pid: process.key.pid,
             stands: None,
-            greeted: false,
+            greetings: if begins { GREETINGS.to_vec() } else { vec![] },
             _this_thread: PhantomData,
         };
         // SAFETY: it concerns what this thread debugs. Said a second time, for a system that
@@ -117,10 +120,10 @@ impl Debugged {
             match event.dwDebugEventCode {
                 CREATE_PROCESS_DEBUG_EVENT => close(event.u.CreateProcessInfo.hFile),
                 LOAD_DLL_DEBUG_EVENT => close(event.u.LoadDll.hFile),
-                EXCEPTION_DEBUG_EVENT if !self.greeted => {
+                EXCEPTION_DEBUG_EVENT => {
                     let code = event.u.Exception.ExceptionRecord.ExceptionCode;
-                    if code == EXCEPTION_BREAKPOINT {
-                        self.greeted = true;
+                    if let Some(at) = self.greetings.iter().position(|known| *known == code) {
+                        self.greetings.remove(at);
                         status = DBG_CONTINUE;
                     }
                 }

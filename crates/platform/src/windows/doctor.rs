@@ -6,7 +6,13 @@ use std::path::Path;
 
 /// Looks at everything that a dump needs; `folder` is where dumps would go.
 pub(crate) fn doctor(folder: &Path) -> Vec<Finding> {
-    vec![rights(), windows(), stopping(), disk(folder)]
+    vec![
+        rights(),
+        windows(),
+        stopping(),
+        disk(folder),
+        privacy(folder),
+    ]
 }
 
 fn finding(what: &str, health: Health, found: String, advice: &str) -> Finding {
@@ -50,6 +56,23 @@ fn stopping() -> Finding {
         None => "a copy-on-write clone where the process allows it, else as a debugger",
     };
     finding("stopping", Health::Good, found.into(), "")
+}
+
+/// Whether others can be kept from reading the dumps.
+fn privacy(folder: &Path) -> Finding {
+    let what = "file permissions";
+    match super::files::has_permissions(folder) {
+        Ok(true) => {
+            let found = "dumps are for SYSTEM, administrators and their owner alone".into();
+            finding(what, Health::Good, found, "")
+        }
+        Ok(false) => {
+            let found = "this file system has none: whoever reaches the folder can read the dumps";
+            let advice = "Dumps hold secrets: choose a folder on NTFS with -o.";
+            finding(what, Health::Weak, found.into(), advice)
+        }
+        Err(error) => finding(what, Health::Weak, error.to_string(), ""),
+    }
 }
 
 fn disk(folder: &Path) -> Finding {

@@ -19,7 +19,7 @@ use windows_sys::Win32::{
         FILE_ATTRIBUTE_REPARSE_POINT, FILE_DISPOSITION_INFO, FILE_FLAG_OPEN_REPARSE_POINT,
         FILE_RENAME_INFO, FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE, FILE_TYPE_DISK,
         FileAllocationInfo, FileDispositionInfo, FileRenameInfo, GetDiskFreeSpaceExW, GetFileType,
-        READ_CONTROL, SetFileInformationByHandle,
+        GetVolumeInformationW, GetVolumePathNameW, READ_CONTROL, SetFileInformationByHandle,
     },
     System::Memory::{
         CreateFileMappingW, FILE_MAP_READ, MEMORY_MAPPED_VIEW_ADDRESS, MapViewOfFile,
@@ -231,6 +231,31 @@ pub(crate) fn space_at(folder: &Path) -> io::Result<Space> {
         )
     })?;
     Ok(space)
+}
+
+/// Whether the file system of `folder` keeps lists of who may.
+pub(crate) fn has_permissions(folder: &Path) -> io::Result<bool> {
+    /// `FILE_PERSISTENT_ACLS` (winnt.h).
+    const LISTS: u32 = 8;
+    let folder = std::path::absolute(folder)?;
+    let name = wide(folder.to_str().ok_or(io::ErrorKind::InvalidFilename)?);
+    let mut root = [0u16; 1024];
+    let (mut flags, none, nowhere) = (0, std::ptr::null_mut(), std::ptr::null_mut());
+    // SAFETY: NUL-ended names, room for the volume's, and a place for the flags.
+    unsafe {
+        check(GetVolumePathNameW(name.as_ptr(), root.as_mut_ptr(), 1024))?;
+        check(GetVolumeInformationW(
+            root.as_ptr(),
+            none,
+            0,
+            nowhere,
+            std::ptr::null_mut(),
+            &raw mut flags,
+            std::ptr::null_mut(),
+            0,
+        ))?;
+    }
+    Ok(flags & LISTS != 0)
 }
 
 /// Maps a regular file.

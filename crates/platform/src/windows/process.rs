@@ -178,7 +178,8 @@ pub(crate) fn duration(time: FILETIME) -> Duration {
 
 /// 100 ns since 1601 as calendar time.
 pub(crate) fn wall_time(time: u64) -> WallTime {
-    WallTime(time.saturating_sub(EPOCH) as i64 * 100)
+    let since = i64::try_from(time.saturating_sub(EPOCH)).unwrap_or(i64::MAX);
+    WallTime(since.saturating_mul(100))
 }
 
 pub(crate) fn ended(key: ProcessKey) -> Error {

@@ -107,7 +107,11 @@ impl Target for WindowsTarget {
 
 impl WindowsTarget {
     fn stop(&self) -> Result<Debugged> {
-        Debugged::stop(&self.process).map_err(|e| rights::explain_attach(&self.process, &e))
+        let memory = self.memory();
+        let peb = facts::peb(&self.process, &memory);
+        let begins = peb.is_none_or(|peb| peb.modules().is_empty());
+        let stopped = Debugged::stop(&self.process, begins);
+        stopped.map_err(|e| rights::explain_attach(&self.process, &e))
     }
 
     fn memory(&self) -> Arc<dyn Memory> {

@@ -1,0 +1,73 @@
+//! Rows A1 and W1: whatever happens to the dumper, the target lives on.
+
+use std::time::Duration;
+
+use ::victim::Slot;
+
+use crate::machine::{direct, firstchance, victim, windows_path};
+use crate::support::{files_in, folder, wait_until};
+
+/// Every fault point on the way of a full dump.
+const POINTS: &[&str] = &[
+    "create",
+    "before-stop",
+    "attached",
+    "all-stopped",
+    "registers",
+    "planned",
+    "reserve",
+    "read-memory",
+    "write",
+    "released",
+    "sync",
+    "publish",
+];
+
+#[test]
+fn w1_killed_at_every_point_the_target_lives() {
+    let mut victim = victim(&["selfcheck", "busy"]);
+    for point in POINTS {
+        let folder = folder();
+        let to = windows_path(&folder.path().join("x.dmp"));
+        let dump = firstchance(&["dump", "--full", &victim.pid_text(), "-o", &to]);
+        let run = dump.failpoint(&format!("{point}:kill9")).run();
+        assert_eq!(run.code, Some(137), "{point} was not passed: {run:#?}");
+        victim.assert_alive();
+        let whole = |file: &std::path::PathBuf| !file.to_string_lossy().ends_with(".partial");
+        assert!(!files_in(folder.path()).iter().any(whole), "{point}");
+    }
+    // It can still be dumped: nobody holds it.
+    let folder = folder();
+    let to = windows_path(&folder.path().join("x.dmp"));
+    firstchance(&["dump", &victim.pid_text(), "-o", &to]).run_well();
+    victim.assert_alive();
+}
+
+#[test]
+fn w1_a_panic_while_it_stands_lets_the_target_go() {
+    let mut victim = victim(&["selfcheck", "sleep"]);
+    let folder = folder();
+    let to = windows_path(&folder.path().join("x.dmp"));
+    let dump = firstchance(&["dump", &victim.pid_text(), "-o", &to]);
+    let run = dump.failpoint("all-stopped:panic").run();
+    assert_ne!(run.code, Some(0), "{run:#?}");
+    victim.assert_alive();
+}
+
+#[test]
+fn w1_every_thread_stands_and_goes_on_when_the_dumper_is_killed() {
+    let victim = victim(&["spin", "2"]);
+    let folder = folder();
+    let to = windows_path(&folder.path().join("x.dmp"));
+    let dump = direct(&["dump", "--full", &victim.pid_text(), "-o", &to]);
+    let dumper = dump.failpoint("all-stopped:sleep").spawn();
+    let count = || victim.state.get(Slot::Counter);
+    wait_until("every thread of the victim stands", || {
+        let before = count();
+        std::thread::sleep(Duration::from_millis(100));
+        count() == before
+    });
+    dumper.signal(libc::SIGKILL);
+    drop(dumper);
+    victim.assert_counting();
+}

@@ -1,0 +1,15 @@
+//! The Windows program on Windows victims, under Wine, judged by minidump-stackwalk, by lldb and
+//! by firstchance itself on Linux.
+//!
+//! The names of tests begin with the row of the torture table that they stand for. What Wine does
+//! not have is not run here: docs/windows.md lists it.
+#![cfg(target_os = "linux")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod dumps;
+mod killed;
+mod machine;
+mod procdump;
+mod refusals;

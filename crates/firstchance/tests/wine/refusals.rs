@@ -1,0 +1,50 @@
+//! Row W5: what cannot be dumped is refused with a reason.
+
+use crate::machine::{direct, firstchance, victim, windows_path};
+use crate::support::{folder, wait_until};
+
+#[test]
+fn w5_a_process_that_is_gone() {
+    let mut victim = victim(&["idle"]);
+    let pid = victim.pid_text();
+    victim.kill();
+    let run = firstchance(&["dump", &pid]).run();
+    assert_ne!(run.code, Some(0));
+    let expected = format!("there is no process {pid}");
+    assert!(run.stderr.contains(&expected), "{run:#?}");
+}
+
+#[test]
+fn w5_a_process_that_another_debugger_has() {
+    let mut victim = victim(&["threads", "1"]);
+    let pid = victim.pid_text();
+    let folder = folder();
+    let to = windows_path(&folder.path().join("x.dmp"));
+    // It stands for a minute in the hands of the first.
+    let first = direct(&["dump", &pid, "-o", &to]).failpoint("all-stopped:sleep");
+    let first = first.spawn();
+    let second = |to: &str| firstchance(&["dump", &pid, "-o", to]).run();
+    let mut said = String::new();
+    wait_until("the second is refused", || {
+        let run = second(&format!("{to}.second.dmp"));
+        said = run.stderr;
+        run.code != Some(0)
+    });
+    assert!(said.contains("already debugged"), "{said}");
+    // Without stopping it, its memory can be had all the same.
+    let to = format!("{to}.running.dmp");
+    firstchance(&["dump", "--no-stop", &pid, "-o", &to]).run_well();
+    first.signal(libc::SIGKILL);
+    drop(first);
+    victim.assert_alive();
+}
+
+#[test]
+fn firstchance_does_not_dump_itself_nor_what_is_no_process() {
+    let _booted = victim(&["idle"]);
+    for odd in ["0", "999999", "nobody.exe"] {
+        let run = firstchance(&["dump", odd]).run();
+        assert_ne!(run.code, Some(0), "{odd}");
+        assert!(run.stderr.starts_with("firstchance: "), "{odd}: {run:#?}");
+    }
+}
