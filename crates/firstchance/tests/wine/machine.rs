@@ -96,12 +96,22 @@ fn build_shim(folder: &Path) {
 }
 
 /// Makes the prefix, and starts Wine's services away from our pipes, which they would keep open.
+///
+/// Debian's wineserver ends with its last program: it is told to stay for five minutes, so that not
+/// every test has to start it and its services anew.
 fn boot() {
     std::fs::create_dir_all(prefix()).expect("a folder under the target folder");
-    let mut boot = Command::new("wine");
-    boot.args(["wineboot", "--init"]).envs(environment());
-    boot.stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    assert!(boot.status().expect("wine").success(), "{boot:?}");
+    let mut server = Command::new("wineserver");
+    quietly(server.arg("--persistent=300"));
+    quietly(Command::new("wine").args(["wineboot", "--init"]));
+}
+
+/// Runs it to its end. (A server that is there already says so, and that is well.)
+fn quietly(command: &mut Command) {
+    command.envs(environment()).stdin(Stdio::null());
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let status = command
+        .status()
+        .unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    assert!(status.code().is_some(), "{command:?}: {status}");
 }

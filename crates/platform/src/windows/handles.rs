@@ -2,7 +2,7 @@
 
 use super::{
     process::Process,
-    sys::{check, check_status, own, raw, system_information},
+    sys::{check, check_status, own, raw, system_information, wine_version},
 };
 use snapshot::Handle;
 use std::{
@@ -16,12 +16,13 @@ use windows_sys::{
     Wdk::Foundation::NtQueryObject,
     Win32::{
         Foundation::{DUPLICATE_SAME_ACCESS, DuplicateHandle},
-        System::Threading::GetCurrentProcess,
+        System::Threading::{GetCurrentProcess, PROCESS_DUP_HANDLE},
     },
 };
 
 /// `SYSTEM_INFORMATION_CLASS` and `OBJECT_INFORMATION_CLASS` (ntdll's public symbols).
 const EXTENDED_HANDLES: i32 = 64;
+const OBJECT_BASIC: i32 = 0;
 const OBJECT_NAME: i32 = 1;
 const OBJECT_TYPE: i32 = 2;
 /// How long the name of one object may take.
@@ -29,9 +30,12 @@ const PATIENCE: Duration = Duration::from_millis(200);
 /// Handles that are looked at closely; of the others the number and the access are told.
 const MOST_NAMED: usize = 20_000;
 
+/// The index of a type that was not told.
+const UNKNOWN: u16 = u16::MAX;
+
 /// `SYSTEM_HANDLE_TABLE_ENTRY_INFO_EX`.
 #[repr(C)]
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Entry {
     object: usize,
     process: usize,
@@ -69,10 +73,11 @@ fn describe(
     kinds: &mut HashMap<u16, String>,
     namer: &mut Namer,
 ) -> Handle {
+    let known = kinds.get(&entry.kind).filter(|_| entry.kind != UNKNOWN);
     let mut handle = Handle {
         number: entry.handle as u64,
         flags: entry.access,
-        kind: kinds.get(&entry.kind).cloned().unwrap_or_default(),
+        kind: known.cloned().unwrap_or_default(),
         ..Handle::default()
     };
     let copy = closely
@@ -88,8 +93,12 @@ fn describe(
     handle
 }
 
-/// The entries of one process out of the machine's.
+/// The entries of one process out of the machine's. Wine's server does not always survive that
+/// question; there each number is tried.
 fn entries(pid: u32) -> io::Result<Vec<Entry>> {
+    if wine_version().is_some() {
+        return Ok(tried(pid));
+    }
     let words = system_information(EXTENDED_HANDLES)?;
     // Two words, the first of them the count, then the entries.
     let room = (words.len() - 2) * 8 / size_of::<Entry>();
@@ -98,6 +107,41 @@ fn entries(pid: u32) -> io::Result<Vec<Entry>> {
     let all = unsafe { std::slice::from_raw_parts(words[2..].as_ptr().cast::<Entry>(), count) };
     let own = all.iter().filter(|entry| entry.process == pid as usize);
     Ok(own.copied().collect())
+}
+
+/// Handles are multiples of four, from four on, and hardly any is left out.
+fn tried(pid: u32) -> Vec<Entry> {
+    const MOST_MISSED: u32 = 64;
+    let Ok(process) = Process::open_for(pid, PROCESS_DUP_HANDLE) else {
+        return Vec::new();
+    };
+    let (mut found, mut missed, mut handle) = (Vec::new(), 0, 4);
+    while missed < MOST_MISSED {
+        match duplicate(&process, handle) {
+            Ok(copy) => {
+                missed = 0;
+                found.push(Entry {
+                    process: pid as usize,
+                    handle,
+                    access: granted_access(&copy),
+                    kind: UNKNOWN,
+                    ..Entry::default()
+                });
+            }
+            Err(_) => missed += 1,
+        }
+        handle += 4;
+    }
+    found
+}
+
+/// `OBJECT_BASIC_INFORMATION`: attributes, granted access, and twelve further words.
+fn granted_access(handle: &OwnedHandle) -> u32 {
+    let mut words = [0u32; 14];
+    let (at, size) = (words.as_mut_ptr().cast(), size_of_val(&words) as u32);
+    // SAFETY: room for the answer, with its size.
+    unsafe { NtQueryObject(raw(handle), OBJECT_BASIC, at, size, std::ptr::null_mut()) };
+    words[1]
 }
 
 /// Our own handle for the same object.
