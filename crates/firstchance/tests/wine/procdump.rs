@@ -40,7 +40,8 @@ fn procdump_a_series() {
 
 #[test]
 fn procdump_above_a_share_of_the_processors() {
-    let victim = victim(&["spin", "2"]);
+    // Many threads, so that a busy machine gives them their share all the same.
+    let victim = victim(&["spin", "8"]);
     let folder = folder();
     let line = ["-ma", "-n", "1", "-s", "2", "-c", "20", &victim.pid_text()];
     let run = procdump(folder.path(), &line).run_well();
