@@ -2,8 +2,8 @@
 
 mod elf;
 mod loader;
-mod peb;
 mod pe;
+mod peb;
 
 use object::{Object, pod::Pod, pod::from_bytes};
 use snapshot::{CodeView, Memory};
