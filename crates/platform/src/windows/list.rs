@@ -111,7 +111,7 @@ fn fill(entry: &mut ProcessEntry, process: Process, all: bool) {
     entry.cpu = times.user + times.kernel;
     entry.private = used.private;
     entry.resident = used.resident;
-    entry.handles = process.handle_count().ok();
+    entry.handles = process.told_handle_count().ok().filter(|count| *count > 0);
     if all {
         let modules = peb.as_ref().map_or(Vec::new(), Peb::modules);
         let mapped = modules
