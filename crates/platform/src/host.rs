@@ -63,20 +63,29 @@ pub struct Launched {
 }
 
 impl Launched {
-    /// Lets it begin; an error where it could not be executed.
+    /// Lets it begin. Whether that succeeds, [`Launched::started`] tells.
     pub fn go(&mut self) -> Result<()> {
-        self.inner.go().map_err(|e| {
-            Error::new(
-                ErrorKind::Other,
-                format!("starting the program failed: {e}"),
-            )
-        })
+        self.inner.go().map_err(|e| not_started(&e))
+    }
+
+    /// Whether it runs by now; an error where it could not be executed. A program that is attached
+    /// may have to be let go on before this is known.
+    pub fn started(&mut self) -> Option<Result<()>> {
+        let started = self.inner.started()?;
+        Some(started.map_err(|e| not_started(&e)))
     }
 
     /// Its exit code (or minus the signal) once it has ended.
     pub fn status(&mut self) -> Option<i32> {
         self.inner.status()
     }
+}
+
+fn not_started(error: &std::io::Error) -> Error {
+    Error::new(
+        ErrorKind::Other,
+        format!("starting the program failed: {error}"),
+    )
 }
 
 /// One attached process.

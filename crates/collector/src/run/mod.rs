@@ -134,6 +134,10 @@ impl Run<'_> {
             }
             // From here on it is itself: execve has happened, its first instruction is next.
             launched.go()?;
+            self.wait_until_started()?;
+            let Some(launched) = &self.launched else {
+                return Ok(());
+            };
             let key = launched.key;
             let mut identity = identity(&self.host.entry(key.pid)?);
             identity.launched = true;
@@ -147,6 +151,20 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+
+    /// A program that cannot be executed ends; when it is attached, it must be let go for that.
+    fn wait_until_started(&mut self) -> Result<(), Error> {
+        loop {
+            let Some(launched) = &mut self.launched else {
+                return Ok(());
+            };
+            if let Some(started) = launched.started() {
+                return started;
+            }
+            self.take_exits();
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     fn until_over(&mut self, cancelled: &mut dyn FnMut(&HashSet<ProcessKey>) -> bool) {

@@ -135,13 +135,30 @@ pub(crate) enum RawLaunched {
 
 impl RawLaunched {
     pub(crate) fn go(&mut self) -> io::Result<()> {
-        let before = std::mem::replace(self, RawLaunched::Failed);
-        if let RawLaunched::Waiting(waiting, program) = before {
-            let named =
-                |e: io::Error| io::Error::new(e.kind(), format!("{}: {e}", program.display()));
-            *self = RawLaunched::Running(waiting.go().map_err(named)?);
+        match self {
+            RawLaunched::Waiting(waiting, _) => waiting.go(),
+            _ => Ok(()),
         }
-        Ok(())
+    }
+
+    pub(crate) fn started(&mut self) -> Option<io::Result<()>> {
+        match std::mem::replace(self, RawLaunched::Failed) {
+            RawLaunched::Waiting(waiting, path) if !waiting.is_decided() => {
+                *self = RawLaunched::Waiting(waiting, path);
+                None
+            }
+            RawLaunched::Waiting(waiting, path) => Some(match waiting.child() {
+                Ok(child) => {
+                    *self = RawLaunched::Running(child);
+                    Ok(())
+                }
+                Err(error) => Err(io::Error::other(format!("{}: {error}", path.display()))),
+            }),
+            other => {
+                *self = other;
+                Some(Ok(()))
+            }
+        }
     }
 
     pub(crate) fn status(&mut self) -> Option<i32> {

@@ -45,6 +45,11 @@ impl RawLaunched {
         }
     }
 
+    /// Windows knows at once whether a program can be started.
+    pub(crate) fn started(&mut self) -> Option<io::Result<()>> {
+        Some(Ok(()))
+    }
+
     /// Its exit code once it has ended.
     pub(crate) fn status(&mut self) -> Option<i32> {
         self.child.try_wait().ok()??.code()

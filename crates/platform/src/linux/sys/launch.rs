@@ -66,10 +66,18 @@ fn hold(pid_fd: i32, go_fd: i32, our_end: i32) -> impl FnMut() -> io::Result<()>
 }
 
 impl Waiting {
-    /// Lets it begin; fails where the program could not be executed.
-    pub(crate) fn go(mut self) -> io::Result<Child> {
-        self.go.write_all(&[1])?;
-        drop(self.go);
+    /// Lets it begin.
+    pub(crate) fn go(&mut self) -> io::Result<()> {
+        self.go.write_all(&[1])
+    }
+
+    /// Whether execve(2) has succeeded or failed.
+    pub(crate) fn is_decided(&self) -> bool {
+        self.spawned.is_finished()
+    }
+
+    /// The running program; an error where it could not be executed.
+    pub(crate) fn child(self) -> io::Result<Child> {
         self.spawned
             .join()
             .unwrap_or_else(|_| Err(io::Error::other("starting it failed")))
