@@ -314,8 +314,10 @@ impl Postgres {
         server.arg("-D").arg(&data).arg("-k").arg(folder.path());
         server.args(["-c", "listen_addresses=", "-c", "logging_collector=off"]);
         let server = Child::start(server.stderr(std::process::Stdio::null()));
-        let socket = folder.path().join(".s.PGSQL.5432");
-        wait_until("postgres listens", || socket.exists());
+        // The socket is there before sessions are let in.
+        let state = data.join("postmaster.pid");
+        let says = |word| std::fs::read_to_string(&state).is_ok_and(|text| text.contains(word));
+        wait_until("postgres lets sessions in", || says("ready"));
         Postgres { server, folder }
     }
 
