@@ -247,7 +247,7 @@ pub(crate) fn modules(regions: &[Region]) -> Vec<Module> {
 /// another one (dlmopen).
 fn goes_on(last: &Region, next: &Region) -> bool {
     let same = (last.device, last.inode) == (next.device, next.inode);
-    same && next.offset != 0 && next.range.start - last.range.end <= LARGEST_HOLE
+    same && next.offset != 0 && next.range.start.saturating_sub(last.range.end) <= LARGEST_HOLE
 }
 
 #[cfg(test)]
