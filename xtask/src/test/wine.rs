@@ -17,17 +17,19 @@ const PURE: &[&str] = &["snapshot", "formats", "policy", "analysis"];
 pub(super) fn run(_: &Options) -> Result<()> {
     ensure!(which("wine").is_some(), "sudo apt-get install wine wine64");
     let folder = target_dir().join("wine");
-    std::fs::create_dir_all(&folder)?;
+    std::fs::create_dir_all(folder.join("prefix"))?;
     let shim = build_shim(&folder)?;
     let packages: Vec<String> = PURE.iter().map(|name| format!("-p {name}")).collect();
     let line = format!(
         "test --lib --tests --target {TARGET} {}",
         packages.join(" ")
     );
+    // Between two suites the server would leave, and be met by the next one on its way out.
+    in_wine(Cmd::new("wineserver --persistent=600"), &folder).succeeds();
     let outcome = in_wine(Cmd::cargo(&line), &folder)
         .env("WINE_SHIM", shim)
         .run();
-    // The server of our own prefix only; it would leave by itself a little later.
+    // The server of our own prefix only.
     in_wine(Cmd::new("wineserver --kill"), &folder).succeeds();
     outcome
 }
