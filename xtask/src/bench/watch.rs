@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::Receiver;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -39,6 +40,7 @@ pub(super) fn run(options: &Options) -> Result<String> {
     let targets: Result<Vec<Target>> = (0..options.processes).map(start).collect();
     let mut targets = targets?;
     let mut ours = watch_all()?;
+    let told = lines_of(&mut ours)?;
     let peer = peer(&targets[0].pid());
     sleep(WARM_UP);
     let before = (
@@ -54,13 +56,23 @@ pub(super) fn run(options: &Options) -> Result<String> {
         let memory = own_memory(peer.0.id()) as f64 / 1e6;
         Some((share(cpu_of(peer.0.id()).ok()?, then), memory))
     });
-    let noticed = spike(&mut ours, &mut targets)?;
+    let noticed = spike(&told, &mut targets)?;
     Ok(section(options, cpu, memory, theirs, noticed))
 }
 
 fn watch_all() -> Result<Running> {
     let child = Command::new(release("firstchance"))
-        .args(["watch", "--all", "victim", "--do", "none", "-n", "0"])
+        .args([
+            "watch",
+            "--all",
+            "victim",
+            "--do",
+            "triage dump",
+            "-n",
+            "1",
+            "-o",
+        ])
+        .arg(std::env::temp_dir())
         .args(["--when", "cpu > 99% for 10s", "--when", "memory > 3MiB"])
         .args(["--json"])
         .stdin(Stdio::null())
@@ -68,6 +80,18 @@ fn watch_all() -> Result<Running> {
         .stderr(Stdio::null())
         .spawn();
     Ok(Running(child.context("cannot start firstchance")?))
+}
+
+/// What it prints, from the start: a pipe that nobody reads would hold it.
+fn lines_of(ours: &mut Running) -> Result<Receiver<String>> {
+    let out = ours.0.stdout.take().context("piped")?;
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(out).lines().map_while(Result::ok) {
+            let _ = tell.send(line);
+        }
+    });
+    Ok(told)
 }
 
 /// Debian's procdump, watching one; nothing where it is not installed.
@@ -82,14 +106,7 @@ fn peer(pid: &str) -> Option<Running> {
 }
 
 /// Lets one of the targets grow; how long until it is said.
-fn spike(ours: &mut Running, targets: &mut [Target]) -> Result<Duration> {
-    let out = ours.0.stdout.take().context("piped")?;
-    let (tell, told) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        for line in BufReader::new(out).lines().map_while(Result::ok) {
-            let _ = tell.send(line);
-        }
-    });
+fn spike(told: &Receiver<String>, targets: &mut [Target]) -> Result<Duration> {
     while told.try_recv().is_ok() {}
     let middle = targets.len() / 2;
     let pid = format!("\"pid\":{}", targets[middle].pid());
@@ -99,8 +116,7 @@ fn spike(ours: &mut Running, targets: &mut [Target]) -> Result<Duration> {
         let line = told
             .recv_timeout(Duration::from_secs(30))
             .context("the spike was missed")?;
-        let about_it = line.contains(&pid) && line.contains("\"value\":\"4");
-        if about_it || line.contains("\"trigger\"") && line.contains(&pid) {
+        if line.contains("\"trigger\"") && line.contains(&pid) {
             return Ok(start.elapsed());
         }
         if start.elapsed() > Duration::from_secs(30) {
