@@ -15,7 +15,7 @@ use platform::{
 use snapshot::{DumpKind, ProcessKey, WallTime, select};
 use std::{
     sync::{Arc, Mutex, atomic::Ordering, mpsc::RecvTimeoutError},
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 type Observer<'o> = &'o mut (dyn FnMut(Step) + Send);
@@ -78,7 +78,7 @@ impl Session<'_, '_> {
         let facts = target.facts()?;
         self.expect_room(&facts)?;
         let images = Images::identify(self.key, &facts.modules);
-        let taken = wall_now();
+        let taken = crate::store::keep::now();
         self.make_files(&facts, taken)?;
         let options = CaptureOptions {
             stop: self.request.stop,
@@ -286,13 +286,6 @@ fn estimate(kind: DumpKind, facts: &Facts) -> u64 {
         DumpKind::Plus | DumpKind::Custom(_) => facts.private,
         DumpKind::Mini | DumpKind::Triage => 1 << 20,
     }
-}
-
-fn wall_now() -> WallTime {
-    let since = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    WallTime(since.as_nanos() as i64)
 }
 
 /// Milliseconds, to the microsecond.

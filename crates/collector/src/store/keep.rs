@@ -86,7 +86,8 @@ fn is_ours(path: &Path) -> bool {
     record.is_some_and(|record| record.complete && record.producer.starts_with("firstchance "))
 }
 
-fn now() -> WallTime {
+/// Calendar time now.
+pub(crate) fn now() -> WallTime {
     wall(SystemTime::now())
 }
 

@@ -186,23 +186,24 @@ pub(crate) fn open_mapped(pid: u32, region: &Region) -> Option<FileBytes> {
 
 /// Maps a regular file.
 pub(crate) fn map_file(path: &Path) -> io::Result<FileBytes> {
+    let (file, found) = open_regular(path)?;
+    Ok(Arc::new(Mapping::new(&file, found.st_size as usize)?))
+}
+
+/// Opens a regular file for reading; never waits for a FIFO, never opens a device for good.
+fn open_regular(path: &Path) -> io::Result<(File, rustix::fs::Stat)> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
     let file: File = rustix::fs::open(path, flags, Mode::empty())?.into();
     let found = fstat(&file)?;
     if FileType::from_raw_mode(found.st_mode) != FileType::RegularFile {
         return Err(io::Error::other("it is no regular file"));
     }
-    Ok(Arc::new(Mapping::new(&file, found.st_size as usize)?))
+    Ok((file, found))
 }
 
 /// A file that decides what we do, and whether everybody may write to it.
 pub(crate) fn read_trusted(path: &Path) -> io::Result<(Trusted, bool)> {
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
-    let file: File = rustix::fs::open(path, flags, Mode::empty())?.into();
-    let found = fstat(&file)?;
-    if FileType::from_raw_mode(found.st_mode) != FileType::RegularFile {
-        return Err(io::Error::other("it is no regular file"));
-    }
+    let (file, found) = open_regular(path)?;
     let parent = path
         .parent()
         .filter(|parent| *parent != Path::new(""))

@@ -14,7 +14,7 @@ use snapshot::{Measure, Module, ProcessKey, Region, Sample, Time};
 use std::{
     collections::{HashMap, HashSet},
     io,
-    os::unix::{fs::MetadataExt, process::ExitStatusExt},
+    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{Child, Command},
     time::{Duration, Instant},
@@ -256,18 +256,6 @@ impl ImageFiles {
         if region.inode == 0 || self.remote.contains(&region.device) {
             return None;
         }
-        let range = region.range;
-        let link = format!(
-            "/proc/{}/map_files/{:x}-{:x}",
-            self.pid, range.start, range.end
-        );
-        crate::map_file(link.as_ref())
-            .ok()
-            .or_else(|| open_same(&module.path, region.inode))
+        super::files::open_mapped(self.pid, region)
     }
-}
-
-fn open_same(path: &str, inode: u64) -> Option<FileBytes> {
-    let metadata = std::fs::metadata(path).ok()?;
-    (metadata.ino() == inode && metadata.is_file()).then(|| crate::map_file(path.as_ref()).ok())?
 }
