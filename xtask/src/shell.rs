@@ -85,6 +85,26 @@ impl Cmd {
         Ok(())
     }
 
+    /// Runs it, and shows what it said only when it failed; of a success just the lines that begin
+    /// with `shown`. For programs that print thousands of lines of progress.
+    ///
+    /// # Errors
+    /// As [`Cmd::run`], with the last lines of its standard error.
+    pub(crate) fn run_quietly(mut self, shown: &str) -> Result<()> {
+        println!("$ {}", self.shown);
+        let output = self.inner.stdin(Stdio::null()).output();
+        let output = output.with_context(|| format!("cannot start `{}`", self.shown))?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        if !output.status.success() {
+            let last: Vec<&str> = said.lines().rev().take(60).collect();
+            last.iter().rev().for_each(|line| println!("{line}"));
+            bail!("`{}` failed: {}", self.shown, output.status);
+        }
+        let kept = said.lines().filter(|line| line.starts_with(shown));
+        kept.for_each(|line| println!("{line}"));
+        Ok(())
+    }
+
     /// Runs it in silence.
     ///
     /// # Errors

@@ -1,4 +1,5 @@
-//! The stages in their order: what fails fastest comes first.
+//! The stages in their order: what fails fastest comes first, the tests on real processes last, so
+//! that what the test runner says of a failure stands at the end of the log.
 
 use anyhow::{Result, ensure};
 
@@ -15,11 +16,11 @@ pub(super) const STAGES: &[Stage] = &[
     Stage { name: "doc", run: doc },
     Stage { name: "deny", run: deny },
     Stage { name: "windows", run: windows },
-    Stage { name: "test", run: test },
+    Stage { name: "aarch64", run: aarch64 },
     Stage { name: "doctest", run: doctest },
     Stage { name: "wine", run: wine::run },
-    Stage { name: "aarch64", run: aarch64 },
     Stage { name: "fuzz", run: fuzz },
+    Stage { name: "test", run: test },
 ];
 
 /// The switch that compiles the tests' fault points in.
@@ -70,7 +71,7 @@ fn test(options: &Options) -> Result<()> {
         "not binary(wine)"
     };
     Cmd::cargo(&format!(
-        "nextest run --workspace --no-fail-fast {FAILPOINTS}"
+        "nextest run --workspace --no-fail-fast --failure-output final {FAILPOINTS}"
     ))
     .arg("-E")
     .arg(which)
@@ -124,5 +125,5 @@ fn fuzz_one(target: &str, seconds: u32) -> Result<()> {
         .arg("--")
         .arg(format!("-max_total_time={seconds}"))
         .arg("-print_final_stats=1")
-        .run()
+        .run_quietly("stat::number_of_executed_units")
 }
