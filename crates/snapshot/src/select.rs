@@ -48,7 +48,7 @@ pub fn select(
     extra: &[Range],
 ) -> Selection {
     let ranges = match kind {
-        DumpKind::Triage => stacks(snapshot, TRIAGE_STACK, true),
+        DumpKind::Triage => triage(snapshot, extra),
         DumpKind::Mini => mini(snapshot, memory, extra),
         DumpKind::Custom(mask) => custom(snapshot, mask, extra),
         DumpKind::Plus => regions(snapshot, plus_part),
@@ -177,18 +177,28 @@ fn windows_custom(snapshot: &Snapshot, mask: u64) -> Vec<Range> {
     })
 }
 
+/// The stacks, and the modules: without those a debugger shows no names.
+fn triage(snapshot: &Snapshot, extra: &[Range]) -> Vec<Range> {
+    let mut ranges = stacks(snapshot, TRIAGE_STACK, true);
+    ranges.extend(module_data(snapshot, extra));
+    ranges
+}
+
+/// What a debugger finds the modules by: their headers, the loader's list, the vDSO, which lies in
+/// no file.
+fn module_data(snapshot: &Snapshot, extra: &[Range]) -> Vec<Range> {
+    let is_vdso = |region: &&Region| region.name == "[vdso]";
+    let headers = snapshot.regions.iter().filter_map(header_page);
+    let vdso = snapshot.regions.iter().filter(is_vdso).flat_map(safe_pages);
+    let mut ranges: Vec<Range> = headers.chain(vdso.copied()).collect();
+    ranges.extend(existing(snapshot, extra));
+    ranges
+}
+
 fn mini(snapshot: &Snapshot, memory: &dyn Memory, extra: &[Range]) -> Vec<Range> {
     let stacks = stacks(snapshot, MINI_STACK, false);
     let mut ranges = stacks.clone();
-    ranges.extend(snapshot.regions.iter().filter_map(header_page));
-    ranges.extend(
-        snapshot
-            .regions
-            .iter()
-            .filter(|r| r.name == "[vdso]")
-            .flat_map(safe_pages),
-    );
-    ranges.extend(existing(snapshot, extra));
+    ranges.extend(module_data(snapshot, extra));
     let mut roots = vec![];
     for thread in &snapshot.threads {
         let Some(registers) = thread.registers else {

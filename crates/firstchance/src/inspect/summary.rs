@@ -14,6 +14,9 @@ const MOST_LINES: usize = 5;
 /// Longest command line shown here.
 const LONGEST_COMMAND: usize = 300;
 
+/// Stands where a process has no name.
+const NO_NAME: &str = "(no name)";
+
 /// Writes the page.
 pub(super) fn write(page: &mut Page, opened: &Opened, frames: Option<usize>) {
     page.heading(&title(opened));
@@ -54,6 +57,9 @@ fn title(opened: &Opened) -> String {
 
 fn process(opened: &Opened) -> Vec<String> {
     let process = &opened.dump.snapshot.process;
+    if process.key.pid == 0 && named(process) == NO_NAME {
+        return vec!["not told in this file".to_owned()];
+    }
     let runtime = analysis::runtime(&opened.dump.snapshot);
     let mut first = format!("{} · pid {}", named(process), process.key.pid);
     if !process.user.name.is_empty() {
@@ -85,7 +91,7 @@ fn named(process: &Process) -> &str {
     names
         .into_iter()
         .find(|name| !name.is_empty())
-        .unwrap_or("(no name)")
+        .unwrap_or(NO_NAME)
 }
 
 fn dumped(opened: &Opened) -> Vec<String> {

@@ -238,7 +238,13 @@ fn json_tells_everything_and_can_be_read() {
 #[test]
 fn a_dump_of_nothing_is_shown_as_such() {
     let text = page(&opened(Snapshot::default(), None), &[]);
-    shows(&text, &["Threads      none is in the dump", "(no name)"]);
+    shows(
+        &text,
+        &[
+            "Threads      none is in the dump",
+            "Process      not told in this file",
+        ],
+    );
     page(&opened(Snapshot::default(), None), &[Section::All]);
 }
 

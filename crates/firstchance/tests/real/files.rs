@@ -185,6 +185,67 @@ fn d5_what_has_the_name_already_is_neither_followed_nor_touched() {
 }
 
 #[test]
+fn d6_a_folder_that_is_swapped_for_a_link_meanwhile_keeps_the_dump() {
+    let root = folder();
+    let [given, moved, bait] = ["given", "moved", "bait"].map(|name| root.path().join(name));
+    fs::create_dir(&given).expect("a folder");
+    fs::create_dir(&bait).expect("a folder");
+    let mut victim = Victim::start(&["idle"]);
+    for point in ["reserve:stop", "publish:stop"] {
+        let mut running = Firstchance::full_dump(victim.pid(), &given.join("x.core"))
+            .failpoint(point)
+            .spawn();
+        running.wait_until_stopped();
+        fs::rename(&given, &moved).expect("moved");
+        symlink(&bait, &given).expect("a link");
+        running.signal(libc::SIGCONT);
+        running.finish().assert_code(0);
+        fs::remove_file(&given).expect("the link");
+        fs::rename(&moved, &given).expect("moved back");
+        assert_eq!(files_in(&bait), Vec::<std::path::PathBuf>::new(), "{point}");
+        let path = given.join("x.core");
+        let threads = Core::new(&path, victim_exe()).threads();
+        assert!(threads.contains(&victim.pid()), "{point}");
+        fs::remove_file(path).expect("ours");
+    }
+    victim.assert_alive();
+}
+
+#[test]
+fn d7_in_a_folder_that_everybody_may_write_to_nothing_planted_becomes_the_dump() {
+    let open = folder();
+    fs::set_permissions(open.path(), fs::Permissions::from_mode(0o777)).expect("ours");
+    let private = folder();
+    let elsewhere = file_in(&private, "elsewhere");
+    fs::write(&elsewhere, "precious").expect("a file");
+    let (path, partial) = (file_in(&open, "x.core"), file_in(&open, "x.core.partial"));
+    let mut victim = Victim::start(&["idle"]);
+
+    symlink(&elsewhere, &partial).expect("a link");
+    Firstchance::full_dump(victim.pid(), &path).run_well();
+    assert_eq!(mode_of(&file_in(&open, "x-1.core")), 0o600);
+    fs::remove_file(&partial).expect("the link");
+
+    let mut running = Firstchance::full_dump(victim.pid(), &path)
+        .failpoint("publish:stop")
+        .spawn();
+    running.wait_until_stopped();
+    fs::rename(&partial, file_in(&open, "stolen")).expect("moved");
+    fs::write(&partial, "not a dump").expect("a file");
+    running.signal(libc::SIGCONT);
+    running
+        .finish()
+        .assert_code(6)
+        .assert_says("somebody put another file in its place");
+    assert!(!path.exists(), "what is no dump has no dump's name");
+    assert_eq!(
+        fs::read_to_string(&elsewhere).expect("readable"),
+        "precious"
+    );
+    victim.assert_alive();
+}
+
+#[test]
 fn d8_d9_a_dump_is_private_whatever_the_umask_and_has_no_name_before_it_is_whole() {
     let folder = folder();
     let path = file_in(&folder, "x.core");
@@ -332,6 +393,9 @@ fn g1_every_kind_in_both_formats_opens_in_every_stranger() {
             if format == "core" {
                 let core = Core::new(&path, victim_exe());
                 assert_eq!(core.threads().len(), 4, "{kind}");
+                let frames = core.in_thread(victim.pid(), &["backtrace"]);
+                let named = frames.contains(" in main") || frames.contains("victim::main");
+                assert!(named, "{kind}: {frames}");
             } else {
                 let report = stackwalk(&path);
                 assert_eq!(

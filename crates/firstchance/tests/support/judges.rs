@@ -113,7 +113,7 @@ impl Core {
     /// What gdb answers with the thread of that id chosen.
     pub(crate) fn in_thread(&self, tid: u32, commands: &[&str]) -> String {
         let choose = format!(
-            "python [t for t in gdb.selected_inferior().threads() if {tid} in t.ptid][0].switch()"
+            "python [t for t in gdb.selected_inferior().threads() if (t.ptid[1] or t.ptid[2]) == {tid}][0].switch()"
         );
         let all = [choose.as_str()]
             .into_iter()

@@ -80,11 +80,14 @@ fn is_device(found: &rustix::fs::Stat) -> bool {
 
 /// Whether both are the file that we made: nobody put another one in its place meanwhile.
 fn is_same(one: &File, other: &OwnedFd) -> bool {
-    let identity = |found: rustix::fs::Stat| (found.st_dev, found.st_ino);
     match (fstat(one), fstat(other)) {
-        (Ok(one), Ok(other)) => identity(one) == identity(other),
+        (Ok(one), Ok(other)) => identity(&one) == identity(&other),
         _ => false,
     }
+}
+
+fn identity(found: &rustix::fs::Stat) -> (u64, u64) {
+    (found.st_dev, found.st_ino)
 }
 
 /// What a run that was killed left behind; only a regular file goes.
@@ -138,8 +141,11 @@ impl RawOutput {
         self.file.sync_all()
     }
 
-    /// Renames to `name`; `AlreadyExists` where that is taken and may not be replaced.
+    /// Renames to `name`; `AlreadyExists` where that is taken and may not be replaced. In a folder
+    /// that others may write to, one of them may have put another file in our file's place: that
+    /// one gets no name from us.
     pub(crate) fn publish(&self, name: &str, replace: bool) -> io::Result<()> {
+        self.must_be_ours(&self.partial)?;
         let flags = if replace {
             RenameFlags::empty()
         } else {
@@ -147,7 +153,17 @@ impl RawOutput {
         };
         renameat_with(&self.folder, &self.partial, &self.folder, name, flags)?;
         let _ = rustix::fs::fsync(&self.folder);
-        Ok(())
+        self.must_be_ours(name)
+    }
+
+    fn must_be_ours(&self, name: &str) -> io::Result<()> {
+        let found = statat(&self.folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        if identity(&found) == identity(&fstat(&self.file)?) {
+            return Ok(());
+        }
+        Err(io::Error::other(
+            "somebody put another file in its place; the folder is not safe",
+        ))
     }
 
     pub(crate) fn remove(&self) {

@@ -81,7 +81,9 @@ fn full_takes_all_that_is_resident_and_nothing_else() {
 fn triage_leaves_out_heap_arguments_and_environment() {
     let triage = chosen(DumpKind::Triage, &process(), &[(0x9_0900, 0x2_0000)]);
     assert_eq!(triage.detail, Detail::Limited);
-    assert_eq!(triage.ranges, [Range::new(0x9_0800 - 128, 0x9_F000)]);
+    let headers = [Range::new(0x1000, 0x2000), Range::new(0x3000, 0x4000)];
+    assert_eq!(triage.ranges[..2], headers);
+    assert_eq!(triage.ranges[2..], [Range::new(0x9_0800 - 128, 0x9_F000)]);
 }
 
 #[test]
