@@ -5,5 +5,5 @@ mod run;
 mod store;
 
 pub use collect::{Collected, Destination, Names, Request, Step, Written, collect, output_folder};
-pub use run::{Ended, Happening, Manner, Plan, identity, run};
+pub use run::{Cancelled, Ended, Happening, Manner, Plan, identity, prepare, run};
 pub use store::record::{Gap, Record};

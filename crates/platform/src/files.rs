@@ -11,6 +11,9 @@ pub type FileBytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
 /// How many names with a number are tried before giving up.
 const MOST_NAMES: u32 = 10_000;
 
+/// What a file begins with until its dump does: one that still has it was left behind.
+const UNWRITTEN: &[u8] = b"firstchance: a dump that is not written yet\n";
+
 /// Where a dump is written to.
 #[derive(Debug)]
 pub enum Output {
@@ -50,6 +53,7 @@ impl OutFile {
             let name = numbered(name, number);
             match os::create_output(&folder, &name, overwrite) {
                 Ok(raw) => {
+                    raw.write_at(0, UNWRITTEN).map_err(|e| failed(&e))?;
                     return Ok(Self {
                         raw,
                         folder,
@@ -139,6 +143,31 @@ impl Drop for OutFile {
             self.raw.remove();
         }
     }
+}
+
+/// Sees whether files can be made in `folder`, by making one.
+pub fn expect_writable(folder: &Path) -> Result<()> {
+    let name = format!(".firstchance-{}", std::process::id());
+    match os::create_output(folder, &name, true) {
+        Ok(raw) => {
+            raw.remove();
+            Ok(())
+        }
+        Err(error) => {
+            let what = format!("creating a file in {}", folder.display());
+            Err(Error::of_file(&what, &error)
+                .advise("Name a folder that you may write to with -o."))
+        }
+    }
+}
+
+/// Removes the file under a temporary name that a program left when it was killed: nobody holds
+/// it any more, and it never came to its dump, or `unfinished` says so of its content.
+pub fn remove_left_over(path: &Path, unfinished: &dyn Fn(FileBytes) -> bool) -> io::Result<bool> {
+    os::remove_left_over(path, &|bytes| {
+        let content = (*bytes).as_ref();
+        content.is_empty() || content.starts_with(UNWRITTEN) || unfinished(bytes)
+    })
 }
 
 /// `a.core` → `a-1.core`.

@@ -32,7 +32,8 @@ pub trait Host: Sync {
     /// Ends a process by force.
     fn kill(&self, key: ProcessKey) -> Result<()>;
 
-    /// What is known of a process for telling whether a rule means it.
+    /// What is known of a process for telling whether a rule means it; figures for people are left
+    /// out, as this is asked for whenever any process starts.
     fn entry(&self, pid: u32) -> Result<ProcessEntry>;
 
     /// Starts a program, held before its first instruction.
@@ -214,6 +215,11 @@ impl ImageFiles {
 /// Facts about the machine.
 pub fn system() -> System {
     crate::os::system()
+}
+
+/// Columns of the terminal that standard error is; `None` where it is none.
+pub fn terminal_width() -> Option<usize> {
+    crate::os::terminal_width()
 }
 
 /// What works on this machine and what does not.

@@ -21,10 +21,13 @@ pub use cancel::{Cancel, init};
 pub use capture::{Capture, CaptureOptions, Released, Stop};
 pub use error::{Error, ErrorKind, Result};
 pub use failpoint::failpoint;
-pub use files::{FileBytes, OutFile, OutStream, Output, Space, map_file, space_at};
+pub use files::{
+    FileBytes, OutFile, OutStream, Output, Space, expect_writable, map_file, remove_left_over,
+    space_at,
+};
 pub use host::{
     Facts, Finding, Health, Host, HostEvent, ImageFiles, Launched, ProcessEntry, Target, doctor,
-    system, this_machine,
+    system, terminal_width, this_machine,
 };
 
 pub use monitor::{Monitor, cancel_monitors};

@@ -1,6 +1,6 @@
 use crate::{Result, os};
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// This program as a monitor of processes that `firstchance cancel PID` can reach.
 #[derive(Debug)]
@@ -30,11 +30,18 @@ impl Monitor {
         })
     }
 
-    /// Says which processes are monitored now; whether somebody asked to leave one of them alone.
-    pub fn is_asked_to_stop(&mut self, pids: impl Iterator<Item = u32>) -> bool {
-        let mut watched = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        watched.pids = pids.collect();
-        watched.asked
+    /// Says which processes are monitored from now on.
+    pub fn follow(&mut self, pids: impl Iterator<Item = u32>) {
+        self.watched().pids = pids.collect();
+    }
+
+    /// Whether somebody asked to leave one of them alone.
+    pub fn is_asked_to_stop(&self) -> bool {
+        self.watched().asked
+    }
+
+    fn watched(&self) -> MutexGuard<'_, Watched> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What it costs to watch many processes, and how soon a change in one is noticed.
 
 use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::Receiver;
 use std::thread::sleep;
@@ -15,12 +16,16 @@ use super::{
     report::machine,
     target::Target,
 };
-use crate::shell::Cmd;
+use crate::shell::{Cmd, target_dir};
 
 /// How long the cost is measured.
 const WINDOW: Duration = Duration::from_secs(20);
 /// Getting under way does not count.
 const WARM_UP: Duration = Duration::from_secs(4);
+/// Each process keeps so much; one that grows, twice that.
+const MEBIBYTES: &str = "3";
+/// Spikes, each at another moment between two samples.
+const SPIKES: u32 = 5;
 
 /// A program that ends with this value.
 struct Running(Child);
@@ -32,49 +37,64 @@ impl Drop for Running {
     }
 }
 
+/// For the rules and the dumps of a run.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn make() -> Result<Folder> {
+        let folder = target_dir().join(format!("bench-watch-{}", std::process::id()));
+        std::fs::create_dir_all(&folder)?;
+        Ok(Folder(folder))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// CPU in percent of one core, memory in MB.
+struct Cost {
+    cpu: f64,
+    memory: f64,
+}
+
 /// The section of the page.
 pub(super) fn run(options: &Options) -> Result<String> {
     Cmd::cargo("build --quiet --release -p firstchance -p victim").run()?;
     let victim = release("victim");
-    let start = |_| Target::in_mode(&victim, &["leak", "2"]);
+    let start = |_| Target::in_mode(&victim, &["leak", MEBIBYTES]);
     let targets: Result<Vec<Target>> = (0..options.processes).map(start).collect();
     let mut targets = targets?;
-    let mut ours = watch_all()?;
+    let folder = Folder::make()?;
+    let mut ours = watch_all(&folder.0)?;
     let told = lines_of(&mut ours)?;
     let peer = peer(&targets[0].pid());
     sleep(WARM_UP);
-    let before = (
-        cpu_of(ours.0.id())?,
-        peer.as_ref().and_then(|p| cpu_of(p.0.id()).ok()),
-    );
+    let before = (used(&ours)?, peer.as_ref().and_then(|peer| used(peer).ok()));
     sleep(WINDOW);
-    let share =
-        |now: Duration, then: Duration| (now - then).as_secs_f64() / WINDOW.as_secs_f64() * 100.0;
-    let cpu = share(cpu_of(ours.0.id())?, before.0);
-    let memory = own_memory(ours.0.id()) as f64 / 1e6;
-    let theirs = peer.as_ref().zip(before.1).and_then(|(peer, then)| {
-        let memory = own_memory(peer.0.id()) as f64 / 1e6;
-        Some((share(cpu_of(peer.0.id()).ok()?, then), memory))
-    });
-    let noticed = spike(&told, &mut targets)?;
-    Ok(section(options, cpu, memory, theirs, noticed))
+    let cost = cost_of(&ours, before.0)?;
+    let theirs = peer.as_ref().zip(before.1);
+    let theirs = theirs.and_then(|(peer, before)| cost_of(peer, before).ok());
+    expect_silence(&told)?;
+    let noticed = spikes(&told, &mut targets)?;
+    Ok(section(options, &cost, theirs.as_ref(), noticed))
 }
 
-fn watch_all() -> Result<Running> {
+/// Rules as a user has them: one clause, once for each process.
+fn watch_all(folder: &Path) -> Result<Running> {
+    let rules = folder.join("rules.toml");
+    let text = format!(
+        "[[rule]]\nname = \"bench\"\ntarget = \"victim\"\nfollow = \"each\"\nmax-dumps = 0\n\
+         folder = '{}'\n[[rule.on]]\nwhen = \"cpu > 99% for 10s or memory > 5MiB\"\n\
+         do = \"triage dump\"\nlimit-per-process = 1\n",
+        folder.display()
+    );
+    std::fs::write(&rules, text)?;
     let child = Command::new(release("firstchance"))
-        .args([
-            "watch",
-            "--all",
-            "victim",
-            "--do",
-            "triage dump",
-            "-n",
-            "1",
-            "-o",
-        ])
-        .arg(std::env::temp_dir())
-        .args(["--when", "cpu > 99% for 10s", "--when", "memory > 3MiB"])
-        .args(["--json"])
+        .args(["watch", "--json", "--rules"])
+        .arg(&rules)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -105,46 +125,80 @@ fn peer(pid: &str) -> Option<Running> {
     child.ok().map(Running)
 }
 
-/// Lets one of the targets grow; how long until it is said.
-fn spike(told: &Receiver<String>, targets: &mut [Target]) -> Result<Duration> {
-    while told.try_recv().is_ok() {}
-    let middle = targets.len() / 2;
-    let pid = format!("\"pid\":{}", targets[middle].pid());
+fn used(program: &Running) -> Result<Duration> {
+    cpu_of(program.0.id())
+}
+
+/// What it took since it had used `before`, a window ago.
+fn cost_of(program: &Running, before: Duration) -> Result<Cost> {
+    let used = used(program)?.saturating_sub(before);
+    Ok(Cost {
+        cpu: used.as_secs_f64() / WINDOW.as_secs_f64() * 100.0,
+        memory: own_memory(program.0.id()) as f64 / 1e6,
+    })
+}
+
+/// No process is over its threshold before it is told to grow.
+fn expect_silence(told: &Receiver<String>) -> Result<()> {
+    match told.try_iter().find(|line| is_trigger(line)) {
+        Some(line) => bail!("a trigger before any spike: {line}"),
+        None => Ok(()),
+    }
+}
+
+fn is_trigger(line: &str) -> bool {
+    line.contains("\"event\":\"trigger\"")
+}
+
+/// Lets some of the targets grow, one after the other; the longest time until it was said.
+fn spikes(told: &Receiver<String>, targets: &mut [Target]) -> Result<Duration> {
+    let mut longest = Duration::ZERO;
+    let apart = targets.len() / SPIKES as usize;
+    for (at, target) in targets.iter_mut().step_by(apart.max(1)).enumerate() {
+        // What was noticed, was at a sample: the next one begins at another distance from it.
+        sleep(Duration::from_secs(1) * at as u32 / SPIKES);
+        longest = longest.max(spike(told, target)?);
+    }
+    Ok(longest)
+}
+
+fn spike(told: &Receiver<String>, target: &mut Target) -> Result<Duration> {
+    let pid = format!("\"pid\":{},", target.pid());
     let start = Instant::now();
-    targets[middle].tell("more")?;
+    target.tell("more")?;
     loop {
-        let line = told
-            .recv_timeout(Duration::from_secs(30))
-            .context("the spike was missed")?;
-        if line.contains("\"trigger\"") && line.contains(&pid) {
+        let line = told.recv_timeout(Duration::from_secs(30));
+        let line = line.context("the spike was missed")?;
+        if is_trigger(&line) {
+            anyhow::ensure!(line.contains(&pid), "another one has grown: {line}");
             return Ok(start.elapsed());
-        }
-        if start.elapsed() > Duration::from_secs(30) {
-            bail!("the spike was missed");
         }
     }
 }
 
-fn section(
-    options: &Options,
-    cpu: f64,
-    memory: f64,
-    theirs: Option<(f64, f64)>,
-    noticed: Duration,
-) -> String {
-    let theirs = theirs.map_or("| procdump 1.2 | not installed | - | - |".to_owned(), |t| {
-        format!("| procdump 1.2 | 1 | {:.2} | {:.1} |", t.0, t.1)
-    });
+fn section(options: &Options, ours: &Cost, theirs: Option<&Cost>, noticed: Duration) -> String {
+    let row = |name: &str, processes: usize, cost: &Cost| {
+        format!(
+            "| {name} | {processes} | {:.2} | {:.4} | {:.1} |",
+            cost.cpu,
+            cost.cpu / processes as f64,
+            cost.memory
+        )
+    };
+    let theirs = theirs.map_or(
+        "| procdump 1.2 | not installed | – | – | – |".to_owned(),
+        |c| row("procdump 1.2", 1, c),
+    );
     format!(
-        "Watching once a second for CPU and memory, measured over {} s in one run. One of the {} \
-         processes grew and was noticed after {:.2} s.\n{}.\n\n\
-         | tool | processes watched | CPU, % of one core | memory, MB |\n\
-         |---|---:|---:|---:|\n\
-         | firstchance | {} | {cpu:.2} | {memory:.1} |\n{theirs}\n",
+        "Watching once a second for CPU and memory, measured over {} s in one run. {SPIKES} of the \
+         {} processes grew, each at another moment between two samples; the last of them to be \
+         noticed was said {:.2} s after it was told to.\n{}.\n\n\
+         | tool | processes watched | CPU, % of one core | of it for one process | memory, MB |\n\
+         |---|---:|---:|---:|---:|\n{}\n{theirs}\n",
         WINDOW.as_secs(),
         options.processes,
         noticed.as_secs_f64(),
         machine(),
-        options.processes,
+        row("firstchance", options.processes, ours),
     )
 }

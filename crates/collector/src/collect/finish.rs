@@ -49,6 +49,7 @@ impl Draft {
             "not stopped"
         };
         let record = Record {
+            writing: matches!(sink, Sink::File(_)),
             producer: concat!("firstchance ", env!("CARGO_PKG_VERSION")).to_owned(),
             reason: request.reason.clone(),
             rule: request.rule.clone(),
@@ -153,6 +154,7 @@ pub(crate) fn finish(
         return Ok(None);
     }
     draft.record.complete = draft.whole;
+    draft.record.writing = false;
     if let Some(error) = error.filter(|_| !draft.whole) {
         draft
             .record

@@ -8,7 +8,9 @@ mod schedule;
 
 pub use people::{Ended, Happening};
 
-use crate::{Destination, Request, Step, Written};
+use crate::{
+    Destination, Request, Step, Written, collect::output_folder, store::keep::clear_left_over,
+};
 use dumps::{Dumps, Finished};
 use exits::{Exits, News};
 use platform::{Cancel, Error, ErrorKind, Host, HostEvent, Launched, ProcessEntry, Stop};
@@ -20,7 +22,8 @@ use probe::Probes;
 use schedule::Schedule;
 use snapshot::{DumpFormat, DumpKind, Measure, ProcessKey, Time};
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
@@ -55,14 +58,47 @@ pub struct Plan<'p> {
     pub rules: Vec<(Rule, Manner)>,
     /// How often levels are sampled, and on how many processors.
     pub settings: Settings,
+    /// How often people are shown how every condition stands; the first time after one poll.
+    pub status: Option<Duration>,
     /// A program that waits for us, for rules about `launch:`.
     pub launched: Option<Launched>,
     /// Makes the machine for a thread that takes dumps.
     pub machine: fn() -> Box<dyn Host>,
-    /// Told which processes are monitored, says whether somebody asked to leave one of them alone
-    /// (`firstchance cancel`).
-    pub cancelled: &'p mut dyn FnMut(&HashSet<ProcessKey>) -> bool,
+    /// Told which processes are monitored, when that has changed; says whether somebody asked to
+    /// leave one of them alone (`firstchance cancel`).
+    pub cancelled: Cancelled<'p>,
 }
+
+/// Sees to it that the rules' dumps can be written, and clears away what runs that were killed have
+/// left in their folders; which files.
+///
+/// # Errors
+/// Where a folder does not exist or cannot be written to.
+pub fn prepare(rules: &[(Rule, Manner)]) -> Result<Vec<PathBuf>, Error> {
+    let destinations = rules
+        .iter()
+        .map(|(rule, manner)| manner.destination_of(rule));
+    let folders: BTreeSet<PathBuf> = destinations.filter_map(|d| output_folder(&d)).collect();
+    let mut cleared = Vec::new();
+    for folder in folders {
+        platform::expect_writable(&folder)?;
+        cleared.extend(clear_left_over(&folder));
+    }
+    Ok(cleared)
+}
+
+impl Manner {
+    /// The rule's own folder goes before ours.
+    fn destination_of(&self, rule: &Rule) -> Destination {
+        match &rule.folder {
+            Some(folder) => Destination::Folder(folder.into()),
+            None => self.destination.clone(),
+        }
+    }
+}
+
+/// How a run hears that it is to end.
+pub type Cancelled<'p> = &'p mut dyn FnMut(Option<&HashSet<ProcessKey>>) -> bool;
 
 /// Runs the rules until all are over or somebody cancels.
 pub fn run(
@@ -78,10 +114,12 @@ pub fn run(
         dumps: Dumps::new(plan.machine),
         exits: Exits::new(plan.machine),
         watched: HashSet::new(),
+        watched_changed: false,
         launched: plan.launched,
         hopeless: false,
         last_dumped: None,
-        polled: Time::default(),
+        status: plan.status,
+        next_status: Time(plan.settings.poll),
         ended: Ended::default(),
         host,
         show,
@@ -101,13 +139,15 @@ struct Run<'r> {
     exits: Exits,
     /// Processes whose end is reported.
     watched: HashSet<ProcessKey>,
+    watched_changed: bool,
     launched: Option<Launched>,
     /// The only process that is watched may not be touched.
     hopeless: bool,
     /// Whom the last dump is of.
     last_dumped: Option<ProcessKey>,
-    /// When people were last shown how things stand.
-    polled: Time,
+    /// How often people are shown how things stand, and when next.
+    status: Option<Duration>,
+    next_status: Time,
     ended: Ended,
     show: &'r mut dyn FnMut(Happening),
 }
@@ -167,13 +207,14 @@ impl Run<'_> {
         }
     }
 
-    fn until_over(&mut self, cancelled: &mut dyn FnMut(&HashSet<ProcessKey>) -> bool) {
+    fn until_over(&mut self, cancelled: Cancelled<'_>) {
         while !self.rules.is_finished() && !self.hopeless {
             if Cancel.is_asked() {
                 self.ended.cancelled = true;
                 break;
             }
-            if cancelled(&self.watched) {
+            let changed = std::mem::take(&mut self.watched_changed);
+            if cancelled(changed.then_some(&self.watched)) {
                 self.ended.cancelled_by_pid = true;
                 break;
             }
@@ -274,6 +315,7 @@ impl Run<'_> {
         self.schedule.stop(key);
         self.host.forget(key);
         if self.watched.remove(&key) {
+            self.watched_changed = true;
             let launched = self
                 .launched
                 .as_mut()
@@ -349,6 +391,7 @@ impl Run<'_> {
         match self.host.watch(process) {
             Ok(()) => {
                 self.watched.insert(process);
+                self.watched_changed = true;
                 (self.show)(Happening::Watching(process));
             }
             Err(_) => self.feed(Event::Exited(process)),
@@ -362,16 +405,15 @@ impl Run<'_> {
             return;
         };
         let rule = self.rules.rule(asked.rule);
-        let folder = rule.and_then(|rule| rule.folder.clone());
         let request = Request {
             kinds: asked
                 .kinds
                 .iter()
                 .map(|kind| (*kind, (manner.format)(*kind)))
                 .collect(),
-            destination: folder.map_or_else(
+            destination: rule.map_or_else(
                 || manner.destination.clone(),
-                |f| Destination::Folder(f.into()),
+                |rule| manner.destination_of(rule),
             ),
             overwrite: manner.overwrite,
             reason: asked.reason.clone(),
@@ -475,8 +517,8 @@ impl Run<'_> {
 
     fn show_status(&mut self) {
         let now = self.host.now();
-        if now.since(self.polled) >= self.schedule.every {
-            self.polled = now;
+        if let Some(every) = self.status.filter(|_| now >= self.next_status) {
+            self.next_status = now + every;
             (self.show)(Happening::Status(self.rules.status(now)));
         }
     }

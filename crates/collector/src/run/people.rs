@@ -47,7 +47,7 @@ pub enum Happening {
         /// Dumps it has written.
         dumps: u32,
     },
-    /// How every condition stands; once a poll.
+    /// How every condition stands; as often as was asked for.
     Status(Vec<ClauseStatus>),
     /// Any other command of the rules that is only for people.
     Command(Box<Command>),

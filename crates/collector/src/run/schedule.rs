@@ -1,18 +1,20 @@
 //! Which process is sampled when.
 
 use snapshot::{Measure, ProcessKey, Time};
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// When each process is sampled next. All are sampled together, so that the machine wakes up
 /// once a poll, not once a process.
 #[derive(Default)]
 pub(crate) struct Schedule {
     processes: BTreeMap<ProcessKey, Entry>,
+    /// Nothing is due before this.
+    next: Option<Time>,
     pub(crate) every: Duration,
 }
 
 struct Entry {
-    measures: Vec<Measure>,
+    measures: Arc<[Measure]>,
     every: Duration,
     next: Time,
 }
@@ -32,11 +34,12 @@ impl Schedule {
             self.processes.insert(
                 process,
                 Entry {
-                    measures,
+                    measures: measures.into(),
                     every,
                     next: now,
                 },
             );
+            self.next = Some(self.next.map_or(now, |next| next.min(now)));
         }
     }
 
@@ -46,29 +49,30 @@ impl Schedule {
     }
 
     /// What is measured of a process.
-    pub(crate) fn measures(&self, process: ProcessKey) -> Vec<Measure> {
-        self.processes
-            .get(&process)
-            .map(|entry| entry.measures.clone())
-            .unwrap_or_default()
+    pub(crate) fn measures(&self, process: ProcessKey) -> Arc<[Measure]> {
+        let entry = self.processes.get(&process);
+        entry.map_or_else(Arc::default, |entry| entry.measures.clone())
     }
 
     /// What is due, and makes it due again a poll later.
-    pub(crate) fn due(&mut self, now: Time) -> Vec<(ProcessKey, Vec<Measure>)> {
-        let due = self
-            .processes
-            .iter_mut()
-            .filter(|(_, entry)| entry.next <= now);
-        due.map(|(key, entry)| {
-            entry.next = next_tick(now, entry.every);
-            (*key, entry.measures.clone())
-        })
-        .collect()
+    pub(crate) fn due(&mut self, now: Time) -> Vec<(ProcessKey, Arc<[Measure]>)> {
+        let mut due = Vec::new();
+        if self.next.is_none_or(|next| next > now) {
+            return due;
+        }
+        for (key, entry) in &mut self.processes {
+            if entry.next <= now {
+                entry.next = next_tick(now, entry.every);
+                due.push((*key, entry.measures.clone()));
+            }
+        }
+        self.next = self.processes.values().map(|entry| entry.next).min();
+        due
     }
 
-    /// When something is due next.
+    /// When something may be due next.
     pub(crate) fn next(&self) -> Option<Time> {
-        self.processes.values().map(|entry| entry.next).min()
+        self.next
     }
 }
 

@@ -1,7 +1,7 @@
 //! Room for one more dump: what has to go, goes; what is not ours stays.
 
 use super::record::Record;
-use platform::{Error, ErrorKind, Result};
+use platform::{Error, ErrorKind, FileBytes, Result};
 use policy::{Disk, Retention, StoredDump};
 use snapshot::WallTime;
 use std::{
@@ -77,13 +77,28 @@ fn stored(path: &Path) -> Option<StoredDump<PathBuf>> {
 }
 
 fn is_ours(path: &Path) -> bool {
-    let dump = platform::map_file(path)
-        .ok()
-        .and_then(|bytes| formats::read(bytes).ok());
-    let record = dump
-        .and_then(|dump| dump.record)
-        .and_then(|text| Record::parse(&text));
-    record.is_some_and(|record| record.complete && record.producer.starts_with("firstchance "))
+    let record = platform::map_file(path).ok().and_then(our_record);
+    record.is_some_and(|record| record.complete)
+}
+
+fn our_record(dump: FileBytes) -> Option<Record> {
+    let record = Record::parse(&formats::read(dump).ok()?.record?)?;
+    record
+        .producer
+        .starts_with("firstchance ")
+        .then_some(record)
+}
+
+/// Removes what runs that were killed left in `folder`, under its temporary name; which files.
+/// Partial files that were labelled and kept stay.
+pub(crate) fn clear_left_over(folder: &Path) -> Vec<PathBuf> {
+    let unfinished = |dump| our_record(dump).is_some_and(|record| record.writing);
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "partial"))
+        .filter(|path| platform::remove_left_over(path, &unfinished).unwrap_or(false))
+        .collect()
 }
 
 /// Calendar time now.

@@ -11,6 +11,9 @@ pub struct Record {
     pub producer: String,
     /// Whether every byte that was wanted was written; false in a partial file.
     pub complete: bool,
+    /// Whether it is still being written; a program that was killed leaves it so for ever.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub writing: bool,
     /// Why it was taken: `Manual dump`, `cpu >= 85% for 10s: 97%` …
     pub reason: String,
     /// The rule, as a sentence, or the command line that asked for it.

@@ -1,6 +1,7 @@
 //! What a person sees: lines, progress, figures. Everything that comes from a target is shown
 //! without its control characters.
 
+use super::outlet::Outlet;
 use collector::{Step, Written};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use platform::ProcessEntry;
@@ -28,7 +29,9 @@ pub(crate) struct Reporter {
     /// What stays at the foot of the terminal.
     foot: MultiProgress,
     bar: Option<ProgressBar>,
-    status: Vec<ProgressBar>,
+    status: Option<ProgressBar>,
+    /// Takes the lines for standard output where their reader may stop reading.
+    outlet: Option<Outlet>,
 }
 
 impl Reporter {
@@ -38,30 +41,50 @@ impl Reporter {
             lines,
             foot: MultiProgress::new(),
             bar: None,
-            status: Vec::new(),
+            status: None,
+            outlet: None,
         }
     }
 
-    /// Shows these lines at the foot of the terminal, in place of those before.
+    /// The same, for a program that must go on when nobody reads what it prints into a pipe.
+    pub(crate) fn never_waiting(lines: Lines) -> Self {
+        let piped = lines == Lines::Out && !std::io::stdout().is_terminal();
+        Self {
+            outlet: piped.then(|| Outlet::to(print)),
+            ..Self::new(lines)
+        }
+    }
+
+    /// Whether there is a terminal for lines that change.
+    pub(crate) fn is_live(&self) -> bool {
+        std::io::stderr().is_terminal()
+    }
+
+    /// Columns of the terminal.
+    pub(crate) fn width(&self) -> usize {
+        platform::terminal_width().unwrap_or(80)
+    }
+
+    /// Shows these lines at the foot of the terminal, in place of those before; cut, so that none
+    /// takes two rows.
     pub(crate) fn status(&mut self, lines: &[String]) {
-        if !std::io::stderr().is_terminal() {
-            return;
+        if lines.is_empty() || !self.is_live() {
+            return self.end_status();
         }
-        while self.status.len() > lines.len() {
-            self.status.pop().inspect(ProgressBar::finish_and_clear);
-        }
-        let style = || {
-            ProgressStyle::with_template("{wide_msg}")
-                .unwrap_or_else(|_| ProgressStyle::default_bar())
-        };
-        while self.status.len() < lines.len() {
-            self.status.push(
-                self.foot
-                    .add(ProgressBar::new_spinner().with_style(style())),
-            );
-        }
-        for (bar, line) in self.status.iter().zip(lines) {
-            bar.set_message(plain(line));
+        let width = self.width().saturating_sub(1);
+        let lines: Vec<String> = lines.iter().map(|line| cut(&plain(line), width)).collect();
+        let status = self.status.get_or_insert_with(|| {
+            let style = ProgressStyle::with_template("{msg}");
+            let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+            let bar = ProgressBar::new_spinner().with_style(style);
+            self.foot.add(bar)
+        });
+        status.set_message(lines.join("\n"));
+    }
+
+    fn end_status(&mut self) {
+        if let Some(status) = self.status.take() {
+            status.finish_and_clear();
         }
     }
 
@@ -93,6 +116,9 @@ impl Reporter {
 
     /// One line as it is.
     pub(crate) fn plain_line(&self, line: &str) {
+        if let Some(outlet) = &self.outlet {
+            return outlet.say(|dropped| after_dropped(dropped, line));
+        }
         // A closed pipe is no reason to lose a dump.
         let write = || match self.lines {
             Lines::Out => writeln!(std::io::stdout(), "{line}"),
@@ -102,10 +128,10 @@ impl Reporter {
     }
 
     fn progress(&mut self, done: u64, total: u64) {
-        if self.bar.is_none() && std::io::stderr().is_terminal() {
+        if self.bar.is_none() && self.is_live() {
             let bar = ProgressBar::new(total);
             let style = ProgressStyle::with_template(
-                "{bar:40} {decimal_bytes}/{decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left",
+                "{wide_bar} {decimal_bytes}/{decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left",
             );
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             self.bar = Some(self.foot.add(bar));
@@ -151,6 +177,13 @@ impl Reporter {
         for warning in &written.record.warnings {
             self.line(&format!("Dump {number} warning: {}", plain(warning)));
         }
+    }
+}
+
+fn after_dropped(dropped: u64, line: &str) -> String {
+    match dropped {
+        0 => line.to_owned(),
+        _ => format!("({dropped} lines were left out: nobody read them)\n{line}"),
     }
 }
 

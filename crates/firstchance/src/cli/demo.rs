@@ -1,15 +1,13 @@
 //! `firstchance demo`: the first thing a new user runs.
 
-use super::console::{Lines, Reporter};
-use crate::inspect;
-use collector::{Destination, Request, collect};
-use platform::{Host, Stop};
-use policy::Retention;
-use snapshot::{DumpFormat, DumpKind};
+use super::watch::{Job, carry_out_seeing, manner_to};
+use crate::{inspect, rules};
+use collector::{Destination, Happening};
 use std::{
     io::{BufRead, BufReader},
     path::PathBuf,
     process::{Child, Command, ExitCode, Stdio},
+    time::Duration,
 };
 
 /// What can be asked of `demo`.
@@ -20,25 +18,29 @@ pub(crate) struct Args {
     output: PathBuf,
 }
 
+/// Samples come fast, so that the demo is short.
+const POLL: Duration = Duration::from_millis(250);
+/// The program takes a piece of memory with each pause, until it has this much.
+const PIECE: usize = 4 << 20;
+const PIECES: usize = 24;
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// Runs it.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    println!("A small program that misbehaves is started: one of its threads spins.");
+    println!("A small program is started that misbehaves: a thread spins, another hoards memory.");
     let mut program = Misbehaving::start()?;
-    let host = platform::this_machine();
-    println!(
-        "It is process {}. `firstchance dump --mini --full {0}` would do this:\n",
-        program.pid()
-    );
-    let dumps = dump(&*host, program.pid(), args)?;
+    let rules = rules_about(program.pid());
+    println!("It is process {}.\n\n$ cat rules.toml", program.pid());
+    print!("{rules}");
+    println!("\n$ firstchance watch --rules rules.toml");
+    let (watched, dumps) = watch(&rules, args)?;
     let lives = program.lives();
-    println!(
-        "\nThe program {}.",
-        if lives {
-            "runs on"
-        } else {
-            "is gone, which must not be"
-        }
-    );
+    let fate = if lives {
+        "runs on"
+    } else {
+        "is gone, which must not be"
+    };
+    println!("\nThe program {fate}.");
     for path in &dumps {
         println!("\n$ firstchance inspect {}", path.display());
         inspect::run(&inspect::Args::summary(path.clone()))?;
@@ -47,44 +49,49 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     for path in &dumps {
         println!("  {}", path.display());
     }
-    Ok(if lives {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(1)
-    })
+    Ok(if lives { watched } else { ExitCode::from(1) })
 }
 
-fn dump(host: &dyn Host, pid: u32, args: &Args) -> anyhow::Result<Vec<PathBuf>> {
-    let request = Request {
-        kinds: vec![
-            (DumpKind::Mini, DumpFormat::Minidump),
-            (
-                DumpKind::Full,
-                super::dump::default_format(DumpKind::Full, &Destination::Stdout),
-            ),
-        ],
-        destination: Destination::Folder(args.output.clone()),
-        overwrite: false,
-        reason: "Manual dump".to_owned(),
-        rule: "firstchance demo".to_owned(),
-        comment: None,
-        timeout: None,
-        stop: Stop::Threads,
-        keep: Retention::default(),
-        number: 1,
+/// The thresholds are such that a busy machine reaches them too.
+fn rules_about(pid: u32) -> String {
+    format!(
+        r#"[[rule]]
+name = "demo"
+target = "{pid}"
+
+  [[rule.on]]
+  when = "core-cpu > 10% for 1s"
+  do = "mini dump"
+  limit = 1
+
+  [[rule.on]]
+  when = "memory > 64MiB"
+  do = "full dump"
+  limit = 1
+"#
+    )
+}
+
+/// Watches until both conditions have fired; what was written.
+fn watch(text: &str, args: &Args) -> anyhow::Result<(ExitCode, Vec<PathBuf>)> {
+    let manner = manner_to(Destination::Folder(args.output.clone()));
+    let rules = rules::parse(text)?.into_iter();
+    let job = Job {
+        rules: rules.map(|rule| (rule, manner.clone())).collect(),
+        poll: POLL,
+        launch: None,
+        json: false,
+        wait: false,
+        sentences: false,
+        header: None,
     };
-    let mut reporter = Reporter::new(Lines::Out);
-    let collected = collect(host, host.find(pid)?, &request, &mut |step| {
-        reporter.step(&step)
-    });
-    match collected.error {
-        Some(error) => Err(error.into()),
-        None => Ok(collected
-            .dumps
-            .into_iter()
-            .filter_map(|dump| dump.path)
-            .collect()),
-    }
+    let mut paths = Vec::new();
+    let code = carry_out_seeing(job, &mut |happening| {
+        if let Happening::Dumped(dumps) = happening {
+            paths.extend(dumps.iter().filter_map(|dump| dump.path.clone()));
+        }
+    })?;
+    Ok((code, paths))
 }
 
 /// The demo's program; it ends with the demo.
@@ -120,7 +127,8 @@ impl Drop for Misbehaving {
     }
 }
 
-/// The program itself: a worker that spins and two that wait, until standard input ends.
+/// The program itself: a worker that spins, one that hoards and one that waits, until standard
+/// input ends.
 pub(crate) fn misbehave() -> anyhow::Result<ExitCode> {
     let spawn = |name: &str, work: fn()| {
         std::thread::Builder::new()
@@ -128,7 +136,7 @@ pub(crate) fn misbehave() -> anyhow::Result<ExitCode> {
             .spawn(work)
     };
     spawn("checkout", price_of_cart)?;
-    spawn("mailer", wait_for_work)?;
+    spawn("mailer", keep_every_mail)?;
     spawn("cleaner", wait_for_work)?;
     println!("ready");
     let mut line = String::new();
@@ -149,6 +157,17 @@ fn add_tax(total: u64) -> u64 {
     (0..1_000_000u64).fold(total, |sum, cent| {
         std::hint::black_box(sum.wrapping_add(cent))
     })
+}
+
+#[inline(never)]
+fn keep_every_mail() {
+    let mut mails = Vec::new();
+    while mails.len() < PIECES {
+        mails.push(vec![b'm'; PIECE]);
+        std::thread::sleep(PAUSE);
+    }
+    wait_for_work();
+    drop(mails);
 }
 
 #[inline(never)]

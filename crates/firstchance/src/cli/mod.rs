@@ -9,6 +9,7 @@ mod dump;
 mod exit;
 mod explain;
 mod generate;
+mod outlet;
 mod procdump;
 mod ps;
 mod target;

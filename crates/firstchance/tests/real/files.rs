@@ -8,37 +8,9 @@ use std::{
 };
 
 use crate::support::{
-    Core, Firstchance, Victim, file_in, files_in, folder, judge, lldb, stackwalk, victim_exe,
-    wait_until,
+    Core, Firstchance, Tmpfs, Victim, file_in, files_in, folder, judge, lldb, stackwalk,
+    victim_exe, wait_until,
 };
-
-/// A small file system of its own, unmounted with the test.
-struct Tmpfs(tempfile::TempDir);
-
-impl Tmpfs {
-    fn new(size: &str) -> Self {
-        let folder = folder();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "test"])
-            .arg(folder.path())
-            .status();
-        assert!(
-            mounted.is_ok_and(|status| status.success()),
-            "mounting needs root"
-        );
-        Self(folder)
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-}
-
-impl Drop for Tmpfs {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.path()).status();
-    }
-}
 
 fn mode_of(path: &Path) -> u32 {
     fs::symlink_metadata(path)

@@ -17,5 +17,6 @@ mod dump_threads;
 mod files;
 mod harness;
 mod procdump;
+mod rules;
 mod strangers;
 mod watching;

@@ -11,6 +11,7 @@ mod firstchance;
 mod global;
 mod judges;
 mod programs;
+mod tmpfs;
 mod victim;
 
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ pub(crate) use firstchance::{Dumped, Firstchance, Run, Running, files_in};
 pub(crate) use global::{Sysctl, only_one};
 pub(crate) use judges::{Core, judge, lldb, readelf, stackwalk};
 pub(crate) use programs::{Program, compile, target_dir};
+pub(crate) use tmpfs::Tmpfs;
 pub(crate) use victim::{Victim, victim_exe};
 
 /// Far more than anything here takes on a slow machine; who waits that long has failed.

@@ -3,9 +3,10 @@
 use super::sys::memory::Mapping;
 use crate::{FileBytes, Space, Trusted};
 use rustix::fs::{
-    AtFlags, FallocateFlags, FileType, Mode, OFlags, RenameFlags, fallocate, fchmod, fstat,
-    fstatvfs, openat, renameat_with, statat, unlinkat,
+    AtFlags, FallocateFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, fallocate,
+    fchmod, flock, fstat, fstatvfs, openat, renameat_with, statat, unlinkat,
 };
+use rustix::io::retry_on_intr;
 use snapshot::Region;
 use std::{
     fs::File,
@@ -56,10 +57,7 @@ pub(crate) fn create_output(folder: &Path, name: &str, overwrite: bool) -> io::R
     if overwrite {
         remove_stale(&folder, &partial);
     }
-    let private = Mode::RUSR | Mode::WUSR;
-    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::RDWR | OFlags::CLOEXEC;
-    let file = openat(&folder, &partial, flags, private)?;
-    fchmod(&file, private)?;
+    let file = create_held(&folder, &partial)?;
     let past_cache = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::DIRECT;
     let direct = openat(&folder, &partial, past_cache, Mode::empty()).ok();
     let direct = direct
@@ -71,6 +69,67 @@ pub(crate) fn create_output(folder: &Path, name: &str, overwrite: bool) -> io::R
         file: file.into(),
         direct,
     })
+}
+
+/// Makes the file and holds a lock on it as long as it is open: that is how others see that its
+/// writer lives. One who clears up may have the lock first, and takes the file away then.
+fn create_held(folder: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
+    let private = Mode::RUSR | Mode::WUSR;
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::RDWR | OFlags::CLOEXEC;
+    loop {
+        let file = openat(folder, name, flags, private)?;
+        fchmod(&file, private)?;
+        // Some network file systems have no locks; nobody clears up there either.
+        let _ = retry_on_intr(|| flock(&file, FlockOperation::LockExclusive));
+        if is_named(folder, name, &fstat(&file)?) {
+            return Ok(file);
+        }
+    }
+}
+
+/// Whether the name stands for this very file.
+fn is_named(folder: &OwnedFd, name: &str, file: &rustix::fs::Stat) -> bool {
+    statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)
+        .is_ok_and(|found| identity(&found) == identity(file))
+}
+
+/// Removes a file of ours that nobody writes any more, if its content is `left_over`.
+pub(crate) fn remove_left_over(
+    path: &Path,
+    left_over: &dyn Fn(FileBytes) -> bool,
+) -> io::Result<bool> {
+    let (folder, name) = parts(path)?;
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file: File = openat(&folder, name, flags, Mode::empty())?.into();
+    let found = fstat(&file)?;
+    let ours = FileType::from_raw_mode(found.st_mode) == FileType::RegularFile
+        && found.st_uid == rustix::process::geteuid().as_raw();
+    if !ours
+        || flock(&file, FlockOperation::NonBlockingLockExclusive).is_err()
+        || !is_named(&folder, name, &found)
+        || !left_over(content(&file, found.st_size as usize)?)
+    {
+        return Ok(false);
+    }
+    unlinkat(&folder, name, AtFlags::empty())?;
+    Ok(true)
+}
+
+fn parts(path: &Path) -> io::Result<(OwnedFd, &str)> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name = name.ok_or(io::ErrorKind::InvalidFilename)?;
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    let directory = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+    let folder = rustix::fs::open(folder.unwrap_or(Path::new(".")), directory, Mode::empty())?;
+    Ok((folder, name))
+}
+
+/// An empty file cannot be mapped.
+fn content(file: &File, len: usize) -> io::Result<FileBytes> {
+    match len {
+        0 => Ok(Arc::new(Vec::<u8>::new())),
+        _ => Ok(Arc::new(Mapping::new(file, len)?)),
+    }
 }
 
 fn is_device(found: &rustix::fs::Stat) -> bool {

@@ -53,10 +53,13 @@ impl Host for LinuxHost {
                 format!("listing /proc failed: {e}"),
             )
         })?;
-        let (users, boot) = (machine::users(), machine::boot_time());
+        let figures = Figures {
+            users: machine::users(),
+            boot: machine::boot_time(),
+        };
         Ok(pids
             .into_iter()
-            .filter_map(|pid| entry(pid as u32, &users, boot, true))
+            .filter_map(|pid| entry(pid as u32, Some(&figures)))
             .collect())
     }
 
@@ -92,8 +95,7 @@ impl Host for LinuxHost {
 
     fn entry(&self, pid: u32) -> Result<ProcessEntry> {
         let key = self.find(pid)?;
-        let listed = entry(pid, &machine::users(), machine::boot_time(), false);
-        listed
+        entry(pid, None)
             .ok_or_else(|| Error::new(ErrorKind::NoSuchProcess, format!("process {key} has ended")))
     }
 
@@ -172,18 +174,22 @@ impl RawLaunched {
     }
 }
 
-/// A process of the list; `None` when it ended meanwhile.
-fn entry(pid: u32, users: &HashMap<u32, String>, boot: i64, all: bool) -> Option<ProcessEntry> {
+/// What figures for people need besides the process.
+struct Figures {
+    users: HashMap<u32, String>,
+    boot: i64,
+}
+
+/// A process of the list; `None` when it ended meanwhile. Without `figures`, only who it is: that
+/// is asked for whenever any process starts.
+fn entry(pid: u32, figures: Option<&Figures>) -> Option<ProcessEntry> {
     let proc = ProcDir::open_pid(pid).ok()?;
     let stat = proc.stat().ok()?;
-    let status_text = proc.read("status").ok()?;
-    let (uid, _) = status::ids(&status_text, "Uid")?;
     let cgroup = proc.read("cgroup").unwrap_or_default();
     let (service, container) = machine::unit_and_container(&cgroup);
     let exe = proc.link("exe").unwrap_or_default();
     let command_line = strings(&proc.read("cmdline").unwrap_or_default());
-    let handles = numbers_in(proc.fd(), "fd").ok().map(|fds| fds.len() as u32);
-    Some(ProcessEntry {
+    let mut entry = ProcessEntry {
         key: proc.key,
         parent: stat.parent,
         name: name_of(
@@ -195,19 +201,33 @@ fn entry(pid: u32, users: &HashMap<u32, String>, boot: i64, all: bool) -> Option
         image: exe.clone(),
         group: stat.group,
         command_line,
-        user: users.get(&uid).cloned().unwrap_or_else(|| uid.to_string()),
-        started: machine::start_time(stat.start, boot),
         cpu: machine::ticks_to_duration(stat.user_ticks + stat.kernel_ticks),
-        private: status::private(&status_text),
-        resident: status::bytes(&status_text, "VmRSS").unwrap_or(0),
         threads: stat.threads,
-        handles,
         state: stat.state,
         service,
         container,
-        mapped: if all { mappings(&proc) } else { Vec::new() },
         kernel: stat.flags & stat::KERNEL_THREAD != 0,
-    })
+        ..ProcessEntry::default()
+    };
+    if let Some(figures) = figures {
+        figures.add(&mut entry, &proc, stat.start)?;
+    }
+    Some(entry)
+}
+
+impl Figures {
+    fn add(&self, entry: &mut ProcessEntry, proc: &ProcDir, start: u64) -> Option<()> {
+        let status = proc.read("status").ok()?;
+        let (uid, _) = status::ids(&status, "Uid")?;
+        let user = self.users.get(&uid).cloned();
+        entry.user = user.unwrap_or_else(|| uid.to_string());
+        entry.started = machine::start_time(start, self.boot);
+        entry.private = status::private(&status);
+        entry.resident = status::bytes(&status, "VmRSS").unwrap_or(0);
+        entry.handles = numbers_in(proc.fd(), "fd").ok().map(|fds| fds.len() as u32);
+        entry.mapped = mappings(proc);
+        Some(())
+    }
 }
 
 /// Each file once, and anonymous memory (a Go heap has no name, but an address).

@@ -19,13 +19,17 @@ mod sample;
 mod stop;
 mod sys;
 mod target;
+mod terminal;
 mod watch;
 
 pub(crate) use doctor::doctor;
-pub(crate) use files::{RawOutput, create_output, map_file, read_trusted, space_at};
+pub(crate) use files::{
+    RawOutput, create_output, map_file, read_trusted, remove_left_over, space_at,
+};
 pub(crate) use host::{ImageFiles, RawLaunched};
 pub(crate) use monitor::{MonitorDoor, cancel_monitors};
 pub(crate) use proc::machine::system;
+pub(crate) use terminal::terminal_width;
 
 /// The machine this runs on.
 pub(crate) fn host() -> Box<dyn crate::Host> {

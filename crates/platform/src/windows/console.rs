@@ -10,7 +10,10 @@ use windows_sys::{
     Win32::{
         Foundation::HANDLE,
         System::{
-            Console::{CTRL_BREAK_EVENT, CTRL_C_EVENT, CTRL_CLOSE_EVENT, SetConsoleCtrlHandler},
+            Console::{
+                CONSOLE_SCREEN_BUFFER_INFO, CTRL_BREAK_EVENT, CTRL_C_EVENT, CTRL_CLOSE_EVENT,
+                GetConsoleScreenBufferInfo, SetConsoleCtrlHandler,
+            },
             LibraryLoader::{LOAD_LIBRARY_SEARCH_SYSTEM32, SetDefaultDllDirectories},
             Threading::{CreateEventW, SetEvent},
         },
@@ -32,6 +35,15 @@ pub(crate) fn init_process() {
         SetConsoleCtrlHandler(Some(on_control), 1);
     }
     super::security::enable_debug_privilege();
+}
+
+/// Columns of the window that standard error is; `None` where it is none.
+pub(crate) fn terminal_width() -> Option<usize> {
+    let mut found = CONSOLE_SCREEN_BUFFER_INFO::default();
+    let handle = std::io::stderr().as_raw_handle();
+    // SAFETY: standard error lives as long as we do; the place is a live local.
+    super::sys::check(unsafe { GetConsoleScreenBufferInfo(handle, &raw mut found) }).ok()?;
+    usize::try_from(found.srWindow.Right - found.srWindow.Left + 1).ok()
 }
 
 /// What a wait can add to see that somebody asks us to stop.

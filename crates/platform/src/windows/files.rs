@@ -54,6 +54,34 @@ pub(crate) fn create_output(folder: &Path, name: &str, overwrite: bool) -> io::R
     Ok(RawOutput { folder, file })
 }
 
+/// Removes a file that nobody writes any more, if its content is `left_over`. Who writes one holds
+/// it open, so that it cannot be had alone.
+pub(crate) fn remove_left_over(
+    path: &Path,
+    left_over: &dyn Fn(FileBytes) -> bool,
+) -> io::Result<bool> {
+    let found = path.symlink_metadata()?;
+    let alone = || {
+        File::options()
+            .read(true)
+            .write(true)
+            .share_mode(0)
+            .open(path)
+    };
+    if !is_plain(&found) || alone().is_err() {
+        return Ok(false);
+    }
+    let content: FileBytes = match found.len() {
+        0 => Arc::new(Vec::<u8>::new()),
+        _ => map_file(path)?,
+    };
+    if !left_over(content) {
+        return Ok(false);
+    }
+    std::fs::remove_file(path)?;
+    Ok(true)
+}
+
 impl RawOutput {
     pub(crate) fn reserve(&self, bytes: u64) -> io::Result<()> {
         if space_at(&self.folder)?.free < bytes {

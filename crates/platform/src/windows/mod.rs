@@ -32,11 +32,11 @@ mod trust;
 mod watch;
 mod wine;
 
-pub(crate) use console::init_process;
+pub(crate) use console::{init_process, terminal_width};
 #[cfg(feature = "failpoints")]
 pub(crate) use console::{kill_self, stop_self};
 pub(crate) use doctor::doctor;
-pub(crate) use files::{RawOutput, create_output, map_file, space_at};
+pub(crate) use files::{RawOutput, create_output, map_file, remove_left_over, space_at};
 pub(crate) use images::ImageFiles;
 pub(crate) use launch::RawLaunched;
 pub(crate) use monitor::{MonitorDoor, cancel_monitors};

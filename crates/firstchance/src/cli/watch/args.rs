@@ -208,15 +208,27 @@ impl Common {
 
     fn manner(&self) -> Manner {
         let output = self.output.as_deref();
+        let output = output.map_or(Destination::Folder(".".into()), Destination::parse);
         Manner {
-            destination: output.map_or(Destination::Folder(".".into()), Destination::parse),
             overwrite: self.overwrite,
             comment: self.comment.clone(),
             timeout: self.timeout,
-            stop: Stop::Threads,
             format: format_of(self.format),
-            kill_after: false,
+            ..manner_to(output)
         }
+    }
+}
+
+/// Dumps as they are where nobody wants anything else.
+pub(crate) fn manner_to(destination: Destination) -> Manner {
+    Manner {
+        destination,
+        overwrite: false,
+        comment: None,
+        timeout: None,
+        stop: Stop::Threads,
+        format: format_of(None),
+        kill_after: false,
     }
 }
 

@@ -1,33 +1,45 @@
 //! Events for programs: one JSON object a line.
 
-use crate::cli::{console, dump::Line};
+use crate::cli::{console, dump::Line, outlet::Outlet};
 use collector::{Ended, Happening, Step};
 use policy::{Finish, Why};
 use serde_json::{Value, json};
+use std::time::Duration;
 
-/// Prints what a program wants to know of a happening.
-pub(crate) fn print(happening: &Happening) {
+/// How often all values are told: 500 processes every second would cost more than watching them.
+pub(crate) const STATUS_EVERY: Duration = Duration::from_secs(60);
+
+/// Tells a program what it wants to know of a happening.
+pub(crate) fn tell(outlet: &Outlet, happening: &Happening) {
     if let Happening::Dumped(dumps) = happening {
         for dump in dumps {
             let mut event = serde_json::to_value(Line::of(dump)).unwrap_or_default();
             event["event"] = json!("dump");
-            emit(event);
+            emit(outlet, event);
         }
         return;
     }
     if let Some(event) = event(happening) {
-        emit(event);
+        emit(outlet, event);
     }
 }
 
+/// What a run that was killed had left is gone.
+pub(crate) fn cleared(outlet: &Outlet, path: &str) {
+    emit(outlet, json!({ "event": "cleared", "path": path }));
+}
+
 /// The last event.
-pub(crate) fn end(ended: &Ended) {
+pub(crate) fn end(outlet: &Outlet, ended: &Ended) {
     let why = match () {
         () if ended.cancelled => "cancelled",
         () if ended.cancelled_by_pid => "asked to",
         () => "over",
     };
-    emit(json!({ "event": "end", "why": why, "dumps": ended.dumps }));
+    emit(
+        outlet,
+        json!({ "event": "end", "why": why, "dumps": ended.dumps }),
+    );
 }
 
 fn suppressed_why(why: Why) -> &'static str {
@@ -98,8 +110,13 @@ fn event(happening: &Happening) -> Option<Value> {
     })
 }
 
-fn emit(mut event: Value) {
+/// `dropped` tells how many events nobody has read in time before this one.
+fn emit(outlet: &Outlet, mut event: Value) {
     event["time"] = json!(console::now_rfc3339());
-    // A reader that has gone is no reason to lose a dump.
-    let _ = console::print(&event.to_string());
+    outlet.say(|dropped| {
+        if dropped > 0 {
+            event["dropped"] = json!(dropped);
+        }
+        event.to_string()
+    });
 }

@@ -4,7 +4,7 @@ mod args;
 mod json;
 mod show;
 
-pub(crate) use args::{RunArgs, WatchArgs, format_of, read_rules};
+pub(crate) use args::{RunArgs, WatchArgs, format_of, manner_to, read_rules};
 
 use super::{console, exit, target};
 use collector::{Ended, Happening, Manner, Plan};
@@ -46,30 +46,47 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Carries the rules out until all are over; the exit code tells how.
-pub(crate) fn carry_out(mut job: Job) -> anyhow::Result<ExitCode> {
+pub(crate) fn carry_out(job: Job) -> anyhow::Result<ExitCode> {
+    carry_out_seeing(job, &mut |_| ())
+}
+
+/// The same, and tells what happens beside showing it.
+pub(crate) fn carry_out_seeing(
+    mut job: Job,
+    see: &mut dyn FnMut(&Happening),
+) -> anyhow::Result<ExitCode> {
     let mut host = platform::this_machine();
     for (rule, _) in &mut job.rules {
         args::refuse_unbuilt(rule)?;
         settle_target(&*host, rule, job.wait)?;
     }
+    let cleared = collector::prepare(&job.rules)?;
     let launch = job.launch.as_ref();
     let launched = launch
         .map(|(path, args)| host.launch(path, args))
         .transpose()?;
     let mut monitor = Monitor::open()?;
     let mut show = Show::new(&mut job);
+    cleared.iter().for_each(|path| show.cleared(path));
     let plan = Plan {
         rules: job.rules,
         settings: Settings {
             poll: job.poll,
             ..Settings::new(platform::system().cpus)
         },
+        status: show.status_every(job.poll),
         launched,
         machine: platform::this_machine,
-        cancelled: &mut |watched| monitor.is_asked_to_stop(watched.iter().map(|key| key.pid)),
+        cancelled: &mut |changed| {
+            if let Some(watched) = changed {
+                monitor.follow(watched.iter().map(|key| key.pid));
+            }
+            monitor.is_asked_to_stop()
+        },
     };
     let ended = collector::run(&mut *host, plan, &mut |happening: Happening| {
-        show.show(&happening)
+        show.show(&happening);
+        see(&happening);
     })?;
     show.end(&ended);
     Ok(code(&ended, show.all_reached()))

@@ -1,13 +1,16 @@
 //! What a person sees of rules at work.
 
 use super::{Header, Job, json};
-use crate::cli::console::{self, Lines, Reporter};
+use crate::cli::{
+    console::{self, Lines, Reporter},
+    outlet::Outlet,
+};
 use collector::{Ended, Happening};
 use policy::{
     ClauseStatus, Command, Finish, Follow, Rule, RuleId, Suppressed, Why, print_duration,
 };
 use snapshot::ProcessKey;
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 /// Most lines of live status; the rest is told as a number.
 const MOST_LINES: usize = 20;
@@ -15,7 +18,8 @@ const MOST_LINES: usize = 20;
 /// Shows what happens.
 pub(crate) struct Show {
     reporter: Reporter,
-    json: bool,
+    /// Where events for programs go.
+    json: Option<Outlet>,
     /// Whether each rule has a number of dumps to reach, and how it ended.
     wanted: BTreeMap<u32, bool>,
     finished: BTreeMap<u32, Finish>,
@@ -27,7 +31,7 @@ pub(crate) struct Show {
 impl Show {
     pub(crate) fn new(job: &mut Job) -> Self {
         let lines = if job.json { Lines::Error } else { Lines::Out };
-        let reporter = Reporter::new(lines);
+        let reporter = Reporter::never_waiting(lines);
         if job.sentences && !job.json {
             for (rule, _) in &job.rules {
                 reporter.plain_line(&rule.to_string());
@@ -43,11 +47,20 @@ impl Show {
         let header = job.header.take();
         Self {
             reporter,
-            json: job.json,
+            json: job.json.then(|| Outlet::to(console::print)),
             wanted,
             finished: BTreeMap::new(),
             header,
             single,
+        }
+    }
+
+    /// How often it wants to know how every condition stands: at each poll on a terminal, seldom
+    /// for programs, who are told each trigger anyway.
+    pub(crate) fn status_every(&self, poll: Duration) -> Option<Duration> {
+        match self.json {
+            Some(_) => Some(json::STATUS_EVERY.max(poll)),
+            None => self.reporter.is_live().then_some(poll),
         }
     }
 
@@ -61,8 +74,8 @@ impl Show {
         {
             self.finished.insert(*rule, *why);
         }
-        if self.json {
-            json::print(happening);
+        if let Some(outlet) = &self.json {
+            json::tell(outlet, happening);
             return;
         }
         match happening {
@@ -81,7 +94,10 @@ impl Show {
                 self.line(&format!("Dump {number} error: {error}"));
             }
             Happening::Suppressed(suppressed) => self.line(&suppressed_text(suppressed)),
-            Happening::Status(status) => self.reporter.status(&status_lines(status)),
+            Happening::Status(status) => {
+                let lines = status_lines(status, self.reporter.width());
+                self.reporter.status(&lines);
+            }
             Happening::Command(command) => self.command(command),
             Happening::Failed(error) => self.line(&format!("Error: {error}")),
             Happening::Watching(process) => {
@@ -94,11 +110,23 @@ impl Show {
         }
     }
 
+    /// Says that a file was removed that a run which was killed had left.
+    pub(crate) fn cleared(&self, path: &Path) {
+        let path = path.display().to_string();
+        match &self.json {
+            Some(outlet) => json::cleared(outlet, &path),
+            None => self.line(&format!(
+                "Left behind by a run that was killed, deleted: {}",
+                console::plain(&path)
+            )),
+        }
+    }
+
     /// The last line: whether what was asked for was done.
     pub(crate) fn end(&mut self, ended: &Ended) {
         self.reporter.status(&[]);
-        if self.json {
-            json::end(ended);
+        if let Some(outlet) = &self.json {
+            json::end(outlet, ended);
             return;
         }
         let text = match () {
@@ -197,37 +225,60 @@ fn suppressed_text(suppressed: &Suppressed) -> String {
     )
 }
 
-/// One line a condition: what, how it stands, how long it has held, dumps so far.
-fn status_lines(status: &[ClauseStatus]) -> Vec<String> {
-    let mut lines: Vec<String> = status.iter().take(MOST_LINES).map(status_line).collect();
+/// One line a condition: how it stands, what, how long it has held, dumps so far. What matters
+/// least comes last, where a narrow terminal cuts.
+fn status_lines(status: &[ClauseStatus], width: usize) -> Vec<String> {
+    let shown = &status[..status.len().min(MOST_LINES)];
+    let texts: Vec<String> = shown.iter().map(|s| s.condition.to_string()).collect();
+    let longest = texts.iter().map(|text| text.chars().count()).max();
+    let column = longest
+        .unwrap_or(0)
+        .min(width.saturating_sub(OTHER_COLUMNS).max(NARROWEST));
+    let lines = shown.iter().zip(&texts);
+    let mut lines: Vec<String> = lines
+        .map(|(status, text)| status_line(status, &console::cut(text, column), column))
+        .collect();
     if status.len() > lines.len() {
         lines.push(format!("… and {} more", status.len() - lines.len()));
     }
     lines
 }
 
-fn status_line(status: &ClauseStatus) -> String {
-    let value = if status.value.is_empty() {
-        "-"
-    } else {
-        &status.value
+/// What a line takes beside its condition.
+const OTHER_COLUMNS: usize = 47;
+/// Less of a condition tells nothing.
+const NARROWEST: usize = 19;
+
+fn status_line(status: &ClauseStatus, condition: &str, column: usize) -> String {
+    let value = match &status.value[..] {
+        "" => "-",
+        value => value,
     };
-    let held = status.held.as_secs();
-    let dumps = if status.dumps == 1 {
-        "1 dump".to_owned()
-    } else {
-        format!("{} dumps", status.dumps)
-    };
-    let condition = status.condition.to_string();
-    format!(
-        "{:>7}  {condition:<36}  now {value:<10}  held {held:>4} s  {dumps}",
-        status.process.pid
-    )
+    let (pid, held) = (status.process.pid, status.held.as_secs());
+    let dumps = counted(status.dumps, "dump");
+    format!("{pid:>7}  {value:>9}  {condition:<column$}  held {held:>4} s  {dumps}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_narrow_terminal_shows_value_and_condition() {
+        let when = policy::parse_when("memory > 3000MiB and threads > 10 for 20s");
+        let status = ClauseStatus {
+            rule: RuleId(0),
+            clause: 0,
+            process: ProcessKey { pid: 7, start: 0 },
+            condition: when.expect("a condition").remove(0),
+            value: "4.00MiB, 1".to_owned(),
+            held: Duration::ZERO,
+            dumps: 1,
+        };
+        let line = |width| status_lines(std::slice::from_ref(&status), width).remove(0);
+        assert!(line(40).starts_with("      7  4.00MiB, 1  memory > 3000MiB a…  held"));
+        assert!(line(200).ends_with("threads > 10 for 20s  held    0 s  1 dump"));
+    }
 
     #[test]
     fn figures_read_as_a_sentence() {

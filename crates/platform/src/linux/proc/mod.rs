@@ -4,6 +4,7 @@ mod dir;
 pub(crate) mod machine;
 pub(crate) mod maps;
 pub(crate) mod stat;
+pub(crate) mod statm;
 pub(crate) mod status;
 
 pub(crate) use dir::{ProcDir, link, numbers_in};

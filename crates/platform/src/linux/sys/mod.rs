@@ -1,5 +1,6 @@
 //! System calls that no safe library has; every `unsafe` of the Linux part.
 
+pub(crate) mod clock;
 pub(crate) mod launch;
 pub(crate) mod memory;
 pub(crate) mod netlink;

@@ -1,0 +1,114 @@
+//! Lines on standard output that never hold who says them.
+
+use std::{
+    cell::Cell,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{Receiver, Sender, channel},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+/// Lines that wait for a reader at most; what comes then is only counted.
+const MOST_WAITING: usize = 1000;
+/// How long the last lines are waited for at the end.
+const PATIENCE: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_millis(5);
+
+/// A thread that writes, and the lines on their way to it: a reader that has stopped reading (a
+/// pager, a log shipper that hangs) must not keep rules from being looked at.
+pub(crate) struct Outlet {
+    lines: Option<Sender<String>>,
+    waiting: Arc<AtomicUsize>,
+    /// Lines that were dropped since the last that was not.
+    dropped: Cell<u64>,
+    writer: JoinHandle<()>,
+}
+
+impl Outlet {
+    /// Writes by `write`, until that fails: a reader that has gone is no reason to end.
+    pub(crate) fn to(write: impl FnMut(&str) -> std::io::Result<()> + Send + 'static) -> Self {
+        let (lines, inbox) = channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let left = waiting.clone();
+        let writer = std::thread::spawn(move || write_all(&inbox, &left, write));
+        Self {
+            lines: Some(lines),
+            waiting,
+            dropped: Cell::new(0),
+            writer,
+        }
+    }
+
+    /// Sends a line on its way; it is made with the number of those that were dropped before it.
+    pub(crate) fn say(&self, line: impl FnOnce(u64) -> String) {
+        if self.waiting.load(Ordering::Relaxed) >= MOST_WAITING {
+            self.dropped.set(self.dropped.get() + 1);
+            return;
+        }
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let line = line(self.dropped.take());
+        let _ = self.lines.as_ref().map(|lines| lines.send(line));
+    }
+}
+
+impl Drop for Outlet {
+    /// Waits for a reader that still reads.
+    fn drop(&mut self) {
+        drop(self.lines.take());
+        let mut moved = (usize::MAX, Instant::now());
+        while !self.writer.is_finished() && moved.1.elapsed() < PATIENCE {
+            let waiting = self.waiting.load(Ordering::Relaxed);
+            if waiting != moved.0 {
+                moved = (waiting, Instant::now());
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+}
+
+fn write_all(
+    inbox: &Receiver<String>,
+    waiting: &AtomicUsize,
+    mut write: impl FnMut(&str) -> std::io::Result<()>,
+) {
+    let mut reads = true;
+    for line in inbox {
+        reads = reads && write(&line).is_ok();
+        waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    #[test]
+    fn what_nobody_reads_is_counted_and_told_with_the_next_line() {
+        let (go_on, wait) = channel::<()>();
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let shown = written.clone();
+        let outlet = Outlet::to(move |line| {
+            let _ = wait.recv();
+            shown.lock().expect("not poisoned").push(line.to_owned());
+            Ok(())
+        });
+        for number in 0..MOST_WAITING + 7 {
+            outlet.say(|dropped| format!("{number} after {dropped}"));
+        }
+        // Nobody waits any more: everything is written.
+        drop(go_on);
+        while outlet.waiting.load(Ordering::Relaxed) > 0 {
+            std::thread::yield_now();
+        }
+        outlet.say(|dropped| format!("the last after {dropped}"));
+        drop(outlet);
+        let written = written.lock().expect("not poisoned");
+        assert_eq!(written.len(), MOST_WAITING + 1);
+        assert_eq!(written[0], "0 after 0");
+        assert_eq!(written[MOST_WAITING], "the last after 7");
+    }
+}

@@ -1,0 +1,40 @@
+//! `/proc/PID/statm` (proc_pid_statm(5)): sizes of an address space, in pages.
+
+/// The first three of its numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pages {
+    pub(crate) size: u64,
+    pub(crate) resident: u64,
+    /// Of files and shared memory; the rest of `resident` is `RssAnon` of `status`.
+    pub(crate) shared: u64,
+}
+
+impl Pages {
+    /// Resident pages that are only this process's own.
+    pub(crate) fn private(self) -> u64 {
+        self.resident.saturating_sub(self.shared)
+    }
+}
+
+/// Parses it.
+pub(crate) fn parse(text: &[u8]) -> Option<Pages> {
+    let mut numbers = text.split(|&byte| byte == b' ');
+    let mut number = || std::str::from_utf8(numbers.next()?).ok()?.parse().ok();
+    Some(Pages {
+        size: number()?,
+        resident: number()?,
+        shared: number()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn private_pages_are_those_that_nobody_shares() {
+        let pages = parse(b"1000 300 120 4 0 90 0\n").expect("parses");
+        assert_eq!((pages.size, pages.private()), (1000, 180));
+        assert_eq!(parse(b"12"), None);
+    }
+}
