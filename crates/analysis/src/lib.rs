@@ -1,5 +1,5 @@
 //! What a snapshot shows a person: stacks with names, the name of a fault, memory by class, the
-//! language runtime.
+//! language runtime; and, for who watches a live process, where it throws and what.
 //!
 //! No system call, no clock, no `cfg(target_os)`: everything is computed from a
 //! [`snapshot::Snapshot`], a [`snapshot::Memory`], and files that the caller opens ([`Files`]).
@@ -13,8 +13,10 @@ mod demangle;
 mod exception;
 mod image;
 mod memory;
+pub mod places;
 mod runtime;
 mod stack;
+pub mod thrown;
 
 pub use demangle::demangle;
 pub use exception::{exception_detail, exception_name, signal_name, status_name};

@@ -1,0 +1,94 @@
+//! An ELF file as a uprobe needs it: names, and where their code stands in the file.
+
+use super::Spot;
+use object::LittleEndian as LE;
+use object::elf::{
+    EM_AARCH64, EM_X86_64, FileHeader64, PF_X, PT_LOAD, ProgramHeader64, SHN_UNDEF, SHT_DYNSYM,
+    SHT_SYMTAB, STT_FUNC, STT_NOTYPE,
+};
+use object::read::elf::{
+    FileHeader as _, ProgramHeader as _, SectionHeader as _, SectionTable, Sym as _,
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Machine {
+    X86_64,
+    Aarch64,
+}
+
+/// A 64-bit image with its headers; its sections may be missing.
+pub(super) struct Elf<'a> {
+    pub(super) machine: Machine,
+    data: &'a [u8],
+    programs: &'a [ProgramHeader64<LE>],
+    sections: SectionTable<'a, FileHeader64<LE>>,
+}
+
+impl<'a> Elf<'a> {
+    pub(super) fn parse(data: &'a [u8]) -> Option<Self> {
+        let header = FileHeader64::<LE>::parse(data).ok()?;
+        let machine = match header.e_machine(LE) {
+            EM_X86_64 => Machine::X86_64,
+            EM_AARCH64 => Machine::Aarch64,
+            _ => return None,
+        };
+        Some(Elf {
+            machine,
+            data,
+            programs: header.program_headers(LE, data).ok()?,
+            sections: header.sections(LE, data).unwrap_or_default(),
+        })
+    }
+
+    /// Names and addresses of what is defined here and may be code: `.symtab`, then `.dynsym`.
+    pub(super) fn functions(&self) -> impl Iterator<Item = (&'a [u8], u64)> {
+        let tables = [SHT_SYMTAB, SHT_DYNSYM]
+            .into_iter()
+            .filter_map(|kind| self.sections.symbols(LE, self.data, kind).ok());
+        tables.flat_map(|table| {
+            let strings = table.strings();
+            table.iter().filter_map(move |symbol| {
+                let may_be_code = matches!(symbol.st_type(), STT_FUNC | STT_NOTYPE);
+                let is_here = may_be_code && symbol.st_shndx(LE) != SHN_UNDEF;
+                let name = is_here.then(|| symbol.name(LE, strings).ok()).flatten()?;
+                (!name.is_empty()).then_some((name, symbol.st_value(LE)))
+            })
+        })
+    }
+
+    /// `None` where the file holds no code for the address.
+    pub(super) fn spot(&self, address: u64) -> Option<Spot> {
+        self.programs.iter().find_map(|program| {
+            let is_code = program.p_type(LE) == PT_LOAD && (program.p_flags(LE) & PF_X).0 != 0;
+            let skip = address.checked_sub(program.p_vaddr(LE))?;
+            let offset = program.p_offset(LE).checked_add(skip)?;
+            let is_here = is_code && skip < program.p_filesz(LE);
+            (is_here && offset < self.data.len() as u64).then_some(Spot { offset, address })
+        })
+    }
+
+    /// The code from a spot on, to the end of the file.
+    pub(super) fn code(&self, spot: Spot) -> &'a [u8] {
+        let from = usize::try_from(spot.offset).unwrap_or(usize::MAX);
+        self.data.get(from..).unwrap_or_default()
+    }
+
+    /// Address and bytes of a section; no bytes where the file has none of it.
+    pub(super) fn section(&self, name: &str) -> Option<(u64, &'a [u8])> {
+        let (_, section) = self.sections.section_by_name(LE, name.as_bytes())?;
+        let bytes = section.data(LE, self.data).unwrap_or_default();
+        Some((section.sh_addr(LE), bytes))
+    }
+
+    /// Owner and contents of the notes in a section.
+    pub(super) fn notes(&self, name: &str) -> Vec<(&'a [u8], &'a [u8])> {
+        let section = self.sections.section_by_name(LE, name.as_bytes());
+        let notes = section.and_then(|(_, section)| section.notes(LE, self.data).ok()?);
+        let Some(mut notes) = notes else {
+            return Vec::new();
+        };
+        std::iter::from_fn(|| notes.next().ok()?)
+            .map(|note| (note.name(), note.desc()))
+            .collect()
+    }
+}

@@ -1,0 +1,99 @@
+//! Where in an image file a thread can be met: at a symbol, or where a language throws.
+
+mod elf;
+mod register;
+mod sdt;
+mod sites;
+
+use elf::Elf;
+
+pub use register::Register;
+
+/// A place in an image file where a thread can be met, as a uprobe wants it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Spot {
+    /// Of the instruction, in bytes from the file's start.
+    pub offset: u64,
+    /// Of the instruction, as the file is linked; an address of a process less the image's bias.
+    pub address: u64,
+}
+
+impl Spot {
+    /// That many bytes further.
+    fn plus(self, bytes: usize) -> Spot {
+        Spot {
+            offset: self.offset + bytes as u64,
+            address: self.address + bytes as u64,
+        }
+    }
+}
+
+/// What happens at a place where something is thrown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Thrower {
+    /// C++: `throw x`.
+    Cxx,
+    /// C++: `throw` alone, within a handler.
+    CxxRethrow,
+}
+
+/// A place where an image throws, and where a thread that stands there holds what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ThrowPlace {
+    /// What is thrown here.
+    pub thrower: Thrower,
+    /// Where; never a place that a thread passes twice for one throw.
+    pub spot: Spot,
+    /// Holds the address of what is thrown. C++: of the object itself.
+    pub object: Option<Register>,
+    /// Holds the address of what the type is known by, one for all throws of a type in an image:
+    /// the `std::type_info` of C++.
+    pub kind: Option<Register>,
+}
+
+/// The places where an image throws; none for one that only calls a library which does, or that
+/// is no 64-bit ELF image.
+///
+/// C++: the probes `libstdcxx:throw` and `libstdcxx:rethrow`, which are `nop`s (a uprobe there
+/// costs least) and stand in static and stripped programs too; without them `__cxa_throw` and
+/// `__cxa_rethrow` (libc++abi; libstdc++ built without `sys/sdt.h`), behind their `endbr64`, which
+/// the kernel would step over with a trap. `std::rethrow_exception` counts for neither: the
+/// exception that it passes on was met where it was thrown.
+pub fn throw_places(image: &[u8]) -> Vec<ThrowPlace> {
+    Elf::parse(image).map_or_else(Vec::new, |elf| sites::all(&elf))
+}
+
+/// The place of a symbol and `plus` bytes more. `name` is a symbol of `.symtab` or `.dynsym` as it
+/// stands there, or what it reads demangled, without arguments: `ns::func`.
+/// `None` when the image has no such symbol, or no code there.
+pub fn symbol_spot(image: &[u8], name: &str, plus: u64) -> Option<Spot> {
+    let elf = Elf::parse(image)?;
+    let start = exact(&elf, name).or_else(|| demangled(&elf, name))?;
+    elf.spot(start.checked_add(plus)?)
+}
+
+fn exact(elf: &Elf, name: &str) -> Option<u64> {
+    let named = |(symbol, _): &(&[u8], u64)| *symbol == name.as_bytes();
+    elf.functions().find(named).map(|(_, address)| address)
+}
+
+/// Parts that the compiler moved away (`_Z1fv.cold`) read like the whole, which goes first.
+fn demangled(elf: &Elf, name: &str) -> Option<u64> {
+    let last = name.rsplit("::").next()?;
+    let end = last.find(|c: char| !c.is_alphanumeric() && c != '_');
+    // Demangling is slow and large programs have 100,000s of names.
+    let hint = &last.as_bytes()[..end.unwrap_or(last.len())];
+    let reads_so = |symbol: &[u8]| {
+        let may = hint.is_empty() || symbol.windows(hint.len()).any(|part| part == hint);
+        may && std::str::from_utf8(symbol).is_ok_and(|symbol| is_path(symbol, name))
+    };
+    let found = elf.functions().filter(|(symbol, _)| reads_so(symbol));
+    let best = found.min_by_key(|(symbol, _)| symbol.contains(&b'.'));
+    best.map(|(_, address)| address)
+}
+
+fn is_path(symbol: &str, name: &str) -> bool {
+    let readable = crate::demangle(symbol);
+    let rest = readable.strip_prefix(name);
+    !name.is_empty() && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('('))
+}

@@ -1,0 +1,71 @@
+use snapshot::Registers;
+
+/// A general register that can hold an argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Register {
+    /// Of x86-64, by its place in the kernel's `struct pt_regs`.
+    X86_64(u8),
+    /// `X0` to `X30` of 64-bit ARM.
+    Aarch64(u8),
+}
+
+/// The general registers of x86-64 in the order of Linux's `struct pt_regs`
+/// (`arch/x86/include/asm/ptrace.h`).
+const NAMES: [&str; 15] = [
+    "r15", "r14", "r13", "r12", "rbp", "rbx", "r11", "r10", "r9", "r8", "rax", "rcx", "rdx", "rsi",
+    "rdi",
+];
+
+impl Register {
+    /// By its name: `rdi`, `x0`.
+    pub fn named(name: &str) -> Option<Self> {
+        if let Some(at) = NAMES.iter().position(|known| *known == name) {
+            return Some(Self::X86_64(at as u8));
+        }
+        let number = name.strip_prefix('x')?.parse().ok()?;
+        (number < 31).then_some(Self::Aarch64(number))
+    }
+
+    /// Where it stands in the kernel's `struct pt_regs`, which a BPF program is given, and in
+    /// ptrace's `struct user_regs_struct`; in bytes. Eight bytes are its value.
+    pub const fn offset(self) -> usize {
+        match self {
+            Register::X86_64(at) | Register::Aarch64(at) => at as usize * 8,
+        }
+    }
+
+    /// What it holds; `None` in a thread of another processor.
+    pub fn value(self, registers: &Registers) -> Option<u64> {
+        match (self, registers) {
+            (Register::X86_64(at), Registers::X86_64(r)) => {
+                let values = [
+                    r.r15, r.r14, r.r13, r.r12, r.rbp, r.rbx, r.r11, r.r10, r.r9, r.r8, r.rax,
+                    r.rcx, r.rdx, r.rsi, r.rdi,
+                ];
+                values.get(usize::from(at)).copied()
+            }
+            (Register::Aarch64(at), Registers::Aarch64(r)) => r.x.get(usize::from(at)).copied(),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_register_is_where_the_kernel_has_it() {
+        let rdi = Register::named("rdi").unwrap();
+        assert_eq!(rdi.offset(), 112);
+        assert_eq!(Register::named("r15").unwrap().offset(), 0);
+        assert_eq!(Register::named("x2").unwrap().offset(), 16);
+        assert_eq!(Register::named("x31"), None);
+        let registers = Registers::X86_64(snapshot::X86_64 {
+            rdi: 7,
+            ..Default::default()
+        });
+        assert_eq!(rdi.value(&registers), Some(7));
+        assert_eq!(Register::Aarch64(0).value(&registers), None);
+    }
+}

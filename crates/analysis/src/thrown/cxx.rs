@@ -1,0 +1,265 @@
+//! Types as the Itanium C++ ABI describes them (§2.9, "Run-Time Type Information"), the same in
+//! libstdc++ and libc++abi, and the standard library's exceptions that keep a message.
+
+use super::{LONGEST_MESSAGE, LONGEST_NAME, Thrown, text};
+use snapshot::Memory;
+use std::collections::VecDeque;
+
+/// More bases are not looked at.
+const MOST_BASES: usize = 64;
+
+/// Names a C++ exception by the address of its `std::type_info`. `object` is the address of what
+/// is thrown, or 0 for the type alone. Ten reads or so for each type in the hierarchy.
+/// `None` where no `type_info` lies.
+///
+/// Messages are read of what derives from `std::logic_error` or `std::runtime_error` (`what()`
+/// itself cannot be called), of thrown text, and of numbers: `CXX.int` says `42`.
+pub fn cxx(type_info: u64, object: u64, memory: &dyn Memory) -> Option<Thrown> {
+    let mangled = mangled(type_info, memory)?;
+    let hierarchy = hierarchy(type_info, object, memory);
+    let bases = hierarchy.iter().map(|base| readable(&base.mangled));
+    let keeper = [mangled.as_str()].into_iter().zip([Some(object)]);
+    let mut all = keeper.chain(hierarchy.iter().map(|b| (b.mangled.as_str(), b.object)));
+    let speaker = all.find_map(|(name, object)| Some((Speaker::of(name)?, object)));
+    let message = speaker.and_then(|(speaker, object)| speaker.message(object?, memory));
+    Some(Thrown {
+        name: format!("CXX.{}", readable(&mangled)),
+        bases: bases.collect(),
+        message: message.unwrap_or_default(),
+        message_varies: speaker.is_some(),
+    })
+}
+
+/// As [`cxx`], at libstdc++'s probe `rethrow`.
+///
+/// Situation: what came by a `std::exception_ptr` is thrown anew; the probe then gives the object's
+/// address as that of the type too. The true one stands in the header before the object
+/// (`__cxa_exception` of `unwind-cxx.h`, 0x70 bytes on 64-bit systems).
+pub(super) fn rethrown(kind: u64, object: u64, memory: &dyn Memory) -> Option<Thrown> {
+    let is_told = kind != object;
+    let header = || memory.read_u64(object.wrapping_sub(0x70));
+    cxx(if is_told { kind } else { header()? }, object, memory)
+}
+
+/// A base class of what is thrown.
+struct Base {
+    mangled: String,
+    /// Where this part of the object lies; `None` where that cannot be told.
+    object: Option<u64>,
+}
+
+/// All base classes, nearest first, each once.
+fn hierarchy(type_info: u64, object: u64, memory: &dyn Memory) -> Vec<Base> {
+    let mut found: Vec<Base> = Vec::new();
+    let object = (object != 0).then_some(object);
+    let mut ahead: VecDeque<(u64, Option<u64>)> = bases(type_info, object, memory).into();
+    for _ in 0..MOST_BASES {
+        let Some((type_info, object)) = ahead.pop_front() else {
+            break;
+        };
+        let Some(mangled) = mangled(type_info, memory) else {
+            continue;
+        };
+        ahead.extend(bases(type_info, object, memory));
+        if found.iter().all(|base| base.mangled != mangled) {
+            found.push(Base { mangled, object });
+        }
+    }
+    found
+}
+
+/// The direct bases: their `type_info`s, and where their parts of the object lie.
+fn bases(type_info: u64, object: Option<u64>, memory: &dyn Memory) -> Vec<(u64, Option<u64>)> {
+    let word = |at: u64| memory.read_u64(type_info.wrapping_add(at));
+    match shape(type_info, memory) {
+        Some(Shape::OneBase) => word(16).map(|base| (base, object)).into_iter().collect(),
+        Some(Shape::ManyBases) => {
+            let count = memory.read_u32(type_info.wrapping_add(20)).unwrap_or(0);
+            let base = |n: u64| {
+                let part = part(object, word(32 + 16 * n)?, memory);
+                Some((word(24 + 16 * n)?, part))
+            };
+            let count = u64::from(count).min(MOST_BASES as u64);
+            (0..count).map_while(base).collect()
+        }
+        None => Vec::new(),
+    }
+}
+
+/// Where a base's part of an object lies: an offset, which for a virtual base tells where in the
+/// object's own vtable the offset stands.
+fn part(object: Option<u64>, offset_flags: u64, memory: &dyn Memory) -> Option<u64> {
+    const VIRTUAL: u64 = 1;
+    let offset = offset_flags as i64 >> 8;
+    if offset_flags & VIRTUAL == 0 {
+        return Some(object?.wrapping_add_signed(offset));
+    }
+    let vtable = memory.read_u64(object?)?;
+    let offset = memory.read_u64(vtable.wrapping_add_signed(offset))?;
+    Some(object?.wrapping_add(offset))
+}
+
+/// How a `type_info` goes on behind its name.
+enum Shape {
+    OneBase,
+    ManyBases,
+}
+
+/// A `type_info` is an object with a vtable, before whose first entry its own type stands: so its
+/// class is known by name, without symbols, in static and stripped programs too.
+fn shape(type_info: u64, memory: &dyn Memory) -> Option<Shape> {
+    let vtable = memory.read_u64(type_info)?;
+    let class = memory.read_u64(vtable.wrapping_sub(8))?;
+    match mangled(class, memory)?.as_str() {
+        "N10__cxxabiv120__si_class_type_infoE" => Some(Shape::OneBase),
+        "N10__cxxabiv121__vmi_class_type_infoE" => Some(Shape::ManyBases),
+        _ => None,
+    }
+}
+
+/// The name in a `type_info`: `St13runtime_error`. A `*` before it says that the type is known by
+/// this address only (a class of an unnamed namespace or of a function).
+fn mangled(type_info: u64, memory: &dyn Memory) -> Option<String> {
+    let address = memory.read_u64(type_info.wrapping_add(8))?;
+    let name = text(address, LONGEST_NAME, memory)?;
+    let name = name.strip_prefix('*').unwrap_or(&name);
+    let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic());
+    is_name.then(|| name.to_owned())
+}
+
+/// A type as its author wrote it. Standard libraries put their types into namespaces of their
+/// version, which nobody writes or looks for.
+fn readable(mangled: &str) -> String {
+    let readable = crate::demangle(&format!("_ZTI{mangled}"));
+    match readable.strip_prefix("typeinfo for ") {
+        Some(name) => ["__cxx11::", "[abi:cxx11]", "__1::"]
+            .iter()
+            .fold(name.to_owned(), |name, version| name.replace(version, "")),
+        None => mangled.to_owned(),
+    }
+}
+
+/// What is known to say something.
+#[derive(Clone, Copy)]
+enum Speaker {
+    /// The standard library's errors: behind the vtable's address that of a text.
+    Error,
+    /// `char const*`.
+    Text,
+    /// `std::string`: an address and a length, in libstdc++.
+    String,
+    /// A signed number of that many bytes.
+    Signed(usize),
+    /// An unsigned number of that many bytes.
+    Unsigned(usize),
+}
+
+impl Speaker {
+    fn of(mangled: &str) -> Option<Self> {
+        Some(match mangled {
+            "St11logic_error" | "St13runtime_error" => Speaker::Error,
+            "PKc" | "Pc" => Speaker::Text,
+            "NSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE" => Speaker::String,
+            "s" => Speaker::Signed(2),
+            "i" => Speaker::Signed(4),
+            "l" | "x" => Speaker::Signed(8),
+            "b" | "h" => Speaker::Unsigned(1),
+            "t" => Speaker::Unsigned(2),
+            "j" => Speaker::Unsigned(4),
+            "m" | "y" => Speaker::Unsigned(8),
+            _ => return None,
+        })
+    }
+
+    fn message(self, object: u64, memory: &dyn Memory) -> Option<String> {
+        let word = |at: u64| memory.read_u64(object.wrapping_add(at));
+        match self {
+            Speaker::Error => text(word(8)?, LONGEST_MESSAGE, memory),
+            Speaker::Text => text(word(0)?, LONGEST_MESSAGE, memory),
+            Speaker::String => {
+                let length = usize::try_from(word(8)?).ok()?;
+                text(word(0)?, length.min(LONGEST_MESSAGE), memory)
+            }
+            Speaker::Signed(size) => {
+                let unused = 64 - 8 * size as u32;
+                let value = number(object, size, memory)? as i64;
+                Some(((value << unused) >> unused).to_string())
+            }
+            Speaker::Unsigned(size) => Some(number(object, size, memory)?.to_string()),
+        }
+    }
+}
+
+fn number(address: u64, size: usize, memory: &dyn Memory) -> Option<u64> {
+    let mut bytes = [0; 8];
+    let is_read = memory.read_all(address, &mut bytes[..size]);
+    is_read.then(|| u64::from_le_bytes(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Words at 0x1000, of which each may be an address within.
+    struct Words(Vec<u64>);
+
+    impl Memory for Words {
+        fn read(&self, address: u64, buf: &mut [u8]) -> usize {
+            let bytes: Vec<u8> = self.0.iter().flat_map(|w| w.to_le_bytes()).collect();
+            let at = address.checked_sub(0x1000).unwrap_or(u64::MAX) as usize;
+            let from = bytes.get(at..).unwrap_or_default();
+            let count = from.len().min(buf.len());
+            buf[..count].copy_from_slice(&from[..count]);
+            count
+        }
+    }
+
+    fn letters(text: &str) -> Vec<u64> {
+        let mut bytes = text.as_bytes().to_vec();
+        bytes.resize(text.len().next_multiple_of(8) + 8, 0);
+        bytes
+            .as_chunks()
+            .0
+            .iter()
+            .map(|c| u64::from_le_bytes(*c))
+            .collect()
+    }
+
+    #[test]
+    fn names_lose_the_versions_of_their_libraries() {
+        for (mangled, name) in [
+            ("i", "int"),
+            ("PKc", "char const*"),
+            ("St13runtime_error", "std::runtime_error"),
+            (
+                "NSt10filesystem7__cxx1116filesystem_errorE",
+                "std::filesystem::filesystem_error",
+            ),
+            ("NSt3__112bad_weak_ptrE", "std::bad_weak_ptr"),
+            ("N12_GLOBAL__N_13FooE", "(anonymous namespace)::Foo"),
+            ("Z4mainE5Local", "main::Local"),
+            ("no!", "no!"),
+        ] {
+            assert_eq!(readable(mangled), name);
+        }
+    }
+
+    #[test]
+    fn a_type_that_derives_from_itself_ends() {
+        // The type_info at 0x1008 is of the class that it describes, and its own base.
+        let mut words = vec![0x1008, 0x1008, 0x1020, 0x1008];
+        words.extend(letters("N10__cxxabiv120__si_class_type_infoE"));
+        let told = cxx(0x1008, 0, &Words(words)).unwrap();
+        assert_eq!(told.name, "CXX.__cxxabiv1::__si_class_type_info");
+        assert_eq!(told.bases, ["__cxxabiv1::__si_class_type_info"]);
+    }
+
+    #[test]
+    fn what_is_no_type_has_no_name() {
+        for words in [vec![], vec![u64::MAX; 8], vec![0x1000; 8], vec![0; 64]] {
+            let memory = Words(words);
+            assert_eq!(cxx(0x1000, 0x1000, &memory), None);
+            assert_eq!(cxx(u64::MAX, u64::MAX, &memory), None);
+        }
+    }
+}
