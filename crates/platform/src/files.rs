@@ -156,7 +156,7 @@ pub fn expect_writable(folder: &Path) -> Result<()> {
         Err(error) => {
             let what = format!("creating a file in {}", folder.display());
             Err(Error::of_file(&what, &error)
-                .advise("Name a folder that you may write to with -o."))
+                .advise("Name a folder that exists and that you may write to."))
         }
     }
 }

@@ -148,7 +148,7 @@ impl Unit {
             Unit::Bytes if value >= (1u64 << 30) as f64 => step("GiB", 1 << 30),
             Unit::Bytes if value >= (1u64 << 20) as f64 => step("MiB", 1 << 20),
             Unit::Bytes => step("KiB", 1 << 10),
-            Unit::Count | Unit::Number => value.to_string(),
+            Unit::Count | Unit::Number => ((value * 100.0).round() / 100.0).to_string(),
         }
     }
 }

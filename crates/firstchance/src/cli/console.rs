@@ -2,11 +2,13 @@
 //! without its control characters.
 
 use super::outlet::Outlet;
+use ::console::Term;
 use collector::{Step, Written};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use platform::ProcessEntry;
 use snapshot::WallTime;
 use std::{
+    cell::Cell,
     io::{IsTerminal, Write},
     time::Duration,
 };
@@ -29,7 +31,9 @@ pub(crate) struct Reporter {
     /// What stays at the foot of the terminal.
     foot: MultiProgress,
     bar: Option<ProgressBar>,
-    status: Option<ProgressBar>,
+    /// Rows of status that are shown.
+    status: Cell<usize>,
+    terminal: Term,
     /// Takes the lines for standard output where their reader may stop reading.
     outlet: Option<Outlet>,
 }
@@ -41,7 +45,8 @@ impl Reporter {
             lines,
             foot: MultiProgress::new(),
             bar: None,
-            status: None,
+            status: Cell::new(0),
+            terminal: Term::buffered_stderr(),
             outlet: None,
         }
     }
@@ -67,24 +72,28 @@ impl Reporter {
 
     /// Shows these lines at the foot of the terminal, in place of those before; cut, so that none
     /// takes two rows.
+    ///
+    /// They are drawn here and not by the library of the bar: that one leaves the cursor at the end
+    /// of a row that it fills, where the `^C` that a terminal shows moves everything by a row.
     pub(crate) fn status(&mut self, lines: &[String]) {
-        if lines.is_empty() || !self.is_live() {
-            return self.end_status();
+        self.clear_status();
+        if !self.is_live() || self.bar.is_some() {
+            return;
         }
         let width = self.width().saturating_sub(1);
-        let lines: Vec<String> = lines.iter().map(|line| cut(&plain(line), width)).collect();
-        let status = self.status.get_or_insert_with(|| {
-            let style = ProgressStyle::with_template("{msg}");
-            let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-            let bar = ProgressBar::new_spinner().with_style(style);
-            self.foot.add(bar)
-        });
-        status.set_message(lines.join("\n"));
+        for line in lines {
+            let _ = self.terminal.write_line(&cut(&plain(line), width));
+        }
+        self.status.set(lines.len());
+        let _ = self.terminal.flush();
     }
 
-    fn end_status(&mut self) {
-        if let Some(status) = self.status.take() {
-            status.finish_and_clear();
+    fn clear_status(&self) {
+        let rows = self.status.take();
+        if rows > 0 {
+            let _ = self.terminal.clear_line();
+            let _ = self.terminal.clear_last_lines(rows);
+            let _ = self.terminal.flush();
         }
     }
 
@@ -116,6 +125,7 @@ impl Reporter {
 
     /// One line as it is.
     pub(crate) fn plain_line(&self, line: &str) {
+        self.clear_status();
         if let Some(outlet) = &self.outlet {
             return outlet.say(|dropped| after_dropped(dropped, line));
         }
@@ -129,6 +139,7 @@ impl Reporter {
 
     fn progress(&mut self, done: u64, total: u64) {
         if self.bar.is_none() && self.is_live() {
+            self.clear_status();
             let bar = ProgressBar::new(total);
             let style = ProgressStyle::with_template(
                 "{wide_bar} {decimal_bytes}/{decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left",

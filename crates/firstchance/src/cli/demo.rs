@@ -1,6 +1,6 @@
 //! `firstchance demo`: the first thing a new user runs.
 
-use super::watch::{Job, carry_out_seeing, manner_to};
+use super::watch::{Job, Voice, carry_out_seeing, manner_to};
 use crate::{inspect, rules};
 use collector::{Destination, Happening};
 use std::{
@@ -82,7 +82,7 @@ fn watch(text: &str, args: &Args) -> anyhow::Result<(ExitCode, Vec<PathBuf>)> {
         launch: None,
         json: false,
         wait: false,
-        sentences: false,
+        voice: Voice::Plain,
         header: None,
     };
     let mut paths = Vec::new();

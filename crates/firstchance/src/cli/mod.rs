@@ -51,7 +51,7 @@ enum Command {
     Ps(ps::Args),
     /// Say what works on this machine, and what to do about the rest
     Doctor(doctor::Args),
-    /// Start a small program that misbehaves, dump it, and show what is in the dump
+    /// Watch a small program that misbehaves, and show what is in the dumps that it is good for
     Demo(demo::Args),
     /// Print documents that are made from the program itself
     #[command(hide = true)]

@@ -3,7 +3,7 @@
 use super::{
     console,
     exit::Usage,
-    watch::{Job, carry_out, format_of},
+    watch::{Job, Voice, carry_out, format_of},
 };
 use crate::procdump::{self, Command, Dialect, Invocation, Monitor};
 use collector::{Destination, Manner};
@@ -90,7 +90,7 @@ fn job(monitor: Monitor) -> anyhow::Result<Job> {
         launch,
         json: false,
         wait: monitor.wait,
-        sentences: false,
+        voice: Voice::ProcDump,
         header: header(monitor, folder, name),
     })
 }

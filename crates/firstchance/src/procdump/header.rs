@@ -71,7 +71,7 @@ fn windows(
         ("Cloning type", facts.cloning().to_owned()),
         ("Concurrent limit", or_none(monitor.clones)),
         ("Avoid outage", facts.avoid_outage().to_owned()),
-        ("Number of dumps", monitor.count.to_string()),
+        ("Number of dumps", facts.dumps().to_string()),
         ("Dump folder", with_separator(folder)),
         (
             "Dump filename/mask",
@@ -96,7 +96,7 @@ fn linux(monitor: &Monitor, name: &str, pid: u32, folder: &str, file: Option<&st
         ("Exception monitor", facts.exceptions_plain().to_owned()),
         ("Polling Interval (ms)", poll.to_string()),
         ("Threshold (s)", monitor.seconds.to_string()),
-        ("Number of Dumps", monitor.count.to_string()),
+        ("Number of Dumps", facts.dumps().to_string()),
         ("Output directory", folder.to_owned()),
     ];
     if let Some(file) = file {
@@ -109,6 +109,12 @@ fn linux(monitor: &Monitor, name: &str, pid: u32, folder: &str, file: Option<&st
 struct Facts<'a>(&'a Monitor);
 
 impl Facts<'_> {
+    /// Dumps in all; of a list of thresholds, each takes one.
+    fn dumps(&self) -> u32 {
+        let limits = self.0.rule.clauses.iter().filter_map(|clause| clause.limit);
+        limits.map(|limit| limit.times).sum()
+    }
+
     fn conditions(&self) -> impl Iterator<Item = &Condition> {
         self.0.rule.clauses.iter().flat_map(|clause| &clause.when)
     }

@@ -99,6 +99,28 @@ fn memory_and_counter_lines_fire() {
 }
 
 #[test]
+fn each_of_a_list_of_thresholds_takes_one_dump_as_on_linux() {
+    let folder = folder();
+    let mut victim = Victim::start(&["leak", "4"]);
+    let run = procdump("--linux -m 1,2 -s 1")
+        .args(&[&victim.pid_text()])
+        .arg(folder.path())
+        .run_well();
+    says(
+        &run,
+        &["Commit Threshold:                       >= 1 MB, >= 2 MB"],
+    );
+    says(&run, &["Number of Dumps:                        2"]);
+    let lines: Vec<&str> = run.stdout.lines().collect();
+    let triggers = lines.iter().filter(|line| line.contains("Trigger: "));
+    assert_eq!(triggers.count(), 2, "{run:#?}");
+    let said = |words: &str| lines.iter().any(|line| line.contains(words));
+    assert!(!said("No dump for"), "its own pause is no news: {run:#?}");
+    assert_eq!(files_in(folder.path()).len(), 2);
+    victim.assert_alive();
+}
+
+#[test]
 fn t_dumps_when_the_program_ends_and_x_starts_it() {
     let folder = folder();
     let place = folder.path().display().to_string();
@@ -109,6 +131,7 @@ fn t_dumps_when_the_program_ends_and_x_starts_it() {
         &run,
         &[
             "Terminate monitor:     Enabled",
+            "The process has exited.",
             "Dump 1 complete: ",
             "Dump count reached.",
         ],

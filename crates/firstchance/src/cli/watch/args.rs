@@ -1,6 +1,6 @@
 //! The options of `watch` and `run`, and the rules they mean.
 
-use super::Job;
+use super::{Job, Voice};
 use crate::{
     cli::{exit::Usage, values},
     rules,
@@ -131,7 +131,7 @@ impl WatchArgs {
             launch: None,
             json: self.common.json,
             wait: false,
-            sentences: true,
+            voice: Voice::Sentences,
             header: None,
         })
     }
@@ -171,7 +171,7 @@ impl Common {
             launch,
             json: self.json,
             wait: false,
-            sentences: true,
+            voice: Voice::Sentences,
             header: None,
         })
     }

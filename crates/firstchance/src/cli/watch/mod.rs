@@ -26,10 +26,21 @@ pub(crate) struct Job {
     pub(crate) json: bool,
     /// Wait for the targets where there are none yet.
     pub(crate) wait: bool,
-    /// Whether the rules are shown as sentences first.
-    pub(crate) sentences: bool,
+    /// In whose words what happens is told.
+    pub(crate) voice: Voice,
     /// What is shown when the first process is watched.
     pub(crate) header: Option<Header>,
+}
+
+/// In whose words what happens is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Voice {
+    /// Ours, and the rules first, as sentences.
+    Sentences,
+    /// Ours, where the rules were shown already.
+    Plain,
+    /// ProcDump's: scripts look for its lines.
+    ProcDump,
 }
 
 /// Makes the lines that are shown when a process is watched.

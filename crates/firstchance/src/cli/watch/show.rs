@@ -1,6 +1,6 @@
 //! What a person sees of rules at work.
 
-use super::{Header, Job, json};
+use super::{Header, Job, Voice, json};
 use crate::cli::{
     console::{self, Lines, Reporter},
     outlet::Outlet,
@@ -24,6 +24,7 @@ pub(crate) struct Show {
     wanted: BTreeMap<u32, bool>,
     finished: BTreeMap<u32, Finish>,
     header: Option<Header>,
+    voice: Voice,
     /// One process is watched, so that lines need not say which.
     single: bool,
 }
@@ -32,7 +33,7 @@ impl Show {
     pub(crate) fn new(job: &mut Job) -> Self {
         let lines = if job.json { Lines::Error } else { Lines::Out };
         let reporter = Reporter::never_waiting(lines);
-        if job.sentences && !job.json {
+        if job.voice == Voice::Sentences && !job.json {
             for (rule, _) in &job.rules {
                 reporter.plain_line(&rule.to_string());
             }
@@ -51,6 +52,7 @@ impl Show {
             wanted,
             finished: BTreeMap::new(),
             header,
+            voice: job.voice,
             single,
         }
     }
@@ -83,17 +85,11 @@ impl Show {
             Happening::Trigger { process, reason } => {
                 self.line(&format!("Trigger: {reason}{}", self.which(*process)));
             }
-            Happening::Exited { process, status } => {
-                let status = status.map_or(String::new(), status_text);
-                self.line(&format!(
-                    "The process has exited{status}.{}",
-                    self.which(*process)
-                ));
-            }
+            Happening::Exited { process, status } => self.exited(*process, *status),
             Happening::DumpFailed { number, error } => {
                 self.line(&format!("Dump {number} error: {error}"));
             }
-            Happening::Suppressed(suppressed) => self.line(&suppressed_text(suppressed)),
+            Happening::Suppressed(suppressed) => self.suppressed(suppressed),
             Happening::Status(status) => {
                 let lines = status_lines(status, self.reporter.width());
                 self.reporter.status(&lines);
@@ -143,6 +139,22 @@ impl Show {
         self.wanted
             .iter()
             .all(|(rule, wanted)| !wanted || self.finished.get(rule) == Some(&Finish::CountReached))
+    }
+
+    fn exited(&self, process: ProcessKey, status: Option<i32>) {
+        let status = status.filter(|_| self.voice != Voice::ProcDump);
+        let status = status.map_or(String::new(), status_text);
+        let which = self.which(process);
+        self.line(&format!("The process has exited{status}.{which}"));
+    }
+
+    /// That a pause between two dumps is kept (`-s`), and that each of a list of thresholds takes
+    /// one, ProcDump does not say.
+    fn suppressed(&self, suppressed: &Suppressed) {
+        let expected = matches!(suppressed.why, Why::Window(_) | Why::ClauseLimit(_));
+        if !(expected && self.voice == Voice::ProcDump) {
+            self.line(&suppressed_text(suppressed));
+        }
     }
 
     fn command(&mut self, command: &Command) {
