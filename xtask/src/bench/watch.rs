@@ -22,6 +22,8 @@ use crate::shell::{Cmd, target_dir};
 const WINDOW: Duration = Duration::from_secs(20);
 /// Getting under way does not count.
 const WARM_UP: Duration = Duration::from_secs(4);
+/// The name of the processes, which no other has on a machine where tests run.
+const NAME: &str = "bench-watched";
 /// Each process keeps so much; one that grows, twice that.
 const MEBIBYTES: &str = "3";
 /// Spikes, each at another moment between two samples.
@@ -63,11 +65,12 @@ struct Cost {
 /// The section of the page.
 pub(super) fn run(options: &Options) -> Result<String> {
     Cmd::cargo("build --quiet --release -p firstchance -p victim").run()?;
-    let victim = release("victim");
-    let start = |_| Target::in_mode(&victim, &["leak", MEBIBYTES]);
+    let folder = Folder::make()?;
+    let program = folder.0.join(NAME);
+    std::fs::copy(release("victim"), &program)?;
+    let start = |_| Target::in_mode(&program, &["leak", MEBIBYTES]);
     let targets: Result<Vec<Target>> = (0..options.processes).map(start).collect();
     let mut targets = targets?;
-    let folder = Folder::make()?;
     let mut ours = watch_all(&folder.0)?;
     let told = lines_of(&mut ours)?;
     let peer = peer(&targets[0].pid());
@@ -86,7 +89,7 @@ pub(super) fn run(options: &Options) -> Result<String> {
 fn watch_all(folder: &Path) -> Result<Running> {
     let rules = folder.join("rules.toml");
     let text = format!(
-        "[[rule]]\nname = \"bench\"\ntarget = \"victim\"\nfollow = \"each\"\nmax-dumps = 0\n\
+        "[[rule]]\nname = \"bench\"\ntarget = \"{NAME}\"\nfollow = \"each\"\nmax-dumps = 0\n\
          folder = '{}'\n[[rule.on]]\nwhen = \"cpu > 99% for 10s or memory > 5MiB\"\n\
          do = \"triage dump\"\nlimit-per-process = 1\n",
         folder.display()

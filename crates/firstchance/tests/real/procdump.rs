@@ -73,13 +73,13 @@ fn a_cpu_line_fires_twice_as_the_guide_has_it() {
 #[test]
 fn memory_and_counter_lines_fire() {
     for line in [
-        "-ma -m 1",
-        "-ml 4000",
-        r"-p \Process(victim)\Thread~Count 1",
-        r"-pl \Process(victim)\Thread~Count 99",
+        "-ma -s 1 -m 1",
+        "-ml 4000 -s 1",
+        r"-s 1 -p \Process(victim)\Thread~Count 1",
+        r"-s 1 -pl \Process(victim)\Thread~Count 99",
         "-cl 99 -s 1",
-        "-tc 1",
-        "-fc 1",
+        "-tc 1 -s 1",
+        "-fc 1 -s 1",
     ] {
         let folder = folder();
         let victim = Victim::start(&["leak", "4"]);
