@@ -57,13 +57,16 @@ impl Plan {
     }
 }
 
-/// How many bytes are reserved for the text of the record; 0 for none.
+/// What a dump says of itself: how many bytes are reserved for the text of the record (0 for none),
+/// and what is known from the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RecordSpace {
+pub struct RecordSpace<'a> {
     /// Near the head of the file, where a list of dumps finds it fast.
     pub head: u32,
     /// At its very end, where a dump that is streamed tells what only the end knows.
     pub tail: u32,
+    /// For the stream of comments, which only minidumps have and Windows' debuggers show.
+    pub comment: &'a str,
 }
 
 /// Lays out a dump of `snapshot` in `format` with the memory of `selection`.
@@ -71,7 +74,7 @@ pub fn plan(
     format: DumpFormat,
     snapshot: &Snapshot,
     selection: &Selection,
-    record: RecordSpace,
+    record: RecordSpace<'_>,
 ) -> Plan {
     let pieces = match format {
         DumpFormat::Core => crate::core::pieces(snapshot, selection, record),

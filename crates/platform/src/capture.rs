@@ -35,6 +35,27 @@ pub enum Stop {
     Nothing,
 }
 
+/// How what is captured was kept from changing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Its threads stand.
+    Stopped,
+    /// A copy of it was made, and it ran on.
+    Clone,
+    /// Not at all.
+    NotStopped,
+}
+
+impl std::fmt::Display for Method {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Stopped => "stopped",
+            Self::Clone => "clone",
+            Self::NotStopped => "not stopped",
+        })
+    }
+}
+
 /// A process held still. Dropping it lets the process go, on every path, a panic included.
 ///
 /// It is bound to the thread that made it: both ptrace and the Windows debug loop want that.
@@ -45,6 +66,8 @@ pub struct Capture {
     pub warnings: Vec<Warning>,
     /// When its first thread was stopped; `None` when nothing was stopped.
     pub stopped_at: Option<Instant>,
+    /// How it is kept from changing.
+    pub method: Method,
     memory: Arc<dyn Memory>,
     held: Option<Box<dyn Held>>,
     _one_thread: PhantomData<*const ()>,
@@ -73,10 +96,15 @@ impl Capture {
         stopped_at: Option<Instant>,
         warnings: Vec<Warning>,
     ) -> Self {
+        let method = match stopped_at {
+            Some(_) => Method::Stopped,
+            None => Method::NotStopped,
+        };
         Self {
             snapshot,
             warnings,
             stopped_at,
+            method,
             memory,
             held,
             _one_thread: PhantomData,

@@ -18,7 +18,7 @@ mod trust;
 mod windows;
 
 pub use cancel::{Cancel, init};
-pub use capture::{Capture, CaptureOptions, Released, Stop};
+pub use capture::{Capture, CaptureOptions, Method, Released, Stop};
 pub use error::{Error, ErrorKind, Result};
 pub use failpoint::failpoint;
 pub use files::{

@@ -76,8 +76,8 @@ impl Identity {
             .any(|name| bare(name).eq_ignore_ascii_case(bare(wanted)) && !name.is_empty())
     }
 
-    /// IIS starts each worker as `w3wp.exe -ap "POOL" …`.
-    fn pool(&self) -> Option<&str> {
+    /// The IIS application pool it works for: IIS starts each worker as `w3wp.exe -ap "POOL" …`.
+    pub fn pool(&self) -> Option<&str> {
         let at = self.command_line.iter().position(|a| a == "-ap")?;
         let worker = bare(&self.name).eq_ignore_ascii_case("w3wp");
         self.command_line

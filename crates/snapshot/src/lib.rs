@@ -50,6 +50,8 @@ pub struct Snapshot {
     pub threads: Vec<Thread>,
     /// Its loaded images, by ascending base.
     pub modules: Vec<Module>,
+    /// Images that were unloaded, the oldest first, as far as the system remembers them.
+    pub unloaded: Vec<Module>,
     /// Its address space, ascending, without overlaps.
     pub regions: Vec<Region>,
     /// Its open descriptors or handles.

@@ -89,12 +89,11 @@ impl Session<'_, '_> {
         let memory = capture.memory();
         images.put_to(&mut capture.snapshot.modules, &*memory);
         let copied = (0..self.drafts.len()).try_for_each(|at| self.copy(&mut capture, at));
-        let stopped = capture.stopped_at.is_some();
         let pause = capture.release().pause;
         let _ = failpoint("released");
         for draft in &mut self.drafts {
             draft.record.pause_ms = pause.map(milliseconds);
-            draft.record.method = if stopped { "stopped" } else { "not stopped" }.to_owned();
+            draft.record.method = capture.method.to_string();
             draft
                 .record
                 .warnings
@@ -157,9 +156,11 @@ impl Session<'_, '_> {
         let memory = capture.memory();
         let extra = formats::image::loader_ranges(&capture.snapshot, &*memory);
         let selection = select(draft.kind, &capture.snapshot, &*memory, &extra);
+        let comment = comment(self.request);
         let space = RecordSpace {
             head: crate::store::record::SPACE,
             tail: crate::store::record::SPACE,
+            comment: &comment,
         };
         let plan = Arc::new(formats::plan(
             draft.format,
@@ -277,6 +278,13 @@ fn stop(copy: &Copy, left: usize, reason: Error) -> Result<()> {
 
 fn writing_failed(error: &std::io::Error) -> Error {
     Error::of_file("writing the dump", error)
+}
+
+/// What Windows' debuggers show when they open the dump, in ProcDump's form.
+fn comment(request: &Request) -> String {
+    let Request { rule, reason, .. } = request;
+    let comment = request.comment.iter().map(|text| format!("\n{text}"));
+    format!("\n*** {rule}\n*** {reason}{}", comment.collect::<String>())
 }
 
 /// What a dump of this kind may take, from what is known without stopping the target.

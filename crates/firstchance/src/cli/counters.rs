@@ -2,7 +2,7 @@
 
 use super::{console, target};
 use serde::Serialize;
-use snapshot::Measure;
+use snapshot::{Measure, OperatingSystem};
 use std::{process::ExitCode, time::Duration};
 
 /// Rates are measured over this time.
@@ -54,9 +54,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         console::print(&serde_json::to_string_pretty(&lines)?)?;
         return Ok(ExitCode::SUCCESS);
     }
-    console::print(
-        "Use one as: --when 'counter \"NAME\" > 100'. Other files of /proc and /sys can be named alike.\n",
-    )?;
+    console::print(&format!(
+        "Use one as: --when 'counter \"NAME\" > 100'. {}\n",
+        others(platform::system().os)
+    ))?;
     let width = lines
         .iter()
         .map(|line| line.counter.len())
@@ -70,6 +71,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         ))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What else can be named.
+fn others(os: OperatingSystem) -> &'static str {
+    match os {
+        OperatingSystem::Linux => "Other files of /proc and /sys can be named alike.",
+        OperatingSystem::Windows => {
+            "Every other counter of Windows (`typeperf -q`) can be named too."
+        }
+    }
 }
 
 /// Whole numbers whole, others with two digits.

@@ -10,6 +10,7 @@ mod exit;
 mod explain;
 mod generate;
 mod outlet;
+mod pool;
 mod procdump;
 mod ps;
 mod target;

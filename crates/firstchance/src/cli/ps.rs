@@ -1,6 +1,6 @@
 //! `firstchance ps`.
 
-use super::console;
+use super::{console, pool};
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
 use platform::ProcessEntry;
 use serde::Serialize;
@@ -37,6 +37,7 @@ struct Line {
     runtime: String,
     service: Option<String>,
     container: Option<String>,
+    pool: Option<String>,
     command_line: Vec<String>,
 }
 
@@ -96,6 +97,7 @@ fn line(entry: &ProcessEntry, cpu: f64) -> Line {
             .to_string(),
         service: entry.service.clone(),
         container: entry.container.clone(),
+        pool: pool::of(entry),
         command_line: entry.command_line.clone(),
     }
 }
@@ -122,7 +124,7 @@ fn table(lines: &[(ProcessEntry, Line)]) -> Table {
             line.handles
                 .map_or("-".to_owned(), |handles| handles.to_string()),
             line.runtime.clone(),
-            console::cut(&console::command(entry), 60),
+            console::cut(&pool::marked_command(entry), 60),
         ]);
     }
     for (at, column) in table.column_iter_mut().enumerate() {

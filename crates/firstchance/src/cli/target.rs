@@ -164,7 +164,7 @@ fn ambiguous(text: &str, several: &[&ProcessEntry]) -> Error {
 }
 
 fn line(entry: &ProcessEntry) -> String {
-    let command = super::console::command(entry);
+    let command = super::pool::marked_command(entry);
     let started = super::console::date_time(entry.started);
     format!(
         "  {:>7}  {started:<19}  {:<12}  {command}",

@@ -32,6 +32,11 @@ pub(super) fn modules(page: &mut Page, opened: &Opened) {
         ]
     };
     page.table(&columns, modules.iter().map(row).collect());
+    let unloaded = &opened.dump.snapshot.unloaded;
+    if !unloaded.is_empty() {
+        page.heading(&format!("Unloaded modules: {}", unloaded.len()));
+        page.table(&columns, unloaded.iter().map(row).collect());
+    }
 }
 
 /// The build-id, or the PDB's GUID and age as symbol servers write them.

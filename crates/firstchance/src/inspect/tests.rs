@@ -56,6 +56,7 @@ fn snapshot() -> Snapshot {
             ..System::default()
         },
         threads,
+        unloaded: vec![],
         modules: vec![Module {
             range: Range::new(0x1000, 0x9000),
             path: "/srv/shop".to_owned(),

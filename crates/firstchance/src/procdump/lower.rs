@@ -124,7 +124,8 @@ impl Lower<'_> {
             (Id::LeakRate, leaks, "-restrack"),
         ];
         let clone = "-r: clones are not built yet; the target is copied where it stands";
-        let clone = (has(Id::Clone) && !CLONES).then(|| clone.to_owned());
+        let here = self.system == OperatingSystem::Linux;
+        let clone = (has(Id::Clone) && here && !CLONES).then(|| clone.to_owned());
         let useless = cases.iter().filter(|(id, needed, _)| has(*id) && !needed);
         useless
             .map(|(id, _, other)| format!("-{} means nothing without {other}", get(*id).name))

@@ -11,7 +11,11 @@ use object::elf;
 use snapshot::{Range, Selection, Snapshot};
 
 /// The pieces of a whole core.
-pub(crate) fn pieces(snapshot: &Snapshot, selection: &Selection, record: RecordSpace) -> Pieces {
+pub(crate) fn pieces(
+    snapshot: &Snapshot,
+    selection: &Selection,
+    record: RecordSpace<'_>,
+) -> Pieces {
     let architecture = snapshot.system.architecture;
     let loads = segments::loads(snapshot, selection);
     let notes = notes(snapshot, selection, record);
@@ -43,7 +47,7 @@ pub(crate) fn pieces(snapshot: &Snapshot, selection: &Selection, record: RecordS
     pieces
 }
 
-fn notes(snapshot: &Snapshot, selection: &Selection, record: RecordSpace) -> Pieces {
+fn notes(snapshot: &Snapshot, selection: &Selection, record: RecordSpace<'_>) -> Pieces {
     let mut notes = Notes::default();
     let mut threads = snapshot
         .threads

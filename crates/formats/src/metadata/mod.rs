@@ -49,6 +49,7 @@ pub(crate) fn write(snapshot: &Snapshot, detail: Detail, container: Container) -
     let threads = threads.map(|thread| ThreadRecord::new(thread, container));
     list_of(&mut out, "threads", threads);
     field(&mut out, "modules", &snapshot.modules);
+    field(&mut out, "unloaded", &snapshot.unloaded);
     field(&mut out, "regions", &snapshot.regions);
     if detail == Detail::All {
         field(&mut out, "handles", &snapshot.handles);
@@ -68,6 +69,7 @@ pub(crate) fn read(bytes: &[u8]) -> Option<Snapshot> {
         system: known.get("system"),
         threads: threads.into_iter().map(ThreadRecord::into).collect(),
         modules: known.get("modules"),
+        unloaded: known.get("unloaded"),
         regions: known.get("regions"),
         handles: known.get("handles"),
         exception: known.get("exception"),

@@ -1,10 +1,10 @@
 //! Registers as `CONTEXT` of each processor (`winnt.h`), both ways.
 
-use super::body::bytes_of;
+use super::{body::bytes_of, xstate};
 use crate::fxsave;
 use minidump_common::format::{
-    CONTEXT_AMD64, CONTEXT_ARM64, CONTEXT_X86, ContextFlagsAmd64, ContextFlagsArm64,
-    ContextFlagsX86, FLOATING_SAVE_AREA_X86,
+    CONTEXT_AMD64, CONTEXT_ARM64, CONTEXT_HAS_XSTATE, CONTEXT_X86, ContextFlagsAmd64,
+    ContextFlagsArm64, ContextFlagsX86, FLOATING_SAVE_AREA_X86,
 };
 use scroll::{LE, Pread};
 use snapshot::{Aarch64, Architecture, Registers, SparseBytes, Thread, X86, X86_64};
@@ -13,7 +13,7 @@ use snapshot::{Aarch64, Architecture, Registers, SparseBytes, Thread, X86, X86_6
 pub(super) fn write(thread: &Thread) -> Option<Vec<u8>> {
     let extended = thread.extended.to_vec();
     Some(match thread.registers.as_ref()? {
-        Registers::X86_64(r) => bytes_of(amd64(r, extended.first_chunk())),
+        Registers::X86_64(r) => whole_amd64(r, &extended),
         Registers::X86(r) => bytes_of(x86(r, extended.first_chunk())),
         Registers::Aarch64(r) => bytes_of(arm64(r, extended.first_chunk())),
     })
@@ -22,10 +22,21 @@ pub(super) fn write(thread: &Thread) -> Option<Vec<u8>> {
 /// Registers, and the extended ones as [`Thread::extended`] holds them.
 pub(super) fn read(architecture: Architecture, bytes: &[u8]) -> Option<(Registers, SparseBytes)> {
     match architecture {
-        Architecture::X86_64 => bytes.pread_with(0, LE).ok().map(|c| from_amd64(&c)),
+        Architecture::X86_64 => bytes.pread_with(0, LE).ok().map(|c| from_amd64(&c, bytes)),
         Architecture::X86 => bytes.pread_with(0, LE).ok().map(|c| from_x86(&c)),
         Architecture::Aarch64 => bytes.pread_with(0, LE).ok().map(|c| from_arm64(&c)),
     }
+}
+
+fn whole_amd64(r: &X86_64, extended: &[u8]) -> Vec<u8> {
+    let mut context = amd64(r, extended.first_chunk());
+    if !xstate::is_in(extended) {
+        return bytes_of(context);
+    }
+    context.context_flags |= CONTEXT_HAS_XSTATE;
+    let mut bytes = bytes_of(context);
+    xstate::append(&mut bytes, extended);
+    bytes
 }
 
 fn amd64(r: &X86_64, fxsave: Option<&[u8; 512]>) -> CONTEXT_AMD64 {
@@ -78,7 +89,8 @@ fn amd64(r: &X86_64, fxsave: Option<&[u8; 512]>) -> CONTEXT_AMD64 {
     }
 }
 
-fn from_amd64(c: &CONTEXT_AMD64) -> (Registers, SparseBytes) {
+/// `bytes` are the context with what may follow it.
+fn from_amd64(c: &CONTEXT_AMD64, bytes: &[u8]) -> (Registers, SparseBytes) {
     let registers = X86_64 {
         rax: c.rax,
         rbx: c.rbx,
@@ -110,7 +122,13 @@ fn from_amd64(c: &CONTEXT_AMD64) -> (Registers, SparseBytes) {
     };
     let floating = ContextFlagsAmd64::CONTEXT_AMD64_FLOATING_POINT.bits();
     let has_floating = c.context_flags & floating == floating;
-    let extended = has_floating.then(|| SparseBytes::new(&c.float_save));
+    let more = (c.context_flags & CONTEXT_HAS_XSTATE != 0)
+        .then(|| xstate::read(bytes, &c.float_save))
+        .flatten();
+    let extended = has_floating.then(|| match more {
+        Some(area) => SparseBytes::new(&area),
+        None => SparseBytes::new(&c.float_save),
+    });
     (Registers::X86_64(registers), extended.unwrap_or_default())
 }
 

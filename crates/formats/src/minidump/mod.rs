@@ -20,7 +20,9 @@ mod process_streams;
 mod read;
 mod rebuild;
 mod streams;
+mod windows_streams;
 mod write;
+mod xstate;
 
 pub(crate) use read::read;
 pub(crate) use write::pieces;

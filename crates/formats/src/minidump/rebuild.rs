@@ -39,6 +39,7 @@ pub(super) fn snapshot(
         system,
         threads,
         modules,
+        unloaded: space::unloaded(minidump),
         regions,
         handles: handles::handles(minidump),
         exception: exception.map(|(exception, _)| exception),

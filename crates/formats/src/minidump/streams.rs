@@ -1,7 +1,7 @@
 //! The streams that every minidump has: system, process, modules, regions, handles, exception.
 
 use super::body::{Body, bytes_of, put};
-use super::{modules, process_streams};
+use super::{modules, process_streams, windows_streams, xstate};
 use crate::bytes::Put;
 use minidump_common::format::{
     CPU_INFORMATION, MINIDUMP_EXCEPTION, MINIDUMP_EXCEPTION_STREAM,
@@ -29,6 +29,10 @@ pub(super) fn wanted(snapshot: &Snapshot, detail: Detail) -> Vec<Stream> {
     wanted.push(Stream::ThreadNamesStream);
     if snapshot.system.os == OperatingSystem::Windows {
         wanted.push(Stream::ThreadInfoListStream);
+        wanted.push(Stream::SystemMemoryInfoStream);
+    }
+    if !snapshot.unloaded.is_empty() {
+        wanted.push(Stream::UnloadedModuleListStream);
     }
     wanted.push(Stream::MemoryInfoListStream);
     if detail == Detail::All && !snapshot.handles.is_empty() {
@@ -46,11 +50,15 @@ pub(super) fn write(
 ) -> Location {
     match kind {
         Stream::SystemInfoStream => system_info(body, &snapshot.system),
-        Stream::MiscInfoStream => body.bytes(&bytes_of(misc_info(&snapshot.process))),
+        Stream::MiscInfoStream => body.bytes(&misc_info(snapshot)),
         Stream::ModuleListStream => modules::module_list(body, snapshot),
         Stream::ThreadNamesStream => thread_names(body, snapshot),
         Stream::ThreadInfoListStream => body.own_bytes(thread_info_list(&snapshot.threads)),
         Stream::MemoryInfoListStream => body.own_bytes(memory_info_list(&snapshot.regions)),
+        Stream::SystemMemoryInfoStream => windows_streams::system_memory(body, &snapshot.system),
+        Stream::UnloadedModuleListStream => {
+            windows_streams::unloaded_modules(body, &snapshot.unloaded)
+        }
         Stream::HandleDataStream => modules::handle_data(body, &snapshot.handles),
         other => {
             let bytes = process_streams::bytes(other, snapshot, detail);
@@ -144,8 +152,25 @@ fn cpu_information(system: &System) -> CPU_INFORMATION {
     CPU_INFORMATION { data }
 }
 
-/// `MINIDUMP_MISC_INFO`: pid, and times in seconds.
-fn misc_info(process: &Process) -> MINIDUMP_MISC_INFO {
+/// `MINIDUMP_MISC_INFO`: pid, and times in seconds. Where contexts have more than `CONTEXT` it is a
+/// `MINIDUMP_MISC_INFO_5`, which says what.
+fn misc_info(snapshot: &Snapshot) -> Vec<u8> {
+    /// Where the description of the contexts lies, and the size of the whole structure.
+    const XSTATE: usize = 832;
+    const SIZE: u32 = 1364;
+    let mut info = plain_misc_info(&snapshot.process);
+    if snapshot.system.architecture != Architecture::X86_64 {
+        return bytes_of(info);
+    }
+    info.size_of_info = SIZE;
+    let mut out = bytes_of(info);
+    out.resize(XSTATE, 0);
+    out.put(&xstate::description());
+    out.resize(SIZE as usize, 0);
+    out
+}
+
+fn plain_misc_info(process: &Process) -> MINIDUMP_MISC_INFO {
     const PROCESS_ID: u32 = 1;
     const PROCESS_TIMES: u32 = 2;
     MINIDUMP_MISC_INFO {

@@ -21,10 +21,15 @@ const WITH_FULL_MEMORY_INFO: u64 = 0x800;
 type Directory = Vec<(u32, Location)>;
 
 /// The pieces of a whole minidump.
-pub(crate) fn pieces(snapshot: &Snapshot, selection: &Selection, record: RecordSpace) -> Pieces {
+pub(crate) fn pieces(
+    snapshot: &Snapshot,
+    selection: &Selection,
+    record: RecordSpace<'_>,
+) -> Pieces {
     let early = streams::wanted(snapshot, selection.detail);
     let others = [
         record.head > 0,
+        !record.comment.is_empty(),
         true, // the snapshot
         snapshot.exception.is_some(),
         true, // the threads
@@ -67,7 +72,7 @@ fn early_streams(
     body: &mut Body,
     snapshot: &Snapshot,
     selection: &Selection,
-    record: RecordSpace,
+    record: RecordSpace<'_>,
     early: &[Stream],
 ) -> Directory {
     let mut directory = Vec::new();
@@ -76,6 +81,10 @@ fn early_streams(
         body.pieces.record(record.head);
         let data_size = record.head;
         directory.push((STREAM_RECORD, Location { data_size, rva }));
+    }
+    if !record.comment.is_empty() {
+        let comment = body.bytes(&utf16(record.comment));
+        directory.push((Stream::CommentStreamW as u32, comment));
     }
     for &kind in early {
         let location = streams::write(kind, body, snapshot, selection.detail);
@@ -87,13 +96,19 @@ fn early_streams(
     directory
 }
 
+/// A text as Windows has it, with its NUL.
+fn utf16(text: &str) -> Vec<u8> {
+    let units = text.encode_utf16().chain([0]);
+    units.flat_map(u16::to_le_bytes).collect()
+}
+
 /// The lists, which know where the memory will lie, and where the last record will.
 fn late_streams(
     body: &mut Body,
     snapshot: &Snapshot,
     memory: &FileMemoryLayout<'_>,
     contexts: &[Location],
-    record: RecordSpace,
+    record: RecordSpace<'_>,
 ) -> Directory {
     let threads = lists::threads(snapshot, memory, contexts);
     let (kind, list) = memory.list();

@@ -54,6 +54,7 @@ pub(crate) fn write(format: DumpFormat, snapshot: &Snapshot, selection: &Selecti
     let space = RecordSpace {
         head: 256,
         tail: 512,
+        comment: "a comment",
     };
     let plan = formats::plan(format, snapshot, selection, space);
     carry_out(&plan, &Pattern, b"{\"complete\":true}")
@@ -109,6 +110,7 @@ pub(crate) fn two_threads() -> Snapshot {
         system: system(),
         threads: vec![thread(4711, 0), thread(4712, 1)],
         modules: vec![module()],
+        unloaded: vec![],
         regions: vec![
             region(CODE, 4, "r-x", RegionKind::Image, "/usr/bin/made-up"),
             heap,

@@ -271,6 +271,7 @@ impl LinuxTarget {
             system,
             threads,
             modules: facts::modules(&regions),
+            unloaded: Vec::new(),
             regions,
             handles: facts.handles,
             exception: None,

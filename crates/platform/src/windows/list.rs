@@ -99,7 +99,7 @@ fn entry(listed: &Listed, services: &HashMap<u32, String>, all: bool) -> Process
 
 fn fill(entry: &mut ProcessEntry, process: Process, all: bool) {
     let times = process.times().unwrap_or_default();
-    let used = process.memory_use().unwrap_or_default();
+    let used = process.told_memory_use().unwrap_or_default();
     let process = Arc::new(process);
     let memory: Arc<dyn Memory> = Arc::new(LiveMemory::new(process.clone()));
     let peb = peb(&process, &memory);

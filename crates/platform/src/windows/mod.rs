@@ -24,11 +24,13 @@ mod rights;
 mod sample;
 mod security;
 mod services;
+mod state_change;
 mod sys;
 mod system;
 mod target;
 mod threads;
 mod trust;
+mod unloaded;
 mod watch;
 mod wine;
 

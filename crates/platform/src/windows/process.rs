@@ -99,6 +99,15 @@ impl Process {
 
     /// Private commit and working set.
     pub(crate) fn memory_use(&self) -> io::Result<MemoryUse> {
+        let told = self.told_memory_use()?;
+        Ok(MemoryUse {
+            private: wine::private_bytes(self.raw(), told.private),
+            ..told
+        })
+    }
+
+    /// The same without counting where the system tells none, which takes long under Wine.
+    pub(crate) fn told_memory_use(&self) -> io::Result<MemoryUse> {
         let mut counters = PROCESS_MEMORY_COUNTERS_EX {
             cb: size_of::<PROCESS_MEMORY_COUNTERS_EX>() as u32,
             ..PROCESS_MEMORY_COUNTERS_EX::default()
@@ -107,7 +116,7 @@ impl Process {
         // SAFETY: a structure that begins with its size, as the call wants.
         check(unsafe { K32GetProcessMemoryInfo(self.raw(), at, size) })?;
         Ok(MemoryUse {
-            private: wine::private_bytes(self.raw(), counters.PrivateUsage as u64),
+            private: counters.PrivateUsage as u64,
             resident: counters.WorkingSetSize as u64,
         })
     }

@@ -7,10 +7,12 @@ use super::{
     memory::LiveMemory,
     peb::Peb,
     process::Process,
-    regions, rights, threads,
+    regions, rights,
+    state_change::StateChange,
+    threads, unloaded,
 };
 use crate::{
-    Capture, CaptureOptions, Error, ErrorKind, Facts, Result, Stop, Target, capture::Held,
+    Capture, CaptureOptions, Error, ErrorKind, Facts, Method, Result, Stop, Target, capture::Held,
     failpoint,
 };
 use snapshot::{
@@ -24,14 +26,16 @@ use windows_sys::Win32::{
     Foundation::HANDLE,
     System::Threading::{
         PROCESS_CREATE_THREAD, PROCESS_DUP_HANDLE, PROCESS_QUERY_INFORMATION,
-        PROCESS_SUSPEND_RESUME, PROCESS_VM_OPERATION, PROCESS_VM_READ, PROCESS_VM_WRITE,
+        PROCESS_SET_INFORMATION, PROCESS_SUSPEND_RESUME, PROCESS_VM_OPERATION, PROCESS_VM_READ,
+        PROCESS_VM_WRITE,
     },
 };
 
 /// What reading its memory takes.
 const READ: u32 = PROCESS_QUERY_INFORMATION | PROCESS_VM_READ;
-/// What a debugger needs.
+/// What a state change and a debugger need.
 const DEBUG: u32 = READ
+    | PROCESS_SET_INFORMATION
     | PROCESS_SUSPEND_RESUME
     | PROCESS_VM_OPERATION
     | PROCESS_VM_WRITE
@@ -106,6 +110,15 @@ impl Target for WindowsTarget {
 }
 
 impl WindowsTarget {
+    /// By a state change where the system has them, else as its debugger. (One that is attached but
+    /// runs is let go and taken anew: that stops it without a thread of ours in it.)
+    fn hold(&self) -> Result<Hold> {
+        match StateChange::suspend(&self.process) {
+            Some(change) => Ok(Hold::Suspended(change)),
+            None => self.stop().map(Hold::Debugged),
+        }
+    }
+
     fn stop(&self) -> Result<Debugged> {
         let memory = self.memory();
         let peb = facts::peb(&self.process, &memory);
@@ -129,11 +142,9 @@ impl WindowsTarget {
             return Ok(self.cloned(facts, clone));
         }
         let since = Instant::now();
-        // One that is attached but runs is let go and taken anew: that stops it without a thread
-        // of ours in it.
-        let debugged = match standing {
-            Some(standing) => standing,
-            None => self.stop()?,
+        let hold = match standing {
+            Some(standing) => Hold::Debugged(standing),
+            None => self.hold()?,
         };
         let _ = failpoint("all-stopped");
         let mut warnings = Vec::new();
@@ -142,7 +153,7 @@ impl WindowsTarget {
         let snapshot = self.snapshot(facts, threads, &self.memory(), self.process.raw());
         let held = Box::new(Standing {
             process: self.process.clone(),
-            debugged: Some(debugged),
+            hold: Some(hold),
         });
         let memory = self.memory();
         Ok(Capture::new(
@@ -169,10 +180,9 @@ impl WindowsTarget {
         let clone = Arc::new(clone);
         let memory: Arc<dyn Memory> = Arc::new(LiveMemory::of_clone(clone.clone()));
         let snapshot = self.snapshot(facts, threads, &memory, clone.raw());
-        let warnings = vec![
-            "taken from a copy-on-write clone; the process itself ran on meanwhile".to_owned(),
-        ];
-        Capture::new(snapshot, memory, None, None, warnings)
+        let mut capture = Capture::new(snapshot, memory, None, None, vec![]);
+        capture.method = Method::Clone;
+        capture
     }
 
     fn threads(&self, stand: bool, warnings: &mut Vec<Warning>) -> Vec<Thread> {
@@ -219,6 +229,7 @@ impl WindowsTarget {
             process: facts.process,
             system,
             threads,
+            unloaded: unloaded::modules(&**memory, &modules, narrow),
             modules: facts::sorted(modules, &regions),
             regions,
             handles: facts.handles,
@@ -245,10 +256,16 @@ fn stack_of(memory: &dyn Memory, teb: u64, narrow: bool) -> Option<u64> {
     memory.read_u64(teb + 0x1478)
 }
 
+/// By what a process is held; dropping it lets the process go, and so does our death.
+enum Hold {
+    Suspended(#[expect(dead_code, reason = "it is kept for what its end does")] StateChange),
+    Debugged(#[expect(dead_code, reason = "it is kept for what its end does")] Debugged),
+}
+
 /// The process that stands, as [`Capture`] holds it.
 struct Standing {
     process: Arc<Process>,
-    debugged: Option<Debugged>,
+    hold: Option<Hold>,
 }
 
 impl Held for Standing {
@@ -264,7 +281,7 @@ impl Held for Standing {
     }
 
     fn release(&mut self) {
-        self.debugged = None;
+        self.hold = None;
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::minidump::read::File;
 use minidump::{
     CodeView as RawCodeView, MinidumpMemoryInfoList, MinidumpModule, MinidumpModuleList,
+    MinidumpUnloadedModuleList, Module as _,
 };
 use minidump_common::format::{
     MINIDUMP_MEMORY_INFO, MINIDUMP_STREAM_TYPE as Stream, VS_FFI_SIGNATURE, VS_FIXEDFILEINFO,
@@ -15,6 +16,23 @@ pub(super) fn modules(minidump: &File<'_>) -> Vec<Module> {
     let list = minidump.get_stream::<MinidumpModuleList>();
     let list = list.iter().flat_map(MinidumpModuleList::iter);
     list.map(module).collect()
+}
+
+/// What was unloaded before, in the order of the file.
+pub(super) fn unloaded(minidump: &File<'_>) -> Vec<Module> {
+    let list = minidump.get_stream::<MinidumpUnloadedModuleList>();
+    let list = list.iter().flat_map(MinidumpUnloadedModuleList::iter);
+    list.map(|module| Module {
+        range: Range::new(
+            module.base_address(),
+            module.base_address().saturating_add(module.size()),
+        ),
+        path: module.name.clone(),
+        timestamp: module.raw.time_date_stamp,
+        checksum: module.raw.checksum,
+        ..Module::default()
+    })
+    .collect()
 }
 
 fn module(raw: &MinidumpModule) -> Module {
