@@ -9,16 +9,11 @@ use object::elf::{
 use object::read::elf::{
     FileHeader as _, ProgramHeader as _, SectionHeader as _, SectionTable, Sym as _,
 };
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Machine {
-    X86_64,
-    Aarch64,
-}
+use snapshot::Architecture;
 
 /// A 64-bit image with its headers; its sections may be missing.
 pub(super) struct Elf<'a> {
-    pub(super) machine: Machine,
+    pub(super) machine: Architecture,
     data: &'a [u8],
     programs: &'a [ProgramHeader64<LE>],
     sections: SectionTable<'a, FileHeader64<LE>>,
@@ -28,8 +23,8 @@ impl<'a> Elf<'a> {
     pub(super) fn parse(data: &'a [u8]) -> Option<Self> {
         let header = FileHeader64::<LE>::parse(data).ok()?;
         let machine = match header.e_machine(LE) {
-            EM_X86_64 => Machine::X86_64,
-            EM_AARCH64 => Machine::Aarch64,
+            EM_X86_64 => Architecture::X86_64,
+            EM_AARCH64 => Architecture::Aarch64,
             _ => return None,
         };
         Some(Elf {

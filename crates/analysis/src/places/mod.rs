@@ -1,6 +1,7 @@
 //! Where in an image file a thread can be met: at a symbol, or where a language throws.
 
 mod elf;
+mod go;
 mod register;
 mod sdt;
 mod sites;
@@ -22,8 +23,8 @@ impl Spot {
     /// That many bytes further.
     fn plus(self, bytes: usize) -> Spot {
         Spot {
-            offset: self.offset + bytes as u64,
-            address: self.address + bytes as u64,
+            offset: self.offset.wrapping_add(bytes as u64),
+            address: self.address.wrapping_add(bytes as u64),
         }
     }
 }
@@ -35,6 +36,20 @@ pub enum Thrower {
     Cxx,
     /// C++: `throw` alone, within a handler.
     CxxRethrow,
+    /// Rust: a panic, its message made and its hook run; `resume_unwind` as well.
+    Rust,
+    /// Go: `panic(x)`, and what the runtime panics of.
+    GoPanic,
+    /// Go: a panic that nobody recovered.
+    GoUncaught,
+    /// Go: an error that cannot be recovered, such as a deadlock.
+    GoFatal,
+    /// CPython: an exception is set, by `raise` or by C code.
+    PythonRaise,
+    /// CPython: an exception that ended a thread is printed; `SystemExit` is not.
+    PythonUncaught,
+    /// Node: an error that no JavaScript caught, before `process.on("uncaughtException")`.
+    NodeUncaught,
 }
 
 /// A place where an image throws, and where a thread that stands there holds what.
@@ -44,10 +59,11 @@ pub struct ThrowPlace {
     pub thrower: Thrower,
     /// Where; never a place that a thread passes twice for one throw.
     pub spot: Spot,
-    /// Holds the address of what is thrown. C++: of the object itself.
+    /// Holds the address of what is thrown: C++'s object, Rust's payload, what is in Go's
+    /// interface (or a fatal error's text, or the `_panic`), Python's value.
     pub object: Option<Register>,
-    /// Holds the address of what the type is known by, one for all throws of a type in an image:
-    /// the `std::type_info` of C++.
+    /// Holds the address of what the type is known by, one for all throws of a type: C++'s
+    /// `std::type_info`, the vtable of Rust's payload, Go's and Python's type.
     pub kind: Option<Register>,
 }
 
@@ -59,6 +75,11 @@ pub struct ThrowPlace {
 /// `__cxa_rethrow` (libc++abi; libstdc++ built without `sys/sdt.h`), behind their `endbr64`, which
 /// the kernel would step over with a trap. `std::rethrow_exception` counts for neither: the
 /// exception that it passes on was met where it was thrown.
+///
+/// Rust: `rust_panic`. Go: `runtime.gopanic` behind the check of its stack, after which it may begin
+/// anew, `runtime.fatalpanic`, `runtime.throw` and `runtime.fatal`; in stripped programs as well.
+/// Python: `_PyErr_SetObject`, which all others call, and `_PyErr_Display`. Node:
+/// `node::errors::TriggerUncaughtException`.
 pub fn throw_places(image: &[u8]) -> Vec<ThrowPlace> {
     Elf::parse(image).map_or_else(Vec::new, |elf| sites::all(&elf))
 }

@@ -1,4 +1,4 @@
-use snapshot::Registers;
+use snapshot::{Architecture, Registers};
 
 /// A general register that can hold an argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,6 +24,25 @@ impl Register {
         }
         let number = name.strip_prefix('x')?.parse().ok()?;
         (number < 31).then_some(Self::Aarch64(number))
+    }
+
+    /// Of a C function's argument (System V ABI of x86-64, AAPCS64); Rust's functions get pointers
+    /// in the same ones.
+    pub(crate) fn of_c(machine: Architecture, argument: usize) -> Option<Self> {
+        Self::of(machine, argument, ["rdi", "rsi", "rdx", "rcx"])
+    }
+
+    /// Of a Go function's argument, since Go 1.17 (1.18 on ARM): its `abi-internal.md`.
+    pub(crate) fn of_go(machine: Architecture, argument: usize) -> Option<Self> {
+        Self::of(machine, argument, ["rax", "rbx", "rcx", "rdi"])
+    }
+
+    fn of(machine: Architecture, argument: usize, names: [&str; 4]) -> Option<Self> {
+        match machine {
+            Architecture::X86_64 => Self::named(names.get(argument)?),
+            Architecture::Aarch64 => Some(Self::Aarch64(argument as u8)),
+            _ => None,
+        }
     }
 
     /// Where it stands in the kernel's `struct pt_regs`, which a BPF program is given, and in

@@ -1,55 +1,79 @@
 //! The functions that languages throw with.
 
-use super::elf::{Elf, Machine};
+use super::elf::Elf;
 use super::register::Register;
-use super::{Spot, ThrowPlace, Thrower, sdt};
+use super::{Spot, ThrowPlace, Thrower, go, sdt};
+use snapshot::Architecture;
 use std::collections::HashMap;
 
 /// A function that is called to throw, and which of its arguments are what.
 struct Site {
     thrower: Thrower,
+    /// As it stands in the symbol table; a `*` at one end stands for anything.
     symbol: &'static str,
     /// The image must define this too.
-    beside: &'static str,
+    beside: Option<&'static str>,
     object: Option<usize>,
     kind: Option<usize>,
 }
 
 /// Interceptors (AddressSanitizer's) define `__cxa_throw` as well and call the real one; what
 /// throws by itself also makes the exceptions.
-const CXX_RUNTIME: &str = "__cxa_allocate_exception";
+const CXX_RUNTIME: Option<&str> = Some("__cxa_allocate_exception");
 
-const THROW: Site = Site {
-    thrower: Thrower::Cxx,
-    symbol: "__cxa_throw",
-    beside: CXX_RUNTIME,
-    object: Some(0),
-    kind: Some(1),
-};
+/// Of each row the first that an image has. Rust used not to mangle this one.
+const SITES: &[&[Site]] = &[
+    &[site(Thrower::Cxx, "__cxa_throw", Some(0), Some(1)).beside(CXX_RUNTIME)],
+    &[site(Thrower::CxxRethrow, "__cxa_rethrow", None, None).beside(CXX_RUNTIME)],
+    &[
+        site(Thrower::Rust, "*7___rustc10rust_panic", Some(0), Some(1)),
+        site(Thrower::Rust, "rust_panic", Some(0), Some(1)),
+    ],
+    &[site(Thrower::GoPanic, go::PANIC, Some(1), Some(0))],
+    &[site(
+        Thrower::GoUncaught,
+        "runtime.fatalpanic",
+        Some(0),
+        None,
+    )],
+    &[site(Thrower::GoFatal, "runtime.throw", Some(0), None)],
+    &[site(Thrower::GoFatal, "runtime.fatal", Some(0), None)],
+    &[
+        site(Thrower::PythonRaise, "_PyErr_SetObject", Some(2), Some(1)),
+        site(Thrower::PythonRaise, "PyErr_SetObject", Some(1), Some(0)),
+    ],
+    &[
+        site(Thrower::PythonUncaught, "_PyErr_Display", Some(2), None),
+        site(Thrower::PythonUncaught, "PyErr_Display", Some(1), None),
+    ],
+    &[site(Thrower::NodeUncaught, NODE, None, None)],
+];
 
-const RETHROW: Site = Site {
-    thrower: Thrower::CxxRethrow,
-    symbol: "__cxa_rethrow",
-    beside: CXX_RUNTIME,
-    object: None,
-    kind: None,
-};
+/// `TriggerUncaughtException(Isolate*, Local<Value>, …)`, which the other one of the name calls.
+const NODE: &str = "_ZN4node6errors24TriggerUncaughtExceptionEPN2v87IsolateENS1_5LocalI*";
 
-/// Of each row the first that an image has.
-const SITES: &[&[Site]] = &[&[THROW], &[RETHROW]];
+const fn site(
+    thrower: Thrower,
+    symbol: &'static str,
+    object: Option<usize>,
+    kind: Option<usize>,
+) -> Site {
+    Site {
+        thrower,
+        symbol,
+        beside: None,
+        object,
+        kind,
+    }
+}
 
 pub(super) fn all(elf: &Elf) -> Vec<ThrowPlace> {
-    let mut places = probes(elf);
+    let probes = probes(elf);
     let addresses = addresses(elf);
-    for row in SITES {
-        let is_met = |site: &&Site| places.iter().any(|place| place.thrower == site.thrower);
-        if row.iter().any(|site| is_met(&site)) {
-            continue;
-        }
-        let place = row.iter().find_map(|site| site.place(elf, &addresses));
-        places.extend(place);
-    }
-    places
+    let is_met = |row: &&&[Site]| probes.iter().any(|probe| probe.thrower == row[0].thrower);
+    let rows = SITES.iter().filter(|row| !is_met(row));
+    let functions = rows.filter_map(|row| row.iter().find_map(|site| site.place(elf, &addresses)));
+    probes.iter().copied().chain(functions).collect()
 }
 
 /// libstdc++'s own probes, where their arguments are in registers; both give object and type.
@@ -72,40 +96,67 @@ fn probes(elf: &Elf) -> Vec<ThrowPlace> {
 
 /// Where the functions of [`SITES`] are, of those that the image defines.
 fn addresses(elf: &Elf) -> HashMap<&'static str, u64> {
-    let sites = || SITES.iter().copied().flatten();
-    let wanted: Vec<&str> = sites()
-        .flat_map(|site| [site.symbol, site.beside])
+    let sites = SITES.iter().copied().flatten();
+    let wanted: Vec<&str> = sites
+        .flat_map(|site| [Some(site.symbol), site.beside])
+        .flatten()
         .collect();
-    let known = |name: &[u8]| wanted.iter().find(|known| known.as_bytes() == name);
-    elf.functions()
+    let known = |name: &[u8]| wanted.iter().find(|known| is_named(name, known.as_bytes()));
+    let named: HashMap<&str, u64> = elf
+        .functions()
         .filter_map(|(name, address)| Some((*known(name)?, address)))
-        .collect()
+        .collect();
+    match named.contains_key(go::PANIC) {
+        true => named,
+        false => named
+            .into_iter()
+            .chain(go::functions(elf, &wanted))
+            .collect(),
+    }
+}
+
+fn is_named(name: &[u8], wanted: &[u8]) -> bool {
+    match wanted {
+        [b'*', end @ ..] => name.ends_with(end),
+        [start @ .., b'*'] => name.starts_with(start),
+        _ => name == wanted,
+    }
 }
 
 impl Site {
+    const fn beside(mut self, symbol: Option<&'static str>) -> Self {
+        self.beside = symbol;
+        self
+    }
+
     fn place(&self, elf: &Elf, addresses: &HashMap<&str, u64>) -> Option<ThrowPlace> {
-        addresses.get(self.beside)?;
+        addresses.get(self.beside.unwrap_or(self.symbol))?;
         let spot = elf.spot(*addresses.get(self.symbol)?)?;
+        let register = |argument| self.register(elf.machine, argument);
         Some(ThrowPlace {
             thrower: self.thrower,
-            spot: behind_landing_pad(elf, spot),
-            object: self.object.and_then(|n| argument(elf.machine, n)),
-            kind: self.kind.and_then(|n| argument(elf.machine, n)),
+            spot: match self.symbol {
+                go::PANIC => go::behind_stack_check(elf, spot),
+                _ => behind_landing_pad(elf, spot),
+            },
+            object: self.object.and_then(register),
+            kind: self.kind.and_then(register),
         })
+    }
+
+    fn register(&self, machine: Architecture, argument: usize) -> Option<Register> {
+        match self.thrower {
+            Thrower::GoPanic | Thrower::GoUncaught | Thrower::GoFatal => {
+                Register::of_go(machine, argument)
+            }
+            _ => Register::of_c(machine, argument),
+        }
     }
 }
 
 /// A uprobe on `endbr64` costs a single step, 18 µs a hit; on the push behind it a tenth.
 fn behind_landing_pad(elf: &Elf, spot: Spot) -> Spot {
     const ENDBR64: &[u8] = &[0xf3, 0x0f, 0x1e, 0xfa];
-    let is_pad = elf.machine == Machine::X86_64 && elf.code(spot).starts_with(ENDBR64);
+    let is_pad = elf.machine == Architecture::X86_64 && elf.code(spot).starts_with(ENDBR64);
     spot.plus(if is_pad { ENDBR64.len() } else { 0 })
-}
-
-/// The register of a C function's argument (System V ABI of x86-64, AAPCS64).
-fn argument(machine: Machine, number: usize) -> Option<Register> {
-    match machine {
-        Machine::X86_64 => Register::named(["rdi", "rsi", "rdx", "rcx"].get(number)?),
-        Machine::Aarch64 => Some(Register::Aarch64(number as u8)),
-    }
 }

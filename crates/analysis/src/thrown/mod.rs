@@ -1,8 +1,11 @@
 //! What a thread is about to throw: its type, what that derives from, and what it says.
 
 mod cxx;
+mod go;
+mod python;
+mod rust;
 
-use crate::places::{ThrowPlace, Thrower};
+use crate::places::{Register, ThrowPlace, Thrower};
 use snapshot::{Memory, Registers};
 
 pub use cxx::cxx;
@@ -12,6 +15,9 @@ const LONGEST_NAME: usize = 4096;
 
 /// Longer messages are cut, in bytes.
 const LONGEST_MESSAGE: usize = 1024;
+
+/// What is said to be longer is no text, in bytes.
+const LONGEST_TEXT: u64 = 1 << 24;
 
 /// Something thrown. All texts are the target's own: bounded, but neither escaped nor true.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,12 +35,38 @@ pub struct Thrown {
 }
 
 /// Names what a thread that stands at `place` is about to throw; `None` where it cannot be told.
+///
+/// C++: see [`cxx()`]. Rust: `RUST.panic`, with message and place where they can be read. Go:
+/// `GO.panic` and `GO.fatal`. Python: `PYTHON.ValueError`. Node: `NODE.uncaught`, no more.
 pub fn thrown(place: &ThrowPlace, registers: &Registers, memory: &dyn Memory) -> Option<Thrown> {
-    let value = |register: Option<crate::places::Register>| register?.value(registers);
+    let value = |register: Option<Register>| register?.value(registers);
     let object = value(place.object).unwrap_or(0);
+    let kind = value(place.kind);
     match place.thrower {
-        Thrower::Cxx => cxx(value(place.kind)?, object, memory),
-        Thrower::CxxRethrow => cxx::rethrown(value(place.kind)?, object, memory),
+        Thrower::Cxx => cxx(kind?, object, memory),
+        Thrower::CxxRethrow => cxx::rethrown(kind?, object, memory),
+        Thrower::Rust => Some(rust::panic(object, kind?, registers.sp(), memory)),
+        Thrower::GoPanic => Some(go::panic(kind?, object, memory)),
+        Thrower::GoUncaught => Some(go::uncaught(object, memory)),
+        Thrower::GoFatal => {
+            let length = value(Register::of_go(registers.architecture(), 1))?;
+            Some(go::fatal(object, length, memory))
+        }
+        Thrower::PythonRaise => python::raised(kind?, object, memory),
+        Thrower::PythonUncaught => python::uncaught(object, memory),
+        Thrower::NodeUncaught => Some(Thrown::of("NODE.uncaught", String::new())),
+    }
+}
+
+impl Thrown {
+    /// What says something else each time and derives from nothing.
+    fn of(name: &str, message: String) -> Self {
+        Thrown {
+            name: name.to_owned(),
+            bases: Vec::new(),
+            message,
+            message_varies: true,
+        }
     }
 }
 
@@ -42,4 +74,95 @@ pub fn thrown(place: &ThrowPlace, registers: &Registers, memory: &dyn Memory) ->
 fn text(address: u64, limit: usize, memory: &dyn Memory) -> Option<String> {
     let bytes = memory.read_c_string(address, limit)?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Text of a known length, in bytes. `None` where there is none: it is empty, cannot be read, or
+/// is not UTF-8 that a person could read; so it can be tried on what may be no text at all.
+fn counted_text(address: u64, length: u64, memory: &dyn Memory) -> Option<String> {
+    let is_real = (1..=LONGEST_TEXT).contains(&length);
+    let mut bytes = vec![0; (length as usize).min(LONGEST_MESSAGE)];
+    if !is_real || !memory.read_all(address, &mut bytes) || bytes.contains(&0) {
+        return None;
+    }
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => Some(text.to_owned()),
+        // Cut within a letter.
+        Err(e) if e.error_len().is_none() && e.valid_up_to() > 0 => {
+            bytes.truncate(e.valid_up_to());
+            String::from_utf8(bytes).ok()
+        }
+        Err(_) => None,
+    }
+}
+
+/// The words at an address.
+fn words<const N: usize>(address: u64, memory: &dyn Memory) -> Option<[u64; N]> {
+    let mut words = [0; N];
+    for (word, at) in words.iter_mut().zip((0..).step_by(8)) {
+        *word = memory.read_u64(address.wrapping_add(at))?;
+    }
+    Some(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::places::Spot;
+
+    /// The same word everywhere.
+    struct Everywhere(u64);
+
+    impl Memory for Everywhere {
+        fn read(&self, address: u64, buf: &mut [u8]) -> usize {
+            for (byte, at) in buf.iter_mut().zip(address as usize..) {
+                *byte = self.0.to_le_bytes()[at % 8];
+            }
+            buf.len()
+        }
+    }
+
+    #[test]
+    fn memory_made_to_hurt_is_told_in_few_words() {
+        let registers = Registers::X86_64(snapshot::X86_64 {
+            rdi: 8,
+            rsi: 16,
+            rsp: 32,
+            ..Default::default()
+        });
+        let [object, kind] = ["rdi", "rsi"].map(Register::named);
+        let spot = Spot {
+            offset: 0,
+            address: 0,
+        };
+        for thrower in [
+            Thrower::Cxx,
+            Thrower::CxxRethrow,
+            Thrower::Rust,
+            Thrower::GoPanic,
+            Thrower::GoUncaught,
+            Thrower::GoFatal,
+            Thrower::PythonRaise,
+            Thrower::PythonUncaught,
+            Thrower::NodeUncaught,
+        ] {
+            for word in [
+                0,
+                1,
+                8,
+                24,
+                0x6161_6161_6161_6161,
+                u64::MAX,
+                0x1900_0000_0000_0018,
+            ] {
+                let place = ThrowPlace {
+                    thrower,
+                    spot,
+                    object,
+                    kind,
+                };
+                let told = thrown(&place, &registers, &Everywhere(word)).unwrap_or_default();
+                assert!(told.bases.len() <= 64 && told.message.len() <= 2 * LONGEST_MESSAGE);
+            }
+        }
+    }
 }

@@ -7,7 +7,7 @@ use snapshot::{Memory, Registers};
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use tempfile::TempDir;
 
 /// A program that waits for a line before it goes on.
@@ -50,21 +50,19 @@ impl Waiting {
         Waiting { child, folder }
     }
 
+    /// Whether it comes to a spot of an image before it ends.
+    #[allow(dead_code, reason = "not every test asks it")]
+    pub(crate) fn comes_to(&self, image: &Path, spot: Spot) -> bool {
+        let output = self.run_to(self.address(image, spot));
+        String::from_utf8_lossy(&output.stdout).contains("Breakpoint 1,")
+    }
+
     /// Lets it run until it comes to a spot of an image.
     pub(crate) fn at(&self, image: &Path, spot: Spot) -> (Registers, Stood) {
-        let core = self.folder.path().join("core");
         let address = self.address(image, spot);
         let files = self.mapped();
-        let line = self.folder.path().join("line");
-        let output = Command::new("gdb")
-            .args(["-batch", "-nx", "-p", &self.child.id().to_string()])
-            .args(["-ex", "handle all nostop noprint pass"])
-            .args(["-ex", &format!("break *{address:#x}")])
-            .args(["-ex", &format!("shell echo > {}", line.display())])
-            .args(["-ex", "continue"])
-            .args(["-ex", &format!("generate-core-file {}", core.display())])
-            .output()
-            .unwrap();
+        let output = self.run_to(address);
+        let core = self.folder.path().join("core");
         let bytes = std::fs::read(&core).unwrap_or_else(|e| panic!("{e}: {output:?}"));
         let (snapshot, core) = core::read(bytes);
         let registers = snapshot
@@ -74,6 +72,20 @@ impl Waiting {
         let stands = registers.into_iter().find(|r| r.ip() == address);
         let registers = stands.unwrap_or_else(|| panic!("{output:?}"));
         (registers, Stood { core, files })
+    }
+
+    /// Lets it run until it comes to an address, and writes a core then.
+    fn run_to(&self, address: u64) -> Output {
+        let [core, line] = ["core", "line"].map(|name| self.folder.path().join(name));
+        Command::new("gdb")
+            .args(["-batch", "-nx", "-p", &self.child.id().to_string()])
+            .args(["-ex", "handle all nostop noprint pass"])
+            .args(["-ex", &format!("break *{address:#x}")])
+            .args(["-ex", &format!("shell echo > {}", line.display())])
+            .args(["-ex", "continue"])
+            .args(["-ex", &format!("generate-core-file {}", core.display())])
+            .output()
+            .unwrap()
     }
 
     /// Where a spot of a file was mapped to.
