@@ -1,8 +1,9 @@
 //! Running other programs, and where things are.
 
 use std::ffi::OsStr;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -36,14 +37,17 @@ impl Cmd {
     /// `line` is split at blanks: the program and its first arguments.
     pub(crate) fn new(line: &str) -> Cmd {
         let mut words = line.split_whitespace();
-        let mut inner = Command::new(words.next().expect("a program"));
-        inner
-            .args(words)
-            .current_dir(root())
-            .env("PATH", search_path());
+        let program = words.next().expect("a program");
+        words.fold(Cmd::of(program), |command, word| command.arg(word))
+    }
+
+    /// A program, whose path may have blanks.
+    pub(crate) fn of(program: impl AsRef<OsStr>) -> Cmd {
+        let mut inner = Command::new(program.as_ref());
+        inner.current_dir(root()).env("PATH", search_path());
         Cmd {
             inner,
-            shown: line.to_owned(),
+            shown: program.as_ref().to_string_lossy().into_owned(),
         }
     }
 
@@ -119,6 +123,23 @@ impl Cmd {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
+    /// Starts it, and waits for the first line that begins with `start`. Its input stays open.
+    ///
+    /// # Errors
+    /// When it cannot be started, or ends without such a line.
+    pub(crate) fn start_until(mut self, start: &str) -> Result<Started> {
+        let piped = self.inner.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let child = piped.stderr(Stdio::null()).spawn();
+        let child = child.with_context(|| format!("cannot start `{}`", self.shown))?;
+        let mut started = Started(child);
+        let output = started.0.stdout.take().expect("piped");
+        let mut lines = BufReader::new(output).lines().map_while(Result::ok);
+        if !lines.any(|line| line.starts_with(start)) {
+            bail!("`{}` did not say `{start}`", self.shown);
+        }
+        Ok(started)
+    }
+
     /// Whether it can be started and succeeds, in silence.
     pub(crate) fn succeeds(mut self) -> bool {
         self.inner
@@ -126,6 +147,16 @@ impl Cmd {
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         self.inner.status().is_ok_and(|s| s.success())
+    }
+}
+
+/// A program that runs; killed when dropped.
+pub(crate) struct Started(Child);
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

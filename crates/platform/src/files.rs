@@ -73,6 +73,11 @@ impl OutFile {
         Err(Error::new(ErrorKind::Disk, what))
     }
 
+    /// Whether others are kept from reading it; not every file system can.
+    pub fn is_private(&self) -> bool {
+        self.raw.is_private()
+    }
+
     /// The name it will have.
     pub fn path(&self) -> PathBuf {
         self.folder.join(&self.name)

@@ -24,7 +24,7 @@ pub(super) const STAGES: &[Stage] = &[
 ];
 
 /// The switch that compiles the tests' fault points in.
-const FAILPOINTS: &str = "--features firstchance/failpoints";
+pub(super) const FAILPOINTS: &str = "--features firstchance/failpoints";
 
 fn fmt(_: &Options) -> Result<()> {
     Cmd::cargo("fmt --all -- --check").run()
@@ -64,17 +64,12 @@ fn test(options: &Options) -> Result<()> {
         "cargo install --locked cargo-nextest"
     );
     let slow = if options.all { "1" } else { "" };
-    // The Windows program under Wine takes minutes, most of them Wine's own.
-    let which = if options.all {
-        "all()"
-    } else {
-        "not binary(wine)"
-    };
     Cmd::cargo(&format!(
         "nextest run --workspace --no-fail-fast --failure-output final {FAILPOINTS}"
     ))
+    // Those are the stage `wine`.
     .arg("-E")
-    .arg(which)
+    .arg("not binary(wine)")
     .env("FIRSTCHANCE_SLOW_TESTS", slow)
     .run()
 }
@@ -83,14 +78,12 @@ fn doctest(_: &Options) -> Result<()> {
     Cmd::cargo(&format!("test --workspace --doc {FAILPOINTS}")).run()
 }
 
-/// Everything for Windows: the lints of its own code, and programs that link. The tests under Wine
-/// want just these programs, and would else build them within their own time.
+/// Everything for Windows: the lints of its own code, and programs that link.
 fn windows(_: &Options) -> Result<()> {
     let target = format!("--workspace --target {}", wine::TARGET);
     Cmd::cargo(&format!("clippy {target} --all-targets -- -D warnings")).run()?;
     Cmd::cargo(&format!("build {target}")).run()?;
-    let programs = format!("build --target {} -p firstchance -p victim", wine::TARGET);
-    Cmd::cargo(&format!("{programs} {FAILPOINTS}")).run()
+    wine::build()
 }
 
 fn aarch64(_: &Options) -> Result<()> {

@@ -1,11 +1,12 @@
-//! The suites of the crates without system calls, run as Windows programs under Wine.
+//! Windows programs under Wine: the suites of the crates without system calls, and the program
+//! itself on Windows victims.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::Options;
-use crate::shell::{Cmd, root, target_dir, which};
+use super::{Options, stages::FAILPOINTS};
+use crate::shell::{Cmd, Started, root, target_dir, which};
 
 /// The one Windows target.
 pub(super) const TARGET: &str = "x86_64-pc-windows-gnu";
@@ -13,49 +14,131 @@ pub(super) const TARGET: &str = "x86_64-pc-windows-gnu";
 /// The crates whose suites run on every system.
 const PURE: &[&str] = &["snapshot", "formats", "policy", "analysis"];
 
-/// Builds and runs them.
-pub(super) fn run(_: &Options) -> Result<()> {
-    ensure!(which("wine").is_some(), "sudo apt-get install wine wine64");
-    let folder = target_dir().join("wine");
-    std::fs::create_dir_all(folder.join("prefix"))?;
-    let shim = build_shim(&folder)?;
-    let packages: Vec<String> = PURE.iter().map(|name| format!("-p {name}")).collect();
-    let line = format!(
-        "test --lib --tests --target {TARGET} {}",
-        packages.join(" ")
-    );
-    // Between two suites the server would leave, and be met by the next one on its way out.
-    in_wine(Cmd::new("wineserver --persistent=600"), &folder).succeeds();
-    let outcome = in_wine(Cmd::cargo(&line), &folder)
-        .env("WINE_SHIM", shim)
-        .run();
-    // The server of our own prefix only.
-    in_wine(Cmd::new("wineserver --kill"), &folder).succeeds();
-    outcome
+/// Runs them under this system's Wine; with `--all` the program under Wine 10 too.
+pub(super) fn run(options: &Options) -> Result<()> {
+    build()?;
+    let here = Wine::of_this_system()?;
+    pure_suites(&here)?;
+    here.tests()?;
+    if options.all {
+        Wine::of_debian13()?.tests()?;
+    }
+    Ok(())
 }
 
-/// The environment of a program that runs under Wine, in a prefix of our own.
-fn in_wine(command: Cmd, folder: &Path) -> Cmd {
-    let runner = root().join("xtask").join("wine").join("run.sh");
-    command
-        .env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER", runner)
-        .env("WINEPREFIX", folder.join("prefix"))
-        .env("WINEDEBUG", "-all")
-        // No questions about Mono and Gecko, which are not needed.
-        .env("WINEDLLOVERRIDES", "mscoree,mshtml=")
-        .env_remove("DISPLAY")
-        .env_remove("WAYLAND_DISPLAY")
-}
-
-/// The library that Rust's programs want and Wine 8 lacks.
-fn build_shim(folder: &Path) -> Result<PathBuf> {
-    let shim = folder.join("bcryptprimitives.dll");
+/// The programs that the tests run, which build nothing themselves, and the library that Rust's
+/// programs want and Wine 8 lacks.
+pub(super) fn build() -> Result<()> {
+    let programs = format!("build --target {TARGET} -p firstchance -p victim {FAILPOINTS}");
+    Cmd::cargo(&programs).run()?;
     let source = root().join("xtask").join("wine").join("bcryptprimitives.c");
     Cmd::new("x86_64-w64-mingw32-gcc -O1 -Wall -Werror -shared -s -o")
-        .arg(&shim)
+        .arg(shim())
         .arg(source)
         .arg("-ladvapi32")
         .run()
-        .context("the shim for Wine")?;
-    Ok(shim)
+        .context("the shim for Wine")
+}
+
+fn programs() -> PathBuf {
+    target_dir().join(TARGET).join("debug")
+}
+
+fn shim() -> PathBuf {
+    programs().join("bcryptprimitives.dll")
+}
+
+fn pure_suites(wine: &Wine) -> Result<()> {
+    let packages: Vec<String> = PURE.iter().map(|name| format!("-p {name}")).collect();
+    let packages = packages.join(" ");
+    let line = format!("test --lib --tests --target {TARGET} {packages}");
+    let runner = root().join("xtask").join("wine").join("run.sh");
+    wine.about(Cmd::cargo(&line))
+        .env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER", runner)
+        .env("WINE_SHIM", shim())
+        .run()
+}
+
+/// A Wine with a prefix of its own, made ready once for all that is to run in it.
+struct Wine {
+    /// Starts a Windows program.
+    program: PathBuf,
+    prefix: PathBuf,
+    /// Where Debian 13 lies, for a Wine that is not of this system.
+    debian13: PathBuf,
+    /// Wine ends its services with the last program, and each next one would wait for them.
+    keeper: Option<Started>,
+}
+
+impl Wine {
+    fn of_this_system() -> Result<Wine> {
+        let program = which("wine").context("sudo apt-get install wine wine64")?;
+        Wine::ready(program, "wine")
+    }
+
+    /// Wine 10, from a Debian 13 in a folder.
+    fn of_debian13() -> Result<Wine> {
+        let scripts = root().join("xtask").join("wine");
+        let make = scripts.join("make-debian13.sh");
+        Cmd::new("sh").arg(make).arg(debian13()).run()?;
+        Wine::ready(scripts.join("wine10.sh"), "wine10")
+    }
+
+    fn ready(program: PathBuf, name: &str) -> Result<Wine> {
+        let prefix = target_dir().join(name).join("prefix");
+        std::fs::create_dir_all(&prefix)?;
+        let mut wine = Wine {
+            program,
+            prefix,
+            debian13: debian13(),
+            keeper: None,
+        };
+        ensure!(wine.cmd("wineboot --init").succeeds(), "wineboot failed");
+        let keeper = wine.cmd("").arg(programs().join("victim.exe")).arg("idle");
+        wine.keeper = Some(keeper.start_until("ready ")?);
+        Ok(wine)
+    }
+
+    /// The program's own tests.
+    fn tests(&self) -> Result<()> {
+        ensure!(
+            which("cargo-nextest").is_some(),
+            "cargo install --locked cargo-nextest"
+        );
+        let line = "nextest run -p firstchance --test wine --no-fail-fast --failure-output final";
+        self.about(Cmd::cargo(&format!("{line} {FAILPOINTS}")))
+            .run()
+    }
+
+    fn cmd(&self, line: &str) -> Cmd {
+        let words = line.split_whitespace();
+        let command = Cmd::of(&self.program);
+        words.fold(self.about(command), |command, word| command.arg(word))
+    }
+
+    /// The environment of what runs under this Wine, or starts what does.
+    fn about(&self, command: Cmd) -> Cmd {
+        command
+            .env("FIRSTCHANCE_WINE", &self.program)
+            .env("DEBIAN13", &self.debian13)
+            .env("SHARED_FOLDER", target_dir())
+            .env("WINEPREFIX", &self.prefix)
+            .env("WINEDEBUG", "-all")
+            // No questions about Mono and Gecko, which are not needed.
+            .env("WINEDLLOVERRIDES", "mscoree,mshtml=")
+            .env_remove("DISPLAY")
+            .env_remove("WAYLAND_DISPLAY")
+    }
+}
+
+/// Ends what runs in this prefix, and nothing else.
+impl Drop for Wine {
+    fn drop(&mut self) {
+        self.keeper = None;
+        self.cmd("wineboot --kill").succeeds();
+    }
+}
+
+fn debian13() -> PathBuf {
+    target_dir().join("debian13")
 }

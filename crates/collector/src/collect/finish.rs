@@ -74,6 +74,14 @@ impl Draft {
         }
     }
 
+    /// Dumps are secrets: says so where the file system keeps nobody from reading them.
+    pub(crate) fn warn_of_readers(&mut self) {
+        if matches!(&self.sink, Sink::File(file) if !file.is_private()) {
+            let what = "its file system has no permissions: whoever reaches the folder can read it";
+            self.record.warnings.push(what.to_owned());
+        }
+    }
+
     /// The name it will have; `None` for standard output.
     pub(crate) fn path(&self) -> Option<PathBuf> {
         match &self.sink {

@@ -139,7 +139,8 @@ impl Session<'_, '_> {
                 None => Sink::Stream(Arc::new(Mutex::new(OutStream::default()))),
             };
             let number = self.request.number + at as u32;
-            let draft = Draft::new(number, kind, format, sink, taken, self.request, facts);
+            let mut draft = Draft::new(number, kind, format, sink, taken, self.request, facts);
+            draft.warn_of_readers();
             (self.observer)(Step::Initiated {
                 number,
                 path: draft.path(),

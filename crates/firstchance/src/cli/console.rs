@@ -163,9 +163,11 @@ impl Reporter {
         let number = written.number;
         let seconds = written.took.as_secs_f64();
         let pause = written.record.pause_ms;
-        let pause = pause.map_or("target not stopped".to_owned(), |ms| {
-            format!("target paused {}", milliseconds(ms))
-        });
+        let pause = match (pause, &written.record.method[..]) {
+            (Some(ms), _) => format!("target paused {}", milliseconds(ms)),
+            (None, "clone") => "from a clone of the target".to_owned(),
+            (None, _) => "target not stopped".to_owned(),
+        };
         let bytes = size(written.bytes);
         if written.record.complete {
             self.line(&format!(

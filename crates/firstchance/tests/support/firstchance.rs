@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -23,7 +24,11 @@ pub(crate) struct Running {
     is_over: bool,
 }
 
-type Stream = JoinHandle<Vec<u8>>;
+/// What a program writes, and the thread that listens to it.
+struct Stream {
+    listener: JoinHandle<()>,
+    heard: Arc<Mutex<Vec<u8>>>,
+}
 
 /// What a run came to.
 #[derive(Debug)]
@@ -121,6 +126,11 @@ impl Firstchance {
         self.env("FIRSTCHANCE_FAILPOINT", points)
     }
 
+    /// The bare command.
+    pub(crate) fn into_command(self) -> Command {
+        self.command
+    }
+
     /// Starts it.
     pub(crate) fn spawn(mut self) -> Running {
         let piped = self
@@ -131,8 +141,8 @@ impl Firstchance {
         let mut child = piped
             .spawn()
             .unwrap_or_else(|e| panic!("{:?}: {e}", self.command));
-        let out = reader(child.stdout.take().expect("piped"));
-        let err = reader(child.stderr.take().expect("piped"));
+        let out = Stream::of(child.stdout.take().expect("piped"));
+        let err = Stream::of(child.stderr.take().expect("piped"));
         let (started, deadline) = (Instant::now(), self.deadline);
         Running {
             child,
@@ -156,12 +166,29 @@ impl Firstchance {
     }
 }
 
-fn reader(mut stream: impl std::io::Read + Send + 'static) -> Stream {
-    std::thread::spawn(move || {
-        let mut all = Vec::new();
-        let _ = stream.read_to_end(&mut all);
-        all
-    })
+impl Stream {
+    fn of(mut pipe: impl std::io::Read + Send + 'static) -> Stream {
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let all = heard.clone();
+        let listener = std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(count @ 1..) = pipe.read(&mut buffer) {
+                all.lock().expect("no panic here").extend(&buffer[..count]);
+            }
+        });
+        Stream { listener, heard }
+    }
+
+    fn so_far(&self) -> String {
+        String::from_utf8_lossy(&self.heard.lock().expect("no panic there")).into_owned()
+    }
+
+    fn all(self) -> String {
+        let Stream { listener, heard } = self;
+        listener.join().expect("no panic there");
+        let heard = heard.lock().expect("no panic there");
+        String::from_utf8_lossy(&heard).into_owned()
+    }
 }
 
 impl Running {
@@ -173,6 +200,15 @@ impl Running {
     pub(crate) fn signal(&self, signal: i32) {
         // SAFETY: no memory is involved; the process is ours and not yet waited for.
         unsafe { libc::kill(self.pid() as i32, signal) };
+    }
+
+    /// Waits until its output holds these words.
+    pub(crate) fn until_it_says(self, words: &str) -> Running {
+        let (out, _) = self.streams.as_ref().expect("not waited for yet");
+        wait_until(&format!("it says {words:?}"), || {
+            out.so_far().contains(words)
+        });
+        self
     }
 
     /// Waits until it stands at a fault point with the action `stop`.
@@ -218,13 +254,12 @@ impl Running {
         let (status, peak_memory) = self.wait4();
         let took = self.started.elapsed();
         let (out, err) = self.streams.take().expect("waited for once");
-        let text = |stream: Stream| String::from_utf8_lossy(&stream.join().unwrap()).into_owned();
         let has_exited = libc::WIFEXITED(status);
         Run {
             code: has_exited.then(|| libc::WEXITSTATUS(status)),
             signal: (!has_exited).then(|| libc::WTERMSIG(status)),
-            stdout: text(out),
-            stderr: text(err),
+            stdout: out.all(),
+            stderr: err.all(),
             took,
             peak_memory,
         }

@@ -18,6 +18,8 @@ pub(crate) struct Victim {
     /// Its counters.
     pub(crate) state: State,
     pid: u32,
+    /// Its pid out here, where that is another and known.
+    pid_here: Option<u32>,
     _folder: tempfile::TempDir,
 }
 
@@ -39,10 +41,17 @@ impl Victim {
             facts: HashMap::new(),
             state,
             pid: 0,
+            pid_here: None,
             _folder: folder,
         };
         victim.wait_until_ready();
         victim
+    }
+
+    /// Says that its starter became it, and that its own pid means nothing out here.
+    pub(crate) fn known_here_as_its_starter(mut self) -> Victim {
+        self.pid_here = Some(self.child.pid());
+        self
     }
 
     /// Waits for the line `ready PID`, and keeps the facts before it.
@@ -62,6 +71,10 @@ impl Victim {
     /// Its pid, as itself sees it.
     pub(crate) fn pid(&self) -> u32 {
         self.pid
+    }
+
+    fn pid_here(&self) -> u32 {
+        self.pid_here.unwrap_or(self.pid)
     }
 
     /// Its pid as an argument.
@@ -112,7 +125,7 @@ impl Victim {
 
     /// The letter of its state.
     pub(crate) fn letter(&self) -> char {
-        state_of(self.pid)
+        state_of(self.pid_here())
     }
 
     /// Waits until its state has that letter.
@@ -172,7 +185,7 @@ impl Victim {
         let stands = |tid: &u32| state_of(*tid) == 't';
         let what = format!("no thread of {} is traced (at most {DEADLINE:?})", self.pid);
         wait_until(&what, || {
-            !threads_of(self.pid)
+            !threads_of(self.pid_here())
                 .iter()
                 .any(|tid| traced(tid) || stands(tid))
         });

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use ::victim::Slot;
 
-use crate::machine::{direct, firstchance, victim, windows_path};
-use crate::support::{files_in, folder, wait_until};
+use crate::machine::{firstchance, victim, windows_path};
+use crate::support::{files_in, folder, slow_tests, wait_until};
 
 /// Every fault point on the way of a full dump.
 const POINTS: &[&str] = &[
@@ -59,7 +59,7 @@ fn w1_every_thread_stands_and_goes_on_when_the_dumper_is_killed() {
     let victim = victim(&["spin", "2"]);
     let folder = folder();
     let to = windows_path(&folder.path().join("x.dmp"));
-    let dump = direct(&["dump", "--full", &victim.pid_text(), "-o", &to]);
+    let dump = firstchance(&["dump", "--full", &victim.pid_text(), "-o", &to]);
     let dumper = dump.failpoint("all-stopped:sleep").spawn();
     let count = || victim.state.get(Slot::Counter);
     wait_until("every thread of the victim stands", || {
@@ -70,4 +70,56 @@ fn w1_every_thread_stands_and_goes_on_when_the_dumper_is_killed() {
     dumper.signal(libc::SIGKILL);
     drop(dumper);
     victim.assert_counting();
+}
+
+/// Anywhere between the points: a kill after so many thousandths of the time that a dump takes.
+#[test]
+fn w1_killed_at_any_moment_the_target_lives() {
+    let mut victim = victim(&["selfcheck", "busy"]);
+    let (folder, pid) = (folder(), victim.pid_text());
+    let dump = || {
+        let to = windows_path(&folder.path().join("x.dmp"));
+        firstchance(&["dump", "--full", "--overwrite", &pid, "-o", &to])
+    };
+    let whole = dump().run_well().took;
+    let rounds = if slow_tests() { 100 } else { 10 };
+    for round in 0..rounds {
+        let dumper = dump().spawn();
+        std::thread::sleep(whole * (round * 619 % 1000) / 1000);
+        dumper.signal(libc::SIGKILL);
+        drop(dumper);
+    }
+    victim.assert_alive();
+    dump().run_well();
+    victim.assert_alive();
+}
+
+/// Nothing of ours runs in a target or in the system's own writer of dumps; what can still hang is
+/// the copying, and then the time that was given ends it.
+#[test]
+fn w4_a_writer_that_hangs_is_given_up_and_the_target_goes_on() {
+    let mut victim = victim(&["selfcheck", "busy"]);
+    let folder = folder();
+    let to = windows_path(&folder.path().join("x.dmp"));
+    let dump = firstchance(&["dump", "--full", "--timeout", "1s", "-o", &to]);
+    let dump = dump.args(&[&victim.pid_text()]).failpoint("copy:sleep");
+    dump.run().assert_code(5).assert_says("--timeout");
+    victim.assert_alive();
+    let whole = |file: &std::path::PathBuf| !file.to_string_lossy().ends_with(".partial");
+    assert!(!files_in(folder.path()).iter().any(whole));
+}
+
+/// Memory that cannot be read is a gap that the dump tells of, never a dump that looks whole.
+#[test]
+fn w4_memory_that_cannot_be_read_is_confessed() {
+    let mut victim = victim(&["threads", "1"]);
+    let folder = folder();
+    let to = windows_path(&folder.path().join("x.dmp"));
+    let dump = firstchance(&["dump", "--full", &victim.pid_text(), "-o", &to]);
+    let run = dump.failpoint("read-memory:eio").run();
+    assert!(
+        run.code != Some(0) || run.stdout.contains("could not be read"),
+        "{run:#?}"
+    );
+    victim.assert_alive();
 }

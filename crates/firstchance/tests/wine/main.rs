@@ -1,8 +1,8 @@
-//! The Windows program on Windows victims, under Wine, judged by minidump-stackwalk, by lldb and
-//! by firstchance itself on Linux.
+//! The Windows program on Windows victims, under Wine, judged by minidump-stackwalk, by lldb, by
+//! Wine's own debugger and by firstchance itself on Linux.
 //!
-//! The names of tests begin with the row of the torture table that they stand for. What Wine does
-//! not have is not run here: docs/windows.md lists it.
+//! `cargo xtask test --only wine` runs them. The names of tests begin with the row of the torture
+//! table that they stand for. What Wine does not have is not run here: docs/windows.md lists it.
 #![cfg(target_os = "linux")]
 
 #[path = "../support/mod.rs"]
@@ -11,5 +11,8 @@ mod support;
 mod dumps;
 mod killed;
 mod machine;
+mod others;
 mod procdump;
 mod refusals;
+mod targets;
+mod watching;

@@ -1,6 +1,6 @@
 //! Row W5: what cannot be dumped is refused with a reason.
 
-use crate::machine::{direct, firstchance, victim, windows_path};
+use crate::machine::{firstchance, victim, windows_path};
 use crate::support::{folder, wait_until};
 
 #[test]
@@ -21,7 +21,7 @@ fn w5_a_process_that_another_debugger_has() {
     let folder = folder();
     let to = windows_path(&folder.path().join("x.dmp"));
     // It stands for a minute in the hands of the first.
-    let first = direct(&["dump", &pid, "-o", &to]).failpoint("all-stopped:sleep");
+    let first = firstchance(&["dump", &pid, "-o", &to]).failpoint("all-stopped:sleep");
     let first = first.spawn();
     let second = |to: &str| firstchance(&["dump", &pid, "-o", to]).run();
     let mut said = String::new();

@@ -159,6 +159,12 @@ fn remove_stale(folder: &OwnedFd, partial: &str) {
 }
 
 impl RawOutput {
+    pub(crate) fn is_private(&self) -> bool {
+        use std::os::unix::fs::PermissionsExt as _;
+        let found = self.file.metadata();
+        found.is_ok_and(|found| found.permissions().mode() & 0o077 == 0)
+    }
+
     pub(crate) fn reserve(&self, bytes: u64) -> io::Result<()> {
         match fallocate(&self.file, FallocateFlags::empty(), 0, bytes) {
             Ok(()) => Ok(()),

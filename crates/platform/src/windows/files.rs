@@ -83,6 +83,10 @@ pub(crate) fn remove_left_over(
 }
 
 impl RawOutput {
+    pub(crate) fn is_private(&self) -> bool {
+        has_permissions(&self.folder).unwrap_or(false)
+    }
+
     pub(crate) fn reserve(&self, bytes: u64) -> io::Result<()> {
         if space_at(&self.folder)?.free < bytes {
             return Err(io::ErrorKind::StorageFull.into());

@@ -46,7 +46,8 @@ pub(crate) fn system() -> System {
         cpu_model: cpu_model(),
         // Every 64-bit processor has CPUID.
         cpu_signature: __cpuid(1).eax,
-        cpus: cpus.max(1),
+        // Wine 10 counts one in all groups, however many there are.
+        cpus: cpus.max(info.dwNumberOfProcessors).max(1),
         page_size: info.dwPageSize.into(),
         memory_total: memory.ullTotalPhys,
         memory_available: memory.ullAvailPhys,
