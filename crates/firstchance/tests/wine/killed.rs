@@ -1,11 +1,7 @@
 //! Rows A1 and W1: whatever happens to the dumper, the target lives on.
 
-use std::time::Duration;
-
-use ::victim::Slot;
-
-use crate::machine::{firstchance, victim, windows_path};
-use crate::support::{files_in, folder, slow_tests, wait_until};
+use crate::machine::{firstchance, victim, wait_until_it_stands, windows_path};
+use crate::support::{files_in, folder, slow_tests};
 
 /// Every fault point on the way of a full dump.
 const POINTS: &[&str] = &[
@@ -61,12 +57,7 @@ fn w1_every_thread_stands_and_goes_on_when_the_dumper_is_killed() {
     let to = windows_path(&folder.path().join("x.dmp"));
     let dump = firstchance(&["dump", "--full", &victim.pid_text(), "-o", &to]);
     let dumper = dump.failpoint("all-stopped:sleep").spawn();
-    let count = || victim.state.get(Slot::Counter);
-    wait_until("every thread of the victim stands", || {
-        let before = count();
-        std::thread::sleep(Duration::from_millis(100));
-        count() == before
-    });
+    wait_until_it_stands(&victim);
     dumper.signal(libc::SIGKILL);
     drop(dumper);
     victim.assert_counting();

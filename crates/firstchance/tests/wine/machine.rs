@@ -3,8 +3,11 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
-use crate::support::{Firstchance, Victim, target_dir};
+use ::victim::Slot;
+
+use crate::support::{Firstchance, Victim, target_dir, wait_until};
 
 /// `firstchance.exe ARGS`.
 pub(crate) fn firstchance(args: &[&str]) -> Firstchance {
@@ -27,6 +30,16 @@ pub(crate) fn victim(args: &[&str]) -> Victim {
 pub(crate) fn started(program: &Path, args: &[&str]) -> Victim {
     let mut command = Command::new(starter());
     Victim::start_by(command.arg(program).args(args)).known_here_as_its_starter()
+}
+
+/// Waits until a victim that counts as fast as it can does not.
+pub(crate) fn wait_until_it_stands(victim: &Victim) {
+    let count = || victim.state.get(Slot::Counter);
+    wait_until("every thread of the victim stands", || {
+        let before = count();
+        std::thread::sleep(Duration::from_millis(100));
+        count() == before
+    });
 }
 
 /// A copy of the victim's program under another name.

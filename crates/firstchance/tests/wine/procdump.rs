@@ -9,9 +9,9 @@ use crate::support::{Firstchance, Run, Running, Victim, files_in, folder, stackw
 /// More than the longest of the lines takes, which is a minute between its dumps.
 const LONG: Duration = Duration::from_secs(150);
 
-/// Words of a line; `_` stands for a blank within a word.
+/// Words of a line; `~` stands for a blank within a word.
 fn procdump(folder: &Path, line: &str) -> Firstchance {
-    let words: Vec<String> = line.split(' ').map(|word| word.replace('_', " ")).collect();
+    let words: Vec<String> = line.split(' ').map(|word| word.replace('~', " ")).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let command = firstchance(&["procdump"]).args(&words);
     command.current_dir(folder).deadline(LONG)
@@ -105,12 +105,12 @@ fn lines_with_names() {
         Line::start("-n 3 -s 5 notepad", 3),
         // Wine's own counter stands still: what is below a threshold can be seen.
         Line::start(
-            r"outlook -s 10 -pl \Processor(_Total)\%_Processor_Time 200",
+            r"outlook -s 10 -pl \Processor(_Total)\%~Processor~Time 200",
             1,
         ),
     ]);
     Line::start(
-        r"-ma outlook.exe -pl \Process(Outlook)\Handle_Count 10000",
+        r"-ma outlook.exe -pl \Process(Outlook)\Handle~Count 10000",
         1,
     )
     .ends();
@@ -167,8 +167,8 @@ fn levels_fire() {
     for switches in [
         "-ma -s 1 -m 1",
         "-s 1 -ml 4000",
-        r"-s 1 -p \Process(victim)\Thread_Count 1",
-        r"-s 1 -pl \Process(victim)\Thread_Count 99",
+        r"-s 1 -p \Process(victim)\Thread~Count 1",
+        r"-s 1 -pl \Process(victim)\Thread~Count 99",
         "-cl 99 -s 1",
     ] {
         Line::start(&format!("{switches} {pid}"), 1).ends();

@@ -1,7 +1,7 @@
 //! Row W5: what cannot be dumped is refused with a reason.
 
-use crate::machine::{firstchance, victim, windows_path};
-use crate::support::{folder, wait_until};
+use crate::machine::{firstchance, victim, wait_until_it_stands, windows_path};
+use crate::support::folder;
 
 #[test]
 fn w5_a_process_that_is_gone() {
@@ -9,28 +9,23 @@ fn w5_a_process_that_is_gone() {
     let pid = victim.pid_text();
     victim.kill();
     let run = firstchance(&["dump", &pid]).run();
-    assert_ne!(run.code, Some(0));
+    run.assert_code(3);
     let expected = format!("there is no process {pid}");
     assert!(run.stderr.contains(&expected), "{run:#?}");
 }
 
 #[test]
 fn w5_a_process_that_another_debugger_has() {
-    let mut victim = victim(&["threads", "1"]);
+    let mut victim = victim(&["spin", "1"]);
     let pid = victim.pid_text();
     let folder = folder();
     let to = windows_path(&folder.path().join("x.dmp"));
     // It stands for a minute in the hands of the first.
     let first = firstchance(&["dump", &pid, "-o", &to]).failpoint("all-stopped:sleep");
     let first = first.spawn();
-    let second = |to: &str| firstchance(&["dump", &pid, "-o", to]).run();
-    let mut said = String::new();
-    wait_until("the second is refused", || {
-        let run = second(&format!("{to}.second.dmp"));
-        said = run.stderr;
-        run.code != Some(0)
-    });
-    assert!(said.contains("already debugged"), "{said}");
+    wait_until_it_stands(&victim);
+    let second = firstchance(&["dump", &pid, "-o", &format!("{to}.second.dmp")]);
+    second.run().assert_code(4).assert_says("already debugged");
     // Without stopping it, its memory can be had all the same.
     let to = format!("{to}.running.dmp");
     firstchance(&["dump", "--no-stop", &pid, "-o", &to]).run_well();
