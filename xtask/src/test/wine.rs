@@ -93,6 +93,10 @@ impl Wine {
             debian13: debian13(),
             keeper: None,
         };
+        if wine.prefix.join("system.reg").is_file() {
+            // What a run that was killed left behind: its services would be there twice.
+            wine.cmd("wineboot --kill").succeeds();
+        }
         ensure!(wine.cmd("wineboot --init").succeeds(), "wineboot failed");
         let keeper = wine.cmd("").arg(programs().join("victim.exe")).arg("idle");
         wine.keeper = Some(keeper.start_until("ready ")?);
