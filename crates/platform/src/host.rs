@@ -1,6 +1,9 @@
-use crate::{Capture, CaptureOptions, Error, ErrorKind, FileBytes, Result};
-use snapshot::{Handle, Measure, Module, Process, ProcessKey, Sample, System, TargetEvent, Time};
-use std::{path::Path, time::Duration};
+use crate::{Arming, Capture, CaptureOptions, Error, ErrorKind, FileBytes, Result};
+use snapshot::{
+    Handle, Measure, Memory, Module, Process, ProcessKey, Registers, Sample, System, TargetEvent,
+    Time,
+};
+use std::{path::Path, sync::Arc, time::Duration};
 
 /// The machine.
 pub trait Host: Sync {
@@ -97,11 +100,56 @@ pub trait Target {
     /// What is known of it without stopping it.
     fn facts(&mut self) -> Result<Facts>;
 
-    /// Reports its end, while its memory still stands, to [`Target::wait`] from now on.
-    fn arm_exit(&mut self) -> Result<()>;
+    /// Reports this, and nothing else, to [`Target::wait`] from now on; what could not be had, in
+    /// sentences.
+    fn arm(&mut self, what: &Arming) -> Result<Vec<String>>;
 
-    /// Waits for what it does next, at most for `limit`.
+    /// Waits for what it does next, at most for `limit`. Of every event but its being gone, the
+    /// thread stands until [`Target::go_on`]: at a place for some milliseconds only, unless it is
+    /// told to [`stay`](Target::stay).
     fn wait(&mut self, limit: Duration) -> Result<TargetEvent>;
+
+    /// The registers of the thread that stands for the last event.
+    fn registers(&self) -> Option<Registers> {
+        None
+    }
+
+    /// Whether the signal of the last event ends the process when it goes on.
+    fn is_deadly(&self) -> bool {
+        false
+    }
+
+    /// The memory as it is now.
+    fn memory(&self) -> Arc<dyn Memory>;
+
+    /// Keeps the thread of the last event where it is, for however long; whether it stands there.
+    fn stay(&mut self) -> Result<bool> {
+        Ok(true)
+    }
+
+    /// Lets it go on, as if nobody had looked.
+    fn go_on(&mut self) {}
+
+    /// Whether the end of the next capture lets the thread of the last event go on too.
+    fn go_on_with_capture(&mut self, with: bool) {
+        let _ = with;
+    }
+
+    /// From now on, things of this kind are thrown without being reported, or are again.
+    fn pass(&mut self, kind: u64, pass: bool) {
+        let _ = (kind, pass);
+    }
+
+    /// How many of this kind have gone by unreported.
+    fn passed(&self, kind: u64) -> u64 {
+        let _ = kind;
+        0
+    }
+
+    /// How many events since the last call were seen too late, or not at all.
+    fn missed(&mut self) -> u64 {
+        0
+    }
 
     /// Holds it still.
     fn capture(&mut self, options: &CaptureOptions) -> Result<Capture>;
@@ -203,6 +251,11 @@ impl ImageFiles {
     /// Those of this process, while it lives.
     pub fn of(process: ProcessKey) -> Option<Self> {
         crate::os::ImageFiles::of(process).map(Self)
+    }
+
+    /// A path by which we can open the very file that is mapped, wherever the process has it.
+    pub fn path(&self, module: &Module) -> Option<std::path::PathBuf> {
+        self.0.path(module)
     }
 
     /// The bytes of a module's file, if it is the very file that is mapped and reading it cannot

@@ -4,6 +4,7 @@
 //! and decisions are made above it.
 //! [`Host`] is the machine, [`Target`] one attached process, [`Capture`] a process held still.
 
+mod arming;
 mod cancel;
 mod capture;
 mod error;
@@ -17,6 +18,7 @@ mod trust;
 #[cfg(windows)]
 mod windows;
 
+pub use arming::{ArmedPlace, Arming};
 pub use cancel::{Cancel, init};
 pub use capture::{Capture, CaptureOptions, Method, Released, Stop};
 pub use error::{Error, ErrorKind, Result};

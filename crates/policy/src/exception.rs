@@ -31,6 +31,14 @@ impl ExceptionFilter {
     }
 }
 
+impl ExceptionFilter {
+    /// Whether two exceptions of one type may be judged differently, for what they say.
+    pub fn reads_messages(&self) -> bool {
+        let reads = |m: &Match| matches!(m, Match::Text(p) if !p.text().is_empty());
+        self.include.iter().chain(&self.exclude).any(reads)
+    }
+}
+
 /// The moment of an exception.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Chance {
@@ -67,18 +75,33 @@ pub enum Match {
 impl Match {
     fn matches(&self, exception: &Exception) -> bool {
         match self {
-            Match::Text(pattern) => pattern.is_in(&printed(exception)),
-            Match::Name(name) => name_of(&exception.name) == name,
+            Match::Text(pattern) => {
+                names(exception).any(|name| pattern.is_in(&with_message(&name, &exception.message)))
+            }
+            Match::Name(wanted) => names(exception).any(|name| name_of(&name) == wanted),
             Match::Code(code) => exception.code == *code,
         }
     }
 }
 
+/// `CODE.NAME` of an exception and of what it derives from: a filter on `std::runtime_error`
+/// catches whatever derives from it.
+fn names(exception: &Exception) -> impl Iterator<Item = String> {
+    let own = &exception.name;
+    let code = own.split_once('.').map_or("", |(code, _)| code);
+    let base = move |base: &String| format!("{code}.{base}");
+    std::iter::once(own.clone()).chain(exception.bases.iter().map(base))
+}
+
 /// An exception as it is shown, and as filters see it: `CODE.NAME ("message")`.
 pub fn printed(exception: &Exception) -> String {
-    match &exception.message[..] {
-        "" => exception.name.clone(),
-        message => format!("{} (\"{message}\")", exception.name),
+    with_message(&exception.name, &exception.message)
+}
+
+fn with_message(name: &str, message: &str) -> String {
+    match message {
+        "" => name.to_owned(),
+        message => format!("{name} (\"{message}\")"),
     }
 }
 
@@ -158,6 +181,24 @@ mod tests {
         check(condition, &right, &wrong);
         check("exception code 0xE0434352", &right, &[]);
         check("exception code 0xC0000005", &[], &right);
+    }
+
+    #[test]
+    fn a_filter_on_a_base_class_catches_what_derives_from_it() {
+        let mut thrown = exception("CXX.NotFound", "no such file", true);
+        thrown.bases = vec!["std::out_of_range".to_owned(), "std::exception".to_owned()];
+        for (condition, matching) in [
+            ("exception \"std::out_of_range\"", true),
+            ("exception = \"std::exception\"", true),
+            ("exception \"out_of_range (\\\"no such\"", true),
+            ("exception \"runtime_error\"", false),
+            ("exception not \"std::exception\"", false),
+        ] {
+            let crate::Condition::Exception(filter) = condition.parse().unwrap() else {
+                panic!("{condition} is no exception");
+            };
+            assert_eq!(filter.matches(&thrown), matching, "{condition}");
+        }
     }
 
     #[test]

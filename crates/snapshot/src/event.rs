@@ -50,6 +50,8 @@ pub enum TargetEvent {
         /// The text.
         text: String,
     },
+    /// It has become another program.
+    Executed,
     /// The process is about to end; its memory still stands.
     Exiting {
         /// The exit code, or minus the signal's number.

@@ -15,6 +15,9 @@ pub struct Exception {
     pub first_chance: bool,
     /// The printed name, `SIGSEGV.SEGV_MAPERR` or `C0000005.ACCESS_VIOLATION`; see DESIGN §1.
     pub name: String,
+    /// Readable names of what its type derives from, nearest first; without the language. Filters
+    /// match these too.
+    pub bases: Vec<String>,
     /// What the program said of it, if anything.
     pub message: String,
 }

@@ -62,6 +62,12 @@ impl<'a> Elf<'a> {
         })
     }
 
+    /// The page that the image begins with, as it is linked.
+    pub(super) fn first_page(&self) -> Option<u64> {
+        let loads = self.programs.iter().filter(|p| p.p_type(LE) == PT_LOAD);
+        loads.map(|program| program.p_vaddr(LE) & !0xfff).min()
+    }
+
     /// The code from a spot on, to the end of the file.
     pub(super) fn code(&self, spot: Spot) -> &'a [u8] {
         let from = usize::try_from(spot.offset).unwrap_or(usize::MAX);

@@ -10,6 +10,19 @@ use elf::Elf;
 
 pub use register::Register;
 
+impl Thrower {
+    /// Whether nobody will handle what is thrown there.
+    pub fn is_last(self) -> bool {
+        matches!(
+            self,
+            Thrower::GoUncaught
+                | Thrower::GoFatal
+                | Thrower::PythonUncaught
+                | Thrower::NodeUncaught
+        )
+    }
+}
+
 /// A place in an image file where a thread can be met, as a uprobe wants it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Spot {
@@ -91,6 +104,14 @@ pub fn symbol_spot(image: &[u8], name: &str, plus: u64) -> Option<Spot> {
     let elf = Elf::parse(image)?;
     let start = exact(&elf, name).or_else(|| demangled(&elf, name))?;
     elf.spot(start.checked_add(plus)?)
+}
+
+/// The place of an address in an image that lies at `base` in memory.
+/// `None` when the image has no code there.
+pub fn address_spot(image: &[u8], base: u64, address: u64) -> Option<Spot> {
+    let elf = Elf::parse(image)?;
+    let bias = base.wrapping_sub(elf.first_page()?);
+    elf.spot(address.wrapping_sub(bias))
 }
 
 fn exact(elf: &Elf, name: &str) -> Option<u64> {

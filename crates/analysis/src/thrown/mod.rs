@@ -4,11 +4,13 @@ mod cxx;
 mod go;
 mod python;
 mod rust;
+mod uncaught;
 
 use crate::places::{Register, ThrowPlace, Thrower};
 use snapshot::{Memory, Registers};
 
 pub use cxx::cxx;
+pub use uncaught::uncaught;
 
 /// Longer names of types are cut, in bytes.
 const LONGEST_NAME: usize = 4096;

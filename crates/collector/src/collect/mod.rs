@@ -10,7 +10,7 @@ pub use names::{Destination, Names, output_folder};
 
 use platform::{Error, Host, Stop};
 use policy::Retention;
-use snapshot::{DumpFormat, DumpKind, ProcessKey, WallTime};
+use snapshot::{DumpFormat, DumpKind, Exception, ProcessKey, WallTime};
 use std::{
     path::PathBuf,
     time::{Duration, Instant},
@@ -39,6 +39,10 @@ pub struct Request {
     pub keep: Retention,
     /// Number of the first dump, for the lines that are shown.
     pub number: u32,
+    /// The exception that is the reason, where one is.
+    pub exception: Option<Exception>,
+    /// The thread that is the reason, where one is: it comes first.
+    pub thread: Option<u32>,
 }
 
 /// What happens meanwhile; for lines and progress bars.

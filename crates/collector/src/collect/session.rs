@@ -88,6 +88,7 @@ impl Session<'_, '_> {
         let mut capture = target.capture(&options)?;
         let memory = capture.memory();
         images.put_to(&mut capture.snapshot.modules, &*memory);
+        self.point_at_fault(&mut capture);
         let copied = (0..self.drafts.len()).try_for_each(|at| self.copy(&mut capture, at));
         let pause = capture.release().pause;
         let _ = failpoint("released");
@@ -101,6 +102,22 @@ impl Session<'_, '_> {
         }
         (self.observer)(Step::Released { pause });
         copied
+    }
+
+    /// The thread that is the reason comes first, as debuggers show the first of a core; the
+    /// exception is told where there is one.
+    fn point_at_fault(&self, capture: &mut Capture) {
+        let snapshot = &mut capture.snapshot;
+        if self.request.exception.is_some() {
+            snapshot.exception.clone_from(&self.request.exception);
+        }
+        let Some(thread) = self.request.thread else {
+            return;
+        };
+        let mut threads = snapshot.threads.iter();
+        if let Some(at) = threads.position(|other| other.id == thread) {
+            snapshot.threads[..=at].rotate_right(1);
+        }
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -129,7 +146,7 @@ impl Session<'_, '_> {
             process: &facts.process.name,
             pid: self.key.pid,
             when: taken,
-            exception: None,
+            exception: self.request.exception.as_ref().map(|e| e.code),
             trigger: &self.request.reason,
         };
         for (at, (kind, format)) in kinds.into_iter().enumerate() {

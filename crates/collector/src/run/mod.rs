@@ -1,26 +1,29 @@
 //! The one loop: what happens goes to the rules, what they command is done.
 
+mod arms;
+mod attached;
+mod begin;
 mod dumps;
-mod exits;
+mod follower;
+mod kinds;
 mod people;
 mod probe;
 mod schedule;
+mod stacks;
 
+pub use begin::identity;
 pub use people::{Ended, Happening};
 
 use crate::{
     Destination, Request, Step, Written, collect::output_folder, store::keep::clear_left_over,
 };
+use attached::{Attached, News, Order};
 use dumps::{Dumps, Finished};
-use exits::{Exits, News};
-use platform::{Cancel, Error, ErrorKind, Host, HostEvent, Launched, ProcessEntry, Stop};
-use policy::{
-    Command, Condition, DumpRequest, Event, Finish, Identity, Outcome, Rule, RuleId, RuleSet,
-    Settings,
-};
+use platform::{Cancel, Error, ErrorKind, Host, HostEvent, Launched, Stop};
+use policy::{Command, DumpRequest, Event, Finish, Outcome, Rule, RuleId, RuleSet, Settings};
 use probe::Probes;
 use schedule::Schedule;
-use snapshot::{DumpFormat, DumpKind, Measure, ProcessKey, Time};
+use snapshot::{DumpFormat, DumpKind, Measure, ProcessKey, TargetEvent, Time};
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
     path::PathBuf,
@@ -32,6 +35,9 @@ use std::{
 const LONGEST_SLEEP: Duration = Duration::from_millis(200);
 /// While a dump is written, its steps are shown so often.
 const DUMP_SLEEP: Duration = Duration::from_millis(20);
+
+/// How long a process takes to end at most, that has begun to.
+const LEAVING: Duration = Duration::from_secs(1);
 
 /// How the dumps of a rule are written.
 #[derive(Clone, Debug)]
@@ -112,10 +118,12 @@ pub fn run(
         schedule: Schedule::default(),
         probes: Probes::default(),
         dumps: Dumps::new(plan.machine),
-        exits: Exits::new(plan.machine),
+        attached: Attached::new(plan.machine),
         watched: HashSet::new(),
         watched_changed: false,
         launched: plan.launched,
+        starting: None,
+        leaving: HashSet::new(),
         hopeless: false,
         last_dumped: None,
         status: plan.status,
@@ -136,11 +144,15 @@ struct Run<'r> {
     schedule: Schedule,
     probes: Probes,
     dumps: Dumps,
-    exits: Exits,
+    attached: Attached,
     /// Processes whose end is reported.
     watched: HashSet<ProcessKey>,
     watched_changed: bool,
     launched: Option<Launched>,
+    /// A program that we start, until everything in it is armed.
+    starting: Option<ProcessKey>,
+    /// Processes that have begun to end.
+    leaving: HashSet<ProcessKey>,
     /// The only process that is watched may not be touched.
     hopeless: bool,
     /// Whom the last dump is of.
@@ -153,60 +165,6 @@ struct Run<'r> {
 }
 
 impl Run<'_> {
-    fn begin(&mut self, rules: Vec<(Rule, Manner)>, settings: Settings) -> Result<(), Error> {
-        self.schedule.every = settings.poll;
-        self.host.follow_starts();
-        let now = self.host.now();
-        let conditions = rules
-            .iter()
-            .flat_map(|(rule, _)| &rule.clauses)
-            .flat_map(|c| &c.when);
-        let attaches = { conditions }.any(Condition::needs_attachment);
-        for (rule, manner) in rules {
-            let (id, commands) = self.rules.add(now, rule);
-            self.manners.insert(id, manner);
-            self.obey(commands);
-        }
-        if let Some(launched) = &mut self.launched {
-            if attaches {
-                self.exits.attach(launched.key);
-                self.exits.wait_until_armed();
-            }
-            // From here on it is itself: execve has happened, its first instruction is next.
-            launched.go()?;
-            self.wait_until_started()?;
-            let Some(launched) = &self.launched else {
-                return Ok(());
-            };
-            let key = launched.key;
-            let mut identity = identity(&self.host.entry(key.pid)?);
-            identity.launched = true;
-            self.feed(Event::Started(identity));
-            return Ok(());
-        }
-        let own = std::process::id();
-        for entry in self.host.processes()? {
-            if !entry.kernel && entry.state != 'Z' && entry.key.pid != own {
-                self.feed(Event::Found(identity(&entry)));
-            }
-        }
-        Ok(())
-    }
-
-    /// A program that cannot be executed ends; when it is attached, it must be let go for that.
-    fn wait_until_started(&mut self) -> Result<(), Error> {
-        loop {
-            let Some(launched) = &mut self.launched else {
-                return Ok(());
-            };
-            if let Some(started) = launched.started() {
-                return started;
-            }
-            self.take_exits();
-            std::thread::sleep(Duration::from_millis(1));
-        }
-    }
-
     fn until_over(&mut self, cancelled: Cancelled<'_>) {
         while !self.rules.is_finished() && !self.hopeless {
             if Cancel.is_asked() {
@@ -225,7 +183,12 @@ impl Run<'_> {
 
     /// One turn: wait, take what happened, sample what is due, show how things stand.
     fn turn(&mut self) {
-        let events = self.host.wait(self.sleep());
+        let mut sleep = self.sleep();
+        if !self.attached.is_empty() {
+            self.attached.wait(sleep);
+            sleep = Duration::ZERO;
+        }
+        let events = self.host.wait(sleep);
         for event in events {
             self.host_event(event);
         }
@@ -235,7 +198,7 @@ impl Run<'_> {
         {
             self.dump_finished(finished);
         }
-        self.take_exits();
+        self.take_news();
         let now = self.host.now();
         for (process, measures) in self.schedule.due(now) {
             self.sample(process, &measures);
@@ -252,7 +215,7 @@ impl Run<'_> {
 
     fn sleep(&self) -> Duration {
         let now = self.host.now();
-        let quiet = self.dumps.is_empty() && self.exits.is_empty();
+        let quiet = self.dumps.is_empty() && self.attached.is_empty();
         let most = if quiet { LONGEST_SLEEP } else { DUMP_SLEEP };
         let next = [self.schedule.next(), self.rules.next_deadline()];
         next.into_iter()
@@ -261,34 +224,48 @@ impl Run<'_> {
             .fold(most, Duration::min)
     }
 
-    fn take_exits(&mut self) {
-        for news in self
-            .exits
-            .take(&mut |step| (self.show)(Happening::Step(step)))
+    fn take_news(&mut self) {
+        while let Some(news) = self
+            .attached
+            .next(&mut |step| (self.show)(Happening::Step(step)))
         {
-            match news {
-                News::Event(key, event) => {
-                    self.feed(Event::Target(key, event));
-                    self.let_go_if_done(key);
-                }
-                News::Finished(key, finished) => {
-                    self.dump_finished(finished);
-                    self.let_go_if_done(key);
-                }
-                News::Failed(key, error) => {
-                    self.exits.detach(key);
-                    (self.show)(Happening::Failed(error.to_string()));
-                    self.give_up_if_forbidden(error);
-                }
-                News::Step(_) | News::Armed => {}
-            }
+            self.news(news);
         }
     }
 
-    /// A process that stands in its end goes on when no dump of it is being taken.
-    fn let_go_if_done(&mut self, key: ProcessKey) {
-        if self.exits.is_ending(key) && !self.exits.is_busy() {
-            self.exits.go_on(key);
+    /// What the thread of an attached process tells; the process goes on when nothing more is to
+    /// be done with it.
+    fn news(&mut self, news: News) {
+        match news {
+            News::Event(key, TargetEvent::Exited { .. }) => {
+                self.leaving.remove(&key);
+                self.attached.detach(key);
+                self.exited(key);
+            }
+            News::Event(key, event) => {
+                if matches!(event, TargetEvent::Exiting { .. }) {
+                    self.leaving.insert(key);
+                }
+                self.feed(Event::Target(key, event));
+                if self.starting != Some(key) {
+                    self.attached.go_on(key);
+                }
+            }
+            News::Finished(finished) => self.dump_finished(finished),
+            News::Counted(key, counts) => self.feed(Event::Counted(key, counts)),
+            News::Stack(process, lines) => (self.show)(Happening::Stack { process, lines }),
+            News::Lacking(process, lines) => (self.show)(Happening::Lacking { process, lines }),
+            News::Failed(key, error) => {
+                self.attached.detach(key);
+                (self.show)(Happening::Failed(error.to_string()));
+                self.give_up_if_forbidden(error);
+                // Its end may have been left to its thread to tell.
+                if self.host.find(key.pid).ok() != Some(key) {
+                    self.exited(key);
+                }
+            }
+            News::Armed(process) => (self.show)(Happening::Armed(process)),
+            News::Step(_) => {}
         }
     }
 
@@ -304,6 +281,7 @@ impl Run<'_> {
                     .launched
                     .as_ref()
                     .is_some_and(|launched| launched.key == entry.key);
+                let _ = self.attached.tell(entry.key, Order::LookAgain);
                 if !entry.kernel && !own {
                     self.feed(Event::Started(identity(&entry)));
                 }
@@ -311,8 +289,12 @@ impl Run<'_> {
         }
     }
 
+    /// Of a process that is attached, what it did last may not have been told yet.
     fn exited(&mut self, key: ProcessKey) {
         self.schedule.stop(key);
+        if self.attached.tell(key, Order::Gone) {
+            return;
+        }
         self.host.forget(key);
         if self.watched.remove(&key) {
             self.watched_changed = true;
@@ -368,11 +350,16 @@ impl Run<'_> {
             Command::Dump(request) => self.dump(request),
             Command::Attach { process, wake } => {
                 self.watch(process);
-                if wake.exit {
-                    self.exits.attach(process);
-                }
+                self.attached.attach(process, wake);
             }
-            Command::Detach(process) => self.exits.detach(process),
+            Command::Detach(process) => self.attached.detach(process),
+            Command::LogStack(note) => self.attached.stack(note.process, note.thread),
+            Command::Storm {
+                process, active, ..
+            } => {
+                let _ = self.attached.tell(process, Order::Storm(active));
+                (self.show)(Happening::Command(Box::new(command)));
+            }
             Command::Run { program, note } => self.run_program(&program, note.reason),
             Command::RuleFinished { rule, why, dumps } => {
                 self.kill_if_wanted(rule, why);
@@ -425,12 +412,14 @@ impl Run<'_> {
                 .map(|rule| rule.limits.keep.clone())
                 .unwrap_or_default(),
             number: asked.number,
+            exception: asked.exception.clone(),
+            thread: asked.thread,
         };
         (self.show)(Happening::Trigger {
             process: asked.process,
             reason: asked.reason.clone(),
         });
-        if let Err(request) = self.exits.dump(asked.id, asked.process, request) {
+        if let Err(request) = self.attached.dump(asked.id, asked.process, request) {
             self.dumps
                 .start(asked.id, asked.process, *request, asked.behind);
         }
@@ -467,11 +456,16 @@ impl Run<'_> {
         self.ended.failure = Some(error);
     }
 
-    /// Dumps that are under way end before we do.
+    /// Dumps that are under way end before we do, and processes that are about to end.
     fn finish_dumps(&mut self) {
-        while self.exits.is_busy() {
-            self.take_exits();
-            std::thread::sleep(DUMP_SLEEP);
+        while self.attached.is_busy() {
+            self.attached.wait(DUMP_SLEEP);
+            self.take_news();
+        }
+        let patience = self.host.now() + LEAVING;
+        while !self.leaving.is_empty() && self.host.now() < patience {
+            self.attached.wait(DUMP_SLEEP);
+            self.take_news();
         }
         while !self.dumps.is_empty() {
             for finished in self
@@ -521,22 +515,6 @@ impl Run<'_> {
             self.next_status = now + every;
             (self.show)(Happening::Status(self.rules.status(now)));
         }
-    }
-}
-
-/// What rules match on.
-pub fn identity(entry: &ProcessEntry) -> Identity {
-    Identity {
-        key: entry.key,
-        parent: entry.parent,
-        group: entry.group,
-        name: entry.name.clone(),
-        image: entry.image.clone(),
-        comm: entry.comm.clone(),
-        command_line: entry.command_line.clone(),
-        service: entry.service.clone(),
-        container: entry.container.clone(),
-        launched: false,
     }
 }
 

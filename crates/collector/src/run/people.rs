@@ -11,6 +11,8 @@ use std::sync::Arc;
 pub enum Happening {
     /// A process is monitored from now on.
     Watching(ProcessKey),
+    /// Everything that could be had is armed in a process that is attached.
+    Armed(ProcessKey),
     /// A monitored process is gone; its status where we started it.
     Exited {
         /// Which.
@@ -49,6 +51,20 @@ pub enum Happening {
     },
     /// How every condition stands; as often as was asked for.
     Status(Vec<ClauseStatus>),
+    /// What of a process cannot be seen, or what seeing it costs, in sentences.
+    Lacking {
+        /// Of which.
+        process: ProcessKey,
+        /// One sentence each.
+        lines: Vec<String>,
+    },
+    /// A stack that was asked for.
+    Stack {
+        /// Of which process.
+        process: ProcessKey,
+        /// A line for each thread and frame.
+        lines: Vec<String>,
+    },
     /// Any other command of the rules that is only for people.
     Command(Box<Command>),
     /// Something else failed.

@@ -152,6 +152,8 @@ impl Series<'_> {
             },
             keep: Retention::default(),
             number: self.next,
+            exception: None,
+            thread: None,
         }
     }
 }

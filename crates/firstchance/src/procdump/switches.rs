@@ -138,7 +138,7 @@ pub(crate) enum Since {
 }
 
 /// What is built so far. Whoever completes a step moves this on.
-pub(crate) const BUILT: Since = Since::Conditions;
+pub(crate) const BUILT: Since = Since::Events;
 
 /// Whether `-r` makes a clone. Until then it is accepted and says that it does not.
 pub(crate) const CLONES: bool = false;

@@ -192,7 +192,7 @@ fn the_program_answers_to_the_name_procdump() {
 fn what_is_not_built_yet_says_so_and_what_is_wrong_is_a_usage_error() {
     let victim = Victim::start(&["idle"]);
     let pid = victim.pid_text();
-    procdump("-ma -e")
+    procdump("-ma -gcm 100")
         .args(&[&pid])
         .run()
         .assert_code(1)

@@ -48,7 +48,7 @@ record! {
     }
     Protection { read, write, execute }
     Handle { number, kind, name, position, flags }
-    Exception { thread, code, flags, address, parameters, first_chance, name, message }
+    Exception { thread, code, flags, address, parameters, first_chance, name, bases, message }
 }
 
 /// Variants under names; the default is never written, and stands for what is not known.

@@ -15,7 +15,7 @@ use std::{
         fd::OwnedFd,
         unix::fs::{FileExt, MetadataExt},
     },
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -251,18 +251,27 @@ fn space(file: &File) -> io::Result<Space> {
     })
 }
 
-/// The very file that stands behind a mapping: through `map_files` where we may, which also finds
-/// one that was deleted or lies in another mount namespace; else by its path, if that is the same
-/// file still.
+/// The very file that stands behind a mapping.
 pub(crate) fn open_mapped(pid: u32, region: &Region) -> Option<FileBytes> {
+    map_file(&mapped_path(pid, region)?).ok()
+}
+
+/// Where it can be opened: through `map_files` where we may, which also finds one that was deleted
+/// or lies in another mount namespace; else by its path, if that is the same file still.
+pub(crate) fn mapped_path(pid: u32, region: &Region) -> Option<PathBuf> {
     let range = region.range;
     let link = format!("/proc/{pid}/map_files/{:x}-{:x}", range.start, range.end);
     let by_path = || {
         let found = std::fs::metadata(&region.name).ok()?;
         let same = found.ino() == region.inode && found.is_file();
-        same.then(|| map_file(region.name.as_ref()).ok())?
+        same.then(|| PathBuf::from(&region.name))
     };
-    map_file(link.as_ref()).ok().or_else(by_path)
+    let is_there = std::fs::metadata(&link).is_ok_and(|found| found.is_file());
+    if is_there {
+        Some(link.into())
+    } else {
+        by_path()
+    }
 }
 
 /// Maps a regular file.

@@ -267,15 +267,19 @@ impl ImageFiles {
     }
 
     pub(crate) fn open(&self, module: &Module) -> Option<FileBytes> {
+        super::files::open_mapped(self.pid, self.region(module)?)
+    }
+
+    pub(crate) fn path(&self, module: &Module) -> Option<PathBuf> {
+        super::files::mapped_path(self.pid, self.region(module)?)
+    }
+
+    /// Its first mapping, unless reading it could hang.
+    fn region(&self, module: &Module) -> Option<&Region> {
         let start = module.range.start;
-        let at = self
-            .regions
-            .binary_search_by_key(&start, |region| region.range.start)
-            .ok()?;
-        let region = &self.regions[at];
-        if region.inode == 0 || self.remote.contains(&region.device) {
-            return None;
-        }
-        super::files::open_mapped(self.pid, region)
+        let regions = &self.regions;
+        let at = regions.binary_search_by_key(&start, |region| region.range.start);
+        let region = &regions[at.ok()?];
+        (region.inode != 0 && !self.remote.contains(&region.device)).then_some(region)
     }
 }

@@ -3,11 +3,14 @@
 mod arch;
 mod counters;
 mod doctor;
-mod exit_watch;
+
+mod events;
 mod facts;
 mod files;
+mod follow;
 #[cfg(feature = "fuzzing")]
 pub mod fuzz;
+mod hold;
 mod host;
 mod memory;
 mod monitor;

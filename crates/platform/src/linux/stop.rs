@@ -1,4 +1,4 @@
-//! Holding all threads of a process still: SEIZE, INTERRUPT, until no new thread appears.
+//! The traced threads of a process: SEIZE until no new thread appears, INTERRUPT to hold them.
 //!
 //! The tracer is one OS thread. When it ends, by whatever cause, the kernel lets every tracee run
 //! on as it was; nothing is ever written into the target but a restarted system call (see
@@ -22,6 +22,10 @@ use std::{
 /// How a thread is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hold {
+    /// It is traced and runs on.
+    Running,
+    /// It is about to get this signal.
+    Signal(i32),
     /// Asked to stop, has not yet.
     Pending,
     /// Stopped by us.
@@ -43,7 +47,9 @@ pub(crate) struct Threads {
     /// When it was killed while held: its memory stands until we let it go.
     dying: Option<Instant>,
     /// The whole process is held in its end.
-    in_exit: bool,
+    pub(crate) in_exit: bool,
+    /// Signals that are reported: one that comes while threads are being stopped waits for that.
+    pub(crate) wanted_signals: u64,
 }
 
 /// Between two looks at threads that have not stopped yet.
@@ -54,14 +60,30 @@ const MOST_ROUNDS: usize = 200;
 const DEATH_BUDGET: Duration = Duration::from_millis(200);
 
 impl Threads {
-    /// Stops every thread; those that do not stop by `deadline` stay pending.
-    pub(crate) fn stop(proc: &ProcDir, deadline: Instant) -> Result<Self> {
-        let (key, since) = (proc.key, Instant::now());
-        let mut threads = Self::empty(key, since);
+    /// Traces every thread, and lets all run on.
+    pub(crate) fn follow(proc: &ProcDir) -> Result<Self> {
+        let mut threads = Self::empty(proc.key);
+        let nudge = Nudge::new();
+        for _ in 0..MOST_ROUNDS {
+            if threads.seize_new(proc, &nudge, Hold::Running)? == 0 {
+                return Ok(threads);
+            }
+        }
+        let key = proc.key;
+        let what = format!("process {key} makes threads faster than they can be followed");
+        Err(Error::new(ErrorKind::Other, what))
+    }
+
+    /// Stops every thread; those that do not stop by `deadline` stay pending. One thread may be
+    /// traced and stand already.
+    pub(crate) fn stop(proc: &ProcDir, deadline: Instant, standing: Option<i32>) -> Result<Self> {
+        let mut threads = Self::empty(proc.key);
+        let standing = standing.map(|tid| (tid, Hold::Stopped));
+        threads.held.extend(standing);
         let nudge = Nudge::new();
         let mut quiet = 0;
         for round in 0..MOST_ROUNDS {
-            let added = threads.seize_new(proc, &nudge)?;
+            let added = threads.seize_new(proc, &nudge, Hold::Pending)?;
             quiet = if added == 0 { quiet + 1 } else { 0 };
             threads.settle(deadline)?;
             if round > 0 && (quiet >= 2 || Instant::now() > deadline) {
@@ -71,35 +93,33 @@ impl Threads {
         threads.confirm(proc)
     }
 
-    fn empty(key: ProcessKey, since: Instant) -> Self {
+    fn empty(key: ProcessKey) -> Self {
         Self {
             key,
             held: BTreeMap::new(),
-            since,
+            since: Instant::now(),
             died: false,
             executed: false,
             dying: None,
             in_exit: false,
+            wanted_signals: 0,
         }
     }
 
-    /// Takes over threads that are traced already: some stand in their exit and the others are on
-    /// their way there, or all were asked to stop.
-    pub(crate) fn in_exit(
-        proc: &ProcDir,
-        running: impl IntoIterator<Item = i32>,
-        exiting: impl IntoIterator<Item = i32>,
-        deadline: Instant,
-    ) -> Self {
-        let mut threads = Self::empty(proc.key, Instant::now());
-        let exiting = exiting.into_iter().map(|tid| (tid, Hold::Exiting));
-        threads.held.extend(exiting);
-        threads.in_exit = !threads.held.is_empty();
-        let pending = running.into_iter().map(|tid| (tid, Hold::Pending));
-        threads.held.extend(pending);
+    /// Stops the threads that run; of a process that stands in its end, they are on their way
+    /// there.
+    pub(crate) fn stop_running(&mut self, deadline: Instant) {
+        self.since = Instant::now();
+        for (tid, hold) in &mut self.held {
+            if *hold == Hold::Running {
+                if !self.in_exit {
+                    let _ = ptrace::interrupt(*tid);
+                }
+                *hold = Hold::Pending;
+            }
+        }
         // Cancelled or not, the process must be let go as one.
-        let _ = threads.settle(deadline);
-        threads
+        let _ = self.settle(deadline);
     }
 
     fn confirm(self, proc: &ProcDir) -> Result<Self> {
@@ -115,8 +135,9 @@ impl Threads {
         }
     }
 
-    /// Seizes threads that are not held yet; how many there were.
-    fn seize_new(&mut self, proc: &ProcDir, nudge: &Nudge) -> Result<usize> {
+    /// Seizes threads that are not held yet, and asks them to stop if they are to be pending; how
+    /// many there were.
+    fn seize_new(&mut self, proc: &ProcDir, nudge: &Nudge, hold: Hold) -> Result<usize> {
         let tasks = proc.tasks().map_err(|_| died(self.key))?;
         let mut added = 0;
         for tid in tasks {
@@ -130,9 +151,11 @@ impl Threads {
             match seized {
                 Ok(()) => {
                     let _ = failpoint("seize");
-                    let _ = ptrace::interrupt(tid);
+                    if hold == Hold::Pending {
+                        let _ = ptrace::interrupt(tid);
+                    }
                     let _ = failpoint("interrupt");
-                    self.held.insert(tid, Hold::Pending);
+                    self.held.insert(tid, hold);
                     added += 1;
                 }
                 // Ended between the list and now.
@@ -140,7 +163,7 @@ impl Threads {
                 Err(_) if is_zombie(proc, tid) => {}
                 // Made by a thread we hold: traced from birth, and reported soon.
                 Err(_) if tracer_of(proc, tid) == Some(this_thread()) => {
-                    self.held.insert(tid, Hold::Pending);
+                    self.held.insert(tid, hold);
                     added += 1;
                 }
                 Err(error) => return Err(refusal(proc, tid, &error)),
@@ -180,6 +203,8 @@ impl Threads {
     fn take_reports_of(&mut self, tid: i32) {
         loop {
             match ptrace::report_of(tid) {
+                // It is told until it is resumed.
+                Ok(Some((_, Report::Signal(_)))) if self.stands_at_signal(tid) => return,
                 Ok(Some((tid, report))) => self.take(tid, report),
                 Ok(None) => return,
                 // It is no tracee any more: gone, and nobody else will tell.
@@ -189,6 +214,10 @@ impl Threads {
                 }
             }
         }
+    }
+
+    fn stands_at_signal(&self, tid: i32) -> bool {
+        matches!(self.held.get(&tid), Some(Hold::Signal(_)))
     }
 
     /// Takes what the first thread and the leader report: whatever befalls a process that stands
@@ -212,9 +241,11 @@ impl Threads {
             }
             // Dying in this stop would lose the signal: let it be delivered at once. The stop we
             // asked for still stands, and comes before the first instruction of a handler.
-            Report::Signal(signal) => {
+            Report::Signal(signal) if !self.wants(signal) => {
                 let _ = ptrace::resume(tid, signal);
             }
+            // One that is reported stands here until that is done.
+            Report::Signal(signal) => self.stopped(tid, Hold::Signal(signal)),
             Report::Exiting(_) => self.exiting(tid),
             Report::Executed => {
                 self.executed = true;
@@ -222,6 +253,11 @@ impl Threads {
             }
             Report::Gone(_) => self.gone(tid),
         }
+    }
+
+    /// Whether this signal is to be reported.
+    pub(crate) fn wants(&self, signal: i32) -> bool {
+        (1..=64).contains(&signal) && self.wanted_signals & 1 << (signal - 1) != 0
     }
 
     fn stopped(&mut self, tid: i32, hold: Hold) {
@@ -238,7 +274,7 @@ impl Threads {
         }
         let stood = matches!(
             self.held.get(&tid),
-            Some(Hold::Stopped | Hold::GroupStop(_))
+            Some(Hold::Stopped | Hold::GroupStop(_) | Hold::Signal(_))
         );
         if stood {
             self.dying.get_or_insert_with(Instant::now);
@@ -270,33 +306,45 @@ impl Threads {
         }
     }
 
+    /// Lets every thread run on, still traced. Those that stand in their exit, or are about to get
+    /// a signal that is still to be reported, stand on.
+    pub(crate) fn run_on(&mut self) {
+        for (tid, hold) in &mut self.held {
+            let going = match *hold {
+                Hold::Stopped => {
+                    let _ = arch::restart_interrupted(*tid);
+                    ptrace::resume(*tid, 0)
+                }
+                Hold::GroupStop(_) => ptrace::listen(*tid),
+                Hold::Pending | Hold::Running => Ok(()),
+                Hold::Signal(_) | Hold::Exiting => continue,
+            };
+            if going.is_ok() {
+                *hold = Hold::Running;
+            }
+        }
+    }
+
     /// Lets every thread go, each as it was.
     pub(crate) fn release(&mut self) {
         self.take_news();
         for (tid, hold) in std::mem::take(&mut self.held) {
             let _ = failpoint("detach");
-            match hold {
+            let _ = match hold {
                 Hold::Stopped => {
                     let _ = arch::restart_interrupted(tid);
-                    let _ = ptrace::detach(tid);
+                    ptrace::detach(tid, 0)
                 }
-                Hold::GroupStop(_) | Hold::Exiting => {
-                    let _ = ptrace::detach(tid);
-                }
-                Hold::Pending => release_pending(tid),
-            }
+                Hold::Signal(signal) => ptrace::detach(tid, signal),
+                Hold::GroupStop(_) | Hold::Exiting => ptrace::detach(tid, 0),
+                Hold::Pending | Hold::Running => release_pending(tid),
+            };
         }
         // What was born or reported meanwhile.
         while let Ok(Some((tid, report))) = ptrace::next_report() {
-            let signal = if let Report::Signal(signal) = report {
-                signal
-            } else {
-                0
-            };
-            let _ = if signal == 0 {
-                ptrace::detach(tid)
-            } else {
-                ptrace::resume(tid, signal)
+            let _ = match report {
+                Report::Signal(signal) => ptrace::resume(tid, signal),
+                _ => ptrace::detach(tid, 0),
             };
         }
     }
@@ -304,9 +352,11 @@ impl Threads {
 
 /// A thread that never stopped cannot be detached (ESRCH); it goes free when this OS thread ends,
 /// which is why every capture has one of its own.
-fn release_pending(tid: i32) {
-    if let Ok(Some((_, Report::Interrupted | Report::GroupStop(_)))) = ptrace::report_of(tid) {
-        let _ = ptrace::detach(tid);
+fn release_pending(tid: i32) -> std::io::Result<()> {
+    match ptrace::report_of(tid)? {
+        Some((_, Report::Interrupted | Report::GroupStop(_))) => ptrace::detach(tid, 0),
+        Some((_, Report::Signal(signal))) => ptrace::detach(tid, signal),
+        _ => Ok(()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     arch,
-    exit_watch::{End, ExitWatch},
+    events::{Events, Stopped},
     facts,
     memory::LiveMemory,
     pages, probes,
@@ -15,7 +15,7 @@ use super::{
     sys::ptrace,
 };
 use crate::{
-    Capture, CaptureOptions, Error, ErrorKind, Facts, Result, Stop, Target, capture::Held,
+    Arming, Capture, CaptureOptions, Error, ErrorKind, Facts, Result, Stop, Target, capture::Held,
     failpoint,
 };
 use snapshot::{
@@ -33,7 +33,7 @@ use std::{
 pub(crate) struct LinuxTarget {
     proc: ProcDir,
     facts: Option<Facts>,
-    exit: Option<ExitWatch>,
+    events: Events,
 }
 
 impl LinuxTarget {
@@ -41,7 +41,7 @@ impl LinuxTarget {
         let target = Self {
             proc: ProcDir::open(key)?,
             facts: None,
-            exit: None,
+            events: Events::default(),
         };
         target.refuse_early()?;
         Ok(target)
@@ -60,24 +60,49 @@ impl Target for LinuxTarget {
         Ok(facts)
     }
 
-    fn arm_exit(&mut self) -> Result<()> {
-        self.exit = Some(ExitWatch::begin(&self.proc)?);
-        Ok(())
+    fn arm(&mut self, what: &Arming) -> Result<Vec<String>> {
+        self.events.arm(&self.proc, what)
     }
 
     fn wait(&mut self, limit: Duration) -> Result<TargetEvent> {
-        let Some(exit) = &mut self.exit else {
-            std::thread::sleep(limit);
-            return Ok(TargetEvent::Timeout);
-        };
-        Ok(match exit.wait(limit) {
-            End::NotYet => TargetEvent::Timeout,
-            End::Exiting(status) => TargetEvent::Exiting { status },
-            End::Gone(status) => TargetEvent::Exited {
-                status,
-                at: wall_now(),
-            },
-        })
+        Ok(self.events.wait(&self.proc, limit))
+    }
+
+    fn registers(&self) -> Option<Registers> {
+        self.events.registers()
+    }
+
+    fn is_deadly(&self) -> bool {
+        self.events.is_deadly()
+    }
+
+    fn memory(&self) -> Arc<dyn Memory> {
+        let mem = self.proc.open_living("mem").ok();
+        Arc::new(LiveMemory::new(self.proc.living_tid, mem))
+    }
+
+    fn stay(&mut self) -> Result<bool> {
+        self.events.stay(&self.proc)
+    }
+
+    fn go_on(&mut self) {
+        self.events.go_on();
+    }
+
+    fn go_on_with_capture(&mut self, with: bool) {
+        self.events.go_on_with_capture = with;
+    }
+
+    fn pass(&mut self, kind: u64, pass: bool) {
+        self.events.pass(kind, pass);
+    }
+
+    fn passed(&self, kind: u64) -> u64 {
+        self.events.passed(kind)
+    }
+
+    fn missed(&mut self) -> u64 {
+        self.events.missed()
     }
 
     fn capture(&mut self, options: &CaptureOptions) -> Result<Capture> {
@@ -147,24 +172,25 @@ impl LinuxTarget {
     fn stopped(
         &mut self,
         facts: Facts,
-        before: Before,
+        mut before: Before,
         options: &CaptureOptions,
     ) -> Result<Capture> {
         let deadline = Instant::now() + options.thread_deadline;
-        let threads = match self.exit.take() {
-            Some(exit) => exit.hold(&self.proc, deadline),
-            None => Threads::stop(&self.proc, deadline)?,
-        };
+        let mut threads = self.events.stop_all(&self.proc, deadline)?;
         let _ = failpoint("all-stopped");
         self.expect_same_program(&facts)?;
-        let since = threads.since;
         let taken = wall_now();
         let mut warnings = Vec::new();
-        let list = self.threads(&threads, &before, &mut warnings);
+        let (since, list) = threads.with(|threads| {
+            (
+                threads.since,
+                self.threads(threads, &mut before, &mut warnings),
+            )
+        });
         let _ = failpoint("registers");
         let snapshot = self.snapshot(facts, &before, list, taken, &mut warnings)?;
         let held = Box::new(Standing { threads });
-        let memory = self.memory(&snapshot.regions);
+        let memory = self.memory_of(&snapshot.regions);
         Ok(Capture::new(
             snapshot,
             memory,
@@ -188,18 +214,18 @@ impl LinuxTarget {
         }
     }
 
-    fn running(&self, facts: Facts, before: Before) -> Result<Capture> {
+    fn running(&self, facts: Facts, mut before: Before) -> Result<Capture> {
         let mut warnings = vec![
             "the target was not stopped: memory changed while it was copied, and threads have only the registers that the kernel tells".to_owned(),
         ];
-        let mut list: Vec<Thread> = before.threads.values().cloned().collect();
+        let mut list: Vec<Thread> = before.threads.drain().map(|(_, thread)| thread).collect();
         list.sort_by_key(|thread| thread.id);
         for thread in &mut list {
             thread.state = ThreadState::Unstopped("not asked to stop".to_owned());
             thread.registers = registers_of_running(&self.proc, thread.id);
         }
         let snapshot = self.snapshot(facts, &before, list, wall_now(), &mut warnings)?;
-        let memory = self.memory(&snapshot.regions);
+        let memory = self.memory_of(&snapshot.regions);
         if !can_read(&snapshot, &memory) {
             let refused = std::io::Error::from_raw_os_error(libc::EPERM);
             return Err(super::rights::explain_refusal(&self.proc, None, &refused));
@@ -207,19 +233,25 @@ impl LinuxTarget {
         Ok(Capture::new(snapshot, memory, None, None, warnings))
     }
 
-    fn memory(&self, regions: &[Region]) -> Arc<dyn Memory> {
+    fn memory_of(&self, regions: &[Region]) -> Arc<dyn Memory> {
         let mem = self.proc.open_living("mem").ok();
         let memory = LiveMemory::new(self.proc.living_tid, mem);
         let patches = probes::find(self.proc.key.pid, regions, &memory);
         Arc::new(memory.patched(patches))
     }
 
-    fn threads(&self, held: &Threads, before: &Before, warnings: &mut Vec<Warning>) -> Vec<Thread> {
+    /// What was read of a thread before is moved, not copied: there may be ten thousand.
+    fn threads(
+        &self,
+        held: &Threads,
+        before: &mut Before,
+        warnings: &mut Vec<Warning>,
+    ) -> Vec<Thread> {
         let mut list: Vec<Thread> = Vec::with_capacity(held.held.len());
         let mut unstopped = 0;
         let mut buffer = arch::extended_buffer();
         for (&tid, &hold) in &held.held {
-            let known = before.threads.get(&tid).cloned();
+            let known = before.threads.remove(&tid);
             let mut thread = known.unwrap_or_else(|| describe(&self.proc, tid));
             thread.blocked = ptrace::blocked_signals(tid).unwrap_or(thread.blocked);
             fill_registers(&self.proc, &mut thread, hold, &mut buffer);
@@ -231,6 +263,7 @@ impl LinuxTarget {
                 "{unstopped} threads could not be stopped (in an uninterruptible system call); their registers are the few that the kernel tells"
             ));
         }
+        before.threads = HashMap::new();
         list.sort_by_key(|thread| (thread.id != self.proc.key.pid, thread.id));
         list
     }
@@ -281,12 +314,12 @@ impl LinuxTarget {
 
 /// The threads that stand, as [`Capture`] holds them.
 struct Standing {
-    threads: Threads,
+    threads: Stopped,
 }
 
 impl Held for Standing {
     fn check(&mut self) -> Result<()> {
-        self.threads.check()
+        self.threads.with(Threads::check)
     }
 
     fn release(&mut self) {
@@ -334,12 +367,20 @@ fn fill_registers(proc: &ProcDir, thread: &mut Thread, hold: Hold, buffer: &mut 
             thread.state = ThreadState::Unstopped("uninterruptible".to_owned());
             thread.registers = registers_of_running(proc, thread.id);
         }
-        Hold::Stopped | Hold::GroupStop(_) | Hold::Exiting => {
+        Hold::Running => {}
+        Hold::Stopped | Hold::GroupStop(_) | Hold::Signal(_) | Hold::Exiting => {
             thread.registers = arch::general(tid).ok();
             thread.extended = arch::extended(tid, buffer).unwrap_or_default();
-            if let Hold::GroupStop(signal) = hold {
-                thread.state = ThreadState::AlreadyStopped;
-                thread.signal = signal;
+            match hold {
+                Hold::GroupStop(signal) => {
+                    thread.state = ThreadState::AlreadyStopped;
+                    thread.signal = signal;
+                }
+                Hold::Signal(signal) => {
+                    thread.signal = signal;
+                    thread.siginfo = ptrace::signal_info(tid).ok().map(Vec::from);
+                }
+                _ => {}
             }
         }
     }

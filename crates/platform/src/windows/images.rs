@@ -3,7 +3,7 @@
 use super::{files, memory::LiveMemory, process::Process, sys::wide};
 use crate::FileBytes;
 use snapshot::{Memory, Module, ProcessKey};
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 use windows_sys::Win32::{
     Storage::FileSystem::GetDriveTypeW,
     System::{
@@ -24,6 +24,10 @@ impl ImageFiles {
         Some(Self {
             process: Arc::new(process),
         })
+    }
+
+    pub(crate) fn path(&self, module: &Module) -> Option<PathBuf> {
+        is_local(&module.path).then(|| PathBuf::from(&module.path))
     }
 
     /// Only from a drive of this machine: the path is the target's own word, and a share of its

@@ -12,8 +12,8 @@ use super::{
     threads, unloaded,
 };
 use crate::{
-    Capture, CaptureOptions, Error, ErrorKind, Facts, Method, Result, Stop, Target, capture::Held,
-    failpoint,
+    Arming, Capture, CaptureOptions, Error, ErrorKind, Facts, Method, Result, Stop, Target,
+    capture::Held, failpoint,
 };
 use snapshot::{
     Architecture, Memory, ProcessKey, Snapshot, TargetEvent, Thread, ThreadState, WallTime, Warning,
@@ -71,14 +71,20 @@ impl Target for WindowsTarget {
     }
 
     fn facts(&mut self) -> Result<Facts> {
-        let facts = facts::gather(&self.process, &self.memory());
+        let facts = facts::gather(&self.process, &self.live_memory());
         self.facts = Some(facts.clone());
         Ok(facts)
     }
 
-    fn arm_exit(&mut self) -> Result<()> {
-        self.debugged = Some(self.stop()?);
-        Ok(())
+    fn arm(&mut self, what: &Arming) -> Result<Vec<String>> {
+        if what.exit {
+            self.debugged = Some(self.stop()?);
+        }
+        Ok(Vec::new())
+    }
+
+    fn memory(&self) -> Arc<dyn Memory> {
+        self.live_memory()
     }
 
     fn wait(&mut self, limit: Duration) -> Result<TargetEvent> {
@@ -120,14 +126,14 @@ impl WindowsTarget {
     }
 
     fn stop(&self) -> Result<Debugged> {
-        let memory = self.memory();
+        let memory = self.live_memory();
         let peb = facts::peb(&self.process, &memory);
         let begins = peb.is_none_or(|peb| peb.modules().is_empty());
         let stopped = Debugged::stop(&self.process, begins);
         stopped.map_err(|e| rights::explain_attach(&self.process, &e))
     }
 
-    fn memory(&self) -> Arc<dyn Memory> {
+    fn live_memory(&self) -> Arc<dyn Memory> {
         Arc::new(LiveMemory::new(self.process.clone()))
     }
 
@@ -150,12 +156,12 @@ impl WindowsTarget {
         let mut warnings = Vec::new();
         let threads = self.threads(true, &mut warnings);
         let _ = failpoint("registers");
-        let snapshot = self.snapshot(facts, threads, &self.memory(), self.process.raw());
+        let snapshot = self.snapshot(facts, threads, &self.live_memory(), self.process.raw());
         let held = Box::new(Standing {
             process: self.process.clone(),
             hold: Some(hold),
         });
-        let memory = self.memory();
+        let memory = self.live_memory();
         Ok(Capture::new(
             snapshot,
             memory,
@@ -170,8 +176,14 @@ impl WindowsTarget {
             "the target was not stopped: memory changed while it was copied, and threads have no registers".to_owned(),
         ];
         let threads = self.threads(false, &mut warnings);
-        let snapshot = self.snapshot(facts, threads, &self.memory(), self.process.raw());
-        Ok(Capture::new(snapshot, self.memory(), None, None, warnings))
+        let snapshot = self.snapshot(facts, threads, &self.live_memory(), self.process.raw());
+        Ok(Capture::new(
+            snapshot,
+            self.live_memory(),
+            None,
+            None,
+            warnings,
+        ))
     }
 
     /// From a clone: the process itself runs on.

@@ -1,6 +1,6 @@
 use super::{DumpId, RuleId};
-use crate::{ExceptionFilter, Filter, Place, Window};
-use snapshot::{DumpKind, Exception, Measure, ProcessKey, Time};
+use crate::{Chance, ExceptionFilter, Filter, Place, Window};
+use snapshot::{DumpKind, Exception, Measure, ProcessKey, TargetEvent, Time};
 use std::time::Duration;
 
 /// What the loop has to do.
@@ -193,6 +193,44 @@ pub struct WakeFor {
 }
 
 impl WakeFor {
+    /// Whether an exception has to be reported.
+    pub fn wakes_for(&self, exception: &Exception) -> bool {
+        self.exceptions
+            .iter()
+            .any(|filter| filter.wakes_for(exception))
+    }
+
+    /// Whether exceptions are wanted before any handler has seen them.
+    pub fn wants_first_chance(&self) -> bool {
+        let unhandled = |filter: &ExceptionFilter| filter.chance == Chance::Unhandled;
+        !self.exceptions.iter().all(unhandled)
+    }
+
+    /// Whether the end of the process has to be reported.
+    pub fn wants_end(&self) -> bool {
+        let ends = self
+            .breakpoints
+            .iter()
+            .any(|(_, place)| *place == Place::Exit);
+        self.exit || ends
+    }
+
+    /// Whether two exceptions of one type may be judged differently, for what they say.
+    pub fn reads_messages(&self) -> bool {
+        self.exceptions.iter().any(ExceptionFilter::reads_messages)
+    }
+
+    /// Whether an image that comes or goes has to be reported.
+    pub fn wants_module(&self, event: &TargetEvent) -> bool {
+        let passes =
+            |filters: &[Filter], path: &str| filters.iter().any(|filter| filter.passes_path(path));
+        match event {
+            TargetEvent::ModuleLoad { path, .. } => passes(&self.module_loads, path),
+            TargetEvent::ModuleUnload { path, .. } => passes(&self.module_unloads, path),
+            _ => false,
+        }
+    }
+
     /// Whether nothing has to be reported.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

@@ -10,7 +10,7 @@ use platform::{Error, ErrorKind, Stop};
 use policy::{
     Action, Clause, Condition, Follow, Free, Limits, Retention, Rule, Target, Window, parse_when,
 };
-use snapshot::{DumpFormat, DumpKind};
+use snapshot::{DumpFormat, DumpKind, OperatingSystem};
 use std::{
     path::{Path, PathBuf},
     time::Duration,
@@ -259,17 +259,17 @@ pub(crate) fn read_rules(file: &Path) -> anyhow::Result<Vec<Rule>> {
 
 /// What a later version watches for.
 pub(crate) fn refuse_unbuilt(rule: &Rule) -> anyhow::Result<()> {
+    let os = platform::system().os;
     let conditions = rule.clauses.iter().flat_map(|clause| &clause.when);
-    let unbuilt = |c: &&Condition| c.needs_attachment() && **c != Condition::Exit;
-    if let Some(condition) = conditions.clone().find(unbuilt) {
-        let what = format!("the condition `{condition}` is not built yet");
-        return Err(Error::new(ErrorKind::Unsupported, what).into());
+    let unbuilt = |c: &&Condition| match (os, c) {
+        (OperatingSystem::Linux, c) => matches!(c, Condition::DebugString(_)),
+        (OperatingSystem::Windows, c) => c.needs_attachment() && **c != Condition::Exit,
+    };
+    match { conditions }.find(unbuilt) {
+        Some(condition) => {
+            let what = format!("the condition `{condition}` is not built yet");
+            Err(Error::new(ErrorKind::Unsupported, what).into())
+        }
+        None => Ok(()),
     }
-    let unbuilt =
-        |clause: &&Clause| matches!(clause.action, Action::LogStack | Action::LogException);
-    if let Some(clause) = rule.clauses.iter().find(unbuilt) {
-        let what = format!("the action `{}` is not built yet", clause.action);
-        return Err(Error::new(ErrorKind::Unsupported, what).into());
-    }
-    Ok(())
 }

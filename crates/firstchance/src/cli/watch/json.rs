@@ -2,7 +2,7 @@
 
 use crate::cli::{console, dump::Line, outlet::Outlet};
 use collector::{Ended, Happening, Step};
-use policy::{Finish, Why};
+use policy::{Command, ExceptionCount, Finish, Why};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -65,6 +65,7 @@ fn finish_why(why: &Finish) -> &'static str {
 fn event(happening: &Happening) -> Option<Value> {
     Some(match happening {
         Happening::Watching(process) => json!({ "event": "watching", "pid": process.pid }),
+        Happening::Armed(process) => json!({ "event": "armed", "pid": process.pid }),
         Happening::Exited { process, status } => {
             json!({ "event": "exited", "pid": process.pid, "status": status })
         }
@@ -106,7 +107,36 @@ fn event(happening: &Happening) -> Option<Value> {
             json!({ "event": "released", "pause-ms": pause.as_secs_f64() * 1e3 })
         }
         Happening::Failed(error) => json!({ "event": "failed", "error": error }),
-        Happening::Step(_) | Happening::Dumped(_) | Happening::Command(_) => return None,
+        Happening::Lacking { process, lines } => {
+            json!({ "event": "note", "pid": process.pid, "lines": lines })
+        }
+        Happening::Stack { process, lines } => {
+            json!({ "event": "stack", "pid": process.pid, "lines": lines })
+        }
+        Happening::Command(command) => return command_event(command),
+        Happening::Step(_) | Happening::Dumped(_) => return None,
+    })
+}
+
+fn command_event(command: &Command) -> Option<Value> {
+    Some(match command {
+        Command::Log { process, text } => {
+            json!({ "event": "log", "pid": process.pid, "text": text })
+        }
+        Command::LogException(note) => {
+            json!({ "event": "log", "pid": note.process.pid, "text": note.reason })
+        }
+        Command::Storm {
+            process,
+            active,
+            rate,
+        } => json!({ "event": "storm", "pid": process.pid, "active": active, "rate": rate }),
+        Command::Exceptions { process, table } => {
+            let row = |row: &ExceptionCount| json!({ "name": row.name, "count": row.count, "unhandled": row.unhandled });
+            let table: Vec<Value> = table.iter().map(row).collect();
+            json!({ "event": "exceptions", "pid": process.pid, "table": table })
+        }
+        _ => return None,
     })
 }
 

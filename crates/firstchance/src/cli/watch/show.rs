@@ -7,7 +7,8 @@ use crate::cli::{
 };
 use collector::{Ended, Happening};
 use policy::{
-    ClauseStatus, Command, Finish, Follow, Rule, RuleId, Suppressed, Why, print_duration,
+    ClauseStatus, Command, ExceptionCount, Finish, Follow, Rule, RuleId, Suppressed, Why,
+    print_duration,
 };
 use snapshot::ProcessKey;
 use std::{collections::BTreeMap, path::Path, time::Duration};
@@ -96,13 +97,27 @@ impl Show {
             }
             Happening::Command(command) => self.command(command),
             Happening::Failed(error) => self.line(&format!("Error: {error}")),
+            Happening::Lacking { process, lines } => {
+                for text in lines {
+                    self.line(&format!(
+                        "Note: {}{}",
+                        console::plain(text),
+                        self.which(*process)
+                    ));
+                }
+            }
+            Happening::Stack { lines, .. } => {
+                lines
+                    .iter()
+                    .for_each(|text| self.line(&console::plain(text)));
+            }
             Happening::Watching(process) => {
                 let header = self.header.take().and_then(|header| header(*process));
                 header
                     .iter()
                     .for_each(|text| self.reporter.plain_line(text));
             }
-            Happening::Dumped(_) | Happening::RuleFinished { .. } => {}
+            Happening::Armed(_) | Happening::Dumped(_) | Happening::RuleFinished { .. } => {}
         }
     }
 
@@ -166,7 +181,19 @@ impl Show {
                 "{rate} exceptions a second: they are only counted until it is fewer"
             )),
             Command::Storm { active: false, .. } => self.line("Exceptions are looked at again."),
+            Command::LogException(note) => self.line(&console::plain(&note.reason)),
+            Command::Exceptions { process, table } => self.exceptions(*process, table),
             _ => {}
+        }
+    }
+
+    /// What a process has thrown, most frequent first.
+    fn exceptions(&self, process: ProcessKey, table: &[ExceptionCount]) {
+        self.line(&format!("Exceptions:{}", self.which(process)));
+        self.line(&format!("{:>10} {:>10}  name", "count", "unhandled"));
+        for row in table {
+            let name = console::plain(&row.name);
+            self.line(&format!("{:>10} {:>10}  {name}", row.count, row.unhandled));
         }
     }
 

@@ -33,6 +33,26 @@ pub(crate) fn general(tid: i32) -> io::Result<Registers> {
     }))
 }
 
+/// Words of `struct user_pt_regs`, which a probe's program is given.
+pub(crate) const PROBE_WORDS: usize = WORDS;
+
+/// The registers that a probe's program has told.
+pub(crate) fn from_probe(bytes: &[u8]) -> Option<Registers> {
+    let word = |at: usize| {
+        Some(u64::from_le_bytes(
+            bytes.get(at * 8..at * 8 + 8)?.try_into().ok()?,
+        ))
+    };
+    word(WORDS - 1)?;
+    Some(Registers::Aarch64(Aarch64 {
+        x: std::array::from_fn(|at| word(at).unwrap_or(0)),
+        sp: word(31)?,
+        pc: word(32)?,
+        pstate: word(33)?,
+        tls: 0,
+    }))
+}
+
 /// Room for the extended registers of a thread; one serves for all threads of a process.
 pub(crate) fn extended_buffer() -> Vec<u8> {
     vec![0; 1024]

@@ -86,6 +86,16 @@ fn decode(bytes: &[u8]) -> Option<Registers> {
     }
 }
 
+/// Words of `struct pt_regs`, which a probe's program is given: the first of `user_regs_struct`.
+pub(crate) const PROBE_WORDS: usize = 21;
+
+/// The registers that a probe's program has told.
+pub(crate) fn from_probe(bytes: &[u8]) -> Option<Registers> {
+    let mut whole = [0; GENERAL];
+    whole[..PROBE_WORDS * 8].copy_from_slice(bytes.get(..PROBE_WORDS * 8)?);
+    decode(&whole)
+}
+
 /// Room for the extended registers of a thread; one serves for all threads of a process.
 pub(crate) fn extended_buffer() -> Vec<u8> {
     vec![0; LARGEST_XSTATE]

@@ -1,9 +1,11 @@
 //! System calls that no safe library has; every `unsafe` of the Linux part.
 
+pub(crate) mod bpf;
 pub(crate) mod clock;
 pub(crate) mod launch;
 pub(crate) mod memory;
 pub(crate) mod netlink;
 pub(crate) mod nudge;
+pub(crate) mod prompt;
 pub(crate) mod ptrace;
 pub(crate) mod signals;

@@ -47,9 +47,9 @@ pub(crate) fn listen(tid: Tid) -> io::Result<()> {
     request(libc::PTRACE_LISTEN, tid, 0, 0)
 }
 
-/// Ends tracing of a stopped tracee; a group stop stays one.
-pub(crate) fn detach(tid: Tid) -> io::Result<()> {
-    request(libc::PTRACE_DETACH, tid, 0, 0)
+/// Ends tracing of a stopped tracee, with this signal delivered (0: none); a group stop stays one.
+pub(crate) fn detach(tid: Tid, signal: i32) -> io::Result<()> {
+    request(libc::PTRACE_DETACH, tid, 0, signal as usize)
 }
 
 /// Reads the register set `kind` (`NT_PRSTATUS`, `NT_X86_XSTATE` …) into `buffer`; the bytes read.
@@ -91,24 +91,43 @@ pub(crate) fn blocked_signals(tid: Tid) -> io::Result<u64> {
 
 /// The next report of any tracee of this very thread, if there is one now.
 pub(crate) fn next_report() -> io::Result<Option<(Tid, Report)>> {
-    wait(-1, libc::WNOHANG)
+    wait(libc::P_ALL, 0)
 }
 
 /// Waits for the next report of this tracee.
 pub(crate) fn report_of(tid: Tid) -> io::Result<Option<(Tid, Report)>> {
-    wait(tid, libc::WNOHANG)
+    wait(libc::P_PID, tid)
 }
 
-fn wait(tid: Tid, flags: i32) -> io::Result<Option<(Tid, Report)>> {
+/// A signal that is about to be delivered is looked at, but not taken off: were it, and were we
+/// killed before the tracee is resumed, the kernel would forget the signal, and a target that was
+/// about to die of it would run on (`wait_task_stopped` clears it, kernel/exit.c). It is told again
+/// until the tracee is resumed.
+fn wait(which: libc::idtype_t, tid: Tid) -> io::Result<Option<(Tid, Report)>> {
+    let flags = libc::WNOHANG | libc::__WALL | libc::__WNOTHREAD;
+    let what = libc::WEXITED | libc::WSTOPPED | libc::WNOWAIT;
+    // SAFETY: all-zero bytes are a valid siginfo_t.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    // SAFETY: waitid writes one siginfo_t through a pointer to a live local.
+    let done = unsafe { libc::waitid(which, tid as libc::id_t, &raw mut info, flags | what) };
+    if done < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: waitid has filled these in, or they are zero still.
+    let (who, code, status) = unsafe { (info.si_pid(), info.si_code, info.si_status()) };
+    match (who, code, status) {
+        (0, ..) => Ok(None),
+        (who, libc::CLD_TRAPPED, signal) if signal >> 8 == 0 => {
+            Ok(Some((who, Report::Signal(signal))))
+        }
+        (who, ..) => take(who, flags),
+    }
+}
+
+fn take(tid: Tid, flags: i32) -> io::Result<Option<(Tid, Report)>> {
     let mut status = 0;
     // SAFETY: waitpid writes one int through a pointer to a live local.
-    let who = unsafe {
-        libc::waitpid(
-            tid,
-            &raw mut status,
-            flags | libc::__WALL | libc::__WNOTHREAD,
-        )
-    };
+    let who = unsafe { libc::waitpid(tid, &raw mut status, flags) };
     match who {
         0 => Ok(None),
         -1 => Err(io::Error::last_os_error()),
@@ -134,6 +153,44 @@ fn decode(tid: Tid, status: i32) -> Report {
         }
         (libc::PTRACE_EVENT_EXEC, _) => Report::Executed,
         _ => Report::OtherStop,
+    }
+}
+
+/// Size of `siginfo_t`.
+const SIGINFO: usize = 128;
+
+/// The `siginfo_t` of the signal that a stopped tracee is to get.
+pub(crate) fn signal_info(tid: Tid) -> io::Result<[u8; SIGINFO]> {
+    let mut info = [0u8; SIGINFO];
+    request(libc::PTRACE_GETSIGINFO, tid, 0, info.as_mut_ptr() as usize)?;
+    Ok(info)
+}
+
+/// A signal (`siginfo_t`, sigaction(2)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SignalInfo {
+    pub(crate) number: i32,
+    pub(crate) code: i32,
+    /// The address of a fault.
+    pub(crate) address: u64,
+    /// Who sent it.
+    pub(crate) sender: u32,
+}
+
+impl SignalInfo {
+    /// Reads the beginning of a `siginfo_t`: number, errno, code, then address or sender.
+    pub(crate) fn read(info: &[u8; SIGINFO]) -> Self {
+        let word = |at: usize| i32::from_ne_bytes(info[at..at + 4].try_into().unwrap_or_default());
+        let address = u64::from_ne_bytes(info[16..24].try_into().unwrap_or_default());
+        let code = word(8);
+        // A positive code other than SI_KERNEL means that the kernel raised it for an address.
+        let raised = (1..128).contains(&code);
+        Self {
+            number: word(0),
+            code,
+            address: if raised { address } else { 0 },
+            sender: if raised { 0 } else { word(16) as u32 },
+        }
     }
 }
 

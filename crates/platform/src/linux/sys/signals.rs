@@ -1,6 +1,10 @@
 //! Signals of our own process.
 
 use crate::Cancel;
+use std::{
+    os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd},
+    sync::OnceLock,
+};
 
 extern "C" fn on_cancel(_signal: i32) {
     // An atomic store: allowed in a signal handler (signal-safety(7)).
@@ -40,6 +44,21 @@ pub(crate) fn wait_for_child(limit: std::time::Duration) {
     };
     // SAFETY: a valid set and time; what the signal says is not wanted.
     unsafe { libc::sigtimedwait(&raw const set, std::ptr::null_mut(), &raw const limit) };
+}
+
+/// Can be read when a SIGCHLD is pending; `None` where there is no room for a descriptor.
+pub(crate) fn child_fd() -> Option<BorrowedFd<'static>> {
+    static FD: OnceLock<Option<OwnedFd>> = OnceLock::new();
+    FD.get_or_init(make_child_fd).as_ref().map(AsFd::as_fd)
+}
+
+fn make_child_fd() -> Option<OwnedFd> {
+    let set = child_set();
+    let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
+    // SAFETY: a valid set; a new descriptor is asked for.
+    let raw = unsafe { libc::signalfd(-1, &raw const set, flags) };
+    // SAFETY: just made, and nobody else's.
+    (raw >= 0).then(|| unsafe { OwnedFd::from_raw_fd(raw) })
 }
 
 fn child_set() -> libc::sigset_t {

@@ -1,0 +1,212 @@
+//! What has to be armed in a process for what the rules want to hear of: places in its images.
+
+use analysis::places::{self, ThrowPlace};
+use platform::{ArmedPlace, Arming, ImageFiles, Result, Target};
+use policy::{Place, WakeFor};
+use snapshot::{Module, ProcessKey, TargetEvent};
+use std::collections::HashMap;
+
+/// Every signal whose default action is a core dump, but SIGQUIT, which people send on purpose:
+/// SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGXCPU, SIGXFSZ, SIGSYS (signal(7)).
+const FAULTS: [u32; 9] = [4, 5, 6, 7, 8, 11, 24, 25, 31];
+
+/// The function that a loader calls when it has changed its list of images, for debuggers.
+const LOADER_CALLS: &str = "_dl_debug_state";
+
+/// What is armed.
+#[derive(Default)]
+pub(super) struct Arms {
+    /// By the number it is reported under.
+    arms: Vec<Arm>,
+    /// Numbers by image and offset.
+    known: HashMap<(u64, u64), u32>,
+    /// Images that were looked into, and what was found.
+    seen: HashMap<(u64, String), Vec<(Arm, u64)>>,
+    modules: Vec<Module>,
+}
+
+/// What stands behind a place.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Arm {
+    /// The process throws there.
+    Throw(ThrowPlace),
+    /// A breakpoint of this number.
+    Place(u32),
+    /// The loader tells of images.
+    Loader,
+}
+
+impl Arms {
+    /// What stands behind the number of a place.
+    pub(super) fn at(&self, number: u32) -> Option<Arm> {
+        self.arms.get(number as usize).copied()
+    }
+
+    /// What is to be armed now, and what cannot be had, in sentences.
+    pub(super) fn plan(
+        &mut self,
+        key: ProcessKey,
+        target: &mut dyn Target,
+        wake: &WakeFor,
+    ) -> Result<(Arming, Vec<String>)> {
+        let signals = signals(wake);
+        let mut arming = Arming {
+            exit: wake.wants_end(),
+            signals,
+            threads: wake.thread_starts || wake.thread_exits,
+            places: Vec::new(),
+        };
+        if !wants_images(wake) {
+            return Ok((arming, Vec::new()));
+        }
+        self.modules = target.facts()?.modules;
+        if let Some(files) = ImageFiles::of(key) {
+            arming.places = self.places(&files, wake);
+        }
+        let lacking = self.lacking(wake);
+        Ok((arming, lacking))
+    }
+
+    fn places(&mut self, files: &ImageFiles, wake: &WakeFor) -> Vec<ArmedPlace> {
+        let mut armed = Vec::new();
+        for module in self.modules.clone() {
+            for (arm, offset) in self.found_in(&module, files, wake) {
+                let number = self.number(arm, module.range.start, offset);
+                armed.push(ArmedPlace {
+                    number,
+                    module: module.clone(),
+                    offset,
+                    kind: kind_register(arm),
+                });
+            }
+        }
+        armed
+    }
+
+    fn found_in(&mut self, module: &Module, files: &ImageFiles, wake: &WakeFor) -> Vec<(Arm, u64)> {
+        let image = (module.range.start, module.path.clone());
+        if let Some(found) = self.seen.get(&image) {
+            return found.clone();
+        }
+        let Some(bytes) = files.open(module) else {
+            return Vec::new();
+        };
+        let found = look(module, (*bytes).as_ref(), wake);
+        self.seen.insert(image, found.clone());
+        found
+    }
+
+    fn number(&mut self, arm: Arm, image: u64, offset: u64) -> u32 {
+        let arms = &mut self.arms;
+        *self.known.entry((image, offset)).or_insert_with(|| {
+            arms.push(arm);
+            (arms.len() - 1) as u32
+        })
+    }
+
+    /// Breakpoints of which no image has the place yet.
+    fn lacking(&self, wake: &WakeFor) -> Vec<String> {
+        let armed = |number: &u32| self.arms.contains(&Arm::Place(*number));
+        let open = wake
+            .breakpoints
+            .iter()
+            .filter(|(number, place)| *place != Place::Exit && !armed(number));
+        open.map(|(_, place)| format!("`breakpoint {place}` waits for an image that has it"))
+            .collect()
+    }
+
+    /// What has been mapped and unmapped since the last look.
+    pub(super) fn changes(&mut self, target: &mut dyn Target) -> Result<Vec<TargetEvent>> {
+        let now = target.facts()?.modules;
+        let is_in = |module: &Module, list: &[Module]| {
+            let same = |other: &Module| {
+                other.range.start == module.range.start && other.path == module.path
+            };
+            list.iter().any(same)
+        };
+        let of = |module: &Module| (module.path.clone(), module.range.start);
+        let mut events = Vec::new();
+        for module in self.modules.iter().filter(|module| !is_in(module, &now)) {
+            let (path, base) = of(module);
+            self.seen.remove(&(base, path.clone()));
+            self.known.retain(|(image, _), _| *image != base);
+            events.push(TargetEvent::ModuleUnload { path, base });
+        }
+        for module in now.iter().filter(|module| !is_in(module, &self.modules)) {
+            let (path, base) = of(module);
+            events.push(TargetEvent::ModuleLoad { path, base });
+        }
+        self.modules = now;
+        Ok(events)
+    }
+}
+
+fn signals(wake: &WakeFor) -> u64 {
+    let bit = |number: u32| 1u64 << (number - 1);
+    let mut signals: u64 = wake
+        .signals
+        .iter()
+        .filter(|number| (1..=64).contains(*number))
+        .map(|number| bit(*number as u32))
+        .fold(0, |all, one| all | one);
+    if !wake.exceptions.is_empty() {
+        signals |= FAULTS.map(bit).iter().sum::<u64>();
+    }
+    signals
+}
+
+fn wants_images(wake: &WakeFor) -> bool {
+    let symbols = wake
+        .breakpoints
+        .iter()
+        .any(|(_, place)| *place != Place::Exit);
+    let modules = !wake.module_loads.is_empty() || !wake.module_unloads.is_empty();
+    symbols || modules || !wake.exceptions.is_empty()
+}
+
+/// What one image has of what is wanted, each with its offset in the file.
+fn look(module: &Module, image: &[u8], wake: &WakeFor) -> Vec<(Arm, u64)> {
+    let mut found = Vec::new();
+    if !wake.exceptions.is_empty() {
+        let first = wake.wants_first_chance();
+        let wanted = |place: &ThrowPlace| first || place.thrower.is_last();
+        let places = places::throw_places(image).into_iter().filter(wanted);
+        found.extend(places.map(|place| (Arm::Throw(place), place.spot.offset)));
+    }
+    for (number, place) in &wake.breakpoints {
+        found.extend(spot(module, image, place).map(|offset| (Arm::Place(*number), offset)));
+    }
+    if module.name().starts_with("ld-") || module.name().starts_with("libc.musl") {
+        let spot = places::symbol_spot(image, LOADER_CALLS, 0);
+        found.extend(spot.map(|spot| (Arm::Loader, spot.offset)));
+    }
+    found
+}
+
+fn spot(module: &Module, image: &[u8], place: &Place) -> Option<u64> {
+    let spot = match place {
+        Place::Symbol {
+            module: wanted,
+            symbol,
+            offset,
+        } => {
+            let named = |name: &str| name.eq_ignore_ascii_case(wanted);
+            let stem = module.name().split(".so").next().unwrap_or_default();
+            let is_it = named(module.name()) || named(stem) || named(&format!("{stem}.so"));
+            is_it.then(|| places::symbol_spot(image, symbol, *offset))?
+        }
+        Place::Address(address) => {
+            let inside = module.range.contains(*address);
+            inside.then(|| places::address_spot(image, module.range.start, *address))?
+        }
+        Place::Exit => None,
+    };
+    spot.map(|spot| spot.offset)
+}
+
+fn kind_register(arm: Arm) -> Option<u8> {
+    match arm {
+        Arm::Throw(place) => place.kind.map(|register| (register.offset() / 8) as u8),
+        Arm::Place(_) | Arm::Loader => None,
+    }
+}

@@ -1,0 +1,315 @@
+//! The thread of one attached process: waits for what it does, tells the rules, and obeys while it
+//! stands.
+
+use super::{
+    arms::{Arm, Arms},
+    attached::{News, Order},
+    dumps::Finished,
+    kinds::Kinds,
+};
+use crate::{Collected, Request, collect::collect_attached};
+use analysis::{places::ThrowPlace, thrown};
+use platform::{Host, Result, Target};
+use policy::{DumpId, WakeFor};
+use snapshot::{Exception, OperatingSystem, ProcessKey, TargetEvent};
+use std::{
+    sync::mpsc::{Receiver, Sender, TryRecvError},
+    time::{Duration, Instant},
+};
+
+/// How soon a thread sees that it has orders.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// During a storm one exception is looked at in this time.
+const SAMPLING: Duration = Duration::from_secs(1);
+
+const SIGABRT: u32 = 6;
+
+/// Follows one process to its end, or until nobody wants to know.
+pub(super) fn follow(
+    host: &dyn Host,
+    key: ProcessKey,
+    wake: WakeFor,
+    inbox: &Receiver<Order>,
+    tell: &Sender<News>,
+) -> Result<()> {
+    let mut follower = Follower {
+        target: host.attach(key)?,
+        key,
+        arms: Arms::default(),
+        kinds: Kinds::default(),
+        wake,
+        storm: None,
+        gone: false,
+        more_to_tell: false,
+        inbox,
+        tell,
+    };
+    follower.arm()?;
+    follower.run()
+}
+
+struct Follower<'f> {
+    target: Box<dyn Target>,
+    key: ProcessKey,
+    arms: Arms,
+    kinds: Kinds,
+    wake: WakeFor,
+    /// Since when the last exception was looked at, during a storm.
+    storm: Option<Instant>,
+    /// The process has ended; what is left is told.
+    gone: bool,
+    /// What it stands for is told in two events; this is the first.
+    more_to_tell: bool,
+    inbox: &'f Receiver<Order>,
+    tell: &'f Sender<News>,
+}
+
+/// Whether the process is followed any longer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Then {
+    Stay,
+    Leave,
+}
+
+impl Follower<'_> {
+    fn arm(&mut self) -> Result<()> {
+        let (arming, mut lacking) = self.arms.plan(self.key, &mut *self.target, &self.wake)?;
+        lacking.extend(self.target.arm(&arming)?);
+        if !lacking.is_empty() {
+            let _ = self.tell.send(News::Lacking(self.key, lacking));
+        }
+        let _ = self.tell.send(News::Armed(self.key));
+        Ok(())
+    }
+
+    fn run(&mut self) -> Result<()> {
+        loop {
+            let then = match self.target.wait(LOOK)? {
+                TargetEvent::Timeout => self.between_events()?,
+                event @ TargetEvent::Exited { .. } => {
+                    let _ = self.tell.send(News::Event(self.key, event));
+                    Then::Leave
+                }
+                event => {
+                    let then = self.event(event)?;
+                    self.target.go_on();
+                    then
+                }
+            };
+            if then == Then::Leave {
+                return Ok(());
+            }
+        }
+    }
+
+    fn between_events(&mut self) -> Result<Then> {
+        self.storm_goes_on();
+        if self.gone {
+            let (status, at) = (0, crate::store::keep::now());
+            let event = TargetEvent::Exited { status, at };
+            let _ = self.tell.send(News::Event(self.key, event));
+            return Ok(Then::Leave);
+        }
+        match self.inbox.try_recv() {
+            Err(TryRecvError::Empty) => Ok(Then::Stay),
+            Err(TryRecvError::Disconnected) => Ok(Then::Leave),
+            Ok(order) => self.obey(order),
+        }
+    }
+
+    fn obey(&mut self, order: Order) -> Result<Then> {
+        match order {
+            Order::Dump(id, request) => self.dump(id, &request),
+            Order::Wake(wake) => {
+                self.wake = *wake;
+                self.kinds.forget(&mut *self.target);
+                self.arm()?;
+            }
+            Order::LookAgain => self.arm()?,
+            Order::Storm(active) => self.storm(active),
+            Order::Stack(thread) => self.stack(thread),
+            Order::Gone => self.gone = true,
+            Order::GoOn => {}
+        }
+        Ok(Then::Stay)
+    }
+
+    /// Something happened, and a thread stands for it.
+    fn event(&mut self, event: TargetEvent) -> Result<Then> {
+        match event {
+            TargetEvent::Breakpoint { place, thread } => match self.arms.at(place) {
+                Some(Arm::Throw(place)) => self.thrown(place, thread),
+                Some(Arm::Place(number)) => {
+                    let place = number;
+                    self.report(TargetEvent::Breakpoint { place, thread })
+                }
+                Some(Arm::Loader) => self.loaded(),
+                None => Ok(Then::Stay),
+            },
+            TargetEvent::Exception(exception) => self.signal(exception),
+            TargetEvent::Executed => {
+                self.arms = Arms::default();
+                self.kinds = Kinds::default();
+                let then = self.report(event)?;
+                self.arm()?;
+                Ok(then)
+            }
+            TargetEvent::Exiting { .. } if !self.wake.wants_end() => Ok(Then::Stay),
+            other => self.report(other),
+        }
+    }
+
+    /// Tells the rules, and does what they order before they let the process go on. With the last
+    /// dump it goes on as soon as its memory is copied.
+    fn report(&mut self, event: TargetEvent) -> Result<Then> {
+        self.target.stay()?;
+        let _ = self.tell.send(News::Event(self.key, event));
+        let mut orders = Vec::new();
+        loop {
+            match self.inbox.recv() {
+                Ok(Order::GoOn) => break,
+                Ok(order) => orders.push(order),
+                Err(_) => return Ok(Then::Leave),
+            }
+        }
+        let last = orders.iter().rposition(|o| matches!(o, Order::Dump(..)));
+        let may_go = last.is_some_and(|last| last + 1 == orders.len()) && !self.more_to_tell;
+        for (at, order) in orders.into_iter().enumerate() {
+            self.target.go_on_with_capture(may_go && Some(at) == last);
+            self.obey(order)?;
+        }
+        Ok(Then::Stay)
+    }
+
+    /// A thread stands where its language throws.
+    fn thrown(&mut self, place: ThrowPlace, thread: u32) -> Result<Then> {
+        let Some(registers) = self.target.registers() else {
+            return Ok(Then::Stay);
+        };
+        let memory = self.target.memory();
+        let Some(thrown) = thrown::thrown(&place, &registers, &*memory) else {
+            return Ok(Then::Stay);
+        };
+        let kind = place.kind.and_then(|kind| kind.value(&registers));
+        // What comes by a `std::exception_ptr` is told by the object's address, another time
+        // another kind.
+        let object = place.object.and_then(|object| object.value(&registers));
+        let kind = kind.filter(|_| kind != object);
+        let exception = Exception {
+            thread,
+            address: registers.ip(),
+            first_chance: !place.thrower.is_last(),
+            name: thrown.name,
+            bases: thrown.bases,
+            message: thrown.message,
+            ..Exception::default()
+        };
+        let wanted = self.wake.wakes_for(&exception);
+        if let Some(kind) = kind {
+            let always = !thrown.message_varies || !self.wake.reads_messages();
+            let pass = self.storm.is_some() || !wanted && always;
+            self.kinds.learn(kind, &exception.name, wanted);
+            self.target.pass(kind, pass);
+        }
+        if !wanted {
+            return Ok(Then::Stay);
+        }
+        self.report(TargetEvent::Exception(exception))
+    }
+
+    /// A thread is about to get a signal that is an exception: once before any handler, and once
+    /// more if nobody handles it.
+    fn signal(&mut self, mut exception: Exception) -> Result<Then> {
+        let memory = self.target.memory();
+        let architecture = platform::system().architecture;
+        let os = OperatingSystem::Linux;
+        exception.name = analysis::exception_name(&exception, os, architecture, &*memory);
+        let deadly = self.target.is_deadly();
+        let uncaught = self.uncaught(&exception, deadly);
+        if uncaught.is_none() && self.wants(&exception) {
+            let first = TargetEvent::Exception(exception.clone());
+            self.more_to_tell = deadly;
+            let then = self.report(first)?;
+            self.more_to_tell = false;
+            if then == Then::Leave {
+                return Ok(Then::Leave);
+            }
+        }
+        let mut last = uncaught.unwrap_or(exception);
+        last.first_chance = false;
+        if deadly && self.wants(&last) {
+            return self.report(TargetEvent::Exception(last));
+        }
+        Ok(Then::Stay)
+    }
+
+    fn wants(&self, exception: &Exception) -> bool {
+        let signal = exception.first_chance && self.wake.signals.contains(&(exception.code as i32));
+        signal || self.wake.wakes_for(exception)
+    }
+
+    /// The exception of the language that nobody caught, of which a program dies by SIGABRT.
+    fn uncaught(&self, signal: &Exception, deadly: bool) -> Option<Exception> {
+        if !deadly || signal.code != SIGABRT {
+            return None;
+        }
+        let memory = self.target.memory();
+        let thrown = thrown::uncaught(&self.target.registers()?, &*memory)?;
+        Some(Exception {
+            name: thrown.name,
+            bases: thrown.bases,
+            message: thrown.message,
+            ..signal.clone()
+        })
+    }
+
+    /// The loader has mapped or unmapped images.
+    fn loaded(&mut self) -> Result<Then> {
+        self.target.stay()?;
+        let changes = self.arms.changes(&mut *self.target)?;
+        for event in changes {
+            if self.wake.wants_module(&event) && self.report(event)? == Then::Leave {
+                return Ok(Then::Leave);
+            }
+        }
+        self.arm()?;
+        Ok(Then::Stay)
+    }
+
+    fn storm(&mut self, active: bool) {
+        self.storm = active.then(Instant::now);
+        self.kinds.pass_wanted(&mut *self.target, active);
+    }
+
+    /// During a storm: tells what was counted, and lets one exception be looked at.
+    fn storm_goes_on(&mut self) {
+        let Some(since) = self.storm.filter(|since| since.elapsed() >= SAMPLING) else {
+            return;
+        };
+        let counts = self.kinds.counts(&*self.target);
+        let _ = self.tell.send(News::Counted(self.key, counts));
+        self.kinds.pass_wanted(&mut *self.target, false);
+        self.storm = Some(since + SAMPLING);
+    }
+
+    fn stack(&mut self, thread: Option<u32>) {
+        let lines = super::stacks::lines(&mut *self.target, self.key, thread);
+        let _ = self.tell.send(News::Stack(self.key, lines));
+    }
+
+    fn dump(&mut self, id: DumpId, request: &Request) {
+        let steps = self.tell.clone();
+        let collected = collect_attached(&mut *self.target, request, &mut |step| {
+            let _ = steps.send(News::Step(step));
+        });
+        let Collected { dumps, error } = collected;
+        let finished = Finished {
+            id,
+            number: request.number,
+            dumps,
+            error,
+        };
+        let _ = self.tell.send(News::Finished(finished));
+    }
+}

@@ -1,0 +1,52 @@
+//! The kinds of things a process throws: each is looked at once, and then known.
+
+use platform::Target;
+use std::collections::HashMap;
+
+/// By the address that all throws of a kind have in common.
+#[derive(Default)]
+pub(super) struct Kinds(HashMap<u64, Kind>);
+
+struct Kind {
+    name: String,
+    wanted: bool,
+    /// How many had gone by unreported when they were last counted.
+    counted: u64,
+}
+
+impl Kinds {
+    pub(super) fn learn(&mut self, kind: u64, name: &str, wanted: bool) {
+        let known = self.0.entry(kind).or_insert_with(|| Kind {
+            name: name.to_owned(),
+            wanted,
+            counted: 0,
+        });
+        known.wanted |= wanted;
+    }
+
+    /// Other kinds are wanted now: each has to be looked at anew.
+    pub(super) fn forget(&mut self, target: &mut dyn Target) {
+        self.0.keys().for_each(|kind| target.pass(*kind, false));
+        self.0.clear();
+    }
+
+    /// Lets the kinds that are wanted go by uncounted by us, as the probe counts them; or no longer.
+    pub(super) fn pass_wanted(&self, target: &mut dyn Target, pass: bool) {
+        let wanted = self.0.iter().filter(|(_, known)| known.wanted);
+        wanted.for_each(|(kind, _)| target.pass(*kind, pass));
+    }
+
+    /// How many of each wanted kind have gone by since the last time.
+    pub(super) fn counts(&mut self, target: &dyn Target) -> Vec<(String, u64)> {
+        let mut counts = Vec::new();
+        for (kind, known) in self.0.iter_mut().filter(|(_, known)| known.wanted) {
+            let passed = target.passed(*kind);
+            let new = passed.saturating_sub(known.counted);
+            known.counted = passed;
+            if new > 0 {
+                counts.push((known.name.clone(), new));
+            }
+        }
+        counts
+    }
+}

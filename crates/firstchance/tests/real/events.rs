@@ -1,0 +1,345 @@
+//! Exceptions, signals, breakpoints and ends of real programs: how many are seen, under which
+//! names, and that the program never feels it.
+
+use std::{os::unix::process::ExitStatusExt, path::PathBuf, process::Command};
+
+use crate::support::{
+    Child, Core, Firstchance, Program, Running, compile, files_in, folder, proc_status, wait_until,
+};
+
+const THROWS: Program = Program::cpp("throws.cpp");
+
+/// A program that waits for a line before it does anything.
+fn throws(count: u32, threads: u32, end: &str) -> Child {
+    let mut command = Command::new(compile(&THROWS));
+    let child = Child::start(command.args([&count.to_string(), &threads.to_string(), end]));
+    assert_eq!(child.line(), "ready");
+    child
+}
+
+/// A watch of it that has armed everything; JSON lines, so that nothing is left to guess.
+fn watch(child: &Child, when: &[&str], options: &[&str]) -> Running {
+    let mut command = Firstchance::new(&["watch", "--json", &child.pid().to_string()]);
+    for condition in when {
+        command = command.args(&["--when", condition]);
+    }
+    command
+        .args(options)
+        .spawn()
+        .until_it_says("\"event\":\"armed\"")
+}
+
+fn events(text: &str, kind: &str) -> Vec<serde_json::Value> {
+    let lines = text
+        .lines()
+        .map(|line| serde_json::from_str(line).expect(line));
+    lines
+        .filter(|event: &serde_json::Value| event["event"] == kind)
+        .collect()
+}
+
+/// Count of an exception in the table at the end.
+fn counted(text: &str, name: &str) -> u64 {
+    let tables = events(text, "exceptions");
+    let rows = tables
+        .iter()
+        .flat_map(|table| table["table"].as_array().expect("rows"));
+    let row = { rows }.find(|row| row["name"] == name);
+    row.map_or(0, |row| row["count"].as_u64().expect("a number"))
+}
+
+fn dumps(folder: &tempfile::TempDir) -> Vec<PathBuf> {
+    files_in(folder.path())
+}
+
+#[test]
+fn every_throw_is_counted_and_none_is_felt() {
+    let folder = folder();
+    let mut child = throws(50, 4, "exit");
+    let options = [
+        "--do",
+        "none",
+        "-n",
+        "0",
+        "-o",
+        folder.path().to_str().expect("text"),
+    ];
+    let running = watch(&child, &["exception first chance"], &options);
+    child.tell("go");
+    assert_eq!(child.line(), "caught 600");
+    assert_eq!(child.wait().code(), Some(3));
+    let run = running.finish();
+    for name in ["CXX.NotFound", "CXX.Plain", "CXX.int"] {
+        assert_eq!(counted(&run.stdout, name), 200, "{name}: {run:#?}");
+    }
+}
+
+#[test]
+fn a_filter_takes_the_throws_it_names_and_what_derives_from_them() {
+    for (filter, reason) in [
+        ("exception \"NotFound\"", "CXX.NotFound (\"order 0\")"),
+        ("exception = \"std::out_of_range\"", "CXX.NotFound"),
+        ("exception \"order 1\" first chance", "order 1"),
+    ] {
+        let folder = folder();
+        let mut child = throws(5, 1, "exit");
+        let path = folder.path().join("x.dmp");
+        let options = [
+            "--do",
+            "mini dump",
+            "-n",
+            "1",
+            "-o",
+            path.to_str().expect("text"),
+        ];
+        let running = watch(&child, &[filter], &options);
+        child.tell("go");
+        assert_eq!(child.line(), "caught 15");
+        assert_eq!(child.wait().code(), Some(3));
+        let run = running.finish();
+        run.assert_code(0);
+        let told = events(&run.stdout, "dump");
+        assert_eq!(told.len(), 1, "{filter}: {run:#?}");
+        assert!(
+            told[0]["reason"].as_str().expect("text").contains(reason),
+            "{run:#?}"
+        );
+        assert_eq!(dumps(&folder).len(), 1);
+    }
+}
+
+#[test]
+fn the_dump_of_a_throw_stands_at_the_throw() {
+    let folder = folder();
+    let mut child = throws(3, 2, "exit");
+    let path = folder.path().join("x.core");
+    let options = [
+        "--do",
+        "full dump",
+        "-n",
+        "1",
+        "-o",
+        path.to_str().expect("text"),
+    ];
+    let running = watch(&child, &["exception \"NotFound\""], &options);
+    child.tell("go");
+    assert_eq!(child.line(), "caught 18");
+    running.finish().assert_code(0);
+    let frames = Core::new(&path, &compile(&THROWS)).gdb(&["backtrace"]);
+    assert!(
+        frames.contains("__cxa_throw") && frames.contains("throw_each"),
+        "{frames}"
+    );
+    let inspected = Firstchance::new(&["inspect"]).arg(&path).run_well();
+    assert!(
+        inspected.stdout.contains("CXX.NotFound (\"order "),
+        "{}",
+        inspected.stdout
+    );
+    assert_eq!(proc_status(child.pid(), "TracerPid").as_deref(), Some("0"));
+}
+
+#[test]
+fn a_crash_is_dumped_once_and_the_program_dies_of_it_as_it_would() {
+    for (end, signal, name) in [
+        ("segv", libc::SIGSEGV, "SIGSEGV.SEGV_MAPERR"),
+        ("abort", libc::SIGABRT, "SIGABRT.SI_TKILL"),
+        (
+            "throw",
+            libc::SIGABRT,
+            "CXX.std::runtime_error (\\\"nobody catches me\\\")",
+        ),
+    ] {
+        let folder = folder();
+        let mut child = throws(2, 2, end);
+        let path = folder.path().join("x.core");
+        let options = [
+            "--do",
+            "full dump",
+            "-n",
+            "5",
+            "-o",
+            path.to_str().expect("text"),
+        ];
+        let running = watch(&child, &["unhandled exception"], &options);
+        child.tell("go");
+        assert_eq!(child.line(), "caught 12");
+        assert_eq!(child.wait().signal(), Some(signal), "{end}");
+        let run = running.finish();
+        assert_eq!(dumps(&folder), std::slice::from_ref(&path), "{run:#?}");
+        assert!(
+            run.stdout.contains(&format!("Unhandled exception: {name}")),
+            "{run:#?}"
+        );
+        let seen = Core::new(&path, &compile(&THROWS)).gdb(&["backtrace", "info signals SIGSEGV"]);
+        assert!(
+            seen.contains("end (how=") || seen.contains(" main ("),
+            "{seen}"
+        );
+    }
+}
+
+#[test]
+fn a_program_that_ends_by_itself_is_no_crash() {
+    for (end, code) in [("exit", 3), ("_exit", 4)] {
+        let folder = folder();
+        let mut child = throws(1, 1, end);
+        let path = folder.path().join("x.core");
+        let options = ["--do", "full dump", "-o", path.to_str().expect("text")];
+        let running = watch(&child, &["breakpoint exit"], &options);
+        child.tell("go");
+        assert_eq!(child.line(), "caught 3");
+        assert_eq!(child.wait().code(), Some(code));
+        running.finish().assert_code(0);
+        assert_eq!(dumps(&folder), [path]);
+        let folder = self::folder();
+        let mut child = throws(1, 1, end);
+        let place = folder.path().join("y.core");
+        let options = ["--do", "full dump", "-o", place.to_str().expect("text")];
+        let running = watch(&child, &["unhandled exception"], &options);
+        child.tell("go");
+        assert_eq!(child.wait().code(), Some(code));
+        running.finish().assert_code(5);
+        assert_eq!(dumps(&folder), Vec::<PathBuf>::new());
+    }
+}
+
+#[test]
+fn a_breakpoint_on_a_function_is_met_and_passed() {
+    let folder = folder();
+    let mut child = throws(1, 3, "exit");
+    let path = folder.path().join("x.core");
+    let options = [
+        "--do",
+        "full dump",
+        "-n",
+        "1",
+        "-o",
+        path.to_str().expect("text"),
+    ];
+    let exe = compile(&THROWS);
+    let module = exe
+        .file_name()
+        .expect("a name")
+        .to_string_lossy()
+        .into_owned();
+    let running = watch(
+        &child,
+        &[&format!("breakpoint {module}!throw_each")],
+        &options,
+    );
+    child.tell("go");
+    assert_eq!(child.line(), "caught 9");
+    assert_eq!(child.wait().code(), Some(3));
+    running.finish().assert_code(0);
+    let frames = Core::new(&path, &exe).gdb(&["backtrace 1"]);
+    assert!(frames.contains("throw_each"), "{frames}");
+}
+
+#[test]
+fn a_signal_is_seen_with_its_sender_and_still_handled() {
+    let folder = folder();
+    let script = "import signal,sys\ndef h(n,f): print('handled', flush=True)\n\
+                  signal.signal(signal.SIGUSR1, h)\nprint('ready', flush=True)\n\
+                  [signal.pause() for _ in range(2)]\nsys.exit(6)";
+    let mut child = Child::start(Command::new("python3").args(["-c", script]));
+    assert_eq!(child.line(), "ready");
+    let path = folder.path().join("x.dmp");
+    let options = ["--do", "mini dump", "-o", path.to_str().expect("text")];
+    let running = watch(&child, &["signal SIGUSR1"], &options);
+    child.signal(libc::SIGUSR1);
+    assert_eq!(child.line(), "handled");
+    let run = running.finish();
+    run.assert_code(0);
+    let sender = format!("Signal: SIGUSR1 from process {}", std::process::id());
+    assert!(run.stdout.contains(&sender), "{run:#?}");
+    child.signal(libc::SIGUSR1);
+    assert_eq!(child.line(), "handled");
+    assert_eq!(child.wait().code(), Some(6));
+}
+
+#[test]
+fn run_sees_the_very_first_throw_and_a_library_that_is_loaded_later() {
+    let folder = folder();
+    let path = folder.path().join("x.dmp");
+    let run = Firstchance::new(&["run", "--when", "exception \"NotFound\"", "-n", "1", "-o"])
+        .arg(&path)
+        .arg("--")
+        .arg(compile(&THROWS))
+        .args(&["1", "1", "exit-now"])
+        .run();
+    run.assert_code(0);
+    assert!(
+        run.stdout.contains("CXX.NotFound (\"order 0\")"),
+        "{run:#?}"
+    );
+    assert_eq!(dumps(&folder), [path]);
+}
+
+#[test]
+fn a1_a_watch_that_is_killed_at_an_exception_leaves_the_program_as_it_was() {
+    for point in [
+        "stopped:kill9",
+        "all-stopped:kill9",
+        "copy:kill9",
+        "released:kill9",
+    ] {
+        let folder = folder();
+        let mut child = throws(20, 2, "exit");
+        let path = folder.path().join("x.core");
+        let running = Firstchance::new(&["watch", "--json", &child.pid().to_string()])
+            .args(&[
+                "--when",
+                "exception \"NotFound\"",
+                "--do",
+                "full dump",
+                "-o",
+            ])
+            .arg(&path)
+            .failpoint(point)
+            .spawn()
+            .until_it_says("\"event\":\"armed\"");
+        child.tell("go");
+        assert_eq!(child.line(), "caught 120", "{point}");
+        assert_eq!(child.wait().code(), Some(3), "{point}");
+        assert_eq!(running.finish().signal, Some(libc::SIGKILL), "{point}");
+    }
+}
+
+#[test]
+fn a1_a_watch_that_is_killed_at_a_crash_leaves_the_crash_as_it_was() {
+    for point in ["all-stopped:kill9", "copy:kill9"] {
+        let folder = folder();
+        let mut child = throws(1, 1, "segv");
+        let path = folder.path().join("x.core");
+        let running = Firstchance::new(&["watch", "--json", &child.pid().to_string()])
+            .args(&["--when", "unhandled exception", "--do", "full dump", "-o"])
+            .arg(&path)
+            .failpoint(point)
+            .spawn()
+            .until_it_says("\"event\":\"armed\"");
+        child.tell("go");
+        assert_eq!(child.wait().signal(), Some(libc::SIGSEGV), "{point}");
+        assert_eq!(running.finish().signal, Some(libc::SIGKILL), "{point}");
+    }
+}
+
+#[test]
+fn nothing_is_left_in_a_program_that_is_no_longer_watched() {
+    let folder = folder();
+    let mut child = throws(5, 1, "exit");
+    let path = folder.path().join("x.dmp");
+    let options = ["-o", path.to_str().expect("text")];
+    let running = watch(
+        &child,
+        &["exception \"NotFound\"", "unhandled exception"],
+        &options,
+    );
+    running.signal(libc::SIGINT);
+    running.finish();
+    let traced = || proc_status(child.pid(), "TracerPid").is_some_and(|tracer| tracer != "0");
+    wait_until("it is let go", || !traced());
+    child.tell("go");
+    assert_eq!(child.line(), "caught 15");
+    assert_eq!(child.wait().code(), Some(3));
+}

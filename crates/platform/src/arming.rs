@@ -1,0 +1,35 @@
+use snapshot::Module;
+
+/// What of an attached process is to be reported.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Arming {
+    /// Its end, while its memory still stands.
+    pub exit: bool,
+    /// Signals that are about to be delivered: bit n-1 for signal n.
+    pub signals: u64,
+    /// Threads that begin and end.
+    pub threads: bool,
+    /// Places in its images.
+    pub places: Vec<ArmedPlace>,
+}
+
+/// A place at which threads are held when they come by.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ArmedPlace {
+    /// What it is reported under.
+    pub number: u32,
+    /// The image it lies in.
+    pub module: Module,
+    /// Where in the image's file.
+    pub offset: u64,
+    /// The register that tells the kind of what is thrown there, counted in words of the
+    /// processor's `struct pt_regs`: kinds that [`Target::pass`](crate::Target::pass) names go by.
+    pub kind: Option<u8>,
+}
+
+impl Arming {
+    /// Whether nothing is to be reported.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}

@@ -1,0 +1,185 @@
+//! Following a process whose threads are traced and run: its end while its memory still stands
+//! (`PTRACE_EVENT_EXIT`), signals that it is about to get, threads that begin and end.
+//!
+//! Each signal that a thread gets makes a stop of some microseconds, wanted or not, so that a
+//! target with thousands of signals a second feels it.
+
+use super::{
+    arch,
+    proc::{ProcDir, status},
+    stop::{Hold, Threads},
+    sys::ptrace::{self, Report, SignalInfo},
+};
+use crate::Result;
+
+/// A process that is followed.
+pub(crate) struct Follow {
+    pub(crate) threads: Threads,
+    wants_threads: bool,
+    gone: Option<i32>,
+}
+
+/// What a followed process did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Did {
+    /// Nothing so far.
+    Nothing,
+    /// It is about to end, with this status, and this thread of it stands.
+    Exiting(i32, i32),
+    /// A thread is about to get a signal, and stands.
+    Signal(i32, SignalInfo, Fate),
+    /// A thread began, and stands.
+    ThreadStart(i32),
+    /// A thread ends, and stands.
+    ThreadExit(i32),
+    /// It became another program, and stands at its first instruction.
+    Executed(i32),
+    /// It is gone.
+    Gone(i32),
+}
+
+/// What a signal will do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// A handler gets it.
+    Handled,
+    /// Nothing, or a stop.
+    Nothing,
+    /// The process dies of it.
+    Death,
+}
+
+impl Follow {
+    /// Traces every thread; `signals` has a bit for each signal that is reported.
+    pub(crate) fn begin(proc: &ProcDir, signals: u64, wants_threads: bool) -> Result<Self> {
+        let mut threads = Threads::follow(proc)?;
+        threads.wanted_signals = signals;
+        Ok(Self {
+            threads,
+            wants_threads,
+            gone: None,
+        })
+    }
+
+    /// Reports these from now on.
+    pub(crate) fn want(&mut self, signals: u64, threads: bool) {
+        self.threads.wanted_signals = signals;
+        self.wants_threads = threads;
+    }
+
+    /// What it has done that is wanted; everything else goes on as it would.
+    pub(crate) fn next(&mut self, proc: &ProcDir) -> Did {
+        if let Some(tid) = self.at_signal() {
+            return self.signal(proc, tid);
+        }
+        while let Ok(Some((tid, report))) = ptrace::next_report() {
+            let did = self.take(proc, tid, report);
+            if did != Did::Nothing {
+                return did;
+            }
+        }
+        self.gone.map_or(Did::Nothing, Did::Gone)
+    }
+
+    /// A thread that came to a signal while all were being stopped.
+    fn at_signal(&self) -> Option<i32> {
+        let held = self.threads.held.iter();
+        let mut at_signal = held.filter(|(_, hold)| matches!(hold, Hold::Signal(_)));
+        at_signal.next().map(|(tid, _)| *tid)
+    }
+
+    fn signal(&mut self, proc: &ProcDir, tid: i32) -> Did {
+        match ptrace::signal_info(tid) {
+            Ok(info) => {
+                let info = SignalInfo::read(&info);
+                Did::Signal(tid, info, fate(proc, info.number))
+            }
+            // It was killed where it stood.
+            Err(_) => {
+                self.threads.held.insert(tid, Hold::Running);
+                Did::Nothing
+            }
+        }
+    }
+
+    fn take(&mut self, proc: &ProcDir, tid: i32, report: Report) -> Did {
+        let known = self.threads.held.insert(tid, Hold::Running);
+        let _ = match report {
+            Report::Signal(signal) if self.threads.wants(signal) => {
+                self.threads.held.insert(tid, Hold::Signal(signal));
+                return self.signal(proc, tid);
+            }
+            Report::Signal(signal) => ptrace::resume(tid, signal),
+            Report::GroupStop(_) => ptrace::listen(tid),
+            Report::Interrupted if known.is_none() && self.wants_threads => {
+                self.threads.held.insert(tid, Hold::Stopped);
+                return Did::ThreadStart(tid);
+            }
+            Report::Interrupted | Report::Cloned(_) | Report::OtherStop => ptrace::resume(tid, 0),
+            Report::Executed => {
+                self.threads.held.clear();
+                self.threads.held.insert(tid, Hold::Stopped);
+                return Did::Executed(tid);
+            }
+            Report::Exiting(status) => return self.exiting(tid, status),
+            Report::Gone(status) => {
+                self.threads.held.remove(&tid);
+                if self.threads.held.is_empty() {
+                    self.gone = Some(status);
+                }
+                Ok(())
+            }
+        };
+        Did::Nothing
+    }
+
+    fn exiting(&mut self, tid: i32, status: i32) -> Did {
+        let alone = arch::is_leaving_alone(tid) && self.threads.held.len() > 1;
+        if !alone {
+            self.threads.in_exit = true;
+            self.threads.held.insert(tid, Hold::Exiting);
+            return Did::Exiting(tid, status);
+        }
+        if self.wants_threads {
+            self.threads.held.insert(tid, Hold::Stopped);
+            return Did::ThreadExit(tid);
+        }
+        self.threads.held.remove(&tid);
+        let _ = ptrace::resume(tid, 0);
+        Did::Nothing
+    }
+
+    /// Lets a thread that stands for what it did go on.
+    pub(crate) fn go_on(&mut self, tid: i32) {
+        let hold = self.threads.held.insert(tid, Hold::Running);
+        let _ = match hold {
+            Some(Hold::Signal(signal)) => ptrace::resume(tid, signal),
+            Some(Hold::Stopped | Hold::Exiting) => ptrace::resume(tid, 0),
+            _ => Ok(()),
+        };
+    }
+}
+
+/// What the process does with a signal (signal(7); masks of proc_pid_status(5)). Of a fault that it
+/// blocks or ignores the kernel has made a default action before it is delivered.
+fn fate(proc: &ProcDir, signal: i32) -> Fate {
+    let text = proc.read("status").unwrap_or_default();
+    let has = |name| status::mask(&text, name).is_some_and(|mask| mask & 1 << (signal - 1) != 0);
+    if has("SigCgt") {
+        return Fate::Handled;
+    }
+    let harmless = [
+        libc::SIGCHLD,
+        libc::SIGCONT,
+        libc::SIGURG,
+        libc::SIGWINCH,
+        libc::SIGSTOP,
+        libc::SIGTSTP,
+        libc::SIGTTIN,
+        libc::SIGTTOU,
+    ];
+    if has("SigIgn") || harmless.contains(&signal) {
+        return Fate::Nothing;
+    }
+    Fate::Death
+}

@@ -1,0 +1,161 @@
+//! BPF instructions, as few as are needed (`linux/bpf.h`; the kernel's
+//! Documentation/bpf/standardization/instruction-set.rst).
+
+use std::os::fd::{AsRawFd, OwnedFd};
+
+/// A register: 0 result, 1–5 arguments, 6–9 kept over calls, 10 the frame.
+pub(super) type Reg = u8;
+/// The frame pointer, from which the stack goes down.
+pub(super) const FRAME: Reg = 10;
+
+/// The kernel's functions that programs may call.
+#[derive(Clone, Copy)]
+pub(super) enum Helper {
+    MapLookup = 1,
+    Time = 5,
+    PidTgid = 14,
+    RingOutput = 130,
+}
+
+/// When a jump is taken.
+#[derive(Clone, Copy)]
+pub(super) enum If {
+    Equal = 0x10,
+    NotEqual = 0x50,
+    Greater = 0x20,
+}
+
+/// A program being written.
+#[derive(Default)]
+pub(super) struct Code(Vec<u64>);
+
+/// A jump whose end is not known yet.
+#[must_use]
+pub(super) struct Jump(usize);
+
+impl Code {
+    fn put(&mut self, code: u8, to: Reg, from: Reg, offset: i16, value: i32) {
+        let registers = u64::from(from << 4 | to);
+        let word = u64::from(code)
+            | registers << 8
+            | u64::from(offset as u16) << 16
+            | u64::from(value as u32) << 32;
+        self.0.push(word);
+    }
+
+    pub(super) fn copy(&mut self, to: Reg, from: Reg) {
+        self.put(0xbf, to, from, 0, 0);
+    }
+
+    pub(super) fn set(&mut self, to: Reg, value: i32) {
+        self.put(0xb7, to, 0, 0, value);
+    }
+
+    pub(super) fn add(&mut self, to: Reg, value: i32) {
+        self.put(0x07, to, 0, 0, value);
+    }
+
+    pub(super) fn and(&mut self, to: Reg, value: i32) {
+        self.put(0x57, to, 0, 0, value);
+    }
+
+    /// to = *(u64 *)(base + offset)
+    pub(super) fn load(&mut self, to: Reg, base: Reg, offset: i16) {
+        self.put(0x79, to, base, offset, 0);
+    }
+
+    /// *(u64 *)(base + offset) = from
+    pub(super) fn store(&mut self, base: Reg, offset: i16, from: Reg) {
+        self.put(0x7b, base, from, offset, 0);
+    }
+
+    /// *(u32 *)(base + offset) = from
+    pub(super) fn store_half(&mut self, base: Reg, offset: i16, from: Reg) {
+        self.put(0x63, base, from, offset, 0);
+    }
+
+    /// Adds `from` to a word, at once for all processors.
+    pub(super) fn count(&mut self, base: Reg, offset: i16, from: Reg) {
+        self.put(0xdb, base, from, offset, 0);
+    }
+
+    /// The same; `from` becomes what was there before.
+    pub(super) fn fetch_add(&mut self, base: Reg, offset: i16, from: Reg) {
+        self.put(0xdb, base, from, offset, 1);
+    }
+
+    pub(super) fn load_map(&mut self, to: Reg, map: &OwnedFd) {
+        self.put(0x18, to, 1, 0, map.as_raw_fd());
+        self.0.push(0);
+    }
+
+    pub(super) fn call(&mut self, helper: Helper) {
+        self.put(0x85, 0, 0, 0, helper as i32);
+    }
+
+    pub(super) fn jump(&mut self, when: If, left: Reg, right: i32) -> Jump {
+        self.put(0x05 | when as u8, left, 0, 0, right);
+        Jump(self.0.len() - 1)
+    }
+
+    pub(super) fn jump_on(&mut self, when: If, left: Reg, right: Reg) -> Jump {
+        self.put(0x0d | when as u8, left, right, 0, 0);
+        Jump(self.0.len() - 1)
+    }
+
+    /// Taken when the loop has gone round too often (Linux 6.9; eight million times).
+    pub(super) fn jump_when_tired(&mut self) -> Jump {
+        self.put(0xe5, 0, 0, 0, 0);
+        Jump(self.0.len() - 1)
+    }
+
+    pub(super) fn here(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn jump_back(&mut self, to: usize) {
+        let offset = to as i64 - (self.0.len() as i64 + 1);
+        self.put(0x05, 0, 0, offset as i16, 0);
+    }
+
+    /// Lets a jump end here.
+    pub(super) fn land(&mut self, jump: Jump) {
+        let offset = (self.0.len() - jump.0 - 1) as u64;
+        self.0[jump.0] |= offset << 16;
+    }
+
+    /// Ends the program.
+    pub(super) fn leave(&mut self) {
+        self.set(0, 0);
+        self.put(0x95, 0, 0, 0, 0);
+    }
+
+    pub(super) fn words(&self) -> &[u64] {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instructions_are_laid_out_as_the_kernel_reads_them() {
+        let mut code = Code::default();
+        code.copy(6, 1);
+        code.store(FRAME, -8, 2);
+        let jump = code.jump(If::NotEqual, 0, 7);
+        code.leave();
+        code.land(jump);
+        code.jump_back(0);
+        let expected = [
+            0x0000_0000_0000_16bf,
+            0x0000_0000_fff8_2a7b,
+            0x0000_0007_0002_0055,
+            0x0000_0000_0000_00b7,
+            0x0000_0000_0000_0095,
+            0x0000_0000_fffa_0005,
+        ];
+        assert_eq!(code.words(), expected);
+    }
+}

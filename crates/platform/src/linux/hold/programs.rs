@@ -1,0 +1,169 @@
+//! The programs: tell what happened, and hold the thread there until we have looked, but never
+//! longer than [`LONGEST_HOLD`], whatever becomes of us.
+
+use super::{
+    code::{Code, FRAME, Helper, If, Jump, Reg},
+    report,
+};
+use crate::linux::arch;
+use std::{os::fd::OwnedFd, time::Duration};
+
+/// A thread that nobody lets go runs on after this time.
+const LONGEST_HOLD: Duration = Duration::from_millis(20);
+
+/// Threads held at once; a power of two.
+pub(super) const SLOTS: u32 = 4096;
+
+/// What the programs of one process share with us.
+pub(super) struct Maps {
+    /// Reports.
+    pub(super) ring: OwnedFd,
+    /// One word for each held thread: its number, and 0 when it may go on.
+    pub(super) slots: OwnedFd,
+    /// See [`control`].
+    pub(super) control: OwnedFd,
+    /// What is known of the kinds that are thrown: key → [holds, passed].
+    pub(super) known: OwnedFd,
+}
+
+/// Words of [`Maps::control`].
+pub(super) mod control {
+    /// Threads held so far.
+    pub(in super::super) const HELD: i16 = 0;
+    /// Reports that found no room.
+    pub(in super::super) const LOST: i16 = 8;
+    /// Threads that went on because their time was over.
+    pub(in super::super) const LATE: i16 = 16;
+    pub(in super::super) const BYTES: u32 = 24;
+}
+
+const CONTEXT: Reg = 6;
+const CONTROL: Reg = 7;
+const SLOT: Reg = 8;
+const DEADLINE: Reg = 9;
+
+/// Where a field of the report lies on the program's stack.
+const fn at(field: usize) -> i16 {
+    field as i16 - report::BYTES as i16
+}
+
+/// Below the report: a key of a map.
+const KEY: i16 = -(report::BYTES as i16) - 8;
+
+/// At a place in the program: held at each hit, or, with the register that tells what kind of
+/// thing is thrown, at each hit of a kind that is not known or wanted.
+pub(super) fn place(maps: &Maps, number: u32, kind: Option<u8>) -> Code {
+    let mut code = Code::default();
+    code.copy(CONTEXT, 1);
+    if let Some(register) = kind {
+        pass_unwanted(&mut code, maps, register);
+    }
+    find_control(&mut code, maps);
+    begin_report(&mut code, number);
+    for word in 0..arch::PROBE_WORDS {
+        code.load(1, CONTEXT, word as i16 * 8);
+        code.store(FRAME, at(report::REGISTERS) + word as i16 * 8, 1);
+    }
+    hold(&mut code, maps);
+    code
+}
+
+/// Lets a thread go on at once whose kind is known and not wanted, and counts it.
+fn pass_unwanted(code: &mut Code, maps: &Maps, register: u8) {
+    code.load(1, CONTEXT, i16::from(register) * 8);
+    code.store(FRAME, KEY, 1);
+    lookup(code, &maps.known, KEY);
+    let unknown = code.jump(If::Equal, 0, 0);
+    code.load(1, 0, 0);
+    let wanted = code.jump(If::NotEqual, 1, 0);
+    code.set(1, 1);
+    code.count(0, 8, 1);
+    code.leave();
+    code.land(unknown);
+    code.land(wanted);
+}
+
+fn find_control(code: &mut Code, maps: &Maps) {
+    code.set(1, 0);
+    code.store_half(FRAME, KEY, 1);
+    lookup(code, &maps.control, KEY);
+    let found = code.jump(If::NotEqual, 0, 0);
+    code.leave();
+    code.land(found);
+    code.copy(CONTROL, 0);
+}
+
+fn lookup(code: &mut Code, map: &OwnedFd, key: i16) {
+    code.load_map(1, map);
+    code.copy(2, FRAME);
+    code.add(2, key.into());
+    code.call(Helper::MapLookup);
+}
+
+fn begin_report(code: &mut Code, place: u32) {
+    code.call(Helper::Time);
+    code.store(FRAME, at(report::TIME), 0);
+    code.call(Helper::PidTgid);
+    code.store(FRAME, at(report::THREAD), 0);
+    code.set(1, place as i32);
+    code.store(FRAME, at(report::PLACE), 1);
+}
+
+/// Sends the report; the result is 0 when it found room.
+fn send(code: &mut Code, maps: &Maps) {
+    /// `BPF_RB_FORCE_WAKEUP`.
+    const WAKE: i32 = 2;
+    code.load_map(1, &maps.ring);
+    code.copy(2, FRAME);
+    code.add(2, at(0).into());
+    code.set(3, report::BYTES as i32);
+    code.set(4, WAKE);
+    code.call(Helper::RingOutput);
+}
+
+/// Takes a slot, sends the report, and goes round until the slot is cleared or time is over.
+fn hold(code: &mut Code, maps: &Maps) {
+    code.set(1, 1);
+    code.fetch_add(CONTROL, control::HELD, 1);
+    code.add(1, 1);
+    code.store(FRAME, at(report::SEQUENCE), 1);
+    code.and(1, SLOTS as i32 - 1);
+    code.store_half(FRAME, KEY, 1);
+    lookup(code, &maps.slots, KEY);
+    let found = code.jump(If::NotEqual, 0, 0);
+    code.leave();
+    code.land(found);
+    code.copy(SLOT, 0);
+    code.load(1, FRAME, at(report::SEQUENCE));
+    code.store(SLOT, 0, 1);
+    send(code, maps);
+    let sent = code.jump(If::Equal, 0, 0);
+    count_and_leave(code, control::LOST);
+    code.land(sent);
+    code.load(DEADLINE, FRAME, at(report::TIME));
+    code.add(DEADLINE, LONGEST_HOLD.as_nanos() as i32);
+    go_round(code);
+    count_and_leave(code, control::LATE);
+}
+
+/// Ends here when time is over, and the program when the slot is ours no more.
+fn go_round(code: &mut Code) {
+    let top = code.here();
+    code.load(1, SLOT, 0);
+    code.load(2, FRAME, at(report::SEQUENCE));
+    let still = code.jump_on(If::Equal, 1, 2);
+    code.leave();
+    code.land(still);
+    code.call(Helper::Time);
+    let over: Jump = code.jump_on(If::Greater, 0, DEADLINE);
+    let tired = code.jump_when_tired();
+    code.jump_back(top);
+    code.land(over);
+    code.land(tired);
+}
+
+fn count_and_leave(code: &mut Code, what: i16) {
+    code.set(1, 1);
+    code.count(CONTROL, what, 1);
+    code.leave();
+}

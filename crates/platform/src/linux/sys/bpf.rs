@@ -1,0 +1,218 @@
+//! bpf(2) and the probes that run its programs, by the raw system call: a dozen instructions need
+//! no compiler at build time and no library at run time.
+
+use rustix::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::{ffi::CStr, io, sync::atomic::AtomicU64};
+
+/// Commands of bpf(2) (`linux/bpf.h`).
+const MAP_CREATE: libc::c_long = 0;
+const MAP_LOOKUP: libc::c_long = 1;
+const MAP_UPDATE: libc::c_long = 2;
+const PROG_LOAD: libc::c_long = 5;
+
+/// Kinds of maps.
+pub(crate) const HASH: u32 = 1;
+pub(crate) const ARRAY: u32 = 2;
+pub(crate) const RING: u32 = 27;
+/// An array that may be mapped.
+pub(crate) const MAPPABLE: u32 = 1 << 10;
+
+/// The kernel asks for a license that lets programs use its helpers.
+const LICENSE: &CStr = c"Dual MIT/GPL";
+
+/// `union bpf_attr`, as large as any command here needs it.
+#[repr(C, align(8))]
+struct Attributes([u8; 128]);
+
+impl Attributes {
+    fn new() -> Self {
+        Self([0; 128])
+    }
+
+    fn u32(mut self, at: usize, value: u32) -> Self {
+        self.0[at..at + 4].copy_from_slice(&value.to_ne_bytes());
+        self
+    }
+
+    fn u64(mut self, at: usize, value: u64) -> Self {
+        self.0[at..at + 8].copy_from_slice(&value.to_ne_bytes());
+        self
+    }
+
+    fn fd(self, at: usize, fd: &OwnedFd) -> Self {
+        self.u32(at, fd.as_raw_fd() as u32)
+    }
+
+    fn pointer<T>(self, at: usize, to: *const T) -> Self {
+        self.u64(at, to as u64)
+    }
+
+    fn call(&mut self, command: libc::c_long) -> io::Result<libc::c_long> {
+        // SAFETY: the attributes live through the call and are as long as is said; the pointers in
+        // them, put there by the functions below, are to live values of the size that the command
+        // or the map's own sizes demand.
+        let result =
+            unsafe { libc::syscall(libc::SYS_bpf, command, self.0.as_mut_ptr(), self.0.len()) };
+        if result < 0 {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(result)
+        }
+    }
+
+    fn open(mut self, command: libc::c_long) -> io::Result<OwnedFd> {
+        let raw = self.call(command)?;
+        // SAFETY: a descriptor that was just made (close-on-exec, as bpf(2) makes them all).
+        Ok(unsafe { OwnedFd::from_raw_fd(raw as i32) })
+    }
+}
+
+/// Makes a map; sizes in bytes.
+pub(crate) fn create_map(
+    kind: u32,
+    key: u32,
+    value: u32,
+    entries: u32,
+    flags: u32,
+) -> io::Result<OwnedFd> {
+    Attributes::new()
+        .u32(0, kind)
+        .u32(4, key)
+        .u32(8, value)
+        .u32(12, entries)
+        .u32(16, flags)
+        .open(MAP_CREATE)
+}
+
+/// An entry of a map whose keys are eight bytes long and whose values are two words.
+pub(crate) fn set(map: &OwnedFd, key: u64, value: [u64; 2]) -> io::Result<()> {
+    let mut attributes = Attributes::new()
+        .fd(0, map)
+        .pointer(8, &raw const key)
+        .pointer(16, &raw const value);
+    attributes.call(MAP_UPDATE).map(|_| ())
+}
+
+/// The entry of such a map.
+pub(crate) fn get(map: &OwnedFd, key: u64) -> io::Result<[u64; 2]> {
+    let mut value = [0u64; 2];
+    let mut attributes = Attributes::new()
+        .fd(0, map)
+        .pointer(8, &raw const key)
+        .pointer(16, &raw mut value);
+    attributes.call(MAP_LOOKUP)?;
+    Ok(value)
+}
+
+/// Loads a program for a probe (`BPF_PROG_TYPE_KPROBE`).
+pub(crate) fn load(code: &[u64]) -> io::Result<OwnedFd> {
+    Attributes::new()
+        .u32(0, 2)
+        .u32(4, code.len() as u32)
+        .pointer(8, code.as_ptr())
+        .pointer(16, LICENSE.as_ptr())
+        .open(PROG_LOAD)
+}
+
+/// `struct perf_event_attr` (`linux/perf_event.h`, PERF_ATTR_SIZE_VER7).
+#[repr(C, align(8))]
+struct PerfEvent([u8; 128]);
+
+/// `remove_on_exec`: the 37th of its flags.
+const REMOVE_ON_EXEC: u64 = 1 << 36;
+/// `PERF_EVENT_IOC_SET_BPF`: `_IOW('$', 8, __u32)`.
+const SET_BPF: libc::c_ulong = 0x4004_2408;
+/// `PERF_FLAG_FD_CLOEXEC`.
+const CLOSE_ON_EXEC: libc::c_ulong = 1 << 3;
+
+/// Puts a uprobe at `offset` of a file, for one process, that runs a program at each hit, whatever
+/// the thread. It goes with its descriptor.
+///
+/// Never with `inherit`: the kernel would read the path's pointer again in the process of a new
+/// thread, where it means nothing, and the target's clone(2) would fail.
+pub(crate) fn uprobe(
+    kind: u32,
+    path: &CStr,
+    offset: u64,
+    pid: u32,
+    program: &OwnedFd,
+) -> io::Result<OwnedFd> {
+    let mut event = PerfEvent([0; 128]);
+    let mut put = |at: usize, bytes: &[u8]| event.0[at..at + bytes.len()].copy_from_slice(bytes);
+    put(0, &kind.to_ne_bytes());
+    put(4, &128u32.to_ne_bytes());
+    put(16, &1u64.to_ne_bytes());
+    put(40, &REMOVE_ON_EXEC.to_ne_bytes());
+    put(56, &(path.as_ptr() as u64).to_ne_bytes());
+    put(64, &offset.to_ne_bytes());
+    // SAFETY: the attributes are as long as they say, and the path in them lives through the call.
+    let raw = unsafe {
+        libc::syscall(
+            libc::SYS_perf_event_open,
+            event.0.as_ptr(),
+            pid as i32,
+            -1,
+            -1,
+            CLOSE_ON_EXEC,
+        )
+    };
+    if raw < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: a descriptor that was just made.
+    let event = unsafe { OwnedFd::from_raw_fd(raw as i32) };
+    // SAFETY: the request takes a descriptor's number.
+    let set = unsafe { libc::ioctl(event.as_raw_fd(), SET_BPF as _, program.as_raw_fd()) };
+    if set < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(event)
+    }
+}
+
+/// Words that are shared with the kernel, for as long as this lives.
+pub(crate) struct SharedWords {
+    start: *mut libc::c_void,
+    bytes: usize,
+}
+
+// SAFETY: the pages are accessed as atomics only, from any thread.
+unsafe impl Send for SharedWords {}
+// SAFETY: as above.
+unsafe impl Sync for SharedWords {}
+
+impl SharedWords {
+    /// Maps `bytes` of a map or ring from `offset` on.
+    pub(crate) fn new(map: &OwnedFd, bytes: usize, offset: u64, write: bool) -> io::Result<Self> {
+        let protection = libc::PROT_READ | if write { libc::PROT_WRITE } else { 0 };
+        // SAFETY: a fresh mapping; no existing memory is touched.
+        let start = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                bytes,
+                protection,
+                libc::MAP_SHARED,
+                map.as_raw_fd(),
+                offset as libc::off_t,
+            )
+        };
+        if start == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(Self { start, bytes })
+    }
+
+    /// The words; those that may not be written to must not be stored to.
+    pub(crate) fn words(&self) -> &[AtomicU64] {
+        // SAFETY: the mapping is page-aligned, lives as long as `self`, and the kernel writes
+        // whole words to it.
+        unsafe { std::slice::from_raw_parts(self.start.cast(), self.bytes / 8) }
+    }
+}
+
+impl Drop for SharedWords {
+    fn drop(&mut self) {
+        // SAFETY: exactly the mapping made in `new`, unmapped once.
+        unsafe { libc::munmap(self.start, self.bytes) };
+    }
+}
