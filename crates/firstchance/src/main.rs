@@ -2,6 +2,7 @@
 
 mod cli;
 mod inspect;
+mod postmortem;
 mod procdump;
 mod rules;
 

@@ -13,11 +13,15 @@ mod core;
 mod dump;
 mod elf;
 mod fxsave;
+mod glance;
 pub mod image;
 mod memory;
 mod metadata;
 mod minidump;
 mod plan;
+mod stream;
 
 pub use dump::{Dump, FileBytes, ReadError, read};
+pub use glance::record;
 pub use plan::{Piece, Plan, RecordSpace, plan};
+pub use stream::{Extent, FIRST_LOOK, extent, trailer};

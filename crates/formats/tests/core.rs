@@ -215,3 +215,27 @@ fn offsets_are_congruent_with_addresses_and_pieces_aligned() {
         }
     }
 }
+
+#[test]
+fn a_stream_tells_from_its_head_where_it_ends_and_bears_a_record_behind() {
+    let snapshot = two_threads();
+    let core = write(DumpFormat::Core, &snapshot, &everything(&snapshot));
+    assert_eq!(formats::extent(&core[..20]), None);
+    let first = formats::extent(&core[..formats::FIRST_LOOK]).unwrap();
+    let whole = formats::extent(&core[..first.head as usize]).unwrap();
+    assert_eq!((first.head, first.end), (whole.head, None));
+    assert_eq!(whole.end, Some(core.len() as u64));
+    let head = read(&core[..first.head as usize]).unwrap();
+    assert_eq!(head.snapshot.threads, snapshot.threads);
+
+    let record = b"{\"complete\":true}";
+    assert_eq!(formats::record(&core).as_deref(), Some(&record[..]));
+    let mut plain = core[..100].to_vec();
+    plain.extend(formats::trailer(b"{}"));
+    assert_eq!(formats::record(&plain).as_deref(), Some(&b"{}"[..]));
+    for size in 0..plain.len() {
+        assert_eq!(formats::record(&plain[..size]), None);
+    }
+    let mini = write(DumpFormat::Minidump, &snapshot, &everything(&snapshot));
+    assert_eq!(formats::record(&mini).as_deref(), Some(&record[..]));
+}

@@ -42,6 +42,8 @@ pub enum Method {
     Stopped,
     /// A copy of it was made, and it ran on.
     Clone,
+    /// It has crashed, and the kernel holds it.
+    Crash,
     /// Not at all.
     NotStopped,
 }
@@ -51,6 +53,7 @@ impl std::fmt::Display for Method {
         f.write_str(match self {
             Self::Stopped => "stopped",
             Self::Clone => "clone",
+            Self::Crash => "crash",
             Self::NotStopped => "not stopped",
         })
     }

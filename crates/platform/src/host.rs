@@ -1,7 +1,7 @@
-use crate::{Arming, Capture, CaptureOptions, Error, ErrorKind, FileBytes, Result};
+use crate::{Arming, Capture, CaptureOptions, Crashed, Error, ErrorKind, FileBytes, Result};
 use snapshot::{
-    Handle, Measure, Memory, Module, Process, ProcessKey, Registers, Sample, System, TargetEvent,
-    Time,
+    Exception, Handle, Measure, Memory, Module, Process, ProcessKey, Registers, Sample, System,
+    TargetEvent, Thread, Time,
 };
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -47,6 +47,20 @@ pub trait Host: Sync {
 
     /// Takes hold of a process, without stopping it yet.
     fn attach(&self, key: ProcessKey) -> Result<Box<dyn Target>>;
+
+    /// Takes hold of a process that the system holds because it crashed. Its threads, the one that
+    /// crashed first, and its fault are what the system told of them, under the ids that the
+    /// process itself knows them by.
+    fn adopt(
+        &self,
+        crashed: &Crashed,
+        threads: Vec<Thread>,
+        fault: Option<Exception>,
+    ) -> Result<Box<dyn Target>> {
+        let _ = (threads, fault);
+        let what = format!("this system does not hold process {}", crashed.key);
+        Err(Error::new(ErrorKind::Unsupported, what))
+    }
 }
 
 /// What happened to a process that is watched, or to the list of processes.

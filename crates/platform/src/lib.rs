@@ -14,6 +14,7 @@ mod host;
 #[cfg(target_os = "linux")]
 mod linux;
 mod monitor;
+mod postmortem;
 mod trust;
 #[cfg(windows)]
 mod windows;
@@ -33,6 +34,11 @@ pub use host::{
 };
 
 pub use monitor::{Monitor, cancel_monitors};
+pub use postmortem::{
+    CoreHandler, Crashed, Guard, Use, become_crash_handler, become_program, core_handler,
+    drain_input, expect_guarded, make_store, own_program, read_guarded, set_core_handler,
+    system_log, write_guarded,
+};
 pub use trust::{Trusted, read_trusted};
 
 #[cfg(all(feature = "fuzzing", target_os = "linux"))]

@@ -26,7 +26,7 @@ pub use action::Action;
 pub use condition::{Condition, Place};
 pub use engine::{
     ClauseStatus, Command, DumpId, DumpRequest, Event, ExceptionCount, Finish, Note, Outcome,
-    RuleId, RuleSet, Settings, Suppressed, WakeFor, Why,
+    RuleId, RuleSet, Settings, Suppressed, WakeFor, Why, exception_reason,
 };
 pub use exception::{Chance, ExceptionFilter, Match, printed};
 pub use language::{ParseError, parse_when, print_when};

@@ -58,6 +58,9 @@ impl Draft {
             kind: kind.to_string(),
             pid: facts.process.key.pid,
             process: facts.process.name.clone(),
+            inner_pid: facts.process.inner_pid,
+            container: facts.process.container.clone(),
+            signature: request.signature.clone(),
             method: method.to_owned(),
             ..Record::default()
         };
@@ -224,7 +227,7 @@ fn finish_file(draft: &mut Draft, file: Arc<platform::OutFile>) -> Result<PathBu
     }
 }
 
-fn rfc3339(when: WallTime) -> String {
+pub(crate) fn rfc3339(when: WallTime) -> String {
     let time = jiff::Timestamp::from_nanosecond(i128::from(when.0)).unwrap_or_default();
     time.to_zoned(jiff::tz::TimeZone::system())
         .strftime("%Y-%m-%dT%H:%M:%S%.3f%:z")

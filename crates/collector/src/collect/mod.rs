@@ -1,12 +1,16 @@
 //! One dump, from request to file: capture → select → plan → reserve → copy → release → name.
 
 mod copy;
+mod crash;
 mod finish;
 mod images;
 mod names;
 mod session;
+mod stream;
 
+pub use crash::{CoreHead, Crash};
 pub use names::{Destination, Names, output_folder};
+pub use stream::store_stream;
 
 use platform::{Error, Host, Stop};
 use policy::Retention;
@@ -43,6 +47,8 @@ pub struct Request {
     pub exception: Option<Exception>,
     /// The thread that is the reason, where one is: it comes first.
     pub thread: Option<u32>,
+    /// What crashes for the same cause have in common, where it is a crash.
+    pub signature: Option<String>,
 }
 
 /// What happens meanwhile; for lines and progress bars.

@@ -414,6 +414,7 @@ impl Run<'_> {
             number: asked.number,
             exception: asked.exception.clone(),
             thread: asked.thread,
+            signature: None,
         };
         (self.show)(Happening::Trigger {
             process: asked.process,

@@ -37,6 +37,53 @@ pub(crate) fn make_room(folder: &Path, keep: &Retention, needed: u64) -> Result<
     Ok(delete)
 }
 
+/// Deletes the dumps of ours that are too many in `folder` now; which.
+pub fn keep_within(folder: &Path, keep: &Retention) -> Vec<PathBuf> {
+    let space = platform::space_at(folder).unwrap_or_default();
+    let disk = Disk {
+        size: space.total,
+        free: space.free,
+    };
+    let verdict = keep.judge(&dumps_in(folder), 0, disk, now());
+    let delete = verdict.delete.into_iter();
+    delete
+        .filter(|path| fs::remove_file(path).is_ok())
+        .collect()
+}
+
+/// A dump of ours in a folder.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// What it says of itself.
+    pub record: Record,
+}
+
+/// The dumps of ours in a folder, whole or partial, by what their heads say.
+pub fn stored_dumps(folder: &Path) -> std::io::Result<Vec<Stored>> {
+    let dump = |entry: fs::DirEntry| {
+        let found = entry.metadata().ok().filter(fs::Metadata::is_file)?;
+        let path = entry.path();
+        let is_partial = path.extension()? == "partial";
+        let named = if is_partial {
+            path.with_extension("")
+        } else {
+            path.clone()
+        };
+        matches!(named.extension()?.to_str()?, "core" | "dmp").then_some(())?;
+        let record = platform::map_file(&path).ok().and_then(our_record)?;
+        Some(Stored {
+            path,
+            bytes: found.len(),
+            record,
+        })
+    };
+    Ok(fs::read_dir(folder)?.flatten().filter_map(dump).collect())
+}
+
 fn unusable(folder: &Path, error: &std::io::Error) -> Error {
     let folder = folder.display();
     if error.kind() == std::io::ErrorKind::NotFound {
@@ -82,7 +129,7 @@ fn is_ours(path: &Path) -> bool {
 }
 
 fn our_record(dump: FileBytes) -> Option<Record> {
-    let record = Record::parse(&formats::read(dump).ok()?.record?)?;
+    let record = Record::parse(&formats::record((*dump).as_ref())?)?;
     record
         .producer
         .starts_with("firstchance ")

@@ -29,7 +29,16 @@ pub struct Record {
     pub pid: u32,
     /// Its name.
     pub process: String,
-    /// How the memory was taken: `stopped`, `clone`, `not stopped`.
+    /// Its pid in its own pid namespace, where that is another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inner_pid: Option<u32>,
+    /// The container it ran in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+    /// What crashes for the same cause have in common: the signal and the innermost frames.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
+    /// How the memory was taken: `stopped`, `clone`, `crash`, `not stopped`.
     pub method: String,
     /// How long the target stood still for this dump, in milliseconds; absent while unknown.
     #[serde(skip_serializing_if = "Option::is_none")]

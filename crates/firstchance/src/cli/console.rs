@@ -4,6 +4,7 @@
 use super::outlet::Outlet;
 use ::console::Term;
 use collector::{Step, Written};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use platform::ProcessEntry;
 use snapshot::WallTime;
@@ -210,6 +211,23 @@ pub(crate) fn print(text: &str) -> std::io::Result<()> {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         result => result,
     }
+}
+
+/// A table without lines; the columns of these numbers are figures.
+pub(crate) fn table(headers: &[&str], figures: &[usize]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(headers);
+    for (at, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        if figures.contains(&at) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        column.set_constraint(ColumnConstraint::ContentWidth);
+    }
+    table
 }
 
 /// `12 ms`, `1.3 s`, `0.4 ms`.

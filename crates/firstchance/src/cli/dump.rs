@@ -154,6 +154,7 @@ impl Series<'_> {
             number: self.next,
             exception: None,
             thread: None,
+            signature: None,
         }
     }
 }

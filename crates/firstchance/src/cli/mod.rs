@@ -6,15 +6,17 @@ mod counters;
 mod demo;
 mod doctor;
 mod dump;
-mod exit;
+mod dumps;
+pub(crate) mod exit;
 mod explain;
 mod generate;
 mod outlet;
 mod pool;
+mod postmortem;
 mod procdump;
 mod ps;
 mod target;
-mod values;
+pub(crate) mod values;
 mod watch;
 
 use crate::inspect;
@@ -48,6 +50,10 @@ enum Command {
     Explain(explain::Args),
     /// Show what is in a dump
     Inspect(inspect::Args),
+    /// Have every crash on this machine leave a dump (as LocalDumps does on Windows)
+    Postmortem(postmortem::Args),
+    /// List, show, open and delete the dumps in a folder
+    Dumps(dumps::Args),
     /// List the processes that can be dumped
     Ps(ps::Args),
     /// Say what works on this machine, and what to do about the rest
@@ -57,6 +63,9 @@ enum Command {
     /// Print documents that are made from the program itself
     #[command(hide = true)]
     Generate(generate::Args),
+    /// What the kernel calls when a process crashes
+    #[command(hide = true)]
+    CrashHandler(crate::postmortem::HandlerArgs),
     /// The program that the demo starts
     #[command(hide = true)]
     Misbehave,
@@ -99,6 +108,9 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Ps(args) => ps::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Postmortem(args) => postmortem::run(&args),
+        Command::Dumps(args) => dumps::run(&args),
+        Command::CrashHandler(args) => crate::postmortem::handle(&args),
         Command::Generate(args) => generate::run(&args),
         Command::Misbehave => demo::misbehave(),
     }

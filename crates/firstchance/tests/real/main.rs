@@ -17,6 +17,7 @@ mod dump_threads;
 mod events;
 mod files;
 mod harness;
+mod postmortem;
 mod procdump;
 mod rules;
 mod strangers;

@@ -2,13 +2,19 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, Write as _};
+use std::path::Path;
 
 use super::target_dir;
 
 /// A lock on everything of that name, among all test processes; free again when dropped.
 pub(crate) fn only_one(name: &str) -> File {
-    let folder = target_dir().join("test-locks");
-    std::fs::create_dir_all(&folder).expect("a folder under the target folder");
+    lock_in(&target_dir().join("test-locks"), name)
+}
+
+/// The machine's settings are one for all checkouts of the project: their locks lie in a folder
+/// that all have in common.
+fn lock_in(folder: &Path, name: &str) -> File {
+    std::fs::create_dir_all(folder).expect("a folder for locks");
     let mut options = OpenOptions::new();
     let file = options
         .read(true)
@@ -41,9 +47,10 @@ impl Sysctl {
     }
 
     /// Holds the setting as it is.
-    fn hold(name: &str) -> Sysctl {
+    pub(crate) fn hold(name: &str) -> Sysctl {
         let path = format!("/proc/sys/{name}");
-        let mut journal = only_one(&name.replace('/', "."));
+        let folder = std::env::temp_dir().join("firstchance-test-locks");
+        let mut journal = lock_in(&folder, &name.replace('/', "."));
         let mut killed = String::new();
         journal.read_to_string(&mut killed).expect("the journal");
         if !killed.is_empty() {

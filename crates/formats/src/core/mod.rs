@@ -34,5 +34,10 @@ const NT_SNAPSHOT: u32 = 0x4643_0002;
 /// file. Not a `PT_NOTE`, because lldb takes each of those for one thread more.
 const PT_RECORD: u32 = 0x6000_4643;
 
+/// Whether a note is the record at the head.
+pub(crate) fn is_record(note: &crate::elf::Note<'_>) -> bool {
+    note.owner == OWNER.as_bytes() && note.kind == NT_RECORD
+}
+
 /// What memory starts at a multiple of in the file, and segments are aligned to.
 const PAGE: u64 = 4096;

@@ -5,6 +5,7 @@ use super::{PT_RECORD, rebuild};
 use crate::bytes::Width;
 use crate::elf::{Head, Segment, segment_size, segments};
 use crate::memory::{FileMemory, Run};
+use crate::stream::record_behind;
 use crate::{Dump, FileBytes, ReadError, dump::record_text, metadata};
 use object::elf;
 use snapshot::{Architecture, DumpFormat, Range, Snapshot, Warning};
@@ -140,6 +141,7 @@ fn record(bytes: &[u8], table: &[Segment], notes: &Notes<'_>) -> Option<Vec<u8>>
     });
     tail.and_then(record_text)
         .or_else(|| notes.record.and_then(record_text))
+        .or_else(|| record_behind(bytes).map(<[u8]>::to_vec))
 }
 
 /// Our own snapshot, its threads completed with what stands in the notes that all readers know.

@@ -7,8 +7,8 @@ use super::file_notes::Notes;
 use crate::elf::Segment;
 use snapshot::{Architecture, Exception, Memory, Snapshot, System, Thread, Warning};
 
-/// Signals that mean a fault and end a process with a core (signal(7)).
-const FAULTS: [i32; 8] = [3, 4, 5, 6, 7, 8, 11, 31];
+/// Signals that end a process with a core (signal(7)).
+const FAULTS: [i32; 10] = [3, 4, 5, 6, 7, 8, 11, 24, 25, 31];
 /// Those whose `siginfo_t` has an address: SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV.
 const ADDRESSED: [i32; 5] = [4, 5, 7, 8, 11];
 

@@ -80,6 +80,24 @@ fn with_files(mut snapshot: Snapshot, minidump: &File<'_>) -> Snapshot {
     snapshot
 }
 
+/// The record at the head of a minidump, from its directory alone.
+pub(crate) fn record_at_head(bytes: &[u8]) -> Option<Vec<u8>> {
+    // MINIDUMP_HEADER: signature, version, number of streams, where their directory lies.
+    let mut head = Take(bytes.get(8..)?);
+    let (count, directory) = (head.u32()?, head.u32()? as usize);
+    let mut entries = Take(bytes.get(directory..)?);
+    for _ in 0..count.min(MOST_STREAMS) {
+        let (kind, size, at) = (entries.u32()?, entries.u32()?, entries.u32()? as usize);
+        if kind == STREAM_RECORD {
+            return record_text(bytes.get(at..at.checked_add(size as usize)?)?);
+        }
+    }
+    None
+}
+
+/// Far more streams than any minidump has.
+const MOST_STREAMS: u32 = 1024;
+
 /// The streams that lie beyond the end of the file.
 fn broken_streams(minidump: &File<'_>, size: usize) -> Vec<Warning> {
     let end = |d: u32, rva: u32| u64::from(d) + u64::from(rva);

@@ -1,6 +1,7 @@
 //! The machine.
 
 use super::{
+    crash::CrashTarget,
     facts::{name_of, strings},
     proc::{ProcDir, machine, numbers_in, stat, status},
     sample::Sampler,
@@ -8,9 +9,11 @@ use super::{
     target::LinuxTarget,
     watch::Watcher,
 };
-use crate::{Error, ErrorKind, FileBytes, Host, HostEvent, Launched, ProcessEntry, Result, Target};
+use crate::{
+    Crashed, Error, ErrorKind, FileBytes, Host, HostEvent, Launched, ProcessEntry, Result, Target,
+};
 use rustix::fs::{Mode, OFlags};
-use snapshot::{Measure, Module, ProcessKey, Region, Sample, Time};
+use snapshot::{Exception, Measure, Module, ProcessKey, Region, Sample, Thread, Time};
 use std::{
     collections::{HashMap, HashSet},
     io,
@@ -123,6 +126,15 @@ impl Host for LinuxHost {
 
     fn attach(&self, key: ProcessKey) -> Result<Box<dyn Target>> {
         Ok(Box::new(LinuxTarget::attach(key)?))
+    }
+
+    fn adopt(
+        &self,
+        crashed: &Crashed,
+        threads: Vec<Thread>,
+        fault: Option<Exception>,
+    ) -> Result<Box<dyn Target>> {
+        Ok(Box::new(CrashTarget::adopt(crashed, threads, fault)?))
     }
 }
 

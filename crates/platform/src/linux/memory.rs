@@ -10,7 +10,8 @@ use std::{fs::File, os::unix::fs::FileExt};
 /// Reads by `process_vm_readv(2)`, and where protection forbids that (PROT_NONE with data,
 /// write-only pages) through `/proc/PID/mem`, which may look behind it.
 pub(crate) struct LiveMemory {
-    pid: i32,
+    /// `None`: only through the file, which means the same process for good.
+    pid: Option<i32>,
     mem: Option<File>,
     patches: Patches,
 }
@@ -21,8 +22,17 @@ impl LiveMemory {
     /// `pid` is a thread that lives; `mem` its open `/proc/PID/mem`, where it may be had.
     pub(crate) fn new(pid: i32, mem: Option<File>) -> Self {
         Self {
-            pid,
+            pid: Some(pid),
             mem,
+            patches: Patches::new(),
+        }
+    }
+
+    /// Of a process that may end, and another get its pid, while it is read.
+    pub(crate) fn of_file(mem: File) -> Self {
+        Self {
+            pid: None,
+            mem: Some(mem),
             patches: Patches::new(),
         }
     }
@@ -34,7 +44,9 @@ impl LiveMemory {
     }
 
     fn read_once(&self, address: u64, buffer: &mut [u8]) -> usize {
-        if let Ok(got @ 1..) = read_process(self.pid, address, buffer) {
+        if let Some(pid) = self.pid
+            && let Ok(got @ 1..) = read_process(pid, address, buffer)
+        {
             return got;
         }
         let mem = self.mem.as_ref();

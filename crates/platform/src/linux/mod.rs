@@ -2,6 +2,7 @@
 
 mod arch;
 mod counters;
+mod crash;
 mod doctor;
 
 mod events;
@@ -15,6 +16,7 @@ mod host;
 mod memory;
 mod monitor;
 mod pages;
+pub(crate) mod postmortem;
 mod probes;
 mod proc;
 mod rights;

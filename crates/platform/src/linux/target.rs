@@ -31,7 +31,7 @@ use std::{
 
 /// A Linux process, held by its directory in `/proc`.
 pub(crate) struct LinuxTarget {
-    proc: ProcDir,
+    pub(super) proc: ProcDir,
     facts: Option<Facts>,
     events: Events,
 }
@@ -120,19 +120,19 @@ impl Target for LinuxTarget {
 }
 
 /// What is read before the stop, to keep the stop short.
-struct Before {
+pub(super) struct Before {
     /// Regions with special flags: smaps walks the page tables, 3 ms a GiB.
     special: SpecialFlags,
     /// Devices of file systems that may hang.
     remote: Vec<u64>,
     /// Names and times by thread.
-    threads: HashMap<i32, Thread>,
+    pub(super) threads: HashMap<i32, Thread>,
     /// The machine.
     system: System,
 }
 
 impl Before {
-    fn gather(proc: &ProcDir) -> Self {
+    pub(super) fn gather(proc: &ProcDir) -> Self {
         let mountinfo = proc.read("mountinfo").unwrap_or_default();
         let tasks = proc.tasks().unwrap_or_default();
         let threads = tasks
@@ -268,7 +268,7 @@ impl LinuxTarget {
         list
     }
 
-    fn snapshot(
+    pub(super) fn snapshot(
         &self,
         mut facts: Facts,
         before: &Before,

@@ -18,6 +18,7 @@ mod memory;
 mod monitor;
 mod pdh;
 mod peb;
+pub(crate) mod postmortem;
 mod process;
 mod regions;
 mod rights;

@@ -14,6 +14,7 @@ mod watch;
 
 pub use command::{Command, DumpRequest, ExceptionCount, Finish, Note, Suppressed, WakeFor, Why};
 pub use event::{DumpId, Event, Outcome, RuleId, Settings};
+pub use reason::exception as exception_reason;
 pub use status::ClauseStatus;
 
 use crate::{Place, Rule};

@@ -23,7 +23,7 @@ pub(super) fn timer(condition: &Condition) -> String {
 }
 
 /// `Unhandled exception: E0434352.CLR ("…")`, as ProcDump puts it into the dump.
-pub(super) fn exception(exception: &Exception) -> String {
+pub fn exception(exception: &Exception) -> String {
     let chance = match exception.first_chance {
         true => "Exception",
         false => "Unhandled exception",

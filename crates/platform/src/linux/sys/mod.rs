@@ -2,6 +2,7 @@
 
 pub(crate) mod bpf;
 pub(crate) mod clock;
+pub(crate) mod handler;
 pub(crate) mod launch;
 pub(crate) mod memory;
 pub(crate) mod netlink;

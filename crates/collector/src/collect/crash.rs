@@ -1,0 +1,158 @@
+//! A crash: the process that the kernel holds while it dies, and the head of the kernel's core.
+
+use super::{Collected, Request, collect_attached};
+use analysis::{Files, Stacks, thrown};
+use formats::{Extent, FIRST_LOOK};
+use platform::{CaptureOptions, Crashed, Error, ErrorKind, Host, ImageFiles, Result, Target};
+use snapshot::{Exception, Module, NoMemory, Snapshot};
+use std::{
+    io::{self, Read},
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+/// What is taken of a head at most: the notes of ten thousand threads fit.
+const LARGEST_HEAD: u64 = 192 << 20;
+/// So many of the innermost frames tell one cause from another.
+const FRAMES: usize = 5;
+const SIGABRT: u32 = 6;
+
+/// What comes before the memory in the kernel's core.
+#[derive(Clone, Debug)]
+pub struct CoreHead {
+    /// The bytes as they came.
+    pub bytes: Arc<Vec<u8>>,
+    /// Where the whole core would end, where that is known.
+    pub end: Option<u64>,
+}
+
+impl CoreHead {
+    /// Reads it from the kernel's stream; what was read stays in `taken` when it is no core.
+    pub fn read(stream: &mut dyn Read, taken: &mut Vec<u8>) -> Result<Self> {
+        let failed = |e: io::Error| {
+            Error::new(
+                ErrorKind::Other,
+                format!("reading the kernel's core failed: {e}"),
+            )
+        };
+        let no_core = || Error::new(ErrorKind::Other, "what came on standard input is no core");
+        fill(stream, taken, FIRST_LOOK as u64).map_err(failed)?;
+        let extent = formats::extent(taken).ok_or_else(no_core)?;
+        if extent.head > LARGEST_HEAD {
+            return Err(no_core());
+        }
+        fill(stream, taken, extent.head).map_err(failed)?;
+        let end = formats::extent(taken).and_then(|Extent { end, .. }| end);
+        Ok(Self {
+            bytes: Arc::new(std::mem::take(taken)),
+            end,
+        })
+    }
+}
+
+/// Reads until there are `wanted` bytes, or no more come.
+fn fill(stream: &mut dyn Read, taken: &mut Vec<u8>, wanted: u64) -> io::Result<()> {
+    let missing = wanted.saturating_sub(taken.len() as u64);
+    stream.take(missing).read_to_end(taken)?;
+    Ok(())
+}
+
+/// A crashed process, ready for its dump.
+pub struct Crash {
+    target: Box<dyn Target>,
+    /// What it dies of.
+    pub exception: Exception,
+    /// What crashes for the same cause have in common: the signal and the innermost frames, each
+    /// as module and offset.
+    pub signature: String,
+}
+
+impl Crash {
+    /// Adopts it with the threads that the head tells of.
+    pub fn adopt(host: &dyn Host, crashed: &Crashed, head: &CoreHead) -> Result<Self> {
+        let told = formats::read(head.bytes.clone());
+        let told = told.map_err(|e| Error::new(ErrorKind::Other, format!("{e}")))?;
+        let Snapshot {
+            threads, exception, ..
+        } = told.snapshot;
+        if threads.iter().all(|thread| thread.registers.is_none()) {
+            let what = "the kernel's core tells of no thread";
+            return Err(Error::new(ErrorKind::Other, what));
+        }
+        let mut target = host.adopt(crashed, threads, exception)?;
+        let event = target.wait(std::time::Duration::ZERO)?;
+        let fault = match event {
+            snapshot::TargetEvent::Exception(fault) => fault,
+            _ => Exception::default(),
+        };
+        let exception = named(&*target, fault);
+        let signature = signature(&mut *target, crashed, &exception)?;
+        Ok(Self {
+            target,
+            exception,
+            signature,
+        })
+    }
+
+    /// Takes the dumps of `request`, whose reason, exception, thread and signature are the crash's.
+    pub fn collect(&mut self, request: &Request) -> Collected {
+        let request = Request {
+            reason: policy::exception_reason(&self.exception),
+            exception: Some(self.exception.clone()),
+            thread: Some(self.exception.thread),
+            signature: Some(self.signature.clone()),
+            ..request.clone()
+        };
+        let taken = catch_unwind(AssertUnwindSafe(|| {
+            collect_attached(&mut *self.target, &request, &mut |_| {})
+        }));
+        taken.unwrap_or_else(|_| Collected {
+            dumps: Vec::new(),
+            error: Some(Error::new(
+                ErrorKind::Other,
+                "taking the dump failed within firstchance itself",
+            )),
+        })
+    }
+}
+
+/// The fault under its printed name: that of the exception which nobody caught, where there is one.
+fn named(target: &dyn Target, mut fault: Exception) -> Exception {
+    let system = platform::system();
+    fault.name = analysis::exception_name(&fault, system.os, system.architecture, &NoMemory);
+    let registers = target.registers().filter(|_| fault.code == SIGABRT);
+    let thrown = registers.and_then(|registers| thrown::uncaught(&registers, &*target.memory()));
+    match thrown {
+        Some(thrown) => Exception {
+            name: thrown.name,
+            bases: thrown.bases,
+            message: thrown.message,
+            ..fault
+        },
+        None => fault,
+    }
+}
+
+fn signature(target: &mut dyn Target, crashed: &Crashed, fault: &Exception) -> Result<String> {
+    let files = ImageFiles::of(crashed.key);
+    let mut capture = target.capture(&CaptureOptions::default())?;
+    let memory = capture.memory();
+    let snapshot = std::mem::take(&mut capture.snapshot);
+    let image = |module: &Module| files.as_ref()?.open(module);
+    let files = Files {
+        image: &image,
+        debug: &|_| None,
+    };
+    let stacks = Stacks::new(&snapshot, &*memory, files);
+    let thread = snapshot.threads.iter().find(|t| t.id == fault.thread);
+    let frames = thread.map(|t| stacks.of(t).frames).unwrap_or_default();
+    let place = |frame: &analysis::Frame| match &frame.module {
+        Some(module) => format!(" {module}+{:#x}", frame.offset),
+        None => " ?".to_owned(),
+    };
+    let places: String = frames.iter().take(FRAMES).map(place).collect();
+    Ok(format!(
+        "{}{places}",
+        analysis::signal_name(fault.code as i32)
+    ))
+}

@@ -1,0 +1,123 @@
+//! `firstchance postmortem`.
+
+use super::console;
+use crate::postmortem::{self, EnableArgs, Settings, ValueArgs, Values};
+use std::process::ExitCode;
+
+/// What can be asked of `postmortem`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// Have every crash on this machine leave a dump
+    Enable(Box<EnableArgs>),
+    /// Put back what was there before
+    Disable,
+    /// Say whether crashes leave dumps, and what is wrong when they do not
+    Status,
+    /// List the values for all programs and those of some
+    List,
+    /// Give a program values of its own
+    Set(Box<SetArgs>),
+    /// Take a program's own values away
+    Remove(ProgramArgs),
+    /// No dumps of a program
+    Exclude(ProgramArgs),
+    /// Register again what is set, as at boot
+    #[command(hide = true)]
+    Apply,
+}
+
+#[derive(Debug, clap::Args)]
+struct ProgramArgs {
+    /// Its name (nginx) or its full path
+    program: String,
+}
+
+#[derive(Debug, clap::Args)]
+struct SetArgs {
+    #[command(flatten)]
+    program: ProgramArgs,
+    #[command(flatten)]
+    values: ValueArgs,
+}
+
+/// Does it.
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    match &args.what {
+        What::Enable(args) => postmortem::enable(args),
+        What::Disable => postmortem::disable(),
+        What::Status => postmortem::status(),
+        What::Apply => postmortem::apply(),
+        What::List => list(),
+        What::Set(args) => change(|settings| {
+            let entry = settings.programs.entry(args.program.program.clone());
+            let values = entry.or_default();
+            values.exclude = false;
+            args.values.put_to(values)?;
+            let folder = {
+                let values = values.clone();
+                settings.with_defaults(&values)?.folder
+            };
+            Ok(platform::make_store(&folder)?)
+        }),
+        What::Remove(args) => change(|settings| {
+            let removed = settings.programs.remove(&args.program);
+            removed.map(|_| ()).ok_or_else(|| {
+                let what = format!("there are no values of {}", console::plain(&args.program));
+                super::exit::Usage(what).into()
+            })
+        }),
+        What::Exclude(args) => change(|settings| {
+            let entry = settings.programs.entry(args.program.clone());
+            entry.or_default().exclude = true;
+            Ok(())
+        }),
+    }
+}
+
+fn change(how: impl FnOnce(&mut Settings) -> anyhow::Result<()>) -> anyhow::Result<ExitCode> {
+    let mut settings = Settings::load()?.unwrap_or_default();
+    how(&mut settings)?;
+    settings.save()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list() -> anyhow::Result<ExitCode> {
+    let settings = Settings::load()?.unwrap_or_default();
+    let mut table = console::table(&["PROGRAM", "TYPE", "COUNT", "DUMPS", "FOLDER"], &[2, 3]);
+    let all = [("(all)", &settings.default)];
+    let programs = settings.programs.iter();
+    for (name, values) in all
+        .into_iter()
+        .chain(programs.map(|(n, v)| (n.as_str(), v)))
+    {
+        table.add_row(row(&settings, name, values)?);
+    }
+    console::print(&table.to_string())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn row(settings: &Settings, name: &str, values: &Values) -> anyhow::Result<Vec<String>> {
+    let name = console::plain(name);
+    if values.exclude {
+        return Ok(vec![name, "none".to_owned()]);
+    }
+    let wanted = settings.with_defaults(values)?;
+    let dumps = collector::stored_dumps(&wanted.folder);
+    Ok(vec![
+        name,
+        wanted.kind.to_string(),
+        wanted
+            .keep
+            .max_count
+            .map(|n| n.to_string())
+            .unwrap_or_default(),
+        dumps.map_or("?".to_owned(), |dumps| dumps.len().to_string()),
+        wanted.folder.display().to_string(),
+    ])
+}

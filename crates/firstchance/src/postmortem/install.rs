@@ -1,0 +1,268 @@
+//! Registering with the kernel, and undoing that.
+
+use super::{Settings, ValueArgs, handler::LETTERS, settings};
+use crate::cli::{console, exit::Usage};
+use platform::{CoreHandler, Error, ErrorKind, Guard, Use};
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+};
+
+/// Where our copy of the program goes: nobody but root writes there.
+const PROGRAM: &str = "/usr/libexec/firstchance";
+/// So many crashes are handled at once; the kernel drops the rest, and says so in its log.
+const AT_ONCE: u32 = 16;
+/// What the kernel takes of a pattern (core(5)).
+const LONGEST_PATTERN: usize = 127;
+/// Read at boot, the last of its kind, as the file of systemd-coredump is called 50-coredump.conf.
+pub(super) const SYSCTL: &str = "/etc/sysctl.d/99-firstchance-postmortem.conf";
+/// For distributions where another handler registers itself at boot (apport).
+const UNIT: &str = "/etc/systemd/system/firstchance-postmortem.service";
+/// Handlers that may be replaced without being asked for it: what they were is saved.
+const KNOWN: [&str; 4] = ["systemd-coredump", "apport", "abrt-hook-ccpp", "abrt"];
+
+/// What can be asked of `postmortem enable`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct EnableArgs {
+    #[command(flatten)]
+    values: ValueArgs,
+    /// Only programs named by `postmortem set` leave a dump
+    #[arg(long)]
+    only_listed: bool,
+    /// Crashes that are not wanted here go to the handler that was there before
+    #[arg(long)]
+    forward: bool,
+    /// SIGQUIT (Ctrl-\) leaves a dump too
+    #[arg(long)]
+    quit: bool,
+    /// How long the same crash of the same program is only counted [default: 1h]
+    #[arg(long, value_name = "TIME")]
+    repeat_window: Option<String>,
+    /// Where the copy of firstchance goes that the kernel calls
+    #[arg(long, value_name = "FILE", default_value = PROGRAM)]
+    program: PathBuf,
+    /// Replace a handler that nobody knows
+    #[arg(long)]
+    force: bool,
+}
+
+/// Has the kernel call us for each crash.
+pub(crate) fn enable(args: &EnableArgs) -> anyhow::Result<ExitCode> {
+    let mut settings = Settings::load()?.unwrap_or_default();
+    let before = platform::core_handler()?;
+    let is_ours = settings.is_enabled() && before.pattern == settings.registered;
+    if !is_ours {
+        expect_replaceable(&before.pattern, args.force)?;
+        settings.previous.core_pattern.clone_from(&before.pattern);
+        settings.previous.core_pipe_limit = before.at_once;
+    }
+    args.put_to(&mut settings)?;
+    let wanted = settings.wanted("", "")?;
+    let folder = wanted.map_or_else(|| settings.folders().remove(0), |wanted| wanted.folder);
+    let handler = CoreHandler {
+        pattern: pattern(&args.program)?,
+        at_once: AT_ONCE,
+    };
+    install(&args.program)?;
+    platform::make_store(Path::new(STATE))?;
+    platform::make_store(&folder)?;
+    settings.program.clone_from(&args.program);
+    settings.registered.clone_from(&handler.pattern);
+    settings.save()?;
+    if let Err(error) = platform::set_core_handler(&handler) {
+        let _ = platform::set_core_handler(&before);
+        settings.registered.clear();
+        settings.save()?;
+        return Err(error.into());
+    }
+    survive_reboot(&settings)?;
+    console::print(&format!("Crashes leave dumps in {}", folder.display()))?;
+    if !is_ours {
+        console::print(&format!("Before: {}", owner(&before.pattern)))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Where counts lie.
+const STATE: &str = "/var/lib/firstchance";
+
+impl EnableArgs {
+    fn put_to(&self, settings: &mut Settings) -> anyhow::Result<()> {
+        self.values.put_to(&mut settings.default)?;
+        settings.only_listed = self.only_listed;
+        settings.forward = self.forward;
+        settings.quit = self.quit;
+        if let Some(window) = &self.repeat_window {
+            policy::parse_duration(window).map_err(Usage)?;
+            settings.repeat_window = Some(window.clone());
+        }
+        Ok(())
+    }
+}
+
+/// Refuses to replace what we do not know how to put back, or what somebody may count on.
+fn expect_replaceable(pattern: &str, force: bool) -> anyhow::Result<()> {
+    let is_program = pattern.starts_with(['|', '@']);
+    let is_known = KNOWN.iter().any(|name| program_of(pattern).ends_with(name));
+    if !is_program || is_known || force {
+        return Ok(());
+    }
+    let what = format!("crashes are handled by {} already", owner(pattern));
+    let error = Error::new(ErrorKind::Busy, what);
+    Err(error
+        .advise("`--force` replaces it; `disable` puts it back.")
+        .into())
+}
+
+fn program_of(pattern: &str) -> &str {
+    let program = pattern.trim_start_matches(['|', '@']);
+    program.split_ascii_whitespace().next().unwrap_or("")
+}
+
+/// Who has the crashes, for people.
+pub(super) fn owner(pattern: &str) -> String {
+    match pattern.chars().next() {
+        Some('|' | '@') => program_of(pattern).to_owned(),
+        Some(_) => format!("files of the kernel, named {pattern}"),
+        None => "files of the kernel, named core".to_owned(),
+    }
+}
+
+fn pattern(program: &Path) -> anyhow::Result<String> {
+    let text = program.to_str().filter(|text| !text.contains([' ', '%']));
+    let text = text.filter(|_| program.is_absolute());
+    let pattern = format!("|{} crash-handler {LETTERS}", text.unwrap_or_default());
+    if text.is_none() || pattern.len() > LONGEST_PATTERN {
+        let what = format!("the kernel cannot call {}", program.display());
+        return Err(Usage(format!(
+            "{what}: a short absolute path without blanks is needed"
+        ))
+        .into());
+    }
+    Ok(pattern)
+}
+
+/// A handler that others can write to is root for them.
+fn install(program: &Path) -> anyhow::Result<()> {
+    let own = platform::own_program();
+    let bytes = std::fs::read(&own)?;
+    let is_there = std::fs::read(program).is_ok_and(|there| there == bytes);
+    if !is_there {
+        platform::write_guarded(program, &bytes, Use::Run)?;
+    }
+    Ok(platform::expect_guarded(program, Guard::Strict)?)
+}
+
+fn survive_reboot(settings: &Settings) -> anyhow::Result<()> {
+    let text = format!(
+        "# Written by `firstchance postmortem enable`; `disable` removes it.\n\
+         kernel.core_pipe_limit={AT_ONCE}\nkernel.core_pattern={}\n",
+        settings.registered
+    );
+    platform::write_guarded(Path::new(SYSCTL), text.as_bytes(), Use::Read)?;
+    if has_systemd() {
+        let program = settings.program.display();
+        let unit = format!(
+            "[Unit]\nDescription=Dumps of what crashes\n\
+             After=systemd-sysctl.service apport.service abrt-ccpp.service\n\n\
+             [Service]\nType=oneshot\nExecStart={program} postmortem apply\n\n\
+             [Install]\nWantedBy=multi-user.target\n"
+        );
+        platform::write_guarded(Path::new(UNIT), unit.as_bytes(), Use::Read)?;
+        systemctl(&["enable", "firstchance-postmortem.service"]);
+    }
+    Ok(())
+}
+
+fn has_systemd() -> bool {
+    Path::new("/run/systemd/system").is_dir()
+}
+
+fn systemctl(words: &[&str]) {
+    let _ = Command::new("systemctl")
+        .arg("--quiet")
+        .args(words)
+        .status();
+}
+
+/// Registers again what is set, as at boot.
+pub(crate) fn apply() -> anyhow::Result<ExitCode> {
+    let settings = Settings::load()?.filter(Settings::is_enabled);
+    let settings = settings.ok_or_else(not_enabled)?;
+    platform::expect_guarded(&settings.program, Guard::Strict)?;
+    platform::set_core_handler(&CoreHandler {
+        pattern: settings.registered,
+        at_once: AT_ONCE,
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) fn not_enabled() -> Error {
+    let error = Error::new(ErrorKind::Other, "postmortem dumps are not enabled");
+    error.advise("`firstchance postmortem enable` does it.")
+}
+
+/// Puts back what was there, unless somebody else has taken over since.
+pub(crate) fn disable() -> anyhow::Result<ExitCode> {
+    let settings = Settings::load()?.filter(Settings::is_enabled);
+    let mut settings = settings.ok_or_else(not_enabled)?;
+    let now = platform::core_handler()?;
+    let is_ours = now.pattern == settings.registered;
+    if is_ours {
+        platform::set_core_handler(&CoreHandler {
+            pattern: settings.previous.core_pattern.clone(),
+            at_once: settings.previous.core_pipe_limit,
+        })?;
+    }
+    if has_systemd() {
+        systemctl(&["disable", "firstchance-postmortem.service"]);
+    }
+    for file in [Path::new(SYSCTL), Path::new(UNIT), &settings.program] {
+        remove(file)?;
+    }
+    settings.registered.clear();
+    settings.previous = settings::Previous::default();
+    match settings.programs.is_empty() {
+        true => remove(Path::new(settings::FILE))?,
+        false => settings.save()?,
+    }
+    let owner = owner(&platform::core_handler()?.pattern);
+    console::print(&match is_ours {
+        true => format!("Crashes are handled as before: {owner}"),
+        false => format!("Somebody else had taken over, and keeps it: {owner}"),
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn remove(file: &Path) -> anyhow::Result<()> {
+    match std::fs::remove_file(file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::of_file(&format!("removing {}", file.display()), &error).into())
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn e15_unknown_handlers_are_not_replaced() {
+        assert!(expect_replaceable("core", false).is_ok());
+        assert!(expect_replaceable("", false).is_ok());
+        assert!(expect_replaceable("|/lib/systemd/systemd-coredump %P", false).is_ok());
+        assert!(expect_replaceable("|/usr/share/apport/apport -p%p", false).is_ok());
+        assert!(expect_replaceable("|/opt/theirs %P", false).is_err());
+        assert!(expect_replaceable("@@/run/x", false).is_err());
+        assert!(expect_replaceable("|/opt/theirs %P", true).is_ok());
+    }
+
+    #[test]
+    fn a_pattern_is_short_and_of_plain_words() {
+        assert!(pattern(Path::new(PROGRAM)).unwrap().len() <= LONGEST_PATTERN);
+        assert!(pattern(Path::new("/a b")).is_err());
+        assert!(pattern(Path::new("a")).is_err());
+        assert!(pattern(Path::new(&format!("/{}", "x".repeat(90)))).is_err());
+    }
+}

@@ -1,0 +1,66 @@
+//! Whether crashes leave dumps, and what is wrong when they do not.
+
+use super::{
+    Settings,
+    install::{SYSCTL, owner},
+};
+use crate::cli::console;
+use platform::Guard;
+use std::{path::Path, process::ExitCode};
+
+/// Tells; the exit code is 0 when all is as it was set, or nothing was.
+pub(crate) fn status() -> anyhow::Result<ExitCode> {
+    let now = platform::core_handler()?;
+    let settings = Settings::load()?.filter(Settings::is_enabled);
+    let Some(settings) = settings else {
+        console::print("Postmortem dumps: off")?;
+        console::print(&format!("Crashes go to:    {}", owner(&now.pattern)))?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    let wanted = settings.with_defaults(&settings.default)?;
+    console::print("Postmortem dumps: on")?;
+    console::print(&format!("Crashes go to:    {}", owner(&now.pattern)))?;
+    console::print(&format!(
+        "Before:           {}",
+        owner(&settings.previous.core_pattern)
+    ))?;
+    console::print(&format!("Folder:           {}", wanted.folder.display()))?;
+    console::print(&format!("Type:             {}", wanted.kind))?;
+    if settings.only_listed {
+        console::print("Programs:         only those of `postmortem list`")?;
+    }
+    let warnings = warnings(&settings, &now);
+    for warning in &warnings {
+        console::print(&format!("Warning:          {warning}"))?;
+    }
+    Ok(match warnings.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+fn warnings(settings: &Settings, now: &platform::CoreHandler) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if now.pattern != settings.registered {
+        warnings.push(format!(
+            "somebody took over: the core pattern is \"{}\"; `firstchance postmortem enable` takes it back",
+            console::plain(&now.pattern)
+        ));
+    }
+    if now.at_once == 0 {
+        warnings.push(
+            "core_pipe_limit is 0: the kernel does not wait, so that only its own core can be kept"
+                .to_owned(),
+        );
+    }
+    if let Err(error) = platform::expect_guarded(&settings.program, Guard::Strict) {
+        warnings.push(error.to_string());
+    }
+    if !settings.program.is_file() {
+        warnings.push(format!("{} is gone", settings.program.display()));
+    }
+    if !Path::new(SYSCTL).is_file() {
+        warnings.push(format!("{SYSCTL} is gone: a reboot ends it"));
+    }
+    warnings
+}

@@ -1,0 +1,85 @@
+// crashes [KEY=VALUE]...: prepares what it is told, in that order, then ends as it is told.
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+static void *sleeper(void *unused)
+{
+    for (;;)
+        pause();
+    return unused;
+}
+
+__attribute__((noinline)) static void boom(volatile int *place)
+{
+    *place = 1;
+}
+
+static void limit_core(rlim_t bytes)
+{
+    struct rlimit limit = {bytes, bytes};
+    setrlimit(RLIMIT_CORE, &limit);
+}
+
+static void fill(size_t mebibytes)
+{
+    size_t size = mebibytes << 20;
+    char *memory = malloc(size);
+    for (size_t at = 0; at < size; at += 4096)
+        memset(memory + at, (int)(at >> 12 | 1), 64);
+}
+
+static void end(const char *how)
+{
+    if (!strcmp(how, "segv"))
+        boom((volatile int *)16);
+    if (!strcmp(how, "abort"))
+        abort();
+    if (!strcmp(how, "quit"))
+        raise(SIGQUIT);
+    if (!strcmp(how, "xcpu"))
+        raise(SIGXCPU);
+    printf("ready %d\n", (int)getpid());
+    fflush(stdout);
+    for (;;)
+        pause();
+}
+
+static void start(int threads)
+{
+    pthread_t thread;
+    while (threads-- > 0)
+        pthread_create(&thread, NULL, sleeper, NULL);
+}
+
+int main(int count, char **words)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (int at = 1; at < count; at++) {
+        char *value = strchr(words[at], '=');
+        if (!value)
+            return 2;
+        *value++ = 0;
+        if (!strcmp(words[at], "name"))
+            prctl(PR_SET_NAME, value);
+        if (!strcmp(words[at], "threads"))
+            start(atoi(value));
+        if (!strcmp(words[at], "mib"))
+            fill((size_t)atol(value));
+        if (!strcmp(words[at], "core"))
+            limit_core((rlim_t)atol(value));
+        if (!strcmp(words[at], "dumpable"))
+            prctl(PR_SET_DUMPABLE, atoi(value));
+        if (!strcmp(words[at], "user") && (setgid(atoi(value)) || setuid(atoi(value))))
+            return 3;
+        if (!strcmp(words[at], "end"))
+            end(value);
+    }
+    return 0;
+}

@@ -1,0 +1,529 @@
+//! Programs that really crash, with the kernel calling us.
+
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::support::{
+    Child, Core, Firstchance, Postmortem, Program, compile, files_in, proc_status, wait_until,
+};
+
+const NOBODY: &[&str] = &["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups"];
+
+#[test]
+fn a_crash_leaves_a_dump_with_all_threads_that_gdb_opens() {
+    let machine = Postmortem::enabled(&[]);
+    let status = machine.crash(&["threads=3", "end=segv"]);
+    assert_eq!(status.signal(), Some(libc::SIGSEGV));
+    assert!(
+        status.core_dumped(),
+        "as with a handler that reads the core"
+    );
+    let dump = machine.only_dump();
+    let core = Core::new(&dump, &machine.program);
+    assert_eq!(core.threads().len(), 4);
+    let told = core.gdb(&["bt", "print place"]);
+    assert!(told.contains("signal SIGSEGV"), "{told}");
+    assert!(
+        told.contains("boom (place=") && told.contains("main ("),
+        "{told}"
+    );
+    let record = machine.record(&dump);
+    assert_eq!(record["reason"], "Unhandled exception: SIGSEGV.SEGV_MAPERR");
+    assert_eq!(record["method"], "crash");
+    assert_eq!(record["complete"], true);
+}
+
+#[test]
+fn a_mini_dump_of_a_crash_has_the_stacks() {
+    let machine = Postmortem::enabled(&[]);
+    machine.set(&machine.program, &["--type", "mini"]);
+    machine.crash(&["threads=2", "mib=64", "end=abort"]);
+    let dump = machine.only_dump();
+    assert!(dump.metadata().unwrap().len() < 4 << 20);
+    let shown = Firstchance::new(&["dumps", "show"]).arg(&dump).run_well();
+    shown.assert_says("SIGABRT");
+    let walked = crate::support::stackwalk(&dump);
+    assert_eq!(
+        walked["crash_info"]["type"].as_str(),
+        Some("SIGABRT / SI_TKILL")
+    );
+    assert_eq!(walked["threads"].as_array().map(Vec::len), Some(3));
+}
+
+#[test]
+fn a_cxx_exception_is_the_reason_of_the_crash_it_ends_in() {
+    let machine = Postmortem::enabled(&[]);
+    let program = machine.program.with_extension("cxx");
+    std::fs::copy(compile(&Program::cpp("throws.cpp")), &program).unwrap();
+    machine.set(&program, &[]);
+    let mut command = machine.command_of(&program, &["0", "1", "throw"]);
+    let mut child = Child::start(&mut command);
+    child.lines_until("ready");
+    child.tell("go");
+    let status = child.wait();
+    assert_eq!(status.signal(), Some(libc::SIGABRT), "{status:?}");
+    let record = machine.record(&machine.only_dump());
+    let reason = record["reason"].as_str().unwrap();
+    let name = "Unhandled exception: CXX.std::runtime_error (\"nobody catches me\")";
+    assert_eq!(reason, name);
+}
+
+#[test]
+fn a_crash_in_a_pid_namespace_tells_both_pids() {
+    let machine = Postmortem::enabled(&[]);
+    let mut command = Command::new("unshare");
+    command
+        .args(["--pid", "--fork", "--kill-child"])
+        .arg(&machine.program);
+    command
+        .args(["threads=2", "end=segv"])
+        .stdout(Stdio::null());
+    let _ = command.status().unwrap();
+    let dump = machine.only_dump();
+    let record = machine.record(&dump);
+    assert_eq!(record["inner-pid"], 1, "{record}");
+    assert!(record["pid"].as_u64().unwrap() > 1);
+    let told = Core::new(&dump, &machine.program).gdb(&["bt"]);
+    assert!(told.contains("boom (place="), "{told}");
+}
+
+#[test]
+fn e1_a_hostile_name_is_shown_and_not_obeyed() {
+    let machine = Postmortem::enabled(&[]);
+    let odd = machine.program.with_file_name("pm )\u{1b}[31m %p\n(x");
+    std::fs::copy(&machine.program, &odd).unwrap();
+    machine.set(&odd, &["--type", "full"]);
+    let status = machine
+        .command_of(&odd, &["name=a b/../%p\nx", "end=segv"])
+        .status();
+    assert_eq!(status.unwrap().signal(), Some(libc::SIGSEGV));
+    let dump = machine.only_dump();
+    let name = dump.file_name().unwrap().to_str().unwrap();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._+-@".contains(c);
+    assert!(name.chars().all(plain), "{name:?}");
+    let listed = Firstchance::new(&["dumps", "list", "--folder"])
+        .arg(&machine.folder)
+        .run_well();
+    assert!(!listed.stdout.contains('\u{1b}'), "{listed:#?}");
+}
+
+#[test]
+fn e2_a_set_user_id_programs_dump_is_roots_alone() {
+    let machine = Postmortem::enabled(&[]);
+    machine.write("suid_dumpable", "2");
+    let mode = std::fs::Permissions::from_mode(0o4755);
+    std::fs::set_permissions(&machine.program, mode).unwrap();
+    crash_as_nobody(&machine, &["end=segv"]);
+    assert_roots_alone(&machine);
+}
+
+#[test]
+fn e3_an_unreadable_programs_dump_is_roots_alone() {
+    let machine = Postmortem::enabled(&[]);
+    machine.write("suid_dumpable", "2");
+    std::fs::set_permissions(&machine.program, std::fs::Permissions::from_mode(0o711)).unwrap();
+    crash_as_nobody(&machine, &["end=segv"]);
+    assert_roots_alone(&machine);
+}
+
+#[test]
+fn e4_who_gave_up_being_root_cannot_read_the_dump() {
+    let machine = Postmortem::enabled(&[]);
+    machine.write("suid_dumpable", "2");
+    machine.crash(&["user=1000", "end=segv"]);
+    assert_roots_alone(&machine);
+}
+
+fn crash_as_nobody(machine: &Postmortem, words: &[&str]) {
+    let mut command = Command::new(NOBODY[0]);
+    command.args(&NOBODY[1..]).arg(&machine.program).args(words);
+    let status = command.current_dir("/").status().unwrap();
+    assert_eq!(status.signal(), Some(libc::SIGSEGV), "{status:?}");
+}
+
+fn assert_roots_alone(machine: &Postmortem) {
+    let dump = machine.only_dump();
+    let found = dump.metadata().unwrap();
+    assert_eq!(
+        (found.uid(), found.gid(), found.mode() & 0o777),
+        (0, 0, 0o600)
+    );
+    for words in [
+        ["cat", dump.to_str().unwrap()],
+        ["ls", machine.folder.to_str().unwrap()],
+    ] {
+        let mut command = Command::new(NOBODY[0]);
+        let status = command
+            .args(&NOBODY[1..])
+            .args(words)
+            .stderr(Stdio::null())
+            .status();
+        assert!(!status.unwrap().success(), "nobody may {words:?}");
+    }
+}
+
+#[test]
+fn e5_a_pid_that_means_another_process_is_never_looked_at() {
+    let mut machine = Postmortem::off();
+    // Nobody knows the program of such a crash: those of all programs are wanted.
+    machine.enable(&["--type", "full"]).assert_code(0);
+    machine.failpoint("crash-begin:stop");
+    let mut child = machine.command(&["mib=8", "end=segv"]).spawn().unwrap();
+    let handler = machine.handler_of(child.id());
+    wait_until("the handler stands", || {
+        crate::support::state_of(handler) == 'T'
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
+    signal(handler, libc::SIGCONT);
+    wait_until("the handler ends", || {
+        "ZX".contains(crate::support::state_of(handler))
+    });
+    let dumps = machine.dumps();
+    let ours = dumps.iter().map(|dump| machine.record(dump));
+    let records: Vec<_> = ours.filter(|record| record["pid"] == child.id()).collect();
+    assert_eq!(records.len(), 1, "{dumps:?}");
+    assert_eq!(records[0]["process"], "unknown");
+    assert_eq!(records[0]["complete"], false);
+    assert!(
+        records[0]["warnings"].to_string().contains("ended before"),
+        "{}",
+        records[0]
+    );
+}
+
+#[test]
+fn e6_a_process_killed_while_its_dump_is_written_leaves_a_labelled_part() {
+    let machine = Postmortem::enabled(&[]);
+    machine.failpoint("copy:stop");
+    let mut child = machine.command(&["mib=64", "end=segv"]).spawn().unwrap();
+    let handler = machine.handler_of(child.id());
+    wait_until("the handler stands", || {
+        crate::support::state_of(handler) == 'T'
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
+    while !"ZX".contains(crate::support::state_of(handler)) {
+        signal(handler, libc::SIGCONT);
+    }
+    let dump = machine.only_dump();
+    assert!(
+        dump.extension().is_some_and(|ending| ending == "partial"),
+        "{dump:?}"
+    );
+    let record = machine.record(&dump);
+    assert_eq!(record["complete"], false);
+    assert!(
+        record["warnings"].to_string().contains("was killed"),
+        "{record}"
+    );
+}
+
+fn signal(pid: u32, signal: i32) {
+    // SAFETY: no memory is involved; the process was started by the kernel for this test.
+    unsafe { libc::kill(pid as i32, signal) };
+}
+
+#[test]
+fn e7_a_crash_loop_is_counted_and_not_stored() {
+    let machine = Postmortem::enabled(&[]);
+    for _ in 0..10 {
+        machine.crash(&["end=segv"]);
+    }
+    machine.crash(&["end=abort"]);
+    let list = machine.list();
+    let counts: Vec<_> = list
+        .iter()
+        .map(|dump| dump["count"].as_u64().unwrap())
+        .collect();
+    assert_eq!(counts, [1, 10], "{list:?}");
+}
+
+#[test]
+fn e8_crashes_at_once_each_leave_a_dump() {
+    let machine = Postmortem::enabled(&["--repeat-window", "0s"]);
+    let start = |_| machine.command(&["end=segv"]).spawn().unwrap();
+    let children: Vec<_> = (0..8).map(start).collect();
+    for mut child in children {
+        assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGSEGV));
+    }
+    assert_eq!(machine.dumps().len(), 8);
+    assert!(machine.list().iter().all(|dump| dump["complete"] == true));
+}
+
+#[test]
+fn e9_a_handler_that_dies_holds_nobody_and_leaves_nothing() {
+    let machine = Postmortem::enabled(&[]);
+    for point in ["crash-begin:abort", "crash-begin:kill9", "planned:abort"] {
+        machine.failpoint(point);
+        let status = machine.crash(&["end=segv"]);
+        assert_eq!(status.signal(), Some(libc::SIGSEGV), "{point}");
+        let dumps = machine.dumps();
+        let is_partial = |dump: &Path| dump.extension().is_some_and(|e| e == "partial");
+        assert!(
+            dumps.iter().all(|dump| is_partial(dump)),
+            "{point}: {dumps:?}"
+        );
+        machine.write("core_pattern", &registered());
+    }
+    machine.crash(&["end=segv"]);
+    assert!(
+        machine.list().iter().any(|dump| dump["complete"] == true),
+        "it goes on"
+    );
+}
+
+#[test]
+fn e9_a_panic_in_a_dump_leaves_the_kernels_core() {
+    let machine = Postmortem::enabled(&[]);
+    machine.failpoint("planned:panic");
+    machine.crash(&["threads=2", "mib=8", "end=segv"]);
+    let dump = machine.only_dump();
+    let record = machine.record(&dump);
+    assert_eq!(record["kind"], "kernel core", "{record}");
+    let core = Core::new(&dump, &machine.program);
+    assert_eq!(core.threads().len(), 3);
+    let told = core.gdb(&["bt"]);
+    assert!(told.contains("boom (place="), "{told}");
+}
+
+/// The pattern that the settings say.
+fn registered() -> String {
+    let text = std::fs::read_to_string("/etc/firstchance/postmortem.toml").unwrap();
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("registered = "));
+    line.unwrap().trim_matches('"').to_owned()
+}
+
+#[test]
+fn e11_only_the_kernel_calls_the_handler() {
+    let machine = Postmortem::enabled(&[]);
+    let words = [
+        "crash-handler",
+        "1",
+        "1",
+        "11",
+        "0",
+        "0",
+        "1",
+        "0",
+        "5",
+        "3",
+    ];
+    Firstchance::by(NOBODY).args(&words).run().assert_code(4);
+    for wrong in [
+        &words[..5],
+        &words[..1],
+        &[&words[..], &["x", "y"]].concat(),
+    ] {
+        Firstchance::new(wrong).run().assert_code(2);
+    }
+    assert_eq!(machine.dumps().len(), 0);
+    let pattern = registered();
+    machine.write("core_pattern", pattern.strip_suffix(" %F").unwrap());
+    machine.crash(&["end=segv"]);
+    assert_eq!(
+        machine.record(&machine.only_dump())["complete"],
+        true,
+        "also without a pidfd"
+    );
+}
+
+#[test]
+fn e12_a_large_process_is_dumped_with_little_memory() {
+    let machine = Postmortem::enabled(&[]);
+    machine.failpoint("released:stop");
+    let mut child = machine.command(&["mib=1024", "end=segv"]).spawn().unwrap();
+    let handler = machine.handler_of(child.id());
+    wait_until("the handler stands", || {
+        crate::support::state_of(handler) == 'T'
+    });
+    let peak = proc_status(handler, "VmHWM").unwrap();
+    signal(handler, libc::SIGCONT);
+    child.wait().unwrap();
+    let peak: u64 = peak.trim_end_matches(" kB").parse().unwrap();
+    assert!(peak < 64 << 10, "{peak} kB");
+    let dump = machine.only_dump();
+    assert!(dump.metadata().unwrap().len() > 1 << 30);
+}
+
+#[test]
+fn e13_what_is_no_core_is_refused() {
+    let machine = Postmortem::enabled(&["--repeat-window", "0s"]);
+    let mut idle = machine.command(&["end=wait"]);
+    let mut idle = idle.stdout(Stdio::piped()).spawn().unwrap();
+    let pid = idle.id().to_string();
+    let lying = [&b"\x7fELF\x02\x01\x01"[..], &[0xFF; 200]].concat();
+    for (at, bytes) in [&b""[..], b"hello", &[0x7F; 4096], &lying]
+        .into_iter()
+        .enumerate()
+    {
+        let file = machine.program.with_extension(format!("in{at}"));
+        std::fs::write(&file, bytes).unwrap();
+        let words = ["crash-handler", &pid, &pid, "11", "0", "0", "1", "0", "5"];
+        let mut command = Firstchance::new(&words).into_command();
+        let input = std::fs::File::open(&file).unwrap();
+        let output = command.stdin(input).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+    }
+    assert_eq!(machine.dumps().len(), 0);
+    idle.kill().unwrap();
+    idle.wait().unwrap();
+}
+
+#[test]
+fn e15_a_strangers_handler_is_left_alone_and_a_takeover_is_told() {
+    let mut machine = Postmortem::off();
+    machine.write("core_pattern", "|/bin/false theirs");
+    let refused = machine.enable(&["--only-listed"]);
+    refused.assert_code(4).assert_says("--force");
+    assert_eq!(Postmortem::pattern(), "|/bin/false theirs");
+    machine.enable(&["--only-listed", "--force"]).assert_code(0);
+    Firstchance::new(&["postmortem", "status"])
+        .run_well()
+        .assert_says("/bin/false");
+    Firstchance::new(&["postmortem", "disable"]).run_well();
+    assert_eq!(Postmortem::pattern(), "|/bin/false theirs", "put back");
+
+    machine.enable(&["--only-listed", "--force"]).assert_code(0);
+    machine.write("core_pattern", "|/bin/true");
+    let status = Firstchance::new(&["postmortem", "status"]).run();
+    status.assert_code(1).assert_says("took over");
+    Firstchance::new(&["postmortem", "disable"]).run_well();
+    assert_eq!(Postmortem::pattern(), "|/bin/true", "not ours to put back");
+}
+
+#[test]
+fn e15_crashes_that_are_not_wanted_go_to_the_handler_before() {
+    let mut machine = Postmortem::off();
+    let theirs = machine.folder.with_file_name("theirs");
+    let script = theirs.with_extension("sh");
+    std::fs::write(&script, "#!/bin/sh\necho \"$@\" > \"$1\"\ncat >> \"$1\"\n").unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    // In a folder that only root can change, as its folder decides too.
+    let script = at_roots(&script);
+    machine.write(
+        "core_pattern",
+        &format!("|{} {} %P %s", script.display(), theirs.display()),
+    );
+    machine
+        .enable(&["--only-listed", "--forward", "--force"])
+        .assert_code(0);
+    let mut child = machine.command(&["end=segv"]).spawn().unwrap();
+    child.wait().unwrap();
+    std::fs::remove_file(&script).unwrap();
+    let told = std::fs::read(&theirs).unwrap();
+    let start = format!("{} {} 11\n\x7fELF", theirs.display(), child.id());
+    assert!(
+        told.starts_with(start.as_bytes()),
+        "{:?}",
+        String::from_utf8_lossy(&told[..200])
+    );
+    assert_eq!(machine.dumps().len(), 0);
+}
+
+fn at_roots(script: &Path) -> std::path::PathBuf {
+    let path = Path::new("/usr/libexec").join(format!("fc-test-{}", std::process::id()));
+    std::fs::copy(script, &path).unwrap();
+    path
+}
+
+#[test]
+fn e17_limits_and_properties_decide_as_the_kernel_has_it() {
+    let machine = Postmortem::enabled(&["--repeat-window", "0s"]);
+    let dumps = |words: &[&str]| {
+        let before = machine.dumps().len();
+        let status = machine.command(words).status().unwrap();
+        assert!(status.signal().is_some(), "{words:?}: {status:?}");
+        machine.dumps().len() - before
+    };
+    assert_eq!(
+        dumps(&["core=0", "end=segv"]),
+        1,
+        "a limit is for files of the kernel"
+    );
+    assert_eq!(
+        dumps(&["core=1", "end=segv"]),
+        0,
+        "the kernel's guard against recursion"
+    );
+    assert_eq!(dumps(&["dumpable=0", "end=segv"]), 0);
+    assert_eq!(dumps(&["end=xcpu"]), 1);
+    assert_eq!(dumps(&["end=quit"]), 0, "somebody pressed Ctrl-\\");
+}
+
+#[test]
+fn e17_sigquit_leaves_a_dump_where_that_was_asked_for() {
+    let machine = Postmortem::enabled(&["--quit"]);
+    machine.crash(&["end=quit"]);
+    assert_eq!(machine.dumps().len(), 1);
+}
+
+#[test]
+fn d4_the_oldest_of_ours_goes_and_foreign_files_stay() {
+    let machine = Postmortem::enabled(&["--repeat-window", "0s"]);
+    machine.set(&machine.program, &["--count", "2"]);
+    std::fs::write(machine.folder.join("theirs.core"), "not ours").unwrap();
+    for end in ["end=segv", "end=abort", "end=xcpu", "end=segv"] {
+        machine.crash(&[end]);
+    }
+    let reasons: Vec<_> = machine
+        .list()
+        .iter()
+        .map(|dump| dump["reason"].clone())
+        .collect();
+    assert_eq!(reasons.len(), 2, "{reasons:?}");
+    assert!(
+        reasons[0].as_str().unwrap().contains("SIGSEGV"),
+        "{reasons:?}"
+    );
+    assert!(
+        reasons[1].as_str().unwrap().contains("SIGXCPU"),
+        "{reasons:?}"
+    );
+    assert!(machine.folder.join("theirs.core").is_file());
+}
+
+#[test]
+fn d7_a_folder_or_settings_that_others_can_change_are_refused() {
+    let mut machine = Postmortem::off();
+    std::fs::create_dir(&machine.folder).unwrap();
+    std::fs::set_permissions(&machine.folder, std::fs::Permissions::from_mode(0o777)).unwrap();
+    let before = Postmortem::pattern();
+    let refused = machine.enable(&["--only-listed"]);
+    refused
+        .assert_code(4)
+        .assert_says("can be written to by others");
+    assert_eq!(Postmortem::pattern(), before);
+    std::fs::set_permissions(&machine.folder, std::fs::Permissions::from_mode(0o755)).unwrap();
+    machine
+        .enable(&["--only-listed", "--program", "/tmp/fc"])
+        .assert_failed();
+    assert_eq!(Postmortem::pattern(), before);
+}
+
+#[test]
+fn dumps_are_listed_filtered_and_deleted() {
+    let machine = Postmortem::enabled(&[]);
+    machine.crash(&["end=segv"]);
+    machine.crash(&["end=abort"]);
+    let folder = machine.folder.to_str().unwrap();
+    let lines = |more: &[&str]| {
+        let list = Firstchance::new(&["dumps", "list", "--json", "--folder", folder]);
+        list.args(more).run_well().stdout.lines().count()
+    };
+    assert_eq!(lines(&[]), 2);
+    assert_eq!(lines(&["--signature", "SIGABRT"]), 1);
+    assert_eq!(lines(&["--program", "nobody"]), 0);
+    assert_eq!(lines(&["--since", "1h"]), 2);
+    let name = machine.list()[0]["id"].as_str().unwrap().to_owned();
+    Firstchance::new(&["dumps", "delete", &name, "--folder", folder]).run_well();
+    assert_eq!(lines(&[]), 1);
+    Firstchance::new(&["dumps", "delete", &name, "--folder", folder])
+        .run()
+        .assert_code(2);
+    assert_eq!(files_in(&machine.folder).len(), 1);
+}

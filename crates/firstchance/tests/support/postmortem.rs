@@ -1,0 +1,224 @@
+//! Postmortem dumps switched on for one test, and everything put back behind it.
+
+use std::fs::File;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+
+use super::{Firstchance, Program, Run, Sysctl, compile, files_in, wait_until};
+
+/// Where the kernel's settings for crashes lie, in the order in which they are put back.
+const SETTINGS: [&str; 3] = [
+    "kernel/core_pattern",
+    "kernel/core_pipe_limit",
+    "fs/suid_dumpable",
+];
+const FILE: &str = "/etc/firstchance/postmortem.toml";
+/// Short, as the kernel takes only 127 characters of a pattern.
+const PROGRAM: &str = "/usr/libexec/fc-test";
+/// What crashes.
+const CRASHES: Program = Program::c("crashes.c");
+
+/// The machine with postmortem dumps on. Only programs that the test names leave any: other tests
+/// crash programs too.
+pub(crate) struct Postmortem {
+    /// Where dumps go.
+    pub(crate) folder: PathBuf,
+    /// The program of this test that crashes; nobody else's has its name.
+    pub(crate) program: PathBuf,
+    before: Option<Vec<u8>>,
+    files: tempfile::TempDir,
+    _settings: Vec<Sysctl>,
+}
+
+impl Postmortem {
+    /// `postmortem enable --only-listed OPTIONS`, and `postmortem set PROGRAM --type full`.
+    pub(crate) fn enabled(options: &[&str]) -> Postmortem {
+        let mut postmortem = Postmortem::off();
+        postmortem
+            .enable(&[&["--only-listed"], options].concat())
+            .assert_code(0);
+        let program = postmortem.program.clone();
+        postmortem.set(&program, &["--type", "full"]);
+        postmortem
+    }
+
+    /// The machine as it is, held so that no other test changes it.
+    pub(crate) fn off() -> Postmortem {
+        let settings: Vec<Sysctl> = SETTINGS.iter().map(|name| Sysctl::hold(name)).collect();
+        let files = reachable_folder();
+        let program = files.path().join(format!("pm-{}", std::process::id()));
+        std::fs::copy(compile(&CRASHES), &program).expect("a copy of the program");
+        Postmortem {
+            folder: files.path().join("dumps"),
+            before: std::fs::read(FILE).ok(),
+            program,
+            files,
+            _settings: settings,
+        }
+    }
+
+    /// `postmortem enable OPTIONS`, with the test's folder.
+    pub(crate) fn enable(&mut self, options: &[&str]) -> Run {
+        let enable = Firstchance::new(&["postmortem", "enable", "--program", PROGRAM, "--folder"]);
+        enable.arg(&self.folder).args(options).run()
+    }
+
+    /// `postmortem set PROGRAM OPTIONS`.
+    pub(crate) fn set(&self, program: &Path, options: &[&str]) {
+        let set = Firstchance::new(&["postmortem", "set"]).arg(program);
+        set.args(options).run_well();
+    }
+
+    /// Has the kernel start the handler with a fault point.
+    pub(crate) fn failpoint(&self, point: &str) {
+        let pattern = Postmortem::pattern();
+        let words = pattern.trim_start_matches('|');
+        self.write(
+            "core_pattern",
+            &format!("|/usr/bin/env FIRSTCHANCE_FAILPOINT={point} {words}"),
+        );
+    }
+
+    /// The kernel's pattern now.
+    pub(crate) fn pattern() -> String {
+        let text = std::fs::read_to_string("/proc/sys/kernel/core_pattern");
+        text.expect("a setting of the kernel").trim_end().to_owned()
+    }
+
+    /// Writes a setting of the kernel; all of them are put back.
+    pub(crate) fn write(&self, name: &str, value: &str) {
+        let folder = if name == "suid_dumpable" {
+            "fs"
+        } else {
+            "kernel"
+        };
+        std::fs::write(format!("/proc/sys/{folder}/{name}"), value).expect("a setting");
+    }
+
+    /// The program, which will crash as these words say.
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
+        self.command_of(&self.program, words)
+    }
+
+    /// The same of another program.
+    pub(crate) fn command_of(&self, program: &Path, words: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        command
+            .args(words)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
+        command.current_dir(self.files.path());
+        command
+    }
+
+    /// Lets the program crash; the kernel waits for the handler, so that all is done then.
+    pub(crate) fn crash(&self, words: &[&str]) -> ExitStatus {
+        let status = self.command(words).status().expect("the program");
+        assert!(status.signal().is_some(), "it did not crash: {status:?}");
+        status
+    }
+
+    /// What lies in the folder for dumps.
+    pub(crate) fn dumps(&self) -> Vec<PathBuf> {
+        if self.folder.is_dir() {
+            files_in(&self.folder)
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// The only file in the folder for dumps.
+    pub(crate) fn only_dump(&self) -> PathBuf {
+        let mut dumps = self.dumps();
+        assert_eq!(
+            dumps.len(),
+            1,
+            "{dumps:?}; the kernel's log: {}",
+            kernel_log()
+        );
+        dumps.remove(0)
+    }
+
+    /// `firstchance dumps list --json` of the folder.
+    pub(crate) fn list(&self) -> Vec<serde_json::Value> {
+        let list = Firstchance::new(&["dumps", "list", "--json", "--folder"]);
+        let run = list.arg(&self.folder).run_well();
+        let lines = run.stdout.lines();
+        lines
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect()
+    }
+
+    /// The record of a dump.
+    pub(crate) fn record(&self, dump: &Path) -> serde_json::Value {
+        let run = Firstchance::new(&["inspect", "--json"])
+            .arg(dump)
+            .run_well();
+        let all: serde_json::Value = serde_json::from_str(&run.stdout).expect("JSON");
+        all["record"].clone()
+    }
+
+    /// The handler that is at work for a process.
+    pub(crate) fn handler_of(&self, pid: u32) -> u32 {
+        let mut found = None;
+        wait_until("the kernel has started the handler", || {
+            found = find_handler(pid);
+            found.is_some()
+        });
+        found.expect("it was found")
+    }
+}
+
+fn find_handler(pid: u32) -> Option<u32> {
+    let wanted = format!("\0crash-handler\0{pid}\0");
+    let entries = std::fs::read_dir("/proc").expect("/proc").flatten();
+    let mut pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    pids.find(|pid| {
+        let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&words).contains(&wanted)
+    })
+}
+
+/// A folder that every user can look into; its files are not theirs.
+fn reachable_folder() -> tempfile::TempDir {
+    let folder = tempfile::Builder::new().prefix("postmortem").tempdir();
+    let folder = folder.expect("a folder for temporary files");
+    let mode = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(folder.path(), mode).expect("our own folder");
+    folder
+}
+
+/// What the kernel's log has of us.
+fn kernel_log() -> String {
+    let options = |file: &mut std::fs::OpenOptions| {
+        file.read(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open("/dev/kmsg")
+    };
+    let Ok(mut log) = options(&mut File::options()) else {
+        return String::new();
+    };
+    let mut lines = String::new();
+    let mut line = [0; 8192];
+    while let Ok(got @ 1..) = std::io::Read::read(&mut log, &mut line) {
+        let text = String::from_utf8_lossy(&line[..got]).into_owned();
+        if text.contains("firstchance") || text.contains("ore") {
+            lines.push_str(&text);
+        }
+    }
+    let start = lines.floor_char_boundary(lines.len().saturating_sub(2000));
+    lines[start..].to_owned()
+}
+
+impl Drop for Postmortem {
+    fn drop(&mut self) {
+        let _ = Firstchance::new(&["postmortem", "disable"]).run();
+        let _ = std::fs::remove_file(PROGRAM);
+        match &self.before {
+            Some(text) => drop(std::fs::write(FILE, text)),
+            None => drop(std::fs::remove_file(FILE)),
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! A process that the kernel holds while it dies: adopted, as ptrace cannot stop it and need not.
+//!
+//! Its registers come from the head of the kernel's core, its memory from `/proc/PID/mem`, which
+//! stands as long as the kernel waits for us (`core_pipe_limit` above 0).
+
+use super::{
+    memory::LiveMemory,
+    postmortem::RawCrashed,
+    probes,
+    proc::status,
+    target::{Before, LinuxTarget, wall_now},
+};
+use crate::{
+    Arming, Capture, CaptureOptions, Crashed, Error, ErrorKind, Facts, Method, Result, Target,
+    capture::Held,
+};
+use snapshot::{Exception, Memory, NoMemory, ProcessKey, Region, Registers, TargetEvent, Thread};
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+/// A crashed process; its one event is known.
+pub(crate) struct CrashTarget {
+    live: LinuxTarget,
+    process: RawCrashed,
+    /// With the kernel's ids as they are out here.
+    threads: Vec<Thread>,
+    fault: Option<Exception>,
+    /// Whether the event was told.
+    is_told: bool,
+}
+
+impl CrashTarget {
+    /// `threads` are those of the kernel's core, the one that crashed first, under the ids that
+    /// the process itself knows.
+    pub(crate) fn adopt(
+        crashed: &Crashed,
+        mut threads: Vec<Thread>,
+        mut fault: Option<Exception>,
+    ) -> Result<Self> {
+        let live = LinuxTarget::attach(crashed.key)?;
+        let outer = outer_ids(&live);
+        let id = |inner: u32| outer.get(&inner).copied().unwrap_or(inner);
+        threads
+            .iter_mut()
+            .for_each(|thread| thread.id = id(thread.id));
+        fault
+            .iter_mut()
+            .for_each(|fault| fault.thread = id(fault.thread));
+        let shared = crashed.inner.share();
+        let process = shared.map_err(|e| Error::of_process("holding", crashed.key, &e))?;
+        Ok(Self {
+            live,
+            process,
+            threads,
+            fault,
+            is_told: false,
+        })
+    }
+}
+
+/// By the id in its own pid namespace, which is what stands in the core, the id of each thread out
+/// here.
+fn outer_ids(live: &LinuxTarget) -> HashMap<u32, u32> {
+    let tasks = live.proc.tasks().unwrap_or_default();
+    let ids = tasks.into_iter().filter_map(|tid| {
+        let text = live.proc.read(&format!("task/{tid}/status")).ok()?;
+        let inner = status::field(&text, "NSpid")?
+            .split_ascii_whitespace()
+            .last()?;
+        Some((inner.parse().ok()?, tid as u32))
+    });
+    ids.collect()
+}
+
+impl Target for CrashTarget {
+    fn key(&self) -> ProcessKey {
+        self.live.key()
+    }
+
+    fn facts(&mut self) -> Result<Facts> {
+        self.live.facts()
+    }
+
+    fn arm(&mut self, _what: &Arming) -> Result<Vec<String>> {
+        Ok(vec![
+            "a process that has crashed does nothing more".to_owned(),
+        ])
+    }
+
+    fn wait(&mut self, _limit: Duration) -> Result<TargetEvent> {
+        let fault = self.fault.clone().filter(|_| !self.is_told);
+        self.is_told = true;
+        Ok(fault.map_or(TargetEvent::Timeout, TargetEvent::Exception))
+    }
+
+    fn registers(&self) -> Option<Registers> {
+        self.threads.first()?.registers
+    }
+
+    fn is_deadly(&self) -> bool {
+        true
+    }
+
+    fn memory(&self) -> Arc<dyn Memory> {
+        match self.live.proc.open_living("mem") {
+            Ok(mem) => Arc::new(LiveMemory::of_file(mem)),
+            Err(_) => Arc::new(NoMemory),
+        }
+    }
+
+    fn capture(&mut self, _options: &CaptureOptions) -> Result<Capture> {
+        let facts = self.facts()?;
+        let before = Before::gather(&self.live.proc);
+        let mut warnings = Vec::new();
+        let threads = self.threads.iter().map(|thread| described(thread, &before));
+        let threads = threads.collect();
+        let mut snapshot =
+            self.live
+                .snapshot(facts, &before, threads, wall_now(), &mut warnings)?;
+        snapshot.exception.clone_from(&self.fault);
+        let process = self.process.share();
+        let process = process.map_err(|e| Error::of_process("holding", self.key(), &e))?;
+        let dying = Dying {
+            key: self.key(),
+            process,
+        };
+        let memory = self.memory_of(&snapshot.regions)?;
+        let mut capture = Capture::new(snapshot, memory, Some(Box::new(dying)), None, warnings);
+        capture.method = Method::Crash;
+        Ok(capture)
+    }
+}
+
+impl CrashTarget {
+    /// Never by its pid: it can be killed, and its pid be given to another, while it is read.
+    fn memory_of(&self, regions: &[Region]) -> Result<Arc<dyn Memory>> {
+        let mem = self.live.proc.open_living("mem");
+        let mem = mem.map_err(|e| Error::of_process("opening the memory", self.key(), &e))?;
+        let memory = LiveMemory::of_file(mem);
+        let patches = probes::find(self.key().pid, regions, &memory);
+        Ok(Arc::new(memory.patched(patches)))
+    }
+}
+
+/// A thread of the core with what `/proc` tells besides.
+fn described(thread: &Thread, before: &Before) -> Thread {
+    let mut thread = thread.clone();
+    if let Some(known) = before.threads.get(&(thread.id as i32)) {
+        thread.name.clone_from(&known.name);
+        thread.letter = known.letter;
+        thread.user_time = known.user_time;
+        thread.kernel_time = known.kernel_time;
+        thread.priority = known.priority;
+    }
+    thread
+}
+
+/// The process, as [`Capture`] holds it: the kernel does, until we end.
+struct Dying {
+    key: ProcessKey,
+    process: RawCrashed,
+}
+
+impl Held for Dying {
+    fn check(&mut self) -> Result<()> {
+        if self.process.is_there() {
+            return Ok(());
+        }
+        let what = format!(
+            "process {} was killed while its crash was recorded",
+            self.key
+        );
+        Err(Error::new(ErrorKind::TargetDied, what))
+    }
+
+    fn release(&mut self) {}
+}

@@ -1,0 +1,262 @@
+//! The kernel's core handler (core(5)), and files that only the administrator can have written.
+
+use super::{proc::ProcDir, sys::handler};
+use crate::{CoreHandler, Error, ErrorKind, Guard, Result, Use};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    fs::{Mode, OFlags},
+    process::{Pid, PidfdFlags, pidfd_open},
+};
+use snapshot::ProcessKey;
+use std::{
+    ffi::OsStr,
+    fs,
+    io::{self, Write},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::{
+            ffi::OsStrExt,
+            fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+            process::CommandExt,
+        },
+    },
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+const PATTERN: &str = "/proc/sys/kernel/core_pattern";
+const AT_ONCE: &str = "/proc/sys/kernel/core_pipe_limit";
+
+pub(crate) fn core_handler() -> Result<CoreHandler> {
+    let read = |path: &str| {
+        fs::read_to_string(path).map_err(|e| Error::of_file(&format!("reading {path}"), &e))
+    };
+    Ok(CoreHandler {
+        pattern: read(PATTERN)?.trim_end_matches('\n').to_owned(),
+        at_once: read(AT_ONCE)?.trim().parse().unwrap_or(0),
+    })
+}
+
+/// The limit first: without it the kernel does not wait for the program.
+pub(crate) fn set_core_handler(handler: &CoreHandler) -> Result<()> {
+    let at_once = handler.at_once.to_string();
+    for (path, text) in [(AT_ONCE, &at_once), (PATTERN, &handler.pattern)] {
+        fs::write(path, text).map_err(|e| {
+            let kind = match e.kind() {
+                io::ErrorKind::PermissionDenied => ErrorKind::NotPermitted,
+                _ => ErrorKind::Other,
+            };
+            Error::new(kind, format!("writing {path} failed: {e}"))
+                .advise("Only root of the machine itself, not of a container, may do that.")
+        })?;
+    }
+    Ok(())
+}
+
+pub(crate) fn expect_guarded(path: &Path, guard: Guard) -> Result<()> {
+    if !path.is_absolute() {
+        let what = format!("{} is no absolute path", path.display());
+        return Err(Error::new(ErrorKind::NotPermitted, what));
+    }
+    for part in path.ancestors() {
+        match fs::symlink_metadata(part) {
+            Ok(found) => expect_guarded_part(part, &found, guard == Guard::Shared && part != path)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => {
+                return Err(Error::of_file(
+                    &format!("looking at {}", part.display()),
+                    &error,
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A link is followed by looking at where it leads: who can write there decides too.
+fn expect_guarded_part(part: &Path, found: &fs::Metadata, shared: bool) -> Result<()> {
+    let refuse = |why: &str| {
+        let what = format!("{} {why}", part.display());
+        Err(Error::new(ErrorKind::NotPermitted, what).advise(
+            "What decides over crashes must be root's alone, every folder above it included.",
+        ))
+    };
+    let mode = found.mode();
+    if found.uid() != 0 {
+        return refuse(&format!("belongs to user {}", found.uid()));
+    }
+    if found.file_type().is_symlink() {
+        let real = fs::canonicalize(part);
+        let real =
+            real.map_err(|e| Error::of_file(&format!("following {}", part.display()), &e))?;
+        return expect_guarded(&real, if shared { Guard::Shared } else { Guard::Strict });
+    }
+    let sticky = shared && mode & libc::S_ISVTX != 0;
+    if mode & 0o022 != 0 && !sticky {
+        return refuse("can be written to by others");
+    }
+    Ok(())
+}
+
+pub(crate) fn replace_file(path: &Path, bytes: &[u8], usage: Use) -> io::Result<()> {
+    let folder = path.parent().ok_or(io::ErrorKind::InvalidFilename)?;
+    make_folders(folder, 0o755)?;
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let new = folder.join(name);
+    let _ = fs::remove_file(&new);
+    let mode = match usage {
+        Use::Read => 0o644,
+        Use::Run => 0o755,
+        Use::Secret => 0o600,
+    };
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600);
+    let mut file = options.open(&new)?;
+    file.write_all(bytes)?;
+    file.set_permissions(fs::Permissions::from_mode(mode))?;
+    file.sync_all()?;
+    drop(file);
+    fs::rename(&new, path)
+}
+
+fn make_folders(folder: &Path, mode: u32) -> io::Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(mode)
+        .create(folder)
+}
+
+/// The folders above it may be looked into, the last may not.
+pub(crate) fn make_store(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = folder.parent() {
+        make_folders(parent, 0o755)?;
+    }
+    make_folders(folder, 0o700)
+}
+
+/// The crashed process, as long as it is that one.
+#[derive(Debug)]
+pub(crate) struct RawCrashed {
+    pidfd: OwnedFd,
+}
+
+impl RawCrashed {
+    /// A process whose core is being written has not ended.
+    pub(crate) fn is_there(&self) -> bool {
+        let mut fds = [PollFd::new(&self.pidfd, PollFlags::IN)];
+        matches!(poll(&mut fds, Some(&Timespec::default())), Ok(0))
+    }
+
+    pub(crate) fn share(&self) -> io::Result<Self> {
+        Ok(Self {
+            pidfd: self.pidfd.try_clone()?,
+        })
+    }
+}
+
+pub(crate) fn identify(pid: u32, descriptor: Option<i32>) -> Result<(ProcessKey, RawCrashed)> {
+    let gone = || {
+        let what = format!("process {pid} ended before it could be looked at");
+        Error::new(ErrorKind::TargetDied, what)
+    };
+    let pidfd = match descriptor {
+        Some(number) => given_pidfd(pid, number)?,
+        None => {
+            let pid = Pid::from_raw(pid as i32).ok_or_else(gone)?;
+            pidfd_open(pid, PidfdFlags::empty()).map_err(|_| gone())?
+        }
+    };
+    let crashed = RawCrashed { pidfd };
+    let key = ProcDir::open_pid(pid)?.key;
+    // Asked afterwards: the directory that was opened is that of the process that still is there.
+    if !crashed.is_there() || described_pid(crashed.pidfd.as_fd()) != Some(i64::from(pid)) {
+        return Err(gone());
+    }
+    Ok((key, crashed))
+}
+
+fn given_pidfd(pid: u32, number: i32) -> Result<OwnedFd> {
+    let refuse = |why: &str| {
+        let what = format!("descriptor {number} {why}");
+        Error::new(ErrorKind::NotPermitted, what)
+    };
+    match handler::described_pid(number) {
+        Some(described) if described == i64::from(pid) => {
+            handler::take_descriptor(number).ok_or_else(|| refuse("cannot be had"))
+        }
+        Some(-1) => Err(Error::new(
+            ErrorKind::TargetDied,
+            format!("process {pid} ended before it could be looked at"),
+        )),
+        _ => Err(refuse(&format!("does not stand for process {pid}"))),
+    }
+}
+
+fn described_pid(pidfd: impl AsFd) -> Option<i64> {
+    use std::os::fd::AsRawFd as _;
+    handler::described_pid(pidfd.as_fd().as_raw_fd())
+}
+
+pub(crate) fn is_ourselves(key: ProcessKey) -> bool {
+    let own = fs::metadata("/proc/self/exe");
+    let theirs = fs::metadata(format!("/proc/{}/exe", key.pid));
+    match (own, theirs) {
+        (Ok(own), Ok(theirs)) => (own.dev(), own.ino()) == (theirs.dev(), theirs.ino()),
+        _ => false,
+    }
+}
+
+pub(crate) fn become_crash_handler() -> Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        let what = "only the kernel calls the crash handler, as root";
+        return Err(Error::new(ErrorKind::NotPermitted, what));
+    }
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    let failed = |e: io::Error| Error::of_file("preparing the crash handler", &e);
+    handler::leave_no_core().map_err(failed)?;
+    std::env::set_current_dir("/").map_err(failed)?;
+    // A full pipe at a time costs fewer changes between the two processes.
+    let _ = rustix::pipe::fcntl_setpipe_size(io::stdin(), 1 << 20);
+    Ok(())
+}
+
+/// Into the kernel's log, as its own messages about cores are.
+pub(crate) fn system_log(text: &str) {
+    let line = format!("<3>firstchance: {text}\n");
+    let log = fs::OpenOptions::new().write(true).open("/dev/kmsg");
+    let _ = log.and_then(|mut log| log.write_all(line.as_bytes()));
+}
+
+pub(crate) fn drain_input(limit: Duration) -> u64 {
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    let Ok(nowhere) = rustix::fs::open("/dev/null", flags, Mode::empty()) else {
+        return 0;
+    };
+    let start = Instant::now();
+    let mut drained = 0;
+    while start.elapsed() < limit {
+        let flags = rustix::pipe::SpliceFlags::empty();
+        match rustix::pipe::splice(io::stdin(), None, &nowhere, None, 1 << 20, flags) {
+            Ok(0) | Err(_) => break,
+            Ok(count) => drained += count as u64,
+        }
+    }
+    drained
+}
+
+pub(crate) fn become_program(program: &Path, arguments: &[Vec<u8>]) -> Error {
+    let mut command = std::process::Command::new(program);
+    command.args(arguments.iter().map(|argument| OsStr::from_bytes(argument)));
+    let error = command.exec();
+    let what = format!("starting {} failed: {error}", program.display());
+    Error::new(ErrorKind::Other, what)
+}
+
+/// Where the program that runs can be read, whatever became of its name.
+pub(crate) fn own_program() -> PathBuf {
+    PathBuf::from("/proc/self/exe")
+}
