@@ -136,6 +136,11 @@ pub trait Target {
     /// The memory as it is now.
     fn memory(&self) -> Arc<dyn Memory>;
 
+    /// Whether the thread of the last event is still where it was.
+    fn is_standing(&self) -> bool {
+        true
+    }
+
     /// Keeps the thread of the last event where it is, for however long; whether it stands there.
     fn stay(&mut self) -> Result<bool> {
         Ok(true)
@@ -160,7 +165,7 @@ pub trait Target {
         0
     }
 
-    /// How many events since the last call were seen too late, or not at all.
+    /// How many events since the last call were not seen.
     fn missed(&mut self) -> u64 {
         0
     }

@@ -4,6 +4,7 @@ mod dump;
 mod measure;
 mod report;
 mod target;
+mod throw;
 mod watch;
 
 use anyhow::{Result, bail};
@@ -38,7 +39,7 @@ impl Options {
         let mut args = args.iter();
         while let Some(arg) = args.next() {
             match arg.as_str() {
-                "dump" | "watch" => options.which.push(arg.clone()),
+                "dump" | "watch" | "throw" => options.which.push(arg.clone()),
                 "--processes" => options.processes = number(args.next())?,
                 "--write" => options.write = true,
                 "--runs" => options.runs = number(args.next())?,
@@ -47,7 +48,7 @@ impl Options {
             }
         }
         if options.which.is_empty() {
-            options.which = vec!["dump".to_owned(), "watch".to_owned()];
+            options.which = ["dump", "watch", "throw"].map(str::to_owned).to_vec();
         }
         Ok(options)
     }
@@ -69,6 +70,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     for which in &options.which {
         let text = match which.as_str() {
             "dump" => report::text(&dump::run(options)?, options),
+            "throw" => throw::run(options)?,
             _ => watch::run(options)?,
         };
         println!("\n{text}");

@@ -66,7 +66,10 @@ impl Target {
     }
 
     /// What comes after `start` in the first line that begins so.
-    fn line_after(&mut self, start: &str) -> Result<String> {
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub(crate) fn line_after(&mut self, start: &str) -> Result<String> {
         loop {
             let mut line = String::new();
             let got = self.output.read_line(&mut line)?;
@@ -82,5 +85,33 @@ impl Drop for Target {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// A program that ends with this value.
+pub(crate) struct Running(pub(crate) Child);
+
+impl Running {
+    /// Waits until it has said these words; what it says later is read and thrown away, as a full
+    /// pipe would hold it.
+    ///
+    /// # Errors
+    /// When it ends before.
+    pub(crate) fn wait_for(&mut self, words: &str) -> Result<()> {
+        let mut output = BufReader::new(self.0.stdout.take().context("a pipe")?);
+        let mut line = String::new();
+        while !line.contains(words) {
+            line.clear();
+            anyhow::ensure!(output.read_line(&mut line)? > 0, "it ended before {words}");
+        }
+        std::thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
+        Ok(())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }

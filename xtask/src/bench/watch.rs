@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::mpsc::Receiver;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use super::{
     dump::release,
     measure::{cpu_of, own_memory},
     report::machine,
-    target::Target,
+    target::{Running, Target},
 };
 use crate::shell::{Cmd, target_dir};
 
@@ -28,16 +28,6 @@ const NAME: &str = "bench-watched";
 const MEBIBYTES: &str = "3";
 /// Spikes, each at another moment between two samples.
 const SPIKES: u32 = 5;
-
-/// A program that ends with this value.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// For the rules and the dumps of a run.
 struct Folder(PathBuf);

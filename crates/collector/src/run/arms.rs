@@ -2,8 +2,10 @@
 
 use analysis::places::{self, ThrowPlace};
 use platform::{ArmedPlace, Arming, ImageFiles, Result, Target};
-use policy::{Place, WakeFor};
-use snapshot::{Module, ProcessKey, TargetEvent};
+use policy::{Chance, ExceptionFilter, Place, WakeFor};
+use snapshot::{
+    Architecture, Exception, Module, NoMemory, OperatingSystem, ProcessKey, TargetEvent,
+};
 use std::collections::HashMap;
 
 /// Every signal whose default action is a core dump, but SIGQUIT, which people send on purpose:
@@ -18,8 +20,9 @@ const LOADER_CALLS: &str = "_dl_debug_state";
 pub(super) struct Arms {
     /// By the number it is reported under.
     arms: Vec<Arm>,
-    /// Numbers by image and offset.
-    known: HashMap<(u64, u64), u32>,
+    /// Numbers by file and offset: a probe is one of the file, wherever and however often that is
+    /// mapped (node's own program is, in two parts).
+    known: HashMap<(String, u64), u32>,
     /// Images that were looked into, and what was found.
     seen: HashMap<(u64, String), Vec<(Arm, u64)>>,
     modules: Vec<Module>,
@@ -71,7 +74,13 @@ impl Arms {
         let mut armed = Vec::new();
         for module in self.modules.clone() {
             for (arm, offset) in self.found_in(&module, files, wake) {
-                let number = self.number(arm, module.range.start, offset);
+                let number = self.number(arm, &module.path, offset);
+                if armed
+                    .iter()
+                    .any(|place: &ArmedPlace| place.number == number)
+                {
+                    continue;
+                }
                 armed.push(ArmedPlace {
                     number,
                     module: module.clone(),
@@ -96,9 +105,10 @@ impl Arms {
         found
     }
 
-    fn number(&mut self, arm: Arm, image: u64, offset: u64) -> u32 {
+    fn number(&mut self, arm: Arm, file: &str, offset: u64) -> u32 {
         let arms = &mut self.arms;
-        *self.known.entry((image, offset)).or_insert_with(|| {
+        let place = (file.to_owned(), offset);
+        *self.known.entry(place).or_insert_with(|| {
             arms.push(arm);
             (arms.len() - 1) as u32
         })
@@ -129,7 +139,7 @@ impl Arms {
         for module in self.modules.iter().filter(|module| !is_in(module, &now)) {
             let (path, base) = of(module);
             self.seen.remove(&(base, path.clone()));
-            self.known.retain(|(image, _), _| *image != base);
+            self.known.retain(|(file, _), _| *file != path);
             events.push(TargetEvent::ModuleUnload { path, base });
         }
         for module in now.iter().filter(|module| !is_in(module, &self.modules)) {
@@ -149,10 +159,31 @@ fn signals(wake: &WakeFor) -> u64 {
         .filter(|number| (1..=64).contains(*number))
         .map(|number| bit(*number as u32))
         .fold(0, |all, one| all | one);
-    if !wake.exceptions.is_empty() {
+    if wake.exceptions.iter().any(may_be_fault) {
         signals |= FAULTS.map(bit).iter().sum::<u64>();
     }
     signals
+}
+
+/// Whether a filter may mean a signal: one that is for the last moment does, as programs die by
+/// signals; one for the first chance if it matches the name of any. Signals are seen by tracing,
+/// which is not to be had for nothing.
+fn may_be_fault(filter: &ExceptionFilter) -> bool {
+    let codes = (-7..16).chain([128]);
+    let faults = codes.flat_map(|code| FAULTS.map(|signal| fault(signal, code)));
+    filter.chance != Chance::First || { faults }.any(|fault| filter.wakes_for(&fault))
+}
+
+fn fault(signal: u32, code: i32) -> Exception {
+    let mut fault = Exception {
+        code: signal,
+        flags: code as u32,
+        first_chance: true,
+        ..Exception::default()
+    };
+    let system = (OperatingSystem::Linux, Architecture::X86_64);
+    fault.name = analysis::exception_name(&fault, system.0, system.1, &NoMemory);
+    fault
 }
 
 fn wants_images(wake: &WakeFor) -> bool {

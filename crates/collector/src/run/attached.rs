@@ -57,7 +57,9 @@ pub(crate) enum News {
     Lacking(ProcessKey, Vec<String>),
     /// It did this, and stands, unless it is gone.
     Event(ProcessKey, TargetEvent),
-    /// Exceptions that went by uncounted until now, during a storm.
+    /// It did this and goes on: nothing is to be done but to show it.
+    Seen(ProcessKey, TargetEvent),
+    /// Exceptions that went by without being looked at.
     Counted(ProcessKey, Vec<(String, u64)>),
     /// A stack was asked for.
     Stack(ProcessKey, Vec<String>),

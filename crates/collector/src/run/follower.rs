@@ -6,6 +6,7 @@ use super::{
     attached::{News, Order},
     dumps::Finished,
     kinds::Kinds,
+    pace::Pace,
 };
 use crate::{Collected, Request, collect::collect_attached};
 use analysis::{places::ThrowPlace, thrown};
@@ -19,9 +20,6 @@ use std::{
 
 /// How soon a thread sees that it has orders.
 const LOOK: Duration = Duration::from_millis(50);
-
-/// During a storm one exception is looked at in this time.
-const SAMPLING: Duration = Duration::from_secs(1);
 
 const SIGABRT: u32 = 6;
 
@@ -39,7 +37,9 @@ pub(super) fn follow(
         arms: Arms::default(),
         kinds: Kinds::default(),
         wake,
-        storm: None,
+        storm: false,
+        pace: Pace::default(),
+        dumped: false,
         gone: false,
         more_to_tell: false,
         inbox,
@@ -55,8 +55,11 @@ struct Follower<'f> {
     arms: Arms,
     kinds: Kinds,
     wake: WakeFor,
-    /// Since when the last exception was looked at, during a storm.
-    storm: Option<Instant>,
+    /// Exceptions come so fast that one a second is looked at.
+    storm: bool,
+    pace: Pace,
+    /// A dump was taken for the event at hand.
+    dumped: bool,
     /// The process has ended; what is left is told.
     gone: bool,
     /// What it stands for is told in two events; this is the first.
@@ -88,15 +91,22 @@ impl Follower<'_> {
             let then = match self.target.wait(LOOK)? {
                 TargetEvent::Timeout => self.between_events()?,
                 event @ TargetEvent::Exited { .. } => {
+                    self.tell_counts();
                     let _ = self.tell.send(News::Event(self.key, event));
                     Then::Leave
                 }
                 event => {
+                    let start = Instant::now();
                     let then = self.event(event)?;
                     self.target.go_on();
+                    // A dump that was asked for takes the time it takes.
+                    if !std::mem::take(&mut self.dumped) {
+                        self.paused_for(start.elapsed());
+                    }
                     then
                 }
             };
+            self.look_at_time();
             if then == Then::Leave {
                 return Ok(());
             }
@@ -104,8 +114,8 @@ impl Follower<'_> {
     }
 
     fn between_events(&mut self) -> Result<Then> {
-        self.storm_goes_on();
         if self.gone {
+            self.tell_counts();
             let (status, at) = (0, crate::store::keep::now());
             let event = TargetEvent::Exited { status, at };
             let _ = self.tell.send(News::Event(self.key, event));
@@ -196,6 +206,10 @@ impl Follower<'_> {
         // another kind.
         let object = place.object.and_then(|object| object.value(&registers));
         let kind = kind.filter(|_| kind != object);
+        let late = !self.wake.acts && !self.target.is_standing();
+        if late && self.kinds.count_late(kind) {
+            return Ok(Then::Stay);
+        }
         let exception = Exception {
             thread,
             address: registers.ip(),
@@ -208,14 +222,19 @@ impl Follower<'_> {
         let wanted = self.wake.wakes_for(&exception);
         if let Some(kind) = kind {
             let always = !thrown.message_varies || !self.wake.reads_messages();
-            let pass = self.storm.is_some() || !wanted && always;
+            let pass = self.storm || self.pace.is_spent() || !wanted && always;
             self.kinds.learn(kind, &exception.name, wanted);
             self.target.pass(kind, pass);
         }
-        if !wanted {
-            return Ok(Then::Stay);
+        let event = TargetEvent::Exception(exception);
+        match (wanted, self.wake.acts) {
+            (false, _) => Ok(Then::Stay),
+            (true, true) => self.report(event),
+            (true, false) => {
+                let _ = self.tell.send(News::Seen(self.key, event));
+                Ok(Then::Stay)
+            }
         }
-        self.report(TargetEvent::Exception(exception))
     }
 
     /// A thread is about to get a signal that is an exception: once before any handler, and once
@@ -278,19 +297,36 @@ impl Follower<'_> {
     }
 
     fn storm(&mut self, active: bool) {
-        self.storm = active.then(Instant::now);
+        self.storm = active;
         self.kinds.pass_wanted(&mut *self.target, active);
     }
 
-    /// During a storm: tells what was counted, and lets one exception be looked at.
-    fn storm_goes_on(&mut self) {
-        let Some(since) = self.storm.filter(|since| since.elapsed() >= SAMPLING) else {
+    /// Looking at what it throws has kept the process from its work for so long. When that gets too
+    /// much, what is wanted is only counted until the second is over: a service must stay one.
+    fn paused_for(&mut self, time: Duration) {
+        if self.pace.spend(time) {
+            self.kinds.pass_wanted(&mut *self.target, true);
+        }
+    }
+
+    /// Once a second what was only counted is told, and exceptions are looked at again: one of them
+    /// during a storm.
+    fn look_at_time(&mut self) {
+        if !self.pace.is_over() {
             return;
-        };
+        }
+        if self.pace.renew() || self.storm {
+            self.tell_counts();
+            self.kinds.pass_wanted(&mut *self.target, false);
+        }
+    }
+
+    /// Tells how many exceptions have gone by since the last time.
+    fn tell_counts(&mut self) {
         let counts = self.kinds.counts(&*self.target);
-        let _ = self.tell.send(News::Counted(self.key, counts));
-        self.kinds.pass_wanted(&mut *self.target, false);
-        self.storm = Some(since + SAMPLING);
+        if !counts.is_empty() {
+            let _ = self.tell.send(News::Counted(self.key, counts));
+        }
     }
 
     fn stack(&mut self, thread: Option<u32>) {
@@ -299,6 +335,7 @@ impl Follower<'_> {
     }
 
     fn dump(&mut self, id: DumpId, request: &Request) {
+        self.dumped = true;
         let steps = self.tell.clone();
         let collected = collect_attached(&mut *self.target, request, &mut |step| {
             let _ = steps.send(News::Step(step));

@@ -12,6 +12,8 @@ struct Kind {
     wanted: bool,
     /// How many had gone by unreported when they were last counted.
     counted: u64,
+    /// How many were reported too late to look at them.
+    late: u64,
 }
 
 impl Kinds {
@@ -20,8 +22,15 @@ impl Kinds {
             name: name.to_owned(),
             wanted,
             counted: 0,
+            late: 0,
         });
         known.wanted |= wanted;
+    }
+
+    /// One that went on before it was looked at; whether its kind is known.
+    pub(super) fn count_late(&mut self, kind: Option<u64>) -> bool {
+        let known = kind.and_then(|kind| self.0.get_mut(&kind));
+        known.map(|known| known.late += 1).is_some()
     }
 
     /// Other kinds are wanted now: each has to be looked at anew.
@@ -41,7 +50,7 @@ impl Kinds {
         let mut counts = Vec::new();
         for (kind, known) in self.0.iter_mut().filter(|(_, known)| known.wanted) {
             let passed = target.passed(*kind);
-            let new = passed.saturating_sub(known.counted);
+            let new = passed.saturating_sub(known.counted) + std::mem::take(&mut known.late);
             known.counted = passed;
             if new > 0 {
                 counts.push((known.name.clone(), new));

@@ -6,6 +6,7 @@ mod begin;
 mod dumps;
 mod follower;
 mod kinds;
+mod pace;
 mod people;
 mod probe;
 mod schedule;
@@ -251,6 +252,7 @@ impl Run<'_> {
                     self.attached.go_on(key);
                 }
             }
+            News::Seen(key, event) => self.feed(Event::Target(key, event)),
             News::Finished(finished) => self.dump_finished(finished),
             News::Counted(key, counts) => self.feed(Event::Counted(key, counts)),
             News::Stack(process, lines) => (self.show)(Happening::Stack { process, lines }),

@@ -343,3 +343,99 @@ fn nothing_is_left_in_a_program_that_is_no_longer_watched() {
     assert_eq!(child.line(), "caught 15");
     assert_eq!(child.wait().code(), Some(3));
 }
+
+#[test]
+fn a_storm_is_counted_and_sampled_and_the_program_goes_on() {
+    let folder = folder();
+    let mut child = throws(100_000, 2, "exit");
+    let options = [
+        "--do",
+        "none",
+        "-n",
+        "0",
+        "-o",
+        folder.path().to_str().expect("text"),
+    ];
+    let running = watch(&child, &["exception = \"Plain\" first chance"], &options);
+    child.tell("go");
+    assert_eq!(child.line(), "caught 600000");
+    assert_eq!(child.wait().code(), Some(3));
+    let run = running.finish();
+    let storms = events(&run.stdout, "storm");
+    assert!(
+        storms.iter().any(|storm| storm["active"] == true),
+        "{storms:?}"
+    );
+    assert_eq!(counted(&run.stdout, "CXX.Plain"), 200_000);
+    let shown = events(&run.stdout, "log").len();
+    assert!(shown < 20_000, "{shown} of them were shown one by one");
+}
+
+#[test]
+fn a1_killed_at_random_moments_among_many_throws_the_program_lives() {
+    const KILLS: u32 = 60;
+    let folder = folder();
+    let mut child = throws(2_000_000, 2, "exit");
+    child.tell("go");
+    let pid = child.pid().to_string();
+    for round in 0..KILLS {
+        let path = folder.path().join(format!("{round}.core"));
+        let running = Firstchance::new(&["watch", "--json", &pid, "-n", "0", "-o"])
+            .arg(&path)
+            .args(&[
+                "--when",
+                "exception \"order 77\"",
+                "--when",
+                "unhandled exception",
+            ])
+            .spawn();
+        // Anywhere between its first steps and the middle of its work.
+        std::thread::sleep(std::time::Duration::from_millis(u64::from(round) * 7 % 300));
+        running.signal(libc::SIGKILL);
+        running.finish();
+        let state = crate::support::state_of(child.pid());
+        assert!(!"ZXtT".contains(state), "{state} after round {round}");
+    }
+    let tracer = || proc_status(child.pid(), "TracerPid");
+    wait_until("nobody traces it", || tracer().as_deref() == Some("0"));
+    let before = cpu_ticks(child.pid());
+    wait_until("it works on", || cpu_ticks(child.pid()) > before);
+}
+
+fn cpu_ticks(pid: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it lives");
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .expect("fields")
+        .split_whitespace()
+        .collect();
+    fields[11].parse().expect("a number")
+}
+
+#[test]
+fn python_go_and_node_are_named_when_nobody_catches() {
+    let script = "import sys\nprint('ready',flush=True)\nsys.stdin.readline()\n\
+                  class Missing(KeyError): pass\nraise Missing('no such key')";
+    let js = "console.log('ready'); process.stdin.once('data', () => { throw new Error('x') })";
+    let programs: [(&[&str], &str, i32); 2] = [
+        (&["python3", "-c", script], "PYTHON.Missing", 1),
+        (&["node", "-e", js], "NODE.uncaught", 1),
+    ];
+    for (command, name, code) in programs {
+        let folder = folder();
+        let mut child = Child::start(Command::new(command[0]).args(&command[1..]));
+        assert_eq!(child.line(), "ready");
+        let path = folder.path().join("x.dmp");
+        let options = ["-n", "2", "-o", path.to_str().expect("text")];
+        let running = watch(&child, &["unhandled exception"], &options);
+        child.tell("go");
+        assert_eq!(child.wait().code(), Some(code), "{name}");
+        let run = running.finish();
+        assert!(
+            run.stdout.contains(&format!("Unhandled exception: {name}")),
+            "{run:#?}"
+        );
+        assert_eq!(dumps(&folder), [path], "{run:#?}");
+    }
+}

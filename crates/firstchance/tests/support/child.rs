@@ -57,7 +57,10 @@ impl Child {
     /// Writes a line to its input.
     pub(crate) fn tell(&mut self, line: &str) {
         let input = self.input.as_mut().expect("its input is open");
-        writeln!(input, "{line}").unwrap_or_else(|error| panic!("{}: {error}", self.name));
+        // At once: a program that has enough with the first word may be gone before the next.
+        if let Err(error) = input.write_all(format!("{line}\n").as_bytes()) {
+            panic!("{}: {error}; {:?}", self.name, self.inner.try_wait());
+        }
     }
 
     /// Its pid.

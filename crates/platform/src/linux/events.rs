@@ -202,6 +202,15 @@ impl Events {
         matches!(self.at, At::Traced(_, Some(Fate::Death)))
     }
 
+    /// Whether the thread of the last event is where it was.
+    pub(crate) fn is_standing(&self) -> bool {
+        match (&self.at, &self.holds) {
+            (At::Nothing, _) => false,
+            (At::Held(report), Some(holds)) => holds.is_held(report.hold),
+            _ => true,
+        }
+    }
+
     /// Makes a stop of a hold; whether the thread stands now. It does not when it came too late for
     /// that, or ended.
     pub(crate) fn stay(&mut self, proc: &ProcDir) -> Result<bool> {
@@ -308,7 +317,7 @@ impl Events {
     }
 
     pub(crate) fn pass(&mut self, kind: u64, pass: bool) {
-        if let Some(holds) = &self.holds {
+        if let Some(holds) = &mut self.holds {
             let _ = holds.pass(kind, pass);
         }
     }

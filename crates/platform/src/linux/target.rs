@@ -81,6 +81,10 @@ impl Target for LinuxTarget {
         Arc::new(LiveMemory::new(self.proc.living_tid, mem))
     }
 
+    fn is_standing(&self) -> bool {
+        self.events.is_standing()
+    }
+
     fn stay(&mut self) -> Result<bool> {
         self.events.stay(&self.proc)
     }

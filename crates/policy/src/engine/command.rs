@@ -190,6 +190,8 @@ pub struct WakeFor {
     pub debug_strings: Vec<Filter>,
     /// The end of the process, while its memory still stands.
     pub exit: bool,
+    /// Something is done at one of these, for which the process has to stand.
+    pub acts: bool,
 }
 
 impl WakeFor {

@@ -6,7 +6,7 @@ use super::{
     rules::Ruled,
     watch::{State, Watch},
 };
-use crate::{Condition, Place};
+use crate::{Action, Condition, Place};
 use snapshot::{Measure, ProcessKey, Time};
 
 /// Something that is due.
@@ -151,6 +151,7 @@ impl RuleSet {
                         measures.extend(all.iter().map(crate::Level::measure));
                     }
                     wake.add(condition, &mut self.places);
+                    wake.acts |= condition.needs_attachment() && text.action != Action::None;
                 }
             }
         }

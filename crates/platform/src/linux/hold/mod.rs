@@ -20,11 +20,12 @@ use programs::{Maps, SLOTS, control};
 use ring::Ring;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::{
+    collections::HashMap,
     ffi::CString,
     fs, io,
     os::fd::{BorrowedFd, OwnedFd},
     path::Path,
-    sync::atomic::Ordering,
+    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
@@ -38,6 +39,9 @@ pub(crate) struct Holds {
     ring: Ring,
     slots: SharedWords,
     control: SharedWords,
+    /// Two words for each known kind: whether it is held, and how many were not.
+    verdicts: SharedWords,
+    known: HashMap<u64, usize>,
     probes: Vec<OwnedFd>,
     /// What [`Holds::missed`] has told already.
     told: u64,
@@ -50,7 +54,8 @@ impl Holds {
             ring: bpf::create_map(bpf::RING, 0, 0, ring::SIZE, 0)?,
             slots: bpf::create_map(bpf::ARRAY, 4, 8, SLOTS, bpf::MAPPABLE)?,
             control: bpf::create_map(bpf::ARRAY, 4, control::BYTES, 1, bpf::MAPPABLE)?,
-            known: bpf::create_map(bpf::HASH, 8, 16, KINDS, 0)?,
+            known: bpf::create_map(bpf::HASH, 8, 8, KINDS, 0)?,
+            verdicts: bpf::create_map(bpf::ARRAY, 4, 16, KINDS, bpf::MAPPABLE)?,
         };
         let page = rustix::param::page_size();
         Ok(Self {
@@ -58,6 +63,8 @@ impl Holds {
             ring: Ring::new(&maps.ring)?,
             slots: SharedWords::new(&maps.slots, SLOTS as usize * 8, 0, true)?,
             control: SharedWords::new(&maps.control, page, 0, true)?,
+            verdicts: SharedWords::new(&maps.verdicts, KINDS as usize * 16, 0, true)?,
+            known: HashMap::new(),
             maps,
             probes: Vec::new(),
             told: 0,
@@ -81,18 +88,28 @@ impl Holds {
         Ok(())
     }
 
-    /// Lets threads that throw this kind go on at once, and counts them; or no longer.
-    pub(crate) fn pass(&self, kind: u64, pass: bool) -> io::Result<()> {
-        bpf::set(
-            &self.maps.known,
-            kind,
-            [u64::from(!pass), self.passed(kind)],
-        )
+    /// Lets threads that throw this kind go on at once, and counts them; or no longer. More kinds
+    /// than there is room for are always held.
+    pub(crate) fn pass(&mut self, kind: u64, pass: bool) -> io::Result<()> {
+        let next = self.known.len();
+        let at = self.known.get(&kind).copied().unwrap_or(next);
+        if at >= KINDS as usize {
+            return Ok(());
+        }
+        self.verdicts.words()[at * 2].store(u64::from(!pass), Ordering::Release);
+        if at == next {
+            bpf::set(&self.maps.known, kind, at as u64)?;
+            self.known.insert(kind, at);
+        }
+        Ok(())
     }
 
     /// How many of a kind went on without being held.
     pub(crate) fn passed(&self, kind: u64) -> u64 {
-        bpf::get(&self.maps.known, kind).map_or(0, |[_, passed]| passed)
+        let at = self.known.get(&kind);
+        at.map_or(0, |at| {
+            self.verdicts.words()[at * 2 + 1].load(Ordering::Acquire)
+        })
     }
 
     /// Sleeps until there is a report, or the other descriptor can be read.
@@ -112,16 +129,25 @@ impl Holds {
         report::decode(&self.ring.next()?)
     }
 
+    /// Whether the thread is still held.
+    pub(crate) fn is_held(&self, hold: Hold) -> bool {
+        self.slot(hold).load(Ordering::Acquire) == hold.0
+    }
+
+    fn slot(&self, hold: Hold) -> &AtomicU64 {
+        &self.slots.words()[(hold.0 % u64::from(SLOTS)) as usize]
+    }
+
     /// Lets a held thread go on.
     pub(crate) fn let_go(&self, hold: Hold) {
-        let slot = &self.slots.words()[(hold.0 % u64::from(SLOTS)) as usize];
+        let slot = self.slot(hold);
         let _ = slot.compare_exchange(hold.0, 0, Ordering::AcqRel, Ordering::Relaxed);
     }
 
-    /// Hits that were not reported, or whose threads went on before we came, since the last time.
+    /// Hits that were not reported, for lack of room, since the last time.
     pub(crate) fn missed(&mut self) -> u64 {
-        let word = |at: i16| self.control.words()[at as usize / 8].load(Ordering::Acquire);
-        let all = word(control::LOST) + word(control::LATE);
+        let lost = &self.control.words()[control::LOST as usize / 8];
+        let all = lost.load(Ordering::Acquire);
         let new = all - self.told;
         self.told = all;
         new

@@ -22,8 +22,10 @@ pub(super) struct Maps {
     pub(super) slots: OwnedFd,
     /// See [`control`].
     pub(super) control: OwnedFd,
-    /// What is known of the kinds that are thrown: key → [holds, passed].
+    /// Which entry of `verdicts` is about a kind that is thrown.
     pub(super) known: OwnedFd,
+    /// For each known kind: whether it is held, and how many were not.
+    pub(super) verdicts: OwnedFd,
 }
 
 /// Words of [`Maps::control`].
@@ -75,12 +77,17 @@ fn pass_unwanted(code: &mut Code, maps: &Maps, register: u8) {
     lookup(code, &maps.known, KEY);
     let unknown = code.jump(If::Equal, 0, 0);
     code.load(1, 0, 0);
+    code.store_half(FRAME, KEY, 1);
+    lookup(code, &maps.verdicts, KEY);
+    let missing = code.jump(If::Equal, 0, 0);
+    code.load(1, 0, 0);
     let wanted = code.jump(If::NotEqual, 1, 0);
     code.set(1, 1);
     code.count(0, 8, 1);
     code.leave();
-    code.land(unknown);
-    code.land(wanted);
+    for jump in [unknown, missing, wanted] {
+        code.land(jump);
+    }
 }
 
 fn find_control(code: &mut Code, maps: &Maps) {
@@ -143,6 +150,8 @@ fn hold(code: &mut Code, maps: &Maps) {
     code.load(DEADLINE, FRAME, at(report::TIME));
     code.add(DEADLINE, LONGEST_HOLD.as_nanos() as i32);
     go_round(code);
+    code.set(1, 0);
+    code.store(SLOT, 0, 1);
     count_and_leave(code, control::LATE);
 }
 

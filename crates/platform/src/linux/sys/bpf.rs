@@ -6,7 +6,6 @@ use std::{ffi::CStr, io, sync::atomic::AtomicU64};
 
 /// Commands of bpf(2) (`linux/bpf.h`).
 const MAP_CREATE: libc::c_long = 0;
-const MAP_LOOKUP: libc::c_long = 1;
 const MAP_UPDATE: libc::c_long = 2;
 const PROG_LOAD: libc::c_long = 5;
 
@@ -84,24 +83,13 @@ pub(crate) fn create_map(
         .open(MAP_CREATE)
 }
 
-/// An entry of a map whose keys are eight bytes long and whose values are two words.
-pub(crate) fn set(map: &OwnedFd, key: u64, value: [u64; 2]) -> io::Result<()> {
+/// An entry of a map whose keys and values are eight bytes long.
+pub(crate) fn set(map: &OwnedFd, key: u64, value: u64) -> io::Result<()> {
     let mut attributes = Attributes::new()
         .fd(0, map)
         .pointer(8, &raw const key)
         .pointer(16, &raw const value);
     attributes.call(MAP_UPDATE).map(|_| ())
-}
-
-/// The entry of such a map.
-pub(crate) fn get(map: &OwnedFd, key: u64) -> io::Result<[u64; 2]> {
-    let mut value = [0u64; 2];
-    let mut attributes = Attributes::new()
-        .fd(0, map)
-        .pointer(8, &raw const key)
-        .pointer(16, &raw mut value);
-    attributes.call(MAP_LOOKUP)?;
-    Ok(value)
 }
 
 /// Loads a program for a probe (`BPF_PROG_TYPE_KPROBE`).
