@@ -244,11 +244,13 @@ impl Run<'_> {
                 self.exited(key);
             }
             News::Event(key, event) => {
-                if matches!(event, TargetEvent::Exiting { .. }) {
+                let ends = matches!(event, TargetEvent::Exiting { .. });
+                if ends {
                     self.leaving.insert(key);
                 }
                 self.feed(Event::Target(key, event));
-                if self.starting != Some(key) {
+                // One that could not be executed ends before it has begun.
+                if self.starting != Some(key) || ends {
                     self.attached.go_on(key);
                 }
             }

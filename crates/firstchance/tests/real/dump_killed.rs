@@ -88,7 +88,7 @@ fn a1_killed_at_every_point_a_stopped_target_stays_stopped() {
         let dump = Firstchance::full_dump(victim.pid(), &path);
         dump.failpoint(&format!("{point}:kill9")).run();
         victim.assert_untraced();
-        assert_eq!(victim.letter(), 'T', "{point}");
+        victim.wait_for_letter('T');
     }
     victim.signal(libc::SIGCONT);
     victim.assert_alive();

@@ -12,6 +12,7 @@ pub(crate) fn doctor(folder: &Path) -> Vec<Finding> {
         disk(folder),
         file_size_limit(),
         core_pattern(),
+        probes(),
     ]);
     findings
 }
@@ -22,6 +23,24 @@ fn finding(what: &str, health: Health, found: String, advice: &str) -> Finding {
         health,
         found,
         advice: advice.to_owned(),
+    }
+}
+
+/// Whether throws and breakpoints can be met without tracing.
+fn probes() -> Finding {
+    match super::hold::Holds::new(std::process::id()).and_then(|holds| holds.try_program()) {
+        Ok(()) => finding(
+            "exceptions",
+            Health::Good,
+            "throws and breakpoints are met by probes, unwanted ones go by".into(),
+            "",
+        ),
+        Err(error) => finding(
+            "exceptions",
+            Health::Weak,
+            format!("no probes here ({error}): signals and exits only"),
+            "Probes take root or CAP_BPF and CAP_PERFMON, and Linux 6.9 with uprobes.",
+        ),
     }
 }
 

@@ -88,6 +88,12 @@ impl Holds {
         Ok(())
     }
 
+    /// Whether the kernel takes our program, and has uprobes.
+    pub(crate) fn try_program(&self) -> io::Result<()> {
+        bpf::load(programs::place(&self.maps, 0, Some(0)).words())?;
+        uprobe_kind().map(|_| ())
+    }
+
     /// Lets threads that throw this kind go on at once, and counts them; or no longer. More kinds
     /// than there is room for are always held.
     pub(crate) fn pass(&mut self, kind: u64, pass: bool) -> io::Result<()> {
