@@ -24,9 +24,9 @@ use platform::{Cancel, Error, ErrorKind, Host, HostEvent, Launched, Stop};
 use policy::{Command, DumpRequest, Event, Finish, Outcome, Rule, RuleId, RuleSet, Settings};
 use probe::Probes;
 use schedule::Schedule;
-use snapshot::{DumpFormat, DumpKind, Measure, ProcessKey, TargetEvent, Time};
+use snapshot::{DumpFormat, DumpKind, Measure, ProcessKey, Sample, TargetEvent, Time};
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     path::PathBuf,
     sync::Arc,
     time::Duration,
@@ -125,6 +125,7 @@ pub fn run(
         launched: plan.launched,
         starting: None,
         leaving: HashSet::new(),
+        misses: HashMap::new(),
         hopeless: false,
         last_dumped: None,
         status: plan.status,
@@ -154,6 +155,8 @@ struct Run<'r> {
     starting: Option<ProcessKey>,
     /// Processes that have begun to end.
     leaving: HashSet<ProcessKey>,
+    /// How often in a row a counter had no value.
+    misses: HashMap<(ProcessKey, String), u32>,
     /// The only process that is watched may not be touched.
     hopeless: bool,
     /// Whom the last dump is of.
@@ -319,10 +322,33 @@ impl Run<'_> {
         match self.host.sample(process, measures) {
             Ok(mut sample) => {
                 self.probes.add(measures, &mut sample);
+                self.tell_of_counters(process, measures, &sample);
                 self.feed(Event::Sample(process, sample));
             }
             Err(error) if error.kind == ErrorKind::NoSuchProcess => self.exited(process),
             Err(error) => (self.show)(Happening::Failed(error.to_string())),
+        }
+    }
+
+    /// A counter that has no value, not even the second time (a rate has none the first), would be
+    /// waited for in vain.
+    fn tell_of_counters(&mut self, process: ProcessKey, measures: &[Measure], sample: &Sample) {
+        for measure in measures {
+            let Measure::Counter(name) = measure else {
+                continue;
+            };
+            let misses = self.misses.entry((process, name.clone())).or_default();
+            *misses = if sample.value(measure).is_none() {
+                *misses + 1
+            } else {
+                0
+            };
+            if *misses == 2 {
+                let lines = vec![format!(
+                    "the counter {name} has no value here; `firstchance counters` lists those that have"
+                )];
+                (self.show)(Happening::Lacking { process, lines });
+            }
         }
     }
 

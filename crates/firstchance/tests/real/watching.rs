@@ -66,6 +66,19 @@ fn memory_threads_and_descriptors_are_seen_with_their_figures() {
 }
 
 #[test]
+fn a_counter_that_has_no_value_is_said() {
+    let folder = folder();
+    let mut victim = Victim::start(&["idle"]);
+    let when = r#"counter "/proc/PID/no-such-file:1" > 3"#;
+    let running = watch(&victim.pid_text(), when, &["--poll", "100ms"], &folder)
+        .spawn()
+        .until_it_says("/proc/PID/no-such-file:1 has no value here");
+    running.signal(libc::SIGINT);
+    running.finish();
+    victim.assert_alive();
+}
+
+#[test]
 fn a_page_that_does_not_answer_is_seen() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}/health", listener.local_addr().expect("bound"));
