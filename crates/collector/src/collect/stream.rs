@@ -7,6 +7,7 @@ use snapshot::{DumpFormat, DumpKind};
 use std::{
     io::{self, Read},
     path::PathBuf,
+    time::Instant,
 };
 
 const CHUNK: usize = 1 << 20;
@@ -46,6 +47,7 @@ pub fn store_stream(
         file: &file,
         folder: &folder,
         at: 0,
+        deadline: request.timeout.map(|timeout| Instant::now() + timeout),
     };
     let ended = pour.all(head, stream).map_err(failed)?;
     let len = pour.at;
@@ -59,7 +61,8 @@ pub fn store_stream(
         ..about
     };
     if !record.complete {
-        let what = format!("this core is not whole: {len} of {end} bytes came or found room");
+        let what =
+            format!("this core is not whole: {len} of {end} bytes came in time and found room");
         record.warnings.insert(0, what);
     }
     let text = formats::trailer(&record.to_bytes(crate::store::record::SPACE as usize));
@@ -84,10 +87,12 @@ struct Pour<'p> {
     file: &'p OutFile,
     folder: &'p std::path::Path,
     at: u64,
+    deadline: Option<Instant>,
 }
 
 impl Pour<'_> {
-    /// Whether all of it found room.
+    /// Whether all of it came in time and found room. Zeros cost no room, but time: a process may
+    /// have terabytes of address space.
     fn all(&mut self, head: &CoreHead, stream: &mut dyn Read) -> io::Result<bool> {
         for part in head.bytes.chunks(HOLE) {
             self.put(part)?;
@@ -98,7 +103,8 @@ impl Pour<'_> {
             if got == 0 {
                 return Ok(true);
             }
-            if platform::space_at(self.folder)?.free < LEFT_FREE {
+            let is_late = self.deadline.is_some_and(|end| Instant::now() > end);
+            if is_late || platform::space_at(self.folder)?.free < LEFT_FREE {
                 return Ok(false);
             }
             for part in buffer[..got].chunks(HOLE) {

@@ -11,7 +11,14 @@ use super::{
 use crate::cli::exit::Usage;
 use collector::{Collected, CoreHead, Crash, Destination, Record, Request};
 use platform::{Crashed, Error, ErrorKind, Host, ProcessEntry, Stop};
-use std::{io::Read, path::Path, process::ExitCode, sync::Arc, time::Duration};
+use snapshot::{DumpFormat, DumpKind};
+use std::{
+    io::Read,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
 /// What the kernel is told to put on our command line; `%F` last, as older kernels have none.
 pub(super) const LETTERS: &str = "%P %I %s %u %g %d %c %t %F";
@@ -102,10 +109,11 @@ fn record(call: &Call) -> anyhow::Result<()> {
     if crashed.is_ourselves() {
         anyhow::bail!("it is firstchance itself");
     }
-    let entry = host.entry(call.pid)?;
-    if !crashed.is_there() {
-        return keep_unknown(&settings, call, &raced(call));
-    }
+    let entry = match host.entry(call.pid) {
+        Ok(entry) if crashed.is_there() => entry,
+        Ok(_) => return keep_unknown(&settings, call, &raced(call)),
+        Err(error) => return keep_unknown(&settings, call, &error),
+    };
     let is_asked_for = call.signal == SIGQUIT && !settings.quit;
     let wanted = settings.wanted(&entry.name, &entry.image)?;
     match wanted.filter(|_| !is_asked_for) {
@@ -133,28 +141,106 @@ fn take(
 ) -> anyhow::Result<()> {
     platform::make_store(&wanted.folder)?;
     let mut input = std::io::stdin().lock();
-    let mut taken = Vec::new();
-    let head = CoreHead::read(&mut input, &mut taken)?;
-    let request = request(call, wanted);
-    let mut crash = match Crash::adopt(host, crashed, &head) {
-        Ok(crash) => crash,
-        Err(error) => return keep_core(&head, &mut input, &request, call, &entry.name, &error),
+    let case = Case {
+        settings,
+        call,
+        name: &entry.name,
+        wanted,
+        head: CoreHead::read(&mut input, &mut Vec::new())?,
     };
-    let cause = format!("{} {}", entry.image, crash.signature);
-    if !is_new(&cause, settings) {
-        return Ok(());
-    }
-    let Collected { dumps, error } = crash.collect(&request);
-    let path = dumps.into_iter().find_map(|dump| dump.path);
-    settle(&cause, path.as_deref(), wanted);
-    match (path, error) {
-        (Some(_), _) => drain(&head),
-        (None, error) => {
-            let error = error.unwrap_or_else(|| raced(call));
-            return keep_core(&head, &mut input, &request, call, &entry.name, &error);
+    match Crash::adopt(host, crashed, &case.head) {
+        Ok(mut crash) => {
+            let cause = format!("{} {}", entry.image, crash.signature);
+            case.once(&cause, || case.dump_or_core(&mut crash, &mut input))
+        }
+        Err(error) => {
+            let cause = format!("{} signal {}", entry.image, call.signal);
+            case.once(&cause, || case.keep_core(&mut input, &error))
         }
     }
-    Ok(())
+}
+
+/// A crash of which a dump is wanted.
+struct Case<'c> {
+    settings: &'c Settings,
+    call: &'c Call,
+    name: &'c str,
+    wanted: &'c Wanted,
+    head: CoreHead,
+}
+
+impl Case<'_> {
+    /// Stores it, unless the same crash was stored not long ago.
+    fn once(
+        &self,
+        cause: &str,
+        store: impl FnOnce() -> anyhow::Result<PathBuf>,
+    ) -> anyhow::Result<()> {
+        if !is_new(cause, self.settings) {
+            return Ok(());
+        }
+        let stored = store();
+        settle(cause, stored.as_deref().ok(), self.wanted);
+        stored.map(drop)
+    }
+
+    fn dump_or_core(&self, crash: &mut Crash, input: &mut dyn Read) -> anyhow::Result<PathBuf> {
+        let request = request(self.call, self.wanted);
+        let dumped = match self.dump(crash, &request) {
+            // What is too large for the disk would be so as the kernel's core as well.
+            Err(error) if error.kind == ErrorKind::Disk && !is_small(self.wanted.kind) => {
+                self.small_dump(crash, request, &error)
+            }
+            dumped => dumped,
+        };
+        match dumped {
+            Ok(path) => {
+                drain(&self.head);
+                Ok(path)
+            }
+            Err(error) if error.kind == ErrorKind::Disk => Err(error.into()),
+            Err(error) => self.keep_core(input, &error),
+        }
+    }
+
+    fn dump(&self, crash: &mut Crash, request: &Request) -> Result<PathBuf, Error> {
+        let Collected { dumps, error } = crash.collect(request);
+        let path = dumps.into_iter().find_map(|dump| dump.path);
+        path.ok_or_else(|| error.unwrap_or_else(|| raced(self.call)))
+    }
+
+    fn small_dump(
+        &self,
+        crash: &mut Crash,
+        mut request: Request,
+        error: &Error,
+    ) -> Result<PathBuf, Error> {
+        request.kinds = vec![(DumpKind::Mini, DumpFormat::Minidump)];
+        let wanted = self.wanted.kind;
+        request.comment = Some(format!(
+            "a mini dump instead of a {wanted} one, as {}",
+            error.what
+        ));
+        self.dump(crash, &request)
+    }
+
+    /// Keeps the kernel's core because of `error`.
+    fn keep_core(&self, input: &mut dyn Read, error: &Error) -> anyhow::Result<PathBuf> {
+        let request = request(self.call, self.wanted);
+        let about = Record {
+            pid: self.call.pid,
+            process: self.name.to_owned(),
+            reason: request.reason.clone(),
+            rule: request.rule.clone(),
+            warnings: vec![format!("this is the kernel's core, as {}", error.what)],
+            ..Record::default()
+        };
+        Ok(collector::store_stream(&self.head, input, &request, about)?)
+    }
+}
+
+fn is_small(kind: DumpKind) -> bool {
+    matches!(kind, DumpKind::Mini | DumpKind::Triage)
 }
 
 /// Whether a crash is to be stored; where nobody can count, each is.
@@ -172,7 +258,7 @@ fn settle(cause: &str, path: Option<&Path>, wanted: &Wanted) {
     let repeats = Repeats::open();
     collector::keep_within(&wanted.folder, &wanted.keep);
     if let Ok(mut repeats) = repeats {
-        match path {
+        match path.filter(|path| path.extension().is_some_and(|end| end != "partial")) {
             Some(path) => repeats.stored(cause, path),
             None => repeats.forget(cause),
         }
@@ -205,27 +291,6 @@ fn drain(head: &CoreHead) {
     }
 }
 
-/// Keeps the kernel's core because of `error`.
-fn keep_core(
-    head: &CoreHead,
-    input: &mut dyn Read,
-    request: &Request,
-    call: &Call,
-    name: &str,
-    error: &Error,
-) -> anyhow::Result<()> {
-    let about = Record {
-        pid: call.pid,
-        process: name.to_owned(),
-        reason: request.reason.clone(),
-        rule: request.rule.clone(),
-        warnings: vec![format!("this is the kernel's core, as {error}")],
-        ..Record::default()
-    };
-    collector::store_stream(head, input, request, about)?;
-    Ok(())
-}
-
 /// Nothing is known of the process for sure, as it may be another one by now: what the kernel
 /// streams is kept, and nothing is looked at.
 fn keep_unknown(settings: &Settings, call: &Call, error: &Error) -> anyhow::Result<()> {
@@ -244,14 +309,14 @@ fn keep_unknown(settings: &Settings, call: &Call, error: &Error) -> anyhow::Resu
             end: None,
         },
     };
-    keep_core(
-        &head,
-        &mut input,
-        &request(call, &wanted),
+    let case = Case {
+        settings,
         call,
-        "unknown",
-        error,
-    )
+        name: "unknown",
+        wanted: &wanted,
+        head,
+    };
+    case.keep_core(&mut input, error).map(drop)
 }
 
 /// Nobody here wants it: the handler before us may.

@@ -51,6 +51,19 @@ static void end(const char *how)
         pause();
 }
 
+static void *end_by_thread(void *how)
+{
+    end(how);
+    return NULL;
+}
+
+static void end_without_leader(char *how)
+{
+    pthread_t thread;
+    pthread_create(&thread, NULL, end_by_thread, how);
+    pthread_exit(NULL);
+}
+
 static void start(int threads)
 {
     pthread_t thread;
@@ -78,6 +91,8 @@ int main(int count, char **words)
             prctl(PR_SET_DUMPABLE, atoi(value));
         if (!strcmp(words[at], "user") && (setgid(atoi(value)) || setuid(atoi(value))))
             return 3;
+        if (!strcmp(words[at], "end-without-leader"))
+            end_without_leader(value);
         if (!strcmp(words[at], "end"))
             end(value);
     }

@@ -18,6 +18,7 @@ mod events;
 mod files;
 mod harness;
 mod postmortem;
+mod postmortem_store;
 mod procdump;
 mod rules;
 mod strangers;

@@ -5,9 +5,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::support::{
-    Child, Core, Firstchance, Postmortem, Program, compile, files_in, proc_status, wait_until,
-};
+use crate::support::{Child, Core, Firstchance, Postmortem, Program, compile, wait_until};
 
 const NOBODY: &[&str] = &["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups"];
 
@@ -87,6 +85,51 @@ fn a_crash_in_a_pid_namespace_tells_both_pids() {
     assert!(record["pid"].as_u64().unwrap() > 1);
     let told = Core::new(&dump, &machine.program).gdb(&["bt"]);
     assert!(told.contains("boom (place="), "{told}");
+}
+
+#[test]
+fn a_crash_after_the_end_of_the_first_thread_leaves_a_dump() {
+    let machine = Postmortem::enabled(&[]);
+    machine.crash(&["threads=1", "end-without-leader=segv"]);
+    let dump = machine.only_dump();
+    assert_eq!(machine.record(&dump)["method"], "crash");
+    let told = Core::new(&dump, &machine.program).gdb(&["bt"]);
+    assert!(told.contains("boom (place="), "{told}");
+}
+
+#[test]
+fn crashes_of_go_and_python_leave_dumps() {
+    let machine = Postmortem::enabled(&[]);
+    let go = machine.program.with_extension("go");
+    std::fs::copy(compile(&Program::go("idle.go")), &go).unwrap();
+    let python = Command::new("python3")
+        .args(["-c", "import sys; print(sys.executable)"])
+        .output();
+    let python = String::from_utf8(python.unwrap().stdout).unwrap();
+    let python = std::fs::canonicalize(python.trim()).unwrap();
+    for program in [&go, &python] {
+        machine.set(program, &["--type", "full"]);
+    }
+    let mut command = machine.command_of(&go, &[]);
+    command.env("GOTRACEBACK", "crash").stderr(Stdio::null());
+    let mut idle = Child::start(&mut command);
+    idle.lines_until("ready");
+    idle.signal(libc::SIGABRT);
+    assert_eq!(idle.wait().signal(), Some(libc::SIGABRT));
+    let told = Core::new(&machine.only_dump(), &go).gdb(&["info threads"]);
+    assert!(told.contains("runtime."), "{told}");
+
+    let code = ["-c", "import ctypes; ctypes.string_at(8)"];
+    let status = machine.command_of(&python, &code).status().unwrap();
+    assert_eq!(status.signal(), Some(libc::SIGSEGV));
+    let list = machine.list();
+    let python = list
+        .iter()
+        .find(|dump| dump["program"].as_str().unwrap().contains("python"));
+    assert_eq!(
+        python.unwrap()["reason"],
+        "Unhandled exception: SIGSEGV.SEGV_MAPERR"
+    );
 }
 
 #[test]
@@ -221,36 +264,9 @@ fn e6_a_process_killed_while_its_dump_is_written_leaves_a_labelled_part() {
     );
 }
 
-fn signal(pid: u32, signal: i32) {
+pub(crate) fn signal(pid: u32, signal: i32) {
     // SAFETY: no memory is involved; the process was started by the kernel for this test.
     unsafe { libc::kill(pid as i32, signal) };
-}
-
-#[test]
-fn e7_a_crash_loop_is_counted_and_not_stored() {
-    let machine = Postmortem::enabled(&[]);
-    for _ in 0..10 {
-        machine.crash(&["end=segv"]);
-    }
-    machine.crash(&["end=abort"]);
-    let list = machine.list();
-    let counts: Vec<_> = list
-        .iter()
-        .map(|dump| dump["count"].as_u64().unwrap())
-        .collect();
-    assert_eq!(counts, [1, 10], "{list:?}");
-}
-
-#[test]
-fn e8_crashes_at_once_each_leave_a_dump() {
-    let machine = Postmortem::enabled(&["--repeat-window", "0s"]);
-    let start = |_| machine.command(&["end=segv"]).spawn().unwrap();
-    let children: Vec<_> = (0..8).map(start).collect();
-    for mut child in children {
-        assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGSEGV));
-    }
-    assert_eq!(machine.dumps().len(), 8);
-    assert!(machine.list().iter().all(|dump| dump["complete"] == true));
 }
 
 #[test]
@@ -333,24 +349,6 @@ fn e11_only_the_kernel_calls_the_handler() {
 }
 
 #[test]
-fn e12_a_large_process_is_dumped_with_little_memory() {
-    let machine = Postmortem::enabled(&[]);
-    machine.failpoint("released:stop");
-    let mut child = machine.command(&["mib=1024", "end=segv"]).spawn().unwrap();
-    let handler = machine.handler_of(child.id());
-    wait_until("the handler stands", || {
-        crate::support::state_of(handler) == 'T'
-    });
-    let peak = proc_status(handler, "VmHWM").unwrap();
-    signal(handler, libc::SIGCONT);
-    child.wait().unwrap();
-    let peak: u64 = peak.trim_end_matches(" kB").parse().unwrap();
-    assert!(peak < 64 << 10, "{peak} kB");
-    let dump = machine.only_dump();
-    assert!(dump.metadata().unwrap().len() > 1 << 30);
-}
-
-#[test]
 fn e13_what_is_no_core_is_refused() {
     let machine = Postmortem::enabled(&["--repeat-window", "0s"]);
     let mut idle = machine.command(&["end=wait"]);
@@ -372,6 +370,31 @@ fn e13_what_is_no_core_is_refused() {
     assert_eq!(machine.dumps().len(), 0);
     idle.kill().unwrap();
     idle.wait().unwrap();
+}
+
+#[test]
+fn e14_nothing_is_opened_in_the_root_of_a_container() {
+    let machine = Postmortem::enabled(&[]);
+    let root = machine.program.with_file_name("root");
+    std::fs::create_dir_all(root.join("etc")).unwrap();
+    let inside = root.join(machine.program.file_name().unwrap());
+    std::fs::copy(compile(&Program::musl("crashes.c")), &inside).unwrap();
+    machine.set(Path::new(inside.file_name().unwrap()), &["--type", "full"]);
+    for trap in ["etc/os-release", "etc/passwd", "etc/localtime"] {
+        let status = Command::new("mkfifo").arg(root.join(trap)).status();
+        assert!(status.unwrap().success());
+    }
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--pid", "--fork", "--kill-child", "--root"]);
+    command
+        .arg(&root)
+        .arg(Path::new("/").join(inside.file_name().unwrap()));
+    let _ = command.args(["threads=1", "end=segv"]).status().unwrap();
+    let record = machine.record(&machine.only_dump());
+    assert_eq!(
+        (&record["complete"], &record["inner-pid"]),
+        (&true.into(), &1.into())
+    );
 }
 
 #[test]
@@ -460,70 +483,4 @@ fn e17_sigquit_leaves_a_dump_where_that_was_asked_for() {
     let machine = Postmortem::enabled(&["--quit"]);
     machine.crash(&["end=quit"]);
     assert_eq!(machine.dumps().len(), 1);
-}
-
-#[test]
-fn d4_the_oldest_of_ours_goes_and_foreign_files_stay() {
-    let machine = Postmortem::enabled(&["--repeat-window", "0s"]);
-    machine.set(&machine.program, &["--count", "2"]);
-    std::fs::write(machine.folder.join("theirs.core"), "not ours").unwrap();
-    for end in ["end=segv", "end=abort", "end=xcpu", "end=segv"] {
-        machine.crash(&[end]);
-    }
-    let reasons: Vec<_> = machine
-        .list()
-        .iter()
-        .map(|dump| dump["reason"].clone())
-        .collect();
-    assert_eq!(reasons.len(), 2, "{reasons:?}");
-    assert!(
-        reasons[0].as_str().unwrap().contains("SIGSEGV"),
-        "{reasons:?}"
-    );
-    assert!(
-        reasons[1].as_str().unwrap().contains("SIGXCPU"),
-        "{reasons:?}"
-    );
-    assert!(machine.folder.join("theirs.core").is_file());
-}
-
-#[test]
-fn d7_a_folder_or_settings_that_others_can_change_are_refused() {
-    let mut machine = Postmortem::off();
-    std::fs::create_dir(&machine.folder).unwrap();
-    std::fs::set_permissions(&machine.folder, std::fs::Permissions::from_mode(0o777)).unwrap();
-    let before = Postmortem::pattern();
-    let refused = machine.enable(&["--only-listed"]);
-    refused
-        .assert_code(4)
-        .assert_says("can be written to by others");
-    assert_eq!(Postmortem::pattern(), before);
-    std::fs::set_permissions(&machine.folder, std::fs::Permissions::from_mode(0o755)).unwrap();
-    machine
-        .enable(&["--only-listed", "--program", "/tmp/fc"])
-        .assert_failed();
-    assert_eq!(Postmortem::pattern(), before);
-}
-
-#[test]
-fn dumps_are_listed_filtered_and_deleted() {
-    let machine = Postmortem::enabled(&[]);
-    machine.crash(&["end=segv"]);
-    machine.crash(&["end=abort"]);
-    let folder = machine.folder.to_str().unwrap();
-    let lines = |more: &[&str]| {
-        let list = Firstchance::new(&["dumps", "list", "--json", "--folder", folder]);
-        list.args(more).run_well().stdout.lines().count()
-    };
-    assert_eq!(lines(&[]), 2);
-    assert_eq!(lines(&["--signature", "SIGABRT"]), 1);
-    assert_eq!(lines(&["--program", "nobody"]), 0);
-    assert_eq!(lines(&["--since", "1h"]), 2);
-    let name = machine.list()[0]["id"].as_str().unwrap().to_owned();
-    Firstchance::new(&["dumps", "delete", &name, "--folder", folder]).run_well();
-    assert_eq!(lines(&[]), 1);
-    Firstchance::new(&["dumps", "delete", &name, "--folder", folder])
-        .run()
-        .assert_code(2);
-    assert_eq!(files_in(&machine.folder).len(), 1);
 }

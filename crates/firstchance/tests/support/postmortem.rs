@@ -50,9 +50,11 @@ impl Postmortem {
         let files = reachable_folder();
         let program = files.path().join(format!("pm-{}", std::process::id()));
         std::fs::copy(compile(&CRASHES), &program).expect("a copy of the program");
+        let before = std::fs::read(FILE).ok();
+        let _ = std::fs::remove_file(FILE);
         Postmortem {
             folder: files.path().join("dumps"),
-            before: std::fs::read(FILE).ok(),
+            before,
             program,
             files,
             _settings: settings,
