@@ -5,6 +5,9 @@ use snapshot::Module;
 pub struct Arming {
     /// Its end, while its memory still stands.
     pub exit: bool,
+    /// Its death by a fault or abort signal: without tracing it where that can be had, else as by
+    /// `signals`.
+    pub deaths: bool,
     /// Signals that are about to be delivered: bit n-1 for signal n.
     pub signals: u64,
     /// Threads that begin and end.
@@ -26,6 +29,10 @@ pub struct ArmedPlace {
     /// processor's `struct pt_regs`: kinds that [`Target::pass`](crate::Target::pass) names go by.
     pub kind: Option<u8>,
 }
+
+/// Signals whose default action is a core dump, but SIGQUIT, which people send on purpose: SIGILL,
+/// SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGXCPU, SIGXFSZ, SIGSYS (signal(7)).
+pub const FAULT_SIGNALS: [u32; 9] = [4, 5, 6, 7, 8, 11, 24, 25, 31];
 
 impl Arming {
     /// Whether nothing is to be reported.

@@ -1,16 +1,12 @@
 //! What has to be armed in a process for what the rules want to hear of: places in its images.
 
 use analysis::places::{self, ThrowPlace};
-use platform::{ArmedPlace, Arming, ImageFiles, Result, Target};
+use platform::{ArmedPlace, Arming, FAULT_SIGNALS, ImageFiles, Result, Target};
 use policy::{Chance, ExceptionFilter, Place, WakeFor};
 use snapshot::{
     Architecture, Exception, Module, NoMemory, OperatingSystem, ProcessKey, TargetEvent,
 };
 use std::collections::HashMap;
-
-/// Every signal whose default action is a core dump, but SIGQUIT, which people send on purpose:
-/// SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGXCPU, SIGXFSZ, SIGSYS (signal(7)).
-const FAULTS: [u32; 9] = [4, 5, 6, 7, 8, 11, 24, 25, 31];
 
 /// The function that a loader calls when it has changed its list of images, for debuggers.
 const LOADER_CALLS: &str = "_dl_debug_state";
@@ -73,6 +69,10 @@ impl Arms {
         let signals = signals(wake);
         let mut arming = Arming {
             exit: wake.wants_end(),
+            deaths: wake
+                .exceptions
+                .iter()
+                .any(|filter| filter.chance != Chance::First),
             signals,
             threads: wake.thread_starts || wake.thread_exits,
             places: Vec::new(),
@@ -194,18 +194,17 @@ fn signals(wake: &WakeFor) -> u64 {
         .map(|number| bit(*number as u32))
         .fold(0, |all, one| all | one);
     if wake.exceptions.iter().any(may_be_fault) {
-        signals |= FAULTS.map(bit).iter().sum::<u64>();
+        signals |= FAULT_SIGNALS.map(bit).iter().sum::<u64>();
     }
     signals
 }
 
-/// Whether a filter may mean a signal: one that is for the last moment does, as programs die by
-/// signals; one for the first chance if it matches the name of any. Signals are seen by tracing,
-/// which is not to be had for nothing.
+/// Whether a filter may mean a signal before any handler has seen it, which only tracing shows, and
+/// that is not to be had for nothing.
 fn may_be_fault(filter: &ExceptionFilter) -> bool {
     let codes = (-7..16).chain([128]);
-    let faults = codes.flat_map(|code| FAULTS.map(|signal| fault(signal, code)));
-    filter.chance != Chance::First || { faults }.any(|fault| filter.wakes_for(&fault))
+    let faults = codes.flat_map(|code| FAULT_SIGNALS.map(|signal| fault(signal, code)));
+    filter.chance != Chance::Unhandled && { faults }.any(|fault| filter.wakes_for(&fault))
 }
 
 fn fault(signal: u32, code: i32) -> Exception {

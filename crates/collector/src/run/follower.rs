@@ -136,7 +136,8 @@ impl Follower<'_> {
                 self.kinds.forget(&mut *self.target);
                 self.arm()?;
             }
-            Order::LookAgain => self.arm()?,
+            // One that is ending has nothing to be looked at, but may have more to tell.
+            Order::LookAgain => drop(self.arm()),
             Order::Storm(active) => self.storm(active),
             Order::Stack(thread) => self.stack(thread),
             Order::Gone => self.gone = true,

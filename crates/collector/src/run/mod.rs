@@ -126,6 +126,7 @@ pub fn run(
         starting: None,
         leaving: HashSet::new(),
         misses: HashMap::new(),
+        gone: HashSet::new(),
         hopeless: false,
         last_dumped: None,
         status: plan.status,
@@ -155,6 +156,8 @@ struct Run<'r> {
     starting: Option<ProcessKey>,
     /// Processes that have begun to end.
     leaving: HashSet<ProcessKey>,
+    /// Processes that have ended, of which their thread has still to tell.
+    gone: HashSet<ProcessKey>,
     /// How often in a row a counter had no value.
     misses: HashMap<(ProcessKey, String), u32>,
     /// The only process that is watched may not be touched.
@@ -266,8 +269,8 @@ impl Run<'_> {
                 self.attached.detach(key);
                 (self.show)(Happening::Failed(error.to_string()));
                 self.give_up_if_forbidden(error);
-                // Its end may have been left to its thread to tell.
-                if self.host.find(key.pid).ok() != Some(key) {
+                // Its end was left to its thread to tell.
+                if self.gone.contains(&key) {
                     self.exited(key);
                 }
             }
@@ -300,8 +303,10 @@ impl Run<'_> {
     fn exited(&mut self, key: ProcessKey) {
         self.schedule.stop(key);
         if self.attached.tell(key, Order::Gone) {
+            self.gone.insert(key);
             return;
         }
+        self.gone.remove(&key);
         self.host.forget(key);
         if self.watched.remove(&key) {
             self.watched_changed = true;

@@ -179,6 +179,30 @@ fn a_crash_is_dumped_once_and_the_program_dies_of_it_as_it_would() {
     }
 }
 
+/// Nothing is attached, and the program is gone before it is dumped: its supervisor need not wait.
+#[test]
+fn a_crash_is_dumped_from_what_is_kept_of_a_program_that_nobody_traces() {
+    let folder = folder();
+    let mut child = throws(1, 2, "segv");
+    let path = folder.path().join("x.core");
+    let running = Firstchance::new(&["watch", "--json", &child.pid().to_string()])
+        .args(&["--when", "unhandled exception", "--do", "full dump", "-o"])
+        .arg(&path)
+        .failpoint("before-stop:stop")
+        .spawn()
+        .until_it_says("\"event\":\"armed\"");
+    assert_eq!(proc_status(child.pid(), "TracerPid").as_deref(), Some("0"));
+    child.tell("go");
+    assert_eq!(child.wait().signal(), Some(libc::SIGSEGV));
+    running.signal(libc::SIGCONT);
+    running.finish_through_stops().assert_code(0);
+    let seen = Core::new(&path, &compile(&THROWS)).gdb(&["backtrace"]);
+    assert!(
+        seen.contains("end (how=") || seen.contains(" main ("),
+        "{seen}"
+    );
+}
+
 #[test]
 fn a_program_that_ends_by_itself_is_no_crash() {
     for (end, code) in [("exit", 3), ("_exit", 4)] {
@@ -308,7 +332,7 @@ fn a1_a_watch_that_is_killed_at_an_exception_leaves_the_program_as_it_was() {
 
 #[test]
 fn a1_a_watch_that_is_killed_at_a_crash_leaves_the_crash_as_it_was() {
-    for point in ["all-stopped:kill9", "copy:kill9"] {
+    for point in ["before-stop:kill9", "copy:kill9"] {
         let folder = folder();
         let mut child = throws(1, 1, "segv");
         let path = folder.path().join("x.core");

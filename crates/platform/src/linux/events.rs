@@ -2,8 +2,9 @@
 //! and, for what no probe shows, by tracing its threads.
 
 use super::{
+    corpse::{self, Vigil},
     follow::{Did, Fate, Follow},
-    hold::{Holds, Report},
+    hold::{Death, Holds, Report},
     proc::ProcDir,
     rights::explain_refusal,
     stop::{Hold, Threads},
@@ -13,7 +14,7 @@ use super::{
     },
     target::wall_now,
 };
-use crate::{ArmedPlace, Arming, ImageFiles, Result};
+use crate::{ArmedPlace, Arming, FAULT_SIGNALS, ImageFiles, Result};
 use snapshot::{Exception, ProcessKey, Registers, TargetEvent};
 use std::{
     cell::RefCell,
@@ -33,9 +34,12 @@ const LOOK: Duration = Duration::from_millis(5);
 #[derive(Default)]
 pub(crate) struct Events {
     pub(crate) follow: Option<Rc<RefCell<Follow>>>,
+    vigil: Option<Vigil>,
     holds: Option<Holds>,
     armed: BTreeSet<u32>,
     at: At,
+    /// Nothing that only tracing shows is wanted any more.
+    unfollow: bool,
     /// The next capture takes what stands with it.
     pub(crate) go_on_with_capture: bool,
     /// Threads that were asked to stop and have not yet.
@@ -53,26 +57,67 @@ enum At {
     Held(Report),
     /// Come to a probe, and stopped by us since.
     Stopped(Report),
+    /// Dead, with all its threads.
+    Dead(Vec<Death>),
 }
 
 impl Events {
     /// Arms this and nothing else; what could not be had.
-    pub(crate) fn arm(&mut self, proc: &ProcDir, what: &Arming) -> Result<Vec<String>> {
-        self.follow_if(proc, what)?;
-        Ok(self.arm_places(proc.key, &what.places))
+    pub(crate) fn arm(&mut self, proc: &mut ProcDir, what: &Arming) -> Result<Vec<String>> {
+        let mut signals = what.signals;
+        let mut lacking = Vec::new();
+        if what.deaths
+            && let Err(why) = self.keep_vigil(proc, what)
+        {
+            lacking.extend(why);
+            signals |= FAULT_SIGNALS.map(|n| 1 << (n - 1)).iter().sum::<u64>();
+        }
+        if signals != what.signals || !what.deaths {
+            self.vigil = None;
+        }
+        // What stands goes on only when its places are armed.
+        lacking.extend(self.arm_places(proc.key, &what.places));
+        self.follow_if(proc, what, signals)?;
+        Ok(lacking)
     }
 
-    fn follow_if(&mut self, proc: &ProcDir, what: &Arming) -> Result<()> {
-        let wanted = what.exit || what.signals != 0 || what.threads;
+    /// Waits for its death without tracing it; why not, if there is anything to say.
+    fn keep_vigil(
+        &mut self,
+        proc: &mut ProcDir,
+        what: &Arming,
+    ) -> std::result::Result<(), Option<String>> {
+        if what.exit || what.signals != 0 || what.threads {
+            return Err(None);
+        }
+        if self.vigil.as_ref().is_some_and(|vigil| vigil.is_of(proc)) {
+            return Ok(());
+        }
+        self.vigil = None;
+        let vigil = Vigil::begin(proc).map_err(|error| {
+            let cost = "each signal it gets costs it some microseconds";
+            Some(format!("its death is seen by tracing ({error}): {cost}"))
+        })?;
+        self.vigil = Some(vigil);
+        Ok(())
+    }
+
+    fn follow_if(&mut self, proc: &ProcDir, what: &Arming, signals: u64) -> Result<()> {
+        let wanted = what.exit || signals != 0 || what.threads;
         match &self.follow {
-            Some(follow) if wanted => follow.borrow_mut().want(what.signals, what.threads),
+            Some(follow) if wanted => follow.borrow_mut().want(signals, what.threads),
+            // What stands for something it did is let go when that is done.
+            Some(_) if matches!(self.at, At::Traced(..)) => {
+                self.unfollow = true;
+                return Ok(());
+            }
             Some(follow) => {
                 let mut follow = follow.borrow_mut();
                 follow.threads.stop_running(Instant::now() + STOPPING);
                 follow.threads.release();
             }
             None if wanted => {
-                let follow = Follow::begin(proc, what.signals, what.threads)?;
+                let follow = Follow::begin(proc, signals, what.threads)?;
                 self.follow = Some(Rc::new(RefCell::new(follow)));
             }
             None => {}
@@ -124,7 +169,7 @@ impl Events {
     }
 
     /// Waits for the next event.
-    pub(crate) fn wait(&mut self, proc: &ProcDir, limit: Duration) -> TargetEvent {
+    pub(crate) fn wait(&mut self, proc: &mut ProcDir, limit: Duration) -> TargetEvent {
         let end = Instant::now() + limit;
         loop {
             if let Some(report) = self.holds.as_ref().and_then(Holds::next) {
@@ -135,7 +180,7 @@ impl Events {
                 self.at = At::Held(report);
                 return event;
             }
-            if let Some(event) = self.followed(proc) {
+            if let Some(event) = self.followed(proc).or_else(|| self.died(proc)) {
                 return event;
             }
             self.let_strays_go();
@@ -148,6 +193,17 @@ impl Events {
     }
 
     fn sleep(&self, limit: Duration) {
+        if let Some(vigil) = &self.vigil {
+            let limit = if self.holds.is_some() {
+                limit.min(LOOK)
+            } else {
+                limit
+            };
+            return match &self.holds {
+                Some(holds) => holds.sleep(limit, None),
+                None => vigil.deaths.sleep(limit),
+            };
+        }
         match (&self.holds, &self.follow) {
             (Some(holds), None) => holds.sleep(limit, None),
             (Some(holds), Some(_)) => {
@@ -189,17 +245,34 @@ impl Events {
         Some(event)
     }
 
+    fn died(&mut self, proc: &mut ProcDir) -> Option<TargetEvent> {
+        let deaths = self.vigil.as_mut()?.next(proc)?;
+        let first = deaths.first()?;
+        let event = signal_event(first.thread, &corpse::signal(first));
+        self.at = At::Dead(deaths);
+        Some(event)
+    }
+
+    /// The threads of a process that has died, the one with the fault first.
+    pub(crate) fn dead(&self) -> Option<&[Death]> {
+        match &self.at {
+            At::Dead(deaths) => Some(deaths),
+            _ => None,
+        }
+    }
+
     /// The registers of the thread that stands.
     pub(crate) fn registers(&self) -> Option<Registers> {
         match &self.at {
             At::Nothing => None,
             At::Traced(tid, _) => super::arch::general(*tid).ok(),
             At::Held(report) | At::Stopped(report) => Some(report.registers),
+            At::Dead(deaths) => deaths.first().map(|death| death.registers),
         }
     }
 
     pub(crate) fn is_deadly(&self) -> bool {
-        matches!(self.at, At::Traced(_, Some(Fate::Death)))
+        matches!(self.at, At::Traced(_, Some(Fate::Death)) | At::Dead(_))
     }
 
     /// Whether the thread of the last event is where it was.
@@ -268,8 +341,17 @@ impl Events {
 
     /// Lets the thread that stands go on.
     pub(crate) fn go_on(&mut self) {
+        if std::mem::take(&mut self.unfollow)
+            && let Some(follow) = self.follow.take()
+        {
+            self.at = At::Nothing;
+            let threads = &mut follow.borrow_mut().threads;
+            threads.stop_running(Instant::now() + STOPPING);
+            threads.release();
+            return;
+        }
         match std::mem::take(&mut self.at) {
-            At::Nothing => {}
+            At::Nothing | At::Dead(_) => {}
             At::Held(report) => self.let_go(&report),
             At::Traced(tid, _) => self.resume(tid),
             At::Stopped(report) => self.resume(report.thread),
@@ -310,7 +392,7 @@ impl Events {
     /// The thread that stands.
     fn standing(&self) -> Option<i32> {
         match &self.at {
-            At::Nothing => None,
+            At::Nothing | At::Dead(_) => None,
             At::Traced(tid, _) => Some(*tid),
             At::Held(report) | At::Stopped(report) => Some(report.thread),
         }
@@ -395,18 +477,7 @@ fn wait_for_stop(tid: i32) -> Hold {
 /// Signals whose default action is a core dump, but SIGQUIT, which people send on purpose, are
 /// exceptions.
 fn signal_event(tid: i32, info: &SignalInfo) -> TargetEvent {
-    let faults = [
-        libc::SIGILL,
-        libc::SIGTRAP,
-        libc::SIGABRT,
-        libc::SIGBUS,
-        libc::SIGFPE,
-        libc::SIGSEGV,
-        libc::SIGSYS,
-        libc::SIGXCPU,
-        libc::SIGXFSZ,
-    ];
-    if !faults.contains(&info.number) {
+    if !FAULT_SIGNALS.contains(&(info.number as u32)) {
         return TargetEvent::Signal {
             number: info.number,
             thread: tid as u32,

@@ -12,6 +12,18 @@ use super::{
 };
 use crate::Result;
 
+/// Signals whose default action is nothing, or a stop.
+pub(crate) const HARMLESS: [i32; 8] = [
+    libc::SIGCHLD,
+    libc::SIGCONT,
+    libc::SIGURG,
+    libc::SIGWINCH,
+    libc::SIGSTOP,
+    libc::SIGTSTP,
+    libc::SIGTTIN,
+    libc::SIGTTOU,
+];
+
 /// A process that is followed.
 pub(crate) struct Follow {
     pub(crate) threads: Threads,
@@ -168,17 +180,7 @@ fn fate(proc: &ProcDir, signal: i32) -> Fate {
     if has("SigCgt") {
         return Fate::Handled;
     }
-    let harmless = [
-        libc::SIGCHLD,
-        libc::SIGCONT,
-        libc::SIGURG,
-        libc::SIGWINCH,
-        libc::SIGSTOP,
-        libc::SIGTSTP,
-        libc::SIGTTIN,
-        libc::SIGTTOU,
-    ];
-    if has("SigIgn") || harmless.contains(&signal) {
+    if has("SigIgn") || HARMLESS.contains(&signal) {
         return Fate::Nothing;
     }
     Fate::Death

@@ -1,6 +1,7 @@
 //! Linux.
 
 mod arch;
+mod corpse;
 mod counters;
 mod crash;
 mod doctor;

@@ -1,7 +1,7 @@
 //! One attached process.
 
 use super::{
-    arch,
+    arch, corpse,
     events::{Events, Stopped},
     facts,
     memory::LiveMemory,
@@ -15,8 +15,8 @@ use super::{
     sys::ptrace,
 };
 use crate::{
-    Arming, Capture, CaptureOptions, Error, ErrorKind, Facts, Result, Stop, Target, capture::Held,
-    failpoint,
+    Arming, Capture, CaptureOptions, Error, ErrorKind, Facts, Method, Result, Stop, Target,
+    capture::Held, failpoint,
 };
 use snapshot::{
     Architecture, Memory, ProcessKey, Region, RegionKind, Registers, Snapshot, System, TargetEvent,
@@ -34,6 +34,8 @@ pub(crate) struct LinuxTarget {
     pub(super) proc: ProcDir,
     facts: Option<Facts>,
     events: Events,
+    /// What was known of it when its death began to be waited for.
+    kept: Option<Facts>,
 }
 
 impl LinuxTarget {
@@ -42,6 +44,7 @@ impl LinuxTarget {
             proc: ProcDir::open(key)?,
             facts: None,
             events: Events::default(),
+            kept: None,
         };
         target.refuse_early()?;
         Ok(target)
@@ -54,6 +57,9 @@ impl Target for LinuxTarget {
     }
 
     fn facts(&mut self) -> Result<Facts> {
+        if let Some(kept) = self.kept.as_ref().filter(|_| self.events.dead().is_some()) {
+            return Ok(kept.clone());
+        }
         let gathered = facts::gather(&self.proc);
         let facts = gathered.map_err(|e| Error::of_process("looking", self.proc.key, &e))?;
         self.facts = Some(facts.clone());
@@ -61,11 +67,14 @@ impl Target for LinuxTarget {
     }
 
     fn arm(&mut self, what: &Arming) -> Result<Vec<String>> {
-        self.events.arm(&self.proc, what)
+        if what.deaths {
+            self.kept = self.facts().ok();
+        }
+        self.events.arm(&mut self.proc, what)
     }
 
     fn wait(&mut self, limit: Duration) -> Result<TargetEvent> {
-        Ok(self.events.wait(&self.proc, limit))
+        Ok(self.events.wait(&mut self.proc, limit))
     }
 
     fn registers(&self) -> Option<Registers> {
@@ -77,6 +86,11 @@ impl Target for LinuxTarget {
     }
 
     fn memory(&self) -> Arc<dyn Memory> {
+        if self.events.dead().is_some()
+            && let Ok(mem) = self.proc.open_living("mem")
+        {
+            return Arc::new(LiveMemory::of_file(mem));
+        }
         let mem = self.proc.open_living("mem").ok();
         Arc::new(LiveMemory::new(self.proc.living_tid, mem))
     }
@@ -116,6 +130,9 @@ impl Target for LinuxTarget {
         };
         let before = Before::gather(&self.proc);
         let _ = failpoint("before-stop");
+        if self.events.dead().is_some() {
+            return self.dead(facts, before);
+        }
         match options.stop {
             Stop::Threads => self.stopped(facts, before, options),
             Stop::Nothing => self.running(facts, before),
@@ -202,6 +219,24 @@ impl LinuxTarget {
             Some(since),
             warnings,
         ))
+    }
+
+    /// A process that has died, and whose address space is kept.
+    fn dead(&self, facts: Facts, before: Before) -> Result<Capture> {
+        let deaths = self.events.dead().unwrap_or_default();
+        let threads = deaths.iter().enumerate();
+        let threads = threads.map(|(at, death)| corpse::thread(death, at == 0));
+        let mut warnings = vec![
+            "the process had died: threads have their general registers, descriptors and times are \
+             those of the beginning"
+                .to_owned(),
+        ];
+        let threads = threads.collect();
+        let snapshot = self.snapshot(facts, &before, threads, wall_now(), &mut warnings)?;
+        let memory = self.memory();
+        let mut capture = Capture::new(snapshot, memory, None, None, warnings);
+        capture.method = Method::Crash;
+        Ok(capture)
     }
 
     /// Refuses a process that executed another program after its facts were gathered: no two have

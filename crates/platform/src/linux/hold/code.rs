@@ -14,7 +14,10 @@ pub(super) enum Helper {
     MapLookup = 1,
     Time = 5,
     PidTgid = 14,
+    ReadKernel = 113,
     RingOutput = 130,
+    CurrentTask = 158,
+    TaskRegisters = 175,
 }
 
 /// When a jump is taken.
@@ -57,6 +60,10 @@ impl Code {
 
     pub(super) fn and(&mut self, to: Reg, value: i32) {
         self.put(0x57, to, 0, 0, value);
+    }
+
+    pub(super) fn shift_right(&mut self, to: Reg, bits: i32) {
+        self.put(0x77, to, 0, 0, bits);
     }
 
     /// to = *(u64 *)(base + offset)

@@ -7,15 +7,17 @@
 //! back with the probe's descriptor, and an unwanted hit costs half a microsecond.
 
 mod code;
+mod deaths;
 mod programs;
 mod report;
 mod ring;
 
+pub(crate) use deaths::{Death, Deaths};
 pub(crate) use report::Report;
 
 use report::Hold;
 
-use super::sys::bpf::{self, SharedWords};
+use super::sys::bpf::{self, Kind, SharedWords};
 use programs::{Maps, SLOTS, control};
 use ring::Ring;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -82,7 +84,7 @@ impl Holds {
     ) -> io::Result<()> {
         let path = CString::new(file.as_os_str().as_encoded_bytes())?;
         let program = programs::place(&self.maps, number, kind);
-        let program = bpf::load(program.words())?;
+        let program = bpf::load(Kind::Probe, program.words())?;
         let probe = bpf::uprobe(uprobe_kind()?, &path, offset, self.pid, &program)?;
         self.probes.push(probe);
         Ok(())
@@ -90,7 +92,7 @@ impl Holds {
 
     /// Whether the kernel takes our program, and has uprobes.
     pub(crate) fn try_program(&self) -> io::Result<()> {
-        bpf::load(programs::place(&self.maps, 0, Some(0)).words())?;
+        bpf::load(Kind::Probe, programs::place(&self.maps, 0, Some(0)).words())?;
         uprobe_kind().map(|_| ())
     }
 

@@ -1,10 +1,11 @@
 use super::stat::{self, Stat};
 use crate::{Error, ErrorKind, Result};
-use rustix::fs::{Mode, OFlags, openat};
+use rustix::fs::{MemfdFlags, Mode, OFlags, openat};
 use snapshot::ProcessKey;
 use std::{
+    collections::BTreeMap,
     fs::File,
-    io::{self, Read},
+    io::{self, Read, Seek, SeekFrom, Write},
     os::fd::{AsFd, OwnedFd},
 };
 
@@ -19,6 +20,11 @@ pub(crate) struct ProcDir {
     /// leader has neither maps nor memory), a sibling.
     living: OwnedFd,
     pub(crate) living_tid: i32,
+    /// Files that were opened while it lived: of an address space that is kept, they tell on when
+    /// the process is gone.
+    kept: BTreeMap<&'static str, File>,
+    /// It is gone: what was kept speaks for it.
+    pub(crate) is_gone: bool,
 }
 
 impl ProcDir {
@@ -40,6 +46,8 @@ impl ProcDir {
             dir,
             living,
             living_tid,
+            kept: BTreeMap::new(),
+            is_gone: false,
         })
     }
 
@@ -60,12 +68,48 @@ impl ProcDir {
 
     /// A whole file of the process (facts of the process: `status`, `cgroup`, `task/TID/comm`).
     pub(crate) fn read(&self, name: &str) -> io::Result<Vec<u8>> {
-        read_file(&self.dir, name)
+        match self.kept(name) {
+            Some(file) => read_from_start(file),
+            None => read_file(&self.dir, name),
+        }
     }
 
     /// A whole file of a thread that lives (facts of the address space: `maps`, `auxv`).
     pub(crate) fn read_living(&self, name: &str) -> io::Result<Vec<u8>> {
-        read_file(&self.living, name)
+        match self.kept(name) {
+            Some(file) => read_from_start(file),
+            None => read_file(&self.living, name),
+        }
+    }
+
+    fn kept(&self, name: &str) -> Option<&File> {
+        self.kept.get(name).filter(|_| self.is_gone)
+    }
+
+    /// Opens these files of a thread that lives, for when none does any more.
+    pub(crate) fn keep(&mut self, names: &[&'static str]) -> io::Result<()> {
+        self.kept.clear();
+        for name in names {
+            let file = self.open_living(name)?;
+            self.kept.insert(name, file);
+        }
+        Ok(())
+    }
+
+    /// Takes copies of these, which cannot be read once the process is gone. What cannot be had now
+    /// stays as it was.
+    pub(crate) fn keep_copies(&mut self, names: &[&'static str]) -> io::Result<()> {
+        for name in names {
+            let text = read_file(&self.living, name)?;
+            if text.is_empty() {
+                return Err(io::ErrorKind::NotFound.into());
+            }
+            let flags = MemfdFlags::CLOEXEC;
+            let mut copy: File = rustix::fs::memfd_create(*name, flags)?.into();
+            copy.write_all(&text)?;
+            self.kept.insert(name, copy);
+        }
+        Ok(())
     }
 
     /// Opens a file of the process.
@@ -81,6 +125,11 @@ impl ProcDir {
 
     /// Opens a file of a thread that lives.
     pub(crate) fn open_living(&self, name: &str) -> io::Result<File> {
+        if let Some(file) = self.kept(name) {
+            let mut file = file.try_clone()?;
+            file.seek(SeekFrom::Start(0))?;
+            return Ok(file);
+        }
         Ok(openat(
             &self.living,
             name,
@@ -104,6 +153,13 @@ impl ProcDir {
     pub(crate) fn tasks(&self) -> io::Result<Vec<i32>> {
         tasks(&self.dir)
     }
+}
+
+fn read_from_start(mut file: &File) -> io::Result<Vec<u8>> {
+    file.seek(SeekFrom::Start(0))?;
+    let mut bytes = Vec::new();
+    file.take(LARGEST_FILE).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn no_process(pid: u32, error: &io::Error) -> Error {

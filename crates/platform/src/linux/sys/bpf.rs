@@ -8,6 +8,7 @@ use std::{ffi::CStr, io, sync::atomic::AtomicU64};
 const MAP_CREATE: libc::c_long = 0;
 const MAP_UPDATE: libc::c_long = 2;
 const PROG_LOAD: libc::c_long = 5;
+const RAW_TRACEPOINT_OPEN: libc::c_long = 17;
 
 /// Kinds of maps.
 pub(crate) const HASH: u32 = 1;
@@ -92,10 +93,27 @@ pub(crate) fn set(map: &OwnedFd, key: u64, value: u64) -> io::Result<()> {
     attributes.call(MAP_UPDATE).map(|_| ())
 }
 
-/// Loads a program for a probe (`BPF_PROG_TYPE_KPROBE`).
-pub(crate) fn load(code: &[u64]) -> io::Result<OwnedFd> {
+/// What a program is attached to: `BPF_PROG_TYPE_KPROBE`, `BPF_PROG_TYPE_RAW_TRACEPOINT`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind {
+    /// A uprobe of a perf event.
+    Probe = 2,
+    /// A raw tracepoint.
+    RawTracepoint = 17,
+}
+
+/// Attaches a program to a raw tracepoint, for as long as the descriptor lives.
+pub(crate) fn attach(program: &OwnedFd, tracepoint: &CStr) -> io::Result<OwnedFd> {
     Attributes::new()
-        .u32(0, 2)
+        .pointer(0, tracepoint.as_ptr())
+        .fd(8, program)
+        .open(RAW_TRACEPOINT_OPEN)
+}
+
+/// Loads a program.
+pub(crate) fn load(kind: Kind, code: &[u64]) -> io::Result<OwnedFd> {
+    Attributes::new()
+        .u32(0, kind as u32)
         .u32(4, code.len() as u32)
         .pointer(8, code.as_ptr())
         .pointer(16, LICENSE.as_ptr())

@@ -10,3 +10,4 @@ pub(crate) mod nudge;
 pub(crate) mod prompt;
 pub(crate) mod ptrace;
 pub(crate) mod signals;
+pub(crate) mod userfault;

@@ -1,0 +1,140 @@
+//! Seeing a process die of a signal without being attached to it: a program at the kernel's
+//! tracepoint `signal_deliver` tells of signals that the process has no handler for, with the
+//! registers of the thread; the threads that die along get SIGKILL by the same way.
+
+use super::{
+    code::{Code, FRAME, Helper, If},
+    ring::{self, Ring},
+};
+use crate::linux::{
+    arch,
+    sys::bpf::{self, Kind},
+};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use snapshot::Registers;
+use std::{io, os::fd::OwnedFd, time::Duration};
+
+/// A signal without a handler, delivered to a thread.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Death {
+    pub(crate) thread: i32,
+    pub(crate) signal: i32,
+    /// The beginning of its `siginfo_t`.
+    pub(crate) info: Vec<u8>,
+    pub(crate) registers: Registers,
+}
+
+/// Reports of one process.
+pub(crate) struct Deaths {
+    map: OwnedFd,
+    ring: Ring,
+    _link: OwnedFd,
+}
+
+/// Fields of a report, in bytes.
+const THREAD: usize = 0;
+const SIGNAL: usize = 8;
+const INFO: usize = 16;
+const INFO_BYTES: usize = 48;
+const REGISTERS: usize = INFO + INFO_BYTES;
+const BYTES: usize = REGISTERS + arch::PROBE_WORDS * 8;
+
+/// Where a field lies on the program's stack, and below them room for one word.
+const fn at(field: usize) -> i16 {
+    field as i16 - BYTES as i16
+}
+const WORD: i16 = -(BYTES as i16) - 8;
+
+impl Deaths {
+    /// Reports from now on.
+    pub(crate) fn of(pid: u32) -> io::Result<Self> {
+        let map = bpf::create_map(bpf::RING, 0, 0, ring::SIZE, 0)?;
+        let program = bpf::load(Kind::RawTracepoint, program(&map, pid).words())?;
+        Ok(Self {
+            ring: Ring::new(&map)?,
+            _link: bpf::attach(&program, c"signal_deliver")?,
+            map,
+        })
+    }
+
+    /// The next report, if there is one.
+    pub(crate) fn next(&self) -> Option<Death> {
+        decode(&self.ring.next()?)
+    }
+
+    /// Sleeps until there is a report.
+    pub(crate) fn sleep(&self, limit: Duration) {
+        let limit = Timespec {
+            tv_sec: limit.as_secs() as i64,
+            tv_nsec: limit.subsec_nanos().into(),
+        };
+        let mut ready = [PollFd::new(&self.map, PollFlags::IN)];
+        let _ = poll(&mut ready, Some(&limit));
+    }
+}
+
+fn decode(bytes: &[u8]) -> Option<Death> {
+    let word = |at: usize| Some(u64::from_ne_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
+    Some(Death {
+        thread: word(THREAD)? as u32 as i32,
+        signal: word(SIGNAL)? as i32,
+        info: bytes.get(INFO..REGISTERS)?.to_vec(),
+        registers: arch::from_probe(bytes.get(REGISTERS..)?)?,
+    })
+}
+
+/// `signal_deliver(int sig, siginfo *info, sigaction *action)`, whose first word is the handler;
+/// SIG_DFL is 0.
+fn program(ring: &OwnedFd, pid: u32) -> Code {
+    const CONTEXT: u8 = 6;
+    let mut code = Code::default();
+    code.copy(CONTEXT, 1);
+    code.call(Helper::PidTgid);
+    code.store(FRAME, at(THREAD), 0);
+    code.shift_right(0, 32);
+    let ours = code.jump(If::Equal, 0, pid as i32);
+    code.leave();
+    code.land(ours);
+    code.set(1, 0);
+    for field in (INFO..BYTES).step_by(8) {
+        code.store(FRAME, at(field), 1);
+    }
+    code.store(FRAME, WORD, 1);
+    code.load(3, CONTEXT, 16);
+    read_kernel(&mut code, WORD, 8);
+    code.load(1, FRAME, WORD);
+    let default = code.jump(If::Equal, 1, 0);
+    code.leave();
+    code.land(default);
+    code.load(1, CONTEXT, 0);
+    code.store(FRAME, at(SIGNAL), 1);
+    code.load(3, CONTEXT, 8);
+    read_kernel(&mut code, at(INFO), INFO_BYTES);
+    code.call(Helper::CurrentTask);
+    code.copy(1, 0);
+    code.call(Helper::TaskRegisters);
+    code.copy(3, 0);
+    read_kernel(&mut code, at(REGISTERS), arch::PROBE_WORDS * 8);
+    send(&mut code, ring);
+    code.leave();
+    code
+}
+
+/// Reads so many bytes from where register 3 points.
+fn read_kernel(code: &mut Code, to: i16, bytes: usize) {
+    code.copy(1, FRAME);
+    code.add(1, to.into());
+    code.set(2, bytes as i32);
+    code.call(Helper::ReadKernel);
+}
+
+fn send(code: &mut Code, ring: &OwnedFd) {
+    /// `BPF_RB_FORCE_WAKEUP`.
+    const WAKE: i32 = 2;
+    code.load_map(1, ring);
+    code.copy(2, FRAME);
+    code.add(2, at(0).into());
+    code.set(3, BYTES as i32);
+    code.set(4, WAKE);
+    code.call(Helper::RingOutput);
+}

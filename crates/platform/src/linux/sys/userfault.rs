@@ -1,0 +1,123 @@
+//! Keeping the address space of another process (userfaultfd(2)).
+//!
+//! A thread of ours reads one byte of its memory into a page of ours that nobody ever fills. The
+//! read sleeps in its page fault, with a reference to the other's address space in its hands: that
+//! outlives its process for as long as we like, and goes with us, whatever becomes of us.
+
+use std::{
+    fs::File,
+    io,
+    os::fd::{AsRawFd, FromRawFd, OwnedFd},
+    os::unix::fs::FileExt,
+    thread::JoinHandle,
+    time::Duration,
+};
+
+/// `UFFDIO_API`, `UFFDIO_REGISTER`, `UFFDIO_ZEROPAGE` (linux/userfaultfd.h).
+const API: libc::c_ulong = 0xc018_aa3f;
+const REGISTER: libc::c_ulong = 0xc020_aa00;
+const ZERO_PAGE: libc::c_ulong = 0xc020_aa04;
+/// `UFFD_API`, and faults on missing pages.
+const VERSION: u64 = 0xaa;
+const MISSING: u64 = 1;
+const PAGE: usize = 4096;
+
+/// An address space that is kept until this is dropped.
+pub(crate) struct Pin {
+    faults: OwnedFd,
+    page: usize,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Pin {
+    /// Keeps the address space behind an open `/proc/PID/mem`, of which `address` can be read.
+    pub(crate) fn new(mem: File, address: u64) -> io::Result<Self> {
+        let faults = open()?;
+        control(&faults, API, &mut [VERSION, 0, 0])?;
+        let page = new_page()?;
+        let range = [page as u64, PAGE as u64, MISSING, 0];
+        control(&faults, REGISTER, &mut range.clone())?;
+        let reader = std::thread::spawn(move || read_into(page, &mem, address));
+        let pin = Self {
+            faults,
+            page,
+            reader: Some(reader),
+        };
+        pin.wait_until_it_sleeps()?;
+        Ok(pin)
+    }
+
+    /// The fault's message says that the reader sleeps now.
+    fn wait_until_it_sleeps(&self) -> io::Result<()> {
+        let limit = Duration::from_secs(1).as_millis() as i32;
+        let mut ready = libc::pollfd {
+            fd: self.faults.as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        // SAFETY: one live pollfd.
+        match unsafe { libc::poll(&raw mut ready, 1, limit) } {
+            1 => Ok(()),
+            _ => Err(io::Error::other("its memory cannot be held")),
+        }
+    }
+}
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        let _ = control(
+            &self.faults,
+            ZERO_PAGE,
+            &mut [self.page as u64, PAGE as u64, 0, 0],
+        );
+        let read = self.reader.take().map(JoinHandle::join);
+        if matches!(read, Some(Ok(()))) {
+            // SAFETY: our own page, which nobody reads into any more.
+            unsafe { libc::munmap(std::ptr::without_provenance_mut(self.page), PAGE) };
+        }
+    }
+}
+
+fn open() -> io::Result<OwnedFd> {
+    let flags = libc::O_CLOEXEC | libc::O_NONBLOCK;
+    // SAFETY: userfaultfd takes plain flags.
+    let raw = unsafe { libc::syscall(libc::SYS_userfaultfd, flags) };
+    if raw < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: a descriptor that was just made.
+    Ok(unsafe { OwnedFd::from_raw_fd(raw as i32) })
+}
+
+fn control<const N: usize>(
+    faults: &OwnedFd,
+    request: libc::c_ulong,
+    words: &mut [u64; N],
+) -> io::Result<()> {
+    // SAFETY: each of the three requests takes a structure of as many words as its callers give.
+    let done = unsafe { libc::ioctl(faults.as_raw_fd(), request as _, words.as_mut_ptr()) };
+    if done < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}
+
+fn new_page() -> io::Result<usize> {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    let access = libc::PROT_READ | libc::PROT_WRITE;
+    // SAFETY: a fresh mapping; no existing memory is touched.
+    let page = unsafe { libc::mmap(std::ptr::null_mut(), PAGE, access, flags, -1, 0) };
+    if page == libc::MAP_FAILED {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(page as usize)
+    }
+}
+
+fn read_into(page: usize, mem: &File, address: u64) {
+    // SAFETY: the page is our own mapping, used by this thread alone, and unmapped only after this
+    // thread has ended; its bytes are zeros at least.
+    let page = unsafe { std::slice::from_raw_parts_mut(std::ptr::without_provenance_mut(page), 1) };
+    let _ = mem.read_at(page, address);
+}
