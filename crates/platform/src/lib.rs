@@ -25,8 +25,8 @@ pub use capture::{Capture, CaptureOptions, Method, Released, Stop};
 pub use error::{Error, ErrorKind, Result};
 pub use failpoint::failpoint;
 pub use files::{
-    FileBytes, OutFile, OutStream, Output, Space, expect_writable, map_file, remove_left_over,
-    space_at,
+    FileBytes, OutFile, OutStream, Output, Space, expect_writable, map_file, read_head,
+    remove_left_over, space_at,
 };
 pub use host::{
     Facts, Finding, Health, Host, HostEvent, ImageFiles, Launched, ProcessEntry, Target, doctor,

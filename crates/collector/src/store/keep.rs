@@ -64,24 +64,52 @@ pub struct Stored {
 
 /// The dumps of ours in a folder, whole or partial, by what their heads say.
 pub fn stored_dumps(folder: &Path) -> std::io::Result<Vec<Stored>> {
-    let dump = |entry: fs::DirEntry| {
-        let found = entry.metadata().ok().filter(fs::Metadata::is_file)?;
-        let path = entry.path();
-        let is_partial = path.extension()? == "partial";
-        let named = if is_partial {
-            path.with_extension("")
-        } else {
-            path.clone()
-        };
-        matches!(named.extension()?.to_str()?, "core" | "dmp").then_some(())?;
-        let record = platform::map_file(&path).ok().and_then(our_record)?;
-        Some(Stored {
-            path,
-            bytes: found.len(),
-            record,
-        })
-    };
-    Ok(fs::read_dir(folder)?.flatten().filter_map(dump).collect())
+    let entries = fs::read_dir(folder)?.flatten();
+    let paths: Vec<PathBuf> = entries.map(|e| e.path()).filter(|p| is_named(p)).collect();
+    let readers = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = paths.len().div_ceil(readers).max(1);
+    let read = |paths: &[PathBuf]| paths.iter().filter_map(|p| read_dump(p)).collect();
+    Ok(std::thread::scope(|scope| {
+        let threads: Vec<_> = paths
+            .chunks(share)
+            .map(|paths| scope.spawn(move || -> Vec<Stored> { read(paths) }))
+            .collect();
+        let dumps = threads.into_iter().flat_map(|thread| thread.join().ok());
+        dumps.flatten().collect()
+    }))
+}
+
+/// Whether a file is called as dumps are, whole or partial.
+fn is_named(path: &Path) -> bool {
+    let stem = path.file_stem().map(Path::new);
+    let is_partial = path.extension().is_some_and(|end| end == "partial");
+    let named = if is_partial { stem } else { Some(path) };
+    let ending = named.and_then(Path::extension);
+    ending.is_some_and(|end| end == "core" || end == "dmp")
+}
+
+fn read_dump(path: &Path) -> Option<Stored> {
+    let found = fs::symlink_metadata(path)
+        .ok()
+        .filter(fs::Metadata::is_file)?;
+    Some(Stored {
+        path: path.to_owned(),
+        bytes: found.len(),
+        record: record_of(path)?,
+    })
+}
+
+/// What of a dump holds its record, nearly always.
+const HEAD: usize = 32 << 10;
+
+/// The record of a dump of ours.
+fn record_of(path: &Path) -> Option<Record> {
+    let head = platform::read_head(path, HEAD).ok()?;
+    let record = formats::record(&head).and_then(|text| Record::parse(&text));
+    match record {
+        Some(record) => is_written_by_us(&record).then_some(record),
+        None => platform::map_file(path).ok().and_then(our_record),
+    }
 }
 
 fn unusable(folder: &Path, error: &std::io::Error) -> Error {
@@ -124,16 +152,16 @@ fn stored(path: &Path) -> Option<StoredDump<PathBuf>> {
 }
 
 fn is_ours(path: &Path) -> bool {
-    let record = platform::map_file(path).ok().and_then(our_record);
-    record.is_some_and(|record| record.complete)
+    record_of(path).is_some_and(|record| record.complete)
 }
 
 fn our_record(dump: FileBytes) -> Option<Record> {
     let record = Record::parse(&formats::record((*dump).as_ref())?)?;
-    record
-        .producer
-        .starts_with("firstchance ")
-        .then_some(record)
+    is_written_by_us(&record).then_some(record)
+}
+
+fn is_written_by_us(record: &Record) -> bool {
+    record.producer.starts_with("firstchance ")
 }
 
 /// Removes what runs that were killed left in `folder`, under its temporary name; which files.

@@ -55,7 +55,10 @@ struct ListArgs {
     /// Only those whose cause, or reason, holds this text
     #[arg(long, value_name = "TEXT")]
     signature: Option<String>,
-    /// One JSON object a dump
+    /// So many rows at most, the newest ones
+    #[arg(long, value_name = "N", default_value_t = 500, conflicts_with = "json")]
+    limit: usize,
+    /// One JSON object a dump, all of them
     #[arg(long)]
     json: bool,
 }
@@ -151,19 +154,25 @@ fn list(args: &ListArgs) -> anyhow::Result<ExitCode> {
     let chosen = dumps.iter().filter(|dump| args.wants(dump, now));
     let lines: Vec<Line> = chosen.map(|dump| line(dump, &counts)).collect();
     if args.json {
-        for line in &lines {
-            console::print(&serde_json::to_string(line)?)?;
-        }
+        let lines: Vec<String> = lines
+            .iter()
+            .map(serde_json::to_string)
+            .collect::<Result<_, _>>()?;
+        console::print(&lines.join("\n"))?;
         return Ok(ExitCode::SUCCESS);
     }
     let headers = [
         "TAKEN", "PROGRAM", "PID", "TYPE", "SIZE", "COUNT", "REASON", "DUMP",
     ];
     let mut table = console::table(&headers, &[2, 4, 5]);
-    lines.iter().for_each(|line| {
+    lines.iter().take(args.limit).for_each(|line| {
         table.add_row(row(line));
     });
     console::print(&table.to_string())?;
+    if lines.len() > args.limit {
+        let more = lines.len() - args.limit;
+        console::print(&format!("and {more} older ones: --limit shows more"))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

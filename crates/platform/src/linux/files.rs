@@ -280,6 +280,14 @@ pub(crate) fn map_file(path: &Path) -> io::Result<FileBytes> {
     Ok(Arc::new(Mapping::new(&file, found.st_size as usize)?))
 }
 
+pub(crate) fn read_head(path: &Path, most: usize) -> io::Result<Vec<u8>> {
+    let (file, found) = open_regular(path)?;
+    let mut bytes = vec![0; most.min(found.st_size as usize)];
+    let got = retry_on_intr(|| rustix::io::pread(&file, &mut bytes, 0))?;
+    bytes.truncate(got);
+    Ok(bytes)
+}
+
 /// Opens a regular file for reading; never waits for a FIFO, never opens a device for good.
 fn open_regular(path: &Path) -> io::Result<(File, rustix::fs::Stat)> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;

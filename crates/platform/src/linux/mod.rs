@@ -30,7 +30,7 @@ mod watch;
 
 pub(crate) use doctor::doctor;
 pub(crate) use files::{
-    RawOutput, create_output, map_file, read_trusted, remove_left_over, space_at,
+    RawOutput, create_output, map_file, read_head, read_trusted, remove_left_over, space_at,
 };
 pub(crate) use host::{ImageFiles, RawLaunched};
 pub(crate) use monitor::{MonitorDoor, cancel_monitors};

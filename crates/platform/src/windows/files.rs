@@ -290,6 +290,12 @@ pub(crate) fn has_permissions(folder: &Path) -> io::Result<bool> {
     Ok(flags & LISTS != 0)
 }
 
+pub(crate) fn read_head(path: &Path, most: usize) -> io::Result<Vec<u8>> {
+    let file = map_file(path)?;
+    let bytes = (*file).as_ref();
+    Ok(bytes[..bytes.len().min(most)].to_vec())
+}
+
 /// Maps a regular file.
 pub(crate) fn map_file(path: &Path) -> io::Result<FileBytes> {
     let file = open_shared(path)?;
