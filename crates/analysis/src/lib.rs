@@ -19,7 +19,7 @@ mod stack;
 pub mod thrown;
 
 pub use demangle::demangle;
-pub use exception::{exception_detail, exception_name, signal_name, status_name};
+pub use exception::{exception_detail, exception_name, name_exception, signal_name, status_name};
 pub use image::{DebugFile, FileBytes, Files, Source};
 pub use memory::{Class, ClassSize, memory_summary};
 pub use runtime::{Runtime, runtime, runtime_of};

@@ -10,6 +10,12 @@ pub struct Arming {
     pub deaths: bool,
     /// Signals that are about to be delivered: bit n-1 for signal n.
     pub signals: u64,
+    /// Exceptions, at first and at second chance (Windows).
+    pub exceptions: bool,
+    /// Images that are mapped and unmapped (Windows; on Linux its loader has a place for that).
+    pub modules: bool,
+    /// Debug strings (Windows).
+    pub debug_strings: bool,
     /// Threads that begin and end.
     pub threads: bool,
     /// Places in its images.
@@ -23,7 +29,7 @@ pub struct ArmedPlace {
     pub number: u32,
     /// The image it lies in.
     pub module: Module,
-    /// Where in the image's file.
+    /// Where: in the image's file; on Windows, from where the image lies.
     pub offset: u64,
     /// The register that tells the kind of what is thrown there, counted in words of the
     /// processor's `struct pt_regs`: kinds that [`Target::pass`](crate::Target::pass) names go by.

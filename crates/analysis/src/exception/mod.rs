@@ -1,5 +1,6 @@
 //! The printed name of a fault (DESIGN §1): `CODE.NAME` on Windows, `SIGNAL.REASON` on Linux.
 
+mod gcc;
 mod signals;
 mod status;
 mod thrown;
@@ -31,6 +32,29 @@ pub fn exception_name(
                 None => format!("{code:08X}"),
             }
         }
+    }
+}
+
+/// Gives an exception its name, and what else its object tells: what its type derives from, and its
+/// message where that is derived from `std::exception`.
+pub fn name_exception(
+    exception: &mut Exception,
+    os: OperatingSystem,
+    architecture: Architecture,
+    memory: &dyn Memory,
+) {
+    exception.name = exception_name(exception, os, architecture, memory);
+    if os == OperatingSystem::Linux {
+        return;
+    }
+    if let Some(thrown) = gcc::thrown(exception, memory) {
+        let kind = thrown.name.trim_start_matches("CXX.");
+        exception.name = format!("{:08X}.{kind}", exception.code);
+        exception.bases = thrown.bases;
+        exception.message = thrown.message;
+    } else if let Some((bases, message)) = thrown::details(exception, architecture, memory) {
+        exception.bases = bases;
+        exception.message = message;
     }
 }
 

@@ -8,29 +8,111 @@ const MSVC: u32 = 0xE06D_7363;
 /// The three values that `_CxxThrowException` puts into its first parameter.
 const MAGIC: std::ops::RangeInclusive<u64> = 0x1993_0520..=0x1993_0522;
 
+/// More types are not looked at.
+const MOST_TYPES: u32 = 64;
+/// Longer names and messages are cut, in bytes.
+const LONGEST: usize = 1024;
+
 /// `?AVNotFound@@`: the decorated name of the object's own type, without its dot.
 pub(super) fn type_name(
     exception: &Exception,
     architecture: Architecture,
     memory: &dyn Memory,
 ) -> Option<String> {
-    let parameters = &exception.parameters;
-    if exception.code != MSVC || !MAGIC.contains(parameters.first()?) {
-        return None;
+    Object::of(exception, architecture, memory)?
+        .types(1)
+        .pop()
+        .map(|kind| kind.name)
+}
+
+/// The decorated names of what the object's type derives from, and its message where
+/// `std::exception` is among them: the constructor's text lies behind the vtable's address.
+pub(super) fn details(
+    exception: &Exception,
+    architecture: Architecture,
+    memory: &dyn Memory,
+) -> Option<(Vec<String>, String)> {
+    let object = Object::of(exception, architecture, memory)?;
+    let types = object.types(MOST_TYPES);
+    let speaker = types.iter().find(|kind| kind.name == "?AVexception@std@@");
+    let message = speaker.and_then(|kind| object.message(kind.offset));
+    let bases = types.into_iter().skip(1).map(|kind| kind.name);
+    Some((bases.collect(), message.unwrap_or_default()))
+}
+
+/// A thrown object and how its kind of image lays things out.
+struct Object<'m> {
+    memory: &'m dyn Memory,
+    address: u64,
+    info: u64,
+    base: u64,
+    pointer: u64,
+}
+
+/// A type by which the object can be caught, and where its part of the object lies.
+struct Kind {
+    name: String,
+    offset: u64,
+}
+
+impl<'m> Object<'m> {
+    fn of(
+        exception: &Exception,
+        architecture: Architecture,
+        memory: &'m dyn Memory,
+    ) -> Option<Self> {
+        let parameters = &exception.parameters;
+        if exception.code != MSVC || !MAGIC.contains(parameters.first()?) {
+            return None;
+        }
+        // 64-bit images say offsets from their base, the fourth parameter; 32-bit ones addresses.
+        let pointer = architecture.pointer_size();
+        Some(Self {
+            memory,
+            address: *parameters.get(1)?,
+            info: *parameters.get(2)?,
+            base: if pointer == 8 { *parameters.get(3)? } else { 0 },
+            pointer,
+        })
     }
-    // 64-bit images say offsets from their base, the fourth parameter; 32-bit ones addresses.
-    let pointer = architecture.pointer_size();
-    let base = if pointer == 8 { *parameters.get(3)? } else { 0 };
-    let word = |address: u64| {
-        let offset = u64::from(memory.read_u32(address)?);
-        (offset != 0).then(|| base.wrapping_add(offset))
-    };
-    let types = word(parameters.get(2)?.wrapping_add(12))?;
-    let first = word(types.wrapping_add(4))?;
-    let descriptor = word(first.wrapping_add(4))?;
-    let name = memory.read_c_string(descriptor.wrapping_add(2 * pointer), 1024)?;
-    let name = String::from_utf8(name).ok()?;
-    name.strip_prefix('.').map(str::to_owned)
+
+    fn word(&self, address: u64) -> Option<u64> {
+        let offset = u64::from(self.memory.read_u32(address)?);
+        (offset != 0).then(|| self.base.wrapping_add(offset))
+    }
+
+    /// Its own type and what that derives from, nearest first; at most so many.
+    fn types(&self, most: u32) -> Vec<Kind> {
+        let list = self.word(self.info.wrapping_add(12));
+        let kinds = list.and_then(|list| {
+            let count = self.memory.read_u32(list)?.min(most);
+            let kinds = (1..=u64::from(count)).map(|n| self.kind(list.wrapping_add(4 * n)));
+            Some(kinds.map_while(|kind| kind).collect())
+        });
+        kinds.unwrap_or_default()
+    }
+
+    fn kind(&self, slot: u64) -> Option<Kind> {
+        let kind = self.word(slot)?;
+        let descriptor = self.word(kind.wrapping_add(4))?;
+        let name = descriptor.wrapping_add(2 * self.pointer);
+        let name = String::from_utf8(self.memory.read_c_string(name, LONGEST)?).ok()?;
+        let offset = self.memory.read_u32(kind.wrapping_add(8)).unwrap_or(0);
+        Some(Kind {
+            name: name.strip_prefix('.')?.to_owned(),
+            offset: offset.into(),
+        })
+    }
+
+    fn message(&self, offset: u64) -> Option<String> {
+        let slot = self.address.wrapping_add(offset).wrapping_add(self.pointer);
+        let text = match self.pointer {
+            4 => self.memory.read_u32(slot).map(u64::from)?,
+            _ => self.memory.read_u64(slot)?,
+        };
+        let bytes = self.memory.read_c_string(text, LONGEST)?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    }
 }
 
 #[cfg(test)]
@@ -72,5 +154,35 @@ mod tests {
             ..exception
         };
         assert_eq!(of(&elsewhere), None);
+    }
+
+    #[test]
+    fn what_it_derives_from_and_its_message_are_told() {
+        let mut image = vec![0; 0x100];
+        let words = [
+            (0x1c, 0x20u32),
+            (0x20, 2),
+            (0x24, 0x30),
+            (0x28, 0x60),
+            (0x34, 0x40),
+            (0x64, 0x70),
+            // Its part of the object lies 8 bytes in; there, behind the vtable, the text's address.
+            (0x68, 8),
+            (0xc0 + 8 + 8, 0x10e0),
+        ];
+        for (at, value) in words {
+            image[at..at + 4].copy_from_slice(&value.to_le_bytes());
+        }
+        image[0x50..0x5f].copy_from_slice(b".?AVNotFound@@\0");
+        image[0x80..0x94].copy_from_slice(b".?AVexception@std@@\0");
+        image[0xe0..0xe8].copy_from_slice(b"order 1\0");
+        let exception = Exception {
+            code: MSVC,
+            parameters: vec![0x1993_0520, 0x10c0, 0x1010, 0x1000],
+            ..Exception::default()
+        };
+        let told = details(&exception, Architecture::X86_64, &Image(image));
+        let bases = vec!["?AVexception@std@@".to_owned()];
+        assert_eq!(told, Some((bases, "order 1".to_owned())));
     }
 }

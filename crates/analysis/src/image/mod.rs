@@ -14,6 +14,7 @@ use std::sync::Arc;
 use symbols::Symbols;
 
 pub use debug::DebugFile;
+pub(crate) use pe::export_table;
 
 /// The bytes of a file, however they are held (read, or mapped into memory).
 pub type FileBytes = Arc<dyn AsRef<[u8]> + Send + Sync>;

@@ -48,6 +48,28 @@ pub(super) fn open(base: u64, architecture: Architecture, memory: &dyn Memory) -
     })
 }
 
+/// Where the table of exports of the image at `base` lies, from there, and its bytes.
+pub(crate) fn export_table(
+    base: u64,
+    architecture: Architecture,
+    memory: &dyn Memory,
+) -> Option<(u32, Vec<u8>)> {
+    let header = read_up_to(memory, base, HEADERS);
+    let directories = match architecture {
+        Architecture::X86 => directories::<ImageNtHeaders32>(&header)?,
+        _ => directories::<ImageNtHeaders64>(&header)?,
+    };
+    let (at, size) = directories
+        .get(IMAGE_DIRECTORY_ENTRY_EXPORT)?
+        .address_range();
+    let bytes = read_up_to(
+        memory,
+        base.wrapping_add(at.into()),
+        size.min(LARGEST_TABLE) as usize,
+    );
+    Some((at, bytes))
+}
+
 fn directories<H: ImageNtHeaders>(header: &[u8]) -> Option<DataDirectories<'_>> {
     let dos = ImageDosHeader::parse(header).ok()?;
     let mut offset = u64::from(dos.e_lfanew.get(LE));

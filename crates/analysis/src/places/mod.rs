@@ -2,11 +2,13 @@
 
 mod elf;
 mod go;
+mod pe;
 mod register;
 mod sdt;
 mod sites;
 
 use elf::Elf;
+use snapshot::Memory;
 
 pub use register::Register;
 
@@ -112,6 +114,19 @@ pub fn address_spot(image: &[u8], base: u64, address: u64) -> Option<Spot> {
     let elf = Elf::parse(image)?;
     let bias = base.wrapping_sub(elf.first_page()?);
     elf.spot(address.wrapping_sub(bias))
+}
+
+/// How far from its base a symbol and `plus` bytes more lie in the Windows image at `base`: by what
+/// it exports, else by the names in its `file`, where that could be opened.
+pub fn windows_spot(
+    base: u64,
+    file: Option<&[u8]>,
+    memory: &dyn Memory,
+    name: &str,
+    plus: u64,
+) -> Option<u64> {
+    let start = pe::exported(base, name, memory).or_else(|| pe::named(file?, name))?;
+    start.checked_add(plus)
 }
 
 fn exact(elf: &Elf, name: &str) -> Option<u64> {

@@ -4,12 +4,16 @@ use analysis::places::{self, ThrowPlace};
 use platform::{ArmedPlace, Arming, FAULT_SIGNALS, ImageFiles, Result, Target};
 use policy::{Chance, ExceptionFilter, Place, WakeFor};
 use snapshot::{
-    Architecture, Exception, Module, NoMemory, OperatingSystem, ProcessKey, TargetEvent,
+    Architecture, Exception, Memory, Module, NoMemory, OperatingSystem, ProcessKey, TargetEvent,
 };
 use std::collections::HashMap;
 
 /// The function that a loader calls when it has changed its list of images, for debuggers.
 const LOADER_CALLS: &str = "_dl_debug_state";
+
+mod windows;
+
+pub(super) use windows::ends_itself;
 
 /// What following by ptrace costs; measured with a program that handles 10,000 signals a second,
 /// which lost most of its work.
@@ -66,7 +70,7 @@ impl Arms {
         target: &mut dyn Target,
         wake: &WakeFor,
     ) -> Result<(Arming, Vec<String>)> {
-        let signals = signals(wake);
+        let signals = if on_linux() { signals(wake) } else { 0 };
         let mut arming = Arming {
             exit: wake.wants_end(),
             deaths: wake
@@ -74,6 +78,9 @@ impl Arms {
                 .iter()
                 .any(|filter| filter.chance != Chance::First),
             signals,
+            exceptions: !wake.exceptions.is_empty(),
+            modules: wants_modules(wake),
+            debug_strings: !wake.debug_strings.is_empty(),
             threads: wake.thread_starts || wake.thread_exits,
             places: Vec::new(),
         };
@@ -82,7 +89,8 @@ impl Arms {
         }
         self.modules = target.facts()?.modules;
         if let Some(files) = ImageFiles::of(key) {
-            arming.places = self.places(&files, wake);
+            let memory = target.memory();
+            arming.places = self.places(&files, &*memory, wake);
         }
         let mut lacking = self.lacking(wake);
         if !wake.exceptions.is_empty() {
@@ -104,10 +112,15 @@ impl Arms {
             .collect()
     }
 
-    fn places(&mut self, files: &ImageFiles, wake: &WakeFor) -> Vec<ArmedPlace> {
+    fn places(
+        &mut self,
+        files: &ImageFiles,
+        memory: &dyn Memory,
+        wake: &WakeFor,
+    ) -> Vec<ArmedPlace> {
         let mut armed = Vec::new();
         for module in self.modules.clone() {
-            for (arm, offset) in self.found_in(&module, files, wake) {
+            for (arm, offset) in self.found_in(&module, files, memory, wake) {
                 let number = self.number(arm, &module.path, offset);
                 if armed
                     .iter()
@@ -126,15 +139,24 @@ impl Arms {
         armed
     }
 
-    fn found_in(&mut self, module: &Module, files: &ImageFiles, wake: &WakeFor) -> Vec<(Arm, u64)> {
+    fn found_in(
+        &mut self,
+        module: &Module,
+        files: &ImageFiles,
+        memory: &dyn Memory,
+        wake: &WakeFor,
+    ) -> Vec<(Arm, u64)> {
         let image = (module.range.start, module.path.clone());
         if let Some(found) = self.seen.get(&image) {
             return found.clone();
         }
-        let Some(bytes) = files.open(module) else {
-            return Vec::new();
+        let bytes = files.open(module);
+        let bytes = bytes.as_ref().map(|bytes| (**bytes).as_ref());
+        let found = match (platform::system().os, bytes) {
+            (OperatingSystem::Windows, file) => windows::look(module, file, memory, wake),
+            (OperatingSystem::Linux, Some(image)) => look(module, image, wake),
+            (OperatingSystem::Linux, None) => return Vec::new(),
         };
-        let found = look(module, (*bytes).as_ref(), wake);
         self.seen.insert(image, found.clone());
         found
     }
@@ -159,6 +181,12 @@ impl Arms {
             .collect()
     }
 
+    /// This image is no longer.
+    pub(super) fn unmapped(&mut self, base: u64, path: &str) {
+        self.seen.retain(|(at, _), _| *at != base);
+        self.known.retain(|(file, _), _| file != path);
+    }
+
     /// What has been mapped and unmapped since the last look.
     pub(super) fn changes(&mut self, target: &mut dyn Target) -> Result<Vec<TargetEvent>> {
         let now = target.facts()?.modules;
@@ -170,17 +198,16 @@ impl Arms {
         };
         let of = |module: &Module| (module.path.clone(), module.range.start);
         let mut events = Vec::new();
-        for module in self.modules.iter().filter(|module| !is_in(module, &now)) {
+        let before = std::mem::replace(&mut self.modules, now.clone());
+        for module in before.iter().filter(|module| !is_in(module, &now)) {
             let (path, base) = of(module);
-            self.seen.remove(&(base, path.clone()));
-            self.known.retain(|(file, _), _| *file != path);
+            self.unmapped(base, &path);
             events.push(TargetEvent::ModuleUnload { path, base });
         }
-        for module in now.iter().filter(|module| !is_in(module, &self.modules)) {
+        for module in now.iter().filter(|module| !is_in(module, &before)) {
             let (path, base) = of(module);
             events.push(TargetEvent::ModuleLoad { path, base });
         }
-        self.modules = now;
         Ok(events)
     }
 }
@@ -219,13 +246,23 @@ fn fault(signal: u32, code: i32) -> Exception {
     fault
 }
 
+fn on_linux() -> bool {
+    platform::system().os == OperatingSystem::Linux
+}
+
+/// Only Linux has places of its own for images and exceptions.
 fn wants_images(wake: &WakeFor) -> bool {
-    let symbols = wake
-        .breakpoints
-        .iter()
-        .any(|(_, place)| *place != Place::Exit);
-    let modules = !wake.module_loads.is_empty() || !wake.module_unloads.is_empty();
-    symbols || modules || !wake.exceptions.is_empty()
+    wants_places(wake) || on_linux() && (wants_modules(wake) || !wake.exceptions.is_empty())
+}
+
+/// Whether images that come are to be told: they may have the place that is waited for.
+fn wants_modules(wake: &WakeFor) -> bool {
+    !wake.module_loads.is_empty() || !wake.module_unloads.is_empty() || wants_places(wake)
+}
+
+fn wants_places(wake: &WakeFor) -> bool {
+    let mut places = wake.breakpoints.iter();
+    places.any(|(_, place)| *place != Place::Exit)
 }
 
 /// What one image has of what is wanted, each with its offset in the file.

@@ -9,16 +9,22 @@ use snapshot::{ProcessKey, TargetEvent};
 use std::{
     collections::{HashMap, HashSet},
     sync::mpsc::{Receiver, Sender, channel},
-    time::Duration,
+    thread::JoinHandle,
+    time::{Duration, Instant},
 };
 
 /// How long a program that we start waits for us to be attached.
 const ARMING: Duration = Duration::from_secs(5);
 
+/// How long leaving a process takes at most.
+const LEAVING: Duration = Duration::from_secs(3);
+
 /// The attached processes.
 pub(crate) struct Attached {
     machine: fn() -> Box<dyn Host>,
     orders: HashMap<ProcessKey, Sender<Order>>,
+    /// Their threads.
+    threads: Vec<JoinHandle<()>>,
     /// Those that stand for something they did.
     standing: HashSet<ProcessKey>,
     /// Dumps that are being taken by these threads.
@@ -77,6 +83,7 @@ impl Attached {
         Self {
             machine,
             orders: HashMap::new(),
+            threads: Vec::new(),
             standing: HashSet::new(),
             dumping: Vec::new(),
             stacks: 0,
@@ -95,12 +102,26 @@ impl Attached {
         let (orders, inbox) = channel();
         self.orders.insert(key, orders);
         let (machine, tell) = (self.machine, self.tell.clone());
-        std::thread::spawn(move || {
+        self.threads.retain(|thread| !thread.is_finished());
+        let thread = std::thread::spawn(move || {
             let host = machine();
             if let Err(error) = follower::follow(&*host, key, wake, &inbox, &tell) {
                 let _ = tell.send(News::Failed(key, error));
             }
         });
+        self.threads.push(thread);
+    }
+
+    /// Leaves every process alone, and waits until each is as it was: on Windows our end would leave
+    /// breakpoints behind.
+    pub(crate) fn leave_all(&mut self) {
+        self.orders.clear();
+        self.standing.clear();
+        let end = Instant::now() + LEAVING;
+        let busy = |thread: &JoinHandle<()>| !thread.is_finished();
+        while self.threads.iter().any(busy) && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Waits until the process that was just attached is followed, or cannot be.

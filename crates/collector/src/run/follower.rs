@@ -2,7 +2,7 @@
 //! stands.
 
 use super::{
-    arms::{Arm, Arms},
+    arms::{Arm, Arms, ends_itself},
     attached::{News, Order},
     dumps::Finished,
     kinds::Kinds,
@@ -14,6 +14,7 @@ use platform::{Host, Result, Target};
 use policy::{DumpId, WakeFor};
 use snapshot::{Exception, OperatingSystem, ProcessKey, TargetEvent};
 use std::{
+    collections::BTreeMap,
     sync::mpsc::{Receiver, Sender, TryRecvError},
     time::{Duration, Instant},
 };
@@ -42,6 +43,9 @@ pub(super) fn follow(
         dumped: false,
         gone: false,
         more_to_tell: false,
+        looked: false,
+        counted: BTreeMap::new(),
+        ends: false,
         inbox,
         tell,
     };
@@ -64,6 +68,12 @@ struct Follower<'f> {
     gone: bool,
     /// What it stands for is told in two events; this is the first.
     more_to_tell: bool,
+    /// During a storm: whether one exception has been looked at in this time, and those that were
+    /// only counted.
+    looked: bool,
+    counted: BTreeMap<String, u64>,
+    /// It has begun to end itself.
+    ends: bool,
     inbox: &'f Receiver<Order>,
     tell: &'f Sender<News>,
 }
@@ -86,10 +96,31 @@ impl Follower<'_> {
         Ok(())
     }
 
+    /// As [`arm`](Self::arm), where what is lacking has been said before.
+    fn arm_quietly(&mut self) -> Result<()> {
+        let (arming, _) = self.arms.plan(self.key, &mut *self.target, &self.wake)?;
+        let lacking = self.target.arm(&arming)?;
+        if !lacking.is_empty() {
+            let _ = self.tell.send(News::Lacking(self.key, lacking));
+        }
+        Ok(())
+    }
+
     fn run(&mut self) -> Result<()> {
+        let mut looked = Instant::now();
         loop {
+            // A process that never rests must not keep us from hearing what we are told.
+            if looked.elapsed() > LOOK {
+                looked = Instant::now();
+                if self.between_events()? == Then::Leave {
+                    return Ok(());
+                }
+            }
             let then = match self.target.wait(LOOK)? {
-                TargetEvent::Timeout => self.between_events()?,
+                TargetEvent::Timeout => {
+                    looked = Instant::now();
+                    self.between_events()?
+                }
                 event @ TargetEvent::Exited { .. } => {
                     self.tell_counts();
                     let _ = self.tell.send(News::Event(self.key, event));
@@ -151,10 +182,7 @@ impl Follower<'_> {
         match event {
             TargetEvent::Breakpoint { place, thread } => match self.arms.at(place) {
                 Some(Arm::Throw(place)) => self.thrown(place, thread),
-                Some(Arm::Place(number)) => {
-                    let place = number;
-                    self.report(TargetEvent::Breakpoint { place, thread })
-                }
+                Some(Arm::Place(number)) => self.breakpoint(number, thread),
                 Some(Arm::Loader) => self.loaded(),
                 None => Ok(Then::Stay),
             },
@@ -166,6 +194,7 @@ impl Follower<'_> {
                 self.arm()?;
                 Ok(then)
             }
+            TargetEvent::ModuleLoad { .. } | TargetEvent::ModuleUnload { .. } => self.module(event),
             TargetEvent::Exiting { .. } if !self.wake.wants_end() => Ok(Then::Stay),
             other => self.report(other),
         }
@@ -242,9 +271,11 @@ impl Follower<'_> {
     /// more if nobody handles it.
     fn signal(&mut self, mut exception: Exception) -> Result<Then> {
         let memory = self.target.memory();
-        let architecture = platform::system().architecture;
-        let os = OperatingSystem::Linux;
-        exception.name = analysis::exception_name(&exception, os, architecture, &*memory);
+        let system = platform::system();
+        analysis::name_exception(&mut exception, system.os, system.architecture, &*memory);
+        if system.os == OperatingSystem::Windows {
+            return self.told_once(exception);
+        }
         let deadly = self.target.is_deadly();
         let uncaught = self.uncaught(&exception, deadly);
         if uncaught.is_none() && self.wants(&exception) {
@@ -260,6 +291,54 @@ impl Follower<'_> {
         last.first_chance = false;
         if deadly && self.wants(&last) {
             return self.report(TargetEvent::Exception(last));
+        }
+        Ok(Then::Stay)
+    }
+
+    /// Windows tells of the last chance by itself. During a storm only some of the others are looked
+    /// at.
+    fn told_once(&mut self, exception: Exception) -> Result<Then> {
+        if !self.wants(&exception) {
+            return Ok(Then::Stay);
+        }
+        if exception.first_chance && self.storm && self.looked {
+            *self.counted.entry(exception.name).or_default() += 1;
+            return Ok(Then::Stay);
+        }
+        self.looked = true;
+        self.report(TargetEvent::Exception(exception))
+    }
+
+    /// A thread came to a breakpoint.
+    fn breakpoint(&mut self, number: u32, thread: u32) -> Result<Then> {
+        let mut places = self.wake.breakpoints.iter();
+        let place = places.find(|(known, _)| *known == number);
+        let registers = place.and_then(|_| self.target.registers());
+        if let (Some((_, place)), Some(registers)) = (place, registers)
+            && platform::system().os == OperatingSystem::Windows
+            && ends_itself(place, &registers)
+            && std::mem::replace(&mut self.ends, true)
+        {
+            return Ok(Then::Stay);
+        }
+        self.report(TargetEvent::Breakpoint {
+            place: number,
+            thread,
+        })
+    }
+
+    /// An image came or went, as Windows tells.
+    fn module(&mut self, event: TargetEvent) -> Result<Then> {
+        if let TargetEvent::ModuleUnload { path, base } = &event {
+            self.arms.unmapped(*base, path);
+        }
+        let comes = matches!(event, TargetEvent::ModuleLoad { .. });
+        let wanted = self.wake.wants_module(&event);
+        if wanted && self.report(event)? == Then::Leave {
+            return Ok(Then::Leave);
+        }
+        if comes && !self.wake.breakpoints.is_empty() {
+            self.arm_quietly()?;
         }
         Ok(Then::Stay)
     }
@@ -324,7 +403,9 @@ impl Follower<'_> {
 
     /// Tells how many exceptions have gone by since the last time.
     fn tell_counts(&mut self) {
-        let counts = self.kinds.counts(&*self.target);
+        let mut counts = self.kinds.counts(&*self.target);
+        counts.extend(std::mem::take(&mut self.counted));
+        self.looked = false;
         if !counts.is_empty() {
             let _ = self.tell.send(News::Counted(self.key, counts));
         }

@@ -511,6 +511,7 @@ impl Run<'_> {
                 self.dump_finished(finished);
             }
         }
+        self.attached.leave_all();
     }
 
     /// ProcDump's `-k`: the target ends with its last dump.

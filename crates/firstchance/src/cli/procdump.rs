@@ -8,8 +8,8 @@ use super::{
 use crate::procdump::{self, Command, Dialect, Invocation, Monitor};
 use collector::{Destination, Manner};
 use platform::{Error, ErrorKind, Stop};
-use policy::Rule;
-use snapshot::{DumpKind, ProcessKey};
+use policy::{Condition, Match, Pattern, Rule};
+use snapshot::{DumpKind, OperatingSystem, ProcessKey};
 use std::{
     path::{MAIN_SEPARATOR, Path, PathBuf},
     process::ExitCode,
@@ -85,7 +85,7 @@ fn job(monitor: Monitor) -> anyhow::Result<Job> {
     let launch = monitor.launch.as_ref();
     let launch = launch.map(|launch| (PathBuf::from(&launch.image), launch.arguments.clone()));
     Ok(Job {
-        rules: vec![(monitor.rule.clone(), manner)],
+        rules: vec![(as_the_system_has_it(&monitor), manner)],
         poll: monitor.poll.unwrap_or(Duration::from_secs(1)),
         launch,
         json: false,
@@ -93,6 +93,22 @@ fn job(monitor: Monitor) -> anyhow::Result<Job> {
         voice: Voice::ProcDump,
         header: header(monitor, folder, name),
     })
+}
+
+/// On Windows a program's own breakpoints, of 64 and of 32 bits, are exceptions with `-b` only.
+fn as_the_system_has_it(monitor: &Monitor) -> Rule {
+    let mut rule = monitor.rule.clone();
+    if platform::system().os == OperatingSystem::Linux || monitor.breakpoints {
+        return rule;
+    }
+    let conditions = rule.clauses.iter_mut().flat_map(|clause| &mut clause.when);
+    for condition in conditions {
+        if let Condition::Exception(filter) = condition {
+            let codes = ["80000003.", "4000001F."].map(Pattern::new);
+            filter.exclude.extend(codes.map(Match::Text));
+        }
+    }
+    rule
 }
 
 /// The block of lines that ProcDump shows when it begins to watch.

@@ -118,6 +118,19 @@ impl Victim {
         assert_eq!(self.child.line(), "pong");
     }
 
+    /// Writes a line to its input; what it says until it is done with it.
+    pub(crate) fn ask(&mut self, line: &str) -> Vec<String> {
+        self.child.tell(line);
+        self.answer()
+    }
+
+    /// What it says until it is done with a line.
+    pub(crate) fn answer(&self) -> Vec<String> {
+        let mut lines = self.child.lines_until("pong");
+        lines.pop();
+        lines
+    }
+
     /// Sends it a signal.
     pub(crate) fn signal(&self, signal: i32) {
         self.child.signal(signal);

@@ -9,6 +9,7 @@
 mod support;
 
 mod dumps;
+mod events;
 mod killed;
 mod machine;
 mod others;

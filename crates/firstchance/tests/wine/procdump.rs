@@ -1,8 +1,9 @@
-//! ProcDump's own command lines, verbatim: those that need no debugger.
+//! ProcDump's own command lines, verbatim.
 
 use std::path::Path;
 use std::time::Duration;
 
+use crate::events::followed;
 use crate::machine::{firstchance, started, victim, victim_copy, windows_path};
 use crate::support::{Firstchance, Run, Running, Victim, files_in, folder, stackwalk};
 
@@ -175,6 +176,114 @@ fn levels_fire() {
     }
 }
 
+/// Lines that wait for something that the program does, under the names that they use.
+#[test]
+fn lines_about_what_a_program_does() {
+    let programs = folder();
+    for (line, words, dumps, said) in [
+        (
+            "-ma -e w3wp.exe",
+            "fault crash",
+            1,
+            "Unhandled: C0000005.ACCESS_VIOLATION",
+        ),
+        ("-ma -e 1 w3wp.exe", "raise", 1, "Exception: E0F1C0DE"),
+        (
+            "-ma -e 1 -f 0xe0f1c0de w3wp.exe",
+            "fault raise",
+            1,
+            "Exception: E0F1C0DE",
+        ),
+        (
+            "-e 1 -fx ACCESS w3wp.exe",
+            "fault raise",
+            1,
+            "Exception: E0F1C0DE",
+        ),
+        (
+            "-ma -l w3wp.exe",
+            "say",
+            1,
+            "Debug string: NotFound: narrow words",
+        ),
+        (
+            "-mm -n 10 -l -f NotFound w3wp.exe",
+            "say say say say say say say say say say",
+            10,
+            "NotFound",
+        ),
+        ("-ld -f hid* w3wp.exe", "thread load", 1, "Module load: "),
+        ("-ud w3wp.exe", "load", 1, "Module unload: "),
+        ("-ct w3wp.exe", "thread", 1, "Thread start: "),
+        ("-et w3wp.exe", "thread", 1, "Thread exit: "),
+        (
+            "-e 1 -b w3wp.exe",
+            "break",
+            1,
+            "Exception: 80000003.BREAKPOINT",
+        ),
+        ("-e 1 -g w3wp.exe", "break raise", 1, "Exception: E0F1C0DE"),
+    ] {
+        let mut victim = named(&programs, "w3wp.exe", &["events"]);
+        let folder = folder();
+        let running = followed(procdump(folder.path(), line), &mut victim);
+        words.split(' ').for_each(|word| victim.tell(word));
+        let run = running.finish();
+        run.assert_code(0).assert_says(said);
+        assert_eq!(files_in(folder.path()).len(), dumps, "{line}: {run:#?}");
+        victim.kill();
+    }
+}
+
+/// An empty filter shows everything and dumps nothing; the program ends as it would.
+#[test]
+fn an_empty_filter_shows_exceptions() {
+    let programs = folder();
+    let mut victim = named(&programs, "observed.exe", &["events"]);
+    let folder = folder();
+    let command = procdump(folder.path(), "-e 1").arg("-f").arg("");
+    let running = followed(command.arg("observed.exe"), &mut victim);
+    victim.ask("raise");
+    victim.tell("exit");
+    assert_eq!(victim.wait().code(), Some(7));
+    let run = running.finish();
+    assert_eq!(run.stdout.matches("] Exception: E0F1C0DE").count(), 100);
+    assert!(files_in(folder.path()).is_empty(), "{run:#?}");
+}
+
+#[test]
+fn a_program_that_is_waited_for_or_started_is_dumped_when_it_crashes() {
+    let (programs, dumps) = (folder(), folder());
+    let later = victim_copy(programs.path(), "later.exe");
+    let waits = procdump(dumps.path(), "-e -w later").spawn();
+    let running = waits.until_it_says("Waiting for process named later");
+    let mut victim = started(&later, &["events"]);
+    crate::support::wait_until("it is followed", || victim.ask("debugged") == ["1"]);
+    victim.tell("crash");
+    running
+        .finish()
+        .assert_code(0)
+        .assert_says("Dump 1 complete: ");
+    assert_eq!(files_in(dumps.path()).len(), 1);
+
+    let place = windows_path(dumps.path());
+    let run = procdump(programs.path(), "-e -x")
+        .args(&[&place, &windows_path(&later), "segv"])
+        .run();
+    run.assert_code(0).assert_says("Unhandled: C0000005");
+    assert_eq!(files_in(dumps.path()).len(), 2);
+}
+
+#[test]
+fn t_sees_the_end_and_says_what_wine_lacks() {
+    let (mut victim, folder) = (victim(&["events"]), folder());
+    let line = format!("-t {}", victim.pid_text());
+    let running = followed(procdump(folder.path(), &line), &mut victim);
+    victim.tell("exit");
+    assert_eq!(victim.wait().code(), Some(7));
+    running.finish().assert_says("its memory is gone");
+}
+
 #[test]
 fn x_starts_the_program_and_gives_it_its_arguments() {
     let (programs, dumps) = (folder(), folder());
@@ -256,9 +365,6 @@ fn what_is_wrong_says_so_with_the_same_codes() {
     let victim = victim(&["idle"]);
     let (folder, pid) = (folder(), victim.pid_text());
     let run = |line: &str| procdump(folder.path(), line).run();
-    run(&format!("-ma -e {pid}"))
-        .assert_code(1)
-        .assert_says("not built yet");
     run(&format!("-nonsense {pid}")).assert_code(2);
     run("-ma 99999999").assert_code(3);
     run("-ma nobody-of-that-name").assert_code(3);

@@ -6,8 +6,9 @@
 //! `NtSuspendProcess` would stand for ever.)
 
 use super::{
+    debug_event::{Did, What},
     process::Process,
-    sys::{check, check_status, function, own},
+    sys::{check, check_status, function},
 };
 use std::{
     ffi::CStr,
@@ -15,16 +16,15 @@ use std::{
     marker::PhantomData,
     time::{Duration, Instant},
 };
-use windows_sys::Win32::{
-    Foundation::{
-        CloseHandle, DBG_CONTINUE, DBG_EXCEPTION_NOT_HANDLED, EXCEPTION_BREAKPOINT, HANDLE,
-        NTSTATUS, STATUS_WX86_BREAKPOINT,
+use windows_sys::{
+    Win32::{
+        Foundation::{CloseHandle, DBG_CONTINUE, DBG_EXCEPTION_NOT_HANDLED, HANDLE, NTSTATUS},
+        System::Diagnostics::Debug::{
+            ContinueDebugEvent, DEBUG_EVENT, DebugActiveProcess, DebugActiveProcessStop,
+            DebugSetProcessKillOnExit, WaitForDebugEvent,
+        },
     },
-    System::Diagnostics::Debug::{
-        CREATE_PROCESS_DEBUG_EVENT, ContinueDebugEvent, DEBUG_EVENT, DebugActiveProcess,
-        DebugActiveProcessStop, DebugSetProcessKillOnExit, EXCEPTION_DEBUG_EVENT,
-        EXIT_PROCESS_DEBUG_EVENT, LOAD_DLL_DEBUG_EVENT, WaitForDebugEvent,
-    },
+    core::BOOL,
 };
 
 /// A process that this thread debugs. Dropping it lets the process go.
@@ -35,108 +35,74 @@ pub(crate) struct Debugged {
     pid: u32,
     /// The event at which it stands: its thread, and how to go on.
     stands: Option<(u32, NTSTATUS)>,
-    /// The breakpoints that are still to come of the loader (a 32-bit program has two of them) of
-    /// a program that begins under a debugger. Any other is the program's own.
-    greetings: Vec<NTSTATUS>,
     _this_thread: PhantomData<*const ()>,
 }
 
-/// What a process did that was told to report its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
-    /// It goes on.
-    NotYet,
-    /// It stands in its end; its exit code.
-    Exiting(i32),
-}
-
-/// What the loaders say to a debugger, the 64-bit one and the 32-bit one.
-const GREETINGS: [NTSTATUS; 2] = [EXCEPTION_BREAKPOINT, STATUS_WX86_BREAKPOINT];
 /// How long the first event may take.
 const FIRST_EVENT: Duration = Duration::from_secs(5);
 
 impl Debugged {
-    /// Attaches and stops every thread; `begins` tells of a process whose loader has not run yet.
-    pub(crate) fn stop(process: &Process, begins: bool) -> io::Result<Self> {
+    /// Attaches and stops every thread.
+    pub(crate) fn stop(process: &Process) -> io::Result<Self> {
         connect()?;
         attach(process)?;
         let mut debugged = Self {
             pid: process.key.pid,
             stands: None,
-            greetings: if begins { GREETINGS.to_vec() } else { vec![] },
             _this_thread: PhantomData,
         };
         // SAFETY: it concerns what this thread debugs. Said a second time, for a system that
         // forgets what it was told before the attachment.
         unsafe { DebugSetProcessKillOnExit(0) };
         let _ = crate::failpoint("attached");
-        debugged.take_first_event()?;
+        debugged.take_first_event(process)?;
         Ok(debugged)
     }
 
-    /// Whether it stands.
-    pub(crate) fn stands(&self) -> bool {
-        self.stands.is_some()
+    /// The thread at whose event it stands.
+    pub(crate) fn stands(&self) -> Option<u32> {
+        self.stands.map(|(thread, _)| thread)
     }
 
-    /// Lets it run until its end; what else it does meanwhile is its own business.
-    pub(crate) fn wait_for_end(&mut self, limit: Duration) -> End {
-        let deadline = Instant::now() + limit;
-        loop {
-            self.go_on();
-            let left = deadline.saturating_duration_since(Instant::now());
-            let Some(event) = next_event(left) else {
-                return End::NotYet;
-            };
-            self.keep(&event);
-            if event.dwDebugEventCode == EXIT_PROCESS_DEBUG_EVENT {
-                // SAFETY: the code says which member of the union is meant.
-                let code = unsafe { event.u.ExitProcess.dwExitCode };
-                return End::Exiting(code as i32);
-            }
+    /// Waits for what it does next; it stands then. An exception is the target's own, unless we
+    /// [say](Self::ours) that it is not.
+    pub(crate) fn next(&mut self, process: &Process, limit: Duration) -> Option<Did> {
+        let event = next_event(limit)?;
+        let did = Did::read(&event, process);
+        let status = match did.what {
+            What::Exception(_) => DBG_EXCEPTION_NOT_HANDLED,
+            _ => DBG_CONTINUE,
+        };
+        self.stands = Some((did.thread, status));
+        Some(did)
+    }
+
+    /// The exception of the last event was meant for us: the target sees nothing of it.
+    pub(crate) fn ours(&mut self) {
+        if let Some((_, status)) = &mut self.stands {
+            *status = DBG_CONTINUE;
+        }
+    }
+
+    /// Lets it run on.
+    pub(crate) fn go_on(&mut self) {
+        if let Some((thread, status)) = self.stands.take() {
+            // SAFETY: the event that this thread took last and has not continued.
+            unsafe { ContinueDebugEvent(self.pid, thread, status) };
         }
     }
 
     /// Waits for the event that tells of the process itself: from it on every thread stands.
-    fn take_first_event(&mut self) -> io::Result<()> {
+    fn take_first_event(&mut self, process: &Process) -> io::Result<()> {
         let deadline = Instant::now() + FIRST_EVENT;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let event = next_event(left).ok_or(io::ErrorKind::TimedOut)?;
-            self.keep(&event);
-            match event.dwDebugEventCode {
-                CREATE_PROCESS_DEBUG_EVENT => return Ok(()),
-                EXIT_PROCESS_DEBUG_EVENT => return Err(io::ErrorKind::NotFound.into()),
+            let did = self.next(process, left).ok_or(io::ErrorKind::TimedOut)?;
+            match did.what {
+                What::Attached => return Ok(()),
+                What::Exit(_) => return Err(io::ErrorKind::NotFound.into()),
                 _ => self.go_on(),
             }
-        }
-    }
-
-    /// Notes where it stands, and closes the file that comes with some events.
-    fn keep(&mut self, event: &DEBUG_EVENT) {
-        let mut status = DBG_EXCEPTION_NOT_HANDLED;
-        // SAFETY: the code says which member of the union is meant; the files are ours to close.
-        unsafe {
-            match event.dwDebugEventCode {
-                CREATE_PROCESS_DEBUG_EVENT => close(event.u.CreateProcessInfo.hFile),
-                LOAD_DLL_DEBUG_EVENT => close(event.u.LoadDll.hFile),
-                EXCEPTION_DEBUG_EVENT => {
-                    let code = event.u.Exception.ExceptionRecord.ExceptionCode;
-                    if let Some(at) = self.greetings.iter().position(|known| *known == code) {
-                        self.greetings.remove(at);
-                        status = DBG_CONTINUE;
-                    }
-                }
-                _ => {}
-            }
-        }
-        self.stands = Some((event.dwThreadId, status));
-    }
-
-    fn go_on(&mut self) {
-        if let Some((thread, status)) = self.stands.take() {
-            // SAFETY: the event that this thread took last and has not continued.
-            unsafe { ContinueDebugEvent(self.pid, thread, status) };
         }
     }
 }
@@ -144,7 +110,11 @@ impl Debugged {
 impl Drop for Debugged {
     fn drop(&mut self) {
         // Letting go at the event, without continuing it first: no further event can begin, and
-        // the system wakes what waits for the debugger.
+        // the system wakes what waits for the debugger. Not so at an exception: Wine would take it
+        // for one that the debugger has handled.
+        if let Some((_, DBG_EXCEPTION_NOT_HANDLED)) = self.stands {
+            self.go_on();
+        }
         // SAFETY: it concerns what this thread debugs.
         let stopped = check(unsafe { DebugActiveProcessStop(self.pid) });
         if stopped.is_err() {
@@ -204,17 +174,17 @@ fn attach(process: &Process) -> io::Result<()> {
     }
 }
 
+/// By the function of Windows 10 that tells debug strings in UTF-16, where there is one.
 fn next_event(limit: Duration) -> Option<DEBUG_EVENT> {
+    type Wait = unsafe extern "system" fn(*mut DEBUG_EVENT, u32) -> BOOL;
     let millis = limit.as_millis().min(u32::MAX as u128 - 1) as u32;
     let mut event = DEBUG_EVENT::default();
-    // SAFETY: a structure to be filled.
-    let came = check(unsafe { WaitForDebugEvent(&raw mut event, millis) });
+    // SAFETY: the type of this function, which fills a structure as its older sister does.
+    let came = check(unsafe {
+        match function::<Wait>("kernel32.dll", c"WaitForDebugEventEx") {
+            Some(wait) => wait(&raw mut event, millis),
+            None => WaitForDebugEvent(&raw mut event, millis),
+        }
+    });
     came.ok().map(|()| event)
-}
-
-/// # Safety
-/// The handle must be ours, or none.
-unsafe fn close(handle: HANDLE) {
-    // SAFETY: the caller says that it is ours.
-    drop(unsafe { own(handle) });
 }

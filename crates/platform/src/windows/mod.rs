@@ -1,11 +1,14 @@
 //! Windows.
 
+mod breakpoints;
 mod clone;
 mod console;
 mod context;
 mod counters;
+mod debug_event;
 mod debugger;
 mod doctor;
+mod events;
 mod facts;
 mod files;
 mod handles;

@@ -1,24 +1,20 @@
 //! One attached process.
 
 use super::{
-    clone::Clone,
-    debugger::{Debugged, End},
-    facts,
-    memory::LiveMemory,
-    peb::Peb,
-    process::Process,
-    regions, rights,
-    state_change::StateChange,
-    threads, unloaded,
+    clone::Clone, debugger::Debugged, events::Events, facts, memory::LiveMemory, peb::Peb,
+    process::Process, regions, rights, state_change::StateChange, threads, unloaded,
 };
 use crate::{
     Arming, Capture, CaptureOptions, Error, ErrorKind, Facts, Method, Result, Stop, Target,
     capture::Held, failpoint,
 };
 use snapshot::{
-    Architecture, Memory, ProcessKey, Snapshot, TargetEvent, Thread, ThreadState, WallTime, Warning,
+    Architecture, Memory, ProcessKey, Registers, Snapshot, TargetEvent, Thread, ThreadState,
+    WallTime, Warning,
 };
 use std::{
+    cell::RefCell,
+    rc::Rc,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
@@ -46,7 +42,7 @@ const DEBUG: u32 = READ
 pub(crate) struct WindowsTarget {
     process: Arc<Process>,
     facts: Option<Facts>,
-    debugged: Option<Debugged>,
+    events: Option<Rc<RefCell<Events>>>,
 }
 
 impl WindowsTarget {
@@ -60,7 +56,7 @@ impl WindowsTarget {
         Ok(Self {
             process: Arc::new(process),
             facts: None,
-            debugged: None,
+            events: None,
         })
     }
 }
@@ -71,34 +67,69 @@ impl Target for WindowsTarget {
     }
 
     fn facts(&mut self) -> Result<Facts> {
-        let facts = facts::gather(&self.process, &self.live_memory());
+        let memory = self.live_memory();
+        let mut facts = facts::gather(&self.process, &memory);
+        if let Some(events) = &self.events {
+            let size = |base| size_of_image(&*memory, base);
+            events.borrow().add_modules(&mut facts.modules, size);
+        }
         self.facts = Some(facts.clone());
         Ok(facts)
     }
 
     fn arm(&mut self, what: &Arming) -> Result<Vec<String>> {
-        if what.exit {
-            self.debugged = Some(self.stop()?);
+        if what.is_empty() {
+            self.events = None;
+            return Ok(Vec::new());
         }
-        Ok(Vec::new())
+        let events = match &self.events {
+            Some(events) => events.clone(),
+            None => self.follow()?,
+        };
+        let lacking = events.borrow_mut().arm(what);
+        Ok(lacking)
     }
 
     fn memory(&self) -> Arc<dyn Memory> {
         self.live_memory()
     }
 
+    fn registers(&self) -> Option<Registers> {
+        self.events.as_ref()?.borrow().registers()
+    }
+
+    fn is_deadly(&self) -> bool {
+        let events = self.events.as_ref();
+        events.is_some_and(|events| events.borrow().is_deadly())
+    }
+
+    fn go_on(&mut self) {
+        if let Some(events) = &self.events {
+            events.borrow_mut().go_on();
+        }
+    }
+
+    fn go_on_with_capture(&mut self, with: bool) {
+        if let Some(events) = &self.events {
+            events.borrow_mut().go_on_with_capture = with;
+        }
+    }
+
     fn wait(&mut self, limit: Duration) -> Result<TargetEvent> {
-        let Some(debugged) = &mut self.debugged else {
-            std::thread::sleep(limit);
-            return Ok(TargetEvent::Timeout);
+        let event = match &self.events {
+            Some(events) => events.borrow_mut().wait(limit),
+            None => {
+                std::thread::sleep(limit);
+                None
+            }
         };
-        Ok(match debugged.wait_for_end(limit) {
-            End::Exiting(status) => TargetEvent::Exiting { status },
-            End::NotYet if self.process.has_ended() => TargetEvent::Exited {
+        Ok(match event {
+            Some(event) => event,
+            None if self.process.has_ended() => TargetEvent::Exited {
                 status: self.process.exit_code(),
                 at: wall_now(),
             },
-            End::NotYet => TargetEvent::Timeout,
+            None => TargetEvent::Timeout,
         })
     }
 
@@ -116,21 +147,36 @@ impl Target for WindowsTarget {
 }
 
 impl WindowsTarget {
-    /// By a state change where the system has them, else as its debugger. (One that is attached but
-    /// runs is let go and taken anew: that stops it without a thread of ours in it.)
+    /// By a state change where the system has them, else as its debugger.
     fn hold(&self) -> Result<Hold> {
-        match StateChange::suspend(&self.process) {
-            Some(change) => Ok(Hold::Suspended(change)),
-            None => self.stop().map(Hold::Debugged),
+        if let Some(change) = StateChange::suspend(&self.process) {
+            return Ok(Hold::Suspended(change));
         }
+        if let Some(events) = &self.events {
+            events.borrow_mut().stop_running()?;
+            return Ok(Hold::Followed(events.clone()));
+        }
+        let stopped = Debugged::stop(&self.process);
+        let stopped = stopped.map_err(|e| rights::explain_attach(&self.process, &e))?;
+        Ok(Hold::Debugged(stopped))
     }
 
-    fn stop(&self) -> Result<Debugged> {
+    fn follow(&mut self) -> Result<Rc<RefCell<Events>>> {
         let memory = self.live_memory();
         let peb = facts::peb(&self.process, &memory);
-        let begins = peb.is_none_or(|peb| peb.modules().is_empty());
-        let stopped = Debugged::stop(&self.process, begins);
-        stopped.map_err(|e| rights::explain_attach(&self.process, &e))
+        let modules = peb.map_or(Vec::new(), |peb| peb.modules());
+        let events = Events::follow(self.process.clone(), &modules)?;
+        Ok(self.events.insert(Rc::new(RefCell::new(events))).clone())
+    }
+
+    /// What it stands for already is held further; it goes on with the capture where that was said.
+    fn standing(&self) -> Option<Hold> {
+        let events = self.events.as_ref()?;
+        let standing = events.borrow();
+        (!standing.is_running()).then(|| match standing.go_on_with_capture {
+            true => Hold::Followed(events.clone()),
+            false => Hold::Standing,
+        })
     }
 
     fn live_memory(&self) -> Arc<dyn Memory> {
@@ -138,7 +184,7 @@ impl WindowsTarget {
     }
 
     fn stopped(&mut self, facts: Facts) -> Result<Capture> {
-        let standing = self.debugged.take().filter(Debugged::stands);
+        let standing = self.standing();
         let clone = if standing.is_none() {
             Clone::of(&self.process)
         } else {
@@ -149,7 +195,7 @@ impl WindowsTarget {
         }
         let since = Instant::now();
         let hold = match standing {
-            Some(standing) => Hold::Debugged(standing),
+            Some(standing) => standing,
             None => self.hold()?,
         };
         let _ = failpoint("all-stopped");
@@ -272,6 +318,24 @@ fn stack_of(memory: &dyn Memory, teb: u64, narrow: bool) -> Option<u64> {
 enum Hold {
     Suspended(#[expect(dead_code, reason = "it is kept for what its end does")] StateChange),
     Debugged(#[expect(dead_code, reason = "it is kept for what its end does")] Debugged),
+    /// By those that follow it; it goes on with the capture.
+    Followed(Rc<RefCell<Events>>),
+    /// The same, and stays where it is.
+    Standing,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        if let Hold::Followed(events) = self {
+            events.borrow_mut().go_on();
+        }
+    }
+}
+
+/// `SizeOfImage` of the image at this base (PE format: `e_lfanew` at 0x3c, and 0x50 behind it).
+fn size_of_image(memory: &dyn Memory, base: u64) -> Option<u32> {
+    let header = u64::from(memory.read_u32(base + 0x3c)?);
+    memory.read_u32(base + header + 0x50)
 }
 
 /// The process that stands, as [`Capture`] holds it.

@@ -115,6 +115,10 @@ impl RuleSet {
             TargetEvent::Exception(exception) if !self.exception(now, key, exception) => {
                 return self.storm_suppresses(key, &event);
             }
+            TargetEvent::DebugString { text } => {
+                let text = reason::debug_string(text);
+                self.out.push(Command::Log { process: key, text });
+            }
             _ => {}
         }
         let last_moment = match &event {

@@ -80,11 +80,15 @@ pub(super) fn event<'a>(
             Some(format!("Thread exit: {thread}"))
         }
         (Condition::DebugString(filter), TargetEvent::DebugString { text }) => {
-            let reason = || format!("Debug string: {}", plain(text));
-            filter.passes(text).then(reason)
+            filter.passes(text).then(|| debug_string(text))
         }
         _ => None,
     }
+}
+
+/// `Debug string: text`, as it is shown, and kept in the dump.
+pub(super) fn debug_string(text: &str) -> String {
+    format!("Debug string: {}", plain(text))
 }
 
 /// The thread that an event happened in.

@@ -18,6 +18,8 @@ mod registers;
 #[cfg(target_os = "linux")]
 mod signals;
 mod threads;
+#[cfg(windows)]
+mod windows;
 
 use crate::stage::{Outcome, Stage};
 
@@ -53,5 +55,7 @@ fn tables() -> Vec<&'static [Mode]> {
         signals::MODES,
         #[cfg(target_os = "linux")]
         blocked::MODES,
+        #[cfg(windows)]
+        windows::MODES,
     ]
 }

@@ -261,9 +261,9 @@ pub(crate) fn read_rules(file: &Path) -> anyhow::Result<Vec<Rule>> {
 pub(crate) fn refuse_unbuilt(rule: &Rule) -> anyhow::Result<()> {
     let os = platform::system().os;
     let conditions = rule.clauses.iter().flat_map(|clause| &clause.when);
-    let unbuilt = |c: &&Condition| match (os, c) {
-        (OperatingSystem::Linux, c) => matches!(c, Condition::DebugString(_)),
-        (OperatingSystem::Windows, c) => c.needs_attachment() && **c != Condition::Exit,
+    let unbuilt = |c: &&Condition| match os {
+        OperatingSystem::Linux => matches!(c, Condition::DebugString(_)),
+        OperatingSystem::Windows => matches!(c, Condition::Signal(_)),
     };
     match { conditions }.find(unbuilt) {
         Some(condition) => {

@@ -488,7 +488,7 @@ fn events_are_matched_and_their_reason_is_said() {
         (
             "debug string",
             "prints a\u{1b}[0m",
-            "",
+            "7: Debug string: a\\u{1b}[0m; ",
             "Debug string: a\\u{1b}[0m",
         ),
     ];

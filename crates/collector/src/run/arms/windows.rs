@@ -1,0 +1,57 @@
+//! Places in Windows' images: breakpoints by name or address.
+
+use super::Arm;
+use analysis::places;
+use policy::{Place, WakeFor};
+use snapshot::{Memory, Module, Registers};
+
+/// What one image has of what is wanted, each with how far from its base it lies.
+pub(super) fn look(
+    module: &Module,
+    file: Option<&[u8]>,
+    memory: &dyn Memory,
+    wake: &WakeFor,
+) -> Vec<(Arm, u64)> {
+    let found = wake.breakpoints.iter().filter_map(|(number, place)| {
+        let offset = spot(module, file, memory, place)?;
+        Some((Arm::Place(*number), offset))
+    });
+    found.collect()
+}
+
+fn spot(module: &Module, file: Option<&[u8]>, memory: &dyn Memory, place: &Place) -> Option<u64> {
+    let base = module.range.start;
+    match place {
+        Place::Symbol {
+            module: wanted,
+            symbol,
+            offset,
+        } => {
+            let name = module.name();
+            let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+            let is_it = [name, stem].iter().any(|n| n.eq_ignore_ascii_case(wanted));
+            is_it.then(|| places::windows_spot(base, file, memory, symbol, *offset))?
+        }
+        Place::Address(address) => {
+            let inside = module.range.contains(*address);
+            inside.then(|| address - base)
+        }
+        Place::Exit => None,
+    }
+}
+
+/// Whether a thread at `NtTerminateProcess` ends its own process: `ExitProcess` calls it twice,
+/// first without a handle, for all other threads, then with the one that means oneself.
+pub(in crate::run) fn ends_itself(place: &Place, registers: &Registers) -> bool {
+    const ENDS: [&str; 2] = ["NtTerminateProcess", "ZwTerminateProcess"];
+    let Place::Symbol {
+        symbol, offset: 0, ..
+    } = place
+    else {
+        return false;
+    };
+    let Registers::X86_64(registers) = registers else {
+        return false;
+    };
+    ENDS.contains(&symbol.as_str()) && [0, u64::MAX].contains(&registers.rcx)
+}

@@ -1,0 +1,313 @@
+//! Exceptions, debug strings, images, threads and breakpoints, as a debugger sees them; and that the
+//! program never feels it.
+
+use std::path::PathBuf;
+
+use crate::machine::{firstchance, started, victim};
+use crate::support::{
+    Firstchance, Program, Run, Running, Victim, compile, files_in, folder, lldb, slow_tests,
+    stackwalk, wait_until,
+};
+
+/// Comes a hundred times for each word, as the victim has it.
+const TIMES: u64 = 100;
+
+/// When a debugger leaves, Wine takes an exception that is just being told for one that it has
+/// handled: `RaiseException` returns. (A fault is raised anew; Windows says that nobody handled it.)
+const WINES: u64 = 1;
+
+const THROWS: Program = Program {
+    source: "windows_throws.cpp",
+    compiler: ("x86_64-w64-mingw32-g++", "g++-mingw-w64-x86-64"),
+    options: &["-O1", "-g", "-Wall", "-Werror", "-static"],
+};
+
+fn events() -> Victim {
+    victim(&["events"])
+}
+
+fn throws(folder: &tempfile::TempDir) -> Victim {
+    let exe = folder.path().join("throws.exe");
+    std::fs::copy(compile(&THROWS), &exe).expect("a copy");
+    started(&exe, &[])
+}
+
+/// Waits until it is followed: it answers when everything is armed.
+pub(crate) fn followed(command: Firstchance, victim: &mut Victim) -> Running {
+    let running = command.spawn();
+    wait_until("a debugger is there", || victim.ask("debugged") == ["1"]);
+    running
+}
+
+fn watch(victim: &Victim, when: &[&str], what: &str, count: &str) -> Firstchance {
+    let mut command = firstchance(&["watch", "--json", &victim.pid_text(), "--do", what]);
+    for condition in when {
+        command = command.args(&["--when", condition]);
+    }
+    command.args(&["-n", count])
+}
+
+fn told(text: &str, kind: &str) -> Vec<serde_json::Value> {
+    let lines = text
+        .lines()
+        .map(|line| serde_json::from_str(line).expect(line));
+    lines
+        .filter(|event: &serde_json::Value| event["event"] == kind)
+        .collect()
+}
+
+/// Count of an exception in the table at the end.
+fn counted(text: &str, name: &str) -> u64 {
+    let tables = told(text, "exceptions");
+    let mut rows = tables
+        .iter()
+        .flat_map(|table| table["table"].as_array().expect("rows"));
+    let row = rows.find(|row| row["name"] == name);
+    row.map_or(0, |row| row["count"].as_u64().expect("a number"))
+}
+
+fn handled(victim: &mut Victim) -> u64 {
+    victim.ask("handled")[0].parse().expect("a number")
+}
+
+/// One dump, and why.
+fn one_dump(run: &Run, folder: &tempfile::TempDir) -> (PathBuf, String) {
+    let files = files_in(folder.path());
+    let [file] = &files[..] else {
+        panic!("{files:?}: {run:#?}");
+    };
+    let dumps = told(&run.stdout, "dump");
+    let reason = dumps[0]["reason"].as_str().expect("text").to_owned();
+    (file.clone(), reason)
+}
+
+#[test]
+fn first_chances_are_counted_as_the_program_counts_them() {
+    let mut victim = events();
+    let command = watch(&victim, &["exception first chance"], "none", "0");
+    let running = followed(command, &mut victim);
+    victim.ask("raise");
+    victim.ask("fault");
+    assert_eq!(handled(&mut victim), 2 * TIMES);
+    victim.tell("exit");
+    assert_eq!(victim.wait().code(), Some(7));
+    let run = running.finish();
+    for name in ["E0F1C0DE", "C0000005.ACCESS_VIOLATION"] {
+        assert_eq!(counted(&run.stdout, name), TIMES, "{name}: {run:#?}");
+    }
+}
+
+#[test]
+fn a_crash_is_dumped_once_at_its_place_and_ends_as_it_would() {
+    for (word, code, name) in [
+        ("crash", 0xC000_0005_u32, "C0000005.ACCESS_VIOLATION"),
+        ("die", 0xE0F1_C0DE, "E0F1C0DE"),
+    ] {
+        let (mut victim, folder) = (events(), folder());
+        let command = watch(&victim, &["unhandled exception"], "full dump", "5");
+        let running = followed(command.current_dir(folder.path()), &mut victim);
+        victim.ask("fault");
+        victim.tell(word);
+        // Of an exit code Linux sees the last byte.
+        assert_eq!(victim.wait().code(), Some((code & 0xff) as i32), "{word}");
+        let run = running.finish();
+        let (dump, reason) = one_dump(&run, &folder);
+        assert_eq!(reason, format!("Unhandled exception: {name}"));
+        let walked = stackwalk(&dump);
+        assert_eq!(walked["crash_info"]["crashing_thread"], 0, "{word}");
+        let seen = lldb(&dump, None, &["thread list"]);
+        assert!(seen.contains(&format!("{code:#x}")), "{seen}");
+        if word == "crash" {
+            assert_eq!(walked["crash_info"]["address"], "0x0000000000000010");
+        }
+    }
+}
+
+#[test]
+fn filters_choose_among_exceptions() {
+    for (filter, word, reason) in [
+        ("exception code 0xE0F1C0DE", "raise", "Exception: E0F1C0DE"),
+        (
+            "exception \"ACCESS\"",
+            "fault",
+            "Exception: C0000005.ACCESS_VIOLATION",
+        ),
+    ] {
+        let (mut victim, folder) = (events(), folder());
+        let command = watch(&victim, &[filter], "mini dump", "1");
+        let running = followed(command.current_dir(folder.path()), &mut victim);
+        let other = if word == "raise" { "fault" } else { "raise" };
+        victim.ask(other);
+        assert!(files_in(folder.path()).is_empty(), "{filter}");
+        victim.ask(word);
+        let run = running.finish();
+        assert_eq!(one_dump(&run, &folder).1, reason);
+        assert!(handled(&mut victim) >= 2 * TIMES - WINES);
+        victim.assert_alive();
+    }
+}
+
+#[test]
+fn what_a_program_of_mingw_throws_is_told_by_type_and_message() {
+    for (filter, word, name) in [
+        (
+            "exception \"NotFound\"",
+            "throw",
+            "20474343.NotFound (\"order 0\")",
+        ),
+        (
+            "exception \"order 7\"",
+            "throw",
+            "20474343.NotFound (\"order 7\")",
+        ),
+        (
+            "exception \"std::logic_error\"",
+            "throw",
+            "20474343.NotFound",
+        ),
+        ("exception = \"int\"", "throw", "20474343.int"),
+        (
+            "exception \"runtime_error\"",
+            "uncaught",
+            "20474343.std::runtime_error (\"nobody catches me\")",
+        ),
+    ] {
+        let (programs, dumps) = (folder(), folder());
+        let mut program = throws(&programs);
+        let command = watch(&program, &[filter], "mini dump", "1");
+        let running = followed(command.current_dir(dumps.path()), &mut program);
+        program.tell(word);
+        let run = running.finish();
+        let reason = one_dump(&run, &dumps).1;
+        assert!(reason.contains(name), "{filter}: {reason}");
+    }
+}
+
+#[test]
+fn debug_strings_images_and_threads_are_told() {
+    for (condition, word, reason) in [
+        (
+            "debug string \"narrow\"",
+            "say",
+            "Debug string: NotFound: narrow words",
+        ),
+        ("debug string \"wide w\"", "say", "Debug string: wide wörds"),
+        ("module load \"hid*\"", "load", "hid.dll"),
+        ("module unload \"hid.dll\"", "load", "hid.dll"),
+        ("thread start", "thread", "Thread start: "),
+        ("thread exit", "thread", "Thread exit: "),
+    ] {
+        let (mut victim, folder) = (events(), folder());
+        let command = watch(&victim, &[condition], "mini dump", "1");
+        let running = followed(command.current_dir(folder.path()), &mut victim);
+        assert!(files_in(folder.path()).is_empty(), "{condition}");
+        victim.ask(word);
+        let run = running.finish();
+        let told = one_dump(&run, &folder).1;
+        assert!(told.contains(reason), "{condition}: {told}");
+        victim.assert_alive();
+    }
+}
+
+#[test]
+fn who_ends_the_process_is_met_once_where_it_does() {
+    let (mut victim, folder) = (events(), folder());
+    let place = "breakpoint ntdll!ZwTerminateProcess";
+    let command = watch(&victim, &[place], "full dump", "5");
+    let running = followed(command.current_dir(folder.path()), &mut victim);
+    victim.tell("exit");
+    assert_eq!(victim.wait().code(), Some(7));
+    let run = running.finish();
+    let (dump, reason) = one_dump(&run, &folder);
+    assert_eq!(reason, place);
+    assert!(
+        run.stdout
+            .contains("breakpoints are written into the program")
+    );
+    let to = dump.to_str().expect("a plain path");
+    let stacks = Firstchance::new(&["inspect", to, "threads"])
+        .run_well()
+        .stdout;
+    assert!(stacks.contains("TerminateProcess"), "{stacks}");
+}
+
+#[test]
+fn a_breakpoint_that_is_met_often_leaves_the_program_as_it_was() {
+    let (mut victim, folder) = (events(), folder());
+    let place = "breakpoint kernelbase!RaiseException";
+    let command = watch(&victim, &[place], "mini dump", "3");
+    let running = followed(command.current_dir(folder.path()), &mut victim);
+    victim.ask("raise");
+    let run = running.finish();
+    run.assert_code(0);
+    assert_eq!(files_in(folder.path()).len(), 3, "{run:#?}");
+    victim.ask("raise");
+    assert!(handled(&mut victim) >= 2 * TIMES - WINES);
+    victim.assert_alive();
+}
+
+#[test]
+fn a_breakpoint_waits_for_its_image() {
+    let (mut victim, folder) = (events(), folder());
+    let command = watch(&victim, &["breakpoint hid!DllMain+0"], "mini dump", "1");
+    let running = followed(command.current_dir(folder.path()), &mut victim);
+    victim.ask("load");
+    running.signal(libc::SIGKILL);
+    assert!(running.finish().stdout.contains("waits for an image"));
+    victim.assert_alive();
+}
+
+/// What the program handles stays handled: a fault is raised anew when nobody has answered it.
+#[test]
+fn w1_killed_at_an_exception_the_target_lives_and_handles_it() {
+    for point in [
+        "all-stopped",
+        "registers",
+        "planned",
+        "copy",
+        "released",
+        "sync",
+    ] {
+        let (mut victim, folder) = (events(), folder());
+        let command = watch(&victim, &["exception"], "full dump", "1");
+        let command = command.failpoint(&format!("{point}:kill9"));
+        let running = followed(command.current_dir(folder.path()), &mut victim);
+        victim.ask("fault");
+        assert_eq!(running.finish().code, Some(137), "{point}");
+        assert_eq!(handled(&mut victim), TIMES, "{point}");
+        victim.assert_alive();
+    }
+}
+
+#[test]
+fn w1_killed_at_any_moment_while_exceptions_come_the_target_lives() {
+    let mut victim = events();
+    let rounds = if slow_tests() { 100 } else { 10 };
+    for round in 0..rounds {
+        let folder = folder();
+        let command = watch(&victim, &["exception"], "mini dump", "0");
+        let running = followed(command.current_dir(folder.path()), &mut victim);
+        victim.tell("fault");
+        std::thread::sleep(std::time::Duration::from_millis(round * 619 % 100));
+        running.signal(libc::SIGKILL);
+        drop(running);
+        victim.answer();
+        assert_eq!(handled(&mut victim), (round + 1) * TIMES);
+    }
+    victim.assert_alive();
+}
+
+#[test]
+fn a_program_that_is_no_longer_watched_has_nothing_of_ours() {
+    let mut victim = events();
+    let conditions = ["exception", "breakpoint kernelbase!RaiseException"];
+    let command = watch(&victim, &conditions, "none", "0");
+    let running = followed(command, &mut victim);
+    victim.ask("raise");
+    firstchance(&["cancel", &victim.pid_text()]).run_well();
+    running.finish();
+    assert_eq!(victim.ask("debugged"), ["0"]);
+    victim.ask("raise");
+    assert_eq!(handled(&mut victim), 2 * TIMES);
+    victim.assert_alive();
+}

@@ -1,0 +1,305 @@
+//! What a process does, as its debugger is told, and letting it go on.
+
+use super::{
+    breakpoints::Breakpoints,
+    debug_event::{Did, What},
+    debugger::Debugged,
+    process::Process,
+    rights,
+    sys::wine_version,
+    threads,
+};
+use crate::{Arming, Result};
+use snapshot::{Exception, Module, Range, Registers, TargetEvent};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use windows_sys::Win32::Foundation::{
+    EXCEPTION_BREAKPOINT, EXCEPTION_SINGLE_STEP, STATUS_WX86_BREAKPOINT,
+};
+
+/// What the loaders say to the debugger of a program that begins, the 64-bit one and the 32-bit
+/// one. Any other breakpoint is the program's own.
+const GREETINGS: [u32; 2] = [EXCEPTION_BREAKPOINT as u32, STATUS_WX86_BREAKPOINT as u32];
+/// By which a program tells debuggers the name of a thread.
+const THREAD_NAME: u32 = 0x406d_1388;
+/// How long threads may take to step over a breakpoint.
+const STEPPING: Duration = Duration::from_secs(1);
+
+/// A process that is followed.
+pub(crate) struct Events {
+    process: Arc<Process>,
+    /// `None` only while it is taken anew.
+    debugged: Option<Debugged>,
+    wanted: Arming,
+    breakpoints: Breakpoints,
+    /// It has not run yet, and that has not been told.
+    begins: bool,
+    /// Breakpoints of its loader that are still to come.
+    greetings: Vec<u32>,
+    /// Its images, by base.
+    modules: BTreeMap<u64, String>,
+    /// What was there before us: the system tells of it as if it were new.
+    old_modules: BTreeSet<u64>,
+    old_threads: BTreeSet<u32>,
+    at: At,
+    /// The next capture takes what stands with it.
+    pub(crate) go_on_with_capture: bool,
+}
+
+/// For what it stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum At {
+    /// For nothing that was told.
+    #[default]
+    Nothing,
+    Event,
+    /// An exception that nobody handled.
+    LastChance,
+    /// A breakpoint, at this address.
+    Breakpoint(u64),
+}
+
+impl Events {
+    /// Attaches; `modules` are those that it has by now.
+    pub(crate) fn follow(process: Arc<Process>, modules: &[Module]) -> Result<Self> {
+        let breakpoints = Breakpoints::new(process.clone());
+        let begins = modules.is_empty();
+        let mut events = Self {
+            process,
+            debugged: None,
+            wanted: Arming::default(),
+            breakpoints,
+            begins,
+            greetings: if begins { GREETINGS.to_vec() } else { vec![] },
+            modules: BTreeMap::new(),
+            old_modules: BTreeSet::new(),
+            old_threads: BTreeSet::new(),
+            at: At::Nothing,
+            go_on_with_capture: false,
+        };
+        for module in modules {
+            events
+                .modules
+                .insert(module.range.start, module.path.clone());
+        }
+        events.attach()?;
+        Ok(events)
+    }
+
+    fn attach(&mut self) -> Result<()> {
+        let stopped = Debugged::stop(&self.process);
+        let debugged = stopped.map_err(|e| rights::explain_attach(&self.process, &e))?;
+        let first = debugged.stands();
+        let threads = threads::ids(self.process.key.pid).unwrap_or_default();
+        self.old_threads = threads
+            .into_iter()
+            .filter(|id| Some(*id) != first)
+            .collect();
+        self.old_modules = self.modules.keys().copied().collect();
+        self.debugged = Some(debugged);
+        Ok(())
+    }
+
+    /// Reports this, and nothing else; what could not be had, or what it costs.
+    pub(crate) fn arm(&mut self, what: &Arming) -> Vec<String> {
+        let before = std::mem::replace(&mut self.wanted, what.clone());
+        let mut lacking = self.arm_places();
+        if what.exit && !before.exit && wine_version().is_some() {
+            lacking.push("Wine tells of the end of a process when its memory is gone: it is seen, and cannot be dumped".to_owned());
+        }
+        lacking
+    }
+
+    fn arm_places(&mut self) -> Vec<String> {
+        let places = std::mem::take(&mut self.wanted.places);
+        if self.process.is_narrow() && !places.is_empty() {
+            return vec!["breakpoints are not set in 32-bit programs".to_owned()];
+        }
+        let none = self.breakpoints.is_empty();
+        let mut lacking = self.breakpoints.want(&places);
+        if none && !self.breakpoints.is_empty() {
+            lacking.push("breakpoints are written into the program: if firstchance is killed while they are, the program dies of the next one; Ctrl-C and `firstchance cancel` take them away".to_owned());
+        }
+        if self.is_running() {
+            self.breakpoints.plant(None);
+        }
+        lacking
+    }
+
+    /// Waits for the next event that is wanted.
+    pub(crate) fn wait(&mut self, limit: Duration) -> Option<TargetEvent> {
+        if std::mem::take(&mut self.begins) {
+            return Some(TargetEvent::Executed);
+        }
+        let deadline = Instant::now() + limit;
+        self.go_on();
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let did = self.debugged.as_mut()?.next(&self.process, left)?;
+            if let Some(event) = self.understand(did) {
+                self.breakpoints.lift();
+                return Some(event);
+            }
+            self.debugged.as_mut()?.go_on();
+        }
+    }
+
+    fn understand(&mut self, did: Did) -> Option<TargetEvent> {
+        let thread = did.thread;
+        let stepped = self.breakpoints.stepped(thread);
+        self.at = At::Event;
+        match did.what {
+            What::Exception(exception) => self.exception(exception, stepped),
+            What::ThreadStart if self.old_threads.remove(&thread) => None,
+            What::ThreadStart => {
+                self.told(self.wanted.threads, TargetEvent::ThreadStart { thread })
+            }
+            What::ThreadExit => self.told(self.wanted.threads, TargetEvent::ThreadExit { thread }),
+            What::Load(base, path) => self.loaded(base, path),
+            What::Unload(base) => {
+                self.breakpoints.forget(base);
+                let path = self.modules.remove(&base).unwrap_or_default();
+                self.told(
+                    self.wanted.modules,
+                    TargetEvent::ModuleUnload { path, base },
+                )
+            }
+            What::DebugString(text) => {
+                self.told(self.wanted.debug_strings, TargetEvent::DebugString { text })
+            }
+            What::Exit(status) => self.told(self.wanted.exit, TargetEvent::Exiting { status }),
+            What::Attached | What::Other => None,
+        }
+    }
+
+    fn told(&self, wanted: bool, event: TargetEvent) -> Option<TargetEvent> {
+        wanted.then_some(event)
+    }
+
+    fn loaded(&mut self, base: u64, path: String) -> Option<TargetEvent> {
+        if self.old_modules.remove(&base) {
+            return None;
+        }
+        self.modules.insert(base, path.clone());
+        self.told(self.wanted.modules, TargetEvent::ModuleLoad { path, base })
+    }
+
+    fn exception(&mut self, exception: Exception, stepped: bool) -> Option<TargetEvent> {
+        let (code, at, thread) = (exception.code, exception.address, exception.thread);
+        if code == EXCEPTION_SINGLE_STEP as u32 && stepped {
+            return self.ours();
+        }
+        if code == EXCEPTION_BREAKPOINT as u32
+            && let Some(place) = self.breakpoints.hit(thread, at)
+        {
+            self.ours();
+            self.at = At::Breakpoint(at);
+            return place.map(|place| TargetEvent::Breakpoint { place, thread });
+        }
+        if let Some(greeting) = self.greetings.iter().position(|known| *known == code) {
+            self.greetings.remove(greeting);
+            return self.ours();
+        }
+        if !exception.first_chance {
+            self.at = At::LastChance;
+        }
+        let wanted = self.wanted.exceptions && code != THREAD_NAME;
+        self.told(wanted, TargetEvent::Exception(exception))
+    }
+
+    /// Nothing that the program did: it goes on without having seen it.
+    fn ours(&mut self) -> Option<TargetEvent> {
+        if let Some(debugged) = &mut self.debugged {
+            debugged.ours();
+        }
+        None
+    }
+
+    /// Lets it run on.
+    pub(crate) fn go_on(&mut self) {
+        let at = std::mem::take(&mut self.at);
+        let Some(debugged) = &mut self.debugged else {
+            return;
+        };
+        match (at, debugged.stands()) {
+            (At::Breakpoint(address), Some(thread)) => self.breakpoints.step_over(thread, address),
+            (_, Some(_)) => self.breakpoints.plant(None),
+            (_, None) => {}
+        }
+        debugged.go_on();
+    }
+
+    /// Whether no event holds it.
+    pub(crate) fn is_running(&self) -> bool {
+        self.thread().is_none()
+    }
+
+    /// The thread that stands for the last event.
+    fn thread(&self) -> Option<u32> {
+        self.debugged.as_ref()?.stands()
+    }
+
+    pub(crate) fn registers(&self) -> Option<Registers> {
+        let narrow = self.process.is_narrow();
+        threads::describe(self.thread()?, narrow, true).1.registers
+    }
+
+    pub(crate) fn is_deadly(&self) -> bool {
+        self.at == At::LastChance
+    }
+
+    /// Its images, also those that its loader has not noted yet.
+    pub(crate) fn add_modules(&self, modules: &mut Vec<Module>, size: impl Fn(u64) -> Option<u32>) {
+        for (base, path) in &self.modules {
+            if modules.iter().any(|module| module.range.start == *base) {
+                continue;
+            }
+            let size = size(*base).unwrap_or(0);
+            modules.push(Module {
+                range: Range::new(*base, base.saturating_add(size.into())),
+                path: path.clone(),
+                ..Module::default()
+            });
+        }
+    }
+
+    /// Holds it although it does nothing that is told: it is let go and taken anew, which stops it
+    /// without a thread of ours in it. What it does in between nobody hears of.
+    pub(crate) fn stop_running(&mut self) -> Result<()> {
+        self.settle();
+        self.debugged = None;
+        self.attach()
+    }
+
+    /// Takes the breakpoints out of the code, and sees to it that no thread is about to report
+    /// one; it runs then.
+    fn settle(&mut self) {
+        self.breakpoints.lift();
+        let deadline = Instant::now() + STEPPING;
+        loop {
+            // Its own code is back: what stands at a breakpoint need not step over it.
+            self.at = At::Nothing;
+            let open = self.breakpoints.is_open() && Instant::now() < deadline;
+            let limit = if open { STEPPING } else { Duration::ZERO };
+            let Some(debugged) = &mut self.debugged else {
+                return;
+            };
+            debugged.go_on();
+            let Some(did) = debugged.next(&self.process, limit) else {
+                return;
+            };
+            self.understand(did);
+        }
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        if !self.breakpoints.is_empty() || self.breakpoints.is_open() {
+            self.settle();
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! What a debugger of Windows hears of: each line of input is a word that says what to do.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use windows_sys::Win32::Foundation::{
+    EXCEPTION_ACCESS_VIOLATION, EXCEPTION_BREAKPOINT, FreeLibrary, NTSTATUS,
+};
+use windows_sys::Win32::System::Diagnostics::Debug::{
+    AddVectoredExceptionHandler, EXCEPTION_CONTINUE_EXECUTION, EXCEPTION_CONTINUE_SEARCH,
+    EXCEPTION_POINTERS, IsDebuggerPresent, OutputDebugStringA, OutputDebugStringW, RaiseException,
+};
+use windows_sys::Win32::System::LibraryLoader::LoadLibraryA;
+use windows_sys::Win32::System::Memory::{
+    MEM_COMMIT, PAGE_NOACCESS, PAGE_READONLY, VirtualAlloc, VirtualProtect,
+};
+
+use super::Mode;
+use crate::stage::{Outcome, Stage, say};
+
+#[rustfmt::skip]
+pub(super) const MODES: &[Mode] = &[
+    Mode { name: "events", args: "", about: "does what its input says: raise, fault, break, say, load, thread, handled, debugged, crash, die, exit", run: events },
+];
+
+/// `0xE0F1C0DE`, which is nobody's.
+const OURS: u32 = 0xe0f1_c0de;
+/// How often the exceptions come for one word.
+const TIMES: usize = 100;
+
+static HANDLED: AtomicU64 = AtomicU64::new(0);
+
+fn events(stage: &Stage) -> Outcome {
+    // SAFETY: the function has the type that is wanted and lives as long as the program.
+    unsafe { AddVectoredExceptionHandler(1, Some(handle)) };
+    stage.serve(|word| match word {
+        "raise" => (0..TIMES).for_each(|_| raise(0)),
+        "fault" => (0..TIMES).for_each(|_| fault()),
+        // SAFETY: the handler passes over the instruction.
+        "break" => unsafe { std::arch::asm!("int3") },
+        "say" => speak(),
+        "load" => load(),
+        "thread" => drop(std::thread::spawn(|| {}).join()),
+        // SAFETY: no arguments.
+        "debugged" => say(format_args!("{}", unsafe { IsDebuggerPresent() })),
+        "handled" => say(format_args!("{}", HANDLED.load(Ordering::SeqCst))),
+        // SAFETY: it is not; that is the purpose.
+        "crash" => unsafe { std::ptr::without_provenance_mut::<u32>(0x10).write_volatile(1) },
+        "die" => raise(1),
+        "exit" => quit(),
+        _ => {}
+    })
+}
+
+/// `flags` 1: nobody may let the program go on.
+fn raise(flags: u32) {
+    // SAFETY: no parameters.
+    unsafe { RaiseException(OURS, flags, 0, std::ptr::null()) };
+}
+
+/// Reads a page that cannot be read until the handler has seen to it.
+fn fault() {
+    // SAFETY: a page of our own, which the handler makes readable.
+    unsafe {
+        let page = VirtualAlloc(std::ptr::null(), 4096, MEM_COMMIT, PAGE_NOACCESS);
+        page.cast::<u8>().read_volatile();
+    }
+}
+
+fn speak() {
+    let wide: Vec<u16> = "wide wörds\0".encode_utf16().collect();
+    // SAFETY: NUL-ended texts.
+    unsafe {
+        OutputDebugStringA(c"NotFound: narrow words".as_ptr().cast());
+        OutputDebugStringW(wide.as_ptr());
+    }
+}
+
+fn load() {
+    // SAFETY: a NUL-ended name; the library that was loaded is freed again.
+    unsafe { FreeLibrary(LoadLibraryA(c"hid.dll".as_ptr().cast())) };
+}
+
+#[expect(clippy::exit, reason = "to end suddenly is what this is for")]
+fn quit() {
+    std::process::exit(7)
+}
+
+/// Handles our own exceptions, faults at places that can be made readable, and breakpoints.
+unsafe extern "system" fn handle(told: *mut EXCEPTION_POINTERS) -> i32 {
+    // SAFETY: Windows gives structures that are valid until we return.
+    let (record, context) = unsafe { (&*(*told).ExceptionRecord, &mut *(*told).ContextRecord) };
+    let handled = match record.ExceptionCode {
+        code if code == OURS as NTSTATUS => record.ExceptionFlags & 1 == 0,
+        EXCEPTION_ACCESS_VIOLATION => readable(record.ExceptionInformation[1]),
+        EXCEPTION_BREAKPOINT => {
+            context.Rip = record.ExceptionAddress as u64 + 1;
+            true
+        }
+        _ => false,
+    };
+    if !handled {
+        return EXCEPTION_CONTINUE_SEARCH;
+    }
+    HANDLED.fetch_add(1, Ordering::SeqCst);
+    EXCEPTION_CONTINUE_EXECUTION
+}
+
+fn readable(address: usize) -> bool {
+    let mut before = 0;
+    let page = std::ptr::without_provenance(address & !0xfff);
+    // SAFETY: it fails for what is no page of ours.
+    unsafe { address > 0x1000 && VirtualProtect(page, 4096, PAGE_READONLY, &raw mut before) != 0 }
+}
