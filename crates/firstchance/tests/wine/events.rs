@@ -210,7 +210,7 @@ fn debug_strings_images_and_threads_are_told() {
 }
 
 #[test]
-fn who_ends_the_process_is_met_once_where_it_does() {
+fn w2_who_ends_the_process_is_met_once_and_the_danger_of_breakpoints_is_said() {
     let (mut victim, folder) = (events(), folder());
     let place = "breakpoint ntdll!ZwTerminateProcess";
     let command = watch(&victim, &[place], "full dump", "5");
