@@ -40,6 +40,16 @@ pub struct ArmedPlace {
 /// SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGXCPU, SIGXFSZ, SIGSYS (signal(7)).
 pub const FAULT_SIGNALS: [u32; 9] = [4, 5, 6, 7, 8, 11, 24, 25, 31];
 
+/// The same as [`Arming::signals`] has them.
+pub const FAULT_BITS: u64 = {
+    let (mut bits, mut at) = (0, 0);
+    while at < FAULT_SIGNALS.len() {
+        bits |= 1 << (FAULT_SIGNALS[at] - 1);
+        at += 1;
+    }
+    bits
+};
+
 impl Arming {
     /// Whether nothing is to be reported.
     pub fn is_empty(&self) -> bool {

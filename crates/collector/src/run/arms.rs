@@ -1,7 +1,7 @@
 //! What has to be armed in a process for what the rules want to hear of: places in its images.
 
 use analysis::places::{self, ThrowPlace};
-use platform::{ArmedPlace, Arming, FAULT_SIGNALS, ImageFiles, Result, Target};
+use platform::{ArmedPlace, Arming, FAULT_BITS, FAULT_SIGNALS, ImageFiles, Result, Target};
 use policy::{Chance, ExceptionFilter, Place, WakeFor};
 use snapshot::{
     Architecture, Exception, Memory, Module, NoMemory, OperatingSystem, ProcessKey, TargetEvent,
@@ -43,7 +43,6 @@ pub(super) struct Arms {
     /// Images that were looked into, and what was found.
     seen: HashMap<(u64, String), Vec<(Arm, u64)>>,
     modules: Vec<Module>,
-    cost_is_told: bool,
 }
 
 /// What stands behind a place.
@@ -63,13 +62,14 @@ impl Arms {
         self.arms.get(number as usize).copied()
     }
 
-    /// What is to be armed now, and what cannot be had, in sentences.
+    /// What is to be armed now, in the images of the last [look](Arms::look), and what cannot be
+    /// had, in sentences.
     pub(super) fn plan(
         &mut self,
         key: ProcessKey,
-        target: &mut dyn Target,
+        target: &dyn Target,
         wake: &WakeFor,
-    ) -> Result<(Arming, Vec<String>)> {
+    ) -> (Arming, Vec<String>) {
         let signals = if on_linux() { signals(wake) } else { 0 };
         let mut arming = Arming {
             exit: wake.wants_end(),
@@ -85,9 +85,8 @@ impl Arms {
             places: Vec::new(),
         };
         if !wants_images(wake) {
-            return Ok((arming, Vec::new()));
+            return (arming, Vec::new());
         }
-        self.modules = target.facts()?.modules;
         if let Some(files) = ImageFiles::of(key) {
             let memory = target.memory();
             arming.places = self.places(&files, &*memory, wake);
@@ -96,10 +95,10 @@ impl Arms {
         if !wake.exceptions.is_empty() {
             lacking.extend(self.strangers());
         }
-        if signals != 0 && !std::mem::replace(&mut self.cost_is_told, true) {
+        if signals != 0 {
             lacking.push(TRACING.to_owned());
         }
-        Ok((arming, lacking))
+        (arming, lacking)
     }
 
     /// Runtimes whose exceptions are not met: better said than waited for in vain.
@@ -187,8 +186,16 @@ impl Arms {
         self.known.retain(|(file, _), _| file != path);
     }
 
-    /// What has been mapped and unmapped since the last look.
-    pub(super) fn changes(&mut self, target: &mut dyn Target) -> Result<Vec<TargetEvent>> {
+    /// Looks at the images, where any is wanted: what has been mapped and unmapped since the last
+    /// time.
+    pub(super) fn look(
+        &mut self,
+        target: &mut dyn Target,
+        wake: &WakeFor,
+    ) -> Result<Vec<TargetEvent>> {
+        if !wants_images(wake) {
+            return Ok(Vec::new());
+        }
         let now = target.facts()?.modules;
         let is_in = |module: &Module, list: &[Module]| {
             let same = |other: &Module| {
@@ -213,15 +220,10 @@ impl Arms {
 }
 
 fn signals(wake: &WakeFor) -> u64 {
-    let bit = |number: u32| 1u64 << (number - 1);
-    let mut signals: u64 = wake
-        .signals
-        .iter()
-        .filter(|number| (1..=64).contains(*number))
-        .map(|number| bit(*number as u32))
-        .fold(0, |all, one| all | one);
+    let numbers = wake.signals.iter().filter(|n| (1..=64).contains(*n));
+    let mut signals = numbers.fold(0, |all, number| all | 1 << (number - 1));
     if wake.exceptions.iter().any(may_be_fault) {
-        signals |= FAULT_SIGNALS.map(bit).iter().sum::<u64>();
+        signals |= FAULT_BITS;
     }
     signals
 }

@@ -14,7 +14,7 @@ use platform::{Host, Result, Target};
 use policy::{DumpId, WakeFor};
 use snapshot::{Exception, OperatingSystem, ProcessKey, TargetEvent};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     sync::mpsc::{Receiver, Sender, TryRecvError},
     time::{Duration, Instant},
 };
@@ -46,6 +46,7 @@ pub(super) fn follow(
         looked: false,
         counted: BTreeMap::new(),
         ends: false,
+        said: HashSet::new(),
         inbox,
         tell,
     };
@@ -74,6 +75,8 @@ struct Follower<'f> {
     counted: BTreeMap<String, u64>,
     /// It has begun to end itself.
     ends: bool,
+    /// Sentences that were said.
+    said: HashSet<String>,
     inbox: &'f Receiver<Order>,
     tell: &'f Sender<News>,
 }
@@ -87,23 +90,26 @@ enum Then {
 
 impl Follower<'_> {
     fn arm(&mut self) -> Result<()> {
-        let (arming, mut lacking) = self.arms.plan(self.key, &mut *self.target, &self.wake)?;
-        lacking.extend(self.target.arm(&arming)?);
-        if !lacking.is_empty() {
-            let _ = self.tell.send(News::Lacking(self.key, lacking));
-        }
+        self.arms.look(&mut *self.target, &self.wake)?;
+        self.arm_what_is_there()?;
         let _ = self.tell.send(News::Armed(self.key));
         Ok(())
     }
 
-    /// As [`arm`](Self::arm), where what is lacking has been said before.
-    fn arm_quietly(&mut self) -> Result<()> {
-        let (arming, _) = self.arms.plan(self.key, &mut *self.target, &self.wake)?;
-        let lacking = self.target.arm(&arming)?;
-        if !lacking.is_empty() {
-            let _ = self.tell.send(News::Lacking(self.key, lacking));
-        }
+    /// The same, in the images that were just looked at.
+    fn arm_what_is_there(&mut self) -> Result<()> {
+        let (arming, mut lacking) = self.arms.plan(self.key, &*self.target, &self.wake);
+        lacking.extend(self.target.arm(&arming)?);
+        self.say(lacking);
         Ok(())
+    }
+
+    /// Says what cannot be had, or what it costs; each once, however often is armed anew.
+    fn say(&mut self, mut lines: Vec<String>) {
+        lines.retain(|line| self.said.insert(line.clone()));
+        if !lines.is_empty() {
+            let _ = self.tell.send(News::Lacking(self.key, lines));
+        }
     }
 
     fn run(&mut self) -> Result<()> {
@@ -338,7 +344,8 @@ impl Follower<'_> {
             return Ok(Then::Leave);
         }
         if comes && !self.wake.breakpoints.is_empty() {
-            self.arm_quietly()?;
+            self.arms.look(&mut *self.target, &self.wake)?;
+            self.arm_what_is_there()?;
         }
         Ok(Then::Stay)
     }
@@ -366,13 +373,14 @@ impl Follower<'_> {
     /// The loader has mapped or unmapped images.
     fn loaded(&mut self) -> Result<Then> {
         self.target.stay()?;
-        let changes = self.arms.changes(&mut *self.target)?;
+        let changes = self.arms.look(&mut *self.target, &self.wake)?;
         for event in changes {
             if self.wake.wants_module(&event) && self.report(event)? == Then::Leave {
                 return Ok(Then::Leave);
             }
         }
-        self.arm()?;
+        self.arm_what_is_there()?;
+        let _ = self.tell.send(News::Armed(self.key));
         Ok(Then::Stay)
     }
 
@@ -408,6 +416,11 @@ impl Follower<'_> {
         self.looked = false;
         if !counts.is_empty() {
             let _ = self.tell.send(News::Counted(self.key, counts));
+        }
+        let missed = self.target.missed();
+        if missed > 0 {
+            let text = format!("{missed} more came faster than they could be told apart");
+            let _ = self.tell.send(News::Lacking(self.key, vec![text]));
         }
     }
 

@@ -1,7 +1,11 @@
 //! Exceptions, signals, breakpoints and ends of real programs: how many are seen, under which
 //! names, and that the program never feels it.
 
-use std::{os::unix::process::ExitStatusExt, path::PathBuf, process::Command};
+use std::{
+    os::unix::process::ExitStatusExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use crate::support::{
     Child, Core, Firstchance, Program, Running, compile, files_in, folder, proc_status, wait_until,
@@ -18,34 +22,16 @@ fn throws(count: u32, threads: u32, end: &str) -> Child {
 }
 
 /// A watch of it that has armed everything; JSON lines, so that nothing is left to guess.
-fn watch(child: &Child, when: &[&str], options: &[&str]) -> Running {
+fn watch(child: &Child, when: &[&str], what: &str, count: &str, to: &Path) -> Running {
     let mut command = Firstchance::new(&["watch", "--json", &child.pid().to_string()]);
     for condition in when {
         command = command.args(&["--when", condition]);
     }
     command
-        .args(options)
+        .args(&["--do", what, "-n", count, "-o"])
+        .arg(to)
         .spawn()
         .until_it_says("\"event\":\"armed\"")
-}
-
-fn events(text: &str, kind: &str) -> Vec<serde_json::Value> {
-    let lines = text
-        .lines()
-        .map(|line| serde_json::from_str(line).expect(line));
-    lines
-        .filter(|event: &serde_json::Value| event["event"] == kind)
-        .collect()
-}
-
-/// Count of an exception in the table at the end.
-fn counted(text: &str, name: &str) -> u64 {
-    let tables = events(text, "exceptions");
-    let rows = tables
-        .iter()
-        .flat_map(|table| table["table"].as_array().expect("rows"));
-    let row = { rows }.find(|row| row["name"] == name);
-    row.map_or(0, |row| row["count"].as_u64().expect("a number"))
 }
 
 fn dumps(folder: &tempfile::TempDir) -> Vec<PathBuf> {
@@ -56,21 +42,19 @@ fn dumps(folder: &tempfile::TempDir) -> Vec<PathBuf> {
 fn every_throw_is_counted_and_none_is_felt() {
     let folder = folder();
     let mut child = throws(50, 4, "exit");
-    let options = [
-        "--do",
+    let running = watch(
+        &child,
+        &["exception first chance"],
         "none",
-        "-n",
         "0",
-        "-o",
-        folder.path().to_str().expect("text"),
-    ];
-    let running = watch(&child, &["exception first chance"], &options);
+        folder.path(),
+    );
     child.tell("go");
     assert_eq!(child.line(), "caught 600");
     assert_eq!(child.wait().code(), Some(3));
     let run = running.finish();
     for name in ["CXX.NotFound", "CXX.Plain", "CXX.int"] {
-        assert_eq!(counted(&run.stdout, name), 200, "{name}: {run:#?}");
+        assert_eq!(run.count_of(name), 200, "{name}: {run:#?}");
     }
 }
 
@@ -84,21 +68,13 @@ fn a_filter_takes_the_throws_it_names_and_what_derives_from_them() {
         let folder = folder();
         let mut child = throws(5, 1, "exit");
         let path = folder.path().join("x.dmp");
-        let options = [
-            "--do",
-            "mini dump",
-            "-n",
-            "1",
-            "-o",
-            path.to_str().expect("text"),
-        ];
-        let running = watch(&child, &[filter], &options);
+        let running = watch(&child, &[filter], "mini dump", "1", &path);
         child.tell("go");
         assert_eq!(child.line(), "caught 15");
         assert_eq!(child.wait().code(), Some(3));
         let run = running.finish();
         run.assert_code(0);
-        let told = events(&run.stdout, "dump");
+        let told = run.events("dump");
         assert_eq!(told.len(), 1, "{filter}: {run:#?}");
         assert!(
             told[0]["reason"].as_str().expect("text").contains(reason),
@@ -113,15 +89,7 @@ fn the_dump_of_a_throw_stands_at_the_throw() {
     let folder = folder();
     let mut child = throws(3, 2, "exit");
     let path = folder.path().join("x.core");
-    let options = [
-        "--do",
-        "full dump",
-        "-n",
-        "1",
-        "-o",
-        path.to_str().expect("text"),
-    ];
-    let running = watch(&child, &["exception \"NotFound\""], &options);
+    let running = watch(&child, &["exception \"NotFound\""], "full dump", "1", &path);
     child.tell("go");
     assert_eq!(child.line(), "caught 18");
     running.finish().assert_code(0);
@@ -153,15 +121,7 @@ fn a_crash_is_dumped_once_and_the_program_dies_of_it_as_it_would() {
         let folder = folder();
         let mut child = throws(2, 2, end);
         let path = folder.path().join("x.core");
-        let options = [
-            "--do",
-            "full dump",
-            "-n",
-            "5",
-            "-o",
-            path.to_str().expect("text"),
-        ];
-        let running = watch(&child, &["unhandled exception"], &options);
+        let running = watch(&child, &["unhandled exception"], "full dump", "5", &path);
         child.tell("go");
         assert_eq!(child.line(), "caught 12");
         assert_eq!(child.wait().signal(), Some(signal), "{end}");
@@ -209,8 +169,7 @@ fn a_program_that_ends_by_itself_is_no_crash() {
         let folder = folder();
         let mut child = throws(1, 1, end);
         let path = folder.path().join("x.core");
-        let options = ["--do", "full dump", "-o", path.to_str().expect("text")];
-        let running = watch(&child, &["breakpoint exit"], &options);
+        let running = watch(&child, &["breakpoint exit"], "full dump", "1", &path);
         child.tell("go");
         assert_eq!(child.line(), "caught 3");
         assert_eq!(child.wait().code(), Some(code));
@@ -219,8 +178,7 @@ fn a_program_that_ends_by_itself_is_no_crash() {
         let folder = self::folder();
         let mut child = throws(1, 1, end);
         let place = folder.path().join("y.core");
-        let options = ["--do", "full dump", "-o", place.to_str().expect("text")];
-        let running = watch(&child, &["unhandled exception"], &options);
+        let running = watch(&child, &["unhandled exception"], "full dump", "1", &place);
         child.tell("go");
         assert_eq!(child.wait().code(), Some(code));
         running.finish().assert_code(5);
@@ -233,14 +191,6 @@ fn a_breakpoint_on_a_function_is_met_and_passed() {
     let folder = folder();
     let mut child = throws(1, 3, "exit");
     let path = folder.path().join("x.core");
-    let options = [
-        "--do",
-        "full dump",
-        "-n",
-        "1",
-        "-o",
-        path.to_str().expect("text"),
-    ];
     let exe = compile(&THROWS);
     let module = exe
         .file_name()
@@ -250,7 +200,9 @@ fn a_breakpoint_on_a_function_is_met_and_passed() {
     let running = watch(
         &child,
         &[&format!("breakpoint {module}!throw_each")],
-        &options,
+        "full dump",
+        "1",
+        &path,
     );
     child.tell("go");
     assert_eq!(child.line(), "caught 9");
@@ -269,8 +221,7 @@ fn a_signal_is_seen_with_its_sender_and_still_handled() {
     let mut child = Child::start(Command::new("python3").args(["-c", script]));
     assert_eq!(child.line(), "ready");
     let path = folder.path().join("x.dmp");
-    let options = ["--do", "mini dump", "-o", path.to_str().expect("text")];
-    let running = watch(&child, &["signal SIGUSR1"], &options);
+    let running = watch(&child, &["signal SIGUSR1"], "mini dump", "1", &path);
     child.signal(libc::SIGUSR1);
     assert_eq!(child.line(), "handled");
     let run = running.finish();
@@ -353,11 +304,12 @@ fn nothing_is_left_in_a_program_that_is_no_longer_watched() {
     let folder = folder();
     let mut child = throws(5, 1, "exit");
     let path = folder.path().join("x.dmp");
-    let options = ["-o", path.to_str().expect("text")];
     let running = watch(
         &child,
         &["exception \"NotFound\"", "unhandled exception"],
-        &options,
+        "mini dump",
+        "1",
+        &path,
     );
     running.signal(libc::SIGINT);
     running.finish();
@@ -372,26 +324,24 @@ fn nothing_is_left_in_a_program_that_is_no_longer_watched() {
 fn a_storm_is_counted_and_sampled_and_the_program_goes_on() {
     let folder = folder();
     let mut child = throws(100_000, 2, "exit");
-    let options = [
-        "--do",
+    let running = watch(
+        &child,
+        &["exception = \"Plain\" first chance"],
         "none",
-        "-n",
         "0",
-        "-o",
-        folder.path().to_str().expect("text"),
-    ];
-    let running = watch(&child, &["exception = \"Plain\" first chance"], &options);
+        folder.path(),
+    );
     child.tell("go");
     assert_eq!(child.line(), "caught 600000");
     assert_eq!(child.wait().code(), Some(3));
     let run = running.finish();
-    let storms = events(&run.stdout, "storm");
+    let storms = run.events("storm");
     assert!(
         storms.iter().any(|storm| storm["active"] == true),
         "{storms:?}"
     );
-    assert_eq!(counted(&run.stdout, "CXX.Plain"), 200_000);
-    let shown = events(&run.stdout, "log").len();
+    assert_eq!(run.count_of("CXX.Plain"), 200_000);
+    let shown = run.events("log").len();
     assert!(shown < 20_000, "{shown} of them were shown one by one");
 }
 
@@ -451,8 +401,7 @@ fn python_go_and_node_are_named_when_nobody_catches() {
         let mut child = Child::start(Command::new(command[0]).args(&command[1..]));
         assert_eq!(child.line(), "ready");
         let path = folder.path().join("x.dmp");
-        let options = ["-n", "2", "-o", path.to_str().expect("text")];
-        let running = watch(&child, &["unhandled exception"], &options);
+        let running = watch(&child, &["unhandled exception"], "mini dump", "2", &path);
         child.tell("go");
         assert_eq!(child.wait().code(), Some(code), "{name}");
         let run = running.finish();

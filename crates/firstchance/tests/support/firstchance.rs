@@ -305,6 +305,25 @@ impl Drop for Running {
 }
 
 impl Run {
+    /// The events of a kind that it told on standard output (`--json`).
+    pub(crate) fn events(&self, kind: &str) -> Vec<serde_json::Value> {
+        let lines = self.stdout.lines();
+        lines
+            .map(|line| serde_json::from_str(line).expect(line))
+            .filter(|event: &serde_json::Value| event["event"] == kind)
+            .collect()
+    }
+
+    /// How often an exception came, by the table at the end.
+    pub(crate) fn count_of(&self, exception: &str) -> u64 {
+        let tables = self.events("exceptions");
+        let mut rows = tables
+            .iter()
+            .flat_map(|table| table["table"].as_array().expect("rows"));
+        let row = rows.find(|row| row["name"] == exception);
+        row.map_or(0, |row| row["count"].as_u64().expect("a number"))
+    }
+
     /// It failed, with this code.
     pub(crate) fn assert_code(&self, code: i32) -> &Run {
         assert_eq!(self.code, Some(code), "{self:#?}");

@@ -47,25 +47,6 @@ fn watch(victim: &Victim, when: &[&str], what: &str, count: &str) -> Firstchance
     command.args(&["-n", count])
 }
 
-fn told(text: &str, kind: &str) -> Vec<serde_json::Value> {
-    let lines = text
-        .lines()
-        .map(|line| serde_json::from_str(line).expect(line));
-    lines
-        .filter(|event: &serde_json::Value| event["event"] == kind)
-        .collect()
-}
-
-/// Count of an exception in the table at the end.
-fn counted(text: &str, name: &str) -> u64 {
-    let tables = told(text, "exceptions");
-    let mut rows = tables
-        .iter()
-        .flat_map(|table| table["table"].as_array().expect("rows"));
-    let row = rows.find(|row| row["name"] == name);
-    row.map_or(0, |row| row["count"].as_u64().expect("a number"))
-}
-
 fn handled(victim: &mut Victim) -> u64 {
     victim.ask("handled")[0].parse().expect("a number")
 }
@@ -76,7 +57,7 @@ fn one_dump(run: &Run, folder: &tempfile::TempDir) -> (PathBuf, String) {
     let [file] = &files[..] else {
         panic!("{files:?}: {run:#?}");
     };
-    let dumps = told(&run.stdout, "dump");
+    let dumps = run.events("dump");
     let reason = dumps[0]["reason"].as_str().expect("text").to_owned();
     (file.clone(), reason)
 }
@@ -93,7 +74,7 @@ fn first_chances_are_counted_as_the_program_counts_them() {
     assert_eq!(victim.wait().code(), Some(7));
     let run = running.finish();
     for name in ["E0F1C0DE", "C0000005.ACCESS_VIOLATION"] {
-        assert_eq!(counted(&run.stdout, name), TIMES, "{name}: {run:#?}");
+        assert_eq!(run.count_of(name), TIMES, "{name}: {run:#?}");
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
     },
     target::wall_now,
 };
-use crate::{ArmedPlace, Arming, FAULT_SIGNALS, ImageFiles, Result};
+use crate::{ArmedPlace, Arming, FAULT_BITS, FAULT_SIGNALS, ImageFiles, Result};
 use snapshot::{Exception, ProcessKey, Registers, TargetEvent};
 use std::{
     cell::RefCell,
@@ -70,7 +70,7 @@ impl Events {
             && let Err(why) = self.keep_vigil(proc, what)
         {
             lacking.extend(why);
-            signals |= FAULT_SIGNALS.map(|n| 1 << (n - 1)).iter().sum::<u64>();
+            signals |= FAULT_BITS;
         }
         if signals != what.signals || !what.deaths {
             self.vigil = None;
@@ -104,28 +104,27 @@ impl Events {
 
     fn follow_if(&mut self, proc: &ProcDir, what: &Arming, signals: u64) -> Result<()> {
         let wanted = what.exit || signals != 0 || what.threads;
+        self.unfollow = false;
         match &self.follow {
             Some(follow) if wanted => follow.borrow_mut().want(signals, what.threads),
             // What stands for something it did is let go when that is done.
-            Some(_) if matches!(self.at, At::Traced(..)) => {
-                self.unfollow = true;
-                return Ok(());
-            }
-            Some(follow) => {
-                let mut follow = follow.borrow_mut();
-                follow.threads.stop_running(Instant::now() + STOPPING);
-                follow.threads.release();
-            }
+            Some(_) if matches!(self.at, At::Traced(..)) => self.unfollow = true,
+            Some(_) => self.follow_no_longer(),
             None if wanted => {
                 let follow = Follow::begin(proc, signals, what.threads)?;
                 self.follow = Some(Rc::new(RefCell::new(follow)));
             }
             None => {}
         }
-        if !wanted {
-            self.follow = None;
-        }
         Ok(())
+    }
+
+    fn follow_no_longer(&mut self) {
+        if let Some(follow) = self.follow.take() {
+            let threads = &mut follow.borrow_mut().threads;
+            threads.stop_running(Instant::now() + STOPPING);
+            threads.release();
+        }
     }
 
     fn arm_places(&mut self, key: ProcessKey, places: &[ArmedPlace]) -> Vec<String> {
@@ -193,25 +192,18 @@ impl Events {
     }
 
     fn sleep(&self, limit: Duration) {
-        if let Some(vigil) = &self.vigil {
-            let limit = if self.holds.is_some() {
-                limit.min(LOOK)
-            } else {
-                limit
-            };
-            return match &self.holds {
-                Some(holds) => holds.sleep(limit, None),
-                None => vigil.deaths.sleep(limit),
-            };
-        }
         match (&self.holds, &self.follow) {
+            (Some(holds), None) if self.vigil.is_some() => holds.sleep(limit.min(LOOK), None),
             (Some(holds), None) => holds.sleep(limit, None),
             (Some(holds), Some(_)) => {
                 holds.sleep(limit.min(LOOK), signals::child_fd());
                 signals::wait_for_child(Duration::ZERO);
             }
             (None, Some(_)) => signals::wait_for_child(limit.min(LOOK)),
-            (None, None) => std::thread::sleep(limit),
+            (None, None) => match &self.vigil {
+                Some(vigil) => vigil.deaths.sleep(limit),
+                None => std::thread::sleep(limit),
+            },
         }
     }
 
@@ -341,14 +333,9 @@ impl Events {
 
     /// Lets the thread that stands go on.
     pub(crate) fn go_on(&mut self) {
-        if std::mem::take(&mut self.unfollow)
-            && let Some(follow) = self.follow.take()
-        {
+        if std::mem::take(&mut self.unfollow) {
             self.at = At::Nothing;
-            let threads = &mut follow.borrow_mut().threads;
-            threads.stop_running(Instant::now() + STOPPING);
-            threads.release();
-            return;
+            return self.follow_no_longer();
         }
         match std::mem::take(&mut self.at) {
             At::Nothing | At::Dead(_) => {}

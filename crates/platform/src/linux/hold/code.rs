@@ -100,6 +100,19 @@ impl Code {
         self.put(0x85, 0, 0, 0, helper as i32);
     }
 
+    /// Writes so many bytes of the stack, from `at` on, into a ring, and wakes its reader; the
+    /// result is 0 when they found room.
+    pub(super) fn send(&mut self, ring: &OwnedFd, at: i16, bytes: usize) {
+        /// `BPF_RB_FORCE_WAKEUP`.
+        const WAKE: i32 = 2;
+        self.load_map(1, ring);
+        self.copy(2, FRAME);
+        self.add(2, at.into());
+        self.set(3, bytes as i32);
+        self.set(4, WAKE);
+        self.call(Helper::RingOutput);
+    }
+
     pub(super) fn jump(&mut self, when: If, left: Reg, right: i32) -> Jump {
         self.put(0x05 | when as u8, left, 0, 0, right);
         Jump(self.0.len() - 1)

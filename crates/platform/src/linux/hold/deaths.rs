@@ -4,13 +4,12 @@
 
 use super::{
     code::{Code, FRAME, Helper, If},
-    ring::{self, Ring},
+    ring::Ring,
 };
 use crate::linux::{
     arch,
     sys::bpf::{self, Kind},
 };
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use snapshot::Registers;
 use std::{io, os::fd::OwnedFd, time::Duration};
 
@@ -26,7 +25,6 @@ pub(crate) struct Death {
 
 /// Reports of one process.
 pub(crate) struct Deaths {
-    map: OwnedFd,
     ring: Ring,
     _link: OwnedFd,
 }
@@ -48,12 +46,11 @@ const WORD: i16 = -(BYTES as i16) - 8;
 impl Deaths {
     /// Reports from now on.
     pub(crate) fn of(pid: u32) -> io::Result<Self> {
-        let map = bpf::create_map(bpf::RING, 0, 0, ring::SIZE, 0)?;
-        let program = bpf::load(Kind::RawTracepoint, program(&map, pid).words())?;
+        let ring = Ring::new()?;
+        let program = bpf::load(Kind::RawTracepoint, program(&ring.map, pid).words())?;
         Ok(Self {
-            ring: Ring::new(&map)?,
+            ring,
             _link: bpf::attach(&program, c"signal_deliver")?,
-            map,
         })
     }
 
@@ -64,12 +61,7 @@ impl Deaths {
 
     /// Sleeps until there is a report.
     pub(crate) fn sleep(&self, limit: Duration) {
-        let limit = Timespec {
-            tv_sec: limit.as_secs() as i64,
-            tv_nsec: limit.subsec_nanos().into(),
-        };
-        let mut ready = [PollFd::new(&self.map, PollFlags::IN)];
-        let _ = poll(&mut ready, Some(&limit));
+        self.ring.sleep(limit, None);
     }
 }
 
@@ -115,7 +107,7 @@ fn program(ring: &OwnedFd, pid: u32) -> Code {
     code.call(Helper::TaskRegisters);
     code.copy(3, 0);
     read_kernel(&mut code, at(REGISTERS), arch::PROBE_WORDS * 8);
-    send(&mut code, ring);
+    code.send(ring, at(0), BYTES);
     code.leave();
     code
 }
@@ -126,15 +118,4 @@ fn read_kernel(code: &mut Code, to: i16, bytes: usize) {
     code.add(1, to.into());
     code.set(2, bytes as i32);
     code.call(Helper::ReadKernel);
-}
-
-fn send(code: &mut Code, ring: &OwnedFd) {
-    /// `BPF_RB_FORCE_WAKEUP`.
-    const WAKE: i32 = 2;
-    code.load_map(1, ring);
-    code.copy(2, FRAME);
-    code.add(2, at(0).into());
-    code.set(3, BYTES as i32);
-    code.set(4, WAKE);
-    code.call(Helper::RingOutput);
 }

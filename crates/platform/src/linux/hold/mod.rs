@@ -20,7 +20,6 @@ use report::Hold;
 use super::sys::bpf::{self, Kind, SharedWords};
 use programs::{Maps, SLOTS, control};
 use ring::Ring;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::{
     collections::HashMap,
     ffi::CString,
@@ -53,7 +52,6 @@ impl Holds {
     /// Makes ready for a process; fails where the kernel has no BPF for us.
     pub(crate) fn new(pid: u32) -> io::Result<Self> {
         let maps = Maps {
-            ring: bpf::create_map(bpf::RING, 0, 0, ring::SIZE, 0)?,
             slots: bpf::create_map(bpf::ARRAY, 4, 8, SLOTS, bpf::MAPPABLE)?,
             control: bpf::create_map(bpf::ARRAY, 4, control::BYTES, 1, bpf::MAPPABLE)?,
             known: bpf::create_map(bpf::HASH, 8, 8, KINDS, 0)?,
@@ -62,7 +60,7 @@ impl Holds {
         let page = rustix::param::page_size();
         Ok(Self {
             pid,
-            ring: Ring::new(&maps.ring)?,
+            ring: Ring::new()?,
             slots: SharedWords::new(&maps.slots, SLOTS as usize * 8, 0, true)?,
             control: SharedWords::new(&maps.control, page, 0, true)?,
             verdicts: SharedWords::new(&maps.verdicts, KINDS as usize * 16, 0, true)?,
@@ -83,7 +81,7 @@ impl Holds {
         kind: Option<u8>,
     ) -> io::Result<()> {
         let path = CString::new(file.as_os_str().as_encoded_bytes())?;
-        let program = programs::place(&self.maps, number, kind);
+        let program = programs::place(&self.maps, &self.ring.map, number, kind);
         let program = bpf::load(Kind::Probe, program.words())?;
         let probe = bpf::uprobe(uprobe_kind()?, &path, offset, self.pid, &program)?;
         self.probes.push(probe);
@@ -92,7 +90,8 @@ impl Holds {
 
     /// Whether the kernel takes our program, and has uprobes.
     pub(crate) fn try_program(&self) -> io::Result<()> {
-        bpf::load(Kind::Probe, programs::place(&self.maps, 0, Some(0)).words())?;
+        let program = programs::place(&self.maps, &self.ring.map, 0, Some(0));
+        bpf::load(Kind::Probe, program.words())?;
         uprobe_kind().map(|_| ())
     }
 
@@ -122,14 +121,7 @@ impl Holds {
 
     /// Sleeps until there is a report, or the other descriptor can be read.
     pub(crate) fn sleep(&self, limit: Duration, other: Option<BorrowedFd<'_>>) {
-        let limit = Timespec {
-            tv_sec: limit.as_secs() as i64,
-            tv_nsec: limit.subsec_nanos().into(),
-        };
-        let ring = PollFd::new(&self.maps.ring, PollFlags::IN);
-        let mut ready: Vec<PollFd<'_>> = vec![ring];
-        ready.extend(other.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
-        let _ = poll(&mut ready, Some(&limit));
+        self.ring.sleep(limit, other);
     }
 
     /// The next report, if there is one.

@@ -16,8 +16,6 @@ pub(super) const SLOTS: u32 = 4096;
 
 /// What the programs of one process share with us.
 pub(super) struct Maps {
-    /// Reports.
-    pub(super) ring: OwnedFd,
     /// One word for each held thread: its number, and 0 when it may go on.
     pub(super) slots: OwnedFd,
     /// See [`control`].
@@ -34,9 +32,7 @@ pub(super) mod control {
     pub(in super::super) const HELD: i16 = 0;
     /// Reports that found no room.
     pub(in super::super) const LOST: i16 = 8;
-    /// Threads that went on because their time was over.
-    pub(in super::super) const LATE: i16 = 16;
-    pub(in super::super) const BYTES: u32 = 24;
+    pub(in super::super) const BYTES: u32 = 16;
 }
 
 const CONTEXT: Reg = 6;
@@ -54,7 +50,7 @@ const KEY: i16 = -(report::BYTES as i16) - 8;
 
 /// At a place in the program: held at each hit, or, with the register that tells what kind of
 /// thing is thrown, at each hit of a kind that is not known or wanted.
-pub(super) fn place(maps: &Maps, number: u32, kind: Option<u8>) -> Code {
+pub(super) fn place(maps: &Maps, ring: &OwnedFd, number: u32, kind: Option<u8>) -> Code {
     let mut code = Code::default();
     code.copy(CONTEXT, 1);
     if let Some(register) = kind {
@@ -66,7 +62,7 @@ pub(super) fn place(maps: &Maps, number: u32, kind: Option<u8>) -> Code {
         code.load(1, CONTEXT, word as i16 * 8);
         code.store(FRAME, at(report::REGISTERS) + word as i16 * 8, 1);
     }
-    hold(&mut code, maps);
+    hold(&mut code, maps, ring);
     code
 }
 
@@ -116,20 +112,8 @@ fn begin_report(code: &mut Code, place: u32) {
     code.store(FRAME, at(report::PLACE), 1);
 }
 
-/// Sends the report; the result is 0 when it found room.
-fn send(code: &mut Code, maps: &Maps) {
-    /// `BPF_RB_FORCE_WAKEUP`.
-    const WAKE: i32 = 2;
-    code.load_map(1, &maps.ring);
-    code.copy(2, FRAME);
-    code.add(2, at(0).into());
-    code.set(3, report::BYTES as i32);
-    code.set(4, WAKE);
-    code.call(Helper::RingOutput);
-}
-
 /// Takes a slot, sends the report, and goes round until the slot is cleared or time is over.
-fn hold(code: &mut Code, maps: &Maps) {
+fn hold(code: &mut Code, maps: &Maps, ring: &OwnedFd) {
     code.set(1, 1);
     code.fetch_add(CONTROL, control::HELD, 1);
     code.add(1, 1);
@@ -143,16 +127,18 @@ fn hold(code: &mut Code, maps: &Maps) {
     code.copy(SLOT, 0);
     code.load(1, FRAME, at(report::SEQUENCE));
     code.store(SLOT, 0, 1);
-    send(code, maps);
+    code.send(ring, at(0), report::BYTES);
     let sent = code.jump(If::Equal, 0, 0);
-    count_and_leave(code, control::LOST);
+    code.set(1, 1);
+    code.count(CONTROL, control::LOST, 1);
+    code.leave();
     code.land(sent);
     code.load(DEADLINE, FRAME, at(report::TIME));
     code.add(DEADLINE, LONGEST_HOLD.as_nanos() as i32);
     go_round(code);
     code.set(1, 0);
     code.store(SLOT, 0, 1);
-    count_and_leave(code, control::LATE);
+    code.leave();
 }
 
 /// Ends here when time is over, and the program when the slot is ours no more.
@@ -169,10 +155,4 @@ fn go_round(code: &mut Code) {
     code.jump_back(top);
     code.land(over);
     code.land(tired);
-}
-
-fn count_and_leave(code: &mut Code, what: i16) {
-    code.set(1, 1);
-    code.count(CONTROL, what, 1);
-    code.leave();
 }

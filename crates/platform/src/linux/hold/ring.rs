@@ -2,34 +2,51 @@
 //! Documentation/bpf/ringbuf.rst): a page with how far we have read, a page with how far is
 //! written, then the data, mapped twice in a row so that a report never breaks.
 
-use crate::linux::sys::bpf::SharedWords;
+use crate::linux::sys::bpf::{self, SharedWords};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::{
     io,
-    os::fd::OwnedFd,
+    os::fd::{BorrowedFd, OwnedFd},
     sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
 };
 
 /// Bytes of reports that fit: a thousand; a power of two.
-pub(super) const SIZE: u32 = 1 << 18;
+const SIZE: u32 = 1 << 18;
 
 /// In the first half of a report's head: still being written; thrown away.
 const BUSY: u64 = 1 << 31;
 const DISCARDED: u64 = 1 << 30;
 
 pub(super) struct Ring {
+    /// What programs write to.
+    pub(super) map: OwnedFd,
     read: SharedWords,
     rest: SharedWords,
     page: usize,
 }
 
 impl Ring {
-    pub(super) fn new(map: &OwnedFd) -> io::Result<Self> {
+    pub(super) fn new() -> io::Result<Self> {
+        let map = bpf::create_map(bpf::RING, 0, 0, SIZE, 0)?;
         let page = rustix::param::page_size();
         Ok(Self {
-            read: SharedWords::new(map, page, 0, true)?,
-            rest: SharedWords::new(map, page + 2 * SIZE as usize, page as u64, false)?,
+            read: SharedWords::new(&map, page, 0, true)?,
+            rest: SharedWords::new(&map, page + 2 * SIZE as usize, page as u64, false)?,
+            map,
             page,
         })
+    }
+
+    /// Sleeps until there is a report, or the other descriptor can be read.
+    pub(super) fn sleep(&self, limit: Duration, other: Option<BorrowedFd<'_>>) {
+        let limit = Timespec {
+            tv_sec: limit.as_secs() as i64,
+            tv_nsec: limit.subsec_nanos().into(),
+        };
+        let mut ready = vec![PollFd::new(&self.map, PollFlags::IN)];
+        ready.extend(other.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
+        let _ = poll(&mut ready, Some(&limit));
     }
 
     /// The next report, if there is one.
