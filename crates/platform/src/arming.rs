@@ -31,9 +31,21 @@ pub struct ArmedPlace {
     pub module: Module,
     /// Where: in the image's file; on Windows, from where the image lies.
     pub offset: u64,
-    /// The register that tells the kind of what is thrown there, counted in words of the
-    /// processor's `struct pt_regs`: kinds that [`Target::pass`](crate::Target::pass) names go by.
-    pub kind: Option<u8>,
+    /// What tells the kind of what is thrown there: kinds that
+    /// [`Target::pass`](crate::Target::pass) names go by.
+    pub kind: Option<KindAt>,
+}
+
+/// Where a thread that stands at a place has the kind of what is thrown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KindAt {
+    /// The register, counted in words of the processor's `struct pt_regs`.
+    pub register: u8,
+    /// How far from each address in turn the next one lies, in bytes; none where the register
+    /// itself has it.
+    pub path: &'static [u16],
+    /// Only the lower half of it counts.
+    pub is_half: bool,
 }
 
 /// Signals whose default action is a core dump, but SIGQUIT, which people send on purpose: SIGILL,

@@ -123,6 +123,11 @@ pub trait Target {
     /// told to [`stay`](Target::stay).
     fn wait(&mut self, limit: Duration) -> Result<TargetEvent>;
 
+    /// At a place where something is thrown: what tells its kind, as it was when the thread came.
+    fn kind(&self) -> Option<u64> {
+        None
+    }
+
     /// The registers of the thread that stands for the last event.
     fn registers(&self) -> Option<Registers> {
         None

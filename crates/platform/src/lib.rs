@@ -19,7 +19,7 @@ mod trust;
 #[cfg(windows)]
 mod windows;
 
-pub use arming::{ArmedPlace, Arming, FAULT_BITS, FAULT_SIGNALS};
+pub use arming::{ArmedPlace, Arming, FAULT_BITS, FAULT_SIGNALS, KindAt};
 pub use cancel::{Cancel, init};
 pub use capture::{Capture, CaptureOptions, Method, Released, Stop};
 pub use error::{Error, ErrorKind, Result};

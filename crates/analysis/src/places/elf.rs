@@ -10,6 +10,7 @@ use object::read::elf::{
     FileHeader as _, ProgramHeader as _, SectionHeader as _, SectionTable, Sym as _,
 };
 use snapshot::Architecture;
+use std::{collections::HashMap, ops::Range};
 
 /// A 64-bit image with its headers; its sections may be missing.
 pub(super) struct Elf<'a> {
@@ -66,6 +67,45 @@ impl<'a> Elf<'a> {
     pub(super) fn first_page(&self) -> Option<u64> {
         let loads = self.programs.iter().filter(|p| p.p_type(LE) == PT_LOAD);
         loads.map(|program| program.p_vaddr(LE) & !0xfff).min()
+    }
+
+    /// The address of what is defined here under a name, code or not.
+    pub(super) fn symbol(&self, name: &[u8]) -> Option<u64> {
+        let tables = [SHT_DYNSYM, SHT_SYMTAB].into_iter();
+        let mut tables = tables.filter_map(|kind| self.sections.symbols(LE, self.data, kind).ok());
+        tables.find_map(|table| {
+            let strings = table.strings();
+            let mut symbols = table.iter();
+            let found = symbols.find(|symbol| {
+                let is_here = symbol.st_shndx(LE) != SHN_UNDEF;
+                is_here && symbol.name(LE, strings).is_ok_and(|found| found == name)
+            });
+            found.map(|symbol| symbol.st_value(LE))
+        })
+    }
+
+    /// The words in a range of addresses that the loader will fill with addresses of this image,
+    /// as it is linked.
+    pub(super) fn relocated(&self, range: Range<u64>) -> HashMap<u64, u64> {
+        let sections = self.sections.iter();
+        let tables = sections.filter_map(|section| section.rela(LE, self.data).ok().flatten());
+        let entries = tables.flat_map(|(entries, _)| entries);
+        entries
+            .filter(|entry| entry.r_sym(LE, false) == 0)
+            .map(|entry| (entry.r_offset.get(LE), entry.r_addend.get(LE) as u64))
+            .filter(|(at, _)| range.contains(at))
+            .collect()
+    }
+
+    /// A text that ends with a zero.
+    pub(super) fn text(&self, address: u64) -> Option<&'a [u8]> {
+        let load = self.programs.iter().find_map(|program| {
+            let skip = address.checked_sub(program.p_vaddr(LE))?;
+            let is_here = program.p_type(LE) == PT_LOAD && skip < program.p_filesz(LE);
+            is_here.then(|| program.p_offset(LE).checked_add(skip))?
+        });
+        let rest = self.data.get(usize::try_from(load?).ok()?..)?;
+        rest.split(|byte| *byte == 0).next()
     }
 
     /// The code from a spot on, to the end of the file.

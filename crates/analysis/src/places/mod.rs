@@ -2,6 +2,8 @@
 
 mod elf;
 mod go;
+mod java;
+mod kind;
 mod pe;
 mod register;
 mod sdt;
@@ -10,9 +12,16 @@ mod sites;
 use elf::Elf;
 use snapshot::Memory;
 
+pub use java::HotSpot;
+pub use kind::Kind;
 pub use register::Register;
 
 impl Thrower {
+    /// Whether the process may die of what is thrown there, by SIGABRT: Rust's `panic=abort`.
+    pub fn may_abort(self) -> bool {
+        self == Thrower::Rust
+    }
+
     /// Whether nobody will handle what is thrown there.
     pub fn is_last(self) -> bool {
         matches!(
@@ -21,6 +30,7 @@ impl Thrower {
                 | Thrower::GoFatal
                 | Thrower::PythonUncaught
                 | Thrower::NodeUncaught
+                | Thrower::JavaUncaught(_)
         )
     }
 }
@@ -65,6 +75,10 @@ pub enum Thrower {
     PythonUncaught,
     /// Node: an error that no JavaScript caught, before `process.on("uncaughtException")`.
     NodeUncaught,
+    /// Java: an exception is made, and will be thrown as a rule.
+    JavaMade(HotSpot),
+    /// Java: a thread ends, perhaps of an exception that nobody caught.
+    JavaUncaught(HotSpot),
 }
 
 /// A place where an image throws, and where a thread that stands there holds what.
@@ -75,11 +89,11 @@ pub struct ThrowPlace {
     /// Where; never a place that a thread passes twice for one throw.
     pub spot: Spot,
     /// Holds the address of what is thrown: C++'s object, Rust's payload, what is in Go's
-    /// interface (or a fatal error's text, or the `_panic`), Python's value.
+    /// interface (or a fatal error's text, or the `_panic`), Python's value, Java's handle or thread.
     pub object: Option<Register>,
-    /// Holds the address of what the type is known by, one for all throws of a type: C++'s
-    /// `std::type_info`, the vtable of Rust's payload, Go's and Python's type.
-    pub kind: Option<Register>,
+    /// What the type is known by: the address of C++'s `std::type_info`, of the vtable of Rust's
+    /// payload, of Go's and Python's type, what stands for Java's class.
+    pub kind: Option<Kind>,
 }
 
 /// The places where an image throws; none for one that only calls a library which does, or that
@@ -94,7 +108,7 @@ pub struct ThrowPlace {
 /// Rust: `rust_panic`. Go: `runtime.gopanic` behind the check of its stack, after which it may begin
 /// anew, `runtime.fatalpanic`, `runtime.throw` and `runtime.fatal`; in stripped programs as well.
 /// Python: `_PyErr_SetObject`, which all others call, and `_PyErr_Display`. Node:
-/// `node::errors::TriggerUncaughtException`.
+/// `node::errors::TriggerUncaughtException`. Java: `JVM_FillInStackTrace` and `JavaThread::exit`.
 pub fn throw_places(image: &[u8]) -> Vec<ThrowPlace> {
     Elf::parse(image).map_or_else(Vec::new, |elf| sites::all(&elf))
 }

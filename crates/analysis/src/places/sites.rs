@@ -2,7 +2,7 @@
 
 use super::elf::Elf;
 use super::register::Register;
-use super::{Spot, ThrowPlace, Thrower, go, sdt};
+use super::{Kind, Spot, ThrowPlace, Thrower, go, java, sdt};
 use snapshot::Architecture;
 use std::collections::HashMap;
 
@@ -73,7 +73,8 @@ pub(super) fn all(elf: &Elf) -> Vec<ThrowPlace> {
     let is_met = |row: &&&[Site]| probes.iter().any(|probe| probe.thrower == row[0].thrower);
     let rows = SITES.iter().filter(|row| !is_met(row));
     let functions = rows.filter_map(|row| row.iter().find_map(|site| site.place(elf, &addresses)));
-    probes.iter().copied().chain(functions).collect()
+    let own = probes.iter().copied().chain(functions);
+    own.chain(java::places(elf)).collect()
 }
 
 /// libstdc++'s own probes, where their arguments are in registers; both give object and type.
@@ -88,7 +89,7 @@ fn probes(elf: &Elf) -> Vec<ThrowPlace> {
             },
             spot: elf.spot(probe.address)?,
             object: Some(probe.register(0)?),
-            kind: Some(probe.register(1)?),
+            kind: Some(Kind::of(probe.register(1)?)),
         })
     };
     probes.iter().filter_map(place).collect()
@@ -140,7 +141,7 @@ impl Site {
                 _ => behind_landing_pad(elf, spot),
             },
             object: self.object.and_then(register),
-            kind: self.kind.and_then(register),
+            kind: self.kind.and_then(register).map(Kind::of),
         })
     }
 
@@ -155,7 +156,7 @@ impl Site {
 }
 
 /// A uprobe on `endbr64` costs a single step, 18 µs a hit; on the push behind it a tenth.
-fn behind_landing_pad(elf: &Elf, spot: Spot) -> Spot {
+pub(super) fn behind_landing_pad(elf: &Elf, spot: Spot) -> Spot {
     const ENDBR64: &[u8] = &[0xf3, 0x0f, 0x1e, 0xfa];
     let is_pad = elf.machine == Architecture::X86_64 && elf.code(spot).starts_with(ENDBR64);
     spot.plus(if is_pad { ENDBR64.len() } else { 0 })

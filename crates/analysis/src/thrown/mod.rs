@@ -2,6 +2,7 @@
 
 mod cxx;
 mod go;
+mod java;
 mod python;
 mod rust;
 mod uncaught;
@@ -37,13 +38,20 @@ pub struct Thrown {
 }
 
 /// Names what a thread that stands at `place` is about to throw; `None` where it cannot be told.
+/// `kind` is the value of [`ThrowPlace::kind`].
 ///
 /// C++: see [`cxx()`]. Rust: `RUST.panic`, with message and place where they can be read. Go:
-/// `GO.panic` and `GO.fatal`. Python: `PYTHON.ValueError`. Node: `NODE.uncaught`, no more.
-pub fn thrown(place: &ThrowPlace, registers: &Registers, memory: &dyn Memory) -> Option<Thrown> {
+/// `GO.panic` and `GO.fatal`. Python: `PYTHON.ValueError`. Node: `NODE.uncaught`, no more. Java:
+/// `JAVA.java.io.IOException`.
+pub fn thrown(
+    place: &ThrowPlace,
+    kind: Option<u64>,
+    registers: &Registers,
+    memory: &dyn Memory,
+) -> Option<Thrown> {
     let value = |register: Option<Register>| register?.value(registers);
     let object = value(place.object).unwrap_or(0);
-    let kind = value(place.kind);
+    let bias = registers.ip().wrapping_sub(place.spot.address);
     match place.thrower {
         Thrower::Cxx => cxx(kind?, object, memory),
         Thrower::CxxRethrow => cxx::rethrown(kind?, object, memory),
@@ -57,6 +65,12 @@ pub fn thrown(place: &ThrowPlace, registers: &Registers, memory: &dyn Memory) ->
         Thrower::PythonRaise => python::raised(kind?, object, memory),
         Thrower::PythonUncaught => python::uncaught(object, memory),
         Thrower::NodeUncaught => Some(Thrown::of("NODE.uncaught", String::new())),
+        Thrower::JavaMade(layout) => {
+            java::Machine::new(&layout, bias, memory)?.made(kind? as u32, object)
+        }
+        Thrower::JavaUncaught(layout) => {
+            java::Machine::new(&layout, bias, memory)?.uncaught(object)
+        }
     }
 }
 
@@ -112,7 +126,7 @@ fn words<const N: usize>(address: u64, memory: &dyn Memory) -> Option<[u64; N]> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::places::Spot;
+    use crate::places::{HotSpot, Kind, Spot};
 
     /// The same word everywhere.
     struct Everywhere(u64);
@@ -149,6 +163,8 @@ mod tests {
             Thrower::PythonRaise,
             Thrower::PythonUncaught,
             Thrower::NodeUncaught,
+            Thrower::JavaMade(HotSpot::default()),
+            Thrower::JavaUncaught(HotSpot::default()),
         ] {
             for word in [
                 0,
@@ -163,9 +179,10 @@ mod tests {
                     thrower,
                     spot,
                     object,
-                    kind,
+                    kind: kind.map(Kind::of),
                 };
-                let told = thrown(&place, &registers, &Everywhere(word)).unwrap_or_default();
+                let told = thrown(&place, Some(word), &registers, &Everywhere(word));
+                let told = told.unwrap_or_default();
                 // Rust's has a place behind it.
                 assert!(told.bases.len() <= 64 && told.message.len() <= 3 * LONGEST_MESSAGE);
             }

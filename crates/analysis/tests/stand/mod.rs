@@ -108,7 +108,8 @@ impl Waiting {
     /// What it throws at a place of an image.
     pub(crate) fn thrown(&self, image: &Path, place: &ThrowPlace) -> Option<Thrown> {
         let (registers, memory) = self.at(image, place.spot);
-        thrown(place, &registers, &memory)
+        let kind = place.kind.and_then(|kind| kind.value(&registers, &memory));
+        thrown(place, kind, &registers, &memory)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What has to be armed in a process for what the rules want to hear of: places in its images.
 
-use analysis::places::{self, ThrowPlace};
-use platform::{ArmedPlace, Arming, FAULT_BITS, FAULT_SIGNALS, ImageFiles, Result, Target};
+use analysis::places::{self, ThrowPlace, Thrower};
+use platform::{ArmedPlace, Arming, FAULT_BITS, FAULT_SIGNALS, ImageFiles, KindAt, Result, Target};
 use policy::{Chance, ExceptionFilter, Place, WakeFor};
 use snapshot::{
     Architecture, Exception, Memory, Module, NoMemory, OperatingSystem, ProcessKey, TargetEvent,
@@ -20,7 +20,7 @@ pub(super) use windows::ends_itself;
 const TRACING: &str = "signals are seen by tracing: each that the process gets, handled or not, \
                        costs it some microseconds";
 
-/// Libraries of runtimes that give no place to stand on.
+/// Libraries of runtimes, and what there is to say where they give no place to stand on.
 const STRANGERS: [(&str, &str); 2] = [
     (
         "libcoreclr.so",
@@ -28,7 +28,8 @@ const STRANGERS: [(&str, &str); 2] = [
     ),
     (
         "libjvm.so",
-        "exceptions of Java cannot be seen from outside: only signals and the exit are",
+        "exceptions of this build of Java cannot be seen, its libjvm.so has no symbols: only \
+         signals and the exit are",
     ),
 ];
 
@@ -73,10 +74,7 @@ impl Arms {
         let signals = if on_linux() { signals(wake) } else { 0 };
         let mut arming = Arming {
             exit: wake.wants_end(),
-            deaths: wake
-                .exceptions
-                .iter()
-                .any(|filter| filter.chance != Chance::First),
+            deaths: wake.wants_unhandled(),
             signals,
             exceptions: !wake.exceptions.is_empty(),
             modules: wants_modules(wake),
@@ -103,7 +101,15 @@ impl Arms {
 
     /// Runtimes whose exceptions are not met: better said than waited for in vain.
     fn strangers(&self) -> Vec<String> {
-        let has = |name: &str| self.modules.iter().any(|module| module.name() == name);
+        let met = |module: &Module| {
+            let image = (module.range.start, module.path.clone());
+            let found = self.seen.get(&image).into_iter().flatten();
+            { found }.any(|(arm, _)| matches!(arm, Arm::Throw(_)))
+        };
+        let has = |name: &str| {
+            let mut modules = self.modules.iter();
+            modules.any(|module| module.name() == name && !met(module))
+        };
         STRANGERS
             .iter()
             .filter(|(library, _)| has(library))
@@ -131,7 +137,7 @@ impl Arms {
                     number,
                     module: module.clone(),
                     offset,
-                    kind: kind_register(arm),
+                    kind: kind_at(arm),
                 });
             }
         }
@@ -272,7 +278,9 @@ fn look(module: &Module, image: &[u8], wake: &WakeFor) -> Vec<(Arm, u64)> {
     let mut found = Vec::new();
     if !wake.exceptions.is_empty() {
         let first = wake.wants_first_chance();
-        let wanted = |place: &ThrowPlace| first || place.thrower.is_last();
+        let unhandled = wake.wants_unhandled();
+        let may_be_last = |thrower: Thrower| thrower.is_last() || unhandled && thrower.may_abort();
+        let wanted = |place: &ThrowPlace| first || may_be_last(place.thrower);
         let places = places::throw_places(image).into_iter().filter(wanted);
         found.extend(places.map(|place| (Arm::Throw(place), place.spot.offset)));
     }
@@ -307,9 +315,13 @@ fn spot(module: &Module, image: &[u8], place: &Place) -> Option<u64> {
     spot.map(|spot| spot.offset)
 }
 
-fn kind_register(arm: Arm) -> Option<u8> {
+fn kind_at(arm: Arm) -> Option<KindAt> {
     match arm {
-        Arm::Throw(place) => place.kind.map(|register| (register.offset() / 8) as u8),
+        Arm::Throw(place) => place.kind.map(|kind| KindAt {
+            register: (kind.register.offset() / 8) as u8,
+            path: kind.path,
+            is_half: kind.is_half,
+        }),
         Arm::Place(_) | Arm::Loader => None,
     }
 }

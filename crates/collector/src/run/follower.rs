@@ -12,7 +12,7 @@ use crate::{Collected, Request, collect::collect_attached};
 use analysis::{places::ThrowPlace, thrown};
 use platform::{Host, Result, Target};
 use policy::{DumpId, WakeFor};
-use snapshot::{Exception, OperatingSystem, ProcessKey, TargetEvent};
+use snapshot::{Exception, Memory, OperatingSystem, ProcessKey, TargetEvent};
 use std::{
     collections::{BTreeMap, HashSet},
     sync::mpsc::{Receiver, Sender, TryRecvError},
@@ -46,6 +46,7 @@ pub(super) fn follow(
         looked: false,
         counted: BTreeMap::new(),
         ends: false,
+        panicked: None,
         said: HashSet::new(),
         inbox,
         tell,
@@ -75,10 +76,34 @@ struct Follower<'f> {
     counted: BTreeMap<String, u64>,
     /// It has begun to end itself.
     ends: bool,
+    panicked: Option<Panicked>,
     /// Sentences that were said.
     said: HashSet<String>,
     inbox: &'f Receiver<Order>,
     tell: &'f Sender<News>,
+}
+
+/// The last panic of Rust, of which the process dies with `panic=abort`.
+struct Panicked {
+    what: Exception,
+    /// Where the function's frame begins, and what lies there: where it returns to.
+    frame: u64,
+    returns_to: Option<u64>,
+}
+
+impl Panicked {
+    fn at(frame: u64, what: &Exception, memory: &dyn Memory) -> Option<Self> {
+        Some(Self {
+            what: what.clone(),
+            frame,
+            returns_to: memory.read_u64(frame),
+        })
+    }
+
+    /// Whether a thread with this stack still is in it: the frame of one that was caught has gone.
+    fn goes_on(&self, stack: u64, memory: &dyn Memory) -> bool {
+        stack < self.frame && memory.read_u64(self.frame) == self.returns_to
+    }
 }
 
 /// Whether the process is followed any longer.
@@ -234,10 +259,11 @@ impl Follower<'_> {
             return Ok(Then::Stay);
         };
         let memory = self.target.memory();
-        let Some(thrown) = thrown::thrown(&place, &registers, &*memory) else {
+        let kind = self.target.kind();
+        let Some(thrown) = thrown::thrown(&place, kind, &registers, &*memory) else {
+            self.kinds.count_late(kind);
             return Ok(Then::Stay);
         };
-        let kind = place.kind.and_then(|kind| kind.value(&registers));
         // What comes by a `std::exception_ptr` is told by the object's address, another time
         // another kind.
         let object = place.object.and_then(|object| object.value(&registers));
@@ -256,8 +282,13 @@ impl Follower<'_> {
             ..Exception::default()
         };
         let wanted = self.wake.wakes_for(&exception);
+        let may_abort = place.thrower.may_abort() && self.wake.wants_unhandled();
+        if may_abort {
+            self.panicked = Panicked::at(registers.sp(), &exception, &*memory);
+        }
         if let Some(kind) = kind {
-            let always = !thrown.message_varies || !self.wake.reads_messages();
+            let varies = thrown.message_varies && self.wake.reads_messages();
+            let always = !varies && !may_abort;
             let pass = self.storm || self.pace.is_spent() || !wanted && always;
             self.kinds.learn(kind, &exception.name, wanted);
             self.target.pass(kind, pass);
@@ -361,12 +392,22 @@ impl Follower<'_> {
             return None;
         }
         let memory = self.target.memory();
-        let thrown = thrown::uncaught(&self.target.registers()?, &*memory)?;
-        Some(Exception {
-            name: thrown.name,
-            bases: thrown.bases,
-            message: thrown.message,
-            ..signal.clone()
+        let registers = self.target.registers()?;
+        if let Some(thrown) = thrown::uncaught(&registers, &*memory) {
+            return Some(Exception {
+                name: thrown.name,
+                bases: thrown.bases,
+                message: thrown.message,
+                ..signal.clone()
+            });
+        }
+        let panicked = self.panicked.as_ref()?;
+        let same_thread = panicked.what.thread == signal.thread;
+        let goes_on = same_thread && panicked.goes_on(registers.sp(), &*memory);
+        goes_on.then(|| Exception {
+            code: signal.code,
+            flags: signal.flags,
+            ..panicked.what.clone()
         })
     }
 

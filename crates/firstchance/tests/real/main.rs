@@ -22,4 +22,5 @@ mod postmortem_store;
 mod procdump;
 mod rules;
 mod strangers;
+mod victims;
 mod watching;

@@ -15,6 +15,39 @@ pub(crate) struct Program {
 }
 
 impl Program {
+    /// The same with other options.
+    pub(crate) const fn with(self, options: &'static [&'static str]) -> Program {
+        Program { options, ..self }
+    }
+
+    /// What the program's file is called: each way to compile it has its own.
+    fn file_name(&self) -> String {
+        let options = self.options.concat().replace(['/', '='], "");
+        format!(
+            "{}{options}-{}",
+            self.compiler.0,
+            self.source.replace('.', "-")
+        )
+    }
+
+    /// Rust.
+    pub(crate) const fn rust(source: &'static str) -> Program {
+        Program {
+            source,
+            compiler: ("rustc", "rustc"),
+            options: &["-O"],
+        }
+    }
+
+    /// Java: the folder of its classes.
+    pub(crate) const fn java(source: &'static str) -> Program {
+        Program {
+            source,
+            compiler: ("javac", "default-jdk-headless"),
+            options: &[],
+        }
+    }
+
     /// C with glibc.
     pub(crate) const fn c(source: &'static str) -> Program {
         let options = &["-O1", "-g", "-Wall", "-Werror", "-pthread"];
@@ -83,11 +116,7 @@ pub(crate) fn compile(program: &Program) -> PathBuf {
         .join(program.source);
     let folder = target_dir().join("test-programs");
     std::fs::create_dir_all(&folder).expect("a folder under the target folder");
-    let exe = folder.join(format!(
-        "{}-{}",
-        program.compiler.0,
-        program.source.replace('.', "-")
-    ));
+    let exe = folder.join(program.file_name());
     let _lock = super::only_one("compile");
     if modified(&exe) < modified(&source) {
         build(program, &source, &exe);
@@ -100,9 +129,10 @@ fn build(program: &Program, source: &Path, exe: &Path) {
     super::judge(compiler, package);
     let new = exe.with_extension("new");
     let mut command = Command::new(compiler);
+    let output = if compiler == "javac" { "-d" } else { "-o" };
     command
         .args(program.options)
-        .arg("-o")
+        .arg(output)
         .arg(&new)
         .arg(source);
     command
@@ -111,6 +141,8 @@ fn build(program: &Program, source: &Path, exe: &Path) {
     let output = command.output().expect("a compiler");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}:\n{said}");
+    // A folder can take only the place of an empty one.
+    let _ = std::fs::remove_dir_all(exe);
     std::fs::rename(&new, exe).expect("the new program");
 }
 

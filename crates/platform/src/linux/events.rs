@@ -253,6 +253,14 @@ impl Events {
         }
     }
 
+    /// What tells the kind of what is thrown where the thread stands.
+    pub(crate) fn kind(&self) -> Option<u64> {
+        match &self.at {
+            At::Held(report) | At::Stopped(report) => report.kind,
+            At::Nothing | At::Traced(..) | At::Dead(_) => None,
+        }
+    }
+
     /// The registers of the thread that stands.
     pub(crate) fn registers(&self) -> Option<Registers> {
         match &self.at {

@@ -77,6 +77,10 @@ impl Target for LinuxTarget {
         Ok(self.events.wait(&mut self.proc, limit))
     }
 
+    fn kind(&self) -> Option<u64> {
+        self.events.kind()
+    }
+
     fn registers(&self) -> Option<Registers> {
         self.events.registers()
     }

@@ -208,6 +208,12 @@ impl WakeFor {
         !self.exceptions.iter().all(unhandled)
     }
 
+    /// Whether any exception that nobody handles has to be reported.
+    pub fn wants_unhandled(&self) -> bool {
+        let mut filters = self.exceptions.iter();
+        filters.any(|filter| filter.chance != Chance::First)
+    }
+
     /// Whether the end of the process has to be reported.
     pub fn wants_end(&self) -> bool {
         let ends = self

@@ -14,6 +14,7 @@ pub(super) enum Helper {
     MapLookup = 1,
     Time = 5,
     PidTgid = 14,
+    ReadUser = 112,
     ReadKernel = 113,
     RingOutput = 130,
     CurrentTask = 158,
@@ -60,6 +61,12 @@ impl Code {
 
     pub(super) fn and(&mut self, to: Reg, value: i32) {
         self.put(0x57, to, 0, 0, value);
+    }
+
+    /// Keeps the lower half.
+    pub(super) fn halve(&mut self, to: Reg) {
+        self.put(0x67, to, 0, 0, 32);
+        self.put(0x77, to, 0, 0, 32);
     }
 
     pub(super) fn shift_right(&mut self, to: Reg, bits: i32) {

@@ -18,6 +18,7 @@ pub(crate) use report::Report;
 use report::Hold;
 
 use super::sys::bpf::{self, Kind, SharedWords};
+use crate::KindAt;
 use programs::{Maps, SLOTS, control};
 use ring::Ring;
 use std::{
@@ -71,14 +72,14 @@ impl Holds {
         })
     }
 
-    /// Holds threads at `offset` of a file: each, or with the register that tells the kind of what
-    /// is thrown there, those of a kind that is not known to be unwanted.
+    /// Holds threads at `offset` of a file: each, or with what tells the kind of what is thrown
+    /// there, those of a kind that is not known to be unwanted.
     pub(crate) fn at_place(
         &mut self,
         number: u32,
         file: &Path,
         offset: u64,
-        kind: Option<u8>,
+        kind: Option<KindAt>,
     ) -> io::Result<()> {
         let path = CString::new(file.as_os_str().as_encoded_bytes())?;
         let program = programs::place(&self.maps, &self.ring.map, number, kind);
@@ -90,7 +91,7 @@ impl Holds {
 
     /// Whether the kernel takes our program, and has uprobes.
     pub(crate) fn try_program(&self) -> io::Result<()> {
-        let program = programs::place(&self.maps, &self.ring.map, 0, Some(0));
+        let program = programs::place(&self.maps, &self.ring.map, 0, Some(KindAt::default()));
         bpf::load(Kind::Probe, program.words())?;
         uprobe_kind().map(|_| ())
     }

@@ -5,7 +5,7 @@ use super::{
     code::{Code, FRAME, Helper, If, Jump, Reg},
     report,
 };
-use crate::linux::arch;
+use crate::{KindAt, linux::arch};
 use std::{os::fd::OwnedFd, time::Duration};
 
 /// A thread that nobody lets go runs on after this time.
@@ -48,13 +48,15 @@ const fn at(field: usize) -> i16 {
 /// Below the report: a key of a map.
 const KEY: i16 = -(report::BYTES as i16) - 8;
 
-/// At a place in the program: held at each hit, or, with the register that tells what kind of
-/// thing is thrown, at each hit of a kind that is not known or wanted.
-pub(super) fn place(maps: &Maps, ring: &OwnedFd, number: u32, kind: Option<u8>) -> Code {
+/// At a place in the program: held at each hit, or, with what tells the kind of thing that is
+/// thrown, at each hit of a kind that is not known or wanted.
+pub(super) fn place(maps: &Maps, ring: &OwnedFd, number: u32, kind: Option<KindAt>) -> Code {
     let mut code = Code::default();
     code.copy(CONTEXT, 1);
-    if let Some(register) = kind {
-        pass_unwanted(&mut code, maps, register);
+    code.set(1, 0);
+    code.store(FRAME, at(report::KIND), 1);
+    if let Some(kind) = kind {
+        pass_unwanted(&mut code, maps, kind);
     }
     find_control(&mut code, maps);
     begin_report(&mut code, number);
@@ -67,9 +69,8 @@ pub(super) fn place(maps: &Maps, ring: &OwnedFd, number: u32, kind: Option<u8>) 
 }
 
 /// Lets a thread go on at once whose kind is known and not wanted, and counts it.
-fn pass_unwanted(code: &mut Code, maps: &Maps, register: u8) {
-    code.load(1, CONTEXT, i16::from(register) * 8);
-    code.store(FRAME, KEY, 1);
+fn pass_unwanted(code: &mut Code, maps: &Maps, kind: KindAt) {
+    let unreadable = find_kind(code, kind);
     lookup(code, &maps.known, KEY);
     let unknown = code.jump(If::Equal, 0, 0);
     code.load(1, 0, 0);
@@ -81,9 +82,31 @@ fn pass_unwanted(code: &mut Code, maps: &Maps, register: u8) {
     code.set(1, 1);
     code.count(0, 8, 1);
     code.leave();
-    for jump in [unknown, missing, wanted] {
+    for jump in [unknown, missing, wanted].into_iter().chain(unreadable) {
         code.land(jump);
     }
+}
+
+/// Puts the kind where a map's key is; jumps where it cannot be read, as when it was swapped out.
+fn find_kind(code: &mut Code, kind: KindAt) -> Vec<Jump> {
+    code.load(1, CONTEXT, i16::from(kind.register) * 8);
+    let mut unreadable = Vec::new();
+    for step in kind.path {
+        code.copy(3, 1);
+        code.add(3, i32::from(*step));
+        code.copy(1, FRAME);
+        code.add(1, KEY.into());
+        code.set(2, 8);
+        code.call(Helper::ReadUser);
+        unreadable.push(code.jump(If::NotEqual, 0, 0));
+        code.load(1, FRAME, KEY);
+    }
+    if kind.is_half {
+        code.halve(1);
+    }
+    code.store(FRAME, KEY, 1);
+    code.store(FRAME, at(report::KIND), 1);
+    unreadable
 }
 
 fn find_control(code: &mut Code, maps: &Maps) {

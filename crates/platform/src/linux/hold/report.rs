@@ -11,8 +11,10 @@ pub(super) const SEQUENCE: usize = 8;
 pub(super) const THREAD: usize = 16;
 /// The place's number.
 pub(super) const PLACE: usize = 24;
+/// What tells the kind of what is thrown, 0 where nothing does.
+pub(super) const KIND: usize = 32;
 /// User registers, as a uprobe's program is given them.
-pub(super) const REGISTERS: usize = 32;
+pub(super) const REGISTERS: usize = 40;
 pub(super) const BYTES: usize = REGISTERS + arch::PROBE_WORDS * 8;
 
 /// A thread came to a place, and is held there.
@@ -20,6 +22,7 @@ pub(super) const BYTES: usize = REGISTERS + arch::PROBE_WORDS * 8;
 pub(crate) struct Report {
     pub(crate) thread: i32,
     pub(crate) place: u32,
+    pub(crate) kind: Option<u64>,
     pub(crate) hold: Hold,
     pub(crate) registers: Registers,
 }
@@ -33,6 +36,7 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Report> {
     Some(Report {
         thread: word(THREAD)? as u32 as i32,
         place: word(PLACE)? as u32,
+        kind: Some(word(KIND)?).filter(|kind| *kind != 0),
         hold: Hold(word(SEQUENCE)?),
         registers: arch::from_probe(bytes.get(REGISTERS..)?)?,
     })

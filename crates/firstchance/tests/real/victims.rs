@@ -1,0 +1,252 @@
+//! Programs of many languages that end in many ways: each leaves one dump with the right name or
+//! none, and ends as it does when nobody watches.
+
+use std::{path::PathBuf, process::Command};
+
+use crate::support::{Child, Firstchance, Program, Run, compile, files_in, folder};
+
+const C: Program = Program::c("ends.c");
+const CXX: Program = Program::cpp("throws.cpp");
+const JAVA: Program = Program::java("Throws.java");
+
+/// How a program is run: a command and its arguments.
+type Line = Vec<String>;
+
+fn line(program: PathBuf, arguments: &[&str]) -> Line {
+    let program = program.to_string_lossy().into_owned();
+    let arguments = arguments.iter().map(|argument| (*argument).to_owned());
+    [program].into_iter().chain(arguments).collect()
+}
+
+/// A program that says that it is ready, and waits for a line.
+fn start(line: &Line) -> Child {
+    let mut command = Command::new(&line[0]);
+    // What it says at its end belongs to nobody here.
+    let child = Child::start(command.args(&line[1..]).stderr(std::process::Stdio::null()));
+    assert_eq!(child.line(), "ready", "{line:?}");
+    child
+}
+
+/// Watches it for its death, and lets it go on; the names of the crashes that left a dump.
+fn watched(line: &Line) -> (Vec<String>, Run) {
+    let folder = folder();
+    let mut child = start(line);
+    let running = Firstchance::new(&["watch", "--json", &child.pid().to_string()])
+        .args(&["--when", "unhandled exception", "--do", "mini dump"])
+        .args(&["-n", "9", "-o"])
+        .arg(folder.path().join("x.dmp"))
+        .spawn()
+        .until_it_says("\"event\":\"armed\"");
+    child.tell("go");
+    let end = child.wait();
+    let run = running.finish();
+    let mut alone = start(line);
+    alone.tell("go");
+    assert_eq!(end, alone.wait(), "it ended otherwise: {line:?} {run:#?}");
+    let told = run.events("dump");
+    let names = told
+        .iter()
+        .map(|dump| dump["reason"].as_str().expect("text"));
+    let names = names.map(|reason| reason.replace("Unhandled exception: ", ""));
+    let names: Vec<String> = names.collect();
+    assert_eq!(
+        files_in(folder.path()).len(),
+        names.len(),
+        "{line:?} {run:#?}"
+    );
+    (names, run)
+}
+
+fn assert_ends(line: &Line, name: Option<&str>) {
+    let (names, run) = watched(line);
+    assert_eq!(
+        names.len(),
+        usize::from(name.is_some()),
+        "{line:?} {run:#?}"
+    );
+    if let (Some(name), Some(told)) = (name, names.first()) {
+        assert!(told.starts_with(name), "{line:?}: {told}, not {name}");
+    }
+}
+
+const CRASHES: [(&str, &str); 16] = [
+    ("segv", "SIGSEGV.SEGV_MAPERR"),
+    ("abort", "SIGABRT"),
+    ("fpe", "SIGFPE"),
+    ("ill", "SIGILL.ILL_ILLOPN"),
+    ("bus", "SIGBUS.BUS_ADRERR"),
+    ("trap", "SIGTRAP"),
+    ("sys", "SIGSYS"),
+    ("xcpu", "SIGXCPU"),
+    ("overflow", "SIGSEGV"),
+    ("thread", "SIGSEGV.SEGV_MAPERR"),
+    ("leader-gone", "SIGSEGV.SEGV_MAPERR"),
+    ("all", "SIGSEGV.SEGV_MAPERR"),
+    ("blocked", "SIGSEGV.SEGV_MAPERR"),
+    ("ignored", "SIGSEGV.SEGV_MAPERR"),
+    ("handled", ""),
+    ("child", ""),
+];
+const ENDS: [&str; 5] = ["exit", "_exit", "exit_group", "term", "kill"];
+
+fn c_ends(program: &Program) {
+    let program = compile(program);
+    for (how, name) in CRASHES {
+        let name = Some(name).filter(|name| !name.is_empty());
+        assert_ends(&line(program.clone(), &[how]), name);
+    }
+    for how in ENDS {
+        assert_ends(&line(program.clone(), &[how]), None);
+    }
+}
+
+#[test]
+fn c_that_crashes_leaves_one_dump_and_c_that_ends_none() {
+    c_ends(&C);
+}
+
+#[test]
+fn static_and_stripped_c_does_too() {
+    c_ends(&C.with(&["-O1", "-static", "-s", "-pthread"]));
+}
+
+#[test]
+fn c_with_musl_does_too() {
+    c_ends(&Program::musl("ends.c"));
+}
+
+#[test]
+fn c_that_becomes_another_program_is_followed() {
+    let folder = folder();
+    let mut child = start(&line(compile(&C), &["exec"]));
+    let running = Firstchance::new(&["watch", "--json", &child.pid().to_string()])
+        .args(&["--when", "unhandled exception", "--do", "mini dump", "-o"])
+        .arg(folder.path().join("x.dmp"))
+        .spawn()
+        .until_it_says("\"event\":\"armed\"");
+    child.tell("go");
+    assert_eq!(child.line(), "ready");
+    child.tell("go");
+    child.wait();
+    let run = running.finish();
+    run.assert_code(0).assert_says("SIGSEGV.SEGV_MAPERR");
+}
+
+#[test]
+fn cxx_is_named_by_what_nobody_caught_however_it_is_linked() {
+    const HOW: [&[&str]; 4] = [
+        &["-O1", "-pthread"],
+        &["-O2", "-s", "-pthread"],
+        &["-O1", "-static", "-pthread"],
+        &["-O2", "-static", "-s", "-pthread"],
+    ];
+    for options in HOW {
+        let program = compile(&CXX.with(options));
+        let uncaught = "CXX.std::runtime_error (\"nobody catches me\")";
+        for (how, name) in [
+            ("throw", Some(uncaught)),
+            ("segv", Some("SIGSEGV.SEGV_MAPERR")),
+            ("abort", Some("SIGABRT")),
+            ("exit", None),
+            ("_exit", None),
+        ] {
+            assert_ends(&line(program.clone(), &["3", "2", how]), name);
+        }
+    }
+}
+
+#[test]
+fn rust_and_go_are_named_when_nobody_recovers() {
+    let abort = &["-O", "-Cpanic=abort", "-Cstrip=debuginfo"];
+    for (program, how, name) in [
+        (Program::rust("panics.rs"), "caught", None),
+        (Program::rust("panics.rs"), "thread", None),
+        (Program::rust("panics.rs"), "abort", Some("SIGABRT")),
+        (
+            Program::rust("panics.rs").with(abort),
+            "main",
+            Some("RUST.panic (\"at 7, "),
+        ),
+        (
+            Program::go("panics.go"),
+            "panic",
+            Some("GO.panic (\"an error of 7\")"),
+        ),
+        (
+            Program::go("panics.go"),
+            "goroutine",
+            Some("GO.panic (\"an error of 7\")"),
+        ),
+        (
+            Program::go("panics.go"),
+            "nil",
+            Some("GO.panic (\"invalid memory address"),
+        ),
+        (
+            Program::go("panics.go"),
+            "map",
+            Some("GO.fatal (\"concurrent map writes\")"),
+        ),
+        (Program::go("panics.go"), "recovered", None),
+        (Program::go("panics.go"), "exit", None),
+    ] {
+        let (names, run) = watched(&line(compile(&program), &[how]));
+        assert_eq!(names.len(), usize::from(name.is_some()), "{how}: {run:#?}");
+        if let (Some(name), Some(told)) = (name, names.first()) {
+            assert!(told.starts_with(name), "{how}: {told}, not {name}");
+        }
+    }
+}
+
+fn java(arguments: &[&str]) -> Line {
+    let classes = compile(&JAVA).to_string_lossy().into_owned();
+    let fixed = ["-Xmx64m", "-cp", &classes, "Throws"];
+    line("java".into(), &[&fixed, arguments].concat())
+}
+
+#[test]
+fn java_is_named_with_its_message_when_nobody_catches() {
+    for (how, name) in [
+        (
+            "throw",
+            Some("JAVA.Throws$OrderMissing (\"nobody catches ü中\")"),
+        ),
+        ("thread", Some("JAVA.Throws$OrderMissing (\"in a thread\")")),
+        ("overflow", Some("JAVA.java.lang.StackOverflowError")),
+        ("exit", None),
+        ("halt", None),
+    ] {
+        assert_ends(&java(&["2", "2", how]), name);
+    }
+}
+
+#[test]
+fn every_exception_that_java_makes_is_counted_and_filters_know_what_it_derives_from() {
+    let folder = folder();
+    let mut child = start(&java(&["20000", "3", "exit"]));
+    let running = Firstchance::new(&["watch", "--json", &child.pid().to_string()])
+        .args(&[
+            "--when",
+            "exception = \"java.lang.IllegalStateException\" first chance",
+        ])
+        .args(&[
+            "--when",
+            "exception \"OrderMissing\" first chance",
+            "--do",
+            "none",
+        ])
+        .args(&["-n", "0", "-o"])
+        .arg(folder.path())
+        .spawn()
+        .until_it_says("\"event\":\"armed\"");
+    child.tell("go");
+    assert_eq!(child.line(), "caught 60000");
+    assert_eq!(child.wait().code(), Some(3));
+    let run = running.finish();
+    assert_eq!(run.count_of("JAVA.Throws$OrderMissing"), 30_000, "{run:#?}");
+    assert_eq!(
+        run.count_of("JAVA.java.lang.NullPointerException"),
+        0,
+        "{run:#?}"
+    );
+}
