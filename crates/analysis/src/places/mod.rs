@@ -17,6 +17,11 @@ pub use kind::Kind;
 pub use register::Register;
 
 impl Thrower {
+    /// Whether the process is about to die of it.
+    pub fn ends_process(self) -> bool {
+        matches!(self, Thrower::GoUncaught | Thrower::GoFatal)
+    }
+
     /// Whether the process may die of what is thrown there, by SIGABRT: Rust's `panic=abort`.
     pub fn may_abort(self) -> bool {
         self == Thrower::Rust

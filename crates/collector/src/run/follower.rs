@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{Collected, Request, collect::collect_attached};
 use analysis::{places::ThrowPlace, thrown};
-use platform::{Host, Result, Target};
+use platform::{ErrorKind, Host, Result, Target};
 use policy::{DumpId, WakeFor};
 use snapshot::{Exception, Memory, OperatingSystem, ProcessKey, TargetEvent};
 use std::{
@@ -121,6 +121,14 @@ impl Follower<'_> {
         Ok(())
     }
 
+    /// One that is ending has nothing to be looked at, but may have more to tell.
+    fn arm_while_it_lives(&mut self) -> Result<()> {
+        match self.arm() {
+            Err(error) if error.kind == ErrorKind::NoSuchProcess => Ok(()),
+            other => other,
+        }
+    }
+
     /// The same, in the images that were just looked at.
     fn arm_what_is_there(&mut self) -> Result<()> {
         let (arming, mut lacking) = self.arms.plan(self.key, &*self.target, &self.wake);
@@ -196,10 +204,9 @@ impl Follower<'_> {
             Order::Wake(wake) => {
                 self.wake = *wake;
                 self.kinds.forget(&mut *self.target);
-                self.arm()?;
+                self.arm_while_it_lives()?;
             }
-            // One that is ending has nothing to be looked at, but may have more to tell.
-            Order::LookAgain => drop(self.arm()),
+            Order::LookAgain => self.arm_while_it_lives()?,
             Order::Storm(active) => self.storm(active),
             Order::Stack(thread) => self.stack(thread),
             Order::Gone => self.gone = true,
@@ -258,6 +265,10 @@ impl Follower<'_> {
         let Some(registers) = self.target.registers() else {
             return Ok(Then::Stay);
         };
+        // It dies once, though several threads see to it.
+        if place.thrower.ends_process() && std::mem::replace(&mut self.ends, true) {
+            return Ok(Then::Stay);
+        }
         let memory = self.target.memory();
         let kind = self.target.kind();
         let Some(thrown) = thrown::thrown(&place, kind, &registers, &*memory) else {
@@ -326,7 +337,7 @@ impl Follower<'_> {
         }
         let mut last = uncaught.unwrap_or(exception);
         last.first_chance = false;
-        if deadly && self.wants(&last) {
+        if deadly && !self.ends && self.wants(&last) {
             return self.report(TargetEvent::Exception(last));
         }
         Ok(Then::Stay)

@@ -180,7 +180,7 @@ fn rust_and_go_are_named_when_nobody_recovers() {
         (
             Program::go("panics.go"),
             "nil",
-            Some("GO.panic (\"invalid memory address"),
+            Some("GO.panic (\"runtime error: invalid memory address"),
         ),
         (
             Program::go("panics.go"),

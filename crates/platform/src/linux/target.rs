@@ -68,7 +68,9 @@ impl Target for LinuxTarget {
 
     fn arm(&mut self, what: &Arming) -> Result<Vec<String>> {
         if what.deaths {
-            self.kept = self.facts().ok();
+            // One that is dying while it is armed anew has lost them.
+            let facts = self.facts().ok().filter(|facts| !facts.modules.is_empty());
+            self.kept = facts.or(self.kept.take());
         }
         self.events.arm(&mut self.proc, what)
     }
