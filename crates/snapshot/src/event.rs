@@ -1,5 +1,19 @@
 use crate::{Exception, WallTime};
 
+/// Who sent a signal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sender {
+    /// A process, by its pid and the name it had then.
+    Process {
+        /// Its pid.
+        pid: u32,
+        /// The name of its thread, which may be any text.
+        name: String,
+    },
+    /// The kernel by itself, as a rule because memory is short.
+    Kernel,
+}
+
 /// What an attached target did, as plain facts.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TargetEvent {
@@ -56,6 +70,8 @@ pub enum TargetEvent {
     Exiting {
         /// The exit code, or minus the signal's number.
         status: i32,
+        /// Who sent that signal, where it is known.
+        sender: Option<Sender>,
     },
     /// The process is gone.
     Exited {

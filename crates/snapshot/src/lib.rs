@@ -22,7 +22,7 @@ mod thread;
 mod time;
 
 pub use bytes::SparseBytes;
-pub use event::TargetEvent;
+pub use event::{Sender, TargetEvent};
 pub use exception::Exception;
 pub use kind::{DumpFormat, DumpKind, ParseKindError};
 pub use memory::{Memory, NoMemory};

@@ -3,6 +3,7 @@
 mod dump;
 mod measure;
 mod report;
+mod signals;
 mod target;
 mod throw;
 mod watch;
@@ -39,7 +40,7 @@ impl Options {
         let mut args = args.iter();
         while let Some(arg) = args.next() {
             match arg.as_str() {
-                "dump" | "watch" | "throw" => options.which.push(arg.clone()),
+                "dump" | "watch" | "throw" | "signals" => options.which.push(arg.clone()),
                 "--processes" => options.processes = number(args.next())?,
                 "--write" => options.write = true,
                 "--runs" => options.runs = number(args.next())?,
@@ -48,7 +49,9 @@ impl Options {
             }
         }
         if options.which.is_empty() {
-            options.which = ["dump", "watch", "throw"].map(str::to_owned).to_vec();
+            options.which = ["dump", "watch", "throw", "signals"]
+                .map(str::to_owned)
+                .to_vec();
         }
         Ok(options)
     }
@@ -71,6 +74,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         let text = match which.as_str() {
             "dump" => report::text(&dump::run(options)?, options),
             "throw" => throw::run(options)?,
+            "signals" => signals::run(options)?,
             _ => watch::run(options)?,
         };
         println!("\n{text}");

@@ -74,7 +74,7 @@ fn costs(program: &Path, watcher: Watcher, runs: usize) -> Result<[f64; 2]> {
     let mut target = Target::in_mode(program, &[])?;
     // The libraries' lazy work is no throw's.
     cost(&mut target, 100, 1)?;
-    let _watching = watch(watcher, &target.pid())?;
+    let _watching = begin(watcher, &target.pid())?;
     let mut costs = [0.0; 2];
     for (cell, (count, threads)) in costs.iter_mut().zip(LOADS) {
         let count = if matches!(watcher, Watcher::Gdb) {
@@ -95,16 +95,23 @@ fn cost(target: &mut Target, count: u32, threads: u32) -> Result<f64> {
     Ok(target.line_after("cost ")?.parse()?)
 }
 
-fn watch(watcher: Watcher, pid: &str) -> Result<Option<Running>> {
-    let (mut command, ready) = match watcher {
-        Watcher::Nobody => return Ok(None),
-        Watcher::Ours => (ours(pid), "\"armed\""),
-        Watcher::Gdb => (gdb(pid), "armed"),
-    };
+fn begin(watcher: Watcher, pid: &str) -> Result<Option<Running>> {
+    match watcher {
+        Watcher::Nobody => Ok(None),
+        Watcher::Ours => watch(ours(pid), "\"armed\"").map(Some),
+        Watcher::Gdb => watch(gdb(pid), "armed").map(Some),
+    }
+}
+
+/// Starts a watcher, and waits until it says that it is ready.
+///
+/// # Errors
+/// When it does not.
+pub(super) fn watch(mut command: Command, ready: &str) -> Result<Running> {
     let command = command.stdin(Stdio::null()).stdout(Stdio::piped());
     let mut running = Running(command.stderr(Stdio::null()).spawn()?);
     running.wait_for(ready)?;
-    Ok(Some(running))
+    Ok(running)
 }
 
 fn ours(pid: &str) -> Command {

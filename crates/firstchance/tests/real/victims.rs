@@ -250,3 +250,28 @@ fn every_exception_that_java_makes_is_counted_and_filters_know_what_it_derives_f
         "{run:#?}"
     );
 }
+
+#[test]
+fn who_ended_a_program_is_told() {
+    for signal in ["KILL", "TERM"] {
+        let folder = folder();
+        let mut child = start(&line(compile(&C), &["exit"]));
+        let pid = child.pid().to_string();
+        let running = Firstchance::new(&["watch", "--json", &pid])
+            .args(&["--when", "exit", "--do", "mini dump", "-o"])
+            .arg(folder.path().join("x.dmp"))
+            .spawn()
+            .until_it_says("\"event\":\"armed\"");
+        let mut killer = Command::new("/bin/kill");
+        let mut killer = killer.args(["-s", signal, &pid]).spawn().expect("kill");
+        killer.wait().expect("its end");
+        assert_eq!(child.wait().code(), None);
+        let run = running.finish();
+        let told = format!(
+            "Process end: by SIG{signal} from process {} (kill)",
+            killer.id()
+        );
+        run.assert_code(0).assert_says(&told);
+        assert_eq!(files_in(folder.path()).len(), 1);
+    }
+}

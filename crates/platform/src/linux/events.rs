@@ -4,7 +4,7 @@
 use super::{
     corpse::{self, Vigil},
     follow::{Did, Fate, Follow},
-    hold::{Death, Holds, Report},
+    hold::{Death, Holds, Killers, Report},
     proc::ProcDir,
     rights::explain_refusal,
     stop::{Hold, Threads},
@@ -35,6 +35,7 @@ const LOOK: Duration = Duration::from_millis(5);
 pub(crate) struct Events {
     pub(crate) follow: Option<Rc<RefCell<Follow>>>,
     vigil: Option<Vigil>,
+    killers: Option<Killers>,
     holds: Option<Holds>,
     armed: BTreeSet<u32>,
     at: At,
@@ -77,6 +78,11 @@ impl Events {
         }
         // What stands goes on only when its places are armed.
         lacking.extend(self.arm_places(proc.key, &what.places));
+        self.killers = match (self.killers.take(), what.exit) {
+            // Without it, the end is told without who brought it about.
+            (None, true) => Killers::of(proc.key.pid).ok(),
+            (killers, wanted) => killers.filter(|_| wanted),
+        };
         self.follow_if(proc, what, signals)?;
         Ok(lacking)
     }
@@ -212,7 +218,12 @@ impl Events {
         let did = follow.borrow_mut().next(proc);
         let (at, event) = match did {
             Did::Nothing => return None,
-            Did::Exiting(tid, status) => (At::Traced(tid, None), TargetEvent::Exiting { status }),
+            Did::Exiting(tid, status) => {
+                let killers = self.killers.as_mut().filter(|_| status < 0);
+                let sender = killers.and_then(|killers| killers.sender(-status));
+                let event = TargetEvent::Exiting { status, sender };
+                (At::Traced(tid, None), event)
+            }
             Did::Signal(tid, info, fate) => (At::Traced(tid, Some(fate)), signal_event(tid, &info)),
             Did::ThreadStart(tid) => {
                 let thread = tid as u32;

@@ -170,7 +170,13 @@ impl Events {
             What::DebugString(text) => {
                 self.told(self.wanted.debug_strings, TargetEvent::DebugString { text })
             }
-            What::Exit(status) => self.told(self.wanted.exit, TargetEvent::Exiting { status }),
+            What::Exit(status) => self.told(
+                self.wanted.exit,
+                TargetEvent::Exiting {
+                    status,
+                    sender: None,
+                },
+            ),
             What::Attached | What::Other => None,
         }
     }

@@ -2,7 +2,7 @@
 
 use super::watch::LevelState;
 use crate::{Condition, Level, Place, exception::printed, signal_name};
-use snapshot::{Exception, TargetEvent};
+use snapshot::{Exception, Sender, TargetEvent};
 
 /// `cpu >= 85% for 10s: 97%`
 pub(super) fn level(condition: &Condition, state: &LevelState) -> String {
@@ -61,10 +61,12 @@ pub(super) fn event<'a>(
         (Condition::Breakpoint(wanted), TargetEvent::Breakpoint { place: number, .. }) => {
             (Some(wanted) == place(*number)).then(|| condition.to_string())
         }
-        (Condition::Breakpoint(Place::Exit), TargetEvent::Exiting { status }) => {
-            (!crashed).then(|| ending(*status))
+        (Condition::Breakpoint(Place::Exit), TargetEvent::Exiting { status, sender }) => {
+            (!crashed).then(|| ending(*status, sender.as_ref()))
         }
-        (Condition::Exit, TargetEvent::Exiting { status }) => Some(ending(*status)),
+        (Condition::Exit, TargetEvent::Exiting { status, sender }) => {
+            Some(ending(*status, sender.as_ref()))
+        }
         (Condition::ModuleLoad(filter), TargetEvent::ModuleLoad { path, .. }) => {
             let reason = || format!("Module load: {}", plain(path));
             filter.passes_path(path).then(reason)
@@ -131,9 +133,14 @@ fn signal(number: i32, sender: Option<u32>) -> String {
 }
 
 /// Minus a signal's number means that it ended the process (see [`TargetEvent::Exiting`]).
-fn ending(status: i32) -> String {
+fn ending(status: i32, sender: Option<&Sender>) -> String {
+    let from = match sender {
+        Some(Sender::Process { pid, name }) => format!(" from process {pid} ({})", plain(name)),
+        Some(Sender::Kernel) => " from the kernel, as when memory is short".to_owned(),
+        None => String::new(),
+    };
     match status {
-        -64..=-1 => format!("Process end: by {}", signal_name(-status)),
+        -64..=-1 => format!("Process end: by {}{from}", signal_name(-status)),
         0..=255 => format!("Process end: exit code {status}"),
         other => format!("Process end: exit code 0x{:X}", other as u32),
     }

@@ -113,6 +113,7 @@ impl Machine {
             "dies" => exception(object.strip_prefix("of ").unwrap(), false),
             "ends" => TargetEvent::Exiting {
                 status: object.parse().unwrap(),
+                sender: None,
             },
             "gets" => TargetEvent::Signal {
                 number: crate::signal_number(object).unwrap(),

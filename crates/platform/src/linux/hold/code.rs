@@ -14,6 +14,7 @@ pub(super) enum Helper {
     MapLookup = 1,
     Time = 5,
     PidTgid = 14,
+    CurrentName = 16,
     ReadUser = 112,
     ReadKernel = 113,
     RingOutput = 130,
@@ -76,6 +77,11 @@ impl Code {
     /// to = *(u64 *)(base + offset)
     pub(super) fn load(&mut self, to: Reg, base: Reg, offset: i16) {
         self.put(0x79, to, base, offset, 0);
+    }
+
+    /// to = *(u32 *)(base + offset)
+    pub(super) fn load_half(&mut self, to: Reg, base: Reg, offset: i16) {
+        self.put(0x61, to, base, offset, 0);
     }
 
     /// *(u64 *)(base + offset) = from

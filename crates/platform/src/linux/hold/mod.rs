@@ -8,11 +8,13 @@
 
 mod code;
 mod deaths;
+mod killers;
 mod programs;
 mod report;
 mod ring;
 
 pub(crate) use deaths::{Death, Deaths};
+pub(crate) use killers::Killers;
 pub(crate) use report::Report;
 
 use report::Hold;

@@ -93,11 +93,14 @@ pub(crate) fn set(map: &OwnedFd, key: u64, value: u64) -> io::Result<()> {
     attributes.call(MAP_UPDATE).map(|_| ())
 }
 
-/// What a program is attached to: `BPF_PROG_TYPE_KPROBE`, `BPF_PROG_TYPE_RAW_TRACEPOINT`.
+/// What a program is attached to: `BPF_PROG_TYPE_KPROBE`, `BPF_PROG_TYPE_TRACEPOINT`,
+/// `BPF_PROG_TYPE_RAW_TRACEPOINT`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
     /// A uprobe of a perf event.
     Probe = 2,
+    /// A tracepoint of a perf event.
+    Tracepoint = 5,
     /// A raw tracepoint.
     RawTracepoint = 17,
 }
@@ -151,28 +154,50 @@ pub(crate) fn uprobe(
     put(40, &REMOVE_ON_EXEC.to_ne_bytes());
     put(56, &(path.as_ptr() as u64).to_ne_bytes());
     put(64, &offset.to_ne_bytes());
-    // SAFETY: the attributes are as long as they say, and the path in them lives through the call.
-    let raw = unsafe {
-        libc::syscall(
-            libc::SYS_perf_event_open,
-            event.0.as_ptr(),
-            pid as i32,
-            -1,
-            -1,
-            CLOSE_ON_EXEC,
-        )
-    };
-    if raw < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: a descriptor that was just made.
-    let event = unsafe { OwnedFd::from_raw_fd(raw as i32) };
-    // SAFETY: the request takes a descriptor's number.
-    let set = unsafe { libc::ioctl(event.as_raw_fd(), SET_BPF as _, program.as_raw_fd()) };
-    if set < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(event)
+    event.run(pid as i32, program)
+}
+
+/// Has a program run at each hit of a tracepoint, by whomever. It goes with its descriptor.
+pub(crate) fn tracepoint(id: u64, program: &OwnedFd) -> io::Result<OwnedFd> {
+    /// `PERF_TYPE_TRACEPOINT`.
+    const TRACEPOINT: u32 = 2;
+    const OURSELVES: i32 = 0;
+    let mut event = PerfEvent([0; 128]);
+    event.0[..4].copy_from_slice(&TRACEPOINT.to_ne_bytes());
+    event.0[4..8].copy_from_slice(&128u32.to_ne_bytes());
+    event.0[8..16].copy_from_slice(&id.to_ne_bytes());
+    // The event is only what the program hangs on, which the kernel asks at every hit
+    // (perf_trace_run_bpf_submit in kernel/events/core.c), whosever event it is.
+    event.run(OURSELVES, program)
+}
+
+impl PerfEvent {
+    /// Opens the event and has it run a program. An address in it is that of a text that ends with
+    /// a zero and lives through the call.
+    fn run(&self, pid: i32, program: &OwnedFd) -> io::Result<OwnedFd> {
+        // SAFETY: the attributes are as long as they say; see above for what is in them.
+        let raw = unsafe {
+            libc::syscall(
+                libc::SYS_perf_event_open,
+                self.0.as_ptr(),
+                pid,
+                -1,
+                -1,
+                CLOSE_ON_EXEC,
+            )
+        };
+        if raw < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: a descriptor that was just made.
+        let event = unsafe { OwnedFd::from_raw_fd(raw as i32) };
+        // SAFETY: the request takes a descriptor's number.
+        let set = unsafe { libc::ioctl(event.as_raw_fd(), SET_BPF as _, program.as_raw_fd()) };
+        if set < 0 {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(event)
+        }
     }
 }
 

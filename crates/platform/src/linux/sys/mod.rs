@@ -10,4 +10,5 @@ pub(crate) mod nudge;
 pub(crate) mod prompt;
 pub(crate) mod ptrace;
 pub(crate) mod signals;
+pub(crate) mod tracefs;
 pub(crate) mod userfault;

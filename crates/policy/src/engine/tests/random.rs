@@ -156,9 +156,13 @@ impl Witness {
             Happening::Throws(pid, start, first) => {
                 Event::Target(key(pid, start), exception("A.B", first))
             }
-            Happening::Ends(pid, start) => {
-                Event::Target(key(pid, start), TargetEvent::Exiting { status: 0 })
-            }
+            Happening::Ends(pid, start) => Event::Target(
+                key(pid, start),
+                TargetEvent::Exiting {
+                    status: 0,
+                    sender: None,
+                },
+            ),
             Happening::Answered(n, how) => self.answer(n, how),
             Happening::Ticks => Event::Tick,
         }

@@ -1,0 +1,115 @@
+//! Who ends a process from outside: a program at the kernel's tracepoint `signal:signal_generate`
+//! runs in the one who sends a signal. SIGKILL itself tells nobody who sent it.
+
+use super::{
+    code::{Code, FRAME, Helper, If},
+    ring::Ring,
+};
+use crate::linux::sys::{
+    bpf::{self, Kind},
+    tracefs,
+};
+use snapshot::Sender;
+use std::{collections::HashMap, io, os::fd::OwnedFd};
+
+/// Signals that people and supervisors end processes with (signal(7)): SIGHUP, SIGINT, SIGQUIT,
+/// SIGKILL, SIGTERM.
+const ENDING: [i32; 5] = [1, 2, 3, 9, 15];
+
+/// The fields of the tracepoint's record that are read, as its `format` must tell them; stable
+/// since they are there (include/trace/events/signal.h).
+const FORMAT: [&str; 3] = [
+    "field:int sig;\toffset:8;",
+    "field:int code;\toffset:16;",
+    "field:pid_t pid;\toffset:36;",
+];
+const SIGNAL: i16 = 8;
+const CODE: i16 = 16;
+const PID: i16 = 36;
+
+/// `SI_KERNEL`: nobody's doing, as when memory is short (sigaction(2)).
+const BY_KERNEL: u64 = 0x80;
+
+/// A report: the signal, its code, process and thread of the sender, and its name.
+const NAME_BYTES: usize = 16;
+const BYTES: usize = 24 + NAME_BYTES;
+
+/// Where a field lies on the program's stack.
+const fn at(field: usize) -> i16 {
+    field as i16 - BYTES as i16
+}
+
+/// Hears who sends one process such a signal.
+pub(crate) struct Killers {
+    ring: Ring,
+    /// The last sender of each signal.
+    last: HashMap<i32, Sender>,
+    _event: OwnedFd,
+}
+
+impl Killers {
+    /// Hears of them from now on.
+    pub(crate) fn of(pid: u32) -> io::Result<Self> {
+        let point = tracefs::point("signal/signal_generate")?;
+        if !FORMAT.iter().all(|field| point.format.contains(field)) {
+            return Err(io::Error::other(
+                "the kernel tells of signals in another way",
+            ));
+        }
+        let ring = Ring::new()?;
+        let program = bpf::load(Kind::Tracepoint, program(&ring.map, pid).words())?;
+        Ok(Self {
+            ring,
+            last: HashMap::new(),
+            _event: bpf::tracepoint(point.id, &program)?,
+        })
+    }
+
+    /// Who sent it this signal last.
+    pub(crate) fn sender(&mut self, signal: i32) -> Option<Sender> {
+        while let Some(report) = self.ring.next() {
+            let told = decode(&report);
+            self.last.extend(told);
+        }
+        self.last.get(&signal).cloned()
+    }
+}
+
+fn decode(report: &[u8]) -> Option<(i32, Sender)> {
+    let word = |at: usize| Some(u64::from_ne_bytes(report.get(at..at + 8)?.try_into().ok()?));
+    let name = report.get(24..BYTES)?.split(|byte| *byte == 0).next()?;
+    let sender = match word(8)? {
+        BY_KERNEL => Sender::Kernel,
+        _ => Sender::Process {
+            pid: (word(16)? >> 32) as u32,
+            name: String::from_utf8_lossy(name).into_owned(),
+        },
+    };
+    Some((word(0)? as i32, sender))
+}
+
+fn program(ring: &OwnedFd, pid: u32) -> Code {
+    const CONTEXT: u8 = 6;
+    let mut code = Code::default();
+    code.copy(CONTEXT, 1);
+    code.load_half(1, CONTEXT, PID);
+    let ours = code.jump(If::Equal, 1, pid as i32);
+    code.leave();
+    code.land(ours);
+    code.load_half(1, CONTEXT, SIGNAL);
+    let ending = ENDING.map(|signal| code.jump(If::Equal, 1, signal));
+    code.leave();
+    ending.into_iter().for_each(|jump| code.land(jump));
+    code.store(FRAME, at(0), 1);
+    code.load_half(1, CONTEXT, CODE);
+    code.store(FRAME, at(8), 1);
+    code.call(Helper::PidTgid);
+    code.store(FRAME, at(16), 0);
+    code.copy(1, FRAME);
+    code.add(1, at(24).into());
+    code.set(2, NAME_BYTES as i32);
+    code.call(Helper::CurrentName);
+    code.send(ring, at(0), BYTES);
+    code.leave();
+    code
+}

@@ -1,0 +1,117 @@
+//! What a program loses that handles 10,000 signals a second, when somebody waits for it to crash.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+use super::{
+    Options,
+    dump::release,
+    measure::median,
+    report::machine,
+    target::{Running, Target},
+    throw::watch,
+};
+use crate::shell::{Cmd, root, target_dir};
+
+/// Who waits, and how.
+const WATCHERS: [(&str, Watcher); 4] = [
+    ("native", Watcher::Nobody),
+    (
+        "firstchance, `unhandled exception`",
+        Watcher::Ours("unhandled exception"),
+    ),
+    (
+        "firstchance, `signal SIGUSR2`: by tracing",
+        Watcher::Ours("signal SIGUSR2"),
+    ),
+    (
+        "gdb, attached, `handle all nostop noprint pass`",
+        Watcher::Gdb,
+    ),
+];
+
+#[derive(Clone, Copy)]
+enum Watcher {
+    Nobody,
+    Ours(&'static str),
+    Gdb,
+}
+
+/// The section of the page.
+pub(super) fn run(options: &Options) -> Result<String> {
+    Cmd::cargo("build --quiet --release -p firstchance").run()?;
+    let program = compile()?;
+    let mut text = format!(
+        "A program that works for a second while a timer sends it 10,000 signals, which it handles; \
+         medians of {} rounds, \
+         all four in turn.\n{}.\n\n\
+         | | signals that came | work done, of native |\n|---|---:|---:|\n",
+        options.runs,
+        machine()
+    );
+    let mut watched = WATCHERS.map(|(_, watcher)| start(&program, watcher));
+    let mut rounds = Vec::new();
+    for _ in 0..options.runs {
+        let round: Result<Vec<(f64, f64)>> = watched.iter_mut().map(second).collect();
+        rounds.push(round?);
+    }
+    for (at, (name, _)) in WATCHERS.iter().enumerate() {
+        let column = |of: fn(&[(f64, f64)], usize) -> f64| {
+            let all = rounds.iter().map(|round| of(round, at)).collect();
+            median(all).context("at least one run")
+        };
+        let signals = column(|round, at| round[at].1)?;
+        let part = column(|round, at| round[at].0 / round[0].0 * 100.0)?;
+        text += &format!("| {name} | {signals:.0} | {part:.0} % |\n");
+    }
+    Ok(text)
+}
+
+/// A target and who watches it.
+type Watched = Result<(Target, Option<Running>)>;
+
+fn start(program: &Path, watcher: Watcher) -> Watched {
+    let target = Target::in_mode(program, &[])?;
+    let watching = begin(watcher, &target.pid())?;
+    Ok((target, watching))
+}
+
+fn compile() -> Result<PathBuf> {
+    let source = root().join("xtask/src/bench/signaller.c");
+    let program = target_dir().join("signaller");
+    Cmd::new("gcc -O1 -o").arg(&program).arg(source).run()?;
+    Ok(program)
+}
+
+/// Work done and signals handled within a second.
+fn second(watched: &mut Watched) -> Result<(f64, f64)> {
+    let target = match watched {
+        Ok((target, _)) => target,
+        Err(error) => bail!("a target did not start: {error:#}"),
+    };
+    target.tell("go")?;
+    let line = target.line_after("work ")?;
+    let (work, signals) = line.split_once(' ').context("two numbers")?;
+    Ok((work.parse()?, signals.parse()?))
+}
+
+fn begin(watcher: Watcher, pid: &str) -> Result<Option<Running>> {
+    match watcher {
+        Watcher::Nobody => Ok(None),
+        Watcher::Ours(condition) => {
+            let mut command = Command::new(release("firstchance"));
+            command.args(["watch", "--json", pid, "--when", condition, "-o"]);
+            command.arg(std::env::temp_dir());
+            watch(command, "\"armed\"").map(Some)
+        }
+        Watcher::Gdb => {
+            let mut command = Command::new("gdb");
+            command.args(["-nx", "-q", "-batch", "-p", pid]);
+            let pass = "handle all nostop noprint pass";
+            command.args(["-ex", pass, "-ex", "shell echo armed", "-ex", "continue"]);
+            watch(command, "armed").map(Some)
+        }
+    }
+}
