@@ -234,6 +234,10 @@ impl Follower<'_> {
             }
             TargetEvent::ModuleLoad { .. } | TargetEvent::ModuleUnload { .. } => self.module(event),
             TargetEvent::Exiting { .. } if !self.wake.wants_end() => Ok(Then::Stay),
+            TargetEvent::DebugString { ref text } if !self.wake.acts_on(text) => {
+                let _ = self.tell.send(News::Seen(self.key, event));
+                Ok(Then::Stay)
+            }
             other => self.report(other),
         }
     }
@@ -471,7 +475,7 @@ impl Follower<'_> {
         }
         let missed = self.target.missed();
         if missed > 0 {
-            let text = format!("{missed} more came faster than they could be told apart");
+            let text = format!("{missed} more came faster than they could be looked at");
             let _ = self.tell.send(News::Lacking(self.key, vec![text]));
         }
     }

@@ -246,7 +246,7 @@ pub(crate) const SWITCHES: &[Switch] = &[
     switch(Id::ModuleUnload, "ud", Flag, G::Trigger, "A module is unloaded; filters apply to its file name.").since(Since::Events),
     switch(Id::ThreadStart, "ct", Flag, G::Trigger, "A thread begins.").since(Since::Events),
     switch(Id::ThreadExit, "et", Flag, G::Trigger, "A thread ends.").since(Since::Events),
-    switch(Id::DebugString, "l", Flag, G::Trigger, "A debug string; on Linux, a line that the target writes to stderr or the system log, where the kernel lets it be seen.").since(Since::Events),
+    switch(Id::DebugString, "l", Flag, G::Trigger, "A debug string; on Linux, a line that the target writes to stderr (not what it sends to the system log).").since(Since::Events),
     switch(Id::Exit, "t", Flag, G::Trigger, "The process ends, in whatever way; its memory is still there."),
     switch(Id::Threads, "tc", Values(&["COUNT"]), G::Trigger, "At least so many threads.").linux_only(),
     switch(Id::Descriptors, "fc", Values(&["COUNT"]), G::Trigger, "At least so many open descriptors; on Windows, handles.").linux_only(),

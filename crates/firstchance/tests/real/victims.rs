@@ -275,3 +275,33 @@ fn who_ended_a_program_is_told() {
         assert_eq!(files_in(folder.path()).len(), 1);
     }
 }
+
+#[test]
+fn lines_on_stderr_are_debug_strings_and_a_filter_chooses_among_them() {
+    let folder = folder();
+    let script = "import os,sys,time\nprint('ready',flush=True)\nsys.stdin.readline()\n\
+                  os.write(2,b'first\\nsec'); os.writev(2,[b'ond',b'',b' one\\nlast'])\n\
+                  os.write(1,b'not this\\n'); os.write(2,b' words: NotFound\\n'+b'x'*9000+b'\\n')\n\
+                  sys.stdin.readline()";
+    let mut child = start(&line("python3".into(), &["-c", script]));
+    let running = Firstchance::new(&["procdump", "-accepteula", "-ma", "-l", "-f", "NotFound"])
+        .arg(child.pid().to_string())
+        .arg(folder.path())
+        .spawn()
+        .until_it_says("Press Ctrl-C");
+    let armed = "seen at the door of the kernel";
+    let running = running.until_it_says(armed);
+    child.tell("go");
+    let run = running.finish();
+    run.assert_code(0);
+    for text in ["first", "second one", "last words: NotFound"] {
+        assert!(
+            run.stdout.contains(&format!("Debug string: {text}\n")),
+            "{text}: {run:#?}"
+        );
+    }
+    assert!(!run.stdout.contains("not this"), "{run:#?}");
+    assert_eq!(files_in(folder.path()).len(), 1, "{run:#?}");
+    child.tell("go");
+    assert_eq!(child.wait().code(), Some(0));
+}

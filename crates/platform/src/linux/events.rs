@@ -4,7 +4,7 @@
 use super::{
     corpse::{self, Vigil},
     follow::{Did, Fate, Follow},
-    hold::{Death, Holds, Killers, Report},
+    hold::{Death, Holds, Killers, Report, Writes},
     proc::ProcDir,
     rights::explain_refusal,
     stop::{Hold, Threads},
@@ -36,6 +36,7 @@ pub(crate) struct Events {
     pub(crate) follow: Option<Rc<RefCell<Follow>>>,
     vigil: Option<Vigil>,
     killers: Option<Killers>,
+    writes: Option<Writes>,
     holds: Option<Holds>,
     armed: BTreeSet<u32>,
     at: At,
@@ -83,8 +84,22 @@ impl Events {
             (None, true) => Killers::of(proc.key.pid).ok(),
             (killers, wanted) => killers.filter(|_| wanted),
         };
+        lacking.extend(self.listen(proc.key, what.debug_strings).err());
         self.follow_if(proc, what, signals)?;
         Ok(lacking)
+    }
+
+    /// Hears what it writes to its standard error; why not, if that cannot be had.
+    fn listen(&mut self, key: ProcessKey, wanted: bool) -> std::result::Result<(), String> {
+        self.writes = match self.writes.take().filter(|_| wanted) {
+            None if wanted => {
+                let writes = Writes::of(key.pid);
+                let why = |error| format!("what it writes to stderr cannot be seen here: {error}");
+                Some(writes.map_err(why)?)
+            }
+            writes => writes,
+        };
+        Ok(())
     }
 
     /// Waits for its death without tracing it; why not, if there is anything to say.
@@ -185,12 +200,18 @@ impl Events {
                 self.at = At::Held(report);
                 return event;
             }
+            if let Some(text) = self.writes.as_mut().and_then(Writes::next) {
+                return TargetEvent::DebugString { text };
+            }
             if let Some(event) = self.followed(proc).or_else(|| self.died(proc)) {
                 return event;
             }
             self.let_strays_go();
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
+                if let Some(text) = self.writes.as_mut().and_then(Writes::rest) {
+                    return TargetEvent::DebugString { text };
+                }
                 return TargetEvent::Timeout;
             }
             self.sleep(left);
@@ -198,6 +219,10 @@ impl Events {
     }
 
     fn sleep(&self, limit: Duration) {
+        let limit = match self.writes {
+            Some(_) => limit.min(LOOK),
+            None => limit,
+        };
         match (&self.holds, &self.follow) {
             (Some(holds), None) if self.vigil.is_some() => holds.sleep(limit.min(LOOK), None),
             (Some(holds), None) => holds.sleep(limit, None),
@@ -415,7 +440,8 @@ impl Events {
     }
 
     pub(crate) fn missed(&mut self) -> u64 {
-        self.holds.as_mut().map_or(0, Holds::missed)
+        let writes = self.writes.as_mut().map_or(0, Writes::missed);
+        self.holds.as_mut().map_or(0, Holds::missed) + writes
     }
 }
 

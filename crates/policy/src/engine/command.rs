@@ -214,6 +214,12 @@ impl WakeFor {
         filters.any(|filter| filter.chance != Chance::First)
     }
 
+    /// Whether anything is to be done at a debug string, but to show it.
+    pub fn acts_on(&self, debug_string: &str) -> bool {
+        let mut filters = self.debug_strings.iter();
+        self.acts && filters.any(|filter| filter.passes(debug_string))
+    }
+
     /// Whether the end of the process has to be reported.
     pub fn wants_end(&self) -> bool {
         let ends = self

@@ -12,6 +12,14 @@ const NT_PRFPREG: u32 = 2;
 const NT_ARM_TLS: u32 = 0x401;
 const WORDS: usize = 34;
 
+/// write(2) and writev(2).
+pub(crate) const WRITE: i32 = 64;
+pub(crate) const WRITEV: i32 = 66;
+/// Where `struct pt_regs` has the first three arguments of a system call, in bytes: they lie in a
+/// row, from the start on.
+pub(crate) const PROBE_ARGUMENTS: [i16; 3] = [0, 8, 16];
+pub(crate) const PROBE_ARGUMENTS_START: i16 = 0;
+
 /// The general registers of a stopped tracee.
 pub(crate) fn general(tid: i32) -> io::Result<Registers> {
     let mut buffer = [0; WORDS * 8];

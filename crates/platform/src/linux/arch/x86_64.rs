@@ -16,6 +16,14 @@ const LARGEST_XSTATE: usize = 32 << 10;
 const GENERAL: usize = 27 * 8;
 const GENERAL_32: usize = 17 * 4;
 
+/// write(2) and writev(2).
+pub(crate) const WRITE: i32 = 1;
+pub(crate) const WRITEV: i32 = 20;
+/// Where `struct pt_regs` has the first three arguments of a system call, in bytes: they lie in a
+/// row, from the start on.
+pub(crate) const PROBE_ARGUMENTS: [i16; 3] = [14 * 8, 13 * 8, 12 * 8];
+pub(crate) const PROBE_ARGUMENTS_START: i16 = 12 * 8;
+
 /// The general registers of a stopped tracee.
 pub(crate) fn general(tid: i32) -> io::Result<Registers> {
     let mut buffer = [0; GENERAL];

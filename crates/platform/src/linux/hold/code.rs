@@ -18,6 +18,8 @@ pub(super) enum Helper {
     ReadUser = 112,
     ReadKernel = 113,
     RingOutput = 130,
+    RingReserve = 131,
+    RingSubmit = 132,
     CurrentTask = 158,
     TaskRegisters = 175,
 }
@@ -29,6 +31,9 @@ pub(super) enum If {
     NotEqual = 0x50,
     Greater = 0x20,
 }
+
+/// `BPF_RB_FORCE_WAKEUP`.
+const WAKE: i32 = 2;
 
 /// A program being written.
 #[derive(Default)]
@@ -116,14 +121,40 @@ impl Code {
     /// Writes so many bytes of the stack, from `at` on, into a ring, and wakes its reader; the
     /// result is 0 when they found room.
     pub(super) fn send(&mut self, ring: &OwnedFd, at: i16, bytes: usize) {
-        /// `BPF_RB_FORCE_WAKEUP`.
-        const WAKE: i32 = 2;
         self.load_map(1, ring);
         self.copy(2, FRAME);
         self.add(2, at.into());
         self.set(3, bytes as i32);
         self.set(4, WAKE);
         self.call(Helper::RingOutput);
+    }
+
+    /// Room for so many bytes in a ring; the result is 0 where there is none.
+    pub(super) fn reserve(&mut self, ring: &OwnedFd, bytes: i32) {
+        self.load_map(1, ring);
+        self.set(2, bytes);
+        self.set(3, 0);
+        self.call(Helper::RingReserve);
+    }
+
+    /// Lets the reader have what was put into such room, and wakes it.
+    pub(super) fn submit(&mut self, room: Reg) {
+        self.copy(1, room);
+        self.set(2, WAKE);
+        self.call(Helper::RingSubmit);
+    }
+
+    /// The address of a map's value by a key on the stack; 0 where there is none.
+    pub(super) fn lookup(&mut self, map: &OwnedFd, key: i16) {
+        self.load_map(1, map);
+        self.copy(2, FRAME);
+        self.add(2, key.into());
+        self.call(Helper::MapLookup);
+    }
+
+    pub(super) fn jump_always(&mut self) -> Jump {
+        self.put(0x05, 0, 0, 0, 0);
+        Jump(self.0.len() - 1)
     }
 
     pub(super) fn jump(&mut self, when: If, left: Reg, right: i32) -> Jump {

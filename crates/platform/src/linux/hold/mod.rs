@@ -12,10 +12,12 @@ mod killers;
 mod programs;
 mod report;
 mod ring;
+mod writes;
 
 pub(crate) use deaths::{Death, Deaths};
 pub(crate) use killers::Killers;
 pub(crate) use report::Report;
+pub(crate) use writes::Writes;
 
 use report::Hold;
 

@@ -71,11 +71,11 @@ pub(super) fn place(maps: &Maps, ring: &OwnedFd, number: u32, kind: Option<KindA
 /// Lets a thread go on at once whose kind is known and not wanted, and counts it.
 fn pass_unwanted(code: &mut Code, maps: &Maps, kind: KindAt) {
     let unreadable = find_kind(code, kind);
-    lookup(code, &maps.known, KEY);
+    code.lookup(&maps.known, KEY);
     let unknown = code.jump(If::Equal, 0, 0);
     code.load(1, 0, 0);
     code.store_half(FRAME, KEY, 1);
-    lookup(code, &maps.verdicts, KEY);
+    code.lookup(&maps.verdicts, KEY);
     let missing = code.jump(If::Equal, 0, 0);
     code.load(1, 0, 0);
     let wanted = code.jump(If::NotEqual, 1, 0);
@@ -112,18 +112,11 @@ fn find_kind(code: &mut Code, kind: KindAt) -> Vec<Jump> {
 fn find_control(code: &mut Code, maps: &Maps) {
     code.set(1, 0);
     code.store_half(FRAME, KEY, 1);
-    lookup(code, &maps.control, KEY);
+    code.lookup(&maps.control, KEY);
     let found = code.jump(If::NotEqual, 0, 0);
     code.leave();
     code.land(found);
     code.copy(CONTROL, 0);
-}
-
-fn lookup(code: &mut Code, map: &OwnedFd, key: i16) {
-    code.load_map(1, map);
-    code.copy(2, FRAME);
-    code.add(2, key.into());
-    code.call(Helper::MapLookup);
 }
 
 fn begin_report(code: &mut Code, place: u32) {
@@ -143,7 +136,7 @@ fn hold(code: &mut Code, maps: &Maps, ring: &OwnedFd) {
     code.store(FRAME, at(report::SEQUENCE), 1);
     code.and(1, SLOTS as i32 - 1);
     code.store_half(FRAME, KEY, 1);
-    lookup(code, &maps.slots, KEY);
+    code.lookup(&maps.slots, KEY);
     let found = code.jump(If::NotEqual, 0, 0);
     code.leave();
     code.land(found);

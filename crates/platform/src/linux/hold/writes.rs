@@ -1,0 +1,224 @@
+//! Lines that a process writes to its standard error: a program at the kernel's tracepoint
+//! `sys_enter` copies what it hands to write(2) and writev(2). Nobody is kept waiting for it.
+
+use super::{
+    code::{Code, FRAME, Helper, If, Jump, Reg},
+    ring::Ring,
+};
+use crate::linux::{
+    arch,
+    sys::bpf::{self, Kind, SharedWords},
+};
+use std::{collections::VecDeque, io, os::fd::OwnedFd, sync::atomic::Ordering};
+
+/// A report: how many bytes, then they.
+const BYTES: i32 = 1024;
+const HEAD: i32 = 8;
+const DATA: i32 = BYTES - HEAD;
+
+/// What one call writes is cut behind so many reports; of writev's pieces so many are looked at.
+const REPORTS: usize = 16;
+const PIECES: i32 = 4;
+
+/// Lines that are kept until they are looked at.
+const MOST_LINES: usize = 20_000;
+
+/// A longer line is told in parts.
+const LONGEST_LINE: usize = 4096;
+
+const STANDARD_ERROR: i32 = 2;
+
+/// What one process writes there from now on.
+pub(crate) struct Writes {
+    ring: Ring,
+    lost: SharedWords,
+    told: u64,
+    lines: VecDeque<String>,
+    /// A line that has not ended.
+    rest: Vec<u8>,
+    _link: OwnedFd,
+}
+
+impl Writes {
+    pub(crate) fn of(pid: u32) -> io::Result<Self> {
+        let ring = Ring::new()?;
+        let lost = bpf::create_map(bpf::ARRAY, 4, 8, 1, bpf::MAPPABLE)?;
+        let program = program(&ring.map, &lost, pid);
+        let program = bpf::load(Kind::RawTracepoint, program.words())?;
+        Ok(Self {
+            ring,
+            lost: SharedWords::new(&lost, rustix::param::page_size(), 0, true)?,
+            told: 0,
+            lines: VecDeque::new(),
+            rest: Vec::new(),
+            _link: bpf::attach(&program, c"sys_enter")?,
+        })
+    }
+
+    /// The next line, without its end.
+    pub(crate) fn next(&mut self) -> Option<String> {
+        // The ring has room for few.
+        while self.lines.len() < MOST_LINES
+            && let Some(report) = self.ring.next()
+        {
+            let length = report.get(..8)?.try_into().ok()?;
+            let end = (u64::from_ne_bytes(length) as usize).min(DATA as usize) + HEAD as usize;
+            self.take(report.get(HEAD as usize..end)?);
+        }
+        self.lines.pop_front()
+    }
+
+    /// What was begun and not ended, when nothing more comes.
+    pub(crate) fn rest(&mut self) -> Option<String> {
+        let rest = std::mem::take(&mut self.rest);
+        (!rest.is_empty()).then(|| text(&rest))
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        self.rest.extend_from_slice(bytes);
+        while let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = self.rest.drain(..=end).collect();
+            self.lines.push_back(text(&line[..end]));
+        }
+        if self.rest.len() > LONGEST_LINE {
+            let part = self.rest();
+            self.lines.extend(part);
+        }
+    }
+
+    /// Reports that found no room since the last time.
+    pub(crate) fn missed(&mut self) -> u64 {
+        let all = self.lost.words()[0].load(Ordering::Acquire);
+        let new = all - self.told;
+        self.told = all;
+        new
+    }
+}
+
+fn text(line: &[u8]) -> String {
+    String::from_utf8_lossy(line).into_owned()
+}
+
+const CONTEXT: Reg = 6;
+const FROM: Reg = 7;
+const LEFT: Reg = 8;
+const REPORT: Reg = 9;
+/// On the stack: the call's three arguments, one of writev's pieces, a key.
+const ARGUMENTS: i16 = -24;
+const PIECE: i16 = -40;
+const KEY: i16 = -48;
+
+/// `sys_enter(struct pt_regs *regs, long number)`.
+fn program(ring: &OwnedFd, lost: &OwnedFd, pid: u32) -> Code {
+    let mut code = Code::default();
+    code.copy(CONTEXT, 1);
+    code.load(1, CONTEXT, 8);
+    let calls = [arch::WRITE, arch::WRITEV].map(|call| code.jump(If::Equal, 1, call));
+    code.leave();
+    calls.into_iter().for_each(|jump| code.land(jump));
+    code.call(Helper::PidTgid);
+    code.shift_right(0, 32);
+    let ours = code.jump(If::Equal, 0, pid as i32);
+    code.leave();
+    code.land(ours);
+    read_arguments(&mut code);
+    code.load(1, FRAME, argument(0));
+    let wanted = code.jump(If::Equal, 1, STANDARD_ERROR);
+    code.leave();
+    code.land(wanted);
+    code.load(1, CONTEXT, 8);
+    let pieces = code.jump(If::Equal, 1, arch::WRITEV);
+    code.load(FROM, FRAME, argument(1));
+    code.load(LEFT, FRAME, argument(2));
+    copy(&mut code, ring, lost, REPORTS);
+    code.leave();
+    code.land(pieces);
+    (0..PIECES).for_each(|piece| copy_piece(&mut code, ring, lost, piece));
+    code.leave();
+    code
+}
+
+const fn argument(number: usize) -> i16 {
+    ARGUMENTS + arch::PROBE_ARGUMENTS[number] - arch::PROBE_ARGUMENTS_START
+}
+
+fn read_arguments(code: &mut Code) {
+    code.copy(1, FRAME);
+    code.add(1, ARGUMENTS.into());
+    code.set(2, 24);
+    code.load(3, CONTEXT, 0);
+    code.add(3, arch::PROBE_ARGUMENTS_START.into());
+    code.call(Helper::ReadKernel);
+}
+
+/// One of writev's pieces (`struct iovec`: where, how much), if there are so many.
+fn copy_piece(code: &mut Code, ring: &OwnedFd, lost: &OwnedFd, piece: i32) {
+    code.load(1, FRAME, argument(2));
+    let is_there = code.jump(If::Greater, 1, piece);
+    code.leave();
+    code.land(is_there);
+    code.copy(1, FRAME);
+    code.add(1, PIECE.into());
+    code.set(2, 16);
+    code.load(3, FRAME, argument(1));
+    code.add(3, piece * 16);
+    code.call(Helper::ReadUser);
+    let readable = code.jump(If::Equal, 0, 0);
+    code.leave();
+    code.land(readable);
+    code.load(FROM, FRAME, PIECE);
+    code.load(LEFT, FRAME, PIECE + 8);
+    copy(code, ring, lost, REPORTS / PIECES as usize);
+}
+
+/// Copies what is left into reports.
+fn copy(code: &mut Code, ring: &OwnedFd, lost: &OwnedFd, reports: usize) {
+    let ends: Vec<Jump> = (0..reports)
+        .flat_map(|_| report(code, ring, lost))
+        .collect();
+    ends.into_iter().for_each(|end| code.land(end));
+}
+
+/// One report; where the program goes when nothing is left to copy.
+fn report(code: &mut Code, ring: &OwnedFd, lost: &OwnedFd) -> [Jump; 2] {
+    let nothing = code.jump(If::Equal, LEFT, 0);
+    code.reserve(ring, BYTES);
+    let reserved = code.jump(If::NotEqual, 0, 0);
+    count_lost(code, lost);
+    code.leave();
+    code.land(reserved);
+    code.copy(REPORT, 0);
+    code.copy(2, LEFT);
+    let longer = code.jump(If::Greater, 2, DATA);
+    let fits = code.jump_always();
+    code.land(longer);
+    code.set(2, DATA);
+    code.land(fits);
+    code.store(REPORT, 0, 2);
+    code.copy(1, REPORT);
+    code.add(1, HEAD);
+    code.copy(3, FROM);
+    code.call(Helper::ReadUser);
+    let read = code.jump(If::Equal, 0, 0);
+    code.set(1, 0);
+    code.store(REPORT, 0, 1);
+    code.land(read);
+    code.submit(REPORT);
+    let more = code.jump(If::Greater, LEFT, DATA);
+    let all = code.jump_always();
+    code.land(more);
+    code.add(FROM, DATA);
+    code.add(LEFT, -DATA);
+    [nothing, all]
+}
+
+fn count_lost(code: &mut Code, lost: &OwnedFd) {
+    code.set(1, 0);
+    code.store_half(FRAME, KEY, 1);
+    code.lookup(lost, KEY);
+    let found = code.jump(If::NotEqual, 0, 0);
+    code.leave();
+    code.land(found);
+    code.set(1, 1);
+    code.count(0, 0, 1);
+}
