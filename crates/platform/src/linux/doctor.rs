@@ -39,7 +39,7 @@ fn probes() -> Finding {
             "exceptions",
             Health::Weak,
             format!("no probes here ({error}): signals and exits only"),
-            "Probes take root or CAP_BPF and CAP_PERFMON, and Linux 6.9 with uprobes.",
+            "Probes take root or CAP_BPF and CAP_PERFMON, and Linux 5.17 with uprobes.",
         ),
     }
 }

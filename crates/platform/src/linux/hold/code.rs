@@ -22,6 +22,7 @@ pub(super) enum Helper {
     RingSubmit = 132,
     CurrentTask = 158,
     TaskRegisters = 175,
+    Loop = 181,
 }
 
 /// When a jump is taken.
@@ -35,9 +36,16 @@ pub(super) enum If {
 /// `BPF_RB_FORCE_WAKEUP`.
 const WAKE: i32 = 2;
 
-/// A program being written.
+/// A program being written: its instructions, and where its functions begin, but the first.
 #[derive(Default)]
-pub(super) struct Code(Vec<u64>);
+pub(super) struct Code {
+    words: Vec<u64>,
+    functions: Vec<usize>,
+}
+
+/// A call whose function is not written yet.
+#[must_use]
+pub(super) struct Call(usize);
 
 /// A jump whose end is not known yet.
 #[must_use]
@@ -50,7 +58,7 @@ impl Code {
             | registers << 8
             | u64::from(offset as u16) << 16
             | u64::from(value as u32) << 32;
-        self.0.push(word);
+        self.words.push(word);
     }
 
     pub(super) fn copy(&mut self, to: Reg, from: Reg) {
@@ -111,7 +119,7 @@ impl Code {
 
     pub(super) fn load_map(&mut self, to: Reg, map: &OwnedFd) {
         self.put(0x18, to, 1, 0, map.as_raw_fd());
-        self.0.push(0);
+        self.words.push(0);
     }
 
     pub(super) fn call(&mut self, helper: Helper) {
@@ -154,48 +162,69 @@ impl Code {
 
     pub(super) fn jump_always(&mut self) -> Jump {
         self.put(0x05, 0, 0, 0, 0);
-        Jump(self.0.len() - 1)
+        Jump(self.words.len() - 1)
     }
 
     pub(super) fn jump(&mut self, when: If, left: Reg, right: i32) -> Jump {
         self.put(0x05 | when as u8, left, 0, 0, right);
-        Jump(self.0.len() - 1)
+        Jump(self.words.len() - 1)
     }
 
     pub(super) fn jump_on(&mut self, when: If, left: Reg, right: Reg) -> Jump {
         self.put(0x0d | when as u8, left, right, 0, 0);
-        Jump(self.0.len() - 1)
+        Jump(self.words.len() - 1)
     }
 
-    /// Taken when the loop has gone round too often (Linux 6.9; eight million times).
-    pub(super) fn jump_when_tired(&mut self) -> Jump {
-        self.put(0xe5, 0, 0, 0, 0);
-        Jump(self.0.len() - 1)
+    /// Calls a [function](Code::function) of this program again and again until it gives 1, at most
+    /// eight million times (`bpf_loop`, Linux 5.17). It is given the address `at` on the stack in
+    /// register 2.
+    pub(super) fn call_again_and_again(&mut self, at: i16) -> Call {
+        /// `BPF_MAX_LOOPS`.
+        const MOST: i32 = 1 << 23;
+        /// `BPF_PSEUDO_FUNC`.
+        const FUNCTION: Reg = 4;
+        self.set(1, MOST);
+        let call = Call(self.words.len());
+        self.put(0x18, 2, FUNCTION, 0, 0);
+        self.words.push(0);
+        self.copy(3, FRAME);
+        self.add(3, at.into());
+        self.set(4, 0);
+        self.call(Helper::Loop);
+        call
     }
 
-    pub(super) fn here(&self) -> usize {
-        self.0.len()
-    }
-
-    pub(super) fn jump_back(&mut self, to: usize) {
-        let offset = to as i64 - (self.0.len() as i64 + 1);
-        self.put(0x05, 0, 0, offset as i16, 0);
+    /// Begins the function of a call, behind all else.
+    pub(super) fn function(&mut self, call: &Call) {
+        let distance = (self.words.len() - call.0 - 1) as u64;
+        self.words[call.0] |= distance << 32;
+        self.functions.push(self.words.len());
     }
 
     /// Lets a jump end here.
     pub(super) fn land(&mut self, jump: Jump) {
-        let offset = (self.0.len() - jump.0 - 1) as u64;
-        self.0[jump.0] |= offset << 16;
+        let offset = (self.words.len() - jump.0 - 1) as u64;
+        self.words[jump.0] |= offset << 16;
+    }
+
+    /// Ends the program or function; what a function gives tells whether it is not called again.
+    pub(super) fn leave_with(&mut self, result: i32) {
+        self.set(0, result);
+        self.put(0x95, 0, 0, 0, 0);
     }
 
     /// Ends the program.
     pub(super) fn leave(&mut self) {
-        self.set(0, 0);
-        self.put(0x95, 0, 0, 0, 0);
+        self.leave_with(0);
     }
 
     pub(super) fn words(&self) -> &[u64] {
-        &self.0
+        &self.words
+    }
+
+    /// Where its functions begin, but the first.
+    pub(super) fn functions(&self) -> &[usize] {
+        &self.functions
     }
 }
 
@@ -211,14 +240,12 @@ mod tests {
         let jump = code.jump(If::NotEqual, 0, 7);
         code.leave();
         code.land(jump);
-        code.jump_back(0);
         let expected = [
             0x0000_0000_0000_16bf,
             0x0000_0000_fff8_2a7b,
             0x0000_0007_0002_0055,
             0x0000_0000_0000_00b7,
             0x0000_0000_0000_0095,
-            0x0000_0000_fffa_0005,
         ];
         assert_eq!(code.words(), expected);
     }

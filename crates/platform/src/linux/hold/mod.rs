@@ -87,7 +87,7 @@ impl Holds {
     ) -> io::Result<()> {
         let path = CString::new(file.as_os_str().as_encoded_bytes())?;
         let program = programs::place(&self.maps, &self.ring.map, number, kind);
-        let program = bpf::load(Kind::Probe, program.words())?;
+        let program = bpf::load_with(Kind::Probe, program.words(), program.functions())?;
         let probe = bpf::uprobe(uprobe_kind()?, &path, offset, self.pid, &program)?;
         self.probes.push(probe);
         Ok(())
@@ -96,7 +96,7 @@ impl Holds {
     /// Whether the kernel takes our program, and has uprobes.
     pub(crate) fn try_program(&self) -> io::Result<()> {
         let program = programs::place(&self.maps, &self.ring.map, 0, Some(KindAt::default()));
-        bpf::load(Kind::Probe, program.words())?;
+        bpf::load_with(Kind::Probe, program.words(), program.functions())?;
         uprobe_kind().map(|_| ())
     }
 

@@ -38,15 +38,16 @@ pub(super) mod control {
 const CONTEXT: Reg = 6;
 const CONTROL: Reg = 7;
 const SLOT: Reg = 8;
-const DEADLINE: Reg = 9;
 
 /// Where a field of the report lies on the program's stack.
 const fn at(field: usize) -> i16 {
     field as i16 - report::BYTES as i16
 }
 
-/// Below the report: a key of a map.
+/// Below the report: the key of a map.
 const KEY: i16 = -(report::BYTES as i16) - 8;
+/// And what the function that waits is told: the slot, until when, what the slot holds.
+const WAIT: i16 = KEY - 24;
 
 /// At a place in the program: held at each hit, or, with what tells the kind of thing that is
 /// thrown, at each hit of a kind that is not known or wanted.
@@ -149,26 +150,44 @@ fn hold(code: &mut Code, maps: &Maps, ring: &OwnedFd) {
     code.count(CONTROL, control::LOST, 1);
     code.leave();
     code.land(sent);
-    code.load(DEADLINE, FRAME, at(report::TIME));
-    code.add(DEADLINE, LONGEST_HOLD.as_nanos() as i32);
-    go_round(code);
-    code.set(1, 0);
-    code.store(SLOT, 0, 1);
+    code.store(FRAME, WAIT, SLOT);
+    code.load(1, FRAME, at(report::TIME));
+    code.add(1, LONGEST_HOLD.as_nanos() as i32);
+    code.store(FRAME, WAIT + 8, 1);
+    code.load(1, FRAME, at(report::SEQUENCE));
+    code.store(FRAME, WAIT + 16, 1);
+    let wait = code.call_again_and_again(WAIT);
+    free(code);
     code.leave();
+    code.function(&wait);
+    keep_waiting(code);
 }
 
-/// Ends here when time is over, and the program when the slot is ours no more.
-fn go_round(code: &mut Code) {
-    let top = code.here();
+/// When time is over the slot is still ours.
+fn free(code: &mut Code) {
     code.load(1, SLOT, 0);
     code.load(2, FRAME, at(report::SEQUENCE));
-    let still = code.jump_on(If::Equal, 1, 2);
+    let ours = code.jump_on(If::Equal, 1, 2);
     code.leave();
+    code.land(ours);
+    code.set(1, 0);
+    code.store(SLOT, 0, 1);
+}
+
+/// Gives 1 when the slot is ours no more, or time is over.
+fn keep_waiting(code: &mut Code) {
+    const STATE: Reg = 6;
+    code.copy(STATE, 2);
+    code.load(1, STATE, 0);
+    code.load(1, 1, 0);
+    code.load(2, STATE, 16);
+    let still = code.jump_on(If::Equal, 1, 2);
+    code.leave_with(1);
     code.land(still);
     code.call(Helper::Time);
-    let over: Jump = code.jump_on(If::Greater, 0, DEADLINE);
-    let tired = code.jump_when_tired();
-    code.jump_back(top);
+    code.load(1, STATE, 8);
+    let over = code.jump_on(If::Greater, 0, 1);
+    code.leave();
     code.land(over);
-    code.land(tired);
+    code.leave_with(1);
 }

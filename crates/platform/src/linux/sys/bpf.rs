@@ -1,6 +1,7 @@
 //! bpf(2) and the probes that run its programs, by the raw system call: a dozen instructions need
 //! no compiler at build time and no library at run time.
 
+use super::btf;
 use rustix::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::{ffi::CStr, io, sync::atomic::AtomicU64};
 
@@ -8,6 +9,7 @@ use std::{ffi::CStr, io, sync::atomic::AtomicU64};
 const MAP_CREATE: libc::c_long = 0;
 const MAP_UPDATE: libc::c_long = 2;
 const PROG_LOAD: libc::c_long = 5;
+const BTF_LOAD: libc::c_long = 18;
 const RAW_TRACEPOINT_OPEN: libc::c_long = 17;
 
 /// Kinds of maps.
@@ -113,14 +115,39 @@ pub(crate) fn attach(program: &OwnedFd, tracepoint: &CStr) -> io::Result<OwnedFd
         .open(RAW_TRACEPOINT_OPEN)
 }
 
+/// Loads a program that has functions beside its own, which begin at these instructions.
+pub(crate) fn load_with(kind: Kind, code: &[u64], functions: &[usize]) -> io::Result<OwnedFd> {
+    let types = load_types()?;
+    let starts = [0].iter().chain(functions);
+    let functions: Vec<[u32; 2]> = starts.map(|start| [*start as u32, btf::FUNCTION]).collect();
+    program(kind, code)
+        .fd(72, &types)
+        .u32(76, size_of::<[u32; 2]>() as u32)
+        .pointer(80, functions.as_ptr())
+        .u32(88, functions.len() as u32)
+        .open(PROG_LOAD)
+}
+
+/// What types functions have, which the kernel wants to be told of programs that have some.
+fn load_types() -> io::Result<OwnedFd> {
+    let types = btf::types();
+    Attributes::new()
+        .pointer(0, types.as_ptr())
+        .u32(16, types.len() as u32)
+        .open(BTF_LOAD)
+}
+
 /// Loads a program.
 pub(crate) fn load(kind: Kind, code: &[u64]) -> io::Result<OwnedFd> {
+    program(kind, code).open(PROG_LOAD)
+}
+
+fn program(kind: Kind, code: &[u64]) -> Attributes {
     Attributes::new()
         .u32(0, kind as u32)
         .u32(4, code.len() as u32)
         .pointer(8, code.as_ptr())
         .pointer(16, LICENSE.as_ptr())
-        .open(PROG_LOAD)
 }
 
 /// `struct perf_event_attr` (`linux/perf_event.h`, PERF_ATTR_SIZE_VER7).

@@ -1,6 +1,7 @@
 //! System calls that no safe library has; every `unsafe` of the Linux part.
 
 pub(crate) mod bpf;
+mod btf;
 pub(crate) mod clock;
 pub(crate) mod handler;
 pub(crate) mod launch;
