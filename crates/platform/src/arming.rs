@@ -18,6 +18,9 @@ pub struct Arming {
     pub debug_strings: bool,
     /// Threads that begin and end.
     pub threads: bool,
+    /// Whether breakpoints may be taken where there are no probes, though the process dies of them
+    /// when we are killed at the wrong moment (Linux).
+    pub unsafe_breakpoints: bool,
     /// Places in its images.
     pub places: Vec<ArmedPlace>,
 }

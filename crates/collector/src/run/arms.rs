@@ -40,6 +40,7 @@ const STRANGERS: [(&str, &str); 2] = [
 /// What is armed.
 #[derive(Default)]
 pub(super) struct Arms {
+    unsafe_breakpoints: bool,
     /// By the number it is reported under.
     arms: Vec<Arm>,
     /// Numbers by file and offset: a probe is one of the file, wherever and however often that is
@@ -62,6 +63,19 @@ pub(super) enum Arm {
 }
 
 impl Arms {
+    /// Nothing so far; whether breakpoints may stand in for probes (see [`Arming`]).
+    pub(super) fn new(unsafe_breakpoints: bool) -> Self {
+        Self {
+            unsafe_breakpoints,
+            ..Self::default()
+        }
+    }
+
+    /// Another program has begun.
+    pub(super) fn forget(&mut self) {
+        *self = Self::new(self.unsafe_breakpoints);
+    }
+
     /// What stands behind the number of a place.
     pub(super) fn at(&self, number: u32) -> Option<Arm> {
         self.arms.get(number as usize).copied()
@@ -84,6 +98,7 @@ impl Arms {
             modules: wants_modules(wake),
             debug_strings: !wake.debug_strings.is_empty(),
             threads: wake.thread_starts || wake.thread_exits,
+            unsafe_breakpoints: self.unsafe_breakpoints,
             places: Vec::new(),
         };
         let mut lacking = Vec::new();
@@ -211,6 +226,10 @@ impl Arms {
             return Ok(Vec::new());
         }
         let now = target.facts()?.modules;
+        // One that is ending has lost them, and what is armed tells of its last moments.
+        if now.is_empty() {
+            return Ok(Vec::new());
+        }
         let is_in = |module: &Module, list: &[Module]| {
             let same = |other: &Module| {
                 other.range.start == module.range.start && other.path == module.path

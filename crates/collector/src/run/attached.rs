@@ -1,7 +1,7 @@
 //! Processes that are attached to. Each has a thread of its own, which also takes the dumps while
 //! the process stands: a tracer is one thread.
 
-use super::{ShowStep, dumps::Finished, follower, stacks};
+use super::{ShowStep, arms::Arms, dumps::Finished, follower, stacks};
 use crate::{Request, Step};
 use platform::{Error, Host};
 use policy::{DumpId, WakeFor};
@@ -22,6 +22,7 @@ const LEAVING: Duration = Duration::from_secs(3);
 /// The attached processes.
 pub(crate) struct Attached {
     machine: fn() -> Box<dyn Host>,
+    unsafe_breakpoints: bool,
     orders: HashMap<ProcessKey, Sender<Order>>,
     /// Their threads.
     threads: Vec<JoinHandle<()>>,
@@ -78,10 +79,11 @@ pub(crate) enum News {
 }
 
 impl Attached {
-    pub(crate) fn new(machine: fn() -> Box<dyn Host>) -> Self {
+    pub(crate) fn new(machine: fn() -> Box<dyn Host>, unsafe_breakpoints: bool) -> Self {
         let (tell, news) = channel();
         Self {
             machine,
+            unsafe_breakpoints,
             orders: HashMap::new(),
             threads: Vec::new(),
             standing: HashSet::new(),
@@ -102,14 +104,21 @@ impl Attached {
         let (orders, inbox) = channel();
         self.orders.insert(key, orders);
         let (machine, tell) = (self.machine, self.tell.clone());
+        let unsafe_breakpoints = self.unsafe_breakpoints;
         self.threads.retain(|thread| !thread.is_finished());
         let thread = std::thread::spawn(move || {
             let host = machine();
-            if let Err(error) = follower::follow(&*host, key, wake, &inbox, &tell) {
+            let arms = Arms::new(unsafe_breakpoints);
+            if let Err(error) = follower::follow(&*host, key, (wake, arms), &inbox, &tell) {
                 let _ = tell.send(News::Failed(key, error));
             }
         });
         self.threads.push(thread);
+    }
+
+    /// Whether it was attached to, though its thread may have ended since.
+    pub(crate) fn is_known(&self, key: ProcessKey) -> bool {
+        self.orders.contains_key(&key)
     }
 
     /// Leaves every process alone, and waits until each is as it was: on Windows our end would leave

@@ -28,14 +28,14 @@ const SIGABRT: u32 = 6;
 pub(super) fn follow(
     host: &dyn Host,
     key: ProcessKey,
-    wake: WakeFor,
+    (wake, arms): (WakeFor, Arms),
     inbox: &Receiver<Order>,
     tell: &Sender<News>,
 ) -> Result<()> {
     let mut follower = Follower {
         target: host.attach(key)?,
         key,
-        arms: Arms::default(),
+        arms,
         kinds: Kinds::default(),
         wake,
         storm: false,
@@ -226,7 +226,7 @@ impl Follower<'_> {
             },
             TargetEvent::Exception(exception) => self.signal(exception),
             TargetEvent::Executed => {
-                self.arms = Arms::default();
+                self.arms.forget();
                 self.kinds = Kinds::default();
                 let then = self.report(event)?;
                 self.arm()?;

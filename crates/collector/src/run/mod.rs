@@ -71,6 +71,8 @@ pub struct Plan<'p> {
     pub launched: Option<Launched>,
     /// Makes the machine for a thread that takes dumps.
     pub machine: fn() -> Box<dyn Host>,
+    /// Whether breakpoints may stand in for probes: see [`platform::Arming`].
+    pub unsafe_breakpoints: bool,
     /// Told which processes are monitored, when that has changed; says whether somebody asked to
     /// leave one of them alone (`firstchance cancel`).
     pub cancelled: Cancelled<'p>,
@@ -119,7 +121,7 @@ pub fn run(
         schedule: Schedule::default(),
         probes: Probes::default(),
         dumps: Dumps::new(plan.machine),
-        attached: Attached::new(plan.machine),
+        attached: Attached::new(plan.machine, plan.unsafe_breakpoints),
         watched: HashSet::new(),
         watched_changed: false,
         launched: plan.launched,
@@ -305,6 +307,10 @@ impl Run<'_> {
         if self.attached.tell(key, Order::Gone) {
             self.gone.insert(key);
             return;
+        }
+        // Its thread has ended; what it has told before that comes first.
+        if self.attached.is_known(key) {
+            self.take_news();
         }
         self.gone.remove(&key);
         self.host.forget(key);

@@ -80,6 +80,7 @@ fn watch(text: &str, args: &Args) -> anyhow::Result<(ExitCode, Vec<PathBuf>)> {
         rules: rules.map(|rule| (rule, manner.clone())).collect(),
         poll: POLL,
         launch: None,
+        unsafe_breakpoints: false,
         json: false,
         wait: false,
         voice: Voice::Plain,

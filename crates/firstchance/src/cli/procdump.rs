@@ -88,6 +88,7 @@ fn job(monitor: Monitor) -> anyhow::Result<Job> {
         rules: vec![(as_the_system_has_it(&monitor), manner)],
         poll: monitor.poll.unwrap_or(Duration::from_secs(1)),
         launch,
+        unsafe_breakpoints: false,
         json: false,
         wait: monitor.wait,
         voice: Voice::ProcDump,

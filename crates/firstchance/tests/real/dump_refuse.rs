@@ -9,7 +9,7 @@ use crate::support::{
 };
 
 /// A user without any rights.
-const NOBODY: &[&str] = &["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups"];
+pub(crate) const NOBODY: &[&str] = &["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups"];
 
 /// No file was left, nor a part of one.
 fn assert_empty(folder: &Path) {
@@ -139,7 +139,7 @@ fn b9_a_target_of_another_tracer_is_named_and_can_be_had_without_a_stop() {
 }
 
 /// A copy of a program that everybody may run.
-fn public_copy(folder: &tempfile::TempDir, program: &Path) -> std::path::PathBuf {
+pub(crate) fn public_copy(folder: &tempfile::TempDir, program: &Path) -> std::path::PathBuf {
     use std::os::unix::fs::PermissionsExt as _;
     let copy = folder.path().join(program.file_name().unwrap());
     std::fs::copy(program, &copy).unwrap();
@@ -150,7 +150,7 @@ fn public_copy(folder: &tempfile::TempDir, program: &Path) -> std::path::PathBuf
 }
 
 /// A folder that another user can reach, unlike those under the target folder perhaps.
-fn public_folder() -> tempfile::TempDir {
+pub(crate) fn public_folder() -> tempfile::TempDir {
     tempfile::Builder::new()
         .prefix("firstchance-test")
         .tempdir_in("/tmp")
@@ -158,7 +158,7 @@ fn public_folder() -> tempfile::TempDir {
 }
 
 /// A folder that belongs to `NOBODY`.
-fn folder_of_nobody(parent: &tempfile::TempDir) -> std::path::PathBuf {
+pub(crate) fn folder_of_nobody(parent: &tempfile::TempDir) -> std::path::PathBuf {
     let folder = parent.path().join("own");
     std::fs::create_dir(&folder).unwrap();
     std::os::unix::fs::chown(&folder, Some(1000), Some(1000)).unwrap();

@@ -1,8 +1,13 @@
 //! Programs of many languages that end in many ways: each leaves one dump with the right name or
 //! none, and ends as it does when nobody watches.
 
-use std::{path::PathBuf, process::Command};
+use std::{
+    os::unix::process::ExitStatusExt as _,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
+use crate::dump_refuse::{NOBODY, folder_of_nobody, public_copy, public_folder};
 use crate::support::{Child, Firstchance, Program, Run, compile, files_in, folder};
 
 const C: Program = Program::c("ends.c");
@@ -42,7 +47,13 @@ fn watched(line: &Line) -> (Vec<String>, Run) {
     let run = running.finish();
     let mut alone = start(line);
     alone.tell("go");
-    assert_eq!(end, alone.wait(), "it ended otherwise: {line:?} {run:#?}");
+    // Whether a core is made is left to the machine's core_pattern, which other tests change.
+    let how = |end: std::process::ExitStatus| (end.code(), end.signal());
+    assert_eq!(
+        how(end),
+        how(alone.wait()),
+        "it ended otherwise: {line:?} {run:#?}"
+    );
     let told = run.events("dump");
     let names = told
         .iter()
@@ -304,4 +315,42 @@ fn lines_on_stderr_are_debug_strings_and_a_filter_chooses_among_them() {
     assert_eq!(files_in(folder.path()).len(), 1, "{run:#?}");
     child.tell("go");
     assert_eq!(child.wait().code(), Some(0));
+}
+
+/// A watch by a user without rights of a program of the same user; what it did.
+fn watched_by_nobody(options: &[&str]) -> Run {
+    let public = public_folder();
+    let copy = |program: &Path| public_copy(&public, program);
+    let ours = copy(Path::new(env!("CARGO_BIN_EXE_firstchance")));
+    let program = copy(&compile(&CXX)).to_string_lossy().into_owned();
+    let user = NOBODY.iter().map(|word| (*word).to_owned());
+    let count = ["3000", "3", "exit"].map(str::to_owned);
+    let mut child = start(&user.chain([program]).chain(count).collect());
+    let running = Firstchance::copy_by(NOBODY, &ours)
+        .args(&["watch", "--json", &child.pid().to_string(), "-n", "1"])
+        .args(&["--when", "exception \"NotFound\" first chance"])
+        .args(options)
+        .current_dir(&folder_of_nobody(&public))
+        .spawn()
+        .until_it_says("\"event\":\"armed\"");
+    child.tell("go");
+    assert_eq!(child.line(), "caught 27000");
+    assert_eq!(child.wait().code(), Some(3));
+    running.finish()
+}
+
+#[test]
+fn a_user_without_rights_is_told_what_cannot_be_seen() {
+    let run = watched_by_nobody(&["--do", "mini dump"]);
+    run.assert_code(5).assert_says("--unsafe-breakpoints");
+}
+
+#[test]
+fn the_processors_breakpoints_stand_in_for_probes_where_that_is_asked_for() {
+    let run = watched_by_nobody(&["--do", "mini dump", "--unsafe-breakpoints"]);
+    run.assert_code(0)
+        .assert_says("the process dies if firstchance is killed");
+    assert_eq!(run.events("dump").len(), 1);
+    let run = watched_by_nobody(&["--do", "none", "--unsafe-breakpoints"]);
+    assert_eq!(run.count_of("CXX.NotFound"), 9000, "{run:#?}");
 }

@@ -1,6 +1,8 @@
 //! What an attached process does, and letting it go on: by probes that hold a thread at a place,
 //! and, for what no probe shows, by tracing its threads.
 
+mod arm;
+
 use super::{
     corpse::{self, Vigil},
     follow::{Did, Fate, Follow},
@@ -13,13 +15,13 @@ use super::{
         signals,
     },
     target::wall_now,
+    traps::Traps,
 };
-use crate::{ArmedPlace, Arming, FAULT_BITS, FAULT_SIGNALS, ImageFiles, Result};
-use snapshot::{Exception, ProcessKey, Registers, TargetEvent};
+use crate::{FAULT_SIGNALS, Result};
+use snapshot::{Exception, Registers, TargetEvent};
 use std::{
     cell::RefCell,
     collections::BTreeSet,
-    io,
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -38,6 +40,8 @@ pub(crate) struct Events {
     killers: Option<Killers>,
     writes: Option<Writes>,
     holds: Option<Holds>,
+    /// In the stead of probes.
+    traps: Option<Traps>,
     armed: BTreeSet<u32>,
     at: At,
     /// Nothing that only tracing shows is wanted any more.
@@ -64,130 +68,6 @@ enum At {
 }
 
 impl Events {
-    /// Arms this and nothing else; what could not be had.
-    pub(crate) fn arm(&mut self, proc: &mut ProcDir, what: &Arming) -> Result<Vec<String>> {
-        let mut signals = what.signals;
-        let mut lacking = Vec::new();
-        if what.deaths
-            && let Err(why) = self.keep_vigil(proc, what)
-        {
-            lacking.extend(why);
-            signals |= FAULT_BITS;
-        }
-        if signals != what.signals || !what.deaths {
-            self.vigil = None;
-        }
-        // What stands goes on only when its places are armed.
-        lacking.extend(self.arm_places(proc.key, &what.places));
-        self.killers = match (self.killers.take(), what.exit) {
-            // Without it, the end is told without who brought it about.
-            (None, true) => Killers::of(proc.key.pid).ok(),
-            (killers, wanted) => killers.filter(|_| wanted),
-        };
-        lacking.extend(self.listen(proc.key, what.debug_strings).err());
-        self.follow_if(proc, what, signals)?;
-        Ok(lacking)
-    }
-
-    /// Hears what it writes to its standard error; why not, if that cannot be had.
-    fn listen(&mut self, key: ProcessKey, wanted: bool) -> std::result::Result<(), String> {
-        self.writes = match self.writes.take().filter(|_| wanted) {
-            None if wanted => {
-                let writes = Writes::of(key.pid);
-                let why = |error| format!("what it writes to stderr cannot be seen here: {error}");
-                Some(writes.map_err(why)?)
-            }
-            writes => writes,
-        };
-        Ok(())
-    }
-
-    /// Waits for its death without tracing it; why not, if there is anything to say.
-    fn keep_vigil(
-        &mut self,
-        proc: &mut ProcDir,
-        what: &Arming,
-    ) -> std::result::Result<(), Option<String>> {
-        if what.exit || what.signals != 0 || what.threads {
-            return Err(None);
-        }
-        if self.vigil.as_ref().is_some_and(|vigil| vigil.is_of(proc)) {
-            return Ok(());
-        }
-        self.vigil = None;
-        let vigil = Vigil::begin(proc).map_err(|error| {
-            let cost = "each signal it gets costs it some microseconds";
-            Some(format!("its death is seen by tracing ({error}): {cost}"))
-        })?;
-        self.vigil = Some(vigil);
-        Ok(())
-    }
-
-    fn follow_if(&mut self, proc: &ProcDir, what: &Arming, signals: u64) -> Result<()> {
-        let wanted = what.exit || signals != 0 || what.threads;
-        self.unfollow = false;
-        match &self.follow {
-            Some(follow) if wanted => follow.borrow_mut().want(signals, what.threads),
-            // What stands for something it did is let go when that is done.
-            Some(_) if matches!(self.at, At::Traced(..)) => self.unfollow = true,
-            Some(_) => self.follow_no_longer(),
-            None if wanted => {
-                let follow = Follow::begin(proc, signals, what.threads)?;
-                self.follow = Some(Rc::new(RefCell::new(follow)));
-            }
-            None => {}
-        }
-        Ok(())
-    }
-
-    fn follow_no_longer(&mut self) {
-        if let Some(follow) = self.follow.take() {
-            let threads = &mut follow.borrow_mut().threads;
-            threads.stop_running(Instant::now() + STOPPING);
-            threads.release();
-        }
-    }
-
-    fn arm_places(&mut self, key: ProcessKey, places: &[ArmedPlace]) -> Vec<String> {
-        let wanted: BTreeSet<u32> = places.iter().map(|place| place.number).collect();
-        if !self.armed.is_subset(&wanted) || places.is_empty() {
-            self.holds = None;
-            self.armed.clear();
-        }
-        let new = places
-            .iter()
-            .filter(|place| !self.armed.contains(&place.number));
-        let new: Vec<&ArmedPlace> = new.collect();
-        if new.is_empty() {
-            return Vec::new();
-        }
-        super::sys::prompt::be_prompt();
-        let files = ImageFiles::of(key);
-        let mut lacking = Vec::new();
-        for place in new {
-            match self.arm_place(key, files.as_ref(), place) {
-                Ok(()) => drop(self.armed.insert(place.number)),
-                Err(error) => lacking.push(lack(place, &error)),
-            }
-        }
-        lacking
-    }
-
-    fn arm_place(
-        &mut self,
-        key: ProcessKey,
-        files: Option<&ImageFiles>,
-        place: &ArmedPlace,
-    ) -> io::Result<()> {
-        let path = files.and_then(|files| files.path(&place.module));
-        let path = path.ok_or_else(|| io::Error::other("its file cannot be opened"))?;
-        let holds = match &mut self.holds {
-            Some(holds) => holds,
-            None => self.holds.insert(Holds::new(key.pid)?),
-        };
-        holds.at_place(place.number, &path, place.offset, place.kind)
-    }
-
     /// Waits for the next event.
     pub(crate) fn wait(&mut self, proc: &mut ProcDir, limit: Duration) -> TargetEvent {
         let end = Instant::now() + limit;
@@ -240,8 +120,7 @@ impl Events {
 
     fn followed(&mut self, proc: &ProcDir) -> Option<TargetEvent> {
         let follow = self.follow.clone()?;
-        let did = follow.borrow_mut().next(proc);
-        let (at, event) = match did {
+        let (at, event) = match self.next_did(&follow, proc) {
             Did::Nothing => return None,
             Did::Exiting(tid, status) => {
                 let killers = self.killers.as_mut().filter(|_| status < 0);
@@ -250,6 +129,10 @@ impl Events {
                 (At::Traced(tid, None), event)
             }
             Did::Signal(tid, info, fate) => (At::Traced(tid, Some(fate)), signal_event(tid, &info)),
+            Did::Trapped(tid, place) => {
+                let thread = tid as u32;
+                return Some(TargetEvent::Breakpoint { place, thread });
+            }
             Did::ThreadStart(tid) => {
                 let thread = tid as u32;
                 (At::Traced(tid, None), TargetEvent::ThreadStart { thread })
@@ -261,6 +144,7 @@ impl Events {
             Did::Executed(tid) => {
                 // The kernel has taken the probes away with the old program.
                 self.holds = None;
+                self.traps = None;
                 self.armed.clear();
                 (At::Traced(tid, None), TargetEvent::Executed)
             }
@@ -271,6 +155,33 @@ impl Events {
         };
         self.at = at;
         Some(event)
+    }
+
+    /// What it did next. A thread at a breakpoint stands already where it is wanted, and goes on
+    /// where it is not.
+    fn next_did(&mut self, follow: &RefCell<Follow>, proc: &ProcDir) -> Did {
+        loop {
+            let did = follow.borrow_mut().next(proc);
+            let going = match (did, &mut self.traps) {
+                (Did::Trapped(tid, place), Some(traps)) => match traps.report(tid, place) {
+                    Some(report) => {
+                        self.at = At::Stopped(report);
+                        return did;
+                    }
+                    None => tid,
+                },
+                (Did::Trapped(tid, _), None) => tid,
+                (Did::ThreadStart(tid), traps) => {
+                    traps.iter_mut().for_each(|traps| traps.arm_thread(tid));
+                    if follow.borrow().wants_threads {
+                        return did;
+                    }
+                    tid
+                }
+                _ => return did,
+            };
+            follow.borrow_mut().go_on(going);
+        }
     }
 
     fn died(&mut self, proc: &mut ProcDir) -> Option<TargetEvent> {
@@ -433,10 +344,16 @@ impl Events {
         if let Some(holds) = &mut self.holds {
             let _ = holds.pass(kind, pass);
         }
+        if let Some(traps) = &mut self.traps {
+            traps.pass(kind, pass);
+        }
     }
 
     pub(crate) fn passed(&self, kind: u64) -> u64 {
-        self.holds.as_ref().map_or(0, |holds| holds.passed(kind))
+        let trapped = self.traps.as_ref().map_or(0, |traps| traps.passed(kind));
+        self.holds
+            .as_ref()
+            .map_or(trapped, |holds| holds.passed(kind))
     }
 
     pub(crate) fn missed(&mut self) -> u64 {
@@ -448,6 +365,7 @@ impl Events {
 impl Drop for Events {
     fn drop(&mut self) {
         self.go_on();
+        self.follow_no_longer();
     }
 }
 
@@ -480,11 +398,6 @@ impl Stopped {
             }
         }
     }
-}
-
-fn lack(place: &ArmedPlace, error: &io::Error) -> String {
-    let (path, offset) = (&place.module.path, place.offset);
-    format!("no probe could be put at {path}+{offset:#x}: {error}")
 }
 
 /// Waits until a thread has stopped: it stands, ends, or takes too long.

@@ -27,7 +27,9 @@ pub(crate) const HARMLESS: [i32; 8] = [
 /// A process that is followed.
 pub(crate) struct Follow {
     pub(crate) threads: Threads,
-    wants_threads: bool,
+    pub(crate) wants_threads: bool,
+    /// Threads that begin are told in any case.
+    pub(crate) tells_births: bool,
     gone: Option<i32>,
 }
 
@@ -40,6 +42,8 @@ pub(crate) enum Did {
     Exiting(i32, i32),
     /// A thread is about to get a signal, and stands.
     Signal(i32, SignalInfo, Fate),
+    /// A thread came to a breakpoint of this place, and stands.
+    Trapped(i32, u32),
     /// A thread began, and stands.
     ThreadStart(i32),
     /// A thread ends, and stands.
@@ -69,6 +73,7 @@ impl Follow {
         Ok(Self {
             threads,
             wants_threads,
+            tells_births: false,
             gone: None,
         })
     }
@@ -81,8 +86,8 @@ impl Follow {
 
     /// What it has done that is wanted; everything else goes on as it would.
     pub(crate) fn next(&mut self, proc: &ProcDir) -> Did {
-        if let Some(tid) = self.at_signal() {
-            return self.signal(proc, tid);
+        if let Some(did) = self.waiting(proc) {
+            return did;
         }
         while let Ok(Some((tid, report))) = ptrace::next_report() {
             let did = self.take(proc, tid, report);
@@ -93,11 +98,20 @@ impl Follow {
         self.gone.map_or(Did::Nothing, Did::Gone)
     }
 
-    /// A thread that came to a signal while all were being stopped.
-    fn at_signal(&self) -> Option<i32> {
-        let held = self.threads.held.iter();
-        let mut at_signal = held.filter(|(_, hold)| matches!(hold, Hold::Signal(_)));
-        at_signal.next().map(|(tid, _)| *tid)
+    /// What a thread did while all were being stopped.
+    fn waiting(&mut self, proc: &ProcDir) -> Option<Did> {
+        let mut held = self.threads.held.iter();
+        let did = |hold: &Hold| matches!(hold, Hold::Signal(_) | Hold::Trapped(_));
+        let (tid, hold) = held.find(|(_, hold)| did(hold))?;
+        Some(match (*tid, *hold) {
+            (tid, Hold::Trapped(place)) => self.trapped(tid, place),
+            (tid, _) => self.signal(proc, tid),
+        })
+    }
+
+    fn trapped(&mut self, tid: i32, place: u32) -> Did {
+        self.threads.held.insert(tid, Hold::Stopped);
+        Did::Trapped(tid, place)
     }
 
     fn signal(&mut self, proc: &ProcDir, tid: i32) -> Did {
@@ -122,8 +136,9 @@ impl Follow {
                 return self.signal(proc, tid);
             }
             Report::Signal(signal) => ptrace::resume(tid, signal),
+            Report::Trapped(place) => return self.trapped(tid, place),
             Report::GroupStop(_) => ptrace::listen(tid),
-            Report::Interrupted if known.is_none() && self.wants_threads => {
+            Report::Interrupted if known.is_none() && (self.wants_threads || self.tells_births) => {
                 self.threads.held.insert(tid, Hold::Stopped);
                 return Did::ThreadStart(tid);
             }

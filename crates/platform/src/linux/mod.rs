@@ -26,6 +26,7 @@ mod stop;
 mod sys;
 mod target;
 mod terminal;
+mod traps;
 mod watch;
 
 pub(crate) use doctor::doctor;

@@ -26,6 +26,8 @@ pub(crate) enum Hold {
     Running,
     /// It is about to get this signal.
     Signal(i32),
+    /// It came to a breakpoint of this place.
+    Trapped(u32),
     /// Asked to stop, has not yet.
     Pending,
     /// Stopped by us.
@@ -120,6 +122,26 @@ impl Threads {
         }
         // Cancelled or not, the process must be let go as one.
         let _ = self.settle(deadline);
+    }
+
+    /// Of threads that stand: takes off signals of our breakpoints that have not been delivered yet.
+    /// The threads would die of them when nobody traces them any more.
+    pub(crate) fn take_off_traps(&mut self, deadline: Instant) {
+        while Instant::now() < deadline {
+            let waits = |(tid, hold): &(&i32, &mut Hold)| {
+                **hold == Hold::Stopped && has_pending_trap(**tid)
+            };
+            let mut some = false;
+            for (tid, hold) in self.held.iter_mut().filter(waits) {
+                some = true;
+                // It takes the signal, and is told to stop again behind it.
+                let _ = ptrace::resume(*tid, 0);
+                *hold = Hold::Pending;
+            }
+            if !some || self.settle(deadline).is_err() {
+                return;
+            }
+        }
     }
 
     fn confirm(self, proc: &ProcDir) -> Result<Self> {
@@ -246,6 +268,7 @@ impl Threads {
             }
             // One that is reported stands here until that is done.
             Report::Signal(signal) => self.stopped(tid, Hold::Signal(signal)),
+            Report::Trapped(place) => self.stopped(tid, Hold::Trapped(place)),
             Report::Exiting(_) => self.exiting(tid),
             Report::Executed => {
                 self.executed = true;
@@ -274,7 +297,7 @@ impl Threads {
         }
         let stood = matches!(
             self.held.get(&tid),
-            Some(Hold::Stopped | Hold::GroupStop(_) | Hold::Signal(_))
+            Some(Hold::Stopped | Hold::GroupStop(_) | Hold::Signal(_) | Hold::Trapped(_))
         );
         if stood {
             self.dying.get_or_insert_with(Instant::now);
@@ -306,8 +329,8 @@ impl Threads {
         }
     }
 
-    /// Lets every thread run on, still traced. Those that stand in their exit, or are about to get
-    /// a signal that is still to be reported, stand on.
+    /// Lets every thread run on, still traced. Those that stand in their exit, are about to get a
+    /// signal or came to a breakpoint that is still to be reported, stand on.
     pub(crate) fn run_on(&mut self) {
         for (tid, hold) in &mut self.held {
             let going = match *hold {
@@ -317,7 +340,7 @@ impl Threads {
                 }
                 Hold::GroupStop(_) => ptrace::listen(*tid),
                 Hold::Pending | Hold::Running => Ok(()),
-                Hold::Signal(_) | Hold::Exiting => continue,
+                Hold::Signal(_) | Hold::Trapped(_) | Hold::Exiting => continue,
             };
             if going.is_ok() {
                 *hold = Hold::Running;
@@ -336,7 +359,7 @@ impl Threads {
                     ptrace::detach(tid, 0)
                 }
                 Hold::Signal(signal) => ptrace::detach(tid, signal),
-                Hold::GroupStop(_) | Hold::Exiting => ptrace::detach(tid, 0),
+                Hold::GroupStop(_) | Hold::Trapped(_) | Hold::Exiting => ptrace::detach(tid, 0),
                 Hold::Pending | Hold::Running => release_pending(tid),
             };
         }
@@ -354,7 +377,9 @@ impl Threads {
 /// which is why every capture has one of its own.
 fn release_pending(tid: i32) -> std::io::Result<()> {
     match ptrace::report_of(tid)? {
-        Some((_, Report::Interrupted | Report::GroupStop(_))) => ptrace::detach(tid, 0),
+        Some((_, Report::Interrupted | Report::GroupStop(_) | Report::Trapped(_))) => {
+            ptrace::detach(tid, 0)
+        }
         Some((_, Report::Signal(signal))) => ptrace::detach(tid, signal),
         _ => Ok(()),
     }
@@ -364,6 +389,12 @@ impl Drop for Threads {
     fn drop(&mut self) {
         self.release();
     }
+}
+
+/// Whether a SIGTRAP waits for the thread (`SigPnd` of proc_pid_status(5)).
+fn has_pending_trap(tid: i32) -> bool {
+    let text = std::fs::read(format!("/proc/{tid}/status")).unwrap_or_default();
+    status::mask(&text, "SigPnd").is_some_and(|mask| mask & 1 << (libc::SIGTRAP - 1) != 0)
 }
 
 pub(crate) fn this_thread() -> i32 {

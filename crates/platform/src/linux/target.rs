@@ -413,7 +413,7 @@ fn fill_registers(proc: &ProcDir, thread: &mut Thread, hold: Hold, buffer: &mut 
             thread.registers = registers_of_running(proc, thread.id);
         }
         Hold::Running => {}
-        Hold::Stopped | Hold::GroupStop(_) | Hold::Signal(_) | Hold::Exiting => {
+        Hold::Stopped | Hold::GroupStop(_) | Hold::Signal(_) | Hold::Trapped(_) | Hold::Exiting => {
             thread.registers = arch::general(tid).ok();
             thread.extended = arch::extended(tid, buffer).unwrap_or_default();
             match hold {

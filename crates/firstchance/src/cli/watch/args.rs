@@ -97,6 +97,10 @@ pub(crate) struct Common {
     /// So much of the disk stays free: 5% or 10GiB
     #[arg(long, value_name = "SPACE")]
     keep_free: Option<Free>,
+    /// Meet throws by the processor's breakpoints where there is no right to probes (Linux): the
+    /// target dies if firstchance is killed at the wrong moment
+    #[arg(long)]
+    unsafe_breakpoints: bool,
     /// One JSON object an event on standard output
     #[arg(long)]
     json: bool,
@@ -129,6 +133,7 @@ impl WatchArgs {
             rules,
             poll: self.common.poll,
             launch: None,
+            unsafe_breakpoints: self.common.unsafe_breakpoints,
             json: self.common.json,
             wait: false,
             voice: Voice::Sentences,
@@ -169,6 +174,7 @@ impl Common {
             rules: vec![(rule, self.manner())],
             poll: self.poll,
             launch,
+            unsafe_breakpoints: self.unsafe_breakpoints,
             json: self.json,
             wait: false,
             voice: Voice::Sentences,

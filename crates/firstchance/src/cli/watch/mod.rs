@@ -22,6 +22,8 @@ pub(crate) struct Job {
     pub(crate) poll: Duration,
     /// A program to be started, with its arguments.
     pub(crate) launch: Option<(PathBuf, Vec<String>)>,
+    /// Whether breakpoints may stand in for probes: see [`platform::Arming`].
+    pub(crate) unsafe_breakpoints: bool,
     /// Events as JSON instead of lines.
     pub(crate) json: bool,
     /// Wait for the targets where there are none yet.
@@ -88,6 +90,7 @@ pub(crate) fn carry_out_seeing(
         status: show.status_every(job.poll),
         launched,
         machine: platform::this_machine,
+        unsafe_breakpoints: job.unsafe_breakpoints,
         cancelled: &mut |changed| {
             if let Some(watched) = changed {
                 monitor.follow(watched.iter().map(|key| key.pid));

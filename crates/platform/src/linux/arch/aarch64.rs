@@ -44,6 +44,13 @@ pub(crate) fn general(tid: i32) -> io::Result<Registers> {
 /// Words of `struct user_pt_regs`, which a probe's program is given.
 pub(crate) const PROBE_WORDS: usize = WORDS;
 
+/// The same of a stopped tracee.
+pub(crate) fn probed(tid: i32) -> io::Result<Vec<u8>> {
+    let mut buffer = [0; WORDS * 8];
+    let bytes = ptrace::register_set(tid, NT_PRSTATUS, &mut buffer)?;
+    Ok(bytes.to_vec())
+}
+
 /// The registers that a probe's program has told.
 pub(crate) fn from_probe(bytes: &[u8]) -> Option<Registers> {
     let word = |at: usize| {

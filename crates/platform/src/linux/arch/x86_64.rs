@@ -97,6 +97,13 @@ fn decode(bytes: &[u8]) -> Option<Registers> {
 /// Words of `struct pt_regs`, which a probe's program is given: the first of `user_regs_struct`.
 pub(crate) const PROBE_WORDS: usize = 21;
 
+/// The same of a stopped tracee.
+pub(crate) fn probed(tid: i32) -> io::Result<Vec<u8>> {
+    let mut buffer = [0; GENERAL];
+    let bytes = ptrace::register_set(tid, NT_PRSTATUS, &mut buffer)?;
+    Ok(bytes.to_vec())
+}
+
 /// The registers that a probe's program has told.
 pub(crate) fn from_probe(bytes: &[u8]) -> Option<Registers> {
     let mut whole = [0; GENERAL];

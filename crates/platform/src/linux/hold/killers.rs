@@ -7,7 +7,7 @@ use super::{
 };
 use crate::linux::sys::{
     bpf::{self, Kind},
-    tracefs,
+    perf, tracefs,
 };
 use snapshot::Sender;
 use std::{collections::HashMap, io, os::fd::OwnedFd};
@@ -58,10 +58,12 @@ impl Killers {
         }
         let ring = Ring::new()?;
         let program = bpf::load(Kind::Tracepoint, program(&ring.map, pid).words())?;
+        let event = perf::tracepoint(point.id)?;
+        bpf::run_at(&event, &program)?;
         Ok(Self {
             ring,
             last: HashMap::new(),
-            _event: bpf::tracepoint(point.id, &program)?,
+            _event: event,
         })
     }
 

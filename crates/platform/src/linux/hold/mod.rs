@@ -19,9 +19,12 @@ pub(crate) use killers::Killers;
 pub(crate) use report::Report;
 pub(crate) use writes::Writes;
 
-use report::Hold;
+pub(crate) use report::Hold;
 
-use super::sys::bpf::{self, Kind, SharedWords};
+use super::sys::{
+    bpf::{self, Kind, SharedWords},
+    perf,
+};
 use crate::KindAt;
 use programs::{Maps, SLOTS, control};
 use ring::Ring;
@@ -88,7 +91,8 @@ impl Holds {
         let path = CString::new(file.as_os_str().as_encoded_bytes())?;
         let program = programs::place(&self.maps, &self.ring.map, number, kind);
         let program = bpf::load_with(Kind::Probe, program.words(), program.functions())?;
-        let probe = bpf::uprobe(uprobe_kind()?, &path, offset, self.pid, &program)?;
+        let probe = perf::uprobe(uprobe_kind()?, &path, offset, self.pid)?;
+        bpf::run_at(&probe, &program)?;
         self.probes.push(probe);
         Ok(())
     }

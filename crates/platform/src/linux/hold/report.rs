@@ -31,6 +31,11 @@ pub(crate) struct Report {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Hold(pub(super) u64);
 
+impl Hold {
+    /// It stands for another reason.
+    pub(crate) const NONE: Hold = Hold(0);
+}
+
 pub(super) fn decode(bytes: &[u8]) -> Option<Report> {
     let word = |at: usize| Some(u64::from_ne_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
     Some(Report {

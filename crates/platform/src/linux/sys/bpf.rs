@@ -150,81 +150,17 @@ fn program(kind: Kind, code: &[u64]) -> Attributes {
         .pointer(16, LICENSE.as_ptr())
 }
 
-/// `struct perf_event_attr` (`linux/perf_event.h`, PERF_ATTR_SIZE_VER7).
-#[repr(C, align(8))]
-struct PerfEvent([u8; 128]);
-
-/// `remove_on_exec`: the 37th of its flags.
-const REMOVE_ON_EXEC: u64 = 1 << 36;
 /// `PERF_EVENT_IOC_SET_BPF`: `_IOW('$', 8, __u32)`.
 const SET_BPF: libc::c_ulong = 0x4004_2408;
-/// `PERF_FLAG_FD_CLOEXEC`.
-const CLOSE_ON_EXEC: libc::c_ulong = 1 << 3;
 
-/// Puts a uprobe at `offset` of a file, for one process, that runs a program at each hit, whatever
-/// the thread. It goes with its descriptor.
-///
-/// Never with `inherit`: the kernel would read the path's pointer again in the process of a new
-/// thread, where it means nothing, and the target's clone(2) would fail.
-pub(crate) fn uprobe(
-    kind: u32,
-    path: &CStr,
-    offset: u64,
-    pid: u32,
-    program: &OwnedFd,
-) -> io::Result<OwnedFd> {
-    let mut event = PerfEvent([0; 128]);
-    let mut put = |at: usize, bytes: &[u8]| event.0[at..at + bytes.len()].copy_from_slice(bytes);
-    put(0, &kind.to_ne_bytes());
-    put(4, &128u32.to_ne_bytes());
-    put(16, &1u64.to_ne_bytes());
-    put(40, &REMOVE_ON_EXEC.to_ne_bytes());
-    put(56, &(path.as_ptr() as u64).to_ne_bytes());
-    put(64, &offset.to_ne_bytes());
-    event.run(pid as i32, program)
-}
-
-/// Has a program run at each hit of a tracepoint, by whomever. It goes with its descriptor.
-pub(crate) fn tracepoint(id: u64, program: &OwnedFd) -> io::Result<OwnedFd> {
-    /// `PERF_TYPE_TRACEPOINT`.
-    const TRACEPOINT: u32 = 2;
-    const OURSELVES: i32 = 0;
-    let mut event = PerfEvent([0; 128]);
-    event.0[..4].copy_from_slice(&TRACEPOINT.to_ne_bytes());
-    event.0[4..8].copy_from_slice(&128u32.to_ne_bytes());
-    event.0[8..16].copy_from_slice(&id.to_ne_bytes());
-    // The event is only what the program hangs on, which the kernel asks at every hit
-    // (perf_trace_run_bpf_submit in kernel/events/core.c), whosever event it is.
-    event.run(OURSELVES, program)
-}
-
-impl PerfEvent {
-    /// Opens the event and has it run a program. An address in it is that of a text that ends with
-    /// a zero and lives through the call.
-    fn run(&self, pid: i32, program: &OwnedFd) -> io::Result<OwnedFd> {
-        // SAFETY: the attributes are as long as they say; see above for what is in them.
-        let raw = unsafe {
-            libc::syscall(
-                libc::SYS_perf_event_open,
-                self.0.as_ptr(),
-                pid,
-                -1,
-                -1,
-                CLOSE_ON_EXEC,
-            )
-        };
-        if raw < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: a descriptor that was just made.
-        let event = unsafe { OwnedFd::from_raw_fd(raw as i32) };
-        // SAFETY: the request takes a descriptor's number.
-        let set = unsafe { libc::ioctl(event.as_raw_fd(), SET_BPF as _, program.as_raw_fd()) };
-        if set < 0 {
-            Err(io::Error::last_os_error())
-        } else {
-            Ok(event)
-        }
+/// Has a program run at each hit of a perf event; it goes with the event.
+pub(crate) fn run_at(event: &OwnedFd, program: &OwnedFd) -> io::Result<()> {
+    // SAFETY: the request takes a descriptor's number.
+    let set = unsafe { libc::ioctl(event.as_raw_fd(), SET_BPF as _, program.as_raw_fd()) };
+    if set < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
     }
 }
 

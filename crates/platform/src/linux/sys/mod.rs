@@ -8,6 +8,7 @@ pub(crate) mod launch;
 pub(crate) mod memory;
 pub(crate) mod netlink;
 pub(crate) mod nudge;
+pub(crate) mod perf;
 pub(crate) mod prompt;
 pub(crate) mod ptrace;
 pub(crate) mod signals;

@@ -14,6 +14,8 @@ pub(crate) enum Report {
     GroupStop(i32),
     /// About to receive this signal.
     Signal(i32),
+    /// Came to a breakpoint of ours, of this place; the signal is taken off already.
+    Trapped(u32),
     /// Made a thread or process of this id.
     Cloned(Tid),
     /// About to end, with this exit code or minus the signal.
@@ -117,11 +119,28 @@ fn wait(which: libc::idtype_t, tid: Tid) -> io::Result<Option<(Tid, Report)>> {
     let (who, code, status) = unsafe { (info.si_pid(), info.si_code, info.si_status()) };
     match (who, code, status) {
         (0, ..) => Ok(None),
+        (who, libc::CLD_TRAPPED, libc::SIGTRAP) if let Some(place) = trap(who) => {
+            // Taken off at once: this one is to be forgotten.
+            let _ = take(who, flags)?;
+            Ok(Some((who, Report::Trapped(place))))
+        }
         (who, libc::CLD_TRAPPED, signal) if signal >> 8 == 0 => {
             Ok(Some((who, Report::Signal(signal))))
         }
         (who, ..) => take(who, flags),
     }
+}
+
+/// In the upper half of what a SIGTRAP of our own breakpoints brings.
+pub(crate) const COOKIE: u64 = 0xf1c5_7c4a << 32;
+
+/// The place of a breakpoint of ours, if a SIGTRAP comes from one (`TRAP_PERF` of sigaction(2)).
+fn trap(tid: Tid) -> Option<u32> {
+    const TRAP_PERF: i32 = 6;
+    let info = signal_info(tid).ok()?;
+    let cookie = u64::from_ne_bytes(*info[24..].first_chunk()?);
+    let is_ours = SignalInfo::read(&info).code == TRAP_PERF && cookie >> 32 == COOKIE >> 32;
+    is_ours.then_some(cookie as u32)
 }
 
 fn take(tid: Tid, flags: i32) -> io::Result<Option<(Tid, Report)>> {

@@ -1,0 +1,118 @@
+//! Places met by breakpoints of the processor, for who has no right to probes: the kernel sends each
+//! thread that comes by a SIGTRAP, which a tracer takes off.
+//!
+//! Where the tracer is killed between the signal and taking it off, the process dies of it: hence
+//! only for who asked for it (`--unsafe-breakpoints`). There are four of them on x86-64.
+
+use super::{
+    arch,
+    hold::{Hold, Report},
+    proc::maps,
+    sys::{memory, perf, ptrace},
+};
+use crate::{ArmedPlace, KindAt};
+use std::{collections::HashMap, io, os::fd::OwnedFd};
+
+/// What is armed by breakpoints in a process that is followed.
+#[derive(Default)]
+pub(crate) struct Traps {
+    places: Vec<Trap>,
+    events: HashMap<i32, Vec<OwnedFd>>,
+    /// Kinds that go by at once or do not, and how many did.
+    passes: HashMap<u64, (bool, u64)>,
+}
+
+struct Trap {
+    number: u32,
+    address: u64,
+    kind: Option<KindAt>,
+}
+
+impl Traps {
+    /// Has these threads stop at a place that lies at this address.
+    pub(crate) fn arm(&mut self, tids: &[i32], place: &ArmedPlace, address: u64) -> io::Result<()> {
+        let trap = Trap {
+            number: place.number,
+            address,
+            kind: place.kind,
+        };
+        for tid in tids {
+            let event = trap.open(*tid)?;
+            self.events.entry(*tid).or_default().extend(event);
+        }
+        self.places.push(trap);
+        Ok(())
+    }
+
+    /// Has a thread that was made since stop at all places; in vain where it has ended already.
+    pub(crate) fn arm_thread(&mut self, tid: i32) {
+        let places = &self.places;
+        self.events.entry(tid).or_insert_with(|| {
+            let events = places.iter().map(|place| place.open(tid));
+            events.filter_map(|event| event.ok().flatten()).collect()
+        });
+    }
+
+    /// What is told of a thread that has come to a place; `None` where it may go on at once.
+    pub(crate) fn report(&mut self, tid: i32, place: u32) -> Option<Report> {
+        let words = arch::probed(tid).ok()?;
+        let trap = self.places.iter().find(|trap| trap.number == place)?;
+        let kind = trap.kind.and_then(|kind| value(tid, kind, &words));
+        if let Some((true, count)) = kind.and_then(|kind| self.passes.get_mut(&kind)) {
+            *count += 1;
+            return None;
+        }
+        Some(Report {
+            thread: tid,
+            place,
+            kind,
+            hold: Hold::NONE,
+            registers: arch::from_probe(&words)?,
+        })
+    }
+
+    pub(crate) fn pass(&mut self, kind: u64, pass: bool) {
+        self.passes.entry(kind).or_default().0 = pass;
+    }
+
+    pub(crate) fn passed(&self, kind: u64) -> u64 {
+        self.passes.get(&kind).map_or(0, |(_, count)| *count)
+    }
+}
+
+impl Trap {
+    /// The thread's breakpoint; none of a thread that has ended.
+    fn open(&self, tid: i32) -> io::Result<Option<OwnedFd>> {
+        let cookie = ptrace::COOKIE | u64::from(self.number);
+        match perf::breakpoint(tid, self.address, cookie) {
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(None),
+            other => other.map(Some),
+        }
+    }
+}
+
+fn value(tid: i32, kind: KindAt, words: &[u8]) -> Option<u64> {
+    let start = words.get(usize::from(kind.register) * 8..)?.first_chunk()?;
+    let start = u64::from_ne_bytes(*start);
+    let value = kind.path.iter().try_fold(start, |at, step| {
+        let mut word = [0; 8];
+        let got = memory::read_process(tid, at.wrapping_add(u64::from(*step)), &mut word).ok()?;
+        (got == word.len()).then(|| u64::from_ne_bytes(word))
+    })?;
+    Some(if kind.is_half {
+        value & u64::from(u32::MAX)
+    } else {
+        value
+    })
+}
+
+/// Where a place of a file lies in a process with this `/proc/PID/maps`.
+pub(crate) fn address(text: &[u8], place: &ArmedPlace) -> Option<u64> {
+    let (regions, _) = maps::parse(text);
+    let path = place.module.path.as_bytes();
+    regions.iter().find_map(|region| {
+        let skip = place.offset.checked_sub(region.offset)?;
+        let is_it = region.protection.execute && region.name.as_bytes() == path;
+        (is_it && skip < region.range.len()).then(|| region.range.start + skip)
+    })
+}
