@@ -33,6 +33,12 @@ pub(crate) struct Vigil {
 }
 
 impl Vigil {
+    /// Whether the kernel and our rights allow it.
+    pub(crate) fn is_possible() -> io::Result<()> {
+        super::sys::userfault::open()?;
+        Deaths::of(std::process::id()).map(|_| ())
+    }
+
     /// Keeps its address space from now on, and hears of its death.
     pub(crate) fn begin(proc: &mut ProcDir) -> io::Result<Self> {
         let deaths = Deaths::of(proc.key.pid)?;

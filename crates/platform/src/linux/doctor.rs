@@ -13,6 +13,8 @@ pub(crate) fn doctor(folder: &Path) -> Vec<Finding> {
         file_size_limit(),
         core_pattern(),
         probes(),
+        deaths(),
+        killers(),
     ]);
     findings
 }
@@ -39,7 +41,41 @@ fn probes() -> Finding {
             "exceptions",
             Health::Weak,
             format!("no probes here ({error}): signals and exits only"),
-            "Probes take root or CAP_BPF and CAP_PERFMON, and Linux 5.17 with uprobes.",
+            "Probes take root or CAP_BPF and CAP_PERFMON, and Linux 5.17 with uprobes; \
+             --unsafe-breakpoints does without.",
+        ),
+    }
+}
+
+/// Whether a crash can be waited for without tracing.
+fn deaths() -> Finding {
+    let what = "crashes";
+    match super::corpse::Vigil::is_possible() {
+        Ok(()) => finding(
+            what,
+            Health::Good,
+            "waited for without tracing: handled signals cost nothing".into(),
+            "",
+        ),
+        Err(error) => finding(
+            what,
+            Health::Weak,
+            format!("waited for by tracing ({error}): each signal costs some microseconds"),
+            "Without tracing takes root, BPF and userfaultfd.",
+        ),
+    }
+}
+
+/// Whether it is told who sent SIGKILL.
+fn killers() -> Finding {
+    let what = "who kills";
+    match super::hold::Killers::of(std::process::id()) {
+        Ok(_) => finding(what, Health::Good, "is told, by pid and name".into(), ""),
+        Err(error) => finding(
+            what,
+            Health::Weak,
+            format!("is not told of SIGKILL ({error})"),
+            "It takes root, BPF and tracefs.",
         ),
     }
 }

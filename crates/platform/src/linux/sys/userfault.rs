@@ -78,7 +78,8 @@ impl Drop for Pin {
     }
 }
 
-fn open() -> io::Result<OwnedFd> {
+/// A descriptor for faults, if we may have one.
+pub(crate) fn open() -> io::Result<OwnedFd> {
     let flags = libc::O_CLOEXEC | libc::O_NONBLOCK;
     // SAFETY: userfaultfd takes plain flags.
     let raw = unsafe { libc::syscall(libc::SYS_userfaultfd, flags) };
