@@ -8,6 +8,6 @@ pub use collect::{
     Collected, CoreHead, Crash, Destination, Names, Request, Step, Written, collect, output_folder,
     store_stream,
 };
-pub use run::{Cancelled, Ended, Happening, Manner, Plan, identity, prepare, run};
+pub use run::{Cancelled, Ended, ExceptionRow, Happening, Manner, Plan, identity, prepare, run};
 pub use store::keep::{Stored, keep_within, stored_dumps};
 pub use store::record::{Gap, Record};

@@ -76,6 +76,11 @@ impl Arms {
         *self = Self::new(self.unsafe_breakpoints);
     }
 
+    /// The images of the last [look](Arms::look).
+    pub(super) fn modules(&self) -> &[Module] {
+        &self.modules
+    }
+
     /// What stands behind the number of a place.
     pub(super) fn at(&self, number: u32) -> Option<Arm> {
         self.arms.get(number as usize).copied()

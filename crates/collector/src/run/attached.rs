@@ -70,6 +70,8 @@ pub(crate) enum News {
     Counted(ProcessKey, Vec<(String, u64)>),
     /// A stack was asked for.
     Stack(ProcessKey, Vec<String>),
+    /// Where an exception of this name came from first.
+    FirstStack(ProcessKey, String, Vec<String>),
     /// A dump of it moved on.
     Step(Step),
     /// A dump of it is over.
@@ -114,11 +116,6 @@ impl Attached {
             }
         });
         self.threads.push(thread);
-    }
-
-    /// Whether it was attached to, though its thread may have ended since.
-    pub(crate) fn is_known(&self, key: ProcessKey) -> bool {
-        self.orders.contains_key(&key)
     }
 
     /// Leaves every process alone, and waits until each is as it was: on Windows our end would leave

@@ -5,6 +5,7 @@ use super::{
     arms::{Arm, Arms, ends_itself},
     attached::{News, Order},
     dumps::Finished,
+    first::{First, Standing},
     kinds::Kinds,
     pace::Pace,
 };
@@ -47,6 +48,7 @@ pub(super) fn follow(
         counted: BTreeMap::new(),
         ends: false,
         panicked: None,
+        first: First::default(),
         said: HashSet::new(),
         inbox,
         tell,
@@ -77,6 +79,7 @@ struct Follower<'f> {
     /// It has begun to end itself.
     ends: bool,
     panicked: Option<Panicked>,
+    first: First,
     /// Sentences that were said.
     said: HashSet<String>,
     inbox: &'f Receiver<Order>,
@@ -161,7 +164,7 @@ impl Follower<'_> {
                     self.between_events()?
                 }
                 event @ TargetEvent::Exited { .. } => {
-                    self.tell_counts();
+                    self.tell_the_rest();
                     let _ = self.tell.send(News::Event(self.key, event));
                     Then::Leave
                 }
@@ -185,7 +188,7 @@ impl Follower<'_> {
 
     fn between_events(&mut self) -> Result<Then> {
         if self.gone {
-            self.tell_counts();
+            self.tell_the_rest();
             let (status, at) = (0, crate::store::keep::now());
             let event = TargetEvent::Exited { status, at };
             let _ = self.tell.send(News::Event(self.key, event));
@@ -193,7 +196,10 @@ impl Follower<'_> {
         }
         match self.inbox.try_recv() {
             Err(TryRecvError::Empty) => Ok(Then::Stay),
-            Err(TryRecvError::Disconnected) => Ok(Then::Leave),
+            Err(TryRecvError::Disconnected) => {
+                self.tell_the_rest();
+                Ok(Then::Leave)
+            }
             Ok(order) => self.obey(order),
         }
     }
@@ -297,6 +303,9 @@ impl Follower<'_> {
             ..Exception::default()
         };
         let wanted = self.wake.wakes_for(&exception);
+        if wanted {
+            self.met(&exception.name, thread);
+        }
         let may_abort = place.thrower.may_abort() && self.wake.wants_unhandled();
         if may_abort {
             self.panicked = Panicked::at(registers.sp(), &exception, &*memory);
@@ -331,6 +340,7 @@ impl Follower<'_> {
         let deadly = self.target.is_deadly();
         let uncaught = self.uncaught(&exception, deadly);
         if uncaught.is_none() && self.wants(&exception) {
+            self.met(&exception.name, exception.thread);
             let first = TargetEvent::Exception(exception.clone());
             self.more_to_tell = deadly;
             let then = self.report(first)?;
@@ -342,6 +352,7 @@ impl Follower<'_> {
         let mut last = uncaught.unwrap_or(exception);
         last.first_chance = false;
         if deadly && !self.ends && self.wants(&last) {
+            self.met(&last.name, last.thread);
             return self.report(TargetEvent::Exception(last));
         }
         Ok(Then::Stay)
@@ -358,6 +369,7 @@ impl Follower<'_> {
             return Ok(Then::Stay);
         }
         self.looked = true;
+        self.met(&exception.name, exception.thread);
         self.report(TargetEvent::Exception(exception))
     }
 
@@ -463,6 +475,27 @@ impl Follower<'_> {
             self.tell_counts();
             self.kinds.pass_wanted(&mut *self.target, false);
         }
+    }
+
+    /// An exception that is wanted: where it came from, if it is the first of its name.
+    fn met(&mut self, name: &str, thread: u32) {
+        let Some(registers) = self.target.registers() else {
+            return;
+        };
+        let standing = Standing {
+            key: self.key,
+            thread,
+            registers,
+            memory: self.target.memory(),
+            modules: self.arms.modules(),
+        };
+        self.first.met(name, standing, self.tell);
+    }
+
+    /// Everything that is not told yet, before it is left.
+    fn tell_the_rest(&mut self) {
+        self.first.finish();
+        self.tell_counts();
     }
 
     /// Tells how many exceptions have gone by since the last time.

@@ -4,6 +4,7 @@ mod arms;
 mod attached;
 mod begin;
 mod dumps;
+mod first;
 mod follower;
 mod kinds;
 mod pace;
@@ -13,7 +14,7 @@ mod schedule;
 mod stacks;
 
 pub use begin::identity;
-pub use people::{Ended, Happening};
+pub use people::{Ended, ExceptionRow, Happening};
 
 use crate::{
     Destination, Request, Step, Written, collect::output_folder, store::keep::clear_left_over,
@@ -21,7 +22,9 @@ use crate::{
 use attached::{Attached, News, Order};
 use dumps::{Dumps, Finished};
 use platform::{Cancel, Error, ErrorKind, Host, HostEvent, Launched, Stop};
-use policy::{Command, DumpRequest, Event, Finish, Outcome, Rule, RuleId, RuleSet, Settings};
+use policy::{
+    Command, DumpRequest, Event, ExceptionCount, Finish, Outcome, Rule, RuleId, RuleSet, Settings,
+};
 use probe::Probes;
 use schedule::Schedule;
 use snapshot::{DumpFormat, DumpKind, Measure, ProcessKey, Sample, TargetEvent, Time};
@@ -266,6 +269,13 @@ impl Run<'_> {
             News::Finished(finished) => self.dump_finished(finished),
             News::Counted(key, counts) => self.feed(Event::Counted(key, counts)),
             News::Stack(process, lines) => (self.show)(Happening::Stack { process, lines }),
+            News::FirstStack(process, name, frames) => {
+                (self.show)(Happening::FirstStack {
+                    process,
+                    name,
+                    frames,
+                });
+            }
             News::Lacking(process, lines) => (self.show)(Happening::Lacking { process, lines }),
             News::Failed(key, error) => {
                 self.attached.detach(key);
@@ -309,7 +319,7 @@ impl Run<'_> {
             return;
         }
         // Its thread has ended; what it has told before that comes first.
-        if self.attached.is_known(key) {
+        if self.attached.has(key) {
             self.take_news();
         }
         self.gone.remove(&key);
@@ -407,6 +417,7 @@ impl Run<'_> {
                 (self.show)(Happening::RuleFinished { rule, why, dumps });
             }
             Command::Suppressed(suppressed) => (self.show)(Happening::Suppressed(suppressed)),
+            Command::Exceptions { process, table } => self.show_table(process, &table),
             other => (self.show)(Happening::Command(Box::new(other))),
         }
     }
@@ -518,6 +529,25 @@ impl Run<'_> {
             }
         }
         self.attached.leave_all();
+        self.take_news();
+        self.show_exceptions();
+    }
+
+    /// What processes that live on have thrown, where there is more to tell than their dumps do.
+    fn show_exceptions(&mut self) {
+        for process in std::mem::take(&mut self.watched) {
+            let table = self.rules.exceptions(process);
+            if table.iter().map(|row| row.count).sum::<u64>() > 1 {
+                self.show_table(process, &table);
+            }
+        }
+    }
+
+    fn show_table(&mut self, process: ProcessKey, table: &[ExceptionCount]) {
+        let now = (self.host.now(), crate::store::keep::now());
+        let rows = table.iter().map(|count| ExceptionRow::of(count, now));
+        let table = rows.collect();
+        (self.show)(Happening::Exceptions { process, table });
     }
 
     /// ProcDump's `-k`: the target ends with its last dump.

@@ -2,8 +2,8 @@
 
 use crate::{Step, Written};
 use platform::Error;
-use policy::{ClauseStatus, Command, Finish, RuleId, Suppressed};
-use snapshot::ProcessKey;
+use policy::{ClauseStatus, Command, ExceptionCount, Finish, RuleId, Suppressed};
+use snapshot::{ProcessKey, Time, WallTime};
 use std::sync::Arc;
 
 /// Something that happened.
@@ -65,10 +65,55 @@ pub enum Happening {
         /// A line for each thread and frame.
         lines: Vec<String>,
     },
+    /// Where an exception came from when it came first.
+    FirstStack {
+        /// In which process.
+        process: ProcessKey,
+        /// The exception's name, as in the table of all.
+        name: String,
+        /// The innermost frames.
+        frames: Vec<String>,
+    },
+    /// All exceptions of a process that is gone or left alone, most frequent first.
+    Exceptions {
+        /// In which process.
+        process: ProcessKey,
+        /// One row for each name.
+        table: Vec<ExceptionRow>,
+    },
     /// Any other command of the rules that is only for people.
     Command(Box<Command>),
     /// Something else failed.
     Failed(String),
+}
+
+/// How often an exception came, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExceptionRow {
+    /// `CODE.NAME`, without the message.
+    pub name: String,
+    /// How often, at either chance.
+    pub count: u64,
+    /// How often of these nobody handled it.
+    pub unhandled: u64,
+    /// When first.
+    pub first: WallTime,
+    /// When last.
+    pub last: WallTime,
+}
+
+impl ExceptionRow {
+    /// `now` is the same moment by the run's clock and by the calendar.
+    pub(super) fn of(count: &ExceptionCount, now: (Time, WallTime)) -> Self {
+        let at = |time: Time| WallTime(now.1.0 - now.0.since(time).as_nanos() as i64);
+        Self {
+            name: count.name.clone(),
+            count: count.count,
+            unhandled: count.unhandled,
+            first: at(count.first),
+            last: at(count.last),
+        }
+    }
 }
 
 /// How a run ended.

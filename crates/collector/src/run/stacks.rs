@@ -2,11 +2,14 @@
 
 use analysis::{DebugFile, FileBytes, Files, Stack, Stacks};
 use platform::{CaptureOptions, ImageFiles, Target};
-use snapshot::{Module, ProcessKey, Snapshot, Thread};
+use snapshot::{Memory, Module, ProcessKey, Snapshot, Thread};
 use std::path::Path;
 
 /// Frames of a stack that are shown.
 const FRAMES: usize = 64;
+
+/// Frames that tell where an exception came from.
+const FIRST_FRAMES: usize = 8;
 
 /// The stack of one thread, or of all.
 pub(super) fn lines(target: &mut dyn Target, key: ProcessKey, thread: Option<u32>) -> Vec<String> {
@@ -17,22 +20,39 @@ pub(super) fn lines(target: &mut dyn Target, key: ProcessKey, thread: Option<u32
     };
     let memory = capture.memory();
     let snapshot = std::mem::take(&mut capture.snapshot);
-    let image = |module: &Module| files.as_ref()?.open(module);
-    let stacks = Stacks::new(
-        &snapshot,
-        &*memory,
-        Files {
-            image: &image,
-            debug: &debug,
-        },
-    );
     let wanted = chosen(&snapshot, thread);
-    let stacks: Vec<(&Thread, Stack)> = wanted.map(|t| (t, stacks.of(t))).collect();
+    let stacks = walked(&snapshot, &*memory, files.as_ref(), wanted);
     capture.release();
     stacks
         .iter()
         .flat_map(|(t, stack)| shown(t, stack))
         .collect()
+}
+
+/// The innermost frames of the only thread of a snapshot.
+pub(super) fn frames(
+    snapshot: &Snapshot,
+    memory: &dyn Memory,
+    files: Option<&ImageFiles>,
+) -> Vec<String> {
+    let stacks = walked(snapshot, memory, files, snapshot.threads.iter());
+    let frames = stacks.iter().flat_map(|(_, stack)| &stack.frames);
+    frames.take(FIRST_FRAMES).map(ToString::to_string).collect()
+}
+
+fn walked<'s>(
+    snapshot: &'s Snapshot,
+    memory: &dyn Memory,
+    files: Option<&ImageFiles>,
+    threads: impl Iterator<Item = &'s Thread>,
+) -> Vec<(&'s Thread, Stack)> {
+    let image = |module: &Module| files?.open(module);
+    let files = Files {
+        image: &image,
+        debug: &debug,
+    };
+    let stacks = Stacks::new(snapshot, memory, files);
+    threads.map(|thread| (thread, stacks.of(thread))).collect()
 }
 
 fn chosen(snapshot: &Snapshot, wanted: Option<u32>) -> impl Iterator<Item = &Thread> {

@@ -314,9 +314,12 @@ pub(crate) fn time(when: WallTime) -> String {
 
 /// Now, with date and offset.
 pub(crate) fn now_rfc3339() -> String {
-    zoned(now())
-        .strftime("%Y-%m-%dT%H:%M:%S%.3f%:z")
-        .to_string()
+    rfc3339(now())
+}
+
+/// `2026-11-22T23:01:42.123+01:00`, local.
+pub(crate) fn rfc3339(when: WallTime) -> String {
+    zoned(when).strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string()
 }
 
 fn zoned(when: WallTime) -> jiff::Zoned {

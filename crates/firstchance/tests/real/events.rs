@@ -56,7 +56,33 @@ fn every_throw_is_counted_and_none_is_felt() {
     let run = running.finish();
     for name in ["CXX.NotFound", "CXX.Plain", "CXX.int"] {
         assert_eq!(run.count_of(name), 200, "{name}: {run:#?}");
+        let firsts = run.events("first-stack");
+        let mut first = firsts.iter().filter(|first| first["name"] == name);
+        let frames = first.next().expect("a stack")["frames"].to_string();
+        assert!(
+            frames.contains("__cxa_throw") && frames.contains("throw_each"),
+            "{frames}"
+        );
+        assert!(first.next().is_none(), "{firsts:?}");
     }
+}
+
+/// The program lives on, and still it is told what it has thrown so far.
+#[test]
+fn the_end_of_a_watch_shows_what_was_thrown_and_from_where() {
+    let folder = folder();
+    let mut child = throws(50, 1, "wait");
+    let wanted = "exception \"NotFound\" first chance";
+    let running = watch(&child, &[wanted], "none", "0", folder.path());
+    child.tell("go");
+    assert_eq!(child.line(), "caught 150");
+    let running = running.until_it_says("first-stack");
+    running.signal(libc::SIGINT);
+    let run = running.finish();
+    assert_eq!(run.count_of("CXX.NotFound"), 50, "{run:#?}");
+    let table = &run.events("exceptions")[0]["table"][0];
+    assert!(table["first"].as_str() <= table["last"].as_str(), "{table}");
+    assert_eq!(run.events("first-stack").len(), 1);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Events for programs: one JSON object a line.
 
 use crate::cli::{console, dump::Line, outlet::Outlet};
-use collector::{Ended, Happening, Step};
-use policy::{Command, ExceptionCount, Finish, Why};
+use collector::{Ended, ExceptionRow, Happening, Step};
+use policy::{Command, Finish, Why};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -113,8 +113,29 @@ fn event(happening: &Happening) -> Option<Value> {
         Happening::Stack { process, lines } => {
             json!({ "event": "stack", "pid": process.pid, "lines": lines })
         }
+        Happening::FirstStack {
+            process,
+            name,
+            frames,
+        } => {
+            json!({ "event": "first-stack", "pid": process.pid, "name": name, "frames": frames })
+        }
+        Happening::Exceptions { process, table } => {
+            let table: Vec<Value> = table.iter().map(row).collect();
+            json!({ "event": "exceptions", "pid": process.pid, "table": table })
+        }
         Happening::Command(command) => return command_event(command),
         Happening::Step(_) | Happening::Dumped(_) => return None,
+    })
+}
+
+fn row(row: &ExceptionRow) -> Value {
+    json!({
+        "name": row.name,
+        "count": row.count,
+        "unhandled": row.unhandled,
+        "first": console::rfc3339(row.first),
+        "last": console::rfc3339(row.last),
     })
 }
 
@@ -131,11 +152,6 @@ fn command_event(command: &Command) -> Option<Value> {
             active,
             rate,
         } => json!({ "event": "storm", "pid": process.pid, "active": active, "rate": rate }),
-        Command::Exceptions { process, table } => {
-            let row = |row: &ExceptionCount| json!({ "name": row.name, "count": row.count, "unhandled": row.unhandled });
-            let table: Vec<Value> = table.iter().map(row).collect();
-            json!({ "event": "exceptions", "pid": process.pid, "table": table })
-        }
         _ => return None,
     })
 }

@@ -5,10 +5,9 @@ use crate::cli::{
     console::{self, Lines, Reporter},
     outlet::Outlet,
 };
-use collector::{Ended, Happening};
+use collector::{Ended, ExceptionRow, Happening};
 use policy::{
-    ClauseStatus, Command, ExceptionCount, Finish, Follow, Rule, RuleId, Suppressed, Why,
-    print_duration,
+    ClauseStatus, Command, Finish, Follow, Rule, RuleId, Suppressed, Why, print_duration,
 };
 use snapshot::ProcessKey;
 use std::{collections::BTreeMap, path::Path, time::Duration};
@@ -28,6 +27,8 @@ pub(crate) struct Show {
     voice: Voice,
     /// One process is watched, so that lines need not say which.
     single: bool,
+    /// Where exceptions came from first, by process and name.
+    stacks: BTreeMap<(ProcessKey, String), Vec<String>>,
 }
 
 impl Show {
@@ -55,6 +56,7 @@ impl Show {
             header,
             voice: job.voice,
             single,
+            stacks: BTreeMap::new(),
         }
     }
 
@@ -95,6 +97,15 @@ impl Show {
                 let lines = status_lines(status, self.reporter.width());
                 self.reporter.status(&lines);
             }
+            Happening::FirstStack {
+                process,
+                name,
+                frames,
+            } => {
+                let of = (*process, name.clone());
+                self.stacks.insert(of, frames.clone());
+            }
+            Happening::Exceptions { process, table } => self.exceptions(*process, table),
             Happening::Command(command) => self.command(command),
             Happening::Failed(error) => self.line(&format!("Error: {error}")),
             Happening::Lacking { process, lines } => {
@@ -143,6 +154,7 @@ impl Show {
         let text = match () {
             () if ended.cancelled => "Monitoring was cancelled.",
             () if ended.cancelled_by_pid => "Monitoring was ended by `firstchance cancel`.",
+            () if !self.wanted.values().any(|wanted| *wanted) => "Monitoring has ended.",
             () if self.all_reached() => "Dump count reached.",
             () => "Dump count not reached.",
         };
@@ -182,18 +194,29 @@ impl Show {
             )),
             Command::Storm { active: false, .. } => self.line("Exceptions are looked at again."),
             Command::LogException(note) => self.line(&console::plain(&note.reason)),
-            Command::Exceptions { process, table } => self.exceptions(*process, table),
             _ => {}
         }
     }
 
-    /// What a process has thrown, most frequent first.
-    fn exceptions(&self, process: ProcessKey, table: &[ExceptionCount]) {
+    /// What a process has thrown, most frequent first, each with where it came from first.
+    fn exceptions(&self, process: ProcessKey, table: &[ExceptionRow]) {
         self.line(&format!("Exceptions:{}", self.which(process)));
-        self.line(&format!("{:>10} {:>10}  name", "count", "unhandled"));
+        self.line("     count  unhandled  first     last      name");
         for row in table {
+            let (first, last) = (console::time(row.first), console::time(row.last));
+            let (count, unhandled) = (row.count, row.unhandled);
             let name = console::plain(&row.name);
-            self.line(&format!("{:>10} {:>10}  {name}", row.count, row.unhandled));
+            self.line(&format!(
+                "{count:>10} {unhandled:>10}  {first}  {last}  {name}"
+            ));
+            for frame in self
+                .stacks
+                .get(&(process, row.name.clone()))
+                .into_iter()
+                .flatten()
+            {
+                self.line(&format!("{:43}{}", "", console::plain(frame)));
+            }
         }
     }
 

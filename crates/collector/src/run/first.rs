@@ -1,0 +1,97 @@
+//! Where each exception came from first: its stack, copied while the thread stands and walked while
+//! it runs on.
+
+use super::{attached::News, stacks};
+use platform::{ImageFiles, system};
+use snapshot::{Memory, Module, ProcessKey, Registers, Snapshot, Thread};
+use std::{
+    collections::HashSet,
+    sync::{Arc, mpsc::Sender},
+    thread::JoinHandle,
+};
+
+/// So much of a stack is copied from its top: some hundred frames.
+const COPIED: usize = 64 << 10;
+/// Names of exceptions whose first stack is kept.
+const NAMES: usize = 100;
+
+/// The names that have come, and stacks that are being walked.
+#[derive(Default)]
+pub(super) struct First {
+    seen: HashSet<String>,
+    walks: Vec<JoinHandle<()>>,
+}
+
+/// A thread that stands at an exception.
+pub(super) struct Standing<'a> {
+    pub(super) key: ProcessKey,
+    pub(super) thread: u32,
+    pub(super) registers: Registers,
+    pub(super) memory: Arc<dyn Memory>,
+    pub(super) modules: &'a [Module],
+}
+
+impl First {
+    /// Tells the stack of a thread at the first exception of a name.
+    pub(super) fn met(&mut self, name: &str, standing: Standing<'_>, tell: &Sender<News>) {
+        if self.seen.len() >= NAMES || !self.seen.insert(name.to_owned()) {
+            return;
+        }
+        let (name, tell, key) = (name.to_owned(), tell.clone(), standing.key);
+        let memory = Copied::of(standing.registers.sp(), standing.memory);
+        let snapshot = Snapshot {
+            system: system(),
+            modules: standing.modules.to_vec(),
+            threads: vec![Thread {
+                id: standing.thread,
+                registers: Some(standing.registers),
+                ..Thread::default()
+            }],
+            ..Snapshot::default()
+        };
+        // Files that are open outlive the process.
+        let files = ImageFiles::of(key);
+        self.walks.push(std::thread::spawn(move || {
+            let lines = stacks::frames(&snapshot, &memory, files.as_ref());
+            let _ = tell.send(News::FirstStack(key, name, lines));
+        }));
+    }
+
+    /// Waits for stacks that are still being walked.
+    pub(super) fn finish(&mut self) {
+        for walk in self.walks.drain(..) {
+            // One that panicked has no stack to tell.
+            let _ = walk.join();
+        }
+    }
+}
+
+/// Memory of a process, the top of a stack as it was.
+struct Copied {
+    start: u64,
+    stack: Vec<u8>,
+    rest: Arc<dyn Memory>,
+}
+
+impl Copied {
+    fn of(start: u64, rest: Arc<dyn Memory>) -> Self {
+        let mut stack = vec![0; COPIED];
+        let got = rest.read(start, &mut stack);
+        stack.truncate(got);
+        Self { start, stack, rest }
+    }
+}
+
+impl Memory for Copied {
+    fn read(&self, address: u64, buf: &mut [u8]) -> usize {
+        let skip = address.checked_sub(self.start).map(|skip| skip as usize);
+        match skip.and_then(|skip| self.stack.get(skip..)) {
+            Some(copy) if !copy.is_empty() => {
+                let count = copy.len().min(buf.len());
+                buf[..count].copy_from_slice(&copy[..count]);
+                count
+            }
+            _ => self.rest.read(address, buf),
+        }
+    }
+}
