@@ -9,5 +9,6 @@ pub use collect::{
     store_stream,
 };
 pub use run::{Cancelled, Ended, ExceptionRow, Happening, Manner, Plan, identity, prepare, run};
+pub use store::foreign::foreign_dumps;
 pub use store::keep::{Stored, keep_within, stored_dumps};
 pub use store::record::{Gap, Record};

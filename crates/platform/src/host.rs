@@ -1,4 +1,6 @@
-use crate::{Arming, Capture, CaptureOptions, Crashed, Error, ErrorKind, FileBytes, Result};
+use crate::{
+    Arming, Capture, CaptureOptions, Crashed, Error, ErrorKind, FileBytes, JustInTime, Result,
+};
 use snapshot::{
     Exception, Handle, Measure, Memory, Module, Process, ProcessKey, Registers, Sample, System,
     TargetEvent, Thread, Time,
@@ -59,6 +61,13 @@ pub trait Host: Sync {
     ) -> Result<Box<dyn Target>> {
         let _ = (threads, fault);
         let what = format!("this system does not hold process {}", crashed.key);
+        Err(Error::new(ErrorKind::Unsupported, what))
+    }
+
+    /// Takes hold of a process that the system holds because it crashed, by what it told us as its
+    /// just-in-time debugger. The first event is the crash.
+    fn adopt_told(&self, call: &JustInTime) -> Result<Box<dyn Target>> {
+        let what = format!("this system has no debugger for process {}", call.pid);
         Err(Error::new(ErrorKind::Unsupported, what))
     }
 }
@@ -130,6 +139,12 @@ pub trait Target {
 
     /// The registers of the thread that stands for the last event.
     fn registers(&self) -> Option<Registers> {
+        None
+    }
+
+    /// The pid of the process that this handle of it means (Windows).
+    fn process_of(&self, handle: u64) -> Option<u32> {
+        let _ = handle;
         None
     }
 

@@ -7,6 +7,7 @@
 mod arming;
 mod cancel;
 mod capture;
+mod crash_folder;
 mod error;
 mod failpoint;
 mod files;
@@ -15,6 +16,7 @@ mod host;
 mod linux;
 mod monitor;
 mod postmortem;
+mod registry;
 mod trust;
 #[cfg(windows)]
 mod windows;
@@ -22,6 +24,7 @@ mod windows;
 pub use arming::{ArmedPlace, Arming, FAULT_BITS, FAULT_SIGNALS, KindAt};
 pub use cancel::{Cancel, init};
 pub use capture::{Capture, CaptureOptions, Method, Released, Stop};
+pub use crash_folder::{CrashFolder, crash_folder, make_crash_folder};
 pub use error::{Error, ErrorKind, Result};
 pub use failpoint::failpoint;
 pub use files::{
@@ -35,10 +38,11 @@ pub use host::{
 
 pub use monitor::{Monitor, cancel_monitors};
 pub use postmortem::{
-    CoreHandler, Crashed, Guard, Use, become_crash_handler, become_program, core_handler,
-    drain_input, expect_guarded, make_store, own_program, read_guarded, set_core_handler,
-    system_log, write_guarded,
+    CoreHandler, Crashed, Guard, JustInTime, Use, become_crash_handler, become_program,
+    core_handler, drain_input, expect_guarded, make_store, own_program, read_guarded,
+    set_core_handler, system_log, write_guarded,
 };
+pub use registry::{RegistryKey, RegistryValue, RegistryValues};
 pub use trust::{Trusted, read_trusted};
 
 #[cfg(all(feature = "fuzzing", target_os = "linux"))]

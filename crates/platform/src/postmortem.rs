@@ -113,6 +113,18 @@ impl Crashed {
     }
 }
 
+/// What Windows tells the debugger that it starts when a process crashes (AeDebug).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JustInTime {
+    /// The process.
+    pub pid: u32,
+    /// An event of ours: once it is signalled, Windows lets the process go on. Without it, Windows
+    /// goes on with the crash when we end.
+    pub event: u64,
+    /// Where `JIT_DEBUG_INFO` lies in the process.
+    pub information: u64,
+}
+
 /// Makes this process fit for being told of crashes: nothing of what it does leaves a core, no file
 /// of it can be read by others. Refuses who is not the administrator.
 pub fn become_crash_handler() -> Result<()> {

@@ -22,12 +22,23 @@ impl ExceptionFilter {
     }
 
     /// Whether `exception` has to be reported: because it is meant, or because the filter asks to
-    /// be shown all exceptions without anything being done (`exception ""`, ProcDump's `-f ""`).
+    /// be shown all exceptions without anything being done (`exception ""`, ProcDump's `-f ""`);
+    /// but those that it excludes.
     pub fn wakes_for(&self, exception: &Exception) -> bool {
         let empty = |m: &Match| matches!(m, Match::Text(p) if p.text().is_empty());
         let shows = !self.include.is_empty() && self.include.iter().all(empty);
-        let shown = shows && self.chance.matches(exception.first_chance);
+        let excluded = || self.exclude.iter().any(|m| m.matches(exception));
+        let shown = shows && self.chance.matches(exception.first_chance) && !excluded();
         shown || self.matches(exception)
+    }
+
+    /// One that asks to be shown all exceptions that this one does not exclude.
+    pub fn showing_all(&self) -> Self {
+        Self {
+            chance: Chance::Any,
+            include: vec![Match::Text(Pattern::new(""))],
+            exclude: self.exclude.clone(),
+        }
     }
 }
 
@@ -198,6 +209,21 @@ mod tests {
                 panic!("{condition} is no exception");
             };
             assert_eq!(filter.matches(&thrown), matching, "{condition}");
+        }
+    }
+
+    #[test]
+    fn what_shows_all_wakes_for_all_but_what_is_excluded() {
+        let filter = ExceptionFilter {
+            chance: Chance::Unhandled,
+            exclude: vec![Match::Text(Pattern::new("B"))],
+            ..ExceptionFilter::default()
+        };
+        let shows = filter.showing_all();
+        for (name, wakes) in [("X.A", true), ("X.B", false)] {
+            let exception = exception(name, "", true);
+            assert_eq!(shows.wakes_for(&exception), wakes, "{name}");
+            assert!(!shows.matches(&exception) && !filter.wakes_for(&exception));
         }
     }
 

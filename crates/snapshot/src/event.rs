@@ -34,6 +34,8 @@ pub enum TargetEvent {
         place: u32,
         /// By which thread.
         thread: u32,
+        /// The pid of another process, which the thread is about to end there.
+        ends: Option<u32>,
     },
     /// An image was mapped.
     ModuleLoad {

@@ -11,14 +11,14 @@ use crate::shell::{Cmd, Started, root, target_dir, which};
 /// The one Windows target.
 pub(super) const TARGET: &str = "x86_64-pc-windows-gnu";
 
-/// The crates whose suites run on every system.
-const PURE: &[&str] = &["snapshot", "formats", "policy", "analysis"];
+/// The crates whose suites run on every system, and the one with what only Windows has.
+const SUITES: &[&str] = &["snapshot", "formats", "policy", "analysis", "platform"];
 
 /// Runs them under this system's Wine; with `--all` the program under Wine 10 too.
 pub(super) fn run(options: &Options) -> Result<()> {
     build()?;
     let here = Wine::of_this_system()?;
-    pure_suites(&here)?;
+    suites(&here)?;
     here.tests()?;
     if options.all {
         Wine::of_debian13()?.tests()?;
@@ -48,8 +48,8 @@ fn shim() -> PathBuf {
     programs().join("bcryptprimitives.dll")
 }
 
-fn pure_suites(wine: &Wine) -> Result<()> {
-    let packages: Vec<String> = PURE.iter().map(|name| format!("-p {name}")).collect();
+fn suites(wine: &Wine) -> Result<()> {
+    let packages: Vec<String> = SUITES.iter().map(|name| format!("-p {name}")).collect();
     let packages = packages.join(" ");
     let line = format!("test --lib --tests --target {TARGET} {packages}");
     let runner = root().join("xtask").join("wine").join("run.sh");

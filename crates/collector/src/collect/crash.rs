@@ -3,8 +3,10 @@
 use super::{Collected, Request, collect_attached};
 use analysis::{Files, Stacks, thrown};
 use formats::{Extent, FIRST_LOOK};
-use platform::{CaptureOptions, Crashed, Error, ErrorKind, Host, ImageFiles, Result, Target};
-use snapshot::{Exception, Module, NoMemory, Snapshot};
+use platform::{
+    CaptureOptions, Crashed, Error, ErrorKind, Host, ImageFiles, JustInTime, Result, Target,
+};
+use snapshot::{Exception, Module, NoMemory, OperatingSystem, ProcessKey, Snapshot};
 use std::{
     io::{self, Read},
     panic::{AssertUnwindSafe, catch_unwind},
@@ -79,19 +81,33 @@ impl Crash {
             let what = "the kernel's core tells of no thread";
             return Err(Error::new(ErrorKind::Other, what));
         }
-        let mut target = host.adopt(crashed, threads, exception)?;
+        Self::at_its_crash(host.adopt(crashed, threads, exception)?)
+    }
+
+    /// Takes hold of one of which the system tells its just-in-time debugger.
+    pub fn told(host: &dyn Host, call: &JustInTime) -> Result<Self> {
+        Self::at_its_crash(host.adopt_told(call)?)
+    }
+
+    /// The crash is the first event of who was adopted.
+    fn at_its_crash(mut target: Box<dyn Target>) -> Result<Self> {
         let event = target.wait(std::time::Duration::ZERO)?;
         let fault = match event {
             snapshot::TargetEvent::Exception(fault) => fault,
             _ => Exception::default(),
         };
         let exception = named(&*target, fault);
-        let signature = signature(&mut *target, crashed, &exception)?;
+        let signature = signature(&mut *target, &exception)?;
         Ok(Self {
             target,
             exception,
             signature,
         })
+    }
+
+    /// Who crashed.
+    pub fn key(&self) -> ProcessKey {
+        self.target.key()
     }
 
     /// Takes the dumps of `request`, whose reason, exception, thread and signature are the crash's.
@@ -119,6 +135,11 @@ impl Crash {
 /// The fault under its printed name: that of the exception which nobody caught, where there is one.
 fn named(target: &dyn Target, mut fault: Exception) -> Exception {
     let system = platform::system();
+    if system.os == OperatingSystem::Windows {
+        let memory = target.memory();
+        analysis::name_exception(&mut fault, system.os, system.architecture, &*memory);
+        return fault;
+    }
     fault.name = analysis::exception_name(&fault, system.os, system.architecture, &NoMemory);
     let registers = target.registers().filter(|_| fault.code == SIGABRT);
     let thrown = registers.and_then(|registers| thrown::uncaught(&registers, &*target.memory()));
@@ -133,8 +154,8 @@ fn named(target: &dyn Target, mut fault: Exception) -> Exception {
     }
 }
 
-fn signature(target: &mut dyn Target, crashed: &Crashed, fault: &Exception) -> Result<String> {
-    let files = ImageFiles::of(crashed.key);
+fn signature(target: &mut dyn Target, fault: &Exception) -> Result<String> {
+    let files = ImageFiles::of(target.key());
     let mut capture = target.capture(&CaptureOptions::default())?;
     let memory = capture.memory();
     let snapshot = std::mem::take(&mut capture.snapshot);
@@ -151,8 +172,8 @@ fn signature(target: &mut dyn Target, crashed: &Crashed, fault: &Exception) -> R
         None => " ?".to_owned(),
     };
     let places: String = frames.iter().take(FRAMES).map(place).collect();
-    Ok(format!(
-        "{}{places}",
-        analysis::signal_name(fault.code as i32)
-    ))
+    Ok(match platform::system().os {
+        OperatingSystem::Linux => format!("{}{places}", analysis::signal_name(fault.code as i32)),
+        OperatingSystem::Windows => format!("{:08X}{places}", fault.code),
+    })
 }

@@ -8,6 +8,8 @@ mod names;
 mod session;
 mod stream;
 
+pub(crate) use finish::rfc3339;
+
 pub use crash::{CoreHead, Crash};
 pub use names::{Destination, Names, output_folder};
 pub use stream::store_stream;

@@ -13,7 +13,7 @@ const LOADER_CALLS: &str = "_dl_debug_state";
 
 mod windows;
 
-pub(super) use windows::ends_itself;
+pub(super) use windows::{Ended, ended};
 
 /// What following by ptrace costs; measured with a program that handles 10,000 signals a second,
 /// which lost most of its work.

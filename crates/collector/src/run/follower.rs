@@ -2,7 +2,7 @@
 //! stands.
 
 use super::{
-    arms::{Arm, Arms, ends_itself},
+    arms::{Arm, Arms, Ended, ended},
     attached::{News, Order},
     dumps::Finished,
     first::{First, Standing},
@@ -224,7 +224,7 @@ impl Follower<'_> {
     /// Something happened, and a thread stands for it.
     fn event(&mut self, event: TargetEvent) -> Result<Then> {
         match event {
-            TargetEvent::Breakpoint { place, thread } => match self.arms.at(place) {
+            TargetEvent::Breakpoint { place, thread, .. } => match self.arms.at(place) {
                 Some(Arm::Throw(place)) => self.thrown(place, thread),
                 Some(Arm::Place(number)) => self.breakpoint(number, thread),
                 Some(Arm::Loader) => self.loaded(),
@@ -370,25 +370,40 @@ impl Follower<'_> {
         }
         self.looked = true;
         self.met(&exception.name, exception.thread);
-        self.report(TargetEvent::Exception(exception))
+        let acts = self.wake.acts_on_exception(&exception);
+        let event = TargetEvent::Exception(exception);
+        if !acts {
+            let _ = self.tell.send(News::Seen(self.key, event));
+            return Ok(Then::Stay);
+        }
+        self.report(event)
     }
 
     /// A thread came to a breakpoint.
     fn breakpoint(&mut self, number: u32, thread: u32) -> Result<Then> {
-        let mut places = self.wake.breakpoints.iter();
-        let place = places.find(|(known, _)| *known == number);
-        let registers = place.and_then(|_| self.target.registers());
-        if let (Some((_, place)), Some(registers)) = (place, registers)
-            && platform::system().os == OperatingSystem::Windows
-            && ends_itself(place, &registers)
-            && std::mem::replace(&mut self.ends, true)
-        {
+        let ends = match self.ended_at(number) {
+            Some(Ended::Process(handle)) => self.target.process_of(handle),
+            Some(Ended::Itself) => Some(self.key.pid),
+            None => None,
+        };
+        let itself = ends == Some(self.key.pid);
+        if itself && std::mem::replace(&mut self.ends, true) {
             return Ok(Then::Stay);
         }
         self.report(TargetEvent::Breakpoint {
             place: number,
             thread,
+            ends: ends.filter(|_| !itself),
         })
+    }
+
+    /// Whom the thread that stands at a breakpoint is about to end.
+    fn ended_at(&self, number: u32) -> Option<Ended> {
+        let mut places = self.wake.breakpoints.iter();
+        let (_, place) = places.find(|(known, _)| *known == number)?;
+        let registers = self.target.registers()?;
+        let here = platform::system().os == OperatingSystem::Windows;
+        here.then(|| ended(place, &registers)).flatten()
     }
 
     /// An image came or went, as Windows tells.

@@ -80,7 +80,7 @@ pub fn stored_dumps(folder: &Path) -> std::io::Result<Vec<Stored>> {
 }
 
 /// Whether a file is called as dumps are, whole or partial.
-fn is_named(path: &Path) -> bool {
+pub(super) fn is_named(path: &Path) -> bool {
     let stem = path.file_stem().map(Path::new);
     let is_partial = path.extension().is_some_and(|end| end == "partial");
     let named = if is_partial { stem } else { Some(path) };
@@ -103,7 +103,7 @@ fn read_dump(path: &Path) -> Option<Stored> {
 const HEAD: usize = 32 << 10;
 
 /// The record of a dump of ours.
-fn record_of(path: &Path) -> Option<Record> {
+pub(super) fn record_of(path: &Path) -> Option<Record> {
     let head = platform::read_head(path, HEAD).ok()?;
     let record = formats::record(&head).and_then(|text| Record::parse(&text));
     match record {

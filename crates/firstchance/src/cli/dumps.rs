@@ -3,9 +3,9 @@
 use super::{console, exit::Usage, values};
 use crate::{
     inspect,
-    postmortem::{Repeats, Settings},
+    postmortem::{Repeats, Settings, is_windows},
 };
-use collector::{Stored, stored_dumps};
+use collector::{Stored, foreign_dumps, stored_dumps};
 use serde::Serialize;
 use std::{
     collections::HashMap,
@@ -123,7 +123,7 @@ impl Folders {
     fn dumps(&self) -> anyhow::Result<Vec<Stored>> {
         let mut all = Vec::new();
         for folder in self.chosen()? {
-            match stored_dumps(&folder) {
+            match all_dumps(&folder) {
                 Ok(dumps) => all.extend(dumps),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 Err(error) => {
@@ -135,6 +135,15 @@ impl Folders {
         all.sort_by_cached_key(|dump| std::cmp::Reverse((moment(dump), name(dump).to_owned())));
         Ok(all)
     }
+}
+
+/// On Windows with those that Windows itself has written (LocalDumps).
+pub(super) fn all_dumps(folder: &Path) -> std::io::Result<Vec<Stored>> {
+    let mut dumps = stored_dumps(folder)?;
+    if is_windows() {
+        dumps.extend(foreign_dumps(folder)?);
+    }
+    Ok(dumps)
 }
 
 /// When it was taken.
@@ -232,7 +241,7 @@ fn find(text: &str, folders: &Folders) -> anyhow::Result<Stored> {
     let is_name = path.components().count() == 1 && !path.is_absolute();
     let mut found: Vec<Stored> = match is_name {
         true => folders.dumps()?,
-        false => stored_dumps(path.parent().unwrap_or(Path::new(".")))?,
+        false => all_dumps(path.parent().unwrap_or(Path::new(".")))?,
     };
     found.retain(|dump| {
         if is_name {

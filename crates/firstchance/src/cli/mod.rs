@@ -87,12 +87,7 @@ pub(crate) fn main() -> ExitCode {
 /// Whether the program was started under the name `procdump` (a link).
 fn is_called_procdump() -> bool {
     let first = std::env::args_os().next().unwrap_or_default();
-    let stem = std::path::Path::new(&first)
-        .file_stem()
-        .and_then(|stem| stem.to_str());
-    stem.is_some_and(|stem| {
-        stem.eq_ignore_ascii_case("procdump") || stem.eq_ignore_ascii_case("procdump64")
-    })
+    crate::procdump::is_name(std::path::Path::new(&first))
 }
 
 fn run(command: Command) -> anyhow::Result<ExitCode> {

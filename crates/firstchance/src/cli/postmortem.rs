@@ -27,6 +27,8 @@ enum What {
     Remove(ProgramArgs),
     /// No dumps of a program
     Exclude(ProgramArgs),
+    /// Windows Error Reporting, which asks and tells Microsoft: on or off
+    Reporting(ReportingArgs),
     /// Register again what is set, as at boot
     #[command(hide = true)]
     Apply,
@@ -36,6 +38,17 @@ enum What {
 struct ProgramArgs {
     /// Its name (nginx) or its full path
     program: String,
+}
+
+#[derive(Debug, clap::Args)]
+struct ReportingArgs {
+    state: Switch,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Switch {
+    On,
+    Off,
 }
 
 #[derive(Debug, clap::Args)]
@@ -52,10 +65,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         What::Enable(args) => postmortem::enable(args),
         What::Disable => postmortem::disable(),
         What::Status => postmortem::status(),
+        What::Reporting(args) => postmortem::reporting(args.state == Switch::On),
         What::Apply => postmortem::apply(),
         What::List => list(),
         What::Set(args) => change(|settings| {
-            let entry = settings.programs.entry(args.program.program.clone());
+            let entry = settings
+                .programs
+                .entry(settings.program(&args.program.program)?);
             let values = entry.or_default();
             values.exclude = false;
             args.values.put_to(values)?;
@@ -63,17 +79,17 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
                 let values = values.clone();
                 settings.with_defaults(&values)?.folder
             };
-            Ok(platform::make_store(&folder)?)
+            postmortem::make_folder(&folder, &args.values)
         }),
         What::Remove(args) => change(|settings| {
-            let removed = settings.programs.remove(&args.program);
+            let removed = settings.programs.remove(&settings.program(&args.program)?);
             removed.map(|_| ()).ok_or_else(|| {
                 let what = format!("there are no values of {}", console::plain(&args.program));
                 super::exit::Usage(what).into()
             })
         }),
         What::Exclude(args) => change(|settings| {
-            let entry = settings.programs.entry(args.program.clone());
+            let entry = settings.programs.entry(settings.program(&args.program)?);
             entry.or_default().exclude = true;
             Ok(())
         }),
@@ -82,8 +98,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 fn change(how: impl FnOnce(&mut Settings) -> anyhow::Result<()>) -> anyhow::Result<ExitCode> {
     let mut settings = Settings::load()?.unwrap_or_default();
+    let was_enabled = settings.is_enabled();
     how(&mut settings)?;
     settings.save()?;
+    postmortem::say_what_came_with_it(was_enabled)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -108,7 +126,7 @@ fn row(settings: &Settings, name: &str, values: &Values) -> anyhow::Result<Vec<S
         return Ok(vec![name, "none".to_owned()]);
     }
     let wanted = settings.with_defaults(values)?;
-    let dumps = collector::stored_dumps(&wanted.folder);
+    let dumps = super::dumps::all_dumps(&postmortem::expand(&wanted.folder));
     Ok(vec![
         name,
         wanted.kind.to_string(),

@@ -5,10 +5,13 @@ use super::{
     exit::Usage,
     watch::{Job, Voice, carry_out, format_of},
 };
-use crate::procdump::{self, Command, Dialect, Invocation, Monitor};
+use crate::{
+    postmortem,
+    procdump::{self, Command, Dialect, Invocation, Monitor},
+};
 use collector::{Destination, Manner};
 use platform::{Error, ErrorKind, Stop};
-use policy::{Condition, Match, Pattern, Rule};
+use policy::{Action, Clause, Condition, Match, Pattern, Rule};
 use snapshot::{DumpKind, OperatingSystem, ProcessKey};
 use std::{
     path::{MAIN_SEPARATOR, Path, PathBuf},
@@ -51,10 +54,9 @@ pub(crate) fn run_words(words: &[String]) -> anyhow::Result<ExitCode> {
             console::print(&procdump::help(dialect(), examples))?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Install(_) | Command::Uninstall | Command::PostMortem(_) => {
-            let what = "handling crashes (-i, -u) is not built yet";
-            Err(Error::new(ErrorKind::Unsupported, what).into())
-        }
+        Command::Install(install) => postmortem::install(&install),
+        Command::Uninstall => postmortem::uninstall(),
+        Command::PostMortem(call) => postmortem::just_in_time(&call),
     }
 }
 
@@ -96,19 +98,26 @@ fn job(monitor: Monitor) -> anyhow::Result<Job> {
     })
 }
 
-/// On Windows a program's own breakpoints, of 64 and of 32 bits, are exceptions with `-b` only.
+/// On Windows a program's own breakpoints, of 64 and of 32 bits, are exceptions with `-b` only, and
+/// with `-e` every exception is shown, whatever is dumped: a debugger is told of each anyway.
 fn as_the_system_has_it(monitor: &Monitor) -> Rule {
     let mut rule = monitor.rule.clone();
-    if platform::system().os == OperatingSystem::Linux || monitor.breakpoints {
+    if platform::system().os == OperatingSystem::Linux {
         return rule;
     }
     let conditions = rule.clauses.iter_mut().flat_map(|clause| &mut clause.when);
+    let mut shown = None;
     for condition in conditions {
         if let Condition::Exception(filter) = condition {
-            let codes = ["80000003.", "4000001F."].map(Pattern::new);
-            filter.exclude.extend(codes.map(Match::Text));
+            if !monitor.breakpoints {
+                let codes = ["80000003.", "4000001F."].map(Pattern::new);
+                filter.exclude.extend(codes.map(Match::Text));
+            }
+            shown = Some(Condition::Exception(filter.showing_all()));
         }
     }
+    let shown = shown.map(|shown| Clause::new(vec![shown], Action::None));
+    rule.clauses.extend(shown);
     rule
 }
 

@@ -1,8 +1,9 @@
 //! Registering with the kernel, and undoing that.
 
-use super::{Settings, ValueArgs, handler::LETTERS, settings};
+use super::{Settings, ValueArgs, handler::LETTERS, is_windows, settings, windows};
 use crate::cli::{console, exit::Usage};
 use platform::{CoreHandler, Error, ErrorKind, Guard, Use};
+use snapshot::DumpKind;
 use std::{
     path::{Path, PathBuf},
     process::{Command, ExitCode},
@@ -25,29 +26,32 @@ const KNOWN: [&str; 4] = ["systemd-coredump", "apport", "abrt-hook-ccpp", "abrt"
 #[derive(Debug, clap::Args)]
 pub(crate) struct EnableArgs {
     #[command(flatten)]
-    values: ValueArgs,
+    pub(super) values: ValueArgs,
     /// Only programs named by `postmortem set` leave a dump
     #[arg(long)]
-    only_listed: bool,
+    pub(super) only_listed: bool,
     /// Crashes that are not wanted here go to the handler that was there before
     #[arg(long)]
-    forward: bool,
+    pub(super) forward: bool,
     /// SIGQUIT (Ctrl-\) leaves a dump too
     #[arg(long)]
-    quit: bool,
+    pub(super) quit: bool,
     /// How long the same crash of the same program is only counted [default: 1h]
     #[arg(long, value_name = "TIME")]
-    repeat_window: Option<String>,
+    pub(super) repeat_window: Option<String>,
     /// Where the copy of firstchance goes that the kernel calls
     #[arg(long, value_name = "FILE", default_value = PROGRAM)]
-    program: PathBuf,
+    pub(super) program: PathBuf,
     /// Replace a handler that nobody knows
     #[arg(long)]
-    force: bool,
+    pub(super) force: bool,
 }
 
 /// Has the kernel call us for each crash.
 pub(crate) fn enable(args: &EnableArgs) -> anyhow::Result<ExitCode> {
+    if is_windows() {
+        return windows::enable(args);
+    }
     let mut settings = Settings::load()?.unwrap_or_default();
     let before = platform::core_handler()?;
     let is_ours = settings.is_enabled() && before.pattern == settings.registered;
@@ -87,6 +91,19 @@ pub(crate) fn enable(args: &EnableArgs) -> anyhow::Result<ExitCode> {
 const STATE: &str = "/var/lib/firstchance";
 
 impl EnableArgs {
+    /// A folder and a type, and all else as when nothing is said.
+    pub(super) fn of(folder: PathBuf, kind: DumpKind) -> Self {
+        Self {
+            values: ValueArgs::of(folder, kind),
+            only_listed: false,
+            forward: false,
+            quit: false,
+            repeat_window: None,
+            program: PROGRAM.into(),
+            force: false,
+        }
+    }
+
     fn put_to(&self, settings: &mut Settings) -> anyhow::Result<()> {
         self.values.put_to(&mut settings.default)?;
         settings.only_listed = self.only_listed;
@@ -204,6 +221,9 @@ pub(super) fn not_enabled() -> Error {
 
 /// Puts back what was there, unless somebody else has taken over since.
 pub(crate) fn disable() -> anyhow::Result<ExitCode> {
+    if is_windows() {
+        return windows::disable();
+    }
     let settings = Settings::load()?.filter(Settings::is_enabled);
     let mut settings = settings.ok_or_else(not_enabled)?;
     let now = platform::core_handler()?;

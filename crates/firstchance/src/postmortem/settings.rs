@@ -1,5 +1,7 @@
-//! LocalDumps' model in a file: values for all programs, each overridden by those of one program.
+//! LocalDumps' model: values for all programs, each overridden by those of one program. On Linux in
+//! a file, on Windows in the registry.
 
+use super::{is_windows, local_dumps, variables};
 use crate::cli::values;
 use platform::{Error, ErrorKind, Result, Use};
 use policy::{Free, Retention};
@@ -13,7 +15,7 @@ use std::{
 
 /// Where the settings lie.
 pub(crate) const FILE: &str = "/etc/firstchance/postmortem.toml";
-/// Where dumps go when nobody says otherwise.
+/// Where dumps go on Linux when nobody says otherwise.
 const FOLDER: &str = "/var/lib/firstchance/crashes";
 /// LocalDumps' `DumpCount`.
 const COUNT: u32 = 10;
@@ -80,9 +82,14 @@ pub(crate) struct Values {
 /// Values on a command line.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct ValueArgs {
-    /// Where dumps go; root's alone [default: /var/lib/firstchance/crashes]
+    /// Where dumps go; root's alone [default: /var/lib/firstchance/crashes; on Windows
+    /// %ProgramData%\firstchance\crashes]
     #[arg(long, value_name = "DIR")]
     folder: Option<PathBuf>,
+    /// Windows: an account that may change what lies in the folder, as a program that runs as it
+    /// leaves its dump there; repeat it for more [default: all may add, each reads its own]
+    #[arg(long, value_name = "ACCOUNT")]
+    pub(super) grant: Vec<String>,
     /// So many dumps are kept in the folder; the oldest of ours goes [default: 10]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     count: Option<u32>,
@@ -104,6 +111,15 @@ pub(crate) struct ValueArgs {
 }
 
 impl ValueArgs {
+    /// A folder and a type.
+    pub(super) fn of(folder: PathBuf, kind: DumpKind) -> Self {
+        Self {
+            folder: Some(folder),
+            kind: vec![kind.to_string()],
+            ..Self::default()
+        }
+    }
+
     /// Puts what was given over what there is; refuses what makes no sense.
     pub(crate) fn put_to(&self, values: &mut Values) -> anyhow::Result<()> {
         let put = |new: &Option<String>, old: &mut Option<String>| {
@@ -112,7 +128,7 @@ impl ValueArgs {
             }
         };
         if let Some(folder) = &self.folder {
-            values.folder = Some(std::path::absolute(folder)?);
+            values.folder = Some(variables::absolute(folder)?);
         }
         values.count = self.count.or(values.count);
         let kind = (!self.kind.is_empty()).then(|| custom(&self.kind));
@@ -159,7 +175,7 @@ impl Wanted {
         let free = text(|v| &v.keep_free).map(str::parse::<Free>);
         let folder = program.folder.as_ref().or(all.folder.as_ref());
         Ok(Self {
-            folder: folder.cloned().unwrap_or_else(|| FOLDER.into()),
+            folder: folder.cloned().unwrap_or_else(default_folder),
             kind,
             format,
             keep: Retention {
@@ -169,6 +185,14 @@ impl Wanted {
                 keep_free: free.transpose()?,
             },
         })
+    }
+}
+
+/// Where dumps go when nobody says otherwise.
+fn default_folder() -> PathBuf {
+    match is_windows() {
+        true => local_dumps::FOLDER.into(),
+        false => FOLDER.into(),
     }
 }
 
@@ -182,6 +206,9 @@ fn default_format(kind: DumpKind) -> DumpFormat {
 impl Settings {
     /// Those of this machine; `None` where nothing was ever set.
     pub(crate) fn load() -> Result<Option<Self>> {
+        if is_windows() {
+            return local_dumps::load();
+        }
         let Some(bytes) = platform::read_guarded(Path::new(FILE))? else {
             return Ok(None);
         };
@@ -198,6 +225,9 @@ impl Settings {
 
     /// Puts them in the place of what was there.
     pub(crate) fn save(&self) -> anyhow::Result<()> {
+        if is_windows() {
+            return local_dumps::save(self);
+        }
         let text = toml::to_string(self)?;
         let head = "# Written by `firstchance postmortem`; may be edited.\n";
         let text = format!("{head}{text}");
@@ -239,7 +269,7 @@ impl Settings {
         let entries = self.programs.values().chain([&self.default]);
         let mut folders: Vec<PathBuf> = entries
             .map(|values| values.folder.clone().or(self.default.folder.clone()))
-            .map(|folder| folder.unwrap_or_else(|| FOLDER.into()))
+            .map(|folder| variables::expand(&folder.unwrap_or_else(default_folder)))
             .collect();
         folders.sort();
         folders.dedup();
@@ -251,7 +281,7 @@ impl Settings {
         let mut keep = Retention::default();
         for values in self.programs.values().chain([&self.default]) {
             let wanted = self.with_defaults(values)?;
-            if wanted.folder == folder {
+            if variables::expand(&wanted.folder) == folder {
                 let counts = [keep.max_count, wanted.keep.max_count];
                 keep = Retention {
                     max_count: counts.into_iter().flatten().min(),

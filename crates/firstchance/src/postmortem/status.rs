@@ -3,6 +3,7 @@
 use super::{
     Settings,
     install::{SYSCTL, owner},
+    is_windows, windows,
 };
 use crate::cli::console;
 use platform::Guard;
@@ -10,6 +11,9 @@ use std::{path::Path, process::ExitCode};
 
 /// Tells; the exit code is 0 when all is as it was set, or nothing was.
 pub(crate) fn status() -> anyhow::Result<ExitCode> {
+    if is_windows() {
+        return windows::status();
+    }
     let now = platform::core_handler()?;
     let settings = Settings::load()?.filter(Settings::is_enabled);
     let Some(settings) = settings else {

@@ -37,6 +37,10 @@ const DIFFERENCES: &str = "
 - In the Linux dialect, CPU is that of the last second (ProcDump for Linux: of the whole life of the
   process), `-s` is the least time from one dump's beginning to the next, `-n` counts for each
   process of `-w` and `-pgid`, and memory is private memory, swapped pages included.
+- With `-e`, Windows shows a line for every exception, whatever is dumped. On Linux only what may be dumped
+  is met at all, so that `-e` shows what nobody handles, and `-e 1 -f` what the filter wants; `-f \"\"` shows
+  everything.
+- `-i` takes one size of dump on Linux. `-wer` is not needed with it: Windows reports by itself.
 - `-n` with several sizes (`-mm -ma`) counts sets of dumps. A dump that failed does not count.
 ";
 

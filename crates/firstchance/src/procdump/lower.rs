@@ -48,7 +48,9 @@ impl Lower<'_> {
             Command::Uninstall if get(Id::Install).since > BUILT => {
                 vec!["-u: not built yet".to_owned()]
             }
-            _ => self.not_built_yet(),
+            // Whoever handles crashes only has to end: Windows' own reports come next by themselves.
+            Command::Install(_) | Command::PostMortem(_) => self.not_built_yet(&[Id::Wer]),
+            _ => self.not_built_yet(&[]),
         };
         Invocation {
             command,
@@ -133,8 +135,8 @@ impl Lower<'_> {
             .collect()
     }
 
-    fn not_built_yet(&self) -> Vec<String> {
-        let here = |id: &Id| get(*id).support(self.system) == Support::Yes;
+    fn not_built_yet(&self, but: &[Id]) -> Vec<String> {
+        let here = |id: &Id| get(*id).support(self.system) == Support::Yes && !but.contains(id);
         let missing = |id: &Id| get(*id).since > BUILT && here(id);
         let ids = self.given.ids().into_iter();
         ids.filter(missing)
@@ -418,10 +420,8 @@ impl Lower<'_> {
             rule,
             kinds,
             folder,
-            clones: self.clones()?,
             timeout: self.timeout()?,
             kill_after: self.given.has(Id::Kill),
-            wer: self.given.has(Id::Wer),
         })
     }
 
@@ -438,6 +438,8 @@ impl Lower<'_> {
             pid: parsed(Id::PostMortem, pid, "a pid")?,
             event: parsed(Id::PostMortem, event, "a handle")?,
             information,
+            timeout: self.timeout()?,
+            kill_after: self.given.has(Id::Kill),
         })
     }
 }

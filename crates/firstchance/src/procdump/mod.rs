@@ -17,10 +17,11 @@ mod triggers;
 
 pub(crate) use header::header;
 pub(crate) use help::help;
-pub(crate) use names::template;
+pub(crate) use names::{is_name, template};
 pub(crate) use options::{
     Command, Dialect, Install, Invocation, Launch, LogTo, Monitor, PostMortem, UsageError,
 };
+pub(crate) use switches::kind_switch;
 
 use snapshot::OperatingSystem;
 

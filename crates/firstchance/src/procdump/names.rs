@@ -1,6 +1,15 @@
 //! Names of dump files. The tokens are the collector's, which replaces them.
 
 use super::Dialect;
+use std::path::Path;
+
+/// Whether a program of this name is ProcDump.
+pub(crate) fn is_name(program: &Path) -> bool {
+    let stem = program.file_stem().and_then(|stem| stem.to_str());
+    stem.is_some_and(|stem| {
+        stem.eq_ignore_ascii_case("procdump") || stem.eq_ignore_ascii_case("procdump64")
+    })
+}
 
 /// The name when none is given.
 pub(crate) const DEFAULT: &str = "PROCESSNAME_YYMMDD_HHMMSS";

@@ -120,14 +120,10 @@ pub(crate) struct Install {
     pub(crate) kinds: Vec<DumpKind>,
     /// Where to; `None`: the current folder.
     pub(crate) folder: Option<String>,
-    /// Dump a clone (`-r`).
-    pub(crate) clones: Option<u32>,
     /// Give a dump up after so long (`-at`).
     pub(crate) timeout: Option<Duration>,
     /// Kill the process when its dump is taken (`-k`).
     pub(crate) kill_after: bool,
-    /// Queue the dump for Windows Error Reporting (`-wer`).
-    pub(crate) wer: bool,
 }
 
 /// Windows calls its handler of crashes with these.
@@ -143,6 +139,10 @@ pub(crate) struct PostMortem {
     pub(crate) event: u64,
     /// Address of `JIT_DEBUG_INFO` in it.
     pub(crate) information: u64,
+    /// Give a dump up after so long (`-at`).
+    pub(crate) timeout: Option<Duration>,
+    /// Kill the process when its dump is taken (`-k`).
+    pub(crate) kill_after: bool,
 }
 
 /// Where tracing lines go.

@@ -1,7 +1,7 @@
 //! The table of all switches, of both dialects.
 
 use super::Dialect;
-use snapshot::OperatingSystem;
+use snapshot::{DumpKind, OperatingSystem};
 
 /// One switch.
 #[derive(Debug)]
@@ -127,8 +127,6 @@ pub(crate) enum Support {
 pub(crate) enum Since {
     /// Levels, timers, limits, both dialects.
     Conditions,
-    /// The dump on Windows.
-    Windows,
     /// Exceptions and the other events.
     Events,
     /// The handler of crashes.
@@ -138,7 +136,7 @@ pub(crate) enum Since {
 }
 
 /// What is built so far. Whoever completes a step moves this on.
-pub(crate) const BUILT: Since = Since::Events;
+pub(crate) const BUILT: Since = Since::PostMortem;
 
 /// Whether `-r` makes a clone. Until then it is accepted and says that it does not.
 pub(crate) const CLONES: bool = false;
@@ -228,7 +226,7 @@ pub(crate) const SWITCHES: &[Switch] = &[
     switch(Id::Triage, "mt", Flag, G::Kind, "A triage dump: stacks only, without command line and environment."),
     switch(Id::Plus, "mp", Flag, G::Kind, "A plus dump: private memory, and what is writable of images and mapped files."),
     switch(Id::Mask, "mc", Values(&["MASK"]), G::Kind, "What a hexadecimal mask says: MINIDUMP_TYPE on Windows, coredump_filter (core(5)) on Linux.").both(),
-    switch(Id::Callback, "md", Values(&["DLL"]), G::Kind, "What a DLL's MiniDumpCallbackRoutine decides.").on_linux(Nothing("there are no callback DLLs")).since(Since::Windows),
+    switch(Id::Callback, "md", Values(&["DLL"]), G::Kind, "What a DLL's MiniDumpCallbackRoutine decides.").on_linux(Nothing("there are no callback DLLs")).since(Since::Later),
     switch(Id::Kernel, "mk", Flag, G::Kind, "The kernel's stacks of the process as a dump of their own beside each dump. Not together with -r.").on_linux(Nothing("there are no kernel dumps of one process")).since(Since::Later),
 
     switch(Id::Count, "n", Values(&["COUNT"]), G::Trigger, "So many dumps before it ends; 1 if not said.").both(),
@@ -269,8 +267,8 @@ pub(crate) const SWITCHES: &[Switch] = &[
     switch(Id::AvoidOutage, "a", Flag, G::Control, "Skip a trigger rather than let the target wait for a clone. Needs -r."),
     switch(Id::Timeout, "at", Values(&["SECONDS"]), G::Control, "Give a dump up after so long; the target goes on."),
     switch(Id::Kill, "k", Flag, G::Control, "Kill the process when its dump is taken."),
-    switch(Id::Wer, "wer", Flag, G::Control, "Queue the dump for Windows Error Reporting.").on_linux(Nothing("there is no Windows Error Reporting")).since(Since::Windows),
-    switch(Id::Wide, "64", Flag, G::Control, "Dump a 32-bit process as Windows' 64-bit part sees it.").on_linux(Nothing(ALL_IN_CORE)).since(Since::Windows),
+    switch(Id::Wer, "wer", Flag, G::Control, "Queue the dump for Windows Error Reporting. With -i nothing is to be said: it comes next by itself.").on_linux(Nothing("there is no Windows Error Reporting")).since(Since::Later),
+    switch(Id::Wide, "64", Flag, G::Control, "Dump a 32-bit process as Windows' 64-bit part sees it.").on_linux(Nothing(ALL_IN_CORE)).since(Since::Later),
     switch(Id::Poll, "pf", Values(&["MILLISECONDS"]), G::Control, "Look so often; 1000 if not said.").linux_only(),
     switch(Id::Log, "log", Values(&["syslog|stdout"]), G::Control, "More lines, for tracing.").linux_only(),
     switch(Id::Gcore, "usegcore", Flag, G::Control, "Write with gcore.").linux_only().on_linux(Nothing("firstchance writes its own dumps")).on_windows(Nothing("firstchance writes its own dumps")),
@@ -281,7 +279,7 @@ pub(crate) const SWITCHES: &[Switch] = &[
     switch(Id::Tree, "pt", Flag, G::Target, "Its children too."),
     switch(Id::Group, "pgid", Values(&["PGID"]), G::Target, "Every process of a process group.").linux_only().on_windows(Never("Windows has no process groups")),
 
-    switch(Id::Install, "i", Flag, G::Other, "Become the handler of crashes; dumps go to the folder that is given, else to the current one.").since(Since::PostMortem),
+    switch(Id::Install, "i", Flag, G::Other, "Become the handler of crashes; dumps go to the folder that is given, else to the current one. On Windows the just-in-time debugger (AeDebug), on Linux as `firstchance postmortem enable`.").since(Since::PostMortem),
     switch(Id::PostMortem, "j", Values(&["FOLDER", "PID", "EVENT", "ADDRESS"]), G::Other, "How Windows calls its handler of crashes.").on_linux(Never("the kernel calls its handler in its own way")).since(Since::PostMortem),
     switch(Id::Cancel, "cancel", Values(&["PID"]), G::Other, "End all monitoring of that process, gracefully."),
     switch(Id::Eula, "accepteula", Flag, G::Other, "Accepted, and without meaning: there is no question to answer."),
@@ -289,6 +287,18 @@ pub(crate) const SWITCHES: &[Switch] = &[
     switch(Id::Linux, "-linux", Flag, G::Other, "ProcDump for Linux's meaning where the two differ; also PROCDUMP_DIALECT=linux in the environment.").linux_only(),
     switch(Id::Help, "?", Flag, G::Other, "This help; with -e, examples.").both(),
 ];
+
+/// The switch that asks for a kind of dump.
+pub(crate) fn kind_switch(kind: DumpKind) -> String {
+    let name = |id| format!("-{}", get(id).name);
+    match kind {
+        DumpKind::Mini => name(Id::Mini),
+        DumpKind::Full => name(Id::Full),
+        DumpKind::Triage => name(Id::Triage),
+        DumpKind::Plus => name(Id::Plus),
+        DumpKind::Custom(mask) => format!("{} {mask:x}", name(Id::Mask)),
+    }
+}
 
 /// The switch of that name, in any case.
 pub(crate) fn find(name: &str) -> Option<&'static Switch> {

@@ -2,7 +2,9 @@
 
 use std::process::Command;
 
-use crate::support::{Firstchance, Run, Victim, file_in, files_in, folder, victim_exe, wait_until};
+use crate::support::{
+    Firstchance, Postmortem, Run, Victim, file_in, files_in, folder, victim_exe, wait_until,
+};
 
 fn procdump(line: &str) -> Firstchance {
     let words: Vec<&str> = line.split_ascii_whitespace().collect();
@@ -219,4 +221,30 @@ fn names_with_tokens_and_overwriting() {
     }
     let expected = file_in(&folder, &format!("before-pid1-{}.core", victim.pid()));
     assert_eq!(files_in(folder.path()), [expected]);
+}
+
+#[test]
+fn i_is_postmortem_enable_and_u_is_disable() {
+    let postmortem = Postmortem::off();
+    let before = format!("core_pattern = {}", Postmortem::pattern());
+    let folder = postmortem.folder.to_str().expect("a plain path");
+    let run = procdump("-ma -i").args(&[folder]).run_well();
+    says(
+        &run,
+        &[&format!("Before: {before}"), "Now: core_pattern = |"],
+    );
+    postmortem.crash(&["end=segv"]);
+    let name = postmortem.program.file_name().expect("a name");
+    let ours = |file: &std::path::PathBuf| {
+        let file = file.to_string_lossy();
+        file.contains(&*name.to_string_lossy())
+    };
+    assert_eq!(postmortem.dumps().iter().filter(|f| ours(f)).count(), 1);
+    procdump("-mm -ma -i").args(&[folder]).run().assert_code(2);
+    let run = procdump("-u").run_well();
+    says(
+        &run,
+        &["Before: core_pattern = |", &format!("Now: {before}")],
+    );
+    procdump("-u").run().assert_failed();
 }

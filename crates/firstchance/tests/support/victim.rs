@@ -124,6 +124,11 @@ impl Victim {
         self.answer()
     }
 
+    /// The next line that it says.
+    pub(crate) fn line(&self) -> String {
+        self.child.line()
+    }
+
     /// What it says until it is done with a line.
     pub(crate) fn answer(&self) -> Vec<String> {
         let mut lines = self.child.lines_until("pong");

@@ -228,14 +228,53 @@ fn a_breakpoint_that_is_met_often_leaves_the_program_as_it_was() {
 }
 
 #[test]
-fn a_breakpoint_waits_for_its_image() {
+fn a_breakpoint_waits_for_its_image_and_is_met_in_it() {
     let (mut victim, folder) = (events(), folder());
-    let command = watch(&victim, &["breakpoint hid!DllMain+0"], "mini dump", "1");
+    let place = "breakpoint hid!HidD_GetHidGuid";
+    let command = watch(&victim, &[place], "mini dump", "2");
     let running = followed(command.current_dir(folder.path()), &mut victim);
+    // It is freed and loaded again between the two.
     victim.ask("load");
-    running.signal(libc::SIGKILL);
-    assert!(running.finish().stdout.contains("waits for an image"));
+    victim.ask("load");
+    let run = running.finish();
+    run.assert_code(0).assert_says("waits for an image");
+    let dumps = run.events("dump");
+    assert_eq!(dumps.len(), 2, "{run:#?}");
+    assert_eq!(dumps[1]["reason"], place);
     victim.assert_alive();
+}
+
+#[test]
+fn who_ends_another_process_is_met_and_whom_it_ends_is_told() {
+    let (mut victim, mut other, folder) = (events(), events(), folder());
+    let place = "breakpoint ntdll!ZwTerminateProcess";
+    let command = watch(&victim, &[place], "mini dump", "1");
+    let running = followed(command.current_dir(folder.path()), &mut victim);
+    victim.ask(&format!("end {}", other.pid()));
+    let run = running.finish();
+    let reason = one_dump(&run, &folder).1;
+    assert_eq!(reason, format!("{place}: ends PID {}", other.pid()));
+    other.wait();
+    victim.assert_alive();
+}
+
+/// While the program stands for a breakpoint, its code is its own, and what is killed then leaves
+/// nothing in it. (At other times the program dies of the next one: row W2.)
+#[test]
+fn w1_killed_at_a_breakpoint_the_code_is_the_programs_own() {
+    for point in ["all-stopped", "copy", "released"] {
+        let (mut victim, folder) = (events(), folder());
+        let place = "breakpoint kernelbase!RaiseException";
+        let command = watch(&victim, &[place], "full dump", "1");
+        let command = command.failpoint(&format!("{point}:kill9"));
+        let running = followed(command.current_dir(folder.path()), &mut victim);
+        victim.ask("raise");
+        assert_eq!(running.finish().code, Some(137), "{point}");
+        assert_eq!(handled(&mut victim), TIMES, "{point}");
+        victim.ask("raise");
+        assert_eq!(handled(&mut victim), 2 * TIMES, "{point}");
+        victim.assert_alive();
+    }
 }
 
 /// What the program handles stays handled: a fault is raised anew when nobody has answered it.

@@ -63,6 +63,7 @@ fn starter() -> PathBuf {
     PathBuf::from(starter)
 }
 
-fn programs() -> PathBuf {
+/// Where Cargo puts Windows programs.
+pub(crate) fn programs() -> PathBuf {
     target_dir().join("x86_64-pc-windows-gnu").join("debug")
 }

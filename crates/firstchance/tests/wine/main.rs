@@ -8,12 +8,15 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod aedebug;
 mod dumps;
 mod events;
 mod killed;
 mod machine;
 mod others;
+mod postmortem;
 mod procdump;
 mod refusals;
+mod registry;
 mod targets;
 mod watching;

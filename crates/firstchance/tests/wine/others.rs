@@ -148,9 +148,7 @@ fn the_systems_own_dump_of_the_same_process_has_nothing_that_ours_lacks() {
     let target = a_program(&programs);
     let ours = stackwalk(&full_dump(&target.pid_text(), dumps.path()));
     let theirs = dumps.path().join("theirs.dmp");
-    let writer = program(&programs, "minidump.c");
-    let to = windows_path(&theirs);
-    windows(&writer, &[&target.pid_text(), &to, "1826"]).run_well();
+    written_by_windows(&target, "1826", &theirs);
     let theirs = stackwalk(&theirs);
     for same in ["thread_count", "pid"] {
         assert_eq!(ours[same], theirs[same], "{same}");
@@ -162,6 +160,13 @@ fn the_systems_own_dump_of_the_same_process_has_nothing_that_ours_lacks() {
     assert_eq!(names_of_modules(&ours), names_of_modules(&theirs));
     // Both stand in the same calls, the same way up.
     assert_eq!(frames(&ours), frames(&theirs));
+}
+
+/// A dump of a process by the system's own writer.
+pub(crate) fn written_by_windows(target: &Victim, kind: &str, to: &Path) {
+    let programs = folder();
+    let writer = program(&programs, "minidump.c");
+    windows(&writer, &[&target.pid_text(), &windows_path(to), kind]).run_well();
 }
 
 fn frames(dump: &serde_json::Value) -> Vec<String> {

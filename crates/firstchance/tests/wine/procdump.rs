@@ -251,6 +251,37 @@ fn an_empty_filter_shows_exceptions() {
     assert!(files_in(folder.path()).is_empty(), "{run:#?}");
 }
 
+/// Also what is handled, and what no filter wants; but no breakpoint without `-b`.
+#[test]
+fn e_shows_every_exception_whatever_is_dumped() {
+    let programs = folder();
+    for (line, code, dumps) in [
+        ("-e observed.exe", Some(0), 1),
+        ("-e 1 -f NoSuchThing observed.exe", None, 0),
+    ] {
+        let mut victim = named(&programs, "observed.exe", &["events"]);
+        let folder = folder();
+        let running = followed(procdump(folder.path(), line), &mut victim);
+        for word in ["break", "raise", "fault"] {
+            victim.ask(word);
+        }
+        victim.tell("crash");
+        victim.wait();
+        let run = running.finish();
+        assert_eq!(run.code == Some(0), code == Some(0), "{line}: {run:#?}");
+        let count = |text: &str| run.stdout.matches(text).count();
+        assert_eq!(count("] Exception: E0F1C0DE"), 100, "{line}: {run:#?}");
+        assert_eq!(
+            count("] Exception: C0000005.ACCESS_VIOLATION"),
+            101,
+            "{line}"
+        );
+        assert_eq!(count("] Unhandled: C0000005.ACCESS_VIOLATION"), 1, "{line}");
+        assert_eq!(count("80000003"), 0, "{line}");
+        assert_eq!(files_in(folder.path()).len(), dumps, "{line}: {run:#?}");
+    }
+}
+
 #[test]
 fn a_program_that_is_waited_for_or_started_is_dumped_when_it_crashes() {
     let (programs, dumps) = (folder(), folder());

@@ -76,6 +76,7 @@ impl Events {
                 let event = TargetEvent::Breakpoint {
                     place: report.place,
                     thread: report.thread as u32,
+                    ends: None,
                 };
                 self.at = At::Held(report);
                 return event;
@@ -131,7 +132,12 @@ impl Events {
             Did::Signal(tid, info, fate) => (At::Traced(tid, Some(fate)), signal_event(tid, &info)),
             Did::Trapped(tid, place) => {
                 let thread = tid as u32;
-                return Some(TargetEvent::Breakpoint { place, thread });
+                let ends = None;
+                return Some(TargetEvent::Breakpoint {
+                    place,
+                    thread,
+                    ends,
+                });
             }
             Did::ThreadStart(tid) => {
                 let thread = tid as u32;

@@ -4,6 +4,7 @@ mod arch;
 mod corpse;
 mod counters;
 mod crash;
+pub(crate) mod crash_folder;
 mod doctor;
 
 mod events;
@@ -20,6 +21,7 @@ mod pages;
 pub(crate) mod postmortem;
 mod probes;
 mod proc;
+pub(crate) mod registry;
 mod rights;
 mod sample;
 mod stop;

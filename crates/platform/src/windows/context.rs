@@ -162,6 +162,11 @@ pub(crate) fn narrow(thread: HANDLE) -> Taken {
     context.ContextFlags = WOW64_CONTEXT_ALL;
     // SAFETY: a structure that says what is wanted.
     check(unsafe { Wow64GetThreadContext(thread, &raw mut context) })?;
+    Ok(of_narrow_record(&context))
+}
+
+/// The same of a record that somebody else has captured.
+pub(crate) fn of_narrow_record(context: &WOW64_CONTEXT) -> (Registers, SparseBytes) {
     let registers = Registers::X86(X86 {
         eax: context.Eax,
         ebx: context.Ebx,
@@ -181,5 +186,5 @@ pub(crate) fn narrow(thread: HANDLE) -> Taken {
         gs: context.SegGs as u16,
         orig_eax: u32::MAX,
     });
-    Ok((registers, SparseBytes::new(&context.ExtendedRegisters)))
+    (registers, SparseBytes::new(&context.ExtendedRegisters))
 }

@@ -203,7 +203,12 @@ impl Events {
         {
             self.ours();
             self.at = At::Breakpoint(at);
-            return place.map(|place| TargetEvent::Breakpoint { place, thread });
+            let ends = None;
+            return place.map(|place| TargetEvent::Breakpoint {
+                place,
+                thread,
+                ends,
+            });
         }
         if let Some(greeting) = self.greetings.iter().position(|known| *known == code) {
             self.greetings.remove(greeting);

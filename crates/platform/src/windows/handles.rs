@@ -16,7 +16,9 @@ use windows_sys::{
     Wdk::Foundation::NtQueryObject,
     Win32::{
         Foundation::{DUPLICATE_SAME_ACCESS, DuplicateHandle},
-        System::Threading::{GetCurrentProcess, PROCESS_DUP_HANDLE},
+        System::Threading::{
+            GetCurrentProcess, GetProcessId, PROCESS_DUP_HANDLE, PROCESS_QUERY_LIMITED_INFORMATION,
+        },
     },
 };
 
@@ -144,8 +146,23 @@ fn granted_access(handle: &OwnedHandle) -> u32 {
     words[1]
 }
 
+/// The pid of the process that a handle of `process` means. It may have been opened for ending that
+/// process only; we want to ask who it is.
+pub(crate) fn process_of(process: &Process, handle: u64) -> Option<u32> {
+    let handle = handle as usize;
+    let copy = copy(process, handle, PROCESS_QUERY_LIMITED_INFORMATION, 0);
+    let copy = copy.or_else(|_| duplicate(process, handle)).ok()?;
+    // SAFETY: an open handle.
+    let pid = unsafe { GetProcessId(raw(&copy)) };
+    (pid != 0).then_some(pid)
+}
+
 /// Our own handle for the same object.
 fn duplicate(process: &Process, handle: usize) -> io::Result<OwnedHandle> {
+    copy(process, handle, 0, DUPLICATE_SAME_ACCESS)
+}
+
+fn copy(process: &Process, handle: usize, access: u32, options: u32) -> io::Result<OwnedHandle> {
     let mut copy = std::ptr::null_mut();
     // SAFETY: an open process; the handle is only a number to the call, and the copy is ours.
     unsafe {
@@ -154,9 +171,9 @@ fn duplicate(process: &Process, handle: usize) -> io::Result<OwnedHandle> {
             std::ptr::without_provenance_mut(handle),
             GetCurrentProcess(),
             &raw mut copy,
+            access,
             0,
-            0,
-            DUPLICATE_SAME_ACCESS,
+            options,
         ))?;
         own(copy)
     }

@@ -1,13 +1,15 @@
 //! The machine.
 
 use super::{
-    counters, launch, list,
+    counters, just_in_time, launch, list,
     process::Process,
     sample::Sampler,
     target::WindowsTarget,
     watch::{self, Watcher},
 };
-use crate::{Error, ErrorKind, Host, HostEvent, Launched, ProcessEntry, Result, Target};
+use crate::{
+    Error, ErrorKind, Host, HostEvent, JustInTime, Launched, ProcessEntry, Result, Target,
+};
 use snapshot::{Measure, ProcessKey, Sample, Time};
 use std::{
     path::Path,
@@ -92,5 +94,9 @@ impl Host for WindowsHost {
 
     fn attach(&self, key: ProcessKey) -> Result<Box<dyn Target>> {
         Ok(Box::new(WindowsTarget::attach(key)?))
+    }
+
+    fn adopt_told(&self, call: &JustInTime) -> Result<Box<dyn Target>> {
+        Ok(Box::new(just_in_time::adopt(call)?))
     }
 }

@@ -46,7 +46,7 @@ impl ImageFiles {
 }
 
 /// `X:\…` on a disk.
-fn is_local(path: &str) -> bool {
+pub(crate) fn is_local(path: &str) -> bool {
     let [drive, b':', b'\\', ..] = path.as_bytes() else {
         return false;
     };

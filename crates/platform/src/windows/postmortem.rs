@@ -1,17 +1,22 @@
-//! Postmortem dumps: on Windows they are the system's own (LocalDumps), not yet managed from here.
+//! Crashes: on Windows the system itself writes the dumps (LocalDumps), or starts a debugger
+//! (AeDebug); there is no handler that is given a core.
 
-use crate::{CoreHandler, Error, ErrorKind, Guard, Result, Use};
+use super::{crash_folder, sys::wide};
+use crate::{CoreHandler, Error, ErrorKind, Result, Use};
 use snapshot::ProcessKey;
 use std::{
     io,
     path::{Path, PathBuf},
     time::Duration,
 };
+use windows_sys::Win32::System::{
+    Diagnostics::Debug::{SEM_FAILCRITICALERRORS, SEM_NOGPFAULTERRORBOX, SetErrorMode},
+    EventLog::{DeregisterEventSource, EVENTLOG_ERROR_TYPE, RegisterEventSourceW, ReportEventW},
+};
 
 fn unsupported() -> Error {
-    let what = "postmortem dumps are not managed on Windows yet";
+    let what = "Windows gives no program the core of what crashes";
     Error::new(ErrorKind::Unsupported, what)
-        .advise("Set the values of LocalDumps in the registry by hand.")
 }
 
 pub(crate) fn core_handler() -> Result<CoreHandler> {
@@ -22,16 +27,14 @@ pub(crate) fn set_core_handler(_handler: &CoreHandler) -> Result<()> {
     Err(unsupported())
 }
 
-pub(crate) fn expect_guarded(_path: &Path, _guard: Guard) -> Result<()> {
-    Err(unsupported())
-}
+pub(crate) use super::guard::expect_guarded;
 
 pub(crate) fn replace_file(_path: &Path, _bytes: &[u8], _usage: Use) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-pub(crate) fn make_store(_folder: &Path) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
+pub(crate) fn make_store(folder: &Path) -> io::Result<()> {
+    crash_folder::make(folder, &[]).map_err(io::Error::other)
 }
 
 /// There is none.
@@ -52,11 +55,37 @@ pub(crate) fn is_ourselves(_key: ProcessKey) -> bool {
     false
 }
 
+/// A crash of ours starts no debugger, which would be us again, and leaves no dump.
 pub(crate) fn become_crash_handler() -> Result<()> {
-    Err(unsupported())
+    // SAFETY: flags of this process.
+    unsafe { SetErrorMode(SEM_FAILCRITICALERRORS | SEM_NOGPFAULTERRORBOX) };
+    Ok(())
 }
 
-pub(crate) fn system_log(_text: &str) {}
+/// The log of applications, as the event viewer shows it.
+pub(crate) fn system_log(text: &str) {
+    let (source, text) = (wide("firstchance"), wide(text));
+    let lines = [text.as_ptr()];
+    // SAFETY: NUL-ended texts, one of them in a list of one; the log is ours to close.
+    unsafe {
+        let log = RegisterEventSourceW(std::ptr::null(), source.as_ptr());
+        if !log.is_null() {
+            let (none, nothing) = (std::ptr::null_mut(), std::ptr::null());
+            ReportEventW(
+                log,
+                EVENTLOG_ERROR_TYPE,
+                0,
+                1,
+                none,
+                1,
+                0,
+                lines.as_ptr(),
+                nothing,
+            );
+            DeregisterEventSource(log);
+        }
+    }
+}
 
 pub(crate) fn drain_input(_limit: Duration) -> u64 {
     0

@@ -8,11 +8,12 @@ use windows_sys::Win32::{
         AdjustTokenPrivileges,
         Authorization::{
             ConvertSidToStringSidW, ConvertStringSecurityDescriptorToSecurityDescriptorW,
-            SDDL_REVISION_1,
+            ConvertStringSidToSidW, SDDL_REVISION_1,
         },
-        GetTokenInformation, LUID_AND_ATTRIBUTES, LookupAccountSidW, LookupPrivilegeValueW, PSID,
-        SE_PRIVILEGE_ENABLED, SECURITY_ATTRIBUTES, TOKEN_ADJUST_PRIVILEGES, TOKEN_ELEVATION,
-        TOKEN_PRIVILEGES, TOKEN_QUERY, TOKEN_USER, TokenElevation, TokenUser,
+        GetTokenInformation, LUID_AND_ATTRIBUTES, LookupAccountNameW, LookupAccountSidW,
+        LookupPrivilegeValueW, PSID, SE_PRIVILEGE_ENABLED, SECURITY_ATTRIBUTES,
+        TOKEN_ADJUST_PRIVILEGES, TOKEN_ELEVATION, TOKEN_PRIVILEGES, TOKEN_QUERY, TOKEN_USER,
+        TokenElevation, TokenUser,
     },
     System::Threading::{GetCurrentProcess, OpenProcessToken},
 };
@@ -176,9 +177,20 @@ impl Drop for Descriptor {
 
 /// All rights for SYSTEM, administrators and ourselves; nobody else, and nothing inherited.
 pub(crate) fn private_descriptor() -> Option<Descriptor> {
+    let owner = own_account().ok()?.sid;
+    descriptor(&format!("D:P(A;;FA;;;SY)(A;;FA;;;BA)(A;;FA;;;{owner})")).ok()
+}
+
+/// Who we are.
+pub(crate) fn own_account() -> io::Result<Account> {
     // SAFETY: the pseudo handle of ourselves.
-    let owner = account_of(unsafe { GetCurrentProcess() }).ok()?.sid;
-    let text = wide(&format!("D:P(A;;FA;;;SY)(A;;FA;;;BA)(A;;FA;;;{owner})"));
+    account_of(unsafe { GetCurrentProcess() })
+}
+
+/// What a text says
+/// (<https://learn.microsoft.com/windows/win32/secauthz/security-descriptor-definition-language>).
+pub(crate) fn descriptor(text: &str) -> io::Result<Descriptor> {
+    let text = wide(text);
     let mut descriptor = std::ptr::null_mut();
     // SAFETY: a NUL-ended text and a place for the answer.
     let made = check(unsafe {
@@ -189,5 +201,43 @@ pub(crate) fn private_descriptor() -> Option<Descriptor> {
             std::ptr::null_mut(),
         )
     });
-    made.ok().map(|()| Descriptor(descriptor))
+    made.map(|()| Descriptor(descriptor))
+}
+
+/// The SID of the account or group of that name, `IIS_IUSRS` or `DOMAIN\name`.
+pub(crate) fn sid_of(name: &str) -> io::Result<String> {
+    let name = wide(name);
+    let (mut sid, mut domain) = ([0u64; 16], [0u16; 256]);
+    let (mut size, mut domain_size) = (size_of_val(&sid) as u32, 256);
+    let mut kind = 0;
+    // SAFETY: a NUL-ended name, room for the longest SID (68 bytes) and for a text with their
+    // sizes, and a place for the kind.
+    unsafe {
+        check(LookupAccountNameW(
+            std::ptr::null(),
+            name.as_ptr(),
+            sid.as_mut_ptr().cast(),
+            &raw mut size,
+            domain.as_mut_ptr(),
+            &raw mut domain_size,
+            &raw mut kind,
+        ))?;
+        sid_text(sid.as_mut_ptr().cast())
+    }
+}
+
+/// The name of the account of a SID; the SID itself where nobody knows one.
+pub(crate) fn name_of(sid: &str) -> String {
+    let text = wide(sid);
+    let mut at = std::ptr::null_mut();
+    // SAFETY: a NUL-ended text and a place for the SID, which is ours to free.
+    let name = unsafe {
+        if ConvertStringSidToSidW(text.as_ptr(), &raw mut at) == 0 {
+            return sid.to_owned();
+        }
+        let name = account_name(at);
+        LocalFree(at);
+        name
+    };
+    name.unwrap_or_else(|| sid.to_owned())
 }

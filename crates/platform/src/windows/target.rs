@@ -1,8 +1,9 @@
 //! One attached process.
 
 use super::{
-    clone::Clone, debugger::Debugged, events::Events, facts, memory::LiveMemory, peb::Peb,
-    process::Process, regions, rights, state_change::StateChange, threads, unloaded,
+    clone::Clone, debugger::Debugged, events::Events, facts, handles, just_in_time::Fault,
+    memory::LiveMemory, peb::Peb, process::Process, regions, rights, state_change::StateChange,
+    threads, unloaded,
 };
 use crate::{
     Arming, Capture, CaptureOptions, Error, ErrorKind, Facts, Method, Result, Stop, Target,
@@ -43,6 +44,10 @@ pub(crate) struct WindowsTarget {
     process: Arc<Process>,
     facts: Option<Facts>,
     events: Option<Rc<RefCell<Events>>>,
+    /// It has crashed, and somebody waits for us.
+    fault: Option<Fault>,
+    /// An event that was met and not yet told.
+    first: Option<TargetEvent>,
 }
 
 impl WindowsTarget {
@@ -57,8 +62,43 @@ impl WindowsTarget {
             process: Arc::new(process),
             facts: None,
             events: None,
+            fault: None,
+            first: None,
         })
     }
+
+    /// One that has crashed, with what is known of that; it is told as the first event.
+    pub(crate) fn crashed(key: ProcessKey, fault: Fault) -> Result<Self> {
+        let mut target = Self::attach(key)?;
+        target.first = Some(TargetEvent::Exception(fault.exception.clone()));
+        target.fault = Some(fault);
+        Ok(target)
+    }
+
+    /// One that is about to meet its last exception, as soon as `go` was said: it stands at it then,
+    /// and it is told as the first event.
+    pub(crate) fn crashing(key: ProcessKey, go: impl FnOnce(), limit: Duration) -> Result<Self> {
+        let mut target = Self::attach(key)?;
+        let exceptions = Arming {
+            exceptions: true,
+            ..Arming::default()
+        };
+        target.arm(&exceptions)?;
+        go();
+        let deadline = Instant::now() + limit;
+        while !target.is_deadly() {
+            match target.wait(deadline.saturating_duration_since(Instant::now()))? {
+                TargetEvent::Timeout | TargetEvent::Exited { .. } => return Err(no_crash(key)),
+                event => target.first = Some(event),
+            }
+        }
+        Ok(target)
+    }
+}
+
+fn no_crash(key: ProcessKey) -> Error {
+    let what = format!("process {key} has met no exception that nobody handles");
+    Error::new(ErrorKind::TargetDied, what)
 }
 
 impl Target for WindowsTarget {
@@ -98,9 +138,13 @@ impl Target for WindowsTarget {
         self.events.as_ref()?.borrow().registers()
     }
 
+    fn process_of(&self, handle: u64) -> Option<u32> {
+        handles::process_of(&self.process, handle)
+    }
+
     fn is_deadly(&self) -> bool {
         let events = self.events.as_ref();
-        events.is_some_and(|events| events.borrow().is_deadly())
+        self.fault.is_some() || events.is_some_and(|events| events.borrow().is_deadly())
     }
 
     fn go_on(&mut self) {
@@ -116,6 +160,9 @@ impl Target for WindowsTarget {
     }
 
     fn wait(&mut self, limit: Duration) -> Result<TargetEvent> {
+        if let Some(event) = self.first.take() {
+            return Ok(event);
+        }
         let event = match &self.events {
             Some(events) => events.borrow_mut().wait(limit),
             None => {
@@ -264,10 +311,13 @@ impl WindowsTarget {
     fn snapshot(
         &self,
         facts: Facts,
-        threads: Vec<Thread>,
+        mut threads: Vec<Thread>,
         memory: &Arc<dyn Memory>,
         space: HANDLE,
     ) -> Snapshot {
+        if let Some(fault) = &self.fault {
+            fault.put_to(&mut threads);
+        }
         let narrow = self.process.is_narrow();
         let peb = facts::peb(&self.process, memory);
         let modules = peb.as_ref().map_or(Vec::new(), Peb::modules);

@@ -3,12 +3,12 @@
 use super::{
     files::open_shared,
     security::sid_text,
-    sys::{own, wide},
+    sys::{own, raw, wide},
 };
 use crate::Trusted;
 use std::{
     io::{self, Read},
-    os::windows::io::AsRawHandle,
+    os::windows::io::{AsRawHandle, OwnedHandle},
     path::Path,
 };
 use windows_sys::Win32::{
@@ -16,12 +16,13 @@ use windows_sys::Win32::{
     Security::{
         ACCESS_ALLOWED_ACE, ACL,
         Authorization::{GetSecurityInfo, SE_FILE_OBJECT},
-        DACL_SECURITY_INFORMATION, GetAce, INHERIT_ONLY_ACE, OWNER_SECURITY_INFORMATION,
+        DACL_SECURITY_INFORMATION, GetAce, INHERIT_ONLY_ACE, OBJECT_INHERIT_ACE,
+        OWNER_SECURITY_INFORMATION,
     },
     Storage::FileSystem::{
-        CreateFileW, DELETE, FILE_APPEND_DATA, FILE_FLAG_BACKUP_SEMANTICS, FILE_SHARE_DELETE,
-        FILE_SHARE_READ, FILE_SHARE_WRITE, FILE_WRITE_DATA, OPEN_EXISTING, READ_CONTROL, WRITE_DAC,
-        WRITE_OWNER,
+        CreateFileW, DELETE, FILE_APPEND_DATA, FILE_FLAG_BACKUP_SEMANTICS,
+        FILE_FLAG_OPEN_REPARSE_POINT, FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE,
+        FILE_WRITE_DATA, OPEN_EXISTING, READ_CONTROL, WRITE_DAC, WRITE_OWNER,
     },
 };
 
@@ -39,7 +40,8 @@ const EVERYBODY: [&str; 5] = [
     "S-1-5-32-545",
     "S-1-5-32-546",
 ];
-const CHANGES: u32 = FILE_WRITE_DATA
+/// Rights with which a file can be changed, or a folder's content.
+pub(crate) const CHANGES: u32 = FILE_WRITE_DATA
     | FILE_APPEND_DATA
     | DELETE
     | WRITE_DAC
@@ -49,10 +51,20 @@ const CHANGES: u32 = FILE_WRITE_DATA
 /// `ACCESS_ALLOWED_ACE_TYPE` (winnt.h).
 const ALLOWED: u8 = 0;
 
-/// Who owns a file, and who may change it.
-struct Protection {
-    owner: String,
-    writers: Vec<String>,
+/// Who owns a file or a folder, and whom its list lets do what.
+pub(crate) struct Protection {
+    pub(crate) owner: String,
+    allowed: Vec<Allowed>,
+}
+
+/// Rights that somebody has.
+struct Allowed {
+    sid: String,
+    rights: u32,
+    /// To it itself.
+    here: bool,
+    /// To the files that are made in it.
+    files: bool,
 }
 
 /// Such a file, and whether everybody may write to it.
@@ -71,37 +83,66 @@ pub(crate) fn read_trusted(path: &Path) -> io::Result<(Trusted, bool)> {
 }
 
 impl Protection {
+    /// The SIDs that have any of these rights.
+    pub(crate) fn who_may(&self, rights: u32) -> impl Iterator<Item = &str> {
+        let here = self.allowed.iter().filter(|allowed| allowed.here);
+        let may = here.filter(move |allowed| allowed.rights & rights != 0);
+        may.map(|allowed| allowed.sid.as_str())
+    }
+
+    /// The SIDs that have any of these rights to files that are made in the folder and have no list
+    /// of their own.
+    pub(crate) fn who_may_with_files(&self, rights: u32) -> impl Iterator<Item = &str> {
+        let files = self.allowed.iter().filter(|allowed| allowed.files);
+        let may = files.filter(move |allowed| allowed.rights & rights != 0);
+        may.map(|allowed| allowed.sid.as_str())
+    }
+
     /// Only administrators can have written it.
     fn is_private(&self) -> bool {
-        let of_administrator = |sid: &String| ADMINISTRATORS.contains(&&sid[..]);
-        of_administrator(&self.owner) && self.writers.iter().all(of_administrator)
+        is_administrator(&self.owner) && self.who_may(CHANGES).all(is_administrator)
     }
 
     fn is_open(&self) -> bool {
-        self.writers.iter().any(|sid| EVERYBODY.contains(&&sid[..]))
+        self.who_may(CHANGES).any(is_everybody)
     }
+}
+
+/// Whether it is the system's own, or the administrators'.
+pub(crate) fn is_administrator(sid: &str) -> bool {
+    ADMINISTRATORS.contains(&sid)
+}
+
+/// Whether strangers are meant.
+pub(crate) fn is_everybody(sid: &str) -> bool {
+    EVERYBODY.contains(&sid)
 }
 
 fn protection_of_folder(path: &Path) -> io::Result<Protection> {
     let path = std::path::absolute(path)?;
-    let folder = path.parent().and_then(Path::to_str);
-    let name = wide(folder.ok_or(io::ErrorKind::InvalidFilename)?);
+    let folder = path.parent().ok_or(io::ErrorKind::InvalidFilename)?;
+    protection(raw(&open_itself(folder, READ_CONTROL)?))
+}
+
+/// A file or a folder itself: of a link, the link.
+pub(crate) fn open_itself(path: &Path, access: u32) -> io::Result<OwnedHandle> {
+    let name = wide(path.to_str().ok_or(io::ErrorKind::InvalidFilename)?);
     // SAFETY: a NUL-ended name; the handle is ours.
-    let folder = unsafe {
+    unsafe {
         own(CreateFileW(
             name.as_ptr(),
-            READ_CONTROL,
+            access,
             FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE,
             std::ptr::null(),
             OPEN_EXISTING,
-            FILE_FLAG_BACKUP_SEMANTICS,
+            FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_OPEN_REPARSE_POINT,
             std::ptr::null_mut(),
-        ))?
-    };
-    protection(folder.as_raw_handle())
+        ))
+    }
 }
 
-fn protection(file: HANDLE) -> io::Result<Protection> {
+/// Who may do what to an open file or folder.
+pub(crate) fn protection(file: HANDLE) -> io::Result<Protection> {
     let wanted = OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION;
     let (mut owner, mut list) = (std::ptr::null_mut(), std::ptr::null_mut());
     let mut descriptor = std::ptr::null_mut();
@@ -124,24 +165,29 @@ fn protection(file: HANDLE) -> io::Result<Protection> {
         }
         let protection = Protection {
             owner: sid_text(owner).unwrap_or_default(),
-            writers: writers(list),
+            allowed: allowed(list),
         };
         LocalFree(descriptor);
         Ok(protection)
     }
 }
 
-/// Whom the list lets change the file; everybody where there is no list.
+/// Whom the list allows what; everybody everything where there is no list.
 ///
 /// # Safety
 /// `list` must be null or a valid ACL.
-unsafe fn writers(list: *const ACL) -> Vec<String> {
-    let mut writers = Vec::new();
+unsafe fn allowed(list: *const ACL) -> Vec<Allowed> {
+    let mut allowed = Vec::new();
     // SAFETY: the caller vouches for the list, whose entries begin with the header that tells
     // their type; those that allow have the SID where this structure has it.
     unsafe {
         let Some(acl) = list.as_ref() else {
-            return vec![EVERYBODY[0].to_owned()];
+            return vec![Allowed {
+                sid: EVERYBODY[0].to_owned(),
+                rights: u32::MAX,
+                here: true,
+                files: true,
+            }];
         };
         for n in 0..acl.AceCount {
             let mut at = std::ptr::null_mut();
@@ -150,12 +196,17 @@ unsafe fn writers(list: *const ACL) -> Vec<String> {
             }
             let entry = &raw const *at.cast::<ACCESS_ALLOWED_ACE>();
             let header = (*entry).Header;
-            let counts = u32::from(header.AceFlags) & INHERIT_ONLY_ACE == 0;
-            if header.AceType == ALLOWED && counts && (*entry).Mask & CHANGES != 0 {
+            let flags = u32::from(header.AceFlags);
+            if header.AceType == ALLOWED {
                 let sid = (&raw const (*entry).SidStart).cast_mut().cast();
-                writers.extend(sid_text(sid));
+                allowed.extend(sid_text(sid).map(|sid| Allowed {
+                    sid,
+                    rights: (*entry).Mask,
+                    here: flags & INHERIT_ONLY_ACE == 0,
+                    files: flags & OBJECT_INHERIT_ACE != 0,
+                }));
             }
         }
     }
-    writers
+    allowed
 }

@@ -214,6 +214,12 @@ impl WakeFor {
         filters.any(|filter| filter.chance != Chance::First)
     }
 
+    /// Whether anything is to be done at an exception, but to show it.
+    pub fn acts_on_exception(&self, exception: &Exception) -> bool {
+        let mut filters = self.exceptions.iter();
+        self.acts && filters.any(|filter| filter.matches(exception))
+    }
+
     /// Whether anything is to be done at a debug string, but to show it.
     pub fn acts_on(&self, debug_string: &str) -> bool {
         let mut filters = self.debug_strings.iter();

@@ -58,8 +58,14 @@ pub(super) fn event<'a>(
         (Condition::Signal(wanted), TargetEvent::Signal { number, sender, .. }) => {
             (wanted == number).then(|| signal(*number, *sender))
         }
-        (Condition::Breakpoint(wanted), TargetEvent::Breakpoint { place: number, .. }) => {
-            (Some(wanted) == place(*number)).then(|| condition.to_string())
+        (
+            Condition::Breakpoint(wanted),
+            TargetEvent::Breakpoint {
+                place: at, ends, ..
+            },
+        ) => {
+            let whom = ends.map_or(String::new(), |pid| format!(": ends PID {pid}"));
+            (Some(wanted) == place(*at)).then(|| format!("{condition}{whom}"))
         }
         (Condition::Breakpoint(Place::Exit), TargetEvent::Exiting { status, sender }) => {
             (!crashed).then(|| ending(*status, sender.as_ref()))

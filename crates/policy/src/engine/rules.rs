@@ -224,8 +224,8 @@ impl Ruled {
         if self.finished || self.dumps.begun > 0 || !idle {
             return None;
         }
-        let clauses = 0..self.rule.clauses.len();
-        if clauses.clone().all(|clause| self.is_over(clause)) {
+        let clauses = self.clauses_that_count();
+        if clauses.iter().all(|clause| self.is_over(*clause)) {
             return Some(Finish::CountReached);
         }
         if !self.is_for_one() || !self.had_process {
@@ -234,7 +234,7 @@ impl Ruled {
         if self.watches.is_empty() {
             return Some(Finish::TargetExited);
         }
-        let done = |process: &ProcessKey| clauses.clone().all(|c| self.is_done(c, *process));
+        let done = |process: &ProcessKey| clauses.iter().all(|c| self.is_done(*c, *process));
         let did = self.fired.iter().any(|count| count.done > 0);
         let why = if did {
             Finish::CountReached
@@ -242,6 +242,22 @@ impl Ruled {
             Finish::Failed
         };
         self.watches.keys().all(done).then_some(why)
+    }
+
+    /// Those that do something or have a limit, where there are any: a rule does not go on for what
+    /// only shows.
+    fn clauses_that_count(&self) -> Vec<usize> {
+        let all = 0..self.rule.clauses.len();
+        let clauses = &self.rule.clauses;
+        let acts = |clause: &usize| {
+            let clause = &clauses[*clause];
+            clause.action != Action::None || clause.limit.is_some()
+        };
+        let acting: Vec<usize> = all.clone().filter(acts).collect();
+        match acting.is_empty() {
+            true => all.collect(),
+            false => acting,
+        }
     }
 
     /// Whether the rule ends with its process.

@@ -123,6 +123,7 @@ impl Machine {
             "reaches" => TargetEvent::Breakpoint {
                 place: object.parse().unwrap(),
                 thread: 70,
+                ends: None,
             },
             "prints" => TargetEvent::DebugString {
                 text: object.to_owned(),

@@ -3,23 +3,24 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use windows_sys::Win32::Foundation::{
-    EXCEPTION_ACCESS_VIOLATION, EXCEPTION_BREAKPOINT, FreeLibrary, NTSTATUS,
+    CloseHandle, EXCEPTION_ACCESS_VIOLATION, EXCEPTION_BREAKPOINT, FreeLibrary, NTSTATUS,
 };
 use windows_sys::Win32::System::Diagnostics::Debug::{
     AddVectoredExceptionHandler, EXCEPTION_CONTINUE_EXECUTION, EXCEPTION_CONTINUE_SEARCH,
     EXCEPTION_POINTERS, IsDebuggerPresent, OutputDebugStringA, OutputDebugStringW, RaiseException,
 };
-use windows_sys::Win32::System::LibraryLoader::LoadLibraryA;
+use windows_sys::Win32::System::LibraryLoader::{GetProcAddress, LoadLibraryA};
 use windows_sys::Win32::System::Memory::{
     MEM_COMMIT, PAGE_NOACCESS, PAGE_READONLY, VirtualAlloc, VirtualProtect,
 };
+use windows_sys::Win32::System::Threading::{OpenProcess, PROCESS_TERMINATE, TerminateProcess};
 
 use super::Mode;
 use crate::stage::{Outcome, Stage, say};
 
 #[rustfmt::skip]
 pub(super) const MODES: &[Mode] = &[
-    Mode { name: "events", args: "", about: "does what its input says: raise, fault, break, say, load, thread, handled, debugged, crash, die, exit", run: events },
+    Mode { name: "events", args: "", about: "does what its input says: raise, fault, break, say, load, thread, handled, debugged, end PID, crash, die, exit", run: events },
 ];
 
 /// `0xE0F1C0DE`, which is nobody's.
@@ -47,7 +48,10 @@ fn events(stage: &Stage) -> Outcome {
         "crash" => unsafe { std::ptr::without_provenance_mut::<u32>(0x10).write_volatile(1) },
         "die" => raise(1),
         "exit" => quit(),
-        _ => {}
+        other => {
+            let pid = other.strip_prefix("end ").and_then(|pid| pid.parse().ok());
+            pid.into_iter().for_each(end);
+        }
     })
 }
 
@@ -75,9 +79,28 @@ fn speak() {
     }
 }
 
+/// Loads a library, calls a function of it, and frees it again.
 fn load() {
-    // SAFETY: a NUL-ended name; the library that was loaded is freed again.
-    unsafe { FreeLibrary(LoadLibraryA(c"hid.dll".as_ptr().cast())) };
+    let mut id = [0u8; 16];
+    // SAFETY: NUL-ended names; the function fills a GUID, which is 16 bytes.
+    unsafe {
+        let library = LoadLibraryA(c"hid.dll".as_ptr().cast());
+        if let Some(ask) = GetProcAddress(library, c"HidD_GetHidGuid".as_ptr().cast()) {
+            let ask: unsafe extern "system" fn(*mut u8) = std::mem::transmute(ask);
+            ask(id.as_mut_ptr());
+        }
+        FreeLibrary(library);
+    }
+}
+
+/// Ends another process, by a handle that is good for nothing else.
+fn end(pid: u32) {
+    // SAFETY: the handle is ours to close.
+    unsafe {
+        let process = OpenProcess(PROCESS_TERMINATE, 0, pid);
+        TerminateProcess(process, 9);
+        CloseHandle(process);
+    }
 }
 
 #[expect(clippy::exit, reason = "to end suddenly is what this is for")]

@@ -40,18 +40,31 @@ fn spot(module: &Module, file: Option<&[u8]>, memory: &dyn Memory, place: &Place
     }
 }
 
-/// Whether a thread at `NtTerminateProcess` ends its own process: `ExitProcess` calls it twice,
-/// first without a handle, for all other threads, then with the one that means oneself.
-pub(in crate::run) fn ends_itself(place: &Place, registers: &Registers) -> bool {
+/// Whom a thread at `NtTerminateProcess` ends, as its handle says.
+pub(in crate::run) fn ended(place: &Place, registers: &Registers) -> Option<Ended> {
     const ENDS: [&str; 2] = ["NtTerminateProcess", "ZwTerminateProcess"];
     let Place::Symbol {
         symbol, offset: 0, ..
     } = place
     else {
-        return false;
+        return None;
     };
     let Registers::X86_64(registers) = registers else {
-        return false;
+        return None;
     };
-    ENDS.contains(&symbol.as_str()) && [0, u64::MAX].contains(&registers.rcx)
+    ENDS.contains(&symbol.as_str())
+        .then_some(match registers.rcx {
+            0 | u64::MAX => Ended::Itself,
+            handle => Ended::Process(handle),
+        })
+}
+
+/// Who is ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::run) enum Ended {
+    /// `ExitProcess` calls it twice: first without a handle, for all other threads, then with the one
+    /// that means oneself.
+    Itself,
+    /// The process of this handle.
+    Process(u64),
 }

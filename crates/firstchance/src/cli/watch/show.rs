@@ -200,6 +200,10 @@ impl Show {
 
     /// What a process has thrown, most frequent first, each with where it came from first.
     fn exceptions(&self, process: ProcessKey, table: &[ExceptionRow]) {
+        // A single one has been told already.
+        if table.iter().map(|row| row.count).sum::<u64>() < 2 {
+            return;
+        }
         self.line(&format!("Exceptions:{}", self.which(process)));
         self.line("     count  unhandled  first     last      name");
         for row in table {

@@ -512,6 +512,17 @@ fn events_are_matched_and_their_reason_is_said() {
 }
 
 #[test]
+fn what_only_shows_does_not_keep_a_rule() {
+    check(
+        "on app, when unhandled exception, do mini dump, at most 1 time; when exception \"\" not \"C\", do none",
+        "0s found 7
+         1s 7 throws A.B => 7: Exception: A.B
+         2s 7 dies of A.B => 7: Unhandled: A.B; dump 1 of 7: mini (Unhandled exception: A.B)
+         3s written 1 => rule 0 finished: count reached, 1 written",
+    );
+}
+
+#[test]
 fn a_polite_end_is_told_apart_from_a_crash() {
     check(
         "on app, when breakpoint exit, do mini dump; when exit, do log stack",

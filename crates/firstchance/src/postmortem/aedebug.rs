@@ -1,0 +1,243 @@
+//! The just-in-time debugger: the program that Windows starts when another crashes
+//! (<https://learn.microsoft.com/windows/win32/debug/configuring-automatic-debugging>).
+
+use super::{ValueArgs, local_dumps::KEY, make_folder, takeover::Takeover};
+use crate::{
+    cli::console,
+    procdump::{self, Install},
+};
+use platform::{Error, ErrorKind, Guard, RegistryKey, RegistryValue};
+use std::{fmt, path::Path, process::ExitCode};
+
+/// For 64-bit programs, and for 32-bit ones; with the name under which what was there is kept.
+const KEYS: [(&str, &str, &str); 2] = [
+    (
+        "64-bit",
+        "AeDebug",
+        r"HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion\AeDebug",
+    ),
+    (
+        "32-bit",
+        "AeDebug32",
+        r"HKLM\SOFTWARE\Wow6432Node\Microsoft\Windows NT\CurrentVersion\AeDebug",
+    ),
+];
+/// The command line, in which Windows fills in the pid, an event and an address.
+const DEBUGGER: &str = "Debugger";
+/// `1` where it is started without a question.
+const AUTO: &str = "Auto";
+
+/// Who is called for crashes of 64-bit or of 32-bit programs.
+pub(super) struct Debugger {
+    /// `64-bit` or `32-bit`.
+    of: &'static str,
+    key: &'static str,
+    command: Option<String>,
+    auto: bool,
+    /// We are registered there, or were before somebody else was.
+    is_taken: bool,
+    is_ours: bool,
+}
+
+impl fmt::Display for Debugger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let command = self.command.as_deref().unwrap_or("none");
+        let auto = if self.auto { "" } else { ", when asked" };
+        let none = self.command.is_none();
+        let auto = if none { "" } else { auto };
+        write!(
+            f,
+            "Debugger, {}: {}{auto}",
+            self.of,
+            console::plain(command)
+        )
+    }
+}
+
+impl Debugger {
+    /// What is wrong, or gets in the way of LocalDumps.
+    pub(super) fn warnings(&self, local_dumps: bool) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if local_dumps && self.auto && self.command.is_some() {
+            warnings.push(format!(
+                "a debugger is started for crashes of {} programs: where one is, Windows may keep no \
+                 dump by LocalDumps; use one of the two",
+                self.of
+            ));
+        }
+        if self.is_taken && !self.is_ours {
+            let key = self.key;
+            warnings.push(format!(
+                "somebody took over: {key} has changed since `procdump -i`"
+            ));
+        }
+        if self.is_ours
+            && let Err(error) = expect_safe(&platform::own_program())
+        {
+            warnings.push(error.to_string());
+        }
+        warnings
+    }
+}
+
+/// Who is called now.
+pub(super) fn debuggers() -> platform::Result<Vec<Debugger>> {
+    let look = |(of, name, key): &(&'static str, &str, &'static str)| {
+        let values = RegistryKey::new(*key).values()?.unwrap_or_default();
+        let text = |name| values.get(name).and_then(RegistryValue::text);
+        let command = text(DEBUGGER).map(str::to_owned);
+        let taken = takeover(name, key);
+        let is_taken = taken.is_taken()?;
+        Ok(Debugger {
+            of,
+            key,
+            command: command.filter(|command| !command.is_empty()),
+            auto: text(AUTO) == Some("1"),
+            is_taken,
+            is_ours: is_taken && taken.changed()?.is_empty(),
+        })
+    };
+    KEYS.iter().map(look).collect()
+}
+
+fn takeover(name: &str, key: &str) -> Takeover {
+    Takeover::of(RegistryKey::new(key), name)
+}
+
+/// Becomes it, for programs of both kinds.
+pub(super) fn install(install: &Install) -> anyhow::Result<ExitCode> {
+    let program = platform::own_program();
+    expect_safe(&program)?;
+    let folder = install.folder.as_deref().unwrap_or(".");
+    let folder = std::path::absolute(folder)?;
+    let command = command_line(&program, install, &folder)?;
+    make_folder(&folder, &ValueArgs::default())?;
+    show("Before")?;
+    for (_, name, key) in KEYS {
+        let text = |text: &str| Some(RegistryValue::Text(text.to_owned()));
+        takeover(name, key).take(&[(DEBUGGER, text(&command)), (AUTO, text("1"))])?;
+    }
+    show("Now")?;
+    console::print(
+        "firstchance is the just-in-time (AeDebug) debugger: what crashes leaves a dump",
+    )?;
+    let local_dumps = RegistryKey::new(KEY).values()?.is_some();
+    for debugger in debuggers()? {
+        for warning in debugger.warnings(local_dumps) {
+            eprintln!("firstchance: {warning}");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Whoever can change the program is SYSTEM as soon as a service crashes.
+fn expect_safe(program: &Path) -> platform::Result<()> {
+    platform::expect_guarded(program, Guard::Strict)
+}
+
+/// Gives it back to who had it.
+pub(super) fn uninstall() -> anyhow::Result<ExitCode> {
+    if debuggers()?.iter().all(|debugger| !debugger.is_taken) {
+        let what = "firstchance is not the just-in-time debugger";
+        return Err(Error::new(ErrorKind::Other, what)
+            .advise("-i makes it so.")
+            .into());
+    }
+    show("Before")?;
+    for (_, name, key) in KEYS {
+        for value in takeover(name, key).give_back()? {
+            console::print(&format!(
+                "Somebody else has changed {key}\\{value}, and keeps it"
+            ))?;
+        }
+    }
+    show("Now")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show(when: &str) -> anyhow::Result<()> {
+    for debugger in debuggers()? {
+        console::print(&format!("{when}: {debugger}"))?;
+    }
+    Ok(())
+}
+
+/// What Windows is to start. It knows no way to write a `%`, nor a quote.
+fn command_line(program: &Path, install: &Install, folder: &Path) -> anyhow::Result<String> {
+    let word = match procdump::is_name(program) {
+        true => "",
+        false => " procdump",
+    };
+    let kinds = install
+        .kinds
+        .iter()
+        .map(|kind| format!(" {}", procdump::kind_switch(*kind)));
+    let kinds: String = kinds.collect();
+    let seconds = install
+        .timeout
+        .map(|time| format!(" -at {}", time.as_secs()));
+    let seconds = seconds.unwrap_or_default();
+    let kill = if install.kill_after { " -k" } else { "" };
+    let (program, folder) = (quoted(program)?, quoted(folder)?);
+    Ok(format!(
+        "{program}{word} -accepteula{kinds}{seconds}{kill} -j {folder} %ld %ld %p"
+    ))
+}
+
+/// A backslash before the closing quote would be taken for part of the name.
+fn quoted(path: &Path) -> anyhow::Result<String> {
+    let text = path.to_str().filter(|text| !text.contains(['%', '"']));
+    let text = text.ok_or_else(|| {
+        let what = format!("Windows cannot be told the path {}", path.display());
+        Error::new(ErrorKind::Other, what).advise("Use one without % and quotes.")
+    })?;
+    let end = if text.ends_with('\\') { "\\" } else { "" };
+    Ok(format!("\"{text}{end}\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::procdump::Dialect;
+    use snapshot::DumpKind;
+
+    #[test]
+    fn paths_are_quoted_so_that_windows_reads_them_back() {
+        let quoted = |text: &str| quoted(Path::new(text));
+        assert_eq!(quoted(r"C:\a b").unwrap(), r#""C:\a b""#);
+        assert_eq!(quoted("C:\\").unwrap(), r#""C:\\""#);
+        assert!(quoted(r"C:\100%").is_err());
+    }
+
+    #[test]
+    fn the_command_line_says_what_was_asked_for_and_is_understood_again() {
+        let words = ["-i", "-mm", "-ma", "-at", "5", "-k", "dumps"].map(str::to_owned);
+        let windows = snapshot::OperatingSystem::Windows;
+        let parsed = procdump::parse(&words, Dialect::Windows, windows).unwrap();
+        let procdump::Command::Install(install) = parsed.command else {
+            panic!("{parsed:?}");
+        };
+        let (program, folder) = (Path::new("fc.exe"), Path::new("dumps"));
+        let line = command_line(program, &install, folder).unwrap();
+        assert_eq!(
+            line,
+            "\"fc.exe\" procdump -accepteula -mm -ma -at 5 -k -j \"dumps\" %ld %ld %p"
+        );
+        let filled = line
+            .replacen("%ld", "7", 1)
+            .replacen("%ld", "52", 1)
+            .replace("%p", "00AF");
+        let words: Vec<String> = filled
+            .split(' ')
+            .skip(2)
+            .map(|w| w.replace('"', ""))
+            .collect();
+        let parsed = procdump::parse(&words, Dialect::Windows, windows).unwrap();
+        let procdump::Command::PostMortem(call) = parsed.command else {
+            panic!("{parsed:?}");
+        };
+        assert_eq!((call.pid, call.event, call.information), (7, 52, 0xaf));
+        assert_eq!(call.kinds, [DumpKind::Mini, DumpKind::Full]);
+        assert!(call.kill_after && call.timeout.is_some());
+    }
+}

@@ -1,0 +1,294 @@
+//! LocalDumps, as Windows has it in its registry
+//! (<https://learn.microsoft.com/windows/win32/wer/collecting-user-mode-dumps>): read and written as
+//! the settings that Linux has in a file.
+
+use super::{
+    Settings, Values,
+    takeover::{self, Takeover, Wanted},
+};
+use crate::cli::exit::Usage;
+use platform::{RegistryKey, RegistryValue, RegistryValues, Result};
+use snapshot::{DumpFormat, DumpKind, OperatingSystem};
+use std::path::PathBuf;
+
+/// Values for all programs; a program's own lie in a key of its name below.
+pub(super) const KEY: &str = r"HKLM\SOFTWARE\Microsoft\Windows\Windows Error Reporting\LocalDumps";
+/// Programs that Windows Error Reporting leaves alone.
+const EXCLUDED: &str =
+    r"HKLM\SOFTWARE\Microsoft\Windows\Windows Error Reporting\ExcludedApplications";
+/// `DumpFolder` where there is none: a folder of each account's own.
+pub(super) const FOLDER: &str = r"%LOCALAPPDATA%\CrashDumps";
+/// `CustomDumpFlags` where there are none: data segments, unloaded modules, process and threads.
+const FLAGS: u32 = 0x121;
+/// Under what the values that were there before are kept.
+const NAME: &str = "LocalDumps";
+const EXCLUDED_NAME: &str = "ExcludedApplications";
+
+/// Whether this is Windows.
+pub(crate) fn is_windows() -> bool {
+    platform::system().os == OperatingSystem::Windows
+}
+
+/// What is set; `None` where nothing is.
+pub(super) fn load() -> Result<Option<Settings>> {
+    let key = RegistryKey::new(KEY);
+    let default = key.values()?;
+    let mut settings = Settings {
+        registered: default.as_ref().map_or("", |_| KEY).to_owned(),
+        default: of_registry(&default.unwrap_or_default()),
+        ..Settings::default()
+    };
+    for name in key.keys()? {
+        let values = key.below(&name).values()?.unwrap_or_default();
+        settings.programs.insert(name, of_registry(&values));
+    }
+    for (name, value) in RegistryKey::new(EXCLUDED)
+        .values()?
+        .unwrap_or_default()
+        .iter()
+    {
+        let Ok(name) = settings.program(name) else {
+            continue;
+        };
+        let entry = settings.programs.entry(name).or_default();
+        entry.exclude = value.number() != Some(0);
+    }
+    let is_set = settings.is_enabled() || !settings.programs.is_empty();
+    Ok(is_set.then_some(settings))
+}
+
+/// Puts what has changed into the registry. All of it is looked at before the first is written.
+pub(super) fn save(new: &Settings) -> anyhow::Result<()> {
+    let old = load()?.unwrap_or_default();
+    let default = to_registry(&new.default)?;
+    let changed = changed_programs(&old, new)?;
+    if new.is_enabled() && (new.default != old.default || !old.is_enabled()) {
+        of_all().take(&default)?;
+    }
+    // To have a key for a program, LocalDumps itself has to be there, which is for all programs.
+    if changed.iter().any(|(_, values, _)| has_own(values)) {
+        of_all().take(&[])?;
+    }
+    for (name, values, wanted) in changed {
+        let had_own = old.programs.get(name).is_some_and(has_own);
+        if has_own(values) || had_own {
+            of_program(name).take(&wanted)?;
+        }
+        set_excluded(name, values.exclude)?;
+    }
+    let mut gone = old.programs.keys();
+    Ok(
+        gone.try_for_each(|name| match new.programs.contains_key(name) {
+            true => Ok(()),
+            false => forget(name),
+        })?,
+    )
+}
+
+type Program<'s> = (&'s String, &'s Values, Vec<Wanted<'static>>);
+
+fn changed_programs<'s>(old: &Settings, new: &'s Settings) -> anyhow::Result<Vec<Program<'s>>> {
+    let changed = |(name, values): &(&String, &Values)| old.programs.get(*name) != Some(*values);
+    let programs = new.programs.iter().filter(changed);
+    let wanted =
+        |(name, values): (&'s String, &'s Values)| Ok((name, values, to_registry(values)?));
+    programs.map(wanted).collect()
+}
+
+/// Puts back all that was there; the values that stay because somebody has changed them since.
+pub(super) fn give_back() -> Result<Vec<String>> {
+    let mut changed = Vec::new();
+    for name in takeover::names_below(NAME)? {
+        let told = |value: String| format!("{name}\\{value}");
+        changed.extend(of_program(&name).give_back()?.into_iter().map(told));
+    }
+    changed.extend(of_all().give_back()?);
+    changed.extend(excluded().give_back()?);
+    Ok(changed)
+}
+
+/// Whether any of it is ours.
+pub(super) fn is_taken() -> Result<bool> {
+    let programs = takeover::names_below(NAME)?;
+    Ok(of_all().is_taken()? || excluded().is_taken()? || !programs.is_empty())
+}
+
+/// The values for all programs that somebody has changed since we set them.
+pub(super) fn changed() -> Result<Vec<String>> {
+    of_all().changed()
+}
+
+fn of_all() -> Takeover {
+    Takeover::of(RegistryKey::new(KEY), NAME)
+}
+
+fn of_program(name: &str) -> Takeover {
+    Takeover::of(
+        RegistryKey::new(KEY).below(name),
+        &format!("{NAME}\\{name}"),
+    )
+}
+
+fn excluded() -> Takeover {
+    Takeover::of(RegistryKey::new(EXCLUDED), EXCLUDED_NAME)
+}
+
+fn set_excluded(name: &str, is_excluded: bool) -> Result<()> {
+    let now = RegistryKey::new(EXCLUDED).values()?.unwrap_or_default();
+    let was = now.get(name).and_then(RegistryValue::number).unwrap_or(0) != 0;
+    match (was, is_excluded) {
+        (false, true) => excluded().take(&[(name, Some(RegistryValue::Number(1)))])?,
+        (true, false) => excluded().take(&[(name, None)])?,
+        _ => {}
+    }
+    if !excluded().is_taken()? {
+        excluded().give_back()?;
+    }
+    Ok(())
+}
+
+/// A program's own values go, whoever set them.
+fn forget(name: &str) -> Result<()> {
+    RegistryKey::new(KEY).below(name).remove()?;
+    of_program(name).forget()?;
+    set_excluded(name, false)?;
+    let is_last = RegistryKey::new(KEY).keys()?.is_empty();
+    if is_last && !of_all().is_taken()? {
+        of_all().give_back()?;
+    }
+    Ok(())
+}
+
+/// Refuses values that Windows would not see to.
+pub(super) fn expect_possible(values: &Values) -> anyhow::Result<()> {
+    to_registry(values).map(drop)
+}
+
+fn has_own(values: &Values) -> bool {
+    values.folder.is_some() || values.count.is_some() || values.kind.is_some()
+}
+
+fn of_registry(values: &RegistryValues) -> Values {
+    let number = |name| values.get(name).and_then(RegistryValue::number);
+    let folder = values.get("DumpFolder").and_then(RegistryValue::text);
+    let flags = number("CustomDumpFlags").unwrap_or(FLAGS);
+    let kind = number("DumpType").map(|kind| match kind {
+        0 => DumpKind::Custom(flags.into()),
+        2 => DumpKind::Full,
+        _ => DumpKind::Mini,
+    });
+    Values {
+        folder: folder.map(PathBuf::from),
+        count: number("DumpCount"),
+        kind: kind.map(|kind| kind.to_string()),
+        ..Values::default()
+    }
+}
+
+/// What Windows writes by itself knows a folder, a number and a type; anything else is refused, as
+/// nobody would see to it.
+fn to_registry(values: &Values) -> anyhow::Result<Vec<Wanted<'static>>> {
+    let limits = [&values.max_bytes, &values.max_age, &values.keep_free];
+    if limits.iter().any(|limit| limit.is_some()) {
+        return Err(refuse(
+            "it keeps so many of them (--count), and knows no size, age or free room",
+        ));
+    }
+    let format = values.format.as_deref().map(crate::cli::values::format);
+    if format.is_some_and(|format| format != Ok(DumpFormat::Minidump)) {
+        return Err(refuse("they are minidumps"));
+    }
+    let kind = values.kind.as_deref().map(str::parse::<DumpKind>);
+    let (kind, flags) = match kind.transpose().map_err(|e| Usage(e.to_string()))? {
+        None => (None, None),
+        Some(DumpKind::Custom(mask)) => (Some(0), Some(flags(mask)?)),
+        Some(DumpKind::Mini) => (Some(1), None),
+        Some(DumpKind::Full) => (Some(2), None),
+        Some(DumpKind::Triage | DumpKind::Plus) => {
+            return Err(refuse("it knows the types mini, full and custom MASK"));
+        }
+    };
+    let folder = values
+        .folder
+        .as_ref()
+        .map(|folder| folder.display().to_string());
+    let number = |number: Option<u32>| number.map(RegistryValue::Number);
+    Ok(vec![
+        ("DumpFolder", folder.map(RegistryValue::Expand)),
+        ("DumpCount", number(values.count)),
+        ("DumpType", number(kind)),
+        ("CustomDumpFlags", number(flags)),
+    ])
+}
+
+fn flags(mask: u64) -> anyhow::Result<u32> {
+    u32::try_from(mask).map_err(|_| refuse("its masks have 32 bits"))
+}
+
+fn refuse(why: &str) -> anyhow::Error {
+    Usage(format!(
+        "Windows itself writes the dumps of what crashes: {why}"
+    ))
+    .into()
+}
+
+impl Settings {
+    /// Under what name a program's values lie. Windows knows programs by the names of their files.
+    pub(crate) fn program(&self, text: &str) -> Result<String> {
+        if !is_windows() {
+            return Ok(text.to_owned());
+        }
+        if text.is_empty() || text.contains(['\\', '/', ':']) {
+            let what = format!("\"{text}\" is no name of a program, such as nginx.exe");
+            return Err(platform::Error::new(platform::ErrorKind::Other, what));
+        }
+        let has_ending = text.to_ascii_lowercase().ends_with(".exe");
+        let name = text.to_owned() + if has_ending { "" } else { ".exe" };
+        let mut known = self.programs.keys();
+        let same = known.find(|known| known.eq_ignore_ascii_case(&name));
+        Ok(same.cloned().unwrap_or(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(kind: &str) -> Values {
+        Values {
+            folder: Some(PathBuf::from(r"C:\dumps")),
+            count: Some(5),
+            kind: Some(kind.to_owned()),
+            ..Values::default()
+        }
+    }
+
+    #[test]
+    fn types_are_numbers_and_flags() {
+        for (kind, number, flags) in [
+            ("mini", 1, None),
+            ("full", 2, None),
+            ("custom 0x33", 0, Some(RegistryValue::Number(0x33))),
+        ] {
+            let wanted = to_registry(&values(kind)).unwrap();
+            assert_eq!(wanted[2].1, Some(RegistryValue::Number(number)), "{kind}");
+            assert_eq!(wanted[3].1, flags, "{kind}");
+        }
+        assert_eq!(to_registry(&Values::default()).unwrap()[0].1, None);
+    }
+
+    #[test]
+    fn what_windows_would_not_see_to_is_refused() {
+        let with = |change: fn(&mut Values)| {
+            let mut values = values("mini");
+            change(&mut values);
+            to_registry(&values)
+        };
+        assert!(with(|v| v.max_age = Some("30d".to_owned())).is_err());
+        assert!(with(|v| v.keep_free = Some("5%".to_owned())).is_err());
+        assert!(with(|v| v.format = Some("core".to_owned())).is_err());
+        assert!(with(|v| v.format = Some("minidump".to_owned())).is_ok());
+        assert!(to_registry(&values("plus")).is_err());
+        assert!(to_registry(&values("custom 0x1000000000")).is_err());
+    }
+}

@@ -1,0 +1,61 @@
+//! ProcDump's `-i` and `-u`: on Windows the just-in-time debugger, on Linux the kernel's handler of
+//! crashes.
+
+use super::{EnableArgs, aedebug, disable, enable, is_windows};
+use crate::{
+    cli::{console, exit::Usage},
+    procdump::Install,
+};
+use std::{path::PathBuf, process::ExitCode};
+
+/// `-i`.
+pub(crate) fn install(install: &Install) -> anyhow::Result<ExitCode> {
+    if is_windows() {
+        return aedebug::install(install);
+    }
+    let [kind] = install.kinds[..] else {
+        let what = "-i takes one size of dump on Linux, where the kernel's handler writes one";
+        return Err(Usage(what.to_owned()).into());
+    };
+    for (given, what) in [
+        (
+            install.timeout.is_some(),
+            "-at means nothing with -i on Linux: nobody waits for a process that has crashed",
+        ),
+        (
+            install.kill_after,
+            "-k means nothing with -i on Linux: what has crashed ends",
+        ),
+    ] {
+        if given {
+            eprintln!("firstchance: {what}");
+        }
+    }
+    let folder = install.folder.as_deref().unwrap_or(".");
+    let args = EnableArgs::of(PathBuf::from(folder), kind);
+    around(|| enable(&args))
+}
+
+/// `-u`.
+pub(crate) fn uninstall() -> anyhow::Result<ExitCode> {
+    match is_windows() {
+        true => aedebug::uninstall(),
+        false => around(disable),
+    }
+}
+
+/// Shows whom the kernel told before, and whom it tells now.
+fn around(change: impl FnOnce() -> anyhow::Result<ExitCode>) -> anyhow::Result<ExitCode> {
+    show("Before")?;
+    let code = change()?;
+    show("Now")?;
+    Ok(code)
+}
+
+fn show(when: &str) -> anyhow::Result<()> {
+    let pattern = platform::core_handler()?.pattern;
+    Ok(console::print(&format!(
+        "{when}: core_pattern = {}",
+        console::plain(&pattern)
+    ))?)
+}

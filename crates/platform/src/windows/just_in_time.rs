@@ -1,0 +1,228 @@
+//! A crash of which Windows tells the debugger that AeDebug names
+//! (<https://learn.microsoft.com/windows/win32/debug/configuring-automatic-debugging>).
+//!
+//! The process waits in its own filter of unhandled exceptions, until the debugger ends or signals
+//! the event. `JIT_DEBUG_INFO` (winnt.h) says where in it the exception and the registers lie, so
+//! that nothing has to be waited for. Where there is none, as under Wine 8, we attach, signal the
+//! event, and meet the exception ourselves.
+
+use super::{context, memory::LiveMemory, process::Process, target::WindowsTarget, threads};
+use crate::{JustInTime, Result};
+use snapshot::{Exception, Memory, Registers, SparseBytes, Thread};
+use std::{mem::zeroed, sync::Arc, time::Duration};
+use windows_sys::Win32::{
+    Foundation::HANDLE,
+    System::{
+        Diagnostics::Debug::{
+            CONTEXT, CONTEXT_ALL_AMD64, CONTEXT_CONTROL_AMD64, WOW64_CONTEXT, WOW64_CONTEXT_CONTROL,
+        },
+        SystemInformation::{PROCESSOR_ARCHITECTURE_AMD64, PROCESSOR_ARCHITECTURE_INTEL},
+        Threading::{PROCESS_QUERY_INFORMATION, PROCESS_VM_READ, SetEvent},
+    },
+};
+
+/// How long the exception may take once the event is signalled.
+const LIMIT: Duration = Duration::from_secs(10);
+/// `sizeof(JIT_DEBUG_INFO)`, the same in 32-bit programs.
+const INFORMATION: usize = 40;
+/// `EXCEPTION_MAXIMUM_PARAMETERS`.
+const PARAMETERS: usize = 15;
+
+/// What a process has crashed of, and the registers that its thread had then.
+pub(crate) struct Fault {
+    pub(crate) exception: Exception,
+    registers: Registers,
+    extended: SparseBytes,
+}
+
+impl Fault {
+    /// The thread has gone on since, to wait for the debugger: it is shown as it was.
+    pub(crate) fn put_to(&self, threads: &mut [Thread]) {
+        let mut threads = threads.iter_mut();
+        if let Some(thread) = threads.find(|thread| thread.id == self.exception.thread) {
+            thread.registers = Some(self.registers);
+            thread.extended = self.extended.clone();
+        }
+    }
+}
+
+/// Takes hold of who crashed.
+pub(crate) fn adopt(call: &JustInTime) -> Result<WindowsTarget> {
+    let process = Process::open_for(call.pid, PROCESS_QUERY_INFORMATION | PROCESS_VM_READ)?;
+    let (key, narrow) = (process.key, process.is_narrow());
+    let memory = LiveMemory::new(Arc::new(process));
+    let threads = threads::ids(call.pid).unwrap_or_default();
+    let told = told(&memory, call.information, narrow);
+    match told.filter(|fault| threads.contains(&fault.exception.thread)) {
+        Some(fault) => WindowsTarget::crashed(key, fault),
+        None => WindowsTarget::crashing(key, || signal(call.event), LIMIT),
+    }
+}
+
+/// Windows lets the process go on with its exception.
+fn signal(event: u64) {
+    let event: HANDLE = std::ptr::without_provenance_mut(event as usize);
+    // SAFETY: the event that Windows gave us with our command line; nothing else is done with it.
+    unsafe { SetEvent(event) };
+}
+
+/// By `JIT_DEBUG_INFO`: size, processor, thread, nothing, then the addresses of the instruction, of
+/// the exception's record and of the registers. `None` where no such thing lies there.
+fn told(memory: &dyn Memory, at: u64, narrow: bool) -> Option<Fault> {
+    let word = |n: u64| memory.read_u32(at + 4 * n);
+    let address = |n: u64| memory.read_u64(at + 8 * n);
+    let processor = match narrow {
+        false => PROCESSOR_ARCHITECTURE_AMD64,
+        true => PROCESSOR_ARCHITECTURE_INTEL,
+    };
+    if word(0)? as usize != INFORMATION || word(1)? != u32::from(processor) {
+        return None;
+    }
+    let (thread, record, context) = (word(2)?, address(3)?, address(4)?);
+    let (registers, extended) = match narrow {
+        false => wide_registers(memory, context)?,
+        true => narrow_registers(memory, context)?,
+    };
+    Some(Fault {
+        exception: exception(memory, record, thread, narrow)?,
+        registers,
+        extended,
+    })
+}
+
+/// `EXCEPTION_RECORD`: code and flags, the next record, the address, and so many parameters; all
+/// but the first two and the number in words of the process.
+fn exception(memory: &dyn Memory, at: u64, thread: u32, narrow: bool) -> Option<Exception> {
+    let size = if narrow { 4 } else { 8 };
+    let word = |offset: u64| match narrow {
+        true => memory.read_u32(at + offset).map(u64::from),
+        false => memory.read_u64(at + offset),
+    };
+    let count = memory.read_u32(at + 8 + 2 * size)? as usize;
+    let first = 8 + 3 * size;
+    let parameters = (0..count.min(PARAMETERS) as u64).map(|n| word(first + n * size));
+    Some(Exception {
+        thread,
+        code: memory.read_u32(at)?,
+        flags: memory.read_u32(at + 4)?,
+        address: word(8 + size)?,
+        parameters: parameters.collect::<Option<_>>()?,
+        ..Exception::default()
+    })
+}
+
+/// What goes beyond `CONTEXT` may lie elsewhere, and is left out.
+fn wide_registers(memory: &dyn Memory, at: u64) -> Option<(Registers, SparseBytes)> {
+    #[repr(C, align(16))]
+    struct Aligned(CONTEXT);
+    // SAFETY: plain data, for which zeros are valid.
+    let mut context: Box<Aligned> = Box::new(unsafe { zeroed() });
+    read_plain(memory, at, &mut context.0)?;
+    let is_whole = context.0.ContextFlags & CONTEXT_CONTROL_AMD64 == CONTEXT_CONTROL_AMD64;
+    context.0.ContextFlags &= CONTEXT_ALL_AMD64;
+    // SAFETY: its flags say that nothing lies beyond it.
+    is_whole.then(|| unsafe { context::of_record(&context.0) })
+}
+
+fn narrow_registers(memory: &dyn Memory, at: u64) -> Option<(Registers, SparseBytes)> {
+    // SAFETY: plain data, for which zeros are valid.
+    let mut context: WOW64_CONTEXT = unsafe { zeroed() };
+    read_plain(memory, at, &mut context)?;
+    let is_whole = context.ContextFlags & WOW64_CONTEXT_CONTROL == WOW64_CONTEXT_CONTROL;
+    is_whole.then(|| context::of_narrow_record(&context))
+}
+
+/// Fills a structure of numbers from the process; `None` where it does not lie there whole.
+fn read_plain<T: Copy>(memory: &dyn Memory, at: u64, to: &mut T) -> Option<()> {
+    let size = size_of::<T>();
+    // SAFETY: the structure's own bytes, of which any values are valid in those used here.
+    let bytes = unsafe { std::slice::from_raw_parts_mut((&raw mut *to).cast::<u8>(), size) };
+    (memory.read(at, bytes) == size).then_some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes at an address.
+    struct At(u64, Vec<u8>);
+
+    impl Memory for At {
+        fn read(&self, address: u64, buffer: &mut [u8]) -> usize {
+            let from = address.checked_sub(self.0).map(|at| at as usize);
+            let bytes = from.and_then(|from| self.1.get(from..)).unwrap_or(&[]);
+            let got = bytes.len().min(buffer.len());
+            buffer[..got].copy_from_slice(&bytes[..got]);
+            got
+        }
+    }
+
+    const BASE: u64 = 0x1000;
+    const RECORD: u64 = BASE + 0x100;
+    const CONTEXT_AT: u64 = BASE + 0x200;
+
+    fn put(bytes: &mut [u8], at: u64, value: &[u8]) {
+        let at = (at - BASE) as usize;
+        bytes[at..at + value.len()].copy_from_slice(value);
+    }
+
+    /// What lies in a process that wrote to 0x10, whose words have `size` bytes.
+    fn memory(processor: u16, size: usize) -> At {
+        let mut bytes = vec![0; 0x1000];
+        let words = [40, u32::from(processor), 77, 0].map(u32::to_le_bytes);
+        put(&mut bytes, BASE, words.as_flattened());
+        let addresses = [0x4444, RECORD, CONTEXT_AT].map(u64::to_le_bytes);
+        put(&mut bytes, BASE + 16, addresses.as_flattened());
+        put(&mut bytes, RECORD, &0xC000_0005_u32.to_le_bytes());
+        let mut word = |n: usize, value: u64| {
+            let at = RECORD + 8 + (n * size) as u64;
+            put(&mut bytes, at, &value.to_le_bytes()[..size]);
+        };
+        word(1, 0x4444);
+        word(2, 2);
+        word(3, 1);
+        word(4, 0x10);
+        At(BASE, bytes)
+    }
+
+    #[test]
+    fn a_crash_is_read_as_windows_tells_it() {
+        let mut wide = memory(PROCESSOR_ARCHITECTURE_AMD64, 8);
+        let flags = std::mem::offset_of!(CONTEXT, ContextFlags) as u64;
+        let all = (CONTEXT_ALL_AMD64 | 0x40).to_le_bytes();
+        put(&mut wide.1, CONTEXT_AT + flags, &all);
+        let rip = std::mem::offset_of!(CONTEXT, Rip) as u64;
+        put(&mut wide.1, CONTEXT_AT + rip, &0x4444_u64.to_le_bytes());
+        let mut narrow = memory(PROCESSOR_ARCHITECTURE_INTEL, 4);
+        put(
+            &mut narrow.1,
+            CONTEXT_AT,
+            &WOW64_CONTEXT_CONTROL.to_le_bytes(),
+        );
+        let eip = std::mem::offset_of!(WOW64_CONTEXT, Eip) as u64;
+        put(&mut narrow.1, CONTEXT_AT + eip, &0x4444_u32.to_le_bytes());
+        for (memory, is_narrow) in [(wide, false), (narrow, true)] {
+            let fault = told(&memory, BASE, is_narrow).expect("a crash");
+            let Exception {
+                thread,
+                code,
+                address,
+                parameters,
+                ..
+            } = fault.exception;
+            assert_eq!((thread, code, address), (77, 0xC000_0005, 0x4444));
+            assert_eq!(parameters, [1, 0x10]);
+            assert_eq!(fault.registers.ip(), 0x4444);
+            assert!(told(&memory, BASE, !is_narrow).is_none());
+        }
+    }
+
+    #[test]
+    fn what_is_no_information_is_not_taken_for_one() {
+        assert!(told(&At(BASE, vec![0x68; 200]), BASE, false).is_none());
+        assert!(told(&At(BASE, vec![]), BASE, false).is_none());
+        // No registers lie where it says.
+        let without = memory(PROCESSOR_ARCHITECTURE_AMD64, 8);
+        assert!(told(&without, BASE, false).is_none());
+    }
+}
