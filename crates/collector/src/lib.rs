@@ -11,4 +11,6 @@ pub use collect::{
 pub use run::{Cancelled, Ended, ExceptionRow, Happening, Manner, Plan, identity, prepare, run};
 pub use store::foreign::foreign_dumps;
 pub use store::keep::{Stored, keep_within, stored_dumps};
+pub use store::readers::note_readable;
 pub use store::record::{Gap, Record};
+pub use store::repeats::note_repeats;

@@ -1,6 +1,7 @@
 //! firstchance: the right dump at the right moment, and the target lives on.
 
 mod cli;
+mod export;
 mod inspect;
 mod postmortem;
 mod procdump;

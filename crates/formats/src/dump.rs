@@ -53,8 +53,9 @@ pub fn read(file: FileBytes) -> Result<Dump, ReadError> {
     }
 }
 
-/// A record without its padding; `None` where nothing was ever written.
+/// A record without its padding; `None` where nothing was ever written. A text has no NUL in it.
 pub(crate) fn record_text(reserved: &[u8]) -> Option<Vec<u8>> {
-    let end = reserved.iter().rposition(|&byte| byte != 0)? + 1;
-    Some(reserved[..end].to_vec())
+    let end = reserved.iter().position(|&byte| byte == 0);
+    let text = &reserved[..end.unwrap_or(reserved.len())];
+    (!text.is_empty()).then(|| text.to_vec())
 }

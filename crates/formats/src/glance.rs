@@ -7,10 +7,23 @@ use object::elf;
 /// The record of a dump of ours, from its head; the one behind it in a core that the kernel wrote.
 pub fn record(bytes: &[u8]) -> Option<Vec<u8>> {
     match bytes.first_chunk()? {
-        b"\x7fELF" => in_core(bytes).or_else(|| stream::record_behind(bytes).map(<[u8]>::to_vec)),
+        b"\x7fELF" => in_core(bytes).or_else(|| stream::record_behind(bytes).and_then(record_text)),
         b"MDMP" => minidump::record_at_head(bytes),
         _ => None,
     }
+}
+
+/// Where the text of the record stands in a dump of ours, with the room there is: it can be told
+/// anew in these places. Offsets in bytes.
+pub fn record_places(bytes: &[u8]) -> Vec<(u64, usize)> {
+    let parts = match bytes.first_chunk() {
+        Some(b"\x7fELF") => core::record_parts(bytes),
+        Some(b"MDMP") => minidump::record_parts(bytes),
+        _ => Vec::new(),
+    };
+    let offset = |part: &[u8]| part.as_ptr().addr() - bytes.as_ptr().addr();
+    let places = parts.iter().map(|part| (offset(part) as u64, part.len()));
+    places.collect()
 }
 
 fn in_core(bytes: &[u8]) -> Option<Vec<u8>> {

@@ -21,7 +21,8 @@ mod minidump;
 mod plan;
 mod stream;
 
+pub use core::{CoreNotes, NoteReader};
 pub use dump::{Dump, FileBytes, ReadError, read};
-pub use glance::record;
+pub use glance::{record, record_places};
 pub use plan::{Piece, Plan, RecordSpace, plan};
 pub use stream::{Extent, FIRST_LOOK, extent, trailer};

@@ -86,6 +86,9 @@ pub fn plan(
     }
 }
 
+/// Fewer zeros than these are written out.
+const SHORT: u64 = 128;
+
 /// Pieces under construction, with their size so far; neighbours of a kind are joined.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Pieces {
@@ -124,6 +127,10 @@ impl Pieces {
         match self.list.last_mut() {
             _ if count == 0 => {}
             Some(Piece::Zeros(last)) => *last += count,
+            // A piece of its own would take more than these.
+            Some(Piece::Bytes(last)) if count < SHORT => {
+                last.resize(last.len() + count as usize, 0)
+            }
             _ => self.list.push(Piece::Zeros(count)),
         }
     }

@@ -10,6 +10,8 @@ const TRAILER: &[u8; 16] = b"FIRSTCHANCE-TAIL";
 /// How far the parts of a core reach, as far as its first bytes tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {
+    /// Where the notes begin: before them stand all headers.
+    pub notes: u64,
     /// Where the notes end: up to here stands everything but the memory.
     pub head: u64,
     /// Where the last segment ends; `None` where there are so many that the end of the file tells.
@@ -31,6 +33,7 @@ pub fn extent(bytes: &[u8]) -> Option<Extent> {
     let whole = table.len() == count && head.segment_count != elf::PN_XNUM;
     let ends = table.iter().map(|s| s.offset.saturating_add(s.file_size));
     is_core.then_some(Extent {
+        notes: notes.offset,
         head: notes.offset.saturating_add(notes.file_size),
         end: ends.max().filter(|_| whole),
     })

@@ -239,3 +239,48 @@ fn a_stream_tells_from_its_head_where_it_ends_and_bears_a_record_behind() {
     let mini = write(DumpFormat::Minidump, &snapshot, &everything(&snapshot));
     assert_eq!(formats::record(&mini).as_deref(), Some(&record[..]));
 }
+
+#[test]
+fn notes_that_come_in_pieces_tell_what_the_whole_does() {
+    let snapshot = two_threads();
+    let core = write(DumpFormat::Core, &snapshot, &everything(&snapshot));
+    let extent = formats::extent(&core[..formats::FIRST_LOOK]).unwrap();
+    let notes = &core[extent.notes as usize..extent.head as usize];
+    for size in [1, 7, 100, notes.len()] {
+        let mut reader = formats::NoteReader::new(&core).unwrap();
+        notes.chunks(size).for_each(|piece| reader.feed(piece));
+        let told = reader.done();
+        let of = |threads: &[snapshot::Thread]| -> Vec<_> {
+            let all = threads.iter();
+            all.map(|t| (t.id, t.registers, t.extended.clone()))
+                .collect()
+        };
+        assert_eq!(of(&told.threads), of(&snapshot.threads), "by {size}");
+        assert_eq!(told.auxv, snapshot.process.auxv);
+    }
+    for broken in [&notes[..0], &notes[..5], &[0xFF; 5000]] {
+        let mut reader = formats::NoteReader::new(&core).unwrap();
+        reader.feed(broken);
+        assert_eq!(reader.done().threads.len(), 0);
+    }
+}
+
+#[test]
+fn a_record_can_be_told_anew_in_its_places() {
+    let snapshot = two_threads();
+    for format in [DumpFormat::Core, DumpFormat::Minidump] {
+        let mut file = write(format, &snapshot, &everything(&snapshot));
+        let places = formats::record_places(&file);
+        assert_eq!(places.len(), 2, "{format:?}: at the head and at the tail");
+        for (offset, room) in places {
+            let place = &mut file[offset as usize..][..room];
+            place.fill(0);
+            place[..2].copy_from_slice(b"{}");
+        }
+        let told = read(&file).unwrap();
+        assert_eq!(told.record.as_deref(), Some(&b"{}"[..]));
+        assert_eq!(formats::record(&file).as_deref(), Some(&b"{}"[..]));
+        assert_eq!(told.snapshot.threads, snapshot.threads);
+    }
+    assert_eq!(formats::record_places(b"hello"), []);
+}

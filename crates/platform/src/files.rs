@@ -1,8 +1,10 @@
 use crate::{Error, ErrorKind, Result, failpoint, os};
 use std::{
-    io::{self, Write},
+    fs::File,
+    io::{self, Read, Write},
     path::{Path, PathBuf},
     sync::Arc,
+    time::SystemTime,
 };
 
 /// The bytes of a file, mapped or held.
@@ -76,6 +78,13 @@ impl OutFile {
     /// Whether others are kept from reading it; not every file system can.
     pub fn is_private(&self) -> bool {
         self.raw.is_private()
+    }
+
+    /// Lets one user more read it, and go through its folder, whose list they do not get. An error
+    /// where the file system has no access lists.
+    pub fn allow_reader(&self, uid: u32) -> io::Result<()> {
+        failpoint("access-list")?;
+        self.raw.allow_reader(uid)
     }
 
     /// The name it will have.
@@ -209,6 +218,13 @@ impl OutStream {
     }
 }
 
+/// Writes into a regular file that is there, no link: bytes by their offset. It stays as old as it
+/// was.
+pub fn patch_file(path: &Path, patches: &[(u64, Vec<u8>)]) -> Result<()> {
+    let patched = os::patch_file(path, patches);
+    patched.map_err(|e| Error::of_file(&format!("writing {}", path.display()), &e))
+}
+
 /// Room on the file system of a folder.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Space {
@@ -229,10 +245,44 @@ pub fn map_file(path: &Path) -> io::Result<FileBytes> {
     os::map_file(path)
 }
 
-/// The first bytes of a regular file, `most` at most; as careful as [`map_file`], and cheaper where
-/// there are many files.
-pub fn read_head(path: &Path, most: usize) -> io::Result<Vec<u8>> {
-    os::read_head(path, most)
+/// A regular file that is looked at from its begin; as careful as [`map_file`], and cheaper where
+/// there are many files. No link is followed.
+#[derive(Debug)]
+pub struct Peek {
+    file: File,
+    /// Its length in bytes.
+    pub len: u64,
+    /// When it was written to.
+    pub modified: SystemTime,
+    /// What was read so far.
+    pub bytes: Vec<u8>,
+}
+
+impl Peek {
+    /// Opens it; nothing is read yet.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let file = os::open_plain(path)?;
+        let found = file.metadata()?;
+        if !found.is_file() {
+            return Err(io::Error::other("it is no regular file"));
+        }
+        Ok(Self {
+            file,
+            len: found.len(),
+            modified: found.modified()?,
+            bytes: Vec::new(),
+        })
+    }
+
+    /// Reads on until there are so many bytes, or no more come.
+    pub fn read(&mut self, most: usize) -> io::Result<&[u8]> {
+        let missing = most.saturating_sub(self.bytes.len());
+        self.bytes.reserve_exact(missing);
+        (&self.file)
+            .take(missing as u64)
+            .read_to_end(&mut self.bytes)?;
+        Ok(&self.bytes)
+    }
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ pub use crash_folder::{CrashFolder, crash_folder, make_crash_folder};
 pub use error::{Error, ErrorKind, Result};
 pub use failpoint::failpoint;
 pub use files::{
-    FileBytes, OutFile, OutStream, Output, Space, expect_writable, map_file, read_head,
+    FileBytes, OutFile, OutStream, Output, Peek, Space, expect_writable, map_file, patch_file,
     remove_left_over, space_at,
 };
 pub use host::{
@@ -39,8 +39,8 @@ pub use host::{
 pub use monitor::{Monitor, cancel_monitors};
 pub use postmortem::{
     CoreHandler, Crashed, Guard, JustInTime, Use, become_crash_handler, become_program,
-    core_handler, drain_input, expect_guarded, make_store, own_program, read_guarded,
-    set_core_handler, system_log, write_guarded,
+    core_handler, drain_input, expect_guarded, kernel_log, make_passage, make_store, own_program,
+    own_user, read_guarded, set_core_handler, system_log, write_guarded,
 };
 pub use registry::{RegistryKey, RegistryValue, RegistryValues};
 pub use trust::{Trusted, read_trusted};

@@ -86,6 +86,19 @@ pub fn make_store(folder: &Path) -> Result<()> {
     made.map_err(|e| Error::of_file(&format!("making the folder {}", folder.display()), &e))
 }
 
+/// Makes a folder for what belongs to the administrator alone and everybody may go through on the
+/// way to what is theirs; refuses one that others can change.
+pub fn make_passage(folder: &Path) -> Result<()> {
+    expect_guarded(folder, Guard::Shared)?;
+    let made = os::postmortem::make_passage(folder);
+    made.map_err(|e| Error::of_file(&format!("making the folder {}", folder.display()), &e))
+}
+
+/// The number of the user that this program runs for; `None` where users have none.
+pub fn own_user() -> Option<u32> {
+    os::postmortem::own_user()
+}
+
 /// A process of whose crash we were told.
 #[derive(Debug)]
 pub struct Crashed {
@@ -105,6 +118,13 @@ impl Crashed {
     /// Whether its program is the very file that we are.
     pub fn is_ourselves(&self) -> bool {
         os::postmortem::is_ourselves(self.key)
+    }
+
+    /// The user and the group whose process it is through and through: real, effective, saved and
+    /// file system ids are the same, it has no capability, and its program is one that they may
+    /// read. [`Crashed::is_there`] afterwards says whether it was this process.
+    pub fn only_ids(&self) -> Option<(u32, u32)> {
+        os::postmortem::only_ids(self.key)
     }
 
     /// Whether it is there still.
@@ -134,6 +154,11 @@ pub fn become_crash_handler() -> Result<()> {
 /// A line in the log of the system, for a program that has nobody to talk to.
 pub fn system_log(text: &str) {
     os::postmortem::system_log(text);
+}
+
+/// The kernel's log, as far as it reaches back, a line each; what [`system_log`] wrote is in it.
+pub fn kernel_log() -> std::io::Result<Vec<String>> {
+    os::postmortem::kernel_log()
 }
 
 /// Reads and drops what still comes on standard input, for so long at most.

@@ -116,10 +116,10 @@ fn run_dd(options: &Options) -> Result<Measured> {
 }
 
 /// An empty folder under the target folder, gone when dropped.
-struct Folder(PathBuf);
+pub(super) struct Folder(pub(super) PathBuf);
 
 impl Folder {
-    fn new() -> Result<Folder> {
+    pub(super) fn new() -> Result<Folder> {
         let folder = target_dir().join("bench");
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder)?;

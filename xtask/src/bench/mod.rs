@@ -1,9 +1,12 @@
 //! `cargo xtask bench`: the same work by this program and by others, side by side in one run.
 
+mod collectors;
+mod crash;
 mod dump;
 mod measure;
 mod report;
 mod signals;
+mod store;
 mod target;
 mod throw;
 mod watch;
@@ -11,6 +14,9 @@ mod watch;
 use anyhow::{Result, bail};
 
 use crate::tools;
+
+/// All there are.
+const ALL: [&str; 6] = ["dump", "watch", "throw", "signals", "store", "crash"];
 
 /// What the command line asks for.
 pub(crate) struct Options {
@@ -40,7 +46,7 @@ impl Options {
         let mut args = args.iter();
         while let Some(arg) = args.next() {
             match arg.as_str() {
-                "dump" | "watch" | "throw" | "signals" => options.which.push(arg.clone()),
+                which if ALL.contains(&which) => options.which.push(arg.clone()),
                 "--processes" => options.processes = number(args.next())?,
                 "--write" => options.write = true,
                 "--runs" => options.runs = number(args.next())?,
@@ -49,9 +55,7 @@ impl Options {
             }
         }
         if options.which.is_empty() {
-            options.which = ["dump", "watch", "throw", "signals"]
-                .map(str::to_owned)
-                .to_vec();
+            options.which = ALL.map(str::to_owned).to_vec();
         }
         Ok(options)
     }
@@ -75,6 +79,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             "dump" => report::text(&dump::run(options)?, options),
             "throw" => throw::run(options)?,
             "signals" => signals::run(options)?,
+            "store" => store::run(options)?,
+            "crash" => crash::run(options)?,
             _ => watch::run(options)?,
         };
         println!("\n{text}");

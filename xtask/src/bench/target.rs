@@ -41,6 +41,16 @@ impl Target {
         Ok(target)
     }
 
+    /// Ends it by SIGABRT, and waits for its end.
+    ///
+    /// # Errors
+    /// When it cannot be signalled.
+    pub(crate) fn abort(mut self) -> Result<()> {
+        Cmd::new("kill -ABRT").arg(self.pid()).read()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
     /// Sends it a line.
     ///
     /// # Errors

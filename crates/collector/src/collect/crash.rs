@@ -2,15 +2,14 @@
 
 use super::{Collected, Request, collect_attached};
 use analysis::{Files, Stacks, thrown};
-use formats::{Extent, FIRST_LOOK};
+use formats::{CoreNotes, Extent, FIRST_LOOK, NoteReader};
 use platform::{
     CaptureOptions, Crashed, Error, ErrorKind, Host, ImageFiles, JustInTime, Result, Target,
 };
-use snapshot::{Exception, Module, NoMemory, OperatingSystem, ProcessKey, Snapshot};
+use snapshot::{Exception, Module, NoMemory, OperatingSystem, ProcessKey, SparseBytes};
 use std::{
     io::{self, Read},
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
 };
 
 /// What is taken of a head at most: the notes of ten thousand threads fit.
@@ -20,13 +19,18 @@ const FRAMES: usize = 5;
 const SIGABRT: u32 = 6;
 
 /// What comes before the memory in the kernel's core.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct CoreHead {
-    /// The bytes as they came.
-    pub bytes: Arc<Vec<u8>>,
+    /// The bytes as they came, in pieces of [`PIECE`]: nearly all of the registers of many threads
+    /// are zeros.
+    bytes: Vec<SparseBytes>,
     /// Where the whole core would end, where that is known.
     pub end: Option<u64>,
+    notes: CoreNotes,
 }
+
+/// What is read at once.
+const PIECE: usize = 64 << 10;
 
 impl CoreHead {
     /// Reads it from the kernel's stream; what was read stays in `taken` when it is no core.
@@ -40,15 +44,82 @@ impl CoreHead {
         let no_core = || Error::new(ErrorKind::Other, "what came on standard input is no core");
         fill(stream, taken, FIRST_LOOK as u64).map_err(failed)?;
         let extent = formats::extent(taken).ok_or_else(no_core)?;
-        if extent.head > LARGEST_HEAD {
+        let notes = NoteReader::new(taken).ok_or_else(no_core)?;
+        if extent.head > LARGEST_HEAD || extent.notes > extent.head {
             return Err(no_core());
         }
-        fill(stream, taken, extent.head).map_err(failed)?;
-        let end = formats::extent(taken).and_then(|Extent { end, .. }| end);
-        Ok(Self {
-            bytes: Arc::new(std::mem::take(taken)),
-            end,
-        })
+        fill(stream, taken, extent.notes).map_err(failed)?;
+        let mut head = Self::of_bytes(&std::mem::take(taken));
+        head.end = extent_of(&head).and_then(|Extent { end, .. }| end);
+        head.read_notes(stream, extent.head - extent.notes, notes)
+            .map_err(failed)?;
+        Ok(head)
+    }
+
+    /// What the notes tell, which nobody else needs then.
+    pub fn take_notes(&mut self) -> CoreNotes {
+        std::mem::take(&mut self.notes)
+    }
+
+    /// What came of a core that was cut short.
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        Self {
+            bytes: bytes.chunks(PIECE).map(SparseBytes::new).collect(),
+            ..Self::default()
+        }
+    }
+
+    fn read_notes(
+        &mut self,
+        stream: &mut dyn Read,
+        size: u64,
+        mut notes: NoteReader,
+    ) -> io::Result<()> {
+        let mut left = size;
+        let mut piece = Vec::with_capacity(PIECE);
+        while left > 0 {
+            piece.clear();
+            fill(stream, &mut piece, left.min(PIECE as u64))?;
+            if piece.is_empty() {
+                break;
+            }
+            left -= piece.len() as u64;
+            notes.feed(&piece);
+            self.bytes.push(SparseBytes::new(&piece));
+        }
+        self.notes = notes.done();
+        Ok(())
+    }
+
+    /// The bytes as they came, piece by piece.
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = Vec<u8>> {
+        self.bytes.iter().map(SparseBytes::to_vec)
+    }
+}
+
+/// The end shows once all headers are there.
+fn extent_of(head: &CoreHead) -> Option<Extent> {
+    formats::extent(&head.pieces().flatten().collect::<Vec<u8>>())
+}
+
+/// getauxval(3).
+const AT_UID: u64 = 11;
+const AT_EUID: u64 = 12;
+const AT_GID: u64 = 13;
+const AT_EGID: u64 = 14;
+const AT_SECURE: u64 = 23;
+
+impl CoreHead {
+    /// The user and the group for whom the program was started, when it got no other rights than
+    /// theirs by that. The kernel wrote this note for the process that crashed: no other process
+    /// that has its pid by now can stand in for it.
+    pub fn started_for(&self) -> Option<(u32, u32)> {
+        let auxv = &self.notes.auxv;
+        let value = |kind| Some(auxv.iter().find(|(known, _)| *known == kind)?.1);
+        let (uid, gid) = (value(AT_UID)?, value(AT_GID)?);
+        let is_plain = value(AT_SECURE)? == 0 && value(AT_EUID)? == uid && value(AT_EGID)? == gid;
+        let ids = Some((u32::try_from(uid).ok()?, u32::try_from(gid).ok()?));
+        ids.filter(|_| is_plain)
     }
 }
 
@@ -71,17 +142,19 @@ pub struct Crash {
 
 impl Crash {
     /// Adopts it with the threads that the head tells of.
-    pub fn adopt(host: &dyn Host, crashed: &Crashed, head: &CoreHead) -> Result<Self> {
-        let told = formats::read(head.bytes.clone());
-        let told = told.map_err(|e| Error::new(ErrorKind::Other, format!("{e}")))?;
-        let Snapshot {
-            threads, exception, ..
-        } = told.snapshot;
+    pub fn adopt(host: &dyn Host, crashed: &Crashed, notes: CoreNotes) -> Result<Self> {
+        let CoreNotes {
+            threads,
+            exception,
+            auxv,
+        } = notes;
         if threads.iter().all(|thread| thread.registers.is_none()) {
             let what = "the kernel's core tells of no thread";
             return Err(Error::new(ErrorKind::Other, what));
         }
-        Self::at_its_crash(host.adopt(crashed, threads, exception)?)
+        let mut target = host.adopt(crashed, threads, exception)?;
+        expect_same(&mut *target, &auxv)?;
+        Self::at_its_crash(target)
     }
 
     /// Takes hold of one of which the system tells its just-in-time debugger.
@@ -130,6 +203,16 @@ impl Crash {
             )),
         })
     }
+}
+
+/// Refuses a process that the kernel's core is not of: its pid came again. The auxiliary vector holds
+/// addresses that differ from process to process.
+fn expect_same(target: &mut dyn Target, told: &[(u64, u64)]) -> Result<()> {
+    if target.facts()?.process.auxv == told {
+        return Ok(());
+    }
+    let what = format!("process {} is another one by now", target.key());
+    Err(Error::new(ErrorKind::TargetDied, what))
 }
 
 /// The fault under its printed name: that of the exception which nobody caught, where there is one.

@@ -2,6 +2,7 @@
 
 use super::{
     Request, Written,
+    container::Container,
     copy::{Copy, Sink, padded},
 };
 use crate::{Gap, Record, store::record};
@@ -31,6 +32,8 @@ pub(crate) struct Draft {
     records: Vec<(u64, u32)>,
     /// Everything that was planned was copied.
     whole: bool,
+    /// Who else may read it, when it is whole.
+    reader: Option<u32>,
 }
 
 impl Draft {
@@ -48,6 +51,7 @@ impl Draft {
         } else {
             "not stopped"
         };
+        let container = Container::of(&facts.process);
         let record = Record {
             writing: matches!(sink, Sink::File(_)),
             producer: concat!("firstchance ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -60,6 +64,8 @@ impl Draft {
             process: facts.process.name.clone(),
             inner_pid: facts.process.inner_pid,
             container: facts.process.container.clone(),
+            image: container.image,
+            pod: container.pod,
             signature: request.signature.clone(),
             method: method.to_owned(),
             ..Record::default()
@@ -74,6 +80,7 @@ impl Draft {
             size: None,
             records: vec![],
             whole: false,
+            reader: request.reader,
         }
     }
 
@@ -82,6 +89,13 @@ impl Draft {
         if matches!(&self.sink, Sink::File(file) if !file.is_private()) {
             let what = "its file system has no permissions: whoever reaches the folder can read it";
             self.record.warnings.push(what.to_owned());
+        }
+    }
+
+    /// Lets one user more read it; says so where that cannot be.
+    fn allow_reader(&mut self) {
+        if let (Some(uid), Sink::File(file)) = (self.reader.filter(|_| self.whole), &self.sink) {
+            self.record.warnings.extend(allow(file, uid));
         }
     }
 
@@ -172,6 +186,7 @@ pub(crate) fn finish(
             .warnings
             .insert(0, format!("this dump is not whole: {}", error.what));
     }
+    draft.allow_reader();
     let path = match draft.sink.clone() {
         Sink::File(file) => Some(finish_file(&mut draft, file)?),
         Sink::Stream(stream) => {
@@ -198,6 +213,14 @@ pub(crate) fn finish(
 /// disk was, it only fills the disk; a user who cancelled wants nothing.
 fn is_worth_keeping(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::TargetDied | ErrorKind::TimedOut)
+}
+
+/// Lets a user read a dump; a warning where they cannot.
+pub(crate) fn allow(file: &platform::OutFile, uid: u32) -> Option<String> {
+    let error = file.allow_reader(uid).err()?;
+    Some(format!(
+        "user {uid}, whose process it was, cannot read it: an access list for them failed: {error}"
+    ))
 }
 
 fn finish_file(draft: &mut Draft, file: Arc<platform::OutFile>) -> Result<PathBuf> {

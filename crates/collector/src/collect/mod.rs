@@ -1,5 +1,6 @@
 //! One dump, from request to file: capture → select → plan → reserve → copy → release → name.
 
+mod container;
 mod copy;
 mod crash;
 mod finish;
@@ -8,6 +9,7 @@ mod names;
 mod session;
 mod stream;
 
+pub(crate) use copy::padded;
 pub(crate) use finish::rfc3339;
 
 pub use crash::{CoreHead, Crash};
@@ -51,6 +53,8 @@ pub struct Request {
     pub thread: Option<u32>,
     /// What crashes for the same cause have in common, where it is a crash.
     pub signature: Option<String>,
+    /// A user who may read the dump too.
+    pub reader: Option<u32>,
 }
 
 /// What happens meanwhile; for lines and progress bars.

@@ -1,6 +1,11 @@
 //! The kernel's own core, kept as it comes: what is left when a dump of our own cannot be had.
 
-use super::{CoreHead, Names, Request, finish::rfc3339, names::output_folder};
+use super::{
+    CoreHead, Names, Request,
+    copy::padded,
+    finish::{allow, rfc3339},
+    names::output_folder,
+};
 use crate::{Record, store::keep};
 use platform::{Error, ErrorKind, OutFile, Result};
 use snapshot::{DumpFormat, DumpKind};
@@ -60,12 +65,17 @@ pub fn store_stream(
         complete: ended && len >= end,
         ..about
     };
+    let reader = request.reader.filter(|_| record.complete);
+    let warning = reader.and_then(|uid| allow(&file, uid));
+    record.warnings.extend(warning);
     if !record.complete {
         let what =
             format!("this core is not whole: {len} of {end} bytes came in time and found room");
         record.warnings.insert(0, what);
     }
-    let text = formats::trailer(&record.to_bytes(crate::store::record::SPACE as usize));
+    // With room to tell repeats later.
+    let space = crate::store::record::SPACE;
+    let text = formats::trailer(&padded(&record.to_bytes(space as usize), space));
     // Behind what the headers describe: no debugger may take the record for memory.
     let behind = if end < len.saturating_add(FARTHEST) {
         len.max(end)
@@ -94,8 +104,8 @@ impl Pour<'_> {
     /// Whether all of it came in time and found room. Zeros cost no room, but time: a process may
     /// have terabytes of address space.
     fn all(&mut self, head: &CoreHead, stream: &mut dyn Read) -> io::Result<bool> {
-        for part in head.bytes.chunks(HOLE) {
-            self.put(part)?;
+        for part in head.pieces() {
+            self.put(&part)?;
         }
         let mut buffer = vec![0; CHUNK];
         loop {

@@ -124,12 +124,16 @@ impl Follower<'_> {
         Ok(())
     }
 
-    /// One that is ending has nothing to be looked at, but may have more to tell.
-    fn arm_while_it_lives(&mut self) -> Result<()> {
-        match self.arm() {
-            Err(error) if error.kind == ErrorKind::NoSuchProcess => Ok(()),
+    /// One that is ending has nothing to be looked at, but may have more to tell: what it dies of.
+    fn unless_it_ends(&mut self, work: impl FnOnce(&mut Self) -> Result<Then>) -> Result<Then> {
+        match work(self) {
+            Err(error) if error.kind == ErrorKind::NoSuchProcess => Ok(Then::Stay),
             other => other,
         }
+    }
+
+    fn arm_anew(&mut self) -> Result<Then> {
+        self.arm().map(|()| Then::Stay)
     }
 
     /// The same, in the images that were just looked at.
@@ -170,7 +174,7 @@ impl Follower<'_> {
                 }
                 event => {
                     let start = Instant::now();
-                    let then = self.event(event)?;
+                    let then = self.unless_it_ends(|follower| follower.event(event))?;
                     self.target.go_on();
                     // A dump that was asked for takes the time it takes.
                     if !std::mem::take(&mut self.dumped) {
@@ -210,9 +214,9 @@ impl Follower<'_> {
             Order::Wake(wake) => {
                 self.wake = *wake;
                 self.kinds.forget(&mut *self.target);
-                self.arm_while_it_lives()?;
+                return self.unless_it_ends(Self::arm_anew);
             }
-            Order::LookAgain => self.arm_while_it_lives()?,
+            Order::LookAgain => return self.unless_it_ends(Self::arm_anew),
             Order::Storm(active) => self.storm(active),
             Order::Stack(thread) => self.stack(thread),
             Order::Gone => self.gone = true,

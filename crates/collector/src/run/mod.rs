@@ -464,6 +464,7 @@ impl Run<'_> {
                 .map(|rule| rule.limits.keep.clone())
                 .unwrap_or_default(),
             number: asked.number,
+            reader: None,
             exception: asked.exception.clone(),
             thread: asked.thread,
             signature: None,

@@ -26,7 +26,7 @@ fn read(path: PathBuf) -> Option<Stored> {
     let found = found.filter(fs::Metadata::is_file)?;
     let dump = formats::read(platform::map_file(&path).ok()?).ok()?;
     Some(Stored {
-        record: told(&dump),
+        record: told(&dump).into(),
         bytes: found.len(),
         path,
     })

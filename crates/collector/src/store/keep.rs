@@ -1,7 +1,7 @@
 //! Room for one more dump: what has to go, goes; what is not ours stays.
 
 use super::record::Record;
-use platform::{Error, ErrorKind, FileBytes, Result};
+use platform::{Error, ErrorKind, FileBytes, Peek, Result};
 use policy::{Disk, Retention, StoredDump};
 use snapshot::WallTime;
 use std::{
@@ -58,25 +58,38 @@ pub struct Stored {
     pub path: PathBuf,
     /// Its size in bytes.
     pub bytes: u64,
-    /// What it says of itself.
-    pub record: Record,
+    /// What it says of itself; in a box, as a list of very many is sorted.
+    pub record: Box<Record>,
 }
 
-/// The dumps of ours in a folder, whole or partial, by what their heads say.
+/// The dumps of ours in a folder, whole or partial, by what their heads say; of a folder that may
+/// not be listed, those that were noted for this user.
 pub fn stored_dumps(folder: &Path) -> std::io::Result<Vec<Stored>> {
-    let entries = fs::read_dir(folder)?.flatten();
-    let paths: Vec<PathBuf> = entries.map(|e| e.path()).filter(|p| is_named(p)).collect();
-    let readers = std::thread::available_parallelism().map_or(1, usize::from);
-    let share = paths.len().div_ceil(readers).max(1);
-    let read = |paths: &[PathBuf]| paths.iter().filter_map(|p| read_dump(p)).collect();
-    Ok(std::thread::scope(|scope| {
+    let paths = super::readers::paths_in(folder)?;
+    Ok(of_each(&paths, |path| {
+        let found = is_named(path).then(|| Found::at(path)).flatten()?;
+        Some(Stored {
+            path: path.to_owned(),
+            bytes: found.bytes,
+            record: found.record?.into(),
+        })
+    }))
+}
+
+/// What comes of each path, looked at by as many threads as there are processors: a folder may have
+/// a hundred thousand dumps.
+fn of_each<T: Send>(paths: &[PathBuf], look: impl Fn(&PathBuf) -> Option<T> + Sync) -> Vec<T> {
+    let lookers = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = paths.len().div_ceil(lookers).max(1);
+    let look = &look;
+    std::thread::scope(|scope| {
         let threads: Vec<_> = paths
             .chunks(share)
-            .map(|paths| scope.spawn(move || -> Vec<Stored> { read(paths) }))
+            .map(|paths| scope.spawn(move || -> Vec<T> { paths.iter().filter_map(look).collect() }))
             .collect();
-        let dumps = threads.into_iter().flat_map(|thread| thread.join().ok());
-        dumps.flatten().collect()
-    }))
+        let found = threads.into_iter().flat_map(|thread| thread.join().ok());
+        found.flatten().collect()
+    })
 }
 
 /// Whether a file is called as dumps are, whole or partial.
@@ -84,32 +97,49 @@ pub(super) fn is_named(path: &Path) -> bool {
     let stem = path.file_stem().map(Path::new);
     let is_partial = path.extension().is_some_and(|end| end == "partial");
     let named = if is_partial { stem } else { Some(path) };
-    let ending = named.and_then(Path::extension);
-    ending.is_some_and(|end| end == "core" || end == "dmp")
+    named.is_some_and(is_whole)
 }
 
-fn read_dump(path: &Path) -> Option<Stored> {
-    let found = fs::symlink_metadata(path)
-        .ok()
-        .filter(fs::Metadata::is_file)?;
-    Some(Stored {
-        path: path.to_owned(),
-        bytes: found.len(),
-        record: record_of(path)?,
-    })
+/// A regular file that may be a dump.
+struct Found {
+    bytes: u64,
+    modified: SystemTime,
+    /// Where it is one of ours.
+    record: Option<Record>,
 }
 
-/// What of a dump holds its record, nearly always.
+/// What of a minidump holds its record, nearly always.
+const SHORT_HEAD: usize = 4 << 10;
+/// The same of a core.
 const HEAD: usize = 32 << 10;
 
 /// The record of a dump of ours.
 pub(super) fn record_of(path: &Path) -> Option<Record> {
-    let head = platform::read_head(path, HEAD).ok()?;
-    let record = formats::record(&head).and_then(|text| Record::parse(&text));
-    match record {
-        Some(record) => is_written_by_us(&record).then_some(record),
-        None => platform::map_file(path).ok().and_then(our_record),
+    Found::at(path)?.record
+}
+
+impl Found {
+    fn at(path: &Path) -> Option<Self> {
+        let mut peek = Peek::open(path).ok()?;
+        let looks = [SHORT_HEAD, HEAD].into_iter();
+        let told = looks
+            .filter_map(|most| record_in(peek.read(most).ok()?))
+            .next();
+        let record = told.or_else(|| platform::map_file(path).ok().and_then(parsed));
+        Some(Self {
+            bytes: peek.len,
+            modified: peek.modified,
+            record: record.filter(is_written_by_us),
+        })
     }
+}
+
+fn parsed(dump: FileBytes) -> Option<Record> {
+    record_in((*dump).as_ref())
+}
+
+fn record_in(bytes: &[u8]) -> Option<Record> {
+    Record::parse(&formats::record(bytes)?)
 }
 
 fn unusable(folder: &Path, error: &std::io::Error) -> Error {
@@ -134,30 +164,30 @@ fn no_room(folder: &Path, keep: &Retention, needed: u64, free: u64) -> Error {
 /// The files of a folder that may be dumps; ours are those that carry a record.
 fn dumps_in(folder: &Path) -> Vec<StoredDump<PathBuf>> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.filter_map(|entry| stored(&entry.path())).collect()
-}
-
-fn stored(path: &Path) -> Option<StoredDump<PathBuf>> {
-    let ending = path.extension()?.to_str()?;
-    let found = fs::symlink_metadata(path).ok()?;
-    if !found.is_file() || !matches!(ending, "core" | "dmp") {
-        return None;
-    }
-    Some(StoredDump {
-        id: path.to_owned(),
-        bytes: found.len(),
-        taken: wall(found.modified().ok()?),
-        ours: is_ours(path),
+    let paths: Vec<PathBuf> = entries
+        .map(|entry| entry.path())
+        .filter(|path| is_whole(path))
+        .collect();
+    of_each(&paths, |path| {
+        let found = Found::at(path)?;
+        Some(StoredDump {
+            id: path.to_owned(),
+            bytes: found.bytes,
+            taken: wall(found.modified),
+            ours: found.record.is_some_and(|record| record.complete),
+        })
     })
 }
 
-fn is_ours(path: &Path) -> bool {
-    record_of(path).is_some_and(|record| record.complete)
+/// Whether a file is called as a dump that was finished.
+fn is_whole(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|end| end == "core" || end == "dmp")
 }
 
-fn our_record(dump: FileBytes) -> Option<Record> {
-    let record = Record::parse(&formats::record((*dump).as_ref())?)?;
-    is_written_by_us(&record).then_some(record)
+/// The record of a dump of ours.
+pub(crate) fn our_record(dump: FileBytes) -> Option<Record> {
+    parsed(dump).filter(is_written_by_us)
 }
 
 fn is_written_by_us(record: &Record) -> bool {

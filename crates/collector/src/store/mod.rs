@@ -2,4 +2,6 @@
 
 pub(crate) mod foreign;
 pub(crate) mod keep;
+pub(crate) mod readers;
 pub(crate) mod record;
+pub(crate) mod repeats;

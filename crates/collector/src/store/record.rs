@@ -35,9 +35,22 @@ pub struct Record {
     /// The container it ran in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
+    /// What that container was made of, where its runtime's files tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// The pod it belongs to: `NAMESPACE/NAME`, or its uid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod: Option<String>,
     /// What crashes for the same cause have in common: the signal and the innermost frames.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signature: Option<String>,
+    /// How often the same crash of the same program came again, and was only counted.
+    #[serde(skip_serializing_if = "is_none")]
+    pub repeats: u64,
+    /// Whether the process was gone, or its pid another's, before it could be looked at: nothing
+    /// here but the kernel's core is of it for sure.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub raced: bool,
     /// How the memory was taken: `stopped`, `clone`, `crash`, `not stopped`.
     pub method: String,
     /// How long the target stood still for this dump, in milliseconds; absent while unknown.
@@ -53,6 +66,10 @@ pub struct Record {
     pub gap_bytes: u64,
     /// What did not go as wished, a sentence each.
     pub warnings: Vec<String>,
+}
+
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// A range of memory that was wanted and is not there.

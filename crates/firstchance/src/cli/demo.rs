@@ -4,7 +4,7 @@ use super::watch::{Job, Voice, carry_out_seeing, manner_to};
 use crate::{inspect, rules};
 use collector::{Destination, Happening};
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     path::PathBuf,
     process::{Child, Command, ExitCode, Stdio},
     time::Duration,
@@ -20,6 +20,10 @@ pub(crate) struct Args {
 
 /// Samples come fast, so that the demo is short.
 const POLL: Duration = Duration::from_millis(250);
+/// As many as there are conditions.
+const DUMPS: usize = 3;
+/// What has the program crash.
+const CRASH: &str = "crash\n";
 /// The program takes a piece of memory with each pause, until it has this much.
 const PIECE: usize = 4 << 20;
 const PIECES: usize = 24;
@@ -28,28 +32,36 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Runs it.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     println!("A small program is started that misbehaves: a thread spins, another hoards memory.");
+    println!("When a dump of each was taken, it crashes.");
     let mut program = Misbehaving::start()?;
     let rules = rules_about(program.pid());
     println!("It is process {}.\n\n$ cat rules.toml", program.pid());
     print!("{rules}");
     println!("\n$ firstchance watch --rules rules.toml");
-    let (watched, dumps) = watch(&rules, args)?;
-    let lives = program.lives();
-    let fate = if lives {
-        "runs on"
-    } else {
-        "is gone, which must not be"
+    let (watched, dumps, lived) = watch(&rules, args, &mut program)?;
+    let fate = match lived {
+        true => "lived on after the first two dumps; the third is of its crash",
+        false => "did not live on after the first two dumps, which must not be",
     };
     println!("\nThe program {fate}.");
-    for path in &dumps {
+    show(&dumps)?;
+    let is_well = lived && dumps.len() == DUMPS;
+    Ok(if is_well { watched } else { ExitCode::from(1) })
+}
+
+/// What is in them, and where they are.
+fn show(dumps: &[PathBuf]) -> anyhow::Result<()> {
+    for path in dumps {
         println!("\n$ firstchance inspect {}", path.display());
         inspect::run(&inspect::Args::summary(path.clone()))?;
     }
     println!("\nThe dumps stay where they are:");
-    for path in &dumps {
+    for path in dumps {
         println!("  {}", path.display());
     }
-    Ok(if lives { watched } else { ExitCode::from(1) })
+    println!("\nNothing on this machine was changed. This has every crash on it leave a dump:");
+    println!("  firstchance postmortem enable");
+    Ok(())
 }
 
 /// The thresholds are such that a busy machine reaches them too.
@@ -68,31 +80,45 @@ target = "{pid}"
   when = "memory > 64MiB"
   do = "full dump"
   limit = 1
+
+  [[rule.on]]
+  when = "unhandled exception"
+  do = "mini dump"
+  limit = 1
 "#
     )
 }
 
-/// Watches until both conditions have fired; what was written.
-fn watch(text: &str, args: &Args) -> anyhow::Result<(ExitCode, Vec<PathBuf>)> {
+/// Watches until all conditions have fired, and has the program crash when all but the last have;
+/// what was written, and whether the program lived until it was told to crash.
+fn watch(
+    text: &str,
+    args: &Args,
+    program: &mut Misbehaving,
+) -> anyhow::Result<(ExitCode, Vec<PathBuf>, bool)> {
     let manner = manner_to(Destination::Folder(args.output.clone()));
     let rules = rules::parse(text)?.into_iter();
     let job = Job {
         rules: rules.map(|rule| (rule, manner.clone())).collect(),
         poll: POLL,
         launch: None,
-        unsafe_breakpoints: false,
         json: false,
         wait: false,
         voice: Voice::Plain,
         header: None,
+        unsafe_breakpoints: false,
     };
-    let mut paths = Vec::new();
+    let (mut paths, mut lived) = (Vec::new(), false);
     let code = carry_out_seeing(job, &mut |happening| {
         if let Happening::Dumped(dumps) = happening {
             paths.extend(dumps.iter().filter_map(|dump| dump.path.clone()));
+            if paths.len() == DUMPS - 1 {
+                lived = program.lives();
+                program.crash();
+            }
         }
     })?;
-    Ok((code, paths))
+    Ok((code, paths, lived))
 }
 
 /// The demo's program; it ends with the demo.
@@ -114,6 +140,13 @@ impl Misbehaving {
 
     fn pid(&self) -> u32 {
         self.0.id()
+    }
+
+    /// Has it crash; a second time says nothing.
+    fn crash(&mut self) {
+        if let Some(mut input) = self.0.stdin.take() {
+            let _ = input.write_all(CRASH.as_bytes());
+        }
     }
 
     fn lives(&mut self) -> bool {
@@ -142,7 +175,18 @@ pub(crate) fn misbehave() -> anyhow::Result<ExitCode> {
     println!("ready");
     let mut line = String::new();
     std::io::stdin().read_line(&mut line)?;
+    if line == CRASH {
+        ship_order(&[]);
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// As a program ends that finds itself in a state that must not be.
+#[inline(never)]
+fn ship_order(items: &[&str]) {
+    if items.is_empty() {
+        std::process::abort();
+    }
 }
 
 #[inline(never)]

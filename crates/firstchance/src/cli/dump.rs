@@ -155,6 +155,7 @@ impl Series<'_> {
             exception: None,
             thread: None,
             signature: None,
+            reader: None,
         }
     }
 }

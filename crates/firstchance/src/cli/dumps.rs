@@ -2,13 +2,13 @@
 
 use super::{console, exit::Usage, values};
 use crate::{
-    inspect,
-    postmortem::{Repeats, Settings, is_windows},
+    export, inspect,
+    postmortem::{Settings, is_windows},
 };
 use collector::{Stored, foreign_dumps, stored_dumps};
 use serde::Serialize;
 use std::{
-    collections::HashMap,
+    io::ErrorKind,
     path::{Path, PathBuf},
     process::{Command, ExitCode},
     time::Duration,
@@ -33,6 +33,8 @@ enum What {
     Prune(Folders),
     /// Start gdb, or lldb, with a dump and its program
     Open(OneArgs),
+    /// Pack a dump with its record and the programs and libraries that it needs elsewhere
+    Export(ExportArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -80,6 +82,15 @@ struct DeleteArgs {
     folders: Folders,
 }
 
+#[derive(Debug, clap::Args)]
+struct ExportArgs {
+    #[command(flatten)]
+    dump: OneArgs,
+    /// The file to make [default: the dump's name with .tar.gz, here]
+    #[arg(short, long, value_name = "FILE.tar.gz")]
+    output: Option<PathBuf>,
+}
+
 /// A dump in a list.
 #[derive(Serialize)]
 struct Line<'l> {
@@ -108,6 +119,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         What::Delete(args) => delete(args),
         What::Prune(folders) => prune(folders),
         What::Open(args) => open(&find(&args.dump, &args.folders)?),
+        What::Export(args) => export(args),
     }
 }
 
@@ -121,16 +133,22 @@ impl Folders {
 
     /// The dumps in them, the newest first; a folder that is not there has none.
     fn dumps(&self) -> anyhow::Result<Vec<Stored>> {
-        let mut all = Vec::new();
+        let (mut all, mut closed) = (Vec::new(), None);
         for folder in self.chosen()? {
+            let failed =
+                |e| platform::Error::of_file(&format!("looking into {}", folder.display()), &e);
             match all_dumps(&folder) {
                 Ok(dumps) => all.extend(dumps),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => {
-                    let what = format!("looking into {}", folder.display());
-                    return Err(platform::Error::of_file(&what, &error).into());
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                    closed = Some(failed(error))
                 }
+                Err(error) => return Err(failed(error).into()),
             }
+        }
+        // A user has dumps of their own in some of the folders only.
+        if let Some(error) = closed.filter(|_| all.is_empty()) {
+            return Err(error.advise("It holds no dump that you may read.").into());
         }
         all.sort_by_cached_key(|dump| std::cmp::Reverse((moment(dump), name(dump).to_owned())));
         Ok(all)
@@ -158,10 +176,9 @@ fn name(dump: &Stored) -> &str {
 
 fn list(args: &ListArgs) -> anyhow::Result<ExitCode> {
     let dumps = args.folders.dumps()?;
-    let counts = Repeats::counts();
     let now = jiff::Timestamp::now();
     let chosen = dumps.iter().filter(|dump| args.wants(dump, now));
-    let lines: Vec<Line> = chosen.map(|dump| line(dump, &counts)).collect();
+    let lines: Vec<Line> = chosen.map(line).collect();
     if args.json {
         let lines: Vec<String> = lines
             .iter()
@@ -194,14 +211,14 @@ impl ListArgs {
             let signature = record.signature.as_deref().unwrap_or_default();
             signature.contains(text) || record.reason.contains(text)
         };
-        let age = now.duration_since(moment(dump)).unsigned_abs();
+        let age = || now.duration_since(moment(dump)).unsigned_abs();
         program.is_none_or(|name| *name == record.process)
             && text.is_none_or(holds)
-            && self.since.is_none_or(|since| age <= since)
+            && self.since.is_none_or(|since| age() <= since)
     }
 }
 
-fn line<'l>(dump: &'l Stored, counts: &HashMap<PathBuf, u64>) -> Line<'l> {
+fn line(dump: &Stored) -> Line<'_> {
     let record = &dump.record;
     Line {
         id: name(dump),
@@ -213,7 +230,7 @@ fn line<'l>(dump: &'l Stored, counts: &HashMap<PathBuf, u64>) -> Line<'l> {
         bytes: dump.bytes,
         reason: &record.reason,
         signature: record.signature.as_deref(),
-        count: 1 + counts.get(&dump.path).copied().unwrap_or(0),
+        count: 1 + record.repeats,
         complete: record.complete,
     }
 }
@@ -283,6 +300,37 @@ fn prune(folders: &Folders) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn export(args: &ExportArgs) -> anyhow::Result<ExitCode> {
+    let OneArgs { dump, folders } = &args.dump;
+    let dump = match Path::new(dump) {
+        // Also a dump that others wrote, which no list has.
+        path if path.is_file() => path.to_owned(),
+        _ => find(dump, folders)?.path,
+    };
+    let exported = export::export(&dump, &pack_for(&dump, args.output.as_deref())?)?;
+    let (path, count) = (exported.path.display(), exported.modules);
+    console::print(&format!(
+        "Packed with {count} programs and libraries: {path}"
+    ))?;
+    for (module, why) in &exported.missing {
+        let (module, why) = (console::plain(module), console::plain(why));
+        console::print(&format!("Not in it: {module}: {why}"))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Where a pack goes; refuses a name that promises another format.
+fn pack_for(dump: &Path, output: Option<&Path>) -> Result<PathBuf, Usage> {
+    let name = dump.file_name().and_then(|name| name.to_str());
+    let default = || format!("{}.tar.gz", export::stem(name.unwrap_or("dump")));
+    let path = output.map_or_else(|| PathBuf::from(default()), Path::to_owned);
+    let text = path.to_string_lossy();
+    match text.ends_with(".tar.gz") || text.ends_with(".tgz") {
+        true => Ok(path),
+        false => Err(Usage(format!("{text}: a pack is a .tar.gz; call it so"))),
+    }
 }
 
 /// The debugger gets the program that the dump says it is of.

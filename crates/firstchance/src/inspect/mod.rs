@@ -13,6 +13,7 @@ mod tests;
 
 use open::Opened;
 use page::Page;
+pub(crate) use sections::build;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -40,7 +40,7 @@ pub(super) fn modules(page: &mut Page, opened: &Opened) {
 }
 
 /// The build-id, or the PDB's GUID and age as symbol servers write them.
-pub(super) fn build(module: &Module) -> String {
+pub(crate) fn build(module: &Module) -> String {
     let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
     let Some(codeview) = &module.codeview else {
         return hex(&module.build_id);

@@ -70,9 +70,12 @@ fn process(opened: &Opened) -> Vec<String> {
         true => process.exe.clone(),
         false => process.command_line.join(" "),
     };
+    let record = opened.record.as_ref();
     let place = [
         ("service", &process.service),
         ("container", &process.container),
+        ("image", &record.and_then(|record| record.image.clone())),
+        ("pod", &record.and_then(|record| record.pod.clone())),
     ];
     let place = place
         .iter()
@@ -115,6 +118,15 @@ fn dumped(opened: &Opened) -> Vec<String> {
     lines.push(format!("{} dump{reason}", record.kind));
     lines.push(record.rule.clone());
     lines.extend(record.comment.clone());
+    if record.repeats > 0 {
+        let times = record.repeats;
+        lines.push(format!(
+            "the same crash came {times} times more, and was only counted"
+        ));
+    }
+    if record.raced {
+        lines.push("the process was gone before it could be looked at: raced".to_owned());
+    }
     let pause = record.pause_ms.map(console::milliseconds);
     let pause = pause.map_or_else(String::new, |pause| format!(", for {pause}"));
     lines.push(format!("taken while {}{pause}", method(&record.method)));

@@ -4,31 +4,22 @@
 //! process, follows no path of it, and does nothing in its folder.
 
 use super::{
-    Repeats, Settings,
+    Settings,
+    case::Case,
     forward::{self, Facts},
     settings::Wanted,
+    turn,
 };
 use crate::cli::exit::Usage;
-use collector::{Collected, CoreHead, Crash, Destination, Record, Request};
-use platform::{Crashed, Error, ErrorKind, Host, ProcessEntry, Stop};
-use snapshot::{DumpFormat, DumpKind};
-use std::{
-    io::Read,
-    path::{Path, PathBuf},
-    process::ExitCode,
-    sync::Arc,
-    time::Duration,
-};
+use collector::{CoreHead, Crash};
+use platform::{Crashed, Error, ErrorKind, Host, ProcessEntry};
+use std::{path::Path, process::ExitCode};
 
 /// What the kernel is told to put on our command line; `%F` last, as older kernels have none.
 pub(super) const LETTERS: &str = "%P %I %s %u %g %d %c %t %F";
-/// How long a crashed process stands for its core to be read to its end.
-const DRAIN: Duration = Duration::from_secs(10);
-/// A core that would be longer is not read to its end.
-const LONGEST_DRAIN: u64 = 16 << 30;
-/// When a dump is given up and the kernel's core is taken.
-const TIMEOUT: Duration = Duration::from_secs(300);
 const SIGQUIT: i32 = 3;
+/// The process can be dumped for its user (prctl(2), `PR_SET_DUMPABLE`).
+const DUMPABLE: u32 = 1;
 
 /// What the kernel says.
 #[derive(Debug, clap::Args)]
@@ -122,7 +113,7 @@ fn record(call: &Call) -> anyhow::Result<()> {
     }
 }
 
-fn raced(call: &Call) -> Error {
+pub(super) fn raced(call: &Call) -> Error {
     let what = format!(
         "process {} was killed before it could be looked at",
         call.pid
@@ -140,19 +131,26 @@ fn take(
     wanted: &Wanted,
 ) -> anyhow::Result<()> {
     platform::make_store(&wanted.folder)?;
+    let _turn = turn::wait();
     let mut input = std::io::stdin().lock();
+    let mut head = CoreHead::read(&mut input, &mut Vec::new())?;
+    let reader = reader(call, crashed, &head);
+    let notes = head.take_notes();
     let case = Case {
         settings,
         call,
         name: &entry.name,
         wanted,
-        head: CoreHead::read(&mut input, &mut Vec::new())?,
+        reader,
+        raced: false,
+        head,
     };
-    match Crash::adopt(host, crashed, &case.head) {
+    match Crash::adopt(host, crashed, notes) {
         Ok(mut crash) => {
             let cause = format!("{} {}", entry.image, crash.signature);
             case.once(&cause, || case.dump_or_core(&mut crash, &mut input))
         }
+        Err(error) if error.kind == ErrorKind::TargetDied => case.unknown(&mut input, &error),
         Err(error) => {
             let cause = format!("{} signal {}", entry.image, call.signal);
             case.once(&cause, || case.keep_core(&mut input, &error))
@@ -160,135 +158,18 @@ fn take(
     }
 }
 
-/// A crash of which a dump is wanted.
-struct Case<'c> {
-    settings: &'c Settings,
-    call: &'c Call,
-    name: &'c str,
-    wanted: &'c Wanted,
-    head: CoreHead,
-}
-
-impl Case<'_> {
-    /// Stores it, unless the same crash was stored not long ago.
-    fn once(
-        &self,
-        cause: &str,
-        store: impl FnOnce() -> anyhow::Result<PathBuf>,
-    ) -> anyhow::Result<()> {
-        if !is_new(cause, self.settings) {
-            return Ok(());
-        }
-        let stored = store();
-        settle(cause, stored.as_deref().ok(), self.wanted);
-        stored.map(drop)
-    }
-
-    fn dump_or_core(&self, crash: &mut Crash, input: &mut dyn Read) -> anyhow::Result<PathBuf> {
-        let request = request(self.call, self.wanted);
-        let dumped = match self.dump(crash, &request) {
-            // What is too large for the disk would be so as the kernel's core as well.
-            Err(error) if error.kind == ErrorKind::Disk && !is_small(self.wanted.kind) => {
-                self.small_dump(crash, request, &error)
-            }
-            dumped => dumped,
-        };
-        match dumped {
-            Ok(path) => {
-                drain(&self.head);
-                Ok(path)
-            }
-            Err(error) if error.kind == ErrorKind::Disk => Err(error.into()),
-            Err(error) => self.keep_core(input, &error),
-        }
-    }
-
-    fn dump(&self, crash: &mut Crash, request: &Request) -> Result<PathBuf, Error> {
-        let Collected { dumps, error } = crash.collect(request);
-        let path = dumps.into_iter().find_map(|dump| dump.path);
-        path.ok_or_else(|| error.unwrap_or_else(|| raced(self.call)))
-    }
-
-    fn small_dump(
-        &self,
-        crash: &mut Crash,
-        mut request: Request,
-        error: &Error,
-    ) -> Result<PathBuf, Error> {
-        request.kinds = vec![(DumpKind::Mini, DumpFormat::Minidump)];
-        let wanted = self.wanted.kind;
-        request.comment = Some(format!(
-            "a mini dump instead of a {wanted} one, as {}",
-            error.what
-        ));
-        self.dump(crash, &request)
-    }
-
-    /// Keeps the kernel's core because of `error`.
-    fn keep_core(&self, input: &mut dyn Read, error: &Error) -> anyhow::Result<PathBuf> {
-        let request = request(self.call, self.wanted);
-        let about = Record {
-            pid: self.call.pid,
-            process: self.name.to_owned(),
-            reason: request.reason.clone(),
-            rule: request.rule.clone(),
-            warnings: vec![format!("this is the kernel's core, as {}", error.what)],
-            ..Record::default()
-        };
-        Ok(collector::store_stream(&self.head, input, &request, about)?)
-    }
-}
-
-fn is_small(kind: DumpKind) -> bool {
-    matches!(kind, DumpKind::Mini | DumpKind::Triage)
-}
-
-/// Whether a crash is to be stored; where nobody can count, each is.
-fn is_new(cause: &str, settings: &Settings) -> bool {
-    let Ok(mut repeats) = Repeats::open() else {
-        return true;
-    };
-    let is_new = repeats.is_new(cause, settings.window());
-    repeats.save().is_err() || is_new
-}
-
-/// What came of it, and of the folder: the lock on the counts keeps others from clearing up at the
-/// same time.
-fn settle(cause: &str, path: Option<&Path>, wanted: &Wanted) {
-    let repeats = Repeats::open();
-    collector::keep_within(&wanted.folder, &wanted.keep);
-    if let Ok(mut repeats) = repeats {
-        match path.filter(|path| path.extension().is_some_and(|end| end != "partial")) {
-            Some(path) => repeats.stored(cause, path),
-            None => repeats.forget(cause),
-        }
-        let _ = repeats.save();
-    }
-}
-
-fn request(call: &Call, wanted: &Wanted) -> Request {
-    Request {
-        kinds: vec![(wanted.kind, wanted.format)],
-        destination: Destination::Folder(wanted.folder.clone()),
-        overwrite: false,
-        reason: format!("Unhandled exception: signal {}", call.signal),
-        rule: "postmortem".to_owned(),
-        comment: None,
-        timeout: Some(TIMEOUT),
-        stop: Stop::Nothing,
-        keep: wanted.keep.clone(),
-        number: 1,
-        exception: None,
-        thread: None,
-        signature: None,
-    }
-}
-
-/// The parent of a process whose core was read to its end is told "core dumped", as without us.
-fn drain(head: &CoreHead) {
-    if head.end.is_some_and(|end| end < LONGEST_DRAIN) {
-        platform::drain_input(DRAIN);
-    }
+/// Who may read the dump besides root: the user whose process it was through and through. Only facts
+/// count of which none can be another process's: what the kernel says on our command line, its note
+/// in the core, and what the process that its descriptor means says as long as that is there. A
+/// kernel that gives no descriptor leaves open whose memory is read, so that nobody may.
+fn reader(call: &Call, crashed: &Crashed, head: &CoreHead) -> Option<u32> {
+    let ids = (call.uid, call.gid);
+    let is_theirs = call.dumpable == DUMPABLE
+        && call.descriptor.is_some()
+        && head.started_for() == Some(ids)
+        && crashed.only_ids() == Some(ids)
+        && crashed.is_there();
+    (is_theirs && call.uid != 0).then_some(call.uid)
 }
 
 /// Nothing is known of the process for sure, as it may be another one by now: what the kernel
@@ -304,19 +185,18 @@ fn keep_unknown(settings: &Settings, call: &Call, error: &Error) -> anyhow::Resu
         Ok(head) => head,
         // It was killed while the kernel wrote; there may be a little.
         Err(_) if taken.is_empty() => anyhow::bail!("{error}"),
-        Err(_) => CoreHead {
-            bytes: Arc::new(taken),
-            end: None,
-        },
+        Err(_) => CoreHead::of_bytes(&taken),
     };
     let case = Case {
         settings,
         call,
-        name: "unknown",
+        name: "",
         wanted: &wanted,
+        reader: None,
+        raced: true,
         head,
     };
-    case.keep_core(&mut input, error).map(drop)
+    case.unknown(&mut input, error)
 }
 
 /// Nobody here wants it: the handler before us may.

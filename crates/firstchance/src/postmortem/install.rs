@@ -11,8 +11,9 @@ use std::{
 
 /// Where our copy of the program goes: nobody but root writes there.
 const PROGRAM: &str = "/usr/libexec/firstchance";
-/// So many crashes are handled at once; the kernel drops the rest, and says so in its log.
-const AT_ONCE: u32 = 16;
+/// So many crashes are taken at once, of which a few are worked on; the kernel drops the rest, and
+/// says so in its log.
+const AT_ONCE: u32 = 128;
 /// What the kernel takes of a pattern (core(5)).
 const LONGEST_PATTERN: usize = 127;
 /// Read at boot, the last of its kind, as the file of systemd-coredump is called 50-coredump.conf.
@@ -68,7 +69,7 @@ pub(crate) fn enable(args: &EnableArgs) -> anyhow::Result<ExitCode> {
         at_once: AT_ONCE,
     };
     install(&args.program)?;
-    platform::make_store(Path::new(STATE))?;
+    platform::make_passage(Path::new(STATE))?;
     platform::make_store(&folder)?;
     settings.program.clone_from(&args.program);
     settings.registered.clone_from(&handler.pattern);
@@ -87,7 +88,7 @@ pub(crate) fn enable(args: &EnableArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Where counts lie.
+/// Where counts lie, and by default, below it, dumps.
 const STATE: &str = "/var/lib/firstchance";
 
 impl EnableArgs {

@@ -58,5 +58,6 @@ fn request(call: &PostMortem) -> Request {
         exception: None,
         thread: None,
         signature: None,
+        reader: None,
     }
 }

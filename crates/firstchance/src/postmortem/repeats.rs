@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     fs::File,
     io::{Read, Seek, Write},
     path::{Path, PathBuf},
@@ -51,6 +51,7 @@ impl Repeats {
             && repeat.holds(now(), window)
         {
             repeat.count += 1;
+            repeat.tell();
             return false;
         }
         let repeat = Repeat {
@@ -66,6 +67,7 @@ impl Repeats {
     pub(crate) fn stored(&mut self, cause: &str, path: &Path) {
         if let Some(repeat) = self.known.get_mut(cause) {
             repeat.path = path.to_owned();
+            repeat.tell();
         }
     }
 
@@ -88,19 +90,16 @@ impl Repeats {
         self.file.set_len(0)?;
         self.file.write_all(&text)
     }
-
-    /// How often the crash of each dump came again; nothing where that may not be seen.
-    pub(crate) fn counts() -> HashMap<PathBuf, u64> {
-        let text = std::fs::read(FILE).unwrap_or_default();
-        let known: BTreeMap<String, Repeat> = serde_json::from_slice(&text).unwrap_or_default();
-        let counts = known
-            .into_values()
-            .map(|repeat| (repeat.path, repeat.count));
-        counts.collect()
-    }
 }
 
 impl Repeat {
+    /// Tells it in the dump that stands for all; until that is written, nowhere.
+    fn tell(&self) {
+        if self.count > 0 && !self.path.as_os_str().is_empty() {
+            let _ = collector::note_repeats(&self.path, self.count);
+        }
+    }
+
     /// Whether its dump is there, or is being written, and young enough to stand for others.
     fn holds(&self, now: u64, window: Duration) -> bool {
         let is_young = now.saturating_sub(self.stored) < window.as_secs();

@@ -3,7 +3,9 @@
 use super::{
     Settings,
     install::{SYSCTL, owner},
-    is_windows, windows,
+    is_windows,
+    lost::Lost,
+    windows,
 };
 use crate::cli::console;
 use platform::Guard;
@@ -33,6 +35,7 @@ pub(crate) fn status() -> anyhow::Result<ExitCode> {
     if settings.only_listed {
         console::print("Programs:         only those of `postmortem list`")?;
     }
+    lost()?;
     let warnings = warnings(&settings, &now);
     for warning in &warnings {
         console::print(&format!("Warning:          {warning}"))?;
@@ -41,6 +44,20 @@ pub(crate) fn status() -> anyhow::Result<ExitCode> {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     })
+}
+
+/// Crashes of which nothing was kept; where the kernel's log may not be read, nothing is told.
+fn lost() -> anyhow::Result<()> {
+    let lost = Lost::of(&platform::kernel_log().unwrap_or_default());
+    if lost.skipped > 0 {
+        let what = "crashes came while too many others were handled";
+        console::print(&format!("Lost:             {} {what}", lost.skipped))?;
+    }
+    if let Some(last) = lost.failed.last() {
+        let (count, last) = (lost.failed.len(), console::plain(last));
+        console::print(&format!("Failed:           {count}, the last one: {last}"))?;
+    }
+    Ok(())
 }
 
 fn warnings(settings: &Settings, now: &platform::CoreHandler) -> Vec<String> {

@@ -16,8 +16,8 @@ const THROWS: Program = Program::cpp("throws.cpp");
 
 /// A program that waits for a line before it does anything.
 fn throws(count: u32, threads: u32, end: &str) -> Child {
-    let mut command = Command::new(compile(&THROWS));
-    let child = Child::start(command.args([&count.to_string(), &threads.to_string(), end]));
+    let (count, threads) = (count.to_string(), threads.to_string());
+    let child = Child::that_crashes(compile(&THROWS), &[&count, &threads, end]);
     assert_eq!(child.line(), "ready");
     child
 }

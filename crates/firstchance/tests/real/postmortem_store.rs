@@ -3,7 +3,9 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 
-use crate::support::{Firstchance, Postmortem, Tmpfs, files_in, proc_status, wait_until};
+use crate::support::{
+    Core, Firstchance, Postmortem, Sysctl, Tmpfs, files_in, proc_status, wait_until,
+};
 
 #[test]
 fn e7_a_crash_loop_is_counted_and_not_stored() {
@@ -18,25 +20,131 @@ fn e7_a_crash_loop_is_counted_and_not_stored() {
         .map(|dump| dump["count"].as_u64().unwrap())
         .collect();
     assert_eq!(counts, [1, 10], "{list:?}");
+    let first = std::path::PathBuf::from(list[1]["path"].as_str().unwrap());
+    assert_eq!(machine.record(&first)["repeats"], 9, "in the dump itself");
+    let show = Firstchance::new(&["dumps", "show"]).arg(&first).run_well();
+    show.assert_says("came 9 times more");
+    let told = Core::new(&first, &machine.program).gdb(&["bt"]);
+    assert!(told.contains("boom (place="), "{told}");
 }
 
 #[test]
-fn e8_crashes_at_once_each_leave_a_dump() {
-    let machine = Postmortem::enabled(&["--repeat-window", "0s"]);
-    let start = |_| machine.command(&["end=segv"]).spawn().unwrap();
-    let children: Vec<_> = (0..8).map(start).collect();
+fn e7_repeats_are_told_in_dumps_of_every_shape() {
+    let machine = Postmortem::enabled(&[]);
+    let repeats = || {
+        machine.crash(&["end=segv"]);
+        machine.crash(&["end=segv"]);
+        let dump = machine.only_dump();
+        let record = machine.record(&dump);
+        std::fs::remove_file(dump).unwrap();
+        assert_eq!(record["repeats"], 1, "{record}");
+        assert_eq!(record["complete"], true);
+        record["kind"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(repeats(), "full");
+    machine.set(&machine.program, &["--type", "mini"]);
+    assert_eq!(repeats(), "mini");
+    machine.failpoint("planned:panic");
+    assert_eq!(repeats(), "kernel core");
+}
+
+#[test]
+fn e7_a_repeat_does_not_make_a_dump_younger() {
+    let machine = Postmortem::enabled(&[]);
+    machine.crash(&["end=segv"]);
+    let age = || machine.only_dump().metadata().unwrap().modified().unwrap();
+    let before = age();
+    machine.crash(&["end=segv"]);
+    assert_eq!(age(), before, "the oldest is still the first to go");
+}
+
+/// A hundred programs, each another one with a cause of its own, crash at once.
+fn storm(machine: &Postmortem) {
+    let start = |at: usize| {
+        let program = machine.program.with_extension(at.to_string());
+        let _ = std::fs::hard_link(&machine.program, &program);
+        machine.command_of(&program, &["end=segv"]).spawn().unwrap()
+    };
+    let children: Vec<_> = (0..100).map(start).collect();
     for mut child in children {
         assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGSEGV));
     }
-    assert_eq!(machine.dumps().len(), 8);
-    assert!(machine.list().iter().all(|dump| dump["complete"] == true));
+}
+
+fn storms_wanted(machine: &Postmortem) {
+    for at in 0..100 {
+        machine.set(&machine.program.with_extension(at.to_string()), &[]);
+    }
+}
+
+#[test]
+fn e8_a_hundred_different_crashes_at_once_each_leave_a_dump() {
+    let machine = Postmortem::enabled(&["--type", "mini", "--count", "200"]);
+    storms_wanted(&machine);
+    storm(&machine);
+    let list = machine.list();
+    assert_eq!(list.len(), 100);
+    assert!(list.iter().all(|dump| dump["complete"] == true));
+    let mut names: Vec<_> = list
+        .iter()
+        .map(|dump| dump["program"].to_string())
+        .collect();
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), 100, "each its own");
+}
+
+#[test]
+fn e8_what_is_too_much_is_lost_and_counted() {
+    let machine = Postmortem::enabled(&["--type", "mini", "--count", "200"]);
+    storms_wanted(&machine);
+    machine.write("core_pipe_limit", "2");
+    let lost = || {
+        let status = Firstchance::new(&["postmortem", "status"]).run();
+        let line = status
+            .stdout
+            .lines()
+            .find_map(|line| line.strip_prefix("Lost:").map(str::to_owned));
+        let count = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        count.unwrap_or(0u64)
+    };
+    let before = lost();
+    // The kernel says so ten times in five seconds, and how often it did not when it does again.
+    wait_until("the kernel's log has them", || {
+        storm(&machine);
+        lost() > before
+    });
+    let kept = machine.list().len();
+    assert!((1..100).contains(&kept), "{kept}");
 }
 
 #[test]
 fn e12_a_large_process_is_dumped_with_little_memory() {
     let machine = Postmortem::enabled(&[]);
+    let (peak, dump) = peak_of_handler(&machine, &["mib=1024", "end=segv"]);
+    assert!(peak < 64 << 10, "{peak} kB");
+    assert!(dump.metadata().unwrap().len() > 1 << 30);
+}
+
+#[test]
+fn e12_nine_thousand_threads_are_dumped_with_little_memory() {
+    let machine = Postmortem::enabled(&[]);
+    let _threads = Sysctl::at_least("kernel/threads-max", 30_000).expect("root");
+    let _maps = Sysctl::at_least("vm/max_map_count", 65_530).expect("root");
+    let (peak, dump) = peak_of_handler(&machine, &["threads=9000", "end=segv"]);
+    assert!(peak < 64 << 10, "{peak} kB");
+    let record = machine.record(&dump);
+    assert_eq!(
+        (&record["method"], &record["complete"]),
+        (&"crash".into(), &true.into())
+    );
+    assert_eq!(Core::new(&dump, &machine.program).threads().len(), 9001);
+}
+
+/// The most memory that the handler had, in kB, and the dump.
+fn peak_of_handler(machine: &Postmortem, words: &[&str]) -> (u64, std::path::PathBuf) {
     machine.failpoint("released:stop");
-    let mut child = machine.command(&["mib=1024", "end=segv"]).spawn().unwrap();
+    let mut child = machine.command(words).spawn().unwrap();
     let handler = machine.handler_of(child.id());
     wait_until("the handler stands", || {
         crate::support::state_of(handler) == 'T'
@@ -44,10 +152,8 @@ fn e12_a_large_process_is_dumped_with_little_memory() {
     let peak = proc_status(handler, "VmHWM").unwrap();
     crate::postmortem::signal(handler, libc::SIGCONT);
     child.wait().unwrap();
-    let peak: u64 = peak.trim_end_matches(" kB").parse().unwrap();
-    assert!(peak < 64 << 10, "{peak} kB");
-    let dump = machine.only_dump();
-    assert!(dump.metadata().unwrap().len() > 1 << 30);
+    let peak = peak.trim_end_matches(" kB").parse().unwrap();
+    (peak, machine.only_dump())
 }
 
 #[test]
@@ -102,6 +208,115 @@ fn d4_the_oldest_of_ours_goes_and_foreign_files_stay() {
 }
 
 #[test]
+fn d4_limits_of_bytes_take_the_oldest_and_never_the_new_one() {
+    let machine = Postmortem::enabled(&["--repeat-window", "0s"]);
+    machine.set(
+        &machine.program,
+        &["--type", "full", "--max-bytes", "12MiB"],
+    );
+    for end in ["end=segv", "end=abort", "end=xcpu"] {
+        machine.crash(&["mib=4", end]);
+    }
+    let reasons: Vec<_> = machine
+        .list()
+        .iter()
+        .map(|dump| dump["reason"].to_string())
+        .collect();
+    assert_eq!(reasons.len(), 2, "{reasons:?}");
+    assert!(reasons[0].contains("SIGXCPU"), "{reasons:?}");
+    assert!(reasons[1].contains("SIGABRT"), "{reasons:?}");
+}
+
+#[test]
+fn d4_what_the_disk_has_to_keep_free_is_kept_free() {
+    let disk = Tmpfs::new("64m");
+    let machine = Postmortem::enabled(&["--repeat-window", "0s"]);
+    let folder = disk.path().join("dumps");
+    let to = ["--folder", folder.to_str().unwrap(), "--keep-free", "50%"];
+    machine.set(&machine.program, &[&["--type", "full"][..], &to].concat());
+    machine.crash(&["mib=16", "end=segv"]);
+    machine.crash(&["mib=16", "end=abort"]);
+    let dumps = files_in(&folder);
+    let kinds: Vec<_> = dumps
+        .iter()
+        .map(|dump| machine.record(dump)["kind"].clone())
+        .collect();
+    // The newest of ours never goes for another one.
+    assert_eq!(
+        kinds,
+        ["full", "mini"],
+        "there is no room for a second full one"
+    );
+}
+
+/// Names like the one that the dump will have, for the next seconds.
+fn names_to_come(machine: &Postmortem) -> Vec<std::path::PathBuf> {
+    let program = machine.program.file_name().unwrap().to_str().unwrap();
+    let name = |seconds: u32| {
+        let mut date = std::process::Command::new("date");
+        let date = date.args(["-d", &format!("+{seconds} seconds"), "+%y%m%d_%H%M%S"]);
+        let when = String::from_utf8(date.output().unwrap().stdout).unwrap();
+        machine
+            .folder
+            .join(format!("{program}_{}.core", when.trim()))
+    };
+    (0..10).map(name).collect()
+}
+
+#[test]
+fn d5_what_has_the_name_of_a_dump_already_is_neither_followed_nor_touched() {
+    let machine = Postmortem::enabled(&["--repeat-window", "0s"]);
+    let outside = machine.program.with_extension("outside");
+    let plant: [fn(&std::path::Path, &std::path::Path); 4] = [
+        |name, outside| std::os::unix::fs::symlink(outside, name).unwrap(),
+        |name, _| std::os::unix::fs::symlink("/nowhere/x", name).unwrap(),
+        |name, _| {
+            assert!(
+                std::process::Command::new("mkfifo")
+                    .arg(name)
+                    .status()
+                    .unwrap()
+                    .success()
+            )
+        },
+        |name, outside| std::fs::hard_link(outside, name).unwrap(),
+    ];
+    for plant in plant {
+        std::fs::write(&outside, "theirs").unwrap();
+        let names = names_to_come(&machine);
+        names.iter().for_each(|name| plant(name, &outside));
+        machine.crash(&["end=segv"]);
+        assert_eq!(std::fs::read(&outside).unwrap(), b"theirs");
+        let list = machine.list();
+        assert_eq!(list.len(), 1, "{list:?}");
+        assert!(
+            list[0]["id"].as_str().unwrap().contains("-1.core"),
+            "{list:?}"
+        );
+        std::fs::remove_dir_all(&machine.folder).unwrap();
+        std::fs::create_dir(&machine.folder).unwrap();
+    }
+}
+
+#[test]
+fn d6_a_folder_that_became_a_link_to_somebody_elses_gets_no_dump() {
+    let machine = Postmortem::enabled(&["--repeat-window", "0s"]);
+    let theirs = machine.program.with_file_name("theirs");
+    std::fs::create_dir(&theirs).unwrap();
+    std::os::unix::fs::chown(&theirs, Some(1000), Some(1000)).unwrap();
+    std::fs::rename(&machine.folder, machine.folder.with_extension("old")).unwrap();
+    std::os::unix::fs::symlink(&theirs, &machine.folder).unwrap();
+    let status = machine.command(&["end=segv"]).status().unwrap();
+    assert_eq!(status.signal(), Some(libc::SIGSEGV));
+    assert_eq!(files_in(&theirs), Vec::<std::path::PathBuf>::new());
+    let status = Firstchance::new(&["postmortem", "status"]).run();
+    status
+        .assert_says("Failed:")
+        .assert_says("belongs to user 1000");
+    std::fs::remove_file(&machine.folder).unwrap();
+}
+
+#[test]
 fn d7_a_folder_or_settings_that_others_can_change_are_refused() {
     let mut machine = Postmortem::off();
     std::fs::create_dir(&machine.folder).unwrap();
@@ -139,20 +354,43 @@ fn d14_broken_files_and_links_in_a_folder_are_neither_listed_nor_deleted() {
     assert!(outside.is_file());
 }
 
+/// How long the program takes over this many dumps: to list them, and to see that none has to go.
+fn time_over(dump: &[u8], count: usize) -> [f64; 2] {
+    let folder = crate::support::folder();
+    for at in 0..count {
+        let file = std::fs::File::create(folder.path().join(format!("app{at}.dmp"))).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&file, &dump[..16 << 10], 0).unwrap();
+        // As large as dumps are, without taking the room.
+        file.set_len(1 << 30).unwrap();
+    }
+    ["list", "prune"].map(|what| {
+        let run = Firstchance::new(&["dumps", what, "--folder"]).arg(folder.path());
+        let run = run.run_well();
+        assert!(what == "prune" || run.stdout.contains(&format!("and {} older", count - 500)));
+        assert_eq!(files_in(folder.path()).len(), count);
+        run.took.as_secs_f64()
+    })
+}
+
+/// What it takes is in docs/benchmarks.md; here only that it grows as the dumps do, on a machine that
+/// is busy: eight times as many may take 24 times as long, where it would be 64 times if each were
+/// compared with each.
 #[test]
-fn d15_many_dumps_are_listed_at_once() {
+fn d15_the_time_for_many_dumps_grows_with_their_number() {
     let machine = Postmortem::enabled(&[]);
     machine.set(&machine.program, &["--type", "mini"]);
     machine.crash(&["end=segv"]);
-    let dump = machine.only_dump();
-    for at in 0..5000 {
-        std::fs::hard_link(&dump, machine.folder.join(format!("copy{at}.dmp"))).unwrap();
+    let dump = std::fs::read(machine.only_dump()).unwrap();
+    drop(machine);
+    let most = if crate::support::slow_tests() {
+        100_000
+    } else {
+        40_000
+    };
+    let (few, many) = (time_over(&dump, most / 8), time_over(&dump, most));
+    for (few, many) in few.into_iter().zip(many) {
+        assert!(many < few.max(0.05) * 24.0, "{few} s, then {many} s");
     }
-    let start = std::time::Instant::now();
-    assert_eq!(machine.list().len(), 5001);
-    let took = start.elapsed();
-    // Far more than it takes, as the program is unoptimised and the machine busy.
-    assert!(took.as_secs() < 20, "{took:?}");
 }
 
 #[test]

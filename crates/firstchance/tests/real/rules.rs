@@ -263,7 +263,7 @@ fn d2_a_folder_that_cannot_be_written_to_is_said_before_anything_begins() {
 }
 
 #[test]
-fn the_demo_shows_a_cpu_and_a_memory_trigger_and_what_is_in_both_dumps() {
+fn the_demo_shows_a_cpu_a_memory_trigger_and_a_crash_and_what_is_in_all_dumps() {
     let folder = folder();
     let run = Firstchance::new(&["demo", "-o"])
         .arg(folder.path())
@@ -272,11 +272,13 @@ fn the_demo_shows_a_cpu_and_a_memory_trigger_and_what_is_in_both_dumps() {
         "Trigger: core-cpu > 10% for 1s: ",
         "Trigger: memory > 64MiB: ",
         "Dump count reached.",
-        "The program runs on.",
+        "The program lived on",
+        "Trigger: Unhandled exception: SIGABRT",
+        "ship_order",
         "price_of_cart",
         "keep_every_mail",
     ] {
         run.assert_says(words);
     }
-    assert_eq!(files_in(folder.path()).len(), 2, "{run:#?}");
+    assert_eq!(files_in(folder.path()).len(), 3, "{run:#?}");
 }

@@ -39,6 +39,15 @@ impl Child {
         }
     }
 
+    /// Starts a program that will crash, of which no core is made: the machine's handler of crashes
+    /// may be that of another test, and keep it. (RLIMIT_CORE of 1 turns handlers away, core(5).)
+    pub(crate) fn that_crashes(program: impl AsRef<std::ffi::OsStr>, arguments: &[&str]) -> Child {
+        let mut command = Command::new("prlimit");
+        command.arg("--core=1").arg(program).args(arguments);
+        // What it says at its end belongs to nobody here.
+        Child::start(command.stderr(Stdio::null()))
+    }
+
     /// The next line it prints.
     pub(crate) fn line(&self) -> String {
         let line = self.lines.recv_timeout(DEADLINE);

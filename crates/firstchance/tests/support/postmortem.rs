@@ -83,6 +83,17 @@ impl Postmortem {
         );
     }
 
+    /// Has the kernel start the handler under strace, which writes what files it asks for.
+    pub(crate) fn traced(&self, trace: &Path) {
+        super::judge("strace", "strace");
+        let pattern = Postmortem::pattern();
+        let words = pattern.trim_start_matches('|');
+        let strace = format!("|/usr/bin/strace -fAe %file -o {} {words}", trace.display());
+        assert!(strace.len() < 128, "{strace}");
+        // The kernel takes a percent sign for the begin of a letter of its own.
+        self.write("core_pattern", &strace.replace("%file", "%%file"));
+    }
+
     /// The kernel's pattern now.
     pub(crate) fn pattern() -> String {
         let text = std::fs::read_to_string("/proc/sys/kernel/core_pattern");
@@ -122,13 +133,18 @@ impl Postmortem {
         status
     }
 
-    /// What lies in the folder for dumps.
+    /// What lies in the folder for dumps, but for the lists of who may read which.
     pub(crate) fn dumps(&self) -> Vec<PathBuf> {
-        if self.folder.is_dir() {
-            files_in(&self.folder)
-        } else {
-            Vec::new()
+        if !self.folder.is_dir() {
+            return Vec::new();
         }
+        let mut files = files_in(&self.folder);
+        let is_list = |file: &PathBuf| {
+            let name = file.file_name().and_then(|name| name.to_str());
+            name.is_some_and(|name| name.starts_with('.'))
+        };
+        files.retain(|file| !is_list(file));
+        files
     }
 
     /// The only file in the folder for dumps.

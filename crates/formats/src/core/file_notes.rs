@@ -40,7 +40,7 @@ impl<'a> Notes<'a> {
         sorted
     }
 
-    fn add(&mut self, note: Note<'a>) {
+    pub(super) fn add(&mut self, note: Note<'a>) {
         let descriptor = note.descriptor;
         if note.owner == OWNER.as_bytes() {
             match note.kind {

@@ -10,6 +10,7 @@
 //! | tail record | the last bytes of the file |
 
 mod file_notes;
+mod head;
 mod headers;
 mod notes;
 mod process_notes;
@@ -20,7 +21,8 @@ mod segments;
 mod thread_notes;
 mod write;
 
-pub(crate) use read::read;
+pub use head::{CoreNotes, NoteReader};
+pub(crate) use read::{read, record_parts};
 pub(crate) use write::pieces;
 
 /// Owner of the notes that are ours. Their types stay clear of the small numbers: gdb takes the

@@ -43,7 +43,7 @@ fn broken(what: &str) -> ReadError {
     ReadError::Broken(what.to_owned())
 }
 
-fn architecture(head: &Head) -> Result<Architecture, ReadError> {
+pub(super) fn architecture(head: &Head) -> Result<Architecture, ReadError> {
     match (head.kind, head.machine, head.width) {
         (kind, _, _) if kind != elf::ET_CORE => Err(ReadError::NotACore),
         (_, elf::EM_386, Width::Four) => Ok(Architecture::X86),
@@ -133,15 +133,28 @@ fn producer(head: &Head, notes: &Notes<'_>, ours: bool) -> String {
 
 /// The text at the tail if there is one, else the one at the head.
 fn record(bytes: &[u8], table: &[Segment], notes: &Notes<'_>) -> Option<Vec<u8>> {
-    let tail = table.iter().find(|s| s.kind == PT_RECORD);
-    let tail = tail.and_then(|segment| {
-        let start = usize::try_from(segment.offset).ok()?;
-        let size = usize::try_from(segment.file_size).ok()?;
-        bytes.get(start..start.checked_add(size)?)
-    });
-    tail.and_then(record_text)
+    tail(bytes, table)
+        .and_then(record_text)
         .or_else(|| notes.record.and_then(record_text))
-        .or_else(|| record_behind(bytes).map(<[u8]>::to_vec))
+        .or_else(|| record_behind(bytes).and_then(record_text))
+}
+
+fn tail<'a>(bytes: &'a [u8], table: &[Segment]) -> Option<&'a [u8]> {
+    let segment = table.iter().find(|s| s.kind == PT_RECORD)?;
+    let start = usize::try_from(segment.offset).ok()?;
+    let size = usize::try_from(segment.file_size).ok()?;
+    bytes.get(start..start.checked_add(size)?)
+}
+
+/// Every part of the file that holds the record.
+pub(crate) fn record_parts(bytes: &[u8]) -> Vec<&[u8]> {
+    let Some(head) = Head::of(bytes) else {
+        return Vec::new();
+    };
+    let table = table(bytes, &head, &mut Vec::new());
+    let notes = Notes::of(bytes, &table);
+    let all = [notes.record, tail(bytes, &table), record_behind(bytes)];
+    all.into_iter().flatten().collect()
 }
 
 /// Our own snapshot, its threads completed with what stands in the notes that all readers know.

@@ -3,6 +3,8 @@
 mod process;
 mod space;
 
+pub(super) use process::auxv;
+
 use super::file_notes::Notes;
 use crate::elf::Segment;
 use snapshot::{Architecture, Exception, Memory, Snapshot, System, Thread, Warning};
@@ -58,7 +60,7 @@ fn threads(notes: &Notes<'_>, architecture: Architecture) -> Vec<Thread> {
 }
 
 /// The kernel puts the thread that faulted first.
-fn fault(first: &Thread) -> Option<Exception> {
+pub(super) fn fault(first: &Thread) -> Option<Exception> {
     let word = |at: usize| {
         let siginfo = first.siginfo.as_ref()?;
         Some(u32::from_le_bytes(*siginfo.get(at..)?.first_chunk()?))

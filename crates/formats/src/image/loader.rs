@@ -44,6 +44,35 @@ pub fn loader_ranges(snapshot: &Snapshot, memory: &dyn Memory) -> Vec<Range> {
     coalesce(found.ranges, 0)
 }
 
+/// What the loader calls each library, beside the start of its module: the path it was found under,
+/// which may lead over links, where the module's own path does not (`/lib64/ld.so` for
+/// `/usr/lib/ld.so`). Debuggers look for this one.
+pub fn loaded_names(snapshot: &Snapshot, memory: &dyn Memory) -> Vec<(u64, String)> {
+    if snapshot.system.os == OperatingSystem::Windows {
+        return Vec::new();
+    }
+    let mut found = Found {
+        memory,
+        width: Width::of(snapshot.system.architecture),
+        ranges: vec![],
+    };
+    let first = found.program(snapshot).unwrap_or(0);
+    let maps = found.link_maps(first).into_iter();
+    let named = maps.filter_map(|map| {
+        let name = memory.read_c_string(map.name, MOST_NAME)?;
+        let module = snapshot.module_at(map.dynamic)?;
+        Some((module.range.start, String::from_utf8(name).ok()?))
+    });
+    named.filter(|(_, name)| !name.is_empty()).collect()
+}
+
+/// A `struct link_map`.
+struct LinkMap {
+    at: u64,
+    name: u64,
+    dynamic: u64,
+}
+
 struct Found<'a> {
     memory: &'a dyn Memory,
     width: Width,
@@ -88,18 +117,27 @@ impl Found<'_> {
     }
 
     fn libraries(&mut self, snapshot: &Snapshot, first: u64) {
-        let mut seen = HashSet::new();
+        for map in self.link_maps(first) {
+            self.add(map.at, 5 * self.width.bytes() as u64);
+            self.name(map.name);
+            self.library(snapshot, map.dynamic);
+        }
+    }
+
+    /// The list that begins there, as far as it is one.
+    fn link_maps(&self, first: u64) -> Vec<LinkMap> {
+        let (mut maps, mut seen) = (Vec::new(), HashSet::new());
         let mut next = first;
         while next != 0 && seen.len() < MOST_LIBRARIES && seen.insert(next) {
             // struct link_map: l_addr, l_name, l_ld, l_next, l_prev.
             let Some([_, name, dynamic, after, _]) = self.words(next) else {
                 break;
             };
-            self.add(next, 5 * self.width.bytes() as u64);
-            self.name(name);
-            self.library(snapshot, dynamic);
+            let at = next;
+            maps.push(LinkMap { at, name, dynamic });
             next = after;
         }
+        maps
     }
 
     fn name(&mut self, address: u64) {

@@ -8,7 +8,7 @@ mod peb;
 use object::{Object, pod::Pod, pod::from_bytes};
 use snapshot::{CodeView, Memory};
 
-pub use loader::loader_ranges;
+pub use loader::{loaded_names, loader_ranges};
 
 /// What names a program or library apart from its path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

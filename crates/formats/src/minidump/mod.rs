@@ -24,7 +24,7 @@ mod windows_streams;
 mod write;
 mod xstate;
 
-pub(crate) use read::{read, record_at_head};
+pub(crate) use read::{read, record_at_head, record_parts};
 pub(crate) use write::pieces;
 
 /// "FC", in the range for users' streams.

@@ -80,19 +80,48 @@ fn with_files(mut snapshot: Snapshot, minidump: &File<'_>) -> Snapshot {
     snapshot
 }
 
-/// The record at the head of a minidump, from its directory alone.
+/// The record at the head of a minidump, from its directory alone; as much of it as is there.
 pub(crate) fn record_at_head(bytes: &[u8]) -> Option<Vec<u8>> {
+    let (at, size) = place(bytes, STREAM_RECORD)?;
+    let there = bytes.get(at..)?;
+    record_text(&there[..there.len().min(size)])
+}
+
+/// Every part of the file that holds the record.
+pub(crate) fn record_parts(bytes: &[u8]) -> Vec<&[u8]> {
+    let tail = stream(bytes, STREAM_TAIL).and_then(|place| tail(place, bytes));
+    [stream(bytes, STREAM_RECORD), tail]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+fn stream(bytes: &[u8], wanted: u32) -> Option<&[u8]> {
+    let (at, size) = place(bytes, wanted)?;
+    bytes.get(at..at.checked_add(size)?)
+}
+
+/// Where a stream lies, and its size, found without reading any other.
+fn place(bytes: &[u8], wanted: u32) -> Option<(usize, usize)> {
     // MINIDUMP_HEADER: signature, version, number of streams, where their directory lies.
     let mut head = Take(bytes.get(8..)?);
     let (count, directory) = (head.u32()?, head.u32()? as usize);
     let mut entries = Take(bytes.get(directory..)?);
     for _ in 0..count.min(MOST_STREAMS) {
         let (kind, size, at) = (entries.u32()?, entries.u32()?, entries.u32()? as usize);
-        if kind == STREAM_RECORD {
-            return record_text(bytes.get(at..at.checked_add(size as usize)?)?);
+        if kind == wanted {
+            return Some((at, size as usize));
         }
     }
     None
+}
+
+/// The record at the end, which this stream says the place of.
+fn tail<'a>(place: &[u8], bytes: &'a [u8]) -> Option<&'a [u8]> {
+    let mut place = Take(place);
+    let (start, size) = (place.u64()?, place.u32()?);
+    let start = usize::try_from(start).ok()?;
+    bytes.get(start..start.checked_add(size as usize)?)
 }
 
 /// Far more streams than any minidump has.
@@ -194,12 +223,8 @@ fn producer(minidump: &File<'_>, ours: bool, os: OperatingSystem) -> String {
 
 /// The text at the tail if there is one, else the one at the head.
 fn record(minidump: &File<'_>, bytes: &[u8]) -> Option<Vec<u8>> {
-    let tail = minidump.get_raw_stream(STREAM_TAIL).ok().and_then(|place| {
-        let mut place = Take(place);
-        let (start, size) = (place.u64()?, place.u32()?);
-        let start = usize::try_from(start).ok()?;
-        bytes.get(start..start.checked_add(size as usize)?)
-    });
+    let tail = minidump.get_raw_stream(STREAM_TAIL).ok();
+    let tail = tail.and_then(|place| self::tail(place, bytes));
     let head = minidump.get_raw_stream(STREAM_RECORD).ok();
     tail.and_then(record_text)
         .or_else(|| head.and_then(record_text))

@@ -8,7 +8,7 @@ use super::{
     postmortem::RawCrashed,
     probes,
     proc::status,
-    target::{Before, LinuxTarget, wall_now},
+    target::{Before, LinuxTarget, describe, wall_now},
 };
 use crate::{
     Arming, Capture, CaptureOptions, Crashed, Error, ErrorKind, Facts, Method, Result, Target,
@@ -41,7 +41,7 @@ impl CrashTarget {
         let id = |inner: u32| outer.get(&inner).copied().unwrap_or(inner);
         threads
             .iter_mut()
-            .for_each(|thread| thread.id = id(thread.id));
+            .for_each(|thread| complete(&live, id(thread.id), thread));
         fault
             .iter_mut()
             .for_each(|fault| fault.thread = id(fault.thread));
@@ -109,10 +109,9 @@ impl Target for CrashTarget {
 
     fn capture(&mut self, _options: &CaptureOptions) -> Result<Capture> {
         let facts = self.facts()?;
-        let before = Before::gather(&self.live.proc);
+        let before = Before::without_threads(&self.live.proc);
         let mut warnings = Vec::new();
-        let threads = self.threads.iter().map(|thread| described(thread, &before));
-        let threads = threads.collect();
+        let threads = self.threads.clone();
         let mut snapshot =
             self.live
                 .snapshot(facts, &before, threads, wall_now(), &mut warnings)?;
@@ -141,17 +140,15 @@ impl CrashTarget {
     }
 }
 
-/// A thread of the core with what `/proc` tells besides.
-fn described(thread: &Thread, before: &Before) -> Thread {
-    let mut thread = thread.clone();
-    if let Some(known) = before.threads.get(&(thread.id as i32)) {
-        thread.name.clone_from(&known.name);
-        thread.letter = known.letter;
-        thread.user_time = known.user_time;
-        thread.kernel_time = known.kernel_time;
-        thread.priority = known.priority;
-    }
-    thread
+/// A thread of the core under its id out here, with what `/proc` tells besides.
+fn complete(live: &LinuxTarget, id: u32, thread: &mut Thread) {
+    let known = describe(&live.proc, id as i32);
+    thread.id = id;
+    thread.name = known.name;
+    thread.letter = known.letter;
+    thread.user_time = known.user_time;
+    thread.kernel_time = known.kernel_time;
+    thread.priority = known.priority;
 }
 
 /// The process, as [`Capture`] holds it: the kernel does, until we end.

@@ -1,6 +1,6 @@
 //! Files, made so that nobody else can get at them and nothing is followed.
 
-use super::sys::memory::Mapping;
+use super::{acl, sys::memory::Mapping};
 use crate::{FileBytes, Space, Trusted};
 use rustix::fs::{
     AtFlags, FallocateFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, fallocate,
@@ -165,6 +165,11 @@ impl RawOutput {
         found.is_ok_and(|found| found.permissions().mode() & 0o077 == 0)
     }
 
+    pub(crate) fn allow_reader(&self, uid: u32) -> io::Result<()> {
+        acl::allow(&self.folder, uid, acl::ENTER)?;
+        acl::allow(&self.file, uid, acl::READ)
+    }
+
     pub(crate) fn reserve(&self, bytes: u64) -> io::Result<()> {
         match fallocate(&self.file, FallocateFlags::empty(), 0, bytes) {
             Ok(()) => Ok(()),
@@ -280,12 +285,23 @@ pub(crate) fn map_file(path: &Path) -> io::Result<FileBytes> {
     Ok(Arc::new(Mapping::new(&file, found.st_size as usize)?))
 }
 
-pub(crate) fn read_head(path: &Path, most: usize) -> io::Result<Vec<u8>> {
-    let (file, found) = open_regular(path)?;
-    let mut bytes = vec![0; most.min(found.st_size as usize)];
-    let got = retry_on_intr(|| rustix::io::pread(&file, &mut bytes, 0))?;
-    bytes.truncate(got);
-    Ok(bytes)
+/// Opens what may be a regular file, and no link; the caller sees.
+pub(crate) fn open_plain(path: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(path, flags | OFlags::NOCTTY, Mode::empty())?.into())
+}
+
+pub(crate) fn patch_file(path: &Path, patches: &[(u64, Vec<u8>)]) -> io::Result<()> {
+    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file: File = rustix::fs::open(path, flags, Mode::empty())?.into();
+    let found = file.metadata()?;
+    if !found.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    for (offset, bytes) in patches {
+        file.write_all_at(bytes, *offset)?;
+    }
+    file.set_modified(found.modified()?)
 }
 
 /// Opens a regular file for reading; never waits for a FIFO, never opens a device for good.

@@ -1,5 +1,6 @@
 //! Linux.
 
+mod acl;
 mod arch;
 mod corpse;
 mod counters;
@@ -33,7 +34,8 @@ mod watch;
 
 pub(crate) use doctor::doctor;
 pub(crate) use files::{
-    RawOutput, create_output, map_file, read_head, read_trusted, remove_left_over, space_at,
+    RawOutput, create_output, map_file, open_plain, patch_file, read_trusted, remove_left_over,
+    space_at,
 };
 pub(crate) use host::{ImageFiles, RawLaunched};
 pub(crate) use monitor::{MonitorDoor, cancel_monitors};

@@ -1,10 +1,14 @@
 //! The kernel's core handler (core(5)), and files that only the administrator can have written.
 
-use super::{proc::ProcDir, sys::handler};
+use super::{
+    proc::{ProcDir, status},
+    sys::handler,
+};
 use crate::{CoreHandler, Error, ErrorKind, Guard, Result, Use};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    fs::{Mode, OFlags},
+    fs::{AtFlags, Mode, OFlags, statat},
+    io::Errno,
     process::{Pid, PidfdFlags, pidfd_open},
 };
 use snapshot::ProcessKey;
@@ -127,6 +131,13 @@ fn make_folders(folder: &Path, mode: u32) -> io::Result<()> {
         .create(folder)
 }
 
+/// A folder that everybody may go through, and nobody list.
+pub(crate) fn make_passage(folder: &Path) -> io::Result<()> {
+    make_folders(folder, 0o711)?;
+    let mode = fs::metadata(folder)?.mode();
+    fs::set_permissions(folder, fs::Permissions::from_mode(mode & 0o7777 | 0o011))
+}
+
 /// The folders above it may be looked into, the last may not.
 pub(crate) fn make_store(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {
@@ -171,12 +182,23 @@ pub(crate) fn identify(pid: u32, descriptor: Option<i32>) -> Result<(ProcessKey,
         }
     };
     let crashed = RawCrashed { pidfd };
-    let key = ProcDir::open_pid(pid)?.key;
+    let proc = ProcDir::open_pid(pid)?;
+    let key = proc.key;
+    if descriptor.is_none() && !writes_core(&proc) {
+        return Err(gone());
+    }
     // Asked afterwards: the directory that was opened is that of the process that still is there.
     if !crashed.is_there() || described_pid(crashed.pidfd.as_fd()) != Some(i64::from(pid)) {
         return Err(gone());
     }
     Ok((key, crashed))
+}
+
+/// Whether the kernel writes its core, which it says since Linux 4.15: a pid alone may be another
+/// process's by now.
+fn writes_core(proc: &ProcDir) -> bool {
+    let status = proc.read("status").unwrap_or_default();
+    status::field(&status, "CoreDumping") != Some("0")
 }
 
 fn given_pidfd(pid: u32, number: i32) -> Result<OwnedFd> {
@@ -210,6 +232,34 @@ pub(crate) fn is_ourselves(key: ProcessKey) -> bool {
     }
 }
 
+pub(crate) fn only_ids(key: ProcessKey) -> Option<(u32, u32)> {
+    let proc = ProcDir::open(key).ok()?;
+    let text = proc.read("status").ok()?;
+    let may_nothing_more = ["CapPrm", "CapEff"]
+        .iter()
+        .all(|set| status::mask(&text, set) == Some(0));
+    let ids = status::only_id(&text, "Uid").zip(status::only_id(&text, "Gid"));
+    ids.filter(|ids| may_nothing_more && may_read_program(&proc, *ids))
+}
+
+/// The kernel asks that too, of whoever started the program: which may have been root on the way to
+/// being a user (setpriv, a service manager).
+fn may_read_program(proc: &ProcDir, (uid, gid): (u32, u32)) -> bool {
+    let found = statat(proc.fd(), "exe", AtFlags::empty());
+    found.is_ok_and(|found| {
+        let bit = match (found.st_uid == uid, found.st_gid == gid) {
+            (true, _) => 0o400,
+            (_, true) => 0o040,
+            _ => 0o004,
+        };
+        found.st_mode & bit != 0
+    })
+}
+
+pub(crate) fn own_user() -> Option<u32> {
+    Some(rustix::process::geteuid().as_raw())
+}
+
 pub(crate) fn become_crash_handler() -> Result<()> {
     if !rustix::process::geteuid().is_root() {
         let what = "only the kernel calls the crash handler, as root";
@@ -229,6 +279,26 @@ pub(crate) fn system_log(text: &str) {
     let line = format!("<3>firstchance: {text}\n");
     let log = fs::OpenOptions::new().write(true).open("/dev/kmsg");
     let _ = log.and_then(|mut log| log.write_all(line.as_bytes()));
+}
+
+/// Each read gives one message: `6,339,5140900,-;text`, and lines with facts about it.
+pub(crate) fn kernel_log() -> io::Result<Vec<String>> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let log = rustix::fs::open("/dev/kmsg", flags, Mode::empty())?;
+    let mut lines = Vec::new();
+    let mut message = [0; 8 << 10];
+    loop {
+        let got = match rustix::io::read(&log, &mut message) {
+            Ok(0) | Err(Errno::AGAIN) => return Ok(lines),
+            Ok(got) => got,
+            // Messages went while we read.
+            Err(Errno::PIPE | Errno::INTR) => continue,
+            Err(error) => return Err(error.into()),
+        };
+        let text = String::from_utf8_lossy(&message[..got]);
+        let line = text.lines().next().and_then(|line| line.split_once(';'));
+        lines.extend(line.map(|(_, text)| text.to_owned()));
+    }
 }
 
 pub(crate) fn drain_input(limit: Duration) -> u64 {

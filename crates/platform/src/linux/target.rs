@@ -153,23 +153,27 @@ pub(super) struct Before {
     /// Devices of file systems that may hang.
     remote: Vec<u64>,
     /// Names and times by thread.
-    pub(super) threads: HashMap<i32, Thread>,
+    threads: HashMap<i32, Thread>,
     /// The machine.
     system: System,
 }
 
 impl Before {
-    pub(super) fn gather(proc: &ProcDir) -> Self {
+    fn gather(proc: &ProcDir) -> Self {
+        let tasks = proc.tasks().unwrap_or_default().into_iter();
+        Self {
+            threads: tasks.map(|tid| (tid, describe(proc, tid))).collect(),
+            ..Self::without_threads(proc)
+        }
+    }
+
+    /// Where the threads are known already: there may be ten thousand of them.
+    pub(super) fn without_threads(proc: &ProcDir) -> Self {
         let mountinfo = proc.read("mountinfo").unwrap_or_default();
-        let tasks = proc.tasks().unwrap_or_default();
-        let threads = tasks
-            .into_iter()
-            .map(|tid| (tid, describe(proc, tid)))
-            .collect();
         Self {
             special: special_regions(proc),
             remote: machine::remote_devices(&mountinfo),
-            threads,
+            threads: HashMap::new(),
             system: machine::system(),
         }
     }
@@ -388,7 +392,7 @@ pub(crate) fn wall_now() -> WallTime {
 }
 
 /// What `/proc` says of a thread.
-fn describe(proc: &ProcDir, tid: i32) -> Thread {
+pub(super) fn describe(proc: &ProcDir, tid: i32) -> Thread {
     let text = proc.read(&format!("task/{tid}/stat")).unwrap_or_default();
     let stat = stat::parse(&text).unwrap_or_default();
     let status_text = proc.read(&format!("task/{tid}/status")).unwrap_or_default();

@@ -87,6 +87,11 @@ impl RawOutput {
         has_permissions(&self.folder).unwrap_or(false)
     }
 
+    /// Users of numbers are those of Linux.
+    pub(crate) fn allow_reader(&self, _uid: u32) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     pub(crate) fn reserve(&self, bytes: u64) -> io::Result<()> {
         if space_at(&self.folder)?.free < bytes {
             return Err(io::ErrorKind::StorageFull.into());
@@ -290,10 +295,35 @@ pub(crate) fn has_permissions(folder: &Path) -> io::Result<bool> {
     Ok(flags & LISTS != 0)
 }
 
-pub(crate) fn read_head(path: &Path, most: usize) -> io::Result<Vec<u8>> {
-    let file = map_file(path)?;
-    let bytes = (*file).as_ref();
-    Ok(bytes[..bytes.len().min(most)].to_vec())
+/// Opens what may be a regular file, and no link; the caller sees.
+pub(crate) fn open_plain(path: &Path) -> io::Result<File> {
+    let file = open_shared(path)?;
+    let is_link = path.symlink_metadata()?.is_symlink();
+    if is_link {
+        return Err(io::Error::other("it is a link"));
+    }
+    Ok(file)
+}
+
+pub(crate) fn patch_file(path: &Path, patches: &[(u64, Vec<u8>)]) -> io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    let options = options
+        .write(true)
+        .custom_flags(FILE_FLAG_OPEN_REPARSE_POINT);
+    let file = options.open(path)?;
+    let found = file.metadata()?;
+    if !is_plain(&found) {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    for (offset, bytes) in patches {
+        let (mut at, mut left) = (*offset, &bytes[..]);
+        while !left.is_empty() {
+            let done = file.seek_write(left, at)?;
+            at += done as u64;
+            left = &left[done..];
+        }
+    }
+    file.set_modified(found.modified()?)
 }
 
 /// Maps a regular file.

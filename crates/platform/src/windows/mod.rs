@@ -46,7 +46,9 @@ pub(crate) use console::{init_process, terminal_width};
 #[cfg(feature = "failpoints")]
 pub(crate) use console::{kill_self, stop_self};
 pub(crate) use doctor::doctor;
-pub(crate) use files::{RawOutput, create_output, map_file, read_head, remove_left_over, space_at};
+pub(crate) use files::{
+    RawOutput, create_output, map_file, open_plain, patch_file, remove_left_over, space_at,
+};
 pub(crate) use images::ImageFiles;
 pub(crate) use launch::RawLaunched;
 pub(crate) use monitor::{MonitorDoor, cancel_monitors};

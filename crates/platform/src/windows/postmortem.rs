@@ -37,6 +37,18 @@ pub(crate) fn make_store(folder: &Path) -> io::Result<()> {
     crash_folder::make(folder, &[]).map_err(io::Error::other)
 }
 
+pub(crate) fn make_passage(_folder: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+pub(crate) fn own_user() -> Option<u32> {
+    None
+}
+
+pub(crate) fn only_ids(_key: ProcessKey) -> Option<(u32, u32)> {
+    None
+}
+
 /// There is none.
 #[derive(Debug)]
 pub(crate) struct RawCrashed;
@@ -85,6 +97,10 @@ pub(crate) fn system_log(text: &str) {
             DeregisterEventSource(log);
         }
     }
+}
+
+pub(crate) fn kernel_log() -> io::Result<Vec<String>> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 pub(crate) fn drain_input(_limit: Duration) -> u64 {

@@ -122,7 +122,8 @@ fn remote_device(line: &str) -> Option<u64> {
     Some(major.parse::<u64>().ok()? << 32 | minor.parse::<u64>().ok()?)
 }
 
-/// The systemd unit and the container of a cgroup path list (`/proc/PID/cgroup`).
+/// The systemd unit and the container of a cgroup path list (`/proc/PID/cgroup`). The outermost
+/// container: what lies further in was named by who is in it, and no runtime of this machine knows it.
 pub(crate) fn unit_and_container(cgroup: &[u8]) -> (Option<String>, Option<String>) {
     let text = String::from_utf8_lossy(cgroup);
     let parts = text.lines().filter_map(|line| line.splitn(3, ':').nth(2));
@@ -131,12 +132,13 @@ pub(crate) fn unit_and_container(cgroup: &[u8]) -> (Option<String>, Option<Strin
         .iter()
         .rev()
         .find(|part| part.ends_with(".service"));
-    let container = components.iter().rev().find_map(|part| container_id(part));
+    let container = components.iter().find_map(|part| container_id(part));
     (unit.map(|unit| (*unit).to_owned()), container)
 }
 
 /// 64 hexadecimal digits, as Docker, containerd, CRI-O and Podman write them:
-/// `docker-<id>.scope`, `cri-containerd-<id>.scope`, `libpod-<id>.scope`, or the bare id.
+/// `docker-<id>.scope`, `cri-containerd-<id>.scope`, `crio-<id>.scope`, `libpod-<id>.scope`,
+/// `kubepods:cri-containerd:<id>`, or the bare id.
 fn container_id(part: &str) -> Option<String> {
     let bare = part.strip_suffix(".scope").unwrap_or(part);
     let id = bare.rsplit(['-', ':']).next()?;
@@ -150,8 +152,20 @@ mod tests {
     #[test]
     fn units_and_containers_are_found_in_cgroup_paths() {
         let id = "0123456789abcdef".repeat(4);
-        let docker = format!("0::/system.slice/docker-{id}.scope\n");
-        assert_eq!(unit_and_container(docker.as_bytes()), (None, Some(id)));
+        let other = "f".repeat(64);
+        for path in [
+            "/system.slice/docker-ID.scope",
+            "/docker/ID",
+            "/docker/ID/docker-OTHER.scope",
+            "/machine.slice/libpod-ID.scope/container",
+            "/kubepods.slice/kubepods-pod1.slice/crio-ID.scope",
+            "/kubepods/besteffort/pod1/ID",
+            "/system.slice/kubepods:cri-containerd:ID",
+        ] {
+            let path = path.replace("ID", &id).replace("OTHER", &other);
+            let found = unit_and_container(format!("0::{path}\n").as_bytes());
+            assert_eq!(found, (None, Some(id.clone())), "{path}");
+        }
         let nginx = unit_and_container(b"12:pids:/x\n0::/system.slice/nginx.service\n");
         assert_eq!(nginx, (Some("nginx.service".to_owned()), None));
     }

@@ -31,6 +31,14 @@ pub(crate) fn ids(text: &[u8], key: &str) -> Option<(u32, u32)> {
     Some((values.next()?.parse().ok()?, values.next()?.parse().ok()?))
 }
 
+/// The one id that all of the real, effective, saved and file system id of `Uid` or `Gid` are.
+pub(crate) fn only_id(text: &[u8], key: &str) -> Option<u32> {
+    let mut ids = field(text, key)?.split_ascii_whitespace();
+    let first: u32 = ids.next()?.parse().ok()?;
+    let others: Vec<u32> = ids.map_while(|id| id.parse().ok()).collect();
+    (others == [first; 3]).then_some(first)
+}
+
 /// Private memory: what is only this process's own, in memory or swapped, in bytes.
 pub(crate) fn private(text: &[u8]) -> u64 {
     bytes(text, "RssAnon").unwrap_or(0) + bytes(text, "VmSwap").unwrap_or(0)
@@ -41,6 +49,13 @@ mod tests {
     use super::*;
 
     const TEXT: &[u8] = b"Name:\tx\\nUid:\t0\nUid:\t1000\t1001\t0\t0\nRssAnon:\t     12 kB\nVmSwap:\t 4 kB\nSigBlk:\t0000000000000201\n";
+
+    #[test]
+    fn an_id_counts_where_all_four_are_the_same() {
+        assert_eq!(only_id(TEXT, "Uid"), None);
+        assert_eq!(only_id(b"Gid:\t7\t7\t7\t7\n", "Gid"), Some(7));
+        assert_eq!(only_id(b"Gid:\t7\t7\t7\n", "Gid"), None);
+    }
 
     #[test]
     fn reads_ids_sizes_and_masks() {

@@ -1,0 +1,109 @@
+//! A tar file with gzip around it, private to its owner, with its name only when it is whole.
+
+use flate2::{Compression, write::GzEncoder};
+use platform::{Error, OutFile, Result};
+use snapshot::WallTime;
+use std::{
+    io::{self, BufWriter, Write},
+    path::{Path, PathBuf},
+};
+
+/// What is written to the file at once.
+const CHUNK: usize = 1 << 20;
+
+/// A pack under construction; everything in it lies in one folder.
+pub(super) struct Archive {
+    tar: tar::Builder<GzEncoder<BufWriter<Pour>>>,
+    folder: String,
+    /// Of all its files, in seconds since 1970: gdb warns of programs that are younger than a core.
+    time: u64,
+    path: PathBuf,
+}
+
+impl Archive {
+    pub(super) fn create(path: &Path, folder: &str, taken: WallTime) -> Result<Self> {
+        let file = OutFile::create(path, false)?;
+        let out = BufWriter::with_capacity(CHUNK, Pour { file, at: 0 });
+        // Speed: memory of a process is as easily made small as it will ever be.
+        let tar = tar::Builder::new(GzEncoder::new(out, Compression::fast()));
+        Ok(Self {
+            tar,
+            folder: folder.to_owned(),
+            time: u64::try_from(taken.0 / 1_000_000_000).unwrap_or(0),
+            path: path.to_owned(),
+        })
+    }
+
+    pub(super) fn add(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
+        self.put(name, bytes, 0o600)
+    }
+
+    pub(super) fn add_program(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
+        self.put(name, bytes, 0o755)
+    }
+
+    fn put(&mut self, name: &str, bytes: &[u8], mode: u32) -> Result<()> {
+        let mut header = self.header(mode);
+        header.set_size(bytes.len() as u64);
+        let name = format!("{}/{name}", self.folder);
+        let added = self.tar.append_data(&mut header, name, bytes);
+        added.map_err(|e| self.failed(&e))
+    }
+
+    /// Links of these names that lead to `file`, by a way that stays within the pack.
+    pub(super) fn add_links(&mut self, file: &str, names: &[String]) -> Result<()> {
+        for name in names {
+            let up = "../".repeat(name.matches('/').count());
+            let mut header = self.header(0o777);
+            header.set_entry_type(tar::EntryType::Symlink);
+            header.set_size(0);
+            let name = format!("{}/{name}", self.folder);
+            let target = format!("{up}{file}");
+            let added = self.tar.append_link(&mut header, name, target);
+            added.map_err(|e| self.failed(&e))?;
+        }
+        Ok(())
+    }
+
+    fn header(&self, mode: u32) -> tar::Header {
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(mode);
+        header.set_mtime(self.time);
+        header
+    }
+
+    fn failed(&self, error: &io::Error) -> Error {
+        Error::of_file(&format!("writing {}", self.path.display()), error)
+    }
+
+    /// Where it is.
+    pub(super) fn finish(self) -> Result<PathBuf> {
+        let path = self.path;
+        let failed = |e: io::Error| Error::of_file(&format!("writing {}", path.display()), &e);
+        let gzip = self.tar.into_inner().map_err(failed)?;
+        let out = gzip.finish().map_err(failed)?;
+        let pour = out.into_inner().map_err(|e| failed(e.into_error()))?;
+        // The first bytes say "not written yet" in a file that is shorter than they are.
+        pour.file.set_len(pour.at).map_err(failed)?;
+        pour.file.sync().map_err(failed)?;
+        pour.file.publish()
+    }
+}
+
+/// A file, written from its begin.
+struct Pour {
+    file: OutFile,
+    at: u64,
+}
+
+impl Write for Pour {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write_at(self.at, bytes)?;
+        self.at += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

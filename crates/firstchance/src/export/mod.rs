@@ -1,0 +1,79 @@
+//! `firstchance dumps export`: a dump with what a debugger elsewhere needs, in one file.
+
+mod archive;
+mod modules;
+mod readme;
+
+use archive::Archive;
+use modules::{Found, Packed};
+use platform::Error;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// What comes of it.
+pub(crate) struct Exported {
+    /// The file.
+    pub(crate) path: PathBuf,
+    /// Programs and libraries in it.
+    pub(crate) modules: usize,
+    /// Those that are not in it: path, and why.
+    pub(crate) missing: Vec<(String, String)>,
+}
+
+/// What is in the pack, for programs.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Manifest<'m> {
+    dump: &'m str,
+    modules: &'m [Packed],
+}
+
+/// Packs `dump` into the new file `to` (tar, gzip): the dump, its record, the programs and libraries
+/// that it was of as far as this machine has those very builds, and how to open it all.
+pub(crate) fn export(dump: &Path, to: &Path) -> anyhow::Result<Exported> {
+    let file = platform::map_file(dump);
+    let what = || format!("reading {}", dump.display());
+    let file = file.map_err(|e| Error::of_file(&what(), &e))?;
+    let told = formats::read(file.clone())?;
+    let name = dump.file_name().and_then(|name| name.to_str());
+    let name = name.ok_or_else(|| anyhow::anyhow!("{} is no name for a dump", dump.display()))?;
+    let found = modules::find(&told.snapshot, &*told.memory);
+    let packed: Vec<Packed> = found.iter().map(|found| found.packed.clone()).collect();
+    let manifest = Manifest {
+        dump: name,
+        modules: &packed,
+    };
+    let readme = readme::text(name, &told, &packed);
+    let mut archive = Archive::create(to, stem(name), told.snapshot.taken)?;
+    archive.add("README.txt", readme.as_bytes())?;
+    archive.add("manifest.json", &serde_json::to_vec_pretty(&manifest)?)?;
+    if let Some(record) = &told.record {
+        archive.add("record.json", record)?;
+    }
+    archive.add(name, (*file).as_ref())?;
+    for Found { packed, bytes } in &found {
+        if let (Some(path), Some(bytes)) = (&packed.file, bytes) {
+            archive.add_program(path, (**bytes).as_ref())?;
+            archive.add_links(path, &packed.links)?;
+        }
+    }
+    Ok(outcome(archive.finish()?, packed))
+}
+
+fn outcome(path: PathBuf, packed: Vec<Packed>) -> Exported {
+    let missing = packed
+        .iter()
+        .filter_map(|module| Some((module.path.clone(), module.missing.clone()?)));
+    Exported {
+        path,
+        modules: packed.iter().filter(|module| module.file.is_some()).count(),
+        missing: missing.collect(),
+    }
+}
+
+/// A dump's name without its ending.
+pub(crate) fn stem(name: &str) -> &str {
+    name.trim_end_matches(".partial")
+        .trim_end_matches(".core")
+        .trim_end_matches(".dmp")
+}

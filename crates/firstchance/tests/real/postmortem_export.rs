@@ -1,0 +1,144 @@
+//! A dump that is taken to another machine.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::{Firstchance, Postmortem, Program, compile};
+
+/// What came out of a pack, in a folder of its own.
+struct Unpacked {
+    _folder: tempfile::TempDir,
+    inside: PathBuf,
+}
+
+impl Unpacked {
+    fn of(pack: &Path) -> Unpacked {
+        let folder = crate::support::folder();
+        let mut tar = Command::new("tar");
+        let status = tar.arg("xzf").arg(pack).arg("-C").arg(folder.path());
+        assert!(status.status().unwrap().success());
+        let inside = crate::support::files_in(folder.path()).remove(0);
+        Unpacked {
+            _folder: folder,
+            inside,
+        }
+    }
+
+    fn read(&self, name: &str) -> serde_json::Value {
+        let text = std::fs::read(self.inside.join(name)).unwrap();
+        serde_json::from_slice(&text).unwrap()
+    }
+
+    /// What the command does that the pack's own README names.
+    fn as_the_readme_says(&self, program: &str, more: &[&str]) -> String {
+        let readme = std::fs::read_to_string(self.inside.join("README.txt")).unwrap();
+        let mut lines = readme.lines().map(str::trim);
+        let command = lines.find(|line| line.starts_with(program));
+        let command = command.unwrap_or_else(|| panic!("no {program} in {readme}"));
+        let command = [&[command], more].concat().join(" ");
+        let mut shell = Command::new("sh");
+        let output = shell.args(["-c", &command]).current_dir(&self.inside);
+        let output = output.env("DEBUGINFOD_URLS", "").output().unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        String::from_utf8_lossy(&text).into_owned()
+    }
+}
+
+fn export(machine: &Postmortem, dump: &Path) -> PathBuf {
+    let pack = machine.program.with_extension("tar.gz");
+    let run = Firstchance::new(&["dumps", "export"]).arg(dump);
+    run.arg("-o").arg(&pack).run_well().assert_says("Packed");
+    pack
+}
+
+#[test]
+fn an_exported_dump_is_opened_elsewhere_with_what_came_along() {
+    let machine = Postmortem::enabled(&[]);
+    machine.crash(&["threads=2", "end=segv"]);
+    let dump = machine.only_dump();
+    let pack = Unpacked::of(&export(&machine, &dump));
+    // Elsewhere: neither the dump nor the program is where it was.
+    std::fs::remove_file(&dump).unwrap();
+    std::fs::remove_file(&machine.program).unwrap();
+
+    let commands = ["-nx -batch -ex 'bt' -ex 'info sharedlibrary'"];
+    let told = pack.as_the_readme_says("gdb", &commands);
+    assert!(told.contains("boom (place="), "{told}");
+    let libc = told.lines().find(|line| line.contains("libc.so")).unwrap();
+    assert!(libc.contains("root/") && libc.contains("Yes"), "{told}");
+    let told = pack.as_the_readme_says("lldb", &["--batch --no-lldbinit -o bt"]);
+    assert!(told.contains("boom(place="), "{told}");
+
+    assert_eq!(pack.read("record.json")["method"], "crash");
+    let manifest = pack.read("manifest.json");
+    let modules = manifest["modules"].as_array().unwrap();
+    let program = modules
+        .iter()
+        .find(|module| module["path"] == machine.program.to_str().unwrap());
+    assert_eq!(program.unwrap()["verified"], true, "{manifest}");
+    assert!(
+        modules.iter().all(|module| module["missing"].is_null()),
+        "{manifest}"
+    );
+}
+
+#[test]
+fn an_exported_minidump_is_opened_elsewhere() {
+    let machine = Postmortem::enabled(&[]);
+    machine.set(&machine.program, &["--type", "mini"]);
+    machine.crash(&["end=segv"]);
+    let pack = Unpacked::of(&export(&machine, &machine.only_dump()));
+    std::fs::remove_file(&machine.program).unwrap();
+    let told = pack.as_the_readme_says("lldb", &["--batch --no-lldbinit -o bt"]);
+    assert!(told.contains("boom(place="), "{told}");
+}
+
+#[test]
+fn what_is_another_build_by_now_is_named_and_not_exported() {
+    let machine = Postmortem::enabled(&[]);
+    machine.set(&machine.program, &["--type", "mini"]);
+    machine.crash(&["end=segv"]);
+    let other = compile(&Program::cpp("throws.cpp"));
+    std::fs::copy(other, machine.program.with_extension("new")).unwrap();
+    std::fs::rename(machine.program.with_extension("new"), &machine.program).unwrap();
+    let pack = Unpacked::of(&export(&machine, &machine.only_dump()));
+    let manifest = pack.read("manifest.json");
+    let modules = manifest["modules"].as_array().unwrap();
+    let missing = modules.iter().find(|module| !module["missing"].is_null());
+    let missing = missing.unwrap_or_else(|| panic!("{manifest}"));
+    assert_eq!(missing["path"], machine.program.to_str().unwrap());
+    assert!(
+        missing["missing"]
+            .as_str()
+            .unwrap()
+            .contains("another build")
+    );
+    assert!(
+        !pack
+            .inside
+            .join("root")
+            .join(machine.program.strip_prefix("/").unwrap())
+            .exists()
+    );
+    let readme = std::fs::read_to_string(pack.inside.join("README.txt")).unwrap();
+    assert!(readme.contains("another build"), "{readme}");
+}
+
+#[test]
+fn a_pack_is_private_and_replaces_nothing() {
+    use std::os::unix::fs::MetadataExt as _;
+    let machine = Postmortem::enabled(&[]);
+    machine.crash(&["end=segv"]);
+    let dump = machine.only_dump();
+    let pack = export(&machine, &dump);
+    assert_eq!(pack.metadata().unwrap().mode() & 0o777, 0o600);
+    let first = std::fs::read(&pack).unwrap();
+    export(&machine, &dump);
+    assert_eq!(
+        std::fs::read(&pack).unwrap(),
+        first,
+        "another name is taken"
+    );
+    let zip = Firstchance::new(&["dumps", "export"]).arg(&dump);
+    zip.args(&["-o", "x.zip"]).run().assert_code(2);
+}

@@ -1,0 +1,95 @@
+//! The notes of a core as they come: of ten thousand threads, all of whose notes never are in memory
+//! at once.
+
+use super::{file_notes::Notes, rebuild};
+use crate::elf::{Head, notes};
+use object::elf;
+use snapshot::{Architecture, Exception, Thread};
+
+/// What the notes of a core tell that its memory and its files do not.
+#[derive(Clone, Debug, Default)]
+pub struct CoreNotes {
+    /// The kernel's order: the one that faulted first.
+    pub threads: Vec<Thread>,
+    /// What the process died of.
+    pub exception: Option<Exception>,
+    /// The auxiliary vector (getauxval(3)), without the entry that ends it.
+    pub auxv: Vec<(u64, u64)>,
+}
+
+/// Reads notes from pieces of the note segment, in order.
+pub struct NoteReader {
+    architecture: Architecture,
+    /// The begin of a note that has not come whole.
+    rest: Vec<u8>,
+    /// The notes of one thread, as far as they came.
+    thread: Vec<u8>,
+    told: CoreNotes,
+}
+
+/// Kernels align notes to this.
+const ALIGN: u64 = 4;
+/// `namesz`, `descsz`, `type`.
+const NOTE_HEAD: usize = 12;
+/// A note that is longer is none.
+const LONGEST: usize = 64 << 20;
+
+impl NoteReader {
+    /// For a core that begins with `head`; `None` where that is none.
+    pub fn new(head: &[u8]) -> Option<Self> {
+        let architecture = super::read::architecture(&Head::of(head)?).ok()?;
+        Some(Self {
+            architecture,
+            rest: Vec::new(),
+            thread: Vec::new(),
+            told: CoreNotes::default(),
+        })
+    }
+
+    /// Takes the next piece.
+    pub fn feed(&mut self, piece: &[u8]) {
+        self.rest.extend_from_slice(piece);
+        let bytes = std::mem::take(&mut self.rest);
+        let mut left = &bytes[..];
+        while let Some((note, after)) = whole_note(left) {
+            if begins_thread(note) {
+                self.end_thread();
+            }
+            self.thread.extend_from_slice(note);
+            left = after;
+        }
+        self.rest = left.to_vec();
+    }
+
+    /// What was told.
+    pub fn done(mut self) -> CoreNotes {
+        self.end_thread();
+        self.told.exception = self.told.threads.first().and_then(rebuild::fault);
+        self.told
+    }
+
+    fn end_thread(&mut self) {
+        let mut sorted = Notes::default();
+        notes(&self.thread, ALIGN).for_each(|note| sorted.add(note));
+        let threads = sorted.threads.iter();
+        let threads = threads.filter_map(|thread| thread.thread(self.architecture));
+        self.told.threads.extend(threads);
+        if let Some(auxv) = sorted.auxv {
+            self.told.auxv = rebuild::auxv(auxv, self.architecture);
+        }
+        self.thread.clear();
+    }
+}
+
+/// The note that `bytes` begin with, and what comes after it; `None` where it has not come whole.
+fn whole_note(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let word = |at: usize| Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?) as usize);
+    let padded = |size: usize| size.min(LONGEST).next_multiple_of(ALIGN as usize);
+    let size = NOTE_HEAD + padded(word(0)?) + padded(word(4)?);
+    bytes.split_at_checked(size)
+}
+
+fn begins_thread(note: &[u8]) -> bool {
+    let kind = note.get(8..).and_then(|kind| kind.first_chunk());
+    kind == Some(&elf::NT_PRSTATUS.0.to_le_bytes())
+}
