@@ -69,7 +69,8 @@ pub(crate) fn register_set(tid: Tid, kind: u32, buffer: &mut [u8]) -> io::Result
     Ok(&buffer[..place.iov_len])
 }
 
-/// Sets the register set `kind`.
+/// Sets the register set `kind`; only x86-64 has a call to begin anew.
+#[cfg(target_arch = "x86_64")]
 pub(crate) fn set_register_set(tid: Tid, kind: u32, bytes: &[u8]) -> io::Result<()> {
     let mut place = libc::iovec {
         iov_base: bytes.as_ptr().cast_mut().cast(),
