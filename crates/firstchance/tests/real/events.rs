@@ -2,7 +2,7 @@
 //! names, and that the program never feels it.
 
 use std::{
-    os::unix::process::ExitStatusExt,
+    os::unix::{fs::FileExt as _, process::ExitStatusExt},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -287,7 +287,7 @@ fn a1_a_watch_that_is_killed_at_an_exception_leaves_the_program_as_it_was() {
         "released:kill9",
     ] {
         let folder = folder();
-        let mut child = throws(20, 2, "exit");
+        let mut child = throws(20, 2, "wait");
         let path = folder.path().join("x.core");
         let running = Firstchance::new(&["watch", "--json", &child.pid().to_string()])
             .args(&[
@@ -303,8 +303,9 @@ fn a1_a_watch_that_is_killed_at_an_exception_leaves_the_program_as_it_was() {
             .until_it_says("\"event\":\"armed\"");
         child.tell("go");
         assert_eq!(child.line(), "caught 120", "{point}");
-        assert_eq!(child.wait().code(), Some(3), "{point}");
         assert_eq!(running.finish().signal, Some(libc::SIGKILL), "{point}");
+        assert_eq!(proc_status(child.pid(), "TracerPid").as_deref(), Some("0"));
+        assert_code_is_its_files(child.pid());
     }
 }
 
@@ -342,9 +343,34 @@ fn nothing_is_left_in_a_program_that_is_no_longer_watched() {
     running.finish();
     let traced = || proc_status(child.pid(), "TracerPid").is_some_and(|tracer| tracer != "0");
     wait_until("it is let go", || !traced());
+    assert_code_is_its_files(child.pid());
     child.tell("go");
     assert_eq!(child.line(), "caught 15");
     assert_eq!(child.wait().code(), Some(3));
+}
+
+/// The code of every library in memory is that of its file: no probe is left in it.
+fn assert_code_is_its_files(pid: u32) {
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).expect("it lives");
+    let memory = std::fs::File::open(format!("/proc/{pid}/mem")).expect("it lives");
+    let code = maps
+        .lines()
+        .filter(|line| line.contains(" r-xp ") && line.contains(".so"));
+    let number = |text: &str| u64::from_str_radix(text, 16).expect("a number");
+    for line in code {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let (start, end) = fields[0].split_once('-').expect("a range");
+        let mut here = vec![0; (number(end) - number(start)) as usize];
+        memory
+            .read_exact_at(&mut here, number(start))
+            .expect("its code");
+        let file = std::fs::File::open(fields[5]).expect("its file");
+        let mut there = vec![0; here.len()];
+        let got = file
+            .read_at(&mut there, number(fields[2]))
+            .expect("its code");
+        assert!(here[..got] == there[..got], "{line}");
+    }
 }
 
 #[test]
