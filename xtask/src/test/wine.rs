@@ -98,6 +98,9 @@ impl Wine {
             wine.cmd("wineboot --kill").succeeds();
         }
         ensure!(wine.cmd("wineboot --init").succeeds(), "wineboot failed");
+        // It leaves its services running, and the next program starts a second set: the service
+        // manager that then answers knows of none (seen in new prefixes).
+        wine.cmd("wineboot --kill").succeeds();
         let keeper = wine.cmd("").arg(programs().join("victim.exe")).arg("idle");
         wine.keeper = Some(keeper.start_until("ready ")?);
         Ok(wine)
