@@ -50,6 +50,8 @@ pub(crate) struct Threads {
     dying: Option<Instant>,
     /// The whole process is held in its end.
     pub(crate) in_exit: bool,
+    /// How often a thread was refused.
+    refused: u32,
     /// Signals that are reported: one that comes while threads are being stopped waits for that.
     pub(crate) wanted_signals: u64,
 }
@@ -58,6 +60,9 @@ pub(crate) struct Threads {
 const LOOK: Duration = Duration::from_micros(50);
 /// A process that makes threads faster than this is not to be caught up with.
 const MOST_ROUNDS: usize = 200;
+/// How often, and after which time, it is asked again for a thread that was refused.
+const MOST_REFUSALS: u32 = 20;
+const PASSING: Duration = Duration::from_micros(500);
 /// How long a process that was killed while held waits for us.
 const DEATH_BUDGET: Duration = Duration::from_millis(200);
 
@@ -104,6 +109,7 @@ impl Threads {
             executed: false,
             dying: None,
             in_exit: false,
+            refused: 0,
             wanted_signals: 0,
         }
     }
@@ -188,10 +194,23 @@ impl Threads {
                     self.held.insert(tid, hold);
                     added += 1;
                 }
+                // A thread that is just ending is refused too, and one that execve(2) puts in the
+                // place of another is no zombie any more when we look.
+                Err(error) if self.may_be_passing(&error) => {
+                    std::thread::sleep(PASSING);
+                    added += 1;
+                }
                 Err(error) => return Err(refusal(proc, tid, &error)),
             }
         }
         Ok(added)
+    }
+
+    /// Whether a refusal is worth asking again; a limited number of times.
+    fn may_be_passing(&mut self, error: &std::io::Error) -> bool {
+        let again = error.raw_os_error() == Some(libc::EPERM) && self.refused < MOST_REFUSALS;
+        self.refused += u32::from(again);
+        again
     }
 
     /// Takes reports until every thread stands, or the deadline is there.
