@@ -68,6 +68,37 @@ fn a_cxx_exception_is_the_reason_of_the_crash_it_ends_in() {
     assert_eq!(reason, name);
 }
 
+/// Neither keeps the other from its dump, and the program dies as it would.
+#[test]
+fn a_watch_and_the_handler_both_take_their_dump_of_a_crash() {
+    let machine = Postmortem::enabled(&[]);
+    let folder = crate::support::folder();
+    let watched = folder.path().join("watched.core");
+    let program = machine.program.with_extension("both");
+    std::fs::copy(compile(&Program::cpp("throws.cpp")), &program).unwrap();
+    machine.set(&program, &["--type", "full"]);
+    let mut command = machine.command_of(&program, &["0", "1", "segv"]);
+    let mut child = Child::start(&mut command);
+    child.lines_until("ready");
+    let running = Firstchance::new(&["watch", "--json", &child.pid().to_string()])
+        .args(&["--when", "unhandled exception", "--do", "full dump", "-o"])
+        .arg(&watched)
+        .spawn()
+        .until_it_says("\"event\":\"armed\"");
+    child.tell("go");
+    let status = child.wait();
+    assert_eq!(status.signal(), Some(libc::SIGSEGV));
+    assert!(status.core_dumped());
+    running.finish().assert_code(0);
+    for dump in [watched, machine.only_dump()] {
+        let told = Core::new(&dump, &program).gdb(&["bt"]);
+        assert!(
+            told.contains("signal SIGSEGV") && told.contains(" main ("),
+            "{told}"
+        );
+    }
+}
+
 #[test]
 fn a_crash_after_the_end_of_the_first_thread_leaves_a_dump() {
     let machine = Postmortem::enabled(&[]);
