@@ -1,4 +1,4 @@
-use snapshot::Module;
+use snapshot::{Module, Trail};
 
 /// What of an attached process is to be reported.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -44,11 +44,8 @@ pub struct ArmedPlace {
 pub struct KindAt {
     /// The register, counted in words of the processor's `struct pt_regs`.
     pub register: u8,
-    /// How far from each address in turn the next one lies, in bytes; none where the register
-    /// itself has it.
-    pub path: &'static [u16],
-    /// Only the lower half of it counts.
-    pub is_half: bool,
+    /// How it is found from there.
+    pub trail: Trail,
 }
 
 /// Signals whose default action is a core dump, but SIGQUIT, which people send on purpose: SIGILL,

@@ -20,6 +20,7 @@ mod select;
 mod system;
 mod thread;
 mod time;
+mod trail;
 
 pub use bytes::SparseBytes;
 pub use event::{Sender, TargetEvent};
@@ -36,6 +37,7 @@ pub use select::{Detail, Selection, select};
 pub use system::{Architecture, OperatingSystem, System};
 pub use thread::{Thread, ThreadState};
 pub use time::{Time, WallTime};
+pub use trail::Trail;
 
 /// A process as it was at one instant, all but its memory.
 #[derive(Clone, Debug, Default, PartialEq)]

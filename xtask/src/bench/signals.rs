@@ -1,9 +1,9 @@
 //! What a program loses that handles 10,000 signals a second, when somebody waits for it to crash.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
 use super::{
     Options,
@@ -11,9 +11,9 @@ use super::{
     measure::median,
     report::machine,
     target::{Running, Target},
-    throw::watch,
+    throw::{compile, watch},
 };
-use crate::shell::{Cmd, root, target_dir};
+use crate::shell::Cmd;
 
 /// Who waits, and how.
 const WATCHERS: [(&str, Watcher); 4] = [
@@ -42,7 +42,7 @@ enum Watcher {
 /// The section of the page.
 pub(super) fn run(options: &Options) -> Result<String> {
     Cmd::cargo("build --quiet --release -p firstchance").run()?;
-    let program = compile()?;
+    let program = compile("gcc -O1", "signaller.c")?;
     let mut text = format!(
         "A program that works for a second while a timer sends it 10,000 signals, which it handles; \
          medians of {} rounds, \
@@ -51,7 +51,10 @@ pub(super) fn run(options: &Options) -> Result<String> {
         options.runs,
         machine()
     );
-    let mut watched = WATCHERS.map(|(_, watcher)| start(&program, watcher));
+    let started = WATCHERS
+        .iter()
+        .map(|(_, watcher)| start(&program, *watcher));
+    let mut watched = started.collect::<Result<Vec<Watched>>>()?;
     let mut rounds = Vec::new();
     for _ in 0..options.runs {
         let round: Result<Vec<(f64, f64)>> = watched.iter_mut().map(second).collect();
@@ -70,27 +73,16 @@ pub(super) fn run(options: &Options) -> Result<String> {
 }
 
 /// A target and who watches it.
-type Watched = Result<(Target, Option<Running>)>;
+type Watched = (Target, Option<Running>);
 
-fn start(program: &Path, watcher: Watcher) -> Watched {
+fn start(program: &Path, watcher: Watcher) -> Result<Watched> {
     let target = Target::in_mode(program, &[])?;
     let watching = begin(watcher, &target.pid())?;
     Ok((target, watching))
 }
 
-fn compile() -> Result<PathBuf> {
-    let source = root().join("xtask/src/bench/signaller.c");
-    let program = target_dir().join("signaller");
-    Cmd::new("gcc -O1 -o").arg(&program).arg(source).run()?;
-    Ok(program)
-}
-
 /// Work done and signals handled within a second.
-fn second(watched: &mut Watched) -> Result<(f64, f64)> {
-    let target = match watched {
-        Ok((target, _)) => target,
-        Err(error) => bail!("a target did not start: {error:#}"),
-    };
+fn second((target, _): &mut Watched) -> Result<(f64, f64)> {
     target.tell("go")?;
     let line = target.line_after("work ")?;
     let (work, signals) = line.split_once(' ').context("two numbers")?;

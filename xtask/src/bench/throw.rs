@@ -30,7 +30,7 @@ enum Watcher {
 /// The section of the page.
 pub(super) fn run(options: &Options) -> Result<String> {
     Cmd::cargo("build --quiet --release -p firstchance").run()?;
-    let program = compile()?;
+    let program = compile("g++ -O1 -pthread", "thrower.cpp")?;
     let mut text = format!(
         "One C++ `throw` and its `catch`, of a type that the filter does not want; nanoseconds of \
          the throwing thread's own time, medians of {} runs, native and watched in turn.\n{}.\n\n\
@@ -62,11 +62,15 @@ fn line(name: &str, costs: [f64; 2], native: [f64; 2]) -> String {
     format!("| {name} |{}\n", cells.collect::<String>())
 }
 
-fn compile() -> Result<PathBuf> {
-    let source = root().join("xtask/src/bench/thrower.cpp");
-    let program = target_dir().join("thrower");
-    let compiler = Cmd::new("g++ -O1 -pthread -o").arg(&program).arg(source);
-    compiler.run()?;
+/// Compiles a source file of this folder; the program has its name without the ending.
+///
+/// # Errors
+/// When it cannot be compiled.
+pub(super) fn compile(compiler: &str, source: &str) -> Result<PathBuf> {
+    let source = root().join("xtask/src/bench").join(source);
+    let program = target_dir().join(source.file_stem().context("a name")?);
+    let line = Cmd::new(compiler).arg("-o").arg(&program).arg(source);
+    line.run()?;
     Ok(program)
 }
 

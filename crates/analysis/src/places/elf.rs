@@ -69,19 +69,16 @@ impl<'a> Elf<'a> {
         loads.map(|program| program.p_vaddr(LE) & !0xfff).min()
     }
 
-    /// The address of what is defined here under a name, code or not.
-    pub(super) fn symbol(&self, name: &[u8]) -> Option<u64> {
-        let tables = [SHT_DYNSYM, SHT_SYMTAB].into_iter();
-        let mut tables = tables.filter_map(|kind| self.sections.symbols(LE, self.data, kind).ok());
-        tables.find_map(|table| {
-            let strings = table.strings();
-            let mut symbols = table.iter();
-            let found = symbols.find(|symbol| {
-                let is_here = symbol.st_shndx(LE) != SHN_UNDEF;
-                is_here && symbol.name(LE, strings).is_ok_and(|found| found == name)
-            });
-            found.map(|symbol| symbol.st_value(LE))
-        })
+    /// The address of what is exported under a name, code or not.
+    pub(super) fn exported(&self, name: &[u8]) -> Option<u64> {
+        let table = self.sections.symbols(LE, self.data, SHT_DYNSYM).ok()?;
+        let strings = table.strings();
+        let mut symbols = table.iter();
+        let found = symbols.find(|symbol| {
+            let is_here = symbol.st_shndx(LE) != SHN_UNDEF;
+            is_here && symbol.name(LE, strings).is_ok_and(|found| found == name)
+        })?;
+        Some(found.st_value(LE))
     }
 
     /// The words in a range of addresses that the loader will fill with addresses of this image,

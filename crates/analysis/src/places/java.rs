@@ -3,18 +3,22 @@
 //! like).
 
 use super::elf::Elf;
-use super::{Kind, Register, Spot, ThrowPlace, Thrower};
+use super::{Kind, Register, Spot, ThrowPlace, Thrower, exact};
+use snapshot::Trail;
 use std::collections::HashMap;
 
 /// `JVM_FillInStackTrace(JNIEnv *, jobject exception)`, which every exception's constructor calls.
-const MADE: &[u8] = b"JVM_FillInStackTrace";
+const MADE: &str = "JVM_FillInStackTrace";
 /// `JavaThread::exit(bool, ExitType)`, at which an exception that nobody caught is still pending.
-const ENDS: &[u8] = b"_ZN10JavaThread4exitEbNS_8ExitTypeE";
+const ENDS: &str = "_ZN10JavaThread4exitEbNS_8ExitTypeE";
 /// Points to the table.
 const TABLE: &[u8] = b"gHotSpotVMStructs";
 
 /// Of an object's handle: the object; of an object: its class, or half a word that stands for it.
-const CLASS_OF_HANDLE: &[u16] = &[0, 8];
+const CLASS_OF_HANDLE: Trail = Trail {
+    path: &[0, 8],
+    is_half: true,
+};
 
 /// An entry of the table (`VMStructEntry` of `runtime/vmStructs.hpp`), in bytes: the type's name,
 /// the field's, how far it lies in the type, and the address of one that is static.
@@ -48,20 +52,18 @@ pub struct HotSpot {
 /// The places of an image that is HotSpot; in it the symbols of `.symtab` must be left for threads
 /// that end.
 pub(super) fn places(elf: &Elf) -> Vec<ThrowPlace> {
-    let Some(table) = elf.symbol(TABLE) else {
+    let Some(table) = elf.exported(TABLE) else {
         return Vec::new();
     };
     let layout = Table::read(elf, table).and_then(|table| table.layout());
     let argument = |number| Register::of_c(elf.machine, number);
-    let made = elf.symbol(MADE).and_then(|at| elf.spot(at));
-    let ends = elf.symbol(ENDS).and_then(|at| elf.spot(at));
-    let made = made.zip(layout).zip(argument(1));
-    let ends = ends.zip(layout).zip(argument(0));
+    let spot = |name| exact(elf, name).and_then(|at| elf.spot(at));
+    let made = spot(MADE).zip(layout).zip(argument(1));
+    let ends = spot(ENDS).zip(layout).zip(argument(0));
     let made = made.map(|((spot, layout), handle)| ThrowPlace {
         kind: Some(Kind {
             register: handle,
-            path: CLASS_OF_HANDLE,
-            is_half: true,
+            trail: CLASS_OF_HANDLE,
         }),
         ..place(elf, Thrower::JavaMade(layout), spot, handle)
     });

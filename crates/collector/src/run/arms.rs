@@ -351,8 +351,7 @@ fn kind_at(arm: Arm) -> Option<KindAt> {
     match arm {
         Arm::Throw(place) => place.kind.map(|kind| KindAt {
             register: (kind.register.offset() / 8) as u8,
-            path: kind.path,
-            is_half: kind.is_half,
+            trail: kind.trail,
         }),
         Arm::Place(_) | Arm::Loader => None,
     }

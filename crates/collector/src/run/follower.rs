@@ -95,12 +95,12 @@ struct Panicked {
 }
 
 impl Panicked {
-    fn at(frame: u64, what: &Exception, memory: &dyn Memory) -> Option<Self> {
-        Some(Self {
+    fn at(frame: u64, what: &Exception, memory: &dyn Memory) -> Self {
+        Self {
             what: what.clone(),
             frame,
             returns_to: memory.read_u64(frame),
-        })
+        }
     }
 
     /// Whether a thread with this stack still is in it: the frame of one that was caught has gone.
@@ -312,7 +312,7 @@ impl Follower<'_> {
         }
         let may_abort = place.thrower.may_abort() && self.wake.wants_unhandled();
         if may_abort {
-            self.panicked = Panicked::at(registers.sp(), &exception, &*memory);
+            self.panicked = Some(Panicked::at(registers.sp(), &exception, &*memory));
         }
         if let Some(kind) = kind {
             let varies = thrown.message_varies && self.wake.reads_messages();

@@ -7,6 +7,7 @@ use super::{
     Settings,
     case::Case,
     forward::{self, Facts},
+    lost,
     settings::Wanted,
     turn,
 };
@@ -79,9 +80,7 @@ pub(crate) fn handle(args: &HandlerArgs) -> anyhow::Result<ExitCode> {
     platform::become_crash_handler()?;
     let call = Call::parse(&args.words)?;
     if let Err(error) = record(&call) {
-        let what = format!("the crash of process {} left no dump: {error}", call.pid);
-        platform::system_log(&what);
-        eprintln!("firstchance: {what}");
+        eprintln!("firstchance: {}", lost::log(call.pid, &error));
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)

@@ -1,5 +1,6 @@
 //! A crash, as Windows tells its just-in-time debugger of it (`procdump -j`).
 
+use super::lost;
 use crate::procdump::{self, Dialect, PostMortem};
 use collector::{Crash, Destination, Request};
 use platform::{JustInTime, Stop};
@@ -15,8 +16,7 @@ pub(crate) fn just_in_time(call: &PostMortem) -> anyhow::Result<ExitCode> {
     match record(call) {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) => {
-            let what = format!("the crash of process {} left no dump: {error}", call.pid);
-            platform::system_log(&what);
+            lost::log(call.pid, &error);
             Err(error)
         }
     }

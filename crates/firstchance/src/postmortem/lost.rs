@@ -23,6 +23,13 @@ impl Lost {
     }
 }
 
+/// Tells the system's log of a crash that left nothing; in these words.
+pub(super) fn log(pid: u32, error: &anyhow::Error) -> String {
+    let what = format!("the crash of process {pid} left no dump: {error}");
+    platform::system_log(&what);
+    what
+}
+
 /// `coredump: 17(name): over core_pipe_limit, skipping core dump`, ten of them in five seconds; then
 /// `coredump_pipe: 61 callbacks suppressed` says how many more there were, when the next one comes.
 /// The name is the process's choice, and the kernel escapes what it is not to hold.

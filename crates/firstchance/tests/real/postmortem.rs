@@ -5,9 +5,8 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::dump_refuse::NOBODY;
 use crate::support::{Child, Core, Firstchance, Postmortem, Program, compile, wait_until};
-
-const NOBODY: &[&str] = &["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups"];
 
 #[test]
 fn a_crash_leaves_a_dump_with_all_threads_that_gdb_opens() {

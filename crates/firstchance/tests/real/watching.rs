@@ -297,7 +297,7 @@ fn b20_a_watch_that_is_not_permitted_ends_and_says_so() {
     std::fs::set_permissions(folder.path(), everybody).expect("ours");
     let mut victim = Victim::start(&["idle"]);
     for when in ["threads > 0", "exit"] {
-        let run = Firstchance::by(&["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups"])
+        let run = Firstchance::by(crate::dump_refuse::NOBODY)
             .args(&["watch", &victim.pid_text(), "--when", when, "-o", "x.dmp"])
             .current_dir(folder.path())
             .run();

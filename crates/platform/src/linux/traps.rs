@@ -7,8 +7,9 @@
 use super::{
     arch,
     hold::{Hold, Report},
+    memory::LiveMemory,
     proc::maps,
-    sys::{memory, perf, ptrace},
+    sys::{perf, ptrace},
 };
 use crate::{ArmedPlace, KindAt};
 use std::{collections::HashMap, io, os::fd::OwnedFd};
@@ -93,17 +94,8 @@ impl Trap {
 
 fn value(tid: i32, kind: KindAt, words: &[u8]) -> Option<u64> {
     let start = words.get(usize::from(kind.register) * 8..)?.first_chunk()?;
-    let start = u64::from_ne_bytes(*start);
-    let value = kind.path.iter().try_fold(start, |at, step| {
-        let mut word = [0; 8];
-        let got = memory::read_process(tid, at.wrapping_add(u64::from(*step)), &mut word).ok()?;
-        (got == word.len()).then(|| u64::from_ne_bytes(word))
-    })?;
-    Some(if kind.is_half {
-        value & u64::from(u32::MAX)
-    } else {
-        value
-    })
+    let memory = LiveMemory::new(tid, None);
+    kind.trail.follow(u64::from_ne_bytes(*start), &memory)
 }
 
 /// Where a place of a file lies in a process with this `/proc/PID/maps`.

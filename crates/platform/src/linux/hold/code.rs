@@ -25,6 +25,13 @@ pub(super) enum Helper {
     Loop = 181,
 }
 
+/// Whose memory is read.
+#[derive(Clone, Copy)]
+pub(super) enum From {
+    Kernel,
+    User,
+}
+
 /// When a jump is taken.
 #[derive(Clone, Copy)]
 pub(super) enum If {
@@ -135,6 +142,24 @@ impl Code {
         self.set(3, bytes as i32);
         self.set(4, WAKE);
         self.call(Helper::RingOutput);
+    }
+
+    /// Reads so many bytes from where register 3 points to the stack; the result is 0 when they came.
+    pub(super) fn read(&mut self, from: From, to: i16, bytes: usize) {
+        self.copy(1, FRAME);
+        self.add(1, to.into());
+        self.set(2, bytes as i32);
+        self.call(match from {
+            From::Kernel => Helper::ReadKernel,
+            From::User => Helper::ReadUser,
+        });
+    }
+
+    /// Ends the program unless this holds.
+    pub(super) fn leave_unless(&mut self, when: If, left: Reg, right: i32) {
+        let holds = self.jump(when, left, right);
+        self.leave();
+        self.land(holds);
     }
 
     /// Room for so many bytes in a ring; the result is 0 where there is none.

@@ -3,8 +3,8 @@
 //! registers of the thread; the threads that die along get SIGKILL by the same way.
 
 use super::{
-    code::{Code, FRAME, Helper, If},
-    ring::Ring,
+    code::{Code, FRAME, From, Helper, If},
+    ring::{self, Ring},
 };
 use crate::linux::{
     arch,
@@ -66,7 +66,7 @@ impl Deaths {
 }
 
 fn decode(bytes: &[u8]) -> Option<Death> {
-    let word = |at: usize| Some(u64::from_ne_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
+    let word = |at| ring::word(bytes, at);
     Some(Death {
         thread: word(THREAD)? as u32 as i32,
         signal: word(SIGNAL)? as i32,
@@ -84,38 +84,26 @@ fn program(ring: &OwnedFd, pid: u32) -> Code {
     code.call(Helper::PidTgid);
     code.store(FRAME, at(THREAD), 0);
     code.shift_right(0, 32);
-    let ours = code.jump(If::Equal, 0, pid as i32);
-    code.leave();
-    code.land(ours);
+    code.leave_unless(If::Equal, 0, pid as i32);
     code.set(1, 0);
     for field in (INFO..BYTES).step_by(8) {
         code.store(FRAME, at(field), 1);
     }
     code.store(FRAME, WORD, 1);
     code.load(3, CONTEXT, 16);
-    read_kernel(&mut code, WORD, 8);
+    code.read(From::Kernel, WORD, 8);
     code.load(1, FRAME, WORD);
-    let default = code.jump(If::Equal, 1, 0);
-    code.leave();
-    code.land(default);
+    code.leave_unless(If::Equal, 1, 0);
     code.load(1, CONTEXT, 0);
     code.store(FRAME, at(SIGNAL), 1);
     code.load(3, CONTEXT, 8);
-    read_kernel(&mut code, at(INFO), INFO_BYTES);
+    code.read(From::Kernel, at(INFO), INFO_BYTES);
     code.call(Helper::CurrentTask);
     code.copy(1, 0);
     code.call(Helper::TaskRegisters);
     code.copy(3, 0);
-    read_kernel(&mut code, at(REGISTERS), arch::PROBE_WORDS * 8);
+    code.read(From::Kernel, at(REGISTERS), arch::PROBE_WORDS * 8);
     code.send(ring, at(0), BYTES);
     code.leave();
     code
-}
-
-/// Reads so many bytes from where register 3 points.
-fn read_kernel(code: &mut Code, to: i16, bytes: usize) {
-    code.copy(1, FRAME);
-    code.add(1, to.into());
-    code.set(2, bytes as i32);
-    code.call(Helper::ReadKernel);
 }

@@ -3,7 +3,7 @@
 
 use super::{
     code::{Code, FRAME, Helper, If},
-    ring::Ring,
+    ring::{self, Ring},
 };
 use crate::linux::sys::{
     bpf::{self, Kind},
@@ -78,7 +78,7 @@ impl Killers {
 }
 
 fn decode(report: &[u8]) -> Option<(i32, Sender)> {
-    let word = |at: usize| Some(u64::from_ne_bytes(report.get(at..at + 8)?.try_into().ok()?));
+    let word = |at| ring::word(report, at);
     let name = report.get(24..BYTES)?.split(|byte| *byte == 0).next()?;
     let sender = match word(8)? {
         BY_KERNEL => Sender::Kernel,
@@ -95,9 +95,7 @@ fn program(ring: &OwnedFd, pid: u32) -> Code {
     let mut code = Code::default();
     code.copy(CONTEXT, 1);
     code.load_half(1, CONTEXT, PID);
-    let ours = code.jump(If::Equal, 1, pid as i32);
-    code.leave();
-    code.land(ours);
+    code.leave_unless(If::Equal, 1, pid as i32);
     code.load_half(1, CONTEXT, SIGNAL);
     let ending = ENDING.map(|signal| code.jump(If::Equal, 1, signal));
     code.leave();

@@ -2,7 +2,7 @@
 //! longer than [`LONGEST_HOLD`], whatever becomes of us.
 
 use super::{
-    code::{Code, FRAME, Helper, If, Jump, Reg},
+    code::{Code, FRAME, From, Helper, If, Jump, Reg},
     report,
 };
 use crate::{KindAt, linux::arch};
@@ -92,17 +92,14 @@ fn pass_unwanted(code: &mut Code, maps: &Maps, kind: KindAt) {
 fn find_kind(code: &mut Code, kind: KindAt) -> Vec<Jump> {
     code.load(1, CONTEXT, i16::from(kind.register) * 8);
     let mut unreadable = Vec::new();
-    for step in kind.path {
+    for step in kind.trail.path {
         code.copy(3, 1);
         code.add(3, i32::from(*step));
-        code.copy(1, FRAME);
-        code.add(1, KEY.into());
-        code.set(2, 8);
-        code.call(Helper::ReadUser);
+        code.read(From::User, KEY, 8);
         unreadable.push(code.jump(If::NotEqual, 0, 0));
         code.load(1, FRAME, KEY);
     }
-    if kind.is_half {
+    if kind.trail.is_half {
         code.halve(1);
     }
     code.store(FRAME, KEY, 1);
@@ -114,9 +111,7 @@ fn find_control(code: &mut Code, maps: &Maps) {
     code.set(1, 0);
     code.store_half(FRAME, KEY, 1);
     code.lookup(&maps.control, KEY);
-    let found = code.jump(If::NotEqual, 0, 0);
-    code.leave();
-    code.land(found);
+    code.leave_unless(If::NotEqual, 0, 0);
     code.copy(CONTROL, 0);
 }
 
@@ -138,9 +133,7 @@ fn hold(code: &mut Code, maps: &Maps, ring: &OwnedFd) {
     code.and(1, SLOTS as i32 - 1);
     code.store_half(FRAME, KEY, 1);
     code.lookup(&maps.slots, KEY);
-    let found = code.jump(If::NotEqual, 0, 0);
-    code.leave();
-    code.land(found);
+    code.leave_unless(If::NotEqual, 0, 0);
     code.copy(SLOT, 0);
     code.load(1, FRAME, at(report::SEQUENCE));
     code.store(SLOT, 0, 1);

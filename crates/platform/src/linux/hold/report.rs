@@ -1,5 +1,6 @@
 //! What the programs tell, in words of the machine.
 
+use super::ring;
 use crate::linux::arch;
 use snapshot::Registers;
 
@@ -37,7 +38,7 @@ impl Hold {
 }
 
 pub(super) fn decode(bytes: &[u8]) -> Option<Report> {
-    let word = |at: usize| Some(u64::from_ne_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
+    let word = |at| ring::word(bytes, at);
     Some(Report {
         thread: word(THREAD)? as u32 as i32,
         place: word(PLACE)? as u32,

@@ -73,6 +73,11 @@ impl Ring {
     }
 }
 
+/// A word of a report.
+pub(super) fn word(report: &[u8], at: usize) -> Option<u64> {
+    Some(u64::from_ne_bytes(*report.get(at..)?.first_chunk()?))
+}
+
 fn bytes(words: &[AtomicU64], len: usize) -> Vec<u8> {
     let words = words.iter().take(len.div_ceil(8));
     let bytes = words.flat_map(|word| word.load(Ordering::Relaxed).to_ne_bytes());

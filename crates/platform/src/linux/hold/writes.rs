@@ -2,8 +2,8 @@
 //! `sys_enter` copies what it hands to write(2) and writev(2). Nobody is kept waiting for it.
 
 use super::{
-    code::{Code, FRAME, Helper, If, Jump, Reg},
-    ring::Ring,
+    code::{Code, FRAME, From, Helper, If, Jump, Reg},
+    ring::{self, Ring},
 };
 use crate::linux::{
     arch,
@@ -61,8 +61,8 @@ impl Writes {
         while self.lines.len() < MOST_LINES
             && let Some(report) = self.ring.next()
         {
-            let length = report.get(..8)?.try_into().ok()?;
-            let end = (u64::from_ne_bytes(length) as usize).min(DATA as usize) + HEAD as usize;
+            let length = ring::word(&report, 0)? as usize;
+            let end = length.min(DATA as usize) + HEAD as usize;
             self.take(report.get(HEAD as usize..end)?);
         }
         self.lines.pop_front()
@@ -118,14 +118,10 @@ fn program(ring: &OwnedFd, lost: &OwnedFd, pid: u32) -> Code {
     calls.into_iter().for_each(|jump| code.land(jump));
     code.call(Helper::PidTgid);
     code.shift_right(0, 32);
-    let ours = code.jump(If::Equal, 0, pid as i32);
-    code.leave();
-    code.land(ours);
+    code.leave_unless(If::Equal, 0, pid as i32);
     read_arguments(&mut code);
     code.load(1, FRAME, argument(0));
-    let wanted = code.jump(If::Equal, 1, STANDARD_ERROR);
-    code.leave();
-    code.land(wanted);
+    code.leave_unless(If::Equal, 1, STANDARD_ERROR);
     code.load(1, CONTEXT, 8);
     let pieces = code.jump(If::Equal, 1, arch::WRITEV);
     code.load(FROM, FRAME, argument(1));
@@ -143,29 +139,19 @@ const fn argument(number: usize) -> i16 {
 }
 
 fn read_arguments(code: &mut Code) {
-    code.copy(1, FRAME);
-    code.add(1, ARGUMENTS.into());
-    code.set(2, 24);
     code.load(3, CONTEXT, 0);
     code.add(3, arch::PROBE_ARGUMENTS_START.into());
-    code.call(Helper::ReadKernel);
+    code.read(From::Kernel, ARGUMENTS, 24);
 }
 
 /// One of writev's pieces (`struct iovec`: where, how much), if there are so many.
 fn copy_piece(code: &mut Code, ring: &OwnedFd, lost: &OwnedFd, piece: i32) {
     code.load(1, FRAME, argument(2));
-    let is_there = code.jump(If::Greater, 1, piece);
-    code.leave();
-    code.land(is_there);
-    code.copy(1, FRAME);
-    code.add(1, PIECE.into());
-    code.set(2, 16);
+    code.leave_unless(If::Greater, 1, piece);
     code.load(3, FRAME, argument(1));
     code.add(3, piece * 16);
-    code.call(Helper::ReadUser);
-    let readable = code.jump(If::Equal, 0, 0);
-    code.leave();
-    code.land(readable);
+    code.read(From::User, PIECE, 16);
+    code.leave_unless(If::Equal, 0, 0);
     code.load(FROM, FRAME, PIECE);
     code.load(LEFT, FRAME, PIECE + 8);
     copy(code, ring, lost, REPORTS / PIECES as usize);
@@ -216,9 +202,7 @@ fn count_lost(code: &mut Code, lost: &OwnedFd) {
     code.set(1, 0);
     code.store_half(FRAME, KEY, 1);
     code.lookup(lost, KEY);
-    let found = code.jump(If::NotEqual, 0, 0);
-    code.leave();
-    code.land(found);
+    code.leave_unless(If::NotEqual, 0, 0);
     code.set(1, 1);
     code.count(0, 0, 1);
 }
