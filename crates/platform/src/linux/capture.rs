@@ -91,6 +91,7 @@ impl LinuxTarget {
 
     /// A process that has died, and whose address space is kept.
     pub(super) fn dead(&self, facts: Facts, deaths: &[Death]) -> Result<Capture> {
+        let _ = failpoint("before-stop");
         let threads = deaths.iter().enumerate();
         let threads = threads.map(|(at, death)| corpse::thread(death, at == 0));
         let before = Before::gather(&self.proc);
