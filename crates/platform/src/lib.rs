@@ -18,6 +18,8 @@ mod linux;
 mod monitor;
 mod postmortem;
 mod registry;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod target;
 mod trust;
 #[cfg(windows)]
