@@ -1,6 +1,6 @@
 //! `firstchance cancel`.
 
-use super::console;
+use crate::ui::console;
 use platform::{Error, ErrorKind};
 use std::process::ExitCode;
 

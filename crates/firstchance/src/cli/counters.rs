@@ -1,6 +1,7 @@
 //! `firstchance counters`.
 
-use super::{console, target};
+use super::target;
+use crate::ui::console;
 use serde::Serialize;
 use snapshot::{Measure, OperatingSystem};
 use std::{process::ExitCode, time::Duration};

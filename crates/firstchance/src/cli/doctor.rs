@@ -1,6 +1,6 @@
 //! `firstchance doctor`.
 
-use super::console;
+use crate::ui::console;
 use platform::Health;
 use serde::Serialize;
 use std::{path::PathBuf, process::ExitCode};

@@ -1,9 +1,10 @@
 //! `firstchance dump`.
 
-use super::{
-    console::{self, Lines, Reporter},
+use super::target;
+use crate::ui::{
+    Lines, Reporter, console,
     exit::{self, Usage},
-    target, values,
+    values,
 };
 use collector::{Collected, Destination, Request, Step, Written, collect};
 use platform::{Cancel, Error, ErrorKind, Host, Stop};

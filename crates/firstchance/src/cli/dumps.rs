@@ -1,9 +1,9 @@
 //! `firstchance dumps`: what lies in the folders for dumps.
 
-use super::{console, exit::Usage, values};
 use crate::{
     export, inspect,
     postmortem::{Settings, is_windows},
+    ui::{console, exit::Usage, values},
 };
 use collector::{Stored, foreign_dumps, stored_dumps};
 use serde::Serialize;

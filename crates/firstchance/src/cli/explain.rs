@@ -1,7 +1,10 @@
 //! `firstchance explain`: the rule behind a command line or a file.
 
-use super::{Cli, Command, console, exit::Usage, watch};
-use crate::rules;
+use super::{Cli, Command, watch};
+use crate::{
+    rules,
+    ui::{console, exit::Usage},
+};
 use clap::Parser;
 use policy::Rule;
 use std::{path::PathBuf, process::ExitCode};

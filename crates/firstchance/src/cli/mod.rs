@@ -1,25 +1,21 @@
 //! firstchance's own command line.
 
 mod cancel;
-pub(crate) mod console;
 mod counters;
 mod demo;
 mod doctor;
 mod dump;
 mod dumps;
-pub(crate) mod exit;
 mod explain;
 mod generate;
-mod outlet;
 mod pool;
 mod postmortem;
 mod procdump;
 mod ps;
 mod target;
-pub(crate) mod values;
 mod watch;
 
-use crate::inspect;
+use crate::{inspect, ui::exit};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 

@@ -1,6 +1,6 @@
 //! Which IIS application pool a process works for, so that nobody has to tell `w3wp#2` from `w3wp#3`.
 
-use super::console;
+use crate::ui::console;
 use platform::ProcessEntry;
 
 /// Its pool.

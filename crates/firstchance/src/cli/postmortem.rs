@@ -1,7 +1,9 @@
 //! `firstchance postmortem`.
 
-use super::console;
-use crate::postmortem::{self, EnableArgs, Settings, ValueArgs, Values};
+use crate::{
+    postmortem::{self, EnableArgs, Settings, ValueArgs, Values},
+    ui::{console, exit::Usage},
+};
 use std::process::ExitCode;
 
 /// What can be asked of `postmortem`.
@@ -85,7 +87,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             let removed = settings.programs.remove(&settings.program(&args.program)?);
             removed.map(|_| ()).ok_or_else(|| {
                 let what = format!("there are no values of {}", console::plain(&args.program));
-                super::exit::Usage(what).into()
+                Usage(what).into()
             })
         }),
         What::Exclude(args) => change(|settings| {

@@ -1,13 +1,10 @@
 //! ProcDump's command line: `firstchance procdump …`, and the program started as `procdump`.
 
-use super::{
-    console,
-    exit::Usage,
-    watch::{Job, Voice, carry_out, format_of},
-};
+use super::watch::{Job, Voice, carry_out, format_of};
 use crate::{
     postmortem,
     procdump::{self, Command, Dialect, Invocation, Monitor},
+    ui::{console, exit::Usage},
 };
 use collector::{Destination, Manner};
 use platform::{Error, ErrorKind, Stop};

@@ -1,6 +1,7 @@
 //! `firstchance ps`.
 
-use super::{console, pool};
+use super::pool;
+use crate::ui::console;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
 use platform::ProcessEntry;
 use serde::Serialize;

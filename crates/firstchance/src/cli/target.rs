@@ -1,6 +1,6 @@
 //! From what a user calls a process to the process.
 
-use super::exit::Usage;
+use crate::ui::{console, exit::Usage};
 use platform::{Error, ErrorKind, Host, ProcessEntry};
 use policy::Target;
 use snapshot::ProcessKey;
@@ -117,7 +117,7 @@ fn near_names(text: &str, others: &[ProcessEntry]) -> Vec<String> {
         .map(|entry| {
             (
                 distance(&wanted, &entry.name.to_lowercase()),
-                super::console::plain(&entry.name),
+                console::plain(&entry.name),
             )
         })
         .filter(|(far, name)| {
@@ -165,7 +165,7 @@ fn ambiguous(text: &str, several: &[&ProcessEntry]) -> Error {
 
 fn line(entry: &ProcessEntry) -> String {
     let command = super::pool::marked_command(entry);
-    let started = super::console::date_time(entry.started);
+    let started = console::date_time(entry.started);
     format!(
         "  {:>7}  {started:<19}  {:<12}  {command}",
         entry.key.pid, entry.user

@@ -62,5 +62,5 @@ fn quoted(text: &str) -> String {
 }
 
 fn shown(text: &str) -> String {
-    crate::cli::console::plain(text)
+    crate::ui::console::plain(text)
 }

@@ -1,4 +1,4 @@
-use crate::cli::console;
+use crate::ui::console;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use std::fmt::Write as _;
 

@@ -2,7 +2,7 @@
 
 use super::open::Opened;
 use super::page::{Column, Page};
-use crate::cli::console;
+use crate::ui::console;
 use snapshot::{Module, Region, RegionKind, WallTime};
 use std::time::Duration;
 

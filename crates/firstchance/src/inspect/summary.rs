@@ -3,7 +3,7 @@
 use super::open::Opened;
 use super::page::{Column, INDENT, Page};
 use super::threads;
-use crate::cli::console;
+use crate::ui::console;
 use snapshot::{Architecture, DumpFormat, Exception, OperatingSystem, Process, System, WallTime};
 use std::collections::BTreeMap;
 use std::time::Duration;

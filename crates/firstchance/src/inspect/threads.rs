@@ -3,7 +3,7 @@
 use super::groups::{Group, Line, groups, lines};
 use super::open::{Opened, Walked};
 use super::page::Page;
-use crate::cli::console;
+use crate::ui::console;
 use analysis::{End, Frame, How};
 use snapshot::{Registers, Snapshot, Thread, ThreadState};
 use std::time::Duration;

@@ -7,11 +7,10 @@ use super::{
     Settings,
     case::Case,
     forward::{self, Facts},
-    lost,
+    handler_slots, lost,
     settings::Wanted,
-    turn,
 };
-use crate::cli::exit::Usage;
+use crate::ui::exit::Usage;
 use collector::{CoreHead, Crash};
 use platform::{Crashed, Error, ErrorKind, Host, ProcessEntry};
 use std::{path::Path, process::ExitCode};
@@ -130,7 +129,7 @@ fn take(
     wanted: &Wanted,
 ) -> anyhow::Result<()> {
     platform::make_store(&wanted.folder)?;
-    let _turn = turn::wait();
+    let _slot = handler_slots::wait();
     let mut input = std::io::stdin().lock();
     let mut head = CoreHead::read(&mut input, &mut Vec::new())?;
     let reader = reader(call, crashed, &head);

@@ -1,7 +1,7 @@
 //! Registering with the kernel, and undoing that.
 
 use super::{Settings, ValueArgs, handler::LETTERS, is_windows, settings, windows};
-use crate::cli::{console, exit::Usage};
+use crate::ui::{console, exit::Usage};
 use platform::{CoreHandler, Error, ErrorKind, Guard, Use};
 use snapshot::DumpKind;
 use std::{

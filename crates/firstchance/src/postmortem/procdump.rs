@@ -1,10 +1,10 @@
 //! ProcDump's `-i` and `-u`: on Windows the just-in-time debugger, on Linux the kernel's handler of
 //! crashes.
 
-use super::{EnableArgs, aedebug, disable, enable, is_windows};
+use super::{EnableArgs, disable, enable, is_windows, windows::aedebug};
 use crate::{
-    cli::{console, exit::Usage},
     procdump::Install,
+    ui::{console, exit::Usage},
 };
 use std::{path::PathBuf, process::ExitCode};
 

@@ -1,8 +1,8 @@
 //! LocalDumps' model: values for all programs, each overridden by those of one program. On Linux in
 //! a file, on Windows in the registry.
 
-use super::{is_windows, local_dumps, variables};
-use crate::cli::values;
+use super::windows::{is_windows, local_dumps, variables};
+use crate::ui::{exit::Usage, values};
 use platform::{Error, ErrorKind, Result, Use};
 use policy::{Free, Retention};
 use serde::{Deserialize, Serialize};
@@ -137,7 +137,7 @@ impl ValueArgs {
         put(&self.max_bytes, &mut values.max_bytes);
         put(&self.max_age, &mut values.max_age);
         put(&self.keep_free, &mut values.keep_free);
-        Wanted::of(&Values::default(), values).map_err(crate::cli::exit::Usage)?;
+        Wanted::of(&Values::default(), values).map_err(Usage)?;
         Ok(())
     }
 }

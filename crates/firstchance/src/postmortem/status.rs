@@ -7,7 +7,7 @@ use super::{
     lost::Lost,
     windows,
 };
-use crate::cli::console;
+use crate::ui::console;
 use platform::Guard;
 use std::{path::Path, process::ExitCode};
 

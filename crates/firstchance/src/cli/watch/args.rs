@@ -2,8 +2,8 @@
 
 use super::{Job, Voice};
 use crate::{
-    cli::{exit::Usage, values},
     rules,
+    ui::{exit::Usage, values},
 };
 use collector::{Destination, Manner};
 use platform::{Error, ErrorKind, Stop};

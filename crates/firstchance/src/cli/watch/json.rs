@@ -1,6 +1,9 @@
 //! Events for programs: one JSON object a line.
 
-use crate::cli::{console, dump::Line, outlet::Outlet};
+use crate::{
+    cli::dump::Line,
+    ui::{LineWriter, console},
+};
 use collector::{Ended, ExceptionRow, Happening, Step};
 use policy::{Command, Finish, Why};
 use serde_json::{Value, json};
@@ -10,7 +13,7 @@ use std::time::Duration;
 pub(crate) const STATUS_EVERY: Duration = Duration::from_secs(60);
 
 /// Tells a program what it wants to know of a happening.
-pub(crate) fn tell(outlet: &Outlet, happening: &Happening) {
+pub(crate) fn tell(outlet: &LineWriter, happening: &Happening) {
     if let Happening::Dumped(dumps) = happening {
         for dump in dumps {
             let mut event = serde_json::to_value(Line::of(dump)).unwrap_or_default();
@@ -25,12 +28,12 @@ pub(crate) fn tell(outlet: &Outlet, happening: &Happening) {
 }
 
 /// What a run that was killed had left is gone.
-pub(crate) fn cleared(outlet: &Outlet, path: &str) {
+pub(crate) fn cleared(outlet: &LineWriter, path: &str) {
     emit(outlet, json!({ "event": "cleared", "path": path }));
 }
 
 /// The last event.
-pub(crate) fn end(outlet: &Outlet, ended: &Ended) {
+pub(crate) fn end(outlet: &LineWriter, ended: &Ended) {
     let why = match () {
         () if ended.cancelled => "cancelled",
         () if ended.cancelled_by_pid => "asked to",
@@ -157,7 +160,7 @@ fn command_event(command: &Command) -> Option<Value> {
 }
 
 /// `dropped` tells how many events nobody has read in time before this one.
-fn emit(outlet: &Outlet, mut event: Value) {
+fn emit(outlet: &LineWriter, mut event: Value) {
     event["time"] = json!(console::now_rfc3339());
     outlet.say(|dropped| {
         if dropped > 0 {

@@ -6,7 +6,8 @@ mod show;
 
 pub(crate) use args::{RunArgs, WatchArgs, format_of, manner_to, read_rules};
 
-use super::{console, exit, target};
+use super::target;
+use crate::ui::{console, exit};
 use collector::{Ended, Happening, Manner, Plan};
 use platform::Monitor;
 use policy::{Follow, Rule, Settings, Target};

@@ -1,10 +1,7 @@
 //! What a person sees of rules at work.
 
 use super::{Header, Job, Voice, json};
-use crate::cli::{
-    console::{self, Lines, Reporter},
-    outlet::Outlet,
-};
+use crate::ui::{LineWriter, Lines, Reporter, console};
 use collector::{Ended, ExceptionRow, Happening};
 use policy::{
     ClauseStatus, Command, Finish, Follow, Rule, RuleId, Suppressed, Why, print_duration,
@@ -19,7 +16,7 @@ const MOST_LINES: usize = 20;
 pub(crate) struct Show {
     reporter: Reporter,
     /// Where events for programs go.
-    json: Option<Outlet>,
+    json: Option<LineWriter>,
     /// Whether each rule has a number of dumps to reach, and how it ended.
     wanted: BTreeMap<u32, bool>,
     finished: BTreeMap<u32, Finish>,
@@ -50,7 +47,7 @@ impl Show {
         let header = job.header.take();
         Self {
             reporter,
-            json: job.json.then(|| Outlet::to(console::print)),
+            json: job.json.then(|| LineWriter::to(console::print)),
             wanted,
             finished: BTreeMap::new(),
             header,

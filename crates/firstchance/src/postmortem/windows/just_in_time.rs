@@ -1,7 +1,9 @@
 //! A crash, as Windows tells its just-in-time debugger of it (`procdump -j`).
 
-use super::lost;
-use crate::procdump::{self, Dialect, PostMortem};
+use crate::{
+    postmortem::lost,
+    procdump::{self, Dialect, PostMortem},
+};
 use collector::{Crash, Destination, Request};
 use platform::{JustInTime, Stop};
 use snapshot::DumpFormat;

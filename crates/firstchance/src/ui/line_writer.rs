@@ -19,7 +19,7 @@ const LOOK: Duration = Duration::from_millis(5);
 
 /// A thread that writes, and the lines on their way to it: a reader that has stopped reading (a
 /// pager, a log shipper that hangs) must not keep rules from being looked at.
-pub(crate) struct Outlet {
+pub(crate) struct LineWriter {
     lines: Option<Sender<String>>,
     waiting: Arc<AtomicUsize>,
     /// Lines that were dropped since the last that was not.
@@ -27,7 +27,7 @@ pub(crate) struct Outlet {
     writer: JoinHandle<()>,
 }
 
-impl Outlet {
+impl LineWriter {
     /// Writes by `write`, until that fails: a reader that has gone is no reason to end.
     pub(crate) fn to(write: impl FnMut(&str) -> std::io::Result<()> + Send + 'static) -> Self {
         let (lines, inbox) = channel();
@@ -54,7 +54,7 @@ impl Outlet {
     }
 }
 
-impl Drop for Outlet {
+impl Drop for LineWriter {
     /// Waits for a reader that still reads.
     fn drop(&mut self) {
         drop(self.lines.take());
@@ -91,21 +91,21 @@ mod tests {
         let (go_on, wait) = channel::<()>();
         let written = Arc::new(Mutex::new(Vec::new()));
         let shown = written.clone();
-        let outlet = Outlet::to(move |line| {
+        let writer = LineWriter::to(move |line| {
             let _ = wait.recv();
             shown.lock().expect("not poisoned").push(line.to_owned());
             Ok(())
         });
         for number in 0..MOST_WAITING + 7 {
-            outlet.say(|dropped| format!("{number} after {dropped}"));
+            writer.say(|dropped| format!("{number} after {dropped}"));
         }
         // Nobody waits any more: everything is written.
         drop(go_on);
-        while outlet.waiting.load(Ordering::Relaxed) > 0 {
+        while writer.waiting.load(Ordering::Relaxed) > 0 {
             std::thread::yield_now();
         }
-        outlet.say(|dropped| format!("the last after {dropped}"));
-        drop(outlet);
+        writer.say(|dropped| format!("the last after {dropped}"));
+        drop(writer);
         let written = written.lock().expect("not poisoned");
         assert_eq!(written.len(), MOST_WAITING + 1);
         assert_eq!(written[0], "0 after 0");

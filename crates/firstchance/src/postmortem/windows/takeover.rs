@@ -18,7 +18,7 @@ pub(super) struct Takeover {
 }
 
 /// A value that is to be, by name; `None` for none.
-pub(super) type Wanted<'n> = (&'n str, Option<RegistryValue>);
+pub(super) type NewValue<'n> = (&'n str, Option<RegistryValue>);
 
 impl Takeover {
     /// `name` is under what it is kept.
@@ -30,7 +30,7 @@ impl Takeover {
     }
 
     /// Sets values; what is there and not ours is kept first, and whether there is a key at all.
-    pub(super) fn take(&self, wanted: &[Wanted<'_>]) -> Result<()> {
+    pub(super) fn take(&self, wanted: &[NewValue<'_>]) -> Result<()> {
         let kept = self.kept.values()?.unwrap_or_default();
         if kept.get(WAS_THERE).is_none() {
             let there = RegistryValue::Number(self.key.values()?.is_some().into());

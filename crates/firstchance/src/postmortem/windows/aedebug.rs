@@ -1,10 +1,11 @@
 //! The just-in-time debugger: the program that Windows starts when another crashes
 //! (<https://learn.microsoft.com/windows/win32/debug/configuring-automatic-debugging>).
 
-use super::{ValueArgs, local_dumps::KEY, make_folder, takeover::Takeover};
+use super::{local_dumps::KEY, make_folder, takeover::Takeover};
 use crate::{
-    cli::console,
+    postmortem::ValueArgs,
     procdump::{self, Install},
+    ui::console,
 };
 use platform::{Error, ErrorKind, Guard, RegistryKey, RegistryValue};
 use std::{fmt, path::Path, process::ExitCode};
@@ -105,7 +106,7 @@ fn takeover(name: &str, key: &str) -> Takeover {
 }
 
 /// Becomes it, for programs of both kinds.
-pub(super) fn install(install: &Install) -> anyhow::Result<ExitCode> {
+pub(crate) fn install(install: &Install) -> anyhow::Result<ExitCode> {
     let program = platform::own_program();
     expect_safe(&program)?;
     let folder = install.folder.as_deref().unwrap_or(".");
@@ -136,7 +137,7 @@ fn expect_safe(program: &Path) -> platform::Result<()> {
 }
 
 /// Gives it back to who had it.
-pub(super) fn uninstall() -> anyhow::Result<ExitCode> {
+pub(crate) fn uninstall() -> anyhow::Result<ExitCode> {
     if debuggers()?.iter().all(|debugger| !debugger.is_taken) {
         let what = "firstchance is not the just-in-time debugger";
         return Err(Error::new(ErrorKind::Other, what)

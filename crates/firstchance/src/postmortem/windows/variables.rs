@@ -8,7 +8,7 @@ use std::{
 
 /// A folder as it is kept: on Windows what begins with a variable is filled in by each account that
 /// writes there.
-pub(super) fn absolute(folder: &Path) -> io::Result<PathBuf> {
+pub(crate) fn absolute(folder: &Path) -> io::Result<PathBuf> {
     match has_variable(folder) {
         true => Ok(folder.to_owned()),
         false => std::path::absolute(folder),

@@ -3,12 +3,15 @@
 //! the settings that Linux has in a file.
 
 use super::{
-    Settings, Values,
-    takeover::{self, Takeover, Wanted},
+    is_windows,
+    takeover::{self, NewValue, Takeover},
 };
-use crate::cli::exit::Usage;
+use crate::{
+    postmortem::{Settings, Values},
+    ui::{exit::Usage, values},
+};
 use platform::{RegistryKey, RegistryValue, RegistryValues, Result};
-use snapshot::{DumpFormat, DumpKind, OperatingSystem};
+use snapshot::{DumpFormat, DumpKind};
 use std::path::PathBuf;
 
 /// Values for all programs; a program's own lie in a key of its name below.
@@ -17,20 +20,17 @@ pub(super) const KEY: &str = r"HKLM\SOFTWARE\Microsoft\Windows\Windows Error Rep
 const EXCLUDED: &str =
     r"HKLM\SOFTWARE\Microsoft\Windows\Windows Error Reporting\ExcludedApplications";
 /// `DumpFolder` where there is none: a folder of each account's own.
-pub(super) const FOLDER: &str = r"%LOCALAPPDATA%\CrashDumps";
+pub(crate) const FOLDER: &str = r"%LOCALAPPDATA%\CrashDumps";
+/// `DumpCount` where there is none.
+pub(super) const COUNT: u32 = 10;
 /// `CustomDumpFlags` where there are none: data segments, unloaded modules, process and threads.
 const FLAGS: u32 = 0x121;
 /// Under what the values that were there before are kept.
 const NAME: &str = "LocalDumps";
 const EXCLUDED_NAME: &str = "ExcludedApplications";
 
-/// Whether this is Windows.
-pub(crate) fn is_windows() -> bool {
-    platform::system().os == OperatingSystem::Windows
-}
-
 /// What is set; `None` where nothing is.
-pub(super) fn load() -> Result<Option<Settings>> {
+pub(crate) fn load() -> Result<Option<Settings>> {
     let key = RegistryKey::new(KEY);
     let default = key.values()?;
     let mut settings = Settings {
@@ -58,7 +58,7 @@ pub(super) fn load() -> Result<Option<Settings>> {
 }
 
 /// Puts what has changed into the registry. All of it is looked at before the first is written.
-pub(super) fn save(new: &Settings) -> anyhow::Result<()> {
+pub(crate) fn save(new: &Settings) -> anyhow::Result<()> {
     let old = load()?.unwrap_or_default();
     let default = to_registry(&new.default)?;
     let changed = changed_programs(&old, new)?;
@@ -85,7 +85,7 @@ pub(super) fn save(new: &Settings) -> anyhow::Result<()> {
     )
 }
 
-type Program<'s> = (&'s String, &'s Values, Vec<Wanted<'static>>);
+type Program<'s> = (&'s String, &'s Values, Vec<NewValue<'static>>);
 
 fn changed_programs<'s>(old: &Settings, new: &'s Settings) -> anyhow::Result<Vec<Program<'s>>> {
     let changed = |(name, values): &(&String, &Values)| old.programs.get(*name) != Some(*values);
@@ -187,14 +187,14 @@ fn of_registry(values: &RegistryValues) -> Values {
 
 /// What Windows writes by itself knows a folder, a number and a type; anything else is refused, as
 /// nobody would see to it.
-fn to_registry(values: &Values) -> anyhow::Result<Vec<Wanted<'static>>> {
+fn to_registry(values: &Values) -> anyhow::Result<Vec<NewValue<'static>>> {
     let limits = [&values.max_bytes, &values.max_age, &values.keep_free];
     if limits.iter().any(|limit| limit.is_some()) {
         return Err(refuse(
             "it keeps so many of them (--count), and knows no size, age or free room",
         ));
     }
-    let format = values.format.as_deref().map(crate::cli::values::format);
+    let format = values.format.as_deref().map(values::format);
     if format.is_some_and(|format| format != Ok(DumpFormat::Minidump)) {
         return Err(refuse("they are minidumps"));
     }
