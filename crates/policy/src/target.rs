@@ -16,6 +16,9 @@ pub enum Target {
     Container(String),
     /// `cmdline:"glob"`: the whole command line, arguments joined by blanks, `*` for anything.
     CommandLine(Pattern),
+    /// `image:PATH`: the program file that the process runs. A Linux path is compared exactly, a
+    /// Windows path without regard to case.
+    Image(String),
     /// `group:PGID`: every process of a process group (Linux).
     Group(u32),
     /// `launch:PROGRAM`: the process that firstchance itself starts.
@@ -37,6 +40,7 @@ impl Target {
             Target::Pool(pool) => who.pool().is_some_and(|p| p.eq_ignore_ascii_case(pool)),
             Target::Container(id) => who.container.as_deref().is_some_and(|c| c.starts_with(id)),
             Target::CommandLine(pattern) => pattern.is_all_of(&who.command_line.join(" ")),
+            Target::Image(path) => is_same_path(&who.image, path),
             Target::Group(group) => who.group == *group,
             Target::Launch(_) => who.launched,
         }
@@ -101,6 +105,13 @@ impl From<&Process> for Identity {
             container: process.container.clone(),
             launched: false,
         }
+    }
+}
+
+fn is_same_path(image: &str, wanted: &str) -> bool {
+    match wanted.starts_with('/') {
+        true => image == wanted,
+        false => image.eq_ignore_ascii_case(wanted),
     }
 }
 
@@ -184,6 +195,19 @@ mod tests {
             let target: Target = text.parse().unwrap();
             assert_eq!(target.matches(&worker()), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn an_image_is_one_program_file() {
+        let of = |image: &str| Identity {
+            image: image.to_owned(),
+            ..Identity::default()
+        };
+        let target: Target = "image:/usr/sbin/nginx".parse().unwrap();
+        assert!(target.matches(&of("/usr/sbin/nginx")));
+        assert!(!target.matches(&of("/usr/sbin/NGINX")) && !target.matches(&of("/tmp/nginx")));
+        let target: Target = r"image:C:\app\shop.exe".parse().unwrap();
+        assert!(target.matches(&of(r"c:\App\Shop.exe")));
     }
 
     #[test]

@@ -99,14 +99,9 @@ fn watch(
     let manner = manner_to(Destination::Folder(args.output.clone()));
     let rules = rules::parse(text)?.into_iter();
     let job = Job {
-        rules: rules.map(|rule| (rule, manner.clone())).collect(),
         poll: POLL,
-        launch: None,
-        json: false,
-        wait: false,
         voice: Voice::Plain,
-        header: None,
-        unsafe_breakpoints: false,
+        ..Job::new(rules.map(|rule| (rule, manner.clone())).collect())
     };
     let (mut paths, mut lived) = (Vec::new(), false);
     let code = carry_out_seeing(job, &mut |happening| {

@@ -8,7 +8,6 @@ use crate::ui::{
 };
 use collector::{Collected, Destination, Request, Step, Written, collect};
 use platform::{Cancel, Error, ErrorKind, Host, Stop};
-use policy::Retention;
 use serde::Serialize;
 use snapshot::{DumpFormat, DumpKind, ProcessKey};
 use std::{process::ExitCode, time::Duration};
@@ -139,8 +138,6 @@ impl Series<'_> {
 
     fn request(&self) -> Request {
         Request {
-            kinds: kinds(self.args, &self.destination),
-            destination: self.destination.clone(),
             overwrite: self.args.overwrite,
             reason: "Manual dump".to_owned(),
             rule: command_line(),
@@ -151,12 +148,11 @@ impl Series<'_> {
             } else {
                 Stop::Threads
             },
-            keep: Retention::default(),
             number: self.next,
-            exception: None,
-            thread: None,
-            signature: None,
-            reader: None,
+            ..Request::new(
+                kinds(self.args, &self.destination),
+                self.destination.clone(),
+            )
         }
     }
 }

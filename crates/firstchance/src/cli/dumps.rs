@@ -294,9 +294,11 @@ fn delete(args: &DeleteArgs) -> anyhow::Result<ExitCode> {
 fn prune(folders: &Folders) -> anyhow::Result<ExitCode> {
     let settings = Settings::load()?.unwrap_or_default();
     for folder in folders.chosen()? {
-        for path in collector::keep_within(&folder, &settings.keep_of(&folder)?) {
-            let path = console::plain(&path.display().to_string());
-            console::print(&format!("Deleted: {path}"))?;
+        for keep in settings.limits_of(&folder)? {
+            for path in collector::keep_within(&folder, &keep) {
+                let path = console::plain(&path.display().to_string());
+                console::print(&format!("Deleted: {path}"))?;
+            }
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -77,10 +77,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             let values = entry.or_default();
             values.exclude = false;
             args.values.put_to(values)?;
-            let folder = {
-                let values = values.clone();
-                settings.with_defaults(&values)?.folder
-            };
+            let own = values.clone();
+            let folder = settings.resolve(&own)?.folder;
             postmortem::make_folder(&folder, &args.values)
         }),
         What::Remove(args) => change(|settings| {
@@ -96,6 +94,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             Ok(())
         }),
     }
+}
+
+/// The settings that `postmortem enable …` would make; `None` for the other commands.
+pub(crate) fn settings_of(args: &Args) -> anyhow::Result<Option<Settings>> {
+    let What::Enable(args) = &args.what else {
+        return Ok(None);
+    };
+    let mut settings = Settings::load()?.unwrap_or_default();
+    args.put_to(&mut settings)?;
+    Ok(Some(settings))
 }
 
 fn change(how: impl FnOnce(&mut Settings) -> anyhow::Result<()>) -> anyhow::Result<ExitCode> {
@@ -127,17 +135,17 @@ fn row(settings: &Settings, name: &str, values: &Values) -> anyhow::Result<Vec<S
     if values.exclude {
         return Ok(vec![name, "none".to_owned()]);
     }
-    let wanted = settings.with_defaults(values)?;
-    let dumps = super::dumps::all_dumps(&postmortem::expand(&wanted.folder));
+    let values = settings.resolve(values)?;
+    let dumps = super::dumps::all_dumps(&postmortem::expand(&values.folder));
     Ok(vec![
         name,
-        wanted.kind.to_string(),
-        wanted
+        values.kind.to_string(),
+        values
             .keep
             .max_count
             .map(|n| n.to_string())
             .unwrap_or_default(),
         dumps.map_or("?".to_owned(), |dumps| dumps.len().to_string()),
-        wanted.folder.display().to_string(),
+        values.folder.display().to_string(),
     ])
 }

@@ -83,15 +83,14 @@ fn job(monitor: Monitor) -> anyhow::Result<Job> {
     let manner = manner(&monitor, &folder, name.as_deref());
     let launch = monitor.launch.as_ref();
     let launch = launch.map(|launch| (PathBuf::from(&launch.image), launch.arguments.clone()));
+    let rule = as_the_system_has_it(&monitor);
     Ok(Job {
-        rules: vec![(as_the_system_has_it(&monitor), manner)],
         poll: monitor.poll.unwrap_or(Duration::from_secs(1)),
         launch,
-        unsafe_breakpoints: false,
-        json: false,
         wait: monitor.wait,
         voice: Voice::ProcDump,
         header: header(monitor, folder, name),
+        ..Job::new(vec![(rule, manner)])
     })
 }
 

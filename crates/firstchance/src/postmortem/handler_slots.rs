@@ -2,33 +2,34 @@
 //! crash; when many programs crash at once, a few handlers work and the others wait for a slot, so
 //! that memory stays bounded and no crash is lost. The crashed process stays until its handler ends.
 
+use policy::{SlotStep, Slots};
 use std::{
     fs::File,
     path::Path,
     time::{Duration, Instant},
 };
 
-/// Folder of the lock files; it is empty again after a reboot.
+const SLOTS: Slots = Slots {
+    count: 8,
+    longest_wait: Duration::from_secs(60),
+};
+/// Folder of the lock files, one for each slot; it is empty again after a reboot.
 const FOLDER: &str = "/run/firstchance";
-/// Handlers that work at the same time.
-const SLOTS: usize = 8;
-/// A handler that has waited this long goes on without a slot: the others may hang on a disk.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// How often a waiting handler looks for a free slot.
 const INTERVAL: Duration = Duration::from_millis(10);
 
-/// Waits for a free slot and takes it; it is free again when the file is dropped. Returns `None`
-/// after [`LONGEST_WAIT`], or if the lock files cannot be made: the caller goes on all the same.
+/// Waits for a free slot and takes it; dropping the file frees it. Returns `None` if the wait was
+/// too long, or if the lock files cannot be made: the caller goes on all the same.
 pub(super) fn wait() -> Option<File> {
     platform::make_store(Path::new(FOLDER)).ok()?;
-    let end = Instant::now() + LONGEST_WAIT;
-    while Instant::now() < end {
-        if let Some(slot) = (0..SLOTS).find_map(take) {
-            return Some(slot);
+    let start = Instant::now();
+    loop {
+        match SLOTS.step(start.elapsed(), take) {
+            SlotStep::Work(slot) => return Some(slot),
+            SlotStep::WorkAnyway => return None,
+            SlotStep::Wait => std::thread::sleep(INTERVAL),
         }
-        std::thread::sleep(INTERVAL);
     }
-    None
 }
 
 /// Takes a slot unless another handler has it.

@@ -62,8 +62,7 @@ pub(crate) fn enable(args: &EnableArgs) -> anyhow::Result<ExitCode> {
         settings.previous.core_pipe_limit = before.at_once;
     }
     args.put_to(&mut settings)?;
-    let wanted = settings.wanted("", "")?;
-    let folder = wanted.map_or_else(|| settings.folders().remove(0), |wanted| wanted.folder);
+    let folder = settings.resolve(&settings.default)?.folder;
     let handler = CoreHandler {
         pattern: pattern(&args.program)?,
         at_once: AT_ONCE,
@@ -105,7 +104,8 @@ impl EnableArgs {
         }
     }
 
-    fn put_to(&self, settings: &mut Settings) -> anyhow::Result<()> {
+    /// Puts what was given into the settings. Refuses values that cannot be understood.
+    pub(crate) fn put_to(&self, settings: &mut Settings) -> anyhow::Result<()> {
         self.values.put_to(&mut settings.default)?;
         settings.only_listed = self.only_listed;
         settings.forward = self.forward;

@@ -1,5 +1,8 @@
-//! What crashes on this machine leaves a dump: settings, registration, and the program that the
-//! kernel calls.
+//! Dumps of every crash on this machine.
+//!
+//! Settings (`settings`, `values`) mean rules (`lower`). `install` registers firstchance with the
+//! kernel, which then starts it for each crash (`handler`): the rule about the crashed program says
+//! what is dumped, and `case` stores it. On Windows the system does this itself (`windows`).
 
 mod case;
 mod forward;
@@ -7,18 +10,21 @@ mod handler;
 mod handler_slots;
 mod install;
 mod lost;
+mod lower;
 mod procdump;
 mod repeats;
 mod settings;
 mod status;
+mod values;
 mod windows;
 
 pub(crate) use handler::{HandlerArgs, handle};
 pub(crate) use install::{EnableArgs, apply, disable, enable};
+pub(crate) use lower::CrashRule;
 pub(crate) use procdump::{install, uninstall};
-use repeats::Repeats;
-pub(crate) use settings::{Settings, ValueArgs, Values};
+pub(crate) use settings::Settings;
 pub(crate) use status::status;
+pub(crate) use values::{ValueArgs, Values};
 pub(crate) use windows::{
     is_windows, just_in_time, make_folder, reporting, say_what_came_with_it, variables::expand,
 };

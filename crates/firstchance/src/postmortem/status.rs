@@ -23,15 +23,15 @@ pub(crate) fn status() -> anyhow::Result<ExitCode> {
         console::print(&format!("Crashes go to:    {}", owner(&now.pattern)))?;
         return Ok(ExitCode::SUCCESS);
     };
-    let wanted = settings.with_defaults(&settings.default)?;
+    let values = settings.resolve(&settings.default)?;
     console::print("Postmortem dumps: on")?;
     console::print(&format!("Crashes go to:    {}", owner(&now.pattern)))?;
     console::print(&format!(
         "Before:           {}",
         owner(&settings.previous.core_pattern)
     ))?;
-    console::print(&format!("Folder:           {}", wanted.folder.display()))?;
-    console::print(&format!("Type:             {}", wanted.kind))?;
+    console::print(&format!("Folder:           {}", values.folder.display()))?;
+    console::print(&format!("Type:             {}", values.kind))?;
     if settings.only_listed {
         console::print("Programs:         only those of `postmortem list`")?;
     }

@@ -33,6 +33,7 @@ pub(super) struct FileRule {
     max_dumps: Option<u32>,
     #[serde(default)]
     max_dumps_per: Several<Parsed<Window>>,
+    repeat_window: Option<Span>,
     dumps_at_once: Option<NonZeroU32>,
     #[serde(default)]
     skip_while_busy: bool,
@@ -205,6 +206,7 @@ impl From<FileRule> for Rule {
         let limits = Limits {
             max_dumps: (max_dumps > 0).then_some(max_dumps),
             windows: file.max_dumps_per.0.into_iter().map(|w| w.0).collect(),
+            repeat_window: file.repeat_window.map(|window| window.0),
             concurrent: file.dumps_at_once.map_or(1, NonZeroU32::get),
             avoid_outage: file.skip_while_busy,
             keep,

@@ -50,6 +50,10 @@ fn limits(lines: &mut Lines, limits: &Limits, default_max: u32) {
             lines.plain("max-dumps-per", format!("[{}]", texts.join(", ")));
         }
     }
+    let window = limits.repeat_window.map(print_duration);
+    window
+        .into_iter()
+        .for_each(|window| lines.text("repeat-window", window));
     if limits.concurrent > 1 {
         lines.plain("dumps-at-once", limits.concurrent);
     }

@@ -83,6 +83,7 @@ fn every_key_has_its_meaning() {
         children = true
         max-dumps = 0
         max-dumps-per = ["10m=3", "1d=9"]
+        repeat-window = "1h"
         dumps-at-once = 2
         skip-while-busy = true
         keep-dumps = 20
@@ -104,7 +105,7 @@ fn every_key_has_its_meaning() {
         &[
             "on the next cmdline:\"java *\" and its children, when cpu > 5% or exit or now, do \
              run \"/usr/bin/notify --once\", at most 2 times per process; at most 3 dumps in 10m; \
-             at most 9 dumps in 1d; at most 2 dumps at once; skip while busy; keep at most 20 \
+             at most 9 dumps in 1d; at most 1 dump per signature in 1h; at most 2 dumps at once; skip while busy; keep at most 20 \
              dumps; keep at most 10GiB; keep at most 7d; keep 5% free",
             "on 1234, when every 30s, do mini and full dump; at most 10 dumps in all; at most 1 \
              dump in 1h",

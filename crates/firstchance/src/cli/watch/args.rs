@@ -1,6 +1,6 @@
 //! The options of `watch` and `run`, and the rules they mean.
 
-use super::{Job, Voice};
+use super::Job;
 use crate::{
     rules,
     ui::{exit::Usage, values},
@@ -129,16 +129,7 @@ impl WatchArgs {
             .into_iter()
             .map(|rule| (rule, manner.clone()))
             .collect();
-        Ok(Job {
-            rules,
-            poll: self.common.poll,
-            launch: None,
-            unsafe_breakpoints: self.common.unsafe_breakpoints,
-            json: self.common.json,
-            wait: false,
-            voice: Voice::Sentences,
-            header: None,
-        })
+        Ok(self.common.job_of(rules))
     }
 }
 
@@ -171,15 +162,18 @@ impl Common {
         rule.children = self.children;
         rule.limits = self.limits();
         Ok(Job {
-            rules: vec![(rule, self.manner())],
-            poll: self.poll,
             launch,
+            ..self.job_of(vec![(rule, self.manner())])
+        })
+    }
+
+    fn job_of(&self, rules: Vec<(Rule, Manner)>) -> Job {
+        Job {
+            poll: self.poll,
             unsafe_breakpoints: self.unsafe_breakpoints,
             json: self.json,
-            wait: false,
-            voice: Voice::Sentences,
-            header: None,
-        })
+            ..Job::new(rules)
+        }
     }
 
     fn conditions(&self) -> anyhow::Result<Vec<Condition>> {
@@ -263,8 +257,13 @@ pub(crate) fn read_rules(file: &Path) -> anyhow::Result<Vec<Rule>> {
     Ok(rules)
 }
 
-/// What a later version watches for.
+/// Refuses a rule that a watch cannot carry out, or cannot on this system.
 pub(crate) fn refuse_unbuilt(rule: &Rule) -> anyhow::Result<()> {
+    if rule.limits.repeat_window.is_some() {
+        let what = "a watch does not know the signature of a crash: `per signature` \
+                    (repeat-window) is a limit of postmortem rules alone";
+        return Err(Usage(what.to_owned()).into());
+    }
     let os = platform::system().os;
     let conditions = rule.clauses.iter().flat_map(|clause| &clause.when);
     let unbuilt = |c: &&Condition| match os {

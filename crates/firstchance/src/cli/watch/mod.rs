@@ -35,6 +35,23 @@ pub(crate) struct Job {
     pub(crate) header: Option<Header>,
 }
 
+impl Job {
+    /// These rules with every option at its default: nothing is started or waited for, and what
+    /// happens is shown in sentences.
+    pub(crate) fn new(rules: Vec<(Rule, Manner)>) -> Self {
+        Self {
+            rules,
+            poll: Duration::from_secs(1),
+            launch: None,
+            unsafe_breakpoints: false,
+            json: false,
+            wait: false,
+            voice: Voice::Sentences,
+            header: None,
+        }
+    }
+}
+
 /// In whose words what happens is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Voice {

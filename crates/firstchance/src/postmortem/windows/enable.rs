@@ -89,7 +89,7 @@ pub(crate) fn say_what_came_with_it(was_enabled: bool) -> anyhow::Result<()> {
     if !is_windows() || was_enabled || !settings.is_enabled() {
         return Ok(());
     }
-    let all = settings.with_defaults(&settings.default)?;
+    let all = settings.resolve(&settings.default)?;
     Ok(console::print(&format!(
         "LocalDumps is on with it, for all programs: {} dumps into {}, unless `enable` says otherwise",
         all.kind,

@@ -1,18 +1,20 @@
-//! A crash, as Windows tells its just-in-time debugger of it (`procdump -j`).
+//! A crash that Windows reports to its just-in-time debugger (`procdump -j`).
 
 use crate::{
     postmortem::lost,
     procdump::{self, Dialect, PostMortem},
 };
-use collector::{Crash, Destination, Request};
-use platform::{JustInTime, Stop};
-use snapshot::DumpFormat;
+use collector::{Collected, Crash, Destination, Request};
+use platform::JustInTime;
+use policy::{Action, Chance, Clause, Condition, ExceptionFilter, Identity, Rule, Target};
+use snapshot::{DumpFormat, Exception};
 use std::{path::PathBuf, process::ExitCode};
 
-/// A process has crashed, and Windows waits for us. There is nobody to tell but the log.
+/// Takes the dumps of a process that has crashed, while Windows waits for us. What goes wrong is
+/// told in the system's log: nobody reads our output.
 ///
-/// Ending without a word lets Windows go on with its own reports, and then the process ends as it
-/// would have; so it is left even where the dump failed.
+/// When we end, Windows goes on with its own reports, and then the process ends as it would have
+/// without us; also when the dump failed.
 pub(crate) fn just_in_time(call: &PostMortem) -> anyhow::Result<ExitCode> {
     platform::become_crash_handler()?;
     match record(call) {
@@ -32,34 +34,52 @@ fn record(call: &PostMortem) -> anyhow::Result<()> {
         information: call.information,
     };
     let mut crash = Crash::told(&*host, &told)?;
-    let collected = crash.collect(&request(call));
+    let collected = request(call, &crash).map(|request| crash.collect(&request));
     if call.kill_after {
         host.kill(crash.key())?;
     }
-    match collected.error {
-        Some(error) => Err(error.into()),
-        None => Ok(()),
+    match collected {
+        Some(Collected {
+            error: Some(error), ..
+        }) => Err(error.into()),
+        _ => Ok(()),
     }
 }
 
-fn request(call: &PostMortem) -> Request {
+/// The request that the rule asks for at this crash.
+fn request(call: &PostMortem, crash: &Crash) -> Option<Request> {
     let format = DumpFormat::Minidump;
     let template = procdump::template(None, Dialect::Windows, format.extension());
-    let kinds = call.kinds.iter().map(|kind| (*kind, format));
-    Request {
-        kinds: kinds.collect(),
-        destination: Destination::File(PathBuf::from(&call.folder).join(template)),
-        overwrite: false,
-        reason: String::new(),
-        rule: "just-in-time debugger".to_owned(),
-        comment: None,
+    let file = Destination::File(PathBuf::from(&call.folder).join(template));
+    let who = Identity {
+        key: crash.key(),
+        ..Identity::default()
+    };
+    let rule = rule(call);
+    // Windows starts its debugger only for what no handler took.
+    let unhandled = Exception {
+        first_chance: false,
+        ..crash.exception.clone()
+    };
+    let asked = policy::at_crash(&rule, &who, unhandled)?;
+    Some(Request {
         timeout: call.timeout,
-        stop: Stop::Threads,
-        keep: policy::Retention::default(),
-        number: 1,
-        exception: None,
-        thread: None,
-        signature: None,
-        reader: None,
+        ..Request::of_rule(&asked, &rule, |_| format, file)
+    })
+}
+
+/// The rule that the command line means: on PID, when unhandled exception, do these dumps.
+fn rule(call: &PostMortem) -> Rule {
+    let crash = Condition::Exception(ExceptionFilter {
+        chance: Chance::Unhandled,
+        ..ExceptionFilter::default()
+    });
+    let action: Action = call.kinds.iter().copied().collect();
+    Rule {
+        name: "just-in-time debugger".to_owned(),
+        ..Rule::new(
+            Target::Pid(call.pid),
+            vec![Clause::new(vec![crash], action)],
+        )
     }
 }

@@ -33,16 +33,16 @@ pub(crate) fn status() -> anyhow::Result<ExitCode> {
 }
 
 fn show_local_dumps(settings: &Settings) -> anyhow::Result<Vec<String>> {
-    let wanted = settings.with_defaults(&settings.default)?;
-    let folder = console::plain(&wanted.folder.display().to_string());
+    let values = settings.resolve(&settings.default)?;
+    let folder = console::plain(&values.folder.display().to_string());
     let own = settings.programs.values().filter(|values| !values.exclude);
     let lines = [
         "Postmortem dumps: on (LocalDumps)".to_owned(),
         format!("Folder:           {folder}"),
-        format!("Type:             {}", wanted.kind),
+        format!("Type:             {}", values.kind),
         format!(
             "Count:            {}",
-            wanted.keep.max_count.unwrap_or(local_dumps::COUNT)
+            values.keep.max_count.unwrap_or(local_dumps::COUNT)
         ),
         format!(
             "Programs:         all, {} with values of their own",
