@@ -1,4 +1,4 @@
-//! firstchance's own command line.
+//! firstchance's own command line: the commands, and one file for each.
 
 mod cancel;
 mod counters;
@@ -30,36 +30,36 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Write a dump of a running process; it lives on
+    /// Write a dump of a running process, which continues
     Dump(dump::Args),
-    /// Write dumps of a process when conditions say so
+    /// Write dumps of a process when conditions are met
     Watch(Box<watch::WatchArgs>),
-    /// Start a program and write dumps of it when conditions say so
+    /// Start a program and write dumps of it when conditions are met
     Run(Box<watch::RunArgs>),
-    /// ProcDump's own command line
+    /// Take the command line of ProcDump
     Procdump(procdump::Args),
-    /// End every firstchance that monitors a process; the process goes on
+    /// End every firstchance that monitors a process, which continues
     Cancel(cancel::Args),
-    /// List counters that a condition can name, with their values
+    /// List the counters that a condition can name, with their values
     Counters(counters::Args),
-    /// Print the rule that a command line or a file of rules means
+    /// Print the rules that a command line, a file of rules or the postmortem settings mean
     Explain(explain::Args),
     /// Show what is in a dump
     Inspect(inspect::Args),
-    /// Have every crash on this machine leave a dump (as LocalDumps does on Windows)
+    /// Write a dump of every crash on this machine (as LocalDumps does on Windows)
     Postmortem(postmortem::Args),
-    /// List, show, open and delete the dumps in a folder
+    /// List, show, delete, open and pack stored dumps
     Dumps(dumps::Args),
     /// List the processes that can be dumped
     Ps(ps::Args),
-    /// Say what works on this machine, and what to do about the rest
+    /// Check what works on this machine, and what to do about the rest
     Doctor(doctor::Args),
-    /// Watch a small program that misbehaves, and show what is in the dumps that it is good for
+    /// Watch a small program that misbehaves, and show its dumps
     Demo(demo::Args),
-    /// Print documents that are made from the program itself
+    /// Print man pages or shell completions
     #[command(hide = true)]
     Generate(generate::Args),
-    /// What the kernel calls when a process crashes
+    /// The command that the kernel starts when a process crashes
     #[command(hide = true)]
     CrashHandler(crate::postmortem::HandlerArgs),
     /// The program that the demo starts
@@ -67,7 +67,7 @@ enum Command {
     Misbehave,
 }
 
-/// Runs the program; its exit code.
+/// Runs the command line of this process and returns the exit code.
 pub(crate) fn main() -> ExitCode {
     let result = if is_called_procdump() {
         procdump::run_words(&std::env::args().skip(1).collect::<Vec<_>>())
@@ -80,7 +80,7 @@ pub(crate) fn main() -> ExitCode {
     })
 }
 
-/// Whether the program was started under the name `procdump` (a link).
+/// Whether the program was started under the name `procdump`, through a link.
 fn is_called_procdump() -> bool {
     let first = std::env::args_os().next().unwrap_or_default();
     crate::procdump::is_name(std::path::Path::new(&first))

@@ -1,4 +1,4 @@
-//! `firstchance postmortem`.
+//! `firstchance postmortem`: dumps of every crash on this machine.
 
 use crate::{
     postmortem::{self, EnableArgs, Settings, ValueArgs, Values},
@@ -6,7 +6,7 @@ use crate::{
 };
 use std::process::ExitCode;
 
-/// What can be asked of `postmortem`.
+/// Options of `postmortem`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -15,30 +15,30 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum What {
-    /// Have every crash on this machine leave a dump
+    /// Write a dump of every crash on this machine
     Enable(Box<EnableArgs>),
-    /// Put back what was there before
+    /// Restore what was registered before
     Disable,
-    /// Say whether crashes leave dumps, and what is wrong when they do not
+    /// Show whether crashes leave dumps, and what is wrong if they do not
     Status,
-    /// List the values for all programs and those of some
+    /// List the values for all programs, and those of single programs
     List,
-    /// Give a program values of its own
+    /// Set values for one program
     Set(Box<SetArgs>),
-    /// Take a program's own values away
+    /// Remove the values of one program
     Remove(ProgramArgs),
-    /// No dumps of a program
+    /// Write no dumps of one program
     Exclude(ProgramArgs),
-    /// Windows Error Reporting, which asks and tells Microsoft: on or off
+    /// Switch Windows Error Reporting, which sends reports to Microsoft, on or off
     Reporting(ReportingArgs),
-    /// Register again what is set, as at boot
+    /// Register again, as at boot
     #[command(hide = true)]
     Apply,
 }
 
 #[derive(Debug, clap::Args)]
 struct ProgramArgs {
-    /// Its name (nginx) or its full path
+    /// Name (nginx) or full path of the program
     program: String,
 }
 
@@ -61,7 +61,7 @@ struct SetArgs {
     values: ValueArgs,
 }
 
-/// Does it.
+/// Runs the command that was given.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.what {
         What::Enable(args) => postmortem::enable(args),
@@ -84,7 +84,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         What::Remove(args) => change(|settings| {
             let removed = settings.programs.remove(&settings.program(&args.program)?);
             removed.map(|_| ()).ok_or_else(|| {
-                let what = format!("there are no values of {}", console::plain(&args.program));
+                let what = format!("no values are set for {}", console::plain(&args.program));
                 Usage(what).into()
             })
         }),
@@ -96,7 +96,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// The settings that `postmortem enable …` would make; `None` for the other commands.
+/// The settings that `postmortem enable …` would make. Returns `None` for other commands.
 pub(crate) fn settings_of(args: &Args) -> anyhow::Result<Option<Settings>> {
     let What::Enable(args) = &args.what else {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! The first page: what a person wants to know before anything else.
+//! The summary: the page that `inspect` prints if no section is asked for.
 
 use super::open::Opened;
 use super::page::{Column, INDENT, Page};
@@ -8,16 +8,16 @@ use snapshot::{Architecture, DumpFormat, Exception, OperatingSystem, Process, Sy
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Gaps and warnings shown here.
+/// Warnings in the summary.
 const MOST_LINES: usize = 5;
 
-/// Longest command line shown here.
+/// Characters of the command line in the summary, at most.
 const LONGEST_COMMAND: usize = 300;
 
-/// Stands where a process has no name.
+/// Shown for a process without a name.
 const NO_NAME: &str = "(no name)";
 
-/// Writes the page.
+/// Adds the summary to a page.
 pub(super) fn write(page: &mut Page, opened: &Opened, frames: Option<usize>) {
     page.heading(&title(opened));
     let snapshot = &opened.dump.snapshot;
@@ -35,7 +35,7 @@ pub(super) fn write(page: &mut Page, opened: &Opened, frames: Option<usize>) {
     page.paragraph("Warnings", &warnings(opened));
 }
 
-/// What to type to see more.
+/// The command that shows a whole section.
 pub(super) fn hint(opened: &Opened, section: &str) -> String {
     format!("   firstchance inspect {} {section}", opened.path.display())
 }
@@ -58,7 +58,7 @@ fn title(opened: &Opened) -> String {
 fn process(opened: &Opened) -> Vec<String> {
     let process = &opened.dump.snapshot.process;
     if process.key.pid == 0 && named(process) == NO_NAME {
-        return vec!["not told in this file".to_owned()];
+        return vec!["not recorded in this file".to_owned()];
     }
     let runtime = analysis::runtime(&opened.dump.snapshot);
     let mut first = format!("{} · pid {}", named(process), process.key.pid);
@@ -83,7 +83,7 @@ fn process(opened: &Opened) -> Vec<String> {
     let mut lines = vec![first, console::cut(command.trim_end(), LONGEST_COMMAND)];
     lines.extend(place);
     if process.exe_deleted {
-        lines.push("its program's file was gone or replaced".to_owned());
+        lines.push("the file of its program was deleted or replaced".to_owned());
     }
     lines
 }
@@ -121,7 +121,7 @@ fn dumped(opened: &Opened) -> Vec<String> {
     if record.repeats > 0 {
         let times = record.repeats;
         lines.push(format!(
-            "the same crash came {times} times more, and was only counted"
+            "the same crash came {times} times more, which was only counted"
         ));
     }
     if record.raced {
@@ -131,14 +131,14 @@ fn dumped(opened: &Opened) -> Vec<String> {
     let pause = pause.map_or_else(String::new, |pause| format!(", for {pause}"));
     lines.push(format!("taken while {}{pause}", method(&record.method)));
     if !record.complete {
-        lines.push("INCOMPLETE: not everything that was wanted is in it".to_owned());
+        lines.push("INCOMPLETE: parts that were wanted are missing".to_owned());
     }
     lines
 }
 
 fn method(method: &str) -> &str {
     match method {
-        "not stopped" => "the process ran on: what is in it may not fit together",
+        "not stopped" => "the process was running: its parts may not be consistent",
         "clone" => "a copy of the process was made",
         "" | "stopped" => "the process was stopped",
         other => other,
@@ -194,7 +194,7 @@ fn fault(opened: &Opened, exception: &Exception) -> Vec<String> {
         None => format!("in thread {}, which is not in the dump", exception.thread),
     };
     let chance = match exception.first_chance {
-        true => "first chance: the program may yet handle it",
+        true => "first chance: the program may still handle it",
         false => "",
     };
     vec![first, thread, chance.to_owned()]
@@ -214,14 +214,14 @@ fn modules(opened: &Opened) -> Vec<String> {
     )]
 }
 
-/// The table of memory by class.
+/// Adds the table of memory by class.
 pub(super) fn memory(page: &mut Page, opened: &Opened) {
     let dump = &opened.dump;
     let sizes = analysis::memory_summary(&dump.snapshot, &dump.ranges);
     let total =
         |of: fn(&analysis::ClassSize) -> u64| sizes.iter().map(of).fold(0, u64::saturating_add);
     let row = |name: &str, regions: usize, sizes: [u64; 3]| {
-        // As wide as the headings above and below.
+        // Padded to the width of the headings above and below.
         let mut row = vec![format!("{name:<0$}", INDENT - 2), regions.to_string()];
         row.extend(sizes.map(console::size));
         row
@@ -235,7 +235,7 @@ pub(super) fn memory(page: &mut Page, opened: &Opened) {
         .collect();
     let regions = sizes.iter().map(|s| s.regions).sum();
     let virtual_bytes = total(|s| s.virtual_bytes);
-    // Also what lies in no region that the dump tells of.
+    // Includes memory that is in none of the regions that the dump lists.
     let dumped = snapshot::total_bytes(&dump.ranges);
     let totals = [virtual_bytes, total(|s| s.resident_bytes), dumped];
     rows.push(row("all", regions, totals));

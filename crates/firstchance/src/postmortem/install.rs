@@ -1,4 +1,5 @@
-//! Registering with the kernel, and undoing that.
+//! `postmortem enable`, `disable` and `apply` on Linux: registers firstchance as the kernel's
+//! handler of crashes (core(5)), and undoes that.
 
 use super::{Settings, ValueArgs, handler::LETTERS, is_windows, settings, windows};
 use crate::ui::{console, exit::Usage};
@@ -9,46 +10,49 @@ use std::{
     process::{Command, ExitCode},
 };
 
-/// Where our copy of the program goes: nobody but root writes there.
+/// Default path of the copy of firstchance that the kernel starts: only root can write there.
 const PROGRAM: &str = "/usr/libexec/firstchance";
-/// So many crashes are taken at once, of which a few are worked on; the kernel drops the rest, and
-/// says so in its log.
+/// `core_pipe_limit`: handlers that the kernel starts at the same time. It drops further crashes,
+/// and says so in its log. Most of the handlers wait, see `handler_slots`.
 const AT_ONCE: u32 = 128;
-/// What the kernel takes of a pattern (core(5)).
+/// Bytes of a pattern that the kernel accepts (core(5)).
 const LONGEST_PATTERN: usize = 127;
-/// Read at boot, the last of its kind, as the file of systemd-coredump is called 50-coredump.conf.
+/// Sets the pattern at boot. The number makes it come after the file of systemd-coredump,
+/// 50-coredump.conf.
 pub(super) const SYSCTL: &str = "/etc/sysctl.d/99-firstchance-postmortem.conf";
-/// For distributions where another handler registers itself at boot (apport).
+/// Sets the pattern again later at boot, after handlers that register themselves as a service
+/// (apport).
 const UNIT: &str = "/etc/systemd/system/firstchance-postmortem.service";
-/// Handlers that may be replaced without being asked for it: what they were is saved.
+/// Handlers that are replaced without `--force`. `disable` restores them.
 const KNOWN: [&str; 4] = ["systemd-coredump", "apport", "abrt-hook-ccpp", "abrt"];
 
-/// What can be asked of `postmortem enable`.
+/// Options of `postmortem enable`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct EnableArgs {
     #[command(flatten)]
     pub(super) values: ValueArgs,
-    /// Only programs named by `postmortem set` leave a dump
+    /// Write dumps only of programs named by `postmortem set`
     #[arg(long)]
     pub(super) only_listed: bool,
-    /// Crashes that are not wanted here go to the handler that was there before
+    /// Pass crashes that are not wanted here to the handler that was registered before
     #[arg(long)]
     pub(super) forward: bool,
-    /// SIGQUIT (Ctrl-\) leaves a dump too
+    /// Write a dump at SIGQUIT (Ctrl-\) too
     #[arg(long)]
     pub(super) quit: bool,
-    /// How long the same crash of the same program is only counted [default: 1h]
+    /// Time in which the same crash of the same program is only counted [default: 1h]
     #[arg(long, value_name = "TIME")]
     pub(super) repeat_window: Option<String>,
-    /// Where the copy of firstchance goes that the kernel calls
+    /// Path for the copy of firstchance that the kernel starts
     #[arg(long, value_name = "FILE", default_value = PROGRAM)]
     pub(super) program: PathBuf,
-    /// Replace a handler that nobody knows
+    /// Replace a handler that is not a known one
     #[arg(long)]
     pub(super) force: bool,
 }
 
-/// Has the kernel call us for each crash.
+/// Registers firstchance for all crashes, with these settings. On an error the registration is as
+/// before.
 pub(crate) fn enable(args: &EnableArgs) -> anyhow::Result<ExitCode> {
     if is_windows() {
         return windows::enable(args);
@@ -87,11 +91,11 @@ pub(crate) fn enable(args: &EnableArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Where counts lie, and by default, below it, dumps.
+/// Folder of the counts of repeats; the default folder for dumps is below it.
 const STATE: &str = "/var/lib/firstchance";
 
 impl EnableArgs {
-    /// A folder and a type, and all else as when nothing is said.
+    /// A folder and a type of dump, with every other option at its default.
     pub(super) fn of(folder: PathBuf, kind: DumpKind) -> Self {
         Self {
             values: ValueArgs::of(folder, kind),
@@ -104,7 +108,7 @@ impl EnableArgs {
         }
     }
 
-    /// Puts what was given into the settings. Refuses values that cannot be understood.
+    /// Replaces in the settings what was given. Refuses values that cannot be understood.
     pub(crate) fn put_to(&self, settings: &mut Settings) -> anyhow::Result<()> {
         self.values.put_to(&mut settings.default)?;
         settings.only_listed = self.only_listed;
@@ -118,14 +122,14 @@ impl EnableArgs {
     }
 }
 
-/// Refuses to replace what we do not know how to put back, or what somebody may count on.
+/// Fails if crashes go to a program that is not a known handler, as somebody may rely on it.
 fn expect_replaceable(pattern: &str, force: bool) -> anyhow::Result<()> {
     let is_program = pattern.starts_with(['|', '@']);
     let is_known = KNOWN.iter().any(|name| program_of(pattern).ends_with(name));
     if !is_program || is_known || force {
         return Ok(());
     }
-    let what = format!("crashes are handled by {} already", owner(pattern));
+    let what = format!("crashes are already handled by {}", owner(pattern));
     let error = Error::new(ErrorKind::Busy, what);
     Err(error
         .advise("`--force` replaces it; `disable` puts it back.")
@@ -137,7 +141,7 @@ fn program_of(pattern: &str) -> &str {
     program.split_ascii_whitespace().next().unwrap_or("")
 }
 
-/// Who has the crashes, for people.
+/// Describes who handles crashes under this pattern.
 pub(super) fn owner(pattern: &str) -> String {
     match pattern.chars().next() {
         Some('|' | '@') => program_of(pattern).to_owned(),
@@ -152,15 +156,13 @@ fn pattern(program: &Path) -> anyhow::Result<String> {
     let pattern = format!("|{} crash-handler {LETTERS}", text.unwrap_or_default());
     if text.is_none() || pattern.len() > LONGEST_PATTERN {
         let what = format!("the kernel cannot call {}", program.display());
-        return Err(Usage(format!(
-            "{what}: a short absolute path without blanks is needed"
-        ))
-        .into());
+        return Err(Usage(format!("{what}: give a short absolute path without blanks")).into());
     }
     Ok(pattern)
 }
 
-/// A handler that others can write to is root for them.
+/// Copies this program to where the kernel starts it. Fails if anybody but root could change the
+/// copy: they could run any program as root.
 fn install(program: &Path) -> anyhow::Result<()> {
     let own = platform::own_program();
     let bytes = std::fs::read(&own)?;
@@ -203,7 +205,7 @@ fn systemctl(words: &[&str]) {
         .status();
 }
 
-/// Registers again what is set, as at boot.
+/// Registers again with the saved settings, as at boot.
 pub(crate) fn apply() -> anyhow::Result<ExitCode> {
     let settings = Settings::load()?.filter(Settings::is_enabled);
     let settings = settings.ok_or_else(not_enabled)?;
@@ -220,7 +222,7 @@ pub(super) fn not_enabled() -> Error {
     error.advise("`firstchance postmortem enable` does it.")
 }
 
-/// Puts back what was there, unless somebody else has taken over since.
+/// Restores what was registered before, unless another handler has registered itself since.
 pub(crate) fn disable() -> anyhow::Result<ExitCode> {
     if is_windows() {
         return windows::disable();
@@ -250,7 +252,7 @@ pub(crate) fn disable() -> anyhow::Result<ExitCode> {
     let owner = owner(&platform::core_handler()?.pattern);
     console::print(&match is_ours {
         true => format!("Crashes are handled as before: {owner}"),
-        false => format!("Somebody else had taken over, and keeps it: {owner}"),
+        false => format!("Another handler has been registered since, and stays: {owner}"),
     })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,4 +1,4 @@
-//! Whether crashes leave dumps, and what is wrong when they do not.
+//! `postmortem status`: shows whether crashes leave dumps, and what is wrong if they do not.
 
 use super::{
     Settings,
@@ -11,7 +11,7 @@ use crate::ui::console;
 use platform::Guard;
 use std::{path::Path, process::ExitCode};
 
-/// Tells; the exit code is 0 when all is as it was set, or nothing was.
+/// Prints the status. The exit code is 0 if everything is as it was set, or if nothing was set.
 pub(crate) fn status() -> anyhow::Result<ExitCode> {
     if is_windows() {
         return windows::status();
@@ -46,7 +46,7 @@ pub(crate) fn status() -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Crashes of which nothing was kept; where the kernel's log may not be read, nothing is told.
+/// Prints how many crashes left no dump. Prints nothing if the kernel's log may not be read.
 fn lost() -> anyhow::Result<()> {
     let lost = Lost::of(&platform::kernel_log().unwrap_or_default());
     if lost.skipped > 0 {
@@ -64,7 +64,7 @@ fn warnings(settings: &Settings, now: &platform::CoreHandler) -> Vec<String> {
     let mut warnings = Vec::new();
     if now.pattern != settings.registered {
         warnings.push(format!(
-            "somebody took over: the core pattern is \"{}\"; `firstchance postmortem enable` takes it back",
+            "another program took over: the core pattern is \"{}\"; `firstchance postmortem enable` takes it back",
             console::plain(&now.pattern)
         ));
     }
@@ -81,7 +81,9 @@ fn warnings(settings: &Settings, now: &platform::CoreHandler) -> Vec<String> {
         warnings.push(format!("{} is gone", settings.program.display()));
     }
     if !Path::new(SYSCTL).is_file() {
-        warnings.push(format!("{SYSCTL} is gone: a reboot ends it"));
+        warnings.push(format!(
+            "{SYSCTL} is gone: after a reboot postmortem dumps are off"
+        ));
     }
     warnings
 }

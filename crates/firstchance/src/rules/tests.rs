@@ -1,6 +1,6 @@
 use super::{parse, print, runs_programs};
 
-/// A file means these sentences, and what is printed of it means the same.
+/// The file means these sentences, and the file that is printed from it means the same.
 fn check(file: &str, sentences: &[&str]) {
     let rules = parse(file).unwrap_or_else(|error| panic!("{error}"));
     let printed: Vec<_> = rules.iter().map(ToString::to_string).collect();
@@ -13,7 +13,7 @@ fn check(file: &str, sentences: &[&str]) {
     );
 }
 
-/// The example of the design, to the letter.
+/// The example of the design document, unchanged.
 const DESIGN: &str = r#"
 [[rule]]
 name = "checkout crashes"
@@ -143,7 +143,7 @@ fn programs_are_found_wherever_they_stand() {
     assert!(!runs("full dump 2 times every 1s then none"));
 }
 
-/// The error has these lines among its own.
+/// The file is refused, with these lines in the message.
 fn fails(file: &str, lines: &[&str]) {
     let error = parse(file).map(drop).unwrap_err().to_string();
     for line in lines {
@@ -154,7 +154,7 @@ fn fails(file: &str, lines: &[&str]) {
     }
 }
 
-/// Row G4: a wrong file is refused, with its line.
+/// Row G4: a wrong file is refused; the message has the line.
 #[test]
 fn g4_an_error_has_its_line_and_a_caret() {
     fails(

@@ -8,10 +8,10 @@ use platform::ProcessEntry;
 use snapshot::WallTime;
 use std::{io::Write, time::Duration};
 
-/// Longest command line that is shown in a table.
+/// Characters of a command line that are shown in a table, at most.
 const LONGEST_COMMAND: usize = 100;
 
-/// Text on standard output; a reader that has gone (`| head`) is no failure.
+/// Prints text on standard output. A reader that has closed the pipe (`| head`) is no error.
 pub(crate) fn print(text: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     let lines = text
@@ -23,7 +23,8 @@ pub(crate) fn print(text: &str) -> std::io::Result<()> {
     }
 }
 
-/// A table without lines; the columns of these numbers are figures.
+/// A table without lines. The columns with these numbers, from 0, hold figures and are aligned to
+/// the right.
 pub(crate) fn table(headers: &[&str], figures: &[usize]) -> Table {
     let mut table = Table::new();
     table
@@ -40,7 +41,7 @@ pub(crate) fn table(headers: &[&str], figures: &[usize]) -> Table {
     table
 }
 
-/// `12 ms`, `1.3 s`, `0.4 ms`.
+/// Formats milliseconds: `0.4 ms`, `12 ms`, `1.3 s`.
 pub(crate) fn milliseconds(ms: f64) -> String {
     match ms {
         _ if ms >= 1000.0 => format!("{:.1} s", ms / 1000.0),
@@ -49,7 +50,7 @@ pub(crate) fn milliseconds(ms: f64) -> String {
     }
 }
 
-/// `62 MB`: decimal units, two or three digits.
+/// Formats a number of bytes in decimal units, with two or three digits: `62 MB`.
 pub(crate) fn size(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["bytes", "kB", "MB", "GB", "TB", "PB"];
     let mut value = bytes as f64;
@@ -62,7 +63,7 @@ pub(crate) fn size(bytes: u64) -> String {
     format!("{value:.digits$} {}", UNITS[unit])
 }
 
-/// `3:07:12`, `12.3 s`.
+/// Formats a duration: `12.3 s`, `7:12` (minutes), `3:07:12` (hours).
 pub(crate) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
@@ -77,8 +78,8 @@ pub(crate) fn duration(duration: Duration) -> String {
     }
 }
 
-/// Text from a target, without control characters (an ESC in a thread's name would be obeyed by
-/// the terminal).
+/// Escapes the control characters of a text that comes from a target: the terminal would obey an
+/// ESC in a thread's name.
 pub(crate) fn plain(text: &str) -> String {
     let visible = |c: char| {
         if c.is_control() {
@@ -90,18 +91,18 @@ pub(crate) fn plain(text: &str) -> String {
     text.chars().map(visible).collect()
 }
 
-/// A process's command line for a table.
+/// The command line of a process, for a table; its name in brackets if it has none.
 pub(crate) fn command(entry: &ProcessEntry) -> String {
     let text = if entry.command_line.is_empty() {
         format!("[{}]", entry.name)
     } else {
         entry.command_line.join(" ")
     };
-    // Servers that write what they do over their arguments leave blanks behind it.
+    // Servers that write their state over their arguments leave blanks behind it.
     cut(&plain(text.trim_end()), LONGEST_COMMAND)
 }
 
-/// At most so many characters.
+/// Cuts a text to at most so many characters; the last is then `…`.
 pub(crate) fn cut(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
         return text.to_owned();
@@ -112,22 +113,22 @@ pub(crate) fn cut(text: &str, most: usize) -> String {
         .collect()
 }
 
-/// `2026-11-22 23:01:42`, local.
+/// Formats a time as local date and time: `2026-11-22 23:01:42`.
 pub(crate) fn date_time(when: WallTime) -> String {
     zoned(when).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-/// `23:01:42`, local.
+/// Formats a time as local time: `23:01:42`.
 pub(crate) fn time(when: WallTime) -> String {
     zoned(when).strftime("%H:%M:%S").to_string()
 }
 
-/// Now, with date and offset.
+/// The time now, as [`rfc3339`] formats it.
 pub(crate) fn now_rfc3339() -> String {
     rfc3339(now())
 }
 
-/// `2026-11-22T23:01:42.123+01:00`, local.
+/// Formats a time as local time with its offset: `2026-11-22T23:01:42.123+01:00`.
 pub(crate) fn rfc3339(when: WallTime) -> String {
     zoned(when).strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string()
 }

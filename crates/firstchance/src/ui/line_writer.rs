@@ -1,4 +1,4 @@
-//! Lines on standard output that never hold who says them.
+//! Writes lines in a thread of its own, so that a reader who stops reading holds nobody up.
 
 use std::{
     cell::Cell,
@@ -11,24 +11,26 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Lines that wait for a reader at most; what comes then is only counted.
+/// Lines that wait to be written, at most; further ones are dropped and counted.
 const MOST_WAITING: usize = 1000;
-/// How long the last lines are waited for at the end.
+/// At the end: how long to wait for a reader that reads no line in that time.
 const PATIENCE: Duration = Duration::from_secs(2);
-const LOOK: Duration = Duration::from_millis(5);
+/// How often progress is looked for meanwhile.
+const INTERVAL: Duration = Duration::from_millis(5);
 
-/// A thread that writes, and the lines on their way to it: a reader that has stopped reading (a
-/// pager, a log shipper that hangs) must not keep rules from being looked at.
+/// A thread that writes, and the lines on their way to it. A reader that stops reading (a pager, a
+/// log shipper that hangs) must not stop the rules.
 pub(crate) struct LineWriter {
     lines: Option<Sender<String>>,
     waiting: Arc<AtomicUsize>,
-    /// Lines that were dropped since the last that was not.
+    /// Lines dropped since the last one that was accepted.
     dropped: Cell<u64>,
     writer: JoinHandle<()>,
 }
 
 impl LineWriter {
-    /// Writes by `write`, until that fails: a reader that has gone is no reason to end.
+    /// Starts the thread. It writes each line by calling `write`; after an error it drops all
+    /// further lines, as a closed pipe is no reason to end the program.
     pub(crate) fn to(write: impl FnMut(&str) -> std::io::Result<()> + Send + 'static) -> Self {
         let (lines, inbox) = channel();
         let waiting = Arc::new(AtomicUsize::new(0));
@@ -42,7 +44,8 @@ impl LineWriter {
         }
     }
 
-    /// Sends a line on its way; it is made with the number of those that were dropped before it.
+    /// Hands a line to the thread and returns at once. `line` makes the line, from the number of
+    /// lines that were dropped before it; it is not called if this one is dropped too.
     pub(crate) fn say(&self, line: impl FnOnce(u64) -> String) {
         if self.waiting.load(Ordering::Relaxed) >= MOST_WAITING {
             self.dropped.set(self.dropped.get() + 1);
@@ -55,7 +58,7 @@ impl LineWriter {
 }
 
 impl Drop for LineWriter {
-    /// Waits for a reader that still reads.
+    /// Waits until all lines are written, as long as the reader goes on reading.
     fn drop(&mut self) {
         drop(self.lines.take());
         let mut moved = (usize::MAX, Instant::now());
@@ -64,7 +67,7 @@ impl Drop for LineWriter {
             if waiting != moved.0 {
                 moved = (waiting, Instant::now());
             }
-            std::thread::sleep(LOOK);
+            std::thread::sleep(INTERVAL);
         }
     }
 }
@@ -99,7 +102,7 @@ mod tests {
         for number in 0..MOST_WAITING + 7 {
             writer.say(|dropped| format!("{number} after {dropped}"));
         }
-        // Nobody waits any more: everything is written.
+        // From here on `write` returns at once, and everything is written.
         drop(go_on);
         while writer.waiting.load(Ordering::Relaxed) > 0 {
             std::thread::yield_now();

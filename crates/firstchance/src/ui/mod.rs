@@ -10,4 +10,4 @@ mod reporter;
 pub(crate) mod values;
 
 pub(crate) use line_writer::LineWriter;
-pub(crate) use reporter::{Lines, Reporter};
+pub(crate) use reporter::{Output, Reporter};

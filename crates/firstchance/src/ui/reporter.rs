@@ -10,33 +10,33 @@ use std::{
     io::{IsTerminal, Write},
 };
 
-/// Where lines go.
+/// Which stream lines are printed to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lines {
+pub(crate) enum Output {
     /// Standard output.
-    Out,
-    /// Standard error, because the output is a dump or JSON.
-    Error,
+    Stdout,
+    /// Standard error, because a dump or JSON goes to standard output.
+    Stderr,
 }
 
-/// Shows the steps of a dump as lines, and on a terminal as a bar.
+/// Shows the steps of a dump as lines, and on a terminal as a progress bar.
 pub(crate) struct Reporter {
-    lines: Lines,
-    /// What stays at the foot of the terminal.
+    output: Output,
+    /// Draws the progress bar at the foot of the terminal.
     foot: MultiProgress,
     bar: Option<ProgressBar>,
-    /// Rows of status that are shown.
+    /// Rows of status that are on the terminal now.
     status: Cell<usize>,
     terminal: Term,
-    /// Takes the lines for standard output where their reader may stop reading.
+    /// Takes the lines if they go to a pipe, whose reader may stop reading.
     writer: Option<LineWriter>,
 }
 
 impl Reporter {
-    /// Lines to that place; a bar on standard error if that is a terminal.
-    pub(crate) fn new(lines: Lines) -> Self {
+    /// Prints lines to `output`, and draws a bar on standard error if that is a terminal.
+    pub(crate) fn new(output: Output) -> Self {
         Self {
-            lines,
+            output,
             foot: MultiProgress::new(),
             bar: None,
             status: Cell::new(0),
@@ -45,30 +45,29 @@ impl Reporter {
         }
     }
 
-    /// The same, for a program that must go on when nobody reads what it prints into a pipe.
-    pub(crate) fn never_waiting(lines: Lines) -> Self {
-        let piped = lines == Lines::Out && !std::io::stdout().is_terminal();
+    /// As [`Reporter::new`], but printing into a pipe never waits for the reader.
+    pub(crate) fn never_waiting(output: Output) -> Self {
+        let piped = output == Output::Stdout && !std::io::stdout().is_terminal();
         Self {
             writer: piped.then(|| LineWriter::to(console::print)),
-            ..Self::new(lines)
+            ..Self::new(output)
         }
     }
 
-    /// Whether there is a terminal for lines that change.
+    /// Whether standard error is a terminal, on which lines can be replaced.
     pub(crate) fn is_live(&self) -> bool {
         std::io::stderr().is_terminal()
     }
 
-    /// Columns of the terminal.
+    /// Width of the terminal in columns; 80 if it is unknown.
     pub(crate) fn width(&self) -> usize {
         platform::terminal_width().unwrap_or(80)
     }
 
-    /// Shows these lines at the foot of the terminal, in place of those before; cut, so that none
-    /// takes two rows.
+    /// Replaces the lines at the foot of the terminal by these, each cut to one row.
     ///
-    /// They are drawn here and not by the library of the bar: that one leaves the cursor at the end
-    /// of a row that it fills, where the `^C` that a terminal shows moves everything by a row.
+    /// They are not drawn by the library of the progress bar: it leaves the cursor at the end of a
+    /// full row, so that the `^C` which a terminal prints there moves everything down by a row.
     pub(crate) fn status(&mut self, lines: &[String]) {
         self.clear_status();
         if !self.is_live() || self.bar.is_some() {
@@ -93,7 +92,7 @@ impl Reporter {
         }
     }
 
-    /// Shows a step.
+    /// Shows a step of a dump.
     pub(crate) fn step(&mut self, step: &Step) {
         match step {
             Step::Deleted { path } => {
@@ -120,21 +119,21 @@ impl Reporter {
         }
     }
 
-    /// One line with the time before it.
+    /// Prints a line with the time before it.
     pub(crate) fn line(&self, text: &str) {
         self.plain_line(&format!("[{}] {text}", console::time(console::now())));
     }
 
-    /// One line as it is.
+    /// Prints a line as it is.
     pub(crate) fn plain_line(&self, line: &str) {
         self.clear_status();
         if let Some(writer) = &self.writer {
             return writer.say(|dropped| after_dropped(dropped, line));
         }
-        // A closed pipe is no reason to lose a dump.
-        let write = || match self.lines {
-            Lines::Out => writeln!(std::io::stdout(), "{line}"),
-            Lines::Error => writeln!(std::io::stderr(), "{line}"),
+        // A closed pipe is no reason to give up a dump.
+        let write = || match self.output {
+            Output::Stdout => writeln!(std::io::stdout(), "{line}"),
+            Output::Stderr => writeln!(std::io::stderr(), "{line}"),
         };
         let _ = self.foot.suspend(write);
     }
@@ -204,6 +203,6 @@ impl Reporter {
 fn after_dropped(dropped: u64, line: &str) -> String {
     match dropped {
         0 => line.to_owned(),
-        _ => format!("({dropped} lines were left out: nobody read them)\n{line}"),
+        _ => format!("({dropped} lines were dropped: nobody read them in time)\n{line}"),
     }
 }

@@ -1,7 +1,7 @@
 //! Events for programs: one JSON object a line.
 
 use crate::{
-    cli::dump::Line,
+    cli::dump::DumpJson,
     ui::{LineWriter, console},
 };
 use collector::{Ended, ExceptionRow, Happening, Step};
@@ -16,7 +16,7 @@ pub(crate) const STATUS_EVERY: Duration = Duration::from_secs(60);
 pub(crate) fn tell(outlet: &LineWriter, happening: &Happening) {
     if let Happening::Dumped(dumps) = happening {
         for dump in dumps {
-            let mut event = serde_json::to_value(Line::of(dump)).unwrap_or_default();
+            let mut event = serde_json::to_value(DumpJson::of(dump)).unwrap_or_default();
             event["event"] = json!("dump");
             emit(outlet, event);
         }

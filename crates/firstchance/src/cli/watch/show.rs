@@ -1,7 +1,7 @@
 //! What a person sees of rules at work.
 
 use super::{Header, Job, Voice, json};
-use crate::ui::{LineWriter, Lines, Reporter, console};
+use crate::ui::{LineWriter, Output, Reporter, console};
 use collector::{Ended, ExceptionRow, Happening};
 use policy::{
     ClauseStatus, Command, Finish, Follow, Rule, RuleId, Suppressed, Why, print_duration,
@@ -30,8 +30,12 @@ pub(crate) struct Show {
 
 impl Show {
     pub(crate) fn new(job: &mut Job) -> Self {
-        let lines = if job.json { Lines::Error } else { Lines::Out };
-        let reporter = Reporter::never_waiting(lines);
+        let output = if job.json {
+            Output::Stderr
+        } else {
+            Output::Stdout
+        };
+        let reporter = Reporter::never_waiting(output);
         if job.voice == Voice::Sentences && !job.json {
             for (rule, _) in &job.rules {
                 reporter.plain_line(&rule.to_string());

@@ -17,7 +17,7 @@ use std::{path::Path, process::ExitCode};
 /// Where dumps go when `--folder` is not given.
 const FOLDER: &str = r"%ProgramData%\firstchance\crashes";
 
-/// Has Windows keep a dump of whatever crashes.
+/// Sets LocalDumps so that Windows writes a dump of every crash.
 pub(crate) fn enable(args: &EnableArgs) -> anyhow::Result<ExitCode> {
     expect_windows_options(args)?;
     let mut settings = Settings::load()?.unwrap_or_default();
@@ -37,7 +37,7 @@ pub(crate) fn enable(args: &EnableArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Windows calls no program of ours, which could choose.
+/// Refuses options that only a handler of our own could carry out; Windows starts none.
 fn expect_windows_options(args: &EnableArgs) -> Result<(), Usage> {
     let given = [
         (args.only_listed, "--only-listed"),
@@ -48,16 +48,16 @@ fn expect_windows_options(args: &EnableArgs) -> Result<(), Usage> {
     match given.iter().find(|(is_given, _)| *is_given) {
         None => Ok(()),
         Some((_, option)) => Err(Usage(format!(
-            "{option} cannot be had on Windows: Windows itself writes a dump of each crash of each \
+            "{option} does not work on Windows: Windows itself writes a dump of each crash of each \
              program, unless `firstchance postmortem exclude` names it"
         ))),
     }
 }
 
-/// Makes a folder for dumps; says who may write there.
+/// Makes a folder for dumps; on Windows it also prints which accounts may write there.
 pub(crate) fn make_folder(folder: &Path, args: &ValueArgs) -> anyhow::Result<()> {
     if !is_windows() && !args.grant.is_empty() {
-        let what = "--grant means nothing on Linux: root writes the dumps, whoever crashes";
+        let what = "--grant has no meaning on Linux, where root writes all dumps";
         return Err(Usage(what.to_owned()).into());
     }
     if !is_windows() {
@@ -78,12 +78,13 @@ pub(crate) fn make_folder(folder: &Path, args: &ValueArgs) -> anyhow::Result<()>
 
 fn accounts(names: &[String]) -> String {
     match names {
-        [] => "administrators alone".to_owned(),
+        [] => "only administrators".to_owned(),
         names => names.join(", "),
     }
 }
 
-/// Windows has no values for some programs alone: LocalDumps is for all as soon as it is there.
+/// Says so if a program's own values have switched LocalDumps on for all programs: as soon as its
+/// key exists, it applies to all.
 pub(crate) fn say_what_came_with_it(was_enabled: bool) -> anyhow::Result<()> {
     let settings = Settings::load()?.unwrap_or_default();
     if !is_windows() || was_enabled || !settings.is_enabled() {
@@ -91,16 +92,16 @@ pub(crate) fn say_what_came_with_it(was_enabled: bool) -> anyhow::Result<()> {
     }
     let all = settings.resolve(&settings.default)?;
     Ok(console::print(&format!(
-        "LocalDumps is on with it, for all programs: {} dumps into {}, unless `enable` says otherwise",
+        "LocalDumps is now on for all programs: {} dumps into {}; use `enable` to change that",
         all.kind,
         all.folder.display()
     ))?)
 }
 
-/// Puts back what was there.
+/// Restores the values that were there before `enable`. Fails if none are ours.
 pub(crate) fn disable() -> anyhow::Result<ExitCode> {
     if !local_dumps::is_taken()? {
-        let what = format!("nothing of what {KEY} says was set by firstchance");
+        let what = format!("firstchance has set no value of {KEY}");
         let error = Error::new(ErrorKind::Other, what);
         return Err(error
             .advise("`firstchance postmortem status` shows it.")
@@ -108,7 +109,7 @@ pub(crate) fn disable() -> anyhow::Result<ExitCode> {
     }
     for value in local_dumps::give_back()? {
         console::print(&format!(
-            "Somebody else has changed {value} since, and keeps it"
+            "{value} was changed by somebody else, and keeps it"
         ))?;
     }
     let settings = Settings::load()?.unwrap_or_default();

@@ -16,11 +16,11 @@ const DISABLED: &str = "Disabled";
 /// Group policy: it overrides both.
 const POLICY: &str = r"HKLM\SOFTWARE\Policies\Microsoft\Windows\Windows Error Reporting";
 
-/// As PowerShell's Enable- and Disable-WindowsErrorReporting: for the machine, and for whoever runs
-/// this.
+/// Switches reporting on or off for the machine and for the user who runs this, as PowerShell's
+/// Enable- and Disable-WindowsErrorReporting do.
 pub(crate) fn reporting(on: bool) -> anyhow::Result<ExitCode> {
     if !is_windows() {
-        return Err(Usage("Windows Error Reporting is Windows' own".to_owned()).into());
+        return Err(Usage("only Windows has Windows Error Reporting".to_owned()).into());
     }
     for key in KEYS {
         RegistryKey::new(key).set(DISABLED, &RegistryValue::Number((!on).into()))?;
@@ -35,7 +35,7 @@ pub(super) fn state() -> anyhow::Result<String> {
         let values = RegistryKey::new(key).values()?.unwrap_or_default();
         if values.get(DISABLED).and_then(RegistryValue::number) == Some(1) {
             return Ok(format!(
-                "off ({key}\\{DISABLED} is 1); LocalDumps does not mind"
+                "off ({key}\\{DISABLED} is 1); LocalDumps is not affected"
             ));
         }
     }

@@ -10,7 +10,7 @@ use std::{
     process::ExitCode,
 };
 
-/// Tells; the exit code is 0 when nothing is wrong.
+/// Prints the status. The exit code is 0 if nothing is wrong.
 pub(crate) fn status() -> anyhow::Result<ExitCode> {
     let settings = Settings::load()?.unwrap_or_default();
     let mut warnings = Vec::new();
@@ -78,9 +78,7 @@ fn folder_warnings(folder: &Path) -> anyhow::Result<Vec<String>> {
     };
     let mut warnings = Vec::new();
     if found.is_link {
-        warnings.push(format!(
-            "{name} is a link, which may lead elsewhere tomorrow"
-        ));
+        warnings.push(format!("{name} is a link, whose target can be changed"));
     }
     if found.adders.is_empty() {
         warnings.push(format!(
