@@ -74,6 +74,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if destination == Destination::Stdout && (args.json || kinds(args, &destination).len() > 1) {
         return Err(Usage("-o - takes one dump, and no --json beside it".to_owned()).into());
     }
+    log::debug!("dumps go to {destination:?}");
     let keys = target::resolve(&*host, &args.targets, args.all)?;
     if destination == Destination::Stdout && (keys.len() > 1 || args.number > 1) {
         return Err(Usage("-o - takes one dump of one process".to_owned()).into());
@@ -121,11 +122,15 @@ impl Series<'_> {
 
     fn dump(&mut self, host: &dyn Host, key: ProcessKey) -> anyhow::Result<()> {
         let request = self.request();
+        log::debug!("dump {} of process {key}: {request:?}", self.next);
         let collected = collect(host, key, &request, &mut |step: Step| {
             self.reporter.step(&step)
         });
         let Collected { dumps, error } = collected;
         self.next += dumps.len().max(1) as u32;
+        for dump in &dumps {
+            log::debug!("written: {:?}, {} bytes", dump.path, dump.bytes);
+        }
         for dump in dumps.iter().filter(|_| self.args.json) {
             console::print(&serde_json::to_string(&DumpJson::of(dump))?)?;
         }

@@ -38,6 +38,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         None if args.postmortem => of_settings(&Settings::load()?.unwrap_or_default())?,
         None => of_command(&args.command)?,
     };
+    log::debug!("{} rules", explained.rules.len());
     for comment in &explained.comments {
         console::print(&format!("# {}\n", comment.replace('\n', "\n# ")))?;
     }

@@ -15,7 +15,10 @@ mod ps;
 mod target;
 mod watch;
 
-use crate::{inspect, ui::exit};
+use crate::{
+    inspect,
+    ui::{LogArgs, exit},
+};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -24,6 +27,8 @@ use std::process::ExitCode;
 #[command(name = "firstchance", version, about, max_term_width = 100)]
 #[command(after_help = exit::HELP)]
 struct Cli {
+    #[command(flatten)]
+    log: LogArgs,
     #[command(subcommand)]
     command: Command,
 }
@@ -69,24 +74,38 @@ enum Command {
 
 /// Runs the command line of this process and returns the exit code.
 pub(crate) fn main() -> ExitCode {
-    let result = if is_called_procdump() {
-        procdump::run_words(&std::env::args().skip(1).collect::<Vec<_>>())
-    } else {
-        run(Cli::parse().command)
+    let result = match procdump_words() {
+        Some(words) => procdump::run_words(&words),
+        None => {
+            let cli = Cli::parse();
+            cli.log.start().and_then(|()| run(cli.command))
+        }
     };
     result.unwrap_or_else(|error| {
+        log::debug!("failed: {error:#}");
         eprintln!("firstchance: {error}");
         exit::code_of(&error)
     })
 }
 
-/// Whether the program was started under the name `procdump`, through a link.
-fn is_called_procdump() -> bool {
-    let first = std::env::args_os().next().unwrap_or_default();
-    crate::procdump::is_name(std::path::Path::new(&first))
+/// The words of a command line that is ProcDump's: after the word `procdump`, or all of them if the
+/// program was started under that name, through a link. They are not parsed here, as ProcDump has
+/// switches with the names of ours, such as `-v`.
+fn procdump_words() -> Option<Vec<String>> {
+    let mut words = std::env::args_os();
+    let program = words.next().unwrap_or_default();
+    let is_link = crate::procdump::is_name(std::path::Path::new(&program));
+    let is_command = words.next().is_some_and(|word| word == "procdump");
+    let skipped = match () {
+        () if is_link => 1,
+        () if is_command => 2,
+        () => return None,
+    };
+    Some(std::env::args().skip(skipped).collect())
 }
 
 fn run(command: Command) -> anyhow::Result<ExitCode> {
+    log::debug!("{command:?}");
     match command {
         Command::Dump(args) => dump::run(&args),
         Command::Watch(args) => watch::watch(&args),

@@ -38,6 +38,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 /// Runs ProcDump's command line, given as words without the program's name.
 pub(crate) fn run_words(words: &[String]) -> anyhow::Result<ExitCode> {
     let invocation = parse(words)?;
+    log::debug!("ProcDump's {:?} means {invocation:?}", dialect());
     for warning in &invocation.warnings {
         eprintln!("firstchance: {warning}");
     }

@@ -36,6 +36,7 @@ pub(crate) fn or_service(host: &dyn Host, target: &mut Target) -> anyhow::Result
     if let Target::Name(name) = target {
         let service = Target::Service(name.clone());
         if !is_there(host, target)? && is_there(host, &service)? {
+            log::debug!("no process is called {target}, but {service} is there: it is meant");
             *target = service;
         }
     }
@@ -70,16 +71,24 @@ fn matching(
         return Ok(vec![host.find(*pid)?]);
     }
     let others: Vec<ProcessEntry> = host.processes()?.into_iter().filter(is_candidate).collect();
-    let matching: Vec<&ProcessEntry> = others
-        .iter()
-        .filter(|entry| target.matches(&collector::identity(entry)))
-        .collect();
+    let matching: Vec<&ProcessEntry> = others.iter().filter(|entry| means(target, entry)).collect();
     match matching.as_slice() {
         [] => Err(none_matches(text, &others).into()),
         [one] => Ok(vec![one.key]),
         several if all => Ok(several.iter().map(|entry| entry.key).collect()),
         several => Err(ambiguous(text, several).into()),
     }
+}
+
+/// Whether the target means a process; why not is logged.
+fn means(target: &Target, entry: &ProcessEntry) -> bool {
+    let mismatch = target.mismatch(&collector::identity(entry));
+    let key = entry.key;
+    match &mismatch {
+        None => log::debug!("process {key} is {target}"),
+        Some(why) => log::debug!("process {key} is not {target}: {why}"),
+    }
+    mismatch.is_none()
 }
 
 fn parse(text: &str) -> anyhow::Result<Target> {

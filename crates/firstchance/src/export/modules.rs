@@ -77,6 +77,7 @@ fn look_for(module: &Module, names: Option<&Vec<String>>) -> LocalModule {
             }
         }
         Err(why) => {
+            log::debug!("not packed: {}: {why}", module.path);
             packed.missing = Some(why);
             LocalModule {
                 packed,

@@ -30,6 +30,11 @@ impl Opened {
         let dump = formats::read(file)
             .map_err(|error| anyhow::anyhow!("{} is no dump: {error}", path.display()))?;
         let record = dump.record.as_deref().and_then(Record::parse);
+        let (format, has_record) = (dump.format, record.is_some());
+        log::debug!(
+            "{}: {format:?}, {file_bytes} bytes, record: {has_record}",
+            path.display()
+        );
         Ok(Self {
             path: path.to_owned(),
             file_bytes,
@@ -84,14 +89,23 @@ fn read(path: &Path) -> std::io::Result<FileBytes> {
 fn image(module: &Module) -> Option<FileBytes> {
     // Only an absolute path: a relative one would be looked up in the current folder.
     let path = Path::new(&module.path);
-    path.is_absolute().then(|| read(path).ok()).flatten()
+    path.is_absolute().then(|| read_logged(path)).flatten()
+}
+
+fn read_logged(path: &Path) -> Option<FileBytes> {
+    let bytes = read(path);
+    match &bytes {
+        Ok(_) => log::debug!("opened {}", path.display()),
+        Err(error) => log::debug!("not opened: {}: {error}", path.display()),
+    }
+    bytes.ok()
 }
 
 fn debug(wanted: &DebugFile) -> Option<FileBytes> {
     wanted
         .paths()
         .iter()
-        .find_map(|path| read(Path::new(path)).ok())
+        .find_map(|path| read_logged(Path::new(path)))
 }
 
 /// A sentence about a module whose symbols or unwind tables may be missing, or of another build;

@@ -46,9 +46,11 @@ impl Case<'_> {
         store: impl FnOnce() -> anyhow::Result<PathBuf>,
     ) -> anyhow::Result<()> {
         if !self.is_new(crash) {
+            log::debug!("only counted, as the same crash was stored not long ago: {crash}");
             return Ok(());
         }
         let stored = store();
+        log::debug!("stored: {stored:?}: {crash}");
         self.settle(crash, stored.as_deref().ok());
         stored.map(drop)
     }
@@ -92,6 +94,7 @@ impl Case<'_> {
     ) -> Result<PathBuf, Error> {
         let asked = request.kinds.iter().map(|(kind, _)| kind.to_string());
         let asked: Vec<_> = asked.collect();
+        log::debug!("trying a mini dump: {error}");
         request.kinds = vec![(DumpKind::Mini, DumpFormat::Minidump)];
         request.comment = Some(format!(
             "a mini dump instead of a {} one, as {}",
@@ -115,6 +118,7 @@ impl Case<'_> {
 
     /// Keeps the kernel's core, because of `error`. Returns the path of the file.
     pub(super) fn keep_core(&self, input: &mut dyn Read, error: &Error) -> anyhow::Result<PathBuf> {
+        log::debug!("keeping the kernel's core: {error}");
         let request = self.request();
         let about = Record {
             pid: self.call.pid,

@@ -91,6 +91,7 @@ impl Call {
 pub(crate) fn handle(args: &HandlerArgs) -> anyhow::Result<ExitCode> {
     platform::become_crash_handler()?;
     let call = Call::parse(&args.words)?;
+    log::debug!("{call:?}");
     if let Err(error) = record(&call) {
         eprintln!("firstchance: {}", lost::log(call.pid, &error));
         return Ok(ExitCode::FAILURE);
@@ -145,6 +146,10 @@ impl Wanted {
             return Ok(None);
         };
         let asked = rule.at_crash(who, &call.exception());
+        match &asked {
+            Some(asked) => log::debug!("the rule asks for a dump: {}", asked.reason),
+            None => log::debug!("the rule wants no dump of signal {}", call.signal),
+        }
         Ok(asked.map(|asked| Self { rule, asked }))
     }
 
@@ -174,6 +179,7 @@ fn take(
     let mut input = std::io::stdin().lock();
     let mut head = CoreHead::read(&mut input, &mut Vec::new())?;
     let reader = reader(call, crashed, &head);
+    log::debug!("the user who may read the dump besides root: {reader:?}");
     let notes = head.take_notes();
     let case = Case {
         reader,
@@ -228,6 +234,7 @@ fn keep_unknown(settings: &Settings, call: &Call, error: &Error) -> anyhow::Resu
 /// settings say so.
 fn pass_on(settings: &Settings, call: &Call, entry: &ProcessEntry) -> anyhow::Result<()> {
     if !settings.forward {
+        log::debug!("not forwarded: --forward was not given");
         return Ok(());
     }
     let facts = Facts {
@@ -236,6 +243,7 @@ fn pass_on(settings: &Settings, call: &Call, entry: &ProcessEntry) -> anyhow::Re
         exe: entry.image.clone(),
         host: platform::system().host,
     };
+    log::debug!("forwarded to {}", settings.previous.core_pattern);
     match forward::expand(&settings.previous.core_pattern, call, &facts) {
         Some((program, arguments)) => Err(become_previous(&program, &arguments).into()),
         None => Ok(()),

@@ -25,8 +25,14 @@ pub(super) fn wait() -> Option<File> {
     let start = Instant::now();
     loop {
         match SLOTS.step(start.elapsed(), take) {
-            SlotStep::Work(slot) => return Some(slot),
-            SlotStep::WorkAnyway => return None,
+            SlotStep::Work(slot) => {
+                log::debug!("got a slot after {:?}", start.elapsed());
+                return Some(slot);
+            }
+            SlotStep::WorkAnyway => {
+                log::debug!("no slot after {:?}: going on without one", start.elapsed());
+                return None;
+            }
             SlotStep::Wait => std::thread::sleep(INTERVAL),
         }
     }

@@ -76,7 +76,17 @@ impl Settings {
     pub(crate) fn rule_about(&self, who: &Identity) -> Result<Option<CrashRule>> {
         let entries = self.entries();
         let first = policy::first_about(entries.iter().map(|entry| &entry.target), who);
-        first.map(|at| self.rule(&entries[at])).transpose()
+        let rejected = &entries[..first.unwrap_or(entries.len())];
+        for Entry { target, .. } in rejected {
+            let why = target.mismatch(who).unwrap_or_default();
+            log::debug!("the rule about {target} does not apply: {why}");
+        }
+        let rule = first.map(|at| self.rule(&entries[at])).transpose()?;
+        match &rule {
+            Some(rule) => log::debug!("this rule applies: {}", rule.rule),
+            None => log::debug!("no rule is about the process"),
+        }
+        Ok(rule)
     }
 
     /// The rule that an entry means: on PROGRAM, when unhandled exception, do TYPE dump, into FOLDER,

@@ -56,8 +56,10 @@ impl Settings {
             return local_dumps::load();
         }
         let Some(bytes) = platform::read_guarded(Path::new(FILE))? else {
+            log::debug!("no settings: {FILE} does not exist");
             return Ok(None);
         };
+        log::debug!("settings from {FILE}");
         let text = String::from_utf8_lossy(&bytes);
         let settings = toml::from_str(&text);
         settings.map(Some).map_err(|e| {

@@ -1,7 +1,7 @@
 //! Shows the steps of a dump: one line for each step, a bar while memory is copied, and rows of
 //! status at the foot of the terminal.
 
-use super::{LineWriter, console};
+use super::{LineWriter, console, debug_log};
 use ::console::Term;
 use collector::{Step, Written};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -54,9 +54,10 @@ impl Reporter {
         }
     }
 
-    /// Whether standard error is a terminal, on which lines can be replaced.
+    /// Whether standard error is a terminal on which lines can be replaced: not while the debug log
+    /// is printed there.
     pub(crate) fn is_live(&self) -> bool {
-        std::io::stderr().is_terminal()
+        std::io::stderr().is_terminal() && !debug_log::is_on_stderr()
     }
 
     /// Width of the terminal in columns; 80 if it is unknown.

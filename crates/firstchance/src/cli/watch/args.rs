@@ -245,6 +245,8 @@ pub(crate) fn format_of(asked: Option<DumpFormat>) -> fn(DumpKind) -> DumpFormat
 /// to it.
 pub(crate) fn read_rules(file: &Path) -> anyhow::Result<Vec<Rule>> {
     let bytes = platform::read_trusted(file)?;
+    let (path, only_administrator) = (file.display(), bytes.administrator);
+    log::debug!("rules from {path}; only the administrator can change it: {only_administrator}");
     let text = String::from_utf8(bytes.bytes)
         .map_err(|_| Usage(format!("{} is no text in UTF-8", file.display())))?;
     let rules = rules::parse(&text).map_err(|e| Usage(format!("{}: {e}", file.display())))?;

@@ -88,11 +88,13 @@ pub(crate) fn carry_out_seeing(
     see: &mut dyn FnMut(&Happening),
 ) -> anyhow::Result<ExitCode> {
     let mut host = platform::this_machine();
-    for (rule, _) in &mut job.rules {
+    for (rule, manner) in &mut job.rules {
         args::refuse_unbuilt(rule)?;
         settle_target(&*host, rule, job.wait)?;
+        log::debug!("rule: {rule}; its dumps: {manner:?}");
     }
     let cleared = collector::prepare(&job.rules)?;
+    log::debug!("left behind by runs that were killed, deleted: {cleared:?}");
     let launch = job.launch.as_ref();
     let launched = launch
         .map(|(path, args)| host.launch(path, args))
@@ -121,6 +123,7 @@ pub(crate) fn carry_out_seeing(
         show.show(&happening);
         see(&happening);
     })?;
+    log::debug!("all rules are over: {ended:?}");
     show.end(&ended);
     Ok(code(&ended, show.all_reached()))
 }
