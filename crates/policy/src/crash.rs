@@ -79,8 +79,11 @@ mod tests {
         let rule = &rules(&[rule])[0];
         let asked = at_crash(rule, &named("a"), dies_of(11, "SIGSEGV.SEGV_MAPERR")).unwrap();
         assert_eq!(asked.kinds, [DumpKind::Plus]);
-        assert_eq!(asked.reason, "Unhandled exception: SIGSEGV.SEGV_MAPERR");
-        assert_eq!((asked.number, asked.thread), (1, Some(71)));
+        assert_eq!(
+            asked.trigger.to_string(),
+            "Unhandled exception: SIGSEGV.SEGV_MAPERR"
+        );
+        assert_eq!((asked.number, asked.trigger.thread()), (1, Some(71)));
         assert_eq!(at_crash(rule, &named("a"), dies_of(3, "SIGQUIT")), None);
         assert_eq!(at_crash(rule, &named("b"), dies_of(11, "SIGSEGV")), None);
         let none = &rules(&["on each a, when unhandled exception, do none"])[0];

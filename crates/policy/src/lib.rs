@@ -24,6 +24,7 @@ mod rule;
 mod signal;
 mod slots;
 mod target;
+mod trigger;
 mod units;
 
 pub use action::Action;
@@ -31,7 +32,7 @@ pub use condition::{Condition, Place};
 pub use crash::{at_crash, first_about};
 pub use engine::{
     ClauseStatus, Command, DumpId, DumpRequest, Event, ExceptionCount, Finish, Note, Outcome,
-    RuleId, RuleSet, Settings, Suppressed, WakeFor, Why, exception_reason,
+    RuleId, RuleSet, RuleState, Settings, Suppressed, WakeFor, Why,
 };
 pub use exception::{Chance, ExceptionFilter, Match, printed};
 pub use language::{ParseError, parse_when, print_when};
@@ -44,4 +45,5 @@ pub use rule::{Clause, Follow, Rule, Series};
 pub use signal::{signal_name, signal_number};
 pub use slots::{SlotStep, Slots};
 pub use target::{Identity, Target};
+pub use trigger::{Trigger, TriggerKind};
 pub use units::{parse_duration, parse_size, print_duration, print_size};

@@ -82,6 +82,4 @@ pub enum TargetEvent {
         /// When it was seen to be gone.
         at: WallTime,
     },
-    /// Nothing happened until the deadline.
-    Timeout,
 }

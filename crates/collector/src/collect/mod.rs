@@ -118,11 +118,13 @@ pub fn collect(
     })
 }
 
-/// Takes the dumps from a target that this thread has attached and that stands at an event.
+/// Takes the dumps from a target that this thread holds. Where one of its threads stands for an
+/// event, that goes on with the others if `lets_go` says so.
 pub(crate) fn collect_attached(
     target: &mut dyn platform::Target,
     request: &Request,
+    lets_go: bool,
     observer: &mut (dyn FnMut(Step) + Send),
 ) -> Collected {
-    session::run_attached(target, request, Instant::now(), observer)
+    session::run_attached(target, request, lets_go, Instant::now(), observer)
 }

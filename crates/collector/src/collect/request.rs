@@ -1,7 +1,7 @@
 //! What is asked of one collection of dumps.
 
 use super::Destination;
-use platform::Stop;
+use platform::{Cancel, Stop};
 use policy::{DumpRequest, Retention, Rule};
 use snapshot::{DumpFormat, DumpKind, Exception};
 use std::time::Duration;
@@ -40,11 +40,13 @@ pub struct Request {
     pub signature: Option<String>,
     /// A user who may read the dump besides the one who writes it.
     pub reader: Option<u32>,
+    /// Ends the dumps early.
+    pub cancel: Cancel,
 }
 
 impl Request {
     /// A request for these dumps with nothing else asked for: no file is replaced, the target is
-    /// stopped, there is no timeout, and no old dump is deleted.
+    /// stopped, there is no timeout, no old dump is deleted, and Ctrl-C cancels them.
     pub fn new(kinds: Vec<(DumpKind, DumpFormat)>, destination: Destination) -> Self {
         Self {
             kinds,
@@ -61,6 +63,7 @@ impl Request {
             thread: None,
             signature: None,
             reader: None,
+            cancel: Cancel::of_process(),
         }
     }
 
@@ -76,12 +79,12 @@ impl Request {
         let folder = rule.folder.as_ref();
         let folder = folder.map(|folder| Destination::Folder(folder.into()));
         Self {
-            reason: asked.reason.clone(),
+            reason: asked.trigger.to_string(),
             rule: rule.to_string(),
             keep: rule.limits.keep.clone(),
             number: asked.number,
-            exception: asked.exception.clone(),
-            thread: asked.thread,
+            exception: asked.trigger.exception().cloned(),
+            thread: asked.trigger.thread(),
             ..Self::new(kinds.collect(), folder.unwrap_or(elsewhere))
         }
     }

@@ -7,7 +7,7 @@ use crate::{
     procdump::{self, Command, Dialect, Invocation, Monitor},
     ui::{console, exit::Usage},
 };
-use collector::{Destination, Manner};
+use collector::{Destination, DumpOptions};
 use platform::{Error, ErrorKind, Stop};
 use policy::{Action, Clause, Condition, Match, Pattern, Rule};
 use snapshot::{DumpKind, OperatingSystem, ProcessKey};
@@ -82,7 +82,7 @@ fn dialect() -> Dialect {
 
 fn job(monitor: Monitor) -> anyhow::Result<Job> {
     let (folder, name) = output_of(&monitor)?;
-    let manner = manner(&monitor, &folder, name.as_deref());
+    let options = dump_options(&monitor, &folder, name.as_deref());
     let launch = monitor.launch.as_ref();
     let launch = launch.map(|launch| (PathBuf::from(&launch.image), launch.arguments.clone()));
     let rule = as_the_system_has_it(&monitor);
@@ -92,7 +92,7 @@ fn job(monitor: Monitor) -> anyhow::Result<Job> {
         wait: monitor.wait,
         voice: Voice::ProcDump,
         header: header(monitor, folder, name),
-        ..Job::new(vec![(rule, manner)])
+        ..Job::new(vec![(rule, options)])
     })
 }
 
@@ -161,7 +161,7 @@ fn output_of(monitor: &Monitor) -> anyhow::Result<(PathBuf, Option<String>)> {
     ))
 }
 
-fn manner(monitor: &Monitor, folder: &Path, name: Option<&str>) -> Manner {
+fn dump_options(monitor: &Monitor, folder: &Path, name: Option<&str>) -> DumpOptions {
     let destination_given = name.map(|name| Destination::File(folder.join(name)));
     let largest = monitor
         .rule
@@ -175,7 +175,7 @@ fn manner(monitor: &Monitor, folder: &Path, name: Option<&str>) -> Manner {
         destination_given.as_ref().unwrap_or(&Destination::Stdout),
     );
     let template = procdump::template(name, monitor.dialect, format.extension());
-    Manner {
+    DumpOptions {
         destination: Destination::File(folder.join(template)),
         overwrite: monitor.overwrite,
         comment: monitor.comment.clone(),

@@ -147,7 +147,7 @@ impl Wanted {
         };
         let asked = rule.at_crash(who, &call.exception());
         match &asked {
-            Some(asked) => log::debug!("the rule asks for a dump: {}", asked.reason),
+            Some(asked) => log::debug!("the rule asks for a dump: {}", asked.trigger),
             None => log::debug!("the rule wants no dump of signal {}", call.signal),
         }
         Ok(asked.map(|asked| Self { rule, asked }))

@@ -257,6 +257,21 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_has_the_limits_of_every_entry_that_uses_it() {
+        let text = "[default]\nfolder = \"/a\"\n[program-values.x]\ncount = 2\n\
+                    [program-values.y]\nfolder = \"/b\"\nmax-bytes = \"1GiB\"\n";
+        let settings: Settings = toml::from_str(text).unwrap();
+        let limits = |folder: &str| {
+            let limits = settings.limits_of(Path::new(folder)).unwrap().into_iter();
+            let limits = limits.map(|keep| (keep.max_count, keep.max_bytes));
+            limits.collect::<Vec<_>>()
+        };
+        assert_eq!(limits("/a"), [(Some(2), None), (Some(10), None)]);
+        assert_eq!(limits("/b"), [(Some(10), Some(1 << 30))]);
+        assert_eq!(limits("/c"), []);
+    }
+
+    #[test]
     fn a_broken_entry_costs_only_the_programs_it_is_for() {
         let text = "[program-values.bad]\ntype = \"huge\"\n";
         let settings: Settings = toml::from_str(text).unwrap();

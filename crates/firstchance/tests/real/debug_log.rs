@@ -56,7 +56,7 @@ fn v_shows_the_rule_that_a_command_line_means() {
         victim.pid()
     );
     assert!(
-        says(&run.stderr, &format!("cli::watch: rule: {rule}")),
+        says(&run.stderr, &format!("cli::watch::session: rule: {rule}")),
         "{run:#?}"
     );
 }
