@@ -71,6 +71,11 @@ impl Opened {
         )
     }
 
+    /// The command that shows a whole section, for the end of a line.
+    pub(super) fn hint(&self, section: &str) -> String {
+        format!("   firstchance inspect {} {section}", self.path.display())
+    }
+
     /// Warnings of the record, and of the reader about what is broken or missing in the file.
     pub(super) fn warnings(&self) -> Vec<String> {
         let recorded = self.record.iter().flat_map(|record| &record.warnings);

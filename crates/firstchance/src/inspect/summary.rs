@@ -35,11 +35,6 @@ pub(super) fn write(page: &mut Page, opened: &Opened, frames: Option<usize>) {
     page.paragraph("Warnings", &warnings(opened));
 }
 
-/// The command that shows a whole section.
-pub(super) fn hint(opened: &Opened, section: &str) -> String {
-    format!("   firstchance inspect {} {section}", opened.path.display())
-}
-
 fn title(opened: &Opened) -> String {
     let format = match opened.dump.format {
         DumpFormat::Core => "ELF core",
@@ -210,7 +205,7 @@ fn modules(opened: &Opened) -> Vec<String> {
     vec![format!(
         "{}{unlinked}{}",
         modules.len(),
-        hint(opened, "modules")
+        opened.hint("modules")
     )]
 }
 
@@ -264,7 +259,7 @@ fn handles(opened: &Opened) -> Vec<String> {
         .collect();
     match told.is_empty() {
         true => vec![],
-        false => vec![format!("{}{}", told.join(", "), hint(opened, "handles"))],
+        false => vec![format!("{}{}", told.join(", "), opened.hint("handles"))],
     }
 }
 
@@ -274,7 +269,7 @@ fn gaps(opened: &Opened) -> Vec<String> {
             "{} of memory in {} places could not be read{}",
             console::size(record.gap_bytes),
             record.gap_count,
-            hint(opened, "record")
+            opened.hint("record")
         )],
         _ => vec![],
     }
@@ -285,7 +280,7 @@ fn warnings(opened: &Opened) -> Vec<String> {
     let left = warnings.len().saturating_sub(MOST_LINES);
     let mut lines: Vec<String> = warnings.into_iter().take(MOST_LINES).collect();
     if left > 0 {
-        lines.push(format!("… {left} more{}", hint(opened, "record")));
+        lines.push(format!("… {left} more{}", opened.hint("record")));
     }
     lines
 }

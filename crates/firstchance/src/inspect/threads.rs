@@ -36,7 +36,7 @@ pub(super) fn summary(page: &mut Page, opened: &Opened, frames: Option<usize>) {
     let left = groups.iter().skip(1 + GROUPS);
     let left: usize = left.map(|group| group.threads.len()).sum();
     if left > 0 {
-        let hint = super::summary::hint(opened, "threads");
+        let hint = opened.hint("threads");
         page.gap();
         page.faint_end(&format!("  … {}", counted(left, "more thread")), &hint);
     }

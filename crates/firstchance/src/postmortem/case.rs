@@ -1,10 +1,6 @@
 //! A crash that is dumped: from the request that its rule means to the file.
 
-use super::{
-    CrashRule,
-    handler::{Call, raced},
-    repeats::RepeatsFile,
-};
+use super::{CrashRule, call::Call, repeats::RepeatsFile};
 use collector::{Collected, CoreHead, Crash, Destination, Record, Request};
 use platform::{Error, ErrorKind, Stop};
 use policy::DumpRequest;
@@ -83,7 +79,7 @@ impl Case<'_> {
     fn dump(&self, crash: &mut Crash, request: &Request) -> Result<PathBuf, Error> {
         let Collected { dumps, error } = crash.collect(request);
         let path = dumps.into_iter().find_map(|dump| dump.path);
-        path.ok_or_else(|| error.unwrap_or_else(|| raced(self.call)))
+        path.ok_or_else(|| error.unwrap_or_else(|| self.call.raced()))
     }
 
     fn small_dump(

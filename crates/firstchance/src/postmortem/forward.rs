@@ -1,7 +1,7 @@
 //! Expands the core pattern (core(5)) of the handler that was registered before us, to pass a crash
 //! on to it.
 
-use super::handler::Call;
+use super::call::Call;
 use std::path::PathBuf;
 
 /// The program that a core pattern names, and its arguments with all `%` letters replaced. Returns

@@ -6,19 +6,16 @@
 
 use super::{
     CrashRule, Settings,
+    call::Call,
     case::Case,
     forward::{self, Facts},
     handler_slots, lost,
 };
-use crate::ui::exit::Usage;
 use collector::{CoreHead, Crash};
 use platform::{Crashed, Error, ErrorKind, Host, ProcessEntry};
 use policy::{DumpRequest, Identity};
-use snapshot::Exception;
 use std::{path::Path, process::ExitCode};
 
-/// What the kernel puts on our command line (core(5)); `%F` is last, as older kernels have none.
-pub(super) const LETTERS: &str = "%P %I %s %u %g %d %c %t %F";
 /// `%d` of a process that its user may dump (prctl(2), `PR_SET_DUMPABLE`).
 const DUMPABLE: u32 = 1;
 
@@ -28,63 +25,6 @@ pub(crate) struct HandlerArgs {
     /// In the order of `core_pattern`
     #[arg(allow_hyphen_values = true)]
     words: Vec<String>,
-}
-
-/// What the kernel says of a crash.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Call {
-    pub(super) pid: u32,
-    pub(super) thread: u32,
-    pub(super) signal: i32,
-    pub(super) uid: u32,
-    pub(super) gid: u32,
-    /// Who may dump the process (prctl(2), `PR_SET_DUMPABLE`): 1 its user, 2 only root.
-    pub(super) dumpable: u32,
-    /// `RLIMIT_CORE`, as the kernel writes it.
-    pub(super) limit: String,
-    pub(super) time: u64,
-    pub(super) descriptor: Option<i32>,
-}
-
-impl Call {
-    /// Reads the nine words of [`LETTERS`]; the last may be missing or empty.
-    pub(super) fn parse(words: &[String]) -> Result<Self, Usage> {
-        let refuse = || {
-            Usage("the kernel calls this, as `firstchance postmortem enable` tells it to".into())
-        };
-        let number = |at: usize| words.get(at)?.parse::<u64>().ok();
-        let small = |at: usize| {
-            number(at)
-                .and_then(|n| u32::try_from(n).ok())
-                .ok_or_else(refuse)
-        };
-        if !(8..=9).contains(&words.len()) {
-            return Err(refuse());
-        }
-        Ok(Self {
-            pid: small(0)?,
-            thread: small(1)?,
-            signal: small(2)? as i32,
-            uid: small(3)?,
-            gid: small(4)?,
-            dumpable: small(5)?,
-            limit: words[6].clone(),
-            time: number(7).ok_or_else(refuse)?,
-            descriptor: words.get(8).and_then(|word| word.parse().ok()),
-        })
-    }
-
-    /// The crash as far as the kernel's words tell it; without its address, its sender or what was
-    /// thrown.
-    fn exception(&self) -> Exception {
-        Exception {
-            code: self.signal as u32,
-            name: policy::signal_name(self.signal),
-            thread: self.thread,
-            first_chance: false,
-            ..Exception::default()
-        }
-    }
 }
 
 /// Handles a crash. What goes wrong is told in the system's log: nobody reads our output.
@@ -114,7 +54,7 @@ fn record(call: &Call) -> anyhow::Result<()> {
     }
     let entry = match host.entry(call.pid) {
         Ok(entry) if crashed.is_there() => entry,
-        Ok(_) => return keep_unknown(&settings, call, &raced(call)),
+        Ok(_) => return keep_unknown(&settings, call, &call.raced()),
         Err(error) => return keep_unknown(&settings, call, &error),
     };
     let who = collector::identity(&entry);
@@ -122,15 +62,6 @@ fn record(call: &Call) -> anyhow::Result<()> {
         Some(wanted) => take(&*host, call, &crashed, &entry, &wanted),
         None => pass_on(&settings, call, &entry),
     }
-}
-
-/// The process was killed, or its pid is another's, before it could be looked at.
-pub(super) fn raced(call: &Call) -> Error {
-    let what = format!(
-        "process {} was killed before it could be looked at",
-        call.pid
-    );
-    Error::new(ErrorKind::TargetDied, what)
 }
 
 /// What a rule asks for at this crash.

@@ -1,17 +1,14 @@
 //! `postmortem enable`, `disable` and `apply` on Linux: registers firstchance as the kernel's
 //! handler of crashes (core(5)), and undoes that.
 
-use super::{Settings, ValueArgs, handler::LETTERS, is_windows, settings, windows};
+use super::{EnableArgs, Settings, call::LETTERS, is_windows, settings, windows};
 use crate::ui::{console, exit::Usage};
 use platform::{CoreHandler, Error, ErrorKind, Guard, Use};
-use snapshot::DumpKind;
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, ExitCode},
 };
 
-/// Default path of the copy of firstchance that the kernel starts: only root can write there.
-const PROGRAM: &str = "/usr/libexec/firstchance";
 /// `core_pipe_limit`: handlers that the kernel starts at the same time. It drops further crashes,
 /// and says so in its log. Most of the handlers wait, see `handler_slots`.
 const AT_ONCE: u32 = 128;
@@ -25,31 +22,6 @@ pub(super) const SYSCTL: &str = "/etc/sysctl.d/99-firstchance-postmortem.conf";
 const UNIT: &str = "/etc/systemd/system/firstchance-postmortem.service";
 /// Handlers that are replaced without `--force`. `disable` restores them.
 const KNOWN: [&str; 4] = ["systemd-coredump", "apport", "abrt-hook-ccpp", "abrt"];
-
-/// Options of `postmortem enable`.
-#[derive(Debug, clap::Args)]
-pub(crate) struct EnableArgs {
-    #[command(flatten)]
-    pub(super) values: ValueArgs,
-    /// Write dumps only of programs named by `postmortem set`
-    #[arg(long)]
-    pub(super) only_listed: bool,
-    /// Pass crashes that are not wanted here to the handler that was registered before
-    #[arg(long)]
-    pub(super) forward: bool,
-    /// Write a dump at SIGQUIT (Ctrl-\) too
-    #[arg(long)]
-    pub(super) quit: bool,
-    /// Time in which the same crash of the same program is only counted [default: 1h]
-    #[arg(long, value_name = "TIME")]
-    pub(super) repeat_window: Option<String>,
-    /// Path for the copy of firstchance that the kernel starts
-    #[arg(long, value_name = "FILE", default_value = PROGRAM)]
-    pub(super) program: PathBuf,
-    /// Replace a handler that is not a known one
-    #[arg(long)]
-    pub(super) force: bool,
-}
 
 /// Registers firstchance for all crashes, with these settings. On an error the registration is as
 /// before.
@@ -93,34 +65,6 @@ pub(crate) fn enable(args: &EnableArgs) -> anyhow::Result<ExitCode> {
 
 /// Folder of the counts of repeats; the default folder for dumps is below it.
 const STATE: &str = "/var/lib/firstchance";
-
-impl EnableArgs {
-    /// A folder and a type of dump, with every other option at its default.
-    pub(super) fn of(folder: PathBuf, kind: DumpKind) -> Self {
-        Self {
-            values: ValueArgs::of(folder, kind),
-            only_listed: false,
-            forward: false,
-            quit: false,
-            repeat_window: None,
-            program: PROGRAM.into(),
-            force: false,
-        }
-    }
-
-    /// Replaces in the settings what was given. Refuses values that cannot be understood.
-    pub(crate) fn put_to(&self, settings: &mut Settings) -> anyhow::Result<()> {
-        self.values.put_to(&mut settings.default)?;
-        settings.only_listed = self.only_listed;
-        settings.forward = self.forward;
-        settings.quit = self.quit;
-        if let Some(window) = &self.repeat_window {
-            policy::parse_duration(window).map_err(Usage)?;
-            settings.repeat_window = Some(window.clone());
-        }
-        Ok(())
-    }
-}
 
 /// Fails if crashes go to a program that is not a known handler, as somebody may rely on it.
 fn expect_replaceable(pattern: &str, force: bool) -> anyhow::Result<()> {
@@ -268,7 +212,7 @@ fn remove(file: &Path) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::enable_args::PROGRAM, *};
 
     #[test]
     fn e15_unknown_handlers_are_not_replaced() {

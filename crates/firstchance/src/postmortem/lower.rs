@@ -1,7 +1,7 @@
 //! The rules that the settings mean: one for each program that has values of its own, and one for all
 //! others. What happens at a crash is what its rule says.
 
-use super::{Settings, Values, windows::is_windows};
+use super::{Settings, Values, is_windows};
 use platform::Result;
 use policy::{
     Action, Chance, Clause, Condition, DumpRequest, ExceptionFilter, Follow, Identity, Limits,

@@ -1,16 +1,13 @@
 //! What was set: values for all programs, each overridden by those of one program, as LocalDumps has
-//! them. On Linux they are kept in a file, on Windows in the registry.
+//! them. `settings_file` reads and writes them.
 
 use super::{
     values::{self, Resolved, Values},
-    windows::{is_windows, local_dumps, variables},
+    variables,
 };
-use platform::{Error, ErrorKind, Result, Use};
+use platform::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, path::PathBuf};
 
 /// The file with the settings.
 pub(crate) const FILE: &str = "/etc/firstchance/postmortem.toml";
@@ -50,37 +47,6 @@ pub(crate) struct Previous {
 }
 
 impl Settings {
-    /// Reads the settings of this machine. Returns `None` if nothing was ever set.
-    pub(crate) fn load() -> Result<Option<Self>> {
-        if is_windows() {
-            return local_dumps::load();
-        }
-        let Some(bytes) = platform::read_guarded(Path::new(FILE))? else {
-            log::debug!("no settings: {FILE} does not exist");
-            return Ok(None);
-        };
-        log::debug!("settings from {FILE}");
-        let text = String::from_utf8_lossy(&bytes);
-        let settings = toml::from_str(&text);
-        settings.map(Some).map_err(|e| {
-            let e = e.to_string();
-            let what = format!("{FILE} is not as it should be: {}", e.trim_end());
-            Error::new(ErrorKind::Other, what)
-        })
-    }
-
-    /// Writes the settings in place of those before.
-    pub(crate) fn save(&self) -> anyhow::Result<()> {
-        if is_windows() {
-            return local_dumps::save(self);
-        }
-        let text = toml::to_string(self)?;
-        let head = "# Written by `firstchance postmortem`; may be edited.\n";
-        let text = format!("{head}{text}");
-        let file = Path::new(FILE);
-        Ok(platform::write_guarded(file, text.as_bytes(), Use::Read)?)
-    }
-
     /// Whether firstchance is registered for the crashes of this machine.
     pub(crate) fn is_enabled(&self) -> bool {
         !self.registered.is_empty()

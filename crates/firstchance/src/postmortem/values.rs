@@ -1,7 +1,7 @@
 //! LocalDumps' values (folder, count, type) with limits on top of them: as they are kept for a
 //! program or for all programs, and as a command line gives them.
 
-use super::windows::{is_windows, local_dumps, variables};
+use super::{is_windows, variables};
 use crate::ui::{exit::Usage, values};
 use policy::{Free, Retention};
 use serde::{Deserialize, Serialize};
@@ -10,6 +10,8 @@ use std::path::PathBuf;
 
 /// Where dumps go on Linux if no folder was set.
 const FOLDER: &str = "/var/lib/firstchance/crashes";
+/// The same on Windows, where each account has its own: LocalDumps' default of `DumpFolder`.
+const FOLDER_ON_WINDOWS: &str = r"%LOCALAPPDATA%\CrashDumps";
 /// Dumps that stay in the folder if no count was set: LocalDumps' `DumpCount`.
 const COUNT: u32 = 10;
 
@@ -149,7 +151,7 @@ impl Resolved {
 pub(super) fn folder_of(all: &Values, program: &Values) -> PathBuf {
     let folder = program.folder.as_ref().or(all.folder.as_ref());
     folder.cloned().unwrap_or_else(|| match is_windows() {
-        true => local_dumps::FOLDER.into(),
+        true => FOLDER_ON_WINDOWS.into(),
         false => FOLDER.into(),
     })
 }

@@ -1,13 +1,12 @@
 //! `postmortem enable` and `disable` on Windows: they set and put back the values of LocalDumps, and
 //! make the folder that the dumps go to.
 
-use super::{
-    is_windows,
-    local_dumps::{self, KEY},
-    variables::{expand, has_variable},
-};
+use super::local_dumps::{self, KEY};
 use crate::{
-    postmortem::{EnableArgs, Settings, ValueArgs},
+    postmortem::{
+        EnableArgs, Settings, ValueArgs, is_windows,
+        variables::{expand, has_variable},
+    },
     ui::{console, exit::Usage},
 };
 use platform::{Error, ErrorKind};

@@ -2,12 +2,9 @@
 //! (<https://learn.microsoft.com/windows/win32/wer/collecting-user-mode-dumps>): read and written as
 //! the settings that Linux has in a file.
 
-use super::{
-    is_windows,
-    takeover::{self, NewValue, Takeover},
-};
+use super::takeover::{self, NewValue, Takeover};
 use crate::{
-    postmortem::{Settings, Values},
+    postmortem::{Settings, Values, is_windows},
     ui::{exit::Usage, values},
 };
 use platform::{RegistryKey, RegistryValue, RegistryValues, Result};
@@ -20,8 +17,6 @@ pub(super) const KEY: &str = r"HKLM\SOFTWARE\Microsoft\Windows\Windows Error Rep
 /// The key with the programs that Windows Error Reporting ignores.
 const EXCLUDED: &str =
     r"HKLM\SOFTWARE\Microsoft\Windows\Windows Error Reporting\ExcludedApplications";
-/// Default of `DumpFolder`: each account has its own folder.
-pub(crate) const FOLDER: &str = r"%LOCALAPPDATA%\CrashDumps";
 /// Default of `DumpCount`.
 pub(super) const COUNT: u32 = 10;
 /// Default of `CustomDumpFlags`: data segments, unloaded modules, process and thread data.

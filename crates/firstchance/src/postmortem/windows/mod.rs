@@ -8,14 +8,8 @@ pub(crate) mod local_dumps;
 mod reporting;
 mod status;
 mod takeover;
-pub(crate) mod variables;
 
 pub(crate) use enable::{disable, enable, make_folder, say_what_came_with_it};
 pub(crate) use just_in_time::just_in_time;
 pub(crate) use reporting::reporting;
 pub(crate) use status::status;
-
-/// Whether this is Windows.
-pub(crate) fn is_windows() -> bool {
-    platform::system().os == snapshot::OperatingSystem::Windows
-}

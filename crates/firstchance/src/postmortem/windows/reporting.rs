@@ -1,8 +1,10 @@
 //! Windows Error Reporting, which sends crash reports to Microsoft: whether it is on, and switching it
 //! on and off.
 
-use super::is_windows;
-use crate::ui::{console, exit::Usage};
+use crate::{
+    postmortem::is_windows,
+    ui::{console, exit::Usage},
+};
 use platform::{RegistryKey, RegistryValue};
 use std::process::ExitCode;
 

@@ -1,10 +1,13 @@
 //! `postmortem status` on Windows.
 
-use super::{
-    aedebug, local_dumps, reporting,
-    variables::{expand, has_variable},
+use super::{aedebug, local_dumps, reporting};
+use crate::{
+    postmortem::{
+        Settings,
+        variables::{expand, has_variable},
+    },
+    ui::console,
 };
-use crate::{postmortem::Settings, ui::console};
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
