@@ -21,7 +21,7 @@ mod minidump;
 mod plan;
 mod stream;
 
-pub use core::{CoreNotes, NoteReader};
+pub use core::{CoreNotes, Keep, NoteReader, RegisterNotes};
 pub use dump::{Dump, FileBytes, ReadError, read};
 pub use glance::{record, record_places};
 pub use plan::{Piece, Plan, RecordSpace, plan};

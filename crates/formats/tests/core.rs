@@ -240,6 +240,11 @@ fn a_stream_tells_from_its_head_where_it_ends_and_bears_a_record_behind() {
     assert_eq!(formats::record(&mini).as_deref(), Some(&record[..]));
 }
 
+fn note_reader(core: &[u8]) -> formats::NoteReader {
+    let keep = Box::new(SparseBytes::new);
+    formats::NoteReader::new(core, XsaveLayout::standard(), keep).unwrap()
+}
+
 #[test]
 fn notes_that_come_in_pieces_tell_what_the_whole_does() {
     let snapshot = two_threads();
@@ -247,7 +252,7 @@ fn notes_that_come_in_pieces_tell_what_the_whole_does() {
     let extent = formats::extent(&core[..formats::FIRST_LOOK]).unwrap();
     let notes = &core[extent.notes as usize..extent.head as usize];
     for size in [1, 7, 100, notes.len()] {
-        let mut reader = formats::NoteReader::new(&core).unwrap();
+        let mut reader = note_reader(&core);
         notes.chunks(size).for_each(|piece| reader.feed(piece));
         let told = reader.done();
         let of = |threads: &[snapshot::Thread]| -> Vec<_> {
@@ -259,7 +264,7 @@ fn notes_that_come_in_pieces_tell_what_the_whole_does() {
         assert_eq!(told.auxv, snapshot.process.auxv);
     }
     for broken in [&notes[..0], &notes[..5], &[0xFF; 5000]] {
-        let mut reader = formats::NoteReader::new(&core).unwrap();
+        let mut reader = note_reader(&core);
         reader.feed(broken);
         assert_eq!(reader.done().threads.len(), 0);
     }

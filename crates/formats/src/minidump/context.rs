@@ -30,12 +30,12 @@ pub(super) fn read(architecture: Architecture, bytes: &[u8]) -> Option<(Register
 
 fn whole_amd64(r: &X86_64, extended: &[u8]) -> Vec<u8> {
     let mut context = amd64(r, extended.first_chunk());
-    if !xstate::is_in(extended) {
+    let Some(avx) = xstate::avx(extended) else {
         return bytes_of(context);
-    }
+    };
     context.context_flags |= CONTEXT_HAS_XSTATE;
     let mut bytes = bytes_of(context);
-    xstate::append(&mut bytes, extended);
+    xstate::append(&mut bytes, extended, avx);
     bytes
 }
 

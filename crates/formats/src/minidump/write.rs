@@ -10,7 +10,7 @@ use minidump_common::format::{
     MINIDUMP_SIGNATURE, MINIDUMP_STREAM_TYPE as Stream, MINIDUMP_VERSION,
 };
 use scroll::LE;
-use snapshot::{Selection, Snapshot, SparseBytes};
+use snapshot::{Selection, Snapshot};
 
 /// `MINIDUMP_TYPE` bits of the header.
 const WITH_FULL_MEMORY: u64 = 0x2;
@@ -132,7 +132,7 @@ fn contexts(body: &mut Body, snapshot: &Snapshot) -> Vec<Location> {
         };
         // Some fields are 16 bytes wide, and dbghelp reads them where they lie.
         let rva = body.aligned(16) as u32;
-        body.pieces.sparse(&SparseBytes::new(&bytes), bytes.len());
+        body.pieces.sparse(&bytes);
         Location {
             data_size: bytes.len() as u32,
             rva,

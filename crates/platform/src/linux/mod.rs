@@ -9,6 +9,7 @@ pub(crate) mod crash_folder;
 mod doctor;
 
 mod events;
+mod extended_registers;
 mod facts;
 mod files;
 mod follow;
@@ -22,6 +23,7 @@ mod pages;
 pub(crate) mod postmortem;
 mod probes;
 mod proc;
+mod register_store;
 pub(crate) mod registry;
 mod rights;
 mod sample;
@@ -40,6 +42,7 @@ pub(crate) use files::{
 pub(crate) use host::{ImageFiles, RawLaunched};
 pub(crate) use monitor::{MonitorDoor, cancel_monitors};
 pub(crate) use proc::machine::system;
+pub use register_store::RegisterStore;
 pub(crate) use terminal::terminal_width;
 
 /// The machine this runs on.

@@ -3,6 +3,7 @@
 use super::{
     arch, corpse,
     events::{Events, Stopped},
+    extended_registers::ExtendedReader,
     facts,
     memory::LiveMemory,
     pages, probes,
@@ -298,12 +299,12 @@ impl LinuxTarget {
     ) -> Vec<Thread> {
         let mut list: Vec<Thread> = Vec::with_capacity(held.held.len());
         let mut unstopped = 0;
-        let mut buffer = arch::extended_buffer();
+        let mut extended = ExtendedReader::default();
         for (&tid, &hold) in &held.held {
             let known = before.threads.remove(&tid);
             let mut thread = known.unwrap_or_else(|| describe(&self.proc, tid));
             thread.blocked = ptrace::blocked_signals(tid).unwrap_or(thread.blocked);
-            fill_registers(&self.proc, &mut thread, hold, &mut buffer);
+            fill_registers(&self.proc, &mut thread, hold, &mut extended);
             unstopped += usize::from(matches!(thread.state, ThreadState::Unstopped(_)));
             list.push(thread);
         }
@@ -409,7 +410,7 @@ pub(super) fn describe(proc: &ProcDir, tid: i32) -> Thread {
     }
 }
 
-fn fill_registers(proc: &ProcDir, thread: &mut Thread, hold: Hold, buffer: &mut [u8]) {
+fn fill_registers(proc: &ProcDir, thread: &mut Thread, hold: Hold, extended: &mut ExtendedReader) {
     let tid = thread.id as i32;
     match hold {
         Hold::Pending => {
@@ -419,7 +420,7 @@ fn fill_registers(proc: &ProcDir, thread: &mut Thread, hold: Hold, buffer: &mut 
         Hold::Running => {}
         Hold::Stopped | Hold::GroupStop(_) | Hold::Signal(_) | Hold::Trapped(_) | Hold::Exiting => {
             thread.registers = arch::general(tid).ok();
-            thread.extended = arch::extended(tid, buffer).unwrap_or_default();
+            thread.extended = extended.read(tid);
             match hold {
                 Hold::GroupStop(signal) => {
                     thread.state = ThreadState::AlreadyStopped;
