@@ -1,6 +1,8 @@
 //! Snapshots made up for tests, and the one loop that carries a plan out.
 #![allow(dead_code, reason = "each test program uses its own part of it")]
 
+pub(crate) mod processors;
+
 use formats::{Dump, Piece, Plan, RecordSpace};
 use snapshot::*;
 use std::{sync::Arc, time::Duration};
