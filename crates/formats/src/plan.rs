@@ -1,4 +1,4 @@
-use crate::RegisterNotes;
+use crate::LazyRegisters;
 use snapshot::{DumpFormat, Range, Selection, Snapshot, SparseBytes};
 
 /// One part of a dump file; the parts follow each other without holes.
@@ -13,9 +13,9 @@ pub enum Piece {
     /// This many bytes reserved for the text of the record, filled when it is known and padded
     /// with NUL.
     Record(u32),
-    /// The notes with a thread's extended registers. They are made when they are written, as
-    /// those of all threads together may need more memory than we may have.
-    Registers(Box<RegisterNotes>),
+    /// A thread's extended registers, which are put into the form of the file when they are
+    /// written.
+    Registers(Box<LazyRegisters>),
 }
 
 impl Piece {
@@ -26,7 +26,7 @@ impl Piece {
             Piece::Zeros(count) => *count,
             Piece::Memory(range) => range.len(),
             Piece::Record(count) => u64::from(*count),
-            Piece::Registers(notes) => notes.size(),
+            Piece::Registers(registers) => registers.size(),
         }
     }
 }
@@ -152,10 +152,10 @@ impl Pieces {
         self.zeros((bytes.len() - at) as u64);
     }
 
-    pub(crate) fn registers(&mut self, notes: RegisterNotes) {
-        self.size += notes.size();
-        if notes.size() > 0 {
-            self.list.push(Piece::Registers(Box::new(notes)));
+    pub(crate) fn registers(&mut self, registers: LazyRegisters) {
+        self.size += registers.size();
+        if registers.size() > 0 {
+            self.list.push(Piece::Registers(Box::new(registers)));
         }
     }
 

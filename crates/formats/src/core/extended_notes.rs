@@ -30,36 +30,29 @@ pub(super) const NT_X86_SHSTK: u32 = 0x204;
 /// `struct x86_xfeat_component` (arch/x86/include/uapi/asm/elf.h): type, size, offset and flags.
 pub(super) const NT_X86_XSAVE_LAYOUT: u32 = 0x205;
 
-/// The notes with a thread's extended registers, made from them each time that they are asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RegisterNotes {
-    extended: SparseBytes,
-    architecture: Architecture,
-    size: u32,
-}
-
-impl RegisterNotes {
-    pub(super) fn new(extended: &SparseBytes, architecture: Architecture) -> Self {
-        Self {
-            extended: extended.clone(),
-            architecture,
-            size: notes(&extended.to_vec(), architecture).len() as u32,
+/// The notes with the extended registers of a thread.
+pub(crate) fn extended_notes(extended: &SparseBytes, architecture: Architecture) -> Vec<u8> {
+    let extended = &extended.to_vec()[..];
+    let mut out = Vec::new();
+    match architecture {
+        Architecture::X86_64 => {
+            if let Some(fxsave) = extended.first_chunk::<{ xsave::LEGACY }>() {
+                put_note(&mut out, "CORE", elf::NT_FPREGSET.0, fxsave);
+            }
+            xsave_notes(&mut out, extended);
         }
+        Architecture::X86 => {
+            if let Some(fxsave) = extended.first_chunk::<{ xsave::LEGACY }>() {
+                let fsave = fxsave::to_fsave(fxsave);
+                put_note(&mut out, "CORE", elf::NT_FPREGSET.0, &fsave);
+                put_note(&mut out, "LINUX", elf::NT_PRXFPREG.0, fxsave);
+            }
+            xsave_notes(&mut out, extended);
+        }
+        Architecture::Aarch64 if extended.is_empty() => {}
+        Architecture::Aarch64 => put_note(&mut out, "CORE", elf::NT_FPREGSET.0, extended),
     }
-
-    /// Their length in bytes.
-    pub fn size(&self) -> u64 {
-        self.size.into()
-    }
-
-    /// Their bytes.
-    pub fn to_vec(&self) -> Vec<u8> {
-        let mut bytes = notes(&self.extended.to_vec(), self.architecture);
-        // They are shorter if what was stored cannot be read any more; then zeros keep the file
-        // in shape.
-        bytes.resize(self.size as usize, 0);
-        bytes
-    }
+    out
 }
 
 /// The descriptor of `NT_X86_XSAVE_LAYOUT` for areas with the components of `area`; `None` if it
@@ -113,29 +106,6 @@ pub(super) fn add_more(area: &mut Vec<u8>, descriptor: &[u8]) {
         };
         xsave::set(area, number, bytes);
     }
-}
-
-fn notes(extended: &[u8], architecture: Architecture) -> Vec<u8> {
-    let mut out = Vec::new();
-    match architecture {
-        Architecture::X86_64 => {
-            if let Some(fxsave) = extended.first_chunk::<{ xsave::LEGACY }>() {
-                put_note(&mut out, "CORE", elf::NT_FPREGSET.0, fxsave);
-            }
-            xsave_notes(&mut out, extended);
-        }
-        Architecture::X86 => {
-            if let Some(fxsave) = extended.first_chunk::<{ xsave::LEGACY }>() {
-                let fsave = fxsave::to_fsave(fxsave);
-                put_note(&mut out, "CORE", elf::NT_FPREGSET.0, &fsave);
-                put_note(&mut out, "LINUX", elf::NT_PRXFPREG.0, fxsave);
-            }
-            xsave_notes(&mut out, extended);
-        }
-        Architecture::Aarch64 if extended.is_empty() => {}
-        Architecture::Aarch64 => put_note(&mut out, "CORE", elf::NT_FPREGSET.0, extended),
-    }
-    out
 }
 
 fn xsave_notes(out: &mut Vec<u8>, area: &[u8]) {

@@ -22,7 +22,7 @@ mod segments;
 mod thread_notes;
 mod write;
 
-pub use extended_notes::RegisterNotes;
+pub(crate) use extended_notes::extended_notes;
 pub use head::{CoreNotes, Keep, NoteReader};
 pub(crate) use read::{read, record_parts};
 pub(crate) use write::pieces;

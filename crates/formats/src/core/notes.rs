@@ -1,6 +1,6 @@
 //! The note segment under construction (elf(5), "Notes").
 
-use super::RegisterNotes;
+use crate::lazy_registers::{Form, LazyRegisters};
 use crate::{bytes::Put, plan::Pieces};
 use object::elf::NoteType;
 use snapshot::{Architecture, Thread};
@@ -36,8 +36,9 @@ impl Notes {
 
     /// The notes with the extended registers of a thread, which are made when they are written.
     pub(super) fn extended(&mut self, thread: &Thread, architecture: Architecture) {
-        self.pieces
-            .registers(RegisterNotes::new(&thread.extended, architecture));
+        let form = Form::CoreNotes(architecture);
+        let registers = LazyRegisters::new(&thread.extended, form);
+        self.pieces.registers(registers);
     }
 
     /// A note whose descriptor is filled with the record's text later.

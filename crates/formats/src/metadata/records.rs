@@ -110,10 +110,15 @@ pub(super) struct ThreadRecord {
 impl ThreadRecord {
     pub(super) fn new(thread: &Thread, container: Container) -> Self {
         let mut thread = thread.clone();
-        // Without registers there is no place of the file's own for the rest.
-        if container == Container::Core && thread.registers.is_some() {
-            thread.registers = None;
-            thread.extended = SparseBytes::default();
+        match container {
+            // Its notes have all registers, but a thread without general registers has no notes.
+            Container::Core if thread.registers.is_none() => {}
+            Container::Core => {
+                thread.registers = None;
+                thread.extended = SparseBytes::default();
+            }
+            // They have a stream of their own.
+            Container::Minidump(_) => thread.extended = SparseBytes::default(),
         }
         Self { thread }
     }

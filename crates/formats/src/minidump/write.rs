@@ -2,7 +2,10 @@
 
 use super::body::{Body, Structure, put};
 use super::lists::{self, FileMemoryLayout};
-use super::{PAGE, STREAM_RECORD, STREAM_SNAPSHOT, STREAM_TAIL, context, process_streams, streams};
+use super::{
+    PAGE, STREAM_RECORD, STREAM_REGISTERS, STREAM_SNAPSHOT, STREAM_TAIL, context, process_streams,
+    registers_stream, streams,
+};
 use crate::metadata::{self, Container};
 use crate::{RecordSpace, plan::Pieces};
 use minidump_common::format::{
@@ -31,6 +34,7 @@ pub(crate) fn pieces(
         record.head > 0,
         !record.comment.is_empty(),
         true, // the snapshot
+        true, // the extended registers
         snapshot.exception.is_some(),
         true, // the threads
         true, // the memory
@@ -93,6 +97,8 @@ fn early_streams(
     let container = Container::Minidump(process_streams::names(snapshot.system.os));
     let metadata = metadata::write(snapshot, selection.detail, container);
     directory.push((STREAM_SNAPSHOT, body.own_bytes(metadata)));
+    let registers = registers_stream::write(body, snapshot);
+    directory.push((STREAM_REGISTERS, registers));
     directory
 }
 

@@ -5,7 +5,8 @@
 //! gdb and dmesg ("x86/fpu: xstate_offset") have of Intel's processors; AMD APM volume 2, §11.5.2,
 //! with the sizes by which gdb's `i387_guess_xsave_layout` knows AMD's.
 
-use snapshot::{XsaveLayout, xsave::Component};
+use super::*;
+use snapshot::xsave::{self, Component};
 
 /// A kind of processor.
 pub(crate) struct Processor {
@@ -138,4 +139,37 @@ pub(crate) fn vector(processor: &Processor, n: usize) -> Vec<u8> {
         bytes.extend(&contents(6, 512)[n * 32..][..32]);
     }
     bytes
+}
+
+/// A process of which each thread has every register in use, and a shadow stack with these registers.
+pub(crate) fn snapshot_of(processor: &Processor, shadow_stack: Option<[u64; 2]>) -> Snapshot {
+    let mut area = processor.layout().to_standard(&processor.area());
+    if let Some(registers) = shadow_stack {
+        let registers = registers.map(u64::to_le_bytes);
+        xsave::set(&mut area, xsave::SHADOW_STACK, registers.as_flattened());
+    }
+    with_extended(&area)
+}
+
+pub(crate) fn with_extended(area: &[u8]) -> Snapshot {
+    let mut snapshot = two_threads();
+    for thread in &mut snapshot.threads {
+        thread.extended = SparseBytes::new(area);
+    }
+    snapshot
+}
+
+pub(crate) fn core_of(processor: &Processor, shadow_stack: Option<[u64; 2]>) -> Vec<u8> {
+    let snapshot = snapshot_of(processor, shadow_stack);
+    write(DumpFormat::Core, &snapshot, &everything(&snapshot))
+}
+
+pub(crate) fn core_of_area(area: &[u8]) -> Vec<u8> {
+    let snapshot = with_extended(area);
+    write(DumpFormat::Core, &snapshot, &everything(&snapshot))
+}
+
+/// The 64-bit word at `at`.
+pub(crate) fn word(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap())
 }

@@ -25,7 +25,7 @@ pub struct RegisterStore {
 }
 
 /// So much is held in memory, in bytes: enough for what most processes have.
-const MOST_HELD: usize = 4 << 20;
+const MOST_HELD: usize = 1 << 20;
 
 impl RegisterStore {
     /// Keeps these bytes. They are held in memory if they can be stored nowhere else.
