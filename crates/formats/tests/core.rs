@@ -138,8 +138,15 @@ fn c5_seventy_thousand_regions_need_the_extended_count_and_read_back() {
 #[test]
 fn ten_thousand_threads_cost_the_plan_little() {
     let mut snapshot = two_threads();
+    // With AMX in use these would be 110 MB.
+    let amx = &processors::PROCESSORS[9];
+    let extended = SparseBytes::new(&amx.layout().to_standard(&amx.area()));
+    assert_eq!(extended.len(), 11_008);
     snapshot.threads = (0..10_000)
-        .map(|n| thread(5000 + n, u64::from(n % 100)))
+        .map(|n| Thread {
+            extended: extended.clone(),
+            ..thread(5000 + n, u64::from(n % 100))
+        })
         .collect();
     let selection = select(DumpKind::Triage, &snapshot, &Pattern, &[]);
     for format in [DumpFormat::Core, DumpFormat::Minidump] {

@@ -83,6 +83,20 @@ fn a_core_that_tells_its_layout_is_read_by_it() {
     }
 }
 
+/// The handler of crashes reads the kernel's notes as they come, and knows the layout before.
+#[test]
+fn the_notes_of_the_kernels_core_are_read_by_the_processors_layout() {
+    for processor in PROCESSORS {
+        let core = core_of_another_writer(&processor.area(), None);
+        let keep = Box::new(SparseBytes::new);
+        let mut reader = formats::NoteReader::new(&core, processor.layout(), keep).unwrap();
+        reader.feed(&core[120..]);
+        let thread = reader.done().threads.remove(0);
+        let want = processor.layout().to_standard(&processor.area());
+        assert_eq!(thread.extended.to_vec(), want, "{}", processor.name);
+    }
+}
+
 #[test]
 fn what_is_written_of_every_processor_is_as_long_as_gdb_wants_it_and_described() {
     for processor in PROCESSORS {
