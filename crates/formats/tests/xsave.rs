@@ -194,6 +194,32 @@ fn both_formats_give_back_every_processors_registers() {
     }
 }
 
+/// They may hold a piece of a text that a limited dump must not tell.
+#[test]
+fn a_limited_dump_tells_no_extended_registers() {
+    for processor in PROCESSORS {
+        let snapshot = snapshot_of(&processor, None);
+        for format in [DumpFormat::Core, DumpFormat::Minidump] {
+            let told = |detail| {
+                let selection = Selection {
+                    detail,
+                    ..Selection::default()
+                };
+                let file = write(format, &snapshot, &selection);
+                let is_in_file = |want: &[u8]| file.windows(want.len()).any(|part| part == want);
+                let thread = &read(&file).unwrap().snapshot.threads[0];
+                (
+                    is_in_file(&vector(&processor, 3)[..16]),
+                    thread.extended.len() > 0,
+                )
+            };
+            let case = format!("{}, {format:?}", processor.name);
+            assert_eq!(told(Detail::All), (true, true), "{case}");
+            assert_eq!(told(Detail::Limited), (false, false), "{case}");
+        }
+    }
+}
+
 /// The extended registers of a core's first thread.
 fn extended(core: &[u8]) -> Vec<u8> {
     let dump = read(core).unwrap();

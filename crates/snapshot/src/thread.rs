@@ -1,4 +1,4 @@
-use crate::{Registers, SparseBytes};
+use crate::{Detail, Registers, SparseBytes};
 use std::time::Duration;
 
 /// A thread at the instant of the snapshot.
@@ -50,4 +50,17 @@ pub enum ThreadState {
     AlreadyStopped,
     /// It could not be stopped in time; its registers are the few that the kernel tells.
     Unstopped(String),
+}
+
+impl Thread {
+    /// The extended registers that a dump with this detail tells. None of a limited one.
+    ///
+    /// Situation: the C library compares and copies strings with AVX-512, and in the registers of a
+    /// thread that sleeps stood a whole argument of its program's command line.
+    pub fn extended_for(&self, detail: Detail) -> SparseBytes {
+        match detail {
+            Detail::All => self.extended.clone(),
+            Detail::Limited => SparseBytes::default(),
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use crate::lazy_registers::{Form, LazyRegisters};
 use crate::{bytes::Put, plan::Pieces};
 use object::elf::NoteType;
-use snapshot::{Architecture, Thread};
+use snapshot::{Architecture, SparseBytes};
 
 /// Name and descriptor of a note are padded to this, in 64-bit cores too.
 const ALIGN: u64 = 4;
@@ -35,9 +35,9 @@ impl Notes {
     }
 
     /// The notes with the extended registers of a thread, which are made when they are written.
-    pub(super) fn extended(&mut self, thread: &Thread, architecture: Architecture) {
+    pub(super) fn extended(&mut self, extended: &SparseBytes, architecture: Architecture) {
         let form = Form::CoreNotes(architecture);
-        let registers = LazyRegisters::new(&thread.extended, form);
+        let registers = LazyRegisters::new(extended, form);
         self.pieces.registers(registers);
     }
 

@@ -4,7 +4,7 @@
 use super::{notes::Notes, registers};
 use crate::bytes::{Put, Width};
 use object::elf;
-use snapshot::{Architecture, Process, Registers, Snapshot, Thread};
+use snapshot::{Architecture, Detail, Process, Registers, Snapshot, Thread};
 use std::time::Duration;
 
 /// `NT_PRSTATUS`: with it a new thread begins for every reader.
@@ -13,19 +13,24 @@ pub(super) fn status(
     snapshot: &Snapshot,
     thread: &Thread,
     registers: &Registers,
+    detail: Detail,
 ) {
     let signal = match thread.signal {
         // Readers take the last thread's signal for the process's, so the kernel repeats it.
         0 => snapshot.threads.first().map_or(0, |first| first.signal),
         own => own,
     };
-    let status = prstatus(&snapshot.process, thread, registers, signal);
+    let mut status = prstatus(&snapshot.process, thread, registers, signal);
+    // pr_fpvalid: whether there are floating-point registers.
+    status.u32(u32::from(!thread.extended_for(detail).is_empty()));
+    let width = Width::of(registers.architecture());
+    status.resize(status.len().next_multiple_of(width.bytes()), 0);
     notes.core(elf::NT_PRSTATUS, &status);
 }
 
 /// What belongs to the thread whose `NT_PRSTATUS` came last.
-pub(super) fn rest(notes: &mut Notes, thread: &Thread, registers: &Registers) {
-    notes.extended(thread, registers.architecture());
+pub(super) fn rest(notes: &mut Notes, thread: &Thread, registers: &Registers, detail: Detail) {
+    notes.extended(&thread.extended_for(detail), registers.architecture());
     if let Registers::Aarch64(r) = registers {
         notes.add("LINUX", elf::NT_ARM_TLS.0, &r.tls.to_le_bytes());
     }
@@ -34,6 +39,7 @@ pub(super) fn rest(notes: &mut Notes, thread: &Thread, registers: &Registers) {
     }
 }
 
+/// All but its last word, `pr_fpvalid`.
 fn prstatus(process: &Process, thread: &Thread, registers: &Registers, signal: i32) -> Vec<u8> {
     let width = Width::of(registers.architecture());
     let mut out = Vec::with_capacity(392);
@@ -53,8 +59,6 @@ fn prstatus(process: &Process, thread: &Thread, registers: &Registers, signal: i
         .into_iter()
         .for_each(|time| timeval(&mut out, width, time));
     out.put(&registers::write(registers));
-    out.u32(u32::from(!thread.extended.is_empty()));
-    out.resize(out.len().next_multiple_of(width.bytes()), 0);
     out
 }
 

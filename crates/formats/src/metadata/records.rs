@@ -110,15 +110,10 @@ pub(super) struct ThreadRecord {
 impl ThreadRecord {
     pub(super) fn new(thread: &Thread, container: Container) -> Self {
         let mut thread = thread.clone();
-        match container {
-            // Its notes have all registers, but a thread without general registers has no notes.
-            Container::Core if thread.registers.is_none() => {}
-            Container::Core => {
-                thread.registers = None;
-                thread.extended = SparseBytes::default();
-            }
-            // They have a stream of their own.
-            Container::Minidump(_) => thread.extended = SparseBytes::default(),
+        // They stand elsewhere in the file.
+        thread.extended = SparseBytes::default();
+        if container == Container::Core {
+            thread.registers = None;
         }
         Self { thread }
     }

@@ -13,16 +13,17 @@ use super::body::Body;
 use crate::bytes::{Put, Take};
 use crate::lazy_registers::{Form, LazyRegisters};
 use minidump_common::format::MINIDUMP_LOCATION_DESCRIPTOR as Location;
-use snapshot::{Snapshot, SparseBytes, Thread};
+use snapshot::{Detail, Snapshot, SparseBytes, Thread};
 
-/// Appends the stream.
-pub(super) fn write(body: &mut Body, snapshot: &Snapshot) -> Location {
+/// Appends the stream, with what `detail` tells.
+pub(super) fn write(body: &mut Body, snapshot: &Snapshot, detail: Detail) -> Location {
     let start = body.aligned(8);
-    let threads = snapshot.threads.iter();
-    for thread in threads.filter(|thread| !thread.extended.is_empty()) {
-        let form = Form::MinidumpEntry(thread.id);
-        let registers = LazyRegisters::new(&thread.extended, form);
-        body.pieces.registers(registers);
+    for thread in &snapshot.threads {
+        let extended = thread.extended_for(detail);
+        if !extended.is_empty() {
+            let form = Form::MinidumpEntry(thread.id);
+            body.pieces.registers(LazyRegisters::new(&extended, form));
+        }
     }
     Location {
         data_size: (body.next() - start) as u32,

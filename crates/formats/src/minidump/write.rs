@@ -13,7 +13,7 @@ use minidump_common::format::{
     MINIDUMP_SIGNATURE, MINIDUMP_STREAM_TYPE as Stream, MINIDUMP_VERSION,
 };
 use scroll::LE;
-use snapshot::{Selection, Snapshot};
+use snapshot::{Detail, Selection, Snapshot};
 
 /// `MINIDUMP_TYPE` bits of the header.
 const WITH_FULL_MEMORY: u64 = 0x2;
@@ -45,7 +45,7 @@ pub(crate) fn pieces(
 
     let mut body = Body::new(head_size as u64);
     let mut directory = early_streams(&mut body, snapshot, selection, record, &early);
-    let contexts = contexts(&mut body, snapshot);
+    let contexts = contexts(&mut body, snapshot, selection.detail);
     if let Some(exception) = streams::exception(&mut body, snapshot, &contexts) {
         directory.push((Stream::ExceptionStream as u32, exception));
     }
@@ -97,7 +97,7 @@ fn early_streams(
     let container = Container::Minidump(process_streams::names(snapshot.system.os));
     let metadata = metadata::write(snapshot, selection.detail, container);
     directory.push((STREAM_SNAPSHOT, body.own_bytes(metadata)));
-    let registers = registers_stream::write(body, snapshot);
+    let registers = registers_stream::write(body, snapshot, selection.detail);
     directory.push((STREAM_REGISTERS, registers));
     directory
 }
@@ -131,9 +131,9 @@ fn late_streams(
 }
 
 /// The threads' contexts; an empty one where the registers are not known.
-fn contexts(body: &mut Body, snapshot: &Snapshot) -> Vec<Location> {
+fn contexts(body: &mut Body, snapshot: &Snapshot, detail: Detail) -> Vec<Location> {
     let mut context = |thread| {
-        let Some(bytes) = context::write(thread) else {
+        let Some(bytes) = context::write(thread, detail) else {
             return Location::default();
         };
         // Some fields are 16 bytes wide, and dbghelp reads them where they lie.
