@@ -210,7 +210,7 @@ fn a_limited_dump_tells_no_extended_registers() {
                 let thread = &read(&file).unwrap().snapshot.threads[0];
                 (
                     is_in_file(&vector(&processor, 3)[..16]),
-                    thread.extended.len() > 0,
+                    !thread.extended.is_empty(),
                 )
             };
             let case = format!("{}, {format:?}", processor.name);

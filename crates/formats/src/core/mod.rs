@@ -35,7 +35,7 @@ const NT_RECORD: u32 = 0x4643_0001;
 /// Note: the snapshot, as [`crate::metadata`] writes it.
 const NT_SNAPSHOT: u32 = 0x4643_0002;
 /// Note of a thread: the extended registers that have no place in a note of the kernel's; see
-/// [`extended_notes`].
+/// [`mod@extended_notes`].
 const NT_MORE_REGISTERS: u32 = 0x4643_0003;
 /// Segment, in the range for operating systems: the text of the record, again, at the end of the
 /// file. Not a `PT_NOTE`, because lldb takes each of those for one thread more.

@@ -1,5 +1,5 @@
 //! The notes of one thread: `struct elf_prstatus` (`include/linux/elfcore.h`), the extended
-//! registers (see [`super::extended_notes`]) and the signal.
+//! registers (see [`mod@super::extended_notes`]) and the signal.
 
 use super::{notes::Notes, registers};
 use crate::bytes::{Put, Width};
