@@ -15,14 +15,16 @@ mod elf;
 mod fxsave;
 mod glance;
 pub mod image;
+mod lazy_registers;
 mod memory;
 mod metadata;
 mod minidump;
 mod plan;
 mod stream;
 
-pub use core::{CoreNotes, NoteReader};
+pub use core::{CoreNotes, Keep, NoteReader};
 pub use dump::{Dump, FileBytes, ReadError, read};
 pub use glance::{record, record_places};
+pub use lazy_registers::LazyRegisters;
 pub use plan::{Piece, Plan, RecordSpace, plan};
 pub use stream::{Extent, FIRST_LOOK, extent, trailer};

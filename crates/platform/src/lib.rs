@@ -17,6 +17,7 @@ mod host;
 mod linux;
 mod monitor;
 mod postmortem;
+mod processor;
 mod registry;
 #[cfg(feature = "sim")]
 pub mod sim;
@@ -41,11 +42,13 @@ pub use host::{
 };
 
 pub use monitor::{Monitor, cancel_monitors};
+pub use os::RegisterStore;
 pub use postmortem::{
     CoreHandler, Crashed, Guard, JustInTime, Use, become_crash_handler, become_program,
     core_handler, drain_input, expect_guarded, kernel_log, make_passage, make_store, own_program,
     own_user, read_guarded, set_core_handler, system_log, write_guarded,
 };
+pub use processor::xsave_layout;
 pub use registry::{RegistryKey, RegistryValue, RegistryValues};
 pub use target::{Facts, Follow, Happened, Standing, Target, Waker};
 pub use trust::{Trusted, read_trusted};

@@ -21,6 +21,7 @@ mod system;
 mod thread;
 mod time;
 mod trail;
+pub mod xsave;
 
 pub use bytes::SparseBytes;
 pub use event::{Sender, TargetEvent};
@@ -38,6 +39,7 @@ pub use system::{Architecture, OperatingSystem, System};
 pub use thread::{Thread, ThreadState};
 pub use time::{Time, WallTime};
 pub use trail::Trail;
+pub use xsave::XsaveLayout;
 
 /// A process as it was at one instant, all but its memory.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -18,7 +18,7 @@ pub enum Detail {
     /// Everything that is known.
     #[default]
     All,
-    /// No environment, no command line, no descriptors: a triage dump.
+    /// No environment, no command line, no descriptors, no extended registers: a triage dump.
     Limited,
 }
 

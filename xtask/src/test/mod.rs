@@ -1,5 +1,6 @@
 //! `cargo xtask test`: everything that can be checked, in stages.
 
+mod debian13;
 mod stages;
 mod summary;
 mod wine;

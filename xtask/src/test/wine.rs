@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::{Options, stages::FAILPOINTS};
+use super::{Options, debian13, stages::FAILPOINTS};
 use crate::shell::{Cmd, Started, root, target_dir, which};
 
 /// The one Windows target.
@@ -64,8 +64,6 @@ struct Wine {
     /// Starts a Windows program.
     program: PathBuf,
     prefix: PathBuf,
-    /// Where Debian 13 lies, for a Wine that is not of this system.
-    debian13: PathBuf,
     /// Wine ends its services with the last program, and each next one would wait for them.
     keeper: Option<Started>,
 }
@@ -78,10 +76,8 @@ impl Wine {
 
     /// Wine 10, from a Debian 13 in a folder.
     fn of_debian13() -> Result<Wine> {
-        let scripts = root().join("xtask").join("wine");
-        let make = scripts.join("make-debian13.sh");
-        Cmd::new("sh").arg(make).arg(debian13()).run()?;
-        Wine::ready(scripts.join("wine10.sh"), "wine10")
+        debian13::make()?;
+        Wine::ready(debian13::scripts().join("wine10.sh"), "wine10")
     }
 
     fn ready(program: PathBuf, name: &str) -> Result<Wine> {
@@ -90,7 +86,6 @@ impl Wine {
         let mut wine = Wine {
             program,
             prefix,
-            debian13: debian13(),
             keeper: None,
         };
         if wine.prefix.join("system.reg").is_file() {
@@ -125,10 +120,8 @@ impl Wine {
 
     /// The environment of what runs under this Wine, or starts what does.
     fn about(&self, command: Cmd) -> Cmd {
-        command
+        debian13::about(command)
             .env("FIRSTCHANCE_WINE", &self.program)
-            .env("DEBIAN13", &self.debian13)
-            .env("SHARED_FOLDER", target_dir())
             .env("WINEPREFIX", &self.prefix)
             .env("WINEDEBUG", "-all")
             // No questions about Mono and Gecko, which are not needed.
@@ -144,8 +137,4 @@ impl Drop for Wine {
         self.keeper = None;
         self.cmd("wineboot --kill").succeeds();
     }
-}
-
-fn debian13() -> PathBuf {
-    target_dir().join("debian13")
 }

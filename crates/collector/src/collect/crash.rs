@@ -5,7 +5,7 @@ use analysis::{Files, Stacks, thrown};
 use formats::{CoreNotes, Extent, FIRST_LOOK, NoteReader};
 use platform::{
     Adopted, CaptureOptions, CrashNotice, Crashed, Error, ErrorKind, Host, ImageFiles, JustInTime,
-    Result, Target,
+    RegisterStore, Result, Target, xsave_layout,
 };
 use snapshot::{Exception, Module, NoMemory, OperatingSystem, ProcessKey, SparseBytes};
 use std::{
@@ -22,8 +22,8 @@ const SIGABRT: u32 = 6;
 /// What comes before the memory in the kernel's core.
 #[derive(Clone, Debug, Default)]
 pub struct CoreHead {
-    /// The bytes as they came, in pieces of [`PIECE`]: nearly all of the registers of many threads
-    /// are zeros.
+    /// The bytes as they came, in pieces of [`PIECE`]. Most of them are the registers of threads, of
+    /// which there may be more than memory.
     bytes: Vec<SparseBytes>,
     /// Where the whole core would end, where that is known.
     pub end: Option<u64>,
@@ -45,7 +45,9 @@ impl CoreHead {
         let no_core = || Error::new(ErrorKind::Other, "what came on standard input is no core");
         fill(stream, taken, FIRST_LOOK as u64).map_err(failed)?;
         let extent = formats::extent(taken).ok_or_else(no_core)?;
-        let notes = NoteReader::new(taken).ok_or_else(no_core)?;
+        let mut store = RegisterStore::default();
+        let keep = Box::new(move |bytes: &[u8]| store.keep(bytes));
+        let notes = NoteReader::new(taken, xsave_layout().clone(), keep).ok_or_else(no_core)?;
         if extent.head > LARGEST_HEAD || extent.notes > extent.head {
             return Err(no_core());
         }
@@ -78,6 +80,7 @@ impl CoreHead {
     ) -> io::Result<()> {
         let mut left = size;
         let mut piece = Vec::with_capacity(PIECE);
+        let mut store = RegisterStore::default();
         while left > 0 {
             piece.clear();
             fill(stream, &mut piece, left.min(PIECE as u64))?;
@@ -86,7 +89,7 @@ impl CoreHead {
             }
             left -= piece.len() as u64;
             notes.feed(&piece);
-            self.bytes.push(SparseBytes::new(&piece));
+            self.bytes.push(store.keep(&piece));
         }
         self.notes = notes.done();
         Ok(())

@@ -9,6 +9,7 @@
 //! | memory | each run at a multiple of 4096 bytes, congruent with its address |
 //! | tail record | the last bytes of the file |
 
+mod extended_notes;
 mod file_notes;
 mod head;
 mod headers;
@@ -21,7 +22,8 @@ mod segments;
 mod thread_notes;
 mod write;
 
-pub use head::{CoreNotes, NoteReader};
+pub(crate) use extended_notes::extended_notes;
+pub use head::{CoreNotes, Keep, NoteReader};
 pub(crate) use read::{read, record_parts};
 pub(crate) use write::pieces;
 
@@ -32,6 +34,9 @@ const OWNER: &str = "FIRSTCHANCE";
 const NT_RECORD: u32 = 0x4643_0001;
 /// Note: the snapshot, as [`crate::metadata`] writes it.
 const NT_SNAPSHOT: u32 = 0x4643_0002;
+/// Note of a thread: the extended registers that have no place in a note of the kernel's; see
+/// [`mod@extended_notes`].
+const NT_MORE_REGISTERS: u32 = 0x4643_0003;
 /// Segment, in the range for operating systems: the text of the record, again, at the end of the
 /// file. Not a `PT_NOTE`, because lldb takes each of those for one thread more.
 const PT_RECORD: u32 = 0x6000_4643;

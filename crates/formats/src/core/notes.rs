@@ -1,8 +1,9 @@
 //! The note segment under construction (elf(5), "Notes").
 
+use crate::lazy_registers::{Form, LazyRegisters};
 use crate::{bytes::Put, plan::Pieces};
 use object::elf::NoteType;
-use snapshot::SparseBytes;
+use snapshot::{Architecture, SparseBytes};
 
 /// Name and descriptor of a note are padded to this, in 64-bit cores too.
 const ALIGN: u64 = 4;
@@ -33,17 +34,11 @@ impl Notes {
         self.pieces.align(ALIGN);
     }
 
-    /// A note whose descriptor is the first `limit` bytes of something that is mostly zeros.
-    pub(super) fn sparse(
-        &mut self,
-        owner: &str,
-        kind: NoteType,
-        descriptor: &SparseBytes,
-        limit: usize,
-    ) {
-        self.head(owner, kind.0, descriptor.len().min(limit));
-        self.pieces.sparse(descriptor, limit);
-        self.pieces.align(ALIGN);
+    /// The notes with the extended registers of a thread, which are made when they are written.
+    pub(super) fn extended(&mut self, extended: &SparseBytes, architecture: Architecture) {
+        let form = Form::CoreNotes(architecture);
+        let registers = LazyRegisters::new(extended, form);
+        self.pieces.registers(registers);
     }
 
     /// A note whose descriptor is filled with the record's text later.
@@ -54,13 +49,28 @@ impl Notes {
     }
 
     fn head(&mut self, owner: &str, kind: u32, size: usize) {
-        let mut head = Vec::with_capacity(32);
-        head.u32(owner.len() as u32 + 1);
-        head.u32(size as u32);
-        head.u32(kind);
-        head.put(owner.as_bytes());
-        head.put(&[0]);
-        self.pieces.bytes(&head);
-        self.pieces.align(ALIGN);
+        let mut out = Vec::with_capacity(32);
+        head(&mut out, owner, kind, size);
+        self.pieces.bytes(&out);
     }
+}
+
+/// Appends a note to others that begin `out`.
+pub(super) fn put_note(out: &mut Vec<u8>, owner: &str, kind: u32, descriptor: &[u8]) {
+    head(out, owner, kind, descriptor.len());
+    out.put(descriptor);
+    pad(out);
+}
+
+fn head(out: &mut Vec<u8>, owner: &str, kind: u32, size: usize) {
+    out.u32(owner.len() as u32 + 1);
+    out.u32(size as u32);
+    out.u32(kind);
+    out.put(owner.as_bytes());
+    out.put(&[0]);
+    pad(out);
+}
+
+fn pad(out: &mut Vec<u8>) {
+    out.resize(out.len().next_multiple_of(ALIGN as usize), 0);
 }

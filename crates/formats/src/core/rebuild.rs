@@ -23,7 +23,7 @@ pub(super) fn snapshot(
 ) -> Snapshot {
     let auxv = process::auxv(notes.auxv.unwrap_or_default(), architecture);
     let files = space::mapped_files(notes.files.unwrap_or_default(), architecture);
-    let mut threads = threads(notes, architecture);
+    let mut threads: Vec<Thread> = notes.threads(architecture).collect();
     let mut regions = space::regions(table, &files, &threads, &auxv);
     let modules = space::modules(&files, &regions, memory);
     space::mark_images(&mut regions, &modules);
@@ -52,11 +52,6 @@ pub(super) fn snapshot(
         regions,
         ..Snapshot::default()
     }
-}
-
-fn threads(notes: &Notes<'_>, architecture: Architecture) -> Vec<Thread> {
-    let threads = notes.threads.iter();
-    threads.filter_map(|t| t.thread(architecture)).collect()
 }
 
 /// The kernel puts the thread that faulted first.

@@ -35,7 +35,8 @@ const MAGIC: [u8; 8] = *b"FCSNAP\0\x01";
 pub(crate) enum Container {
     /// It has the threads' registers, all of them.
     Core,
-    /// Its contexts lack some registers, but it has raw files as streams: those with these names.
+    /// Its contexts lack some of the general registers. It has a stream of its own for the extended
+    /// registers, and raw files as streams: those with these names.
     Minidump(&'static [&'static str]),
 }
 

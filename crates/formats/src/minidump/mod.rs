@@ -10,6 +10,7 @@
 //! |---|---|
 //! | [`STREAM_RECORD`] | the text of the record, padded with NUL |
 //! | [`STREAM_SNAPSHOT`] | the snapshot, as [`crate::metadata`] writes it |
+//! | [`STREAM_REGISTERS`] | the threads' extended registers, see [`registers_stream`] |
 //! | [`STREAM_TAIL`] | offset (8 bytes) and size (4 bytes) of the record at the end of the file, which a directory entry could not tell beyond 4 GiB |
 
 mod body;
@@ -19,18 +20,21 @@ mod modules;
 mod process_streams;
 mod read;
 mod rebuild;
+mod registers_stream;
 mod streams;
 mod windows_streams;
 mod write;
 mod xstate;
 
 pub(crate) use read::{read, record_at_head, record_parts};
+pub(crate) use registers_stream::entry as registers_entry;
 pub(crate) use write::pieces;
 
 /// "FC", in the range for users' streams.
 const STREAM_RECORD: u32 = 0x4643_0001;
 const STREAM_SNAPSHOT: u32 = 0x4643_0002;
 const STREAM_TAIL: u32 = 0x4643_0003;
+const STREAM_REGISTERS: u32 = 0x4643_0004;
 
 /// Memory up to this many bytes goes into a `MemoryList`, as mini dumps have it, more into a
 /// `Memory64List`, which alone can hold more than 4 GiB and needs no offset for each range.

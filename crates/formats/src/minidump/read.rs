@@ -1,6 +1,9 @@
 //! A minidump, read.
 
-use super::{STREAM_RECORD, STREAM_SNAPSHOT, STREAM_TAIL, process_streams, rebuild};
+use super::{
+    STREAM_RECORD, STREAM_REGISTERS, STREAM_SNAPSHOT, STREAM_TAIL, process_streams, rebuild,
+    registers_stream,
+};
 use crate::bytes::Take;
 use crate::memory::{FileMemory, Run};
 use crate::{Dump, FileBytes, ReadError, dump::record_text, metadata};
@@ -51,7 +54,7 @@ pub(crate) fn read(file: FileBytes) -> Result<Dump, ReadError> {
 
     let ours = minidump.get_raw_stream(STREAM_SNAPSHOT).ok();
     let ours = ours.and_then(metadata::read);
-    let ours = ours.map(|snapshot| with_files(snapshot, &minidump));
+    let ours = ours.map(|snapshot| completed(snapshot, &minidump));
     let is_ours = ours.is_some();
     let snapshot = match ours {
         Some(snapshot) => snapshot,
@@ -68,8 +71,12 @@ pub(crate) fn read(file: FileBytes) -> Result<Dump, ReadError> {
     })
 }
 
-/// Our own snapshot, its raw files completed from the streams that all readers know.
-fn with_files(mut snapshot: Snapshot, minidump: &File<'_>) -> Snapshot {
+/// Our own snapshot with what stands in other streams: its raw files in those that all readers
+/// know, and the extended registers.
+fn completed(mut snapshot: Snapshot, minidump: &File<'_>) -> Snapshot {
+    if let Ok(stream) = minidump.get_raw_stream(STREAM_REGISTERS) {
+        registers_stream::read(stream, &mut snapshot.threads);
+    }
     for (stream, name) in process_streams::files() {
         let mut files = snapshot.process.files.iter_mut();
         let place = files.find(|(n, bytes)| n == name && bytes.is_empty());
