@@ -10,6 +10,7 @@ mod event;
 mod exits;
 mod follower;
 mod followers;
+mod incoming;
 mod jobs;
 mod launch;
 mod options;
@@ -19,6 +20,7 @@ mod run_event;
 mod runner;
 mod schedule;
 mod stacks;
+mod starts;
 #[cfg(test)]
 mod tests;
 

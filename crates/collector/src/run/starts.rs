@@ -1,0 +1,68 @@
+//! Which processes a run looks at: those that there are when a rule is added, and those that start.
+
+use super::{identity, order::Order, runner::Runner};
+use platform::{Detail, Error};
+use policy::{Rule, Target};
+
+/// Which processes have to be looked at for a rule.
+pub(super) struct Reach {
+    /// Whether any process may be meant that there is now.
+    all: bool,
+    /// The one that is.
+    pid: Option<u32>,
+    /// Whether a process that starts later may be meant.
+    starts: bool,
+}
+
+/// A rule about a pid looks at that process alone: to look at all of them took seconds where some
+/// had many mappings.
+pub(super) fn reach(rule: &Rule) -> Reach {
+    let pid = match rule.target {
+        Target::Pid(pid) => Some(pid),
+        _ => None,
+    };
+    let is_launched = matches!(rule.target, Target::Launch(_));
+    let is_one = pid.is_some() || is_launched;
+    Reach {
+        all: !is_one || rule.children && !is_launched,
+        pid,
+        starts: !is_one || rule.children,
+    }
+}
+
+impl Runner {
+    /// Looks at the processes that there are, as far as these targets reach.
+    pub(super) fn find(&mut self, targets: &[Reach]) -> Result<(), Error> {
+        self.expect_effect();
+        if targets.iter().any(|reach| reach.starts) {
+            self.host.follow_starts();
+        }
+        let entries = match targets.iter().any(|reach| reach.all) {
+            true => self.host.processes(Detail::Identity)?,
+            false => {
+                let pids = targets.iter().filter_map(|reach| reach.pid);
+                pids.filter_map(|pid| self.host.entry(pid).ok()).collect()
+            }
+        };
+        let own = std::process::id();
+        for entry in entries {
+            let is_zombie = entry.state == 'Z' && entry.threads < 2;
+            if !entry.kernel && !is_zombie && entry.key.pid != own {
+                self.feed(policy::Event::Found(identity(&entry)));
+            }
+        }
+        Ok(())
+    }
+
+    /// A process started, or became another program. Many do on a busy machine, and few are meant.
+    pub(super) fn started(&mut self, pid: u32) {
+        // It may be gone again already.
+        let Ok(entry) = self.host.entry(pid) else {
+            return;
+        };
+        self.followers.tell(entry.key, Order::LookAgain);
+        if !entry.kernel && self.launched != Some(entry.key) {
+            self.feed(policy::Event::Started(identity(&entry)));
+        }
+    }
+}
