@@ -66,11 +66,9 @@ fn orders_are_answered_when_the_thread_panics() {
     run.threads(process, 6);
     run.until("7 refused: following process 7 failed within firstchance itself");
     let told = run.finish();
-    assert_eq!(
-        count(&told, "7 trigger"),
-        count(&told, "dump "),
-        "{told:#?}"
-    );
+    // Where the thread was slow to begin, it took the order before it panicked.
+    let answers = count(&told, "dump ") + count(&told, "1 dumped");
+    assert_eq!((count(&told, "7 trigger"), answers), (1, 1), "{told:#?}");
     assert_eq!(
         count(&told, "rule 0 finished: the process may not be touched"),
         1
