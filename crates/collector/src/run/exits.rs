@@ -59,6 +59,7 @@ impl Runner {
     /// The machine saw a process end. What a followed one did last may not have been told yet: its
     /// thread tells that first, and then the end.
     pub(super) fn host_saw_exit(&mut self, process: ProcessKey) {
+        log::debug!("the machine saw process {process} end");
         self.schedule.stop(process);
         if self.followers.has(process) {
             // A thread that has ended just now cannot be told, but its last report is on its way.

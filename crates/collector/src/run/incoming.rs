@@ -39,6 +39,13 @@ impl Runner {
     fn follower(&mut self, id: FollowerId, event: FollowerEvent) {
         let process = id.key;
         let is_current = self.followers.is_current(id);
+        match &event {
+            FollowerEvent::Did(event) => log::debug!("process {process} did {event:?}"),
+            FollowerEvent::Ended(error) => {
+                log::debug!("process {process} is no longer followed: {error:?}");
+            }
+            _ => {}
+        }
         match event {
             FollowerEvent::Armed => {
                 self.arming.remove(&process);

@@ -61,6 +61,7 @@ impl Runner {
             return;
         };
         self.followers.tell(entry.key, Order::LookAgain);
+        log::trace!("process {pid} started: {}", entry.name);
         if !entry.kernel && self.launched != Some(entry.key) {
             self.feed(policy::Event::Started(identity(&entry)));
         }
