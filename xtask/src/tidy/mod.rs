@@ -1,5 +1,6 @@
 //! The project's own rules, which no lint knows; ARCHITECTURE.md gives their reasons.
 
+mod circles;
 mod code;
 mod edges;
 mod paths;
@@ -41,6 +42,11 @@ pub(crate) fn run() -> Result<()> {
     let mut problems = edges::check(root())?;
     for source in &sources {
         problems.extend(check(source));
+    }
+    let (circles, allowed) = circles::check(&sources);
+    problems.extend(circles);
+    for circle in &allowed {
+        println!("circle that is allowed: {circle}");
     }
     problems.iter().for_each(|problem| println!("{problem}"));
     println!("tidy: {} files, {} problems", sources.len(), problems.len());
