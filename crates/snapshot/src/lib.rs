@@ -5,6 +5,7 @@
 //! The crate makes no system call, reads no clock, and knows neither ELF nor minidumps.
 //! A value looks the same whether it came from a live process, a dump file or a test.
 
+pub mod auxv;
 mod bytes;
 mod event;
 mod exception;

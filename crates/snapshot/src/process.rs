@@ -79,11 +79,12 @@ impl Process {
             .map(|(_, bytes)| &bytes[..])
     }
 
-    /// The value of the auxiliary vector's entry `kind` (`AT_…`).
-    pub fn aux(&self, kind: u64) -> Option<u64> {
+    /// The value of the auxiliary vector's entry of that type, one of [`crate::auxv`]; `None` if there
+    /// is none.
+    pub fn aux(&self, entry: u64) -> Option<u64> {
         self.auxv
             .iter()
-            .find(|(k, _)| *k == kind)
+            .find(|(type_, _)| *type_ == entry)
             .map(|(_, value)| *value)
     }
 }

@@ -1,5 +1,6 @@
+use super::Files;
 use super::symbols::Symbols;
-use super::{Files, Held};
+use crate::bytes::Bytes;
 use object::Object as _;
 use snapshot::Module;
 use std::fmt::Write as _;
@@ -70,7 +71,7 @@ pub(super) fn symbols(
         [] => link.is_some_and(|(_, sum)| crc32(bytes) == sum),
         id => id == own,
     };
-    belongs.then(|| Symbols::of_object(&object, bytes, Held::File(file.clone(), 0..bytes.len())))
+    belongs.then(|| Symbols::of_object(&object, bytes, Bytes::whole(&file)))
 }
 
 /// The checksum that `.gnu_debuglink` holds: CRC-32 of ISO 3309.

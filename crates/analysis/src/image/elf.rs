@@ -2,8 +2,9 @@
 //! headers are not (elf(5)).
 
 use super::symbols::{Symbols, rank};
-use super::{Files, Held, Image, Section, Source, Tables, debug, read_up_to};
-use crate::stack::Dwarf;
+use super::{Files, Image, Source, Tables, debug, read_up_to};
+use crate::bytes::{Bytes, Section};
+use crate::unwind::Dwarf;
 use object::LittleEndian as LE;
 use object::elf::{
     DT_GNU_HASH, DT_HASH, DT_STRSZ, DT_STRTAB, DT_SYMTAB, DynamicTag, FileHeader32, FileHeader64,
@@ -137,7 +138,7 @@ impl Loaded<'_> {
         let section = |address, bytes: Vec<u8>| {
             (!bytes.is_empty()).then_some(Section {
                 address,
-                held: Held::Copy(bytes),
+                bytes: Bytes::Copy(bytes),
             })
         };
         let header = section(part.address, header);
@@ -165,7 +166,7 @@ impl Loaded<'_> {
             .iter()
             .filter_map(|symbol| describe::<H>(symbol, &names))
             .collect();
-        Some(Symbols::new(Held::Copy(names), found))
+        Some(Symbols::new(Bytes::Copy(names), found))
     }
 
     /// Tags and values of the dynamic section.

@@ -1,8 +1,9 @@
 //! An image from its file, ELF or PE.
 
 use super::symbols::Symbols;
-use super::{FileBytes, Files, Held, Image, Section, Source, Tables, debug, pe};
-use crate::stack::{Dwarf, Functions};
+use super::{Files, Image, Source, Tables, debug, pe};
+use crate::bytes::{Bytes, FileBytes, Section};
+use crate::unwind::{Dwarf, FunctionTable};
 use object::{BinaryFormat, CompressionFormat, Object, ObjectSection as _, ObjectSegment as _};
 use snapshot::{Architecture, Module};
 
@@ -53,11 +54,7 @@ pub(super) fn open(
     } else {
         (object.relative_address_base(), functions(&object))
     };
-    let mut symbols = vec![Symbols::of_object(
-        &object,
-        bytes,
-        Held::File(file.clone(), 0..bytes.len()),
-    )];
+    let mut symbols = vec![Symbols::of_object(&object, bytes, Bytes::whole(file))];
     symbols.extend(exports(&object));
     if object.section_by_name(".symtab").is_none() && is_elf {
         let id = object.build_id().ok().flatten().unwrap_or_default();
@@ -128,7 +125,7 @@ fn dwarf(object: &object::File, file: &FileBytes, architecture: Architecture) ->
         let range = start..start.checked_add(usize::try_from(size).ok()?)?;
         Some(Section {
             address: section.address(),
-            held: Held::File(file.clone(), range),
+            bytes: Bytes::Part(file.clone(), range),
         })
     };
     let address = |name| {
@@ -149,7 +146,7 @@ fn functions(object: &object::File) -> Tables {
     let pdata = object.section_by_name(".pdata").filter(|_| is_x86_64);
     let bytes = pdata.and_then(|section| Some(section.data().ok()?.to_vec()));
     bytes
-        .and_then(Functions::new)
+        .and_then(FunctionTable::new)
         .map_or(Tables::None, Tables::Pe)
 }
 

@@ -1,8 +1,9 @@
 //! A Windows image from the memory of the process.
 
 use super::symbols::{Symbols, rank};
-use super::{Held, Image, Source, Tables, read_up_to};
-use crate::stack::Functions;
+use super::{Image, Source, Tables, read_up_to};
+use crate::bytes::Bytes;
+use crate::unwind::FunctionTable;
 use object::LittleEndian as LE;
 use object::pe::{
     IMAGE_DIRECTORY_ENTRY_EXCEPTION, IMAGE_DIRECTORY_ENTRY_EXPORT, ImageDosHeader,
@@ -34,7 +35,7 @@ pub(super) fn open(base: u64, architecture: Architecture, memory: &dyn Memory) -
     };
     let functions = table(IMAGE_DIRECTORY_ENTRY_EXCEPTION)
         .filter(|_| architecture == Architecture::X86_64)
-        .and_then(|(_, bytes)| Functions::new(bytes));
+        .and_then(|(_, bytes)| FunctionTable::new(bytes));
     let symbols = table(IMAGE_DIRECTORY_ENTRY_EXPORT)
         .and_then(|(at, bytes)| exports(&ExportTable::parse(&bytes, at).ok()?, 0));
     Some(Image {
@@ -90,5 +91,5 @@ pub(super) fn exports(table: &ExportTable, base: u64) -> Option<Symbols> {
         let address = base.wrapping_add(u64::from(target));
         found.push((address, 0, range, rank(name, 0, false, false)));
     }
-    Some(Symbols::new(Held::Copy(names), found))
+    Some(Symbols::new(Bytes::Copy(names), found))
 }

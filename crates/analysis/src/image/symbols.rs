@@ -1,4 +1,4 @@
-use super::Held;
+use crate::bytes::Bytes;
 use object::{Object, ObjectSection as _, ObjectSymbol, SectionKind, SymbolKind};
 use std::ops::Range;
 
@@ -10,7 +10,7 @@ const MOST_TRIES: usize = 64;
 
 /// Functions by address. Names stay where they are; a large program has hundreds of thousands.
 pub(super) struct Symbols {
-    names: Held,
+    names: Bytes,
     /// Ascending by start; of one start, the best name last.
     entries: Vec<Entry>,
 }
@@ -25,7 +25,7 @@ struct Entry {
 
 impl Symbols {
     /// From (start, size, name's place in `names`, rank); a smaller rank is a better name.
-    pub(super) fn new(names: Held, found: Vec<(u64, u64, Range<u32>, u32)>) -> Self {
+    pub(super) fn new(names: Bytes, found: Vec<(u64, u64, Range<u32>, u32)>) -> Self {
         let entry = |(start, size, name, rank)| Entry {
             start,
             size,
@@ -41,7 +41,7 @@ impl Symbols {
     pub(super) fn of_object<'data>(
         object: &object::File<'data>,
         file: &'data [u8],
-        names: Held,
+        names: Bytes,
     ) -> Self {
         let place = |name: &[u8]| {
             let start = (name.as_ptr() as usize).checked_sub(file.as_ptr() as usize)?;
@@ -74,7 +74,7 @@ impl Symbols {
             .take_while(|e| e.size > 0 || address - e.start < FARTHEST)
             .find(|e| e.size == 0 || address - e.start < e.size)?;
         let name = entry.name.start as usize..entry.name.end as usize;
-        Some((self.names.bytes().get(name)?, entry.start))
+        Some((self.names.get().get(name)?, entry.start))
     }
 }
 
@@ -121,7 +121,7 @@ mod tests {
             (0x110, 0x08, 8..13, rank(b"inner", 8, true, false)),
             (0x200, 0, 20..25, rank(b"label", 0, false, false)),
         ];
-        Symbols::new(Held::Copy(names), found)
+        Symbols::new(Bytes::Copy(names), found)
     }
 
     #[test]

@@ -105,6 +105,14 @@ impl<'a> Elf<'a> {
         rest.split(|byte| *byte == 0).next()
     }
 
+    /// The first instruction from `spot` on that is not `endbr64`. The kernel must single-step a
+    /// uprobe on `endbr64` (18 µs a hit); one on the `push` behind it costs a tenth of that.
+    pub(super) fn behind_landing_pad(&self, spot: Spot) -> Spot {
+        const ENDBR64: &[u8] = &[0xf3, 0x0f, 0x1e, 0xfa];
+        let is_pad = self.machine == Architecture::X86_64 && self.code(spot).starts_with(ENDBR64);
+        spot.plus(if is_pad { ENDBR64.len() } else { 0 })
+    }
+
     /// The code from a spot on, to the end of the file.
     pub(super) fn code(&self, spot: Spot) -> &'a [u8] {
         let from = usize::try_from(spot.offset).unwrap_or(usize::MAX);

@@ -75,7 +75,7 @@ pub(super) fn places(elf: &Elf) -> Vec<ThrowPlace> {
 fn place(elf: &Elf, thrower: Thrower, spot: Spot, object: Register) -> ThrowPlace {
     ThrowPlace {
         thrower,
-        spot: super::sites::behind_landing_pad(elf, spot),
+        spot: elf.behind_landing_pad(spot),
         object: Some(object),
         kind: None,
     }

@@ -6,6 +6,7 @@ use formats::{CoreNotes, Extent, FIRST_LOOK, NoteReader};
 use platform::{
     CaptureOptions, Crashed, Error, ErrorKind, Host, ImageFiles, JustInTime, Result, Target,
 };
+use snapshot::auxv::{AT_EGID, AT_EUID, AT_GID, AT_SECURE, AT_UID};
 use snapshot::{Exception, Module, NoMemory, OperatingSystem, ProcessKey, SparseBytes};
 use std::{
     io::{self, Read},
@@ -102,20 +103,13 @@ fn extent_of(head: &CoreHead) -> Option<Extent> {
     formats::extent(&head.pieces().flatten().collect::<Vec<u8>>())
 }
 
-/// getauxval(3).
-const AT_UID: u64 = 11;
-const AT_EUID: u64 = 12;
-const AT_GID: u64 = 13;
-const AT_EGID: u64 = 14;
-const AT_SECURE: u64 = 23;
-
 impl CoreHead {
     /// The user and the group for whom the program was started, when it got no other rights than
     /// theirs by that. The kernel wrote this note for the process that crashed: no other process
     /// that has its pid by now can stand in for it.
     pub fn started_for(&self) -> Option<(u32, u32)> {
         let auxv = &self.notes.auxv;
-        let value = |kind| Some(auxv.iter().find(|(known, _)| *known == kind)?.1);
+        let value = |entry| Some(auxv.iter().find(|(known, _)| *known == entry)?.1);
         let (uid, gid) = (value(AT_UID)?, value(AT_GID)?);
         let is_plain = value(AT_SECURE)? == 0 && value(AT_EUID)? == uid && value(AT_EGID)? == gid;
         let ids = Some((u32::try_from(uid).ok()?, u32::try_from(gid).ok()?));

@@ -7,6 +7,7 @@ pub(super) use process::auxv;
 
 use super::file_notes::Notes;
 use crate::elf::Segment;
+use snapshot::auxv::AT_PAGESZ;
 use snapshot::{Architecture, Exception, Memory, Snapshot, System, Thread, Warning};
 
 /// Signals that end a process with a core (signal(7)).
@@ -42,7 +43,7 @@ pub(super) fn snapshot(
     Snapshot {
         system: System {
             architecture,
-            page_size: process.aux(process::AT_PAGESZ).unwrap_or(4096),
+            page_size: process.aux(AT_PAGESZ).unwrap_or(4096),
             ..System::default()
         },
         exception: threads.first().and_then(fault),

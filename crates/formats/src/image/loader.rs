@@ -3,6 +3,7 @@
 use super::elf::Image;
 use crate::{bytes::Width, elf::HEAD_SIZE};
 use object::elf;
+use snapshot::auxv::{AT_BASE, AT_PHDR, AT_PHNUM};
 use snapshot::{Memory, OperatingSystem, Range, Snapshot, coalesce};
 use std::collections::HashSet;
 
@@ -12,11 +13,6 @@ const MOST_LIBRARIES: usize = 16_384;
 const MOST_NAME: usize = 4096;
 /// Program headers and dynamic section of a library that are taken, in bytes.
 const MOST_SECTION: u64 = 64 << 10;
-
-/// The auxiliary vector's entries (getauxval(3)).
-const AT_PHDR: u64 = 3;
-const AT_PHNUM: u64 = 5;
-const AT_BASE: u64 = 7;
 
 /// The memory that debuggers need to list the libraries of a core that holds only stacks: the
 /// program's own headers and dynamic section, `r_debug`, and of every `link_map` the structure,

@@ -15,9 +15,6 @@ pub(super) struct Allowed {
 /// All of them.
 #[rustfmt::skip]
 pub(super) const ALLOWED: &[Allowed] = &[
-    Allowed { folder: "crates/analysis/src", modules: &["image", "stack"], reason: "to be cut" },
-    Allowed { folder: "crates/analysis/src/places", modules: &["java", "sites"], reason: "to be cut" },
-    Allowed { folder: "crates/analysis/src/stack", modules: &["cfi", "guess", "signal", "walk"], reason: "to be cut" },
     Allowed { folder: "crates/collector/src", modules: &["collect", "store"], reason: "to be cut" },
     Allowed { folder: "crates/collector/src/run", modules: &["attached", "first", "follower"], reason: "to be cut with the follower" },
     Allowed { folder: "crates/firstchance/src", modules: &["cli", "export", "inspect", "postmortem"], reason: "to be cut: what the front ends print with belongs into a module of its own" },

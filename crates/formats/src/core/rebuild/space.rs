@@ -4,12 +4,9 @@ use crate::bytes::{Take, Width, c_text};
 use crate::elf::Segment;
 use crate::image;
 use object::elf;
+use snapshot::auxv::{AT_EXECFN, AT_SYSINFO_EHDR};
 use snapshot::{Architecture, Memory, Module, Protection, Range, Region, RegionKind, Thread};
 use std::collections::HashSet;
-
-/// getauxval(3): where the vdso lies, and a text near the top of the first stack.
-const AT_SYSINFO_EHDR: u64 = 33;
-const AT_EXECFN: u64 = 31;
 
 /// An entry of `NT_FILE`.
 #[derive(Clone, Debug, PartialEq, Eq)]
