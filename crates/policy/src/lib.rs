@@ -16,6 +16,7 @@ mod language;
 mod level;
 mod limits;
 mod pattern;
+mod quote;
 mod retention;
 mod rule;
 mod signal;

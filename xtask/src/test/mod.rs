@@ -11,6 +11,9 @@ use anyhow::{Result, bail};
 use crate::tools;
 use summary::{Done, print};
 
+/// The switch that compiles the tests' fault points in.
+const FAILPOINTS: &str = "--features firstchance/failpoints";
+
 /// What the command line asks for.
 #[derive(Default)]
 pub(crate) struct Options {

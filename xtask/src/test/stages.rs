@@ -3,7 +3,7 @@
 
 use anyhow::{Result, ensure};
 
-use super::{Options, Stage, wine};
+use super::{FAILPOINTS, Options, Stage, wine};
 use crate::shell::{Cmd, in_ci, target_dir, which};
 use crate::{tidy, tools};
 
@@ -22,9 +22,6 @@ pub(super) const STAGES: &[Stage] = &[
     Stage { name: "fuzz", run: fuzz },
     Stage { name: "test", run: test },
 ];
-
-/// The switch that compiles the tests' fault points in.
-pub(super) const FAILPOINTS: &str = "--features firstchance/failpoints";
 
 fn fmt(_: &Options) -> Result<()> {
     Cmd::cargo("fmt --all -- --check").run()

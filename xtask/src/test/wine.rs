@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::{Options, stages::FAILPOINTS};
+use super::{FAILPOINTS, Options};
 use crate::shell::{Cmd, Started, root, target_dir, which};
 
 /// The one Windows target.

@@ -3,6 +3,7 @@
 //! Other threads read and write; the thread that holds the target only watches them, so that a
 //! reader that hangs (a page behind a dead server) or a disk that hangs never holds the target.
 
+use crate::store::record::padded;
 use formats::{Piece, Plan};
 use platform::{OutFile, OutStream, failpoint};
 use snapshot::{Memory, Range};
@@ -284,13 +285,6 @@ impl Place {
             self.within = 0;
         }
     }
-}
-
-/// A record's text in its place: cut or filled with NUL.
-pub(crate) fn padded(record: &[u8], len: u32) -> Vec<u8> {
-    let mut bytes = record.to_vec();
-    bytes.resize(len as usize, 0);
-    bytes
 }
 
 fn write_zeros(stream: &mut OutStream, mut count: u64) -> io::Result<()> {

@@ -9,9 +9,6 @@ mod names;
 mod session;
 mod stream;
 
-pub(crate) use copy::padded;
-pub(crate) use finish::rfc3339;
-
 pub use crash::{CoreHead, Crash};
 pub use names::{Destination, Names, output_folder};
 pub use stream::store_stream;

@@ -1,8 +1,9 @@
 //! The notes of a core's file, sorted by what they belong to.
 
-use super::{NT_RECORD, NT_SNAPSHOT, OWNER, registers};
+use super::{NT_RECORD, NT_SNAPSHOT, OWNER};
 use crate::bytes::{Take, Width};
 use crate::elf::{Note, Segment, notes};
+use crate::registers;
 use object::elf;
 use snapshot::{Architecture, Registers, SparseBytes, Thread};
 use std::time::Duration;

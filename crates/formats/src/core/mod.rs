@@ -16,7 +16,6 @@ mod notes;
 mod process_notes;
 mod read;
 mod rebuild;
-pub(crate) mod registers;
 mod segments;
 mod thread_notes;
 mod write;

@@ -1,6 +1,6 @@
 //! The note segment under construction (elf(5), "Notes").
 
-use crate::{bytes::Put, plan::Pieces};
+use crate::{bytes::Put, pieces::Pieces};
 use object::elf::NoteType;
 use snapshot::SparseBytes;
 

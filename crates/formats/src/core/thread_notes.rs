@@ -1,9 +1,9 @@
 //! The notes of one thread: `struct elf_prstatus` (`include/linux/elfcore.h`), the extended
 //! registers and the signal.
 
-use super::{notes::Notes, registers};
+use super::notes::Notes;
 use crate::bytes::{Put, Width};
-use crate::fxsave;
+use crate::{fxsave, registers};
 use object::elf;
 use snapshot::{Architecture, Process, Registers, Snapshot, Thread};
 use std::time::Duration;

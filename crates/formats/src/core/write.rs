@@ -6,7 +6,7 @@ use super::segments::{self, Load};
 use super::{NT_RECORD, NT_SNAPSHOT, OWNER, PAGE, PT_RECORD, process_notes, thread_notes};
 use crate::elf::Segment;
 use crate::metadata::{self, Container};
-use crate::{RecordSpace, bytes::Width, plan::Pieces};
+use crate::{RecordSpace, bytes::Width, pieces::Pieces};
 use object::elf;
 use snapshot::{Range, Selection, Snapshot};
 

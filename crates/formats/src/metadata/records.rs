@@ -2,7 +2,7 @@
 
 use super::Container;
 use super::value::{Item, Value, field, fields};
-use crate::core::registers;
+use crate::registers;
 use snapshot::*;
 
 /// One description for both ways: the fields of a type, each under its own name. All of them: a

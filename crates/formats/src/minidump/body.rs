@@ -1,6 +1,6 @@
 //! What stands between the directory and the memory, under construction.
 
-use crate::plan::Pieces;
+use crate::pieces::Pieces;
 use minidump_common::format::MINIDUMP_LOCATION_DESCRIPTOR as Location;
 use scroll::{Endian, LE, Pwrite, ctx::SizeWith, ctx::TryIntoCtx};
 

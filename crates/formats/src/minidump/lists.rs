@@ -1,8 +1,7 @@
 //! The lists of threads and of memory, which point at memory that is yet to come.
 
-use super::MOST_IN_MEMORY_LIST;
 use super::body::{Body, put};
-use super::write::memory_start;
+use super::{MOST_IN_MEMORY_LIST, PAGE};
 use crate::bytes::Put;
 use minidump_common::format::{
     MINIDUMP_LOCATION_DESCRIPTOR as Location, MINIDUMP_MEMORY_DESCRIPTOR as Descriptor,
@@ -35,7 +34,7 @@ impl<'a> FileMemoryLayout<'a> {
         let end = lists.iter().fold(body.aligned(8), |end, &size| {
             (end + size as u64).next_multiple_of(8)
         });
-        let start = memory_start(end);
+        let start = end.next_multiple_of(PAGE);
         let offsets = ranges.iter().scan(start, |next, range| {
             let offset = *next;
             *next += range.len();

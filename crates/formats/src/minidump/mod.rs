@@ -14,6 +14,7 @@
 
 mod body;
 mod context;
+mod file;
 mod lists;
 mod modules;
 mod process_streams;

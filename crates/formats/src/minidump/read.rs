@@ -1,49 +1,22 @@
 //! A minidump, read.
 
+use super::file::File;
 use super::{STREAM_RECORD, STREAM_SNAPSHOT, STREAM_TAIL, process_streams, rebuild};
 use crate::bytes::Take;
 use crate::memory::{FileMemory, Run};
 use crate::{Dump, FileBytes, ReadError, dump::record_text, metadata};
-use minidump::Minidump;
 use minidump_common::format::{
     MINIDUMP_MEMORY_DESCRIPTOR, MINIDUMP_MEMORY_DESCRIPTOR64, MINIDUMP_STREAM_TYPE as Stream,
     MINIDUMP_THREAD,
 };
 use scroll::{LE, Pread, ctx::SizeWith, ctx::TryFromCtx};
 use snapshot::{DumpFormat, OperatingSystem, Range, Snapshot, Warning};
-use std::{ops::Deref, sync::Arc};
-
-/// The file, as the `minidump` crate wants it.
-pub(super) struct Bytes(FileBytes);
-
-impl Deref for Bytes {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        (*self.0).as_ref()
-    }
-}
-
-/// The crate's view of a file, and its bytes.
-pub(super) struct File<'a> {
-    minidump: Minidump<'a, Bytes>,
-    pub(super) bytes: &'a [u8],
-}
-
-impl<'a> Deref for File<'a> {
-    type Target = Minidump<'a, Bytes>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.minidump
-    }
-}
+use std::sync::Arc;
 
 /// Reads a minidump; see [`crate::read`].
 pub(crate) fn read(file: FileBytes) -> Result<Dump, ReadError> {
-    let minidump =
-        Minidump::read(Bytes(file.clone())).map_err(|e| ReadError::Broken(e.to_string()))?;
     let bytes = (*file).as_ref();
-    let minidump = File { minidump, bytes };
+    let minidump = File::open(&file)?;
     let mut warnings = broken_streams(&minidump, bytes.len());
     let runs = runs(&minidump);
     warnings.extend(truncation(&runs, bytes.len()));
@@ -74,7 +47,7 @@ fn with_files(mut snapshot: Snapshot, minidump: &File<'_>) -> Snapshot {
         let mut files = snapshot.process.files.iter_mut();
         let place = files.find(|(n, bytes)| n == name && bytes.is_empty());
         if let Some((_, bytes)) = place {
-            *bytes = raw(minidump, stream).to_vec();
+            *bytes = minidump.raw(stream).to_vec();
         }
     }
     snapshot
@@ -156,18 +129,14 @@ fn runs(minidump: &File<'_>) -> Vec<Run> {
     runs
 }
 
-fn raw<'a>(minidump: &'a File<'_>, kind: Stream) -> &'a [u8] {
-    minidump.get_raw_stream(kind as u32).unwrap_or_default()
-}
-
 fn runs32(minidump: &File<'_>) -> Vec<Run> {
-    let list = raw(minidump, Stream::MemoryListStream);
+    let list = minidump.raw(Stream::MemoryListStream);
     let descriptors = entries::<MINIDUMP_MEMORY_DESCRIPTOR>(list.get(4..).unwrap_or_default());
     descriptors.filter_map(|d| run_of(&d)).collect()
 }
 
 fn stacks(minidump: &File<'_>) -> Vec<Run> {
-    let list = raw(minidump, Stream::ThreadListStream);
+    let list = minidump.raw(Stream::ThreadListStream);
     let threads = entries::<MINIDUMP_THREAD>(list.get(4..).unwrap_or_default());
     threads.filter_map(|t| run_of(&t.stack)).collect()
 }
@@ -183,7 +152,7 @@ fn run_of(descriptor: &MINIDUMP_MEMORY_DESCRIPTOR) -> Option<Run> {
 }
 
 fn runs64(minidump: &File<'_>) -> Option<Vec<Run>> {
-    let mut list = Take(raw(minidump, Stream::Memory64ListStream));
+    let mut list = Take(minidump.raw(Stream::Memory64ListStream));
     let (_count, mut offset) = (list.u64()?, list.u64()?);
     let mut runs = Vec::new();
     for descriptor in entries::<MINIDUMP_MEMORY_DESCRIPTOR64>(list.0) {

@@ -5,7 +5,7 @@ mod process;
 mod space;
 mod threads;
 
-use super::read::File;
+use super::file::File;
 use minidump::system_info::Os;
 use minidump::{MinidumpException, MinidumpSystemInfo};
 use minidump_common::format::ProcessorArchitecture as Processor;

@@ -2,9 +2,9 @@
 
 use super::body::{Body, Structure, put};
 use super::lists::{self, FileMemoryLayout};
-use super::{PAGE, STREAM_RECORD, STREAM_SNAPSHOT, STREAM_TAIL, context, process_streams, streams};
+use super::{STREAM_RECORD, STREAM_SNAPSHOT, STREAM_TAIL, context, process_streams, streams};
 use crate::metadata::{self, Container};
-use crate::{RecordSpace, plan::Pieces};
+use crate::{RecordSpace, pieces::Pieces};
 use minidump_common::format::{
     MINIDUMP_DIRECTORY, MINIDUMP_HEADER, MINIDUMP_LOCATION_DESCRIPTOR as Location,
     MINIDUMP_SIGNATURE, MINIDUMP_STREAM_TYPE as Stream, MINIDUMP_VERSION,
@@ -167,9 +167,4 @@ fn head(snapshot: &Snapshot, memory: &FileMemoryLayout<'_>, directory: &Director
         );
     }
     out
-}
-
-/// Where the memory starts when the lists before it end at `end`.
-pub(super) fn memory_start(end: u64) -> u64 {
-    end.next_multiple_of(PAGE)
 }

@@ -9,7 +9,6 @@ mod rule;
 
 pub use error::ParseError;
 pub use print::print_when;
-pub(crate) use print::quote;
 
 use crate::{Action, Condition, Rule, Target};
 use parser::Parser;

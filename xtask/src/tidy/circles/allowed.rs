@@ -15,16 +15,12 @@ pub(super) struct Allowed {
 /// All of them.
 #[rustfmt::skip]
 pub(super) const ALLOWED: &[Allowed] = &[
-    Allowed { folder: "crates/collector/src", modules: &["collect", "store"], reason: "to be cut" },
     Allowed { folder: "crates/collector/src/run", modules: &["attached", "first", "follower"], reason: "to be cut with the follower" },
     Allowed { folder: "crates/firstchance/src", modules: &["cli", "export", "inspect", "postmortem"], reason: "to be cut: what the front ends print with belongs into a module of its own" },
     Allowed { folder: "crates/firstchance/src/inspect", modules: &["summary", "threads"], reason: "to be cut: a summary is a page of threads" },
     Allowed { folder: "crates/firstchance/src/postmortem", modules: &["aedebug", "install", "windows"], reason: "to be cut with the files for Windows and the handler" },
     Allowed { folder: "crates/firstchance/src/postmortem", modules: &["case", "forward", "handler"], reason: "to be cut with the files for Windows and the handler" },
     Allowed { folder: "crates/firstchance/src/postmortem", modules: &["local_dumps", "settings", "variables"], reason: "to be cut with the files for Windows and the handler" },
-    Allowed { folder: "crates/formats/src", modules: &["core", "dump", "memory", "metadata", "minidump", "plan"], reason: "to be cut" },
-    Allowed { folder: "crates/formats/src/minidump", modules: &["lists", "write"], reason: "to be cut" },
-    Allowed { folder: "crates/formats/src/minidump", modules: &["read", "rebuild"], reason: "to be cut" },
     Allowed { folder: "crates/platform/src", modules: &["cancel", "crash_folder", "failpoint", "files", "host", "linux", "monitor", "postmortem", "registry", "trust", "windows"], reason: "the common files hand each call to the module of the system, which answers in their types" },
     Allowed { folder: "crates/platform/src/linux", modules: &["counters", "sample"], reason: "to be cut with the target" },
     Allowed { folder: "crates/platform/src/linux", modules: &["events", "target"], reason: "to be cut with the target" },
@@ -32,8 +28,6 @@ pub(super) const ALLOWED: &[Allowed] = &[
     Allowed { folder: "crates/platform/src/windows", modules: &["counters", "sample"], reason: "to be cut with the target" },
     Allowed { folder: "crates/platform/src/windows", modules: &["handles", "process", "rights", "wine"], reason: "to be cut with the target" },
     Allowed { folder: "crates/platform/src/windows", modules: &["just_in_time", "target"], reason: "to be cut with the target" },
-    Allowed { folder: "crates/policy/src", modules: &["condition", "exception", "language", "pattern", "rule", "target"], reason: "to be cut" },
-    Allowed { folder: "xtask/src/test", modules: &["stages", "wine"], reason: "to be cut" },
 ];
 
 impl Allowed {

@@ -2,7 +2,7 @@
 //! the size of a descriptor that may be 0.
 
 use crate::bytes::Take;
-use crate::minidump::read::File;
+use crate::minidump::file::File;
 use minidump_common::format::{MINIDUMP_HANDLE_DESCRIPTOR, MINIDUMP_STREAM_TYPE as Stream};
 use scroll::{LE, Pread};
 use snapshot::Handle;

@@ -1,7 +1,7 @@
 //! The process, from `MINIDUMP_MISC_INFO` and Breakpad's Linux streams.
 
 use crate::bytes::{Take, Width};
-use crate::minidump::{process_streams, read::File};
+use crate::minidump::{file::File, process_streams};
 use minidump::MinidumpMiscInfo;
 use snapshot::{Module, Process, ProcessKey, WallTime};
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! Modules and address space.
 
-use crate::minidump::read::File;
+use crate::minidump::file::File;
 use minidump::{
     CodeView as RawCodeView, MinidumpMemoryInfoList, MinidumpModule, MinidumpModuleList,
     MinidumpUnloadedModuleList, Module as _,

@@ -1,6 +1,6 @@
 //! Threads, from the thread list, the names, and what Windows tells besides.
 
-use crate::minidump::{context, read::File};
+use crate::minidump::{context, file::File};
 use minidump::{MinidumpThreadInfoList, MinidumpThreadList, MinidumpThreadNames};
 use minidump_common::format::MINIDUMP_LOCATION_DESCRIPTOR as Location;
 use snapshot::{Architecture, Thread};
