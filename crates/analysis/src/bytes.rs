@@ -1,10 +1,7 @@
 //! Bytes of images: whole files, and parts of them.
 
+use snapshot::FileBytes;
 use std::ops::Range;
-use std::sync::Arc;
-
-/// The bytes of a file, however they are held (read, or mapped into memory).
-pub type FileBytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
 
 /// A part of a file, or bytes copied from the memory of a process.
 pub(crate) enum Bytes {

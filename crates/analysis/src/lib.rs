@@ -20,10 +20,10 @@ mod stack;
 pub mod thrown;
 mod unwind;
 
-pub use bytes::FileBytes;
 pub use demangle::demangle;
-pub use exception::{exception_detail, exception_name, name_exception, signal_name, status_name};
+pub use exception::{exception_detail, exception_name, name_exception, status_name};
 pub use image::{DebugFile, Files, Source, Symbol};
 pub use memory::{Class, ClassSize, memory_summary};
 pub use runtime::{Runtime, runtime, runtime_of};
+pub use snapshot::FileBytes;
 pub use stack::{End, FRAME_LIMIT, Frame, How, Stack, Stacks};

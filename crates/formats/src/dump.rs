@@ -1,9 +1,6 @@
 use snapshot::{DumpFormat, Memory, Range, Snapshot, Warning};
 use std::sync::Arc;
 
-/// The bytes of a file, however they are held (read, or mapped into memory).
-pub type FileBytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
-
 /// A dump file that was read.
 #[derive(Clone)]
 pub struct Dump {

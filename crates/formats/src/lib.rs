@@ -25,9 +25,10 @@ mod registers;
 mod stream;
 
 pub use core::{CoreNotes, NoteReader};
-pub use dump::{Dump, FileBytes, ReadError};
+pub use dump::{Dump, ReadError};
 pub use glance::{record, record_places};
 pub use pieces::{Piece, RecordSpace};
 pub use plan::{Plan, plan};
 pub use read::read;
+pub use snapshot::FileBytes;
 pub use stream::{Extent, FIRST_LOOK, extent, trailer};

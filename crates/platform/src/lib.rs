@@ -28,7 +28,7 @@ pub use crash_folder::{CrashFolder, crash_folder, make_crash_folder};
 pub use error::{Error, ErrorKind, Result};
 pub use failpoint::failpoint;
 pub use files::{
-    FileBytes, OutFile, OutStream, Output, Peek, Space, expect_writable, map_file, patch_file,
+    OutFile, OutStream, Output, Peek, Space, expect_writable, map_file, patch_file,
     remove_left_over, space_at,
 };
 pub use host::{
@@ -43,6 +43,7 @@ pub use postmortem::{
     own_user, read_guarded, set_core_handler, system_log, write_guarded,
 };
 pub use registry::{RegistryKey, RegistryValue, RegistryValues};
+pub use snapshot::FileBytes;
 pub use trust::{Trusted, read_trusted};
 
 #[cfg(all(feature = "fuzzing", target_os = "linux"))]

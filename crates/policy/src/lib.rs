@@ -19,7 +19,6 @@ mod pattern;
 mod quote;
 mod retention;
 mod rule;
-mod signal;
 mod target;
 mod units;
 
@@ -36,6 +35,5 @@ pub use limits::{Limit, Limits, Scope, Window};
 pub use pattern::{Filter, Pattern};
 pub use retention::{Disk, Free, Retention, StoredDump, Verdict};
 pub use rule::{Clause, Follow, Rule, Series};
-pub use signal::{signal_name, signal_number};
 pub use target::{Identity, Target};
 pub use units::{parse_duration, parse_size, print_duration, print_size};

@@ -34,6 +34,9 @@ pub trait Memory: Send + Sync {
     }
 }
 
+/// The bytes of a file, however they are held (read, or mapped into memory).
+pub type FileBytes = std::sync::Arc<dyn AsRef<[u8]> + Send + Sync>;
+
 /// Memory of which nothing can be read.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoMemory;

@@ -7,7 +7,6 @@ mod thrown;
 
 use snapshot::{Architecture, Exception, Memory, OperatingSystem};
 
-pub use signals::signal_name;
 pub use status::status_name;
 
 /// The name that is printed and that filters match: `SIGSEGV.SEGV_MAPERR`,

@@ -2,10 +2,10 @@
 
 use super::symbols::Symbols;
 use super::{Files, Image, Source, Tables, debug, pe};
-use crate::bytes::{Bytes, FileBytes, Section};
+use crate::bytes::{Bytes, Section};
 use crate::unwind::{Dwarf, FunctionTable};
 use object::{BinaryFormat, CompressionFormat, Object, ObjectSection as _, ObjectSegment as _};
-use snapshot::{Architecture, Module};
+use snapshot::{Architecture, FileBytes, Module};
 
 /// Where the parts of a file are loaded.
 pub(super) struct Contents {

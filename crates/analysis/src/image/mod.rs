@@ -6,10 +6,9 @@ mod file;
 mod pe;
 mod symbols;
 
-use crate::bytes::FileBytes;
 use crate::demangle;
 use crate::unwind::{Callee, Dwarf, FunctionTable, Step};
-use snapshot::{Architecture, Memory, Module};
+use snapshot::{Architecture, FileBytes, Memory, Module};
 use std::fmt;
 use symbols::Symbols;
 

@@ -250,7 +250,7 @@ fn signature(target: &mut dyn Target, fault: &Exception) -> Result<String> {
     };
     let places: String = frames.iter().take(FRAMES).map(place).collect();
     Ok(match platform::system().os {
-        OperatingSystem::Linux => format!("{}{places}", analysis::signal_name(fault.code as i32)),
+        OperatingSystem::Linux => format!("{}{places}", snapshot::signal_name(fault.code as i32)),
         OperatingSystem::Windows => format!("{:08X}{places}", fault.code),
     })
 }

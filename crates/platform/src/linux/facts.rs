@@ -13,7 +13,7 @@ const PLAIN_FILES: [&str; 3] = ["status", "limits", "cgroup"];
 pub(crate) fn gather(proc: &ProcDir) -> std::io::Result<Facts> {
     let stat = proc.stat()?;
     let status_text = proc.read("status")?;
-    let regions = super::proc::maps::parse(&proc.read_living("maps").unwrap_or_default()).0;
+    let regions = snapshot::maps::parse(&proc.read_living("maps").unwrap_or_default()).0;
     let bytes = |key| status::bytes(&status_text, key).unwrap_or(0);
     Ok(Facts {
         process: process(proc, &stat, &status_text),

@@ -244,7 +244,7 @@ impl Figures {
 
 /// Each file once, and anonymous memory (a Go heap has no name, but an address).
 fn mappings(proc: &ProcDir) -> Vec<(u64, String)> {
-    let (regions, _) = super::proc::maps::parse(&proc.read_living("maps").unwrap_or_default());
+    let (regions, _) = snapshot::maps::parse(&proc.read_living("maps").unwrap_or_default());
     let mut seen = HashSet::new();
     let named = regions
         .into_iter()
@@ -269,7 +269,7 @@ pub(crate) struct ImageFiles {
 impl ImageFiles {
     pub(crate) fn of(process: ProcessKey) -> Option<Self> {
         let proc = ProcDir::open(process).ok()?;
-        let (regions, _) = super::proc::maps::parse(&proc.read_living("maps").ok()?);
+        let (regions, _) = snapshot::maps::parse(&proc.read_living("maps").ok()?);
         let remote = machine::remote_devices(&proc.read("mountinfo").unwrap_or_default());
         Some(Self {
             pid: process.pid,

@@ -8,7 +8,7 @@ use super::{
     pages, probes,
     proc::{
         ProcDir, machine,
-        maps::{self, SmapsReader, SpecialFlags},
+        smaps::{SmapsReader, SpecialFlags},
         stat, status,
     },
     stop::{Hold, Threads, executed},
@@ -328,7 +328,7 @@ impl LinuxTarget {
         let failed =
             |e: std::io::Error| Error::of_process("reading the memory map", self.proc.key, &e);
         let text = self.proc.read_living("maps").map_err(failed)?;
-        let (mut regions, bad) = maps::parse(&text);
+        let (mut regions, bad) = snapshot::maps::parse(&text);
         if bad > 0 {
             warnings.push(format!(
                 "{bad} lines of the memory map could not be understood"

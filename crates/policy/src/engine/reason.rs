@@ -1,7 +1,8 @@
 //! Why something is done, in words.
 
 use super::watch::LevelState;
-use crate::{Condition, Level, Place, exception::printed, signal_name};
+use crate::{Condition, Level, Place, exception::printed};
+use snapshot::signal_name;
 use snapshot::{Exception, Sender, TargetEvent};
 
 /// `cpu >= 85% for 10s: 97%`

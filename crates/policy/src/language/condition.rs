@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     Chance, Comparison, Condition, ExceptionFilter, Filter, Gauge, Level, Match, Pattern, Place,
-    Unit, parse_size, signal_number, units::split_number,
+    Unit, parse_size, units::split_number,
 };
 use std::time::Duration;
 
@@ -219,7 +219,7 @@ impl Parser<'_> {
 
     fn signal(&mut self) -> Parsed<Condition> {
         let number = self.value("a signal, such as SIGUSR1", |word| {
-            signal_number(word).ok_or_else(|| format!("`{word}` is no signal of Linux"))
+            snapshot::signal_number(word).ok_or_else(|| format!("`{word}` is no signal of Linux"))
         });
         number.map(Condition::Signal)
     }

@@ -2,9 +2,9 @@ use super::lexer::is_word;
 use crate::quote::quote;
 use crate::{
     Action, Chance, Clause, Condition, ExceptionFilter, Filter, Follow, Free, Gauge, Level, Limit,
-    Limits, Match, Place, Rule, Scope, Series, Target, print_duration, print_size, signal_name,
+    Limits, Match, Place, Rule, Scope, Series, Target, print_duration, print_size,
 };
-use snapshot::DumpKind;
+use snapshot::{DumpKind, signal_name};
 use std::fmt::{Display, Formatter, Result};
 
 /// Prints a list of conditions as [`parse_when`](crate::parse_when) reads it.
