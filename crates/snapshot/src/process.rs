@@ -82,10 +82,7 @@ impl Process {
     /// The value of the auxiliary vector's entry of that type, one of [`crate::auxv`]; `None` if there
     /// is none.
     pub fn aux(&self, entry: u64) -> Option<u64> {
-        self.auxv
-            .iter()
-            .find(|(type_, _)| *type_ == entry)
-            .map(|(_, value)| *value)
+        crate::auxv::value(&self.auxv, entry)
     }
 }
 

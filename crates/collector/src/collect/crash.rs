@@ -109,7 +109,7 @@ impl CoreHead {
     /// that has its pid by now can stand in for it.
     pub fn started_for(&self) -> Option<(u32, u32)> {
         let auxv = &self.notes.auxv;
-        let value = |entry| Some(auxv.iter().find(|(known, _)| *known == entry)?.1);
+        let value = |entry| snapshot::auxv::value(auxv, entry);
         let (uid, gid) = (value(AT_UID)?, value(AT_GID)?);
         let is_plain = value(AT_SECURE)? == 0 && value(AT_EUID)? == uid && value(AT_EGID)? == gid;
         let ids = Some((u32::try_from(uid).ok()?, u32::try_from(gid).ok()?));

@@ -4,7 +4,7 @@
 use super::{file_notes::Notes, rebuild};
 use crate::elf::{Head, notes};
 use object::elf;
-use snapshot::{Architecture, Exception, Thread};
+use snapshot::{Architecture, Exception, Thread, auxv};
 
 /// What the notes of a core tell that its memory and its files do not.
 #[derive(Clone, Debug, Default)]
@@ -75,7 +75,7 @@ impl NoteReader {
         let threads = threads.filter_map(|thread| thread.thread(self.architecture));
         self.told.threads.extend(threads);
         if let Some(auxv) = sorted.auxv {
-            self.told.auxv = rebuild::auxv(auxv, self.architecture);
+            self.told.auxv = auxv::entries(auxv, self.architecture.pointer_size());
         }
         self.thread.clear();
     }

@@ -3,7 +3,7 @@
 use super::{PAGE, notes::Notes};
 use crate::bytes::{Put, Width};
 use object::elf;
-use snapshot::{Architecture, Detail, Process, Region, RegionKind, Snapshot};
+use snapshot::{Architecture, Detail, Process, Region, RegionKind, Snapshot, auxv};
 
 /// All of them, in the kernel's order.
 pub(super) fn write(notes: &mut Notes, snapshot: &Snapshot, detail: Detail) {
@@ -14,7 +14,10 @@ pub(super) fn write(notes: &mut Notes, snapshot: &Snapshot, detail: Detail) {
         &prpsinfo(&snapshot.process, architecture, detail),
     );
     if !snapshot.process.auxv.is_empty() {
-        notes.core(elf::NT_AUXV, &auxv(&snapshot.process, width));
+        notes.core(
+            elf::NT_AUXV,
+            &auxv::to_bytes(&snapshot.process.auxv, architecture.pointer_size()),
+        );
     }
     let files: Vec<&Region> = snapshot.regions.iter().filter(|r| is_of_file(r)).collect();
     if !files.is_empty() {
@@ -61,18 +64,6 @@ fn arguments(process: &Process, detail: Detail) -> String {
         Detail::All if !process.command_line.is_empty() => process.command_line.join(" "),
         _ => comm(process).to_owned(),
     }
-}
-
-/// Pairs of words, the last of them `AT_NULL`.
-fn auxv(process: &Process, width: Width) -> Vec<u8> {
-    let mut out = Vec::with_capacity((process.auxv.len() + 1) * 2 * width.bytes());
-    for &(kind, value) in process.auxv.iter().take_while(|(kind, _)| *kind != 0) {
-        out.word(width, kind);
-        out.word(width, value);
-    }
-    out.word(width, 0);
-    out.word(width, 0);
-    out
 }
 
 /// Whether the kernel would list it in `NT_FILE`: a file stands behind it, also a nameless one.

@@ -3,11 +3,9 @@
 mod process;
 mod space;
 
-pub(super) use process::auxv;
-
 use super::file_notes::Notes;
 use crate::elf::Segment;
-use snapshot::auxv::AT_PAGESZ;
+use snapshot::auxv::{self, AT_PAGESZ};
 use snapshot::{Architecture, Exception, Memory, Snapshot, System, Thread, Warning};
 
 /// Signals that end a process with a core (signal(7)).
@@ -22,7 +20,7 @@ pub(super) fn snapshot(
     architecture: Architecture,
     warnings: &mut Vec<Warning>,
 ) -> Snapshot {
-    let auxv = process::auxv(notes.auxv.unwrap_or_default(), architecture);
+    let auxv = auxv::entries(notes.auxv.unwrap_or_default(), architecture.pointer_size());
     let files = space::mapped_files(notes.files.unwrap_or_default(), architecture);
     let mut threads = threads(notes, architecture);
     let mut regions = space::regions(table, &files, &threads, &auxv);

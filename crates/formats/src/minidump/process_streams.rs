@@ -1,9 +1,8 @@
 //! Breakpad's Linux streams: raw files of `/proc/PID` and of the machine.
 
-use crate::bytes::{Put, Width};
 use crate::metadata::allowed;
 use minidump_common::format::MINIDUMP_STREAM_TYPE as Stream;
-use snapshot::{Detail, OperatingSystem, Process, Snapshot};
+use snapshot::{Detail, OperatingSystem, Process, Snapshot, auxv};
 
 /// The names in [`Process::files`] of those that have a stream.
 const FILES: [&str; 8] = [
@@ -48,17 +47,19 @@ pub(super) fn bytes(stream: Stream, snapshot: &Snapshot, detail: Detail) -> Opti
     let (_, name) = files().find(|(kind, _)| *kind == stream)?;
     let process = allowed(&snapshot.process, detail);
     let file = process.file(name).map(<[u8]>::to_vec);
-    let width = Width::of(snapshot.system.architecture);
-    let bytes = file.or_else(|| made_up(stream, &process, width));
+    let pointer_size = snapshot.system.architecture.pointer_size();
+    let bytes = file.or_else(|| made_up(stream, &process, pointer_size));
     bytes.filter(|bytes| !bytes.is_empty())
 }
 
 /// The file as the kernel would print it, from what else is known.
-fn made_up(stream: Stream, process: &Process, width: Width) -> Option<Vec<u8>> {
+fn made_up(stream: Stream, process: &Process, pointer_size: u64) -> Option<Vec<u8>> {
     match stream {
         Stream::LinuxCmdLine => Some(nul_ended(&process.command_line)),
         Stream::LinuxEnviron => Some(nul_ended(&process.environment)),
-        Stream::LinuxAuxv => Some(auxv(process, width)),
+        Stream::LinuxAuxv if !process.auxv.is_empty() => {
+            Some(auxv::to_bytes(&process.auxv, pointer_size))
+        }
         _ => None,
     }
 }
@@ -68,15 +69,6 @@ fn nul_ended(texts: &[String]) -> Vec<u8> {
     for text in texts {
         bytes.extend_from_slice(text.as_bytes());
         bytes.push(0);
-    }
-    bytes
-}
-
-fn auxv(process: &Process, width: Width) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for &(kind, value) in &process.auxv {
-        bytes.word(width, kind);
-        bytes.word(width, value);
     }
     bytes
 }

@@ -5,20 +5,6 @@ use crate::bytes::{Take, Width, c_text};
 use snapshot::auxv::{AT_EGID, AT_EUID, AT_GID, AT_PHDR, AT_UID};
 use snapshot::{Architecture, Process, ProcessKey, User};
 
-/// The auxiliary vector's entries, without the one that ends it.
-pub(in crate::core) fn auxv(bytes: &[u8], architecture: Architecture) -> Vec<(u64, u64)> {
-    let width = Width::of(architecture);
-    let mut words = Take(bytes);
-    let mut entries = Vec::new();
-    while let Some(entry) = words.word(width).zip(words.word(width)) {
-        if entry.0 == 0 {
-            break;
-        }
-        entries.push(entry);
-    }
-    entries
-}
-
 pub(in crate::core) fn process(
     prpsinfo: &[u8],
     auxv: Vec<(u64, u64)>,

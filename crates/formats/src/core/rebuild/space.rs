@@ -77,11 +77,7 @@ pub(in crate::core) fn regions(
     regions.extend(unwritten.map(unwritten_region).collect::<Vec<_>>());
     regions.sort_by_key(|region| region.range.start);
     regions.dedup_by(|next, kept| next.range.start < kept.range.end);
-    let aux = |kind| {
-        auxv.iter()
-            .find(|(k, _)| *k == kind)
-            .map(|(_, value)| *value)
-    };
+    let aux = |entry| snapshot::auxv::value(auxv, entry);
     mark(
         &mut regions,
         aux(AT_SYSINFO_EHDR),
