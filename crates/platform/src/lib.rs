@@ -14,6 +14,7 @@ mod files;
 mod host;
 #[cfg(target_os = "linux")]
 mod linux;
+mod machine;
 mod monitor;
 mod postmortem;
 mod registry;
@@ -36,6 +37,7 @@ pub use host::{
     system, terminal_width, this_machine,
 };
 
+pub use machine::{ARCHITECTURE, OS};
 pub use monitor::{Monitor, cancel_monitors};
 pub use postmortem::{
     CoreHandler, Crashed, Guard, JustInTime, Use, become_crash_handler, become_program,

@@ -4,7 +4,8 @@ use super::{Collected, Request, collect_attached};
 use analysis::{Files, Stacks, thrown};
 use formats::{CoreNotes, Extent, FIRST_LOOK, NoteReader};
 use platform::{
-    CaptureOptions, Crashed, Error, ErrorKind, Host, ImageFiles, JustInTime, Result, Target,
+    ARCHITECTURE, CaptureOptions, Crashed, Error, ErrorKind, Host, ImageFiles, JustInTime, OS,
+    Result, Target,
 };
 use snapshot::auxv::{AT_EGID, AT_EUID, AT_GID, AT_SECURE, AT_UID};
 use snapshot::{Exception, Module, NoMemory, OperatingSystem, ProcessKey, SparseBytes};
@@ -211,13 +212,12 @@ fn expect_same(target: &mut dyn Target, told: &[(u64, u64)]) -> Result<()> {
 
 /// The fault under its printed name: that of the exception which nobody caught, where there is one.
 fn named(target: &dyn Target, mut fault: Exception) -> Exception {
-    let system = platform::system();
-    if system.os == OperatingSystem::Windows {
+    if OS == OperatingSystem::Windows {
         let memory = target.memory();
-        analysis::name_exception(&mut fault, system.os, system.architecture, &*memory);
+        analysis::name_exception(&mut fault, OS, ARCHITECTURE, &*memory);
         return fault;
     }
-    fault.name = analysis::exception_name(&fault, system.os, system.architecture, &NoMemory);
+    fault.name = analysis::exception_name(&fault, OS, ARCHITECTURE, &NoMemory);
     let registers = target.registers().filter(|_| fault.code == SIGABRT);
     let thrown = registers.and_then(|registers| thrown::uncaught(&registers, &*target.memory()));
     match thrown {
@@ -249,7 +249,7 @@ fn signature(target: &mut dyn Target, fault: &Exception) -> Result<String> {
         None => " ?".to_owned(),
     };
     let places: String = frames.iter().take(FRAMES).map(place).collect();
-    Ok(match platform::system().os {
+    Ok(match OS {
         OperatingSystem::Linux => format!("{}{places}", snapshot::signal_name(fault.code as i32)),
         OperatingSystem::Windows => format!("{:08X}{places}", fault.code),
     })

@@ -185,7 +185,7 @@ impl Arms {
         }
         let bytes = files.open(module);
         let bytes = bytes.as_ref().map(|bytes| (**bytes).as_ref());
-        let found = match (platform::system().os, bytes) {
+        let found = match (platform::OS, bytes) {
             (OperatingSystem::Windows, file) => windows::look(module, file, memory, wake),
             (OperatingSystem::Linux, Some(image)) => look(module, image, wake),
             (OperatingSystem::Linux, None) => return Vec::new(),
@@ -287,7 +287,7 @@ fn fault(signal: u32, code: i32) -> Exception {
 }
 
 fn on_linux() -> bool {
-    platform::system().os == OperatingSystem::Linux
+    platform::OS == OperatingSystem::Linux
 }
 
 /// Only Linux has places of its own for images and exceptions.

@@ -2,8 +2,8 @@
 //! it runs on.
 
 use super::{attached::News, stacks};
-use platform::{ImageFiles, system};
-use snapshot::{Memory, Module, ProcessKey, Registers, Snapshot, Thread};
+use platform::{ARCHITECTURE, ImageFiles, OS};
+use snapshot::{Memory, Module, ProcessKey, Registers, Snapshot, System, Thread};
 use std::{
     collections::HashSet,
     sync::{Arc, mpsc::Sender},
@@ -40,7 +40,11 @@ impl First {
         let (name, tell, key) = (name.to_owned(), tell.clone(), standing.key);
         let memory = Copied::of(standing.registers.sp(), standing.memory);
         let snapshot = Snapshot {
-            system: system(),
+            system: System {
+                os: OS,
+                architecture: ARCHITECTURE,
+                ..System::default()
+            },
             modules: standing.modules.to_vec(),
             threads: vec![Thread {
                 id: standing.thread,

@@ -336,9 +336,13 @@ impl Follower<'_> {
     /// more if nobody handles it.
     fn signal(&mut self, mut exception: Exception) -> Result<Then> {
         let memory = self.target.memory();
-        let system = platform::system();
-        analysis::name_exception(&mut exception, system.os, system.architecture, &*memory);
-        if system.os == OperatingSystem::Windows {
+        analysis::name_exception(
+            &mut exception,
+            platform::OS,
+            platform::ARCHITECTURE,
+            &*memory,
+        );
+        if platform::OS == OperatingSystem::Windows {
             return self.told_once(exception);
         }
         let deadly = self.target.is_deadly();
@@ -406,7 +410,7 @@ impl Follower<'_> {
         let mut places = self.wake.breakpoints.iter();
         let (_, place) = places.find(|(known, _)| *known == number)?;
         let registers = self.target.registers()?;
-        let here = platform::system().os == OperatingSystem::Windows;
+        let here = platform::OS == OperatingSystem::Windows;
         here.then(|| ended(place, &registers)).flatten()
     }
 

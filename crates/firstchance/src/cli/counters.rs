@@ -56,7 +56,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     console::print(&format!(
         "Use one as: --when 'counter \"NAME\" > 100'. {}\n",
-        others(platform::system().os)
+        others(platform::OS)
     ))?;
     let width = lines
         .iter()

@@ -26,7 +26,7 @@ const EXCLUDED_NAME: &str = "ExcludedApplications";
 
 /// Whether this is Windows.
 pub(crate) fn is_windows() -> bool {
-    platform::system().os == OperatingSystem::Windows
+    platform::OS == OperatingSystem::Windows
 }
 
 /// What is set; `None` where nothing is.

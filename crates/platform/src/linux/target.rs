@@ -15,8 +15,8 @@ use super::{
     sys::ptrace,
 };
 use crate::{
-    Arming, Capture, CaptureOptions, Error, ErrorKind, Facts, Method, Result, Stop, Target,
-    capture::Held, failpoint,
+    ARCHITECTURE, Arming, Capture, CaptureOptions, Error, ErrorKind, Facts, Method, Result, Stop,
+    Target, capture::Held, failpoint,
 };
 use snapshot::{
     Architecture, Memory, ProcessKey, Region, RegionKind, Registers, Snapshot, System, TargetEvent,
@@ -345,7 +345,11 @@ impl LinuxTarget {
             Some(Registers::X86(_))
         );
         let mut system = before.system.clone();
-        system.architecture = if narrow { Architecture::X86 } else { native() };
+        system.architecture = if narrow {
+            Architecture::X86
+        } else {
+            ARCHITECTURE
+        };
         facts.process.files.push(("maps".to_owned(), text));
         Ok(Snapshot {
             taken,
@@ -373,14 +377,6 @@ impl Held for Standing {
 
     fn release(&mut self) {
         self.threads.release();
-    }
-}
-
-const fn native() -> Architecture {
-    if cfg!(target_arch = "aarch64") {
-        Architecture::Aarch64
-    } else {
-        Architecture::X86_64
     }
 }
 

@@ -265,7 +265,7 @@ pub(crate) fn read_rules(file: &Path) -> anyhow::Result<Vec<Rule>> {
 
 /// What a later version watches for.
 pub(crate) fn refuse_unbuilt(rule: &Rule) -> anyhow::Result<()> {
-    let os = platform::system().os;
+    let os = platform::OS;
     let conditions = rule.clauses.iter().flat_map(|clause| &clause.when);
     let unbuilt = |c: &&Condition| match os {
         OperatingSystem::Linux => false,
