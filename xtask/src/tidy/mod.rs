@@ -8,6 +8,7 @@ mod pure;
 mod size;
 mod source;
 mod tokens;
+mod unused;
 
 use std::fmt;
 
@@ -40,6 +41,7 @@ impl fmt::Display for Problem {
 pub(crate) fn run() -> Result<()> {
     let sources = source::collect(root())?;
     let mut problems = edges::check(root())?;
+    problems.extend(unused::check(&sources)?);
     for source in &sources {
         problems.extend(check(source));
     }
