@@ -12,13 +12,13 @@ use object::pe::{
 use object::read::pe::{DataDirectories, ExportTable, ExportTarget, ImageNtHeaders};
 use snapshot::{Architecture, Memory};
 
-/// Headers are at most one page.
+/// How much is read for the headers, in bytes.
 const HEADERS: usize = 4096;
 
-/// Larger tables are not real.
+/// The largest table that is copied, in bytes; larger ones are damaged.
 const LARGEST_TABLE: u32 = 64 << 20;
 
-/// `None` when no image lies at `base`, or its headers are not in the dump.
+/// Opens the image at `base`; `None` if there is none, or its headers are not in the dump.
 pub(super) fn open(base: u64, architecture: Architecture, memory: &dyn Memory) -> Option<Image> {
     let header = read_up_to(memory, base, HEADERS);
     let directories = match architecture {
@@ -49,7 +49,7 @@ pub(super) fn open(base: u64, architecture: Architecture, memory: &dyn Memory) -
     })
 }
 
-/// Where the table of exports of the image at `base` lies, from there, and its bytes.
+/// The export table of the image at `base`: its address relative to the base, and its bytes.
 pub(crate) fn export_table(
     base: u64,
     architecture: Architecture,
@@ -77,7 +77,8 @@ fn directories<H: ImageNtHeaders>(header: &[u8]) -> Option<DataDirectories<'_>> 
     Some(H::parse(header, &mut offset).ok()?.1)
 }
 
-/// What a DLL exports, by address: relative to its base, plus `base`.
+/// The functions that a DLL exports; `base` is added to their addresses, which are relative to the
+/// image's base.
 pub(super) fn exports(table: &ExportTable, base: u64) -> Option<Symbols> {
     let mut names = Vec::new();
     let mut found = Vec::new();
