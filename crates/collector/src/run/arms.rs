@@ -349,7 +349,7 @@ fn spot(module: &Module, image: &[u8], place: &Place) -> Option<u64> {
 
 fn kind_at(arm: Arm) -> Option<KindAt> {
     match arm {
-        Arm::Throw(place) => place.kind.map(|kind| KindAt {
+        Arm::Throw(place) => place.type_key.map(|kind| KindAt {
             register: (kind.register.offset() / 8) as u8,
             trail: kind.trail,
         }),
