@@ -64,7 +64,8 @@ const COMPONENTS: &[&str] = &["rustfmt", "clippy"];
 /// Makes every tool present.
 ///
 /// # Errors
-/// Names everything that is missing and cannot be installed from here, with the commands that would.
+/// Names everything that is missing and cannot be installed from here, with the commands that
+/// would.
 pub(crate) fn install() -> Result<()> {
     let mut wanting = Vec::new();
     wanting.extend(install_system(

@@ -1,10 +1,10 @@
 //! What can be said about a process from a snapshot of it: its stacks with symbols, the name of its
-//! exception, its memory by class, its language runtime. For a live process also: at which addresses
-//! it throws exceptions, and which exception is thrown there.
+//! exception, its memory by class, its language runtime. For a live process also: at which
+//! addresses it throws exceptions, and which exception is thrown there.
 //!
 //! Nothing here calls the system or reads a clock: everything is computed from a
-//! [`snapshot::Snapshot`], a [`snapshot::Memory`], and files that the caller opens ([`Files`]). So a
-//! Linux core can be analysed on Windows, and a live process in the same way as its dump.
+//! [`snapshot::Snapshot`], a [`snapshot::Memory`], and files that the caller opens ([`Files`]). So
+//! a Linux core can be analysed on Windows, and a live process in the same way as its dump.
 //!
 //! Dumps and images may be damaged or made to do harm: walks are bounded, arithmetic wraps or is
 //! checked, and an expression that does not end is stopped.

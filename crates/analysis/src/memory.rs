@@ -62,8 +62,8 @@ pub struct ClassSize {
     pub dumped_bytes: u64,
 }
 
-/// The memory of a process by class, in the order of [`Class::ALL`], without empty classes. `present`
-/// is the memory in the dump, ascending, without overlaps.
+/// The memory of a process by class, in the order of [`Class::ALL`], without empty classes.
+/// `present` is the memory in the dump, ascending, without overlaps.
 pub fn memory_summary(snapshot: &Snapshot, present: &[Range]) -> Vec<ClassSize> {
     let stack_pointers = stack_pointers(snapshot);
     let mut sizes = Class::ALL.map(|class| ClassSize {
@@ -85,8 +85,8 @@ pub fn memory_summary(snapshot: &Snapshot, present: &[Range]) -> Vec<ClassSize> 
     sizes.into_iter().filter(|size| size.regions > 0).collect()
 }
 
-/// The largest region that is taken for a stack, in bytes. Larger ones only contain stacks: those of
-/// goroutines are inside Go's heap arenas of 64 MiB.
+/// The largest region that is taken for a stack, in bytes. Larger ones only contain stacks: those
+/// of goroutines are inside Go's heap arenas of 64 MiB.
 const LARGEST_STACK: u64 = 64 << 20;
 
 fn class_of(region: &Region, stack_pointers: &[u64]) -> Class {
@@ -102,8 +102,8 @@ fn class_of(region: &Region, stack_pointers: &[u64]) -> Class {
     }
 }
 
-/// Whether a thread's stack pointer points into the region. Cores do not say which anonymous regions
-/// are stacks.
+/// Whether a thread's stack pointer points into the region. Cores do not say which anonymous
+/// regions are stacks.
 fn holds_a_stack(region: &Region, stack_pointers: &[u64]) -> bool {
     let first = stack_pointers.partition_point(|&sp| sp < region.range.start);
     let has_one = stack_pointers

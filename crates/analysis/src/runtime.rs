@@ -64,8 +64,8 @@ pub fn runtime(snapshot: &Snapshot) -> Runtime {
 /// The runtime by a list of mappings, in any order: the first address of each, and its name in
 /// `/proc/PID/maps` or in the list of modules. The program itself may be among them with address 0.
 ///
-/// If there are several runtimes, the one that hosts the others is returned: a JVM that embeds Python
-/// is a JVM.
+/// If there are several runtimes, the one that hosts the others is returned: a JVM that embeds
+/// Python is a JVM.
 pub fn runtime_of<'a>(mappings: impl IntoIterator<Item = (u64, &'a str)>) -> Runtime {
     let signs = mappings
         .into_iter()
@@ -126,7 +126,8 @@ fn exact(file: &str, stem: &str) -> Option<Runtime> {
     })
 }
 
-/// The runtime by a name that ends in a version: `python3.11`, `libruby-3.1.so.3.1`, `php8.2`, `libpython3.11.so.1.0`.
+/// The runtime by a name that ends in a version: `python3.11`, `libruby-3.1.so.3.1`, `php8.2`,
+/// `libpython3.11.so.1.0`.
 fn versioned(file: &str, stem: &str) -> Option<Runtime> {
     const PROGRAMS: &[(&str, Runtime)] = &[
         ("python", Runtime::Python),

@@ -6,7 +6,8 @@ use std::sync::Arc;
 pub struct Dump {
     /// The format of the file.
     pub format: DumpFormat,
-    /// The program that wrote it, as far as the file shows: `firstchance`, `Linux kernel or gcore`, …
+    /// The program that wrote it, as far as the file shows: `firstchance`, `Linux kernel or gcore`,
+    /// …
     pub producer: String,
     /// Everything except the memory.
     pub snapshot: Snapshot,

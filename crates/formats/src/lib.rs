@@ -1,12 +1,12 @@
-//! Dump files: from a snapshot to the bytes of an ELF core or a minidump, and back; and the identity
-//! of images (build-id, PDB).
+//! Dump files: from a snapshot to the bytes of an ELF core or a minidump, and back; and the
+//! identity of images (build-id, PDB).
 //!
-//! To write a dump, [`plan()`] turns a snapshot and a selection of its memory into a [`Plan`]: a list
-//! of pieces whose sizes are all known before the first byte is written. The caller reads the memory
-//! and writes the file. To read one, [`read()`] turns the bytes of a file into a [`Dump`].
+//! To write a dump, [`plan()`] turns a snapshot and a selection of its memory into a [`Plan`]: a
+//! list of pieces whose sizes are all known before the first byte is written. The caller reads the
+//! memory and writes the file. To read one, [`read()`] turns the bytes of a file into a [`Dump`].
 //!
-//! Nothing here calls the system or reads a clock. Cores of Linux can be read and written on Windows,
-//! and minidumps of Windows on Linux.
+//! Nothing here calls the system or reads a clock. Cores of Linux can be read and written on
+//! Windows, and minidumps of Windows on Linux.
 
 mod bytes;
 mod core;

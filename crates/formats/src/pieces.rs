@@ -28,8 +28,8 @@ impl Piece {
     }
 }
 
-/// The room for firstchance's record in a dump, in bytes (0 for none), and the comment, which is known
-/// from the start.
+/// The room for firstchance's record in a dump, in bytes (0 for none), and the comment, which is
+/// known from the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RecordSpace<'a> {
     /// Near the head of the file, so that a list of dumps reads only the heads.

@@ -35,7 +35,8 @@ impl Plan {
     }
 }
 
-/// Lays out a dump of `snapshot` in `format`, with the memory of `selection` and room for the record.
+/// Lays out a dump of `snapshot` in `format`, with the memory of `selection` and room for the
+/// record.
 pub fn plan(
     format: DumpFormat,
     snapshot: &Snapshot,

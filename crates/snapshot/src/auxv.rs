@@ -30,8 +30,8 @@ pub fn value(entries: &[(u64, u64)], type_: u64) -> Option<u64> {
     entry.map(|(_, value)| *value)
 }
 
-/// The entries in an auxiliary vector whose words have `size` bytes, 4 or 8; those before `AT_NULL`,
-/// which ends it, or before the end of `bytes`.
+/// The entries in an auxiliary vector whose words have `size` bytes, 4 or 8; those before
+/// `AT_NULL`, which ends it, or before the end of `bytes`.
 pub fn entries(bytes: &[u8], size: u64) -> Vec<(u64, u64)> {
     let size = size as usize;
     let word = |bytes: &[u8]| {

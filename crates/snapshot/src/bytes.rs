@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 /// Bytes of which most are zero, such as a processor's extended register area.
 ///
-/// Situation: XSAVE on a machine with AMX is 11,008 bytes a thread; 10,000 threads would be
-/// 110 MB, of which over 90 % are zeros. Only the runs that are not zero are held; a copy shares them.
+/// Situation: XSAVE on a machine with AMX is 11,008 bytes a thread; 10,000 threads would be 110 MB,
+/// of which over 90 % are zeros. Only the runs that are not zero are held; a copy shares them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SparseBytes {
     len: u32,

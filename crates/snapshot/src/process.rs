@@ -79,8 +79,8 @@ impl Process {
             .map(|(_, bytes)| &bytes[..])
     }
 
-    /// The value of the auxiliary vector's entry of that type, one of [`crate::auxv`]; `None` if there
-    /// is none.
+    /// The value of the auxiliary vector's entry of that type, one of [`crate::auxv`]; `None` if
+    /// there is none.
     pub fn aux(&self, entry: u64) -> Option<u64> {
         crate::auxv::value(&self.auxv, entry)
     }

@@ -7,7 +7,8 @@ use snapshot::{Exception, Memory};
 
 /// `STATUS_GCC_THROW`.
 const THROW: u32 = 0x2047_4343;
-/// The class of an exception, `GNUCC++\0`. It ends in 1 for one that `std::rethrow_exception` makes.
+/// The class of an exception, `GNUCC++\0`. It ends in 1 for one that `std::rethrow_exception`
+/// makes.
 const PRIMARY: u64 = 0x474e_5543_432b_2b00;
 const DEPENDENT: u64 = PRIMARY + 1;
 /// Size of an `_Unwind_Exception`, behind which the object lies.

@@ -34,8 +34,8 @@ pub fn exception_name(
     }
 }
 
-/// Sets the name of an exception, and on Windows also the base classes of the thrown object and, if it
-/// derives from `std::exception`, its message.
+/// Sets the name of an exception, and on Windows also the base classes of the thrown object and, if
+/// it derives from `std::exception`, its message.
 pub fn name_exception(
     exception: &mut Exception,
     os: OperatingSystem,

@@ -3,8 +3,8 @@
 
 use snapshot::signal_name;
 
-/// The name of a signal and of its reason: `SIGSEGV.SEGV_MAPERR`. A reason without a name is written
-/// as its number.
+/// The name of a signal and of its reason: `SIGSEGV.SEGV_MAPERR`. A reason without a name is
+/// written as its number.
 pub(super) fn name(signal: i32, code: i32) -> String {
     let name = signal_name(signal);
     match sent(code).or_else(|| raised(signal, code)) {

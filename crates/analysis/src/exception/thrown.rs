@@ -47,7 +47,8 @@ struct Object<'m> {
     address: u64,
     /// Address of its `ThrowInfo`.
     info: u64,
-    /// What offsets in the tables are relative to; 0 for 32-bit images, whose tables hold addresses.
+    /// What offsets in the tables are relative to; 0 for 32-bit images, whose tables hold
+    /// addresses.
     base: u64,
     /// Size of a pointer, in bytes.
     pointer: u64,

@@ -48,8 +48,8 @@ impl DebugFile {
     }
 }
 
-/// The symbols in the separate file of a module; `None` if there is no such file, or it is of another
-/// build. `link` is the name and the checksum in `.gnu_debuglink`.
+/// The symbols in the separate file of a module; `None` if there is no such file, or it is of
+/// another build. `link` is the name and the checksum in `.gnu_debuglink`.
 pub(super) fn symbols(
     module: &Module,
     build_id: &[u8],

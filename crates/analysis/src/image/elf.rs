@@ -117,8 +117,9 @@ impl<'a> Loaded<'a> {
         self.memory.read_u32(address.wrapping_add(self.bias))
     }
 
-    /// The unwinding tables. `.eh_frame_hdr` has a program header. `.eh_frame` has none and its size
-    /// is stated nowhere: it is read from the address in that header to the end of its segment.
+    /// The unwinding tables. `.eh_frame_hdr` has a program header. `.eh_frame` has none and its
+    /// size is stated nowhere: it is read from the address in that header to the end of its
+    /// segment.
     fn frames(&self, architecture: Architecture) -> Option<Dwarf> {
         let part = self.part(PT_GNU_EH_FRAME)?;
         let header = self.read(part.address, part.size);
@@ -181,8 +182,8 @@ impl<'a> Loaded<'a> {
         Some(entries.iter().map(pair).collect())
     }
 
-    /// The address of the file for a value of the dynamic section. glibc has added the bias to these
-    /// values; musl has not, nor has the kernel in its vdso.
+    /// The address of the file for a value of the dynamic section. glibc has added the bias to
+    /// these values; musl has not, nor has the kernel in its vdso.
     fn to_file(&self, address: u64) -> u64 {
         if address >= self.bias {
             address - self.bias
@@ -191,8 +192,8 @@ impl<'a> Loaded<'a> {
         }
     }
 
-    /// The number of symbols by the `DT_GNU_HASH` table at `table`: one more than the last symbol of
-    /// the last chain. `None` if the table cannot be read.
+    /// The number of symbols by the `DT_GNU_HASH` table at `table`: one more than the last symbol
+    /// of the last chain. `None` if the table cannot be read.
     fn gnu_hash_count(&self, table: u64, pointer: u64) -> Option<u32> {
         let header = [0, 4, 8].map(|at| self.word(table.wrapping_add(at)));
         let [Some(buckets), Some(first), Some(bloom)] = header else {

@@ -82,8 +82,9 @@ impl Symbols {
     }
 }
 
-/// How good a name for a function is; the smallest is shown. Best are symbols with a size, then those
-/// without leading underscores (`nanosleep`, not `__GI___nanosleep`), then those that are exported.
+/// How good a name for a function is; the smallest is shown. Best are symbols with a size, then
+/// those without leading underscores (`nanosleep`, not `__GI___nanosleep`), then those that are
+/// exported.
 pub(super) fn rank(name: &[u8], size: u64, is_local: bool, is_weak: bool) -> u32 {
     let is_mangled = name.starts_with(b"_Z") || name.starts_with(b"_R");
     let underscores = name.iter().take_while(|&&b| b == b'_').count().min(15) as u32;

@@ -83,8 +83,8 @@ impl<'a> Elf<'a> {
         Some(found.st_value(LE))
     }
 
-    /// The words in a range of addresses that the dynamic loader fills with addresses of this image:
-    /// their addresses and their values, both as the file states them.
+    /// The words in a range of addresses that the dynamic loader fills with addresses of this
+    /// image: their addresses and their values, both as the file states them.
     pub(super) fn relocated(&self, range: Range<u64>) -> HashMap<u64, u64> {
         let sections = self.sections.iter();
         let tables = sections.filter_map(|section| section.rela(LE, self.data).ok().flatten());

@@ -1,5 +1,5 @@
-//! Go: functions of stripped programs, by the table of line numbers (`.gopclntab`) that they keep, and
-//! the place behind a function's check of its stack.
+//! Go: functions of stripped programs, by the table of line numbers (`.gopclntab`) that they keep,
+//! and the place behind a function's check of its stack.
 
 use super::Spot;
 use super::elf::Elf;
@@ -22,8 +22,8 @@ pub(super) fn functions<'w>(elf: &Elf, wanted: &[&'w str]) -> Vec<(&'w str, u64)
         .unwrap_or_default()
 }
 
-/// Whether the addresses of the table are right: a breakpoint at a wrong one would break the program.
-/// They are if `gopanic` begins as it must, with a check of its stack.
+/// Whether the addresses of the table are right: a breakpoint at a wrong one would break the
+/// program. They are if `gopanic` begins as it must, with a check of its stack.
 fn is_right(elf: &Elf, found: &[(&str, u64)]) -> bool {
     let panic = found.iter().find(|(name, _)| *name == PANIC);
     let spot = panic.and_then(|(_, address)| elf.spot(*address));
@@ -80,9 +80,9 @@ fn ends(rest: &[u8]) -> bool {
     rest.first() == Some(&0)
 }
 
-/// The place behind a function's check whether its stack is large enough. If it is not, the function
-/// starts again after the stack has grown, and a place before the check would be passed twice. Returns
-/// `spot` if there is no such check.
+/// The place behind a function's check whether its stack is large enough. If it is not, the
+/// function starts again after the stack has grown, and a place before the check would be passed
+/// twice. Returns `spot` if there is no such check.
 pub(super) fn behind_stack_check(elf: &Elf, spot: Spot) -> Spot {
     let code = elf.code(spot);
     let code = &code[..code.len().min(48)];

@@ -1,6 +1,6 @@
 //! HotSpot, the virtual machine of OpenJDK: the functions that construct exceptions and that end
-//! threads, and the table that describes the layout of its structures (`runtime/vmStructs.cpp`, made
-//! for tools such as jstack).
+//! threads, and the table that describes the layout of its structures (`runtime/vmStructs.cpp`,
+//! made for tools such as jstack).
 
 use super::elf::Elf;
 use super::{Register, Spot, ThrowPlace, Thrower, TypeKey, exact};
@@ -20,9 +20,9 @@ const CLASS_OF_HANDLE: Trail = Trail {
     is_half: true,
 };
 
-/// The size of an entry in the table (`VMStructEntry` of `runtime/vmStructs.hpp`), and the offsets in
-/// it of the field's name, of the field's offset in its type, and of the address of a static field;
-/// all in bytes. The entry begins with the name of the type.
+/// The size of an entry in the table (`VMStructEntry` of `runtime/vmStructs.hpp`), and the offsets
+/// in it of the field's name, of the field's offset in its type, and of the address of a static
+/// field; all in bytes. The entry begins with the name of the type.
 const ENTRY: u64 = 48;
 const FIELD: u64 = 8;
 const OFFSET: u64 = 32;
@@ -30,8 +30,8 @@ const ADDRESS: u64 = 40;
 /// The most entries that are read.
 const MOST_ENTRIES: u64 = 4096;
 
-/// Where a running HotSpot keeps the figures of its layout: addresses as the image's file states them.
-/// The figures themselves are in the memory of a process only.
+/// Where a running HotSpot keeps the figures of its layout: addresses as the image's file states
+/// them. The figures themselves are in the memory of a process only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct HotSpot {
     /// Address of: the offset in a thread of its pending exception.
@@ -42,8 +42,8 @@ pub struct HotSpot {
     /// Addresses of: the offsets in a name of its length and of its letters.
     pub(crate) name_length: u64,
     pub(crate) name_letters: u64,
-    /// Addresses of: the base and the shift of compressed class pointers, which have four bytes. The
-    /// pointer is shifted to the left and the base is added.
+    /// Addresses of: the base and the shift of compressed class pointers, which have four bytes.
+    /// The pointer is shifted to the left and the base is added.
     pub(crate) class_base: u64,
     pub(crate) class_shift: u64,
     /// The same for compressed object pointers.
@@ -51,8 +51,8 @@ pub struct HotSpot {
     pub(crate) object_shift: u64,
 }
 
-/// The places of HotSpot's image; empty for any other. That of threads that end is found only if the
-/// image has its `.symtab`.
+/// The places of HotSpot's image; empty for any other. That of threads that end is found only if
+/// the image has its `.symtab`.
 pub(super) fn places(elf: &Elf) -> Vec<ThrowPlace> {
     let Some(table) = elf.exported(TABLE) else {
         return Vec::new();
@@ -111,8 +111,8 @@ impl<'a> Table<'a> {
         })
     }
 
-    /// The layout; `None` if a field is missing. The names of static fields have changed: Java 8 to 11
-    /// have them in `Universe`, versions up to 20 in structures.
+    /// The layout; `None` if a field is missing. The names of static fields have changed: Java 8 to
+    /// 11 have them in `Universe`, versions up to 20 in structures.
     fn layout(&self) -> Option<HotSpot> {
         let field = |class: &str, name: &str| self.find(class, name).map(|(at, _)| at + OFFSET);
         let fixed = |names: [(&str, &str); 3]| {

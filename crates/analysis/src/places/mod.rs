@@ -1,5 +1,5 @@
-//! Places in image files where a breakpoint or a uprobe is put: at a symbol, at an address, or where
-//! a language throws its exceptions.
+//! Places in image files where a breakpoint or a uprobe is put: at a symbol, at an address, or
+//! where a language throws its exceptions.
 
 mod elf;
 mod go;
@@ -108,21 +108,22 @@ pub struct ThrowPlace {
 /// throws, and in one that is not a 64-bit ELF image.
 ///
 /// C++: libstdc++'s probes `throw` and `rethrow`. They are `nop` instructions, where a uprobe costs
-/// least, and are there in static and stripped programs too. Without them (libc++abi; libstdc++ built
-/// without `sys/sdt.h`): `__cxa_throw` and `__cxa_rethrow`, behind their `endbr64`.
+/// least, and are there in static and stripped programs too. Without them (libc++abi; libstdc++
+/// built without `sys/sdt.h`): `__cxa_throw` and `__cxa_rethrow`, behind their `endbr64`.
 /// `std::rethrow_exception` is not among them: its exception was seen when it was thrown first.
 ///
 /// Rust: `rust_panic`. Go: `runtime.gopanic` (behind its check of the stack's size, as it may start
-/// again after that), `runtime.fatalpanic`, `runtime.throw` and `runtime.fatal`; in stripped programs
-/// too. Python: `_PyErr_SetObject`, which all ways to raise call, and `_PyErr_Display`. Node:
-/// `node::errors::TriggerUncaughtException`. Java: `JVM_FillInStackTrace` and `JavaThread::exit`.
+/// again after that), `runtime.fatalpanic`, `runtime.throw` and `runtime.fatal`; in stripped
+/// programs too. Python: `_PyErr_SetObject`, which all ways to raise call, and `_PyErr_Display`.
+/// Node: `node::errors::TriggerUncaughtException`. Java: `JVM_FillInStackTrace` and
+/// `JavaThread::exit`.
 pub fn throw_places(image: &[u8]) -> Vec<ThrowPlace> {
     Elf::parse(image).map_or_else(Vec::new, |elf| sites::all(&elf))
 }
 
-/// The place `plus` bytes behind a symbol. `name` is a symbol of `.symtab` or `.dynsym`, as it is or
-/// demangled without its arguments: `ns::func`. `None` if the image has no such symbol, or no code
-/// there.
+/// The place `plus` bytes behind a symbol. `name` is a symbol of `.symtab` or `.dynsym`, as it is
+/// or demangled without its arguments: `ns::func`. `None` if the image has no such symbol, or no
+/// code there.
 pub fn symbol_spot(image: &[u8], name: &str, plus: u64) -> Option<Spot> {
     let elf = Elf::parse(image)?;
     let start = exact(&elf, name).or_else(|| demangled(&elf, name))?;
@@ -137,8 +138,8 @@ pub fn address_spot(image: &[u8], base: u64, address: u64) -> Option<Spot> {
     elf.spot(address.wrapping_sub(bias))
 }
 
-/// The address `plus` bytes behind a symbol of the Windows image at `base`, relative to that base. The
-/// symbol is looked for in the image's exports, then in its `file` if there is one.
+/// The address `plus` bytes behind a symbol of the Windows image at `base`, relative to that base.
+/// The symbol is looked for in the image's exports, then in its `file` if there is one.
 pub fn windows_spot(
     base: u64,
     file: Option<&[u8]>,

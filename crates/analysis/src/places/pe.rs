@@ -17,8 +17,8 @@ pub(super) fn exported(base: u64, name: &str, memory: &dyn Memory) -> Option<u64
     }
 }
 
-/// The address of a symbol in the file's own symbol table, which mingw's linker writes and Microsoft's
-/// does not.
+/// The address of a symbol in the file's own symbol table, which mingw's linker writes and
+/// Microsoft's does not.
 pub(super) fn named(file: &[u8], name: &str) -> Option<u64> {
     let file = PeFile64::parse(file).ok()?;
     let base = file.relative_address_base();

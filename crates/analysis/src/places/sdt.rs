@@ -1,5 +1,5 @@
-//! Static probes (SystemTap's `sys/sdt.h`): notes that give the address of a `nop` and the registers
-//! that hold the probe's arguments. They stay in stripped and in static programs.
+//! Static probes (SystemTap's `sys/sdt.h`): notes that give the address of a `nop` and the
+//! registers that hold the probe's arguments. They stay in stripped and in static programs.
 
 use super::elf::Elf;
 use super::register::Register;
@@ -14,8 +14,8 @@ pub(super) struct Probe<'a> {
 }
 
 impl Probe<'_> {
-    /// The register that holds an argument of eight bytes, from 0 on; `None` if it is in memory, as in
-    /// libraries built without optimization.
+    /// The register that holds an argument of eight bytes, from 0 on; `None` if it is in memory, as
+    /// in libraries built without optimization.
     pub(super) fn register(&self, argument: usize) -> Option<Register> {
         let text = self.arguments.split_ascii_whitespace().nth(argument)?;
         let (size, operand) = text.split_once('@')?;
@@ -36,9 +36,9 @@ pub(super) fn probes<'a>(elf: &Elf<'a>, provider: &str) -> Vec<Probe<'a>> {
         .collect()
 }
 
-/// Reads a note: three words (address of the `nop`, address of `.stapsdt.base`, semaphore) and three
-/// texts (provider, name, arguments). prelink moves the code without changing the notes; the address
-/// where `.stapsdt.base` is now tells by how much.
+/// Reads a note: three words (address of the `nop`, address of `.stapsdt.base`, semaphore) and
+/// three texts (provider, name, arguments). prelink moves the code without changing the notes; the
+/// address where `.stapsdt.base` is now tells by how much.
 fn probe<'a>(note: &'a [u8], provider: &str, base: Option<u64>) -> Option<Probe<'a>> {
     let (words, texts) = note.split_at_checked(24)?;
     let word = |at: usize| u64::from_le_bytes(words.as_chunks().0[at]);

@@ -19,8 +19,8 @@ struct Site {
     type_key: Option<usize>,
 }
 
-/// Interceptors, such as AddressSanitizer's, define `__cxa_throw` as well and call the real one. The
-/// library with the real one also allocates the exceptions.
+/// Interceptors, such as AddressSanitizer's, define `__cxa_throw` as well and call the real one.
+/// The library with the real one also allocates the exceptions.
 const CXX_RUNTIME: Option<&str> = Some("__cxa_allocate_exception");
 
 /// Of each row, the first function that an image has is used. (Older Rust does not mangle
@@ -52,7 +52,8 @@ const SITES: &[&[Site]] = &[
     &[site(Thrower::NodeUncaught, NODE, None, None)],
 ];
 
-/// `TriggerUncaughtException(Isolate*, Local<Value>, …)`, which the other function of that name calls.
+/// `TriggerUncaughtException(Isolate*, Local<Value>, …)`, which the other function of that name
+/// calls.
 const NODE: &str = "_ZN4node6errors24TriggerUncaughtExceptionEPN2v87IsolateENS1_5LocalI*";
 
 const fn site(

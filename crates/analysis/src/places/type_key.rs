@@ -3,8 +3,8 @@
 use super::Register;
 use snapshot::{Memory, Registers, Trail};
 
-/// Where a thread that throws holds the value that identifies the type: the same value for all throws
-/// of that type, and another for every other type.
+/// Where a thread that throws holds the value that identifies the type: the same value for all
+/// throws of that type, and another for every other type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TypeKey {
     /// The register that holds the value, or an address from where it is read.

@@ -77,8 +77,8 @@ fn likely_frame_pointer(cpu: &Cpu, below: u64, sp: u64) -> u64 {
     if is_frame(below) { below } else { cpu.fp() }
 }
 
-/// Whether the instruction before `address` is a call. If the code cannot be read, it is enough that
-/// `address` is in a module's code.
+/// Whether the instruction before `address` is a call. If the code cannot be read, it is enough
+/// that `address` is in a module's code.
 fn returns_from_call(stacks: &Stacks, cpu: &Cpu, address: u64) -> bool {
     let processor = cpu.processor;
     if address < 0x1000 || !stacks.is_code(address.wrapping_sub(1)) {

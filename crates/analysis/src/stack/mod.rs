@@ -13,8 +13,8 @@ use std::cell::OnceCell;
 
 pub use frame::{End, FRAME_LIMIT, Frame, How, Stack};
 
-/// Walks the stacks of a snapshot's threads. An image is opened when the first frame lies in it, and
-/// stays open.
+/// Walks the stacks of a snapshot's threads. An image is opened when the first frame lies in it,
+/// and stays open.
 pub struct Stacks<'a> {
     snapshot: &'a Snapshot,
     memory: &'a dyn Memory,
@@ -118,7 +118,8 @@ impl<'a> Stacks<'a> {
         }
     }
 
-    /// Reads a little-endian word of 1 to 8 bytes from the process; `None` if it is not in the dump.
+    /// Reads a little-endian word of 1 to 8 bytes from the process; `None` if it is not in the
+    /// dump.
     fn word(&self, address: u64, size: u8) -> Option<u64> {
         let mut word = [0; 8];
         let bytes = word.get_mut(..usize::from(size))?;

@@ -66,8 +66,8 @@ pub(super) fn walk(stacks: &Stacks, thread: &Thread) -> Stack {
     Stack { frames, end }
 }
 
-/// Tries the ways of unwinding, best first. A way that leads to an address without code is taken for
-/// wrong.
+/// Tries the ways of unwinding, best first. A way that leads to an address without code is taken
+/// for wrong.
 fn step(stacks: &Stacks, position: &Position) -> Result<(Step, How), End> {
     let cpu = &position.cpu;
     if !stacks.is_code(position.lookup()) {

@@ -1,5 +1,5 @@
-//! C++ types by their `std::type_info` (Itanium C++ ABI §2.9, "Run-Time Type Information"; the same in
-//! libstdc++ and libc++abi), and the messages of the standard library's exceptions.
+//! C++ types by their `std::type_info` (Itanium C++ ABI §2.9, "Run-Time Type Information"; the same
+//! in libstdc++ and libc++abi), and the messages of the standard library's exceptions.
 
 use super::{LONGEST_MESSAGE, LONGEST_NAME, Thrown, text};
 use snapshot::Memory;
@@ -9,11 +9,11 @@ use std::collections::VecDeque;
 const MOST_BASES: usize = 64;
 
 /// A C++ exception by the address of its `std::type_info`. `object` is the address of the thrown
-/// object, or 0 if only the type is known. `None` if there is no `type_info`. Needs about ten reads for
-/// each class in the hierarchy.
+/// object, or 0 if only the type is known. `None` if there is no `type_info`. Needs about ten reads
+/// for each class in the hierarchy.
 ///
-/// There is a message if the object derives from `std::logic_error` or `std::runtime_error` (`what()`
-/// itself cannot be called), or is a text or a number: that of `throw 42` is `42`.
+/// There is a message if the object derives from `std::logic_error` or `std::runtime_error`
+/// (`what()` itself cannot be called), or is a text or a number: that of `throw 42` is `42`.
 pub fn cxx(type_info: u64, object: u64, memory: &dyn Memory) -> Option<Thrown> {
     let mangled = mangled(type_info, memory)?;
     let hierarchy = hierarchy(type_info, object, memory);
@@ -32,8 +32,8 @@ pub fn cxx(type_info: u64, object: u64, memory: &dyn Memory) -> Option<Thrown> {
 
 /// The same at libstdc++'s probe `rethrow`.
 ///
-/// If the exception came by a `std::exception_ptr`, the probe passes the object's address instead of
-/// the type's. That of the type is in the header before the object (`__cxa_exception` of
+/// If the exception came by a `std::exception_ptr`, the probe passes the object's address instead
+/// of the type's. That of the type is in the header before the object (`__cxa_exception` of
 /// `unwind-cxx.h`, 0x70 bytes on 64-bit systems).
 pub(super) fn rethrown(type_info: u64, object: u64, memory: &dyn Memory) -> Option<Thrown> {
     let is_told = type_info != object;
@@ -86,8 +86,8 @@ fn bases(type_info: u64, object: Option<u64>, memory: &dyn Memory) -> Vec<(u64, 
     }
 }
 
-/// The address of a base class's part of an object. `offset_flags` holds its offset, or for a virtual
-/// base where in the object's vtable the offset is.
+/// The address of a base class's part of an object. `offset_flags` holds its offset, or for a
+/// virtual base where in the object's vtable the offset is.
 fn part(object: Option<u64>, offset_flags: u64, memory: &dyn Memory) -> Option<u64> {
     const VIRTUAL: u64 = 1;
     let offset = offset_flags as i64 >> 8;
@@ -105,9 +105,9 @@ enum Shape {
     ManyBases,
 }
 
-/// The form of a `type_info`; `None` for a class without bases. A `type_info` has a vtable, and before
-/// the vtable is the address of its class's own `type_info`. So the class is known by its name without
-/// symbols, in static and stripped programs too.
+/// The form of a `type_info`; `None` for a class without bases. A `type_info` has a vtable, and
+/// before the vtable is the address of its class's own `type_info`. So the class is known by its
+/// name without symbols, in static and stripped programs too.
 fn shape(type_info: u64, memory: &dyn Memory) -> Option<Shape> {
     let vtable = memory.read_u64(type_info)?;
     let class = memory.read_u64(vtable.wrapping_sub(8))?;
@@ -128,7 +128,8 @@ fn mangled(type_info: u64, memory: &dyn Memory) -> Option<String> {
     is_name.then(|| name.to_owned())
 }
 
-/// A type demangled, without the namespaces that standard libraries add for the version of their ABI.
+/// A type demangled, without the namespaces that standard libraries add for the version of their
+/// ABI.
 fn readable(mangled: &str) -> String {
     let readable = crate::demangle(&format!("_ZTI{mangled}"));
     match readable.strip_prefix("typeinfo for ") {

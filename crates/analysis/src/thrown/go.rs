@@ -12,9 +12,9 @@ pub(super) fn panic(type_: u64, object: u64, memory: &dyn Memory) -> Thrown {
     )
 }
 
-/// A panic that was not recovered, by the address of its `_panic`, whose second field is the interface
-/// (`runtime/runtime2.go`). The runtime has by then replaced an error by what `Error()` or `String()`
-/// returned.
+/// A panic that was not recovered, by the address of its `_panic`, whose second field is the
+/// interface (`runtime/runtime2.go`). The runtime has by then replaced an error by what `Error()`
+/// or `String()` returned.
 pub(super) fn uncaught(panic: u64, memory: &dyn Memory) -> Thrown {
     let interface = words(panic.wrapping_add(8), memory);
     let message = interface.and_then(|[type_, object]| message(type_, object, memory));

@@ -1,6 +1,6 @@
 //! Exceptions of Java, by the layout that HotSpot describes itself. Pointers to classes and objects
-//! are usually compressed to four bytes; whole pointers are tried too, and the one whose class has a
-//! readable name is right.
+//! are usually compressed to four bytes; whole pointers are tried too, and the one whose class has
+//! a readable name is right.
 
 use super::{LONGEST_MESSAGE, LONGEST_NAME, Thrown, counted_text};
 use crate::places::HotSpot;
@@ -67,9 +67,9 @@ impl<'m> Machine<'m> {
         })
     }
 
-    /// The exception that is being constructed, by its compressed class pointer and its handle. It has
-    /// no message yet. The class pointer is used first, as the garbage collector may move the object
-    /// meanwhile.
+    /// The exception that is being constructed, by its compressed class pointer and its handle. It
+    /// has no message yet. The class pointer is used first, as the garbage collector may move the
+    /// object meanwhile.
     pub(super) fn made(&self, class: u32, handle: u64) -> Option<Thrown> {
         let class = Some(self.class.whole(class)).filter(|class| self.name(*class).is_some());
         let class = class.or_else(|| self.class_of(self.memory.read_u64(handle)?))?;
@@ -111,7 +111,8 @@ impl<'m> Machine<'m> {
         (base != 0).then_some(base)
     }
 
-    /// The name of a class, `java.lang.Error`; in memory it has slashes. `None` if this is not a class.
+    /// The name of a class, `java.lang.Error`; in memory it has slashes. `None` if this is not a
+    /// class.
     fn name(&self, class: u64) -> Option<String> {
         let name = self.memory.read_u64(class.wrapping_add(self.class_name))?;
         let length = self.memory.read_u32(name.wrapping_add(self.name_length))? & 0xffff;
@@ -134,8 +135,9 @@ impl<'m> Machine<'m> {
         })
     }
 
-    /// The text of a `String`. Its bytes are Latin-1, or UTF-16 if they must be. A byte of the object
-    /// tells which: at offset 16 if the array's pointer is behind it (Java 15 and later), else at 20.
+    /// The text of a `String`. Its bytes are Latin-1, or UTF-16 if they must be. A byte of the
+    /// object tells which: at offset 16 if the array's pointer is behind it (Java 15 and later),
+    /// else at 20.
     fn string(&self, object: u64) -> Option<String> {
         const LENGTH: u64 = 12;
         const FIRST: u64 = 16;

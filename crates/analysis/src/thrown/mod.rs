@@ -37,8 +37,8 @@ pub struct Thrown {
     pub message_varies: bool,
 }
 
-/// What a thread that is stopped at `place` is about to throw; `None` if it cannot be read. `type_key`
-/// is the value of [`ThrowPlace::type_key`].
+/// What a thread that is stopped at `place` is about to throw; `None` if it cannot be read.
+/// `type_key` is the value of [`ThrowPlace::type_key`].
 ///
 /// C++: see [`cxx()`]. Rust: `RUST.panic`, with message and source line if they can be read. Go:
 /// `GO.panic` and `GO.fatal`. Python: `PYTHON.ValueError`. Node: `NODE.uncaught`, no more. Java:
@@ -86,7 +86,8 @@ impl Thrown {
     }
 }
 
-/// The text at an address, up to its NUL and at most `limit` bytes of it. `None` if it cannot be read.
+/// The text at an address, up to its NUL and at most `limit` bytes of it. `None` if it cannot be
+/// read.
 fn text(address: u64, limit: usize, memory: &dyn Memory) -> Option<String> {
     let bytes = memory.read_c_string(address, limit)?;
     // The text has grown if bytes that are not UTF-8 were replaced.
@@ -95,8 +96,8 @@ fn text(address: u64, limit: usize, memory: &dyn Memory) -> Option<String> {
     Some(text)
 }
 
-/// The text of that many bytes at an address. `None` if it is empty, cannot be read, or is not UTF-8
-/// without NULs; so this can be tried on memory that may not be a text.
+/// The text of that many bytes at an address. `None` if it is empty, cannot be read, or is not
+/// UTF-8 without NULs; so this can be tried on memory that may not be a text.
 fn counted_text(address: u64, length: u64, memory: &dyn Memory) -> Option<String> {
     let is_real = (1..=LONGEST_TEXT).contains(&length);
     let mut bytes = vec![0; (length as usize).min(LONGEST_MESSAGE)];

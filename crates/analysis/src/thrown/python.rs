@@ -1,5 +1,6 @@
-//! CPython: types and exceptions in the layout of 3.8 to 3.13 on 64-bit systems, not of free-threaded
-//! builds (`Include/cpython/object.h`, `pyerrors.h`, `unicodeobject.h`). All offsets are in bytes.
+//! CPython: types and exceptions in the layout of 3.8 to 3.13 on 64-bit systems, not of
+//! free-threaded builds (`Include/cpython/object.h`, `pyerrors.h`, `unicodeobject.h`). All offsets
+//! are in bytes.
 
 use super::{LONGEST_MESSAGE, LONGEST_NAME, Thrown, counted_text, text};
 use snapshot::Memory;
@@ -11,8 +12,8 @@ const NAME: u64 = 24;
 const BASE: u64 = 256;
 /// Offset in an exception of its arguments, a tuple.
 const ARGUMENTS: u64 = 24;
-/// Offsets in a tuple of the number of its items and of the first one; COUNT is also that of a text's
-/// length.
+/// Offsets in a tuple of the number of its items and of the first one; COUNT is also that of a
+/// text's length.
 const COUNT: u64 = 16;
 const FIRST: u64 = 24;
 /// Offset in a text of its flags.
@@ -21,8 +22,8 @@ const STATE: u64 = 32;
 /// The most base types that are looked at.
 const MOST_BASES: usize = 64;
 
-/// An exception that is raised, by its type and its value: the exception, or the text that it will be
-/// made of, or nothing. `None` if the type cannot be read.
+/// An exception that is raised, by its type and its value: the exception, or the text that it will
+/// be made of, or nothing. `None` if the type cannot be read.
 pub(super) fn raised(type_: u64, value: u64, memory: &dyn Memory) -> Option<Thrown> {
     let name = name(type_, memory)?;
     let bases = std::iter::successors(base(type_, memory), |base_| base(*base_, memory));
@@ -39,8 +40,8 @@ pub(super) fn uncaught(value: u64, memory: &dyn Memory) -> Option<Thrown> {
     raised(word(value, TYPE, memory)?, value, memory)
 }
 
-/// The name of a type: `ValueError`, `zlib.error`. Types made in Python have no module in their name.
-/// `None` if this is not a type.
+/// The name of a type: `ValueError`, `zlib.error`. Types made in Python have no module in their
+/// name. `None` if this is not a type.
 fn name(type_: u64, memory: &dyn Memory) -> Option<String> {
     let name = text(word(type_, NAME, memory)?, LONGEST_NAME, memory)?;
     let is_name = |c: char| c.is_alphanumeric() || "_.".contains(c);
@@ -60,8 +61,8 @@ fn argument(type_: u64, exception: u64, memory: &dyn Memory) -> Option<String> {
     string(has_one.then(|| word(arguments, FIRST, memory))??, memory)
 }
 
-/// A `str`, if it is ASCII. Its letters are behind a head of 48 bytes, or of 40 since 3.12. The older
-/// head ends in an address that is usually 0, and no text begins with NULs.
+/// A `str`, if it is ASCII. Its letters are behind a head of 48 bytes, or of 40 since 3.12. The
+/// older head ends in an address that is usually 0, and no text begins with NULs.
 fn string(object: u64, memory: &dyn Memory) -> Option<String> {
     const COMPACT_ASCII: u64 = 0b110_0000;
     let is_text = name(word(object, TYPE, memory)?, memory)? == "str";

@@ -1,11 +1,12 @@
-//! Rust: the argument of `rust_panic(&mut dyn PanicPayload)` (`library/std/src/panicking.rs`), which
-//! has had the same form since 1.36.
+//! Rust: the argument of `rust_panic(&mut dyn PanicPayload)` (`library/std/src/panicking.rs`),
+//! which has had the same form since 1.36.
 //!
 //! None of this is stable. So the payload is recognised by its form, and there is no message if the
-//! form is another one: it is a `&str` (a literal), a `String`, or a `String` beside a reference to the
-//! format's parts, which was made for the panic hook. The source line of the panic is not passed to
-//! `rust_panic`; a `&Location` is in the frame of its caller, which has just passed it to the hook. In
-//! programs that abort, link-time optimization can remove the payload; then there is only the line.
+//! form is another one: it is a `&str` (a literal), a `String`, or a `String` beside a reference to
+//! the format's parts, which was made for the panic hook. The source line of the panic is not
+//! passed to `rust_panic`; a `&Location` is in the frame of its caller, which has just passed it to
+//! the hook. In programs that abort, link-time optimization can remove the payload; then there is
+//! only the line.
 
 use super::{Thrown, counted_text, words};
 use snapshot::Memory;
@@ -13,8 +14,8 @@ use snapshot::Memory;
 /// How much of the stack is searched for the `&Location`, in words.
 const FRAME: u64 = 128;
 
-/// A panic, by the address and the vtable of its payload. Its message is `message, src/main.rs:3:5`, or
-/// as much of that as can be read.
+/// A panic, by the address and the vtable of its payload. Its message is `message,
+/// src/main.rs:3:5`, or as much of that as can be read.
 pub(super) fn panic(payload: u64, vtable: u64, sp: u64, memory: &dyn Memory) -> Thrown {
     let parts = match resumed(payload, vtable, memory) {
         Some([payload, vtable]) => [message(payload, vtable, memory), None],

@@ -7,8 +7,8 @@ use snapshot::{Memory, Registers};
 /// refer to another one's object (`std::rethrow_exception`).
 const CLASSES: [u64; 2] = [0x474E_5543_432B_2B00, 0x474E_5543_432B_2B01];
 
-/// Distances from the unwinder's header of an exception, in bytes: forward to the object, back to its
-/// type and to the number of handlers that it is in (Itanium C++ ABI, exception handling, §2.2;
+/// Distances from the unwinder's header of an exception, in bytes: forward to the object, back to
+/// its type and to the number of handlers that it is in (Itanium C++ ABI, exception handling, §2.2;
 /// libstdc++'s unwind-cxx.h).
 const OBJECT: u64 = 32;
 const TYPE: u64 = 80;
@@ -18,8 +18,8 @@ const HANDLERS: u64 = 40;
 /// `std::terminate` and its handlers.
 const DEPTH: usize = 64 << 10;
 
-/// The C++ exception of a thread that has called `std::terminate`, and by it abort(3); `None` if there
-/// is none. Pointers to the exception are near the end of the stack.
+/// The C++ exception of a thread that has called `std::terminate`, and by it abort(3); `None` if
+/// there is none. Pointers to the exception are near the end of the stack.
 pub fn uncaught(registers: &Registers, memory: &dyn Memory) -> Option<Thrown> {
     let mut stack = vec![0; DEPTH];
     let got = memory.read(registers.sp() & !7, &mut stack);

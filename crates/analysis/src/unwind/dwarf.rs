@@ -227,8 +227,8 @@ impl<'b, S: UnwindSection<Bytes<'b>>> Rules<'_, '_, S> {
         let own = cpu.get(usize::from(self.column.0));
         match self.row.register(self.column) {
             Some(RegisterRule::Undefined) => Some(None),
-            // Without a rule: on ARM, a function that has not saved the link register yet. On x86 the
-            // return address is always stored and always has a rule.
+            // Without a rule: on ARM, a function that has not saved the link register yet. On x86
+            // the return address is always stored and always has a rule.
             None if !cpu.processor.has_link_register => Some(None),
             None => Some(own),
             Some(rule) => Some(Some(self.value(&rule, cfa, own)?)),

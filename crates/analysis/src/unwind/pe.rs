@@ -71,8 +71,8 @@ impl FunctionTable {
     }
 }
 
-/// Undoes the prologue of a function as far as it has run; returns the return address. `None` if the
-/// table is damaged.
+/// Undoes the prologue of a function as far as it has run; returns the return address. `None` if
+/// the table is damaged.
 fn unwind(
     mut function: RuntimeFunction,
     address: u32,

@@ -1,4 +1,4 @@
-//! The notes of a core's file, sorted by what they belong to.
+//! The notes of a core, sorted into those of the process and those of each thread.
 
 use super::{NT_RECORD, NT_SNAPSHOT, OWNER};
 use crate::bytes::{Take, Width};
@@ -8,7 +8,7 @@ use object::elf;
 use snapshot::{Architecture, Registers, SparseBytes, Thread};
 use std::time::Duration;
 
-/// What all notes of a file say.
+/// The contents of all notes of a core.
 #[derive(Default)]
 pub(super) struct Notes<'a> {
     pub(super) threads: Vec<ThreadNotes<'a>>,
@@ -19,7 +19,7 @@ pub(super) struct Notes<'a> {
     pub(super) snapshot: Option<&'a [u8]>,
 }
 
-/// What is said of one thread: its `NT_PRSTATUS` and what follows up to the next one.
+/// The notes of one thread: its `NT_PRSTATUS`, and those that follow up to the next `NT_PRSTATUS`.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct ThreadNotes<'a> {
     status: &'a [u8],
@@ -31,7 +31,7 @@ pub(super) struct ThreadNotes<'a> {
 }
 
 impl<'a> Notes<'a> {
-    /// The notes of all note segments in `bytes`, as far as they are there.
+    /// The notes of all note segments of a file, as far as `bytes` hold them.
     pub(super) fn of(bytes: &'a [u8], table: &[Segment]) -> Self {
         let mut sorted = Self::default();
         for segment in table.iter().filter(|s| s.kind == elf::PT_NOTE.0) {
@@ -68,7 +68,7 @@ impl<'a> Notes<'a> {
     }
 }
 
-/// The part of the file that is there of `size` bytes at `offset`.
+/// The `size` bytes at `offset`, or as many of them as the file has.
 fn part(bytes: &[u8], offset: u64, size: u64) -> &[u8] {
     let start = usize::try_from(offset).unwrap_or(usize::MAX);
     let there = bytes.get(start..).unwrap_or_default();
@@ -89,7 +89,7 @@ impl<'a> ThreadNotes<'a> {
         *place = Some(descriptor);
     }
 
-    /// The thread they tell of; `None` when its `NT_PRSTATUS` is too short.
+    /// The thread; `None` if its `NT_PRSTATUS` is too short.
     pub(super) fn thread(&self, architecture: Architecture) -> Option<Thread> {
         let width = Width::of(architecture);
         let mut status = Take(self.status);
@@ -138,7 +138,7 @@ impl<'a> ThreadNotes<'a> {
     }
 }
 
-/// An extended register area at most, in bytes; today's largest is 11,008.
+/// The largest area of extended registers, in bytes; the largest that exists has 11,008.
 const MOST_EXTENDED: usize = 64 << 10;
 
 fn timeval(words: &mut Take<'_>, width: Width) -> Option<Duration> {

@@ -5,7 +5,7 @@ use crate::bytes::{Put, Width};
 use object::elf;
 use snapshot::{Architecture, Detail, Process, Region, RegionKind, Snapshot, auxv};
 
-/// All of them, in the kernel's order.
+/// Adds all notes of the process, in the kernel's order.
 pub(super) fn write(notes: &mut Notes, snapshot: &Snapshot, detail: Detail) {
     let architecture = snapshot.system.architecture;
     let width = Width::of(architecture);
@@ -25,7 +25,7 @@ pub(super) fn write(notes: &mut Notes, snapshot: &Snapshot, detail: Detail) {
     }
 }
 
-/// `struct elf_prpsinfo`: who the process is, and its command line in 80 bytes.
+/// `struct elf_prpsinfo`: ids, state and names of the process, and 80 bytes of its command line.
 fn prpsinfo(process: &Process, architecture: Architecture, detail: Detail) -> Vec<u8> {
     let width = Width::of(architecture);
     let mut out = Vec::with_capacity(136);
@@ -51,7 +51,7 @@ fn prpsinfo(process: &Process, architecture: Architecture, detail: Detail) -> Ve
     out
 }
 
-/// The kernel's own short name.
+/// The short name that the kernel keeps.
 fn comm(process: &Process) -> &str {
     match process.comm.as_str() {
         "" => &process.name,
@@ -66,13 +66,14 @@ fn arguments(process: &Process, detail: Detail) -> String {
     }
 }
 
-/// Whether the kernel would list it in `NT_FILE`: a file stands behind it, also a nameless one.
+/// Whether the kernel would list the region in `NT_FILE`, which it does with all mappings of files.
 fn is_of_file(region: &Region) -> bool {
     matches!(region.kind, RegionKind::Image | RegionKind::Mapped)
         && region.name.starts_with(['/', '\\'])
 }
 
-/// Count and page size; start, end and offset in pages of each; then the paths.
+/// The contents of `NT_FILE`: count and page size; start, end and offset in pages for each; the
+/// paths.
 fn file_mappings(files: &[&Region], width: Width) -> Vec<u8> {
     let mut out = Vec::new();
     out.word(width, files.len() as u64);

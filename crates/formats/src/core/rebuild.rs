@@ -1,4 +1,4 @@
-//! A snapshot from a core that is not ours: what its notes and segments tell.
+//! A snapshot from the notes and segments of a core of another program.
 
 mod process;
 mod space;
@@ -8,9 +8,9 @@ use crate::elf::Segment;
 use snapshot::auxv::{self, AT_PAGESZ};
 use snapshot::{Architecture, Exception, Memory, Snapshot, System, Thread, Warning};
 
-/// Signals that end a process with a core (signal(7)).
+/// The signals whose default action is a core (signal(7)).
 const FAULTS: [i32; 10] = [3, 4, 5, 6, 7, 8, 11, 24, 25, 31];
-/// Those whose `siginfo_t` has an address: SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV.
+/// The signals whose `siginfo_t` has an address: SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV.
 const ADDRESSED: [i32; 5] = [4, 5, 7, 8, 11];
 
 pub(super) fn snapshot(
@@ -58,7 +58,8 @@ fn threads(notes: &Notes<'_>, architecture: Architecture) -> Vec<Thread> {
     threads.filter_map(|t| t.thread(architecture)).collect()
 }
 
-/// The kernel puts the thread that faulted first.
+/// The fault of the first thread; `None` if it had none. The kernel writes the thread that crashed
+/// first.
 pub(super) fn fault(first: &Thread) -> Option<Exception> {
     let word = |at: usize| {
         let siginfo = first.siginfo.as_ref()?;

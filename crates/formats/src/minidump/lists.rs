@@ -1,4 +1,4 @@
-//! The lists of threads and of memory, which point at memory that is yet to come.
+//! The lists of threads and of memory. They contain the offsets of memory that follows them.
 
 use super::body::{Body, put};
 use super::{MOST_IN_MEMORY_LIST, PAGE};
@@ -9,7 +9,7 @@ use minidump_common::format::{
 };
 use snapshot::{OperatingSystem, Range, Region, Selection, Snapshot, Thread, total_bytes};
 
-/// Where each selected range will lie in the file.
+/// The places of the selected ranges in the file.
 pub(super) struct FileMemoryLayout<'a> {
     pub(super) start: u64,
     ranges: &'a [Range],
@@ -19,8 +19,8 @@ pub(super) struct FileMemoryLayout<'a> {
 }
 
 impl<'a> FileMemoryLayout<'a> {
-    /// The memory behind the lists that are to follow next in `body`: threads, memory, and the
-    /// place of the last record (16 bytes).
+    /// Computes the places: the memory follows the lists of threads and of memory and the place of
+    /// the record at the end (16 bytes), which are appended to `body` next.
     pub(super) fn after(body: &mut Body, snapshot: &Snapshot, selection: &'a Selection) -> Self {
         let ranges = &selection.ranges[..];
         let bytes = total_bytes(ranges);
@@ -57,7 +57,7 @@ impl<'a> FileMemoryLayout<'a> {
         self.start + self.bytes
     }
 
-    /// The memory list, in the form that fits.
+    /// The list of memory, in the form that is large enough for it.
     pub(super) fn list(&self) -> (Stream, Vec<u8>) {
         if self.is_64 {
             (Stream::Memory64ListStream, self.list64())
@@ -89,8 +89,8 @@ impl<'a> FileMemoryLayout<'a> {
         out
     }
 
-    /// A range within one of the selected; without a place in the file where the format's 32
-    /// bits cannot tell it. (Readers then look the address up in the memory list.)
+    /// Describes a range within one of the selected ranges. Its place in the file is left out if it
+    /// does not fit into 32 bits; readers then look the address up in the list of memory.
     fn descriptor(&self, range: Range) -> Descriptor {
         let n = self.ranges.partition_point(|r| r.end <= range.start);
         let offset = self.offsets[n] + (range.start - self.ranges[n].start);
@@ -105,7 +105,7 @@ impl<'a> FileMemoryLayout<'a> {
         }
     }
 
-    /// The part of the thread's stack that is in the file.
+    /// The part of a thread's stack that is in the file.
     fn stack(&self, snapshot: &Snapshot, thread: &Thread) -> Descriptor {
         let sp = thread.registers.map_or(0, |registers| registers.sp());
         let n = self.ranges.partition_point(|r| r.end <= sp);
@@ -120,8 +120,8 @@ impl<'a> FileMemoryLayout<'a> {
     }
 }
 
-/// Whether so much is all that a Windows process has. Windows' debuggers look for the memory of a
-/// full dump in the 64-bit list, however small it is.
+/// Whether `bytes` are all the memory of a Windows process. Windows' debuggers look for the memory
+/// of a full dump in the 64-bit list, even if it is small.
 fn is_full_of_windows(snapshot: &Snapshot, bytes: u64) -> bool {
     let all = || {
         snapshot

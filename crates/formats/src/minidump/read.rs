@@ -1,4 +1,4 @@
-//! A minidump, read.
+//! Reading minidumps.
 
 use super::file::File;
 use super::{STREAM_RECORD, STREAM_SNAPSHOT, STREAM_TAIL, process_streams, rebuild};
@@ -13,7 +13,7 @@ use scroll::{LE, Pread, ctx::SizeWith, ctx::TryFromCtx};
 use snapshot::{DumpFormat, OperatingSystem, Range, Snapshot, Warning};
 use std::sync::Arc;
 
-/// Reads a minidump; see [`crate::read`].
+/// Reads a minidump; see [`crate::read()`].
 pub(crate) fn read(file: FileBytes) -> Result<Dump, ReadError> {
     let bytes = (*file).as_ref();
     let minidump = File::open(&file)?;
@@ -41,7 +41,7 @@ pub(crate) fn read(file: FileBytes) -> Result<Dump, ReadError> {
     })
 }
 
-/// Our own snapshot, its raw files completed from the streams that all readers know.
+/// Completes the snapshot that firstchance wrote by the files that are in streams of their own.
 fn with_files(mut snapshot: Snapshot, minidump: &File<'_>) -> Snapshot {
     for (stream, name) in process_streams::files() {
         let mut files = snapshot.process.files.iter_mut();
@@ -53,7 +53,7 @@ fn with_files(mut snapshot: Snapshot, minidump: &File<'_>) -> Snapshot {
     snapshot
 }
 
-/// The record at the head of a minidump, from its directory alone; as much of it as is there.
+/// The record at the head of a minidump, as much of it as `bytes` hold; only the directory is read.
 pub(crate) fn record_at_head(bytes: &[u8]) -> Option<Vec<u8>> {
     let (at, size) = place(bytes, STREAM_RECORD)?;
     let there = bytes.get(at..)?;
@@ -74,7 +74,8 @@ fn stream(bytes: &[u8], wanted: u32) -> Option<&[u8]> {
     bytes.get(at..at.checked_add(size)?)
 }
 
-/// Where a stream lies, and its size, found without reading any other.
+/// The offset and the size of a stream; only the directory is read. `None` if there is no such
+/// stream.
 fn place(bytes: &[u8], wanted: u32) -> Option<(usize, usize)> {
     // MINIDUMP_HEADER: signature, version, number of streams, where their directory lies.
     let mut head = Take(bytes.get(8..)?);
@@ -89,18 +90,18 @@ fn place(bytes: &[u8], wanted: u32) -> Option<(usize, usize)> {
     None
 }
 
-/// The record at the end, which this stream says the place of.
-fn tail<'a>(place: &[u8], bytes: &'a [u8]) -> Option<&'a [u8]> {
-    let mut place = Take(place);
-    let (start, size) = (place.u64()?, place.u32()?);
+/// The record at the end of the file, whose place is in the stream `STREAM_TAIL`.
+fn tail<'a>(stream: &[u8], bytes: &'a [u8]) -> Option<&'a [u8]> {
+    let mut fields = Take(stream);
+    let (start, size) = (fields.u64()?, fields.u32()?);
     let start = usize::try_from(start).ok()?;
     bytes.get(start..start.checked_add(size as usize)?)
 }
 
-/// Far more streams than any minidump has.
+/// The most streams that are looked at; no real minidump has as many.
 const MOST_STREAMS: u32 = 1024;
 
-/// The streams that lie beyond the end of the file.
+/// A warning for each stream that is beyond the end of the file.
 fn broken_streams(minidump: &File<'_>, size: usize) -> Vec<Warning> {
     let end = |d: u32, rva: u32| u64::from(d) + u64::from(rva);
     minidump
@@ -120,8 +121,8 @@ fn truncation(runs: &[Run], size: usize) -> Option<Warning> {
     (wanted > size).then(|| format!("the file is truncated: {size} bytes of {wanted}"))
 }
 
-/// Where the memory lies, from both kinds of list. (The crate's own reader of the long kind
-/// gives up as a whole when the file lacks its end.)
+/// The memory in the file, by both kinds of list and by the list of threads. (The `minidump`
+/// crate's reader of the 64-bit list is not used: it returns nothing if the file's end is missing.)
 fn runs(minidump: &File<'_>) -> Vec<Run> {
     let mut runs = runs32(minidump);
     runs.extend(runs64(minidump).unwrap_or_default());
@@ -167,8 +168,8 @@ fn runs64(minidump: &File<'_>) -> Option<Vec<Run>> {
     Some(runs)
 }
 
-/// As many whole structures as there are; what follows the list's own count is padding, which
-/// reads as ranges of no length.
+/// All structures in `bytes`. What follows the last entry of a list is padding, which reads as
+/// ranges without length.
 fn entries<'a, T>(bytes: &'a [u8]) -> impl Iterator<Item = T>
 where
     T: TryFromCtx<'a, scroll::Endian, Error = scroll::Error> + SizeWith<scroll::Endian> + 'a,
@@ -190,7 +191,7 @@ fn producer(minidump: &File<'_>, ours: bool, os: OperatingSystem) -> String {
     .to_owned()
 }
 
-/// The text at the tail if there is one, else the one at the head.
+/// The text of the record at the end of the file, or of the one at its head if there is none.
 fn record(minidump: &File<'_>, bytes: &[u8]) -> Option<Vec<u8>> {
     let tail = minidump.get_raw_stream(STREAM_TAIL).ok();
     let tail = tail.and_then(|place| self::tail(place, bytes));

@@ -1,4 +1,4 @@
-//! Modules and address space.
+//! The modules and the address space.
 
 use crate::minidump::file::File;
 use minidump::{
@@ -18,7 +18,7 @@ pub(super) fn modules(minidump: &File<'_>) -> Vec<Module> {
     list.map(module).collect()
 }
 
-/// What was unloaded before, in the order of the file.
+/// The unloaded modules, in the order of the file.
 pub(super) fn unloaded(minidump: &File<'_>) -> Vec<Module> {
     let list = minidump.get_stream::<MinidumpUnloadedModuleList>();
     let list = list.iter().flat_map(MinidumpUnloadedModuleList::iter);
@@ -71,8 +71,8 @@ fn version(info: &VS_FIXEDFILEINFO) -> String {
     parts.map(|part| part.to_string()).join(".")
 }
 
-/// The address space: `/proc/PID/maps` where there is one, else `MINIDUMP_MEMORY_INFO_LIST`,
-/// else no more than the memory itself.
+/// The address space: by `/proc/PID/maps` if the dump holds it, else by
+/// `MINIDUMP_MEMORY_INFO_LIST`, else only the memory in the dump. `there` is that memory.
 pub(super) fn regions(
     minidump: &File<'_>,
     there: &[Range],
@@ -144,7 +144,7 @@ fn plain(range: Range) -> Region {
     }
 }
 
-/// Tells which part is in the file, and whether it belongs to a module.
+/// Sets what of the region is in the dump, and whether it belongs to a module.
 fn complete(region: &mut Region, there: &[Range], modules: &[Module]) {
     let first = there.partition_point(|r| r.end <= region.range.start);
     let overlapping = there[first..]
