@@ -1,5 +1,5 @@
-//! The stages in their order: what fails fastest comes first, the tests on real processes last, so
-//! that what the test runner says of a failure stands at the end of the log.
+//! The stages in their order. Fast ones come first. The tests on real processes come last, so that
+//! their failures are at the end of the log.
 
 use anyhow::{Result, ensure};
 
@@ -43,7 +43,7 @@ fn doc(_: &Options) -> Result<()> {
         .run()
 }
 
-/// Licences, bans and sources; advisories need a database that only the network has.
+/// Licences, bans and sources. Advisories are not checked: that needs a database from the network.
 fn deny(_: &Options) -> Result<()> {
     ensure!(
         which("cargo-deny").is_some(),

@@ -1,4 +1,4 @@
-//! The project's own rules, which no lint knows; ARCHITECTURE.md gives their reasons.
+//! The project's own rules, which no lint checks; ARCHITECTURE.md gives their reasons.
 
 mod circles;
 mod code;
@@ -17,12 +17,12 @@ use anyhow::{Result, bail};
 use crate::shell::root;
 use source::Source;
 
-/// Something against a rule, and where.
+/// A violation of a rule.
 #[derive(Debug, PartialEq)]
 struct Problem {
-    /// File, relative to the workspace.
+    /// The file, relative to the workspace.
     file: String,
-    /// Line, from 1; 0 for the file as a whole.
+    /// The line, from 1; 0 for the whole file.
     line: usize,
     /// What is wrong.
     text: String,
@@ -34,10 +34,10 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Looks at the whole workspace.
+/// Checks the whole workspace and prints every violation, and the circles that are allowed.
 ///
 /// # Errors
-/// When anything is against the rules; each case is printed.
+/// If there is a violation.
 pub(crate) fn run() -> Result<()> {
     let sources = source::collect(root())?;
     let mut problems = edges::check(root())?;
@@ -59,7 +59,7 @@ pub(crate) fn run() -> Result<()> {
     }
 }
 
-/// All rules about one file.
+/// Checks the rules about single files.
 fn check(source: &Source) -> Vec<Problem> {
     let mut problems = Vec::from_iter(size::check(source));
     problems.extend(paths::check(source));
