@@ -33,6 +33,7 @@ const SYSTEM: &[System] = &[
     System { program: "nginx", package: "nginx-light" },
     System { program: "pg_ctlcluster", package: "postgresql" },
     System { program: "x86_64-w64-mingw32-gcc", package: "gcc-mingw-w64-x86-64" },
+    System { program: "x86_64-w64-mingw32-g++", package: "g++-mingw-w64-x86-64" },
     System { program: "i686-w64-mingw32-gcc", package: "gcc-mingw-w64-i686" },
     System { program: "wine", package: "wine wine64" },
     System { program: "debootstrap", package: "debootstrap" },

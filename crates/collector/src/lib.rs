@@ -9,7 +9,9 @@ pub use collect::{
     Collected, CoreHead, Crash, Destination, Names, Request, Step, Written, collect, output_folder,
     store_stream,
 };
-pub use run::{Cancelled, Ended, ExceptionRow, Happening, Manner, Plan, identity, prepare, run};
+pub use run::{
+    DumpOptions, ExceptionRow, Machine, RunEvent, Runner, RunnerHandle, Setup, identity, prepare,
+};
 pub use store::foreign::foreign_dumps;
 pub use store::keep::{Stored, keep_within, stored_dumps};
 pub use store::readers::note_readable;

@@ -1,3 +1,4 @@
+use crate::Cancel;
 use snapshot::{Memory, Snapshot, Warning};
 use std::{
     marker::PhantomData,
@@ -6,7 +7,7 @@ use std::{
 };
 
 /// How a target is to be captured.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct CaptureOptions {
     /// Whether its threads are stopped.
     pub stop: Stop,
@@ -14,6 +15,11 @@ pub struct CaptureOptions {
     pub thread_deadline: Duration,
     /// When to give up altogether.
     pub deadline: Option<Instant>,
+    /// Whether the thread that stands for an event (see [`Follow`](crate::Follow)) goes on with
+    /// the others when the capture is released, instead of standing on.
+    pub lets_go: bool,
+    /// Ends the wait for threads that do not stop.
+    pub cancel: Cancel,
 }
 
 impl Default for CaptureOptions {
@@ -22,6 +28,8 @@ impl Default for CaptureOptions {
             stop: Stop::Threads,
             thread_deadline: Duration::from_secs(1),
             deadline: None,
+            lets_go: false,
+            cancel: Cancel::default(),
         }
     }
 }

@@ -1,10 +1,5 @@
-use crate::{
-    Arming, Capture, CaptureOptions, Crashed, Error, ErrorKind, FileBytes, JustInTime, Result,
-};
-use snapshot::{
-    Exception, Handle, Measure, Memory, Module, Process, ProcessKey, Registers, Sample, System,
-    TargetEvent, Thread, Time,
-};
+use crate::{Crashed, Error, ErrorKind, FileBytes, Follow, JustInTime, Result, Target};
+use snapshot::{Exception, Measure, Module, ProcessKey, Registers, Sample, System, Thread, Time};
 use std::{path::Path, sync::Arc, time::Duration};
 
 /// The machine.
@@ -12,65 +7,101 @@ pub trait Host: Sync {
     /// Monotonic time since this host was made.
     fn now(&self) -> Time;
 
-    /// The processes that can be seen, by ascending pid.
-    fn processes(&self) -> Result<Vec<ProcessEntry>>;
+    /// The processes that can be seen, by ascending pid; of each, what `detail` asks for.
+    ///
+    /// # Errors
+    /// Where the system does not list its processes.
+    fn processes(&self, detail: Detail) -> Result<Vec<ProcessEntry>>;
 
-    /// Who this pid is now.
+    /// The process that has this pid now.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoSuchProcess`](crate::ErrorKind) where there is none.
     fn find(&self, pid: u32) -> Result<ProcessKey>;
 
+    /// What tells whether a rule is about the process that has this pid now. It is asked for each
+    /// process that starts on the machine, so that figures are left out.
+    ///
+    /// # Errors
+    /// As [`Host::find`].
+    fn entry(&self, pid: u32) -> Result<ProcessEntry>;
+
     /// The wanted figures of a process, as they are now.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoSuchProcess`](crate::ErrorKind) where the process has ended.
     fn sample(&mut self, key: ProcessKey, measures: &[Measure]) -> Result<Sample>;
 
-    /// Reports the end of this process from now on, until it is forgotten.
+    /// Tells `sink` from now on what [`Host::watch`] and [`Host::follow_starts`] ask for, from a
+    /// thread of the host's own. Ends when the host is dropped.
+    ///
+    /// # Errors
+    /// Where the system has no room for what this needs.
+    fn report_to(&mut self, sink: HostSink) -> Result<()>;
+
+    /// Reports the end of this process from now on, until it is forgotten. Needs
+    /// [`Host::report_to`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoSuchProcess`](crate::ErrorKind) where it has ended already.
     fn watch(&mut self, key: ProcessKey) -> Result<()>;
 
     /// Ends watching and sampling of a process.
     fn forget(&mut self, key: ProcessKey);
 
-    /// Reports processes that start, from now on. Whether the system tells of each; else they are
-    /// looked for ten times a second, and one that lives shorter may be missed.
+    /// Reports processes that start, from now on. Returns whether the system tells of each; else
+    /// they are looked for ten times a second, and one that lives shorter may be missed. Needs
+    /// [`Host::report_to`].
     fn follow_starts(&mut self) -> bool;
 
-    /// Waits for what is watched and followed, at most for `limit`.
-    fn wait(&mut self, limit: Duration) -> Vec<HostEvent>;
-
     /// Ends a process by force.
+    ///
+    /// # Errors
+    /// Where it has ended, or may not be ended.
     fn kill(&self, key: ProcessKey) -> Result<()>;
 
-    /// What is known of a process for telling whether a rule means it; figures for people are left
-    /// out, as this is asked for whenever any process starts.
-    fn entry(&self, pid: u32) -> Result<ProcessEntry>;
-
     /// Starts a program, held before its first instruction.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
     fn launch(&self, program: &Path, arguments: &[String]) -> Result<Launched>;
 
-    /// The counters that are known by name, with what they count.
+    /// The counters that are known by name, each with what it counts.
     fn counters(&self) -> Vec<(String, String)>;
 
-    /// Takes hold of a process, without stopping it yet.
+    /// Takes hold of a process for dumps of it, without stopping it yet.
+    ///
+    /// # Errors
+    /// Where there is no such process, or it may not be touched.
     fn attach(&self, key: ProcessKey) -> Result<Box<dyn Target>>;
 
-    /// Takes hold of a process that the system holds because it crashed. Its threads, the one that
-    /// crashed first, and its fault are what the system told of them, under the ids that the
-    /// process itself knows them by.
-    fn adopt(
-        &self,
-        crashed: &Crashed,
-        threads: Vec<Thread>,
-        fault: Option<Exception>,
-    ) -> Result<Box<dyn Target>> {
-        let _ = (threads, fault);
-        let what = format!("this system does not hold process {}", crashed.key);
-        Err(Error::new(ErrorKind::Unsupported, what))
-    }
+    /// Takes hold of a process to wait for what it does. What is returned belongs to the calling
+    /// thread: ptrace and the Windows debug loop know their tracer by its thread.
+    ///
+    /// # Errors
+    /// As [`Host::attach`].
+    fn follow(&self, key: ProcessKey) -> Result<Box<dyn Follow>>;
 
-    /// Takes hold of a process that the system holds because it crashed, by what it told us as its
-    /// just-in-time debugger. The first event is the crash.
-    fn adopt_told(&self, call: &JustInTime) -> Result<Box<dyn Target>> {
-        let what = format!("this system has no debugger for process {}", call.pid);
-        Err(Error::new(ErrorKind::Unsupported, what))
-    }
+    /// Takes hold of a process that the system holds because it crashed.
+    ///
+    /// # Errors
+    /// Where this system does not tell of crashes in this way, or the process is another one by
+    /// now.
+    fn adopt(&self, crash: CrashNotice) -> Result<Adopted>;
 }
+
+/// What is told of a process in a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// What rules match on.
+    Identity,
+    /// Figures for people too: memory, handles, mappings. They cost milliseconds each where a
+    /// process has many mappings.
+    Figures,
+}
+
+/// Where a host reports to.
+pub type HostSink = Arc<dyn Fn(HostEvent) + Send + Sync>;
 
 /// What happened to a process that is watched, or to the list of processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +110,32 @@ pub enum HostEvent {
     Exited(ProcessKey),
     /// A process of this pid started, or became another program.
     Started(u32),
+}
+
+/// How the system told us of a crash.
+pub enum CrashNotice<'c> {
+    /// By its core on our standard input (Linux). The threads, the one that crashed first, and
+    /// the fault are those of the core, under the ids that the process itself knows them by.
+    Core {
+        /// The process that the kernel holds.
+        crashed: &'c Crashed,
+        /// Its threads.
+        threads: Vec<Thread>,
+        /// What it dies of.
+        fault: Option<Exception>,
+    },
+    /// As its just-in-time debugger (Windows).
+    JustInTime(&'c JustInTime),
+}
+
+/// A process that has crashed and is held by the system: a target whose only event is known.
+pub struct Adopted {
+    /// The process.
+    pub target: Box<dyn Target>,
+    /// What it dies of.
+    pub exception: Exception,
+    /// The registers that the thread had then; `None` where the system did not tell.
+    pub registers: Option<Registers>,
 }
 
 /// A program that was started by us.
@@ -113,100 +170,6 @@ fn not_started(error: &std::io::Error) -> Error {
         ErrorKind::Other,
         format!("starting the program failed: {error}"),
     )
-}
-
-/// One attached process.
-pub trait Target {
-    /// Who it is.
-    fn key(&self) -> ProcessKey;
-
-    /// What is known of it without stopping it.
-    fn facts(&mut self) -> Result<Facts>;
-
-    /// Reports this, and nothing else, to [`Target::wait`] from now on; what could not be had, in
-    /// sentences.
-    fn arm(&mut self, what: &Arming) -> Result<Vec<String>>;
-
-    /// Waits for what it does next, at most for `limit`. Of every event but its being gone, the
-    /// thread stands until [`Target::go_on`]: at a place for some milliseconds only, unless it is
-    /// told to [`stay`](Target::stay).
-    fn wait(&mut self, limit: Duration) -> Result<TargetEvent>;
-
-    /// At a place where something is thrown: what tells its kind, as it was when the thread came.
-    fn kind(&self) -> Option<u64> {
-        None
-    }
-
-    /// The registers of the thread that stands for the last event.
-    fn registers(&self) -> Option<Registers> {
-        None
-    }
-
-    /// The pid of the process that this handle of it means (Windows).
-    fn process_of(&self, handle: u64) -> Option<u32> {
-        let _ = handle;
-        None
-    }
-
-    /// Whether the signal of the last event ends the process when it goes on.
-    fn is_deadly(&self) -> bool {
-        false
-    }
-
-    /// The memory as it is now.
-    fn memory(&self) -> Arc<dyn Memory>;
-
-    /// Whether the thread of the last event is still where it was.
-    fn is_standing(&self) -> bool {
-        true
-    }
-
-    /// Keeps the thread of the last event where it is, for however long; whether it stands there.
-    fn stay(&mut self) -> Result<bool> {
-        Ok(true)
-    }
-
-    /// Lets it go on, as if nobody had looked.
-    fn go_on(&mut self) {}
-
-    /// Whether the end of the next capture lets the thread of the last event go on too.
-    fn go_on_with_capture(&mut self, with: bool) {
-        let _ = with;
-    }
-
-    /// From now on, things of this kind are thrown without being reported, or are again.
-    fn pass(&mut self, kind: u64, pass: bool) {
-        let _ = (kind, pass);
-    }
-
-    /// How many of this kind have gone by unreported.
-    fn passed(&self, kind: u64) -> u64 {
-        let _ = kind;
-        0
-    }
-
-    /// How many events since the last call were not seen.
-    fn missed(&mut self) -> u64 {
-        0
-    }
-
-    /// Holds it still.
-    fn capture(&mut self, options: &CaptureOptions) -> Result<Capture>;
-}
-
-/// What is known of a process without stopping it.
-#[derive(Clone, Debug, Default)]
-pub struct Facts {
-    /// The process.
-    pub process: Process,
-    /// Its open descriptors or handles.
-    pub handles: Vec<Handle>,
-    /// Its images as far as the address space tells: range and path.
-    pub modules: Vec<Module>,
-    /// Memory that is resident or swapped, in bytes.
-    pub resident: u64,
-    /// Its private part.
-    pub private: u64,
 }
 
 /// A process in a list.

@@ -2,7 +2,8 @@
 //!
 //! It delivers plain facts ([`snapshot`]) and accepts plain orders; names, build-ids, percentages
 //! and decisions are made above it.
-//! [`Host`] is the machine, [`Target`] one attached process, [`Capture`] a process held still.
+//! [`Host`] is the machine, [`Target`] one process that dumps are taken of, [`Follow`] one that is
+//! waited for, [`Capture`] a process held still.
 
 mod arming;
 mod cancel;
@@ -18,12 +19,13 @@ mod machine;
 mod monitor;
 mod postmortem;
 mod registry;
+mod target;
 mod trust;
 #[cfg(windows)]
 mod windows;
 
 pub use arming::{ArmedPlace, Arming, FAULT_BITS, FAULT_SIGNALS, KindAt};
-pub use cancel::{Cancel, init};
+pub use cancel::{Cancel, init, on_interrupt};
 pub use capture::{Capture, CaptureOptions, Method, Released, Stop};
 pub use crash_folder::{CrashFolder, crash_folder, make_crash_folder};
 pub use error::{Error, ErrorKind, Result};
@@ -33,8 +35,8 @@ pub use files::{
     remove_left_over, space_at,
 };
 pub use host::{
-    Facts, Finding, Health, Host, HostEvent, ImageFiles, Launched, ProcessEntry, Target, doctor,
-    system, terminal_width, this_machine,
+    Adopted, CrashNotice, Detail, Finding, Health, Host, HostEvent, HostSink, ImageFiles, Launched,
+    ProcessEntry, doctor, system, terminal_width, this_machine,
 };
 
 pub use machine::{ARCHITECTURE, OS};
@@ -46,6 +48,7 @@ pub use postmortem::{
 };
 pub use registry::{RegistryKey, RegistryValue, RegistryValues};
 pub use snapshot::FileBytes;
+pub use target::{Facts, Follow, Happened, Standing, Target, Waker};
 pub use trust::{Trusted, read_trusted};
 
 #[cfg(all(feature = "fuzzing", target_os = "linux"))]

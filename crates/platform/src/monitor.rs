@@ -10,19 +10,25 @@ pub struct Monitor {
 }
 
 /// What the monitor and the door to it share.
-pub(crate) type Shared = Arc<Mutex<Watched>>;
+pub(crate) type Shared = Arc<Watched>;
 
-/// Pids that are monitored, and whether one of them was asked to be left alone.
-#[derive(Debug, Default)]
+/// The processes that are monitored, and what is done when somebody asks to leave one alone.
 pub(crate) struct Watched {
-    pub(crate) pids: HashSet<u32>,
-    pub(crate) asked: bool,
+    pids: Mutex<HashSet<u32>>,
+    cancel: Box<dyn Fn(u32) + Send + Sync>,
 }
 
 impl Monitor {
-    /// Opens the door.
-    pub fn open() -> Result<Self> {
-        let shared = Shared::default();
+    /// Opens the door. `cancel` is called from a thread of the door's, with the pid, when somebody
+    /// asks to leave a monitored process alone.
+    ///
+    /// # Errors
+    /// Where the system does not let us be reached.
+    pub fn open(cancel: impl Fn(u32) + Send + Sync + 'static) -> Result<Self> {
+        let shared = Arc::new(Watched {
+            pids: Mutex::default(),
+            cancel: Box::new(cancel),
+        });
         let door = os::MonitorDoor::open(shared.clone())?;
         Ok(Self {
             shared,
@@ -32,16 +38,29 @@ impl Monitor {
 
     /// Says which processes are monitored from now on.
     pub fn follow(&mut self, pids: impl Iterator<Item = u32>) {
-        self.watched().pids = pids.collect();
+        *self.shared.pids() = pids.collect();
+    }
+}
+
+impl Watched {
+    /// The pids that are monitored now.
+    pub(crate) fn pids(&self) -> MutexGuard<'_, HashSet<u32>> {
+        self.pids.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether somebody asked to leave one of them alone.
-    pub fn is_asked_to_stop(&self) -> bool {
-        self.watched().asked
+    /// Somebody asks to leave this process alone; returns whether it is monitored.
+    pub(crate) fn ask(&self, pid: u32) -> bool {
+        let is_meant = self.pids().contains(&pid);
+        if is_meant {
+            (self.cancel)(pid);
+        }
+        is_meant
     }
+}
 
-    fn watched(&self) -> MutexGuard<'_, Watched> {
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+impl std::fmt::Debug for Watched {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Watched {:?}", *self.pids())
     }
 }
 

@@ -20,13 +20,14 @@ mod quote;
 mod retention;
 mod rule;
 mod target;
+mod trigger;
 mod units;
 
 pub use action::Action;
 pub use condition::{Condition, Place};
 pub use engine::{
     ClauseStatus, Command, DumpId, DumpRequest, Event, ExceptionCount, Finish, Note, Outcome,
-    RuleId, RuleSet, Settings, Suppressed, WakeFor, Why, exception_reason,
+    RuleId, RuleSet, RuleState, Settings, Suppressed, WakeFor, Why,
 };
 pub use exception::{Chance, ExceptionFilter, Match, printed};
 pub use language::{ParseError, parse_when, print_when};
@@ -36,4 +37,5 @@ pub use pattern::{Filter, Pattern};
 pub use retention::{Disk, Free, Retention, StoredDump, Verdict};
 pub use rule::{Clause, Follow, Rule, Series};
 pub use target::{Identity, Target};
+pub use trigger::{Trigger, TriggerKind};
 pub use units::{parse_duration, parse_size, print_duration, print_size};

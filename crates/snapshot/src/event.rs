@@ -82,6 +82,4 @@ pub enum TargetEvent {
         /// When that was noticed.
         at: WallTime,
     },
-    /// Nothing happened until the deadline.
-    Timeout,
 }

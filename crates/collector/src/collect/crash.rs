@@ -4,8 +4,8 @@ use super::{Collected, Request, collect_attached};
 use analysis::{Files, Stacks, thrown};
 use formats::{CoreNotes, Extent, FIRST_LOOK, NoteReader};
 use platform::{
-    ARCHITECTURE, CaptureOptions, Crashed, Error, ErrorKind, Host, ImageFiles, JustInTime, OS,
-    Result, Target,
+    ARCHITECTURE, Adopted, CaptureOptions, CrashNotice, Crashed, Error, ErrorKind, Host,
+    ImageFiles, JustInTime, OS, Result, Target,
 };
 use snapshot::auxv::{AT_EGID, AT_EUID, AT_GID, AT_SECURE, AT_UID};
 use snapshot::{Exception, Module, NoMemory, OperatingSystem, ProcessKey, SparseBytes};
@@ -147,24 +147,24 @@ impl Crash {
             let what = "the kernel's core tells of no thread";
             return Err(Error::new(ErrorKind::Other, what));
         }
-        let mut target = host.adopt(crashed, threads, exception)?;
-        expect_same(&mut *target, &auxv)?;
-        Self::at_its_crash(target)
+        let notice = CrashNotice::Core {
+            crashed,
+            threads,
+            fault: exception,
+        };
+        let mut adopted = host.adopt(notice)?;
+        expect_same(&mut *adopted.target, &auxv)?;
+        Self::at_its_crash(adopted)
     }
 
     /// Takes hold of one of which the system tells its just-in-time debugger.
     pub fn told(host: &dyn Host, call: &JustInTime) -> Result<Self> {
-        Self::at_its_crash(host.adopt_told(call)?)
+        Self::at_its_crash(host.adopt(CrashNotice::JustInTime(call))?)
     }
 
-    /// The crash is the first event of who was adopted.
-    fn at_its_crash(mut target: Box<dyn Target>) -> Result<Self> {
-        let event = target.wait(std::time::Duration::ZERO)?;
-        let fault = match event {
-            snapshot::TargetEvent::Exception(fault) => fault,
-            _ => Exception::default(),
-        };
-        let exception = named(&*target, fault);
+    fn at_its_crash(adopted: Adopted) -> Result<Self> {
+        let exception = named(&adopted);
+        let mut target = adopted.target;
         let signature = signature(&mut *target, &exception)?;
         Ok(Self {
             target,
@@ -181,14 +181,14 @@ impl Crash {
     /// Takes the dumps of `request`, whose reason, exception, thread and signature are the crash's.
     pub fn collect(&mut self, request: &Request) -> Collected {
         let request = Request {
-            reason: policy::exception_reason(&self.exception),
+            reason: policy::Trigger::Exception(self.exception.clone()).to_string(),
             exception: Some(self.exception.clone()),
             thread: Some(self.exception.thread),
             signature: Some(self.signature.clone()),
             ..request.clone()
         };
         let taken = catch_unwind(AssertUnwindSafe(|| {
-            collect_attached(&mut *self.target, &request, &mut |_| {})
+            collect_attached(&mut *self.target, &request, false, &mut |_| {})
         }));
         taken.unwrap_or_else(|_| Collected {
             dumps: Vec::new(),
@@ -211,14 +211,15 @@ fn expect_same(target: &mut dyn Target, told: &[(u64, u64)]) -> Result<()> {
 }
 
 /// The fault under its printed name: that of the exception which nobody caught, where there is one.
-fn named(target: &dyn Target, mut fault: Exception) -> Exception {
+fn named(adopted: &Adopted) -> Exception {
+    let (target, mut fault) = (&adopted.target, adopted.exception.clone());
     if OS == OperatingSystem::Windows {
         let memory = target.memory();
         analysis::name_exception(&mut fault, OS, ARCHITECTURE, &*memory);
         return fault;
     }
     fault.name = analysis::exception_name(&fault, OS, ARCHITECTURE, &NoMemory);
-    let registers = target.registers().filter(|_| fault.code == SIGABRT);
+    let registers = adopted.registers.filter(|_| fault.code == SIGABRT);
     let thrown = registers.and_then(|registers| thrown::uncaught(&registers, &*target.memory()));
     match thrown {
         Some(thrown) => Exception {

@@ -13,7 +13,7 @@ pub use crash::{CoreHead, Crash};
 pub use names::{Destination, Names, output_folder};
 pub use stream::store_stream;
 
-use platform::{Error, Host, Stop};
+use platform::{Cancel, Error, Host, Stop};
 use policy::Retention;
 use snapshot::{DumpFormat, DumpKind, Exception, ProcessKey, WallTime};
 use std::{
@@ -52,6 +52,8 @@ pub struct Request {
     pub signature: Option<String>,
     /// A user who may read the dump too.
     pub reader: Option<u32>,
+    /// Cuts it short.
+    pub cancel: Cancel,
 }
 
 /// What happens meanwhile; for lines and progress bars.
@@ -147,11 +149,13 @@ pub fn collect(
     })
 }
 
-/// Takes the dumps from a target that this thread has attached and that stands at an event.
+/// Takes the dumps from a target that this thread holds. Where one of its threads stands for an
+/// event, that goes on with the others if `lets_go` says so.
 pub(crate) fn collect_attached(
     target: &mut dyn platform::Target,
     request: &Request,
+    lets_go: bool,
     observer: &mut (dyn FnMut(Step) + Send),
 ) -> Collected {
-    session::run_attached(target, request, Instant::now(), observer)
+    session::run_attached(target, request, lets_go, Instant::now(), observer)
 }

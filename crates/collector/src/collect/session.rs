@@ -38,7 +38,7 @@ pub(crate) fn run(
     observer: Observer<'_>,
 ) -> Collected {
     match host.attach(key) {
-        Ok(mut target) => run_attached(&mut *target, request, start, observer),
+        Ok(mut target) => run_attached(&mut *target, request, false, start, observer),
         Err(error) => Collected {
             dumps: Vec::new(),
             error: Some(error),
@@ -50,6 +50,7 @@ pub(crate) fn run(
 pub(crate) fn run_attached(
     target: &mut dyn Target,
     request: &Request,
+    lets_go: bool,
     start: Instant,
     observer: Observer<'_>,
 ) -> Collected {
@@ -60,7 +61,7 @@ pub(crate) fn run_attached(
         drafts: Vec::new(),
         observer,
     };
-    let error = session.take(target).err();
+    let error = session.take(target, lets_go).err();
     session.finish(error)
 }
 
@@ -74,7 +75,7 @@ struct Session<'s, 'o> {
 
 impl Session<'_, '_> {
     /// Everything until the target is let go. The capture ends with this function, on every path.
-    fn take(&mut self, target: &mut dyn Target) -> Result<()> {
+    fn take(&mut self, target: &mut dyn Target, lets_go: bool) -> Result<()> {
         let facts = target.facts()?;
         self.expect_room(&facts)?;
         let images = Images::identify(self.key, &facts.modules);
@@ -83,6 +84,8 @@ impl Session<'_, '_> {
         let options = CaptureOptions {
             stop: self.request.stop,
             deadline: self.deadline(),
+            lets_go,
+            cancel: self.request.cancel.clone(),
             ..CaptureOptions::default()
         };
         let mut capture = target.capture(&options)?;
@@ -193,7 +196,8 @@ impl Session<'_, '_> {
         draft.reserve(bytes)?;
         let copy = copy::start(&plan, memory, &draft.sink, &draft.record_bytes());
         let copy = copy.map_err(|e| draft.failed("writing", &e))?;
-        let watched = watch(&copy, capture, deadline, &mut |done| {
+        let cancel = &self.request.cancel;
+        let watched = watch(&copy, capture, (deadline, cancel), &mut |done| {
             (self.observer)(Step::Copied {
                 number,
                 done,
@@ -224,7 +228,7 @@ impl Session<'_, '_> {
 fn watch(
     copy: &Copy,
     capture: &mut Capture,
-    deadline: Option<Instant>,
+    limits: (Option<Instant>, &Cancel),
     report: &mut dyn FnMut(u64),
 ) -> Result<()> {
     let mut left = copy.threads;
@@ -247,7 +251,7 @@ fn watch(
             moved = (done, Instant::now());
         }
         if left > 0
-            && let Some(reason) = reason_to_end(capture, deadline, moved.1)
+            && let Some(reason) = reason_to_end(capture, limits, moved.1)
         {
             return stop(copy, left, reason);
         }
@@ -261,10 +265,10 @@ fn watch(
 
 fn reason_to_end(
     capture: &mut Capture,
-    deadline: Option<Instant>,
+    (deadline, cancel): (Option<Instant>, &Cancel),
     moved: Instant,
 ) -> Option<Error> {
-    if Cancel.is_asked() {
+    if cancel.is_asked() {
         return Some(Error::new(ErrorKind::Cancelled, "the dump was cancelled"));
     }
     if deadline.is_some_and(|deadline| Instant::now() > deadline) {

@@ -10,7 +10,6 @@ pub(crate) struct Schedule {
     processes: BTreeMap<ProcessKey, Entry>,
     /// Nothing is due before this.
     next: Option<Time>,
-    pub(crate) every: Duration,
 }
 
 struct Entry {

@@ -1,8 +1,8 @@
 //! `firstchance demo`: the first thing a new user runs.
 
-use super::watch::{Job, Voice, carry_out_seeing, manner_to};
+use super::watch::{Job, Voice, carry_out_seeing, options_to};
 use crate::{inspect, rules};
-use collector::{Destination, Happening};
+use collector::{Destination, RunEvent};
 use std::{
     io::{BufRead, BufReader, Write},
     path::PathBuf,
@@ -96,10 +96,10 @@ fn watch(
     args: &Args,
     program: &mut Misbehaving,
 ) -> anyhow::Result<(ExitCode, Vec<PathBuf>, bool)> {
-    let manner = manner_to(Destination::Folder(args.output.clone()));
+    let options = options_to(Destination::Folder(args.output.clone()));
     let rules = rules::parse(text)?.into_iter();
     let job = Job {
-        rules: rules.map(|rule| (rule, manner.clone())).collect(),
+        rules: rules.map(|rule| (rule, options.clone())).collect(),
         poll: POLL,
         launch: None,
         json: false,
@@ -109,8 +109,8 @@ fn watch(
         unsafe_breakpoints: false,
     };
     let (mut paths, mut lived) = (Vec::new(), false);
-    let code = carry_out_seeing(job, &mut |happening| {
-        if let Happening::Dumped(dumps) = happening {
+    let code = carry_out_seeing(job, &mut |event| {
+        if let RunEvent::Dumped(dumps) = event {
             paths.extend(dumps.iter().filter_map(|dump| dump.path.clone()));
             if paths.len() == DUMPS - 1 {
                 lived = program.lives();

@@ -107,7 +107,7 @@ impl Series<'_> {
             }
             let last = round + 1 == self.args.number;
             let wait = self.args.every.saturating_sub(start.elapsed());
-            if !last && Cancel.wait(wait) {
+            if !last && Cancel::of_process().wait(wait) {
                 return Err(Error::new(ErrorKind::Cancelled, "the series was cancelled").into());
             }
         }
@@ -156,6 +156,7 @@ impl Series<'_> {
             thread: None,
             signature: None,
             reader: None,
+            cancel: Cancel::of_process(),
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     postmortem,
     procdump::{self, Command, Dialect, Invocation, Monitor},
 };
-use collector::{Destination, Manner};
+use collector::{Destination, DumpOptions};
 use platform::{Error, ErrorKind, Stop};
 use policy::{Action, Clause, Condition, Match, Pattern, Rule};
 use snapshot::{DumpKind, OperatingSystem, ProcessKey};
@@ -83,11 +83,11 @@ fn dialect() -> Dialect {
 
 fn job(monitor: Monitor) -> anyhow::Result<Job> {
     let (folder, name) = place(&monitor)?;
-    let manner = manner(&monitor, &folder, name.as_deref());
+    let options = dump_options(&monitor, &folder, name.as_deref());
     let launch = monitor.launch.as_ref();
     let launch = launch.map(|launch| (PathBuf::from(&launch.image), launch.arguments.clone()));
     Ok(Job {
-        rules: vec![(as_the_system_has_it(&monitor), manner)],
+        rules: vec![(as_the_system_has_it(&monitor), options)],
         poll: monitor.poll.unwrap_or(Duration::from_secs(1)),
         launch,
         unsafe_breakpoints: false,
@@ -162,7 +162,7 @@ fn place(monitor: &Monitor) -> anyhow::Result<(PathBuf, Option<String>)> {
     ))
 }
 
-fn manner(monitor: &Monitor, folder: &Path, name: Option<&str>) -> Manner {
+fn dump_options(monitor: &Monitor, folder: &Path, name: Option<&str>) -> DumpOptions {
     let destination_given = name.map(|name| Destination::File(folder.join(name)));
     let largest = monitor
         .rule
@@ -176,7 +176,7 @@ fn manner(monitor: &Monitor, folder: &Path, name: Option<&str>) -> Manner {
         destination_given.as_ref().unwrap_or(&Destination::Stdout),
     );
     let template = procdump::template(name, monitor.dialect, format.extension());
-    Manner {
+    DumpOptions {
         destination: Destination::File(folder.join(template)),
         overwrite: monitor.overwrite,
         comment: monitor.comment.clone(),

@@ -46,7 +46,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let host = platform::this_machine();
     let start = host.now();
     let before: HashMap<_, _> = host
-        .processes()?
+        .processes(platform::Detail::Figures)?
         .into_iter()
         .map(|e| (e.key, e.cpu))
         .collect();
@@ -54,7 +54,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let elapsed = host.now().since(start).as_secs_f64();
     let own = std::process::id();
     let lines: Vec<(ProcessEntry, Line)> = host
-        .processes()?
+        .processes(platform::Detail::Figures)?
         .into_iter()
         .filter(|entry| !entry.kernel && entry.state != 'Z' && entry.key.pid != own)
         .filter(|entry| args.filter.as_deref().is_none_or(|text| holds(entry, text)))

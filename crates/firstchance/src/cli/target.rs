@@ -1,7 +1,7 @@
 //! From what a user calls a process to the process.
 
 use super::exit::Usage;
-use platform::{Error, ErrorKind, Host, ProcessEntry};
+use platform::{Detail, Error, ErrorKind, Host, ProcessEntry};
 use policy::Target;
 use snapshot::ProcessKey;
 
@@ -42,7 +42,10 @@ pub(crate) fn or_service(host: &dyn Host, target: &mut Target) -> anyhow::Result
 
 /// Whether any process is meant now.
 pub(crate) fn is_there(host: &dyn Host, target: &Target) -> anyhow::Result<bool> {
-    let listed = host.processes()?;
+    if let Target::Pid(pid) = target {
+        return Ok(host.find(*pid).is_ok());
+    }
+    let listed = host.processes(Detail::Identity)?;
     Ok(listed
         .iter()
         .any(|entry| is_candidate(entry) && target.matches(&collector::identity(entry))))
@@ -67,7 +70,8 @@ fn matching(
     if let Target::Pid(pid) = target {
         return Ok(vec![host.find(*pid)?]);
     }
-    let others: Vec<ProcessEntry> = host.processes()?.into_iter().filter(is_candidate).collect();
+    let listed = host.processes(Detail::Identity)?.into_iter();
+    let others: Vec<ProcessEntry> = listed.filter(is_candidate).collect();
     let matching: Vec<&ProcessEntry> = others
         .iter()
         .filter(|entry| target.matches(&collector::identity(entry)))
@@ -76,7 +80,7 @@ fn matching(
         [] => Err(nobody(text, &others).into()),
         [one] => Ok(vec![one.key]),
         several if all => Ok(several.iter().map(|entry| entry.key).collect()),
-        several => Err(ambiguous(text, several).into()),
+        several => Err(ambiguous(host, text, several)?.into()),
     }
 }
 
@@ -145,8 +149,11 @@ fn distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
-fn ambiguous(text: &str, several: &[&ProcessEntry]) -> Error {
-    let lines: Vec<String> = several.iter().take(20).map(|entry| line(entry)).collect();
+fn ambiguous(host: &dyn Host, text: &str, several: &[&ProcessEntry]) -> Result<Error, Error> {
+    // Whose they are, and since when, was not read of all.
+    let listed = host.processes(Detail::Figures)?;
+    let is_one = |entry: &&ProcessEntry| several.iter().any(|one| one.key == entry.key);
+    let lines: Vec<String> = listed.iter().filter(is_one).take(20).map(line).collect();
     let more = several.len().saturating_sub(lines.len());
     let more = if more > 0 {
         format!("\n  … and {more} more")
@@ -154,13 +161,13 @@ fn ambiguous(text: &str, several: &[&ProcessEntry]) -> Error {
         String::new()
     };
     let what = format!("{} processes match \"{text}\"", several.len());
-    Error::new(ErrorKind::NoSuchProcess, what).advise(format!(
+    Ok(Error::new(ErrorKind::NoSuchProcess, what).advise(format!(
         "Name one by its pid, or take --all:\n  {:>7}  {:<19}  {:<12}  COMMAND\n{}{more}",
         "PID",
         "STARTED",
         "USER",
         lines.join("\n")
-    ))
+    )))
 }
 
 fn line(entry: &ProcessEntry) -> String {

@@ -156,6 +156,7 @@ impl Case<'_> {
             thread: None,
             signature: None,
             reader: self.reader,
+            cancel: platform::Cancel::of_process(),
         }
     }
 }

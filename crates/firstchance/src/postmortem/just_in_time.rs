@@ -59,5 +59,6 @@ fn request(call: &PostMortem) -> Request {
         thread: None,
         signature: None,
         reader: None,
+        cancel: platform::Cancel::of_process(),
     }
 }

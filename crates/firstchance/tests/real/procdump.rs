@@ -148,8 +148,7 @@ fn w_waits_for_the_next_of_that_name() {
     std::fs::copy(victim_exe(), &program).expect("a copy");
     let dumps = tempfile::tempdir_in(folder.path()).expect("a folder");
     let running = procdump("-ma -w waited-for").arg(dumps.path()).spawn();
-    let wchan = |pid| std::fs::read_to_string(format!("/proc/{pid}/wchan")).unwrap_or_default();
-    wait_until("it waits", || wchan(running.pid()).contains("poll"));
+    wait_until("it waits", || crate::watching::is_monitored(running.pid()));
     let _victim = Victim::start_by(Command::new(&program).arg("idle"));
     let run = running.finish();
     run.assert_code(0);

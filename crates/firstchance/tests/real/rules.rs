@@ -194,7 +194,7 @@ fn d4_a_dump_too_many_in_its_time_is_suppressed_with_the_reason() {
     let mut watch = speaking(&[&when[..], &limits[..]].concat());
     let line = wait_for_line(&watch, "No dump for");
     assert!(line.contains("\"threads > 0: 1\""), "{line}");
-    assert!(line.contains("2 dumps in 10m will do"), "{line}");
+    assert!(line.contains("limit of 2 dumps in 10m reached"), "{line}");
     assert_eq!(files_in(folder.path()).len(), 2);
     watch.signal(libc::SIGINT);
     assert_eq!(watch.wait().code(), Some(7));

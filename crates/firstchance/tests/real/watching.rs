@@ -130,10 +130,16 @@ fn a_program_that_ends_early_ends_the_watch_which_says_so() {
     assert!(run.stdout.contains("Dump count not reached."), "{run:#?}");
 }
 
-/// It sleeps in its loop, which it reaches when everything is set up.
-fn is_monitored(pid: u32) -> bool {
-    let wchan = std::fs::read_to_string(format!("/proc/{pid}/wchan")).unwrap_or_default();
-    wchan.contains("poll")
+/// Its loop waits on its channel, which it reaches when everything is set up, and the thread that
+/// hears of processes waits for them.
+pub(crate) fn is_monitored(pid: u32) -> bool {
+    let waits_in = |task: &std::path::Path, place: &str| {
+        std::fs::read_to_string(task.join("wchan")).is_ok_and(|wchan| wchan.contains(place))
+    };
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter();
+    let mut tasks = tasks.flatten().flatten().map(|task| task.path());
+    let main = format!("/proc/{pid}/task/{pid}");
+    waits_in(main.as_ref(), "futex") && tasks.any(|task| waits_in(&task, "epoll"))
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use super::{
     hold::{Death, Deaths},
     proc::ProcDir,
-    sys::{ptrace::SignalInfo, userfault::Pin},
+    sys::{ptrace::SignalInfo, userfault::Pin, wake},
 };
 use snapshot::{Thread, ThreadState};
 use std::{
@@ -76,10 +76,15 @@ impl Vigil {
         let mut all = vec![first];
         while Instant::now() < end && lives(proc) {
             self.take(&mut all);
-            self.deaths.sleep(LOOK);
+            wake::sleep(&[self.deaths.descriptor()], Some(Instant::now() + LOOK));
         }
         self.take(&mut all);
         Some(all)
+    }
+
+    /// When [`Vigil::next`] has to be asked, though no death was reported.
+    pub(crate) fn due(&self) -> Instant {
+        self.copied + STALE
     }
 
     fn renew(&mut self, proc: &mut ProcDir) {
@@ -100,7 +105,7 @@ impl Vigil {
 
 /// Without a handler, every signal but these ends the process.
 fn is_deadly(signal: i32) -> bool {
-    !super::follow::HARMLESS.contains(&signal)
+    !super::traced::HARMLESS.contains(&signal)
 }
 
 fn lives(proc: &ProcDir) -> bool {

@@ -4,34 +4,47 @@
 //! stands as long as the kernel waits for us (`core_pipe_limit` above 0).
 
 use super::{
+    capture::Before,
     memory::LiveMemory,
     postmortem::RawCrashed,
     probes,
     proc::status,
-    target::{Before, LinuxTarget, describe, wall_now},
+    target::{LinuxTarget, wall_now},
+    threads::describe,
 };
 use crate::{
-    Arming, Capture, CaptureOptions, Crashed, Error, ErrorKind, Facts, Method, Result, Target,
+    Adopted, Capture, CaptureOptions, Crashed, Error, ErrorKind, Facts, Method, Result, Target,
     capture::Held,
 };
-use snapshot::{Exception, Memory, NoMemory, ProcessKey, Region, Registers, TargetEvent, Thread};
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use snapshot::{Exception, Memory, NoMemory, ProcessKey, Region, Thread};
+use std::{collections::HashMap, sync::Arc};
 
-/// A crashed process; its one event is known.
-pub(crate) struct CrashTarget {
+/// Takes hold of a process that the kernel holds. `threads` are those of the kernel's core, the one
+/// that crashed first, under the ids that the process itself knows.
+pub(crate) fn adopt(
+    crashed: &Crashed,
+    threads: Vec<Thread>,
+    fault: Option<Exception>,
+) -> Result<Adopted> {
+    let target = CrashTarget::adopt(crashed, threads, fault)?;
+    Ok(Adopted {
+        exception: target.fault.clone().unwrap_or_default(),
+        registers: target.threads.first().and_then(|thread| thread.registers),
+        target: Box::new(target),
+    })
+}
+
+/// A crashed process.
+struct CrashTarget {
     live: LinuxTarget,
     process: RawCrashed,
     /// With the kernel's ids as they are out here.
     threads: Vec<Thread>,
     fault: Option<Exception>,
-    /// Whether the event was told.
-    is_told: bool,
 }
 
 impl CrashTarget {
-    /// `threads` are those of the kernel's core, the one that crashed first, under the ids that
-    /// the process itself knows.
-    pub(crate) fn adopt(
+    fn adopt(
         crashed: &Crashed,
         mut threads: Vec<Thread>,
         mut fault: Option<Exception>,
@@ -52,7 +65,6 @@ impl CrashTarget {
             process,
             threads,
             fault,
-            is_told: false,
         })
     }
 }
@@ -78,26 +90,6 @@ impl Target for CrashTarget {
 
     fn facts(&mut self) -> Result<Facts> {
         self.live.facts()
-    }
-
-    fn arm(&mut self, _what: &Arming) -> Result<Vec<String>> {
-        Ok(vec![
-            "a process that has crashed does nothing more".to_owned(),
-        ])
-    }
-
-    fn wait(&mut self, _limit: Duration) -> Result<TargetEvent> {
-        let fault = self.fault.clone().filter(|_| !self.is_told);
-        self.is_told = true;
-        Ok(fault.map_or(TargetEvent::Timeout, TargetEvent::Exception))
-    }
-
-    fn registers(&self) -> Option<Registers> {
-        self.threads.first()?.registers
-    }
-
-    fn is_deadly(&self) -> bool {
-        true
     }
 
     fn memory(&self) -> Arc<dyn Memory> {

@@ -2,13 +2,12 @@
 
 mod acl;
 mod arch;
+mod capture;
 mod corpse;
 mod counters;
 mod crash;
 pub(crate) mod crash_folder;
 mod doctor;
-
-mod events;
 mod facts;
 mod files;
 mod follow;
@@ -16,6 +15,9 @@ mod follow;
 pub mod fuzz;
 mod hold;
 mod host;
+mod image_files;
+mod launched;
+mod list;
 mod memory;
 mod monitor;
 mod pages;
@@ -29,6 +31,8 @@ mod stop;
 mod sys;
 mod target;
 mod terminal;
+mod threads;
+mod traced;
 mod traps;
 mod watch;
 
@@ -37,9 +41,11 @@ pub(crate) use files::{
     RawOutput, create_output, map_file, open_plain, patch_file, read_trusted, remove_left_over,
     space_at,
 };
-pub(crate) use host::{ImageFiles, RawLaunched};
+pub(crate) use image_files::ImageFiles;
+pub(crate) use launched::RawLaunched;
 pub(crate) use monitor::{MonitorDoor, cancel_monitors};
 pub(crate) use proc::machine::system;
+pub(crate) use sys::signals::on_interrupt;
 pub(crate) use terminal::terminal_width;
 
 /// The machine this runs on.

@@ -1,17 +1,13 @@
 //! How `firstchance cancel` reaches the monitors: each listens on a socket in the abstract
 //! namespace, which needs no folder and vanishes with its owner.
 
-use crate::{
-    Error, ErrorKind, Result,
-    monitor::{Shared, Watched},
-};
+use crate::{Error, ErrorKind, Result, monitor::Shared};
 use std::{
     io::{self, BufRead, BufReader, Write},
     os::{
         linux::net::SocketAddrExt,
         unix::net::{SocketAddr, UnixListener, UnixStream},
     },
-    sync::PoisonError,
     time::Duration,
 };
 
@@ -57,10 +53,7 @@ fn answer(stream: &UnixStream, shared: &Shared) -> io::Result<()> {
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line)?;
     let pid = line.trim().parse::<u32>().ok();
-    let mut watched = shared.lock().unwrap_or_else(PoisonError::into_inner);
-    let Watched { pids, asked } = &mut *watched;
-    let meant = pid.is_some_and(|pid| pids.contains(&pid));
-    *asked |= meant;
+    let meant = pid.is_some_and(|pid| shared.ask(pid));
     let mut stream = stream;
     stream.write_all(if meant { b"yes\n" } else { b"no\n" })
 }

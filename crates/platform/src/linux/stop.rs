@@ -83,7 +83,12 @@ impl Threads {
 
     /// Stops every thread; those that do not stop by `deadline` stay pending. One thread may be
     /// traced and stand already.
-    pub(crate) fn stop(proc: &ProcDir, deadline: Instant, standing: Option<i32>) -> Result<Self> {
+    pub(crate) fn stop(
+        proc: &ProcDir,
+        deadline: Instant,
+        standing: Option<i32>,
+        cancel: &Cancel,
+    ) -> Result<Self> {
         let mut threads = Self::empty(proc.key);
         let standing = standing.map(|tid| (tid, Hold::Stopped));
         threads.held.extend(standing);
@@ -92,7 +97,7 @@ impl Threads {
         for round in 0..MOST_ROUNDS {
             let added = threads.seize_new(proc, &nudge, Hold::Pending)?;
             quiet = if added == 0 { quiet + 1 } else { 0 };
-            threads.settle(deadline)?;
+            threads.settle(deadline, cancel)?;
             if round > 0 && (quiet >= 2 || Instant::now() > deadline) {
                 break;
             }
@@ -127,7 +132,7 @@ impl Threads {
             }
         }
         // Cancelled or not, the process must be let go as one.
-        let _ = self.settle(deadline);
+        let _ = self.settle(deadline, &Cancel::default());
     }
 
     /// Of threads that stand: takes off signals of our breakpoints that have not been delivered yet.
@@ -144,7 +149,7 @@ impl Threads {
                 let _ = ptrace::resume(*tid, 0);
                 *hold = Hold::Pending;
             }
-            if !some || self.settle(deadline).is_err() {
+            if !some || self.settle(deadline, &Cancel::default()).is_err() {
                 return;
             }
         }
@@ -214,14 +219,14 @@ impl Threads {
     }
 
     /// Takes reports until every thread stands, or the deadline is there.
-    fn settle(&mut self, deadline: Instant) -> Result<()> {
+    fn settle(&mut self, deadline: Instant, cancel: &Cancel) -> Result<()> {
         loop {
             self.take_reports();
             let pending = self.held.values().any(|hold| *hold == Hold::Pending);
             if !pending || Instant::now() > deadline {
                 return Ok(());
             }
-            if Cancel.is_asked() {
+            if cancel.is_asked() {
                 return Err(Error::new(
                     ErrorKind::Cancelled,
                     "cancelled while threads were stopped",

@@ -1,10 +1,13 @@
-//! Waiting for processes to end and to start.
+//! Telling of processes that end and that start.
 
 use super::{
-    proc::ProcDir,
-    sys::netlink::{self, ProcessEvent},
+    proc::{self, ProcDir},
+    sys::{
+        netlink::{self, ProcessEvent},
+        wake::Wake,
+    },
 };
-use crate::{Error, HostEvent, Result};
+use crate::{Error, HostEvent, HostSink, Result};
 use rustix::{
     buffer::spare_capacity,
     event::{Timespec, epoll},
@@ -15,152 +18,216 @@ use std::{
     collections::{HashMap, HashSet},
     io,
     os::fd::{AsFd, OwnedFd},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
-/// Without the connector, `/proc` is looked at so often.
+/// Without the process connector, `/proc` is looked at so often.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Events taken at once; more come with the next turn.
 const MOST_EVENTS: usize = 64;
-/// What an event of the connector carries; processes count from 1.
-const STARTS: u64 = 0;
 
-/// Who is waited for. Each is registered once: handing 500 descriptors to poll(2) with each call
-/// took longer than sampling them.
-#[derive(Default)]
+/// What an event of the epoll set is about; processes count from [`FIRST_PROCESS`].
+const STARTS: u64 = 0;
+const WOKEN: u64 = 1;
+const FIRST_PROCESS: u64 = 2;
+
+/// Processes whose end is told, and the starts of all, by a thread that sleeps in epoll_wait(2).
+/// Each process is registered once: to hand 500 descriptors to poll(2) with each call took longer
+/// than to sample them.
 pub(crate) struct Watcher {
-    /// Made when first needed.
-    epoll: Option<OwnedFd>,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    epoll: OwnedFd,
+    wake: Wake,
+    watched: Mutex<Watched>,
+}
+
+#[derive(Default)]
+struct Watched {
     processes: HashMap<ProcessKey, (u64, OwnedFd)>,
     /// The process that an event is about.
     keys: HashMap<u64, ProcessKey>,
     last: u64,
-    starts: Option<Starts>,
+    starts: Starts,
+    is_over: bool,
 }
 
+/// How processes that start are heard of.
+#[derive(Default)]
 enum Starts {
+    #[default]
+    Ignored,
     /// The kernel tells.
-    Told(OwnedFd),
+    Told(Arc<OwnedFd>),
     /// We look.
     Looked { known: HashSet<i32>, next: Instant },
 }
 
 impl Watcher {
+    /// Tells `sink` from now on.
+    pub(crate) fn begin(sink: HostSink) -> Result<Self> {
+        let failed = |e: io::Error| {
+            let what = format!("making ready to hear of processes failed: {e}");
+            Error::new(crate::ErrorKind::Other, what)
+        };
+        let shared = Arc::new(Shared::new().map_err(failed)?);
+        let theirs = shared.clone();
+        let thread = std::thread::Builder::new().spawn(move || theirs.tell(&sink));
+        Ok(Self {
+            shared,
+            thread: Some(thread.map_err(failed)?),
+        })
+    }
+
     /// Reports the end of this process from now on.
-    pub(crate) fn watch(&mut self, key: ProcessKey) -> Result<()> {
+    pub(crate) fn watch(&self, key: ProcessKey) -> Result<()> {
         let process = open(key)?;
-        self.last += 1;
-        let registered = self.register(&process, self.last);
+        let mut watched = self.shared.watched();
+        watched.last += 1;
+        let number = FIRST_PROCESS + watched.last;
+        watched.keys.insert(number, key);
+        let registered = self.shared.register(&process, number);
         registered.map_err(|e| Error::of_process("watching", key, &e))?;
-        self.keys.insert(self.last, key);
-        self.processes.insert(key, (self.last, process));
+        watched.processes.insert(key, (number, process));
         Ok(())
     }
 
     /// Reports its end no more.
-    pub(crate) fn forget(&mut self, key: ProcessKey) {
+    pub(crate) fn forget(&self, key: ProcessKey) {
+        self.shared.watched().forget(key);
+    }
+
+    /// Reports processes that start from now on; returns whether the kernel tells (else we look).
+    pub(crate) fn follow_starts(&self) -> bool {
+        let mut watched = self.shared.watched();
+        if matches!(watched.starts, Starts::Ignored) {
+            let looked = || Starts::Looked {
+                known: pids(),
+                next: Instant::now() + LOOK,
+            };
+            let socket = self.shared.listen();
+            watched.starts = socket.map_or_else(|_| looked(), |fd| Starts::Told(Arc::new(fd)));
+            // The thread sleeps without an end so far.
+            self.shared.wake.wake();
+        }
+        matches!(watched.starts, Starts::Told(_))
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.shared.watched().is_over = true;
+        self.shared.wake.wake();
+        if let Some(thread) = self.thread.take() {
+            // One that panicked has nothing more to tell.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Watched {
+    fn forget(&mut self, key: ProcessKey) {
         // Closing the descriptor takes it out of the set (epoll(7)).
         if let Some((number, _)) = self.processes.remove(&key) {
             self.keys.remove(&number);
         }
     }
 
-    /// Reports processes that start from now on; whether the kernel tells (else we look).
-    pub(crate) fn follow_starts(&mut self) -> bool {
-        if self.starts.is_none() {
-            let looked = || Starts::Looked {
-                known: pids(),
-                next: Instant::now() + LOOK,
-            };
-            self.starts = Some(self.listen().map_or_else(|_| looked(), Starts::Told));
-        }
-        matches!(self.starts, Some(Starts::Told(_)))
+    /// The end of the process that an event of the set is about.
+    fn exited(&mut self, number: u64) -> Option<HostEvent> {
+        let key = self.keys.get(&number).copied()?;
+        self.forget(key);
+        Some(HostEvent::Exited(key))
     }
 
-    /// Waits for events, at most for `limit`.
-    pub(crate) fn wait(&mut self, limit: Duration) -> Vec<HostEvent> {
-        let limit = match &self.starts {
-            Some(Starts::Looked { next, .. }) => {
-                limit.min(next.saturating_duration_since(Instant::now()))
+    fn started(&mut self) -> Vec<HostEvent> {
+        let started = |pid: &i32| HostEvent::Started(*pid as u32);
+        match &mut self.starts {
+            Starts::Told(socket) => match netlink::events(socket) {
+                Ok(events) => events.into_iter().map(told).collect(),
+                // ENOBUFS, events were lost: everybody may be new.
+                Err(_) => pids().iter().map(started).collect(),
+            },
+            Starts::Looked { known, next } if *next <= Instant::now() => {
+                *next = Instant::now() + LOOK;
+                let now = pids();
+                let new = now.difference(known).map(started).collect();
+                *known = now;
+                new
             }
-            _ => limit,
-        };
-        let happened = self.poll(limit);
-        let mut events = self.started();
-        for number in happened {
-            if let Some(key) = self.keys.get(&number).copied() {
-                self.forget(key);
-                events.push(HostEvent::Exited(key));
-            }
-        }
-        events
-    }
-
-    /// The numbers of those that have something to say.
-    fn poll(&mut self, limit: Duration) -> Vec<u64> {
-        let Ok(epoll) = self.epoll() else {
-            std::thread::sleep(limit);
-            return Vec::new();
-        };
-        let limit = Timespec {
-            tv_sec: limit.as_secs() as i64,
-            tv_nsec: limit.subsec_nanos().into(),
-        };
-        let mut events = Vec::with_capacity(MOST_EVENTS);
-        // Interrupted by a signal: the loop looks what it wants.
-        let _ = epoll::wait(epoll, spare_capacity(&mut events), Some(&limit));
-        events
-            .iter()
-            .map(|event: &epoll::Event| event.data.u64())
-            .collect()
-    }
-
-    fn epoll(&mut self) -> io::Result<&OwnedFd> {
-        match &mut self.epoll {
-            Some(epoll) => Ok(epoll),
-            none => Ok(none.insert(epoll::create(epoll::CreateFlags::CLOEXEC)?)),
+            Starts::Looked { .. } | Starts::Ignored => Vec::new(),
         }
     }
 
-    fn register(&mut self, what: impl AsFd, number: u64) -> io::Result<()> {
+    fn next_look(&self) -> Option<Instant> {
+        match &self.starts {
+            Starts::Looked { next, .. } => Some(*next),
+            Starts::Told(_) | Starts::Ignored => None,
+        }
+    }
+}
+
+impl Shared {
+    fn new() -> io::Result<Self> {
+        let shared = Self {
+            epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
+            wake: Wake::new()?,
+            watched: Mutex::default(),
+        };
+        shared.register(&shared.wake, WOKEN)?;
+        Ok(shared)
+    }
+
+    fn watched(&self) -> MutexGuard<'_, Watched> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn register(&self, what: impl AsFd, number: u64) -> io::Result<()> {
         let data = epoll::EventData::new_u64(number);
-        Ok(epoll::add(
-            self.epoll()?,
-            what,
-            data,
-            epoll::EventFlags::IN,
-        )?)
+        Ok(epoll::add(&self.epoll, what, data, epoll::EventFlags::IN)?)
     }
 
-    fn listen(&mut self) -> io::Result<OwnedFd> {
+    fn listen(&self) -> io::Result<OwnedFd> {
         let socket = netlink::listen()?;
         self.register(&socket, STARTS)?;
         Ok(socket)
     }
 
-    fn started(&mut self) -> Vec<HostEvent> {
-        match &mut self.starts {
-            Some(Starts::Told(socket)) => match netlink::events(socket) {
-                Ok(events) => events.into_iter().map(told).collect(),
-                // Events were lost: everybody may be new.
-                Err(_) => pids()
-                    .into_iter()
-                    .map(|pid| HostEvent::Started(pid as u32))
-                    .collect(),
-            },
-            Some(Starts::Looked { known, next }) if *next <= Instant::now() => {
-                *next = Instant::now() + LOOK;
-                let now = pids();
-                let new = now
-                    .difference(known)
-                    .map(|pid| HostEvent::Started(*pid as u32))
-                    .collect();
-                *known = now;
-                new
+    /// What the thread does: sleeps, and tells what happened, until the watcher is dropped.
+    fn tell(&self, sink: &HostSink) {
+        loop {
+            let next = self.watched().next_look();
+            let happened = self.sleep(next);
+            self.wake.take();
+            let mut watched = self.watched();
+            if watched.is_over {
+                return;
             }
-            _ => Vec::new(),
+            let mut events = watched.started();
+            events.extend(happened.iter().filter_map(|number| watched.exited(*number)));
+            drop(watched);
+            events.into_iter().for_each(|event| sink(event));
         }
+    }
+
+    /// The numbers of those that have something to say.
+    fn sleep(&self, until: Option<Instant>) -> Vec<u64> {
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+        let left = left.map(|left| Timespec {
+            tv_sec: left.as_secs() as i64,
+            tv_nsec: left.subsec_nanos().into(),
+        });
+        let mut events = Vec::with_capacity(MOST_EVENTS);
+        // An interrupted wait tells of nothing, and is begun anew.
+        let _ = epoll::wait(&self.epoll, spare_capacity(&mut events), left.as_ref());
+        let number = |event: &epoll::Event| event.data.u64();
+        events.iter().map(number).collect()
     }
 }
 
@@ -168,11 +235,11 @@ impl Watcher {
 fn open(key: ProcessKey) -> Result<OwnedFd> {
     let failed = |e: io::Error| Error::of_process("watching", key, &e);
     let pid =
-        Pid::from_raw(key.pid as i32).ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
-    let fd = pidfd_open(pid, PidfdFlags::empty()).map_err(|e| failed(e.into()))?;
-    // The pid may have been taken over just before: the descriptor is of whoever has it now.
+        Pid::from_raw(key.pid as i32).ok_or_else(|| failed(rustix::io::Errno::SRCH.into()))?;
+    let process = pidfd_open(pid, PidfdFlags::empty()).map_err(|e| failed(e.into()))?;
+    // The descriptor is of who has the pid now; the key says who is meant.
     ProcDir::open(key)?;
-    Ok(fd)
+    Ok(process)
 }
 
 /// Ends exactly this process.
@@ -188,10 +255,5 @@ fn told(event: ProcessEvent) -> HostEvent {
 }
 
 fn pids() -> HashSet<i32> {
-    let flags = rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC;
-    let proc = rustix::fs::open("/proc", flags, rustix::fs::Mode::empty());
-    let listed = proc
-        .map_err(io::Error::from)
-        .and_then(|proc| super::proc::numbers_in(&proc, "."));
-    listed.unwrap_or_default().into_iter().collect()
+    proc::all_pids().unwrap_or_default().into_iter().collect()
 }

@@ -1,8 +1,8 @@
 //! Our own process: how it is asked to stop, and what it loads.
 
 use super::sys::own;
-use crate::Cancel;
 use std::{
+    io,
     os::windows::io::{AsRawHandle, OwnedHandle},
     sync::OnceLock,
 };
@@ -15,7 +15,7 @@ use windows_sys::{
                 GetConsoleScreenBufferInfo, SetConsoleCtrlHandler,
             },
             LibraryLoader::{LOAD_LIBRARY_SEARCH_SYSTEM32, SetDefaultDllDirectories},
-            Threading::{CreateEventW, SetEvent},
+            Threading::{CreateEventW, INFINITE, SetEvent, WaitForSingleObject},
         },
     },
     core::BOOL,
@@ -46,8 +46,19 @@ pub(crate) fn terminal_width() -> Option<usize> {
     usize::try_from(found.srWindow.Right - found.srWindow.Left + 1).ok()
 }
 
-/// What a wait can add to see that somebody asks us to stop.
-pub(crate) fn cancel_event() -> Option<HANDLE> {
+/// Calls `act` from a thread of its own once somebody asks us to stop; see
+/// [`crate::on_interrupt`].
+pub(crate) fn on_interrupt(act: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+    std::thread::Builder::new().spawn(move || {
+        let Some(event) = cancel_event() else { return };
+        // SAFETY: an event that is never closed.
+        unsafe { WaitForSingleObject(event, INFINITE) };
+        act();
+    })?;
+    Ok(())
+}
+
+fn cancel_event() -> Option<HANDLE> {
     let event = ASKED.get()?.as_ref()?;
     Some(event.as_raw_handle())
 }
@@ -55,11 +66,11 @@ pub(crate) fn cancel_event() -> Option<HANDLE> {
 /// Ctrl-C, Ctrl-Break and the closing of the console ask to cancel; a second Ctrl-C ends at once,
 /// as usual. Windows calls this in a thread of its own.
 unsafe extern "system" fn on_control(kind: u32) -> BOOL {
-    let again = Cancel.is_asked();
+    let again = crate::cancel::is_interrupted();
     if ![CTRL_C_EVENT, CTRL_BREAK_EVENT, CTRL_CLOSE_EVENT].contains(&kind) || again {
         return 0;
     }
-    Cancel.ask();
+    crate::cancel::interrupt();
     if let Some(event) = cancel_event() {
         // SAFETY: an event that is never closed.
         unsafe { SetEvent(event) };

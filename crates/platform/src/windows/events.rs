@@ -45,8 +45,6 @@ pub(crate) struct Events {
     old_modules: BTreeSet<u64>,
     old_threads: BTreeSet<u32>,
     at: At,
-    /// The next capture takes what stands with it.
-    pub(crate) go_on_with_capture: bool,
 }
 
 /// For what it stands.
@@ -78,7 +76,6 @@ impl Events {
             old_modules: BTreeSet::new(),
             old_threads: BTreeSet::new(),
             at: At::Nothing,
-            go_on_with_capture: false,
         };
         for module in modules {
             events

@@ -1,26 +1,27 @@
 //! The machine.
 
 use super::{
-    counters, just_in_time, launch, list,
+    counters,
+    follow::WindowsFollow,
+    just_in_time, launch, list,
     process::Process,
     sample::Sampler,
     target::WindowsTarget,
     watch::{self, Watcher},
 };
 use crate::{
-    Error, ErrorKind, Host, HostEvent, JustInTime, Launched, ProcessEntry, Result, Target,
+    Adopted, CrashNotice, Detail, Error, ErrorKind, Follow, Host, HostSink, Launched, ProcessEntry,
+    Result, Target,
 };
 use snapshot::{Measure, ProcessKey, Sample, Time};
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{path::Path, time::Instant};
 
 /// This Windows machine.
 pub(crate) struct WindowsHost {
     start: Instant,
     sampler: Sampler,
-    watcher: Watcher,
+    /// From [`Host::report_to`] on.
+    watcher: Option<Watcher>,
 }
 
 impl WindowsHost {
@@ -28,7 +29,7 @@ impl WindowsHost {
         Self {
             start: Instant::now(),
             sampler: Sampler::default(),
-            watcher: Watcher::default(),
+            watcher: None,
         }
     }
 }
@@ -38,8 +39,8 @@ impl Host for WindowsHost {
         Time(self.start.elapsed())
     }
 
-    fn processes(&self) -> Result<Vec<ProcessEntry>> {
-        list::processes()
+    fn processes(&self, detail: Detail) -> Result<Vec<ProcessEntry>> {
+        list::processes(detail)
     }
 
     fn find(&self, pid: u32) -> Result<ProcessKey> {
@@ -51,21 +52,24 @@ impl Host for WindowsHost {
         self.sampler.sample(now, key, measures)
     }
 
+    fn report_to(&mut self, sink: HostSink) -> Result<()> {
+        self.watcher = Some(Watcher::begin(sink)?);
+        Ok(())
+    }
+
     fn watch(&mut self, key: ProcessKey) -> Result<()> {
-        self.watcher.watch(key)
+        let nobody_listens = || Error::new(ErrorKind::Other, "nobody listens to this host");
+        self.watcher.as_ref().ok_or_else(nobody_listens)?.watch(key)
     }
 
     fn forget(&mut self, key: ProcessKey) {
-        self.watcher.forget(key);
+        self.watcher.iter().for_each(|watcher| watcher.forget(key));
         self.sampler.forget(key);
     }
 
     fn follow_starts(&mut self) -> bool {
-        self.watcher.follow_starts()
-    }
-
-    fn wait(&mut self, limit: Duration) -> Vec<HostEvent> {
-        self.watcher.wait(limit)
+        self.watcher.iter().for_each(Watcher::follow_starts);
+        false
     }
 
     fn kill(&self, key: ProcessKey) -> Result<()> {
@@ -96,7 +100,17 @@ impl Host for WindowsHost {
         Ok(Box::new(WindowsTarget::attach(key)?))
     }
 
-    fn adopt_told(&self, call: &JustInTime) -> Result<Box<dyn Target>> {
-        Ok(Box::new(just_in_time::adopt(call)?))
+    fn follow(&self, key: ProcessKey) -> Result<Box<dyn Follow>> {
+        Ok(Box::new(WindowsFollow::begin(key)?))
+    }
+
+    fn adopt(&self, crash: CrashNotice<'_>) -> Result<Adopted> {
+        match crash {
+            CrashNotice::JustInTime(call) => just_in_time::adopt(call),
+            CrashNotice::Core { crashed, .. } => {
+                let what = format!("this system does not hold process {}", crashed.key);
+                Err(Error::new(ErrorKind::Unsupported, what))
+            }
+        }
     }
 }

@@ -6,8 +6,11 @@
 //! that nothing has to be waited for. Where there is none, as under Wine 8, we attach, signal the
 //! event, and meet the exception ourselves.
 
-use super::{context, memory::LiveMemory, process::Process, target::WindowsTarget, threads};
-use crate::{JustInTime, Result};
+use super::{
+    context, follow::WindowsFollow, memory::LiveMemory, process::Process, target::WindowsTarget,
+    threads,
+};
+use crate::{Adopted, JustInTime, Result};
 use snapshot::{Exception, Memory, Registers, SparseBytes, Thread};
 use std::{mem::zeroed, sync::Arc, time::Duration};
 use windows_sys::Win32::{
@@ -47,15 +50,27 @@ impl Fault {
 }
 
 /// Takes hold of who crashed.
-pub(crate) fn adopt(call: &JustInTime) -> Result<WindowsTarget> {
+pub(crate) fn adopt(call: &JustInTime) -> Result<Adopted> {
     let process = Process::open_for(call.pid, PROCESS_QUERY_INFORMATION | PROCESS_VM_READ)?;
     let (key, narrow) = (process.key, process.is_narrow());
     let memory = LiveMemory::new(Arc::new(process));
     let threads = threads::ids(call.pid).unwrap_or_default();
     let told = told(&memory, call.information, narrow);
     match told.filter(|fault| threads.contains(&fault.exception.thread)) {
-        Some(fault) => WindowsTarget::crashed(key, fault),
-        None => WindowsTarget::crashing(key, || signal(call.event), LIMIT),
+        Some(fault) => Ok(Adopted {
+            exception: fault.exception.clone(),
+            registers: Some(fault.registers),
+            target: Box::new(WindowsTarget::crashed(key, fault)?),
+        }),
+        None => {
+            let go = || signal(call.event);
+            let (follow, exception, registers) = WindowsFollow::crashing(key, go, LIMIT)?;
+            Ok(Adopted {
+                target: Box::new(follow),
+                exception,
+                registers,
+            })
+        }
     }
 }
 

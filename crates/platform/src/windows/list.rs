@@ -8,7 +8,7 @@ use super::{
     security, services,
     sys::{narrow, own, raw},
 };
-use crate::{Error, ErrorKind, ProcessEntry, Result};
+use crate::{Detail, Error, ErrorKind, ProcessEntry, Result};
 use snapshot::Memory;
 use std::{collections::HashMap, io, mem::zeroed, sync::Arc};
 use windows_sys::Win32::System::{
@@ -27,8 +27,8 @@ pub(crate) struct Listed {
     pub(crate) name: String,
 }
 
-/// All processes, by ascending pid.
-pub(crate) fn processes() -> Result<Vec<ProcessEntry>> {
+/// All processes, by ascending pid; of each, what `detail` asks for.
+pub(crate) fn processes(detail: Detail) -> Result<Vec<ProcessEntry>> {
     let listed = listed().map_err(|e| {
         Error::new(
             ErrorKind::Unsupported,
@@ -38,7 +38,7 @@ pub(crate) fn processes() -> Result<Vec<ProcessEntry>> {
     let services = services::by_pid();
     let mut entries: Vec<ProcessEntry> = listed
         .iter()
-        .map(|one| entry(one, &services, true))
+        .map(|one| entry(one, &services, detail == Detail::Figures))
         .collect();
     entries.sort_by_key(|entry| entry.key.pid);
     Ok(entries)

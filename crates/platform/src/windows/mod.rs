@@ -12,6 +12,7 @@ mod doctor;
 mod events;
 mod facts;
 mod files;
+mod follow;
 mod guard;
 mod handles;
 mod hang;
@@ -20,6 +21,7 @@ mod images;
 mod just_in_time;
 mod launch;
 mod list;
+mod measure;
 mod memory;
 mod monitor;
 mod pdh;
@@ -42,7 +44,7 @@ mod unloaded;
 mod watch;
 mod wine;
 
-pub(crate) use console::{init_process, terminal_width};
+pub(crate) use console::{init_process, on_interrupt, terminal_width};
 #[cfg(feature = "failpoints")]
 pub(crate) use console::{kill_self, stop_self};
 pub(crate) use doctor::doctor;

@@ -8,7 +8,7 @@ use std::{
     io,
     os::windows::io::OwnedHandle,
     sync::{
-        Arc, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -50,18 +50,25 @@ impl Drop for MonitorDoor {
     }
 }
 
-/// Keeps one event for each process that is monitored, and notes whether one was set.
+/// Keeps one event for each process that is monitored, and tells of those that were set.
 fn look(shared: &Shared, events: &mut HashMap<u32, Option<OwnedHandle>>) {
-    let mut watched = shared.lock().unwrap_or_else(PoisonError::into_inner);
-    events.retain(|pid, _| watched.pids.contains(pid));
-    for &pid in &watched.pids {
-        events.entry(pid).or_insert_with(|| event_of(pid).ok());
+    {
+        let pids = shared.pids();
+        events.retain(|pid, _| pids.contains(pid));
+        for &pid in &*pids {
+            events.entry(pid).or_insert_with(|| event_of(pid).ok());
+        }
     }
     let is_set = |event: &OwnedHandle| {
         // SAFETY: an open event.
         unsafe { WaitForSingleObject(raw(event), 0) == WAIT_OBJECT_0 }
     };
-    watched.asked |= events.values().flatten().any(is_set);
+    let set = events
+        .iter()
+        .filter(|(_, event)| event.as_ref().is_some_and(is_set));
+    for (pid, _) in set {
+        shared.ask(*pid);
+    }
 }
 
 fn name(pid: u32) -> Vec<u16> {

@@ -1,23 +1,22 @@
-//! One attached process.
+//! One process, held by its handle: its pid cannot be another's meanwhile.
 
 use super::{
-    clone::Clone, debugger::Debugged, events::Events, facts, handles, just_in_time::Fault,
+    clone::Clone, debugger::Debugged, events::Events, facts, just_in_time::Fault,
     memory::LiveMemory, peb::Peb, process::Process, regions, rights, state_change::StateChange,
     threads, unloaded,
 };
 use crate::{
-    Arming, Capture, CaptureOptions, Error, ErrorKind, Facts, Method, Result, Stop, Target,
-    capture::Held, failpoint,
+    Capture, CaptureOptions, Error, ErrorKind, Facts, Method, Result, Stop, Target, capture::Held,
+    failpoint,
 };
 use snapshot::{
-    Architecture, Memory, ProcessKey, Registers, Snapshot, TargetEvent, Thread, ThreadState,
-    WallTime, Warning,
+    Architecture, Memory, ProcessKey, Snapshot, Thread, ThreadState, WallTime, Warning,
 };
 use std::{
     cell::RefCell,
     rc::Rc,
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Instant, SystemTime},
 };
 use windows_sys::Win32::{
     Foundation::HANDLE,
@@ -39,15 +38,15 @@ const DEBUG: u32 = READ
     | PROCESS_CREATE_THREAD
     | PROCESS_DUP_HANDLE;
 
-/// A Windows process, held by its handle: its pid cannot be another's meanwhile.
+/// The debug loop of a process that is followed.
+pub(super) type DebugLoop = Rc<RefCell<Events>>;
+
+/// A Windows process.
 pub(crate) struct WindowsTarget {
-    process: Arc<Process>,
+    pub(super) process: Arc<Process>,
     facts: Option<Facts>,
-    events: Option<Rc<RefCell<Events>>>,
     /// It has crashed, and somebody waits for us.
     fault: Option<Fault>,
-    /// An event that was met and not yet told.
-    first: Option<TargetEvent>,
 }
 
 impl WindowsTarget {
@@ -61,44 +60,16 @@ impl WindowsTarget {
         Ok(Self {
             process: Arc::new(process),
             facts: None,
-            events: None,
             fault: None,
-            first: None,
         })
     }
 
-    /// One that has crashed, with what is known of that; it is told as the first event.
+    /// One that has crashed, with what is known of that.
     pub(crate) fn crashed(key: ProcessKey, fault: Fault) -> Result<Self> {
         let mut target = Self::attach(key)?;
-        target.first = Some(TargetEvent::Exception(fault.exception.clone()));
         target.fault = Some(fault);
         Ok(target)
     }
-
-    /// One that is about to meet its last exception, as soon as `go` was said: it stands at it then,
-    /// and it is told as the first event.
-    pub(crate) fn crashing(key: ProcessKey, go: impl FnOnce(), limit: Duration) -> Result<Self> {
-        let mut target = Self::attach(key)?;
-        let exceptions = Arming {
-            exceptions: true,
-            ..Arming::default()
-        };
-        target.arm(&exceptions)?;
-        go();
-        let deadline = Instant::now() + limit;
-        while !target.is_deadly() {
-            match target.wait(deadline.saturating_duration_since(Instant::now()))? {
-                TargetEvent::Timeout | TargetEvent::Exited { .. } => return Err(no_crash(key)),
-                event => target.first = Some(event),
-            }
-        }
-        Ok(target)
-    }
-}
-
-fn no_crash(key: ProcessKey) -> Error {
-    let what = format!("process {key} has met no exception that nobody handles");
-    Error::new(ErrorKind::TargetDied, what)
 }
 
 impl Target for WindowsTarget {
@@ -107,99 +78,54 @@ impl Target for WindowsTarget {
     }
 
     fn facts(&mut self) -> Result<Facts> {
-        let memory = self.live_memory();
-        let mut facts = facts::gather(&self.process, &memory);
-        if let Some(events) = &self.events {
-            let size = |base| size_of_image(&*memory, base);
-            events.borrow().add_modules(&mut facts.modules, size);
-        }
-        self.facts = Some(facts.clone());
-        Ok(facts)
-    }
-
-    fn arm(&mut self, what: &Arming) -> Result<Vec<String>> {
-        if what.is_empty() {
-            self.events = None;
-            return Ok(Vec::new());
-        }
-        let events = match &self.events {
-            Some(events) => events.clone(),
-            None => self.follow()?,
-        };
-        let lacking = events.borrow_mut().arm(what);
-        Ok(lacking)
+        Ok(self.facts_by(None))
     }
 
     fn memory(&self) -> Arc<dyn Memory> {
         self.live_memory()
     }
 
-    fn registers(&self) -> Option<Registers> {
-        self.events.as_ref()?.borrow().registers()
-    }
-
-    fn process_of(&self, handle: u64) -> Option<u32> {
-        handles::process_of(&self.process, handle)
-    }
-
-    fn is_deadly(&self) -> bool {
-        let events = self.events.as_ref();
-        self.fault.is_some() || events.is_some_and(|events| events.borrow().is_deadly())
-    }
-
-    fn go_on(&mut self) {
-        if let Some(events) = &self.events {
-            events.borrow_mut().go_on();
-        }
-    }
-
-    fn go_on_with_capture(&mut self, with: bool) {
-        if let Some(events) = &self.events {
-            events.borrow_mut().go_on_with_capture = with;
-        }
-    }
-
-    fn wait(&mut self, limit: Duration) -> Result<TargetEvent> {
-        if let Some(event) = self.first.take() {
-            return Ok(event);
-        }
-        let event = match &self.events {
-            Some(events) => events.borrow_mut().wait(limit),
-            None => {
-                std::thread::sleep(limit);
-                None
-            }
-        };
-        Ok(match event {
-            Some(event) => event,
-            None if self.process.has_ended() => TargetEvent::Exited {
-                status: self.process.exit_code(),
-                at: wall_now(),
-            },
-            None => TargetEvent::Timeout,
-        })
-    }
-
     fn capture(&mut self, options: &CaptureOptions) -> Result<Capture> {
-        let facts = match self.facts.take() {
-            Some(facts) => facts,
-            None => self.facts()?,
-        };
-        let _ = failpoint("before-stop");
-        match options.stop {
-            Stop::Threads => self.stopped(facts),
-            Stop::Nothing => self.running(facts),
-        }
+        self.capture_by(options, None)
     }
 }
 
 impl WindowsTarget {
+    /// Its facts; a debug loop knows of images that the loader has not noted yet.
+    pub(super) fn facts_by(&mut self, events: Option<&DebugLoop>) -> Facts {
+        let memory = self.live_memory();
+        let mut facts = facts::gather(&self.process, &memory);
+        if let Some(events) = events {
+            let size = |base| size_of_image(&*memory, base);
+            events.borrow().add_modules(&mut facts.modules, size);
+        }
+        self.facts = Some(facts.clone());
+        facts
+    }
+
+    /// Captures it; where it is followed, by the debug loop that it is followed by.
+    pub(super) fn capture_by(
+        &mut self,
+        options: &CaptureOptions,
+        events: Option<&DebugLoop>,
+    ) -> Result<Capture> {
+        let facts = match self.facts.take() {
+            Some(facts) => facts,
+            None => self.facts_by(events),
+        };
+        let _ = failpoint("before-stop");
+        match options.stop {
+            Stop::Threads => self.stopped(facts, events, options.lets_go),
+            Stop::Nothing => self.running(facts),
+        }
+    }
+
     /// By a state change where the system has them, else as its debugger.
-    fn hold(&self) -> Result<Hold> {
+    fn hold(&self, events: Option<&DebugLoop>) -> Result<Hold> {
         if let Some(change) = StateChange::suspend(&self.process) {
             return Ok(Hold::Suspended(change));
         }
-        if let Some(events) = &self.events {
+        if let Some(events) = events {
             events.borrow_mut().stop_running()?;
             return Ok(Hold::Followed(events.clone()));
         }
@@ -208,30 +134,17 @@ impl WindowsTarget {
         Ok(Hold::Debugged(stopped))
     }
 
-    fn follow(&mut self) -> Result<Rc<RefCell<Events>>> {
-        let memory = self.live_memory();
-        let peb = facts::peb(&self.process, &memory);
-        let modules = peb.map_or(Vec::new(), |peb| peb.modules());
-        let events = Events::follow(self.process.clone(), &modules)?;
-        Ok(self.events.insert(Rc::new(RefCell::new(events))).clone())
-    }
-
-    /// What it stands for already is held further; it goes on with the capture where that was said.
-    fn standing(&self) -> Option<Hold> {
-        let events = self.events.as_ref()?;
-        let standing = events.borrow();
-        (!standing.is_running()).then(|| match standing.go_on_with_capture {
-            true => Hold::Followed(events.clone()),
-            false => Hold::Standing,
-        })
-    }
-
-    fn live_memory(&self) -> Arc<dyn Memory> {
+    pub(super) fn live_memory(&self) -> Arc<dyn Memory> {
         Arc::new(LiveMemory::new(self.process.clone()))
     }
 
-    fn stopped(&mut self, facts: Facts) -> Result<Capture> {
-        let standing = self.standing();
+    fn stopped(
+        &mut self,
+        facts: Facts,
+        events: Option<&DebugLoop>,
+        lets_go: bool,
+    ) -> Result<Capture> {
+        let standing = events.and_then(|events| standing(events, lets_go));
         let clone = if standing.is_none() {
             Clone::of(&self.process)
         } else {
@@ -243,14 +156,14 @@ impl WindowsTarget {
         let since = Instant::now();
         let hold = match standing {
             Some(standing) => standing,
-            None => self.hold()?,
+            None => self.hold(events)?,
         };
         let _ = failpoint("all-stopped");
         let mut warnings = Vec::new();
         let threads = self.threads(true, &mut warnings);
         let _ = failpoint("registers");
         let snapshot = self.snapshot(facts, threads, &self.live_memory(), self.process.raw());
-        let held = Box::new(Standing {
+        let held = Box::new(Stopped {
             process: self.process.clone(),
             hold: Some(hold),
         });
@@ -346,6 +259,15 @@ impl WindowsTarget {
     }
 }
 
+/// What stands for an event already is held further; it goes on with the capture if it is let go.
+fn standing(events: &DebugLoop, lets_go: bool) -> Option<Hold> {
+    let stands = !events.borrow().is_running();
+    stands.then(|| match lets_go {
+        true => Hold::Followed(events.clone()),
+        false => Hold::Standing,
+    })
+}
+
 /// The threads by age: the one that began first is the leader.
 fn in_order(mut list: Vec<(u64, Thread)>) -> Vec<Thread> {
     list.sort_by_key(|(begun, thread)| (*begun, thread.id));
@@ -389,12 +311,12 @@ fn size_of_image(memory: &dyn Memory, base: u64) -> Option<u32> {
 }
 
 /// The process that stands, as [`Capture`] holds it.
-struct Standing {
+struct Stopped {
     process: Arc<Process>,
     hold: Option<Hold>,
 }
 
-impl Held for Standing {
+impl Held for Stopped {
     fn check(&mut self) -> Result<()> {
         if self.process.has_ended() {
             let what = format!(
@@ -411,7 +333,7 @@ impl Held for Standing {
     }
 }
 
-fn wall_now() -> WallTime {
+pub(super) fn wall_now() -> WallTime {
     let since = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();

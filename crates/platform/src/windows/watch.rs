@@ -1,14 +1,18 @@
-//! The end of processes, which Windows tells, and their beginning, which is looked for.
+//! Telling of the end of processes, which Windows reports, and of their beginning, which is looked
+//! for.
 
 use super::{
-    console,
     process::Process,
-    sys::{check, raw},
+    sys::{check, own, raw},
 };
-use crate::{Error, HostEvent, Result};
+use crate::{Error, ErrorKind, HostEvent, HostSink, Result};
 use snapshot::ProcessKey;
 use std::{
     collections::{BTreeMap, HashSet},
+    io,
+    os::windows::io::OwnedHandle,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
 use windows_sys::Win32::{
@@ -16,23 +20,36 @@ use windows_sys::Win32::{
     System::{
         ProcessStatus::K32EnumProcesses,
         Threading::{
-            PROCESS_TERMINATE, TerminateProcess, WaitForMultipleObjects, WaitForSingleObject,
+            CreateEventW, INFINITE, PROCESS_TERMINATE, SetEvent, TerminateProcess,
+            WaitForMultipleObjects, WaitForSingleObject,
         },
     },
 };
 
 /// How often starts are looked for.
 const LOOK: Duration = Duration::from_millis(100);
-/// What one call can wait for (`MAXIMUM_WAIT_OBJECTS`), less the one that cancels.
+/// What one call can wait for (`MAXIMUM_WAIT_OBJECTS`), less the event that wakes us.
 const MOST: usize = 63;
 /// How long a wait takes where there are more than that.
 const SLICE: Duration = Duration::from_millis(20);
 
-/// Processes that are watched, and starts that are followed.
-#[derive(Default)]
+/// Processes whose end is told, and the starts of all, by a thread that waits.
 pub(crate) struct Watcher {
-    processes: BTreeMap<ProcessKey, Process>,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    /// Set when there is something new to wait for; it resets itself.
+    woken: OwnedHandle,
+    watched: Mutex<Watched>,
+}
+
+#[derive(Default)]
+struct Watched {
+    processes: BTreeMap<ProcessKey, Arc<Process>>,
     starts: Option<Starts>,
+    is_over: bool,
 }
 
 struct Starts {
@@ -41,74 +58,117 @@ struct Starts {
 }
 
 impl Watcher {
+    /// Tells `sink` from now on.
+    pub(crate) fn begin(sink: HostSink) -> Result<Self> {
+        let failed = |e: io::Error| {
+            let what = format!("making ready to hear of processes failed: {e}");
+            Error::new(ErrorKind::Other, what)
+        };
+        // SAFETY: no name and no attributes; the handle is ours.
+        let woken = unsafe { own(CreateEventW(std::ptr::null(), 0, 0, std::ptr::null())) };
+        let shared = Arc::new(Shared {
+            woken: woken.map_err(failed)?,
+            watched: Mutex::default(),
+        });
+        let theirs = shared.clone();
+        let thread = std::thread::Builder::new().spawn(move || theirs.tell(&sink));
+        Ok(Self {
+            shared,
+            thread: Some(thread.map_err(failed)?),
+        })
+    }
+
     /// Reports the end of this process from now on.
-    pub(crate) fn watch(&mut self, key: ProcessKey) -> Result<()> {
-        self.processes.insert(key, Process::open(key, 0)?);
+    pub(crate) fn watch(&self, key: ProcessKey) -> Result<()> {
+        let process = Arc::new(Process::open(key, 0)?);
+        self.shared.watched().processes.insert(key, process);
+        self.shared.wake();
         Ok(())
     }
 
     /// Reports its end no more.
-    pub(crate) fn forget(&mut self, key: ProcessKey) {
-        self.processes.remove(&key);
+    pub(crate) fn forget(&self, key: ProcessKey) {
+        self.shared.watched().processes.remove(&key);
     }
 
     /// Looks for processes that start, from now on; the system does not tell of them.
-    pub(crate) fn follow_starts(&mut self) -> bool {
-        self.starts.get_or_insert_with(|| Starts {
+    pub(crate) fn follow_starts(&self) {
+        self.shared.watched().starts.get_or_insert_with(|| Starts {
             known: pids(),
             next: Instant::now() + LOOK,
         });
-        false
+        self.shared.wake();
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.shared.watched().is_over = true;
+        self.shared.wake();
+        if let Some(thread) = self.thread.take() {
+            // One that panicked has nothing more to tell.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn watched(&self) -> MutexGuard<'_, Watched> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for events, at most for `limit`.
-    pub(crate) fn wait(&mut self, limit: Duration) -> Vec<HostEvent> {
-        let deadline = Instant::now() + limit;
+    fn wake(&self) {
+        // SAFETY: our own open event.
+        unsafe { SetEvent(raw(&self.woken)) };
+    }
+
+    /// What the thread does: waits, and tells what happened, until the watcher is dropped.
+    fn tell(&self, sink: &HostSink) {
         loop {
-            let mut left = deadline.saturating_duration_since(Instant::now());
-            if let Some(starts) = &self.starts {
-                left = left.min(starts.next.saturating_duration_since(Instant::now()));
+            self.sleep();
+            let mut watched = self.watched();
+            if watched.is_over {
+                return;
             }
-            self.sleep(left);
-            let mut events = self.started();
-            events.extend(self.ended());
-            let over = Instant::now() >= deadline || crate::Cancel.is_asked();
-            if over || !events.is_empty() {
-                return events;
-            }
+            let mut events = watched.started();
+            events.extend(watched.ended());
+            drop(watched);
+            events.into_iter().for_each(|event| sink(event));
         }
     }
 
-    /// Sleeps until one of them ends, or somebody asks us to stop.
-    fn sleep(&self, limit: Duration) {
-        let own = console::cancel_event();
-        let watched = self.processes.values().take(MOST).map(Process::raw);
-        let handles: Vec<HANDLE> = watched.chain(own).collect();
-        let limit = match self.processes.len() {
-            0..=MOST => limit,
-            _ => limit.min(SLICE),
+    /// Sleeps until one of the processes ends, somebody wakes us, or starts have to be looked for.
+    fn sleep(&self) {
+        let (processes, next) = {
+            let watched = self.watched();
+            let processes: Vec<Arc<Process>> = watched.processes.values().cloned().collect();
+            (processes, watched.starts.as_ref().map(|starts| starts.next))
         };
-        if handles.is_empty() {
-            return std::thread::sleep(limit);
-        }
-        let millis = limit.as_millis().min(u32::MAX as u128 - 1) as u32;
-        // Rounded up: a wait that ends too early would spin.
-        let millis = millis + u32::from(!limit.subsec_nanos().is_multiple_of(1_000_000));
+        let next = next.map(|next| next.saturating_duration_since(Instant::now()));
+        let slice = (processes.len() > MOST).then_some(SLICE);
+        let limit = next.into_iter().chain(slice).min();
+        let shown = processes.iter().take(MOST).map(|process| process.raw());
+        let handles: Vec<HANDLE> = std::iter::once(raw(&self.woken)).chain(shown).collect();
+        let millis = limit.map_or(INFINITE, millis);
         // SAFETY: handles that live until the call ends.
         unsafe { WaitForMultipleObjects(handles.len() as u32, handles.as_ptr(), 0, millis) };
     }
+}
 
+/// Rounded up: a wait that ends too early would spin.
+fn millis(limit: Duration) -> u32 {
+    let millis = limit.as_millis().min(u128::from(INFINITE) - 2) as u32;
+    millis + u32::from(!limit.subsec_nanos().is_multiple_of(1_000_000))
+}
+
+impl Watched {
     fn ended(&mut self) -> Vec<HostEvent> {
         let gone = |process: &Process| {
             // SAFETY: an open process with the right to wait.
-            unsafe { WaitForSingleObject(raw(&process.handle), 0) == WAIT_OBJECT_0 }
+            unsafe { WaitForSingleObject(process.raw(), 0) == WAIT_OBJECT_0 }
         };
-        let ended: Vec<ProcessKey> = self
-            .processes
-            .iter()
-            .filter(|(_, process)| gone(process))
-            .map(|(key, _)| *key)
-            .collect();
+        let ended = self.processes.iter().filter(|(_, process)| gone(process));
+        let ended: Vec<ProcessKey> = ended.map(|(key, _)| *key).collect();
         for key in &ended {
             self.processes.remove(key);
         }
@@ -121,10 +181,8 @@ impl Watcher {
         };
         starts.next = Instant::now() + LOOK;
         let now = pids();
-        let new = now
-            .difference(&starts.known)
-            .map(|pid| HostEvent::Started(*pid));
-        let new = new.collect();
+        let new = now.difference(&starts.known);
+        let new = new.map(|pid| HostEvent::Started(*pid)).collect();
         starts.known = now;
         new
     }

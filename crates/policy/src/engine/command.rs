@@ -1,5 +1,5 @@
 use super::{DumpId, RuleId};
-use crate::{Chance, ExceptionFilter, Filter, Place, Window};
+use crate::{Chance, ExceptionFilter, Filter, Place, Trigger, Window};
 use snapshot::{DumpKind, Exception, Measure, ProcessKey, TargetEvent, Time};
 use std::time::Duration;
 
@@ -86,8 +86,8 @@ pub struct DumpRequest {
     pub process: ProcessKey,
     /// What it holds: one file of each kind, smallest first.
     pub kinds: Vec<DumpKind>,
-    /// Why, as the record in the dump says: `cpu >= 85% for 10s: 97%`.
-    pub reason: String,
+    /// Why.
+    pub trigger: Trigger,
     /// By which rule.
     pub rule: RuleId,
     /// By which of its clauses, from 0.
@@ -96,10 +96,6 @@ pub struct DumpRequest {
     pub condition: usize,
     /// The how-many-th dump of the rule this is, from 1; one that failed is not counted.
     pub number: u32,
-    /// The thread that is the reason, where one is.
-    pub thread: Option<u32>,
-    /// The exception that is the reason, where one is.
-    pub exception: Option<Exception>,
     /// Another dump of the same process that is still being written: this one comes after it, and
     /// the target stays at its event until then.
     pub behind: Option<DumpId>,
@@ -114,12 +110,8 @@ pub struct Note {
     pub rule: RuleId,
     /// By which of its clauses, from 0.
     pub clause: usize,
-    /// Why, in words.
-    pub reason: String,
-    /// The thread that is the reason, where one is.
-    pub thread: Option<u32>,
-    /// The exception that is the reason, where one is.
-    pub exception: Option<Exception>,
+    /// Why.
+    pub trigger: Trigger,
 }
 
 /// A trigger that did nothing.
@@ -131,8 +123,8 @@ pub struct Suppressed {
     pub rule: RuleId,
     /// By which of its clauses, from 0.
     pub clause: usize,
-    /// What would have been the reason.
-    pub reason: String,
+    /// What happened.
+    pub trigger: Trigger,
     /// Why nothing was done.
     pub why: Why,
     /// How often in a row; said at the 1st, 10th, 100th … time.
@@ -161,8 +153,10 @@ pub enum Why {
 pub enum Finish {
     /// It has done all that it may.
     CountReached,
-    /// Its process is gone, with this status where it is known.
+    /// Its process is gone.
     TargetExited,
+    /// Its process may not be touched.
+    Refused,
     /// There was one thing to do, and it went wrong.
     Failed,
     /// It was taken away.

@@ -33,6 +33,9 @@ pub enum Event {
     Started(Identity),
     /// This process is gone.
     Exited(ProcessKey),
+    /// The system does not let us touch this process, and will not later either: no rule is about
+    /// it any more. A rule about this one process is over.
+    Refused(ProcessKey),
     /// What was sampled of a process.
     Sample(ProcessKey, Sample),
     /// What an attached process did.

@@ -2,11 +2,13 @@
 
 use super::{
     Command, RuleId, RuleSet, Why,
-    fire::{Cause, CauseKind, Spot},
+    fire::{Cause, CauseKind, ClauseRef},
     process::Process,
-    reason,
 };
-use crate::{Identity, Place};
+use crate::{
+    Identity, Place, Trigger,
+    trigger::{shown_debug_string, shown_exception},
+};
 use snapshot::{Exception, ProcessKey, Sample, TargetEvent, Time};
 
 impl RuleSet {
@@ -38,6 +40,9 @@ impl RuleSet {
         for rule in rules {
             self.bind_if_wanted(now, rule, key, started);
         }
+        if self.processes.get(&key).is_some_and(Process::is_strange) {
+            self.processes.remove(&key);
+        }
     }
 
     pub(super) fn bind_if_wanted(
@@ -50,27 +55,27 @@ impl RuleSet {
         let Some(process) = self.processes.get_mut(&key) else {
             return;
         };
-        let wanted = |ruled: &&mut super::Ruled| ruled.wants(&process.identity, started);
-        let Some(ruled) = self.rules.get_mut(&rule).filter(wanted) else {
+        let wanted = |active: &&mut super::ActiveRule| active.wants(&process.identity, started);
+        let Some(active) = self.rules.get_mut(&rule).filter(wanted) else {
             return;
         };
-        ruled.bind(now, key);
+        active.bind(now, key);
         process.rules.push(rule);
+        process.is_known = true;
         self.stale.insert(key);
         self.check.insert(rule);
         self.replan = true;
     }
 
     pub(super) fn exited(&mut self, key: ProcessKey) {
+        for (rule, active) in &mut self.rules {
+            if active.exited(key) {
+                self.check.insert(*rule);
+            }
+        }
         let Some(process) = self.processes.remove(&key) else {
             return;
         };
-        for rule in process.rules {
-            if let Some(ruled) = self.rules.get_mut(&rule) {
-                ruled.watches.remove(&key);
-            }
-            self.check.insert(rule);
-        }
         self.stale.remove(&key);
         self.replan = true;
         let table = process.exceptions.table();
@@ -78,6 +83,22 @@ impl RuleSet {
             let process = key;
             self.out.push(Command::Exceptions { process, table });
         }
+    }
+
+    /// No rule is about this process any more. It stays known until it ends, for the table of its
+    /// exceptions.
+    pub(super) fn refused(&mut self, key: ProcessKey) {
+        let Some(process) = self.processes.get_mut(&key) else {
+            return;
+        };
+        for rule in std::mem::take(&mut process.rules) {
+            if let Some(active) = self.rules.get_mut(&rule) {
+                active.refuse(key);
+            }
+            self.check.insert(rule);
+        }
+        self.stale.insert(key);
+        self.replan = true;
     }
 
     pub(super) fn sampled(&mut self, now: Time, key: ProcessKey, sample: &Sample) {
@@ -88,9 +109,9 @@ impl RuleSet {
         process.cpu.update(sample, cpus);
         let mut ripe = Vec::new();
         for rule in &process.rules {
-            if let Some(ruled) = self.rules.get_mut(rule) {
+            if let Some(active) = self.rules.get_mut(rule) {
                 let held = |clause, index| ripe.push((*rule, clause, index));
-                let deadline = ruled.sampled(key, sample, &process.cpu, cpus, held);
+                let deadline = active.sampled(key, sample, &process.cpu, cpus, held);
                 self.deadline = self.deadline.into_iter().chain(deadline).min();
             }
         }
@@ -98,7 +119,7 @@ impl RuleSet {
             let process = key;
             self.level_is_ripe(
                 now,
-                Spot {
+                ClauseRef {
                     rule,
                     clause,
                     process,
@@ -111,12 +132,11 @@ impl RuleSet {
     pub(super) fn target(&mut self, now: Time, key: ProcessKey, event: TargetEvent) {
         match &event {
             TargetEvent::Exited { .. } => return self.exited(key),
-            TargetEvent::Timeout => return,
             TargetEvent::Exception(exception) if !self.exception(now, key, exception) => {
                 return self.storm_suppresses(key, &event);
             }
             TargetEvent::DebugString { text } => {
-                let text = reason::debug_string(text);
+                let text = shown_debug_string(text);
                 self.out.push(Command::Log { process: key, text });
             }
             _ => {}
@@ -126,24 +146,18 @@ impl RuleSet {
             TargetEvent::Exiting { .. } => true,
             _ => false,
         };
-        for (spot, condition, reason) in self.met(key, &event) {
-            let kind = match last_moment {
-                true => CauseKind::LastMoment,
-                false => CauseKind::Event,
-            };
-            let exception = match &event {
-                TargetEvent::Exception(exception) => Some(exception.clone()),
-                _ => None,
-            };
+        let kind = match last_moment {
+            true => CauseKind::LastMoment,
+            false => CauseKind::Event,
+        };
+        for (at, condition, trigger) in self.met(key, &event) {
             let cause = Cause {
                 kind,
                 condition,
-                reason: reason.clone(),
-                thread: reason::thread(&event),
-                exception,
+                trigger: trigger.clone(),
             };
-            if let Err(why) = self.trigger(now, spot, cause) {
-                self.suppress(spot, reason, why);
+            if let Err(why) = self.trigger(now, at, cause) {
+                self.suppress(at, trigger, why);
             }
         }
     }
@@ -176,44 +190,44 @@ impl RuleSet {
                 return false;
             }
         }
-        let text = reason::shown(exception);
+        let text = shown_exception(exception);
         self.out.push(Command::Log { process: key, text });
         true
     }
 
     fn storm_suppresses(&mut self, key: ProcessKey, event: &TargetEvent) {
-        for (spot, _, reason) in self.met(key, event) {
-            self.suppress(spot, reason, Why::Storm);
+        for (at, _, trigger) in self.met(key, event) {
+            self.suppress(at, trigger, Why::Storm);
         }
     }
 
-    /// The clauses that an event is about, each with its condition and the reason.
-    fn met(&self, key: ProcessKey, event: &TargetEvent) -> Vec<(Spot, usize, String)> {
+    /// The clauses that an event is about, each with the condition that it meets.
+    fn met(&self, key: ProcessKey, event: &TargetEvent) -> Vec<(ClauseRef, usize, Trigger)> {
         let Some(process) = self.processes.get(&key) else {
             return Vec::new();
         };
         let place = |number: u32| -> Option<&Place> { self.places.get(number as usize) };
         let mut met = Vec::new();
         for &rule in &process.rules {
-            let Some(ruled) = self.rules.get(&rule) else {
+            let Some(active) = self.rules.get(&rule) else {
                 continue;
             };
-            for (clause, text) in ruled.rule.clauses.iter().enumerate() {
+            for (clause, text) in active.rule.clauses.iter().enumerate() {
                 let mut when = text.when.iter().enumerate();
-                let reason = |(index, condition)| {
-                    let reason = reason::event(condition, event, process.crashed, place)?;
-                    Some((index, reason))
+                let trigger = |(index, condition)| {
+                    let trigger = Trigger::of_event(condition, event, process.crashed, place)?;
+                    Some((index, trigger))
                 };
-                if let Some((index, reason)) = when.find_map(reason) {
+                if let Some((index, trigger)) = when.find_map(trigger) {
                     let process = key;
                     met.push((
-                        Spot {
+                        ClauseRef {
                             rule,
                             clause,
                             process,
                         },
                         index,
-                        reason,
+                        trigger,
                     ));
                 }
             }

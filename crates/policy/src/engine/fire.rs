@@ -1,15 +1,15 @@
 //! From a condition that is met to what is done, and back with how it went.
 
 use super::{
-    Command, DumpId, DumpRequest, Note, Outcome, RuleId, RuleSet, Suppressed, Why, reason,
+    Command, DumpId, DumpRequest, Note, Outcome, RuleId, RuleSet, Suppressed, Why,
     watch::{Running, SHORTEST, State, Timer, Watch},
 };
-use crate::{Action, Condition};
-use snapshot::{Exception, ProcessKey, Time};
+use crate::{Action, Condition, Trigger};
+use snapshot::{ProcessKey, Time};
 
 /// One clause with one process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Spot {
+pub(super) struct ClauseRef {
     pub(super) rule: RuleId,
     pub(super) clause: usize,
     pub(super) process: ProcessKey,
@@ -21,9 +21,7 @@ pub(super) struct Cause {
     pub(super) kind: CauseKind,
     /// Which condition of its clause.
     pub(super) condition: usize,
-    pub(super) reason: String,
-    pub(super) thread: Option<u32>,
-    pub(super) exception: Option<Exception>,
+    pub(super) trigger: Trigger,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,13 +37,11 @@ pub(super) enum CauseKind {
 }
 
 impl Cause {
-    fn patient(condition: usize, reason: String) -> Self {
+    fn patient(condition: usize, trigger: Trigger) -> Self {
         Self {
             kind: CauseKind::Patient,
             condition,
-            reason,
-            thread: None,
-            exception: None,
+            trigger,
         }
     }
 }
@@ -53,19 +49,19 @@ impl Cause {
 /// A dump that was asked for and not yet answered.
 #[derive(Debug)]
 pub(super) struct InFlight {
-    spot: Spot,
+    at: ClauseRef,
     /// Whether it counts as one action of its clause; the later ones of a series do not.
     first: bool,
 }
 
 impl RuleSet {
     /// Does what a clause says, unless something forbids it.
-    pub(super) fn trigger(&mut self, now: Time, spot: Spot, cause: Cause) -> Result<(), Why> {
+    pub(super) fn trigger(&mut self, now: Time, at: ClauseRef, cause: Cause) -> Result<(), Why> {
         let in_series = cause.kind == CauseKind::Series;
-        let Some(ruled) = self.rules.get_mut(&spot.rule) else {
+        let Some(active) = self.rules.get_mut(&at.rule) else {
             return Ok(());
         };
-        let Some((watch, clause)) = ruled.watch_mut(spot.process, spot.clause) else {
+        let Some((watch, clause)) = active.watch_mut(at.process, at.clause) else {
             return Ok(());
         };
         let action = match (&watch.series, &clause.series) {
@@ -74,9 +70,9 @@ impl RuleSet {
             }
             _ => clause.action.clone(),
         };
-        let behind = self.decide(now, spot, cause.kind, &action)?;
-        self.begin(spot, &cause);
-        self.act(now, spot, cause, &action, behind);
+        let behind = self.decide(now, at, cause.kind, &action)?;
+        self.begin(at, &cause);
+        self.act(now, at, cause, &action, behind);
         Ok(())
     }
 
@@ -84,16 +80,16 @@ impl RuleSet {
     fn decide(
         &self,
         now: Time,
-        spot: Spot,
+        at: ClauseRef,
         kind: CauseKind,
         action: &Action,
     ) -> Result<Option<DumpId>, Why> {
-        let ruled = &self.rules[&spot.rule];
+        let active = &self.rules[&at.rule];
         let in_series = kind == CauseKind::Series;
-        if let Some(why) = ruled.forbids(now, spot.clause, spot.process, action, in_series) {
+        if let Some(why) = active.forbids(now, at.clause, at.process, action, in_series) {
             return Err(why);
         }
-        let watch = ruled.watch(spot.process, spot.clause);
+        let watch = active.watch(at.process, at.clause);
         let rest = watch.map_or(now, |watch| watch.rest_until);
         if kind != CauseKind::LastMoment && now < rest {
             return Err(Why::Resting(rest.since(now)));
@@ -104,9 +100,9 @@ impl RuleSet {
         if action.kinds().is_empty() {
             return Ok(None);
         }
-        let limits = &ruled.rule.limits;
+        let limits = &active.rule.limits;
         let flying = self.dumps.iter().rev();
-        let mut flying = flying.filter(|(_, dump)| dump.spot.process == spot.process);
+        let mut flying = flying.filter(|(_, dump)| dump.at.process == at.process);
         let last = flying.next().map(|(id, _)| *id);
         let count = 1 + flying.count();
         let waits = match kind {
@@ -123,15 +119,15 @@ impl RuleSet {
     }
 
     /// Counts an action, and begins the series that it sets off.
-    fn begin(&mut self, spot: Spot, cause: &Cause) {
-        let Some(ruled) = self.rules.get_mut(&spot.rule) else {
+    fn begin(&mut self, at: ClauseRef, cause: &Cause) {
+        let Some(active) = self.rules.get_mut(&at.rule) else {
             return;
         };
         let in_series = cause.kind == CauseKind::Series;
         if !in_series {
-            ruled.fired[spot.clause].begin();
+            active.fired[at.clause].begin();
         }
-        let Some((watch, clause)) = ruled.watch_mut(spot.process, spot.clause) else {
+        let Some((watch, clause)) = active.watch_mut(at.process, at.clause) else {
             return;
         };
         watch.unsuppress();
@@ -143,7 +139,7 @@ impl RuleSet {
                     taken: 1,
                     next: Timer::default(),
                     condition: cause.condition,
-                    reason: cause.reason.clone(),
+                    trigger: cause.trigger.clone(),
                 });
             }
             _ => watch.fired += u32::from(!in_series),
@@ -153,22 +149,20 @@ impl RuleSet {
     fn act(
         &mut self,
         now: Time,
-        spot: Spot,
+        at: ClauseRef,
         cause: Cause,
         action: &Action,
         behind: Option<DumpId>,
     ) {
         let first = cause.kind != CauseKind::Series;
         if let Action::Dump(kinds) = action {
-            return self.request(now, spot, cause, kinds.clone(), behind);
+            return self.request(now, at, cause, kinds.clone(), behind);
         }
         let note = Note {
-            process: spot.process,
-            rule: spot.rule,
-            clause: spot.clause,
-            reason: cause.reason,
-            thread: cause.thread,
-            exception: cause.exception,
+            process: at.process,
+            rule: at.rule,
+            clause: at.clause,
+            trigger: cause.trigger,
         };
         match action {
             Action::LogStack => self.out.push(Command::LogStack(note)),
@@ -179,25 +173,25 @@ impl RuleSet {
             }),
             Action::Dump(_) | Action::None => {}
         }
-        self.ended(now, spot, first, false, true);
+        self.ended(now, at, first, false, true);
     }
 
     fn request(
         &mut self,
         now: Time,
-        spot: Spot,
+        at: ClauseRef,
         cause: Cause,
         kinds: Vec<snapshot::DumpKind>,
         behind: Option<DumpId>,
     ) {
         self.next_dump += 1;
         let id = DumpId(self.next_dump);
-        let Some(ruled) = self.rules.get_mut(&spot.rule) else {
+        let Some(active) = self.rules.get_mut(&at.rule) else {
             return;
         };
-        ruled.begin_dump(now, id);
-        let number = ruled.dumps.all();
-        if let Some((watch, clause)) = ruled.watch_mut(spot.process, spot.clause) {
+        active.begin_dump(now, id);
+        let number = active.dumps.all();
+        if let Some((watch, clause)) = active.watch_mut(at.process, at.clause) {
             watch.in_flight += 1;
             if watch.slots > 1 && watch.series.is_none() {
                 // With several dumps at once, time goes on while one is written.
@@ -205,58 +199,56 @@ impl RuleSet {
             }
         }
         let first = cause.kind != CauseKind::Series;
-        self.dumps.insert(id, InFlight { spot, first });
+        self.dumps.insert(id, InFlight { at, first });
         self.replan = true;
         self.out.push(Command::Dump(DumpRequest {
             id,
-            process: spot.process,
+            process: at.process,
             kinds,
-            reason: cause.reason,
-            rule: spot.rule,
-            clause: spot.clause,
+            trigger: cause.trigger,
+            rule: at.rule,
+            clause: at.clause,
             condition: cause.condition,
             number,
-            thread: cause.thread,
-            exception: cause.exception,
             behind,
         }));
     }
 
     pub(super) fn dump_finished(&mut self, now: Time, id: DumpId, outcome: &Outcome) {
-        let Some(InFlight { spot, first }) = self.dumps.remove(&id) else {
+        let Some(InFlight { at, first }) = self.dumps.remove(&id) else {
             return;
         };
         let well = *outcome == Outcome::Written;
-        if let Some(ruled) = self.rules.get_mut(&spot.rule) {
-            ruled.end_dump(id, well);
-            if let Some((watch, _)) = ruled.watch_mut(spot.process, spot.clause) {
+        if let Some(active) = self.rules.get_mut(&at.rule) {
+            active.end_dump(id, well);
+            if let Some((watch, _)) = active.watch_mut(at.process, at.clause) {
                 watch.in_flight = watch.in_flight.saturating_sub(1);
             }
         }
-        self.ended(now, spot, first, true, well);
+        self.ended(now, at, first, true, well);
         let watches = self
             .rules
             .values_mut()
-            .flat_map(|ruled| ruled.watches.values_mut());
+            .flat_map(|active| active.watches.values_mut());
         watches.flatten().for_each(Watch::unblock);
     }
 
     /// An action is over: the clause begins anew, or its series goes on.
-    fn ended(&mut self, now: Time, spot: Spot, first: bool, is_dump: bool, well: bool) {
+    fn ended(&mut self, now: Time, at: ClauseRef, first: bool, is_dump: bool, well: bool) {
         self.replan = true;
-        self.stale.insert(spot.process);
-        self.check.insert(spot.rule);
-        let Some(ruled) = self.rules.get_mut(&spot.rule) else {
+        self.stale.insert(at.process);
+        self.check.insert(at.rule);
+        let Some(active) = self.rules.get_mut(&at.rule) else {
             return;
         };
         if first {
-            ruled.fired[spot.clause].end(well);
+            active.fired[at.clause].end(well);
         }
-        if !ruled.rule.limits.is_unlimited() {
+        if !active.rule.limits.is_unlimited() {
             // Another process may have been waiting for nothing: its clause may be over now.
-            self.stale.extend(ruled.watches.keys());
+            self.stale.extend(active.watches.keys());
         }
-        let Some((watch, clause)) = ruled.watch_mut(spot.process, spot.clause) else {
+        let Some((watch, clause)) = active.watch_mut(at.process, at.clause) else {
             return;
         };
         watch.ended(now, well);
@@ -272,37 +264,37 @@ impl RuleSet {
     }
 
     /// Says that a trigger did nothing.
-    pub(super) fn suppress(&mut self, spot: Spot, reason: String, why: Why) {
-        let ruled = self.rules.get_mut(&spot.rule);
-        let watch = ruled.and_then(|ruled| ruled.watch_mut(spot.process, spot.clause));
+    pub(super) fn suppress(&mut self, at: ClauseRef, trigger: Trigger, why: Why) {
+        let active = self.rules.get_mut(&at.rule);
+        let watch = active.and_then(|active| active.watch_mut(at.process, at.clause));
         let Some(times) = watch.and_then(|(watch, _)| watch.suppress(why)) else {
             return;
         };
         self.out.push(Command::Suppressed(Suppressed {
-            process: spot.process,
-            rule: spot.rule,
-            clause: spot.clause,
-            reason,
+            process: at.process,
+            rule: at.rule,
+            clause: at.clause,
+            trigger,
             why,
             times,
         }));
     }
 
     /// A level has held long enough.
-    pub(super) fn level_is_ripe(&mut self, now: Time, spot: Spot, index: usize) {
-        let Some((reason, said)) = self.reason_of_level(spot, index) else {
+    pub(super) fn level_is_ripe(&mut self, now: Time, at: ClauseRef, index: usize) {
+        let Some((trigger, said)) = self.trigger_of_level(at, index) else {
             return;
         };
-        let Err(why) = self.trigger(now, spot, Cause::patient(index, reason.clone())) else {
+        let Err(why) = self.trigger(now, at, Cause::patient(index, trigger.clone())) else {
             return;
         };
-        let skip = why == Why::Busy && self.avoids_outage(spot.rule);
+        let skip = why == Why::Busy && self.avoids_outage(at.rule);
         if skip || !said {
-            self.suppress(spot, reason, why);
+            self.suppress(at, trigger, why);
         }
         self.replan = true;
-        let ruled = self.rules.get_mut(&spot.rule);
-        let watch = ruled.and_then(|ruled| ruled.watch_mut(spot.process, spot.clause));
+        let active = self.rules.get_mut(&at.rule);
+        let watch = active.and_then(|active| active.watch_mut(at.process, at.clause));
         if let Some(State::Level(level)) = watch.and_then(|(watch, _)| watch.states.get_mut(index))
         {
             match skip {
@@ -312,84 +304,91 @@ impl RuleSet {
         }
     }
 
-    fn reason_of_level(&self, spot: Spot, index: usize) -> Option<(String, bool)> {
-        let ruled = self.rules.get(&spot.rule)?;
-        let condition = &ruled.rule.clauses[spot.clause].when[index];
-        let watch = ruled.watch(spot.process, spot.clause)?;
+    fn trigger_of_level(&self, at: ClauseRef, index: usize) -> Option<(Trigger, bool)> {
+        let active = self.rules.get(&at.rule)?;
+        let condition = &active.rule.clauses[at.clause].when[index];
+        let watch = active.watch(at.process, at.clause)?;
         let State::Level(level) = &watch.states[index] else {
             return None;
         };
-        (!watch.is_busy()).then(|| (reason::level(condition, level), level.ripe))
+        let trigger = || Trigger::Level {
+            condition: condition.clone(),
+            values: level.values.clone(),
+        };
+        (!watch.is_busy()).then(|| (trigger(), level.ripe))
     }
 
     fn avoids_outage(&self, rule: RuleId) -> bool {
-        let ruled = self.rules.get(&rule);
-        ruled.is_some_and(|ruled| ruled.rule.limits.avoid_outage)
+        let active = self.rules.get(&rule);
+        active.is_some_and(|active| active.rule.limits.avoid_outage)
     }
 
     /// A timer of a condition has come.
-    pub(super) fn timer_is_due(&mut self, now: Time, spot: Spot, index: usize) {
-        let Some(ruled) = self.rules.get(&spot.rule) else {
+    pub(super) fn timer_is_due(&mut self, now: Time, at: ClauseRef, index: usize) {
+        let Some(active) = self.rules.get(&at.rule) else {
             return;
         };
-        let condition = ruled.rule.clauses[spot.clause].when[index].clone();
-        let reason = reason::timer(&condition);
-        self.set_timer(spot, index, Timer::default());
-        let Err(why) = self.trigger(now, spot, Cause::patient(index, reason.clone())) else {
+        let condition = active.rule.clauses[at.clause].when[index].clone();
+        let trigger = match condition {
+            Condition::Every(period) => Trigger::Every(period),
+            _ => Trigger::Manual,
+        };
+        self.set_timer(at, index, Timer::default());
+        let Err(why) = self.trigger(now, at, Cause::patient(index, trigger.clone())) else {
             return;
         };
-        self.suppress(spot, reason, why);
-        let skip = why == Why::Busy && self.avoids_outage(spot.rule);
+        self.suppress(at, trigger, why);
+        let skip = why == Why::Busy && self.avoids_outage(at.rule);
         let timer = match condition {
             Condition::Every(period) if skip => Timer::at(now + period.max(SHORTEST)),
-            _ => self.retry(now, spot, why),
+            _ => self.retry(now, at, why),
         };
-        self.set_timer(spot, index, timer);
+        self.set_timer(at, index, timer);
     }
 
-    fn set_timer(&mut self, spot: Spot, index: usize, timer: Timer) {
-        let ruled = self.rules.get_mut(&spot.rule);
-        let watch = ruled.and_then(|ruled| ruled.watch_mut(spot.process, spot.clause));
+    fn set_timer(&mut self, at: ClauseRef, index: usize, timer: Timer) {
+        let active = self.rules.get_mut(&at.rule);
+        let watch = active.and_then(|active| active.watch_mut(at.process, at.clause));
         if let Some((watch, _)) = watch {
             watch.states[index] = State::Timer(timer);
         }
     }
 
     /// The next of a series has come.
-    pub(super) fn series_is_due(&mut self, now: Time, spot: Spot) {
-        let Some((condition, reason)) = self.series(spot).map(|series| {
+    pub(super) fn series_is_due(&mut self, now: Time, at: ClauseRef) {
+        let Some((condition, trigger)) = self.series(at).map(|series| {
             series.next = Timer::default();
-            (series.condition, series.reason.clone())
+            (series.condition, series.trigger.clone())
         }) else {
             return;
         };
         let cause = Cause {
             kind: CauseKind::Series,
-            ..Cause::patient(condition, reason.clone())
+            ..Cause::patient(condition, trigger.clone())
         };
-        let Err(why) = self.trigger(now, spot, cause) else {
+        let Err(why) = self.trigger(now, at, cause) else {
             return;
         };
-        self.suppress(spot, reason, why);
-        let next = self.retry(now, spot, why);
+        self.suppress(at, trigger, why);
+        let next = self.retry(now, at, why);
         match next.due {
-            Some(_) => self.series(spot).into_iter().for_each(|s| s.next = next),
-            None => self.end_series(now, spot),
+            Some(_) => self.series(at).into_iter().for_each(|s| s.next = next),
+            None => self.end_series(now, at),
         }
     }
 
-    fn series(&mut self, spot: Spot) -> Option<&mut Running> {
-        let ruled = self.rules.get_mut(&spot.rule)?;
-        let (watch, _) = ruled.watch_mut(spot.process, spot.clause)?;
+    fn series(&mut self, at: ClauseRef) -> Option<&mut Running> {
+        let active = self.rules.get_mut(&at.rule)?;
+        let (watch, _) = active.watch_mut(at.process, at.clause)?;
         watch.series.as_mut()
     }
 
     /// A limit ends the series before its last dump.
-    fn end_series(&mut self, now: Time, spot: Spot) {
-        self.check.insert(spot.rule);
-        self.stale.insert(spot.process);
-        let ruled = self.rules.get_mut(&spot.rule);
-        let watch = ruled.and_then(|ruled| ruled.watch_mut(spot.process, spot.clause));
+    fn end_series(&mut self, now: Time, at: ClauseRef) {
+        self.check.insert(at.rule);
+        self.stale.insert(at.process);
+        let active = self.rules.get_mut(&at.rule);
+        let watch = active.and_then(|active| active.watch_mut(at.process, at.clause));
         if let Some((watch, clause)) = watch {
             watch.series = None;
             watch.restart(now, clause);
@@ -397,18 +396,18 @@ impl RuleSet {
     }
 
     /// When a timer that was kept from acting is tried again.
-    fn retry(&self, now: Time, spot: Spot, why: Why) -> Timer {
-        let ruled = &self.rules[&spot.rule];
+    fn retry(&self, now: Time, at: ClauseRef, why: Why) -> Timer {
+        let active = &self.rules[&at.rule];
         // What has begun may fail and leave its place.
         let blocked = match why {
             Why::Busy => true,
-            Why::ClauseLimit(_) => ruled.fired[spot.clause].begun > 0,
-            Why::RuleLimit(_) => ruled.dumps.begun > 0,
+            Why::ClauseLimit(_) => active.fired[at.clause].begun > 0,
+            Why::RuleLimit(_) => active.dumps.begun > 0,
             _ => false,
         };
         let due = match why {
             Why::Resting(pause) => Some(now + pause),
-            Why::Window(_) => ruled.opens(now),
+            Why::Window(_) => active.opens(now),
             _ => blocked.then_some(now),
         };
         Timer { due, blocked }

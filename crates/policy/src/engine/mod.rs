@@ -6,21 +6,21 @@ mod facts;
 mod fire;
 mod needs;
 mod process;
-mod reason;
 mod rules;
 mod say;
+mod state;
 mod status;
 mod watch;
 
 pub use command::{Command, DumpRequest, ExceptionCount, Finish, Note, Suppressed, WakeFor, Why};
 pub use event::{DumpId, Event, Outcome, RuleId, Settings};
-pub use reason::exception as exception_reason;
+pub use state::RuleState;
 pub use status::ClauseStatus;
 
 use crate::{Place, Rule};
 use fire::InFlight;
 use process::Process;
-use rules::Ruled;
+use rules::ActiveRule;
 use snapshot::{ProcessKey, Time};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,10 +38,11 @@ use std::collections::{BTreeMap, BTreeSet};
 ///   With `avoid_outage` it is skipped instead, except at the last moment of a process.
 /// - A dump counts from its request on and stops counting when it fails.
 /// - What fires and does nothing is [`Command::Suppressed`], with its reason.
+/// - Processes that no rule is about are not remembered: thousands may start on the machine.
 #[derive(Debug)]
 pub struct RuleSet {
     settings: Settings,
-    rules: BTreeMap<RuleId, Ruled>,
+    rules: BTreeMap<RuleId, ActiveRule>,
     processes: BTreeMap<ProcessKey, Process>,
     dumps: BTreeMap<DumpId, InFlight>,
     /// Breakpoints by the number they are reported under.
@@ -80,11 +81,12 @@ impl RuleSet {
         }
     }
 
-    /// Puts a rule to work, on the processes known already too.
+    /// Puts a rule to work, on the processes that other rules watch already too. The loop tells of
+    /// the others by [`Event::Found`].
     pub fn add(&mut self, now: Time, rule: Rule) -> (RuleId, Vec<Command>) {
         let id = RuleId(self.next_rule);
         self.next_rule += 1;
-        self.rules.insert(id, Ruled::new(rule));
+        self.rules.insert(id, ActiveRule::new(rule));
         let known: Vec<_> = self.processes.keys().copied().collect();
         for process in known {
             self.bind_if_wanted(now, id, process, false);
@@ -100,14 +102,23 @@ impl RuleSet {
         self.settle(now)
     }
 
+    /// Ends a rule about one process that has found none by now.
+    pub fn expect_process(&mut self, now: Time, id: RuleId) -> Vec<Command> {
+        let lacks = |active: &ActiveRule| active.is_for_one() && !active.had_process;
+        if self.rules.get(&id).is_some_and(lacks) {
+            self.finish(id, Finish::TargetExited);
+        }
+        self.settle(now)
+    }
+
     /// A rule, also one that is finished.
     pub fn rule(&self, id: RuleId) -> Option<&Rule> {
-        self.rules.get(&id).map(|ruled| &ruled.rule)
+        self.rules.get(&id).map(|active| &active.rule)
     }
 
     /// Whether all rules are finished, and all dumps answered.
     pub fn is_finished(&self) -> bool {
-        self.dumps.is_empty() && self.rules.values().all(|ruled| ruled.finished)
+        self.dumps.is_empty() && self.rules.values().all(|active| active.finished)
     }
 
     /// Takes a fact in and says what is to be done, in this order.
@@ -116,6 +127,7 @@ impl RuleSet {
             Event::Found(identity) => self.appeared(now, identity, false),
             Event::Started(identity) => self.appeared(now, identity, true),
             Event::Exited(process) => self.exited(process),
+            Event::Refused(process) => self.refused(process),
             Event::Sample(process, sample) => self.sampled(now, process, &sample),
             Event::Target(process, event) => self.target(now, process, event),
             Event::Counted(process, counts) => self.counted(now, process, &counts),

@@ -2,8 +2,8 @@
 
 use super::{
     Command, Finish, RuleId, RuleSet, WakeFor,
-    fire::Spot,
-    rules::Ruled,
+    fire::ClauseRef,
+    rules::ActiveRule,
     watch::{State, Watch},
 };
 use crate::{Action, Condition, Place};
@@ -11,10 +11,10 @@ use snapshot::{Measure, ProcessKey, Time};
 
 /// Something that is due.
 enum Due {
-    Series(Spot),
-    Timer(Spot, usize),
+    Series(ClauseRef),
+    Timer(ClauseRef, usize),
     /// A level that may have held long enough.
-    Level(Spot, usize),
+    Level(ClauseRef, usize),
 }
 
 impl RuleSet {
@@ -25,7 +25,7 @@ impl RuleSet {
         }
         self.replan = false;
         let storms = self.processes.values().filter_map(|p| p.storm.deadline());
-        let rules = self.rules.values().flat_map(Ruled::deadlines);
+        let rules = self.rules.values().flat_map(ActiveRule::deadlines);
         self.deadline = storms.chain(rules).min();
     }
 
@@ -42,39 +42,41 @@ impl RuleSet {
             }
         }
         let rules = self.rules.iter();
-        let due: Vec<_> = rules.flat_map(|(id, ruled)| ruled.due(*id, now)).collect();
+        let due: Vec<_> = rules
+            .flat_map(|(id, active)| active.due(*id, now))
+            .collect();
         for due in due {
             match due {
-                Due::Series(spot) => self.series_is_due(now, spot),
-                Due::Timer(spot, index) => self.timer_if_idle(now, spot, index),
-                Due::Level(spot, index) => self.ask(spot, index),
+                Due::Series(at) => self.series_is_due(now, at),
+                Due::Timer(at, index) => self.timer_if_idle(now, at, index),
+                Due::Level(at, index) => self.ask(at, index),
             }
         }
     }
 
     /// Two timers of a clause may be due at once; the first acts for both.
-    fn timer_if_idle(&mut self, now: Time, spot: Spot, index: usize) {
-        let ruled = self.rules.get(&spot.rule);
-        let watch = ruled.and_then(|ruled| ruled.watch(spot.process, spot.clause));
+    fn timer_if_idle(&mut self, now: Time, at: ClauseRef, index: usize) {
+        let active = self.rules.get(&at.rule);
+        let watch = active.and_then(|active| active.watch(at.process, at.clause));
         let due = watch.filter(|watch| !watch.is_busy()).is_some_and(|watch| {
             matches!(watch.states[index], State::Timer(timer)
                 if timer.deadline().is_some_and(|deadline| deadline <= now))
         });
         if due {
-            self.timer_is_due(now, spot, index);
+            self.timer_is_due(now, at, index);
         }
     }
 
     /// A level has to be looked at again before its next regular sample.
-    fn ask(&mut self, spot: Spot, index: usize) {
-        let ruled = self.rules.get_mut(&spot.rule);
-        let watch = ruled.and_then(|ruled| ruled.watch_mut(spot.process, spot.clause));
+    fn ask(&mut self, at: ClauseRef, index: usize) {
+        let active = self.rules.get_mut(&at.rule);
+        let watch = active.and_then(|active| active.watch_mut(at.process, at.clause));
         if let Some((watch, _)) = watch
             && let State::Level(level) = &mut watch.states[index]
         {
             level.asked = true;
         }
-        let command = Command::SampleNow(spot.process);
+        let command = Command::SampleNow(at.process);
         if !self.out.contains(&command) {
             self.out.push(command);
         }
@@ -83,7 +85,7 @@ impl RuleSet {
     /// Ends the rules that have nothing left to do.
     pub(super) fn finish_rules(&mut self) {
         for rule in std::mem::take(&mut self.check) {
-            let why = self.rules.get(&rule).and_then(Ruled::is_finished);
+            let why = self.rules.get(&rule).and_then(ActiveRule::is_finished);
             if let Some(why) = why {
                 self.finish(rule, why);
             }
@@ -91,12 +93,12 @@ impl RuleSet {
     }
 
     pub(super) fn finish(&mut self, rule: RuleId, why: Finish) {
-        let Some(ruled) = self.rules.get_mut(&rule).filter(|ruled| !ruled.finished) else {
+        let Some(active) = self.rules.get_mut(&rule).filter(|active| !active.finished) else {
             return;
         };
-        ruled.finished = true;
-        let dumps = ruled.dumps.done;
-        for key in std::mem::take(&mut ruled.watches).into_keys() {
+        active.finished = true;
+        let dumps = active.dumps.done;
+        for key in std::mem::take(&mut active.watches).into_keys() {
             if let Some(process) = self.processes.get_mut(&key) {
                 process.rules.retain(|other| *other != rule);
             }
@@ -139,11 +141,11 @@ impl RuleSet {
         let mut wake = WakeFor::default();
         let rules = self.processes.get(&key).map(|p| &p.rules[..]);
         for rule in rules.unwrap_or_default() {
-            let Some(ruled) = self.rules.get(rule) else {
+            let Some(active) = self.rules.get(rule) else {
                 continue;
             };
-            for (clause, text) in ruled.rule.clauses.iter().enumerate() {
-                if ruled.is_done(clause, key) {
+            for (clause, text) in active.rule.clauses.iter().enumerate() {
+                if active.is_done(clause, key) {
                     continue;
                 }
                 for condition in &text.when {
@@ -161,7 +163,7 @@ impl RuleSet {
     }
 }
 
-impl Ruled {
+impl ActiveRule {
     fn deadlines(&self) -> impl Iterator<Item = Time> {
         let clauses = &self.rule.clauses;
         self.watches.values().flat_map(move |watches| {
@@ -175,35 +177,35 @@ impl Ruled {
         for (process, watches) in &self.watches {
             for (clause, watch) in watches.iter().enumerate() {
                 let process = *process;
-                let spot = Spot {
+                let at = ClauseRef {
                     rule,
                     clause,
                     process,
                 };
-                self.due_of(watch, spot, now, &mut due);
+                self.due_of(watch, at, now, &mut due);
             }
         }
         due
     }
 
-    fn due_of(&self, watch: &Watch, spot: Spot, now: Time, due: &mut Vec<Due>) {
+    fn due_of(&self, watch: &Watch, at: ClauseRef, now: Time, due: &mut Vec<Due>) {
         let is_due = |deadline: Option<Time>| deadline.is_some_and(|deadline| deadline <= now);
         if let Some(series) = &watch.series {
-            due.extend(is_due(series.next.deadline()).then_some(Due::Series(spot)));
+            due.extend(is_due(series.next.deadline()).then_some(Due::Series(at)));
         }
         if watch.is_busy() {
             return;
         }
-        let when = &self.rule.clauses[spot.clause].when;
+        let when = &self.rule.clauses[at.clause].when;
         for (index, (state, condition)) in watch.states.iter().zip(when).enumerate() {
             match (state, condition) {
                 (State::Timer(timer), _) if is_due(timer.deadline()) => {
-                    due.push(Due::Timer(spot, index));
+                    due.push(Due::Timer(at, index));
                 }
                 (State::Level(level), Condition::Holds { lasting, .. })
                     if is_due(level.deadline(*lasting)) =>
                 {
-                    due.push(Due::Level(spot, index));
+                    due.push(Due::Level(at, index));
                 }
                 _ => {}
             }

@@ -14,6 +14,8 @@ pub(super) struct Process {
     pub(super) storm: Storm,
     /// Whether an exception that nobody handled was seen: its end is a crash then.
     pub(super) crashed: bool,
+    /// Whether any rule has ever been about it.
+    pub(super) is_known: bool,
     /// What the loop was told last.
     pub(super) told: (Vec<Measure>, WakeFor),
 }
@@ -27,8 +29,14 @@ impl Process {
             exceptions: Exceptions::default(),
             storm: Storm::default(),
             crashed: false,
+            is_known: false,
             told: Default::default(),
         }
+    }
+
+    /// Whether no rule was ever about it: it need not be remembered.
+    pub(super) fn is_strange(&self) -> bool {
+        !self.is_known
     }
 
     pub(super) fn key(&self) -> ProcessKey {

@@ -1,4 +1,4 @@
-use super::{DumpId, Finish, Why, process::Rate, watch::Watch};
+use super::{DumpId, Finish, Why, process::Rate, state::ClauseState, watch::Watch};
 use crate::{Action, Clause, Follow, Identity, Rule, Scope};
 use snapshot::{ProcessKey, Sample, Time};
 use std::{
@@ -8,7 +8,7 @@ use std::{
 
 /// A rule at work.
 #[derive(Debug)]
-pub(super) struct Ruled {
+pub(super) struct ActiveRule {
     pub(super) rule: Rule,
     /// For each process it watches, how each clause stands.
     pub(super) watches: BTreeMap<ProcessKey, Vec<Watch>>,
@@ -17,9 +17,14 @@ pub(super) struct Ruled {
     /// Its dumps.
     pub(super) dumps: Count,
     /// When its dumps began, those not forgotten by any window.
-    pub(super) starts: VecDeque<(DumpId, Time)>,
+    pub(super) starts: VecDeque<Start>,
+    /// How far it had come with processes that have not been found again, before the program was
+    /// started anew.
+    pub(super) known: BTreeMap<ProcessKey, Vec<ClauseState>>,
     /// Whether it ever had a process.
-    had_process: bool,
+    pub(super) had_process: bool,
+    /// Whether a process that it was about may not be touched.
+    refused: bool,
     pub(super) finished: bool,
 }
 
@@ -45,14 +50,46 @@ impl Count {
     }
 }
 
-impl Ruled {
+/// When a dump began.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Start {
+    /// Which; `None` of one that a run before this one has taken.
+    id: Option<DumpId>,
+    at: Time,
+    /// How much earlier than `at` it was: before this run's clock began.
+    earlier: Duration,
+}
+
+impl Start {
+    /// One of a run before this one, so long ago.
+    pub(super) fn ago(now: Time, age: Duration) -> Self {
+        Self {
+            id: None,
+            at: Time(now.0.saturating_sub(age)),
+            earlier: age.saturating_sub(now.0),
+        }
+    }
+
+    pub(super) fn age(self, now: Time) -> Duration {
+        now.since(self.at) + self.earlier
+    }
+
+    /// When it leaves a window of this length.
+    fn leaves(self, within: Duration) -> Time {
+        self.at + within.saturating_sub(self.earlier)
+    }
+}
+
+impl ActiveRule {
     pub(super) fn new(rule: Rule) -> Self {
         Self {
             watches: BTreeMap::new(),
             fired: vec![Count::default(); rule.clauses.len()],
             dumps: Count::default(),
             starts: VecDeque::new(),
+            known: BTreeMap::new(),
             had_process: false,
+            refused: false,
             finished: false,
             rule,
         }
@@ -67,8 +104,9 @@ impl Ruled {
         if self.rule.children && self.watches.keys().any(parent) {
             return true;
         }
-        let free = !(self.is_for_one() && self.had_process);
-        let late_enough = started || self.rule.follow != Follow::Next;
+        let is_known = self.known.contains_key(&who.key);
+        let free = is_known || !(self.is_for_one() && self.had_process);
+        let late_enough = started || is_known || self.rule.follow != Follow::Next;
         free && late_enough && self.rule.target.matches(who)
     }
 
@@ -80,6 +118,18 @@ impl Ruled {
             .map(|c| Watch::new(now, c, self.rule.limits.concurrent));
         self.watches.insert(process, watches.collect());
         self.had_process = true;
+        self.resume(now, process);
+    }
+
+    /// A process is gone; whether that may be the end of the rule.
+    pub(super) fn exited(&mut self, process: ProcessKey) -> bool {
+        let was_known = self.known.remove(&process).is_some();
+        self.watches.remove(&process).is_some() || was_known
+    }
+
+    /// It is not about this process any more, which may not be touched.
+    pub(super) fn refuse(&mut self, process: ProcessKey) {
+        self.refused |= self.watches.remove(&process).is_some();
     }
 
     /// Takes a sample of a process in, and says which condition of which clause has `held` long
@@ -145,15 +195,14 @@ impl Ruled {
             let within = self.started_within(now, window.within);
             if within >= window.count as usize {
                 let last = self.starts.len().checked_sub(window.count as usize)?;
-                let (_, start) = self.starts.get(last)?;
-                opens = opens.max(*start + window.within);
+                opens = opens.max(self.starts.get(last)?.leaves(window.within));
             }
         }
         Some(opens)
     }
 
     fn started_within(&self, now: Time, within: Duration) -> usize {
-        let recent = |(_, start): &&(DumpId, Time)| now.since(*start) < within;
+        let recent = |start: &&Start| start.age(now) < within;
         self.starts.iter().rev().take_while(recent).count()
     }
 
@@ -162,12 +211,12 @@ impl Ruled {
         self.dumps.begin();
         let longest = self.rule.limits.windows.iter().map(|w| w.within).max();
         let Some(longest) = longest else { return };
-        self.starts.push_back((id, now));
-        while self
-            .starts
-            .front()
-            .is_some_and(|(_, s)| now.since(*s) >= longest)
-        {
+        self.starts.push_back(Start {
+            id: Some(id),
+            ..Start::ago(now, Duration::ZERO)
+        });
+        let is_old = |start: &Start| start.age(now) >= longest;
+        while self.starts.front().is_some_and(is_old) {
             self.starts.pop_front();
         }
     }
@@ -176,7 +225,7 @@ impl Ruled {
     pub(super) fn end_dump(&mut self, id: DumpId, well: bool) {
         self.dumps.end(well);
         if !well {
-            self.starts.retain(|(other, _)| *other != id);
+            self.starts.retain(|start| start.id != Some(id));
         }
     }
 
@@ -231,8 +280,11 @@ impl Ruled {
         if !self.is_for_one() || !self.had_process {
             return None;
         }
-        if self.watches.is_empty() {
-            return Some(Finish::TargetExited);
+        if self.watches.is_empty() && self.known.is_empty() {
+            return Some(match self.refused {
+                true => Finish::Refused,
+                false => Finish::TargetExited,
+            });
         }
         let done = |process: &ProcessKey| clauses.iter().all(|c| self.is_done(*c, *process));
         let did = self.fired.iter().any(|count| count.done > 0);
@@ -241,7 +293,8 @@ impl Ruled {
         } else {
             Finish::Failed
         };
-        self.watches.keys().all(done).then_some(why)
+        let is_over = !self.watches.is_empty() && self.watches.keys().all(done);
+        is_over.then_some(why)
     }
 
     /// Those that do something or have a limit, where there are any: a rule does not go on for what
@@ -261,7 +314,7 @@ impl Ruled {
     }
 
     /// Whether the rule ends with its process.
-    fn is_for_one(&self) -> bool {
+    pub(super) fn is_for_one(&self) -> bool {
         self.rule.follow != Follow::Each || self.rule.target.is_single()
     }
 }

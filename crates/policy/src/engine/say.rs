@@ -1,9 +1,12 @@
-//! Commands as lines, for the log of what the engine decided.
+//! Commands in words: the one wording that the program, its log and the tests use.
 
 use super::{Command, DumpRequest, Finish, Note, Suppressed, WakeFor, Why};
 use crate::{Condition, print_duration, print_when};
 use snapshot::Measure;
-use std::fmt::{Display, Formatter, Result};
+use std::{
+    fmt::{Display, Formatter, Result},
+    time::Duration,
+};
 
 impl Display for Command {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
@@ -47,7 +50,7 @@ fn sample(
     f: &mut Formatter<'_>,
     process: &snapshot::ProcessKey,
     measures: &[Measure],
-    every: std::time::Duration,
+    every: Duration,
 ) -> Result {
     if measures.is_empty() {
         return write!(f, "sample {process} no more");
@@ -82,7 +85,7 @@ impl Display for DumpRequest {
         write!(
             f,
             "dump {} of {}: {kinds} ({})",
-            self.id, self.process, self.reason
+            self.id, self.process, self.trigger
         )?;
         match self.behind {
             Some(other) => write!(f, " behind {other}"),
@@ -93,7 +96,7 @@ impl Display for DumpRequest {
 
 impl Display for Note {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        write!(f, "{} ({})", self.process, self.reason)
+        write!(f, "{} ({})", self.process, self.trigger)
     }
 }
 
@@ -102,7 +105,7 @@ impl Display for Suppressed {
         write!(
             f,
             "suppressed in {}: {} ({})",
-            self.process, self.why, self.reason
+            self.process, self.why, self.trigger
         )?;
         match self.times {
             1 => Ok(()),
@@ -114,23 +117,39 @@ impl Display for Suppressed {
 impl Display for Why {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         match self {
-            Why::ClauseLimit(limit) => write!(f, "limit of {limit} reached"),
-            Why::RuleLimit(limit) => write!(f, "limit of {limit} dumps of the rule reached"),
-            Why::Window(window) => {
-                let within = print_duration(window.within);
-                write!(f, "limit of {} in {within} reached", window.count)
+            Why::ClauseLimit(limit) => {
+                let times = counted(*limit, "time");
+                write!(f, "limit of {times} for this condition reached")
             }
-            Why::Busy => f.write_str("a dump of it is still being written"),
-            Why::Resting(time) => {
+            Why::RuleLimit(limit) => {
                 write!(
                     f,
-                    "the last dump failed, pause of {}",
-                    print_duration(*time)
+                    "limit of {} of the rule reached",
+                    counted(*limit, "dump")
                 )
             }
-            Why::Storm => f.write_str("exceptions come too fast"),
+            Why::Window(window) => {
+                let (dumps, within) = (counted(window.count, "dump"), window.within);
+                write!(f, "limit of {dumps} in {} reached", print_duration(within))
+            }
+            Why::Busy => f.write_str("a dump of the process is still being written"),
+            Why::Resting(time) => {
+                let next = print_duration(to_tenths(*time));
+                write!(f, "the last dump failed, the next try is in {next}")
+            }
+            Why::Storm => f.write_str("exceptions come too fast to look at each"),
         }
     }
+}
+
+/// `1 dump`, `2 dumps`.
+fn counted(number: u32, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+/// Rounded up to tenths of a second: nobody waits for nanoseconds.
+fn to_tenths(time: Duration) -> Duration {
+    Duration::from_millis(time.as_nanos().div_ceil(100_000_000) as u64 * 100)
 }
 
 impl Display for Finish {
@@ -138,6 +157,7 @@ impl Display for Finish {
         f.write_str(match self {
             Finish::CountReached => "count reached",
             Finish::TargetExited => "the process has exited",
+            Finish::Refused => "the process may not be touched",
             Finish::Failed => "it failed",
             Finish::Removed => "removed",
         })

@@ -1,4 +1,4 @@
-use super::{RuleId, RuleSet, rules::Ruled, watch::State};
+use super::{RuleId, RuleSet, rules::ActiveRule, watch::State};
 use crate::{Condition, Level};
 use snapshot::{ProcessKey, Time};
 use std::time::Duration;
@@ -27,12 +27,12 @@ impl RuleSet {
     pub fn status(&self, now: Time) -> Vec<ClauseStatus> {
         let rules = self.rules.iter();
         rules
-            .flat_map(|(id, ruled)| ruled.status(*id, now))
+            .flat_map(|(id, active)| active.status(*id, now))
             .collect()
     }
 }
 
-impl Ruled {
+impl ActiveRule {
     fn status(&self, rule: RuleId, now: Time) -> Vec<ClauseStatus> {
         let mut lines = Vec::new();
         for (process, watches) in &self.watches {

@@ -7,6 +7,7 @@ use std::{collections::HashMap, time::Duration};
 
 mod random;
 mod series;
+mod state;
 mod storm;
 mod timelines;
 
@@ -109,6 +110,7 @@ impl Machine {
         let (verb, object) = text.split_once(' ').unwrap_or((text, ""));
         let event = match verb {
             "exited" => return Event::Exited(process),
+            "refused" => return Event::Refused(process),
             "throws" => exception(object, true),
             "dies" => exception(object.strip_prefix("of ").unwrap(), false),
             "ends" => TargetEvent::Exiting {

@@ -1,5 +1,5 @@
 use super::{Why, process::Rate};
-use crate::{Clause, Condition, Gauge, Level};
+use crate::{Clause, Condition, Gauge, Level, Trigger};
 use snapshot::{Sample, Time};
 use std::time::Duration;
 
@@ -78,7 +78,7 @@ pub(super) struct Running {
     /// Which condition began it.
     pub(super) condition: usize,
     /// Why the first was.
-    pub(super) reason: String,
+    pub(super) trigger: Trigger,
 }
 
 impl Watch {

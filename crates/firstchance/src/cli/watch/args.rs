@@ -5,7 +5,7 @@ use crate::{
     cli::{exit::Usage, values},
     rules,
 };
-use collector::{Destination, Manner};
+use collector::{Destination, DumpOptions};
 use platform::{Error, ErrorKind, Stop};
 use policy::{
     Action, Clause, Condition, Follow, Free, Limits, Retention, Rule, Target, Window, parse_when,
@@ -124,10 +124,10 @@ impl WatchArgs {
 
     fn job_of_file(&self, file: &Path) -> anyhow::Result<Job> {
         let rules = read_rules(file)?;
-        let manner = self.common.manner();
+        let options = self.common.dump_options();
         let rules = rules
             .into_iter()
-            .map(|rule| (rule, manner.clone()))
+            .map(|rule| (rule, options.clone()))
             .collect();
         Ok(Job {
             rules,
@@ -171,7 +171,7 @@ impl Common {
         rule.children = self.children;
         rule.limits = self.limits();
         Ok(Job {
-            rules: vec![(rule, self.manner())],
+            rules: vec![(rule, self.dump_options())],
             poll: self.poll,
             launch,
             unsafe_breakpoints: self.unsafe_breakpoints,
@@ -212,22 +212,22 @@ impl Common {
         }
     }
 
-    fn manner(&self) -> Manner {
+    fn dump_options(&self) -> DumpOptions {
         let output = self.output.as_deref();
         let output = output.map_or(Destination::Folder(".".into()), Destination::parse);
-        Manner {
+        DumpOptions {
             overwrite: self.overwrite,
             comment: self.comment.clone(),
             timeout: self.timeout,
             format: format_of(self.format),
-            ..manner_to(output)
+            ..options_to(output)
         }
     }
 }
 
 /// Dumps as they are where nobody wants anything else.
-pub(crate) fn manner_to(destination: Destination) -> Manner {
-    Manner {
+pub(crate) fn options_to(destination: Destination) -> DumpOptions {
+    DumpOptions {
         destination,
         overwrite: false,
         comment: None,

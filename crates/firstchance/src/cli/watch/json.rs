@@ -1,17 +1,18 @@
 //! Events for programs: one JSON object a line.
 
+use super::session::Ended;
 use crate::cli::{console, dump::Line, outlet::Outlet};
-use collector::{Ended, ExceptionRow, Happening, Step};
-use policy::{Command, Finish, Why};
+use collector::{ExceptionRow, RunEvent, Step};
+use policy::{Finish, Why};
 use serde_json::{Value, json};
 use std::time::Duration;
 
 /// How often all values are told: 500 processes every second would cost more than watching them.
 pub(crate) const STATUS_EVERY: Duration = Duration::from_secs(60);
 
-/// Tells a program what it wants to know of a happening.
-pub(crate) fn tell(outlet: &Outlet, happening: &Happening) {
-    if let Happening::Dumped(dumps) = happening {
+/// Tells a program what it wants to know of a event.
+pub(crate) fn tell(outlet: &Outlet, event: &RunEvent, status: Option<i32>) {
+    if let RunEvent::Dumped(dumps) = event {
         for dump in dumps {
             let mut event = serde_json::to_value(Line::of(dump)).unwrap_or_default();
             event["event"] = json!("dump");
@@ -19,8 +20,8 @@ pub(crate) fn tell(outlet: &Outlet, happening: &Happening) {
         }
         return;
     }
-    if let Some(event) = event(happening) {
-        emit(outlet, event);
+    if let Some(object) = object(event, status) {
+        emit(outlet, object);
     }
 }
 
@@ -57,38 +58,51 @@ fn finish_why(why: &Finish) -> &'static str {
     match why {
         Finish::CountReached => "count-reached",
         Finish::TargetExited => "exited",
+        Finish::Refused => "refused",
         Finish::Failed => "failed",
         Finish::Removed => "removed",
     }
 }
 
-fn event(happening: &Happening) -> Option<Value> {
-    Some(match happening {
-        Happening::Watching(process) => json!({ "event": "watching", "pid": process.pid }),
-        Happening::Armed(process) => json!({ "event": "armed", "pid": process.pid }),
-        Happening::Exited { process, status } => {
+fn object(event: &RunEvent, status: Option<i32>) -> Option<Value> {
+    Some(match event {
+        RunEvent::Watching(process) => json!({ "event": "watching", "pid": process.pid }),
+        RunEvent::Armed(process) => json!({ "event": "armed", "pid": process.pid }),
+        RunEvent::Effective => json!({ "event": "effective" }),
+        RunEvent::Exited(process) => {
             json!({ "event": "exited", "pid": process.pid, "status": status })
         }
-        Happening::Trigger { process, reason } => {
-            json!({ "event": "trigger", "pid": process.pid, "reason": reason })
-        }
-        Happening::DumpFailed { number, error } => {
-            json!({ "event": "dump-failed", "number": number, "error": error })
-        }
-        Happening::Suppressed(suppressed) => json!({
+        RunEvent::Trigger { process, trigger } => json!({
+            "event": "trigger",
+            "pid": process.pid,
+            "kind": trigger.kind().word(),
+            "reason": trigger.to_string(),
+        }),
+        RunEvent::DumpFailed {
+            number,
+            process,
+            error,
+        } => json!({
+            "event": "dump-failed",
+            "number": number,
+            "pid": process.pid,
+            "error": error.to_string(),
+        }),
+        RunEvent::Suppressed(suppressed) => json!({
             "event": "suppressed",
             "pid": suppressed.process.pid,
-            "reason": suppressed.reason,
+            "kind": suppressed.trigger.kind().word(),
+            "reason": suppressed.trigger.to_string(),
             "why": suppressed_why(suppressed.why),
             "times": suppressed.times,
         }),
-        Happening::RuleFinished { rule, why, dumps } => json!({
+        RunEvent::RuleFinished { rule, why, dumps } => json!({
             "event": "rule-finished",
             "rule": rule.0,
             "why": finish_why(why),
             "dumps": dumps,
         }),
-        Happening::Status(status) => {
+        RunEvent::Status(status) => {
             let lines: Vec<Value> = status
                 .iter()
                 .map(|s| {
@@ -103,29 +117,41 @@ fn event(happening: &Happening) -> Option<Value> {
                 .collect();
             json!({ "event": "status", "conditions": lines })
         }
-        Happening::Step(Step::Released { pause: Some(pause) }) => {
+        RunEvent::Step(Step::Released { pause: Some(pause) }) => {
             json!({ "event": "released", "pause-ms": pause.as_secs_f64() * 1e3 })
         }
-        Happening::Failed(error) => json!({ "event": "failed", "error": error }),
-        Happening::Lacking { process, lines } => {
+        RunEvent::Failed(error) => json!({ "event": "failed", "error": error.to_string() }),
+        RunEvent::Refused { process, error } => json!({
+            "event": "refused",
+            "pid": process.pid,
+            "error": error.to_string(),
+        }),
+        RunEvent::Notice { process, lines } => {
             json!({ "event": "note", "pid": process.pid, "lines": lines })
         }
-        Happening::Stack { process, lines } => {
+        RunEvent::Stack { process, lines } => {
             json!({ "event": "stack", "pid": process.pid, "lines": lines })
         }
-        Happening::FirstStack {
+        RunEvent::FirstStack {
             process,
             name,
             frames,
         } => {
             json!({ "event": "first-stack", "pid": process.pid, "name": name, "frames": frames })
         }
-        Happening::Exceptions { process, table } => {
+        RunEvent::Exceptions { process, table } => {
             let table: Vec<Value> = table.iter().map(row).collect();
             json!({ "event": "exceptions", "pid": process.pid, "table": table })
         }
-        Happening::Command(command) => return command_event(command),
-        Happening::Step(_) | Happening::Dumped(_) => return None,
+        RunEvent::Log { process, text } => {
+            json!({ "event": "log", "pid": process.pid, "text": text })
+        }
+        RunEvent::Storm {
+            process,
+            active,
+            rate,
+        } => json!({ "event": "storm", "pid": process.pid, "active": active, "rate": rate }),
+        RunEvent::Step(_) | RunEvent::Dumped(_) => return None,
     })
 }
 
@@ -136,23 +162,6 @@ fn row(row: &ExceptionRow) -> Value {
         "unhandled": row.unhandled,
         "first": console::rfc3339(row.first),
         "last": console::rfc3339(row.last),
-    })
-}
-
-fn command_event(command: &Command) -> Option<Value> {
-    Some(match command {
-        Command::Log { process, text } => {
-            json!({ "event": "log", "pid": process.pid, "text": text })
-        }
-        Command::LogException(note) => {
-            json!({ "event": "log", "pid": note.process.pid, "text": note.reason })
-        }
-        Command::Storm {
-            process,
-            active,
-            rate,
-        } => json!({ "event": "storm", "pid": process.pid, "active": active, "rate": rate }),
-        _ => return None,
     })
 }
 

@@ -2,22 +2,20 @@
 
 mod args;
 mod json;
+mod session;
 mod show;
 
-pub(crate) use args::{RunArgs, WatchArgs, format_of, manner_to, read_rules};
+pub(crate) use args::{RunArgs, WatchArgs, format_of, options_to, read_rules};
 
-use super::{console, exit, target};
-use collector::{Ended, Happening, Manner, Plan};
-use platform::Monitor;
-use policy::{Follow, Rule, Settings, Target};
-use show::Show;
+use collector::{DumpOptions, RunEvent};
+use policy::Rule;
 use snapshot::ProcessKey;
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 /// Rules to be carried out, from whatever front end.
 pub(crate) struct Job {
-    /// The rules, each with the manner of its dumps.
-    pub(crate) rules: Vec<(Rule, Manner)>,
+    /// The rules, each with how its dumps are written.
+    pub(crate) rules: Vec<(Rule, DumpOptions)>,
     /// How often levels are sampled.
     pub(crate) poll: Duration,
     /// A program to be started, with its arguments.
@@ -65,69 +63,8 @@ pub(crate) fn carry_out(job: Job) -> anyhow::Result<ExitCode> {
 
 /// The same, and tells what happens beside showing it.
 pub(crate) fn carry_out_seeing(
-    mut job: Job,
-    see: &mut dyn FnMut(&Happening),
+    job: Job,
+    see: &mut dyn FnMut(&RunEvent),
 ) -> anyhow::Result<ExitCode> {
-    let mut host = platform::this_machine();
-    for (rule, _) in &mut job.rules {
-        args::refuse_unbuilt(rule)?;
-        settle_target(&*host, rule, job.wait)?;
-    }
-    let cleared = collector::prepare(&job.rules)?;
-    let launch = job.launch.as_ref();
-    let launched = launch
-        .map(|(path, args)| host.launch(path, args))
-        .transpose()?;
-    let mut monitor = Monitor::open()?;
-    let mut show = Show::new(&mut job);
-    cleared.iter().for_each(|path| show.cleared(path));
-    let plan = Plan {
-        rules: job.rules,
-        settings: Settings {
-            poll: job.poll,
-            ..Settings::new(platform::system().cpus)
-        },
-        status: show.status_every(job.poll),
-        launched,
-        machine: platform::this_machine,
-        unsafe_breakpoints: job.unsafe_breakpoints,
-        cancelled: &mut |changed| {
-            if let Some(watched) = changed {
-                monitor.follow(watched.iter().map(|key| key.pid));
-            }
-            monitor.is_asked_to_stop()
-        },
-    };
-    let ended = collector::run(&mut *host, plan, &mut |happening: Happening| {
-        show.show(&happening);
-        see(&happening);
-    })?;
-    show.end(&ended);
-    Ok(code(&ended, show.all_reached()))
-}
-
-/// A rule about the one process there is must have exactly one, or none yet where it may wait.
-fn settle_target(host: &dyn platform::Host, rule: &mut Rule, wait: bool) -> anyhow::Result<()> {
-    target::or_service(host, &mut rule.target)?;
-    if rule.follow != Follow::One || matches!(rule.target, Target::Launch(_)) {
-        return Ok(());
-    }
-    if wait && !target::is_there(host, &rule.target)? {
-        let target = console::plain(&rule.target.to_string());
-        return Ok(console::print(&format!(
-            "Waiting for process named {target}..."
-        ))?);
-    }
-    target::one_of(host, &rule.target)?;
-    Ok(())
-}
-
-fn code(ended: &Ended, all_reached: bool) -> ExitCode {
-    let cancelled = ended.cancelled || ended.cancelled_by_pid;
-    match &ended.failure {
-        _ if cancelled => exit::code(platform::ErrorKind::Cancelled),
-        _ if all_reached => ExitCode::SUCCESS,
-        Some(error) => exit::code(error.kind),
-        None => exit::code(platform::ErrorKind::TargetDied),
-    }
+    session::carry_out(job, see)
 }

@@ -1,14 +1,12 @@
 //! What a person sees of rules at work.
 
-use super::{Header, Job, Voice, json};
+use super::{Header, Job, Voice, json, session::Ended};
 use crate::cli::{
     console::{self, Lines, Reporter},
     outlet::Outlet,
 };
-use collector::{Ended, ExceptionRow, Happening};
-use policy::{
-    ClauseStatus, Command, Finish, Follow, Rule, RuleId, Suppressed, Why, print_duration,
-};
+use collector::{ExceptionRow, RunEvent};
+use policy::{ClauseStatus, Finish, Follow, Rule, RuleId, Suppressed, Why};
 use snapshot::ProcessKey;
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
@@ -39,7 +37,6 @@ impl Show {
             for (rule, _) in &job.rules {
                 reporter.plain_line(&rule.to_string());
             }
-            reporter.plain_line("Press Ctrl-C to end monitoring without terminating the process.");
         }
         let wanted = job.rules.iter().enumerate();
         let wanted = wanted
@@ -69,35 +66,35 @@ impl Show {
         }
     }
 
-    /// Shows one happening.
-    pub(crate) fn show(&mut self, happening: &Happening) {
-        if let Happening::RuleFinished {
+    /// Shows one event; of the end of a process that we launched, with its status.
+    pub(crate) fn show(&mut self, event: &RunEvent, status: Option<i32>) {
+        if let RunEvent::RuleFinished {
             rule: RuleId(rule),
             why,
             ..
-        } = happening
+        } = event
         {
             self.finished.insert(*rule, *why);
         }
         if let Some(outlet) = &self.json {
-            json::tell(outlet, happening);
+            json::tell(outlet, event, status);
             return;
         }
-        match happening {
-            Happening::Step(step) => self.reporter.step(step),
-            Happening::Trigger { process, reason } => {
-                self.line(&format!("Trigger: {reason}{}", self.which(*process)));
+        match event {
+            RunEvent::Step(step) => self.reporter.step(step),
+            RunEvent::Trigger { process, trigger } => {
+                self.line(&format!("Trigger: {trigger}{}", self.which(*process)));
             }
-            Happening::Exited { process, status } => self.exited(*process, *status),
-            Happening::DumpFailed { number, error } => {
+            RunEvent::Exited(process) => self.exited(*process, status),
+            RunEvent::DumpFailed { number, error, .. } => {
                 self.line(&format!("Dump {number} error: {error}"));
             }
-            Happening::Suppressed(suppressed) => self.suppressed(suppressed),
-            Happening::Status(status) => {
+            RunEvent::Suppressed(suppressed) => self.suppressed(suppressed),
+            RunEvent::Status(status) => {
                 let lines = status_lines(status, self.reporter.width());
                 self.reporter.status(&lines);
             }
-            Happening::FirstStack {
+            RunEvent::FirstStack {
                 process,
                 name,
                 frames,
@@ -105,10 +102,25 @@ impl Show {
                 let of = (*process, name.clone());
                 self.stacks.insert(of, frames.clone());
             }
-            Happening::Exceptions { process, table } => self.exceptions(*process, table),
-            Happening::Command(command) => self.command(command),
-            Happening::Failed(error) => self.line(&format!("Error: {error}")),
-            Happening::Lacking { process, lines } => {
+            RunEvent::Exceptions { process, table } => self.exceptions(*process, table),
+            RunEvent::Log { text, .. } => self.line(&console::plain(text)),
+            RunEvent::Storm {
+                active: true, rate, ..
+            } => self.line(&format!(
+                "{rate} exceptions a second: they are only counted until it is fewer"
+            )),
+            RunEvent::Storm { active: false, .. } => self.line("Exceptions are looked at again."),
+            RunEvent::Failed(error) | RunEvent::Refused { error, .. } => {
+                self.line(&format!("Error: {error}"));
+            }
+            RunEvent::Effective => {
+                if self.voice == Voice::Sentences {
+                    self.reporter.plain_line(
+                        "Press Ctrl-C to end monitoring without terminating the process.",
+                    );
+                }
+            }
+            RunEvent::Notice { process, lines } => {
                 for text in lines {
                     self.line(&format!(
                         "Note: {}{}",
@@ -117,18 +129,18 @@ impl Show {
                     ));
                 }
             }
-            Happening::Stack { lines, .. } => {
+            RunEvent::Stack { lines, .. } => {
                 lines
                     .iter()
                     .for_each(|text| self.line(&console::plain(text)));
             }
-            Happening::Watching(process) => {
+            RunEvent::Watching(process) => {
                 let header = self.header.take().and_then(|header| header(*process));
                 header
                     .iter()
                     .for_each(|text| self.reporter.plain_line(text));
             }
-            Happening::Armed(_) | Happening::Dumped(_) | Happening::RuleFinished { .. } => {}
+            RunEvent::Armed(_) | RunEvent::Dumped(_) | RunEvent::RuleFinished { .. } => {}
         }
     }
 
@@ -181,20 +193,6 @@ impl Show {
         let expected = matches!(suppressed.why, Why::Window(_) | Why::ClauseLimit(_));
         if !(expected && self.voice == Voice::ProcDump) {
             self.line(&suppressed_text(suppressed));
-        }
-    }
-
-    fn command(&mut self, command: &Command) {
-        match command {
-            Command::Log { text, .. } => self.line(&console::plain(text)),
-            Command::Storm {
-                active: true, rate, ..
-            } => self.line(&format!(
-                "{rate} exceptions a second: they are only counted until it is fewer"
-            )),
-            Command::Storm { active: false, .. } => self.line("Exceptions are looked at again."),
-            Command::LogException(note) => self.line(&console::plain(&note.reason)),
-            _ => {}
         }
     }
 
@@ -255,40 +253,19 @@ fn counted(number: u32, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
-/// Rounded up: nobody waits for nanoseconds.
-fn whole_seconds(time: Duration) -> Duration {
-    Duration::from_secs(time.as_secs() + u64::from(time.subsec_nanos() > 0))
-}
-
 fn suppressed_text(suppressed: &Suppressed) -> String {
-    let why = match suppressed.why {
-        Why::ClauseLimit(times) => format!("this condition has acted {}", counted(times, "time")),
-        Why::RuleLimit(dumps) => format!("the rule has its {}", counted(dumps, "dump")),
-        Why::Window(window) => {
-            format!(
-                "{} in {} will do",
-                counted(window.count, "dump"),
-                print_duration(window.within)
-            )
-        }
-        Why::Busy => "a dump of the process is still being written".to_owned(),
-        Why::Resting(rest) => {
-            format!(
-                "the last dump failed, the next try is in {}",
-                print_duration(whole_seconds(rest))
-            )
-        }
-        Why::Storm => "exceptions come too fast to look at each".to_owned(),
+    let Suppressed {
+        trigger,
+        process,
+        why,
+        times,
+        ..
+    } = suppressed;
+    let times = match times {
+        1 => String::new(),
+        times => format!(" ({times} times)"),
     };
-    let times = if suppressed.times > 1 {
-        format!(" ({} times)", suppressed.times)
-    } else {
-        String::new()
-    };
-    format!(
-        "No dump for \"{}\" of process {}: {why}{times}",
-        suppressed.reason, suppressed.process
-    )
+    format!("No dump for \"{trigger}\" of process {process}: {why}{times}")
 }
 
 /// One line a condition: how it stands, what, how long it has held, dumps so far. What matters
@@ -352,17 +329,20 @@ mod tests {
             process: ProcessKey { pid: 7, start: 0 },
             rule: RuleId(0),
             clause: 0,
-            reason: "now".to_owned(),
+            trigger: policy::Trigger::Manual,
             why,
             times: 1,
         };
         let resting = Why::Resting(Duration::from_nanos(1_003_307_581));
         for (why, told) in [
-            (Why::RuleLimit(1), "the rule has its 1 dump"),
-            (Why::ClauseLimit(2), "this condition has acted 2 times"),
-            (resting, "the last dump failed, the next try is in 2s"),
+            (Why::RuleLimit(1), "limit of 1 dump of the rule reached"),
+            (
+                Why::ClauseLimit(2),
+                "limit of 2 times for this condition reached",
+            ),
+            (resting, "the last dump failed, the next try is in 1100ms"),
         ] {
-            let told = format!("No dump for \"now\" of process 7: {told}");
+            let told = format!("No dump for \"Manual dump\" of process 7: {told}");
             assert_eq!(suppressed_text(&suppressed(why)), told);
         }
     }

@@ -11,7 +11,10 @@ use crate::linux::{
     sys::bpf::{self, Kind},
 };
 use snapshot::Registers;
-use std::{io, os::fd::OwnedFd, time::Duration};
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+};
 
 /// A signal without a handler, delivered to a thread.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,9 +62,9 @@ impl Deaths {
         decode(&self.ring.next()?)
     }
 
-    /// Sleeps until there is a report.
-    pub(crate) fn sleep(&self, limit: Duration) {
-        self.ring.sleep(limit, None);
+    /// Can be read as soon as there is a report.
+    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.ring.map.as_fd()
     }
 }
 

@@ -32,10 +32,9 @@ use std::{
     collections::HashMap,
     ffi::CString,
     fs, io,
-    os::fd::{BorrowedFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::Path,
     sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
 };
 
 /// Kinds of thrown things that are told apart in one process.
@@ -128,9 +127,9 @@ impl Holds {
         })
     }
 
-    /// Sleeps until there is a report, or the other descriptor can be read.
-    pub(crate) fn sleep(&self, limit: Duration, other: Option<BorrowedFd<'_>>) {
-        self.ring.sleep(limit, other);
+    /// Can be read as soon as there is a report.
+    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.ring.map.as_fd()
     }
 
     /// The next report, if there is one.

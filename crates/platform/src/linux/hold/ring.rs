@@ -3,12 +3,10 @@
 //! written, then the data, mapped twice in a row so that a report never breaks.
 
 use crate::linux::sys::bpf::{self, SharedWords};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::{
     io,
-    os::fd::{BorrowedFd, OwnedFd},
+    os::fd::OwnedFd,
     sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
 };
 
 /// Bytes of reports that fit: a thousand; a power of two.
@@ -36,17 +34,6 @@ impl Ring {
             map,
             page,
         })
-    }
-
-    /// Sleeps until there is a report, or the other descriptor can be read.
-    pub(super) fn sleep(&self, limit: Duration, other: Option<BorrowedFd<'_>>) {
-        let limit = Timespec {
-            tv_sec: limit.as_secs() as i64,
-            tv_nsec: limit.subsec_nanos().into(),
-        };
-        let mut ready = vec![PollFd::new(&self.map, PollFlags::IN)];
-        ready.extend(other.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
-        let _ = poll(&mut ready, Some(&limit));
     }
 
     /// The next report, if there is one.

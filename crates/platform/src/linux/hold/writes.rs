@@ -9,7 +9,12 @@ use crate::linux::{
     arch,
     sys::bpf::{self, Kind, SharedWords},
 };
-use std::{collections::VecDeque, io, os::fd::OwnedFd, sync::atomic::Ordering};
+use std::{
+    collections::VecDeque,
+    io,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    sync::atomic::Ordering,
+};
 
 /// A report: how many bytes, then they.
 const BYTES: i32 = 1024;
@@ -66,6 +71,16 @@ impl Writes {
             self.take(report.get(HEAD as usize..end)?);
         }
         self.lines.pop_front()
+    }
+
+    /// Can be read as soon as something was written.
+    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.ring.map.as_fd()
+    }
+
+    /// Whether a line was begun and has not ended.
+    pub(crate) fn has_rest(&self) -> bool {
+        !self.rest.is_empty()
     }
 
     /// What was begun and not ended, when nothing more comes.

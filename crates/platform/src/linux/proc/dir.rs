@@ -32,9 +32,7 @@ impl ProcDir {
     pub(crate) fn open_pid(pid: u32) -> Result<Self> {
         let key = ProcessKey { pid, start: 0 };
         let failed = |error: io::Error| no_process(pid, &error);
-        let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::RDONLY;
-        let dir = rustix::fs::open(format!("/proc/{pid}"), flags, Mode::empty())
-            .map_err(|error| failed(error.into()))?;
+        let dir = open_dir(pid).map_err(failed)?;
         let stat = read_stat(&dir).map_err(failed)?;
         let living = living_thread(&dir, pid)?;
         let (living_tid, living) = living;
@@ -149,6 +147,16 @@ impl ProcDir {
         &self.dir
     }
 
+    /// The number of open descriptors: the size of the directory since Linux 6.2, before that the
+    /// number of its entries. `None` if the process is gone, or of another user.
+    pub(crate) fn descriptors(&self) -> Option<u64> {
+        let found = rustix::fs::statat(&self.dir, "fd", rustix::fs::AtFlags::empty()).ok()?;
+        match found.st_size {
+            0 => numbers_in(&self.dir, "fd").ok().map(|fds| fds.len() as u64),
+            size => Some(size as u64),
+        }
+    }
+
     /// Thread ids, ascending.
     pub(crate) fn tasks(&self) -> io::Result<Vec<i32>> {
         tasks(&self.dir)
@@ -174,7 +182,19 @@ fn no_process(pid: u32, error: &io::Error) -> Error {
     }
 }
 
-fn read_stat(dir: impl AsFd) -> io::Result<Stat> {
+/// The directory of the process that has this pid now.
+pub(crate) fn open_dir(pid: u32) -> io::Result<OwnedFd> {
+    let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::RDONLY;
+    let dir = rustix::fs::open(format!("/proc/{pid}"), flags, Mode::empty())?;
+    Ok(dir)
+}
+
+/// The pids that there are, ascending.
+pub(crate) fn all_pids() -> io::Result<Vec<i32>> {
+    numbers_in(rustix::fs::CWD, "/proc")
+}
+
+pub(crate) fn read_stat(dir: impl AsFd) -> io::Result<Stat> {
     stat::parse(&read_file(dir, "stat")?).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 

@@ -7,4 +7,4 @@ pub(crate) mod stat;
 pub(crate) mod statm;
 pub(crate) mod status;
 
-pub(crate) use dir::{ProcDir, link, numbers_in};
+pub(crate) use dir::{ProcDir, all_pids, link, numbers_in, open_dir, read_file, read_stat};

@@ -2,6 +2,7 @@
 
 pub(crate) mod bpf;
 mod btf;
+pub(crate) mod child_signals;
 pub(crate) mod clock;
 pub(crate) mod handler;
 pub(crate) mod launch;
@@ -14,3 +15,4 @@ pub(crate) mod ptrace;
 pub(crate) mod signals;
 pub(crate) mod tracefs;
 pub(crate) mod userfault;
+pub(crate) mod wake;

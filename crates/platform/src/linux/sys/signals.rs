@@ -1,18 +1,39 @@
 //! Signals of our own process.
 
-use crate::Cancel;
-use std::{
-    os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd},
-    sync::OnceLock,
-};
+use super::wake::{self, Wake};
+use std::{io, os::fd::AsFd, sync::OnceLock};
+
+/// Woken by the handler; made before the handler is installed.
+static INTERRUPT: OnceLock<Wake> = OnceLock::new();
 
 extern "C" fn on_cancel(_signal: i32) {
-    // An atomic store: allowed in a signal handler (signal-safety(7)).
-    Cancel.ask();
+    // An atomic store, a look at a cell that was filled before, and write(2): allowed in a signal
+    // handler (signal-safety(7)).
+    crate::cancel::interrupt();
+    if let Some(wake) = INTERRUPT.get() {
+        wake.wake();
+    }
+}
+
+/// Calls `act` from a thread of its own once the handler has run; see [`crate::on_interrupt`].
+pub(crate) fn on_interrupt(act: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+    std::thread::Builder::new().spawn(move || {
+        let Some(interrupt) = INTERRUPT.get() else {
+            return;
+        };
+        while !crate::cancel::is_interrupted() {
+            wake::sleep(&[interrupt.as_fd()], None);
+        }
+        act();
+    })?;
+    Ok(())
 }
 
 /// Ctrl-C, SIGTERM and SIGHUP ask to cancel; a second Ctrl-C ends at once, as usual.
 pub(crate) fn catch_cancel() {
+    if let Ok(wake) = Wake::new() {
+        let _ = INTERRUPT.set(wake);
+    }
     for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
         // SAFETY: the handler only stores to an atomic; the action is fully initialised.
         unsafe {
@@ -35,30 +56,11 @@ pub(crate) fn keep_child_signal() {
     unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()) };
 }
 
-/// Waits for a SIGCHLD, at most so long.
-pub(crate) fn wait_for_child(limit: std::time::Duration) {
+/// Waits for a SIGCHLD, in a thread that blocks it.
+pub(crate) fn wait_for_child() {
     let set = child_set();
-    let limit = libc::timespec {
-        tv_sec: limit.as_secs() as libc::time_t,
-        tv_nsec: i64::from(limit.subsec_nanos()),
-    };
-    // SAFETY: a valid set and time; what the signal says is not wanted.
-    unsafe { libc::sigtimedwait(&raw const set, std::ptr::null_mut(), &raw const limit) };
-}
-
-/// Can be read when a SIGCHLD is pending; `None` where there is no room for a descriptor.
-pub(crate) fn child_fd() -> Option<BorrowedFd<'static>> {
-    static FD: OnceLock<Option<OwnedFd>> = OnceLock::new();
-    FD.get_or_init(make_child_fd).as_ref().map(AsFd::as_fd)
-}
-
-fn make_child_fd() -> Option<OwnedFd> {
-    let set = child_set();
-    let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
-    // SAFETY: a valid set; a new descriptor is asked for.
-    let raw = unsafe { libc::signalfd(-1, &raw const set, flags) };
-    // SAFETY: just made, and nobody else's.
-    (raw >= 0).then(|| unsafe { OwnedFd::from_raw_fd(raw) })
+    // SAFETY: a valid set; what the signal says is not wanted.
+    unsafe { libc::sigwaitinfo(&raw const set, std::ptr::null_mut()) };
 }
 
 fn child_set() -> libc::sigset_t {

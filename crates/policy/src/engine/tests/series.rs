@@ -71,9 +71,9 @@ fn a_series_waits_for_other_dumps_and_for_windows() {
         "0s found 7
          1s 7 memory 2MiB => dump 1 of 7: mini (memory > 1MiB: 2.00MiB)
          2s written 1
-         12s due => suppressed in 7: limit of 1 in 30s reached (memory > 1MiB: 2.00MiB)
+         12s due => suppressed in 7: limit of 1 dump in 30s reached (memory > 1MiB: 2.00MiB)
          30s 7 threads 6 => dump 2 of 7: full (threads > 5: 6)
-         31s due => suppressed in 7: a dump of it is still being written (memory > 1MiB: 2.00MiB)
+         31s due => suppressed in 7: a dump of the process is still being written (memory > 1MiB: 2.00MiB)
          40s written 2 => dump 3 of 7: mini (memory > 1MiB: 2.00MiB); rule 1 finished: count reached, 1 written
          41s written 3 => rule 0 finished: count reached, 2 written",
     );
@@ -101,7 +101,7 @@ fn a_series_of_log_lines_needs_no_answers() {
         "on app, when signal SIGUSR1, do log stack 2 times every 5s then none, at most 1 time",
         "0s found 7
          1s 7 gets SIGUSR1 => log stack of 7 (Signal: SIGUSR1 from process 99)
-         2s 7 gets SIGUSR1 => suppressed in 7: limit of 1 reached (Signal: SIGUSR1 from process 99)
+         2s 7 gets SIGUSR1 => suppressed in 7: limit of 1 time for this condition reached (Signal: SIGUSR1 from process 99)
          6s due => log stack of 7 (Signal: SIGUSR1 from process 99)
          11s due => rule 0 finished: count reached, 0 written",
     );

@@ -9,11 +9,11 @@ fn a_storm_is_counted_and_sampled_and_its_end_is_said() {
         let line = "7 throws A.B => 7: Exception: A.B; log stack of 7 (Exception: A.B)";
         writeln!(timeline, "{n}ms {line}").unwrap();
     }
-    timeline += "11ms 7 throws A.B => storm in 7: 11 exceptions a second; suppressed in 7: exceptions come too fast (Exception: A.B)
+    timeline += "11ms 7 throws A.B => storm in 7: 11 exceptions a second; suppressed in 7: exceptions come too fast to look at each (Exception: A.B)
          12ms 7 throws A.B
          1s due
          1001ms 7 throws C.D => 7: Exception: C.D; log stack of 7 (Exception: C.D)
-         1002ms 7 throws C.D => suppressed in 7: exceptions come too fast (Exception: C.D)
+         1002ms 7 throws C.D => suppressed in 7: exceptions come too fast to look at each (Exception: C.D)
          1003ms 7 counted 100 A.B
          2s due
          2001ms 7 dies of X.Y => 7: Unhandled: X.Y; log stack of 7 (Unhandled exception: X.Y)

@@ -177,10 +177,10 @@ fn a_dump_that_failed_does_not_count_and_is_tried_again_after_longer_and_longer_
         "0s found 7
          1s 7 memory 2MiB => dump 1 of 7: mini (memory > 1MiB: 2.00MiB)
          2s failed 1
-         2500ms 7 memory 2MiB => suppressed in 7: the last dump failed, pause of 500ms (memory > 1MiB: 2.00MiB)
+         2500ms 7 memory 2MiB => suppressed in 7: the last dump failed, the next try is in 500ms (memory > 1MiB: 2.00MiB)
          3s 7 memory 2MiB => dump 2 of 7: mini (memory > 1MiB: 2.00MiB)
          3s cancelled 2
-         4s 7 memory 2MiB => suppressed in 7: the last dump failed, pause of 1s (memory > 1MiB: 2.00MiB)
+         4s 7 memory 2MiB => suppressed in 7: the last dump failed, the next try is in 1s (memory > 1MiB: 2.00MiB)
          5s 7 memory 2MiB => dump 3 of 7: mini (memory > 1MiB: 2.00MiB)
          6s written 3 => rule 0 finished: count reached, 1 written",
     );
@@ -333,7 +333,7 @@ fn one_dump_of_a_process_at_a_time_and_a_level_waits_for_its_turn() {
         false,
         "0s found 7
          1s 7 memory 2MiB, threads 6 => dump 1 of 7: full (memory > 1MiB: 2.00MiB)
-         2s 7 memory 2MiB, threads 6 => suppressed in 7: a dump of it is still being written (threads > 5 for 1s: 6)
+         2s 7 memory 2MiB, threads 6 => suppressed in 7: a dump of the process is still being written (threads > 5 for 1s: 6)
          3s 7 memory 2MiB, threads 6
          4s written 1
          5s 7 memory 1MiB, threads 6 => dump 2 of 7: mini (threads > 5 for 1s: 6)",
@@ -359,7 +359,7 @@ fn avoiding_an_outage_skips_what_would_have_to_wait() {
         ("", "dump 2 of 7: mini (Exception: A.B) behind 1"),
         (
             "; skip while busy",
-            "suppressed in 7: a dump of it is still being written (Exception: A.B)",
+            "suppressed in 7: a dump of the process is still being written (Exception: A.B)",
         ),
     ] {
         check(
@@ -375,7 +375,7 @@ fn avoiding_an_outage_skips_what_would_have_to_wait() {
         "on app, when memory > 1MiB for 1s, do mini dump; when now, do full dump; skip while busy",
         "0s found 7 => dump 1 of 7: full (Manual dump)
          1s 7 memory 2MiB
-         2s 7 memory 2MiB => suppressed in 7: a dump of it is still being written (memory > 1MiB for 1s: 2.00MiB)
+         2s 7 memory 2MiB => suppressed in 7: a dump of the process is still being written (memory > 1MiB for 1s: 2.00MiB)
          2500ms written 1
          3s 7 memory 2MiB
          4s 7 memory 2MiB => dump 2 of 7: mini (memory > 1MiB for 1s: 2.00MiB)",
@@ -403,7 +403,7 @@ fn limits_hold_for_a_clause_a_rule_a_process_and_any_stretch_of_time() {
          0s found 8
          0s found 9
          1s 7 ends 0 => dump 1 of 7: mini (Process end: exit code 0)
-         1s 7 ends 0 => suppressed in 7: limit of 1 reached (Process end: exit code 0)
+         1s 7 ends 0 => suppressed in 7: limit of 1 time for this condition reached (Process end: exit code 0)
          2s 8 ends -9 => dump 2 of 8: mini (Process end: by SIGKILL)
          3s 9 ends 0 => suppressed in 9: limit of 2 dumps of the rule reached (Process end: exit code 0)
          4s written 1
@@ -417,11 +417,11 @@ fn limits_hold_for_a_clause_a_rule_a_process_and_any_stretch_of_time() {
          60s found 2 => dump 2 of 2: mini (Manual dump)
          61s written 1
          61s written 2
-         62s found 3 => suppressed in 3: limit of 2 in 10m reached (Manual dump)
+         62s found 3 => suppressed in 3: limit of 2 dumps in 10m reached (Manual dump)
          600s due => dump 3 of 3: mini (Manual dump)
          601s failed 3
          602s found 4 => dump 4 of 4: mini (Manual dump)
-         603s found 5 => suppressed in 5: limit of 2 in 10m reached (Manual dump)
+         603s found 5 => suppressed in 5: limit of 2 dumps in 10m reached (Manual dump)
          660s due => dump 5 of 5: mini (Manual dump)",
     );
 }
@@ -431,8 +431,10 @@ fn a_crash_loop_is_told_now_and_then() {
     let mut timeline = "0s found 7\n1s 7 throws A.B => 7: Exception: A.B; dump 1 of 7: mini (Exception: A.B)\n2s written 1\n".to_owned();
     for second in 3..=12 {
         let told = match second {
-            3 => "; suppressed in 7: limit of 1 in 1h reached (Exception: A.B)",
-            12 => "; suppressed in 7: limit of 1 in 1h reached (Exception: A.B), 10 times in a row",
+            3 => "; suppressed in 7: limit of 1 dump in 1h reached (Exception: A.B)",
+            12 => {
+                "; suppressed in 7: limit of 1 dump in 1h reached (Exception: A.B), 10 times in a row"
+            }
             _ => "",
         };
         timeline += &format!("{second}s 7 throws A.B => 7: Exception: A.B{told}\n");
@@ -562,10 +564,10 @@ fn only_what_is_needed_is_sampled_and_attached_to() {
 fn rules_come_and_go_while_processes_live() {
     use super::*;
     let mut rules = RuleSet::new(Settings::new(1));
-    rules.handle(Time::default(), Event::Found(super::identity("7")));
     let rule: Rule = "on app, when every 5s, do none".parse().unwrap();
     let (id, commands) = rules.add(Time::from_secs(1), rule.clone());
     assert_eq!(commands, []);
+    rules.handle(Time::from_secs(1), Event::Found(super::identity("7")));
     assert_eq!(rules.rule(id), Some(&rule));
     assert_eq!(rules.next_deadline(), Some(Time::from_secs(6)));
     assert!(!rules.is_finished());
@@ -591,9 +593,7 @@ fn the_status_shows_the_value_and_how_long_it_has_held() {
     assert_eq!(machine.rules.status(at(0))[0].value, "unknown");
     machine.handle(at(1), "7 memory 3MiB");
     let status = machine.rules.status(at(5));
-    assert_eq!(
-        (&status[0].value[..], status[0].held.as_secs()),
-        ("3.00MiB", 4)
-    );
+    assert_eq!(status[0].value, "3.00MiB");
+    assert_eq!(status[0].held.as_secs(), 4);
     assert_eq!(status[1].condition, crate::Condition::Exit);
 }

@@ -1,4 +1,4 @@
-//! Following a process whose threads are traced and run: its end while its memory still stands
+//! A process whose threads are traced and run: its end while its memory still stands
 //! (`PTRACE_EVENT_EXIT`), signals that it is about to get, threads that begin and end.
 //!
 //! Each signal that a thread gets makes a stop of some microseconds, wanted or not, so that a
@@ -24,8 +24,8 @@ pub(crate) const HARMLESS: [i32; 8] = [
     libc::SIGTTOU,
 ];
 
-/// A process that is followed.
-pub(crate) struct Follow {
+/// The traced threads of a process, and what of them is told.
+pub(crate) struct Traced {
     pub(crate) threads: Threads,
     pub(crate) wants_threads: bool,
     /// Threads that begin are told in any case.
@@ -33,11 +33,9 @@ pub(crate) struct Follow {
     gone: Option<i32>,
 }
 
-/// What a followed process did.
+/// What a traced process did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Did {
-    /// Nothing so far.
-    Nothing,
+pub(crate) enum TraceEvent {
     /// It is about to end, with this status, and this thread of it stands.
     Exiting(i32, i32),
     /// A thread is about to get a signal, and stands.
@@ -65,7 +63,7 @@ pub(crate) enum Fate {
     Death,
 }
 
-impl Follow {
+impl Traced {
     /// Traces every thread; `signals` has a bit for each signal that is reported.
     pub(crate) fn begin(proc: &ProcDir, signals: u64, wants_threads: bool) -> Result<Self> {
         let mut threads = Threads::follow(proc)?;
@@ -84,51 +82,52 @@ impl Follow {
         self.wants_threads = threads;
     }
 
-    /// What it has done that is wanted; everything else goes on as it would.
-    pub(crate) fn next(&mut self, proc: &ProcDir) -> Did {
-        if let Some(did) = self.waiting(proc) {
-            return did;
+    /// What it has done that is wanted; everything else goes on as it would. `None` where nothing
+    /// has happened.
+    pub(crate) fn next(&mut self, proc: &ProcDir) -> Option<TraceEvent> {
+        if let Some(event) = self.waiting(proc) {
+            return Some(event);
         }
         while let Ok(Some((tid, report))) = ptrace::next_report() {
-            let did = self.take(proc, tid, report);
-            if did != Did::Nothing {
-                return did;
+            let event = self.take(proc, tid, report);
+            if event.is_some() {
+                return event;
             }
         }
-        self.gone.map_or(Did::Nothing, Did::Gone)
+        self.gone.map(TraceEvent::Gone)
     }
 
     /// What a thread did while all were being stopped.
-    fn waiting(&mut self, proc: &ProcDir) -> Option<Did> {
+    fn waiting(&mut self, proc: &ProcDir) -> Option<TraceEvent> {
         let mut held = self.threads.held.iter();
-        let did = |hold: &Hold| matches!(hold, Hold::Signal(_) | Hold::Trapped(_));
-        let (tid, hold) = held.find(|(_, hold)| did(hold))?;
-        Some(match (*tid, *hold) {
-            (tid, Hold::Trapped(place)) => self.trapped(tid, place),
+        let waits = |hold: &Hold| matches!(hold, Hold::Signal(_) | Hold::Trapped(_));
+        let (tid, hold) = held.find(|(_, hold)| waits(hold))?;
+        match (*tid, *hold) {
+            (tid, Hold::Trapped(place)) => Some(self.trapped(tid, place)),
             (tid, _) => self.signal(proc, tid),
-        })
+        }
     }
 
-    fn trapped(&mut self, tid: i32, place: u32) -> Did {
+    fn trapped(&mut self, tid: i32, place: u32) -> TraceEvent {
         self.threads.held.insert(tid, Hold::Stopped);
-        Did::Trapped(tid, place)
+        TraceEvent::Trapped(tid, place)
     }
 
-    fn signal(&mut self, proc: &ProcDir, tid: i32) -> Did {
+    fn signal(&mut self, proc: &ProcDir, tid: i32) -> Option<TraceEvent> {
         match ptrace::signal_info(tid) {
             Ok(info) => {
                 let info = SignalInfo::read(&info);
-                Did::Signal(tid, info, fate(proc, info.number))
+                Some(TraceEvent::Signal(tid, info, fate(proc, info.number)))
             }
             // It was killed where it stood.
             Err(_) => {
                 self.threads.held.insert(tid, Hold::Running);
-                Did::Nothing
+                None
             }
         }
     }
 
-    fn take(&mut self, proc: &ProcDir, tid: i32, report: Report) -> Did {
+    fn take(&mut self, proc: &ProcDir, tid: i32, report: Report) -> Option<TraceEvent> {
         let known = self.threads.held.insert(tid, Hold::Running);
         let _ = match report {
             Report::Signal(signal) if self.threads.wants(signal) => {
@@ -136,17 +135,17 @@ impl Follow {
                 return self.signal(proc, tid);
             }
             Report::Signal(signal) => ptrace::resume(tid, signal),
-            Report::Trapped(place) => return self.trapped(tid, place),
+            Report::Trapped(place) => return Some(self.trapped(tid, place)),
             Report::GroupStop(_) => ptrace::listen(tid),
             Report::Interrupted if known.is_none() && (self.wants_threads || self.tells_births) => {
                 self.threads.held.insert(tid, Hold::Stopped);
-                return Did::ThreadStart(tid);
+                return Some(TraceEvent::ThreadStart(tid));
             }
             Report::Interrupted | Report::Cloned(_) | Report::OtherStop => ptrace::resume(tid, 0),
             Report::Executed => {
                 self.threads.held.clear();
                 self.threads.held.insert(tid, Hold::Stopped);
-                return Did::Executed(tid);
+                return Some(TraceEvent::Executed(tid));
             }
             Report::Exiting(status) => return self.exiting(tid, status),
             Report::Gone(status) => {
@@ -157,23 +156,23 @@ impl Follow {
                 Ok(())
             }
         };
-        Did::Nothing
+        None
     }
 
-    fn exiting(&mut self, tid: i32, status: i32) -> Did {
+    fn exiting(&mut self, tid: i32, status: i32) -> Option<TraceEvent> {
         let alone = arch::is_leaving_alone(tid) && self.threads.held.len() > 1;
         if !alone {
             self.threads.in_exit = true;
             self.threads.held.insert(tid, Hold::Exiting);
-            return Did::Exiting(tid, status);
+            return Some(TraceEvent::Exiting(tid, status));
         }
         if self.wants_threads {
             self.threads.held.insert(tid, Hold::Stopped);
-            return Did::ThreadExit(tid);
+            return Some(TraceEvent::ThreadExit(tid));
         }
         self.threads.held.remove(&tid);
         let _ = ptrace::resume(tid, 0);
-        Did::Nothing
+        None
     }
 
     /// Lets a thread that stands for what it did go on.

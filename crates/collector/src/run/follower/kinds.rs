@@ -1,6 +1,6 @@
 //! The kinds of things a process throws: each is looked at once, and then known.
 
-use platform::Target;
+use platform::Follow;
 use std::collections::HashMap;
 
 /// By the address that all throws of a kind have in common.
@@ -34,22 +34,22 @@ impl Kinds {
     }
 
     /// Other kinds are wanted now: each has to be looked at anew.
-    pub(super) fn forget(&mut self, target: &mut dyn Target) {
-        self.0.keys().for_each(|kind| target.pass(*kind, false));
+    pub(super) fn forget(&mut self, process: &mut dyn Follow) {
+        self.0.keys().for_each(|kind| process.pass(*kind, false));
         self.0.clear();
     }
 
     /// Lets the kinds that are wanted go by uncounted by us, as the probe counts them; or no longer.
-    pub(super) fn pass_wanted(&self, target: &mut dyn Target, pass: bool) {
+    pub(super) fn pass_wanted(&self, process: &mut dyn Follow, pass: bool) {
         let wanted = self.0.iter().filter(|(_, known)| known.wanted);
-        wanted.for_each(|(kind, _)| target.pass(*kind, pass));
+        wanted.for_each(|(kind, _)| process.pass(*kind, pass));
     }
 
     /// How many of each wanted kind have gone by since the last time.
-    pub(super) fn counts(&mut self, target: &dyn Target) -> Vec<(String, u64)> {
+    pub(super) fn counts(&mut self, process: &dyn Follow) -> Vec<(String, u64)> {
         let mut counts = Vec::new();
         for (kind, known) in self.0.iter_mut().filter(|(_, known)| known.wanted) {
-            let passed = target.passed(*kind);
+            let passed = process.passed(*kind);
             let new = passed.saturating_sub(known.counted) + std::mem::take(&mut known.late);
             known.counted = passed;
             if new > 0 {

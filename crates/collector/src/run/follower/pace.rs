@@ -39,6 +39,11 @@ impl Pace {
         self.since.elapsed() >= SECOND
     }
 
+    /// When the second is over.
+    pub(super) fn end(&self) -> Instant {
+        self.since + SECOND
+    }
+
     /// Begins the next second; whether the last one's budget was spent.
     pub(super) fn renew(&mut self) -> bool {
         let was_spent = self.is_spent();

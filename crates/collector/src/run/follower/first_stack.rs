@@ -1,14 +1,10 @@
 //! Where each exception came from first: its stack, copied while the thread stands and walked while
 //! it runs on.
 
-use super::{attached::News, stacks};
+use super::{FollowerEvent, Teller, stacks};
 use platform::{ARCHITECTURE, ImageFiles, OS};
-use snapshot::{Memory, Module, ProcessKey, Registers, Snapshot, System, Thread};
-use std::{
-    collections::HashSet,
-    sync::{Arc, mpsc::Sender},
-    thread::JoinHandle,
-};
+use snapshot::{Memory, Module, Registers, Snapshot, System, Thread};
+use std::{collections::HashSet, sync::Arc, thread::JoinHandle};
 
 /// So much of a stack is copied from its top: some hundred frames.
 const COPIED: usize = 64 << 10;
@@ -17,38 +13,37 @@ const NAMES: usize = 100;
 
 /// The names that have come, and stacks that are being walked.
 #[derive(Default)]
-pub(super) struct First {
+pub(super) struct FirstStacks {
     seen: HashSet<String>,
     walks: Vec<JoinHandle<()>>,
 }
 
 /// A thread that stands at an exception.
-pub(super) struct Standing<'a> {
-    pub(super) key: ProcessKey,
+pub(super) struct Thrower<'a> {
     pub(super) thread: u32,
     pub(super) registers: Registers,
     pub(super) memory: Arc<dyn Memory>,
     pub(super) modules: &'a [Module],
 }
 
-impl First {
+impl FirstStacks {
     /// Tells the stack of a thread at the first exception of a name.
-    pub(super) fn met(&mut self, name: &str, standing: Standing<'_>, tell: &Sender<News>) {
+    pub(super) fn met(&mut self, name: &str, thrower: Thrower<'_>, tell: &Teller) {
         if self.seen.len() >= NAMES || !self.seen.insert(name.to_owned()) {
             return;
         }
-        let (name, tell, key) = (name.to_owned(), tell.clone(), standing.key);
-        let memory = Copied::of(standing.registers.sp(), standing.memory);
+        let (name, tell, key) = (name.to_owned(), tell.clone(), tell.id.key);
+        let memory = Copied::of(thrower.registers.sp(), thrower.memory);
         let snapshot = Snapshot {
             system: System {
                 os: OS,
                 architecture: ARCHITECTURE,
                 ..System::default()
             },
-            modules: standing.modules.to_vec(),
+            modules: thrower.modules.to_vec(),
             threads: vec![Thread {
-                id: standing.thread,
-                registers: Some(standing.registers),
+                id: thrower.thread,
+                registers: Some(thrower.registers),
                 ..Thread::default()
             }],
             ..Snapshot::default()
@@ -57,7 +52,10 @@ impl First {
         let files = ImageFiles::of(key);
         self.walks.push(std::thread::spawn(move || {
             let lines = stacks::frames(&snapshot, &memory, files.as_ref());
-            let _ = tell.send(News::FirstStack(key, name, lines));
+            tell.tell(FollowerEvent::FirstStack {
+                name,
+                frames: lines,
+            });
         }));
     }
 

@@ -1,31 +1,34 @@
-//! What is told to people.
-
 use crate::{Step, Written};
 use platform::Error;
-use policy::{ClauseStatus, Command, ExceptionCount, Finish, RuleId, Suppressed};
+use policy::{ClauseStatus, ExceptionCount, Finish, RuleId, Suppressed, Trigger};
 use snapshot::{ProcessKey, Time, WallTime};
 use std::sync::Arc;
 
-/// Something that happened.
+/// Something that a run tells.
 #[derive(Debug)]
-pub enum Happening {
+pub enum RunEvent {
     /// A process is monitored from now on.
     Watching(ProcessKey),
-    /// Everything that could be had is armed in a process that is attached.
+    /// Everything that could be had is armed in a process.
     Armed(ProcessKey),
-    /// A monitored process is gone; its status where we started it.
-    Exited {
+    /// From now on nothing is missed: the processes that there are have been looked at, and what
+    /// has to be armed in them is.
+    Effective,
+    /// A monitored process is gone.
+    Exited(ProcessKey),
+    /// A process may not be touched, or cannot be followed: no rule is about it any more.
+    Refused {
         /// Which.
         process: ProcessKey,
-        /// Its exit code, or minus the signal.
-        status: Option<i32>,
+        /// Why.
+        error: Error,
     },
     /// A trigger fired, and a dump begins.
     Trigger {
         /// In which process.
         process: ProcessKey,
-        /// Why.
-        reason: String,
+        /// What it was.
+        trigger: Trigger,
     },
     /// A dump moved on.
     Step(Step),
@@ -35,8 +38,10 @@ pub enum Happening {
     DumpFailed {
         /// Its number.
         number: u32,
+        /// Of which process.
+        process: ProcessKey,
         /// Why.
-        error: String,
+        error: Error,
     },
     /// A trigger did nothing, and why.
     Suppressed(Suppressed),
@@ -46,17 +51,24 @@ pub enum Happening {
         rule: RuleId,
         /// Why.
         why: Finish,
-        /// Dumps it has written.
+        /// Dumps that it has written.
         dumps: u32,
     },
     /// How every condition stands; as often as was asked for.
     Status(Vec<ClauseStatus>),
-    /// What of a process cannot be seen, or what seeing it costs, in sentences.
-    Lacking {
+    /// What of a process cannot be seen, or what seeing it costs.
+    Notice {
         /// Of which.
         process: ProcessKey,
         /// One sentence each.
         lines: Vec<String>,
+    },
+    /// A line about a process: an exception that was met, what it wrote.
+    Log {
+        /// About which.
+        process: ProcessKey,
+        /// Without control characters.
+        text: String,
     },
     /// A stack that was asked for.
     Stack {
@@ -74,6 +86,15 @@ pub enum Happening {
         /// The innermost frames.
         frames: Vec<String>,
     },
+    /// Exceptions come too fast to look at each, or no longer do.
+    Storm {
+        /// In which process.
+        process: ProcessKey,
+        /// Whether it begins.
+        active: bool,
+        /// Exceptions in the last second.
+        rate: u32,
+    },
     /// All exceptions of a process that is gone or left alone, most frequent first.
     Exceptions {
         /// In which process.
@@ -81,10 +102,8 @@ pub enum Happening {
         /// One row for each name.
         table: Vec<ExceptionRow>,
     },
-    /// Any other command of the rules that is only for people.
-    Command(Box<Command>),
-    /// Something else failed.
-    Failed(String),
+    /// Something failed that concerns no dump: reading a figure, starting a program.
+    Failed(Error),
 }
 
 /// How often an exception came, and when.
@@ -114,17 +133,4 @@ impl ExceptionRow {
             last: at(count.last),
         }
     }
-}
-
-/// How a run ended.
-#[derive(Debug, Default)]
-pub struct Ended {
-    /// Dumps that were written whole.
-    pub dumps: u32,
-    /// By Ctrl-C or a signal.
-    pub cancelled: bool,
-    /// By `firstchance cancel`.
-    pub cancelled_by_pid: bool,
-    /// The last failure.
-    pub failure: Option<Error>,
 }

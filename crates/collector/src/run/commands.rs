@@ -1,0 +1,232 @@
+//! Doing what the rules command.
+
+use super::{
+    order::{DumpOrder, Order, StackOrder},
+    run_event::RunEvent,
+    runner::Runner,
+};
+use crate::Request;
+use platform::{Error, ErrorKind};
+use policy::{Command, DumpRequest, Finish, RuleId, Trigger};
+use snapshot::{Measure, ProcessKey, Sample};
+
+impl Runner {
+    /// Obeys all commands that one event has brought. Whoever is to be followed is before any dump
+    /// is taken: the thread that follows a process takes its dumps, and two threads that trace one
+    /// process would refuse each other.
+    pub(super) fn obey(&mut self, commands: Vec<Command>) {
+        let is_follow = |command: &Command| matches!(command, Command::Attach { .. });
+        let (follow, rest): (Vec<_>, Vec<_>) = commands.into_iter().partition(is_follow);
+        for command in follow.into_iter().chain(rest) {
+            self.obey_one(command);
+        }
+    }
+
+    fn obey_one(&mut self, command: Command) {
+        match command {
+            Command::Sample {
+                process,
+                measures,
+                every,
+            } => {
+                self.watch(process);
+                let now = self.host.now();
+                self.schedule.set(process, measures, every, now);
+            }
+            Command::SampleNow(process) => {
+                let measures = self.schedule.measures(process);
+                self.sample(process, &measures);
+            }
+            Command::Dump(request) => self.dump(request),
+            Command::Attach { process, wake } => {
+                self.watch(process);
+                if self.watched.contains(&process) {
+                    self.to_follow.insert(process, wake);
+                    self.follow_if_free(process);
+                }
+            }
+            Command::Detach(process) => {
+                self.to_follow.remove(&process);
+                self.arming.remove(&process);
+                self.followers.leave(process);
+            }
+            Command::LogStack(note) => self.tell_stack(note.process, note.trigger.thread()),
+            Command::LogException(note) => self.out.push(RunEvent::Log {
+                process: note.process,
+                text: note.trigger.to_string(),
+            }),
+            Command::Log { process, text } => self.out.push(RunEvent::Log { process, text }),
+            Command::Storm {
+                process,
+                active,
+                rate,
+            } => {
+                self.followers.tell(process, Order::Storm(active));
+                self.out.push(RunEvent::Storm {
+                    process,
+                    active,
+                    rate,
+                });
+            }
+            Command::Run { program, note } => self.run_program(&program, &note.trigger),
+            Command::RuleFinished { rule, why, dumps } => {
+                self.kill_if_wanted(rule, why);
+                self.out.push(RunEvent::RuleFinished { rule, why, dumps });
+            }
+            Command::Suppressed(suppressed) => self.out.push(RunEvent::Suppressed(suppressed)),
+            Command::Exceptions { process, table } => self.show_table(process, &table),
+        }
+    }
+
+    /// From its first command on, a process is one that we monitor.
+    fn watch(&mut self, process: ProcessKey) {
+        if self.watched.contains(&process) {
+            return;
+        }
+        match self.host.watch(process) {
+            Ok(()) => {
+                self.watched.insert(process);
+                self.out.push(RunEvent::Watching(process));
+            }
+            // It has ended between the list and now.
+            Err(_) => self.feed(policy::Event::Exited(process)),
+        }
+    }
+
+    /// Follows a process that is to be followed, unless a dump holds it: then as soon as that lets
+    /// it go.
+    fn follow_if_free(&mut self, process: ProcessKey) {
+        if !self.followers.has(process) && self.jobs.holds(process) {
+            return;
+        }
+        if let Some(wake) = self.to_follow.remove(&process) {
+            if !self.followers.has(process) {
+                self.arming.insert(process);
+            }
+            self.followers.follow(process, wake);
+        }
+    }
+
+    /// A dump may have let go of a process that waits to be followed.
+    pub(super) fn follow_those_let_go(&mut self) {
+        let waiting: Vec<ProcessKey> = self.to_follow.keys().copied().collect();
+        waiting.into_iter().for_each(|key| self.follow_if_free(key));
+    }
+
+    fn dump(&mut self, asked: DumpRequest) {
+        self.watch(asked.process);
+        self.last_dumped.insert(asked.rule, asked.process);
+        let Some(request) = self.request(&asked) else {
+            return;
+        };
+        self.exits.dump_ordered();
+        self.out.push(RunEvent::Trigger {
+            process: asked.process,
+            trigger: asked.trigger,
+        });
+        let order = DumpOrder::new(asked.id, asked.process, Box::new(request), &self.events);
+        if self.followers.has(asked.process) {
+            // Where its thread has just ended, the order answers itself.
+            self.followers.tell(asked.process, Order::Dump(order));
+        } else {
+            self.jobs.dump(asked.process, order, asked.behind);
+        }
+    }
+
+    fn request(&self, asked: &DumpRequest) -> Option<Request> {
+        let options = self.options.get(&asked.rule)?;
+        let rule = self.rules.rule(asked.rule)?;
+        let format = |kind: &snapshot::DumpKind| (*kind, (options.format)(*kind));
+        Some(Request {
+            kinds: asked.kinds.iter().map(format).collect(),
+            destination: options.destination_of(rule),
+            overwrite: options.overwrite,
+            reason: asked.trigger.to_string(),
+            rule: rule.to_string(),
+            comment: options.comment.clone(),
+            timeout: options.timeout,
+            stop: options.stop,
+            keep: rule.limits.keep.clone(),
+            number: asked.number,
+            reader: None,
+            exception: asked.trigger.exception().cloned(),
+            thread: asked.trigger.thread(),
+            signature: None,
+            cancel: self.cancel.child(),
+        })
+    }
+
+    fn tell_stack(&mut self, process: ProcessKey, thread: Option<u32>) {
+        self.exits.stack_ordered();
+        let order = StackOrder::new(process, thread, &self.events);
+        if self.followers.has(process) {
+            self.followers.tell(process, Order::Stack(order));
+        } else {
+            self.jobs.stack(process, order);
+        }
+    }
+
+    pub(super) fn sample(&mut self, process: ProcessKey, measures: &[Measure]) {
+        match self.host.sample(process, measures) {
+            Ok(mut sample) => {
+                self.probes.add(measures, &mut sample);
+                self.tell_of_counters(process, measures, &sample);
+                self.feed(policy::Event::Sample(process, sample));
+            }
+            Err(error) if error.kind == ErrorKind::NoSuchProcess => self.host_saw_exit(process),
+            Err(error) => self.out.push(RunEvent::Failed(error)),
+        }
+    }
+
+    /// A counter that has no value, not even the second time (a rate has none the first), would be
+    /// waited for in vain.
+    fn tell_of_counters(&mut self, process: ProcessKey, measures: &[Measure], sample: &Sample) {
+        for measure in measures {
+            let Measure::Counter(name) = measure else {
+                continue;
+            };
+            let misses = self.misses.entry((process, name.clone())).or_default();
+            *misses = match sample.value(measure) {
+                Some(_) => 0,
+                None => *misses + 1,
+            };
+            if *misses == 2 {
+                let lines = vec![format!(
+                    "the counter {name} has no value here; `firstchance counters` lists those that have"
+                )];
+                self.out.push(RunEvent::Notice { process, lines });
+            }
+        }
+    }
+
+    /// ProcDump's `-k`: the target ends with the rule's last dump.
+    fn kill_if_wanted(&mut self, rule: RuleId, why: Finish) {
+        let options = self.options.get(&rule);
+        let is_wanted = options.is_some_and(|options| options.kill_after);
+        let process = self.last_dumped.get(&rule).copied();
+        if let Some(process) = process.filter(|_| is_wanted && why == Finish::CountReached)
+            && let Err(error) = self.host.kill(process)
+        {
+            self.out.push(RunEvent::Failed(error));
+        }
+    }
+
+    fn run_program(&mut self, program: &str, trigger: &Trigger) {
+        let mut words = program.split_ascii_whitespace();
+        let Some(path) = words.next() else { return };
+        let started = std::process::Command::new(path)
+            .args(words)
+            .env("FIRSTCHANCE_REASON", trigger.to_string())
+            .stdin(std::process::Stdio::null())
+            .spawn();
+        match started {
+            // It is waited for, so that it does not stay a zombie.
+            Ok(mut child) => drop(std::thread::spawn(move || child.wait())),
+            Err(error) => {
+                let what = format!("starting {path} failed: {error}");
+                self.out
+                    .push(RunEvent::Failed(Error::new(ErrorKind::Other, what)));
+            }
+        }
+    }
+}

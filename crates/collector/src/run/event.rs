@@ -1,0 +1,55 @@
+use super::jobs::Finished;
+use crate::Step;
+use platform::{Error, HostEvent};
+use policy::DumpId;
+use snapshot::{ProcessKey, TargetEvent};
+
+/// Everything that a [`Runner`](super::Runner) is told, by whomever.
+pub(super) enum Event {
+    /// The machine reports a process that ended or started.
+    Host(HostEvent),
+    /// The thread that follows a process reports.
+    Follower(FollowerId, FollowerEvent),
+    /// A dump moved on.
+    Step(DumpId, Step),
+    /// A dump is over, whole or not. Each dump that was ordered brings this once.
+    DumpFinished(Finished),
+    /// The stack that was asked for of this process. Each request brings this once.
+    Stack(ProcessKey, Vec<String>),
+    /// Somebody outside wants something.
+    Order(OutsideOrder),
+}
+
+/// One following of one process: the next one of the same process has another number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FollowerId {
+    pub(super) key: ProcessKey,
+    pub(super) number: u64,
+}
+
+/// What the thread that follows a process reports.
+pub(super) enum FollowerEvent {
+    /// Everything that could be had is armed.
+    Armed,
+    /// What could not be had, or what it costs, in sentences.
+    Notice(Vec<String>),
+    /// The process did this, and stands until it is let go on, unless it is gone.
+    Did(TargetEvent),
+    /// The process did this and goes on: nothing is to be done but to show it.
+    Seen(TargetEvent),
+    /// Exceptions that went by without being looked at, by name.
+    Counted(Vec<(String, u64)>),
+    /// Where the first exception of a name came from.
+    FirstStack { name: String, frames: Vec<String> },
+    /// The process is followed no more, or could not be; the last report of each follower.
+    Ended(Option<Error>),
+}
+
+/// What somebody outside wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OutsideOrder {
+    /// End the run.
+    Cancel,
+    /// Look at the time: it has gone on. A simulated clock has no other way to tell.
+    Look,
+}

@@ -1,0 +1,128 @@
+//! What is still to come before a run may end: answers, and the ends of processes.
+
+use super::{
+    event::FollowerId,
+    order::Order,
+    run_event::{ExceptionRow, RunEvent},
+    runner::Runner,
+};
+use platform::{Error, ErrorKind};
+use policy::ExceptionCount;
+use snapshot::ProcessKey;
+use std::collections::HashSet;
+
+/// Orders that were not answered yet, and processes that are about to end.
+#[derive(Default)]
+pub(super) struct Exits {
+    dumps: usize,
+    stacks: usize,
+    /// Processes that have begun to end.
+    leaving: HashSet<ProcessKey>,
+    /// Processes that have ended, of which their thread has still to tell.
+    gone: HashSet<ProcessKey>,
+}
+
+impl Exits {
+    pub(super) fn dump_ordered(&mut self) {
+        self.dumps += 1;
+    }
+
+    pub(super) fn dump_answered(&mut self) {
+        self.dumps = self.dumps.saturating_sub(1);
+    }
+
+    pub(super) fn stack_ordered(&mut self) {
+        self.stacks += 1;
+    }
+
+    pub(super) fn stack_answered(&mut self) {
+        self.stacks = self.stacks.saturating_sub(1);
+    }
+
+    /// Whether every dump and every stack that was ordered has been answered.
+    pub(super) fn is_answered(&self) -> bool {
+        self.dumps == 0 && self.stacks == 0
+    }
+
+    /// A process has begun to end.
+    pub(super) fn begun(&mut self, process: ProcessKey) {
+        self.leaving.insert(process);
+    }
+
+    /// Whether no process has begun to end that has not ended.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.leaving.is_empty()
+    }
+}
+
+impl Runner {
+    /// The machine saw a process end. What a followed one did last may not have been told yet: its
+    /// thread tells that first, and then the end.
+    pub(super) fn host_saw_exit(&mut self, process: ProcessKey) {
+        self.schedule.stop(process);
+        if self.followers.has(process) {
+            // A thread that has ended just now cannot be told, but its last report is on its way.
+            self.followers.tell(process, Order::Gone);
+            self.exits.gone.insert(process);
+        } else {
+            self.exited(process);
+        }
+    }
+
+    /// A process is gone, and everything it did has been told.
+    pub(super) fn exited(&mut self, process: ProcessKey) {
+        self.exits.leaving.remove(&process);
+        self.exits.gone.remove(&process);
+        self.schedule.stop(process);
+        self.to_follow.remove(&process);
+        self.arming.remove(&process);
+        self.misses.retain(|(of, _), _| *of != process);
+        self.host.forget(process);
+        if self.watched.remove(&process) {
+            self.out.push(RunEvent::Exited(process));
+        }
+        self.feed(policy::Event::Exited(process));
+    }
+
+    /// A thread that followed a process has told its last.
+    pub(super) fn follower_ended(&mut self, id: FollowerId, error: Option<Error>) {
+        let process = id.key;
+        if self.followers.ended(id) {
+            self.arming.remove(&process);
+            self.begins = self.begins.filter(|begins| *begins != process);
+            self.refuse_if_it_lives(process, error);
+        }
+        // The end of the process was left to the thread to tell, which may have been left itself
+        // meanwhile.
+        if self.exits.gone.contains(&process) && !self.followers.has(process) {
+            self.exited(process);
+        }
+    }
+
+    /// A process that could not be followed: of one that has ended the machine tells.
+    fn refuse_if_it_lives(&mut self, process: ProcessKey, error: Option<Error>) {
+        let is_gone =
+            |error: &Error| matches!(error.kind, ErrorKind::NoSuchProcess | ErrorKind::TargetDied);
+        if let Some(error) = error.filter(|error| !is_gone(error)) {
+            self.out.push(RunEvent::Refused { process, error });
+            self.feed(policy::Event::Refused(process));
+        }
+    }
+
+    /// What processes that live on have thrown, where there is more to tell than their dumps do.
+    pub(super) fn show_exceptions(&mut self) {
+        for process in std::mem::take(&mut self.watched) {
+            let table = self.rules.exceptions(process);
+            if table.iter().map(|row| row.count).sum::<u64>() > 1 {
+                self.show_table(process, &table);
+            }
+        }
+    }
+
+    pub(super) fn show_table(&mut self, process: ProcessKey, table: &[ExceptionCount]) {
+        let now = (self.host.now(), crate::store::keep::now());
+        let rows = table.iter().map(|count| ExceptionRow::of(count, now));
+        let table = rows.collect();
+        self.out.push(RunEvent::Exceptions { process, table });
+    }
+}

@@ -1,0 +1,402 @@
+//! The thread of one followed process: it waits for what the process does, names it, asks the
+//! filters, tells the rules, and obeys while the process stands.
+
+mod first_stack;
+mod kinds;
+mod pace;
+mod signals;
+mod throttle;
+mod throws;
+
+use super::{
+    arms::{Arm, Arms, Ended, ended},
+    event::{Event, FollowerEvent, FollowerId},
+    order::{DumpOrder, Order},
+    stacks,
+};
+use crate::collect::collect_attached;
+use first_stack::{FirstStacks, Thrower};
+use platform::{ErrorKind, Follow, Happened, Host, Result, Standing, Waker};
+use policy::WakeFor;
+use snapshot::{OperatingSystem, TargetEvent};
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc, OnceLock,
+        mpsc::{Receiver, Sender, TryRecvError},
+    },
+    time::Instant,
+};
+use throttle::Throttle;
+use throws::Panicked;
+
+/// What a follower is given.
+pub(super) struct Task {
+    pub(super) id: FollowerId,
+    pub(super) wake: WakeFor,
+    pub(super) arms: Arms,
+    pub(super) inbox: Receiver<Order>,
+    /// Filled with what wakes the follower from its wait.
+    pub(super) waker: Arc<OnceLock<Waker>>,
+    pub(super) events: Sender<Event>,
+}
+
+/// Follows one process to its end, or until nobody wants to know.
+///
+/// # Errors
+/// Where the process cannot be followed, or no longer.
+pub(super) fn follow(host: &dyn Host, task: Task) -> Result<()> {
+    let process = host.follow(task.id.key)?;
+    // From here on orders wake us; those that came before are seen before the first wait.
+    let _ = task.waker.set(process.waker());
+    let mut follower = Follower {
+        process,
+        arms: task.arms,
+        wake: task.wake,
+        throttle: Throttle::default(),
+        at: Standing::default(),
+        dumped: false,
+        is_gone: false,
+        has_more_to_tell: false,
+        ends: false,
+        panicked: None,
+        first_stacks: FirstStacks::default(),
+        said: HashSet::new(),
+        inbox: task.inbox,
+        tell: Teller {
+            id: task.id,
+            events: task.events,
+        },
+    };
+    follower.arm()?;
+    follower.run()
+}
+
+struct Follower {
+    process: Box<dyn Follow>,
+    arms: Arms,
+    wake: WakeFor,
+    throttle: Throttle,
+    /// Where the process stands for the event at hand.
+    at: Standing,
+    /// Whether a dump was taken for the event at hand.
+    dumped: bool,
+    /// Whether the process has ended; what is left to tell is told.
+    is_gone: bool,
+    /// Whether the event at hand is told as two, and this is the first.
+    has_more_to_tell: bool,
+    /// Whether the process has begun to end itself.
+    ends: bool,
+    panicked: Option<Panicked>,
+    first_stacks: FirstStacks,
+    /// Notices that were given; each is given once.
+    said: HashSet<String>,
+    inbox: Receiver<Order>,
+    tell: Teller,
+}
+
+/// Reports to the loop.
+#[derive(Clone)]
+struct Teller {
+    id: FollowerId,
+    events: Sender<Event>,
+}
+
+impl Teller {
+    fn tell(&self, event: FollowerEvent) {
+        // Nobody listens any more when the run is over.
+        let _ = self.events.send(Event::Follower(self.id, event));
+    }
+}
+
+/// Whether the process is followed any longer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Then {
+    Stay,
+    Leave,
+}
+
+impl Follower {
+    fn run(&mut self) -> Result<()> {
+        if self.obey_all()? == Then::Leave {
+            return Ok(());
+        }
+        loop {
+            let until = match self.is_gone {
+                // Nothing more happens: what has been reported is taken, and no more is waited for.
+                true => Some(Instant::now()),
+                false => self.throttle.deadline(),
+            };
+            let then = match self.process.wait(until)? {
+                Happened::Woken => self.obey_all()?,
+                Happened::TimedOut if self.is_gone => self.tell_end(0),
+                Happened::TimedOut => Then::Stay,
+                Happened::Event(TargetEvent::Exited { status, .. }, _) => self.tell_end(status),
+                Happened::Event(event, standing) => self.happened(event, standing)?,
+            };
+            if then == Then::Leave {
+                return Ok(());
+            }
+            self.throttle_if_due();
+        }
+    }
+
+    /// Something happened, and a thread stands for it until this returns.
+    fn happened(&mut self, event: TargetEvent, standing: Standing) -> Result<Then> {
+        let start = Instant::now();
+        self.at = standing;
+        let then = self.unless_it_ends(|follower| follower.event(event))?;
+        self.process.go_on();
+        self.at = Standing::default();
+        // A dump that was asked for takes the time it takes.
+        if !std::mem::take(&mut self.dumped) {
+            self.throttle.spend(start.elapsed(), &mut *self.process);
+        }
+        Ok(then)
+    }
+
+    fn event(&mut self, event: TargetEvent) -> Result<Then> {
+        match event {
+            TargetEvent::Breakpoint { place, thread, .. } => match self.arms.at(place) {
+                Some(Arm::Throw(place)) => self.thrown(place, thread),
+                Some(Arm::Place(number)) => self.breakpoint(number, thread),
+                Some(Arm::Loader) => self.loaded(),
+                None => Ok(Then::Stay),
+            },
+            TargetEvent::Exception(exception) => self.signal(exception),
+            TargetEvent::Executed => {
+                self.arms.forget();
+                self.throttle.program_replaced();
+                let then = self.report(event)?;
+                self.arm()?;
+                Ok(then)
+            }
+            TargetEvent::ModuleLoad { .. } | TargetEvent::ModuleUnload { .. } => self.module(event),
+            TargetEvent::Exiting { .. } if !self.wake.wants_end() => Ok(Then::Stay),
+            TargetEvent::DebugString { ref text } if !self.wake.acts_on(text) => {
+                self.tell.tell(FollowerEvent::Seen(event));
+                Ok(Then::Stay)
+            }
+            other => self.report(other),
+        }
+    }
+
+    /// Tells the rules, and does what they order before they let the process go on. With the last
+    /// dump it goes on as soon as its memory is copied.
+    fn report(&mut self, event: TargetEvent) -> Result<Then> {
+        self.process.stay()?;
+        self.tell.tell(FollowerEvent::Did(event));
+        let mut orders = Vec::new();
+        loop {
+            match self.inbox.recv() {
+                Ok(Order::GoOn) => break,
+                Ok(order) => orders.push(order),
+                Err(_) => return Ok(Then::Leave),
+            }
+        }
+        let last = orders.iter().rposition(|o| matches!(o, Order::Dump(_)));
+        let is_last = last.is_some_and(|last| last + 1 == orders.len());
+        let may_go = is_last && !self.has_more_to_tell;
+        for (at, order) in orders.into_iter().enumerate() {
+            match order {
+                Order::Dump(order) => self.dump(order, may_go && Some(at) == last),
+                other => drop(self.obey(other)?),
+            }
+        }
+        Ok(Then::Stay)
+    }
+
+    /// Obeys what has been ordered.
+    fn obey_all(&mut self) -> Result<Then> {
+        loop {
+            match self.inbox.try_recv() {
+                Err(TryRecvError::Empty) => return Ok(Then::Stay),
+                Err(TryRecvError::Disconnected) => {
+                    self.tell_the_rest();
+                    return Ok(Then::Leave);
+                }
+                Ok(order) => {
+                    if self.obey(order)? == Then::Leave {
+                        return Ok(Then::Leave);
+                    }
+                }
+            }
+        }
+    }
+
+    fn obey(&mut self, order: Order) -> Result<Then> {
+        match order {
+            Order::Dump(order) => self.dump(order, false),
+            Order::Wake(wake) => {
+                self.wake = *wake;
+                self.throttle.forget_kinds(&mut *self.process);
+                return self.unless_it_ends(Self::arm_anew);
+            }
+            Order::LookAgain => return self.unless_it_ends(Self::arm_anew),
+            Order::Storm(active) => self.throttle.set_storm(active, &mut *self.process),
+            Order::Stack(order) => {
+                let key = self.tell.id.key;
+                let lines = stacks::lines(&mut *self.process, key, order.thread);
+                order.finish(lines);
+            }
+            Order::Gone => self.is_gone = true,
+            Order::GoOn => {}
+        }
+        Ok(Then::Stay)
+    }
+
+    fn dump(&mut self, order: DumpOrder, lets_go: bool) {
+        self.dumped = true;
+        let (id, events) = (order.id, order.events.clone());
+        let key = self.tell.id.key;
+        let mut observer = |step| {
+            // Nobody listens any more when the run is over.
+            let _ = events.send(Event::Step(id, step));
+        };
+        let collected =
+            collect_attached(&mut *self.process, &order.request, lets_go, &mut observer);
+        order.finish(key, collected);
+    }
+
+    fn arm(&mut self) -> Result<()> {
+        self.arms.look(&mut *self.process, &self.wake)?;
+        self.arm_what_is_there()?;
+        self.tell.tell(FollowerEvent::Armed);
+        Ok(())
+    }
+
+    fn arm_anew(&mut self) -> Result<Then> {
+        self.arm().map(|()| Then::Stay)
+    }
+
+    /// Arms the images that were just looked at.
+    fn arm_what_is_there(&mut self) -> Result<()> {
+        let key = self.tell.id.key;
+        let (arming, mut notices) = self.arms.plan(key, &*self.process, &self.wake);
+        notices.extend(self.process.arm(&arming)?);
+        self.notice(notices);
+        Ok(())
+    }
+
+    /// Says what cannot be had, or what it costs; each once, however often is armed anew.
+    fn notice(&mut self, mut lines: Vec<String>) {
+        lines.retain(|line| self.said.insert(line.clone()));
+        if !lines.is_empty() {
+            self.tell.tell(FollowerEvent::Notice(lines));
+        }
+    }
+
+    /// One that is ending has nothing to be looked at, but may have more to tell: what it dies of.
+    fn unless_it_ends(&mut self, work: impl FnOnce(&mut Self) -> Result<Then>) -> Result<Then> {
+        match work(self) {
+            Err(error) if error.kind == ErrorKind::NoSuchProcess => Ok(Then::Stay),
+            other => other,
+        }
+    }
+
+    /// A thread came to a breakpoint.
+    fn breakpoint(&mut self, number: u32, thread: u32) -> Result<Then> {
+        let own = self.tell.id.key.pid;
+        let ends = match self.ended_at(number) {
+            Some(Ended::Process(handle)) => self.process.process_of(handle),
+            Some(Ended::Itself) => Some(own),
+            None => None,
+        };
+        let itself = ends == Some(own);
+        if itself && std::mem::replace(&mut self.ends, true) {
+            return Ok(Then::Stay);
+        }
+        self.report(TargetEvent::Breakpoint {
+            place: number,
+            thread,
+            ends: ends.filter(|_| !itself),
+        })
+    }
+
+    /// Whom the thread that stands at a breakpoint is about to end.
+    fn ended_at(&self, number: u32) -> Option<Ended> {
+        let mut places = self.wake.breakpoints.iter();
+        let (_, place) = places.find(|(known, _)| *known == number)?;
+        let registers = self.at.registers?;
+        let here = platform::OS == OperatingSystem::Windows;
+        here.then(|| ended(place, &registers)).flatten()
+    }
+
+    /// An image came or went, as Windows tells.
+    fn module(&mut self, event: TargetEvent) -> Result<Then> {
+        if let TargetEvent::ModuleUnload { path, base } = &event {
+            self.arms.unmapped(*base, path);
+        }
+        let comes = matches!(event, TargetEvent::ModuleLoad { .. });
+        let is_wanted = self.wake.wants_module(&event);
+        if is_wanted && self.report(event)? == Then::Leave {
+            return Ok(Then::Leave);
+        }
+        if comes && !self.wake.breakpoints.is_empty() {
+            self.arms.look(&mut *self.process, &self.wake)?;
+            self.arm_what_is_there()?;
+        }
+        Ok(Then::Stay)
+    }
+
+    /// The loader has mapped or unmapped images.
+    fn loaded(&mut self) -> Result<Then> {
+        self.process.stay()?;
+        let changes = self.arms.look(&mut *self.process, &self.wake)?;
+        for event in changes {
+            if self.wake.wants_module(&event) && self.report(event)? == Then::Leave {
+                return Ok(Then::Leave);
+            }
+        }
+        self.arm_what_is_there()?;
+        self.tell.tell(FollowerEvent::Armed);
+        Ok(Then::Stay)
+    }
+
+    /// An exception that is wanted was met; where it came from, if it is the first of its name.
+    fn met(&mut self, name: &str, thread: u32) {
+        let Some(registers) = self.at.registers else {
+            return;
+        };
+        let thrower = Thrower {
+            thread,
+            registers,
+            memory: self.process.memory(),
+            modules: self.arms.modules(),
+        };
+        self.first_stacks.met(name, thrower, &self.tell);
+    }
+
+    fn throttle_if_due(&mut self) {
+        if self.throttle.turn(&mut *self.process) {
+            self.tell_counts();
+        }
+    }
+
+    fn tell_end(&mut self, status: i32) -> Then {
+        self.tell_the_rest();
+        let at = crate::store::keep::now();
+        let event = TargetEvent::Exited { status, at };
+        self.tell.tell(FollowerEvent::Did(event));
+        Then::Leave
+    }
+
+    /// Everything that is not told yet, before the process is left.
+    fn tell_the_rest(&mut self) {
+        self.first_stacks.finish();
+        self.tell_counts();
+    }
+
+    /// Tells how many exceptions have gone by since the last time.
+    fn tell_counts(&mut self) {
+        let counts = self.throttle.counts(&*self.process);
+        if !counts.is_empty() {
+            self.tell.tell(FollowerEvent::Counted(counts));
+        }
+        let missed = self.process.missed();
+        if missed > 0 {
+            let text = format!("{missed} more came faster than they could be looked at");
+            self.tell.tell(FollowerEvent::Notice(vec![text]));
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Signals and exceptions that the system reports: what a thread is about to get.
+
+use super::{Follower, FollowerEvent, Result, Then};
+use analysis::thrown;
+use platform::{ARCHITECTURE, OS};
+use snapshot::{Exception, OperatingSystem, TargetEvent};
+
+const SIGABRT: u32 = 6;
+
+impl Follower {
+    /// A thread is about to get a signal that is an exception: told once before any handler, and
+    /// once more if nobody handles it.
+    pub(super) fn signal(&mut self, mut exception: Exception) -> Result<Then> {
+        let memory = self.process.memory();
+        analysis::name_exception(&mut exception, OS, ARCHITECTURE, &*memory);
+        if OS == OperatingSystem::Windows {
+            return self.told_by_windows(exception);
+        }
+        let is_deadly = self.at.is_deadly;
+        let uncaught = self.uncaught(&exception);
+        if uncaught.is_none() && self.wants(&exception) {
+            self.met(&exception.name, exception.thread);
+            let first = TargetEvent::Exception(exception.clone());
+            self.has_more_to_tell = is_deadly;
+            let then = self.report(first)?;
+            self.has_more_to_tell = false;
+            if then == Then::Leave {
+                return Ok(Then::Leave);
+            }
+        }
+        let mut last = uncaught.unwrap_or(exception);
+        last.first_chance = false;
+        if is_deadly && !self.ends && self.wants(&last) {
+            self.met(&last.name, last.thread);
+            return self.report(TargetEvent::Exception(last));
+        }
+        Ok(Then::Stay)
+    }
+
+    /// Windows tells of the last chance by itself. During a storm only some of the others are looked
+    /// at.
+    fn told_by_windows(&mut self, exception: Exception) -> Result<Then> {
+        if !self.wants(&exception) {
+            return Ok(Then::Stay);
+        }
+        if exception.first_chance && !self.throttle.looks(&exception.name) {
+            return Ok(Then::Stay);
+        }
+        self.met(&exception.name, exception.thread);
+        let acts = self.wake.acts_on_exception(&exception);
+        let event = TargetEvent::Exception(exception);
+        if !acts {
+            self.tell.tell(FollowerEvent::Seen(event));
+            return Ok(Then::Stay);
+        }
+        self.report(event)
+    }
+
+    fn wants(&self, exception: &Exception) -> bool {
+        let is_first = exception.first_chance;
+        let is_signal = is_first && self.wake.signals.contains(&(exception.code as i32));
+        is_signal || self.wake.wakes_for(exception)
+    }
+
+    /// The exception of the language that nobody caught, of which the program dies by SIGABRT.
+    fn uncaught(&self, signal: &Exception) -> Option<Exception> {
+        if !self.at.is_deadly || signal.code != SIGABRT {
+            return None;
+        }
+        let memory = self.process.memory();
+        let registers = self.at.registers?;
+        if let Some(thrown) = thrown::uncaught(&registers, &*memory) {
+            return Some(Exception {
+                name: thrown.name,
+                bases: thrown.bases,
+                message: thrown.message,
+                ..signal.clone()
+            });
+        }
+        let panicked = self.panicked.as_ref()?;
+        let panic = panicked.behind(signal, registers.sp(), &*memory)?;
+        Some(Exception {
+            code: signal.code,
+            flags: signal.flags,
+            ..panic.clone()
+        })
+    }
+}

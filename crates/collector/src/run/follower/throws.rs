@@ -1,0 +1,98 @@
+//! Threads that stand where their language throws.
+
+use super::{Follower, FollowerEvent, Result, Then};
+use analysis::{places::ThrowPlace, thrown};
+use snapshot::{Exception, Memory, TargetEvent};
+
+/// The last panic of Rust, of which the process dies with `panic=abort`.
+pub(super) struct Panicked {
+    what: Exception,
+    /// Where the function's frame begins, and what lies there: where it returns to.
+    frame: u64,
+    returns_to: Option<u64>,
+}
+
+impl Panicked {
+    fn at(frame: u64, what: &Exception, memory: &dyn Memory) -> Self {
+        Self {
+            what: what.clone(),
+            frame,
+            returns_to: memory.read_u64(frame),
+        }
+    }
+
+    /// The panic, if the thread that gets `signal` with this stack still is in it: the frame of a
+    /// panic that was caught is gone.
+    pub(super) fn behind(
+        &self,
+        signal: &Exception,
+        stack: u64,
+        memory: &dyn Memory,
+    ) -> Option<&Exception> {
+        let is_same = self.what.thread == signal.thread && stack < self.frame;
+        let is_in_it = is_same && memory.read_u64(self.frame) == self.returns_to;
+        is_in_it.then_some(&self.what)
+    }
+}
+
+impl Follower {
+    /// A thread stands where its language throws.
+    pub(super) fn thrown(&mut self, place: ThrowPlace, thread: u32) -> Result<Then> {
+        let Some(registers) = self.at.registers else {
+            return Ok(Then::Stay);
+        };
+        // It dies once, though several threads see to it.
+        if place.thrower.ends_process() && std::mem::replace(&mut self.ends, true) {
+            return Ok(Then::Stay);
+        }
+        let memory = self.process.memory();
+        let kind = self.at.kind;
+        let Some(thrown) = thrown::thrown(&place, kind, &registers, &*memory) else {
+            self.throttle.kinds().count_late(kind);
+            return Ok(Then::Stay);
+        };
+        // What comes by a `std::exception_ptr` is told by the object's address, another time
+        // another kind.
+        let object = place.object.and_then(|object| object.value(&registers));
+        let kind = kind.filter(|_| kind != object);
+        let is_late = !self.wake.acts && !self.process.is_standing();
+        if is_late && self.throttle.kinds().count_late(kind) {
+            return Ok(Then::Stay);
+        }
+        let exception = Exception {
+            thread,
+            address: registers.ip(),
+            first_chance: !place.thrower.is_last(),
+            name: thrown.name,
+            bases: thrown.bases,
+            message: thrown.message,
+            ..Exception::default()
+        };
+        let is_wanted = self.wake.wakes_for(&exception);
+        if is_wanted {
+            self.met(&exception.name, thread);
+        }
+        let may_abort = place.thrower.may_abort() && self.wake.wants_unhandled();
+        if may_abort {
+            self.panicked = Some(Panicked::at(registers.sp(), &exception, &*memory));
+        }
+        if let Some(kind) = kind {
+            let varies = thrown.message_varies && self.wake.reads_messages();
+            let is_never_wanted = !is_wanted && !varies && !may_abort;
+            let passes = self.throttle.only_counts() || is_never_wanted;
+            self.throttle
+                .kinds()
+                .learn(kind, &exception.name, is_wanted);
+            self.process.pass(kind, passes);
+        }
+        let event = TargetEvent::Exception(exception);
+        match (is_wanted, self.wake.acts) {
+            (false, _) => Ok(Then::Stay),
+            (true, true) => self.report(event),
+            (true, false) => {
+                self.tell.tell(FollowerEvent::Seen(event));
+                Ok(Then::Stay)
+            }
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! What a run is given.
+
+use crate::{Destination, collect::output_folder, store::keep::clear_left_over};
+use platform::{Cancel, Error, Host, Stop};
+use policy::{Rule, Settings};
+use snapshot::{DumpFormat, DumpKind};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
+
+/// How the dumps of a rule are written.
+#[derive(Clone, Debug)]
+pub struct DumpOptions {
+    /// Where to, where the rule names no folder.
+    pub destination: Destination,
+    /// Whether a file of that name may be replaced.
+    pub overwrite: bool,
+    /// A text of the user's that is kept in the dumps.
+    pub comment: Option<String>,
+    /// How long a dump may take before it is given up.
+    pub timeout: Option<Duration>,
+    /// Whether the target is stopped.
+    pub stop: Stop,
+    /// Which format a kind is written in.
+    pub format: fn(DumpKind) -> DumpFormat,
+    /// Whether the target is ended after the last dump of the rule (ProcDump's `-k`).
+    pub kill_after: bool,
+}
+
+impl DumpOptions {
+    /// Where the dumps of `rule` go: its own folder, where it names one.
+    pub(crate) fn destination_of(&self, rule: &Rule) -> Destination {
+        match &rule.folder {
+            Some(folder) => Destination::Folder(folder.into()),
+            None => self.destination.clone(),
+        }
+    }
+}
+
+/// Makes the machine for each thread that works on a process.
+pub type Machine = Arc<dyn Fn() -> Box<dyn Host> + Send + Sync>;
+
+/// What a [`Runner`](super::Runner) is made of.
+pub struct Setup {
+    /// How often levels are sampled, and on how many processors.
+    pub settings: Settings,
+    /// How often [`RunEvent::Status`](super::RunEvent) tells how every condition stands; the first
+    /// time after one poll.
+    pub status: Option<Duration>,
+    /// The machine.
+    pub machine: Machine,
+    /// Whether breakpoints may stand in for probes: see [`platform::Arming`].
+    pub unsafe_breakpoints: bool,
+    /// Cuts dumps short that are under way. The runner itself ends by
+    /// [`RunnerHandle::cancel`](super::RunnerHandle::cancel).
+    pub cancel: Cancel,
+}
+
+/// Makes sure that the rules' dumps can be written, and clears away what runs that were killed have
+/// left in their folders; returns the files that were deleted.
+///
+/// # Errors
+/// Where a folder does not exist or cannot be written to.
+pub fn prepare(rules: &[(Rule, DumpOptions)]) -> Result<Vec<PathBuf>, Error> {
+    let destinations = rules
+        .iter()
+        .map(|(rule, options)| options.destination_of(rule));
+    let folders: BTreeSet<PathBuf> = destinations.filter_map(|d| output_folder(&d)).collect();
+    let mut cleared = Vec::new();
+    for folder in folders {
+        platform::expect_writable(&folder)?;
+        cleared.extend(clear_left_over(&folder));
+    }
+    Ok(cleared)
+}

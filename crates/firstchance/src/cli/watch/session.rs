@@ -1,0 +1,173 @@
+//! One command line's run: its rules, the program that it launches, how it ends.
+
+use super::{Job, args, show::Show};
+use crate::cli::{console, exit, target};
+use collector::{RunEvent, Runner, RunnerHandle, Setup};
+use platform::{Cancel, ErrorKind, Host, Launched, Monitor};
+use policy::{Follow, Rule, Settings, Target};
+use std::{
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+/// Carries the rules of a command line out until all are over; the exit code tells how.
+pub(super) fn carry_out(mut job: Job, see: &mut dyn FnMut(&RunEvent)) -> anyhow::Result<ExitCode> {
+    let host = platform::this_machine();
+    for (rule, _) in &mut job.rules {
+        args::refuse_unbuilt(rule)?;
+        settle_target(&*host, rule, job.wait)?;
+    }
+    let cleared = collector::prepare(&job.rules)?;
+    let launch = job.launch.as_ref();
+    let launched = launch
+        .map(|(path, args)| host.launch(path, args))
+        .transpose()?;
+    let show = Show::new(&mut job);
+    cleared.iter().for_each(|path| show.cleared(path));
+    let mut session = Session::begin(job, show, launched)?;
+    session.run(see);
+    Ok(session.end(see))
+}
+
+struct Session {
+    runner: Runner,
+    show: Show,
+    launched: Option<Launched>,
+    monitor: Monitor,
+    is_cancelled_by_pid: Arc<AtomicBool>,
+    ended: Ended,
+}
+
+/// How a run ended.
+#[derive(Debug, Default)]
+pub(super) struct Ended {
+    /// Dumps that were written whole.
+    pub(super) dumps: u32,
+    /// By Ctrl-C or a signal.
+    pub(super) cancelled: bool,
+    /// By `firstchance cancel`.
+    pub(super) cancelled_by_pid: bool,
+    /// The kind of the last failure.
+    failure: Option<ErrorKind>,
+}
+
+impl Session {
+    fn begin(job: Job, show: Show, mut launched: Option<Launched>) -> anyhow::Result<Self> {
+        let mut runner = Runner::new(Setup {
+            settings: Settings {
+                poll: job.poll,
+                ..Settings::new(platform::system().cpus)
+            },
+            status: show.status_every(job.poll),
+            machine: Arc::new(platform::this_machine),
+            unsafe_breakpoints: job.unsafe_breakpoints,
+            cancel: Cancel::of_process(),
+        })?;
+        let handle = runner.handle();
+        platform::on_interrupt(move || handle.cancel())?;
+        let is_cancelled_by_pid = Arc::new(AtomicBool::new(false));
+        let monitor = door(runner.handle(), is_cancelled_by_pid.clone())?;
+        let rules: Vec<Rule> = job.rules.iter().map(|(rule, _)| rule.clone()).collect();
+        runner.add(job.rules, job.wait || launched.is_some())?;
+        if let Some(launched) = &mut launched {
+            runner.begin(launched, &rules)?;
+        }
+        Ok(Self {
+            runner,
+            show,
+            launched,
+            monitor,
+            is_cancelled_by_pid,
+            ended: Ended::default(),
+        })
+    }
+
+    fn run(&mut self, see: &mut dyn FnMut(&RunEvent)) {
+        while !self.runner.is_over() {
+            let events = self.runner.step();
+            let changes =
+                |event: &RunEvent| matches!(event, RunEvent::Watching(_) | RunEvent::Exited(_));
+            if events.iter().any(changes) {
+                let watched = self.runner.watched();
+                self.monitor.follow(watched.map(|key| key.pid));
+            }
+            for event in events {
+                take(&mut self.ended, &mut self.show, &mut self.launched, &event);
+                see(&event);
+            }
+        }
+    }
+
+    fn end(self, see: &mut dyn FnMut(&RunEvent)) -> ExitCode {
+        let Self {
+            runner,
+            mut show,
+            mut launched,
+            is_cancelled_by_pid,
+            mut ended,
+            ..
+        } = self;
+        ended.cancelled = Cancel::of_process().is_asked();
+        ended.cancelled_by_pid = is_cancelled_by_pid.load(Ordering::Acquire) && !ended.cancelled;
+        runner.close(&mut |event| {
+            take(&mut ended, &mut show, &mut launched, &event);
+            see(&event);
+        });
+        show.end(&ended);
+        code(&ended, show.all_reached())
+    }
+}
+
+fn take(ended: &mut Ended, show: &mut Show, launched: &mut Option<Launched>, event: &RunEvent) {
+    match event {
+        RunEvent::Dumped(dumps) => {
+            let whole = dumps.iter().filter(|dump| dump.record.complete);
+            ended.dumps += whole.count() as u32;
+        }
+        RunEvent::DumpFailed { error, .. }
+        | RunEvent::Refused { error, .. }
+        | RunEvent::Failed(error) => ended.failure = Some(error.kind),
+        _ => {}
+    }
+    let is_ours = |launched: &&mut Launched| matches!(event, RunEvent::Exited(process) if *process == launched.key);
+    let status = launched.as_mut().filter(is_ours);
+    let status = status.and_then(|launched| launched.status());
+    show.show(event, status);
+}
+
+/// How `firstchance cancel` reaches this run.
+fn door(runner: RunnerHandle, asked: Arc<AtomicBool>) -> anyhow::Result<Monitor> {
+    Ok(Monitor::open(move |_| {
+        asked.store(true, Ordering::Release);
+        runner.cancel();
+    })?)
+}
+
+/// A rule about the one process there is must have exactly one, or none yet where it may wait.
+fn settle_target(host: &dyn Host, rule: &mut Rule, wait: bool) -> anyhow::Result<()> {
+    target::or_service(host, &mut rule.target)?;
+    if rule.follow != Follow::One || matches!(rule.target, Target::Launch(_)) {
+        return Ok(());
+    }
+    if wait && !target::is_there(host, &rule.target)? {
+        let target = console::plain(&rule.target.to_string());
+        return Ok(console::print(&format!(
+            "Waiting for process named {target}..."
+        ))?);
+    }
+    target::one_of(host, &rule.target)?;
+    Ok(())
+}
+
+fn code(ended: &Ended, all_reached: bool) -> ExitCode {
+    let is_cancelled = ended.cancelled || ended.cancelled_by_pid;
+    match ended.failure {
+        _ if is_cancelled => exit::code(ErrorKind::Cancelled),
+        _ if all_reached => ExitCode::SUCCESS,
+        Some(kind) => exit::code(kind),
+        None => exit::code(ErrorKind::TargetDied),
+    }
+}

@@ -1,0 +1,283 @@
+//! From a process whose threads are held to what is known of it then.
+
+use super::{
+    corpse, facts,
+    follow::Stopped,
+    hold::Death,
+    memory::LiveMemory,
+    pages, probes,
+    proc::{
+        ProcDir, machine,
+        smaps::{SmapsReader, SpecialFlags},
+    },
+    stop::{Threads, executed},
+    target::{LinuxTarget, wall_now},
+    threads::{self, describe, registers_of_running},
+};
+use crate::{ARCHITECTURE, Capture, Error, Facts, Method, Result, capture::Held, failpoint};
+use snapshot::{
+    Architecture, Memory, Region, RegionKind, Registers, Snapshot, System, Thread, ThreadState,
+    WallTime, Warning,
+};
+use std::{
+    collections::HashMap,
+    io::{BufRead, BufReader},
+    sync::Arc,
+};
+
+/// What is read before the stop, to keep the stop short.
+pub(super) struct Before {
+    /// Regions with special flags: smaps walks the page tables, 3 ms a GiB.
+    special: SpecialFlags,
+    /// Devices of file systems that may hang.
+    remote: Vec<u64>,
+    /// Names and times by thread.
+    threads: HashMap<i32, Thread>,
+    /// The machine.
+    system: System,
+}
+
+impl Before {
+    pub(super) fn gather(proc: &ProcDir) -> Self {
+        let tasks = proc.tasks().unwrap_or_default().into_iter();
+        Self {
+            threads: tasks.map(|tid| (tid, describe(proc, tid))).collect(),
+            ..Self::without_threads(proc)
+        }
+    }
+
+    /// Where the threads are known already: there may be ten thousand of them.
+    pub(super) fn without_threads(proc: &ProcDir) -> Self {
+        let mountinfo = proc.read("mountinfo").unwrap_or_default();
+        Self {
+            special: special_regions(proc),
+            remote: machine::remote_devices(&mountinfo),
+            threads: HashMap::new(),
+            system: machine::system(),
+        }
+    }
+}
+
+impl LinuxTarget {
+    pub(super) fn stopped(
+        &mut self,
+        facts: Facts,
+        mut before: Before,
+        stop: impl FnOnce(&ProcDir) -> Result<Stopped>,
+    ) -> Result<Capture> {
+        let mut threads = stop(&self.proc)?;
+        let _ = failpoint("all-stopped");
+        self.expect_same_program(&facts)?;
+        let taken = wall_now();
+        let mut warnings = Vec::new();
+        let (since, list) = threads.with(|threads| {
+            (
+                threads.since,
+                threads::list(&self.proc, threads, &mut before.threads, &mut warnings),
+            )
+        });
+        let _ = failpoint("registers");
+        let snapshot = self.snapshot(facts, &before, list, taken, &mut warnings)?;
+        let held = Box::new(Standing(threads));
+        let memory = self.memory_of(&snapshot.regions);
+        Ok(Capture::new(
+            snapshot,
+            memory,
+            Some(held),
+            Some(since),
+            warnings,
+        ))
+    }
+
+    /// A process that has died, and whose address space is kept.
+    pub(super) fn dead(&self, facts: Facts, deaths: &[Death]) -> Result<Capture> {
+        let _ = failpoint("before-stop");
+        let threads = deaths.iter().enumerate();
+        let threads = threads.map(|(at, death)| corpse::thread(death, at == 0));
+        let before = Before::gather(&self.proc);
+        let mut warnings = vec![
+            "the process had died: threads have their general registers, descriptors and times are \
+             those of the beginning"
+                .to_owned(),
+        ];
+        let threads = threads.collect();
+        let snapshot = self.snapshot(facts, &before, threads, wall_now(), &mut warnings)?;
+        let memory = self.kept_memory()?;
+        let mut capture = Capture::new(snapshot, memory, None, None, warnings);
+        capture.method = Method::Crash;
+        Ok(capture)
+    }
+
+    /// The memory of a process that has died, by the descriptor that was opened while it lived.
+    pub(super) fn kept_memory(&self) -> Result<Arc<dyn Memory>> {
+        let mem = self.proc.open_living("mem");
+        let mem = mem.map_err(|e| Error::of_process("opening the memory", self.proc.key, &e))?;
+        Ok(Arc::new(LiveMemory::of_file(mem)))
+    }
+
+    /// Refuses a process that executed another program after its facts were gathered: no two have
+    /// the same auxiliary vector, which holds random addresses.
+    fn expect_same_program(&self, facts: &Facts) -> Result<()> {
+        let mut files = facts.process.files.iter();
+        let before = files.find_map(|(name, bytes)| (name == "auxv").then_some(bytes));
+        let now = self.proc.read_living("auxv");
+        match (before, now) {
+            (Some(before), Ok(now)) if !before.is_empty() && *before != now => {
+                Err(executed(self.proc.key))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn running(&self, facts: Facts, mut before: Before) -> Result<Capture> {
+        let mut warnings = vec![
+            "the target was not stopped: memory changed while it was copied, and threads have only the registers that the kernel tells".to_owned(),
+        ];
+        let mut list: Vec<Thread> = before.threads.drain().map(|(_, thread)| thread).collect();
+        list.sort_by_key(|thread| thread.id);
+        for thread in &mut list {
+            thread.state = ThreadState::Unstopped("not asked to stop".to_owned());
+            thread.registers = registers_of_running(&self.proc, thread.id);
+        }
+        let snapshot = self.snapshot(facts, &before, list, wall_now(), &mut warnings)?;
+        let memory = self.memory_of(&snapshot.regions);
+        if !can_read(&snapshot, &memory) {
+            let refused = std::io::Error::from_raw_os_error(libc::EPERM);
+            return Err(super::rights::explain_refusal(&self.proc, None, &refused));
+        }
+        Ok(Capture::new(snapshot, memory, None, None, warnings))
+    }
+
+    fn memory_of(&self, regions: &[Region]) -> Arc<dyn Memory> {
+        let mem = self.proc.open_living("mem").ok();
+        let memory = LiveMemory::new(self.proc.living_tid, mem);
+        let patches = probes::find(self.proc.key.pid, regions, &memory);
+        Arc::new(memory.patched(patches))
+    }
+
+    pub(super) fn snapshot(
+        &self,
+        mut facts: Facts,
+        before: &Before,
+        threads: Vec<Thread>,
+        taken: WallTime,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<Snapshot> {
+        let failed =
+            |e: std::io::Error| Error::of_process("reading the memory map", self.proc.key, &e);
+        let text = self.proc.read_living("maps").map_err(failed)?;
+        let (mut regions, bad) = snapshot::maps::parse(&text);
+        if bad > 0 {
+            warnings.push(format!(
+                "{bad} lines of the memory map could not be understood"
+            ));
+        }
+        mark_special(&mut regions, before);
+        mark_stacks(&mut regions, &threads);
+        let page_size = rustix::param::page_size() as u64;
+        let pagemap = self.proc.open_living("pagemap").map_err(failed)?;
+        pages::fill(&pagemap, &mut regions, page_size).map_err(failed)?;
+        whole_vdso(&mut regions);
+        let narrow = matches!(
+            threads.first().and_then(|t| t.registers),
+            Some(Registers::X86(_))
+        );
+        let mut system = before.system.clone();
+        system.architecture = if narrow {
+            Architecture::X86
+        } else {
+            ARCHITECTURE
+        };
+        facts.process.files.push(("maps".to_owned(), text));
+        Ok(Snapshot {
+            taken,
+            process: facts.process,
+            system,
+            threads,
+            modules: facts::modules(&regions),
+            unloaded: Vec::new(),
+            regions,
+            handles: facts.handles,
+            exception: None,
+        })
+    }
+}
+
+/// The threads that stand, as [`Capture`] holds them.
+struct Standing(Stopped);
+
+impl Held for Standing {
+    fn check(&mut self) -> Result<()> {
+        self.0.with(Threads::check)
+    }
+
+    fn release(&mut self) {
+        self.0.release();
+    }
+}
+
+fn special_regions(proc: &ProcDir) -> SpecialFlags {
+    let mut reader = SmapsReader::default();
+    let Ok(file) = proc.open_living("smaps") else {
+        return reader.special;
+    };
+    let mut lines = BufReader::with_capacity(64 << 10, file);
+    let mut line = Vec::new();
+    while lines.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
+        reader.line(line.trim_ascii_end());
+        line.clear();
+    }
+    reader.special
+}
+
+fn mark_special(regions: &mut [Region], before: &Before) {
+    for region in regions {
+        if let Some(flags) = before.special.get(&region.range) {
+            region.dont_dump = flags.dont_dump && region.kind != RegionKind::Kernel;
+            region.untouchable = flags.device && region.kind != RegionKind::Kernel;
+            region.hugetlb = flags.hugetlb;
+        }
+        region.remote = region.inode != 0 && before.remote.contains(&region.device);
+    }
+}
+
+/// The kernel's code in the process is there also where the page tables do not show it yet, and
+/// reading it is harmless; a debugger wants all of it, its section headers stand at its end.
+fn whole_vdso(regions: &mut [Region]) {
+    for region in regions.iter_mut().filter(|region| region.name == "[vdso]") {
+        region.resident = vec![region.range];
+        region.private_pages.clear();
+    }
+}
+
+/// Anonymous memory that a stack pointer lies in and a guard lies below is a stack.
+fn mark_stacks(regions: &mut [Region], threads: &[Thread]) {
+    for thread in threads {
+        let Some(sp) = thread.registers.map(|registers| registers.sp()) else {
+            continue;
+        };
+        let after = regions.partition_point(|region| region.range.start <= sp);
+        let Some(at) = after.checked_sub(1) else {
+            continue;
+        };
+        let guarded = at > 0 && {
+            let below = &regions[at - 1];
+            below.range.end == regions[at].range.start && !below.protection.read
+        };
+        let region = &mut regions[at];
+        if guarded && region.kind == RegionKind::Private && region.range.contains(sp) {
+            region.kind = RegionKind::Stack;
+        }
+    }
+}
+
+/// Whether any memory can be read at all.
+fn can_read(snapshot: &Snapshot, memory: &Arc<dyn Memory>) -> bool {
+    let mut byte = [0];
+    let mut resident = snapshot
+        .regions
+        .iter()
+        .flat_map(|region| &region.resident)
+        .take(64);
+    resident.any(|range| memory.read(range.start, &mut byte) == 1)
+}

@@ -1,0 +1,94 @@
+//! The death of a process by a signal, without tracing it: see [`corpse`].
+
+use super::{
+    signal_event,
+    source::{Source, Wanted},
+    standing::At,
+};
+use crate::{
+    FAULT_BITS, Facts, Result,
+    linux::{
+        corpse::{self, Vigil},
+        facts,
+        proc::ProcDir,
+    },
+};
+use snapshot::TargetEvent;
+use std::{os::fd::BorrowedFd, time::Instant};
+
+/// Waits for the death of one process.
+#[derive(Default)]
+pub(super) struct DeathWatch {
+    vigil: Option<Vigil>,
+    /// What was known of the process when its death began to be waited for.
+    kept: Option<Facts>,
+}
+
+impl DeathWatch {
+    /// The facts of a process that has died, from while it lived.
+    pub(super) fn facts(&self) -> Option<&Facts> {
+        self.kept.as_ref()
+    }
+
+    fn keep_facts(&mut self, proc: &ProcDir) {
+        // One that is dying while it is armed anew has lost its images.
+        let facts = facts::gather(proc).ok();
+        let facts = facts.filter(|facts| !facts.modules.is_empty());
+        self.kept = facts.or(self.kept.take());
+    }
+}
+
+impl Source for DeathWatch {
+    fn arm(&mut self, proc: &mut ProcDir, wanted: &mut Wanted<'_>) -> Result<()> {
+        let what = wanted.what;
+        if !what.deaths {
+            self.vigil = None;
+            return Ok(());
+        }
+        self.keep_facts(proc);
+        // Whoever is traced for something else shows its death by that.
+        let is_traced = what.exit || what.signals != 0 || what.threads;
+        if !is_traced && self.vigil.as_ref().is_some_and(|vigil| vigil.is_of(proc)) {
+            return Ok(());
+        }
+        self.vigil = None;
+        if !is_traced {
+            match Vigil::begin(proc) {
+                Ok(vigil) => {
+                    self.vigil = Some(vigil);
+                    return Ok(());
+                }
+                Err(error) => wanted.notices.push(format!(
+                    "its death is seen by tracing ({error}): each signal it gets costs it some \
+                     microseconds"
+                )),
+            }
+        }
+        wanted.signals |= FAULT_BITS;
+        Ok(())
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.vigil.as_ref().map(|vigil| vigil.deaths.descriptor())
+    }
+
+    fn due(&self) -> Option<Instant> {
+        self.vigil.as_ref().map(Vigil::due)
+    }
+
+    fn next(&mut self, proc: &mut ProcDir) -> Option<(TargetEvent, At)> {
+        let deaths = self.vigil.as_mut()?.next(proc)?;
+        let first = deaths.first()?;
+        let event = signal_event(first.thread, &corpse::signal(first));
+        Some((event, At::Dead(deaths)))
+    }
+
+    fn program_replaced(&mut self) {
+        // It is told by tracing, and where a process is traced no vigil is kept.
+    }
+
+    fn missed(&mut self) -> u64 {
+        // A process dies once; the ring has room for a thousand of its threads.
+        0
+    }
+}

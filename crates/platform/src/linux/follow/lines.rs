@@ -1,0 +1,78 @@
+//! Lines that the process writes to its standard error, as debug strings.
+
+use super::{
+    source::{Source, Wanted},
+    standing::At,
+};
+use crate::{
+    Result,
+    linux::{hold::Writes, proc::ProcDir},
+};
+use snapshot::TargetEvent;
+use std::{
+    os::fd::BorrowedFd,
+    time::{Duration, Instant},
+};
+
+/// How long the end of a line is waited for before its beginning is told.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// What one process writes there.
+#[derive(Default)]
+pub(super) struct Lines {
+    writes: Option<Writes>,
+    /// When a line that has not ended is told as it is.
+    rest_due: Option<Instant>,
+}
+
+impl Source for Lines {
+    fn arm(&mut self, proc: &mut ProcDir, wanted: &mut Wanted<'_>) -> Result<()> {
+        if !wanted.what.debug_strings {
+            *self = Self::default();
+        } else if self.writes.is_none() {
+            match Writes::of(proc.key.pid) {
+                Ok(writes) => self.writes = Some(writes),
+                Err(error) => wanted.notices.push(format!(
+                    "what it writes to stderr cannot be seen here: {error}"
+                )),
+            }
+        }
+        Ok(())
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.writes.as_ref().map(Writes::descriptor)
+    }
+
+    fn due(&self) -> Option<Instant> {
+        self.rest_due
+    }
+
+    fn next(&mut self, _: &mut ProcDir) -> Option<(TargetEvent, At)> {
+        let writes = self.writes.as_mut()?;
+        let text = match writes.next() {
+            Some(line) => {
+                self.rest_due = None;
+                line
+            }
+            None if !writes.has_rest() => return None,
+            None => {
+                let due = *self.rest_due.get_or_insert(Instant::now() + PATIENCE);
+                if due > Instant::now() {
+                    return None;
+                }
+                self.rest_due = None;
+                writes.rest()?
+            }
+        };
+        Some((TargetEvent::DebugString { text }, At::Nothing))
+    }
+
+    fn program_replaced(&mut self) {
+        // The tracepoint knows the process by its pid, which execve(2) keeps.
+    }
+
+    fn missed(&mut self) -> u64 {
+        self.writes.as_mut().map_or(0, Writes::missed)
+    }
+}

@@ -1,0 +1,244 @@
+//! A process that is waited for: by probes that hold a thread at a place, by the kernel's report of
+//! its death, and, for what nothing else shows, by tracing its threads.
+
+mod deaths;
+mod lines;
+mod probes;
+mod source;
+mod standing;
+mod tracing;
+
+pub(crate) use standing::Stopped;
+
+use super::{
+    proc::ProcDir,
+    sys::{
+        ptrace::SignalInfo,
+        wake::{self, Wake},
+    },
+    target::LinuxTarget,
+};
+use crate::{
+    Arming, Capture, CaptureOptions, Error, FAULT_SIGNALS, Facts, Follow, Happened, Result, Target,
+    Waker,
+};
+use deaths::DeathWatch;
+use lines::Lines;
+use probes::Probes;
+use snapshot::{Exception, Memory, ProcessKey, TargetEvent};
+use source::{Source, Wanted};
+use standing::At;
+use std::{
+    os::fd::AsFd,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tracing::Tracing;
+
+/// How long a thread that was held may take to stop for good.
+const STOPPING: Duration = Duration::from_secs(1);
+
+/// How often threads are looked at that were asked to stop and did not in time.
+const STRAY_LOOK: Duration = Duration::from_millis(5);
+
+/// A Linux process that is followed.
+pub(crate) struct LinuxFollow {
+    target: LinuxTarget,
+    sources: Sources,
+    wake: Arc<Wake>,
+}
+
+impl LinuxFollow {
+    pub(crate) fn begin(key: ProcessKey) -> Result<Self> {
+        let failed = |e| Error::of_process("following", key, &e);
+        Ok(Self {
+            target: LinuxTarget::attach(key)?,
+            sources: Sources::default(),
+            wake: Arc::new(Wake::new().map_err(failed)?),
+        })
+    }
+
+    /// Sleeps until a source may have something to tell, somebody wakes us, or `until` has come.
+    fn sleep(&self, until: Option<Instant>) {
+        let list = self.sources.list();
+        let stray = (!self.sources.strays.is_empty()).then(|| Instant::now() + STRAY_LOOK);
+        let due = list.iter().filter_map(|source| source.due());
+        let until = due.chain(stray).chain(until).min();
+        let mut descriptors = vec![self.wake.as_fd()];
+        descriptors.extend(list.iter().filter_map(|source| source.descriptor()));
+        wake::sleep(&descriptors, until);
+    }
+}
+
+impl Target for LinuxFollow {
+    fn key(&self) -> ProcessKey {
+        self.target.key()
+    }
+
+    fn facts(&mut self) -> Result<Facts> {
+        match (&self.sources.at, self.sources.deaths.facts()) {
+            (At::Dead(_), Some(kept)) => Ok(kept.clone()),
+            _ => self.target.facts(),
+        }
+    }
+
+    fn memory(&self) -> Arc<dyn Memory> {
+        match &self.sources.at {
+            At::Dead(_) => self.target.kept_memory(),
+            _ => Ok(self.target.memory()),
+        }
+        .unwrap_or_else(|_| self.target.memory())
+    }
+
+    fn capture(&mut self, options: &CaptureOptions) -> Result<Capture> {
+        if let At::Dead(_) = self.sources.at {
+            let facts = self.facts()?;
+            return self.target.dead(facts, self.sources.dead());
+        }
+        let sources = &mut self.sources;
+        self.target
+            .capture_by(options, |proc| sources.stop_all(proc, options))
+    }
+}
+
+impl Follow for LinuxFollow {
+    fn arm(&mut self, what: &Arming) -> Result<Vec<String>> {
+        let stands_traced = matches!(self.sources.at, At::Traced(..));
+        let mut wanted = Wanted::new(what, stands_traced);
+        for source in self.sources.list_mut() {
+            source.arm(&mut self.target.proc, &mut wanted)?;
+        }
+        Ok(wanted.notices)
+    }
+
+    fn wait(&mut self, until: Option<Instant>) -> Result<Happened> {
+        loop {
+            if self.wake.take() {
+                return Ok(Happened::Woken);
+            }
+            if let Some(event) = self.sources.next(&mut self.target.proc) {
+                return Ok(Happened::Event(event, self.sources.at.standing()));
+            }
+            self.sources.let_strays_go();
+            if until.is_some_and(|until| until <= Instant::now()) {
+                return Ok(Happened::TimedOut);
+            }
+            self.sleep(until);
+        }
+    }
+
+    fn waker(&self) -> Waker {
+        let wake = self.wake.clone();
+        Waker::new(move || wake.wake())
+    }
+
+    fn is_standing(&self) -> bool {
+        self.sources.is_standing()
+    }
+
+    fn stay(&mut self) -> Result<bool> {
+        self.sources.stay(&self.target.proc)
+    }
+
+    fn go_on(&mut self) {
+        self.sources.go_on();
+    }
+
+    fn pass(&mut self, kind: u64, pass: bool) {
+        self.sources.probes.pass(kind, pass);
+        self.sources.tracing.pass(kind, pass);
+    }
+
+    fn passed(&self, kind: u64) -> u64 {
+        let by_probes = self.sources.probes.passed(kind);
+        by_probes.unwrap_or_else(|| self.sources.tracing.passed(kind))
+    }
+
+    fn missed(&mut self) -> u64 {
+        let mut list = self.sources.list_mut();
+        list.iter_mut().map(|source| source.missed()).sum()
+    }
+
+    fn process_of(&self, _handle: u64) -> Option<u32> {
+        None
+    }
+}
+
+/// Everything that tells of a process, and where the process stands.
+#[derive(Default)]
+struct Sources {
+    deaths: DeathWatch,
+    probes: Probes,
+    lines: Lines,
+    tracing: Tracing,
+    at: At,
+    /// Threads that were asked to stop and have not yet.
+    strays: Vec<i32>,
+}
+
+impl Sources {
+    /// In the order in which they are armed: what one cannot have, a later one may.
+    fn list(&self) -> [&dyn Source; 4] {
+        [&self.deaths, &self.probes, &self.lines, &self.tracing]
+    }
+
+    fn list_mut(&mut self) -> [&mut dyn Source; 4] {
+        [
+            &mut self.deaths,
+            &mut self.probes,
+            &mut self.lines,
+            &mut self.tracing,
+        ]
+    }
+
+    /// The next event of any source, without waiting. A death comes last: what the process did
+    /// before it is told first.
+    fn next(&mut self, proc: &mut ProcDir) -> Option<TargetEvent> {
+        let (event, at) = {
+            let [deaths, rest @ ..] = self.list_mut();
+            let mut in_order = rest.into_iter().chain([deaths]);
+            in_order.find_map(|source| source.next(proc))
+        }?;
+        self.at = at;
+        if event == TargetEvent::Executed {
+            let list = self.list_mut().into_iter();
+            list.for_each(|source| source.program_replaced());
+        }
+        Some(event)
+    }
+
+    /// The threads of a process that has died.
+    fn dead(&self) -> &[super::hold::Death] {
+        match &self.at {
+            At::Dead(deaths) => deaths,
+            _ => &[],
+        }
+    }
+}
+
+impl Drop for Sources {
+    fn drop(&mut self) {
+        self.go_on();
+        self.tracing.end();
+    }
+}
+
+/// Signals whose default action is a core dump, but SIGQUIT, which people send on purpose, are
+/// exceptions.
+fn signal_event(tid: i32, info: &SignalInfo) -> TargetEvent {
+    if !FAULT_SIGNALS.contains(&(info.number as u32)) {
+        return TargetEvent::Signal {
+            number: info.number,
+            thread: tid as u32,
+            sender: (info.sender != 0).then_some(info.sender),
+        };
+    }
+    TargetEvent::Exception(Exception {
+        thread: tid as u32,
+        code: info.number as u32,
+        flags: info.code as u32,
+        address: info.address,
+        first_chance: true,
+        ..Exception::default()
+    })
+}

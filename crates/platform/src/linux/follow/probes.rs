@@ -1,0 +1,146 @@
+//! Threads that come to a place, held there by probes: see [`hold`](crate::linux::hold).
+
+use super::{
+    source::{Source, Wanted},
+    standing::At,
+};
+use crate::{
+    ArmedPlace, ImageFiles, Result,
+    linux::{
+        hold::{Holds, Report},
+        proc::ProcDir,
+        sys::prompt,
+    },
+};
+use snapshot::{ProcessKey, TargetEvent};
+use std::{collections::BTreeSet, io, os::fd::BorrowedFd, time::Instant};
+
+/// The probes of one process.
+#[derive(Default)]
+pub(super) struct Probes {
+    holds: Option<Holds>,
+    /// Numbers of the places that have one.
+    armed: BTreeSet<u32>,
+}
+
+impl Probes {
+    /// Whether the thread of this report is still held.
+    pub(super) fn is_held(&self, report: &Report) -> bool {
+        let holds = self.holds.as_ref();
+        holds.is_none_or(|holds| holds.is_held(report.hold))
+    }
+
+    /// Lets the thread of this report go on.
+    pub(super) fn let_go(&self, report: &Report) {
+        if let Some(holds) = &self.holds {
+            holds.let_go(report.hold);
+        }
+    }
+
+    /// See [`Follow::pass`](crate::Follow::pass).
+    pub(super) fn pass(&mut self, kind: u64, pass: bool) {
+        if let Some(holds) = &mut self.holds {
+            // Where there is no room for another kind it is held each time.
+            let _ = holds.pass(kind, pass);
+        }
+    }
+
+    /// How many of this kind have gone by; `None` where there are no probes.
+    pub(super) fn passed(&self, kind: u64) -> Option<u64> {
+        self.holds.as_ref().map(|holds| holds.passed(kind))
+    }
+
+    fn arm_new<'w>(&mut self, key: ProcessKey, new: Vec<&'w ArmedPlace>, wanted: &mut Wanted<'w>) {
+        if self.holds.is_none() {
+            match Holds::new(key.pid) {
+                Ok(holds) => self.holds = Some(holds),
+                Err(error) => {
+                    let instead = wanted.what.unsafe_breakpoints;
+                    wanted.notices.push(no_probes(&error, instead));
+                    wanted.trapped.extend(new.into_iter().filter(|_| instead));
+                    return;
+                }
+            }
+        }
+        prompt::be_prompt();
+        let files = ImageFiles::of(key);
+        for place in new {
+            match self.arm_place(files.as_ref(), place) {
+                Ok(()) => drop(self.armed.insert(place.number)),
+                Err(error) => wanted.notices.push(not_armed(place, &error)),
+            }
+        }
+    }
+
+    fn arm_place(&mut self, files: Option<&ImageFiles>, place: &ArmedPlace) -> io::Result<()> {
+        let path = files.and_then(|files| files.path(&place.module));
+        let path = path.ok_or_else(|| io::Error::other("its file cannot be opened"))?;
+        match &mut self.holds {
+            Some(holds) => holds.at_place(place.number, &path, place.offset, place.kind),
+            None => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+}
+
+impl Source for Probes {
+    fn arm(&mut self, proc: &mut ProcDir, wanted: &mut Wanted<'_>) -> Result<()> {
+        let places = &wanted.what.places;
+        let numbers: BTreeSet<u32> = places.iter().map(|place| place.number).collect();
+        if !self.armed.is_subset(&numbers) || places.is_empty() {
+            self.program_replaced();
+        }
+        let is_new = |place: &&ArmedPlace| !self.armed.contains(&place.number);
+        let new: Vec<&ArmedPlace> = places.iter().filter(is_new).collect();
+        if !new.is_empty() {
+            self.arm_new(proc.key, new, wanted);
+        }
+        Ok(())
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.holds.as_ref().map(Holds::descriptor)
+    }
+
+    fn due(&self) -> Option<Instant> {
+        None
+    }
+
+    fn next(&mut self, _: &mut ProcDir) -> Option<(TargetEvent, At)> {
+        let report = self.holds.as_ref()?.next()?;
+        let event = TargetEvent::Breakpoint {
+            place: report.place,
+            thread: report.thread as u32,
+            ends: None,
+        };
+        Some((event, At::Held(report)))
+    }
+
+    fn program_replaced(&mut self) {
+        // The kernel has taken the probes away with the old program.
+        *self = Self::default();
+    }
+
+    fn missed(&mut self) -> u64 {
+        self.holds.as_mut().map_or(0, Holds::missed)
+    }
+}
+
+/// That a place could not be armed, and why.
+pub(super) fn not_armed(place: &ArmedPlace, error: &io::Error) -> String {
+    let (path, offset) = (&place.module.path, place.offset);
+    format!("no probe could be put at {path}+{offset:#x}: {error}")
+}
+
+fn no_probes(error: &io::Error, instead: bool) -> String {
+    let why = format!("throws and breakpoints cannot be met by probes here ({error})");
+    match instead {
+        true => format!(
+            "{why}: the processor's breakpoints do it, each stops the thread for some 20 µs, and the \
+             process dies if firstchance is killed at that moment"
+        ),
+        false => format!(
+            "{why}: run as root on Linux 5.17 or later, or take --unsafe-breakpoints, with which the \
+             process may die if firstchance is killed"
+        ),
+    }
+}

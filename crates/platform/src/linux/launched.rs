@@ -1,0 +1,52 @@
+//! A program that we start: held before its first instruction, then an ordinary child.
+
+use super::sys::launch::Waiting;
+use std::{io, os::unix::process::ExitStatusExt, path::PathBuf, process::Child};
+
+/// A program that waits, runs, or has ended.
+#[derive(Debug)]
+pub(crate) enum RawLaunched {
+    /// With the path of its program, for what may go wrong.
+    Waiting(Waiting, PathBuf),
+    Running(Child),
+    Failed,
+}
+
+impl RawLaunched {
+    pub(crate) fn go(&mut self) -> io::Result<()> {
+        match self {
+            RawLaunched::Waiting(waiting, _) => waiting.go(),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn started(&mut self) -> Option<io::Result<()>> {
+        match std::mem::replace(self, RawLaunched::Failed) {
+            RawLaunched::Waiting(waiting, path) if !waiting.is_decided() => {
+                *self = RawLaunched::Waiting(waiting, path);
+                None
+            }
+            RawLaunched::Waiting(waiting, path) => Some(match waiting.child() {
+                Ok(child) => {
+                    *self = RawLaunched::Running(child);
+                    Ok(())
+                }
+                Err(error) => Err(io::Error::other(format!("{}: {error}", path.display()))),
+            }),
+            other => {
+                *self = other;
+                Some(Ok(()))
+            }
+        }
+    }
+
+    pub(crate) fn status(&mut self) -> Option<i32> {
+        let RawLaunched::Running(child) = self else {
+            return None;
+        };
+        let status = child.try_wait().ok()??;
+        status
+            .code()
+            .or_else(|| status.signal().map(|signal| -signal))
+    }
+}

@@ -1,0 +1,125 @@
+//! The processes of the machine, and what tells whether a rule is about one of them.
+
+use super::{
+    facts::{name_of, strings},
+    proc::{self, ProcDir, machine, numbers_in, stat, status},
+};
+use crate::{Detail, Error, ErrorKind, ProcessEntry, Result};
+use snapshot::ProcessKey;
+use std::{
+    collections::{HashMap, HashSet},
+    io,
+    os::fd::OwnedFd,
+};
+
+/// All processes, by ascending pid.
+pub(crate) fn processes(detail: Detail) -> Result<Vec<ProcessEntry>> {
+    let failed = |e: io::Error| {
+        let what = format!("listing /proc failed: {e}");
+        Error::new(ErrorKind::Unsupported, what)
+    };
+    let pids = proc::all_pids().map_err(failed)?.into_iter();
+    let pids = pids.map(|pid| pid as u32);
+    Ok(match detail {
+        Detail::Identity => pids.filter_map(|pid| entry(pid).ok()).collect(),
+        Detail::Figures => {
+            let figures = Figures::of_machine();
+            pids.filter_map(|pid| figures.entry(pid)).collect()
+        }
+    })
+}
+
+/// Who has this pid, by four small files: this is read for every process that starts.
+pub(crate) fn entry(pid: u32) -> Result<ProcessEntry> {
+    let gone = |_| {
+        Error::new(
+            ErrorKind::NoSuchProcess,
+            format!("there is no process {pid}"),
+        )
+    };
+    identify(pid).map_err(gone)
+}
+
+fn identify(pid: u32) -> io::Result<ProcessEntry> {
+    let dir = proc::open_dir(pid)?;
+    let stat = proc::read_stat(&dir)?;
+    let cgroup = proc::read_file(&dir, "cgroup").unwrap_or_default();
+    let (service, container) = machine::unit_and_container(&cgroup);
+    let image = image(&dir, pid);
+    let command_line = strings(&proc::read_file(&dir, "cmdline").unwrap_or_default());
+    let path = image.strip_suffix(" (deleted)").unwrap_or(&image);
+    Ok(ProcessEntry {
+        key: ProcessKey {
+            pid,
+            start: stat.start,
+        },
+        parent: stat.parent,
+        name: name_of(path, &stat.comm, &command_line),
+        comm: stat.comm.clone(),
+        group: stat.group,
+        command_line,
+        cpu: machine::ticks_to_duration(stat.user_ticks + stat.kernel_ticks),
+        threads: stat.threads,
+        state: stat.state,
+        service,
+        container,
+        kernel: stat.flags & stat::KERNEL_THREAD != 0,
+        image,
+        ..ProcessEntry::default()
+    })
+}
+
+/// The path of its program: of a process whose first thread has ended, as another one tells it.
+fn image(dir: &OwnedFd, pid: u32) -> String {
+    let leader = proc::link(dir, "exe").ok();
+    let other = || ProcDir::open_pid(pid).ok()?.link("exe").ok();
+    leader.or_else(other).unwrap_or_default()
+}
+
+/// What figures for people need besides the process.
+struct Figures {
+    users: HashMap<u32, String>,
+    boot: i64,
+}
+
+impl Figures {
+    fn of_machine() -> Self {
+        Self {
+            users: machine::users(),
+            boot: machine::boot_time(),
+        }
+    }
+
+    /// A process with its figures; `None` when it has ended meanwhile.
+    fn entry(&self, pid: u32) -> Option<ProcessEntry> {
+        let mut entry = identify(pid).ok()?;
+        let proc = ProcDir::open(entry.key).ok()?;
+        self.add(&mut entry, &proc)?;
+        Some(entry)
+    }
+
+    fn add(&self, entry: &mut ProcessEntry, proc: &ProcDir) -> Option<()> {
+        let status = proc.read("status").ok()?;
+        let (uid, _) = status::ids(&status, "Uid")?;
+        let user = self.users.get(&uid).cloned();
+        entry.user = user.unwrap_or_else(|| uid.to_string());
+        entry.started = machine::start_time(entry.key.start, self.boot);
+        entry.private = status::private(&status);
+        entry.resident = status::bytes(&status, "VmRSS").unwrap_or(0);
+        entry.handles = numbers_in(proc.fd(), "fd").ok().map(|fds| fds.len() as u32);
+        entry.mapped = mappings(proc);
+        Some(())
+    }
+}
+
+/// Each file once, and anonymous memory (a Go heap has no name, but an address).
+fn mappings(proc: &ProcDir) -> Vec<(u64, String)> {
+    let (regions, _) = snapshot::maps::parse(&proc.read_living("maps").unwrap_or_default());
+    let mut seen = HashSet::new();
+    let named = regions
+        .into_iter()
+        .map(|region| (region.range.start, region.name));
+    named
+        .filter(|(_, name)| name.is_empty() || seen.insert(name.clone()))
+        .collect()
+}

@@ -1,0 +1,44 @@
+//! SIGCHLD for several tracers in one process.
+//!
+//! The kernel tells of a traced thread by a SIGCHLD to the tracer's whole process, and of several
+//! by one (signal(7): a standard signal is pending once). So one thread takes the signals, and
+//! wakes every tracer that subscribed; each then asks for its own threads (`__WNOTHREAD`). Before
+//! that, each looked every 5 ms: 20 processes that did nothing made 4,100 context switches a
+//! second.
+
+use super::{signals, wake::Wake};
+use std::{
+    io,
+    sync::{Arc, Mutex, Once, PoisonError, Weak},
+};
+
+/// The tracers that want to be woken.
+static TRACERS: Mutex<Vec<Weak<Wake>>> = Mutex::new(Vec::new());
+
+/// A descriptor that is woken by each SIGCHLD from now on, as long as it is kept.
+///
+/// # Errors
+/// Where there is no room for a descriptor.
+pub(crate) fn subscribe() -> io::Result<Arc<Wake>> {
+    static START: Once = Once::new();
+    let wake = Arc::new(Wake::new()?);
+    {
+        let mut tracers = TRACERS.lock().unwrap_or_else(PoisonError::into_inner);
+        tracers.retain(|tracer| tracer.strong_count() > 0);
+        tracers.push(Arc::downgrade(&wake));
+    }
+    // A thread that has not blocked the signal would swallow it.
+    signals::keep_child_signal();
+    START.call_once(|| drop(std::thread::spawn(pass_on)));
+    Ok(wake)
+}
+
+fn pass_on() {
+    signals::keep_child_signal();
+    loop {
+        signals::wait_for_child();
+        let tracers = TRACERS.lock().unwrap_or_else(PoisonError::into_inner);
+        let living = tracers.iter().filter_map(Weak::upgrade);
+        living.for_each(|tracer| tracer.wake());
+    }
+}

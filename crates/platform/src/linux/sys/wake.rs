@@ -1,0 +1,54 @@
+//! Waking a thread that waits in poll(2): an eventfd, whose counter is the memory of wakes that
+//! came while nobody waited.
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    time::Instant,
+};
+
+/// A descriptor that can be read as soon as somebody woke it.
+#[derive(Debug)]
+pub(crate) struct Wake(OwnedFd);
+
+impl Wake {
+    /// # Errors
+    /// Where there is no room for a descriptor.
+    pub(crate) fn new() -> io::Result<Self> {
+        let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
+        Ok(Self(eventfd(0, flags)?))
+    }
+
+    /// Wakes whoever waits, or waits next. One atomic system call: safe in a signal handler
+    /// (write(2) is in the list of signal-safety(7)).
+    pub(crate) fn wake(&self) {
+        // EAGAIN: the counter is full, somebody is being woken already.
+        let _ = rustix::io::write(&self.0, &1u64.to_ne_bytes());
+    }
+
+    /// Takes the wake, if there was one.
+    pub(crate) fn take(&self) -> bool {
+        rustix::io::read(&self.0, &mut [0; 8]).is_ok()
+    }
+}
+
+impl AsFd for Wake {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Sleeps until one of these can be read, or `until` has come. An interrupted sleep ends early.
+pub(crate) fn sleep(descriptors: &[BorrowedFd<'_>], until: Option<Instant>) {
+    let mut ready: Vec<PollFd<'_>> = descriptors
+        .iter()
+        .map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN))
+        .collect();
+    let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+    let left = left.map(|left| Timespec {
+        tv_sec: left.as_secs().min(i64::MAX as u64) as i64,
+        tv_nsec: left.subsec_nanos().into(),
+    });
+    let _ = poll(&mut ready, left.as_ref());
+}

@@ -1,0 +1,95 @@
+//! What is known of each thread: from `/proc` before the stop, its registers while it stands.
+
+use super::{
+    arch,
+    proc::{ProcDir, machine, stat, status},
+    stop::{Hold, Threads},
+    sys::ptrace,
+};
+use snapshot::{Registers, Thread, ThreadState, Warning};
+use std::collections::HashMap;
+
+/// What was read of a thread before is moved, not copied: there may be ten thousand.
+pub(super) fn list(
+    proc: &ProcDir,
+    held: &Threads,
+    known: &mut HashMap<i32, Thread>,
+    warnings: &mut Vec<Warning>,
+) -> Vec<Thread> {
+    let mut list: Vec<Thread> = Vec::with_capacity(held.held.len());
+    let mut unstopped = 0;
+    let mut buffer = arch::extended_buffer();
+    for (&tid, &hold) in &held.held {
+        let before = known.remove(&tid);
+        let mut thread = before.unwrap_or_else(|| describe(proc, tid));
+        thread.blocked = ptrace::blocked_signals(tid).unwrap_or(thread.blocked);
+        fill_registers(proc, &mut thread, hold, &mut buffer);
+        unstopped += usize::from(matches!(thread.state, ThreadState::Unstopped(_)));
+        list.push(thread);
+    }
+    if unstopped > 0 {
+        warnings.push(format!(
+                "{unstopped} threads could not be stopped (in an uninterruptible system call); their registers are the few that the kernel tells"
+            ));
+    }
+    *known = HashMap::new();
+    list.sort_by_key(|thread| (thread.id != proc.key.pid, thread.id));
+    list
+}
+
+/// What `/proc` says of a thread.
+pub(super) fn describe(proc: &ProcDir, tid: i32) -> Thread {
+    let text = proc.read(&format!("task/{tid}/stat")).unwrap_or_default();
+    let stat = stat::parse(&text).unwrap_or_default();
+    let status_text = proc.read(&format!("task/{tid}/status")).unwrap_or_default();
+    Thread {
+        id: tid as u32,
+        name: stat.comm,
+        letter: if stat.state == '\0' { ' ' } else { stat.state },
+        pending: status::mask(&status_text, "SigPnd").unwrap_or(0),
+        blocked: status::mask(&status_text, "SigBlk").unwrap_or(0),
+        user_time: machine::ticks_to_duration(stat.user_ticks),
+        kernel_time: machine::ticks_to_duration(stat.kernel_ticks),
+        priority: stat.nice,
+        ..Thread::default()
+    }
+}
+
+fn fill_registers(proc: &ProcDir, thread: &mut Thread, hold: Hold, buffer: &mut [u8]) {
+    let tid = thread.id as i32;
+    match hold {
+        Hold::Pending => {
+            thread.state = ThreadState::Unstopped("uninterruptible".to_owned());
+            thread.registers = registers_of_running(proc, thread.id);
+        }
+        Hold::Running => {}
+        Hold::Stopped | Hold::GroupStop(_) | Hold::Signal(_) | Hold::Trapped(_) | Hold::Exiting => {
+            thread.registers = arch::general(tid).ok();
+            thread.extended = arch::extended(tid, buffer).unwrap_or_default();
+            match hold {
+                Hold::GroupStop(signal) => {
+                    thread.state = ThreadState::AlreadyStopped;
+                    thread.signal = signal;
+                }
+                Hold::Signal(signal) => {
+                    thread.signal = signal;
+                    thread.siginfo = ptrace::signal_info(tid).ok().map(Vec::from);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Stack and instruction pointer of a thread in a system call (`/proc/TID/syscall`: number, six
+/// arguments, sp, pc), nothing of one that runs.
+pub(super) fn registers_of_running(proc: &ProcDir, tid: u32) -> Option<Registers> {
+    let text = proc.read(&format!("task/{tid}/syscall")).ok()?;
+    let text = String::from_utf8(text).ok()?;
+    let words: Vec<&str> = text.split_ascii_whitespace().collect();
+    let hex = |word: &&str| u64::from_str_radix(word.trim_start_matches("0x"), 16).ok();
+    match words.as_slice() {
+        [.., sp, pc] if words.len() >= 3 => Some(arch::from_syscall_file(hex(sp)?, hex(pc)?)),
+        _ => None,
+    }
+}

@@ -1,0 +1,112 @@
+//! What is remembered: of processes that no rule is about nothing, of a rule everything that a
+//! restart of the program must not forget.
+
+use super::{super::state::ClauseState, *};
+
+fn at(seconds: u64) -> Time {
+    Time::from_secs(seconds)
+}
+
+fn texts(commands: &[Command]) -> Vec<String> {
+    commands.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn n53_processes_that_no_rule_is_about_are_forgotten() {
+    let mut machine = Machine::new(&["on each app, when exit, do none"], 1);
+    for pid in 10..1000 {
+        machine.handle(at(1), &format!("started {pid} as other"));
+    }
+    machine.handle(at(1), "started 7");
+    assert_eq!(machine.rules.processes.len(), 1);
+    machine.handle(at(2), "7 exited");
+    assert_eq!(machine.rules.processes.len(), 0);
+}
+
+#[test]
+fn n22_a_rule_about_one_process_ends_when_that_may_not_be_touched() {
+    check(
+        "on app, when exit, do mini dump",
+        "0s found 7
+         1s 7 refused => rule 0 finished: the process may not be touched, 0 written",
+    );
+    check(
+        "on each app, when exit, do mini dump",
+        "0s found 7
+         0s found 8
+         1s 7 refused
+         2s 7 ends 0
+         3s 8 ends 0 => dump 1 of 8: mini (Process end: exit code 0)
+         4s written 1
+         5s started 9
+         6s 9 ends 1 => dump 2 of 9: mini (Process end: exit code 1)",
+    );
+}
+
+/// Runs `before` with a rule, then a new set with the state that the rule had come to, 100 s later
+/// by its own clock.
+fn restarted(rule: &str, end: u64, before: &str) -> Machine {
+    let mut old = Machine::new(&[rule], 1);
+    for line in before.lines().map(str::trim) {
+        let (time, event) = line.split_once(' ').unwrap();
+        old.handle(Time(parse_duration(time).unwrap()), event);
+    }
+    let state = old.rules.state(at(end), RuleId(0)).unwrap();
+    let mut new = Machine::new(&[], 1);
+    let restored = new
+        .rules
+        .restore(at(100), rule.parse().unwrap(), state.clone());
+    assert_eq!(new.rules.state(at(100), restored), Some(state));
+    new
+}
+
+#[test]
+fn counts_and_windows_outlive_the_program() {
+    let rule =
+        "on each app, when exit, do mini dump; at most 3 dumps in all; at most 2 dumps in 10m";
+    let before = "0s found 7\n10s 7 ends 0\n11s written 1\n12s 7 exited\n13s started 8\n20s 8 ends 0\n21s written 2";
+    let mut machine = restarted(rule, 30, before);
+    // 20 s ago the first began, 10 s ago the second: the window opens 580 s from now.
+    machine.handle(at(101), "started 9");
+    assert_eq!(
+        texts(&machine.handle(at(102), "9 ends 0")),
+        ["suppressed in 9: limit of 2 dumps in 10m reached (Process end: exit code 0)"]
+    );
+    machine.handle(at(670), "started 10");
+    let told = machine.handle(at(681), "10 ends 0");
+    assert_eq!(
+        texts(&told),
+        ["dump 1 of 10: mini (Process end: exit code 0)"]
+    );
+    let told = machine.handle(at(682), "written 1");
+    let over = "rule 0 finished: count reached, 3 written";
+    assert_eq!(texts(&told), [over, "detach from 9", "detach from 10"]);
+}
+
+#[test]
+fn a_series_goes_on_with_the_process_that_it_was_begun_for() {
+    let rule = "on app, when memory > 1MiB, do mini dump 3 times every 10s";
+    let mut machine = restarted(rule, 5, "0s found 7\n1s 7 memory 2MiB\n2s written 1");
+    let state = machine.rules.state(at(100), RuleId(0)).unwrap();
+    let clause = ClauseState {
+        acted: 1,
+        in_series: Some((0, 1)),
+    };
+    assert_eq!(state.processes.values().next(), Some(&vec![clause]));
+    // Another process of the name is not the one that the rule was about.
+    machine.handle(at(100), "found 8");
+    machine.handle(at(100), "found 7");
+    let told = machine.handle(at(110), "due");
+    assert_eq!(texts(&told), ["dump 1 of 7: mini (memory > 1MiB)"]);
+}
+
+#[test]
+fn a_rule_whose_process_ended_while_the_program_was_away_is_over() {
+    let rule = "on app, when exit, do mini dump";
+    let mut machine = restarted(rule, 5, "0s found 7");
+    let told = machine.handle(at(101), "7 exited");
+    assert_eq!(
+        texts(&told),
+        ["rule 0 finished: the process has exited, 0 written"]
+    );
+}
