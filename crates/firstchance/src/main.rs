@@ -6,6 +6,7 @@ mod inspect;
 mod postmortem;
 mod procdump;
 mod rules;
+mod ui;
 
 use std::process::ExitCode;
 

@@ -19,6 +19,8 @@ mod machine;
 mod monitor;
 mod postmortem;
 mod registry;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod target;
 mod trust;
 #[cfg(windows)]

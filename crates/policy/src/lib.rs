@@ -6,10 +6,12 @@
 //!
 //! [`RuleSet`] is the engine. Facts go in with their time, commands come out; it makes no system
 //! call and reads no clock, so that hours of watching are tested in milliseconds.
-//! [`Retention`] says which stored dumps have to go.
+//! [`Retention`] says which stored dumps have to go, [`Repeats`] whether a crash is one that was
+//! stored already, and [`Slots`] how many crashes are worked on at the same time.
 
 mod action;
 mod condition;
+mod crash;
 mod engine;
 mod exception;
 mod language;
@@ -17,14 +19,17 @@ mod level;
 mod limits;
 mod pattern;
 mod quote;
+mod repeats;
 mod retention;
 mod rule;
+mod slots;
 mod target;
 mod trigger;
 mod units;
 
 pub use action::Action;
 pub use condition::{Condition, Place};
+pub use crash::{at_crash, first_about};
 pub use engine::{
     ClauseStatus, Command, DumpId, DumpRequest, Event, ExceptionCount, Finish, Note, Outcome,
     RuleId, RuleSet, RuleState, Settings, Suppressed, WakeFor, Why,
@@ -34,8 +39,10 @@ pub use language::{ParseError, parse_when, print_when};
 pub use level::{Comparison, Gauge, Level, Unit};
 pub use limits::{Limit, Limits, Scope, Window};
 pub use pattern::{Filter, Pattern};
+pub use repeats::{Repeat, Repeats};
 pub use retention::{Disk, Free, Retention, StoredDump, Verdict};
 pub use rule::{Clause, Follow, Rule, Series};
+pub use slots::{SlotStep, Slots};
 pub use target::{Identity, Target};
 pub use trigger::{Trigger, TriggerKind};
 pub use units::{parse_duration, parse_size, print_duration, print_size};

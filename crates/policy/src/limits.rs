@@ -27,6 +27,10 @@ pub struct Limits {
     pub max_dumps: Option<u32>,
     /// Dumps in any stretch of time: a crash loop cannot use up all the rest at once.
     pub windows: Vec<Window>,
+    /// A crash whose signature a dump already has is only counted for so long after that dump: see
+    /// [`Repeats`](crate::Repeats). Rules about the crashes of a machine alone have it, as only they
+    /// learn a crash's signature.
+    pub repeat_window: Option<Duration>,
     /// Dumps of one process that may be written at the same time (ProcDump's `-r N`); at least 1.
     pub concurrent: u32,
     /// Skip a trigger rather than make the target wait for a dump that is still being written
@@ -49,6 +53,7 @@ impl Default for Limits {
         Self {
             max_dumps: None,
             windows: Vec::new(),
+            repeat_window: None,
             concurrent: 1,
             avoid_outage: false,
             keep: Retention::default(),

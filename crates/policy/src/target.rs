@@ -16,6 +16,9 @@ pub enum Target {
     Container(String),
     /// `cmdline:"glob"`: the whole command line, arguments joined by blanks, `*` for anything.
     CommandLine(Pattern),
+    /// `image:PATH`: the program file that the process runs. A Linux path is compared exactly, a
+    /// Windows path without regard to case.
+    Image(String),
     /// `group:PGID`: every process of a process group (Linux).
     Group(u32),
     /// `launch:PROGRAM`: the process that firstchance itself starts.
@@ -37,9 +40,31 @@ impl Target {
             Target::Pool(pool) => who.pool().is_some_and(|p| p.eq_ignore_ascii_case(pool)),
             Target::Container(id) => who.container.as_deref().is_some_and(|c| c.starts_with(id)),
             Target::CommandLine(pattern) => pattern.is_all_of(&who.command_line.join(" ")),
+            Target::Image(path) => is_same_path(&who.image, path),
             Target::Group(group) => who.group == *group,
             Target::Launch(_) => who.launched,
         }
+    }
+
+    /// Why the target does not mean the process `who`, as the end of a sentence for a log: `it is
+    /// called bash`. Returns `None` if it does mean the process.
+    pub fn mismatch(&self, who: &Identity) -> Option<String> {
+        let or_none = |text: Option<&str>| text.unwrap_or("none").to_owned();
+        let fact = match self {
+            _ if self.matches(who) => return None,
+            Target::Name(_) => format!("it is called {}", who.names().join(", ")),
+            Target::Pid(_) => format!("its pid is {}", who.key.pid),
+            Target::Service(_) => format!("its service is {}", or_none(who.service.as_deref())),
+            Target::Pool(_) => format!("its pool is {}", or_none(who.pool())),
+            Target::Container(_) => {
+                format!("its container is {}", or_none(who.container.as_deref()))
+            }
+            Target::CommandLine(_) => format!("its command line is {}", who.command_line.join(" ")),
+            Target::Image(_) => format!("its program is {}", who.image),
+            Target::Group(_) => format!("its process group is {}", who.group),
+            Target::Launch(_) => "firstchance did not start it".to_owned(),
+        };
+        Some(fact)
     }
 }
 
@@ -70,10 +95,20 @@ pub struct Identity {
 
 impl Identity {
     fn has_name(&self, wanted: &str) -> bool {
+        let mut names = self.names().into_iter();
+        names.any(|name| bare(name).eq_ignore_ascii_case(bare(wanted)))
+    }
+
+    /// All names that the process can be called by, each once.
+    fn names(&self) -> Vec<&str> {
         let first = self.command_line.first().map_or("", String::as_str);
-        [&self.name[..], &self.comm, base(first), base(&self.image)]
-            .iter()
-            .any(|name| bare(name).eq_ignore_ascii_case(bare(wanted)) && !name.is_empty())
+        let mut names: Vec<&str> = Vec::new();
+        for name in [&self.name[..], &self.comm, base(first), base(&self.image)] {
+            if !name.is_empty() && !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
     }
 
     /// The IIS application pool it works for: IIS starts each worker as `w3wp.exe -ap "POOL" …`.
@@ -101,6 +136,13 @@ impl From<&Process> for Identity {
             container: process.container.clone(),
             launched: false,
         }
+    }
+}
+
+fn is_same_path(image: &str, wanted: &str) -> bool {
+    match wanted.starts_with('/') {
+        true => image == wanted,
+        false => image.eq_ignore_ascii_case(wanted),
     }
 }
 
@@ -184,6 +226,37 @@ mod tests {
             let target: Target = text.parse().unwrap();
             assert_eq!(target.matches(&worker()), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_mismatch_says_what_the_process_is_instead() {
+        let why = |target: &str| target.parse::<Target>().unwrap().mismatch(&worker());
+        assert_eq!(why("w3wp"), None);
+        for (target, expected) in [
+            ("nginx", "it is called w3wp.exe, W3WP.EXE"),
+            ("8", "its pid is 7"),
+            ("container:ab", "its container is 0123456789abcdef"),
+            ("pool:x", "its pool is Shop"),
+            ("launch:x", "firstchance did not start it"),
+        ] {
+            assert_eq!(why(target).as_deref(), Some(expected), "{target}");
+        }
+        let nobody: Target = "service:a".parse().unwrap();
+        let why = nobody.mismatch(&Identity::default());
+        assert_eq!(why.as_deref(), Some("its service is none"));
+    }
+
+    #[test]
+    fn an_image_is_one_program_file() {
+        let of = |image: &str| Identity {
+            image: image.to_owned(),
+            ..Identity::default()
+        };
+        let target: Target = "image:/usr/sbin/nginx".parse().unwrap();
+        assert!(target.matches(&of("/usr/sbin/nginx")));
+        assert!(!target.matches(&of("/usr/sbin/NGINX")) && !target.matches(&of("/tmp/nginx")));
+        let target: Target = r"image:C:\app\shop.exe".parse().unwrap();
+        assert!(target.matches(&of(r"c:\App\Shop.exe")));
     }
 
     #[test]

@@ -37,6 +37,11 @@ const PROGRAM_ONLY: &[&str] = &["tokio", "axum", "clap", "indicatif", "anyhow"];
 const SERDE: &[&str] = &["serde", "serde_json", "toml"];
 const MAY_SERIALISE: &[&str] = &["collector", "firstchance"];
 
+/// The facade of the debug log (`-v`, `--log`), for decisions and what was rejected. The crates below
+/// return such decisions as values, so that they stay pure and the caller says them.
+const LOGGING: &[&str] = &["log", "tracing"];
+const MAY_LOG: &[&str] = &["collector", "firstchance"];
+
 /// Compares the manifest of every crate with the drawing.
 pub(super) fn check(root: &Path) -> Result<Vec<Problem>> {
     let mut problems = Vec::new();
@@ -105,6 +110,11 @@ fn forbidden(edges: &Edges, used: &str) -> Option<String> {
     if SERDE.contains(&used) && !MAY_SERIALISE.contains(&name) {
         return Some(format!("{used} belongs to the edge, not to {name}"));
     }
+    if LOGGING.contains(&used) && !MAY_LOG.contains(&name) {
+        return Some(format!(
+            "{name} returns its decisions, and logs none by {used}"
+        ));
+    }
     if PROGRAM_ONLY.contains(&used) && name != "firstchance" {
         return Some(format!("{used} belongs to the program, not to {name}"));
     }
@@ -144,6 +154,13 @@ mod tests {
         let manifest = "[target.'cfg(unix)'.dependencies]\nlibc = \"0.2\"";
         assert_eq!(problems("platform", manifest), 0);
         assert_eq!(problems("collector", manifest), 2);
+    }
+
+    #[test]
+    fn pure_crates_do_not_log() {
+        let manifest = "[dependencies]\nlog = \"0.4\"";
+        assert_eq!(problems("policy", manifest), 1);
+        assert_eq!(problems("collector", manifest), 0);
     }
 
     #[test]

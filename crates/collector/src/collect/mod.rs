@@ -6,55 +6,21 @@ mod crash;
 mod finish;
 mod images;
 mod names;
+mod request;
 mod session;
 mod stream;
 
 pub use crash::{CoreHead, Crash};
 pub use names::{Destination, Names, output_folder};
+pub use request::Request;
 pub use stream::store_stream;
 
-use platform::{Cancel, Error, Host, Stop};
-use policy::Retention;
-use snapshot::{DumpFormat, DumpKind, Exception, ProcessKey, WallTime};
+use platform::{Error, Host};
+use snapshot::{DumpFormat, DumpKind, ProcessKey, WallTime};
 use std::{
     path::PathBuf,
     time::{Duration, Instant},
 };
-
-/// What is asked for.
-#[derive(Clone, Debug)]
-pub struct Request {
-    /// Which dumps, from one capture; they are written smallest first.
-    pub kinds: Vec<(DumpKind, DumpFormat)>,
-    /// Where to.
-    pub destination: Destination,
-    /// Whether a file of that name may be replaced.
-    pub overwrite: bool,
-    /// Why: a sentence for the record.
-    pub reason: String,
-    /// The rule or command line behind it.
-    pub rule: String,
-    /// What the user says of it.
-    pub comment: Option<String>,
-    /// When to give up and let the target go, from the start.
-    pub timeout: Option<Duration>,
-    /// Whether the target is stopped.
-    pub stop: Stop,
-    /// What is kept in the folder it goes to.
-    pub keep: Retention,
-    /// Number of the first dump, for the lines that are shown.
-    pub number: u32,
-    /// The exception that is the reason, where one is.
-    pub exception: Option<Exception>,
-    /// The thread that is the reason, where one is: it comes first.
-    pub thread: Option<u32>,
-    /// What crashes for the same cause have in common, where it is a crash.
-    pub signature: Option<String>,
-    /// A user who may read the dump too.
-    pub reader: Option<u32>,
-    /// Cuts it short.
-    pub cancel: Cancel,
-}
 
 /// What happens meanwhile; for lines and progress bars.
 #[derive(Clone, Debug)]

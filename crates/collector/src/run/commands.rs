@@ -136,23 +136,13 @@ impl Runner {
     fn request(&self, asked: &DumpRequest) -> Option<Request> {
         let options = self.options.get(&asked.rule)?;
         let rule = self.rules.rule(asked.rule)?;
-        let format = |kind: &snapshot::DumpKind| (*kind, (options.format)(*kind));
         Some(Request {
-            kinds: asked.kinds.iter().map(format).collect(),
-            destination: options.destination_of(rule),
             overwrite: options.overwrite,
-            reason: asked.trigger.to_string(),
-            rule: rule.to_string(),
             comment: options.comment.clone(),
             timeout: options.timeout,
             stop: options.stop,
-            keep: rule.limits.keep.clone(),
-            number: asked.number,
-            reader: None,
-            exception: asked.trigger.exception().cloned(),
-            thread: asked.trigger.thread(),
-            signature: None,
             cancel: self.cancel.child(),
+            ..Request::of_rule(asked, rule, options.format, options.destination.clone())
         })
     }
 

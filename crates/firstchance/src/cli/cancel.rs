@@ -1,17 +1,17 @@
-//! `firstchance cancel`.
+//! `firstchance cancel`: ends the monitors of a process.
 
-use super::console;
+use crate::ui::console;
 use platform::{Error, ErrorKind};
 use std::process::ExitCode;
 
-/// What can be asked of `cancel`.
+/// Options of `cancel`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The process that is monitored
     pub(crate) pid: u32,
 }
 
-/// Asks every monitor of the process to end.
+/// Asks every firstchance that monitors the process to end. Fails if there is none.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let pid = args.pid;
     match platform::cancel_monitors(pid)? {

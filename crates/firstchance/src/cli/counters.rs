@@ -1,31 +1,33 @@
-//! `firstchance counters`.
+//! `firstchance counters`: lists the counters that a condition can name, with their values.
 
-use super::{console, target};
+use super::target;
+use crate::ui::console;
 use serde::Serialize;
 use snapshot::{Measure, OperatingSystem};
 use std::{process::ExitCode, time::Duration};
 
-/// Rates are measured over this time.
+/// Time between the two samples from which rates are computed.
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// What can be asked of `counters`.
+/// Options of `counters`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The process whose counters are shown [default: this one]
     target: Option<String>,
-    /// A JSON array
+    /// Print a JSON array
     #[arg(long)]
     json: bool,
 }
 
+/// A counter in the list.
 #[derive(Serialize)]
-struct Line {
+struct CounterRow {
     counter: String,
     value: Option<f64>,
     what: String,
 }
 
-/// Lists them.
+/// Samples all counters of a process twice and prints the second values.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut host = platform::this_machine();
     let text = args
@@ -41,49 +43,45 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     host.sample(key, &measures)?;
     std::thread::sleep(INTERVAL);
     let sample = host.sample(key, &measures)?;
-    let lines: Vec<Line> = known
+    let rows: Vec<CounterRow> = known
         .into_iter()
         .zip(&measures)
-        .map(|((counter, what), measure)| Line {
+        .map(|((counter, what), measure)| CounterRow {
             counter,
             value: sample.value(measure),
             what,
         })
         .collect();
     if args.json {
-        console::print(&serde_json::to_string_pretty(&lines)?)?;
+        console::print(&serde_json::to_string_pretty(&rows)?)?;
         return Ok(ExitCode::SUCCESS);
     }
     console::print(&format!(
         "Use one as: --when 'counter \"NAME\" > 100'. {}\n",
         others(platform::OS)
     ))?;
-    let width = lines
-        .iter()
-        .map(|line| line.counter.len())
-        .max()
-        .unwrap_or(0);
-    for line in &lines {
-        let value = line.value.map_or("-".to_owned(), figure);
+    let width = rows.iter().map(|row| row.counter.len()).max().unwrap_or(0);
+    for row in &rows {
+        let value = row.value.map_or("-".to_owned(), figure);
         console::print(&format!(
             "{:<width$}  {value:>16}  {}",
-            line.counter, line.what
+            row.counter, row.what
         ))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// What else can be named.
+/// A sentence about counters that are not listed but can be named.
 fn others(os: OperatingSystem) -> &'static str {
     match os {
-        OperatingSystem::Linux => "Other files of /proc and /sys can be named alike.",
+        OperatingSystem::Linux => "Other files of /proc and /sys can be named in the same way.",
         OperatingSystem::Windows => {
             "Every other counter of Windows (`typeperf -q`) can be named too."
         }
     }
 }
 
-/// Whole numbers whole, others with two digits.
+/// Formats a value: whole numbers without decimals, others with two.
 fn figure(value: f64) -> String {
     if value.fract() == 0.0 {
         format!("{value:.0}")

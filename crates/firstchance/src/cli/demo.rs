@@ -10,29 +10,31 @@ use std::{
     time::Duration,
 };
 
-/// What can be asked of `demo`.
+/// Options of `demo`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Where its dumps go
+    /// Folder for the dumps
     #[arg(short, long, value_name = "FOLDER", default_value = ".")]
     output: PathBuf,
 }
 
-/// Samples come fast, so that the demo is short.
+/// Levels are sampled more often than usual, so that the demo is short.
 const POLL: Duration = Duration::from_millis(250);
-/// As many as there are conditions.
+/// One dump for each condition of the rules.
 const DUMPS: usize = 3;
-/// What has the program crash.
+/// The line on standard input that makes the program crash.
 const CRASH: &str = "crash\n";
-/// The program takes a piece of memory with each pause, until it has this much.
+/// The program allocates pieces of this size, with a pause before each, until it has this many.
 const PIECE: usize = 4 << 20;
 const PIECES: usize = 24;
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Runs it.
+/// Starts the program, watches it, and shows the dumps.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    println!("A small program is started that misbehaves: a thread spins, another hoards memory.");
-    println!("When a dump of each was taken, it crashes.");
+    println!(
+        "This starts a small program that misbehaves: one thread spins, another hoards memory."
+    );
+    println!("When a dump of each has been taken, the program crashes.");
     let mut program = Misbehaving::start()?;
     let rules = rules_about(program.pid());
     println!("It is process {}.\n\n$ cat rules.toml", program.pid());
@@ -40,8 +42,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     println!("\n$ firstchance watch --rules rules.toml");
     let (watched, dumps, lived) = watch(&rules, args, &mut program)?;
     let fate = match lived {
-        true => "lived on after the first two dumps; the third is of its crash",
-        false => "did not live on after the first two dumps, which must not be",
+        true => "was still alive after the first two dumps; the third is of its crash",
+        false => "was not alive after the first two dumps, which is a fault of firstchance",
     };
     println!("\nThe program {fate}.");
     show(&dumps)?;
@@ -49,22 +51,22 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(if is_well { watched } else { ExitCode::from(1) })
 }
 
-/// What is in them, and where they are.
+/// Shows what is in the dumps, and where they are.
 fn show(dumps: &[PathBuf]) -> anyhow::Result<()> {
     for path in dumps {
         println!("\n$ firstchance inspect {}", path.display());
         inspect::run(&inspect::Args::summary(path.clone()))?;
     }
-    println!("\nThe dumps stay where they are:");
+    println!("\nThe dumps are kept:");
     for path in dumps {
         println!("  {}", path.display());
     }
-    println!("\nNothing on this machine was changed. This has every crash on it leave a dump:");
+    println!("\nNothing on this machine was changed. To get a dump of every crash on it:");
     println!("  firstchance postmortem enable");
     Ok(())
 }
 
-/// The thresholds are such that a busy machine reaches them too.
+/// The rules of the demo. Their thresholds are low, so that they are reached on a busy machine too.
 fn rules_about(pid: u32) -> String {
     format!(
         r#"[[rule]]
@@ -89,8 +91,9 @@ target = "{pid}"
     )
 }
 
-/// Watches until all conditions have fired, and has the program crash when all but the last have;
-/// what was written, and whether the program lived until it was told to crash.
+/// Watches until all conditions have fired, and makes the program crash when all but the last have.
+/// Returns the exit code of the watch, the paths of the dumps, and whether the program was alive
+/// until it was told to crash.
 fn watch(
     text: &str,
     args: &Args,
@@ -99,14 +102,9 @@ fn watch(
     let options = options_to(Destination::Folder(args.output.clone()));
     let rules = rules::parse(text)?.into_iter();
     let job = Job {
-        rules: rules.map(|rule| (rule, options.clone())).collect(),
         poll: POLL,
-        launch: None,
-        json: false,
-        wait: false,
         voice: Voice::Plain,
-        header: None,
-        unsafe_breakpoints: false,
+        ..Job::new(rules.map(|rule| (rule, options.clone())).collect())
     };
     let (mut paths, mut lived) = (Vec::new(), false);
     let code = carry_out_seeing(job, &mut |event| {
@@ -121,7 +119,7 @@ fn watch(
     Ok((code, paths, lived))
 }
 
-/// The demo's program; it ends with the demo.
+/// The program that the demo starts. It is killed when this is dropped.
 struct Misbehaving(Child);
 
 impl Misbehaving {
@@ -142,7 +140,7 @@ impl Misbehaving {
         self.0.id()
     }
 
-    /// Has it crash; a second time says nothing.
+    /// Makes it crash. A second call does nothing.
     fn crash(&mut self) {
         if let Some(mut input) = self.0.stdin.take() {
             let _ = input.write_all(CRASH.as_bytes());
@@ -161,8 +159,8 @@ impl Drop for Misbehaving {
     }
 }
 
-/// The program itself: a worker that spins, one that hoards and one that waits, until standard
-/// input ends.
+/// The program itself (hidden command `misbehave`): one thread spins, one allocates memory, one
+/// waits, until standard input ends.
 pub(crate) fn misbehave() -> anyhow::Result<ExitCode> {
     let spawn = |name: &str, work: fn()| {
         std::thread::Builder::new()
@@ -181,7 +179,7 @@ pub(crate) fn misbehave() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// As a program ends that finds itself in a state that must not be.
+/// Aborts, as a failed assertion does.
 #[inline(never)]
 fn ship_order(items: &[&str]) {
     if items.is_empty() {

@@ -1,34 +1,35 @@
-//! `firstchance doctor`.
+//! `firstchance doctor`: checks what works on this machine.
 
-use super::console;
+use crate::ui::console;
 use platform::Health;
 use serde::Serialize;
 use std::{path::PathBuf, process::ExitCode};
 
-/// What can be asked of `doctor`.
+/// Options of `doctor`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Where dumps would go
+    /// Folder that dumps would go to
     #[arg(short, long, value_name = "FOLDER", default_value = ".")]
     output: PathBuf,
-    /// A JSON array
+    /// Print a JSON array
     #[arg(long)]
     json: bool,
 }
 
+/// The result of a check.
 #[derive(Serialize)]
-struct Line {
+struct CheckRow {
     what: String,
     health: &'static str,
     found: String,
     advice: String,
 }
 
-/// Looks and tells; the exit code is 0 also when something does not work.
+/// Prints the result of every check. The exit code is 0 even if something does not work.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let lines: Vec<Line> = platform::doctor(&args.output)
+    let rows: Vec<CheckRow> = platform::doctor(&args.output)
         .into_iter()
-        .map(|f| Line {
+        .map(|f| CheckRow {
             what: f.what,
             health: word(f.health),
             found: f.found,
@@ -36,17 +37,17 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         })
         .collect();
     if args.json {
-        console::print(&serde_json::to_string_pretty(&lines)?)?;
+        console::print(&serde_json::to_string_pretty(&rows)?)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let width = lines.iter().map(|line| line.what.len()).max().unwrap_or(0);
-    for line in &lines {
+    let width = rows.iter().map(|row| row.what.len()).max().unwrap_or(0);
+    for row in &rows {
         console::print(&format!(
             "{:<4}  {:<width$}  {}",
-            line.health, line.what, line.found
+            row.health, row.what, row.found
         ))?;
-        if !line.advice.is_empty() {
-            console::print(&format!("      {:<width$}  → {}", "", line.advice))?;
+        if !row.advice.is_empty() {
+            console::print(&format!("      {:<width$}  → {}", "", row.advice))?;
         }
     }
     Ok(ExitCode::SUCCESS)

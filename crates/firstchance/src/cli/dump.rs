@@ -1,18 +1,18 @@
-//! `firstchance dump`.
+//! `firstchance dump`: takes dumps of running processes now.
 
-use super::{
-    console::{self, Lines, Reporter},
+use super::target;
+use crate::ui::{
+    Output, Reporter, console,
     exit::{self, Usage},
-    target, values,
+    values,
 };
 use collector::{Collected, Destination, Request, Step, Written, collect};
 use platform::{Cancel, Error, ErrorKind, Host, Stop};
-use policy::Retention;
 use serde::Serialize;
 use snapshot::{DumpFormat, DumpKind, ProcessKey};
 use std::{process::ExitCode, time::Duration};
 
-/// What can be asked of `dump`.
+/// Options of `dump`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// PID, process name, service:NAME, container:ID or cmdline:"glob"
@@ -36,53 +36,59 @@ pub(crate) struct Args {
     /// core or minidump [default: core for full, plus and custom; minidump for mini and triage]
     #[arg(long, value_parser = values::format)]
     format: Option<DumpFormat>,
-    /// How many dumps, one after the other
+    /// Number of dumps, taken one after the other
     #[arg(short = 'n', long, value_name = "N", default_value_t = 1)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     number: u32,
-    /// From the start of one dump to the next
+    /// Time from the start of one dump to the start of the next
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = values::duration)]
     every: Duration,
-    /// A folder, a file name (tokens PROCESSNAME PID YYMMDD HHMMSS EXCEPTIONCODE), or - for stdout
+    /// Folder, file name (tokens PROCESSNAME PID YYMMDD HHMMSS EXCEPTIONCODE), or - for standard
+    /// output
     #[arg(short, long, value_name = "PATH")]
     output: Option<String>,
-    /// Replace a file of that name
+    /// Replace an existing file of the same name
     #[arg(long)]
     overwrite: bool,
-    /// Kept in the dump
+    /// Text to be stored in the dump
     #[arg(long, value_name = "TEXT")]
     comment: Option<String>,
-    /// Give up after this time and let the target go; what is there stays as a .partial file
+    /// Give up after this time and release the target; what was written is kept as a .partial file
     #[arg(long, value_name = "TIME", value_parser = values::duration)]
     timeout: Option<Duration>,
-    /// Do not stop the target: memory only, and it changes while it is copied
+    /// Do not stop the target: the dump has memory only, which changes while it is copied
     #[arg(long)]
     no_stop: bool,
-    /// All processes that match
+    /// Take dumps of all processes that match
     #[arg(long)]
     all: bool,
-    /// One JSON object a dump on standard output
+    /// Print one JSON object per dump on standard output
     #[arg(long)]
     json: bool,
 }
 
-/// Takes the dumps.
+/// Takes the dumps, and returns the exit code of the worst failure.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let host = platform::this_machine();
     let destination = destination(args);
     if destination == Destination::Stdout && (args.json || kinds(args, &destination).len() > 1) {
         return Err(Usage("-o - takes one dump, and no --json beside it".to_owned()).into());
     }
+    log::debug!("dumps go to {destination:?}");
     let keys = target::resolve(&*host, &args.targets, args.all)?;
     if destination == Destination::Stdout && (keys.len() > 1 || args.number > 1) {
         return Err(Usage("-o - takes one dump of one process".to_owned()).into());
     }
     let to_error = args.json || destination == Destination::Stdout;
-    let lines = if to_error { Lines::Error } else { Lines::Out };
+    let output = if to_error {
+        Output::Stderr
+    } else {
+        Output::Stdout
+    };
     let mut series = Series {
         args,
         destination,
-        reporter: Reporter::new(lines),
+        reporter: Reporter::new(output),
         next: 1,
         worst: None,
     };
@@ -116,17 +122,21 @@ impl Series<'_> {
 
     fn dump(&mut self, host: &dyn Host, key: ProcessKey) -> anyhow::Result<()> {
         let request = self.request();
+        log::debug!("dump {} of process {key}: {request:?}", self.next);
         let collected = collect(host, key, &request, &mut |step: Step| {
             self.reporter.step(&step)
         });
         let Collected { dumps, error } = collected;
         self.next += dumps.len().max(1) as u32;
+        for dump in &dumps {
+            log::debug!("written: {:?}, {} bytes", dump.path, dump.bytes);
+        }
         for dump in dumps.iter().filter(|_| self.args.json) {
-            console::print(&serde_json::to_string(&Line::of(dump))?)?;
+            console::print(&serde_json::to_string(&DumpJson::of(dump))?)?;
         }
         match error {
             None => Ok(()),
-            // With several processes one that is gone does not end the others' dumps.
+            // With --all, a process that cannot be dumped does not stop the dumps of the others.
             Some(error) if self.args.all && error.kind != ErrorKind::Cancelled => {
                 eprintln!("firstchance: {error}");
                 self.worst = Some(error.kind);
@@ -138,8 +148,6 @@ impl Series<'_> {
 
     fn request(&self) -> Request {
         Request {
-            kinds: kinds(self.args, &self.destination),
-            destination: self.destination.clone(),
             overwrite: self.args.overwrite,
             reason: "Manual dump".to_owned(),
             rule: command_line(),
@@ -150,13 +158,11 @@ impl Series<'_> {
             } else {
                 Stop::Threads
             },
-            keep: Retention::default(),
             number: self.next,
-            exception: None,
-            thread: None,
-            signature: None,
-            reader: None,
-            cancel: Cancel::of_process(),
+            ..Request::new(
+                kinds(self.args, &self.destination),
+                self.destination.clone(),
+            )
         }
     }
 }
@@ -167,7 +173,7 @@ fn destination(args: &Args) -> Destination {
         .map_or(Destination::Folder(".".into()), Destination::parse)
 }
 
-/// The kinds that are asked for, with their formats.
+/// The kinds of dumps that were asked for, each with its format; a mini dump if none was.
 fn kinds(args: &Args, destination: &Destination) -> Vec<(DumpKind, DumpFormat)> {
     let asked = [
         args.triage.then_some(DumpKind::Triage),
@@ -187,8 +193,8 @@ fn kinds(args: &Args, destination: &Destination) -> Vec<(DumpKind, DumpFormat)> 
     kinds.into_iter().map(|kind| (kind, format(kind))).collect()
 }
 
-/// By the ending that the user wrote, else by kind: small ones as minidumps, large ones as the
-/// system's own format.
+/// The format of a dump for which `--format` was not given: the one of the file name's ending, else
+/// a minidump for small kinds and the system's own format for large ones.
 pub(super) fn default_format(kind: DumpKind, destination: &Destination) -> DumpFormat {
     if let Destination::File(path) = destination {
         match path.extension().and_then(|ending| ending.to_str()) {
@@ -209,10 +215,10 @@ fn command_line() -> String {
     format!("firstchance {}", args.join(" "))
 }
 
-/// A dump, for programs.
+/// A dump as JSON (`--json`).
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) struct Line<'w> {
+pub(super) struct DumpJson<'w> {
     path: Option<String>,
     bytes: u64,
     format: &'static str,
@@ -221,7 +227,7 @@ pub(super) struct Line<'w> {
     seconds: f64,
 }
 
-impl<'w> Line<'w> {
+impl<'w> DumpJson<'w> {
     pub(super) fn of(written: &'w Written) -> Self {
         Self {
             path: written.path.as_ref().map(|path| path.display().to_string()),

@@ -1,9 +1,9 @@
-//! `firstchance dumps`: what lies in the folders for dumps.
+//! `firstchance dumps`: lists, shows, deletes, opens and packs stored dumps.
 
-use super::{console, exit::Usage, values};
 use crate::{
     export, inspect,
     postmortem::{Settings, is_windows},
+    ui::{console, exit::Usage, values},
 };
 use collector::{Stored, foreign_dumps, stored_dumps};
 use serde::Serialize;
@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-/// What can be asked of `dumps`.
+/// Options of `dumps`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -23,23 +23,23 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum What {
-    /// List dumps, the newest first
+    /// List dumps, newest first
     List(ListArgs),
     /// Show what is in a dump
     Show(OneArgs),
     /// Delete dumps
     Delete(DeleteArgs),
-    /// Apply the limits of the folders now
+    /// Delete the dumps that are beyond the limits of their folder
     Prune(Folders),
-    /// Start gdb, or lldb, with a dump and its program
+    /// Open a dump and its program in gdb or lldb
     Open(OneArgs),
-    /// Pack a dump with its record and the programs and libraries that it needs elsewhere
+    /// Pack a dump with its record, program and libraries, to be opened on another machine
     Export(ExportArgs),
 }
 
 #[derive(Debug, clap::Args)]
 struct Folders {
-    /// Folders to look in [default: those of postmortem dumps]
+    /// Folder with dumps; can be repeated [default: the folders of postmortem dumps]
     #[arg(long = "folder", value_name = "DIR")]
     folders: Vec<PathBuf>,
 }
@@ -48,26 +48,26 @@ struct Folders {
 struct ListArgs {
     #[command(flatten)]
     folders: Folders,
-    /// Only this program's
+    /// Only dumps of this program
     #[arg(long, value_name = "NAME")]
     program: Option<String>,
-    /// Only those that are not older: 2h
+    /// Only dumps that are not older than this: 2h
     #[arg(long, value_name = "TIME", value_parser = values::duration)]
     since: Option<Duration>,
-    /// Only those whose cause, or reason, holds this text
+    /// Only dumps whose crash signature or reason contains this text
     #[arg(long, value_name = "TEXT")]
     signature: Option<String>,
-    /// So many rows at most, the newest ones
+    /// Show only this many dumps, the newest ones
     #[arg(long, value_name = "N", default_value_t = 500, conflicts_with = "json")]
     limit: usize,
-    /// One JSON object a dump, all of them
+    /// Print one JSON object per dump, for all dumps
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Debug, clap::Args)]
 struct OneArgs {
-    /// A dump's name in the list, or a path
+    /// Name of a dump in the list, or path of a file
     dump: String,
     #[command(flatten)]
     folders: Folders,
@@ -75,7 +75,7 @@ struct OneArgs {
 
 #[derive(Debug, clap::Args)]
 struct DeleteArgs {
-    /// Names in the list, or paths
+    /// Names of dumps in the list, or paths of files
     #[arg(required = true)]
     dumps: Vec<String>,
     #[command(flatten)]
@@ -86,14 +86,14 @@ struct DeleteArgs {
 struct ExportArgs {
     #[command(flatten)]
     dump: OneArgs,
-    /// The file to make [default: the dump's name with .tar.gz, here]
+    /// The file to create [default: the dump's name with .tar.gz, in the current folder]
     #[arg(short, long, value_name = "FILE.tar.gz")]
     output: Option<PathBuf>,
 }
 
-/// A dump in a list.
+/// A dump in the list, or as JSON.
 #[derive(Serialize)]
-struct Line<'l> {
+struct DumpRow<'l> {
     id: &'l str,
     path: &'l Path,
     program: &'l str,
@@ -103,12 +103,12 @@ struct Line<'l> {
     bytes: u64,
     reason: &'l str,
     signature: Option<&'l str>,
-    /// How often this crash came, with those that were only counted.
+    /// How often this crash came: the stored one and those that were only counted.
     count: u64,
     complete: bool,
 }
 
-/// Does it.
+/// Runs the command that was given.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.what {
         What::List(args) => list(args),
@@ -131,7 +131,7 @@ impl Folders {
         Ok(Settings::load()?.unwrap_or_default().folders())
     }
 
-    /// The dumps in them, the newest first; a folder that is not there has none.
+    /// The dumps in the chosen folders, newest first. A folder that does not exist has none.
     fn dumps(&self) -> anyhow::Result<Vec<Stored>> {
         let (mut all, mut closed) = (Vec::new(), None);
         for folder in self.chosen()? {
@@ -146,7 +146,7 @@ impl Folders {
                 Err(error) => return Err(failed(error).into()),
             }
         }
-        // A user has dumps of their own in some of the folders only.
+        // A user may be allowed to read only some of the folders.
         if let Some(error) = closed.filter(|_| all.is_empty()) {
             return Err(error.advise("It holds no dump that you may read.").into());
         }
@@ -155,7 +155,7 @@ impl Folders {
     }
 }
 
-/// On Windows with those that Windows itself has written (LocalDumps).
+/// The dumps in a folder; on Windows also those that Windows itself has written (LocalDumps).
 pub(super) fn all_dumps(folder: &Path) -> std::io::Result<Vec<Stored>> {
     let mut dumps = stored_dumps(folder)?;
     if is_windows() {
@@ -164,7 +164,7 @@ pub(super) fn all_dumps(folder: &Path) -> std::io::Result<Vec<Stored>> {
     Ok(dumps)
 }
 
-/// When it was taken.
+/// When the dump was taken; 1970 if the record does not say.
 fn moment(dump: &Stored) -> jiff::Timestamp {
     dump.record.taken.parse().unwrap_or_default()
 }
@@ -178,9 +178,9 @@ fn list(args: &ListArgs) -> anyhow::Result<ExitCode> {
     let dumps = args.folders.dumps()?;
     let now = jiff::Timestamp::now();
     let chosen = dumps.iter().filter(|dump| args.wants(dump, now));
-    let lines: Vec<Line> = chosen.map(line).collect();
+    let rows: Vec<DumpRow> = chosen.map(DumpRow::of).collect();
     if args.json {
-        let lines: Vec<String> = lines
+        let lines: Vec<String> = rows
             .iter()
             .map(serde_json::to_string)
             .collect::<Result<_, _>>()?;
@@ -191,13 +191,13 @@ fn list(args: &ListArgs) -> anyhow::Result<ExitCode> {
         "TAKEN", "PROGRAM", "PID", "TYPE", "SIZE", "COUNT", "REASON", "DUMP",
     ];
     let mut table = console::table(&headers, &[2, 4, 5]);
-    lines.iter().take(args.limit).for_each(|line| {
-        table.add_row(row(line));
+    rows.iter().take(args.limit).for_each(|row| {
+        table.add_row(row.cells());
     });
     console::print(&table.to_string())?;
-    if lines.len() > args.limit {
-        let more = lines.len() - args.limit;
-        console::print(&format!("and {more} older ones: --limit shows more"))?;
+    if rows.len() > args.limit {
+        let more = rows.len() - args.limit;
+        console::print(&format!("and {more} older ones: use --limit to show more"))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -218,41 +218,44 @@ impl ListArgs {
     }
 }
 
-fn line(dump: &Stored) -> Line<'_> {
-    let record = &dump.record;
-    Line {
-        id: name(dump),
-        path: &dump.path,
-        program: &record.process,
-        pid: record.pid,
-        taken: &record.taken,
-        kind: &record.kind,
-        bytes: dump.bytes,
-        reason: &record.reason,
-        signature: record.signature.as_deref(),
-        count: 1 + record.repeats,
-        complete: record.complete,
+impl<'l> DumpRow<'l> {
+    fn of(dump: &'l Stored) -> Self {
+        let record = &dump.record;
+        Self {
+            id: name(dump),
+            path: &dump.path,
+            program: &record.process,
+            pid: record.pid,
+            taken: &record.taken,
+            kind: &record.kind,
+            bytes: dump.bytes,
+            reason: &record.reason,
+            signature: record.signature.as_deref(),
+            count: 1 + record.repeats,
+            complete: record.complete,
+        }
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let kind = match self.complete {
+            true => self.kind.to_owned(),
+            false => format!("{}, incomplete", self.kind),
+        };
+        vec![
+            self.taken.get(..19).unwrap_or_default().replace('T', " "),
+            console::cut(&console::plain(self.program), 24),
+            self.pid.to_string(),
+            kind,
+            console::size(self.bytes),
+            self.count.to_string(),
+            console::cut(&console::plain(self.reason), 60),
+            console::plain(self.id),
+        ]
     }
 }
 
-fn row(line: &Line<'_>) -> Vec<String> {
-    let kind = match line.complete {
-        true => line.kind.to_owned(),
-        false => format!("{}, incomplete", line.kind),
-    };
-    vec![
-        line.taken.get(..19).unwrap_or_default().replace('T', " "),
-        console::cut(&console::plain(line.program), 24),
-        line.pid.to_string(),
-        kind,
-        console::size(line.bytes),
-        line.count.to_string(),
-        console::cut(&console::plain(line.reason), 60),
-        console::plain(line.id),
-    ]
-}
-
-/// The dump that is meant. A path means any dump; a name, one in the folders.
+/// The dump that `text` means: the file at that path, or the dump of that name in the folders.
+/// Fails if there is none, or several.
 fn find(text: &str, folders: &Folders) -> anyhow::Result<Stored> {
     let path = Path::new(text);
     let is_name = path.components().count() == 1 && !path.is_absolute();
@@ -270,15 +273,18 @@ fn find(text: &str, folders: &Folders) -> anyhow::Result<Stored> {
     let several = found.len() > 1;
     match found.pop() {
         Some(dump) if !several => Ok(dump),
-        Some(_) => Err(Usage(format!("several dumps are called {text}: say the path")).into()),
+        Some(_) => Err(Usage(format!(
+            "several dumps are called {text}: give the path of one"
+        ))
+        .into()),
         None => {
-            let what = format!("there is no dump {}", console::plain(text));
-            Err(Usage(format!("{what}; `firstchance dumps list` shows them")).into())
+            let what = format!("there is no dump called {}", console::plain(text));
+            Err(Usage(format!("{what}; `firstchance dumps list` shows all")).into())
         }
     }
 }
 
-/// All are found before the first goes.
+/// Deletes the dumps, once all of them have been found.
 fn delete(args: &DeleteArgs) -> anyhow::Result<ExitCode> {
     let find = |text: &String| find(text, &args.folders);
     let dumps: Vec<Stored> = args.dumps.iter().map(find).collect::<Result<_, _>>()?;
@@ -294,9 +300,11 @@ fn delete(args: &DeleteArgs) -> anyhow::Result<ExitCode> {
 fn prune(folders: &Folders) -> anyhow::Result<ExitCode> {
     let settings = Settings::load()?.unwrap_or_default();
     for folder in folders.chosen()? {
-        for path in collector::keep_within(&folder, &settings.keep_of(&folder)?) {
-            let path = console::plain(&path.display().to_string());
-            console::print(&format!("Deleted: {path}"))?;
+        for keep in settings.limits_of(&folder)? {
+            for path in collector::keep_within(&folder, &keep) {
+                let path = console::plain(&path.display().to_string());
+                console::print(&format!("Deleted: {path}"))?;
+            }
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -305,7 +313,7 @@ fn prune(folders: &Folders) -> anyhow::Result<ExitCode> {
 fn export(args: &ExportArgs) -> anyhow::Result<ExitCode> {
     let OneArgs { dump, folders } = &args.dump;
     let dump = match Path::new(dump) {
-        // Also a dump that others wrote, which no list has.
+        // This may be a dump that another program wrote, which is in no list.
         path if path.is_file() => path.to_owned(),
         _ => find(dump, folders)?.path,
     };
@@ -321,7 +329,7 @@ fn export(args: &ExportArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Where a pack goes; refuses a name that promises another format.
+/// The path of the pack. Refuses a name whose ending means another format.
 fn pack_for(dump: &Path, output: Option<&Path>) -> Result<PathBuf, Usage> {
     let name = dump.file_name().and_then(|name| name.to_str());
     let default = || format!("{}.tar.gz", export::stem(name.unwrap_or("dump")));
@@ -329,11 +337,13 @@ fn pack_for(dump: &Path, output: Option<&Path>) -> Result<PathBuf, Usage> {
     let text = path.to_string_lossy();
     match text.ends_with(".tar.gz") || text.ends_with(".tgz") {
         true => Ok(path),
-        false => Err(Usage(format!("{text}: a pack is a .tar.gz; call it so"))),
+        false => Err(Usage(format!(
+            "{text}: the file is packed as .tar.gz, so its name must end in that"
+        ))),
     }
 }
 
-/// The debugger gets the program that the dump says it is of.
+/// Starts gdb for a core, else lldb, with the program that the dump names if it is here.
 fn open(dump: &Stored) -> anyhow::Result<ExitCode> {
     let file = platform::map_file(&dump.path)?;
     let told = formats::read(file)?;

@@ -1,56 +1,116 @@
-//! `firstchance explain`: the rule behind a command line or a file.
+//! `firstchance explain`: prints the rules that a command line, a file or the settings mean.
 
-use super::{Cli, Command, console, exit::Usage, watch};
-use crate::rules;
+use super::{Cli, Command, postmortem, watch};
+use crate::{
+    postmortem::{CrashRule, Settings},
+    rules,
+    ui::{console, exit::Usage},
+};
 use clap::Parser;
 use policy::Rule;
 use std::{path::PathBuf, process::ExitCode};
 
-/// What can be asked of `explain`.
+/// Options of `explain`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A file of rules
-    #[arg(long, value_name = "FILE", conflicts_with = "command")]
+    /// The rules of a file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["command", "postmortem"])]
     rules: Option<PathBuf>,
-    /// A command line: `procdump …`, `watch …` or `run …`
+    /// The rules that this machine's postmortem settings mean (on Windows: the registry)
+    #[arg(long, conflicts_with = "command")]
+    postmortem: bool,
+    /// A command line: `procdump …`, `watch …`, `run …` or `postmortem enable …`
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     command: Vec<String>,
 }
 
-/// Prints each rule as a sentence and as TOML; the sentence is a comment, so that all of it is a file
-/// of rules.
+/// Rules with comments before them: all of it is a file of rules.
+#[derive(Default)]
+struct Explained {
+    comments: Vec<String>,
+    rules: Vec<Rule>,
+}
+
+/// Prints each rule as a sentence, which is a comment, and then all rules as TOML.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let rules = match &args.rules {
-        Some(file) => watch::read_rules(file)?,
-        None => rules_of(&args.command)?,
+    let explained = match &args.rules {
+        Some(file) => watch::read_rules(file)?.into(),
+        None if args.postmortem => of_settings(&Settings::load()?.unwrap_or_default())?,
+        None => of_command(&args.command)?,
     };
-    for rule in &rules {
-        let sentence = rule.to_string().replace('\n', "\n# ");
-        console::print(&format!("# {sentence}\n"))?;
+    log::debug!("{} rules", explained.rules.len());
+    for comment in &explained.comments {
+        console::print(&format!("# {}\n", comment.replace('\n', "\n# ")))?;
     }
-    console::print(&rules::print(&rules))?;
+    console::print(&rules::print(&explained.rules))?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn rules_of(command: &[String]) -> anyhow::Result<Vec<Rule>> {
+impl From<Vec<Rule>> for Explained {
+    fn from(rules: Vec<Rule>) -> Self {
+        Self {
+            comments: rules.iter().map(ToString::to_string).collect(),
+            rules,
+        }
+    }
+}
+
+fn of_command(command: &[String]) -> anyhow::Result<Explained> {
     if let Some((first, words)) = command.split_first()
         && first == "procdump"
     {
-        return Ok(vec![super::procdump::rule(words)?]);
+        return Ok(vec![super::procdump::rule(words)?].into());
     }
     let argv = std::iter::once("firstchance".to_owned()).chain(command.iter().cloned());
-    let job = match Cli::try_parse_from(argv)
-        .map_err(|e| Usage(e.to_string()))?
-        .command
-    {
+    let parsed = Cli::try_parse_from(argv).map_err(|e| Usage(e.to_string()))?;
+    let job = match parsed.command {
         Command::Watch(args) => args.job()?,
         Command::Run(args) => args.job()?,
-        _ => {
-            return Err(Usage(
-                "explain what? `procdump …`, `watch …`, `run …`, or --rules FILE".to_owned(),
-            )
-            .into());
+        Command::Postmortem(args) => {
+            let settings = postmortem::settings_of(&args)?.ok_or_else(no_rule)?;
+            return of_settings(&settings);
         }
+        _ => return Err(no_rule().into()),
     };
-    Ok(job.rules.into_iter().map(|(rule, _)| rule).collect())
+    let rules: Vec<Rule> = job.rules.into_iter().map(|(rule, _)| rule).collect();
+    Ok(rules.into())
+}
+
+fn no_rule() -> Usage {
+    let what = "explain what? `procdump …`, `watch …`, `run …`, `postmortem enable …`, \
+                --postmortem or --rules FILE";
+    Usage(what.to_owned())
+}
+
+fn of_settings(settings: &Settings) -> anyhow::Result<Explained> {
+    let state = match settings.is_enabled() {
+        true => "Postmortem dumps are on.",
+        false => "Postmortem dumps are off: `firstchance postmortem enable` puts rules to work.",
+    };
+    let mut comments = vec![
+        state.to_owned(),
+        "The first rule about a program that crashes is the one that applies.".to_owned(),
+    ];
+    if settings.only_listed {
+        comments.push("Programs that no rule is about leave no dump.".to_owned());
+    }
+    let mut explained = Vec::new();
+    for CrashRule { rule, format } in settings.rules()? {
+        comments.push(match rule.folder {
+            Some(_) => format!("{rule} (as a {})", format_name(format)),
+            None => rule.to_string(),
+        });
+        explained.push(rule);
+    }
+    Ok(Explained {
+        comments,
+        rules: explained,
+    })
+}
+
+fn format_name(format: snapshot::DumpFormat) -> &'static str {
+    match format {
+        snapshot::DumpFormat::Core => "core",
+        snapshot::DumpFormat::Minidump => "minidump",
+    }
 }

@@ -1,11 +1,12 @@
-//! Documents that are made from the program itself: man pages and completions.
+//! `firstchance generate` (hidden): man pages and shell completions, made from the command line's
+//! own definition.
 
 use super::Cli;
 use clap::CommandFactory;
 use clap_complete::Shell;
 use std::{io, path::PathBuf, process::ExitCode};
 
-/// What can be asked of `generate`.
+/// Options of `generate`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -14,20 +15,20 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum What {
-    /// A man page for each command, into a folder
+    /// Write a man page for each command into a folder
     Man {
-        /// Where to
+        /// The folder
         folder: PathBuf,
     },
-    /// Completions for a shell
+    /// Print completions for a shell
     Completions {
-        /// Which shell
+        /// The shell
         #[arg(value_enum)]
         shell: Shell,
     },
 }
 
-/// Prints or writes it.
+/// Writes the man pages, or prints the completions.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.what {
         What::Man { folder } => clap_mangen::generate_to(Cli::command(), folder)?,

@@ -1,25 +1,24 @@
-//! firstchance's own command line.
+//! firstchance's own command line: the commands, and one file for each.
 
 mod cancel;
-pub(crate) mod console;
 mod counters;
 mod demo;
 mod doctor;
 mod dump;
 mod dumps;
-pub(crate) mod exit;
 mod explain;
 mod generate;
-mod outlet;
 mod pool;
 mod postmortem;
 mod procdump;
 mod ps;
 mod target;
-pub(crate) mod values;
 mod watch;
 
-use crate::inspect;
+use crate::{
+    inspect,
+    ui::{LogArgs, exit},
+};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -28,42 +27,44 @@ use std::process::ExitCode;
 #[command(name = "firstchance", version, about, max_term_width = 100)]
 #[command(after_help = exit::HELP)]
 struct Cli {
+    #[command(flatten)]
+    log: LogArgs,
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Write a dump of a running process; it lives on
+    /// Write a dump of a running process, which continues
     Dump(dump::Args),
-    /// Write dumps of a process when conditions say so
+    /// Write dumps of a process when conditions are met
     Watch(Box<watch::WatchArgs>),
-    /// Start a program and write dumps of it when conditions say so
+    /// Start a program and write dumps of it when conditions are met
     Run(Box<watch::RunArgs>),
-    /// ProcDump's own command line
+    /// Take the command line of ProcDump
     Procdump(procdump::Args),
-    /// End every firstchance that monitors a process; the process goes on
+    /// End every firstchance that monitors a process, which continues
     Cancel(cancel::Args),
-    /// List counters that a condition can name, with their values
+    /// List the counters that a condition can name, with their values
     Counters(counters::Args),
-    /// Print the rule that a command line or a file of rules means
+    /// Print the rules that a command line, a file of rules or the postmortem settings mean
     Explain(explain::Args),
     /// Show what is in a dump
     Inspect(inspect::Args),
-    /// Have every crash on this machine leave a dump (as LocalDumps does on Windows)
+    /// Write a dump of every crash on this machine (as LocalDumps does on Windows)
     Postmortem(postmortem::Args),
-    /// List, show, open and delete the dumps in a folder
+    /// List, show, delete, open and pack stored dumps
     Dumps(dumps::Args),
     /// List the processes that can be dumped
     Ps(ps::Args),
-    /// Say what works on this machine, and what to do about the rest
+    /// Check what works on this machine, and what to do about the rest
     Doctor(doctor::Args),
-    /// Watch a small program that misbehaves, and show what is in the dumps that it is good for
+    /// Watch a small program that misbehaves, and show its dumps
     Demo(demo::Args),
-    /// Print documents that are made from the program itself
+    /// Print man pages or shell completions
     #[command(hide = true)]
     Generate(generate::Args),
-    /// What the kernel calls when a process crashes
+    /// The command that the kernel starts when a process crashes
     #[command(hide = true)]
     CrashHandler(crate::postmortem::HandlerArgs),
     /// The program that the demo starts
@@ -71,26 +72,40 @@ enum Command {
     Misbehave,
 }
 
-/// Runs the program; its exit code.
+/// Runs the command line of this process and returns the exit code.
 pub(crate) fn main() -> ExitCode {
-    let result = if is_called_procdump() {
-        procdump::run_words(&std::env::args().skip(1).collect::<Vec<_>>())
-    } else {
-        run(Cli::parse().command)
+    let result = match procdump_words() {
+        Some(words) => procdump::run_words(&words),
+        None => {
+            let cli = Cli::parse();
+            cli.log.start().and_then(|()| run(cli.command))
+        }
     };
     result.unwrap_or_else(|error| {
+        log::debug!("failed: {error:#}");
         eprintln!("firstchance: {error}");
         exit::code_of(&error)
     })
 }
 
-/// Whether the program was started under the name `procdump` (a link).
-fn is_called_procdump() -> bool {
-    let first = std::env::args_os().next().unwrap_or_default();
-    crate::procdump::is_name(std::path::Path::new(&first))
+/// The words of a command line that is ProcDump's: after the word `procdump`, or all of them if the
+/// program was started under that name, through a link. They are not parsed here, as ProcDump has
+/// switches with the names of ours, such as `-v`.
+fn procdump_words() -> Option<Vec<String>> {
+    let mut words = std::env::args_os();
+    let program = words.next().unwrap_or_default();
+    let is_link = crate::procdump::is_name(std::path::Path::new(&program));
+    let is_command = words.next().is_some_and(|word| word == "procdump");
+    let skipped = match () {
+        () if is_link => 1,
+        () if is_command => 2,
+        () => return None,
+    };
+    Some(std::env::args().skip(skipped).collect())
 }
 
 fn run(command: Command) -> anyhow::Result<ExitCode> {
+    log::debug!("{command:?}");
     match command {
         Command::Dump(args) => dump::run(&args),
         Command::Watch(args) => watch::watch(&args),

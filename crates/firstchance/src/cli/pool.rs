@@ -1,16 +1,16 @@
-//! Which IIS application pool a process works for, so that nobody has to tell `w3wp#2` from `w3wp#3`.
+//! The IIS application pool of a worker process: all workers are called `w3wp.exe`.
 
-use super::console;
+use crate::ui::console;
 use platform::ProcessEntry;
 
-/// Its pool.
+/// The pool that a process works for; `None` if it is no IIS worker.
 pub(crate) fn of(entry: &ProcessEntry) -> Option<String> {
     collector::identity(entry).pool().map(str::to_owned)
 }
 
-/// The command line, with the pool before it. Azure App Service runs its SCM site (Kudu) in a pool
-/// of its own beside that of the application, with `~1` before the name: hardly ever the one that
-/// is meant.
+/// The command line of a process, with its pool before it. Azure App Service runs the SCM site
+/// (Kudu) of an application in a pool of its own, whose name begins with `~1`: it is marked, as it
+/// is rarely the process that a user looks for.
 pub(crate) fn marked_command(entry: &ProcessEntry) -> String {
     let command = console::command(entry);
     let Some(pool) = of(entry) else {

@@ -1,10 +1,12 @@
-//! `firstchance postmortem`.
+//! `firstchance postmortem`: dumps of every crash on this machine.
 
-use super::console;
-use crate::postmortem::{self, EnableArgs, Settings, ValueArgs, Values};
+use crate::{
+    postmortem::{self, EnableArgs, Settings, ValueArgs, Values},
+    ui::{console, exit::Usage},
+};
 use std::process::ExitCode;
 
-/// What can be asked of `postmortem`.
+/// Options of `postmortem`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -13,30 +15,30 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum What {
-    /// Have every crash on this machine leave a dump
+    /// Write a dump of every crash on this machine
     Enable(Box<EnableArgs>),
-    /// Put back what was there before
+    /// Restore what was registered before
     Disable,
-    /// Say whether crashes leave dumps, and what is wrong when they do not
+    /// Show whether crashes leave dumps, and what is wrong if they do not
     Status,
-    /// List the values for all programs and those of some
+    /// List the values for all programs, and those of single programs
     List,
-    /// Give a program values of its own
+    /// Set values for one program
     Set(Box<SetArgs>),
-    /// Take a program's own values away
+    /// Remove the values of one program
     Remove(ProgramArgs),
-    /// No dumps of a program
+    /// Write no dumps of one program
     Exclude(ProgramArgs),
-    /// Windows Error Reporting, which asks and tells Microsoft: on or off
+    /// Switch Windows Error Reporting, which sends reports to Microsoft, on or off
     Reporting(ReportingArgs),
-    /// Register again what is set, as at boot
+    /// Register again, as at boot
     #[command(hide = true)]
     Apply,
 }
 
 #[derive(Debug, clap::Args)]
 struct ProgramArgs {
-    /// Its name (nginx) or its full path
+    /// Name (nginx) or full path of the program
     program: String,
 }
 
@@ -59,7 +61,7 @@ struct SetArgs {
     values: ValueArgs,
 }
 
-/// Does it.
+/// Runs the command that was given.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.what {
         What::Enable(args) => postmortem::enable(args),
@@ -75,17 +77,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             let values = entry.or_default();
             values.exclude = false;
             args.values.put_to(values)?;
-            let folder = {
-                let values = values.clone();
-                settings.with_defaults(&values)?.folder
-            };
+            let own = values.clone();
+            let folder = settings.resolve(&own)?.folder;
             postmortem::make_folder(&folder, &args.values)
         }),
         What::Remove(args) => change(|settings| {
             let removed = settings.programs.remove(&settings.program(&args.program)?);
             removed.map(|_| ()).ok_or_else(|| {
-                let what = format!("there are no values of {}", console::plain(&args.program));
-                super::exit::Usage(what).into()
+                let what = format!("no values are set for {}", console::plain(&args.program));
+                Usage(what).into()
             })
         }),
         What::Exclude(args) => change(|settings| {
@@ -94,6 +94,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             Ok(())
         }),
     }
+}
+
+/// The settings that `postmortem enable …` would make. Returns `None` for other commands.
+pub(crate) fn settings_of(args: &Args) -> anyhow::Result<Option<Settings>> {
+    let What::Enable(args) = &args.what else {
+        return Ok(None);
+    };
+    let mut settings = Settings::load()?.unwrap_or_default();
+    args.put_to(&mut settings)?;
+    Ok(Some(settings))
 }
 
 fn change(how: impl FnOnce(&mut Settings) -> anyhow::Result<()>) -> anyhow::Result<ExitCode> {
@@ -125,17 +135,17 @@ fn row(settings: &Settings, name: &str, values: &Values) -> anyhow::Result<Vec<S
     if values.exclude {
         return Ok(vec![name, "none".to_owned()]);
     }
-    let wanted = settings.with_defaults(values)?;
-    let dumps = super::dumps::all_dumps(&postmortem::expand(&wanted.folder));
+    let values = settings.resolve(values)?;
+    let dumps = super::dumps::all_dumps(&postmortem::expand(&values.folder));
     Ok(vec![
         name,
-        wanted.kind.to_string(),
-        wanted
+        values.kind.to_string(),
+        values
             .keep
             .max_count
             .map(|n| n.to_string())
             .unwrap_or_default(),
         dumps.map_or("?".to_owned(), |dumps| dumps.len().to_string()),
-        wanted.folder.display().to_string(),
+        values.folder.display().to_string(),
     ])
 }

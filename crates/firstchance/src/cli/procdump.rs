@@ -1,13 +1,11 @@
-//! ProcDump's command line: `firstchance procdump …`, and the program started as `procdump`.
+//! Carries out ProcDump's command line: `firstchance procdump …`, or the program started as
+//! `procdump`.
 
-use super::{
-    console,
-    exit::Usage,
-    watch::{Job, Voice, carry_out, format_of},
-};
+use super::watch::{Job, Voice, carry_out, format_of};
 use crate::{
     postmortem,
     procdump::{self, Command, Dialect, Invocation, Monitor},
+    ui::{console, exit::Usage},
 };
 use collector::{Destination, DumpOptions};
 use platform::{Error, ErrorKind, Stop};
@@ -19,11 +17,11 @@ use std::{
     time::Duration,
 };
 
-/// What the command was given, word by word.
+/// The words after `procdump`.
 #[derive(Debug, clap::Args)]
 #[command(disable_help_flag = true)]
 pub(crate) struct Args {
-    /// ProcDump's own switches and target
+    /// Switches and target of ProcDump
     #[arg(
         trailing_var_arg = true,
         allow_hyphen_values = true,
@@ -37,9 +35,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     run_words(&args.words)
 }
 
-/// The same, from the words.
+/// Runs ProcDump's command line, given as words without the program's name.
 pub(crate) fn run_words(words: &[String]) -> anyhow::Result<ExitCode> {
     let invocation = parse(words)?;
+    log::debug!("ProcDump's {:?} means {invocation:?}", dialect());
     for warning in &invocation.warnings {
         eprintln!("firstchance: {warning}");
     }
@@ -60,7 +59,7 @@ pub(crate) fn run_words(words: &[String]) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// The rule that a command line means, for `explain`.
+/// The rule that a command line means, for `explain`. Fails if it means none.
 pub(crate) fn rule(words: &[String]) -> anyhow::Result<Rule> {
     match parse(words)?.command {
         Command::Monitor(monitor) => Ok(monitor.rule),
@@ -82,24 +81,24 @@ fn dialect() -> Dialect {
 }
 
 fn job(monitor: Monitor) -> anyhow::Result<Job> {
-    let (folder, name) = place(&monitor)?;
+    let (folder, name) = output_of(&monitor)?;
     let options = dump_options(&monitor, &folder, name.as_deref());
     let launch = monitor.launch.as_ref();
     let launch = launch.map(|launch| (PathBuf::from(&launch.image), launch.arguments.clone()));
+    let rule = as_the_system_has_it(&monitor);
     Ok(Job {
-        rules: vec![(as_the_system_has_it(&monitor), options)],
         poll: monitor.poll.unwrap_or(Duration::from_secs(1)),
         launch,
-        unsafe_breakpoints: false,
-        json: false,
         wait: monitor.wait,
         voice: Voice::ProcDump,
         header: header(monitor, folder, name),
+        ..Job::new(vec![(rule, options)])
     })
 }
 
-/// On Windows a program's own breakpoints, of 64 and of 32 bits, are exceptions with `-b` only, and
-/// with `-e` every exception is shown, whatever is dumped: a debugger is told of each anyway.
+/// The rule with what ProcDump for Windows adds to it: breakpoints in the program's own code (of 64
+/// and 32 bits) are exceptions only with `-b`, and with `-e` every exception is shown, also those
+/// that are not dumped. A debugger is told of each anyway.
 fn as_the_system_has_it(monitor: &Monitor) -> Rule {
     let mut rule = monitor.rule.clone();
     if platform::OS == OperatingSystem::Linux {
@@ -121,7 +120,7 @@ fn as_the_system_has_it(monitor: &Monitor) -> Rule {
     rule
 }
 
-/// The block of lines that ProcDump shows when it begins to watch.
+/// The header that ProcDump prints when it begins to watch; it prints none for a dump at once.
 fn header(monitor: Monitor, folder: PathBuf, name: Option<String>) -> Option<super::watch::Header> {
     if monitor.is_manual() {
         return None;
@@ -143,19 +142,19 @@ fn header(monitor: Monitor, folder: PathBuf, name: Option<String>) -> Option<sup
     }))
 }
 
-/// `Dump_File | Dump_Folder`: a folder that exists, or that ends in a separator; else a file in a
-/// folder that must exist.
-fn place(monitor: &Monitor) -> anyhow::Result<(PathBuf, Option<String>)> {
-    let Some(place) = &monitor.place else {
+/// Splits ProcDump's `Dump_File | Dump_Folder` into a folder and a file name. It is a folder if it
+/// exists as one or ends in a separator, else a file in a folder that must exist.
+fn output_of(monitor: &Monitor) -> anyhow::Result<(PathBuf, Option<String>)> {
+    let Some(output) = &monitor.place else {
         return Ok((PathBuf::from("."), None));
     };
-    let path = Path::new(place);
-    if path.is_dir() || place.ends_with(['/', MAIN_SEPARATOR]) {
+    let path = Path::new(output);
+    if path.is_dir() || output.ends_with(['/', MAIN_SEPARATOR]) {
         return Ok((path.to_owned(), None));
     }
     let parent = path.parent().filter(|parent| *parent != Path::new(""));
     let name = path.file_name().and_then(|name| name.to_str());
-    let name = name.ok_or_else(|| Usage(format!("{place} is no name for a dump")))?;
+    let name = name.ok_or_else(|| Usage(format!("{output} is no name for a dump")))?;
     Ok((
         parent.map_or(PathBuf::from("."), Path::to_owned),
         Some(name.to_owned()),

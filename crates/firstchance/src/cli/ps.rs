@@ -1,34 +1,35 @@
-//! `firstchance ps`.
+//! `firstchance ps`: lists the processes that can be dumped.
 
-use super::{console, pool};
+use super::pool;
+use crate::ui::console;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
 use platform::ProcessEntry;
 use serde::Serialize;
 use std::{collections::HashMap, process::ExitCode, time::Duration};
 
-/// How long CPU use is measured.
+/// Time over which CPU use is measured.
 const INTERVAL: Duration = Duration::from_millis(250);
 
-/// What can be asked of `ps`.
+/// Options of `ps`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Only those whose name or command line holds this text
+    /// Only processes whose name or command line contains this text
     filter: Option<String>,
-    /// A JSON array
+    /// Print a JSON array
     #[arg(long)]
     json: bool,
 }
 
-/// A process, for programs.
+/// A process in the list, or as JSON.
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Line {
+struct ProcessRow {
     pid: u32,
     parent: u32,
     started: String,
     user: String,
     name: String,
-    /// Of one processor.
+    /// Percent of one processor.
     cpu_percent: f64,
     private_bytes: u64,
     resident_bytes: u64,
@@ -41,7 +42,7 @@ struct Line {
     command_line: Vec<String>,
 }
 
-/// Lists them.
+/// Looks at all processes twice, to measure their CPU use, and lists them.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let host = platform::this_machine();
     let start = host.now();
@@ -53,21 +54,25 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     std::thread::sleep(INTERVAL);
     let elapsed = host.now().since(start).as_secs_f64();
     let own = std::process::id();
-    let lines: Vec<(ProcessEntry, Line)> = host
+    let lines: Vec<(ProcessEntry, ProcessRow)> = host
         .processes(platform::Detail::Figures)?
         .into_iter()
         .filter(|entry| !entry.kernel && entry.state != 'Z' && entry.key.pid != own)
-        .filter(|entry| args.filter.as_deref().is_none_or(|text| holds(entry, text)))
+        .filter(|entry| {
+            args.filter
+                .as_deref()
+                .is_none_or(|text| contains(entry, text))
+        })
         .map(|entry| {
             let used = before
                 .get(&entry.key)
                 .map_or(Duration::ZERO, |cpu| entry.cpu.saturating_sub(*cpu));
-            let line = line(&entry, used.as_secs_f64() / elapsed * 100.0);
-            (entry, line)
+            let row = row(&entry, used.as_secs_f64() / elapsed * 100.0);
+            (entry, row)
         })
         .collect();
     if args.json {
-        let lines: Vec<&Line> = lines.iter().map(|(_, line)| line).collect();
+        let lines: Vec<&ProcessRow> = lines.iter().map(|(_, line)| line).collect();
         console::print(&serde_json::to_string_pretty(&lines)?)?;
     } else {
         console::print(&table(&lines).to_string())?;
@@ -75,14 +80,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn holds(entry: &ProcessEntry, text: &str) -> bool {
+fn contains(entry: &ProcessEntry, text: &str) -> bool {
     let text = text.to_lowercase();
     let all = format!("{} {}", entry.name, entry.command_line.join(" "));
     all.to_lowercase().contains(&text)
 }
 
-fn line(entry: &ProcessEntry, cpu: f64) -> Line {
-    Line {
+fn row(entry: &ProcessEntry, cpu: f64) -> ProcessRow {
+    ProcessRow {
         pid: entry.key.pid,
         parent: entry.parent,
         started: console::date_time(entry.started),
@@ -102,7 +107,7 @@ fn line(entry: &ProcessEntry, cpu: f64) -> Line {
     }
 }
 
-fn table(lines: &[(ProcessEntry, Line)]) -> Table {
+fn table(lines: &[(ProcessEntry, ProcessRow)]) -> Table {
     let mut table = Table::new();
     table
         .load_style(presets::NOTHING)

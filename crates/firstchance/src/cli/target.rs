@@ -1,11 +1,12 @@
-//! From what a user calls a process to the process.
+//! Finds the processes that a user names by pid, name, service, container or command line.
 
-use super::exit::Usage;
+use crate::ui::{console, exit::Usage};
 use platform::{Detail, Error, ErrorKind, Host, ProcessEntry};
 use policy::Target;
 use snapshot::ProcessKey;
 
-/// The processes that are meant; several only with `all`.
+/// The processes that `targets` mean, each once. Fails if a target means none, or means several and
+/// `all` is false.
 pub(crate) fn resolve(
     host: &dyn Host,
     targets: &[String],
@@ -23,24 +24,26 @@ pub(crate) fn resolve(
     Ok(found)
 }
 
-/// The one process that a target means now.
+/// The one process that a target means now. Fails if there is none, or several.
 pub(crate) fn one_of(host: &dyn Host, target: &Target) -> anyhow::Result<ProcessKey> {
     let keys = matching(host, target, &target.to_string(), false)?;
     Ok(keys[0])
 }
 
-/// A name that no process has, but a service, means the service (ProcDump takes both alike).
+/// Turns a name that no process has, but a service, into that service: ProcDump accepts both in the
+/// same place.
 pub(crate) fn or_service(host: &dyn Host, target: &mut Target) -> anyhow::Result<()> {
     if let Target::Name(name) = target {
         let service = Target::Service(name.clone());
         if !is_there(host, target)? && is_there(host, &service)? {
+            log::debug!("no process is called {target}, but {service} is there: it is meant");
             *target = service;
         }
     }
     Ok(())
 }
 
-/// Whether any process is meant now.
+/// Whether the target means any process now.
 pub(crate) fn is_there(host: &dyn Host, target: &Target) -> anyhow::Result<bool> {
     if let Target::Pid(pid) = target {
         return Ok(host.find(*pid).is_ok());
@@ -51,7 +54,7 @@ pub(crate) fn is_there(host: &dyn Host, target: &Target) -> anyhow::Result<bool>
         .any(|entry| is_candidate(entry) && target.matches(&collector::identity(entry))))
 }
 
-/// We ourselves and the kernel's threads are never meant.
+/// Whether a target can mean this process: not firstchance itself, and no kernel thread.
 fn is_candidate(entry: &ProcessEntry) -> bool {
     entry.key.pid != std::process::id() && !entry.kernel
 }
@@ -60,7 +63,7 @@ fn resolve_one(host: &dyn Host, text: &str, all: bool) -> anyhow::Result<Vec<Pro
     matching(host, &parse(text)?, text, all)
 }
 
-/// At least one process, exactly one without `all`.
+/// The processes that `target` means: at least one, and exactly one without `all`.
 fn matching(
     host: &dyn Host,
     target: &Target,
@@ -72,16 +75,24 @@ fn matching(
     }
     let listed = host.processes(Detail::Identity)?.into_iter();
     let others: Vec<ProcessEntry> = listed.filter(is_candidate).collect();
-    let matching: Vec<&ProcessEntry> = others
-        .iter()
-        .filter(|entry| target.matches(&collector::identity(entry)))
-        .collect();
+    let matching: Vec<&ProcessEntry> = others.iter().filter(|entry| means(target, entry)).collect();
     match matching.as_slice() {
-        [] => Err(nobody(text, &others).into()),
+        [] => Err(none_matches(text, &others).into()),
         [one] => Ok(vec![one.key]),
         several if all => Ok(several.iter().map(|entry| entry.key).collect()),
         several => Err(ambiguous(host, text, several)?.into()),
     }
+}
+
+/// Whether the target means a process; why not is logged.
+fn means(target: &Target, entry: &ProcessEntry) -> bool {
+    let mismatch = target.mismatch(&collector::identity(entry));
+    let key = entry.key;
+    match &mismatch {
+        None => log::debug!("process {key} is {target}"),
+        Some(why) => log::debug!("process {key} is not {target}: {why}"),
+    }
+    mismatch.is_none()
 }
 
 fn parse(text: &str) -> anyhow::Result<Target> {
@@ -96,44 +107,44 @@ fn parse(text: &str) -> anyhow::Result<Target> {
     }
 }
 
-fn nobody(text: &str, others: &[ProcessEntry]) -> Error {
+fn none_matches(text: &str, others: &[ProcessEntry]) -> Error {
     let error = Error::new(
         ErrorKind::NoSuchProcess,
         format!("no process matches \"{text}\""),
     );
-    let near = near_names(text, others);
-    if near.is_empty() {
+    let similar = similar_names(text, others);
+    if similar.is_empty() {
         return error.advise("`firstchance ps` lists the processes that can be dumped.");
     }
-    error.advise(format!("Near to it: {}.", near.join(", ")))
+    error.advise(format!("Similar names: {}.", similar.join(", ")))
 }
 
-/// Names that hold the text, or differ from it in a letter or two.
-fn near_names(text: &str, others: &[ProcessEntry]) -> Vec<String> {
+/// Up to five names of processes that contain the text, or differ from it in at most two letters.
+fn similar_names(text: &str, others: &[ProcessEntry]) -> Vec<String> {
     let wanted = text
         .rsplit(':')
         .next()
         .unwrap_or(text)
         .trim_matches('"')
         .to_lowercase();
-    let mut near: Vec<(usize, String)> = others
+    let mut similar: Vec<(usize, String)> = others
         .iter()
         .map(|entry| {
             (
                 distance(&wanted, &entry.name.to_lowercase()),
-                super::console::plain(&entry.name),
+                console::plain(&entry.name),
             )
         })
         .filter(|(far, name)| {
             *far <= 2 || wanted.len() > 2 && name.to_lowercase().contains(&wanted)
         })
         .collect();
-    near.sort();
-    near.dedup_by(|a, b| a.1 == b.1);
-    near.into_iter().take(5).map(|(_, name)| name).collect()
+    similar.sort();
+    similar.dedup_by(|a, b| a.1 == b.1);
+    similar.into_iter().take(5).map(|(_, name)| name).collect()
 }
 
-/// Levenshtein's distance, letter by letter.
+/// Levenshtein distance of the first 64 letters: how many are inserted, deleted or replaced.
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().take(64).collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
@@ -150,7 +161,7 @@ fn distance(a: &str, b: &str) -> usize {
 }
 
 fn ambiguous(host: &dyn Host, text: &str, several: &[&ProcessEntry]) -> Result<Error, Error> {
-    // Whose they are, and since when, was not read of all.
+    // The matching processes were listed without their user and start time.
     let listed = host.processes(Detail::Figures)?;
     let is_one = |entry: &&ProcessEntry| several.iter().any(|one| one.key == entry.key);
     let lines: Vec<String> = listed.iter().filter(is_one).take(20).map(line).collect();
@@ -172,7 +183,7 @@ fn ambiguous(host: &dyn Host, text: &str, several: &[&ProcessEntry]) -> Result<E
 
 fn line(entry: &ProcessEntry) -> String {
     let command = super::pool::marked_command(entry);
-    let started = super::console::date_time(entry.started);
+    let started = console::date_time(entry.started);
     format!(
         "  {:>7}  {started:<19}  {:<12}  {command}",
         entry.key.pid, entry.user
@@ -184,12 +195,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_typing_error_is_near() {
+    fn a_name_with_a_typing_error_is_similar() {
         assert_eq!(distance("ngnix", "nginx"), 2);
         let entry = ProcessEntry {
             name: "nginx".to_owned(),
             ..ProcessEntry::default()
         };
-        assert_eq!(near_names("ngnix", &[entry]), ["nginx"]);
+        assert_eq!(similar_names("ngnix", &[entry]), ["nginx"]);
     }
 }

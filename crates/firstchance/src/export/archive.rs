@@ -1,4 +1,5 @@
-//! A tar file with gzip around it, private to its owner, with its name only when it is whole.
+//! Writes a gzipped tar file. Only its owner can read it, and it gets its name only when it is
+//! complete.
 
 use flate2::{Compression, write::GzEncoder};
 use platform::{Error, OutFile, Result};
@@ -8,14 +9,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What is written to the file at once.
+/// Bytes that are written to the file at once.
 const CHUNK: usize = 1 << 20;
 
-/// A pack under construction; everything in it lies in one folder.
+/// A pack that is being written. Everything in it is in one folder.
 pub(super) struct Archive {
     tar: tar::Builder<GzEncoder<BufWriter<Pour>>>,
     folder: String,
-    /// Of all its files, in seconds since 1970: gdb warns of programs that are younger than a core.
+    /// Modification time of all files in it, in seconds since 1970: that of the dump, as gdb warns
+    /// if a program is newer than the core.
     time: u64,
     path: PathBuf,
 }
@@ -24,7 +26,7 @@ impl Archive {
     pub(super) fn create(path: &Path, folder: &str, taken: WallTime) -> Result<Self> {
         let file = OutFile::create(path, false)?;
         let out = BufWriter::with_capacity(CHUNK, Pour { file, at: 0 });
-        // Speed: memory of a process is as easily made small as it will ever be.
+        // The fastest level: higher ones make the memory of a process hardly smaller.
         let tar = tar::Builder::new(GzEncoder::new(out, Compression::fast()));
         Ok(Self {
             tar,
@@ -50,7 +52,7 @@ impl Archive {
         added.map_err(|e| self.failed(&e))
     }
 
-    /// Links of these names that lead to `file`, by a way that stays within the pack.
+    /// Adds symbolic links of these names to `file`, by relative paths that stay within the pack.
     pub(super) fn add_links(&mut self, file: &str, names: &[String]) -> Result<()> {
         for name in names {
             let up = "../".repeat(name.matches('/').count());
@@ -76,21 +78,21 @@ impl Archive {
         Error::of_file(&format!("writing {}", self.path.display()), error)
     }
 
-    /// Where it is.
+    /// Completes the file and gives it its name. Returns its path.
     pub(super) fn finish(self) -> Result<PathBuf> {
         let path = self.path;
         let failed = |e: io::Error| Error::of_file(&format!("writing {}", path.display()), &e);
         let gzip = self.tar.into_inner().map_err(failed)?;
         let out = gzip.finish().map_err(failed)?;
         let pour = out.into_inner().map_err(|e| failed(e.into_error()))?;
-        // The first bytes say "not written yet" in a file that is shorter than they are.
+        // OutFile reserves some bytes at the start, which may be more than were written.
         pour.file.set_len(pour.at).map_err(failed)?;
         pour.file.sync().map_err(failed)?;
         pour.file.publish()
     }
 }
 
-/// A file, written from its begin.
+/// A file that is written from start to end.
 struct Pour {
     file: OutFile,
     at: u64,

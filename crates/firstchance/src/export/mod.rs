@@ -1,26 +1,27 @@
-//! `firstchance dumps export`: a dump with what a debugger elsewhere needs, in one file.
+//! `firstchance dumps export`: packs a dump with what a debugger on another machine needs into one
+//! file.
 
 mod archive;
 mod modules;
 mod readme;
 
 use archive::Archive;
-use modules::{Found, Packed};
+use modules::{LocalModule, Packed};
 use platform::Error;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
-/// What comes of it.
+/// The result of packing a dump.
 pub(crate) struct Exported {
     /// The file.
     pub(crate) path: PathBuf,
-    /// Programs and libraries in it.
+    /// Number of programs and libraries in it.
     pub(crate) modules: usize,
-    /// Those that are not in it: path, and why.
+    /// Programs and libraries that are not in it: path and reason.
     pub(crate) missing: Vec<(String, String)>,
 }
 
-/// What is in the pack, for programs.
+/// The file `manifest.json` of the pack.
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Manifest<'m> {
@@ -28,8 +29,8 @@ struct Manifest<'m> {
     modules: &'m [Packed],
 }
 
-/// Packs `dump` into the new file `to` (tar, gzip): the dump, its record, the programs and libraries
-/// that it was of as far as this machine has those very builds, and how to open it all.
+/// Packs `dump` into the new file `to` (gzipped tar): the dump, its record, the programs and
+/// libraries of which this machine has the same build, and a text that says how to open it.
 pub(crate) fn export(dump: &Path, to: &Path) -> anyhow::Result<Exported> {
     let file = platform::map_file(dump);
     let what = || format!("reading {}", dump.display());
@@ -51,7 +52,7 @@ pub(crate) fn export(dump: &Path, to: &Path) -> anyhow::Result<Exported> {
         archive.add("record.json", record)?;
     }
     archive.add(name, (*file).as_ref())?;
-    for Found { packed, bytes } in &found {
+    for LocalModule { packed, bytes } in &found {
         if let (Some(path), Some(bytes)) = (&packed.file, bytes) {
             archive.add_program(path, (**bytes).as_ref())?;
             archive.add_links(path, &packed.links)?;
@@ -71,7 +72,7 @@ fn outcome(path: PathBuf, packed: Vec<Packed>) -> Exported {
     }
 }
 
-/// A dump's name without its ending.
+/// The name of a dump without its extension.
 pub(crate) fn stem(name: &str) -> &str {
     name.trim_end_matches(".partial")
         .trim_end_matches(".core")

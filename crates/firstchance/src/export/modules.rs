@@ -1,4 +1,4 @@
-//! The programs and libraries of a dump, as far as they are here.
+//! Finds the programs and libraries of a dump on this machine.
 
 use crate::inspect::build;
 use formats::image::{self, Identity};
@@ -10,37 +10,38 @@ use std::{
     path::Path,
 };
 
-/// Where programs and libraries lie in a pack, under the paths that they had.
+/// The folder of programs and libraries in a pack; below it they have their original paths.
 pub(super) const ROOT: &str = "root";
 
-/// What is told of a program or library in the manifest.
+/// A program or library in the manifest.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Packed {
-    /// As the process saw it.
+    /// Its path as the process saw it.
     pub(super) path: String,
-    /// As [`build`] prints it; empty where it has none.
+    /// Its build-id as [`build`] prints it; empty if it has none.
     pub(super) build_id: String,
-    /// Where it is in the pack; absent where it is not.
+    /// Its path in the pack; `None` if it is not in it.
     pub(super) file: Option<String>,
-    /// Other paths under which the process knew it, in the pack.
+    /// Other paths under which the process had it, in the pack.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) links: Vec<String>,
-    /// Whether it is known to be the very build that the process had.
+    /// Whether it is known to be the build that the process had.
     pub(super) verified: bool,
-    /// Why it is not in the pack.
+    /// Why it is not in the pack, if it is not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) missing: Option<String>,
 }
 
-/// A program or library, with its content where it is here.
-pub(super) struct Found {
+/// A program or library with its content, if it is on this machine.
+pub(super) struct LocalModule {
     pub(super) packed: Packed,
     pub(super) bytes: Option<FileBytes>,
 }
 
-/// Looks for each once; what lies in memory only (`[vdso]`) is in the dump itself.
-pub(super) fn find(snapshot: &Snapshot, memory: &dyn Memory) -> Vec<Found> {
+/// Looks for each module of the dump once. Modules without a file (`[vdso]`) are in the dump
+/// itself.
+pub(super) fn find(snapshot: &Snapshot, memory: &dyn Memory) -> Vec<LocalModule> {
     let mut names: BTreeMap<u64, Vec<String>> = BTreeMap::new();
     for (start, name) in image::loaded_names(snapshot, memory) {
         names.entry(start).or_default().push(name);
@@ -48,12 +49,12 @@ pub(super) fn find(snapshot: &Snapshot, memory: &dyn Memory) -> Vec<Found> {
     let mut seen = HashSet::new();
     let modules = snapshot.modules.iter();
     modules
-        .filter(|module| place(&module.path).is_some() && seen.insert(&module.path))
+        .filter(|module| path_in_pack(&module.path).is_some() && seen.insert(&module.path))
         .map(|module| look_for(module, names.get(&module.range.start)))
         .collect()
 }
 
-fn look_for(module: &Module, names: Option<&Vec<String>>) -> Found {
+fn look_for(module: &Module, names: Option<&Vec<String>>) -> LocalModule {
     let mut packed = Packed {
         path: module.path.clone(),
         build_id: build(module),
@@ -61,20 +62,24 @@ fn look_for(module: &Module, names: Option<&Vec<String>>) -> Found {
     };
     match open(module) {
         Ok((bytes, verified)) => {
-            packed.file = place(&module.path);
+            packed.file = path_in_pack(&module.path);
             packed.verified = verified;
-            let others = names.into_iter().flatten().filter_map(|name| place(name));
+            let others = names
+                .into_iter()
+                .flatten()
+                .filter_map(|name| path_in_pack(name));
             packed.links = others
                 .filter(|other| Some(other) != packed.file.as_ref())
                 .collect();
-            Found {
+            LocalModule {
                 packed,
                 bytes: Some(bytes),
             }
         }
         Err(why) => {
+            log::debug!("not packed: {}: {why}", module.path);
             packed.missing = Some(why);
-            Found {
+            LocalModule {
                 packed,
                 bytes: None,
             }
@@ -82,9 +87,9 @@ fn look_for(module: &Module, names: Option<&Vec<String>>) -> Found {
     }
 }
 
-/// The file, and whether it is the very build. The path is the target's word: a process in a
-/// container, or one that wants to mislead, names whatever it likes. Only a program or library is
-/// taken, and never one that is another build.
+/// Opens the file of a module; also returns whether it is known to be the same build. The path
+/// comes from the target: a process in a container has other files under it, and a malicious one
+/// can name any file. So only a program or library is accepted, and none of another build.
 fn open(module: &Module) -> Result<(FileBytes, bool), String> {
     let bytes = platform::map_file(Path::new(&module.path)).map_err(|e| e.to_string())?;
     let here = image::of_file((*bytes).as_ref());
@@ -95,7 +100,7 @@ fn open(module: &Module) -> Result<(FileBytes, bool), String> {
     }
 }
 
-/// Whether a file is the build that the dump is of; `None` where neither tells.
+/// Whether a file is of the same build as the module; `None` if neither has an identity.
 fn is_same(module: &Module, here: &Identity) -> Option<bool> {
     if module.codeview.is_some() || here.codeview.is_some() {
         return Some(module.codeview == here.codeview);
@@ -106,8 +111,9 @@ fn is_same(module: &Module, here: &Identity) -> Option<bool> {
     (module.timestamp != 0 || here.timestamp != 0).then_some(module.timestamp == here.timestamp)
 }
 
-/// Where a path of the target's lies in a pack: below [`ROOT`], whatever it says.
-fn place(path: &str) -> Option<String> {
+/// The path in the pack of a path from the target, always below [`ROOT`]. Returns `None` if it is
+/// not absolute, or has `..` in it.
+fn path_in_pack(path: &str) -> Option<String> {
     let is_windows = path.as_bytes().get(1) == Some(&b':');
     let path = match is_windows {
         true => path.replace('\\', "/").replacen(':', "", 1),
@@ -125,14 +131,17 @@ mod tests {
 
     #[test]
     fn whatever_a_path_says_it_stays_below_the_root() {
-        assert_eq!(place("/usr/lib/x.so").as_deref(), Some("root/usr/lib/x.so"));
-        assert_eq!(place("//a/./b").as_deref(), Some("root/a/b"));
         assert_eq!(
-            place("C:\\Windows\\a.dll").as_deref(),
+            path_in_pack("/usr/lib/x.so").as_deref(),
+            Some("root/usr/lib/x.so")
+        );
+        assert_eq!(path_in_pack("//a/./b").as_deref(), Some("root/a/b"));
+        assert_eq!(
+            path_in_pack("C:\\Windows\\a.dll").as_deref(),
             Some("root/C/Windows/a.dll")
         );
         for none in ["/../etc/shadow", "/a/../../b", "[vdso]", "a.so", "/", ""] {
-            assert_eq!(place(none), None, "{none}");
+            assert_eq!(path_in_pack(none), None, "{none}");
         }
     }
 

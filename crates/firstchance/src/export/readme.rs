@@ -1,18 +1,18 @@
-//! How a pack is opened, for who receives it.
+//! The text in a pack that tells its receiver how to open it.
 
 use super::modules::{Packed, ROOT};
 use formats::Dump;
 use snapshot::{DumpFormat, OperatingSystem};
 use std::fmt::Write as _;
 
-/// The text beside the dump `name`.
+/// The text for a pack with the dump `name`.
 pub(super) fn text(name: &str, dump: &Dump, modules: &[Packed]) -> String {
     let process = &dump.snapshot.process;
     let mut text = format!(
-        "A dump of {} (process {}), with its record (record.json), and below {ROOT}/ the programs\n\
-         and libraries that it was of; manifest.json tells which are verified, and which missing.\n\
-         Treat it as a secret: it holds whatever the process had in its memory.\n\n\
-         Open it, in this folder:\n\n",
+        "A dump of {} (process {}), with its record (record.json), and its programs and libraries\n\
+         below {ROOT}/; manifest.json tells which are verified, and which are missing.\n\
+         Keep it secret: it contains whatever the process had in its memory.\n\n\
+         To open it, in this folder:\n\n",
         shown(&process.name),
         process.key.pid
     );
@@ -21,7 +21,7 @@ pub(super) fn text(name: &str, dump: &Dump, modules: &[Packed]) -> String {
     }
     let missing: Vec<&Packed> = modules.iter().filter(|m| m.missing.is_some()).collect();
     if !missing.is_empty() {
-        text.push_str("\nNot here:\n\n");
+        text.push_str("\nMissing:\n\n");
     }
     for module in missing {
         let why = module.missing.as_deref().unwrap_or_default();
@@ -52,7 +52,7 @@ fn commands(name: &str, dump: &Dump, modules: &[Packed]) -> Vec<String> {
     }
 }
 
-/// A name as a shell takes it: those of a target are hostile.
+/// A name in the quotes of a shell, as names that come from a target may be hostile.
 fn quoted(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "._+-@/".contains(c);
     match text.chars().all(is_plain) {
@@ -62,5 +62,5 @@ fn quoted(text: &str) -> String {
 }
 
 fn shown(text: &str) -> String {
-    crate::cli::console::plain(text)
+    crate::ui::console::plain(text)
 }

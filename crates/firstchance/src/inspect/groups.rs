@@ -1,23 +1,24 @@
-//! Threads with the same stack are one group; frames that repeat are one line.
+//! Shortens stacks: threads with the same stack become one group, and repeated frames one line.
 
 use analysis::{Frame, Stack};
 use snapshot::Thread;
 use std::collections::HashMap;
 
-/// Threads that stand at the same place, called from the same places.
+/// Threads whose stacks have the same frames.
 pub(super) struct Group<'a> {
     pub(super) threads: Vec<&'a Thread>,
     pub(super) stack: &'a Stack,
 }
 
-/// The group of the first thread first; then those that run or hang in the kernel, which is what
-/// one looks for; then by size, largest first.
+/// Groups the threads. The group of the first thread comes first, then those with a thread that
+/// runs or hangs in the kernel, as a user looks for these; within that, the largest group comes
+/// first.
 pub(super) fn groups<'a>(threads: &'a [(&'a Thread, Stack)]) -> Vec<Group<'a>> {
     let mut places: HashMap<Vec<u64>, usize> = HashMap::new();
     let mut groups: Vec<Group> = Vec::new();
     for (thread, stack) in threads {
         let ips: Vec<u64> = stack.frames.iter().map(|frame| frame.ip).collect();
-        // Without a single frame there is nothing to be the same.
+        // Threads without any frame are not alike.
         let key = if ips.is_empty() {
             vec![0, u64::from(thread.id)]
         } else {
@@ -39,39 +40,40 @@ pub(super) fn groups<'a>(threads: &'a [(&'a Thread, Stack)]) -> Vec<Group<'a>> {
     groups
 }
 
-/// What is shown of a stack, line by line.
+/// A line of a stack that is shown.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Line<'a> {
+pub(super) enum StackLine<'a> {
     /// A frame and its number.
     Frame(usize, &'a Frame),
-    /// The frames shown right before, so many, come that often again.
+    /// The last `frames` frames are repeated `times` more times.
     Repeated { frames: usize, times: usize },
-    /// So many frames are left out.
+    /// This many frames are left out.
     More(usize),
 }
 
-/// The longest circle of functions that is looked for: `a` calls `b` calls `c` calls `a` …
+/// The longest cycle of recursion that is looked for, in frames: `a` calls `b` calls `c` calls `a`
+/// is 3.
 const LONGEST_PERIOD: usize = 6;
 
-/// Fewer repetitions than this are shown as they are.
+/// Frames that repeat fewer times than this are shown in full.
 const FEWEST_REPETITIONS: usize = 3;
 
-/// At most `limit` frames; an endless recursion takes only a few lines of them.
-pub(super) fn lines(stack: &Stack, limit: usize) -> Vec<Line<'_>> {
+/// The lines of a stack, with at most `limit` frames. An endless recursion takes only a few lines.
+pub(super) fn lines(stack: &Stack, limit: usize) -> Vec<StackLine<'_>> {
     let frames = &stack.frames;
     let mut lines = Vec::new();
     let (mut at, mut shown) = (0, 0);
     while at < frames.len() {
-        // A line that says "1 more" takes the room of the one.
+        // A line "1 more frame" would be as long as the frame itself.
         if shown >= limit && frames.len() - at > 1 {
-            lines.push(Line::More(frames.len() - at));
+            lines.push(StackLine::More(frames.len() - at));
             break;
         }
         let (period, times) = repetition(&frames[at..]);
         let numbered = frames.iter().enumerate().skip(at).take(period);
-        lines.extend(numbered.map(|(number, frame)| Line::Frame(number, frame)));
+        lines.extend(numbered.map(|(number, frame)| StackLine::Frame(number, frame)));
         if times > 1 {
-            lines.push(Line::Repeated {
+            lines.push(StackLine::Repeated {
                 frames: period,
                 times: times - 1,
             });
@@ -82,8 +84,8 @@ pub(super) fn lines(stack: &Stack, limit: usize) -> Vec<Line<'_>> {
     lines
 }
 
-/// How many frames the stack begins with that come again and again, and how often they are there;
-/// (1, 1) when it begins with nothing of the kind.
+/// The length of the cycle that the stack begins with, in frames, and how many times it is there.
+/// Returns (1, 1) if it begins with no cycle.
 fn repetition(frames: &[Frame]) -> (usize, usize) {
     let same = |a: &[Frame], b: &[Frame]| a.iter().zip(b).all(|(a, b)| a.ip == b.ip);
     (1..=LONGEST_PERIOD.min(frames.len()))
@@ -121,10 +123,10 @@ mod tests {
     }
 
     fn shown(ips: &[u64], limit: usize) -> String {
-        let text = |line: &Line| match line {
-            Line::Frame(number, frame) => format!("{number}:{}", frame.ip),
-            Line::Repeated { frames, times } => format!("({frames}x{times})"),
-            Line::More(count) => format!("+{count}"),
+        let text = |line: &StackLine| match line {
+            StackLine::Frame(number, frame) => format!("{number}:{}", frame.ip),
+            StackLine::Repeated { frames, times } => format!("({frames}x{times})"),
+            StackLine::More(count) => format!("+{count}"),
         };
         let stack = stack(ips);
         let lines: Vec<String> = lines(&stack, limit).iter().map(text).collect();

@@ -1,4 +1,4 @@
-//! `firstchance inspect`: what is in a dump.
+//! `firstchance inspect`: shows what is in a dump.
 
 mod groups;
 mod open;
@@ -18,24 +18,24 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// What can be asked of `inspect`.
+/// Options of `inspect`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A dump: an ELF core or a minidump, whoever wrote it
+    /// A dump: an ELF core or a minidump, written by any program
     file: PathBuf,
-    /// Parts to show whole, instead of the summary
+    /// Sections to show in full, instead of the summary
     #[arg(value_enum)]
     sections: Vec<Section>,
-    /// Everything, as one JSON object
+    /// Print everything as one JSON object
     #[arg(long, conflicts_with = "sections")]
     json: bool,
-    /// Frames shown of one stack
+    /// Number of frames to show of a stack
     #[arg(long, value_name = "N")]
     frames: Option<usize>,
 }
 
 impl Args {
-    /// The summary of a file.
+    /// Asks for the summary of a file.
     pub(crate) fn summary(file: PathBuf) -> Self {
         Self {
             file,
@@ -46,7 +46,7 @@ impl Args {
     }
 }
 
-/// A part of a dump that can be asked for.
+/// A section of a dump that can be shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Section {
     /// Every thread with its stack
@@ -63,7 +63,7 @@ enum Section {
     Environment,
     /// Why and how the dump was taken, with its gaps
     Record,
-    /// All of these
+    /// All sections
     All,
 }
 
@@ -77,7 +77,7 @@ const ALL: [Section; 7] = [
     Section::Environment,
 ];
 
-/// Shows the dump. An error is a sentence: no such file, or no dump.
+/// Prints the dump. Fails if the file cannot be read or is no dump.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let opened = Opened::new(&args.file)?;
     let text = if args.json {
@@ -87,7 +87,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         report(&opened, args, is_terminal)
     };
     match io::stdout().lock().write_all(text.as_bytes()) {
-        // Somebody reads no further (`| head`).
+        // The reader has closed the pipe (`| head`).
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
         result => result?,
     }

@@ -1,10 +1,12 @@
+//! Reads a dump file and walks its stacks.
+
 use analysis::{DebugFile, FileBytes, Files, Source, Stack, Stacks};
 use collector::Record;
 use formats::Dump;
 use snapshot::{Exception, Module, Thread};
 use std::path::{Path, PathBuf};
 
-/// A dump file, read.
+/// A dump file that was read.
 pub(super) struct Opened {
     pub(super) path: PathBuf,
     pub(super) file_bytes: u64,
@@ -12,14 +14,15 @@ pub(super) struct Opened {
     pub(super) record: Option<Record>,
 }
 
-/// The threads of a dump with their stacks, in the dump's order, and what is doubtful about them.
+/// The threads of a dump with their stacks, in the order of the dump, and sentences about modules
+/// whose frames or names may be wrong.
 pub(super) struct Walked<'a> {
     pub(super) threads: Vec<(&'a Thread, Stack)>,
     pub(super) doubts: Vec<String>,
 }
 
 impl Opened {
-    /// Reads a file; the error says what is wrong with it, in a sentence.
+    /// Reads a file. The error is a sentence that says what is wrong with it.
     pub(super) fn new(path: &Path) -> anyhow::Result<Self> {
         let file = read(path)
             .map_err(|error| anyhow::anyhow!("{} cannot be read: {error}", path.display()))?;
@@ -27,6 +30,11 @@ impl Opened {
         let dump = formats::read(file)
             .map_err(|error| anyhow::anyhow!("{} is no dump: {error}", path.display()))?;
         let record = dump.record.as_deref().and_then(Record::parse);
+        let (format, has_record) = (dump.format, record.is_some());
+        log::debug!(
+            "{}: {format:?}, {file_bytes} bytes, record: {has_record}",
+            path.display()
+        );
         Ok(Self {
             path: path.to_owned(),
             file_bytes,
@@ -35,8 +43,8 @@ impl Opened {
         })
     }
 
-    /// Walks the stacks of all threads. Programs and debug files are taken from this machine where
-    /// they are the very ones that were loaded.
+    /// Walks the stacks of all threads. Program and debug files of this machine are used if they
+    /// are of the same build as those that were loaded.
     pub(super) fn walk(&self) -> Walked<'_> {
         let files = Files {
             image: &image,
@@ -49,7 +57,7 @@ impl Opened {
         Walked { threads, doubts }
     }
 
-    /// The fault's printed name; found again where the file's writer gave none.
+    /// The printed name of the fault. It is computed if the dump's writer gave none.
     pub(super) fn fault_name(&self, exception: &Exception) -> String {
         if !exception.name.is_empty() {
             return exception.name.clone();
@@ -63,7 +71,12 @@ impl Opened {
         )
     }
 
-    /// What is broken or missing, of the reader and of the record.
+    /// The command that shows a whole section, for the end of a line.
+    pub(super) fn hint(&self, section: &str) -> String {
+        format!("   firstchance inspect {} {section}", self.path.display())
+    }
+
+    /// Warnings of the record, and of the reader about what is broken or missing in the file.
     pub(super) fn warnings(&self) -> Vec<String> {
         let recorded = self.record.iter().flat_map(|record| &record.warnings);
         let mut warnings: Vec<String> = recorded.chain(&self.dump.warnings).cloned().collect();
@@ -79,32 +92,42 @@ fn read(path: &Path) -> std::io::Result<FileBytes> {
 }
 
 fn image(module: &Module) -> Option<FileBytes> {
-    // An absolute path only: a name alone would be looked for in the current folder.
+    // Only an absolute path: a relative one would be looked up in the current folder.
     let path = Path::new(&module.path);
-    path.is_absolute().then(|| read(path).ok()).flatten()
+    path.is_absolute().then(|| read_logged(path)).flatten()
+}
+
+fn read_logged(path: &Path) -> Option<FileBytes> {
+    let bytes = read(path);
+    match &bytes {
+        Ok(_) => log::debug!("opened {}", path.display()),
+        Err(error) => log::debug!("not opened: {}: {error}", path.display()),
+    }
+    bytes.ok()
 }
 
 fn debug(wanted: &DebugFile) -> Option<FileBytes> {
     wanted
         .paths()
         .iter()
-        .find_map(|path| read(Path::new(path)).ok())
+        .find_map(|path| read_logged(Path::new(path)))
 }
 
-/// A sentence on a module whose names and tables may be missing or another build's.
+/// A sentence about a module whose symbols or unwind tables may be missing, or of another build;
+/// `None` if there is no doubt.
 fn doubt((module, source): (&Module, Source)) -> Option<String> {
     let name = module.name();
     match source {
         Source::File | Source::Memory => None,
         Source::UnverifiedFile => Some(format!(
-            "{name}: its names are those of the file that is here now; the dump does not tell \
+            "{name}: its symbols are those of the file that is here now; the dump does not say \
              whether it is the same build"
         )),
         Source::OtherBuild => Some(format!(
-            "{name}: the file that is here now is another build; its names are not used"
+            "{name}: the file that is here now is another build; its symbols are not used"
         )),
         Source::Nowhere => Some(format!(
-            "{name}: neither its file nor its tables are here, so frames may lack or be guessed"
+            "{name}: neither its file nor its unwind tables are here, so frames may be missing or guessed"
         )),
     }
 }

@@ -1,11 +1,13 @@
-use crate::cli::console;
+//! The page that `inspect` prints.
+
+use crate::ui::console;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use std::fmt::Write as _;
 
-/// How far the values of a heading stand in.
+/// Columns by which values beside a heading are indented.
 pub(super) const INDENT: usize = 13;
 
-/// Text for a terminal, growing downwards. Whatever is put on it loses its control characters.
+/// Text for a terminal, to which lines are added. Control characters in them are escaped.
 pub(super) struct Page {
     text: String,
     has_colours: bool,
@@ -13,9 +15,9 @@ pub(super) struct Page {
 
 /// A column of a table.
 pub(super) enum Column {
-    /// Text, from the left.
+    /// Text, aligned to the left.
     Left(&'static str),
-    /// Numbers, from the right.
+    /// Numbers, aligned to the right.
     Right(&'static str),
 }
 
@@ -31,7 +33,7 @@ impl Page {
         self.text
     }
 
-    /// A paragraph with its heading beside it; nothing at all when there are no lines.
+    /// Adds a paragraph with its heading beside it; nothing if all lines are empty.
     pub(super) fn paragraph(&mut self, heading: &str, lines: &[String]) {
         let lines: Vec<&String> = lines.iter().filter(|line| !line.is_empty()).collect();
         if lines.is_empty() {
@@ -46,19 +48,19 @@ impl Page {
         }
     }
 
-    /// A heading of its own.
+    /// Adds a heading on a line of its own.
     pub(super) fn heading(&mut self, heading: &str) {
         self.gap();
         let heading = self.bold(&console::plain(heading));
         self.put(&heading);
     }
 
-    /// One line.
+    /// Adds a line.
     pub(super) fn line(&mut self, line: &str) {
         self.put(&console::plain(line));
     }
 
-    /// A line of which the end matters less.
+    /// Adds a line whose end is printed faint, as it matters less.
     pub(super) fn faint_end(&mut self, line: &str, end: &str) {
         let end = console::plain(end);
         let end = if self.has_colours && !end.is_empty() {
@@ -69,7 +71,7 @@ impl Page {
         self.put(&format!("{}{end}", console::plain(line)));
     }
 
-    /// A table, its columns as wide as they must be.
+    /// Adds a table whose columns are as wide as their longest cell.
     pub(super) fn table(&mut self, columns: &[Column], rows: Vec<Vec<String>>) {
         let mut table = Table::new();
         table
@@ -96,7 +98,7 @@ impl Page {
         }
     }
 
-    /// An empty line between what is there and what comes.
+    /// Adds an empty line, unless the page is empty.
     pub(super) fn gap(&mut self) {
         if !self.text.is_empty() {
             self.put("");

@@ -1,12 +1,12 @@
-//! Whole sections, on request.
+//! The sections of a dump that can be asked for, as text.
 
 use super::open::Opened;
 use super::page::{Column, Page};
-use crate::cli::console;
+use crate::ui::console;
 use snapshot::{Module, Region, RegionKind, WallTime};
 use std::time::Duration;
 
-/// Programs and libraries.
+/// Adds the programs and libraries.
 pub(super) fn modules(page: &mut Page, opened: &Opened) {
     let modules = &opened.dump.snapshot.modules;
     page.heading(&format!("Modules: {}", modules.len()));
@@ -39,7 +39,8 @@ pub(super) fn modules(page: &mut Page, opened: &Opened) {
     }
 }
 
-/// The build-id, or the PDB's GUID and age as symbol servers write them.
+/// The build-id of a module, or the GUID and age of its PDB in the form that symbol servers use.
+/// Empty if it has neither.
 pub(crate) fn build(module: &Module) -> String {
     let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
     let Some(codeview) = &module.codeview else {
@@ -50,7 +51,7 @@ pub(crate) fn build(module: &Module) -> String {
     format!("{}{}{:X}", hex(&head), hex(&g[8..]), codeview.age).to_uppercase()
 }
 
-/// Memory by class, and every region.
+/// Adds the memory by class, and every region.
 pub(super) fn memory(page: &mut Page, opened: &Opened) {
     super::summary::memory(page, opened);
     let dump = &opened.dump;
@@ -92,7 +93,7 @@ pub(super) fn kind(kind: RegionKind) -> &'static str {
     }
 }
 
-/// How much of a region is in the dump, in bytes.
+/// Bytes of a region that are in the dump.
 pub(super) fn in_dump(opened: &Opened, region: &Region) -> u64 {
     let ranges = &opened.dump.ranges;
     let first = ranges.partition_point(|r| r.end <= region.range.start);
@@ -105,7 +106,7 @@ pub(super) fn in_dump(opened: &Opened, region: &Region) -> u64 {
         .sum()
 }
 
-/// Open descriptors or handles.
+/// Adds the open descriptors or handles.
 pub(super) fn handles(page: &mut Page, opened: &Opened) {
     let handles = &opened.dump.snapshot.handles;
     page.heading(&format!("Open descriptors or handles: {}", handles.len()));
@@ -130,7 +131,7 @@ pub(super) fn handles(page: &mut Page, opened: &Opened) {
     page.table(&columns, handles.iter().map(row).collect());
 }
 
-/// The process and the machine, fact by fact.
+/// Adds the facts about the process and the machine.
 pub(super) fn process(page: &mut Page, opened: &Opened) {
     let snapshot = &opened.dump.snapshot;
     let (process, user, system) = (&snapshot.process, &snapshot.process.user, &snapshot.system);
@@ -192,7 +193,7 @@ fn processor(system: &snapshot::System) -> String {
     }
 }
 
-/// A time that is known.
+/// A duration; empty if it is zero, which means unknown.
 fn time(duration: Duration) -> String {
     match duration {
         Duration::ZERO => String::new(),
@@ -219,7 +220,7 @@ fn when(time: WallTime) -> String {
     }
 }
 
-/// The environment variables.
+/// Adds the environment variables.
 pub(super) fn environment(page: &mut Page, opened: &Opened) {
     let environment = &opened.dump.snapshot.process.environment;
     page.heading(&format!("Environment: {}", environment.len()));
@@ -228,7 +229,7 @@ pub(super) fn environment(page: &mut Page, opened: &Opened) {
         .for_each(|line| page.line(&format!(" {line}")));
 }
 
-/// The record, with gaps and warnings.
+/// Adds the record, with gaps and warnings.
 pub(super) fn record(page: &mut Page, opened: &Opened) {
     page.heading("Record");
     if let Some(record) = &opened.record {
@@ -258,7 +259,7 @@ pub(super) fn record(page: &mut Page, opened: &Opened) {
         page.table(&[Column::Left(""), Column::Left("")], rows);
         gaps(page, record);
     } else {
-        page.line(" firstchance did not write this dump; it says nothing of how it was taken.");
+        page.line(" This dump was not written by firstchance, and does not say how it was taken.");
     }
     let warnings = opened.warnings();
     if !warnings.is_empty() {

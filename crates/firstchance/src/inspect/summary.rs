@@ -1,23 +1,23 @@
-//! The first page: what a person wants to know before anything else.
+//! The summary: the page that `inspect` prints if no section is asked for.
 
 use super::open::Opened;
 use super::page::{Column, INDENT, Page};
 use super::threads;
-use crate::cli::console;
+use crate::ui::console;
 use snapshot::{Architecture, DumpFormat, Exception, OperatingSystem, Process, System, WallTime};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Gaps and warnings shown here.
+/// Warnings in the summary.
 const MOST_LINES: usize = 5;
 
-/// Longest command line shown here.
+/// Characters of the command line in the summary, at most.
 const LONGEST_COMMAND: usize = 300;
 
-/// Stands where a process has no name.
+/// Shown for a process without a name.
 const NO_NAME: &str = "(no name)";
 
-/// Writes the page.
+/// Adds the summary to a page.
 pub(super) fn write(page: &mut Page, opened: &Opened, frames: Option<usize>) {
     page.heading(&title(opened));
     let snapshot = &opened.dump.snapshot;
@@ -33,11 +33,6 @@ pub(super) fn write(page: &mut Page, opened: &Opened, frames: Option<usize>) {
     page.paragraph("Open", &handles(opened));
     page.paragraph("Gaps", &gaps(opened));
     page.paragraph("Warnings", &warnings(opened));
-}
-
-/// What to type to see more.
-pub(super) fn hint(opened: &Opened, section: &str) -> String {
-    format!("   firstchance inspect {} {section}", opened.path.display())
 }
 
 fn title(opened: &Opened) -> String {
@@ -58,7 +53,7 @@ fn title(opened: &Opened) -> String {
 fn process(opened: &Opened) -> Vec<String> {
     let process = &opened.dump.snapshot.process;
     if process.key.pid == 0 && named(process) == NO_NAME {
-        return vec!["not told in this file".to_owned()];
+        return vec!["not recorded in this file".to_owned()];
     }
     let runtime = analysis::runtime(&opened.dump.snapshot);
     let mut first = format!("{} · pid {}", named(process), process.key.pid);
@@ -83,7 +78,7 @@ fn process(opened: &Opened) -> Vec<String> {
     let mut lines = vec![first, console::cut(command.trim_end(), LONGEST_COMMAND)];
     lines.extend(place);
     if process.exe_deleted {
-        lines.push("its program's file was gone or replaced".to_owned());
+        lines.push("the file of its program was deleted or replaced".to_owned());
     }
     lines
 }
@@ -121,7 +116,7 @@ fn dumped(opened: &Opened) -> Vec<String> {
     if record.repeats > 0 {
         let times = record.repeats;
         lines.push(format!(
-            "the same crash came {times} times more, and was only counted"
+            "the same crash came {times} times more, which was only counted"
         ));
     }
     if record.raced {
@@ -131,14 +126,14 @@ fn dumped(opened: &Opened) -> Vec<String> {
     let pause = pause.map_or_else(String::new, |pause| format!(", for {pause}"));
     lines.push(format!("taken while {}{pause}", method(&record.method)));
     if !record.complete {
-        lines.push("INCOMPLETE: not everything that was wanted is in it".to_owned());
+        lines.push("INCOMPLETE: parts that were wanted are missing".to_owned());
     }
     lines
 }
 
 fn method(method: &str) -> &str {
     match method {
-        "not stopped" => "the process ran on: what is in it may not fit together",
+        "not stopped" => "the process was running: its parts may not be consistent",
         "clone" => "a copy of the process was made",
         "" | "stopped" => "the process was stopped",
         other => other,
@@ -194,7 +189,7 @@ fn fault(opened: &Opened, exception: &Exception) -> Vec<String> {
         None => format!("in thread {}, which is not in the dump", exception.thread),
     };
     let chance = match exception.first_chance {
-        true => "first chance: the program may yet handle it",
+        true => "first chance: the program may still handle it",
         false => "",
     };
     vec![first, thread, chance.to_owned()]
@@ -210,18 +205,18 @@ fn modules(opened: &Opened) -> Vec<String> {
     vec![format!(
         "{}{unlinked}{}",
         modules.len(),
-        hint(opened, "modules")
+        opened.hint("modules")
     )]
 }
 
-/// The table of memory by class.
+/// Adds the table of memory by class.
 pub(super) fn memory(page: &mut Page, opened: &Opened) {
     let dump = &opened.dump;
     let sizes = analysis::memory_summary(&dump.snapshot, &dump.ranges);
     let total =
         |of: fn(&analysis::ClassSize) -> u64| sizes.iter().map(of).fold(0, u64::saturating_add);
     let row = |name: &str, regions: usize, sizes: [u64; 3]| {
-        // As wide as the headings above and below.
+        // Padded to the width of the headings above and below.
         let mut row = vec![format!("{name:<0$}", INDENT - 2), regions.to_string()];
         row.extend(sizes.map(console::size));
         row
@@ -235,7 +230,7 @@ pub(super) fn memory(page: &mut Page, opened: &Opened) {
         .collect();
     let regions = sizes.iter().map(|s| s.regions).sum();
     let virtual_bytes = total(|s| s.virtual_bytes);
-    // Also what lies in no region that the dump tells of.
+    // Includes memory that is in none of the regions that the dump lists.
     let dumped = snapshot::total_bytes(&dump.ranges);
     let totals = [virtual_bytes, total(|s| s.resident_bytes), dumped];
     rows.push(row("all", regions, totals));
@@ -264,7 +259,7 @@ fn handles(opened: &Opened) -> Vec<String> {
         .collect();
     match told.is_empty() {
         true => vec![],
-        false => vec![format!("{}{}", told.join(", "), hint(opened, "handles"))],
+        false => vec![format!("{}{}", told.join(", "), opened.hint("handles"))],
     }
 }
 
@@ -274,7 +269,7 @@ fn gaps(opened: &Opened) -> Vec<String> {
             "{} of memory in {} places could not be read{}",
             console::size(record.gap_bytes),
             record.gap_count,
-            hint(opened, "record")
+            opened.hint("record")
         )],
         _ => vec![],
     }
@@ -285,7 +280,7 @@ fn warnings(opened: &Opened) -> Vec<String> {
     let left = warnings.len().saturating_sub(MOST_LINES);
     let mut lines: Vec<String> = warnings.into_iter().take(MOST_LINES).collect();
     if left > 0 {
-        lines.push(format!("… {left} more{}", hint(opened, "record")));
+        lines.push(format!("… {left} more{}", opened.hint("record")));
     }
     lines
 }

@@ -243,7 +243,7 @@ fn a_dump_of_nothing_is_shown_as_such() {
         &text,
         &[
             "Threads      none is in the dump",
-            "Process      not told in this file",
+            "Process      not recorded in this file",
         ],
     );
     page(&opened(Snapshot::default(), None), &[Section::All]);

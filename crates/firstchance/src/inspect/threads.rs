@@ -1,29 +1,29 @@
-//! Threads and their stacks, for a person.
+//! Threads and their stacks, as text.
 
-use super::groups::{Group, Line, groups, lines};
+use super::groups::{Group, StackLine, groups, lines};
 use super::open::{Opened, Walked};
 use super::page::Page;
-use crate::cli::console;
+use crate::ui::console;
 use analysis::{End, Frame, How};
 use snapshot::{Registers, Snapshot, Thread, ThreadState};
 use std::time::Duration;
 
-/// Groups shown in the summary.
+/// Groups in the summary, beside the one of the first thread.
 const GROUPS: usize = 5;
 
-/// Frames of a group shown in the summary.
+/// Frames of each of these groups in the summary.
 const GROUP_FRAMES: usize = 10;
 
-/// Names of threads in one heading.
+/// Thread ids in the heading of a group in the summary.
 const NAMES: usize = 8;
 
-/// Doubts that are told one by one.
+/// Modules with doubtful frames that are listed.
 const DOUBTS: usize = 4;
 
-/// Longest name of a function on a page; templates can be pages long.
+/// Characters of a frame that are shown, at most: the names of C++ templates can be pages long.
 const LONGEST_NAME: usize = 120;
 
-/// The first thread, and the largest groups of the others.
+/// Adds the stack of the first thread, and the largest groups of the others.
 pub(super) fn summary(page: &mut Page, opened: &Opened, frames: Option<usize>) {
     let walked = opened.walk();
     let groups = groups(&walked.threads);
@@ -36,14 +36,14 @@ pub(super) fn summary(page: &mut Page, opened: &Opened, frames: Option<usize>) {
     let left = groups.iter().skip(1 + GROUPS);
     let left: usize = left.map(|group| group.threads.len()).sum();
     if left > 0 {
-        let hint = super::summary::hint(opened, "threads");
+        let hint = opened.hint("threads");
         page.gap();
         page.faint_end(&format!("  … {}", counted(left, "more thread")), &hint);
     }
     doubts(page, &walked);
 }
 
-/// All threads.
+/// Adds the stacks of all threads.
 pub(super) fn all(page: &mut Page, opened: &Opened, frames: Option<usize>) {
     let walked = opened.walk();
     let groups = groups(&walked.threads);
@@ -83,16 +83,16 @@ fn show(page: &mut Page, snapshot: &Snapshot, group: &Group, limit: usize, names
     page.line(&format!("  {}", title(snapshot, group, names)));
     for line in lines(group.stack, limit) {
         match line {
-            Line::Frame(number, frame) => {
+            StackLine::Frame(number, frame) => {
                 page.faint_end(&format!("  {number:>4}  {}", describe(frame)), mark(frame));
             }
-            Line::Repeated { frames: 1, times } => {
+            StackLine::Repeated { frames: 1, times } => {
                 page.line(&format!("        … the same {times} times more"));
             }
-            Line::Repeated { frames, times } => {
+            StackLine::Repeated { frames, times } => {
                 page.line(&format!("        … these {frames} {times} times more"));
             }
-            Line::More(count) => {
+            StackLine::More(count) => {
                 page.line(&format!("        … {}", counted(count, "more frame")));
             }
         }
@@ -137,7 +137,7 @@ fn facts(snapshot: &Snapshot, thread: &Thread) -> Vec<String> {
     }
     match &thread.state {
         ThreadState::Unstopped(why) => facts.push(format!("was not stopped: {why}")),
-        ThreadState::AlreadyStopped => facts.push("was stopped before".to_owned()),
+        ThreadState::AlreadyStopped => facts.push("was already stopped".to_owned()),
         ThreadState::Stopped => facts.extend(doing(thread.letter).map(str::to_owned)),
     }
     if thread.signal != 0 && fault.is_none() {
@@ -154,7 +154,7 @@ fn doing(letter: char) -> Option<&'static str> {
     Some(match letter {
         'R' => "running",
         'S' => "waiting",
-        'D' => "in the kernel, not to be woken",
+        'D' => "in the kernel, uninterruptible",
         'T' => "stopped",
         't' => "held by a debugger",
         'Z' | 'X' => "ended",
@@ -162,7 +162,7 @@ fn doing(letter: char) -> Option<&'static str> {
     })
 }
 
-/// `1 more frame`, `2 more frames`.
+/// A number and a thing, in the plural unless it is 1: `2 more frames`.
 fn counted(count: usize, thing: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {thing}{plural}")
@@ -184,12 +184,15 @@ fn doubts(page: &mut Page, walked: &Walked) {
     let mut lines: Vec<String> = walked.doubts.iter().take(DOUBTS).cloned().collect();
     let left = walked.doubts.len().saturating_sub(DOUBTS);
     if left > 0 {
-        lines.push(format!("… and so of {}", counted(left, "more module")));
+        lines.push(format!(
+            "… and the same for {}",
+            counted(left, "more module")
+        ));
     }
     page.paragraph("Names", &lines);
 }
 
-/// Four in a row, as gdb and WinDbg name them.
+/// Adds the registers, four in a row, under the names that gdb and WinDbg give them.
 fn show_registers(page: &mut Page, registers: &Registers) {
     let (named, digits) = named(registers);
     let cells: Vec<String> = named
@@ -201,7 +204,7 @@ fn show_registers(page: &mut Page, registers: &Registers) {
     }
 }
 
-/// Registers by name, and how many hexadecimal digits they have.
+/// The registers with their names, and the number of hexadecimal digits of a register.
 pub(super) fn named(registers: &Registers) -> (Vec<(String, u64)>, usize) {
     fn list<const N: usize>(named: [(&str, u64); N]) -> Vec<(String, u64)> {
         named.map(|(name, value)| (name.to_owned(), value)).to_vec()

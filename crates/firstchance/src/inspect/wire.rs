@@ -1,5 +1,5 @@
-//! The dump for programs: one JSON object. Addresses are hexadecimal texts, since JSON's numbers
-//! lose their last digits; times are RFC 3339; sizes are bytes.
+//! The dump as one JSON object. Addresses are hexadecimal strings, as many JSON readers round large
+//! numbers; times are RFC 3339; sizes are in bytes.
 
 use super::open::{Opened, Walked};
 use super::{sections, threads};
@@ -9,7 +9,7 @@ use serde::Serialize;
 use snapshot::{Exception, Handle, Module, Region, Thread, ThreadState, WallTime};
 use std::collections::BTreeMap;
 
-/// The object, as text with a line end.
+/// The object as text, with a line end.
 pub(super) fn json(opened: &Opened, frames: Option<usize>) -> anyhow::Result<String> {
     let walked = opened.walk();
     let document = document(opened, &walked, frames.unwrap_or(usize::MAX));
@@ -102,7 +102,7 @@ struct ThreadWire<'a> {
     kernel_time_ms: u64,
     registers: BTreeMap<String, String>,
     frames: Vec<FrameWire<'a>>,
-    /// Whether the stack reaches the thread's first function.
+    /// Whether the stack was walked to the thread's first function.
     whole: bool,
     end: String,
 }

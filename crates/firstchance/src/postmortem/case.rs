@@ -1,12 +1,9 @@
-//! A crash of which a dump is wanted, and what is stored of it.
+//! A crash that is dumped: from the request that its rule means to the file.
 
-use super::{
-    Repeats, Settings,
-    handler::{Call, raced},
-    settings::Wanted,
-};
+use super::{CrashRule, call::Call, repeats::RepeatsFile};
 use collector::{Collected, CoreHead, Crash, Destination, Record, Request};
 use platform::{Error, ErrorKind, Stop};
+use policy::DumpRequest;
 use snapshot::{DumpFormat, DumpKind};
 use std::{
     io::Read,
@@ -14,41 +11,48 @@ use std::{
     time::Duration,
 };
 
-/// How long a crashed process stands for its core to be read to its end.
+/// How long a crashed process is kept so that the rest of its core can be read.
 const DRAIN: Duration = Duration::from_secs(10);
-/// A core that would be longer is not read to its end.
+/// The rest of a core that ends behind this many bytes is not read.
 const LONGEST_DRAIN: u64 = 16 << 30;
-/// When a dump is given up and the kernel's core is taken.
+/// When a dump is given up, and the kernel's core is kept instead.
 const TIMEOUT: Duration = Duration::from_secs(300);
 
-/// A crash of which a dump is wanted.
+/// A crash that is dumped.
 pub(super) struct Case<'c> {
-    pub(super) settings: &'c Settings,
     pub(super) call: &'c Call,
+    /// The name of the program, for the file.
     pub(super) name: &'c str,
-    pub(super) wanted: &'c Wanted,
-    /// Who may read it besides root.
+    pub(super) rule: &'c CrashRule,
+    /// What the rule asks for at this crash.
+    pub(super) asked: &'c DumpRequest,
+    /// The user who may read the dump besides root.
     pub(super) reader: Option<u32>,
-    /// Whether the process was gone before anything of it could be known.
+    /// Whether the process was gone before anything could be read of it.
     pub(super) raced: bool,
     pub(super) head: CoreHead,
 }
 
 impl Case<'_> {
-    /// Stores it, unless the same crash was stored not long ago.
+    /// Calls `store` unless the same crash was stored not long ago; then it is only counted.
+    /// `crash` names the program and the signature.
     pub(super) fn once(
         &self,
-        cause: &str,
+        crash: &str,
         store: impl FnOnce() -> anyhow::Result<PathBuf>,
     ) -> anyhow::Result<()> {
-        if !is_new(cause, self.settings) {
+        if !self.is_new(crash) {
+            log::debug!("only counted, as the same crash was stored not long ago: {crash}");
             return Ok(());
         }
         let stored = store();
-        self.settle(cause, stored.as_deref().ok());
+        log::debug!("stored: {stored:?}: {crash}");
+        self.settle(crash, stored.as_deref().ok());
         stored.map(drop)
     }
 
+    /// Stores the dump that the rule asks for. Where that fails, it stores a mini dump (for lack of
+    /// room) or the kernel's core. Returns the path of the file.
     pub(super) fn dump_or_core(
         &self,
         crash: &mut Crash,
@@ -56,8 +60,8 @@ impl Case<'_> {
     ) -> anyhow::Result<PathBuf> {
         let request = self.request();
         let dumped = match self.dump(crash, &request) {
-            // What is too large for the disk would be so as the kernel's core as well.
-            Err(error) if error.kind == ErrorKind::Disk && !is_small(self.wanted.kind) => {
+            // The kernel's core would be too large for the disk as well.
+            Err(error) if error.kind == ErrorKind::Disk && !self.is_small() => {
                 self.small_dump(crash, request, &error)
             }
             dumped => dumped,
@@ -75,7 +79,7 @@ impl Case<'_> {
     fn dump(&self, crash: &mut Crash, request: &Request) -> Result<PathBuf, Error> {
         let Collected { dumps, error } = crash.collect(request);
         let path = dumps.into_iter().find_map(|dump| dump.path);
-        path.ok_or_else(|| error.unwrap_or_else(|| raced(self.call)))
+        path.ok_or_else(|| error.unwrap_or_else(|| self.call.raced()))
     }
 
     fn small_dump(
@@ -84,17 +88,20 @@ impl Case<'_> {
         mut request: Request,
         error: &Error,
     ) -> Result<PathBuf, Error> {
+        let asked = request.kinds.iter().map(|(kind, _)| kind.to_string());
+        let asked: Vec<_> = asked.collect();
+        log::debug!("trying a mini dump: {error}");
         request.kinds = vec![(DumpKind::Mini, DumpFormat::Minidump)];
-        let wanted = self.wanted.kind;
         request.comment = Some(format!(
-            "a mini dump instead of a {wanted} one, as {}",
+            "a mini dump instead of a {} one, as {}",
+            asked.join(" and "),
             error.what
         ));
         self.dump(crash, &request)
     }
 
-    /// The process was gone, or another one, before anything of it could be known: what the kernel
-    /// streamed of it is kept.
+    /// Keeps what the kernel wrote to `input`, under the name `unknown`: the process was gone, or was
+    /// another one, before anything could be read of it.
     pub(super) fn unknown(self, input: &mut dyn Read, error: &Error) -> anyhow::Result<()> {
         let case = Case {
             name: "unknown",
@@ -105,8 +112,9 @@ impl Case<'_> {
         case.keep_core(input, error).map(drop)
     }
 
-    /// Keeps the kernel's core because of `error`.
+    /// Keeps the kernel's core, because of `error`. Returns the path of the file.
     pub(super) fn keep_core(&self, input: &mut dyn Read, error: &Error) -> anyhow::Result<PathBuf> {
+        log::debug!("keeping the kernel's core: {error}");
         let request = self.request();
         let about = Record {
             pid: self.call.pid,
@@ -120,61 +128,54 @@ impl Case<'_> {
         Ok(collector::store_stream(&self.head, input, &request, about)?)
     }
 
-    /// What came of it, and of the folder: the lock on the counts keeps others from clearing up at
-    /// the same time.
-    fn settle(&self, cause: &str, path: Option<&Path>) {
-        let repeats = Repeats::open();
-        collector::keep_within(&self.wanted.folder, &self.wanted.keep);
+    /// Whether the crash has to be stored. Where the counts cannot be read or written, each has.
+    fn is_new(&self, crash: &str) -> bool {
+        let Some(window) = self.rule.rule.limits.repeat_window else {
+            return true;
+        };
+        let Ok(mut repeats) = RepeatsFile::open() else {
+            return true;
+        };
+        let is_new = repeats.is_new(crash, window);
+        repeats.save().is_err() || is_new
+    }
+
+    /// Brings the folder within its limits, lists the new dump for its reader, and notes where it
+    /// is. The lock on the counts keeps other handlers from the folder meanwhile.
+    fn settle(&self, crash: &str, path: Option<&Path>) {
+        let repeats = RepeatsFile::open();
+        collector::keep_within(&self.rule.folder(), &self.rule.rule.limits.keep);
         let path = path.filter(|path| path.extension().is_some_and(|end| end != "partial"));
         if let Some((path, uid)) = path.zip(self.reader) {
-            // Without it the dump is readable, and only not listed.
+            // Without it the user can read the dump, but `dumps list` does not show it to them.
             let _ = collector::note_readable(path, uid);
         }
         if let Ok(mut repeats) = repeats {
-            match path {
-                Some(path) => repeats.stored(cause, path),
-                None => repeats.forget(cause),
-            }
+            repeats.settle(crash, path);
             let _ = repeats.save();
         }
     }
 
+    /// The request that the rule means. The process has crashed, so that it need not be stopped.
     fn request(&self) -> Request {
-        let wanted = self.wanted;
+        let folder = Destination::Folder(self.rule.folder());
+        let format = |_| self.rule.format;
         Request {
-            kinds: vec![(wanted.kind, wanted.format)],
-            destination: Destination::Folder(wanted.folder.clone()),
-            overwrite: false,
-            reason: format!("Unhandled exception: signal {}", self.call.signal),
-            rule: "postmortem".to_owned(),
-            comment: None,
             timeout: Some(TIMEOUT),
             stop: Stop::Nothing,
-            keep: wanted.keep.clone(),
-            number: 1,
-            exception: None,
-            thread: None,
-            signature: None,
             reader: self.reader,
-            cancel: platform::Cancel::of_process(),
+            ..Request::of_rule(self.asked, &self.rule.rule, format, folder)
         }
+    }
+
+    fn is_small(&self) -> bool {
+        let is_small = |kind: &DumpKind| matches!(kind, DumpKind::Mini | DumpKind::Triage);
+        self.asked.kinds.iter().all(is_small)
     }
 }
 
-fn is_small(kind: DumpKind) -> bool {
-    matches!(kind, DumpKind::Mini | DumpKind::Triage)
-}
-
-/// Whether a crash is to be stored; where nobody can count, each is.
-fn is_new(cause: &str, settings: &Settings) -> bool {
-    let Ok(mut repeats) = Repeats::open() else {
-        return true;
-    };
-    let is_new = repeats.is_new(cause, settings.window());
-    repeats.save().is_err() || is_new
-}
-
-/// The parent of a process whose core was read to its end is told "core dumped", as without us.
+/// Reads the rest of the core and throws it away: the kernel tells the parent of the process "core
+/// dumped" only if it could write all of it, and the parent is to see what it sees without us.
 fn drain(head: &CoreHead) {
     if head.end.is_some_and(|end| end < LONGEST_DRAIN) {
         platform::drain_input(DRAIN);

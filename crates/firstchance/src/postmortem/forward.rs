@@ -1,10 +1,11 @@
-//! Passing a crash on to the handler that was there before us.
+//! Expands the core pattern (core(5)) of the handler that was registered before us, to pass a crash
+//! on to it.
 
-use super::handler::Call;
+use super::call::Call;
 use std::path::PathBuf;
 
-/// The program that a core pattern (core(5)) names and its arguments, with what its letters stand
-/// for; `None` where it names no program.
+/// The program that a core pattern names, and its arguments with all `%` letters replaced. Returns
+/// `None` if the pattern is a file name.
 pub(super) fn expand(pattern: &str, call: &Call, facts: &Facts) -> Option<(PathBuf, Vec<Vec<u8>>)> {
     let mut words = pattern.strip_prefix('|')?.split_ascii_whitespace();
     let program = words.next()?.into();
@@ -12,17 +13,18 @@ pub(super) fn expand(pattern: &str, call: &Call, facts: &Facts) -> Option<(PathB
     Some((program, arguments.collect()))
 }
 
-/// What letters stand for that our own call does not tell.
+/// Values of letters that are not on our own command line.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Facts {
-    /// The pid in its own namespace.
+    /// The pid in the process's own pid namespace.
     pub(super) inner_pid: u32,
     pub(super) comm: String,
     pub(super) exe: String,
     pub(super) host: String,
 }
 
-/// Each argument is expanded by itself, so that no text of the crashed process adds one.
+/// Expands one argument. Each is expanded by itself, so that no text of the crashed process can add
+/// an argument.
 fn expand_word(word: &str, call: &Call, facts: &Facts) -> Vec<u8> {
     let mut out = String::new();
     let mut letters = word.chars();

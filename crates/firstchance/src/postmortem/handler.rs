@@ -1,84 +1,37 @@
-//! The program that the kernel calls for each crash, with the core on its standard input.
+//! The program that the kernel starts for each crash, with the core on its standard input.
 //!
-//! It is root and looks at a process that a stranger may have prepared: it acts on no text of that
-//! process, follows no path of it, and does nothing in its folder.
+//! It runs as root and looks at a process that an attacker may have prepared: no text of that process
+//! decides anything but which rule is meant, no path of it is followed, and nothing is done in its
+//! folder.
 
 use super::{
-    Settings,
+    CrashRule, Settings,
+    call::Call,
     case::Case,
     forward::{self, Facts},
-    lost,
-    settings::Wanted,
-    turn,
+    handler_slots, lost,
 };
-use crate::cli::exit::Usage;
 use collector::{CoreHead, Crash};
 use platform::{Crashed, Error, ErrorKind, Host, ProcessEntry};
+use policy::{DumpRequest, Identity};
 use std::{path::Path, process::ExitCode};
 
-/// What the kernel is told to put on our command line; `%F` last, as older kernels have none.
-pub(super) const LETTERS: &str = "%P %I %s %u %g %d %c %t %F";
-const SIGQUIT: i32 = 3;
-/// The process can be dumped for its user (prctl(2), `PR_SET_DUMPABLE`).
+/// `%d` of a process that its user may dump (prctl(2), `PR_SET_DUMPABLE`).
 const DUMPABLE: u32 = 1;
 
-/// What the kernel says.
+/// The command line that the kernel makes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct HandlerArgs {
-    /// As `core_pattern` orders them
+    /// In the order of `core_pattern`
     #[arg(allow_hyphen_values = true)]
     words: Vec<String>,
 }
 
-/// A crash, as the kernel tells it.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Call {
-    pub(super) pid: u32,
-    pub(super) thread: u32,
-    pub(super) signal: i32,
-    pub(super) uid: u32,
-    pub(super) gid: u32,
-    /// Whether it lets itself be dumped (prctl(2), `PR_SET_DUMPABLE`): 1 yes, 2 for root only.
-    pub(super) dumpable: u32,
-    /// `RLIMIT_CORE`, as the kernel writes it.
-    pub(super) limit: String,
-    pub(super) time: u64,
-    pub(super) descriptor: Option<i32>,
-}
-
-impl Call {
-    /// Nine words, the last of which may be missing or empty.
-    pub(super) fn parse(words: &[String]) -> Result<Self, Usage> {
-        let refuse = || {
-            Usage("the kernel calls this, as `firstchance postmortem enable` tells it to".into())
-        };
-        let number = |at: usize| words.get(at)?.parse::<u64>().ok();
-        let small = |at: usize| {
-            number(at)
-                .and_then(|n| u32::try_from(n).ok())
-                .ok_or_else(refuse)
-        };
-        if !(8..=9).contains(&words.len()) {
-            return Err(refuse());
-        }
-        Ok(Self {
-            pid: small(0)?,
-            thread: small(1)?,
-            signal: small(2)? as i32,
-            uid: small(3)?,
-            gid: small(4)?,
-            dumpable: small(5)?,
-            limit: words[6].clone(),
-            time: number(7).ok_or_else(refuse)?,
-            descriptor: words.get(8).and_then(|word| word.parse().ok()),
-        })
-    }
-}
-
-/// Records a crash. There is nobody to tell but the system's log.
+/// Handles a crash. What goes wrong is told in the system's log: nobody reads our output.
 pub(crate) fn handle(args: &HandlerArgs) -> anyhow::Result<ExitCode> {
     platform::become_crash_handler()?;
     let call = Call::parse(&args.words)?;
+    log::debug!("{call:?}");
     if let Err(error) = record(&call) {
         eprintln!("firstchance: {}", lost::log(call.pid, &error));
         return Ok(ExitCode::FAILURE);
@@ -101,48 +54,67 @@ fn record(call: &Call) -> anyhow::Result<()> {
     }
     let entry = match host.entry(call.pid) {
         Ok(entry) if crashed.is_there() => entry,
-        Ok(_) => return keep_unknown(&settings, call, &raced(call)),
+        Ok(_) => return keep_unknown(&settings, call, &call.raced()),
         Err(error) => return keep_unknown(&settings, call, &error),
     };
-    let is_asked_for = call.signal == SIGQUIT && !settings.quit;
-    let wanted = settings.wanted(&entry.name, &entry.image)?;
-    match wanted.filter(|_| !is_asked_for) {
-        Some(wanted) => take(&*host, &settings, call, &crashed, &entry, &wanted),
+    let who = collector::identity(&entry);
+    match Wanted::of(&settings, &who, call)? {
+        Some(wanted) => take(&*host, call, &crashed, &entry, &wanted),
         None => pass_on(&settings, call, &entry),
     }
 }
 
-pub(super) fn raced(call: &Call) -> Error {
-    let what = format!(
-        "process {} was killed before it could be looked at",
-        call.pid
-    );
-    Error::new(ErrorKind::TargetDied, what)
+/// What a rule asks for at this crash.
+struct Wanted {
+    rule: CrashRule,
+    asked: DumpRequest,
 }
 
-/// The dump of our own; where that cannot be had, the kernel's core.
+impl Wanted {
+    /// Returns `None` if no rule is about the program, or if its rule wants no dump of this crash.
+    fn of(settings: &Settings, who: &Identity, call: &Call) -> anyhow::Result<Option<Self>> {
+        let Some(rule) = settings.rule_about(who)? else {
+            return Ok(None);
+        };
+        let asked = rule.at_crash(who, &call.exception());
+        match &asked {
+            Some(asked) => log::debug!("the rule asks for a dump: {}", asked.trigger),
+            None => log::debug!("the rule wants no dump of signal {}", call.signal),
+        }
+        Ok(asked.map(|asked| Self { rule, asked }))
+    }
+
+    fn case<'c>(&'c self, call: &'c Call, name: &'c str, head: CoreHead) -> Case<'c> {
+        Case {
+            call,
+            name,
+            rule: &self.rule,
+            asked: &self.asked,
+            reader: None,
+            raced: false,
+            head,
+        }
+    }
+}
+
+/// Takes our own dump, or keeps the kernel's core if that cannot be had.
 fn take(
     host: &dyn Host,
-    settings: &Settings,
     call: &Call,
     crashed: &Crashed,
     entry: &ProcessEntry,
     wanted: &Wanted,
 ) -> anyhow::Result<()> {
-    platform::make_store(&wanted.folder)?;
-    let _turn = turn::wait();
+    platform::make_store(&wanted.rule.folder())?;
+    let _slot = handler_slots::wait();
     let mut input = std::io::stdin().lock();
     let mut head = CoreHead::read(&mut input, &mut Vec::new())?;
     let reader = reader(call, crashed, &head);
+    log::debug!("the user who may read the dump besides root: {reader:?}");
     let notes = head.take_notes();
     let case = Case {
-        settings,
-        call,
-        name: &entry.name,
-        wanted,
         reader,
-        raced: false,
-        head,
+        ..wanted.case(call, &entry.name, head)
     };
     match Crash::adopt(host, crashed, notes) {
         Ok(mut crash) => {
@@ -157,10 +129,11 @@ fn take(
     }
 }
 
-/// Who may read the dump besides root: the user whose process it was through and through. Only facts
-/// count of which none can be another process's: what the kernel says on our command line, its note
-/// in the core, and what the process that its descriptor means says as long as that is there. A
-/// kernel that gives no descriptor leaves open whose memory is read, so that nobody may.
+/// The user who may read the dump besides root: the one to whom the process belonged in every
+/// respect. Only facts count that cannot be another process's: what the kernel puts on our command
+/// line, its note in the core, and what the process behind its descriptor says while that process is
+/// there. Without a descriptor (kernels before 6.16) it is open whose memory is read, so that nobody
+/// else may.
 fn reader(call: &Call, crashed: &Crashed, head: &CoreHead) -> Option<u32> {
     let ids = (call.uid, call.gid);
     let is_theirs = call.dumpable == DUMPABLE
@@ -171,13 +144,12 @@ fn reader(call: &Call, crashed: &Crashed, head: &CoreHead) -> Option<u32> {
     (is_theirs && call.uid != 0).then_some(call.uid)
 }
 
-/// Nothing is known of the process for sure, as it may be another one by now: what the kernel
-/// streams is kept, and nothing is looked at.
+/// Keeps what the kernel streams, and looks at nothing else: the process may be another one by now.
 fn keep_unknown(settings: &Settings, call: &Call, error: &Error) -> anyhow::Result<()> {
-    let Some(wanted) = settings.wanted("", "")? else {
+    let Some(wanted) = Wanted::of(settings, &Identity::default(), call)? else {
         anyhow::bail!("{error}");
     };
-    platform::make_store(&wanted.folder)?;
+    platform::make_store(&wanted.rule.folder())?;
     let mut input = std::io::stdin().lock();
     let mut taken = Vec::new();
     let head = match CoreHead::read(&mut input, &mut taken) {
@@ -186,21 +158,14 @@ fn keep_unknown(settings: &Settings, call: &Call, error: &Error) -> anyhow::Resu
         Err(_) if taken.is_empty() => anyhow::bail!("{error}"),
         Err(_) => CoreHead::of_bytes(&taken),
     };
-    let case = Case {
-        settings,
-        call,
-        name: "",
-        wanted: &wanted,
-        reader: None,
-        raced: true,
-        head,
-    };
-    case.unknown(&mut input, error)
+    wanted.case(call, "", head).unknown(&mut input, error)
 }
 
-/// Nobody here wants it: the handler before us may.
+/// Passes a crash that no rule wants on to the handler that was registered before us, if the
+/// settings say so.
 fn pass_on(settings: &Settings, call: &Call, entry: &ProcessEntry) -> anyhow::Result<()> {
     if !settings.forward {
+        log::debug!("not forwarded: --forward was not given");
         return Ok(());
     }
     let facts = Facts {
@@ -209,6 +174,7 @@ fn pass_on(settings: &Settings, call: &Call, entry: &ProcessEntry) -> anyhow::Re
         exe: entry.image.clone(),
         host: platform::system().host,
     };
+    log::debug!("forwarded to {}", settings.previous.core_pattern);
     match forward::expand(&settings.previous.core_pattern, call, &facts) {
         Some((program, arguments)) => Err(become_previous(&program, &arguments).into()),
         None => Ok(()),

@@ -1,54 +1,30 @@
-//! Registering with the kernel, and undoing that.
+//! `postmortem enable`, `disable` and `apply` on Linux: registers firstchance as the kernel's
+//! handler of crashes (core(5)), and undoes that.
 
-use super::{Settings, ValueArgs, handler::LETTERS, is_windows, settings, windows};
-use crate::cli::{console, exit::Usage};
+use super::{EnableArgs, Settings, call::LETTERS, is_windows, settings, windows};
+use crate::ui::{console, exit::Usage};
 use platform::{CoreHandler, Error, ErrorKind, Guard, Use};
-use snapshot::DumpKind;
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, ExitCode},
 };
 
-/// Where our copy of the program goes: nobody but root writes there.
-const PROGRAM: &str = "/usr/libexec/firstchance";
-/// So many crashes are taken at once, of which a few are worked on; the kernel drops the rest, and
-/// says so in its log.
+/// `core_pipe_limit`: handlers that the kernel starts at the same time. It drops further crashes,
+/// and says so in its log. Most of the handlers wait, see `handler_slots`.
 const AT_ONCE: u32 = 128;
-/// What the kernel takes of a pattern (core(5)).
+/// Bytes of a pattern that the kernel accepts (core(5)).
 const LONGEST_PATTERN: usize = 127;
-/// Read at boot, the last of its kind, as the file of systemd-coredump is called 50-coredump.conf.
+/// Sets the pattern at boot. The number makes it come after the file of systemd-coredump,
+/// 50-coredump.conf.
 pub(super) const SYSCTL: &str = "/etc/sysctl.d/99-firstchance-postmortem.conf";
-/// For distributions where another handler registers itself at boot (apport).
+/// Sets the pattern again later at boot, after handlers that register themselves as a service
+/// (apport).
 const UNIT: &str = "/etc/systemd/system/firstchance-postmortem.service";
-/// Handlers that may be replaced without being asked for it: what they were is saved.
+/// Handlers that are replaced without `--force`. `disable` restores them.
 const KNOWN: [&str; 4] = ["systemd-coredump", "apport", "abrt-hook-ccpp", "abrt"];
 
-/// What can be asked of `postmortem enable`.
-#[derive(Debug, clap::Args)]
-pub(crate) struct EnableArgs {
-    #[command(flatten)]
-    pub(super) values: ValueArgs,
-    /// Only programs named by `postmortem set` leave a dump
-    #[arg(long)]
-    pub(super) only_listed: bool,
-    /// Crashes that are not wanted here go to the handler that was there before
-    #[arg(long)]
-    pub(super) forward: bool,
-    /// SIGQUIT (Ctrl-\) leaves a dump too
-    #[arg(long)]
-    pub(super) quit: bool,
-    /// How long the same crash of the same program is only counted [default: 1h]
-    #[arg(long, value_name = "TIME")]
-    pub(super) repeat_window: Option<String>,
-    /// Where the copy of firstchance goes that the kernel calls
-    #[arg(long, value_name = "FILE", default_value = PROGRAM)]
-    pub(super) program: PathBuf,
-    /// Replace a handler that nobody knows
-    #[arg(long)]
-    pub(super) force: bool,
-}
-
-/// Has the kernel call us for each crash.
+/// Registers firstchance for all crashes, with these settings. On an error the registration is as
+/// before.
 pub(crate) fn enable(args: &EnableArgs) -> anyhow::Result<ExitCode> {
     if is_windows() {
         return windows::enable(args);
@@ -62,8 +38,7 @@ pub(crate) fn enable(args: &EnableArgs) -> anyhow::Result<ExitCode> {
         settings.previous.core_pipe_limit = before.at_once;
     }
     args.put_to(&mut settings)?;
-    let wanted = settings.wanted("", "")?;
-    let folder = wanted.map_or_else(|| settings.folders().remove(0), |wanted| wanted.folder);
+    let folder = settings.resolve(&settings.default)?.folder;
     let handler = CoreHandler {
         pattern: pattern(&args.program)?,
         at_once: AT_ONCE,
@@ -88,44 +63,17 @@ pub(crate) fn enable(args: &EnableArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Where counts lie, and by default, below it, dumps.
+/// Folder of the counts of repeats; the default folder for dumps is below it.
 const STATE: &str = "/var/lib/firstchance";
 
-impl EnableArgs {
-    /// A folder and a type, and all else as when nothing is said.
-    pub(super) fn of(folder: PathBuf, kind: DumpKind) -> Self {
-        Self {
-            values: ValueArgs::of(folder, kind),
-            only_listed: false,
-            forward: false,
-            quit: false,
-            repeat_window: None,
-            program: PROGRAM.into(),
-            force: false,
-        }
-    }
-
-    fn put_to(&self, settings: &mut Settings) -> anyhow::Result<()> {
-        self.values.put_to(&mut settings.default)?;
-        settings.only_listed = self.only_listed;
-        settings.forward = self.forward;
-        settings.quit = self.quit;
-        if let Some(window) = &self.repeat_window {
-            policy::parse_duration(window).map_err(Usage)?;
-            settings.repeat_window = Some(window.clone());
-        }
-        Ok(())
-    }
-}
-
-/// Refuses to replace what we do not know how to put back, or what somebody may count on.
+/// Fails if crashes go to a program that is not a known handler, as somebody may rely on it.
 fn expect_replaceable(pattern: &str, force: bool) -> anyhow::Result<()> {
     let is_program = pattern.starts_with(['|', '@']);
     let is_known = KNOWN.iter().any(|name| program_of(pattern).ends_with(name));
     if !is_program || is_known || force {
         return Ok(());
     }
-    let what = format!("crashes are handled by {} already", owner(pattern));
+    let what = format!("crashes are already handled by {}", owner(pattern));
     let error = Error::new(ErrorKind::Busy, what);
     Err(error
         .advise("`--force` replaces it; `disable` puts it back.")
@@ -137,7 +85,7 @@ fn program_of(pattern: &str) -> &str {
     program.split_ascii_whitespace().next().unwrap_or("")
 }
 
-/// Who has the crashes, for people.
+/// Describes who handles crashes under this pattern.
 pub(super) fn owner(pattern: &str) -> String {
     match pattern.chars().next() {
         Some('|' | '@') => program_of(pattern).to_owned(),
@@ -152,15 +100,13 @@ fn pattern(program: &Path) -> anyhow::Result<String> {
     let pattern = format!("|{} crash-handler {LETTERS}", text.unwrap_or_default());
     if text.is_none() || pattern.len() > LONGEST_PATTERN {
         let what = format!("the kernel cannot call {}", program.display());
-        return Err(Usage(format!(
-            "{what}: a short absolute path without blanks is needed"
-        ))
-        .into());
+        return Err(Usage(format!("{what}: give a short absolute path without blanks")).into());
     }
     Ok(pattern)
 }
 
-/// A handler that others can write to is root for them.
+/// Copies this program to where the kernel starts it. Fails if anybody but root could change the
+/// copy: they could run any program as root.
 fn install(program: &Path) -> anyhow::Result<()> {
     let own = platform::own_program();
     let bytes = std::fs::read(&own)?;
@@ -203,7 +149,7 @@ fn systemctl(words: &[&str]) {
         .status();
 }
 
-/// Registers again what is set, as at boot.
+/// Registers again with the saved settings, as at boot.
 pub(crate) fn apply() -> anyhow::Result<ExitCode> {
     let settings = Settings::load()?.filter(Settings::is_enabled);
     let settings = settings.ok_or_else(not_enabled)?;
@@ -220,7 +166,7 @@ pub(super) fn not_enabled() -> Error {
     error.advise("`firstchance postmortem enable` does it.")
 }
 
-/// Puts back what was there, unless somebody else has taken over since.
+/// Restores what was registered before, unless another handler has registered itself since.
 pub(crate) fn disable() -> anyhow::Result<ExitCode> {
     if is_windows() {
         return windows::disable();
@@ -250,7 +196,7 @@ pub(crate) fn disable() -> anyhow::Result<ExitCode> {
     let owner = owner(&platform::core_handler()?.pattern);
     console::print(&match is_ours {
         true => format!("Crashes are handled as before: {owner}"),
-        false => format!("Somebody else had taken over, and keeps it: {owner}"),
+        false => format!("Another handler has been registered since, and stays: {owner}"),
     })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -266,7 +212,7 @@ fn remove(file: &Path) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::enable_args::PROGRAM, *};
 
     #[test]
     fn e15_unknown_handlers_are_not_replaced() {

@@ -1,19 +1,19 @@
-//! Crashes that left nothing, by what the kernel's log has of them.
+//! Crashes that left no dump, found in the kernel's log.
 
-/// What the kernel's log tells, as far as it reaches back.
+/// What the kernel's log has of such crashes, as far as it goes back.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Lost {
-    /// Those that came while as many handlers ran as may: the kernel starts none for them.
+    /// Crashes for which the kernel started no handler, as `core_pipe_limit` handlers were running.
     pub(super) skipped: u64,
-    /// What our handlers said who could store nothing, the oldest first.
+    /// The messages of handlers that could not store a dump, oldest first.
     pub(super) failed: Vec<String>,
 }
 
-/// How the lines of our handlers begin.
+/// The prefix of our handlers' messages.
 const OURS: &str = "firstchance: ";
 
 impl Lost {
-    /// Reads the lines.
+    /// Finds these crashes in the lines of the log.
     pub(super) fn of(lines: &[String]) -> Self {
         let ours = lines.iter().filter_map(|line| line.strip_prefix(OURS));
         Self {
@@ -23,16 +23,17 @@ impl Lost {
     }
 }
 
-/// Tells the system's log of a crash that left nothing; in these words.
+/// Writes to the system's log that a crash left no dump. Returns the message.
 pub(super) fn log(pid: u32, error: &anyhow::Error) -> String {
     let what = format!("the crash of process {pid} left no dump: {error}");
     platform::system_log(&what);
     what
 }
 
-/// `coredump: 17(name): over core_pipe_limit, skipping core dump`, ten of them in five seconds; then
-/// `coredump_pipe: 61 callbacks suppressed` says how many more there were, when the next one comes.
-/// The name is the process's choice, and the kernel escapes what it is not to hold.
+/// The number of skipped crashes that a line means. The kernel logs `coredump: 17(name): over
+/// core_pipe_limit, skipping core dump` for up to ten crashes in five seconds, and before the next
+/// such line how many it left out: `coredump_pipe: 61 callbacks suppressed` (fs/coredump.c). The
+/// process chooses its name, but the kernel escapes control characters in it.
 fn skipped(line: &str) -> u64 {
     let is_one = line.starts_with("coredump: ") && line.contains(": over core_pipe_limit");
     let more = ["coredump_pipe: ", "do_coredump: "]

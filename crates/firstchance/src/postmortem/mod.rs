@@ -1,30 +1,40 @@
-//! What crashes on this machine leaves a dump: settings, registration, and the program that the
-//! kernel calls.
+//! Dumps of every crash on this machine.
+//!
+//! Settings (`settings`, `values`, kept by `settings_file`) mean rules (`lower`). `install` registers
+//! firstchance with the kernel, which then starts it for each crash (`handler`): the rule about the
+//! crashed program says what is dumped, and `case` stores it. On Windows the system does this itself
+//! (`windows`).
 
-mod aedebug;
+mod call;
 mod case;
+mod enable_args;
 mod forward;
 mod handler;
+mod handler_slots;
 mod install;
-mod just_in_time;
-mod local_dumps;
 mod lost;
+mod lower;
 mod procdump;
 mod repeats;
 mod settings;
+mod settings_file;
 mod status;
-mod takeover;
-mod turn;
+mod values;
 mod variables;
 mod windows;
 
+pub(crate) use enable_args::EnableArgs;
 pub(crate) use handler::{HandlerArgs, handle};
-pub(crate) use install::{EnableArgs, apply, disable, enable};
-pub(crate) use just_in_time::just_in_time;
-pub(crate) use local_dumps::is_windows;
+pub(crate) use install::{apply, disable, enable};
+pub(crate) use lower::CrashRule;
 pub(crate) use procdump::{install, uninstall};
-use repeats::Repeats;
-pub(crate) use settings::{Settings, ValueArgs, Values};
+pub(crate) use settings::Settings;
 pub(crate) use status::status;
+pub(crate) use values::{ValueArgs, Values};
 pub(crate) use variables::expand;
-pub(crate) use windows::{make_folder, reporting, say_what_came_with_it};
+pub(crate) use windows::{just_in_time, make_folder, reporting, say_what_came_with_it};
+
+/// Whether this is Windows.
+pub(crate) fn is_windows() -> bool {
+    platform::OS == snapshot::OperatingSystem::Windows
+}

@@ -1,14 +1,14 @@
-//! ProcDump's `-i` and `-u`: on Windows the just-in-time debugger, on Linux the kernel's handler of
-//! crashes.
+//! ProcDump's `-i` and `-u`: become the just-in-time debugger of Windows, or the crash handler of
+//! Linux, and undo that.
 
-use super::{EnableArgs, aedebug, disable, enable, is_windows};
+use super::{EnableArgs, disable, enable, is_windows, windows::aedebug};
 use crate::{
-    cli::{console, exit::Usage},
     procdump::Install,
+    ui::{console, exit::Usage},
 };
 use std::{path::PathBuf, process::ExitCode};
 
-/// `-i`.
+/// Carries out `-i`.
 pub(crate) fn install(install: &Install) -> anyhow::Result<ExitCode> {
     if is_windows() {
         return aedebug::install(install);
@@ -36,7 +36,7 @@ pub(crate) fn install(install: &Install) -> anyhow::Result<ExitCode> {
     around(|| enable(&args))
 }
 
-/// `-u`.
+/// Carries out `-u`.
 pub(crate) fn uninstall() -> anyhow::Result<ExitCode> {
     match is_windows() {
         true => aedebug::uninstall(),
@@ -44,7 +44,7 @@ pub(crate) fn uninstall() -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Shows whom the kernel told before, and whom it tells now.
+/// Makes a change, and shows the core pattern before and after it.
 fn around(change: impl FnOnce() -> anyhow::Result<ExitCode>) -> anyhow::Result<ExitCode> {
     show("Before")?;
     let code = change()?;

@@ -1,6 +1,9 @@
-//! The same crash of the same program, again and again: it is counted, not stored.
+//! The file that counts repeated crashes: each handler is a process of its own, so that what
+//! [`policy::Repeats`] knows lies in a file between two crashes.
 
+use policy::Repeat;
 use serde::{Deserialize, Serialize};
+use snapshot::WallTime;
 use std::{
     collections::BTreeMap,
     fs::File,
@@ -9,109 +12,134 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// Where the counts lie, beside the folder for dumps that is the default.
+/// Beside the default folder for dumps.
 const FILE: &str = "/var/lib/firstchance/repeats.json";
-/// More causes than this are not remembered; the oldest are forgotten.
-const MOST: usize = 2000;
+const SECOND: i64 = 1_000_000_000;
 
-/// How often which crash came, locked against all others who count.
-pub(crate) struct Repeats {
+/// The counts, locked against all other handlers.
+pub(super) struct RepeatsFile {
     file: File,
-    known: BTreeMap<String, Repeat>,
+    repeats: policy::Repeats<Dump>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Repeat {
-    /// Seconds since 1970, of the crash that was stored.
-    stored: u64,
-    /// How often it came since.
-    count: u64,
-    /// Its dump; empty while that is being written.
+/// The dump of the first of several crashes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Dump {
+    /// Empty while it is being written.
     path: PathBuf,
-    /// Who writes it.
+    /// The process that writes it.
     writer: u32,
 }
 
-impl Repeats {
-    /// Waits for the lock.
-    pub(crate) fn open() -> std::io::Result<Self> {
+/// A crash in the file.
+#[derive(Default, Serialize, Deserialize)]
+struct Entry {
+    /// Seconds since 1970.
+    stored: u64,
+    count: u64,
+    path: PathBuf,
+    writer: u32,
+}
+
+impl RepeatsFile {
+    /// Opens the file and waits for its lock.
+    pub(super) fn open() -> std::io::Result<Self> {
         let mut options = std::fs::OpenOptions::new();
         let file = options.read(true).write(true).create(true).truncate(false);
         let mut file = file.open(FILE)?;
         file.lock()?;
         let mut text = Vec::new();
         file.read_to_end(&mut text)?;
-        let known = serde_json::from_slice(&text).unwrap_or_default();
-        Ok(Self { file, known })
+        let entries: BTreeMap<String, Entry> = serde_json::from_slice(&text).unwrap_or_default();
+        let repeats = entries
+            .into_iter()
+            .map(|(crash, entry)| (crash, entry.into()));
+        Ok(Self {
+            file,
+            repeats: repeats.collect(),
+        })
     }
 
-    /// Whether this crash is to be stored; else it is counted. Who stores it says so afterwards.
-    pub(crate) fn is_new(&mut self, cause: &str, window: Duration) -> bool {
-        if let Some(repeat) = self.known.get_mut(cause)
-            && repeat.holds(now(), window)
-        {
-            repeat.count += 1;
-            repeat.tell();
-            return false;
-        }
-        let repeat = Repeat {
-            stored: now(),
+    /// Whether this crash has to be stored, by this process; otherwise it is counted.
+    pub(super) fn is_new(&mut self, crash: &str, window: Duration) -> bool {
+        let dump = Dump {
+            path: PathBuf::new(),
             writer: std::process::id(),
-            ..Repeat::default()
         };
-        self.known.insert(cause.to_owned(), repeat);
-        true
+        let known = self
+            .repeats
+            .take_in(crash, dump, now(), window, Dump::is_there);
+        known.into_iter().for_each(note);
+        known.is_none()
     }
 
-    /// The dump of this crash is there.
-    pub(crate) fn stored(&mut self, cause: &str, path: &Path) {
-        if let Some(repeat) = self.known.get_mut(cause) {
-            repeat.path = path.to_owned();
-            repeat.tell();
-        }
+    /// The dump of this crash is at `path`, or there is none after all.
+    pub(super) fn settle(&mut self, crash: &str, path: Option<&Path>) {
+        let Some(path) = path else {
+            return self.repeats.forget(crash);
+        };
+        let dump = Dump {
+            path: path.to_owned(),
+            writer: 0,
+        };
+        let known = self.repeats.is_stored(crash, dump);
+        known.into_iter().for_each(note);
     }
 
-    /// There is no dump of it after all.
-    pub(crate) fn forget(&mut self, cause: &str) {
-        self.known.remove(cause);
-    }
-
-    /// Keeps what was counted.
-    pub(crate) fn save(mut self) -> std::io::Result<()> {
-        while self.known.len() > MOST {
-            let oldest = self.known.iter().min_by_key(|(_, repeat)| repeat.stored);
-            let Some(cause) = oldest.map(|(cause, _)| cause.clone()) else {
-                break;
-            };
-            self.known.remove(&cause);
-        }
-        let text = serde_json::to_vec(&self.known)?;
+    /// Writes the counts and gives the lock back.
+    pub(super) fn save(mut self) -> std::io::Result<()> {
+        let entries = self.repeats.into_iter();
+        let entries: BTreeMap<String, Entry> = entries
+            .map(|(crash, known)| (crash, known.into()))
+            .collect();
+        let text = serde_json::to_vec(&entries)?;
         self.file.rewind()?;
         self.file.set_len(0)?;
         self.file.write_all(&text)
     }
 }
 
-impl Repeat {
-    /// Tells it in the dump that stands for all; until that is written, nowhere.
-    fn tell(&self) {
-        if self.count > 0 && !self.path.as_os_str().is_empty() {
-            let _ = collector::note_repeats(&self.path, self.count);
-        }
-    }
-
-    /// Whether its dump is there, or is being written, and young enough to stand for others.
-    fn holds(&self, now: u64, window: Duration) -> bool {
-        let is_young = now.saturating_sub(self.stored) < window.as_secs();
-        let is_there = match self.path.as_os_str().is_empty() {
+impl Dump {
+    fn is_there(&self) -> bool {
+        match self.path.as_os_str().is_empty() {
             true => Path::new(&format!("/proc/{}", self.writer)).exists(),
             false => self.path.is_file(),
-        };
-        is_young && is_there
+        }
     }
 }
 
-fn now() -> u64 {
+/// Writes the count into the dump of the first crash, unless that is still being written.
+fn note(known: &Repeat<Dump>) {
+    if known.count > 0 && !known.dump.path.as_os_str().is_empty() {
+        let _ = collector::note_repeats(&known.dump.path, known.count);
+    }
+}
+
+impl From<Entry> for Repeat<Dump> {
+    fn from(entry: Entry) -> Self {
+        Self {
+            stored: WallTime(entry.stored as i64 * SECOND),
+            count: entry.count,
+            dump: Dump {
+                path: entry.path,
+                writer: entry.writer,
+            },
+        }
+    }
+}
+
+impl From<Repeat<Dump>> for Entry {
+    fn from(known: Repeat<Dump>) -> Self {
+        Self {
+            stored: (known.stored.0 / SECOND) as u64,
+            count: known.count,
+            path: known.dump.path,
+            writer: known.dump.writer,
+        }
+    }
+}
+
+fn now() -> WallTime {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since.unwrap_or_default().as_secs()
+    WallTime(since.unwrap_or_default().as_nanos() as i64)
 }

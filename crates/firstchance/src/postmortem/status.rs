@@ -1,4 +1,4 @@
-//! Whether crashes leave dumps, and what is wrong when they do not.
+//! `postmortem status`: shows whether crashes leave dumps, and what is wrong if they do not.
 
 use super::{
     Settings,
@@ -7,11 +7,11 @@ use super::{
     lost::Lost,
     windows,
 };
-use crate::cli::console;
+use crate::ui::console;
 use platform::Guard;
 use std::{path::Path, process::ExitCode};
 
-/// Tells; the exit code is 0 when all is as it was set, or nothing was.
+/// Prints the status. The exit code is 0 if everything is as it was set, or if nothing was set.
 pub(crate) fn status() -> anyhow::Result<ExitCode> {
     if is_windows() {
         return windows::status();
@@ -23,15 +23,15 @@ pub(crate) fn status() -> anyhow::Result<ExitCode> {
         console::print(&format!("Crashes go to:    {}", owner(&now.pattern)))?;
         return Ok(ExitCode::SUCCESS);
     };
-    let wanted = settings.with_defaults(&settings.default)?;
+    let values = settings.resolve(&settings.default)?;
     console::print("Postmortem dumps: on")?;
     console::print(&format!("Crashes go to:    {}", owner(&now.pattern)))?;
     console::print(&format!(
         "Before:           {}",
         owner(&settings.previous.core_pattern)
     ))?;
-    console::print(&format!("Folder:           {}", wanted.folder.display()))?;
-    console::print(&format!("Type:             {}", wanted.kind))?;
+    console::print(&format!("Folder:           {}", values.folder.display()))?;
+    console::print(&format!("Type:             {}", values.kind))?;
     if settings.only_listed {
         console::print("Programs:         only those of `postmortem list`")?;
     }
@@ -46,7 +46,7 @@ pub(crate) fn status() -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Crashes of which nothing was kept; where the kernel's log may not be read, nothing is told.
+/// Prints how many crashes left no dump. Prints nothing if the kernel's log may not be read.
 fn lost() -> anyhow::Result<()> {
     let lost = Lost::of(&platform::kernel_log().unwrap_or_default());
     if lost.skipped > 0 {
@@ -64,7 +64,7 @@ fn warnings(settings: &Settings, now: &platform::CoreHandler) -> Vec<String> {
     let mut warnings = Vec::new();
     if now.pattern != settings.registered {
         warnings.push(format!(
-            "somebody took over: the core pattern is \"{}\"; `firstchance postmortem enable` takes it back",
+            "another program took over: the core pattern is \"{}\"; `firstchance postmortem enable` takes it back",
             console::plain(&now.pattern)
         ));
     }
@@ -81,7 +81,9 @@ fn warnings(settings: &Settings, now: &platform::CoreHandler) -> Vec<String> {
         warnings.push(format!("{} is gone", settings.program.display()));
     }
     if !Path::new(SYSCTL).is_file() {
-        warnings.push(format!("{SYSCTL} is gone: a reboot ends it"));
+        warnings.push(format!(
+            "{SYSCTL} is gone: after a reboot postmortem dumps are off"
+        ));
     }
     warnings
 }

@@ -1,4 +1,5 @@
-//! Folders whose names begin with a variable, as LocalDumps has them: each account has its own.
+//! Folders whose names begin with a variable (`%LOCALAPPDATA%\CrashDumps`), as LocalDumps allows:
+//! each account has its own folder.
 
 use super::is_windows;
 use std::{
@@ -6,21 +7,21 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A folder as it is kept: on Windows what begins with a variable is filled in by each account that
-/// writes there.
-pub(super) fn absolute(folder: &Path) -> io::Result<PathBuf> {
+/// A folder as it is saved: as an absolute path, unless it begins with a variable, which each
+/// account that writes there replaces by its own value.
+pub(crate) fn absolute(folder: &Path) -> io::Result<PathBuf> {
     match has_variable(folder) {
         true => Ok(folder.to_owned()),
         false => std::path::absolute(folder),
     }
 }
 
-/// Whether each account has another folder by this name.
+/// Whether the name begins with a variable, so that each account has another folder.
 pub(super) fn has_variable(folder: &Path) -> bool {
     is_windows() && folder.to_string_lossy().starts_with('%')
 }
 
-/// A folder with our own variables filled in.
+/// A folder with the variables of this process replaced (Windows only).
 pub(crate) fn expand(folder: &Path) -> PathBuf {
     match folder.to_str() {
         Some(text) if is_windows() => fill_in(text, &|name| std::env::var(name).ok()).into(),
@@ -28,7 +29,7 @@ pub(crate) fn expand(folder: &Path) -> PathBuf {
     }
 }
 
-/// `%NAME%` becomes what it stands for; what stands for nothing stays.
+/// Replaces each `%NAME%` by its value; unknown ones stay as they are.
 fn fill_in(text: &str, value: &dyn Fn(&str) -> Option<String>) -> String {
     let named = text.split_once('%').and_then(|(before, rest)| {
         let (name, behind) = rest.split_once('%')?;

@@ -1,6 +1,6 @@
-//! The shape of a rule file.
+//! What can stand in a rule file, as serde reads it.
 //!
-//! Each key is parsed where it stands, so that an error points at its line and column.
+//! Each value is parsed by its own type, so that an error points at its line and column.
 
 use policy::{
     Action, Clause, Condition, Follow, Limit, Limits, Retention, Rule, Scope, Series, Target,
@@ -9,7 +9,7 @@ use policy::{
 use serde::{Deserialize, Deserializer, de::Error};
 use std::{fmt::Display, num::NonZeroU32, str::FromStr, time::Duration};
 
-/// Dumps of a rule that says no number, as DebugDiag has it: a rule that was forgotten must not
+/// Dumps of a rule that has no `max-dumps`: 10, as in DebugDiag, so that a forgotten rule does not
 /// fill a disk.
 pub(super) const DEFAULT_MAX_DUMPS: u32 = 10;
 
@@ -33,6 +33,7 @@ pub(super) struct FileRule {
     max_dumps: Option<u32>,
     #[serde(default)]
     max_dumps_per: Several<Parsed<Window>>,
+    repeat_window: Option<Span>,
     dumps_at_once: Option<NonZeroU32>,
     #[serde(default)]
     skip_while_busy: bool,
@@ -70,7 +71,7 @@ struct FileSeries {
     then: Option<Parsed<Action>>,
 }
 
-/// A value that is written as text.
+/// A value of type `T` that the file has as text.
 struct Parsed<T>(T);
 
 impl<'de, T: FromStr<Err: Display>> Deserialize<'de> for Parsed<T> {
@@ -80,7 +81,7 @@ impl<'de, T: FromStr<Err: Display>> Deserialize<'de> for Parsed<T> {
     }
 }
 
-/// A duration that is written as text.
+/// A duration that the file has as text: `10s`.
 #[derive(Clone, Copy)]
 struct Span(Duration);
 
@@ -93,7 +94,7 @@ impl<'de> Deserialize<'de> for Span {
     }
 }
 
-/// A size that is written as text.
+/// A size that the file has as text: `10GiB`.
 struct Size(u64);
 
 impl<'de> Deserialize<'de> for Size {
@@ -121,8 +122,8 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Several<T> {
     }
 }
 
-/// Reads a text as one value and a list as many; what serde calls untagged would swallow the
-/// reason why a value is wrong.
+/// Reads a text as one value and a list as many. An untagged enum of serde would lose the reason
+/// why a value is wrong.
 struct OneOrMany<T>(std::marker::PhantomData<T>);
 
 impl<'de, T: Deserialize<'de>> serde::de::Visitor<'de> for OneOrMany<T> {
@@ -146,7 +147,7 @@ impl<'de, T: Deserialize<'de>> serde::de::Visitor<'de> for OneOrMany<T> {
     }
 }
 
-/// Conditions of which one has to be met: `A or B` in a text, or a list of such texts.
+/// Conditions of which one must be met: `A or B` as text, or a list of such texts.
 struct When(Vec<Condition>);
 
 impl<'de> Deserialize<'de> for When {
@@ -205,6 +206,7 @@ impl From<FileRule> for Rule {
         let limits = Limits {
             max_dumps: (max_dumps > 0).then_some(max_dumps),
             windows: file.max_dumps_per.0.into_iter().map(|w| w.0).collect(),
+            repeat_window: file.repeat_window.map(|window| window.0),
             concurrent: file.dumps_at_once.map_or(1, NonZeroU32::get),
             avoid_outage: file.skip_while_busy,
             keep,
@@ -221,8 +223,8 @@ impl From<FileRule> for Rule {
     }
 }
 
-/// Whom a rule follows that does not say: each process of a name, and a pid only as long as it
-/// means the same process.
+/// Which processes a rule without `follow` is about: each that has the name, or the one process
+/// that has the pid.
 pub(super) fn default_follow(target: &Target) -> Follow {
     match target.is_single() {
         true => Follow::One,
@@ -230,8 +232,8 @@ pub(super) fn default_follow(target: &Target) -> Follow {
     }
 }
 
-/// As many dumps as DebugDiag's rules take, and never fewer than one round of all series:
-/// its default series has 11.
+/// The limit of a rule without `max-dumps`: as many as DebugDiag's rules take, but at least one
+/// round of all series, as DebugDiag's default series has 11 dumps.
 pub(super) fn default_max_dumps(clauses: &[Clause]) -> u32 {
     let length = |series: &Series| {
         let last = u32::from(series.then.is_some());

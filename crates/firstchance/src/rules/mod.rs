@@ -1,4 +1,4 @@
-//! Rule files: TOML to rules and back.
+//! Rule files: reads and prints rules as TOML.
 //!
 //! ```toml
 //! [[rule]]
@@ -12,30 +12,31 @@
 //!   do = "full dump"
 //! ```
 //!
-//! Whether a file may be trusted (who can write it) is for its reader to see to, before this.
+//! The caller checks beforehand whether a file can be trusted (who can write to it).
 
 mod file;
 mod print;
 
 use policy::{Action, Rule};
 
-/// Reads the rules of a file.
+/// Reads the rules from the text of a file.
 ///
 /// # Errors
-/// A sentence with the line, the column and a caret under the place: unknown keys, wrong types,
-/// and conditions, actions or targets that are none.
+/// Unknown keys, wrong types, and texts that are no condition, action or target. The message has the
+/// line, the column and a caret under the place.
 pub(crate) fn parse(text: &str) -> Result<Vec<Rule>, toml::de::Error> {
     let file: file::File = toml::from_str(text)?;
     Ok(file.rules.into_iter().map(Rule::from).collect())
 }
 
-/// Prints rules as a file that [`parse`] reads again.
+/// Prints rules as the text of a file that [`parse`] reads again.
 pub(crate) fn print(rules: &[Rule]) -> String {
     let rules: Vec<_> = rules.iter().map(print::rule).collect();
     rules.join("\n")
 }
 
-/// Whether a rule starts programs, which only a file that its administrator owns may ask for.
+/// Whether a rule starts programs. Only a file that nobody but the administrator can write to may
+/// contain such a rule.
 pub(crate) fn runs_programs(rule: &Rule) -> bool {
     let is_run = |action: &Action| matches!(action, Action::Run(_));
     rule.clauses.iter().any(|clause| {

@@ -1,12 +1,12 @@
-//! A rule as the text of a rule file.
+//! Prints a rule as the text of a rule file.
 
 use super::file::{default_follow, default_max_dumps};
 use policy::{Clause, Follow, Limits, Rule, Scope, Series, print_duration, print_size, print_when};
 use std::fmt::Display;
 
-/// The text of one rule; what is as it would be anyway is left out.
+/// The text of one rule. Keys that have their default value are left out.
 pub(super) fn rule(rule: &Rule) -> String {
-    let mut lines = Lines(vec!["[[rule]]".to_owned()]);
+    let mut lines = Toml(vec!["[[rule]]".to_owned()]);
     if !rule.name.is_empty() {
         lines.text("name", &rule.name);
     }
@@ -37,7 +37,7 @@ fn follow(follow: Follow) -> &'static str {
     }
 }
 
-fn limits(lines: &mut Lines, limits: &Limits, default_max: u32) {
+fn limits(lines: &mut Toml, limits: &Limits, default_max: u32) {
     let max = limits.max_dumps.unwrap_or(0);
     if max != default_max {
         lines.plain("max-dumps", max);
@@ -50,6 +50,10 @@ fn limits(lines: &mut Lines, limits: &Limits, default_max: u32) {
             lines.plain("max-dumps-per", format!("[{}]", texts.join(", ")));
         }
     }
+    let window = limits.repeat_window.map(print_duration);
+    window
+        .into_iter()
+        .for_each(|window| lines.text("repeat-window", window));
     if limits.concurrent > 1 {
         lines.plain("dumps-at-once", limits.concurrent);
     }
@@ -69,7 +73,7 @@ fn limits(lines: &mut Lines, limits: &Limits, default_max: u32) {
 }
 
 fn clause(clause: &Clause) -> Vec<String> {
-    let mut lines = Lines(vec![String::new(), "[[rule.on]]".to_owned()]);
+    let mut lines = Toml(vec![String::new(), "[[rule.on]]".to_owned()]);
     lines.text("when", print_when(&clause.when));
     lines.text("do", &clause.action);
     if let Some(limit) = clause.limit {
@@ -96,9 +100,10 @@ fn series(series: &Series) -> String {
     )
 }
 
-struct Lines(Vec<String>);
+/// The lines of a file.
+struct Toml(Vec<String>);
 
-impl Lines {
+impl Toml {
     fn plain(&mut self, key: &str, value: impl Display) {
         self.0.push(format!("{key} = {value}"));
     }
@@ -114,7 +119,7 @@ impl Lines {
     }
 }
 
-/// In TOML's quotes, whichever need the fewest escapes.
+/// A value as a string of TOML, in the quotes that need the fewest escapes.
 fn quoted(value: impl Display) -> String {
     toml::Value::String(value.to_string()).to_string()
 }

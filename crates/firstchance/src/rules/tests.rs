@@ -1,6 +1,6 @@
 use super::{parse, print, runs_programs};
 
-/// A file means these sentences, and what is printed of it means the same.
+/// The file means these sentences, and the file that is printed from it means the same.
 fn check(file: &str, sentences: &[&str]) {
     let rules = parse(file).unwrap_or_else(|error| panic!("{error}"));
     let printed: Vec<_> = rules.iter().map(ToString::to_string).collect();
@@ -13,7 +13,7 @@ fn check(file: &str, sentences: &[&str]) {
     );
 }
 
-/// The example of the design, to the letter.
+/// The example of the design document, unchanged.
 const DESIGN: &str = r#"
 [[rule]]
 name = "checkout crashes"
@@ -83,6 +83,7 @@ fn every_key_has_its_meaning() {
         children = true
         max-dumps = 0
         max-dumps-per = ["10m=3", "1d=9"]
+        repeat-window = "1h"
         dumps-at-once = 2
         skip-while-busy = true
         keep-dumps = 20
@@ -104,7 +105,7 @@ fn every_key_has_its_meaning() {
         &[
             "on the next cmdline:\"java *\" and its children, when cpu > 5% or exit or now, do \
              run \"/usr/bin/notify --once\", at most 2 times per process; at most 3 dumps in 10m; \
-             at most 9 dumps in 1d; at most 2 dumps at once; skip while busy; keep at most 20 \
+             at most 9 dumps in 1d; at most 1 dump per signature in 1h; at most 2 dumps at once; skip while busy; keep at most 20 \
              dumps; keep at most 10GiB; keep at most 7d; keep 5% free",
             "on 1234, when every 30s, do mini and full dump; at most 10 dumps in all; at most 1 \
              dump in 1h",
@@ -142,7 +143,7 @@ fn programs_are_found_wherever_they_stand() {
     assert!(!runs("full dump 2 times every 1s then none"));
 }
 
-/// The error has these lines among its own.
+/// The file is refused, with these lines in the message.
 fn fails(file: &str, lines: &[&str]) {
     let error = parse(file).map(drop).unwrap_err().to_string();
     for line in lines {
@@ -153,7 +154,7 @@ fn fails(file: &str, lines: &[&str]) {
     }
 }
 
-/// Row G4: a wrong file is refused, with its line.
+/// Row G4: a wrong file is refused; the message has the line.
 #[test]
 fn g4_an_error_has_its_line_and_a_caret() {
     fails(

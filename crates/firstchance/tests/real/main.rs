@@ -7,6 +7,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod debug_log;
 mod dump_killed;
 mod dump_maps;
 mod dump_memory;

@@ -394,6 +394,58 @@ fn d15_the_time_for_many_dumps_grows_with_their_number() {
 }
 
 #[test]
+fn explain_prints_the_rules_that_the_settings_mean() {
+    let machine = Postmortem::enabled(&["--count", "3", "--keep-free", "5%"]);
+    Firstchance::new(&["postmortem", "exclude", "chrome"]).run_well();
+    let told = Firstchance::new(&["explain", "--postmortem"]).run_well();
+    let (program, folder) = (machine.program.display(), machine.folder.display());
+    let limits = "at most 1 dump per signature in 1h; keep at most 3 dumps; keep 5% free";
+    for line in [
+        "# Postmortem dumps are on.".to_owned(),
+        "# Programs that no rule is about leave no dump.".to_owned(),
+        format!(
+            "# \"postmortem of {program}\": on each image:{program}, when unhandled exception not \
+             code 0x3, do full dump; into \"{folder}\"; {limits} (as a core)"
+        ),
+        "# \"postmortem of chrome\": on each chrome, when unhandled exception not code 0x3, do none"
+            .to_owned(),
+    ] {
+        assert!(told.stdout.lines().any(|told| told == line), "{line}\n{told:#?}");
+    }
+    let file = machine.folder.with_extension("toml");
+    std::fs::write(&file, &told.stdout).unwrap();
+    let rules = Firstchance::new(&["explain", "--rules"])
+        .arg(&file)
+        .run_well();
+    let toml = |text: &str| text[text.find("[[rule]]").unwrap()..].to_owned();
+    assert_eq!(
+        toml(&rules.stdout),
+        toml(&told.stdout),
+        "it is a file of rules"
+    );
+
+    machine.crash(&["end=segv"]);
+    let record = machine.record(&machine.only_dump());
+    let rule = record["rule"].as_str().unwrap();
+    assert!(
+        told.stdout.contains(rule),
+        "the dump quotes its rule: {rule}"
+    );
+
+    let enable = [
+        "explain",
+        "postmortem",
+        "enable",
+        "--type",
+        "plus",
+        "--quit",
+    ];
+    let told = Firstchance::new(&enable).run_well();
+    let sentence = "on each cmdline:\"*\", when unhandled exception, do plus dump; into";
+    assert!(told.stdout.contains(sentence), "{told:#?}");
+}
+
+#[test]
 fn dumps_are_listed_filtered_and_deleted() {
     let machine = Postmortem::enabled(&[]);
     machine.crash(&["end=segv"]);

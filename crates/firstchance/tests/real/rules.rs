@@ -272,7 +272,7 @@ fn the_demo_shows_a_cpu_a_memory_trigger_and_a_crash_and_what_is_in_all_dumps() 
         "Trigger: core-cpu > 10% for 1s: ",
         "Trigger: memory > 64MiB: ",
         "Dump count reached.",
-        "The program lived on",
+        "The program was still alive",
         "Trigger: Unhandled exception: SIGABRT",
         "ship_order",
         "price_of_cart",

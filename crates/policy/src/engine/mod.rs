@@ -102,9 +102,10 @@ impl RuleSet {
         self.settle(now)
     }
 
-    /// Ends a rule about one process that has found none by now.
+    /// Ends a rule about one process that has found none by now, unless it is about the next one to
+    /// start.
     pub fn expect_process(&mut self, now: Time, id: RuleId) -> Vec<Command> {
-        let lacks = |active: &ActiveRule| active.is_for_one() && !active.had_process;
+        let lacks = |active: &ActiveRule| active.lacks_its_process();
         if self.rules.get(&id).is_some_and(lacks) {
             self.finish(id, Finish::TargetExited);
         }

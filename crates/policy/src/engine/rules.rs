@@ -313,8 +313,13 @@ impl ActiveRule {
         }
     }
 
+    /// Whether it is about one process that there should be now, and has none.
+    pub(super) fn lacks_its_process(&self) -> bool {
+        self.rule.follow != Follow::Next && self.is_for_one() && !self.had_process
+    }
+
     /// Whether the rule ends with its process.
-    pub(super) fn is_for_one(&self) -> bool {
+    fn is_for_one(&self) -> bool {
         self.rule.follow != Follow::Each || self.rule.target.is_single()
     }
 }

@@ -60,7 +60,7 @@ impl FromStr for Target {
     fn from_str(text: &str) -> Result<Self, ParseError> {
         rule::target(text.trim()).ok_or_else(|| {
             let message = "expected a target: name, pid, service:NAME, pool:NAME, container:ID, \
-                           cmdline:\"glob\", group:PGID or launch:PROGRAM";
+                           cmdline:\"glob\", image:PATH, group:PGID or launch:PROGRAM";
             ParseError::new(text, 0, message)
         })
     }

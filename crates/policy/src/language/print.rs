@@ -200,6 +200,7 @@ impl Display for Target {
             Target::Pool(name) => prefixed(f, "pool", name),
             Target::Container(id) => prefixed(f, "container", id),
             Target::CommandLine(pattern) => write!(f, "cmdline:{pattern}"),
+            Target::Image(path) => prefixed(f, "image", path),
             Target::Group(group) => write!(f, "group:{group}"),
             Target::Launch(program) => prefixed(f, "launch", program),
         }
@@ -294,6 +295,13 @@ impl Display for Limits {
         for window in &self.windows {
             let within = print_duration(window.within);
             write!(f, "; at most {} in {within}", dumps(window.count))?;
+        }
+        if let Some(window) = self.repeat_window {
+            write!(
+                f,
+                "; at most 1 dump per signature in {}",
+                print_duration(window)
+            )?;
         }
         if self.concurrent != 1 {
             write!(f, "; at most {} at once", dumps(self.concurrent))?;

@@ -11,12 +11,13 @@ use crate::{
 use snapshot::DumpKind;
 
 /// The prefixes of targets, for `on` and for [`target`].
-const PREFIXES: [&str; 7] = [
+const PREFIXES: [&str; 8] = [
     "name",
     "service",
     "pool",
     "container",
     "cmdline",
+    "image",
     "group",
     "launch",
 ];
@@ -47,6 +48,7 @@ fn with_prefix(prefix: &str, rest: String) -> Option<Target> {
         "pool" => Target::Pool(rest),
         "container" => Target::Container(rest),
         "cmdline" => Target::CommandLine(Pattern::new(rest)),
+        "image" => Target::Image(rest),
         "group" => Target::Group(rest.parse().ok()?),
         _ => Target::Launch(rest),
     })
@@ -209,6 +211,9 @@ impl Parser<'_> {
         }
         self.expect("most")?;
         let count = self.dumps()?;
+        if self.eat("per") {
+            return self.per_signature(count, limits);
+        }
         if self.eat("at") {
             limits.concurrent = count;
             return self.expect("once");
@@ -221,6 +226,18 @@ impl Parser<'_> {
                 limits.windows.push(Window { count, within });
             }
         }
+        Ok(())
+    }
+
+    /// `at most 1 dump per signature in 1h`, from `signature` on. Only 1 has a meaning: what comes
+    /// again is the same crash.
+    fn per_signature(&mut self, count: u32, limits: &mut Limits) -> Parsed<()> {
+        if count != 1 {
+            return Err(self.expected("`1 dump` before `per signature`"));
+        }
+        self.expect("signature")?;
+        self.expect("in")?;
+        limits.repeat_window = Some(self.duration()?);
         Ok(())
     }
 

@@ -116,6 +116,7 @@ fn rules_are_sentences() {
         r#"on pool:"My Pool", when exit, do run "/usr/bin/notify --once"; when exception, do log exception"#,
         "on group:77, when hang for 5s, do triage dump",
         "on container:0123abc, when threads > 9, do plus dump 1 time every 1s",
+        r#"on each image:"/opt/my app/x", when unhandled exception not code 0x3, do mini dump; at most 1 dump per signature in 1h; keep at most 10 dumps"#,
         "on name:123, when now, do none",
         "on name:each, when now, do none",
     ]);
@@ -388,6 +389,7 @@ fn target() -> impl Strategy<Value = Target> {
         filled().prop_map(Target::Container),
         filled().prop_map(|t| Target::CommandLine(Pattern::new(t))),
         any::<u32>().prop_map(Target::Group),
+        filled().prop_map(Target::Image),
         filled().prop_map(Target::Launch),
     ]
 }
@@ -432,14 +434,16 @@ fn limits() -> impl Strategy<Value = Limits> {
     (
         proptest::option::of(any::<u32>()),
         proptest::collection::vec(window, 0..3),
+        proptest::option::of(duration()),
         any::<u32>(),
         any::<bool>(),
         keep,
     )
         .prop_map(
-            |(max_dumps, windows, concurrent, avoid_outage, keep)| Limits {
+            |(max_dumps, windows, repeat_window, concurrent, avoid_outage, keep)| Limits {
                 max_dumps,
                 windows,
+                repeat_window,
                 concurrent,
                 avoid_outage,
                 keep,

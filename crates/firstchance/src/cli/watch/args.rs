@@ -1,9 +1,9 @@
 //! The options of `watch` and `run`, and the rules they mean.
 
-use super::{Job, Voice};
+use super::Job;
 use crate::{
-    cli::{exit::Usage, values},
     rules,
+    ui::{exit::Usage, values},
 };
 use collector::{Destination, DumpOptions};
 use platform::{Error, ErrorKind, Stop};
@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-/// What can be asked of `watch`.
+/// Options of `watch`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct WatchArgs {
     /// PID, process name, service:NAME, container:ID or cmdline:"glob"
@@ -26,88 +26,88 @@ pub(crate) struct WatchArgs {
         allow_negative_numbers = true
     )]
     target: Option<String>,
-    /// A file of rules instead
+    /// A file of rules, instead of a target and conditions
     #[arg(long, value_name = "FILE", conflicts_with_all = ["target", "when"])]
     rules: Option<PathBuf>,
-    /// Wait for the next process of that name to start
+    /// Wait for the next process that matches to start
     #[arg(long)]
     wait: bool,
-    /// Every process that matches, each time one starts
+    /// Watch every process that matches, now and later
     #[arg(long)]
     each: bool,
-    /// Every process that matches, now and later
+    /// Same as --each
     #[arg(long)]
     all: bool,
     #[command(flatten)]
     common: Common,
 }
 
-/// What can be asked of `run`.
+/// Options of `run`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct RunArgs {
     #[command(flatten)]
     common: Common,
-    /// The program and its arguments
+    /// Program to start, and its arguments
     #[arg(required = true, trailing_var_arg = true)]
     program: Vec<String>,
 }
 
-/// Options of both.
+/// Options of `watch` and `run`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Common {
-    /// When: `cpu > 85% for 10s`, `memory >= 2GiB`, `exit` …; several mean "or"
+    /// Condition: `cpu > 85% for 10s`, `memory >= 2GiB`, `exit` …; several mean "or"
     #[arg(short, long, value_name = "CONDITION")]
     when: Vec<String>,
-    /// What to do: `full dump`, `mini dump`, `mini and full dump`, `none` …
+    /// Action: `full dump`, `mini dump`, `mini and full dump`, `none` …
     #[arg(long = "do", value_name = "ACTION", default_value = "mini dump")]
     action: String,
-    /// How many dumps, 0 for no limit
+    /// Number of dumps, 0 for no limit
     #[arg(short = 'n', long, value_name = "N", default_value_t = 1)]
     number: u32,
-    /// Child processes too
+    /// Watch child processes too
     #[arg(long)]
     children: bool,
-    /// How often levels are sampled
+    /// Time between two samples of levels such as cpu and memory
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = values::duration)]
     poll: Duration,
-    /// A folder, or a file name (tokens PROCESSNAME PID YYMMDD HHMMSS EXCEPTIONCODE)
+    /// Folder, or file name (tokens PROCESSNAME PID YYMMDD HHMMSS EXCEPTIONCODE)
     #[arg(short, long, value_name = "PATH")]
     output: Option<String>,
-    /// Replace a file of that name
+    /// Replace an existing file of the same name
     #[arg(long)]
     overwrite: bool,
     /// core or minidump [default: core for full, plus and custom; minidump for mini and triage]
     #[arg(long, value_parser = values::format)]
     format: Option<DumpFormat>,
-    /// Kept in the dumps
+    /// Text to be stored in the dumps
     #[arg(long, value_name = "TEXT")]
     comment: Option<String>,
-    /// Give a dump up after this time and let the target go
+    /// Give up a dump after this time and release the target
     #[arg(long, value_name = "TIME", value_parser = values::duration)]
     timeout: Option<Duration>,
     /// Skip a trigger rather than make the target wait for a dump that is still being written
     #[arg(long)]
     avoid_outage: bool,
-    /// At most so many dumps in any stretch of time: 10m=3
+    /// Limit of dumps in any stretch of time: 10m=3 is three in any ten minutes
     #[arg(long, value_name = "TIME=N")]
     max_dumps_per: Vec<Window>,
-    /// At most so many bytes of dumps in the folder; the oldest of ours go
+    /// Limit of the size of all dumps in the folder; the oldest are deleted
     #[arg(long, value_name = "SIZE", value_parser = values::size)]
     max_folder: Option<u64>,
-    /// So much of the disk stays free: 5% or 10GiB
+    /// Space on the disk that stays free: 5% or 10GiB
     #[arg(long, value_name = "SPACE")]
     keep_free: Option<Free>,
-    /// Meet throws by the processor's breakpoints where there is no right to probes (Linux): the
+    /// Use hardware breakpoints to see C++ exceptions if probes are not permitted (Linux): the
     /// target dies if firstchance is killed at the wrong moment
     #[arg(long)]
     unsafe_breakpoints: bool,
-    /// One JSON object an event on standard output
+    /// Print one JSON object per event on standard output
     #[arg(long)]
     json: bool,
 }
 
 impl WatchArgs {
-    /// The rules that the options mean.
+    /// The job that the options mean.
     pub(crate) fn job(&self) -> anyhow::Result<Job> {
         if let Some(file) = &self.rules {
             return self.job_of_file(file);
@@ -129,21 +129,12 @@ impl WatchArgs {
             .into_iter()
             .map(|rule| (rule, options.clone()))
             .collect();
-        Ok(Job {
-            rules,
-            poll: self.common.poll,
-            launch: None,
-            unsafe_breakpoints: self.common.unsafe_breakpoints,
-            json: self.common.json,
-            wait: false,
-            voice: Voice::Sentences,
-            header: None,
-        })
+        Ok(self.common.job_of(rules))
     }
 }
 
 impl RunArgs {
-    /// The rule that the options mean.
+    /// The job that the options mean. Fails if there is no condition.
     pub(crate) fn job(&self) -> anyhow::Result<Job> {
         if self.common.when.is_empty() {
             let what = "say when a dump is to be taken: --when exit, --when 'memory > 1GiB' …";
@@ -171,15 +162,18 @@ impl Common {
         rule.children = self.children;
         rule.limits = self.limits();
         Ok(Job {
-            rules: vec![(rule, self.dump_options())],
-            poll: self.poll,
             launch,
+            ..self.job_of(vec![(rule, self.dump_options())])
+        })
+    }
+
+    fn job_of(&self, rules: Vec<(Rule, DumpOptions)>) -> Job {
+        Job {
+            poll: self.poll,
             unsafe_breakpoints: self.unsafe_breakpoints,
             json: self.json,
-            wait: false,
-            voice: Voice::Sentences,
-            header: None,
-        })
+            ..Job::new(rules)
+        }
     }
 
     fn conditions(&self) -> anyhow::Result<Vec<Condition>> {
@@ -225,7 +219,7 @@ impl Common {
     }
 }
 
-/// Dumps as they are where nobody wants anything else.
+/// Dumps into `destination`, with every option at its default.
 pub(crate) fn options_to(destination: Destination) -> DumpOptions {
     DumpOptions {
         destination,
@@ -238,7 +232,7 @@ pub(crate) fn options_to(destination: Destination) -> DumpOptions {
     }
 }
 
-/// The format that was asked for, else the system's own for the kind.
+/// Chooses the format of a kind of dump: the one that was asked for, else the default of the kind.
 pub(crate) fn format_of(asked: Option<DumpFormat>) -> fn(DumpKind) -> DumpFormat {
     match asked {
         Some(DumpFormat::Core) => |_| DumpFormat::Core,
@@ -247,15 +241,18 @@ pub(crate) fn format_of(asked: Option<DumpFormat>) -> fn(DumpKind) -> DumpFormat
     }
 }
 
-/// Reads a file of rules; a program may only be started by one that others cannot write to.
+/// Reads a file of rules. Refuses one that starts a program unless only the administrator can write
+/// to it.
 pub(crate) fn read_rules(file: &Path) -> anyhow::Result<Vec<Rule>> {
     let bytes = platform::read_trusted(file)?;
+    let (path, only_administrator) = (file.display(), bytes.administrator);
+    log::debug!("rules from {path}; only the administrator can change it: {only_administrator}");
     let text = String::from_utf8(bytes.bytes)
         .map_err(|_| Usage(format!("{} is no text in UTF-8", file.display())))?;
     let rules = rules::parse(&text).map_err(|e| Usage(format!("{}: {e}", file.display())))?;
     if !bytes.administrator && rules.iter().any(rules::runs_programs) {
         let what = format!(
-            "{} starts a program, which only a file of the administrator's may ask for",
+            "{} starts a program, which is permitted only in a file that nobody but the administrator can write to",
             file.display()
         );
         return Err(Usage(what).into());
@@ -263,8 +260,13 @@ pub(crate) fn read_rules(file: &Path) -> anyhow::Result<Vec<Rule>> {
     Ok(rules)
 }
 
-/// What a later version watches for.
+/// Refuses a rule that a watch cannot carry out, or cannot on this system.
 pub(crate) fn refuse_unbuilt(rule: &Rule) -> anyhow::Result<()> {
+    if rule.limits.repeat_window.is_some() {
+        let what = "a watch does not know the signature of a crash: `per signature` \
+                    (repeat-window) is a limit of postmortem rules alone";
+        return Err(Usage(what.to_owned()).into());
+    }
     let os = platform::OS;
     let conditions = rule.clauses.iter().flat_map(|clause| &clause.when);
     let unbuilt = |c: &&Condition| match os {

@@ -1,7 +1,10 @@
 //! Events for programs: one JSON object a line.
 
 use super::session::Ended;
-use crate::cli::{console, dump::Line, outlet::Outlet};
+use crate::{
+    cli::dump::DumpJson,
+    ui::{LineWriter, console},
+};
 use collector::{ExceptionRow, RunEvent, Step};
 use policy::{Finish, Why};
 use serde_json::{Value, json};
@@ -10,35 +13,35 @@ use std::time::Duration;
 /// How often all values are told: 500 processes every second would cost more than watching them.
 pub(crate) const STATUS_EVERY: Duration = Duration::from_secs(60);
 
-/// Tells a program what it wants to know of a event.
-pub(crate) fn tell(outlet: &Outlet, event: &RunEvent, status: Option<i32>) {
+/// Tells a program what it wants to know of an event.
+pub(crate) fn tell(writer: &LineWriter, event: &RunEvent, status: Option<i32>) {
     if let RunEvent::Dumped(dumps) = event {
         for dump in dumps {
-            let mut event = serde_json::to_value(Line::of(dump)).unwrap_or_default();
+            let mut event = serde_json::to_value(DumpJson::of(dump)).unwrap_or_default();
             event["event"] = json!("dump");
-            emit(outlet, event);
+            emit(writer, event);
         }
         return;
     }
     if let Some(object) = object(event, status) {
-        emit(outlet, object);
+        emit(writer, object);
     }
 }
 
 /// What a run that was killed had left is gone.
-pub(crate) fn cleared(outlet: &Outlet, path: &str) {
-    emit(outlet, json!({ "event": "cleared", "path": path }));
+pub(crate) fn cleared(writer: &LineWriter, path: &str) {
+    emit(writer, json!({ "event": "cleared", "path": path }));
 }
 
 /// The last event.
-pub(crate) fn end(outlet: &Outlet, ended: &Ended) {
+pub(crate) fn end(writer: &LineWriter, ended: &Ended) {
     let why = match () {
         () if ended.cancelled => "cancelled",
         () if ended.cancelled_by_pid => "asked to",
         () => "over",
     };
     emit(
-        outlet,
+        writer,
         json!({ "event": "end", "why": why, "dumps": ended.dumps }),
     );
 }
@@ -160,15 +163,15 @@ fn row(row: &ExceptionRow) -> Value {
         "name": row.name,
         "count": row.count,
         "unhandled": row.unhandled,
-        "first": console::rfc3339(row.first),
-        "last": console::rfc3339(row.last),
+        "first": collector::local_time::rfc3339(row.first),
+        "last": collector::local_time::rfc3339(row.last),
     })
 }
 
 /// `dropped` tells how many events nobody has read in time before this one.
-fn emit(outlet: &Outlet, mut event: Value) {
+fn emit(writer: &LineWriter, mut event: Value) {
     event["time"] = json!(console::now_rfc3339());
-    outlet.say(|dropped| {
+    writer.say(|dropped| {
         if dropped > 0 {
             event["dropped"] = json!(dropped);
         }

@@ -1,7 +1,10 @@
 //! One command line's run: its rules, the program that it launches, how it ends.
 
 use super::{Job, args, show::Show};
-use crate::cli::{console, exit, target};
+use crate::{
+    cli::target,
+    ui::{console, exit},
+};
 use collector::{RunEvent, Runner, RunnerHandle, Setup};
 use platform::{Cancel, ErrorKind, Host, Launched, Monitor};
 use policy::{Follow, Rule, Settings, Target};
@@ -16,11 +19,13 @@ use std::{
 /// Carries the rules of a command line out until all are over; the exit code tells how.
 pub(super) fn carry_out(mut job: Job, see: &mut dyn FnMut(&RunEvent)) -> anyhow::Result<ExitCode> {
     let host = platform::this_machine();
-    for (rule, _) in &mut job.rules {
+    for (rule, options) in &mut job.rules {
         args::refuse_unbuilt(rule)?;
         settle_target(&*host, rule, job.wait)?;
+        log::debug!("rule: {rule}; its dumps: {options:?}");
     }
     let cleared = collector::prepare(&job.rules)?;
+    log::debug!("left behind by runs that were killed, deleted: {cleared:?}");
     let launch = job.launch.as_ref();
     let launched = launch
         .map(|(path, args)| host.launch(path, args))
@@ -116,6 +121,7 @@ impl Session {
             take(&mut ended, &mut show, &mut launched, &event);
             see(&event);
         });
+        log::debug!("all rules are over: {ended:?}");
         show.end(&ended);
         code(&ended, show.all_reached())
     }

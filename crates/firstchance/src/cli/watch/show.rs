@@ -1,10 +1,7 @@
 //! What a person sees of rules at work.
 
 use super::{Header, Job, Voice, json, session::Ended};
-use crate::cli::{
-    console::{self, Lines, Reporter},
-    outlet::Outlet,
-};
+use crate::ui::{LineWriter, Output, Reporter, console};
 use collector::{ExceptionRow, RunEvent};
 use policy::{ClauseStatus, Finish, Follow, Rule, RuleId, Suppressed, Why};
 use snapshot::ProcessKey;
@@ -17,7 +14,7 @@ const MOST_LINES: usize = 20;
 pub(crate) struct Show {
     reporter: Reporter,
     /// Where events for programs go.
-    json: Option<Outlet>,
+    json: Option<LineWriter>,
     /// Whether each rule has a number of dumps to reach, and how it ended.
     wanted: BTreeMap<u32, bool>,
     finished: BTreeMap<u32, Finish>,
@@ -31,8 +28,12 @@ pub(crate) struct Show {
 
 impl Show {
     pub(crate) fn new(job: &mut Job) -> Self {
-        let lines = if job.json { Lines::Error } else { Lines::Out };
-        let reporter = Reporter::never_waiting(lines);
+        let output = if job.json {
+            Output::Stderr
+        } else {
+            Output::Stdout
+        };
+        let reporter = Reporter::never_waiting(output);
         if job.voice == Voice::Sentences && !job.json {
             for (rule, _) in &job.rules {
                 reporter.plain_line(&rule.to_string());
@@ -47,7 +48,7 @@ impl Show {
         let header = job.header.take();
         Self {
             reporter,
-            json: job.json.then(|| Outlet::to(console::print)),
+            json: job.json.then(|| LineWriter::to(console::print)),
             wanted,
             finished: BTreeMap::new(),
             header,
@@ -76,8 +77,8 @@ impl Show {
         {
             self.finished.insert(*rule, *why);
         }
-        if let Some(outlet) = &self.json {
-            json::tell(outlet, event, status);
+        if let Some(writer) = &self.json {
+            json::tell(writer, event, status);
             return;
         }
         match event {
@@ -148,7 +149,7 @@ impl Show {
     pub(crate) fn cleared(&self, path: &Path) {
         let path = path.display().to_string();
         match &self.json {
-            Some(outlet) => json::cleared(outlet, &path),
+            Some(writer) => json::cleared(writer, &path),
             None => self.line(&format!(
                 "Left behind by a run that was killed, deleted: {}",
                 console::plain(&path)
@@ -159,8 +160,8 @@ impl Show {
     /// The last line: whether what was asked for was done.
     pub(crate) fn end(&mut self, ended: &Ended) {
         self.reporter.status(&[]);
-        if let Some(outlet) = &self.json {
-            json::end(outlet, ended);
+        if let Some(writer) = &self.json {
+            json::end(writer, ended);
             return;
         }
         let text = match () {

@@ -1,27 +1,28 @@
-//! Values of the registry that are ours for a while: what was there is kept in a key of our own, and
-//! put back unless somebody has changed it since.
+//! Sets values of the registry and restores the old ones later. The old values are saved in a key
+//! of our own; a value that somebody else has changed meanwhile is left alone.
 
 use platform::{RegistryKey, RegistryValue, RegistryValues, Result};
 use std::collections::BTreeSet;
 
-/// In this lies what was there before.
+/// The key with all saved values.
 const KEPT: &str = r"HKLM\SOFTWARE\firstchance";
-/// Names of values there: what we found, what we set, and whether there was a key at all.
+/// For a value NAME, `found NAME` saves what was there and `set NAME` what we have set; the third
+/// value says whether the key existed.
 const FOUND: &str = "found ";
 const SET: &str = "set ";
 const WAS_THERE: &str = "the key was there";
 
-/// The values of one key.
+/// The values of one key that are ours.
 pub(super) struct Takeover {
     key: RegistryKey,
     kept: RegistryKey,
 }
 
-/// A value that is to be, by name; `None` for none.
-pub(super) type Wanted<'n> = (&'n str, Option<RegistryValue>);
+/// The name of a value and what it shall be; `None` means that it shall not exist.
+pub(super) type NewValue<'n> = (&'n str, Option<RegistryValue>);
 
 impl Takeover {
-    /// `name` is under what it is kept.
+    /// The values of `key`, which are saved under `name`.
     pub(super) fn of(key: RegistryKey, name: &str) -> Self {
         Self {
             key,
@@ -29,8 +30,8 @@ impl Takeover {
         }
     }
 
-    /// Sets values; what is there and not ours is kept first, and whether there is a key at all.
-    pub(super) fn take(&self, wanted: &[Wanted<'_>]) -> Result<()> {
+    /// Sets values. First it saves those that are not ours, and whether the key existed.
+    pub(super) fn take(&self, wanted: &[NewValue<'_>]) -> Result<()> {
         let kept = self.kept.values()?.unwrap_or_default();
         if kept.get(WAS_THERE).is_none() {
             let there = RegistryValue::Number(self.key.values()?.is_some().into());
@@ -53,7 +54,7 @@ impl Takeover {
         put(&self.key, name, value)
     }
 
-    /// The values that somebody has changed since we set them.
+    /// The names of values that somebody has changed since we set them.
     pub(super) fn changed(&self) -> Result<Vec<String>> {
         let kept = self.kept.values()?.unwrap_or_default();
         let now = self.key.values()?.unwrap_or_default();
@@ -61,7 +62,7 @@ impl Takeover {
         Ok(names(&kept).into_iter().filter(changed).collect())
     }
 
-    /// Whether values of this key are ours.
+    /// Whether any values of the key are ours.
     pub(super) fn is_taken(&self) -> Result<bool> {
         Ok(self
             .kept
@@ -69,7 +70,8 @@ impl Takeover {
             .is_some_and(|kept| !names(&kept).is_empty()))
     }
 
-    /// Puts back what was there; the values that stay because somebody has changed them since.
+    /// Restores the old values. Returns the names of those that were left alone because somebody
+    /// has changed them since.
     pub(super) fn give_back(&self) -> Result<Vec<String>> {
         let changed = self.changed()?;
         let Some(kept) = self.kept.values()? else {
@@ -86,7 +88,7 @@ impl Takeover {
         Ok(changed)
     }
 
-    /// What is kept is wanted no longer.
+    /// Removes the saved values.
     pub(super) fn forget(&self) -> Result<()> {
         self.kept.remove()?;
         let all = RegistryKey::new(KEPT);
@@ -102,7 +104,7 @@ impl Takeover {
     }
 }
 
-/// Under what names values of keys below `name` are kept.
+/// The names below `name` under which values are saved.
 pub(super) fn names_below(name: &str) -> Result<Vec<String>> {
     kept(name).keys()
 }
@@ -119,7 +121,7 @@ fn set(name: &str) -> String {
     format!("{SET}{name}")
 }
 
-/// The names of the values of which something is kept.
+/// The names of the values that were saved.
 fn names(kept: &RegistryValues) -> BTreeSet<String> {
     let name = |name: &str| {
         let name = name.strip_prefix(FOUND).or(name.strip_prefix(SET))?;

@@ -2,35 +2,31 @@
 //! (<https://learn.microsoft.com/windows/win32/wer/collecting-user-mode-dumps>): read and written as
 //! the settings that Linux has in a file.
 
-use super::{
-    Settings, Values,
-    takeover::{self, Takeover, Wanted},
+use super::takeover::{self, NewValue, Takeover};
+use crate::{
+    postmortem::{Settings, Values, is_windows},
+    ui::{exit::Usage, values},
 };
-use crate::cli::exit::Usage;
 use platform::{RegistryKey, RegistryValue, RegistryValues, Result};
-use snapshot::{DumpFormat, DumpKind, OperatingSystem};
+use snapshot::{DumpFormat, DumpKind};
 use std::path::PathBuf;
 
-/// Values for all programs; a program's own lie in a key of its name below.
+/// The key with the values for all programs; those of one program are in a key of its name below
+/// it.
 pub(super) const KEY: &str = r"HKLM\SOFTWARE\Microsoft\Windows\Windows Error Reporting\LocalDumps";
-/// Programs that Windows Error Reporting leaves alone.
+/// The key with the programs that Windows Error Reporting ignores.
 const EXCLUDED: &str =
     r"HKLM\SOFTWARE\Microsoft\Windows\Windows Error Reporting\ExcludedApplications";
-/// `DumpFolder` where there is none: a folder of each account's own.
-pub(super) const FOLDER: &str = r"%LOCALAPPDATA%\CrashDumps";
-/// `CustomDumpFlags` where there are none: data segments, unloaded modules, process and threads.
+/// Default of `DumpCount`.
+pub(super) const COUNT: u32 = 10;
+/// Default of `CustomDumpFlags`: data segments, unloaded modules, process and thread data.
 const FLAGS: u32 = 0x121;
-/// Under what the values that were there before are kept.
+/// The names under which [`Takeover`] saves the old values.
 const NAME: &str = "LocalDumps";
 const EXCLUDED_NAME: &str = "ExcludedApplications";
 
-/// Whether this is Windows.
-pub(crate) fn is_windows() -> bool {
-    platform::OS == OperatingSystem::Windows
-}
-
-/// What is set; `None` where nothing is.
-pub(super) fn load() -> Result<Option<Settings>> {
+/// Reads the settings from the registry. Returns `None` if nothing is set.
+pub(crate) fn load() -> Result<Option<Settings>> {
     let key = RegistryKey::new(KEY);
     let default = key.values()?;
     let mut settings = Settings {
@@ -57,15 +53,16 @@ pub(super) fn load() -> Result<Option<Settings>> {
     Ok(is_set.then_some(settings))
 }
 
-/// Puts what has changed into the registry. All of it is looked at before the first is written.
-pub(super) fn save(new: &Settings) -> anyhow::Result<()> {
+/// Writes the values that have changed. All are checked before the first is written.
+pub(crate) fn save(new: &Settings) -> anyhow::Result<()> {
     let old = load()?.unwrap_or_default();
     let default = to_registry(&new.default)?;
     let changed = changed_programs(&old, new)?;
     if new.is_enabled() && (new.default != old.default || !old.is_enabled()) {
         of_all().take(&default)?;
     }
-    // To have a key for a program, LocalDumps itself has to be there, which is for all programs.
+    // The key of a program is below the key of LocalDumps, which then exists and applies to all
+    // programs.
     if changed.iter().any(|(_, values, _)| has_own(values)) {
         of_all().take(&[])?;
     }
@@ -85,7 +82,7 @@ pub(super) fn save(new: &Settings) -> anyhow::Result<()> {
     )
 }
 
-type Program<'s> = (&'s String, &'s Values, Vec<Wanted<'static>>);
+type Program<'s> = (&'s String, &'s Values, Vec<NewValue<'static>>);
 
 fn changed_programs<'s>(old: &Settings, new: &'s Settings) -> anyhow::Result<Vec<Program<'s>>> {
     let changed = |(name, values): &(&String, &Values)| old.programs.get(*name) != Some(*values);
@@ -95,7 +92,8 @@ fn changed_programs<'s>(old: &Settings, new: &'s Settings) -> anyhow::Result<Vec
     programs.map(wanted).collect()
 }
 
-/// Puts back all that was there; the values that stay because somebody has changed them since.
+/// Restores all old values. Returns the names of values that were left alone because somebody else
+/// has changed them since.
 pub(super) fn give_back() -> Result<Vec<String>> {
     let mut changed = Vec::new();
     for name in takeover::names_below(NAME)? {
@@ -107,13 +105,13 @@ pub(super) fn give_back() -> Result<Vec<String>> {
     Ok(changed)
 }
 
-/// Whether any of it is ours.
+/// Whether any values are ours.
 pub(super) fn is_taken() -> Result<bool> {
     let programs = takeover::names_below(NAME)?;
     Ok(of_all().is_taken()? || excluded().is_taken()? || !programs.is_empty())
 }
 
-/// The values for all programs that somebody has changed since we set them.
+/// The names of the values for all programs that somebody has changed since we set them.
 pub(super) fn changed() -> Result<Vec<String>> {
     of_all().changed()
 }
@@ -147,7 +145,7 @@ fn set_excluded(name: &str, is_excluded: bool) -> Result<()> {
     Ok(())
 }
 
-/// A program's own values go, whoever set them.
+/// Removes the values of a program, also those that others have set.
 fn forget(name: &str) -> Result<()> {
     RegistryKey::new(KEY).below(name).remove()?;
     of_program(name).forget()?;
@@ -159,7 +157,7 @@ fn forget(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Refuses values that Windows would not see to.
+/// Refuses values that Windows has no counterpart for.
 pub(super) fn expect_possible(values: &Values) -> anyhow::Result<()> {
     to_registry(values).map(drop)
 }
@@ -185,16 +183,16 @@ fn of_registry(values: &RegistryValues) -> Values {
     }
 }
 
-/// What Windows writes by itself knows a folder, a number and a type; anything else is refused, as
-/// nobody would see to it.
-fn to_registry(values: &Values) -> anyhow::Result<Vec<Wanted<'static>>> {
+/// The values as the registry has them: a folder, a number and a type. Anything else is refused, as
+/// Windows would ignore it.
+fn to_registry(values: &Values) -> anyhow::Result<Vec<NewValue<'static>>> {
     let limits = [&values.max_bytes, &values.max_age, &values.keep_free];
     if limits.iter().any(|limit| limit.is_some()) {
         return Err(refuse(
-            "it keeps so many of them (--count), and knows no size, age or free room",
+            "it can limit their number (--count), but not size, age or free space",
         ));
     }
-    let format = values.format.as_deref().map(crate::cli::values::format);
+    let format = values.format.as_deref().map(values::format);
     if format.is_some_and(|format| format != Ok(DumpFormat::Minidump)) {
         return Err(refuse("they are minidumps"));
     }
@@ -205,7 +203,7 @@ fn to_registry(values: &Values) -> anyhow::Result<Vec<Wanted<'static>>> {
         Some(DumpKind::Mini) => (Some(1), None),
         Some(DumpKind::Full) => (Some(2), None),
         Some(DumpKind::Triage | DumpKind::Plus) => {
-            return Err(refuse("it knows the types mini, full and custom MASK"));
+            return Err(refuse("it can write the types mini, full and custom MASK"));
         }
     };
     let folder = values
@@ -226,14 +224,11 @@ fn flags(mask: u64) -> anyhow::Result<u32> {
 }
 
 fn refuse(why: &str) -> anyhow::Error {
-    Usage(format!(
-        "Windows itself writes the dumps of what crashes: {why}"
-    ))
-    .into()
+    Usage(format!("Windows itself writes the dumps of crashes: {why}")).into()
 }
 
 impl Settings {
-    /// Under what name a program's values lie. Windows knows programs by the names of their files.
+    /// The name under which a program's values are kept: on Windows that of its file, with `.exe`.
     pub(crate) fn program(&self, text: &str) -> Result<String> {
         if !is_windows() {
             return Ok(text.to_owned());

@@ -1,9 +1,9 @@
-//! Exit codes: one meaning each.
+//! Exit codes: each has one meaning, for every command.
 
 use platform::{Error, ErrorKind};
 use std::process::ExitCode;
 
-/// The part of every help page that tells them.
+/// The list at the end of the help.
 pub(crate) const HELP: &str = "\
 Exit codes:
   0  everything was done as asked
@@ -15,7 +15,7 @@ Exit codes:
   6  the file could not be written: no such folder, no room, no right
   7  cancelled by Ctrl-C or SIGTERM";
 
-/// The code for a failure of that kind.
+/// The exit code for an error of this kind.
 pub(crate) fn code(kind: ErrorKind) -> ExitCode {
     ExitCode::from(match kind {
         ErrorKind::Unsupported | ErrorKind::Other => 1,
@@ -27,7 +27,7 @@ pub(crate) fn code(kind: ErrorKind) -> ExitCode {
     })
 }
 
-/// The command line was understood by the parser, but makes no sense.
+/// An error in the command line that only shows after parsing: exit code 2.
 #[derive(Debug)]
 pub(crate) struct Usage(pub(crate) String);
 
@@ -39,7 +39,7 @@ impl std::fmt::Display for Usage {
 
 impl std::error::Error for Usage {}
 
-/// The code for any failure.
+/// The exit code for any error; 1 if it has no code of its own.
 pub(crate) fn code_of(error: &anyhow::Error) -> ExitCode {
     if error.downcast_ref::<Usage>().is_some() {
         return ExitCode::from(2);

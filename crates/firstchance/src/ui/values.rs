@@ -1,14 +1,14 @@
-//! How values of options are written.
+//! Parsers of option values, shared by the front ends. An error is a sentence for the user.
 
 use snapshot::DumpFormat;
 use std::time::Duration;
 
-/// `500ms`, `10s`, `5m`.
+/// Parses a duration: `500ms`, `10s`, `5m`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     policy::parse_duration(text)
 }
 
-/// A mask in hexadecimal, with or without `0x`.
+/// Parses a mask in hexadecimal, with or without `0x`.
 pub(crate) fn mask(text: &str) -> Result<u64, String> {
     let digits = text
         .strip_prefix("0x")
@@ -17,16 +17,16 @@ pub(crate) fn mask(text: &str) -> Result<u64, String> {
     u64::from_str_radix(digits, 16).map_err(|_| "a mask is a hexadecimal number: 0x33".to_owned())
 }
 
-/// `core` or `minidump`.
+/// Parses a dump format: `core` or `minidump`.
 pub(crate) fn format(text: &str) -> Result<DumpFormat, String> {
     match text {
         "core" => Ok(DumpFormat::Core),
         "minidump" => Ok(DumpFormat::Minidump),
-        _ => Err("it is core or minidump".to_owned()),
+        _ => Err("the format is core or minidump".to_owned()),
     }
 }
 
-/// `2GiB`, `500MB`.
+/// Parses a size in bytes: `2GiB`, `500MB`.
 pub(crate) fn size(text: &str) -> Result<u64, String> {
     policy::parse_size(text)
 }

@@ -1,4 +1,4 @@
-//! Lines on standard output that never hold who says them.
+//! Writes lines in a thread of its own, so that a reader who stops reading holds nobody up.
 
 use std::{
     cell::Cell,
@@ -11,24 +11,26 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Lines that wait for a reader at most; what comes then is only counted.
+/// Lines that wait to be written, at most; further ones are dropped and counted.
 const MOST_WAITING: usize = 1000;
-/// How long the last lines are waited for at the end.
+/// At the end: how long to wait for a reader that reads no line in that time.
 const PATIENCE: Duration = Duration::from_secs(2);
-const LOOK: Duration = Duration::from_millis(5);
+/// How often progress is looked for meanwhile.
+const INTERVAL: Duration = Duration::from_millis(5);
 
-/// A thread that writes, and the lines on their way to it: a reader that has stopped reading (a
-/// pager, a log shipper that hangs) must not keep rules from being looked at.
-pub(crate) struct Outlet {
+/// A thread that writes, and the lines on their way to it. A reader that stops reading (a pager, a
+/// log shipper that hangs) must not stop the rules.
+pub(crate) struct LineWriter {
     lines: Option<Sender<String>>,
     waiting: Arc<AtomicUsize>,
-    /// Lines that were dropped since the last that was not.
+    /// Lines dropped since the last one that was accepted.
     dropped: Cell<u64>,
     writer: JoinHandle<()>,
 }
 
-impl Outlet {
-    /// Writes by `write`, until that fails: a reader that has gone is no reason to end.
+impl LineWriter {
+    /// Starts the thread. It writes each line by calling `write`; after an error it drops all
+    /// further lines, as a closed pipe is no reason to end the program.
     pub(crate) fn to(write: impl FnMut(&str) -> std::io::Result<()> + Send + 'static) -> Self {
         let (lines, inbox) = channel();
         let waiting = Arc::new(AtomicUsize::new(0));
@@ -42,7 +44,8 @@ impl Outlet {
         }
     }
 
-    /// Sends a line on its way; it is made with the number of those that were dropped before it.
+    /// Hands a line to the thread and returns at once. `line` makes the line, from the number of
+    /// lines that were dropped before it; it is not called if this one is dropped too.
     pub(crate) fn say(&self, line: impl FnOnce(u64) -> String) {
         if self.waiting.load(Ordering::Relaxed) >= MOST_WAITING {
             self.dropped.set(self.dropped.get() + 1);
@@ -54,8 +57,8 @@ impl Outlet {
     }
 }
 
-impl Drop for Outlet {
-    /// Waits for a reader that still reads.
+impl Drop for LineWriter {
+    /// Waits until all lines are written, as long as the reader goes on reading.
     fn drop(&mut self) {
         drop(self.lines.take());
         let mut moved = (usize::MAX, Instant::now());
@@ -64,7 +67,7 @@ impl Drop for Outlet {
             if waiting != moved.0 {
                 moved = (waiting, Instant::now());
             }
-            std::thread::sleep(LOOK);
+            std::thread::sleep(INTERVAL);
         }
     }
 }
@@ -91,21 +94,21 @@ mod tests {
         let (go_on, wait) = channel::<()>();
         let written = Arc::new(Mutex::new(Vec::new()));
         let shown = written.clone();
-        let outlet = Outlet::to(move |line| {
+        let writer = LineWriter::to(move |line| {
             let _ = wait.recv();
             shown.lock().expect("not poisoned").push(line.to_owned());
             Ok(())
         });
         for number in 0..MOST_WAITING + 7 {
-            outlet.say(|dropped| format!("{number} after {dropped}"));
+            writer.say(|dropped| format!("{number} after {dropped}"));
         }
-        // Nobody waits any more: everything is written.
+        // From here on `write` returns at once, and everything is written.
         drop(go_on);
-        while outlet.waiting.load(Ordering::Relaxed) > 0 {
+        while writer.waiting.load(Ordering::Relaxed) > 0 {
             std::thread::yield_now();
         }
-        outlet.say(|dropped| format!("the last after {dropped}"));
-        drop(outlet);
+        writer.say(|dropped| format!("the last after {dropped}"));
+        drop(writer);
         let written = written.lock().expect("not poisoned");
         assert_eq!(written.len(), MOST_WAITING + 1);
         assert_eq!(written[0], "0 after 0");

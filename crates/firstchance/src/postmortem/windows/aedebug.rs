@@ -1,15 +1,17 @@
 //! The just-in-time debugger: the program that Windows starts when another crashes
 //! (<https://learn.microsoft.com/windows/win32/debug/configuring-automatic-debugging>).
 
-use super::{ValueArgs, local_dumps::KEY, make_folder, takeover::Takeover};
+use super::{local_dumps::KEY, make_folder, takeover::Takeover};
 use crate::{
-    cli::console,
+    postmortem::ValueArgs,
     procdump::{self, Install},
+    ui::console,
 };
 use platform::{Error, ErrorKind, Guard, RegistryKey, RegistryValue};
 use std::{fmt, path::Path, process::ExitCode};
 
-/// For 64-bit programs, and for 32-bit ones; with the name under which what was there is kept.
+/// The registry keys for 64-bit and for 32-bit programs, each with the name under which
+/// [`Takeover`] saves its old values.
 const KEYS: [(&str, &str, &str); 2] = [
     (
         "64-bit",
@@ -22,19 +24,20 @@ const KEYS: [(&str, &str, &str); 2] = [
         r"HKLM\SOFTWARE\Wow6432Node\Microsoft\Windows NT\CurrentVersion\AeDebug",
     ),
 ];
-/// The command line, in which Windows fills in the pid, an event and an address.
+/// Value with the debugger's command line, in which Windows fills in the pid, an event and an
+/// address.
 const DEBUGGER: &str = "Debugger";
-/// `1` where it is started without a question.
+/// Value that is `1` if Windows starts the debugger without asking the user.
 const AUTO: &str = "Auto";
 
-/// Who is called for crashes of 64-bit or of 32-bit programs.
+/// The debugger that Windows starts for crashes of 64-bit or of 32-bit programs.
 pub(super) struct Debugger {
     /// `64-bit` or `32-bit`.
     of: &'static str,
     key: &'static str,
     command: Option<String>,
     auto: bool,
-    /// We are registered there, or were before somebody else was.
+    /// Whether we are registered, or were before another program was.
     is_taken: bool,
     is_ours: bool,
 }
@@ -55,7 +58,7 @@ impl fmt::Display for Debugger {
 }
 
 impl Debugger {
-    /// What is wrong, or gets in the way of LocalDumps.
+    /// Sentences about what is wrong, or prevents LocalDumps from working.
     pub(super) fn warnings(&self, local_dumps: bool) -> Vec<String> {
         let mut warnings = Vec::new();
         if local_dumps && self.auto && self.command.is_some() {
@@ -68,7 +71,7 @@ impl Debugger {
         if self.is_taken && !self.is_ours {
             let key = self.key;
             warnings.push(format!(
-                "somebody took over: {key} has changed since `procdump -i`"
+                "somebody took over: {key} was changed after `procdump -i`"
             ));
         }
         if self.is_ours
@@ -80,7 +83,7 @@ impl Debugger {
     }
 }
 
-/// Who is called now.
+/// The debuggers that are registered now.
 pub(super) fn debuggers() -> platform::Result<Vec<Debugger>> {
     let look = |(of, name, key): &(&'static str, &str, &'static str)| {
         let values = RegistryKey::new(*key).values()?.unwrap_or_default();
@@ -104,8 +107,8 @@ fn takeover(name: &str, key: &str) -> Takeover {
     Takeover::of(RegistryKey::new(key), name)
 }
 
-/// Becomes it, for programs of both kinds.
-pub(super) fn install(install: &Install) -> anyhow::Result<ExitCode> {
+/// Registers firstchance as the debugger for 64-bit and 32-bit programs.
+pub(crate) fn install(install: &Install) -> anyhow::Result<ExitCode> {
     let program = platform::own_program();
     expect_safe(&program)?;
     let folder = install.folder.as_deref().unwrap_or(".");
@@ -130,13 +133,14 @@ pub(super) fn install(install: &Install) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whoever can change the program is SYSTEM as soon as a service crashes.
+/// Fails if anybody but an administrator can change the program: it runs as SYSTEM when a service
+/// crashes.
 fn expect_safe(program: &Path) -> platform::Result<()> {
     platform::expect_guarded(program, Guard::Strict)
 }
 
-/// Gives it back to who had it.
-pub(super) fn uninstall() -> anyhow::Result<ExitCode> {
+/// Restores the debuggers that were registered before. Fails if firstchance is not registered.
+pub(crate) fn uninstall() -> anyhow::Result<ExitCode> {
     if debuggers()?.iter().all(|debugger| !debugger.is_taken) {
         let what = "firstchance is not the just-in-time debugger";
         return Err(Error::new(ErrorKind::Other, what)
@@ -147,7 +151,7 @@ pub(super) fn uninstall() -> anyhow::Result<ExitCode> {
     for (_, name, key) in KEYS {
         for value in takeover(name, key).give_back()? {
             console::print(&format!(
-                "Somebody else has changed {key}\\{value}, and keeps it"
+                "{key}\\{value} was changed by somebody else, and keeps it"
             ))?;
         }
     }
@@ -162,7 +166,8 @@ fn show(when: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What Windows is to start. It knows no way to write a `%`, nor a quote.
+/// The command line for Windows. It has no way to escape a `%` or a quote, so that paths with these
+/// are refused.
 fn command_line(program: &Path, install: &Install, folder: &Path) -> anyhow::Result<String> {
     let word = match procdump::is_name(program) {
         true => "",
@@ -184,11 +189,14 @@ fn command_line(program: &Path, install: &Install, folder: &Path) -> anyhow::Res
     ))
 }
 
-/// A backslash before the closing quote would be taken for part of the name.
+/// A path in quotes. A backslash before the closing quote is doubled, as it would escape the quote.
 fn quoted(path: &Path) -> anyhow::Result<String> {
     let text = path.to_str().filter(|text| !text.contains(['%', '"']));
     let text = text.ok_or_else(|| {
-        let what = format!("Windows cannot be told the path {}", path.display());
+        let what = format!(
+            "the command line for Windows cannot contain the path {}",
+            path.display()
+        );
         Error::new(ErrorKind::Other, what).advise("Use one without % and quotes.")
     })?;
     let end = if text.ends_with('\\') { "\\" } else { "" };

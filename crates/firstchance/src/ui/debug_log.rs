@@ -1,0 +1,135 @@
+//! The debug log (`-v`, `--log FILE`): what was decided and why, and what was rejected.
+//!
+//! The code calls the macros of the `log` crate, which do nothing unless one of the options is
+//! given. Text from a target is escaped here, so that it cannot forge lines.
+
+use super::console;
+use log::{Level, LevelFilter, Log, Metadata, Record};
+use platform::Error;
+use std::{
+    fs::File,
+    io::Write,
+    path::PathBuf,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+/// The crates whose messages are logged; libraries log too.
+const CRATES: [&str; 2] = ["firstchance", "collector"];
+
+/// Whether the log goes to standard error.
+static IS_ON_STDERR: AtomicBool = AtomicBool::new(false);
+
+/// Options that every command has.
+#[derive(Debug, clap::Args)]
+pub(crate) struct LogArgs {
+    /// Print a debug log on standard error: decisions and their reasons
+    #[arg(short, long, global = true, help_heading = "Debug log")]
+    verbose: bool,
+    /// Write the debug log to the end of a file
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Debug log")]
+    log: Option<PathBuf>,
+}
+
+impl LogArgs {
+    /// Starts the log if one of the options was given. Fails if the file cannot be opened.
+    pub(crate) fn start(&self) -> anyhow::Result<()> {
+        if !self.verbose && self.log.is_none() {
+            return Ok(());
+        }
+        let file = self.log.as_ref().map(open).transpose()?;
+        IS_ON_STDERR.store(self.verbose, Ordering::Relaxed);
+        log::set_boxed_logger(Box::new(DebugLog {
+            is_on_stderr: self.verbose,
+            file: file.map(Mutex::new),
+        }))?;
+        log::set_max_level(LevelFilter::Debug);
+        Ok(())
+    }
+}
+
+/// Whether lines of the log appear on standard error, so that rows there cannot be redrawn.
+pub(super) fn is_on_stderr() -> bool {
+    IS_ON_STDERR.load(Ordering::Relaxed)
+}
+
+fn open(path: &PathBuf) -> Result<File, Error> {
+    let file = File::options().append(true).create(true).open(path);
+    file.map_err(|e| Error::of_file(&format!("opening the log {}", path.display()), &e))
+}
+
+struct DebugLog {
+    is_on_stderr: bool,
+    file: Option<Mutex<File>>,
+}
+
+impl Log for DebugLog {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        let name = metadata.target().split("::").next().unwrap_or_default();
+        metadata.level() <= Level::Debug && CRATES.contains(&name)
+    }
+
+    /// Writes a line. What cannot be written is lost, as the program has something else to do.
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let line = line(record);
+        if self.is_on_stderr {
+            let _ = std::io::stderr().write_all(line.as_bytes());
+        }
+        if let Some(file) = &self.file {
+            let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+            let _ = file.write_all(line.as_bytes());
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// `2026-11-22T23:01:42.123+01:00 DEBUG firstchance::cli::dump: message`
+fn line(record: &Record<'_>) -> String {
+    let message = console::plain(&record.args().to_string());
+    let (time, level) = (console::now_rfc3339(), record.level());
+    format!("{time} {level:<5} {}: {message}\n", record.target())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(target: &str, level: Level, check: impl FnOnce(&Record<'_>)) {
+        let args = format_args!("a\nb");
+        let mut builder = Record::builder();
+        check(&builder.target(target).level(level).args(args).build());
+    }
+
+    #[test]
+    fn a_message_is_one_line_with_level_and_place() {
+        record("firstchance::cli", Level::Warn, |record| {
+            let line = line(record);
+            assert!(line.ends_with(" WARN  firstchance::cli: a\\nb\n"), "{line}");
+        });
+    }
+
+    #[test]
+    fn libraries_and_traces_are_left_out() {
+        let log = DebugLog {
+            is_on_stderr: false,
+            file: None,
+        };
+        for (target, level, expected) in [
+            ("firstchance::cli", Level::Debug, true),
+            ("collector", Level::Info, true),
+            ("collector::run", Level::Trace, false),
+            ("ureq::run", Level::Warn, false),
+            ("firstchance_other", Level::Debug, false),
+        ] {
+            record(target, level, |record| {
+                assert_eq!(log.enabled(record.metadata()), expected, "{target}");
+            });
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! What every front end needs of the terminal: text and tables, exit codes, lines that never wait
+//! for their reader, the debug log, and how values of options are written.
+//!
+//! The front ends use this module; it uses none of them.
+
+pub(crate) mod console;
+mod debug_log;
+pub(crate) mod exit;
+mod line_writer;
+mod reporter;
+pub(crate) mod values;
+
+pub(crate) use debug_log::LogArgs;
+pub(crate) use line_writer::LineWriter;
+pub(crate) use reporter::{Output, Reporter};

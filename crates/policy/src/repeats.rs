@@ -1,0 +1,174 @@
+//! The same crash of the same program again and again: the first is stored, the others are counted.
+
+use snapshot::WallTime;
+use std::{collections::BTreeMap, time::Duration};
+
+/// Crashes that are remembered; of more, those that were stored longest ago are forgotten.
+const MOST: usize = 2000;
+
+/// The crashes that were stored, each under a text of the caller's that names the program and the
+/// signature of the crash. `D` says where the dump of the first is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repeats<D> {
+    known: BTreeMap<String, Repeat<D>>,
+}
+
+/// A crash that was stored, or is being stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repeat<D> {
+    /// When the crash came that was stored.
+    pub stored: WallTime,
+    /// How often the same crash has come since.
+    pub count: u64,
+    /// Where its dump is.
+    pub dump: D,
+}
+
+impl<D> Repeats<D> {
+    /// Takes a crash in. Returns the stored crash that it repeats, with the new count; or `None` if
+    /// the caller has to store this one, whose dump will be `dump`.
+    ///
+    /// A crash is a repeat for `window` after the stored one, as long as `is_there` says that the
+    /// dump of that one still exists, or is being written.
+    pub fn take_in(
+        &mut self,
+        crash: &str,
+        dump: D,
+        now: WallTime,
+        window: Duration,
+        is_there: impl FnOnce(&D) -> bool,
+    ) -> Option<&Repeat<D>> {
+        let known = self.known.get(crash);
+        let is_repeat = known.is_some_and(|known| {
+            let age = now.0.saturating_sub(known.stored.0).max(0) as u128;
+            age < window.as_nanos() && is_there(&known.dump)
+        });
+        if is_repeat {
+            let known = self.known.get_mut(crash)?;
+            known.count += 1;
+            return Some(known);
+        }
+        let first = Repeat {
+            stored: now,
+            count: 0,
+            dump,
+        };
+        self.known.insert(crash.to_owned(), first);
+        self.forget_oldest();
+        None
+    }
+
+    /// Says where the dump of a stored crash is now. Returns that crash, or `None` if it was
+    /// forgotten.
+    pub fn is_stored(&mut self, crash: &str, dump: D) -> Option<&Repeat<D>> {
+        let known = self.known.get_mut(crash)?;
+        known.dump = dump;
+        Some(known)
+    }
+
+    /// No dump of this crash was stored after all: the next one is the first again.
+    pub fn forget(&mut self, crash: &str) {
+        self.known.remove(crash);
+    }
+
+    fn forget_oldest(&mut self) {
+        while self.known.len() > MOST {
+            let oldest = self.known.iter().min_by_key(|(_, repeat)| repeat.stored);
+            let Some(crash) = oldest.map(|(crash, _)| crash.clone()) else {
+                return;
+            };
+            self.known.remove(&crash);
+        }
+    }
+}
+
+impl<D> Default for Repeats<D> {
+    fn default() -> Self {
+        Self {
+            known: BTreeMap::new(),
+        }
+    }
+}
+
+impl<D> FromIterator<(String, Repeat<D>)> for Repeats<D> {
+    fn from_iter<I: IntoIterator<Item = (String, Repeat<D>)>>(known: I) -> Self {
+        Self {
+            known: known.into_iter().collect(),
+        }
+    }
+}
+
+impl<D> IntoIterator for Repeats<D> {
+    type Item = (String, Repeat<D>);
+    type IntoIter = std::collections::btree_map::IntoIter<String, Repeat<D>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.known.into_iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn at(seconds: i64) -> WallTime {
+        WallTime(seconds * 1_000_000_000)
+    }
+
+    /// Takes in a crash whose earlier dump is there; the count, 0 for a crash to be stored.
+    fn count(repeats: &mut Repeats<u32>, crash: &str, seconds: i64) -> u64 {
+        let known = repeats.take_in(crash, 0, at(seconds), HOUR, |_| true);
+        known.map_or(0, |known| known.count)
+    }
+
+    #[test]
+    fn the_same_crash_is_counted_until_its_window_ends() {
+        let mut repeats = Repeats::default();
+        assert_eq!(count(&mut repeats, "a SIGSEGV", 0), 0);
+        assert_eq!(count(&mut repeats, "a SIGSEGV", 1), 1);
+        assert_eq!(count(&mut repeats, "a SIGABRT", 1), 0, "another crash");
+        assert_eq!(count(&mut repeats, "b SIGSEGV", 1), 0, "another program");
+        assert_eq!(count(&mut repeats, "a SIGSEGV", 3599), 2);
+        assert_eq!(count(&mut repeats, "a SIGSEGV", 3600), 0, "stored again");
+        assert_eq!(count(&mut repeats, "a SIGSEGV", 3601), 1, "counted anew");
+        assert_eq!(
+            count(&mut repeats, "a SIGSEGV", 10),
+            2,
+            "the clock was put back"
+        );
+    }
+
+    #[test]
+    fn a_crash_whose_dump_is_gone_or_was_never_written_is_stored_again() {
+        let mut repeats = Repeats::default();
+        assert_eq!(repeats.take_in("a", 1, at(0), HOUR, |_| true), None);
+        let stored = repeats.is_stored("a", 2).cloned();
+        assert_eq!(
+            stored.map(|stored| (stored.count, stored.dump)),
+            Some((0, 2))
+        );
+        let is_gone = |dump: &u32| *dump != 2;
+        assert_eq!(repeats.take_in("a", 3, at(1), HOUR, is_gone), None);
+        repeats.forget("a");
+        assert_eq!(count(&mut repeats, "a", 2), 0);
+        assert_eq!(repeats.is_stored("b", 9), None);
+    }
+
+    #[test]
+    fn the_oldest_of_very_many_are_forgotten() {
+        let mut repeats = Repeats::default();
+        for crash in 0..MOST as i64 + 3 {
+            count(&mut repeats, &crash.to_string(), crash);
+        }
+        assert_eq!(count(&mut repeats, "5", 2100), 1);
+        assert_eq!(
+            count(&mut repeats, "2", 2100),
+            0,
+            "forgotten, so stored again"
+        );
+        let again: Repeats<u32> = repeats.clone().into_iter().collect();
+        assert_eq!(again, repeats);
+    }
+}
