@@ -1,5 +1,6 @@
 //! The parts that a dump file is made of.
 
+use crate::LazyRegisters;
 use snapshot::{Range, SparseBytes};
 
 /// One part of a dump file; the parts follow each other without gaps.
@@ -14,6 +15,8 @@ pub enum Piece {
     /// This many bytes reserved for the text of the record, filled when it is known and padded
     /// with NUL.
     Record(u32),
+    /// A thread's extended registers, which are put into the form of the file when they are written.
+    Registers(Box<LazyRegisters>),
 }
 
 impl Piece {
@@ -24,6 +27,7 @@ impl Piece {
             Piece::Zeros(count) => *count,
             Piece::Memory(range) => range.len(),
             Piece::Record(count) => u64::from(*count),
+            Piece::Registers(registers) => registers.size(),
         }
     }
 }
@@ -72,8 +76,9 @@ impl Pieces {
     }
 
     /// Adds `bytes` as a piece of its own, without a copy.
-    pub(crate) fn own_bytes(&mut self, bytes: Vec<u8>) {
+    pub(crate) fn own_bytes(&mut self, mut bytes: Vec<u8>) {
         self.size += bytes.len() as u64;
+        bytes.shrink_to_fit();
         if !bytes.is_empty() {
             self.list.push(Piece::Bytes(bytes));
         }
@@ -93,16 +98,23 @@ impl Pieces {
         }
     }
 
-    /// Adds the first `limit` bytes of `sparse`, its holes as zeros.
-    pub(crate) fn sparse(&mut self, sparse: &SparseBytes, limit: usize) {
+    /// Adds a copy of bytes that are mostly zeros.
+    pub(crate) fn sparse(&mut self, bytes: &[u8]) {
         let mut at = 0;
-        for (start, run) in sparse.runs().take_while(|(start, _)| *start < limit) {
+        for (start, run) in SparseBytes::new(bytes).runs() {
             self.zeros((start - at) as u64);
-            let run = &run[..run.len().min(limit - start)];
             self.bytes(run);
             at = start + run.len();
         }
-        self.zeros((sparse.len().min(limit) - at) as u64);
+        self.zeros((bytes.len() - at) as u64);
+    }
+
+    /// Adds the extended registers of a thread.
+    pub(crate) fn registers(&mut self, registers: LazyRegisters) {
+        self.size += registers.size();
+        if registers.size() > 0 {
+            self.list.push(Piece::Registers(Box::new(registers)));
+        }
     }
 
     /// Adds the target's memory at these addresses.
@@ -146,17 +158,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sparse_bytes_are_cut_at_the_limit_and_keep_their_length() {
+    fn sparse_bytes_keep_their_length_and_their_zeros_cost_nothing() {
         let mut bytes = vec![0u8; 4096];
         bytes[10] = 1;
         bytes[600] = 2;
-        let sparse = SparseBytes::new(&bytes);
-        for limit in [0, 10, 11, 512, 601, 5000] {
-            let mut pieces = Pieces::default();
-            pieces.sparse(&sparse, limit);
-            assert_eq!(pieces.size(), limit.min(4096) as u64, "limit {limit}");
-            let sum: u64 = pieces.done().iter().map(Piece::size).sum();
-            assert_eq!(sum, limit.min(4096) as u64);
-        }
+        let mut pieces = Pieces::default();
+        pieces.sparse(&bytes);
+        assert_eq!(pieces.size(), 4096);
+        let list = pieces.done();
+        assert_eq!(list.iter().map(Piece::size).sum::<u64>(), 4096);
+        assert!(list.contains(&Piece::Zeros(589)), "{list:?}");
     }
 }

@@ -18,6 +18,7 @@ mod linux;
 mod machine;
 mod monitor;
 mod postmortem;
+mod processor;
 mod registry;
 #[cfg(feature = "sim")]
 pub mod sim;
@@ -43,11 +44,13 @@ pub use host::{
 
 pub use machine::{ARCHITECTURE, OS};
 pub use monitor::{Monitor, cancel_monitors};
+pub use os::RegisterStore;
 pub use postmortem::{
     CoreHandler, Crashed, Guard, JustInTime, Use, become_crash_handler, become_program,
     core_handler, drain_input, expect_guarded, kernel_log, make_passage, make_store, own_program,
     own_user, read_guarded, set_core_handler, system_log, write_guarded,
 };
+pub use processor::xsave_layout;
 pub use registry::{RegistryKey, RegistryValue, RegistryValues};
 pub use snapshot::FileBytes;
 pub use target::{Facts, Follow, Happened, Standing, Target, Waker};

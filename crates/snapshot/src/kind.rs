@@ -74,6 +74,16 @@ impl FromStr for DumpKind {
     }
 }
 
+/// How much metadata goes into a dump.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Detail {
+    /// Everything that is known.
+    #[default]
+    All,
+    /// Without environment, command line, descriptors and extended registers, as in a triage dump.
+    Limited,
+}
+
 /// The format of a dump's file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DumpFormat {

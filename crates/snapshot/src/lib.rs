@@ -24,11 +24,12 @@ mod system;
 mod thread;
 mod time;
 mod trail;
+pub mod xsave;
 
 pub use bytes::SparseBytes;
 pub use event::{Sender, TargetEvent};
 pub use exception::Exception;
-pub use kind::{DumpFormat, DumpKind, ParseKindError};
+pub use kind::{Detail, DumpFormat, DumpKind, ParseKindError};
 pub use memory::{FileBytes, Memory, NoMemory};
 pub use module::{CodeView, Module};
 pub use process::{Handle, Process, ProcessKey, User};
@@ -36,12 +37,13 @@ pub use range::{Range, coalesce, total_bytes};
 pub use region::{Protection, Region, RegionKind};
 pub use registers::{Aarch64, Registers, X86, X86_64};
 pub use sample::{Measure, Sample};
-pub use select::{Detail, Selection, select};
+pub use select::{Selection, select};
 pub use signal::{signal_name, signal_number};
 pub use system::{Architecture, OperatingSystem, System};
 pub use thread::{Thread, ThreadState};
 pub use time::{Time, WallTime};
 pub use trail::Trail;
+pub use xsave::XsaveLayout;
 
 /// A process at one instant, without its memory.
 #[derive(Clone, Debug, Default, PartialEq)]

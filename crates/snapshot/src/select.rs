@@ -1,6 +1,6 @@
 use crate::{
-    Architecture, DumpKind, Memory, OperatingSystem, Range, Region, RegionKind, Snapshot, Thread,
-    coalesce, total_bytes,
+    Architecture, Detail, DumpKind, Memory, OperatingSystem, Range, Region, RegionKind, Snapshot,
+    Thread, coalesce, total_bytes,
 };
 
 /// The memory that goes into a dump, and how much metadata.
@@ -10,16 +10,6 @@ pub struct Selection {
     pub ranges: Vec<Range>,
     /// How much metadata.
     pub detail: Detail,
-}
-
-/// How much metadata goes into a dump.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Detail {
-    /// Everything that is known.
-    #[default]
-    All,
-    /// Without environment, command line and descriptors, as in a triage dump.
-    Limited,
 }
 
 /// How much of one stack a mini dump takes, from the stack pointer up, in bytes. An endless

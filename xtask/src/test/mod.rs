@@ -1,5 +1,6 @@
 //! `cargo xtask test`: all checks, in stages.
 
+mod debian13;
 mod stages;
 mod summary;
 mod wine;

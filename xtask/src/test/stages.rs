@@ -3,7 +3,7 @@
 
 use anyhow::{Result, ensure};
 
-use super::{FAILPOINTS, Options, Stage, wine};
+use super::{FAILPOINTS, Options, Stage, debian13, wine};
 use crate::shell::{Cmd, in_ci, target_dir, which};
 use crate::{tidy, tools};
 
@@ -60,15 +60,19 @@ fn test(options: &Options) -> Result<()> {
         which("cargo-nextest").is_some(),
         "cargo install --locked cargo-nextest"
     );
-    let slow = if options.all { "1" } else { "" };
-    Cmd::cargo(&format!(
-        "nextest run --workspace --no-fail-fast --failure-output final {FAILPOINTS}"
-    ))
-    // Those are the stage `wine`.
-    .arg("-E")
-    .arg("not binary(wine)")
-    .env("FIRSTCHANCE_SLOW_TESTS", slow)
-    .run()
+    let line = "nextest run --workspace --no-fail-fast --failure-output final";
+    // Those of `wine` are the stage of that name.
+    let tests = Cmd::cargo(&format!("{line} {FAILPOINTS}"))
+        .arg("-E")
+        .arg("not binary(wine)");
+    if !options.all {
+        return tests.env("FIRSTCHANCE_SLOW_TESTS", "").run();
+    }
+    debian13::make()?;
+    debian13::about(tests)
+        .env("FIRSTCHANCE_SLOW_TESTS", "1")
+        .env("FIRSTCHANCE_IN_DEBIAN13", debian13::runner())
+        .run()
 }
 
 fn doctest(_: &Options) -> Result<()> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::{FAILPOINTS, Options};
+use super::{FAILPOINTS, Options, debian13};
 use crate::shell::{Cmd, Started, root, target_dir, which};
 
 /// The Windows target.
@@ -64,8 +64,6 @@ struct Wine {
     /// Starts a Windows program.
     program: PathBuf,
     prefix: PathBuf,
-    /// The folder with Debian 13, for a Wine that is not this system's.
-    debian13: PathBuf,
     /// A program that keeps Wine's services running. They would end with the last program, and each
     /// next program would wait for their start.
     keeper: Option<Started>,
@@ -79,10 +77,8 @@ impl Wine {
 
     /// Wine 10 of a Debian 13 in a folder.
     fn of_debian13() -> Result<Wine> {
-        let scripts = root().join("xtask").join("wine");
-        let make = scripts.join("make-debian13.sh");
-        Cmd::new("sh").arg(make).arg(debian13()).run()?;
-        Wine::ready(scripts.join("wine10.sh"), "wine10")
+        debian13::make()?;
+        Wine::ready(debian13::scripts().join("wine10.sh"), "wine10")
     }
 
     fn ready(program: PathBuf, name: &str) -> Result<Wine> {
@@ -91,7 +87,6 @@ impl Wine {
         let mut wine = Wine {
             program,
             prefix,
-            debian13: debian13(),
             keeper: None,
         };
         if wine.prefix.join("system.reg").is_file() {
@@ -126,10 +121,8 @@ impl Wine {
 
     /// Sets the environment for a program that runs under this Wine, or that starts one.
     fn about(&self, command: Cmd) -> Cmd {
-        command
+        debian13::about(command)
             .env("FIRSTCHANCE_WINE", &self.program)
-            .env("DEBIAN13", &self.debian13)
-            .env("SHARED_FOLDER", target_dir())
             .env("WINEPREFIX", &self.prefix)
             .env("WINEDEBUG", "-all")
             // No questions about Mono and Gecko, which are not needed.
@@ -145,8 +138,4 @@ impl Drop for Wine {
         self.keeper = None;
         self.cmd("wineboot --kill").succeeds();
     }
-}
-
-fn debian13() -> PathBuf {
-    target_dir().join("debian13")
 }

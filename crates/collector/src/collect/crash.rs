@@ -5,7 +5,7 @@ use analysis::{Files, Stacks, thrown};
 use formats::{CoreNotes, Extent, FIRST_LOOK, NoteReader};
 use platform::{
     ARCHITECTURE, Adopted, CaptureOptions, CrashNotice, Crashed, Error, ErrorKind, Host,
-    ImageFiles, JustInTime, OS, Result, Target,
+    ImageFiles, JustInTime, OS, RegisterStore, Result, Target, xsave_layout,
 };
 use snapshot::auxv::{AT_EGID, AT_EUID, AT_GID, AT_SECURE, AT_UID};
 use snapshot::{Exception, Module, NoMemory, OperatingSystem, ProcessKey, SparseBytes};
@@ -23,8 +23,8 @@ const SIGABRT: u32 = 6;
 /// What comes before the memory in the kernel's core.
 #[derive(Clone, Debug, Default)]
 pub struct CoreHead {
-    /// The bytes as they came, in pieces of [`PIECE`]: nearly all of the registers of many threads
-    /// are zeros.
+    /// The bytes as they came, in pieces of [`PIECE`]. Most of them are the registers of threads, of
+    /// which there may be more than memory.
     bytes: Vec<SparseBytes>,
     /// Where the whole core would end, where that is known.
     pub end: Option<u64>,
@@ -46,7 +46,9 @@ impl CoreHead {
         let no_core = || Error::new(ErrorKind::Other, "what came on standard input is no core");
         fill(stream, taken, FIRST_LOOK as u64).map_err(failed)?;
         let extent = formats::extent(taken).ok_or_else(no_core)?;
-        let notes = NoteReader::new(taken).ok_or_else(no_core)?;
+        let mut store = RegisterStore::default();
+        let keep = Box::new(move |bytes: &[u8]| store.keep(bytes));
+        let notes = NoteReader::new(taken, xsave_layout().clone(), keep).ok_or_else(no_core)?;
         if extent.head > LARGEST_HEAD || extent.notes > extent.head {
             return Err(no_core());
         }
@@ -79,6 +81,7 @@ impl CoreHead {
     ) -> io::Result<()> {
         let mut left = size;
         let mut piece = Vec::with_capacity(PIECE);
+        let mut store = RegisterStore::default();
         while left > 0 {
             piece.clear();
             fill(stream, &mut piece, left.min(PIECE as u64))?;
@@ -87,7 +90,7 @@ impl CoreHead {
             }
             left -= piece.len() as u64;
             notes.feed(&piece);
-            self.bytes.push(SparseBytes::new(&piece));
+            self.bytes.push(store.keep(&piece));
         }
         self.notes = notes.done();
         Ok(())

@@ -19,6 +19,8 @@ mod run_event;
 mod runner;
 mod schedule;
 mod stacks;
+#[cfg(test)]
+mod tests;
 
 pub use options::{DumpOptions, Machine, Setup, prepare};
 pub use run_event::{ExceptionRow, RunEvent};

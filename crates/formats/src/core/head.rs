@@ -4,7 +4,7 @@
 use super::{file_notes::Notes, rebuild};
 use crate::elf::{Head, notes};
 use object::elf;
-use snapshot::{Architecture, Exception, Thread, auxv};
+use snapshot::{Architecture, Exception, SparseBytes, Thread, XsaveLayout, auxv};
 
 /// What only the notes of a core tell.
 #[derive(Clone, Debug, Default)]
@@ -17,9 +17,14 @@ pub struct CoreNotes {
     pub auxv: Vec<(u64, u64)>,
 }
 
+/// Keeps the extended registers of a thread, of which there may be more than memory.
+pub type Keep = Box<dyn FnMut(&[u8]) -> SparseBytes + Send>;
+
 /// Reads notes from pieces of the note segment, in order.
 pub struct NoteReader {
     architecture: Architecture,
+    layout: XsaveLayout,
+    keep: Keep,
     /// The beginning of a note that is not complete yet.
     rest: Vec<u8>,
     /// The notes of the current thread so far.
@@ -35,11 +40,16 @@ const NOTE_HEAD: usize = 12;
 const LONGEST: usize = 64 << 20;
 
 impl NoteReader {
-    /// A reader for a core that begins with `head`; `None` if this is not a core.
-    pub fn new(head: &[u8]) -> Option<Self> {
+    /// A reader for a core that begins with `head`; `None` if this is not the head of a core.
+    ///
+    /// `layout` is that of the processor on which the core is being written: the note that tells it
+    /// comes after all threads.
+    pub fn new(head: &[u8], layout: XsaveLayout, keep: Keep) -> Option<Self> {
         let architecture = super::read::architecture(&Head::of(head)?).ok()?;
         Some(Self {
             architecture,
+            layout,
+            keep,
             rest: Vec::new(),
             thread: Vec::new(),
             told: CoreNotes::default(),
@@ -71,9 +81,13 @@ impl NoteReader {
     fn end_thread(&mut self) {
         let mut sorted = Notes::default();
         notes(&self.thread, ALIGN).for_each(|note| sorted.add(note));
-        let threads = sorted.threads.iter();
-        let threads = threads.filter_map(|thread| thread.thread(self.architecture));
-        self.told.threads.extend(threads);
+        for notes in &sorted.threads {
+            if let Some(mut thread) = notes.thread(self.architecture) {
+                let extended = notes.extended(self.architecture, Some(&self.layout));
+                thread.extended = (self.keep)(&extended);
+                self.told.threads.push(thread);
+            }
+        }
         if let Some(auxv) = sorted.auxv {
             self.told.auxv = auxv::entries(auxv, self.architecture.pointer_size());
         }

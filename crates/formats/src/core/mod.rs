@@ -9,6 +9,7 @@
 //! | memory | each run at a multiple of 4096 bytes, congruent with its address |
 //! | tail record | the last bytes of the file |
 
+mod extended_notes;
 mod file_notes;
 mod head;
 mod headers;
@@ -20,7 +21,7 @@ mod segments;
 mod thread_notes;
 mod write;
 
-pub use head::{CoreNotes, NoteReader};
+pub use head::{CoreNotes, Keep, NoteReader};
 pub(crate) use read::{read, record_parts};
 pub(crate) use write::pieces;
 
@@ -31,6 +32,9 @@ const OWNER: &str = "FIRSTCHANCE";
 const NT_RECORD: u32 = 0x4643_0001;
 /// Type of the note with the snapshot, as [`crate::metadata`] writes it.
 const NT_SNAPSHOT: u32 = 0x4643_0002;
+/// Type of a thread's note with the extended registers that have no place in the kernel's notes;
+/// see [`mod@extended_notes`].
+const NT_MORE_REGISTERS: u32 = 0x4643_0003;
 /// Type of the segment with the text of the record at the end of the file; the number is in the
 /// range for operating systems. It is not a `PT_NOTE`, because lldb takes each of those for a
 /// thread.

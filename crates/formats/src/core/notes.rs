@@ -1,8 +1,8 @@
 //! The segment of notes, under construction (elf(5), "Notes").
 
+use crate::LazyRegisters;
 use crate::{bytes::Put, pieces::Pieces};
 use object::elf::NoteType;
-use snapshot::SparseBytes;
 
 /// The name and the descriptor of a note are padded to a multiple of this, in bytes; in 64-bit
 /// cores too.
@@ -34,17 +34,9 @@ impl Notes {
         self.pieces.align(ALIGN);
     }
 
-    /// Adds a note whose descriptor is the first `limit` bytes of `sparse`.
-    pub(super) fn sparse(
-        &mut self,
-        owner: &str,
-        kind: NoteType,
-        descriptor: &SparseBytes,
-        limit: usize,
-    ) {
-        self.head(owner, kind.0, descriptor.len().min(limit));
-        self.pieces.sparse(descriptor, limit);
-        self.pieces.align(ALIGN);
+    /// Adds the notes with a thread's extended registers, which are made when they are written.
+    pub(super) fn extended(&mut self, registers: LazyRegisters) {
+        self.pieces.registers(registers);
     }
 
     /// Adds a note with room for the record, which is filled in later.
@@ -55,13 +47,28 @@ impl Notes {
     }
 
     fn head(&mut self, owner: &str, kind: u32, size: usize) {
-        let mut head = Vec::with_capacity(32);
-        head.u32(owner.len() as u32 + 1);
-        head.u32(size as u32);
-        head.u32(kind);
-        head.put(owner.as_bytes());
-        head.put(&[0]);
-        self.pieces.bytes(&head);
-        self.pieces.align(ALIGN);
+        let mut out = Vec::with_capacity(32);
+        head(&mut out, owner, kind, size);
+        self.pieces.bytes(&out);
     }
+}
+
+/// Appends a note to others that begin `out`.
+pub(super) fn put_note(out: &mut Vec<u8>, owner: &str, kind: u32, descriptor: &[u8]) {
+    head(out, owner, kind, descriptor.len());
+    out.put(descriptor);
+    pad(out);
+}
+
+fn head(out: &mut Vec<u8>, owner: &str, kind: u32, size: usize) {
+    out.u32(owner.len() as u32 + 1);
+    out.u32(size as u32);
+    out.u32(kind);
+    out.put(owner.as_bytes());
+    out.put(&[0]);
+    pad(out);
+}
+
+fn pad(out: &mut Vec<u8>) {
+    out.resize(out.len().next_multiple_of(ALIGN as usize), 0);
 }

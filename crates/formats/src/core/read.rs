@@ -170,7 +170,7 @@ fn with_registers(
         .enumerate()
         .map(|(n, thread)| (thread.id, n))
         .collect();
-    for found in notes.threads.iter().filter_map(|t| t.thread(architecture)) {
+    for found in notes.threads(architecture) {
         if let Some(&n) = by_id.get(&found.id) {
             snapshot.threads[n].registers = found.registers;
             snapshot.threads[n].extended = found.extended;

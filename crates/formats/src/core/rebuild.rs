@@ -22,7 +22,7 @@ pub(super) fn snapshot(
 ) -> Snapshot {
     let auxv = auxv::entries(notes.auxv.unwrap_or_default(), architecture.pointer_size());
     let files = space::mapped_files(notes.files.unwrap_or_default(), architecture);
-    let mut threads = threads(notes, architecture);
+    let mut threads: Vec<Thread> = notes.threads(architecture).collect();
     let mut regions = space::regions(table, &files, &threads, &auxv);
     let modules = space::modules(&files, &regions, memory);
     space::mark_images(&mut regions, &modules);
@@ -51,11 +51,6 @@ pub(super) fn snapshot(
         regions,
         ..Snapshot::default()
     }
-}
-
-fn threads(notes: &Notes<'_>, architecture: Architecture) -> Vec<Thread> {
-    let threads = notes.threads.iter();
-    threads.filter_map(|t| t.thread(architecture)).collect()
 }
 
 /// The fault of the first thread; `None` if it had none. The kernel writes the thread that crashed

@@ -3,12 +3,14 @@
 use super::headers;
 use super::notes::Notes;
 use super::segments::{self, Load};
-use super::{NT_RECORD, NT_SNAPSHOT, OWNER, PAGE, PT_RECORD, process_notes, thread_notes};
+use super::{
+    NT_RECORD, NT_SNAPSHOT, OWNER, PAGE, PT_RECORD, extended_notes, process_notes, thread_notes,
+};
 use crate::elf::Segment;
 use crate::metadata::{self, Container};
 use crate::{RecordSpace, bytes::Width, pieces::Pieces};
 use object::elf;
-use snapshot::{Range, Selection, Snapshot};
+use snapshot::{Architecture, Detail, Range, Selection, Snapshot, xsave};
 
 /// The pieces of a whole core.
 pub(crate) fn pieces(
@@ -55,22 +57,36 @@ fn notes(snapshot: &Snapshot, selection: &Selection, record: RecordSpace<'_>) ->
         .filter_map(|thread| Some((thread, thread.registers.as_ref()?)));
     let first = threads.next();
     if let Some((thread, registers)) = first {
-        thread_notes::status(&mut notes, snapshot, thread, registers);
+        thread_notes::status(&mut notes, snapshot, thread, registers, selection.detail);
     }
     process_notes::write(&mut notes, snapshot, selection.detail);
     if record.head > 0 {
         notes.record(OWNER, NT_RECORD, record.head);
     }
     if let Some((thread, registers)) = first {
-        thread_notes::rest(&mut notes, thread, registers);
+        thread_notes::rest(&mut notes, thread, registers, selection.detail);
     }
     for (thread, registers) in threads {
-        thread_notes::status(&mut notes, snapshot, thread, registers);
-        thread_notes::rest(&mut notes, thread, registers);
+        thread_notes::status(&mut notes, snapshot, thread, registers, selection.detail);
+        thread_notes::rest(&mut notes, thread, registers, selection.detail);
+    }
+    // The kernel has this note behind those of the threads, too.
+    if let Some(layout) = xsave_layout(snapshot, selection.detail) {
+        notes.add("LINUX", extended_notes::NT_X86_XSAVE_LAYOUT, &layout);
     }
     let metadata = metadata::write(snapshot, selection.detail, Container::Core);
     notes.add_long(OWNER, NT_SNAPSHOT, metadata);
     notes.pieces
+}
+
+/// The contents of `NT_X86_XSAVE_LAYOUT`. All threads run on the same machine, so that one stands
+/// for all.
+fn xsave_layout(snapshot: &Snapshot, detail: Detail) -> Option<Vec<u8>> {
+    let is_x86 = snapshot.system.architecture != Architecture::Aarch64;
+    let mut threads = snapshot.threads.iter();
+    let thread = threads.find(|thread| thread.extended.len() >= xsave::COMPONENTS)?;
+    let extended = thread.extended_for(detail);
+    is_x86.then(|| extended_notes::layout(&extended.to_vec()))?
 }
 
 /// The program header of each of `loads`. They are computed twice instead of kept, as there may be

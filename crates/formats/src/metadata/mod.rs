@@ -36,8 +36,8 @@ const MAGIC: [u8; 8] = *b"FCSNAP\0\x01";
 pub(crate) enum Container {
     /// A core. It holds all registers of the threads elsewhere.
     Core,
-    /// A minidump. Its contexts do not hold all registers, but the files of [`Process::files`] with
-    /// these names are streams of their own.
+    /// A minidump. Its contexts do not hold all general registers. It has a stream of its own for
+    /// the extended registers, and streams for the files of [`Process::files`] with these names.
     Minidump(&'static [&'static str]),
 }
 

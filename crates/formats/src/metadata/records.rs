@@ -111,10 +111,10 @@ pub(super) struct ThreadRecord {
 impl ThreadRecord {
     pub(super) fn new(thread: &Thread, container: Container) -> Self {
         let mut thread = thread.clone();
-        // Without registers there is no place of the file's own for the rest.
-        if container == Container::Core && thread.registers.is_some() {
+        // They stand elsewhere in the file.
+        thread.extended = SparseBytes::default();
+        if container == Container::Core {
             thread.registers = None;
-            thread.extended = SparseBytes::default();
         }
         Self { thread }
     }

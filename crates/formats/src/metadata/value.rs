@@ -263,7 +263,8 @@ const MOST_EXTENDED: u64 = 64 << 10;
 
 impl Value for SparseBytes {
     fn put(&self, out: &mut Vec<u8>) {
-        let runs = self.runs().map(|(at, run)| (at as u64, run.to_vec()));
+        let bytes = self.in_memory();
+        let runs = bytes.runs().map(|(at, run)| (at as u64, run.to_vec()));
         (self.len() as u64, runs.collect::<Vec<_>>()).put(out);
     }
 

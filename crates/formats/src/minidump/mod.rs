@@ -10,6 +10,7 @@
 //! |---|---|
 //! | [`STREAM_RECORD`] | the text of the record, padded with NUL |
 //! | [`STREAM_SNAPSHOT`] | the snapshot, as [`crate::metadata`] writes it |
+//! | [`STREAM_REGISTERS`] | the threads' extended registers, see [`registers_stream`] |
 //! | [`STREAM_TAIL`] | offset (8 bytes) and size (4 bytes) of the record at the end of the file, which a directory entry cannot state beyond 4 GiB |
 
 mod body;
@@ -20,6 +21,7 @@ mod modules;
 mod process_streams;
 mod read;
 mod rebuild;
+mod registers_stream;
 mod streams;
 mod windows_streams;
 mod write;
@@ -32,6 +34,7 @@ pub(crate) use write::pieces;
 const STREAM_RECORD: u32 = 0x4643_0001;
 const STREAM_SNAPSHOT: u32 = 0x4643_0002;
 const STREAM_TAIL: u32 = 0x4643_0003;
+const STREAM_REGISTERS: u32 = 0x4643_0004;
 
 /// Up to this many bytes of memory are described by a `MemoryList`, as in mini dumps; more by a
 /// `Memory64List`, which can describe more than 4 GiB and needs no offset for each range.

@@ -1,7 +1,10 @@
 //! Reading minidumps.
 
 use super::file::File;
-use super::{STREAM_RECORD, STREAM_SNAPSHOT, STREAM_TAIL, process_streams, rebuild};
+use super::{
+    STREAM_RECORD, STREAM_REGISTERS, STREAM_SNAPSHOT, STREAM_TAIL, process_streams, rebuild,
+    registers_stream,
+};
 use crate::bytes::Take;
 use crate::memory::{FileMemory, Run};
 use crate::{Dump, FileBytes, ReadError, dump::record_text, metadata};
@@ -24,7 +27,7 @@ pub(crate) fn read(file: FileBytes) -> Result<Dump, ReadError> {
 
     let ours = minidump.get_raw_stream(STREAM_SNAPSHOT).ok();
     let ours = ours.and_then(metadata::read);
-    let ours = ours.map(|snapshot| with_files(snapshot, &minidump));
+    let ours = ours.map(|snapshot| completed(snapshot, &minidump));
     let is_ours = ours.is_some();
     let snapshot = match ours {
         Some(snapshot) => snapshot,
@@ -41,8 +44,12 @@ pub(crate) fn read(file: FileBytes) -> Result<Dump, ReadError> {
     })
 }
 
-/// Completes the snapshot that firstchance wrote by the files that are in streams of their own.
-fn with_files(mut snapshot: Snapshot, minidump: &File<'_>) -> Snapshot {
+/// Completes the snapshot that firstchance wrote by what is in streams of its own: files, and the
+/// extended registers.
+fn completed(mut snapshot: Snapshot, minidump: &File<'_>) -> Snapshot {
+    if let Ok(stream) = minidump.get_raw_stream(STREAM_REGISTERS) {
+        registers_stream::read(stream, &mut snapshot.threads);
+    }
     for (stream, name) in process_streams::files() {
         let mut files = snapshot.process.files.iter_mut();
         let place = files.find(|(n, bytes)| n == name && bytes.is_empty());

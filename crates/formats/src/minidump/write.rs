@@ -2,7 +2,10 @@
 
 use super::body::{Body, Structure, put};
 use super::lists::{self, FileMemoryLayout};
-use super::{STREAM_RECORD, STREAM_SNAPSHOT, STREAM_TAIL, context, process_streams, streams};
+use super::{
+    STREAM_RECORD, STREAM_REGISTERS, STREAM_SNAPSHOT, STREAM_TAIL, context, process_streams,
+    registers_stream, streams,
+};
 use crate::metadata::{self, Container};
 use crate::{RecordSpace, pieces::Pieces};
 use minidump_common::format::{
@@ -10,7 +13,7 @@ use minidump_common::format::{
     MINIDUMP_SIGNATURE, MINIDUMP_STREAM_TYPE as Stream, MINIDUMP_VERSION,
 };
 use scroll::LE;
-use snapshot::{Selection, Snapshot, SparseBytes};
+use snapshot::{Detail, Selection, Snapshot};
 
 /// `MINIDUMP_TYPE` bits of the header.
 const WITH_FULL_MEMORY: u64 = 0x2;
@@ -31,6 +34,7 @@ pub(crate) fn pieces(
         record.head > 0,
         !record.comment.is_empty(),
         true, // the snapshot
+        true, // the extended registers
         snapshot.exception.is_some(),
         true, // the threads
         true, // the memory
@@ -41,7 +45,7 @@ pub(crate) fn pieces(
 
     let mut body = Body::new(head_size as u64);
     let mut directory = early_streams(&mut body, snapshot, selection, record, &early);
-    let contexts = contexts(&mut body, snapshot);
+    let contexts = contexts(&mut body, snapshot, selection.detail);
     if let Some(exception) = streams::exception(&mut body, snapshot, &contexts) {
         directory.push((Stream::ExceptionStream as u32, exception));
     }
@@ -93,6 +97,8 @@ fn early_streams(
     let container = Container::Minidump(process_streams::names(snapshot.system.os));
     let metadata = metadata::write(snapshot, selection.detail, container);
     directory.push((STREAM_SNAPSHOT, body.own_bytes(metadata)));
+    let registers = registers_stream::write(body, snapshot, selection.detail);
+    directory.push((STREAM_REGISTERS, registers));
     directory
 }
 
@@ -127,14 +133,14 @@ fn late_streams(
 
 /// Appends the threads' contexts; returns their places, which are empty for threads without
 /// registers.
-fn contexts(body: &mut Body, snapshot: &Snapshot) -> Vec<Location> {
+fn contexts(body: &mut Body, snapshot: &Snapshot, detail: Detail) -> Vec<Location> {
     let mut context = |thread| {
-        let Some(bytes) = context::write(thread) else {
+        let Some(bytes) = context::write(thread, detail) else {
             return Location::default();
         };
         // Some fields are 16 bytes wide, and dbghelp reads them where they lie.
         let rva = body.aligned(16) as u32;
-        body.pieces.sparse(&SparseBytes::new(&bytes), bytes.len());
+        body.pieces.sparse(&bytes);
         Location {
             data_size: bytes.len() as u32,
             rva,

@@ -29,6 +29,7 @@ mod peb;
 pub(crate) mod postmortem;
 mod process;
 mod regions;
+mod register_store;
 pub(crate) mod registry;
 mod rights;
 mod sample;
@@ -54,6 +55,7 @@ pub(crate) use files::{
 pub(crate) use images::ImageFiles;
 pub(crate) use launch::RawLaunched;
 pub(crate) use monitor::{MonitorDoor, cancel_monitors};
+pub use register_store::RegisterStore;
 pub(crate) use system::system;
 pub(crate) use trust::read_trusted;
 
