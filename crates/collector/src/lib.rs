@@ -1,6 +1,7 @@
 //! The one loop and the one flow: run the rules, take the dump, keep the store.
 
 mod collect;
+pub mod local_time;
 mod run;
 mod store;
 

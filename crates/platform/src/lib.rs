@@ -15,6 +15,7 @@ mod files;
 mod host;
 #[cfg(target_os = "linux")]
 mod linux;
+mod machine;
 mod monitor;
 mod postmortem;
 mod processor;
@@ -33,7 +34,7 @@ pub use crash_folder::{CrashFolder, crash_folder, make_crash_folder};
 pub use error::{Error, ErrorKind, Result};
 pub use failpoint::failpoint;
 pub use files::{
-    FileBytes, OutFile, OutStream, Output, Peek, Space, expect_writable, map_file, patch_file,
+    OutFile, OutStream, Output, Peek, Space, expect_writable, map_file, patch_file,
     remove_left_over, space_at,
 };
 pub use host::{
@@ -41,6 +42,7 @@ pub use host::{
     ProcessEntry, doctor, system, terminal_width, this_machine,
 };
 
+pub use machine::{ARCHITECTURE, OS};
 pub use monitor::{Monitor, cancel_monitors};
 pub use os::RegisterStore;
 pub use postmortem::{
@@ -50,6 +52,7 @@ pub use postmortem::{
 };
 pub use processor::xsave_layout;
 pub use registry::{RegistryKey, RegistryValue, RegistryValues};
+pub use snapshot::FileBytes;
 pub use target::{Facts, Follow, Happened, Standing, Target, Waker};
 pub use trust::{Trusted, read_trusted};
 

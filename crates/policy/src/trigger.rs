@@ -1,4 +1,5 @@
-use crate::{Condition, Gauge, Level, Place, exception::printed, print_duration, signal_name};
+use crate::{Condition, Gauge, Level, Place, exception::printed, print_duration};
+use snapshot::signal_name;
 use snapshot::{Exception, Sender, TargetEvent};
 use std::{
     fmt::{self, Display, Formatter},

@@ -1,9 +1,9 @@
-//! The stages in their order: what fails fastest comes first, the tests on real processes last, so
-//! that what the test runner says of a failure stands at the end of the log.
+//! The stages in their order. Fast ones come first. The tests on real processes come last, so that
+//! their failures are at the end of the log.
 
 use anyhow::{Result, ensure};
 
-use super::{Options, Stage, debian13, wine};
+use super::{FAILPOINTS, Options, Stage, debian13, wine};
 use crate::shell::{Cmd, in_ci, target_dir, which};
 use crate::{tidy, tools};
 
@@ -22,9 +22,6 @@ pub(super) const STAGES: &[Stage] = &[
     Stage { name: "fuzz", run: fuzz },
     Stage { name: "test", run: test },
 ];
-
-/// The switch that compiles the tests' fault points in.
-pub(super) const FAILPOINTS: &str = "--features firstchance/failpoints";
 
 fn fmt(_: &Options) -> Result<()> {
     Cmd::cargo("fmt --all -- --check").run()
@@ -46,7 +43,7 @@ fn doc(_: &Options) -> Result<()> {
         .run()
 }
 
-/// Licences, bans and sources; advisories need a database that only the network has.
+/// Licences, bans and sources. Advisories are not checked: that needs a database from the network.
 fn deny(_: &Options) -> Result<()> {
     ensure!(
         which("cargo-deny").is_some(),

@@ -3,6 +3,7 @@
 //! Other threads read and write; the thread that holds the target only watches them, so that a
 //! reader that hangs (a page behind a dead server) or a disk that hangs never holds the target.
 
+use crate::store::record::padded;
 use formats::{Piece, Plan};
 use platform::{OutFile, OutStream, failpoint};
 use snapshot::{Memory, Range};
@@ -25,7 +26,7 @@ const PAGE: u64 = 4096;
 /// Where the bytes go.
 #[derive(Clone)]
 pub(crate) enum Sink {
-    /// A file, written at any place.
+    /// A file, written at any position.
     File(Arc<OutFile>),
     /// Standard output, written in order.
     Stream(Arc<Mutex<OutStream>>),
@@ -66,7 +67,7 @@ pub(crate) fn start(
         sink: sink.clone(),
         record: record.to_vec(),
         progress: progress.clone(),
-        next: Mutex::new(Place::default()),
+        next: Mutex::new(Position::default()),
     });
     let threads = if matches!(sink, Sink::File(_)) {
         THREADS
@@ -99,12 +100,12 @@ struct Copier {
     sink: Sink,
     record: Vec<u8>,
     progress: Arc<Progress>,
-    next: Mutex<Place>,
+    next: Mutex<Position>,
 }
 
 /// Where in the plan the next job begins.
 #[derive(Default)]
-struct Place {
+struct Position {
     piece: usize,
     within: u64,
     offset: u64,
@@ -187,13 +188,13 @@ impl Copier {
     /// more, but all the rest, so that a partial file still opens.
     fn next_job(&self) -> Option<Job> {
         let ended = self.progress.stop.load(Ordering::Relaxed);
-        let mut place = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut position = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         let mut job = Job {
             offset: 0,
             parts: Vec::new(),
         };
         let mut room = CHUNK as u64;
-        while let Some(piece) = self.plan.pieces.get(place.piece).filter(|_| room > 0) {
+        while let Some(piece) = self.plan.pieces.get(position.piece).filter(|_| room > 0) {
             let skipped = match piece {
                 Piece::Zeros(count) => *count > SMALL_HOLE,
                 Piece::Memory(_) => ended,
@@ -203,20 +204,20 @@ impl Copier {
                 if !job.parts.is_empty() {
                     break;
                 }
-                let rest = piece.size() - place.within;
-                place.skip(rest);
+                let rest = piece.size() - position.within;
+                position.skip(rest);
                 continue;
             }
             if job.parts.is_empty() {
-                job.offset = place.offset;
+                job.offset = position.offset;
             }
-            let len = (piece.size() - place.within).min(room);
+            let len = (piece.size() - position.within).min(room);
             job.parts.push(Part {
-                piece: place.piece,
-                within: place.within,
+                piece: position.piece,
+                within: position.within,
                 len: len as usize,
             });
-            place.advance(len, piece.size());
+            position.advance(len, piece.size());
             room -= len;
         }
         (!job.parts.is_empty()).then_some(job)
@@ -273,7 +274,7 @@ impl Copier {
     }
 }
 
-impl Place {
+impl Position {
     fn skip(&mut self, len: u64) {
         self.offset += len;
         self.piece += 1;
@@ -288,13 +289,6 @@ impl Place {
             self.within = 0;
         }
     }
-}
-
-/// A record's text in its place: cut or filled with NUL.
-pub(crate) fn padded(record: &[u8], len: u32) -> Vec<u8> {
-    let mut bytes = record.to_vec();
-    bytes.resize(len as usize, 0);
-    bytes
 }
 
 fn write_zeros(stream: &mut OutStream, mut count: u64) -> io::Result<()> {

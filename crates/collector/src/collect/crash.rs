@@ -4,9 +4,10 @@ use super::{Collected, Request, collect_attached};
 use analysis::{Files, Stacks, thrown};
 use formats::{CoreNotes, Extent, FIRST_LOOK, NoteReader};
 use platform::{
-    Adopted, CaptureOptions, CrashNotice, Crashed, Error, ErrorKind, Host, ImageFiles, JustInTime,
-    RegisterStore, Result, Target, xsave_layout,
+    ARCHITECTURE, Adopted, CaptureOptions, CrashNotice, Crashed, Error, ErrorKind, Host,
+    ImageFiles, JustInTime, OS, RegisterStore, Result, Target, xsave_layout,
 };
+use snapshot::auxv::{AT_EGID, AT_EUID, AT_GID, AT_SECURE, AT_UID};
 use snapshot::{Exception, Module, NoMemory, OperatingSystem, ProcessKey, SparseBytes};
 use std::{
     io::{self, Read},
@@ -106,20 +107,13 @@ fn extent_of(head: &CoreHead) -> Option<Extent> {
     formats::extent(&head.pieces().flatten().collect::<Vec<u8>>())
 }
 
-/// getauxval(3).
-const AT_UID: u64 = 11;
-const AT_EUID: u64 = 12;
-const AT_GID: u64 = 13;
-const AT_EGID: u64 = 14;
-const AT_SECURE: u64 = 23;
-
 impl CoreHead {
     /// The user and the group for whom the program was started, when it got no other rights than
     /// theirs by that. The kernel wrote this note for the process that crashed: no other process
     /// that has its pid by now can stand in for it.
     pub fn started_for(&self) -> Option<(u32, u32)> {
         let auxv = &self.notes.auxv;
-        let value = |kind| Some(auxv.iter().find(|(known, _)| *known == kind)?.1);
+        let value = |entry| snapshot::auxv::value(auxv, entry);
         let (uid, gid) = (value(AT_UID)?, value(AT_GID)?);
         let is_plain = value(AT_SECURE)? == 0 && value(AT_EUID)? == uid && value(AT_EGID)? == gid;
         let ids = Some((u32::try_from(uid).ok()?, u32::try_from(gid).ok()?));
@@ -222,13 +216,12 @@ fn expect_same(target: &mut dyn Target, told: &[(u64, u64)]) -> Result<()> {
 /// The fault under its printed name: that of the exception which nobody caught, where there is one.
 fn named(adopted: &Adopted) -> Exception {
     let (target, mut fault) = (&adopted.target, adopted.exception.clone());
-    let system = platform::system();
-    if system.os == OperatingSystem::Windows {
+    if OS == OperatingSystem::Windows {
         let memory = target.memory();
-        analysis::name_exception(&mut fault, system.os, system.architecture, &*memory);
+        analysis::name_exception(&mut fault, OS, ARCHITECTURE, &*memory);
         return fault;
     }
-    fault.name = analysis::exception_name(&fault, system.os, system.architecture, &NoMemory);
+    fault.name = analysis::exception_name(&fault, OS, ARCHITECTURE, &NoMemory);
     let registers = adopted.registers.filter(|_| fault.code == SIGABRT);
     let thrown = registers.and_then(|registers| thrown::uncaught(&registers, &*target.memory()));
     match thrown {
@@ -260,8 +253,8 @@ fn signature(target: &mut dyn Target, fault: &Exception) -> Result<String> {
         None => " ?".to_owned(),
     };
     let places: String = frames.iter().take(FRAMES).map(place).collect();
-    Ok(match platform::system().os {
-        OperatingSystem::Linux => format!("{}{places}", analysis::signal_name(fault.code as i32)),
+    Ok(match OS {
+        OperatingSystem::Linux => format!("{}{places}", snapshot::signal_name(fault.code as i32)),
         OperatingSystem::Windows => format!("{:08X}{places}", fault.code),
     })
 }

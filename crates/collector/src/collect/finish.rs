@@ -3,9 +3,11 @@
 use super::{
     Request, Written,
     container::Container,
-    copy::{Copy, Sink, padded},
+    copy::{Copy, Sink},
 };
-use crate::{Gap, Record, store::record};
+use crate::local_time::rfc3339;
+use crate::store::record::{self, padded};
+use crate::{Gap, Record};
 use formats::{Piece, Plan};
 use platform::{Error, ErrorKind, Facts, Result, Stop};
 use snapshot::{DumpFormat, DumpKind, Range, WallTime, coalesce, total_bytes};
@@ -248,11 +250,4 @@ fn finish_file(draft: &mut Draft, file: Arc<platform::OutFile>) -> Result<PathBu
     } else {
         Ok(file.keep_partial())
     }
-}
-
-pub(crate) fn rfc3339(when: WallTime) -> String {
-    let time = jiff::Timestamp::from_nanosecond(i128::from(when.0)).unwrap_or_default();
-    time.to_zoned(jiff::tz::TimeZone::system())
-        .strftime("%Y-%m-%dT%H:%M:%S%.3f%:z")
-        .to_string()
 }

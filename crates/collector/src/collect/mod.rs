@@ -10,9 +10,6 @@ mod request;
 mod session;
 mod stream;
 
-pub(crate) use copy::padded;
-pub(crate) use finish::rfc3339;
-
 pub use crash::{CoreHead, Crash};
 pub use names::{Destination, Names, output_folder};
 pub use request::Request;

@@ -1,3 +1,4 @@
+use crate::local_time;
 use platform::{Error, ErrorKind};
 use snapshot::{DumpFormat, DumpKind, WallTime};
 use std::path::{Path, PathBuf};
@@ -122,8 +123,8 @@ impl Names<'_> {
         match word {
             "PROCESSNAME" => Some(safe(self.process)),
             "PID" => Some(self.pid.to_string()),
-            "YYMMDD" => Some(local(self.when, "%y%m%d")),
-            "HHMMSS" => Some(local(self.when, "%H%M%S")),
+            "YYMMDD" => Some(local_time::format(self.when, "%y%m%d")),
+            "HHMMSS" => Some(local_time::format(self.when, "%H%M%S")),
             "TRIGGER" => Some(trigger_word(self.trigger).to_owned()),
             "EXCEPTIONCODE" => Some(format!("{:08X}", self.exception.unwrap_or(0))),
             _ => None,
@@ -144,14 +145,6 @@ fn trigger_word(reason: &str) -> &'static str {
         "exception" | "unhandled" => "exception",
         _ => "manual",
     }
-}
-
-/// Calendar time where this machine is.
-fn local(when: WallTime, format: &str) -> String {
-    let time = jiff::Timestamp::from_nanosecond(i128::from(when.0)).unwrap_or_default();
-    time.to_zoned(jiff::tz::TimeZone::system())
-        .strftime(format)
-        .to_string()
 }
 
 /// A target's name as part of a file name: a fixed alphabet, short, never hidden, never a switch.

@@ -1,12 +1,9 @@
 //! The kernel's own core, kept as it comes: what is left when a dump of our own cannot be had.
 
-use super::{
-    CoreHead, Names, Request,
-    copy::padded,
-    finish::{allow, rfc3339},
-    names::output_folder,
-};
-use crate::{Record, store::keep};
+use super::{CoreHead, Names, Request, finish::allow, names::output_folder};
+use crate::Record;
+use crate::local_time::rfc3339;
+use crate::store::{keep, record::padded};
 use platform::{Error, ErrorKind, OutFile, Result};
 use snapshot::{DumpFormat, DumpKind};
 use std::{

@@ -124,7 +124,7 @@ impl Runner {
         let Some(request) = self.request(&asked) else {
             return;
         };
-        self.exits.dump_ordered();
+        self.pending.dump_ordered();
         self.out.push(RunEvent::Trigger {
             process: asked.process,
             trigger: asked.trigger,
@@ -152,7 +152,7 @@ impl Runner {
     }
 
     fn tell_stack(&mut self, process: ProcessKey, thread: Option<u32>) {
-        self.exits.stack_ordered();
+        self.pending.stack_ordered();
         let order = StackOrder::new(process, thread, &self.events);
         if self.followers.has(process) {
             self.followers.tell(process, Order::Stack(order));

@@ -1,8 +1,7 @@
 //! What the loop does with each event.
 
 use super::{
-    event::{Event, FollowerEvent, FollowerId, OutsideOrder},
-    jobs::Finished,
+    event::{Event, Finished, FollowerEvent, FollowerId, OutsideOrder},
     run_event::RunEvent,
     runner::Runner,
 };
@@ -21,7 +20,7 @@ impl Runner {
             Event::Step(id, step) => self.dump_moved_on(id, step),
             Event::DumpFinished(finished) => self.dump_finished(finished),
             Event::Stack(process, lines) => {
-                self.exits.stack_answered();
+                self.pending.stack_answered();
                 self.jobs.stacked(process);
                 self.follow_those_let_go();
                 self.out.push(RunEvent::Stack { process, lines });
@@ -76,7 +75,7 @@ impl Runner {
         self.followers.stands(process);
         let ends = matches!(event, TargetEvent::Exiting { .. });
         if ends {
-            self.exits.begun(process);
+            self.pending.begun(process);
         }
         self.feed(policy::Event::Target(process, event));
         // A program that could not be executed ends before it has begun.
@@ -101,7 +100,7 @@ impl Runner {
             dumps,
             error,
         } = finished;
-        self.exits.dump_answered();
+        self.pending.dump_answered();
         self.jobs.dumped(id);
         self.follow_those_let_go();
         let outcome = match &error {

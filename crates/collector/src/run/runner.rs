@@ -2,14 +2,14 @@
 
 use super::{
     event::{Event, OutsideOrder},
-    exits::Exits,
     followers::Followers,
     jobs::Jobs,
     options::{DumpOptions, Setup},
+    pending::Pending,
     probe::Probes,
+    reach::reach,
     run_event::RunEvent,
     schedule::Schedule,
-    starts::reach,
 };
 use platform::{Cancel, Error, Host};
 use policy::{Rule, RuleId, RuleSet, RuleState, WakeFor};
@@ -45,7 +45,7 @@ pub struct Runner {
     pub(super) to_follow: HashMap<ProcessKey, WakeFor>,
     /// Processes that are monitored: their end is told.
     pub(super) watched: HashSet<ProcessKey>,
-    pub(super) exits: Exits,
+    pub(super) pending: Pending,
     /// Followers that are not armed yet, of processes that there were when rules were added.
     pub(super) arming: HashSet<ProcessKey>,
     /// Whether [`RunEvent::Effective`] was told since rules were added.
@@ -112,7 +112,7 @@ impl Runner {
             followers,
             to_follow: HashMap::new(),
             watched: HashSet::new(),
-            exits: Exits::default(),
+            pending: Pending::default(),
             arming: HashSet::new(),
             is_effective: true,
             launched: None,
@@ -234,7 +234,7 @@ impl Runner {
             self.receive(None);
             self.out.drain(..).for_each(&mut *show);
         }
-        self.receive_until(LEAVING, |runner| runner.exits.is_quiet());
+        self.receive_until(LEAVING, |runner| runner.pending.is_quiet());
         self.followers.leave_all();
         // On Windows our end would leave breakpoints behind.
         self.receive_until(LEAVING_ALL, |runner| runner.followers.is_empty());
@@ -247,7 +247,7 @@ impl Runner {
 
     /// Whether a dump or a stack that was ordered has not been answered.
     fn is_working(&self) -> bool {
-        !self.exits.is_answered() || !self.jobs.is_empty()
+        !self.pending.is_answered() || !self.jobs.is_empty()
     }
 
     fn receive(&mut self, limit: Option<Duration>) {

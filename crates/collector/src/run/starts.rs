@@ -1,34 +1,7 @@
 //! Which processes a run looks at: those that there are when a rule is added, and those that start.
 
-use super::{identity, order::Order, runner::Runner};
+use super::{identity, order::Order, reach::Reach, runner::Runner};
 use platform::{Detail, Error};
-use policy::{Rule, Target};
-
-/// Which processes have to be looked at for a rule.
-pub(super) struct Reach {
-    /// Whether any process may be meant that there is now.
-    all: bool,
-    /// The one that is.
-    pid: Option<u32>,
-    /// Whether a process that starts later may be meant.
-    starts: bool,
-}
-
-/// A rule about a pid looks at that process alone: to look at all of them took seconds where some
-/// had many mappings.
-pub(super) fn reach(rule: &Rule) -> Reach {
-    let pid = match rule.target {
-        Target::Pid(pid) => Some(pid),
-        _ => None,
-    };
-    let is_launched = matches!(rule.target, Target::Launch(_));
-    let is_one = pid.is_some() || is_launched;
-    Reach {
-        all: !is_one || rule.children && !is_launched,
-        pid,
-        starts: !is_one || rule.children,
-    }
-}
 
 impl Runner {
     /// Looks at the processes that there are, as far as these targets reach.

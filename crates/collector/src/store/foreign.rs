@@ -5,7 +5,7 @@ use super::{
     keep::{Stored, is_named, record_of},
     record::Record,
 };
-use crate::collect::rfc3339;
+use crate::local_time::rfc3339;
 use formats::Dump;
 use snapshot::{Exception, NoMemory};
 use std::{

@@ -67,7 +67,7 @@ pub struct Stored {
 pub fn stored_dumps(folder: &Path) -> std::io::Result<Vec<Stored>> {
     let paths = super::readers::paths_in(folder)?;
     Ok(of_each(&paths, |path| {
-        let found = is_named(path).then(|| Found::at(path)).flatten()?;
+        let found = is_named(path).then(|| DumpFile::at(path)).flatten()?;
         Some(Stored {
             path: path.to_owned(),
             bytes: found.bytes,
@@ -100,11 +100,11 @@ pub(super) fn is_named(path: &Path) -> bool {
     named.is_some_and(is_whole)
 }
 
-/// A regular file that may be a dump.
-struct Found {
+/// A regular file that may be a dump of firstchance.
+struct DumpFile {
     bytes: u64,
     modified: SystemTime,
-    /// Where it is one of ours.
+    /// `None` if it is not one.
     record: Option<Record>,
 }
 
@@ -115,10 +115,10 @@ const HEAD: usize = 32 << 10;
 
 /// The record of a dump of ours.
 pub(super) fn record_of(path: &Path) -> Option<Record> {
-    Found::at(path)?.record
+    DumpFile::at(path)?.record
 }
 
-impl Found {
+impl DumpFile {
     fn at(path: &Path) -> Option<Self> {
         let mut peek = Peek::open(path).ok()?;
         let looks = [SHORT_HEAD, HEAD].into_iter();
@@ -169,7 +169,7 @@ fn dumps_in(folder: &Path) -> Vec<StoredDump<PathBuf>> {
         .filter(|path| is_whole(path))
         .collect();
     of_each(&paths, |path| {
-        let found = Found::at(path)?;
+        let found = DumpFile::at(path)?;
         Some(StoredDump {
             id: path.to_owned(),
             bytes: found.bytes,

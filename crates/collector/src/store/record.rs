@@ -86,6 +86,13 @@ pub(crate) const SPACE: u32 = 8 << 10;
 /// What is kept of a text that would leave no room.
 const LONGEST_TEXT: usize = 512;
 
+/// The text of a record in the room for it, `len` bytes: cut off, or filled with NULs.
+pub(crate) fn padded(text: &[u8], len: u32) -> Vec<u8> {
+    let mut bytes = text.to_vec();
+    bytes.resize(len as usize, 0);
+    bytes
+}
+
 impl Record {
     /// The record as JSON of at most `limit` bytes: gaps, then warnings are left out from the end
     /// until it fits (their counts stay), and at last long texts are cut.

@@ -1,7 +1,6 @@
 //! How often a crash came again, told in the dump of the first.
 
-use super::keep::our_record;
-use crate::collect::padded;
+use super::{keep::our_record, record::padded};
 use platform::{Error, ErrorKind, Result};
 use std::path::Path;
 

@@ -31,7 +31,7 @@ pub(super) const NT_X86_SHSTK: u32 = 0x204;
 pub(super) const NT_X86_XSAVE_LAYOUT: u32 = 0x205;
 
 /// The notes with the extended registers of a thread.
-pub(crate) fn extended_notes(extended: &SparseBytes, architecture: Architecture) -> Vec<u8> {
+pub(super) fn extended_notes(extended: &SparseBytes, architecture: Architecture) -> Vec<u8> {
     let extended = &extended.to_vec()[..];
     let mut out = Vec::new();
     match architecture {

@@ -1,14 +1,15 @@
-//! The notes of a core's file, sorted by what they belong to.
+//! The notes of a core, sorted into those of the process and those of each thread.
 
 use super::extended_notes::{self, NT_X86_SHSTK, NT_X86_XSAVE_LAYOUT};
-use super::{NT_MORE_REGISTERS, NT_RECORD, NT_SNAPSHOT, OWNER, registers};
+use super::{NT_MORE_REGISTERS, NT_RECORD, NT_SNAPSHOT, OWNER};
 use crate::bytes::{Take, Width};
 use crate::elf::{Note, Segment, notes};
+use crate::registers;
 use object::elf;
 use snapshot::{Architecture, Registers, SparseBytes, Thread, XsaveLayout, xsave};
 use std::time::Duration;
 
-/// What all notes of a file say.
+/// The contents of all notes of a core.
 #[derive(Default)]
 pub(super) struct Notes<'a> {
     pub(super) threads: Vec<ThreadNotes<'a>>,
@@ -21,7 +22,7 @@ pub(super) struct Notes<'a> {
     layout: Option<&'a [u8]>,
 }
 
-/// What is said of one thread: its `NT_PRSTATUS` and what follows up to the next one.
+/// The notes of one thread: its `NT_PRSTATUS`, and those that follow up to the next `NT_PRSTATUS`.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct ThreadNotes<'a> {
     status: &'a [u8],
@@ -35,7 +36,7 @@ pub(super) struct ThreadNotes<'a> {
 }
 
 impl<'a> Notes<'a> {
-    /// The notes of all note segments in `bytes`, as far as they are there.
+    /// The notes of all note segments of a file, as far as `bytes` hold them.
     pub(super) fn of(bytes: &'a [u8], table: &[Segment]) -> Self {
         let mut sorted = Self::default();
         for segment in table.iter().filter(|s| s.kind == elf::PT_NOTE.0) {
@@ -75,7 +76,7 @@ impl<'a> Notes<'a> {
 }
 
 impl Notes<'_> {
-    /// Each of the threads; those whose `NT_PRSTATUS` is too short are left out.
+    /// All threads; those whose `NT_PRSTATUS` is too short are left out.
     pub(super) fn threads(&self, architecture: Architecture) -> impl Iterator<Item = Thread> {
         let layout = self.layout.map(extended_notes::read_layout);
         self.threads.iter().filter_map(move |notes| {
@@ -87,7 +88,7 @@ impl Notes<'_> {
     }
 }
 
-/// The part of the file that is there of `size` bytes at `offset`.
+/// The `size` bytes at `offset`, or as many of them as the file has.
 fn part(bytes: &[u8], offset: u64, size: u64) -> &[u8] {
     let start = usize::try_from(offset).unwrap_or(usize::MAX);
     let there = bytes.get(start..).unwrap_or_default();
@@ -109,8 +110,7 @@ impl<'a> ThreadNotes<'a> {
         *place = Some(descriptor);
     }
 
-    /// The thread that they tell of, without its extended registers; `None` if its `NT_PRSTATUS` is
-    /// too short.
+    /// The thread without its extended registers; `None` if its `NT_PRSTATUS` is too short.
     pub(super) fn thread(&self, architecture: Architecture) -> Option<Thread> {
         let width = Width::of(architecture);
         let mut status = Take(self.status);
@@ -176,7 +176,7 @@ impl<'a> ThreadNotes<'a> {
     }
 }
 
-/// An extended register area at most, in bytes; today's largest is 11,008.
+/// The largest area of extended registers, in bytes; the largest that exists has 11,008.
 const MOST_EXTENDED: usize = 64 << 10;
 
 fn timeval(words: &mut Take<'_>, width: Width) -> Option<Duration> {

@@ -1,11 +1,11 @@
-//! The note segment under construction (elf(5), "Notes").
+//! The segment of notes, under construction (elf(5), "Notes").
 
-use crate::lazy_registers::{Form, LazyRegisters};
-use crate::{bytes::Put, plan::Pieces};
+use crate::LazyRegisters;
+use crate::{bytes::Put, pieces::Pieces};
 use object::elf::NoteType;
-use snapshot::{Architecture, SparseBytes};
 
-/// Name and descriptor of a note are padded to this, in 64-bit cores too.
+/// The name and the descriptor of a note are padded to a multiple of this, in bytes; in 64-bit
+/// cores too.
 const ALIGN: u64 = 4;
 
 /// Notes, one after the other.
@@ -15,33 +15,31 @@ pub(super) struct Notes {
 }
 
 impl Notes {
-    /// A note of the kernel's, for which `CORE` stands.
+    /// Adds a note of the kernel, whose owner is `CORE`.
     pub(super) fn core(&mut self, kind: NoteType, descriptor: &[u8]) {
         self.add("CORE", kind.0, descriptor);
     }
 
-    /// A note of any owner.
+    /// Adds a note of any owner.
     pub(super) fn add(&mut self, owner: &str, kind: u32, descriptor: &[u8]) {
         self.head(owner, kind, descriptor.len());
         self.pieces.bytes(descriptor);
         self.pieces.align(ALIGN);
     }
 
-    /// A note with so long a descriptor that it is not copied.
+    /// Adds a note without a copy of its descriptor, which is long.
     pub(super) fn add_long(&mut self, owner: &str, kind: u32, descriptor: Vec<u8>) {
         self.head(owner, kind, descriptor.len());
         self.pieces.own_bytes(descriptor);
         self.pieces.align(ALIGN);
     }
 
-    /// The notes with the extended registers of a thread, which are made when they are written.
-    pub(super) fn extended(&mut self, extended: &SparseBytes, architecture: Architecture) {
-        let form = Form::CoreNotes(architecture);
-        let registers = LazyRegisters::new(extended, form);
+    /// Adds the notes with a thread's extended registers, which are made when they are written.
+    pub(super) fn extended(&mut self, registers: LazyRegisters) {
         self.pieces.registers(registers);
     }
 
-    /// A note whose descriptor is filled with the record's text later.
+    /// Adds a note with room for the record, which is filled in later.
     pub(super) fn record(&mut self, owner: &str, kind: u32, size: u32) {
         self.head(owner, kind, size as usize);
         self.pieces.record(size);

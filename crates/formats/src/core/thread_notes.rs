@@ -1,10 +1,11 @@
 //! The notes of one thread: `struct elf_prstatus` (`include/linux/elfcore.h`), the extended
 //! registers (see [`mod@super::extended_notes`]) and the signal.
 
-use super::{notes::Notes, registers};
+use super::{extended_notes::extended_notes, notes::Notes};
 use crate::bytes::{Put, Width};
+use crate::{LazyRegisters, registers};
 use object::elf;
-use snapshot::{Architecture, Detail, Process, Registers, Snapshot, Thread};
+use snapshot::{Architecture, Detail, Process, Registers, Snapshot, SparseBytes, Thread};
 use std::time::Duration;
 
 /// `NT_PRSTATUS`: with it a new thread begins for every reader.
@@ -30,7 +31,9 @@ pub(super) fn status(
 
 /// What belongs to the thread whose `NT_PRSTATUS` came last.
 pub(super) fn rest(notes: &mut Notes, thread: &Thread, registers: &Registers, detail: Detail) {
-    notes.extended(&thread.extended_for(detail), registers.architecture());
+    let architecture = registers.architecture();
+    let form = move |extended: &SparseBytes| extended_notes(extended, architecture);
+    notes.extended(LazyRegisters::new(&thread.extended_for(detail), form));
     if let Registers::Aarch64(r) = registers {
         notes.add("LINUX", elf::NT_ARM_TLS.0, &r.tls.to_le_bytes());
     }

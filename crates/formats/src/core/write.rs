@@ -1,4 +1,4 @@
-//! A core, laid out.
+//! The layout of a core that is written.
 
 use super::headers;
 use super::notes::Notes;
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::elf::Segment;
 use crate::metadata::{self, Container};
-use crate::{RecordSpace, bytes::Width, plan::Pieces};
+use crate::{RecordSpace, bytes::Width, pieces::Pieces};
 use object::elf;
 use snapshot::{Architecture, Detail, Range, Selection, Snapshot, xsave};
 
@@ -79,8 +79,8 @@ fn notes(snapshot: &Snapshot, selection: &Selection, record: RecordSpace<'_>) ->
     notes.pieces
 }
 
-/// What `NT_X86_XSAVE_LAYOUT` tells. All threads run on the same machine, so that one stands for
-/// all.
+/// The contents of `NT_X86_XSAVE_LAYOUT`. All threads run on the same machine, so that one stands
+/// for all.
 fn xsave_layout(snapshot: &Snapshot, detail: Detail) -> Option<Vec<u8>> {
     let is_x86 = snapshot.system.architecture != Architecture::Aarch64;
     let mut threads = snapshot.threads.iter();
@@ -89,8 +89,8 @@ fn xsave_layout(snapshot: &Snapshot, detail: Detail) -> Option<Vec<u8>> {
     is_x86.then(|| extended_notes::layout(&extended.to_vec()))?
 }
 
-/// The header of each of `loads`, with its place in the file; they are counted out twice rather
-/// than kept, as there may be very many.
+/// The program header of each of `loads`. They are computed twice instead of kept, as there may be
+/// very many.
 fn placed(loads: &[Load], start: u64) -> impl Iterator<Item = Segment> {
     loads.iter().scan(start, |next, load| {
         let segment = place(load, *next);
@@ -99,7 +99,7 @@ fn placed(loads: &[Load], start: u64) -> impl Iterator<Item = Segment> {
     })
 }
 
-/// The header of `load`, its offset congruent with its address as elf(5) wants it.
+/// The program header of `load`. Its offset is congruent with its address, as elf(5) demands.
 fn place(load: &Load, next: u64) -> Segment {
     let in_file = !load.memory.is_empty();
     let file_size = if in_file { load.range.len() } else { 0 };
@@ -119,7 +119,7 @@ fn place(load: &Load, next: u64) -> Segment {
     }
 }
 
-/// The header of the record behind the memory, if there is to be one.
+/// The program header of the record behind the memory, if there is one.
 fn tail(loads: &[Load], start: u64, size: u32) -> Option<Segment> {
     let last = placed(loads, start).last();
     let end = last.map_or(start, |segment| segment.offset + segment.file_size);

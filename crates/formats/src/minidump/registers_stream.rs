@@ -10,8 +10,8 @@
 //! Numbers have 4 bytes. The registers are those of `snapshot::Thread::extended`.
 
 use super::body::Body;
+use crate::LazyRegisters;
 use crate::bytes::{Put, Take};
-use crate::lazy_registers::{Form, LazyRegisters};
 use minidump_common::format::MINIDUMP_LOCATION_DESCRIPTOR as Location;
 use snapshot::{Detail, Snapshot, SparseBytes, Thread};
 
@@ -21,7 +21,8 @@ pub(super) fn write(body: &mut Body, snapshot: &Snapshot, detail: Detail) -> Loc
     for thread in &snapshot.threads {
         let extended = thread.extended_for(detail);
         if !extended.is_empty() {
-            let form = Form::MinidumpEntry(thread.id);
+            let id = thread.id;
+            let form = move |extended: &SparseBytes| entry(id, extended);
             body.pieces.registers(LazyRegisters::new(&extended, form));
         }
     }
@@ -31,8 +32,8 @@ pub(super) fn write(body: &mut Body, snapshot: &Snapshot, detail: Detail) -> Loc
     }
 }
 
-/// One entry.
-pub(crate) fn entry(thread: u32, extended: &SparseBytes) -> Vec<u8> {
+/// The entry of a thread.
+fn entry(thread: u32, extended: &SparseBytes) -> Vec<u8> {
     let extended = extended.in_memory();
     let mut out = Vec::new();
     for word in [thread as usize, extended.len(), extended.runs().count()] {

@@ -1,13 +1,13 @@
-//! A minidump, laid out.
+//! The layout of a minidump that is written.
 
 use super::body::{Body, Structure, put};
 use super::lists::{self, FileMemoryLayout};
 use super::{
-    PAGE, STREAM_RECORD, STREAM_REGISTERS, STREAM_SNAPSHOT, STREAM_TAIL, context, process_streams,
+    STREAM_RECORD, STREAM_REGISTERS, STREAM_SNAPSHOT, STREAM_TAIL, context, process_streams,
     registers_stream, streams,
 };
 use crate::metadata::{self, Container};
-use crate::{RecordSpace, plan::Pieces};
+use crate::{RecordSpace, pieces::Pieces};
 use minidump_common::format::{
     MINIDUMP_DIRECTORY, MINIDUMP_HEADER, MINIDUMP_LOCATION_DESCRIPTOR as Location,
     MINIDUMP_SIGNATURE, MINIDUMP_STREAM_TYPE as Stream, MINIDUMP_VERSION,
@@ -20,7 +20,7 @@ const WITH_FULL_MEMORY: u64 = 0x2;
 const WITH_HANDLE_DATA: u64 = 0x4;
 const WITH_FULL_MEMORY_INFO: u64 = 0x800;
 
-/// The stream directory, in order.
+/// The stream directory: the type and the place of each stream.
 type Directory = Vec<(u32, Location)>;
 
 /// The pieces of a whole minidump.
@@ -71,7 +71,7 @@ fn size<T: Structure>() -> usize {
     T::size_with(&LE)
 }
 
-/// What needs to know neither of registers nor of memory; the record first of all.
+/// Appends the streams that do not refer to registers or memory; the record is the first.
 fn early_streams(
     body: &mut Body,
     snapshot: &Snapshot,
@@ -102,13 +102,14 @@ fn early_streams(
     directory
 }
 
-/// A text as Windows has it, with its NUL.
+/// A text in UTF-16, with a NUL at its end.
 fn utf16(text: &str) -> Vec<u8> {
     let units = text.encode_utf16().chain([0]);
     units.flat_map(u16::to_le_bytes).collect()
 }
 
-/// The lists, which know where the memory will lie, and where the last record will.
+/// Appends the lists, which contain the places of the memory, and the place of the record at the
+/// end.
 fn late_streams(
     body: &mut Body,
     snapshot: &Snapshot,
@@ -123,14 +124,15 @@ fn late_streams(
         (kind as u32, body.own_bytes(list)),
     ];
     if record.tail > 0 {
-        let mut place = memory.end().to_le_bytes().to_vec();
-        place.extend(record.tail.to_le_bytes());
-        directory.push((STREAM_TAIL, body.bytes(&place)));
+        let mut tail = memory.end().to_le_bytes().to_vec();
+        tail.extend(record.tail.to_le_bytes());
+        directory.push((STREAM_TAIL, body.bytes(&tail)));
     }
     directory
 }
 
-/// The threads' contexts; an empty one where the registers are not known.
+/// Appends the threads' contexts; returns their places, which are empty for threads without
+/// registers.
 fn contexts(body: &mut Body, snapshot: &Snapshot, detail: Detail) -> Vec<Location> {
     let mut context = |thread| {
         let Some(bytes) = context::write(thread, detail) else {
@@ -147,7 +149,7 @@ fn contexts(body: &mut Body, snapshot: &Snapshot, detail: Detail) -> Vec<Locatio
     snapshot.threads.iter().map(&mut context).collect()
 }
 
-/// Header and directory.
+/// The header and the stream directory.
 fn head(snapshot: &Snapshot, memory: &FileMemoryLayout<'_>, directory: &Directory) -> Vec<u8> {
     let mut out = Vec::new();
     let full = if memory.is_64() { WITH_FULL_MEMORY } else { 0 };
@@ -173,9 +175,4 @@ fn head(snapshot: &Snapshot, memory: &FileMemoryLayout<'_>, directory: &Director
         );
     }
     out
-}
-
-/// Where the memory starts when the lists before it end at `end`.
-pub(super) fn memory_start(end: u64) -> u64 {
-    end.next_multiple_of(PAGE)
 }

@@ -30,6 +30,7 @@ pub(crate) mod registry;
 mod rights;
 mod sample;
 mod stop;
+mod stopped;
 mod sys;
 mod target;
 mod terminal;

@@ -31,7 +31,7 @@ impl Follower {
         let mut places = self.wake.breakpoints.iter();
         let (_, place) = places.find(|(known, _)| *known == number)?;
         let registers = self.at.registers?;
-        let here = platform::system().os == OperatingSystem::Windows;
+        let here = platform::OS == OperatingSystem::Windows;
         here.then(|| ended(place, &registers)).flatten()
     }
 
