@@ -6,7 +6,7 @@ use crate::{
     ui::{LineWriter, console},
 };
 use collector::{ExceptionRow, RunEvent, Step};
-use policy::{Finish, Why};
+use policy::{FinishReason, SuppressReason};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -46,24 +46,24 @@ pub(crate) fn end(writer: &LineWriter, ended: &Ended) {
     );
 }
 
-fn suppressed_why(why: Why) -> &'static str {
+fn suppressed_why(why: SuppressReason) -> &'static str {
     match why {
-        Why::ClauseLimit(_) => "clause-limit",
-        Why::RuleLimit(_) => "rule-limit",
-        Why::Window(_) => "window",
-        Why::Busy => "busy",
-        Why::Resting(_) => "resting",
-        Why::Storm => "storm",
+        SuppressReason::ClauseLimit(_) => "clause-limit",
+        SuppressReason::RuleLimit(_) => "rule-limit",
+        SuppressReason::Window(_) => "window",
+        SuppressReason::Busy => "busy",
+        SuppressReason::Resting(_) => "resting",
+        SuppressReason::Storm => "storm",
     }
 }
 
-fn finish_why(why: &Finish) -> &'static str {
+fn finish_why(why: &FinishReason) -> &'static str {
     match why {
-        Finish::CountReached => "count-reached",
-        Finish::TargetExited => "exited",
-        Finish::Refused => "refused",
-        Finish::Failed => "failed",
-        Finish::Removed => "removed",
+        FinishReason::CountReached => "count-reached",
+        FinishReason::TargetExited => "exited",
+        FinishReason::Refused => "refused",
+        FinishReason::Failed => "failed",
+        FinishReason::Removed => "removed",
     }
 }
 

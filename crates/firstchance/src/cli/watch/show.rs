@@ -3,7 +3,7 @@
 use super::{Header, Job, Voice, ended::Ended, json};
 use crate::ui::{LineWriter, Output, Reporter, console};
 use collector::{ExceptionRow, RunEvent};
-use policy::{ClauseStatus, Finish, Follow, Rule, RuleId, Suppressed, Why};
+use policy::{ClauseStatus, FinishReason, Follow, Rule, RuleId, SuppressReason, Suppressed};
 use snapshot::ProcessKey;
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
@@ -17,7 +17,7 @@ pub(crate) struct Show {
     json: Option<LineWriter>,
     /// Whether each rule has a number of dumps to reach, and how it ended.
     wanted: BTreeMap<u32, bool>,
-    finished: BTreeMap<u32, Finish>,
+    finished: BTreeMap<u32, FinishReason>,
     header: Option<Header>,
     voice: Voice,
     /// One process is watched, so that lines need not say which.
@@ -176,9 +176,9 @@ impl Show {
 
     /// Whether every rule took all the dumps it was to take, or had no number to reach.
     pub(crate) fn all_reached(&self) -> bool {
-        self.wanted
-            .iter()
-            .all(|(rule, wanted)| !wanted || self.finished.get(rule) == Some(&Finish::CountReached))
+        self.wanted.iter().all(|(rule, wanted)| {
+            !wanted || self.finished.get(rule) == Some(&FinishReason::CountReached)
+        })
     }
 
     fn exited(&self, process: ProcessKey, status: Option<i32>) {
@@ -191,7 +191,10 @@ impl Show {
     /// That a pause between two dumps is kept (`-s`), and that each of a list of thresholds takes
     /// one, ProcDump does not say.
     fn suppressed(&self, suppressed: &Suppressed) {
-        let expected = matches!(suppressed.why, Why::Window(_) | Why::ClauseLimit(_));
+        let expected = matches!(
+            suppressed.why,
+            SuppressReason::Window(_) | SuppressReason::ClauseLimit(_)
+        );
         if !(expected && self.voice == Voice::ProcDump) {
             self.line(&suppressed_text(suppressed));
         }
@@ -334,11 +337,14 @@ mod tests {
             why,
             times: 1,
         };
-        let resting = Why::Resting(Duration::from_nanos(1_003_307_581));
+        let resting = SuppressReason::Resting(Duration::from_nanos(1_003_307_581));
         for (why, told) in [
-            (Why::RuleLimit(1), "limit of 1 dump of the rule reached"),
             (
-                Why::ClauseLimit(2),
+                SuppressReason::RuleLimit(1),
+                "limit of 1 dump of the rule reached",
+            ),
+            (
+                SuppressReason::ClauseLimit(2),
                 "limit of 2 times for this condition reached",
             ),
             (resting, "the last dump failed, the next try is in 1100ms"),
