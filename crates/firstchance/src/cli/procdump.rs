@@ -145,7 +145,7 @@ fn header(monitor: Monitor, folder: PathBuf, name: Option<String>) -> Option<sup
 /// Splits ProcDump's `Dump_File | Dump_Folder` into a folder and a file name. It is a folder if it
 /// exists as one or ends in a separator, else a file in a folder that must exist.
 fn output_of(monitor: &Monitor) -> anyhow::Result<(PathBuf, Option<String>)> {
-    let Some(output) = &monitor.place else {
+    let Some(output) = &monitor.output else {
         return Ok((PathBuf::from("."), None));
     };
     let path = Path::new(output);
