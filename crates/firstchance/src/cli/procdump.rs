@@ -1,7 +1,7 @@
 //! Carries out ProcDump's command line: `firstchance procdump …`, or the program started as
 //! `procdump`.
 
-use super::watch::{Job, Voice, carry_out, format_of};
+use super::watch::{Job, Wording, carry_out, format_of};
 use crate::{
     postmortem,
     procdump::{self, Command, Dialect, Invocation, Monitor},
@@ -90,7 +90,7 @@ fn job(monitor: Monitor) -> anyhow::Result<Job> {
         poll: monitor.poll.unwrap_or(Duration::from_secs(1)),
         launch,
         wait: monitor.wait,
-        voice: Voice::ProcDump,
+        wording: Wording::ProcDump,
         header: header(monitor, folder, name),
         ..Job::new(vec![(rule, options)])
     })
