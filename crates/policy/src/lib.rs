@@ -45,5 +45,5 @@ pub use rule::{Clause, Follow, Rule, Series};
 pub use signal::{signal_name, signal_number};
 pub use slots::{SlotStep, Slots};
 pub use target::{Identity, Target};
-pub use trigger::{Trigger, TriggerKind};
-pub use units::{parse_duration, parse_size, print_duration, print_size};
+pub use trigger::{Trigger, TriggerKind, print_exit_status};
+pub use units::{parse_duration, parse_size, print_count, print_duration, print_size};

@@ -1,7 +1,8 @@
 use super::lexer::is_word;
 use crate::{
     Action, Chance, Clause, Condition, ExceptionFilter, Filter, Follow, Free, Gauge, Level, Limit,
-    Limits, Match, Place, Rule, Scope, Series, Target, print_duration, print_size, signal_name,
+    Limits, Match, Place, Rule, Scope, Series, Target, print_count, print_duration, print_size,
+    signal_name,
 };
 use snapshot::DumpKind;
 use std::fmt::{Display, Formatter, Result, Write};
@@ -359,13 +360,9 @@ impl Display for Free {
 }
 
 fn times(count: u32) -> String {
-    format!("{count} time{}", plural(count))
+    print_count(count.into(), "time")
 }
 
 fn dumps(count: u32) -> String {
-    format!("{count} dump{}", plural(count))
-}
-
-fn plural(count: u32) -> &'static str {
-    if count == 1 { "" } else { "s" }
+    print_count(count.into(), "dump")
 }
