@@ -1,6 +1,7 @@
 //! Carries out rules (`run`), takes dumps (`collect`), and looks after stored dumps (`store`).
 
 mod collect;
+pub mod local_time;
 mod run;
 mod store;
 

@@ -7,8 +7,8 @@ pub use kind::TriggerKind;
 pub use print::print_exit_status;
 pub(crate) use print::{shown_debug_string, shown_exception};
 
-use crate::{Condition, Place, signal_name};
-use snapshot::{Exception, Sender, TargetEvent};
+use crate::{Condition, Place};
+use snapshot::{Exception, Sender, TargetEvent, signal_name};
 use std::time::Duration;
 
 /// What made a rule act, with the details that were seen.

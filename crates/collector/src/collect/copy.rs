@@ -141,6 +141,7 @@ impl Copier {
                 Piece::Zeros(count) => write_zeros(stream, *count)?,
                 Piece::Record(len) => stream.write(&padded(&self.record, *len))?,
                 Piece::Memory(range) => self.stream_range(*range, &mut buffer, stream)?,
+                Piece::Registers(notes) => stream.write(&notes.to_vec())?,
             }
         }
         Ok(())
@@ -181,6 +182,9 @@ impl Copier {
                 Piece::Zeros(_) => room.fill(0),
                 Piece::Record(len) => {
                     room.copy_from_slice(&padded(&self.record, *len)[from..from + part.len]);
+                }
+                Piece::Registers(notes) => {
+                    room.copy_from_slice(&notes.to_vec()[from..from + part.len]);
                 }
                 Piece::Memory(range) => {
                     let start = range.start + part.within;

@@ -2,8 +2,11 @@
 //! before the memory.
 
 use formats::{CoreNotes, Extent, FIRST_LOOK, NoteReader};
-use platform::{Error, ErrorKind, Result};
-use snapshot::SparseBytes;
+use platform::{Error, ErrorKind, RegisterStore, Result, xsave_layout};
+use snapshot::{
+    SparseBytes,
+    auxv::{self, AT_EGID, AT_EUID, AT_GID, AT_SECURE, AT_UID},
+};
 use std::io::{self, Read};
 
 /// A head of more bytes is refused. The notes of ten thousand threads take less.
@@ -11,19 +14,11 @@ const LARGEST_HEAD: u64 = 192 << 20;
 /// The bytes that are read and kept as one piece.
 const PIECE: usize = 64 << 10;
 
-/// User and group ids in the auxiliary vector (getauxval(3)).
-const AT_UID: u64 = 11;
-const AT_EUID: u64 = 12;
-const AT_GID: u64 = 13;
-const AT_EGID: u64 = 14;
-/// Not 0 if the program got more rights than its user by set-user-id, set-group-id or capabilities.
-const AT_SECURE: u64 = 23;
-
 /// The bytes of the kernel's core that come before the memory, and what they say.
 #[derive(Clone, Debug, Default)]
 pub struct CoreHead {
-    /// The bytes as they came, in pieces of [`PIECE`]. They are kept without their zeros, which the
-    /// registers of many threads are nearly all made of.
+    /// The bytes as they came, in pieces of [`PIECE`]. Most of them are the registers of threads, of
+    /// which there may be more than memory.
     bytes: Vec<SparseBytes>,
     /// The length of the whole core in bytes, if the headers tell it.
     pub end: Option<u64>,
@@ -45,7 +40,9 @@ impl CoreHead {
         let no_core = || Error::new(ErrorKind::Other, "what came on standard input is no core");
         fill(stream, taken, FIRST_LOOK as u64).map_err(failed)?;
         let extent = formats::extent(taken).ok_or_else(no_core)?;
-        let notes = NoteReader::new(taken).ok_or_else(no_core)?;
+        let mut store = RegisterStore::default();
+        let keep = Box::new(move |bytes: &[u8]| store.keep(bytes));
+        let notes = NoteReader::new(taken, xsave_layout().clone(), keep).ok_or_else(no_core)?;
         if extent.head > LARGEST_HEAD || extent.notes > extent.head {
             return Err(no_core());
         }
@@ -76,9 +73,10 @@ impl CoreHead {
     /// The kernel wrote this note for the process that crashed, so that it is never about another
     /// process that has the same pid by now.
     pub fn started_for(&self) -> Option<(u32, u32)> {
-        let auxv = &self.notes.auxv;
-        let value = |kind| Some(auxv.iter().find(|(known, _)| *known == kind)?.1);
+        let value = |entry| auxv::value(&self.notes.auxv, entry);
         let (uid, gid) = (value(AT_UID)?, value(AT_GID)?);
+        // AT_SECURE is not 0 if the program got more rights than its user by set-user-id,
+        // set-group-id or capabilities.
         let is_plain = value(AT_SECURE)? == 0 && value(AT_EUID)? == uid && value(AT_EGID)? == gid;
         let ids = Some((u32::try_from(uid).ok()?, u32::try_from(gid).ok()?));
         ids.filter(|_| is_plain)
@@ -102,6 +100,7 @@ impl CoreHead {
     ) -> io::Result<()> {
         let mut left = size;
         let mut piece = Vec::with_capacity(PIECE);
+        let mut store = RegisterStore::default();
         while left > 0 {
             piece.clear();
             fill(stream, &mut piece, left.min(PIECE as u64))?;
@@ -110,7 +109,7 @@ impl CoreHead {
             }
             left -= piece.len() as u64;
             notes.feed(&piece);
-            self.bytes.push(SparseBytes::new(&piece));
+            self.bytes.push(store.keep(&piece));
         }
         self.notes = notes.done();
         Ok(())

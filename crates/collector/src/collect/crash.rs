@@ -4,8 +4,8 @@ use super::{Collected, Request, collect_attached};
 use analysis::{Files, Stacks, thrown};
 use formats::CoreNotes;
 use platform::{
-    Adopted, CaptureOptions, CrashNotice, Crashed, Error, ErrorKind, Host, ImageFiles, JustInTime,
-    Result, Target,
+    ARCHITECTURE, Adopted, CaptureOptions, CrashNotice, Crashed, Error, ErrorKind, Host,
+    ImageFiles, JustInTime, OS, Result, Target,
 };
 use policy::Trigger;
 use snapshot::{Exception, Module, NoMemory, OperatingSystem, ProcessKey};
@@ -113,13 +113,12 @@ fn expect_same(target: &mut dyn Target, auxv: &[(u64, u64)]) -> Result<()> {
 /// then that exception gives the name and the message.
 fn named(adopted: &Adopted) -> Exception {
     let (target, mut fault) = (&adopted.target, adopted.exception.clone());
-    let system = platform::system();
-    if system.os == OperatingSystem::Windows {
+    if OS == OperatingSystem::Windows {
         let memory = target.memory();
-        analysis::name_exception(&mut fault, system.os, system.architecture, &*memory);
+        analysis::name_exception(&mut fault, OS, ARCHITECTURE, &*memory);
         return fault;
     }
-    fault.name = analysis::exception_name(&fault, system.os, system.architecture, &NoMemory);
+    fault.name = analysis::exception_name(&fault, OS, ARCHITECTURE, &NoMemory);
     let registers = adopted.registers.filter(|_| fault.code == SIGABRT);
     let thrown = registers.and_then(|registers| thrown::uncaught(&registers, &*target.memory()));
     match thrown {
@@ -152,8 +151,8 @@ fn signature(target: &mut dyn Target, fault: &Exception) -> Result<String> {
         None => " ?".to_owned(),
     };
     let places: String = frames.iter().take(FRAMES).map(place).collect();
-    Ok(match platform::system().os {
-        OperatingSystem::Linux => format!("{}{places}", analysis::signal_name(fault.code as i32)),
+    Ok(match OS {
+        OperatingSystem::Linux => format!("{}{places}", snapshot::signal_name(fault.code as i32)),
         OperatingSystem::Windows => format!("{:08X}{places}", fault.code),
     })
 }

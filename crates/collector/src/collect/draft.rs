@@ -8,9 +8,10 @@ use super::{
 };
 use crate::{
     Gap, Record,
+    local_time::rfc3339,
     store::{
         keep::NO_ROOM_ADVICE,
-        record::{self, padded, rfc3339},
+        record::{self, padded},
     },
 };
 use formats::{Piece, Plan};

@@ -13,7 +13,7 @@ pub(super) const SMALL_HOLE: u64 = 64 << 10;
 /// The jobs of a plan, each given to one thread.
 pub(super) struct Jobs {
     plan: Arc<Plan>,
-    next: Mutex<Place>,
+    next: Mutex<Position>,
 }
 
 /// One write: parts that stand one after the other from `offset` of the file on, without a hole.
@@ -29,9 +29,9 @@ pub(super) struct Part {
     pub(super) len: usize,
 }
 
-/// The place in the plan where the next job begins.
+/// The position in the plan where the next job begins.
 #[derive(Default)]
-struct Place {
+struct Position {
     /// Index of the piece.
     piece: usize,
     /// Offset within the piece, in bytes.
@@ -52,43 +52,43 @@ impl Jobs {
     /// The next job, of at most a chunk. Returns `None` if there is no more. Without memory, all the
     /// rest is still written, so that debuggers can open the partial file.
     pub(super) fn next(&self, with_memory: bool) -> Option<Job> {
-        let mut place = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut position = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         let mut job = Job {
             offset: 0,
             parts: Vec::new(),
         };
         let mut room = CHUNK as u64;
-        while let Some(piece) = self.plan.pieces.get(place.piece).filter(|_| room > 0) {
+        while let Some(piece) = self.plan.pieces.get(position.piece).filter(|_| room > 0) {
             let skipped = match piece {
                 Piece::Zeros(count) => *count > SMALL_HOLE,
                 Piece::Memory(_) => !with_memory,
-                Piece::Bytes(_) | Piece::Record(_) => false,
+                Piece::Bytes(_) | Piece::Record(_) | Piece::Registers(_) => false,
             };
             if skipped {
                 if !job.parts.is_empty() {
                     break;
                 }
-                let rest = piece.size() - place.within;
-                place.skip(rest);
+                let rest = piece.size() - position.within;
+                position.skip(rest);
                 continue;
             }
             if job.parts.is_empty() {
-                job.offset = place.offset;
+                job.offset = position.offset;
             }
-            let len = (piece.size() - place.within).min(room);
+            let len = (piece.size() - position.within).min(room);
             job.parts.push(Part {
-                piece: place.piece,
-                within: place.within,
+                piece: position.piece,
+                within: position.within,
                 len: len as usize,
             });
-            place.advance(len, piece.size());
+            position.advance(len, piece.size());
             room -= len;
         }
         (!job.parts.is_empty()).then_some(job)
     }
 }
 
-impl Place {
+impl Position {
     /// Goes to the next piece, which begins `len` bytes further on.
     fn skip(&mut self, len: u64) {
         self.offset += len;

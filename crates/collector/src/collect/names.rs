@@ -1,6 +1,7 @@
 //! Names of dump files, and what the tokens in them stand for.
 
 use super::Destination;
+use crate::local_time;
 use platform::{Error, ErrorKind};
 use policy::{Trigger, TriggerKind};
 use snapshot::{DumpFormat, DumpKind, WallTime};
@@ -93,8 +94,8 @@ impl Names<'_> {
         match word {
             "PROCESSNAME" => Some(safe(self.process)),
             "PID" => Some(self.pid.to_string()),
-            "YYMMDD" => Some(local(self.when, "%y%m%d")),
-            "HHMMSS" => Some(local(self.when, "%H%M%S")),
+            "YYMMDD" => Some(local_time::format(self.when, "%y%m%d")),
+            "HHMMSS" => Some(local_time::format(self.when, "%H%M%S")),
             "TRIGGER" => Some(trigger_word(self.trigger.kind()).to_owned()),
             "EXCEPTIONCODE" => {
                 let code = self.trigger.exception().map_or(0, |e| e.code);
@@ -117,14 +118,6 @@ fn trigger_word(kind: TriggerKind) -> &'static str {
         TriggerKind::Thread => "thread-event",
         kind => kind.word(),
     }
-}
-
-/// A moment in the time zone of this machine.
-fn local(when: WallTime, format: &str) -> String {
-    let time = jiff::Timestamp::from_nanosecond(i128::from(when.0)).unwrap_or_default();
-    time.to_zoned(jiff::tz::TimeZone::system())
-        .strftime(format)
-        .to_string()
 }
 
 /// A target's name as a part of a file name: short, of letters, digits and `._+-@` only, and never

@@ -3,9 +3,10 @@
 use super::{CoreHead, Request, draft::allow, names::Names, output_folder};
 use crate::{
     Record,
+    local_time::rfc3339,
     store::{
         keep,
-        record::{SPACE, padded, rfc3339},
+        record::{SPACE, padded},
     },
 };
 use platform::{Error, ErrorKind, OutFile, Result};

@@ -3,8 +3,9 @@
 
 use super::{
     keep::{Stored, is_named, record_of},
-    record::{Record, rfc3339},
+    record::Record,
 };
+use crate::local_time::rfc3339;
 use formats::Dump;
 use policy::Trigger;
 use snapshot::{Exception, NoMemory};

@@ -77,7 +77,7 @@ pub struct Stored {
 pub fn stored_dumps(folder: &Path) -> std::io::Result<Vec<Stored>> {
     let paths = super::readers::paths_in(folder)?;
     Ok(of_each(&paths, |path| {
-        let found = is_named(path).then(|| Found::at(path)).flatten()?;
+        let found = is_named(path).then(|| DumpFile::at(path)).flatten()?;
         Some(Stored {
             path: path.to_owned(),
             bytes: found.bytes,
@@ -110,11 +110,11 @@ pub(super) fn is_named(path: &Path) -> bool {
     named.is_some_and(is_whole)
 }
 
-/// A regular file that may be a dump.
-struct Found {
+/// A regular file that may be a dump of firstchance.
+struct DumpFile {
     bytes: u64,
     modified: SystemTime,
-    /// Its record, if we wrote it.
+    /// `None` if we did not write it.
     record: Option<Record>,
 }
 
@@ -125,10 +125,10 @@ const HEAD: usize = 32 << 10;
 
 /// The record of a dump. Returns `None` if we did not write the file.
 pub(super) fn record_of(path: &Path) -> Option<Record> {
-    Found::at(path)?.record
+    DumpFile::at(path)?.record
 }
 
-impl Found {
+impl DumpFile {
     /// Looks at a file: at its head first, and at all of it if the record is not there.
     fn at(path: &Path) -> Option<Self> {
         let mut peek = Peek::open(path).ok()?;
@@ -180,7 +180,7 @@ fn dumps_in(folder: &Path) -> Vec<StoredDump<PathBuf>> {
         .filter(|path| is_whole(path))
         .collect();
     of_each(&paths, |path| {
-        let found = Found::at(path)?;
+        let found = DumpFile::at(path)?;
         Some(StoredDump {
             id: path.to_owned(),
             bytes: found.bytes,

@@ -2,7 +2,6 @@
 
 use policy::Trigger;
 use serde::{Deserialize, Serialize};
-use snapshot::WallTime;
 
 /// The facts about a dump that are stored in the dump file itself, as JSON: in an ELF note or in a
 /// user stream of a minidump.
@@ -167,14 +166,6 @@ pub(crate) fn padded(record: &[u8], len: u32) -> Vec<u8> {
     let mut bytes = record.to_vec();
     bytes.resize(len as usize, 0);
     bytes
-}
-
-/// A moment as RFC 3339 to the millisecond, with the offset of this machine's time zone.
-pub(crate) fn rfc3339(when: WallTime) -> String {
-    let time = jiff::Timestamp::from_nanosecond(i128::from(when.0)).unwrap_or_default();
-    time.to_zoned(jiff::tz::TimeZone::system())
-        .strftime("%Y-%m-%dT%H:%M:%S%.3f%:z")
-        .to_string()
 }
 
 #[cfg(test)]

@@ -204,7 +204,7 @@ pub(super) fn default_format(kind: DumpKind, destination: &Destination) -> DumpF
     }
     match kind {
         DumpKind::Triage | DumpKind::Mini => DumpFormat::Minidump,
-        _ if platform::system().os == snapshot::OperatingSystem::Windows => DumpFormat::Minidump,
+        _ if platform::OS == snapshot::OperatingSystem::Windows => DumpFormat::Minidump,
         _ => DumpFormat::Core,
     }
 }

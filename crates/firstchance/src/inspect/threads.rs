@@ -148,7 +148,7 @@ fn facts(snapshot: &Snapshot, thread: &Thread) -> Vec<String> {
         ThreadState::Stopped => facts.extend(doing(thread.letter).map(str::to_owned)),
     }
     if thread.signal != 0 && fault.is_none() {
-        facts.push(format!("on {}", analysis::signal_name(thread.signal)));
+        facts.push(format!("on {}", snapshot::signal_name(thread.signal)));
     }
     let time = thread.user_time + thread.kernel_time;
     if time >= Duration::from_millis(50) {

@@ -8,8 +8,8 @@ use std::{
 };
 
 use crate::support::{
-    Child, Core, Firstchance, Program, Running, compile, files_in, folder, proc_status, slow_tests,
-    wait_until,
+    Child, Core, Firstchance, Program, Running, compile, files_in, folder, judge, proc_status,
+    slow_tests, wait_until,
 };
 
 const THROWS: Program = Program::cpp("throws.cpp");
@@ -498,4 +498,44 @@ fn python_go_and_node_are_named_when_nobody_catches() {
         );
         assert_eq!(dumps(&folder), [path], "{run:#?}");
     }
+}
+
+/// A thread stands while its exception is looked at; nothing of the machine need be read then.
+#[test]
+fn no_file_about_the_machine_is_read_at_an_exception() {
+    const FAULTS: Program = Program::c("faults.c");
+    judge("strace", "strace");
+    let folder = folder();
+    let log = folder.path().join("calls");
+    let mut child = Child::that_crashes(compile(&FAULTS), &["200"]);
+    assert_eq!(child.line(), "ready");
+    let log_text = log.to_str().expect("a plain path");
+    let calls = ["strace", "-f", "-e", "trace=open,openat", "-o", log_text];
+    let running = Firstchance::by(&calls)
+        .args(&["watch", "--json", &child.pid().to_string()])
+        .args(&[
+            "--when",
+            "exception first chance",
+            "--do",
+            "none",
+            "-n",
+            "0",
+        ])
+        .spawn()
+        .until_it_says("\"event\":\"armed\"");
+    let before = std::fs::read_to_string(&log).expect("strace's log").len();
+    child.tell("go");
+    assert_eq!(child.line(), "handled 200");
+    let run = running.finish();
+    assert_eq!(run.count_of("SIGSEGV.SEGV_MAPERR"), 200, "{run:#?}");
+    let calls = std::fs::read_to_string(&log).expect("strace's log");
+    let machine = [
+        "/proc/cpuinfo",
+        "/proc/meminfo",
+        "/proc/uptime",
+        "/etc/os-release",
+    ];
+    let is_machine = |line: &&str| machine.iter().any(|file| line.contains(file));
+    let read: Vec<&str> = calls[before..].lines().filter(is_machine).collect();
+    assert!(read.is_empty(), "{} times: {:?}", read.len(), read.first());
 }

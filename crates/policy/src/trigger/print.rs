@@ -1,8 +1,8 @@
 //! Triggers in words: the only place that says why a dump was taken.
 
 use super::Trigger;
-use crate::{Condition, Level, exception::printed, print_duration, signal_name};
-use snapshot::{Exception, Sender};
+use crate::{Condition, Level, exception::printed, print_duration};
+use snapshot::{Exception, Sender, signal_name};
 use std::fmt::{self, Display, Formatter};
 
 impl Display for Trigger {

@@ -267,7 +267,7 @@ pub(crate) fn refuse_unbuilt(rule: &Rule) -> anyhow::Result<()> {
                     (repeat-window) is a limit of postmortem rules alone";
         return Err(Usage(what.to_owned()).into());
     }
-    let os = platform::system().os;
+    let os = platform::OS;
     let conditions = rule.clauses.iter().flat_map(|clause| &clause.when);
     let unbuilt = |c: &&Condition| match os {
         OperatingSystem::Linux => false,

@@ -1,6 +1,6 @@
 //! What a person sees of rules at work.
 
-use super::{Header, Job, Voice, json, session::Ended};
+use super::{Header, Job, Voice, ended::Ended, json};
 use crate::ui::{LineWriter, Output, Reporter, console};
 use collector::{ExceptionRow, RunEvent};
 use policy::{ClauseStatus, Finish, Follow, Rule, RuleId, Suppressed, Why};

@@ -8,8 +8,6 @@ mod source;
 mod standing;
 mod tracing;
 
-pub(crate) use standing::Stopped;
-
 use super::{
     proc::ProcDir,
     sys::{

@@ -10,15 +10,12 @@ use crate::{
         proc::ProcDir,
         rights::explain_refusal,
         stop::{self, Hold, Threads},
+        stopped::Stopped,
         sys::ptrace,
-        traced::{Fate, Traced},
+        traced::Fate,
     },
 };
-use std::{
-    cell::RefCell,
-    rc::Rc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 /// Where a process stands for the last event.
 #[derive(Default)]
@@ -169,35 +166,6 @@ impl Sources {
         };
         let threads = Threads::stop(proc, deadline, standing, &options.cancel)?;
         Ok(Stopped::Once(threads))
-    }
-}
-
-/// Threads that are held for a capture.
-pub(crate) enum Stopped {
-    /// Seized for it, and let go after it.
-    Once(Threads),
-    /// Traced before and after. A thread that stood before, too, goes on with the others if it is
-    /// named here.
-    Traced(Rc<RefCell<Traced>>, Option<i32>),
-}
-
-impl Stopped {
-    pub(crate) fn with<T>(&mut self, work: impl FnOnce(&mut Threads) -> T) -> T {
-        match self {
-            Stopped::Once(threads) => work(threads),
-            Stopped::Traced(traced, _) => work(&mut traced.borrow_mut().threads),
-        }
-    }
-
-    pub(crate) fn release(&mut self) {
-        match self {
-            Stopped::Once(threads) => threads.release(),
-            Stopped::Traced(traced, standing) => {
-                let mut traced = traced.borrow_mut();
-                traced.threads.run_on();
-                standing.take().iter().for_each(|tid| traced.go_on(*tid));
-            }
-        }
     }
 }
 
