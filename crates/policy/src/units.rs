@@ -91,6 +91,12 @@ pub fn print_size(bytes: u64) -> String {
     format!("{}{name}", bytes / size)
 }
 
+/// A number and a thing, in the plural unless the number is 1: `1 dump`, `2 dumps`.
+pub fn print_count(count: u64, thing: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{count} {thing}{ending}")
+}
+
 /// Splits `text` behind the digits and points that it begins with.
 pub(crate) fn split_number(text: &str) -> (&str, &str) {
     let end = text

@@ -239,14 +239,46 @@ fn a_breakpoint_on_a_function_is_met_and_passed() {
     assert!(frames.contains("throw_each"), "{frames}");
 }
 
-#[test]
-fn a_signal_is_seen_with_its_sender_and_still_handled() {
-    let folder = folder();
+/// A program that says when it has handled SIGUSR1, and ends with 6 after the second time.
+fn handles_signals() -> Child {
     let script = "import signal,sys\ndef h(n,f): print('handled', flush=True)\n\
                   signal.signal(signal.SIGUSR1, h)\nprint('ready', flush=True)\n\
                   [signal.pause() for _ in range(2)]\nsys.exit(6)";
-    let mut child = Child::start(Command::new("python3").args(["-c", script]));
+    let child = Child::start(Command::new("python3").args(["-c", script]));
     assert_eq!(child.line(), "ready");
+    child
+}
+
+/// In the name of its file, in the events for programs, in its record and in the list.
+#[test]
+fn a_dump_says_in_a_word_what_set_it_off() {
+    let folder = folder();
+    let child = handles_signals();
+    let template = folder.path().join("TRIGGER_PID.dmp");
+    let running = watch(&child, &["signal SIGUSR1"], "mini dump", "1", &template);
+    child.signal(libc::SIGUSR1);
+    assert_eq!(child.line(), "handled");
+    let run = running.finish();
+    run.assert_code(0);
+    let path = folder.path().join(format!("signal_{}.dmp", child.pid()));
+    assert_eq!(dumps(&folder), std::slice::from_ref(&path));
+    assert_eq!(run.events("dump")[0]["trigger"], "signal", "{run:#?}");
+    let record = Firstchance::new(&["inspect"]).arg(&path).args(&["record"]);
+    let record = record.run_well().stdout;
+    let mut lines = record.lines().map(|line| line.split_whitespace());
+    assert!(lines.any(|line| line.eq(["trigger", "signal"])), "{record}");
+    let list = |text| {
+        let list = Firstchance::new(&["dumps", "list", "--json", "--signature", text, "--folder"]);
+        list.arg(folder.path()).run_well().stdout
+    };
+    assert!(list("signal").contains("\"trigger\":\"signal\""));
+    assert_eq!(list("exception").trim(), "");
+}
+
+#[test]
+fn a_signal_is_seen_with_its_sender_and_still_handled() {
+    let folder = folder();
+    let mut child = handles_signals();
     let path = folder.path().join("x.dmp");
     let running = watch(&child, &["signal SIGUSR1"], "mini dump", "1", &path);
     child.signal(libc::SIGUSR1);

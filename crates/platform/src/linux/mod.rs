@@ -18,6 +18,7 @@ mod hold;
 mod host;
 mod image_files;
 mod launched;
+mod leftovers;
 mod list;
 mod memory;
 mod monitor;

@@ -7,7 +7,7 @@
 mod reports;
 
 use super::{
-    arch,
+    arch, leftovers,
     proc::{ProcDir, status},
     sys::{
         nudge::Nudge,
@@ -279,35 +279,24 @@ impl Threads {
         self.take_news();
         for (tid, hold) in std::mem::take(&mut self.held) {
             let _ = failpoint("detach");
-            let _ = match hold {
+            match hold {
                 Hold::Stopped => {
                     let _ = arch::restart_interrupted(tid);
-                    ptrace::detach(tid, 0)
+                    leftovers::detach(tid, 0);
                 }
-                Hold::Signal(signal) => ptrace::detach(tid, signal),
-                Hold::GroupStop(_) | Hold::Trapped(_) | Hold::Exiting => ptrace::detach(tid, 0),
-                Hold::Pending | Hold::Running => release_pending(tid),
-            };
+                Hold::Signal(signal) => leftovers::detach(tid, signal),
+                Hold::GroupStop(_) | Hold::Trapped(_) | Hold::Exiting => leftovers::detach(tid, 0),
+                Hold::Pending | Hold::Running => leftovers::remember(tid),
+            }
         }
+        leftovers::let_go();
         // What was born or reported meanwhile.
         while let Ok(Some((tid, report))) = ptrace::next_report() {
-            let _ = match report {
-                Report::Signal(signal) => ptrace::resume(tid, signal),
-                _ => ptrace::detach(tid, 0),
-            };
+            match report {
+                Report::Signal(signal) => leftovers::detach(tid, signal),
+                _ => leftovers::detach(tid, 0),
+            }
         }
-    }
-}
-
-/// A thread that never stopped cannot be detached (ESRCH); it goes free when this OS thread ends,
-/// which is why every capture has one of its own.
-fn release_pending(tid: i32) -> std::io::Result<()> {
-    match ptrace::report_of(tid)? {
-        Some((_, Report::Interrupted | Report::GroupStop(_) | Report::Trapped(_))) => {
-            ptrace::detach(tid, 0)
-        }
-        Some((_, Report::Signal(signal))) => ptrace::detach(tid, signal),
-        _ => Ok(()),
     }
 }
 

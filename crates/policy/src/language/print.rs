@@ -4,7 +4,7 @@ use super::lexer::is_word;
 use crate::quote::quote;
 use crate::{
     Action, Chance, Clause, Condition, ExceptionFilter, Filter, Follow, Free, Gauge, Level, Limit,
-    Limits, Match, Place, Rule, Scope, Series, Target, print_duration, print_size,
+    Limits, Match, Place, Rule, Scope, Series, Target, print_count, print_duration, print_size,
 };
 use snapshot::{DumpKind, signal_name};
 use std::fmt::{Display, Formatter, Result};
@@ -338,13 +338,9 @@ impl Display for Free {
 }
 
 fn times(count: u32) -> String {
-    format!("{count} time{}", plural(count))
+    print_count(count.into(), "time")
 }
 
 fn dumps(count: u32) -> String {
-    format!("{count} dump{}", plural(count))
-}
-
-fn plural(count: u32) -> &'static str {
-    if count == 1 { "" } else { "s" }
+    print_count(count.into(), "dump")
 }

@@ -7,6 +7,7 @@ use crate::{
     linux::{
         arch,
         hold::{Death, Report},
+        leftovers,
         proc::ProcDir,
         rights::explain_refusal,
         stop::{self, Hold, Threads},
@@ -102,7 +103,7 @@ impl Sources {
         if let Some(traced) = self.tracing.traced() {
             traced.borrow_mut().threads.held.insert(tid, hold);
         } else if hold == Hold::Pending {
-            self.strays.push(tid);
+            leftovers::remember(tid);
         }
         let stands = hold == Hold::Stopped;
         if stands {
@@ -128,24 +129,8 @@ impl Sources {
     fn resume(&self, tid: i32) {
         match self.tracing.traced() {
             Some(traced) => traced.borrow_mut().go_on(tid),
-            None => drop(ptrace::detach(tid, 0)),
+            None => leftovers::detach(tid, 0),
         }
-    }
-
-    /// Lets threads go on that were asked to stop, did not in time, and stand now.
-    pub(super) fn let_strays_go(&mut self) {
-        self.strays.retain(|&tid| match ptrace::report_of(tid) {
-            Ok(None) => true,
-            Ok(Some((_, ptrace::Report::Signal(signal)))) => {
-                let _ = ptrace::detach(tid, signal);
-                false
-            }
-            Ok(Some(_)) => {
-                let _ = ptrace::detach(tid, 0);
-                false
-            }
-            Err(_) => false,
-        });
     }
 
     /// Holds all threads, the one that stands among them.
@@ -177,7 +162,7 @@ fn wait_for_stop(tid: i32) -> Hold {
         match ptrace::report_of(tid) {
             Ok(Some((_, R::Signal(signal)))) => drop(ptrace::resume(tid, signal)),
             Ok(Some((_, R::Exiting(_)))) => {
-                let _ = ptrace::detach(tid, 0);
+                leftovers::detach(tid, 0);
                 return Hold::Exiting;
             }
             Ok(Some((_, R::Gone(_)))) | Err(_) => return Hold::Exiting,
