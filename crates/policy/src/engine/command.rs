@@ -89,7 +89,7 @@ pub struct DumpRequest {
     pub process: ProcessKey,
     /// The kinds of dump to write, one file each, smallest first.
     pub kinds: Vec<DumpKind>,
-    /// What set it off.
+    /// Why it is done: what met the condition.
     pub trigger: Trigger,
     /// The rule that asks for it.
     pub rule: RuleId,
@@ -105,7 +105,7 @@ pub struct DumpRequest {
     pub behind: Option<DumpId>,
 }
 
-/// What set off an action that is no dump.
+/// An action that is no dump, and why it is done.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Note {
     /// The process that it is about.
@@ -114,7 +114,7 @@ pub struct Note {
     pub rule: RuleId,
     /// The index of the clause in its rule.
     pub clause: usize,
-    /// What set it off.
+    /// Why it is done: what met the condition.
     pub trigger: Trigger,
 }
 
