@@ -59,7 +59,7 @@ pub struct Clause {
     pub when: Vec<Condition>,
     /// What is done then.
     pub action: Action,
-    /// Repeats the action after it was set off once.
+    /// If there is one, the action is repeated after it was done once.
     pub series: Option<Series>,
     /// How often the clause may act. `None`: as often as the limits of the rule allow.
     pub limit: Option<Limit>,
@@ -77,7 +77,7 @@ impl Clause {
     }
 }
 
-/// Several actions, at intervals, that one trigger sets off (DebugDiag's userdump series: 10 mini dumps,
+/// Several actions, at intervals, for one trigger (DebugDiag's userdump series: 10 mini dumps,
 /// then a full one).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Series {

@@ -18,7 +18,7 @@ Where a switch means something else in ProcDump for Linux, `--linux` or `PROCDUM
 that meaning; it is in the column \"Linux dialect\".
 
 Switches may be before or after the target, begin with `-` or `/`, and be in any case.
-With several triggers, each sets off a dump. Without a trigger, a dump is taken at once.
+With several triggers, any of them causes a dump. Without a trigger, a dump is taken at once.
 A number after `-e` or `-r` belongs to the switch only if a target is named besides:
 `-e 1` alone means the process with the pid 1.
 `firstchance explain procdump …` prints the rule that a command line means.

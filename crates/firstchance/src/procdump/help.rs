@@ -18,7 +18,7 @@ procdump -u
 procdump -cancel PID
 
 ProcDump's command line, understood by firstchance. Switches may be before or after the target,
-begin with - or /, and be in any case. With several triggers, each sets off a dump. Without a trigger,
+begin with - or /, and be in any case. With several triggers, any of them causes a dump. Without a trigger,
 a dump is taken at once.
 ";
 

@@ -80,7 +80,7 @@ pub(crate) enum Shape {
 pub(crate) enum Group {
     /// What a dump contains.
     Kind,
-    /// What sets off a dump.
+    /// The condition for a dump.
     Trigger,
     /// What a trigger is restricted to.
     Filter,
@@ -231,7 +231,7 @@ pub(crate) const SWITCHES: &[Switch] = &[
     switch(Id::Kernel, "mk", Flag, G::Kind, "Beside each dump, another one with the kernel stacks of the process. Not possible with -r.").on_linux(Nothing("there are no kernel dumps of one process")).since(Since::Later),
 
     switch(Id::Count, "n", Values(&["COUNT"]), G::Trigger, "The number of dumps before monitoring ends; 1 by default.").both(),
-    switch(Id::Seconds, "s", Values(&["SECONDS"]), G::Trigger, "The number of consecutive seconds for which a threshold has to be passed, or the time between dumps without a trigger; 10 by default.").in_linux("The number of seconds between two dumps; a threshold sets off a dump at once. 10 by default."),
+    switch(Id::Seconds, "s", Values(&["SECONDS"]), G::Trigger, "The number of consecutive seconds for which a threshold has to be passed, or the time between dumps without a trigger; 10 by default.").in_linux("The number of seconds between two dumps; a threshold causes a dump at once. 10 by default."),
     switch(Id::Cpu, "c", Values(&["PERCENT"]), G::Trigger, "CPU at or above this percentage of all processors; with -u, of one processor.").in_linux("CPU at or above this percentage of one processor."),
     switch(Id::CpuBelow, "cl", Values(&["PERCENT"]), G::Trigger, "CPU below this percentage of all processors; with -u, of one processor.").in_linux("CPU below this percentage of one processor."),
     switch(Id::CoreOrUninstall, "u", Flag, G::Trigger, "-c and -cl are percentages of one processor. As the only switch: restore the handler of crashes that was there before -i."),
