@@ -18,8 +18,8 @@ procdump -u
 procdump -cancel PID
 
 ProcDump's command line, understood by firstchance. Switches may be before or after the target,
-begin with - or /, and be in any case. With several triggers, any of them causes a dump. Without a trigger,
-a dump is taken at once.
+begin with - or /, and be in any case. With several triggers, any of them causes a dump.
+Without a trigger, a dump is taken at once.
 ";
 
 /// Examples: command lines, and what they ask for.

@@ -1,4 +1,4 @@
-//! The debug log: `-v` and `--log FILE`.
+//! The debug log (`-v`, `--log FILE`): where it is written, and what is in it.
 
 use std::process::Command;
 
@@ -13,7 +13,7 @@ fn says(log: &str, source_and_message: &str) -> bool {
 #[test]
 fn v_shows_decisions_and_what_was_rejected_and_without_it_nothing_more_is_printed() {
     let folder = folder();
-    // A name that no other test's process has.
+    // No process of another test has this name.
     let name = format!("logged-{}", std::process::id());
     let program = file_in(&folder, &name);
     std::fs::copy(victim_exe(), &program).unwrap();

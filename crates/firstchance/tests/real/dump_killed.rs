@@ -1,4 +1,4 @@
-//! Rows A1, A4 and A6: whatever happens to the dumper, the target lives on.
+//! Rows A1, A4 and A6: whatever happens to firstchance, the target lives on.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use crate::support::{
     Core, Firstchance, Victim, files_in, folder, state_of, victim_exe, wait_until,
 };
 
-/// Every fault point on the way of a full dump.
+/// All fault points that a full dump passes.
 const POINTS: &[&str] = &[
     "before-stop",
     "seize",
@@ -24,7 +24,7 @@ const POINTS: &[&str] = &[
     "publish",
 ];
 
-/// Nothing in the folder looks like a dump but is none.
+/// Asserts that no file in the folder looks like a dump and is none.
 fn assert_no_false_dump(folder: &Path, point: &str) {
     for file in files_in(folder) {
         let name = file.file_name().unwrap().to_string_lossy().into_owned();
@@ -76,7 +76,7 @@ fn a1_killed_at_every_point_a_target_of_many_threads_lives() {
     }
 }
 
-/// A target that was stopped before stays so.
+/// A target that was stopped before the dump stays stopped.
 #[test]
 fn a1_killed_at_every_point_a_stopped_target_stays_stopped() {
     let mut victim = Victim::start(&["idle"]);
@@ -116,7 +116,7 @@ fn a4_asked_to_end_it_lets_the_target_go_and_leaves_no_half_file() {
     }
 }
 
-/// Nobody reads what it says: that is no reason to leave the target to chance.
+/// Nobody reads the output of firstchance. It must release the target nevertheless.
 #[test]
 fn a4_a_closed_pipe_does_not_end_the_dump() {
     let mut victim = Victim::start(&["selfcheck"]);
@@ -151,7 +151,7 @@ fn a6_a_panic_lets_the_target_go() {
     }
 }
 
-/// It ends before its tracer does: whoever is stopped then must not wait for anybody.
+/// The target ends before its tracer does. No stopped thread may wait for the tracer then.
 #[test]
 fn a1_killed_from_outside_while_it_holds_the_target() {
     let mut victim = Victim::start(&["threads", "20"]);

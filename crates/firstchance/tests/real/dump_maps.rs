@@ -1,4 +1,4 @@
-//! Rows C7 to C11: address spaces of many and odd mappings.
+//! Rows C7 to C11: address spaces with many mappings, and with unusual ones.
 
 use std::process::Command;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::support::{
 
 const PAGE: u64 = 4096;
 
-/// What page `number` of a victim is filled with.
+/// The word that page `number` of a victim is filled with.
 fn pattern(number: u16) -> u64 {
     u64::from_be_bytes(*b"VICTIM\0\0") | u64::from(number)
 }
@@ -36,7 +36,7 @@ fn c7_six_thousand_mappings() {
     many_maps(6_022);
 }
 
-/// More segments than the header's 16 bits can count (PN_XNUM).
+/// With more segments than the 16 bits of the header can count (PN_XNUM).
 #[test]
 fn c7_seventy_thousand_mappings() {
     let limit = Sysctl::at_least("vm/max_map_count", 200_000);
@@ -65,7 +65,7 @@ fn c8_memory_of_every_kind() {
     let kinds = ["hugetlb", "thp", "shared", "memfd", "sysv", "named"];
     for (number, kind) in kinds.into_iter().enumerate() {
         if victim.has(&format!("no-{kind}")) {
-            // The kernel may have no 2 MiB in one piece, and names of mappings are an option of it.
+            // The kernel may have no 2 MiB in one piece, and may be built without names of mappings.
             println!("{kind}: {}", victim.fact(&format!("no-{kind}")));
             assert!(kind == "named" || kind == "hugetlb", "{kind}");
             continue;
@@ -85,12 +85,12 @@ fn c8_a_program_whose_file_is_gone() {
     let core = Core::alone(&dumped.path);
     let shown = core.gdb(&["info proc mappings", "bt"]);
     assert!(shown.contains("/gone"), "{shown}");
-    // Its image is nowhere but in the dump.
+    // The file of the program is gone: its code is only in the dump.
     let with_exe = Core::new(&dumped.path, victim_exe()).gdb(&["bt"]);
     assert!(with_exe.contains("main"), "{with_exe}");
 }
 
-/// Regions come and go under a reader that does not stop them.
+/// Regions come and go while they are read without stopping the process.
 #[test]
 fn c9_maps_that_change_while_they_are_read() {
     let mut victim = Victim::start(&["remap", "4"]);
@@ -133,7 +133,7 @@ fn c10_names_that_are_hard_to_parse() {
     assert_eq!(core.word(victim.address("deep")), Some(pattern(7)));
 }
 
-/// The kernel puts an int3 where a uprobe is; a dump has what the file has.
+/// The kernel writes an int3 where a uprobe is. A dump has the original code.
 #[test]
 fn c11_text_under_a_probe_is_as_in_the_file() {
     const PROBED: Program = Program::c("probed.c");
@@ -169,7 +169,7 @@ fn a_dump_of_everything_else_opens_too() {
         victim.assert_alive();
         let core = Core::new(&path, victim_exe());
         assert_eq!(core.threads().len(), 4, "{kind}");
-        // A triage dump has no more than stacks: gdb does not find the libraries by it.
+        // A triage dump has only stacks, so that gdb does not find the libraries.
         let frames = core.gdb(&["bt"]);
         assert!(
             frames.contains("main") || kind == "--triage",

@@ -1,4 +1,4 @@
-//! Rows C1 to C6 and more: memory that is protected, missing, hanging, or huge.
+//! Rows C1 to C6 and more: memory that is protected, missing or huge, or that blocks whoever reads it.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::process::Command;
@@ -10,7 +10,7 @@ use crate::support::{
 
 const PAGE: u64 = 4096;
 
-/// What page `number` of a victim is filled with.
+/// The word that page `number` of a victim is filled with.
 fn pattern(number: u16) -> u64 {
     u64::from_be_bytes(*b"VICTIM\0\0") | u64::from(number)
 }
@@ -58,7 +58,7 @@ fn c3_a_page_that_nobody_delivers_is_not_waited_for() {
     assert_eq!(words[1].unwrap_or(0), 0);
 }
 
-/// A file system whose server never answers a read: who touches the page cannot even be killed.
+/// A file system whose server never answers a read. A process that touches such a page cannot even be killed.
 #[test]
 fn c4_a_hung_file_system_is_not_touched() {
     const HUNG_FUSE: Program = Program::c("hung_fuse.c");

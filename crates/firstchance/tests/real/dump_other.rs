@@ -1,4 +1,4 @@
-//! Rows B16 and B17: processes of another kind than ours.
+//! Rows B16 and B17: 32-bit processes, and processes in other namespaces.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! Rows B7 to B9, B20 and B21: what is refused, and how it is explained.
+//! Rows B7 to B9, B20 and B21: dumps that are refused, and the messages that say why.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,7 +11,7 @@ use crate::support::{
 /// A user without any rights.
 pub(crate) const NOBODY: &[&str] = &["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups"];
 
-/// No file was left, nor a part of one.
+/// Asserts that no file was left, not even a partial one.
 fn assert_empty(folder: &Path) {
     assert_eq!(files_in(folder), Vec::<std::path::PathBuf>::new());
 }
@@ -93,7 +93,7 @@ fn b8_a_thread_of_the_kernel_is_refused() {
     assert_empty(folder.path());
 }
 
-/// In a pid namespace of its own, so that it is not this machine's.
+/// In a pid namespace, so that it is not the pid 1 of this machine.
 #[test]
 fn b8_the_first_process_is_dumped_as_any_other() {
     let folder = folder();
@@ -138,7 +138,7 @@ fn b9_a_target_of_another_tracer_is_named_and_can_be_had_without_a_stop() {
     victim.assert_alive();
 }
 
-/// A copy of a program that everybody may run.
+/// Makes a copy of a program that every user may run.
 pub(crate) fn public_copy(folder: &tempfile::TempDir, program: &Path) -> std::path::PathBuf {
     use std::os::unix::fs::PermissionsExt as _;
     let copy = folder.path().join(program.file_name().unwrap());
@@ -149,7 +149,7 @@ pub(crate) fn public_copy(folder: &tempfile::TempDir, program: &Path) -> std::pa
     copy
 }
 
-/// A folder that another user can reach, unlike those under the target folder perhaps.
+/// A folder that another user can reach, as those below Cargo's target folder may not be.
 pub(crate) fn public_folder() -> tempfile::TempDir {
     tempfile::Builder::new()
         .prefix("firstchance-test")
@@ -165,7 +165,7 @@ pub(crate) fn folder_of_nobody(parent: &tempfile::TempDir) -> std::path::PathBuf
     folder
 }
 
-/// Dumps as `NOBODY`; nothing may be left.
+/// Tries to dump the victim as `NOBODY`, and asserts that no file is left.
 fn refused_to_nobody(victim: &Victim, public: &tempfile::TempDir) -> Run {
     let program = public_copy(public, Path::new(env!("CARGO_BIN_EXE_firstchance")));
     let own = folder_of_nobody(public);

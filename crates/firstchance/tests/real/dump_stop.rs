@@ -5,7 +5,7 @@ use crate::support::{
     wait_until,
 };
 
-/// A dump that stands where all threads are stopped.
+/// Begins a dump that waits at the fault point where all threads are stopped.
 fn held(victim: &Victim, file: &std::path::Path) -> Running {
     let dump = Firstchance::full_dump(victim.pid(), file).failpoint("all-stopped:stop");
     let mut running = dump.spawn();
@@ -66,7 +66,7 @@ fn b4_terminated_while_held_it_dies_of_that_afterwards() {
     assert_eq!(victim.wait().signal(), Some(libc::SIGTERM));
 }
 
-/// Whether the rest could still be copied is a matter of time; what is not whole never looks whole.
+/// It depends on time whether the rest can still be copied. An incomplete dump must never look complete.
 #[test]
 fn b5_killed_while_held_or_copied_the_dump_says_so() {
     for point in [
@@ -104,11 +104,11 @@ fn b6_a_target_that_ends_meanwhile_leaves_a_whole_dump_or_none() {
             .spawn();
         running.wait_until_stopped();
         victim.tell("end");
-        // A thread that is seized is only gone when its tracer has seen it.
+        // A seized thread is gone only when its tracer has waited for it.
         victim.wait_for_letters("ZXt");
         let run = running.finish_through_stops();
         match run.code {
-            // It was caught at its very end, with all its memory.
+            // It was stopped at its very end, with all its memory.
             Some(0) => {
                 let core = Core::new(&path, victim_exe());
                 assert_eq!(core.threads(), [victim.pid()]);
@@ -120,7 +120,7 @@ fn b6_a_target_that_ends_meanwhile_leaves_a_whole_dump_or_none() {
     }
 }
 
-/// The new program is there, or a thread waits in the kernel for the others to end.
+/// Whether the new program runs, or a thread waits in the kernel until the others have ended.
 fn is_executing(pid: u32) -> bool {
     let command = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     command.contains("idle") || threads_of(pid).iter().any(|tid| state_of(*tid) == 'D')
@@ -143,7 +143,7 @@ fn b15_a_target_that_becomes_another_program_is_let_go() {
         let run = running.finish_through_stops();
         println!("{point}: {run:?}");
         match run.code {
-            // It was another program before the dump began with it: that one is dumped.
+            // The new program was running before the dump began, and is dumped.
             Some(0) => assert_eq!(point, "before-stop:stop"),
             _ => assert!(matches!(run.code, Some(5)), "{point}: {run:#?}"),
         }

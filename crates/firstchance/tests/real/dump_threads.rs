@@ -69,7 +69,7 @@ fn b10_a_parent_that_waits_in_vfork_is_dumped_all_the_same() {
     assert_eq!(victim.letter(), 'D');
 }
 
-/// A thread in a frozen file system stands where no signal reaches it.
+/// A thread that waits for a frozen file system cannot be reached by a signal.
 #[test]
 fn b11_a_target_in_uninterruptible_sleep_is_dumped_all_the_same() {
     let frozen = Frozen::new();
@@ -89,7 +89,7 @@ fn b11_a_target_in_uninterruptible_sleep_is_dumped_all_the_same() {
     assert_eq!(Core::alone(&path).threads(), [writer.pid()]);
 }
 
-/// A small file system on a loop device, frozen; thawed and gone when dropped.
+/// A small file system on a loop device, which is frozen. It is thawed and unmounted when this is dropped.
 struct Frozen {
     folder: tempfile::TempDir,
 }
@@ -129,7 +129,7 @@ impl Drop for Frozen {
             .arg("--unfreeze")
             .arg(self.mount())
             .status();
-        // Lazily: somebody may still have a file open, and will not for long.
+        // Lazily, because a process may still have a file open for a moment.
         let _ = Command::new("umount")
             .arg("--lazy")
             .arg(self.mount())
@@ -191,7 +191,8 @@ fn b14_ten_thousand_threads_fit_into_little_memory_and_few_descriptors() {
     assert_eq!(notes.matches("NT_PRSTATUS").count(), THREADS + 1);
 }
 
-/// The system calls of e7: where the kernel would let a stop be seen as EINTR, it is mended.
+/// The system calls of the victim's mode `blocked`, also those that return EINTR after a stop if the debugger
+/// does not prevent it.
 #[test]
 fn b18_blocked_system_calls_go_on() {
     const CALLS: [&str; 15] = [
@@ -224,7 +225,7 @@ fn b18_blocked_system_calls_go_on() {
         victim.wait_for_letter('S');
         let counts = [Slot::Interrupted, Slot::Returned].map(|slot| victim.state.get(slot));
         assert_eq!(counts, [0, 0], "{call}: EINTR, returns");
-        // A sleep goes on as restart_syscall.
+        // A sleep is continued by the system call restart_syscall.
         let numbers = [first_word(&before), "219"].map(str::to_owned);
         assert!(
             numbers.iter().any(|n| n == first_word(&number())),
@@ -251,7 +252,8 @@ fn b19_a_hundred_dumps_leave_a_busy_target_as_it_was() {
     }
 }
 
-/// What dumps might leave behind in a process: descriptors, threads, mappings, children.
+/// What dumps might leave behind in a process: the numbers of descriptors, threads and mappings, and its
+/// children.
 fn trace(victim: &Victim) -> (usize, usize, usize, String) {
     let pid = victim.pid();
     let count = |path: &str| {

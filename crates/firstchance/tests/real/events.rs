@@ -1,5 +1,5 @@
-//! Exceptions, signals, breakpoints and ends of real programs: how many are seen, under which
-//! names, and that the program never feels it.
+//! Exceptions, signals, breakpoints and ends of real programs: how many are seen, under which names, and that
+//! the program runs on as if nobody watched.
 
 use std::{
     os::unix::{fs::FileExt as _, process::ExitStatusExt},
@@ -14,7 +14,7 @@ use crate::support::{
 
 const THROWS: Program = Program::cpp("throws.cpp");
 
-/// A program that waits for a line before it does anything.
+/// Starts a program that throws `count` exceptions in each of `threads` threads after it was given a line.
 fn throws(count: u32, threads: u32, end: &str) -> Child {
     let (count, threads) = (count.to_string(), threads.to_string());
     let child = Child::that_crashes(compile(&THROWS), &[&count, &threads, end]);
@@ -22,7 +22,7 @@ fn throws(count: u32, threads: u32, end: &str) -> Child {
     child
 }
 
-/// A watch of it that has armed everything; JSON lines, so that nothing is left to guess.
+/// Starts a watch of the program with JSON output, and waits until everything is armed.
 fn watch(child: &Child, when: &[&str], what: &str, count: &str, to: &Path) -> Running {
     let mut command = Firstchance::new(&["watch", "--json", &child.pid().to_string()]);
     for condition in when {
@@ -67,7 +67,7 @@ fn every_throw_is_counted_and_none_is_felt() {
     }
 }
 
-/// The program lives on, and still it is told what it has thrown so far.
+/// The table of exceptions is also shown if the program goes on.
 #[test]
 fn the_end_of_a_watch_shows_what_was_thrown_and_from_where() {
     let folder = folder();
@@ -166,7 +166,7 @@ fn a_crash_is_dumped_once_and_the_program_dies_of_it_as_it_would() {
     }
 }
 
-/// Nothing is attached, and the program is gone before it is dumped: its supervisor need not wait.
+/// Without an attachment. The program is gone before it is dumped, so that its supervisor need not wait.
 #[test]
 fn a_crash_is_dumped_from_what_is_kept_of_a_program_that_nobody_traces() {
     let folder = folder();
@@ -239,7 +239,7 @@ fn a_breakpoint_on_a_function_is_met_and_passed() {
     assert!(frames.contains("throw_each"), "{frames}");
 }
 
-/// A program that says when it has handled SIGUSR1, and ends with 6 after the second time.
+/// Starts a program that prints a line when it has handled SIGUSR1, and ends with 6 after the second time.
 fn handles_signals() -> Child {
     let script = "import signal,sys\ndef h(n,f): print('handled', flush=True)\n\
                   signal.signal(signal.SIGUSR1, h)\nprint('ready', flush=True)\n\
@@ -249,7 +249,7 @@ fn handles_signals() -> Child {
     child
 }
 
-/// In the name of its file, in the events for programs, in its record and in the list.
+/// The word is in the name of the file, in the JSON events, in the record and in the list of dumps.
 #[test]
 fn a_dump_says_in_a_word_what_set_it_off() {
     let folder = folder();
@@ -381,7 +381,7 @@ fn nothing_is_left_in_a_program_that_is_no_longer_watched() {
     assert_eq!(child.wait().code(), Some(3));
 }
 
-/// The code of every library in memory is that of its file: no probe is left in it.
+/// Asserts that the code of every library in memory is that of its file, so that no probe is left in it.
 fn assert_code_is_its_files(pid: u32) {
     let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).expect("it lives");
     let memory = std::fs::File::open(format!("/proc/{pid}/mem")).expect("it lives");
@@ -432,7 +432,7 @@ fn a_storm_is_counted_and_sampled_and_the_program_goes_on() {
 
 #[test]
 fn a1_killed_at_random_moments_among_many_throws_the_program_lives() {
-    /// By probes alone, by tracing as well, and by a breakpoint that is met 1,000s of times.
+    /// With probes alone, with tracing as well, and with a breakpoint that is reached thousands of times.
     const RULES: [[&str; 2]; 3] = [
         ["exception \"order 77\"", "unhandled exception"],
         ["exception \"order 77\"", "exit"],
@@ -450,7 +450,7 @@ fn a1_killed_at_random_moments_among_many_throws_the_program_lives() {
             .arg(&path)
             .args(&["--when", one, "--when", other])
             .spawn();
-        // Anywhere between its first steps and the middle of its work.
+        // At any moment between the first steps of the program and the middle of its work.
         std::thread::sleep(std::time::Duration::from_millis(round as u64 * 7 % 300));
         running.signal(libc::SIGKILL);
         running.finish();
@@ -500,7 +500,7 @@ fn python_go_and_node_are_named_when_nobody_catches() {
     }
 }
 
-/// A thread stands while its exception is looked at; nothing of the machine need be read then.
+/// While a thread is held for its exception, no facts about the machine are read, which would take time.
 #[test]
 fn no_file_about_the_machine_is_read_at_an_exception() {
     const FAULTS: Program = Program::c("faults.c");

@@ -1,4 +1,4 @@
-//! Rows D1 to D13: the files that dumps become.
+//! Rows D1 to D13: the files of dumps: names, modes, full disks, links.
 
 use std::{
     fs,

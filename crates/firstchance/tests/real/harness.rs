@@ -1,11 +1,11 @@
-//! The judges themselves, on a core that gdb made: what they are to find in ours, they find there.
+//! Tests of the helpers that ask gdb and lldb: in a core of gdb's own, they find what they must find in ours.
 
 use std::path::PathBuf;
 use std::process::Command;
 
 use crate::support::{Core, Victim, folder, lldb, readelf, threads_of, victim_exe};
 
-/// gcore's core of a victim.
+/// Takes a core of a victim with gdb's gcore.
 fn gcore(victim: &Victim, folder: &tempfile::TempDir) -> PathBuf {
     let prefix = folder.path().join("gcore");
     let mut gcore = Command::new("gcore");

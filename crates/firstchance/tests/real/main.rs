@@ -1,7 +1,6 @@
 //! The real program on real processes, judged by gdb, lldb, readelf and minidump-stackwalk.
 //!
-//! The names of tests begin with the row of the torture table that they stand for; docs/testing.md
-//! has the table.
+//! The name of a test begins with its row in the torture table in docs/testing.md.
 #![cfg(target_os = "linux")]
 
 #[path = "../support/mod.rs"]

@@ -1,4 +1,4 @@
-//! Programs that really crash, with the kernel calling us.
+//! Programs that really crash, so that the kernel starts the handler of crashes.
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::ExitStatusExt as _;
@@ -68,7 +68,7 @@ fn a_cxx_exception_is_the_reason_of_the_crash_it_ends_in() {
     assert_eq!(reason, name);
 }
 
-/// Neither keeps the other from its dump, and the program dies as it would.
+/// The watch and the handler both take their dumps, and the program ends as it would without them.
 #[test]
 fn a_watch_and_the_handler_both_take_their_dump_of_a_crash() {
     let machine = Postmortem::enabled(&[]);
@@ -167,7 +167,7 @@ fn e1_a_hostile_name_is_shown_and_not_obeyed() {
 #[test]
 fn e5_a_pid_that_means_another_process_is_never_looked_at() {
     let mut machine = Postmortem::off();
-    // Nobody knows the program of such a crash: those of all programs are wanted.
+    // The program of such a crash is unknown, so that the settings must be for all programs.
     machine.enable(&["--type", "full"]).assert_code(0);
     machine.failpoint("crash-begin:stop");
     let mut child = machine.command(&["mib=8", "end=segv"]).spawn().unwrap();
@@ -195,11 +195,11 @@ fn e5_a_pid_that_means_another_process_is_never_looked_at() {
     assert_eq!(records[0]["raced"], true);
 }
 
-/// A process with this very pid, which is free.
+/// Starts a process with this pid, which must be free.
 fn process_with(machine: &Postmortem, pid: u32) -> std::process::Child {
     let mut found = None;
     wait_until("the pid comes again", || {
-        // Somebody else may be quicker.
+        // Another process may get the pid first.
         std::fs::write("/proc/sys/kernel/ns_last_pid", (pid - 1).to_string()).unwrap();
         let mut child = machine.command(&["mib=2", "end=wait"]).spawn().unwrap();
         if child.id() == pid {
@@ -220,7 +220,7 @@ fn e5_whoever_has_the_pid_now_is_not_taken_for_the_one_that_crashed() {
         machine.enable(&["--type", "full"]).assert_code(0);
         machine.failpoint("crash-begin:stop");
         if !is_told {
-            // As an older kernel, which gives no descriptor of the process.
+            // Like an older kernel, which passes no pidfd.
             let pattern = Postmortem::pattern();
             machine.write("core_pattern", pattern.strip_suffix(" %F").unwrap());
         }
@@ -279,7 +279,7 @@ fn e10_a_watch_that_crashes_holds_nobody_and_its_crash_starts_no_other() {
         let watch = watch.args(&["watch", &pid, "--when", "unhandled exception", "--json"]);
         let watch = watch.current_dir(machine.program.parent().unwrap());
         let running = watch.spawn().until_it_says("armed");
-        // The first one is taken by Rust's own handler, which expects the fault to come again.
+        // The first signal is caught by Rust's own handler, which expects the fault to happen again.
         wait_until("the watch ends", || {
             running.signal(libc::SIGSEGV);
             "ZX".contains(crate::support::state_of(running.pid()))
@@ -372,7 +372,7 @@ fn e9_a_panic_in_a_dump_leaves_the_kernels_core() {
     assert!(told.contains("boom (place="), "{told}");
 }
 
-/// The pattern that the settings say.
+/// The `core_pattern` that the settings require.
 fn registered() -> String {
     let text = std::fs::read_to_string("/etc/firstchance/postmortem.toml").unwrap();
     let line = text
@@ -468,7 +468,7 @@ fn e15_crashes_that_are_not_wanted_go_to_the_handler_before() {
     let script = theirs.with_extension("sh");
     std::fs::write(&script, "#!/bin/sh\necho \"$@\" > \"$1\"\ncat >> \"$1\"\n").unwrap();
     std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
-    // In a folder that only root can change, as its folder decides too.
+    // In a folder that only root can change, because whoever can change the folder can replace the program.
     let script = at_roots(&script);
     machine.write(
         "core_pattern",

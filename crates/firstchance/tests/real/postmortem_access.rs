@@ -1,4 +1,4 @@
-//! Who may read the dump of a crash.
+//! Which users may read the dump of a crash.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use crate::support::{Firstchance, Postmortem};
 
-/// A user, another one, and the first with a right that users do not have.
+/// Arguments of setpriv for a user, for another one, and for the first with a capability.
 const ALICE: &[&str] = &["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups"];
 const BOB: &[&str] = &["setpriv", "--reuid=1001", "--regid=1001", "--clear-groups"];
 const SERVICE: &[&str] = &[
@@ -27,7 +27,7 @@ fn crash_by(user: &[&str], machine: &Postmortem, words: &[&str]) {
     assert!(status.signal().is_some(), "{status:?}");
 }
 
-/// Whether a user can do this.
+/// Whether a user can run `program` on `path`.
 fn may(user: &[&str], program: &str, path: &Path) -> bool {
     let mut command = Command::new(user[0]);
     command.args(&user[1..]).arg(program).arg(path);
@@ -35,7 +35,7 @@ fn may(user: &[&str], program: &str, path: &Path) -> bool {
     quiet.status().unwrap().success()
 }
 
-/// How many dumps a user is shown.
+/// The number of dumps that a user is shown.
 fn listed(user: &[&str], machine: &Postmortem) -> usize {
     let list = Firstchance::by(user).args(&["dumps", "list", "--json", "--folder"]);
     let run = list.arg(&machine.folder).run();

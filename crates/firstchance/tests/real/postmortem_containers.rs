@@ -1,4 +1,4 @@
-//! Crashes in containers, and in what they are made of.
+//! Crashes in containers: namespaces, another root, cgroups.
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
@@ -60,7 +60,7 @@ fn e14_nothing_is_opened_in_the_root_of_a_container() {
     assert!(inside.is_empty(), "{inside:#?}");
 }
 
-/// A cgroup of the test's own, and a file about it as Docker writes it.
+/// A cgroup of the test, and a description of it as Docker writes it.
 struct Docker {
     cgroup: std::path::PathBuf,
     config: std::path::PathBuf,

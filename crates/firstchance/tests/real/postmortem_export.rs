@@ -1,11 +1,11 @@
-//! A dump that is taken to another machine.
+//! Packs of `dumps export`, opened as on another machine.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::{Firstchance, Postmortem, Program, compile};
 
-/// What came out of a pack, in a folder of its own.
+/// An unpacked pack, in a folder of its own.
 struct Unpacked {
     _folder: tempfile::TempDir,
     inside: PathBuf,
@@ -29,7 +29,7 @@ impl Unpacked {
         serde_json::from_slice(&text).unwrap()
     }
 
-    /// What the command does that the pack's own README names.
+    /// The output of the command that the README in the pack names.
     fn as_the_readme_says(&self, program: &str, more: &[&str]) -> String {
         let readme = std::fs::read_to_string(self.inside.join("README.txt")).unwrap();
         let mut lines = readme.lines().map(str::trim);
@@ -57,7 +57,7 @@ fn an_exported_dump_is_opened_elsewhere_with_what_came_along() {
     machine.crash(&["threads=2", "end=segv"]);
     let dump = machine.only_dump();
     let pack = Unpacked::of(&export(&machine, &dump));
-    // Elsewhere: neither the dump nor the program is where it was.
+    // As on another machine: neither the dump nor the program is where it was.
     std::fs::remove_file(&dump).unwrap();
     std::fs::remove_file(&machine.program).unwrap();
 

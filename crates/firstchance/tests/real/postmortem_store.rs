@@ -1,4 +1,4 @@
-//! What becomes of many dumps of crashes: limits, counts, lists.
+//! Many dumps of crashes: limits, counts, lists.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
@@ -58,7 +58,7 @@ fn e7_a_repeat_does_not_make_a_dump_younger() {
     assert_eq!(age(), before, "the oldest is still the first to go");
 }
 
-/// A hundred programs, each another one with a cause of its own, crash at once.
+/// A hundred different programs crash at once.
 fn storm(machine: &Postmortem) {
     let start = |at: usize| {
         let program = machine.program.with_extension(at.to_string());
@@ -109,7 +109,7 @@ fn e8_what_is_too_much_is_lost_and_counted() {
         count.unwrap_or(0u64)
     };
     let before = lost();
-    // The kernel says so ten times in five seconds, and how often it did not when it does again.
+    // The kernel logs at most ten such lines in five seconds, and later how many it left out.
     wait_until("the kernel's log has them", || {
         storm(&machine);
         lost() > before
@@ -141,7 +141,7 @@ fn e12_nine_thousand_threads_are_dumped_with_little_memory() {
     assert_eq!(Core::new(&dump, &machine.program).threads().len(), 9001);
 }
 
-/// The most memory that the handler had, in kB, and the dump.
+/// The peak memory of the handler, in kB, and the path of the dump.
 fn peak_of_handler(machine: &Postmortem, words: &[&str]) -> (u64, std::path::PathBuf) {
     machine.failpoint("released:stop");
     let mut child = machine.command(words).spawn().unwrap();
@@ -241,7 +241,7 @@ fn d4_what_the_disk_has_to_keep_free_is_kept_free() {
         .iter()
         .map(|dump| machine.record(dump)["kind"].clone())
         .collect();
-    // The newest of ours never goes for another one.
+    // The newest dump is never deleted for another one.
     assert_eq!(
         kinds,
         ["full", "mini"],
@@ -249,7 +249,7 @@ fn d4_what_the_disk_has_to_keep_free_is_kept_free() {
     );
 }
 
-/// Names like the one that the dump will have, for the next seconds.
+/// The names that the dump may get in the next seconds.
 fn names_to_come(machine: &Postmortem) -> Vec<std::path::PathBuf> {
     let program = machine.program.file_name().unwrap().to_str().unwrap();
     let name = |seconds: u32| {
@@ -354,13 +354,13 @@ fn d14_broken_files_and_links_in_a_folder_are_neither_listed_nor_deleted() {
     assert!(outside.is_file());
 }
 
-/// How long the program takes over this many dumps: to list them, and to see that none has to go.
+/// The seconds that `dumps list` and `dumps prune` take for this many dumps, if none has to be deleted.
 fn time_over(dump: &[u8], count: usize) -> [f64; 2] {
     let folder = crate::support::folder();
     for at in 0..count {
         let file = std::fs::File::create(folder.path().join(format!("app{at}.dmp"))).unwrap();
         std::os::unix::fs::FileExt::write_all_at(&file, &dump[..16 << 10], 0).unwrap();
-        // As large as dumps are, without taking the room.
+        // As large as a real dump, but sparse.
         file.set_len(1 << 30).unwrap();
     }
     ["list", "prune"].map(|what| {
@@ -372,9 +372,9 @@ fn time_over(dump: &[u8], count: usize) -> [f64; 2] {
     })
 }
 
-/// What it takes is in docs/benchmarks.md; here only that it grows as the dumps do, on a machine that
-/// is busy: eight times as many may take 24 times as long, where it would be 64 times if each were
-/// compared with each.
+/// The time must be proportional to the number of dumps (docs/benchmarks.md has the times). The machine may be
+/// busy, so that eight times as many dumps may take 24 times as long. If each were compared with each, it would
+/// be 64 times.
 #[test]
 fn d15_the_time_for_many_dumps_grows_with_their_number() {
     let machine = Postmortem::enabled(&[]);

@@ -1,4 +1,4 @@
-//! ProcDump's command lines, verbatim, on real victims.
+//! ProcDump's own command lines, with real processes.
 
 use std::process::Command;
 
@@ -55,7 +55,7 @@ fn on_demand_lines_write_their_dumps() {
 fn a_cpu_line_fires_twice_as_the_guide_has_it() {
     let folder = folder();
     let mut victim = Victim::start(&["spin", "2"]);
-    // The guide says 85 %; how much a victim gets here is not ours to say.
+    // The guide says 85 %, but a victim may get less on a busy machine.
     let run = procdump("-ma -n 2 -s 1 -c 5")
         .args(&[&victim.pid_text()])
         .arg(folder.path())

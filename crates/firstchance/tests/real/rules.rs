@@ -1,5 +1,5 @@
-//! Rules at work when something goes wrong around them: rows A7 and D4, folders that cannot be
-//! written to, readers that do not read.
+//! What a watch does when something goes wrong around it: rows A7 and D4, folders that cannot be written to,
+//! readers that do not read its output.
 
 use std::{
     fs,
@@ -13,7 +13,7 @@ use crate::support::{
     wait_until,
 };
 
-/// A rule that dumps a process whole at once, and again when it ends.
+/// The text of a rule file: a full dump at once, and another one when the process ends.
 fn rules_about(pid: u32, dumps: &Path) -> String {
     format!(
         "[[rule]]\ntarget = \"{pid}\"\nfolder = '{}'\nmax-dumps = 2\n\
@@ -161,7 +161,7 @@ fn d4_a_dump_that_would_break_a_limit_is_refused_before_the_target_is_stopped() 
     victim.assert_alive();
 }
 
-/// The program with its lines, for those who act on one.
+/// Starts the program so that its output can be read line by line.
 fn speaking(args: &[&str]) -> Child {
     Child::start(Command::new(env!("CARGO_BIN_EXE_firstchance")).args(args))
 }
@@ -222,7 +222,7 @@ fn a_reader_that_does_not_read_does_not_hold_the_watch() {
             .spawn()
             .expect("it starts");
         let unread = watch.stdout.take().expect("piped");
-        // SAFETY: no memory is involved. The pipe holds less than two dumps have to tell.
+        // SAFETY: no memory is involved. The pipe holds less than the lines of two dumps.
         unsafe { libc::fcntl(unread.as_raw_fd(), libc::F_SETPIPE_SZ, 4096) };
         let mut status = None;
         wait_until("the watch ends", || {

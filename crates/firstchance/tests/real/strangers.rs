@@ -1,8 +1,8 @@
-//! Programs that nobody wrote for us: a dump of each opens in gdb, lldb and minidump-stackwalk with
-//! every thread, a thread that is blocked stands where gdb's own gcore has it, and the program
-//! goes on by its own account.
+//! Well-known programs that were not written for these tests. A dump of each opens in gdb, lldb and
+//! minidump-stackwalk with every thread, a blocked thread has the same address as in the core of gdb's gcore, and
+//! the program goes on.
 //!
-//! Every program counts the lines it is told and answers `pong COUNT`.
+//! Every program counts the lines that it is given, and answers `pong COUNT`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::support::{
     stackwalk, threads_of, wait_until,
 };
 
-/// gdb's own Python: the newest frame of each thread that has registers.
+/// A Python script for gdb that prints the innermost frame of each thread that has registers.
 const NEWEST_FRAMES: &str = "
 import gdb
 for thread in gdb.selected_inferior().threads():
@@ -25,13 +25,13 @@ for thread in gdb.selected_inferior().threads():
         pass
 ";
 
-/// Where threads stand: the address by the thread's id.
+/// The address of the current instruction, by the thread's id.
 type Places = BTreeMap<u32, u64>;
 
-/// The newest frames of threads: address and function, by the thread's id.
+/// The innermost frame, with address and function, by the thread's id.
 type Frames = BTreeMap<u32, (u64, String)>;
 
-/// A program that answers.
+/// A running program that answers.
 struct Stranger {
     child: Child,
     pid: u32,
@@ -40,7 +40,7 @@ struct Stranger {
 }
 
 impl Stranger {
-    /// Starts it and waits until it is ready.
+    /// Starts a program, and waits until it is ready.
     fn start(command: &mut Command) -> Stranger {
         let child = Child::start(command);
         assert_eq!(child.line(), "ready");
@@ -53,7 +53,7 @@ impl Stranger {
         }
     }
 
-    /// It answers, and has lost no count.
+    /// Asserts that it answers, with the right count.
     fn assert_alive(&mut self) {
         self.child.tell(self.question);
         assert_eq!(self.child.line(), format!("pong {}", self.count));
@@ -64,14 +64,13 @@ impl Stranger {
         });
     }
 
-    /// The file of its program, as it can be opened out here.
+    /// The path under which the test can open its program file.
     fn exe(&self) -> PathBuf {
         std::fs::read_link(format!("/proc/{}/exe", self.pid)).expect("a process of ours")
     }
 }
 
-/// Everything that is to hold of a dump of `stranger`, of whose threads at least `blocked` are
-/// asleep.
+/// Asserts all of this for `stranger`, which must have at least `blocked` blocked threads.
 fn assert_opens_everywhere(mut stranger: Stranger, blocked: usize) {
     let (pid, exe, folder) = (stranger.pid, stranger.exe(), folder());
     stranger.assert_alive();
@@ -94,7 +93,7 @@ fn assert_opens_everywhere(mut stranger: Stranger, blocked: usize) {
     }
 }
 
-/// gdb, lldb and minidump-stackwalk find each of these threads, at one place.
+/// Asserts that gdb, lldb and minidump-stackwalk find each of these threads, at the same address.
 fn assert_places_agree(tids: &[u32], gdb: &Frames, full: &Path, mini: &Path, exe: &Path) {
     let judges = [
         ("lldb, the core", lldb_places(full, Some(exe))),
@@ -110,7 +109,7 @@ fn assert_places_agree(tids: &[u32], gdb: &Frames, full: &Path, mini: &Path, exe
     }
 }
 
-/// A full and a mini dump from one capture.
+/// Takes a full and a mini dump in one capture. Returns their paths.
 fn dump(pid: u32, folder: &Path) -> (PathBuf, PathBuf) {
     let place = folder.join("ours");
     std::fs::create_dir(&place).expect("our own folder");
@@ -128,7 +127,7 @@ fn dump(pid: u32, folder: &Path) -> (PathBuf, PathBuf) {
     (with("core"), with("dmp"))
 }
 
-/// gdb's own core of a process.
+/// Takes a core of a process with gdb's gcore.
 fn gcore(pid: u32, folder: &Path) -> PathBuf {
     judge("gcore", "gdb");
     let prefix = folder.join("theirs");
@@ -140,13 +139,13 @@ fn gcore(pid: u32, folder: &Path) -> PathBuf {
     core
 }
 
-/// The newest frames of a core, as gdb sees them.
+/// The innermost frames in a core, as gdb sees them.
 fn frames_of(core: &Path, exe: &Path, folder: &Path) -> Frames {
     let script = frames_script(folder);
     frames(&Core::new(core, exe).gdb(&[&script]))
 }
 
-/// What gdb says of the newest frames of what these arguments name.
+/// The output of the script above in gdb, which is started with these arguments.
 fn run_gdb(args: &[&str], folder: &Path) -> String {
     judge("gdb", "gdb");
     let mut gdb = Command::new("gdb");
@@ -163,7 +162,7 @@ fn frames_script(folder: &Path) -> String {
     format!("source {}", file.display())
 }
 
-/// The lines of [`NEWEST_FRAMES`].
+/// Reads the output of [`NEWEST_FRAMES`].
 fn frames(answer: &str) -> Frames {
     let lines = answer
         .lines()
@@ -177,7 +176,7 @@ fn frames(answer: &str) -> Frames {
     frames.collect()
 }
 
-/// lldb's lines `thread #1: tid = 4242, 0x00007f… libc.so.6…`.
+/// Reads the output of lldb: `thread #1: tid = 4242, 0x00007f… libc.so.6…`.
 fn lldb_places(dump: &Path, exe: Option<&Path>) -> Places {
     let answer = lldb(dump, exe, &["thread list"]);
     let lines = answer.lines().filter_map(|line| line.split_once("tid = "));
@@ -235,7 +234,7 @@ console.log('ready');
 fn a_java_virtual_machine() {
     judge("java", "default-jdk-headless");
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs/Idle.java");
-    // As little address space as it takes: gcore writes all of it.
+    // With little address space, because gcore writes all of it.
     let small = [
         "-Xmx64m",
         "-XX:CompressedClassSpaceSize=16m",
@@ -243,7 +242,7 @@ fn a_java_virtual_machine() {
         "-Xshare:off",
     ];
     let java = Stranger::start(Command::new("java").args(small).arg(program));
-    // The main thread, four that sleep, and the machine's own.
+    // The main thread, four that sleep, and those of the virtual machine.
     assert!(threads_of(java.pid).len() >= 10);
     assert_opens_everywhere(java, 8);
 }
@@ -266,15 +265,15 @@ fn a_static_musl_program() {
 fn a_cpp_program_of_two_hundred_threads() {
     const THREADS: Program = Program::cpp("threads.cpp");
     let mut small = Command::new("prlimit");
-    // gcore writes stacks whole.
+    // gcore writes the whole of each stack.
     small.arg("--stack=262144").arg(compile(&THREADS));
     let cpp = Stranger::start(&mut small);
     assert_eq!(threads_of(cpp.pid).len(), 201);
     assert_opens_everywhere(cpp, 201);
 }
 
-/// With a C library that tells gdb of its threads by their ids in there: gdb then lists both, for
-/// gcore's core as for ours.
+/// In a pid namespace the C library tells gdb other thread ids. gdb then lists both, for gcore's core as for
+/// ours.
 #[test]
 fn a_process_in_its_own_pid_and_mount_namespace() {
     const TALK: Program = Program::c("talk.c");
@@ -291,7 +290,7 @@ fn a_process_in_its_own_pid_and_mount_namespace() {
     assert_opens_everywhere(inner, 4);
 }
 
-/// A server of its own, reached by its socket alone, with a session that goes on.
+/// A server that only listens on a socket file, with an open session.
 struct Postgres {
     server: Child,
     folder: tempfile::TempDir,
@@ -314,7 +313,7 @@ impl Postgres {
         server.arg("-D").arg(&data).arg("-k").arg(folder.path());
         server.args(["-c", "listen_addresses=", "-c", "logging_collector=off"]);
         let server = Child::start(server.stderr(std::process::Stdio::null()));
-        // The socket is there before sessions are let in.
+        // The socket exists before the server accepts sessions.
         let state = data.join("postmaster.pid");
         let says = |word| std::fs::read_to_string(&state).is_ok_and(|text| text.contains(word));
         wait_until("postgres lets sessions in", || says("ready"));
@@ -323,7 +322,7 @@ impl Postgres {
 
     /// The server refuses to run as root; the folder then belongs to `postgres`.
     fn give_away(folder: &Path) -> Vec<String> {
-        // SAFETY: it has no preconditions.
+        // SAFETY: geteuid has no preconditions.
         if unsafe { libc::geteuid() } != 0 {
             return Vec::new();
         }
@@ -333,7 +332,7 @@ impl Postgres {
         words.split(' ').map(str::to_owned).collect()
     }
 
-    /// A program of the newest server installed, for that owner.
+    /// A program of the newest server that is installed, run as that owner.
     fn program(name: &str, owner: &[String]) -> Command {
         judge("pg_ctlcluster", "postgresql");
         let versions = files_in(Path::new("/usr/lib/postgresql"));
@@ -345,7 +344,7 @@ impl Postgres {
         command
     }
 
-    /// A session, as the process of the server that serves it.
+    /// Opens a session. The process is the one of the server that serves it.
     fn session(&self) -> Stranger {
         let mut psql = Command::new("psql");
         psql.args([
@@ -364,7 +363,7 @@ impl Postgres {
     }
 }
 
-/// It ends in its own way: killed, it would leave its shared memory behind.
+/// The server is asked to end: if it were killed, it would leave its shared memory behind.
 impl Drop for Postgres {
     fn drop(&mut self) {
         self.server.signal(libc::SIGINT);
@@ -384,6 +383,6 @@ fn postgres_itself() {
     let mut session = postgres.session();
     session.pid = postgres.server.pid();
     assert_opens_everywhere(session, 1);
-    // It takes new sessions as before.
+    // The server accepts new sessions as before.
     postgres.session().assert_alive();
 }

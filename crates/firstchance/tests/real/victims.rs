@@ -1,5 +1,5 @@
-//! Programs of many languages that end in many ways: each leaves one dump with the right name or
-//! none, and ends as it does when nobody watches.
+//! Programs in many languages that end in many ways: each leaves one dump with the right name, or none, and ends
+//! as it does when nobody watches.
 
 use std::{
     path::{Path, PathBuf},
@@ -22,7 +22,7 @@ fn line(program: PathBuf, arguments: &[&str]) -> Line {
     [program].into_iter().chain(arguments).collect()
 }
 
-/// A program that says that it is ready, and waits for a line.
+/// Starts a program, and waits until it is ready. The program then waits for a line.
 fn start(line: &Line) -> Child {
     let arguments: Vec<&str> = line[1..].iter().map(String::as_str).collect();
     let child = Child::that_crashes(&line[0], &arguments);
@@ -30,7 +30,8 @@ fn start(line: &Line) -> Child {
     child
 }
 
-/// Watches it for its death, and lets it go on; the names of the crashes that left a dump.
+/// Watches a program for unhandled exceptions, and lets it go on until it ends. Returns the names of the
+/// exceptions that left a dump.
 fn watched(line: &Line) -> (Vec<String>, Run) {
     let folder = folder();
     let mut child = start(line);
@@ -309,7 +310,7 @@ fn lines_on_stderr_are_debug_strings_and_a_filter_chooses_among_them() {
     assert_eq!(child.wait().code(), Some(0));
 }
 
-/// A watch by a user without rights of a program of the same user; what it did.
+/// Watches a program of a user without rights, as this user. Returns the result of the watch.
 fn watched_by_nobody(options: &[&str]) -> Run {
     let public = public_folder();
     let copy = |program: &Path| public_copy(&public, program);

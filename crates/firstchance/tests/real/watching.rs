@@ -1,4 +1,4 @@
-//! Conditions on the real machine: what fires, how often, and that the target lives on.
+//! Conditions on the real machine: which are met, how often, and that the target lives on.
 
 use std::{io::Read, net::TcpListener, process::Command};
 
@@ -130,8 +130,8 @@ fn a_program_that_ends_early_ends_the_watch_which_says_so() {
     assert!(run.stdout.contains("Dump count not reached."), "{run:#?}");
 }
 
-/// Its loop waits on its channel, which it reaches when everything is set up, and the thread that
-/// hears of processes waits for them.
+/// Whether the firstchance with this pid is monitoring: its main thread waits for events, which it does when
+/// everything is set up, and so does the thread that learns of new processes.
 pub(crate) fn is_monitored(pid: u32) -> bool {
     let waits_in = |task: &std::path::Path, place: &str| {
         std::fs::read_to_string(task.join("wchan")).is_ok_and(|wchan| wchan.contains(place))

@@ -1,4 +1,4 @@
-//! A process that is started by a test, speaks by lines, and ends with the test.
+//! A process that a test starts. It talks to the test by lines, and ends with the test.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{ChildStdin, Command, ExitStatus, Stdio};
@@ -16,7 +16,7 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    /// Starts it with its input and output connected to us.
+    /// Starts a command, with its input and output connected to the test.
     pub(crate) fn start(command: &mut Command) -> Child {
         let name = format!("{command:?}");
         let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -39,22 +39,22 @@ impl Child {
         }
     }
 
-    /// Starts a program that will crash, of which no core is made: the machine's handler of crashes
-    /// may be that of another test, and keep it. (RLIMIT_CORE of 1 turns handlers away, core(5).)
+    /// Starts a program that will crash, without a core: the handler of crashes that another test has
+    /// installed would hold the process. (With RLIMIT_CORE 1, no handler is called, see core(5).)
     pub(crate) fn that_crashes(program: impl AsRef<std::ffi::OsStr>, arguments: &[&str]) -> Child {
         let mut command = Command::new("prlimit");
         command.arg("--core=1").arg(program).args(arguments);
-        // What it says at its end belongs to nobody here.
+        // Its last words on standard error would only disturb the output of the tests.
         Child::start(command.stderr(Stdio::null()))
     }
 
-    /// The next line it prints.
+    /// Waits for the next line that it prints, and returns it.
     pub(crate) fn line(&self) -> String {
         let line = self.lines.recv_timeout(DEADLINE);
         line.unwrap_or_else(|error| panic!("{}: no line came: {error}", self.name))
     }
 
-    /// Lines up to the first that begins with `start`; that one last.
+    /// Waits for a line that begins with `start`. Returns all lines up to this one.
     pub(crate) fn lines_until(&self, start: &str) -> Vec<String> {
         let mut lines = vec![self.line()];
         while !lines.last().is_some_and(|line| line.starts_with(start)) {
@@ -63,21 +63,21 @@ impl Child {
         lines
     }
 
-    /// Writes a line to its input.
+    /// Writes a line to its standard input.
     pub(crate) fn tell(&mut self, line: &str) {
         let input = self.input.as_mut().expect("its input is open");
-        // At once: a program that has enough with the first word may be gone before the next.
+        // In one write: the program may end when it has read a part of the line.
         if let Err(error) = input.write_all(format!("{line}\n").as_bytes()) {
             panic!("{}: {error}; {:?}", self.name, self.inner.try_wait());
         }
     }
 
-    /// Its pid.
+    /// The pid of the process.
     pub(crate) fn pid(&self) -> u32 {
         self.inner.id()
     }
 
-    /// Sends it a signal.
+    /// Sends a signal to the process.
     pub(crate) fn signal(&self, signal: i32) {
         // SAFETY: no memory is involved; the process is ours and not yet waited for.
         let result = unsafe { libc::kill(self.pid() as i32, signal) };
@@ -90,7 +90,7 @@ impl Child {
         );
     }
 
-    /// Waits for its end.
+    /// Waits until the process ends.
     pub(crate) fn wait(&mut self) -> ExitStatus {
         let mut status = None;
         wait_until(&format!("{} ends", self.name), || {
@@ -100,7 +100,7 @@ impl Child {
         status.expect("it has ended")
     }
 
-    /// Kills it and waits until it is gone; not for ever, as a tracer that stands still holds it.
+    /// Kills the process and waits until it is gone, but not for ever: a stopped tracer would hold it.
     pub(crate) fn kill(&mut self) {
         let _ = self.inner.kill();
         let deadline = Instant::now() + DEADLINE;
@@ -120,14 +120,14 @@ impl Drop for Child {
     }
 }
 
-/// The letter of a process's state: R, S, D, T, t, Z; `X` when there is none.
+/// The letter of a process's state (R, S, D, T, t, Z), or `X` if there is no such process.
 pub(crate) fn state_of(pid: u32) -> char {
     proc_status(pid, "State")
         .and_then(|state| state.chars().next())
         .unwrap_or('X')
 }
 
-/// A field of `/proc/PID/status`.
+/// A field of `/proc/PID/status`, or `None` if there is no such process or field.
 pub(crate) fn proc_status(pid: u32, field: &str) -> Option<String> {
     let text = std::fs::read(format!("/proc/{pid}/status")).ok()?;
     let text = String::from_utf8_lossy(&text).into_owned();
@@ -137,7 +137,7 @@ pub(crate) fn proc_status(pid: u32, field: &str) -> Option<String> {
     value.map(|value| value.trim().to_owned())
 }
 
-/// The threads of a process now.
+/// The ids of the threads that a process has now.
 pub(crate) fn threads_of(pid: u32) -> Vec<u32> {
     let entries = std::fs::read_dir(format!("/proc/{pid}/task"))
         .into_iter()

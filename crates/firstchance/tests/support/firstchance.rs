@@ -1,4 +1,4 @@
-//! The program itself, run as a user would.
+//! Runs the program as a user would.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 
 use super::{DEADLINE, proc_status, state_of, wait_until};
 
-/// A command line that is being put together.
+/// A command line of the program, before it is started.
 pub(crate) struct Firstchance {
     command: Command,
     deadline: Duration,
 }
 
-/// The program, running.
+/// The running program. It is killed when this is dropped.
 pub(crate) struct Running {
     child: Child,
     streams: Option<(Stream, Stream)>,
@@ -24,38 +24,38 @@ pub(crate) struct Running {
     is_over: bool,
 }
 
-/// What a program writes, and the thread that listens to it.
+/// What a program writes to a pipe, and the thread that reads it.
 struct Stream {
     listener: JoinHandle<()>,
     heard: Arc<Mutex<Vec<u8>>>,
 }
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Debug)]
 pub(crate) struct Run {
-    /// Exit code; `None` when a signal ended it.
+    /// The exit code, or `None` if a signal ended it.
     pub(crate) code: Option<i32>,
-    /// The signal that ended it.
+    /// The signal that ended it, if one did.
     pub(crate) signal: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
     pub(crate) took: Duration,
-    /// The most memory it ever had, in bytes.
+    /// The peak of its resident memory, in bytes.
     pub(crate) peak_memory: u64,
 }
 
 impl Firstchance {
-    /// `firstchance ARGS`.
+    /// The command line `firstchance ARGS`.
     pub(crate) fn new(args: &[&str]) -> Firstchance {
         Firstchance::by(&[]).args(args)
     }
 
-    /// The program started by another one (`prlimit --nofile=64`), which becomes it.
+    /// The program, started by another one (`prlimit --nofile=64`) that executes it.
     pub(crate) fn by(starter: &[&str]) -> Firstchance {
         Firstchance::copy_by(starter, Path::new(env!("CARGO_BIN_EXE_firstchance")))
     }
 
-    /// The same with a copy of the program.
+    /// A copy of the program, started by another one that executes it.
     pub(crate) fn copy_by(starter: &[&str], program: &Path) -> Firstchance {
         let words: Vec<&OsStr> = starter
             .iter()
@@ -72,12 +72,12 @@ impl Firstchance {
         }
     }
 
-    /// `firstchance dump --full PID -o FILE`.
+    /// The command line `firstchance dump --full PID -o FILE`.
     pub(crate) fn full_dump(pid: u32, file: &Path) -> Firstchance {
         Firstchance::dump(pid, &["--full"], file)
     }
 
-    /// `firstchance dump OPTIONS PID -o FILE`.
+    /// The command line `firstchance dump OPTIONS PID -o FILE`.
     pub(crate) fn dump(pid: u32, options: &[&str], file: &Path) -> Firstchance {
         Firstchance::new(&["dump"])
             .args(options)
@@ -85,40 +85,40 @@ impl Firstchance {
             .arg(file)
     }
 
-    /// More arguments.
+    /// Adds arguments.
     pub(crate) fn args(mut self, args: &[&str]) -> Firstchance {
         self.command.args(args);
         self
     }
 
-    /// One more argument.
+    /// Adds an argument.
     pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Firstchance {
         self.command.arg(arg);
         self
     }
 
-    /// A variable of its environment.
+    /// Sets a variable of its environment.
     pub(crate) fn env(mut self, name: &str, value: &str) -> Firstchance {
         self.command.env(name, value);
         self
     }
 
-    /// The folder it runs in.
+    /// Sets the folder that it runs in.
     pub(crate) fn current_dir(mut self, folder: &Path) -> Firstchance {
         self.command.current_dir(folder);
         self
     }
 
-    /// How long it may run.
+    /// Sets how long it may run before the test fails.
     pub(crate) fn deadline(mut self, deadline: Duration) -> Firstchance {
         self.deadline = deadline;
         self
     }
 
-    /// Fault points: `name:action`, several with commas.
+    /// Sets fault points: `name:action`, or several, separated by commas.
     ///
     /// # Panics
-    /// When the program was built without them.
+    /// If the program was built without fault points.
     pub(crate) fn failpoint(self, points: &str) -> Firstchance {
         if !cfg!(feature = "failpoints") {
             panic!("fault points are not compiled in: run with --features firstchance/failpoints");
@@ -126,12 +126,12 @@ impl Firstchance {
         self.env("FIRSTCHANCE_FAILPOINT", points)
     }
 
-    /// The bare command.
+    /// The command, to be started by other means.
     pub(crate) fn into_command(self) -> Command {
         self.command
     }
 
-    /// Starts it.
+    /// Starts the program.
     pub(crate) fn spawn(mut self) -> Running {
         let piped = self
             .command
@@ -153,12 +153,12 @@ impl Firstchance {
         }
     }
 
-    /// Runs it to its end.
+    /// Runs the program until it ends.
     pub(crate) fn run(self) -> Run {
         self.spawn().finish()
     }
 
-    /// Runs it and sees to it that it says success.
+    /// Runs the program until it ends, and asserts that its exit code is 0.
     pub(crate) fn run_well(self) -> Run {
         let run = self.run();
         assert_eq!(run.code, Some(0), "{run:#?}");
@@ -196,13 +196,13 @@ impl Running {
         self.child.id()
     }
 
-    /// Sends it a signal.
+    /// Sends a signal to the program.
     pub(crate) fn signal(&self, signal: i32) {
         // SAFETY: no memory is involved; the process is ours and not yet waited for.
         unsafe { libc::kill(self.pid() as i32, signal) };
     }
 
-    /// Waits until its output holds these words.
+    /// Waits until its output contains these words.
     pub(crate) fn until_it_says(self, words: &str) -> Running {
         let (out, _) = self.streams.as_ref().expect("not waited for yet");
         wait_until(&format!("it says {words:?}"), || {
@@ -211,7 +211,7 @@ impl Running {
         self
     }
 
-    /// Waits until it stands at a fault point with the action `stop`.
+    /// Waits until it is stopped at a fault point with the action `stop`.
     pub(crate) fn wait_until_stopped(&mut self) {
         let pid = self.pid();
         let mut state = ' ';
@@ -222,17 +222,17 @@ impl Running {
         assert_eq!(state, 'T', "it ended instead: {:#?}", self.wait_for_end());
     }
 
-    /// Lets it go on after [`Running::wait_until_stopped`].
+    /// Lets the program go on after [`Running::wait_until_stopped`].
     pub(crate) fn go_on(&self) {
         self.signal(libc::SIGCONT);
     }
 
-    /// Waits until it has that many descriptors or threads or whatever `field` of its status says.
+    /// A field of its `/proc/PID/status`, such as the number of its threads.
     pub(crate) fn status(&self, field: &str) -> Option<String> {
         proc_status(self.pid(), field)
     }
 
-    /// Waits for its end, and lets it go on whenever it stands at a fault point again.
+    /// Waits until it ends. Whenever it is stopped at a fault point, it is let go on.
     pub(crate) fn finish_through_stops(mut self) -> Run {
         let pid = self.pid();
         wait_until("the program ends", || {
@@ -242,10 +242,10 @@ impl Running {
         self.wait_for_end()
     }
 
-    /// Waits for its end.
+    /// Waits until it ends.
     ///
     /// # Panics
-    /// At the deadline; it is killed then.
+    /// At its deadline. The program is killed then.
     pub(crate) fn finish(mut self) -> Run {
         self.wait_for_end()
     }
@@ -265,7 +265,7 @@ impl Running {
         }
     }
 
-    /// Its end, and its peak memory in bytes.
+    /// Waits until it ends. Returns its wait status, and the peak of its memory in bytes.
     fn wait4(&mut self) -> (i32, u64) {
         let pid = self.pid() as i32;
         loop {
@@ -305,7 +305,7 @@ impl Drop for Running {
 }
 
 impl Run {
-    /// The events of a kind that it told on standard output (`--json`).
+    /// The events with this name that it printed (`--json`).
     pub(crate) fn events(&self, kind: &str) -> Vec<serde_json::Value> {
         let lines = self.stdout.lines();
         lines
@@ -314,7 +314,7 @@ impl Run {
             .collect()
     }
 
-    /// How often an exception came, by the table at the end.
+    /// How often an exception came, as the table of exceptions at the end says.
     pub(crate) fn count_of(&self, exception: &str) -> u64 {
         let tables = self.events("exceptions");
         let mut rows = tables
@@ -324,19 +324,19 @@ impl Run {
         row.map_or(0, |row| row["count"].as_u64().expect("a number"))
     }
 
-    /// It failed, with this code.
+    /// Asserts that it ended with this exit code.
     pub(crate) fn assert_code(&self, code: i32) -> &Run {
         assert_eq!(self.code, Some(code), "{self:#?}");
         self
     }
 
-    /// It failed without being killed.
+    /// Asserts that it failed, and was not ended by a signal.
     pub(crate) fn assert_failed(&self) -> &Run {
         assert!(self.code.is_some_and(|code| code != 0), "{self:#?}");
         self
     }
 
-    /// It said something with these words.
+    /// Asserts that its output contains these words.
     pub(crate) fn assert_says(&self, words: &str) -> &Run {
         let said = self.stdout.contains(words) || self.stderr.contains(words);
         assert!(said, "no word of {words:?} in {self:#?}");
@@ -344,7 +344,7 @@ impl Run {
     }
 }
 
-/// What lies in a folder.
+/// The files in a folder, sorted.
 pub(crate) fn files_in(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).expect("a folder").flatten();
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
@@ -352,7 +352,7 @@ pub(crate) fn files_in(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// A full dump that went well, in a folder of its own.
+/// A dump that was taken successfully, in a folder of its own.
 pub(crate) struct Dumped {
     pub(crate) run: Run,
     pub(crate) path: PathBuf,
@@ -360,12 +360,12 @@ pub(crate) struct Dumped {
 }
 
 impl Dumped {
-    /// `firstchance dump --full` of a process.
+    /// Takes a full dump of a process.
     pub(crate) fn full(pid: u32) -> Dumped {
         Dumped::with(pid, &["--full"])
     }
 
-    /// `firstchance dump OPTIONS` of a process.
+    /// Takes a dump of a process with these options.
     pub(crate) fn with(pid: u32, options: &[&str]) -> Dumped {
         let folder = super::folder();
         let path = folder.path().join("x.core");
@@ -374,7 +374,7 @@ impl Dumped {
         Dumped { run, path, folder }
     }
 
-    /// The core, with the victim's program.
+    /// The core, with the program file of the victim.
     pub(crate) fn core(&self) -> super::Core {
         super::Core::new(&self.path, super::victim_exe())
     }

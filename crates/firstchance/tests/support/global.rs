@@ -1,4 +1,4 @@
-//! What all tests share: settings of the machine, changed one test at a time and put back.
+//! Settings of the machine, which all tests share: one test at a time changes them, and restores them.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, Write as _};
@@ -6,13 +6,13 @@ use std::path::Path;
 
 use super::target_dir;
 
-/// A lock on everything of that name, among all test processes; free again when dropped.
+/// Takes the lock with this name, which all test processes share. It is released when dropped.
 pub(crate) fn only_one(name: &str) -> File {
     lock_in(&target_dir().join("test-locks"), name)
 }
 
-/// The machine's settings are one for all checkouts of the project: their locks lie in a folder
-/// that all have in common.
+/// Takes a lock in `folder`. The locks for settings of the machine are in a folder that all checkouts of the
+/// project share.
 fn lock_in(folder: &Path, name: &str) -> File {
     std::fs::create_dir_all(folder).expect("a folder for locks");
     let mut options = OpenOptions::new();
@@ -27,10 +27,10 @@ fn lock_in(folder: &Path, name: &str) -> File {
     file
 }
 
-/// A setting of the kernel, put back when this is dropped.
+/// A setting of the kernel, which is restored when this is dropped.
 ///
-/// The old value also stands in the lock file, so that the next who takes the lock puts it back if
-/// the test was killed.
+/// The old value is also in the lock file: if the test is killed, the next one that takes the lock restores
+/// it.
 pub(crate) struct Sysctl {
     path: String,
     old: String,
@@ -38,7 +38,7 @@ pub(crate) struct Sysctl {
 }
 
 impl Sysctl {
-    /// Sets `/proc/sys/NAME` to at least `value`; `None` where that is not allowed.
+    /// Sets `/proc/sys/NAME` to at least `value`. Returns `None` if that is not permitted.
     pub(crate) fn at_least(name: &str, value: u64) -> Option<Sysctl> {
         let sysctl = Sysctl::hold(name);
         let is_enough = sysctl.old.parse().is_ok_and(|old: u64| old >= value);
@@ -46,7 +46,7 @@ impl Sysctl {
         is_set.then_some(sysctl)
     }
 
-    /// Holds the setting as it is.
+    /// Keeps other tests from changing the setting.
     pub(crate) fn hold(name: &str) -> Sysctl {
         let path = format!("/proc/sys/{name}");
         let folder = std::env::temp_dir().join("firstchance-test-locks");

@@ -1,12 +1,13 @@
-//! Strangers' programs that open what we wrote. Our own reader proves nothing.
+//! Other tools that judge dumps: gdb, lldb, readelf, minidump-stackwalk. That our own reader understands our
+//! own writer would prove nothing.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Sees to it that a program is there.
+/// Asserts that a tool is installed.
 ///
 /// # Panics
-/// When it is not, with what to do about it: without its judge a test has proved nothing.
+/// If it is not, with the package to install: without it, the test would prove nothing.
 pub(crate) fn judge(program: &str, package: &str) {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let is_there = std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
@@ -25,7 +26,7 @@ fn output(command: &mut Command) -> String {
     format!("{out}{err}")
 }
 
-/// gdb's own Python: prints the word at each address, or `none`.
+/// A Python script for gdb that prints the word at each address, or `none`.
 const READ_WORDS: &str = "
 import gdb, struct
 for address in [ADDRESSES]:
@@ -36,14 +37,14 @@ for address in [ADDRESSES]:
         print('word none')
 ";
 
-/// A core file as gdb sees it.
+/// A core file, opened in gdb.
 pub(crate) struct Core {
     path: PathBuf,
     exe: Option<PathBuf>,
 }
 
 impl Core {
-    /// A core with the program it is of.
+    /// A core, with the file of its program.
     pub(crate) fn new(path: &Path, exe: &Path) -> Core {
         assert!(path.is_file(), "there is no {}", path.display());
         Core {
@@ -52,7 +53,7 @@ impl Core {
         }
     }
 
-    /// A core alone: gdb sees only what is in it.
+    /// A core without its program: gdb sees only what is in the core.
     pub(crate) fn alone(path: &Path) -> Core {
         assert!(path.is_file(), "there is no {}", path.display());
         Core {
@@ -61,7 +62,7 @@ impl Core {
         }
     }
 
-    /// What gdb answers to these commands.
+    /// The output of gdb for these commands.
     pub(crate) fn gdb(&self, commands: &[&str]) -> String {
         judge("gdb", "gdb");
         let mut gdb = Command::new("gdb");
@@ -77,7 +78,7 @@ impl Core {
         output(gdb.args(commands))
     }
 
-    /// The kernel's ids of the threads that gdb sees.
+    /// The ids (of the kernel) of the threads that gdb sees.
     pub(crate) fn threads(&self) -> Vec<u32> {
         let ask = "python print('tids', *[t.ptid[1] or t.ptid[2] for t in gdb.selected_inferior().threads()])";
         let answer = self.gdb(&[ask]);
@@ -90,12 +91,12 @@ impl Core {
         tids
     }
 
-    /// The 64-bit word at `address`; `None` where gdb can read none.
+    /// The 64-bit word at `address`, or `None` if gdb cannot read it.
     pub(crate) fn word(&self, address: u64) -> Option<u64> {
         self.words(&[address])[0]
     }
 
-    /// Several words, in one run of gdb.
+    /// The words at several addresses, in one run of gdb.
     pub(crate) fn words(&self, addresses: &[u64]) -> Vec<Option<u64>> {
         let list: Vec<String> = addresses.iter().map(u64::to_string).collect();
         let script = READ_WORDS.replace("ADDRESSES", &list.join(", "));
@@ -110,7 +111,7 @@ impl Core {
         words
     }
 
-    /// What gdb answers with the thread of that id chosen.
+    /// The output of gdb for these commands in the thread with this id.
     pub(crate) fn in_thread(&self, tid: u32, commands: &[&str]) -> String {
         let choose = format!(
             "python [t for t in gdb.selected_inferior().threads() if (t.ptid[1] or t.ptid[2]) == {tid}][0].switch()"
@@ -121,7 +122,7 @@ impl Core {
         self.gdb(&all.collect::<Vec<_>>())
     }
 
-    /// General registers of a thread.
+    /// The values of general registers of a thread.
     pub(crate) fn registers(&self, tid: u32, names: &[&str]) -> Vec<u64> {
         let list = names.join("', '");
         let ask = format!(
@@ -136,7 +137,7 @@ impl Core {
     }
 }
 
-/// What lldb answers to these commands about a core or a minidump.
+/// The output of lldb for these commands, with a core or a minidump.
 pub(crate) fn lldb(dump: &Path, exe: Option<&Path>, commands: &[&str]) -> String {
     judge("lldb", "lldb");
     let mut lldb = Command::new("lldb");
@@ -156,7 +157,7 @@ pub(crate) fn lldb(dump: &Path, exe: Option<&Path>, commands: &[&str]) -> String
     output(&mut lldb)
 }
 
-/// What minidump-stackwalk says of a minidump.
+/// The report of minidump-stackwalk about a minidump.
 pub(crate) fn stackwalk(dump: &Path) -> serde_json::Value {
     let own = super::target_dir().join("tools/bin/minidump-stackwalk");
     let program = if own.is_file() {
@@ -171,7 +172,7 @@ pub(crate) fn stackwalk(dump: &Path) -> serde_json::Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"))
 }
 
-/// What readelf says of an ELF file.
+/// The output of readelf for an ELF file.
 pub(crate) fn readelf(options: &[&str], file: &Path) -> String {
     judge("readelf", "binutils");
     output(

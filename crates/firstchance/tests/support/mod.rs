@@ -1,8 +1,8 @@
-//! What tests of the real program stand on: victims, the program itself, and strangers that judge
-//! what it wrote.
+//! The helpers of the tests of the real program: victims, the program itself, and the tools that judge its
+//! dumps.
 //!
-//! A test waits for events, never for time to pass; [`wait_until`] is for what the system only
-//! shows when asked. Everything that is started ends with the test, by its pid.
+//! A test waits for events, never for a time. [`wait_until`] asks again and again, and is only for what the
+//! system does not report. Every process that a test starts is ended with the test, by its pid.
 
 #![allow(dead_code, unused_imports, reason = "each test program uses a part")]
 
@@ -27,13 +27,13 @@ pub(crate) use programs::{Program, compile, target_dir};
 pub(crate) use tmpfs::Tmpfs;
 pub(crate) use victim::{Victim, victim_exe};
 
-/// Far more than anything here takes on a slow machine; who waits that long has failed.
+/// Much longer than anything here takes on a slow machine: a test that waits this long fails.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Looks until `happened`.
+/// Waits until `happened` returns true. `what` names it if the test fails.
 ///
 /// # Panics
-/// At the deadline, naming what was waited for.
+/// At the deadline.
 pub(crate) fn wait_until(what: &str, mut happened: impl FnMut() -> bool) {
     let deadline = Instant::now() + DEADLINE;
     while !happened() {
@@ -42,19 +42,19 @@ pub(crate) fn wait_until(what: &str, mut happened: impl FnMut() -> bool) {
     }
 }
 
-/// A folder that goes with the test, on a real disk.
+/// A folder on a real disk, which is deleted after the test.
 pub(crate) fn folder() -> tempfile::TempDir {
     let parent = target_dir().join("test-folders");
     std::fs::create_dir_all(&parent).expect("a folder under the target folder");
     tempfile::tempdir_in(parent).expect("a folder for the test")
 }
 
-/// A file in `folder`.
+/// The path of a file in `folder`.
 pub(crate) fn file_in(folder: &tempfile::TempDir, name: &str) -> PathBuf {
     folder.path().join(name)
 }
 
-/// Whether the longer versions of tests are wanted: `cargo xtask test --all`.
+/// Whether the longer versions of the tests run (`cargo xtask test --all`).
 pub(crate) fn slow_tests() -> bool {
     std::env::var("FIRSTCHANCE_SLOW_TESTS").is_ok_and(|value| !value.is_empty())
 }

@@ -1,4 +1,4 @@
-//! Postmortem dumps switched on for one test, and everything put back behind it.
+//! Enables postmortem dumps for one test, and restores everything after it.
 
 use std::fs::File;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
@@ -8,24 +8,24 @@ use std::process::{Command, ExitStatus, Stdio};
 
 use super::{Firstchance, Program, Run, Sysctl, compile, files_in, wait_until};
 
-/// Where the kernel's settings for crashes lie, in the order in which they are put back.
+/// The kernel's settings for crashes, in the order in which they are restored.
 const SETTINGS: [&str; 3] = [
     "kernel/core_pattern",
     "kernel/core_pipe_limit",
     "fs/suid_dumpable",
 ];
 const FILE: &str = "/etc/firstchance/postmortem.toml";
-/// Short, as the kernel takes only 127 characters of a pattern.
+/// A short path, because the kernel takes only 127 characters of a pattern.
 const PROGRAM: &str = "/usr/libexec/fc-test";
-/// What crashes.
+/// The program that crashes.
 const CRASHES: Program = Program::c("crashes.c");
 
-/// The machine with postmortem dumps on. Only programs that the test names leave any: other tests
-/// crash programs too.
+/// The machine with postmortem dumps enabled, for the programs that the test names only, because other tests
+/// crash programs, too.
 pub(crate) struct Postmortem {
-    /// Where dumps go.
+    /// The folder for dumps.
     pub(crate) folder: PathBuf,
-    /// The program of this test that crashes; nobody else's has its name.
+    /// The program of this test that crashes. No other test has a program of its name.
     pub(crate) program: PathBuf,
     before: Option<Vec<u8>>,
     files: tempfile::TempDir,
@@ -33,7 +33,7 @@ pub(crate) struct Postmortem {
 }
 
 impl Postmortem {
-    /// `postmortem enable --only-listed OPTIONS`, and `postmortem set PROGRAM --type full`.
+    /// Runs `postmortem enable --only-listed OPTIONS` and `postmortem set PROGRAM --type full`.
     pub(crate) fn enabled(options: &[&str]) -> Postmortem {
         let mut postmortem = Postmortem::off();
         postmortem
@@ -44,7 +44,7 @@ impl Postmortem {
         postmortem
     }
 
-    /// The machine as it is, held so that no other test changes it.
+    /// Enables nothing, but keeps other tests from changing the settings.
     pub(crate) fn off() -> Postmortem {
         let settings: Vec<Sysctl> = SETTINGS.iter().map(|name| Sysctl::hold(name)).collect();
         let files = reachable_folder();
@@ -61,19 +61,19 @@ impl Postmortem {
         }
     }
 
-    /// `postmortem enable OPTIONS`, with the test's folder.
+    /// Runs `postmortem enable OPTIONS`, with the folder of the test.
     pub(crate) fn enable(&mut self, options: &[&str]) -> Run {
         let enable = Firstchance::new(&["postmortem", "enable", "--program", PROGRAM, "--folder"]);
         enable.arg(&self.folder).args(options).run()
     }
 
-    /// `postmortem set PROGRAM OPTIONS`.
+    /// Runs `postmortem set PROGRAM OPTIONS`.
     pub(crate) fn set(&self, program: &Path, options: &[&str]) {
         let set = Firstchance::new(&["postmortem", "set"]).arg(program);
         set.args(options).run_well();
     }
 
-    /// Has the kernel start the handler with a fault point.
+    /// Lets the kernel start the handler with a fault point.
     pub(crate) fn failpoint(&self, point: &str) {
         let pattern = Postmortem::pattern();
         let words = pattern.trim_start_matches('|');
@@ -83,24 +83,24 @@ impl Postmortem {
         );
     }
 
-    /// Has the kernel start the handler under strace, which writes what files it asks for.
+    /// Lets the kernel start the handler under strace, which writes the names of the files that it opens.
     pub(crate) fn traced(&self, trace: &Path) {
         super::judge("strace", "strace");
         let pattern = Postmortem::pattern();
         let words = pattern.trim_start_matches('|');
         let strace = format!("|/usr/bin/strace -fAe %file -o {} {words}", trace.display());
         assert!(strace.len() < 128, "{strace}");
-        // The kernel takes a percent sign for the begin of a letter of its own.
+        // In the pattern, a percent sign begins a placeholder of the kernel.
         self.write("core_pattern", &strace.replace("%file", "%%file"));
     }
 
-    /// The kernel's pattern now.
+    /// The value of the kernel's `core_pattern`.
     pub(crate) fn pattern() -> String {
         let text = std::fs::read_to_string("/proc/sys/kernel/core_pattern");
         text.expect("a setting of the kernel").trim_end().to_owned()
     }
 
-    /// Writes a setting of the kernel; all of them are put back.
+    /// Writes a setting of the kernel. All of them are restored after the test.
     pub(crate) fn write(&self, name: &str, value: &str) {
         let folder = if name == "suid_dumpable" {
             "fs"
@@ -110,12 +110,12 @@ impl Postmortem {
         std::fs::write(format!("/proc/sys/{folder}/{name}"), value).expect("a setting");
     }
 
-    /// The program, which will crash as these words say.
+    /// A command that runs the program, which crashes as these words say.
     pub(crate) fn command(&self, words: &[&str]) -> Command {
         self.command_of(&self.program, words)
     }
 
-    /// The same of another program.
+    /// A command that runs another program, which crashes as these words say.
     pub(crate) fn command_of(&self, program: &Path, words: &[&str]) -> Command {
         let mut command = Command::new(program);
         command
@@ -126,14 +126,15 @@ impl Postmortem {
         command
     }
 
-    /// Lets the program crash; the kernel waits for the handler, so that all is done then.
+    /// Lets the program crash, and waits until it is gone. The kernel waits for the handler, so that the handler
+    /// has ended then.
     pub(crate) fn crash(&self, words: &[&str]) -> ExitStatus {
         let status = self.command(words).status().expect("the program");
         assert!(status.signal().is_some(), "it did not crash: {status:?}");
         status
     }
 
-    /// What lies in the folder for dumps, but for the lists of who may read which.
+    /// The files in the folder for dumps, without the lists of files that a user may read.
     pub(crate) fn dumps(&self) -> Vec<PathBuf> {
         if !self.folder.is_dir() {
             return Vec::new();
@@ -159,7 +160,7 @@ impl Postmortem {
         dumps.remove(0)
     }
 
-    /// `firstchance dumps list --json` of the folder.
+    /// The output of `firstchance dumps list --json` for the folder.
     pub(crate) fn list(&self) -> Vec<serde_json::Value> {
         let list = Firstchance::new(&["dumps", "list", "--json", "--folder"]);
         let run = list.arg(&self.folder).run_well();
@@ -178,7 +179,7 @@ impl Postmortem {
         all["record"].clone()
     }
 
-    /// The handler that is at work for a process.
+    /// The pid of the handler that handles the crash of a process.
     pub(crate) fn handler_of(&self, pid: u32) -> u32 {
         let mut found = None;
         wait_until("the kernel has started the handler", || {
@@ -199,7 +200,7 @@ fn find_handler(pid: u32) -> Option<u32> {
     })
 }
 
-/// A folder that every user can look into; its files are not theirs.
+/// A folder that every user can list.
 fn reachable_folder() -> tempfile::TempDir {
     let folder = tempfile::Builder::new().prefix("postmortem").tempdir();
     let folder = folder.expect("a folder for temporary files");
@@ -208,7 +209,7 @@ fn reachable_folder() -> tempfile::TempDir {
     folder
 }
 
-/// What the kernel's log has of us.
+/// The lines of the kernel's log about firstchance.
 fn kernel_log() -> String {
     let options = |file: &mut std::fs::OpenOptions| {
         file.read(true)

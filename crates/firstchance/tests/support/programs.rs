@@ -1,26 +1,26 @@
-//! Small programs in other languages, compiled when a test wants them and kept for the next.
+//! Small programs in other languages. The first test that needs one compiles it, and the result is kept.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
 
-/// A source file of `tests/programs` and how it is compiled.
+/// A source file in `tests/programs`, and how it is compiled.
 pub(crate) struct Program {
-    /// Name in `tests/programs`.
+    /// The name of the source file.
     pub(crate) source: &'static str,
-    /// Compiler, and the package that has it.
+    /// The compiler, and the package that has it.
     pub(crate) compiler: (&'static str, &'static str),
-    /// Its options; the output and the source are added.
+    /// The options of the compiler, without output and source.
     pub(crate) options: &'static [&'static str],
 }
 
 impl Program {
-    /// The same with other options.
+    /// The same program, compiled with other options.
     pub(crate) const fn with(self, options: &'static [&'static str]) -> Program {
         Program { options, ..self }
     }
 
-    /// What the program's file is called: each way to compile it has its own.
+    /// The name of the compiled file, which depends on the options.
     fn file_name(&self) -> String {
         let options = self.options.concat().replace(['/', '='], "");
         format!(
@@ -30,7 +30,7 @@ impl Program {
         )
     }
 
-    /// Rust.
+    /// A program in Rust.
     pub(crate) const fn rust(source: &'static str) -> Program {
         Program {
             source,
@@ -39,7 +39,7 @@ impl Program {
         }
     }
 
-    /// Java: the folder of its classes.
+    /// A program in Java. It is compiled into a folder of classes.
     pub(crate) const fn java(source: &'static str) -> Program {
         Program {
             source,
@@ -48,7 +48,7 @@ impl Program {
         }
     }
 
-    /// C with glibc.
+    /// A program in C, with glibc.
     pub(crate) const fn c(source: &'static str) -> Program {
         let options = &["-O1", "-g", "-Wall", "-Werror", "-pthread"];
         Program {
@@ -58,7 +58,7 @@ impl Program {
         }
     }
 
-    /// C++ with libstdc++.
+    /// A program in C++, with libstdc++.
     pub(crate) const fn cpp(source: &'static str) -> Program {
         let options = &["-O1", "-g", "-Wall", "-Werror", "-pthread"];
         Program {
@@ -68,7 +68,7 @@ impl Program {
         }
     }
 
-    /// C as one static file, with musl.
+    /// A program in C, statically linked with musl.
     pub(crate) const fn musl(source: &'static str) -> Program {
         let options = &["-O1", "-g", "-Wall", "-Werror", "-static"];
         Program {
@@ -78,7 +78,7 @@ impl Program {
         }
     }
 
-    /// C for 32 bits, without any library.
+    /// A 32-bit program in C, without a library.
     pub(crate) const fn c32(source: &'static str) -> Program {
         let options = &[
             "-m32",
@@ -96,7 +96,7 @@ impl Program {
         }
     }
 
-    /// Go.
+    /// A program in Go.
     pub(crate) const fn go(source: &'static str) -> Program {
         Program {
             source,
@@ -106,10 +106,10 @@ impl Program {
     }
 }
 
-/// The program, compiled.
+/// Compiles the program, unless that was done already. Returns the path of the result.
 ///
 /// # Panics
-/// When it cannot be compiled.
+/// If it cannot be compiled.
 pub(crate) fn compile(program: &Program) -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/programs")
@@ -141,7 +141,7 @@ fn build(program: &Program, source: &Path, exe: &Path) {
     let output = command.output().expect("a compiler");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}:\n{said}");
-    // A folder can take only the place of an empty one.
+    // rename(2) can replace only an empty folder.
     let _ = std::fs::remove_dir_all(exe);
     std::fs::rename(&new, exe).expect("the new program");
 }
@@ -152,7 +152,7 @@ fn modified(file: &Path) -> SystemTime {
         .unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
-/// Cargo's folder.
+/// Cargo's target folder.
 pub(crate) fn target_dir() -> PathBuf {
     let exe = Path::new(env!("CARGO_BIN_EXE_firstchance"));
     exe.ancestors()

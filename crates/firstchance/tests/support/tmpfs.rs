@@ -1,17 +1,17 @@
-//! A disk that is small.
+//! A small file system, for tests with a full disk.
 
 use std::{path::Path, process::Command};
 
 use super::folder;
 
-/// A small file system of its own, unmounted with the test.
+/// A small file system in memory. It is unmounted when this is dropped.
 pub(crate) struct Tmpfs(tempfile::TempDir);
 
 impl Tmpfs {
-    /// Of so many bytes: `4m`.
+    /// Mounts one of this size: `4m`.
     ///
     /// # Panics
-    /// Without the right to mount.
+    /// If the test may not mount.
     pub(crate) fn new(size: &str) -> Self {
         let folder = folder();
         let mounted = Command::new("mount")
@@ -25,7 +25,7 @@ impl Tmpfs {
         Self(folder)
     }
 
-    /// Where it is mounted.
+    /// The folder that it is mounted on.
     pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }

@@ -1,4 +1,4 @@
-//! Victims: the program of crates/victim in one of its modes.
+//! Victims: processes of the program `crates/victim`, each in one of its modes.
 
 use std::collections::HashMap;
 use std::io::Write as _;
@@ -11,14 +11,14 @@ use victim::{Slot, State};
 
 use super::{Child, DEADLINE, proc_status, state_of, target_dir, threads_of, wait_until};
 
-/// A victim that is ready.
+/// A running victim that is ready. It is killed when this is dropped.
 pub(crate) struct Victim {
     child: Child,
     facts: HashMap<String, String>,
-    /// Its counters.
+    /// The counters that it increments while it is alive.
     pub(crate) state: State,
     pid: u32,
-    /// Its pid out here, where that is another and known.
+    /// Its pid in the test's pid namespace, if it is in another one and its pid here is known.
     pid_here: Option<u32>,
     _folder: tempfile::TempDir,
 }
@@ -29,7 +29,7 @@ impl Victim {
         Victim::start_by(Command::new(victim_exe()).args(args))
     }
 
-    /// Starts a victim by another program that ends up as the victim, such as `setpriv`.
+    /// Starts a victim by another program that executes it, such as `setpriv`.
     pub(crate) fn start_by(command: &mut Command) -> Victim {
         let folder = state_folder();
         let file = folder.path().join("state");
@@ -48,13 +48,14 @@ impl Victim {
         victim
     }
 
-    /// Says that its starter became it, and that its own pid means nothing out here.
+    /// Says that the victim has the pid of the process that the test started. The pid that it prints is that in its
+    /// own pid namespace.
     pub(crate) fn known_here_as_its_starter(mut self) -> Victim {
         self.pid_here = Some(self.child.pid());
         self
     }
 
-    /// Waits for the line `ready PID`, and keeps the facts before it.
+    /// Waits for the line `ready PID`, and keeps the facts that are printed before it.
     pub(crate) fn wait_until_ready(&mut self) {
         for line in self.child.lines_until("ready ") {
             let mut words = line.splitn(3, ' ');
@@ -68,7 +69,7 @@ impl Victim {
         }
     }
 
-    /// Its pid, as itself sees it.
+    /// Its pid, in its own pid namespace.
     pub(crate) fn pid(&self) -> u32 {
         self.pid
     }
@@ -77,12 +78,12 @@ impl Victim {
         self.pid_here.unwrap_or(self.pid)
     }
 
-    /// Its pid as an argument.
+    /// Its pid as text, for a command line.
     pub(crate) fn pid_text(&self) -> String {
         self.pid.to_string()
     }
 
-    /// Its pid out here, when it was started in a pid namespace by a program that waits for it.
+    /// Its pid in the test's pid namespace, if a program that waits for it has started it in another one.
     pub(crate) fn only_child_of_starter(&self) -> u32 {
         let starter = self.child.pid();
         let path = format!("/proc/{starter}/task/{starter}/children");
@@ -90,63 +91,66 @@ impl Victim {
         children.trim().parse().expect("one child")
     }
 
-    /// What it said about `name`.
+    /// The fact `name` that it printed.
+    ///
+    /// # Panics
+    /// If it printed no such fact.
     pub(crate) fn fact(&self, name: &str) -> &str {
         let fact = self.facts.get(name);
         fact.unwrap_or_else(|| panic!("the victim said nothing of {name:?}: {:?}", self.facts))
     }
 
-    /// Whether it said anything about `name`.
+    /// Whether it printed the fact `name`.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.facts.contains_key(name)
     }
 
-    /// An address that it told.
+    /// The fact `name` as an address.
     pub(crate) fn address(&self, name: &str) -> u64 {
         let text = self.fact(name);
         u64::from_str_radix(text.trim_start_matches("0x"), 16).expect("an address")
     }
 
-    /// Writes a line to its input.
+    /// Writes a line to its standard input.
     pub(crate) fn tell(&mut self, line: &str) {
         self.child.tell(line);
     }
 
-    /// Writes a line to its input and waits for the answer.
+    /// Writes a line to its standard input, and waits for the answer.
     pub(crate) fn ping(&mut self) {
         self.child.tell("ping");
         assert_eq!(self.child.line(), "pong");
     }
 
-    /// Writes a line to its input; what it says until it is done with it.
+    /// Writes a line to its standard input. Returns all lines of its answer.
     pub(crate) fn ask(&mut self, line: &str) -> Vec<String> {
         self.child.tell(line);
         self.answer()
     }
 
-    /// The next line that it says.
+    /// Waits for the next line that it prints, and returns it.
     pub(crate) fn line(&self) -> String {
         self.child.line()
     }
 
-    /// What it says until it is done with a line.
+    /// Waits for the end of its answer to a line. Returns the lines of the answer.
     pub(crate) fn answer(&self) -> Vec<String> {
         let mut lines = self.child.lines_until("pong");
         lines.pop();
         lines
     }
 
-    /// Sends it a signal.
+    /// Sends a signal to the victim.
     pub(crate) fn signal(&self, signal: i32) {
         self.child.signal(signal);
     }
 
-    /// The letter of its state.
+    /// The letter of its state in `/proc`.
     pub(crate) fn letter(&self) -> char {
         state_of(self.pid_here())
     }
 
-    /// Waits until its state has that letter.
+    /// Waits until its state has this letter.
     pub(crate) fn wait_for_letter(&self, letter: char) {
         wait_until(&format!("the victim's state is {letter}"), || {
             self.letter() == letter
@@ -159,22 +163,22 @@ impl Victim {
         wait_until(&what, || letters.contains(self.letter()));
     }
 
-    /// Kills it; it may not be able to go yet.
+    /// Kills it, and does not wait for its end: something may still hold it.
     pub(crate) fn kill_without_waiting(&mut self) {
         self.child.signal(libc::SIGKILL);
     }
 
-    /// Waits for its end.
+    /// Waits until it ends.
     pub(crate) fn wait(&mut self) -> std::process::ExitStatus {
         self.child.wait()
     }
 
-    /// Kills it and waits until it is gone.
+    /// Kills it, and waits until it is gone.
     pub(crate) fn kill(&mut self) {
         self.child.kill();
     }
 
-    /// It works on as before: it answers or counts, nothing in it was changed, no thread is traced.
+    /// Asserts that it works as before: it answers or counts, nothing in it was changed, and no thread is traced.
     pub(crate) fn assert_alive(&mut self) {
         self.assert_untraced();
         match self.facts.contains_key("listens") {
@@ -188,7 +192,7 @@ impl Victim {
         );
     }
 
-    /// Its counter goes on.
+    /// Asserts that its counter increases.
     pub(crate) fn assert_counting(&self) {
         let before = self.state.get(Slot::Counter);
         wait_until("the victim counts on", || {
@@ -196,8 +200,8 @@ impl Victim {
         });
     }
 
-    /// No thread is traced or stands still for a tracer. The kernel may need a moment to let go of
-    /// the tracees of a process that was killed.
+    /// Asserts that no thread is traced, or stopped for a tracer. If the tracer was killed, this waits for the
+    /// moment that the kernel needs to release its tracees.
     pub(crate) fn assert_untraced(&self) {
         let traced = |tid: &u32| proc_status(*tid, "TracerPid").is_some_and(|tracer| tracer != "0");
         let stands = |tid: &u32| state_of(*tid) == 't';
@@ -210,7 +214,7 @@ impl Victim {
     }
 }
 
-/// A folder that every user can reach, as some victims run as another.
+/// A folder that every user can reach, because some victims run as another user.
 fn state_folder() -> tempfile::TempDir {
     let folder = tempfile::Builder::new().prefix("victim-state").tempdir();
     let folder = folder.expect("a folder for temporary files");
@@ -224,7 +228,8 @@ fn open_to_all(path: &Path, mode: u32) {
     std::fs::set_permissions(path, mode).expect("our own file");
 }
 
-/// The victim's program: built on demand, as a test program of another package may not name it.
+/// The program file of victims. The first test builds it, because Cargo does not build the programs of another
+/// package for a test.
 pub(crate) fn victim_exe() -> &'static Path {
     static EXE: OnceLock<PathBuf> = OnceLock::new();
     EXE.get_or_init(|| {
@@ -233,7 +238,7 @@ pub(crate) fn victim_exe() -> &'static Path {
         let mut stamp = super::only_one("build-victim");
         if !exe.is_file() || !is_fresh(&stamp) {
             build_victim();
-            // Cargo does not touch a program that is as it should be; this file tells.
+            // Cargo does not rewrite a program that is up to date. The time of this file says when it was checked.
             stamp
                 .set_len(0)
                 .and_then(|()| stamp.write_all(b"built"))
