@@ -292,7 +292,8 @@ impl Runner {
     }
 
     fn tell_if_effective(&mut self) {
-        if !self.is_effective && self.arming.is_empty() && self.begins.is_none() {
+        let is_ready = self.arming.is_empty() && self.begins.is_none();
+        if !self.is_effective && is_ready && !self.is_over() {
             self.is_effective = true;
             self.out.push(RunEvent::Effective);
         }
