@@ -174,11 +174,15 @@ impl Show {
         self.line(text);
     }
 
-    /// Whether every rule took all the dumps it was to take, or had no number to reach.
+    /// Whether every rule took all the dumps it was to take. A rule without a number to reach did,
+    /// unless it could do nothing: its processes may not be touched, or every dump failed.
     pub(crate) fn all_reached(&self) -> bool {
         self.wanted
             .iter()
-            .all(|(rule, wanted)| !wanted || self.finished.get(rule) == Some(&Finish::CountReached))
+            .all(|(rule, wanted)| match self.finished.get(rule) {
+                Some(Finish::Refused | Finish::Failed) => false,
+                finished => !wanted || finished == Some(&Finish::CountReached),
+            })
     }
 
     fn exited(&self, process: ProcessKey, status: Option<i32>) {
