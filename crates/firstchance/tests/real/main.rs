@@ -26,5 +26,6 @@ mod postmortem_store;
 mod procdump;
 mod rules;
 mod strangers;
+mod the_loop;
 mod victims;
 mod watching;
