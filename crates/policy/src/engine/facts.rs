@@ -93,7 +93,7 @@ impl RuleSet {
         };
         for rule in std::mem::take(&mut process.rules) {
             if let Some(active) = self.rules.get_mut(&rule) {
-                active.refuse(key);
+                active.refuse(&process.identity);
             }
             self.check.insert(rule);
         }

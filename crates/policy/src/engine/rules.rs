@@ -25,6 +25,8 @@ pub(super) struct ActiveRule {
     pub(super) had_process: bool,
     /// Whether a process that it was about may not be touched.
     refused: bool,
+    /// Processes that may not be touched and have not ended, each with the program that it was.
+    passed_over: BTreeMap<ProcessKey, String>,
     pub(super) finished: bool,
 }
 
@@ -90,6 +92,7 @@ impl ActiveRule {
             known: BTreeMap::new(),
             had_process: false,
             refused: false,
+            passed_over: BTreeMap::new(),
             finished: false,
             rule,
         }
@@ -107,7 +110,14 @@ impl ActiveRule {
         let is_known = self.known.contains_key(&who.key);
         let free = is_known || !(self.is_for_one() && self.had_process);
         let late_enough = started || is_known || self.rule.follow != Follow::Next;
-        free && late_enough && self.rule.target.matches(who)
+        free && late_enough && !self.passes_over(who) && self.rule.target.matches(who)
+    }
+
+    /// Situation: where the machine loses reports of processes that start, it reports all that
+    /// there are. One that may not be touched is not tried again for that, but is once it has
+    /// executed another program.
+    fn passes_over(&self, who: &Identity) -> bool {
+        self.passed_over.get(&who.key) == Some(&who.image)
     }
 
     pub(super) fn bind(&mut self, now: Time, process: ProcessKey) {
@@ -123,13 +133,17 @@ impl ActiveRule {
 
     /// A process is gone; whether that may be the end of the rule.
     pub(super) fn exited(&mut self, process: ProcessKey) -> bool {
+        self.passed_over.remove(&process);
         let was_known = self.known.remove(&process).is_some();
         self.watches.remove(&process).is_some() || was_known
     }
 
     /// It is not about this process any more, which may not be touched.
-    pub(super) fn refuse(&mut self, process: ProcessKey) {
-        self.refused |= self.watches.remove(&process).is_some();
+    pub(super) fn refuse(&mut self, who: &Identity) {
+        if self.watches.remove(&who.key).is_some() {
+            self.refused = true;
+            self.passed_over.insert(who.key, who.image.clone());
+        }
     }
 
     /// Takes a sample of a process in, and says which condition of which clause has `held` long

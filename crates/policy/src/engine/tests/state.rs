@@ -110,3 +110,16 @@ fn a_rule_whose_process_ended_while_the_program_was_away_is_over() {
         ["rule 0 finished: the process has exited, 0 written"]
     );
 }
+
+/// Reports of starts were lost, and every process is reported once more.
+#[test]
+fn n22_a_process_that_may_not_be_touched_is_not_tried_again_when_it_is_reported_again() {
+    check(
+        "on each app, when now, do mini dump",
+        "0s found 7 => dump 1 of 7: mini (Manual dump)
+         1s failed 1
+         1s 7 refused
+         2s started 7
+         3s started 8 => dump 2 of 8: mini (Manual dump)",
+    );
+}
