@@ -6,7 +6,9 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     formats::extent(&file);
     formats::record(&file);
     formats::record_places(&file);
-    if let Some(mut notes) = formats::NoteReader::new(&file) {
+    let layout = snapshot::XsaveLayout::standard();
+    let keep = Box::new(snapshot::SparseBytes::new);
+    if let Some(mut notes) = formats::NoteReader::new(&file, layout, keep) {
         file.chunks(100).for_each(|piece| notes.feed(piece));
         notes.done();
     }

@@ -1,10 +1,10 @@
-//! `cargo xtask docs`: what is generated from the program's own description of itself.
+//! `cargo xtask docs`: man pages and completions, which the program generates itself.
 
 use anyhow::Result;
 
 use crate::shell::{Cmd, target_dir};
 
-/// Lets the program write its man pages and completions into `target/docs`.
+/// Writes man pages and completions into `target/docs`.
 pub(crate) fn run() -> Result<()> {
     let folder = target_dir().join("docs");
     std::fs::create_dir_all(&folder)?;

@@ -1,4 +1,4 @@
-//! Running other programs, and where things are.
+//! Running other programs, and the folders of the workspace.
 
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader};
@@ -14,7 +14,7 @@ pub(crate) fn root() -> &'static Path {
         .expect("xtask lies in the workspace")
 }
 
-/// The one folder of everything built: cargo's.
+/// Cargo's folder for everything that is built.
 pub(crate) fn target_dir() -> PathBuf {
     match std::env::var_os("CARGO_TARGET_DIR") {
         Some(dir) => root().join(dir),
@@ -22,26 +22,26 @@ pub(crate) fn target_dir() -> PathBuf {
     }
 }
 
-/// Whether a CI server runs us.
+/// Whether this runs on a CI server.
 pub(crate) fn in_ci() -> bool {
     std::env::var_os("CI").is_some_and(|v| !v.is_empty() && v != "false")
 }
 
-/// A command in the workspace's folder, that finds the tools under `target/tools` too.
+/// A command that runs in the workspace's folder and also finds the tools under `target/tools`.
 pub(crate) struct Cmd {
     inner: Command,
     shown: String,
 }
 
 impl Cmd {
-    /// `line` is split at blanks: the program and its first arguments.
+    /// A command by a line, which is split at blanks: the program and its first arguments.
     pub(crate) fn new(line: &str) -> Cmd {
         let mut words = line.split_whitespace();
         let program = words.next().expect("a program");
         words.fold(Cmd::of(program), |command, word| command.arg(word))
     }
 
-    /// A program, whose path may have blanks.
+    /// A command by the path of its program, which may contain blanks.
     pub(crate) fn of(program: impl AsRef<OsStr>) -> Cmd {
         let mut inner = Command::new(program.as_ref());
         inner.current_dir(root()).env("PATH", search_path());
@@ -51,34 +51,34 @@ impl Cmd {
         }
     }
 
-    /// Cargo, of the toolchain that runs us.
+    /// A command of the cargo that runs this program.
     pub(crate) fn cargo(line: &str) -> Cmd {
         Cmd::new(&format!("cargo {line}"))
     }
 
-    /// One more argument.
+    /// Adds an argument.
     pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Cmd {
         self.inner.arg(arg.as_ref());
         self.shown = format!("{} {}", self.shown, arg.as_ref().to_string_lossy());
         self
     }
 
-    /// One more variable of the environment.
+    /// Sets a variable of the environment.
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Cmd {
         self.inner.env(name, value);
         self
     }
 
-    /// One variable of the environment less.
+    /// Removes a variable of the environment.
     pub(crate) fn env_remove(mut self, name: &str) -> Cmd {
         self.inner.env_remove(name);
         self
     }
 
-    /// Runs it, showing the command and all that it prints.
+    /// Runs it; shows the command and all its output.
     ///
     /// # Errors
-    /// When it cannot be started or ends with anything but success.
+    /// If it cannot be started or fails.
     pub(crate) fn run(mut self) -> Result<()> {
         println!("$ {}", self.shown);
         let status = self.inner.stdin(Stdio::null()).status();
@@ -89,11 +89,11 @@ impl Cmd {
         Ok(())
     }
 
-    /// Runs it, and shows what it said only when it failed; of a success just the lines that begin
-    /// with `shown`. For programs that print thousands of lines of progress.
+    /// Runs it. Shows its output only if it fails, otherwise only the lines that begin with
+    /// `shown`. For programs that print thousands of lines.
     ///
     /// # Errors
-    /// As [`Cmd::run`], with the last lines of its standard error.
+    /// As [`Cmd::run`]; contains the last lines of its standard error.
     pub(crate) fn run_quietly(mut self, shown: &str) -> Result<()> {
         println!("$ {}", self.shown);
         let output = self.inner.stdin(Stdio::null()).output();
@@ -109,10 +109,10 @@ impl Cmd {
         Ok(())
     }
 
-    /// Runs it in silence.
+    /// Runs it without showing anything.
     ///
     /// # Errors
-    /// As [`Cmd::run`], with what it wrote to standard error.
+    /// As [`Cmd::run`]; contains its standard error.
     pub(crate) fn read(mut self) -> Result<String> {
         let output = self.inner.stdin(Stdio::null()).output();
         let output = output.with_context(|| format!("cannot start `{}`", self.shown))?;
@@ -123,10 +123,10 @@ impl Cmd {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// Starts it, and waits for the first line that begins with `start`. Its input stays open.
+    /// Starts it and waits for the first line that begins with `start`. Its input stays open.
     ///
     /// # Errors
-    /// When it cannot be started, or ends without such a line.
+    /// If it cannot be started, or ends without such a line.
     pub(crate) fn start_until(mut self, start: &str) -> Result<Started> {
         let piped = self.inner.stdin(Stdio::piped()).stdout(Stdio::piped());
         let child = piped.stderr(Stdio::null()).spawn();
@@ -140,7 +140,7 @@ impl Cmd {
         Ok(started)
     }
 
-    /// Whether it can be started and succeeds, in silence.
+    /// Runs it without showing anything; returns whether it succeeded.
     pub(crate) fn succeeds(mut self) -> bool {
         self.inner
             .stdin(Stdio::null())
@@ -150,7 +150,7 @@ impl Cmd {
     }
 }
 
-/// A program that runs; killed when dropped.
+/// A running program; it is killed when this is dropped.
 pub(crate) struct Started(Child);
 
 impl Drop for Started {
@@ -160,19 +160,20 @@ impl Drop for Started {
     }
 }
 
-/// Where our own tools are installed.
+/// The folder of the tools that are installed for this workspace.
 pub(crate) fn tools_dir() -> PathBuf {
     target_dir().join("tools")
 }
 
-/// `program` as found on the search path.
+/// The path of `program` by the search path; `None` if it is not there.
 pub(crate) fn which(program: &str) -> Option<PathBuf> {
     let path = search_path();
     let mut files = std::env::split_paths(&path).map(|folder| folder.join(program));
     files.find(|file| file.is_file())
 }
 
-/// Our own tools first; last the folders of system programs, which not everybody has on the path.
+/// The search path: first the workspace's own tools, last the folders of system programs, which are
+/// not on every user's path.
 fn search_path() -> std::ffi::OsString {
     let old = std::env::var_os("PATH").unwrap_or_default();
     let ours = std::iter::once(tools_dir().join("bin"));

@@ -1,16 +1,16 @@
-//! The tools that tests need: found, installed where that is allowed, else named.
+//! The tools that tests need: they are found, or installed if that is allowed, or named.
 
 use anyhow::{Result, bail};
 
 use crate::shell::{Cmd, root, tools_dir, which};
 
-/// A program of the system, and the Debian package that has it.
+/// A program, and the Debian package that contains it.
 struct System {
     program: &'static str,
     package: &'static str,
 }
 
-/// Compilers, debuggers and servers: what judges dumps and what is dumped.
+/// Compilers, debuggers and servers: programs that tests dump, and programs that check the dumps.
 #[rustfmt::skip]
 const SYSTEM: &[System] = &[
     System { program: "gcc", package: "gcc libc6-dev" },
@@ -39,7 +39,7 @@ const SYSTEM: &[System] = &[
     System { program: "debootstrap", package: "debootstrap" },
 ];
 
-/// A program of crates.io, at the version that the tests were written against.
+/// A program on crates.io, with the version for which the tests were written.
 struct Crate {
     program: &'static str,
     name: &'static str,
@@ -62,10 +62,10 @@ const TARGETS: &[&str] = &[
 
 const COMPONENTS: &[&str] = &["rustfmt", "clippy"];
 
-/// Makes every tool present.
+/// Finds or installs every tool.
 ///
 /// # Errors
-/// Names everything that is missing and cannot be installed from here, with the commands that would.
+/// If something is missing and cannot be installed: names it, and the commands that install it.
 pub(crate) fn install() -> Result<()> {
     let mut wanting = Vec::new();
     wanting.extend(install_system(
@@ -76,7 +76,7 @@ pub(crate) fn install() -> Result<()> {
     report(&wanting)
 }
 
-/// Makes the programs of these Debian packages present: `(program, package)`.
+/// Finds or installs programs: `(program, Debian package)`.
 ///
 /// # Errors
 /// As [`install`].
@@ -94,7 +94,7 @@ fn report(wanting: &[String]) -> Result<()> {
     );
 }
 
-/// The commands a person has to run for what could not be installed.
+/// The commands that the user must run for what could not be installed.
 fn install_system(wanted: impl Iterator<Item = (&'static str, &'static str)>) -> Vec<String> {
     let missing: Vec<_> = wanted
         .filter(|(program, _)| which(program).is_none())
@@ -131,7 +131,7 @@ fn apt_command(line: &str) -> Cmd {
     Cmd::new(line).env("DEBIAN_FRONTEND", "noninteractive")
 }
 
-/// What stands before a command that root has to run; `None` where we cannot be root.
+/// The words before a command that root must run; `None` if this user cannot become root.
 fn privilege() -> Option<&'static str> {
     if Cmd::new("id -u").read().is_ok_and(|id| id.trim() == "0") {
         return Some("env");
@@ -187,17 +187,17 @@ fn install_crate(tool: &Crate) -> Option<String> {
     let line = format!("cargo install --locked --version {version} {name}");
     println!("missing: {}", tool.program);
     let own = Cmd::new(&line).arg("--root").arg(tools_dir());
-    // A target folder of its own: the tool's build must not wait for ours, nor stay.
+    // In a target folder of its own, so that it neither waits for this build nor stays.
     let own = own.arg("--target-dir").arg(tools_dir().join("build"));
     own.run().err().map(|_| line)
 }
 
-/// Runs the command; when it fails, the command itself, for a person to run.
+/// Runs a command; if it fails, returns it for the user to run.
 fn or_say(line: &str) -> Option<String> {
     Cmd::new(line).run().err().map(|_| line.to_owned())
 }
 
-/// Whether the folder of fuzz targets is there.
+/// Whether there is a folder of fuzz targets.
 pub(crate) fn has_fuzz_targets() -> bool {
     root().join("fuzz").join("Cargo.toml").is_file()
 }

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Makes Debian 13 with Wine 10 in a folder, once: make-debian13.sh FOLDER. Needs root.
+# Makes Debian 13 with Wine 10 and gdb 16 in a folder, once: make-debian13.sh FOLDER. Needs root.
 # The finished folder is told by a file in it; a half made one is made anew.
 set -eu
 folder=$1
-[ -e "$folder/.complete" ] && exit
+[ -e "$folder/.complete" ] && [ -e "$folder/usr/bin/gdb" ] && exit
 mkdir -p "$folder"
 exec unshare --mount --propagation private sh -eux -c '
     rm -rf --one-file-system "$0"
@@ -18,5 +18,5 @@ exec unshare --mount --propagation private sh -eux -c '
     # Programs of 32 bits want a Wine of 32 bits, before the prefix is made.
     chroot "$0" dpkg --add-architecture i386
     chroot "$0" apt-get update -q
-    chroot "$0" apt-get install -qy --no-install-recommends wine wine64 wine32:i386
+    chroot "$0" apt-get install -qy --no-install-recommends wine wine64 wine32:i386 gdb
     touch "$0/.complete"' "$folder"

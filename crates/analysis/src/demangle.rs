@@ -1,16 +1,17 @@
 use std::fmt::{self, Write as _};
 
-/// Mangled names longer than this are shown as they are.
+/// Mangled names of more bytes than this are not demangled.
 ///
-/// Situation: a few hundred bytes of a hostile C++ name can stand for megabytes of text
-/// (substitutions of substitutions), and the demanglers recurse.
+/// A C++ name made to do harm can expand from a few hundred bytes to megabytes (substitutions of
+/// substitutions), and the demanglers recurse.
 const LONGEST_MANGLED: usize = 4096;
 
-/// Readable names are cut here, in bytes.
+/// The longest demangled name, in bytes.
 const LONGEST_READABLE: usize = 8192;
 
-/// A linker symbol as its author wrote it: C++ (Itanium and MSVC) and Rust (legacy and v0).
-/// What is not mangled, or mangled in no known way, comes back without its `@VERSION` only.
+/// Demangles a symbol of C++ (Itanium and MSVC) or Rust (legacy and v0).
+///
+/// A symbol that is not mangled, or not in a known way, is returned without its `@VERSION`.
 pub fn demangle(symbol: &str) -> String {
     let plain = without_version(symbol);
     if plain.len() > LONGEST_MANGLED {
@@ -25,7 +26,7 @@ pub fn demangle(symbol: &str) -> String {
     readable.unwrap_or_else(|| plain.to_owned())
 }
 
-/// `memcpy@@GLIBC_2.14` is `memcpy`; the `@4` of a decorated stdcall name stays.
+/// Makes `memcpy` of `memcpy@@GLIBC_2.14`; the `@4` of a stdcall function's name stays.
 fn without_version(symbol: &str) -> &str {
     match symbol.split_once('@') {
         Some((name, version)) if !name.is_empty() && !symbol.starts_with('?') => {
@@ -36,7 +37,7 @@ fn without_version(symbol: &str) -> &str {
     }
 }
 
-/// What `std::string` is in full; nobody writes or looks for that.
+/// The full name of `std::string`, which is replaced by the short one.
 const STRING: &str =
     "std::__cxx11::basic_string<char, std::char_traits<char>, std::allocator<char> >";
 
@@ -54,18 +55,20 @@ fn cpp(symbol: &str) -> Option<String> {
 
 fn msvc(symbol: &str) -> Option<String> {
     let flags = msvc_demangler::DemangleFlags::NAME_ONLY;
-    // Names of this kind nest by recursion without a limit; a thousand bytes cannot nest deep.
+    // The demangler recurses without a limit; names of up to a thousand bytes cannot nest deeply.
     (symbol.len() <= 1024)
         .then(|| msvc_demangler::demangle(symbol, flags).ok())
         .flatten()
 }
 
+/// What `write` writes; `None` if it fails or writes too much.
 fn bounded(write: impl FnOnce(&mut Bounded) -> fmt::Result) -> Option<String> {
     let mut out = Bounded(String::new());
     write(&mut out).ok()?;
     Some(out.0)
 }
 
+/// A text of at most [`LONGEST_READABLE`] bytes.
 struct Bounded(String);
 
 impl fmt::Write for Bounded {

@@ -1,14 +1,15 @@
-//! What a snapshot shows a person: stacks with names, the name of a fault, memory by class, the
-//! language runtime; and, for who watches a live process, where it throws and what.
+//! What can be said about a process from a snapshot of it: its stacks with symbols, the name of its
+//! exception, its memory by class, its language runtime. For a live process also: at which
+//! addresses it throws exceptions, and which exception is thrown there.
 //!
-//! No system call, no clock, no `cfg(target_os)`: everything is computed from a
-//! [`snapshot::Snapshot`], a [`snapshot::Memory`], and files that the caller opens ([`Files`]).
-//! So a Linux core is explained on Windows, and a live process just like its dump.
+//! Nothing here calls the system or reads a clock: everything is computed from a
+//! [`snapshot::Snapshot`], a [`snapshot::Memory`], and files that the caller opens ([`Files`]). So
+//! a Linux core can be analysed on Windows, and a live process in the same way as its dump.
 //!
-//! Dumps and the files beside them may be broken or made to hurt: walks are bounded, arithmetic
-//! wraps or is checked, and an expression that runs for ever is stopped.
+//! Dumps and images may be damaged or made to do harm: walks are bounded, arithmetic wraps or is
+//! checked, and an expression that does not end is stopped.
 
-mod arch;
+mod bytes;
 mod demangle;
 mod exception;
 mod image;
@@ -17,10 +18,12 @@ pub mod places;
 mod runtime;
 mod stack;
 pub mod thrown;
+mod unwind;
 
 pub use demangle::demangle;
-pub use exception::{exception_detail, exception_name, name_exception, signal_name, status_name};
-pub use image::{DebugFile, FileBytes, Files, Source};
+pub use exception::{exception_detail, exception_name, name_exception, status_name};
+pub use image::{DebugFile, Files, Source, Symbol};
 pub use memory::{Class, ClassSize, memory_summary};
 pub use runtime::{Runtime, runtime, runtime_of};
-pub use stack::{End, FRAME_LIMIT, Frame, How, Stack, Stacks, Symbol};
+pub use snapshot::FileBytes;
+pub use stack::{End, FRAME_LIMIT, Frame, How, Stack, Stacks};

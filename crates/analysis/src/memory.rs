@@ -1,27 +1,27 @@
 use snapshot::{Range, Region, RegionKind, Snapshot};
 use std::fmt;
 
-/// What memory is for, as a person thinks of it.
+/// What a region of memory is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Class {
-    /// The C heap (`[heap]`) and Windows heap segments.
+    /// The C heap (`[heap]` on Linux) and the segments of Windows' heaps.
     Heap,
     /// The stacks of threads.
     Stacks,
-    /// Programs and libraries.
+    /// Loaded programs and libraries.
     Image,
-    /// Other files, mapped for this process alone.
+    /// Other files, mapped privately.
     MappedFile,
     /// Anonymous memory: large allocations, arenas, managed heaps.
     Anonymous,
-    /// What other processes may share: shared files, `/dev/shm`, System V segments.
+    /// Memory that other processes may share: shared files, `/dev/shm`, System V segments.
     Shared,
     /// The kernel's own pages in the process (vdso, vvar).
     Kernel,
 }
 
 impl Class {
-    /// All of them, in the order they are shown.
+    /// All classes, in the order in which they are shown.
     pub const ALL: [Class; 7] = [
         Class::Heap,
         Class::Stacks,
@@ -47,23 +47,23 @@ impl fmt::Display for Class {
     }
 }
 
-/// How much of one class there is; all sizes in bytes.
+/// How much memory of one class there is; all sizes in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClassSize {
-    /// Which class.
+    /// The class.
     pub class: Class,
-    /// How many regions.
+    /// The number of regions.
     pub regions: usize,
-    /// Address space.
+    /// Their address space.
     pub virtual_bytes: u64,
-    /// What of it existed (present or swapped).
+    /// The part of it that exists: in memory or swapped out.
     pub resident_bytes: u64,
-    /// What of it is in the dump.
+    /// The part of it that is in the dump.
     pub dumped_bytes: u64,
 }
 
-/// Memory by class, in the order of [`Class::ALL`], without classes of which there is nothing.
-/// `present` says what the dump holds, ascending, without overlaps.
+/// The memory of a process by class, in the order of [`Class::ALL`], without empty classes.
+/// `present` is the memory in the dump, ascending, without overlaps.
 pub fn memory_summary(snapshot: &Snapshot, present: &[Range]) -> Vec<ClassSize> {
     let stack_pointers = stack_pointers(snapshot);
     let mut sizes = Class::ALL.map(|class| ClassSize {
@@ -85,9 +85,8 @@ pub fn memory_summary(snapshot: &Snapshot, present: &[Range]) -> Vec<ClassSize> 
     sizes.into_iter().filter(|size| size.regions > 0).collect()
 }
 
-/// Larger regions than this are arenas that happen to hold a stack.
-///
-/// Situation: goroutines run on stacks inside Go's 64 MiB heap arenas.
+/// The largest region that is taken for a stack, in bytes. Larger ones only contain stacks: those
+/// of goroutines are inside Go's heap arenas of 64 MiB.
 const LARGEST_STACK: u64 = 64 << 20;
 
 fn class_of(region: &Region, stack_pointers: &[u64]) -> Class {
@@ -103,7 +102,8 @@ fn class_of(region: &Region, stack_pointers: &[u64]) -> Class {
     }
 }
 
-/// Cores do not say which anonymous region is a thread's stack; its stack pointer does.
+/// Whether a thread's stack pointer points into the region. Cores do not say which anonymous
+/// regions are stacks.
 fn holds_a_stack(region: &Region, stack_pointers: &[u64]) -> bool {
     let first = stack_pointers.partition_point(|&sp| sp < region.range.start);
     let has_one = stack_pointers

@@ -1,10 +1,10 @@
 use snapshot::Snapshot;
 use std::fmt;
 
-/// What a program runs on, as far as its mappings show.
+/// The language runtime of a process, as far as its mappings show it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Runtime {
-    /// Machine code of its own: C, C++, Rust, …
+    /// None: C, C++, Rust and the like.
     #[default]
     Native,
     /// .NET (Core or Framework).
@@ -47,7 +47,7 @@ impl fmt::Display for Runtime {
     }
 }
 
-/// The runtime of a snapshot, by its regions, modules and program.
+/// The runtime of a process, by its regions, modules and program.
 pub fn runtime(snapshot: &Snapshot) -> Runtime {
     let regions = snapshot
         .regions
@@ -61,10 +61,11 @@ pub fn runtime(snapshot: &Snapshot) -> Runtime {
     runtime_of(regions.chain(modules).chain([program]))
 }
 
-/// The runtime by a plain list of mappings: first address and the name that `/proc/PID/maps` or
-/// the module list gives, in any order. The program itself may stand in it with address 0.
+/// The runtime by a list of mappings, in any order: the first address of each, and its name in
+/// `/proc/PID/maps` or in the list of modules. The program itself may be among them with address 0.
 ///
-/// Where several show, the one that hosts the others is told: a JVM that embeds Python is a JVM.
+/// If there are several runtimes, the one that hosts the others is returned: a JVM that embeds
+/// Python is a JVM.
 pub fn runtime_of<'a>(mappings: impl IntoIterator<Item = (u64, &'a str)>) -> Runtime {
     let signs = mappings
         .into_iter()
@@ -72,7 +73,8 @@ pub fn runtime_of<'a>(mappings: impl IntoIterator<Item = (u64, &'a str)>) -> Run
     signs.min_by_key(|found| weight(*found)).unwrap_or_default()
 }
 
-/// Hosts first; libraries that programs embed (Perl, Python in gdb or vim) last.
+/// The order of preference, the smallest first. Runtimes that host others come first, those that
+/// programs embed (Perl, or Python in gdb and vim) last.
 fn weight(runtime: Runtime) -> u8 {
     match runtime {
         Runtime::DotNet => 0,
@@ -92,6 +94,7 @@ fn weight(runtime: Runtime) -> u8 {
 /// Where Go's first heap arena lies on every 64-bit Linux (`runtime/malloc.go`, `arenaHints`).
 const GO_ARENA: u64 = 0xc0_0000_0000;
 
+/// The runtime that one mapping is a sign of.
 fn sign(start: u64, name: &str) -> Option<Runtime> {
     if (start == GO_ARENA && !name.contains('/')) || name.starts_with("[anon: Go:") {
         return Some(Runtime::Go);
@@ -123,7 +126,8 @@ fn exact(file: &str, stem: &str) -> Option<Runtime> {
     })
 }
 
-/// Names that a version ends: `python3.11`, `libruby-3.1.so.3.1`, `php8.2`, `libpython3.11.so.1.0`.
+/// The runtime by a name that ends in a version: `python3.11`, `libruby-3.1.so.3.1`, `php8.2`,
+/// `libpython3.11.so.1.0`.
 fn versioned(file: &str, stem: &str) -> Option<Runtime> {
     const PROGRAMS: &[(&str, Runtime)] = &[
         ("python", Runtime::Python),

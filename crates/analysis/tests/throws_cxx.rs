@@ -185,7 +185,7 @@ fn without_probes_the_functions_themselves_are_the_places() {
         "msg",
     );
     let rethrow = place(&program.image, Thrower::CxxRethrow);
-    assert_eq!((rethrow.object, rethrow.kind), (None, None));
+    assert_eq!((rethrow.object, rethrow.type_key), (None, None));
 }
 
 #[test]

@@ -1,11 +1,12 @@
-//! The one loop and the one flow: run the rules, take the dump, keep the store.
+//! Carries out rules (`run`), takes dumps (`collect`), and looks after stored dumps (`store`).
 
 mod collect;
+pub mod local_time;
 mod run;
 mod store;
 
 pub use collect::{
-    Collected, CoreHead, Crash, Destination, Names, Request, Step, Written, collect, output_folder,
+    Collected, CoreHead, Crash, Destination, Request, Step, Written, collect, output_folder,
     store_stream,
 };
 pub use run::{

@@ -1,4 +1,4 @@
-//! Little-endian words in and out of byte buffers, as all formats here store them.
+//! Reading and writing little-endian words, which all formats here store.
 
 /// Whether addresses and `long`s take 4 or 8 bytes (`ELFCLASS32`, `ELFCLASS64`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,12 +39,12 @@ pub(crate) trait Put {
         self.put(&value.to_le_bytes());
     }
 
-    /// A word of that width; what does not fit is cut off.
+    /// Appends a word of that width; the bytes that do not fit are cut off.
     fn word(&mut self, width: Width, value: u64) {
         self.put(&value.to_le_bytes()[..width.bytes()]);
     }
 
-    /// `text` cut and padded to `size` bytes, its last byte always NUL.
+    /// Appends `text`, cut or padded with NULs to `size` bytes; the last one is always a NUL.
     fn text(&mut self, text: &[u8], size: usize) {
         let cut = &text[..text.len().min(size - 1)];
         self.put(cut);
@@ -58,7 +58,7 @@ impl Put for Vec<u8> {
     }
 }
 
-/// Takes words off the front of a slice; `None` when it has run out.
+/// Takes words from the front of a slice; they return `None` when it has too few bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Take<'a>(pub(crate) &'a [u8]);
 
@@ -93,7 +93,7 @@ impl<'a> Take<'a> {
     }
 }
 
-/// Text up to its NUL, whatever its bytes are.
+/// The text up to the first NUL; bytes that are not UTF-8 are replaced.
 pub(crate) fn c_text(bytes: &[u8]) -> String {
     let end = bytes.iter().position(|&b| b == 0).unwrap_or(bytes.len());
     String::from_utf8_lossy(&bytes[..end]).into_owned()

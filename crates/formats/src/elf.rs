@@ -7,24 +7,24 @@ use object::endian::{LittleEndian as LE, U32, U64};
 use object::pod::{Pod, bytes_of, from_bytes, slice_from_bytes};
 use object::read::elf::{FileHeader, NoteIterator, ProgramHeader};
 
-/// What a file header says, as far as anything here needs it.
+/// What is needed of a file header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
     pub(crate) width: Width,
     pub(crate) kind: elf::FileType,
     pub(crate) machine: elf::Machine,
     pub(crate) segments_at: u64,
-    /// `PN_XNUM` when there are too many for it.
+    /// `PN_XNUM` if there are too many for this field.
     pub(crate) segment_count: u16,
     pub(crate) sections_at: u64,
     pub(crate) section_count: u16,
 }
 
-/// Bytes that are enough for the file header of either class.
+/// The size of the larger of the two file headers, in bytes.
 pub(crate) const HEAD_SIZE: usize = size_of::<FileHeader64<LE>>();
 
 impl Head {
-    /// The header that `bytes` begin with; `None` when it is no little-endian ELF file.
+    /// The header at the start of `bytes`; `None` if this is not a little-endian ELF file.
     pub(crate) fn of(bytes: &[u8]) -> Option<Head> {
         let class = bytes.get(4)?;
         match elf::FileClass(*class) {
@@ -65,7 +65,7 @@ pub(crate) struct Segment {
     pub(crate) align: u64,
 }
 
-/// How long one entry is, in bytes.
+/// The size of an entry of the program header table, in bytes.
 pub(crate) const fn segment_size(width: Width) -> usize {
     match width {
         Width::Four => size_of::<ProgramHeader32<LE>>(),
@@ -73,7 +73,7 @@ pub(crate) const fn segment_size(width: Width) -> usize {
     }
 }
 
-/// The entries in `bytes`, at most `count`, as far as they are whole.
+/// The entries in `bytes`, at most `count`; an incomplete one at the end is left out.
 pub(crate) fn segments(width: Width, bytes: &[u8], count: usize) -> Vec<Segment> {
     match width {
         Width::Four => table::<ProgramHeader32<LE>>(bytes, count),
@@ -100,7 +100,7 @@ impl Segment {
         }
     }
 
-    /// Appends the entry as the class wants it.
+    /// Appends the entry in the form of that class.
     pub(crate) fn write(&self, width: Width, out: &mut Vec<u8>) {
         match width {
             Width::Four => out.extend_from_slice(bytes_of(&self.header32())),
@@ -135,7 +135,7 @@ impl Segment {
     }
 }
 
-/// A note: who defines its type, the type, and what it says.
+/// A note: its owner, who defines the type; its type; its contents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Note<'a> {
     pub(crate) owner: &'a [u8],
@@ -143,7 +143,8 @@ pub(crate) struct Note<'a> {
     pub(crate) descriptor: &'a [u8],
 }
 
-/// The notes in `bytes`, up to the first that is broken. `align` is the segment's.
+/// The notes in `bytes`, up to the first that is damaged. `align` is the alignment of their
+/// segment.
 pub(crate) fn notes(bytes: &[u8], align: u64) -> impl Iterator<Item = Note<'_>> {
     let notes = NoteIterator::<FileHeader64<LE>>::new(LE, align, bytes);
     let whole = notes.into_iter().flatten().map_while(Result::ok);

@@ -1,7 +1,7 @@
-//! The x87 state as 32-bit programs know it: `NT_FPREGSET` of a core, the kernel's `struct user_i387_struct`
-//! (`arch/x86/include/asm/user_32.h`), and `FLOATING_SAVE_AREA` of a minidump (`winnt.h`): FXSAVE
-//! unpacked to what FSAVE stores.
-//! Layout of both: Intel SDM volume 1, §8.1 and §10.5.
+//! The x87 state as 32-bit programs know it: `NT_FPREGSET` of a core, the kernel's `struct
+//! user_i387_struct` (`arch/x86/include/asm/user_32.h`), and `FLOATING_SAVE_AREA` of a minidump
+//! (`winnt.h`): FXSAVE unpacked to what FSAVE stores. Layout of both: Intel SDM volume 1, §8.1 and
+//! §10.5.
 
 use crate::bytes::Put;
 

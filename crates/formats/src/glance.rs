@@ -1,10 +1,11 @@
-//! The record at the head of a dump, without reading the rest: a list of dumps asks for it only.
+//! The record of a dump without the rest, for lists of dumps: the head of the file is enough.
 
 use crate::elf::{Head, notes, segments};
 use crate::{core, dump::record_text, minidump, stream};
 use object::elf;
 
-/// The record of a dump of ours, from its head; the one behind it in a core that the kernel wrote.
+/// The record of a dump that firstchance wrote, from the head of the file. In a core that the
+/// kernel wrote, the record is at the end of the file. `None` if there is no record.
 pub fn record(bytes: &[u8]) -> Option<Vec<u8>> {
     match bytes.first_chunk()? {
         b"\x7fELF" => in_core(bytes).or_else(|| stream::record_behind(bytes).and_then(record_text)),
@@ -13,8 +14,8 @@ pub fn record(bytes: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// Where the text of the record stands in a dump of ours, with the room there is: it can be told
-/// anew in these places. Offsets in bytes.
+/// The places of the record in a dump, each as its offset and its size in bytes. The record can be
+/// overwritten there.
 pub fn record_places(bytes: &[u8]) -> Vec<(u64, usize)> {
     let parts = match bytes.first_chunk() {
         Some(b"\x7fELF") => core::record_parts(bytes),

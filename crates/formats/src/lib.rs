@@ -1,12 +1,12 @@
-//! Bytes ↔ snapshot, nothing else: ELF cores, minidumps, the identity of images.
+//! Dump files: from a snapshot to the bytes of an ELF core or a minidump, and back; and the
+//! identity of images (build-id, PDB).
 //!
-//! Writing is a pure function: [`plan()`] turns a snapshot and a selection of its memory into a
-//! [`Plan`], a list of pieces whose sizes are all known before the first byte is written; the
-//! memory itself is fetched by whoever carries the plan out.
-//! Reading is the other way round: [`read`] turns the bytes of a file into a [`Dump`].
+//! To write a dump, [`plan()`] turns a snapshot and a selection of its memory into a [`Plan`]: a
+//! list of pieces whose sizes are all known before the first byte is written. The caller reads the
+//! memory and writes the file. To read one, [`read()`] turns the bytes of a file into a [`Dump`].
 //!
-//! No system call, no clock, no `cfg(target_os)`: a Linux core is read and written on Windows and
-//! the other way round.
+//! Nothing here calls the system or reads a clock. Cores of Linux can be read and written on
+//! Windows, and minidumps of Windows on Linux.
 
 mod bytes;
 mod core;
@@ -15,14 +15,22 @@ mod elf;
 mod fxsave;
 mod glance;
 pub mod image;
+mod lazy_registers;
 mod memory;
 mod metadata;
 mod minidump;
+mod pieces;
 mod plan;
+mod read;
+mod registers;
 mod stream;
 
-pub use core::{CoreNotes, NoteReader};
-pub use dump::{Dump, FileBytes, ReadError, read};
+pub use core::{CoreNotes, Keep, NoteReader};
+pub use dump::{Dump, ReadError};
 pub use glance::{record, record_places};
-pub use plan::{Piece, Plan, RecordSpace, plan};
+pub use lazy_registers::LazyRegisters;
+pub use pieces::{Piece, RecordSpace};
+pub use plan::{Plan, plan};
+pub use read::read;
+pub use snapshot::FileBytes;
 pub use stream::{Extent, FIRST_LOOK, extent, trailer};

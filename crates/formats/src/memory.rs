@@ -1,7 +1,9 @@
+//! The memory in a dump file, as [`Memory`].
+
 use crate::FileBytes;
 use snapshot::{Memory, Range};
 
-/// Memory that lies in a file: runs of addresses, each with its offset.
+/// The memory in a dump file: runs of addresses, each with its offset.
 #[derive(Clone)]
 pub(crate) struct FileMemory {
     file: FileBytes,
@@ -9,7 +11,7 @@ pub(crate) struct FileMemory {
     runs: Vec<Run>,
 }
 
-/// Addresses whose bytes stand in the file from `offset` on.
+/// Addresses whose bytes are in the file from `offset` on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Run {
     pub(crate) range: Range,
@@ -17,8 +19,8 @@ pub(crate) struct Run {
 }
 
 impl FileMemory {
-    /// Takes the runs in any order, cuts off what the file does not have, and where two overlap
-    /// keeps the one that begins first.
+    /// `runs` may be in any order. What is beyond the end of the file is cut off; of two that
+    /// overlap, the one that begins first is kept.
     pub(crate) fn new(file: FileBytes, mut runs: Vec<Run>) -> Self {
         let size = (*file).as_ref().len() as u64;
         runs.iter_mut().for_each(|run| run.cut(size));
@@ -28,7 +30,7 @@ impl FileMemory {
         Self { file, runs }
     }
 
-    /// Where there is memory, ascending; neighbours are joined.
+    /// The ranges of the memory, ascending; those that touch are joined.
     pub(crate) fn ranges(&self) -> Vec<Range> {
         snapshot::coalesce(self.runs.iter().map(|run| run.range).collect(), 0)
     }

@@ -1,28 +1,30 @@
-//! A core as the kernel streams it: what its first bytes tell, and a record behind its last.
+//! A core that the kernel writes to a pipe: how large its parts are, and the record that
+//! firstchance adds at the end.
 
 use crate::bytes::{Put, Take};
 use crate::elf::{HEAD_SIZE, Head, segments};
 use object::elf;
 
-/// The last bytes of a core that has a record behind what its headers describe.
+/// The last bytes of a core with a record at its end. They tell where it begins.
 const TRAILER: &[u8; 16] = b"FIRSTCHANCE-TAIL";
 
-/// How far the parts of a core reach, as far as its first bytes tell.
+/// The extent of the parts of a core, by its first bytes; offsets in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {
-    /// Where the notes begin: before them stand all headers.
+    /// Where the notes begin. All headers are before them.
     pub notes: u64,
-    /// Where the notes end: up to here stands everything but the memory.
+    /// Where the notes end. Behind them is only memory.
     pub head: u64,
-    /// Where the last segment ends; `None` where there are so many that the end of the file tells.
+    /// Where the last segment ends; `None` if there are so many that only the end of the file
+    /// tells.
     pub end: Option<u64>,
 }
 
-/// How many bytes of a core [`extent`] wants to see, to begin with.
+/// How many bytes of a core [`extent`] needs at first.
 pub const FIRST_LOOK: usize = HEAD_SIZE + 64;
 
-/// Reads where the parts of a core lie from its first bytes; the end is known once all program
-/// headers are among them. `None` for what is no core, or has no notes first.
+/// The extent of a core's parts by its first bytes. The end is known if all program headers are
+/// among them. `None` if this is not a core, or its first segment is not that of the notes.
 pub fn extent(bytes: &[u8]) -> Option<Extent> {
     let head = Head::of(bytes)?;
     let start = usize::try_from(head.segments_at).ok()?;
@@ -39,7 +41,8 @@ pub fn extent(bytes: &[u8]) -> Option<Extent> {
     })
 }
 
-/// The bytes that put a record behind a core: nobody else reads them, [`crate::read`] does.
+/// The bytes to append to a core so that it has a record. Only [`crate::read()`] reads them; other
+/// readers ignore what is behind the last segment.
 pub fn trailer(record: &[u8]) -> Vec<u8> {
     let mut out = record.to_vec();
     out.u32(record.len() as u32);
@@ -47,7 +50,7 @@ pub fn trailer(record: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The record behind a core.
+/// The record at the end of a core, with its padding; `None` if there is none.
 pub(crate) fn record_behind(bytes: &[u8]) -> Option<&[u8]> {
     let before = bytes.strip_suffix(TRAILER)?;
     let (before, size) = before.split_last_chunk::<4>()?;

@@ -138,8 +138,15 @@ fn c5_seventy_thousand_regions_need_the_extended_count_and_read_back() {
 #[test]
 fn ten_thousand_threads_cost_the_plan_little() {
     let mut snapshot = two_threads();
+    // With AMX in use these would be 110 MB.
+    let amx = &processors::PROCESSORS[9];
+    let extended = SparseBytes::new(&amx.layout().to_standard(&amx.area()));
+    assert_eq!(extended.len(), 11_008);
     snapshot.threads = (0..10_000)
-        .map(|n| thread(5000 + n, u64::from(n % 100)))
+        .map(|n| Thread {
+            extended: extended.clone(),
+            ..thread(5000 + n, u64::from(n % 100))
+        })
         .collect();
     let selection = select(DumpKind::Triage, &snapshot, &Pattern, &[]);
     for format in [DumpFormat::Core, DumpFormat::Minidump] {
@@ -240,6 +247,11 @@ fn a_stream_tells_from_its_head_where_it_ends_and_bears_a_record_behind() {
     assert_eq!(formats::record(&mini).as_deref(), Some(&record[..]));
 }
 
+fn note_reader(core: &[u8]) -> formats::NoteReader {
+    let keep = Box::new(SparseBytes::new);
+    formats::NoteReader::new(core, XsaveLayout::standard(), keep).unwrap()
+}
+
 #[test]
 fn notes_that_come_in_pieces_tell_what_the_whole_does() {
     let snapshot = two_threads();
@@ -247,7 +259,7 @@ fn notes_that_come_in_pieces_tell_what_the_whole_does() {
     let extent = formats::extent(&core[..formats::FIRST_LOOK]).unwrap();
     let notes = &core[extent.notes as usize..extent.head as usize];
     for size in [1, 7, 100, notes.len()] {
-        let mut reader = formats::NoteReader::new(&core).unwrap();
+        let mut reader = note_reader(&core);
         notes.chunks(size).for_each(|piece| reader.feed(piece));
         let told = reader.done();
         let of = |threads: &[snapshot::Thread]| -> Vec<_> {
@@ -259,7 +271,7 @@ fn notes_that_come_in_pieces_tell_what_the_whole_does() {
         assert_eq!(told.auxv, snapshot.process.auxv);
     }
     for broken in [&notes[..0], &notes[..5], &[0xFF; 5000]] {
-        let mut reader = formats::NoteReader::new(&core).unwrap();
+        let mut reader = note_reader(&core);
         reader.feed(broken);
         assert_eq!(reader.done().threads.len(), 0);
     }

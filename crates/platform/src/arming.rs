@@ -35,7 +35,7 @@ pub struct ArmedPlace {
     /// Where: in the image's file; on Windows, from where the image lies.
     pub offset: u64,
     /// What tells the kind of what is thrown there: kinds that
-    /// [`Target::pass`](crate::Target::pass) names go by.
+    /// [`Follow::pass`](crate::Follow::pass) names go by.
     pub kind: Option<KindAt>,
 }
 

@@ -1,14 +1,11 @@
 use crate::{Error, ErrorKind, Result, failpoint, os};
+use snapshot::FileBytes;
 use std::{
     fs::File,
     io::{self, Read, Write},
     path::{Path, PathBuf},
-    sync::Arc,
     time::SystemTime,
 };
-
-/// The bytes of a file, mapped or held.
-pub type FileBytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
 
 /// How many names with a number are tried before giving up.
 const MOST_NAMES: u32 = 10_000;

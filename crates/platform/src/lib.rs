@@ -15,8 +15,10 @@ mod files;
 mod host;
 #[cfg(target_os = "linux")]
 mod linux;
+mod machine;
 mod monitor;
 mod postmortem;
+mod processor;
 mod registry;
 #[cfg(feature = "sim")]
 pub mod sim;
@@ -32,7 +34,7 @@ pub use crash_folder::{CrashFolder, crash_folder, make_crash_folder};
 pub use error::{Error, ErrorKind, Result};
 pub use failpoint::failpoint;
 pub use files::{
-    FileBytes, OutFile, OutStream, Output, Peek, Space, expect_writable, map_file, patch_file,
+    OutFile, OutStream, Output, Peek, Space, expect_writable, map_file, patch_file,
     remove_left_over, space_at,
 };
 pub use host::{
@@ -40,13 +42,17 @@ pub use host::{
     ProcessEntry, doctor, system, terminal_width, this_machine,
 };
 
+pub use machine::{ARCHITECTURE, OS};
 pub use monitor::{Monitor, cancel_monitors};
+pub use os::RegisterStore;
 pub use postmortem::{
     CoreHandler, Crashed, Guard, JustInTime, Use, become_crash_handler, become_program,
     core_handler, drain_input, expect_guarded, kernel_log, make_passage, make_store, own_program,
     own_user, read_guarded, set_core_handler, system_log, write_guarded,
 };
+pub use processor::xsave_layout;
 pub use registry::{RegistryKey, RegistryValue, RegistryValues};
+pub use snapshot::FileBytes;
 pub use target::{Facts, Follow, Happened, Standing, Target, Waker};
 pub use trust::{Trusted, read_trusted};
 

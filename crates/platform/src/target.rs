@@ -77,6 +77,10 @@ pub trait Follow: Target {
 
 /// Why a wait ended.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time, and taken apart at once: an allocation for each event costs more"
+)]
 pub enum Happened {
     /// The process did something.
     Event(TargetEvent, Standing),

@@ -61,7 +61,7 @@ impl Eq for Pattern {}
 
 impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        crate::language::quote(&self.text, f)
+        crate::quote::quote(&self.text, f)
     }
 }
 

@@ -89,6 +89,12 @@ pub fn print_size(bytes: u64) -> String {
     format!("{}{name}", bytes / size)
 }
 
+/// A number and a thing, in the plural unless the number is 1: `1 dump`, `2 dumps`.
+pub fn print_count(count: u64, thing: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{count} {thing}{ending}")
+}
+
 /// The number at the start of `text` (digits and a point), and what follows it.
 pub(crate) fn split_number(text: &str) -> (&str, &str) {
     let end = text

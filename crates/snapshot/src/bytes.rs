@@ -1,22 +1,36 @@
-use std::sync::Arc;
+use crate::Memory;
+use std::{borrow::Cow, fmt, sync::Arc};
 
 /// Bytes of which most are zero, such as a processor's extended register area.
 ///
-/// Situation: XSAVE on a machine with AMX is 11,008 bytes a thread; 10,000 threads would be
-/// 110 MB, of which over 90 % are zeros. Only the runs that are not zero are held; a copy shares them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Situation: the extended registers of a thread are 11,008 bytes on a machine with AMX; those of
+/// 10,000 threads would be 110 MB, of which over 90 % are zeros. Only the runs that are not zero
+/// are held in memory, or nothing at all if the bytes were [`stored`](SparseBytes::stored)
+/// elsewhere. A copy shares them.
+#[derive(Clone)]
 pub struct SparseBytes {
     len: u32,
-    /// Where each run is, and where its bytes end in `bytes`.
-    runs: Arc<[(u32, u32)]>,
-    bytes: Arc<[u8]>,
+    kept: Kept,
+}
+
+#[derive(Clone)]
+enum Kept {
+    InMemory {
+        /// Where each run begins, and where its bytes end in `bytes`.
+        runs: Arc<[(u32, u32)]>,
+        bytes: Arc<[u8]>,
+    },
+    Elsewhere {
+        store: Arc<dyn Memory>,
+        address: u64,
+    },
 }
 
 /// Zeros that are worth a run of their own.
 const SMALLEST_HOLE: usize = 16;
 
 impl SparseBytes {
-    /// Keeps what is not zero of `bytes`.
+    /// Keeps what is not zero of `bytes` in memory.
     pub fn new(bytes: &[u8]) -> Self {
         let (mut runs, mut kept) = (Vec::new(), Vec::new());
         let mut at = 0;
@@ -28,8 +42,19 @@ impl SparseBytes {
         }
         Self {
             len: bytes.len() as u32,
-            runs: runs.into(),
-            bytes: kept.into(),
+            kept: Kept::InMemory {
+                runs: runs.into(),
+                bytes: kept.into(),
+            },
+        }
+    }
+
+    /// The `len` bytes that `store` has at `address`. They are read each time that they are asked
+    /// for; what cannot be read then is zeros.
+    pub fn stored(store: Arc<dyn Memory>, address: u64, len: u32) -> Self {
+        Self {
+            len,
+            kept: Kept::Elsewhere { store, address },
         }
     }
 
@@ -43,10 +68,31 @@ impl SparseBytes {
         self.len == 0
     }
 
-    /// The runs that are not zero: offset and bytes, ascending.
+    /// How many bytes this value and its copies hold in memory.
+    pub fn held(&self) -> usize {
+        match &self.kept {
+            Kept::InMemory { runs, bytes } => size_of_val(&**runs) + bytes.len(),
+            Kept::Elsewhere { .. } => 0,
+        }
+    }
+
+    /// The same bytes, held in memory.
+    pub fn in_memory(&self) -> Cow<'_, Self> {
+        match self.kept {
+            Kept::InMemory { .. } => Cow::Borrowed(self),
+            Kept::Elsewhere { .. } => Cow::Owned(Self::new(&self.to_vec())),
+        }
+    }
+
+    /// The runs that are not zero: offset and bytes, ascending. None of what is stored elsewhere:
+    /// see [`in_memory`](Self::in_memory).
     pub fn runs(&self) -> impl Iterator<Item = (usize, &[u8])> {
-        self.runs.iter().scan(0, |begin, &(at, end)| {
-            let run = &self.bytes[*begin..end as usize];
+        let (runs, bytes): (&[_], &[u8]) = match &self.kept {
+            Kept::InMemory { runs, bytes } => (runs, bytes),
+            Kept::Elsewhere { .. } => (&[], &[]),
+        };
+        runs.iter().scan(0, move |begin, &(at, end): &(u32, u32)| {
+            let run = &bytes[*begin..end as usize];
             *begin = end as usize;
             Some((at as usize, run))
         })
@@ -55,9 +101,48 @@ impl SparseBytes {
     /// All of it.
     pub fn to_vec(&self) -> Vec<u8> {
         let mut all = vec![0; self.len()];
-        self.runs()
-            .for_each(|(at, run)| all[at..at + run.len()].copy_from_slice(run));
+        match &self.kept {
+            Kept::InMemory { .. } => self
+                .runs()
+                .for_each(|(at, run)| all[at..at + run.len()].copy_from_slice(run)),
+            Kept::Elsewhere { store, address } => {
+                let read = store.read(*address, &mut all);
+                all[read..].fill(0);
+            }
+        }
         all
+    }
+}
+
+impl Default for SparseBytes {
+    fn default() -> Self {
+        Self {
+            len: 0,
+            kept: Kept::InMemory {
+                runs: Arc::default(),
+                bytes: Arc::default(),
+            },
+        }
+    }
+}
+
+/// Equal bytes are equal, wherever they are kept.
+impl PartialEq for SparseBytes {
+    fn eq(&self, other: &Self) -> bool {
+        let same = |one: &Self, other: &Self| one.runs().eq(other.runs());
+        self.len == other.len && same(&self.in_memory(), &other.in_memory())
+    }
+}
+
+impl Eq for SparseBytes {}
+
+impl fmt::Debug for SparseBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.in_memory();
+        f.debug_map()
+            .entry(&"len", &self.len)
+            .entries(bytes.runs())
+            .finish()
     }
 }
 
@@ -77,14 +162,42 @@ fn end_of_run(bytes: &[u8], start: usize) -> usize {
 mod tests {
     use super::*;
 
-    #[test]
-    fn keeps_every_byte_and_no_long_zeros() {
+    fn mostly_zeros() -> Vec<u8> {
         let mut bytes = vec![0u8; 11_008];
         bytes[3] = 1;
         bytes[12] = 2;
         bytes[5000] = 3;
-        let sparse = SparseBytes::new(&bytes);
-        assert_eq!(sparse.to_vec(), bytes);
+        bytes
+    }
+
+    #[test]
+    fn keeps_every_byte_and_no_long_zeros() {
+        let sparse = SparseBytes::new(&mostly_zeros());
+        assert_eq!(sparse.to_vec(), mostly_zeros());
         assert_eq!(sparse.runs().count(), 2);
+        assert!(sparse.held() < 64, "{}", sparse.held());
+    }
+
+    struct Store(Vec<u8>);
+
+    impl Memory for Store {
+        fn read(&self, address: u64, buf: &mut [u8]) -> usize {
+            let there = &self.0[self.0.len().min(address as usize)..];
+            let count = there.len().min(buf.len());
+            buf[..count].copy_from_slice(&there[..count]);
+            count
+        }
+    }
+
+    #[test]
+    fn what_is_stored_elsewhere_equals_what_is_in_memory_and_costs_nothing() {
+        let store = Arc::new(Store([vec![9; 100], mostly_zeros()].concat()));
+        let stored = SparseBytes::stored(store.clone(), 100, 11_008);
+        assert_eq!(stored, SparseBytes::new(&mostly_zeros()));
+        assert_eq!(stored.to_vec(), mostly_zeros());
+        assert_eq!(stored.held(), 0);
+        // The last ten of these bytes are not in the store.
+        let cut = SparseBytes::stored(store, 100 + 10_998, 20);
+        assert_eq!(cut.to_vec(), [0; 20]);
     }
 }

@@ -3,48 +3,48 @@ use crate::{Exception, WallTime};
 /// Who sent a signal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sender {
-    /// A process, by its pid and the name it had then.
+    /// A process.
     Process {
         /// Its pid.
         pid: u32,
-        /// The name of its thread, which may be any text.
+        /// The name of the thread that sent the signal. The process chooses it: it may be any text.
         name: String,
     },
-    /// The kernel by itself, as a rule because memory is short.
+    /// The kernel, usually because memory ran out.
     Kernel,
 }
 
-/// What an attached target did, as plain facts.
+/// An event in an attached process.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TargetEvent {
-    /// An exception, before any handler (`first_chance`) or at the last moment.
+    /// An exception: first chance, before any handler (`first_chance`), or second chance.
     Exception(Exception),
-    /// A signal that is no exception is about to be delivered to `thread`.
+    /// A signal that is not an exception is about to be delivered.
     Signal {
         /// Its number.
         number: i32,
-        /// To which thread.
+        /// Id of the thread that will get it.
         thread: u32,
-        /// Pid of the sender, where there is one.
+        /// Pid of the sender; `None` if the kernel sent it.
         sender: Option<u32>,
     },
-    /// An armed place was reached.
+    /// A thread reached a breakpoint or a probe.
     Breakpoint {
-        /// Which of the armed places.
+        /// The number that the place was given when it was armed.
         place: u32,
-        /// By which thread.
+        /// Id of the thread.
         thread: u32,
-        /// The pid of another process, which the thread is about to end there.
+        /// The pid of another process that the thread is about to end there, if it does.
         ends: Option<u32>,
     },
-    /// An image was mapped.
+    /// An image was loaded.
     ModuleLoad {
         /// Its path.
         path: String,
         /// Its base.
         base: u64,
     },
-    /// An image was unmapped.
+    /// An image was unloaded.
     ModuleUnload {
         /// Its path.
         path: String,
@@ -66,20 +66,20 @@ pub enum TargetEvent {
         /// The text.
         text: String,
     },
-    /// It has become another program.
+    /// The process now executes another program (execve).
     Executed,
-    /// The process is about to end; its memory still stands.
+    /// The process is about to end; its memory is still there.
     Exiting {
         /// The exit code, or minus the signal's number.
         status: i32,
-        /// Who sent that signal, where it is known.
+        /// Who sent that signal, if that is known.
         sender: Option<Sender>,
     },
     /// The process is gone.
     Exited {
         /// The exit code, or minus the signal's number.
         status: i32,
-        /// When it was seen to be gone.
+        /// When that was noticed.
         at: WallTime,
     },
 }

@@ -1,23 +1,24 @@
-/// A fault: what happened, where, in which thread.
+/// An exception in a thread: one of Windows, a signal that a fault caused, or what a language
+/// throws.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Exception {
-    /// The thread it happened in.
+    /// Id of the thread.
     pub thread: u32,
     /// The NTSTATUS code on Windows, the signal number on Linux.
     pub code: u32,
     /// Exception flags (Windows), `si_code` as raw bits (Linux).
     pub flags: u32,
-    /// The faulting address: of the instruction on Windows, `si_addr` on Linux.
+    /// On Windows, the address of the instruction; on Linux, `si_addr`.
     pub address: u64,
     /// `ExceptionInformation` (Windows); empty on Linux.
     pub parameters: Vec<u64>,
-    /// Seen before any handler, and may yet be handled.
+    /// Whether it is seen at its first chance: before any handler, so that it may still be handled.
     pub first_chance: bool,
-    /// The printed name, `SIGSEGV.SEGV_MAPERR` or `C0000005.ACCESS_VIOLATION`; see DESIGN §1.
+    /// The printed name: `SIGSEGV.SEGV_MAPERR`, `C0000005.ACCESS_VIOLATION`.
     pub name: String,
-    /// Readable names of what its type derives from, nearest first; without the language. Filters
-    /// match these too.
+    /// The demangled names of its base classes, nearest first, without the language. Filters match
+    /// these too.
     pub bases: Vec<String>,
-    /// What the program said of it, if anything.
+    /// Its message; empty if it has none.
     pub message: String,
 }

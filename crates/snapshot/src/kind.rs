@@ -1,13 +1,13 @@
 use std::{fmt, str::FromStr};
 
-/// What a dump holds; ordered by size, smallest first.
+/// How much a dump holds; ordered by size, smallest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DumpKind {
     /// Stacks only, limited metadata: no environment, no command line, no heap (ProcDump `-mt`).
     Triage,
-    /// Stacks and what they point at, directly and indirectly, and all metadata (`-mm`).
+    /// Stacks, the memory that they point to directly and indirectly, and all metadata (`-mm`).
     Mini,
-    /// What a mask says: `coredump_filter` bits on Linux, `MINIDUMP_TYPE` on Windows (`-mc`).
+    /// By a mask: `coredump_filter` bits on Linux, `MINIDUMP_TYPE` on Windows (`-mc`).
     Custom(u64),
     /// All private memory and all writable image and mapped memory (`-mp`).
     Plus,
@@ -16,7 +16,7 @@ pub enum DumpKind {
 }
 
 impl DumpKind {
-    /// Its name without the mask, as in file names: `mini`, `full` …
+    /// Its name without the mask, as it is in file names: `mini`, `full` …
     pub const fn name(self) -> &'static str {
         match self {
             DumpKind::Triage => "triage",
@@ -37,7 +37,7 @@ impl fmt::Display for DumpKind {
     }
 }
 
-/// A dump kind that nobody knows.
+/// The text that is not the name of a kind of dump.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseKindError(pub String);
 
@@ -74,7 +74,17 @@ impl FromStr for DumpKind {
     }
 }
 
-/// The shape of the file that a dump becomes.
+/// How much metadata goes into a dump.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Detail {
+    /// Everything that is known.
+    #[default]
+    All,
+    /// Without environment, command line, descriptors and extended registers, as in a triage dump.
+    Limited,
+}
+
+/// The format of a dump's file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DumpFormat {
     /// An ELF core file.
@@ -84,7 +94,7 @@ pub enum DumpFormat {
 }
 
 impl DumpFormat {
-    /// The ending of its files, without the dot.
+    /// The extension of its files, without the dot.
     pub const fn extension(self) -> &'static str {
         match self {
             DumpFormat::Core => "core",

@@ -3,39 +3,40 @@ use crate::Range;
 /// A loaded program or library.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Module {
-    /// From its lowest to its highest mapping.
+    /// The addresses from its lowest to its highest mapping.
     pub range: Range,
     /// Full path, as the process sees it.
     pub path: String,
-    /// GNU build-id (ELF), raw bytes; empty where there is none.
+    /// GNU build-id (ELF), raw bytes; empty if there is none.
     pub build_id: Vec<u8>,
-    /// PDB identity (PE).
+    /// The identity of its PDB (PE only).
     pub codeview: Option<CodeView>,
-    /// `1.2.3` from the version resource or the soname's tail; empty where unknown.
+    /// Its version: from the version resource, or what follows `.so.` in the soname; empty if
+    /// unknown.
     pub version: String,
-    /// `DT_SONAME`; empty where there is none.
+    /// `DT_SONAME`; empty if there is none.
     pub soname: String,
-    /// Link time (PE `TimeDateStamp`); 0 elsewhere.
+    /// `TimeDateStamp` of a PE image; 0 for others.
     pub timestamp: u32,
-    /// PE `CheckSum`; 0 elsewhere.
+    /// `CheckSum` of a PE image; 0 for others.
     pub checksum: u32,
-    /// The file is unlinked or was replaced since it was mapped.
+    /// Whether its file was deleted or replaced since it was mapped.
     pub deleted: bool,
 }
 
 impl Module {
-    /// The last component of the path, with either kind of slash.
+    /// The last component of the path; `/` and `\` both separate components.
     pub fn name(&self) -> &str {
         self.path.rsplit(['/', '\\']).next().unwrap_or(&self.path)
     }
 }
 
-/// What names the PDB of a PE image (CodeView `RSDS` record).
+/// The identity of the PDB of a PE image (CodeView record `RSDS`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CodeView {
-    /// The GUID, as it lies in the record.
+    /// The GUID, in the byte order of the record.
     pub guid: [u8; 16],
-    /// How often the PDB was written since.
+    /// How often the PDB was written since it was created.
     pub age: u32,
     /// The PDB's file name, as the linker wrote it.
     pub file: String,

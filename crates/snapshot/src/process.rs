@@ -1,13 +1,13 @@
 use crate::WallTime;
 use std::{fmt, time::Duration};
 
-/// Which process is meant, for good: a PID comes again, a PID with its start time does not.
+/// The identity of a process. Its pid alone is none: the system uses it again for another process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProcessKey {
-    /// Process id, as firstchance's own system names it.
+    /// Its pid, in firstchance's own pid namespace.
     pub pid: u32,
-    /// Start time in the system's own unit: clock ticks after boot on Linux (`/proc/PID/stat`
-    /// field 22), 100 ns since 1601 on Windows. Only compared, never shown.
+    /// Its start time in the unit of the system: clock ticks since boot on Linux (`/proc/PID/stat`,
+    /// field 22), 100 ns since 1601 on Windows. Only for comparison.
     pub start: u64,
 }
 
@@ -17,61 +17,62 @@ impl fmt::Display for ProcessKey {
     }
 }
 
-/// A process: who it is and how it was started.
+/// The facts of a process.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Process {
     /// Its identity.
     pub key: ProcessKey,
     /// Its parent's pid.
     pub parent: u32,
-    /// Its process group and session.
+    /// Its process group.
     pub group: u32,
-    /// Session id.
+    /// Its session.
     pub session: u32,
     /// The short name: the base name of its image, `nginx` or `w3wp.exe`.
     pub name: String,
-    /// The name the kernel keeps (`comm`, at most 15 bytes), where it differs.
+    /// The name that the kernel keeps (`comm`, at most 15 bytes).
     pub comm: String,
-    /// Full path of its image; with ` (deleted)` gone and [`Process::exe_deleted`] set.
+    /// Full path of its program.
     pub exe: String,
-    /// Whether the image's file is gone or replaced.
+    /// Whether the file of its program was deleted or replaced.
     pub exe_deleted: bool,
     /// The arguments, the program's own name first. Empty in a triage dump.
     pub command_line: Vec<String>,
-    /// `NAME=value`, raw order. Empty in a triage dump.
+    /// Its environment, `NAME=value`, in the order in memory. Empty in a triage dump.
     pub environment: Vec<String>,
-    /// Whose it is.
+    /// The user it belongs to.
     pub user: User,
-    /// When it started.
+    /// The time at which it started.
     pub started: WallTime,
     /// CPU time in user mode.
     pub user_time: Duration,
     /// CPU time in the kernel.
     pub kernel_time: Duration,
-    /// State letter of `/proc/PID/stat` (`S`, `R`, `T`, `D`, `Z`), `' '` where there is none.
+    /// State letter of `/proc/PID/stat` (`S`, `R`, `T`, `D`, `Z`), `' '` if unknown.
     pub state: char,
     /// Nice value.
     pub nice: i32,
-    /// The kernel's auxiliary vector: (type, value).
+    /// The auxiliary vector: types, which [`crate::auxv`] lists, and values.
     pub auxv: Vec<(u64, u64)>,
-    /// Where the initial stack's argument area begins (`/proc/PID/stat` field 28, `startstack`):
-    /// above it lie argv, environment and their text. 0 where unknown.
+    /// Where the area of arguments begins on the initial stack (`/proc/PID/stat`, field 28): argv,
+    /// the environment and their texts are above it. 0 if unknown.
     pub stack_start: u64,
-    /// Its pid in its own pid namespace, where that differs from `key.pid`.
+    /// Its pid in its own pid namespace; `None` if that is `key.pid`.
     pub inner_pid: Option<u32>,
-    /// The id of the container it runs in.
+    /// The id of the container it runs in; `None` if in none.
     pub container: Option<String>,
-    /// The service (systemd unit or Windows service) it belongs to.
+    /// The service it belongs to (systemd unit or Windows service); `None` if to none.
     pub service: Option<String>,
-    /// Raw files of `/proc/PID` and the machine, by Breakpad's stream they go to: `maps`,
-    /// `cmdline`, `environ`, `auxv`, `status`, `cpuinfo`, `lsb-release`; and `limits`, `cgroup`.
+    /// Names and contents of files of `/proc/PID` and of the machine. Those that Breakpad has
+    /// streams for: `maps`, `cmdline`, `environ`, `auxv`, `status`, `cpuinfo`, `lsb-release`; also
+    /// `limits` and `cgroup`.
     pub files: Vec<(String, Vec<u8>)>,
-    /// Address of the PEB on Windows, 0 elsewhere.
+    /// Address of the process environment block; 0 on Linux.
     pub peb: u64,
 }
 
 impl Process {
-    /// The raw file of that name.
+    /// The contents of the file of that name in [`Process::files`].
     pub fn file(&self, name: &str) -> Option<&[u8]> {
         self.files
             .iter()
@@ -79,19 +80,17 @@ impl Process {
             .map(|(_, bytes)| &bytes[..])
     }
 
-    /// The value of the auxiliary vector's entry `kind` (`AT_…`).
-    pub fn aux(&self, kind: u64) -> Option<u64> {
-        self.auxv
-            .iter()
-            .find(|(k, _)| *k == kind)
-            .map(|(_, value)| *value)
+    /// The value of the auxiliary vector's entry of that type, one of [`crate::auxv`]; `None` if
+    /// there is none.
+    pub fn aux(&self, entry: u64) -> Option<u64> {
+        crate::auxv::value(&self.auxv, entry)
     }
 }
 
-/// Whose a process is.
+/// The user of a process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct User {
-    /// Real user id (Linux); the RID of the SID on Windows.
+    /// Real user id; on Windows the RID of the SID.
     pub uid: u32,
     /// Real group id.
     pub gid: u32,
@@ -99,7 +98,7 @@ pub struct User {
     pub euid: u32,
     /// Effective group id.
     pub egid: u32,
-    /// Its name, or the number as text.
+    /// The user's name, or the number as text if it has none.
     pub name: String,
 }
 
@@ -108,12 +107,12 @@ pub struct User {
 pub struct Handle {
     /// Its number.
     pub number: u64,
-    /// What it is: `file`, `socket`, `pipe`, `anon_inode` …, or the object type on Windows.
+    /// Its type: `file`, `socket`, `pipe`, `anon_inode` …; on Windows the type of the object.
     pub kind: String,
-    /// What it refers to, as the system names it.
+    /// The name of what it refers to, as the system gives it.
     pub name: String,
-    /// Position in the file, where there is one.
+    /// Position in the file, in bytes; `None` if it has none.
     pub position: Option<u64>,
-    /// Open flags (`O_…`) or granted access.
+    /// The flags of open(2) (`O_…`); on Windows the granted access.
     pub flags: u32,
 }

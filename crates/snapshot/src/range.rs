@@ -1,14 +1,14 @@
 /// A half-open range of addresses, `start..end`, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Range {
-    /// First address.
+    /// The first address.
     pub start: u64,
-    /// First address after it.
+    /// The first address behind it.
     pub end: u64,
 }
 
 impl Range {
-    /// `start..end`; empty when `end` is not after `start`.
+    /// The range `start..end`; it is empty if `end` is not after `start`.
     pub const fn new(start: u64, end: u64) -> Self {
         Self { start, end }
     }
@@ -18,30 +18,30 @@ impl Range {
         self.end.saturating_sub(self.start)
     }
 
-    /// Whether it holds nothing.
+    /// Whether it has no addresses.
     pub const fn is_empty(&self) -> bool {
         self.end <= self.start
     }
 
-    /// Whether `address` lies in it.
+    /// Whether it contains `address`.
     pub const fn contains(&self, address: u64) -> bool {
         self.start <= address && address < self.end
     }
 
-    /// The part that both have; `None` when they do not touch.
+    /// The addresses that are in both; `None` if there are none.
     pub fn intersect(&self, other: Range) -> Option<Range> {
         let both = Range::new(self.start.max(other.start), self.end.min(other.end));
         (!both.is_empty()).then_some(both)
     }
 
-    /// It, grown to whole pages of `page` bytes (a power of two).
+    /// The smallest range of whole pages that contains it; a page has `page` bytes, a power of two.
     pub const fn page_aligned(&self, page: u64) -> Range {
         let mask = page - 1;
         Range::new(self.start & !mask, self.end.saturating_add(mask) & !mask)
     }
 }
 
-/// Sorts `ranges` and joins those that overlap or lie at most `gap` bytes apart; drops empty ones.
+/// Sorts ranges, joins those that overlap or are at most `gap` bytes apart, and drops empty ones.
 pub fn coalesce(mut ranges: Vec<Range>, gap: u64) -> Vec<Range> {
     ranges.retain(|r| !r.is_empty());
     ranges.sort_unstable();
@@ -57,7 +57,7 @@ pub fn coalesce(mut ranges: Vec<Range>, gap: u64) -> Vec<Range> {
     joined
 }
 
-/// The sum of the lengths, in bytes.
+/// The sum of the lengths of all ranges, in bytes.
 pub fn total_bytes(ranges: &[Range]) -> u64 {
     ranges.iter().map(Range::len).sum()
 }

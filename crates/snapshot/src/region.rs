@@ -1,60 +1,61 @@
 use crate::Range;
 
-/// A run of the address space with one protection and one backing.
+/// A part of the address space with one protection and one kind of memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Region {
-    /// Where.
+    /// Its addresses.
     pub range: Range,
-    /// Who may do what.
+    /// What the process may do with it.
     pub protection: Protection,
-    /// What stands behind it.
+    /// The kind of memory.
     pub kind: RegionKind,
-    /// Mapped shared: writes are seen by others.
+    /// Whether it is a shared mapping: others see what is written.
     pub shared: bool,
-    /// The file's path, `[heap]`, `[stack]`, `[anon:name]` …; empty for plain anonymous memory.
+    /// The path of its file, or `[heap]`, `[stack]`, `[anon:name]` …; empty for other anonymous
+    /// memory.
     pub name: String,
     /// Offset in the file, in bytes.
     pub offset: u64,
-    /// The file's device (major << 32 | minor) and inode; 0 for none.
+    /// The device of its file (major << 32 | minor); 0 without a file.
     pub device: u64,
-    /// The file's inode.
+    /// The inode of its file; 0 without a file.
     pub inode: u64,
-    /// The file is unlinked.
+    /// Whether its file was deleted.
     pub deleted: bool,
-    /// The file lives on a file system whose server may never answer (FUSE, NFS …): pages that
-    /// are not present must not be touched.
+    /// Whether its file is on a file system whose server may never answer (FUSE, NFS …). Then pages
+    /// that are not in memory must not be read.
     pub remote: bool,
-    /// Made of huge pages of hugetlbfs.
+    /// Whether it consists of huge pages of hugetlbfs.
     pub hugetlb: bool,
-    /// The owner asked for it not to be dumped (`MADV_DONTDUMP`).
+    /// Whether the process asked that it is not dumped (`MADV_DONTDUMP`).
     pub dont_dump: bool,
-    /// Device or I/O memory, or one that userfaultfd guards: reading may hang or change things.
+    /// Whether reading it may hang or have effects: memory of a device, or guarded by userfaultfd.
     pub untouchable: bool,
-    /// What of it exists (present or swapped), ascending, without overlaps; what is not in here
+    /// The part of it that exists, in memory or swapped out; ascending, without overlaps. The rest
     /// was never touched, or is only in the file.
     pub resident: Vec<Range>,
-    /// What of `resident` is the process's own copy (anonymous, swapped or written to since it
-    /// was mapped from a file), ascending. Equal to `resident` for anonymous memory.
+    /// The part of `resident` that is the process's own copy: anonymous, swapped out, or written to
+    /// since it was mapped from a file. Ascending.
     pub private_pages: Vec<Range>,
-    /// Base of the reservation it belongs to (Windows), else 0.
+    /// Base of the allocation that it belongs to; 0 on Linux.
     pub allocation_base: u64,
     /// `MEMORY_BASIC_INFORMATION` `State`, `Protect`, `Type`, `AllocationProtect` (Windows).
     pub windows: [u32; 4],
 }
 
 impl Region {
-    /// How much of it exists, in bytes.
+    /// The size of the part that exists, in bytes.
     pub fn resident_bytes(&self) -> u64 {
         crate::total_bytes(&self.resident)
     }
 
-    /// Whether a file or an image stands behind it.
+    /// Whether it is a mapping of a file.
     pub fn is_file_backed(&self) -> bool {
         matches!(self.kind, RegionKind::Image | RegionKind::Mapped) && self.inode != 0
     }
 }
 
-/// Read, write, execute.
+/// What a process may do with memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "the fields say it")]
 pub struct Protection {
@@ -71,7 +72,7 @@ impl std::fmt::Display for Protection {
     }
 }
 
-/// What stands behind a region.
+/// The kinds of memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum RegionKind {
     /// Anonymous memory.
@@ -81,10 +82,10 @@ pub enum RegionKind {
     Heap,
     /// A thread's stack.
     Stack,
-    /// Part of a loaded program or library.
+    /// A part of a loaded program or library.
     Image,
     /// Any other mapped file, or shared memory.
     Mapped,
-    /// The kernel's own pages in the process (vdso, vvar, vsyscall).
+    /// Pages of the kernel (vdso, vvar, vsyscall).
     Kernel,
 }

@@ -12,7 +12,7 @@ pub enum Registers {
 }
 
 impl Registers {
-    /// The processor they belong to.
+    /// The processor that has them.
     pub const fn architecture(&self) -> Architecture {
         match self {
             Registers::X86_64(_) => Architecture::X86_64,
@@ -39,7 +39,7 @@ impl Registers {
         }
     }
 
-    /// Every general register that may hold an address.
+    /// The general registers that may hold addresses.
     pub fn pointers(&self) -> Vec<u64> {
         match self {
             Registers::X86_64(r) => vec![
@@ -54,7 +54,7 @@ impl Registers {
     }
 }
 
-/// 64-bit Intel registers, each as the processor holds it.
+/// Registers of 64-bit Intel and AMD processors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the fields are the processor's own names")]
 pub struct X86_64 {
@@ -84,13 +84,13 @@ pub struct X86_64 {
     pub gs: u16,
     pub fs_base: u64,
     pub gs_base: u64,
-    /// The system call's number while it is in one, else all ones (Linux).
+    /// The number of the system call that the thread is in, else all ones (Linux).
     pub orig_rax: u64,
-    /// Debug registers 0–3, 6, 7 where they are known (Windows).
+    /// Debug registers 0–3, 6 and 7; 0 if unknown (Windows).
     pub debug: [u64; 6],
 }
 
-/// 32-bit Intel registers.
+/// Registers of 32-bit Intel processors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the fields are the processor's own names")]
 pub struct X86 {
@@ -110,11 +110,11 @@ pub struct X86 {
     pub es: u16,
     pub fs: u16,
     pub gs: u16,
-    /// The system call's number while it is in one (Linux).
+    /// The number of the system call that the thread is in (Linux).
     pub orig_eax: u32,
 }
 
-/// 64-bit ARM registers.
+/// Registers of 64-bit ARM processors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the fields are the processor's own names")]
 pub struct Aarch64 {

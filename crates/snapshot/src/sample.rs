@@ -1,7 +1,7 @@
 use crate::Time;
 use std::time::Duration;
 
-/// A figure that can be sampled of a process.
+/// A figure of a process that can be sampled.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Measure {
     /// CPU time used so far.
@@ -16,27 +16,27 @@ pub enum Measure {
     Threads,
     /// Open descriptors or handles.
     Handles,
-    /// A named counter of the system, under its opaque path.
+    /// A counter of the system, by its path.
     Counter(String),
-    /// Whether the target hangs (1) or not (0).
+    /// 1 if the process does not answer (it hangs), else 0.
     Hang,
-    /// Milliseconds that an HTTP probe of this URL took (infinite: no answer).
+    /// How long an HTTP request to this URL took, in milliseconds; infinite if there was no answer.
     Http(String),
 }
 
-/// Raw figures of one process at one time; what was not asked for is absent.
+/// The figures of a process at one time; only those that were asked for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sample {
-    /// When.
+    /// The time of the sample.
     pub at: Time,
-    /// CPU time the process has used since it started, all threads, user and kernel.
+    /// The CPU time of all threads since the process started, in user mode and in the kernel.
     pub cpu: Option<Duration>,
-    /// The other measures: sizes in bytes, counts, finished counter values.
+    /// The other figures: sizes in bytes, numbers, values of counters.
     pub values: Vec<(Measure, f64)>,
 }
 
 impl Sample {
-    /// The value of `measure`, if it was sampled. CPU is cumulative seconds.
+    /// The value of a figure; `None` if it was not sampled. That of the CPU time is in seconds.
     pub fn value(&self, measure: &Measure) -> Option<f64> {
         match measure {
             Measure::Cpu => self.cpu.map(|cpu| cpu.as_secs_f64()),

@@ -1,46 +1,37 @@
 use crate::{
-    Architecture, DumpKind, Memory, OperatingSystem, Range, Region, RegionKind, Snapshot, Thread,
-    coalesce, total_bytes,
+    Architecture, Detail, DumpKind, Memory, OperatingSystem, Range, Region, RegionKind, Snapshot,
+    Thread, coalesce, total_bytes,
 };
 
-/// Which memory goes into a dump, and how much is told besides.
+/// The memory that goes into a dump, and how much metadata.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
-    /// The memory: ascending, without overlaps, each range within existing pages.
+    /// The memory: ascending, without overlaps, only pages that exist.
     pub ranges: Vec<Range>,
-    /// How much metadata goes with it.
+    /// How much metadata.
     pub detail: Detail,
 }
 
-/// How much metadata goes into a dump.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Detail {
-    /// Everything that is known.
-    #[default]
-    All,
-    /// No environment, no command line, no descriptors: a triage dump.
-    Limited,
-}
-
-/// How much of one stack a mini dump takes, from the stack pointer up.
-/// Situation: a runaway recursion fills 8 MiB; its newest frames and its oldest tell the story.
+/// How much of one stack a mini dump takes, from the stack pointer up, in bytes. An endless
+/// recursion fills 8 MiB; its newest and its oldest frames are enough.
 const MINI_STACK: u64 = 1 << 20;
 const TRIAGE_STACK: u64 = 256 << 10;
-/// What is kept of the old end of a stack that is longer than that.
+/// How much it takes of the other end of a longer stack, in bytes.
 const STACK_TAIL: u64 = 64 << 10;
-/// The area below the stack pointer that leaf functions may use (System V ABI for x86-64 §3.2.2).
+/// The area below the stack pointer that leaf functions may use, in bytes (System V ABI for x86-64
+/// §3.2.2).
 const RED_ZONE: u64 = 128;
-/// What a pointer brings with it: this much before, and after, as dbghelp does it for
-/// `MiniDumpWithIndirectlyReferencedMemory` (1 KiB around the address).
+/// How much memory is taken before and after the address of a pointer, in bytes. dbghelp takes 1
+/// KiB around it for `MiniDumpWithIndirectlyReferencedMemory`.
 const BEFORE: u64 = 256;
 const AFTER: u64 = 768;
-/// Code around an instruction pointer.
+/// How much code is taken on each side of an instruction pointer, in bytes.
 const CODE: u64 = 256;
-/// Referenced memory of a mini dump at most, so that a mini dump of any process stays mini.
+/// The most referenced memory of a mini dump, in bytes, so that it stays small for every process.
 const MINI_REFERENCED: u64 = 64 << 20;
 
-/// Chooses the memory for a dump of `kind`; `extra` ranges (loader data) go into mini dumps too.
-/// Mini dumps read the stacks through `memory` to follow their pointers.
+/// Selects the memory for a dump of `kind`. For mini dumps the stacks are read from `memory`, to
+/// follow their pointers; they also contain the ranges in `extra` (data of the dynamic loader).
 pub fn select(
     kind: DumpKind,
     snapshot: &Snapshot,
@@ -65,7 +56,8 @@ pub fn select(
     }
 }
 
-/// The pages that may be read: on a file system whose server may hang only the process's own.
+/// The pages of a region that can be read without a risk: if its file's server may hang, only the
+/// process's own copies.
 fn safe_pages(region: &Region) -> &[Range] {
     let forbidden = region.untouchable || region.dont_dump || is_vvar(region);
     match (forbidden, region.remote) {
@@ -75,7 +67,7 @@ fn safe_pages(region: &Region) -> &[Range] {
     }
 }
 
-/// The kernel's clock pages: they change under the reader, and reading them fails.
+/// Whether this is the kernel's page of clock data, which cannot be read.
 fn is_vvar(region: &Region) -> bool {
     region.kind == RegionKind::Kernel && region.name != "[vdso]"
 }
@@ -95,7 +87,7 @@ fn plus_part(region: &Region) -> Vec<Range> {
     }
 }
 
-/// The first page of an image, where its identity stands, if it is there to be read.
+/// The first page of an image, which identifies it; `None` if it cannot be read.
 fn header_page(region: &Region) -> Option<Range> {
     if region.kind != RegionKind::Image || region.offset != 0 {
         return None;
@@ -177,15 +169,15 @@ fn windows_custom(snapshot: &Snapshot, mask: u64) -> Vec<Range> {
     })
 }
 
-/// The stacks, and the modules: without those a debugger shows no names.
+/// The stacks, and what identifies the modules: without it a debugger shows no symbols.
 fn triage(snapshot: &Snapshot, extra: &[Range]) -> Vec<Range> {
     let mut ranges = stacks(snapshot, TRIAGE_STACK, true);
     ranges.extend(module_data(snapshot, extra));
     ranges
 }
 
-/// What a debugger finds the modules by: their headers, the loader's list, the vDSO, which lies in
-/// no file.
+/// What a debugger needs to find the modules: their headers, the dynamic loader's list, and the
+/// vdso, which is in no file.
 fn module_data(snapshot: &Snapshot, extra: &[Range]) -> Vec<Range> {
     let is_vdso = |region: &&Region| region.name == "[vdso]";
     let headers = snapshot.regions.iter().filter_map(header_page);
@@ -223,7 +215,7 @@ fn mini(snapshot: &Snapshot, memory: &dyn Memory, extra: &[Range]) -> Vec<Range>
     ranges
 }
 
-/// What the words in `ranges`, and `roots`, point at: windows within existing writable memory.
+/// The writable memory around the addresses in `roots` and in the words of `ranges`.
 fn referenced(
     snapshot: &Snapshot,
     memory: &dyn Memory,
@@ -231,7 +223,7 @@ fn referenced(
     roots: &[u64],
     budget: &mut u64,
 ) -> Vec<Range> {
-    let mut found = Found {
+    let mut found = Referenced {
         snapshot,
         windows: Vec::new(),
         join_at: FIRST_JOIN,
@@ -251,22 +243,23 @@ fn referenced(
     windows
 }
 
-struct Found<'a> {
+/// The memory around addresses, while they are collected.
+struct Referenced<'a> {
     snapshot: &'a Snapshot,
     windows: Vec<Range>,
-    /// Windows are joined when there are so many, so that a hundred thousand pointers to one page
-    /// cost one window.
+    /// The windows are joined when there are this many, so that a hundred thousand pointers into
+    /// one page do not cost more than one window.
     join_at: usize,
     last: u64,
-    /// Bytes that may be found; 0 when enough was found.
+    /// How many bytes may still be taken; 0 if there is enough.
     budget: u64,
 }
 
 const FIRST_JOIN: usize = 16_384;
 
-impl Found<'_> {
+impl Referenced<'_> {
     fn add(&mut self, word: u64) {
-        // Stacks hold the same pointer many times in a row; code and constants are no data.
+        // A stack often holds the same pointer several times in a row.
         let page = word >> 7;
         if word < 0x1000 || page == self.last || self.budget == 0 {
             return;
@@ -315,8 +308,8 @@ fn each_word(memory: &dyn Memory, range: Range, size: usize, mut each: impl FnMu
     }
 }
 
-/// The live part of every thread's stack. With `no_arguments`, the initial stack's argument and
-/// environment area is left out: its text lies right above the first frame.
+/// The used part of every thread's stack. With `no_arguments`, the area of arguments and
+/// environment on the initial stack is left out; it is directly above the first frame.
 fn stacks(snapshot: &Snapshot, limit: u64, no_arguments: bool) -> Vec<Range> {
     let live = |thread| stack_of(snapshot, thread, limit, no_arguments);
     snapshot.threads.iter().flat_map(live).collect()
@@ -344,7 +337,8 @@ fn stack_of(snapshot: &Snapshot, thread: &Thread, limit: u64, no_arguments: bool
         .max(region.range.start);
     let head = Range::new(start, end.min(start.saturating_add(limit)));
     let tail = Range::new(end.saturating_sub(STACK_TAIL).max(head.end), end);
-    // Long regions are arenas (a Go heap holds the stacks too): their far end is no stack.
+    // Long regions are arenas, such as Go's heap with its stacks: their other end is not of this
+    // stack.
     let is_stack = region.kind == RegionKind::Stack;
     let parts = [head, if is_stack { tail } else { Range::default() }];
     parts
@@ -353,8 +347,8 @@ fn stack_of(snapshot: &Snapshot, thread: &Thread, limit: u64, no_arguments: bool
         .collect()
 }
 
-/// The region of a stack pointer; one just below it counts (a stack about to grow, or one that
-/// ran into its guard page: the frames lie above).
+/// The region of a stack. The stack pointer may be just below it, if the stack is about to grow or
+/// has run into its guard page.
 fn stack_region(snapshot: &Snapshot, sp: u64) -> Option<&Region> {
     let usable = |r: &&Region| r.protection.read && r.protection.write;
     snapshot.region_at(sp).filter(usable).or_else(|| {
@@ -367,7 +361,7 @@ fn stack_region(snapshot: &Snapshot, sp: u64) -> Option<&Region> {
     })
 }
 
-/// The parts of `wanted` that exist.
+/// The parts of `wanted` that are in `pages`.
 fn existing(snapshot: &Snapshot, wanted: &[Range]) -> Vec<Range> {
     let mut parts = Vec::new();
     for &range in wanted {

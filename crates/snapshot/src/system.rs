@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-/// The machine that a process ran on.
+/// The machine that a process ran on, and its operating system.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct System {
     /// The family of the operating system.
@@ -19,17 +19,17 @@ pub struct System {
     pub cpu_vendor: String,
     /// `Intel(R) Xeon(R) …`.
     pub cpu_model: String,
-    /// CPUID leaf 1 EAX (family, model, stepping packed); 0 where there is none.
+    /// Register EAX of CPUID leaf 1 (family, model and stepping); 0 on other processors.
     pub cpu_signature: u32,
-    /// Processors online.
+    /// The number of processors online.
     pub cpus: u32,
-    /// Bytes a page.
+    /// Size of a page, in bytes.
     pub page_size: u64,
     /// Physical memory, in bytes.
     pub memory_total: u64,
-    /// What could be had of it without swapping, in bytes.
+    /// Memory that is available without swapping, in bytes.
     pub memory_available: u64,
-    /// Since boot.
+    /// Time since boot.
     pub uptime: Duration,
 }
 
@@ -43,7 +43,7 @@ pub enum OperatingSystem {
     Windows,
 }
 
-/// The processors whose registers are known.
+/// The supported processors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Architecture {
     /// 32-bit Intel.
@@ -56,7 +56,7 @@ pub enum Architecture {
 }
 
 impl Architecture {
-    /// Bytes a pointer.
+    /// The size of a pointer, in bytes.
     pub const fn pointer_size(self) -> u64 {
         match self {
             Architecture::X86 => 4,

@@ -1,4 +1,4 @@
-use crate::{Registers, SparseBytes};
+use crate::{Detail, Registers, SparseBytes};
 use std::time::Duration;
 
 /// A thread at the instant of the snapshot.
@@ -14,8 +14,9 @@ pub struct Thread {
     pub letter: char,
     /// General registers; `None` where they could not be had.
     pub registers: Option<Registers>,
-    /// Floating-point and extended registers, raw: the standard-format XSAVE area on x86 (its
-    /// first 512 bytes are FXSAVE), `user_fpsimd_state` on 64-bit ARM. Empty where unknown.
+    /// Floating-point and extended registers. On x86 an XSAVE area in the standard layout of
+    /// [`xsave`](crate::xsave), or only its first 512 bytes, which are what FXSAVE writes; on 64-bit
+    /// ARM the kernel's `user_fpsimd_state`. Empty if they are not known.
     pub extended: SparseBytes,
     /// The signal it was about to get or stands on: the kernel's 128-byte `siginfo_t`.
     pub siginfo: Option<Vec<u8>>,
@@ -49,4 +50,17 @@ pub enum ThreadState {
     AlreadyStopped,
     /// It could not be stopped in time; its registers are the few that the kernel tells.
     Unstopped(String),
+}
+
+impl Thread {
+    /// The extended registers that a dump with this detail tells. None of a limited one.
+    ///
+    /// Situation: the C library compares and copies strings with AVX-512, and in the registers of a
+    /// thread that sleeps stood a whole argument of its program's command line.
+    pub fn extended_for(&self, detail: Detail) -> SparseBytes {
+        match detail {
+            Detail::All => self.extended.clone(),
+            Detail::Limited => SparseBytes::default(),
+        }
+    }
 }

@@ -1,17 +1,17 @@
 use std::time::Duration;
 
-/// A point of monotonic time: how long after a start that is the same for the whole run.
-/// What policy counts in; it never jumps.
+/// A point in monotonic time, which never jumps: the time since a start that is the same for the
+/// whole run. The rules count in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(pub Duration);
 
 impl Time {
-    /// Whole seconds after the start.
+    /// That many seconds after the start.
     pub const fn from_secs(seconds: u64) -> Self {
         Self(Duration::from_secs(seconds))
     }
 
-    /// How long `earlier` is ago, zero when it is not earlier.
+    /// The time since `earlier`; zero if that is not earlier.
     pub fn since(self, earlier: Time) -> Duration {
         self.0.saturating_sub(earlier.0)
     }
@@ -25,13 +25,13 @@ impl std::ops::Add<Duration> for Time {
     }
 }
 
-/// A point of calendar time: nanoseconds since 1970-01-01 00:00 UTC.
-/// What people read; it may jump.
+/// A point in calendar time, which may jump: nanoseconds since 1970-01-01 00:00 UTC. People read
+/// it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WallTime(pub i64);
 
 impl WallTime {
-    /// Whole seconds since 1970.
+    /// The seconds since 1970, rounded down.
     pub const fn seconds(self) -> i64 {
         self.0.div_euclid(1_000_000_000)
     }

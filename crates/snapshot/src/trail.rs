@@ -1,17 +1,17 @@
 use crate::Memory;
 
-/// How a word is found from an address.
+/// The way from an address to a word, through pointers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Trail {
-    /// How far from each address in turn the next one lies, in bytes; the last word is what is
-    /// looked for. Empty where the first one is that itself.
+    /// The offset, in bytes, from each address to where the next one is. The last word that is read
+    /// is the result. If this is empty, the address at the start is the result.
     pub path: &'static [u16],
-    /// Only the lower half of it counts.
+    /// Whether only the lower 32 bits of the result count.
     pub is_half: bool,
 }
 
 impl Trail {
-    /// Follows it; `None` where a word cannot be read.
+    /// The word; `None` if memory on the way cannot be read.
     pub fn follow(self, start: u64, memory: &dyn Memory) -> Option<u64> {
         let mut steps = self.path.iter();
         let value = steps.try_fold(start, |at, step| {

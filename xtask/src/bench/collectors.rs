@@ -1,4 +1,5 @@
-//! Who can be told of crashes, each made ready for one crash and the machine put back behind it.
+//! The programs that can collect crashes. Each is set up for one crash, and the machine's settings
+//! are restored afterwards.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -10,32 +11,32 @@ use crate::shell::{Cmd, tools_dir, which};
 
 const PATTERN: &str = "/proc/sys/kernel/core_pattern";
 const AT_ONCE: &str = "/proc/sys/kernel/core_pipe_limit";
-/// Where cores go: on the same disk as systemd's, in the hands of root alone.
+/// The folder for cores: on the same disk as systemd-coredump's, and only for root.
 const FOLDER: &str = "/var/lib/firstchance-bench";
 const PROGRAM: &str = "/usr/libexec/firstchance-bench";
 const SETTINGS: &str = "/etc/firstchance/postmortem.toml";
 const SYSTEMDS: &str = "/var/lib/systemd/coredump";
 const SOCKET: &str = "/run/systemd/coredump";
-/// What systemd-coredump reads besides its own configuration.
+/// Another file that systemd-coredump reads beside its configuration.
 const SYSTEMDS_CONFIG: &str = "/run/systemd/coredump.conf.d";
 
-/// Somebody who keeps cores.
+/// A program that collects crashes, or the kernel itself.
 pub(super) struct Collector {
     pub(super) name: &'static str,
-    /// Whether the file is there from the begin, and whole only when the process has ended.
+    /// Whether its file exists from the beginning and is complete only when the process has ended.
     pub(super) at_the_end: bool,
-    /// What the names of its processes begin with; empty for none.
+    /// The beginning of its processes' names; empty if it has none.
     process: &'static str,
     folder: &'static str,
-    /// What the names of its files begin with, and what they end with.
+    /// The beginning and the end of its files' names.
     file: (&'static str, &'static str),
     begin: fn() -> Result<Option<Running>>,
 }
 
-/// All that can be had on this machine.
+/// The collectors that this machine has.
 ///
 /// # Errors
-/// Where this program's own settings would be overwritten, or nobody may write the kernel's.
+/// If firstchance's own settings would be overwritten, or the kernel's must not be written.
 pub(super) fn all() -> Result<Vec<Collector>> {
     ensure!(
         !Path::new(SETTINGS).exists(),
@@ -74,7 +75,7 @@ pub(super) fn all() -> Result<Vec<Collector>> {
 }
 
 impl Collector {
-    /// Its files of earlier runs.
+    /// Its files from earlier runs.
     pub(super) fn clear(&self) -> Result<()> {
         std::fs::create_dir_all(FOLDER)?;
         while let Some(file) = self.file() {
@@ -83,14 +84,14 @@ impl Collector {
         Ok(())
     }
 
-    /// Has the kernel tell it of crashes, until the value is dropped.
+    /// Makes the kernel start it for crashes, until the value is dropped.
     pub(super) fn start(&self) -> Result<Registered> {
         let mut registered = Registered::new()?;
         registered.helper = (self.begin)()?;
         Ok(registered)
     }
 
-    /// Its file, where it has its name.
+    /// Its file, once it has its final name.
     pub(super) fn file(&self) -> Option<PathBuf> {
         let (start, end) = self.file;
         let entries = std::fs::read_dir(self.folder).ok()?.flatten();
@@ -101,7 +102,7 @@ impl Collector {
         })
     }
 
-    /// What all its processes have by this measure.
+    /// The sum of a figure over all its processes.
     pub(super) fn memory(&self, of: fn(u32) -> u64) -> u64 {
         if self.process.is_empty() {
             return 0;
@@ -116,14 +117,14 @@ impl Collector {
     }
 }
 
-/// The kernel's settings, put back when this is dropped, and also when we are killed: a process of
-/// its own waits for our end.
+/// The kernel's settings. They are restored when this is dropped, and also when this program is
+/// killed: a process of its own waits for its end.
 pub(super) struct Registered {
     keeper: Child,
     helper: Option<Running>,
 }
 
-/// Its input ends when we do.
+/// The script that restores the settings; its input ends when this program does.
 const KEEP: &str = r#"cat > /dev/null
     printf %s "$1" > /proc/sys/kernel/core_pattern
     printf %s "$2" > /proc/sys/kernel/core_pipe_limit"#;
@@ -211,7 +212,7 @@ fn plain() -> Result<Option<Running>> {
     systemd("Compress=no")
 }
 
-/// As Debian's package registers it.
+/// The kernel's setting as Debian's package makes it.
 fn systemd(setting: &str) -> Result<Option<Running>> {
     let program = systemd_coredump()?;
     std::fs::create_dir_all(SYSTEMDS_CONFIG)?;
@@ -227,7 +228,7 @@ fn systemd(setting: &str) -> Result<Option<Running>> {
     Ok(helper)
 }
 
-/// What systemd is for it: listens, and starts it once more for each core.
+/// Does systemd's part: listens, and starts the program for each core.
 fn activator(program: &Path) -> Result<Running> {
     let mut command = Command::new("systemd-socket-activate");
     command.args(["--accept", "--seqpacket", "--listen", SOCKET]);
@@ -247,8 +248,8 @@ fn activator(program: &Path) -> Result<Running> {
     Ok(running)
 }
 
-/// The machine's own, else one that is unpacked without being installed: its package would have
-/// itself registered at the next boot.
+/// The path of the installed program, or of one that is unpacked and not installed: the installed
+/// package would register itself at the next boot.
 fn systemd_coredump() -> Result<PathBuf> {
     let program = Path::new("/lib/systemd/systemd-coredump");
     if program.exists() {

@@ -1,4 +1,5 @@
-//! From a crash to its complete core: the kernel's own file, systemd-coredump, and this program.
+//! The time from a crash to its complete core: with the kernel's own file, systemd-coredump, and
+//! firstchance.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,24 +17,24 @@ use super::{
 };
 use crate::shell::Cmd;
 
-/// Between two looks at what there is.
+/// The time between two looks at the files.
 const LOOK: Duration = Duration::from_millis(1);
-/// A core that does not come in this time never does.
+/// How long a core is waited for.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// What one crash took.
+/// The times and the memory of one crash.
 #[derive(Clone, Copy)]
 struct Crash {
-    /// Until the file had its name and all its bytes.
+    /// The time until the file was complete under its final name.
     complete: Duration,
-    /// Until the parent was told of the end.
+    /// The time until the parent was told that the process ended.
     held: Duration,
     /// The most memory that the collector's processes had at once, in bytes.
     memory: u64,
     bytes: u64,
 }
 
-/// The section of the page.
+/// The section of docs/benchmarks.md.
 pub(super) fn run(options: &Options) -> Result<String> {
     Cmd::cargo("build --quiet --release -p firstchance -p victim").run()?;
     let mut text = format!(
@@ -113,7 +114,8 @@ fn crash(collector: &Collector, mebibytes: u64) -> Result<Crash> {
     })
 }
 
-/// A limit of its own keeps the kernel from writing a file, and nobody else.
+/// Sets the limit that keeps the kernel from writing a file; it does not affect the other
+/// collectors.
 fn target(mebibytes: u64) -> Result<Target> {
     let victim = release("victim");
     let victim = victim.to_str().context("a plain path")?;
@@ -121,8 +123,8 @@ fn target(mebibytes: u64) -> Result<Target> {
     Target::in_mode(Path::new("prlimit"), &words)
 }
 
-/// Waits for the file; which, when it was there, and the collector's memory until both it was there
-/// and the process had ended.
+/// Waits for the file. Returns the file, the time until it was there, and the collector's memory
+/// until the file was there and the process had ended.
 fn watch(
     collector: &Collector,
     ended: &AtomicBool,

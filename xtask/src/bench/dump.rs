@@ -10,16 +10,16 @@ use super::measure::{self, Measured};
 use super::target::Target;
 use crate::shell::{Cmd, target_dir};
 
-/// One tool, and what its runs took.
+/// A tool, and the figures of its runs.
 pub(crate) struct Row {
     pub(crate) name: &'static str,
     pub(crate) runs: Vec<Measured>,
 }
 
-/// What is compared.
+/// A tool that is compared.
 struct Tool {
     name: &'static str,
-    /// Its command, for a target's pid and an empty folder to write to.
+    /// Its command for the target's pid and an empty folder for the dump.
     command: fn(&str, &Path) -> Command,
 }
 
@@ -62,10 +62,10 @@ pub(crate) fn release(program: &str) -> PathBuf {
     target_dir().join("release").join(program)
 }
 
-/// Runs every tool as often as asked, in turn, so that a slow minute of the machine hits all.
+/// Runs all tools in turn, so that a slow minute of the machine affects all of them.
 ///
 /// # Errors
-/// When a tool fails.
+/// If a tool fails.
 pub(crate) fn run(options: &Options) -> Result<Vec<Row>> {
     Cmd::cargo("build --release -p firstchance -p victim").run()?;
     let mut rows: Vec<Row> = Vec::new();
@@ -89,7 +89,7 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// One dump of a target of its own.
+/// Takes one dump of a new target.
 fn run_tool(tool: &Tool, options: &Options) -> Result<Measured> {
     let folder = Folder::new()?;
     let target = Target::start(&release("victim"), options.mebibytes)?;
@@ -102,7 +102,7 @@ fn run_tool(tool: &Tool, options: &Options) -> Result<Measured> {
     Ok(measured)
 }
 
-/// What the disk itself can do with as many bytes.
+/// Writes as many bytes with dd: what the disk itself needs.
 fn run_dd(options: &Options) -> Result<Measured> {
     let folder = Folder::new()?;
     let file = folder.0.join("zeros");
@@ -115,7 +115,7 @@ fn run_dd(options: &Options) -> Result<Measured> {
     Ok(measured)
 }
 
-/// An empty folder under the target folder, gone when dropped.
+/// An empty folder under the target folder; it is deleted when this is dropped.
 pub(super) struct Folder(pub(super) PathBuf);
 
 impl Folder {

@@ -1,4 +1,4 @@
-//! How long a program takes, and how much memory it and its children have at most.
+//! Measuring a program: how long it takes, and the most memory of it and its children.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -6,26 +6,26 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
-/// What one run took.
+/// The figures of one run.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Measured {
-    /// From its start to its end.
+    /// The time from its start to its end.
     pub(crate) wall: Duration,
-    /// The largest time for which the target did not run, while the tool did.
+    /// The longest time for which the target did not run while the tool ran.
     pub(crate) pause: Option<Duration>,
     /// The most memory that the tool and its children had at once, in bytes.
     pub(crate) memory: u64,
-    /// Size of the file.
+    /// The size of the file, in bytes.
     pub(crate) bytes: u64,
 }
 
-/// Between two looks at the tool's memory.
+/// The time between two looks at the tool's memory.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// Runs the command to its end.
+/// Runs a command to its end and measures it.
 ///
 /// # Errors
-/// When it cannot be started or fails.
+/// If it cannot be started or fails.
 pub(crate) fn run(command: &mut Command) -> Result<Measured> {
     let quiet = command
         .stdin(Stdio::null())
@@ -45,7 +45,7 @@ pub(crate) fn run(command: &mut Command) -> Result<Measured> {
     }
 }
 
-/// Until it ends: the most memory it had, with all its children.
+/// Waits for the end of a process; returns the most memory that it and its children had.
 fn watch(child: &mut Child) -> Result<u64> {
     let mut most = 0;
     while child.try_wait()?.is_none() {
@@ -55,7 +55,7 @@ fn watch(child: &mut Child) -> Result<u64> {
     Ok(most)
 }
 
-/// Peaks of the process and of all its children, in bytes.
+/// The largest memory so far of a process and of all its children, in bytes.
 fn family_memory(pid: u32) -> u64 {
     let children = format!("/proc/{pid}/task/{pid}/children");
     let children = std::fs::read_to_string(children).unwrap_or_default();
@@ -77,7 +77,7 @@ pub(crate) fn own_memory(pid: u32) -> u64 {
 /// 10 ms).
 ///
 /// # Errors
-/// When it has ended.
+/// If it has ended.
 pub(crate) fn cpu_of(pid: u32) -> Result<Duration> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
     let rest = text.rsplit_once(')').context("no stat line")?.1;
@@ -89,14 +89,14 @@ pub(crate) fn cpu_of(pid: u32) -> Result<Duration> {
 /// The size of the only file in `folder`.
 ///
 /// # Errors
-/// When there is none.
+/// If there is none.
 pub(crate) fn size_of_file_in(folder: &Path) -> Result<u64> {
     let mut files = std::fs::read_dir(folder)?.flatten();
     let file = files.next().context("the tool left no file")?;
     Ok(file.metadata()?.len())
 }
 
-/// The one in the middle.
+/// The median.
 pub(crate) fn median<T: PartialOrd + Copy>(mut values: Vec<T>) -> Option<T> {
     values.sort_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
     values.get(values.len() / 2).copied()

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: the same work by this program and by others, side by side in one run.
+//! `cargo xtask bench`: compares firstchance with other programs that do the same work.
 
 mod collectors;
 mod crash;
@@ -15,26 +15,26 @@ use anyhow::{Result, bail};
 
 use crate::tools;
 
-/// All there are.
+/// All benchmarks.
 const ALL: [&str; 6] = ["dump", "watch", "throw", "signals", "store", "crash"];
 
-/// What the command line asks for.
+/// The options of the command line.
 pub(crate) struct Options {
-    /// Which benchmarks.
+    /// The benchmarks to run.
     pub(crate) which: Vec<String>,
-    /// Processes that are watched at once.
+    /// How many processes are watched at once.
     pub(crate) processes: usize,
-    /// How often each tool does it; the medians are shown.
+    /// How often each tool runs; the medians are shown.
     pub(crate) runs: usize,
-    /// Size of the target's memory.
+    /// The size of the target's memory.
     pub(crate) mebibytes: u64,
-    /// Whether docs/benchmarks.md is written too.
+    /// Whether docs/benchmarks.md is updated.
     pub(crate) write: bool,
 }
 
 impl Options {
     /// # Errors
-    /// On an argument that is not known.
+    /// If an argument is not known.
     pub(crate) fn parse(args: &[String]) -> Result<Options> {
         let mut options = Options {
             which: Vec::new(),
@@ -71,7 +71,7 @@ fn number(arg: Option<&String>) -> Result<usize> {
 /// Runs the benchmarks and prints their tables.
 ///
 /// # Errors
-/// When a tool is missing or fails.
+/// If a tool is missing or fails.
 pub(crate) fn run(options: &Options) -> Result<()> {
     tools::install_packages(&[("gdb", "gdb"), ("gcore", "gdb"), ("procdump", "procdump")])?;
     for which in &options.which {

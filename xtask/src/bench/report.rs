@@ -1,4 +1,4 @@
-//! The numbers as a Markdown table, and where they belong.
+//! The results as Markdown tables in docs/benchmarks.md.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use super::dump::Row;
 use super::measure::{Measured, median};
 use crate::shell::root;
 
-/// Where the table of a benchmark lies in docs/benchmarks.md.
+/// The place of a benchmark's table in docs/benchmarks.md.
 fn marks(which: &str) -> (String, String) {
     let mark = |word: &str| format!("<!-- {word}: cargo xtask bench {which} -->");
     (mark("begin"), mark("end"))
@@ -40,7 +40,7 @@ impl Medians {
     }
 }
 
-/// The table; the first row is what the others are compared with.
+/// The table. The others are compared with its first row.
 pub(crate) fn text(rows: &[Row], options: &Options) -> String {
     let all: Vec<Medians> = rows.iter().map(Medians::of).collect();
     let mut text = format!(
@@ -77,7 +77,7 @@ fn line(row: &Medians, first: &Medians) -> String {
     )
 }
 
-/// Processor, kernel and memory; neither name nor place.
+/// The machine: its processor, kernel and memory, but not its name.
 pub(crate) fn machine() -> String {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let field = |text: &str, name: &str| {
@@ -110,10 +110,10 @@ pub(crate) fn machine() -> String {
     )
 }
 
-/// Puts the table into docs/benchmarks.md, in the place of the last one.
+/// Replaces the table in docs/benchmarks.md.
 ///
 /// # Errors
-/// When the file cannot be written.
+/// If the file cannot be written.
 pub(crate) fn write(which: &str, text: &str) -> Result<()> {
     let path = root().join("docs").join("benchmarks.md");
     let old = std::fs::read_to_string(&path).unwrap_or_default();

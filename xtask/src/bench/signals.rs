@@ -1,4 +1,5 @@
-//! What a program loses that handles 10,000 signals a second, when somebody waits for it to crash.
+//! How much a program that handles 10,000 signals a second is slowed down while it is watched for
+//! crashes.
 
 use std::path::Path;
 use std::process::Command;
@@ -15,7 +16,7 @@ use super::{
 };
 use crate::shell::Cmd;
 
-/// Who waits, and how.
+/// A program that watches, and how it is started.
 const WATCHERS: [(&str, Watcher); 4] = [
     ("native", Watcher::Nobody),
     (
@@ -39,7 +40,7 @@ enum Watcher {
     Gdb,
 }
 
-/// The section of the page.
+/// The section of docs/benchmarks.md.
 pub(super) fn run(options: &Options) -> Result<String> {
     Cmd::cargo("build --quiet --release -p firstchance").run()?;
     let program = compile("gcc -O1", "signaller.c")?;
@@ -72,7 +73,7 @@ pub(super) fn run(options: &Options) -> Result<String> {
     Ok(text)
 }
 
-/// A target and who watches it.
+/// A target, and the program that watches it.
 type Watched = (Target, Option<Running>);
 
 fn start(program: &Path, watcher: Watcher) -> Result<Watched> {
@@ -81,7 +82,7 @@ fn start(program: &Path, watcher: Watcher) -> Result<Watched> {
     Ok((target, watching))
 }
 
-/// Work done and signals handled within a second.
+/// The work that was done and the signals that were handled in a second.
 fn second((target, _): &mut Watched) -> Result<(f64, f64)> {
     target.tell("go")?;
     let line = target.line_after("work ")?;

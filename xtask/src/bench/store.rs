@@ -1,4 +1,4 @@
-//! A folder with very many dumps: how long a list of them takes, and applying limits.
+//! A folder with very many dumps: how long it takes to list them, and to apply limits.
 
 use std::fs::File;
 use std::path::Path;
@@ -15,11 +15,11 @@ use super::{
 use crate::shell::Cmd;
 
 const DUMPS: usize = 100_000;
-/// What of each is written; the rest is a hole.
+/// How much of each dump is written, in bytes; the rest is a hole.
 const HEAD: usize = 16 << 10;
 const SIZE: u64 = 1 << 30;
 
-/// The section of the page.
+/// The section of docs/benchmarks.md.
 pub(super) fn run(options: &Options) -> Result<String> {
     Cmd::cargo("build --quiet --release -p firstchance").run()?;
     let folder = Folder::new()?;

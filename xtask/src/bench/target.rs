@@ -1,4 +1,4 @@
-//! The target: random memory, and its own measure of how long it was kept from running.
+//! The target: a process with random memory that measures how long it did not run.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
@@ -19,7 +19,7 @@ impl Target {
     /// Starts it and waits until its memory is filled.
     ///
     /// # Errors
-    /// When it cannot be started.
+    /// If it cannot be started.
     pub(crate) fn start(victim: &Path, mebibytes: u64) -> Result<Target> {
         Target::in_mode(victim, &["pause", &mebibytes.to_string()])
     }
@@ -27,7 +27,7 @@ impl Target {
     /// Starts a victim in any mode and waits until it is ready.
     ///
     /// # Errors
-    /// When it cannot be started.
+    /// If it cannot be started.
     pub(crate) fn in_mode(victim: &Path, args: &[&str]) -> Result<Target> {
         let mut command = Command::new(victim);
         command.args(args);
@@ -41,10 +41,10 @@ impl Target {
         Ok(target)
     }
 
-    /// Ends it by SIGABRT, and waits for its end.
+    /// Ends it by SIGABRT and waits for its end.
     ///
     /// # Errors
-    /// When it cannot be signalled.
+    /// If the signal cannot be sent.
     pub(crate) fn abort(mut self) -> Result<()> {
         Cmd::new("kill -ABRT").arg(self.pid()).read()?;
         self.child.wait()?;
@@ -54,7 +54,7 @@ impl Target {
     /// Sends it a line.
     ///
     /// # Errors
-    /// When it has ended.
+    /// If it has ended.
     pub(crate) fn tell(&mut self, line: &str) -> Result<()> {
         let input = self.child.stdin.as_mut().context("a pipe")?;
         Ok(writeln!(input, "{line}")?)
@@ -65,20 +65,20 @@ impl Target {
         self.child.id().to_string()
     }
 
-    /// Ends it: its largest gap.
+    /// Ends it; returns the longest time for which it did not run.
     ///
     /// # Errors
-    /// When it does not say.
+    /// If it does not report that.
     pub(crate) fn end(mut self) -> Result<Duration> {
         Cmd::new("kill -TERM").arg(self.pid()).read()?;
         let gap: f64 = self.line_after("gap ")?.parse()?;
         Ok(Duration::from_secs_f64(gap / 1e3))
     }
 
-    /// What comes after `start` in the first line that begins so.
+    /// Waits for the first line that begins with `start`; returns the rest of that line.
     ///
     /// # Errors
-    /// When it has ended.
+    /// If it has ended.
     pub(crate) fn line_after(&mut self, start: &str) -> Result<String> {
         loop {
             let mut line = String::new();
@@ -98,15 +98,15 @@ impl Drop for Target {
     }
 }
 
-/// A program that ends with this value.
+/// A running program that ends when this is dropped.
 pub(crate) struct Running(pub(crate) Child);
 
 impl Running {
-    /// Waits until it has said these words; what it says later is read and thrown away, as a full
-    /// pipe would hold it.
+    /// Waits until it has written these words. What it writes later is read and dropped: it would
+    /// stand still at a full pipe.
     ///
     /// # Errors
-    /// When it ends before.
+    /// If it ends before.
     pub(crate) fn wait_for(&mut self, words: &str) -> Result<()> {
         let mut output = BufReader::new(self.0.stdout.take().context("a pipe")?);
         let mut line = String::new();

@@ -1,4 +1,5 @@
-//! What a C++ throw costs that nobody asked for: by itself, watched by this program, and under gdb.
+//! The cost of C++ throws that no rule asks for: without a watcher, with firstchance, and under
+//! gdb.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -14,12 +15,12 @@ use super::{
 };
 use crate::shell::{Cmd, root, target_dir};
 
-/// One throwing thread, and as many as a large server has; so many throws each.
+/// One throwing thread, and as many as a large server has; and how many throws each has.
 const LOADS: [(u32, u32); 2] = [(20_000, 1), (50, 1000)];
-/// Under gdb each throw stops the program: fewer of them say as much.
+/// The number of throws under gdb. Each of them stops the program, so that fewer are enough.
 const FEWER: u32 = 20;
 
-/// Who watches.
+/// A program that watches.
 #[derive(Clone, Copy)]
 enum Watcher {
     Nobody,
@@ -27,7 +28,7 @@ enum Watcher {
     Gdb,
 }
 
-/// The section of the page.
+/// The section of docs/benchmarks.md.
 pub(super) fn run(options: &Options) -> Result<String> {
     Cmd::cargo("build --quiet --release -p firstchance").run()?;
     let program = compile("g++ -O1 -pthread", "thrower.cpp")?;
@@ -62,10 +63,10 @@ fn line(name: &str, costs: [f64; 2], native: [f64; 2]) -> String {
     format!("| {name} |{}\n", cells.collect::<String>())
 }
 
-/// Compiles a source file of this folder; the program has its name without the ending.
+/// Compiles a source file of this folder; the program has its name without the extension.
 ///
 /// # Errors
-/// When it cannot be compiled.
+/// If it cannot be compiled.
 pub(super) fn compile(compiler: &str, source: &str) -> Result<PathBuf> {
     let source = root().join("xtask/src/bench").join(source);
     let program = target_dir().join(source.file_stem().context("a name")?);
@@ -107,10 +108,10 @@ fn begin(watcher: Watcher, pid: &str) -> Result<Option<Running>> {
     }
 }
 
-/// Starts a watcher, and waits until it says that it is ready.
+/// Starts a watcher and waits until it says that it is ready.
 ///
 /// # Errors
-/// When it does not.
+/// If it does not say so.
 pub(super) fn watch(mut command: Command, ready: &str) -> Result<Running> {
     let command = command.stdin(Stdio::null()).stdout(Stdio::piped());
     let mut running = Running(command.stderr(Stdio::null()).spawn()?);
@@ -126,7 +127,7 @@ fn ours(pid: &str) -> Command {
     command
 }
 
-/// A condition that is never true: gdb stops the program each time to find that out.
+/// A condition that is never true. gdb stops the program at each throw to find that out.
 fn gdb(pid: &str) -> Command {
     let mut command = Command::new("gdb");
     command.args(["-nx", "-q", "-batch", "-p", pid]);

@@ -1,4 +1,4 @@
-//! What it costs to watch many processes, and how soon a change in one is noticed.
+//! The cost of watching many processes, and how soon a change in one of them is noticed.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -18,18 +18,18 @@ use super::{
 };
 use crate::shell::{Cmd, target_dir};
 
-/// How long the cost is measured.
+/// For how long the cost is measured.
 const WINDOW: Duration = Duration::from_secs(20);
-/// Getting under way does not count.
+/// The time before the measurement, for the start.
 const WARM_UP: Duration = Duration::from_secs(4);
-/// The name of the processes, which no other has on a machine where tests run.
+/// The name of the processes; no others on a machine that runs tests have it.
 const NAME: &str = "bench-watched";
-/// Each process keeps so much; one that grows, twice that.
+/// The memory of each process; one that grows has twice as much then.
 const MEBIBYTES: &str = "3";
-/// Spikes, each at another moment between two samples.
+/// The number of spikes; each comes at another moment between two samples.
 const SPIKES: u32 = 5;
 
-/// For the rules and the dumps of a run.
+/// The folder for the rules and the dumps of a run.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -46,13 +46,13 @@ impl Drop for Folder {
     }
 }
 
-/// CPU in percent of one core, memory in MB.
+/// The CPU time in percent of one core, the memory in MB.
 struct Cost {
     cpu: f64,
     memory: f64,
 }
 
-/// The section of the page.
+/// The section of docs/benchmarks.md.
 pub(super) fn run(options: &Options) -> Result<String> {
     Cmd::cargo("build --quiet --release -p firstchance -p victim").run()?;
     let folder = Folder::make()?;
@@ -75,7 +75,7 @@ pub(super) fn run(options: &Options) -> Result<String> {
     Ok(section(options, &cost, theirs.as_ref(), noticed))
 }
 
-/// Rules as a user has them: one clause, once for each process.
+/// The rules: one clause, for each process.
 fn watch_all(folder: &Path) -> Result<Running> {
     let rules = folder.join("rules.toml");
     let text = format!(
@@ -95,7 +95,7 @@ fn watch_all(folder: &Path) -> Result<Running> {
     Ok(Running(child.context("cannot start firstchance")?))
 }
 
-/// What it prints, from the start: a pipe that nobody reads would hold it.
+/// Reads its output from the start: it would stand still at a full pipe.
 fn lines_of(ours: &mut Running) -> Result<Receiver<String>> {
     let out = ours.0.stdout.take().context("piped")?;
     let (tell, told) = std::sync::mpsc::channel();
@@ -107,7 +107,7 @@ fn lines_of(ours: &mut Running) -> Result<Receiver<String>> {
     Ok(told)
 }
 
-/// Debian's procdump, watching one; nothing where it is not installed.
+/// Debian's procdump, which watches one process; `None` if it is not installed.
 fn peer(pid: &str) -> Option<Running> {
     let child = Command::new("procdump")
         .args(["-C", "99", "-M", "4000", "-p", pid])
@@ -122,7 +122,7 @@ fn used(program: &Running) -> Result<Duration> {
     cpu_of(program.0.id())
 }
 
-/// What it took since it had used `before`, a window ago.
+/// Its figures since it had used the CPU time `before`.
 fn cost_of(program: &Running, before: Duration) -> Result<Cost> {
     let used = used(program)?.saturating_sub(before);
     Ok(Cost {
@@ -131,7 +131,7 @@ fn cost_of(program: &Running, before: Duration) -> Result<Cost> {
     })
 }
 
-/// No process is over its threshold before it is told to grow.
+/// Fails if a process is reported before any was told to grow.
 fn expect_silence(told: &Receiver<String>) -> Result<()> {
     match told.try_iter().find(|line| is_trigger(line)) {
         Some(line) => bail!("a trigger before any spike: {line}"),
@@ -143,7 +143,8 @@ fn is_trigger(line: &str) -> bool {
     line.contains("\"event\":\"trigger\"")
 }
 
-/// Lets some of the targets grow, one after the other; the longest time until it was said.
+/// Lets some of the targets grow, one after the other; returns the longest time until that was
+/// reported.
 fn spikes(told: &Receiver<String>, targets: &mut [Target]) -> Result<Duration> {
     let mut longest = Duration::ZERO;
     let apart = targets.len() / SPIKES as usize;

@@ -1,5 +1,6 @@
-//! `cargo xtask test`: everything that can be checked, in stages.
+//! `cargo xtask test`: all checks, in stages.
 
+mod debian13;
 mod stages;
 mod summary;
 mod wine;
@@ -11,20 +12,23 @@ use anyhow::{Result, bail};
 use crate::tools;
 use summary::{Done, print};
 
-/// What the command line asks for.
+/// The switch that compiles the tests' fault points in.
+const FAILPOINTS: &str = "--features firstchance/failpoints";
+
+/// The options of the command line.
 #[derive(Default)]
 pub(crate) struct Options {
-    /// Longer runs where a stage knows any.
+    /// Run the longer versions of stages that have them.
     pub(crate) all: bool,
-    /// Just these stages; all when empty.
+    /// Run only these stages; all if empty.
     only: Vec<String>,
-    /// Print the stages' names and do nothing.
+    /// Only print the names of the stages.
     list: bool,
 }
 
 impl Options {
     /// # Errors
-    /// On an argument that is not known.
+    /// If an argument is not known.
     pub(crate) fn parse(args: &[String]) -> Result<Options> {
         let mut options = Options::default();
         let mut args = args.iter();
@@ -50,10 +54,10 @@ struct Stage {
     run: fn(&Options) -> Result<()>,
 }
 
-/// Runs the stages one after the other, all of them even when one fails.
+/// Runs the stages one after the other; goes on if one fails.
 ///
 /// # Errors
-/// When a stage failed, or a tool is missing and cannot be installed from here.
+/// If a stage failed, or a tool is missing and cannot be installed.
 pub(crate) fn run(options: &Options) -> Result<()> {
     if options.list {
         stages::STAGES

@@ -1,9 +1,9 @@
-//! The stages in their order: what fails fastest comes first, the tests on real processes last, so
-//! that what the test runner says of a failure stands at the end of the log.
+//! The stages in their order. Fast ones come first. The tests on real processes come last, so that
+//! their failures are at the end of the log.
 
 use anyhow::{Result, ensure};
 
-use super::{Options, Stage, wine};
+use super::{FAILPOINTS, Options, Stage, debian13, wine};
 use crate::shell::{Cmd, in_ci, target_dir, which};
 use crate::{tidy, tools};
 
@@ -22,9 +22,6 @@ pub(super) const STAGES: &[Stage] = &[
     Stage { name: "fuzz", run: fuzz },
     Stage { name: "test", run: test },
 ];
-
-/// The switch that compiles the tests' fault points in.
-pub(super) const FAILPOINTS: &str = "--features firstchance/failpoints";
 
 fn fmt(_: &Options) -> Result<()> {
     Cmd::cargo("fmt --all -- --check").run()
@@ -46,7 +43,7 @@ fn doc(_: &Options) -> Result<()> {
         .run()
 }
 
-/// Licences, bans and sources; advisories need a database that only the network has.
+/// Licences, bans and sources. Advisories are not checked: that needs a database from the network.
 fn deny(_: &Options) -> Result<()> {
     ensure!(
         which("cargo-deny").is_some(),
@@ -63,15 +60,19 @@ fn test(options: &Options) -> Result<()> {
         which("cargo-nextest").is_some(),
         "cargo install --locked cargo-nextest"
     );
-    let slow = if options.all { "1" } else { "" };
-    Cmd::cargo(&format!(
-        "nextest run --workspace --no-fail-fast --failure-output final {FAILPOINTS}"
-    ))
-    // Those are the stage `wine`.
-    .arg("-E")
-    .arg("not binary(wine)")
-    .env("FIRSTCHANCE_SLOW_TESTS", slow)
-    .run()
+    let line = "nextest run --workspace --no-fail-fast --failure-output final";
+    // Those of `wine` are the stage of that name.
+    let tests = Cmd::cargo(&format!("{line} {FAILPOINTS}"))
+        .arg("-E")
+        .arg("not binary(wine)");
+    if !options.all {
+        return tests.env("FIRSTCHANCE_SLOW_TESTS", "").run();
+    }
+    debian13::make()?;
+    debian13::about(tests)
+        .env("FIRSTCHANCE_SLOW_TESTS", "1")
+        .env("FIRSTCHANCE_IN_DEBIAN13", debian13::runner())
+        .run()
 }
 
 fn doctest(_: &Options) -> Result<()> {

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-/// A stage that has run.
+/// The result of a stage.
 pub(crate) struct Done {
     pub(crate) name: &'static str,
     pub(crate) took: Duration,
-    /// Why it failed, if it did.
+    /// Why it failed; `None` if it did not.
     pub(crate) error: Option<String>,
 }
 

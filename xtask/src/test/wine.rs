@@ -1,20 +1,20 @@
-//! Windows programs under Wine: the suites of the crates without system calls, and the program
-//! itself on Windows victims.
+//! Windows programs under Wine: the tests of the crates without system calls, and those of the
+//! program itself with Windows victims.
 
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::{Options, stages::FAILPOINTS};
+use super::{FAILPOINTS, Options, debian13};
 use crate::shell::{Cmd, Started, root, target_dir, which};
 
-/// The one Windows target.
+/// The Windows target.
 pub(super) const TARGET: &str = "x86_64-pc-windows-gnu";
 
-/// The crates whose suites run on every system, and the one with what only Windows has.
+/// The crates whose tests run on every system, and `platform`.
 const SUITES: &[&str] = &["snapshot", "formats", "policy", "analysis", "platform"];
 
-/// Runs them under this system's Wine; with `--all` the program under Wine 10 too.
+/// Runs all of them under this system's Wine; with `--all` also the program under Wine 10.
 pub(super) fn run(options: &Options) -> Result<()> {
     build()?;
     let here = Wine::of_this_system()?;
@@ -26,8 +26,8 @@ pub(super) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// The programs that the tests run, which build nothing themselves, and the library that Rust's
-/// programs want and Wine 8 lacks.
+/// Builds the programs that the tests run, and a library that Rust's programs need and Wine 8 does
+/// not have.
 pub(super) fn build() -> Result<()> {
     let programs = format!("build --target {TARGET} -p firstchance -p victim {FAILPOINTS}");
     Cmd::cargo(&programs).run()?;
@@ -59,14 +59,13 @@ fn suites(wine: &Wine) -> Result<()> {
         .run()
 }
 
-/// A Wine with a prefix of its own, made ready once for all that is to run in it.
+/// A Wine with a prefix of its own, which is set up once.
 struct Wine {
     /// Starts a Windows program.
     program: PathBuf,
     prefix: PathBuf,
-    /// Where Debian 13 lies, for a Wine that is not of this system.
-    debian13: PathBuf,
-    /// Wine ends its services with the last program, and each next one would wait for them.
+    /// A program that keeps Wine's services running. They would end with the last program, and each
+    /// next program would wait for their start.
     keeper: Option<Started>,
 }
 
@@ -76,12 +75,10 @@ impl Wine {
         Wine::ready(program, "wine")
     }
 
-    /// Wine 10, from a Debian 13 in a folder.
+    /// Wine 10 of a Debian 13 in a folder.
     fn of_debian13() -> Result<Wine> {
-        let scripts = root().join("xtask").join("wine");
-        let make = scripts.join("make-debian13.sh");
-        Cmd::new("sh").arg(make).arg(debian13()).run()?;
-        Wine::ready(scripts.join("wine10.sh"), "wine10")
+        debian13::make()?;
+        Wine::ready(debian13::scripts().join("wine10.sh"), "wine10")
     }
 
     fn ready(program: PathBuf, name: &str) -> Result<Wine> {
@@ -90,7 +87,6 @@ impl Wine {
         let mut wine = Wine {
             program,
             prefix,
-            debian13: debian13(),
             keeper: None,
         };
         if wine.prefix.join("system.reg").is_file() {
@@ -106,7 +102,7 @@ impl Wine {
         Ok(wine)
     }
 
-    /// The program's own tests.
+    /// Runs the tests of the program.
     fn tests(&self) -> Result<()> {
         ensure!(
             which("cargo-nextest").is_some(),
@@ -123,12 +119,10 @@ impl Wine {
         words.fold(self.about(command), |command, word| command.arg(word))
     }
 
-    /// The environment of what runs under this Wine, or starts what does.
+    /// Sets the environment for a program that runs under this Wine, or that starts one.
     fn about(&self, command: Cmd) -> Cmd {
-        command
+        debian13::about(command)
             .env("FIRSTCHANCE_WINE", &self.program)
-            .env("DEBIAN13", &self.debian13)
-            .env("SHARED_FOLDER", target_dir())
             .env("WINEPREFIX", &self.prefix)
             .env("WINEDEBUG", "-all")
             // No questions about Mono and Gecko, which are not needed.
@@ -138,14 +132,10 @@ impl Wine {
     }
 }
 
-/// Ends what runs in this prefix, and nothing else.
+/// Ends the programs of this prefix, and no others.
 impl Drop for Wine {
     fn drop(&mut self) {
         self.keeper = None;
         self.cmd("wineboot --kill").succeeds();
     }
-}
-
-fn debian13() -> PathBuf {
-    target_dir().join("debian13")
 }

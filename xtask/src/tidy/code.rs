@@ -1,13 +1,13 @@
-//! What may not stand in Rust code, or only in certain places.
+//! Rules about Rust code: what must not be in it, or only in certain crates.
 
 use super::Problem;
 use super::source::Source;
 use super::tokens::{Token, after_group, starts_with};
 
-/// The one crate with calls to the system.
+/// The only crate that calls the system.
 const PLATFORM: &str = "crates/platform";
 
-/// Words of a `cfg` that tell one system from another.
+/// Words of a `cfg` that distinguish operating systems.
 const SYSTEM_WORDS: &[&str] = &[
     "target_os",
     "target_family",
@@ -17,7 +17,7 @@ const SYSTEM_WORDS: &[&str] = &[
     "windows",
 ];
 
-/// All rules of this file.
+/// Checks all rules of this file.
 pub(super) fn check(source: &Source) -> Vec<Problem> {
     let mut found = Finds {
         source,
@@ -34,6 +34,7 @@ pub(super) fn check(source: &Source) -> Vec<Problem> {
     found.problems
 }
 
+/// The problems of one file, while they are collected.
 struct Finds<'a> {
     source: &'a Source,
     problems: Vec<Problem>,
@@ -79,7 +80,7 @@ impl Finds<'_> {
             if names_a_system(tokens, at) {
                 self.add(
                     line,
-                    "what tells systems apart belongs into crates/platform",
+                    "code that distinguishes operating systems belongs into crates/platform",
                 );
             }
         }
@@ -126,7 +127,7 @@ fn is_allow_without_reason(tokens: &[Token], at: usize) -> bool {
             .any(|t| t.text == "reason")
 }
 
-/// Whether the statement that holds `line` has such a comment above it.
+/// Whether there is a comment `SAFETY:` directly above the statement that contains `line`.
 fn has_safety_comment(text: &str, line: usize) -> bool {
     let above: Vec<&str> = text.lines().take(line - 1).map(str::trim).collect();
     for line in above.into_iter().rev() {
@@ -165,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn systems_are_told_apart_in_platform_only() {
+    fn systems_are_distinguished_in_platform_only() {
         for text in [
             "#[cfg(target_os = \"linux\")] fn f() {}",
             "fn f() { if cfg!(windows) {} }",

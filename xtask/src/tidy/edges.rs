@@ -1,4 +1,4 @@
-//! Which crate may use which: the drawing of ARCHITECTURE.md, as data.
+//! Which crate may use which: the drawing in ARCHITECTURE.md, as data.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use toml::{Table, Value};
 
 use super::Problem;
 
-/// A crate, and exactly those of ours that it uses.
+/// A crate, and all crates of this workspace that it may use.
 struct Edges {
     name: &'static str,
     uses: &'static [&'static str],
@@ -25,14 +25,15 @@ const EDGES: &[Edges] = &[
     Edges { name: "victim", uses: &[] },
 ];
 
-/// Libraries that speak to the system, and the crates that may.
+/// Libraries that call the system, and the crates that may use them.
 const SYSTEM: &[&str] = &["libc", "rustix", "nix", "windows", "windows-sys"];
 const MAY_SPEAK: &[&str] = &["platform", "victim"];
 
-/// Libraries of the program alone.
+/// Libraries that only the program `firstchance` may use.
 const PROGRAM_ONLY: &[&str] = &["tokio", "axum", "clap", "indicatif", "anyhow"];
 
-/// Serialising is for what leaves the program: its front ends and the store's records.
+/// Libraries for serialising, and the crates that may use them: those that write output and
+/// records.
 const SERDE: &[&str] = &["serde", "serde_json", "toml"];
 const MAY_SERIALISE: &[&str] = &["collector", "firstchance"];
 
@@ -41,7 +42,7 @@ const MAY_SERIALISE: &[&str] = &["collector", "firstchance"];
 const LOGGING: &[&str] = &["log", "tracing"];
 const MAY_LOG: &[&str] = &["collector", "firstchance"];
 
-/// Compares every manifest with the drawing.
+/// Compares the manifest of every crate with the drawing.
 pub(super) fn check(root: &Path) -> Result<Vec<Problem>> {
     let mut problems = Vec::new();
     for folder in std::fs::read_dir(root.join("crates"))? {
@@ -79,7 +80,8 @@ fn manifest_problems(name: &str, manifest: &Table) -> Vec<String> {
     problems
 }
 
-/// The names under `dependencies`, those of single systems too; what tests use is free.
+/// The names of all dependencies, also those for a single operating system; those of tests are not
+/// restricted.
 fn dependencies(manifest: &Table) -> Vec<String> {
     let mut tables = vec![
         manifest.get("dependencies"),
@@ -103,7 +105,7 @@ fn forbidden(edges: &Edges, used: &str) -> Option<String> {
         return Some(format!("{name} may not use {used}"));
     }
     if SYSTEM.contains(&used) && !MAY_SPEAK.contains(&name) {
-        return Some(format!("{name} may not speak to the system by {used}"));
+        return Some(format!("{name} may not call the system by {used}"));
     }
     if SERDE.contains(&used) && !MAY_SERIALISE.contains(&name) {
         return Some(format!("{used} belongs to the edge, not to {name}"));

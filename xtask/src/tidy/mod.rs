@@ -1,5 +1,6 @@
-//! The project's own rules, which no lint knows; ARCHITECTURE.md gives their reasons.
+//! The project's own rules, which no lint checks; ARCHITECTURE.md gives their reasons.
 
+mod circles;
 mod code;
 mod edges;
 mod paths;
@@ -7,6 +8,7 @@ mod pure;
 mod size;
 mod source;
 mod tokens;
+mod unused;
 
 use std::fmt;
 
@@ -15,12 +17,12 @@ use anyhow::{Result, bail};
 use crate::shell::root;
 use source::Source;
 
-/// Something against a rule, and where.
+/// A violation of a rule.
 #[derive(Debug, PartialEq)]
 struct Problem {
-    /// File, relative to the workspace.
+    /// The file, relative to the workspace.
     file: String,
-    /// Line, from 1; 0 for the file as a whole.
+    /// The line, from 1; 0 for the whole file.
     line: usize,
     /// What is wrong.
     text: String,
@@ -32,15 +34,21 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Looks at the whole workspace.
+/// Checks the whole workspace and prints every violation, and the circles that are allowed.
 ///
 /// # Errors
-/// When anything is against the rules; each case is printed.
+/// If there is a violation.
 pub(crate) fn run() -> Result<()> {
     let sources = source::collect(root())?;
     let mut problems = edges::check(root())?;
+    problems.extend(unused::check(&sources)?);
     for source in &sources {
         problems.extend(check(source));
+    }
+    let (circles, allowed) = circles::check(&sources);
+    problems.extend(circles);
+    for circle in &allowed {
+        println!("circle that is allowed: {circle}");
     }
     problems.iter().for_each(|problem| println!("{problem}"));
     println!("tidy: {} files, {} problems", sources.len(), problems.len());
@@ -51,7 +59,7 @@ pub(crate) fn run() -> Result<()> {
     }
 }
 
-/// All rules about one file.
+/// Checks the rules about single files.
 fn check(source: &Source) -> Vec<Problem> {
     let mut problems = Vec::from_iter(size::check(source));
     problems.extend(paths::check(source));

@@ -1,36 +1,36 @@
-//! No file names a place on the machine of the one who wrote it.
+//! No file contains a path that exists only on its author's machine.
 
 use super::Problem;
 use super::source::Source;
 use crate::shell::root;
 
-/// Looks for the home folder and the workspace's own folder.
+/// Finds the home folder and the workspace's own folder.
 pub(super) fn check(source: &Source) -> Vec<Problem> {
-    let places = private_places();
+    let folders = private_folders();
     let lines = source.text.lines().enumerate();
-    let found = lines.filter(|(_, line)| places.iter().any(|place| names(line, place)));
+    let found = lines.filter(|(_, line)| folders.iter().any(|folder| names(line, folder)));
     let problem = |(at, _)| Problem {
         file: source.path.clone(),
         line: at + 1,
-        text: "names a place on one machine".to_owned(),
+        text: "contains a path of one machine".to_owned(),
     };
     found.map(problem).collect()
 }
 
-fn private_places() -> Vec<String> {
+fn private_folders() -> Vec<String> {
     let home = std::env::var("HOME").ok().filter(|home| home.len() > 1);
     let own = root().display().to_string();
-    // In two parts, or this file would be found itself.
+    // In two parts, or this file would contain them itself.
     let usual = [concat!("/wo", "rk"), concat!("/ro", "ot")].map(str::to_owned);
-    let mut places: Vec<String> = home.into_iter().chain([own]).chain(usual).collect();
-    places.iter_mut().for_each(|place| place.push('/'));
-    places
+    let mut folders: Vec<String> = home.into_iter().chain([own]).chain(usual).collect();
+    folders.iter_mut().for_each(|folder| folder.push('/'));
+    folders
 }
 
-/// Whether `line` has the path `place`, and not as the end of a longer one.
-fn names(line: &str, place: &str) -> bool {
+/// Whether `line` contains the path `folder`, and not as a part of a longer path.
+fn names(line: &str, folder: &str) -> bool {
     let starts = line
-        .match_indices(place)
+        .match_indices(folder)
         .map(|(at, _)| line[..at].chars().next_back());
     starts
         .into_iter()

@@ -1,4 +1,4 @@
-//! The crates that touch nothing outside: no file, no network, no process, no clock.
+//! The crates that use nothing outside of them: no files, no network, no processes, no clock.
 
 use super::Problem;
 use super::source::Source;
@@ -11,13 +11,13 @@ const PURE: &[&str] = &[
     "crates/analysis",
 ];
 
-/// Modules of `std` that they do without.
+/// Modules of `std` that they must not use.
 const MODULES: &[&str] = &["fs", "net", "process", "thread", "env"];
 
-/// Types that read a clock.
+/// Types of `std` that read a clock.
 const CLOCKS: &[&str] = &["SystemTime", "Instant"];
 
-/// Looks for uses of them outside tests.
+/// Finds uses of these outside of tests.
 pub(super) fn check(source: &Source) -> Vec<Problem> {
     let is_pure = PURE
         .iter()
@@ -30,12 +30,12 @@ pub(super) fn check(source: &Source) -> Vec<Problem> {
     let problem = |token: &Token| Problem {
         file: source.path.clone(),
         line: token.line,
-        text: format!("this crate does without `{}`", token.text),
+        text: format!("this crate must not use `{}`", token.text),
     };
     found.map(problem).collect()
 }
 
-/// The tokens at `at` that name something impure.
+/// The tokens from `at` on that name one of these.
 fn impure(tokens: &[Token], at: usize) -> Vec<&Token> {
     let is = |token: &Token, names: &[&str]| names.contains(&token.text.as_str());
     if is(&tokens[at], CLOCKS) {

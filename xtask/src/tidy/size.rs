@@ -1,20 +1,20 @@
-//! Files stay short enough to be read at one sitting.
+//! Files are short enough to be read in one go.
 
 use super::Problem;
 use super::source::Source;
 
-/// The most lines a file has.
+/// The most lines of a file.
 const LIMIT: usize = 600;
 
-/// Tables, which nobody reads from end to end.
+/// Files that may be longer because they are tables.
 const TABLES: &[&str] = &[];
 
-/// Kinds of files that the rule is about: code.
+/// The extensions of files with code; others may have any length.
 const CODE: &[&str] = &[
     ".rs", ".c", ".h", ".cpp", ".go", ".js", ".css", ".html", ".sh", ".py",
 ];
 
-/// Counts the lines.
+/// Checks the number of lines.
 pub(super) fn check(source: &Source) -> Option<Problem> {
     let is_code = CODE.iter().any(|kind| source.path.ends_with(kind));
     let lines = source.text.lines().count();

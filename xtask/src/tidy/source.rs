@@ -1,4 +1,4 @@
-//! The files of the workspace that people write.
+//! The files of the workspace.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -7,30 +7,33 @@ use anyhow::{Context as _, Result};
 
 use super::tokens::{self, Token};
 
-/// Folders that hold nothing written by hand.
+/// Folders without files that are written by hand.
 const SKIPPED: &[&str] = &["target", ".git", "corpus", "artifacts", "node_modules"];
 
-/// Endings of the files that are read.
+/// Extensions of the files that are read.
 const KINDS: &[&str] = &[
     "rs", "toml", "md", "c", "h", "cpp", "go", "js", "css", "html", "sh", "py", "yml",
 ];
 
-/// One file, read.
+/// A file.
 pub(super) struct Source {
     /// Its path relative to the workspace, with `/`.
     pub(super) path: String,
-    /// What is in it.
+    /// Its text.
     pub(super) text: String,
-    /// The tokens of a Rust file, those of its test modules left out; empty for others.
+    /// The tokens of a Rust file without its test modules; empty for other files.
     pub(super) tokens: Vec<Token>,
     /// All tokens of a Rust file.
     pub(super) all_tokens: Vec<Token>,
-    /// Whether the whole file is only there for tests.
+    /// Whether the whole file is for tests only.
     pub(super) is_test: bool,
 }
 
 impl Source {
-    /// A file by that name with that text.
+    /// A file with that path and text.
+    ///
+    /// # Errors
+    /// If it is a Rust file with errors in it.
     pub(super) fn new(path: &str, text: &str) -> Result<Source> {
         let all_tokens = match path.ends_with(".rs") {
             true => tokens::lex(text).with_context(|| path.to_owned())?,
@@ -53,14 +56,14 @@ impl Source {
         self.path.ends_with(".rs")
     }
 
-    /// Whether it lies in the crate in that folder.
+    /// Whether it is in that folder, or in one below.
     pub(super) fn is_in(&self, folder: &str) -> bool {
         self.path
             .strip_prefix(folder)
             .is_some_and(|rest| rest.starts_with('/'))
     }
 
-    /// Whether it belongs to something that is never shipped.
+    /// Whether it belongs to tests, or to programs that only tests and developers use.
     pub(super) fn is_only_for_tests(&self) -> bool {
         let folders = ["xtask", "crates/victim", "fuzz"];
         self.is_test || folders.iter().any(|folder| self.is_in(folder))
@@ -104,7 +107,7 @@ fn has_kind(path: &Path) -> bool {
         .is_some_and(|e| KINDS.iter().any(|kind| e == *kind))
 }
 
-/// Files that another file takes in by `#[cfg(test)] mod name;`.
+/// Marks the files that other files include by `#[cfg(test)] mod name;`.
 fn mark_test_modules(sources: &mut [Source]) {
     let marked: HashSet<String> = sources.iter().flat_map(test_modules).collect();
     for source in sources {
@@ -124,7 +127,7 @@ fn test_modules(source: &Source) -> Vec<String> {
         .collect()
 }
 
-/// Where the files of a module's own modules lie.
+/// The folder with the files of a module's own modules.
 fn module_folder(path: &str) -> &str {
     let stem = path.trim_end_matches(".rs");
     match stem.rsplit_once('/') {

@@ -1,20 +1,20 @@
-//! Rust's tokens in one flat list, so that comments and strings are never mistaken for code.
+//! The tokens of Rust code in one flat list, so that comments and strings are not taken for code.
 
 use anyhow::{Result, anyhow};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
-/// A word, a sign, a literal, or one end of a pair of brackets.
+/// A word, a sign, a literal, or a bracket.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Token {
     pub(super) text: String,
-    /// Line in its file, from 1.
+    /// Its line in the file, from 1.
     pub(super) line: usize,
 }
 
 /// The tokens of a file.
 ///
 /// # Errors
-/// When it is not Rust.
+/// If it is not Rust.
 pub(super) fn lex(text: &str) -> Result<Vec<Token>> {
     let stream: TokenStream = text.parse().map_err(|error| anyhow!("{error}"))?;
     let mut tokens = Vec::new();
@@ -56,7 +56,7 @@ fn ends(delimiter: Delimiter) -> (&'static str, &'static str) {
     }
 }
 
-/// Whether the tokens at `at` are these words.
+/// Whether the tokens from `at` on are these words.
 pub(super) fn starts_with(tokens: &[Token], at: usize, words: &[&str]) -> bool {
     let rest = tokens.get(at..).unwrap_or(&[]);
     rest.len() >= words.len()
@@ -66,7 +66,7 @@ pub(super) fn starts_with(tokens: &[Token], at: usize, words: &[&str]) -> bool {
             .all(|(token, word)| token.text == *word)
 }
 
-/// The place after the bracket that closes the one at `open`.
+/// The index after the bracket that closes the one at `open`.
 pub(super) fn after_group(tokens: &[Token], open: usize) -> usize {
     let mut depth = 0;
     for (at, token) in tokens.iter().enumerate().skip(open) {
@@ -82,7 +82,7 @@ pub(super) fn after_group(tokens: &[Token], open: usize) -> usize {
     tokens.len()
 }
 
-/// The tokens but those of items under `#[cfg(test)]`.
+/// The tokens without those of items under `#[cfg(test)]`.
 pub(super) fn without_tests(tokens: &[Token]) -> Vec<Token> {
     let mut kept = Vec::new();
     let mut at = 0;
@@ -98,7 +98,7 @@ pub(super) fn without_tests(tokens: &[Token]) -> Vec<Token> {
     kept
 }
 
-/// The names of the modules in other files that are only there for tests.
+/// The names of modules in other files that are for tests only.
 pub(super) fn test_modules(tokens: &[Token]) -> Vec<String> {
     let items = (0..tokens.len()).filter_map(|at| test_attribute(tokens, at));
     let names = items.filter_map(|item| {
@@ -110,7 +110,7 @@ pub(super) fn test_modules(tokens: &[Token]) -> Vec<String> {
     names.collect()
 }
 
-/// If `#[cfg(test)]` or `#[cfg(all(test, …))]` stands at `at`: the place after it.
+/// The index after `#[cfg(test)]` or `#[cfg(all(test, …))]`, if that is at `at`.
 fn test_attribute(tokens: &[Token], at: usize) -> Option<usize> {
     if !starts_with(tokens, at, &["#", "[", "cfg", "("]) {
         return None;
@@ -129,7 +129,7 @@ fn skip_attributes(tokens: &[Token], mut at: usize) -> usize {
     at
 }
 
-/// The place after the item at `at`: after its `;` or its block.
+/// The index after the item at `at`: after its `;` or its block.
 fn after_item(tokens: &[Token], at: usize) -> usize {
     let mut at = skip_attributes(tokens, at);
     while let Some(token) = tokens.get(at) {

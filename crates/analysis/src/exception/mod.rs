@@ -1,4 +1,4 @@
-//! The printed name of a fault (DESIGN §1): `CODE.NAME` on Windows, `SIGNAL.REASON` on Linux.
+//! Names of exceptions: `CODE.NAME` on Windows, `SIGNAL.REASON` on Linux.
 
 mod gcc;
 mod signals;
@@ -7,15 +7,14 @@ mod thrown;
 
 use snapshot::{Architecture, Exception, Memory, OperatingSystem};
 
-pub use signals::signal_name;
 pub use status::status_name;
 
-/// The name that is printed and that filters match: `SIGSEGV.SEGV_MAPERR`,
-/// `C0000005.ACCESS_VIOLATION`, `E06D7363.?AVNotFound@@`.
+/// The name of an exception, which is printed and which filters match: `SIGSEGV.SEGV_MAPERR`,
+/// `C0000005.ACCESS_VIOLATION`, `E06D7363.?AVNotFound@@`. A code without a name is written as a
+/// number: `SIGSEGV.99`, `E0001234`.
 ///
-/// `memory` is asked for the type of a thrown C++ object (Windows); it may be
+/// On Windows the type of a thrown C++ object is read from `memory`, which may be
 /// [`snapshot::NoMemory`].
-/// Codes that nobody named are told by their number: `SIGSEGV.99`, `E0001234`.
 pub fn exception_name(
     exception: &Exception,
     os: OperatingSystem,
@@ -35,8 +34,8 @@ pub fn exception_name(
     }
 }
 
-/// Gives an exception its name, and what else its object tells: what its type derives from, and its
-/// message where that is derived from `std::exception`.
+/// Sets the name of an exception, and on Windows also the base classes of the thrown object and, if
+/// it derives from `std::exception`, its message.
 pub fn name_exception(
     exception: &mut Exception,
     os: OperatingSystem,
@@ -58,8 +57,8 @@ pub fn name_exception(
     }
 }
 
-/// What a fault tried to do, as half a sentence: `writing to 0x10`, `at 0x7ff612341000`.
-/// `None` where there is nothing to add to the name.
+/// What caused an exception, as the end of a sentence: `writing to 0x10`, `at 0x7ff612341000`.
+/// `None` if nothing is known beyond the name.
 pub fn exception_detail(exception: &Exception, os: OperatingSystem) -> Option<String> {
     match os {
         OperatingSystem::Linux => {

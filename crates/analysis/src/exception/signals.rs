@@ -1,61 +1,10 @@
-//! Signals and their `si_code`s as Linux numbers them (signal(7), sigaction(2),
-//! `include/uapi/asm-generic/siginfo.h`); the numbers are those of x86 and 64-bit ARM.
+//! Why Linux sent a signal: the names of `si_code`, with the numbers of x86 and 64-bit ARM
+//! (sigaction(2), `include/uapi/asm-generic/siginfo.h`).
 
-use std::borrow::Cow;
+use snapshot::signal_name;
 
-const NAMES: [&str; 32] = [
-    "SIG0",
-    "SIGHUP",
-    "SIGINT",
-    "SIGQUIT",
-    "SIGILL",
-    "SIGTRAP",
-    "SIGABRT",
-    "SIGBUS",
-    "SIGFPE",
-    "SIGKILL",
-    "SIGUSR1",
-    "SIGSEGV",
-    "SIGUSR2",
-    "SIGPIPE",
-    "SIGALRM",
-    "SIGTERM",
-    "SIGSTKFLT",
-    "SIGCHLD",
-    "SIGCONT",
-    "SIGSTOP",
-    "SIGTSTP",
-    "SIGTTIN",
-    "SIGTTOU",
-    "SIGURG",
-    "SIGXCPU",
-    "SIGXFSZ",
-    "SIGVTALRM",
-    "SIGPROF",
-    "SIGWINCH",
-    "SIGIO",
-    "SIGPWR",
-    "SIGSYS",
-];
-
-/// As glibc gives them to programs: the kernel's 32 and 33 belong to the threads library.
-const FIRST_REAL_TIME: i32 = 34;
-const LAST_REAL_TIME: i32 = 64;
-
-/// The name of a signal: `SIGSEGV`, `SIGRTMIN+2`; `SIG99` for one that does not exist.
-pub fn signal_name(number: i32) -> Cow<'static, str> {
-    match number {
-        0..32 => Cow::Borrowed(NAMES[number as usize]),
-        FIRST_REAL_TIME => Cow::Borrowed("SIGRTMIN"),
-        LAST_REAL_TIME => Cow::Borrowed("SIGRTMAX"),
-        number if (FIRST_REAL_TIME..LAST_REAL_TIME).contains(&number) => {
-            Cow::Owned(format!("SIGRTMIN+{}", number - FIRST_REAL_TIME))
-        }
-        _ => Cow::Owned(format!("SIG{number}")),
-    }
-}
-
-/// Signal and reason: `SIGSEGV.SEGV_MAPERR`; a reason without a name by its number.
+/// The name of a signal and of its reason: `SIGSEGV.SEGV_MAPERR`. A reason without a name is
+/// written as its number.
 pub(super) fn name(signal: i32, code: i32) -> String {
     let name = signal_name(signal);
     match sent(code).or_else(|| raised(signal, code)) {
@@ -64,13 +13,14 @@ pub(super) fn name(signal: i32, code: i32) -> String {
     }
 }
 
-/// Whether `si_addr` means something: the kernel raised the signal for an address.
+/// Whether `si_addr` is an address that caused the signal.
 pub(super) fn has_address(signal: i32, code: i32) -> bool {
-    // ILL, TRAP, BUS, FPE, SEGV; SEGV_* of SI_KERNEL (a non-canonical address) tells none.
+    // SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV. A SIGSEGV with SI_KERNEL (128, a non-canonical
+    // address) has none.
     matches!(signal, 4 | 5 | 7 | 8 | 11) && (1..128).contains(&code)
 }
 
-/// Codes that any signal may have: somebody sent it.
+/// The codes that every signal may have: a program or the kernel sent it. `None` for others.
 fn sent(code: i32) -> Option<&'static str> {
     Some(match code {
         0 => "SI_USER",
@@ -87,7 +37,7 @@ fn sent(code: i32) -> Option<&'static str> {
     })
 }
 
-/// Codes of one signal: the kernel raised it.
+/// The codes that only this signal has: the kernel raised it. `None` for others.
 fn raised(signal: i32, code: i32) -> Option<&'static str> {
     let names: &[&str] = match signal {
         4 => &[

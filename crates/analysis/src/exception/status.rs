@@ -1,8 +1,9 @@
-//! NTSTATUS codes that end up as exceptions (ntstatus.h), and what other systems throw.
+//! Codes of Windows exceptions: NTSTATUS codes (ntstatus.h), and those of language runtimes.
 
 use snapshot::Exception;
 
-/// The name of an exception's code without its prefix: `ACCESS_VIOLATION` for `0xC0000005`.
+/// The name of an exception code, without `STATUS_` or `EXCEPTION_`: `ACCESS_VIOLATION` for
+/// `0xC0000005`. `None` if the code has no name.
 pub fn status_name(code: u32) -> Option<&'static str> {
     let at = NAMES.binary_search_by_key(&code, |(code, _)| *code).ok()?;
     Some(NAMES[at].1)
@@ -11,15 +12,16 @@ pub fn status_name(code: u32) -> Option<&'static str> {
 const ACCESS_VIOLATION: u32 = 0xC000_0005;
 const IN_PAGE_ERROR: u32 = 0xC000_0006;
 
-/// What was tried where, of the two codes that say so in their parameters.
+/// What an access violation or a failed page-in tried to do, and at which address. `None` for other
+/// codes, which do not tell it.
 pub(super) fn access(exception: &Exception) -> Option<String> {
     if !matches!(exception.code, ACCESS_VIOLATION | IN_PAGE_ERROR) {
         return None;
     }
-    let [kind, address, ..] = exception.parameters[..] else {
+    let [access, address, ..] = exception.parameters[..] else {
         return None;
     };
-    let verb = match kind {
+    let verb = match access {
         0 => "reading",
         1 => "writing to",
         8 => "executing",
@@ -28,7 +30,7 @@ pub(super) fn access(exception: &Exception) -> Option<String> {
     Some(format!("{verb} {address:#x}"))
 }
 
-/// Ascending by code.
+/// Names by code, ascending.
 const NAMES: &[(u32, &str)] = &[
     (0x0517_A7ED, "SIMULATED"),
     (0x4000_0005, "SEGMENT_NOTIFICATION"),

@@ -4,16 +4,17 @@
 
 use snapshot::{Architecture, Exception, Memory};
 
+/// The code of a C++ exception.
 const MSVC: u32 = 0xE06D_7363;
-/// The three values that `_CxxThrowException` puts into its first parameter.
+/// The values that the runtime puts into the first parameter.
 const MAGIC: std::ops::RangeInclusive<u64> = 0x1993_0520..=0x1993_0522;
 
-/// More types are not looked at.
+/// The most base classes that are looked at.
 const MOST_TYPES: u32 = 64;
-/// Longer names and messages are cut, in bytes.
+/// The longest name and message, in bytes; longer ones are cut.
 const LONGEST: usize = 1024;
 
-/// `?AVNotFound@@`: the decorated name of the object's own type, without its dot.
+/// The decorated name of the thrown object's type, without its dot: `?AVNotFound@@`.
 pub(super) fn type_name(
     exception: &Exception,
     architecture: Architecture,
@@ -22,11 +23,11 @@ pub(super) fn type_name(
     Object::of(exception, architecture, memory)?
         .types(1)
         .pop()
-        .map(|kind| kind.name)
+        .map(|own| own.name)
 }
 
-/// The decorated names of what the object's type derives from, and its message where
-/// `std::exception` is among them: the constructor's text lies behind the vtable's address.
+/// The decorated names of the base classes of the thrown object, and its message if it derives from
+/// `std::exception`; that keeps the address of the text behind the address of its vtable.
 pub(super) fn details(
     exception: &Exception,
     architecture: Architecture,
@@ -34,24 +35,29 @@ pub(super) fn details(
 ) -> Option<(Vec<String>, String)> {
     let object = Object::of(exception, architecture, memory)?;
     let types = object.types(MOST_TYPES);
-    let speaker = types.iter().find(|kind| kind.name == "?AVexception@std@@");
-    let message = speaker.and_then(|kind| object.message(kind.offset));
-    let bases = types.into_iter().skip(1).map(|kind| kind.name);
+    let exception = types.iter().find(|base| base.name == "?AVexception@std@@");
+    let message = exception.and_then(|base| object.message(base.offset));
+    let bases = types.into_iter().skip(1).map(|base| base.name);
     Some((bases.collect(), message.unwrap_or_default()))
 }
 
-/// A thrown object and how its kind of image lays things out.
+/// A thrown object.
 struct Object<'m> {
     memory: &'m dyn Memory,
     address: u64,
+    /// Address of its `ThrowInfo`.
     info: u64,
+    /// What offsets in the tables are relative to; 0 for 32-bit images, whose tables hold
+    /// addresses.
     base: u64,
+    /// Size of a pointer, in bytes.
     pointer: u64,
 }
 
-/// A type by which the object can be caught, and where its part of the object lies.
-struct Kind {
+/// A type by which the object can be caught (`CatchableType`): its own, or a base class.
+struct CatchableType {
     name: String,
+    /// Where that part of the object begins, in bytes.
     offset: u64,
 }
 
@@ -65,7 +71,7 @@ impl<'m> Object<'m> {
         if exception.code != MSVC || !MAGIC.contains(parameters.first()?) {
             return None;
         }
-        // 64-bit images say offsets from their base, the fourth parameter; 32-bit ones addresses.
+        // The fourth parameter, the image's base, is there in 64-bit programs only.
         let pointer = architecture.pointer_size();
         Some(Self {
             memory,
@@ -81,24 +87,24 @@ impl<'m> Object<'m> {
         (offset != 0).then(|| self.base.wrapping_add(offset))
     }
 
-    /// Its own type and what that derives from, nearest first; at most so many.
-    fn types(&self, most: u32) -> Vec<Kind> {
+    /// Its own type and its base classes, nearest first; at most `most`.
+    fn types(&self, most: u32) -> Vec<CatchableType> {
         let list = self.word(self.info.wrapping_add(12));
-        let kinds = list.and_then(|list| {
+        let types = list.and_then(|list| {
             let count = self.memory.read_u32(list)?.min(most);
-            let kinds = (1..=u64::from(count)).map(|n| self.kind(list.wrapping_add(4 * n)));
-            Some(kinds.map_while(|kind| kind).collect())
+            let types = (1..=u64::from(count)).map(|n| self.catchable(list.wrapping_add(4 * n)));
+            Some(types.map_while(|found| found).collect())
         });
-        kinds.unwrap_or_default()
+        types.unwrap_or_default()
     }
 
-    fn kind(&self, slot: u64) -> Option<Kind> {
-        let kind = self.word(slot)?;
-        let descriptor = self.word(kind.wrapping_add(4))?;
+    fn catchable(&self, slot: u64) -> Option<CatchableType> {
+        let catchable = self.word(slot)?;
+        let descriptor = self.word(catchable.wrapping_add(4))?;
         let name = descriptor.wrapping_add(2 * self.pointer);
         let name = String::from_utf8(self.memory.read_c_string(name, LONGEST)?).ok()?;
-        let offset = self.memory.read_u32(kind.wrapping_add(8)).unwrap_or(0);
-        Some(Kind {
+        let offset = self.memory.read_u32(catchable.wrapping_add(8)).unwrap_or(0);
+        Some(CatchableType {
             name: name.strip_prefix('.')?.to_owned(),
             offset: offset.into(),
         })

@@ -1,26 +1,27 @@
+use super::Files;
 use super::symbols::Symbols;
-use super::{Files, Held};
+use crate::bytes::Bytes;
 use object::Object as _;
 use snapshot::Module;
 use std::fmt::Write as _;
 
-/// Names the file that a stripped image's symbols were moved to
+/// Identifies the file that a stripped image's symbols were moved to
 /// ("Debugging Information in Separate Files" of gdb's manual).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DebugFile {
-    /// The image's build-id; empty where it has none.
+    /// The image's build-id; empty if it has none.
     pub build_id: Vec<u8>,
-    /// The file name in `.gnu_debuglink`.
+    /// The file name in the image's section `.gnu_debuglink`.
     pub link: Option<String>,
-    /// Path of the image.
+    /// The path of the image itself.
     pub image: String,
 }
 
-/// Where distributions put such files.
+/// The folder where distributions put such files.
 const FOLDER: &str = "/usr/lib/debug";
 
 impl DebugFile {
-    /// Where it may be, likeliest first.
+    /// The paths where the file may be, in the order in which gdb tries them.
     pub fn paths(&self) -> Vec<String> {
         let mut paths = Vec::new();
         if let [first, rest @ ..] = &self.build_id[..]
@@ -33,7 +34,7 @@ impl DebugFile {
             });
             paths.push(format!("{FOLDER}/.build-id/{first:02x}/{rest}.debug"));
         }
-        // A link is a plain file name; one with a folder in it was made to lead elsewhere.
+        // A link is a plain file name. One with a folder in it would lead out of these folders.
         let link = self
             .link
             .as_deref()
@@ -47,7 +48,8 @@ impl DebugFile {
     }
 }
 
-/// The names in the separate file of a module, if there is one and it belongs to it.
+/// The symbols in the separate file of a module; `None` if there is no such file, or it is of
+/// another build. `link` is the name and the checksum in `.gnu_debuglink`.
 pub(super) fn symbols(
     module: &Module,
     build_id: &[u8],
@@ -70,10 +72,10 @@ pub(super) fn symbols(
         [] => link.is_some_and(|(_, sum)| crc32(bytes) == sum),
         id => id == own,
     };
-    belongs.then(|| Symbols::of_object(&object, bytes, Held::File(file.clone(), 0..bytes.len())))
+    belongs.then(|| Symbols::of_object(&object, bytes, Bytes::whole(&file)))
 }
 
-/// The checksum that `.gnu_debuglink` holds: CRC-32 of ISO 3309.
+/// The checksum in `.gnu_debuglink`: CRC-32 (ISO 3309).
 fn crc32(bytes: &[u8]) -> u32 {
     const TABLE: [u32; 256] = {
         let mut table = [0; 256];

@@ -1,9 +1,10 @@
-//! An ELF image from the memory of the process: what the loader itself needs is there, section
-//! headers are not (elf(5)).
+//! An ELF image from the memory of the process. Only what the dynamic loader needs is in memory, so
+//! that there are program headers but no section headers (elf(5)).
 
 use super::symbols::{Symbols, rank};
-use super::{Files, Held, Image, Section, Source, Tables, debug, read_up_to};
-use crate::stack::Dwarf;
+use super::{Files, Image, Source, Tables, debug, read_up_to};
+use crate::bytes::{Bytes, Section};
+use crate::unwind::Dwarf;
 use object::LittleEndian as LE;
 use object::elf::{
     DT_GNU_HASH, DT_HASH, DT_STRSZ, DT_STRTAB, DT_SYMTAB, DynamicTag, FileHeader32, FileHeader64,
@@ -12,13 +13,13 @@ use object::elf::{
 use object::read::elf::{FileHeader, ProgramHeader as _, Sym as _};
 use snapshot::{Architecture, Memory, Module};
 
-/// Headers are within the first page.
+/// How much is read for the headers: they are in the first page.
 const HEADERS: usize = 4096;
 
-/// Larger tables are not real, or not worth their copy.
+/// The largest table that is copied, in bytes; larger ones are damaged.
 const LARGEST_TABLE: u64 = 64 << 20;
 
-/// `None` when no image lies at `base`, or its headers are not in the dump.
+/// Opens the image at `base`; `None` if there is none, or its headers are not in the dump.
 pub(super) fn open(
     base: u64,
     module: &Module,
@@ -27,42 +28,18 @@ pub(super) fn open(
     files: &Files,
 ) -> Option<Image> {
     let header = read_up_to(memory, base, HEADERS);
-    match architecture {
-        Architecture::X86 => {
-            open_as::<FileHeader32<LE>>(&header, base, module, architecture, memory, files)
-        }
-        _ => open_as::<FileHeader64<LE>>(&header, base, module, architecture, memory, files),
-    }
-}
-
-fn open_as<H: FileHeader<Endian = LE>>(
-    header: &[u8],
-    base: u64,
-    module: &Module,
-    architecture: Architecture,
-    memory: &dyn Memory,
-    files: &Files,
-) -> Option<Image> {
-    let programs = H::parse(header).ok()?.program_headers(LE, header).ok()?;
-    let part = |program: &H::ProgramHeader| Part {
-        kind: program.p_type(LE),
-        address: program.p_vaddr(LE).into(),
-        size: program.p_memsz(LE).into(),
+    let is_narrow = architecture == Architecture::X86;
+    let parts = match is_narrow {
+        true => parts::<FileHeader32<LE>>(&header)?,
+        false => parts::<FileHeader64<LE>>(&header)?,
     };
-    let parts: Vec<Part> = programs.iter().map(part).collect();
-    let lowest = parts
-        .iter()
-        .filter(|p| p.kind == PT_LOAD)
-        .map(|p| p.address)
-        .min()?;
-    let loaded = Loaded {
-        parts,
-        bias: base.wrapping_sub(lowest & !0xfff),
-        memory,
-    };
+    let loaded = Loaded::new(parts, base, memory)?;
     let mut symbols = Vec::new();
     symbols.extend(debug::symbols(module, &module.build_id, None, files));
-    symbols.extend(loaded.dynamic_symbols::<H>());
+    symbols.extend(match is_narrow {
+        true => loaded.dynamic_symbols::<FileHeader32<LE>>(),
+        false => loaded.dynamic_symbols::<FileHeader64<LE>>(),
+    });
     let tables = loaded.frames(architecture);
     let has_anything = !symbols.is_empty() || tables.is_some();
     Some(Image {
@@ -80,25 +57,49 @@ fn open_as<H: FileHeader<Endian = LE>>(
     })
 }
 
-/// A program header, as far as it matters here.
+/// The program headers; `None` if `header` is not that of an ELF image.
+fn parts<H: FileHeader<Endian = LE>>(header: &[u8]) -> Option<Vec<Part>> {
+    let programs = H::parse(header).ok()?.program_headers(LE, header).ok()?;
+    let part = |program: &H::ProgramHeader| Part {
+        kind: program.p_type(LE),
+        address: program.p_vaddr(LE).into(),
+        size: program.p_memsz(LE).into(),
+    };
+    Some(programs.iter().map(part).collect())
+}
+
+/// What is needed of a program header: its type, and the address and size in memory that it states.
 struct Part {
     kind: object::elf::ProgramType,
     address: u64,
     size: u64,
 }
 
+/// An image in the memory of a process.
 struct Loaded<'a> {
     parts: Vec<Part>,
+    /// An address of the file plus this is one of the process, modulo 2⁶⁴.
     bias: u64,
     memory: &'a dyn Memory,
 }
 
-impl Loaded<'_> {
+impl<'a> Loaded<'a> {
+    /// `None` if no part is to be loaded.
+    fn new(parts: Vec<Part>, base: u64, memory: &'a dyn Memory) -> Option<Self> {
+        let loads = parts.iter().filter(|p| p.kind == PT_LOAD);
+        let lowest = loads.map(|p| p.address).min()?;
+        Some(Self {
+            bias: base.wrapping_sub(lowest & !0xfff),
+            parts,
+            memory,
+        })
+    }
+
     fn part(&self, kind: object::elf::ProgramType) -> Option<&Part> {
         self.parts.iter().find(|p| p.kind == kind)
     }
 
-    /// From the first page to the last, in bytes.
+    /// The size of the image in memory, in bytes, from its first page to its last.
     fn size(&self) -> Option<u64> {
         let parts = || self.parts.iter().filter(|p| p.kind == PT_LOAD);
         let end = parts().map(|p| p.address.saturating_add(p.size)).max()?;
@@ -106,7 +107,7 @@ impl Loaded<'_> {
         end.checked_next_multiple_of(0x1000)?.checked_sub(start)
     }
 
-    /// What can be read at an address of the file.
+    /// Reads up to `size` bytes at an address of the file.
     fn read(&self, address: u64, size: u64) -> Vec<u8> {
         let size = size.min(LARGEST_TABLE) as usize;
         read_up_to(self.memory, address.wrapping_add(self.bias), size)
@@ -116,12 +117,14 @@ impl Loaded<'_> {
         self.memory.read_u32(address.wrapping_add(self.bias))
     }
 
-    /// `.eh_frame_hdr` has a program header; `.eh_frame`, whose size nobody tells, is read from
-    /// where the header points to the end of its segment.
+    /// The unwinding tables. `.eh_frame_hdr` has a program header. `.eh_frame` has none and its
+    /// size is stated nowhere: it is read from the address in that header to the end of its
+    /// segment.
     fn frames(&self, architecture: Architecture) -> Option<Dwarf> {
         let part = self.part(PT_GNU_EH_FRAME)?;
         let header = self.read(part.address, part.size);
-        // Relative to its own place, four bytes, signed: what every linker writes.
+        // The address of `.eh_frame`, as every linker writes it: signed, four bytes, relative to
+        // its own address.
         let relative = match header[..] {
             [1, 0x1b, _, _, a, b, c, d, ..] => i32::from_le_bytes([a, b, c, d]),
             _ => return None,
@@ -137,7 +140,7 @@ impl Loaded<'_> {
         let section = |address, bytes: Vec<u8>| {
             (!bytes.is_empty()).then_some(Section {
                 address,
-                held: Held::Copy(bytes),
+                bytes: Bytes::Copy(bytes),
             })
         };
         let header = section(part.address, header);
@@ -165,10 +168,10 @@ impl Loaded<'_> {
             .iter()
             .filter_map(|symbol| describe::<H>(symbol, &names))
             .collect();
-        Some(Symbols::new(Held::Copy(names), found))
+        Some(Symbols::new(Bytes::Copy(names), found))
     }
 
-    /// Tags and values of the dynamic section.
+    /// The tags and values of the dynamic section; `None` if there is none.
     fn dynamic<H: FileHeader<Endian = LE>>(&self) -> Option<Vec<(DynamicTag, u64)>> {
         use object::read::elf::Dyn as _;
         let part = self.part(PT_DYNAMIC)?;
@@ -179,7 +182,8 @@ impl Loaded<'_> {
         Some(entries.iter().map(pair).collect())
     }
 
-    /// glibc writes real addresses over those of the file; musl and the kernel's vdso do not.
+    /// The address of the file for a value of the dynamic section. glibc has added the bias to
+    /// these values; musl has not, nor has the kernel in its vdso.
     fn to_file(&self, address: u64) -> u64 {
         if address >= self.bias {
             address - self.bias
@@ -188,7 +192,8 @@ impl Loaded<'_> {
         }
     }
 
-    /// How many symbols a `DT_GNU_HASH` table tells of: one more than the end of its last chain.
+    /// The number of symbols by the `DT_GNU_HASH` table at `table`: one more than the last symbol
+    /// of the last chain. `None` if the table cannot be read.
     fn gnu_hash_count(&self, table: u64, pointer: u64) -> Option<u32> {
         let header = [0, 4, 8].map(|at| self.word(table.wrapping_add(at)));
         let [Some(buckets), Some(first), Some(bloom)] = header else {

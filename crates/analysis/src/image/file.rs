@@ -1,27 +1,28 @@
 //! An image from its file, ELF or PE.
 
 use super::symbols::Symbols;
-use super::{FileBytes, Files, Held, Image, Section, Source, Tables, debug, pe};
-use crate::stack::{Dwarf, Functions};
+use super::{Files, Image, Source, Tables, debug, pe};
+use crate::bytes::{Bytes, Section};
+use crate::unwind::{Dwarf, FunctionTable};
 use object::{BinaryFormat, CompressionFormat, Object, ObjectSection as _, ObjectSegment as _};
-use snapshot::{Architecture, Module};
+use snapshot::{Architecture, FileBytes, Module};
 
-/// Where the parts of a file are loaded.
+/// The bytes of a file by the addresses at which they are loaded.
 pub(super) struct Contents {
     file: FileBytes,
-    /// (address in the file's own terms, offset, size).
+    /// For each part: its address as the file states it, its offset in the file, its size in bytes.
     parts: Vec<(u64, u64, u64)>,
-    /// Where the last part ends in memory, which may be behind its end in the file.
+    /// Where the last part ends in memory; that may be more than the file holds of it.
     memory_end: u64,
 }
 
 impl Contents {
-    /// The first address after all parts, in memory: a page more for what the loader rounds up.
+    /// The first address after all parts, rounded up to a page as the loader does.
     fn end(&self) -> u64 {
         self.memory_end.saturating_add(0xfff) & !0xfff
     }
 
-    /// At most `size` bytes at an address, as the file states addresses.
+    /// Up to `size` bytes at an address of the file; `None` if the file holds none there.
     pub(super) fn at(&self, address: u64, size: usize) -> Option<&[u8]> {
         let holds = |&&(start, _, len): &&(u64, u64, u64)| {
             address.checked_sub(start).is_some_and(|at| at < len)
@@ -34,7 +35,8 @@ impl Contents {
     }
 }
 
-/// `None` when the file is none that can be read, or not the one that was loaded.
+/// Opens an image from its file; `None` if the file cannot be read, or is not the one that was
+/// loaded.
 pub(super) fn open(
     file: &FileBytes,
     module: &Module,
@@ -53,11 +55,7 @@ pub(super) fn open(
     } else {
         (object.relative_address_base(), functions(&object))
     };
-    let mut symbols = vec![Symbols::of_object(
-        &object,
-        bytes,
-        Held::File(file.clone(), 0..bytes.len()),
-    )];
+    let mut symbols = vec![Symbols::of_object(&object, bytes, Bytes::whole(file))];
     symbols.extend(exports(&object));
     if object.section_by_name(".symtab").is_none() && is_elf {
         let id = object.build_id().ok().flatten().unwrap_or_default();
@@ -76,7 +74,7 @@ pub(super) fn open(
     })
 }
 
-/// Whether it is the file that was loaded; `None` when it is not.
+/// Whether the file is known to be the one that was loaded; `None` if it is another.
 fn identify(object: &object::File, module: &Module) -> Option<Source> {
     if object.format() == BinaryFormat::Pe {
         return match (module.timestamp, timestamp(object)) {
@@ -118,7 +116,7 @@ fn contents(object: &object::File, file: &FileBytes) -> Contents {
 fn dwarf(object: &object::File, file: &FileBytes, architecture: Architecture) -> Tables {
     let section = |name| {
         let section = object.section_by_name(name)?;
-        // Go packs its `.debug_frame`; its frames are found by their frame pointers as well.
+        // Go compresses its `.debug_frame`. Its frames are found by frame pointers, too.
         let packed = section.compressed_file_range().ok()?.format;
         if packed != CompressionFormat::None {
             return None;
@@ -128,7 +126,7 @@ fn dwarf(object: &object::File, file: &FileBytes, architecture: Architecture) ->
         let range = start..start.checked_add(usize::try_from(size).ok()?)?;
         Some(Section {
             address: section.address(),
-            held: Held::File(file.clone(), range),
+            bytes: Bytes::Part(file.clone(), range),
         })
     };
     let address = |name| {
@@ -149,11 +147,11 @@ fn functions(object: &object::File) -> Tables {
     let pdata = object.section_by_name(".pdata").filter(|_| is_x86_64);
     let bytes = pdata.and_then(|section| Some(section.data().ok()?.to_vec()));
     bytes
-        .and_then(Functions::new)
+        .and_then(FunctionTable::new)
         .map_or(Tables::None, Tables::Pe)
 }
 
-/// What a DLL exports; for ELF that is `.dynsym`, which is read already.
+/// The functions that a DLL exports. Those of ELF images are in `.dynsym`, which is read already.
 fn exports(object: &object::File) -> Option<Symbols> {
     let table = match object {
         object::File::Pe32(pe) => pe.export_table(),

@@ -7,38 +7,36 @@ mod pe;
 mod symbols;
 
 use crate::demangle;
-use crate::stack::{Dwarf, Functions, Place, Step, Symbol};
-use snapshot::{Architecture, Memory, Module};
-use std::ops::Range;
-use std::sync::Arc;
+use crate::unwind::{Callee, Dwarf, FunctionTable, Step};
+use snapshot::{Architecture, FileBytes, Memory, Module};
+use std::fmt;
 use symbols::Symbols;
 
 pub use debug::DebugFile;
 pub(crate) use pe::export_table;
 
-/// The bytes of a file, however they are held (read, or mapped into memory).
-pub type FileBytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
-
-/// How files are come by: this crate opens none. Each may answer `None`, and what it gives need
-/// not fit: files of another build are not used.
+/// How files are opened: this crate opens none itself.
+///
+/// Each function may return `None`. It may also return a file of another build: that is noticed,
+/// and the file is not used.
 #[derive(Clone, Copy)]
 pub struct Files<'a> {
     /// The file of a module, usually [`Module::path`].
     pub image: &'a dyn Fn(&Module) -> Option<FileBytes>,
-    /// The file that the names of a stripped module were moved to. [`DebugFile::paths`] says where
-    /// it may be.
+    /// The file that the symbols of a stripped module were moved to; [`DebugFile::paths`] lists
+    /// where it may be.
     pub debug: &'a dyn Fn(&DebugFile) -> Option<FileBytes>,
 }
 
 impl Files<'static> {
-    /// No files: the dump's own memory must do.
+    /// No files: only the memory in the dump is used.
     pub const NONE: Files<'static> = Files {
         image: &|_| None,
         debug: &|_| None,
     };
 }
 
-/// Where the tables and names of a module come from.
+/// Where the unwinding tables and symbols of a module come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// The file, and it is the one that was loaded.
@@ -53,46 +51,39 @@ pub enum Source {
     Nowhere,
 }
 
-/// Part of an image, with the address that the file gives it.
-pub(crate) struct Section {
-    pub(crate) address: u64,
-    held: Held,
+/// A function, and an offset from its start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Symbol {
+    /// The function's name, demangled.
+    pub name: String,
+    /// Bytes from its start.
+    pub offset: u64,
 }
 
-impl Section {
-    pub(crate) fn bytes(&self) -> &[u8] {
-        self.held.bytes()
-    }
-}
-
-/// Bytes of a file, or copied from memory.
-enum Held {
-    File(FileBytes, Range<usize>),
-    Copy(Vec<u8>),
-}
-
-impl Held {
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Held::File(file, range) => (**file).as_ref().get(range.clone()).unwrap_or_default(),
-            Held::Copy(bytes) => bytes,
+/// `nanosleep+0x14`; without the offset if it is 0.
+impl fmt::Display for Symbol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.offset {
+            0 => f.write_str(&self.name),
+            offset => write!(f, "{}+{offset:#x}", self.name),
         }
     }
 }
 
+/// The unwinding tables of an image.
 enum Tables {
     Dwarf(Box<Dwarf>),
-    Pe(Functions),
+    Pe(FunctionTable),
     None,
 }
 
 /// A loaded program or library, opened.
 pub(crate) struct Image {
-    /// An address of the file plus this is one of the process.
+    /// An address of the file plus this is one of the process, modulo 2⁶⁴.
     pub(crate) bias: u64,
     pub(crate) source: Source,
     base: u64,
-    /// How much address space it takes, in bytes; `None` where unknown.
+    /// How much address space it takes, in bytes; `None` if unknown.
     size: Option<u64>,
     tables: Tables,
     symbols: Vec<Symbols>,
@@ -100,23 +91,24 @@ pub(crate) struct Image {
 }
 
 impl Image {
-    /// From its file, else from memory; an image of which nothing is known otherwise.
+    /// Opens the image from its file, or from memory if there is no file or it is of another build.
+    /// If neither has any tables, the image has none.
     pub(crate) fn open(
         module: &Module,
         architecture: Architecture,
         memory: &dyn Memory,
         files: &Files,
     ) -> Image {
-        let found = (files.image)(module);
-        let is_there = found.is_some();
-        if let Some(image) = found.and_then(|f| file::open(&f, module, architecture, files)) {
+        let file = (files.image)(module);
+        let has_file = file.is_some();
+        if let Some(image) = file.and_then(|f| file::open(&f, module, architecture, files)) {
             return image;
         }
         let base = module.range.start;
         let loaded = elf::open(base, module, architecture, memory, files)
             .or_else(|| pe::open(base, architecture, memory));
         let mut image = loaded.unwrap_or_else(|| Image::empty(base));
-        if is_there {
+        if has_file {
             image.source = Source::OtherBuild;
         }
         image
@@ -134,7 +126,7 @@ impl Image {
         }
     }
 
-    /// Whether an address of the process lies in it.
+    /// Whether an address of the process lies in the image.
     ///
     /// Situation: Node maps its own file a second time, far away, so that the module reaches from
     /// there to here, with all that was compiled at run time in between.
@@ -143,20 +135,18 @@ impl Image {
             .is_none_or(|size| address.wrapping_sub(self.base) < size)
     }
 
-    /// The frame that called the one at `place`, by the image's tables.
-    pub(crate) fn step(&self, place: &Place, is_exact: bool, memory: &dyn Memory) -> Option<Step> {
+    /// The frame that called `callee`, by the image's tables; `None` if they do not tell.
+    pub(crate) fn step(&self, callee: &Callee, memory: &dyn Memory) -> Option<Step> {
+        let read = |address, size| self.bytes_at(u64::from(address), size, memory);
         match &self.tables {
-            Tables::Dwarf(dwarf) => dwarf.step(place),
-            Tables::Pe(functions) => {
-                functions.step(place, self.base, is_exact, &|address, size| {
-                    self.bytes_at(u64::from(address), size, memory)
-                })
-            }
+            Tables::Dwarf(dwarf) => dwarf.step(callee),
+            Tables::Pe(functions) => functions.step(callee, self.base, &read),
             Tables::None => None,
         }
     }
 
-    /// The function that holds `lookup`; its offset is told for `ip`.
+    /// The function that holds `lookup`, with the offset of `ip` in it; `None` if no symbol is
+    /// known for it.
     pub(crate) fn symbol(&self, lookup: u64, ip: u64) -> Option<Symbol> {
         let address = lookup.wrapping_sub(self.bias);
         let (name, start) = self.symbols.iter().find_map(|table| table.find(address))?;
@@ -182,7 +172,8 @@ impl Image {
         own > relative(start.wrapping_add(self.bias)) && own.is_some()
     }
 
-    /// Fills `buf` with what the file holds for an address of the process.
+    /// Fills `buf` with what the file holds for an address of the process. Returns whether the file
+    /// holds all of it.
     pub(crate) fn read(&self, address: u64, buf: &mut [u8]) -> bool {
         let contents = self.contents.as_ref();
         let bytes = contents.and_then(|c| c.at(address.wrapping_sub(self.bias), buf.len()));
@@ -204,7 +195,7 @@ impl Image {
     }
 }
 
-/// What can be read of `size` bytes.
+/// Reads up to `size` bytes; fewer if memory ends before.
 fn read_up_to(memory: &dyn Memory, address: u64, size: usize) -> Vec<u8> {
     let mut bytes = vec![0; size];
     let got = memory.read(address, &mut bytes);

@@ -1,8 +1,9 @@
 //! A Windows image from the memory of the process.
 
 use super::symbols::{Symbols, rank};
-use super::{Held, Image, Source, Tables, read_up_to};
-use crate::stack::Functions;
+use super::{Image, Source, Tables, read_up_to};
+use crate::bytes::Bytes;
+use crate::unwind::FunctionTable;
 use object::LittleEndian as LE;
 use object::pe::{
     IMAGE_DIRECTORY_ENTRY_EXCEPTION, IMAGE_DIRECTORY_ENTRY_EXPORT, ImageDosHeader,
@@ -11,13 +12,13 @@ use object::pe::{
 use object::read::pe::{DataDirectories, ExportTable, ExportTarget, ImageNtHeaders};
 use snapshot::{Architecture, Memory};
 
-/// Headers are at most one page.
+/// How much is read for the headers, in bytes.
 const HEADERS: usize = 4096;
 
-/// Larger tables are not real.
+/// The largest table that is copied, in bytes; larger ones are damaged.
 const LARGEST_TABLE: u32 = 64 << 20;
 
-/// `None` when no image lies at `base`, or its headers are not in the dump.
+/// Opens the image at `base`; `None` if there is none, or its headers are not in the dump.
 pub(super) fn open(base: u64, architecture: Architecture, memory: &dyn Memory) -> Option<Image> {
     let header = read_up_to(memory, base, HEADERS);
     let directories = match architecture {
@@ -34,7 +35,7 @@ pub(super) fn open(base: u64, architecture: Architecture, memory: &dyn Memory) -
     };
     let functions = table(IMAGE_DIRECTORY_ENTRY_EXCEPTION)
         .filter(|_| architecture == Architecture::X86_64)
-        .and_then(|(_, bytes)| Functions::new(bytes));
+        .and_then(|(_, bytes)| FunctionTable::new(bytes));
     let symbols = table(IMAGE_DIRECTORY_ENTRY_EXPORT)
         .and_then(|(at, bytes)| exports(&ExportTable::parse(&bytes, at).ok()?, 0));
     Some(Image {
@@ -48,7 +49,7 @@ pub(super) fn open(base: u64, architecture: Architecture, memory: &dyn Memory) -
     })
 }
 
-/// Where the table of exports of the image at `base` lies, from there, and its bytes.
+/// The export table of the image at `base`: its address relative to the base, and its bytes.
 pub(crate) fn export_table(
     base: u64,
     architecture: Architecture,
@@ -76,7 +77,8 @@ fn directories<H: ImageNtHeaders>(header: &[u8]) -> Option<DataDirectories<'_>> 
     Some(H::parse(header, &mut offset).ok()?.1)
 }
 
-/// What a DLL exports, by address: relative to its base, plus `base`.
+/// The functions that a DLL exports; `base` is added to their addresses, which are relative to the
+/// image's base.
 pub(super) fn exports(table: &ExportTable, base: u64) -> Option<Symbols> {
     let mut names = Vec::new();
     let mut found = Vec::new();
@@ -90,5 +92,5 @@ pub(super) fn exports(table: &ExportTable, base: u64) -> Option<Symbols> {
         let address = base.wrapping_add(u64::from(target));
         found.push((address, 0, range, rank(name, 0, false, false)));
     }
-    Some(Symbols::new(Held::Copy(names), found))
+    Some(Symbols::new(Bytes::Copy(names), found))
 }

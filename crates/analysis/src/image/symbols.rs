@@ -1,31 +1,36 @@
-use super::Held;
+use crate::bytes::Bytes;
 use object::{Object, ObjectSection as _, ObjectSymbol, SectionKind, SymbolKind};
 use std::ops::Range;
 
-/// How far behind a name without a size an address may lie and still be of it, in bytes.
+/// How far behind a symbol without a size an address may be and still belong to it, in bytes.
 const FARTHEST: u64 = 1 << 20;
 
-/// How many names before an address are tried for one that is large enough to hold it.
+/// How many symbols before an address are tried for one that is large enough to hold it.
 const MOST_TRIES: usize = 64;
 
-/// Functions by address. Names stay where they are; a large program has hundreds of thousands.
+/// The functions of an image by address. Names are not copied: a large program has hundreds of
+/// thousands.
 pub(super) struct Symbols {
-    names: Held,
-    /// Ascending by start; of one start, the best name last.
+    names: Bytes,
+    /// Ascending by start; of those with the same start, the one with the best name last.
     entries: Vec<Entry>,
 }
 
+/// A function.
 struct Entry {
     start: u64,
-    /// 0 where unknown.
+    /// In bytes; 0 if unknown.
     size: u64,
+    /// Where the name is among the names.
     name: Range<u32>,
+    /// How good the name is, see [`rank`].
     rank: u32,
 }
 
 impl Symbols {
-    /// From (start, size, name's place in `names`, rank); a smaller rank is a better name.
-    pub(super) fn new(names: Held, found: Vec<(u64, u64, Range<u32>, u32)>) -> Self {
+    /// Makes a table of functions, each given as its start, size, range of its name in `names`, and
+    /// [`rank`].
+    pub(super) fn new(names: Bytes, found: Vec<(u64, u64, Range<u32>, u32)>) -> Self {
         let entry = |(start, size, name, rank)| Entry {
             start,
             size,
@@ -41,9 +46,9 @@ impl Symbols {
     pub(super) fn of_object<'data>(
         object: &object::File<'data>,
         file: &'data [u8],
-        names: Held,
+        names: Bytes,
     ) -> Self {
-        let place = |name: &[u8]| {
+        let range_of = |name: &[u8]| {
             let start = (name.as_ptr() as usize).checked_sub(file.as_ptr() as usize)?;
             let range = u32::try_from(start).ok()?..u32::try_from(start + name.len()).ok()?;
             (range.end as usize <= file.len() && !name.is_empty()).then_some(range)
@@ -52,7 +57,7 @@ impl Symbols {
         for symbol in object.symbols().chain(object.dynamic_symbols()) {
             if is_function(object, &symbol)
                 && let Ok(name) = symbol.name_bytes()
-                && let Some(range) = place(name)
+                && let Some(range) = range_of(name)
             {
                 let rank = rank(name, symbol.size(), symbol.is_local(), symbol.is_weak());
                 found.push((symbol.address(), symbol.size(), range, rank));
@@ -65,8 +70,7 @@ impl Symbols {
         self.entries.is_empty()
     }
 
-    /// The function that holds `address`: name and start. A name whose size says that it ended
-    /// before is not it.
+    /// The name and the start of the function that holds `address`; `None` if there is none.
     pub(super) fn find(&self, address: u64) -> Option<(&[u8], u64)> {
         let after = self.entries.partition_point(|e| e.start <= address);
         let before = self.entries[..after].iter().rev().take(MOST_TRIES);
@@ -74,12 +78,13 @@ impl Symbols {
             .take_while(|e| e.size > 0 || address - e.start < FARTHEST)
             .find(|e| e.size == 0 || address - e.start < e.size)?;
         let name = entry.name.start as usize..entry.name.end as usize;
-        Some((self.names.bytes().get(name)?, entry.start))
+        Some((self.names.get().get(name)?, entry.start))
     }
 }
 
-/// Which of several names for one function is shown: one with a size, a function, without leading
-/// underscores (`nanosleep`, not `__GI___nanosleep`), exported rather than local.
+/// How good a name for a function is; the smallest is shown. Best are symbols with a size, then
+/// those without leading underscores (`nanosleep`, not `__GI___nanosleep`), then those that are
+/// exported.
 pub(super) fn rank(name: &[u8], size: u64, is_local: bool, is_weak: bool) -> u32 {
     let is_mangled = name.starts_with(b"_Z") || name.starts_with(b"_R");
     let underscores = name.iter().take_while(|&&b| b == b'_').count().min(15) as u32;
@@ -98,7 +103,8 @@ fn is_function<'data>(object: &object::File<'data>, symbol: &impl ObjectSymbol<'
     }
 }
 
-/// Assembly gives its functions neither kind nor size. `$x` and `.L0` are marks of assemblers.
+/// Whether a symbol is a label in code: functions in assembly language have neither type nor size.
+/// `$x` and `.L0` are marks of the assembler and not functions.
 fn is_label<'data>(object: &object::File<'data>, symbol: &impl ObjectSymbol<'data>) -> bool {
     let is_mark = symbol
         .name_bytes()
@@ -121,7 +127,7 @@ mod tests {
             (0x110, 0x08, 8..13, rank(b"inner", 8, true, false)),
             (0x200, 0, 20..25, rank(b"label", 0, false, false)),
         ];
-        Symbols::new(Held::Copy(names), found)
+        Symbols::new(Bytes::Copy(names), found)
     }
 
     #[test]

@@ -1,56 +1,58 @@
-//! HotSpot, the virtual machine of OpenJDK: where it makes exceptions and where its threads end, and
-//! the table in which it tells its own layout (`runtime/vmStructs.cpp`, made for jstack and its
-//! like).
+//! HotSpot, the virtual machine of OpenJDK: the functions that construct exceptions and that end
+//! threads, and the table that describes the layout of its structures (`runtime/vmStructs.cpp`,
+//! made for tools such as jstack).
 
 use super::elf::Elf;
-use super::{Kind, Register, Spot, ThrowPlace, Thrower, exact};
+use super::{Register, Spot, ThrowPlace, Thrower, TypeKey, exact};
 use snapshot::Trail;
 use std::collections::HashMap;
 
 /// `JVM_FillInStackTrace(JNIEnv *, jobject exception)`, which every exception's constructor calls.
 const MADE: &str = "JVM_FillInStackTrace";
-/// `JavaThread::exit(bool, ExitType)`, at which an exception that nobody caught is still pending.
+/// `JavaThread::exit(bool, ExitType)`. An uncaught exception is still pending then.
 const ENDS: &str = "_ZN10JavaThread4exitEbNS_8ExitTypeE";
-/// Points to the table.
+/// The symbol of the pointer to the table.
 const TABLE: &[u8] = b"gHotSpotVMStructs";
 
-/// Of an object's handle: the object; of an object: its class, or half a word that stands for it.
+/// From a handle to the object, and from there to the object's compressed class pointer.
 const CLASS_OF_HANDLE: Trail = Trail {
     path: &[0, 8],
     is_half: true,
 };
 
-/// An entry of the table (`VMStructEntry` of `runtime/vmStructs.hpp`), in bytes: the type's name,
-/// the field's, how far it lies in the type, and the address of one that is static.
+/// The size of an entry in the table (`VMStructEntry` of `runtime/vmStructs.hpp`), and the offsets
+/// in it of the field's name, of the field's offset in its type, and of the address of a static
+/// field; all in bytes. The entry begins with the name of the type.
 const ENTRY: u64 = 48;
 const FIELD: u64 = 8;
 const OFFSET: u64 = 32;
 const ADDRESS: u64 = 40;
-/// More entries are not real.
+/// The most entries that are read.
 const MOST_ENTRIES: u64 = 4096;
 
-/// Where it is told how HotSpot lays out what it keeps: addresses as the image is linked. The
-/// figures are there only when it runs, which is also when they are needed.
+/// Where a running HotSpot keeps the figures of its layout: addresses as the image's file states
+/// them. The figures themselves are in the memory of a process only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct HotSpot {
-    /// How far in a thread the exception lies that is on its way.
+    /// Address of: the offset in a thread of its pending exception.
     pub(crate) pending: u64,
-    /// How far in a class its name and what it derives from lie.
+    /// Addresses of: the offsets in a class of its name and of its superclass.
     pub(crate) class_name: u64,
     pub(crate) class_super: u64,
-    /// How far in a name its length and its letters lie.
+    /// Addresses of: the offsets in a name of its length and of its letters.
     pub(crate) name_length: u64,
     pub(crate) name_letters: u64,
-    /// What stands for a class in half a word is shifted by this and added to that.
+    /// Addresses of: the base and the shift of compressed class pointers, which have four bytes.
+    /// The pointer is shifted to the left and the base is added.
     pub(crate) class_base: u64,
     pub(crate) class_shift: u64,
-    /// The same for objects.
+    /// The same for compressed object pointers.
     pub(crate) object_base: u64,
     pub(crate) object_shift: u64,
 }
 
-/// The places of an image that is HotSpot; in it the symbols of `.symtab` must be left for threads
-/// that end.
+/// The places of HotSpot's image; empty for any other. That of threads that end is found only if
+/// the image has its `.symtab`.
 pub(super) fn places(elf: &Elf) -> Vec<ThrowPlace> {
     let Some(table) = elf.exported(TABLE) else {
         return Vec::new();
@@ -61,7 +63,7 @@ pub(super) fn places(elf: &Elf) -> Vec<ThrowPlace> {
     let made = spot(MADE).zip(layout).zip(argument(1));
     let ends = spot(ENDS).zip(layout).zip(argument(0));
     let made = made.map(|((spot, layout), handle)| ThrowPlace {
-        kind: Some(Kind {
+        type_key: Some(TypeKey {
             register: handle,
             trail: CLASS_OF_HANDLE,
         }),
@@ -75,22 +77,24 @@ pub(super) fn places(elf: &Elf) -> Vec<ThrowPlace> {
 fn place(elf: &Elf, thrower: Thrower, spot: Spot, object: Register) -> ThrowPlace {
     ThrowPlace {
         thrower,
-        spot: super::sites::behind_landing_pad(elf, spot),
+        spot: elf.behind_landing_pad(spot),
         object: Some(object),
-        kind: None,
+        type_key: None,
     }
 }
 
-/// A field by its type and its name.
+/// A field, by the names of its type and of itself.
 type Field<'a> = (&'a [u8], &'a [u8]);
 
-/// The fields that are told: the address of the entry, and that of the field if it is static.
+/// The table: for each field the address of its entry, and the field's own address if it is static,
+/// else 0.
 struct Table<'a> {
     fields: HashMap<Field<'a>, (u64, u64)>,
 }
 
 impl<'a> Table<'a> {
-    /// What the loader will put where: the table has only places for its addresses in the file.
+    /// Reads the table from the file. There its addresses are not in the table yet but in the
+    /// relocations, which tell the loader what to put where.
     fn read(elf: &Elf<'a>, pointer: u64) -> Option<Self> {
         let start = elf.relocated(pointer..pointer + 8).remove(&pointer)?;
         let end = start.checked_add(MOST_ENTRIES * ENTRY)?;
@@ -107,7 +111,8 @@ impl<'a> Table<'a> {
         })
     }
 
-    /// Names changed: Java 8 to 11 kept the static ones in `Universe`, up to 20 in structures.
+    /// The layout; `None` if a field is missing. The names of static fields have changed: Java 8 to
+    /// 11 have them in `Universe`, versions up to 20 in structures.
     fn layout(&self) -> Option<HotSpot> {
         let field = |class: &str, name: &str| self.find(class, name).map(|(at, _)| at + OFFSET);
         let fixed = |names: [(&str, &str); 3]| {

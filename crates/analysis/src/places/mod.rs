@@ -1,33 +1,34 @@
-//! Where in an image file a thread can be met: at a symbol, or where a language throws.
+//! Places in image files where a breakpoint or a uprobe is put: at a symbol, at an address, or
+//! where a language throws its exceptions.
 
 mod elf;
 mod go;
 mod java;
-mod kind;
 mod pe;
 mod register;
 mod sdt;
 mod sites;
+mod type_key;
 
 use elf::Elf;
 use snapshot::Memory;
 
 pub use java::HotSpot;
-pub use kind::Kind;
 pub use register::Register;
+pub use type_key::TypeKey;
 
 impl Thrower {
-    /// Whether the process is about to die of it.
+    /// Whether the process always ends after it.
     pub fn ends_process(self) -> bool {
         matches!(self, Thrower::GoUncaught | Thrower::GoFatal)
     }
 
-    /// Whether the process may die of what is thrown there, by SIGABRT: Rust's `panic=abort`.
+    /// Whether the process may end by SIGABRT after it: Rust programs built with `panic=abort`.
     pub fn may_abort(self) -> bool {
         self == Thrower::Rust
     }
 
-    /// Whether nobody will handle what is thrown there.
+    /// Whether no handler will catch what is thrown there.
     pub fn is_last(self) -> bool {
         matches!(
             self,
@@ -40,17 +41,17 @@ impl Thrower {
     }
 }
 
-/// A place in an image file where a thread can be met, as a uprobe wants it.
+/// An instruction in an image file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Spot {
-    /// Of the instruction, in bytes from the file's start.
+    /// Its offset in the file, in bytes; a uprobe wants this.
     pub offset: u64,
-    /// Of the instruction, as the file is linked; an address of a process less the image's bias.
+    /// Its address as the file states it: the address in a process minus the image's bias.
     pub address: u64,
 }
 
 impl Spot {
-    /// That many bytes further.
+    /// The place that many bytes further on.
     fn plus(self, bytes: usize) -> Spot {
         Spot {
             offset: self.offset.wrapping_add(bytes as u64),
@@ -59,84 +60,86 @@ impl Spot {
     }
 }
 
-/// What happens at a place where something is thrown.
+/// What happens at a [`ThrowPlace`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Thrower {
     /// C++: `throw x`.
     Cxx,
-    /// C++: `throw` alone, within a handler.
+    /// C++: `throw` without an operand, in a handler.
     CxxRethrow,
-    /// Rust: a panic, its message made and its hook run; `resume_unwind` as well.
+    /// Rust: a panic, after its message is formatted and its hook has run; also `resume_unwind`.
     Rust,
-    /// Go: `panic(x)`, and what the runtime panics of.
+    /// Go: `panic(x)`, and panics of the runtime such as a nil dereference.
     GoPanic,
-    /// Go: a panic that nobody recovered.
+    /// Go: a panic that was not recovered.
     GoUncaught,
     /// Go: an error that cannot be recovered, such as a deadlock.
     GoFatal,
-    /// CPython: an exception is set, by `raise` or by C code.
+    /// CPython: an exception is raised, by `raise` or by C code.
     PythonRaise,
-    /// CPython: an exception that ended a thread is printed; `SystemExit` is not.
+    /// CPython: an exception that ended a thread is printed; `SystemExit` is not printed.
     PythonUncaught,
-    /// Node: an error that no JavaScript caught, before `process.on("uncaughtException")`.
+    /// Node: an error that no JavaScript code caught, before `process.on("uncaughtException")`.
     NodeUncaught,
-    /// Java: an exception is made, and will be thrown as a rule.
+    /// Java: an exception is constructed, which is usually thrown then.
     JavaMade(HotSpot),
-    /// Java: a thread ends, perhaps of an exception that nobody caught.
+    /// Java: a thread ends, perhaps by an uncaught exception.
     JavaUncaught(HotSpot),
 }
 
-/// A place where an image throws, and where a thread that stands there holds what.
+/// A place where an image throws, and where a thread that is stopped there holds what it throws.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ThrowPlace {
-    /// What is thrown here.
+    /// What happens here.
     pub thrower: Thrower,
-    /// Where; never a place that a thread passes twice for one throw.
+    /// The place. A thread passes it once for each throw.
     pub spot: Spot,
-    /// Holds the address of what is thrown: C++'s object, Rust's payload, what is in Go's
-    /// interface (or a fatal error's text, or the `_panic`), Python's value, Java's handle or thread.
+    /// The register that holds the address of what is thrown: of C++'s object, Rust's payload, the
+    /// data of Go's interface (or a fatal error's text, or the `_panic`), Python's value, Java's
+    /// handle or thread. `None` if none does.
     pub object: Option<Register>,
-    /// What the type is known by: the address of C++'s `std::type_info`, of the vtable of Rust's
-    /// payload, of Go's and Python's type, what stands for Java's class.
-    pub kind: Option<Kind>,
+    /// Where to find the value that identifies the type of what is thrown: the address of C++'s
+    /// `std::type_info`, of the vtable of Rust's payload, of Go's or Python's type, or Java's
+    /// compressed class pointer. `None` if there is none.
+    pub type_key: Option<TypeKey>,
 }
 
-/// The places where an image throws; none for one that only calls a library which does, or that
-/// is no 64-bit ELF image.
+/// The places where an image throws. There are none in an image that only calls a library which
+/// throws, and in one that is not a 64-bit ELF image.
 ///
-/// C++: the probes `libstdcxx:throw` and `libstdcxx:rethrow`, which are `nop`s (a uprobe there
-/// costs least) and stand in static and stripped programs too; without them `__cxa_throw` and
-/// `__cxa_rethrow` (libc++abi; libstdc++ built without `sys/sdt.h`), behind their `endbr64`, which
-/// the kernel would step over with a trap. `std::rethrow_exception` counts for neither: the
-/// exception that it passes on was met where it was thrown.
+/// C++: libstdc++'s probes `throw` and `rethrow`. They are `nop` instructions, where a uprobe costs
+/// least, and are there in static and stripped programs too. Without them (libc++abi; libstdc++
+/// built without `sys/sdt.h`): `__cxa_throw` and `__cxa_rethrow`, behind their `endbr64`.
+/// `std::rethrow_exception` is not among them: its exception was seen when it was thrown first.
 ///
-/// Rust: `rust_panic`. Go: `runtime.gopanic` behind the check of its stack, after which it may begin
-/// anew, `runtime.fatalpanic`, `runtime.throw` and `runtime.fatal`; in stripped programs as well.
-/// Python: `_PyErr_SetObject`, which all others call, and `_PyErr_Display`. Node:
-/// `node::errors::TriggerUncaughtException`. Java: `JVM_FillInStackTrace` and `JavaThread::exit`.
+/// Rust: `rust_panic`. Go: `runtime.gopanic` (behind its check of the stack's size, as it may start
+/// again after that), `runtime.fatalpanic`, `runtime.throw` and `runtime.fatal`; in stripped
+/// programs too. Python: `_PyErr_SetObject`, which all ways to raise call, and `_PyErr_Display`.
+/// Node: `node::errors::TriggerUncaughtException`. Java: `JVM_FillInStackTrace` and
+/// `JavaThread::exit`.
 pub fn throw_places(image: &[u8]) -> Vec<ThrowPlace> {
     Elf::parse(image).map_or_else(Vec::new, |elf| sites::all(&elf))
 }
 
-/// The place of a symbol and `plus` bytes more. `name` is a symbol of `.symtab` or `.dynsym` as it
-/// stands there, or what it reads demangled, without arguments: `ns::func`.
-/// `None` when the image has no such symbol, or no code there.
+/// The place `plus` bytes behind a symbol. `name` is a symbol of `.symtab` or `.dynsym`, as it is
+/// or demangled without its arguments: `ns::func`. `None` if the image has no such symbol, or no
+/// code there.
 pub fn symbol_spot(image: &[u8], name: &str, plus: u64) -> Option<Spot> {
     let elf = Elf::parse(image)?;
     let start = exact(&elf, name).or_else(|| demangled(&elf, name))?;
     elf.spot(start.checked_add(plus)?)
 }
 
-/// The place of an address in an image that lies at `base` in memory.
-/// `None` when the image has no code there.
+/// The place of an address in an image that is loaded at `base`. `None` if the image has no code
+/// there.
 pub fn address_spot(image: &[u8], base: u64, address: u64) -> Option<Spot> {
     let elf = Elf::parse(image)?;
     let bias = base.wrapping_sub(elf.first_page()?);
     elf.spot(address.wrapping_sub(bias))
 }
 
-/// How far from its base a symbol and `plus` bytes more lie in the Windows image at `base`: by what
-/// it exports, else by the names in its `file`, where that could be opened.
+/// The address `plus` bytes behind a symbol of the Windows image at `base`, relative to that base.
+/// The symbol is looked for in the image's exports, then in its `file` if there is one.
 pub fn windows_spot(
     base: u64,
     file: Option<&[u8]>,
@@ -153,11 +156,12 @@ fn exact(elf: &Elf, name: &str) -> Option<u64> {
     elf.functions().find(named).map(|(_, address)| address)
 }
 
-/// Parts that the compiler moved away (`_Z1fv.cold`) read like the whole, which goes first.
+/// The address of the function that reads `name` when demangled. Parts of a function that the
+/// compiler has moved away (`_Z1fv.cold`) read the same; the function itself is preferred.
 fn demangled(elf: &Elf, name: &str) -> Option<u64> {
     let last = name.rsplit("::").next()?;
     let end = last.find(|c: char| !c.is_alphanumeric() && c != '_');
-    // Demangling is slow and large programs have 100,000s of names.
+    // Demangling is slow, and large programs have hundreds of thousands of symbols.
     let hint = &last.as_bytes()[..end.unwrap_or(last.len())];
     let reads_so = |symbol: &[u8]| {
         let may = hint.is_empty() || symbol.windows(hint.len()).any(|part| part == hint);
@@ -168,6 +172,7 @@ fn demangled(elf: &Elf, name: &str) -> Option<u64> {
     best.map(|(_, address)| address)
 }
 
+/// Whether a symbol demangled is the path `name`, with or without arguments.
 fn is_path(symbol: &str, name: &str) -> bool {
     let readable = crate::demangle(symbol);
     let rest = readable.strip_prefix(name);

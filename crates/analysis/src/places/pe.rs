@@ -1,11 +1,12 @@
-//! A Windows image as a debugger needs it: names, and how far from its base their code lies.
+//! Symbols of a Windows image, by their addresses relative to its base.
 
 use super::is_path;
 use object::read::pe::{ExportTable, ExportTarget, PeFile64};
 use object::{Object as _, ObjectSymbol as _};
 use snapshot::{Architecture, Memory};
 
-/// What the image at `base` exports under a name; `None` where it only passes another image's on.
+/// The address of an export of the image at `base`; `None` if there is none of that name, or it is
+/// forwarded to another image.
 pub(super) fn exported(base: u64, name: &str, memory: &dyn Memory) -> Option<u64> {
     let (at, bytes) = crate::image::export_table(base, Architecture::X86_64, memory)?;
     let exports = ExportTable::parse(&bytes, at).ok()?.exports().ok()?;
@@ -16,7 +17,8 @@ pub(super) fn exported(base: u64, name: &str, memory: &dyn Memory) -> Option<u64
     }
 }
 
-/// By the names that a linker has left in the file (mingw's do; Microsoft's put them elsewhere).
+/// The address of a symbol in the file's own symbol table, which mingw's linker writes and
+/// Microsoft's does not.
 pub(super) fn named(file: &[u8], name: &str) -> Option<u64> {
     let file = PeFile64::parse(file).ok()?;
     let base = file.relative_address_base();

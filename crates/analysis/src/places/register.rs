@@ -1,11 +1,13 @@
+//! Registers that hold the arguments of a function.
+
 use snapshot::{Architecture, Registers};
 
-/// A general register that can hold an argument.
+/// A general register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Register {
-    /// Of x86-64, by its place in the kernel's `struct pt_regs`.
+    /// A register of x86-64, by its number in [`NAMES`].
     X86_64(u8),
-    /// `X0` to `X30` of 64-bit ARM.
+    /// `X0` to `X30` of 64-bit ARM, by its number.
     Aarch64(u8),
 }
 
@@ -17,7 +19,7 @@ const NAMES: [&str; 15] = [
 ];
 
 impl Register {
-    /// By its name: `rdi`, `x0`.
+    /// The register of that name: `rdi`, `x0`; `None` if there is none.
     pub fn named(name: &str) -> Option<Self> {
         if let Some(at) = NAMES.iter().position(|known| *known == name) {
             return Some(Self::X86_64(at as u8));
@@ -26,13 +28,14 @@ impl Register {
         (number < 31).then_some(Self::Aarch64(number))
     }
 
-    /// Of a C function's argument (System V ABI of x86-64, AAPCS64); Rust's functions get pointers
-    /// in the same ones.
+    /// The register of a C function's argument, from 0 on (System V ABI of x86-64, AAPCS64). Rust's
+    /// functions get pointers in the same registers.
     pub(crate) fn of_c(machine: Architecture, argument: usize) -> Option<Self> {
         Self::of(machine, argument, ["rdi", "rsi", "rdx", "rcx"])
     }
 
-    /// Of a Go function's argument, since Go 1.17 (1.18 on ARM): its `abi-internal.md`.
+    /// The register of a Go function's argument, from 0 on, since Go 1.17, or 1.18 on ARM (Go's
+    /// `abi-internal.md`).
     pub(crate) fn of_go(machine: Architecture, argument: usize) -> Option<Self> {
         Self::of(machine, argument, ["rax", "rbx", "rcx", "rdi"])
     }
@@ -45,15 +48,15 @@ impl Register {
         }
     }
 
-    /// Where it stands in the kernel's `struct pt_regs`, which a BPF program is given, and in
-    /// ptrace's `struct user_regs_struct`; in bytes. Eight bytes are its value.
+    /// Its offset, in bytes, in the kernel's `struct pt_regs`, which a BPF program gets, and in
+    /// `struct user_regs_struct` of ptrace. Its value has eight bytes.
     pub const fn offset(self) -> usize {
         match self {
             Register::X86_64(at) | Register::Aarch64(at) => at as usize * 8,
         }
     }
 
-    /// What it holds; `None` in a thread of another processor.
+    /// Its value; `None` if `registers` are those of another processor.
     pub fn value(self, registers: &Registers) -> Option<u64> {
         match (self, registers) {
             (Register::X86_64(at), Registers::X86_64(r)) => {

@@ -1,21 +1,21 @@
-//! Static probes (SystemTap's `sys/sdt.h`): notes that say where a `nop` stands and which registers
-//! hold its arguments. Neither stripping nor static linking takes them away.
+//! Static probes (SystemTap's `sys/sdt.h`): notes that give the address of a `nop` and the
+//! registers that hold the probe's arguments. They stay in stripped and in static programs.
 
 use super::elf::Elf;
 use super::register::Register;
 
-/// A probe as its note tells of it.
+/// A probe.
 pub(super) struct Probe<'a> {
     pub(super) name: &'a str,
-    /// Of the `nop`, as linked.
+    /// The address of the `nop`, as the file states it.
     pub(super) address: u64,
     /// `8@%rdi 8@%rsi`; see [`Probe::register`].
     arguments: &'a str,
 }
 
 impl Probe<'_> {
-    /// The register that holds an argument of eight bytes; `None` where it lies in memory, as in
-    /// libraries built without optimization.
+    /// The register that holds an argument of eight bytes, from 0 on; `None` if it is in memory, as
+    /// in libraries built without optimization.
     pub(super) fn register(&self, argument: usize) -> Option<Register> {
         let text = self.arguments.split_ascii_whitespace().nth(argument)?;
         let (size, operand) = text.split_once('@')?;
@@ -26,7 +26,7 @@ impl Probe<'_> {
     }
 }
 
-/// The probes of one provider.
+/// The probes of a provider.
 pub(super) fn probes<'a>(elf: &Elf<'a>, provider: &str) -> Vec<Probe<'a>> {
     let base = elf.section(".stapsdt.base").map(|(address, _)| address);
     let notes = elf.notes(".note.stapsdt").into_iter();
@@ -36,8 +36,9 @@ pub(super) fn probes<'a>(elf: &Elf<'a>, provider: &str) -> Vec<Probe<'a>> {
         .collect()
 }
 
-/// Three words (the place, where `.stapsdt.base` was, a semaphore), three texts (provider, name,
-/// arguments). prelink moves the code but not what notes say; the base tells by how much.
+/// Reads a note: three words (address of the `nop`, address of `.stapsdt.base`, semaphore) and
+/// three texts (provider, name, arguments). prelink moves the code without changing the notes; the
+/// address where `.stapsdt.base` is now tells by how much.
 fn probe<'a>(note: &'a [u8], provider: &str, base: Option<u64>) -> Option<Probe<'a>> {
     let (words, texts) = note.split_at_checked(24)?;
     let word = |at: usize| u64::from_le_bytes(words.as_chunks().0[at]);

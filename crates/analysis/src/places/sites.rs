@@ -2,26 +2,29 @@
 
 use super::elf::Elf;
 use super::register::Register;
-use super::{Kind, Spot, ThrowPlace, Thrower, go, java, sdt};
+use super::{ThrowPlace, Thrower, TypeKey, go, java, sdt};
 use snapshot::Architecture;
 use std::collections::HashMap;
 
-/// A function that is called to throw, and which of its arguments are what.
+/// A function that is called to throw, and the meaning of its arguments.
 struct Site {
     thrower: Thrower,
-    /// As it stands in the symbol table; a `*` at one end stands for anything.
+    /// Its symbol; a `*` at the start or the end stands for any text.
     symbol: &'static str,
-    /// The image must define this too.
+    /// A symbol that the image must define as well.
     beside: Option<&'static str>,
+    /// Number of the argument that is the address of what is thrown.
     object: Option<usize>,
-    kind: Option<usize>,
+    /// Number of the argument that identifies its type.
+    type_key: Option<usize>,
 }
 
-/// Interceptors (AddressSanitizer's) define `__cxa_throw` as well and call the real one; what
-/// throws by itself also makes the exceptions.
+/// Interceptors, such as AddressSanitizer's, define `__cxa_throw` as well and call the real one.
+/// The library with the real one also allocates the exceptions.
 const CXX_RUNTIME: Option<&str> = Some("__cxa_allocate_exception");
 
-/// Of each row the first that an image has. Rust used not to mangle this one.
+/// Of each row, the first function that an image has is used. (Older Rust does not mangle
+/// `rust_panic`.)
 const SITES: &[&[Site]] = &[
     &[site(Thrower::Cxx, "__cxa_throw", Some(0), Some(1)).beside(CXX_RUNTIME)],
     &[site(Thrower::CxxRethrow, "__cxa_rethrow", None, None).beside(CXX_RUNTIME)],
@@ -49,24 +52,26 @@ const SITES: &[&[Site]] = &[
     &[site(Thrower::NodeUncaught, NODE, None, None)],
 ];
 
-/// `TriggerUncaughtException(Isolate*, Local<Value>, …)`, which the other one of the name calls.
+/// `TriggerUncaughtException(Isolate*, Local<Value>, …)`, which the other function of that name
+/// calls.
 const NODE: &str = "_ZN4node6errors24TriggerUncaughtExceptionEPN2v87IsolateENS1_5LocalI*";
 
 const fn site(
     thrower: Thrower,
     symbol: &'static str,
     object: Option<usize>,
-    kind: Option<usize>,
+    type_key: Option<usize>,
 ) -> Site {
     Site {
         thrower,
         symbol,
         beside: None,
         object,
-        kind,
+        type_key,
     }
 }
 
+/// All places where an image throws.
 pub(super) fn all(elf: &Elf) -> Vec<ThrowPlace> {
     let probes = probes(elf);
     let addresses = addresses(elf);
@@ -77,7 +82,7 @@ pub(super) fn all(elf: &Elf) -> Vec<ThrowPlace> {
     own.chain(java::places(elf)).collect()
 }
 
-/// libstdc++'s own probes, where their arguments are in registers; both give object and type.
+/// The places of libstdc++'s probes whose arguments, object and type, are in registers.
 fn probes(elf: &Elf) -> Vec<ThrowPlace> {
     let probes = sdt::probes(elf, "libstdcxx");
     let place = |probe: &sdt::Probe| {
@@ -89,13 +94,13 @@ fn probes(elf: &Elf) -> Vec<ThrowPlace> {
             },
             spot: elf.spot(probe.address)?,
             object: Some(probe.register(0)?),
-            kind: Some(Kind::of(probe.register(1)?)),
+            type_key: Some(TypeKey::of(probe.register(1)?)),
         })
     };
     probes.iter().filter_map(place).collect()
 }
 
-/// Where the functions of [`SITES`] are, of those that the image defines.
+/// The addresses of those functions of [`SITES`] that the image defines.
 fn addresses(elf: &Elf) -> HashMap<&'static str, u64> {
     let sites = SITES.iter().copied().flatten();
     let wanted: Vec<&str> = sites
@@ -138,10 +143,10 @@ impl Site {
             thrower: self.thrower,
             spot: match self.symbol {
                 go::PANIC => go::behind_stack_check(elf, spot),
-                _ => behind_landing_pad(elf, spot),
+                _ => elf.behind_landing_pad(spot),
             },
             object: self.object.and_then(register),
-            kind: self.kind.and_then(register).map(Kind::of),
+            type_key: self.type_key.and_then(register).map(TypeKey::of),
         })
     }
 
@@ -153,11 +158,4 @@ impl Site {
             _ => Register::of_c(machine, argument),
         }
     }
-}
-
-/// A uprobe on `endbr64` costs a single step, 18 µs a hit; on the push behind it a tenth.
-pub(super) fn behind_landing_pad(elf: &Elf, spot: Spot) -> Spot {
-    const ENDBR64: &[u8] = &[0xf3, 0x0f, 0x1e, 0xfa];
-    let is_pad = elf.machine == Architecture::X86_64 && elf.code(spot).starts_with(ENDBR64);
-    spot.plus(if is_pad { ENDBR64.len() } else { 0 })
 }

@@ -1,18 +1,18 @@
-//! What is tried where no tables tell: the chain of frame pointers, and looking for return
-//! addresses.
+//! Unwinding without tables: by the chain of frame pointers, and by a search for return addresses.
 
 use super::Stacks;
-use super::cpu::Cpu;
-use super::walk::Step;
+use crate::unwind::{Cpu, Step};
 
-/// How far a frame may reach before the chain is taken for broken, in bytes.
+/// The largest frame, in bytes; a chain with a larger one is taken for broken.
 const LARGEST_FRAME: u64 = 8 << 20;
 
-/// How many words are looked at for a return address.
+/// How many words are searched for a return address.
 const SCAN_WORDS: u64 = 1024;
 
-/// By the chain of frame pointers: at the frame pointer lie the caller's and the return address.
-/// JIT-compiled code (Node) and Go keep it, as does code built with `-fno-omit-frame-pointer`.
+/// The caller by the chain of frame pointers; `None` if the chain is broken.
+///
+/// At the frame pointer lie the caller's frame pointer and the return address. JIT-compiled code
+/// (Node) and Go keep to that, and so does code built with `-fno-omit-frame-pointer`.
 pub(super) fn by_frame_pointer(stacks: &Stacks, cpu: &Cpu) -> Option<Step> {
     let pointer = cpu.processor.pointer;
     let fp = cpu.fp();
@@ -30,8 +30,8 @@ pub(super) fn by_frame_pointer(stacks: &Stacks, cpu: &Cpu) -> Option<Step> {
     }
     let ip = ip & cpu.processor.address_mask;
     let climbs = next == 0 || next > fp;
-    // The outermost frame may be returned from without having been called: Go pushes the address
-    // of `goexit` for it.
+    // The outermost frame need not have been called: Go pushes the address of `goexit` as its
+    // return address.
     let is_outermost = next == 0 && stacks.is_code(ip);
     let caller = cpu.caller(ip, fp.wrapping_add(2 * pointer), next);
     let is_return =
@@ -42,13 +42,14 @@ pub(super) fn by_frame_pointer(stacks: &Stacks, cpu: &Cpu) -> Option<Step> {
     })
 }
 
-/// Code in no module. Java's interpreter pushes where to go on by itself, so that no call stands
-/// before it; its chain is sound nevertheless.
+/// Whether `ip` is in code that belongs to no module. Java's interpreter pushes return addresses
+/// itself, so that no call instruction stands before them; its chain is sound nevertheless.
 fn is_compiled_at_run_time(stacks: &Stacks, ip: u64) -> bool {
     stacks.is_code(ip) && stacks.module_at(ip).is_none()
 }
 
-/// By looking: the first word up the stack that is the address right behind a call.
+/// The caller by a search up the stack for the first word that is an address right behind a call;
+/// `None` if there is none within [`SCAN_WORDS`].
 pub(super) fn by_scan(stacks: &Stacks, cpu: &Cpu) -> Option<Step> {
     let pointer = cpu.processor.pointer;
     let start = cpu.sp().checked_next_multiple_of(pointer)?;
@@ -69,14 +70,15 @@ pub(super) fn by_scan(stacks: &Stacks, cpu: &Cpu) -> Option<Step> {
     None
 }
 
-/// Where a function keeps its caller's frame pointer, it lies right below the return address.
+/// The word below the return address, if it can be a frame pointer: that is where a function saves
+/// its caller's.
 fn likely_frame_pointer(cpu: &Cpu, below: u64, sp: u64) -> u64 {
     let is_frame = |fp: u64| fp >= sp && fp - sp < LARGEST_FRAME;
     if is_frame(below) { below } else { cpu.fp() }
 }
 
-/// Whether the instruction before `address` is a call. Where the code itself cannot be had, being
-/// in a module's code is enough.
+/// Whether the instruction before `address` is a call. If the code cannot be read, it is enough
+/// that `address` is in a module's code.
 fn returns_from_call(stacks: &Stacks, cpu: &Cpu, address: u64) -> bool {
     let processor = cpu.processor;
     if address < 0x1000 || !stacks.is_code(address.wrapping_sub(1)) {

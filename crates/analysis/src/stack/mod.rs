@@ -1,143 +1,20 @@
-//! The stacks of threads, with names.
+//! The stacks of threads, with modules and symbols.
 
-mod cfi;
-mod cpu;
+mod frame;
 mod guess;
-mod pe;
 mod signal;
 mod walk;
 
-use crate::image::{Files, Image, Source};
-use cpu::Cpu;
+use crate::image::{Files, Image, Source, Symbol};
+use crate::unwind::Cpu;
+use snapshot::auxv::AT_SYSINFO_EHDR;
 use snapshot::{Memory, Module, Snapshot, Thread};
 use std::cell::OnceCell;
-use std::fmt;
 
-pub(crate) use cfi::{Dwarf, Place};
-pub(crate) use pe::Functions;
-pub(crate) use walk::Step;
+pub use frame::{End, FRAME_LIMIT, Frame, How, Stack};
 
-/// The most frames that a stack is followed for.
-pub const FRAME_LIMIT: usize = 1024;
-
-/// The chain of calls of one thread.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stack {
-    /// From where the thread is to where it began.
-    pub frames: Vec<Frame>,
-    /// Why there are no more.
-    pub end: End,
-}
-
-/// Why a stack ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// At the thread's first function: it is whole.
-    Root,
-    /// At [`FRAME_LIMIT`]; there are more.
-    Limit,
-    /// The dump does not hold the stack's memory at this address.
-    NoMemory(u64),
-    /// Nothing tells who called the last frame.
-    Lost,
-    /// The next frame is one that was there already.
-    Cycle,
-    /// The thread's registers are not known.
-    NoRegisters,
-}
-
-impl fmt::Display for End {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            End::Root => f.write_str("the thread began here"),
-            End::Limit => write!(f, "stopped after {FRAME_LIMIT} frames"),
-            End::NoMemory(address) => write!(f, "the stack at {address:#x} is not in the dump"),
-            End::Lost => f.write_str("who called the last frame is not known"),
-            End::Cycle => f.write_str("the stack is damaged: it runs in a circle"),
-            End::NoRegisters => f.write_str("the thread's registers are not known"),
-        }
-    }
-}
-
-/// One function that is being executed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Frame {
-    /// Where it is: the instruction pointer, or where the call in it will return to.
-    pub ip: u64,
-    /// Its stack pointer.
-    pub sp: u64,
-    /// The file name of the module, without its folder; `None` outside of all.
-    pub module: Option<String>,
-    /// How far into the module `ip` is, from its base; `ip` itself outside of all.
-    pub offset: u64,
-    /// The function, if its name is known.
-    pub symbol: Option<Symbol>,
-    /// How the frame was found.
-    pub how: How,
-    /// The return from a signal handler: the frame after it was interrupted, it did not call.
-    pub is_signal_frame: bool,
-}
-
-/// `libc.so.6!nanosleep+0x14`, or as much of it as is known.
-impl fmt::Display for Frame {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.module, &self.symbol) {
-            (_, None) if self.is_signal_frame => f.write_str("<signal handler called>"),
-            (Some(module), Some(symbol)) => write!(f, "{module}!{symbol}"),
-            (None, Some(symbol)) => symbol.fmt(f),
-            (Some(module), None) => write!(f, "{module}+{:#x}", self.offset),
-            (None, None) => write!(f, "{:#x}", self.ip),
-        }
-    }
-}
-
-/// A function and how far into it a frame is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Symbol {
-    /// Its name, demangled.
-    pub name: String,
-    /// Bytes from its start.
-    pub offset: u64,
-}
-
-impl fmt::Display for Symbol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.offset {
-            0 => f.write_str(&self.name),
-            offset => write!(f, "{}+{offset:#x}", self.name),
-        }
-    }
-}
-
-/// How a frame was found, most trusted first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum How {
-    /// The thread's registers: where it is.
-    Context,
-    /// Tables of the program (DWARF call frame information, Windows unwind information).
-    Cfi,
-    /// The registers that the kernel kept when it called a signal handler.
-    SignalFrame,
-    /// The chain of frame pointers.
-    FramePointer,
-    /// A word on the stack that looks like a return address. It may be an old one.
-    Scan,
-}
-
-impl fmt::Display for How {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            How::Context => "context",
-            How::Cfi => "cfi",
-            How::SignalFrame => "signal frame",
-            How::FramePointer => "frame pointer",
-            How::Scan => "scan",
-        })
-    }
-}
-
-/// Walks the stacks of a snapshot's threads. Images are opened when the first frame lies in them,
-/// and kept.
+/// Walks the stacks of a snapshot's threads. An image is opened when the first frame lies in it,
+/// and stays open.
 pub struct Stacks<'a> {
     snapshot: &'a Snapshot,
     memory: &'a dyn Memory,
@@ -145,13 +22,14 @@ pub struct Stacks<'a> {
     modules: Vec<Loaded>,
 }
 
+/// A module, and its image once it is opened.
 struct Loaded {
     module: Module,
     image: OnceCell<Image>,
 }
 
 impl<'a> Stacks<'a> {
-    /// For the threads of `snapshot`; `memory` holds their stacks.
+    /// For the threads of `snapshot`, whose stacks are in `memory`.
     pub fn new(snapshot: &'a Snapshot, memory: &'a dyn Memory, files: Files<'a>) -> Self {
         let mut modules = snapshot.modules.clone();
         modules.extend(vdso(snapshot));
@@ -168,17 +46,17 @@ impl<'a> Stacks<'a> {
         }
     }
 
-    /// The stack of a thread.
+    /// The stack of a thread of the snapshot.
     pub fn of(&self, thread: &Thread) -> Stack {
         walk::walk(self, thread)
     }
 
-    /// The name of the function at an address of code, and how far into it that is.
+    /// The function at an address; `None` if it is in no module or no symbol is known for it.
     pub fn symbol(&self, address: u64) -> Option<Symbol> {
         self.image_at(address)?.symbol(address, address)
     }
 
-    /// The images that had to be opened so far, and where their tables and names come from.
+    /// The modules whose images were opened so far, and where their tables and symbols come from.
     pub fn sources(&self) -> impl Iterator<Item = (&Module, Source)> {
         let opened = |loaded: &'_ Loaded| loaded.image.get().map(|image| image.source);
         self.modules
@@ -228,10 +106,10 @@ impl<'a> Stacks<'a> {
         loaded.image.get_or_init(open)
     }
 
-    /// Whether code lies, or may lie, at `address`.
+    /// Whether there is, or may be, code at `address`.
     ///
     /// Situation: gcore leaves the code of programs out, with its protection, so that only the
-    /// list of mapped files tells of it. What is not writable there may be code.
+    /// list of modules tells of it. What is not writable there may be code.
     fn is_code(&self, address: u64) -> bool {
         let in_module = || self.module_at(address).is_some();
         match self.snapshot.region_at(address) {
@@ -240,7 +118,8 @@ impl<'a> Stacks<'a> {
         }
     }
 
-    /// A little-endian word of 1 to 8 bytes in the process.
+    /// Reads a little-endian word of 1 to 8 bytes from the process; `None` if it is not in the
+    /// dump.
     fn word(&self, address: u64, size: u8) -> Option<u64> {
         let mut word = [0; 8];
         let bytes = word.get_mut(..usize::from(size))?;
@@ -249,7 +128,8 @@ impl<'a> Stacks<'a> {
             .then(|| u64::from_le_bytes(word))
     }
 
-    /// Fills `code` from `address` on, from memory or else from the module's file.
+    /// Fills `code` from `address` on, from memory or else from the module's file. Returns whether
+    /// all of it could be read.
     fn code(&self, address: u64, code: &mut [u8]) -> bool {
         self.memory.read_all(address, code)
             || self
@@ -258,13 +138,10 @@ impl<'a> Stacks<'a> {
     }
 }
 
-/// `AT_SYSINFO_EHDR` (getauxval(3)): where the kernel put its page of code.
-const VDSO: u64 = 33;
-
-/// The vdso, where the snapshot does not list it among the modules: cores of the kernel and of
-/// gcore do not.
+/// The vdso, if the snapshot does not list it among the modules: cores of the kernel and of gcore
+/// do not.
 fn vdso(snapshot: &Snapshot) -> Option<Module> {
-    let base = snapshot.process.aux(VDSO)?;
+    let base = snapshot.process.aux(AT_SYSINFO_EHDR)?;
     if snapshot.module_at(base).is_some() {
         return None;
     }

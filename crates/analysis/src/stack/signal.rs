@@ -1,12 +1,13 @@
-//! The code that signal handlers return to, known by its bytes.
+//! The step out of a signal handler, for C libraries without unwinding rules for it.
 //!
-//! Situation: musl and Go give their `rt_sigreturn` no unwinding rules; gdb knows it by its bytes,
-//! too. glibc and the vdso have rules, and come here only when those are not in the dump.
+//! A handler returns to a few instructions that call `rt_sigreturn`. musl and Go give them no
+//! unwinding rules; they are recognised by their bytes, as gdb does. glibc and the vdso have rules,
+//! and come here only if those are not in the dump.
 
 use super::Stacks;
-use super::cpu::Cpu;
-use super::walk::Step;
+use crate::unwind::{Cpu, Step};
 
+/// The frame that a signal interrupted; `None` if `cpu` is not in that code.
 pub(super) fn step(stacks: &Stacks, cpu: &Cpu) -> Option<Step> {
     let processor = cpu.processor;
     let mut code = [0; 16];

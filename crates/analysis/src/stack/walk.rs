@@ -1,42 +1,22 @@
-//! From frame to frame: which way of unwinding is tried when, and when to stop.
+//! The walk from frame to frame: which way of unwinding is tried when, and when the walk ends.
 
-use super::cfi::Place;
-use super::cpu::Cpu;
 use super::{End, FRAME_LIMIT, Frame, How, Stack, Stacks, guess, signal};
+use crate::unwind::{Callee, Cpu, Step, lookup_address};
 use snapshot::Thread;
 use std::collections::HashSet;
 
-/// What one way of unwinding found out.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "one lives at a time, on the stack"
-)]
-pub(crate) enum Step {
-    /// The frame that called.
-    Caller {
-        /// Its registers.
-        cpu: Cpu,
-        /// The frame just left was the kernel's return from a signal handler: what comes next was
-        /// interrupted, it did not call.
-        is_signal_frame: bool,
-    },
-    /// Nobody called: the first function of the thread.
-    Root,
-}
-
-/// A frame on the way, before it gets its names.
+/// A frame before its module and symbol are looked up.
 struct Position {
     cpu: Cpu,
     how: How,
-    /// The instruction pointer is where the thread is, not where a call will return to.
+    /// Whether the instruction pointer is where the thread is; otherwise it is where a call will
+    /// return to.
     is_exact: bool,
 }
 
 impl Position {
-    /// The address to look names and rules up by: a call may be the last instruction of its
-    /// function, so that it returns to the next one's first.
     fn lookup(&self) -> u64 {
-        self.cpu.ip.wrapping_sub(u64::from(!self.is_exact))
+        lookup_address(self.cpu.ip, self.is_exact)
     }
 }
 
@@ -86,11 +66,12 @@ pub(super) fn walk(stacks: &Stacks, thread: &Thread) -> Stack {
     Stack { frames, end }
 }
 
-/// The ways, best first. A way whose answer is no place in code is taken for wrong.
+/// Tries the ways of unwinding, best first. A way that leads to an address without code is taken
+/// for wrong.
 fn step(stacks: &Stacks, position: &Position) -> Result<(Step, How), End> {
     let cpu = &position.cpu;
     if !stacks.is_code(position.lookup()) {
-        return lost(stacks, position);
+        return from_bad_pointer(stacks, position);
     }
     if let Some(found) = by_tables(stacks, position).and_then(|s| plausible(stacks, s, position)) {
         return Ok((found, How::Cfi));
@@ -106,9 +87,9 @@ fn step(stacks: &Stacks, position: &Position) -> Result<(Step, How), End> {
     scan(stacks, position)
 }
 
-/// A call through a bad pointer: nothing is known of the code, but who called has just left
-/// their address on the stack (or in the link register).
-fn lost(stacks: &Stacks, position: &Position) -> Result<(Step, How), End> {
+/// The step out of an address without code: a call through a bad pointer. The call has just put its
+/// return address on the stack, or in the link register.
+fn from_bad_pointer(stacks: &Stacks, position: &Position) -> Result<(Step, How), End> {
     let cpu = &position.cpu;
     if !position.is_exact {
         return Err(End::Lost);
@@ -140,18 +121,17 @@ fn scan(stacks: &Stacks, position: &Position) -> Result<(Step, How), End> {
 }
 
 fn by_tables(stacks: &Stacks, position: &Position) -> Option<Step> {
-    let lookup = position.lookup();
-    let image = stacks.image_at(lookup)?;
-    let place = Place {
+    let image = stacks.image_at(position.lookup())?;
+    let callee = Callee {
         cpu: &position.cpu,
-        lookup,
+        is_exact: position.is_exact,
         bias: image.bias,
         word: &|address, size| stacks.word(address, size),
     };
-    image.step(&place, position.is_exact, stacks.memory)
+    image.step(&callee, stacks.memory)
 }
 
-/// `step`, if it leads to code; a return address of 0 is an end, too.
+/// `step` if it leads to code, else `None`. A return address of 0 is the thread's end.
 fn plausible(stacks: &Stacks, step: Step, from: &Position) -> Option<Step> {
     let Step::Caller {
         mut cpu,

@@ -1,54 +1,54 @@
-//! Types as the Itanium C++ ABI describes them (§2.9, "Run-Time Type Information"), the same in
-//! libstdc++ and libc++abi, and the standard library's exceptions that keep a message.
+//! C++ types by their `std::type_info` (Itanium C++ ABI §2.9, "Run-Time Type Information"; the same
+//! in libstdc++ and libc++abi), and the messages of the standard library's exceptions.
 
 use super::{LONGEST_MESSAGE, LONGEST_NAME, Thrown, text};
 use snapshot::Memory;
 use std::collections::VecDeque;
 
-/// More bases are not looked at.
+/// The most base classes that are looked at.
 const MOST_BASES: usize = 64;
 
-/// Names a C++ exception by the address of its `std::type_info`. `object` is the address of what
-/// is thrown, or 0 for the type alone. Ten reads or so for each type in the hierarchy.
-/// `None` where no `type_info` lies.
+/// A C++ exception by the address of its `std::type_info`. `object` is the address of the thrown
+/// object, or 0 if only the type is known. `None` if there is no `type_info`. Needs about ten reads
+/// for each class in the hierarchy.
 ///
-/// Messages are read of what derives from `std::logic_error` or `std::runtime_error` (`what()`
-/// itself cannot be called), of thrown text, and of numbers: `CXX.int` says `42`.
+/// There is a message if the object derives from `std::logic_error` or `std::runtime_error`
+/// (`what()` itself cannot be called), or is a text or a number: that of `throw 42` is `42`.
 pub fn cxx(type_info: u64, object: u64, memory: &dyn Memory) -> Option<Thrown> {
     let mangled = mangled(type_info, memory)?;
     let hierarchy = hierarchy(type_info, object, memory);
     let bases = hierarchy.iter().map(|base| readable(&base.mangled));
-    let keeper = [mangled.as_str()].into_iter().zip([Some(object)]);
-    let mut all = keeper.chain(hierarchy.iter().map(|b| (b.mangled.as_str(), b.object)));
-    let speaker = all.find_map(|(name, object)| Some((Speaker::of(name)?, object)));
-    let message = speaker.and_then(|(speaker, object)| speaker.message(object?, memory));
+    let own = [mangled.as_str()].into_iter().zip([Some(object)]);
+    let mut all = own.chain(hierarchy.iter().map(|b| (b.mangled.as_str(), b.object)));
+    let found = all.find_map(|(name, object)| Some((MessageType::of(name)?, object)));
+    let message = found.and_then(|(type_, object)| type_.message(object?, memory));
     Some(Thrown {
         name: format!("CXX.{}", readable(&mangled)),
         bases: bases.collect(),
         message: message.unwrap_or_default(),
-        message_varies: speaker.is_some(),
+        message_varies: found.is_some(),
     })
 }
 
-/// As [`cxx`], at libstdc++'s probe `rethrow`.
+/// The same at libstdc++'s probe `rethrow`.
 ///
-/// Situation: what came by a `std::exception_ptr` is thrown anew; the probe then gives the object's
-/// address as that of the type too. The true one stands in the header before the object
-/// (`__cxa_exception` of `unwind-cxx.h`, 0x70 bytes on 64-bit systems).
-pub(super) fn rethrown(kind: u64, object: u64, memory: &dyn Memory) -> Option<Thrown> {
-    let is_told = kind != object;
+/// If the exception came by a `std::exception_ptr`, the probe passes the object's address instead
+/// of the type's. That of the type is in the header before the object (`__cxa_exception` of
+/// `unwind-cxx.h`, 0x70 bytes on 64-bit systems).
+pub(super) fn rethrown(type_info: u64, object: u64, memory: &dyn Memory) -> Option<Thrown> {
+    let is_told = type_info != object;
     let header = || memory.read_u64(object.wrapping_sub(0x70));
-    cxx(if is_told { kind } else { header()? }, object, memory)
+    cxx(if is_told { type_info } else { header()? }, object, memory)
 }
 
-/// A base class of what is thrown.
+/// A base class of the thrown object.
 struct Base {
     mangled: String,
-    /// Where this part of the object lies; `None` where that cannot be told.
+    /// The address of that part of the object; `None` if it is not known.
     object: Option<u64>,
 }
 
-/// All base classes, nearest first, each once.
+/// All base classes, nearest first, each of them once.
 fn hierarchy(type_info: u64, object: u64, memory: &dyn Memory) -> Vec<Base> {
     let mut found: Vec<Base> = Vec::new();
     let object = (object != 0).then_some(object);
@@ -68,7 +68,7 @@ fn hierarchy(type_info: u64, object: u64, memory: &dyn Memory) -> Vec<Base> {
     found
 }
 
-/// The direct bases: their `type_info`s, and where their parts of the object lie.
+/// The direct base classes: the addresses of their `type_info`, and of their parts of the object.
 fn bases(type_info: u64, object: Option<u64>, memory: &dyn Memory) -> Vec<(u64, Option<u64>)> {
     let word = |at: u64| memory.read_u64(type_info.wrapping_add(at));
     match shape(type_info, memory) {
@@ -86,8 +86,8 @@ fn bases(type_info: u64, object: Option<u64>, memory: &dyn Memory) -> Vec<(u64, 
     }
 }
 
-/// Where a base's part of an object lies: an offset, which for a virtual base tells where in the
-/// object's own vtable the offset stands.
+/// The address of a base class's part of an object. `offset_flags` holds its offset, or for a
+/// virtual base where in the object's vtable the offset is.
 fn part(object: Option<u64>, offset_flags: u64, memory: &dyn Memory) -> Option<u64> {
     const VIRTUAL: u64 = 1;
     let offset = offset_flags as i64 >> 8;
@@ -99,14 +99,15 @@ fn part(object: Option<u64>, offset_flags: u64, memory: &dyn Memory) -> Option<u
     Some(object?.wrapping_add(offset))
 }
 
-/// How a `type_info` goes on behind its name.
+/// The form of a `type_info`'s fields behind its name.
 enum Shape {
     OneBase,
     ManyBases,
 }
 
-/// A `type_info` is an object with a vtable, before whose first entry its own type stands: so its
-/// class is known by name, without symbols, in static and stripped programs too.
+/// The form of a `type_info`; `None` for a class without bases. A `type_info` has a vtable, and
+/// before the vtable is the address of its class's own `type_info`. So the class is known by its
+/// name without symbols, in static and stripped programs too.
 fn shape(type_info: u64, memory: &dyn Memory) -> Option<Shape> {
     let vtable = memory.read_u64(type_info)?;
     let class = memory.read_u64(vtable.wrapping_sub(8))?;
@@ -117,8 +118,8 @@ fn shape(type_info: u64, memory: &dyn Memory) -> Option<Shape> {
     }
 }
 
-/// The name in a `type_info`: `St13runtime_error`. A `*` before it says that the type is known by
-/// this address only (a class of an unnamed namespace or of a function).
+/// The mangled name in a `type_info`: `St13runtime_error`; `None` if there is none. A `*` before it
+/// marks a local type (of an unnamed namespace or of a function).
 fn mangled(type_info: u64, memory: &dyn Memory) -> Option<String> {
     let address = memory.read_u64(type_info.wrapping_add(8))?;
     let name = text(address, LONGEST_NAME, memory)?;
@@ -127,8 +128,8 @@ fn mangled(type_info: u64, memory: &dyn Memory) -> Option<String> {
     is_name.then(|| name.to_owned())
 }
 
-/// A type as its author wrote it. Standard libraries put their types into namespaces of their
-/// version, which nobody writes or looks for.
+/// A type demangled, without the namespaces that standard libraries add for the version of their
+/// ABI.
 fn readable(mangled: &str) -> String {
     let readable = crate::demangle(&format!("_ZTI{mangled}"));
     match readable.strip_prefix("typeinfo for ") {
@@ -139,34 +140,34 @@ fn readable(mangled: &str) -> String {
     }
 }
 
-/// What is known to say something.
+/// The types whose messages can be read.
 #[derive(Clone, Copy)]
-enum Speaker {
-    /// The standard library's errors: behind the vtable's address that of a text.
+enum MessageType {
+    /// The standard library's errors, which keep the address of a text behind that of the vtable.
     Error,
     /// `char const*`.
     Text,
-    /// `std::string`: an address and a length, in libstdc++.
+    /// `std::string` of libstdc++: an address and a length.
     String,
-    /// A signed number of that many bytes.
+    /// A signed integer of that many bytes.
     Signed(usize),
-    /// An unsigned number of that many bytes.
+    /// An unsigned integer of that many bytes.
     Unsigned(usize),
 }
 
-impl Speaker {
+impl MessageType {
     fn of(mangled: &str) -> Option<Self> {
         Some(match mangled {
-            "St11logic_error" | "St13runtime_error" => Speaker::Error,
-            "PKc" | "Pc" => Speaker::Text,
-            "NSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE" => Speaker::String,
-            "s" => Speaker::Signed(2),
-            "i" => Speaker::Signed(4),
-            "l" | "x" => Speaker::Signed(8),
-            "b" | "h" => Speaker::Unsigned(1),
-            "t" => Speaker::Unsigned(2),
-            "j" => Speaker::Unsigned(4),
-            "m" | "y" => Speaker::Unsigned(8),
+            "St11logic_error" | "St13runtime_error" => MessageType::Error,
+            "PKc" | "Pc" => MessageType::Text,
+            "NSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE" => MessageType::String,
+            "s" => MessageType::Signed(2),
+            "i" => MessageType::Signed(4),
+            "l" | "x" => MessageType::Signed(8),
+            "b" | "h" => MessageType::Unsigned(1),
+            "t" => MessageType::Unsigned(2),
+            "j" => MessageType::Unsigned(4),
+            "m" | "y" => MessageType::Unsigned(8),
             _ => return None,
         })
     }
@@ -174,18 +175,18 @@ impl Speaker {
     fn message(self, object: u64, memory: &dyn Memory) -> Option<String> {
         let word = |at: u64| memory.read_u64(object.wrapping_add(at));
         match self {
-            Speaker::Error => text(word(8)?, LONGEST_MESSAGE, memory),
-            Speaker::Text => text(word(0)?, LONGEST_MESSAGE, memory),
-            Speaker::String => {
+            MessageType::Error => text(word(8)?, LONGEST_MESSAGE, memory),
+            MessageType::Text => text(word(0)?, LONGEST_MESSAGE, memory),
+            MessageType::String => {
                 let length = usize::try_from(word(8)?).ok()?;
                 text(word(0)?, length.min(LONGEST_MESSAGE), memory)
             }
-            Speaker::Signed(size) => {
+            MessageType::Signed(size) => {
                 let unused = 64 - 8 * size as u32;
                 let value = number(object, size, memory)? as i64;
                 Some(((value << unused) >> unused).to_string())
             }
-            Speaker::Unsigned(size) => Some(number(object, size, memory)?.to_string()),
+            MessageType::Unsigned(size) => Some(number(object, size, memory)?.to_string()),
         }
     }
 }

@@ -1,36 +1,43 @@
-//! Go: values in interfaces (`internal/abi/type.go`, `runtime/error.go`), since Go 1.17.
+//! Go: the values that panics carry, which are interfaces (`internal/abi/type.go`,
+//! `runtime/error.go`); since Go 1.17.
 
 use super::{Thrown, counted_text, words};
 use snapshot::Memory;
 
-/// `panic(x)`: a type and the value, or where it is.
-pub(super) fn panic(kind: u64, object: u64, memory: &dyn Memory) -> Thrown {
-    Thrown::of("GO.panic", said(kind, object, memory).unwrap_or_default())
+/// The panic of `panic(x)`, by the addresses of x's type and of its data.
+pub(super) fn panic(type_: u64, object: u64, memory: &dyn Memory) -> Thrown {
+    Thrown::of(
+        "GO.panic",
+        message(type_, object, memory).unwrap_or_default(),
+    )
 }
 
-/// The interface of a `_panic`, its second field (`runtime/runtime2.go`). The runtime has put what
-/// `Error()` and `String()` say in there by then.
+/// A panic that was not recovered, by the address of its `_panic`, whose second field is the
+/// interface (`runtime/runtime2.go`). The runtime has by then replaced an error by what `Error()`
+/// or `String()` returned.
 pub(super) fn uncaught(panic: u64, memory: &dyn Memory) -> Thrown {
     let interface = words(panic.wrapping_add(8), memory);
-    let said = interface.and_then(|[kind, object]| said(kind, object, memory));
-    Thrown::of("GO.panic", said.unwrap_or_default())
+    let message = interface.and_then(|[type_, object]| message(type_, object, memory));
+    Thrown::of("GO.panic", message.unwrap_or_default())
 }
 
+/// A fatal error, by the address and the length of its text.
 pub(super) fn fatal(text: u64, length: u64, memory: &dyn Memory) -> Thrown {
     let text = counted_text(text, length, memory);
     Thrown::of("GO.fatal", text.unwrap_or_default())
 }
 
-/// What a value says without a call of its methods: texts, whole numbers, and errors that begin
-/// with their text (`errors.New`, `fmt.Errorf`, most of the runtime's).
-fn said(kind: u64, object: u64, memory: &dyn Memory) -> Option<String> {
+/// The message of a value, which must be told without a call of its methods: that of a text, an
+/// integer, or an error that begins with its text (of `errors.New`, `fmt.Errorf`, and most of the
+/// runtime's). `None` for others.
+fn message(type_: u64, object: u64, memory: &dyn Memory) -> Option<String> {
     const KIND: u64 = 23;
     const STRING: u8 = 24;
     const POINTER: u8 = 22;
     const STRUCT: u8 = 25;
     let mut byte = [0];
-    let is_read = memory.read_all(kind.wrapping_add(KIND), &mut byte);
-    let size = memory.read_u64(kind)?;
+    let is_read = memory.read_all(type_.wrapping_add(KIND), &mut byte);
+    let size = memory.read_u64(type_)?;
     match byte[0] & 31 {
         _ if !is_read => None,
         kind @ 2..=11 => number(kind, object, size, memory),
@@ -55,7 +62,7 @@ fn number(kind: u8, object: u64, size: u64, memory: &dyn Memory) -> Option<Strin
     })
 }
 
-/// `boundsError{x, y, signed, code}` of the commonest code, an index.
+/// The message of `boundsError{x, y, signed, code}`, if it is about an index.
 fn out_of_range(object: u64, size: u64, memory: &dyn Memory) -> Option<String> {
     let [index, length, rest] = words(object, memory)?;
     let is_index = size == 24 && rest & 0xfffe == 0;

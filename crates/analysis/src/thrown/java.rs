@@ -1,20 +1,21 @@
-//! HotSpot's objects and classes, as the machine itself tells their layout. A class or an object is
-//! half a word as a rule; whole words are tried too, and what has a readable name is one.
+//! Exceptions of Java, by the layout that HotSpot describes itself. Pointers to classes and objects
+//! are usually compressed to four bytes; whole pointers are tried too, and the one whose class has
+//! a readable name is right.
 
 use super::{LONGEST_MESSAGE, LONGEST_NAME, Thrown, counted_text};
 use crate::places::HotSpot;
 use snapshot::Memory;
 
-/// More bases are not looked at.
+/// The most superclasses that are looked at.
 const MOST_BASES: usize = 64;
 
-/// Of an object: its class.
+/// Offset in an object of its class, in bytes.
 const CLASS: u64 = 8;
-/// Where the fields of objects begin at the earliest, and where small objects end, in bytes.
+/// The part of an object that is searched for a field, in bytes.
 const FIELDS: std::ops::Range<u64> = 12..72;
 
 const STRING: &str = "java.lang.String";
-/// An array of bytes.
+/// The class of arrays of bytes.
 const BYTES: &str = "[B";
 
 /// A running HotSpot.
@@ -25,29 +26,31 @@ pub(super) struct Machine<'m> {
     class_super: u64,
     name_length: u64,
     name_letters: u64,
-    class: Half,
-    object: Half,
+    class: Compression,
+    object: Compression,
 }
 
-/// How half a word stands for an address.
-struct Half {
+/// How pointers of one kind are compressed to four bytes.
+struct Compression {
     base: u64,
     shift: u32,
 }
 
-impl Half {
-    fn whole(&self, half: u32) -> u64 {
-        let shifted = u64::from(half).checked_shl(self.shift).unwrap_or(0);
+impl Compression {
+    /// The whole pointer.
+    fn whole(&self, compressed: u32) -> u64 {
+        let shifted = u64::from(compressed).checked_shl(self.shift).unwrap_or(0);
         self.base.wrapping_add(shifted)
     }
 }
 
 impl<'m> Machine<'m> {
-    /// Of an image that lies so far from where it is linked.
+    /// `bias` is what must be added to an address of HotSpot's file. `None` if the layout cannot be
+    /// read.
     pub(super) fn new(layout: &HotSpot, bias: u64, memory: &'m dyn Memory) -> Option<Self> {
         let word = |at: u64| memory.read_u64(at.wrapping_add(bias));
         let half = |base: u64, shift: u64| {
-            Some(Half {
+            Some(Compression {
                 base: word(base)?,
                 shift: memory.read_u32(shift.wrapping_add(bias))?,
             })
@@ -64,26 +67,28 @@ impl<'m> Machine<'m> {
         })
     }
 
-    /// The exception of this class that is being made behind a handle, and says nothing yet. The
-    /// object itself may move meanwhile, when rubbish is collected; its class does not.
+    /// The exception that is being constructed, by its compressed class pointer and its handle. It
+    /// has no message yet. The class pointer is used first, as the garbage collector may move the
+    /// object meanwhile.
     pub(super) fn made(&self, class: u32, handle: u64) -> Option<Thrown> {
         let class = Some(self.class.whole(class)).filter(|class| self.name(*class).is_some());
         let class = class.or_else(|| self.class_of(self.memory.read_u64(handle)?))?;
         Some(Thrown {
             message_varies: false,
-            ..self.told(class, String::new())?
+            ..self.thrown(class, String::new())?
         })
     }
 
-    /// The exception that nobody caught in a thread that ends; none in one that ends well.
+    /// The uncaught exception that a thread ends by; `None` if it ends without one.
     pub(super) fn uncaught(&self, thread: u64) -> Option<Thrown> {
         let pending = thread.wrapping_add(self.pending);
         let object = self.memory.read_u64(pending).filter(|at| *at != 0)?;
         let message = self.field(object, STRING).and_then(|at| self.string(at));
-        self.told(self.class_of(object)?, message.unwrap_or_default())
+        self.thrown(self.class_of(object)?, message.unwrap_or_default())
     }
 
-    fn told(&self, class: u64, message: String) -> Option<Thrown> {
+    /// An exception of a class, with its superclasses.
+    fn thrown(&self, class: u64, message: String) -> Option<Thrown> {
         let name = self.name(class)?;
         let bases = std::iter::successors(self.base(class), |class| self.base(*class));
         let bases = bases.map_while(|class| self.name(class));
@@ -106,7 +111,8 @@ impl<'m> Machine<'m> {
         (base != 0).then_some(base)
     }
 
-    /// `java.lang.Error`; in memory it has slashes.
+    /// The name of a class, `java.lang.Error`; in memory it has slashes. `None` if this is not a
+    /// class.
     fn name(&self, class: u64) -> Option<String> {
         let name = self.memory.read_u64(class.wrapping_add(self.class_name))?;
         let length = self.memory.read_u32(name.wrapping_add(self.name_length))? & 0xffff;
@@ -117,7 +123,7 @@ impl<'m> Machine<'m> {
         is_real.then(|| name.replace('/', "."))
     }
 
-    /// The object's first field that holds an object of this class.
+    /// The first object of that class that a field of `object` points to.
     fn field(&self, object: u64, class: &str) -> Option<u64> {
         FIELDS.step_by(4).find_map(|field| {
             let word = self.memory.read_u64(object.wrapping_add(field))?;
@@ -129,8 +135,9 @@ impl<'m> Machine<'m> {
         })
     }
 
-    /// A text is bytes of Latin-1, or of UTF-16 where that does not do. Which, is told by a byte
-    /// that lies at 16 where the bytes are behind it (Java 15 and later), else at 20.
+    /// The text of a `String`. Its bytes are Latin-1, or UTF-16 if they must be. A byte of the
+    /// object tells which: at offset 16 if the array's pointer is behind it (Java 15 and later),
+    /// else at 20.
     fn string(&self, object: u64) -> Option<String> {
         const LENGTH: u64 = 12;
         const FIRST: u64 = 16;
@@ -139,13 +146,13 @@ impl<'m> Machine<'m> {
         let mut bytes = vec![0; length.min(LONGEST_MESSAGE)];
         let is_there = self.memory.read_all(array.wrapping_add(FIRST), &mut bytes);
         let first = self.memory.read_u32(object.wrapping_add(LENGTH))?;
-        let kind = if self.object.whole(first) == array {
+        let coder = if self.object.whole(first) == array {
             20
         } else {
             16
         };
-        let kind = self.memory.read_u32(object.wrapping_add(kind))? & 0xff;
-        is_there.then(|| decoded(&bytes, kind == 1))
+        let coder = self.memory.read_u32(object.wrapping_add(coder))? & 0xff;
+        is_there.then(|| decoded(&bytes, coder == 1))
     }
 }
 

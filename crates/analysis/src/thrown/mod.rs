@@ -1,4 +1,4 @@
-//! What a thread is about to throw: its type, what that derives from, and what it says.
+//! What a thread is about to throw: its type, the base classes, and the message.
 
 mod cxx;
 mod go;
@@ -13,39 +13,39 @@ use snapshot::{Memory, Registers};
 pub use cxx::cxx;
 pub use uncaught::uncaught;
 
-/// Longer names of types are cut, in bytes.
+/// The longest name of a type, in bytes; longer ones are cut.
 const LONGEST_NAME: usize = 4096;
 
-/// Longer messages are cut, in bytes.
+/// The longest message, in bytes; longer ones are cut.
 const LONGEST_MESSAGE: usize = 1024;
 
-/// What is said to be longer is no text, in bytes.
+/// The longest text that a program may have, in bytes; what claims to be longer is not a text.
 const LONGEST_TEXT: u64 = 1 << 24;
 
-/// Something thrown. All texts are the target's own: bounded, but neither escaped nor true.
+/// What is thrown. All texts come from the target: they are bounded, but not escaped, and may be
+/// false.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Thrown {
     /// Language and type: `CXX.std::runtime_error`.
     pub name: String,
-    /// The readable names of what the type derives from, nearest first, without the language;
-    /// at most 64.
+    /// The names of its base classes, nearest first, without the language; at most 64.
     pub bases: Vec<String>,
-    /// What it says; empty where that is not known.
+    /// Its message; empty if that is not known.
     pub message: String,
-    /// Whether another throw of this type may say something else, so that one look at the type
-    /// does not decide for all.
+    /// Whether another throw of the same type may have another message. Then a filter must be asked
+    /// for each throw, and not once for the type.
     pub message_varies: bool,
 }
 
-/// Names what a thread that stands at `place` is about to throw; `None` where it cannot be told.
-/// `kind` is the value of [`ThrowPlace::kind`].
+/// What a thread that is stopped at `place` is about to throw; `None` if it cannot be read.
+/// `type_key` is the value of [`ThrowPlace::type_key`].
 ///
-/// C++: see [`cxx()`]. Rust: `RUST.panic`, with message and place where they can be read. Go:
+/// C++: see [`cxx()`]. Rust: `RUST.panic`, with message and source line if they can be read. Go:
 /// `GO.panic` and `GO.fatal`. Python: `PYTHON.ValueError`. Node: `NODE.uncaught`, no more. Java:
 /// `JAVA.java.io.IOException`.
 pub fn thrown(
     place: &ThrowPlace,
-    kind: Option<u64>,
+    type_key: Option<u64>,
     registers: &Registers,
     memory: &dyn Memory,
 ) -> Option<Thrown> {
@@ -53,20 +53,20 @@ pub fn thrown(
     let object = value(place.object).unwrap_or(0);
     let bias = registers.ip().wrapping_sub(place.spot.address);
     match place.thrower {
-        Thrower::Cxx => cxx(kind?, object, memory),
-        Thrower::CxxRethrow => cxx::rethrown(kind?, object, memory),
-        Thrower::Rust => Some(rust::panic(object, kind?, registers.sp(), memory)),
-        Thrower::GoPanic => Some(go::panic(kind?, object, memory)),
+        Thrower::Cxx => cxx(type_key?, object, memory),
+        Thrower::CxxRethrow => cxx::rethrown(type_key?, object, memory),
+        Thrower::Rust => Some(rust::panic(object, type_key?, registers.sp(), memory)),
+        Thrower::GoPanic => Some(go::panic(type_key?, object, memory)),
         Thrower::GoUncaught => Some(go::uncaught(object, memory)),
         Thrower::GoFatal => {
             let length = value(Register::of_go(registers.architecture(), 1))?;
             Some(go::fatal(object, length, memory))
         }
-        Thrower::PythonRaise => python::raised(kind?, object, memory),
+        Thrower::PythonRaise => python::raised(type_key?, object, memory),
         Thrower::PythonUncaught => python::uncaught(object, memory),
         Thrower::NodeUncaught => Some(Thrown::of("NODE.uncaught", String::new())),
         Thrower::JavaMade(layout) => {
-            java::Machine::new(&layout, bias, memory)?.made(kind? as u32, object)
+            java::Machine::new(&layout, bias, memory)?.made(type_key? as u32, object)
         }
         Thrower::JavaUncaught(layout) => {
             java::Machine::new(&layout, bias, memory)?.uncaught(object)
@@ -75,7 +75,7 @@ pub fn thrown(
 }
 
 impl Thrown {
-    /// What says something else each time and derives from nothing.
+    /// Something without base classes, whose message varies.
     fn of(name: &str, message: String) -> Self {
         Thrown {
             name: name.to_owned(),
@@ -86,17 +86,18 @@ impl Thrown {
     }
 }
 
-/// Text of a target, cut at `limit` bytes.
+/// The text at an address, up to its NUL and at most `limit` bytes of it. `None` if it cannot be
+/// read.
 fn text(address: u64, limit: usize, memory: &dyn Memory) -> Option<String> {
     let bytes = memory.read_c_string(address, limit)?;
-    // What is not UTF-8 grows when it is replaced.
+    // The text has grown if bytes that are not UTF-8 were replaced.
     let mut text = String::from_utf8_lossy(&bytes).into_owned();
     text.truncate(text.floor_char_boundary(limit));
     Some(text)
 }
 
-/// Text of a known length, in bytes. `None` where there is none: it is empty, cannot be read, or
-/// is not UTF-8 that a person could read; so it can be tried on what may be no text at all.
+/// The text of that many bytes at an address. `None` if it is empty, cannot be read, or is not
+/// UTF-8 without NULs; so this can be tried on memory that may not be a text.
 fn counted_text(address: u64, length: u64, memory: &dyn Memory) -> Option<String> {
     let is_real = (1..=LONGEST_TEXT).contains(&length);
     let mut bytes = vec![0; (length as usize).min(LONGEST_MESSAGE)];
@@ -105,7 +106,7 @@ fn counted_text(address: u64, length: u64, memory: &dyn Memory) -> Option<String
     }
     match std::str::from_utf8(&bytes) {
         Ok(text) => Some(text.to_owned()),
-        // Cut within a letter.
+        // Cut inside a letter.
         Err(e) if e.error_len().is_none() && e.valid_up_to() > 0 => {
             bytes.truncate(e.valid_up_to());
             String::from_utf8(bytes).ok()
@@ -114,7 +115,7 @@ fn counted_text(address: u64, length: u64, memory: &dyn Memory) -> Option<String
     }
 }
 
-/// The words at an address.
+/// The 64-bit words at an address; `None` if one cannot be read.
 fn words<const N: usize>(address: u64, memory: &dyn Memory) -> Option<[u64; N]> {
     let mut words = [0; N];
     for (word, at) in words.iter_mut().zip((0..).step_by(8)) {
@@ -126,7 +127,7 @@ fn words<const N: usize>(address: u64, memory: &dyn Memory) -> Option<[u64; N]> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::places::{HotSpot, Kind, Spot};
+    use crate::places::{HotSpot, Spot, TypeKey};
 
     /// The same word everywhere.
     struct Everywhere(u64);
@@ -141,14 +142,14 @@ mod tests {
     }
 
     #[test]
-    fn memory_made_to_hurt_is_told_in_few_words() {
+    fn memory_made_to_do_harm_gives_short_texts() {
         let registers = Registers::X86_64(snapshot::X86_64 {
             rdi: 8,
             rsi: 16,
             rsp: 32,
             ..Default::default()
         });
-        let [object, kind] = ["rdi", "rsi"].map(Register::named);
+        let [object, type_] = ["rdi", "rsi"].map(Register::named);
         let spot = Spot {
             offset: 0,
             address: 0,
@@ -179,11 +180,11 @@ mod tests {
                     thrower,
                     spot,
                     object,
-                    kind: kind.map(Kind::of),
+                    type_key: type_.map(TypeKey::of),
                 };
                 let told = thrown(&place, Some(word), &registers, &Everywhere(word));
                 let told = told.unwrap_or_default();
-                // Rust's has a place behind it.
+                // Rust's ends in a source line.
                 assert!(told.bases.len() <= 64 && told.message.len() <= 3 * LONGEST_MESSAGE);
             }
         }

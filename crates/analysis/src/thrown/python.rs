@@ -1,62 +1,68 @@
-//! CPython: types and exceptions as 3.8 to 3.13 lay them out on 64-bit systems
-//! (`Include/cpython/object.h`, `pyerrors.h`, `unicodeobject.h`), with the global lock.
+//! CPython: types and exceptions in the layout of 3.8 to 3.13 on 64-bit systems, not of
+//! free-threaded builds (`Include/cpython/object.h`, `pyerrors.h`, `unicodeobject.h`). All offsets
+//! are in bytes.
 
 use super::{LONGEST_MESSAGE, LONGEST_NAME, Thrown, counted_text, text};
 use snapshot::Memory;
 
-/// Of an object: its type.
+/// Offset in an object of its type.
 const TYPE: u64 = 8;
-/// Of a type: its name, the type it derives from.
+/// Offsets in a type of its name and of its base type.
 const NAME: u64 = 24;
 const BASE: u64 = 256;
-/// Of an exception: what it was made with, a tuple.
+/// Offset in an exception of its arguments, a tuple.
 const ARGUMENTS: u64 = 24;
-/// Of a tuple: how many, then one by one. Of a text: how long.
+/// Offsets in a tuple of the number of its items and of the first one; COUNT is also that of a
+/// text's length.
 const COUNT: u64 = 16;
 const FIRST: u64 = 24;
-/// Of a text: how it is kept.
+/// Offset in a text of its flags.
 const STATE: u64 = 32;
 
-/// More bases are not looked at.
+/// The most base types that are looked at.
 const MOST_BASES: usize = 64;
 
-/// A type, and what may be an exception, the text for one, or nothing yet.
-pub(super) fn raised(kind: u64, value: u64, memory: &dyn Memory) -> Option<Thrown> {
-    let name = name(kind, memory)?;
-    let bases = std::iter::successors(base(kind, memory), |kind| base(*kind, memory));
-    let bases = bases.map_while(|kind| self::name(kind, memory));
-    let said = string(value, memory).or_else(|| argument(kind, value, memory));
+/// An exception that is raised, by its type and its value: the exception, or the text that it will
+/// be made of, or nothing. `None` if the type cannot be read.
+pub(super) fn raised(type_: u64, value: u64, memory: &dyn Memory) -> Option<Thrown> {
+    let name = name(type_, memory)?;
+    let bases = std::iter::successors(base(type_, memory), |base_| base(*base_, memory));
+    let bases = bases.map_while(|base| self::name(base, memory));
+    let message = string(value, memory).or_else(|| argument(type_, value, memory));
     Some(Thrown {
         bases: bases.take(MOST_BASES).collect(),
-        ..Thrown::of(&format!("PYTHON.{name}"), said.unwrap_or_default())
+        ..Thrown::of(&format!("PYTHON.{name}"), message.unwrap_or_default())
     })
 }
 
+/// An exception that ended a thread, by its value.
 pub(super) fn uncaught(value: u64, memory: &dyn Memory) -> Option<Thrown> {
     raised(word(value, TYPE, memory)?, value, memory)
 }
 
-/// `ValueError`, `zlib.error`; types made in Python have no module in their name.
-fn name(kind: u64, memory: &dyn Memory) -> Option<String> {
-    let name = text(word(kind, NAME, memory)?, LONGEST_NAME, memory)?;
+/// The name of a type: `ValueError`, `zlib.error`. Types made in Python have no module in their
+/// name. `None` if this is not a type.
+fn name(type_: u64, memory: &dyn Memory) -> Option<String> {
+    let name = text(word(type_, NAME, memory)?, LONGEST_NAME, memory)?;
     let is_name = |c: char| c.is_alphanumeric() || "_.".contains(c);
     (!name.is_empty() && name.chars().all(is_name)).then_some(name)
 }
 
-fn base(kind: u64, memory: &dyn Memory) -> Option<u64> {
-    word(kind, BASE, memory).filter(|base| *base != 0)
+/// The base type; `None` if there is none.
+fn base(type_: u64, memory: &dyn Memory) -> Option<u64> {
+    word(type_, BASE, memory).filter(|base| *base != 0)
 }
 
 /// The first argument of an exception, if it is a text.
-fn argument(kind: u64, exception: u64, memory: &dyn Memory) -> Option<String> {
-    let is_exception = word(exception, TYPE, memory)? == kind;
+fn argument(type_: u64, exception: u64, memory: &dyn Memory) -> Option<String> {
+    let is_exception = word(exception, TYPE, memory)? == type_;
     let arguments = is_exception.then(|| word(exception, ARGUMENTS, memory))??;
     let has_one = word(arguments, COUNT, memory)? > 0;
     string(has_one.then(|| word(arguments, FIRST, memory))??, memory)
 }
 
-/// A text of ASCII, its letters behind its head: 48 bytes, 40 since 3.12. The older head ends with
-/// an address, 0 as a rule, with which no text begins.
+/// A `str`, if it is ASCII. Its letters are behind a head of 48 bytes, or of 40 since 3.12. The
+/// older head ends in an address that is usually 0, and no text begins with NULs.
 fn string(object: u64, memory: &dyn Memory) -> Option<String> {
     const COMPACT_ASCII: u64 = 0b110_0000;
     let is_text = name(word(object, TYPE, memory)?, memory)? == "str";

@@ -1,19 +1,21 @@
-//! Rust: what `rust_panic(&mut dyn PanicPayload)` is given (`library/std/src/panicking.rs`), the
-//! same in shape since 1.36.
+//! Rust: the argument of `rust_panic(&mut dyn PanicPayload)` (`library/std/src/panicking.rs`),
+//! which has had the same form since 1.36.
 //!
-//! Nothing of this is stable, so it is told by its shape, and not told where the shape is not that:
-//! the payload is a `&str` (a literal), a `String`, or a `String` that was made for the panic hook
-//! beside a reference to its parts. The place of the panic is not passed on to `rust_panic`; a
-//! `&Location` lies in the frame of its caller, who has just shown it to the hook. Link-time
-//! optimization of programs that abort takes the payload away, and the place alone is told.
+//! None of this is stable. So the payload is recognised by its form, and there is no message if the
+//! form is another one: it is a `&str` (a literal), a `String`, or a `String` beside a reference to
+//! the format's parts, which was made for the panic hook. The source line of the panic is not
+//! passed to `rust_panic`; a `&Location` is in the frame of its caller, which has just passed it to
+//! the hook. In programs that abort, link-time optimization can remove the payload; then there is
+//! only the line.
 
 use super::{Thrown, counted_text, words};
 use snapshot::Memory;
 
-/// How much of the stack is looked through for the place, in words.
+/// How much of the stack is searched for the `&Location`, in words.
 const FRAME: u64 = 128;
 
-/// `RUST.panic`, with as much of `message, src/main.rs:3:5` as can be read.
+/// A panic, by the address and the vtable of its payload. Its message is `message,
+/// src/main.rs:3:5`, or as much of that as can be read.
 pub(super) fn panic(payload: u64, vtable: u64, sp: u64, memory: &dyn Memory) -> Thrown {
     let parts = match resumed(payload, vtable, memory) {
         Some([payload, vtable]) => [message(payload, vtable, memory), None],
@@ -23,13 +25,15 @@ pub(super) fn panic(payload: u64, vtable: u64, sp: u64, memory: &dyn Memory) -> 
     Thrown::of("RUST.panic", parts.join(", "))
 }
 
-/// What `resume_unwind` passes on: a box, payload and vtable, where a literal would have its length.
-/// The hook was not called, so that a place on the stack would be of something else.
+/// The payload of `resume_unwind`: the address and the vtable of a box; `None` if this is another
+/// panic. It has a vtable where a literal has its length. The hook was not called, so that a
+/// `&Location` on the stack would be that of something else.
 fn resumed(payload: u64, vtable: u64, memory: &dyn Memory) -> Option<[u64; 2]> {
     let boxed = words(payload, memory).filter(|[_, vtable]| *vtable > super::LONGEST_TEXT);
     boxed.filter(|_| size(vtable, memory) == Some(16))
 }
 
+/// The size of a type in bytes, by its vtable.
 fn size(vtable: u64, memory: &dyn Memory) -> Option<u64> {
     memory.read_u64(vtable.wrapping_add(8))
 }
@@ -46,7 +50,7 @@ fn message(payload: u64, vtable: u64, memory: &dyn Memory) -> Option<String> {
     }
 }
 
-/// A `String`: capacity and address (since 1.68 mostly in this order), then the length.
+/// A `String`: its capacity and address (since 1.68 usually in this order), then its length.
 fn string(address: u64, memory: &dyn Memory) -> Option<String> {
     let [a, b, length] = words(address, memory)?;
     let text = |capacity, address| {
@@ -56,7 +60,7 @@ fn string(address: u64, memory: &dyn Memory) -> Option<String> {
     text(a, b).or_else(|| text(b, a))
 }
 
-/// The nearest `&Location` on the stack, as `src/main.rs:3:5`.
+/// The first `&Location` on the stack, written as `src/main.rs:3:5`.
 fn location(sp: u64, memory: &dyn Memory) -> Option<String> {
     let slots = (0..FRAME).map(|n| sp.wrapping_add(8 * n));
     let pointers = slots.map_while(|slot| memory.read_u64(slot));
@@ -66,7 +70,8 @@ fn location(sp: u64, memory: &dyn Memory) -> Option<String> {
         .find_map(|pointer| shown(pointer, memory))
 }
 
-/// `Location`: a file's name (address, length), line and column.
+/// The `Location` at an address, a file's name (address, length), line and column; `None` if it is
+/// not one.
 fn shown(location: u64, memory: &dyn Memory) -> Option<String> {
     let [address, length, position] = words(location, memory)?;
     let (line, column) = (position as u32, (position >> 32) as u32);

@@ -1,24 +1,25 @@
-//! The C++ exception that a program dies of which nobody caught.
+//! The uncaught C++ exception by which a program ends.
 
 use super::{Thrown, cxx};
 use snapshot::{Memory, Registers};
 
-/// `GNUCC++\0`, the class that libstdc++ gives its exceptions (unwind-cxx.h), and that of those
-/// which share an object with another (`std::rethrow_exception`).
+/// The classes of libstdc++'s exceptions (unwind-cxx.h): `GNUCC++\0`, and that of exceptions which
+/// refer to another one's object (`std::rethrow_exception`).
 const CLASSES: [u64; 2] = [0x474E_5543_432B_2B00, 0x474E_5543_432B_2B01];
 
-/// In bytes from the unwinder's header of an exception (Itanium C++ ABI, exception handling, §2.2;
-/// libstdc++'s unwind-cxx.h): the object, its type, and how many handlers it is in.
+/// Distances from the unwinder's header of an exception, in bytes: forward to the object, back to
+/// its type and to the number of handlers that it is in (Itanium C++ ABI, exception handling, §2.2;
+/// libstdc++'s unwind-cxx.h).
 const OBJECT: u64 = 32;
 const TYPE: u64 = 80;
 const HANDLERS: u64 = 40;
 
-/// How much of the stack is looked through, in bytes: from abort() to the throw lie the handlers of
-/// `std::terminate`.
+/// How much of the stack is searched, in bytes: between abort(3) and the throw are the frames of
+/// `std::terminate` and its handlers.
 const DEPTH: usize = 64 << 10;
 
-/// Names the C++ exception that the thread is in, which ends in `std::terminate` and abort(3);
-/// `None` when it is in none. The stack holds pointers to the exception nearest its end.
+/// The C++ exception of a thread that has called `std::terminate`, and by it abort(3); `None` if
+/// there is none. Pointers to the exception are near the end of the stack.
 pub fn uncaught(registers: &Registers, memory: &dyn Memory) -> Option<Thrown> {
     let mut stack = vec![0; DEPTH];
     let got = memory.read(registers.sp() & !7, &mut stack);
@@ -30,6 +31,8 @@ pub fn uncaught(registers: &Registers, memory: &dyn Memory) -> Option<Thrown> {
         .find_map(|header| in_flight(header, memory))
 }
 
+/// The exception with that header; `None` if there is none, or it is in no
+/// handler (`std::terminate` counts as one).
 fn in_flight(header: u64, memory: &dyn Memory) -> Option<Thrown> {
     let class = memory.read_u64(header)?;
     if !CLASSES.contains(&class) || memory.read_u32(header.wrapping_sub(HANDLERS))? == 0 {

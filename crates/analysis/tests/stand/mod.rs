@@ -108,7 +108,9 @@ impl Waiting {
     /// What it throws at a place of an image.
     pub(crate) fn thrown(&self, image: &Path, place: &ThrowPlace) -> Option<Thrown> {
         let (registers, memory) = self.at(image, place.spot);
-        let kind = place.kind.and_then(|kind| kind.value(&registers, &memory));
+        let kind = place
+            .type_key
+            .and_then(|key| key.value(&registers, &memory));
         thrown(place, kind, &registers, &memory)
     }
 }

@@ -1,5 +1,6 @@
-//! What container a process is in: from its cgroup, and from the files that the runtime keeps about
-//! it on the host. Nothing in the container's own root is looked at, which may hold traps.
+//! The image and the pod of the container that a process runs in. They are read from its cgroup, and
+//! from the files that the container runtime keeps on the host. Nothing in the container's own root
+//! is opened: its owner may be hostile.
 
 use platform::read_guarded;
 use serde_json::Value;
@@ -9,29 +10,31 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Where containerd keeps a folder for each name space, and in that one for each container.
+/// Here containerd keeps a folder for each of its namespaces, and in it one for each container.
 const CONTAINERD: &str = "/run/containerd/io.containerd.runtime.v2.task";
+/// Here Docker keeps a folder for each container.
 const DOCKER: &str = "/var/lib/docker/containers";
-/// Podman and CRI-O: all containers in one file, and a folder for each.
+/// Here Podman and CRI-O keep a file about all containers, and a folder for each.
 const STORAGE: [&str; 2] = [
     "/var/lib/containers/storage/overlay-containers",
     "/run/containers/storage/overlay-containers",
 ];
 
-/// A name that is longer is none, and would leave no room in the record.
+/// Longer names, in bytes, are ignored: they would leave no room in the record.
 const LONGEST: usize = 400;
 
 /// What is known of a container besides its id.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Container {
-    /// What it was made of: `docker.io/library/nginx:1.27`.
+    /// Its image: `docker.io/library/nginx:1.27`.
     pub(crate) image: Option<String>,
-    /// Its pod: `NAMESPACE/NAME` where a file says so, else its uid.
+    /// Its Kubernetes pod: `NAMESPACE/NAME` if a file of the runtime says so, else the uid of the
+    /// pod.
     pub(crate) pod: Option<String>,
 }
 
 impl Container {
-    /// Of a process.
+    /// The container of a process. Both fields are `None` if it runs in none.
     pub(crate) fn of(process: &Process) -> Self {
         let found = process
             .container
@@ -45,6 +48,7 @@ impl Container {
         })
     }
 
+    /// Fills what is not known from `other`.
     fn or(self, other: Self) -> Self {
         Self {
             image: self.image.or(other.image),
@@ -53,14 +57,15 @@ impl Container {
     }
 }
 
-/// The pod that the path of a cgroup says, the outermost.
+/// The uid of the outermost pod in the paths of `/proc/PID/cgroup`.
 fn in_cgroup(text: &str) -> Option<String> {
     let paths = text.lines().filter_map(|line| line.splitn(3, ':').nth(2));
     paths.flat_map(|path| path.split('/')).find_map(pod_in)
 }
 
-/// `podUID`, `kubepods-burstable-podUID.slice` with underscores. The uid of a pod that a node has
-/// from a file is without dashes.
+/// The uid of the pod that a folder of the cgroup tree belongs to. Kubernetes calls the folder
+/// `podUID`, or with systemd `kubepods-burstable-podUID.slice`, where the uid has underscores for
+/// dashes. The uid of a static pod (from a file on the node) has neither.
 fn pod_in(part: &str) -> Option<String> {
     let bare = part.strip_suffix(".slice").unwrap_or(part);
     let last = bare
@@ -73,7 +78,7 @@ fn pod_in(part: &str) -> Option<String> {
     is_uid.then_some(uid)
 }
 
-/// What the runtimes' files say of this id.
+/// What the files of the runtimes say of the container with this id.
 fn on_host(id: &str) -> Container {
     let docker = Path::new(DOCKER).join(id).join("config.v2.json");
     let mut found = read(&docker)
@@ -89,7 +94,7 @@ fn on_host(id: &str) -> Container {
     found
 }
 
-/// The configuration of a container as the runtime gets it (OCI runtime specification).
+/// Where the configuration of a container may be (`config.json` of the OCI runtime specification).
 fn bundles(id: &str) -> Vec<PathBuf> {
     let spaces = fs::read_dir(CONTAINERD).into_iter().flatten().flatten();
     let in_spaces = spaces.map(|space| space.path().join(id));
@@ -100,22 +105,24 @@ fn bundles(id: &str) -> Vec<PathBuf> {
     folders.map(|folder| folder.join("config.json")).collect()
 }
 
-/// Only what root alone can have written.
+/// Reads a JSON file. Returns `None` if it is missing, or if anyone but root could have written it.
 fn read(path: &Path) -> Option<Value> {
     let bytes = read_guarded(path).ok()??;
     serde_json::from_slice(&bytes).ok()
 }
 
+/// A text that is neither empty nor too long.
 fn text(value: &Value) -> Option<String> {
     let text = value.as_str().filter(|text| !text.is_empty());
     text.filter(|text| text.len() <= LONGEST).map(str::to_owned)
 }
 
-/// The first of these keys that is there.
+/// The text of the first of these keys that has one.
 fn first(of: &Value, keys: &[&str]) -> Option<String> {
     keys.iter().find_map(|key| text(&of[*key]))
 }
 
+/// The pod in the labels or annotations that Kubernetes' runtimes put on a container.
 fn pod_of(labels: &Value) -> Option<String> {
     let name = first(
         labels,
@@ -129,6 +136,7 @@ fn pod_of(labels: &Value) -> Option<String> {
     Some(space.map_or_else(|| name.clone(), |space| format!("{space}/{name}")))
 }
 
+/// Reads Docker's `config.v2.json`.
 fn of_docker(file: &Value) -> Container {
     let config = &file["Config"];
     Container {
@@ -137,6 +145,7 @@ fn of_docker(file: &Value) -> Container {
     }
 }
 
+/// Reads the `config.json` of a container.
 fn of_bundle(file: &Value) -> Container {
     let notes = &file["annotations"];
     let image = [
@@ -151,7 +160,8 @@ fn of_bundle(file: &Value) -> Container {
     }
 }
 
-/// The list of containers-storage; what it says of a container is JSON within JSON.
+/// Reads the list of containers that Podman and CRI-O share (`containers.json`). The facts about a
+/// container are JSON within a string of that JSON.
 fn of_storage(all: &Value, id: &str) -> Container {
     let mut containers = all.as_array().into_iter().flatten();
     let ours = containers.find(|container| container["id"] == id);

@@ -1,8 +1,11 @@
-//! The one loop of the program that copies memory.
+//! Copies memory into the file of a dump.
 //!
-//! Other threads read and write; the thread that holds the target only watches them, so that a
-//! reader that hangs (a page behind a dead server) or a disk that hangs never holds the target.
+//! Threads of their own read and write. The thread that holds the target only watches them (see
+//! `watch_copy`), so that neither a read that hangs (of a page behind a dead server) nor a disk
+//! that hangs keeps the target stopped.
 
+use super::jobs::{CHUNK, Job, Jobs};
+use crate::store::record::padded;
 use formats::{Piece, Plan};
 use platform::{OutFile, OutStream, failpoint};
 use snapshot::{Memory, Range};
@@ -15,44 +18,45 @@ use std::{
     },
 };
 
-/// What one read and one write move: large enough that calls cost nothing, small enough that a
-/// cancel is seen at once and two buffers weigh nothing.
-const CHUNK: usize = 512 << 10;
-/// So many writes in flight reach the speed of a disk; more bring nothing.
+/// This many writes at a time reach the speed of a disk; more are no faster.
 const THREADS: usize = 4;
 const PAGE: u64 = 4096;
 
-/// Where the bytes go.
+/// What a dump is written to.
 #[derive(Clone)]
 pub(crate) enum Sink {
-    /// A file, written at any place.
+    /// A file, which can be written in any order.
     File(Arc<OutFile>),
-    /// Standard output, written in order.
+    /// Standard output, which is written from begin to end.
     Stream(Arc<Mutex<OutStream>>),
 }
 
-/// Shared by the copying threads and the one that watches them.
+/// What the copying threads and the thread that watches them share.
 #[derive(Default)]
 pub(crate) struct Progress {
-    /// Bytes of memory copied so far.
+    /// Bytes of memory that were copied so far.
     pub(crate) done: AtomicU64,
-    /// Set to end the copying.
+    /// Set to true to end the copying early.
     pub(crate) stop: AtomicBool,
-    /// What could not be read.
+    /// The ranges of memory that could not be read.
     pub(crate) gaps: Mutex<Vec<Range>>,
 }
 
-/// A copy under way.
+/// Copying that is under way.
 pub(crate) struct Copy {
     pub(crate) progress: Arc<Progress>,
-    /// Where each thread says how it ended.
+    /// Gets one message of each thread when it ends, with its error if it failed.
     pub(crate) ends: mpsc::Receiver<io::Result<()>>,
-    /// How many threads will say so.
+    /// The number of threads, and so of messages.
     pub(crate) threads: usize,
 }
 
-/// Starts copying: to a file by several threads, in pieces of a chunk; to a stream by one, in
-/// order, but for a record at its very end.
+/// Starts to copy what `plan` says: to a file by several threads, a chunk at a time, to a stream by
+/// one thread in order. A record at the very end of a stream is left to the caller, who knows only
+/// afterwards what it has to say. `record` is the text for all others.
+///
+/// # Errors
+/// If a thread cannot be started.
 pub(crate) fn start(
     plan: &Arc<Plan>,
     memory: Arc<dyn Memory>,
@@ -66,7 +70,7 @@ pub(crate) fn start(
         sink: sink.clone(),
         record: record.to_vec(),
         progress: progress.clone(),
-        next: Mutex::new(Place::default()),
+        jobs: Jobs::new(plan.clone()),
     });
     let threads = if matches!(sink, Sink::File(_)) {
         THREADS
@@ -78,7 +82,8 @@ pub(crate) fn start(
         let (copier, tell) = (copier.clone(), tell.clone());
         let work = move || {
             let end = copier.run();
-            // Before the end is told: who hears it takes the file back, to name or remove it.
+            // Before the message is sent: whoever gets it needs the file for itself, to publish or
+            // remove it.
             drop(copier);
             let _ = tell.send(end);
         };
@@ -99,32 +104,8 @@ struct Copier {
     sink: Sink,
     record: Vec<u8>,
     progress: Arc<Progress>,
-    next: Mutex<Place>,
+    jobs: Jobs,
 }
-
-/// Where in the plan the next job begins.
-#[derive(Default)]
-struct Place {
-    piece: usize,
-    within: u64,
-    offset: u64,
-}
-
-/// What comes to `offset` of the file, part after part, without a hole.
-struct Job {
-    offset: u64,
-    parts: Vec<Part>,
-}
-
-/// So many bytes of a piece of the plan, from `within` on.
-struct Part {
-    piece: usize,
-    within: u64,
-    len: usize,
-}
-
-/// Zeros up to here are written: a new file has them already, but a hole ends a job.
-const SMALL_HOLE: u64 = 64 << 10;
 
 impl Copier {
     fn run(&self) -> io::Result<()> {
@@ -160,6 +141,7 @@ impl Copier {
                 Piece::Zeros(count) => write_zeros(stream, *count)?,
                 Piece::Record(len) => stream.write(&padded(&self.record, *len))?,
                 Piece::Memory(range) => self.stream_range(*range, &mut buffer, stream)?,
+                Piece::Registers(notes) => stream.write(&notes.to_vec())?,
             }
         }
         Ok(())
@@ -182,46 +164,14 @@ impl Copier {
         Ok(())
     }
 
-    /// What comes next in the file, at most a chunk of it. When copying was ended, no memory any
-    /// more, but all the rest, so that a partial file still opens.
+    /// The next job. Memory is left out of it when the copying is to end early.
     fn next_job(&self) -> Option<Job> {
-        let ended = self.progress.stop.load(Ordering::Relaxed);
-        let mut place = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut job = Job {
-            offset: 0,
-            parts: Vec::new(),
-        };
-        let mut room = CHUNK as u64;
-        while let Some(piece) = self.plan.pieces.get(place.piece).filter(|_| room > 0) {
-            let skipped = match piece {
-                Piece::Zeros(count) => *count > SMALL_HOLE,
-                Piece::Memory(_) => ended,
-                Piece::Bytes(_) | Piece::Record(_) => false,
-            };
-            if skipped {
-                if !job.parts.is_empty() {
-                    break;
-                }
-                let rest = piece.size() - place.within;
-                place.skip(rest);
-                continue;
-            }
-            if job.parts.is_empty() {
-                job.offset = place.offset;
-            }
-            let len = (piece.size() - place.within).min(room);
-            job.parts.push(Part {
-                piece: place.piece,
-                within: place.within,
-                len: len as usize,
-            });
-            place.advance(len, piece.size());
-            room -= len;
-        }
-        (!job.parts.is_empty()).then_some(job)
+        let with_memory = !self.progress.stop.load(Ordering::Relaxed);
+        self.jobs.next(with_memory)
     }
 
-    /// Puts the parts of a job together: how many bytes, and how many of them are memory.
+    /// Puts the parts of a job into the buffer. Returns their length in bytes, and how many of these
+    /// bytes are memory.
     fn fill(&self, job: &Job, buffer: &mut [u8]) -> (usize, u64) {
         let (mut filled, mut memory) = (0, 0);
         for part in &job.parts {
@@ -232,6 +182,9 @@ impl Copier {
                 Piece::Zeros(_) => room.fill(0),
                 Piece::Record(len) => {
                     room.copy_from_slice(&padded(&self.record, *len)[from..from + part.len]);
+                }
+                Piece::Registers(notes) => {
+                    room.copy_from_slice(&notes.to_vec()[from..from + part.len]);
                 }
                 Piece::Memory(range) => {
                     let start = range.start + part.within;
@@ -244,7 +197,8 @@ impl Copier {
         (filled, memory)
     }
 
-    /// Fills `buffer` with a range; what cannot be read is zeros, and recorded.
+    /// Reads a range of memory into `buffer`. Pages that cannot be read are zeros, and are added to
+    /// the gaps.
     fn read_range(&self, range: Range, buffer: &mut [u8]) {
         let mut at = range.start;
         while at < range.end {
@@ -269,30 +223,6 @@ impl Copier {
     }
 }
 
-impl Place {
-    fn skip(&mut self, len: u64) {
-        self.offset += len;
-        self.piece += 1;
-        self.within = 0;
-    }
-
-    fn advance(&mut self, len: u64, whole: u64) {
-        self.offset += len;
-        self.within += len;
-        if self.within == whole {
-            self.piece += 1;
-            self.within = 0;
-        }
-    }
-}
-
-/// A record's text in its place: cut or filled with NUL.
-pub(crate) fn padded(record: &[u8], len: u32) -> Vec<u8> {
-    let mut bytes = record.to_vec();
-    bytes.resize(len as usize, 0);
-    bytes
-}
-
 fn write_zeros(stream: &mut OutStream, mut count: u64) -> io::Result<()> {
     let zeros = [0; 64 << 10];
     while count > 0 {
@@ -306,6 +236,7 @@ fn write_zeros(stream: &mut OutStream, mut count: u64) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collect::jobs::SMALL_HOLE;
     use snapshot::DumpFormat;
 
     /// Every byte is the low byte of its page number; pages from 0x9000 on cannot be read.
@@ -322,16 +253,15 @@ mod tests {
     }
 
     fn copier(pieces: Vec<Piece>) -> Copier {
+        let format = DumpFormat::Core;
+        let plan = Arc::new(Plan { format, pieces });
         Copier {
-            plan: Arc::new(Plan {
-                format: DumpFormat::Core,
-                pieces,
-            }),
+            jobs: Jobs::new(plan.clone()),
+            plan,
             memory: Arc::new(Pages),
             sink: Sink::Stream(Arc::default()),
             record: Vec::new(),
             progress: Arc::default(),
-            next: Mutex::default(),
         }
     }
 

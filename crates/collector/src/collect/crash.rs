@@ -1,148 +1,36 @@
-//! A crash: the process that the kernel holds while it dies, and the head of the kernel's core.
+//! A process that has crashed: the system holds it until its dumps are taken.
 
 use super::{Collected, Request, collect_attached};
 use analysis::{Files, Stacks, thrown};
-use formats::{CoreNotes, Extent, FIRST_LOOK, NoteReader};
+use formats::CoreNotes;
 use platform::{
-    Adopted, CaptureOptions, CrashNotice, Crashed, Error, ErrorKind, Host, ImageFiles, JustInTime,
-    Result, Target,
+    ARCHITECTURE, Adopted, CaptureOptions, CrashNotice, Crashed, Error, ErrorKind, Host,
+    ImageFiles, JustInTime, OS, Result, Target,
 };
-use snapshot::{Exception, Module, NoMemory, OperatingSystem, ProcessKey, SparseBytes};
-use std::{
-    io::{self, Read},
-    panic::{AssertUnwindSafe, catch_unwind},
-};
+use policy::Trigger;
+use snapshot::{Exception, Module, NoMemory, OperatingSystem, ProcessKey};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// What is taken of a head at most: the notes of ten thousand threads fit.
-const LARGEST_HEAD: u64 = 192 << 20;
-/// So many of the innermost frames tell one cause from another.
+/// The number of innermost frames in a crash signature.
 const FRAMES: usize = 5;
 const SIGABRT: u32 = 6;
 
-/// What comes before the memory in the kernel's core.
-#[derive(Clone, Debug, Default)]
-pub struct CoreHead {
-    /// The bytes as they came, in pieces of [`PIECE`]: nearly all of the registers of many threads
-    /// are zeros.
-    bytes: Vec<SparseBytes>,
-    /// Where the whole core would end, where that is known.
-    pub end: Option<u64>,
-    notes: CoreNotes,
-}
-
-/// What is read at once.
-const PIECE: usize = 64 << 10;
-
-impl CoreHead {
-    /// Reads it from the kernel's stream; what was read stays in `taken` when it is no core.
-    pub fn read(stream: &mut dyn Read, taken: &mut Vec<u8>) -> Result<Self> {
-        let failed = |e: io::Error| {
-            Error::new(
-                ErrorKind::Other,
-                format!("reading the kernel's core failed: {e}"),
-            )
-        };
-        let no_core = || Error::new(ErrorKind::Other, "what came on standard input is no core");
-        fill(stream, taken, FIRST_LOOK as u64).map_err(failed)?;
-        let extent = formats::extent(taken).ok_or_else(no_core)?;
-        let notes = NoteReader::new(taken).ok_or_else(no_core)?;
-        if extent.head > LARGEST_HEAD || extent.notes > extent.head {
-            return Err(no_core());
-        }
-        fill(stream, taken, extent.notes).map_err(failed)?;
-        let mut head = Self::of_bytes(&std::mem::take(taken));
-        head.end = extent_of(&head).and_then(|Extent { end, .. }| end);
-        head.read_notes(stream, extent.head - extent.notes, notes)
-            .map_err(failed)?;
-        Ok(head)
-    }
-
-    /// What the notes tell, which nobody else needs then.
-    pub fn take_notes(&mut self) -> CoreNotes {
-        std::mem::take(&mut self.notes)
-    }
-
-    /// What came of a core that was cut short.
-    pub fn of_bytes(bytes: &[u8]) -> Self {
-        Self {
-            bytes: bytes.chunks(PIECE).map(SparseBytes::new).collect(),
-            ..Self::default()
-        }
-    }
-
-    fn read_notes(
-        &mut self,
-        stream: &mut dyn Read,
-        size: u64,
-        mut notes: NoteReader,
-    ) -> io::Result<()> {
-        let mut left = size;
-        let mut piece = Vec::with_capacity(PIECE);
-        while left > 0 {
-            piece.clear();
-            fill(stream, &mut piece, left.min(PIECE as u64))?;
-            if piece.is_empty() {
-                break;
-            }
-            left -= piece.len() as u64;
-            notes.feed(&piece);
-            self.bytes.push(SparseBytes::new(&piece));
-        }
-        self.notes = notes.done();
-        Ok(())
-    }
-
-    /// The bytes as they came, piece by piece.
-    pub(crate) fn pieces(&self) -> impl Iterator<Item = Vec<u8>> {
-        self.bytes.iter().map(SparseBytes::to_vec)
-    }
-}
-
-/// The end shows once all headers are there.
-fn extent_of(head: &CoreHead) -> Option<Extent> {
-    formats::extent(&head.pieces().flatten().collect::<Vec<u8>>())
-}
-
-/// getauxval(3).
-const AT_UID: u64 = 11;
-const AT_EUID: u64 = 12;
-const AT_GID: u64 = 13;
-const AT_EGID: u64 = 14;
-const AT_SECURE: u64 = 23;
-
-impl CoreHead {
-    /// The user and the group for whom the program was started, when it got no other rights than
-    /// theirs by that. The kernel wrote this note for the process that crashed: no other process
-    /// that has its pid by now can stand in for it.
-    pub fn started_for(&self) -> Option<(u32, u32)> {
-        let auxv = &self.notes.auxv;
-        let value = |kind| Some(auxv.iter().find(|(known, _)| *known == kind)?.1);
-        let (uid, gid) = (value(AT_UID)?, value(AT_GID)?);
-        let is_plain = value(AT_SECURE)? == 0 && value(AT_EUID)? == uid && value(AT_EGID)? == gid;
-        let ids = Some((u32::try_from(uid).ok()?, u32::try_from(gid).ok()?));
-        ids.filter(|_| is_plain)
-    }
-}
-
-/// Reads until there are `wanted` bytes, or no more come.
-fn fill(stream: &mut dyn Read, taken: &mut Vec<u8>, wanted: u64) -> io::Result<()> {
-    let missing = wanted.saturating_sub(taken.len() as u64);
-    stream.take(missing).read_to_end(taken)?;
-    Ok(())
-}
-
-/// A crashed process, ready for its dump.
+/// A crashed process that can be dumped.
 pub struct Crash {
     target: Box<dyn Target>,
-    /// What it dies of.
+    /// The exception that nobody handled: the process ends because of it.
     pub exception: Exception,
-    /// What crashes for the same cause have in common: the signal and the innermost frames, each
-    /// as module and offset.
+    /// Crash signature: the signal (Linux) or the exception code (Windows), and the innermost
+    /// frames, each as module and offset.
     pub signature: String,
 }
 
 impl Crash {
-    /// Adopts it with the threads that the head tells of.
+    /// Takes over the crashed process from the kernel. `notes` are those in the head of its core.
+    ///
+    /// # Errors
+    /// If the notes have no registers of any thread, or if the process is gone or is another one by
+    /// now.
     pub fn adopt(host: &dyn Host, crashed: &Crashed, notes: CoreNotes) -> Result<Self> {
         let CoreNotes {
             threads,
@@ -163,13 +51,20 @@ impl Crash {
         Self::at_its_crash(adopted)
     }
 
-    /// Takes hold of one of which the system tells its just-in-time debugger.
+    /// Takes over the crashed process for which Windows has called us as its just-in-time debugger.
+    ///
+    /// # Errors
+    /// If the process may not be opened, or is gone.
     pub fn told(host: &dyn Host, call: &JustInTime) -> Result<Self> {
         Self::at_its_crash(host.adopt(CrashNotice::JustInTime(call))?)
     }
 
     fn at_its_crash(adopted: Adopted) -> Result<Self> {
-        let exception = named(&adopted);
+        // The system calls a crash handler only for what no handler of the program took.
+        let exception = Exception {
+            first_chance: false,
+            ..named(&adopted)
+        };
         let mut target = adopted.target;
         let signature = signature(&mut *target, &exception)?;
         Ok(Self {
@@ -179,17 +74,15 @@ impl Crash {
         })
     }
 
-    /// Who crashed.
+    /// The process that crashed.
     pub fn key(&self) -> ProcessKey {
         self.target.key()
     }
 
-    /// Takes the dumps of `request`, whose reason, exception, thread and signature are the crash's.
+    /// Takes the dumps of `request`, with the crash as their trigger and with its signature.
     pub fn collect(&mut self, request: &Request) -> Collected {
         let request = Request {
-            reason: policy::Trigger::Exception(self.exception.clone()).to_string(),
-            exception: Some(self.exception.clone()),
-            thread: Some(self.exception.thread),
+            trigger: Trigger::Exception(self.exception.clone()),
             signature: Some(self.signature.clone()),
             ..request.clone()
         };
@@ -206,26 +99,26 @@ impl Crash {
     }
 }
 
-/// Refuses a process that the kernel's core is not of: its pid came again. The auxiliary vector holds
-/// addresses that differ from process to process.
-fn expect_same(target: &mut dyn Target, told: &[(u64, u64)]) -> Result<()> {
-    if target.facts()?.process.auxv == told {
+/// Fails if the kernel's core is of another process, whose pid the target has got meanwhile. The
+/// auxiliary vector tells them apart: it has addresses that differ from process to process.
+fn expect_same(target: &mut dyn Target, auxv: &[(u64, u64)]) -> Result<()> {
+    if target.facts()?.process.auxv == auxv {
         return Ok(());
     }
     let what = format!("process {} is another one by now", target.key());
     Err(Error::new(ErrorKind::TargetDied, what))
 }
 
-/// The fault under its printed name: that of the exception which nobody caught, where there is one.
+/// The exception with its printed name. abort(3) is called for a C++ exception that nobody caught:
+/// then that exception gives the name and the message.
 fn named(adopted: &Adopted) -> Exception {
     let (target, mut fault) = (&adopted.target, adopted.exception.clone());
-    let system = platform::system();
-    if system.os == OperatingSystem::Windows {
+    if OS == OperatingSystem::Windows {
         let memory = target.memory();
-        analysis::name_exception(&mut fault, system.os, system.architecture, &*memory);
+        analysis::name_exception(&mut fault, OS, ARCHITECTURE, &*memory);
         return fault;
     }
-    fault.name = analysis::exception_name(&fault, system.os, system.architecture, &NoMemory);
+    fault.name = analysis::exception_name(&fault, OS, ARCHITECTURE, &NoMemory);
     let registers = adopted.registers.filter(|_| fault.code == SIGABRT);
     let thrown = registers.and_then(|registers| thrown::uncaught(&registers, &*target.memory()));
     match thrown {
@@ -239,6 +132,7 @@ fn named(adopted: &Adopted) -> Exception {
     }
 }
 
+/// The crash signature: `SIGSEGV app+0x1136 libc.so.6+0x27249 …`.
 fn signature(target: &mut dyn Target, fault: &Exception) -> Result<String> {
     let files = ImageFiles::of(target.key());
     let mut capture = target.capture(&CaptureOptions::default())?;
@@ -257,8 +151,8 @@ fn signature(target: &mut dyn Target, fault: &Exception) -> Result<String> {
         None => " ?".to_owned(),
     };
     let places: String = frames.iter().take(FRAMES).map(place).collect();
-    Ok(match platform::system().os {
-        OperatingSystem::Linux => format!("{}{places}", analysis::signal_name(fault.code as i32)),
+    Ok(match OS {
+        OperatingSystem::Linux => format!("{}{places}", snapshot::signal_name(fault.code as i32)),
         OperatingSystem::Windows => format!("{:08X}{places}", fault.code),
     })
 }

@@ -1,9 +1,12 @@
+//! Identifies the images (program and libraries) of a process, from their files before it is
+//! stopped, as far as possible.
+
 use formats::image;
 use platform::ImageFiles;
 use snapshot::{Memory, Module, ProcessKey};
 use std::collections::HashMap;
 
-/// Who the images of a process are, found before it is stopped as far as can be.
+/// The identities of a process's images, by start address and path.
 pub(crate) struct Images {
     known: HashMap<(u64, String), Option<image::Identity>>,
 }
@@ -25,8 +28,9 @@ impl Images {
         }
     }
 
-    /// Puts what is known to the modules of a capture; what has no file, or came since, is looked
-    /// up in the memory. What is no image after all is dropped.
+    /// Adds the identities to the modules of a capture. A module that has no file, or was loaded
+    /// after [`Images::identify`], is identified from the memory. What turns out to be no image is
+    /// removed.
     pub(crate) fn put_to(&self, modules: &mut Vec<Module>, memory: &dyn Memory) {
         modules.retain_mut(|module| {
             let key = (module.range.start, module.path.clone());
@@ -34,8 +38,8 @@ impl Images {
             let identity = known.or_else(|| image::in_memory(memory, module.range.start));
             let is_image = identity.is_some();
             put(identity.unwrap_or_default(), module);
-            // A file that is merely mapped executable (a JIT's cache) is no module; one whose
-            // head cannot be read may be.
+            // A file that is only mapped as executable (the cache of a JIT) is no module. One
+            // whose head cannot be read may be one.
             is_image || memory.read_u32(module.range.start).is_none()
         });
     }

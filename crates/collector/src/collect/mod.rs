@@ -1,20 +1,23 @@
-//! One dump, from request to file: capture → select → plan → reserve → copy → release → name.
+//! Dumps of one process, from request to file: capture, select the memory, plan the file, reserve
+//! room, copy, release the target, publish the file.
 
 mod container;
 mod copy;
+mod core_head;
 mod crash;
-mod finish;
+mod destination;
+mod draft;
 mod images;
+mod jobs;
 mod names;
 mod request;
 mod session;
 mod stream;
+mod watch_copy;
 
-pub(crate) use copy::padded;
-pub(crate) use finish::rfc3339;
-
-pub use crash::{CoreHead, Crash};
-pub use names::{Destination, Names, output_folder};
+pub use core_head::CoreHead;
+pub use crash::Crash;
+pub use destination::{Destination, output_folder};
 pub use request::Request;
 pub use stream::store_stream;
 
@@ -25,80 +28,80 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What happens meanwhile; for lines and progress bars.
+/// What happens while dumps are taken; for lines and progress bars.
 #[derive(Clone, Debug)]
 pub enum Step {
-    /// An old dump of ours was deleted, to make room.
+    /// An old dump of ours was deleted to make room.
     Deleted {
-        /// Which.
+        /// The path that it had.
         path: PathBuf,
     },
-    /// The file was made; nothing is written yet.
+    /// The file was created; nothing is written yet.
     Initiated {
-        /// Number of the dump.
+        /// The number of the dump.
         number: u32,
-        /// Where it will be; `None` for standard output.
+        /// The path that the dump will have; `None` for standard output.
         path: Option<PathBuf>,
     },
-    /// The size is known.
+    /// The dump is planned, and its memory is being copied.
     Writing {
-        /// Number of the dump.
+        /// The number of the dump.
         number: u32,
-        /// Exact size of the file to be, in bytes.
+        /// The exact size that the file will have, in bytes.
         bytes: u64,
     },
-    /// So much was copied.
+    /// More memory was copied.
     Copied {
-        /// Number of the dump.
+        /// The number of the dump.
         number: u32,
-        /// Bytes of memory so far.
+        /// Bytes of memory that were copied so far.
         done: u64,
-        /// Bytes of memory in all.
+        /// Bytes of memory to be copied in all.
         total: u64,
     },
     /// The target runs again.
     Released {
-        /// How long it stood.
+        /// How long it was stopped; `None` if it was not.
         pause: Option<Duration>,
     },
-    /// The file is whole, or is all that can be had.
+    /// A dump was written, whole or in part.
     Complete(Box<Written>),
 }
 
 /// A dump that was written.
 #[derive(Clone, Debug)]
 pub struct Written {
-    /// Its number.
+    /// The number of the dump.
     pub number: u32,
-    /// Where it is; `None` for standard output.
+    /// The path of the file; `None` for standard output.
     pub path: Option<PathBuf>,
-    /// Size of the file in bytes.
+    /// The size of the file in bytes.
     pub bytes: u64,
-    /// What it holds.
+    /// Which memory it holds.
     pub kind: DumpKind,
-    /// Its shape.
+    /// Core or minidump.
     pub format: DumpFormat,
     /// When the target was stopped.
     pub taken: WallTime,
-    /// What the dump says of itself.
+    /// The record in the dump.
     pub record: crate::Record,
-    /// From the request to the file.
+    /// The time from the request to the finished file.
     pub took: Duration,
 }
 
-/// What came of a request.
+/// The result of a request.
 #[derive(Debug, Default)]
 pub struct Collected {
-    /// The dumps that were written, whole or labelled as partial.
+    /// The dumps that were written. A part of a dump has `complete: false` in its record.
     pub dumps: Vec<Written>,
-    /// What went wrong, if anything; dumps may have been written all the same.
+    /// What went wrong, if anything did; some dumps may have been written nevertheless.
     pub error: Option<Error>,
 }
 
 /// Takes the dumps of `request` from process `key`.
 ///
-/// The target is held by an OS thread of its own, so that whatever could not be released in an
-/// orderly way goes free when that thread ends.
+/// The target is held by an OS thread of its own: the kernel releases all that a thread traces when
+/// the thread ends, so that the target goes free even after a panic.
 pub fn collect(
     host: &dyn Host,
     key: ProcessKey,
@@ -118,8 +121,8 @@ pub fn collect(
     })
 }
 
-/// Takes the dumps from a target that this thread holds. Where one of its threads stands for an
-/// event, that goes on with the others if `lets_go` says so.
+/// Takes the dumps of `request` from a target that this thread has attached. If one of the target's
+/// threads is stopped at an event, `lets_go` says whether it goes on when the target is released.
 pub(crate) fn collect_attached(
     target: &mut dyn platform::Target,
     request: &Request,

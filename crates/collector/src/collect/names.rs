@@ -1,67 +1,38 @@
-use platform::{Error, ErrorKind};
-use snapshot::{DumpFormat, DumpKind, WallTime};
-use std::path::{Path, PathBuf};
+//! Names of dump files, and what the tokens in them stand for.
 
-/// The name of a dump where the user gives none (ProcDump's).
+use super::Destination;
+use crate::local_time;
+use platform::{Error, ErrorKind};
+use policy::{Trigger, TriggerKind};
+use snapshot::{DumpFormat, DumpKind, WallTime};
+use std::path::PathBuf;
+
+/// The name of a dump if the user gives none, as ProcDump has it.
 const DEFAULT: &str = "PROCESSNAME_YYMMDD_HHMMSS";
-/// What is kept of a target's own name: it is hostile text, and file systems allow 255 bytes.
+/// So many bytes of the target's own name are used: it is hostile text, and file systems allow 255
+/// bytes for a name.
 const LONGEST_PROCESS_NAME: usize = 64;
 
-/// Where a dump goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Destination {
-    /// Into this folder, under the default name.
-    Folder(PathBuf),
-    /// To this file; tokens in its last component are replaced.
-    File(PathBuf),
-    /// To standard output.
-    Stdout,
-}
-
-impl Destination {
-    /// Reads what a user wrote: `-`, a folder (it exists, or the text ends with a slash), a file.
-    pub fn parse(text: &str) -> Self {
-        let path = Path::new(text);
-        match text {
-            "-" => Destination::Stdout,
-            _ if text.ends_with(std::path::is_separator) || path.is_dir() => {
-                Destination::Folder(path.to_owned())
-            }
-            _ => Destination::File(path.to_owned()),
-        }
-    }
-}
-
-/// What the tokens of a name stand for.
+/// The values for the tokens in a name.
 #[derive(Clone, Debug)]
-pub struct Names<'n> {
-    /// PROCESSNAME.
-    pub process: &'n str,
-    /// PID.
-    pub pid: u32,
-    /// YYMMDD and HHMMSS, in local time.
-    pub when: WallTime,
-    /// EXCEPTIONCODE.
-    pub exception: Option<u32>,
-    /// TRIGGER: what set the dump off, in a word.
-    pub trigger: &'n str,
-}
-
-/// The folder that a destination writes to; `None` for standard output.
-pub fn output_folder(destination: &Destination) -> Option<PathBuf> {
-    match destination {
-        Destination::Folder(folder) => Some(folder.clone()),
-        Destination::File(path) => match path.parent() {
-            Some(parent) if parent != Path::new("") => Some(parent.to_owned()),
-            _ => Some(PathBuf::from(".")),
-        },
-        Destination::Stdout => None,
-    }
+pub(crate) struct Names<'n> {
+    /// `PROCESSNAME`.
+    pub(crate) process: &'n str,
+    /// `PID`.
+    pub(crate) pid: u32,
+    /// `YYMMDD` and `HHMMSS`, which are printed in local time.
+    pub(crate) when: WallTime,
+    /// `TRIGGER` is the word for its kind, `EXCEPTIONCODE` the code of its exception (0 if it is
+    /// not one).
+    pub(crate) trigger: &'n Trigger,
 }
 
 impl Names<'_> {
-    /// The path of a dump; with `several` kinds asked the kind goes into the name.
-    /// `None` for standard output.
+    /// The path of a dump. With `several` dumps of one capture, each has its kind in its name.
+    /// Returns `None` for standard output.
+    ///
+    /// # Errors
+    /// If the name is not allowed on Linux or on Windows.
     pub(crate) fn path(
         &self,
         destination: &Destination,
@@ -102,7 +73,8 @@ impl Names<'_> {
         }
     }
 
-    /// Replaces the tokens, whole ones only: `PIDS` and `pid` are no tokens, `x_PID.core` holds one.
+    /// Replaces the tokens that stand as whole words in capitals: `x_PID.core` has one, `PIDS` and
+    /// `pid` are none.
     fn expand(&self, template: &str) -> String {
         let mut name = String::new();
         let mut rest = template;
@@ -122,39 +94,34 @@ impl Names<'_> {
         match word {
             "PROCESSNAME" => Some(safe(self.process)),
             "PID" => Some(self.pid.to_string()),
-            "YYMMDD" => Some(local(self.when, "%y%m%d")),
-            "HHMMSS" => Some(local(self.when, "%H%M%S")),
-            "TRIGGER" => Some(trigger_word(self.trigger).to_owned()),
-            "EXCEPTIONCODE" => Some(format!("{:08X}", self.exception.unwrap_or(0))),
+            "YYMMDD" => Some(local_time::format(self.when, "%y%m%d")),
+            "HHMMSS" => Some(local_time::format(self.when, "%H%M%S")),
+            "TRIGGER" => Some(trigger_word(self.trigger.kind()).to_owned()),
+            "EXCEPTIONCODE" => {
+                let code = self.trigger.exception().map_or(0, |e| e.code);
+                Some(format!("{code:08X}"))
+            }
             _ => None,
         }
     }
 }
 
-/// ProcDump for Linux's word for a reason.
-fn trigger_word(reason: &str) -> &'static str {
-    match reason.split_ascii_whitespace().next().unwrap_or("") {
-        "cpu" | "core-cpu" => "cpu",
-        "memory" | "rss" | "virtual" => "commit",
-        "threads" => "thread",
-        "handles" => "filedesc",
-        "counter" => "perfcounter",
-        "signal" => "signal",
-        "every" => "time",
-        "exception" | "unhandled" => "exception",
-        _ => "manual",
+/// The word for a kind of trigger in the name of a dump. It is ProcDump for Linux's word, so that
+/// scripts that look for its files find ours; for what ProcDump does not know, it is our own word.
+fn trigger_word(kind: TriggerKind) -> &'static str {
+    match kind {
+        TriggerKind::Memory => "commit",
+        TriggerKind::Threads => "thread",
+        TriggerKind::Handles => "filedesc",
+        TriggerKind::Counter => "perfcounter",
+        // Not "thread", which is the number of threads.
+        TriggerKind::Thread => "thread-event",
+        kind => kind.word(),
     }
 }
 
-/// Calendar time where this machine is.
-fn local(when: WallTime, format: &str) -> String {
-    let time = jiff::Timestamp::from_nanosecond(i128::from(when.0)).unwrap_or_default();
-    time.to_zoned(jiff::tz::TimeZone::system())
-        .strftime(format)
-        .to_string()
-}
-
-/// A target's name as part of a file name: a fixed alphabet, short, never hidden, never a switch.
+/// A target's name as a part of a file name: short, of letters, digits and `._+-@` only, and never
+/// with a first character that hides the file or makes it look like a switch.
 fn safe(name: &str) -> String {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "._+-@".contains(c);
     let mut safe: String = name
@@ -168,7 +135,8 @@ fn safe(name: &str) -> String {
     safe
 }
 
-/// What no system takes for a file name, and what Windows takes for a device or a stream.
+/// Whether a file may have this name: no system takes an empty one or one with a NUL, and Windows
+/// takes some names for a device (`CON`) or a stream (`a:b`).
 fn is_allowed(name: &str) -> bool {
     let stem = name.split('.').next().unwrap_or("").to_ascii_uppercase();
     let device = ["CON", "PRN", "AUX", "NUL"].contains(&stem.as_str())
@@ -177,7 +145,7 @@ fn is_allowed(name: &str) -> bool {
     !name.is_empty() && !name.contains('\0') && !windows
 }
 
-/// `a.dmp` → `a_mini.dmp`, with the ending of the format.
+/// Puts the kind before the ending, which becomes that of the format: `a.dmp` → `a_mini.dmp`.
 fn with_kind(name: &str, kind: &str, ending: &str) -> String {
     let stem = name
         .strip_suffix(".core")
@@ -195,9 +163,17 @@ mod tests {
             process,
             pid: 42,
             when: WallTime(0),
-            exception: Some(0xC000_0005),
-            trigger: "cpu > 5%: 7%",
+            trigger: &Trigger::Manual,
         }
+    }
+
+    /// A name of the template for a dump that this trigger sets off.
+    fn named_after(trigger: &Trigger, template: &str) -> String {
+        Names {
+            trigger,
+            ..names("p")
+        }
+        .expand(template)
     }
 
     fn file(process: &str, given: &str, several: bool) -> Option<PathBuf> {
@@ -211,8 +187,76 @@ mod tests {
     #[test]
     fn tokens_are_replaced_as_whole_words_only() {
         let expanded = names("nginx").expand("before-input-pid28876_PID_PIDS.EXCEPTIONCODE");
-        assert_eq!(expanded, "before-input-pid28876_42_PIDS.C0000005");
-        assert_eq!(names("a b").expand("PROCESSNAME_TRIGGER.PID"), "a_b_cpu.42");
+        assert_eq!(expanded, "before-input-pid28876_42_PIDS.00000000");
+        let expanded = names("a b").expand("PROCESSNAME_TRIGGER.PID");
+        assert_eq!(expanded, "a_b_manual.42");
+    }
+
+    /// Each condition that can be written, with a trigger of it.
+    #[test]
+    fn every_level_has_procdumps_word_or_its_own() {
+        for (when, word) in [
+            ("cpu >= 85% for 10s", "cpu"),
+            ("core-cpu > 90%", "cpu"),
+            ("memory > 1GiB and threads > 5", "commit"),
+            ("rss > 1GiB", "commit"),
+            ("virtual > 1GiB", "commit"),
+            ("threads > 5", "thread"),
+            ("handles > 5", "filedesc"),
+            ("counter \"x\" > 5", "perfcounter"),
+            ("hang for 5s", "hang"),
+            ("http \"http://a/\" slower than 4s", "http"),
+        ] {
+            let level = Trigger::Level {
+                condition: policy::parse_when(when).unwrap().remove(0),
+                values: vec![],
+            };
+            assert_eq!(named_after(&level, "TRIGGER.core"), format!("{word}.core"));
+        }
+        let every = Trigger::Every(std::time::Duration::from_secs(30));
+        assert_eq!(named_after(&every, "TRIGGER"), "time");
+        assert_eq!(named_after(&Trigger::Manual, "TRIGGER"), "manual");
+    }
+
+    #[test]
+    fn every_event_has_its_own_word() {
+        let signal = Trigger::Signal {
+            number: 10,
+            thread: 42,
+            sender: None,
+        };
+        let breakpoint = Trigger::Breakpoint {
+            place: policy::Place::Exit,
+            thread: 42,
+            ends: None,
+        };
+        let exit = Trigger::Exit {
+            status: 3,
+            sender: None,
+        };
+        for (trigger, word) in [
+            (signal, "signal"),
+            (breakpoint, "breakpoint"),
+            (exit, "exit"),
+            (Trigger::ModuleLoad("cpu".to_owned()), "module"),
+            (Trigger::ModuleUnload("cpu".to_owned()), "module"),
+            (Trigger::ThreadStart(43), "thread-event"),
+            (Trigger::ThreadExit(43), "thread-event"),
+            (Trigger::DebugString("cpu >".to_owned()), "debug-string"),
+        ] {
+            assert_eq!(named_after(&trigger, "TRIGGER_PID"), format!("{word}_42"));
+        }
+    }
+
+    #[test]
+    fn an_exception_has_its_code_in_the_name() {
+        let crash = Trigger::Exception(snapshot::Exception {
+            code: 0xC000_0005,
+            name: "C0000005.ACCESS_VIOLATION".to_owned(),
+            ..snapshot::Exception::default()
+        });
+        let name = named_after(&crash, "TRIGGER-EXCEPTIONCODE.dmp");
+        assert_eq!(name, "exception-C0000005.dmp");
     }
 
     #[test]

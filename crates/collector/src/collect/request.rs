@@ -1,66 +1,62 @@
-//! What is asked of one collection of dumps.
+//! A request for dumps of one process.
 
 use super::Destination;
 use platform::{Cancel, Stop};
-use policy::{DumpRequest, Retention, Rule};
-use snapshot::{DumpFormat, DumpKind, Exception};
+use policy::{DumpRequest, Retention, Rule, Trigger};
+use snapshot::{DumpFormat, DumpKind};
 use std::time::Duration;
 
-/// Which dumps of a process are to be taken, where they go, and what their record says.
+/// Which dumps of a process to take, where to write them, and what their records say.
 ///
-/// It is made by [`Request::new`] or [`Request::of_rule`]; what differs from those is named:
+/// Make one with [`Request::new`] or [`Request::of_rule`], and name what differs from it:
 /// `Request { overwrite: true, ..Request::new(kinds, destination) }`.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// The dumps, all from one capture; they are written smallest first.
+    /// The dumps, all from one capture. They are written smallest first.
     pub kinds: Vec<(DumpKind, DumpFormat)>,
-    /// Where they go.
+    /// Where the dumps are written.
     pub destination: Destination,
-    /// Whether a file of the same name may be replaced.
+    /// Whether an existing file of the same name may be replaced.
     pub overwrite: bool,
-    /// Why the dumps are taken: a sentence for the record.
-    pub reason: String,
-    /// The rule, as a sentence, or the command line that asks for them; for the record.
+    /// What set the dumps off. Its text is the reason in the record. Its thread comes first in the
+    /// dump, and its exception is the dump's exception.
+    pub trigger: Trigger,
+    /// The rule, as a sentence, or the command line that asked for the dumps; for the record.
     pub rule: String,
-    /// What the user wants to have written in the record.
+    /// The user's comment, for the record.
     pub comment: Option<String>,
-    /// After how long, from the start, the dumps are given up and the target is released.
+    /// The dumps are given up, and the target is released, when this time has passed since the
+    /// start.
     pub timeout: Option<Duration>,
     /// Whether the target is stopped.
     pub stop: Stop,
     /// The limits of the folder that the dumps go to.
     pub keep: Retention,
-    /// Number of the first dump, for the lines that are shown.
+    /// The number of the first dump, for the lines that are shown.
     pub number: u32,
-    /// The exception that is the reason, if one is.
-    pub exception: Option<Exception>,
-    /// The thread that is the reason, if one is: it comes first in the dump.
-    pub thread: Option<u32>,
-    /// The crash signature (signal and innermost frames), if the reason is a crash.
+    /// The crash signature (signal and innermost frames), if the trigger is a crash.
     pub signature: Option<String>,
-    /// A user who may read the dump besides the one who writes it.
+    /// The user id of a user who may read the dump besides the one who writes it.
     pub reader: Option<u32>,
     /// Ends the dumps early.
     pub cancel: Cancel,
 }
 
 impl Request {
-    /// A request for these dumps with nothing else asked for: no file is replaced, the target is
-    /// stopped, there is no timeout, no old dump is deleted, and Ctrl-C cancels them.
+    /// A request for these dumps at once, with nothing else asked for: no file is replaced, the
+    /// target is stopped, there is no timeout, no old dump is deleted, and Ctrl-C cancels them.
     pub fn new(kinds: Vec<(DumpKind, DumpFormat)>, destination: Destination) -> Self {
         Self {
             kinds,
             destination,
             overwrite: false,
-            reason: String::new(),
+            trigger: Trigger::Manual,
             rule: String::new(),
             comment: None,
             timeout: None,
             stop: Stop::Threads,
             keep: Retention::default(),
             number: 1,
-            exception: None,
-            thread: None,
             signature: None,
             reader: None,
             cancel: Cancel::of_process(),
@@ -68,7 +64,7 @@ impl Request {
     }
 
     /// The request for the dumps that `rule` asks for. They go to the folder of the rule, or to
-    /// `elsewhere` if it names none; `format` says in which format a kind is written.
+    /// `elsewhere` if it names none. `format` returns the format for a kind of dump.
     pub fn of_rule(
         asked: &DumpRequest,
         rule: &Rule,
@@ -79,12 +75,10 @@ impl Request {
         let folder = rule.folder.as_ref();
         let folder = folder.map(|folder| Destination::Folder(folder.into()));
         Self {
-            reason: asked.trigger.to_string(),
+            trigger: asked.trigger.clone(),
             rule: rule.to_string(),
             keep: rule.limits.keep.clone(),
             number: asked.number,
-            exception: asked.trigger.exception().cloned(),
-            thread: asked.trigger.thread(),
             ..Self::new(kinds.collect(), folder.unwrap_or(elsewhere))
         }
     }

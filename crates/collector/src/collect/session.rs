@@ -1,35 +1,27 @@
-//! A dump, on the OS thread that holds the target.
+//! One request for dumps, on the OS thread that holds the target.
 
 use super::{
     Collected, Request, Step, Written,
-    copy::{self, Copy, Sink},
-    finish::{self, Draft},
+    copy::{self, Sink},
+    draft::Draft,
     images::Images,
-    names::{Names, output_folder},
+    names::Names,
+    output_folder,
+    watch_copy::{self, Limits},
 };
 use formats::RecordSpace;
 use platform::{
-    Cancel, Capture, CaptureOptions, Error, ErrorKind, Facts, Host, OutFile, OutStream, Result,
-    Target, failpoint,
+    Capture, CaptureOptions, Facts, Host, OutFile, OutStream, Result, Target, failpoint,
 };
 use snapshot::{DumpKind, ProcessKey, WallTime, select};
 use std::{
-    sync::{Arc, Mutex, atomic::Ordering, mpsc::RecvTimeoutError},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
 type Observer<'o> = &'o mut (dyn FnMut(Step) + Send);
 
-/// Between two looks at the copying threads.
-const LOOK: Duration = Duration::from_millis(5);
-/// Between two reports of progress.
-const REPORT: Duration = Duration::from_millis(100);
-/// How long copying threads get to notice that they are to stop.
-const PATIENCE: Duration = Duration::from_millis(300);
-/// Copying that moves nothing for this long hangs.
-const STALL: Duration = Duration::from_secs(15);
-
-/// Takes the dumps and finishes the files.
+/// Attaches to the process and takes the dumps.
 pub(crate) fn run(
     host: &dyn Host,
     key: ProcessKey,
@@ -46,7 +38,8 @@ pub(crate) fn run(
     }
 }
 
-/// The same, of a target that is attached already, on the thread that attached it.
+/// Takes the dumps from a target that this thread has attached already. `lets_go` is passed on to
+/// [`CaptureOptions`].
 pub(crate) fn run_attached(
     target: &mut dyn Target,
     request: &Request,
@@ -74,10 +67,11 @@ struct Session<'s, 'o> {
 }
 
 impl Session<'_, '_> {
-    /// Everything until the target is let go. The capture ends with this function, on every path.
+    /// Does everything that needs the target. The capture ends with this function on every path, so
+    /// that the target is never held longer.
     fn take(&mut self, target: &mut dyn Target, lets_go: bool) -> Result<()> {
         let facts = target.facts()?;
-        self.expect_room(&facts)?;
+        self.make_room(&facts)?;
         let images = Images::identify(self.key, &facts.modules);
         let taken = crate::store::keep::now();
         self.make_files(&facts, taken)?;
@@ -91,7 +85,7 @@ impl Session<'_, '_> {
         let mut capture = target.capture(&options)?;
         let memory = capture.memory();
         images.put_to(&mut capture.snapshot.modules, &*memory);
-        self.point_at_fault(&mut capture);
+        self.mark_trigger(&mut capture);
         let copied = (0..self.drafts.len()).try_for_each(|at| self.copy(&mut capture, at));
         let pause = capture.release().pause;
         let _ = failpoint("released");
@@ -107,14 +101,15 @@ impl Session<'_, '_> {
         copied
     }
 
-    /// The thread that is the reason comes first, as debuggers show the first of a core; the
-    /// exception is told where there is one.
-    fn point_at_fault(&self, capture: &mut Capture) {
+    /// Puts the trigger's exception into the snapshot, and its thread first: debuggers show the
+    /// first thread of a core when they open it.
+    fn mark_trigger(&self, capture: &mut Capture) {
         let snapshot = &mut capture.snapshot;
-        if self.request.exception.is_some() {
-            snapshot.exception.clone_from(&self.request.exception);
+        let trigger = &self.request.trigger;
+        if let Some(exception) = trigger.exception() {
+            snapshot.exception = Some(exception.clone());
         }
-        let Some(thread) = self.request.thread else {
+        let Some(thread) = trigger.thread() else {
             return;
         };
         let mut threads = snapshot.threads.iter();
@@ -127,20 +122,22 @@ impl Session<'_, '_> {
         self.request.timeout.map(|timeout| self.start + timeout)
     }
 
-    /// Refuses before the target is touched what cannot end well.
-    fn expect_room(&mut self, facts: &Facts) -> Result<()> {
+    /// Deletes old dumps as the limits of the folder say, and fails if there is no room for the new
+    /// ones: the target is not even stopped then.
+    fn make_room(&mut self, facts: &Facts) -> Result<()> {
         let Some(folder) = output_folder(&self.request.destination) else {
             return Ok(());
         };
         let kinds = self.request.kinds.iter();
         let needed: u64 = kinds.map(|(kind, _)| estimate(*kind, facts)).sum();
-        let gone = crate::store::keep::make_room(&folder, &self.request.keep, needed)?;
-        for path in gone {
+        let deleted = crate::store::keep::make_room(&folder, &self.request.keep, needed)?;
+        for path in deleted {
             (self.observer)(Step::Deleted { path });
         }
         Ok(())
     }
 
+    /// Creates an empty file for each dump, smallest kind first.
     fn make_files(&mut self, facts: &Facts, taken: WallTime) -> Result<()> {
         let mut kinds = self.request.kinds.clone();
         kinds.sort_by_key(|(kind, _)| *kind);
@@ -149,8 +146,7 @@ impl Session<'_, '_> {
             process: &facts.process.name,
             pid: self.key.pid,
             when: taken,
-            exception: self.request.exception.as_ref().map(|e| e.code),
-            trigger: &self.request.reason,
+            trigger: &self.request.trigger,
         };
         for (at, (kind, format)) in kinds.into_iter().enumerate() {
             let path = names.path(&self.request.destination, kind, format, several)?;
@@ -170,7 +166,7 @@ impl Session<'_, '_> {
         Ok(())
     }
 
-    /// Plans and copies one dump while the target stands.
+    /// Plans one dump and copies it while the target stands still.
     fn copy(&mut self, capture: &mut Capture, at: usize) -> Result<()> {
         let deadline = self.deadline();
         let draft = &mut self.drafts[at];
@@ -196,22 +192,25 @@ impl Session<'_, '_> {
         draft.reserve(bytes)?;
         let copy = copy::start(&plan, memory, &draft.sink, &draft.record_bytes());
         let copy = copy.map_err(|e| draft.failed("writing", &e))?;
-        let cancel = &self.request.cancel;
-        let watched = watch(&copy, capture, (deadline, cancel), &mut |done| {
+        let limits = Limits {
+            deadline,
+            cancel: &self.request.cancel,
+        };
+        let end = watch_copy::watch(&copy, capture, &limits, &mut |done| {
             (self.observer)(Step::Copied {
                 number,
                 done,
                 total: plan.memory_bytes(),
             });
         });
-        draft.copied(&copy, watched)
+        draft.copied(&copy, end)
     }
 
-    /// Names the files that are whole, keeps or removes the others.
-    fn finish(mut self, mut error: Option<Error>) -> Collected {
+    /// Finishes the files, each of which is published, kept as a partial file, or removed.
+    fn finish(mut self, mut error: Option<platform::Error>) -> Collected {
         let mut dumps: Vec<Written> = Vec::new();
         for draft in self.drafts.drain(..) {
-            match finish::finish(draft, error.as_ref(), self.start) {
+            match draft.finish(error.as_ref(), self.start) {
                 Ok(Some(written)) => {
                     (self.observer)(Step::Complete(Box::new(written.clone())));
                     dumps.push(written);
@@ -224,92 +223,14 @@ impl Session<'_, '_> {
     }
 }
 
-/// Watches the copying until it ends; why it was ended early, if so.
-fn watch(
-    copy: &Copy,
-    capture: &mut Capture,
-    limits: (Option<Instant>, &Cancel),
-    report: &mut dyn FnMut(u64),
-) -> Result<()> {
-    let mut left = copy.threads;
-    let (mut reported, mut moved) = (Instant::now(), (0, Instant::now()));
-    while left > 0 {
-        match copy.ends.recv_timeout(LOOK) {
-            Ok(Ok(())) => left -= 1,
-            Ok(Err(error)) => return stop(copy, left - 1, writing_failed(&error)),
-            Err(RecvTimeoutError::Disconnected) => {
-                return stop(
-                    copy,
-                    0,
-                    Error::new(ErrorKind::Other, "a copying thread failed"),
-                );
-            }
-            Err(RecvTimeoutError::Timeout) => {}
-        }
-        let done = copy.progress.done.load(Ordering::Relaxed);
-        if done != moved.0 {
-            moved = (done, Instant::now());
-        }
-        if left > 0
-            && let Some(reason) = reason_to_end(capture, limits, moved.1)
-        {
-            return stop(copy, left, reason);
-        }
-        if reported.elapsed() > REPORT {
-            reported = Instant::now();
-            report(done);
-        }
-    }
-    Ok(())
-}
-
-fn reason_to_end(
-    capture: &mut Capture,
-    (deadline, cancel): (Option<Instant>, &Cancel),
-    moved: Instant,
-) -> Option<Error> {
-    if cancel.is_asked() {
-        return Some(Error::new(ErrorKind::Cancelled, "the dump was cancelled"));
-    }
-    if deadline.is_some_and(|deadline| Instant::now() > deadline) {
-        return Some(Error::new(
-            ErrorKind::TimedOut,
-            "the time given with --timeout is over",
-        ));
-    }
-    if moved.elapsed() > STALL {
-        let what = format!("nothing could be copied for {} seconds", STALL.as_secs());
-        return Some(Error::new(ErrorKind::TimedOut, what));
-    }
-    capture.check().err()
-}
-
-/// Tells the copying threads to stop and waits a little for them: one that hangs in the kernel
-/// is left behind, the target is not.
-fn stop(copy: &Copy, left: usize, reason: Error) -> Result<()> {
-    copy.progress.stop.store(true, Ordering::Relaxed);
-    let end = Instant::now() + PATIENCE;
-    for _ in 0..left {
-        let wait = end.saturating_duration_since(Instant::now());
-        if copy.ends.recv_timeout(wait).is_err() {
-            break;
-        }
-    }
-    Err(reason)
-}
-
-fn writing_failed(error: &std::io::Error) -> Error {
-    Error::of_file("writing the dump", error)
-}
-
-/// What Windows' debuggers show when they open the dump, in ProcDump's form.
+/// The comment that Windows' debuggers show when they open the dump. It looks like ProcDump's.
 fn comment(request: &Request) -> String {
-    let Request { rule, reason, .. } = request;
+    let Request { rule, trigger, .. } = request;
     let comment = request.comment.iter().map(|text| format!("\n{text}"));
-    format!("\n*** {rule}\n*** {reason}{}", comment.collect::<String>())
+    format!("\n*** {rule}\n*** {trigger}{}", comment.collect::<String>())
 }
 
-/// What a dump of this kind may take, from what is known without stopping the target.
+/// The bytes that a dump of this kind may take, from what is known before the target is stopped.
 fn estimate(kind: DumpKind, facts: &Facts) -> u64 {
     match kind {
         DumpKind::Full => facts.resident,
@@ -318,7 +239,7 @@ fn estimate(kind: DumpKind, facts: &Facts) -> u64 {
     }
 }
 
-/// Milliseconds, to the microsecond.
+/// Milliseconds, exact to the microsecond.
 fn milliseconds(time: Duration) -> f64 {
     time.as_micros() as f64 / 1e3
 }

@@ -1,12 +1,14 @@
-//! The kernel's own core, kept as it comes: what is left when a dump of our own cannot be had.
+//! Stores the kernel's own core as it comes. That is done where we cannot take a dump ourselves.
 
-use super::{
-    CoreHead, Names, Request,
-    copy::padded,
-    finish::{allow, rfc3339},
-    names::output_folder,
+use super::{CoreHead, Request, draft::allow, names::Names, output_folder};
+use crate::{
+    Record,
+    local_time::rfc3339,
+    store::{
+        keep,
+        record::{SPACE, padded},
+    },
 };
-use crate::{Record, store::keep};
 use platform::{Error, ErrorKind, OutFile, Result};
 use snapshot::{DumpFormat, DumpKind};
 use std::{
@@ -15,14 +17,22 @@ use std::{
     time::Instant,
 };
 
+/// The bytes that are read at once.
 const CHUNK: usize = 1 << 20;
-/// Zeros of this length and place become a hole.
+/// A block of this length, in bytes, is not written if it is all zeros: it becomes a hole.
 const HOLE: usize = 64 << 10;
-/// The disk is never filled beyond this.
+/// The bytes that stay free on the disk: a core is cut before it fills the disk.
 const LEFT_FREE: u64 = 64 << 20;
+/// Headers that describe more bytes than this beyond those that came are wrong.
+const FARTHEST: u64 = 1 << 40;
 
-/// Stores what was read of a core and what still comes, with a record behind it. `about` is the
-/// record as far as it is known: whose crash it was, and why this is what there is of it.
+/// Stores the head of a core and the rest of its stream, with a record behind it. `about` is the
+/// record with what is known before: the reason, the process, and why there is no dump of ours.
+/// Returns the path of the file.
+///
+/// # Errors
+/// If there is no room for anything, or the file cannot be written. A core that is cut is not an
+/// error: its record says so.
 pub fn store_stream(
     head: &CoreHead,
     stream: &mut dyn Read,
@@ -36,8 +46,7 @@ pub fn store_stream(
         process: &about.process,
         pid: about.pid,
         when: taken,
-        exception: None,
-        trigger: &about.reason,
+        trigger: &request.trigger,
     };
     let path = names.path(
         &request.destination,
@@ -58,7 +67,6 @@ pub fn store_stream(
     let len = pour.at;
     let end = head.end.unwrap_or(len);
     let mut record = Record {
-        producer: concat!("firstchance ", env!("CARGO_PKG_VERSION")).to_owned(),
         taken: rfc3339(taken),
         kind: "kernel core".to_owned(),
         method: "kernel core".to_owned(),
@@ -73,10 +81,9 @@ pub fn store_stream(
             format!("this core is not whole: {len} of {end} bytes came in time and found room");
         record.warnings.insert(0, what);
     }
-    // With room to tell repeats later.
-    let space = crate::store::record::SPACE;
-    let text = formats::trailer(&padded(&record.to_bytes(space as usize), space));
-    // Behind what the headers describe: no debugger may take the record for memory.
+    // Padded, so that the number of repeats can be written into it later.
+    let text = formats::trailer(&padded(&record.to_bytes(SPACE as usize), SPACE));
+    // Behind what the headers describe, so that no debugger takes the record for memory.
     let behind = if end < len.saturating_add(FARTHEST) {
         len.max(end)
     } else {
@@ -90,19 +97,18 @@ pub fn store_stream(
     }
 }
 
-/// Headers that promise more than this beyond what came lie.
-const FARTHEST: u64 = 1 << 40;
-
+/// Writes a stream into a file, with holes for zeros.
 struct Pour<'p> {
     file: &'p OutFile,
     folder: &'p std::path::Path,
+    /// The offset in the file, in bytes.
     at: u64,
     deadline: Option<Instant>,
 }
 
 impl Pour<'_> {
-    /// Whether all of it came in time and found room. Zeros cost no room, but time: a process may
-    /// have terabytes of address space.
+    /// Writes the head and the stream. Returns false if the time or the room ran out first. Zeros
+    /// take time too, although they take no room: a process may have terabytes of address space.
     fn all(&mut self, head: &CoreHead, stream: &mut dyn Read) -> io::Result<bool> {
         for part in head.pieces() {
             self.put(&part)?;
@@ -123,6 +129,7 @@ impl Pour<'_> {
         }
     }
 
+    /// Writes the next bytes, or skips them if they are all zeros.
     fn put(&mut self, part: &[u8]) -> io::Result<()> {
         let is_hole = self.at > 0 && part.iter().all(|&byte| byte == 0);
         if !is_hole {
@@ -133,6 +140,7 @@ impl Pour<'_> {
     }
 }
 
+/// Reads until the buffer is full or the stream ends. Returns the number of bytes.
 fn read_full(stream: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut done = 0;
     while done < buffer.len() {

@@ -185,7 +185,7 @@ impl Arms {
         }
         let bytes = files.open(module);
         let bytes = bytes.as_ref().map(|bytes| (**bytes).as_ref());
-        let found = match (platform::system().os, bytes) {
+        let found = match (platform::OS, bytes) {
             (OperatingSystem::Windows, file) => windows::look(module, file, memory, wake),
             (OperatingSystem::Linux, Some(image)) => look(module, image, wake),
             (OperatingSystem::Linux, None) => return Vec::new(),
@@ -287,7 +287,7 @@ fn fault(signal: u32, code: i32) -> Exception {
 }
 
 fn on_linux() -> bool {
-    platform::system().os == OperatingSystem::Linux
+    platform::OS == OperatingSystem::Linux
 }
 
 /// Only Linux has places of its own for images and exceptions.
@@ -349,7 +349,7 @@ fn spot(module: &Module, image: &[u8], place: &Place) -> Option<u64> {
 
 fn kind_at(arm: Arm) -> Option<KindAt> {
     match arm {
-        Arm::Throw(place) => place.kind.map(|kind| KindAt {
+        Arm::Throw(place) => place.type_key.map(|kind| KindAt {
             register: (kind.register.offset() / 8) as u8,
             trail: kind.trail,
         }),

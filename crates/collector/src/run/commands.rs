@@ -18,6 +18,7 @@ impl Runner {
         let is_follow = |command: &Command| matches!(command, Command::Attach { .. });
         let (follow, rest): (Vec<_>, Vec<_>) = commands.into_iter().partition(is_follow);
         for command in follow.into_iter().chain(rest) {
+            log::debug!("the rules command: {command}");
             self.obey_one(command);
         }
     }
@@ -89,7 +90,10 @@ impl Runner {
                 self.out.push(RunEvent::Watching(process));
             }
             // It has ended between the list and now.
-            Err(_) => self.feed(policy::Event::Exited(process)),
+            Err(error) => {
+                log::debug!("process {process} is not monitored: {error}");
+                self.feed(policy::Event::Exited(process));
+            }
         }
     }
 
@@ -97,6 +101,7 @@ impl Runner {
     /// it go.
     fn follow_if_free(&mut self, process: ProcessKey) {
         if !self.followers.has(process) && self.jobs.holds(process) {
+            log::debug!("process {process} is followed once a dump lets it go");
             return;
         }
         if let Some(wake) = self.to_follow.remove(&process) {
@@ -119,7 +124,7 @@ impl Runner {
         let Some(request) = self.request(&asked) else {
             return;
         };
-        self.exits.dump_ordered();
+        self.pending.dump_ordered();
         self.out.push(RunEvent::Trigger {
             process: asked.process,
             trigger: asked.trigger,
@@ -147,7 +152,7 @@ impl Runner {
     }
 
     fn tell_stack(&mut self, process: ProcessKey, thread: Option<u32>) {
-        self.exits.stack_ordered();
+        self.pending.stack_ordered();
         let order = StackOrder::new(process, thread, &self.events);
         if self.followers.has(process) {
             self.followers.tell(process, Order::Stack(order));

@@ -1,5 +1,4 @@
-use super::jobs::Finished;
-use crate::Step;
+use crate::{Step, Written};
 use platform::{Error, HostEvent};
 use policy::DumpId;
 use snapshot::{ProcessKey, TargetEvent};
@@ -52,4 +51,13 @@ pub(super) enum OutsideOrder {
     Cancel,
     /// Look at the time: it has gone on. A simulated clock has no other way to tell.
     Look,
+}
+
+/// A dump that is over.
+pub(super) struct Finished {
+    pub(super) id: DumpId,
+    pub(super) process: ProcessKey,
+    pub(super) number: u32,
+    pub(super) dumps: Vec<Written>,
+    pub(super) error: Option<Error>,
 }

@@ -1,4 +1,4 @@
-//! What is still to come before a run may end: answers, and the ends of processes.
+//! Processes that end, and threads that follow them no more.
 
 use super::{
     event::FollowerId,
@@ -9,61 +9,17 @@ use super::{
 use platform::{Error, ErrorKind};
 use policy::ExceptionCount;
 use snapshot::ProcessKey;
-use std::collections::HashSet;
-
-/// Orders that were not answered yet, and processes that are about to end.
-#[derive(Default)]
-pub(super) struct Exits {
-    dumps: usize,
-    stacks: usize,
-    /// Processes that have begun to end.
-    leaving: HashSet<ProcessKey>,
-    /// Processes that have ended, of which their thread has still to tell.
-    gone: HashSet<ProcessKey>,
-}
-
-impl Exits {
-    pub(super) fn dump_ordered(&mut self) {
-        self.dumps += 1;
-    }
-
-    pub(super) fn dump_answered(&mut self) {
-        self.dumps = self.dumps.saturating_sub(1);
-    }
-
-    pub(super) fn stack_ordered(&mut self) {
-        self.stacks += 1;
-    }
-
-    pub(super) fn stack_answered(&mut self) {
-        self.stacks = self.stacks.saturating_sub(1);
-    }
-
-    /// Whether every dump and every stack that was ordered has been answered.
-    pub(super) fn is_answered(&self) -> bool {
-        self.dumps == 0 && self.stacks == 0
-    }
-
-    /// A process has begun to end.
-    pub(super) fn begun(&mut self, process: ProcessKey) {
-        self.leaving.insert(process);
-    }
-
-    /// Whether no process has begun to end that has not ended.
-    pub(super) fn is_quiet(&self) -> bool {
-        self.leaving.is_empty()
-    }
-}
 
 impl Runner {
     /// The machine saw a process end. What a followed one did last may not have been told yet: its
     /// thread tells that first, and then the end.
     pub(super) fn host_saw_exit(&mut self, process: ProcessKey) {
+        log::debug!("the machine saw process {process} end");
         self.schedule.stop(process);
         if self.followers.has(process) {
             // A thread that has ended just now cannot be told, but its last report is on its way.
             self.followers.tell(process, Order::Gone);
-            self.exits.gone.insert(process);
+            self.pending.gone.insert(process);
         } else {
             self.exited(process);
         }
@@ -71,8 +27,8 @@ impl Runner {
 
     /// A process is gone, and everything it did has been told.
     pub(super) fn exited(&mut self, process: ProcessKey) {
-        self.exits.leaving.remove(&process);
-        self.exits.gone.remove(&process);
+        self.pending.leaving.remove(&process);
+        self.pending.gone.remove(&process);
         self.schedule.stop(process);
         self.to_follow.remove(&process);
         self.arming.remove(&process);
@@ -94,7 +50,7 @@ impl Runner {
         }
         // The end of the process was left to the thread to tell, which may have been left itself
         // meanwhile.
-        if self.exits.gone.contains(&process) && !self.followers.has(process) {
+        if self.pending.gone.contains(&process) && !self.followers.has(process) {
             self.exited(process);
         }
     }

@@ -6,8 +6,7 @@ use super::{
     order::{DumpOrder, StackOrder},
     stacks,
 };
-use crate::{Step, Written, collect};
-use platform::Error;
+use crate::{Step, collect};
 use policy::DumpId;
 use snapshot::ProcessKey;
 
@@ -16,15 +15,6 @@ pub(super) struct Jobs {
     machine: Machine,
     running: Vec<Running>,
     waiting: Vec<Waiting>,
-}
-
-/// A dump that is over.
-pub(super) struct Finished {
-    pub(super) id: DumpId,
-    pub(super) process: ProcessKey,
-    pub(super) number: u32,
-    pub(super) dumps: Vec<Written>,
-    pub(super) error: Option<Error>,
 }
 
 struct Running {

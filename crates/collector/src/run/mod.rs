@@ -10,15 +10,21 @@ mod event;
 mod exits;
 mod follower;
 mod followers;
+mod incoming;
 mod jobs;
 mod launch;
 mod options;
 mod order;
+mod pending;
 mod probe;
+mod reach;
 mod run_event;
 mod runner;
 mod schedule;
 mod stacks;
+mod starts;
+#[cfg(test)]
+mod tests;
 
 pub use options::{DumpOptions, Machine, Setup, prepare};
 pub use run_event::{ExceptionRow, RunEvent};

@@ -1,9 +1,6 @@
 //! Orders that are answered exactly once, whatever becomes of who got them.
 
-use super::{
-    event::{Event, FollowerId},
-    jobs::Finished,
-};
+use super::event::{Event, Finished, FollowerId};
 use crate::{Collected, Request};
 use platform::{Error, ErrorKind};
 use policy::{DumpId, WakeFor};

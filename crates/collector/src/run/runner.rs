@@ -1,20 +1,19 @@
 //! The loop itself: it waits for an event, or for what is due, and passes it on.
 
 use super::{
-    event::{Event, FollowerEvent, FollowerId, OutsideOrder},
-    exits::Exits,
+    event::{Event, OutsideOrder},
     followers::Followers,
-    identity,
-    jobs::{Finished, Jobs},
+    jobs::Jobs,
     options::{DumpOptions, Setup},
+    pending::Pending,
     probe::Probes,
+    reach::reach,
     run_event::RunEvent,
     schedule::Schedule,
 };
-use crate::Step;
-use platform::{Cancel, Detail, Error, ErrorKind, Host, HostEvent};
-use policy::{Outcome, Rule, RuleId, RuleSet, RuleState, Target, WakeFor};
-use snapshot::{ProcessKey, TargetEvent, Time};
+use platform::{Cancel, Error, Host};
+use policy::{Rule, RuleId, RuleSet, RuleState, WakeFor};
+use snapshot::{ProcessKey, Time};
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::{
@@ -46,7 +45,7 @@ pub struct Runner {
     pub(super) to_follow: HashMap<ProcessKey, WakeFor>,
     /// Processes that are monitored: their end is told.
     pub(super) watched: HashSet<ProcessKey>,
-    pub(super) exits: Exits,
+    pub(super) pending: Pending,
     /// Followers that are not armed yet, of processes that there were when rules were added.
     pub(super) arming: HashSet<ProcessKey>,
     /// Whether [`RunEvent::Effective`] was told since rules were added.
@@ -61,7 +60,7 @@ pub struct Runner {
     pub(super) cancel: Cancel,
     status: Option<Duration>,
     next_status: Time,
-    is_cancelled: bool,
+    pub(super) is_cancelled: bool,
     pub(super) events: Sender<Event>,
     inbox: Receiver<Event>,
     pub(super) out: Vec<RunEvent>,
@@ -113,7 +112,7 @@ impl Runner {
             followers,
             to_follow: HashMap::new(),
             watched: HashSet::new(),
-            exits: Exits::default(),
+            pending: Pending::default(),
             arming: HashSet::new(),
             is_effective: true,
             launched: None,
@@ -235,7 +234,7 @@ impl Runner {
             self.receive(None);
             self.out.drain(..).for_each(&mut *show);
         }
-        self.receive_until(LEAVING, |runner| runner.exits.is_quiet());
+        self.receive_until(LEAVING, |runner| runner.pending.is_quiet());
         self.followers.leave_all();
         // On Windows our end would leave breakpoints behind.
         self.receive_until(LEAVING_ALL, |runner| runner.followers.is_empty());
@@ -248,7 +247,7 @@ impl Runner {
 
     /// Whether a dump or a stack that was ordered has not been answered.
     fn is_working(&self) -> bool {
-        !self.exits.is_answered() || !self.jobs.is_empty()
+        !self.pending.is_answered() || !self.jobs.is_empty()
     }
 
     fn receive(&mut self, limit: Option<Duration>) {
@@ -291,6 +290,11 @@ impl Runner {
         self.tell_status();
     }
 
+    /// [`RunEvent::Effective`] is told once what is being begun now is.
+    pub(super) fn expect_effect(&mut self) {
+        self.is_effective = false;
+    }
+
     fn tell_if_effective(&mut self) {
         let is_ready = self.arming.is_empty() && self.begins.is_none();
         if !self.is_effective && is_ready && !self.is_over() {
@@ -305,174 +309,5 @@ impl Runner {
             self.next_status = now + every;
             self.out.push(RunEvent::Status(self.rules.status(now)));
         }
-    }
-
-    pub(super) fn take(&mut self, event: Event) {
-        match event {
-            Event::Host(HostEvent::Exited(key)) => self.host_saw_exit(key),
-            Event::Host(HostEvent::Started(pid)) => self.started(pid),
-            Event::Follower(id, event) => self.follower(id, event),
-            Event::Step(id, step) => self.dump_moved_on(id, step),
-            Event::DumpFinished(finished) => self.dump_finished(finished),
-            Event::Stack(process, lines) => {
-                self.exits.stack_answered();
-                self.jobs.stacked(process);
-                self.follow_those_let_go();
-                self.out.push(RunEvent::Stack { process, lines });
-            }
-            Event::Order(OutsideOrder::Cancel) => self.is_cancelled = true,
-            Event::Order(OutsideOrder::Look) => {}
-        }
-    }
-
-    pub(super) fn feed(&mut self, event: policy::Event) {
-        let commands = self.rules.handle(self.host.now(), event);
-        self.obey(commands);
-    }
-
-    /// Looks at the processes that there are, as far as these targets reach.
-    fn find(&mut self, targets: &[Reach]) -> Result<(), Error> {
-        self.is_effective = false;
-        if targets.iter().any(|reach| reach.starts) {
-            self.host.follow_starts();
-        }
-        let entries = match targets.iter().any(|reach| reach.all) {
-            true => self.host.processes(Detail::Identity)?,
-            false => {
-                let pids = targets.iter().filter_map(|reach| reach.pid);
-                pids.filter_map(|pid| self.host.entry(pid).ok()).collect()
-            }
-        };
-        let own = std::process::id();
-        for entry in entries {
-            let is_zombie = entry.state == 'Z' && entry.threads < 2;
-            if !entry.kernel && !is_zombie && entry.key.pid != own {
-                self.feed(policy::Event::Found(identity(&entry)));
-            }
-        }
-        Ok(())
-    }
-
-    /// A process started, or became another program. Many do on a busy machine, and few are meant.
-    fn started(&mut self, pid: u32) {
-        // It may be gone again already.
-        let Ok(entry) = self.host.entry(pid) else {
-            return;
-        };
-        self.followers
-            .tell(entry.key, super::order::Order::LookAgain);
-        if !entry.kernel && self.launched != Some(entry.key) {
-            self.feed(policy::Event::Started(identity(&entry)));
-        }
-    }
-
-    fn follower(&mut self, id: FollowerId, event: FollowerEvent) {
-        let process = id.key;
-        let is_current = self.followers.is_current(id);
-        match event {
-            FollowerEvent::Armed => {
-                self.arming.remove(&process);
-                self.out.push(RunEvent::Armed(process));
-            }
-            FollowerEvent::Notice(lines) => self.out.push(RunEvent::Notice { process, lines }),
-            FollowerEvent::Did(event) if is_current => self.did(process, event),
-            // It was left before this was told, and goes on by itself.
-            FollowerEvent::Did(_) => {}
-            FollowerEvent::Seen(event) => self.feed(policy::Event::Target(process, event)),
-            FollowerEvent::Counted(counts) => self.feed(policy::Event::Counted(process, counts)),
-            FollowerEvent::FirstStack { name, frames } => self.out.push(RunEvent::FirstStack {
-                process,
-                name,
-                frames,
-            }),
-            FollowerEvent::Ended(error) => self.follower_ended(id, error),
-        }
-    }
-
-    /// A followed process did something, and stands; it goes on when nothing more is to be done
-    /// with it.
-    fn did(&mut self, process: ProcessKey, event: TargetEvent) {
-        if let TargetEvent::Exited { .. } = event {
-            self.followers.leave(process);
-            return self.exited(process);
-        }
-        self.followers.stands(process);
-        let ends = matches!(event, TargetEvent::Exiting { .. });
-        if ends {
-            self.exits.begun(process);
-        }
-        self.feed(policy::Event::Target(process, event));
-        // A program that could not be executed ends before it has begun.
-        if self.begins != Some(process) || ends {
-            self.followers.go_on(process);
-        }
-    }
-
-    fn dump_moved_on(&mut self, id: policy::DumpId, step: Step) {
-        self.jobs.step(id, &step);
-        if let Step::Released { .. } = step {
-            self.follow_those_let_go();
-        }
-        self.out.push(RunEvent::Step(step));
-    }
-
-    fn dump_finished(&mut self, finished: Finished) {
-        let Finished {
-            id,
-            process,
-            number,
-            dumps,
-            error,
-        } = finished;
-        self.exits.dump_answered();
-        self.jobs.dumped(id);
-        self.follow_those_let_go();
-        let outcome = match &error {
-            None => Outcome::Written,
-            Some(error) if matches!(error.kind, ErrorKind::Cancelled | ErrorKind::TargetDied) => {
-                Outcome::Cancelled(error.to_string())
-            }
-            Some(error) => Outcome::Failed(error.to_string()),
-        };
-        let is_forbidden = error.as_ref().map(|error| error.kind) == Some(ErrorKind::NotPermitted);
-        if let Some(error) = error {
-            self.out.push(RunEvent::DumpFailed {
-                number,
-                process,
-                error,
-            });
-        }
-        let written = dumps.into_iter().map(Arc::new).collect();
-        self.out.push(RunEvent::Dumped(written));
-        self.feed(policy::Event::DumpFinished { id, outcome });
-        if is_forbidden {
-            // What the system forbids now it forbids later too.
-            self.feed(policy::Event::Refused(process));
-        }
-    }
-}
-
-/// Which processes have to be looked at for a rule.
-struct Reach {
-    /// Whether any process may be meant that there is now.
-    all: bool,
-    /// The one that is.
-    pid: Option<u32>,
-    /// Whether a process that starts later may be meant.
-    starts: bool,
-}
-
-/// A rule about a pid looks at that process alone: to look at all of them took seconds where some
-/// had many mappings.
-fn reach(rule: &Rule) -> Reach {
-    let pid = match rule.target {
-        Target::Pid(pid) => Some(pid),
-        _ => None,
-    };
-    let is_launched = matches!(rule.target, Target::Launch(_));
-    Reach {
-        all: pid.is_none() && !is_launched || rule.children && !is_launched,
-        pid,
-        starts: pid.is_none() && !is_launched || rule.children,
     }
 }

@@ -1,19 +1,23 @@
-//! Dumps that others have written into a folder, such as Windows itself by LocalDumps: they carry no
-//! record of ours, and what they are is read from what they hold.
+//! Dumps in a folder that other programs have written, such as Windows itself by LocalDumps. They
+//! have no record of ours; what a list shows of them is read from the dump itself.
 
 use super::{
     keep::{Stored, is_named, record_of},
     record::Record,
 };
-use crate::collect::rfc3339;
+use crate::local_time::rfc3339;
 use formats::Dump;
+use policy::Trigger;
 use snapshot::{Exception, NoMemory};
 use std::{
     fs, io,
     path::{Path, PathBuf},
 };
 
-/// The dumps in a folder that are not ours. Their records say what could be told.
+/// The dumps in a folder that are not ours, each with a record that is made from what it holds.
+///
+/// # Errors
+/// If the folder cannot be listed. A file that cannot be read is left out.
 pub fn foreign_dumps(folder: &Path) -> io::Result<Vec<Stored>> {
     let entries = fs::read_dir(folder)?.flatten();
     let paths = entries.map(|entry| entry.path());
@@ -22,24 +26,21 @@ pub fn foreign_dumps(folder: &Path) -> io::Result<Vec<Stored>> {
 }
 
 fn read(path: PathBuf) -> Option<Stored> {
-    let found = fs::symlink_metadata(&path).ok();
-    let found = found.filter(fs::Metadata::is_file)?;
+    let file = fs::symlink_metadata(&path).ok();
+    let file = file.filter(fs::Metadata::is_file)?;
     let dump = formats::read(platform::map_file(&path).ok()?).ok()?;
     Some(Stored {
-        record: told(&dump).into(),
-        bytes: found.len(),
+        record: record(&dump).into(),
+        bytes: file.len(),
         path,
     })
 }
 
-fn told(dump: &Dump) -> Record {
+fn record(dump: &Dump) -> Record {
     let snapshot = &dump.snapshot;
     let process = &snapshot.process;
-    let (system, architecture) = (snapshot.system.os, snapshot.system.architecture);
-    let name = |exception: &Exception| {
-        let name = analysis::exception_name(exception, system, architecture, &NoMemory);
-        format!("Unhandled exception: {name}")
-    };
+    let crash = snapshot.exception.as_ref();
+    let crash = crash.map(|exception| Trigger::Exception(named(dump, exception)));
     Record {
         complete: true,
         producer: dump.producer.clone(),
@@ -47,7 +48,18 @@ fn told(dump: &Dump) -> Record {
         pid: process.key.pid,
         kind: "?".to_owned(),
         taken: rfc3339(snapshot.taken),
-        reason: snapshot.exception.as_ref().map(name).unwrap_or_default(),
-        ..Record::default()
+        ..crash.as_ref().map(Record::of_trigger).unwrap_or_default()
+    }
+}
+
+/// The exception with its printed name. A crash handler of the system dumps only what no handler of
+/// the program took.
+fn named(dump: &Dump, exception: &Exception) -> Exception {
+    let system = &dump.snapshot.system;
+    let name = analysis::exception_name(exception, system.os, system.architecture, &NoMemory);
+    Exception {
+        name,
+        first_chance: false,
+        ..exception.clone()
     }
 }

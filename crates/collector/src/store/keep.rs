@@ -1,4 +1,5 @@
-//! Room for one more dump: what has to go, goes; what is not ours stays.
+//! The dumps in a folder and the folder's limits: lists our dumps, and deletes old ones for new ones.
+//! Files that we did not write are never deleted.
 
 use super::record::Record;
 use platform::{Error, ErrorKind, FileBytes, Peek, Result};
@@ -10,8 +11,14 @@ use std::{
     time::SystemTime,
 };
 
-/// Sees to it that `needed` bytes find their place in `folder` within `keep`; the dumps of ours
-/// that had to go for it. Refuses where it cannot be done, before the target is touched.
+/// The advice for a dump that the disk has no room for.
+pub(crate) const NO_ROOM_ADVICE: &str = "Write elsewhere with -o, or take a mini dump.";
+
+/// Makes room in `folder` for a new dump of `needed` bytes within the limits `keep`, by deleting our
+/// oldest dumps. Returns the deleted ones.
+///
+/// # Errors
+/// If there would be too little room even then. Nothing is deleted in that case.
 pub(crate) fn make_room(folder: &Path, keep: &Retention, needed: u64) -> Result<Vec<PathBuf>> {
     let space = platform::space_at(folder);
     let space = space.map_err(|e| unusable(folder, &e))?;
@@ -28,16 +35,16 @@ pub(crate) fn make_room(folder: &Path, keep: &Retention, needed: u64) -> Result<
     if verdict.missing > 0 || needed > space.free && verdict.delete.is_empty() {
         return Err(no_room(folder, keep, needed, space.free));
     }
-    let delete: Vec<PathBuf> = verdict.delete;
-    for path in &delete {
+    for path in &verdict.delete {
         fs::remove_file(path).map_err(|e| {
             Error::of_file(&format!("deleting the old dump {}", path.display()), &e)
         })?;
     }
-    Ok(delete)
+    Ok(verdict.delete)
 }
 
-/// Deletes the dumps of ours that are too many in `folder` now; which.
+/// Deletes our oldest dumps in `folder` until it is within the limits `keep`. Returns those that
+/// could be deleted.
 pub fn keep_within(folder: &Path, keep: &Retention) -> Vec<PathBuf> {
     let space = platform::space_at(folder).unwrap_or_default();
     let disk = Disk {
@@ -51,23 +58,26 @@ pub fn keep_within(folder: &Path, keep: &Retention) -> Vec<PathBuf> {
         .collect()
 }
 
-/// A dump of ours in a folder.
+/// A dump in a folder.
 #[derive(Clone, Debug)]
 pub struct Stored {
-    /// Where it is.
+    /// The path of the file.
     pub path: PathBuf,
-    /// Its size in bytes.
+    /// The size of the file in bytes.
     pub bytes: u64,
-    /// What it says of itself; in a box, as a list of very many is sorted.
+    /// Its record; in a box, because very long lists are sorted.
     pub record: Box<Record>,
 }
 
-/// The dumps of ours in a folder, whole or partial, by what their heads say; of a folder that may
-/// not be listed, those that were noted for this user.
+/// Our dumps in a folder, whole and partial. Of a folder that may not be listed, those that the user
+/// of this program may read.
+///
+/// # Errors
+/// If the folder cannot be listed and there is no list for the user.
 pub fn stored_dumps(folder: &Path) -> std::io::Result<Vec<Stored>> {
     let paths = super::readers::paths_in(folder)?;
     Ok(of_each(&paths, |path| {
-        let found = is_named(path).then(|| Found::at(path)).flatten()?;
+        let found = is_named(path).then(|| DumpFile::at(path)).flatten()?;
         Some(Stored {
             path: path.to_owned(),
             bytes: found.bytes,
@@ -76,8 +86,8 @@ pub fn stored_dumps(folder: &Path) -> std::io::Result<Vec<Stored>> {
     }))
 }
 
-/// What comes of each path, looked at by as many threads as there are processors: a folder may have
-/// a hundred thousand dumps.
+/// Applies `look` to all paths, by as many threads as there are processors: a folder may have a
+/// hundred thousand dumps.
 fn of_each<T: Send>(paths: &[PathBuf], look: impl Fn(&PathBuf) -> Option<T> + Sync) -> Vec<T> {
     let lookers = std::thread::available_parallelism().map_or(1, usize::from);
     let share = paths.len().div_ceil(lookers).max(1);
@@ -92,7 +102,7 @@ fn of_each<T: Send>(paths: &[PathBuf], look: impl Fn(&PathBuf) -> Option<T> + Sy
     })
 }
 
-/// Whether a file is called as dumps are, whole or partial.
+/// Whether a file has the name of a dump, whole or partial.
 pub(super) fn is_named(path: &Path) -> bool {
     let stem = path.file_stem().map(Path::new);
     let is_partial = path.extension().is_some_and(|end| end == "partial");
@@ -100,25 +110,26 @@ pub(super) fn is_named(path: &Path) -> bool {
     named.is_some_and(is_whole)
 }
 
-/// A regular file that may be a dump.
-struct Found {
+/// A regular file that may be a dump of firstchance.
+struct DumpFile {
     bytes: u64,
     modified: SystemTime,
-    /// Where it is one of ours.
+    /// `None` if we did not write it.
     record: Option<Record>,
 }
 
-/// What of a minidump holds its record, nearly always.
+/// In nearly every minidump, the record lies within this many bytes.
 const SHORT_HEAD: usize = 4 << 10;
-/// The same of a core.
+/// In nearly every core, the record lies within this many bytes.
 const HEAD: usize = 32 << 10;
 
-/// The record of a dump of ours.
+/// The record of a dump. Returns `None` if we did not write the file.
 pub(super) fn record_of(path: &Path) -> Option<Record> {
-    Found::at(path)?.record
+    DumpFile::at(path)?.record
 }
 
-impl Found {
+impl DumpFile {
+    /// Looks at a file: at its head first, and at all of it if the record is not there.
     fn at(path: &Path) -> Option<Self> {
         let mut peek = Peek::open(path).ok()?;
         let looks = [SHORT_HEAD, HEAD].into_iter();
@@ -129,7 +140,7 @@ impl Found {
         Some(Self {
             bytes: peek.len,
             modified: peek.modified,
-            record: record.filter(is_written_by_us),
+            record: record.filter(Record::is_ours),
         })
     }
 }
@@ -158,10 +169,10 @@ fn no_room(folder: &Path, keep: &Retention, needed: u64, free: u64) -> Error {
         ", and limits to keep"
     };
     let what = format!("{folder} has {free} MB free{limits}; the dump needs about {needed} MB");
-    Error::new(ErrorKind::Disk, what).advise("Write elsewhere with -o, or take a mini dump.")
+    Error::new(ErrorKind::Disk, what).advise(NO_ROOM_ADVICE)
 }
 
-/// The files of a folder that may be dumps; ours are those that carry a record.
+/// The files in a folder that have the name of a whole dump. Those with a record are ours.
 fn dumps_in(folder: &Path) -> Vec<StoredDump<PathBuf>> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let paths: Vec<PathBuf> = entries
@@ -169,7 +180,7 @@ fn dumps_in(folder: &Path) -> Vec<StoredDump<PathBuf>> {
         .filter(|path| is_whole(path))
         .collect();
     of_each(&paths, |path| {
-        let found = Found::at(path)?;
+        let found = DumpFile::at(path)?;
         Some(StoredDump {
             id: path.to_owned(),
             bytes: found.bytes,
@@ -179,23 +190,19 @@ fn dumps_in(folder: &Path) -> Vec<StoredDump<PathBuf>> {
     })
 }
 
-/// Whether a file is called as a dump that was finished.
+/// Whether a file has the name of a dump that was finished.
 fn is_whole(path: &Path) -> bool {
     path.extension()
         .is_some_and(|end| end == "core" || end == "dmp")
 }
 
-/// The record of a dump of ours.
+/// The record in the bytes of a dump. Returns `None` if we did not write it.
 pub(crate) fn our_record(dump: FileBytes) -> Option<Record> {
-    parsed(dump).filter(is_written_by_us)
+    parsed(dump).filter(Record::is_ours)
 }
 
-fn is_written_by_us(record: &Record) -> bool {
-    record.producer.starts_with("firstchance ")
-}
-
-/// Removes what runs that were killed left in `folder`, under its temporary name; which files.
-/// Partial files that were labelled and kept stay.
+/// Removes the unfinished dumps that killed runs of firstchance have left in `folder`. Returns their
+/// paths. Partial files that were kept on purpose stay.
 pub(crate) fn clear_left_over(folder: &Path) -> Vec<PathBuf> {
     let unfinished = |dump| our_record(dump).is_some_and(|record| record.writing);
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
@@ -206,7 +213,7 @@ pub(crate) fn clear_left_over(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Calendar time now.
+/// The calendar time now.
 pub(crate) fn now() -> WallTime {
     wall(SystemTime::now())
 }

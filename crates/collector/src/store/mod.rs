@@ -1,4 +1,4 @@
-//! What a dump says of itself, and what stays of old dumps.
+//! Stored dumps: their records, lists of them, and the limits of their folders.
 
 pub(crate) mod foreign;
 pub(crate) mod keep;

@@ -1,5 +1,6 @@
-//! Which dumps of a folder a user may read who may not list the folder: for each such user there is
-//! a file of names that is theirs to read.
+//! Lists of dumps for users who may read some dumps in a folder but may not list the folder. Each
+//! such user has a file `.readable-by-UID` in it, with the names of those dumps, that only they can
+//! read.
 
 use platform::{Error, OutFile, Result};
 use std::{
@@ -8,12 +9,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// The path of a user's list.
 fn list_of(folder: &Path, uid: u32) -> PathBuf {
     folder.join(format!(".readable-by-{uid}"))
 }
 
-/// Notes that a user may read a dump, and forgets those that are gone. Two at once would lose one:
-/// the caller sees to that.
+/// Adds a dump to the list of a user who may read it, and drops names of dumps that are gone. The
+/// caller makes sure that nobody else does so at the same time, or one of the two names is lost.
+///
+/// # Errors
+/// If the list cannot be written, or no access list can be set on it.
 pub fn note_readable(dump: &Path, uid: u32) -> Result<()> {
     let folder = dump.parent().unwrap_or(Path::new("."));
     let path = list_of(folder, uid);
@@ -30,8 +35,11 @@ pub fn note_readable(dump: &Path, uid: u32) -> Result<()> {
     file.publish().map(drop)
 }
 
-/// The files of a folder that this program's user may read; where they may not list it, those that
-/// were noted for them.
+/// The paths of the files in a folder. If the user of this program may not list the folder, those
+/// in the user's list.
+///
+/// # Errors
+/// If the folder cannot be listed and there is no list for the user.
 pub(crate) fn paths_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let refused = match fs::read_dir(folder) {
         Ok(entries) => return Ok(entries.flatten().map(|entry| entry.path()).collect()),
@@ -43,7 +51,7 @@ pub(crate) fn paths_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(names.iter().map(|name| folder.join(name)).collect())
 }
 
-/// The names in a list, as far as they are plain.
+/// The names in a list. Those that could lead out of the folder are left out.
 fn names(list: &Path) -> io::Result<Vec<String>> {
     let text = fs::read_to_string(list)?;
     let is_plain = |name: &&str| !name.is_empty() && !name.contains('/') && !name.starts_with('.');

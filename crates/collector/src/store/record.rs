@@ -1,66 +1,75 @@
+//! The record in each dump: why and how it was taken, and what is missing in it.
+
+use policy::Trigger;
 use serde::{Deserialize, Serialize};
 
-/// What a dump says of itself; JSON inside the dump file (an ELF note, a minidump user stream).
+/// The facts about a dump that are stored in the dump file itself, as JSON: in an ELF note or in a
+/// user stream of a minidump.
 ///
-/// It is written twice: at the head of the file, so that a list of dumps is a read of their heads,
-/// and at its tail, where a dump that is streamed to a pipe can tell what only the end knows.
+/// It is written twice: at the head of the file, so that a folder of dumps can be listed by reading
+/// their heads, and at its tail, because of a dump that is streamed to a pipe some facts are known
+/// at the end only.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub struct Record {
-    /// `firstchance 0.1.0`.
+    /// Program and version that wrote the dump: `firstchance 0.1.0`.
     pub producer: String,
-    /// Whether every byte that was wanted was written; false in a partial file.
+    /// Whether every byte that was planned was written. It is false in a partial file.
     pub complete: bool,
-    /// Whether it is still being written; a program that was killed leaves it so for ever.
+    /// Whether the dump is still being written. A program that is killed leaves it true.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub writing: bool,
-    /// Why it was taken: `Manual dump`, `cpu >= 85% for 10s: 97%` …
+    /// Why it was taken, as a sentence: `Manual dump`, `cpu >= 85% for 10s: 97%` …
     pub reason: String,
-    /// The rule, as a sentence, or the command line that asked for it.
+    /// Why it was taken, as a word ([`policy::TriggerKind::word`]): `manual`, `cpu`, `exception` …
+    /// It is empty in dumps of versions that did not write it.
+    pub trigger: String,
+    /// The rule, as a sentence, or the command line that asked for the dump.
     pub rule: String,
-    /// What the user said of it (`--comment`).
+    /// The user's comment (`--comment`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
-    /// When the target was stopped, RFC 3339 with offset.
+    /// When the target was stopped: RFC 3339 with offset.
     pub taken: String,
-    /// `full`, `mini`, `custom 0x33` …
+    /// What it holds: `full`, `mini`, `custom 0x33` …
     pub kind: String,
-    /// Pid and name of the target.
+    /// The pid of the target.
     pub pid: u32,
-    /// Its name.
+    /// The name of the target.
     pub process: String,
-    /// Its pid in its own pid namespace, where that is another one.
+    /// The pid of the target in its own pid namespace, if that is another one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inner_pid: Option<u32>,
-    /// The container it ran in.
+    /// The id of the container that it ran in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
-    /// What that container was made of, where its runtime's files tell.
+    /// The image of that container, if the files of its runtime name it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
-    /// The pod it belongs to: `NAMESPACE/NAME`, or its uid.
+    /// The pod that it belongs to: `NAMESPACE/NAME`, or the uid of the pod.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod: Option<String>,
-    /// What crashes for the same cause have in common: the signal and the innermost frames.
+    /// Crash signature: signal and innermost frames. Crashes with the same signature are likely to
+    /// have the same cause.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signature: Option<String>,
-    /// How often the same crash of the same program came again, and was only counted.
-    #[serde(skip_serializing_if = "is_none")]
+    /// How often the same crash of the same program came again and was only counted.
+    #[serde(skip_serializing_if = "is_zero")]
     pub repeats: u64,
-    /// Whether the process was gone, or its pid another's, before it could be looked at: nothing
-    /// here but the kernel's core is of it for sure.
+    /// Whether the process was gone, or its pid another's, before it could be looked at. Only the
+    /// kernel's core is then certain to be of the process.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub raced: bool,
-    /// How the memory was taken: `stopped`, `clone`, `crash`, `not stopped`.
+    /// How the memory was taken: `stopped`, `clone`, `crash`, `not stopped`, `kernel core`.
     pub method: String,
-    /// How long the target stood still for this dump, in milliseconds; absent while unknown.
+    /// How long the target was stopped for this dump, in milliseconds; absent if it is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pause_ms: Option<f64>,
     /// Bytes of memory in the dump.
     pub memory_bytes: u64,
-    /// Memory that was wanted and could not be read: the first ones, ascending.
+    /// The first ranges of memory that could not be read, ascending.
     pub gaps: Vec<Gap>,
-    /// All gaps, also those that found no room in `gaps`.
+    /// The number of all gaps, those that found no room in `gaps` included.
     pub gap_count: u64,
     /// Bytes in all gaps.
     pub gap_bytes: u64,
@@ -68,27 +77,50 @@ pub struct Record {
     pub warnings: Vec<String>,
 }
 
-fn is_none(count: &u64) -> bool {
+fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-/// A range of memory that was wanted and is not there.
+/// A range of memory that was wanted and could not be read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
-    /// First address, as `0x…`.
+    /// The first address, as `0x…`.
     pub address: String,
-    /// Its length in bytes.
+    /// The length in bytes.
     pub bytes: u64,
 }
 
-/// What is reserved for the record at the head and at the tail of a dump, each.
+/// The bytes that are reserved for the record at the head of a dump, and as many at its tail.
 pub(crate) const SPACE: u32 = 8 << 10;
-/// What is kept of a text that would leave no room.
+/// Texts that are longer, in bytes, are cut to this length if the record does not fit.
 const LONGEST_TEXT: usize = 512;
 
 impl Record {
-    /// The record as JSON of at most `limit` bytes: gaps, then warnings are left out from the end
-    /// until it fits (their counts stay), and at last long texts are cut.
+    /// A record of ours that says why a dump was taken and by which rule. All else is empty.
+    pub fn new(trigger: &Trigger, rule: &str) -> Self {
+        Self {
+            producer: concat!("firstchance ", env!("CARGO_PKG_VERSION")).to_owned(),
+            rule: rule.to_owned(),
+            ..Self::of_trigger(trigger)
+        }
+    }
+
+    /// A record that says why a dump was taken. All else is empty.
+    pub(crate) fn of_trigger(trigger: &Trigger) -> Self {
+        Self {
+            reason: trigger.to_string(),
+            trigger: trigger.kind().word().to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// Whether this program wrote the dump, in whatever version.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.producer.starts_with("firstchance ")
+    }
+
+    /// The record as JSON of at most `limit` bytes. Until it fits, gaps are left out, then long
+    /// texts are cut, then warnings are left out from the end. The number of gaps stays.
     pub(crate) fn to_bytes(&self, limit: usize) -> Vec<u8> {
         let mut record = self.clone();
         loop {
@@ -99,13 +131,13 @@ impl Record {
         }
     }
 
-    /// Reads a record back; NUL padding is ignored.
+    /// Reads a record back; NUL padding behind it is ignored. Returns `None` if it is not one.
     pub fn parse(bytes: &[u8]) -> Option<Record> {
         let end = bytes.iter().position(|&b| b == 0).unwrap_or(bytes.len());
         serde_json::from_slice(&bytes[..end]).ok()
     }
 
-    /// Leaves something out; false when there is nothing left to leave out.
+    /// Leaves something out. Returns false if nothing is left to leave out.
     fn shrink(&mut self) -> bool {
         if !self.gaps.is_empty() {
             self.gaps.truncate(self.gaps.len() / 2);
@@ -127,6 +159,13 @@ impl Record {
         }
         self.warnings.pop().is_some()
     }
+}
+
+/// A record's JSON at the exact length of its place in the file: filled up with NUL, or cut.
+pub(crate) fn padded(record: &[u8], len: u32) -> Vec<u8> {
+    let mut bytes = record.to_vec();
+    bytes.resize(len as usize, 0);
+    bytes
 }
 
 #[cfg(test)]
@@ -152,5 +191,31 @@ mod tests {
         let mut stored = bytes;
         stored.resize(SPACE as usize, 0);
         assert_eq!(Record::parse(&stored).map(|r| r.gap_count), Some(10_000));
+    }
+
+    #[test]
+    fn the_trigger_is_a_word_beside_the_reason_and_is_read_back() {
+        let signal = Trigger::Signal {
+            number: 15,
+            thread: 7,
+            sender: Some(1),
+        };
+        let record = Record::new(&signal, "on app, when signal SIGTERM, do mini dump");
+        let bytes = record.to_bytes(SPACE as usize);
+        let json: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(json["trigger"], "signal");
+        assert_eq!(json["reason"], "Signal: SIGTERM from process 1");
+        assert_eq!(Record::parse(&padded(&bytes, SPACE)), Some(record));
+    }
+
+    /// Versions before the field wrote no `trigger`, and a later one may write fields that this one
+    /// does not know.
+    #[test]
+    fn records_of_other_versions_are_read() {
+        let json = br#"{"producer":"firstchance 0.0.9","reason":"Manual dump","new":[1]}"#;
+        let record = Record::parse(json).unwrap();
+        assert_eq!(record.reason, "Manual dump");
+        assert_eq!(record.trigger, "");
+        assert!(record.is_ours());
     }
 }

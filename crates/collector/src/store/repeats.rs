@@ -1,19 +1,19 @@
-//! How often a crash came again, told in the dump of the first.
+//! Notes in the dump of a crash how often the same crash came again.
 
-use super::keep::our_record;
-use crate::collect::padded;
+use super::{keep::our_record, record::padded};
 use platform::{Error, ErrorKind, Result};
 use std::path::Path;
 
-/// Has a dump of ours say that its crash came again so often.
+/// Writes into the record of a dump that its crash came again `count` times.
+///
+/// # Errors
+/// If the dump cannot be read or written, or has no record of ours.
 pub fn note_repeats(dump: &Path, count: u64) -> Result<()> {
     let what = || format!("reading {}", dump.display());
     let file = platform::map_file(dump).map_err(|e| Error::of_file(&what(), &e))?;
     let none = || {
-        Error::new(
-            ErrorKind::Other,
-            format!("{} has no record", dump.display()),
-        )
+        let what = format!("{} has no record", dump.display());
+        Error::new(ErrorKind::Other, what)
     };
     let mut record = our_record(file.clone()).ok_or_else(none)?;
     record.repeats = count;

@@ -58,7 +58,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     console::print(&format!(
         "Use one as: --when 'counter \"NAME\" > 100'. {}\n",
-        others(platform::system().os)
+        others(platform::OS)
     ))?;
     let width = rows.iter().map(|row| row.counter.len()).max().unwrap_or(0);
     for row in &rows {

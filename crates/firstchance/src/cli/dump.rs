@@ -43,8 +43,8 @@ pub(crate) struct Args {
     /// Time from the start of one dump to the start of the next
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = values::duration)]
     every: Duration,
-    /// Folder, file name (tokens PROCESSNAME PID YYMMDD HHMMSS EXCEPTIONCODE), or - for standard
-    /// output
+    /// Folder, file name (tokens PROCESSNAME PID YYMMDD HHMMSS EXCEPTIONCODE TRIGGER), or - for
+    /// standard output
     #[arg(short, long, value_name = "PATH")]
     output: Option<String>,
     /// Replace an existing file of the same name
@@ -149,7 +149,6 @@ impl Series<'_> {
     fn request(&self) -> Request {
         Request {
             overwrite: self.args.overwrite,
-            reason: "Manual dump".to_owned(),
             rule: command_line(),
             comment: self.args.comment.clone(),
             timeout: self.args.timeout,
@@ -205,7 +204,7 @@ pub(super) fn default_format(kind: DumpKind, destination: &Destination) -> DumpF
     }
     match kind {
         DumpKind::Triage | DumpKind::Mini => DumpFormat::Minidump,
-        _ if platform::system().os == snapshot::OperatingSystem::Windows => DumpFormat::Minidump,
+        _ if platform::OS == snapshot::OperatingSystem::Windows => DumpFormat::Minidump,
         _ => DumpFormat::Core,
     }
 }

@@ -54,7 +54,7 @@ struct ListArgs {
     /// Only dumps that are not older than this: 2h
     #[arg(long, value_name = "TIME", value_parser = values::duration)]
     since: Option<Duration>,
-    /// Only dumps whose crash signature or reason contains this text
+    /// Only dumps whose crash signature, reason or trigger contains this text
     #[arg(long, value_name = "TEXT")]
     signature: Option<String>,
     /// Show only this many dumps, the newest ones
@@ -102,6 +102,8 @@ struct DumpRow<'l> {
     kind: &'l str,
     bytes: u64,
     reason: &'l str,
+    /// The kind of the reason, in a word: `exception`; empty if the dump does not say.
+    trigger: &'l str,
     signature: Option<&'l str>,
     /// How often this crash came: the stored one and those that were only counted.
     count: u64,
@@ -209,7 +211,8 @@ impl ListArgs {
         let text = self.signature.as_deref();
         let holds = |text: &str| {
             let signature = record.signature.as_deref().unwrap_or_default();
-            signature.contains(text) || record.reason.contains(text)
+            let told = [signature, &record.reason, &record.trigger];
+            told.iter().any(|told| told.contains(text))
         };
         let age = || now.duration_since(moment(dump)).unsigned_abs();
         program.is_none_or(|name| *name == record.process)
@@ -230,6 +233,7 @@ impl<'l> DumpRow<'l> {
             kind: &record.kind,
             bytes: dump.bytes,
             reason: &record.reason,
+            trigger: &record.trigger,
             signature: record.signature.as_deref(),
             count: 1 + record.repeats,
             complete: record.complete,

@@ -69,7 +69,7 @@ pub(crate) fn rule(words: &[String]) -> anyhow::Result<Rule> {
 }
 
 fn parse(words: &[String]) -> anyhow::Result<Invocation> {
-    let parsed = procdump::parse(words, dialect(), platform::system().os);
+    let parsed = procdump::parse(words, dialect(), platform::OS);
     parsed.map_err(|error| Usage(error.to_string()).into())
 }
 
@@ -101,7 +101,7 @@ fn job(monitor: Monitor) -> anyhow::Result<Job> {
 /// that are not dumped. A debugger is told of each anyway.
 fn as_the_system_has_it(monitor: &Monitor) -> Rule {
     let mut rule = monitor.rule.clone();
-    if platform::system().os == OperatingSystem::Linux {
+    if platform::OS == OperatingSystem::Linux {
         return rule;
     }
     let conditions = rule.clauses.iter_mut().flat_map(|clause| &mut clause.when);

@@ -242,6 +242,7 @@ pub(super) fn record(page: &mut Page, opened: &Opened) {
             ),
             ("kind", record.kind.clone()),
             ("reason", record.reason.clone()),
+            ("trigger", record.trigger.clone()),
             ("rule", record.rule.clone()),
             ("comment", record.comment.clone().unwrap_or_default()),
             ("taken", record.taken.clone()),

@@ -255,7 +255,7 @@ fn handles(opened: &Opened) -> Vec<String> {
     kinds.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let told: Vec<String> = kinds
         .iter()
-        .map(|(kind, n)| format!("{n} {kind}{}", if *n == 1 { "" } else { "s" }))
+        .map(|(kind, count)| policy::print_count(*count as u64, kind))
         .collect();
     match told.is_empty() {
         true => vec![],

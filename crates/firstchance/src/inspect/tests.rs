@@ -102,6 +102,7 @@ fn record() -> Record {
     Record {
         producer: "firstchance 1".to_owned(),
         reason: "cpu >= 85% for 10s: 97%".to_owned(),
+        trigger: "cpu".to_owned(),
         rule: "on shop, when cpu >= 85% for 10s, do full dump".to_owned(),
         kind: "full".to_owned(),
         method: "stopped".to_owned(),
@@ -233,6 +234,7 @@ fn json_tells_everything_and_can_be_read() {
     assert_eq!(value["threads"][0]["frames"][0]["module"], "shop");
     assert_eq!(value["modules"][0]["build-id"], "abcd");
     assert_eq!(value["record"]["gap-count"], 3);
+    assert_eq!(value["record"]["trigger"], "cpu");
     assert_eq!(value["regions"][0]["dumped-bytes"], 4096);
 }
 

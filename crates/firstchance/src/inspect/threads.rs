@@ -5,6 +5,7 @@ use super::open::{Opened, Walked};
 use super::page::Page;
 use crate::ui::console;
 use analysis::{End, Frame, How};
+use policy::print_count;
 use snapshot::{Registers, Snapshot, Thread, ThreadState};
 use std::time::Duration;
 
@@ -38,7 +39,10 @@ pub(super) fn summary(page: &mut Page, opened: &Opened, frames: Option<usize>) {
     if left > 0 {
         let hint = opened.hint("threads");
         page.gap();
-        page.faint_end(&format!("  … {}", counted(left, "more thread")), &hint);
+        page.faint_end(
+            &format!("  … {}", print_count(left as u64, "more thread")),
+            &hint,
+        );
     }
     doubts(page, &walked);
 }
@@ -93,7 +97,10 @@ fn show(page: &mut Page, snapshot: &Snapshot, group: &Group, limit: usize, names
                 page.line(&format!("        … these {frames} {times} times more"));
             }
             StackLine::More(count) => {
-                page.line(&format!("        … {}", counted(count, "more frame")));
+                page.line(&format!(
+                    "        … {}",
+                    print_count(count as u64, "more frame")
+                ));
             }
         }
     }
@@ -141,7 +148,7 @@ fn facts(snapshot: &Snapshot, thread: &Thread) -> Vec<String> {
         ThreadState::Stopped => facts.extend(doing(thread.letter).map(str::to_owned)),
     }
     if thread.signal != 0 && fault.is_none() {
-        facts.push(format!("on {}", analysis::signal_name(thread.signal)));
+        facts.push(format!("on {}", snapshot::signal_name(thread.signal)));
     }
     let time = thread.user_time + thread.kernel_time;
     if time >= Duration::from_millis(50) {
@@ -162,12 +169,6 @@ fn doing(letter: char) -> Option<&'static str> {
     })
 }
 
-/// A number and a thing, in the plural unless it is 1: `2 more frames`.
-fn counted(count: usize, thing: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {thing}{plural}")
-}
-
 fn describe(frame: &Frame) -> String {
     console::cut(&frame.to_string(), LONGEST_NAME)
 }
@@ -186,7 +187,7 @@ fn doubts(page: &mut Page, walked: &Walked) {
     if left > 0 {
         lines.push(format!(
             "… and the same for {}",
-            counted(left, "more module")
+            print_count(left as u64, "more module")
         ));
     }
     page.paragraph("Names", &lines);

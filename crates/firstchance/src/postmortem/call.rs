@@ -56,7 +56,7 @@ impl Call {
     pub(super) fn exception(&self) -> Exception {
         Exception {
             code: self.signal as u32,
-            name: policy::signal_name(self.signal),
+            name: snapshot::signal_name(self.signal).into_owned(),
             thread: self.thread,
             first_chance: false,
             ..Exception::default()

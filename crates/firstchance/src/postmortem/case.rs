@@ -119,11 +119,9 @@ impl Case<'_> {
         let about = Record {
             pid: self.call.pid,
             process: self.name.to_owned(),
-            reason: request.reason.clone(),
-            rule: request.rule.clone(),
             raced: self.raced,
             warnings: vec![format!("this is the kernel's core, as {}", error.what)],
-            ..Record::default()
+            ..Record::new(&request.trigger, &request.rule)
         };
         Ok(collector::store_stream(&self.head, input, &request, about)?)
     }

@@ -36,5 +36,5 @@ pub(crate) use windows::{just_in_time, make_folder, reporting, say_what_came_wit
 
 /// Whether this is Windows.
 pub(crate) fn is_windows() -> bool {
-    platform::system().os == snapshot::OperatingSystem::Windows
+    platform::OS == snapshot::OperatingSystem::Windows
 }

@@ -31,8 +31,10 @@ const DIFFERENCES: &str = "
 ## Where firstchance differs on purpose
 
 - No banner, no EULA question, UTF-8 always. Exit codes are firstchance's own (`firstchance --help`).
-- `PROCESSNAME PID EXCEPTIONCODE YYMMDD HHMMSS` in a file name are filled in as whole words in
-  capitals: `input-pid28876` stays as it is.
+- `PROCESSNAME PID EXCEPTIONCODE YYMMDD HHMMSS TRIGGER` in a file name are filled in as whole words in
+  capitals: `input-pid28876` stays as it is. `TRIGGER` is the word that names of ProcDump for Linux have
+  for what set the dump off, or firstchance's own for what ProcDump does not know:
+  [names of dumps](conditions.md#names-of-dumps).
 - `-s` holds for every threshold: CPU, memory, counters, threads, descriptors.
 - In the Linux dialect, CPU is that of the last second (ProcDump for Linux: of the whole life of the
   process), `-s` is the least time from one dump's beginning to the next, `-n` counts for each

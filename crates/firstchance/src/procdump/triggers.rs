@@ -7,8 +7,8 @@ use super::{
 };
 use policy::{
     Chance, Comparison, Condition, ExceptionFilter, Filter, Gauge, Level, Match, Pattern,
-    signal_number,
 };
+use snapshot::signal_number;
 use std::time::Duration;
 
 /// A window that does not answer for so long hangs, as Windows itself has it.

@@ -3,6 +3,7 @@
 //! Text that comes from a target (a thread's name, a path, a command line) goes through [`plain`]
 //! before it is shown, so that a terminal cannot obey control characters in it.
 
+use collector::local_time;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
 use platform::ProcessEntry;
 use snapshot::WallTime;
@@ -115,27 +116,17 @@ pub(crate) fn cut(text: &str, most: usize) -> String {
 
 /// Formats a time as local date and time: `2026-11-22 23:01:42`.
 pub(crate) fn date_time(when: WallTime) -> String {
-    zoned(when).strftime("%Y-%m-%d %H:%M:%S").to_string()
+    local_time::format(when, "%Y-%m-%d %H:%M:%S")
 }
 
 /// Formats a time as local time: `23:01:42`.
 pub(crate) fn time(when: WallTime) -> String {
-    zoned(when).strftime("%H:%M:%S").to_string()
+    local_time::format(when, "%H:%M:%S")
 }
 
-/// The time now, as [`rfc3339`] formats it.
+/// The time now, as [`local_time::rfc3339`] formats it.
 pub(crate) fn now_rfc3339() -> String {
-    rfc3339(now())
-}
-
-/// Formats a time as local time with its offset: `2026-11-22T23:01:42.123+01:00`.
-pub(crate) fn rfc3339(when: WallTime) -> String {
-    zoned(when).strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string()
-}
-
-fn zoned(when: WallTime) -> jiff::Zoned {
-    let time = jiff::Timestamp::from_nanosecond(i128::from(when.0)).unwrap_or_default();
-    time.to_zoned(jiff::tz::TimeZone::system())
+    local_time::rfc3339(now())
 }
 
 /// The calendar time now.

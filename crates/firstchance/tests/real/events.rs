@@ -8,8 +8,8 @@ use std::{
 };
 
 use crate::support::{
-    Child, Core, Firstchance, Program, Running, compile, files_in, folder, proc_status, slow_tests,
-    wait_until,
+    Child, Core, Firstchance, Program, Running, compile, files_in, folder, judge, proc_status,
+    slow_tests, wait_until,
 };
 
 const THROWS: Program = Program::cpp("throws.cpp");
@@ -239,14 +239,46 @@ fn a_breakpoint_on_a_function_is_met_and_passed() {
     assert!(frames.contains("throw_each"), "{frames}");
 }
 
-#[test]
-fn a_signal_is_seen_with_its_sender_and_still_handled() {
-    let folder = folder();
+/// A program that says when it has handled SIGUSR1, and ends with 6 after the second time.
+fn handles_signals() -> Child {
     let script = "import signal,sys\ndef h(n,f): print('handled', flush=True)\n\
                   signal.signal(signal.SIGUSR1, h)\nprint('ready', flush=True)\n\
                   [signal.pause() for _ in range(2)]\nsys.exit(6)";
-    let mut child = Child::start(Command::new("python3").args(["-c", script]));
+    let child = Child::start(Command::new("python3").args(["-c", script]));
     assert_eq!(child.line(), "ready");
+    child
+}
+
+/// In the name of its file, in the events for programs, in its record and in the list.
+#[test]
+fn a_dump_says_in_a_word_what_set_it_off() {
+    let folder = folder();
+    let child = handles_signals();
+    let template = folder.path().join("TRIGGER_PID.dmp");
+    let running = watch(&child, &["signal SIGUSR1"], "mini dump", "1", &template);
+    child.signal(libc::SIGUSR1);
+    assert_eq!(child.line(), "handled");
+    let run = running.finish();
+    run.assert_code(0);
+    let path = folder.path().join(format!("signal_{}.dmp", child.pid()));
+    assert_eq!(dumps(&folder), std::slice::from_ref(&path));
+    assert_eq!(run.events("dump")[0]["trigger"], "signal", "{run:#?}");
+    let record = Firstchance::new(&["inspect"]).arg(&path).args(&["record"]);
+    let record = record.run_well().stdout;
+    let mut lines = record.lines().map(|line| line.split_whitespace());
+    assert!(lines.any(|line| line.eq(["trigger", "signal"])), "{record}");
+    let list = |text| {
+        let list = Firstchance::new(&["dumps", "list", "--json", "--signature", text, "--folder"]);
+        list.arg(folder.path()).run_well().stdout
+    };
+    assert!(list("signal").contains("\"trigger\":\"signal\""));
+    assert_eq!(list("exception").trim(), "");
+}
+
+#[test]
+fn a_signal_is_seen_with_its_sender_and_still_handled() {
+    let folder = folder();
+    let mut child = handles_signals();
     let path = folder.path().join("x.dmp");
     let running = watch(&child, &["signal SIGUSR1"], "mini dump", "1", &path);
     child.signal(libc::SIGUSR1);
@@ -466,4 +498,44 @@ fn python_go_and_node_are_named_when_nobody_catches() {
         );
         assert_eq!(dumps(&folder), [path], "{run:#?}");
     }
+}
+
+/// A thread stands while its exception is looked at; nothing of the machine need be read then.
+#[test]
+fn no_file_about_the_machine_is_read_at_an_exception() {
+    const FAULTS: Program = Program::c("faults.c");
+    judge("strace", "strace");
+    let folder = folder();
+    let log = folder.path().join("calls");
+    let mut child = Child::that_crashes(compile(&FAULTS), &["200"]);
+    assert_eq!(child.line(), "ready");
+    let log_text = log.to_str().expect("a plain path");
+    let calls = ["strace", "-f", "-e", "trace=open,openat", "-o", log_text];
+    let running = Firstchance::by(&calls)
+        .args(&["watch", "--json", &child.pid().to_string()])
+        .args(&[
+            "--when",
+            "exception first chance",
+            "--do",
+            "none",
+            "-n",
+            "0",
+        ])
+        .spawn()
+        .until_it_says("\"event\":\"armed\"");
+    let before = std::fs::read_to_string(&log).expect("strace's log").len();
+    child.tell("go");
+    assert_eq!(child.line(), "handled 200");
+    let run = running.finish();
+    assert_eq!(run.count_of("SIGSEGV.SEGV_MAPERR"), 200, "{run:#?}");
+    let calls = std::fs::read_to_string(&log).expect("strace's log");
+    let machine = [
+        "/proc/cpuinfo",
+        "/proc/meminfo",
+        "/proc/uptime",
+        "/etc/os-release",
+    ];
+    let is_machine = |line: &&str| machine.iter().any(|file| line.contains(file));
+    let read: Vec<&str> = calls[before..].lines().filter(is_machine).collect();
+    assert!(read.is_empty(), "{} times: {:?}", read.len(), read.first());
 }

@@ -28,6 +28,7 @@ fn a_crash_leaves_a_dump_with_all_threads_that_gdb_opens() {
     );
     let record = machine.record(&dump);
     assert_eq!(record["reason"], "Unhandled exception: SIGSEGV.SEGV_MAPERR");
+    assert_eq!(record["trigger"], "exception");
     assert_eq!(record["method"], "crash");
     assert_eq!(record["complete"], true);
 }

@@ -1,13 +1,15 @@
-//! The notes of a core's file, sorted by what they belong to.
+//! The notes of a core, sorted into those of the process and those of each thread.
 
-use super::{NT_RECORD, NT_SNAPSHOT, OWNER, registers};
+use super::extended_notes::{self, NT_X86_SHSTK, NT_X86_XSAVE_LAYOUT};
+use super::{NT_MORE_REGISTERS, NT_RECORD, NT_SNAPSHOT, OWNER};
 use crate::bytes::{Take, Width};
 use crate::elf::{Note, Segment, notes};
+use crate::registers;
 use object::elf;
-use snapshot::{Architecture, Registers, SparseBytes, Thread};
+use snapshot::{Architecture, Registers, SparseBytes, Thread, XsaveLayout, xsave};
 use std::time::Duration;
 
-/// What all notes of a file say.
+/// The contents of all notes of a core.
 #[derive(Default)]
 pub(super) struct Notes<'a> {
     pub(super) threads: Vec<ThreadNotes<'a>>,
@@ -16,21 +18,25 @@ pub(super) struct Notes<'a> {
     pub(super) files: Option<&'a [u8]>,
     pub(super) record: Option<&'a [u8]>,
     pub(super) snapshot: Option<&'a [u8]>,
+    /// Where the threads' XSAVE areas have their components, if the file tells it.
+    layout: Option<&'a [u8]>,
 }
 
-/// What is said of one thread: its `NT_PRSTATUS` and what follows up to the next one.
+/// The notes of one thread: its `NT_PRSTATUS`, and those that follow up to the next `NT_PRSTATUS`.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct ThreadNotes<'a> {
     status: &'a [u8],
     floating: Option<&'a [u8]>,
     fxsave: Option<&'a [u8]>,
     xstate: Option<&'a [u8]>,
+    shadow_stack: Option<&'a [u8]>,
+    more: Option<&'a [u8]>,
     tls: Option<&'a [u8]>,
     siginfo: Option<&'a [u8]>,
 }
 
 impl<'a> Notes<'a> {
-    /// The notes of all note segments in `bytes`, as far as they are there.
+    /// The notes of all note segments of a file, as far as `bytes` hold them.
     pub(super) fn of(bytes: &'a [u8], table: &[Segment]) -> Self {
         let mut sorted = Self::default();
         for segment in table.iter().filter(|s| s.kind == elf::PT_NOTE.0) {
@@ -43,14 +49,16 @@ impl<'a> Notes<'a> {
     pub(super) fn add(&mut self, note: Note<'a>) {
         let descriptor = note.descriptor;
         if note.owner == OWNER.as_bytes() {
-            match note.kind {
-                NT_RECORD => self.record = Some(descriptor),
-                NT_SNAPSHOT => self.snapshot = Some(descriptor),
+            match (note.kind, self.threads.last_mut()) {
+                (NT_RECORD, _) => self.record = Some(descriptor),
+                (NT_SNAPSHOT, _) => self.snapshot = Some(descriptor),
+                (NT_MORE_REGISTERS, Some(thread)) => thread.more = Some(descriptor),
                 _ => {}
             }
             return;
         }
         match elf::NoteType(note.kind) {
+            elf::NoteType(NT_X86_XSAVE_LAYOUT) => self.layout = Some(descriptor),
             elf::NT_PRSTATUS => self.threads.push(ThreadNotes {
                 status: descriptor,
                 ..ThreadNotes::default()
@@ -67,7 +75,20 @@ impl<'a> Notes<'a> {
     }
 }
 
-/// The part of the file that is there of `size` bytes at `offset`.
+impl Notes<'_> {
+    /// All threads; those whose `NT_PRSTATUS` is too short are left out.
+    pub(super) fn threads(&self, architecture: Architecture) -> impl Iterator<Item = Thread> {
+        let layout = self.layout.map(extended_notes::read_layout);
+        self.threads.iter().filter_map(move |notes| {
+            let mut thread = notes.thread(architecture)?;
+            let extended = notes.extended(architecture, layout.as_ref());
+            thread.extended = SparseBytes::new(&extended);
+            Some(thread)
+        })
+    }
+}
+
+/// The `size` bytes at `offset`, or as many of them as the file has.
 fn part(bytes: &[u8], offset: u64, size: u64) -> &[u8] {
     let start = usize::try_from(offset).unwrap_or(usize::MAX);
     let there = bytes.get(start..).unwrap_or_default();
@@ -81,6 +102,7 @@ impl<'a> ThreadNotes<'a> {
             elf::NT_FPREGSET => &mut self.floating,
             elf::NT_PRXFPREG => &mut self.fxsave,
             elf::NT_X86_XSTATE => &mut self.xstate,
+            elf::NoteType(NT_X86_SHSTK) => &mut self.shadow_stack,
             elf::NT_ARM_TLS => &mut self.tls,
             elf::NT_SIGINFO => &mut self.siginfo,
             _ => return,
@@ -88,7 +110,7 @@ impl<'a> ThreadNotes<'a> {
         *place = Some(descriptor);
     }
 
-    /// The thread they tell of; `None` when its `NT_PRSTATUS` is too short.
+    /// The thread without its extended registers; `None` if its `NT_PRSTATUS` is too short.
     pub(super) fn thread(&self, architecture: Architecture) -> Option<Thread> {
         let width = Width::of(architecture);
         let mut status = Take(self.status);
@@ -108,7 +130,6 @@ impl<'a> ThreadNotes<'a> {
             id,
             letter: ' ',
             registers: self.registers(architecture, registers),
-            extended: self.extended(architecture),
             siginfo: self.siginfo.map(<[u8]>::to_vec),
             signal: signal.into(),
             pending,
@@ -127,17 +148,35 @@ impl<'a> ThreadNotes<'a> {
         Some(registers)
     }
 
-    fn extended(&self, architecture: Architecture) -> SparseBytes {
-        let area = match architecture {
-            Architecture::X86 => self.xstate.or(self.fxsave),
-            Architecture::X86_64 | Architecture::Aarch64 => self.xstate.or(self.floating),
+    /// The thread's extended registers, as [`Thread::extended`] has them. `layout` is where its
+    /// XSAVE area has its components; it is guessed if that is not known.
+    pub(super) fn extended(
+        &self,
+        architecture: Architecture,
+        layout: Option<&XsaveLayout>,
+    ) -> Vec<u8> {
+        let without = match architecture {
+            Architecture::X86 => self.fxsave,
+            Architecture::X86_64 | Architecture::Aarch64 => self.floating,
         };
-        let area = area.filter(|area| area.len() <= MOST_EXTENDED);
-        area.map(SparseBytes::new).unwrap_or_default()
+        let is_sane = |area: &&[u8]| area.len() <= MOST_EXTENDED;
+        let Some(area) = self.xstate.filter(is_sane) else {
+            return without.filter(is_sane).unwrap_or_default().to_vec();
+        };
+        let mut area = match layout {
+            Some(layout) => layout.to_standard(area),
+            None => {
+                let mask = xsave::mask_at(area, xsave::XCR0_AT);
+                XsaveLayout::guess(mask, area.len()).to_standard(area)
+            }
+        };
+        extended_notes::add_shadow_stack(&mut area, self.shadow_stack.unwrap_or_default());
+        extended_notes::add_more(&mut area, self.more.unwrap_or_default());
+        area
     }
 }
 
-/// An extended register area at most, in bytes; today's largest is 11,008.
+/// The largest area of extended registers, in bytes; the largest that exists has 11,008.
 const MOST_EXTENDED: usize = 64 << 10;
 
 fn timeval(words: &mut Take<'_>, width: Width) -> Option<Duration> {

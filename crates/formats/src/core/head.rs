@@ -1,52 +1,62 @@
-//! The notes of a core as they come: of ten thousand threads, all of whose notes never are in memory
-//! at once.
+//! Reading the notes of a core while they come from a pipe. The notes of all threads are never in
+//! memory at once: a process may have ten thousand threads.
 
 use super::{file_notes::Notes, rebuild};
 use crate::elf::{Head, notes};
 use object::elf;
-use snapshot::{Architecture, Exception, Thread};
+use snapshot::{Architecture, Exception, SparseBytes, Thread, XsaveLayout, auxv};
 
-/// What the notes of a core tell that its memory and its files do not.
+/// What only the notes of a core tell.
 #[derive(Clone, Debug, Default)]
 pub struct CoreNotes {
-    /// The kernel's order: the one that faulted first.
+    /// In the kernel's order: the thread that crashed is the first.
     pub threads: Vec<Thread>,
-    /// What the process died of.
+    /// The signal that ended the process, as an exception.
     pub exception: Option<Exception>,
     /// The auxiliary vector (getauxval(3)), without the entry that ends it.
     pub auxv: Vec<(u64, u64)>,
 }
 
+/// Keeps the extended registers of a thread, of which there may be more than memory.
+pub type Keep = Box<dyn FnMut(&[u8]) -> SparseBytes + Send>;
+
 /// Reads notes from pieces of the note segment, in order.
 pub struct NoteReader {
     architecture: Architecture,
-    /// The begin of a note that has not come whole.
+    layout: XsaveLayout,
+    keep: Keep,
+    /// The beginning of a note that is not complete yet.
     rest: Vec<u8>,
-    /// The notes of one thread, as far as they came.
+    /// The notes of the current thread so far.
     thread: Vec<u8>,
     told: CoreNotes,
 }
 
-/// Kernels align notes to this.
+/// The alignment of notes in the kernel's cores, in bytes.
 const ALIGN: u64 = 4;
-/// `namesz`, `descsz`, `type`.
+/// The size of a note's head, in bytes: `namesz`, `descsz`, `type`.
 const NOTE_HEAD: usize = 12;
-/// A note that is longer is none.
+/// The longest note, in bytes; what claims to be longer is damaged.
 const LONGEST: usize = 64 << 20;
 
 impl NoteReader {
-    /// For a core that begins with `head`; `None` where that is none.
-    pub fn new(head: &[u8]) -> Option<Self> {
+    /// A reader for a core that begins with `head`; `None` if this is not the head of a core.
+    ///
+    /// `layout` is that of the processor on which the core is being written: the note that tells it
+    /// comes after all threads.
+    pub fn new(head: &[u8], layout: XsaveLayout, keep: Keep) -> Option<Self> {
         let architecture = super::read::architecture(&Head::of(head)?).ok()?;
         Some(Self {
             architecture,
+            layout,
+            keep,
             rest: Vec::new(),
             thread: Vec::new(),
             told: CoreNotes::default(),
         })
     }
 
-    /// Takes the next piece.
+    /// Takes the next bytes of the notes.
     pub fn feed(&mut self, piece: &[u8]) {
         self.rest.extend_from_slice(piece);
         let bytes = std::mem::take(&mut self.rest);
@@ -61,7 +71,7 @@ impl NoteReader {
         self.rest = left.to_vec();
     }
 
-    /// What was told.
+    /// What all the notes told.
     pub fn done(mut self) -> CoreNotes {
         self.end_thread();
         self.told.exception = self.told.threads.first().and_then(rebuild::fault);
@@ -71,17 +81,22 @@ impl NoteReader {
     fn end_thread(&mut self) {
         let mut sorted = Notes::default();
         notes(&self.thread, ALIGN).for_each(|note| sorted.add(note));
-        let threads = sorted.threads.iter();
-        let threads = threads.filter_map(|thread| thread.thread(self.architecture));
-        self.told.threads.extend(threads);
+        for notes in &sorted.threads {
+            if let Some(mut thread) = notes.thread(self.architecture) {
+                let extended = notes.extended(self.architecture, Some(&self.layout));
+                thread.extended = (self.keep)(&extended);
+                self.told.threads.push(thread);
+            }
+        }
         if let Some(auxv) = sorted.auxv {
-            self.told.auxv = rebuild::auxv(auxv, self.architecture);
+            self.told.auxv = auxv::entries(auxv, self.architecture.pointer_size());
         }
         self.thread.clear();
     }
 }
 
-/// The note that `bytes` begin with, and what comes after it; `None` where it has not come whole.
+/// The note at the start of `bytes`, and the bytes behind it; `None` if the note is not complete
+/// yet.
 fn whole_note(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let word = |at: usize| Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?) as usize);
     let padded = |size: usize| size.min(LONGEST).next_multiple_of(ALIGN as usize);

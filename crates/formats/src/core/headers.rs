@@ -7,15 +7,15 @@ use object::endian::{LittleEndian as LE, U16, U32, U64};
 use object::pod::bytes_of;
 use snapshot::Architecture;
 
-/// How long all headers of a file with that many segments are, in bytes.
+/// The size of all headers of a file with that many segments, in bytes.
 pub(super) fn size(width: Width, segments: usize) -> u64 {
     let (file, program, section) = sizes(width);
     let sections = if is_extended(segments) { section } else { 0 };
     (file + segments * program + sections) as u64
 }
 
-/// The bytes of all headers: the file's, the `count` segments', and with too many segments for
-/// the file header the section header that holds their number.
+/// The bytes of all headers: the file header, the `count` program headers, and a section header
+/// with their number if that does not fit into the file header.
 pub(super) fn write(
     architecture: Architecture,
     segments: impl Iterator<Item = Segment>,
@@ -113,8 +113,8 @@ fn file_header(architecture: Architecture, segments: usize) -> Vec<u8> {
     }
 }
 
-/// Section 0 of a file with `PN_XNUM` (`Elf64_Shdr`): all zeros but its own count in `sh_size`
-/// and the number of segments in `sh_info`.
+/// Section 0 of a file with `PN_XNUM` (`Elf64_Shdr`): all zeros, except for the number of sections
+/// in `sh_size` and the number of segments in `sh_info`.
 fn section_header(width: Width, segments: usize) -> Vec<u8> {
     let mut out = vec![0; 8];
     [0, 0, 0, 1]

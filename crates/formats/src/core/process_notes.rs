@@ -3,9 +3,9 @@
 use super::{PAGE, notes::Notes};
 use crate::bytes::{Put, Width};
 use object::elf;
-use snapshot::{Architecture, Detail, Process, Region, RegionKind, Snapshot};
+use snapshot::{Architecture, Detail, Process, Region, RegionKind, Snapshot, auxv};
 
-/// All of them, in the kernel's order.
+/// Adds all notes of the process, in the kernel's order.
 pub(super) fn write(notes: &mut Notes, snapshot: &Snapshot, detail: Detail) {
     let architecture = snapshot.system.architecture;
     let width = Width::of(architecture);
@@ -14,7 +14,10 @@ pub(super) fn write(notes: &mut Notes, snapshot: &Snapshot, detail: Detail) {
         &prpsinfo(&snapshot.process, architecture, detail),
     );
     if !snapshot.process.auxv.is_empty() {
-        notes.core(elf::NT_AUXV, &auxv(&snapshot.process, width));
+        notes.core(
+            elf::NT_AUXV,
+            &auxv::to_bytes(&snapshot.process.auxv, architecture.pointer_size()),
+        );
     }
     let files: Vec<&Region> = snapshot.regions.iter().filter(|r| is_of_file(r)).collect();
     if !files.is_empty() {
@@ -22,7 +25,7 @@ pub(super) fn write(notes: &mut Notes, snapshot: &Snapshot, detail: Detail) {
     }
 }
 
-/// `struct elf_prpsinfo`: who the process is, and its command line in 80 bytes.
+/// `struct elf_prpsinfo`: ids, state and names of the process, and 80 bytes of its command line.
 fn prpsinfo(process: &Process, architecture: Architecture, detail: Detail) -> Vec<u8> {
     let width = Width::of(architecture);
     let mut out = Vec::with_capacity(136);
@@ -48,7 +51,7 @@ fn prpsinfo(process: &Process, architecture: Architecture, detail: Detail) -> Ve
     out
 }
 
-/// The kernel's own short name.
+/// The short name that the kernel keeps.
 fn comm(process: &Process) -> &str {
     match process.comm.as_str() {
         "" => &process.name,
@@ -63,25 +66,14 @@ fn arguments(process: &Process, detail: Detail) -> String {
     }
 }
 
-/// Pairs of words, the last of them `AT_NULL`.
-fn auxv(process: &Process, width: Width) -> Vec<u8> {
-    let mut out = Vec::with_capacity((process.auxv.len() + 1) * 2 * width.bytes());
-    for &(kind, value) in process.auxv.iter().take_while(|(kind, _)| *kind != 0) {
-        out.word(width, kind);
-        out.word(width, value);
-    }
-    out.word(width, 0);
-    out.word(width, 0);
-    out
-}
-
-/// Whether the kernel would list it in `NT_FILE`: a file stands behind it, also a nameless one.
+/// Whether the kernel would list the region in `NT_FILE`, which it does with all mappings of files.
 fn is_of_file(region: &Region) -> bool {
     matches!(region.kind, RegionKind::Image | RegionKind::Mapped)
         && region.name.starts_with(['/', '\\'])
 }
 
-/// Count and page size; start, end and offset in pages of each; then the paths.
+/// The contents of `NT_FILE`: count and page size; start, end and offset in pages for each; the
+/// paths.
 fn file_mappings(files: &[&Region], width: Width) -> Vec<u8> {
     let mut out = Vec::new();
     out.word(width, files.len() as u64);

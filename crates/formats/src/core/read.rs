@@ -1,4 +1,4 @@
-//! A core, read.
+//! Reading cores.
 
 use super::file_notes::Notes;
 use super::{PT_RECORD, rebuild};
@@ -11,7 +11,7 @@ use object::elf;
 use snapshot::{Architecture, DumpFormat, Range, Snapshot, Warning};
 use std::sync::Arc;
 
-/// Reads a core; see [`crate::read`].
+/// Reads a core; see [`crate::read()`].
 pub(crate) fn read(file: FileBytes) -> Result<Dump, ReadError> {
     let bytes = (*file).as_ref();
     let head = Head::of(bytes).ok_or_else(|| broken("no whole little-endian ELF header"))?;
@@ -53,13 +53,13 @@ pub(super) fn architecture(head: &Head) -> Result<Architecture, ReadError> {
     }
 }
 
-/// The program headers, as many of them as the file has.
+/// The program headers that the file holds; adds a warning if some are missing.
 fn table(bytes: &[u8], head: &Head, warnings: &mut Vec<Warning>) -> Vec<Segment> {
     let count = segment_count(bytes, head);
     let start = usize::try_from(head.segments_at).unwrap_or(usize::MAX);
     let there = bytes.get(start..).unwrap_or_default();
-    // Section 0 of a file that was cut off is gone, and with it their number; they end before
-    // the first segment's contents.
+    // In a file that was cut off, section 0 is missing, and the number of headers with it. The
+    // headers end where their types are 0.
     let most = count.unwrap_or(there.len() / segment_size(head.width));
     let mut table = segments(head.width, there, most);
     if count.is_none() {
@@ -76,7 +76,7 @@ fn table(bytes: &[u8], head: &Head, warnings: &mut Vec<Warning>) -> Vec<Segment>
     table
 }
 
-/// How many there are; `None` where the section header that would say so is not there.
+/// The number of program headers; `None` if the section header with that number is missing.
 fn segment_count(bytes: &[u8], head: &Head) -> Option<usize> {
     if head.segment_count != elf::PN_XNUM {
         return Some(head.segment_count.into());
@@ -120,7 +120,7 @@ fn runs(table: &[Segment]) -> Vec<Run> {
     loads.filter_map(run).collect()
 }
 
-/// gdb writes section headers beside the program headers, the kernel does not.
+/// The program that wrote the core. gdb writes section headers, the kernel does not.
 fn producer(head: &Head, notes: &Notes<'_>, ours: bool) -> String {
     match head.section_count {
         _ if ours => "firstchance",
@@ -131,7 +131,7 @@ fn producer(head: &Head, notes: &Notes<'_>, ours: bool) -> String {
     .to_owned()
 }
 
-/// The text at the tail if there is one, else the one at the head.
+/// The text of the record at the end of the file, or of the one at its head if there is none.
 fn record(bytes: &[u8], table: &[Segment], notes: &Notes<'_>) -> Option<Vec<u8>> {
     tail(bytes, table)
         .and_then(record_text)
@@ -157,7 +157,8 @@ pub(crate) fn record_parts(bytes: &[u8]) -> Vec<&[u8]> {
     all.into_iter().flatten().collect()
 }
 
-/// Our own snapshot, its threads completed with what stands in the notes that all readers know.
+/// Completes the snapshot that firstchance wrote by the threads' registers, which are in the
+/// kernel's notes only.
 fn with_registers(
     mut snapshot: Snapshot,
     notes: &Notes<'_>,
@@ -169,7 +170,7 @@ fn with_registers(
         .enumerate()
         .map(|(n, thread)| (thread.id, n))
         .collect();
-    for found in notes.threads.iter().filter_map(|t| t.thread(architecture)) {
+    for found in notes.threads(architecture) {
         if let Some(&n) = by_id.get(&found.id) {
             snapshot.threads[n].registers = found.registers;
             snapshot.threads[n].extended = found.extended;

@@ -1,17 +1,16 @@
-//! A snapshot from a core that is not ours: what its notes and segments tell.
+//! A snapshot from the notes and segments of a core of another program.
 
 mod process;
 mod space;
 
-pub(super) use process::auxv;
-
 use super::file_notes::Notes;
 use crate::elf::Segment;
+use snapshot::auxv::{self, AT_PAGESZ};
 use snapshot::{Architecture, Exception, Memory, Snapshot, System, Thread, Warning};
 
-/// Signals that end a process with a core (signal(7)).
+/// The signals whose default action is a core (signal(7)).
 const FAULTS: [i32; 10] = [3, 4, 5, 6, 7, 8, 11, 24, 25, 31];
-/// Those whose `siginfo_t` has an address: SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV.
+/// The signals whose `siginfo_t` has an address: SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV.
 const ADDRESSED: [i32; 5] = [4, 5, 7, 8, 11];
 
 pub(super) fn snapshot(
@@ -21,9 +20,9 @@ pub(super) fn snapshot(
     architecture: Architecture,
     warnings: &mut Vec<Warning>,
 ) -> Snapshot {
-    let auxv = process::auxv(notes.auxv.unwrap_or_default(), architecture);
+    let auxv = auxv::entries(notes.auxv.unwrap_or_default(), architecture.pointer_size());
     let files = space::mapped_files(notes.files.unwrap_or_default(), architecture);
-    let mut threads = threads(notes, architecture);
+    let mut threads: Vec<Thread> = notes.threads(architecture).collect();
     let mut regions = space::regions(table, &files, &threads, &auxv);
     let modules = space::modules(&files, &regions, memory);
     space::mark_images(&mut regions, &modules);
@@ -42,7 +41,7 @@ pub(super) fn snapshot(
     Snapshot {
         system: System {
             architecture,
-            page_size: process.aux(process::AT_PAGESZ).unwrap_or(4096),
+            page_size: process.aux(AT_PAGESZ).unwrap_or(4096),
             ..System::default()
         },
         exception: threads.first().and_then(fault),
@@ -54,12 +53,8 @@ pub(super) fn snapshot(
     }
 }
 
-fn threads(notes: &Notes<'_>, architecture: Architecture) -> Vec<Thread> {
-    let threads = notes.threads.iter();
-    threads.filter_map(|t| t.thread(architecture)).collect()
-}
-
-/// The kernel puts the thread that faulted first.
+/// The fault of the first thread; `None` if it had none. The kernel writes the thread that crashed
+/// first.
 pub(super) fn fault(first: &Thread) -> Option<Exception> {
     let word = |at: usize| {
         let siginfo = first.siginfo.as_ref()?;

@@ -1,20 +1,22 @@
-//! Address space and selection, made into the loadable segments of a core.
+//! The loadable segments of a core, made of the address space and the selection.
 
 use super::PAGE;
 use object::elf;
 use snapshot::{Detail, Protection, Range, Region, RegionKind, Selection, Snapshot, coalesce};
 
-/// A run of addresses: all of it in the file, or none of it.
+/// A segment: its memory is in the file, or nothing of it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Load {
     pub(super) range: Range,
     /// `PF_…` bits.
     pub(super) flags: u32,
-    /// The memory in it, ascending; what lies between is zeros. Empty: nothing is in the file.
+    /// The memory in the file, ascending, with zeros between. Empty if nothing of the segment is in
+    /// the file.
     pub(super) memory: Vec<Range>,
 }
 
-/// Untouched memory between two runs that is worth no segment of its own, in bytes.
+/// The largest gap of untouched memory that is written as zeros instead of a segment of its own, in
+/// bytes.
 const BRIDGE: u64 = 64 << 10;
 
 /// All segments, by ascending address.
@@ -30,8 +32,8 @@ pub(super) fn loads(snapshot: &Snapshot, selection: &Selection) -> Vec<Load> {
     loads
 }
 
-/// What is selected of `region`: in whole pages, except where that would tell more than was
-/// asked for (the page in which a triage dump's stack ends also holds the environment).
+/// The selected parts of `region`, in whole pages unless that would include what must be left out
+/// (the page in which a triage dump's stack ends also holds the environment).
 fn runs_within(region: &Region, selected: &[Range], detail: Detail) -> Vec<Range> {
     let whole = |range: Range| match detail {
         Detail::All => range.page_aligned(PAGE),
@@ -66,7 +68,7 @@ fn push(loads: &mut Vec<Load>, range: Range, flags: u32, memory: Vec<Range>) {
     }
 }
 
-/// The runs, grouped over small gaps that are known to be zeros.
+/// Groups runs whose gaps are small and known to be zeros.
 fn bridged(region: &Region, runs: &[Range]) -> Vec<Vec<Range>> {
     let mut groups: Vec<Vec<Range>> = Vec::new();
     for &run in runs {
@@ -80,8 +82,8 @@ fn bridged(region: &Region, runs: &[Range]) -> Vec<Vec<Range>> {
     groups
 }
 
-/// Whether `start..end` is short, and zeros: plain memory that was never touched. (Untouched
-/// pages of a file or of shared memory may hold anything.)
+/// Whether `start..end` is short and known to be zeros, which is anonymous memory that was never
+/// touched. (Untouched pages of a file or of shared memory may hold anything.)
 fn is_bridge(region: &Region, start: u64, end: u64) -> bool {
     use RegionKind::{Heap, Private, Stack};
     let plain = matches!(region.kind, Private | Heap | Stack) && !region.shared;

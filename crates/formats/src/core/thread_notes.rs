@@ -1,11 +1,11 @@
 //! The notes of one thread: `struct elf_prstatus` (`include/linux/elfcore.h`), the extended
-//! registers and the signal.
+//! registers (see [`mod@super::extended_notes`]) and the signal.
 
-use super::{notes::Notes, registers};
+use super::{extended_notes::extended_notes, notes::Notes};
 use crate::bytes::{Put, Width};
-use crate::fxsave;
+use crate::{LazyRegisters, registers};
 use object::elf;
-use snapshot::{Architecture, Process, Registers, Snapshot, Thread};
+use snapshot::{Architecture, Detail, Process, Registers, Snapshot, SparseBytes, Thread};
 use std::time::Duration;
 
 /// `NT_PRSTATUS`: with it a new thread begins for every reader.
@@ -14,28 +14,35 @@ pub(super) fn status(
     snapshot: &Snapshot,
     thread: &Thread,
     registers: &Registers,
+    detail: Detail,
 ) {
     let signal = match thread.signal {
         // Readers take the last thread's signal for the process's, so the kernel repeats it.
         0 => snapshot.threads.first().map_or(0, |first| first.signal),
         own => own,
     };
-    let status = prstatus(&snapshot.process, thread, registers, signal);
+    let mut status = prstatus(&snapshot.process, thread, registers, signal);
+    // pr_fpvalid: whether there are floating-point registers.
+    status.u32(u32::from(!thread.extended_for(detail).is_empty()));
+    let width = Width::of(registers.architecture());
+    status.resize(status.len().next_multiple_of(width.bytes()), 0);
     notes.core(elf::NT_PRSTATUS, &status);
 }
 
 /// What belongs to the thread whose `NT_PRSTATUS` came last.
-pub(super) fn rest(notes: &mut Notes, thread: &Thread, registers: &Registers) {
-    match registers {
-        Registers::X86_64(_) => x86_64(notes, thread),
-        Registers::X86(_) => x86(notes, thread),
-        Registers::Aarch64(r) => aarch64(notes, thread, r.tls),
+pub(super) fn rest(notes: &mut Notes, thread: &Thread, registers: &Registers, detail: Detail) {
+    let architecture = registers.architecture();
+    let form = move |extended: &SparseBytes| extended_notes(extended, architecture);
+    notes.extended(LazyRegisters::new(&thread.extended_for(detail), form));
+    if let Registers::Aarch64(r) = registers {
+        notes.add("LINUX", elf::NT_ARM_TLS.0, &r.tls.to_le_bytes());
     }
     if let Some(siginfo) = &thread.siginfo {
         notes.core(elf::NT_SIGINFO, siginfo);
     }
 }
 
+/// All but its last word, `pr_fpvalid`.
 fn prstatus(process: &Process, thread: &Thread, registers: &Registers, signal: i32) -> Vec<u8> {
     let width = Width::of(registers.architecture());
     let mut out = Vec::with_capacity(392);
@@ -55,45 +62,12 @@ fn prstatus(process: &Process, thread: &Thread, registers: &Registers, signal: i
         .into_iter()
         .for_each(|time| timeval(&mut out, width, time));
     out.put(&registers::write(registers));
-    out.u32(u32::from(!thread.extended.is_empty()));
-    out.resize(out.len().next_multiple_of(width.bytes()), 0);
     out
 }
 
 fn timeval(out: &mut Vec<u8>, width: Width, time: Duration) {
     out.word(width, time.as_secs());
     out.word(width, u64::from(time.subsec_micros()));
-}
-
-/// FXSAVE, and all of XSAVE where there is more than its header behind it.
-fn x86_64(notes: &mut Notes, thread: &Thread) {
-    if thread.extended.len() >= 512 {
-        notes.sparse("CORE", elf::NT_FPREGSET, &thread.extended, 512);
-    }
-    xstate(notes, thread);
-}
-
-fn x86(notes: &mut Notes, thread: &Thread) {
-    if let Some(fxsave) = thread.extended.to_vec().first_chunk() {
-        notes.core(elf::NT_FPREGSET, &fxsave::to_fsave(fxsave));
-        notes.sparse("LINUX", elf::NT_PRXFPREG, &thread.extended, 512);
-    }
-    xstate(notes, thread);
-}
-
-fn xstate(notes: &mut Notes, thread: &Thread) {
-    let size = thread.extended.len();
-    if size >= 576 {
-        notes.sparse("LINUX", elf::NT_X86_XSTATE, &thread.extended, size);
-    }
-}
-
-fn aarch64(notes: &mut Notes, thread: &Thread, tls: u64) {
-    if !thread.extended.is_empty() {
-        let size = thread.extended.len();
-        notes.sparse("CORE", elf::NT_FPREGSET, &thread.extended, size);
-    }
-    notes.add("LINUX", elf::NT_ARM_TLS.0, &tls.to_le_bytes());
 }
 
 /// Where the registers begin in `struct elf_prstatus`.

@@ -1,14 +1,16 @@
-//! A core, laid out.
+//! The layout of a core that is written.
 
 use super::headers;
 use super::notes::Notes;
 use super::segments::{self, Load};
-use super::{NT_RECORD, NT_SNAPSHOT, OWNER, PAGE, PT_RECORD, process_notes, thread_notes};
+use super::{
+    NT_RECORD, NT_SNAPSHOT, OWNER, PAGE, PT_RECORD, extended_notes, process_notes, thread_notes,
+};
 use crate::elf::Segment;
 use crate::metadata::{self, Container};
-use crate::{RecordSpace, bytes::Width, plan::Pieces};
+use crate::{RecordSpace, bytes::Width, pieces::Pieces};
 use object::elf;
-use snapshot::{Range, Selection, Snapshot};
+use snapshot::{Architecture, Detail, Range, Selection, Snapshot, xsave};
 
 /// The pieces of a whole core.
 pub(crate) fn pieces(
@@ -55,26 +57,40 @@ fn notes(snapshot: &Snapshot, selection: &Selection, record: RecordSpace<'_>) ->
         .filter_map(|thread| Some((thread, thread.registers.as_ref()?)));
     let first = threads.next();
     if let Some((thread, registers)) = first {
-        thread_notes::status(&mut notes, snapshot, thread, registers);
+        thread_notes::status(&mut notes, snapshot, thread, registers, selection.detail);
     }
     process_notes::write(&mut notes, snapshot, selection.detail);
     if record.head > 0 {
         notes.record(OWNER, NT_RECORD, record.head);
     }
     if let Some((thread, registers)) = first {
-        thread_notes::rest(&mut notes, thread, registers);
+        thread_notes::rest(&mut notes, thread, registers, selection.detail);
     }
     for (thread, registers) in threads {
-        thread_notes::status(&mut notes, snapshot, thread, registers);
-        thread_notes::rest(&mut notes, thread, registers);
+        thread_notes::status(&mut notes, snapshot, thread, registers, selection.detail);
+        thread_notes::rest(&mut notes, thread, registers, selection.detail);
+    }
+    // The kernel has this note behind those of the threads, too.
+    if let Some(layout) = xsave_layout(snapshot, selection.detail) {
+        notes.add("LINUX", extended_notes::NT_X86_XSAVE_LAYOUT, &layout);
     }
     let metadata = metadata::write(snapshot, selection.detail, Container::Core);
     notes.add_long(OWNER, NT_SNAPSHOT, metadata);
     notes.pieces
 }
 
-/// The header of each of `loads`, with its place in the file; they are counted out twice rather
-/// than kept, as there may be very many.
+/// The contents of `NT_X86_XSAVE_LAYOUT`. All threads run on the same machine, so that one stands
+/// for all.
+fn xsave_layout(snapshot: &Snapshot, detail: Detail) -> Option<Vec<u8>> {
+    let is_x86 = snapshot.system.architecture != Architecture::Aarch64;
+    let mut threads = snapshot.threads.iter();
+    let thread = threads.find(|thread| thread.extended.len() >= xsave::COMPONENTS)?;
+    let extended = thread.extended_for(detail);
+    is_x86.then(|| extended_notes::layout(&extended.to_vec()))?
+}
+
+/// The program header of each of `loads`. They are computed twice instead of kept, as there may be
+/// very many.
 fn placed(loads: &[Load], start: u64) -> impl Iterator<Item = Segment> {
     loads.iter().scan(start, |next, load| {
         let segment = place(load, *next);
@@ -83,7 +99,7 @@ fn placed(loads: &[Load], start: u64) -> impl Iterator<Item = Segment> {
     })
 }
 
-/// The header of `load`, its offset congruent with its address as elf(5) wants it.
+/// The program header of `load`. Its offset is congruent with its address, as elf(5) demands.
 fn place(load: &Load, next: u64) -> Segment {
     let in_file = !load.memory.is_empty();
     let file_size = if in_file { load.range.len() } else { 0 };
@@ -103,7 +119,7 @@ fn place(load: &Load, next: u64) -> Segment {
     }
 }
 
-/// The header of the record behind the memory, if there is to be one.
+/// The program header of the record behind the memory, if there is one.
 fn tail(loads: &[Load], start: u64, size: u32) -> Option<Segment> {
     let last = placed(loads, start).last();
     let end = last.map_or(start, |segment| segment.offset + segment.file_size);

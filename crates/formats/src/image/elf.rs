@@ -1,4 +1,4 @@
-//! Identity of an ELF image as it lies in memory (elf(5)).
+//! The identity of an ELF image in memory (elf(5)).
 
 use super::{Identity, bytes_at};
 use crate::bytes::{Take, Width};
@@ -6,9 +6,9 @@ use crate::elf::{HEAD_SIZE, Head, Segment, notes, segment_size, segments};
 use object::elf;
 use snapshot::{Memory, Range};
 
-/// Program headers of an image at most; real ones have about a dozen.
+/// The most program headers of an image; real images have about a dozen.
 const MOST_SEGMENTS: usize = 512;
-/// Notes and dynamic section that are looked at, in bytes.
+/// The most that is read of notes and of the dynamic section, in bytes.
 const MOST_NOTES: usize = 64 << 10;
 const MOST_DYNAMIC: usize = 64 << 10;
 const MOST_NAME: usize = 4096;
@@ -17,7 +17,7 @@ const MOST_NAME: usize = 4096;
 pub(super) struct Image<'a> {
     memory: &'a dyn Memory,
     pub(super) width: Width,
-    /// What is added to the file's addresses; wraps for images linked above where they lie.
+    /// An address of the file plus this is one of the process, modulo 2⁶⁴.
     bias: u64,
     /// The program header table.
     pub(super) table: Range,
@@ -36,14 +36,14 @@ pub(super) fn identity(memory: &dyn Memory, base: u64) -> Option<Identity> {
     })
 }
 
-/// `6` of `libc.so.6`.
+/// What follows `.so.` in a soname: `6` of `libc.so.6`.
 fn version(soname: &str) -> String {
     let tail = soname.split_once(".so.").map(|(_, tail)| tail);
     tail.unwrap_or_default().to_owned()
 }
 
 impl<'a> Image<'a> {
-    /// The image whose file header lies at `base`.
+    /// The image whose file header is at `base`; `None` if there is none.
     pub(super) fn at(memory: &'a dyn Memory, base: u64) -> Option<Self> {
         let head = Head::of(&bytes_at(memory, base, HEAD_SIZE as u64, HEAD_SIZE))?;
         let start = base.checked_add(head.segments_at)?;
@@ -56,7 +56,7 @@ impl<'a> Image<'a> {
         Some(image)
     }
 
-    /// The image whose program headers lie at `start`, not yet placed.
+    /// The image whose program headers are at `start`; its bias is not known yet.
     pub(super) fn with_table(
         memory: &'a dyn Memory,
         width: Width,
@@ -75,7 +75,8 @@ impl<'a> Image<'a> {
         })
     }
 
-    /// Places the image by where its program headers lie: `PT_PHDR` says where they wanted to.
+    /// Sets the bias: the program headers are at an address of the process, and `PT_PHDR` holds
+    /// their address in the file.
     pub(super) fn place_by_table(&mut self) {
         let linked = self.of_kind(elf::PT_PHDR).next().map(|s| s.address);
         if let Some(linked) = linked {
@@ -83,7 +84,7 @@ impl<'a> Image<'a> {
         }
     }
 
-    /// Where the segments of that kind lie in memory.
+    /// The ranges of the process in which the segments of that type are.
     pub(super) fn ranges(&self, kind: elf::ProgramType) -> impl Iterator<Item = Range> {
         self.of_kind(kind).map(|segment| {
             let start = segment.address.wrapping_add(self.bias);
@@ -138,7 +139,7 @@ impl<'a> Image<'a> {
             .any(|range| range.contains(address))
     }
 
-    /// The value of the dynamic section's first entry with that tag.
+    /// The value of the first entry with that tag in the dynamic section; `None` if there is none.
     pub(super) fn dynamic_value(&self, tag: elf::DynamicTag) -> Option<u64> {
         let range = self.ranges(elf::PT_DYNAMIC).next()?;
         dynamic_entries(self.memory, self.width, range)
@@ -167,7 +168,7 @@ fn build_id(bytes: &[u8], align: u64) -> Option<Vec<u8>> {
         .map(|note| note.descriptor.to_vec())
 }
 
-/// A file on disk, read as if it were loaded with its header at address 0.
+/// A file, read as if it were loaded with its header at address 0.
 pub(super) struct LoadedFile<'a> {
     bytes: &'a [u8],
     segments: Vec<Segment>,
@@ -191,7 +192,7 @@ impl<'a> LoadedFile<'a> {
         })
     }
 
-    /// Where in the file `address` lies, and how much of its segment follows.
+    /// The offset of `address` in the file, and how many bytes of its segment follow.
     fn offset(&self, address: u64) -> Option<(u64, u64)> {
         self.segments.iter().find_map(|segment| {
             let start = segment.address.wrapping_sub(self.linked);
@@ -214,7 +215,7 @@ impl Memory for LoadedFile<'_> {
     }
 }
 
-/// Copies from `offset` on, at most `left` bytes.
+/// Copies the file from `offset` on, at most `left` bytes.
 pub(super) fn copy(bytes: &[u8], offset: u64, left: u64, buf: &mut [u8]) -> usize {
     let start = usize::try_from(offset).unwrap_or(usize::MAX);
     let there = bytes.get(start..).unwrap_or_default();

@@ -1,63 +1,60 @@
-//! What debuggers need to list the libraries of a process (glibc's `elf/link.h`, svr4 psABI).
+//! The memory in which the dynamic loader lists the libraries of a process (glibc's `elf/link.h`,
+//! System V ABI): debuggers need it.
 
 use super::elf::Image;
 use crate::{bytes::Width, elf::HEAD_SIZE};
 use object::elf;
+use snapshot::auxv::{AT_BASE, AT_PHDR, AT_PHNUM};
 use snapshot::{Memory, OperatingSystem, Range, Snapshot, coalesce};
 use std::collections::HashSet;
 
-/// Libraries at most: more are no list but a loop or garbage.
+/// The most libraries of a list; a longer one is damaged or runs in a circle.
 const MOST_LIBRARIES: usize = 16_384;
-/// `PATH_MAX`.
+/// The longest name of a library, in bytes (`PATH_MAX`).
 const MOST_NAME: usize = 4096;
-/// Program headers and dynamic section of a library that are taken, in bytes.
+/// The most that is taken of a library's program headers, or of its dynamic section, in bytes.
 const MOST_SECTION: u64 = 64 << 10;
 
-/// The auxiliary vector's entries (getauxval(3)).
-const AT_PHDR: u64 = 3;
-const AT_PHNUM: u64 = 5;
-const AT_BASE: u64 = 7;
-
-/// The memory that debuggers need to list the libraries of a core that holds only stacks: the
-/// program's own headers and dynamic section, `r_debug`, and of every `link_map` the structure,
-/// the name, the dynamic section, the headers and the notes with the build-id.
+/// The memory that debuggers need to list the libraries, if a core otherwise holds only stacks: the
+/// program's headers and dynamic section, `r_debug`, and for each `link_map` the structure, the
+/// name, the dynamic section, the headers and the notes with the build-id.
 ///
-/// Of a Windows process what its environment block leads to.
+/// For a Windows process, the process environment block and what it points to.
 ///
-/// Nothing where the process has no dynamic loader. Bounded, and safe against lists that loop.
+/// Empty if the process has no dynamic loader. Lists are followed to a limit.
 pub fn loader_ranges(snapshot: &Snapshot, memory: &dyn Memory) -> Vec<Range> {
     if snapshot.system.os == OperatingSystem::Windows {
         return super::peb::ranges(snapshot, memory);
     }
     let width = Width::of(snapshot.system.architecture);
-    let mut found = Found {
+    let mut loader = LoaderMemory {
         memory,
         width,
         ranges: vec![],
     };
     if let Some(base) = snapshot.process.aux(AT_BASE) {
-        found.image(base);
+        loader.image(base);
     }
-    if let Some(first) = found.program(snapshot) {
-        found.libraries(snapshot, first);
+    if let Some(first) = loader.program(snapshot) {
+        loader.libraries(snapshot, first);
     }
-    coalesce(found.ranges, 0)
+    coalesce(loader.ranges, 0)
 }
 
-/// What the loader calls each library, beside the start of its module: the path it was found under,
-/// which may lead over links, where the module's own path does not (`/lib64/ld.so` for
-/// `/usr/lib/ld.so`). Debuggers look for this one.
+/// The loader's name of each library, with the start of its module. Debuggers look for files by
+/// these names. They may contain symbolic links (`/lib64/ld.so`), where the path of the module does
+/// not (`/usr/lib/ld.so`).
 pub fn loaded_names(snapshot: &Snapshot, memory: &dyn Memory) -> Vec<(u64, String)> {
     if snapshot.system.os == OperatingSystem::Windows {
         return Vec::new();
     }
-    let mut found = Found {
+    let mut loader = LoaderMemory {
         memory,
         width: Width::of(snapshot.system.architecture),
         ranges: vec![],
     };
-    let first = found.program(snapshot).unwrap_or(0);
-    let maps = found.link_maps(first).into_iter();
+    let first = loader.program(snapshot).unwrap_or(0);
+    let maps = loader.link_maps(first).into_iter();
     let named = maps.filter_map(|map| {
         let name = memory.read_c_string(map.name, MOST_NAME)?;
         let module = snapshot.module_at(map.dynamic)?;
@@ -73,13 +70,14 @@ struct LinkMap {
     dynamic: u64,
 }
 
-struct Found<'a> {
+/// The memory of a process, and the ranges of it that were taken.
+struct LoaderMemory<'a> {
     memory: &'a dyn Memory,
     width: Width,
     ranges: Vec<Range>,
 }
 
-impl Found<'_> {
+impl LoaderMemory<'_> {
     fn add(&mut self, start: u64, size: u64) {
         let size = size.min(MOST_SECTION);
         self.ranges
@@ -99,7 +97,7 @@ impl Found<'_> {
         Some(words)
     }
 
-    /// Takes the program's headers and `r_debug`; the address of the first `link_map`.
+    /// Takes the program's headers and `r_debug`; returns the address of the first `link_map`.
     fn program(&mut self, snapshot: &Snapshot) -> Option<u64> {
         let table = snapshot.process.aux(AT_PHDR)?;
         let count = snapshot.process.aux(AT_PHNUM)?.try_into().ok()?;
@@ -124,7 +122,7 @@ impl Found<'_> {
         }
     }
 
-    /// The list that begins there, as far as it is one.
+    /// The `link_map`s of the list that begins at `first`, as far as they can be read.
     fn link_maps(&self, first: u64) -> Vec<LinkMap> {
         let (mut maps, mut seen) = (Vec::new(), HashSet::new());
         let mut next = first;

@@ -1,4 +1,4 @@
-//! Who a program or library is, from its file or from memory: build-id, soname, PDB.
+//! The identity of programs and libraries, from their files or from memory: build-id, soname, PDB.
 
 mod elf;
 mod loader;
@@ -10,27 +10,27 @@ use snapshot::{CodeView, Memory};
 
 pub use loader::{loaded_names, loader_ranges};
 
-/// What names a program or library apart from its path.
+/// The identity of a program or library, apart from its path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
-    /// GNU build-id (ELF note `NT_GNU_BUILD_ID`), raw bytes; empty where there is none.
+    /// GNU build-id (ELF note `NT_GNU_BUILD_ID`), raw bytes; empty if there is none.
     pub build_id: Vec<u8>,
-    /// `DT_SONAME` (elf(5)); empty where there is none.
+    /// `DT_SONAME` (elf(5)); empty if there is none.
     pub soname: String,
-    /// The soname's tail (`6` of `libc.so.6`) or the version resource's file version
-    /// (`10.0.19041.1`); empty where unknown.
+    /// The version: what follows `.so.` in the soname (`6` of `libc.so.6`), or the file version in
+    /// the version resource (`10.0.19041.1`); empty if there is none.
     pub version: String,
-    /// What names the PDB (PE).
+    /// The identity of the PDB (PE only).
     pub codeview: Option<CodeView>,
-    /// PE `TimeDateStamp`; 0 elsewhere.
+    /// `TimeDateStamp` of a PE image; 0 for ELF.
     pub timestamp: u32,
-    /// PE `CheckSum`; 0 elsewhere.
+    /// `CheckSum` of a PE image; 0 for ELF.
     pub checksum: u32,
-    /// Bytes of address space that the image takes when loaded.
+    /// The size of the loaded image, in bytes of address space.
     pub size: u64,
 }
 
-/// Who the ELF or PE file with these bytes is; `None` for anything else.
+/// The identity of an ELF or PE file; `None` if `bytes` are neither.
 pub fn of_file(bytes: &[u8]) -> Option<Identity> {
     match bytes.first_chunk()? {
         b"\x7fELF" => {
@@ -45,8 +45,8 @@ pub fn of_file(bytes: &[u8]) -> Option<Identity> {
     }
 }
 
-/// Who the ELF or PE image is that is loaded at `base`; `None` for anything else, and for an
-/// image whose headers cannot be read.
+/// The identity of the ELF or PE image that is loaded at `base`; `None` if there is none, or its
+/// headers cannot be read.
 pub fn in_memory(memory: &dyn Memory, base: u64) -> Option<Identity> {
     let mut magic = [0; 4];
     if !memory.read_all(base, &mut magic) {
@@ -59,14 +59,15 @@ pub fn in_memory(memory: &dyn Memory, base: u64) -> Option<Identity> {
     }
 }
 
-/// The build-id of a file whose program headers do not show it, such as one of debug information.
+/// The build-id of a file by its section headers. The program headers of a file with debug
+/// information do not lead to it.
 fn build_id_by_section(bytes: &[u8]) -> Vec<u8> {
     let file = object::File::parse(bytes).ok();
     let id = file.and_then(|file| Some(file.build_id().ok()??.to_vec()));
     id.unwrap_or_default()
 }
 
-/// The structure at `address`.
+/// The structure at `address`; `None` if it cannot be read.
 fn structure<T: Pod>(memory: &dyn Memory, address: u64) -> Option<T> {
     let mut bytes = vec![0; size_of::<T>()];
     if !memory.read_all(address, &mut bytes) {
@@ -75,7 +76,7 @@ fn structure<T: Pod>(memory: &dyn Memory, address: u64) -> Option<T> {
     from_bytes::<T>(&bytes).ok().map(|(value, _)| *value)
 }
 
-/// The `size` bytes at `address`, at most `limit`; fewer where no more can be read.
+/// Reads `size` bytes at `address`, but at most `limit`; fewer if the memory ends before.
 fn bytes_at(memory: &dyn Memory, address: u64, size: u64, limit: usize) -> Vec<u8> {
     let size = usize::try_from(size).unwrap_or(limit).min(limit);
     let mut bytes = vec![0; size];

@@ -1,4 +1,4 @@
-//! Identity of a PE image as it lies in memory (Microsoft, "PE Format").
+//! The identity of a PE image in memory (Microsoft, "PE Format").
 
 use super::{Identity, bytes_at, elf::copy, structure};
 use crate::bytes::{Take, c_text};
@@ -7,9 +7,9 @@ use object::pe::{self, ImageDataDirectory, ImageNtHeaders32, ImageNtHeaders64};
 use object::read::pe::{ImageNtHeaders, ImageOptionalHeader};
 use snapshot::{CodeView, Memory};
 
-/// Debug directory entries, and entries of one resource directory, that are looked at.
+/// The most entries of the debug directory, or of one resource directory, that are read.
 const MOST_ENTRIES: u64 = 64;
-/// A CodeView record at most: 24 bytes and a path.
+/// The longest CodeView record, in bytes: 24 and a path.
 const MOST_CODEVIEW: usize = 4096;
 
 pub(super) fn identity(memory: &dyn Memory, base: u64) -> Option<Identity> {
@@ -30,7 +30,7 @@ struct Image<'a> {
     timestamp: u32,
     checksum: u32,
     size: u64,
-    /// Where the data directories lie, and how many there are.
+    /// The address of the data directories, and their number.
     directories: (u64, u32),
 }
 
@@ -64,7 +64,7 @@ impl<'a> Image<'a> {
         })
     }
 
-    /// Address and size of what the data directory `index` names.
+    /// The address and the size in the data directory `index`; `None` if it is empty.
     fn directory(&self, index: u32) -> Option<(u64, u64)> {
         let (start, count) = self.directories;
         let at = start.checked_add(u64::from(index) * size_of::<ImageDataDirectory>() as u64)?;
@@ -93,7 +93,8 @@ impl<'a> Image<'a> {
             })
     }
 
-    /// The file version of the first version resource: type, name, language, data.
+    /// The file version in the first version resource. The directory has three levels: type, name,
+    /// language.
     fn version(&self) -> Option<String> {
         let (root, _) = self.directory(pe::IMAGE_DIRECTORY_ENTRY_RESOURCE as u32)?;
         let names = self.resource(root, 0, Some(pe::RT_VERSION))?;
@@ -105,8 +106,8 @@ impl<'a> Image<'a> {
         fixed_version(&bytes_at(self.memory, at, data.size.get(LE).into(), 4096))
     }
 
-    /// In the resource directory at `root + directory`: the offset of the entry with that id, or
-    /// of the first.
+    /// The offset in the entry with that id in the resource directory at `root + directory`;
+    /// without an id, in the first entry.
     fn resource(&self, root: u64, directory: u32, id: Option<u16>) -> Option<u32> {
         let at = root.checked_add(directory.into())?;
         let head: pe::ImageResourceDirectory = structure(self.memory, at)?;
@@ -142,10 +143,10 @@ fn fixed_version(resource: &[u8]) -> Option<String> {
     Some(parts.map(|part| part.to_string()).join("."))
 }
 
-/// A file on disk, read as if it were loaded at address 0.
+/// A file, read as if it were loaded at address 0.
 pub(super) struct LoadedFile<'a> {
     bytes: &'a [u8],
-    /// Of each section: its address, offset and size in the file.
+    /// The address, the offset in the file and the size of each section.
     sections: Vec<(u64, u64, u64)>,
 }
 

@@ -1,14 +1,14 @@
-//! What debuggers need to list the images and the arguments of a Windows process that is dumped
-//! without its heap (`winternl.h`, and the public symbols of `ntdll`).
+//! The memory in which Windows lists the images and the arguments of a process (`winternl.h`, and
+//! the public symbols of `ntdll`). It is on the heap; debuggers need it in dumps without heaps.
 
 use snapshot::{Architecture, Memory, Range, Snapshot, coalesce};
 use std::collections::HashSet;
 
-/// Images at most: more are no list but a loop or garbage.
+/// The most images of a list; a longer one is damaged or runs in a circle.
 const MOST_MODULES: usize = 16_384;
 
-/// Where things lie in `_PEB`, `_PEB_LDR_DATA`, `_LDR_DATA_TABLE_ENTRY` and
-/// `_RTL_USER_PROCESS_PARAMETERS`, and how much of each is taken.
+/// Offsets in `_PEB`, `_PEB_LDR_DATA`, `_LDR_DATA_TABLE_ENTRY` and `_RTL_USER_PROCESS_PARAMETERS`,
+/// and how much of each is taken; in bytes.
 struct Layout {
     pointer: u64,
     peb: u64,
@@ -42,33 +42,35 @@ const NARROW: Layout = Layout {
     parameter_texts: [0x24, 0x38, 0x40],
 };
 
-/// The block itself, the loader's list with its names, and the parameters with theirs.
+/// The ranges of the process environment block, the loader's list, the parameters, and the texts of
+/// both.
 pub(super) fn ranges(snapshot: &Snapshot, memory: &dyn Memory) -> Vec<Range> {
     let layout = match snapshot.system.architecture {
         Architecture::X86 => &NARROW,
         Architecture::X86_64 | Architecture::Aarch64 => &WIDE,
     };
-    let mut found = Found {
+    let mut taken = PebMemory {
         memory,
         layout,
         ranges: Vec::new(),
     };
     let peb = snapshot.process.peb;
     if peb != 0 {
-        found.add(peb, layout.peb);
-        found.loader(peb);
-        found.parameters(peb);
+        taken.add(peb, layout.peb);
+        taken.loader(peb);
+        taken.parameters(peb);
     }
-    coalesce(found.ranges, 0)
+    coalesce(taken.ranges, 0)
 }
 
-struct Found<'a> {
+/// The memory of a process, and the ranges of it that were taken.
+struct PebMemory<'a> {
     memory: &'a dyn Memory,
     layout: &'static Layout,
     ranges: Vec<Range>,
 }
 
-impl Found<'_> {
+impl PebMemory<'_> {
     fn add(&mut self, start: u64, size: u64) {
         let range = Range::new(start, start.saturating_add(size));
         self.ranges.push(range);
@@ -105,7 +107,7 @@ impl Found<'_> {
         }
     }
 
-    /// A `UNICODE_STRING`: length in bytes, room, pointer.
+    /// Takes the text of a `UNICODE_STRING`: its length in bytes, its capacity, its address.
     fn text(&mut self, base: u64, offset: u64) {
         let at = base.wrapping_add(offset);
         let length = self.memory.read_u32(at).unwrap_or(0) & 0xffff;
@@ -114,7 +116,7 @@ impl Found<'_> {
         }
     }
 
-    /// The pointer there, unless it is null.
+    /// The pointer at an address; `None` if it is null or cannot be read.
     fn pointer(&self, base: u64, offset: u64) -> Option<u64> {
         let at = base.wrapping_add(offset);
         let pointer = match self.layout.pointer {

@@ -1,7 +1,7 @@
-//! The snapshot in a form of our own, so that a dump that we wrote gives back all that was known:
-//! a note in an ELF core, a user stream in a minidump.
+//! The snapshot in a format of our own: a note in an ELF core, a user stream in a minidump. So
+//! nothing of the snapshot is lost in a dump that firstchance writes and reads again.
 //!
-//! The form describes itself, so that other programs can read it without this one:
+//! The format contains the names of the fields, so that other programs can read it:
 //!
 //! ```text
 //! file   = "FCSNAP" 0 1, record
@@ -27,19 +27,21 @@ use snapshot::{Detail, Process, Snapshot};
 use std::borrow::Cow;
 use value::{Fields, field, fields, list_of};
 
-/// What it begins with: a name, and the version of the form.
+/// The first bytes: a name, and the version of the format.
 const MAGIC: [u8; 8] = *b"FCSNAP\0\x01";
 
-/// The file that the description goes into: what that holds in full elsewhere is left out.
+/// The kind of file that the snapshot is written into. What that file holds elsewhere in full is
+/// left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Container {
-    /// It has the threads' registers, all of them.
+    /// A core. It holds all registers of the threads elsewhere.
     Core,
-    /// Its contexts lack some registers, but it has raw files as streams: those with these names.
+    /// A minidump. Its contexts do not hold all general registers. It has a stream of its own for
+    /// the extended registers, and streams for the files of [`Process::files`] with these names.
     Minidump(&'static [&'static str]),
 }
 
-/// `snapshot` in that form, without what a limited dump must not tell.
+/// Writes a snapshot, without what a limited dump must not contain.
 pub(crate) fn write(snapshot: &Snapshot, detail: Detail, container: Container) -> Vec<u8> {
     let mut out = MAGIC.to_vec();
     field(&mut out, "taken", &snapshot.taken);
@@ -58,8 +60,8 @@ pub(crate) fn write(snapshot: &Snapshot, detail: Detail, container: Container) -
     out
 }
 
-/// The snapshot that `bytes` describe; broken parts of it are left at their defaults.
-/// `None` when `bytes` are no such description.
+/// Reads a snapshot; parts that are damaged have their default values. `None` if `bytes` do not
+/// begin like one.
 pub(crate) fn read(bytes: &[u8]) -> Option<Snapshot> {
     let known: Fields = fields(bytes.strip_prefix(&MAGIC)?);
     let threads: Vec<ThreadRecord> = known.get("threads");
@@ -76,7 +78,7 @@ pub(crate) fn read(bytes: &[u8]) -> Option<Snapshot> {
     })
 }
 
-/// The process, with only the names of those files that stand elsewhere.
+/// The process; of the files that are elsewhere in the dump, only the names.
 fn process(snapshot: &Snapshot, detail: Detail, container: Container) -> Process {
     let mut process = allowed(&snapshot.process, detail).into_owned();
     if let Container::Minidump(elsewhere) = container {
@@ -88,10 +90,10 @@ fn process(snapshot: &Snapshot, detail: Detail, container: Container) -> Process
     process
 }
 
-/// Raw files of the process that tell its command line or environment.
+/// The files in [`Process::files`] that contain the command line or the environment.
 const TELLING_FILES: [&str; 2] = ["cmdline", "environ"];
 
-/// The process without what a limited dump must not tell: its command line and environment.
+/// The process, in a limited dump without its command line and environment.
 pub(crate) fn allowed(process: &Process, detail: Detail) -> Cow<'_, Process> {
     match detail {
         Detail::All => Cow::Borrowed(process),

@@ -1,12 +1,12 @@
-//! The records of the form in `super`: which fields of the snapshot's types are told.
+//! The records of the format: the fields of the snapshot's types.
 
 use super::Container;
 use super::value::{Item, Value, field, fields};
-use crate::core::registers;
+use crate::registers;
 use snapshot::*;
 
-/// One description for both ways: the fields of a type, each under its own name. All of them: a
-/// field that snapshot gains does not compile here until it is told of.
+/// Writes and reads all fields of a type, each under its own name. If a field is added to the type,
+/// this does not compile until it is listed here.
 macro_rules! record {
     ($($type:ident { $($name:ident),* $(,)? })*) => {$(
         impl Value for $type {
@@ -51,7 +51,8 @@ record! {
     Exception { thread, code, flags, address, parameters, first_chance, name, bases, message }
 }
 
-/// Variants under names; the default is never written, and stands for what is not known.
+/// Writes and reads the variants of a type by names. The default is not written; it is read for a
+/// name that is not known.
 macro_rules! names {
     ($($type:ident { $($variant:ident = $name:literal),* $(,)? })*) => {$(
         impl Value for $type {
@@ -110,10 +111,10 @@ pub(super) struct ThreadRecord {
 impl ThreadRecord {
     pub(super) fn new(thread: &Thread, container: Container) -> Self {
         let mut thread = thread.clone();
-        // Without registers there is no place of the file's own for the rest.
-        if container == Container::Core && thread.registers.is_some() {
+        // They stand elsewhere in the file.
+        thread.extended = SparseBytes::default();
+        if container == Container::Core {
             thread.registers = None;
-            thread.extended = SparseBytes::default();
         }
         Self { thread }
     }
@@ -127,7 +128,7 @@ impl From<ThreadRecord> for Thread {
 
 impl Item for ThreadRecord {}
 
-/// The fields of a thread, once for both ways.
+/// The fields of a thread, for writing and reading.
 macro_rules! thread_fields {
     ($each:ident) => {
         $each!(

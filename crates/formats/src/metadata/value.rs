@@ -1,15 +1,15 @@
-//! Values of the form in `super`: what can be written and read.
+//! The values of the format: how each type is written and read.
 
 use snapshot::{Range, SparseBytes, WallTime};
 use std::time::Duration;
 
-/// Something that can be a field. Reading takes any bytes and says when they make no sense.
+/// A type that a field can have. Reading returns `None` for bytes that are not a value of it.
 pub(super) trait Value: Default + PartialEq {
     fn put(&self, out: &mut Vec<u8>);
     fn get(bytes: &[u8]) -> Option<Self>;
 }
 
-/// Appends a field, unless it has its default.
+/// Appends a field, unless its value is the default.
 pub(super) fn field<T: Value>(out: &mut Vec<u8>, name: &str, value: &T) {
     if *value != T::default() {
         put_name(out, name);
@@ -17,7 +17,7 @@ pub(super) fn field<T: Value>(out: &mut Vec<u8>, name: &str, value: &T) {
     }
 }
 
-/// Appends a field that is a list, without needing the list.
+/// Appends a field that is a list of `items`.
 pub(super) fn list_of<T: Value>(out: &mut Vec<u8>, name: &str, items: impl Iterator<Item = T>) {
     put_name(out, name);
     put_sized(out, |out| {
@@ -30,8 +30,8 @@ fn put_name(out: &mut Vec<u8>, name: &str) {
     out.extend_from_slice(name.as_bytes());
 }
 
-/// Appends what `put` appends, and its length before it. The bytes are moved up rather than
-/// written elsewhere first: some of them are megabytes, on many levels.
+/// Appends what `put` appends, with its length before it. The bytes are written in place and then
+/// moved for the length: some are megabytes, and a buffer at each level would hold them again.
 fn put_sized(out: &mut Vec<u8>, put: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
     put(out);
@@ -44,7 +44,7 @@ fn put_sized(out: &mut Vec<u8>, put: impl FnOnce(&mut Vec<u8>)) {
 /// The fields of a record.
 pub(super) struct Fields<'a>(Vec<(&'a [u8], &'a [u8])>);
 
-/// The fields in `bytes`, as far as they are whole.
+/// The fields in `bytes`; an incomplete one at the end is left out.
 pub(super) fn fields(mut bytes: &[u8]) -> Fields<'_> {
     let mut fields = Vec::new();
     while let Some(field) = take_field(&mut bytes) {
@@ -54,7 +54,7 @@ pub(super) fn fields(mut bytes: &[u8]) -> Fields<'_> {
 }
 
 impl Fields<'_> {
-    /// The field of that name; its default when it is missing or makes no sense.
+    /// The value of the field with that name; the default if it is missing or damaged.
     pub(super) fn get<T: Value>(&self, name: &str) -> T {
         let field = self.0.iter().find(|(n, _)| *n == name.as_bytes());
         field
@@ -99,10 +99,11 @@ fn take_varint(bytes: &mut &[u8]) -> Option<u64> {
     None
 }
 
-/// Items of one list at most. A hostile list of empty items would else grow a few hundredfold.
+/// The most items of a list. Without this limit a list of empty items would take several hundred
+/// times the memory of its bytes.
 const MOST_ITEMS: usize = 1 << 20;
 
-/// Marks types that lists can hold. Not bytes: their list is raw.
+/// A type that a list can hold. Bytes are not among them: a list of bytes is written as raw bytes.
 pub(super) trait Item: Value {}
 
 impl<T: Item> Value for Vec<T> {
@@ -162,7 +163,7 @@ impl Value for u64 {
 
 impl Item for u64 {}
 
-/// Values that are another value in disguise.
+/// Types that are written as a value of another type.
 macro_rules! as_other {
     ($($type:ty as $other:ty: $to:expr, $from:expr;)*) => {$(
         impl Value for $type {
@@ -234,7 +235,7 @@ fn take_range(bytes: &mut &[u8], base: u64) -> Option<Range> {
     Some(Range::new(start, end))
 }
 
-/// Ascending ranges; those that do not ascend are joined with what they overlap.
+/// Reads ranges; those that overlap or are not in order are joined.
 impl Value for Vec<Range> {
     fn put(&self, out: &mut Vec<u8>) {
         let mut last = 0;
@@ -257,12 +258,13 @@ impl Value for Vec<Range> {
     }
 }
 
-/// An extended register area at most, in bytes; today's largest is 11,008.
+/// The largest area of extended registers, in bytes; the largest that exists has 11,008.
 const MOST_EXTENDED: u64 = 64 << 10;
 
 impl Value for SparseBytes {
     fn put(&self, out: &mut Vec<u8>) {
-        let runs = self.runs().map(|(at, run)| (at as u64, run.to_vec()));
+        let bytes = self.in_memory();
+        let runs = bytes.runs().map(|(at, run)| (at as u64, run.to_vec()));
         (self.len() as u64, runs.collect::<Vec<_>>()).put(out);
     }
 

@@ -1,13 +1,13 @@
-//! What stands between the directory and the memory, under construction.
+//! The part of a minidump between the stream directory and the memory, under construction.
 
-use crate::plan::Pieces;
+use crate::pieces::Pieces;
 use minidump_common::format::MINIDUMP_LOCATION_DESCRIPTOR as Location;
 use scroll::{Endian, LE, Pwrite, ctx::SizeWith, ctx::TryIntoCtx};
 
-/// Pieces at known offsets, written front to back.
+/// The pieces so far; the offset of the next one is known.
 pub(super) struct Body {
     pub(super) pieces: Pieces,
-    /// Offset of the first of them in the file.
+    /// The offset of the first one in the file.
     start: u64,
 }
 
@@ -19,7 +19,7 @@ impl Body {
         }
     }
 
-    /// The offset in the file of what comes next.
+    /// The offset in the file of the next piece.
     pub(super) fn next(&self) -> u64 {
         self.start + self.pieces.size()
     }
@@ -42,7 +42,7 @@ impl Body {
         }
     }
 
-    /// The same for many bytes, which are not copied.
+    /// The same without a copy of the bytes.
     pub(super) fn own_bytes(&mut self, bytes: Vec<u8>) -> Location {
         let rva = self.aligned(8) as u32;
         let data_size = bytes.len() as u32;
@@ -59,7 +59,7 @@ impl Body {
         self.bytes(&string).rva
     }
 
-    /// Appends a string and tells its place; 0 for no text.
+    /// Appends a string and returns its offset; 0 if the text is empty.
     pub(super) fn string_or_none(&mut self, text: &str) -> u32 {
         if text.is_empty() {
             0
@@ -69,7 +69,7 @@ impl Body {
     }
 }
 
-/// A structure that minidump-common knows how to write.
+/// A structure of minidump-common that can be written.
 pub(super) trait Structure:
     TryIntoCtx<Endian, Error = scroll::Error> + SizeWith<Endian>
 {
@@ -77,7 +77,7 @@ pub(super) trait Structure:
 
 impl<T: TryIntoCtx<Endian, Error = scroll::Error> + SizeWith<Endian>> Structure for T {}
 
-/// Appends a structure, packed as minidumps have it.
+/// Appends a structure without padding between its fields.
 pub(super) fn put<T: Structure>(out: &mut Vec<u8>, value: T) {
     let at = out.len();
     out.resize(at + T::size_with(&LE), 0);

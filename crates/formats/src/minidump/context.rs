@@ -7,11 +7,12 @@ use minidump_common::format::{
     ContextFlagsArm64, ContextFlagsX86, FLOATING_SAVE_AREA_X86,
 };
 use scroll::{LE, Pread};
-use snapshot::{Aarch64, Architecture, Registers, SparseBytes, Thread, X86, X86_64};
+use snapshot::{Aarch64, Architecture, Detail, Registers, SparseBytes, Thread, X86, X86_64};
 
-/// The thread's context; `None` where its registers are not known.
-pub(super) fn write(thread: &Thread) -> Option<Vec<u8>> {
-    let extended = thread.extended.to_vec();
+/// The thread's context, with what `detail` tells of its extended registers. `None` if its general
+/// registers are not known.
+pub(super) fn write(thread: &Thread, detail: Detail) -> Option<Vec<u8>> {
+    let extended = thread.extended_for(detail).to_vec();
     Some(match thread.registers.as_ref()? {
         Registers::X86_64(r) => whole_amd64(r, &extended),
         Registers::X86(r) => bytes_of(x86(r, extended.first_chunk())),
@@ -30,12 +31,12 @@ pub(super) fn read(architecture: Architecture, bytes: &[u8]) -> Option<(Register
 
 fn whole_amd64(r: &X86_64, extended: &[u8]) -> Vec<u8> {
     let mut context = amd64(r, extended.first_chunk());
-    if !xstate::is_in(extended) {
+    let Some(avx) = xstate::avx(extended) else {
         return bytes_of(context);
-    }
+    };
     context.context_flags |= CONTEXT_HAS_XSTATE;
     let mut bytes = bytes_of(context);
-    xstate::append(&mut bytes, extended);
+    xstate::append(&mut bytes, extended, avx);
     bytes
 }
 

@@ -1,8 +1,7 @@
-//! The lists of threads and of memory, which point at memory that is yet to come.
+//! The lists of threads and of memory. They contain the offsets of memory that follows them.
 
-use super::MOST_IN_MEMORY_LIST;
 use super::body::{Body, put};
-use super::write::memory_start;
+use super::{MOST_IN_MEMORY_LIST, PAGE};
 use crate::bytes::Put;
 use minidump_common::format::{
     MINIDUMP_LOCATION_DESCRIPTOR as Location, MINIDUMP_MEMORY_DESCRIPTOR as Descriptor,
@@ -10,7 +9,7 @@ use minidump_common::format::{
 };
 use snapshot::{OperatingSystem, Range, Region, Selection, Snapshot, Thread, total_bytes};
 
-/// Where each selected range will lie in the file.
+/// The places of the selected ranges in the file.
 pub(super) struct FileMemoryLayout<'a> {
     pub(super) start: u64,
     ranges: &'a [Range],
@@ -20,8 +19,8 @@ pub(super) struct FileMemoryLayout<'a> {
 }
 
 impl<'a> FileMemoryLayout<'a> {
-    /// The memory behind the lists that are to follow next in `body`: threads, memory, and the
-    /// place of the last record (16 bytes).
+    /// Computes the places: the memory follows the lists of threads and of memory and the place of
+    /// the record at the end (16 bytes), which are appended to `body` next.
     pub(super) fn after(body: &mut Body, snapshot: &Snapshot, selection: &'a Selection) -> Self {
         let ranges = &selection.ranges[..];
         let bytes = total_bytes(ranges);
@@ -35,7 +34,7 @@ impl<'a> FileMemoryLayout<'a> {
         let end = lists.iter().fold(body.aligned(8), |end, &size| {
             (end + size as u64).next_multiple_of(8)
         });
-        let start = memory_start(end);
+        let start = end.next_multiple_of(PAGE);
         let offsets = ranges.iter().scan(start, |next, range| {
             let offset = *next;
             *next += range.len();
@@ -58,7 +57,7 @@ impl<'a> FileMemoryLayout<'a> {
         self.start + self.bytes
     }
 
-    /// The memory list, in the form that fits.
+    /// The list of memory, in the form that is large enough for it.
     pub(super) fn list(&self) -> (Stream, Vec<u8>) {
         if self.is_64 {
             (Stream::Memory64ListStream, self.list64())
@@ -90,8 +89,8 @@ impl<'a> FileMemoryLayout<'a> {
         out
     }
 
-    /// A range within one of the selected; without a place in the file where the format's 32
-    /// bits cannot tell it. (Readers then look the address up in the memory list.)
+    /// Describes a range within one of the selected ranges. Its place in the file is left out if it
+    /// does not fit into 32 bits; readers then look the address up in the list of memory.
     fn descriptor(&self, range: Range) -> Descriptor {
         let n = self.ranges.partition_point(|r| r.end <= range.start);
         let offset = self.offsets[n] + (range.start - self.ranges[n].start);
@@ -106,7 +105,7 @@ impl<'a> FileMemoryLayout<'a> {
         }
     }
 
-    /// The part of the thread's stack that is in the file.
+    /// The part of a thread's stack that is in the file.
     fn stack(&self, snapshot: &Snapshot, thread: &Thread) -> Descriptor {
         let sp = thread.registers.map_or(0, |registers| registers.sp());
         let n = self.ranges.partition_point(|r| r.end <= sp);
@@ -121,8 +120,8 @@ impl<'a> FileMemoryLayout<'a> {
     }
 }
 
-/// Whether so much is all that a Windows process has. Windows' debuggers look for the memory of a
-/// full dump in the 64-bit list, however small it is.
+/// Whether `bytes` are all the memory of a Windows process. Windows' debuggers look for the memory
+/// of a full dump in the 64-bit list, even if it is small.
 fn is_full_of_windows(snapshot: &Snapshot, bytes: u64) -> bool {
     let all = || {
         snapshot

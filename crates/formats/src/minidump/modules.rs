@@ -1,4 +1,4 @@
-//! Modules and handles: lists whose entries point at texts.
+//! The lists of modules and of handles.
 
 use super::body::{Body, put};
 use crate::bytes::Put;
@@ -8,7 +8,7 @@ use minidump_common::format::{
 };
 use snapshot::{Handle, Module, Snapshot};
 
-/// `MINIDUMP_MODULE_LIST`. The program comes first, where every reader looks for it.
+/// Appends `MINIDUMP_MODULE_LIST`. The program is the first module: every reader expects it there.
 pub(super) fn module_list(body: &mut Body, snapshot: &Snapshot) -> Location {
     let is_program = |module: &&Module| module.path == snapshot.process.exe;
     let (program, others): (Vec<_>, Vec<_>) = snapshot.modules.iter().partition(is_program);
@@ -37,7 +37,8 @@ fn entry(body: &mut Body, module: &Module) -> MINIDUMP_MODULE {
     }
 }
 
-/// `RSDS`, GUID, age and path for a PDB; Breakpad's `BpEL` and build-id for an ELF image.
+/// The identity of the debug information: for a PDB `RSDS`, GUID, age and path; for an ELF image
+/// Breakpad's `BpEL` and the build-id.
 fn codeview(module: &Module) -> Vec<u8> {
     let mut record = Vec::new();
     if let Some(pdb) = &module.codeview {

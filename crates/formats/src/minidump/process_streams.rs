@@ -1,11 +1,10 @@
-//! Breakpad's Linux streams: raw files of `/proc/PID` and of the machine.
+//! Breakpad's streams with files of Linux: those of `/proc/PID`, and of the machine.
 
-use crate::bytes::{Put, Width};
 use crate::metadata::allowed;
 use minidump_common::format::MINIDUMP_STREAM_TYPE as Stream;
-use snapshot::{Detail, OperatingSystem, Process, Snapshot};
+use snapshot::{Detail, OperatingSystem, Process, Snapshot, auxv};
 
-/// The names in [`Process::files`] of those that have a stream.
+/// The names in [`Process::files`] of the files that have a stream.
 const FILES: [&str; 8] = [
     "cpuinfo",
     "status",
@@ -17,7 +16,7 @@ const FILES: [&str; 8] = [
     "limits",
 ];
 
-/// Their streams.
+/// The streams of [`FILES`], in the same order.
 const STREAMS: [Stream; 8] = [
     Stream::LinuxCpuInfo,
     Stream::LinuxProcStatus,
@@ -29,7 +28,7 @@ const STREAMS: [Stream; 8] = [
     Stream::MozLinuxLimits,
 ];
 
-/// The names of the files that a dump of a process of that system has streams for.
+/// The names of the files that have streams in a dump of a process of that system.
 pub(super) fn names(os: OperatingSystem) -> &'static [&'static str] {
     match os {
         OperatingSystem::Linux => &FILES,
@@ -37,28 +36,30 @@ pub(super) fn names(os: OperatingSystem) -> &'static [&'static str] {
     }
 }
 
-/// Those that there is something for.
+/// The streams that are not empty.
 pub(super) fn wanted(snapshot: &Snapshot, detail: Detail) -> impl Iterator<Item = Stream> {
     let has = move |&stream: &Stream| bytes(stream, snapshot, detail).is_some();
     STREAMS.into_iter().filter(has)
 }
 
-/// The contents of one; `None` where there is nothing, or nothing that may be told.
+/// The contents of a stream; `None` if it is empty, or a limited dump must not contain it.
 pub(super) fn bytes(stream: Stream, snapshot: &Snapshot, detail: Detail) -> Option<Vec<u8>> {
     let (_, name) = files().find(|(kind, _)| *kind == stream)?;
     let process = allowed(&snapshot.process, detail);
     let file = process.file(name).map(<[u8]>::to_vec);
-    let width = Width::of(snapshot.system.architecture);
-    let bytes = file.or_else(|| made_up(stream, &process, width));
+    let pointer_size = snapshot.system.architecture.pointer_size();
+    let bytes = file.or_else(|| made_up(stream, &process, pointer_size));
     bytes.filter(|bytes| !bytes.is_empty())
 }
 
-/// The file as the kernel would print it, from what else is known.
-fn made_up(stream: Stream, process: &Process, width: Width) -> Option<Vec<u8>> {
+/// Makes the file up from the snapshot, in the form of the kernel.
+fn made_up(stream: Stream, process: &Process, pointer_size: u64) -> Option<Vec<u8>> {
     match stream {
         Stream::LinuxCmdLine => Some(nul_ended(&process.command_line)),
         Stream::LinuxEnviron => Some(nul_ended(&process.environment)),
-        Stream::LinuxAuxv => Some(auxv(process, width)),
+        Stream::LinuxAuxv if !process.auxv.is_empty() => {
+            Some(auxv::to_bytes(&process.auxv, pointer_size))
+        }
         _ => None,
     }
 }
@@ -72,16 +73,7 @@ fn nul_ended(texts: &[String]) -> Vec<u8> {
     bytes
 }
 
-fn auxv(process: &Process, width: Width) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for &(kind, value) in &process.auxv {
-        bytes.word(width, kind);
-        bytes.word(width, value);
-    }
-    bytes
-}
-
-/// Which file a stream holds.
+/// Each stream, and the name of its file.
 pub(super) fn files() -> impl Iterator<Item = (Stream, &'static str)> {
     STREAMS.into_iter().zip(FILES)
 }

@@ -1,49 +1,25 @@
-//! A minidump, read.
+//! Reading minidumps.
 
-use super::{STREAM_RECORD, STREAM_SNAPSHOT, STREAM_TAIL, process_streams, rebuild};
+use super::file::File;
+use super::{
+    STREAM_RECORD, STREAM_REGISTERS, STREAM_SNAPSHOT, STREAM_TAIL, process_streams, rebuild,
+    registers_stream,
+};
 use crate::bytes::Take;
 use crate::memory::{FileMemory, Run};
 use crate::{Dump, FileBytes, ReadError, dump::record_text, metadata};
-use minidump::Minidump;
 use minidump_common::format::{
     MINIDUMP_MEMORY_DESCRIPTOR, MINIDUMP_MEMORY_DESCRIPTOR64, MINIDUMP_STREAM_TYPE as Stream,
     MINIDUMP_THREAD,
 };
 use scroll::{LE, Pread, ctx::SizeWith, ctx::TryFromCtx};
 use snapshot::{DumpFormat, OperatingSystem, Range, Snapshot, Warning};
-use std::{ops::Deref, sync::Arc};
+use std::sync::Arc;
 
-/// The file, as the `minidump` crate wants it.
-pub(super) struct Bytes(FileBytes);
-
-impl Deref for Bytes {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        (*self.0).as_ref()
-    }
-}
-
-/// The crate's view of a file, and its bytes.
-pub(super) struct File<'a> {
-    minidump: Minidump<'a, Bytes>,
-    pub(super) bytes: &'a [u8],
-}
-
-impl<'a> Deref for File<'a> {
-    type Target = Minidump<'a, Bytes>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.minidump
-    }
-}
-
-/// Reads a minidump; see [`crate::read`].
+/// Reads a minidump; see [`crate::read()`].
 pub(crate) fn read(file: FileBytes) -> Result<Dump, ReadError> {
-    let minidump =
-        Minidump::read(Bytes(file.clone())).map_err(|e| ReadError::Broken(e.to_string()))?;
     let bytes = (*file).as_ref();
-    let minidump = File { minidump, bytes };
+    let minidump = File::open(&file)?;
     let mut warnings = broken_streams(&minidump, bytes.len());
     let runs = runs(&minidump);
     warnings.extend(truncation(&runs, bytes.len()));
@@ -51,7 +27,7 @@ pub(crate) fn read(file: FileBytes) -> Result<Dump, ReadError> {
 
     let ours = minidump.get_raw_stream(STREAM_SNAPSHOT).ok();
     let ours = ours.and_then(metadata::read);
-    let ours = ours.map(|snapshot| with_files(snapshot, &minidump));
+    let ours = ours.map(|snapshot| completed(snapshot, &minidump));
     let is_ours = ours.is_some();
     let snapshot = match ours {
         Some(snapshot) => snapshot,
@@ -68,19 +44,23 @@ pub(crate) fn read(file: FileBytes) -> Result<Dump, ReadError> {
     })
 }
 
-/// Our own snapshot, its raw files completed from the streams that all readers know.
-fn with_files(mut snapshot: Snapshot, minidump: &File<'_>) -> Snapshot {
+/// Completes the snapshot that firstchance wrote by what is in streams of its own: files, and the
+/// extended registers.
+fn completed(mut snapshot: Snapshot, minidump: &File<'_>) -> Snapshot {
+    if let Ok(stream) = minidump.get_raw_stream(STREAM_REGISTERS) {
+        registers_stream::read(stream, &mut snapshot.threads);
+    }
     for (stream, name) in process_streams::files() {
         let mut files = snapshot.process.files.iter_mut();
         let place = files.find(|(n, bytes)| n == name && bytes.is_empty());
         if let Some((_, bytes)) = place {
-            *bytes = raw(minidump, stream).to_vec();
+            *bytes = minidump.raw(stream).to_vec();
         }
     }
     snapshot
 }
 
-/// The record at the head of a minidump, from its directory alone; as much of it as is there.
+/// The record at the head of a minidump, as much of it as `bytes` hold; only the directory is read.
 pub(crate) fn record_at_head(bytes: &[u8]) -> Option<Vec<u8>> {
     let (at, size) = place(bytes, STREAM_RECORD)?;
     let there = bytes.get(at..)?;
@@ -101,7 +81,8 @@ fn stream(bytes: &[u8], wanted: u32) -> Option<&[u8]> {
     bytes.get(at..at.checked_add(size)?)
 }
 
-/// Where a stream lies, and its size, found without reading any other.
+/// The offset and the size of a stream; only the directory is read. `None` if there is no such
+/// stream.
 fn place(bytes: &[u8], wanted: u32) -> Option<(usize, usize)> {
     // MINIDUMP_HEADER: signature, version, number of streams, where their directory lies.
     let mut head = Take(bytes.get(8..)?);
@@ -116,18 +97,18 @@ fn place(bytes: &[u8], wanted: u32) -> Option<(usize, usize)> {
     None
 }
 
-/// The record at the end, which this stream says the place of.
-fn tail<'a>(place: &[u8], bytes: &'a [u8]) -> Option<&'a [u8]> {
-    let mut place = Take(place);
-    let (start, size) = (place.u64()?, place.u32()?);
+/// The record at the end of the file, whose place is in the stream `STREAM_TAIL`.
+fn tail<'a>(stream: &[u8], bytes: &'a [u8]) -> Option<&'a [u8]> {
+    let mut fields = Take(stream);
+    let (start, size) = (fields.u64()?, fields.u32()?);
     let start = usize::try_from(start).ok()?;
     bytes.get(start..start.checked_add(size as usize)?)
 }
 
-/// Far more streams than any minidump has.
+/// The most streams that are looked at; no real minidump has as many.
 const MOST_STREAMS: u32 = 1024;
 
-/// The streams that lie beyond the end of the file.
+/// A warning for each stream that is beyond the end of the file.
 fn broken_streams(minidump: &File<'_>, size: usize) -> Vec<Warning> {
     let end = |d: u32, rva: u32| u64::from(d) + u64::from(rva);
     minidump
@@ -147,8 +128,8 @@ fn truncation(runs: &[Run], size: usize) -> Option<Warning> {
     (wanted > size).then(|| format!("the file is truncated: {size} bytes of {wanted}"))
 }
 
-/// Where the memory lies, from both kinds of list. (The crate's own reader of the long kind
-/// gives up as a whole when the file lacks its end.)
+/// The memory in the file, by both kinds of list and by the list of threads. (The `minidump`
+/// crate's reader of the 64-bit list is not used: it returns nothing if the file's end is missing.)
 fn runs(minidump: &File<'_>) -> Vec<Run> {
     let mut runs = runs32(minidump);
     runs.extend(runs64(minidump).unwrap_or_default());
@@ -156,18 +137,14 @@ fn runs(minidump: &File<'_>) -> Vec<Run> {
     runs
 }
 
-fn raw<'a>(minidump: &'a File<'_>, kind: Stream) -> &'a [u8] {
-    minidump.get_raw_stream(kind as u32).unwrap_or_default()
-}
-
 fn runs32(minidump: &File<'_>) -> Vec<Run> {
-    let list = raw(minidump, Stream::MemoryListStream);
+    let list = minidump.raw(Stream::MemoryListStream);
     let descriptors = entries::<MINIDUMP_MEMORY_DESCRIPTOR>(list.get(4..).unwrap_or_default());
     descriptors.filter_map(|d| run_of(&d)).collect()
 }
 
 fn stacks(minidump: &File<'_>) -> Vec<Run> {
-    let list = raw(minidump, Stream::ThreadListStream);
+    let list = minidump.raw(Stream::ThreadListStream);
     let threads = entries::<MINIDUMP_THREAD>(list.get(4..).unwrap_or_default());
     threads.filter_map(|t| run_of(&t.stack)).collect()
 }
@@ -183,7 +160,7 @@ fn run_of(descriptor: &MINIDUMP_MEMORY_DESCRIPTOR) -> Option<Run> {
 }
 
 fn runs64(minidump: &File<'_>) -> Option<Vec<Run>> {
-    let mut list = Take(raw(minidump, Stream::Memory64ListStream));
+    let mut list = Take(minidump.raw(Stream::Memory64ListStream));
     let (_count, mut offset) = (list.u64()?, list.u64()?);
     let mut runs = Vec::new();
     for descriptor in entries::<MINIDUMP_MEMORY_DESCRIPTOR64>(list.0) {
@@ -198,8 +175,8 @@ fn runs64(minidump: &File<'_>) -> Option<Vec<Run>> {
     Some(runs)
 }
 
-/// As many whole structures as there are; what follows the list's own count is padding, which
-/// reads as ranges of no length.
+/// All structures in `bytes`. What follows the last entry of a list is padding, which reads as
+/// ranges without length.
 fn entries<'a, T>(bytes: &'a [u8]) -> impl Iterator<Item = T>
 where
     T: TryFromCtx<'a, scroll::Endian, Error = scroll::Error> + SizeWith<scroll::Endian> + 'a,
@@ -221,7 +198,7 @@ fn producer(minidump: &File<'_>, ours: bool, os: OperatingSystem) -> String {
     .to_owned()
 }
 
-/// The text at the tail if there is one, else the one at the head.
+/// The text of the record at the end of the file, or of the one at its head if there is none.
 fn record(minidump: &File<'_>, bytes: &[u8]) -> Option<Vec<u8>> {
     let tail = minidump.get_raw_stream(STREAM_TAIL).ok();
     let tail = tail.and_then(|place| self::tail(place, bytes));

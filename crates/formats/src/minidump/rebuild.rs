@@ -1,11 +1,11 @@
-//! A snapshot from a minidump that is not ours: what its streams tell.
+//! A snapshot from the streams of a minidump of another program.
 
 mod handles;
 mod process;
 mod space;
 mod threads;
 
-use super::read::File;
+use super::file::File;
 use minidump::system_info::Os;
 use minidump::{MinidumpException, MinidumpSystemInfo};
 use minidump_common::format::ProcessorArchitecture as Processor;
@@ -89,7 +89,7 @@ fn uname(text: &str) -> (String, String) {
     )
 }
 
-/// The vendor's name that x86 processors begin with, `GenuineIntel`.
+/// The vendor of an x86 processor, `GenuineIntel`.
 fn vendor(cpu_information: &[u8; 24]) -> String {
     let text = &cpu_information[..12];
     let readable = text.iter().all(u8::is_ascii_graphic);
@@ -112,7 +112,7 @@ fn architecture(raw: u16, warnings: &mut Vec<Warning>) -> Architecture {
     }
 }
 
-/// The exception, and where in the file its context lies.
+/// The exception, and the bytes of its thread's context. `None` if there is no exception.
 fn exception<'a>(
     minidump: &'a File<'_>,
     os: OperatingSystem,

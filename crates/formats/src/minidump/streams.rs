@@ -19,7 +19,7 @@ use std::time::Duration;
 const WINDOWS_NT: u32 = 2;
 const WORKSTATION: u8 = 1;
 
-/// The streams that depend on nothing else, in the order of the file.
+/// The streams that do not depend on others, in the order of the file.
 pub(super) fn wanted(snapshot: &Snapshot, detail: Detail) -> Vec<Stream> {
     let mut wanted = vec![Stream::SystemInfoStream, Stream::MiscInfoStream];
     if snapshot.system.os == OperatingSystem::Linux {
@@ -41,7 +41,7 @@ pub(super) fn wanted(snapshot: &Snapshot, detail: Detail) -> Vec<Stream> {
     wanted
 }
 
-/// Appends one of them.
+/// Appends a stream; returns its place.
 pub(super) fn write(
     kind: Stream,
     body: &mut Body,
@@ -67,8 +67,8 @@ pub(super) fn write(
     }
 }
 
-/// `MINIDUMP_SYSTEM_INFO`. On Linux the version text is what `uname -srvm` prints, as Breakpad
-/// has it.
+/// `MINIDUMP_SYSTEM_INFO`. On Linux the version text is that of `uname -srvm`, as in Breakpad's
+/// minidumps.
 fn system_info(body: &mut Body, system: &System) -> Location {
     let (platform_id, product_type, text) = match system.os {
         OperatingSystem::Windows => (WINDOWS_NT, WORKSTATION, system.version.clone()),
@@ -119,7 +119,8 @@ fn version_numbers(release: &str) -> [u32; 3] {
     [next(), next(), next()]
 }
 
-/// Family, and model and stepping as `0xMMSS` (Intel SDM volume 2, CPUID leaf 1).
+/// The family of an x86 processor, and its model and stepping as `0xMMSS` (Intel SDM volume 2,
+/// CPUID leaf 1).
 fn level_and_revision(signature: u32) -> (u16, u16) {
     let field = |shift: u32, bits: u32| (signature >> shift & ((1 << bits) - 1)) as u16;
     let (stepping, model, family) = (field(0, 4), field(4, 4), field(8, 4));
@@ -152,10 +153,10 @@ fn cpu_information(system: &System) -> CPU_INFORMATION {
     CPU_INFORMATION { data }
 }
 
-/// `MINIDUMP_MISC_INFO`: pid, and times in seconds. Where contexts have more than `CONTEXT` it is a
-/// `MINIDUMP_MISC_INFO_5`, which says what.
+/// `MINIDUMP_MISC_INFO`: pid, and times in seconds. If contexts hold more than `CONTEXT` it is a
+/// `MINIDUMP_MISC_INFO_5`, which describes that.
 fn misc_info(snapshot: &Snapshot) -> Vec<u8> {
-    /// Where the description of the contexts lies, and the size of the whole structure.
+    /// The offset of that description, and the size of the whole structure, in bytes.
     const XSTATE: usize = 832;
     const SIZE: u32 = 1364;
     let mut info = plain_misc_info(&snapshot.process);
@@ -235,7 +236,8 @@ fn memory_info_list(regions: &[Region]) -> Vec<u8> {
     out
 }
 
-/// As Windows told it; on Linux, what comes nearest to it.
+/// State, protection and type of a region in the terms of Windows; on Linux, what is nearest to
+/// them.
 fn memory_info(region: &Region) -> MINIDUMP_MEMORY_INFO {
     let [state, protection, kind, allocation_protection] = match region.windows {
         [0, ..] => like_windows(region),
@@ -276,8 +278,8 @@ fn like_windows(region: &Region) -> [u32; 4] {
     [0x1000, protection, kind, protection]
 }
 
-/// `MINIDUMP_EXCEPTION_STREAM`, where there is an exception. On Linux the code is the signal, the
-/// flags are `si_code`, and the address is `si_addr`, as Breakpad has it.
+/// `MINIDUMP_EXCEPTION_STREAM`, if there is an exception. On Linux the code is the signal, the
+/// flags are `si_code`, and the address is `si_addr`, as in Breakpad's minidumps.
 pub(super) fn exception(
     body: &mut Body,
     snapshot: &Snapshot,

@@ -1,4 +1,4 @@
-//! What only Windows tells: images that were unloaded, and the machine's memory.
+//! Streams that only dumps of Windows have: the unloaded images, and the machine's memory.
 
 use super::body::{Body, put};
 use crate::bytes::Put;
@@ -24,11 +24,13 @@ pub(super) fn unloaded_modules(body: &mut Body, modules: &[Module]) -> Location 
     body.bytes(&out)
 }
 
-/// `MINIDUMP_SYSTEM_MEMORY_INFO_1`: its first part. Its flags say that the others are not known.
+/// The first part of `MINIDUMP_SYSTEM_MEMORY_INFO_1`. Its flags say that the other parts are not
+/// known.
 pub(super) fn system_memory(body: &mut Body, system: &System) -> Location {
     const SIZE: usize = 492;
     const REVISION: u32 = 1;
-    /// What user memory begins and ends with, and what allocations begin at a multiple of.
+    /// The first and the last address that a program can use, and the granularity of allocations,
+    /// in bytes.
     const USER: [u64; 2] = [0x1_0000, 0x7fff_fffe_ffff];
     const GRANULARITY: u32 = 0x1_0000;
     let page = system.page_size.max(1);

@@ -1,23 +1,26 @@
-//! A minidump, laid out.
+//! The layout of a minidump that is written.
 
 use super::body::{Body, Structure, put};
 use super::lists::{self, FileMemoryLayout};
-use super::{PAGE, STREAM_RECORD, STREAM_SNAPSHOT, STREAM_TAIL, context, process_streams, streams};
+use super::{
+    STREAM_RECORD, STREAM_REGISTERS, STREAM_SNAPSHOT, STREAM_TAIL, context, process_streams,
+    registers_stream, streams,
+};
 use crate::metadata::{self, Container};
-use crate::{RecordSpace, plan::Pieces};
+use crate::{RecordSpace, pieces::Pieces};
 use minidump_common::format::{
     MINIDUMP_DIRECTORY, MINIDUMP_HEADER, MINIDUMP_LOCATION_DESCRIPTOR as Location,
     MINIDUMP_SIGNATURE, MINIDUMP_STREAM_TYPE as Stream, MINIDUMP_VERSION,
 };
 use scroll::LE;
-use snapshot::{Selection, Snapshot, SparseBytes};
+use snapshot::{Detail, Selection, Snapshot};
 
 /// `MINIDUMP_TYPE` bits of the header.
 const WITH_FULL_MEMORY: u64 = 0x2;
 const WITH_HANDLE_DATA: u64 = 0x4;
 const WITH_FULL_MEMORY_INFO: u64 = 0x800;
 
-/// The stream directory, in order.
+/// The stream directory: the type and the place of each stream.
 type Directory = Vec<(u32, Location)>;
 
 /// The pieces of a whole minidump.
@@ -31,6 +34,7 @@ pub(crate) fn pieces(
         record.head > 0,
         !record.comment.is_empty(),
         true, // the snapshot
+        true, // the extended registers
         snapshot.exception.is_some(),
         true, // the threads
         true, // the memory
@@ -41,7 +45,7 @@ pub(crate) fn pieces(
 
     let mut body = Body::new(head_size as u64);
     let mut directory = early_streams(&mut body, snapshot, selection, record, &early);
-    let contexts = contexts(&mut body, snapshot);
+    let contexts = contexts(&mut body, snapshot, selection.detail);
     if let Some(exception) = streams::exception(&mut body, snapshot, &contexts) {
         directory.push((Stream::ExceptionStream as u32, exception));
     }
@@ -67,7 +71,7 @@ fn size<T: Structure>() -> usize {
     T::size_with(&LE)
 }
 
-/// What needs to know neither of registers nor of memory; the record first of all.
+/// Appends the streams that do not refer to registers or memory; the record is the first.
 fn early_streams(
     body: &mut Body,
     snapshot: &Snapshot,
@@ -93,16 +97,19 @@ fn early_streams(
     let container = Container::Minidump(process_streams::names(snapshot.system.os));
     let metadata = metadata::write(snapshot, selection.detail, container);
     directory.push((STREAM_SNAPSHOT, body.own_bytes(metadata)));
+    let registers = registers_stream::write(body, snapshot, selection.detail);
+    directory.push((STREAM_REGISTERS, registers));
     directory
 }
 
-/// A text as Windows has it, with its NUL.
+/// A text in UTF-16, with a NUL at its end.
 fn utf16(text: &str) -> Vec<u8> {
     let units = text.encode_utf16().chain([0]);
     units.flat_map(u16::to_le_bytes).collect()
 }
 
-/// The lists, which know where the memory will lie, and where the last record will.
+/// Appends the lists, which contain the places of the memory, and the place of the record at the
+/// end.
 fn late_streams(
     body: &mut Body,
     snapshot: &Snapshot,
@@ -117,22 +124,23 @@ fn late_streams(
         (kind as u32, body.own_bytes(list)),
     ];
     if record.tail > 0 {
-        let mut place = memory.end().to_le_bytes().to_vec();
-        place.extend(record.tail.to_le_bytes());
-        directory.push((STREAM_TAIL, body.bytes(&place)));
+        let mut tail = memory.end().to_le_bytes().to_vec();
+        tail.extend(record.tail.to_le_bytes());
+        directory.push((STREAM_TAIL, body.bytes(&tail)));
     }
     directory
 }
 
-/// The threads' contexts; an empty one where the registers are not known.
-fn contexts(body: &mut Body, snapshot: &Snapshot) -> Vec<Location> {
+/// Appends the threads' contexts; returns their places, which are empty for threads without
+/// registers.
+fn contexts(body: &mut Body, snapshot: &Snapshot, detail: Detail) -> Vec<Location> {
     let mut context = |thread| {
-        let Some(bytes) = context::write(thread) else {
+        let Some(bytes) = context::write(thread, detail) else {
             return Location::default();
         };
         // Some fields are 16 bytes wide, and dbghelp reads them where they lie.
         let rva = body.aligned(16) as u32;
-        body.pieces.sparse(&SparseBytes::new(&bytes), bytes.len());
+        body.pieces.sparse(&bytes);
         Location {
             data_size: bytes.len() as u32,
             rva,
@@ -141,7 +149,7 @@ fn contexts(body: &mut Body, snapshot: &Snapshot) -> Vec<Location> {
     snapshot.threads.iter().map(&mut context).collect()
 }
 
-/// Header and directory.
+/// The header and the stream directory.
 fn head(snapshot: &Snapshot, memory: &FileMemoryLayout<'_>, directory: &Directory) -> Vec<u8> {
     let mut out = Vec::new();
     let full = if memory.is_64() { WITH_FULL_MEMORY } else { 0 };
@@ -167,9 +175,4 @@ fn head(snapshot: &Snapshot, memory: &FileMemoryLayout<'_>, directory: &Director
         );
     }
     out
-}
-
-/// Where the memory starts when the lists before it end at `end`.
-pub(super) fn memory_start(end: u64) -> u64 {
-    end.next_multiple_of(PAGE)
 }

@@ -1,6 +1,8 @@
 //! Snapshots made up for tests, and the one loop that carries a plan out.
 #![allow(dead_code, reason = "each test program uses its own part of it")]
 
+pub(crate) mod processors;
+
 use formats::{Dump, Piece, Plan, RecordSpace};
 use snapshot::*;
 use std::{sync::Arc, time::Duration};
@@ -40,6 +42,7 @@ pub(crate) fn carry_out(plan: &Plan, memory: &dyn Memory, record: &[u8]) -> Vec<
                 memory.read(range.start, &mut bytes);
                 file.extend(bytes);
             }
+            Piece::Registers(notes) => file.extend(notes.to_vec()),
             Piece::Record(count) => {
                 file.extend(&record[..record.len().min(*count as usize)]);
             }
@@ -236,9 +239,9 @@ pub(crate) fn thread(id: u32, n: u64) -> Thread {
     }
 }
 
-/// A standard-format XSAVE area with x87, SSE and AVX in it (Intel SDM volume 1, §13.4).
+/// An XSAVE area with x87, SSE and AVX, in the standard layout (Intel SDM volume 1, §13.4).
 pub(crate) fn xsave(n: u8) -> Vec<u8> {
-    let mut area = vec![0; 11_008];
+    let mut area = vec![0; 832];
     area[0..2].copy_from_slice(&0x037fu16.to_le_bytes());
     area[24..28].copy_from_slice(&0x1f80u32.to_le_bytes());
     area[160..176].fill(0x10 + n);

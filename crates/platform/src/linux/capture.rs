@@ -2,19 +2,22 @@
 
 use super::{
     corpse, facts,
-    follow::Stopped,
     hold::Death,
     memory::LiveMemory,
     pages, probes,
     proc::{
         ProcDir, machine,
-        maps::{self, SmapsReader, SpecialFlags},
+        smaps::{SmapsReader, SpecialFlags},
     },
     stop::{Threads, executed},
+    stopped::Stopped,
     target::{LinuxTarget, wall_now},
     threads::{self, describe, registers_of_running},
 };
-use crate::{Capture, Error, Facts, Method, Result, capture::Held, failpoint};
+use crate::{
+    ARCHITECTURE, Capture, CaptureOptions, Error, Facts, Method, Result, Stop, capture::Held,
+    failpoint,
+};
 use snapshot::{
     Architecture, Memory, Region, RegionKind, Registers, Snapshot, System, Thread, ThreadState,
     WallTime, Warning,
@@ -59,6 +62,21 @@ impl Before {
 }
 
 impl LinuxTarget {
+    /// Captures it; `stop` holds its threads, where they are to be held.
+    pub(super) fn capture_by(
+        &mut self,
+        options: &CaptureOptions,
+        stop: impl FnOnce(&ProcDir) -> Result<Stopped>,
+    ) -> Result<Capture> {
+        let facts = self.gathered()?;
+        let before = Before::gather(&self.proc);
+        let _ = failpoint("before-stop");
+        match options.stop {
+            Stop::Threads => self.stopped(facts, before, stop),
+            Stop::Nothing => self.running(facts, before),
+        }
+    }
+
     pub(super) fn stopped(
         &mut self,
         facts: Facts,
@@ -166,7 +184,7 @@ impl LinuxTarget {
         let failed =
             |e: std::io::Error| Error::of_process("reading the memory map", self.proc.key, &e);
         let text = self.proc.read_living("maps").map_err(failed)?;
-        let (mut regions, bad) = maps::parse(&text);
+        let (mut regions, bad) = snapshot::maps::parse(&text);
         if bad > 0 {
             warnings.push(format!(
                 "{bad} lines of the memory map could not be understood"
@@ -183,7 +201,11 @@ impl LinuxTarget {
             Some(Registers::X86(_))
         );
         let mut system = before.system.clone();
-        system.architecture = if narrow { Architecture::X86 } else { native() };
+        system.architecture = if narrow {
+            Architecture::X86
+        } else {
+            ARCHITECTURE
+        };
         facts.process.files.push(("maps".to_owned(), text));
         Ok(Snapshot {
             taken,
@@ -209,14 +231,6 @@ impl Held for Standing {
 
     fn release(&mut self) {
         self.0.release();
-    }
-}
-
-const fn native() -> Architecture {
-    if cfg!(target_arch = "aarch64") {
-        Architecture::Aarch64
-    } else {
-        Architecture::X86_64
     }
 }
 

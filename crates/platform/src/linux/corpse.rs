@@ -45,7 +45,7 @@ impl Vigil {
         let program = proc.read_living("auxv")?;
         proc.keep(&KEPT)?;
         proc.keep_copies(&COPIED)?;
-        let (regions, _) = super::proc::maps::parse(&proc.read_living("maps")?);
+        let (regions, _) = snapshot::maps::parse(&proc.read_living("maps")?);
         let readable = regions.iter().find(|region| region.protection.read);
         let first = readable.ok_or_else(|| io::Error::other("it has no memory"))?;
         let pin = Pin::new(proc.open_living("mem")?, first.range.start)?;

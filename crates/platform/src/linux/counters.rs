@@ -5,10 +5,7 @@
 //! the file's name begins with). KEY names a line (`MemAvailable`, `some`) or a column (`2`),
 //! PART a part of the line (`avg10`). `/s` makes a rate of it.
 
-use super::{
-    proc::{ProcDir, machine, stat::Stat, status},
-    sample::descriptors,
-};
+use super::proc::{ProcDir, machine, stat::Stat, status};
 use snapshot::{ProcessKey, Time};
 use std::{collections::HashMap, fs, path::PathBuf};
 
@@ -191,7 +188,7 @@ impl Counters {
             "working set" => status::bytes(&status_text()?, "VmRSS").map(|bytes| bytes as f64),
             "virtual bytes" => Some(stat.virtual_bytes as f64),
             "thread count" => Some(f64::from(stat.threads)),
-            "handle count" => descriptors(dir).map(|count| count as f64),
+            "handle count" => dir.descriptors().map(|count| count as f64),
             "id process" => Some(f64::from(dir.key.pid)),
             _ => None,
         }

@@ -2,7 +2,7 @@
 
 use super::proc::{ProcDir, link, machine, numbers_in, stat::Stat, status};
 use crate::Facts;
-use snapshot::{Handle, Module, Process, Range, Region, RegionKind, User};
+use snapshot::{Handle, Module, Process, Range, Region, RegionKind, User, auxv};
 
 /// What is kept of a command line or an environment at most: a hostile one may be huge.
 const LARGEST_TEXT: usize = 2 << 20;
@@ -13,7 +13,7 @@ const PLAIN_FILES: [&str; 3] = ["status", "limits", "cgroup"];
 pub(crate) fn gather(proc: &ProcDir) -> std::io::Result<Facts> {
     let stat = proc.stat()?;
     let status_text = proc.read("status")?;
-    let regions = super::proc::maps::parse(&proc.read_living("maps").unwrap_or_default()).0;
+    let regions = snapshot::maps::parse(&proc.read_living("maps").unwrap_or_default()).0;
     let bytes = |key| status::bytes(&status_text, key).unwrap_or(0);
     Ok(Facts {
         process: process(proc, &stat, &status_text),
@@ -35,7 +35,6 @@ fn process(proc: &ProcDir, stat: &Stat, status_text: &[u8]) -> Process {
     let auxv = proc.read_living("auxv").unwrap_or_default();
     let cgroup = proc.read("cgroup").unwrap_or_default();
     let (service, container) = machine::unit_and_container(&cgroup);
-    let wide = is_wide(&auxv);
     Process {
         key: proc.key,
         parent: stat.parent,
@@ -53,7 +52,7 @@ fn process(proc: &ProcDir, stat: &Stat, status_text: &[u8]) -> Process {
         kernel_time: machine::ticks_to_duration(stat.kernel_ticks),
         state: stat.state,
         nice: stat.nice,
-        auxv: auxv_entries(&auxv, wide),
+        auxv: auxv::entries(&auxv, word_size(&auxv)),
         stack_start: stat.stack_start,
         inner_pid: inner_pid(status_text, proc.key.pid),
         container,
@@ -134,23 +133,12 @@ fn inner_pid(status_text: &[u8], pid: u32) -> Option<u32> {
     (inner != pid).then_some(inner)
 }
 
-/// The auxiliary vector of a 64-bit program: its words are 64-bit, so that the high half of the
-/// first type is zero.
-fn is_wide(auxv: &[u8]) -> bool {
-    auxv.len().is_multiple_of(16) && auxv.get(4..8).is_some_and(|high| high == [0; 4])
-}
-
-fn auxv_entries(auxv: &[u8], wide: bool) -> Vec<(u64, u64)> {
-    let size = if wide { 8 } else { 4 };
-    let word = |bytes: &[u8]| {
-        bytes
-            .iter()
-            .rev()
-            .fold(0, |value, &b| value << 8 | u64::from(b))
-    };
-    let pairs = auxv.chunks_exact(size * 2);
-    let entries = pairs.map(|pair| (word(&pair[..size]), word(&pair[size..])));
-    entries.take_while(|(kind, _)| *kind != 0).collect()
+/// The size of the words in an auxiliary vector, in bytes: 8 for a 64-bit program, else 4. The types
+/// are small, so that the high half of the first one is zero; in the narrow form the first value
+/// lies there.
+fn word_size(auxv: &[u8]) -> u64 {
+    let is_wide = auxv.len().is_multiple_of(16) && auxv.get(4..8) == Some(&[0; 4]);
+    if is_wide { 8 } else { 4 }
 }
 
 fn files(
@@ -285,18 +273,10 @@ mod tests {
     }
 
     #[test]
-    fn both_widths_of_the_auxiliary_vector() {
-        let wide: Vec<u8> = [6u64, 4096, 0, 0]
-            .iter()
-            .flat_map(|w| w.to_le_bytes())
-            .collect();
-        assert!(is_wide(&wide));
-        assert_eq!(auxv_entries(&wide, true), [(6, 4096)]);
-        let narrow: Vec<u8> = [32u32, 7, 6, 4096, 0, 0]
-            .iter()
-            .flat_map(|w| w.to_le_bytes())
-            .collect();
-        assert!(!is_wide(&narrow));
-        assert_eq!(auxv_entries(&narrow, false), [(32, 7), (6, 4096)]);
+    fn the_width_of_an_auxiliary_vector_is_told_by_its_first_entry() {
+        assert_eq!(word_size(&auxv::to_bytes(&[(6, 4096)], 8)), 8);
+        let narrow = [(32, 7), (6, 4096), (33, 9)];
+        assert_eq!(word_size(&auxv::to_bytes(&narrow, 4)), 4);
+        assert_eq!(word_size(b""), 4);
     }
 }

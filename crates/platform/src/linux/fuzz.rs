@@ -1,16 +1,17 @@
 //! The parsers of `/proc`, for fuzzing: what a process writes into its own names ends up there.
 
-use super::proc::{machine, maps, stat, status};
+use super::proc::{machine, smaps, stat, status};
+use snapshot::maps;
 
 /// Feeds every parser with the same bytes; none may panic, and ranges must make sense.
 pub fn parse_proc(bytes: &[u8]) {
     let (regions, _) = maps::parse(bytes);
     assert!(regions.iter().all(|region| !region.range.is_empty()));
     let _ = super::facts::modules(&regions);
-    let mut smaps = maps::SmapsReader::default();
+    let mut reader = smaps::SmapsReader::default();
     bytes
         .split(|&b| b == b'\n')
-        .for_each(|line| smaps.line(line));
+        .for_each(|line| reader.line(line));
     let _ = stat::parse(bytes);
     let _ = (
         status::ids(bytes, "Uid"),

@@ -1,6 +1,6 @@
 //! The files that are mapped as images of a process.
 
-use super::proc::{ProcDir, machine, maps};
+use super::proc::{ProcDir, machine};
 use crate::FileBytes;
 use snapshot::{Module, ProcessKey, Region};
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ pub(crate) struct ImageFiles {
 impl ImageFiles {
     pub(crate) fn of(process: ProcessKey) -> Option<Self> {
         let proc = ProcDir::open(process).ok()?;
-        let (regions, _) = maps::parse(&proc.read_living("maps").ok()?);
+        let (regions, _) = snapshot::maps::parse(&proc.read_living("maps").ok()?);
         let remote = machine::remote_devices(&proc.read("mountinfo").unwrap_or_default());
         Some(Self {
             pid: process.pid,

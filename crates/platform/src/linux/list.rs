@@ -2,7 +2,7 @@
 
 use super::{
     facts::{name_of, strings},
-    proc::{self, ProcDir, machine, maps, numbers_in, stat, status},
+    proc::{self, ProcDir, machine, numbers_in, stat, status},
 };
 use crate::{Detail, Error, ErrorKind, ProcessEntry, Result};
 use snapshot::ProcessKey;
@@ -114,7 +114,7 @@ impl Figures {
 
 /// Each file once, and anonymous memory (a Go heap has no name, but an address).
 fn mappings(proc: &ProcDir) -> Vec<(u64, String)> {
-    let (regions, _) = maps::parse(&proc.read_living("maps").unwrap_or_default());
+    let (regions, _) = snapshot::maps::parse(&proc.read_living("maps").unwrap_or_default());
     let mut seen = HashSet::new();
     let named = regions
         .into_iter()

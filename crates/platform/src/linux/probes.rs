@@ -5,7 +5,7 @@
 //! own: disassembly and unwinding go wrong there, and a comparison with the file finds a change.
 //! Test: `c11_text_under_a_probe_is_as_in_the_file`.
 
-use super::{arch, files, memory::LiveMemory};
+use super::{arch, files};
 use snapshot::{Memory, Range, Region};
 
 /// Private copies of text that are looked at, at most: a program that relocates all its text makes
@@ -18,7 +18,7 @@ const PAGE: u64 = 4096;
 pub(crate) type Patches = Vec<(u64, u8)>;
 
 /// Where the kernel's breakpoint stands in memory and something else in the file.
-pub(crate) fn find(pid: u32, regions: &[Region], memory: &LiveMemory) -> Patches {
+pub(crate) fn find(pid: u32, regions: &[Region], memory: &dyn Memory) -> Patches {
     let mut patches = Patches::new();
     let mut left = MOST_PAGES;
     for region in regions.iter().filter(|region| is_copied_text(region)) {
@@ -44,7 +44,7 @@ fn pages(run: Range) -> impl Iterator<Item = u64> {
     (run.start..run.end).step_by(PAGE as usize)
 }
 
-fn compare(page: u64, region: &Region, file: &[u8], memory: &LiveMemory, patches: &mut Patches) {
+fn compare(page: u64, region: &Region, file: &[u8], memory: &dyn Memory, patches: &mut Patches) {
     let mut ours = [0; PAGE as usize];
     let offset = (region.offset + (page - region.range.start)) as usize;
     let theirs = file.get(offset..).unwrap_or(&[]);

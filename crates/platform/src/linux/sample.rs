@@ -5,7 +5,7 @@
 
 use super::{
     counters::Counters,
-    proc::{ProcDir, numbers_in, stat, stat::Stat, statm, status},
+    proc::{ProcDir, stat, stat::Stat, statm, status},
     sys::clock::CpuClock,
 };
 use crate::{Error, Result};
@@ -111,7 +111,7 @@ impl Process {
                 (Measure::Threads, _, Some(stat)) => Some(f64::from(stat.threads)),
                 // The main thread in uninterruptible sleep (design §1).
                 (Measure::Hang, _, Some(stat)) => Some(f64::from(u8::from(stat.state == 'D'))),
-                (Measure::Handles, ..) => descriptors(&self.dir).map(|count| count as f64),
+                (Measure::Handles, ..) => self.dir.descriptors().map(|count| count as f64),
                 (Measure::Counter(path), _, Some(stat)) => {
                     counters.read(&self.dir, path, stat, now)
                 }
@@ -169,15 +169,6 @@ fn is_of_stat(measure: &Measure) -> bool {
         measure,
         Measure::Threads | Measure::Hang | Measure::Counter(_)
     )
-}
-
-/// Open descriptors: the size of the directory since Linux 6.2, else its entries.
-pub(crate) fn descriptors(dir: &ProcDir) -> Option<u64> {
-    let found = rustix::fs::statat(dir.fd(), "fd", rustix::fs::AtFlags::empty()).ok()?;
-    match found.st_size {
-        0 => numbers_in(dir.fd(), "fd").ok().map(|fds| fds.len() as u64),
-        size => Some(size as u64),
-    }
 }
 
 /// A `/proc` file from its start, opened when first wanted; reading at offset 0 makes the kernel

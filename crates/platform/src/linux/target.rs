@@ -1,14 +1,13 @@
 //! One process, held by its directory in `/proc`.
 
 use super::{
-    capture::Before,
     facts,
-    follow::Stopped,
     memory::LiveMemory,
     proc::{ProcDir, stat},
     stop::Threads,
+    stopped::Stopped,
 };
-use crate::{Capture, CaptureOptions, Error, ErrorKind, Facts, Result, Stop, Target, failpoint};
+use crate::{Capture, CaptureOptions, Error, ErrorKind, Facts, Result, Target};
 use snapshot::{Memory, ProcessKey, WallTime};
 use std::{
     sync::Arc,
@@ -59,23 +58,8 @@ impl Target for LinuxTarget {
 }
 
 impl LinuxTarget {
-    /// Captures it; `stop` holds its threads, where they are to be held.
-    pub(super) fn capture_by(
-        &mut self,
-        options: &CaptureOptions,
-        stop: impl FnOnce(&ProcDir) -> Result<Stopped>,
-    ) -> Result<Capture> {
-        let facts = self.gathered()?;
-        let before = Before::gather(&self.proc);
-        let _ = failpoint("before-stop");
-        match options.stop {
-            Stop::Threads => self.stopped(facts, before, stop),
-            Stop::Nothing => self.running(facts, before),
-        }
-    }
-
     /// The facts that were asked for last, or those of now.
-    fn gathered(&mut self) -> Result<Facts> {
+    pub(super) fn gathered(&mut self) -> Result<Facts> {
         match self.facts.take() {
             Some(facts) => Ok(facts),
             None => self.facts(),

@@ -2,6 +2,7 @@
 
 use super::{
     arch,
+    extended_registers::ExtendedReader,
     proc::{ProcDir, machine, stat, status},
     stop::{Hold, Threads},
     sys::ptrace,
@@ -18,12 +19,12 @@ pub(super) fn list(
 ) -> Vec<Thread> {
     let mut list: Vec<Thread> = Vec::with_capacity(held.held.len());
     let mut unstopped = 0;
-    let mut buffer = arch::extended_buffer();
+    let mut extended = ExtendedReader::default();
     for (&tid, &hold) in &held.held {
         let before = known.remove(&tid);
         let mut thread = before.unwrap_or_else(|| describe(proc, tid));
         thread.blocked = ptrace::blocked_signals(tid).unwrap_or(thread.blocked);
-        fill_registers(proc, &mut thread, hold, &mut buffer);
+        fill_registers(proc, &mut thread, hold, &mut extended);
         unstopped += usize::from(matches!(thread.state, ThreadState::Unstopped(_)));
         list.push(thread);
     }
@@ -55,7 +56,7 @@ pub(super) fn describe(proc: &ProcDir, tid: i32) -> Thread {
     }
 }
 
-fn fill_registers(proc: &ProcDir, thread: &mut Thread, hold: Hold, buffer: &mut [u8]) {
+fn fill_registers(proc: &ProcDir, thread: &mut Thread, hold: Hold, extended: &mut ExtendedReader) {
     let tid = thread.id as i32;
     match hold {
         Hold::Pending => {
@@ -65,7 +66,7 @@ fn fill_registers(proc: &ProcDir, thread: &mut Thread, hold: Hold, buffer: &mut 
         Hold::Running => {}
         Hold::Stopped | Hold::GroupStop(_) | Hold::Signal(_) | Hold::Trapped(_) | Hold::Exiting => {
             thread.registers = arch::general(tid).ok();
-            thread.extended = arch::extended(tid, buffer).unwrap_or_default();
+            thread.extended = extended.read(tid);
             match hold {
                 Hold::GroupStop(signal) => {
                     thread.state = ThreadState::AlreadyStopped;

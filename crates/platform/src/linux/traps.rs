@@ -8,7 +8,6 @@ use super::{
     arch,
     hold::{Hold, Report},
     memory::LiveMemory,
-    proc::maps,
     sys::{perf, ptrace},
 };
 use crate::{ArmedPlace, KindAt};
@@ -100,7 +99,7 @@ fn value(tid: i32, kind: KindAt, words: &[u8]) -> Option<u64> {
 
 /// Where a place of a file lies in a process with this `/proc/PID/maps`.
 pub(crate) fn address(text: &[u8], place: &ArmedPlace) -> Option<u64> {
-    let (regions, _) = maps::parse(text);
+    let (regions, _) = snapshot::maps::parse(text);
     let path = place.module.path.as_bytes();
     regions.iter().find_map(|region| {
         let skip = place.offset.checked_sub(region.offset)?;

@@ -1,4 +1,4 @@
-use super::{SimMachine, host::gone, target::SimTarget};
+use super::{SimMachine, refusal::gone, target::SimTarget};
 use crate::{
     Arming, Capture, CaptureOptions, Facts, Follow, Happened, Result, Standing, Target, Waker,
 };

@@ -1,7 +1,11 @@
-use super::{SimMachine, SimProcess, follow::SimFollow, target::SimTarget};
+use super::{
+    SimMachine, SimProcess,
+    follow::SimFollow,
+    refusal::{gone, unsupported},
+    target::SimTarget,
+};
 use crate::{
-    Adopted, CrashNotice, Detail, Error, ErrorKind, Follow, Host, HostSink, Launched, ProcessEntry,
-    Result, Target,
+    Adopted, CrashNotice, Detail, Follow, Host, HostSink, Launched, ProcessEntry, Result, Target,
 };
 use snapshot::{Measure, ProcessKey, Sample, Time};
 use std::path::Path;
@@ -110,14 +114,4 @@ fn entry(process: &SimProcess) -> ProcessEntry {
         threads: 1,
         ..ProcessEntry::default()
     }
-}
-
-pub(super) fn gone(pid: u32) -> Error {
-    let what = format!("there is no process {pid}");
-    Error::new(ErrorKind::NoSuchProcess, what)
-}
-
-fn unsupported(what: &str) -> Error {
-    let what = format!("{what} is not simulated");
-    Error::new(ErrorKind::Unsupported, what)
 }

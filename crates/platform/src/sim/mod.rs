@@ -6,6 +6,7 @@
 
 mod follow;
 mod host;
+mod refusal;
 mod target;
 
 use crate::{Arming, ErrorKind, Host, HostEvent, HostSink};

@@ -1,4 +1,4 @@
-use super::{SimMachine, host::gone};
+use super::{SimMachine, refusal::gone};
 use crate::{Capture, CaptureOptions, Error, ErrorKind, Facts, Result, Target, capture::Held};
 use snapshot::{Memory, NoMemory, Process, ProcessKey, Snapshot, Thread};
 use std::{sync::Arc, time::Instant};

@@ -1,8 +1,8 @@
 //! The registers of a thread that stands.
 
 use super::sys::check;
-use snapshot::{Registers, SparseBytes, X86, X86_64};
-use std::{arch::x86_64::__cpuid_count, io, mem::zeroed};
+use snapshot::{Registers, SparseBytes, X86, X86_64, xsave};
+use std::{io, mem::zeroed};
 use windows_sys::Win32::{
     Foundation::HANDLE,
     System::Diagnostics::Debug::{
@@ -18,12 +18,9 @@ type Taken = io::Result<(Registers, SparseBytes)>;
 #[repr(C, align(16))]
 struct Aligned(CONTEXT);
 
-/// Features beyond x87 and SSE that have a place of their own (Intel SDM volume 1, chapter 13):
-/// AVX 2, MPX 3 and 4, AVX-512 5 to 7, PKRU 9. AMX (17, 18) is 8 KiB and left out.
+/// Components of an XSAVE area beyond x87 and SSE (Intel SDM volume 1, chapter 13): AVX 2, MPX 3 and
+/// 4, AVX-512 5 to 7, PKRU 9. AMX (17, 18) is 8 KiB and left out.
 const FEATURES: [u32; 7] = [2, 3, 4, 5, 6, 7, 9];
-/// FXSAVE, then the header of an XSAVE area.
-const LEGACY: usize = 512;
-const HEADER: usize = 64;
 
 /// Registers of a 64-bit thread, with the extended ones where they can be had.
 pub(crate) fn wide(thread: HANDLE) -> Taken {
@@ -83,14 +80,12 @@ pub(crate) unsafe fn of_record(record: &CONTEXT) -> (Registers, SparseBytes) {
     (general(record), SparseBytes::new(&area))
 }
 
-/// The standard form of an XSAVE area.
+/// The XSAVE area in the standard layout, wherever the context has its components.
 ///
 /// # Safety
 /// `context` must have been laid out with room for the features of `wanted`.
 unsafe fn xsave(context: &CONTEXT, wanted: u64) -> Vec<u8> {
-    let mut area = fxsave(context).to_vec();
-    area.resize(LEGACY + HEADER, 0);
-    let mut present = 3u64;
+    let mut area = xsave::from_fxsave(&fxsave(context));
     for feature in FEATURES.into_iter().filter(|n| wanted & (1 << n) != 0) {
         let mut size = 0;
         // SAFETY: the caller vouches for the layout; the answer points into it, `size` long.
@@ -101,24 +96,12 @@ unsafe fn xsave(context: &CONTEXT, wanted: u64) -> Vec<u8> {
             }
             std::slice::from_raw_parts(at.cast::<u8>(), size as usize)
         };
-        let (offset, most) = place(feature);
-        let bytes = &bytes[..bytes.len().min(most)];
-        area.resize(area.len().max(offset + most), 0);
-        area[offset..offset + bytes.len()].copy_from_slice(bytes);
-        present |= 1 << feature;
+        xsave::set(&mut area, feature, bytes);
     }
-    area[LEGACY..LEGACY + 8].copy_from_slice(&present.to_le_bytes());
     area
 }
 
-/// Offset and size of a feature in the standard form, as this processor says (CPUID leaf 0xD).
-fn place(feature: u32) -> (usize, usize) {
-    // Every 64-bit processor has CPUID; a leaf that it lacks is all zeros.
-    let leaf = __cpuid_count(0xd, feature);
-    ((leaf.ebx as usize).max(LEGACY + HEADER), leaf.eax as usize)
-}
-
-fn fxsave(context: &CONTEXT) -> [u8; LEGACY] {
+fn fxsave(context: &CONTEXT) -> [u8; xsave::LEGACY] {
     // SAFETY: both members of the union are 512 plain bytes.
     unsafe { std::mem::transmute(context.Anonymous.FltSave) }
 }

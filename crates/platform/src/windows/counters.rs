@@ -4,7 +4,7 @@
 //! process of that name began first. Here the target itself is meant where its own name (or `*`)
 //! is given.
 
-use super::{facts::base_name, list, pdh::Pdh, process::Process, sample::value};
+use super::{facts::base_name, list, measure::value, pdh::Pdh, process::Process};
 use snapshot::{Measure, ProcessKey, Time};
 use std::collections::HashMap;
 

@@ -7,11 +7,11 @@
 //! event, and meet the exception ourselves.
 
 use super::{
-    context, follow::WindowsFollow, memory::LiveMemory, process::Process, target::WindowsTarget,
-    threads,
+    context, fault::Fault, follow::WindowsFollow, memory::LiveMemory, process::Process,
+    target::WindowsTarget, threads,
 };
 use crate::{Adopted, JustInTime, Result};
-use snapshot::{Exception, Memory, Registers, SparseBytes, Thread};
+use snapshot::{Exception, Memory, Registers, SparseBytes};
 use std::{mem::zeroed, sync::Arc, time::Duration};
 use windows_sys::Win32::{
     Foundation::HANDLE,
@@ -30,24 +30,6 @@ const LIMIT: Duration = Duration::from_secs(10);
 const INFORMATION: usize = 40;
 /// `EXCEPTION_MAXIMUM_PARAMETERS`.
 const PARAMETERS: usize = 15;
-
-/// What a process has crashed of, and the registers that its thread had then.
-pub(crate) struct Fault {
-    pub(crate) exception: Exception,
-    registers: Registers,
-    extended: SparseBytes,
-}
-
-impl Fault {
-    /// The thread has gone on since, to wait for the debugger: it is shown as it was.
-    pub(crate) fn put_to(&self, threads: &mut [Thread]) {
-        let mut threads = threads.iter_mut();
-        if let Some(thread) = threads.find(|thread| thread.id == self.exception.thread) {
-            thread.registers = Some(self.registers);
-            thread.extended = self.extended.clone();
-        }
-    }
-}
 
 /// Takes hold of who crashed.
 pub(crate) fn adopt(call: &JustInTime) -> Result<Adopted> {

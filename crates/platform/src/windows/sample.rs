@@ -2,9 +2,8 @@
 
 use super::{
     counters::Counters,
-    hang,
+    measure::value,
     process::{Process, ended},
-    regions, threads,
 };
 use crate::Result;
 use snapshot::{Measure, ProcessKey, Sample, Time};
@@ -68,24 +67,4 @@ fn take(process: &Process, counters: &mut Counters, now: Time, measures: &[Measu
             .extend(value.map(|value| (measure.clone(), value)));
     }
     sample
-}
-
-/// One figure; `None` where it cannot be had.
-pub(crate) fn value(process: &Process, measure: &Measure) -> Option<f64> {
-    match measure {
-        Measure::Memory => Some(process.memory_use().ok()?.private as f64),
-        Measure::Rss => Some(process.memory_use().ok()?.resident as f64),
-        Measure::Virtual => {
-            let regions = regions::regions(process.raw());
-            Some(regions.iter().map(|region| region.range.len()).sum::<u64>() as f64)
-        }
-        Measure::Threads => Some(threads::ids(process.key.pid).ok()?.len() as f64),
-        Measure::Handles => process.handle_count().ok().map(f64::from),
-        Measure::Hang => Some(if hang::hangs(process.key.pid) {
-            1.0
-        } else {
-            0.0
-        }),
-        Measure::Cpu | Measure::Counter(_) | Measure::Http(_) => None,
-    }
 }

@@ -1,7 +1,8 @@
 //! Facts about the machine.
 
 use super::sys::{check, narrow, wide, wine_version};
-use snapshot::{Architecture, OperatingSystem, System};
+use crate::{ARCHITECTURE, OS};
+use snapshot::System;
 use std::{
     arch::x86_64::{__cpuid, CpuidResult},
     mem::zeroed,
@@ -36,8 +37,8 @@ pub(crate) fn system() -> System {
         )
     };
     System {
-        os: OperatingSystem::Windows,
-        architecture: Architecture::X86_64,
+        os: OS,
+        architecture: ARCHITECTURE,
         release: release(&version),
         version: narrow(&version.szCSDVersion),
         distribution: distribution(),

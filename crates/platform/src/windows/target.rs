@@ -1,9 +1,8 @@
 //! One process, held by its handle: its pid cannot be another's meanwhile.
 
 use super::{
-    clone::Clone, debugger::Debugged, events::Events, facts, just_in_time::Fault,
-    memory::LiveMemory, peb::Peb, process::Process, regions, rights, state_change::StateChange,
-    threads, unloaded,
+    clone::Clone, debugger::Debugged, events::Events, facts, fault::Fault, memory::LiveMemory,
+    peb::Peb, process::Process, regions, rights, state_change::StateChange, threads, unloaded,
 };
 use crate::{
     Capture, CaptureOptions, Error, ErrorKind, Facts, Method, Result, Stop, Target, capture::Held,

@@ -6,6 +6,7 @@ mod facts;
 mod fire;
 mod needs;
 mod process;
+mod restore;
 mod rules;
 mod say;
 mod state;

@@ -1,7 +1,7 @@
 //! Commands in words: the one wording that the program, its log and the tests use.
 
 use super::{Command, DumpRequest, Finish, Note, Suppressed, WakeFor, Why};
-use crate::{Condition, print_duration, print_when};
+use crate::{Condition, print_count, print_duration, print_when};
 use snapshot::Measure;
 use std::{
     fmt::{Display, Formatter, Result},
@@ -118,19 +118,17 @@ impl Display for Why {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         match self {
             Why::ClauseLimit(limit) => {
-                let times = counted(*limit, "time");
+                let times = print_count((*limit).into(), "time");
                 write!(f, "limit of {times} for this condition reached")
             }
             Why::RuleLimit(limit) => {
-                write!(
-                    f,
-                    "limit of {} of the rule reached",
-                    counted(*limit, "dump")
-                )
+                let dumps = print_count((*limit).into(), "dump");
+                write!(f, "limit of {dumps} of the rule reached")
             }
             Why::Window(window) => {
-                let (dumps, within) = (counted(window.count, "dump"), window.within);
-                write!(f, "limit of {dumps} in {} reached", print_duration(within))
+                let dumps = print_count(window.count.into(), "dump");
+                let within = print_duration(window.within);
+                write!(f, "limit of {dumps} in {within} reached")
             }
             Why::Busy => f.write_str("a dump of the process is still being written"),
             Why::Resting(time) => {
@@ -140,11 +138,6 @@ impl Display for Why {
             Why::Storm => f.write_str("exceptions come too fast to look at each"),
         }
     }
-}
-
-/// `1 dump`, `2 dumps`.
-fn counted(number: u32, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 /// Rounded up to tenths of a second: nobody waits for nanoseconds.

@@ -118,7 +118,7 @@ impl Machine {
                 sender: None,
             },
             "gets" => TargetEvent::Signal {
-                number: crate::signal_number(object).unwrap(),
+                number: snapshot::signal_number(object).unwrap(),
                 thread: 70,
                 sender: Some(99),
             },

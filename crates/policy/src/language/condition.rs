@@ -1,16 +1,16 @@
 //! The grammar of conditions.
 
 use super::{
-    lexer::Kind,
+    lexer::TokenKind,
     parser::{Parsed, Parser},
 };
 use crate::{
     Chance, Comparison, Condition, ExceptionFilter, Filter, Gauge, Level, Match, Pattern, Place,
-    Unit, parse_size, signal_number, units::split_number,
+    Unit, parse_size, units::split_number,
 };
 use std::time::Duration;
 
-/// What a condition can begin with, for the error message.
+/// What a condition can begin with; for the error message.
 const BEGINNINGS: &str = "a condition: cpu, core-cpu, memory, rss, virtual, threads, handles, \
     counter, hang, http, exception, unhandled exception, signal, breakpoint, module, thread, \
     debug string, exit, now or every";
@@ -39,7 +39,7 @@ impl Parser<'_> {
         }
     }
 
-    /// `LEVEL and LEVEL … for DURATION`, behind the first level.
+    /// `LEVEL and LEVEL … for DURATION`, of which the first level is read already.
     fn holds(&mut self, first: Level) -> Parsed<Condition> {
         let mut all = vec![first];
         while self.eat("and") {
@@ -57,7 +57,7 @@ impl Parser<'_> {
         Ok(Condition::Holds { all, lasting })
     }
 
-    /// A level, if one begins here.
+    /// A level; `None` if the next tokens are something else.
     fn level(&mut self) -> Parsed<Option<Level>> {
         let Some(word) = self.peek_word() else {
             return Ok(None);
@@ -150,7 +150,7 @@ impl Parser<'_> {
         }))
     }
 
-    /// One thing that an exception is recognised by, if one begins here.
+    /// What an exception is recognised by; `None` if the next tokens are something else.
     fn exception_match(&mut self) -> Parsed<Option<Match>> {
         if self.eat_sign("=") {
             return Ok(Some(Match::Name(self.quoted("the exception's name")?)));
@@ -170,7 +170,7 @@ impl Parser<'_> {
 
     fn pattern(&mut self) -> Parsed<Option<Pattern>> {
         match self.peek() {
-            Kind::Text(_) => Ok(Some(Pattern::new(self.quoted("a filter")?))),
+            TokenKind::Text(_) => Ok(Some(Pattern::new(self.quoted("a filter")?))),
             _ => Ok(None),
         }
     }
@@ -201,12 +201,12 @@ impl Parser<'_> {
         Ok(items)
     }
 
-    /// Whether the comma here goes on with the list; in a rule it may also end the condition.
+    /// Whether the comma that is next continues the list; in a rule it may also end the condition.
     fn another_follows(&self) -> bool {
-        let comma = matches!(self.peek(), Kind::Sign(","));
+        let comma = matches!(self.peek(), TokenKind::Sign(","));
         let more = match self.peek_second() {
-            Kind::Text(_) | Kind::Sign("=") => true,
-            Kind::Word(word) => word.eq_ignore_ascii_case("code"),
+            TokenKind::Text(_) | TokenKind::Sign("=") => true,
+            TokenKind::Word(word) => word.eq_ignore_ascii_case("code"),
             _ => false,
         };
         comma && more
@@ -219,7 +219,7 @@ impl Parser<'_> {
 
     fn signal(&mut self) -> Parsed<Condition> {
         let number = self.value("a signal, such as SIGUSR1", |word| {
-            signal_number(word).ok_or_else(|| format!("`{word}` is no signal of Linux"))
+            snapshot::signal_number(word).ok_or_else(|| format!("`{word}` is no signal of Linux"))
         });
         number.map(Condition::Signal)
     }
@@ -280,7 +280,7 @@ fn threshold(unit: Unit, word: &str) -> Result<f64, String> {
     .ok_or_else(wrong)
 }
 
-/// A number of digits with at most a sign and a point; no exponent, no `inf`.
+/// A number in digits, with at most a sign and a point; without exponent, and not `inf`.
 fn plain_number(word: &str) -> Option<f64> {
     let digits = word.strip_prefix('-').unwrap_or(word);
     let (number, rest) = split_number(digits);

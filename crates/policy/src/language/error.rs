@@ -1,6 +1,7 @@
 use std::fmt;
 
-/// Why a text is no condition or rule: a sentence, the line, and a caret under the place.
+/// Why a text is not a condition or rule. Shown as a sentence, the line, and a caret under the
+/// place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseError {
     text: String,
@@ -8,7 +9,7 @@ pub struct ParseError {
     message: String,
 }
 
-/// Characters shown before and behind the place.
+/// How many characters of the line are shown before the place, and behind it.
 const AROUND: usize = 60;
 
 impl ParseError {
@@ -21,19 +22,19 @@ impl ParseError {
         }
     }
 
-    /// The sentence alone.
+    /// The sentence without the line.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// Where in the text, in bytes.
+    /// The place in the text, in bytes from its start.
     pub fn at(&self) -> usize {
         self.at
     }
 
-    /// The part of the line around the place, and how many characters of it come before.
+    /// The part of the line around the place, and how many of its characters are before the place.
     fn line(&self) -> (String, usize) {
-        // A tab or a line break would move the caret away from its place.
+        // With a tab or a line break the caret would not be under its place.
         let plain = |c: char| if c.is_control() { ' ' } else { c };
         let (before, behind) = self.text.split_at(self.at);
         let skipped = before.chars().count().saturating_sub(AROUND);

@@ -1,21 +1,24 @@
+//! Cuts the text of a rule into tokens.
+
 use super::ParseError;
 
-/// A piece of the text.
+/// A token and its place in the text.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Token<'a> {
-    /// Where it begins, in bytes.
+    /// Where it begins, in bytes from the start of the text.
     pub(super) at: usize,
-    /// Where it ends.
+    /// Where it ends, likewise.
     pub(super) end: usize,
-    pub(super) kind: Kind<'a>,
+    pub(super) kind: TokenKind<'a>,
 }
 
-/// What a piece of text is.
+/// The kinds of tokens.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Kind<'a> {
-    /// A run of anything but blanks, quotes and signs: `cpu`, `85%`, `0xC0000005`, `ntdll!Zw`.
+pub(super) enum TokenKind<'a> {
+    /// A run of characters other than blanks, quotes and signs: `cpu`, `85%`, `0xC0000005`,
+    /// `ntdll!Zw`.
     Word(&'a str),
-    /// A quoted text, unescaped.
+    /// A text in quotes, its escapes replaced.
     Text(String),
     /// `>=`, `>`, `<=`, `<`, `=`, `,` or `;`.
     Sign(&'static str),
@@ -23,17 +26,17 @@ pub(super) enum Kind<'a> {
     End,
 }
 
-/// Longer signs before those that begin them.
+/// The signs; longer ones stand before those that they begin with.
 const SIGNS: [&str; 7] = [">=", ">", "<=", "<", "=", ",", ";"];
 
-/// Cuts a text into pieces; the last is [`Kind::End`].
+/// The tokens of a text; the last is [`TokenKind::End`].
 pub(super) fn lex(text: &str) -> Result<Vec<Token<'_>>, ParseError> {
     let mut tokens = Vec::new();
     let mut at = 0;
     loop {
         at += blanks(&text[at..]);
         let (kind, length) = next(text, at)?;
-        let done = kind == Kind::End;
+        let done = kind == TokenKind::End;
         let end = at + length;
         tokens.push(Token { at, end, kind });
         if done {
@@ -43,25 +46,26 @@ pub(super) fn lex(text: &str) -> Result<Vec<Token<'_>>, ParseError> {
     }
 }
 
-/// Whether `text` is one word to the lexer, so that it can be printed without quotes.
+/// Whether `text` is a single word, so that it can be printed without quotes.
 pub(super) fn is_word(text: &str) -> bool {
     !text.is_empty() && word(text) == text.len() && !text.contains(char::is_control)
 }
 
-fn next(text: &str, at: usize) -> Result<(Kind<'_>, usize), ParseError> {
+/// The token at `at`, and its length in bytes.
+fn next(text: &str, at: usize) -> Result<(TokenKind<'_>, usize), ParseError> {
     let rest = &text[at..];
     if rest.is_empty() {
-        return Ok((Kind::End, 0));
+        return Ok((TokenKind::End, 0));
     }
     if rest.starts_with('"') {
         let (content, length) = quoted(text, at)?;
-        return Ok((Kind::Text(content), length));
+        return Ok((TokenKind::Text(content), length));
     }
     if let Some(sign) = SIGNS.iter().find(|&&sign| rest.starts_with(sign)) {
-        return Ok((Kind::Sign(sign), sign.len()));
+        return Ok((TokenKind::Sign(sign), sign.len()));
     }
     let length = word(rest);
-    Ok((Kind::Word(&rest[..length]), length))
+    Ok((TokenKind::Word(&rest[..length]), length))
 }
 
 fn blanks(text: &str) -> usize {
@@ -73,7 +77,7 @@ fn word(text: &str) -> usize {
     text.find(ends).unwrap_or(text.len())
 }
 
-/// The content of the quoted text at `at`, and how long it is with its quotes.
+/// The content of the quoted text at `at`, and its length with quotes, in bytes.
 ///
 /// `\"` is a quote, `\\` a backslash, `\u{…}` a character by its number; any other backslash is
 /// itself, so that `"\Process(app)\Handle Count"` can be written as Windows shows it.
@@ -96,7 +100,7 @@ fn quoted(text: &str, at: usize) -> Result<(String, usize), ParseError> {
     }
 }
 
-/// What the backslash at the start of `text` means, and how long the escape is.
+/// The character that the escape at the start of `text` means, and the escape's length in bytes.
 fn escape(text: &str) -> (char, usize) {
     match text.as_bytes().get(1) {
         Some(b'"') => ('"', 2),

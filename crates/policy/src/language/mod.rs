@@ -1,4 +1,4 @@
-//! The sentence: text to values and back.
+//! The language of rules: from text to values, and back.
 
 mod condition;
 mod error;
@@ -9,7 +9,6 @@ mod rule;
 
 pub use error::ParseError;
 pub use print::print_when;
-pub(crate) use print::quote;
 
 use crate::{Action, Condition, Rule, Target};
 use parser::Parser;
@@ -18,7 +17,7 @@ use std::str::FromStr;
 /// Reads a list of conditions, `CONDITION or CONDITION`.
 ///
 /// # Errors
-/// What was expected where, with a caret under the place.
+/// If the text is not such a list: what was expected, with a caret under the place.
 pub fn parse_when(text: &str) -> Result<Vec<Condition>, ParseError> {
     Parser::whole(text, Parser::when)
 }
@@ -57,7 +56,7 @@ impl FromStr for Action {
 impl FromStr for Target {
     type Err = ParseError;
 
-    /// Reads a target as a user types it; a name may hold blanks here.
+    /// Reads a target as a user types it on the command line; a name may contain blanks.
     fn from_str(text: &str) -> Result<Self, ParseError> {
         rule::target(text.trim()).ok_or_else(|| {
             let message = "expected a target: name, pid, service:NAME, pool:NAME, container:ID, \

@@ -1,10 +1,12 @@
+//! Reading tokens one after the other, for the grammars of conditions and rules.
+
 use super::{
     ParseError,
-    lexer::{Kind, Token, lex},
+    lexer::{Token, TokenKind, lex},
 };
 
-/// Reads tokens one after the other. What each grammar rule reads stands in
-/// [`condition`](super::condition) and [`rule`](super::rule).
+/// Reads tokens one after the other. The grammars are in [`condition`](super::condition) and
+/// [`rule`](super::rule).
 pub(super) struct Parser<'a> {
     text: &'a str,
     tokens: Vec<Token<'a>>,
@@ -21,17 +23,18 @@ impl<'a> Parser<'a> {
         let mut parser = Self { text, tokens, next };
         let value = read(&mut parser)?;
         match parser.peek() {
-            Kind::End => Ok(value),
+            TokenKind::End => Ok(value),
             _ => Err(parser.expected("the end")),
         }
     }
 
-    pub(super) fn peek(&self) -> &Kind<'a> {
+    /// The next token.
+    pub(super) fn peek(&self) -> &TokenKind<'a> {
         &self.tokens[self.next].kind
     }
 
-    /// The token behind the next one; the end stays the end.
-    pub(super) fn peek_second(&self) -> &Kind<'a> {
+    /// The token behind the next one; the end if that is the last.
+    pub(super) fn peek_second(&self) -> &TokenKind<'a> {
         let last = self.tokens.len() - 1;
         &self.tokens[(self.next + 1).min(last)].kind
     }
@@ -39,22 +42,23 @@ impl<'a> Parser<'a> {
     /// The next word, if the next token is one.
     pub(super) fn peek_word(&self) -> Option<&'a str> {
         match self.peek() {
-            Kind::Word(word) => Some(word),
+            TokenKind::Word(word) => Some(word),
             _ => None,
         }
     }
 
-    /// Whether no blank stands between the last token read and the next one.
+    /// Whether there is no blank between the last token that was read and the next one.
     pub(super) fn is_glued(&self) -> bool {
         self.next > 0 && self.tokens[self.next - 1].end == self.tokens[self.next].at
     }
 
+    /// Steps over the next token.
     pub(super) fn advance(&mut self) {
         // The end is never left.
         self.next = (self.next + 1).min(self.tokens.len() - 1);
     }
 
-    /// Steps over `word` if it comes next.
+    /// Steps over `word` if it is the next token; returns whether it was.
     pub(super) fn eat(&mut self, word: &str) -> bool {
         let here = self
             .peek_word()
@@ -65,15 +69,16 @@ impl<'a> Parser<'a> {
         here
     }
 
-    /// Steps over `sign` if it comes next.
+    /// Steps over `sign` if it is the next token; returns whether it was.
     pub(super) fn eat_sign(&mut self, sign: &str) -> bool {
-        let here = matches!(self.peek(), Kind::Sign(s) if *s == sign);
+        let here = matches!(self.peek(), TokenKind::Sign(s) if *s == sign);
         if here {
             self.advance();
         }
         here
     }
 
+    /// Steps over `word`; fails if another token is next.
     pub(super) fn expect(&mut self, word: &str) -> Parsed<()> {
         match self.eat(word) {
             true => Ok(()),
@@ -81,6 +86,7 @@ impl<'a> Parser<'a> {
         }
     }
 
+    /// Steps over `sign`; fails if another token is next.
     pub(super) fn expect_sign(&mut self, sign: &str) -> Parsed<()> {
         match self.eat_sign(sign) {
             true => Ok(()),
@@ -88,9 +94,9 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// A quoted text.
+    /// Reads a quoted text; `what` names it in the error.
     pub(super) fn quoted(&mut self, what: &str) -> Parsed<String> {
-        let Kind::Text(text) = self.peek() else {
+        let TokenKind::Text(text) = self.peek() else {
             return Err(self.expected(&format!("{what} in quotes")));
         };
         let text = text.clone();
@@ -98,7 +104,7 @@ impl<'a> Parser<'a> {
         Ok(text)
     }
 
-    /// A word or a quoted text.
+    /// Reads a word or a quoted text; `what` names it in the error.
     pub(super) fn word_or_quoted(&mut self, what: &str) -> Parsed<String> {
         match self.peek_word() {
             Some(word) => {
@@ -106,13 +112,14 @@ impl<'a> Parser<'a> {
                 Ok(word.to_owned())
             }
             None => match self.peek() {
-                Kind::Text(_) => self.quoted(what),
+                TokenKind::Text(_) => self.quoted(what),
                 _ => Err(self.expected(what)),
             },
         }
     }
 
-    /// A word that `read` understands; otherwise its sentence, or that `what` was expected.
+    /// Reads a word by `read`, whose error is a sentence; `what` names the value in the error if
+    /// the next token is not a word.
     pub(super) fn value<T>(
         &mut self,
         what: &str,
@@ -124,12 +131,13 @@ impl<'a> Parser<'a> {
         Ok(value)
     }
 
-    /// A whole number.
+    /// Reads a whole number.
     pub(super) fn number(&mut self, what: &str) -> Parsed<u32> {
         let wrong = |word: &str| format!("expected {what}, not `{word}`");
         self.value(what, |word| word.parse().map_err(|_| wrong(word)))
     }
 
+    /// Reads a duration.
     pub(super) fn duration(&mut self) -> Parsed<std::time::Duration> {
         self.value("a duration, such as 10s", crate::parse_duration)
     }
@@ -139,13 +147,13 @@ impl<'a> Parser<'a> {
         ParseError::new(self.text, self.tokens[self.next].at, message)
     }
 
-    /// "expected `what`", and what stands there instead.
+    /// The error "expected `what`", with the token that is there instead.
     pub(super) fn expected(&self, what: &str) -> ParseError {
         let found = match self.peek() {
-            Kind::Word(word) => format!("not `{word}`"),
-            Kind::Text(_) => "not a quoted text".to_owned(),
-            Kind::Sign(sign) => format!("not `{sign}`"),
-            Kind::End => "but the text ends here".to_owned(),
+            TokenKind::Word(word) => format!("not `{word}`"),
+            TokenKind::Text(_) => "not a quoted text".to_owned(),
+            TokenKind::Sign(sign) => format!("not `{sign}`"),
+            TokenKind::End => "but the text ends here".to_owned(),
         };
         self.error(format!("expected {what}, {found}"))
     }

@@ -1,37 +1,15 @@
+//! Prints conditions and rules so that they can be read again, to the same values.
+
 use super::lexer::is_word;
+use crate::quote::quote;
 use crate::{
     Action, Chance, Clause, Condition, ExceptionFilter, Filter, Follow, Free, Gauge, Level, Limit,
-    Limits, Match, Place, Rule, Scope, Series, Target, print_duration, print_size, signal_name,
+    Limits, Match, Place, Rule, Scope, Series, Target, print_count, print_duration, print_size,
 };
-use snapshot::DumpKind;
-use std::fmt::{Display, Formatter, Result, Write};
+use snapshot::{DumpKind, signal_name};
+use std::fmt::{Display, Formatter, Result};
 
-/// Prints a text in quotes, such that the lexer reads it again.
-///
-/// Control characters come out as `\u{…}`: a target's own strings end up in logs, where a line
-/// break or an escape sequence would let it forge lines.
-pub(crate) fn quote(text: &str, f: &mut Formatter<'_>) -> Result {
-    f.write_char('"')?;
-    let mut rest = text.chars();
-    while let Some(c) = rest.next() {
-        let behind = rest.as_str();
-        match c {
-            '"' => f.write_str("\\\"")?,
-            '\\' if is_escape(behind) => f.write_str("\\\\")?,
-            c if c.is_control() => write!(f, "\\u{{{:x}}}", c as u32)?,
-            c => f.write_char(c)?,
-        }
-    }
-    f.write_char('"')
-}
-
-/// Whether a backslash before `behind` would mean something else than itself.
-fn is_escape(behind: &str) -> bool {
-    let next = behind.chars().next();
-    next.is_none_or(|c| c == '\\' || c == '"' || c.is_control()) || behind.starts_with("u{")
-}
-
-/// Prints a list of conditions as [`parse_when`](crate::parse_when) reads it.
+/// The text of a list of conditions; [`parse_when`](crate::parse_when) reads it.
 pub fn print_when(when: &[Condition]) -> String {
     List(when, " or ").to_string()
 }
@@ -131,7 +109,7 @@ impl Display for Filter {
     }
 }
 
-/// ` A, B not C, D`, with its leading blank.
+/// A filter: ` A, B not C, D`, with the blank before it.
 struct Choice<'a, T>(&'a [T], &'a [T]);
 
 impl<T: Display> Display for Choice<'_, T> {
@@ -187,7 +165,7 @@ impl Display for Action {
                     true => write!(
                         f,
                         "{}",
-                        List(&kinds.iter().map(Kind).collect::<Vec<_>>(), " and ")
+                        List(&kinds.iter().map(KindOfDump).collect::<Vec<_>>(), " and ")
                     ),
                     false => write!(f, "{} dump", List(kinds, " and ")),
                 }
@@ -200,10 +178,10 @@ impl Display for Action {
     }
 }
 
-/// A kind with its word `dump` behind the name and before the mask: `custom dump 0x33`.
-struct Kind<'a>(&'a DumpKind);
+/// A kind of dump with the word `dump`, which stands before the mask: `custom dump 0x33`.
+struct KindOfDump<'a>(&'a DumpKind);
 
-impl Display for Kind<'_> {
+impl Display for KindOfDump<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         match self.0 {
             DumpKind::Custom(mask) => write!(f, "custom dump 0x{mask:x}"),
@@ -236,7 +214,8 @@ fn prefixed(f: &mut Formatter<'_>, prefix: &str, name: &str) -> Result {
     }
 }
 
-/// Whether a name can stand for itself: no pid, no prefix, no word of the sentence.
+/// Whether a target's name needs no prefix: it is not a pid, has no prefix, and is not a word of
+/// the language.
 fn is_plain(name: &str) -> bool {
     let reserved = ["each", "the", "and", "name"];
     is_word(name)
@@ -308,7 +287,7 @@ impl Display for Limit {
 }
 
 impl Display for Limits {
-    /// Each limit with `; ` before it.
+    /// All limits, each with `; ` before it.
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         if let Some(count) = self.max_dumps {
             write!(f, "; at most {} in all", dumps(count))?;
@@ -359,13 +338,9 @@ impl Display for Free {
 }
 
 fn times(count: u32) -> String {
-    format!("{count} time{}", plural(count))
+    print_count(count.into(), "time")
 }
 
 fn dumps(count: u32) -> String {
-    format!("{count} dump{}", plural(count))
-}
-
-fn plural(count: u32) -> &'static str {
-    if count == 1 { "" } else { "s" }
+    print_count(count.into(), "dump")
 }

@@ -1,7 +1,7 @@
 //! The grammar of rules: targets, actions, limits.
 
 use super::{
-    lexer::Kind,
+    lexer::TokenKind,
     parser::{Parsed, Parser},
 };
 use crate::{
@@ -22,7 +22,7 @@ const PREFIXES: [&str; 8] = [
     "launch",
 ];
 
-/// A target as a user types it, outside of a sentence.
+/// The target that a user types on the command line, outside of a rule.
 pub(super) fn target(text: &str) -> Option<Target> {
     let known = text.split_once(':').and_then(|(prefix, rest)| {
         let prefix = PREFIXES.iter().find(|p| p.eq_ignore_ascii_case(prefix))?;
@@ -73,7 +73,7 @@ impl Parser<'_> {
     }
 
     fn rule_name(&mut self) -> Parsed<String> {
-        if !matches!(self.peek(), Kind::Text(_)) {
+        if !matches!(self.peek(), TokenKind::Text(_)) {
             return Ok(String::new());
         }
         let name = self.quoted("the rule's name")?;
@@ -96,14 +96,15 @@ impl Parser<'_> {
         let here = self.expected(
             "a target: name, pid, service:NAME, pool:NAME, container:ID or cmdline:\"glob\"",
         );
-        if let Kind::Text(name) = self.peek() {
+        if let TokenKind::Text(name) = self.peek() {
             let name = name.clone();
             self.advance();
             return (!name.is_empty()).then_some(Target::Name(name)).ok_or(here);
         }
         let word = self.peek_word().ok_or_else(|| here.clone())?;
         self.advance();
-        let quoted = word.ends_with(':') && self.is_glued() && matches!(self.peek(), Kind::Text(_));
+        let quoted =
+            word.ends_with(':') && self.is_glued() && matches!(self.peek(), TokenKind::Text(_));
         if quoted {
             let rest = self.quoted("a name")?;
             return with_prefix(&word[..word.len() - 1], rest).ok_or(here);
@@ -140,7 +141,7 @@ impl Parser<'_> {
         self.expect("do")?;
         let action = self.action()?;
         let series = match self.peek() {
-            Kind::Word(word) if word.starts_with(|c: char| c.is_ascii_digit()) => {
+            TokenKind::Word(word) if word.starts_with(|c: char| c.is_ascii_digit()) => {
                 Some(self.series()?)
             }
             _ => None,
@@ -304,7 +305,7 @@ impl Parser<'_> {
     }
 }
 
-/// The kind of dump by its word; `None` for custom, whose mask follows.
+/// The kind of dump of that name; `None` for `custom`, which a mask follows.
 fn kind_of_dump(word: &str) -> Result<Option<DumpKind>, String> {
     match &word.to_ascii_lowercase()[..] {
         "triage" => Ok(Some(DumpKind::Triage)),

@@ -2,8 +2,8 @@
 //! it runs on.
 
 use super::{FollowerEvent, Teller, stacks};
-use platform::{ImageFiles, system};
-use snapshot::{Memory, Module, Registers, Snapshot, Thread};
+use platform::{ARCHITECTURE, ImageFiles, OS};
+use snapshot::{Memory, Module, Registers, Snapshot, System, Thread};
 use std::{collections::HashSet, sync::Arc, thread::JoinHandle};
 
 /// So much of a stack is copied from its top: some hundred frames.
@@ -35,7 +35,11 @@ impl FirstStacks {
         let (name, tell, key) = (name.to_owned(), tell.clone(), tell.id.key);
         let memory = Copied::of(thrower.registers.sp(), thrower.memory);
         let snapshot = Snapshot {
-            system: system(),
+            system: System {
+                os: OS,
+                architecture: ARCHITECTURE,
+                ..System::default()
+            },
             modules: thrower.modules.to_vec(),
             threads: vec![Thread {
                 id: thrower.thread,

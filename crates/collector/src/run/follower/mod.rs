@@ -4,12 +4,13 @@
 mod first_stack;
 mod kinds;
 mod pace;
+mod places;
 mod signals;
 mod throttle;
 mod throws;
 
 use super::{
-    arms::{Arm, Arms, Ended, ended},
+    arms::{Arm, Arms},
     event::{Event, FollowerEvent, FollowerId},
     order::{DumpOrder, Order},
     stacks,
@@ -18,7 +19,7 @@ use crate::collect::collect_attached;
 use first_stack::{FirstStacks, Thrower};
 use platform::{ErrorKind, Follow, Happened, Host, Result, Standing, Waker};
 use policy::WakeFor;
-use snapshot::{OperatingSystem, TargetEvent};
+use snapshot::TargetEvent;
 use std::{
     collections::HashSet,
     sync::{
@@ -273,6 +274,7 @@ impl Follower {
     fn arm_what_is_there(&mut self) -> Result<()> {
         let key = self.tell.id.key;
         let (arming, mut notices) = self.arms.plan(key, &*self.process, &self.wake);
+        log::debug!("armed in process {key}: {arming:?}");
         notices.extend(self.process.arm(&arming)?);
         self.notice(notices);
         Ok(())
@@ -292,65 +294,6 @@ impl Follower {
             Err(error) if error.kind == ErrorKind::NoSuchProcess => Ok(Then::Stay),
             other => other,
         }
-    }
-
-    /// A thread came to a breakpoint.
-    fn breakpoint(&mut self, number: u32, thread: u32) -> Result<Then> {
-        let own = self.tell.id.key.pid;
-        let ends = match self.ended_at(number) {
-            Some(Ended::Process(handle)) => self.process.process_of(handle),
-            Some(Ended::Itself) => Some(own),
-            None => None,
-        };
-        let itself = ends == Some(own);
-        if itself && std::mem::replace(&mut self.ends, true) {
-            return Ok(Then::Stay);
-        }
-        self.report(TargetEvent::Breakpoint {
-            place: number,
-            thread,
-            ends: ends.filter(|_| !itself),
-        })
-    }
-
-    /// Whom the thread that stands at a breakpoint is about to end.
-    fn ended_at(&self, number: u32) -> Option<Ended> {
-        let mut places = self.wake.breakpoints.iter();
-        let (_, place) = places.find(|(known, _)| *known == number)?;
-        let registers = self.at.registers?;
-        let here = platform::system().os == OperatingSystem::Windows;
-        here.then(|| ended(place, &registers)).flatten()
-    }
-
-    /// An image came or went, as Windows tells.
-    fn module(&mut self, event: TargetEvent) -> Result<Then> {
-        if let TargetEvent::ModuleUnload { path, base } = &event {
-            self.arms.unmapped(*base, path);
-        }
-        let comes = matches!(event, TargetEvent::ModuleLoad { .. });
-        let is_wanted = self.wake.wants_module(&event);
-        if is_wanted && self.report(event)? == Then::Leave {
-            return Ok(Then::Leave);
-        }
-        if comes && !self.wake.breakpoints.is_empty() {
-            self.arms.look(&mut *self.process, &self.wake)?;
-            self.arm_what_is_there()?;
-        }
-        Ok(Then::Stay)
-    }
-
-    /// The loader has mapped or unmapped images.
-    fn loaded(&mut self) -> Result<Then> {
-        self.process.stay()?;
-        let changes = self.arms.look(&mut *self.process, &self.wake)?;
-        for event in changes {
-            if self.wake.wants_module(&event) && self.report(event)? == Then::Leave {
-                return Ok(Then::Leave);
-            }
-        }
-        self.arm_what_is_there()?;
-        self.tell.tell(FollowerEvent::Armed);
-        Ok(Then::Stay)
     }
 
     /// An exception that is wanted was met; where it came from, if it is the first of its name.

@@ -2,6 +2,7 @@
 
 use super::{Follower, FollowerEvent, Result, Then};
 use analysis::thrown;
+use platform::{ARCHITECTURE, OS};
 use snapshot::{Exception, OperatingSystem, TargetEvent};
 
 const SIGABRT: u32 = 6;
@@ -11,9 +12,8 @@ impl Follower {
     /// once more if nobody handles it.
     pub(super) fn signal(&mut self, mut exception: Exception) -> Result<Then> {
         let memory = self.process.memory();
-        let system = platform::system();
-        analysis::name_exception(&mut exception, system.os, system.architecture, &*memory);
-        if system.os == OperatingSystem::Windows {
+        analysis::name_exception(&mut exception, OS, ARCHITECTURE, &*memory);
+        if OS == OperatingSystem::Windows {
             return self.told_by_windows(exception);
         }
         let is_deadly = self.at.is_deadly;

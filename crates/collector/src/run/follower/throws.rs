@@ -69,6 +69,10 @@ impl Follower {
             ..Exception::default()
         };
         let is_wanted = self.wake.wakes_for(&exception);
+        log::trace!(
+            "thrown in thread {thread}, wanted: {is_wanted}: {}",
+            exception.name
+        );
         if is_wanted {
             self.met(&exception.name, thread);
         }

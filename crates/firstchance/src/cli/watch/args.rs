@@ -70,7 +70,7 @@ pub(crate) struct Common {
     /// Time between two samples of levels such as cpu and memory
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = values::duration)]
     poll: Duration,
-    /// Folder, or file name (tokens PROCESSNAME PID YYMMDD HHMMSS EXCEPTIONCODE)
+    /// Folder, or file name (tokens PROCESSNAME PID YYMMDD HHMMSS EXCEPTIONCODE TRIGGER)
     #[arg(short, long, value_name = "PATH")]
     output: Option<String>,
     /// Replace an existing file of the same name
@@ -267,7 +267,7 @@ pub(crate) fn refuse_unbuilt(rule: &Rule) -> anyhow::Result<()> {
                     (repeat-window) is a limit of postmortem rules alone";
         return Err(Usage(what.to_owned()).into());
     }
-    let os = platform::system().os;
+    let os = platform::OS;
     let conditions = rule.clauses.iter().flat_map(|clause| &clause.when);
     let unbuilt = |c: &&Condition| match os {
         OperatingSystem::Linux => false,

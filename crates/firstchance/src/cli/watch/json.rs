@@ -1,6 +1,6 @@
 //! Events for programs: one JSON object a line.
 
-use super::session::Ended;
+use super::ended::Ended;
 use crate::{
     cli::dump::DumpJson,
     ui::{LineWriter, console},
@@ -163,8 +163,8 @@ fn row(row: &ExceptionRow) -> Value {
         "name": row.name,
         "count": row.count,
         "unhandled": row.unhandled,
-        "first": console::rfc3339(row.first),
-        "last": console::rfc3339(row.last),
+        "first": collector::local_time::rfc3339(row.first),
+        "last": collector::local_time::rfc3339(row.last),
     })
 }
 

@@ -1,6 +1,7 @@
 //! `firstchance watch` and `firstchance run`: carry out rules in the foreground.
 
 mod args;
+mod ended;
 mod json;
 mod session;
 mod show;

@@ -1,6 +1,6 @@
 //! One command line's run: its rules, the program that it launches, how it ends.
 
-use super::{Job, args, show::Show};
+use super::{Job, args, ended::Ended, show::Show};
 use crate::{
     cli::target,
     ui::{console, exit},
@@ -44,19 +44,6 @@ struct Session {
     monitor: Monitor,
     is_cancelled_by_pid: Arc<AtomicBool>,
     ended: Ended,
-}
-
-/// How a run ended.
-#[derive(Debug, Default)]
-pub(super) struct Ended {
-    /// Dumps that were written whole.
-    pub(super) dumps: u32,
-    /// By Ctrl-C or a signal.
-    pub(super) cancelled: bool,
-    /// By `firstchance cancel`.
-    pub(super) cancelled_by_pid: bool,
-    /// The kind of the last failure.
-    failure: Option<ErrorKind>,
 }
 
 impl Session {

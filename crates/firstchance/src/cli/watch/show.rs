@@ -1,6 +1,6 @@
 //! What a person sees of rules at work.
 
-use super::{Header, Job, Voice, json, session::Ended};
+use super::{Header, Job, Voice, ended::Ended, json};
 use crate::ui::{LineWriter, Output, Reporter, console};
 use collector::{ExceptionRow, RunEvent};
 use policy::{ClauseStatus, Finish, Follow, Rule, RuleId, Suppressed, Why};
@@ -187,7 +187,8 @@ impl Show {
 
     fn exited(&self, process: ProcessKey, status: Option<i32>) {
         let status = status.filter(|_| self.voice != Voice::ProcDump);
-        let status = status.map_or(String::new(), status_text);
+        let status = status.map(|status| format!(" ({})", policy::print_exit_status(status)));
+        let status = status.unwrap_or_default();
         let which = self.which(process);
         self.line(&format!("The process has exited{status}.{which}"));
     }
@@ -245,19 +246,6 @@ fn has_number(rule: &Rule) -> bool {
     rule.limits.max_dumps.is_some() || rule.clauses.iter().any(|clause| clause.limit.is_some())
 }
 
-fn status_text(status: i32) -> String {
-    if status < 0 {
-        format!(" by signal {}", -status)
-    } else {
-        format!(" with code {status}")
-    }
-}
-
-/// `1 dump`, `2 dumps`.
-fn counted(number: u32, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
-}
-
 fn suppressed_text(suppressed: &Suppressed) -> String {
     let Suppressed {
         trigger,
@@ -303,7 +291,7 @@ fn status_line(status: &ClauseStatus, condition: &str, column: usize) -> String 
         value => value,
     };
     let (pid, held) = (status.process.pid, status.held.as_secs());
-    let dumps = counted(status.dumps, "dump");
+    let dumps = policy::print_count(status.dumps.into(), "dump");
     format!("{pid:>7}  {value:>9}  {condition:<column$}  held {held:>4} s  {dumps}")
 }
 

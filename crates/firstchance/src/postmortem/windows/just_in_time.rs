@@ -7,7 +7,7 @@ use crate::{
 use collector::{Collected, Crash, Destination, Request};
 use platform::JustInTime;
 use policy::{Action, Chance, Clause, Condition, ExceptionFilter, Identity, Rule, Target};
-use snapshot::{DumpFormat, Exception};
+use snapshot::DumpFormat;
 use std::{path::PathBuf, process::ExitCode};
 
 /// Takes the dumps of a process that has crashed, while Windows waits for us. What goes wrong is
@@ -56,12 +56,7 @@ fn request(call: &PostMortem, crash: &Crash) -> Option<Request> {
         ..Identity::default()
     };
     let rule = rule(call);
-    // Windows starts its debugger only for what no handler took.
-    let unhandled = Exception {
-        first_chance: false,
-        ..crash.exception.clone()
-    };
-    let asked = policy::at_crash(&rule, &who, unhandled)?;
+    let asked = policy::at_crash(&rule, &who, crash.exception.clone())?;
     Some(Request {
         timeout: call.timeout,
         ..Request::of_rule(&asked, &rule, |_| format, file)

@@ -2,29 +2,8 @@
 
 use super::space::MappedFile;
 use crate::bytes::{Take, Width, c_text};
+use snapshot::auxv::{AT_EGID, AT_EUID, AT_GID, AT_PHDR, AT_UID};
 use snapshot::{Architecture, Process, ProcessKey, User};
-
-/// getauxval(3).
-pub(in crate::core) const AT_PHDR: u64 = 3;
-pub(in crate::core) const AT_PAGESZ: u64 = 6;
-const AT_UID: u64 = 11;
-const AT_EUID: u64 = 12;
-const AT_GID: u64 = 13;
-const AT_EGID: u64 = 14;
-
-/// The auxiliary vector's entries, without the one that ends it.
-pub(in crate::core) fn auxv(bytes: &[u8], architecture: Architecture) -> Vec<(u64, u64)> {
-    let width = Width::of(architecture);
-    let mut words = Take(bytes);
-    let mut entries = Vec::new();
-    while let Some(entry) = words.word(width).zip(words.word(width)) {
-        if entry.0 == 0 {
-            break;
-        }
-        entries.push(entry);
-    }
-    entries
-}
 
 pub(in crate::core) fn process(
     prpsinfo: &[u8],
@@ -40,7 +19,7 @@ pub(in crate::core) fn process(
         process.exe.clone_from(&file.path);
         process.exe_deleted = file.deleted;
     }
-    let id = |kind, known: u32| process.aux(kind).map_or(known, |id| id as u32);
+    let id = |entry, known: u32| process.aux(entry).map_or(known, |id| id as u32);
     let (uid, gid) = (process.user.uid, process.user.gid);
     process.user = User {
         uid: id(AT_UID, uid),

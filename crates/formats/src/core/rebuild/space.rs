@@ -1,15 +1,12 @@
-//! Address space and modules, from segments and `NT_FILE`.
+//! The address space and the modules, by the segments and `NT_FILE`.
 
 use crate::bytes::{Take, Width, c_text};
 use crate::elf::Segment;
 use crate::image;
 use object::elf;
+use snapshot::auxv::{AT_EXECFN, AT_SYSINFO_EHDR};
 use snapshot::{Architecture, Memory, Module, Protection, Range, Region, RegionKind, Thread};
 use std::collections::HashSet;
-
-/// getauxval(3): where the vdso lies, and a text near the top of the first stack.
-const AT_SYSINFO_EHDR: u64 = 33;
-const AT_EXECFN: u64 = 31;
 
 /// An entry of `NT_FILE`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +59,7 @@ fn file_at(files: &[MappedFile], address: u64) -> Option<&MappedFile> {
     file.range.contains(address).then_some(file)
 }
 
-/// The address space as the segments draw it.
+/// The address space, by the segments and the mapped files.
 pub(in crate::core) fn regions(
     table: &[Segment],
     files: &[MappedFile],
@@ -80,11 +77,7 @@ pub(in crate::core) fn regions(
     regions.extend(unwritten.map(unwritten_region).collect::<Vec<_>>());
     regions.sort_by_key(|region| region.range.start);
     regions.dedup_by(|next, kept| next.range.start < kept.range.end);
-    let aux = |kind| {
-        auxv.iter()
-            .find(|(k, _)| *k == kind)
-            .map(|(_, value)| *value)
-    };
+    let aux = |entry| snapshot::auxv::value(auxv, entry);
     mark(
         &mut regions,
         aux(AT_SYSINFO_EHDR),
@@ -106,7 +99,8 @@ fn touches(regions: &[Region], range: Range) -> bool {
         .is_some_and(|r| r.range.start < range.end)
 }
 
-/// gcore leaves out what can be read from the file; its protection is not told.
+/// A region of a file without a segment. gcore leaves out what can be read from the file; its
+/// protection is not known.
 fn unwritten_region(file: &MappedFile) -> Region {
     Region {
         range: file.range,
@@ -150,7 +144,7 @@ fn region(segment: &Segment, files: &[MappedFile]) -> Option<Region> {
     Some(region)
 }
 
-/// Says of the regions of files that are modules that they are images.
+/// Sets the kind of all regions of modules' files to image.
 pub(in crate::core) fn mark_images(regions: &mut [Region], modules: &[Module]) {
     let paths: HashSet<&str> = modules.iter().map(|m| m.path.as_str()).collect();
     regions
@@ -159,7 +153,7 @@ pub(in crate::core) fn mark_images(regions: &mut [Region], modules: &[Module]) {
         .for_each(|region| region.kind = RegionKind::Image);
 }
 
-/// Gives the plain region that holds `address` a kind, and a name if it has none.
+/// Sets the kind of the private region that holds `address`, and its name if it has none.
 fn mark(regions: &mut [Region], address: Option<u64>, kind: RegionKind, name: &str) {
     let Some(address) = address else { return };
     let after = regions.partition_point(|r| r.range.start <= address);
@@ -172,7 +166,7 @@ fn mark(regions: &mut [Region], address: Option<u64>, kind: RegionKind, name: &s
     }
 }
 
-/// The images among the mapped files: those with code in them or an image's header.
+/// The modules among the mapped files: those with code, or with the header of an image.
 pub(in crate::core) fn modules(
     files: &[MappedFile],
     regions: &[Region],
@@ -188,7 +182,8 @@ pub(in crate::core) fn modules(
     modules
 }
 
-/// Whether `file` continues the image that `first` began: the same file, further in.
+/// Whether `file` is a later part of the image that `first` begins: the same file at a higher
+/// offset.
 fn belongs(first: &MappedFile, file: &MappedFile) -> bool {
     file.path == first.path && (file.offset > first.offset || file == first)
 }

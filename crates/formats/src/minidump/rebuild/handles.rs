@@ -1,13 +1,13 @@
-//! Handles. Not by the `minidump` crate: its reader (0.27) follows lists that may loop, and trusts
-//! the size of a descriptor that may be 0.
+//! The handles. The reader of the `minidump` crate (0.27) is not used: it follows lists that may
+//! run in a circle, and trusts the size of a descriptor, which may be 0.
 
 use crate::bytes::Take;
-use crate::minidump::read::File;
+use crate::minidump::file::File;
 use minidump_common::format::{MINIDUMP_HANDLE_DESCRIPTOR, MINIDUMP_STREAM_TYPE as Stream};
 use scroll::{LE, Pread};
 use snapshot::Handle;
 
-/// `UNICODE_STRING` at most, in bytes.
+/// The longest text, in bytes.
 const MOST_NAME: u32 = 65_534;
 
 /// `MINIDUMP_HANDLE_DATA_STREAM`, with descriptors of either kind.

@@ -1,9 +1,8 @@
 //! The process, from `MINIDUMP_MISC_INFO` and Breakpad's Linux streams.
 
-use crate::bytes::{Take, Width};
-use crate::minidump::{process_streams, read::File};
+use crate::minidump::{file::File, process_streams};
 use minidump::MinidumpMiscInfo;
-use snapshot::{Module, Process, ProcessKey, WallTime};
+use snapshot::{Module, Process, ProcessKey, WallTime, auxv};
 use std::time::Duration;
 
 pub(super) fn process(minidump: &File<'_>, program: Option<&Module>) -> Process {
@@ -19,7 +18,7 @@ pub(super) fn process(minidump: &File<'_>, program: Option<&Module>) -> Process 
     }
     process.command_line = texts(process.file("cmdline"));
     process.environment = texts(process.file("environ"));
-    process.auxv = auxv(process.file("auxv").unwrap_or_default());
+    process.auxv = auxv::entries(process.file("auxv").unwrap_or_default(), 8);
     from_status(&mut process);
     from_misc_info(minidump, &mut process);
     process
@@ -41,18 +40,6 @@ fn texts(file: Option<&[u8]>) -> Vec<String> {
     texts
         .map(|text| String::from_utf8_lossy(text).into_owned())
         .collect()
-}
-
-fn auxv(bytes: &[u8]) -> Vec<(u64, u64)> {
-    let mut words = Take(bytes);
-    let mut entries = Vec::new();
-    while let Some(entry) = words.word(Width::Eight).zip(words.word(Width::Eight)) {
-        if entry.0 == 0 {
-            break;
-        }
-        entries.push(entry);
-    }
-    entries
 }
 
 /// `/proc/PID/status` (proc(5)).

@@ -1,6 +1,6 @@
-//! Modules and address space.
+//! The modules and the address space.
 
-use crate::minidump::read::File;
+use crate::minidump::file::File;
 use minidump::{
     CodeView as RawCodeView, MinidumpMemoryInfoList, MinidumpModule, MinidumpModuleList,
     MinidumpUnloadedModuleList, Module as _,
@@ -18,7 +18,7 @@ pub(super) fn modules(minidump: &File<'_>) -> Vec<Module> {
     list.map(module).collect()
 }
 
-/// What was unloaded before, in the order of the file.
+/// The unloaded modules, in the order of the file.
 pub(super) fn unloaded(minidump: &File<'_>) -> Vec<Module> {
     let list = minidump.get_stream::<MinidumpUnloadedModuleList>();
     let list = list.iter().flat_map(MinidumpUnloadedModuleList::iter);
@@ -71,18 +71,16 @@ fn version(info: &VS_FIXEDFILEINFO) -> String {
     parts.map(|part| part.to_string()).join(".")
 }
 
-/// The address space: `/proc/PID/maps` where there is one, else `MINIDUMP_MEMORY_INFO_LIST`,
-/// else no more than the memory itself.
+/// The address space: by `/proc/PID/maps` if the dump holds it, else by
+/// `MINIDUMP_MEMORY_INFO_LIST`, else only the memory in the dump. `there` is that memory.
 pub(super) fn regions(
     minidump: &File<'_>,
     there: &[Range],
     modules: &[Module],
     threads: &[Thread],
 ) -> Vec<Region> {
-    let maps = minidump
-        .get_raw_stream(Stream::LinuxMaps as u32)
-        .unwrap_or_default();
-    let mut regions: Vec<Region> = maps.split(|&b| b == b'\n').filter_map(map_line).collect();
+    let maps = minidump.raw(Stream::LinuxMaps);
+    let (mut regions, _) = snapshot::maps::parse(maps);
     if regions.is_empty() {
         regions = memory_info(minidump);
     }
@@ -97,43 +95,6 @@ pub(super) fn regions(
     let stack_pointers = threads.iter().filter_map(|t| Some(t.registers?.sp()));
     stack_pointers.for_each(|sp| mark_stack(&mut regions, sp));
     regions
-}
-
-/// `START-END PERMS OFFSET DEV INODE PATH` (proc_pid_maps(5)).
-fn map_line(line: &[u8]) -> Option<Region> {
-    let line = String::from_utf8_lossy(line);
-    let mut fields = line.splitn(6, ' ');
-    let hex = |text: &str| u64::from_str_radix(text, 16).ok();
-    let (start, end) = fields.next()?.split_once('-')?;
-    let range = Range::new(hex(start)?, hex(end)?);
-    let permissions = fields.next()?;
-    let offset = hex(fields.next()?)?;
-    let (major, minor) = fields.next()?.split_once(':')?;
-    let inode = fields.next()?.parse().ok()?;
-    let path = fields.next().unwrap_or_default().trim_start();
-    let name = path.strip_suffix(" (deleted)").unwrap_or(path);
-    (!range.is_empty()).then(|| Region {
-        range,
-        protection: Protection {
-            read: permissions.contains('r'),
-            write: permissions.contains('w'),
-            execute: permissions.contains('x'),
-        },
-        kind: match name {
-            "[heap]" => RegionKind::Heap,
-            "[vdso]" | "[vvar]" | "[vsyscall]" => RegionKind::Kernel,
-            _ if name.starts_with("[stack") => RegionKind::Stack,
-            _ if inode != 0 => RegionKind::Mapped,
-            _ => RegionKind::Private,
-        },
-        shared: permissions.ends_with('s'),
-        offset,
-        device: hex(major).unwrap_or(0) << 32 | hex(minor).unwrap_or(0),
-        inode,
-        deleted: name.len() < path.len(),
-        name: name.to_owned(),
-        ..Region::default()
-    })
 }
 
 fn memory_info(minidump: &File<'_>) -> Vec<Region> {
@@ -183,7 +144,7 @@ fn plain(range: Range) -> Region {
     }
 }
 
-/// Tells which part is in the file, and whether it belongs to a module.
+/// Sets what of the region is in the dump, and whether it belongs to a module.
 fn complete(region: &mut Region, there: &[Range], modules: &[Module]) {
     let first = there.partition_point(|r| r.end <= region.range.start);
     let overlapping = there[first..]

@@ -1,6 +1,6 @@
-//! Threads, from the thread list, the names, and what Windows tells besides.
+//! The threads, by the list of threads, the list of names, and the list of times of Windows.
 
-use crate::minidump::{context, read::File};
+use crate::minidump::{context, file::File};
 use minidump::{MinidumpThreadInfoList, MinidumpThreadList, MinidumpThreadNames};
 use minidump_common::format::MINIDUMP_LOCATION_DESCRIPTOR as Location;
 use snapshot::{Architecture, Thread};
@@ -40,7 +40,7 @@ pub(super) fn threads(minidump: &File<'_>, architecture: Architecture) -> Vec<Th
     list.threads.iter().map(thread).collect()
 }
 
-/// Gives the thread the registers in `bytes`, if there are any.
+/// Sets the thread's registers to those in `bytes`, if there are any.
 pub(super) fn set_context(thread: &mut Thread, architecture: Architecture, bytes: Option<&[u8]>) {
     if let Some((registers, extended)) = bytes.and_then(|b| context::read(architecture, b)) {
         thread.registers = Some(registers);
@@ -48,7 +48,7 @@ pub(super) fn set_context(thread: &mut Thread, architecture: Architecture, bytes
     }
 }
 
-/// A part of the file.
+/// A part of the file; `None` if the file does not have all of it.
 pub(super) fn part<'a>(minidump: &'a File<'_>, place: Location) -> Option<&'a [u8]> {
     let start = place.rva as usize;
     let end = start.checked_add(place.data_size as usize)?;
@@ -58,7 +58,7 @@ pub(super) fn part<'a>(minidump: &'a File<'_>, place: Location) -> Option<&'a [u
         .filter(|part| !part.is_empty())
 }
 
-/// 100 ns each.
+/// A duration in units of 100 ns.
 fn ticks(count: u64) -> Duration {
     Duration::from_nanos(count.saturating_mul(100))
 }

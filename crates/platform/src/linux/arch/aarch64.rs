@@ -1,7 +1,7 @@
 //! 64-bit ARM: `struct user_pt_regs` and `struct user_fpsimd_state` (asm/ptrace.h).
 
 use crate::linux::sys::ptrace;
-use snapshot::{Aarch64, Registers, SparseBytes};
+use snapshot::{Aarch64, Registers};
 use std::io;
 
 /// The instruction that the kernel puts where a uprobe is: `brk #5`.
@@ -74,10 +74,8 @@ pub(crate) fn extended_buffer() -> Vec<u8> {
 }
 
 /// Floating-point registers.
-pub(crate) fn extended(tid: i32, buffer: &mut [u8]) -> io::Result<SparseBytes> {
-    Ok(SparseBytes::new(ptrace::register_set(
-        tid, NT_PRFPREG, buffer,
-    )?))
+pub(crate) fn extended(tid: i32, buffer: &mut [u8]) -> io::Result<Vec<u8>> {
+    Ok(ptrace::register_set(tid, NT_PRFPREG, buffer)?.to_vec())
 }
 
 /// Not needed where it was not measured: the kernel restarts what it can.

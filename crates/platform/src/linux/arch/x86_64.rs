@@ -1,15 +1,20 @@
 //! Intel and AMD: `struct user_regs_struct` (sys/user.h; 27 words, or 17 of 32 bits for a 32-bit
 //! task) and the XSAVE area.
 
-use crate::linux::sys::ptrace;
-use snapshot::{Registers, SparseBytes, X86, X86_64};
-use std::io;
+use crate::{linux::sys::ptrace, xsave_layout};
+use snapshot::{Registers, X86, X86_64, xsave};
+use std::{
+    arch::x86_64::{__cpuid, __cpuid_count},
+    io,
+    sync::LazyLock,
+};
 
 /// The instruction that the kernel puts where a uprobe is: int3.
 pub(crate) const BREAKPOINT: &[u8] = &[0xcc];
 
 const NT_PRSTATUS: u32 = 1;
 const NT_X86_XSTATE: u32 = 0x202;
+const NT_X86_SHSTK: u32 = 0x204;
 const NT_PRFPREG: u32 = 2;
 /// XSAVE is 11,008 bytes on a machine with AMX; room for what comes after it.
 const LARGEST_XSTATE: usize = 32 << 10;
@@ -116,15 +121,38 @@ pub(crate) fn extended_buffer() -> Vec<u8> {
     vec![0; LARGEST_XSTATE]
 }
 
-/// Floating-point and extended registers: the XSAVE area, or where the processor has none, the
-/// FXSAVE area.
-pub(crate) fn extended(tid: i32, buffer: &mut [u8]) -> io::Result<SparseBytes> {
-    if let Ok(bytes) = ptrace::register_set(tid, NT_X86_XSTATE, buffer) {
-        return Ok(SparseBytes::new(bytes));
+/// Floating-point and extended registers: the XSAVE area in the standard layout, with the registers
+/// of the shadow stack; or if the processor has no XSAVE, the FXSAVE area.
+pub(crate) fn extended(tid: i32, buffer: &mut [u8]) -> io::Result<Vec<u8>> {
+    let Ok(bytes) = ptrace::register_set(tid, NT_X86_XSTATE, buffer) else {
+        return Ok(ptrace::register_set(tid, NT_PRFPREG, buffer)?.to_vec());
+    };
+    let mut area = xsave_layout().to_standard(bytes);
+    add_shadow_stack(tid, &mut area);
+    Ok(area)
+}
+
+/// The kernel leaves the shadow stack's registers out of the XSAVE area, as only it may set them.
+/// It tells the pointer, and only that, of a thread whose shadow stack is on
+/// (arch/x86/kernel/fpu/regset.c, `ssp_get`).
+fn add_shadow_stack(tid: i32, area: &mut Vec<u8>) {
+    /// The bit of IA32_U_CET that turns the shadow stack on.
+    const ON: u64 = 1;
+    let mut pointer = [0; 8];
+    if has_shadow_stacks() && ptrace::register_set(tid, NT_X86_SHSTK, &mut pointer).is_ok() {
+        let registers = [ON.to_le_bytes(), pointer];
+        xsave::set(area, xsave::SHADOW_STACK, registers.as_flattened());
     }
-    Ok(SparseBytes::new(ptrace::register_set(
-        tid, NT_PRFPREG, buffer,
-    )?))
+}
+
+/// Whether the processor has shadow stacks (CPUID leaf 7, CET_SS; Intel SDM volume 1, §17.2).
+fn has_shadow_stacks() -> bool {
+    const FEATURES: u32 = 7;
+    const CET_SS: u32 = 1 << 7;
+    static HAS: LazyLock<bool> = LazyLock::new(|| {
+        __cpuid(0).eax >= FEATURES && __cpuid_count(FEATURES, 0).ecx & CET_SS != 0
+    });
+    *HAS
 }
 
 /// System calls that return EINTR after a stop although no signal came (seen in an experiment:

@@ -8,11 +8,11 @@ mod source;
 mod standing;
 mod tracing;
 
-pub(crate) use standing::Stopped;
-
 use super::{
+    leftovers,
     proc::ProcDir,
     sys::{
+        child_signals,
         ptrace::SignalInfo,
         wake::{self, Wake},
     },
@@ -38,14 +38,13 @@ use tracing::Tracing;
 /// How long a thread that was held may take to stop for good.
 const STOPPING: Duration = Duration::from_secs(1);
 
-/// How often threads are looked at that were asked to stop and did not in time.
-const STRAY_LOOK: Duration = Duration::from_millis(5);
-
 /// A Linux process that is followed.
 pub(crate) struct LinuxFollow {
     target: LinuxTarget,
     sources: Sources,
     wake: Arc<Wake>,
+    /// Woken by each SIGCHLD while there are threads that have still to be let go.
+    child: Option<Arc<Wake>>,
 }
 
 impl LinuxFollow {
@@ -55,18 +54,39 @@ impl LinuxFollow {
             target: LinuxTarget::attach(key)?,
             sources: Sources::default(),
             wake: Arc::new(Wake::new().map_err(failed)?),
+            child: None,
         })
     }
 
     /// Sleeps until a source may have something to tell, somebody wakes us, or `until` has come.
-    fn sleep(&self, until: Option<Instant>) {
+    fn sleep(&mut self, until: Option<Instant>) {
+        self.hear_of_leftovers();
         let list = self.sources.list();
-        let stray = (!self.sources.strays.is_empty()).then(|| Instant::now() + STRAY_LOOK);
         let due = list.iter().filter_map(|source| source.due());
-        let until = due.chain(stray).chain(until).min();
+        let until = due.chain(until).min();
         let mut descriptors = vec![self.wake.as_fd()];
         descriptors.extend(list.iter().filter_map(|source| source.descriptor()));
+        descriptors.extend(self.child.as_ref().map(|child| child.as_fd()));
         wake::sleep(&descriptors, until);
+    }
+
+    /// Sees to it that threads which have still to be let go wake us when they stand.
+    fn hear_of_leftovers(&mut self) {
+        if leftovers::is_empty() {
+            self.child = None;
+        } else if self.child.is_none() {
+            // Without room for a descriptor they go when anything else wakes us.
+            self.child = child_signals::subscribe().ok();
+            // What stood before was not told.
+            leftovers::let_go();
+        }
+    }
+
+    fn let_leftovers_go(&self) {
+        if let Some(child) = &self.child {
+            child.take();
+        }
+        leftovers::let_go();
     }
 }
 
@@ -119,7 +139,7 @@ impl Follow for LinuxFollow {
             if let Some(event) = self.sources.next(&mut self.target.proc) {
                 return Ok(Happened::Event(event, self.sources.at.standing()));
             }
-            self.sources.let_strays_go();
+            self.let_leftovers_go();
             if until.is_some_and(|until| until <= Instant::now()) {
                 return Ok(Happened::TimedOut);
             }
@@ -172,8 +192,6 @@ struct Sources {
     lines: Lines,
     tracing: Tracing,
     at: At,
-    /// Threads that were asked to stop and have not yet.
-    strays: Vec<i32>,
 }
 
 impl Sources {

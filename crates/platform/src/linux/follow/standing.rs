@@ -7,18 +7,16 @@ use crate::{
     linux::{
         arch,
         hold::{Death, Report},
+        leftovers,
         proc::ProcDir,
         rights::explain_refusal,
         stop::{self, Hold, Threads},
+        stopped::Stopped,
         sys::ptrace,
-        traced::{Fate, Traced},
+        traced::Fate,
     },
 };
-use std::{
-    cell::RefCell,
-    rc::Rc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 /// Where a process stands for the last event.
 #[derive(Default)]
@@ -105,7 +103,7 @@ impl Sources {
         if let Some(traced) = self.tracing.traced() {
             traced.borrow_mut().threads.held.insert(tid, hold);
         } else if hold == Hold::Pending {
-            self.strays.push(tid);
+            leftovers::remember(tid);
         }
         let stands = hold == Hold::Stopped;
         if stands {
@@ -131,24 +129,8 @@ impl Sources {
     fn resume(&self, tid: i32) {
         match self.tracing.traced() {
             Some(traced) => traced.borrow_mut().go_on(tid),
-            None => drop(ptrace::detach(tid, 0)),
+            None => leftovers::detach(tid, 0),
         }
-    }
-
-    /// Lets threads go on that were asked to stop, did not in time, and stand now.
-    pub(super) fn let_strays_go(&mut self) {
-        self.strays.retain(|&tid| match ptrace::report_of(tid) {
-            Ok(None) => true,
-            Ok(Some((_, ptrace::Report::Signal(signal)))) => {
-                let _ = ptrace::detach(tid, signal);
-                false
-            }
-            Ok(Some(_)) => {
-                let _ = ptrace::detach(tid, 0);
-                false
-            }
-            Err(_) => false,
-        });
     }
 
     /// Holds all threads, the one that stands among them.
@@ -172,35 +154,6 @@ impl Sources {
     }
 }
 
-/// Threads that are held for a capture.
-pub(crate) enum Stopped {
-    /// Seized for it, and let go after it.
-    Once(Threads),
-    /// Traced before and after. A thread that stood before, too, goes on with the others if it is
-    /// named here.
-    Traced(Rc<RefCell<Traced>>, Option<i32>),
-}
-
-impl Stopped {
-    pub(crate) fn with<T>(&mut self, work: impl FnOnce(&mut Threads) -> T) -> T {
-        match self {
-            Stopped::Once(threads) => work(threads),
-            Stopped::Traced(traced, _) => work(&mut traced.borrow_mut().threads),
-        }
-    }
-
-    pub(crate) fn release(&mut self) {
-        match self {
-            Stopped::Once(threads) => threads.release(),
-            Stopped::Traced(traced, standing) => {
-                let mut traced = traced.borrow_mut();
-                traced.threads.run_on();
-                standing.take().iter().for_each(|tid| traced.go_on(*tid));
-            }
-        }
-    }
-}
-
 /// Waits until a thread has stopped: it stands, ends, or takes too long.
 fn wait_for_stop(tid: i32) -> Hold {
     use ptrace::Report as R;
@@ -209,7 +162,7 @@ fn wait_for_stop(tid: i32) -> Hold {
         match ptrace::report_of(tid) {
             Ok(Some((_, R::Signal(signal)))) => drop(ptrace::resume(tid, signal)),
             Ok(Some((_, R::Exiting(_)))) => {
-                let _ = ptrace::detach(tid, 0);
+                leftovers::detach(tid, 0);
                 return Hold::Exiting;
             }
             Ok(Some((_, R::Gone(_)))) | Err(_) => return Hold::Exiting,

@@ -147,6 +147,16 @@ impl ProcDir {
         &self.dir
     }
 
+    /// The number of open descriptors: the size of the directory since Linux 6.2, before that the
+    /// number of its entries. `None` if the process is gone, or of another user.
+    pub(crate) fn descriptors(&self) -> Option<u64> {
+        let found = rustix::fs::statat(&self.dir, "fd", rustix::fs::AtFlags::empty()).ok()?;
+        match found.st_size {
+            0 => numbers_in(&self.dir, "fd").ok().map(|fds| fds.len() as u64),
+            size => Some(size as u64),
+        }
+    }
+
     /// Thread ids, ascending.
     pub(crate) fn tasks(&self) -> io::Result<Vec<i32>> {
         tasks(&self.dir)

@@ -1,7 +1,8 @@
 //! Facts about the machine: `/proc` and `/etc` files that belong to no process.
 
-use snapshot::{Architecture, OperatingSystem, System, WallTime};
-use std::{collections::HashMap, fs, time::Duration};
+use crate::{ARCHITECTURE, OS};
+use snapshot::{System, WallTime};
+use std::{collections::HashMap, fs, sync::LazyLock, time::Duration};
 
 /// Clock ticks a second in `/proc/PID/stat` (`sysconf(_SC_CLK_TCK)`).
 pub(crate) fn ticks() -> u64 {
@@ -30,23 +31,40 @@ pub(crate) fn boot_time() -> i64 {
         .unwrap_or(0)
 }
 
-/// The machine, as it is now.
+/// The processor, as `/proc/cpuinfo` describes the first one. That file is long and slow (the kernel
+/// asks every processor for its frequency), and what is taken of it does not change: it is read once.
+struct Processor {
+    vendor: String,
+    model: String,
+    signature: u32,
+}
+
+static PROCESSOR: LazyLock<Processor> = LazyLock::new(|| {
+    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    Processor {
+        vendor: cpu_field(&text, "vendor_id"),
+        model: cpu_field(&text, "model name"),
+        signature: signature(&text),
+    }
+});
+
+/// The machine as it is now. Reads three files; who wants only the operating system or the processor
+/// uses [`OS`] and [`ARCHITECTURE`].
 pub(crate) fn system() -> System {
     let uname = rustix::system::uname();
     let text = |part: &std::ffi::CStr| part.to_string_lossy().into_owned();
-    let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let memory = fs::read("/proc/meminfo").unwrap_or_default();
     let meminfo = |key| super::status::bytes(&memory, key).unwrap_or(0);
     System {
-        os: OperatingSystem::Linux,
-        architecture: Architecture::X86_64,
+        os: OS,
+        architecture: ARCHITECTURE,
         release: text(uname.release()),
         version: text(uname.version()),
         distribution: distribution(),
         host: text(uname.nodename()),
-        cpu_vendor: cpu_field(&cpu, "vendor_id"),
-        cpu_model: cpu_field(&cpu, "model name"),
-        cpu_signature: signature(&cpu),
+        cpu_vendor: PROCESSOR.vendor.clone(),
+        cpu_model: PROCESSOR.model.clone(),
+        cpu_signature: PROCESSOR.signature,
         cpus: std::thread::available_parallelism().map_or(1, |n| n.get() as u32),
         page_size: rustix::param::page_size() as u64,
         memory_total: meminfo("MemTotal"),

@@ -2,7 +2,7 @@
 
 mod dir;
 pub(crate) mod machine;
-pub(crate) mod maps;
+pub(crate) mod smaps;
 pub(crate) mod stat;
 pub(crate) mod statm;
 pub(crate) mod status;

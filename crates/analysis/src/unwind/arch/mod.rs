@@ -1,4 +1,4 @@
-//! What unwinding must know of a processor: its DWARF register numbers, what a call looks like,
+//! What unwinding needs to know of a processor: its DWARF register numbers, what a call looks like,
 //! and where the kernel puts the registers of a thread that a signal interrupted.
 
 mod aarch64;
@@ -7,37 +7,39 @@ mod x86_64;
 
 use snapshot::{Architecture, Registers};
 
-/// The most registers that any of them numbers.
+/// The most DWARF numbers that any processor here has.
 pub(crate) const MOST_REGISTERS: usize = 33;
 
-/// A processor, for unwinding.
+/// What unwinding needs to know of a processor.
 pub(crate) struct Processor {
-    /// Bytes a pointer.
+    /// Size of a pointer in bytes.
     pub(crate) pointer: u64,
     /// DWARF number of the stack pointer.
     pub(crate) sp: usize,
     /// DWARF number of the frame pointer.
     pub(crate) fp: usize,
-    /// DWARF number of the return address's column.
+    /// DWARF number of the return address.
     pub(crate) ra: usize,
-    /// The return address is in a register on entry (ARM), not on the stack.
+    /// Whether a call puts the return address in a register (ARM) and not on the stack.
     pub(crate) has_link_register: bool,
-    /// Return addresses may be signed: bits that an address has not (ARM pointer authentication).
+    /// The bits that belong to an address. The others of a return address may be a signature (ARM
+    /// pointer authentication).
     pub(crate) address_mask: u64,
     /// The longest call instruction, in bytes.
     pub(crate) longest_call: usize,
     /// Whether these bytes, which end right before an address, end with a call instruction.
     pub(crate) ends_with_call: fn(&[u8]) -> bool,
-    /// The code that a signal handler returns to, which has no unwinding rules in musl and Go.
+    /// The code that a signal handler returns to, `rt_sigreturn`. It has no unwinding rules in musl
+    /// and Go.
     pub(crate) signal_return: &'static [u8],
-    /// Where, counted from the stack pointer in that code, lie the instruction pointer and the
-    /// registers of the interrupted code: (DWARF number, offset in bytes).
+    /// Where the kernel has put the registers of the interrupted code: DWARF number, and offset in
+    /// bytes from the stack pointer in `rt_sigreturn`.
     pub(crate) signal_registers: &'static [(usize, u64)],
-    /// Offset of the interrupted instruction pointer, as above.
+    /// The same for the instruction pointer.
     pub(crate) signal_ip: u64,
 }
 
-/// The processor of that name.
+/// The description of a processor.
 pub(crate) fn processor(architecture: Architecture) -> &'static Processor {
     match architecture {
         Architecture::X86 => &x86::PROCESSOR,
@@ -46,7 +48,7 @@ pub(crate) fn processor(architecture: Architecture) -> &'static Processor {
     }
 }
 
-/// Registers by their DWARF numbers.
+/// The registers by their DWARF numbers; 0 for numbers that the processor does not use.
 pub(crate) fn numbered(registers: &Registers) -> [u64; MOST_REGISTERS] {
     match registers {
         Registers::X86(r) => x86::numbered(r),

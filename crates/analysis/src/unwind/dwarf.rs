@@ -1,12 +1,11 @@
 //! One step by DWARF call frame information (DWARF 5 §6.4, LSB `.eh_frame`).
 //!
-//! gimli reads the tables; this file carries a row of them out with all registers, not only stack
-//! and frame pointer: a frame behind a signal handler, hand-written assembly and functions that
+//! gimli reads the tables. This file applies a row of them to all registers, not only to the stack
+//! and frame pointer: frames behind a signal handler, hand-written assembly and functions that
 //! realign their stack need the others.
 
-use super::cpu::Cpu;
-use super::walk::Step;
-use crate::image::Section;
+use super::{Callee, Step};
+use crate::bytes::Section;
 use gimli::{
     BaseAddresses, CfaRule, DebugFrame, EhFrame, EndianSlice, Evaluation, EvaluationResult,
     LittleEndian, Location, Register, RegisterRule, UnwindContext, UnwindExpression, UnwindSection,
@@ -17,14 +16,15 @@ use std::cell::{OnceCell, RefCell};
 
 type Bytes<'a> = EndianSlice<'a, LittleEndian>;
 
-/// An expression that has not ended by then never will (`DW_OP_skip` can jump back).
+/// The most operations of one expression. One that takes more never ends: `DW_OP_skip` can jump
+/// back.
 const MOST_OPERATIONS: u32 = 1000;
 
 /// Tables with more functions than this are not real (the largest known have a few hundred
 /// thousand).
 const MOST_FUNCTIONS: usize = 4 << 20;
 
-/// The call frame information of one image.
+/// The call frame information of one image: `.eh_frame`, `.debug_frame`, or both.
 pub(crate) struct Dwarf {
     eh_frame: Option<Section>,
     header: Option<Section>,
@@ -37,21 +37,9 @@ pub(crate) struct Dwarf {
     context: RefCell<UnwindContext<usize>>,
 }
 
-/// What a step stands on.
-pub(crate) struct Place<'a> {
-    /// The registers of the frame to leave.
-    pub(crate) cpu: &'a Cpu,
-    /// The address to look up, in the process.
-    pub(crate) lookup: u64,
-    /// An address of the file plus this is one of the process.
-    pub(crate) bias: u64,
-    /// Reads a word of that many bytes from the process.
-    pub(crate) word: &'a dyn Fn(u64, u8) -> Option<u64>,
-}
-
 impl Dwarf {
-    /// `None` when there is no section to work with. `text` and `got` are the addresses of those
-    /// sections, 0 where unknown.
+    /// `None` if the image has neither section. `text` and `got` are the addresses of the sections
+    /// of those names, 0 if unknown.
     pub(crate) fn new(
         eh_frame: Option<Section>,
         header: Option<Section>,
@@ -86,15 +74,16 @@ impl Dwarf {
         })
     }
 
-    /// The frame that called the one at `place`; `None` when no rule is known for it.
-    pub(crate) fn step(&self, place: &Place) -> Option<Step> {
-        let address = place.lookup.wrapping_sub(place.bias);
-        self.by_eh_frame(address, place)
-            .or_else(|| self.by_debug_frame(address, place))
+    /// The frame that called `callee`; `None` if the tables have no rule for it, or the rule needs
+    /// memory that is not there.
+    pub(crate) fn step(&self, callee: &Callee) -> Option<Step> {
+        let address = callee.lookup().wrapping_sub(callee.bias);
+        self.by_eh_frame(address, callee)
+            .or_else(|| self.by_debug_frame(address, callee))
     }
 
-    fn by_eh_frame(&self, address: u64, place: &Place) -> Option<Step> {
-        let mut section = EhFrame::new(self.eh_frame.as_ref()?.bytes(), LittleEndian);
+    fn by_eh_frame(&self, address: u64, callee: &Callee) -> Option<Step> {
+        let mut section = EhFrame::new(self.eh_frame.as_ref()?.bytes.get(), LittleEndian);
         section.set_address_size(self.address_size);
         section.set_vendor(self.vendor);
         let by_table = self.header_offset(address);
@@ -102,25 +91,25 @@ impl Dwarf {
             let index = self.eh_index.get_or_init(|| index(&section, &self.bases));
             find(index, address)
         })?;
-        self.by_rule(&section, offset, address, place)
+        self.by_rule(&section, offset, address, callee)
     }
 
-    fn by_debug_frame(&self, address: u64, place: &Place) -> Option<Step> {
-        let mut section = DebugFrame::new(self.debug_frame.as_ref()?.bytes(), LittleEndian);
+    fn by_debug_frame(&self, address: u64, callee: &Callee) -> Option<Step> {
+        let mut section = DebugFrame::new(self.debug_frame.as_ref()?.bytes.get(), LittleEndian);
         section.set_address_size(self.address_size);
         section.set_vendor(self.vendor);
         let index = self
             .debug_index
             .get_or_init(|| index(&section, &self.bases));
-        self.by_rule(&section, find(index, address)?, address, place)
+        self.by_rule(&section, find(index, address)?, address, callee)
     }
 
-    /// Where in `.eh_frame` the function's entry lies, by the table of `.eh_frame_hdr`. `None`
-    /// when there is no table of the one shape that linkers write (LSB 10.6.2: offsets of four
+    /// The offset in `.eh_frame` of the function's entry, by the table of `.eh_frame_hdr`. `None`
+    /// if there is no table of the one shape that linkers write (LSB 10.6.2: offsets of four
     /// bytes from the header's start, sorted).
     fn header_offset(&self, address: u64) -> Option<usize> {
         let header = self.header.as_ref()?;
-        let bytes = header.bytes();
+        let bytes = header.bytes.get();
         if !matches!(bytes, [1, _, 0x03, 0x3b, ..]) {
             return None;
         }
@@ -131,10 +120,10 @@ impl Dwarf {
         let offset = |bytes: &[u8]| bytes.try_into().map_or(0, i32::from_le_bytes);
         let after = table.partition_point(|entry| i64::from(offset(&entry[..4])) <= wanted);
         let entry = table.get(after.checked_sub(1)?)?;
-        let place = header
+        let start = header
             .address
             .wrapping_add(offset(&entry[4..]) as i64 as u64);
-        usize::try_from(place.checked_sub(self.eh_frame.as_ref()?.address)?).ok()
+        usize::try_from(start.checked_sub(self.eh_frame.as_ref()?.address)?).ok()
     }
 
     fn by_rule<'a, S>(
@@ -142,7 +131,7 @@ impl Dwarf {
         section: &S,
         offset: usize,
         address: u64,
-        place: &Place,
+        callee: &Callee,
     ) -> Option<Step>
     where
         S: UnwindSection<Bytes<'a>>,
@@ -163,7 +152,7 @@ impl Dwarf {
             row,
             encoding: entry.cie().encoding(),
             column: entry.cie().return_address_register(),
-            place,
+            callee,
         };
         rules.caller(entry.is_signal_trampoline())
     }
@@ -192,29 +181,31 @@ where
     functions
 }
 
+/// The offset of the entry whose function begins last before `address`, or at it.
 fn find(index: &[(u64, usize)], address: u64) -> Option<usize> {
     let after = index.partition_point(|(start, _)| *start <= address);
     Some(index.get(after.checked_sub(1)?)?.1)
 }
 
+/// The rules for one address, and the frame that they are applied to.
 struct Rules<'r, 'a, S> {
     section: &'r S,
     row: &'r UnwindTableRow<usize>,
     encoding: gimli::Encoding,
     column: Register,
-    place: &'r Place<'a>,
+    callee: &'r Callee<'a>,
 }
 
 impl<'b, S: UnwindSection<Bytes<'b>>> Rules<'_, '_, S> {
     fn caller(&self, is_signal_frame: bool) -> Option<Step> {
-        let cpu = self.place.cpu;
+        let cpu = self.callee.cpu;
         let cfa = self.frame_address()?;
         let mut caller = cpu.clone();
         caller.set(cpu.processor.sp, cfa);
         for (register, rule) in self.row.registers() {
             let number = usize::from(register.0);
-            // A register that cannot be had keeps its value: better than none, and only the
-            // return address decides whether the step is good.
+            // A register whose value cannot be read keeps that of the callee: a guess is better
+            // than nothing, and only the return address decides whether the step is good.
             if let Some(value) = self.value(rule, cfa, cpu.get(number)) {
                 caller.set(number, value);
             }
@@ -229,13 +220,15 @@ impl<'b, S: UnwindSection<Bytes<'b>>> Rules<'_, '_, S> {
         })
     }
 
-    /// The return address; `Some(None)` where the tables say that nobody called.
+    /// The return address; `Some(None)` if the tables say that there is no caller, `None` if it
+    /// cannot be read.
     fn return_address(&self, cfa: u64) -> Option<Option<u64>> {
-        let cpu = self.place.cpu;
+        let cpu = self.callee.cpu;
         let own = cpu.get(usize::from(self.column.0));
         match self.row.register(self.column) {
             Some(RegisterRule::Undefined) => Some(None),
-            // x86 always stores it. ARM: a function that has not saved the link register yet.
+            // Without a rule: on ARM, a function that has not saved the link register yet. On x86
+            // the return address is always stored and always has a rule.
             None if !cpu.processor.has_link_register => Some(None),
             None => Some(own),
             Some(rule) => Some(Some(self.value(&rule, cfa, own)?)),
@@ -245,7 +238,7 @@ impl<'b, S: UnwindSection<Bytes<'b>>> Rules<'_, '_, S> {
     fn frame_address(&self) -> Option<u64> {
         match self.row.cfa() {
             CfaRule::RegisterAndOffset { register, offset } => {
-                let base = self.place.cpu.get(usize::from(register.0))?;
+                let base = self.callee.cpu.get(usize::from(register.0))?;
                 Some(base.wrapping_add_signed(*offset))
             }
             CfaRule::Expression(expression) => self.evaluate(expression, None),
@@ -253,13 +246,13 @@ impl<'b, S: UnwindSection<Bytes<'b>>> Rules<'_, '_, S> {
     }
 
     fn value(&self, rule: &RegisterRule<usize>, cfa: u64, own: Option<u64>) -> Option<u64> {
-        let word = |address| (self.place.word)(address, self.encoding.address_size);
+        let word = |address| (self.callee.word)(address, self.encoding.address_size);
         match rule {
             RegisterRule::SameValue => own,
             RegisterRule::Offset(offset) => word(cfa.wrapping_add_signed(*offset)),
             RegisterRule::ValOffset(offset) => Some(cfa.wrapping_add_signed(*offset)),
-            RegisterRule::Register(other) => self.place.cpu.get(usize::from(other.0)),
-            RegisterRule::Expression(place) => word(self.evaluate(place, Some(cfa))?),
+            RegisterRule::Register(other) => self.callee.cpu.get(usize::from(other.0)),
+            RegisterRule::Expression(address) => word(self.evaluate(address, Some(cfa))?),
             RegisterRule::ValExpression(value) => self.evaluate(value, Some(cfa)),
             RegisterRule::Constant(value) => Some(*value),
             _ => None,
@@ -278,15 +271,15 @@ impl<'b, S: UnwindSection<Bytes<'b>>> Rules<'_, '_, S> {
             state = match state {
                 EvaluationResult::Complete => break,
                 EvaluationResult::RequiresRegister { register, .. } => {
-                    let value = self.place.cpu.get(usize::from(register.0))?;
+                    let value = self.callee.cpu.get(usize::from(register.0))?;
                     evaluation.resume_with_register(Value::Generic(value))
                 }
                 EvaluationResult::RequiresMemory { address, size, .. } => {
-                    let value = (self.place.word)(address, size)?;
+                    let value = (self.callee.word)(address, size)?;
                     evaluation.resume_with_memory(Value::Generic(value))
                 }
                 EvaluationResult::RequiresRelocatedAddress(address) => {
-                    evaluation.resume_with_relocated_address(address.wrapping_add(self.place.bias))
+                    evaluation.resume_with_relocated_address(address.wrapping_add(self.callee.bias))
                 }
                 _ => return None,
             }

@@ -4,16 +4,14 @@
 //! pe-unwind-info reads the tables. Its own loop over chained entries trusts the file; here the
 //! chain has an end, and registers that would overflow its arithmetic are refused.
 
-use super::cfi::Place;
-use super::cpu::Cpu;
-use super::walk::Step;
+use super::{Callee, Cpu, Step};
 use pe_unwind_info::x86_64::{
     FunctionEpilogInstruction, FunctionTableEntries, Register, RuntimeFunction, UnwindInfo,
     UnwindInfoTrailer, UnwindOperation, UnwindState, XmmRegister,
 };
 use std::ops::ControlFlow;
 
-/// Entries of one function that are followed; real ones have two or three.
+/// The most entries of one function that are followed; real functions have two or three.
 const LONGEST_CHAIN: usize = 32;
 
 /// The most bytes that one entry takes: 4, 255 codes of 2, and a chained entry.
@@ -22,15 +20,15 @@ const LARGEST_ENTRY: usize = 4 + 2 * 256 + 12;
 /// The longest epilogue: pops of eight registers, an `add`, a jump.
 const LONGEST_EPILOGUE: usize = 40;
 
-/// The function table of one image: its `.pdata`.
-pub(crate) struct Functions {
+/// The function table of one image: its section `.pdata`.
+pub(crate) struct FunctionTable {
     pdata: Vec<u8>,
 }
 
-/// Reads up to that many bytes at an address relative to the image's base.
+/// Reads up to that many bytes of the image, at an address relative to its base.
 pub(crate) type ReadImage<'a> = &'a dyn Fn(u32, usize) -> Vec<u8>;
 
-impl Functions {
+impl FunctionTable {
     /// `None` when the table is empty.
     pub(crate) fn new(mut pdata: Vec<u8>) -> Option<Self> {
         const ENTRY: usize = size_of::<RuntimeFunction>();
@@ -38,7 +36,8 @@ impl Functions {
         (!pdata.is_empty()).then_some(Self { pdata })
     }
 
-    /// Where the function that holds `address` begins; both relative to the image's base.
+    /// Where the function that holds `address` begins; both relative to the image's base. `None` if
+    /// the table has no such function.
     pub(crate) fn start_of(&self, address: u32) -> Option<u32> {
         Some(self.find(address)?.begin_address.get())
     }
@@ -49,23 +48,19 @@ impl Functions {
             .filter(|f| address < f.end_address.get())
     }
 
-    /// The frame that called the one at `place`, whose image begins at `base`.
-    pub(crate) fn step(
-        &self,
-        place: &Place,
-        base: u64,
-        is_exact: bool,
-        read: ReadImage,
-    ) -> Option<Step> {
-        let address = u32::try_from(place.lookup.checked_sub(base)?).ok()?;
+    /// The frame that called `callee`, whose image begins at `base`; `None` if the table or the
+    /// stack is damaged.
+    pub(crate) fn step(&self, callee: &Callee, base: u64, read: ReadImage) -> Option<Step> {
+        let address = u32::try_from(callee.lookup().checked_sub(base)?).ok()?;
         let mut state = State {
-            cpu: place.cpu.clone(),
-            word: place.word,
+            cpu: callee.cpu.clone(),
+            word: callee.word,
             has_failed: false,
         };
         let ip = match self.find(address) {
-            Some(function) => unwind(*function, address, is_exact, read, &mut state)?,
-            // A function without an entry changes no register but its stack pointer by the call.
+            Some(function) => unwind(*function, address, callee.is_exact, read, &mut state)?,
+            // A function without an entry has changed no register: only the call has pushed the
+            // return address.
             None => state.pop()?,
         };
         state.cpu.ip = ip;
@@ -76,6 +71,8 @@ impl Functions {
     }
 }
 
+/// Undoes the prologue of a function as far as it has run; returns the return address. `None` if
+/// the table is damaged.
 fn unwind(
     mut function: RuntimeFunction,
     address: u32,
@@ -113,7 +110,8 @@ fn undo(info: &UnwindInfo, operation: &UnwindOperation, state: &mut State) -> Op
     }
 }
 
-/// Carries the rest of an epilogue out, if the thread stands in one; the tables do not tell.
+/// Carries out the rest of an epilogue. `None` if the thread is not in one; the tables do not say
+/// where epilogues are, only the code does.
 fn epilogue(
     info: &UnwindInfo,
     address: u32,
@@ -141,9 +139,11 @@ fn epilogue(
     Some(())
 }
 
+/// The registers while they are taken back, in the shape that the library wants.
 struct State<'a> {
     cpu: Cpu,
     word: &'a dyn Fn(u64, u8) -> Option<u64>,
+    /// Whether a register held no possible stack address.
     has_failed: bool,
 }
 
@@ -162,8 +162,9 @@ impl State<'_> {
 }
 
 impl UnwindState for State<'_> {
-    /// A register that is a stack address; for anything else the walk fails, and a harmless
-    /// number is given, since the library adds to it and takes from it without checks.
+    /// Returns the value of a register, which must be a possible stack address. The library adds to
+    /// it and subtracts from it without checks; so anything else is replaced by a harmless number,
+    /// and the step fails.
     fn read_register(&mut self, register: Register) -> u64 {
         let value = self.cpu.get(dwarf_number(register)).unwrap_or_default();
         if (0x1000..1 << 62).contains(&value) {
@@ -213,9 +214,9 @@ mod tests {
     const BASE: u64 = 0x1_4000_0000;
 
     /// Two functions, at 0x1000 and 0x2000, whose entries lie at 0x3000 and 0x3100.
-    fn functions() -> Functions {
+    fn functions() -> FunctionTable {
         let table = [0x1000u32, 0x1100, 0x3000, 0x2000, 0x2100, 0x3100];
-        Functions::new(table.iter().flat_map(|v| v.to_le_bytes()).collect()).unwrap()
+        FunctionTable::new(table.iter().flat_map(|v| v.to_le_bytes()).collect()).unwrap()
     }
 
     fn image(address: u32, size: usize) -> Vec<u8> {
@@ -247,13 +248,13 @@ mod tests {
             ..X86_64::default()
         };
         let cpu = Cpu::new(&Registers::X86_64(registers));
-        let place = Place {
+        let callee = Callee {
             cpu: &cpu,
-            lookup: BASE + at,
+            is_exact: true,
             bias: 0,
             word: &|at, _| Some(at),
         };
-        match functions().step(&place, BASE, true, &image)? {
+        match functions().step(&callee, BASE, &image)? {
             Step::Caller { cpu, .. } => Some(cpu),
             Step::Root => None,
         }
@@ -278,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_without_end_and_a_stack_at_the_edge_of_the_world_are_refused() {
+    fn a_chain_without_end_and_a_stack_at_the_end_of_the_address_space_are_refused() {
         assert!(step(0x2010, 0x8000).is_none());
         assert!(step(0x1080, u64::MAX).is_none());
         assert!(step(0x1080, 0).is_none());

@@ -1,25 +1,23 @@
-//! `/proc/PID/maps` and the flags of `/proc/PID/smaps` (proc_pid_maps(5), proc_pid_smaps(5)).
+//! The text in which Linux lists a process's memory, `/proc/PID/maps` (proc_pid_maps(5)). Minidumps
+//! of Linux hold a copy of it.
 
-use snapshot::{Protection, Range, Region, RegionKind};
-use std::collections::{HashMap, HashSet};
+use crate::{Protection, Range, Region, RegionKind};
+use std::collections::HashSet;
 
-/// All regions of a `maps` file, in its order. Lines that make no sense are left out and counted.
-pub(crate) fn parse(text: &[u8]) -> (Vec<Region>, usize) {
+/// The regions of a `maps` file, ascending, and the number of lines that could not be read.
+pub fn parse(text: &[u8]) -> (Vec<Region>, usize) {
     let lines = text.split(|&b| b == b'\n').filter(|line| !line.is_empty());
-    let mut bad = 0;
-    let mut regions: Vec<Region> = lines
-        .filter_map(|line| {
-            let region = parse_line(line);
-            bad += usize::from(region.is_none());
-            region
-        })
-        .collect();
+    let parsed: Vec<Option<Region>> = lines.map(parse_line).collect();
+    let bad = parsed.iter().filter(|region| region.is_none()).count();
+    let mut regions: Vec<Region> = parsed.into_iter().flatten().collect();
     regions.sort_by_key(|region| region.range);
     classify(&mut regions);
     (regions, bad)
 }
 
-fn parse_line(line: &[u8]) -> Option<Region> {
+/// The region that one line of `maps`, or a region's first line in `smaps`, describes; its
+/// [`Region::kind`] is not set, as that depends on the other lines. `None` if it is no such line.
+pub fn parse_line(line: &[u8]) -> Option<Region> {
     let mut fields = line.splitn(6, |&b| b == b' ');
     let mut text = || std::str::from_utf8(fields.next()?).ok();
     let (start, end) = text()?.split_once('-')?;
@@ -47,8 +45,8 @@ fn parse_line(line: &[u8]) -> Option<Region> {
     })
 }
 
-/// The kernel writes a newline in a name as `\012`; ` (deleted)` may be the file's own name, but
-/// then the file is of no use by that name either.
+/// A region's name, and whether its file is deleted. The kernel writes a newline in a name as
+/// `\012`. A name may end in ` (deleted)` by itself; then no file can be opened by it either.
 fn name_of(raw: &[u8]) -> (String, bool) {
     let name = String::from_utf8_lossy(raw).replace("\\012", "\n");
     match name.strip_suffix(" (deleted)") {
@@ -57,7 +55,8 @@ fn name_of(raw: &[u8]) -> (String, bool) {
     }
 }
 
-/// A file with an executable mapping is an image, all its mappings with it.
+/// Sets the kinds of the regions. All mappings of a file are parts of an image if one of them is
+/// executable.
 fn classify(regions: &mut [Region]) {
     let images: HashSet<(u64, u64)> = regions
         .iter()
@@ -67,59 +66,13 @@ fn classify(regions: &mut [Region]) {
     for region in regions {
         region.kind = match region.name.as_str() {
             "[heap]" => RegionKind::Heap,
-            "[stack]" => RegionKind::Stack,
             "[vdso]" | "[vvar]" | "[vsyscall]" | "[vvar_vclock]" => RegionKind::Kernel,
+            // Kernels before 4.5 name the stacks of other threads too: `[stack:123]`.
+            name if name.starts_with("[stack") => RegionKind::Stack,
             _ if images.contains(&(region.device, region.inode)) => RegionKind::Image,
             _ if region.inode != 0 || region.shared => RegionKind::Mapped,
             _ => RegionKind::Private,
         };
-    }
-}
-
-/// The flags of the few regions that need care, by range.
-pub(crate) type SpecialFlags = HashMap<Range, Flags>;
-
-/// What `VmFlags` says of a region.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Flags {
-    pub(crate) dont_dump: bool,
-    pub(crate) device: bool,
-    pub(crate) hugetlb: bool,
-}
-
-/// Collects the regions with special flags out of `smaps`, fed line by line: it is about 1 KiB a
-/// region, 70 MB for 70,000 of them.
-#[derive(Default)]
-pub(crate) struct SmapsReader {
-    pub(crate) special: SpecialFlags,
-    current: Range,
-}
-
-impl SmapsReader {
-    /// Takes one line.
-    pub(crate) fn line(&mut self, line: &[u8]) {
-        if let Some(flags) = line.strip_prefix(b"VmFlags:") {
-            let flags = flags_of(flags);
-            if flags != Flags::default() {
-                self.special.insert(self.current, flags);
-            }
-        } else if line
-            .first()
-            .is_some_and(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(b))
-        {
-            self.current = parse_line(line)
-                .map(|region| region.range)
-                .unwrap_or_default();
-        }
-    }
-}
-
-fn flags_of(text: &[u8]) -> Flags {
-    let has = |flag: &[u8]| text.split(|&b| b == b' ').any(|word| word == flag);
-    Flags {
-        dont_dump: has(b"dd"),
-        device: has(b"io") || has(b"pf"),
-        hugetlb: has(b"ht"),
     }
 }
 
@@ -157,25 +110,5 @@ ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsysca
         assert_eq!(bad, 1);
         assert!(regions[3].deleted && regions[3].shared);
         assert_eq!(regions[1].offset, 0x1000);
-    }
-
-    #[test]
-    fn only_special_regions_are_kept_of_smaps() {
-        let mut reader = SmapsReader::default();
-        for line in [
-            &b"1000-2000 rw-p 00000000 00:00 0 "[..],
-            b"VmFlags: rd wr mr mw me ac ",
-            b"2000-3000 rw-p 00000000 00:00 0 ",
-            b"Rss:   4 kB",
-            b"VmFlags: rd wr mr mw me dd ac ",
-        ] {
-            reader.line(line);
-        }
-        let dont_dump = Flags {
-            dont_dump: true,
-            ..Flags::default()
-        };
-        assert_eq!(reader.special.len(), 1);
-        assert_eq!(reader.special[&Range::new(0x2000, 0x3000)], dont_dump);
     }
 }

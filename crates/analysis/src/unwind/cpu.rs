@@ -1,15 +1,19 @@
-use crate::arch::{self, MOST_REGISTERS, Processor};
+//! The registers of one frame.
+
+use super::arch::{self, MOST_REGISTERS, Processor};
 use snapshot::Registers;
 
 /// The registers of one frame during a walk, by DWARF number.
 #[derive(Clone)]
 pub(crate) struct Cpu {
     pub(crate) processor: &'static Processor,
+    /// The instruction pointer.
     pub(crate) ip: u64,
     values: [u64; MOST_REGISTERS],
 }
 
 impl Cpu {
+    /// Those of a thread.
     pub(crate) fn new(registers: &Registers) -> Self {
         Self {
             processor: arch::processor(registers.architecture()),
@@ -18,28 +22,30 @@ impl Cpu {
         }
     }
 
-    /// A register; `None` for a number that the processor has not.
+    /// The register of that DWARF number; `None` if it is higher than any processor's.
     pub(crate) fn get(&self, number: usize) -> Option<u64> {
         self.values.get(number).copied()
     }
 
-    /// Sets a register; a number that the processor has not is ignored.
+    /// Sets the register of that DWARF number; does nothing if it is higher than any processor's.
     pub(crate) fn set(&mut self, number: usize, value: u64) {
-        if let Some(place) = self.values.get_mut(number) {
-            *place = value;
+        if let Some(register) = self.values.get_mut(number) {
+            *register = value;
         }
     }
 
+    /// The stack pointer.
     pub(crate) fn sp(&self) -> u64 {
         self.values[self.processor.sp]
     }
 
+    /// The frame pointer.
     pub(crate) fn fp(&self) -> u64 {
         self.values[self.processor.fp]
     }
 
-    /// The frame that called this one, where only return address, stack and frame pointer are
-    /// known.
+    /// The registers of the caller if only its return address, stack pointer and frame pointer are
+    /// known; the others keep their values.
     pub(crate) fn caller(&self, ip: u64, sp: u64, fp: u64) -> Self {
         let mut caller = self.clone();
         caller.ip = ip;

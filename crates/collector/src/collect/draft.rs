@@ -1,0 +1,261 @@
+//! One dump file, from its creation under a temporary name until it is published, kept as a partial
+//! file, or removed.
+
+use super::{
+    Request, Written,
+    container::Container,
+    copy::{Copy, Sink},
+};
+use crate::{
+    Gap, Record,
+    local_time::rfc3339,
+    store::{
+        keep::NO_ROOM_ADVICE,
+        record::{self, padded},
+    },
+};
+use formats::{Piece, Plan};
+use platform::{Error, ErrorKind, Facts, OutFile, Result, Stop};
+use snapshot::{DumpFormat, DumpKind, Range, WallTime, coalesce, total_bytes};
+use std::{
+    io,
+    path::PathBuf,
+    sync::{Arc, PoisonError},
+    time::Instant,
+};
+
+/// The record lists this many gaps at most, and fewer where its space is too small for them.
+const MOST_GAPS: usize = 200;
+
+/// A dump that is being written.
+pub(crate) struct Draft {
+    pub(crate) number: u32,
+    pub(crate) kind: DumpKind,
+    pub(crate) format: DumpFormat,
+    pub(crate) sink: Sink,
+    pub(crate) record: Record,
+    taken: WallTime,
+    /// The size of the file in bytes, once it is planned.
+    size: Option<u64>,
+    /// Where the record stands in the file, once it is planned: offsets and lengths in bytes.
+    records: Vec<(u64, u32)>,
+    /// Whether everything that was planned was copied.
+    whole: bool,
+    /// The user id of a user who may read the dump once it is whole.
+    reader: Option<u32>,
+}
+
+impl Draft {
+    /// A draft with nothing planned yet; its record has what is known before the target is stopped.
+    pub(crate) fn new(
+        number: u32,
+        kind: DumpKind,
+        format: DumpFormat,
+        sink: Sink,
+        taken: WallTime,
+        request: &Request,
+        facts: &Facts,
+    ) -> Self {
+        let method = if request.stop == Stop::Threads {
+            "stopped"
+        } else {
+            "not stopped"
+        };
+        let container = Container::of(&facts.process);
+        let record = Record {
+            writing: matches!(sink, Sink::File(_)),
+            comment: request.comment.clone(),
+            taken: rfc3339(taken),
+            kind: kind.to_string(),
+            pid: facts.process.key.pid,
+            process: facts.process.name.clone(),
+            inner_pid: facts.process.inner_pid,
+            container: facts.process.container.clone(),
+            image: container.image,
+            pod: container.pod,
+            signature: request.signature.clone(),
+            method: method.to_owned(),
+            ..Record::new(&request.trigger, &request.rule)
+        };
+        Self {
+            number,
+            kind,
+            format,
+            sink,
+            record,
+            taken,
+            size: None,
+            records: vec![],
+            whole: false,
+            reader: request.reader,
+        }
+    }
+
+    /// Adds a warning to the record if the file system cannot keep others from reading the file: a
+    /// dump holds secrets.
+    pub(crate) fn warn_of_readers(&mut self) {
+        if matches!(&self.sink, Sink::File(file) if !file.is_private()) {
+            let what = "its file system has no permissions: whoever reaches the folder can read it";
+            self.record.warnings.push(what.to_owned());
+        }
+    }
+
+    /// The path that the dump gets when it is published. Returns `None` for standard output.
+    pub(crate) fn path(&self) -> Option<PathBuf> {
+        match &self.sink {
+            Sink::File(file) => Some(file.path()),
+            Sink::Stream(_) => None,
+        }
+    }
+
+    /// Notes what the plan says: the size of the file, and where the record stands in it.
+    pub(crate) fn planned(&mut self, plan: &Plan) {
+        self.size = Some(plan.size());
+        self.record.memory_bytes = plan.memory_bytes();
+        let record = |(offset, piece): (u64, &Piece)| match piece {
+            Piece::Record(len) => Some((offset, *len)),
+            _ => None,
+        };
+        self.records = plan.pieces_with_offsets().filter_map(record).collect();
+    }
+
+    /// Reserves disk space, so that a full disk shows before anything is copied.
+    pub(crate) fn reserve(&self, bytes: u64) -> Result<()> {
+        match &self.sink {
+            Sink::File(file) => file
+                .reserve(bytes)
+                .map_err(|e| self.failed("reserving room for", &e)),
+            Sink::Stream(_) => Ok(()),
+        }
+    }
+
+    /// The record as it stands now, as JSON.
+    pub(crate) fn record_bytes(&self) -> Vec<u8> {
+        self.record.to_bytes(record::SPACE as usize)
+    }
+
+    /// The error for an operation on this dump that failed: `what` is its name ("writing").
+    pub(crate) fn failed(&self, what: &str, error: &io::Error) -> Error {
+        let name = self.path().map_or("standard output".to_owned(), |path| {
+            path.display().to_string()
+        });
+        let failure = Error::of_file(&format!("{what} {name}"), error);
+        match error.kind() {
+            io::ErrorKind::StorageFull => failure.advise(NO_ROOM_ADVICE),
+            _ => failure,
+        }
+    }
+
+    /// Notes how the copying ended, and what could not be read. Returns `end`.
+    pub(crate) fn copied(&mut self, copy: &Copy, end: Result<()>) -> Result<()> {
+        let gaps = copy
+            .progress
+            .gaps
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        self.note_gaps(&coalesce(gaps, 0));
+        self.whole = end.is_ok();
+        end
+    }
+
+    fn note_gaps(&mut self, gaps: &[Range]) {
+        let gap = |range: &Range| Gap {
+            address: format!("0x{:x}", range.start),
+            bytes: range.len(),
+        };
+        self.record.gaps = gaps.iter().take(MOST_GAPS).map(gap).collect();
+        self.record.gap_count = gaps.len() as u64;
+        self.record.gap_bytes = total_bytes(gaps);
+    }
+
+    /// Ends the draft. A dump that is whole gets its name. A part is kept, with a warning in its
+    /// record, if the target died or the time was over; else it is removed, and `None` is returned.
+    /// `error` is why the dumps ended early, `start` when the request began.
+    pub(crate) fn finish(
+        mut self,
+        error: Option<&Error>,
+        start: Instant,
+    ) -> Result<Option<Written>> {
+        let keep = error.is_some_and(|error| is_worth_keeping(error.kind));
+        if !self.whole && (!keep || self.size.is_none()) {
+            return Ok(None);
+        }
+        self.record.complete = self.whole;
+        self.record.writing = false;
+        if let Some(error) = error.filter(|_| !self.whole) {
+            let what = format!("this dump is not whole: {}", error.what);
+            self.record.warnings.insert(0, what);
+        }
+        self.allow_reader();
+        let path = match self.sink.clone() {
+            Sink::File(file) => Some(self.finish_file(file)?),
+            Sink::Stream(stream) => {
+                let mut stream = stream.lock().unwrap_or_else(PoisonError::into_inner);
+                let tail = self.records.last().map_or(0, |(_, len)| *len);
+                let written = stream.write(&padded(&self.record_bytes(), tail));
+                written.map_err(|e| self.failed("writing to", &e))?;
+                None
+            }
+        };
+        Ok(Some(Written {
+            number: self.number,
+            path,
+            bytes: self.size.unwrap_or(0),
+            kind: self.kind,
+            format: self.format,
+            taken: self.taken,
+            record: self.record,
+            took: start.elapsed(),
+        }))
+    }
+
+    /// Lets the reader read the dump if it is whole; a warning in the record says if that failed.
+    fn allow_reader(&mut self) {
+        if let (Some(uid), Sink::File(file)) = (self.reader.filter(|_| self.whole), &self.sink) {
+            self.record.warnings.extend(allow(file, uid));
+        }
+    }
+
+    /// Writes the final record, and publishes the file or keeps it as a partial one. Returns the
+    /// path of the file.
+    fn finish_file(&mut self, file: Arc<OutFile>) -> Result<PathBuf> {
+        let text = self.record_bytes();
+        for &(offset, len) in &self.records {
+            file.write_at(offset, &padded(&text, len))
+                .map_err(|e| self.failed("writing", &e))?;
+        }
+        // A partial file has its full length too, so that readers find every segment in it.
+        let size = self.size.unwrap_or(0);
+        file.set_len(size).map_err(|e| self.failed("writing", &e))?;
+        file.sync().map_err(|e| self.failed("writing", &e))?;
+        let partial = file.partial_path();
+        drop(std::mem::replace(
+            &mut self.sink,
+            Sink::Stream(Arc::default()),
+        ));
+        // A copying thread that hangs still has the file; then it keeps its temporary name.
+        let Ok(file) = Arc::try_unwrap(file) else {
+            return Ok(partial);
+        };
+        if self.whole {
+            file.publish()
+        } else {
+            Ok(file.keep_partial())
+        }
+    }
+}
+
+/// Lets a user read a dump. Returns a warning if that failed.
+pub(crate) fn allow(file: &OutFile, uid: u32) -> Option<String> {
+    let error = file.allow_reader(uid).err()?;
+    Some(format!(
+        "user {uid}, whose process it was, cannot read it: an access list for them failed: {error}"
+    ))
+}
+
+/// Whether a part of a dump is kept. It is if the target died or the time was over, as there will be
+/// no better one. On a full disk it would only take room, and a user who cancels wants nothing.
+fn is_worth_keeping(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::TargetDied | ErrorKind::TimedOut)
+}

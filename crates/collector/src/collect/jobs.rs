@@ -1,0 +1,108 @@
+//! Divides the plan of a dump into jobs: what one thread reads and writes at a time.
+
+use formats::{Piece, Plan};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The bytes of one read and one write: large enough that the cost of a call does not matter, small
+/// enough that a cancel is noticed at once and that buffers take little memory.
+pub(super) const CHUNK: usize = 512 << 10;
+/// So many zeros, in bytes, are written rather than skipped. A new file has them already, but a hole
+/// ends a job, and each job is a write.
+pub(super) const SMALL_HOLE: u64 = 64 << 10;
+
+/// The jobs of a plan, each given to one thread.
+pub(super) struct Jobs {
+    plan: Arc<Plan>,
+    next: Mutex<Position>,
+}
+
+/// One write: parts that stand one after the other from `offset` of the file on, without a hole.
+pub(super) struct Job {
+    pub(super) offset: u64,
+    pub(super) parts: Vec<Part>,
+}
+
+/// `len` bytes of one piece of the plan, from byte `within` of it on.
+pub(super) struct Part {
+    pub(super) piece: usize,
+    pub(super) within: u64,
+    pub(super) len: usize,
+}
+
+/// The position in the plan where the next job begins.
+#[derive(Default)]
+struct Position {
+    /// Index of the piece.
+    piece: usize,
+    /// Offset within the piece, in bytes.
+    within: u64,
+    /// Offset in the file, in bytes.
+    offset: u64,
+}
+
+impl Jobs {
+    /// All jobs of a plan.
+    pub(super) fn new(plan: Arc<Plan>) -> Self {
+        Self {
+            plan,
+            next: Mutex::default(),
+        }
+    }
+
+    /// The next job, of at most a chunk. Returns `None` if there is no more. Without memory, all the
+    /// rest is still written, so that debuggers can open the partial file.
+    pub(super) fn next(&self, with_memory: bool) -> Option<Job> {
+        let mut position = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut job = Job {
+            offset: 0,
+            parts: Vec::new(),
+        };
+        let mut room = CHUNK as u64;
+        while let Some(piece) = self.plan.pieces.get(position.piece).filter(|_| room > 0) {
+            let skipped = match piece {
+                Piece::Zeros(count) => *count > SMALL_HOLE,
+                Piece::Memory(_) => !with_memory,
+                Piece::Bytes(_) | Piece::Record(_) | Piece::Registers(_) => false,
+            };
+            if skipped {
+                if !job.parts.is_empty() {
+                    break;
+                }
+                let rest = piece.size() - position.within;
+                position.skip(rest);
+                continue;
+            }
+            if job.parts.is_empty() {
+                job.offset = position.offset;
+            }
+            let len = (piece.size() - position.within).min(room);
+            job.parts.push(Part {
+                piece: position.piece,
+                within: position.within,
+                len: len as usize,
+            });
+            position.advance(len, piece.size());
+            room -= len;
+        }
+        (!job.parts.is_empty()).then_some(job)
+    }
+}
+
+impl Position {
+    /// Goes to the next piece, which begins `len` bytes further on.
+    fn skip(&mut self, len: u64) {
+        self.offset += len;
+        self.piece += 1;
+        self.within = 0;
+    }
+
+    /// Goes on by `len` bytes within a piece of `whole` bytes.
+    fn advance(&mut self, len: u64, whole: u64) {
+        self.offset += len;
+        self.within += len;
+        if self.within == whole {
+            self.piece += 1;
+            self.within = 0;
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! What the loop does with each event.
+
+use super::{
+    event::{Event, Finished, FollowerEvent, FollowerId, OutsideOrder},
+    run_event::RunEvent,
+    runner::Runner,
+};
+use crate::Step;
+use platform::{ErrorKind, HostEvent};
+use policy::Outcome;
+use snapshot::{ProcessKey, TargetEvent};
+use std::sync::Arc;
+
+impl Runner {
+    pub(super) fn take(&mut self, event: Event) {
+        match event {
+            Event::Host(HostEvent::Exited(key)) => self.host_saw_exit(key),
+            Event::Host(HostEvent::Started(pid)) => self.started(pid),
+            Event::Follower(id, event) => self.follower(id, event),
+            Event::Step(id, step) => self.dump_moved_on(id, step),
+            Event::DumpFinished(finished) => self.dump_finished(finished),
+            Event::Stack(process, lines) => {
+                self.pending.stack_answered();
+                self.jobs.stacked(process);
+                self.follow_those_let_go();
+                self.out.push(RunEvent::Stack { process, lines });
+            }
+            Event::Order(OutsideOrder::Cancel) => self.is_cancelled = true,
+            Event::Order(OutsideOrder::Look) => {}
+        }
+    }
+
+    pub(super) fn feed(&mut self, event: policy::Event) {
+        let commands = self.rules.handle(self.host.now(), event);
+        self.obey(commands);
+    }
+
+    fn follower(&mut self, id: FollowerId, event: FollowerEvent) {
+        let process = id.key;
+        let is_current = self.followers.is_current(id);
+        match &event {
+            FollowerEvent::Did(event) => log::debug!("process {process} did {event:?}"),
+            FollowerEvent::Ended(error) => {
+                log::debug!("process {process} is no longer followed: {error:?}");
+            }
+            _ => {}
+        }
+        match event {
+            FollowerEvent::Armed => {
+                self.arming.remove(&process);
+                self.out.push(RunEvent::Armed(process));
+            }
+            FollowerEvent::Notice(lines) => self.out.push(RunEvent::Notice { process, lines }),
+            FollowerEvent::Did(event) if is_current => self.did(process, event),
+            // It was left before this was told, and goes on by itself.
+            FollowerEvent::Did(_) => {}
+            FollowerEvent::Seen(event) => self.feed(policy::Event::Target(process, event)),
+            FollowerEvent::Counted(counts) => self.feed(policy::Event::Counted(process, counts)),
+            FollowerEvent::FirstStack { name, frames } => self.out.push(RunEvent::FirstStack {
+                process,
+                name,
+                frames,
+            }),
+            FollowerEvent::Ended(error) => self.follower_ended(id, error),
+        }
+    }
+
+    /// A followed process did something, and stands; it goes on when nothing more is to be done
+    /// with it.
+    fn did(&mut self, process: ProcessKey, event: TargetEvent) {
+        if let TargetEvent::Exited { .. } = event {
+            self.followers.leave(process);
+            return self.exited(process);
+        }
+        self.followers.stands(process);
+        let ends = matches!(event, TargetEvent::Exiting { .. });
+        if ends {
+            self.pending.begun(process);
+        }
+        self.feed(policy::Event::Target(process, event));
+        // A program that could not be executed ends before it has begun.
+        if self.begins != Some(process) || ends {
+            self.followers.go_on(process);
+        }
+    }
+
+    fn dump_moved_on(&mut self, id: policy::DumpId, step: Step) {
+        self.jobs.step(id, &step);
+        if let Step::Released { .. } = step {
+            self.follow_those_let_go();
+        }
+        self.out.push(RunEvent::Step(step));
+    }
+
+    fn dump_finished(&mut self, finished: Finished) {
+        let Finished {
+            id,
+            process,
+            number,
+            dumps,
+            error,
+        } = finished;
+        self.pending.dump_answered();
+        self.jobs.dumped(id);
+        self.follow_those_let_go();
+        let outcome = match &error {
+            None => Outcome::Written,
+            Some(error) if matches!(error.kind, ErrorKind::Cancelled | ErrorKind::TargetDied) => {
+                Outcome::Cancelled(error.to_string())
+            }
+            Some(error) => Outcome::Failed(error.to_string()),
+        };
+        let is_forbidden = error.as_ref().map(|error| error.kind) == Some(ErrorKind::NotPermitted);
+        if let Some(error) = error {
+            self.out.push(RunEvent::DumpFailed {
+                number,
+                process,
+                error,
+            });
+        }
+        let written = dumps.into_iter().map(Arc::new).collect();
+        self.out.push(RunEvent::Dumped(written));
+        self.feed(policy::Event::DumpFinished { id, outcome });
+        if is_forbidden {
+            // What the system forbids now it forbids later too.
+            self.feed(policy::Event::Refused(process));
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! Which processes a rule may be about.
+
+use policy::{Rule, Target};
+
+/// Which processes have to be looked at for a rule.
+pub(super) struct Reach {
+    /// Whether any process may be meant that there is now.
+    pub(super) all: bool,
+    /// The one that is.
+    pub(super) pid: Option<u32>,
+    /// Whether a process that starts later may be meant.
+    pub(super) starts: bool,
+}
+
+/// A rule about a pid looks at that process alone: to look at all of them took seconds where some
+/// had many mappings.
+pub(super) fn reach(rule: &Rule) -> Reach {
+    let pid = match rule.target {
+        Target::Pid(pid) => Some(pid),
+        _ => None,
+    };
+    let is_launched = matches!(rule.target, Target::Launch(_));
+    let is_one = pid.is_some() || is_launched;
+    Reach {
+        all: !is_one || rule.children && !is_launched,
+        pid,
+        starts: !is_one || rule.children,
+    }
+}

@@ -1,0 +1,141 @@
+//! Ends of processes, in every order in which they can be told.
+
+use super::*;
+
+/// Who tells of the end of a followed process.
+#[derive(Clone, Copy, Debug)]
+enum Told {
+    Host,
+    Follower,
+    HostFirst,
+    FollowerFirst,
+}
+
+fn ends(told: Told) -> Vec<String> {
+    let mut run = Timeline::new();
+    let process = run.machine.start(7, "app");
+    run.add(&["on app, when exit, do mini dump; at most 9 dumps in all"]);
+    run.until("effective");
+    let machine = run.machine.clone();
+    match told {
+        Told::Host => machine.end(process),
+        Told::Follower => machine.does(process, gone()),
+        Told::HostFirst => {
+            machine.end(process);
+            machine.does(process, gone());
+        }
+        Told::FollowerFirst => {
+            machine.does(process, gone());
+            machine.end(process);
+        }
+    }
+    run.finish()
+}
+
+#[test]
+fn the_end_is_told_once_whoever_tells_it() {
+    for who in [
+        Told::Host,
+        Told::Follower,
+        Told::HostFirst,
+        Told::FollowerFirst,
+    ] {
+        for _ in 0..20 {
+            let told = ends(who);
+            assert_eq!(count(&told, "7 exited"), 1, "{who:?}: {told:#?}");
+            let over = "rule 0 finished: the process has exited, 0 written";
+            assert_eq!(count(&told, over), 1, "{who:?}: {told:#?}");
+        }
+    }
+}
+
+#[test]
+fn what_a_process_did_before_its_end_is_told_before_it() {
+    let mut run = Timeline::new();
+    let process = run.machine.start(7, "app");
+    run.add(&["on each app, when signal SIGUSR1 or exit, do mini dump; at most 3 dumps in all"]);
+    run.until("effective");
+    // The machine sees the end first; the thread still has an event and the end to tell.
+    run.machine.does(process, usr1());
+    run.machine.does(process, exiting(1));
+    run.machine.end(process);
+    run.until("7 trigger: Signal: SIGUSR1");
+    run.until("7 trigger: Process end: exit code 1");
+    run.until("7 exited");
+    run.runner.handle().cancel();
+    let told = run.finish();
+    assert_eq!(count(&told, "1 dumped"), 2, "{told:#?}");
+}
+
+#[test]
+fn a_rule_that_is_over_leaves_a_process_that_ends_just_then() {
+    for _ in 0..50 {
+        let mut run = Timeline::new();
+        let process = run.machine.start(7, "app");
+        run.add(&["on app, when exit, do mini dump; at most 1 dump in all"]);
+        run.until("effective");
+        run.machine.does(process, exiting(1));
+        run.until("7 trigger");
+        run.machine.end(process);
+        let told = run.finish();
+        assert_eq!(count(&told, "7 exited"), 1, "{told:#?}");
+        assert_eq!(count(&told, "1 dumped"), 1, "{told:#?}");
+    }
+}
+
+#[test]
+fn n22_a_process_that_ends_while_a_watch_begins_ends_the_watch() {
+    // Gone before the list is read, between the list and following it, and just after.
+    for moment in 0..3 {
+        let mut run = Timeline::new();
+        let process = run.machine.start(7, "app");
+        match moment {
+            0 => run.machine.end(process),
+            1 => run.machine.vanish_when_followed(process),
+            _ => {}
+        }
+        run.add(&["on app, when exit, do mini dump"]);
+        if moment == 2 {
+            run.machine.end(process);
+        }
+        let told = run.finish();
+        let over = "rule 0 finished: the process has exited, 0 written";
+        assert_eq!(count(&told, over), 1, "moment {moment}: {told:#?}");
+    }
+}
+
+#[test]
+fn a_watch_that_waits_takes_the_next_one() {
+    let mut run = Timeline::new();
+    let earlier = run.machine.start(7, "app");
+    run.add(&["on the next app, when exit, do mini dump; at most 1 dump in all"]);
+    run.until("effective");
+    run.machine.start(8, "other");
+    let later = run.machine.start(9, "app");
+    run.until("9 armed");
+    assert!(!run.machine.is_traced(earlier));
+    run.machine.does(later, exiting(0));
+    let told = run.finish();
+    assert_eq!(count(&told, "9 trigger"), 1, "{told:#?}");
+    assert_eq!(count(&told, "8 watched") + count(&told, "7 watched"), 0);
+}
+
+#[test]
+fn n22_a_forbidden_process_does_not_end_a_watch_of_each() {
+    let mut run = Timeline::new();
+    let forbidden = run.machine.start(7, "app");
+    let allowed = run.machine.start(8, "app");
+    run.machine
+        .refuse(forbidden, platform::ErrorKind::NotPermitted);
+    run.add(&["on each app, when exit, do mini dump; at most 2 dumps in all"]);
+    run.until("7 refused");
+    run.until("effective");
+    run.machine.does(allowed, exiting(1));
+    run.until("1 dumped");
+    let later = run.machine.start(9, "app");
+    run.until("9 armed");
+    run.machine.does(later, exiting(2));
+    let told = run.finish();
+    assert_eq!(count(&told, "1 dumped"), 2, "{told:#?}");
+    assert_eq!(count(&told, "7 refused"), 1);
+}

@@ -1,0 +1,147 @@
+//! Triggers in words: the only place that says why a dump was taken.
+
+use super::Trigger;
+use crate::{Condition, Level, exception::printed, print_duration};
+use snapshot::{Exception, Sender, signal_name};
+use std::fmt::{self, Display, Formatter};
+
+impl Display for Trigger {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            // As ProcDump calls it.
+            Self::Manual => f.write_str("Manual dump"),
+            Self::Level { condition, values } => level(f, condition, values),
+            Self::Every(period) => write!(f, "every {}", print_duration(*period)),
+            Self::Exception(exception) => {
+                let chance = match exception.first_chance {
+                    true => "Exception",
+                    false => "Unhandled exception",
+                };
+                write!(f, "{chance}: {}", plain(&printed(exception)))
+            }
+            Self::Signal { number, sender, .. } => {
+                write!(f, "Signal: {}", signal_name(*number))?;
+                match sender {
+                    Some(pid) => write!(f, " from process {pid}"),
+                    None => Ok(()),
+                }
+            }
+            Self::Breakpoint { place, ends, .. } => {
+                write!(f, "{}", Condition::Breakpoint(place.clone()))?;
+                match ends {
+                    Some(pid) => write!(f, ": ends PID {pid}"),
+                    None => Ok(()),
+                }
+            }
+            Self::ModuleLoad(path) => write!(f, "Module load: {}", plain(path)),
+            Self::ModuleUnload(path) => write!(f, "Module unload: {}", plain(path)),
+            Self::ThreadStart(thread) => write!(f, "Thread start: {thread}"),
+            Self::ThreadExit(thread) => write!(f, "Thread exit: {thread}"),
+            Self::DebugString(text) => f.write_str(&shown_debug_string(text)),
+            Self::Exit { status, sender } => end(f, *status, sender.as_ref()),
+        }
+    }
+}
+
+/// How a process ended: `exit code 3`, `exit code 0xC0000005`, `by SIGTERM`. `status` is the exit
+/// code, or minus the number of the signal that ended the process.
+pub fn print_exit_status(status: i32) -> String {
+    match status {
+        _ if is_signal(status) => format!("by {}", signal_name(-status)),
+        0..=255 => format!("exit code {status}"),
+        // Windows ends a process that crashes with the code of the exception.
+        other => format!("exit code 0x{:X}", other as u32),
+    }
+}
+
+/// `Unhandled: E0434352.CLR ("…")`: the line that is shown when an exception is seen, with
+/// ProcDump's words.
+pub(crate) fn shown_exception(exception: &Exception) -> String {
+    let chance = match exception.first_chance {
+        true => "Exception",
+        false => "Unhandled",
+    };
+    format!("{chance}: {}", plain(&printed(exception)))
+}
+
+/// `Debug string: text`: the line that is shown when one is seen, and the reason for its dump.
+pub(crate) fn shown_debug_string(text: &str) -> String {
+    format!("Debug string: {}", plain(text))
+}
+
+/// `cpu >= 85% for 10s: 97%`
+fn level(f: &mut Formatter<'_>, condition: &Condition, values: &[f64]) -> fmt::Result {
+    let Condition::Holds { all, .. } = condition else {
+        return write!(f, "{condition}");
+    };
+    if values.is_empty() {
+        return write!(f, "{condition}");
+    }
+    let show = |(level, value): (&Level, &f64)| level.show(*value);
+    let values: Vec<_> = all.iter().zip(values).map(show).collect();
+    write!(f, "{condition}: {}", values.join(", "))
+}
+
+/// `Process end: by SIGTERM from process 7 (sh)`
+fn end(f: &mut Formatter<'_>, status: i32, sender: Option<&Sender>) -> fmt::Result {
+    write!(f, "Process end: {}", print_exit_status(status))?;
+    match sender.filter(|_| is_signal(status)) {
+        Some(Sender::Process { pid, name }) => write!(f, " from process {pid} ({})", plain(name)),
+        Some(Sender::Kernel) => f.write_str(" from the kernel, as when memory is short"),
+        None => Ok(()),
+    }
+}
+
+/// Whether a status means that a signal ended the process. Linux has signals 1 to 64.
+fn is_signal(status: i32) -> bool {
+    (-64..=-1).contains(&status)
+}
+
+/// A text of the target with its control characters escaped, and cut to a length that a log can
+/// bear.
+fn plain(text: &str) -> String {
+    const LONGEST: usize = 1000;
+    let mut plain = String::new();
+    for c in text.trim_end().chars().take(LONGEST) {
+        match c.is_control() {
+            true => plain.push_str(&format!("\\u{{{:x}}}", c as u32)),
+            false => plain.push(c),
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_trigger_prints_as_a_reason_without_control_characters() {
+        let sender = Some(Sender::Process {
+            pid: 5,
+            name: "a\x1bb".to_owned(),
+        });
+        let by = |status| Trigger::Exit {
+            status,
+            sender: sender.clone(),
+        };
+        let texts = [
+            (
+                by(-15),
+                "Process end: by SIGTERM from process 5 (a\\u{1b}b)",
+            ),
+            (by(3), "Process end: exit code 3"),
+            (by(-1073741819), "Process end: exit code 0xC0000005"),
+            (
+                Trigger::DebugString("x\ny ".into()),
+                "Debug string: x\\u{a}y",
+            ),
+            (Trigger::Every(Duration::from_secs(30)), "every 30s"),
+            (Trigger::Manual, "Manual dump"),
+        ];
+        for (trigger, text) in texts {
+            assert_eq!(trigger.to_string(), text);
+        }
+    }
+}
