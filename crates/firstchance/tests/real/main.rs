@@ -18,6 +18,7 @@ mod dump_threads;
 mod events;
 mod files;
 mod harness;
+mod loop_costs;
 mod postmortem;
 mod postmortem_access;
 mod postmortem_containers;
