@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[derive(Debug)]
 pub struct Monitor {
     shared: Shared,
-    _door: os::MonitorDoor,
+    _listener: os::MonitorListener,
 }
 
-/// What the monitor and the door to it share.
+/// What the monitor and the listener to it share.
 pub(crate) type Shared = Arc<Watched>;
 
 /// The processes that are monitored, and what is done when somebody asks to leave one alone.
@@ -29,10 +29,10 @@ impl Monitor {
             pids: Mutex::default(),
             cancel: Box::new(cancel),
         });
-        let door = os::MonitorDoor::open(shared.clone())?;
+        let listener = os::MonitorListener::open(shared.clone())?;
         Ok(Self {
             shared,
-            _door: door,
+            _listener: listener,
         })
     }
 

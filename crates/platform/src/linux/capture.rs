@@ -1,16 +1,16 @@
 //! From a process whose threads are held to what is known of it then.
 
 use super::{
-    corpse, facts,
-    hold::Death,
+    bpf_programs::Death,
+    death_watch, facts,
     memory::LiveMemory,
-    pages, probes,
+    pages, probe_patches,
     proc::{
         ProcDir, machine,
         smaps::{SmapsReader, SpecialFlags},
     },
     stop::{Threads, executed},
-    stopped::Stopped,
+    stopped_threads::StoppedThreads,
     target::{LinuxTarget, wall_now},
     threads::{self, describe, registers_of_running},
 };
@@ -62,11 +62,11 @@ impl Before {
 }
 
 impl LinuxTarget {
-    /// Captures it; `stop` holds its threads, where they are to be held.
+    /// Captures it; `stop` holds its threads, where they are to be states.
     pub(super) fn capture_by(
         &mut self,
         options: &CaptureOptions,
-        stop: impl FnOnce(&ProcDir) -> Result<Stopped>,
+        stop: impl FnOnce(&ProcDir) -> Result<StoppedThreads>,
     ) -> Result<Capture> {
         let facts = self.gathered()?;
         let before = Before::gather(&self.proc);
@@ -81,7 +81,7 @@ impl LinuxTarget {
         &mut self,
         facts: Facts,
         mut before: Before,
-        stop: impl FnOnce(&ProcDir) -> Result<Stopped>,
+        stop: impl FnOnce(&ProcDir) -> Result<StoppedThreads>,
     ) -> Result<Capture> {
         let mut threads = stop(&self.proc)?;
         let _ = failpoint("all-stopped");
@@ -111,7 +111,7 @@ impl LinuxTarget {
     pub(super) fn dead(&self, facts: Facts, deaths: &[Death]) -> Result<Capture> {
         let _ = failpoint("before-stop");
         let threads = deaths.iter().enumerate();
-        let threads = threads.map(|(at, death)| corpse::thread(death, at == 0));
+        let threads = threads.map(|(at, death)| death_watch::dead_thread(death, at == 0));
         let before = Before::gather(&self.proc);
         let mut warnings = vec![
             "the process had died: threads have their general registers, descriptors and times are \
@@ -169,7 +169,7 @@ impl LinuxTarget {
     fn memory_of(&self, regions: &[Region]) -> Arc<dyn Memory> {
         let mem = self.proc.open_living("mem").ok();
         let memory = LiveMemory::new(self.proc.living_tid, mem);
-        let patches = probes::find(self.proc.key.pid, regions, &memory);
+        let patches = probe_patches::find(self.proc.key.pid, regions, &memory);
         Arc::new(memory.patched(patches))
     }
 
@@ -222,7 +222,7 @@ impl LinuxTarget {
 }
 
 /// The threads that stand, as [`Capture`] holds them.
-struct Standing(Stopped);
+struct Standing(StoppedThreads);
 
 impl Held for Standing {
     fn check(&mut self) -> Result<()> {

@@ -7,7 +7,7 @@ use super::{
     capture::Before,
     memory::LiveMemory,
     postmortem::RawCrashed,
-    probes,
+    probe_patches,
     proc::status,
     target::{LinuxTarget, wall_now},
     threads::describe,
@@ -127,7 +127,7 @@ impl CrashTarget {
         let mem = self.live.proc.open_living("mem");
         let mem = mem.map_err(|e| Error::of_process("opening the memory", self.key(), &e))?;
         let memory = LiveMemory::of_file(mem);
-        let patches = probes::find(self.key().pid, regions, &memory);
+        let patches = probe_patches::find(self.key().pid, regions, &memory);
         Ok(Arc::new(memory.patched(patches)))
     }
 }

@@ -14,7 +14,7 @@ pub(crate) fn doctor(folder: &Path) -> Vec<Finding> {
         core_pattern(),
         probes(),
         deaths(),
-        killers(),
+        senders(),
     ]);
     findings
 }
@@ -30,7 +30,9 @@ fn finding(what: &str, health: Health, found: String, advice: &str) -> Finding {
 
 /// Whether throws and breakpoints can be met without tracing.
 fn probes() -> Finding {
-    match super::hold::Holds::new(std::process::id()).and_then(|holds| holds.try_program()) {
+    match super::bpf_programs::ThreadHolds::new(std::process::id())
+        .and_then(|holds| holds.try_program())
+    {
         Ok(()) => finding(
             "exceptions",
             Health::Good,
@@ -50,7 +52,7 @@ fn probes() -> Finding {
 /// Whether a crash can be waited for without tracing.
 fn deaths() -> Finding {
     let what = "crashes";
-    match super::corpse::Vigil::is_possible() {
+    match super::death_watch::DeathWatch::is_possible() {
         Ok(()) => finding(
             what,
             Health::Good,
@@ -67,9 +69,9 @@ fn deaths() -> Finding {
 }
 
 /// Whether it is told who sent SIGKILL.
-fn killers() -> Finding {
+fn senders() -> Finding {
     let what = "who kills";
-    match super::hold::Killers::of(std::process::id()) {
+    match super::bpf_programs::SignalSenders::of(std::process::id()) {
         Ok(_) => finding(what, Health::Good, "is told, by pid and name".into(), ""),
         Err(error) => finding(
             what,

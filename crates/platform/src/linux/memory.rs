@@ -1,7 +1,7 @@
 //! The memory of a live process.
 
 use super::{
-    probes::{self, Patches},
+    probe_patches::{self, Patches},
     sys::memory::read_process,
 };
 use snapshot::Memory;
@@ -75,7 +75,7 @@ impl Memory for LiveMemory {
             done += got;
         }
         if !self.patches.is_empty() {
-            probes::apply(&self.patches, address, &mut buffer[..done]);
+            probe_patches::apply(&self.patches, address, &mut buffer[..done]);
         }
         done
     }

@@ -2,11 +2,12 @@
 
 mod acl;
 mod arch;
+mod bpf_programs;
 mod capture;
-mod corpse;
 mod counters;
 mod crash;
 pub(crate) mod crash_folder;
+mod death_watch;
 mod doctor;
 mod extended_registers;
 mod facts;
@@ -14,7 +15,7 @@ mod files;
 mod follow;
 #[cfg(feature = "fuzzing")]
 pub mod fuzz;
-mod hold;
+mod hardware_breakpoints;
 mod host;
 mod image_files;
 mod launched;
@@ -23,20 +24,19 @@ mod memory;
 mod monitor;
 mod pages;
 pub(crate) mod postmortem;
-mod probes;
+mod probe_patches;
 mod proc;
 mod register_store;
 pub(crate) mod registry;
 mod rights;
 mod sample;
 mod stop;
-mod stopped;
+mod stopped_threads;
 mod sys;
 mod target;
 mod terminal;
 mod threads;
-mod traced;
-mod traps;
+mod traced_process;
 mod watch;
 
 pub(crate) use doctor::doctor;
@@ -46,7 +46,7 @@ pub(crate) use files::{
 };
 pub(crate) use image_files::ImageFiles;
 pub(crate) use launched::RawLaunched;
-pub(crate) use monitor::{MonitorDoor, cancel_monitors};
+pub(crate) use monitor::{MonitorListener, cancel_monitors};
 pub(crate) use proc::machine::system;
 pub use register_store::RegisterStore;
 pub(crate) use sys::signals::on_interrupt;

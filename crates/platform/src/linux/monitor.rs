@@ -12,19 +12,19 @@ use std::{
 };
 
 const PREFIX: &str = "firstchance/monitor/";
-/// How long one that asks may keep the door busy.
+/// How long one that asks may keep the listener busy.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The listening socket of a monitor; it is closed when the program ends.
 #[derive(Debug)]
-pub(crate) struct MonitorDoor;
+pub(crate) struct MonitorListener;
 
-impl MonitorDoor {
+impl MonitorListener {
     pub(crate) fn open(shared: Shared) -> Result<Self> {
         let failed = |e: io::Error| {
             Error::new(
                 ErrorKind::Other,
-                format!("opening the door for `cancel` failed: {e}"),
+                format!("opening the listener for `cancel` failed: {e}"),
             )
         };
         let listener = address(std::process::id()).and_then(|a| UnixListener::bind_addr(&a));

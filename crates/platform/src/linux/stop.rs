@@ -1,4 +1,4 @@
-//! The traced threads of a process: SEIZE until no new thread appears, INTERRUPT to hold them.
+//! The traced threads of a process: SEIZE until no new thread appears, INTERRUPT to state them.
 //!
 //! The tracer is one OS thread. When it ends, by whatever cause, the kernel lets every tracee run
 //! on as it was; nothing is ever written into the target but a restarted system call (see
@@ -10,8 +10,8 @@ use super::{
     arch,
     proc::{ProcDir, status},
     sys::{
-        nudge::Nudge,
         ptrace::{self, Report},
+        seize_timer::SeizeTimer,
     },
 };
 use crate::{Cancel, Error, ErrorKind, Result, failpoint};
@@ -23,13 +23,13 @@ use std::{
 
 /// How a thread is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Hold {
+pub(crate) enum TraceState {
     /// It is traced and runs on.
     Running,
     /// It is about to get this signal.
     Signal(i32),
     /// It came to a breakpoint of this place.
-    Trapped(u32),
+    AtBreakpoint(u32),
     /// Asked to stop, has not yet.
     Pending,
     /// Stopped by us.
@@ -43,7 +43,7 @@ pub(crate) enum Hold {
 /// A process whose threads are traced. Dropping it lets them go.
 pub(crate) struct Threads {
     key: ProcessKey,
-    pub(crate) held: BTreeMap<i32, Hold>,
+    pub(crate) states: BTreeMap<i32, TraceState>,
     /// When the first thread was asked to stop.
     pub(crate) since: Instant,
     died: bool,
@@ -59,22 +59,22 @@ pub(crate) struct Threads {
 }
 
 /// Between two looks at threads that have not stopped yet.
-const LOOK: Duration = Duration::from_micros(50);
+const POLL_INTERVAL: Duration = Duration::from_micros(50);
 /// A process that makes threads faster than this is not to be caught up with.
 const MOST_ROUNDS: usize = 200;
 /// How often, and after which time, it is asked again for a thread that was refused.
-const MOST_REFUSALS: u32 = 20;
-const PASSING: Duration = Duration::from_micros(500);
+const MOST_RETRIES: u32 = 20;
+const RETRY_DELAY: Duration = Duration::from_micros(500);
 /// How long a process that was killed while held waits for us.
-const DEATH_BUDGET: Duration = Duration::from_millis(200);
+const DEATH_TIMEOUT: Duration = Duration::from_millis(200);
 
 impl Threads {
     /// Traces every thread, and lets all run on.
     pub(crate) fn follow(proc: &ProcDir) -> Result<Self> {
         let mut threads = Self::empty(proc.key);
-        let nudge = Nudge::new();
+        let timer = SeizeTimer::new();
         for _ in 0..MOST_ROUNDS {
-            if threads.seize_new(proc, &nudge, Hold::Running)? == 0 {
+            if threads.seize_new(proc, &timer, TraceState::Running)? == 0 {
                 return Ok(threads);
             }
         }
@@ -92,12 +92,12 @@ impl Threads {
         cancel: &Cancel,
     ) -> Result<Self> {
         let mut threads = Self::empty(proc.key);
-        let standing = standing.map(|tid| (tid, Hold::Stopped));
-        threads.held.extend(standing);
-        let nudge = Nudge::new();
+        let standing = standing.map(|tid| (tid, TraceState::Stopped));
+        threads.states.extend(standing);
+        let timer = SeizeTimer::new();
         let mut quiet = 0;
         for round in 0..MOST_ROUNDS {
-            let added = threads.seize_new(proc, &nudge, Hold::Pending)?;
+            let added = threads.seize_new(proc, &timer, TraceState::Pending)?;
             quiet = if added == 0 { quiet + 1 } else { 0 };
             threads.settle(deadline, cancel)?;
             if round > 0 && (quiet >= 2 || Instant::now() > deadline) {
@@ -110,7 +110,7 @@ impl Threads {
     fn empty(key: ProcessKey) -> Self {
         Self {
             key,
-            held: BTreeMap::new(),
+            states: BTreeMap::new(),
             since: Instant::now(),
             died: false,
             executed: false,
@@ -125,12 +125,12 @@ impl Threads {
     /// there.
     pub(crate) fn stop_running(&mut self, deadline: Instant) {
         self.since = Instant::now();
-        for (tid, hold) in &mut self.held {
-            if *hold == Hold::Running {
+        for (tid, state) in &mut self.states {
+            if *state == TraceState::Running {
                 if !self.in_exit {
                     let _ = ptrace::interrupt(*tid);
                 }
-                *hold = Hold::Pending;
+                *state = TraceState::Pending;
             }
         }
         // Cancelled or not, the process must be let go as one.
@@ -139,17 +139,17 @@ impl Threads {
 
     /// Of threads that stand: takes off signals of our breakpoints that have not been delivered yet.
     /// The threads would die of them when nobody traces them any more.
-    pub(crate) fn take_off_traps(&mut self, deadline: Instant) {
+    pub(crate) fn discard_breakpoint_signals(&mut self, deadline: Instant) {
         while Instant::now() < deadline {
-            let waits = |(tid, hold): &(&i32, &mut Hold)| {
-                **hold == Hold::Stopped && has_pending_trap(**tid)
+            let waits = |(tid, state): &(&i32, &mut TraceState)| {
+                **state == TraceState::Stopped && has_pending_sigtrap(**tid)
             };
             let mut some = false;
-            for (tid, hold) in self.held.iter_mut().filter(waits) {
+            for (tid, state) in self.states.iter_mut().filter(waits) {
                 some = true;
                 // It takes the signal, and is told to stop again behind it.
                 let _ = ptrace::resume(*tid, 0);
-                *hold = Hold::Pending;
+                *state = TraceState::Pending;
             }
             if !some || self.settle(deadline, &Cancel::default()).is_err() {
                 return;
@@ -158,7 +158,7 @@ impl Threads {
     }
 
     fn confirm(self, proc: &ProcDir) -> Result<Self> {
-        if self.held.is_empty() || self.died {
+        if self.states.is_empty() || self.died {
             return Err(died(self.key));
         }
         if self.executed {
@@ -172,39 +172,44 @@ impl Threads {
 
     /// Seizes threads that are not held yet, and asks them to stop if they are to be pending; how
     /// many there were.
-    fn seize_new(&mut self, proc: &ProcDir, nudge: &Nudge, hold: Hold) -> Result<usize> {
+    fn seize_new(
+        &mut self,
+        proc: &ProcDir,
+        timer: &SeizeTimer,
+        state: TraceState,
+    ) -> Result<usize> {
         let tasks = proc.tasks().map_err(|_| died(self.key))?;
         let mut added = 0;
         for tid in tasks {
-            if self.held.contains_key(&tid) {
+            if self.states.contains_key(&tid) {
                 continue;
             }
-            let (seized, let_go) = nudge.around(|| ptrace::seize(tid));
+            let (seized, let_go) = timer.guard(|| ptrace::seize(tid));
             for ended in let_go {
-                self.held.remove(&ended);
+                self.states.remove(&ended);
             }
             match seized {
                 Ok(()) => {
                     let _ = failpoint("seize");
-                    if hold == Hold::Pending {
+                    if state == TraceState::Pending {
                         let _ = ptrace::interrupt(tid);
                     }
                     let _ = failpoint("interrupt");
-                    self.held.insert(tid, hold);
+                    self.states.insert(tid, state);
                     added += 1;
                 }
                 // Ended between the list and now.
                 Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {}
                 Err(_) if is_zombie(proc, tid) => {}
-                // Made by a thread we hold: traced from birth, and reported soon.
+                // Made by a thread we state: traced from birth, and reported soon.
                 Err(_) if tracer_of(proc, tid) == Some(this_thread()) => {
-                    self.held.insert(tid, hold);
+                    self.states.insert(tid, state);
                     added += 1;
                 }
                 // A thread that is just ending is refused too, and one that execve(2) puts in the
                 // place of another is no zombie any more when we look.
-                Err(error) if self.may_be_passing(&error) => {
-                    std::thread::sleep(PASSING);
+                Err(error) if self.is_worth_retrying(&error) => {
+                    std::thread::sleep(RETRY_DELAY);
                     added += 1;
                 }
                 Err(error) => return Err(refusal(proc, tid, &error)),
@@ -214,8 +219,8 @@ impl Threads {
     }
 
     /// Whether a refusal is worth asking again; a limited number of times.
-    fn may_be_passing(&mut self, error: &std::io::Error) -> bool {
-        let again = error.raw_os_error() == Some(libc::EPERM) && self.refused < MOST_REFUSALS;
+    fn is_worth_retrying(&mut self, error: &std::io::Error) -> bool {
+        let again = error.raw_os_error() == Some(libc::EPERM) && self.refused < MOST_RETRIES;
         self.refused += u32::from(again);
         again
     }
@@ -224,7 +229,10 @@ impl Threads {
     fn settle(&mut self, deadline: Instant, cancel: &Cancel) -> Result<()> {
         loop {
             self.take_reports();
-            let pending = self.held.values().any(|hold| *hold == Hold::Pending);
+            let pending = self
+                .states
+                .values()
+                .any(|state| *state == TraceState::Pending);
             if !pending || Instant::now() > deadline {
                 return Ok(());
             }
@@ -234,7 +242,7 @@ impl Threads {
                     "cancelled while threads were stopped",
                 ));
             }
-            std::thread::sleep(LOOK);
+            std::thread::sleep(POLL_INTERVAL);
         }
     }
 
@@ -244,7 +252,7 @@ impl Threads {
         if self.died
             || self
                 .dying
-                .is_some_and(|since| since.elapsed() > DEATH_BUDGET)
+                .is_some_and(|since| since.elapsed() > DEATH_TIMEOUT)
         {
             return Err(died(self.key));
         }
@@ -258,18 +266,20 @@ impl Threads {
     /// Lets every thread run on, still traced. Those that stand in their exit, are about to get a
     /// signal or came to a breakpoint that is still to be reported, stand on.
     pub(crate) fn run_on(&mut self) {
-        for (tid, hold) in &mut self.held {
-            let going = match *hold {
-                Hold::Stopped => {
+        for (tid, state) in &mut self.states {
+            let going = match *state {
+                TraceState::Stopped => {
                     let _ = arch::restart_interrupted(*tid);
                     ptrace::resume(*tid, 0)
                 }
-                Hold::GroupStop(_) => ptrace::listen(*tid),
-                Hold::Pending | Hold::Running => Ok(()),
-                Hold::Signal(_) | Hold::Trapped(_) | Hold::Exiting => continue,
+                TraceState::GroupStop(_) => ptrace::listen(*tid),
+                TraceState::Pending | TraceState::Running => Ok(()),
+                TraceState::Signal(_) | TraceState::AtBreakpoint(_) | TraceState::Exiting => {
+                    continue;
+                }
             };
             if going.is_ok() {
-                *hold = Hold::Running;
+                *state = TraceState::Running;
             }
         }
     }
@@ -277,16 +287,18 @@ impl Threads {
     /// Lets every thread go, each as it was.
     pub(crate) fn release(&mut self) {
         self.take_news();
-        for (tid, hold) in std::mem::take(&mut self.held) {
+        for (tid, state) in std::mem::take(&mut self.states) {
             let _ = failpoint("detach");
-            let _ = match hold {
-                Hold::Stopped => {
+            let _ = match state {
+                TraceState::Stopped => {
                     let _ = arch::restart_interrupted(tid);
                     ptrace::detach(tid, 0)
                 }
-                Hold::Signal(signal) => ptrace::detach(tid, signal),
-                Hold::GroupStop(_) | Hold::Trapped(_) | Hold::Exiting => ptrace::detach(tid, 0),
-                Hold::Pending | Hold::Running => release_pending(tid),
+                TraceState::Signal(signal) => ptrace::detach(tid, signal),
+                TraceState::GroupStop(_) | TraceState::AtBreakpoint(_) | TraceState::Exiting => {
+                    ptrace::detach(tid, 0)
+                }
+                TraceState::Pending | TraceState::Running => release_pending(tid),
             };
         }
         // What was born or reported meanwhile.
@@ -303,7 +315,7 @@ impl Threads {
 /// which is why every capture has one of its own.
 fn release_pending(tid: i32) -> std::io::Result<()> {
     match ptrace::report_of(tid)? {
-        Some((_, Report::Interrupted | Report::GroupStop(_) | Report::Trapped(_))) => {
+        Some((_, Report::Interrupted | Report::GroupStop(_) | Report::AtBreakpoint(_))) => {
             ptrace::detach(tid, 0)
         }
         Some((_, Report::Signal(signal))) => ptrace::detach(tid, signal),
@@ -318,7 +330,7 @@ impl Drop for Threads {
 }
 
 /// Whether a SIGTRAP waits for the thread (`SigPnd` of proc_pid_status(5)).
-fn has_pending_trap(tid: i32) -> bool {
+fn has_pending_sigtrap(tid: i32) -> bool {
     let text = std::fs::read(format!("/proc/{tid}/status")).unwrap_or_default();
     status::mask(&text, "SigPnd").is_some_and(|mask| mask & 1 << (libc::SIGTRAP - 1) != 0)
 }

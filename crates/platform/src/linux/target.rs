@@ -5,7 +5,7 @@ use super::{
     memory::LiveMemory,
     proc::{ProcDir, stat},
     stop::Threads,
-    stopped::Stopped,
+    stopped_threads::StoppedThreads,
 };
 use crate::{Capture, CaptureOptions, Error, ErrorKind, Facts, Result, Target};
 use snapshot::{Memory, ProcessKey, WallTime};
@@ -52,7 +52,7 @@ impl Target for LinuxTarget {
         self.capture_by(options, |proc| {
             let deadline = Instant::now() + options.thread_deadline;
             let threads = Threads::stop(proc, deadline, None, &options.cancel)?;
-            Ok(Stopped::Once(threads))
+            Ok(StoppedThreads::Once(threads))
         })
     }
 }

@@ -4,7 +4,7 @@ use super::{
     arch,
     extended_registers::ExtendedReader,
     proc::{ProcDir, machine, stat, status},
-    stop::{Hold, Threads},
+    stop::{Threads, TraceState},
     sys::ptrace,
 };
 use snapshot::{Registers, Thread, ThreadState, Warning};
@@ -13,18 +13,18 @@ use std::collections::HashMap;
 /// What was read of a thread before is moved, not copied: there may be ten thousand.
 pub(super) fn list(
     proc: &ProcDir,
-    held: &Threads,
+    traced: &Threads,
     known: &mut HashMap<i32, Thread>,
     warnings: &mut Vec<Warning>,
 ) -> Vec<Thread> {
-    let mut list: Vec<Thread> = Vec::with_capacity(held.held.len());
+    let mut list: Vec<Thread> = Vec::with_capacity(traced.states.len());
     let mut unstopped = 0;
     let mut extended = ExtendedReader::default();
-    for (&tid, &hold) in &held.held {
+    for (&tid, &state) in &traced.states {
         let before = known.remove(&tid);
         let mut thread = before.unwrap_or_else(|| describe(proc, tid));
         thread.blocked = ptrace::blocked_signals(tid).unwrap_or(thread.blocked);
-        fill_registers(proc, &mut thread, hold, &mut extended);
+        fill_registers(proc, &mut thread, state, &mut extended);
         unstopped += usize::from(matches!(thread.state, ThreadState::Unstopped(_)));
         list.push(thread);
     }
@@ -56,23 +56,32 @@ pub(super) fn describe(proc: &ProcDir, tid: i32) -> Thread {
     }
 }
 
-fn fill_registers(proc: &ProcDir, thread: &mut Thread, hold: Hold, extended: &mut ExtendedReader) {
+fn fill_registers(
+    proc: &ProcDir,
+    thread: &mut Thread,
+    state: TraceState,
+    extended: &mut ExtendedReader,
+) {
     let tid = thread.id as i32;
-    match hold {
-        Hold::Pending => {
+    match state {
+        TraceState::Pending => {
             thread.state = ThreadState::Unstopped("uninterruptible".to_owned());
             thread.registers = registers_of_running(proc, thread.id);
         }
-        Hold::Running => {}
-        Hold::Stopped | Hold::GroupStop(_) | Hold::Signal(_) | Hold::Trapped(_) | Hold::Exiting => {
+        TraceState::Running => {}
+        TraceState::Stopped
+        | TraceState::GroupStop(_)
+        | TraceState::Signal(_)
+        | TraceState::AtBreakpoint(_)
+        | TraceState::Exiting => {
             thread.registers = arch::general(tid).ok();
             thread.extended = extended.read(tid);
-            match hold {
-                Hold::GroupStop(signal) => {
+            match state {
+                TraceState::GroupStop(signal) => {
                     thread.state = ThreadState::AlreadyStopped;
                     thread.signal = signal;
                 }
-                Hold::Signal(signal) => {
+                TraceState::Signal(signal) => {
                     thread.signal = signal;
                     thread.siginfo = ptrace::signal_info(tid).ok().map(Vec::from);
                 }

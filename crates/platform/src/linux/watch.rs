@@ -24,7 +24,7 @@ use std::{
 };
 
 /// Without the process connector, `/proc` is looked at so often.
-const LOOK: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Events taken at once; more come with the next turn.
 const MOST_EVENTS: usize = 64;
@@ -64,9 +64,9 @@ enum Starts {
     #[default]
     Ignored,
     /// The kernel tells.
-    Told(Arc<OwnedFd>),
+    Reported(Arc<OwnedFd>),
     /// We look.
-    Looked { known: HashSet<i32>, next: Instant },
+    Polled { known: HashSet<i32>, next: Instant },
 }
 
 impl Watcher {
@@ -107,16 +107,16 @@ impl Watcher {
     pub(crate) fn follow_starts(&self) -> bool {
         let mut watched = self.shared.watched();
         if matches!(watched.starts, Starts::Ignored) {
-            let looked = || Starts::Looked {
+            let polled = || Starts::Polled {
                 known: pids(),
-                next: Instant::now() + LOOK,
+                next: Instant::now() + POLL_INTERVAL,
             };
             let socket = self.shared.listen();
-            watched.starts = socket.map_or_else(|_| looked(), |fd| Starts::Told(Arc::new(fd)));
+            watched.starts = socket.map_or_else(|_| polled(), |fd| Starts::Reported(Arc::new(fd)));
             // The thread sleeps without an end so far.
             self.shared.wake.wake();
         }
-        matches!(watched.starts, Starts::Told(_))
+        matches!(watched.starts, Starts::Reported(_))
     }
 }
 
@@ -149,26 +149,26 @@ impl Watched {
     fn started(&mut self) -> Vec<HostEvent> {
         let started = |pid: &i32| HostEvent::Started(*pid as u32);
         match &mut self.starts {
-            Starts::Told(socket) => match netlink::events(socket) {
+            Starts::Reported(socket) => match netlink::events(socket) {
                 Ok(events) => events.into_iter().map(told).collect(),
                 // ENOBUFS, events were lost: everybody may be new.
                 Err(_) => pids().iter().map(started).collect(),
             },
-            Starts::Looked { known, next } if *next <= Instant::now() => {
-                *next = Instant::now() + LOOK;
+            Starts::Polled { known, next } if *next <= Instant::now() => {
+                *next = Instant::now() + POLL_INTERVAL;
                 let now = pids();
                 let new = now.difference(known).map(started).collect();
                 *known = now;
                 new
             }
-            Starts::Looked { .. } | Starts::Ignored => Vec::new(),
+            Starts::Polled { .. } | Starts::Ignored => Vec::new(),
         }
     }
 
-    fn next_look(&self) -> Option<Instant> {
+    fn next_poll(&self) -> Option<Instant> {
         match &self.starts {
-            Starts::Looked { next, .. } => Some(*next),
-            Starts::Told(_) | Starts::Ignored => None,
+            Starts::Polled { next, .. } => Some(*next),
+            Starts::Reported(_) | Starts::Ignored => None,
         }
     }
 }
@@ -202,7 +202,7 @@ impl Shared {
     /// What the thread does: sleeps, and tells what happened, until the watcher is dropped.
     fn tell(&self, sink: &HostSink) {
         loop {
-            let next = self.watched().next_look();
+            let next = self.watched().next_poll();
             let happened = self.sleep(next);
             self.wake.take();
             let mut watched = self.watched();

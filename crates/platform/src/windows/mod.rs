@@ -55,7 +55,7 @@ pub(crate) use files::{
 };
 pub(crate) use images::ImageFiles;
 pub(crate) use launch::RawLaunched;
-pub(crate) use monitor::{MonitorDoor, cancel_monitors};
+pub(crate) use monitor::{MonitorListener, cancel_monitors};
 pub use register_store::RegisterStore;
 pub(crate) use system::system;
 pub(crate) use trust::read_trusted;

@@ -25,11 +25,11 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// The thread that looks after the events; it ends with this value.
 #[derive(Debug)]
-pub(crate) struct MonitorDoor {
+pub(crate) struct MonitorListener {
     closed: Arc<AtomicBool>,
 }
 
-impl MonitorDoor {
+impl MonitorListener {
     pub(crate) fn open(shared: Shared) -> Result<Self> {
         let closed = Arc::new(AtomicBool::new(false));
         let over = closed.clone();
@@ -44,7 +44,7 @@ impl MonitorDoor {
     }
 }
 
-impl Drop for MonitorDoor {
+impl Drop for MonitorListener {
     fn drop(&mut self) {
         self.closed.store(true, Ordering::Relaxed);
     }

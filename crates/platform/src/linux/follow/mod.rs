@@ -1,12 +1,12 @@
 //! A process that is waited for: by probes that hold a thread at a place, by the kernel's report of
 //! its death, and, for what nothing else shows, by tracing its threads.
 
-mod deaths;
-mod lines;
-mod probes;
+mod death_source;
+mod probe_source;
 mod source;
 mod standing;
-mod tracing;
+mod stderr_lines;
+mod trace_source;
 
 use super::{
     proc::ProcDir,
@@ -20,24 +20,24 @@ use crate::{
     Arming, Capture, CaptureOptions, Error, FAULT_SIGNALS, Facts, Follow, Happened, Result, Target,
     Waker,
 };
-use deaths::DeathWatch;
-use lines::Lines;
-use probes::Probes;
+use death_source::DeathSource;
+use probe_source::ProbeSource;
 use snapshot::{Exception, Memory, ProcessKey, TargetEvent};
 use source::{Source, Wanted};
-use standing::At;
+use standing::HeldBy;
 use std::{
     os::fd::AsFd,
     sync::Arc,
     time::{Duration, Instant},
 };
-use tracing::Tracing;
+use stderr_lines::StderrLines;
+use trace_source::TraceSource;
 
 /// How long a thread that was held may take to stop for good.
-const STOPPING: Duration = Duration::from_secs(1);
+const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How often threads are looked at that were asked to stop and did not in time.
-const STRAY_LOOK: Duration = Duration::from_millis(5);
+const STRAY_POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// A Linux process that is followed.
 pub(crate) struct LinuxFollow {
@@ -59,7 +59,7 @@ impl LinuxFollow {
     /// Sleeps until a source may have something to tell, somebody wakes us, or `until` has come.
     fn sleep(&self, until: Option<Instant>) {
         let list = self.sources.list();
-        let stray = (!self.sources.strays.is_empty()).then(|| Instant::now() + STRAY_LOOK);
+        let stray = (!self.sources.strays.is_empty()).then(|| Instant::now() + STRAY_POLL_INTERVAL);
         let due = list.iter().filter_map(|source| source.due());
         let until = due.chain(stray).chain(until).min();
         let mut descriptors = vec![self.wake.as_fd()];
@@ -74,22 +74,22 @@ impl Target for LinuxFollow {
     }
 
     fn facts(&mut self) -> Result<Facts> {
-        match (&self.sources.at, self.sources.deaths.facts()) {
-            (At::Dead(_), Some(kept)) => Ok(kept.clone()),
+        match (&self.sources.held_by, self.sources.deaths.facts()) {
+            (HeldBy::Death(_), Some(kept)) => Ok(kept.clone()),
             _ => self.target.facts(),
         }
     }
 
     fn memory(&self) -> Arc<dyn Memory> {
-        match &self.sources.at {
-            At::Dead(_) => self.target.kept_memory(),
+        match &self.sources.held_by {
+            HeldBy::Death(_) => self.target.kept_memory(),
             _ => Ok(self.target.memory()),
         }
         .unwrap_or_else(|_| self.target.memory())
     }
 
     fn capture(&mut self, options: &CaptureOptions) -> Result<Capture> {
-        if let At::Dead(_) = self.sources.at {
+        if let HeldBy::Death(_) = self.sources.held_by {
             let facts = self.facts()?;
             return self.target.dead(facts, self.sources.dead());
         }
@@ -101,7 +101,7 @@ impl Target for LinuxFollow {
 
 impl Follow for LinuxFollow {
     fn arm(&mut self, what: &Arming) -> Result<Vec<String>> {
-        let stands_traced = matches!(self.sources.at, At::Traced(..));
+        let stands_traced = matches!(self.sources.held_by, HeldBy::Tracer(..));
         let mut wanted = Wanted::new(what, stands_traced);
         for source in self.sources.list_mut() {
             source.arm(&mut self.target.proc, &mut wanted)?;
@@ -115,7 +115,7 @@ impl Follow for LinuxFollow {
                 return Ok(Happened::Woken);
             }
             if let Some(event) = self.sources.next(&mut self.target.proc) {
-                return Ok(Happened::Event(event, self.sources.at.standing()));
+                return Ok(Happened::Event(event, self.sources.held_by.standing()));
             }
             self.sources.let_strays_go();
             if until.is_some_and(|until| until <= Instant::now()) {
@@ -165,11 +165,11 @@ impl Follow for LinuxFollow {
 /// Everything that tells of a process, and where the process stands.
 #[derive(Default)]
 struct Sources {
-    deaths: DeathWatch,
-    probes: Probes,
-    lines: Lines,
-    tracing: Tracing,
-    at: At,
+    deaths: DeathSource,
+    probes: ProbeSource,
+    stderr: StderrLines,
+    tracing: TraceSource,
+    held_by: HeldBy,
     /// Threads that were asked to stop and have not yet.
     strays: Vec<i32>,
 }
@@ -177,14 +177,14 @@ struct Sources {
 impl Sources {
     /// In the order in which they are armed: what one cannot have, a later one may.
     fn list(&self) -> [&dyn Source; 4] {
-        [&self.deaths, &self.probes, &self.lines, &self.tracing]
+        [&self.deaths, &self.probes, &self.stderr, &self.tracing]
     }
 
     fn list_mut(&mut self) -> [&mut dyn Source; 4] {
         [
             &mut self.deaths,
             &mut self.probes,
-            &mut self.lines,
+            &mut self.stderr,
             &mut self.tracing,
         ]
     }
@@ -192,12 +192,12 @@ impl Sources {
     /// The next event of any source, without waiting. A death comes last: what the process did
     /// before it is told first.
     fn next(&mut self, proc: &mut ProcDir) -> Option<TargetEvent> {
-        let (event, at) = {
+        let (event, held_by) = {
             let [deaths, rest @ ..] = self.list_mut();
             let mut in_order = rest.into_iter().chain([deaths]);
             in_order.find_map(|source| source.next(proc))
         }?;
-        self.at = at;
+        self.held_by = held_by;
         if event == TargetEvent::Executed {
             let list = self.list_mut().into_iter();
             list.for_each(|source| source.program_replaced());
@@ -206,9 +206,9 @@ impl Sources {
     }
 
     /// The threads of a process that has died.
-    fn dead(&self) -> &[super::hold::Death] {
-        match &self.at {
-            At::Dead(deaths) => deaths,
+    fn dead(&self) -> &[super::bpf_programs::Death] {
+        match &self.held_by {
+            HeldBy::Death(deaths) => deaths,
             _ => &[],
         }
     }

@@ -1,4 +1,4 @@
-use super::standing::At;
+use super::standing::HeldBy;
 use crate::{ArmedPlace, Arming, Result, linux::proc::ProcDir};
 use snapshot::TargetEvent;
 use std::{os::fd::BorrowedFd, time::Instant};
@@ -18,7 +18,7 @@ pub(super) trait Source {
 
     /// The next event, and where the process stands for it, without waiting. It is asked until
     /// there is none before anybody sleeps.
-    fn next(&mut self, proc: &mut ProcDir) -> Option<(TargetEvent, At)>;
+    fn next(&mut self, proc: &mut ProcDir) -> Option<(TargetEvent, HeldBy)>;
 
     /// The process has become another program: what was armed in the old one is gone with it.
     fn program_replaced(&mut self);
@@ -34,7 +34,7 @@ pub(super) struct Wanted<'w> {
     /// added to those that were asked for.
     pub(super) signals: u64,
     /// Places that cannot be had by probes.
-    pub(super) trapped: Vec<&'w ArmedPlace>,
+    pub(super) without_probe: Vec<&'w ArmedPlace>,
     /// Whether a traced thread stands for an event now: it is let go only afterwards.
     pub(super) stands_traced: bool,
     /// What cannot be had, or what it costs, in sentences.
@@ -46,7 +46,7 @@ impl<'w> Wanted<'w> {
         Self {
             what,
             signals: what.signals,
-            trapped: Vec::new(),
+            without_probe: Vec::new(),
             stands_traced,
             notices: Vec::new(),
         }

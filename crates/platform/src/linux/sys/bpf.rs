@@ -98,7 +98,7 @@ pub(crate) fn set(map: &OwnedFd, key: u64, value: u64) -> io::Result<()> {
 /// What a program is attached to: `BPF_PROG_TYPE_KPROBE`, `BPF_PROG_TYPE_TRACEPOINT`,
 /// `BPF_PROG_TYPE_RAW_TRACEPOINT`.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Kind {
+pub(crate) enum ProgramType {
     /// A uprobe of a perf event.
     Probe = 2,
     /// A tracepoint of a perf event.
@@ -116,11 +116,15 @@ pub(crate) fn attach(program: &OwnedFd, tracepoint: &CStr) -> io::Result<OwnedFd
 }
 
 /// Loads a program that has functions beside its own, which begin at these instructions.
-pub(crate) fn load_with(kind: Kind, code: &[u64], functions: &[usize]) -> io::Result<OwnedFd> {
+pub(crate) fn load_with(
+    program_type: ProgramType,
+    code: &[u64],
+    functions: &[usize],
+) -> io::Result<OwnedFd> {
     let types = load_types()?;
     let starts = [0].iter().chain(functions);
     let functions: Vec<[u32; 2]> = starts.map(|start| [*start as u32, btf::FUNCTION]).collect();
-    program(kind, code)
+    program(program_type, code)
         .fd(72, &types)
         .u32(76, size_of::<[u32; 2]>() as u32)
         .pointer(80, functions.as_ptr())
@@ -138,13 +142,13 @@ fn load_types() -> io::Result<OwnedFd> {
 }
 
 /// Loads a program.
-pub(crate) fn load(kind: Kind, code: &[u64]) -> io::Result<OwnedFd> {
-    program(kind, code).open(PROG_LOAD)
+pub(crate) fn load(program_type: ProgramType, code: &[u64]) -> io::Result<OwnedFd> {
+    program(program_type, code).open(PROG_LOAD)
 }
 
-fn program(kind: Kind, code: &[u64]) -> Attributes {
+fn program(program_type: ProgramType, code: &[u64]) -> Attributes {
     Attributes::new()
-        .u32(0, kind as u32)
+        .u32(0, program_type as u32)
         .u32(4, code.len() as u32)
         .pointer(8, code.as_ptr())
         .pointer(16, LICENSE.as_ptr())

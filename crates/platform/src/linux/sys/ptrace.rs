@@ -15,7 +15,7 @@ pub(crate) enum Report {
     /// About to receive this signal.
     Signal(i32),
     /// Came to a breakpoint of ours, of this place; the signal is taken off already.
-    Trapped(u32),
+    AtBreakpoint(u32),
     /// Made a thread or process of this id.
     Cloned(Tid),
     /// About to end, with this exit code or minus the signal.
@@ -123,7 +123,7 @@ fn wait(which: libc::idtype_t, tid: Tid) -> io::Result<Option<(Tid, Report)>> {
         (who, libc::CLD_TRAPPED, libc::SIGTRAP) if let Some(place) = trap(who) => {
             // Taken off at once: this one is to be forgotten.
             let _ = take(who, flags)?;
-            Ok(Some((who, Report::Trapped(place))))
+            Ok(Some((who, Report::AtBreakpoint(place))))
         }
         (who, libc::CLD_TRAPPED, signal) if signal >> 8 == 0 => {
             Ok(Some((who, Report::Signal(signal))))

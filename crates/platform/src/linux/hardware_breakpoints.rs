@@ -6,7 +6,7 @@
 
 use super::{
     arch,
-    hold::{Hold, Report},
+    bpf_programs::{HoldId, Report},
     memory::LiveMemory,
     sys::{perf, ptrace},
 };
@@ -15,23 +15,23 @@ use std::{collections::HashMap, io, os::fd::OwnedFd};
 
 /// What is armed by breakpoints in a process that is followed.
 #[derive(Default)]
-pub(crate) struct Traps {
-    places: Vec<Trap>,
+pub(crate) struct HardwareBreakpoints {
+    places: Vec<Breakpoint>,
     events: HashMap<i32, Vec<OwnedFd>>,
     /// Kinds that go by at once or do not, and how many did.
     passes: HashMap<u64, (bool, u64)>,
 }
 
-struct Trap {
+struct Breakpoint {
     number: u32,
     address: u64,
     kind: Option<KindAt>,
 }
 
-impl Traps {
+impl HardwareBreakpoints {
     /// Has these threads stop at a place that lies at this address.
     pub(crate) fn arm(&mut self, tids: &[i32], place: &ArmedPlace, address: u64) -> io::Result<()> {
-        let trap = Trap {
+        let trap = Breakpoint {
             number: place.number,
             address,
             kind: place.kind,
@@ -66,7 +66,7 @@ impl Traps {
             thread: tid,
             place,
             kind,
-            hold: Hold::NONE,
+            hold: HoldId::NONE,
             registers: arch::from_probe(&words)?,
         })
     }
@@ -80,7 +80,7 @@ impl Traps {
     }
 }
 
-impl Trap {
+impl Breakpoint {
     /// The thread's breakpoint; none of a thread that has ended.
     fn open(&self, tid: i32) -> io::Result<Option<OwnedFd>> {
         let cookie = ptrace::COOKIE | u64::from(self.number);

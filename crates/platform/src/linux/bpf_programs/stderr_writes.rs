@@ -2,12 +2,12 @@
 //! `sys_enter` copies what it hands to write(2) and writev(2). Nobody is kept waiting for it.
 
 use super::{
-    code::{Code, FRAME, From, Helper, If, Jump, Reg},
+    instructions::{AddressSpace, Code, Condition, FRAME, Helper, Jump, Reg},
     ring::{self, Ring},
 };
 use crate::linux::{
     arch,
-    sys::bpf::{self, Kind, SharedWords},
+    sys::bpf::{self, ProgramType, SharedWords},
 };
 use std::{
     collections::VecDeque,
@@ -34,7 +34,7 @@ const LONGEST_LINE: usize = 4096;
 const STANDARD_ERROR: i32 = 2;
 
 /// What one process writes there from now on.
-pub(crate) struct Writes {
+pub(crate) struct StderrWrites {
     ring: Ring,
     lost: SharedWords,
     told: u64,
@@ -44,12 +44,12 @@ pub(crate) struct Writes {
     _link: OwnedFd,
 }
 
-impl Writes {
+impl StderrWrites {
     pub(crate) fn of(pid: u32) -> io::Result<Self> {
         let ring = Ring::new()?;
         let lost = bpf::create_map(bpf::ARRAY, 4, 8, 1, bpf::MAPPABLE)?;
         let program = program(&ring.map, &lost, pid);
-        let program = bpf::load(Kind::RawTracepoint, program.words())?;
+        let program = bpf::load(ProgramType::RawTracepoint, program.words())?;
         Ok(Self {
             ring,
             lost: SharedWords::new(&lost, rustix::param::page_size(), 0, true)?,
@@ -128,17 +128,17 @@ fn program(ring: &OwnedFd, lost: &OwnedFd, pid: u32) -> Code {
     let mut code = Code::default();
     code.copy(CONTEXT, 1);
     code.load(1, CONTEXT, 8);
-    let calls = [arch::WRITE, arch::WRITEV].map(|call| code.jump(If::Equal, 1, call));
+    let calls = [arch::WRITE, arch::WRITEV].map(|call| code.jump(Condition::Equal, 1, call));
     code.leave();
     calls.into_iter().for_each(|jump| code.land(jump));
     code.call(Helper::PidTgid);
     code.shift_right(0, 32);
-    code.leave_unless(If::Equal, 0, pid as i32);
+    code.leave_unless(Condition::Equal, 0, pid as i32);
     read_arguments(&mut code);
     code.load(1, FRAME, argument(0));
-    code.leave_unless(If::Equal, 1, STANDARD_ERROR);
+    code.leave_unless(Condition::Equal, 1, STANDARD_ERROR);
     code.load(1, CONTEXT, 8);
-    let pieces = code.jump(If::Equal, 1, arch::WRITEV);
+    let pieces = code.jump(Condition::Equal, 1, arch::WRITEV);
     code.load(FROM, FRAME, argument(1));
     code.load(LEFT, FRAME, argument(2));
     copy(&mut code, ring, lost, REPORTS);
@@ -156,17 +156,17 @@ const fn argument(number: usize) -> i16 {
 fn read_arguments(code: &mut Code) {
     code.load(3, CONTEXT, 0);
     code.add(3, arch::PROBE_ARGUMENTS_START.into());
-    code.read(From::Kernel, ARGUMENTS, 24);
+    code.read(AddressSpace::Kernel, ARGUMENTS, 24);
 }
 
 /// One of writev's pieces (`struct iovec`: where, how much), if there are so many.
 fn copy_piece(code: &mut Code, ring: &OwnedFd, lost: &OwnedFd, piece: i32) {
     code.load(1, FRAME, argument(2));
-    code.leave_unless(If::Greater, 1, piece);
+    code.leave_unless(Condition::Greater, 1, piece);
     code.load(3, FRAME, argument(1));
     code.add(3, piece * 16);
-    code.read(From::User, PIECE, 16);
-    code.leave_unless(If::Equal, 0, 0);
+    code.read(AddressSpace::User, PIECE, 16);
+    code.leave_unless(Condition::Equal, 0, 0);
     code.load(FROM, FRAME, PIECE);
     code.load(LEFT, FRAME, PIECE + 8);
     copy(code, ring, lost, REPORTS / PIECES as usize);
@@ -182,15 +182,15 @@ fn copy(code: &mut Code, ring: &OwnedFd, lost: &OwnedFd, reports: usize) {
 
 /// One report; where the program goes when nothing is left to copy.
 fn report(code: &mut Code, ring: &OwnedFd, lost: &OwnedFd) -> [Jump; 2] {
-    let nothing = code.jump(If::Equal, LEFT, 0);
+    let nothing = code.jump(Condition::Equal, LEFT, 0);
     code.reserve(ring, BYTES);
-    let reserved = code.jump(If::NotEqual, 0, 0);
+    let reserved = code.jump(Condition::NotEqual, 0, 0);
     count_lost(code, lost);
     code.leave();
     code.land(reserved);
     code.copy(REPORT, 0);
     code.copy(2, LEFT);
-    let longer = code.jump(If::Greater, 2, DATA);
+    let longer = code.jump(Condition::Greater, 2, DATA);
     let fits = code.jump_always();
     code.land(longer);
     code.set(2, DATA);
@@ -200,12 +200,12 @@ fn report(code: &mut Code, ring: &OwnedFd, lost: &OwnedFd) -> [Jump; 2] {
     code.add(1, HEAD);
     code.copy(3, FROM);
     code.call(Helper::ReadUser);
-    let read = code.jump(If::Equal, 0, 0);
+    let read = code.jump(Condition::Equal, 0, 0);
     code.set(1, 0);
     code.store(REPORT, 0, 1);
     code.land(read);
     code.submit(REPORT);
-    let more = code.jump(If::Greater, LEFT, DATA);
+    let more = code.jump(Condition::Greater, LEFT, DATA);
     let all = code.jump_always();
     code.land(more);
     code.add(FROM, DATA);
@@ -217,7 +217,7 @@ fn count_lost(code: &mut Code, lost: &OwnedFd) {
     code.set(1, 0);
     code.store_half(FRAME, KEY, 1);
     code.lookup(lost, KEY);
-    code.leave_unless(If::NotEqual, 0, 0);
+    code.leave_unless(Condition::NotEqual, 0, 0);
     code.set(1, 1);
     code.count(0, 0, 1);
 }

@@ -2,7 +2,7 @@
 //! waits for us, its supervisor may have started the next one already.
 
 use super::{
-    hold::{Death, Deaths},
+    bpf_programs::{Death, Deaths},
     proc::ProcDir,
     sys::{ptrace::SignalInfo, userfault::Pin, wake},
 };
@@ -14,7 +14,7 @@ use std::{
 
 /// How long the threads of a dying process take to tell of themselves, at most.
 const DYING: Duration = Duration::from_millis(300);
-const LOOK: Duration = Duration::from_millis(2);
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
 /// What has to be open while it lives, and tells on when it is gone.
 const KEPT: [&str; 2] = ["mem", "pagemap"];
@@ -24,7 +24,7 @@ const COPIED: [&str; 3] = ["maps", "smaps", "mountinfo"];
 const STALE: Duration = Duration::from_secs(5);
 
 /// A process that lives, and whose death is waited for.
-pub(crate) struct Vigil {
+pub(crate) struct DeathWatch {
     pub(crate) deaths: Deaths,
     /// Of which program: another one has another vector.
     program: Vec<u8>,
@@ -32,7 +32,7 @@ pub(crate) struct Vigil {
     _pin: Pin,
 }
 
-impl Vigil {
+impl DeathWatch {
     /// Whether the kernel and our rights allow it.
     pub(crate) fn is_possible() -> io::Result<()> {
         super::sys::userfault::open()?;
@@ -76,13 +76,16 @@ impl Vigil {
         let mut all = vec![first];
         while Instant::now() < end && lives(proc) {
             self.take(&mut all);
-            wake::sleep(&[self.deaths.descriptor()], Some(Instant::now() + LOOK));
+            wake::sleep(
+                &[self.deaths.descriptor()],
+                Some(Instant::now() + POLL_INTERVAL),
+            );
         }
         self.take(&mut all);
         Some(all)
     }
 
-    /// When [`Vigil::next`] has to be asked, though no death was reported.
+    /// When [`DeathWatch::next`] has to be asked, though no death was reported.
     pub(crate) fn due(&self) -> Instant {
         self.copied + STALE
     }
@@ -105,7 +108,7 @@ impl Vigil {
 
 /// Without a handler, every signal but these ends the process.
 fn is_deadly(signal: i32) -> bool {
-    !super::traced::HARMLESS.contains(&signal)
+    !super::traced_process::HARMLESS.contains(&signal)
 }
 
 fn lives(proc: &ProcDir) -> bool {
@@ -114,7 +117,7 @@ fn lives(proc: &ProcDir) -> bool {
 }
 
 /// A thread as the kernel showed it at its death.
-pub(crate) fn thread(death: &Death, is_first: bool) -> Thread {
+pub(crate) fn dead_thread(death: &Death, is_first: bool) -> Thread {
     let mut info = death.info.clone();
     info.resize(128, 0);
     Thread {
@@ -129,7 +132,7 @@ pub(crate) fn thread(death: &Death, is_first: bool) -> Thread {
 }
 
 /// The signal it died of.
-pub(crate) fn signal(death: &Death) -> SignalInfo {
+pub(crate) fn death_signal(death: &Death) -> SignalInfo {
     let mut info = [0; 128];
     info[..death.info.len()].copy_from_slice(&death.info);
     SignalInfo {

@@ -1,15 +1,15 @@
-//! Threads that come to a place, held there by probes: see [`hold`](crate::linux::hold).
+//! Threads that come to a place, held there by probes: see [`hold`](crate::linux::bpf_programs).
 
 use super::{
     source::{Source, Wanted},
-    standing::At,
+    standing::HeldBy,
 };
 use crate::{
     ArmedPlace, ImageFiles, Result,
     linux::{
-        hold::{Holds, Report},
+        bpf_programs::{Report, ThreadHolds},
         proc::ProcDir,
-        sys::prompt,
+        sys::priority,
     },
 };
 use snapshot::{ProcessKey, TargetEvent};
@@ -17,13 +17,13 @@ use std::{collections::BTreeSet, io, os::fd::BorrowedFd, time::Instant};
 
 /// The probes of one process.
 #[derive(Default)]
-pub(super) struct Probes {
-    holds: Option<Holds>,
+pub(super) struct ProbeSource {
+    holds: Option<ThreadHolds>,
     /// Numbers of the places that have one.
     armed: BTreeSet<u32>,
 }
 
-impl Probes {
+impl ProbeSource {
     /// Whether the thread of this report is still held.
     pub(super) fn is_held(&self, report: &Report) -> bool {
         let holds = self.holds.as_ref();
@@ -52,17 +52,19 @@ impl Probes {
 
     fn arm_new<'w>(&mut self, key: ProcessKey, new: Vec<&'w ArmedPlace>, wanted: &mut Wanted<'w>) {
         if self.holds.is_none() {
-            match Holds::new(key.pid) {
+            match ThreadHolds::new(key.pid) {
                 Ok(holds) => self.holds = Some(holds),
                 Err(error) => {
                     let instead = wanted.what.unsafe_breakpoints;
                     wanted.notices.push(no_probes(&error, instead));
-                    wanted.trapped.extend(new.into_iter().filter(|_| instead));
+                    wanted
+                        .without_probe
+                        .extend(new.into_iter().filter(|_| instead));
                     return;
                 }
             }
         }
-        prompt::be_prompt();
+        priority::raise_priority();
         let files = ImageFiles::of(key);
         for place in new {
             match self.arm_place(files.as_ref(), place) {
@@ -82,7 +84,7 @@ impl Probes {
     }
 }
 
-impl Source for Probes {
+impl Source for ProbeSource {
     fn arm(&mut self, proc: &mut ProcDir, wanted: &mut Wanted<'_>) -> Result<()> {
         let places = &wanted.what.places;
         let numbers: BTreeSet<u32> = places.iter().map(|place| place.number).collect();
@@ -98,21 +100,21 @@ impl Source for Probes {
     }
 
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        self.holds.as_ref().map(Holds::descriptor)
+        self.holds.as_ref().map(ThreadHolds::descriptor)
     }
 
     fn due(&self) -> Option<Instant> {
         None
     }
 
-    fn next(&mut self, _: &mut ProcDir) -> Option<(TargetEvent, At)> {
+    fn next(&mut self, _: &mut ProcDir) -> Option<(TargetEvent, HeldBy)> {
         let report = self.holds.as_ref()?.next()?;
         let event = TargetEvent::Breakpoint {
             place: report.place,
             thread: report.thread as u32,
             ends: None,
         };
-        Some((event, At::Held(report)))
+        Some((event, HeldBy::Probe(report)))
     }
 
     fn program_replaced(&mut self) {
@@ -121,7 +123,7 @@ impl Source for Probes {
     }
 
     fn missed(&mut self) -> u64 {
-        self.holds.as_mut().map_or(0, Holds::missed)
+        self.holds.as_mut().map_or(0, ThreadHolds::missed)
     }
 }
 

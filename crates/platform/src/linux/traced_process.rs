@@ -7,7 +7,7 @@
 use super::{
     arch,
     proc::{ProcDir, status},
-    stop::{Hold, Threads},
+    stop::{Threads, TraceState},
     sys::ptrace::{self, Report, SignalInfo},
 };
 use crate::Result;
@@ -41,7 +41,7 @@ pub(crate) enum TraceEvent {
     /// A thread is about to get a signal, and stands.
     Signal(i32, SignalInfo, Fate),
     /// A thread came to a breakpoint of this place, and stands.
-    Trapped(i32, u32),
+    AtBreakpoint(i32, u32),
     /// A thread began, and stands.
     ThreadStart(i32),
     /// A thread ends, and stands.
@@ -99,18 +99,20 @@ impl Traced {
 
     /// What a thread did while all were being stopped.
     fn waiting(&mut self, proc: &ProcDir) -> Option<TraceEvent> {
-        let mut held = self.threads.held.iter();
-        let waits = |hold: &Hold| matches!(hold, Hold::Signal(_) | Hold::Trapped(_));
-        let (tid, hold) = held.find(|(_, hold)| waits(hold))?;
-        match (*tid, *hold) {
-            (tid, Hold::Trapped(place)) => Some(self.trapped(tid, place)),
+        let mut states = self.threads.states.iter();
+        let waits = |state: &TraceState| {
+            matches!(state, TraceState::Signal(_) | TraceState::AtBreakpoint(_))
+        };
+        let (tid, state) = states.find(|(_, state)| waits(state))?;
+        match (*tid, *state) {
+            (tid, TraceState::AtBreakpoint(place)) => Some(self.trapped(tid, place)),
             (tid, _) => self.signal(proc, tid),
         }
     }
 
     fn trapped(&mut self, tid: i32, place: u32) -> TraceEvent {
-        self.threads.held.insert(tid, Hold::Stopped);
-        TraceEvent::Trapped(tid, place)
+        self.threads.states.insert(tid, TraceState::Stopped);
+        TraceEvent::AtBreakpoint(tid, place)
     }
 
     fn signal(&mut self, proc: &ProcDir, tid: i32) -> Option<TraceEvent> {
@@ -121,36 +123,36 @@ impl Traced {
             }
             // It was killed where it stood.
             Err(_) => {
-                self.threads.held.insert(tid, Hold::Running);
+                self.threads.states.insert(tid, TraceState::Running);
                 None
             }
         }
     }
 
     fn take(&mut self, proc: &ProcDir, tid: i32, report: Report) -> Option<TraceEvent> {
-        let known = self.threads.held.insert(tid, Hold::Running);
+        let known = self.threads.states.insert(tid, TraceState::Running);
         let _ = match report {
             Report::Signal(signal) if self.threads.wants(signal) => {
-                self.threads.held.insert(tid, Hold::Signal(signal));
+                self.threads.states.insert(tid, TraceState::Signal(signal));
                 return self.signal(proc, tid);
             }
             Report::Signal(signal) => ptrace::resume(tid, signal),
-            Report::Trapped(place) => return Some(self.trapped(tid, place)),
+            Report::AtBreakpoint(place) => return Some(self.trapped(tid, place)),
             Report::GroupStop(_) => ptrace::listen(tid),
             Report::Interrupted if known.is_none() && (self.wants_threads || self.tells_births) => {
-                self.threads.held.insert(tid, Hold::Stopped);
+                self.threads.states.insert(tid, TraceState::Stopped);
                 return Some(TraceEvent::ThreadStart(tid));
             }
             Report::Interrupted | Report::Cloned(_) | Report::OtherStop => ptrace::resume(tid, 0),
             Report::Executed => {
-                self.threads.held.clear();
-                self.threads.held.insert(tid, Hold::Stopped);
+                self.threads.states.clear();
+                self.threads.states.insert(tid, TraceState::Stopped);
                 return Some(TraceEvent::Executed(tid));
             }
             Report::Exiting(status) => return self.exiting(tid, status),
             Report::Gone(status) => {
-                self.threads.held.remove(&tid);
-                if self.threads.held.is_empty() {
+                self.threads.states.remove(&tid);
+                if self.threads.states.is_empty() {
                     self.gone = Some(status);
                 }
                 Ok(())
@@ -160,27 +162,27 @@ impl Traced {
     }
 
     fn exiting(&mut self, tid: i32, status: i32) -> Option<TraceEvent> {
-        let alone = arch::is_leaving_alone(tid) && self.threads.held.len() > 1;
+        let alone = arch::is_leaving_alone(tid) && self.threads.states.len() > 1;
         if !alone {
             self.threads.in_exit = true;
-            self.threads.held.insert(tid, Hold::Exiting);
+            self.threads.states.insert(tid, TraceState::Exiting);
             return Some(TraceEvent::Exiting(tid, status));
         }
         if self.wants_threads {
-            self.threads.held.insert(tid, Hold::Stopped);
+            self.threads.states.insert(tid, TraceState::Stopped);
             return Some(TraceEvent::ThreadExit(tid));
         }
-        self.threads.held.remove(&tid);
+        self.threads.states.remove(&tid);
         let _ = ptrace::resume(tid, 0);
         None
     }
 
     /// Lets a thread that stands for what it did go on.
     pub(crate) fn go_on(&mut self, tid: i32) {
-        let hold = self.threads.held.insert(tid, Hold::Running);
-        let _ = match hold {
-            Some(Hold::Signal(signal)) => ptrace::resume(tid, signal),
-            Some(Hold::Stopped | Hold::Exiting) => ptrace::resume(tid, 0),
+        let state = self.threads.states.insert(tid, TraceState::Running);
+        let _ = match state {
+            Some(TraceState::Signal(signal)) => ptrace::resume(tid, signal),
+            Some(TraceState::Stopped | TraceState::Exiting) => ptrace::resume(tid, 0),
             _ => Ok(()),
         };
     }

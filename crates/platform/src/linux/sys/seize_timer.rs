@@ -29,11 +29,11 @@ thread_local! {
 }
 
 /// A timer of this OS thread. Dropped, it is gone.
-pub(crate) struct Nudge {
+pub(crate) struct SeizeTimer {
     timer: Option<libc::timer_t>,
 }
 
-impl Nudge {
+impl SeizeTimer {
     /// Makes the timer; without it (no room for timers) a seize is as it ever was.
     pub(crate) fn new() -> Self {
         LET_GO.with_borrow_mut(|list| {
@@ -47,7 +47,7 @@ impl Nudge {
     }
 
     /// Runs a seize; what it returns, and the threads that were let go of meanwhile.
-    pub(crate) fn around<T>(&self, seize: impl FnOnce() -> T) -> (T, Vec<i32>) {
+    pub(crate) fn guard<T>(&self, seize: impl FnOnce() -> T) -> (T, Vec<i32>) {
         self.arm(TOO_LONG);
         SEIZING.set(true);
         let result = seize();
@@ -79,7 +79,7 @@ impl Nudge {
     }
 }
 
-impl Drop for Nudge {
+impl Drop for SeizeTimer {
     fn drop(&mut self) {
         if let Some(timer) = self.timer {
             // SAFETY: our own timer, deleted once.
@@ -94,7 +94,7 @@ fn make_timer() -> io::Result<libc::timer_t> {
     // does what handlers may (see there); the event names this very thread.
     unsafe {
         let mut action: libc::sigaction = mem::zeroed();
-        action.sa_sigaction = ring as extern "C" fn(libc::c_int) as libc::sighandler_t;
+        action.sa_sigaction = on_timer as extern "C" fn(libc::c_int) as libc::sighandler_t;
         if libc::sigaction(signal, &raw const action, ptr::null_mut()) != 0 {
             return Err(io::Error::last_os_error());
         }
@@ -112,7 +112,7 @@ fn make_timer() -> io::Result<libc::timer_t> {
 
 /// The handler: system calls, and thread-locals that the interrupted code does not touch while
 /// `SEIZING` is set. It neither allocates nor locks.
-extern "C" fn ring(_: libc::c_int) {
+extern "C" fn on_timer(_: libc::c_int) {
     if !SEIZING.get() {
         return;
     }

@@ -2,8 +2,8 @@
 //! longer than [`LONGEST_HOLD`], whatever becomes of us.
 
 use super::{
-    code::{Code, FRAME, From, Helper, If, Jump, Reg},
-    report,
+    instructions::{AddressSpace, Code, Condition, FRAME, Helper, Jump, Reg},
+    probe_report as report,
 };
 use crate::{KindAt, linux::arch};
 use std::{os::fd::OwnedFd, time::Duration};
@@ -73,13 +73,13 @@ pub(super) fn place(maps: &Maps, ring: &OwnedFd, number: u32, kind: Option<KindA
 fn pass_unwanted(code: &mut Code, maps: &Maps, kind: KindAt) {
     let unreadable = find_kind(code, kind);
     code.lookup(&maps.known, KEY);
-    let unknown = code.jump(If::Equal, 0, 0);
+    let unknown = code.jump(Condition::Equal, 0, 0);
     code.load(1, 0, 0);
     code.store_half(FRAME, KEY, 1);
     code.lookup(&maps.verdicts, KEY);
-    let missing = code.jump(If::Equal, 0, 0);
+    let missing = code.jump(Condition::Equal, 0, 0);
     code.load(1, 0, 0);
-    let wanted = code.jump(If::NotEqual, 1, 0);
+    let wanted = code.jump(Condition::NotEqual, 1, 0);
     code.set(1, 1);
     code.count(0, 8, 1);
     code.leave();
@@ -95,12 +95,12 @@ fn find_kind(code: &mut Code, kind: KindAt) -> Vec<Jump> {
     for step in kind.trail.path {
         code.copy(3, 1);
         code.add(3, i32::from(*step));
-        code.read(From::User, KEY, 8);
-        unreadable.push(code.jump(If::NotEqual, 0, 0));
+        code.read(AddressSpace::User, KEY, 8);
+        unreadable.push(code.jump(Condition::NotEqual, 0, 0));
         code.load(1, FRAME, KEY);
     }
     if kind.trail.is_half {
-        code.halve(1);
+        code.keep_low_half(1);
     }
     code.store(FRAME, KEY, 1);
     code.store(FRAME, at(report::KIND), 1);
@@ -111,7 +111,7 @@ fn find_control(code: &mut Code, maps: &Maps) {
     code.set(1, 0);
     code.store_half(FRAME, KEY, 1);
     code.lookup(&maps.control, KEY);
-    code.leave_unless(If::NotEqual, 0, 0);
+    code.leave_unless(Condition::NotEqual, 0, 0);
     code.copy(CONTROL, 0);
 }
 
@@ -133,12 +133,12 @@ fn hold(code: &mut Code, maps: &Maps, ring: &OwnedFd) {
     code.and(1, SLOTS as i32 - 1);
     code.store_half(FRAME, KEY, 1);
     code.lookup(&maps.slots, KEY);
-    code.leave_unless(If::NotEqual, 0, 0);
+    code.leave_unless(Condition::NotEqual, 0, 0);
     code.copy(SLOT, 0);
     code.load(1, FRAME, at(report::SEQUENCE));
     code.store(SLOT, 0, 1);
     code.send(ring, at(0), report::BYTES);
-    let sent = code.jump(If::Equal, 0, 0);
+    let sent = code.jump(Condition::Equal, 0, 0);
     code.set(1, 1);
     code.count(CONTROL, control::LOST, 1);
     code.leave();
@@ -149,7 +149,7 @@ fn hold(code: &mut Code, maps: &Maps, ring: &OwnedFd) {
     code.store(FRAME, WAIT + 8, 1);
     code.load(1, FRAME, at(report::SEQUENCE));
     code.store(FRAME, WAIT + 16, 1);
-    let wait = code.call_again_and_again(WAIT);
+    let wait = code.call_in_loop(WAIT);
     free(code);
     code.leave();
     code.function(&wait);
@@ -160,7 +160,7 @@ fn hold(code: &mut Code, maps: &Maps, ring: &OwnedFd) {
 fn free(code: &mut Code) {
     code.load(1, SLOT, 0);
     code.load(2, FRAME, at(report::SEQUENCE));
-    let ours = code.jump_on(If::Equal, 1, 2);
+    let ours = code.jump_on(Condition::Equal, 1, 2);
     code.leave();
     code.land(ours);
     code.set(1, 0);
@@ -174,12 +174,12 @@ fn keep_waiting(code: &mut Code) {
     code.load(1, STATE, 0);
     code.load(1, 1, 0);
     code.load(2, STATE, 16);
-    let still = code.jump_on(If::Equal, 1, 2);
+    let still = code.jump_on(Condition::Equal, 1, 2);
     code.leave_with(1);
     code.land(still);
     code.call(Helper::Time);
     code.load(1, STATE, 8);
-    let over = code.jump_on(If::Greater, 0, 1);
+    let over = code.jump_on(Condition::Greater, 0, 1);
     code.leave();
     code.land(over);
     code.leave_with(1);

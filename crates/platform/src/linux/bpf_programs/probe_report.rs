@@ -24,17 +24,17 @@ pub(crate) struct Report {
     pub(crate) thread: i32,
     pub(crate) place: u32,
     pub(crate) kind: Option<u64>,
-    pub(crate) hold: Hold,
+    pub(crate) hold: HoldId,
     pub(crate) registers: Registers,
 }
 
 /// A held thread; it goes on by itself after a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Hold(pub(super) u64);
+pub(crate) struct HoldId(pub(super) u64);
 
-impl Hold {
+impl HoldId {
     /// It stands for another reason.
-    pub(crate) const NONE: Hold = Hold(0);
+    pub(crate) const NONE: HoldId = HoldId(0);
 }
 
 pub(super) fn decode(bytes: &[u8]) -> Option<Report> {
@@ -43,7 +43,7 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Report> {
         thread: word(THREAD)? as u32 as i32,
         place: word(PLACE)? as u32,
         kind: Some(word(KIND)?).filter(|kind| *kind != 0),
-        hold: Hold(word(SEQUENCE)?),
+        hold: HoldId(word(SEQUENCE)?),
         registers: arch::from_probe(bytes.get(REGISTERS..)?)?,
     })
 }

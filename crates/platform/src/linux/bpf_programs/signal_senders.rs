@@ -2,11 +2,11 @@
 //! runs in the one who sends a signal. SIGKILL itself tells nobody who sent it.
 
 use super::{
-    code::{Code, FRAME, Helper, If},
+    instructions::{Code, Condition, FRAME, Helper},
     ring::{self, Ring},
 };
 use crate::linux::sys::{
-    bpf::{self, Kind},
+    bpf::{self, ProgramType},
     perf, tracefs,
 };
 use snapshot::Sender;
@@ -40,14 +40,14 @@ const fn at(field: usize) -> i16 {
 }
 
 /// Hears who sends one process such a signal.
-pub(crate) struct Killers {
+pub(crate) struct SignalSenders {
     ring: Ring,
     /// The last sender of each signal.
     last: HashMap<i32, Sender>,
     _event: OwnedFd,
 }
 
-impl Killers {
+impl SignalSenders {
     /// Hears of them from now on.
     pub(crate) fn of(pid: u32) -> io::Result<Self> {
         let point = tracefs::point("signal/signal_generate")?;
@@ -57,7 +57,7 @@ impl Killers {
             ));
         }
         let ring = Ring::new()?;
-        let program = bpf::load(Kind::Tracepoint, program(&ring.map, pid).words())?;
+        let program = bpf::load(ProgramType::Tracepoint, program(&ring.map, pid).words())?;
         let event = perf::tracepoint(point.id)?;
         bpf::run_at(&event, &program)?;
         Ok(Self {
@@ -95,9 +95,9 @@ fn program(ring: &OwnedFd, pid: u32) -> Code {
     let mut code = Code::default();
     code.copy(CONTEXT, 1);
     code.load_half(1, CONTEXT, PID);
-    code.leave_unless(If::Equal, 1, pid as i32);
+    code.leave_unless(Condition::Equal, 1, pid as i32);
     code.load_half(1, CONTEXT, SIGNAL);
-    let ending = ENDING.map(|signal| code.jump(If::Equal, 1, signal));
+    let ending = ENDING.map(|signal| code.jump(Condition::Equal, 1, signal));
     code.leave();
     ending.into_iter().for_each(|jump| code.land(jump));
     code.store(FRAME, at(0), 1);

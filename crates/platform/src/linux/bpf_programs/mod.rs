@@ -6,27 +6,27 @@
 //! nothing is attached, nothing of the target is changed but a byte of text that the kernel takes
 //! back with the probe's descriptor, and an unwanted hit costs half a microsecond.
 
-mod code;
 mod deaths;
-mod killers;
-mod programs;
-mod report;
+mod instructions;
+mod probe_program;
+mod probe_report;
 mod ring;
-mod writes;
+mod signal_senders;
+mod stderr_writes;
 
 pub(crate) use deaths::{Death, Deaths};
-pub(crate) use killers::Killers;
-pub(crate) use report::Report;
-pub(crate) use writes::Writes;
+pub(crate) use probe_report::Report;
+pub(crate) use signal_senders::SignalSenders;
+pub(crate) use stderr_writes::StderrWrites;
 
-pub(crate) use report::Hold;
+pub(crate) use probe_report::HoldId;
 
 use super::sys::{
-    bpf::{self, Kind, SharedWords},
+    bpf::{self, ProgramType, SharedWords},
     perf,
 };
 use crate::KindAt;
-use programs::{Maps, SLOTS, control};
+use probe_program::{Maps, SLOTS, control};
 use ring::Ring;
 use std::{
     collections::HashMap,
@@ -41,7 +41,7 @@ use std::{
 const KINDS: u32 = 16_384;
 
 /// The probes of one process. They go when this is dropped, or with us.
-pub(crate) struct Holds {
+pub(crate) struct ThreadHolds {
     pid: u32,
     maps: Maps,
     ring: Ring,
@@ -51,11 +51,11 @@ pub(crate) struct Holds {
     verdicts: SharedWords,
     known: HashMap<u64, usize>,
     probes: Vec<OwnedFd>,
-    /// What [`Holds::missed`] has told already.
+    /// What [`ThreadHolds::missed`] has told already.
     told: u64,
 }
 
-impl Holds {
+impl ThreadHolds {
     /// Makes ready for a process; fails where the kernel has no BPF for us.
     pub(crate) fn new(pid: u32) -> io::Result<Self> {
         let maps = Maps {
@@ -88,8 +88,8 @@ impl Holds {
         kind: Option<KindAt>,
     ) -> io::Result<()> {
         let path = CString::new(file.as_os_str().as_encoded_bytes())?;
-        let program = programs::place(&self.maps, &self.ring.map, number, kind);
-        let program = bpf::load_with(Kind::Probe, program.words(), program.functions())?;
+        let program = probe_program::place(&self.maps, &self.ring.map, number, kind);
+        let program = bpf::load_with(ProgramType::Probe, program.words(), program.functions())?;
         let probe = perf::uprobe(uprobe_kind()?, &path, offset, self.pid)?;
         bpf::run_at(&probe, &program)?;
         self.probes.push(probe);
@@ -98,8 +98,8 @@ impl Holds {
 
     /// Whether the kernel takes our program, and has uprobes.
     pub(crate) fn try_program(&self) -> io::Result<()> {
-        let program = programs::place(&self.maps, &self.ring.map, 0, Some(KindAt::default()));
-        bpf::load_with(Kind::Probe, program.words(), program.functions())?;
+        let program = probe_program::place(&self.maps, &self.ring.map, 0, Some(KindAt::default()));
+        bpf::load_with(ProgramType::Probe, program.words(), program.functions())?;
         uprobe_kind().map(|_| ())
     }
 
@@ -134,20 +134,20 @@ impl Holds {
 
     /// The next report, if there is one.
     pub(crate) fn next(&self) -> Option<Report> {
-        report::decode(&self.ring.next()?)
+        probe_report::decode(&self.ring.next()?)
     }
 
     /// Whether the thread is still held.
-    pub(crate) fn is_held(&self, hold: Hold) -> bool {
+    pub(crate) fn is_held(&self, hold: HoldId) -> bool {
         self.slot(hold).load(Ordering::Acquire) == hold.0
     }
 
-    fn slot(&self, hold: Hold) -> &AtomicU64 {
+    fn slot(&self, hold: HoldId) -> &AtomicU64 {
         &self.slots.words()[(hold.0 % u64::from(SLOTS)) as usize]
     }
 
     /// Lets a held thread go on.
-    pub(crate) fn let_go(&self, hold: Hold) {
+    pub(crate) fn let_go(&self, hold: HoldId) {
         let slot = self.slot(hold);
         let _ = slot.compare_exchange(hold.0, 0, Ordering::AcqRel, Ordering::Relaxed);
     }
@@ -162,7 +162,7 @@ impl Holds {
     }
 }
 
-impl Drop for Holds {
+impl Drop for ThreadHolds {
     /// Nobody waits for us any more.
     fn drop(&mut self) {
         self.probes.clear();

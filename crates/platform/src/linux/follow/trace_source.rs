@@ -3,21 +3,21 @@
 //! probes.
 
 use super::{
-    STOPPING,
-    probes::not_armed,
+    STOP_TIMEOUT,
+    probe_source::not_armed,
     signal_event,
     source::{Source, Wanted},
-    standing::At,
+    standing::HeldBy,
 };
 use crate::{
     ArmedPlace, Error, Result,
     linux::{
-        hold::{Killers, Report},
+        bpf_programs::{Report, SignalSenders},
+        hardware_breakpoints::{self, HardwareBreakpoints},
         proc::ProcDir,
         sys::{child_signals, wake::Wake},
         target::wall_now,
-        traced::{TraceEvent, Traced},
-        traps::{self, Traps},
+        traced_process::{TraceEvent, Traced},
     },
 };
 use snapshot::TargetEvent;
@@ -33,18 +33,18 @@ use std::{
 
 /// The threads of one process, traced while anything needs it.
 #[derive(Default)]
-pub(super) struct Tracing {
+pub(super) struct TraceSource {
     traced: Option<Rc<RefCell<Traced>>>,
     /// Woken by each SIGCHLD, as long as there are traced threads.
     child: Option<Arc<Wake>>,
-    traps: Option<Traps>,
-    trapped: BTreeSet<u32>,
-    killers: Option<Killers>,
+    breakpoints: Option<HardwareBreakpoints>,
+    armed: BTreeSet<u32>,
+    senders: Option<SignalSenders>,
     /// Nothing needs it any more, but a thread stands for what it showed.
     ends_with_event: bool,
 }
 
-impl Tracing {
+impl TraceSource {
     /// The traced threads, while there are any.
     pub(super) fn traced(&self) -> Option<&Rc<RefCell<Traced>>> {
         self.traced.as_ref()
@@ -66,32 +66,34 @@ impl Tracing {
         let Some(traced) = self.traced.take() else {
             return;
         };
-        let had_traps = self.traps.take().is_some();
-        self.trapped.clear();
+        let had_breakpoints = self.breakpoints.take().is_some();
+        self.armed.clear();
         let threads = &mut traced.borrow_mut().threads;
-        threads.stop_running(Instant::now() + STOPPING);
-        if had_traps {
-            threads.take_off_traps(Instant::now() + STOPPING);
+        threads.stop_running(Instant::now() + STOP_TIMEOUT);
+        if had_breakpoints {
+            threads.discard_breakpoint_signals(Instant::now() + STOP_TIMEOUT);
         }
         threads.release();
     }
 
     /// See [`Follow::pass`](crate::Follow::pass).
     pub(super) fn pass(&mut self, kind: u64, pass: bool) {
-        if let Some(traps) = &mut self.traps {
-            traps.pass(kind, pass);
+        if let Some(breakpoints) = &mut self.breakpoints {
+            breakpoints.pass(kind, pass);
         }
     }
 
     /// How many of this kind have gone by at breakpoints.
     pub(super) fn passed(&self, kind: u64) -> u64 {
-        self.traps.as_ref().map_or(0, |traps| traps.passed(kind))
+        self.breakpoints
+            .as_ref()
+            .map_or(0, |breakpoints| breakpoints.passed(kind))
     }
 
     fn trace(&mut self, proc: &ProcDir, wanted: &Wanted<'_>) -> Result<()> {
         let what = wanted.what;
-        let traps = !wanted.trapped.is_empty() || self.traps.is_some();
-        let needed = what.exit || wanted.signals != 0 || what.threads || traps;
+        let breakpoints = !wanted.without_probe.is_empty() || self.breakpoints.is_some();
+        let needed = what.exit || wanted.signals != 0 || what.threads || breakpoints;
         self.ends_with_event = false;
         match &self.traced {
             Some(traced) if needed => traced.borrow_mut().want(wanted.signals, what.threads),
@@ -109,22 +111,22 @@ impl Tracing {
     }
 
     /// Puts breakpoints at the places that have no probes.
-    fn arm_traps(&mut self, proc: &ProcDir, wanted: &mut Wanted<'_>) {
-        let places = std::mem::take(&mut wanted.trapped).into_iter();
-        let is_new = |place: &&ArmedPlace| !self.trapped.contains(&place.number);
+    fn arm_hardware_breakpoints(&mut self, proc: &ProcDir, wanted: &mut Wanted<'_>) {
+        let places = std::mem::take(&mut wanted.without_probe).into_iter();
+        let is_new = |place: &&ArmedPlace| !self.armed.contains(&place.number);
         let new: Vec<&ArmedPlace> = places.filter(is_new).collect();
         let Some(traced) = self.traced.as_ref().filter(|_| !new.is_empty()) else {
             return;
         };
-        let tids: Vec<i32> = traced.borrow().threads.held.keys().copied().collect();
-        let traps = self.traps.get_or_insert_default();
+        let tids: Vec<i32> = traced.borrow().threads.states.keys().copied().collect();
+        let breakpoints = self.breakpoints.get_or_insert_default();
         traced.borrow_mut().tells_births = true;
         let maps = proc.read_living("maps").unwrap_or_default();
         for place in new {
-            let address = traps::address(&maps, place);
+            let address = hardware_breakpoints::address(&maps, place);
             let address = address.ok_or_else(|| io::Error::other("it is not mapped"));
-            match address.and_then(|address| traps.arm(&tids, place, address)) {
-                Ok(()) => drop(self.trapped.insert(place.number)),
+            match address.and_then(|address| breakpoints.arm(&tids, place, address)) {
+                Ok(()) => drop(self.armed.insert(place.number)),
                 Err(error) => wanted.notices.push(not_armed(place, &error)),
             }
         }
@@ -136,14 +138,18 @@ impl Tracing {
         let traced = self.traced.clone()?;
         loop {
             let event = traced.borrow_mut().next(proc)?;
-            let goes_on = match (event, &mut self.traps) {
-                (TraceEvent::Trapped(tid, place), Some(traps)) => match traps.report(tid, place) {
-                    Some(report) => return Some((event, Some(report))),
-                    None => tid,
-                },
-                (TraceEvent::Trapped(tid, _), None) => tid,
-                (TraceEvent::ThreadStart(tid), traps) => {
-                    traps.iter_mut().for_each(|traps| traps.arm_thread(tid));
+            let goes_on = match (event, &mut self.breakpoints) {
+                (TraceEvent::AtBreakpoint(tid, place), Some(breakpoints)) => {
+                    match breakpoints.report(tid, place) {
+                        Some(report) => return Some((event, Some(report))),
+                        None => tid,
+                    }
+                }
+                (TraceEvent::AtBreakpoint(tid, _), None) => tid,
+                (TraceEvent::ThreadStart(tid), breakpoints) => {
+                    breakpoints
+                        .iter_mut()
+                        .for_each(|breakpoints| breakpoints.arm_thread(tid));
                     if traced.borrow().wants_threads {
                         return Some((event, None));
                     }
@@ -155,55 +161,61 @@ impl Tracing {
         }
     }
 
-    fn told(&mut self, event: TraceEvent, report: Option<Report>) -> (TargetEvent, At) {
+    fn told(&mut self, event: TraceEvent, report: Option<Report>) -> (TargetEvent, HeldBy) {
         let thread = |tid: i32| tid as u32;
         match event {
             TraceEvent::Exiting(tid, status) => {
-                let killers = self.killers.as_mut().filter(|_| status < 0);
-                let sender = killers.and_then(|killers| killers.sender(-status));
+                let senders = self.senders.as_mut().filter(|_| status < 0);
+                let sender = senders.and_then(|senders| senders.sender(-status));
                 let event = TargetEvent::Exiting { status, sender };
-                (event, At::Traced(tid, None))
+                (event, HeldBy::Tracer(tid, None))
             }
             TraceEvent::Signal(tid, info, fate) => {
-                (signal_event(tid, &info), At::Traced(tid, Some(fate)))
+                (signal_event(tid, &info), HeldBy::Tracer(tid, Some(fate)))
             }
-            TraceEvent::Trapped(tid, place) => {
+            TraceEvent::AtBreakpoint(tid, place) => {
                 let event = TargetEvent::Breakpoint {
                     place,
                     thread: thread(tid),
                     ends: None,
                 };
-                (event, report.map_or(At::Nothing, At::Stopped))
+                (event, report.map_or(HeldBy::Nothing, HeldBy::OurStop))
             }
             TraceEvent::ThreadStart(tid) => {
                 let thread = thread(tid);
-                (TargetEvent::ThreadStart { thread }, At::Traced(tid, None))
+                (
+                    TargetEvent::ThreadStart { thread },
+                    HeldBy::Tracer(tid, None),
+                )
             }
             TraceEvent::ThreadExit(tid) => {
                 let thread = thread(tid);
-                (TargetEvent::ThreadExit { thread }, At::Traced(tid, None))
+                (
+                    TargetEvent::ThreadExit { thread },
+                    HeldBy::Tracer(tid, None),
+                )
             }
-            TraceEvent::Executed(tid) => (TargetEvent::Executed, At::Traced(tid, None)),
+            TraceEvent::Executed(tid) => (TargetEvent::Executed, HeldBy::Tracer(tid, None)),
             TraceEvent::Gone(status) => {
                 let at = wall_now();
-                (TargetEvent::Exited { status, at }, At::Nothing)
+                (TargetEvent::Exited { status, at }, HeldBy::Nothing)
             }
         }
     }
 }
 
-impl Source for Tracing {
+impl Source for TraceSource {
     fn arm(&mut self, proc: &mut ProcDir, wanted: &mut Wanted<'_>) -> Result<()> {
-        self.killers = match (self.killers.take(), wanted.what.exit) {
+        self.senders = match (self.senders.take(), wanted.what.exit) {
             // Without it, the end is told without who brought it about.
-            (None, true) => Killers::of(proc.key.pid).ok(),
-            (killers, is_wanted) => killers.filter(|_| is_wanted),
+            (None, true) => SignalSenders::of(proc.key.pid).ok(),
+            (senders, is_wanted) => senders.filter(|_| is_wanted),
         };
         if wanted.what.places.is_empty() {
             self.program_replaced();
         }
         self.trace(proc, wanted)?;
-        self.arm_traps(proc, wanted);
+        self.arm_hardware_breakpoints(proc, wanted);
         Ok(())
     }
 
@@ -215,7 +227,7 @@ impl Source for Tracing {
         None
     }
 
-    fn next(&mut self, proc: &mut ProcDir) -> Option<(TargetEvent, At)> {
+    fn next(&mut self, proc: &mut ProcDir) -> Option<(TargetEvent, HeldBy)> {
         if let Some(child) = &self.child {
             child.take();
         }
@@ -224,8 +236,8 @@ impl Source for Tracing {
     }
 
     fn program_replaced(&mut self) {
-        self.traps = None;
-        self.trapped.clear();
+        self.breakpoints = None;
+        self.armed.clear();
     }
 
     fn missed(&mut self) -> u64 {

@@ -3,12 +3,12 @@
 //! registers of the thread; the threads that die along get SIGKILL by the same way.
 
 use super::{
-    code::{Code, FRAME, From, Helper, If},
+    instructions::{AddressSpace, Code, Condition, FRAME, Helper},
     ring::{self, Ring},
 };
 use crate::linux::{
     arch,
-    sys::bpf::{self, Kind},
+    sys::bpf::{self, ProgramType},
 };
 use snapshot::Registers;
 use std::{
@@ -50,7 +50,7 @@ impl Deaths {
     /// Reports from now on.
     pub(crate) fn of(pid: u32) -> io::Result<Self> {
         let ring = Ring::new()?;
-        let program = bpf::load(Kind::RawTracepoint, program(&ring.map, pid).words())?;
+        let program = bpf::load(ProgramType::RawTracepoint, program(&ring.map, pid).words())?;
         Ok(Self {
             ring,
             _link: bpf::attach(&program, c"signal_deliver")?,
@@ -87,25 +87,25 @@ fn program(ring: &OwnedFd, pid: u32) -> Code {
     code.call(Helper::PidTgid);
     code.store(FRAME, at(THREAD), 0);
     code.shift_right(0, 32);
-    code.leave_unless(If::Equal, 0, pid as i32);
+    code.leave_unless(Condition::Equal, 0, pid as i32);
     code.set(1, 0);
     for field in (INFO..BYTES).step_by(8) {
         code.store(FRAME, at(field), 1);
     }
     code.store(FRAME, WORD, 1);
     code.load(3, CONTEXT, 16);
-    code.read(From::Kernel, WORD, 8);
+    code.read(AddressSpace::Kernel, WORD, 8);
     code.load(1, FRAME, WORD);
-    code.leave_unless(If::Equal, 1, 0);
+    code.leave_unless(Condition::Equal, 1, 0);
     code.load(1, CONTEXT, 0);
     code.store(FRAME, at(SIGNAL), 1);
     code.load(3, CONTEXT, 8);
-    code.read(From::Kernel, at(INFO), INFO_BYTES);
+    code.read(AddressSpace::Kernel, at(INFO), INFO_BYTES);
     code.call(Helper::CurrentTask);
     code.copy(1, 0);
     code.call(Helper::TaskRegisters);
     code.copy(3, 0);
-    code.read(From::Kernel, at(REGISTERS), arch::PROBE_WORDS * 8);
+    code.read(AddressSpace::Kernel, at(REGISTERS), arch::PROBE_WORDS * 8);
     code.send(ring, at(0), BYTES);
     code.leave();
     code

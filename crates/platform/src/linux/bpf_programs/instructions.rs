@@ -27,14 +27,14 @@ pub(super) enum Helper {
 
 /// Whose memory is read.
 #[derive(Clone, Copy)]
-pub(super) enum From {
+pub(super) enum AddressSpace {
     Kernel,
     User,
 }
 
 /// When a jump is taken.
 #[derive(Clone, Copy)]
-pub(super) enum If {
+pub(super) enum Condition {
     Equal = 0x10,
     NotEqual = 0x50,
     Greater = 0x20,
@@ -85,7 +85,7 @@ impl Code {
     }
 
     /// Keeps the lower half.
-    pub(super) fn halve(&mut self, to: Reg) {
+    pub(super) fn keep_low_half(&mut self, to: Reg) {
         self.put(0x67, to, 0, 0, 32);
         self.put(0x77, to, 0, 0, 32);
     }
@@ -145,18 +145,18 @@ impl Code {
     }
 
     /// Reads so many bytes from where register 3 points to the stack; the result is 0 when they came.
-    pub(super) fn read(&mut self, from: From, to: i16, bytes: usize) {
+    pub(super) fn read(&mut self, from: AddressSpace, to: i16, bytes: usize) {
         self.copy(1, FRAME);
         self.add(1, to.into());
         self.set(2, bytes as i32);
         self.call(match from {
-            From::Kernel => Helper::ReadKernel,
-            From::User => Helper::ReadUser,
+            AddressSpace::Kernel => Helper::ReadKernel,
+            AddressSpace::User => Helper::ReadUser,
         });
     }
 
     /// Ends the program unless this holds.
-    pub(super) fn leave_unless(&mut self, when: If, left: Reg, right: i32) {
+    pub(super) fn leave_unless(&mut self, when: Condition, left: Reg, right: i32) {
         let holds = self.jump(when, left, right);
         self.leave();
         self.land(holds);
@@ -190,12 +190,12 @@ impl Code {
         Jump(self.words.len() - 1)
     }
 
-    pub(super) fn jump(&mut self, when: If, left: Reg, right: i32) -> Jump {
+    pub(super) fn jump(&mut self, when: Condition, left: Reg, right: i32) -> Jump {
         self.put(0x05 | when as u8, left, 0, 0, right);
         Jump(self.words.len() - 1)
     }
 
-    pub(super) fn jump_on(&mut self, when: If, left: Reg, right: Reg) -> Jump {
+    pub(super) fn jump_on(&mut self, when: Condition, left: Reg, right: Reg) -> Jump {
         self.put(0x0d | when as u8, left, right, 0, 0);
         Jump(self.words.len() - 1)
     }
@@ -203,7 +203,7 @@ impl Code {
     /// Calls a [function](Code::function) of this program again and again until it gives 1, at most
     /// eight million times (`bpf_loop`, Linux 5.17). It is given the address `at` on the stack in
     /// register 2.
-    pub(super) fn call_again_and_again(&mut self, at: i16) -> Call {
+    pub(super) fn call_in_loop(&mut self, at: i16) -> Call {
         /// `BPF_MAX_LOOPS`.
         const MOST: i32 = 1 << 23;
         /// `BPF_PSEUDO_FUNC`.
@@ -262,7 +262,7 @@ mod tests {
         let mut code = Code::default();
         code.copy(6, 1);
         code.store(FRAME, -8, 2);
-        let jump = code.jump(If::NotEqual, 0, 7);
+        let jump = code.jump(Condition::NotEqual, 0, 7);
         code.leave();
         code.land(jump);
         let expected = [
