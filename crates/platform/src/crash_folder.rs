@@ -27,5 +27,5 @@ pub fn make_crash_folder(folder: &Path, accounts: &[String]) -> Result<()> {
 
 /// Looks at such a folder; `None` where there is none.
 pub fn crash_folder(folder: &Path) -> Result<Option<CrashFolder>> {
-    os::crash_folder::look(folder)
+    os::crash_folder::inspect(folder)
 }

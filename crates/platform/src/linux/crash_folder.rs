@@ -12,6 +12,6 @@ pub(crate) fn make(_folder: &Path, _accounts: &[String]) -> Result<()> {
     Err(unsupported())
 }
 
-pub(crate) fn look(_folder: &Path) -> Result<Option<CrashFolder>> {
+pub(crate) fn inspect(_folder: &Path) -> Result<Option<CrashFolder>> {
     Err(unsupported())
 }

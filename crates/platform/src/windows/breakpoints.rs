@@ -5,6 +5,7 @@
 //! the process would die of the first one after our death.
 
 use super::{
+    context::AlignedContext,
     process::Process,
     sys::{check, own, raw},
 };
@@ -12,7 +13,6 @@ use crate::ArmedPlace;
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
-    mem::zeroed,
     sync::Arc,
 };
 use windows_sys::Win32::System::{
@@ -25,22 +25,22 @@ use windows_sys::Win32::System::{
 
 const INT3: u8 = 0xcc;
 /// The flag that makes a thread stop after its next instruction.
-const TRAP: u32 = 0x100;
+const TRAP_FLAG: u32 = 0x100;
 
 /// Those of one process.
 pub(crate) struct Breakpoints {
     process: Arc<Process>,
     /// By address.
-    places: BTreeMap<u64, Spot>,
+    places: BTreeMap<u64, Breakpoint>,
     /// Whether the bytes are in place, all of them but the one that is stepped over.
     planted: bool,
     /// Threads that step over one.
     steps: BTreeSet<u32>,
     /// Where breakpoints have been: threads may have run into one of them just before.
-    gone: BTreeSet<u64>,
+    removed: BTreeSet<u64>,
 }
 
-struct Spot {
+struct Breakpoint {
     number: u32,
     module: u64,
     /// The byte that is the program's own.
@@ -54,7 +54,7 @@ impl Breakpoints {
             places: BTreeMap::new(),
             planted: false,
             steps: BTreeSet::new(),
-            gone: BTreeSet::new(),
+            removed: BTreeSet::new(),
         }
     }
 
@@ -70,7 +70,7 @@ impl Breakpoints {
         self.lift();
         let stays: BTreeSet<u64> = wanted.iter().map(address).collect();
         let leaves = self.places.keys().filter(|at| !stays.contains(at));
-        self.gone.extend(leaves.copied().collect::<Vec<_>>());
+        self.removed.extend(leaves.copied().collect::<Vec<_>>());
         self.places.retain(|at, _| stays.contains(at));
         let mut lacking = Vec::new();
         for place in wanted {
@@ -94,11 +94,11 @@ impl Breakpoints {
         }
         let own = self.read(at)?;
         self.write(at, own)?;
-        self.gone.remove(&at);
+        self.removed.remove(&at);
         let (number, module) = (place.number, place.module.range.start);
         self.places.insert(
             at,
-            Spot {
+            Breakpoint {
                 number,
                 module,
                 own,
@@ -109,7 +109,8 @@ impl Breakpoints {
 
     /// The image at this base is gone, and what was written into it.
     pub(crate) fn forget(&mut self, module: u64) {
-        self.places.retain(|_, spot| spot.module != module);
+        self.places
+            .retain(|_, breakpoint| breakpoint.module != module);
     }
 
     /// Puts the bytes into place, but for one.
@@ -123,8 +124,8 @@ impl Breakpoints {
     /// Gives the program its own bytes back.
     pub(crate) fn lift(&mut self) {
         if std::mem::take(&mut self.planted) {
-            for (at, spot) in &self.places {
-                let _ = self.write(*at, spot.own);
+            for (at, breakpoint) in &self.places {
+                let _ = self.write(*at, breakpoint.own);
             }
         }
     }
@@ -132,8 +133,8 @@ impl Breakpoints {
     /// A thread ran into `int3`: the number of the place, if it is one of ours. The thread is put
     /// back to it. `Some(None)` of one that is no longer.
     pub(crate) fn hit(&mut self, thread: u32, at: u64) -> Option<Option<u32>> {
-        let number = self.places.get(&at).map(|spot| spot.number);
-        if number.is_none() && !self.gone.contains(&at) {
+        let number = self.places.get(&at).map(|breakpoint| breakpoint.number);
+        if number.is_none() && !self.removed.contains(&at) {
             return None;
         }
         let _ = change(thread, |context| context.Rip = at);
@@ -142,7 +143,7 @@ impl Breakpoints {
 
     /// Lets the thread that stands at a place go on behind it, when the process goes on.
     pub(crate) fn step_over(&mut self, thread: u32, at: u64) {
-        let stepping = change(thread, |context| context.EFlags |= TRAP).is_ok();
+        let stepping = change(thread, |context| context.EFlags |= TRAP_FLAG).is_ok();
         if stepping {
             self.steps.insert(thread);
         }
@@ -154,7 +155,7 @@ impl Breakpoints {
     pub(crate) fn stepped(&mut self, thread: u32) -> bool {
         let stepped = self.steps.remove(&thread);
         if stepped {
-            let _ = change(thread, |context| context.EFlags &= !TRAP);
+            let _ = change(thread, |context| context.EFlags &= !TRAP_FLAG);
             if self.planted {
                 self.plant(None);
             }
@@ -190,10 +191,6 @@ impl Breakpoints {
     }
 }
 
-/// `CONTEXT` wants to lie at a multiple of 16.
-#[repr(C, align(16))]
-struct Aligned(CONTEXT);
-
 /// Changes the registers of a thread that stands at a debug event.
 fn change(thread: u32, work: impl FnOnce(&mut CONTEXT)) -> io::Result<()> {
     // SAFETY: the handle is ours.
@@ -204,9 +201,7 @@ fn change(thread: u32, work: impl FnOnce(&mut CONTEXT)) -> io::Result<()> {
             thread,
         ))
     }?;
-    // SAFETY: plain data, for which zeros are valid.
-    let mut context: Box<Aligned> = Box::new(unsafe { zeroed() });
-    context.0.ContextFlags = CONTEXT_CONTROL_AMD64;
+    let mut context = AlignedContext::wanting(CONTEXT_CONTROL_AMD64);
     // SAFETY: an aligned structure that says what is wanted; the thread stands.
     check(unsafe { GetThreadContext(raw(&thread), &raw mut context.0) })?;
     work(&mut context.0);

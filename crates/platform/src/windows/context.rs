@@ -14,9 +14,20 @@ use windows_sys::Win32::{
 
 type Taken = io::Result<(Registers, SparseBytes)>;
 
-/// `CONTEXT` wants to lie at a multiple of 16.
+/// A `CONTEXT` at an address that is a multiple of 16, which Windows demands (winnt.h declares it
+/// with `DECLSPEC_ALIGN(16)`).
 #[repr(C, align(16))]
-struct Aligned(CONTEXT);
+pub(super) struct AlignedContext(pub(super) CONTEXT);
+
+impl AlignedContext {
+    /// A context of zeros whose flags say which registers are wanted.
+    pub(super) fn wanting(flags: u32) -> Box<Self> {
+        // SAFETY: a structure of integers, for which zeros are valid.
+        let mut context: Box<Self> = Box::new(unsafe { zeroed() });
+        context.0.ContextFlags = flags;
+        context
+    }
+}
 
 /// Components of an XSAVE area beyond x87 and SSE (Intel SDM volume 1, chapter 13): AVX 2, MPX 3 and
 /// 4, AVX-512 5 to 7, PKRU 9. AMX (17, 18) is 8 KiB and left out.
@@ -28,10 +39,8 @@ pub(crate) fn wide(thread: HANDLE) -> Taken {
 }
 
 fn plain(thread: HANDLE) -> Taken {
-    // SAFETY: plain data, for which zeros are valid.
-    let mut context: Box<Aligned> = Box::new(unsafe { zeroed() });
-    context.0.ContextFlags = CONTEXT_ALL_AMD64;
-    // SAFETY: an aligned structure that says what is wanted.
+    let mut context = AlignedContext::wanting(CONTEXT_ALL_AMD64);
+    // SAFETY: an aligned structure whose flags ask for nothing that lies outside it.
     check(unsafe { GetThreadContext(thread, &raw mut context.0) })?;
     Ok((general(&context.0), SparseBytes::new(&fxsave(&context.0))))
 }

@@ -151,8 +151,8 @@ fn status(code: u32) -> io::Result<()> {
     }
 }
 
-pub(crate) fn look(folder: &Path) -> Result<Option<CrashFolder>> {
-    match look_at(folder) {
+pub(crate) fn inspect(folder: &Path) -> Result<Option<CrashFolder>> {
+    match inspect_open(folder) {
         Ok(found) => Ok(Some(found)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::of_file(
@@ -162,7 +162,7 @@ pub(crate) fn look(folder: &Path) -> Result<Option<CrashFolder>> {
     }
 }
 
-fn look_at(folder: &Path) -> io::Result<CrashFolder> {
+fn inspect_open(folder: &Path) -> io::Result<CrashFolder> {
     let handle = open_itself(folder, READ_CONTROL | FILE_READ_ATTRIBUTES)?;
     let found = protection(raw(&handle))?;
     let adding = found.who_may(FILE_ADD_FILE | GENERIC_WRITE | GENERIC_ALL);

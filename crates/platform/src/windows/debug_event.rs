@@ -23,14 +23,14 @@ use windows_sys::Win32::{
 
 /// Something that a process did, and the thread that did it.
 #[derive(Debug)]
-pub(crate) struct Did {
+pub(crate) struct DebugEvent {
     pub(crate) thread: u32,
-    pub(crate) what: What,
+    pub(crate) kind: DebugEventKind,
 }
 
 /// What it did.
 #[derive(Debug)]
-pub(crate) enum What {
+pub(crate) enum DebugEventKind {
     /// We hold it: the first event of all.
     Attached,
     ThreadStart,
@@ -47,31 +47,39 @@ pub(crate) enum What {
     Other,
 }
 
-impl Did {
+impl DebugEvent {
     /// Reads an event of this process; the files that come with some are closed.
     pub(crate) fn read(event: &DEBUG_EVENT, process: &Process) -> Self {
         let thread = event.dwThreadId;
         // SAFETY: the code says which member of the union is meant; the files are ours to close.
-        let what = unsafe {
+        let kind = unsafe {
             match event.dwDebugEventCode {
                 CREATE_PROCESS_DEBUG_EVENT => {
                     drop(own(event.u.CreateProcessInfo.hFile));
-                    What::Attached
+                    DebugEventKind::Attached
                 }
-                CREATE_THREAD_DEBUG_EVENT => What::ThreadStart,
-                EXIT_THREAD_DEBUG_EVENT => What::ThreadExit,
+                CREATE_THREAD_DEBUG_EVENT => DebugEventKind::ThreadStart,
+                EXIT_THREAD_DEBUG_EVENT => DebugEventKind::ThreadExit,
                 LOAD_DLL_DEBUG_EVENT => {
                     let base = event.u.LoadDll.lpBaseOfDll as u64;
-                    What::Load(base, path(own(event.u.LoadDll.hFile), base, process))
+                    DebugEventKind::Load(base, path(own(event.u.LoadDll.hFile), base, process))
                 }
-                UNLOAD_DLL_DEBUG_EVENT => What::Unload(event.u.UnloadDll.lpBaseOfDll as u64),
-                OUTPUT_DEBUG_STRING_EVENT => What::DebugString(text(&event.u.DebugString, process)),
-                EXCEPTION_DEBUG_EVENT => What::Exception(exception(thread, &event.u.Exception)),
-                EXIT_PROCESS_DEBUG_EVENT => What::Exit(event.u.ExitProcess.dwExitCode as i32),
-                _ => What::Other,
+                UNLOAD_DLL_DEBUG_EVENT => {
+                    DebugEventKind::Unload(event.u.UnloadDll.lpBaseOfDll as u64)
+                }
+                OUTPUT_DEBUG_STRING_EVENT => {
+                    DebugEventKind::DebugString(text(&event.u.DebugString, process))
+                }
+                EXCEPTION_DEBUG_EVENT => {
+                    DebugEventKind::Exception(exception(thread, &event.u.Exception))
+                }
+                EXIT_PROCESS_DEBUG_EVENT => {
+                    DebugEventKind::Exit(event.u.ExitProcess.dwExitCode as i32)
+                }
+                _ => DebugEventKind::Other,
             }
         };
-        Self { thread, what }
+        Self { thread, kind }
     }
 }
 

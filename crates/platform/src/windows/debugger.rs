@@ -6,7 +6,7 @@
 //! `NtSuspendProcess` would stand for ever.)
 
 use super::{
-    debug_event::{Did, What},
+    debug_event::{DebugEvent, DebugEventKind},
     process::Process,
     sys::{check, check_status, function},
 };
@@ -31,7 +31,7 @@ use windows_sys::{
 ///
 /// The system ties a debugger to its thread, so this never leaves it.
 #[derive(Debug)]
-pub(crate) struct Debugged {
+pub(crate) struct DebuggedProcess {
     pid: u32,
     /// The event at which it stands: its thread, and how to go on.
     stands: Option<(u32, NTSTATUS)>,
@@ -41,7 +41,7 @@ pub(crate) struct Debugged {
 /// How long the first event may take.
 const FIRST_EVENT: Duration = Duration::from_secs(5);
 
-impl Debugged {
+impl DebuggedProcess {
     /// Attaches and stops every thread.
     pub(crate) fn stop(process: &Process) -> io::Result<Self> {
         connect()?;
@@ -66,15 +66,15 @@ impl Debugged {
 
     /// Waits for what it does next; it stands then. An exception is the target's own, unless we
     /// [say](Self::ours) that it is not.
-    pub(crate) fn next(&mut self, process: &Process, limit: Duration) -> Option<Did> {
+    pub(crate) fn next(&mut self, process: &Process, limit: Duration) -> Option<DebugEvent> {
         let event = next_event(limit)?;
-        let did = Did::read(&event, process);
-        let status = match did.what {
-            What::Exception(_) => DBG_EXCEPTION_NOT_HANDLED,
+        let event = DebugEvent::read(&event, process);
+        let status = match event.kind {
+            DebugEventKind::Exception(_) => DBG_EXCEPTION_NOT_HANDLED,
             _ => DBG_CONTINUE,
         };
-        self.stands = Some((did.thread, status));
-        Some(did)
+        self.stands = Some((event.thread, status));
+        Some(event)
     }
 
     /// The exception of the last event was meant for us: the target sees nothing of it.
@@ -97,17 +97,17 @@ impl Debugged {
         let deadline = Instant::now() + FIRST_EVENT;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let did = self.next(process, left).ok_or(io::ErrorKind::TimedOut)?;
-            match did.what {
-                What::Attached => return Ok(()),
-                What::Exit(_) => return Err(io::ErrorKind::NotFound.into()),
+            let event = self.next(process, left).ok_or(io::ErrorKind::TimedOut)?;
+            match event.kind {
+                DebugEventKind::Attached => return Ok(()),
+                DebugEventKind::Exit(_) => return Err(io::ErrorKind::NotFound.into()),
                 _ => self.go_on(),
             }
         }
     }
 }
 
-impl Drop for Debugged {
+impl Drop for DebuggedProcess {
     fn drop(&mut self) {
         // Letting go at the event, without continuing it first: no further event can begin, and
         // the system wakes what waits for the debugger. Not so at an exception: Wine would take it

@@ -38,9 +38,7 @@ pub(crate) fn gather(process: &Process, memory: &Arc<dyn Memory>) -> Facts {
 /// The environment block of a process, of the width of its program.
 pub(crate) fn peb<'m>(process: &Process, memory: &'m Arc<dyn Memory>) -> Option<Peb<'m>> {
     if process.is_narrow() {
-        let address = query::<u64>(process, NARROW_PEB)
-            .ok()
-            .filter(|at| *at != 0)?;
+        let [address] = query(process, NARROW_PEB).ok().filter(|[at]| *at != 0)?;
         return Some(Peb::narrow(&**memory, address));
     }
     let [_, address, ..] = basic(process)?;
@@ -140,10 +138,12 @@ fn basic(process: &Process) -> Option<[u64; 6]> {
     query(process, BASIC).ok()
 }
 
-fn query<T: Default>(process: &Process, class: i32) -> io::Result<T> {
-    let mut answer = T::default();
-    let (at, size) = ((&raw mut answer).cast(), size_of::<T>() as u32);
-    // SAFETY: room for the answer with its size; words of any value are valid.
+/// Asks for information of a class whose structure is `N` words long.
+fn query<const N: usize>(process: &Process, class: i32) -> io::Result<[u64; N]> {
+    let mut answer = [0; N];
+    let (at, size) = (answer.as_mut_ptr().cast(), size_of_val(&answer) as u32);
+    // SAFETY: the call writes at most `size` bytes, which is the size of `answer`; every value of a
+    // u64 is valid.
     check_status(unsafe {
         NtQueryInformationProcess(process.raw(), class, at, size, std::ptr::null_mut())
     })?;

@@ -1,9 +1,9 @@
 //! A process that is followed by a debug loop.
 
 use super::{
-    events::Events,
+    debug_loop::{DebugLoop, SharedDebugLoop},
     facts, handles,
-    target::{DebugLoop, WindowsTarget, wall_now},
+    target::{WindowsTarget, wall_now},
 };
 use crate::{
     Arming, Capture, CaptureOptions, Error, ErrorKind, Facts, Follow, Happened, Result, Standing,
@@ -21,13 +21,13 @@ use std::{
 };
 
 /// WaitForDebugEvent waits for nothing else: so often we look whether somebody wants to wake us.
-const LOOK: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A Windows process that is followed.
 pub(crate) struct WindowsFollow {
     target: WindowsTarget,
     /// While anything is armed.
-    events: Option<DebugLoop>,
+    events: Option<SharedDebugLoop>,
     woken: Arc<AtomicBool>,
 }
 
@@ -69,11 +69,11 @@ impl WindowsFollow {
         }
     }
 
-    fn debug(&mut self) -> Result<DebugLoop> {
+    fn debug(&mut self) -> Result<SharedDebugLoop> {
         let memory = self.target.live_memory();
         let peb = facts::peb(&self.target.process, &memory);
         let modules = peb.map_or(Vec::new(), |peb| peb.modules());
-        let events = Events::follow(self.target.process.clone(), &modules)?;
+        let events = DebugLoop::follow(self.target.process.clone(), &modules)?;
         Ok(self.events.insert(Rc::new(RefCell::new(events))).clone())
     }
 
@@ -154,7 +154,9 @@ impl Follow for WindowsFollow {
                 return Ok(Happened::Woken);
             }
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-            if let Some(event) = self.next(left.map_or(LOOK, |left| left.min(LOOK))) {
+            if let Some(event) =
+                self.next(left.map_or(POLL_INTERVAL, |left| left.min(POLL_INTERVAL)))
+            {
                 let standing = self.standing(&event);
                 return Ok(Happened::Event(event, standing));
             }

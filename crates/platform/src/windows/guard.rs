@@ -2,7 +2,7 @@
 //! put something else in their place.
 
 use super::{
-    images::is_local,
+    image_files::is_local,
     security,
     sys::{check, raw, wine_version},
     trust::{CHANGES, Protection, is_administrator, open_itself, protection},

@@ -34,13 +34,13 @@ pub(crate) fn hangs(pid: u32) -> bool {
     };
     let context = &raw mut search as isize;
     // SAFETY: the callback gets `search` back, which lives until the call ends.
-    unsafe { ((*(context as *const Search)).user.enumerate)(look, context) };
+    unsafe { ((*(context as *const Search)).user.enumerate)(check_window, context) };
     search.hangs
 }
 
 /// # Safety
 /// `context` must be the address of a [`Search`].
-unsafe extern "system" fn look(window: Window, context: isize) -> BOOL {
+unsafe extern "system" fn check_window(window: Window, context: isize) -> BOOL {
     // SAFETY: the caller passes what `hangs` gave it; nobody else uses it meanwhile.
     let search = unsafe { &mut *(context as *mut Search) };
     let mut pid = 0;

@@ -7,8 +7,13 @@
 //! event, and meet the exception ourselves.
 
 use super::{
-    context, fault::Fault, follow::WindowsFollow, memory::LiveMemory, process::Process,
-    target::WindowsTarget, threads,
+    context::{self, AlignedContext},
+    fault::Fault,
+    follow::WindowsFollow,
+    memory::LiveMemory,
+    process::Process,
+    target::WindowsTarget,
+    threads,
 };
 use crate::{Adopted, JustInTime, Result};
 use snapshot::{Exception, Memory, Registers, SparseBytes};
@@ -17,7 +22,7 @@ use windows_sys::Win32::{
     Foundation::HANDLE,
     System::{
         Diagnostics::Debug::{
-            CONTEXT, CONTEXT_ALL_AMD64, CONTEXT_CONTROL_AMD64, WOW64_CONTEXT, WOW64_CONTEXT_CONTROL,
+            CONTEXT_ALL_AMD64, CONTEXT_CONTROL_AMD64, WOW64_CONTEXT, WOW64_CONTEXT_CONTROL,
         },
         SystemInformation::{PROCESSOR_ARCHITECTURE_AMD64, PROCESSOR_ARCHITECTURE_INTEL},
         Threading::{PROCESS_QUERY_INFORMATION, PROCESS_VM_READ, SetEvent},
@@ -110,11 +115,9 @@ fn exception(memory: &dyn Memory, at: u64, thread: u32, narrow: bool) -> Option<
 
 /// What goes beyond `CONTEXT` may lie elsewhere, and is left out.
 fn wide_registers(memory: &dyn Memory, at: u64) -> Option<(Registers, SparseBytes)> {
-    #[repr(C, align(16))]
-    struct Aligned(CONTEXT);
-    // SAFETY: plain data, for which zeros are valid.
-    let mut context: Box<Aligned> = Box::new(unsafe { zeroed() });
-    read_plain(memory, at, &mut context.0)?;
+    let mut context = AlignedContext::wanting(0);
+    // SAFETY: a structure of integers.
+    unsafe { read_plain(memory, at, &mut context.0) }?;
     let is_whole = context.0.ContextFlags & CONTEXT_CONTROL_AMD64 == CONTEXT_CONTROL_AMD64;
     context.0.ContextFlags &= CONTEXT_ALL_AMD64;
     // SAFETY: its flags say that nothing lies beyond it.
@@ -124,15 +127,21 @@ fn wide_registers(memory: &dyn Memory, at: u64) -> Option<(Registers, SparseByte
 fn narrow_registers(memory: &dyn Memory, at: u64) -> Option<(Registers, SparseBytes)> {
     // SAFETY: plain data, for which zeros are valid.
     let mut context: WOW64_CONTEXT = unsafe { zeroed() };
-    read_plain(memory, at, &mut context)?;
+    // SAFETY: a structure of integers.
+    unsafe { read_plain(memory, at, &mut context) }?;
     let is_whole = context.ContextFlags & WOW64_CONTEXT_CONTROL == WOW64_CONTEXT_CONTROL;
     is_whole.then(|| context::of_narrow_record(&context))
 }
 
-/// Fills a structure of numbers from the process; `None` where it does not lie there whole.
-fn read_plain<T: Copy>(memory: &dyn Memory, at: u64, to: &mut T) -> Option<()> {
+/// Fills `to` from the memory of the process at address `at`. Returns `None`, and leaves `to` partly
+/// filled, if not all of it can be read.
+///
+/// # Safety
+/// Bytes of any value must be a valid `T`.
+unsafe fn read_plain<T: Copy>(memory: &dyn Memory, at: u64, to: &mut T) -> Option<()> {
     let size = size_of::<T>();
-    // SAFETY: the structure's own bytes, of which any values are valid in those used here.
+    // SAFETY: the slice is exactly the memory of `to`, which is borrowed mutably meanwhile; the
+    // caller vouches that any bytes are valid there.
     let bytes = unsafe { std::slice::from_raw_parts_mut((&raw mut *to).cast::<u8>(), size) };
     (memory.read(at, bytes) == size).then_some(())
 }
@@ -140,6 +149,7 @@ fn read_plain<T: Copy>(memory: &dyn Memory, at: u64, to: &mut T) -> Option<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use windows_sys::Win32::System::Diagnostics::Debug::CONTEXT;
 
     /// Bytes at an address.
     struct At(u64, Vec<u8>);

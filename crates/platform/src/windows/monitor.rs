@@ -21,7 +21,7 @@ use windows_sys::Win32::{
 };
 
 /// How soon a monitor sees a process that it began to watch, and an event that was set.
-const LOOK: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The thread that looks after the events; it ends with this value.
 #[derive(Debug)]
@@ -36,8 +36,8 @@ impl MonitorListener {
         std::thread::spawn(move || {
             let mut events = HashMap::new();
             while !over.load(Ordering::Relaxed) {
-                look(&shared, &mut events);
-                std::thread::sleep(LOOK);
+                poll_events(&shared, &mut events);
+                std::thread::sleep(POLL_INTERVAL);
             }
         });
         Ok(Self { closed })
@@ -51,7 +51,7 @@ impl Drop for MonitorListener {
 }
 
 /// Keeps one event for each process that is monitored, and tells of those that were set.
-fn look(shared: &Shared, events: &mut HashMap<u32, Option<OwnedHandle>>) {
+fn poll_events(shared: &Shared, events: &mut HashMap<u32, Option<OwnedHandle>>) {
     {
         let pids = shared.pids();
         events.retain(|pid, _| pids.contains(pid));

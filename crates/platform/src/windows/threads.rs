@@ -118,16 +118,18 @@ fn fill_times(handle: &OwnedHandle, thread: &mut Thread) -> io::Result<u64> {
 fn fill_facts(handle: &OwnedHandle, thread: &mut Thread) {
     // SAFETY: an open thread.
     thread.priority = unsafe { GetThreadPriority(raw(handle)) };
-    thread.teb = query::<[u64; 6]>(handle, BASIC).map_or(0, |basic| basic[1]);
-    thread.start_address = query::<u64>(handle, START_ADDRESS).unwrap_or(0);
+    thread.teb = query::<6>(handle, BASIC).map_or(0, |basic| basic[1]);
+    thread.start_address = query(handle, START_ADDRESS).map_or(0, |[address]| address);
     thread.name = name(raw(handle)).unwrap_or_default();
 }
 
-/// `THREAD_BASIC_INFORMATION` is six words: status, TEB, process, thread, affinity, priorities.
-fn query<T: Default>(handle: &OwnedHandle, class: i32) -> io::Result<T> {
-    let mut answer = T::default();
-    let (at, size) = ((&raw mut answer).cast(), size_of::<T>() as u32);
-    // SAFETY: room for the answer with its size; words of any value are valid.
+/// Asks for information of a class whose structure is `N` words long. That of [`BASIC`],
+/// `THREAD_BASIC_INFORMATION`, is six: status, TEB, process, thread, affinity, priorities.
+fn query<const N: usize>(handle: &OwnedHandle, class: i32) -> io::Result<[u64; N]> {
+    let mut answer = [0; N];
+    let (at, size) = (answer.as_mut_ptr().cast(), size_of_val(&answer) as u32);
+    // SAFETY: the call writes at most `size` bytes, which is the size of `answer`; every value of a
+    // u64 is valid.
     check_status(unsafe {
         NtQueryInformationThread(raw(handle), class, at, size, std::ptr::null_mut())
     })?;

@@ -27,7 +27,7 @@ use windows_sys::Win32::{
 };
 
 /// How often starts are looked for.
-const LOOK: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// What one call can wait for (`MAXIMUM_WAIT_OBJECTS`), less the event that wakes us.
 const MOST: usize = 63;
 /// How long a wait takes where there are more than that.
@@ -95,7 +95,7 @@ impl Watcher {
     pub(crate) fn follow_starts(&self) {
         self.shared.watched().starts.get_or_insert_with(|| Starts {
             known: pids(),
-            next: Instant::now() + LOOK,
+            next: Instant::now() + POLL_INTERVAL,
         });
         self.shared.wake();
     }
@@ -179,7 +179,7 @@ impl Watched {
         let Some(starts) = self.starts.as_mut().filter(|s| s.next <= Instant::now()) else {
             return Vec::new();
         };
-        starts.next = Instant::now() + LOOK;
+        starts.next = Instant::now() + POLL_INTERVAL;
         let now = pids();
         let new = now.difference(&starts.known);
         let new = new.map(|pid| HostEvent::Started(*pid)).collect();

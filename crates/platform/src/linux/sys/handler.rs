@@ -2,7 +2,7 @@
 
 use std::{
     fs, io,
-    os::fd::{BorrowedFd, OwnedFd},
+    os::fd::{FromRawFd, OwnedFd},
 };
 
 /// The pid that a pidfd stands for; -1 when that process is gone, `None` when it is no pidfd.
@@ -15,13 +15,10 @@ pub(crate) fn described_pid(number: i32) -> Option<i64> {
 
 /// A descriptor of our own for the same file as the one that we were started with.
 pub(crate) fn take_descriptor(number: i32) -> Option<OwnedFd> {
-    if number < 0 {
-        return None;
-    }
-    // SAFETY: the number is not negative; it is only borrowed to be duplicated, and where nothing
-    // is open under it, or something else by now, the kernel says so or the caller finds out.
-    let given = unsafe { BorrowedFd::borrow_raw(number) };
-    rustix::io::fcntl_dupfd_cloexec(given, 3).ok()
+    // SAFETY: fcntl takes plain numbers, and says EBADF where no descriptor has this one.
+    let copy = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3) };
+    // SAFETY: a descriptor that was just made and belongs to nobody else.
+    (copy >= 0).then(|| unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
 /// A crash of this process leaves nothing, and nobody reads its memory, in which a stranger's is.

@@ -2,8 +2,8 @@
 
 use super::{
     breakpoints::Breakpoints,
-    debug_event::{Did, What},
-    debugger::Debugged,
+    debug_event::{DebugEvent, DebugEventKind},
+    debugger::DebuggedProcess,
     process::Process,
     rights,
     sys::wine_version,
@@ -12,7 +12,9 @@ use super::{
 use crate::{Arming, Result};
 use snapshot::{Exception, Module, Range, Registers, TargetEvent};
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, BTreeSet},
+    rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -28,11 +30,14 @@ const THREAD_NAME: u32 = 0x406d_1388;
 /// How long threads may take to step over a breakpoint.
 const STEPPING: Duration = Duration::from_secs(1);
 
+/// The debug loop of a process, shared by what follows the process and by a capture of it.
+pub(super) type SharedDebugLoop = Rc<RefCell<DebugLoop>>;
+
 /// A process that is followed.
-pub(crate) struct Events {
+pub(crate) struct DebugLoop {
     process: Arc<Process>,
     /// `None` only while it is taken anew.
-    debugged: Option<Debugged>,
+    debugged: Option<DebuggedProcess>,
     wanted: Arming,
     breakpoints: Breakpoints,
     /// It has not run yet, and that has not been told.
@@ -44,12 +49,12 @@ pub(crate) struct Events {
     /// What was there before us: the system tells of it as if it were new.
     old_modules: BTreeSet<u64>,
     old_threads: BTreeSet<u32>,
-    at: At,
+    stop_reason: StopReason,
 }
 
 /// For what it stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum At {
+enum StopReason {
     /// For nothing that was told.
     #[default]
     Nothing,
@@ -60,7 +65,7 @@ enum At {
     Breakpoint(u64),
 }
 
-impl Events {
+impl DebugLoop {
     /// Attaches; `modules` are those that it has by now.
     pub(crate) fn follow(process: Arc<Process>, modules: &[Module]) -> Result<Self> {
         let breakpoints = Breakpoints::new(process.clone());
@@ -75,7 +80,7 @@ impl Events {
             modules: BTreeMap::new(),
             old_modules: BTreeSet::new(),
             old_threads: BTreeSet::new(),
-            at: At::Nothing,
+            stop_reason: StopReason::Nothing,
         };
         for module in modules {
             events
@@ -87,7 +92,7 @@ impl Events {
     }
 
     fn attach(&mut self) -> Result<()> {
-        let stopped = Debugged::stop(&self.process);
+        let stopped = DebuggedProcess::stop(&self.process);
         let debugged = stopped.map_err(|e| rights::explain_attach(&self.process, &e))?;
         let first = debugged.stands();
         let threads = threads::ids(self.process.key.pid).unwrap_or_default();
@@ -135,8 +140,8 @@ impl Events {
         self.go_on();
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let did = self.debugged.as_mut()?.next(&self.process, left)?;
-            if let Some(event) = self.understand(did) {
+            let event = self.debugged.as_mut()?.next(&self.process, left)?;
+            if let Some(event) = self.understand(event) {
                 self.breakpoints.lift();
                 return Some(event);
             }
@@ -144,19 +149,21 @@ impl Events {
         }
     }
 
-    fn understand(&mut self, did: Did) -> Option<TargetEvent> {
-        let thread = did.thread;
+    fn understand(&mut self, event: DebugEvent) -> Option<TargetEvent> {
+        let thread = event.thread;
         let stepped = self.breakpoints.stepped(thread);
-        self.at = At::Event;
-        match did.what {
-            What::Exception(exception) => self.exception(exception, stepped),
-            What::ThreadStart if self.old_threads.remove(&thread) => None,
-            What::ThreadStart => {
+        self.stop_reason = StopReason::Event;
+        match event.kind {
+            DebugEventKind::Exception(exception) => self.exception(exception, stepped),
+            DebugEventKind::ThreadStart if self.old_threads.remove(&thread) => None,
+            DebugEventKind::ThreadStart => {
                 self.told(self.wanted.threads, TargetEvent::ThreadStart { thread })
             }
-            What::ThreadExit => self.told(self.wanted.threads, TargetEvent::ThreadExit { thread }),
-            What::Load(base, path) => self.loaded(base, path),
-            What::Unload(base) => {
+            DebugEventKind::ThreadExit => {
+                self.told(self.wanted.threads, TargetEvent::ThreadExit { thread })
+            }
+            DebugEventKind::Load(base, path) => self.loaded(base, path),
+            DebugEventKind::Unload(base) => {
                 self.breakpoints.forget(base);
                 let path = self.modules.remove(&base).unwrap_or_default();
                 self.told(
@@ -164,17 +171,17 @@ impl Events {
                     TargetEvent::ModuleUnload { path, base },
                 )
             }
-            What::DebugString(text) => {
+            DebugEventKind::DebugString(text) => {
                 self.told(self.wanted.debug_strings, TargetEvent::DebugString { text })
             }
-            What::Exit(status) => self.told(
+            DebugEventKind::Exit(status) => self.told(
                 self.wanted.exit,
                 TargetEvent::Exiting {
                     status,
                     sender: None,
                 },
             ),
-            What::Attached | What::Other => None,
+            DebugEventKind::Attached | DebugEventKind::Other => None,
         }
     }
 
@@ -199,7 +206,7 @@ impl Events {
             && let Some(place) = self.breakpoints.hit(thread, at)
         {
             self.ours();
-            self.at = At::Breakpoint(at);
+            self.stop_reason = StopReason::Breakpoint(at);
             let ends = None;
             return place.map(|place| TargetEvent::Breakpoint {
                 place,
@@ -212,7 +219,7 @@ impl Events {
             return self.ours();
         }
         if !exception.first_chance {
-            self.at = At::LastChance;
+            self.stop_reason = StopReason::LastChance;
         }
         let wanted = self.wanted.exceptions && code != THREAD_NAME;
         self.told(wanted, TargetEvent::Exception(exception))
@@ -228,12 +235,14 @@ impl Events {
 
     /// Lets it run on.
     pub(crate) fn go_on(&mut self) {
-        let at = std::mem::take(&mut self.at);
+        let reason = std::mem::take(&mut self.stop_reason);
         let Some(debugged) = &mut self.debugged else {
             return;
         };
-        match (at, debugged.stands()) {
-            (At::Breakpoint(address), Some(thread)) => self.breakpoints.step_over(thread, address),
+        match (reason, debugged.stands()) {
+            (StopReason::Breakpoint(address), Some(thread)) => {
+                self.breakpoints.step_over(thread, address)
+            }
             (_, Some(_)) => self.breakpoints.plant(None),
             (_, None) => {}
         }
@@ -256,7 +265,7 @@ impl Events {
     }
 
     pub(crate) fn is_deadly(&self) -> bool {
-        self.at == At::LastChance
+        self.stop_reason == StopReason::LastChance
     }
 
     /// Its images, also those that its loader has not noted yet.
@@ -289,22 +298,22 @@ impl Events {
         let deadline = Instant::now() + STEPPING;
         loop {
             // Its own code is back: what stands at a breakpoint need not step over it.
-            self.at = At::Nothing;
+            self.stop_reason = StopReason::Nothing;
             let open = self.breakpoints.is_open() && Instant::now() < deadline;
             let limit = if open { STEPPING } else { Duration::ZERO };
             let Some(debugged) = &mut self.debugged else {
                 return;
             };
             debugged.go_on();
-            let Some(did) = debugged.next(&self.process, limit) else {
+            let Some(event) = debugged.next(&self.process, limit) else {
                 return;
             };
-            self.understand(did);
+            self.understand(event);
         }
     }
 }
 
-impl Drop for Events {
+impl Drop for DebugLoop {
     fn drop(&mut self) {
         if !self.breakpoints.is_empty() || self.breakpoints.is_open() {
             self.settle();
