@@ -21,5 +21,5 @@ pub fn parse_proc(bytes: &[u8]) {
     let _ = machine::remote_devices(bytes);
     let _ = machine::unit_and_container(bytes);
     let _ = super::facts::strings(bytes);
-    let _ = super::counters::find(&String::from_utf8_lossy(bytes), "some.avg10");
+    let _ = super::counter_files::find(&String::from_utf8_lossy(bytes), "some.avg10");
 }

@@ -90,7 +90,7 @@ impl Host for LinuxHost {
     }
 
     fn counters(&self) -> Vec<(String, String)> {
-        let known = super::counters::KNOWN.iter();
+        let known = super::counter_list::KNOWN.iter();
         known
             .map(|(path, what)| ((*path).to_owned(), (*what).to_owned()))
             .collect()

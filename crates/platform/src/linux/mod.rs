@@ -4,6 +4,8 @@ mod acl;
 mod arch;
 mod bpf_programs;
 mod capture;
+mod counter_files;
+mod counter_list;
 mod counters;
 mod crash;
 pub(crate) mod crash_folder;
@@ -15,6 +17,7 @@ mod files;
 mod follow;
 #[cfg(feature = "fuzzing")]
 pub mod fuzz;
+mod guarded_files;
 mod hardware_breakpoints;
 mod host;
 mod image_files;
