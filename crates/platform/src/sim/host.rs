@@ -1,3 +1,5 @@
+//! The simulated machine as a [`Host`].
+
 use super::{
     SimMachine, SimProcess,
     follow::SimFollow,
@@ -12,7 +14,7 @@ use std::path::Path;
 
 pub(super) struct SimHost {
     pub(super) machine: SimMachine,
-    /// Whether it is the one that reports.
+    /// Whether this host reports events.
     pub(super) reports: bool,
 }
 
