@@ -4,8 +4,8 @@
 use super::proc::{ProcDir, machine};
 use std::{fs, path::PathBuf};
 
-/// Busy time of all processors so far, in seconds a processor (`/proc/stat`, line `cpu`: user,
-/// nice, system, idle, iowait, irq, softirq, steal).
+/// Returns the time that the processors have been busy so far, in seconds per processor
+/// (`/proc/stat`, line `cpu`: user, nice, system, idle, iowait, irq, softirq, steal).
 pub(super) fn busy_time_per_processor() -> Option<f64> {
     let text = fs::read_to_string("/proc/stat").ok()?;
     let ticks: Vec<u64> = text
@@ -25,7 +25,7 @@ pub(super) fn busy_time_per_processor() -> Option<f64> {
     Some(busy as f64 / machine::ticks() as f64 / cpus as f64)
 }
 
-/// A value in a file; `None` where there is no such thing.
+/// Returns the value that `FILE[:KEY[.PART]]` names; `None` if there is none.
 pub(super) fn look_up(dir: &ProcDir, path: &str) -> Option<f64> {
     let (file, key) = match path.split_once(':') {
         Some((file, key)) => (file, Some(key)),
@@ -52,8 +52,9 @@ fn read(dir: &ProcDir, file: &str) -> Option<String> {
         .then(|| fs::read_to_string(file).ok())?
 }
 
-/// Where the target's control group shows the file: the unified hierarchy (v2), else the v1
-/// controller that the file's name begins with (`memory.usage_in_bytes` → memory).
+/// Returns the folder of the target's control group that has this file: in the unified hierarchy
+/// (v2), else of the v1 controller with which the file's name begins (`memory.usage_in_bytes`:
+/// memory).
 fn cgroup_folder(dir: &ProcDir, name: &str) -> Option<PathBuf> {
     let text = String::from_utf8(dir.read("cgroup").ok()?).ok()?;
     let line = |wanted: &dyn Fn(&str) -> bool| {
@@ -78,10 +79,12 @@ fn join(root: &str, path: &str) -> PathBuf {
     PathBuf::from(format!("{root}{path}"))
 }
 
-/// `MemAvailable`, `some.avg10`, `anon`, or the number of a column of the first line.
+/// Returns the value for a key in the text of a file: a name as in `MemAvailable`, a name and a
+/// part as in `some.avg10`, or the number of a column of the first line. Values in kB are returned
+/// in bytes.
 pub(crate) fn find(text: &str, key: &str) -> Option<f64> {
     if let Ok(column) = key.parse::<usize>() {
-        // A process's own name in `stat` may hold blanks: columns count after it.
+        // The name of a process in `stat` may contain blanks, so columns are counted from its end.
         let (skipped, rest) = match text.rfind(')') {
             Some(close) => (2, &text[close + 1..]),
             None => (0, text),

@@ -1,9 +1,10 @@
-//! Counters: what a Linux administrator would look up, and Windows' own names for what both have.
+//! Performance counters: what a Linux administrator would look up in `/proc` and `/sys`, and
+//! Windows' own names for what both systems have.
 //!
-//! A path is `FILE[:KEY[.PART]][/s]`. FILE lies under `/proc` or `/sys`; `/proc/PID/…` is the
-//! target's own, `cgroup/…` lies in the target's control group (v2, else the v1 controller that
-//! the file's name begins with). KEY names a line (`MemAvailable`, `some`) or a column (`2`),
-//! PART a part of the line (`avg10`). `/s` makes a rate of it.
+//! A path is `FILE[:KEY[.PART]][/s]`. FILE is a file below `/proc` or `/sys`; `/proc/PID/…` stands
+//! for the target's own files, and `cgroup/…` for files of the target's control group (v2, else the
+//! v1 controller with which the file's name begins). KEY names a line (`MemAvailable`, `some`) or a
+//! column (`2`), PART a part of the line (`avg10`). `/s` makes a rate per second of it.
 
 use super::{
     counter_files::{busy_time_per_processor, look_up},
@@ -12,16 +13,17 @@ use super::{
 use snapshot::{ProcessKey, Time};
 use std::collections::HashMap;
 
-/// Counters and what they were when last read, for rates.
+/// The last values of counters, from which rates are computed.
 #[derive(Default)]
 pub(crate) struct Counters {
     last: HashMap<(ProcessKey, String), (Time, f64)>,
-    /// `name#N`, resolved once: the N-th of that name then stands for it.
+    /// The pid that `name#N` stands for. It is looked up once, and stays the same then.
     instances: HashMap<String, Option<u32>>,
 }
 
 impl Counters {
-    /// The value of a counter now; a rate needs two readings, so that its first is nothing.
+    /// Returns the value of a counter; `None` if there is no such counter. A rate needs two
+    /// readings, so its first is `None`.
     pub(crate) fn read(
         &mut self,
         dir: &ProcDir,
@@ -44,18 +46,20 @@ impl Counters {
         }
     }
 
-    /// Forgets a process that is gone.
+    /// Forgets the values of a process that has ended.
     pub(crate) fn forget(&mut self, key: ProcessKey) {
         self.last.retain(|(process, _), _| *process != key);
     }
 
-    /// Growth a second since the last reading; one that fell began anew.
+    /// Returns the growth per second since the last reading; `None` if the value fell, as it does
+    /// when a counter is reset.
     fn rate(&mut self, key: ProcessKey, path: &str, value: f64, now: Time) -> Option<f64> {
         let (then, before) = self.last.insert((key, path.to_owned()), (now, value))?;
         let seconds = now.since(then).as_secs_f64();
         (seconds > 0.0 && value >= before).then(|| (value - before) / seconds)
     }
 
+    /// Returns the value of a counter with a Windows path, without its leading backslash.
     fn windows(&mut self, dir: &ProcDir, path: &str, stat: &Stat, now: Time) -> Option<f64> {
         let (object, counter) = path.rsplit_once('\\')?;
         let (object, instance) = object.strip_suffix(')')?.split_once('(')?;
@@ -99,8 +103,9 @@ impl Counters {
         }
     }
 
-    /// The process that an instance means: the target where its own name (or `*`) is given, else
-    /// the N-th of that name, looked up once. `Some(None)` is the target.
+    /// Returns the process that an instance of `\Process(INSTANCE)` means: `Some(None)` is the
+    /// target itself, for `*` or its own name; otherwise it is the N-th process of that name.
+    /// `None` if there is no such process.
     fn instance(&mut self, dir: &ProcDir, instance: &str, stat: &Stat) -> Option<Option<ProcDir>> {
         let (name, number) = match instance.rsplit_once('#') {
             Some((name, number)) => (name, Some(number.parse::<usize>().ok()?)),
@@ -130,7 +135,7 @@ fn is_named(dir: &ProcDir, stat: &Stat, name: &str) -> bool {
     bare(&own) == bare(name) || bare(&stat.comm) == bare(name)
 }
 
-/// The pid of the N-th process of that name, in the order of pids.
+/// Returns the pid of the N-th process of that name, in ascending order of pids.
 fn nth_of_name(name: &str, number: usize) -> Option<u32> {
     let pids = super::proc::all_pids().unwrap_or_default();
     let named = pids.into_iter().filter(|&pid| {

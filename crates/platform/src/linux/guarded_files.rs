@@ -1,4 +1,7 @@
 //! Files and folders that only root can change.
+//!
+//! The settings for crashes decide what a program does as root, so nobody else may be able to
+//! change them, also not by replacing a folder above them.
 
 use crate::{Error, ErrorKind, Guard, Result, Use};
 use std::{
@@ -8,6 +11,7 @@ use std::{
     path::Path,
 };
 
+/// See [`crate::expect_guarded`].
 pub(crate) fn expect_guarded(path: &Path, guard: Guard) -> Result<()> {
     if !path.is_absolute() {
         let what = format!("{} is no absolute path", path.display());
@@ -28,12 +32,13 @@ pub(crate) fn expect_guarded(path: &Path, guard: Guard) -> Result<()> {
     Ok(())
 }
 
-/// A link is followed by looking at where it leads: who can write there decides too.
+/// Checks one part of a path. A link is followed by checking where it leads: whoever can write
+/// there decides too.
 fn expect_guarded_part(part: &Path, found: &fs::Metadata, shared: bool) -> Result<()> {
     let refuse = |why: &str| {
         let what = format!("{} {why}", part.display());
         Err(Error::new(ErrorKind::NotPermitted, what).advise(
-            "What decides over crashes must be root's alone, every folder above it included.",
+            "What decides about crashes must belong to root alone, with every folder above it.",
         ))
     };
     let mode = found.mode();
@@ -53,6 +58,7 @@ fn expect_guarded_part(part: &Path, found: &fs::Metadata, shared: bool) -> Resul
     Ok(())
 }
 
+/// Writes a file under another name beside it, and renames it when it is complete.
 pub(crate) fn replace_file(path: &Path, bytes: &[u8], usage: Use) -> io::Result<()> {
     let folder = path.parent().ok_or(io::ErrorKind::InvalidFilename)?;
     make_folders(folder, 0o755)?;
@@ -82,14 +88,14 @@ fn make_folders(folder: &Path, mode: u32) -> io::Result<()> {
         .create(folder)
 }
 
-/// A folder that everybody may go through, and nobody list.
+/// Makes a folder that everybody can pass through, and nobody but root list.
 pub(crate) fn make_passage(folder: &Path) -> io::Result<()> {
     make_folders(folder, 0o711)?;
     let mode = fs::metadata(folder)?.mode();
     fs::set_permissions(folder, fs::Permissions::from_mode(mode & 0o7777 | 0o011))
 }
 
-/// The folders above it may be looked into, the last may not.
+/// Makes a folder that only root can enter. Missing folders above it can be listed by everybody.
 pub(crate) fn make_store(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());

@@ -1,12 +1,12 @@
-//! A program that we start: held before its first instruction, then an ordinary child.
+//! A program that we start: it waits before its first instruction, and is an ordinary child then.
 
 use super::sys::launch::Waiting;
 use std::{io, os::unix::process::ExitStatusExt, path::PathBuf, process::Child};
 
-/// A program that waits, runs, or has ended.
+/// A program that waits, runs, or could not be executed.
 #[derive(Debug)]
 pub(crate) enum RawLaunched {
-    /// With the path of its program, for what may go wrong.
+    /// It waits for [`RawLaunched::go`]. The path is that of the program, for error messages.
     Waiting(Waiting, PathBuf),
     Running(Child),
     Failed,

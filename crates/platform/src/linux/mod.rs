@@ -1,4 +1,8 @@
-//! Linux.
+//! The Linux part: processes by `/proc` and ptrace(2), probes by BPF, watching by pidfds and the
+//! process connector.
+//!
+//! System calls that no safe library has are in [`sys`], files of `/proc/PID` in [`proc`], what
+//! differs by processor in [`arch`].
 
 mod acl;
 mod arch;
@@ -55,7 +59,7 @@ pub use register_store::RegisterStore;
 pub(crate) use sys::signals::on_interrupt;
 pub(crate) use terminal::terminal_width;
 
-/// The machine this runs on.
+/// Returns this machine.
 pub(crate) fn host() -> Box<dyn crate::Host> {
     Box::new(host::LinuxHost::new())
 }
@@ -67,7 +71,7 @@ pub(crate) fn init_process() {
     sys::signals::keep_child_signal();
 }
 
-/// Ends this process as SIGKILL does.
+/// Kills this process with SIGKILL.
 #[cfg(feature = "failpoints")]
 pub(crate) fn kill_self() {
     sys::signals::raise(libc::SIGKILL);

@@ -1,4 +1,5 @@
-//! The kernel's core handler (core(5)), and files that only the administrator can have written.
+//! The kernel's core handler (core(5)): its setting, the process that crashed, and what the
+//! handler's own process needs.
 
 use super::{
     proc::{ProcDir, status},
@@ -39,7 +40,7 @@ pub(crate) fn core_handler() -> Result<CoreHandler> {
     })
 }
 
-/// The limit first: without it the kernel does not wait for the program.
+/// Sets the limit first: without it the kernel does not wait for the program.
 pub(crate) fn set_core_handler(handler: &CoreHandler) -> Result<()> {
     let at_once = handler.at_once.to_string();
     for (path, text) in [(AT_ONCE, &at_once), (PATTERN, &handler.pattern)] {
@@ -55,14 +56,15 @@ pub(crate) fn set_core_handler(handler: &CoreHandler) -> Result<()> {
     Ok(())
 }
 
-/// The crashed process, as long as it is that one.
+/// The crashed process by its pidfd, which never stands for another process.
 #[derive(Debug)]
 pub(crate) struct RawCrashed {
     pidfd: OwnedFd,
 }
 
 impl RawCrashed {
-    /// A process whose core is being written has not ended.
+    /// Returns whether the process still exists. A process whose core is being written has not
+    /// ended.
     pub(crate) fn is_there(&self) -> bool {
         let mut fds = [PollFd::new(&self.pidfd, PollFlags::IN)];
         matches!(poll(&mut fds, Some(&Timespec::default())), Ok(0))
@@ -93,20 +95,23 @@ pub(crate) fn identify(pid: u32, descriptor: Option<i32>) -> Result<(ProcessKey,
     if descriptor.is_none() && !writes_core(&proc) {
         return Err(gone());
     }
-    // Asked afterwards: the directory that was opened is that of the process that still is there.
+    // Checked last: if it still exists now, the folder that was opened above is that of this
+    // process.
     if !crashed.is_there() || described_pid(crashed.pidfd.as_fd()) != Some(i64::from(pid)) {
         return Err(gone());
     }
     Ok((key, crashed))
 }
 
-/// Whether the kernel writes its core, which it says since Linux 4.15: a pid alone may be another
-/// process's by now.
+/// Returns whether the kernel is writing the core of this process, which it tells since Linux 4.15.
+/// A pid alone may belong to another process by now.
 fn writes_core(proc: &ProcDir) -> bool {
     let status = proc.read("status").unwrap_or_default();
     status::field(&status, "CoreDumping") != Some("0")
 }
 
+/// Takes the pidfd that the kernel gave us under this number, after checking that it stands for
+/// this process.
 fn given_pidfd(pid: u32, number: i32) -> Result<OwnedFd> {
     let refuse = |why: &str| {
         let what = format!("descriptor {number} {why}");
@@ -124,6 +129,7 @@ fn given_pidfd(pid: u32, number: i32) -> Result<OwnedFd> {
     }
 }
 
+/// Returns the pid that a pidfd stands for; see [`handler::described_pid`].
 fn described_pid(pidfd: impl AsFd) -> Option<i64> {
     use std::os::fd::AsRawFd as _;
     handler::described_pid(pidfd.as_fd().as_raw_fd())
@@ -148,8 +154,8 @@ pub(crate) fn only_ids(key: ProcessKey) -> Option<(u32, u32)> {
     ids.filter(|ids| may_nothing_more && may_read_program(&proc, *ids))
 }
 
-/// The kernel asks that too, of whoever started the program: which may have been root on the way to
-/// being a user (setpriv, a service manager).
+/// Returns whether these ids may read the program. The kernel checks that for whoever started the
+/// program, which may have been root on its way to being a user (setpriv, a service manager).
 fn may_read_program(proc: &ProcDir, (uid, gid): (u32, u32)) -> bool {
     let found = statat(proc.fd(), "exe", AtFlags::empty());
     found.is_ok_and(|found| {
@@ -175,19 +181,20 @@ pub(crate) fn become_crash_handler() -> Result<()> {
     let failed = |e: io::Error| Error::of_file("preparing the crash handler", &e);
     handler::leave_no_core().map_err(failed)?;
     std::env::set_current_dir("/").map_err(failed)?;
-    // A full pipe at a time costs fewer changes between the two processes.
+    // With a larger pipe there are fewer switches between the kernel's writer and us.
     let _ = rustix::pipe::fcntl_setpipe_size(io::stdin(), 1 << 20);
     Ok(())
 }
 
-/// Into the kernel's log, as its own messages about cores are.
+/// Writes to the kernel's log, where the kernel's own messages about cores are.
 pub(crate) fn system_log(text: &str) {
     let line = format!("<3>firstchance: {text}\n");
     let log = fs::OpenOptions::new().write(true).open("/dev/kmsg");
     let _ = log.and_then(|mut log| log.write_all(line.as_bytes()));
 }
 
-/// Each read gives one message: `6,339,5140900,-;text`, and lines with facts about it.
+/// Reads the kernel's log. Each read returns one message, `6,339,5140900,-;text`, and lines with
+/// facts about it (Documentation/ABI/testing/dev-kmsg).
 pub(crate) fn kernel_log() -> io::Result<Vec<String>> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let log = rustix::fs::open("/dev/kmsg", flags, Mode::empty())?;
@@ -197,7 +204,7 @@ pub(crate) fn kernel_log() -> io::Result<Vec<String>> {
         let got = match rustix::io::read(&log, &mut message) {
             Ok(0) | Err(Errno::AGAIN) => return Ok(lines),
             Ok(got) => got,
-            // Messages went while we read.
+            // EPIPE: messages were overwritten while we read.
             Err(Errno::PIPE | Errno::INTR) => continue,
             Err(error) => return Err(error.into()),
         };
@@ -232,7 +239,7 @@ pub(crate) fn become_program(program: &Path, arguments: &[Vec<u8>]) -> Error {
     Error::new(ErrorKind::Other, what)
 }
 
-/// Where the program that runs can be read, whatever became of its name.
+/// Returns a path by which our own program can be read, even if it was renamed or deleted.
 pub(crate) fn own_program() -> PathBuf {
     PathBuf::from("/proc/self/exe")
 }

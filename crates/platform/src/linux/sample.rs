@@ -1,7 +1,8 @@
-//! Figures of a process, read again and again, each from where it costs least.
+//! Figures of processes that are read again and again, each from where it costs least.
 //!
-//! A sample of 500 processes costs what the kernel takes to say it: CPU time 0.8 µs by its clock,
-//! memory 2 µs by `statm`, where `stat` took 5.6 µs and `status` 13.4 µs. Files stay open.
+//! A sample costs what the kernel needs to tell it: 0.8 µs for CPU time by the process's clock and
+//! 2 µs for memory by `statm`, where `stat` takes 5.6 µs and `status` 13.4 µs. Files stay open
+//! between samples.
 
 use super::{
     counters::Counters,
@@ -17,7 +18,7 @@ use std::{
     os::unix::fs::FileExt,
 };
 
-/// The processes that are sampled.
+/// The processes that are sampled, with their open files.
 #[derive(Default)]
 pub(crate) struct Sampler {
     open: HashMap<ProcessKey, Process>,
@@ -25,7 +26,7 @@ pub(crate) struct Sampler {
     buffer: Vec<u8>,
 }
 
-/// Where the figures of one process come from; only what a measure needs is opened.
+/// The open files of one process. A file is opened when a figure first needs it.
 struct Process {
     dir: ProcDir,
     cpu: CpuClock,
@@ -34,11 +35,14 @@ struct Process {
     status: Option<File>,
 }
 
-/// Larger than any `stat`, and than a `status` with all its masks.
+/// A size in bytes that no `stat`, and no `status` with all its masks, exceeds.
 const LARGEST: usize = 8 << 10;
 
 impl Sampler {
-    /// Reads the wanted figures.
+    /// Reads the wanted figures of a process.
+    ///
+    /// # Errors
+    /// If the process has ended.
     pub(crate) fn sample(
         &mut self,
         now: Time,
@@ -57,7 +61,7 @@ impl Sampler {
         })
     }
 
-    /// Closes what is open of a process.
+    /// Closes the files of a process.
     pub(crate) fn forget(&mut self, key: ProcessKey) {
         self.open.remove(&key);
         self.counters.forget(key);
@@ -109,7 +113,7 @@ impl Process {
                 (Measure::Rss, Some(pages), _) => Some((pages.resident * page) as f64),
                 (Measure::Virtual, Some(pages), _) => Some((pages.size * page) as f64),
                 (Measure::Threads, _, Some(stat)) => Some(f64::from(stat.threads)),
-                // The main thread in uninterruptible sleep (design §1).
+                // A process hangs while its main thread is in uninterruptible sleep (design §1).
                 (Measure::Hang, _, Some(stat)) => Some(f64::from(u8::from(stat.state == 'D'))),
                 (Measure::Handles, ..) => self.dir.descriptors().map(|count| count as f64),
                 (Measure::Counter(path), _, Some(stat)) => {
@@ -123,8 +127,8 @@ impl Process {
         Ok(sample)
     }
 
-    /// Sizes of the address space; `None` when the thread they are read from has ended: another
-    /// one is taken the next time.
+    /// Reads the sizes of the address space; `None` if the thread that they are read from has
+    /// ended. Another thread is used the next time.
     fn pages(&mut self, buffer: &mut [u8]) -> io::Result<Option<statm::Pages>> {
         let open = || self.dir.open_living("statm");
         let pages = statm::parse(read(&mut self.statm, open, buffer)?);
@@ -139,7 +143,7 @@ impl Process {
     fn stat(&mut self, buffer: &mut [u8]) -> io::Result<Stat> {
         let open = || self.dir.open_file("stat");
         let stat = stat::parse(read(&mut self.stat, open, buffer)?).ok_or_else(gone)?;
-        // A leader that has ended is a zombie as long as its threads live.
+        // A first thread that has ended is a zombie as long as other threads live.
         match stat.state {
             'X' => Err(gone()),
             'Z' if stat.threads < 2 => Err(gone()),
@@ -147,8 +151,8 @@ impl Process {
         }
     }
 
-    /// Private bytes that were swapped out: only `status` tells, and only a machine that swaps has
-    /// any.
+    /// Returns the private bytes that are swapped out. Only `status` tells them, and it is read
+    /// only if the machine uses any swap.
     fn swapped(&mut self, buffer: &mut [u8]) -> io::Result<u64> {
         let machine = rustix::system::sysinfo();
         if machine.freeswap == machine.totalswap {
@@ -171,8 +175,8 @@ fn is_of_stat(measure: &Measure) -> bool {
     )
 }
 
-/// A `/proc` file from its start, opened when first wanted; reading at offset 0 makes the kernel
-/// write it anew.
+/// Reads a file of `/proc` from its start, and opens it the first time. Reading at offset 0 makes
+/// the kernel write it anew.
 fn read<'b>(
     file: &mut Option<File>,
     open: impl FnOnce() -> io::Result<File>,

@@ -1,7 +1,8 @@
-//! The traced threads of a process: SEIZE until no new thread appears, INTERRUPT to state them.
+//! Stopping the threads of a process by ptrace(2): SEIZE every thread until no new one appears, and
+//! INTERRUPT them.
 //!
-//! The tracer is one OS thread. When it ends, by whatever cause, the kernel lets every tracee run
-//! on as it was; nothing is ever written into the target but a restarted system call (see
+//! The tracer is one OS thread. When that ends, for whatever reason, the kernel lets every traced
+//! thread run on as it was. Nothing is written into the target but a restarted system call (see
 //! [`arch::restart_interrupted`]).
 
 mod reports;
@@ -21,26 +22,26 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How a thread is held.
+/// The state of a traced thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TraceState {
-    /// It is traced and runs on.
+    /// It runs.
     Running,
-    /// It is about to get this signal.
+    /// It stands and is about to get this signal.
     Signal(i32),
-    /// It came to a breakpoint of this place.
+    /// It stands at the hardware breakpoint of this place.
     AtBreakpoint(u32),
-    /// Asked to stop, has not yet.
+    /// It was asked to stop and has not stopped yet.
     Pending,
-    /// Stopped by us.
+    /// It was stopped by us.
     Stopped,
-    /// It was in a group stop, by this signal, and stays in it.
+    /// It was stopped by this signal before we came (a group stop), and stays stopped afterwards.
     GroupStop(i32),
-    /// It stands in its exit, which goes on when it is let go.
+    /// It stands in its exit, which continues when it is released.
     Exiting,
 }
 
-/// A process whose threads are traced. Dropping it lets them go.
+/// The traced threads of a process. Dropping them releases them.
 pub(crate) struct Threads {
     key: ProcessKey,
     pub(crate) states: BTreeMap<i32, TraceState>,
@@ -48,28 +49,33 @@ pub(crate) struct Threads {
     pub(crate) since: Instant,
     died: bool,
     executed: bool,
-    /// When it was killed while held: its memory stands until we let it go.
+    /// When the process was killed while it was stopped. Its memory exists until we release it.
     dying: Option<Instant>,
-    /// The whole process is held in its end.
+    /// Whether the whole process is stopped in its exit.
     pub(crate) in_exit: bool,
-    /// How often a thread was refused.
+    /// How often a seize was refused and tried again.
     refused: u32,
-    /// Signals that are reported: one that comes while threads are being stopped waits for that.
+    /// Signals that are to be reported, a bit each. A thread that is about to get one while threads
+    /// are being stopped stands there until that is reported.
     pub(crate) wanted_signals: u64,
 }
 
-/// Between two looks at threads that have not stopped yet.
+/// How long to sleep between two checks of threads that have not stopped yet.
 const POLL_INTERVAL: Duration = Duration::from_micros(50);
-/// A process that makes threads faster than this is not to be caught up with.
+/// How many times the threads are listed at most: a process that makes threads faster than that
+/// cannot be stopped.
 const MOST_ROUNDS: usize = 200;
-/// How often, and after which time, it is asked again for a thread that was refused.
+/// How often, and after which pause, a refused seize is tried again.
 const MOST_RETRIES: u32 = 20;
 const RETRY_DELAY: Duration = Duration::from_micros(500);
-/// How long a process that was killed while held waits for us.
+/// How long a process that was killed while it was stopped is kept for us.
 const DEATH_TIMEOUT: Duration = Duration::from_millis(200);
 
 impl Threads {
-    /// Traces every thread, and lets all run on.
+    /// Begins to trace every thread, without stopping any.
+    ///
+    /// # Errors
+    /// If a thread may not be traced, or threads are made faster than we can follow.
     pub(crate) fn follow(proc: &ProcDir) -> Result<Self> {
         let mut threads = Self::empty(proc.key);
         let timer = SeizeTimer::new();
@@ -83,8 +89,12 @@ impl Threads {
         Err(Error::new(ErrorKind::Other, what))
     }
 
-    /// Stops every thread; those that do not stop by `deadline` stay pending. One thread may be
-    /// traced and stand already.
+    /// Stops every thread. Threads that do not stop by `deadline` stay [`TraceState::Pending`].
+    /// `standing` is a thread that is traced and stopped already.
+    ///
+    /// # Errors
+    /// If a thread may not be traced, if the process ends or executes another program, or if the
+    /// work is cancelled.
     pub(crate) fn stop(
         proc: &ProcDir,
         deadline: Instant,
@@ -121,8 +131,8 @@ impl Threads {
         }
     }
 
-    /// Stops the threads that run; of a process that stands in its end, they are on their way
-    /// there.
+    /// Stops the traced threads that run. Threads of a process that is in its exit come to a stop
+    /// by themselves.
     pub(crate) fn stop_running(&mut self, deadline: Instant) {
         self.since = Instant::now();
         for (tid, state) in &mut self.states {
@@ -133,12 +143,12 @@ impl Threads {
                 *state = TraceState::Pending;
             }
         }
-        // Cancelled or not, the process must be let go as one.
+        // Not cancellable: the process must be released as a whole.
         let _ = self.settle(deadline, &Cancel::default());
     }
 
-    /// Of threads that stand: takes off signals of our breakpoints that have not been delivered yet.
-    /// The threads would die of them when nobody traces them any more.
+    /// Discards signals of our hardware breakpoints that stopped threads have not been delivered
+    /// yet. A thread would die of one when nobody traces it any more.
     pub(crate) fn discard_breakpoint_signals(&mut self, deadline: Instant) {
         while Instant::now() < deadline {
             let waits = |(tid, state): &(&i32, &mut TraceState)| {
@@ -147,7 +157,7 @@ impl Threads {
             let mut some = false;
             for (tid, state) in self.states.iter_mut().filter(waits) {
                 some = true;
-                // It takes the signal, and is told to stop again behind it.
+                // It receives the signal, reports it to us, and stops again.
                 let _ = ptrace::resume(*tid, 0);
                 *state = TraceState::Pending;
             }
@@ -157,6 +167,7 @@ impl Threads {
         }
     }
 
+    /// Returns the stopped threads, if they still are those of the process that was meant.
     fn confirm(self, proc: &ProcDir) -> Result<Self> {
         if self.states.is_empty() || self.died {
             return Err(died(self.key));
@@ -170,8 +181,8 @@ impl Threads {
         }
     }
 
-    /// Seizes threads that are not held yet, and asks them to stop if they are to be pending; how
-    /// many there were.
+    /// Seizes threads that are not traced yet, and asks them to stop if `state` is `Pending`.
+    /// Returns how many there were.
     fn seize_new(
         &mut self,
         proc: &ProcDir,
@@ -198,16 +209,17 @@ impl Threads {
                     self.states.insert(tid, state);
                     added += 1;
                 }
-                // Ended between the list and now.
+                // It ended after the threads were listed.
                 Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {}
                 Err(_) if is_zombie(proc, tid) => {}
-                // Made by a thread we state: traced from birth, and reported soon.
+                // It was made by a thread that we trace, so it is traced from its birth, and is
+                // reported soon.
                 Err(_) if tracer_of(proc, tid) == Some(this_thread()) => {
                     self.states.insert(tid, state);
                     added += 1;
                 }
-                // A thread that is just ending is refused too, and one that execve(2) puts in the
-                // place of another is no zombie any more when we look.
+                // A thread that is just ending is refused too, and so is one that execve(2) puts in
+                // the place of another; when we check, it is no zombie any more.
                 Err(error) if self.is_worth_retrying(&error) => {
                     std::thread::sleep(RETRY_DELAY);
                     added += 1;
@@ -218,14 +230,14 @@ impl Threads {
         Ok(added)
     }
 
-    /// Whether a refusal is worth asking again; a limited number of times.
+    /// Returns whether a refused seize should be tried again, which is a limited number of times.
     fn is_worth_retrying(&mut self, error: &std::io::Error) -> bool {
         let again = error.raw_os_error() == Some(libc::EPERM) && self.refused < MOST_RETRIES;
         self.refused += u32::from(again);
         again
     }
 
-    /// Takes reports until every thread stands, or the deadline is there.
+    /// Takes reports until every thread has stopped, or the deadline has passed.
     fn settle(&mut self, deadline: Instant, cancel: &Cancel) -> Result<()> {
         loop {
             self.take_reports();
@@ -246,7 +258,10 @@ impl Threads {
         }
     }
 
-    /// Whether the process still stands as it was.
+    /// Checks that the process is still stopped as it was.
+    ///
+    /// # Errors
+    /// If it died, or executed another program.
     pub(crate) fn check(&mut self) -> Result<()> {
         self.take_news();
         if self.died
@@ -263,8 +278,8 @@ impl Threads {
         }
     }
 
-    /// Lets every thread run on, still traced. Those that stand in their exit, are about to get a
-    /// signal or came to a breakpoint that is still to be reported, stand on.
+    /// Lets every thread run on, still traced. A thread stays where it is if it is in its exit, is
+    /// about to get a signal, or is at a breakpoint that is still to be reported.
     pub(crate) fn run_on(&mut self) {
         for (tid, state) in &mut self.states {
             let going = match *state {
@@ -284,7 +299,7 @@ impl Threads {
         }
     }
 
-    /// Lets every thread go, each as it was.
+    /// Releases every thread in the state in which it was found.
     pub(crate) fn release(&mut self) {
         self.take_news();
         for (tid, state) in std::mem::take(&mut self.states) {
@@ -301,7 +316,7 @@ impl Threads {
                 TraceState::Pending | TraceState::Running => release_pending(tid),
             };
         }
-        // What was born or reported meanwhile.
+        // Threads that were born, or reported something, meanwhile.
         while let Ok(Some((tid, report))) = ptrace::next_report() {
             let _ = match report {
                 Report::Signal(signal) => ptrace::resume(tid, signal),
@@ -311,8 +326,8 @@ impl Threads {
     }
 }
 
-/// A thread that never stopped cannot be detached (ESRCH); it goes free when this OS thread ends,
-/// which is why every capture has one of its own.
+/// Releases a thread that was asked to stop. One that has not stopped cannot be detached (ESRCH);
+/// it is released when this OS thread ends, which is why every capture has a thread of its own.
 fn release_pending(tid: i32) -> std::io::Result<()> {
     match ptrace::report_of(tid)? {
         Some((_, Report::Interrupted | Report::GroupStop(_) | Report::AtBreakpoint(_))) => {
@@ -329,16 +344,18 @@ impl Drop for Threads {
     }
 }
 
-/// Whether a SIGTRAP waits for the thread (`SigPnd` of proc_pid_status(5)).
+/// Returns whether a SIGTRAP is pending for the thread (`SigPnd` of proc_pid_status(5)).
 fn has_pending_sigtrap(tid: i32) -> bool {
     let text = std::fs::read(format!("/proc/{tid}/status")).unwrap_or_default();
     status::mask(&text, "SigPnd").is_some_and(|mask| mask & 1 << (libc::SIGTRAP - 1) != 0)
 }
 
+/// Returns the id of the calling thread.
 pub(crate) fn this_thread() -> i32 {
     rustix::thread::gettid().as_raw_nonzero().get()
 }
 
+/// Returns the pid of the tracer of a thread; `None` if nobody traces it.
 pub(crate) fn tracer_of(proc: &ProcDir, tid: i32) -> Option<i32> {
     let text = proc.read(&format!("task/{tid}/status")).ok()?;
     status::number(&text, "TracerPid")
@@ -346,6 +363,7 @@ pub(crate) fn tracer_of(proc: &ProcDir, tid: i32) -> Option<i32> {
         .map(|tracer| tracer as i32)
 }
 
+/// Returns whether a thread has ended.
 pub(crate) fn is_zombie(proc: &ProcDir, tid: i32) -> bool {
     let text = proc.read(&format!("task/{tid}/stat")).unwrap_or_default();
     super::proc::stat::parse(&text).is_none_or(|stat| matches!(stat.state, 'Z' | 'X'))

@@ -1,16 +1,19 @@
+//! The stopped threads of a capture, whether they are traced for this capture only or all the time.
+
 use super::{stop::Threads, traced_process::Traced};
 use std::{cell::RefCell, rc::Rc};
 
-/// Threads that are held for a capture.
+/// The threads that are stopped for a capture.
 pub(crate) enum StoppedThreads {
-    /// Seized for it, and let go after it.
+    /// They are traced for this capture only, and released after it.
     Once(Threads),
-    /// Traced before and after. A thread that stood before, too, goes on with the others if it is
-    /// named here.
+    /// They are traced all the time. The thread that stood for an event before, if named here, goes
+    /// on with the others.
     Traced(Rc<RefCell<Traced>>, Option<i32>),
 }
 
 impl StoppedThreads {
+    /// Runs `work` on the threads.
     pub(crate) fn with<T>(&mut self, work: impl FnOnce(&mut Threads) -> T) -> T {
         match self {
             StoppedThreads::Once(threads) => work(threads),
@@ -18,6 +21,7 @@ impl StoppedThreads {
         }
     }
 
+    /// Lets the threads run on.
     pub(crate) fn release(&mut self) {
         match self {
             StoppedThreads::Once(threads) => threads.release(),

@@ -1,4 +1,5 @@
-//! One process, held by its directory in `/proc`.
+//! A Linux process as a [`Target`], by its open folder in `/proc`, which never becomes another
+//! process's.
 
 use super::{
     facts,
@@ -14,13 +15,17 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-/// A Linux process.
+/// A Linux process of which dumps can be taken.
 pub(crate) struct LinuxTarget {
     pub(super) proc: ProcDir,
     facts: Option<Facts>,
 }
 
 impl LinuxTarget {
+    /// Opens the process. Nothing is stopped or traced yet.
+    ///
+    /// # Errors
+    /// If it has ended, or can never be dumped.
     pub(crate) fn attach(key: ProcessKey) -> Result<Self> {
         let target = Self {
             proc: ProcDir::open(key)?,
@@ -58,7 +63,7 @@ impl Target for LinuxTarget {
 }
 
 impl LinuxTarget {
-    /// The facts that were asked for last, or those of now.
+    /// Returns the facts that were read last, or reads them.
     pub(super) fn gathered(&mut self) -> Result<Facts> {
         match self.facts.take() {
             Some(facts) => Ok(facts),
@@ -66,7 +71,7 @@ impl LinuxTarget {
         }
     }
 
-    /// What can be told without touching the process.
+    /// Fails for processes that can never be dumped: ourselves, and threads of the kernel.
     fn refuse_early(&self) -> Result<()> {
         let key = self.proc.key;
         if key.pid == std::process::id() {
@@ -87,6 +92,7 @@ impl LinuxTarget {
     }
 }
 
+/// Returns the time of day.
 pub(crate) fn wall_now() -> WallTime {
     let since = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)

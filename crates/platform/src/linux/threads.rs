@@ -1,4 +1,5 @@
-//! What is known of each thread: from `/proc` before the stop, its registers while it stands.
+//! What is known of each thread: names and times from `/proc` before the stop, registers while it
+//! stands.
 
 use super::{
     arch,
@@ -10,7 +11,8 @@ use super::{
 use snapshot::{Registers, Thread, ThreadState, Warning};
 use std::collections::HashMap;
 
-/// What was read of a thread before is moved, not copied: there may be ten thousand.
+/// Returns the threads of a stopped process with their registers, the leader first. What was read
+/// before the stop is moved out of `known`, not copied: there may be ten thousand threads.
 pub(super) fn list(
     proc: &ProcDir,
     traced: &Threads,
@@ -38,7 +40,7 @@ pub(super) fn list(
     list
 }
 
-/// What `/proc` says of a thread.
+/// Reads what `/proc` tells of a thread.
 pub(super) fn describe(proc: &ProcDir, tid: i32) -> Thread {
     let text = proc.read(&format!("task/{tid}/stat")).unwrap_or_default();
     let stat = stat::parse(&text).unwrap_or_default();
@@ -91,8 +93,8 @@ fn fill_registers(
     }
 }
 
-/// Stack and instruction pointer of a thread in a system call (`/proc/TID/syscall`: number, six
-/// arguments, sp, pc), nothing of one that runs.
+/// Returns the stack and instruction pointer of a thread in a system call (`/proc/TID/syscall`:
+/// number, six arguments, sp, pc); `None` for a thread that runs.
 pub(super) fn registers_of_running(proc: &ProcDir, tid: u32) -> Option<Registers> {
     let text = proc.read(&format!("task/{tid}/syscall")).ok()?;
     let text = String::from_utf8(text).ok()?;

@@ -85,7 +85,7 @@ fn expect_part(
 }
 
 fn unsafe_path(path: &Path, why: &str) -> Error {
-    let what = format!("{} is not in safe hands: {why}", path.display());
+    let what = format!("{} can be changed by others: {why}", path.display());
     let error = Error::new(ErrorKind::NotPermitted, what);
     error.advise("Put it where only administrators may write, such as Program Files.")
 }

@@ -15,7 +15,7 @@ use windows_sys::Win32::System::{
 };
 
 fn unsupported() -> Error {
-    let what = "Windows gives no program the core of what crashes";
+    let what = "Windows has no core handler: no program is given the core of a crash";
     Error::new(ErrorKind::Unsupported, what)
 }
 

@@ -61,7 +61,7 @@ impl Watcher {
     /// Tells `sink` from now on.
     pub(crate) fn begin(sink: HostSink) -> Result<Self> {
         let failed = |e: io::Error| {
-            let what = format!("making ready to hear of processes failed: {e}");
+            let what = format!("preparing to watch processes failed: {e}");
             Error::new(ErrorKind::Other, what)
         };
         // SAFETY: no name and no attributes; the handle is ours.
