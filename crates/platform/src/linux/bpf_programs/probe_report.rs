@@ -1,24 +1,25 @@
-//! What the programs tell, in words of the machine.
+//! The report of a uprobe's program: offsets of its fields, each a word of 64 bits, and its decoded
+//! form.
 
 use super::ring;
 use crate::linux::arch;
 use snapshot::Registers;
 
-/// Offsets of the fields; when it happened, in nanoseconds of CLOCK_MONOTONIC.
+/// When it happened, in nanoseconds of CLOCK_MONOTONIC.
 pub(super) const TIME: usize = 0;
 /// The number of the hold.
 pub(super) const SEQUENCE: usize = 8;
-/// Process and thread.
+/// Process id in the upper half, thread id in the lower.
 pub(super) const THREAD: usize = 16;
-/// The place's number.
+/// The number of the place.
 pub(super) const PLACE: usize = 24;
-/// What tells the kind of what is thrown, 0 where nothing does.
+/// The number of the exception's type; 0 if there is none.
 pub(super) const KIND: usize = 32;
-/// User registers, as a uprobe's program is given them.
+/// The registers of the thread in user mode (`struct pt_regs`).
 pub(super) const REGISTERS: usize = 40;
 pub(super) const BYTES: usize = REGISTERS + arch::PROBE_WORDS * 8;
 
-/// A thread came to a place, and is held there.
+/// A thread that came to a place, and is held there.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Report {
     pub(crate) thread: i32,
@@ -28,15 +29,16 @@ pub(crate) struct Report {
     pub(crate) registers: Registers,
 }
 
-/// A held thread; it goes on by itself after a while.
+/// Identifies a held thread, by the number of its hold. The thread goes on by itself after a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HoldId(pub(super) u64);
 
 impl HoldId {
-    /// It stands for another reason.
+    /// No hold: the thread stands for another reason.
     pub(crate) const NONE: HoldId = HoldId(0);
 }
 
+/// Decodes a report; `None` if it is too short.
 pub(super) fn decode(bytes: &[u8]) -> Option<Report> {
     let word = |at| ring::word(bytes, at);
     Some(Report {

@@ -1,5 +1,8 @@
-//! Who ends a process from outside: a program at the kernel's tracepoint `signal:signal_generate`
-//! runs in the one who sends a signal. SIGKILL itself tells nobody who sent it.
+//! Finding out who ended a process by a signal.
+//!
+//! A program at the kernel's tracepoint `signal:signal_generate` (include/trace/events/signal.h)
+//! runs in the process that sends a signal, and reports its pid and name. The receiver of a SIGKILL
+//! is not told who sent it.
 
 use super::{
     instructions::{Code, Condition, FRAME, Helper},
@@ -12,12 +15,12 @@ use crate::linux::sys::{
 use snapshot::Sender;
 use std::{collections::HashMap, io, os::fd::OwnedFd};
 
-/// Signals that people and supervisors end processes with (signal(7)): SIGHUP, SIGINT, SIGQUIT,
+/// The signals by which people and supervisors end processes (signal(7)): SIGHUP, SIGINT, SIGQUIT,
 /// SIGKILL, SIGTERM.
 const ENDING: [i32; 5] = [1, 2, 3, 9, 15];
 
-/// The fields of the tracepoint's record that are read, as its `format` must tell them; stable
-/// since they are there (include/trace/events/signal.h).
+/// The fields of the tracepoint's record that we read, as its `format` file must describe them.
+/// They have not changed since the tracepoint exists.
 const FORMAT: [&str; 3] = [
     "field:int sig;\toffset:8;",
     "field:int code;\toffset:16;",
@@ -27,19 +30,21 @@ const SIGNAL: i16 = 8;
 const CODE: i16 = 16;
 const PID: i16 = 36;
 
-/// `SI_KERNEL`: nobody's doing, as when memory is short (sigaction(2)).
+/// The code of a signal that the kernel sent of its own accord, as when memory is short
+/// (`SI_KERNEL` of sigaction(2)).
 const BY_KERNEL: u64 = 0x80;
 
-/// A report: the signal, its code, process and thread of the sender, and its name.
+/// The length in bytes of the sender's name, and of a report: the signal, its code, process and
+/// thread id of the sender, and its name.
 const NAME_BYTES: usize = 16;
 const BYTES: usize = 24 + NAME_BYTES;
 
-/// Where a field lies on the program's stack.
+/// Returns the offset of a field on the program's stack.
 const fn at(field: usize) -> i16 {
     field as i16 - BYTES as i16
 }
 
-/// Hears who sends one process such a signal.
+/// The senders of ending signals to one process.
 pub(crate) struct SignalSenders {
     ring: Ring,
     /// The last sender of each signal.
@@ -48,12 +53,15 @@ pub(crate) struct SignalSenders {
 }
 
 impl SignalSenders {
-    /// Hears of them from now on.
+    /// Notes senders from now on.
+    ///
+    /// # Errors
+    /// If the kernel has no such tracepoint, or does not take the program, as without root.
     pub(crate) fn of(pid: u32) -> io::Result<Self> {
         let point = tracefs::point("signal/signal_generate")?;
         if !FORMAT.iter().all(|field| point.format.contains(field)) {
             return Err(io::Error::other(
-                "the kernel tells of signals in another way",
+                "the tracepoint signal_generate has another format",
             ));
         }
         let ring = Ring::new()?;
@@ -67,7 +75,7 @@ impl SignalSenders {
         })
     }
 
-    /// Who sent it this signal last.
+    /// Returns who sent this signal to the process last, if anybody did.
     pub(crate) fn sender(&mut self, signal: i32) -> Option<Sender> {
         while let Some(report) = self.ring.next() {
             let told = decode(&report);
