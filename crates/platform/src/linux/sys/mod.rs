@@ -1,4 +1,4 @@
-//! System calls that no safe library has; every `unsafe` of the Linux part.
+//! System calls that no safe library has. All `unsafe` code of the Linux part is here.
 
 pub(crate) mod bpf;
 mod btf;
