@@ -1,4 +1,5 @@
-//! The death of a process by a signal, without tracing it: see [`corpse`].
+//! The source of death events: the death of the process by a signal, seen without tracing it (see
+//! [`death_watch`]), or by tracing if that is not possible.
 
 use super::{
     signal_event,
@@ -16,22 +17,23 @@ use crate::{
 use snapshot::TargetEvent;
 use std::{os::fd::BorrowedFd, time::Instant};
 
-/// Waits for the death of one process.
+/// Waits for the death of a process.
 #[derive(Default)]
 pub(super) struct DeathSource {
     watch: Option<DeathWatch>,
-    /// What was known of the process when its death began to be waited for.
+    /// The facts of the process, read while it lived.
     kept: Option<Facts>,
 }
 
 impl DeathSource {
-    /// The facts of a process that has died, from while it lived.
+    /// Returns the facts of a process that has died, from when it lived.
     pub(super) fn facts(&self) -> Option<&Facts> {
         self.kept.as_ref()
     }
 
     fn keep_facts(&mut self, proc: &ProcDir) {
-        // One that is dying while it is armed anew has lost its images.
+        // A process that is dying while it is armed again has lost its modules: keep the older
+        // facts.
         let facts = facts::gather(proc).ok();
         let facts = facts.filter(|facts| !facts.modules.is_empty());
         self.kept = facts.or(self.kept.take());
@@ -46,7 +48,7 @@ impl Source for DeathSource {
             return Ok(());
         }
         self.keep_facts(proc);
-        // Whoever is traced for something else shows its death by that.
+        // A process that is traced for something else anyway shows its death by that.
         let is_traced = what.exit || what.signals != 0 || what.threads;
         if !is_traced && self.watch.as_ref().is_some_and(|watch| watch.is_of(proc)) {
             return Ok(());
@@ -84,11 +86,11 @@ impl Source for DeathSource {
     }
 
     fn program_replaced(&mut self) {
-        // It is told by tracing, and where a process is traced no watch is kept.
+        // A new program is reported by tracing, and a traced process has no death watch.
     }
 
     fn missed(&mut self) -> u64 {
-        // A process dies once; the ring has room for a thousand of its threads.
+        // A process dies once, and the ring has room for a thousand threads.
         0
     }
 }

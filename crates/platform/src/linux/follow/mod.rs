@@ -1,5 +1,9 @@
-//! A process that is waited for: by probes that hold a thread at a place, by the kernel's report of
-//! its death, and, for what nothing else shows, by tracing its threads.
+//! Following a process: waiting for its events.
+//!
+//! Events come from several sources, each with its own mechanism of the kernel: the death of the
+//! process from a BPF program, places in the code from uprobes, lines on standard error from a
+//! tracepoint, and everything else from tracing the threads by ptrace(2), which costs the process
+//! most and is used only for what nothing else shows.
 
 mod death_source;
 mod probe_source;
@@ -33,13 +37,13 @@ use std::{
 use stderr_lines::StderrLines;
 use trace_source::TraceSource;
 
-/// How long a thread that was held may take to stop for good.
+/// How long a thread may take to stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How often threads are looked at that were asked to stop and did not in time.
+/// How often threads that were asked to stop and did not in time are checked.
 const STRAY_POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// A Linux process that is followed.
+/// A Linux process whose events are waited for.
 pub(crate) struct LinuxFollow {
     target: LinuxTarget,
     sources: Sources,
@@ -56,7 +60,7 @@ impl LinuxFollow {
         })
     }
 
-    /// Sleeps until a source may have something to tell, somebody wakes us, or `until` has come.
+    /// Sleeps until a source may have an event, somebody wakes us, or `until` has come.
     fn sleep(&self, until: Option<Instant>) {
         let list = self.sources.list();
         let stray = (!self.sources.strays.is_empty()).then(|| Instant::now() + STRAY_POLL_INTERVAL);
@@ -162,7 +166,7 @@ impl Follow for LinuxFollow {
     }
 }
 
-/// Everything that tells of a process, and where the process stands.
+/// The sources of events, and how the process is held for the last event.
 #[derive(Default)]
 struct Sources {
     deaths: DeathSource,
@@ -170,12 +174,13 @@ struct Sources {
     stderr: StderrLines,
     tracing: TraceSource,
     held_by: HeldBy,
-    /// Threads that were asked to stop and have not yet.
+    /// Threads that were asked to stop and have not stopped yet.
     strays: Vec<i32>,
 }
 
 impl Sources {
-    /// In the order in which they are armed: what one cannot have, a later one may.
+    /// Returns the sources in the order in which they are armed: what one cannot report, a later
+    /// one may.
     fn list(&self) -> [&dyn Source; 4] {
         [&self.deaths, &self.probes, &self.stderr, &self.tracing]
     }
@@ -189,8 +194,8 @@ impl Sources {
         ]
     }
 
-    /// The next event of any source, without waiting. A death comes last: what the process did
-    /// before it is told first.
+    /// Returns the next event of any source, without waiting. A death comes last, so that what the
+    /// process did before it is told first.
     fn next(&mut self, proc: &mut ProcDir) -> Option<TargetEvent> {
         let (event, held_by) = {
             let [deaths, rest @ ..] = self.list_mut();
@@ -205,7 +210,7 @@ impl Sources {
         Some(event)
     }
 
-    /// The threads of a process that has died.
+    /// Returns the threads of a process that has died.
     fn dead(&self) -> &[super::bpf_programs::Death] {
         match &self.held_by {
             HeldBy::Death(deaths) => deaths,
@@ -221,8 +226,7 @@ impl Drop for Sources {
     }
 }
 
-/// Signals whose default action is a core dump, but SIGQUIT, which people send on purpose, are
-/// exceptions.
+/// Makes the event of a signal. Signals of [`FAULT_SIGNALS`] are exceptions.
 fn signal_event(tid: i32, info: &SignalInfo) -> TargetEvent {
     if !FAULT_SIGNALS.contains(&(info.number as u32)) {
         return TargetEvent::Signal {

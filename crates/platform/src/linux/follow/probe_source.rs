@@ -1,4 +1,5 @@
-//! Threads that come to a place, held there by probes: see [`hold`](crate::linux::bpf_programs).
+//! The source of breakpoint events: threads that come to a place in the code are held there by
+//! uprobes (see [`bpf_programs`](crate::linux::bpf_programs)).
 
 use super::{
     source::{Source, Wanted},
@@ -15,16 +16,16 @@ use crate::{
 use snapshot::{ProcessKey, TargetEvent};
 use std::{collections::BTreeSet, io, os::fd::BorrowedFd, time::Instant};
 
-/// The probes of one process.
+/// The uprobes of one process.
 #[derive(Default)]
 pub(super) struct ProbeSource {
     holds: Option<ThreadHolds>,
-    /// Numbers of the places that have one.
+    /// The numbers of the places that have a probe.
     armed: BTreeSet<u32>,
 }
 
 impl ProbeSource {
-    /// Whether the thread of this report is still held.
+    /// Returns whether the thread of this report is still held.
     pub(super) fn is_held(&self, report: &Report) -> bool {
         let holds = self.holds.as_ref();
         holds.is_none_or(|holds| holds.is_held(report.hold))
@@ -40,12 +41,13 @@ impl ProbeSource {
     /// See [`Follow::pass`](crate::Follow::pass).
     pub(super) fn pass(&mut self, kind: u64, pass: bool) {
         if let Some(holds) = &mut self.holds {
-            // Where there is no room for another kind it is held each time.
+            // If there is no room for another type, its threads are always held.
             let _ = holds.pass(kind, pass);
         }
     }
 
-    /// How many of this kind have gone by; `None` where there are no probes.
+    /// Returns how many exceptions of this type have passed unreported; `None` if there are no
+    /// probes.
     pub(super) fn passed(&self, kind: u64) -> Option<u64> {
         self.holds.as_ref().map(|holds| holds.passed(kind))
     }
@@ -118,7 +120,7 @@ impl Source for ProbeSource {
     }
 
     fn program_replaced(&mut self) {
-        // The kernel has taken the probes away with the old program.
+        // The kernel has removed the probes with the old program.
         *self = Self::default();
     }
 
@@ -127,22 +129,22 @@ impl Source for ProbeSource {
     }
 }
 
-/// That a place could not be armed, and why.
+/// Returns the notice that a place could not be armed.
 pub(super) fn not_armed(place: &ArmedPlace, error: &io::Error) -> String {
     let (path, offset) = (&place.module.path, place.offset);
     format!("no probe could be put at {path}+{offset:#x}: {error}")
 }
 
 fn no_probes(error: &io::Error, instead: bool) -> String {
-    let why = format!("throws and breakpoints cannot be met by probes here ({error})");
+    let why = format!("uprobes cannot be used here ({error})");
     match instead {
         true => format!(
-            "{why}: the processor's breakpoints do it, each stops the thread for some 20 µs, and the \
-             process dies if firstchance is killed at that moment"
+            "{why}: hardware breakpoints are used for throws and breakpoints; each stops the thread for \
+             some 20 µs, and the process dies if firstchance is killed at that moment"
         ),
         false => format!(
-            "{why}: run as root on Linux 5.17 or later, or take --unsafe-breakpoints, with which the \
-             process may die if firstchance is killed"
+            "{why}, so throws and breakpoints are not seen: run as root on Linux 5.17 or later, or use \
+             --unsafe-breakpoints, with which the process may die if firstchance is killed"
         ),
     }
 }

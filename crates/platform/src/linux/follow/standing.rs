@@ -1,5 +1,5 @@
-//! The thread that stands for the last event: keeping it there, letting it go on, and holding the
-//! others with it for a capture.
+//! The thread that stands for the last event: keeping it there, letting it go on, and stopping the
+//! other threads with it for a capture.
 
 use super::{STOP_TIMEOUT, Sources};
 use crate::{
@@ -17,24 +17,25 @@ use crate::{
 };
 use std::time::{Duration, Instant};
 
-/// Where a process stands for the last event.
+/// What holds the thread of the last event.
 #[derive(Default)]
 pub(super) enum HeldBy {
-    /// Nowhere: it runs, or is gone.
+    /// Nothing: the process runs, or is gone.
     #[default]
     Nothing,
-    /// A traced thread stands at something that it did; of a signal, with what that will do.
+    /// The thread is traced, and stands for its event. If that is a signal, this has what the
+    /// signal will do.
     Tracer(i32, Option<Fate>),
-    /// A thread is held by a probe, for some milliseconds at most.
+    /// A uprobe holds the thread, for some milliseconds at most.
     Probe(Report),
-    /// A thread came to a place and has been stopped by us since.
+    /// The thread came to a place, and was stopped by us since.
     OurStop(Report),
-    /// The process is dead, the thread with the fault first; its memory is kept.
+    /// The process is dead, and its memory is kept. The thread that had the fault is the first.
     Death(Vec<Death>),
 }
 
 impl HeldBy {
-    /// What is told of the thread.
+    /// Returns what is told of the thread.
     pub(super) fn standing(&self) -> Standing {
         let registers = match self {
             HeldBy::Nothing => None,
@@ -56,7 +57,7 @@ impl HeldBy {
         }
     }
 
-    /// The living thread that stands.
+    /// Returns the living thread that stands.
     fn thread(&self) -> Option<i32> {
         match self {
             HeldBy::Nothing | HeldBy::Death(_) => None,
@@ -76,8 +77,11 @@ impl Sources {
         }
     }
 
-    /// Makes a stop of a state; returns whether the thread stands now. It does not when it came too
-    /// late for that, or ended.
+    /// Stops a thread that a probe holds, so that it stands for any length of time. Returns whether
+    /// it stands: not if the probe's time was over, or if it has ended.
+    ///
+    /// # Errors
+    /// If we may not trace the thread.
     pub(super) fn stay(&mut self, proc: &ProcDir) -> Result<bool> {
         let report = match std::mem::take(&mut self.held_by) {
             HeldBy::Probe(report) => report,
@@ -135,7 +139,7 @@ impl Sources {
         }
     }
 
-    /// Lets threads go on that were asked to stop, did not in time, and stand now.
+    /// Releases threads that were asked to stop, did not stop in time, and have stopped now.
     pub(super) fn let_strays_go(&mut self) {
         self.strays.retain(|&tid| match ptrace::report_of(tid) {
             Ok(None) => true,
@@ -151,7 +155,7 @@ impl Sources {
         });
     }
 
-    /// ThreadHolds all threads, the one that stands among them.
+    /// Stops all threads; the one that stands stays where it is.
     pub(super) fn stop_all(
         &mut self,
         proc: &ProcDir,
@@ -176,7 +180,7 @@ impl Sources {
     }
 }
 
-/// Waits until a thread has stopped: it stands, ends, or takes too long.
+/// Waits until a thread that was asked to stop stands or has ended, or the time is over.
 fn wait_for_stop(tid: i32) -> TraceState {
     use ptrace::Report as R;
     let end = Instant::now() + STOP_TIMEOUT;

@@ -1,4 +1,4 @@
-//! StderrLines that the process writes to its standard error, as debug strings.
+//! The source of debug strings: lines that the process writes to its standard error.
 
 use super::{
     source::{Source, Wanted},
@@ -14,14 +14,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long the end of a line is waited for before its beginning is told.
+/// How long to wait for the end of a line before its beginning is reported.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// What one process writes there.
+/// The lines of one process.
 #[derive(Default)]
 pub(super) struct StderrLines {
     writes: Option<StderrWrites>,
-    /// When a line that has not ended is told as it is.
+    /// When a line that has not ended is reported as it is.
     rest_due: Option<Instant>,
 }
 

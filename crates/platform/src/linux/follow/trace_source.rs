@@ -1,6 +1,6 @@
-//! What only tracing shows: signals before their handlers, threads that begin and end, the end of
-//! the process while its memory still stands; and breakpoints of the processor, where there are no
-//! probes.
+//! The source of events that only tracing shows: signals before their handlers run, threads that
+//! start and exit, and the end of the process while its memory still exists. It also reports
+//! hardware breakpoints, for places that have no uprobe.
 
 use super::{
     STOP_TIMEOUT,
@@ -31,27 +31,28 @@ use std::{
     time::Instant,
 };
 
-/// The threads of one process, traced while anything needs it.
+/// The traced threads of one process, while anything needs the tracing.
 #[derive(Default)]
 pub(super) struct TraceSource {
     traced: Option<Rc<RefCell<Traced>>>,
-    /// Woken by each SIGCHLD, as long as there are traced threads.
+    /// Woken by each SIGCHLD, as long as threads are traced.
     child: Option<Arc<Wake>>,
     breakpoints: Option<HardwareBreakpoints>,
     armed: BTreeSet<u32>,
     senders: Option<SignalSenders>,
-    /// Nothing needs it any more, but a thread stands for what it showed.
+    /// Whether the tracing ends with the present event: nothing needs it any more, but a traced
+    /// thread stands.
     ends_with_event: bool,
 }
 
 impl TraceSource {
-    /// The traced threads, while there are any.
+    /// Returns the traced threads, if any.
     pub(super) fn traced(&self) -> Option<&Rc<RefCell<Traced>>> {
         self.traced.as_ref()
     }
 
-    /// Ends the tracing, if it was to end with the event that has now been dealt with; returns
-    /// whether it was.
+    /// Ends the tracing if it was to end with the event that has been dealt with now. Returns
+    /// whether it did.
     pub(super) fn end_if_due(&mut self) -> bool {
         let due = std::mem::take(&mut self.ends_with_event);
         if due {
@@ -60,7 +61,7 @@ impl TraceSource {
         due
     }
 
-    /// Traces no thread any more; each runs on as it was.
+    /// Ends the tracing; each thread runs on as it was.
     pub(super) fn end(&mut self) {
         self.child = None;
         let Some(traced) = self.traced.take() else {
@@ -83,13 +84,14 @@ impl TraceSource {
         }
     }
 
-    /// How many of this kind have gone by at breakpoints.
+    /// Returns how many exceptions of this type have passed hardware breakpoints unreported.
     pub(super) fn passed(&self, kind: u64) -> u64 {
         self.breakpoints
             .as_ref()
             .map_or(0, |breakpoints| breakpoints.passed(kind))
     }
 
+    /// Begins, changes or ends the tracing, as what is wanted demands.
     fn trace(&mut self, proc: &ProcDir, wanted: &Wanted<'_>) -> Result<()> {
         let what = wanted.what;
         let breakpoints = !wanted.without_probe.is_empty() || self.breakpoints.is_some();
@@ -110,7 +112,7 @@ impl TraceSource {
         Ok(())
     }
 
-    /// Puts breakpoints at the places that have no probes.
+    /// Sets hardware breakpoints at the places that have no uprobe.
     fn arm_hardware_breakpoints(&mut self, proc: &ProcDir, wanted: &mut Wanted<'_>) {
         let places = std::mem::take(&mut wanted.without_probe).into_iter();
         let is_new = |place: &&ArmedPlace| !self.armed.contains(&place.number);
@@ -132,8 +134,8 @@ impl TraceSource {
         }
     }
 
-    /// What it did next, with the report of a breakpoint. A thread at a breakpoint that is not
-    /// wanted goes on, and so does one that began where nobody wants to know.
+    /// Returns the next wanted event, and the report of a breakpoint with it. A thread that came to
+    /// a breakpoint that is not wanted goes on, and so does a new thread if nobody wants to know.
     fn next_wanted(&mut self, proc: &ProcDir) -> Option<(TraceEvent, Option<Report>)> {
         let traced = self.traced.clone()?;
         loop {
@@ -161,6 +163,7 @@ impl TraceSource {
         }
     }
 
+    /// Translates a trace event into an event of the target, and tells how the thread is held.
     fn told(&mut self, event: TraceEvent, report: Option<Report>) -> (TargetEvent, HeldBy) {
         let thread = |tid: i32| tid as u32;
         match event {
@@ -207,7 +210,7 @@ impl TraceSource {
 impl Source for TraceSource {
     fn arm(&mut self, proc: &mut ProcDir, wanted: &mut Wanted<'_>) -> Result<()> {
         self.senders = match (self.senders.take(), wanted.what.exit) {
-            // Without it, the end is told without who brought it about.
+            // If this fails, the end of the process is reported without the sender of the signal.
             (None, true) => SignalSenders::of(proc.key.pid).ok(),
             (senders, is_wanted) => senders.filter(|_| is_wanted),
         };
@@ -241,7 +244,7 @@ impl Source for TraceSource {
     }
 
     fn missed(&mut self) -> u64 {
-        // A traced thread waits until it has been asked.
+        // A traced thread waits until we have taken its report.
         0
     }
 }
