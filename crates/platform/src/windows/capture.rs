@@ -27,7 +27,7 @@ use std::{sync::Arc, time::Instant};
 use windows_sys::Win32::Foundation::HANDLE;
 
 impl WindowsTarget {
-    /// Captures it; where it is followed, by the debug loop that it is followed by.
+    /// Captures the process. If it is followed, `events` is the debug loop that follows it.
     pub(super) fn capture_by(
         &mut self,
         options: &CaptureOptions,
@@ -44,7 +44,8 @@ impl WindowsTarget {
         }
     }
 
-    /// By a state change where the system has them, else as its debugger.
+    /// Stops the process: by a state change if the system has those, else by the debug loop that
+    /// follows it, else as its debugger.
     fn hold(&self, events: Option<&SharedDebugLoop>) -> Result<StoppedBy> {
         if let Some(change) = StateChange::suspend(&self.process) {
             return Ok(StoppedBy::StateChange(change));
@@ -112,7 +113,7 @@ impl WindowsTarget {
         ))
     }
 
-    /// From a clone: the process itself runs on.
+    /// Makes the capture of a clone, while the process itself runs on.
     fn cloned(&self, facts: Facts, clone: Clone) -> Capture {
         let threads = in_order(clone.threads());
         let clone = Arc::new(clone);
@@ -140,7 +141,8 @@ impl WindowsTarget {
         list
     }
 
-    /// `memory` and `space` are those of the process, or of its clone.
+    /// Makes the snapshot. `memory` and `space` are the memory and the handle of the process, or of
+    /// its clone.
     fn snapshot(
         &self,
         facts: Facts,
@@ -179,7 +181,8 @@ impl WindowsTarget {
     }
 }
 
-/// What stands for an event already is held further; it goes on with the capture if it is let go.
+/// If the process stands for an event already, it is kept there. With `lets_go` it continues when
+/// the capture is released.
 fn standing(events: &SharedDebugLoop, lets_go: bool) -> Option<StoppedBy> {
     let stands = !events.borrow().is_running();
     stands.then(|| match lets_go {
@@ -188,14 +191,14 @@ fn standing(events: &SharedDebugLoop, lets_go: bool) -> Option<StoppedBy> {
     })
 }
 
-/// The threads by age: the one that began first is the leader.
+/// Orders threads by the time at which they began. The first one is the leader.
 fn in_order(mut list: Vec<(u64, Thread)>) -> Vec<Thread> {
     list.sort_by_key(|(begun, thread)| (*begun, thread.id));
     list.into_iter().map(|(_, thread)| thread).collect()
 }
 
-/// Where the stack of a thread was allocated: `DeallocationStack` of its TEB. The 32-bit TEB of a
-/// 32-bit thread lies 8 KiB above its 64-bit one.
+/// Returns the address at which the stack of a thread was allocated: `DeallocationStack` of its
+/// TEB. The 32-bit TEB of a 32-bit thread lies 8 KiB above its 64-bit one.
 fn stack_of(memory: &dyn Memory, teb: u64, narrow: bool) -> Option<u64> {
     if teb == 0 {
         return None;
@@ -206,13 +209,13 @@ fn stack_of(memory: &dyn Memory, teb: u64, narrow: bool) -> Option<u64> {
     memory.read_u64(teb + 0x1478)
 }
 
-/// By what a process is held; dropping it lets the process go, and so does our death.
+/// What keeps a process stopped. Dropping it lets the process run on, and so does our death.
 enum StoppedBy {
     StateChange(#[expect(dead_code, reason = "it is kept for what its end does")] StateChange),
     Debugger(#[expect(dead_code, reason = "it is kept for what its end does")] DebuggedProcess),
-    /// By those that follow it; it goes on with the capture.
+    /// The debug loop that follows it. The process continues when this is dropped.
     DebugLoop(SharedDebugLoop),
-    /// The same, and stays where it is.
+    /// The event for which it stood before. It stays there when this is dropped.
     Event,
 }
 
@@ -224,7 +227,7 @@ impl Drop for StoppedBy {
     }
 }
 
-/// The process that stands, as [`Capture`] holds it.
+/// The stopped process, which [`Capture`] holds and releases.
 struct Stopped {
     process: Arc<Process>,
     hold: Option<StoppedBy>,

@@ -1,4 +1,5 @@
-//! What a process does, as its debugger is told, and letting it go on.
+//! Following a process by a debug loop: its events as far as they are wanted, and letting it go on
+//! (<https://learn.microsoft.com/windows/win32/debug/writing-the-debugger-s-main-loop>).
 
 use super::{
     breakpoints::Breakpoints,
@@ -22,10 +23,11 @@ use windows_sys::Win32::Foundation::{
     EXCEPTION_BREAKPOINT, EXCEPTION_SINGLE_STEP, STATUS_WX86_BREAKPOINT,
 };
 
-/// What the loaders say to the debugger of a program that begins, the 64-bit one and the 32-bit
-/// one. Any other breakpoint is the program's own.
+/// Breakpoint exceptions that the loaders raise for a debugger when a program starts, the 64-bit
+/// one and the 32-bit one. Any other breakpoint is the program's own.
 const GREETINGS: [u32; 2] = [EXCEPTION_BREAKPOINT as u32, STATUS_WX86_BREAKPOINT as u32];
-/// By which a program tells debuggers the name of a thread.
+/// The exception by which a program tells debuggers the name of a thread
+/// (<https://learn.microsoft.com/visualstudio/debugger/tips-for-debugging-threads>).
 const THREAD_NAME: u32 = 0x406d_1388;
 /// How long threads may take to step over a breakpoint.
 const STEPPING: Duration = Duration::from_secs(1);
@@ -33,40 +35,46 @@ const STEPPING: Duration = Duration::from_secs(1);
 /// The debug loop of a process, shared by what follows the process and by a capture of it.
 pub(super) type SharedDebugLoop = Rc<RefCell<DebugLoop>>;
 
-/// A process that is followed.
+/// The debug loop of one process.
 pub(crate) struct DebugLoop {
     process: Arc<Process>,
-    /// `None` only while it is taken anew.
+    /// The attached debugger; `None` only while we attach again.
     debugged: Option<DebuggedProcess>,
     wanted: Arming,
     breakpoints: Breakpoints,
-    /// It has not run yet, and that has not been told.
+    /// Whether the program has not run yet, and that is still to be reported.
     begins: bool,
-    /// Breakpoints of its loader that are still to come.
+    /// The loaders' breakpoints that are still to come.
     greetings: Vec<u32>,
-    /// Its images, by base.
+    /// The paths of the modules, by base address.
     modules: BTreeMap<u64, String>,
-    /// What was there before us: the system tells of it as if it were new.
+    /// Modules that were loaded before we attached, which the system reports as if they were new.
     old_modules: BTreeSet<u64>,
+    /// Threads that existed before we attached.
     old_threads: BTreeSet<u32>,
     stop_reason: StopReason,
 }
 
-/// For what it stands.
+/// Why the process stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum StopReason {
-    /// For nothing that was told.
+    /// For nothing that was reported.
     #[default]
     Nothing,
+    /// For any other event that was reported.
     Event,
-    /// An exception that nobody handled.
+    /// For an exception that nobody handled.
     LastChance,
-    /// A breakpoint, at this address.
+    /// For a breakpoint at this address.
     Breakpoint(u64),
 }
 
 impl DebugLoop {
-    /// Attaches; `modules` are those that it has by now.
+    /// Attaches to the process. `modules` are those that it has now; if there are none, it has only
+    /// just been started.
+    ///
+    /// # Errors
+    /// If we may not debug it, or another debugger does.
     pub(crate) fn follow(process: Arc<Process>, modules: &[Module]) -> Result<Self> {
         let breakpoints = Breakpoints::new(process.clone());
         let begins = modules.is_empty();
@@ -105,7 +113,8 @@ impl DebugLoop {
         Ok(())
     }
 
-    /// Reports this, and nothing else; what could not be had, or what it costs.
+    /// Sets which events are reported. Returns in sentences what cannot be reported, or what it
+    /// costs.
     pub(crate) fn arm(&mut self, what: &Arming) -> Vec<String> {
         let before = std::mem::replace(&mut self.wanted, what.clone());
         let mut lacking = self.arm_places();
@@ -131,7 +140,8 @@ impl DebugLoop {
         lacking
     }
 
-    /// Waits for the next event that is wanted.
+    /// Lets the process run, and waits for the next event that is wanted; `None` if there is none
+    /// within `limit`.
     pub(crate) fn wait(&mut self, limit: Duration) -> Option<TargetEvent> {
         if std::mem::take(&mut self.begins) {
             return Some(TargetEvent::Executed);
@@ -149,6 +159,7 @@ impl DebugLoop {
         }
     }
 
+    /// Updates what we know by an event. Returns the event if it is wanted.
     fn understand(&mut self, event: DebugEvent) -> Option<TargetEvent> {
         let thread = event.thread;
         let stepped = self.breakpoints.stepped(thread);
@@ -185,6 +196,7 @@ impl DebugLoop {
         }
     }
 
+    /// Returns the event if it is wanted.
     fn told(&self, wanted: bool, event: TargetEvent) -> Option<TargetEvent> {
         wanted.then_some(event)
     }
@@ -225,7 +237,7 @@ impl DebugLoop {
         self.told(wanted, TargetEvent::Exception(exception))
     }
 
-    /// Nothing that the program did: it goes on without having seen it.
+    /// Hides an exception that is our own doing from the program.
     fn ours(&mut self) -> Option<TargetEvent> {
         if let Some(debugged) = &mut self.debugged {
             debugged.ours();
@@ -233,7 +245,7 @@ impl DebugLoop {
         None
     }
 
-    /// Lets it run on.
+    /// Lets the process run on.
     pub(crate) fn go_on(&mut self) {
         let reason = std::mem::take(&mut self.stop_reason);
         let Some(debugged) = &mut self.debugged else {
@@ -249,26 +261,29 @@ impl DebugLoop {
         debugged.go_on();
     }
 
-    /// Whether no event holds it.
+    /// Returns whether the process runs: no event holds it.
     pub(crate) fn is_running(&self) -> bool {
         self.thread().is_none()
     }
 
-    /// The thread that stands for the last event.
+    /// Returns the thread that stands for the last event.
     fn thread(&self) -> Option<u32> {
         self.debugged.as_ref()?.stands()
     }
 
+    /// Reads the registers of the thread that stands.
     pub(crate) fn registers(&self) -> Option<Registers> {
         let narrow = self.process.is_narrow();
         threads::describe(self.thread()?, narrow, true).1.registers
     }
 
+    /// Returns whether the process dies when it goes on.
     pub(crate) fn is_deadly(&self) -> bool {
         self.stop_reason == StopReason::LastChance
     }
 
-    /// Its images, also those that its loader has not noted yet.
+    /// Adds the modules that its loader has not put into its list yet. `size` returns the size of
+    /// the module at a base address.
     pub(crate) fn add_modules(&self, modules: &mut Vec<Module>, size: impl Fn(u64) -> Option<u32>) {
         for (base, path) in &self.modules {
             if modules.iter().any(|module| module.range.start == *base) {
@@ -283,21 +298,21 @@ impl DebugLoop {
         }
     }
 
-    /// Holds it although it does nothing that is told: it is let go and taken anew, which stops it
-    /// without a thread of ours in it. What it does in between nobody hears of.
+    /// Stops the process when it stands for no event: we detach and attach again, which stops it
+    /// without a thread of ours in it. Events in between are lost.
     pub(crate) fn stop_running(&mut self) -> Result<()> {
         self.settle();
         self.debugged = None;
         self.attach()
     }
 
-    /// Takes the breakpoints out of the code, and sees to it that no thread is about to report
-    /// one; it runs then.
+    /// Restores the program's code, and waits until no thread is about to report a breakpoint or a
+    /// step; the process runs then.
     fn settle(&mut self) {
         self.breakpoints.lift();
         let deadline = Instant::now() + STEPPING;
         loop {
-            // Its own code is back: what stands at a breakpoint need not step over it.
+            // The code is restored, so a thread that stands at a breakpoint need not step over it.
             self.stop_reason = StopReason::Nothing;
             let open = self.breakpoints.is_open() && Instant::now() < deadline;
             let limit = if open { STEPPING } else { Duration::ZERO };

@@ -1,6 +1,8 @@
+//! A crash as the system told it, put into the threads of a snapshot.
+
 use snapshot::{Exception, Registers, SparseBytes, Thread};
 
-/// What a process has crashed of, and the registers that its thread had then.
+/// The exception that a process has crashed of, and the registers of its thread at that moment.
 pub(crate) struct Fault {
     pub(crate) exception: Exception,
     pub(super) registers: Registers,
@@ -8,7 +10,8 @@ pub(crate) struct Fault {
 }
 
 impl Fault {
-    /// The thread has gone on since, to wait for the debugger: it is shown as it was.
+    /// Gives the thread its registers of the moment of the crash. It has run on since, to wait for
+    /// the debugger.
     pub(crate) fn put_to(&self, threads: &mut [Thread]) {
         let mut threads = threads.iter_mut();
         if let Some(thread) = threads.find(|thread| thread.id == self.exception.thread) {

@@ -3,7 +3,10 @@
 
 use std::io;
 
-/// Names that Windows takes for a device, a stream, another folder, or another name.
+/// Checks the name of a file.
+///
+/// # Errors
+/// If Windows takes it for a device, a stream, another folder, or another name.
 pub(super) fn refuse_odd_name(name: &str) -> io::Result<()> {
     let stem = name.split('.').next().unwrap_or("").trim_end();
     let stem = stem.to_ascii_uppercase();

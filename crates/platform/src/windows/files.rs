@@ -24,15 +24,16 @@ use windows_sys::Win32::{
     },
 };
 
+/// Returns whether it is a regular file: no folder, no link, no other reparse point.
 pub(super) fn is_plain(found: &std::fs::Metadata) -> bool {
     found.is_file() && found.file_attributes() & FILE_ATTRIBUTE_REPARSE_POINT == 0
 }
 
-/// Free space where `folder` lies.
+/// Returns the space of the file system that `folder` is on.
 pub(crate) fn space_at(folder: &Path) -> io::Result<Space> {
     let name = wide(folder.to_str().ok_or(io::ErrorKind::InvalidFilename)?);
     let mut space = Space::default();
-    // SAFETY: a NUL-ended name, and two numbers to be filled.
+    // SAFETY: the name ends with a NUL, and the call writes to two live locals.
     check(unsafe {
         GetDiskFreeSpaceExW(
             name.as_ptr(),
@@ -44,15 +45,16 @@ pub(crate) fn space_at(folder: &Path) -> io::Result<Space> {
     Ok(space)
 }
 
-/// Whether the file system of `folder` keeps lists of who may.
+/// Returns whether the file system of `folder` has access lists.
 pub(crate) fn has_permissions(folder: &Path) -> io::Result<bool> {
-    /// `FILE_PERSISTENT_ACLS` (winnt.h).
+    /// The flag of a volume with access lists (`FILE_PERSISTENT_ACLS` of winnt.h).
     const LISTS: u32 = 8;
     let folder = std::path::absolute(folder)?;
     let name = wide(folder.to_str().ok_or(io::ErrorKind::InvalidFilename)?);
     let mut root = [0u16; 1024];
     let (mut flags, none, nowhere) = (0, std::ptr::null_mut(), std::ptr::null_mut());
-    // SAFETY: NUL-ended names, room for the volume's, and a place for the flags.
+    // SAFETY: the names end with a NUL, and the buffer for the volume's name and the flags are live
+    // locals.
     unsafe {
         check(GetVolumePathNameW(name.as_ptr(), root.as_mut_ptr(), 1024))?;
         check(GetVolumeInformationW(
@@ -69,7 +71,7 @@ pub(crate) fn has_permissions(folder: &Path) -> io::Result<bool> {
     Ok(flags & LISTS != 0)
 }
 
-/// Opens what may be a regular file, and no link; the caller sees.
+/// Opens a file that must not be a link. The caller checks that it is a regular file.
 pub(crate) fn open_plain(path: &Path) -> io::Result<File> {
     let file = open_shared(path)?;
     let is_link = path.symlink_metadata()?.is_symlink();
@@ -79,6 +81,7 @@ pub(crate) fn open_plain(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// See [`crate::patch_file`].
 pub(crate) fn patch_file(path: &Path, patches: &[(u64, Vec<u8>)]) -> io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     let options = options
@@ -100,7 +103,7 @@ pub(crate) fn patch_file(path: &Path, patches: &[(u64, Vec<u8>)]) -> io::Result<
     file.set_modified(found.modified()?)
 }
 
-/// Maps a regular file.
+/// Maps a regular file for reading.
 pub(crate) fn map_file(path: &Path) -> io::Result<FileBytes> {
     let file = open_shared(path)?;
     let size = file.metadata()?.len() as usize;
@@ -110,7 +113,10 @@ pub(crate) fn map_file(path: &Path) -> io::Result<FileBytes> {
     Ok(Arc::new(Mapping::new(&file, size)?))
 }
 
-/// Opens a file on a disk for reading; others may write, rename and delete it.
+/// Opens a file on a disk for reading, while others may write, rename and delete it.
+///
+/// # Errors
+/// If it cannot be opened, or is a pipe or a device.
 pub(crate) fn open_shared(path: &Path) -> io::Result<File> {
     let mut options = std::fs::OpenOptions::new();
     options.read(true);
@@ -124,7 +130,7 @@ pub(crate) fn open_shared(path: &Path) -> io::Result<File> {
     Ok(handle.into())
 }
 
-/// A file mapped for reading. Windows lets nobody truncate it meanwhile.
+/// A file that is mapped for reading. Windows lets nobody cut it meanwhile.
 struct Mapping {
     at: MEMORY_MAPPED_VIEW_ADDRESS,
     size: usize,
@@ -134,7 +140,7 @@ impl Mapping {
     fn new(file: &File, size: usize) -> io::Result<Self> {
         use std::os::windows::io::AsRawHandle;
         let none = std::ptr::null();
-        // SAFETY: an open file; the view keeps the mapping when its handle is closed.
+        // SAFETY: an open file. The view keeps the mapping alive when the handle of that is closed.
         unsafe {
             let handle = file.as_raw_handle();
             let mapping = own(CreateFileMappingW(
@@ -156,20 +162,21 @@ impl Mapping {
 
 impl AsRef<[u8]> for Mapping {
     fn as_ref(&self) -> &[u8] {
-        // SAFETY: the view is that long and stays until `drop`; a file that is mapped cannot be
-        // truncated. Bytes that others write meanwhile are only ever parsed, never trusted.
+        // SAFETY: the view has that length and stays until `drop`; a mapped file cannot be cut.
+        // What this cannot rule out is that others write to the file meanwhile: bytes are then
+        // parsed as they come, and never trusted.
         unsafe { std::slice::from_raw_parts(self.at.Value.cast(), self.size) }
     }
 }
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: our own view, which nobody can borrow any more.
+        // SAFETY: our own view, unmapped once; nobody has a reference into it.
         unsafe { UnmapViewOfFile(self.at) };
     }
 }
 
-// SAFETY: plain memory that nobody writes through this value.
+// SAFETY: the view belongs to the process, not to a thread, and nobody writes through this value.
 unsafe impl Send for Mapping {}
 // SAFETY: as above.
 unsafe impl Sync for Mapping {}

@@ -1,4 +1,4 @@
-//! A process that is followed by a debug loop.
+//! A Windows process whose events are waited for, by a debug loop.
 
 use super::{
     debug_loop::{DebugLoop, SharedDebugLoop},
@@ -20,13 +20,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// WaitForDebugEvent waits for nothing else: so often we look whether somebody wants to wake us.
+/// How often we check whether somebody wants to wake us: WaitForDebugEvent cannot wait for anything
+/// else.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// A Windows process that is followed.
+/// A Windows process whose events are waited for.
 pub(crate) struct WindowsFollow {
     target: WindowsTarget,
-    /// While anything is armed.
+    /// The debug loop, while anything is armed.
     events: Option<SharedDebugLoop>,
     woken: Arc<AtomicBool>,
 }
@@ -40,8 +41,11 @@ impl WindowsFollow {
         })
     }
 
-    /// One that is about to meet its last exception, as soon as `go` was said: it stands at it
-    /// then. Returns the exception too, and the registers.
+    /// Follows a process that is about to raise its last exception, as soon as `go` was called.
+    /// Returns when it stands for that exception, with the exception and the registers.
+    ///
+    /// # Errors
+    /// If the exception does not come within `limit`.
     pub(crate) fn crashing(
         key: ProcessKey,
         go: impl FnOnce(),
@@ -69,6 +73,7 @@ impl WindowsFollow {
         }
     }
 
+    /// Begins the debug loop.
     fn debug(&mut self) -> Result<SharedDebugLoop> {
         let memory = self.target.live_memory();
         let peb = facts::peb(&self.target.process, &memory);
@@ -77,6 +82,7 @@ impl WindowsFollow {
         Ok(self.events.insert(Rc::new(RefCell::new(events))).clone())
     }
 
+    /// Waits for the next event, or the end of the process, for at most `limit`.
     fn next(&mut self, limit: Duration) -> Option<TargetEvent> {
         let event = match &self.events {
             Some(events) => events.borrow_mut().wait(limit),
@@ -93,7 +99,8 @@ impl WindowsFollow {
         event.or_else(|| process.has_ended().then(gone))
     }
 
-    /// The thread that stands; its registers only where somebody asks for them at such events.
+    /// Returns what is told of the thread that stands. Its registers are read only for events for
+    /// which somebody uses them.
     fn standing(&self, event: &TargetEvent) -> Standing {
         let Some(events) = &self.events else {
             return Standing::default();
@@ -177,7 +184,7 @@ impl Follow for WindowsFollow {
     }
 
     fn stay(&mut self) -> Result<bool> {
-        // At a debug event the whole process stands until it is continued.
+        // The whole process stands at a debug event until it is continued.
         Ok(self.is_standing())
     }
 
@@ -188,7 +195,7 @@ impl Follow for WindowsFollow {
     }
 
     fn pass(&mut self, _kind: u64, _pass: bool) {
-        // A debugger is told of every exception; none can be let pass by its kind.
+        // A debugger is told of every exception. None can pass by its type.
     }
 
     fn passed(&self, _kind: u64) -> u64 {

@@ -1,4 +1,5 @@
-//! Windows.
+//! The Windows part: processes by their handles, events by a debugger, dumps from a copy-on-write
+//! clone if possible. What Wine does differently is in [`wine`].
 
 mod breakpoints;
 mod capture;
@@ -62,7 +63,7 @@ pub use register_store::RegisterStore;
 pub(crate) use system::system;
 pub(crate) use trust::read_trusted;
 
-/// The machine this runs on.
+/// Returns this machine.
 pub(crate) fn host() -> Box<dyn crate::Host> {
     Box::new(host::WindowsHost::new())
 }

@@ -30,15 +30,17 @@ use windows_sys::Win32::{
     },
 };
 
-/// A file being written, and the folder it lies in.
+/// A file that is being written, and the folder that it is in.
 #[derive(Debug)]
 pub(crate) struct RawOutput {
     folder: PathBuf,
     file: File,
 }
 
-/// Makes `name.partial` in `folder`, exclusively, for SYSTEM, administrators and its owner alone.
-/// `AlreadyExists` where `name` or its partial is taken.
+/// Makes `name.partial` in `folder`. Only SYSTEM, administrators and its owner can read it.
+///
+/// # Errors
+/// `AlreadyExists` if `name` or its partial file exists and may not be overwritten.
 pub(crate) fn create_output(folder: &Path, name: &str, overwrite: bool) -> io::Result<RawOutput> {
     refuse_odd_name(name)?;
     let folder = std::path::absolute(folder)?;
@@ -57,8 +59,8 @@ pub(crate) fn create_output(folder: &Path, name: &str, overwrite: bool) -> io::R
     Ok(RawOutput { folder, file })
 }
 
-/// Removes a file that nobody writes any more, if its content is `left_over`. Who writes one holds
-/// it open, so that it cannot be had alone.
+/// Removes a file that nobody writes any more, if `left_over` says so of its content. Returns
+/// whether it was removed. A writer keeps the file open, so that we cannot open it exclusively.
 pub(crate) fn remove_left_over(
     path: &Path,
     left_over: &dyn Fn(FileBytes) -> bool,
@@ -90,7 +92,7 @@ impl RawOutput {
         has_permissions(&self.folder).unwrap_or(false)
     }
 
-    /// Users of numbers are those of Linux.
+    /// Fails: users that are numbers exist on Linux only.
     pub(crate) fn allow_reader(&self, _uid: u32) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
@@ -104,7 +106,7 @@ impl RawOutput {
         };
         match set(&self.file, FileAllocationInfo, &wanted) {
             Err(error) if error.kind() == io::ErrorKind::StorageFull => Err(error),
-            // File systems that cannot: the room was looked at, above.
+            // Some file systems cannot do it; the free space was checked above.
             _ => Ok(()),
         }
     }
@@ -132,7 +134,10 @@ impl RawOutput {
         self.file.sync_all()
     }
 
-    /// Renames to `name`; `AlreadyExists` where that is taken and may not be replaced.
+    /// Renames the file to `name`.
+    ///
+    /// # Errors
+    /// `AlreadyExists` if `name` exists and may not be replaced.
     pub(crate) fn publish(&self, name: &str, replace: bool) -> io::Result<()> {
         refuse_odd_name(name)?;
         let to = self.folder.join(name);
@@ -151,7 +156,8 @@ impl RawOutput {
     }
 }
 
-/// `FILE_RENAME_INFO` with its name behind it, aligned as the structure is.
+/// A `FILE_RENAME_INFO` with its name behind it, in words, so that it is aligned as the structure
+/// is.
 struct RenameInfo {
     words: Vec<u64>,
 }
@@ -175,6 +181,7 @@ impl RenameInfo {
     }
 }
 
+/// Sets information of a file, of the class whose structure is `T`.
 fn set<T>(file: &File, class: i32, value: &T) -> io::Result<()> {
     set_bytes(file, class, (&raw const *value).cast(), size_of::<T>())
 }
@@ -182,11 +189,11 @@ fn set<T>(file: &File, class: i32, value: &T) -> io::Result<()> {
 fn set_bytes(file: &File, class: i32, value: *const u8, size: usize) -> io::Result<()> {
     use std::os::windows::io::AsRawHandle;
     let handle = file.as_raw_handle();
-    // SAFETY: an open file, and the structure of that class with its size.
+    // SAFETY: an open file. The callers pass the structure of that class, with its size.
     check(unsafe { SetFileInformationByHandle(handle, class, value.cast(), size as u32) })
 }
 
-/// What a run that was killed left behind; only a regular file goes.
+/// Removes the partial file of a run that was killed, if it is a regular file.
 fn remove_stale(partial: &Path) {
     if partial
         .symlink_metadata()
@@ -196,7 +203,7 @@ fn remove_stale(partial: &Path) {
     }
 }
 
-/// A new file with a protected list of who may; without one where the file system has none.
+/// Makes a file with a protected access list, or without one if the file system has none.
 fn create_private(path: &Path) -> io::Result<File> {
     let descriptor = security::private_descriptor();
     let attributes = descriptor.as_ref().map(security::Descriptor::attributes);
@@ -210,18 +217,21 @@ fn create_private(path: &Path) -> io::Result<File> {
     }
 }
 
+/// Returns whether the file system has no access lists.
 fn refuses_descriptor(error: &io::Error) -> bool {
     let code = error.raw_os_error().unwrap_or(0) as u32;
     code == ERROR_NOT_SUPPORTED || code == ERROR_INVALID_PARAMETER
 }
 
+/// Makes a file that did not exist before.
 fn create(
     name: &str,
     attributes: *const windows_sys::Win32::Security::SECURITY_ATTRIBUTES,
 ) -> io::Result<File> {
     let name = wide(name);
     let access = GENERIC_READ | GENERIC_WRITE | DELETE | READ_CONTROL;
-    // SAFETY: a NUL-ended name; the attributes, where there are any, live for the call.
+    // SAFETY: the name ends with a NUL, the attributes are null or live during the call, and the
+    // handle is new and ours.
     let handle = unsafe {
         own(CreateFileW(
             name.as_ptr(),

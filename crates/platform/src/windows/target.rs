@@ -1,4 +1,4 @@
-//! One process, held by its handle: its pid cannot be another's meanwhile.
+//! A Windows process as a [`Target`], by its open handle, which never becomes another process's.
 
 use super::{
     debug_loop::SharedDebugLoop, facts, fault::Fault, memory::LiveMemory, process::Process,
@@ -11,9 +11,9 @@ use windows_sys::Win32::System::Threading::{
     PROCESS_SUSPEND_RESUME, PROCESS_VM_OPERATION, PROCESS_VM_READ, PROCESS_VM_WRITE,
 };
 
-/// What reading its memory takes.
+/// The rights that reading its memory needs.
 const READ: u32 = PROCESS_QUERY_INFORMATION | PROCESS_VM_READ;
-/// What a state change and a debugger need.
+/// The rights that a state change and a debugger need.
 const DEBUG: u32 = READ
     | PROCESS_SET_INFORMATION
     | PROCESS_SUSPEND_RESUME
@@ -22,21 +22,25 @@ const DEBUG: u32 = READ
     | PROCESS_CREATE_THREAD
     | PROCESS_DUP_HANDLE;
 
-/// A Windows process.
+/// A Windows process of which dumps can be taken.
 pub(crate) struct WindowsTarget {
     pub(super) process: Arc<Process>,
     pub(super) facts: Option<Facts>,
-    /// It has crashed, and somebody waits for us.
+    /// The crash of the process, if it has crashed and the system waits for us.
     pub(super) fault: Option<Fault>,
 }
 
 impl WindowsTarget {
+    /// Opens the process. Nothing is stopped yet.
+    ///
+    /// # Errors
+    /// If it has ended, we may not read it, or it is ourselves.
     pub(crate) fn attach(key: ProcessKey) -> Result<Self> {
         if key.pid == std::process::id() {
             let what = "firstchance cannot dump itself";
             return Err(Error::new(ErrorKind::NotPermitted, what));
         }
-        // Whoever may only read may still take a dump with --no-stop.
+        // A user who may only read can still take a dump with --no-stop.
         let process = Process::open(key, DEBUG).or_else(|_| Process::open(key, READ))?;
         Ok(Self {
             process: Arc::new(process),
@@ -45,7 +49,7 @@ impl WindowsTarget {
         })
     }
 
-    /// One that has crashed, with what is known of that.
+    /// Opens a process that has crashed.
     pub(crate) fn crashed(key: ProcessKey, fault: Fault) -> Result<Self> {
         let mut target = Self::attach(key)?;
         target.fault = Some(fault);
@@ -72,7 +76,8 @@ impl Target for WindowsTarget {
 }
 
 impl WindowsTarget {
-    /// Its facts; a debug loop knows of images that the loader has not noted yet.
+    /// Reads the facts. `events` is the debug loop that follows the process, if one does: it knows
+    /// modules that are not in the loader's list yet.
     pub(super) fn facts_by(&mut self, events: Option<&SharedDebugLoop>) -> Facts {
         let memory = self.live_memory();
         let mut facts = facts::gather(&self.process, &memory);
@@ -84,17 +89,20 @@ impl WindowsTarget {
         facts
     }
 
+    /// Returns the memory of the running process.
     pub(super) fn live_memory(&self) -> Arc<dyn Memory> {
         Arc::new(LiveMemory::new(self.process.clone()))
     }
 }
 
-/// `SizeOfImage` of the image at this base (PE format: `e_lfanew` at 0x3c, and 0x50 behind it).
+/// Returns the size in bytes of the module at this base address (`SizeOfImage` of the PE format:
+/// `e_lfanew` at 0x3c, and 0x50 behind it).
 fn size_of_image(memory: &dyn Memory, base: u64) -> Option<u32> {
     let header = u64::from(memory.read_u32(base + 0x3c)?);
     memory.read_u32(base + header + 0x50)
 }
 
+/// Returns the time of day.
 pub(super) fn wall_now() -> WallTime {
     let since = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
