@@ -108,6 +108,7 @@ pub(crate) trait Held {
 }
 
 impl Capture {
+    /// Makes a capture. `held` is released with it; `stopped_at` is `None` if nothing was stopped.
     pub(crate) fn new(
         snapshot: Snapshot,
         memory: Arc<dyn Memory>,

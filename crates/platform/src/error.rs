@@ -37,7 +37,7 @@ pub enum ErrorKind {
     TimedOut,
     /// This system does not support it.
     Unsupported,
-    /// Any other failure.
+    /// Any failure that is none of the others.
     Other,
 }
 

@@ -26,7 +26,7 @@ const UNWRITTEN: &[u8] = b"firstchance: a dump that is not written yet\n";
 pub enum Output {
     /// A file that still has its temporary name.
     File(OutFile),
-    /// Standard output.
+    /// Standard output, as with `-o -`.
     Stream(OutStream),
 }
 

@@ -133,7 +133,7 @@ pub enum CrashNotice<'c> {
 
 /// A process that has crashed, which the system holds for us. Its only event, the crash, is known.
 pub struct Adopted {
-    /// The process.
+    /// The crashed process, as a target of dumps.
     pub target: Box<dyn Target>,
     /// The signal that it dies of.
     pub exception: Exception,
@@ -225,7 +225,7 @@ pub struct ProcessEntry {
 pub struct Finding {
     /// What was checked, as in "Yama".
     pub what: String,
-    /// Whether it works.
+    /// How well it works.
     pub health: Health,
     /// What was found out about it.
     pub found: String,
@@ -236,7 +236,7 @@ pub struct Finding {
 /// How well something works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Health {
-    /// It works.
+    /// It works without restrictions.
     Good,
     /// It works with restrictions.
     Weak,

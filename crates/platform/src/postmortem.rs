@@ -124,7 +124,7 @@ pub fn own_user() -> Option<u32> {
 /// A process that has crashed, and that the kernel holds while we write its dump.
 #[derive(Debug)]
 pub struct Crashed {
-    /// Who it is.
+    /// The identity of the process.
     pub key: ProcessKey,
     pub(crate) inner: os::postmortem::RawCrashed,
 }
@@ -163,7 +163,7 @@ impl Crashed {
 /// (<https://learn.microsoft.com/windows/win32/debug/configuring-automatic-debugging>).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JustInTime {
-    /// The process.
+    /// The pid of the process that crashed.
     pub pid: u32,
     /// A handle of an event that we inherited. Windows continues the crash when it is signalled, or
     /// when we end.

@@ -115,7 +115,7 @@ impl Waker {
         Self(Arc::new(wake))
     }
 
-    /// Ends the wait.
+    /// Ends the present wait, or the next one.
     pub fn wake(&self) {
         (self.0)();
     }

@@ -45,6 +45,7 @@ pub(super) struct Before {
 }
 
 impl Before {
+    /// Reads everything, with the names and times of all threads.
     pub(super) fn gather(proc: &ProcDir) -> Self {
         let tasks = proc.tasks().unwrap_or_default().into_iter();
         Self {
@@ -82,6 +83,7 @@ impl LinuxTarget {
         }
     }
 
+    /// Captures the process with its threads stopped by `stop`.
     pub(super) fn stopped(
         &mut self,
         facts: Facts,
@@ -153,6 +155,7 @@ impl LinuxTarget {
         }
     }
 
+    /// Captures the process while it runs: memory changes while it is copied.
     pub(super) fn running(&self, facts: Facts, mut before: Before) -> Result<Capture> {
         let mut warnings = vec![
             "the target was not stopped: memory changed while it was copied, and threads have only the registers that the kernel tells".to_owned(),
@@ -179,6 +182,7 @@ impl LinuxTarget {
         Arc::new(memory.patched(patches))
     }
 
+    /// Makes the snapshot: reads the memory map and finds out which pages exist.
     pub(super) fn snapshot(
         &self,
         mut facts: Facts,

@@ -30,6 +30,7 @@ const STALE: Duration = Duration::from_secs(5);
 
 /// A living process whose death is waited for, and whose address space outlives it.
 pub(crate) struct DeathWatch {
+    /// The reports of deaths in the process.
     pub(crate) deaths: Deaths,
     /// The auxiliary vector, by which we see that it has executed another program.
     program: Vec<u8>,

@@ -168,17 +168,20 @@ fn remove_stale(folder: &OwnedFd, partial: &str) {
 }
 
 impl RawOutput {
+    /// See [`OutFile::is_private`](crate::OutFile::is_private).
     pub(crate) fn is_private(&self) -> bool {
         use std::os::unix::fs::PermissionsExt as _;
         let found = self.file.metadata();
         found.is_ok_and(|found| found.permissions().mode() & 0o077 == 0)
     }
 
+    /// See [`OutFile::allow_reader`](crate::OutFile::allow_reader).
     pub(crate) fn allow_reader(&self, uid: u32) -> io::Result<()> {
         acl::allow(&self.folder, uid, acl::ENTER)?;
         acl::allow(&self.file, uid, acl::READ)
     }
 
+    /// See [`OutFile::reserve`](crate::OutFile::reserve).
     pub(crate) fn reserve(&self, bytes: u64) -> io::Result<()> {
         match fallocate(&self.file, FallocateFlags::empty(), 0, bytes) {
             Ok(()) => Ok(()),
@@ -248,6 +251,7 @@ impl RawOutput {
         ))
     }
 
+    /// Removes the partial file. Failures are ignored.
     pub(crate) fn remove(&self) {
         let _ = unlinkat(&self.folder, &self.partial, AtFlags::empty());
     }
@@ -304,6 +308,7 @@ pub(crate) fn open_plain(path: &Path) -> io::Result<File> {
     Ok(rustix::fs::open(path, flags | OFlags::NOCTTY, Mode::empty())?.into())
 }
 
+/// See [`crate::patch_file`].
 pub(crate) fn patch_file(path: &Path, patches: &[(u64, Vec<u8>)]) -> io::Result<()> {
     let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file: File = rustix::fs::open(path, flags, Mode::empty())?.into();

@@ -18,6 +18,7 @@ pub(crate) struct ImageFiles {
 }
 
 impl ImageFiles {
+    /// Reads the mappings of a process; `None` if it has ended.
     pub(crate) fn of(process: ProcessKey) -> Option<Self> {
         let proc = ProcDir::open(process).ok()?;
         let (regions, _) = snapshot::maps::parse(&proc.read_living("maps").ok()?);
@@ -29,10 +30,12 @@ impl ImageFiles {
         })
     }
 
+    /// Maps the file of a module.
     pub(crate) fn open(&self, module: &Module) -> Option<FileBytes> {
         super::files::open_mapped(self.pid, self.region(module)?)
     }
 
+    /// Returns a path by which the file of a module can be opened.
     pub(crate) fn path(&self, module: &Module) -> Option<PathBuf> {
         super::files::mapped_path(self.pid, self.region(module)?)
     }

@@ -13,6 +13,7 @@ pub(crate) enum RawLaunched {
 }
 
 impl RawLaunched {
+    /// Lets the program begin. A second call does nothing.
     pub(crate) fn go(&mut self) -> io::Result<()> {
         match self {
             RawLaunched::Waiting(waiting, _) => waiting.go(),
@@ -20,6 +21,7 @@ impl RawLaunched {
         }
     }
 
+    /// Returns the result of execve(2), once it is known.
     pub(crate) fn started(&mut self) -> Option<io::Result<()>> {
         match std::mem::replace(self, RawLaunched::Failed) {
             RawLaunched::Waiting(waiting, path) if !waiting.is_decided() => {
@@ -40,6 +42,7 @@ impl RawLaunched {
         }
     }
 
+    /// Returns the exit code, or minus the signal, once the program has ended.
     pub(crate) fn status(&mut self) -> Option<i32> {
         let RawLaunched::Running(child) = self else {
             return None;

@@ -20,6 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub(crate) struct MonitorListener;
 
 impl MonitorListener {
+    /// Begins to listen, in a thread of its own.
     pub(crate) fn open(shared: Shared) -> Result<Self> {
         let failed = |e: io::Error| {
             Error::new(

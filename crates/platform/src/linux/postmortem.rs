@@ -30,6 +30,7 @@ pub(crate) use super::guarded_files::{expect_guarded, make_passage, make_store, 
 const PATTERN: &str = "/proc/sys/kernel/core_pattern";
 const AT_ONCE: &str = "/proc/sys/kernel/core_pipe_limit";
 
+/// See [`crate::core_handler`].
 pub(crate) fn core_handler() -> Result<CoreHandler> {
     let read = |path: &str| {
         fs::read_to_string(path).map_err(|e| Error::of_file(&format!("reading {path}"), &e))
@@ -70,6 +71,7 @@ impl RawCrashed {
         matches!(poll(&mut fds, Some(&Timespec::default())), Ok(0))
     }
 
+    /// Returns a second handle of the same process.
     pub(crate) fn share(&self) -> io::Result<Self> {
         Ok(Self {
             pidfd: self.pidfd.try_clone()?,
@@ -77,6 +79,7 @@ impl RawCrashed {
     }
 }
 
+/// See [`Crashed::identify`](crate::Crashed::identify).
 pub(crate) fn identify(pid: u32, descriptor: Option<i32>) -> Result<(ProcessKey, RawCrashed)> {
     let gone = || {
         let what = format!("process {pid} ended before it could be looked at");
@@ -135,6 +138,7 @@ fn described_pid(pidfd: impl AsFd) -> Option<i64> {
     handler::described_pid(pidfd.as_fd().as_raw_fd())
 }
 
+/// See [`Crashed::is_ourselves`](crate::Crashed::is_ourselves).
 pub(crate) fn is_ourselves(key: ProcessKey) -> bool {
     let own = fs::metadata("/proc/self/exe");
     let theirs = fs::metadata(format!("/proc/{}/exe", key.pid));
@@ -144,6 +148,7 @@ pub(crate) fn is_ourselves(key: ProcessKey) -> bool {
     }
 }
 
+/// See [`Crashed::only_ids`](crate::Crashed::only_ids).
 pub(crate) fn only_ids(key: ProcessKey) -> Option<(u32, u32)> {
     let proc = ProcDir::open(key).ok()?;
     let text = proc.read("status").ok()?;
@@ -172,6 +177,7 @@ pub(crate) fn own_user() -> Option<u32> {
     Some(rustix::process::geteuid().as_raw())
 }
 
+/// See [`crate::become_crash_handler`].
 pub(crate) fn become_crash_handler() -> Result<()> {
     if !rustix::process::geteuid().is_root() {
         let what = "only the kernel calls the crash handler, as root";
@@ -214,6 +220,7 @@ pub(crate) fn kernel_log() -> io::Result<Vec<String>> {
     }
 }
 
+/// Moves the input to `/dev/null` by splice(2), which copies nothing to us.
 pub(crate) fn drain_input(limit: Duration) -> u64 {
     let flags = OFlags::WRONLY | OFlags::CLOEXEC;
     let Ok(nowhere) = rustix::fs::open("/dev/null", flags, Mode::empty()) else {
@@ -231,6 +238,7 @@ pub(crate) fn drain_input(limit: Duration) -> u64 {
     drained
 }
 
+/// Calls execve(2), and returns only if it fails.
 pub(crate) fn become_program(program: &Path, arguments: &[Vec<u8>]) -> Error {
     let mut command = std::process::Command::new(program);
     command.args(arguments.iter().map(|argument| OsStr::from_bytes(argument)));

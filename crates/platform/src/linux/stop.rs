@@ -25,7 +25,7 @@ use std::{
 /// The state of a traced thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TraceState {
-    /// It runs.
+    /// It runs on, while it is traced.
     Running,
     /// It stands and is about to get this signal.
     Signal(i32),
@@ -44,6 +44,7 @@ pub(crate) enum TraceState {
 /// The traced threads of a process. Dropping them releases them.
 pub(crate) struct Threads {
     key: ProcessKey,
+    /// The state of each traced thread, by thread id.
     pub(crate) states: BTreeMap<i32, TraceState>,
     /// When the first thread was asked to stop.
     pub(crate) since: Instant,
@@ -376,6 +377,7 @@ fn died(key: ProcessKey) -> Error {
     )
 }
 
+/// Returns the error for a process that executed another program.
 pub(crate) fn executed(key: ProcessKey) -> Error {
     let what = format!("process {key} became another program (execve) while it was being dumped");
     Error::new(ErrorKind::TargetDied, what)

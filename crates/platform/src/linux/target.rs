@@ -17,6 +17,7 @@ use std::{
 
 /// A Linux process of which dumps can be taken.
 pub(crate) struct LinuxTarget {
+    /// The folder of the process in `/proc`.
     pub(super) proc: ProcDir,
     facts: Option<Facts>,
 }

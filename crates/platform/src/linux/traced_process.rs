@@ -27,7 +27,9 @@ pub(crate) const HARMLESS: [i32; 8] = [
 
 /// The traced threads of a process, and which of their events are wanted.
 pub(crate) struct Traced {
+    /// The traced threads and their states.
     pub(crate) threads: Threads,
+    /// Whether the start and exit of threads is wanted.
     pub(crate) wants_threads: bool,
     /// Whether the start of a thread is reported in any case: hardware breakpoints have to be set
     /// for it.

@@ -20,6 +20,11 @@ pub(super) struct SimFollow {
 }
 
 impl SimFollow {
+    /// Begins to follow the process.
+    ///
+    /// # Errors
+    /// As for a [`SimTarget`], if somebody traces the process already, or if it ends at this
+    /// moment.
     pub(super) fn new(machine: &SimMachine, key: ProcessKey) -> Result<Self> {
         let vanishes = machine.with(key, |process| process.vanishes);
         if vanishes == Some(true) {

@@ -12,6 +12,7 @@ use crate::{
 use snapshot::{Measure, ProcessKey, Sample, Time};
 use std::path::Path;
 
+/// A host of the simulated machine.
 pub(super) struct SimHost {
     pub(super) machine: SimMachine,
     /// Whether this host reports events.

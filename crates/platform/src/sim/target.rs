@@ -14,6 +14,10 @@ pub(super) struct SimTarget {
 }
 
 impl SimTarget {
+    /// Opens the process.
+    ///
+    /// # Errors
+    /// If it has ended, or the test has everybody refused.
     pub(super) fn new(machine: &SimMachine, key: ProcessKey) -> Result<Self> {
         let refusal = machine.with(key, |process| {
             let gone = process.is_gone.then(|| gone(key.pid));
@@ -49,6 +53,7 @@ impl SimTarget {
         }
     }
 
+    /// Ends the tracing, and lets the process run on.
     pub(super) fn let_go(&self) {
         self.machine.with(self.key, |process| {
             process.is_traced = false;

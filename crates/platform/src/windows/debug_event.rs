@@ -25,7 +25,9 @@ use windows_sys::Win32::{
 /// An event of a debugged process, and the thread that caused it.
 #[derive(Debug)]
 pub(crate) struct DebugEvent {
+    /// The thread id.
     pub(crate) thread: u32,
+    /// What happened.
     pub(crate) kind: DebugEventKind,
 }
 
@@ -44,7 +46,7 @@ pub(crate) enum DebugEventKind {
     Exception(Exception),
     /// The process is ending with this exit code.
     Exit(i32),
-    /// Any other event.
+    /// An event of a kind that we do not use.
     Other,
 }
 

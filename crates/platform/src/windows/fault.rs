@@ -4,8 +4,11 @@ use snapshot::{Exception, Registers, SparseBytes, Thread};
 
 /// The exception that a process has crashed of, and the registers of its thread at that moment.
 pub(crate) struct Fault {
+    /// The exception, with the id of its thread.
     pub(crate) exception: Exception,
+    /// The general registers of the thread.
     pub(super) registers: Registers,
+    /// The extended registers of the thread, as an XSAVE area.
     pub(super) extended: SparseBytes,
 }
 

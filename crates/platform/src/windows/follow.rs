@@ -33,6 +33,7 @@ pub(crate) struct WindowsFollow {
 }
 
 impl WindowsFollow {
+    /// Opens the process; nothing is armed yet.
     pub(crate) fn begin(key: ProcessKey) -> Result<Self> {
         Ok(Self {
             target: WindowsTarget::attach(key)?,

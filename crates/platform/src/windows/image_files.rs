@@ -19,6 +19,7 @@ pub(crate) struct ImageFiles {
 }
 
 impl ImageFiles {
+    /// Opens the process; `None` if it has ended or we may not read it.
     pub(crate) fn of(key: ProcessKey) -> Option<Self> {
         let process = Process::open(key, PROCESS_QUERY_INFORMATION | PROCESS_VM_READ).ok()?;
         Some(Self {
@@ -26,6 +27,7 @@ impl ImageFiles {
         })
     }
 
+    /// Returns the path of a module, if it is on a drive of this machine.
     pub(crate) fn path(&self, module: &Module) -> Option<PathBuf> {
         is_local(&module.path).then(|| PathBuf::from(&module.path))
     }

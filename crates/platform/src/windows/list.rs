@@ -23,9 +23,13 @@ use windows_sys::Win32::System::{
 
 /// What the system's list tells of a process.
 pub(crate) struct Listed {
+    /// The pid of the process.
     pub(crate) pid: u32,
+    /// The pid of its parent.
     pub(crate) parent: u32,
+    /// The number of its threads.
     pub(crate) threads: u32,
+    /// The name of its program file.
     pub(crate) name: String,
 }
 

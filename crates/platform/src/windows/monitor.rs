@@ -30,6 +30,7 @@ pub(crate) struct MonitorListener {
 }
 
 impl MonitorListener {
+    /// Begins to check the events, in a thread of its own.
     pub(crate) fn open(shared: Shared) -> Result<Self> {
         let closed = Arc::new(AtomicBool::new(false));
         let over = closed.clone();

@@ -88,6 +88,7 @@ pub(crate) fn remove_left_over(
 }
 
 impl RawOutput {
+    /// See [`OutFile::is_private`](crate::OutFile::is_private).
     pub(crate) fn is_private(&self) -> bool {
         has_permissions(&self.folder).unwrap_or(false)
     }
@@ -97,6 +98,7 @@ impl RawOutput {
         Err(io::ErrorKind::Unsupported.into())
     }
 
+    /// See [`OutFile::reserve`](crate::OutFile::reserve).
     pub(crate) fn reserve(&self, bytes: u64) -> io::Result<()> {
         if space_at(&self.folder)?.free < bytes {
             return Err(io::ErrorKind::StorageFull.into());
@@ -111,6 +113,7 @@ impl RawOutput {
         }
     }
 
+    /// Writes all of `bytes` at `offset`.
     pub(crate) fn write_at(&self, mut offset: u64, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             match self.file.seek_write(bytes, offset) {
@@ -147,6 +150,7 @@ impl RawOutput {
         set_bytes(&self.file, FileRenameInfo, info.words.as_ptr().cast(), size)
     }
 
+    /// Removes the partial file. Failures are ignored.
     pub(crate) fn remove(&self) {
         let _ = set(
             &self.file,

@@ -21,7 +21,7 @@ use windows_sys::Win32::{
     },
 };
 
-/// An open process.
+/// A process by an open handle.
 #[derive(Debug)]
 pub(crate) struct Process {
     /// The identity of the process.
@@ -37,14 +37,18 @@ const EPOCH: u64 = 116_444_736_000_000_000;
 pub(crate) struct Times {
     /// The start, in units of 100 ns since 1601.
     pub(crate) start: u64,
+    /// The time in user mode.
     pub(crate) user: Duration,
+    /// The time in the kernel.
     pub(crate) kernel: Duration,
 }
 
 /// The memory of a process, in bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct MemoryUse {
+    /// Private committed memory.
     pub(crate) private: u64,
+    /// The working set.
     pub(crate) resident: u64,
 }
 

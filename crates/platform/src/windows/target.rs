@@ -24,7 +24,9 @@ const DEBUG: u32 = READ
 
 /// A Windows process of which dumps can be taken.
 pub(crate) struct WindowsTarget {
+    /// The open process.
     pub(super) process: Arc<Process>,
+    /// The facts that were read last, until a capture takes them.
     pub(super) facts: Option<Facts>,
     /// The crash of the process, if it has crashed and the system waits for us.
     pub(super) fault: Option<Fault>,

@@ -55,6 +55,7 @@ const ALLOWED: u8 = 0;
 
 /// The owner of a file or folder, and who is allowed what by its access list.
 pub(crate) struct Protection {
+    /// The SID of the owner.
     pub(crate) owner: String,
     allowed: Vec<Allowed>,
 }

@@ -12,12 +12,14 @@ const NT_PRFPREG: u32 = 2;
 const NT_ARM_TLS: u32 = 0x401;
 const WORDS: usize = 34;
 
-/// The numbers of the system calls write(2) and writev(2).
+/// The number of write(2).
 pub(crate) const WRITE: i32 = 64;
+/// The number of writev(2).
 pub(crate) const WRITEV: i32 = 66;
-/// Offsets in bytes of the first three arguments of a system call in `struct pt_regs`, and of the
-/// first of them in memory: they are adjacent.
+/// Offsets in bytes of the first three arguments of a system call in `struct pt_regs`, where they
+/// are adjacent.
 pub(crate) const PROBE_ARGUMENTS: [i16; 3] = [0, 8, 16];
+/// The lowest of these offsets.
 pub(crate) const PROBE_ARGUMENTS_START: i16 = 0;
 
 /// Reads the general registers of a stopped thread.

@@ -22,12 +22,14 @@ const LARGEST_XSTATE: usize = 32 << 10;
 const GENERAL: usize = 27 * 8;
 const GENERAL_32: usize = 17 * 4;
 
-/// The numbers of the system calls write(2) and writev(2).
+/// The number of write(2).
 pub(crate) const WRITE: i32 = 1;
+/// The number of writev(2).
 pub(crate) const WRITEV: i32 = 20;
 /// Offsets in bytes of the first three arguments of a system call (rdi, rsi, rdx) in `struct
-/// pt_regs`, and of the first of them in memory: they are adjacent.
+/// pt_regs`, where they are adjacent.
 pub(crate) const PROBE_ARGUMENTS: [i16; 3] = [14 * 8, 13 * 8, 12 * 8];
+/// The lowest of these offsets.
 pub(crate) const PROBE_ARGUMENTS_START: i16 = 12 * 8;
 
 /// Reads the general registers of a stopped thread.

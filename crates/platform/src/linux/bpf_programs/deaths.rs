@@ -21,10 +21,13 @@ use std::{
 /// The delivery of a signal without a handler to a thread.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Death {
+    /// The thread id.
     pub(crate) thread: i32,
+    /// The number of the signal.
     pub(crate) signal: i32,
     /// The first bytes of the signal's `siginfo_t`.
     pub(crate) info: Vec<u8>,
+    /// The registers in user mode when the signal was delivered.
     pub(crate) registers: Registers,
 }
 

@@ -17,15 +17,21 @@ pub(super) const PLACE: usize = 24;
 pub(super) const KIND: usize = 32;
 /// The registers of the thread in user mode (`struct pt_regs`).
 pub(super) const REGISTERS: usize = 40;
+/// The size of a report in bytes.
 pub(super) const BYTES: usize = REGISTERS + arch::PROBE_WORDS * 8;
 
 /// A thread that came to a place, and is held there.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Report {
+    /// The thread id.
     pub(crate) thread: i32,
+    /// The number of the place.
     pub(crate) place: u32,
+    /// The number of the exception's type, if something is thrown there.
     pub(crate) kind: Option<u64>,
+    /// The hold of the thread.
     pub(crate) hold: HoldId,
+    /// The registers of the thread at the place.
     pub(crate) registers: Registers,
 }
 

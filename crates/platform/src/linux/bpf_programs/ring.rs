@@ -19,6 +19,7 @@ const SIZE: u32 = 1 << 18;
 const BUSY: u64 = 1 << 31;
 const DISCARDED: u64 = 1 << 30;
 
+/// A ring, and how far it has been read.
 pub(super) struct Ring {
     /// The map that programs write to.
     pub(super) map: OwnedFd,

@@ -51,6 +51,10 @@ pub(crate) struct LinuxFollow {
 }
 
 impl LinuxFollow {
+    /// Opens the process; nothing is armed yet.
+    ///
+    /// # Errors
+    /// If it has ended, or can never be followed.
     pub(crate) fn begin(key: ProcessKey) -> Result<Self> {
         let failed = |e| Error::of_process("following", key, &e);
         Ok(Self {

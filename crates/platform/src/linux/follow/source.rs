@@ -35,6 +35,7 @@ pub(super) trait Source {
 
 /// What is to be armed, passed from source to source.
 pub(super) struct Wanted<'w> {
+    /// What was asked for.
     pub(super) what: &'w Arming,
     /// Signals that have to be seen by tracing: bit n-1 stands for signal n. Besides those that
     /// were asked for, they are the fault signals if deaths cannot be seen otherwise.

@@ -17,11 +17,13 @@ const LARGEST_FILE: u64 = 256 << 20;
 
 /// An open `/proc/PID`. Reads fail with ESRCH when that process is gone.
 pub(crate) struct ProcDir {
+    /// The identity of the process.
     pub(crate) key: ProcessKey,
     dir: OwnedFd,
     /// The folder `task/TID` of a living thread: the first thread, or if that has ended, another
     /// one. A first thread that has ended has neither mappings nor memory.
     living: OwnedFd,
+    /// The id of that thread.
     pub(crate) living_tid: i32,
     /// Files that were opened while the process lived. If its address space is kept, they can still
     /// be read when it is gone.

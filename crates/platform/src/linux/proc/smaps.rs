@@ -21,6 +21,7 @@ pub(crate) struct Flags {
 /// about 1 KiB for each region, 70 MB for 70,000 regions.
 #[derive(Default)]
 pub(crate) struct SmapsReader {
+    /// The regions that have flags.
     pub(crate) special: SpecialFlags,
     current: Range,
 }

@@ -3,7 +3,9 @@
 /// The first three numbers of the file, in pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Pages {
+    /// The size of the address space.
     pub(crate) size: u64,
+    /// Resident pages.
     pub(crate) resident: u64,
     /// Resident pages of files and shared memory. The other resident pages are `RssAnon` of
     /// `status`.

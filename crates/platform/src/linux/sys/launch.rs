@@ -11,6 +11,7 @@ use std::{
 /// A child that has its pid and waits before execve(2).
 #[derive(Debug)]
 pub(crate) struct Waiting {
+    /// The pid of the child.
     pub(crate) pid: u32,
     go: PipeWriter,
     spawned: JoinHandle<io::Result<Child>>,

@@ -41,8 +41,11 @@ pub(crate) mod page {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct PageRun {
+    /// The first address.
     pub(crate) start: u64,
+    /// The address behind the last page.
     pub(crate) end: u64,
+    /// The categories of [`page`] that all these pages have.
     pub(crate) categories: u64,
 }
 

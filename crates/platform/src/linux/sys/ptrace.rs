@@ -196,7 +196,9 @@ pub(crate) fn signal_info(tid: Tid) -> io::Result<[u8; SIGINFO]> {
 /// What we use of a `siginfo_t` (sigaction(2)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SignalInfo {
+    /// The number of the signal.
     pub(crate) number: i32,
+    /// Why it was sent (`si_code`).
     pub(crate) code: i32,
     /// The address of a fault; 0 if the signal is no fault.
     pub(crate) address: u64,

@@ -10,7 +10,7 @@ use std::{
     io::{self, Read as _},
 };
 
-/// A tracepoint.
+/// A tracepoint of the kernel, as tracefs describes it.
 pub(crate) struct Point {
     /// The id by which perf_event_open(2) knows it.
     pub(crate) id: u64,
