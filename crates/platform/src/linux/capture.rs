@@ -200,22 +200,10 @@ impl LinuxTarget {
                 "{bad} lines of the memory map could not be understood"
             ));
         }
-        mark_special(&mut regions, before);
-        mark_stacks(&mut regions, &threads);
-        let page_size = rustix::param::page_size() as u64;
-        let pagemap = self.proc.open_living("pagemap").map_err(failed)?;
-        pages::fill(&pagemap, &mut regions, page_size).map_err(failed)?;
-        whole_vdso(&mut regions);
-        let narrow = matches!(
-            threads.first().and_then(|t| t.registers),
-            Some(Registers::X86(_))
-        );
+        self.complete(&mut regions, before, &threads)
+            .map_err(failed)?;
         let mut system = before.system.clone();
-        system.architecture = if narrow {
-            Architecture::X86
-        } else {
-            ARCHITECTURE
-        };
+        system.architecture = architecture_of(&threads);
         facts.process.files.push(("maps".to_owned(), text));
         Ok(Snapshot {
             taken,
@@ -228,6 +216,30 @@ impl LinuxTarget {
             handles: facts.handles,
             exception: None,
         })
+    }
+
+    /// Completes the regions of the memory map: flags, stacks, and which pages exist.
+    fn complete(
+        &self,
+        regions: &mut [Region],
+        before: &Before,
+        threads: &[Thread],
+    ) -> std::io::Result<()> {
+        mark_special(regions, before);
+        mark_stacks(regions, threads);
+        let page_size = rustix::param::page_size() as u64;
+        let pagemap = self.proc.open_living("pagemap")?;
+        pages::fill(&pagemap, regions, page_size)?;
+        whole_vdso(regions);
+        Ok(())
+    }
+}
+
+/// Returns the architecture of the program, by the registers of its first thread.
+fn architecture_of(threads: &[Thread]) -> Architecture {
+    match threads.first().and_then(|thread| thread.registers) {
+        Some(Registers::X86(_)) => Architecture::X86,
+        _ => ARCHITECTURE,
     }
 }
 

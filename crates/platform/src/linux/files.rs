@@ -44,22 +44,7 @@ const BLOCK: usize = 4096;
 pub(crate) fn create_output(folder: &Path, name: &str, overwrite: bool) -> io::Result<RawOutput> {
     let directory = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
     let folder = rustix::fs::open(folder, directory, Mode::empty())?;
-    match statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(found) if FileType::from_raw_mode(found.st_mode) == FileType::RegularFile => {
-            if !overwrite {
-                return Err(io::ErrorKind::AlreadyExists.into());
-            }
-        }
-        Ok(found) if is_device(&found) => {
-            return Err(io::Error::other(
-                "it is a device; `-o -` writes to standard output",
-            ));
-        }
-        Ok(_) if overwrite => return Err(io::Error::other("it exists and is no regular file")),
-        Ok(_) => return Err(io::ErrorKind::AlreadyExists.into()),
-        Err(rustix::io::Errno::NOENT) => {}
-        Err(error) => return Err(error.into()),
-    }
+    expect_free(&folder, name, overwrite)?;
     let partial = format!("{name}.partial");
     if overwrite {
         remove_stale(&folder, &partial);
@@ -76,6 +61,25 @@ pub(crate) fn create_output(folder: &Path, name: &str, overwrite: bool) -> io::R
         file: file.into(),
         direct,
     })
+}
+
+/// Checks that a file may get this name: nothing has it, or a regular file that may be overwritten.
+fn expect_free(folder: &OwnedFd, name: &str, overwrite: bool) -> io::Result<()> {
+    match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(found) if FileType::from_raw_mode(found.st_mode) == FileType::RegularFile => {
+            match overwrite {
+                true => Ok(()),
+                false => Err(io::ErrorKind::AlreadyExists.into()),
+            }
+        }
+        Ok(found) if is_device(&found) => Err(io::Error::other(
+            "it is a device; `-o -` writes to standard output",
+        )),
+        Ok(_) if overwrite => Err(io::Error::other("it exists and is no regular file")),
+        Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+        Err(rustix::io::Errno::NOENT) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Makes the file and locks it for as long as it is open, by which others see that its writer

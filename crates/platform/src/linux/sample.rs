@@ -101,24 +101,20 @@ impl Process {
             false => None,
         };
         for measure in measures {
-            let page = rustix::param::page_size() as u64;
             let value = match (measure, &pages, &stat) {
                 (Measure::Cpu, ..) => {
                     sample.cpu = Some(self.cpu.read().map_err(|_| gone())?);
                     None
                 }
-                (Measure::Memory, Some(pages), _) => {
-                    Some((pages.private() * page + self.swapped(buffer)?) as f64)
-                }
-                (Measure::Rss, Some(pages), _) => Some((pages.resident * page) as f64),
-                (Measure::Virtual, Some(pages), _) => Some((pages.size * page) as f64),
-                (Measure::Threads, _, Some(stat)) => Some(f64::from(stat.threads)),
-                // A process hangs while its main thread is in uninterruptible sleep (design §1).
-                (Measure::Hang, _, Some(stat)) => Some(f64::from(u8::from(stat.state == 'D'))),
                 (Measure::Handles, ..) => self.dir.descriptors().map(|count| count as f64),
+                (Measure::Memory, Some(pages), _) => {
+                    Some((bytes(pages.private()) + self.swapped(buffer)?) as f64)
+                }
                 (Measure::Counter(path), _, Some(stat)) => {
                     counters.read(&self.dir, path, stat, now)
                 }
+                (measure, Some(pages), _) if is_of_pages(measure) => of_pages(measure, pages),
+                (measure, _, Some(stat)) => of_stat(measure, stat),
                 _ => None,
             };
             let value = value.map(|value| (measure.clone(), value));
@@ -161,6 +157,30 @@ impl Process {
         let open = || self.dir.open_living("status");
         let text = read(&mut self.status, open, buffer)?;
         Ok(status::bytes(text, "VmSwap").unwrap_or(0))
+    }
+}
+
+/// Returns the size of so many pages in bytes.
+fn bytes(pages: u64) -> u64 {
+    pages * rustix::param::page_size() as u64
+}
+
+/// Returns a figure that `statm` tells; `None` if it does not tell this one.
+fn of_pages(measure: &Measure, pages: &statm::Pages) -> Option<f64> {
+    match measure {
+        Measure::Rss => Some(bytes(pages.resident) as f64),
+        Measure::Virtual => Some(bytes(pages.size) as f64),
+        _ => None,
+    }
+}
+
+/// Returns a figure that `stat` tells; `None` if it does not tell this one.
+fn of_stat(measure: &Measure, stat: &Stat) -> Option<f64> {
+    match measure {
+        Measure::Threads => Some(f64::from(stat.threads)),
+        // A process hangs while its main thread is in uninterruptible sleep (design §1).
+        Measure::Hang => Some(f64::from(u8::from(stat.state == 'D'))),
+        _ => None,
     }
 }
 

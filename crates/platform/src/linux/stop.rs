@@ -6,6 +6,9 @@
 //! [`arch::restart_interrupted`]).
 
 mod reports;
+mod seize;
+
+pub(crate) use seize::tracer_of;
 
 use super::{
     arch,
@@ -66,9 +69,6 @@ const POLL_INTERVAL: Duration = Duration::from_micros(50);
 /// How many times the threads are listed at most: a process that makes threads faster than that
 /// cannot be stopped.
 const MOST_ROUNDS: usize = 200;
-/// How often, and after which pause, a refused seize is tried again.
-const MOST_RETRIES: u32 = 20;
-const RETRY_DELAY: Duration = Duration::from_micros(500);
 /// How long a process that was killed while it was stopped is kept for us.
 const DEATH_TIMEOUT: Duration = Duration::from_millis(200);
 
@@ -180,62 +180,6 @@ impl Threads {
             Ok(stat) if stat.start == self.key.start => Ok(self),
             _ => Err(died(self.key)),
         }
-    }
-
-    /// Seizes threads that are not traced yet, and asks them to stop if `state` is `Pending`.
-    /// Returns how many there were.
-    fn seize_new(
-        &mut self,
-        proc: &ProcDir,
-        timer: &SeizeTimer,
-        state: TraceState,
-    ) -> Result<usize> {
-        let tasks = proc.tasks().map_err(|_| died(self.key))?;
-        let mut added = 0;
-        for tid in tasks {
-            if self.states.contains_key(&tid) {
-                continue;
-            }
-            let (seized, let_go) = timer.guard(|| ptrace::seize(tid));
-            for ended in let_go {
-                self.states.remove(&ended);
-            }
-            match seized {
-                Ok(()) => {
-                    let _ = failpoint("seize");
-                    if state == TraceState::Pending {
-                        let _ = ptrace::interrupt(tid);
-                    }
-                    let _ = failpoint("interrupt");
-                    self.states.insert(tid, state);
-                    added += 1;
-                }
-                // It ended after the threads were listed.
-                Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {}
-                Err(_) if is_zombie(proc, tid) => {}
-                // It was made by a thread that we trace, so it is traced from its birth, and is
-                // reported soon.
-                Err(_) if tracer_of(proc, tid) == Some(this_thread()) => {
-                    self.states.insert(tid, state);
-                    added += 1;
-                }
-                // A thread that is just ending is refused too, and so is one that execve(2) puts in
-                // the place of another; when we check, it is no zombie any more.
-                Err(error) if self.is_worth_retrying(&error) => {
-                    std::thread::sleep(RETRY_DELAY);
-                    added += 1;
-                }
-                Err(error) => return Err(refusal(proc, tid, &error)),
-            }
-        }
-        Ok(added)
-    }
-
-    /// Returns whether a refused seize should be tried again, which is a limited number of times.
-    fn is_worth_retrying(&mut self, error: &std::io::Error) -> bool {
-        let again = error.raw_os_error() == Some(libc::EPERM) && self.refused < MOST_RETRIES;
-        self.refused += u32::from(again);
-        again
     }
 
     /// Takes reports until every thread has stopped, or the deadline has passed.
@@ -351,25 +295,6 @@ fn has_pending_sigtrap(tid: i32) -> bool {
     status::mask(&text, "SigPnd").is_some_and(|mask| mask & 1 << (libc::SIGTRAP - 1) != 0)
 }
 
-/// Returns the id of the calling thread.
-pub(crate) fn this_thread() -> i32 {
-    rustix::thread::gettid().as_raw_nonzero().get()
-}
-
-/// Returns the pid of the tracer of a thread; `None` if nobody traces it.
-pub(crate) fn tracer_of(proc: &ProcDir, tid: i32) -> Option<i32> {
-    let text = proc.read(&format!("task/{tid}/status")).ok()?;
-    status::number(&text, "TracerPid")
-        .filter(|&tracer| tracer != 0)
-        .map(|tracer| tracer as i32)
-}
-
-/// Returns whether a thread has ended.
-pub(crate) fn is_zombie(proc: &ProcDir, tid: i32) -> bool {
-    let text = proc.read(&format!("task/{tid}/stat")).unwrap_or_default();
-    super::proc::stat::parse(&text).is_none_or(|stat| matches!(stat.state, 'Z' | 'X'))
-}
-
 fn died(key: ProcessKey) -> Error {
     Error::new(
         ErrorKind::TargetDied,
@@ -382,8 +307,4 @@ pub(crate) fn executed(key: ProcessKey) -> Error {
     let what = format!("process {key} became another program (execve) while it was being dumped");
     Error::new(ErrorKind::TargetDied, what)
         .advise("It runs on unharmed; ask again for a dump of what it is now.")
-}
-
-fn refusal(proc: &ProcDir, tid: i32, error: &std::io::Error) -> Error {
-    super::rights::explain_refusal(proc, tracer_of(proc, tid), error)
 }

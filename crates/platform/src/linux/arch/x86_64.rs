@@ -42,65 +42,69 @@ pub(crate) fn general(tid: i32) -> io::Result<Registers> {
 /// Decodes a register set of a 64-bit or 32-bit thread, which is told by its length.
 fn decode(bytes: &[u8]) -> Option<Registers> {
     match bytes.len() {
-        GENERAL => {
-            let word =
-                |at: usize| u64::from_le_bytes(bytes[at * 8..][..8].try_into().unwrap_or_default());
-            Some(Registers::X86_64(X86_64 {
-                r15: word(0),
-                r14: word(1),
-                r13: word(2),
-                r12: word(3),
-                rbp: word(4),
-                rbx: word(5),
-                r11: word(6),
-                r10: word(7),
-                r9: word(8),
-                r8: word(9),
-                rax: word(10),
-                rcx: word(11),
-                rdx: word(12),
-                rsi: word(13),
-                rdi: word(14),
-                orig_rax: word(15),
-                rip: word(16),
-                cs: word(17) as u16,
-                rflags: word(18),
-                rsp: word(19),
-                ss: word(20) as u16,
-                fs_base: word(21),
-                gs_base: word(22),
-                ds: word(23) as u16,
-                es: word(24) as u16,
-                fs: word(25) as u16,
-                gs: word(26) as u16,
-                debug: [0; 6],
-            }))
-        }
-        GENERAL_32 => {
-            let word =
-                |at: usize| u32::from_le_bytes(bytes[at * 4..][..4].try_into().unwrap_or_default());
-            Some(Registers::X86(X86 {
-                ebx: word(0),
-                ecx: word(1),
-                edx: word(2),
-                esi: word(3),
-                edi: word(4),
-                ebp: word(5),
-                eax: word(6),
-                ds: word(7) as u16,
-                es: word(8) as u16,
-                fs: word(9) as u16,
-                gs: word(10) as u16,
-                orig_eax: word(11),
-                eip: word(12),
-                cs: word(13) as u16,
-                eflags: word(14),
-                esp: word(15),
-                ss: word(16) as u16,
-            }))
-        }
+        GENERAL => Some(decode_64(bytes)),
+        GENERAL_32 => Some(decode_32(bytes)),
         _ => None,
     }
+}
+
+/// Decodes a `struct user_regs_struct` of 64-bit words.
+fn decode_64(bytes: &[u8]) -> Registers {
+    let word = |at: usize| u64::from_le_bytes(bytes[at * 8..][..8].try_into().unwrap_or_default());
+    Registers::X86_64(X86_64 {
+        r15: word(0),
+        r14: word(1),
+        r13: word(2),
+        r12: word(3),
+        rbp: word(4),
+        rbx: word(5),
+        r11: word(6),
+        r10: word(7),
+        r9: word(8),
+        r8: word(9),
+        rax: word(10),
+        rcx: word(11),
+        rdx: word(12),
+        rsi: word(13),
+        rdi: word(14),
+        orig_rax: word(15),
+        rip: word(16),
+        cs: word(17) as u16,
+        rflags: word(18),
+        rsp: word(19),
+        ss: word(20) as u16,
+        fs_base: word(21),
+        gs_base: word(22),
+        ds: word(23) as u16,
+        es: word(24) as u16,
+        fs: word(25) as u16,
+        gs: word(26) as u16,
+        debug: [0; 6],
+    })
+}
+
+/// Decodes a register set of 32-bit words (`struct user_regs_struct32` of the kernel's asm/user32.h).
+fn decode_32(bytes: &[u8]) -> Registers {
+    let word = |at: usize| u32::from_le_bytes(bytes[at * 4..][..4].try_into().unwrap_or_default());
+    Registers::X86(X86 {
+        ebx: word(0),
+        ecx: word(1),
+        edx: word(2),
+        esi: word(3),
+        edi: word(4),
+        ebp: word(5),
+        eax: word(6),
+        ds: word(7) as u16,
+        es: word(8) as u16,
+        fs: word(9) as u16,
+        gs: word(10) as u16,
+        orig_eax: word(11),
+        eip: word(12),
+        cs: word(13) as u16,
+        eflags: word(14),
+        esp: word(15),
+        ss: word(16) as u16,
+    })
 }
 
 /// The number of words of `struct pt_regs`, which a uprobe's program is given: the first of

@@ -96,12 +96,7 @@ impl Sources {
             && let Err(error) = ptrace::seize(tid)
         {
             self.probes.let_go(&report);
-            let is_gone = error.raw_os_error() == Some(libc::ESRCH);
-            let tracer = stop::tracer_of(proc, tid);
-            return match is_gone {
-                true => Ok(false),
-                false => Err(explain_refusal(proc, tracer, &error)),
-            };
+            return not_seized(proc, tid, &error);
         }
         let _ = ptrace::interrupt(tid);
         self.probes.let_go(&report);
@@ -178,6 +173,14 @@ impl Sources {
         let threads = Threads::stop(proc, deadline, standing, &options.cancel)?;
         Ok(StoppedThreads::Once(threads))
     }
+}
+
+/// Explains why a thread could not be seized; `Ok(false)` if it has ended.
+fn not_seized(proc: &ProcDir, tid: i32, error: &std::io::Error) -> Result<bool> {
+    if error.raw_os_error() == Some(libc::ESRCH) {
+        return Ok(false);
+    }
+    Err(explain_refusal(proc, stop::tracer_of(proc, tid), error))
 }
 
 /// Waits until a thread that was asked to stop stands or has ended, or the time is over.
