@@ -112,6 +112,9 @@ pub enum HostEvent {
     Exited(ProcessKey),
     /// A process with this pid started, or executed another program.
     Started(u32),
+    /// Reports of starts were lost, as when thousands start at once: any process may be new, or
+    /// have become another program.
+    StartsLost,
 }
 
 /// How the system told us of a crash.

@@ -160,9 +160,9 @@ impl Watched {
         let started = |pid: &i32| HostEvent::Started(*pid as u32);
         match &mut self.starts {
             Starts::Reported(socket) => match netlink::events(socket) {
-                Ok(events) => events.into_iter().map(told).collect(),
-                // ENOBUFS: events were lost, so any process may be new.
-                Err(_) => pids().iter().map(started).collect(),
+                Ok(events) => each_pid_once(&events).map(HostEvent::Started).collect(),
+                // ENOBUFS: the socket had no room for more.
+                Err(_) => vec![HostEvent::StartsLost],
             },
             Starts::Polled { known, next } if *next <= Instant::now() => {
                 *next = Instant::now() + POLL_INTERVAL;
@@ -258,10 +258,14 @@ pub(crate) fn kill(key: ProcessKey) -> Result<()> {
     sent.map_err(|e| Error::of_process("ending", key, &e.into()))
 }
 
-fn told(event: ProcessEvent) -> HostEvent {
-    match event {
-        ProcessEvent::Forked(pid) | ProcessEvent::Executed(pid) => HostEvent::Started(pid),
-    }
+/// Returns the processes of these events. One that was forked and has executed a program since is
+/// named once: whoever looks at it then sees the program.
+fn each_pid_once(events: &[ProcessEvent]) -> impl Iterator<Item = u32> {
+    let pid = |event: &ProcessEvent| match event {
+        ProcessEvent::Forked(pid) | ProcessEvent::Executed(pid) => *pid,
+    };
+    let mut seen = HashSet::new();
+    events.iter().map(pid).filter(move |pid| seen.insert(*pid))
 }
 
 fn pids() -> HashSet<i32> {

@@ -34,6 +34,7 @@ struct State {
     sinks: Vec<HostSink>,
     watched: HashSet<ProcessKey>,
     follows_starts: bool,
+    loses_starts: bool,
     /// How often somebody asked for one process by its pid.
     entries_read: usize,
     /// How often somebody asked for the list of all processes.
@@ -100,10 +101,22 @@ impl SimMachine {
             state.processes.insert(pid, process);
             key
         };
-        if self.state().follows_starts {
+        let (follows, loses) = {
+            let state = self.state();
+            (state.follows_starts, state.loses_starts)
+        };
+        if follows && !loses {
             self.report(HostEvent::Started(pid));
         }
         key
+    }
+
+    /// Starts are not reported while `lose` is true; when it becomes false, the loss is reported.
+    pub fn lose_starts(&self, lose: bool) {
+        self.state().loses_starts = lose;
+        if !lose {
+            self.report(HostEvent::StartsLost);
+        }
     }
 
     /// Lets time pass. Nobody is woken by that.

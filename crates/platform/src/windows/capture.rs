@@ -182,10 +182,13 @@ impl WindowsTarget {
 }
 
 /// If the process stands for an event already, it is kept there. With `lets_go` it continues when
-/// the capture is released.
+/// the capture is released; but not from a breakpoint, as it steps over that as late as possible.
 fn standing(events: &SharedDebugLoop, lets_go: bool) -> Option<StoppedBy> {
-    let stands = !events.borrow().is_running();
-    stands.then(|| match lets_go {
+    let (stands, at_breakpoint) = {
+        let events = events.borrow();
+        (!events.is_running(), events.is_at_breakpoint())
+    };
+    stands.then(|| match lets_go && !at_breakpoint {
         true => StoppedBy::DebugLoop(events.clone()),
         false => StoppedBy::Event,
     })

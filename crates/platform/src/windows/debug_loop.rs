@@ -261,6 +261,12 @@ impl DebugLoop {
         debugged.go_on();
     }
 
+    /// Returns whether the process stands at a breakpoint of ours. To go on from there it has to
+    /// step over the breakpoint, and dies of that step if we are killed meanwhile.
+    pub(crate) fn is_at_breakpoint(&self) -> bool {
+        matches!(self.stop_reason, StopReason::Breakpoint(_))
+    }
+
     /// Returns whether the process runs: no event holds it.
     pub(crate) fn is_running(&self) -> bool {
         self.thread().is_none()

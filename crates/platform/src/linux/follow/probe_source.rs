@@ -71,6 +71,8 @@ impl ProbeSource {
         for place in new {
             match self.arm_place(files.as_ref(), place) {
                 Ok(()) => drop(self.armed.insert(place.number)),
+                // The process has ended: each further place would cost the kernel as much, in vain.
+                Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return,
                 Err(error) => wanted.notices.push(not_armed(place, &error)),
             }
         }
