@@ -1,23 +1,26 @@
+//! What a rule does when its condition is met.
+
 use snapshot::DumpKind;
 
-/// What is to be done.
+/// What a rule does when its condition is met.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Dumps, one of each kind, smallest first (ProcDump's `-mm -ma`). They count as one.
+    /// Takes a dump of each of these kinds, smallest first (ProcDump's `-mm -ma`). Limits count them as one
+    /// dump.
     Dump(Vec<DumpKind>),
-    /// The stack of the thread goes to the log.
+    /// Shows the stack of the thread that met the condition, or of all threads.
     LogStack,
-    /// The exception goes to the log.
+    /// Shows the exception.
     LogException,
-    /// Nothing; it is counted.
+    /// Does nothing, but counts as an action.
     None,
-    /// A program is started; its path, then its arguments, with blanks between them. Rule files
-    /// that the administrator owns are the only ones that may ask for it.
+    /// Starts a program: its path and its arguments, separated by blanks. Only a rule file that nobody but
+    /// the administrator can change may ask for this.
     Run(String),
 }
 
 impl Action {
-    /// The kinds of dumps it takes, smallest first; none for other actions.
+    /// The kinds of dump that the action takes, smallest first. Empty for an action that takes none.
     pub fn kinds(&self) -> &[DumpKind] {
         match self {
             Action::Dump(kinds) => kinds,
@@ -33,7 +36,7 @@ impl From<DumpKind> for Action {
 }
 
 impl FromIterator<DumpKind> for Action {
-    /// Sorted, each kind once.
+    /// The action that takes a dump of each kind, once.
     fn from_iter<I: IntoIterator<Item = DumpKind>>(kinds: I) -> Self {
         let mut kinds: Vec<_> = kinds.into_iter().collect();
         kinds.sort();

@@ -1,44 +1,46 @@
+//! When a rule acts.
+
 use crate::{ExceptionFilter, Filter, Level};
 use std::time::Duration;
 
-/// When something is to be done: one condition of DESIGN's language.
-///
-/// What it prints as can be parsed again, to the same value.
+/// When a rule acts. The printed text is the condition in the rule language, and can be parsed again to
+/// the same value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Condition {
-    /// Levels that have to hold together, for some time.
+    /// Levels that hold together for some time: `cpu > 85% and threads > 10 for 10s`.
     Holds {
-        /// All of these, at least one.
+        /// The levels, at least one, which all have to hold.
         all: Vec<Level>,
-        /// For how long without a break; zero: one sample is enough.
+        /// How long they have to hold without a break. If zero, one sample is enough.
         lasting: Duration,
     },
-    /// An exception passes.
+    /// An exception that passes the filter is raised.
     Exception(ExceptionFilter),
-    /// A signal is delivered (Linux), by number.
+    /// The signal with this number is delivered (Linux).
     Signal(i32),
-    /// A place in the code is reached.
+    /// A thread reaches this place in the code.
     Breakpoint(Place),
-    /// An image is mapped.
+    /// A module whose path passes the filter is mapped.
     ModuleLoad(Filter),
-    /// An image is unmapped.
+    /// A module whose path passes the filter is unmapped.
     ModuleUnload(Filter),
-    /// A thread begins.
+    /// A thread of the process begins.
     ThreadStart,
-    /// A thread ends.
+    /// A thread of the process ends.
     ThreadExit,
-    /// The program writes a debug string.
+    /// The program writes a debug string that passes the filter (Linux: a line on standard error).
     DebugString(Filter),
-    /// The process is about to end, in whatever way; its memory still stands.
+    /// The process is about to end, in whatever way, while its memory still exists.
     Exit,
-    /// At once.
+    /// Is met at once.
     Now,
-    /// At once, and again each time so long after the last dump was written.
+    /// Is met at once, and again each time this long after the last dump was written.
     Every(Duration),
 }
 
 impl Condition {
-    /// Whether something must be attached to the target for it, or armed in it.
+    /// Whether the condition needs an attachment to the process, or something armed in it. Levels and
+    /// timers do not.
     pub fn needs_attachment(&self) -> bool {
         !matches!(
             self,
@@ -47,20 +49,20 @@ impl Condition {
     }
 }
 
-/// A place in the code of a process.
+/// A place in the code of a process, for a breakpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Place {
     /// `module!symbol` or `module!symbol+0x10`.
     Symbol {
-        /// The module's file name; it holds no `!`.
+        /// The file name of the module, without `!`.
         module: String,
-        /// The symbol in it; not empty.
+        /// The name of a symbol in the module; not empty.
         symbol: String,
-        /// Bytes behind the symbol.
+        /// The number of bytes from the symbol to the place.
         offset: u64,
     },
     /// An address: `0x7ff612340000`.
     Address(u64),
-    /// Any way in which a program ends itself politely, or is ended from outside; no crash.
+    /// Every way in which a process ends without a crash: it ends itself, or is ended from outside.
     Exit,
 }

@@ -1,10 +1,10 @@
-//! A crash whose process is only known once it has crashed: which rule is about it, and what that
-//! rule does.
+//! Rules for crashes of the whole machine, where a process is known only once it has crashed: which rule
+//! is about the process, and what that rule does.
 
 use crate::{Command, DumpRequest, Event, Identity, Rule, RuleSet, Settings, Target};
 use snapshot::{Exception, TargetEvent, Time};
 
-/// The index of the first of `targets` that means the process `who`.
+/// The index of the first of `targets` that matches the process `who`. Returns `None` if none does.
 pub fn first_about<'t>(
     targets: impl IntoIterator<Item = &'t Target>,
     who: &Identity,
@@ -12,11 +12,11 @@ pub fn first_about<'t>(
     targets.into_iter().position(|target| target.matches(who))
 }
 
-/// The dump that `rule` asks for when the process `who` crashes with `exception`. Returns `None` if
-/// the rule is not about that process or exception, or does something else than a dump.
+/// The dump that `rule` asks for when the process `who` crashes with `exception`. Returns `None` if the
+/// rule is not about that process or exception, or if its action is no dump.
 ///
-/// It is decided by the engine that decides for a watch, from the same two events: the process is
-/// found, then the exception comes.
+/// The engine that decides for a watch decides here too, from the same two events: the process is found,
+/// then the exception comes.
 pub fn at_crash(rule: &Rule, who: &Identity, exception: Exception) -> Option<DumpRequest> {
     let now = Time::default();
     let mut rules = RuleSet::new(Settings::new(1));

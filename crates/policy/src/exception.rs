@@ -1,19 +1,21 @@
+//! Which exceptions a rule is about, and how an exception is printed.
+
 use crate::Pattern;
 use snapshot::Exception;
 
-/// Which exceptions are meant.
+/// Selects exceptions: by their chance, by what they must be, and by what they must not be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ExceptionFilter {
-    /// At which moment.
+    /// Whether first chance, second chance or both are meant.
     pub chance: Chance,
-    /// One of these, or any exception when there are none.
+    /// The exception must match one of these. If empty, any exception does.
     pub include: Vec<Match>,
-    /// None of these: exclude wins.
+    /// The exception must match none of these, even if it matches one of `include`.
     pub exclude: Vec<Match>,
 }
 
 impl ExceptionFilter {
-    /// Whether `exception` is meant.
+    /// Whether the filter selects `exception`.
     pub fn matches(&self, exception: &Exception) -> bool {
         let hit = |wanted: &Match| wanted.matches(exception);
         self.chance.matches(exception.first_chance)
@@ -21,9 +23,8 @@ impl ExceptionFilter {
             && !self.exclude.iter().any(hit)
     }
 
-    /// Whether `exception` has to be reported: because it is meant, or because the filter asks to
-    /// be shown all exceptions without anything being done (`exception ""`, ProcDump's `-f ""`);
-    /// but those that it excludes.
+    /// Whether `exception` has to be reported: because the filter selects it, or because the filter only
+    /// asks to show all exceptions (`exception ""`, ProcDump's `-f ""`) and does not exclude this one.
     pub fn wakes_for(&self, exception: &Exception) -> bool {
         let empty = |m: &Match| matches!(m, Match::Text(p) if p.text().is_empty());
         let shows = !self.include.is_empty() && self.include.iter().all(empty);
@@ -32,7 +33,7 @@ impl ExceptionFilter {
         shown || self.matches(exception)
     }
 
-    /// One that asks to be shown all exceptions that this one does not exclude.
+    /// A filter that selects nothing, but asks to show all exceptions that this filter does not exclude.
     pub fn showing_all(&self) -> Self {
         Self {
             chance: Chance::Any,
@@ -40,25 +41,23 @@ impl ExceptionFilter {
             exclude: self.exclude.clone(),
         }
     }
-}
 
-impl ExceptionFilter {
-    /// Whether two exceptions of one type may be judged differently, for what they say.
+    /// Whether exceptions of the same type may be judged differently because of their messages.
     pub fn reads_messages(&self) -> bool {
         let reads = |m: &Match| matches!(m, Match::Text(p) if !p.text().is_empty());
         self.include.iter().chain(&self.exclude).any(reads)
     }
 }
 
-/// The moment of an exception.
+/// The moment at which an exception is reported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Chance {
-    /// Both.
+    /// First chance and second chance.
     #[default]
     Any,
-    /// Before any handler saw it; it may yet be handled.
+    /// First chance: before any handler has seen it.
     First,
-    /// The last moment before the process dies of it.
+    /// Second chance: nobody has handled it, and the process is about to die of it.
     Unhandled,
 }
 
@@ -72,14 +71,14 @@ impl Chance {
     }
 }
 
-/// What an exception is recognised by.
+/// How an exception is recognised.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Match {
-    /// A pattern somewhere in the whole [`printed`] text.
+    /// The pattern is found anywhere in the [`printed`] text.
     Text(Pattern),
-    /// NAME of `CODE.NAME`, exactly, case included: DebugDiag's "Exception Type Equals".
+    /// NAME of `CODE.NAME` is exactly this, case included (DebugDiag's "Exception Type Equals").
     Name(String),
-    /// The code: NTSTATUS on Windows, the signal's number on Linux.
+    /// The code is this: the NTSTATUS on Windows, the number of the signal on Linux.
     Code(u32),
 }
 
@@ -95,8 +94,8 @@ impl Match {
     }
 }
 
-/// `CODE.NAME` of an exception and of what it derives from: a filter on `std::runtime_error`
-/// catches whatever derives from it.
+/// `CODE.NAME` of an exception and of each of its base classes: a filter on `std::runtime_error` selects
+/// what derives from it, too.
 fn names(exception: &Exception) -> impl Iterator<Item = String> {
     let own = &exception.name;
     let code = own.split_once('.').map_or("", |(code, _)| code);
@@ -104,7 +103,8 @@ fn names(exception: &Exception) -> impl Iterator<Item = String> {
     std::iter::once(own.clone()).chain(exception.bases.iter().map(base))
 }
 
-/// An exception as it is shown, and as filters see it: `CODE.NAME ("message")`.
+/// The text of an exception, which is shown and which filters are looked for in: `CODE.NAME ("message")`,
+/// or `CODE.NAME` if there is no message.
 pub fn printed(exception: &Exception) -> String {
     with_message(&exception.name, &exception.message)
 }
@@ -116,7 +116,7 @@ fn with_message(name: &str, message: &str) -> String {
     }
 }
 
-/// NAME of `CODE.NAME`; a code holds no dot, a name may.
+/// NAME of `CODE.NAME`. A code has no dot, but a name may have some.
 fn name_of(name: &str) -> &str {
     name.split_once('.').map_or(name, |(_, name)| name)
 }

@@ -1,32 +1,35 @@
+//! Levels: what can be true of a process for some time, such as `cpu > 85%`.
+
 use crate::units;
 use snapshot::Measure;
 use std::{fmt, time::Duration};
 
-/// Something that can be so for a while: it is polled, and nothing is attached for it.
+/// Something that can be true for some time. It is sampled at intervals, without an attachment to the
+/// process.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Level {
-    /// A figure stands above or below a threshold.
+    /// A measured value is on one side of a threshold.
     Compare {
-        /// Which figure.
+        /// What is measured.
         gauge: Gauge,
-        /// On which side of the threshold it has to stand.
+        /// The side of the threshold that the value has to be on.
         comparison: Comparison,
         /// The threshold, in the gauge's [`Unit`]; finite.
         threshold: f64,
     },
-    /// The target does not answer.
+    /// The process does not answer.
     Hang,
-    /// An HTTP probe takes too long.
+    /// An HTTP request takes too long.
     Http {
-        /// What is asked for.
+        /// The address that is requested.
         url: String,
-        /// How long an answer may take.
+        /// The level holds if the answer takes longer than this.
         slower_than: Duration,
     },
 }
 
 impl Level {
-    /// What has to be sampled for it.
+    /// What has to be sampled to judge the level.
     pub fn measure(&self) -> Measure {
         match self {
             Level::Compare { gauge, .. } => gauge.measure(),
@@ -35,7 +38,8 @@ impl Level {
         }
     }
 
-    /// Whether `value` satisfies it: in the gauge's unit for a comparison, as sampled otherwise.
+    /// Whether the level holds with `value`: in the gauge's unit for a comparison; 1 for a hang; in
+    /// milliseconds for an HTTP request.
     pub fn holds(&self, value: f64) -> bool {
         match self {
             Level::Compare {
@@ -48,7 +52,7 @@ impl Level {
         }
     }
 
-    /// A value of it as a person reads it: `97%`, `2.1GiB`, `no answer`.
+    /// A value of the level as a person reads it: `97%`, `2.1GiB`, `no answer`.
     pub fn show(&self, value: f64) -> String {
         match self {
             Level::Compare { gauge, .. } => gauge.unit().show(value),
@@ -60,29 +64,29 @@ impl Level {
     }
 }
 
-/// A figure that a threshold can be set on.
+/// A measured value that a threshold can be set for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Gauge {
-    /// CPU of all processors together: 100 % is the whole machine (ProcDump's `-c`).
+    /// CPU time, as a percentage of all processors: 100 % is the whole machine (ProcDump's `-c`).
     Cpu,
-    /// CPU of one processor: a process with two busy threads has 200 % (`-c` with `-u`).
+    /// CPU time, as a percentage of one processor: two busy threads use 200 % (`-c` with `-u`).
     CoreCpu,
-    /// Private commit (`-m`).
+    /// Private memory, in RAM or swapped out (ProcDump's commit, `-m`).
     Memory,
-    /// Resident memory.
+    /// Resident memory, shared pages included.
     Rss,
-    /// Address space.
+    /// The size of the address space.
     Virtual,
-    /// Threads.
+    /// The number of threads.
     Threads,
-    /// Open descriptors or handles.
+    /// The number of open descriptors (Linux) or handles (Windows).
     Handles,
-    /// A named counter of the system (`-p`).
+    /// A counter of the system, by name (ProcDump's `-p`).
     Counter(String),
 }
 
 impl Gauge {
-    /// The gauges that are one word, with that word.
+    /// The gauges that are written as one word, with that word.
     pub const WORDS: [(&'static str, Gauge); 7] = [
         ("cpu", Gauge::Cpu),
         ("core-cpu", Gauge::CoreCpu),
@@ -93,7 +97,7 @@ impl Gauge {
         ("handles", Gauge::Handles),
     ];
 
-    /// What its threshold is counted in.
+    /// The unit of the gauge's thresholds and values.
     pub fn unit(&self) -> Unit {
         match self {
             Gauge::Cpu | Gauge::CoreCpu => Unit::Percent,
@@ -116,21 +120,21 @@ impl Gauge {
     }
 }
 
-/// What a threshold is counted in.
+/// The unit of a threshold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
-    /// Hundredths.
+    /// Percent.
     Percent,
-    /// Bytes.
+    /// Bytes, printed with a unit of size.
     Bytes,
-    /// Whole things.
+    /// A whole number of things, such as threads.
     Count,
-    /// Whatever the counter counts.
+    /// The unit of the counter, which is not known here.
     Number,
 }
 
 impl Unit {
-    /// A threshold, exactly: `85%`, `2GiB`, `10000`.
+    /// Prints a threshold exactly: `85%`, `2GiB`, `10000`.
     pub(crate) fn print(self, value: f64) -> String {
         match self {
             Unit::Percent => format!("{value}%"),
@@ -139,7 +143,7 @@ impl Unit {
         }
     }
 
-    /// A measured value, as exactly as a person wants it: `97%`, `2.13GiB`.
+    /// Prints a measured value, rounded as a person wants it: `97%`, `2.13GiB`.
     fn show(self, value: f64) -> String {
         let step = |name, size: u64| format!("{:.2}{name}", value / size as f64);
         match self {
@@ -153,21 +157,21 @@ impl Unit {
     }
 }
 
-/// On which side of a threshold.
+/// A side of a threshold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Comparison {
-    /// `>=`
+    /// At or above it: `>=`.
     AtLeast,
-    /// `>`
+    /// Above it: `>`.
     Above,
-    /// `<=`
+    /// At or below it: `<=`.
     AtMost,
-    /// `<`
+    /// Below it: `<`.
     Below,
 }
 
 impl Comparison {
-    /// All four, the longer sign before the shorter one that begins it.
+    /// All four. A sign comes before a shorter sign that it begins with.
     pub const ALL: [Comparison; 4] = [
         Comparison::AtLeast,
         Comparison::Above,
@@ -175,7 +179,7 @@ impl Comparison {
         Comparison::Below,
     ];
 
-    /// Its sign.
+    /// The sign of the comparison, as rules write it.
     pub const fn sign(self) -> &'static str {
         match self {
             Comparison::AtLeast => ">=",
@@ -185,7 +189,7 @@ impl Comparison {
         }
     }
 
-    /// Whether `value` stands on this side of `threshold`. What is no number stands on none.
+    /// Whether `value` is on this side of `threshold`. NaN is on no side.
     pub fn holds(self, value: f64, threshold: f64) -> bool {
         match self {
             Comparison::AtLeast => value >= threshold,

@@ -1,13 +1,13 @@
-//! The rules: when to dump and what to keep, in given time.
+//! Rules: when to act, what to do, and what to keep. All decisions of firstchance are made here, from values
+//! and times that are given, without a system call or a clock.
 //!
-//! Everything a user can ask is a [`Rule`], and a rule reads as a sentence:
+//! Everything that a user can ask for is a [`Rule`], and a rule reads as a sentence:
 //! `on TARGET, when CONDITION [for DURATION], do ACTION, at most LIMIT times`.
-//! The sentence is a language of its own: what is printed can be parsed again, to the same value.
+//! `language` parses and prints these sentences.
 //!
-//! [`RuleSet`] is the engine. Facts go in with their time, commands come out; it makes no system
-//! call and reads no clock, so that hours of watching are tested in milliseconds.
-//! [`Retention`] says which stored dumps have to go, [`Repeats`] whether a crash is one that was
-//! stored already, and [`Slots`] how many crashes are worked on at the same time.
+//! [`RuleSet`] is the engine: events go in with their time, commands come out. [`at_crash`] asks the same
+//! engine about a crash. [`Retention`] decides which stored dumps are deleted, [`Repeats`] whether a crash
+//! was stored already, and [`Slots`] how many crashes are handled at the same time.
 
 mod action;
 mod condition;
@@ -31,8 +31,8 @@ pub use action::Action;
 pub use condition::{Condition, Place};
 pub use crash::{at_crash, first_about};
 pub use engine::{
-    ClauseStatus, Command, DumpId, DumpRequest, Event, ExceptionCount, Finish, Note, Outcome,
-    RuleId, RuleSet, RuleState, Settings, Suppressed, WakeFor, Why,
+    ClauseStatus, Command, DumpId, DumpRequest, Event, ExceptionCount, FinishReason, Note, Outcome,
+    RuleId, RuleSet, RuleState, Settings, SuppressReason, Suppressed, WakeFor,
 };
 pub use exception::{Chance, ExceptionFilter, Match, printed};
 pub use language::{ParseError, parse_when, print_when};

@@ -1,47 +1,51 @@
+//! How often a rule may act, and how many dumps it may take.
+
 use crate::Retention;
 use std::time::Duration;
 
-/// How often a clause may act. A set of dumps counts once, and so does a series.
+/// How often a clause may act. Several dumps for one trigger count once, and so does a series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
-    /// So many times.
+    /// The number of times.
     pub times: u32,
-    /// Counted over what.
+    /// Which actions are counted together.
     pub scope: Scope,
 }
 
-/// What is counted together.
+/// Which actions are counted together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Scope {
-    /// All processes that the rule follows.
+    /// Those in all processes of the rule.
     #[default]
     Rule,
-    /// Each process for itself.
+    /// Those in one process; each process has its own count.
     Process,
 }
 
 /// The limits of a whole rule.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Limits {
-    /// Dumps in all (DebugDiag's "maximum number of userdumps created by this rule").
+    /// The number of dumps that the rule may take in all (DebugDiag's "maximum number of userdumps created
+    /// by this rule"). `None`: no limit.
     pub max_dumps: Option<u32>,
-    /// Dumps in any stretch of time: a crash loop cannot use up all the rest at once.
+    /// Limits for any stretch of time, so that a crash loop cannot use up `max_dumps` at once.
     pub windows: Vec<Window>,
-    /// A crash whose signature a dump already has is only counted for so long after that dump: see
-    /// [`Repeats`](crate::Repeats). Rules about the crashes of a machine alone have it, as only they
-    /// learn a crash's signature.
+    /// For this long after a dump, further crashes with the same signature are only counted: see
+    /// [`Repeats`](crate::Repeats). Only rules for the crashes of the whole machine can have it, because
+    /// only their crashes have a signature.
     pub repeat_window: Option<Duration>,
-    /// Dumps of one process that may be written at the same time (ProcDump's `-r N`); at least 1.
+    /// The number of dumps of one process that may be written at the same time (ProcDump's `-r N`); at
+    /// least 1.
     pub concurrent: u32,
-    /// Skip a trigger rather than make the target wait for a dump that is still being written
-    /// (ProcDump's `-a`). The last moment of a process is never skipped: nothing is left to wait.
+    /// Whether a trigger is skipped if the target would have to stand still until another dump is written
+    /// (ProcDump's `-a`). The last moment of a process is never skipped: it is about to end anyway.
     pub avoid_outage: bool,
-    /// What is kept in the rule's folder.
+    /// How much is kept in the folder of the rule.
     pub keep: Retention,
 }
 
 impl Limits {
-    /// Whether no limit of it ever keeps a dump from being taken.
+    /// Whether no number of dumps reaches a limit of the rule.
     pub(crate) fn is_unlimited(&self) -> bool {
         self.max_dumps.is_none() && self.windows.is_empty()
     }
@@ -61,19 +65,19 @@ impl Default for Limits {
     }
 }
 
-/// So many dumps in any stretch of time.
+/// A limit for any stretch of time: at most `count` dumps within `within`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// Dumps.
+    /// The number of dumps.
     pub count: u32,
-    /// In so long.
+    /// The length of the stretch of time.
     pub within: Duration,
 }
 
 impl std::str::FromStr for Window {
     type Err = String;
 
-    /// Reads `10m=3`: three in any ten minutes.
+    /// Reads `10m=3`: three dumps in any ten minutes. Fails with a sentence for the user.
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || format!("`{text}` is no such limit; `10m=3` is three in any ten minutes");
         let (within, count) = text.split_once('=').ok_or_else(wrong)?;

@@ -1,11 +1,12 @@
+//! Text patterns with `*`, and filters made of them.
+
 use std::fmt;
 
-/// A text to look for, with `*` for anything, ignoring case.
+/// A text to look for. `*` stands for any text, and case is ignored.
 ///
-/// Only `*` is special: `?` is an ordinary character, as C++ names on Windows begin with it
-/// (`E06D7363.?AVNotFound@@`).
-/// Matching is linear in text plus pattern, whatever the pattern: each piece between stars is
-/// looked for once, from where the last one ended.
+/// `?` is an ordinary character, because C++ names on Windows begin with it (`E06D7363.?AVNotFound@@`).
+/// The time that matching takes is linear in the lengths of text and pattern: each piece between two stars
+/// is looked for once, from the end of the piece before.
 #[derive(Clone, Debug)]
 pub struct Pattern {
     text: String,
@@ -13,25 +14,25 @@ pub struct Pattern {
 }
 
 impl Pattern {
-    /// The pattern as the user wrote it.
+    /// Makes a pattern from the text that the user wrote.
     pub fn new(text: impl Into<String>) -> Self {
         let text = text.into();
         let pieces = text.split('*').map(str::to_lowercase).collect();
         Self { text, pieces }
     }
 
-    /// The pattern as the user wrote it.
+    /// The text that the user wrote.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// Whether it stands anywhere in `text`. The empty pattern stands nowhere: it is how a user
-    /// asks to be shown everything without anything being done (ProcDump's `-f ""`).
+    /// Whether the pattern is found anywhere in `text`. The empty pattern is never found: with it, a user
+    /// asks to show everything and do nothing (ProcDump's `-f ""`).
     pub fn is_in(&self, text: &str) -> bool {
         !self.text.is_empty() && in_order(&self.pieces, &text.to_lowercase()).is_some()
     }
 
-    /// Whether it is the whole of `text`, from start to end.
+    /// Whether the pattern matches the whole of `text`, from start to end.
     pub fn is_all_of(&self, text: &str) -> bool {
         let text = text.to_lowercase();
         let [first, middle @ .., last] = &self.pieces[..] else {
@@ -43,7 +44,8 @@ impl Pattern {
     }
 }
 
-/// The rest of `text` after all `pieces` were found in it, one behind the other.
+/// The rest of `text` after all `pieces` were found in it, one after the other. Returns `None` if one was
+/// not found.
 fn in_order<'a>(pieces: &[String], text: &'a str) -> Option<&'a str> {
     pieces.iter().try_fold(text, |rest, piece| {
         let at = rest.find(piece.as_str())?;
@@ -65,24 +67,24 @@ impl fmt::Display for Pattern {
     }
 }
 
-/// Patterns of which one has to stand in a text, and others of which none may.
+/// Selects texts: by patterns of which one must be found, and others of which none may be found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// One of these, or anything when there are none.
+    /// One of these must be found. If empty, any text is selected.
     pub include: Vec<Pattern>,
-    /// None of these: exclude wins.
+    /// None of these may be found, even if one of `include` is.
     pub exclude: Vec<Pattern>,
 }
 
 impl Filter {
-    /// Whether the filter lets `text` pass.
+    /// Whether the filter selects `text`.
     pub fn passes(&self, text: &str) -> bool {
         let included = self.include.is_empty() || self.include.iter().any(|p| p.is_in(text));
         included && !self.exclude.iter().any(|p| p.is_in(text))
     }
 
-    /// Whether the filter lets the file at `path` pass. A pattern without a separator is looked
-    /// for in the file's name alone: `*temp*` does not mean every module in `C:\Temp`.
+    /// Whether the filter selects the file at `path`. A pattern without a separator is looked for only in
+    /// the file's name: `*temp*` does not mean every module in `C:\Temp`.
     pub fn passes_path(&self, path: &str) -> bool {
         let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
         let hit = |pattern: &Pattern| match pattern.text.contains(['/', '\\']) {

@@ -1,19 +1,19 @@
-//! Texts in double quotes, as rules write them.
+//! Prints texts in double quotes, as rules write them.
 
 use std::fmt::{Formatter, Result, Write as _};
 
-/// Prints a text in quotes, such that the lexer reads it again.
+/// Prints a text in quotes, so that the lexer reads the same text again.
 ///
-/// Control characters come out as `\u{…}`: a target's own strings end up in logs, where a line
-/// break or an escape sequence would let it forge lines.
+/// Control characters are printed as `\u{…}`. A target's own strings get into logs, where a line break or
+/// an escape sequence would let the target forge lines.
 pub(crate) fn quote(text: &str, f: &mut Formatter<'_>) -> Result {
     f.write_char('"')?;
     let mut rest = text.chars();
     while let Some(c) = rest.next() {
-        let behind = rest.as_str();
+        let after = rest.as_str();
         match c {
             '"' => f.write_str("\\\"")?,
-            '\\' if is_escape(behind) => f.write_str("\\\\")?,
+            '\\' if is_escape(after) => f.write_str("\\\\")?,
             c if c.is_control() => write!(f, "\\u{{{:x}}}", c as u32)?,
             c => f.write_char(c)?,
         }
@@ -21,8 +21,8 @@ pub(crate) fn quote(text: &str, f: &mut Formatter<'_>) -> Result {
     f.write_char('"')
 }
 
-/// Whether a backslash before `behind` would mean something else than itself.
-fn is_escape(behind: &str) -> bool {
-    let next = behind.chars().next();
-    next.is_none_or(|c| c == '\\' || c == '"' || c.is_control()) || behind.starts_with("u{")
+/// Whether a backslash before `after` would be read as the beginning of an escape.
+fn is_escape(after: &str) -> bool {
+    let next = after.chars().next();
+    next.is_none_or(|c| c == '\\' || c == '"' || c.is_control()) || after.starts_with("u{")
 }

@@ -1,13 +1,14 @@
-//! The same crash of the same program again and again: the first is stored, the others are counted.
+//! Repeated crashes: when the same program crashes in the same way again and again, the first crash is
+//! stored, and the others are only counted.
 
 use snapshot::WallTime;
 use std::{collections::BTreeMap, time::Duration};
 
-/// Crashes that are remembered; of more, those that were stored longest ago are forgotten.
+/// The most crashes that are remembered. If there are more, those stored longest ago are forgotten.
 const MOST: usize = 2000;
 
-/// The crashes that were stored, each under a text of the caller's that names the program and the
-/// signature of the crash. `D` says where the dump of the first is.
+/// The crashes that were stored. The caller gives each a key: a text with the program and the signature of
+/// the crash. `D` is the place of a dump.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Repeats<D> {
     known: BTreeMap<String, Repeat<D>>,
@@ -16,17 +17,17 @@ pub struct Repeats<D> {
 /// A crash that was stored, or is being stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Repeat<D> {
-    /// When the crash came that was stored.
+    /// When the stored crash happened.
     pub stored: WallTime,
-    /// How often the same crash has come since.
+    /// How often the same crash has happened since.
     pub count: u64,
-    /// Where its dump is.
+    /// The place of its dump.
     pub dump: D,
 }
 
 impl<D> Repeats<D> {
-    /// Takes a crash in. Returns the stored crash that it repeats, with the new count; or `None` if
-    /// the caller has to store this one, whose dump will be `dump`.
+    /// Takes a crash in. Returns the stored crash that it repeats, with the new count; or `None` if the
+    /// caller has to store this one at `dump`.
     ///
     /// A crash is a repeat for `window` after the stored one, as long as `is_there` says that the
     /// dump of that one still exists, or is being written.
@@ -58,15 +59,14 @@ impl<D> Repeats<D> {
         None
     }
 
-    /// Says where the dump of a stored crash is now. Returns that crash, or `None` if it was
-    /// forgotten.
+    /// Changes the place of the dump of a stored crash. Returns that crash, or `None` if it was forgotten.
     pub fn is_stored(&mut self, crash: &str, dump: D) -> Option<&Repeat<D>> {
         let known = self.known.get_mut(crash)?;
         known.dump = dump;
         Some(known)
     }
 
-    /// No dump of this crash was stored after all: the next one is the first again.
+    /// Forgets a crash whose dump was not stored after all, so that the next one is stored.
     pub fn forget(&mut self, crash: &str) {
         self.known.remove(crash);
     }
@@ -117,7 +117,8 @@ mod tests {
         WallTime(seconds * 1_000_000_000)
     }
 
-    /// Takes in a crash whose earlier dump is there; the count, 0 for a crash to be stored.
+    /// Takes in a crash whose earlier dump, if any, still exists. Returns the count of repeats, or 0 if the
+    /// crash has to be stored.
     fn count(repeats: &mut Repeats<u32>, crash: &str, seconds: i64) -> u64 {
         let known = repeats.take_in(crash, 0, at(seconds), HOUR, |_| true);
         known.map_or(0, |known| known.count)

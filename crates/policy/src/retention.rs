@@ -1,32 +1,34 @@
+//! How much is kept in a folder of dumps, and which dumps have to be deleted for that.
+
 use snapshot::WallTime;
 use std::time::Duration;
 
-/// What is kept in one folder.
+/// How much is kept in one folder. A limit that is `None` does not apply.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Retention {
-    /// At most so many dumps (LocalDumps' `DumpCount`).
+    /// The number of dumps that are kept at most (LocalDumps' `DumpCount`).
     pub max_count: Option<u32>,
-    /// At most so many bytes in all of them.
+    /// The bytes that all dumps together may take.
     pub max_bytes: Option<u64>,
-    /// None older than this.
+    /// Dumps older than this are deleted.
     pub max_age: Option<Duration>,
-    /// So much of the disk stays free.
+    /// The space that stays free on the disk.
     pub keep_free: Option<Free>,
 }
 
 /// Space on a disk.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Free {
-    /// Of the whole disk; 0 to 100.
+    /// A percentage of the whole disk, from 0 to 100.
     Percent(f64),
-    /// Bytes.
+    /// A number of bytes.
     Bytes(u64),
 }
 
 impl std::str::FromStr for Free {
     type Err = String;
 
-    /// Reads `5%` or `10GiB`.
+    /// Reads `5%` or `10GiB`. Fails with a sentence for the user.
     fn from_str(text: &str) -> Result<Self, String> {
         let Some(percent) = text.strip_suffix('%') else {
             return crate::parse_size(text).map(Free::Bytes);
@@ -45,40 +47,39 @@ impl std::str::FromStr for Free {
 /// A file in a folder of dumps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredDump<Id> {
-    /// How the caller calls it.
+    /// The caller's name for the file.
     pub id: Id,
-    /// Bytes it takes on disk.
+    /// The bytes that it takes on the disk.
     pub bytes: u64,
-    /// When it was taken.
+    /// When the dump was taken.
     pub taken: WallTime,
-    /// Whether firstchance wrote it and finished it. Other files are never deleted and do not
-    /// count.
+    /// Whether firstchance wrote and finished it. Other files do not count, and are never deleted.
     pub ours: bool,
 }
 
-/// What has to be done so that a folder keeps within its [`Retention`].
+/// What has to be done so that a folder stays within its [`Retention`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict<Id> {
-    /// These are to be deleted, oldest first.
+    /// The dumps to delete, oldest first.
     pub delete: Vec<Id>,
-    /// Bytes by which the wanted space is still not free when all of these are gone; 0: it fits.
+    /// The bytes that are still missing for the new dump when all of these are deleted; 0 if it fits.
     pub missing: u64,
 }
 
-/// The disk that a folder lies on.
+/// The disk of a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Disk {
-    /// Bytes in all.
+    /// The size of the disk, in bytes.
     pub size: u64,
-    /// Bytes that can still be written.
+    /// The free space, in bytes.
     pub free: u64,
 }
 
 impl Retention {
-    /// What has to go so that one more dump of `coming` bytes finds its place (0 when none comes:
-    /// `delete` then only brings the folder back within its limits).
+    /// Decides which dumps have to be deleted so that a new dump of `coming` bytes fits. If `coming` is 0,
+    /// there is no new dump, and the folder is only brought back within its limits.
     ///
-    /// The newest of our dumps is never among them: it is why the last incident can be looked at.
+    /// The newest dump of firstchance is never deleted: the last incident can always be looked at.
     pub fn judge<Id: Clone>(
         &self,
         dumps: &[StoredDump<Id>],
@@ -123,7 +124,7 @@ impl Retention {
     }
 
     fn missing(&self, left: &Left, coming: u64, disk: Disk) -> u64 {
-        // Without a coming dump there is nothing to refuse: what is there may stay.
+        // Without a new dump nothing is missing: what exists may stay.
         if coming == 0 {
             return 0;
         }
@@ -143,7 +144,8 @@ impl Retention {
     }
 }
 
-/// What is left when some dumps are gone, the coming one included.
+/// What the folder and the disk have when some dumps were deleted. The new dump is counted, its bytes are
+/// not yet taken from `free`.
 struct Left {
     count: u64,
     bytes: u64,

@@ -1,30 +1,32 @@
+//! Rules: what a user can ask for.
+
 use crate::{Action, Condition, Limit, Limits, Target};
 use std::time::Duration;
 
-/// Everything a user can ask: on TARGET, when CONDITION, do ACTION, at most LIMIT times.
+/// Everything that a user can ask for: on TARGET, when CONDITION, do ACTION, at most LIMIT times.
 ///
-/// What it prints as is one line, the sentence that `explain` shows and the log and the dumps
-/// quote; it can be parsed again, to the same value.
+/// It prints as one line, the sentence that `firstchance explain` shows and that dumps quote. The sentence
+/// can be parsed again to the same value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rule {
-    /// How its user calls it; may be empty.
+    /// The user's name for the rule; may be empty.
     pub name: String,
-    /// Which processes it is about.
+    /// The processes that the rule is about.
     pub target: Target,
-    /// Whether it follows that target.
+    /// How many of these processes are meant, and whether later ones are.
     pub follow: Follow,
-    /// Whether children of those processes are meant too.
+    /// Whether the children of these processes are meant too.
     pub children: bool,
-    /// What is done when; at least one.
+    /// What is done, and when; at least one clause.
     pub clauses: Vec<Clause>,
-    /// Where its dumps go; `None`: where the program puts them.
+    /// The folder for the dumps. `None`: where the command line or the settings say.
     pub folder: Option<String>,
     /// The limits of the whole rule.
     pub limits: Limits,
 }
 
 impl Rule {
-    /// A rule for the one process there is, without limits.
+    /// A rule about one process, without limits.
     pub fn new(target: Target, clauses: Vec<Clause>) -> Self {
         Self {
             name: String::new(),
@@ -38,33 +40,33 @@ impl Rule {
     }
 }
 
-/// Which of the matching processes are meant.
+/// Which of the processes that match the target are meant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Follow {
-    /// The one there is, or the next to come where none is; the rule ends with it (ProcDump).
+    /// The one that is running, or the next one if none is. The rule ends with it (as in ProcDump).
     #[default]
     One,
-    /// The next one that starts; the rule ends with it.
+    /// The next one that starts. The rule ends with it.
     Next,
-    /// Every one, now and later: a restart is attached again (DebugDiag).
+    /// Every one, now and later: a restarted program is watched again (as in DebugDiag).
     Each,
 }
 
-/// One "when, do" of a rule.
+/// One "when …, do …" of a rule.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Clause {
-    /// One of these; at least one.
+    /// The conditions, at least one, of which one has to be met.
     pub when: Vec<Condition>,
-    /// What is done.
+    /// What is done then.
     pub action: Action,
-    /// The action again and again, once it has begun.
+    /// If there is one, the action is repeated after it was done once.
     pub series: Option<Series>,
-    /// How often; `None`: as often as the rule lets it.
+    /// How often the clause may act. `None`: as often as the limits of the rule allow.
     pub limit: Option<Limit>,
 }
 
 impl Clause {
-    /// A clause without a limit.
+    /// A clause without a series and without a limit.
     pub fn new(when: Vec<Condition>, action: Action) -> Self {
         Self {
             when,
@@ -75,13 +77,14 @@ impl Clause {
     }
 }
 
-/// A row of actions that one trigger sets off (DebugDiag's userdump series: 10 minis, then 1 full).
+/// Several actions, at intervals, for one trigger (DebugDiag's userdump series: 10 mini dumps,
+/// then a full one).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Series {
-    /// How many times the clause's action; at least 1.
+    /// How often the action of the clause is done; at least 1.
     pub count: u32,
-    /// How long after one is written the next begins.
+    /// The time from the end of one action to the beginning of the next.
     pub every: Duration,
-    /// What comes last, so long after.
+    /// Another action that is done last.
     pub then: Option<Action>,
 }

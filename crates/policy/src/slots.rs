@@ -1,30 +1,30 @@
-//! How many crashes are worked on at the same time when many programs crash at once.
+//! How many crash handlers work at the same time when many programs crash at once.
 
 use std::time::Duration;
 
-/// A number of slots. Whoever works takes one; the others wait, but not for ever.
+/// A number of slots. A handler that works holds one; the others wait for one, but not for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slots {
-    /// How many may work at the same time.
+    /// How many handlers may work at the same time.
     pub count: usize,
-    /// Whoever has waited this long goes on without a slot: those who have one may hang.
+    /// A handler that has waited this long works without a slot, because those that hold one may hang.
     pub longest_wait: Duration,
 }
 
-/// What somebody who wants a slot does next.
+/// What a handler that wants a slot does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SlotStep<S> {
-    /// Works, with this slot.
+    /// It works, and holds this slot.
     Work(S),
-    /// Waits a little, then looks again.
+    /// It waits a little, then tries again.
     Wait,
-    /// Works without a slot.
+    /// It works without a slot.
     WorkAnyway,
 }
 
 impl Slots {
-    /// The next step of somebody who has waited for so long. `take` takes the slot of a number
-    /// unless another one has it.
+    /// The next step of a handler that has waited for `waited`. `take` tries to take the slot of a number,
+    /// and returns `None` if another handler holds it.
     pub fn step<S>(&self, waited: Duration, take: impl FnMut(usize) -> Option<S>) -> SlotStep<S> {
         match (0..self.count).find_map(take) {
             Some(slot) => SlotStep::Work(slot),

@@ -1,20 +1,23 @@
+//! Which processes a rule is about, and what a process is recognised by.
+
 use crate::Pattern;
 use snapshot::{Process, ProcessKey};
 
-/// Which processes a rule is about.
+/// The processes that a rule is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// By name, with or without `.exe`, ignoring case.
+    /// `NAME`: the name of the process or of its program, with or without `.exe`; case is ignored.
     Name(String),
-    /// By number: the process that has it now.
+    /// `PID`: the process that has this pid now.
     Pid(u32),
     /// `service:NAME`: a systemd unit (with or without `.service`) or a Windows service.
     Service(String),
     /// `pool:NAME`: an IIS application pool.
     Pool(String),
-    /// `container:ID`: a container, by the beginning of its id.
+    /// `container:ID`: a container whose id begins with this.
     Container(String),
-    /// `cmdline:"glob"`: the whole command line, arguments joined by blanks, `*` for anything.
+    /// `cmdline:"PATTERN"`: the whole command line, with the arguments joined by blanks, matches this
+    /// pattern.
     CommandLine(Pattern),
     /// `image:PATH`: the program file that the process runs. A Linux path is compared exactly, a
     /// Windows path without regard to case.
@@ -26,12 +29,12 @@ pub enum Target {
 }
 
 impl Target {
-    /// Whether it can only ever mean one process.
+    /// Whether the target can match one process at most.
     pub fn is_single(&self) -> bool {
         matches!(self, Target::Pid(_) | Target::Launch(_))
     }
 
-    /// Whether it means the process `who`.
+    /// Whether the target matches the process `who`.
     pub fn matches(&self, who: &Identity) -> bool {
         match self {
             Target::Name(name) => who.has_name(name),
@@ -46,8 +49,8 @@ impl Target {
         }
     }
 
-    /// Why the target does not mean the process `who`, as the end of a sentence for a log: `it is
-    /// called bash`. Returns `None` if it does mean the process.
+    /// Why the target does not match the process `who`, as the end of a sentence for the debug log: `it is
+    /// called bash`. Returns `None` if it does match.
     pub fn mismatch(&self, who: &Identity) -> Option<String> {
         let or_none = |text: Option<&str>| text.unwrap_or("none").to_owned();
         let fact = match self {
@@ -68,28 +71,29 @@ impl Target {
     }
 }
 
-/// Who a process is, as far as targets are concerned.
+/// What a process is recognised by.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
-    /// Which process.
+    /// Its pid and start time.
     pub key: ProcessKey,
-    /// Its parent's pid.
+    /// The pid of its parent.
     pub parent: u32,
-    /// Its process group; 0 on Windows.
+    /// The number of its process group; 0 on Windows.
     pub group: u32,
-    /// What people call it: the name it was started under, else that of its image.
+    /// The name it was started under, or else the file name of its program.
     pub name: String,
-    /// The path of its image.
+    /// The path of its program file.
     pub image: String,
-    /// The name the kernel keeps (15 bytes), where it differs: scripts have their own.
+    /// The name that the kernel keeps (`comm`, at most 15 bytes), if it is another one: a script has its
+    /// own.
     pub comm: String,
     /// Its arguments, the program's own name first.
     pub command_line: Vec<String>,
-    /// The service it belongs to.
+    /// The service that it belongs to, if any.
     pub service: Option<String>,
-    /// The id of the container it runs in.
+    /// The id of the container that it runs in, if any.
     pub container: Option<String>,
-    /// Whether firstchance itself started it, for `launch:`.
+    /// Whether firstchance itself started it (`launch:`).
     pub launched: bool,
 }
 
@@ -111,7 +115,8 @@ impl Identity {
         names
     }
 
-    /// The IIS application pool it works for: IIS starts each worker as `w3wp.exe -ap "POOL" …`.
+    /// The IIS application pool that the process works for. IIS starts each worker as
+    /// `w3wp.exe -ap "POOL" …`. Returns `None` if the process is no such worker.
     pub fn pool(&self) -> Option<&str> {
         let at = self.command_line.iter().position(|a| a == "-ap")?;
         let worker = bare(&self.name).eq_ignore_ascii_case("w3wp");
@@ -146,12 +151,12 @@ fn is_same_path(image: &str, wanted: &str) -> bool {
     }
 }
 
-/// A path's last part.
+/// The last part of a path.
 fn base(path: &str) -> &str {
     path.rsplit(['/', '\\']).next().unwrap_or(path)
 }
 
-/// A name without its `.exe`.
+/// A name without `.exe` at its end.
 fn bare(name: &str) -> &str {
     let stem = name.len().saturating_sub(4);
     match name.get(stem..) {

@@ -1,6 +1,8 @@
+//! Durations and sizes as text: `10s`, `2GiB`.
+
 use std::time::Duration;
 
-/// Units of time, largest first: name and nanoseconds.
+/// The units of time, largest first: name and length in nanoseconds.
 const TIMES: [(&str, u128); 7] = [
     ("d", 86_400_000_000_000),
     ("h", 3_600_000_000_000),
@@ -11,7 +13,7 @@ const TIMES: [(&str, u128); 7] = [
     ("ns", 1),
 ];
 
-/// Units of size, in the order in which they are tried for printing.
+/// The units of size, in the order in which they are tried for printing: name and number of bytes.
 const SIZES: [(&str, u64); 9] = [
     ("TiB", 1 << 40),
     ("GiB", 1 << 30),
@@ -24,10 +26,10 @@ const SIZES: [(&str, u64); 9] = [
     ("B", 1),
 ];
 
-/// Reads `500ms`, `10s`, `5m`, `1h`, `2d`, or several of them together: `1m30s`.
+/// Reads a duration: `500ms`, `10s`, `5m`, `1h`, `2d`, or several of them together: `1m30s`.
 ///
 /// # Errors
-/// A sentence for the user, when the text is no such duration or is too long to count.
+/// Fails with a sentence for the user if the text is no such duration, or too large.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`{text}` is no duration, such as 500ms, 10s, 5m or 1h");
     let mut nanoseconds = 0u128;
@@ -63,10 +65,10 @@ pub fn print_duration(duration: Duration) -> String {
     format!("{}{name}", nanoseconds / size)
 }
 
-/// Reads `2GiB`, `500MB`, `1.5GiB`, `64KiB`, `4096B`, to bytes; a bare number is not one.
+/// Reads a size: `2GiB`, `500MB`, `1.5GiB`, `64KiB`, `4096B`. Returns bytes. A number needs a unit.
 ///
 /// # Errors
-/// A sentence for the user, when the text is no such size.
+/// Fails with a sentence for the user if the text is no such size.
 pub fn parse_size(text: &str) -> Result<u64, String> {
     let wrong = || format!("`{text}` is no size, such as 100MiB, 2GiB or 500MB");
     let (number, unit) = split_number(text);
@@ -95,7 +97,7 @@ pub fn print_count(count: u64, thing: &str) -> String {
     format!("{count} {thing}{ending}")
 }
 
-/// The number at the start of `text` (digits and a point), and what follows it.
+/// Splits `text` behind the digits and points that it begins with.
 pub(crate) fn split_number(text: &str) -> (&str, &str) {
     let end = text
         .find(|c: char| !c.is_ascii_digit() && c != '.')

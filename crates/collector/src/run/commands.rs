@@ -7,7 +7,7 @@ use super::{
 };
 use crate::Request;
 use platform::{Error, ErrorKind};
-use policy::{Command, DumpRequest, Finish, RuleId, Trigger};
+use policy::{Command, DumpRequest, FinishReason, RuleId, Trigger};
 use snapshot::{Measure, ProcessKey, Sample};
 
 impl Runner {
@@ -195,11 +195,11 @@ impl Runner {
     }
 
     /// ProcDump's `-k`: the target ends with the rule's last dump.
-    fn kill_if_wanted(&mut self, rule: RuleId, why: Finish) {
+    fn kill_if_wanted(&mut self, rule: RuleId, why: FinishReason) {
         let options = self.options.get(&rule);
         let is_wanted = options.is_some_and(|options| options.kill_after);
         let process = self.last_dumped.get(&rule).copied();
-        if let Some(process) = process.filter(|_| is_wanted && why == Finish::CountReached)
+        if let Some(process) = process.filter(|_| is_wanted && why == FinishReason::CountReached)
             && let Err(error) = self.host.kill(process)
         {
             self.out.push(RunEvent::Failed(error));

@@ -1,6 +1,6 @@
 use crate::{Step, Written};
 use platform::Error;
-use policy::{ClauseStatus, ExceptionCount, Finish, RuleId, Suppressed, Trigger};
+use policy::{ClauseStatus, ExceptionCount, FinishReason, RuleId, Suppressed, Trigger};
 use snapshot::{ProcessKey, Time, WallTime};
 use std::sync::Arc;
 
@@ -50,7 +50,7 @@ pub enum RunEvent {
         /// Which.
         rule: RuleId,
         /// Why.
-        why: Finish,
+        why: FinishReason,
         /// Dumps that it has written.
         dumps: u32,
     },

@@ -1,6 +1,6 @@
 //! `firstchance demo`: the first thing a new user runs.
 
-use super::watch::{Job, Voice, carry_out_seeing, options_to};
+use super::watch::{Job, Wording, carry_out_observed, options_to};
 use crate::{inspect, rules};
 use collector::{Destination, RunEvent};
 use std::{
@@ -103,11 +103,11 @@ fn watch(
     let rules = rules::parse(text)?.into_iter();
     let job = Job {
         poll: POLL,
-        voice: Voice::Plain,
+        wording: Wording::Plain,
         ..Job::new(rules.map(|rule| (rule, options.clone())).collect())
     };
     let (mut paths, mut lived) = (Vec::new(), false);
-    let code = carry_out_seeing(job, &mut |event| {
+    let code = carry_out_observed(job, &mut |event| {
         if let RunEvent::Dumped(dumps) = event {
             paths.extend(dumps.iter().filter_map(|dump| dump.path.clone()));
             if paths.len() == DUMPS - 1 {

@@ -1,7 +1,7 @@
 //! Carries out ProcDump's command line: `firstchance procdump …`, or the program started as
 //! `procdump`.
 
-use super::watch::{Job, Voice, carry_out, format_of};
+use super::watch::{Job, Wording, carry_out, format_of};
 use crate::{
     postmortem,
     procdump::{self, Command, Dialect, Invocation, Monitor},
@@ -90,7 +90,7 @@ fn job(monitor: Monitor) -> anyhow::Result<Job> {
         poll: monitor.poll.unwrap_or(Duration::from_secs(1)),
         launch,
         wait: monitor.wait,
-        voice: Voice::ProcDump,
+        wording: Wording::ProcDump,
         header: header(monitor, folder, name),
         ..Job::new(vec![(rule, options)])
     })
@@ -145,7 +145,7 @@ fn header(monitor: Monitor, folder: PathBuf, name: Option<String>) -> Option<sup
 /// Splits ProcDump's `Dump_File | Dump_Folder` into a folder and a file name. It is a folder if it
 /// exists as one or ends in a separator, else a file in a folder that must exist.
 fn output_of(monitor: &Monitor) -> anyhow::Result<(PathBuf, Option<String>)> {
-    let Some(output) = &monitor.place else {
+    let Some(output) = &monitor.output else {
         return Ok((PathBuf::from("."), None));
     };
     let path = Path::new(output);

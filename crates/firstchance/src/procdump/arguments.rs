@@ -1,35 +1,36 @@
-//! What stands on the command line, by the table: switches with their values, and bare words.
+//! Cuts a command line into switches with their values and other words, by the table of switches.
 
 use super::{
     Dialect, UsageError,
     switches::{Id, Shape, Switch, find, get},
 };
 
-/// What was given.
+/// The arguments of one command line.
 #[derive(Debug, Default)]
-pub(super) struct Given {
+pub(super) struct Arguments {
     switches: Vec<(Id, Vec<String>)>,
-    /// Target, and file or folder.
+    /// What is neither a switch nor the value of one: the target, then a file or a folder.
     pub(super) words: Vec<String>,
 }
 
-impl Given {
+impl Arguments {
+    /// Whether the switch is there.
     pub(super) fn has(&self, id: Id) -> bool {
         self.switches.iter().any(|(given, _)| *given == id)
     }
 
-    /// The values of a switch; of the last one, where several were given.
+    /// The values of a switch, of its last occurrence. Returns `None` if it is not there.
     pub(super) fn values(&self, id: Id) -> Option<&[String]> {
         let found = self.switches.iter().rev().find(|(given, _)| *given == id);
         found.map(|(_, values)| &values[..])
     }
 
-    /// The first value of a switch.
+    /// The first value of a switch, of its last occurrence. Returns `None` if there is none.
     pub(super) fn value(&self, id: Id) -> Option<&str> {
         self.values(id)?.first().map(String::as_str)
     }
 
-    /// The values of all occurrences of a switch, cut at commas.
+    /// The values of all occurrences of a switch, split at commas.
     pub(super) fn list(&self, id: Id) -> Vec<&str> {
         let given = self.switches.iter().filter(|(given, _)| *given == id);
         let values = given.flat_map(|(_, values)| values);
@@ -48,22 +49,23 @@ impl Given {
     }
 }
 
-/// How many of the arguments are ProcDump's own: behind `-x FOLDER IMAGE` stands another program's
-/// command line.
+/// The number of arguments up to `-x`. What follows `-x FOLDER IMAGE` is the command line of another
+/// program, and must not be read as ProcDump's own.
 pub(super) fn before_launch(arguments: &[String]) -> usize {
     let is_launch = |a: &String| as_switch(a).is_some_and(|s| s.id == Id::Launch);
     let launch = arguments.iter().position(is_launch);
     launch.map_or(arguments.len(), |at| at + 1)
 }
 
-/// Reads all arguments.
-pub(super) fn read(arguments: &[String], dialect: Dialect) -> Result<Given, UsageError> {
-    let mut given = Given::default();
+/// Reads all arguments. Fails with a sentence for the user if a switch is unknown, lacks its value, or is
+/// given twice.
+pub(super) fn read(arguments: &[String], dialect: Dialect) -> Result<Arguments, UsageError> {
+    let mut given = Arguments::default();
     let mut rest = arguments;
-    while let [first, behind @ ..] = rest {
-        rest = behind;
+    while let [first, after @ ..] = rest {
+        rest = after;
         let Some(switch) = as_switch(first) else {
-            is_word(first)?;
+            refuse_unknown_switch(first)?;
             given.words.push(first.clone());
             continue;
         };
@@ -74,27 +76,28 @@ pub(super) fn read(arguments: &[String], dialect: Dialect) -> Result<Given, Usag
             Shape::Word(word) => usize::from(rest.first().is_some_and(|w| w == word)),
             Shape::Rest(names) => rest.len().max(names.len()),
         };
-        let Some((values, behind)) = rest.split_at_checked(count) else {
+        let Some((values, after)) = rest.split_at_checked(count) else {
             let usage = switch.usage();
-            return Err(UsageError(format!("{first} needs more behind it: {usage}")));
+            return Err(UsageError(format!("{first} needs a value: {usage}")));
         };
         given.switches.push((switch.id, values.to_vec()));
-        rest = behind;
+        rest = after;
     }
     single_values(&given)?;
     Ok(given)
 }
 
-/// The switch that an argument is. A `/` may begin a path as well, so that only what is a switch
-/// to the letter is one.
+/// The switch that an argument is, or `None` if it is another word. A `/` may also begin a path, so that an
+/// argument with `/` is a switch only if the whole of it is the name of one.
 fn as_switch(argument: &str) -> Option<&'static Switch> {
     let name = argument.strip_prefix(['-', '/'])?;
     let switch = find(name)?;
-    // The table has `--linux` as "-linux"; "/-linux" is none.
+    // In the table, `--linux` has the name "-linux", but "/-linux" is no switch.
     (switch.id != Id::Linux || argument.starts_with('-')).then_some(switch)
 }
 
-fn is_word(argument: &str) -> Result<(), UsageError> {
+/// Fails if an argument looks like a switch, but is not in the table.
+fn refuse_unknown_switch(argument: &str) -> Result<(), UsageError> {
     let unknown = argument.starts_with('-') && argument.len() > 1;
     if !unknown {
         return Ok(());
@@ -103,36 +106,37 @@ fn is_word(argument: &str) -> Result<(), UsageError> {
     let lone = argument.trim_start_matches('-');
     let hint = known(lone).or_else(|| lone.get(..2).and_then(known));
     Err(UsageError(format!(
-        "{argument} is no switch{}; -? lists them",
+        "{argument} is not a switch{}; -? lists them",
         hint.unwrap_or_default()
     )))
 }
 
-/// Whether the next argument is the number of a switch that may have one.
+/// Whether the next argument is the optional number of `switch`, and not the target.
 fn is_own_number(
     switch: &Switch,
     most: u32,
     rest: &[String],
-    given: &Given,
+    given: &Arguments,
     dialect: Dialect,
 ) -> bool {
-    // ProcDump for Linux's -e has no number.
+    // In ProcDump for Linux, -e has no number.
     let has_number = dialect == Dialect::Windows || switch.id != Id::Exception;
     let number = rest.first().and_then(|word| word.parse::<u32>().ok());
     let fits = number.is_some_and(|number| (1..=most).contains(&number));
     has_number && fits && (is_target_given(given) || target_follows(&rest[1..]))
 }
 
-fn is_target_given(given: &Given) -> bool {
-    let whole = [Id::Group, Id::Install, Id::PostMortem, Id::Help];
-    !given.words.is_empty() || whole.iter().any(|id| given.has(*id))
+/// Whether the arguments so far name the target, or do not need one.
+fn is_target_given(given: &Arguments) -> bool {
+    let needs_no_word = [Id::Group, Id::Install, Id::PostMortem, Id::Help];
+    !given.words.is_empty() || needs_no_word.iter().any(|id| given.has(*id))
 }
 
-/// Whether a target stands among these arguments: a word that is no switch's own value. Of a
-/// number that may be one, the target has the first claim: in `-e 1 -r 1` the last is it.
+/// Whether a target is among these arguments: a word that is not the value of a switch. A number that could
+/// be either is the target: in `-e 1 -r 1`, the last 1 is.
 fn target_follows(arguments: &[String]) -> bool {
     let mut rest = arguments;
-    while let [first, behind @ ..] = rest {
+    while let [first, after @ ..] = rest {
         let Some(switch) = as_switch(first) else {
             return true;
         };
@@ -144,13 +148,14 @@ fn target_follows(arguments: &[String]) -> bool {
         if [Id::Group, Id::Install].contains(&switch.id) {
             return true;
         }
-        rest = behind.get(values..).unwrap_or_default();
+        rest = after.get(values..).unwrap_or_default();
     }
     false
 }
 
-/// A value given twice is a mistake: which of the two is meant? Filters add up.
-fn single_values(given: &Given) -> Result<(), UsageError> {
+/// Fails if a switch with a value is given twice, because it is unclear which of the two is meant. The
+/// values of filters are added up.
+fn single_values(given: &Arguments) -> Result<(), UsageError> {
     for id in given.ids() {
         let switch = get(id);
         let adds_up = matches!(id, Id::Include | Id::Exclude | Id::Signal);

@@ -1,4 +1,5 @@
-//! `docs/procdump.md`, made from the table.
+//! Makes `docs/procdump.md` from the table of switches. Only a test uses it, which compares the page with the
+//! file, or writes the file.
 
 use super::{
     help::EXAMPLES,
@@ -13,18 +14,18 @@ const HEAD: &str = "\
 `firstchance procdump …`, or firstchance started under the name `procdump`, understands the command
 line of ProcDump for Windows (version 12) on both systems, and the switches that only ProcDump for
 Linux has.
-Where the two give one switch two meanings, `--linux` or `PROCDUMP_DIALECT=linux` chooses ProcDump
-for Linux's; the column \"Linux dialect\" tells them.
+Where a switch means something else in ProcDump for Linux, `--linux` or `PROCDUMP_DIALECT=linux` chooses
+that meaning; it is in the column \"Linux dialect\".
 
-Switches stand before or behind the target, with `-` or `/`, in any case.
-Several triggers mean any of them; none means at once.
-`-e` and `-r` take a following number only where a target is still named or was named before:
-`-e 1` alone is the process 1.
+Switches may be before or after the target, begin with `-` or `/`, and be in any case.
+With several triggers, any of them causes a dump. Without a trigger, a dump is taken at once.
+A number after `-e` or `-r` belongs to the switch only if a target is named besides:
+`-e 1` alone means the process with the pid 1.
 `firstchance explain procdump …` prints the rule that a command line means.
 
-A switch that means nothing on a system warns in one line, and on it goes; a trigger or a target
-that cannot be had is an error.
-What is not built yet is understood and refused with these words.
+A switch that has no meaning on a system is ignored with a warning; a trigger or a target that is not
+possible there is an error.
+What firstchance does not have yet is understood, and refused as \"not built yet\".
 ";
 
 const DIFFERENCES: &str = "
@@ -32,21 +33,22 @@ const DIFFERENCES: &str = "
 
 - No banner, no EULA question, UTF-8 always. Exit codes are firstchance's own (`firstchance --help`).
 - `PROCESSNAME PID EXCEPTIONCODE YYMMDD HHMMSS TRIGGER` in a file name are filled in as whole words in
-  capitals: `input-pid28876` stays as it is. `TRIGGER` is the word that names of ProcDump for Linux have
-  for what set the dump off, or firstchance's own for what ProcDump does not know:
-  [names of dumps](conditions.md#names-of-dumps).
-- `-s` holds for every threshold: CPU, memory, counters, threads, descriptors.
+  capitals: `input-pid28876` stays as it is. `TRIGGER` is a word for the trigger: that of
+  ProcDump for Linux if it has one, or else firstchance's own (see
+  [names of dumps](conditions.md#names-of-dumps)).
+- `-s` applies to every threshold: CPU, memory, counters, threads, descriptors.
 - In the Linux dialect, CPU is that of the last second (ProcDump for Linux: of the whole life of the
   process), `-s` is the least time from one dump's beginning to the next, `-n` counts for each
   process of `-w` and `-pgid`, and memory is private memory, swapped pages included.
 - With `-e`, Windows shows a line for every exception, whatever is dumped. On Linux only what may be dumped
-  is met at all, so that `-e` shows what nobody handles, and `-e 1 -f` what the filter wants; `-f \"\"` shows
+  is seen at all: `-e` shows what nobody handles, `-e 1 -f` shows what the filter selects, and `-f \"\"` shows
   everything.
-- `-i` takes one size of dump on Linux. `-wer` is not needed with it: Windows reports by itself.
-- `-n` with several sizes (`-mm -ma`) counts sets of dumps. A dump that failed does not count.
+- With `-i`, only one kind of dump can be chosen on Linux. `-wer` is not needed with `-i`: Windows reports the
+  crash itself.
+- With several kinds of dump (`-mm -ma`), `-n` counts triggers, not files. A dump that failed does not count.
 ";
 
-/// The page.
+/// The text of the page.
 pub(crate) fn page() -> String {
     let mut page = HEAD.to_owned();
     for (group, title) in Group::ALL {

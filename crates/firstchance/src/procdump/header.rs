@@ -1,13 +1,14 @@
-//! What ProcDump shows before it watches.
+//! The block of lines that ProcDump shows before it watches a process. Scripts read it, so that it must have
+//! the same lines, labels and columns.
 
 use super::{Dialect, Monitor, names};
 use policy::{Chance, Comparison, Condition, ExceptionFilter, Gauge, Level, Match};
 use std::fmt::Write;
 
-/// The block of lines before a process is watched, without the banner. `name` and `pid` say whom,
-/// `image` is the path of its program, `folder` where its dumps go.
+/// The lines before a process is watched, without ProcDump's banner. `name` and `pid` are those of the process,
+/// `image` is the path of its program, `folder` and `file` are the place of its dumps.
 ///
-/// For a dump that is taken at once ProcDump shows none (see [`Monitor::is_manual`]).
+/// ProcDump does not show them for a dump that is taken at once (see [`Monitor::is_manual`]).
 pub(crate) fn header(
     monitor: &Monitor,
     name: &str,
@@ -37,6 +38,7 @@ pub(crate) fn header(
     text + "\nPress Ctrl-C to end monitoring without terminating the process.\n"
 }
 
+/// Labels and their values. A line without a label continues the one before.
 type Lines = Vec<(&'static str, String)>;
 
 fn windows(
@@ -105,11 +107,11 @@ fn linux(monitor: &Monitor, name: &str, pid: u32, folder: &str, file: Option<&st
     lines
 }
 
-/// What a rule says, as lines of the header need it.
+/// The values of the lines, from the rule.
 struct Facts<'a>(&'a Monitor);
 
 impl Facts<'_> {
-    /// Dumps in all; of a list of thresholds, each takes one.
+    /// The number of dumps in all: each threshold of a list takes one.
     fn dumps(&self) -> u32 {
         let limits = self.0.rule.clauses.iter().filter_map(|clause| clause.limit);
         limits.map(|limit| limit.times).sum()
@@ -123,7 +125,7 @@ impl Facts<'_> {
         self.conditions().any(wanted)
     }
 
-    /// The thresholds on gauges that `wanted` picks.
+    /// The thresholds for the gauges that `wanted` selects.
     fn thresholds(&self, wanted: impl Fn(&Gauge) -> bool) -> Vec<(&Gauge, Comparison, f64)> {
         let mut found = Vec::new();
         for condition in self.conditions() {
@@ -227,7 +229,8 @@ impl Facts<'_> {
         }
     }
 
-    /// Four lines and more; an empty `-f` shows everything and excludes everything.
+    /// The lines for `-f` and `-fx`, at least four. With `-f ""`, which shows everything and dumps nothing,
+    /// ProcDump says that everything is included and excluded.
     fn filters(&self) -> Lines {
         let Some(filter) = self.exception() else {
             return Vec::new();

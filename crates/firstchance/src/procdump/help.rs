@@ -1,13 +1,13 @@
-//! `-?`, made from the table.
+//! The text of `-?`, made from the table of switches.
 
 use super::{
     Dialect,
     switches::{Group, Origin, SWITCHES, Switch},
 };
 
-/// Columns of a terminal that the help is made for.
+/// The width of the help, in columns.
 const WIDTH: usize = 92;
-/// Columns before the explanation of a switch.
+/// The column at which the explanation of a switch begins.
 const INDENT: usize = 26;
 
 const USAGE: &str = "\
@@ -17,15 +17,16 @@ procdump -i [FOLDER] [-mm] [-ma] [-mt] [-mp] [-mc MASK] [-md DLL] [-mk] [-r] [-a
 procdump -u
 procdump -cancel PID
 
-ProcDump's command line, understood by firstchance. Switches stand before or behind the target,
-with - or /, in any case. Several triggers mean any of them; none means at once.
+ProcDump's command line, understood by firstchance. Switches may be before or after the target,
+begin with - or /, and be in any case. With several triggers, any of them causes a dump. Without a trigger,
+a dump is taken at once.
 ";
 
-/// Command lines and what they ask for.
+/// Examples: command lines, and what they ask for.
 pub(crate) const EXAMPLES: &[(&str, &str)] = &[
-    ("notepad", "A mini dump of notepad, now."),
-    ("-ma 4572", "A full dump of the process 4572, now."),
-    ("-mm -ma 4572", "A mini dump and then a full one."),
+    ("notepad", "A mini dump of notepad, at once."),
+    ("-ma 4572", "A full dump of the process 4572, at once."),
+    ("-mm -ma 4572", "A mini dump, and then a full one."),
     ("-ma -n 3 -s 30 4572", "Three full dumps, 30 seconds apart."),
     (
         "-n 3 -s 5 -c 20 consume",
@@ -35,14 +36,17 @@ pub(crate) const EXAMPLES: &[(&str, &str)] = &[
         "-ma -m 2000 app /var/dumps",
         "A full dump at 2000 MiB of private memory, into a folder.",
     ),
-    ("-h hang.exe", "A mini dump when it does not answer."),
+    (
+        "-h hang.exe",
+        "A mini dump when its window does not answer.",
+    ),
     (
         "-ma -e w3wp.exe",
-        "A full dump of an exception that nobody handles.",
+        "A full dump at an exception that nobody handles.",
     ),
     (
         "-ma -n 10 -e 1 -f NotFound w3wp.exe",
-        "Up to ten full dumps of exceptions named so.",
+        "Up to ten full dumps at exceptions whose text contains NotFound.",
     ),
     ("-e 1 -f \"\" w3wp.exe", "Show all exceptions, dump none."),
     (
@@ -55,7 +59,7 @@ pub(crate) const EXAMPLES: &[(&str, &str)] = &[
     ),
 ];
 
-/// The text of `-?`, or of `-? -e`.
+/// The text of `-?`, or with `examples` that of `-? -e`.
 pub(crate) fn help(dialect: Dialect, examples: bool) -> String {
     if examples {
         return self::examples();
@@ -98,7 +102,7 @@ fn entry(switch: &Switch, dialect: Dialect) -> String {
     text
 }
 
-/// Words put into lines of at most `width` characters.
+/// Breaks a text into lines of at most `width` characters, unless a word is longer.
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split(' ') {

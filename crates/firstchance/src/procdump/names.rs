@@ -1,9 +1,10 @@
-//! Names of dump files. The tokens are the collector's, which replaces them.
+//! The names of ProcDump: of its program, and of its dump files. Tokens in file names, such as `PID`, are
+//! replaced later, by `collector`.
 
 use super::Dialect;
 use std::path::Path;
 
-/// Whether a program of this name is ProcDump.
+/// Whether firstchance is started under the name of ProcDump.
 pub(crate) fn is_name(program: &Path) -> bool {
     let stem = program.file_stem().and_then(|stem| stem.to_str());
     stem.is_some_and(|stem| {
@@ -11,14 +12,14 @@ pub(crate) fn is_name(program: &Path) -> bool {
     })
 }
 
-/// The name when none is given.
+/// The file name if none is given.
 pub(crate) const DEFAULT: &str = "PROCESSNAME_YYMMDD_HHMMSS";
-/// ProcDump for Linux's, with its word for what set the dump off.
+/// The file name in the Linux dialect, with a word for the trigger.
 const DEFAULT_ON_LINUX: &str = "PROCESSNAME_TRIGGER_YYMMDD_HHMMSS.PID";
 
-/// The name of a dump's file, with its tokens. `given` is the name from the command line,
-/// `ending` that of the format. ProcDump for Windows adds the ending where the name does not end
-/// in it; ProcDump for Linux adds the pid.
+/// The name of a dump file, with its tokens. `given` is the name from the command line, and `ending` is that of
+/// the format. ProcDump for Windows adds the ending if the name does not have it; ProcDump for Linux adds the
+/// pid instead.
 pub(crate) fn template(given: Option<&str>, dialect: Dialect, ending: &str) -> String {
     match (dialect, given) {
         (Dialect::Windows, name) => with_ending(name.unwrap_or(DEFAULT), ending),

@@ -1,35 +1,35 @@
-//! The table of all switches, of both dialects.
+//! The table of all switches, of both dialects. The parser, the help and `docs/procdump.md` are made from it.
 
 use super::Dialect;
 use snapshot::{DumpKind, OperatingSystem};
 
-/// One switch.
+/// A switch of ProcDump.
 #[derive(Debug)]
 pub(crate) struct Switch {
-    /// Which one, for the code.
+    /// Identifies the switch in the code.
     pub(crate) id: Id,
-    /// How it is written, without `-`.
+    /// The name, without `-`.
     pub(crate) name: &'static str,
-    /// What follows it.
+    /// The values that follow it.
     pub(crate) shape: Shape,
-    /// Under which heading it is explained.
+    /// The heading under which it is explained.
     pub(crate) group: Group,
-    /// Which ProcDump has it.
+    /// The ProcDump that has it.
     pub(crate) origin: Origin,
-    /// What it comes to on Linux.
+    /// Whether it works on Linux.
     pub(crate) linux: Support,
-    /// What it comes to on Windows.
+    /// Whether it works on Windows.
     pub(crate) windows: Support,
-    /// When it is built.
+    /// The step of the project that it is built in.
     pub(crate) since: Since,
-    /// What it means, in one or two sentences.
+    /// The meaning, in one or two sentences.
     pub(crate) doc: &'static str,
-    /// What it means in ProcDump for Linux's dialect, where that is something else.
+    /// The meaning in the Linux dialect, if it is another one.
     pub(crate) linux_doc: Option<&'static str>,
 }
 
 impl Switch {
-    /// What it comes to on a system.
+    /// Whether it works on `system`.
     pub(crate) fn support(&self, system: OperatingSystem) -> Support {
         match system {
             OperatingSystem::Linux => self.linux,
@@ -37,7 +37,7 @@ impl Switch {
         }
     }
 
-    /// What it means in a dialect.
+    /// The meaning in `dialect`.
     pub(crate) fn doc(&self, dialect: Dialect) -> &'static str {
         match dialect {
             Dialect::Linux => self.linux_doc.unwrap_or(self.doc),
@@ -45,7 +45,7 @@ impl Switch {
         }
     }
 
-    /// How it is written with what follows: `-p COUNTER THRESHOLD`.
+    /// The switch with its values: `-p COUNTER THRESHOLD`.
     pub(crate) fn usage(&self) -> String {
         let name = self.name;
         match self.shape {
@@ -59,51 +59,52 @@ impl Switch {
     }
 }
 
-/// What follows a switch.
+/// The values that follow a switch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
-    /// Nothing.
+    /// No value.
     Flag,
-    /// These values.
+    /// Values with these names.
     Values(&'static [&'static str]),
-    /// Possibly a number from 1 to this. It is the switch's own only where a target still follows
-    /// or was given before: `-e 1` alone means the process 1.
+    /// Optionally a number from 1 to this. It belongs to the switch only if a target is named besides: `-e 1`
+    /// alone means the process with the pid 1.
     UpTo(u32),
-    /// Possibly this one word.
+    /// Optionally this word.
     Word(&'static str),
-    /// These values and all that is left of the line.
+    /// Values with these names, and then the rest of the line.
     Rest(&'static [&'static str]),
 }
 
-/// Headings of the help.
+/// The headings of the help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Group {
-    /// What is dumped.
+    /// What a dump contains.
     Kind,
-    /// What it is dumped for.
+    /// The condition for a dump.
     Trigger,
-    /// What such a trigger is told more exactly.
+    /// What a trigger is restricted to.
     Filter,
-    /// How.
+    /// How a dump is taken.
     Control,
-    /// Whom.
+    /// Which process is dumped.
     Target,
-    /// All the rest.
+    /// Everything else.
     Other,
 }
 
 impl Group {
+    /// The headings in the order of the help, with their texts.
     pub(crate) const ALL: [(Group, &'static str); 6] = [
         (Group::Kind, "What is dumped"),
         (Group::Trigger, "When"),
         (Group::Filter, "Filters"),
         (Group::Control, "How"),
-        (Group::Target, "Whom"),
+        (Group::Target, "Which process"),
         (Group::Other, "Other"),
     ];
 }
 
-/// Which ProcDump has a switch. Both sets are understood in either dialect.
+/// The ProcDump that has a switch. firstchance understands the switches of both in either dialect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     Windows,
@@ -111,14 +112,14 @@ pub(crate) enum Origin {
     Both,
 }
 
-/// What a switch comes to on a system.
+/// Whether a switch works on a system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Support {
-    /// It does what it says.
+    /// It does what its description says.
     Yes,
-    /// It means nothing here, for this reason: a warning, and on it goes.
+    /// It has no meaning there, for this reason. It is ignored with a warning.
     Nothing(&'static str),
-    /// It is a trigger or a target that cannot be had here, for this reason: an error.
+    /// It is a trigger or a target that is not possible there, for this reason. It is an error.
     Never(&'static str),
 }
 
@@ -131,17 +132,17 @@ pub(crate) enum Since {
     Events,
     /// The handler of crashes.
     PostMortem,
-    /// Clones, .NET, kernel dumps, leaks: issues of their own.
+    /// Clones, .NET, kernel dumps, leaks.
     Later,
 }
 
-/// What is built so far. Whoever completes a step moves this on.
+/// The last step that is built. It is changed when a step is complete.
 pub(crate) const BUILT: Since = Since::PostMortem;
 
-/// Whether `-r` makes a clone. Until then it is accepted and says that it does not.
+/// Whether `-r` makes a clone. Until it does, it is accepted with a warning.
 pub(crate) const CLONES: bool = false;
 
-/// Names for the switches.
+/// Identifies a switch in the code.
 #[rustfmt::skip]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Id {
@@ -156,10 +157,10 @@ pub(crate) enum Id {
     Install, PostMortem, Cancel, Eula, Help, Verbose, Linux,
 }
 
-const NO_TRIGGER: &str = "Windows has no signals";
-const ALL_IN_CORE: &str = "a dump always has the bitness of its process";
+const NO_SIGNALS: &str = "Windows has no signals";
+const NATIVE_BITNESS: &str = "a dump always has the bitness of its process";
 
-/// A switch that both systems can do.
+/// A switch of ProcDump for Windows that works on both systems. The methods below change that.
 const fn switch(
     id: Id,
     name: &'static str,
@@ -221,74 +222,74 @@ use Support::{Never, Nothing};
 /// All switches, in the order of the help.
 #[rustfmt::skip]
 pub(crate) const SWITCHES: &[Switch] = &[
-    switch(Id::Mini, "mm", Flag, G::Kind, "A mini dump: stacks, what they point at, and all metadata. What is dumped when nothing else is asked for; the Linux dialect takes a full dump then."),
+    switch(Id::Mini, "mm", Flag, G::Kind, "A mini dump: stacks, what they point at, and all metadata. This is the default; in the Linux dialect, a full dump is."),
     switch(Id::Full, "ma", Flag, G::Kind, "A full dump: all memory that is resident."),
     switch(Id::Triage, "mt", Flag, G::Kind, "A triage dump: stacks only, without command line and environment."),
     switch(Id::Plus, "mp", Flag, G::Kind, "A plus dump: private memory, and what is writable of images and mapped files."),
-    switch(Id::Mask, "mc", Values(&["MASK"]), G::Kind, "What a hexadecimal mask says: MINIDUMP_TYPE on Windows, coredump_filter (core(5)) on Linux.").both(),
-    switch(Id::Callback, "md", Values(&["DLL"]), G::Kind, "What a DLL's MiniDumpCallbackRoutine decides.").on_linux(Nothing("there are no callback DLLs")).since(Since::Later),
-    switch(Id::Kernel, "mk", Flag, G::Kind, "The kernel's stacks of the process as a dump of their own beside each dump. Not together with -r.").on_linux(Nothing("there are no kernel dumps of one process")).since(Since::Later),
+    switch(Id::Mask, "mc", Values(&["MASK"]), G::Kind, "A dump of what a hexadecimal mask selects: MINIDUMP_TYPE on Windows, coredump_filter (core(5)) on Linux.").both(),
+    switch(Id::Callback, "md", Values(&["DLL"]), G::Kind, "A dump of what the MiniDumpCallbackRoutine of a DLL selects.").on_linux(Nothing("there are no callback DLLs")).since(Since::Later),
+    switch(Id::Kernel, "mk", Flag, G::Kind, "Beside each dump, another one with the kernel stacks of the process. Not possible with -r.").on_linux(Nothing("there are no kernel dumps of one process")).since(Since::Later),
 
-    switch(Id::Count, "n", Values(&["COUNT"]), G::Trigger, "So many dumps before it ends; 1 if not said.").both(),
-    switch(Id::Seconds, "s", Values(&["SECONDS"]), G::Trigger, "So many consecutive seconds a threshold has to be passed; also the time between dumps without a trigger. 10 if not said.").in_linux("So many seconds between two dumps; a threshold fires at once. 10 if not said."),
+    switch(Id::Count, "n", Values(&["COUNT"]), G::Trigger, "The number of dumps before monitoring ends; 1 by default.").both(),
+    switch(Id::Seconds, "s", Values(&["SECONDS"]), G::Trigger, "The number of consecutive seconds for which a threshold has to be passed, or the time between dumps without a trigger; 10 by default.").in_linux("The number of seconds between two dumps; a threshold causes a dump at once. 10 by default."),
     switch(Id::Cpu, "c", Values(&["PERCENT"]), G::Trigger, "CPU at or above this percentage of all processors; with -u, of one processor.").in_linux("CPU at or above this percentage of one processor."),
     switch(Id::CpuBelow, "cl", Values(&["PERCENT"]), G::Trigger, "CPU below this percentage of all processors; with -u, of one processor.").in_linux("CPU below this percentage of one processor."),
-    switch(Id::CoreOrUninstall, "u", Flag, G::Trigger, "-c and -cl are percentages of one processor. As the only switch: give the handler of crashes back to who had it before -i."),
-    switch(Id::Memory, "m", Values(&["MIB"]), G::Trigger, "Private memory at or above so many MiB. A list, 100,200,300, takes one dump at each.").both(),
-    switch(Id::MemoryBelow, "ml", Values(&["MIB"]), G::Trigger, "Private memory below so many MiB. A list takes one dump at each.").both(),
+    switch(Id::CoreOrUninstall, "u", Flag, G::Trigger, "-c and -cl are percentages of one processor. As the only switch: restore the handler of crashes that was there before -i."),
+    switch(Id::Memory, "m", Values(&["MIB"]), G::Trigger, "Private memory at or above this number of MiB. A list (100,200,300) takes one dump at each.").both(),
+    switch(Id::MemoryBelow, "ml", Values(&["MIB"]), G::Trigger, "Private memory below this number of MiB. A list takes one dump at each.").both(),
     switch(Id::Counter, "p", Values(&["COUNTER", "THRESHOLD"]), G::Trigger, "A counter of the system at or above a threshold. On Linux, `firstchance counters` lists them."),
     switch(Id::CounterBelow, "pl", Values(&["COUNTER", "THRESHOLD"]), G::Trigger, "A counter of the system below a threshold."),
     switch(Id::Hang, "h", Flag, G::Trigger, "A window that has not answered for 5 seconds; on Linux, a main thread stuck in the kernel for as long."),
-    switch(Id::Exception, "e", UpTo(1), G::Trigger, "An exception that nobody handles; with 1, every exception, when it is thrown and when nobody has handled it.").in_linux("Every exception when it is thrown.").since(Since::Events),
-    switch(Id::ModuleLoad, "ld", Flag, G::Trigger, "A module is loaded; filters apply to its file name.").since(Since::Events),
-    switch(Id::ModuleUnload, "ud", Flag, G::Trigger, "A module is unloaded; filters apply to its file name.").since(Since::Events),
-    switch(Id::ThreadStart, "ct", Flag, G::Trigger, "A thread begins.").since(Since::Events),
-    switch(Id::ThreadExit, "et", Flag, G::Trigger, "A thread ends.").since(Since::Events),
+    switch(Id::Exception, "e", UpTo(1), G::Trigger, "An exception that nobody handles (second chance); with 1, every exception at its first chance, and at its second.").in_linux("Every exception at its first chance.").since(Since::Events),
+    switch(Id::ModuleLoad, "ld", Flag, G::Trigger, "The load of a module; filters apply to its file name.").since(Since::Events),
+    switch(Id::ModuleUnload, "ud", Flag, G::Trigger, "The unload of a module; filters apply to its file name.").since(Since::Events),
+    switch(Id::ThreadStart, "ct", Flag, G::Trigger, "The start of a thread.").since(Since::Events),
+    switch(Id::ThreadExit, "et", Flag, G::Trigger, "The end of a thread.").since(Since::Events),
     switch(Id::DebugString, "l", Flag, G::Trigger, "A debug string; on Linux, a line that the target writes to stderr (not what it sends to the system log).").since(Since::Events),
-    switch(Id::Exit, "t", Flag, G::Trigger, "The process ends, in whatever way; its memory is still there."),
-    switch(Id::Threads, "tc", Values(&["COUNT"]), G::Trigger, "At least so many threads.").linux_only(),
-    switch(Id::Descriptors, "fc", Values(&["COUNT"]), G::Trigger, "At least so many open descriptors; on Windows, handles.").linux_only(),
-    switch(Id::Signal, "sig", Values(&["SIGNALS"]), G::Trigger, "One of these signals is delivered, by number or name: 10,SIGUSR2.").linux_only().on_windows(Never(NO_TRIGGER)).since(Since::Events),
-    switch(Id::GcMemory, "gcm", Values(&["[HEAP:]MIB"]), G::Trigger, ".NET's heap, one generation of it, LOH or POH, at or above so many MiB after a collection; a list takes one dump at each.").linux_only().since(Since::Later),
-    switch(Id::GcGeneration, "gcgen", Values(&["GENERATION"]), G::Trigger, "The beginning and the end of .NET's next collection of that generation: two dumps.").linux_only().since(Since::Later),
-    switch(Id::DotnetCounter, "pc", Values(&["PROVIDER:COUNTER", "THRESHOLD"]), G::Trigger, "A .NET counter or meter at or above a threshold; [p95] behind its name takes that percentile.").linux_only().since(Since::Later),
+    switch(Id::Exit, "t", Flag, G::Trigger, "The end of the process, in whatever way, while its memory still exists."),
+    switch(Id::Threads, "tc", Values(&["COUNT"]), G::Trigger, "At least this number of threads.").linux_only(),
+    switch(Id::Descriptors, "fc", Values(&["COUNT"]), G::Trigger, "At least this number of open descriptors; on Windows, handles.").linux_only(),
+    switch(Id::Signal, "sig", Values(&["SIGNALS"]), G::Trigger, "The delivery of one of these signals, by number or name: 10,SIGUSR2.").linux_only().on_windows(Never(NO_SIGNALS)).since(Since::Events),
+    switch(Id::GcMemory, "gcm", Values(&["[HEAP:]MIB"]), G::Trigger, "The .NET heap, one generation of it, LOH or POH, at or above this number of MiB after a collection. A list takes one dump at each.").linux_only().since(Since::Later),
+    switch(Id::GcGeneration, "gcgen", Values(&["GENERATION"]), G::Trigger, "The beginning and the end of the next .NET collection of this generation: two dumps.").linux_only().since(Since::Later),
+    switch(Id::DotnetCounter, "pc", Values(&["PROVIDER:COUNTER", "THRESHOLD"]), G::Trigger, "A .NET counter or meter at or above a threshold; [p95] after its name selects that percentile.").linux_only().since(Since::Later),
     switch(Id::DotnetCounterBelow, "pcl", Values(&["PROVIDER:COUNTER", "THRESHOLD"]), G::Trigger, "A .NET counter or meter below a threshold.").linux_only().since(Since::Later),
-    switch(Id::Leaks, "restrack", Word("nodump"), G::Trigger, "Memory that is allocated and never freed, reported by stack.").linux_only().on_windows(Never("leaks are tracked on Linux only")).since(Since::Later),
+    switch(Id::Leaks, "restrack", Word("nodump"), G::Trigger, "Memory that is allocated and never freed, reported for each stack.").linux_only().on_windows(Never("leaks are tracked on Linux only")).since(Since::Later),
 
-    switch(Id::Include, "f", Values(&["FILTER,..."]), G::Filter, "Only what contains one of these: exceptions (as printed, CODE.NAME and message), debug strings, module names. * stands for anything, 0x before a code is taken off. \"\" shows everything and dumps nothing.").both(),
-    switch(Id::Exclude, "fx", Values(&["FILTER,..."]), G::Filter, "Nothing that contains one of these; wins over -f.").in_linux("As in the Windows dialect for exceptions; stacks left out of -restrack's report."),
-    switch(Id::Native, "g", Flag, G::Filter, "Do not look into a .NET runtime; its exceptions show by their native code.").on_linux(Nothing("no debugger stands between a runtime and its exceptions")),
-    switch(Id::Breakpoints, "b", Flag, G::Filter, "Breakpoints that the program itself hits count as exceptions.").since(Since::Events),
-    switch(Id::LeakRate, "sr", Values(&["RATE"]), G::Filter, "Track one of so many allocations (-restrack).").linux_only().on_windows(Nothing("leaks are tracked on Linux only")).since(Since::Later),
+    switch(Id::Include, "f", Values(&["FILTER,..."]), G::Filter, "Only exceptions (as printed: CODE.NAME and message), debug strings or module names that contain one of these. * stands for any text, and 0x before a code is ignored. \"\" shows everything and dumps nothing.").both(),
+    switch(Id::Exclude, "fx", Values(&["FILTER,..."]), G::Filter, "None that contain one of these, even if -f selects them.").in_linux("As in the Windows dialect for exceptions; also the stacks that are left out of the report of -restrack."),
+    switch(Id::Native, "g", Flag, G::Filter, "Ignore the .NET runtime: its exceptions are shown with their native code.").on_linux(Nothing("exceptions of a runtime are not seen through a debugger")),
+    switch(Id::Breakpoints, "b", Flag, G::Filter, "Treat breakpoints in the program's own code as exceptions.").since(Since::Events),
+    switch(Id::LeakRate, "sr", Values(&["RATE"]), G::Filter, "Track one of this number of allocations (-restrack).").linux_only().on_windows(Nothing("leaks are tracked on Linux only")).since(Since::Later),
 
-    switch(Id::Comment, "dc", Values(&["TEXT"]), G::Control, "A comment for the dump."),
-    switch(Id::Overwrite, "o", Flag, G::Control, "Write over an existing file.").both(),
-    switch(Id::Clone, "r", UpTo(5), G::Control, "Dump a clone, so that the target goes on at once; at most so many at a time, 1 if not said."),
-    switch(Id::AvoidOutage, "a", Flag, G::Control, "Skip a trigger rather than let the target wait for a clone. Needs -r."),
-    switch(Id::Timeout, "at", Values(&["SECONDS"]), G::Control, "Give a dump up after so long; the target goes on."),
-    switch(Id::Kill, "k", Flag, G::Control, "Kill the process when its dump is taken."),
-    switch(Id::Wer, "wer", Flag, G::Control, "Queue the dump for Windows Error Reporting. With -i nothing is to be said: it comes next by itself.").on_linux(Nothing("there is no Windows Error Reporting")).since(Since::Later),
-    switch(Id::Wide, "64", Flag, G::Control, "Dump a 32-bit process as Windows' 64-bit part sees it.").on_linux(Nothing(ALL_IN_CORE)).since(Since::Later),
-    switch(Id::Poll, "pf", Values(&["MILLISECONDS"]), G::Control, "Look so often; 1000 if not said.").linux_only(),
-    switch(Id::Log, "log", Values(&["syslog|stdout"]), G::Control, "More lines, for tracing.").linux_only(),
-    switch(Id::Gcore, "usegcore", Flag, G::Control, "Write with gcore.").linux_only().on_linux(Nothing("firstchance writes its own dumps")).on_windows(Nothing("firstchance writes its own dumps")),
+    switch(Id::Comment, "dc", Values(&["TEXT"]), G::Control, "A comment that is stored in the dump."),
+    switch(Id::Overwrite, "o", Flag, G::Control, "Replace an existing file.").both(),
+    switch(Id::Clone, "r", UpTo(5), G::Control, "Dump a clone, so that the target goes on at once; at most this number of clones at a time, 1 by default."),
+    switch(Id::AvoidOutage, "a", Flag, G::Control, "Skip a trigger if the target would have to wait for a clone. Needs -r."),
+    switch(Id::Timeout, "at", Values(&["SECONDS"]), G::Control, "Give up a dump after this time; the target goes on."),
+    switch(Id::Kill, "k", Flag, G::Control, "Kill the process after its dump was taken."),
+    switch(Id::Wer, "wer", Flag, G::Control, "Queue the dump for Windows Error Reporting. Not needed with -i, because Windows then reports the crash itself.").on_linux(Nothing("there is no Windows Error Reporting")).since(Since::Later),
+    switch(Id::Wide, "64", Flag, G::Control, "Take a 64-bit dump of a 32-bit process.").on_linux(Nothing(NATIVE_BITNESS)).since(Since::Later),
+    switch(Id::Poll, "pf", Values(&["MILLISECONDS"]), G::Control, "The time between two samples; 1000 by default.").linux_only(),
+    switch(Id::Log, "log", Values(&["syslog|stdout"]), G::Control, "Show additional lines for tracing.").linux_only(),
+    switch(Id::Gcore, "usegcore", Flag, G::Control, "Write the dump with gcore.").linux_only().on_linux(Nothing("firstchance writes its own dumps")).on_windows(Nothing("firstchance writes its own dumps")),
 
-    switch(Id::Wait, "w", Flag, G::Target, "Wait for the program to start if it is not running.").in_linux("Every process of that name, now and later."),
-    switch(Id::Launch, "x", Rest(&["FOLDER", "IMAGE"]), G::Target, "Start a program and watch it from its first instruction; all that follows is its own."),
-    switch(Id::Store, "y", Flag, G::Target, "Activation of a Store application.").on_linux(Nothing("there are no Store applications")).since(Since::Later),
-    switch(Id::Tree, "pt", Flag, G::Target, "Its children too."),
-    switch(Id::Group, "pgid", Values(&["PGID"]), G::Target, "Every process of a process group.").linux_only().on_windows(Never("Windows has no process groups")),
+    switch(Id::Wait, "w", Flag, G::Target, "Wait for the program to start if it is not running.").in_linux("Watch every process of that name, now and later."),
+    switch(Id::Launch, "x", Rest(&["FOLDER", "IMAGE"]), G::Target, "Start a program and watch it from its first instruction. Everything after IMAGE is passed to it."),
+    switch(Id::Store, "y", Flag, G::Target, "Start a Store application and watch it.").on_linux(Nothing("there are no Store applications")).since(Since::Later),
+    switch(Id::Tree, "pt", Flag, G::Target, "Watch the child processes, too."),
+    switch(Id::Group, "pgid", Values(&["PGID"]), G::Target, "Watch every process of a process group.").linux_only().on_windows(Never("Windows has no process groups")),
 
-    switch(Id::Install, "i", Flag, G::Other, "Become the handler of crashes; dumps go to the folder that is given, else to the current one. On Windows the just-in-time debugger (AeDebug), on Linux as `firstchance postmortem enable`.").since(Since::PostMortem),
-    switch(Id::PostMortem, "j", Values(&["FOLDER", "PID", "EVENT", "ADDRESS"]), G::Other, "How Windows calls its handler of crashes.").on_linux(Never("the kernel calls its handler in its own way")).since(Since::PostMortem),
-    switch(Id::Cancel, "cancel", Values(&["PID"]), G::Other, "End all monitoring of that process, gracefully."),
-    switch(Id::Eula, "accepteula", Flag, G::Other, "Accepted, and without meaning: there is no question to answer."),
-    switch(Id::Verbose, "v", Flag, G::Other, "Accepted, and without meaning."),
-    switch(Id::Linux, "-linux", Flag, G::Other, "ProcDump for Linux's meaning where the two differ; also PROCDUMP_DIALECT=linux in the environment.").linux_only(),
-    switch(Id::Help, "?", Flag, G::Other, "This help; with -e, examples.").both(),
+    switch(Id::Install, "i", Flag, G::Other, "Become the machine's handler of crashes. Dumps go to the given folder, or to the current one. On Windows this sets the just-in-time debugger (AeDebug); on Linux it is `firstchance postmortem enable`.").since(Since::PostMortem),
+    switch(Id::PostMortem, "j", Values(&["FOLDER", "PID", "EVENT", "ADDRESS"]), G::Other, "The switch with which Windows calls its handler of crashes.").on_linux(Never("the kernel calls its handler in its own way")).since(Since::PostMortem),
+    switch(Id::Cancel, "cancel", Values(&["PID"]), G::Other, "End all monitoring of this process. The process goes on."),
+    switch(Id::Eula, "accepteula", Flag, G::Other, "Ignored: there is no question to answer."),
+    switch(Id::Verbose, "v", Flag, G::Other, "Ignored."),
+    switch(Id::Linux, "-linux", Flag, G::Other, "Use the meaning of ProcDump for Linux where the two differ. PROCDUMP_DIALECT=linux in the environment does the same.").linux_only(),
+    switch(Id::Help, "?", Flag, G::Other, "Show this help; with -e, examples.").both(),
 ];
 
-/// The switch that asks for a kind of dump.
+/// The switch that asks for a kind of dump, with its value.
 pub(crate) fn kind_switch(kind: DumpKind) -> String {
     let name = |id| format!("-{}", get(id).name);
     match kind {
@@ -300,13 +301,13 @@ pub(crate) fn kind_switch(kind: DumpKind) -> String {
     }
 }
 
-/// The switch of that name, in any case.
+/// The switch with this name, in any case. Returns `None` if there is none.
 pub(crate) fn find(name: &str) -> Option<&'static Switch> {
     let same = |switch: &&Switch| switch.name.eq_ignore_ascii_case(name);
     SWITCHES.iter().find(same)
 }
 
-/// The switch of that id.
+/// The switch with this id.
 pub(crate) fn get(id: Id) -> &'static Switch {
     let same = |switch: &&Switch| switch.id == id;
     let found = SWITCHES.iter().find(same);

@@ -1,3 +1,5 @@
+//! Tests of the parser, the header, the help and the page.
+
 use super::{
     docs::page,
     help::EXAMPLES,
@@ -9,7 +11,7 @@ use std::time::Duration;
 
 mod lines;
 
-/// Cuts a line as a shell does, as far as these tests need it.
+/// Splits a command line into words as a shell does, as far as these tests need it.
 fn words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut rest = line.trim_start();
@@ -36,7 +38,7 @@ fn monitor(line: &str) -> Monitor {
     }
 }
 
-/// Each line means that rule.
+/// Asserts that each command line means its rule, and that the rule can be printed and read again.
 fn check(cases: &[(&str, &str)]) {
     for (line, rule) in cases {
         let read = monitor(line).rule;
@@ -59,16 +61,16 @@ fn switches_stand_anywhere_and_with_a_slash() {
     let line = "/accepteula 25028 -e file -dc \"a comment\" -o -k -at 5 -64 -wer";
     let monitor = monitor(line);
     assert_eq!(monitor.rule.target, policy::Target::Pid(25028));
-    assert_eq!(monitor.place.as_deref(), Some("file"));
+    assert_eq!(monitor.output.as_deref(), Some("file"));
     assert_eq!(monitor.comment.as_deref(), Some("a comment"));
     assert_eq!(monitor.timeout, Some(Duration::from_secs(5)));
     assert!(monitor.overwrite && monitor.kill_after && monitor.wide && monitor.wer);
     assert_eq!(
-        super::tests::monitor("-ma 7 /tmp/dumps").place.as_deref(),
+        super::tests::monitor("-ma 7 /tmp/dumps").output.as_deref(),
         Some("/tmp/dumps")
     );
     assert_eq!(
-        super::tests::monitor("-ma 7 /var").place.as_deref(),
+        super::tests::monitor("-ma 7 /var").output.as_deref(),
         Some("/var")
     );
 }
@@ -79,7 +81,7 @@ fn what_follows_a_launched_program_is_its_own() {
     let launch = monitor.launch.unwrap();
     assert_eq!(launch.image, "app");
     assert_eq!(launch.arguments, ["-ma", "--linux", "-w", "a b"]);
-    assert_eq!(monitor.place.as_deref(), Some("/tmp"));
+    assert_eq!(monitor.output.as_deref(), Some("/tmp"));
     assert_eq!(monitor.dialect, Dialect::Windows);
     assert!(!monitor.wait);
 }
@@ -117,14 +119,14 @@ fn what_means_nothing_here_warns_and_what_cannot_be_had_is_refused() {
         on("-64 -g -wer -e x", Linux).unwrap().warnings,
         [
             "-64 means nothing on Linux: a dump always has the bitness of its process",
-            "-g means nothing on Linux: no debugger stands between a runtime and its exceptions",
+            "-g means nothing on Linux: exceptions of a runtime are not seen through a debugger",
             "-wer means nothing on Linux: there is no Windows Error Reporting",
         ]
     );
     assert_eq!(on("-64 -g -wer -e x", Windows).unwrap().warnings, [""; 0]);
     assert_eq!(
         on("-sig 11 x", Windows).unwrap_err().to_string(),
-        "-sig cannot be had on Windows: Windows has no signals"
+        "-sig is not possible on Windows: Windows has no signals"
     );
     assert_eq!(
         on("-u -f a x", Linux).unwrap().warnings,
@@ -135,7 +137,7 @@ fn what_means_nothing_here_warns_and_what_cannot_be_had_is_refused() {
     );
     assert_eq!(
         on("-r x", Linux).unwrap().warnings,
-        ["-r: clones are not built yet; the target is copied where it stands",]
+        ["-r: clones are not built yet; the target is stopped while it is copied",]
     );
 }
 
@@ -175,64 +177,76 @@ fn what_is_not_built_yet_is_understood_and_said() {
 
 #[test]
 fn mistakes_are_told_in_a_sentence() {
-    fails("", "whom? Name a process, a service or a pid; -? shows how");
+    fails(
+        "",
+        "no target: name a process, a service or a pid (-? shows how)",
+    );
     fails(
         "-ma",
-        "whom? Name a process, a service or a pid; -? shows how",
+        "no target: name a process, a service or a pid (-? shows how)",
     );
-    fails("-zz x", "-zz is no switch; -? lists them");
+    fails("-zz x", "-zz is not a switch; -? lists them");
     fails(
         "--ma x",
-        "--ma is no switch (did you mean -ma?); -? lists them",
+        "--ma is not a switch (did you mean -ma?); -? lists them",
     );
-    fails("-é", "-é is no switch; -? lists them");
-    fails("-n", "-n needs more behind it: -n COUNT");
-    fails("-p c", "-p needs more behind it: -p COUNTER THRESHOLD");
+    fails("-é", "-é is not a switch; -? lists them");
+    fails("-n", "-n needs a value: -n COUNT");
+    fails("-p c", "-p needs a value: -p COUNTER THRESHOLD");
     fails(
         "-x /tmp",
-        "-x needs more behind it: -x FOLDER IMAGE [ARGUMENT ...]",
+        "-x needs a value: -x FOLDER IMAGE [ARGUMENT ...]",
     );
     fails("-n x 5", "-n COUNT: `x` is not a whole number");
-    fails("-n 0 5", "-n 0: at least one dump");
+    fails("-n 0 5", "-n 0: the number must be at least 1");
     fails("-c x 5", "-c PERCENT: `x` is not a percentage");
     fails(
         "-c 101 5",
         "-c 101: all processors together have 100 %; -u counts in one processor",
     );
     fails("-c inf 5", "-c PERCENT: `inf` is not a percentage");
-    fails("-c -5 5", "-c -5: nothing is below 0 %");
+    fails("-c -5 5", "-c -5: a percentage cannot be below 0");
     fails("-m 1.5 5", "-m MIB: `1.5` is not a number of MiB");
     fails("-m 1,,2 5", "-m MIB: `` is not a number of MiB");
     fails(
         "-m 1,2 -n 2 5",
-        "-n does not go with a list of thresholds: each takes one dump",
+        "-n is not possible with a list of thresholds, which takes one dump at each",
     );
     fails("-c 5 -c 6 5", "-c is given twice");
-    fails("-mc xyz 5", "-mc MASK: `xyz` is no hexadecimal number");
-    fails("-at 0 5", "-at 0: no dump is written in no time");
+    fails("-mc xyz 5", "-mc MASK: `xyz` is not a hexadecimal number");
+    fails("-at 0 5", "-at 0: the time must be at least 1 second");
     fails(
         "-a 5",
-        "-a needs -r: without clones there is no limit of clones",
+        "-a needs -r: it skips a trigger when the limit of clones is reached",
     );
     fails(
         "-mk -r x",
-        "-mk and -r do not go together: a clone has no kernel stacks",
+        "-mk is not possible with -r: a clone has no kernel stacks",
     );
-    fails("-w 5", "-w waits for a name; nobody can wait for the pid 5");
+    fails(
+        "-w 5",
+        "-w needs a name: nobody knows which process will have the pid 5",
+    );
     fails(
         "5 a b",
-        "`b` is one word too many: a target, and a file or a folder",
+        "`b` is one argument too many: expected a target, then a file or a folder",
     );
-    fails("-w a -x b c", "-x starts the target itself; name no other");
+    fails(
+        "-w a -x b c",
+        "-x starts the target: do not name another one",
+    );
     fails(
         "-i -c 5",
-        "-c does not go with -i: every crash is a trigger then",
+        "-c is not possible with -i, which dumps every crash",
     );
-    fails("-i a b", "`b` is one word too many: -i takes a folder");
+    fails(
+        "-i a b",
+        "`b` is one argument too many: -i takes one folder",
+    );
     fails("-cancel x", "-cancel PID: `x` is not a pid");
-    fails("99999999999", "99999999999 is no pid");
-    fails("-pf 0 5", "-pf 0: at least a millisecond");
-    fails("-log file 5", "-log file: it is syslog or stdout");
+    fails("99999999999", "99999999999 is not a pid");
+    fails("-pf 0 5", "-pf 0: the time must be at least 1 millisecond");
+    fails("-log file 5", "-log file: expected syslog or stdout");
     fails(
         "-gcm 7:100 5",
         "-gcm 7:100: the heaps are 0, 1, 2, LOH and POH",
@@ -332,7 +346,7 @@ fn the_table_is_consistent() {
     }
 }
 
-/// `docs/procdump.md` is what the table says.
+/// `docs/procdump.md` is what the program makes of its table. With `BLESS` set, the file is written.
 #[test]
 fn the_page_is_up_to_date() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/procdump.md");

@@ -1,8 +1,8 @@
-//! From switches to conditions.
+//! Turns the switches for triggers into conditions.
 
 use super::{
     Dialect, UsageError,
-    arguments::Given,
+    arguments::Arguments,
     switches::{Id, get},
 };
 use policy::{
@@ -11,26 +11,26 @@ use policy::{
 use snapshot::signal_number;
 use std::time::Duration;
 
-/// A window that does not answer for so long hangs, as Windows itself has it.
+/// A window hangs if it has not answered for this long: the limit that Windows itself uses.
 const HANG: Duration = Duration::from_secs(5);
 
-/// The switches of one command line, as far as triggers are concerned.
+/// The switches of one command line, to be read as triggers.
 pub(super) struct Triggers<'a> {
-    pub(super) given: &'a Given,
+    pub(super) arguments: &'a Arguments,
     pub(super) dialect: Dialect,
-    /// How long a threshold has to be passed.
+    /// How long a threshold has to be passed without a break.
     pub(super) lasting: Duration,
 }
 
 type Result<T> = std::result::Result<T, UsageError>;
 
 impl Triggers<'_> {
-    /// All conditions, in groups: those of a group count together, and each group has the limit
-    /// of `-n` for itself, or 1 where thresholds are a list.
+    /// Returns the conditions that share the limit of `-n`, and those that take one dump each: the thresholds
+    /// of a list (`-m 100,200,300`).
     pub(super) fn read(&self) -> Result<(Vec<Condition>, Vec<Condition>)> {
         let mut together = Vec::new();
         let mut each = Vec::new();
-        for id in self.given.ids() {
+        for id in self.arguments.ids() {
             let conditions = self.of(id)?;
             let is_list = matches!(id, Id::Memory | Id::MemoryBelow | Id::GcMemory);
             match is_list && conditions.len() > 1 {
@@ -41,7 +41,7 @@ impl Triggers<'_> {
         Ok((together, each))
     }
 
-    /// The conditions of one switch; none for what is no trigger.
+    /// The conditions of one switch. Empty if it is no trigger.
     fn of(&self, id: Id) -> Result<Vec<Condition>> {
         use Comparison::{AtLeast, Below};
         let event = |condition| Ok(vec![condition]);
@@ -75,10 +75,13 @@ impl Triggers<'_> {
     }
 
     fn cpu(&self, id: Id, comparison: Comparison) -> Result<Vec<Condition>> {
-        let core = self.given.has(Id::CoreOrUninstall) || self.dialect == Dialect::Linux;
+        let core = self.arguments.has(Id::CoreOrUninstall) || self.dialect == Dialect::Linux;
         let percent: f64 = self.number(id, "a percentage")?;
         if percent < 0.0 {
-            let message = format!("-{} {percent}: nothing is below 0 %", get(id).name);
+            let message = format!(
+                "-{} {percent}: a percentage cannot be below 0",
+                get(id).name
+            );
             return Err(UsageError(message));
         }
         if !core && percent > 100.0 {
@@ -93,13 +96,13 @@ impl Triggers<'_> {
     }
 
     fn memory(&self, id: Id, comparison: Comparison) -> Result<Vec<Condition>> {
-        let mebibytes = self.given.list(id).into_iter();
+        let mebibytes = self.arguments.list(id).into_iter();
         let level = |text| Ok(self.level(Gauge::Memory, comparison, mebibytes_of(id, text)?));
         mebibytes.map(level).collect()
     }
 
     fn counter(&self, id: Id, prefix: &str, comparison: Comparison) -> Result<Vec<Condition>> {
-        let values = self.given.values(id).unwrap_or_default();
+        let values = self.arguments.values(id).unwrap_or_default();
         let [name, threshold] = values else {
             return Ok(Vec::new());
         };
@@ -130,7 +133,7 @@ impl Triggers<'_> {
     }
 
     fn exception(&self) -> Condition {
-        let any = self.given.value(Id::Exception).is_some();
+        let any = self.arguments.value(Id::Exception).is_some();
         let chance = match (self.dialect, any) {
             (Dialect::Linux, _) => Chance::First,
             (Dialect::Windows, true) => Chance::Any,
@@ -147,7 +150,7 @@ impl Triggers<'_> {
 
     fn filter(&self) -> Filter {
         let patterns = |id| {
-            let texts = self.given.list(id).into_iter();
+            let texts = self.arguments.list(id).into_iter();
             texts.map(|text| Pattern::new(without_0x(text))).collect()
         };
         Filter {
@@ -159,10 +162,10 @@ impl Triggers<'_> {
     fn signals(&self) -> Result<Vec<Condition>> {
         let signal = |text: &str| {
             let number = signal_number(text.trim());
-            let unknown = || UsageError(format!("-sig {text}: that is no signal"));
+            let unknown = || UsageError(format!("-sig {text}: not a signal"));
             number.map(Condition::Signal).ok_or_else(unknown)
         };
-        self.given
+        self.arguments
             .list(Id::Signal)
             .into_iter()
             .map(signal)
@@ -170,7 +173,7 @@ impl Triggers<'_> {
     }
 
     fn gc_memory(&self) -> Result<Vec<Condition>> {
-        let all = self.given.value(Id::GcMemory).unwrap_or_default();
+        let all = self.arguments.value(Id::GcMemory).unwrap_or_default();
         let (heap, list) = all.split_once(':').unwrap_or(("", all));
         let known = ["", "0", "1", "2", "LOH", "POH"];
         if !known.iter().any(|name| name.eq_ignore_ascii_case(heap)) {
@@ -201,13 +204,13 @@ impl Triggers<'_> {
     }
 
     fn number<T: std::str::FromStr>(&self, id: Id, what: &str) -> Result<T> {
-        parsed(id, self.given.value(id).unwrap_or_default(), what)
+        parsed(id, self.arguments.value(id).unwrap_or_default(), what)
     }
 }
 
-/// The value of a switch as a number.
+/// Reads the value of a switch as a number. Fails with a sentence that says that it is not `what`.
 pub(super) fn parsed<T: std::str::FromStr>(id: Id, text: &str, what: &str) -> Result<T> {
-    // No `inf`, no `1e9`, no `+5`: what a float's own parser takes is more than a person means.
+    // `inf`, `1e9` and `+5` are refused, which Rust's own parser would accept.
     let plain = text.chars().all(|c| c.is_ascii_digit() || ".-".contains(c));
     let number = text.parse().ok().filter(|_| plain);
     number.ok_or_else(|| {
@@ -221,7 +224,8 @@ fn mebibytes_of(id: Id, text: &str) -> Result<f64> {
     Ok((u64::from(mebibytes) << 20) as f64)
 }
 
-/// `0xC0000005` is printed as `C0000005`, and a filter is looked for in what is printed.
+/// Removes `0x` from a code: exceptions are printed as `C0000005`, and a filter is looked for in the printed
+/// text.
 fn without_0x(text: &str) -> &str {
     let digits = text.strip_prefix("0x").or(text.strip_prefix("0X"));
     let is_code = |d: &&str| !d.is_empty() && d.chars().all(|c| c.is_ascii_hexdigit());

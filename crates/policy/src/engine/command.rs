@@ -1,267 +1,183 @@
-use super::{DumpId, RuleId};
-use crate::{Chance, ExceptionFilter, Filter, Place, Trigger, Window};
-use snapshot::{DumpKind, Exception, Measure, ProcessKey, TargetEvent, Time};
+//! What comes out of the engine: what the loop has to do, and what people are told.
+
+use super::{DumpId, RuleId, WakeFor};
+use crate::{Trigger, Window};
+use snapshot::{DumpKind, Measure, ProcessKey, Time};
 use std::time::Duration;
 
-/// What the loop has to do.
+/// Something that the loop has to do or to show.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
-    /// From now on, sample this of a process so often; replaces what was said before. Nothing to
-    /// measure: stop.
+    /// From now on, sample these values of a process at this interval. Replaces the last such command for
+    /// the process. Without values, stop.
     Sample {
-        /// Of which process.
+        /// The process.
         process: ProcessKey,
-        /// What, sorted.
+        /// The values, sorted.
         measures: Vec<Measure>,
-        /// How often.
+        /// The time between two samples.
         every: Duration,
     },
-    /// Sample a process once more, now: a condition may have held long enough.
+    /// Sample a process now, besides its regular samples: a condition may have held long enough.
     SampleNow(ProcessKey),
-    /// From now on, attach to a process as far as these events need it; replaces what was said
-    /// before.
+    /// From now on, report these events of a process, and attach to it as far as they need it. Replaces
+    /// the last such command for the process.
     Attach {
-        /// To which process.
+        /// The process.
         process: ProcessKey,
-        /// What has to be reported.
+        /// The events to report.
         wake: WakeFor,
     },
-    /// Nothing of a process has to be reported any more.
+    /// No event of a process has to be reported any more.
     Detach(ProcessKey),
-    /// Take a dump. The answer is [`Event::DumpFinished`](super::Event::DumpFinished).
+    /// Take a dump, and report its end as [`Event::DumpFinished`](super::Event::DumpFinished).
     Dump(DumpRequest),
-    /// Put the stack of the thread, or of all threads where none is named, into the log.
+    /// Show the stack of the trigger's thread, or of all threads if the trigger names none.
     LogStack(Note),
-    /// Put the exception into the log.
+    /// Show the exception.
     LogException(Note),
     /// Start a program.
     Run {
-        /// Its path, then its arguments, with blanks between them.
+        /// The path of the program and its arguments, separated by blanks.
         program: String,
-        /// Why.
+        /// The reason.
         note: Note,
     },
-    /// A trigger that did nothing.
+    /// Show that a trigger did nothing.
     Suppressed(Suppressed),
-    /// A line for people: `Exception: E0434352.CLR`.
+    /// Show a line: `Exception: E0434352.CLR`.
     Log {
-        /// About which process.
+        /// The process that it is about.
         process: ProcessKey,
-        /// Without control characters, whatever the target put into its strings.
+        /// The line, without control characters even if the target's own strings have some.
         text: String,
     },
-    /// First-chance exceptions come too fast; or no longer do.
+    /// First-chance exceptions come too fast to judge each (a storm), or no longer do.
     Storm {
-        /// In which process.
+        /// The process.
         process: ProcessKey,
-        /// Begins: count them where they happen, and report one a second. Or it is over.
+        /// `true` if the storm begins: from now on, count exceptions where they happen and report one a
+        /// second. `false` if it is over.
         active: bool,
-        /// Exceptions in the last second.
+        /// The number of exceptions in the last second.
         rate: u32,
     },
-    /// All exceptions of a process that is gone, most frequent first.
+    /// Show all exceptions of a process that has ended.
     Exceptions {
-        /// Which process.
+        /// The process.
         process: ProcessKey,
-        /// One row for each name.
+        /// One row for each name, most frequent first.
         table: Vec<ExceptionCount>,
     },
-    /// A rule will never do anything any more.
+    /// A rule is over: it will not do anything any more.
     RuleFinished {
-        /// Which.
+        /// The rule.
         rule: RuleId,
-        /// Why.
-        why: Finish,
-        /// Dumps it has written.
+        /// Why it is over.
+        why: FinishReason,
+        /// The number of dumps that it has written.
         dumps: u32,
     },
 }
 
-/// A dump that is to be taken.
+/// A dump that the loop has to take.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DumpRequest {
-    /// What its end is reported under.
+    /// Identifies the dump when its end is reported.
     pub id: DumpId,
-    /// Of which process.
+    /// The process to dump.
     pub process: ProcessKey,
-    /// What it holds: one file of each kind, smallest first.
+    /// The kinds of dump to write, one file each, smallest first.
     pub kinds: Vec<DumpKind>,
-    /// Why.
+    /// Why it is done: what met the condition.
     pub trigger: Trigger,
-    /// By which rule.
+    /// The rule that asks for it.
     pub rule: RuleId,
-    /// By which of its clauses, from 0.
+    /// The index of the clause in its rule.
     pub clause: usize,
-    /// By which condition of that clause, from 0; in a series, by the one that began it.
+    /// The index, in its clause, of the condition that was met; in a series, of the condition that began
+    /// the series.
     pub condition: usize,
-    /// The how-many-th dump of the rule this is, from 1; one that failed is not counted.
+    /// The number of this dump among those of its rule, from 1. Failed dumps are not counted.
     pub number: u32,
-    /// Another dump of the same process that is still being written: this one comes after it, and
-    /// the target stays at its event until then.
+    /// Another dump of the same process that is still being written. This one begins when that one has
+    /// ended, and until then the target stands still at its event.
     pub behind: Option<DumpId>,
 }
 
-/// Why something is done that is no dump.
+/// An action that is no dump, and why it is done.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Note {
-    /// To which process.
+    /// The process that it is about.
     pub process: ProcessKey,
-    /// By which rule.
+    /// The rule that asks for it.
     pub rule: RuleId,
-    /// By which of its clauses, from 0.
+    /// The index of the clause in its rule.
     pub clause: usize,
-    /// Why.
+    /// Why it is done: what met the condition.
     pub trigger: Trigger,
 }
 
-/// A trigger that did nothing.
+/// A trigger that did nothing, and why.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Suppressed {
-    /// In which process.
+    /// The process in which it happened.
     pub process: ProcessKey,
-    /// By which rule.
+    /// The rule whose condition was met.
     pub rule: RuleId,
-    /// By which of its clauses, from 0.
+    /// The index of the clause in its rule.
     pub clause: usize,
     /// What happened.
     pub trigger: Trigger,
     /// Why nothing was done.
-    pub why: Why,
-    /// How often in a row; said at the 1st, 10th, 100th … time.
+    pub why: SuppressReason,
+    /// How often this has happened in a row. Only the 1st, 10th, 100th … time is reported.
     pub times: u64,
 }
 
-/// Why a trigger did nothing.
+/// Why a trigger did nothing. Its text says it in words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
-    /// The clause has done what it may.
+pub enum SuppressReason {
+    /// The clause has acted this often, which is its limit.
     ClauseLimit(u32),
-    /// The rule has its dumps.
+    /// The rule has taken this many dumps, which is its limit.
     RuleLimit(u32),
-    /// Too many dumps in too short a time.
+    /// The rule has taken as many dumps as it may in this time.
     Window(Window),
-    /// A dump of the process is still being written.
+    /// A dump of the same process is still being written.
     Busy,
-    /// The last dump failed; the next is tried when this much time has passed.
+    /// The last dump failed, and nothing is tried before this time has passed.
     Resting(Duration),
-    /// Exceptions come too fast to look at each.
+    /// Exceptions come too fast to judge each of them.
     Storm,
 }
 
-/// Why a rule is over.
+/// Why a rule is over. Its text says it in words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Finish {
-    /// It has done all that it may.
+pub enum FinishReason {
+    /// It has acted as often as its limits allow.
     CountReached,
-    /// Its process is gone.
+    /// Its process has ended.
     TargetExited,
-    /// Its process may not be touched.
+    /// The system denies access to its process.
     Refused,
-    /// There was one thing to do, and it went wrong.
+    /// It could act only once, and that failed.
     Failed,
-    /// It was taken away.
+    /// It was removed.
     Removed,
 }
 
-/// What of an attached process has to be reported.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct WakeFor {
-    /// Exceptions that one of these filters [wakes for](ExceptionFilter::wakes_for).
-    pub exceptions: Vec<ExceptionFilter>,
-    /// Signals, by number.
-    pub signals: Vec<i32>,
-    /// Places, with the number they are reported under.
-    pub breakpoints: Vec<(u32, Place)>,
-    /// Modules that are mapped and that one of these filters lets pass.
-    pub module_loads: Vec<Filter>,
-    /// Modules that are unmapped.
-    pub module_unloads: Vec<Filter>,
-    /// Threads that begin.
-    pub thread_starts: bool,
-    /// Threads that end.
-    pub thread_exits: bool,
-    /// Debug strings that one of these filters lets pass.
-    pub debug_strings: Vec<Filter>,
-    /// The end of the process, while its memory still stands.
-    pub exit: bool,
-    /// Something is done at one of these, for which the process has to stand.
-    pub acts: bool,
-}
-
-impl WakeFor {
-    /// Whether an exception has to be reported.
-    pub fn wakes_for(&self, exception: &Exception) -> bool {
-        self.exceptions
-            .iter()
-            .any(|filter| filter.wakes_for(exception))
-    }
-
-    /// Whether exceptions are wanted before any handler has seen them.
-    pub fn wants_first_chance(&self) -> bool {
-        let unhandled = |filter: &ExceptionFilter| filter.chance == Chance::Unhandled;
-        !self.exceptions.iter().all(unhandled)
-    }
-
-    /// Whether any exception that nobody handles has to be reported.
-    pub fn wants_unhandled(&self) -> bool {
-        let mut filters = self.exceptions.iter();
-        filters.any(|filter| filter.chance != Chance::First)
-    }
-
-    /// Whether anything is to be done at an exception, but to show it.
-    pub fn acts_on_exception(&self, exception: &Exception) -> bool {
-        let mut filters = self.exceptions.iter();
-        self.acts && filters.any(|filter| filter.matches(exception))
-    }
-
-    /// Whether anything is to be done at a debug string, but to show it.
-    pub fn acts_on(&self, debug_string: &str) -> bool {
-        let mut filters = self.debug_strings.iter();
-        self.acts && filters.any(|filter| filter.passes(debug_string))
-    }
-
-    /// Whether the end of the process has to be reported.
-    pub fn wants_end(&self) -> bool {
-        let ends = self
-            .breakpoints
-            .iter()
-            .any(|(_, place)| *place == Place::Exit);
-        self.exit || ends
-    }
-
-    /// Whether two exceptions of one type may be judged differently, for what they say.
-    pub fn reads_messages(&self) -> bool {
-        self.exceptions.iter().any(ExceptionFilter::reads_messages)
-    }
-
-    /// Whether an image that comes or goes has to be reported.
-    pub fn wants_module(&self, event: &TargetEvent) -> bool {
-        let passes =
-            |filters: &[Filter], path: &str| filters.iter().any(|filter| filter.passes_path(path));
-        match event {
-            TargetEvent::ModuleLoad { path, .. } => passes(&self.module_loads, path),
-            TargetEvent::ModuleUnload { path, .. } => passes(&self.module_unloads, path),
-            _ => false,
-        }
-    }
-
-    /// Whether nothing has to be reported.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
-/// How often an exception was seen.
+/// How often an exception has come in a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExceptionCount {
     /// `CODE.NAME`, without the message.
     pub name: String,
-    /// How often, at either chance.
+    /// How often it came, first chance and second chance together.
     pub count: u64,
-    /// How often of these it was the last moment.
+    /// How often nobody handled it (second chance).
     pub unhandled: u64,
-    /// When first.
+    /// When it came first.
     pub first: Time,
-    /// When last.
+    /// When it came last.
     pub last: Time,
 }

@@ -1,20 +1,22 @@
+//! What goes into the engine: the facts that rules are judged by.
+
 use crate::Identity;
 use snapshot::{ProcessKey, Sample, TargetEvent};
 use std::{fmt, time::Duration};
 
-/// What a [`RuleSet`](super::RuleSet) has to know of the machine and of its own doing.
+/// The settings of a [`RuleSet`](super::RuleSet).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Processors that `cpu` is a percentage of; at least 1.
+    /// The number of processors of the machine, which `cpu` is a percentage of; at least 1.
     pub cpus: u32,
-    /// How often levels are sampled (`--poll`).
+    /// The time between two samples of a process (`--poll`).
     pub poll: Duration,
-    /// First-chance exceptions a second and process above which they are only counted.
+    /// If a process has more first-chance exceptions a second than this, they are only counted.
     pub storm: u32,
 }
 
 impl Settings {
-    /// Sampling every second, and a storm from 1,000 exceptions a second on.
+    /// The defaults: a sample every second, and a storm above 1,000 exceptions a second.
     pub const fn new(cpus: u32) -> Self {
         Self {
             cpus,
@@ -24,52 +26,52 @@ impl Settings {
     }
 }
 
-/// A fact that rules are judged by.
+/// Something that has happened.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// This process was running when it was looked for first.
+    /// This process was found running when the machine was searched.
     Found(Identity),
-    /// This process started while it was looked for, or became somebody else by exec.
+    /// This process has just started, or has become another program by exec.
     Started(Identity),
-    /// This process is gone.
+    /// This process has ended.
     Exited(ProcessKey),
-    /// The system does not let us touch this process, and will not later either: no rule is about
-    /// it any more. A rule about this one process is over.
+    /// The system denies access to this process, and will not grant it later either. Its rules stop
+    /// watching it, and a rule about this one process is over.
     Refused(ProcessKey),
-    /// What was sampled of a process.
+    /// The values that were sampled of a process.
     Sample(ProcessKey, Sample),
-    /// What an attached process did.
+    /// Something that an attached process did.
     Target(ProcessKey, TargetEvent),
-    /// First-chance exceptions that were only counted, during a storm: name and how many.
+    /// First-chance exceptions that were only counted during a storm: each name with its count.
     Counted(ProcessKey, Vec<(String, u64)>),
-    /// A dump that was asked for is over.
+    /// A dump that was requested has ended.
     DumpFinished {
-        /// Which.
+        /// The id from its [`DumpRequest`](super::DumpRequest).
         id: DumpId,
-        /// How it went.
+        /// Whether it was written.
         outcome: Outcome,
     },
-    /// The deadline has come, or just time has passed.
+    /// The deadline has come, or time has passed for another reason.
     Tick,
 }
 
-/// How a dump went. Every dump that was asked for must be answered, so that counts and slots
-/// cannot leak.
+/// How a dump ended. The end of every dump that was requested must be reported: until then it counts
+/// against the limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is stored.
+    /// It was written and is stored.
     Written,
-    /// It is not, because of this; it does not count and may be tried again after a pause.
+    /// It failed, with this message. It does not count, and may be tried again after a pause.
     Failed(String),
-    /// It was given up on purpose (deadline, user, target gone); it does not count.
+    /// It was given up, with this reason (timeout, user, end of the target). It does not count.
     Cancelled(String),
 }
 
-/// A rule of a [`RuleSet`](super::RuleSet), for good.
+/// Identifies a rule of a [`RuleSet`](super::RuleSet). No number is used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RuleId(pub u32);
 
-/// A dump that a [`RuleSet`](super::RuleSet) asked for, for good.
+/// Identifies a dump that a [`RuleSet`](super::RuleSet) requested. No number is used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DumpId(pub u64);
 

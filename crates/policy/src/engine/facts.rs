@@ -1,8 +1,8 @@
-//! Facts as they come in.
+//! Takes the events in: processes that come and go, samples, and what attached processes do.
 
 use super::{
-    Command, RuleId, RuleSet, Why,
-    fire::{Cause, CauseKind, ClauseRef},
+    Command, RuleId, RuleSet, SuppressReason,
+    act::{Cause, CauseKind, ClauseRef},
     process::Process,
 };
 use crate::{
@@ -12,9 +12,10 @@ use crate::{
 use snapshot::{Exception, ProcessKey, Sample, TargetEvent, Time};
 
 impl RuleSet {
+    /// Takes in that a process is there. `started` says that it has just started, or called exec.
     pub(super) fn appeared(&mut self, now: Time, identity: Identity, started: bool) {
         let key = identity.key;
-        // The same pid with another start: the process before it ended unseen.
+        // The same pid with another start time: the earlier process has ended, and nobody reported it.
         let first = ProcessKey {
             pid: key.pid,
             start: 0,
@@ -40,11 +41,16 @@ impl RuleSet {
         for rule in rules {
             self.bind_if_wanted(now, rule, key, started);
         }
-        if self.processes.get(&key).is_some_and(Process::is_strange) {
+        if self
+            .processes
+            .get(&key)
+            .is_some_and(|process| !process.was_watched)
+        {
             self.processes.remove(&key);
         }
     }
 
+    /// Lets a rule watch a process, if the rule is about it.
     pub(super) fn bind_if_wanted(
         &mut self,
         now: Time,
@@ -61,23 +67,23 @@ impl RuleSet {
         };
         active.bind(now, key);
         process.rules.push(rule);
-        process.is_known = true;
-        self.stale.insert(key);
-        self.check.insert(rule);
-        self.replan = true;
+        process.was_watched = true;
+        self.processes_to_check.insert(key);
+        self.rules_to_check.insert(rule);
+        self.deadline_is_outdated = true;
     }
 
     pub(super) fn exited(&mut self, key: ProcessKey) {
         for (rule, active) in &mut self.rules {
             if active.exited(key) {
-                self.check.insert(*rule);
+                self.rules_to_check.insert(*rule);
             }
         }
         let Some(process) = self.processes.remove(&key) else {
             return;
         };
-        self.stale.remove(&key);
-        self.replan = true;
+        self.processes_to_check.remove(&key);
+        self.deadline_is_outdated = true;
         let table = process.exceptions.table();
         if !table.is_empty() {
             let process = key;
@@ -85,8 +91,8 @@ impl RuleSet {
         }
     }
 
-    /// No rule is about this process any more. It stays known until it ends, for the table of its
-    /// exceptions.
+    /// Takes in that the system denies access to a process: no rule watches it any more. It is remembered
+    /// until it ends, for the table of its exceptions.
     pub(super) fn refused(&mut self, key: ProcessKey) {
         let Some(process) = self.processes.get_mut(&key) else {
             return;
@@ -95,10 +101,10 @@ impl RuleSet {
             if let Some(active) = self.rules.get_mut(&rule) {
                 active.refuse(&process.identity);
             }
-            self.check.insert(rule);
+            self.rules_to_check.insert(rule);
         }
-        self.stale.insert(key);
-        self.replan = true;
+        self.processes_to_check.insert(key);
+        self.deadline_is_outdated = true;
     }
 
     pub(super) fn sampled(&mut self, now: Time, key: ProcessKey, sample: &Sample) {
@@ -107,17 +113,17 @@ impl RuleSet {
             return;
         };
         process.cpu.update(sample, cpus);
-        let mut ripe = Vec::new();
+        let mut held_long_enough = Vec::new();
         for rule in &process.rules {
             if let Some(active) = self.rules.get_mut(rule) {
-                let held = |clause, index| ripe.push((*rule, clause, index));
+                let held = |clause, index| held_long_enough.push((*rule, clause, index));
                 let deadline = active.sampled(key, sample, &process.cpu, cpus, held);
                 self.deadline = self.deadline.into_iter().chain(deadline).min();
             }
         }
-        for (rule, clause, index) in ripe {
+        for (rule, clause, index) in held_long_enough {
             let process = key;
-            self.level_is_ripe(
+            self.level_has_held(
                 now,
                 ClauseRef {
                     rule,
@@ -129,7 +135,7 @@ impl RuleSet {
         }
     }
 
-    pub(super) fn target(&mut self, now: Time, key: ProcessKey, event: TargetEvent) {
+    pub(super) fn target_event(&mut self, now: Time, key: ProcessKey, event: TargetEvent) {
         match &event {
             TargetEvent::Exited { .. } => return self.exited(key),
             TargetEvent::Exception(exception) if !self.exception(now, key, exception) => {
@@ -150,14 +156,14 @@ impl RuleSet {
             true => CauseKind::LastMoment,
             false => CauseKind::Event,
         };
-        for (at, condition, trigger) in self.met(key, &event) {
+        for (clause_ref, condition, trigger) in self.met_conditions(key, &event) {
             let cause = Cause {
                 kind,
                 condition,
                 trigger: trigger.clone(),
             };
-            if let Err(why) = self.trigger(now, at, cause) {
-                self.suppress(at, trigger, why);
+            if let Err(why) = self.act_if_allowed(now, clause_ref, cause) {
+                self.suppress(clause_ref, trigger, why);
             }
         }
     }
@@ -169,12 +175,13 @@ impl RuleSet {
         };
         for (name, count) in counts {
             process.exceptions.add(now, name, *count);
-            self.out.extend(process.storm.pass(now, *count, limit, key));
+            self.out.extend(process.storm.add(now, *count, limit, key));
         }
-        self.replan = true;
+        self.deadline_is_outdated = true;
     }
 
-    /// Counts an exception and shows it; whether it is looked at any further.
+    /// Counts an exception and shows it. Returns whether conditions are judged by it, which they are not
+    /// in a storm.
     fn exception(&mut self, now: Time, key: ProcessKey, exception: &Exception) -> bool {
         let limit = self.settings.storm;
         let Some(process) = self.processes.get_mut(&key) else {
@@ -183,10 +190,10 @@ impl RuleSet {
         process.exceptions.count(now, exception);
         process.crashed |= !exception.first_chance;
         if exception.first_chance {
-            let told = process.storm.pass(now, 1, limit, key);
-            self.replan |= told.is_some();
-            self.out.extend(told);
-            if !process.storm.looks() {
+            let change = process.storm.add(now, 1, limit, key);
+            self.deadline_is_outdated |= change.is_some();
+            self.out.extend(change);
+            if !process.storm.admits() {
                 return false;
             }
         }
@@ -195,14 +202,19 @@ impl RuleSet {
         true
     }
 
+    /// Reports that an exception was only counted because of a storm, for each clause that it meets.
     fn storm_suppresses(&mut self, key: ProcessKey, event: &TargetEvent) {
-        for (at, _, trigger) in self.met(key, event) {
-            self.suppress(at, trigger, Why::Storm);
+        for (clause_ref, _, trigger) in self.met_conditions(key, event) {
+            self.suppress(clause_ref, trigger, SuppressReason::Storm);
         }
     }
 
-    /// The clauses that an event is about, each with the condition that it meets.
-    fn met(&self, key: ProcessKey, event: &TargetEvent) -> Vec<(ClauseRef, usize, Trigger)> {
+    /// The clauses that an event meets, each with the index of its first condition that is met.
+    fn met_conditions(
+        &self,
+        key: ProcessKey,
+        event: &TargetEvent,
+    ) -> Vec<(ClauseRef, usize, Trigger)> {
         let Some(process) = self.processes.get(&key) else {
             return Vec::new();
         };
@@ -212,8 +224,8 @@ impl RuleSet {
             let Some(active) = self.rules.get(&rule) else {
                 continue;
             };
-            for (clause, text) in active.rule.clauses.iter().enumerate() {
-                let mut when = text.when.iter().enumerate();
+            for (clause, definition) in active.rule.clauses.iter().enumerate() {
+                let mut when = definition.when.iter().enumerate();
                 let trigger = |(index, condition)| {
                     let trigger = Trigger::of_event(condition, event, process.crashed, place)?;
                     Some((index, trigger))

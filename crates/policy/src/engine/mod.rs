@@ -1,70 +1,118 @@
-//! The engine: facts in, commands out.
+//! The engine that decides: events go in with their time, commands come out.
+//!
+//! It makes no system call and reads no clock, so that hours of watching are tested in milliseconds.
+//! Its few ideas:
+//!
+//! - A **rule** has clauses ("when A or B, do C"). For each process that a rule watches, each clause has
+//!   a [`ClauseWatch`](clause_watch::ClauseWatch): since when its levels hold, when its timers are due,
+//!   how often it has acted.
+//! - A condition is **met** by an event (an exception, a signal, the end of the process), by levels that
+//!   have held long enough (CPU, memory), or by a timer (`now`, `every 30s`). What met it is the
+//!   [`Trigger`](crate::Trigger).
+//! - A clause whose condition is met **acts**, unless a limit, a dump that is still being written or the
+//!   pause after a failure forbids it; then the trigger is **suppressed**, and that is reported. Events
+//!   are lost then. Levels and timers wait, and are tried again.
+//! - A dump is **pending** from its request until the loop reports its end. It counts against limits at
+//!   once, and no longer if it fails.
+//! - What happens by time alone has a **deadline**. There is one, the earliest of all; the loop sends
+//!   [`Event::Tick`] when it has come.
+//!
+//! An example: `on app, when cpu > 80% for 3s, do mini dump, at most 2 times`, with one process 7 that
+//! uses 90 % of a machine with one processor.
+//!
+//! ```text
+//! time   event              commands
+//!  0 s   Found(7)           Sample(7: cpu, every 1s)
+//!  0 s   Sample(7)
+//!  1 s   Sample(7: 90 %)                           held since 0 s, as the rate was measured from there
+//!  2 s   Sample(7: 90 %)
+//!  3 s   Sample(7: 90 %)    Dump(1, of 7)          the clause is busy: samples are ignored
+//!  5 s   DumpFinished(1)                           written; cpu has to hold anew, from 5 s on
+//!  8 s   Sample(7: 90 %)    Dump(2, of 7)
+//!  9 s   DumpFinished(2)    RuleFinished(count reached), Sample(7: nothing)
+//! ```
+//!
+//! The timelines in `tests/` are written in this way.
+//!
+//! | file | what it decides |
+//! |---|---|
+//! | `facts.rs` | what an event means for the processes and their rules |
+//! | `act.rs` | whether a clause may act, and what its action commands |
+//! | `schedule.rs` | what is due by time |
+//! | `needs.rs` | what to sample and to attach to |
+//! | `finish.rs` | when a rule is over |
+//! | `active_rule.rs`, `clause_watch.rs`, `process.rs` | the state of a rule, of a clause in a process, of a process |
 
+mod act;
+mod active_rule;
+mod clause_watch;
 mod command;
 mod event;
 mod facts;
-mod fire;
+mod finish;
 mod needs;
+mod print;
 mod process;
 mod restore;
-mod rules;
-mod say;
+mod schedule;
 mod state;
 mod status;
-mod watch;
+mod wake_for;
 
-pub use command::{Command, DumpRequest, ExceptionCount, Finish, Note, Suppressed, WakeFor, Why};
+pub use command::{
+    Command, DumpRequest, ExceptionCount, FinishReason, Note, SuppressReason, Suppressed,
+};
 pub use event::{DumpId, Event, Outcome, RuleId, Settings};
 pub use state::RuleState;
 pub use status::ClauseStatus;
+pub use wake_for::WakeFor;
 
 use crate::{Place, Rule};
-use fire::InFlight;
+use act::PendingDump;
+use active_rule::ActiveRule;
 use process::Process;
-use rules::ActiveRule;
 use snapshot::{ProcessKey, Time};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Rules at work: what happens goes in with its time, what is to be done comes out.
+/// A set of rules, and everything that is remembered to judge them.
 ///
-/// It makes no system call and reads no clock. The loop around it feeds [`handle`](Self::handle)
-/// with what it was told to sample and to attach to, with every dump's end, and with
-/// [`Event::Tick`] when [`next_deadline`](Self::next_deadline) has come. Time never goes back.
+/// The loop around it passes to [`handle`](Self::handle) what it was commanded to sample and to attach
+/// to, the end of every dump, and [`Event::Tick`] when [`next_deadline`](Self::next_deadline) has come.
+/// Time must never go back.
 ///
-/// - A condition that has to hold `for` some time starts anew after each dip, after each dump of
-///   its clause, and where a value is not known. CPU counts from the beginning of the interval
-///   that a rate is measured over, everything else from the first sample.
-/// - One dump of a process is written at a time, or `concurrent` many. What fires meanwhile waits
-///   for its turn: a level until it no longer holds, an event with the target standing at it.
-///   With `avoid_outage` it is skipped instead, except at the last moment of a process.
-/// - A dump counts from its request on and stops counting when it fails.
-/// - What fires and does nothing is [`Command::Suppressed`], with its reason.
-/// - Processes that no rule is about are not remembered: thousands may start on the machine.
+/// - A condition that has to hold `for` some time starts anew after each dip, after each dump of its
+///   clause, and where a value is unknown. CPU counts from the beginning of the interval that a rate is
+///   measured over, everything else from the first sample.
+/// - Of one process, `concurrent` dumps (normally one) are written at a time. If a condition is met
+///   meanwhile, a level waits until it no longer holds, and an event waits with the target standing
+///   still. With `avoid_outage` it is skipped instead, except at the last moment of a process.
+/// - Whenever a condition is met and nothing is done, there is a [`Command::Suppressed`] with the reason.
+/// - Processes that no rule is about are forgotten at once: thousands may start on the machine.
 #[derive(Debug)]
 pub struct RuleSet {
     settings: Settings,
     rules: BTreeMap<RuleId, ActiveRule>,
     processes: BTreeMap<ProcessKey, Process>,
-    dumps: BTreeMap<DumpId, InFlight>,
-    /// Breakpoints by the number they are reported under.
+    dumps: BTreeMap<DumpId, PendingDump>,
+    /// The breakpoints of all rules. The index is the number that a breakpoint is reported under.
     places: Vec<Place>,
     next_rule: u32,
     next_dump: u64,
-    /// Nothing is due before this. It may be too early: a level that stops holding takes its
-    /// deadline with it, and to look for the next one among 500 processes each time cost 1 % of a
-    /// processor.
+    /// Nothing is due before this time. It may be too early: when a level stops holding, its deadline
+    /// is not looked for anew, because that cost 1 % of a processor with 500 processes.
     deadline: Option<Time>,
-    /// The deadline has to be found anew.
-    replan: bool,
-    /// Processes of which something else may be needed.
-    stale: BTreeSet<ProcessKey>,
-    /// Rules that may be finished.
-    check: BTreeSet<RuleId>,
+    /// Whether the deadline has to be found anew.
+    deadline_is_outdated: bool,
+    /// The processes whose needs may have changed.
+    processes_to_check: BTreeSet<ProcessKey>,
+    /// The rules that may be over.
+    rules_to_check: BTreeSet<RuleId>,
+    /// The commands that the next return hands out.
     out: Vec<Command>,
 }
 
 impl RuleSet {
-    /// An engine without rules.
+    /// A set without rules.
     pub fn new(settings: Settings) -> Self {
         Self {
             settings,
@@ -75,55 +123,55 @@ impl RuleSet {
             next_rule: 0,
             next_dump: 0,
             deadline: None,
-            replan: false,
-            stale: BTreeSet::new(),
-            check: BTreeSet::new(),
+            deadline_is_outdated: false,
+            processes_to_check: BTreeSet::new(),
+            rules_to_check: BTreeSet::new(),
             out: Vec::new(),
         }
     }
 
-    /// Puts a rule to work, on the processes that other rules watch already too. The loop tells of
-    /// the others by [`Event::Found`].
+    /// Adds a rule. It begins with the processes that other rules watch already; the loop reports the
+    /// others by [`Event::Found`].
     pub fn add(&mut self, now: Time, rule: Rule) -> (RuleId, Vec<Command>) {
         let id = RuleId(self.next_rule);
         self.next_rule += 1;
         self.rules.insert(id, ActiveRule::new(rule));
-        let known: Vec<_> = self.processes.keys().copied().collect();
-        for process in known {
+        let watched: Vec<_> = self.processes.keys().copied().collect();
+        for process in watched {
             self.bind_if_wanted(now, id, process, false);
         }
-        (id, self.settle(now))
+        (id, self.complete_step(now))
     }
 
-    /// Takes a rule away. Its dumps that are being written are still to be answered.
+    /// Removes a rule. The end of its pending dumps must still be reported.
     pub fn remove(&mut self, now: Time, id: RuleId) -> Vec<Command> {
         if self.rules.contains_key(&id) {
-            self.finish(id, Finish::Removed);
+            self.finish(id, FinishReason::Removed);
         }
-        self.settle(now)
+        self.complete_step(now)
     }
 
-    /// Ends a rule about one process that has found none by now, unless it is about the next one to
-    /// start.
+    /// Ends a rule about one process that has not found its process by now, unless it waits for the next
+    /// one to start.
     pub fn expect_process(&mut self, now: Time, id: RuleId) -> Vec<Command> {
         let lacks = |active: &ActiveRule| active.lacks_its_process();
         if self.rules.get(&id).is_some_and(lacks) {
-            self.finish(id, Finish::TargetExited);
+            self.finish(id, FinishReason::TargetExited);
         }
-        self.settle(now)
+        self.complete_step(now)
     }
 
-    /// A rule, also one that is finished.
+    /// The rule with this id, even if it is over. Returns `None` if there was never such a rule.
     pub fn rule(&self, id: RuleId) -> Option<&Rule> {
         self.rules.get(&id).map(|active| &active.rule)
     }
 
-    /// Whether all rules are finished, and all dumps answered.
+    /// Whether all rules are over, and no dump is pending.
     pub fn is_finished(&self) -> bool {
         self.dumps.is_empty() && self.rules.values().all(|active| active.finished)
     }
 
-    /// Takes a fact in and says what is to be done, in this order.
+    /// Takes an event in. Returns the commands that follow, to be carried out in this order.
     pub fn handle(&mut self, now: Time, event: Event) -> Vec<Command> {
         match event {
             Event::Found(identity) => self.appeared(now, identity, false),
@@ -131,36 +179,38 @@ impl RuleSet {
             Event::Exited(process) => self.exited(process),
             Event::Refused(process) => self.refused(process),
             Event::Sample(process, sample) => self.sampled(now, process, &sample),
-            Event::Target(process, event) => self.target(now, process, event),
+            Event::Target(process, event) => self.target_event(now, process, event),
             Event::Counted(process, counts) => self.counted(now, process, &counts),
             Event::DumpFinished { id, outcome } => self.dump_finished(now, id, &outcome),
             Event::Tick => {}
         }
-        self.settle(now)
+        self.complete_step(now)
     }
 
-    /// When [`Event::Tick`] is due at the latest; it may turn out that nothing is due then.
+    /// When [`Event::Tick`] is due. It may turn out that nothing is to be done then. Returns `None` if
+    /// nothing is due by time.
     pub fn next_deadline(&self) -> Option<Time> {
         self.deadline
     }
 
-    /// The exceptions that a living process has thrown so far, most frequent first.
+    /// The exceptions that a living process has had so far, most frequent first.
     pub fn exceptions(&self, process: ProcessKey) -> Vec<ExceptionCount> {
         let process = self.processes.get(&process);
         process.map_or_else(Vec::new, |process| process.exceptions.table())
     }
 
-    /// Does what is due, ends what is over, and says what is needed from now on.
-    fn settle(&mut self, now: Time) -> Vec<Command> {
-        self.plan();
+    /// Ends every call from outside: does what is due, ends the rules that are over, and commands what is
+    /// needed from now on. Returns all commands.
+    fn complete_step(&mut self, now: Time) -> Vec<Command> {
+        self.update_deadline();
         while self.deadline.is_some_and(|deadline| deadline <= now) {
             self.run_due(now);
-            self.replan = true;
-            self.plan();
+            self.deadline_is_outdated = true;
+            self.update_deadline();
         }
         self.finish_rules();
-        self.tell_needs();
-        self.plan();
+        self.announce_needs();
+        self.update_deadline();
         std::mem::take(&mut self.out)
     }
 }

@@ -1,122 +1,20 @@
-//! What the loop has to do for the rules from now on, and until when.
+//! What the loop has to do for the rules: which values to sample of each process, and which events to
+//! attach to it for. It is told only where that has changed.
 
-use super::{
-    Command, Finish, RuleId, RuleSet, WakeFor,
-    fire::ClauseRef,
-    rules::ActiveRule,
-    watch::{State, Watch},
-};
+use super::{Command, RuleSet, WakeFor};
 use crate::{Action, Condition, Place};
-use snapshot::{Measure, ProcessKey, Time};
-
-/// Something that is due.
-enum Due {
-    Series(ClauseRef),
-    Timer(ClauseRef, usize),
-    /// A level that may have held long enough.
-    Level(ClauseRef, usize),
-}
+use snapshot::{Measure, ProcessKey};
 
 impl RuleSet {
-    /// Finds the next deadline, if it may have changed.
-    pub(super) fn plan(&mut self) {
-        if !self.replan {
-            return;
-        }
-        self.replan = false;
-        let storms = self.processes.values().filter_map(|p| p.storm.deadline());
-        let rules = self.rules.values().flat_map(ActiveRule::deadlines);
-        self.deadline = storms.chain(rules).min();
-    }
-
-    /// Does all that is due at `now`, each once.
-    pub(super) fn run_due(&mut self, now: Time) {
-        let limit = self.settings.storm;
-        for (key, process) in &mut self.processes {
-            if process
-                .storm
-                .deadline()
-                .is_some_and(|deadline| deadline <= now)
-            {
-                self.out.extend(process.storm.turn(now, limit, *key));
-            }
-        }
-        let rules = self.rules.iter();
-        let due: Vec<_> = rules
-            .flat_map(|(id, active)| active.due(*id, now))
-            .collect();
-        for due in due {
-            match due {
-                Due::Series(at) => self.series_is_due(now, at),
-                Due::Timer(at, index) => self.timer_if_idle(now, at, index),
-                Due::Level(at, index) => self.ask(at, index),
-            }
-        }
-    }
-
-    /// Two timers of a clause may be due at once; the first acts for both.
-    fn timer_if_idle(&mut self, now: Time, at: ClauseRef, index: usize) {
-        let active = self.rules.get(&at.rule);
-        let watch = active.and_then(|active| active.watch(at.process, at.clause));
-        let due = watch.filter(|watch| !watch.is_busy()).is_some_and(|watch| {
-            matches!(watch.states[index], State::Timer(timer)
-                if timer.deadline().is_some_and(|deadline| deadline <= now))
-        });
-        if due {
-            self.timer_is_due(now, at, index);
-        }
-    }
-
-    /// A level has to be looked at again before its next regular sample.
-    fn ask(&mut self, at: ClauseRef, index: usize) {
-        let active = self.rules.get_mut(&at.rule);
-        let watch = active.and_then(|active| active.watch_mut(at.process, at.clause));
-        if let Some((watch, _)) = watch
-            && let State::Level(level) = &mut watch.states[index]
-        {
-            level.asked = true;
-        }
-        let command = Command::SampleNow(at.process);
-        if !self.out.contains(&command) {
-            self.out.push(command);
-        }
-    }
-
-    /// Ends the rules that have nothing left to do.
-    pub(super) fn finish_rules(&mut self) {
-        for rule in std::mem::take(&mut self.check) {
-            let why = self.rules.get(&rule).and_then(ActiveRule::is_finished);
-            if let Some(why) = why {
-                self.finish(rule, why);
-            }
-        }
-    }
-
-    pub(super) fn finish(&mut self, rule: RuleId, why: Finish) {
-        let Some(active) = self.rules.get_mut(&rule).filter(|active| !active.finished) else {
-            return;
-        };
-        active.finished = true;
-        let dumps = active.dumps.done;
-        for key in std::mem::take(&mut active.watches).into_keys() {
-            if let Some(process) = self.processes.get_mut(&key) {
-                process.rules.retain(|other| *other != rule);
-            }
-            self.stale.insert(key);
-        }
-        self.replan = true;
-        self.out.push(Command::RuleFinished { rule, why, dumps });
-    }
-
-    /// Says what is needed of each process, where that has changed.
-    pub(super) fn tell_needs(&mut self) {
-        for key in std::mem::take(&mut self.stale) {
+    /// Commands what is needed of each process from now on, where that has changed.
+    pub(super) fn announce_needs(&mut self) {
+        for key in std::mem::take(&mut self.processes_to_check) {
             let (measures, wake) = self.needs(key);
             let every = self.settings.poll;
             let Some(process) = self.processes.get_mut(&key) else {
                 continue;
             };
-            if process.told.0 != measures {
+            if process.announced.0 != measures {
                 let (process, measures) = (process.key(), measures.clone());
                 let sample = Command::Sample {
                     process,
@@ -125,17 +23,18 @@ impl RuleSet {
                 };
                 self.out.push(sample);
             }
-            if process.told.1 != wake {
+            if process.announced.1 != wake {
                 let (process, wake) = (process.key(), wake.clone());
                 self.out.push(match wake.is_empty() {
                     true => Command::Detach(process),
                     false => Command::Attach { process, wake },
                 });
             }
-            process.told = (measures, wake);
+            process.announced = (measures, wake);
         }
     }
 
+    /// What the rules need of a process: the clauses that can still act decide.
     fn needs(&mut self, key: ProcessKey) -> (Vec<Measure>, WakeFor) {
         let mut measures = Vec::new();
         let mut wake = WakeFor::default();
@@ -144,16 +43,16 @@ impl RuleSet {
             let Some(active) = self.rules.get(rule) else {
                 continue;
             };
-            for (clause, text) in active.rule.clauses.iter().enumerate() {
+            for (clause, definition) in active.rule.clauses.iter().enumerate() {
                 if active.is_done(clause, key) {
                     continue;
                 }
-                for condition in &text.when {
+                for condition in &definition.when {
                     if let Condition::Holds { all, .. } = condition {
                         measures.extend(all.iter().map(crate::Level::measure));
                     }
                     wake.add(condition, &mut self.places);
-                    wake.acts |= condition.needs_attachment() && text.action != Action::None;
+                    wake.acts |= condition.needs_attachment() && definition.action != Action::None;
                 }
             }
         }
@@ -163,65 +62,16 @@ impl RuleSet {
     }
 }
 
-impl ActiveRule {
-    fn deadlines(&self) -> impl Iterator<Item = Time> {
-        let clauses = &self.rule.clauses;
-        self.watches.values().flat_map(move |watches| {
-            let watches = watches.iter().zip(clauses);
-            watches.flat_map(|(watch, clause)| watch.deadlines(clause))
-        })
-    }
-
-    fn due(&self, rule: RuleId, now: Time) -> Vec<Due> {
-        let mut due = Vec::new();
-        for (process, watches) in &self.watches {
-            for (clause, watch) in watches.iter().enumerate() {
-                let process = *process;
-                let at = ClauseRef {
-                    rule,
-                    clause,
-                    process,
-                };
-                self.due_of(watch, at, now, &mut due);
-            }
-        }
-        due
-    }
-
-    fn due_of(&self, watch: &Watch, at: ClauseRef, now: Time, due: &mut Vec<Due>) {
-        let is_due = |deadline: Option<Time>| deadline.is_some_and(|deadline| deadline <= now);
-        if let Some(series) = &watch.series {
-            due.extend(is_due(series.next.deadline()).then_some(Due::Series(at)));
-        }
-        if watch.is_busy() {
-            return;
-        }
-        let when = &self.rule.clauses[at.clause].when;
-        for (index, (state, condition)) in watch.states.iter().zip(when).enumerate() {
-            match (state, condition) {
-                (State::Timer(timer), _) if is_due(timer.deadline()) => {
-                    due.push(Due::Timer(at, index));
-                }
-                (State::Level(level), Condition::Holds { lasting, .. })
-                    if is_due(level.deadline(*lasting)) =>
-                {
-                    due.push(Due::Level(at, index));
-                }
-                _ => {}
-            }
-        }
-    }
-}
-
 impl WakeFor {
-    /// Adds what a condition needs. A new breakpoint gets a number in `places`.
+    /// Adds the events that a condition needs. A breakpoint is reported under its index in `places`; a
+    /// new one is added there.
     fn add(&mut self, condition: &Condition, places: &mut Vec<Place>) {
         match condition {
             Condition::Exception(filter) => add(&mut self.exceptions, filter),
             Condition::Signal(number) => add(&mut self.signals, number),
             Condition::Breakpoint(place) => {
-                let known = places.iter().position(|p| p == place);
-                let number = known.unwrap_or_else(|| {
+                let existing = places.iter().position(|p| p == place);
+                let number = existing.unwrap_or_else(|| {
                     places.push(place.clone());
                     places.len() - 1
                 });

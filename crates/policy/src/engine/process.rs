@@ -1,23 +1,25 @@
+//! What the engine remembers of a process: its CPU rate, its exceptions, and whether they come too fast.
+
 use super::{Command, ExceptionCount, RuleId, WakeFor};
 use crate::Identity;
 use snapshot::{Exception, Measure, ProcessKey, Sample, Time};
 use std::{collections::BTreeMap, time::Duration};
 
-/// What is known of a process that is alive.
+/// A living process that some rule watches or has watched.
 #[derive(Debug)]
 pub(super) struct Process {
     pub(super) identity: Identity,
-    /// The rules that watch it.
+    /// The rules that watch it now.
     pub(super) rules: Vec<RuleId>,
-    pub(super) cpu: Rate,
-    pub(super) exceptions: Exceptions,
+    pub(super) cpu: CpuRate,
+    pub(super) exceptions: ExceptionCounts,
     pub(super) storm: Storm,
-    /// Whether an exception that nobody handled was seen: its end is a crash then.
+    /// Whether it had an exception that nobody handled: its end is a crash then.
     pub(super) crashed: bool,
-    /// Whether any rule has ever been about it.
-    pub(super) is_known: bool,
-    /// What the loop was told last.
-    pub(super) told: (Vec<Measure>, WakeFor),
+    /// Whether any rule has ever watched it. Other processes are forgotten at once.
+    pub(super) was_watched: bool,
+    /// The needs that the loop was told last: what to sample, and what to attach for.
+    pub(super) announced: (Vec<Measure>, WakeFor),
 }
 
 impl Process {
@@ -25,18 +27,13 @@ impl Process {
         Self {
             identity,
             rules: Vec::new(),
-            cpu: Rate::default(),
-            exceptions: Exceptions::default(),
+            cpu: CpuRate::default(),
+            exceptions: ExceptionCounts::default(),
             storm: Storm::default(),
             crashed: false,
-            is_known: false,
-            told: Default::default(),
+            was_watched: false,
+            announced: Default::default(),
         }
-    }
-
-    /// Whether no rule was ever about it: it need not be remembered.
-    pub(super) fn is_strange(&self) -> bool {
-        !self.is_known
     }
 
     pub(super) fn key(&self) -> ProcessKey {
@@ -44,55 +41,59 @@ impl Process {
     }
 }
 
-/// Samples closer together than this say more about the system's clock tick (10 ms) than about
-/// the process.
-const SHORTEST: Duration = Duration::from_millis(100);
+/// The shortest time over which a rate is measured. Over a shorter time, the system's clock tick (10 ms)
+/// would distort it.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How fast a process uses CPU time.
 #[derive(Debug, Default)]
-pub(super) struct Rate {
-    base: Option<(Time, Duration)>,
+pub(super) struct CpuRate {
+    /// The sample that the next rate is measured from: its time, and the CPU time used until then.
+    last: Option<(Time, Duration)>,
+    /// The rate, and the time of the sample that it was measured from.
     current: Option<(f64, Time)>,
 }
 
-impl Rate {
-    /// Processors used, and since when that is so; `None` while it is not known.
+impl CpuRate {
+    /// The rate, as a number of processors in use, and the time from which it was measured. Returns
+    /// `None` while it is unknown.
     pub(super) fn current(&self) -> Option<(f64, Time)> {
         self.current
     }
 
-    /// Takes a sample of cumulative CPU time in. A counter that went backwards (a wrap, or a
-    /// thread's time that was lost as it ended) says nothing about the time before it.
+    /// Takes a sample of cumulative CPU time in. After a counter went backwards (it wrapped, or the time
+    /// of a thread that ended was lost) the rate is unknown until the next sample.
     pub(super) fn update(&mut self, sample: &Sample, cpus: u32) {
         let Some(used) = sample.cpu else { return };
         let now = sample.at;
-        let Some((then, before)) = self.base else {
-            self.base = Some((now, used));
+        let Some((then, before)) = self.last else {
+            self.last = Some((now, used));
             return;
         };
         if used < before {
-            self.base = Some((now, used));
+            self.last = Some((now, used));
             self.current = None;
             return;
         }
-        if now.since(then) < SHORTEST {
+        if now.since(then) < SHORTEST_INTERVAL {
             return;
         }
         let rate = (used - before).as_secs_f64() / now.since(then).as_secs_f64();
         self.current = Some((rate.min(f64::from(cpus)), then));
-        self.base = Some((now, used));
+        self.last = Some((now, used));
     }
 }
 
-/// Names that are told apart; what a target throws must not fill our memory.
-const NAMES: usize = 1000;
+/// The most names that are counted separately: what a target throws must not fill our memory.
+const MAX_NAMES: usize = 1000;
+/// The name under which all further exceptions are counted.
 const OTHERS: &str = "(others)";
 
 /// The exceptions of a process, counted by name.
 #[derive(Debug, Default)]
-pub(super) struct Exceptions(BTreeMap<String, ExceptionCount>);
+pub(super) struct ExceptionCounts(BTreeMap<String, ExceptionCount>);
 
-impl Exceptions {
+impl ExceptionCounts {
     pub(super) fn count(&mut self, now: Time, exception: &Exception) {
         let row = self.row(now, &exception.name);
         row.count += 1;
@@ -104,7 +105,7 @@ impl Exceptions {
         row.count = row.count.saturating_add(count);
     }
 
-    /// The rows, most frequent first.
+    /// The counts, most frequent first.
     pub(super) fn table(&self) -> Vec<ExceptionCount> {
         let mut table: Vec<_> = self.0.values().cloned().collect();
         table.sort_by_key(|row| std::cmp::Reverse(row.count));
@@ -112,8 +113,8 @@ impl Exceptions {
     }
 
     fn row(&mut self, now: Time, name: &str) -> &mut ExceptionCount {
-        let known = self.0.contains_key(name) || self.0.len() < NAMES;
-        let name = if known { name } else { OTHERS };
+        let has_row = self.0.contains_key(name) || self.0.len() < MAX_NAMES;
+        let name = if has_row { name } else { OTHERS };
         let row = self
             .0
             .entry(name.to_owned())
@@ -131,33 +132,35 @@ impl Exceptions {
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Whether first-chance exceptions come faster than they can be looked at.
+/// Whether first-chance exceptions come faster than they can be judged one by one (an exception storm).
+/// They are counted per second. During a storm one exception a second is judged, the others are counted.
 #[derive(Debug, Default)]
 pub(super) struct Storm {
-    since: Time,
-    passed: u32,
+    second_began: Time,
+    count_this_second: u32,
+    /// Whether there is a storm.
     active: bool,
-    /// Whether one of this second was looked at during the storm.
-    sampled: bool,
+    /// Whether an exception of this second was judged already.
+    admitted_one: bool,
 }
 
 impl Storm {
-    /// Takes `count` exceptions in; says so when this makes it a storm.
-    pub(super) fn pass(
+    /// Counts exceptions. Returns the command that reports that a storm begins or ends with this.
+    pub(super) fn add(
         &mut self,
         now: Time,
         count: u64,
         limit: u32,
         process: ProcessKey,
     ) -> Option<Command> {
-        let over = self.turn(now, limit, process);
+        let over = self.end_second(now, limit, process);
         let count = u32::try_from(count).unwrap_or(u32::MAX);
-        self.passed = self.passed.saturating_add(count);
-        if self.active || self.passed <= limit {
+        self.count_this_second = self.count_this_second.saturating_add(count);
+        if self.active || self.count_this_second <= limit {
             return over;
         }
         self.active = true;
-        let rate = self.passed;
+        let rate = self.count_this_second;
         Some(Command::Storm {
             process,
             active: true,
@@ -165,20 +168,30 @@ impl Storm {
         })
     }
 
-    /// Begins a new second if one is over; says so when the storm is over with it.
-    pub(super) fn turn(&mut self, now: Time, limit: u32, process: ProcessKey) -> Option<Command> {
-        let elapsed = now.since(self.since);
+    /// Begins a new second if the last one is over. Returns the command that reports that the storm is
+    /// over with it.
+    pub(super) fn end_second(
+        &mut self,
+        now: Time,
+        limit: u32,
+        process: ProcessKey,
+    ) -> Option<Command> {
+        let elapsed = now.since(self.second_began);
         if elapsed < SECOND {
             return None;
         }
         // Half the limit, so that a rate near it does not turn the storm on and off each second.
-        let rate = if elapsed < 2 * SECOND { self.passed } else { 0 };
+        let rate = if elapsed < 2 * SECOND {
+            self.count_this_second
+        } else {
+            0
+        };
         let over = self.active && rate <= limit / 2;
         *self = Storm {
-            since: now,
-            passed: 0,
+            second_began: now,
+            count_this_second: 0,
             active: self.active && !over,
-            sampled: false,
+            admitted_one: false,
         };
         over.then_some(Command::Storm {
             process,
@@ -187,15 +200,16 @@ impl Storm {
         })
     }
 
-    /// Whether the exception at hand is looked at: each, or one a second during a storm.
-    pub(super) fn looks(&mut self) -> bool {
-        let looks = !self.active || !self.sampled;
-        self.sampled = true;
-        looks
+    /// Whether the exception that has just come has to be judged: each has, but only one a second during
+    /// a storm.
+    pub(super) fn admits(&mut self) -> bool {
+        let admits = !self.active || !self.admitted_one;
+        self.admitted_one = true;
+        admits
     }
 
-    /// When a storm has to be judged again.
+    /// When it has to be decided whether the storm is over. Returns `None` without a storm.
     pub(super) fn deadline(&self) -> Option<Time> {
-        self.active.then_some(self.since + SECOND)
+        self.active.then_some(self.second_began + SECOND)
     }
 }

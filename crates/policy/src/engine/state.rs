@@ -1,25 +1,25 @@
-//! How far a rule has come, for a program that is started again.
+//! How far a rule has come: what is stored so that the rule can go on after firstchance was started again.
 
 use snapshot::ProcessKey;
 use std::{collections::BTreeMap, time::Duration};
 
-/// How far a rule has come: everything that a restart of the program must not forget.
+/// How far a rule has come: everything that must be remembered when firstchance is started again.
 ///
-/// Times are ages, as the clock of the next run begins anew. Dumps that are under way are not in
-/// it: whoever was killed has not written them.
+/// Times are given as ages, because the clock of the next run begins anew. Dumps in progress are left
+/// out: if firstchance ends now, they were not written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RuleState {
     /// Whether the rule is over.
     pub finished: bool,
-    /// Whether it ever had a process: a rule about one process takes no second one.
+    /// Whether the rule has ever watched a process: a rule about one process takes no second one.
     pub had_process: bool,
-    /// Dumps that it has written.
+    /// The number of dumps that it has written.
     pub dumps: u32,
     /// For each clause, how often it has acted in all processes together.
     pub acted: Vec<u32>,
     /// How long ago each dump began that a window still counts, oldest first.
     pub recent: Vec<Duration>,
-    /// How far it has come with each process that lives.
+    /// For each living process that it watches, the state of each clause.
     pub processes: BTreeMap<ProcessKey, Vec<ClauseState>>,
 }
 
@@ -28,7 +28,7 @@ pub struct RuleState {
 pub struct ClauseState {
     /// How often it has acted.
     pub acted: u32,
-    /// Of a series on its way, which condition began it, from 0, and how many of its actions were
-    /// done.
+    /// If a series is running: the index of the condition that began it, and how many of its actions were
+    /// begun.
     pub in_series: Option<(usize, u32)>,
 }

@@ -1,29 +1,31 @@
-use super::{RuleId, RuleSet, rules::ActiveRule, watch::State};
+//! The live status: the value of each condition, and how long it has held.
+
+use super::{RuleId, RuleSet, active_rule::ActiveRule, clause_watch::ConditionState};
 use crate::{Condition, Level};
 use snapshot::{ProcessKey, Time};
 use std::time::Duration;
 
-/// How one condition stands with one process, for a line of live status.
+/// The state of one condition in one process, for a line of live status.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClauseStatus {
-    /// The rule.
+    /// The rule that the condition belongs to.
     pub rule: RuleId,
-    /// Which of its clauses, from 0.
+    /// The index of the clause in its rule.
     pub clause: usize,
-    /// The process.
+    /// The process that it is about.
     pub process: ProcessKey,
-    /// The condition.
+    /// The condition itself.
     pub condition: Condition,
-    /// The last values of a level, as people read them; empty where nothing is measured.
+    /// The last values of its levels, as people read them; empty for a condition that has none.
     pub value: String,
-    /// How long it has held without a break.
+    /// How long the levels have held without a break; zero for a condition that has none.
     pub held: Duration,
-    /// Dumps of the rule written so far.
+    /// The number of dumps that the rule has written.
     pub dumps: u32,
 }
 
 impl RuleSet {
-    /// How every condition stands, in the order of the rules, processes and clauses.
+    /// The state of every condition, in the order of the rules, processes and clauses.
     pub fn status(&self, now: Time) -> Vec<ClauseStatus> {
         let rules = self.rules.iter();
         rules
@@ -39,7 +41,7 @@ impl ActiveRule {
             for (clause, watch) in watches.iter().enumerate() {
                 let when = &self.rule.clauses[clause].when;
                 for (state, condition) in watch.states.iter().zip(when) {
-                    let (value, held) = stand(state, condition, now);
+                    let (value, held) = state_of(state, condition, now);
                     lines.push(ClauseStatus {
                         rule,
                         clause,
@@ -56,8 +58,9 @@ impl ActiveRule {
     }
 }
 
-fn stand(state: &State, condition: &Condition, now: Time) -> (String, Duration) {
-    let (State::Level(level), Condition::Holds { all, .. }) = (state, condition) else {
+/// The value that is shown of a condition, and how long it has held.
+fn state_of(state: &ConditionState, condition: &Condition, now: Time) -> (String, Duration) {
+    let (ConditionState::Level(level), Condition::Holds { all, .. }) = (state, condition) else {
         return (String::new(), Duration::ZERO);
     };
     let show = |(level, value): (&Level, &f64)| match value.is_nan() {

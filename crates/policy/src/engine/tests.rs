@@ -1,4 +1,4 @@
-//! Timelines: what happens when, and what is to be done then.
+//! Tests of the engine as timelines: a text says what happens when, and which commands must follow.
 
 use super::*;
 use crate::{Identity, parse_duration, parse_size};
@@ -11,23 +11,25 @@ mod state;
 mod storm;
 mod timelines;
 
-/// A line for each event: when, what, and behind `=>` the commands that follow from it.
+/// Runs a timeline with one rule. Each line has a time, an event, and after `=>` the commands that must
+/// follow. The events are:
 ///
 /// `found PID` and `started PID [as NAME] [under PARENT]`, where PID may be `7/2` for the second
 /// process of that number; `7 exited`; `7 cpu 50%` (of one processor, since the last sample),
 /// `7 used 5s` (cumulative), `7 memory 2GiB`, `7 handles 5`, `7 hang 1` …, several with commas;
 /// `7 throws NAME`, `7 dies of NAME`, `7 counted N NAME`, `7 ends STATUS`, `7 gets SIGNAL`,
 /// `7 reaches PLACE`, `7 prints TEXT`, `7 loads PATH`; `written ID`, `failed ID`, `cancelled ID`;
-/// `tick`, and `due`, which is a tick that has to be due right then.
+/// `tick`, and `due`, which is a tick exactly at the engine's deadline.
 fn check(rule: &str, timeline: &str) {
     run(&[rule], 1, false, timeline);
 }
 
-/// As `check`, with what has to be sampled and attached to among the commands.
+/// As `check`, and also expects the commands that say what to sample and to attach to.
 fn check_needs(rule: &str, timeline: &str) {
     run(&[rule], 1, true, timeline);
 }
 
+/// Runs a timeline with several rules on a machine with `cpus` processors. `needs`: as in `check_needs`.
 fn run(rules: &[&str], cpus: u32, needs: bool, timeline: &str) {
     let mut machine = Machine::new(rules, cpus);
     for line in timeline
@@ -39,13 +41,13 @@ fn run(rules: &[&str], cpus: u32, needs: bool, timeline: &str) {
         let (at, event) = given.trim().split_once(' ').unwrap();
         let now = Time(parse_duration(at).unwrap());
         let commands = machine.handle(now, event.trim());
-        let told = |c: &&Command| needs || !is_need(c);
-        let told: Vec<_> = commands
+        let is_expected = |c: &&Command| needs || !is_need(c);
+        let texts: Vec<_> = commands
             .iter()
-            .filter(told)
+            .filter(is_expected)
             .map(ToString::to_string)
             .collect();
-        assert_eq!(told.join("; "), expected.trim(), "at `{line}`");
+        assert_eq!(texts.join("; "), expected.trim(), "at `{line}`");
     }
 }
 
@@ -56,9 +58,10 @@ fn is_need(command: &Command) -> bool {
     )
 }
 
-/// A rule set, and the counters of the processes it watches.
+/// An engine, and the counters of the processes it watches.
 struct Machine {
     rules: RuleSet,
+    /// For each process, the time of its last sample and the CPU time it had used then.
     cpu: HashMap<ProcessKey, (Time, Duration)>,
 }
 

@@ -1,4 +1,4 @@
-//! The options of `watch` and `run`, and the rules they mean.
+//! The options of `watch` and `run`, and the rules that they mean.
 
 use super::Job;
 use crate::{
@@ -107,7 +107,7 @@ pub(crate) struct Common {
 }
 
 impl WatchArgs {
-    /// The job that the options mean.
+    /// The job that the options mean. Fails if a text cannot be parsed, or if the rule file cannot be used.
     pub(crate) fn job(&self) -> anyhow::Result<Job> {
         if let Some(file) = &self.rules {
             return self.job_of_file(file);
@@ -137,7 +137,7 @@ impl RunArgs {
     /// The job that the options mean. Fails if there is no condition.
     pub(crate) fn job(&self) -> anyhow::Result<Job> {
         if self.common.when.is_empty() {
-            let what = "say when a dump is to be taken: --when exit, --when 'memory > 1GiB' …";
+            let what = "no condition: say when to take a dump, as in --when exit or --when 'memory > 1GiB'";
             return Err(Usage(what.to_owned()).into());
         }
         let (program, arguments) = self.program.split_first().ok_or(Usage(String::new()))?;
@@ -248,7 +248,7 @@ pub(crate) fn read_rules(file: &Path) -> anyhow::Result<Vec<Rule>> {
     let (path, only_administrator) = (file.display(), bytes.administrator);
     log::debug!("rules from {path}; only the administrator can change it: {only_administrator}");
     let text = String::from_utf8(bytes.bytes)
-        .map_err(|_| Usage(format!("{} is no text in UTF-8", file.display())))?;
+        .map_err(|_| Usage(format!("{} is not a text in UTF-8", file.display())))?;
     let rules = rules::parse(&text).map_err(|e| Usage(format!("{}: {e}", file.display())))?;
     if !bytes.administrator && rules.iter().any(rules::runs_programs) {
         let what = format!(
@@ -260,7 +260,7 @@ pub(crate) fn read_rules(file: &Path) -> anyhow::Result<Vec<Rule>> {
     Ok(rules)
 }
 
-/// Refuses a rule that a watch cannot carry out, or cannot on this system.
+/// Fails if a watch cannot carry out a rule, or cannot on this system.
 pub(crate) fn refuse_unbuilt(rule: &Rule) -> anyhow::Result<()> {
     if rule.limits.repeat_window.is_some() {
         let what = "a watch does not know the signature of a crash: `per signature` \

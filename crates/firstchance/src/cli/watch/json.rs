@@ -1,20 +1,21 @@
-//! Events for programs: one JSON object a line.
+//! Prints events for programs: one JSON object a line (`--json`).
 
-use super::ended::Ended;
+use super::summary::RunSummary;
 use crate::{
     cli::dump::DumpJson,
     ui::{LineWriter, console},
 };
 use collector::{ExceptionRow, RunEvent, Step};
-use policy::{Finish, Why};
+use policy::{FinishReason, SuppressReason};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// How often all values are told: 500 processes every second would cost more than watching them.
+/// The time between two `status` events. To print the values of 500 processes every second would cost more
+/// than to watch them.
 pub(crate) const STATUS_EVERY: Duration = Duration::from_secs(60);
 
-/// Tells a program what it wants to know of an event.
-pub(crate) fn tell(writer: &LineWriter, event: &RunEvent, status: Option<i32>) {
+/// Prints an event. `status` is how a process ended that firstchance launched, if the event is its end.
+pub(crate) fn print_event(writer: &LineWriter, event: &RunEvent, status: Option<i32>) {
     if let RunEvent::Dumped(dumps) = event {
         for dump in dumps {
             let mut event = serde_json::to_value(DumpJson::of(dump)).unwrap_or_default();
@@ -28,45 +29,48 @@ pub(crate) fn tell(writer: &LineWriter, event: &RunEvent, status: Option<i32>) {
     }
 }
 
-/// What a run that was killed had left is gone.
-pub(crate) fn cleared(writer: &LineWriter, path: &str) {
+/// Prints that a file was deleted that an earlier run had left behind when it was killed.
+pub(crate) fn print_cleared(writer: &LineWriter, path: &str) {
     emit(writer, json!({ "event": "cleared", "path": path }));
 }
 
-/// The last event.
-pub(crate) fn end(writer: &LineWriter, ended: &Ended) {
+/// Prints the last event.
+pub(crate) fn print_end(writer: &LineWriter, summary: &RunSummary) {
     let why = match () {
-        () if ended.cancelled => "cancelled",
-        () if ended.cancelled_by_pid => "asked to",
+        () if summary.cancelled => "cancelled",
+        () if summary.cancelled_by_pid => "asked to",
         () => "over",
     };
     emit(
         writer,
-        json!({ "event": "end", "why": why, "dumps": ended.dumps }),
+        json!({ "event": "end", "why": why, "dumps": summary.dumps }),
     );
 }
 
-fn suppressed_why(why: Why) -> &'static str {
+/// The word for the reason of a suppressed trigger.
+fn suppress_word(why: SuppressReason) -> &'static str {
     match why {
-        Why::ClauseLimit(_) => "clause-limit",
-        Why::RuleLimit(_) => "rule-limit",
-        Why::Window(_) => "window",
-        Why::Busy => "busy",
-        Why::Resting(_) => "resting",
-        Why::Storm => "storm",
+        SuppressReason::ClauseLimit(_) => "clause-limit",
+        SuppressReason::RuleLimit(_) => "rule-limit",
+        SuppressReason::Window(_) => "window",
+        SuppressReason::Busy => "busy",
+        SuppressReason::Resting(_) => "resting",
+        SuppressReason::Storm => "storm",
     }
 }
 
-fn finish_why(why: &Finish) -> &'static str {
+/// The word for the reason why a rule is over.
+fn finish_word(why: FinishReason) -> &'static str {
     match why {
-        Finish::CountReached => "count-reached",
-        Finish::TargetExited => "exited",
-        Finish::Refused => "refused",
-        Finish::Failed => "failed",
-        Finish::Removed => "removed",
+        FinishReason::CountReached => "count-reached",
+        FinishReason::TargetExited => "exited",
+        FinishReason::Refused => "refused",
+        FinishReason::Failed => "failed",
+        FinishReason::Removed => "removed",
     }
 }
 
+/// The object of an event. Returns `None` for events that are not printed as JSON here.
 fn object(event: &RunEvent, status: Option<i32>) -> Option<Value> {
     Some(match event {
         RunEvent::Watching(process) => json!({ "event": "watching", "pid": process.pid }),
@@ -96,13 +100,13 @@ fn object(event: &RunEvent, status: Option<i32>) -> Option<Value> {
             "pid": suppressed.process.pid,
             "kind": suppressed.trigger.kind().word(),
             "reason": suppressed.trigger.to_string(),
-            "why": suppressed_why(suppressed.why),
+            "why": suppress_word(suppressed.why),
             "times": suppressed.times,
         }),
         RunEvent::RuleFinished { rule, why, dumps } => json!({
             "event": "rule-finished",
             "rule": rule.0,
-            "why": finish_why(why),
+            "why": finish_word(*why),
             "dumps": dumps,
         }),
         RunEvent::Status(status) => {
@@ -158,6 +162,7 @@ fn object(event: &RunEvent, status: Option<i32>) -> Option<Value> {
     })
 }
 
+/// The object of one row in the table of exceptions.
 fn row(row: &ExceptionRow) -> Value {
     json!({
         "name": row.name,
@@ -168,7 +173,8 @@ fn row(row: &ExceptionRow) -> Value {
     })
 }
 
-/// `dropped` tells how many events nobody has read in time before this one.
+/// Prints an object, with the time. If the reader is too slow, events are dropped; the next one that is printed
+/// has their number as `dropped`.
 fn emit(writer: &LineWriter, mut event: Value) {
     event["time"] = json!(console::now_rfc3339());
     writer.say(|dropped| {

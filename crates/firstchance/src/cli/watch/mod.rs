@@ -1,10 +1,11 @@
-//! `firstchance watch` and `firstchance run`: carry out rules in the foreground.
+//! `firstchance watch` and `firstchance run`: carry out rules in the foreground, until all are over or somebody
+//! cancels. ProcDump's command line and the demo use it, too.
 
 mod args;
-mod ended;
 mod json;
 mod session;
 mod show;
+mod summary;
 
 pub(crate) use args::{RunArgs, WatchArgs, format_of, options_to, read_rules};
 
@@ -13,29 +14,29 @@ use policy::Rule;
 use snapshot::ProcessKey;
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
-/// Rules to be carried out, and how: every front end makes one of these.
+/// Rules to carry out, with all options. Every front end makes one of these.
 pub(crate) struct Job {
-    /// The rules, each with how its dumps are written.
+    /// The rules, each with the options for its dumps.
     pub(crate) rules: Vec<(Rule, DumpOptions)>,
-    /// How often levels are sampled.
+    /// The time between two samples of levels such as cpu.
     pub(crate) poll: Duration,
-    /// A program to be started for a rule about `launch:`, with its arguments.
+    /// The program to start for a rule about `launch:`, with its arguments.
     pub(crate) launch: Option<(PathBuf, Vec<String>)>,
-    /// Whether hardware breakpoints may be used in place of probes: see [`platform::Arming`].
+    /// Whether hardware breakpoints may be used in place of probes: observe [`platform::Arming`].
     pub(crate) unsafe_breakpoints: bool,
-    /// Print events as JSON instead of lines.
+    /// Whether events are printed as JSON, and not as lines for people.
     pub(crate) json: bool,
-    /// Wait for a target that has no process yet, instead of failing.
+    /// Whether to wait if no process matches the target yet. Otherwise that is an error.
     pub(crate) wait: bool,
-    /// In what wording events are shown.
-    pub(crate) voice: Voice,
-    /// Makes what is printed when the first process is watched.
+    /// The wording of the lines for people.
+    pub(crate) wording: Wording,
+    /// Makes the text that is printed when the first process is watched.
     pub(crate) header: Option<Header>,
 }
 
 impl Job {
-    /// These rules with every option at its default: nothing is started or waited for, and what
-    /// happens is shown in sentences.
+    /// A job with these rules and the defaults for all options: no program is started, no target is waited
+    /// for, and events are shown as lines for people.
     pub(crate) fn new(rules: Vec<(Rule, DumpOptions)>) -> Self {
         Self {
             rules,
@@ -44,46 +45,46 @@ impl Job {
             unsafe_breakpoints: false,
             json: false,
             wait: false,
-            voice: Voice::Sentences,
+            wording: Wording::Sentences,
             header: None,
         }
     }
 }
 
-/// In what wording events are shown.
+/// The wording of the lines for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Voice {
-    /// firstchance's own, after the rules as sentences.
+pub(crate) enum Wording {
+    /// firstchance's own. The rules are shown first, as sentences.
     Sentences,
-    /// firstchance's own, for a caller that has shown the rules already.
+    /// firstchance's own, without the rules: the caller has shown them.
     Plain,
-    /// ProcDump's, as scripts look for its lines.
+    /// ProcDump's, because scripts look for its lines.
     ProcDump,
 }
 
-/// Makes the header for a process; `None` for no header.
+/// Makes the header for a process. Returns `None` if there is none.
 pub(crate) type Header = Box<dyn Fn(ProcessKey) -> Option<String>>;
 
-/// Runs `watch`.
+/// Carries out `firstchance watch`. Returns its exit code.
 pub(crate) fn watch(args: &WatchArgs) -> anyhow::Result<ExitCode> {
     carry_out(args.job()?)
 }
 
-/// Runs `run`.
+/// Carries out `firstchance run`. Returns its exit code.
 pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     carry_out(args.job()?)
 }
 
-/// Carries out the rules until all are finished, or somebody cancels. Returns the exit code: 0 if
-/// every rule took all its dumps.
+/// Carries out the rules until all are over, or somebody cancels. Returns the exit code: 0 if every rule took
+/// all its dumps.
 pub(crate) fn carry_out(job: Job) -> anyhow::Result<ExitCode> {
-    carry_out_seeing(job, &mut |_| ())
+    carry_out_observed(job, &mut |_| ())
 }
 
-/// Carries out the rules as [`carry_out`] does, and also calls `see` with everything that happens.
-pub(crate) fn carry_out_seeing(
+/// Carries out the rules as [`carry_out`] does, and also calls `observe` with every event.
+pub(crate) fn carry_out_observed(
     job: Job,
-    see: &mut dyn FnMut(&RunEvent),
+    observe: &mut dyn FnMut(&RunEvent),
 ) -> anyhow::Result<ExitCode> {
-    session::carry_out(job, see)
+    session::carry_out(job, observe)
 }

@@ -1,6 +1,7 @@
-//! One command line's run: its rules, the program that it launches, how it ends.
+//! One run of `watch` or `run`: checks the rules, starts the program to launch, passes events to whoever shows
+//! them, and finds the exit code.
 
-use super::{Job, args, ended::Ended, show::Show};
+use super::{Job, args, show::Show, summary::RunSummary};
 use crate::{
     cli::target,
     ui::{console, exit},
@@ -16,12 +17,15 @@ use std::{
     },
 };
 
-/// Carries the rules of a command line out until all are over; the exit code tells how.
-pub(super) fn carry_out(mut job: Job, see: &mut dyn FnMut(&RunEvent)) -> anyhow::Result<ExitCode> {
+/// Carries out the rules of a command line until all are over. Returns the exit code.
+pub(super) fn carry_out(
+    mut job: Job,
+    observe: &mut dyn FnMut(&RunEvent),
+) -> anyhow::Result<ExitCode> {
     let host = platform::this_machine();
     for (rule, options) in &mut job.rules {
         args::refuse_unbuilt(rule)?;
-        settle_target(&*host, rule, job.wait)?;
+        check_target(&*host, rule, job.wait)?;
         log::debug!("rule: {rule}; its dumps: {options:?}");
     }
     let cleared = collector::prepare(&job.rules)?;
@@ -33,17 +37,20 @@ pub(super) fn carry_out(mut job: Job, see: &mut dyn FnMut(&RunEvent)) -> anyhow:
     let show = Show::new(&mut job);
     cleared.iter().for_each(|path| show.cleared(path));
     let mut session = Session::begin(job, show, launched)?;
-    session.run(see);
-    Ok(session.end(see))
+    session.run(observe);
+    Ok(session.end(observe))
 }
 
+/// A run that has begun.
 struct Session {
     runner: Runner,
     show: Show,
     launched: Option<Launched>,
+    /// Makes this run known to `firstchance cancel`, with the pids that it watches.
     monitor: Monitor,
+    /// Set when `firstchance cancel` asks this run to end.
     is_cancelled_by_pid: Arc<AtomicBool>,
-    ended: Ended,
+    summary: RunSummary,
 }
 
 impl Session {
@@ -61,7 +68,7 @@ impl Session {
         let handle = runner.handle();
         platform::on_interrupt(move || handle.cancel())?;
         let is_cancelled_by_pid = Arc::new(AtomicBool::new(false));
-        let monitor = door(runner.handle(), is_cancelled_by_pid.clone())?;
+        let monitor = listen_for_cancel(runner.handle(), is_cancelled_by_pid.clone())?;
         let rules: Vec<Rule> = job.rules.iter().map(|(rule, _)| rule.clone()).collect();
         runner.add(job.rules, job.wait || launched.is_some())?;
         if let Some(launched) = &mut launched {
@@ -73,11 +80,11 @@ impl Session {
             launched,
             monitor,
             is_cancelled_by_pid,
-            ended: Ended::default(),
+            summary: RunSummary::default(),
         })
     }
 
-    fn run(&mut self, see: &mut dyn FnMut(&RunEvent)) {
+    fn run(&mut self, observe: &mut dyn FnMut(&RunEvent)) {
         while !self.runner.is_over() {
             let events = self.runner.step();
             let changes =
@@ -87,42 +94,54 @@ impl Session {
                 self.monitor.follow(watched.map(|key| key.pid));
             }
             for event in events {
-                take(&mut self.ended, &mut self.show, &mut self.launched, &event);
-                see(&event);
+                record(
+                    &mut self.summary,
+                    &mut self.show,
+                    &mut self.launched,
+                    &event,
+                );
+                observe(&event);
             }
         }
     }
 
-    fn end(self, see: &mut dyn FnMut(&RunEvent)) -> ExitCode {
+    fn end(self, observe: &mut dyn FnMut(&RunEvent)) -> ExitCode {
         let Self {
             runner,
             mut show,
             mut launched,
             is_cancelled_by_pid,
-            mut ended,
+            mut summary,
             ..
         } = self;
-        ended.cancelled = Cancel::of_process().is_asked();
-        ended.cancelled_by_pid = is_cancelled_by_pid.load(Ordering::Acquire) && !ended.cancelled;
+        summary.cancelled = Cancel::of_process().is_asked();
+        summary.cancelled_by_pid =
+            is_cancelled_by_pid.load(Ordering::Acquire) && !summary.cancelled;
         runner.close(&mut |event| {
-            take(&mut ended, &mut show, &mut launched, &event);
-            see(&event);
+            record(&mut summary, &mut show, &mut launched, &event);
+            observe(&event);
         });
-        log::debug!("all rules are over: {ended:?}");
-        show.end(&ended);
-        code(&ended, show.all_reached())
+        log::debug!("all rules are over: {summary:?}");
+        show.end(&summary);
+        code(&summary, show.all_reached())
     }
 }
 
-fn take(ended: &mut Ended, show: &mut Show, launched: &mut Option<Launched>, event: &RunEvent) {
+/// Counts an event for the summary, and shows it.
+fn record(
+    summary: &mut RunSummary,
+    show: &mut Show,
+    launched: &mut Option<Launched>,
+    event: &RunEvent,
+) {
     match event {
         RunEvent::Dumped(dumps) => {
             let whole = dumps.iter().filter(|dump| dump.record.complete);
-            ended.dumps += whole.count() as u32;
+            summary.dumps += whole.count() as u32;
         }
-        RunEvent::DumpFailed { error, .. } => ended.failure = Some(kind_of_failed_dump(error)),
+        RunEvent::DumpFailed { error, .. } => summary.failure = Some(kind_of_failed_dump(error)),
         RunEvent::Refused { error, .. } | RunEvent::Failed(error) => {
-            ended.failure = Some(error.kind);
+            summary.failure = Some(error.kind);
         }
         _ => {}
     }
@@ -141,16 +160,17 @@ fn kind_of_failed_dump(error: &Error) -> ErrorKind {
     }
 }
 
-/// How `firstchance cancel` reaches this run.
-fn door(runner: RunnerHandle, asked: Arc<AtomicBool>) -> anyhow::Result<Monitor> {
+/// Lets `firstchance cancel` end this run.
+fn listen_for_cancel(runner: RunnerHandle, asked: Arc<AtomicBool>) -> anyhow::Result<Monitor> {
     Ok(Monitor::open(move |_| {
         asked.store(true, Ordering::Release);
         runner.cancel();
     })?)
 }
 
-/// A rule about the one process there is must have exactly one, or none yet where it may wait.
-fn settle_target(host: &dyn Host, rule: &mut Rule, wait: bool) -> anyhow::Result<()> {
+/// Fails if a rule about one process does not match exactly one. With `wait`, it may match none yet, which is
+/// shown.
+fn check_target(host: &dyn Host, rule: &mut Rule, wait: bool) -> anyhow::Result<()> {
     target::or_service(host, &mut rule.target)?;
     if rule.follow != Follow::One || matches!(rule.target, Target::Launch(_)) {
         return Ok(());
@@ -165,9 +185,10 @@ fn settle_target(host: &dyn Host, rule: &mut Rule, wait: bool) -> anyhow::Result
     Ok(())
 }
 
-fn code(ended: &Ended, all_reached: bool) -> ExitCode {
-    let is_cancelled = ended.cancelled || ended.cancelled_by_pid;
-    match ended.failure {
+/// The exit code of a run. `all_reached` says that every rule took all its dumps.
+fn code(summary: &RunSummary, all_reached: bool) -> ExitCode {
+    let is_cancelled = summary.cancelled || summary.cancelled_by_pid;
+    match summary.failure {
         _ if is_cancelled => exit::code(ErrorKind::Cancelled),
         _ if all_reached => ExitCode::SUCCESS,
         Some(kind) => exit::code(kind),

@@ -1,32 +1,34 @@
-//! What a person sees of rules at work.
+//! Shows events to people, or passes them on to `json.rs`.
 
-use super::{Header, Job, Voice, ended::Ended, json};
+use super::{Header, Job, Wording, json, summary::RunSummary};
 use crate::ui::{LineWriter, Output, Reporter, console};
 use collector::{ExceptionRow, RunEvent};
-use policy::{ClauseStatus, Finish, Follow, Rule, RuleId, Suppressed, Why};
+use policy::{ClauseStatus, FinishReason, Follow, Rule, RuleId, SuppressReason, Suppressed};
 use snapshot::ProcessKey;
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
-/// Most lines of live status; the rest is told as a number.
+/// The most lines of live status. If there are more, only their number is shown.
 const MOST_LINES: usize = 20;
 
-/// Shows what happens.
+/// Shows the events of one run.
 pub(crate) struct Show {
     reporter: Reporter,
-    /// Where events for programs go.
+    /// Where events are printed as JSON, if they are.
     json: Option<LineWriter>,
-    /// Whether each rule has a number of dumps to reach, and how it ended.
-    wanted: BTreeMap<u32, bool>,
-    finished: BTreeMap<u32, Finish>,
+    /// For each rule, whether it has a number of dumps to reach.
+    has_number: BTreeMap<u32, bool>,
+    /// For each rule that is over, why.
+    finished: BTreeMap<u32, FinishReason>,
     header: Option<Header>,
-    voice: Voice,
-    /// One process is watched, so that lines need not say which.
+    wording: Wording,
+    /// Whether one process is watched, so that lines need not name it.
     single: bool,
-    /// Where exceptions came from first, by process and name.
+    /// For each process and name of an exception, the stack of its first occurrence.
     stacks: BTreeMap<(ProcessKey, String), Vec<String>>,
 }
 
 impl Show {
+    /// Shows the rules of `job` if its wording asks for that. Takes the header out of `job`.
     pub(crate) fn new(job: &mut Job) -> Self {
         let output = if job.json {
             Output::Stderr
@@ -34,14 +36,14 @@ impl Show {
             Output::Stdout
         };
         let reporter = Reporter::never_waiting(output);
-        if job.voice == Voice::Sentences && !job.json {
+        if job.wording == Wording::Sentences && !job.json {
             for (rule, _) in &job.rules {
                 reporter.plain_line(&rule.to_string());
             }
         }
-        let wanted = job.rules.iter().enumerate();
-        let wanted = wanted
-            .map(|(at, (rule, _))| (at as u32, has_number(rule)))
+        let has_number = job.rules.iter().enumerate();
+        let has_number = has_number
+            .map(|(at, (rule, _))| (at as u32, is_limited(rule)))
             .collect();
         let single =
             matches!(&job.rules[..], [(rule, _)] if rule.follow != Follow::Each && !rule.children);
@@ -49,17 +51,17 @@ impl Show {
         Self {
             reporter,
             json: job.json.then(|| LineWriter::to(console::print)),
-            wanted,
+            has_number,
             finished: BTreeMap::new(),
             header,
-            voice: job.voice,
+            wording: job.wording,
             single,
             stacks: BTreeMap::new(),
         }
     }
 
-    /// How often it wants to know how every condition stands: at each poll on a terminal, seldom
-    /// for programs, who are told each trigger anyway.
+    /// How often the status of all conditions is shown: at each sample on a terminal, seldom as JSON, where
+    /// each trigger is an event anyway, and otherwise never (`None`).
     pub(crate) fn status_every(&self, poll: Duration) -> Option<Duration> {
         match self.json {
             Some(_) => Some(json::STATUS_EVERY.max(poll)),
@@ -67,7 +69,7 @@ impl Show {
         }
     }
 
-    /// Shows one event; of the end of a process that we launched, with its status.
+    /// Shows an event. `status` is how a process ended that firstchance launched, if the event is its end.
     pub(crate) fn show(&mut self, event: &RunEvent, status: Option<i32>) {
         if let RunEvent::RuleFinished {
             rule: RuleId(rule),
@@ -78,7 +80,7 @@ impl Show {
             self.finished.insert(*rule, *why);
         }
         if let Some(writer) = &self.json {
-            json::tell(writer, event, status);
+            json::print_event(writer, event, status);
             return;
         }
         match event {
@@ -108,14 +110,16 @@ impl Show {
             RunEvent::Storm {
                 active: true, rate, ..
             } => self.line(&format!(
-                "{rate} exceptions a second: they are only counted until it is fewer"
+                "{rate} exceptions a second: until they become fewer, they are only counted"
             )),
-            RunEvent::Storm { active: false, .. } => self.line("Exceptions are looked at again."),
+            RunEvent::Storm { active: false, .. } => {
+                self.line("Exceptions are fewer again: each is judged.")
+            }
             RunEvent::Failed(error) | RunEvent::Refused { error, .. } => {
                 self.line(&format!("Error: {error}"));
             }
             RunEvent::Effective => {
-                if self.voice == Voice::Sentences {
+                if self.wording == Wording::Sentences {
                     self.reporter.plain_line(
                         "Press Ctrl-C to end monitoring without terminating the process.",
                     );
@@ -145,11 +149,11 @@ impl Show {
         }
     }
 
-    /// Says that a file was removed that a run which was killed had left.
+    /// Shows that a file was deleted that an earlier run had left behind when it was killed.
     pub(crate) fn cleared(&self, path: &Path) {
         let path = path.display().to_string();
         match &self.json {
-            Some(writer) => json::cleared(writer, &path),
+            Some(writer) => json::print_cleared(writer, &path),
             None => self.line(&format!(
                 "Left behind by a run that was killed, deleted: {}",
                 console::plain(&path)
@@ -157,54 +161,59 @@ impl Show {
         }
     }
 
-    /// The last line: whether what was asked for was done.
-    pub(crate) fn end(&mut self, ended: &Ended) {
+    /// Shows the last line: whether every rule took all its dumps.
+    pub(crate) fn end(&mut self, summary: &RunSummary) {
         self.reporter.status(&[]);
         if let Some(writer) = &self.json {
-            json::end(writer, ended);
+            json::print_end(writer, summary);
             return;
         }
         let text = match () {
-            () if ended.cancelled => "Monitoring was cancelled.",
-            () if ended.cancelled_by_pid => "Monitoring was ended by `firstchance cancel`.",
-            () if !self.wanted.values().any(|wanted| *wanted) => "Monitoring has ended.",
+            () if summary.cancelled => "Monitoring was cancelled.",
+            () if summary.cancelled_by_pid => "Monitoring was ended by `firstchance cancel`.",
+            () if !self.has_number.values().any(|has_number| *has_number) => {
+                "Monitoring has summary."
+            }
             () if self.all_reached() => "Dump count reached.",
             () => "Dump count not reached.",
         };
         self.line(text);
     }
 
-    /// Whether every rule took all the dumps it was to take. A rule without a number to reach did,
-    /// unless it could do nothing: its processes may not be touched, or every dump failed.
+    /// Whether every rule took all the dumps that it was to take. A rule without a number to reach
+    /// did, unless it could do nothing: its processes may not be touched, or every dump failed.
     pub(crate) fn all_reached(&self) -> bool {
-        self.wanted
+        self.has_number
             .iter()
-            .all(|(rule, wanted)| match self.finished.get(rule) {
-                Some(Finish::Refused | Finish::Failed) => false,
-                finished => !wanted || finished == Some(&Finish::CountReached),
+            .all(|(rule, has_number)| match self.finished.get(rule) {
+                Some(FinishReason::Refused | FinishReason::Failed) => false,
+                finished => !has_number || finished == Some(&FinishReason::CountReached),
             })
     }
 
     fn exited(&self, process: ProcessKey, status: Option<i32>) {
-        let status = status.filter(|_| self.voice != Voice::ProcDump);
+        let status = status.filter(|_| self.wording != Wording::ProcDump);
         let status = status.map(|status| format!(" ({})", policy::print_exit_status(status)));
         let status = status.unwrap_or_default();
         let which = self.which(process);
         self.line(&format!("The process has exited{status}.{which}"));
     }
 
-    /// That a pause between two dumps is kept (`-s`), and that each of a list of thresholds takes
-    /// one, ProcDump does not say.
+    /// Shows that a trigger did nothing. ProcDump does not show that the time between two dumps is kept
+    /// (`-s`), nor that each threshold of a list takes one dump only.
     fn suppressed(&self, suppressed: &Suppressed) {
-        let expected = matches!(suppressed.why, Why::Window(_) | Why::ClauseLimit(_));
-        if !(expected && self.voice == Voice::ProcDump) {
+        let expected = matches!(
+            suppressed.why,
+            SuppressReason::Window(_) | SuppressReason::ClauseLimit(_)
+        );
+        if !(expected && self.wording == Wording::ProcDump) {
             self.line(&suppressed_text(suppressed));
         }
     }
 
-    /// What a process has thrown, most frequent first, each with where it came from first.
+    /// Shows the exceptions of a process, most frequent first, each with the stack of its first occurrence.
     fn exceptions(&self, process: ProcessKey, table: &[ExceptionRow]) {
-        // A single one has been told already.
+        // A single exception was shown when it happened.
         if table.iter().map(|row| row.count).sum::<u64>() < 2 {
             return;
         }
@@ -228,7 +237,7 @@ impl Show {
         }
     }
 
-    /// Which process a line is about, where that is not clear.
+    /// The end of a line that names the process; empty if only one is watched.
     fn which(&self, process: ProcessKey) -> String {
         if self.single {
             String::new()
@@ -242,7 +251,8 @@ impl Show {
     }
 }
 
-fn has_number(rule: &Rule) -> bool {
+/// Whether a rule has a number of dumps to reach.
+fn is_limited(rule: &Rule) -> bool {
     rule.limits.max_dumps.is_some() || rule.clauses.iter().any(|clause| clause.limit.is_some())
 }
 
@@ -261,8 +271,8 @@ fn suppressed_text(suppressed: &Suppressed) -> String {
     format!("No dump for \"{trigger}\" of process {process}: {why}{times}")
 }
 
-/// One line a condition: how it stands, what, how long it has held, dumps so far. What matters
-/// least comes last, where a narrow terminal cuts.
+/// One line for each condition: its value, the condition, how long it has held, and the number of dumps. What
+/// matters least comes last, because a narrow terminal cuts lines off.
 fn status_lines(status: &[ClauseStatus], width: usize) -> Vec<String> {
     let shown = &status[..status.len().min(MOST_LINES)];
     let texts: Vec<String> = shown.iter().map(|s| s.condition.to_string()).collect();
@@ -280,9 +290,9 @@ fn status_lines(status: &[ClauseStatus], width: usize) -> Vec<String> {
     lines
 }
 
-/// What a line takes beside its condition.
+/// The width of a line without its condition, in columns.
 const OTHER_COLUMNS: usize = 47;
-/// Less of a condition tells nothing.
+/// The least width of a condition, in columns: less of it would not be understood.
 const NARROWEST: usize = 19;
 
 fn status_line(status: &ClauseStatus, condition: &str, column: usize) -> String {
@@ -326,11 +336,14 @@ mod tests {
             why,
             times: 1,
         };
-        let resting = Why::Resting(Duration::from_nanos(1_003_307_581));
+        let resting = SuppressReason::Resting(Duration::from_nanos(1_003_307_581));
         for (why, told) in [
-            (Why::RuleLimit(1), "limit of 1 dump of the rule reached"),
             (
-                Why::ClauseLimit(2),
+                SuppressReason::RuleLimit(1),
+                "limit of 1 dump of the rule reached",
+            ),
+            (
+                SuppressReason::ClauseLimit(2),
                 "limit of 2 times for this condition reached",
             ),
             (resting, "the last dump failed, the next try is in 1100ms"),

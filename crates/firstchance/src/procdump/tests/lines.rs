@@ -273,7 +273,7 @@ fn the_linux_dialect_is_procdump_for_linux() {
     let given = linux("-pf 100 -log stdout -o 7 /tmp/x");
     assert_eq!(given.poll, Some(Duration::from_millis(100)));
     assert_eq!(given.log, Some(LogTo::Stdout));
-    assert_eq!(given.place.as_deref(), Some("/tmp/x"));
+    assert_eq!(given.output.as_deref(), Some("/tmp/x"));
     let chosen = monitor("-c 65 --linux 7");
     assert_eq!(chosen.dialect, Dialect::Linux);
 }

@@ -1,45 +1,48 @@
-//! Whatever happens, in whatever order: what must never be broken.
+//! Random events in random order, against the promises that every rule must keep: limits, one end per
+//! rule, no dump of a process that is gone.
 
 use super::*;
 use crate::Rule;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A step of a random timeline: how many tenths of a second later, and what.
-type Step = (u64, Happening);
+/// A step of a random timeline: the time since the step before, in tenths of a second, and what happens.
+type Step = (u64, Fact);
 
 #[derive(Clone, Debug)]
-enum Happening {
+/// Something that happens. Processes are named by pid and start time.
+enum Fact {
     Appears(u32, u64),
     Exits(u32, u64),
-    /// Memory in MiB, CPU in percent; `None`: not known.
+    /// Memory in MiB and CPU time in seconds; `None` if the value is unknown.
     Sampled(u32, u64, Option<u64>, Option<u64>),
     Throws(u32, u64, bool),
     Ends(u32, u64),
-    /// The oldest unanswered dump, or any made-up one: written, failed or cancelled.
+    /// The pending dump of this index, or an unknown one if there are not so many, was written (0), has
+    /// failed (1) or was cancelled (2).
     Answered(usize, u8),
     Ticks,
 }
 
-fn happening() -> impl Strategy<Value = Happening> {
+fn fact() -> impl Strategy<Value = Fact> {
     let key = || (1u32..4, 1u64..3);
     prop_oneof![
-        2 => key().prop_map(|(p, s)| Happening::Appears(p, s)),
-        1 => key().prop_map(|(p, s)| Happening::Exits(p, s)),
+        2 => key().prop_map(|(p, s)| Fact::Appears(p, s)),
+        1 => key().prop_map(|(p, s)| Fact::Exits(p, s)),
         8 => (key(), proptest::option::of(0u64..4), proptest::option::of(0u64..200))
-            .prop_map(|((p, s), memory, cpu)| Happening::Sampled(p, s, memory, cpu)),
-        2 => (key(), any::<bool>()).prop_map(|((p, s), first)| Happening::Throws(p, s, first)),
-        1 => key().prop_map(|(p, s)| Happening::Ends(p, s)),
-        4 => (0usize..4, 0u8..3).prop_map(|(n, how)| Happening::Answered(n, how)),
-        2 => Just(Happening::Ticks),
+            .prop_map(|((p, s), memory, cpu)| Fact::Sampled(p, s, memory, cpu)),
+        2 => (key(), any::<bool>()).prop_map(|((p, s), first)| Fact::Throws(p, s, first)),
+        1 => key().prop_map(|(p, s)| Fact::Ends(p, s)),
+        4 => (0usize..4, 0u8..3).prop_map(|(n, how)| Fact::Answered(n, how)),
+        2 => Just(Fact::Ticks),
     ]
 }
 
 fn timeline() -> impl Strategy<Value = Vec<Step>> {
-    proptest::collection::vec((0u64..30, happening()), 0..80)
+    proptest::collection::vec((0u64..30, fact()), 0..80)
 }
 
-/// Rules with every combination of limits.
+/// A random rule: every combination of conditions, actions, series and limits.
 fn rule() -> impl Strategy<Value = String> {
     let follow = prop_oneof![Just(""), Just("the next "), Just("each ")];
     let when = proptest::sample::subsequence(
@@ -89,24 +92,24 @@ fn rule() -> impl Strategy<Value = String> {
     })
 }
 
-/// What a rule's promises are checked against.
-struct Witness {
+/// An engine with one rule, and what is needed to check its promises from outside.
+struct Checker {
     rule: Rule,
     rules: RuleSet,
     now: Time,
     alive: BTreeSet<ProcessKey>,
-    /// Who has been: a key never comes again.
-    known: BTreeSet<ProcessKey>,
-    /// Unanswered dumps.
-    flying: Vec<DumpRequest>,
-    /// Written and unanswered dumps, when they were asked for.
+    /// All processes there have been: none comes again.
+    seen: BTreeSet<ProcessKey>,
+    /// The dumps whose end was not reported yet.
+    pending: Vec<DumpRequest>,
+    /// When each dump was requested that was written or is pending.
     starts: Vec<(DumpId, Time)>,
-    /// Actions that count against the limit of a clause, per clause and process.
+    /// How often each clause has acted in each process, as its limit counts it.
     acted: BTreeMap<(usize, ProcessKey), u32>,
     finished: bool,
 }
 
-impl Witness {
+impl Checker {
     fn new(rule: &str) -> Self {
         let rule: Rule = rule.parse().unwrap();
         let mut rules = RuleSet::new(Settings::new(2));
@@ -116,36 +119,36 @@ impl Witness {
             rules,
             now: Time::default(),
             alive: BTreeSet::new(),
-            known: BTreeSet::new(),
-            flying: Vec::new(),
+            seen: BTreeSet::new(),
+            pending: Vec::new(),
             starts: Vec::new(),
             acted: BTreeMap::new(),
             finished: false,
         }
     }
 
-    fn step(&mut self, (tenths, happening): Step) {
+    fn step(&mut self, (tenths, fact): Step) {
         self.now = self.now + Duration::from_millis(tenths * 100);
-        let event = self.event(happening);
+        let event = self.event(fact);
         let commands = self.rules.handle(self.now, event);
         for command in commands {
             self.judge(command);
         }
         let deadline = self.rules.next_deadline();
         assert!(deadline.is_none_or(|deadline| deadline > self.now));
-        let idle = self.flying.is_empty() && self.finished;
+        let idle = self.pending.is_empty() && self.finished;
         assert_eq!(self.rules.is_finished(), idle);
     }
 
-    fn event(&mut self, happening: Happening) -> Event {
+    fn event(&mut self, fact: Fact) -> Event {
         let key = |pid, start| ProcessKey { pid, start };
-        match happening {
-            Happening::Appears(pid, start) => self.appears(key(pid, start)),
-            Happening::Exits(pid, start) => {
+        match fact {
+            Fact::Appears(pid, start) => self.appears(key(pid, start)),
+            Fact::Exits(pid, start) => {
                 self.alive.remove(&key(pid, start));
                 Event::Exited(key(pid, start))
             }
-            Happening::Sampled(pid, start, memory, cpu) => {
+            Fact::Sampled(pid, start, memory, cpu) => {
                 let at = self.now;
                 let memory = memory.map(|mib| (Measure::Memory, (mib << 20) as f64));
                 // Cumulative time that jumps about, as after a wrap.
@@ -153,23 +156,23 @@ impl Witness {
                 let values = memory.into_iter().collect();
                 Event::Sample(key(pid, start), Sample { at, cpu, values })
             }
-            Happening::Throws(pid, start, first) => {
+            Fact::Throws(pid, start, first) => {
                 Event::Target(key(pid, start), exception("A.B", first))
             }
-            Happening::Ends(pid, start) => Event::Target(
+            Fact::Ends(pid, start) => Event::Target(
                 key(pid, start),
                 TargetEvent::Exiting {
                     status: 0,
                     sender: None,
                 },
             ),
-            Happening::Answered(n, how) => self.answer(n, how),
-            Happening::Ticks => Event::Tick,
+            Fact::Answered(n, how) => self.answer(n, how),
+            Fact::Ticks => Event::Tick,
         }
     }
 
     fn appears(&mut self, key: ProcessKey) -> Event {
-        if !self.known.insert(key) && !self.alive.contains(&key) {
+        if !self.seen.insert(key) && !self.alive.contains(&key) {
             return Event::Tick;
         }
         self.alive.retain(|other| other.pid != key.pid);
@@ -183,14 +186,14 @@ impl Witness {
             1 => Outcome::Failed("x".to_owned()),
             _ => Outcome::Cancelled("x".to_owned()),
         };
-        if n >= self.flying.len() {
+        if n >= self.pending.len() {
             return finished(DumpId(1_000_000), outcome);
         }
-        let dump = self.flying.remove(n);
+        let dump = self.pending.remove(n);
         if outcome != Outcome::Written {
             self.starts.retain(|(id, _)| *id != dump.id);
             let acted = self.acted.get_mut(&(dump.clause, dump.process)).unwrap();
-            // What a series took after its first dump is no action of its own.
+            // The later dumps of a series are no actions of their own.
             *acted = acted.saturating_sub(1);
         }
         finished(dump.id, outcome)
@@ -217,10 +220,10 @@ impl Witness {
             "a dump of a dead process"
         );
         let same = |other: &&DumpRequest| other.process == dump.process;
-        let beside = self.flying.iter().filter(same).count();
+        let beside = self.pending.iter().filter(same).count();
         match dump.behind {
             None => assert!(beside < limits.concurrent as usize, "too many at once"),
-            Some(other) => assert!(self.flying.iter().any(|flying| flying.id == other)),
+            Some(other) => assert!(self.pending.iter().any(|pending| pending.id == other)),
         }
         self.starts.push((dump.id, self.now));
         let all = self.starts.len();
@@ -235,7 +238,7 @@ impl Witness {
         }
         *self.acted.entry((dump.clause, dump.process)).or_default() += 1;
         self.judge_clause(&dump);
-        self.flying.push(dump);
+        self.pending.push(dump);
     }
 
     fn judge_clause(&self, dump: &DumpRequest) {
@@ -255,53 +258,54 @@ impl Witness {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(600))]
 
-    /// All combinations of limits, exits in every state, pids that come again, counters that jump.
+    /// With all combinations of limits, exits in every state, pids that are used again, and counters that
+    /// jump.
     #[test]
     fn g2_no_order_of_events_breaks_a_limit(rule in rule(), timeline in timeline()) {
-        let mut witness = Witness::new(&rule);
-        timeline.into_iter().for_each(|step| witness.step(step));
+        let mut checker = Checker::new(&rule);
+        timeline.into_iter().for_each(|step| checker.step(step));
     }
 
-    /// A dump that fails leaves its place everywhere, so that a limit is reached by written dumps
-    /// alone, however many failed before.
+    /// A dump that fails does not count, so that a limit is reached by written dumps alone, however many
+    /// failed before.
     #[test]
     fn g2_failed_dumps_use_up_nothing(failures in proptest::collection::vec(any::<bool>(), 0..40)) {
-        let mut witness = Witness::new(
+        let mut checker = Checker::new(
             "on app, when memory > 1MiB, do mini dump, at most 3 times; at most 3 dumps in all",
         );
-        witness.step((1, Happening::Appears(1, 1)));
+        checker.step((1, Fact::Appears(1, 1)));
         for fails in failures.into_iter().chain([false; 3]) {
-            if witness.finished { break; }
+            if checker.finished { break; }
             // Longer than the longest pause after failures.
-            witness.step((3001, Happening::Sampled(1, 1, Some(2), None)));
-            prop_assert_eq!(witness.flying.len(), 1);
-            witness.step((1, Happening::Answered(0, u8::from(fails))));
+            checker.step((3001, Fact::Sampled(1, 1, Some(2), None)));
+            prop_assert_eq!(checker.pending.len(), 1);
+            checker.step((1, Fact::Answered(0, u8::from(fails))));
         }
-        prop_assert!(witness.finished);
-        prop_assert_eq!(witness.starts.len(), 3);
+        prop_assert!(checker.finished);
+        prop_assert_eq!(checker.starts.len(), 3);
     }
 
-    /// A threshold that flaps: a dump comes exactly where so many seconds in a row were above it
-    /// since the last dump.
+    /// A value that goes above its threshold and below again: a dump comes exactly when it was above for
+    /// so many seconds in a row since the last dump.
     #[test]
     fn g2_a_flapping_threshold_dumps_exactly_when_it_was_above_for_so_long(
         seconds in 1u64..5,
         above in proptest::collection::vec(proptest::bool::weighted(0.8), 0..60),
     ) {
         let rule = format!("on app, when memory > 1MiB for {seconds}s, do mini dump");
-        let mut witness = Witness::new(&rule);
-        witness.step((0, Happening::Appears(1, 1)));
+        let mut checker = Checker::new(&rule);
+        checker.step((0, Fact::Appears(1, 1)));
         let mut streak = 0;
         for above in above {
             let memory = if above { 2 } else { 1 };
-            witness.step((10, Happening::Sampled(1, 1, Some(memory), None)));
-            // So many seconds lie between one more samples than there are seconds.
+            checker.step((10, Fact::Sampled(1, 1, Some(memory), None)));
+            // N seconds lie between N + 1 samples.
             streak = if above { streak + 1 } else { 0 };
             let due = streak == seconds + 1;
-            prop_assert_eq!(witness.flying.len(), usize::from(due));
+            prop_assert_eq!(checker.pending.len(), usize::from(due));
             if due {
                 streak = 0;
-                witness.step((0, Happening::Answered(0, 0)));
+                checker.step((0, Fact::Answered(0, 0)));
             }
         }
     }

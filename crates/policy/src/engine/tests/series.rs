@@ -1,3 +1,5 @@
+//! Series: several dumps, at intervals, for one trigger.
+
 use super::check;
 use std::fmt::Write;
 
@@ -12,8 +14,8 @@ fn debugdiags_default_series_is_ten_minis_then_one_full() {
     writeln!(timeline, "10s 7 cpu 99% => dump 1 of 7: mini ({reason})").unwrap();
     let mut now = 10;
     for dump in 1..=10 {
-        // Each takes 2 s to write, and the timer starts when it is written; what CPU does in the
-        // meantime is of no concern to a series that has begun.
+        // Each dump takes 2 s to write, and the interval begins when it is written. What CPU does in the
+        // meantime does not matter to a series that has begun.
         writeln!(
             timeline,
             "{}s written {dump}\n{}s 7 cpu 1%",

@@ -1,5 +1,5 @@
-//! What is remembered: of processes that no rule is about nothing, of a rule everything that a
-//! restart of the program must not forget.
+//! What the engine remembers: nothing of processes that no rule is about, and of a rule everything that
+//! must outlive a restart of firstchance.
 
 use super::{super::state::ClauseState, *};
 
@@ -43,8 +43,8 @@ fn n22_a_rule_about_one_process_ends_when_that_may_not_be_touched() {
     );
 }
 
-/// Runs `before` with a rule, then a new set with the state that the rule had come to, 100 s later
-/// by its own clock.
+/// Runs the timeline `before` with a rule, exports the rule's state at `end` seconds, and restores it in a
+/// new engine whose clock stands at 100 s.
 fn restarted(rule: &str, end: u64, before: &str) -> Machine {
     let mut old = Machine::new(&[rule], 1);
     for line in before.lines().map(str::trim) {
@@ -66,7 +66,7 @@ fn counts_and_windows_outlive_the_program() {
         "on each app, when exit, do mini dump; at most 3 dumps in all; at most 2 dumps in 10m";
     let before = "0s found 7\n10s 7 ends 0\n11s written 1\n12s 7 exited\n13s started 8\n20s 8 ends 0\n21s written 2";
     let mut machine = restarted(rule, 30, before);
-    // 20 s ago the first began, 10 s ago the second: the window opens 580 s from now.
+    // The first dump began 20 s ago, the second 10 s ago: the next is allowed in 580 s.
     machine.handle(at(101), "started 9");
     assert_eq!(
         texts(&machine.handle(at(102), "9 ends 0")),
@@ -93,7 +93,7 @@ fn a_series_goes_on_with_the_process_that_it_was_begun_for() {
         in_series: Some((0, 1)),
     };
     assert_eq!(state.processes.values().next(), Some(&vec![clause]));
-    // Another process of the name is not the one that the rule was about.
+    // Another process of the same name is not the one that the rule was about.
     machine.handle(at(100), "found 8");
     machine.handle(at(100), "found 7");
     let told = machine.handle(at(110), "due");

@@ -1,7 +1,9 @@
+//! Exception storms: exceptions that come too fast are counted, and one a second is judged.
+
 use super::{Machine, Time, check};
 use std::fmt::Write;
 
-/// The machine's limit is 10 exceptions a second.
+/// The limit of these tests is 10 exceptions a second.
 #[test]
 fn a_storm_is_counted_and_sampled_and_its_end_is_said() {
     let mut timeline = "0s found 7\n".to_owned();

@@ -1,4 +1,29 @@
+//! One rule at a time: levels, timers, events, limits, and the end of processes and rules.
+
 use super::{check, check_needs, run};
+
+/// The example in the documentation of the engine.
+#[test]
+fn the_engine_does_what_its_documentation_shows() {
+    let reason = "cpu > 80% for 3s: 90%";
+    check_needs(
+        "on app, when cpu > 80% for 3s, do mini dump, at most 2 times",
+        &format!(
+            "0s found 7 => sample 7 every 1s: cpu
+             0s 7 cpu 0%
+             1s 7 cpu 90%
+             2s 7 cpu 90%
+             3s 7 cpu 90% => dump 1 of 7: mini ({reason})
+             4s 7 cpu 90%
+             5s 7 cpu 90%
+             5s written 1
+             6s 7 cpu 90%
+             7s 7 cpu 90%
+             8s 7 cpu 90% => dump 2 of 7: mini ({reason})
+             9s written 2 => rule 0 finished: count reached, 2 written; sample 7 no more"
+        ),
+    );
+}
 
 #[test]
 fn g2_seconds_are_consecutive_and_a_dip_resets_them() {

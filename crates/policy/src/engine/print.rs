@@ -1,6 +1,6 @@
-//! Commands in words: the one wording that the program, its log and the tests use.
+//! Prints commands and reasons as text: the one wording that messages, the debug log and the tests use.
 
-use super::{Command, DumpRequest, Finish, Note, Suppressed, WakeFor, Why};
+use super::{Command, DumpRequest, FinishReason, Note, SuppressReason, Suppressed, WakeFor};
 use crate::{Condition, print_count, print_duration, print_when};
 use snapshot::Measure;
 use std::{
@@ -114,45 +114,45 @@ impl Display for Suppressed {
     }
 }
 
-impl Display for Why {
+impl Display for SuppressReason {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         match self {
-            Why::ClauseLimit(limit) => {
+            SuppressReason::ClauseLimit(limit) => {
                 let times = print_count((*limit).into(), "time");
                 write!(f, "limit of {times} for this condition reached")
             }
-            Why::RuleLimit(limit) => {
+            SuppressReason::RuleLimit(limit) => {
                 let dumps = print_count((*limit).into(), "dump");
                 write!(f, "limit of {dumps} of the rule reached")
             }
-            Why::Window(window) => {
+            SuppressReason::Window(window) => {
                 let dumps = print_count(window.count.into(), "dump");
                 let within = print_duration(window.within);
                 write!(f, "limit of {dumps} in {within} reached")
             }
-            Why::Busy => f.write_str("a dump of the process is still being written"),
-            Why::Resting(time) => {
+            SuppressReason::Busy => f.write_str("a dump of the process is still being written"),
+            SuppressReason::Resting(time) => {
                 let next = print_duration(to_tenths(*time));
                 write!(f, "the last dump failed, the next try is in {next}")
             }
-            Why::Storm => f.write_str("exceptions come too fast to look at each"),
+            SuppressReason::Storm => f.write_str("exceptions come too fast to look at each"),
         }
     }
 }
 
-/// Rounded up to tenths of a second: nobody waits for nanoseconds.
+/// The time rounded up to tenths of a second, for a message.
 fn to_tenths(time: Duration) -> Duration {
     Duration::from_millis(time.as_nanos().div_ceil(100_000_000) as u64 * 100)
 }
 
-impl Display for Finish {
+impl Display for FinishReason {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         f.write_str(match self {
-            Finish::CountReached => "count reached",
-            Finish::TargetExited => "the process has exited",
-            Finish::Refused => "the process may not be touched",
-            Finish::Failed => "it failed",
-            Finish::Removed => "removed",
+            FinishReason::CountReached => "count reached",
+            FinishReason::TargetExited => "the process has exited",
+            FinishReason::Refused => "the process may not be touched",
+            FinishReason::Failed => "it failed",
+            FinishReason::Removed => "removed",
         })
     }
 }
@@ -164,7 +164,7 @@ impl Display for WakeFor {
 }
 
 impl WakeFor {
-    /// The conditions that would need exactly this.
+    /// Conditions that together need exactly these events.
     fn conditions(&self) -> Vec<Condition> {
         let places = self.breakpoints.iter().map(|(_, place)| place.clone());
         let flag = |set: bool, condition| set.then_some(condition);

@@ -1,0 +1,236 @@
+//! Reads the options for watching a process: the rule that the command line means, and all the rest.
+
+use super::{
+    Dialect, Launch, LogTo, Monitor, UsageError,
+    lower::{Lowering, Result},
+    switches::Id,
+    triggers::{Triggers, parsed},
+};
+use policy::{Action, Clause, Condition, Follow, Limit, Rule, Scope, Target, Window};
+use std::time::Duration;
+
+/// The default of `-n`: one dump.
+const COUNT: u32 = 1;
+/// The default of `-s`, in seconds.
+const SECONDS: u32 = 10;
+
+impl Lowering<'_> {
+    /// The options for watching a process. Fails with a sentence for the user if a value is wrong or if
+    /// switches contradict each other.
+    pub(super) fn monitor(&self) -> Result<Monitor> {
+        let arguments = self.arguments;
+        self.conflicts()?;
+        let count = self.count()?;
+        let seconds = self.number(Id::Seconds)?.unwrap_or(SECONDS);
+        let (target, output, launch) = self.target()?;
+        let mut rule = Rule::new(target, self.clauses(count, seconds)?);
+        rule.follow = self.follow();
+        rule.children = arguments.has(Id::Tree);
+        rule.folder = launch.is_some().then(|| output.clone()).flatten();
+        let clones = self.clones()?;
+        rule.limits.concurrent = clones.unwrap_or(1);
+        rule.limits.avoid_outage = arguments.has(Id::AvoidOutage);
+        rule.limits.windows = self.pause(&rule, seconds);
+        Ok(Monitor {
+            rule,
+            dialect: self.dialect,
+            wait: arguments.has(Id::Wait),
+            launch,
+            output,
+            comment: arguments.value(Id::Comment).map(str::to_owned),
+            overwrite: arguments.has(Id::Overwrite),
+            clones,
+            kill_after: arguments.has(Id::Kill),
+            timeout: self.timeout()?,
+            kernel: arguments.has(Id::Kernel),
+            callback: arguments.value(Id::Callback).map(str::to_owned),
+            wer: arguments.has(Id::Wer),
+            wide: arguments.has(Id::Wide),
+            native: arguments.has(Id::Native),
+            breakpoints: arguments.has(Id::Breakpoints),
+            debug_strings: arguments.has(Id::DebugString),
+            poll: self.poll()?,
+            log: self.log()?,
+            seconds,
+            count,
+        })
+    }
+
+    /// Fails if there are switches that contradict each other.
+    fn conflicts(&self) -> Result<()> {
+        let has = |id| self.arguments.has(id);
+        let fault = |text: &str| Err(UsageError(text.to_owned()));
+        if has(Id::AvoidOutage) && !has(Id::Clone) {
+            return fault("-a needs -r: it skips a trigger when the limit of clones is reached");
+        }
+        if has(Id::Kernel) && has(Id::Clone) {
+            return fault("-mk is not possible with -r: a clone has no kernel stacks");
+        }
+        if has(Id::Launch) && (has(Id::Wait) || has(Id::Group) || !self.arguments.words.is_empty())
+        {
+            return fault("-x starts the target: do not name another one");
+        }
+        let lists = self
+            .arguments
+            .list(Id::Memory)
+            .len()
+            .max(self.arguments.list(Id::MemoryBelow).len());
+        if has(Id::Count) && lists > 1 {
+            return fault(
+                "-n is not possible with a list of thresholds, which takes one dump at each",
+            );
+        }
+        Ok(())
+    }
+
+    /// The target, the file or folder for the dumps, and the program to start.
+    fn target(&self) -> Result<(Target, Option<String>, Option<Launch>)> {
+        if let Some([folder, image, arguments @ ..]) = self.arguments.values(Id::Launch) {
+            let launch = Launch {
+                image: image.clone(),
+                arguments: arguments.to_vec(),
+            };
+            let target = Target::Launch(image.clone());
+            return Ok((target, Some(folder.clone()), Some(launch)));
+        }
+        let mut words = self.arguments.words.iter();
+        let target = match self.arguments.value(Id::Group) {
+            Some(group) => Target::Group(parsed(Id::Group, group, "a process group")?),
+            None => self.named(words.next())?,
+        };
+        let output = words.next().cloned();
+        match words.next() {
+            None => Ok((target, output, None)),
+            Some(word) => Err(UsageError(format!(
+                "`{word}` is one argument too many: expected a target, then a file or a folder"
+            ))),
+        }
+    }
+
+    /// The target that a word of the command line names.
+    fn named(&self, word: Option<&String>) -> Result<Target> {
+        let missing = "no target: name a process, a service or a pid (-? shows how)";
+        let word = word.filter(|word| !word.is_empty());
+        let word = word.ok_or_else(|| UsageError(missing.to_owned()))?;
+        if !word.chars().all(|c| c.is_ascii_digit()) {
+            return Ok(Target::Name(word.clone()));
+        }
+        if self.arguments.has(Id::Wait) {
+            return Err(UsageError(format!(
+                "-w needs a name: nobody knows which process will have the pid {word}"
+            )));
+        }
+        let too_big = |_| UsageError(format!("{word} is not a pid"));
+        word.parse().map(Target::Pid).map_err(too_big)
+    }
+
+    /// Whether one process is watched, or every one: in ProcDump for Linux, `-w NAME` watches every process of
+    /// that name, and `-pgid` every process of the group.
+    fn follow(&self) -> Follow {
+        let several = self.arguments.has(Id::Wait) && self.dialect == Dialect::Linux;
+        match several || self.arguments.has(Id::Group) {
+            true => Follow::Each,
+            false => Follow::One,
+        }
+    }
+
+    /// The clauses of the rule. Conditions share the limit of `-n`, except for the thresholds of a list,
+    /// which take one dump each.
+    fn clauses(&self, count: u32, seconds: u32) -> Result<Vec<Clause>> {
+        let period = Duration::from_secs(seconds.into());
+        let triggers = Triggers {
+            arguments: self.arguments,
+            dialect: self.dialect,
+            lasting: match self.dialect {
+                Dialect::Windows => period,
+                Dialect::Linux => Duration::ZERO,
+            },
+        };
+        let (mut together, each) = triggers.read()?;
+        if together.is_empty() && each.is_empty() {
+            together.push(match count {
+                1 => Condition::Now,
+                _ => Condition::Every(period),
+            });
+        }
+        let action: Action = self.kinds()?.into_iter().collect();
+        let scope = match self.follow() {
+            Follow::Each => Scope::Process,
+            _ => Scope::Rule,
+        };
+        let clause = |when, times| {
+            let limit = Some(Limit { times, scope });
+            Clause {
+                limit,
+                ..Clause::new(when, action.clone())
+            }
+        };
+        let each = each.into_iter().map(|condition| clause(vec![condition], 1));
+        let together = (!together.is_empty()).then(|| clause(together, count));
+        Ok(together.into_iter().chain(each).collect())
+    }
+
+    /// The limit that `-s` means in ProcDump for Linux: the time from one dump of a threshold to the next.
+    fn pause(&self, rule: &Rule, seconds: u32) -> Vec<Window> {
+        let levels = |c: &Condition| matches!(c, Condition::Holds { .. });
+        let mut conditions = rule.clauses.iter().flat_map(|clause| &clause.when);
+        let applies = self.dialect == Dialect::Linux && seconds > 0;
+        match applies && conditions.any(levels) {
+            true => vec![Window {
+                count: 1,
+                within: Duration::from_secs(seconds.into()),
+            }],
+            false => Vec::new(),
+        }
+    }
+
+    fn count(&self) -> Result<u32> {
+        match self.number(Id::Count)? {
+            Some(0) => Err(UsageError("-n 0: the number must be at least 1".to_owned())),
+            // One dump at the beginning of the collection, and one at its end.
+            None if self.arguments.has(Id::GcGeneration) => Ok(2),
+            count => Ok(count.unwrap_or(COUNT)),
+        }
+    }
+
+    fn clones(&self) -> Result<Option<u32>> {
+        let Some(values) = self.arguments.values(Id::Clone) else {
+            return Ok(None);
+        };
+        let count = values
+            .first()
+            .map_or(Ok(1), |n| parsed(Id::Clone, n, "a number"));
+        count.map(Some)
+    }
+
+    pub(super) fn timeout(&self) -> Result<Option<Duration>> {
+        match self.number(Id::Timeout)? {
+            Some(0) => Err(UsageError(
+                "-at 0: the time must be at least 1 second".to_owned(),
+            )),
+            seconds => Ok(seconds.map(|s| Duration::from_secs(s.into()))),
+        }
+    }
+
+    fn poll(&self) -> Result<Option<Duration>> {
+        match self.number(Id::Poll)? {
+            Some(0) => Err(UsageError(
+                "-pf 0: the time must be at least 1 millisecond".to_owned(),
+            )),
+            milliseconds => Ok(milliseconds.map(|ms| Duration::from_millis(ms.into()))),
+        }
+    }
+
+    fn log(&self) -> Result<Option<LogTo>> {
+        let Some(text) = self.arguments.value(Id::Log) else {
+            return Ok(None);
+        };
+        match &text.to_ascii_lowercase()[..] {
+            "syslog" => Ok(Some(LogTo::Syslog)),
+            "stdout" => Ok(Some(LogTo::Stdout)),
+            _ => Err(UsageError(format!(
+                "-log {text}: expected syslog or stdout"
+            ))),
+        }
+    }
+}

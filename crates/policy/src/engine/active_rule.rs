@@ -1,0 +1,268 @@
+//! A rule at work: the processes it watches, what it has done, and its limits.
+
+use super::{
+    DumpId, SuppressReason, clause_watch::ClauseWatch, process::CpuRate, state::ClauseState,
+};
+use crate::{Action, Clause, Follow, Identity, Rule, Scope};
+use snapshot::{ProcessKey, Sample, Time};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+
+/// A rule with everything that the engine remembers of it.
+#[derive(Debug)]
+pub(super) struct ActiveRule {
+    pub(super) rule: Rule,
+    /// For each process that the rule watches, the state of each clause.
+    pub(super) watches: BTreeMap<ProcessKey, Vec<ClauseWatch>>,
+    /// For each clause, how often it has acted in all processes together.
+    pub(super) acted: Vec<ActionCount>,
+    /// The dumps of all clauses.
+    pub(super) dumps: ActionCount,
+    /// When the dumps began that a window still counts, oldest first.
+    pub(super) dump_starts: VecDeque<DumpStart>,
+    /// How far the rule had come, before firstchance was started again, with processes that have not
+    /// been found again yet.
+    pub(super) restored: BTreeMap<ProcessKey, Vec<ClauseState>>,
+    /// Whether the rule has ever watched a process.
+    pub(super) had_process: bool,
+    /// Whether the system denied access to a process that the rule watched.
+    pub(super) refused: bool,
+    /// Processes that the system denies access to and that have not ended, each with the image that
+    /// it had.
+    passed_over: BTreeMap<ProcessKey, String>,
+    pub(super) finished: bool,
+}
+
+/// A number of actions. Those in progress count against limits, and are taken back if they fail.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ActionCount {
+    pub(super) done: u32,
+    pub(super) in_progress: u32,
+}
+
+impl ActionCount {
+    pub(super) fn total(self) -> u32 {
+        self.done.saturating_add(self.in_progress)
+    }
+
+    pub(super) fn begin(&mut self) {
+        self.in_progress = self.in_progress.saturating_add(1);
+    }
+
+    pub(super) fn end(&mut self, succeeded: bool) {
+        self.in_progress = self.in_progress.saturating_sub(1);
+        self.done = self.done.saturating_add(u32::from(succeeded));
+    }
+}
+
+/// When a dump began. A dump that an earlier run of firstchance took may have begun before time zero
+/// of this run.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DumpStart {
+    /// `None` if an earlier run took the dump.
+    id: Option<DumpId>,
+    /// When it began; zero if that was before this run.
+    time: Time,
+    /// How long before time zero it began.
+    before_zero: Duration,
+}
+
+impl DumpStart {
+    /// The start of a dump that began this long ago.
+    pub(super) fn ago(now: Time, age: Duration) -> Self {
+        Self {
+            id: None,
+            time: Time(now.0.saturating_sub(age)),
+            before_zero: age.saturating_sub(now.0),
+        }
+    }
+
+    pub(super) fn age(self, now: Time) -> Duration {
+        now.since(self.time) + self.before_zero
+    }
+
+    /// When the dump is old enough for a window of this length not to count it any more.
+    fn leaves_window_at(self, within: Duration) -> Time {
+        self.time + within.saturating_sub(self.before_zero)
+    }
+}
+
+impl ActiveRule {
+    pub(super) fn new(rule: Rule) -> Self {
+        Self {
+            watches: BTreeMap::new(),
+            acted: vec![ActionCount::default(); rule.clauses.len()],
+            dumps: ActionCount::default(),
+            dump_starts: VecDeque::new(),
+            restored: BTreeMap::new(),
+            had_process: false,
+            refused: false,
+            passed_over: BTreeMap::new(),
+            finished: false,
+            rule,
+        }
+    }
+
+    /// Whether the rule has to watch a process that it does not watch yet. `started` says that the process
+    /// has just started, and was not found running.
+    pub(super) fn wants(&self, who: &Identity, started: bool) -> bool {
+        if self.finished || self.watches.contains_key(&who.key) {
+            return false;
+        }
+        let parent = |process: &ProcessKey| process.pid == who.parent;
+        if self.rule.children && self.watches.keys().any(parent) {
+            return true;
+        }
+        let is_resumed = self.restored.contains_key(&who.key);
+        let free = is_resumed || !(self.ends_with_its_process() && self.had_process);
+        let late_enough = started || is_resumed || self.rule.follow != Follow::Next;
+        free && late_enough && !self.passes_over(who) && self.rule.target.matches(who)
+    }
+
+    /// Whether a process is the one that was denied before. A report that it has started may come
+    /// again, as when the machine loses reports and all processes are looked at: it is tried anew
+    /// only once it has executed another program.
+    fn passes_over(&self, who: &Identity) -> bool {
+        self.passed_over.get(&who.key) == Some(&who.image)
+    }
+
+    /// Begins to watch a process.
+    pub(super) fn bind(&mut self, now: Time, process: ProcessKey) {
+        let watches = self
+            .rule
+            .clauses
+            .iter()
+            .map(|c| ClauseWatch::new(now, c, self.rule.limits.concurrent));
+        self.watches.insert(process, watches.collect());
+        self.had_process = true;
+        self.resume(now, process);
+    }
+
+    /// Takes in that a process has ended. Returns whether that may be the end of the rule.
+    pub(super) fn exited(&mut self, process: ProcessKey) -> bool {
+        self.passed_over.remove(&process);
+        let was_restored = self.restored.remove(&process).is_some();
+        self.watches.remove(&process).is_some() || was_restored
+    }
+
+    /// Stops watching a process that the system denies access to.
+    pub(super) fn refuse(&mut self, who: &Identity) {
+        if self.watches.remove(&who.key).is_some() {
+            self.refused = true;
+            self.passed_over.insert(who.key, who.image.clone());
+        }
+    }
+
+    /// Takes a sample of a process in. Calls `held` with the indexes of the clause and of the condition
+    /// for each level that has held long enough. Returns the earliest new deadline.
+    pub(super) fn sampled(
+        &mut self,
+        process: ProcessKey,
+        sample: &Sample,
+        cpu: &CpuRate,
+        cpus: u32,
+        mut held: impl FnMut(usize, usize),
+    ) -> Option<Time> {
+        let mut earliest: Option<Time> = None;
+        let watches = self.watches.get_mut(&process).into_iter().flatten();
+        for (clause, (watch, definition)) in watches.zip(&self.rule.clauses).enumerate() {
+            for (index, level, all, lasting) in watch.levels(definition) {
+                let deadline = level.update(all, lasting, sample, cpu, cpus);
+                earliest = earliest.into_iter().chain(deadline).min();
+                if level.has_held(sample.at, lasting) {
+                    held(clause, index);
+                }
+            }
+        }
+        earliest
+    }
+
+    /// The limit that keeps a clause from acting at `now`, if one does. The limit of the clause counts a
+    /// series as one action.
+    pub(super) fn limit_reached(
+        &self,
+        now: Time,
+        clause: usize,
+        process: ProcessKey,
+        action: &Action,
+        in_series: bool,
+    ) -> Option<SuppressReason> {
+        if let Some(limit) = self.rule.clauses[clause].limit.filter(|_| !in_series) {
+            let watch = self.watch(process, clause);
+            let acted = match limit.scope {
+                Scope::Rule => self.acted[clause].total(),
+                Scope::Process => watch.map_or(0, |watch| watch.acted),
+            };
+            if acted >= limit.times {
+                return Some(SuppressReason::ClauseLimit(limit.times));
+            }
+        }
+        if action.kinds().is_empty() {
+            return None;
+        }
+        let limits = &self.rule.limits;
+        if let Some(max) = limits.max_dumps.filter(|max| self.dumps.total() >= *max) {
+            return Some(SuppressReason::RuleLimit(max));
+        }
+        let mut windows = limits.windows.iter();
+        let full = windows.find(|w| self.started_within(now, w.within) >= w.count as usize);
+        full.map(|window| SuppressReason::Window(*window))
+    }
+
+    /// When the windows allow the next dump. Returns `None` if they never do.
+    pub(super) fn windows_open_at(&self, now: Time) -> Option<Time> {
+        let mut opens = now;
+        for window in &self.rule.limits.windows {
+            let within = self.started_within(now, window.within);
+            if within >= window.count as usize {
+                let last = self.dump_starts.len().checked_sub(window.count as usize)?;
+                opens = opens.max(self.dump_starts.get(last)?.leaves_window_at(window.within));
+            }
+        }
+        Some(opens)
+    }
+
+    /// The number of dumps that began within this time before `now`.
+    fn started_within(&self, now: Time, within: Duration) -> usize {
+        let recent = |start: &&DumpStart| start.age(now) < within;
+        self.dump_starts.iter().rev().take_while(recent).count()
+    }
+
+    /// Counts a dump that begins.
+    pub(super) fn begin_dump(&mut self, now: Time, id: DumpId) {
+        self.dumps.begin();
+        let longest = self.rule.limits.windows.iter().map(|w| w.within).max();
+        let Some(longest) = longest else { return };
+        self.dump_starts.push_back(DumpStart {
+            id: Some(id),
+            ..DumpStart::ago(now, Duration::ZERO)
+        });
+        let is_old = |start: &DumpStart| start.age(now) >= longest;
+        while self.dump_starts.front().is_some_and(is_old) {
+            self.dump_starts.pop_front();
+        }
+    }
+
+    /// Counts a dump that has ended. A dump that failed no longer counts against any limit.
+    pub(super) fn end_dump(&mut self, id: DumpId, succeeded: bool) {
+        self.dumps.end(succeeded);
+        if !succeeded {
+            self.dump_starts.retain(|start| start.id != Some(id));
+        }
+    }
+
+    pub(super) fn watch(&self, process: ProcessKey, clause: usize) -> Option<&ClauseWatch> {
+        self.watches.get(&process)?.get(clause)
+    }
+
+    pub(super) fn watch_mut(
+        &mut self,
+        process: ProcessKey,
+        clause: usize,
+    ) -> Option<(&mut ClauseWatch, &Clause)> {
+        let watch = self.watches.get_mut(&process)?.get_mut(clause)?;
+        Some((watch, &self.rule.clauses[clause]))
+    }
+}

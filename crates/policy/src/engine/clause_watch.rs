@@ -1,0 +1,324 @@
+//! The state of one clause in one process: how long its levels have held, when its timers are due, and
+//! how far its series has come.
+
+use super::{SuppressReason, process::CpuRate};
+use crate::{Clause, Condition, Gauge, Level, Trigger};
+use snapshot::{Sample, Time};
+use std::time::Duration;
+
+/// The shortest time that a timer is set to: `every 0s` must not keep the engine busy for ever.
+pub(super) const SHORTEST_TIMER: Duration = Duration::from_millis(100);
+
+/// The state of one clause in one process.
+#[derive(Debug)]
+pub(super) struct ClauseWatch {
+    /// The state of each condition of the clause.
+    pub(super) states: Vec<ConditionState>,
+    /// The series that is running, if one is.
+    pub(super) series: Option<RunningSeries>,
+    /// Actions that were begun and have not failed. A series counts as one.
+    pub(super) acted: u32,
+    /// Dumps that were requested and whose end was not reported yet.
+    pub(super) in_flight: u32,
+    /// Dumps of the process that may be written at the same time; at least 1.
+    pub(super) slots: u32,
+    /// Actions that failed in a row.
+    failures: u32,
+    /// Nothing is tried before this time, because the last action failed.
+    pub(super) rest_until: Time,
+    /// Why the clause was kept from acting last, and how often in a row.
+    last_suppressed: Option<(SuppressReason, u64)>,
+}
+
+/// The state of one condition.
+#[derive(Debug)]
+pub(super) enum ConditionState {
+    Level(LevelState),
+    Timer(Timer),
+    /// The condition is an event: nothing is remembered of it.
+    Event,
+}
+
+/// The state of a condition that is made of levels.
+#[derive(Debug)]
+pub(super) struct LevelState {
+    /// The time from which the levels have held without a break; `None` if they do not hold now.
+    pub(super) since: Option<Time>,
+    /// The time from which they may count as held: the beginning, or the last restart.
+    counts_from: Time,
+    /// They have held long enough, but the clause may not act yet, which was reported.
+    pub(super) is_waiting: bool,
+    /// A sample was requested, because they may have held long enough.
+    pub(super) sample_requested: bool,
+    /// The last value of each level, in the level's own unit; NaN where it is unknown.
+    pub(super) values: Vec<f64>,
+}
+
+/// When something is due by time alone. Without a time, it is not due at all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Timer {
+    pub(super) due: Option<Time>,
+    /// It was due, and waits until a dump has ended.
+    pub(super) blocked: bool,
+}
+
+impl Timer {
+    pub(super) fn due_at(due: Time) -> Self {
+        Self {
+            due: Some(due),
+            blocked: false,
+        }
+    }
+
+    pub(super) fn deadline(self) -> Option<Time> {
+        self.due.filter(|_| !self.blocked)
+    }
+}
+
+/// A series that has begun and not ended.
+#[derive(Debug)]
+pub(super) struct RunningSeries {
+    /// Actions of the series that were begun.
+    pub(super) taken: u32,
+    /// When the next action is due.
+    pub(super) next: Timer,
+    /// The index of the condition that began it.
+    pub(super) condition: usize,
+    /// The trigger of its first action, under which the later ones are reported too.
+    pub(super) trigger: Trigger,
+}
+
+impl ClauseWatch {
+    pub(super) fn new(now: Time, clause: &Clause, slots: u32) -> Self {
+        Self {
+            slots: slots.max(1),
+            states: clause
+                .when
+                .iter()
+                .map(|c| ConditionState::new(now, c))
+                .collect(),
+            series: None,
+            acted: 0,
+            in_flight: 0,
+            failures: 0,
+            rest_until: Time::default(),
+            last_suppressed: None,
+        }
+    }
+
+    /// Whether the clause is so busy that its levels and timers are ignored: as many dumps as allowed are
+    /// being written, or a series is running.
+    pub(super) fn is_busy(&self) -> bool {
+        self.in_flight >= self.slots || self.series.is_some()
+    }
+
+    /// Whether everything that the clause began has ended.
+    pub(super) fn is_idle(&self) -> bool {
+        self.in_flight == 0 && self.series.is_none()
+    }
+
+    /// Whether no condition can be met any more: all are `now`, and were met.
+    pub(super) fn can_never_act(&self, clause: &Clause) -> bool {
+        let is_over = |(state, condition): (&ConditionState, &Condition)| {
+            matches!(condition, Condition::Now)
+                && matches!(state, ConditionState::Timer(Timer { due: None, .. }))
+        };
+        self.is_idle() && self.states.iter().zip(&clause.when).all(is_over)
+    }
+
+    /// The conditions made of levels, unless the clause is busy: each with its index, its state, the
+    /// levels, and how long they have to hold.
+    pub(super) fn levels<'a>(
+        &'a mut self,
+        clause: &'a Clause,
+    ) -> impl Iterator<Item = (usize, &'a mut LevelState, &'a [Level], Duration)> {
+        let busy = self.is_busy();
+        let states = self.states.iter_mut().zip(&clause.when).enumerate();
+        let states = states.filter(move |_| !busy);
+        states.filter_map(|(index, (state, condition))| match (state, condition) {
+            (ConditionState::Level(level), Condition::Holds { all, lasting }) => {
+                Some((index, level, &all[..], *lasting))
+            }
+            _ => None,
+        })
+    }
+
+    /// Begins anew after an action: levels have to hold again from `now` on, and periods begin at `now`.
+    pub(super) fn restart(&mut self, now: Time, clause: &Clause) {
+        let rest_until = self.rest_until;
+        for (state, condition) in self.states.iter_mut().zip(&clause.when) {
+            match (state, condition) {
+                (ConditionState::Level(level), _) => level.restart(now),
+                (ConditionState::Timer(timer), Condition::Every(period)) => {
+                    let due = now + (*period).max(SHORTEST_TIMER);
+                    *timer = Timer::due_at(due.max(rest_until));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Takes in how an action ended. After a failure the clause pauses for 1 s, and twice as long after
+    /// each further failure in a row, up to 300 s: a full disk must not stop the target again and again.
+    pub(super) fn action_ended(&mut self, now: Time, succeeded: bool) {
+        const LONGEST: Duration = Duration::from_secs(300);
+        if succeeded {
+            self.failures = 0;
+            self.rest_until = now;
+            return;
+        }
+        let pause = Duration::from_secs(1 << self.failures.min(9)).min(LONGEST);
+        self.failures += 1;
+        self.rest_until = now + pause;
+    }
+
+    /// Sets the timer of the running series to its next action, or ends the series after its last one.
+    pub(super) fn continue_series(&mut self, now: Time, clause: &Clause) {
+        let (Some(running), Some(series)) = (&mut self.series, &clause.series) else {
+            return;
+        };
+        let all = series
+            .count
+            .saturating_add(u32::from(series.then.is_some()));
+        match running.taken < all {
+            true => running.next = Timer::due_at(now + series.every.max(SHORTEST_TIMER)),
+            false => self.series = None,
+        }
+    }
+
+    /// Counts a trigger that did nothing. Returns how often that has happened in a row for this kind of
+    /// reason, if it has to be reported: at the 1st, 10th, 100th … time.
+    pub(super) fn count_suppressed(&mut self, why: SuppressReason) -> Option<u64> {
+        let same =
+            |last: &SuppressReason| std::mem::discriminant(last) == std::mem::discriminant(&why);
+        let times = match &self.last_suppressed {
+            Some((last, times)) if same(last) => times + 1,
+            _ => 1,
+        };
+        self.last_suppressed = Some((why, times));
+        let mut round = times;
+        while round.is_multiple_of(10) {
+            round /= 10;
+        }
+        (round == 1).then_some(times)
+    }
+
+    /// Begins to count suppressed triggers anew, because an action begins.
+    pub(super) fn forget_suppressed(&mut self) {
+        self.last_suppressed = None;
+    }
+
+    /// Lets the timers run on that waited for a dump to end.
+    pub(super) fn unblock(&mut self) {
+        self.timers_mut().for_each(|timer| timer.blocked = false);
+    }
+
+    pub(super) fn deadlines<'a>(&'a self, clause: &'a Clause) -> impl Iterator<Item = Time> + 'a {
+        let busy = self.is_busy();
+        let series = self.series.as_ref().and_then(|s| s.next.deadline());
+        let states = self.states.iter().zip(&clause.when);
+        let states = states
+            .filter(move |_| !busy)
+            .filter_map(|(state, condition)| match (state, condition) {
+                (ConditionState::Level(level), Condition::Holds { lasting, .. }) => {
+                    level.deadline(*lasting)
+                }
+                (ConditionState::Timer(timer), _) => timer.deadline(),
+                _ => None,
+            });
+        series.into_iter().chain(states)
+    }
+
+    fn timers_mut(&mut self) -> impl Iterator<Item = &mut Timer> {
+        let series = self.series.as_mut().map(|series| &mut series.next);
+        let states = self.states.iter_mut().filter_map(|state| match state {
+            ConditionState::Timer(timer) => Some(timer),
+            _ => None,
+        });
+        series.into_iter().chain(states)
+    }
+}
+
+impl ConditionState {
+    fn new(now: Time, condition: &Condition) -> Self {
+        match condition {
+            Condition::Holds { all, .. } => ConditionState::Level(LevelState {
+                since: None,
+                counts_from: now,
+                is_waiting: false,
+                sample_requested: false,
+                values: vec![f64::NAN; all.len()],
+            }),
+            Condition::Now | Condition::Every(_) => ConditionState::Timer(Timer::due_at(now)),
+            _ => ConditionState::Event,
+        }
+    }
+}
+
+impl LevelState {
+    /// Begins anew: the time before `now` does not count.
+    pub(super) fn restart(&mut self, now: Time) {
+        self.since = None;
+        self.counts_from = now;
+        self.is_waiting = false;
+        self.sample_requested = false;
+    }
+
+    /// Takes a sample in. Returns the deadline if the sample made one. A level whose value is unknown
+    /// does not hold.
+    pub(super) fn update(
+        &mut self,
+        all: &[Level],
+        lasting: Duration,
+        sample: &Sample,
+        cpu: &CpuRate,
+        cpus: u32,
+    ) -> Option<Time> {
+        let mut start = Some(self.counts_from);
+        for (level, value) in all.iter().zip(&mut self.values) {
+            let read = reading(level, sample, cpu, cpus);
+            *value = read.map_or(f64::NAN, |(value, _)| value);
+            let since = read
+                .filter(|(value, _)| level.holds(*value))
+                .map(|(_, since)| since);
+            start = start.zip(since).map(|(start, since)| start.max(since));
+        }
+        let before = self.deadline(lasting);
+        self.sample_requested = false;
+        match start {
+            Some(start) => self.since = self.since.or(Some(start)),
+            None => self.restart(self.counts_from),
+        }
+        self.deadline(lasting).filter(|_| before.is_none())
+    }
+
+    /// Whether the levels have held for `lasting` at `now`.
+    pub(super) fn has_held(&self, now: Time, lasting: Duration) -> bool {
+        self.since.is_some_and(|since| now.since(since) >= lasting)
+    }
+
+    /// When the levels will have held for `lasting`, so that a sample has to be requested. Returns `None`
+    /// if they do not hold, if the regular samples are enough, or if a sample was requested already.
+    pub(super) fn deadline(&self, lasting: Duration) -> Option<Time> {
+        let waits = !self.sample_requested && !self.is_waiting && !lasting.is_zero();
+        self.since.filter(|_| waits).map(|since| since + lasting)
+    }
+}
+
+/// The value of a level in its own unit, and the time from which it is known to have had it: a rate was
+/// measured over the time since the sample before. Returns `None` if the value is unknown.
+fn reading(level: &Level, sample: &Sample, cpu: &CpuRate, cpus: u32) -> Option<(f64, Time)> {
+    let gauge = match level {
+        Level::Compare { gauge, .. } => Some(gauge),
+        _ => None,
+    };
+    match gauge {
+        // A sample without CPU time leaves the last rate standing, but it proves nothing now.
+        Some(Gauge::Cpu | Gauge::CoreCpu) if sample.cpu.is_none() => None,
+        Some(Gauge::Cpu) => cpu
+            .current()
+            .map(|(n, since)| (n * 100.0 / f64::from(cpus), since)),
+        Some(Gauge::CoreCpu) => cpu.current().map(|(n, since)| (n * 100.0, since)),
+        _ => Some((sample.value(&level.measure())?, sample.at)),
+    }
+}
