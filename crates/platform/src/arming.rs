@@ -1,50 +1,55 @@
+//! What is to be reported of a process that is followed: an order in plain values, which the Linux
+//! and the Windows part carry out by their own means.
+
 use snapshot::{Module, Trail};
 
-/// What of an attached process is to be reported.
+/// The events of a followed process that are to be reported.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Arming {
-    /// Its end, while its memory still stands.
+    /// The end of the process, reported while its memory still exists.
     pub exit: bool,
-    /// Its death by a fault or abort signal: without tracing it where that can be had, else as by
-    /// `signals`.
+    /// The death of the process by a signal of [`FAULT_SIGNALS`]. It is seen without tracing the
+    /// process where the system allows that, else as a signal (Linux).
     pub deaths: bool,
-    /// Signals that are about to be delivered: bit n-1 for signal n.
+    /// Signals that are about to be delivered to a thread: bit n-1 stands for signal n (Linux).
     pub signals: u64,
-    /// Exceptions, at first and at second chance (Windows).
+    /// Exceptions at first and at second chance (Windows).
     pub exceptions: bool,
-    /// Images that are mapped and unmapped (Windows; on Linux its loader has a place for that).
+    /// Modules that are loaded and unloaded (Windows; on Linux a place in the dynamic loader is
+    /// armed instead).
     pub modules: bool,
-    /// Debug strings (Windows).
+    /// Debug strings: OutputDebugString on Windows, lines on standard error on Linux.
     pub debug_strings: bool,
-    /// Threads that begin and end.
+    /// Threads that start and exit.
     pub threads: bool,
-    /// Whether breakpoints may be taken where there are no probes, though the process dies of them
-    /// when we are killed at the wrong moment (Linux).
+    /// Whether hardware breakpoints may be used where there are no uprobes, although the process
+    /// dies if firstchance is killed at the wrong moment (Linux).
     pub unsafe_breakpoints: bool,
-    /// Places in its images.
+    /// Places in the code of the process.
     pub places: Vec<ArmedPlace>,
 }
 
-/// A place at which threads are held when they come by.
+/// A place in the code. A thread that comes there is held and reported.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ArmedPlace {
-    /// What it is reported under.
+    /// The number under which it is reported.
     pub number: u32,
-    /// The image it lies in.
+    /// The module that the place lies in.
     pub module: Module,
-    /// Where: in the image's file; on Windows, from where the image lies.
+    /// The offset of the place in bytes: in the module's file on Linux, from the module's base
+    /// address on Windows.
     pub offset: u64,
-    /// What tells the kind of what is thrown there: kinds that
-    /// [`Follow::pass`](crate::Follow::pass) names go by.
+    /// Where the type of the thrown exception can be read, if something is thrown at this place.
+    /// Exceptions of a type that [`Follow::pass`](crate::Follow::pass) names are not reported.
     pub kind: Option<KindAt>,
 }
 
-/// Where a thread that stands at a place has the kind of what is thrown.
+/// Where the type of an exception can be read while a thread stands at the place that throws it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KindAt {
-    /// The register, counted in words of the processor's `struct pt_regs`.
+    /// The register to start from, as an index of words into the processor's `struct pt_regs`.
     pub register: u8,
-    /// How it is found from there.
+    /// The pointers to follow from there.
     pub trail: Trail,
 }
 
@@ -52,7 +57,7 @@ pub struct KindAt {
 /// SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGXCPU, SIGXFSZ, SIGSYS (signal(7)).
 pub const FAULT_SIGNALS: [u32; 9] = [4, 5, 6, 7, 8, 11, 24, 25, 31];
 
-/// The same as [`Arming::signals`] has them.
+/// [`FAULT_SIGNALS`] as a mask: bit n-1 stands for signal n.
 pub const FAULT_BITS: u64 = {
     let (mut bits, mut at) = (0, 0);
     while at < FAULT_SIGNALS.len() {
@@ -63,7 +68,7 @@ pub const FAULT_BITS: u64 = {
 };
 
 impl Arming {
-    /// Whether nothing is to be reported.
+    /// Returns whether nothing is to be reported.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }

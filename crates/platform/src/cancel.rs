@@ -1,3 +1,6 @@
+//! How work is cancelled: a token that whoever works checks, and that Ctrl-C, SIGTERM and SIGHUP
+//! set.
+
 use std::{
     sync::{
         Arc,
@@ -6,9 +9,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A request to stop: whoever works looks at it, whoever has a clone can ask.
+/// A cancel token. Whoever works checks it now and then; whoever has a clone can cancel the work.
 ///
-/// A token that was made from another one is asked with it; see [`Cancel::child`].
+/// A token can be made from another one, and is then cancelled with it; see [`Cancel::child`].
 #[derive(Clone, Debug, Default)]
 pub struct Cancel(Arc<Token>);
 
@@ -16,18 +19,19 @@ pub struct Cancel(Arc<Token>);
 struct Token {
     asked: AtomicBool,
     parent: Option<Cancel>,
-    /// Ctrl-C and its like ask this token too.
+    /// Whether Ctrl-C, SIGTERM and SIGHUP cancel this token too.
     of_process: bool,
 }
 
-/// Set by the handler of Ctrl-C, SIGTERM and SIGHUP, which may do little more than that.
+/// Set by the handler of Ctrl-C, SIGTERM and SIGHUP. A signal handler may do little more than that
+/// (signal-safety(7)).
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-/// How long a wait may sleep between two looks at the token.
+/// How long [`Cancel::wait`] sleeps between two checks of the token.
 const LOOK: Duration = Duration::from_millis(20);
 
 impl Cancel {
-    /// The token that Ctrl-C, SIGTERM, SIGHUP and a console being closed ask.
+    /// Makes a token that Ctrl-C, SIGTERM, SIGHUP and the closing of the console cancel.
     pub fn of_process() -> Self {
         Self(Arc::new(Token {
             of_process: true,
@@ -35,7 +39,7 @@ impl Cancel {
         }))
     }
 
-    /// A token that is asked when this one is, and can be asked alone.
+    /// Makes a token that is cancelled with this one, and can also be cancelled alone.
     pub fn child(&self) -> Self {
         Self(Arc::new(Token {
             parent: Some(self.clone()),
@@ -43,7 +47,7 @@ impl Cancel {
         }))
     }
 
-    /// Whether somebody asked.
+    /// Returns whether the work was cancelled.
     pub fn is_asked(&self) -> bool {
         let token = &self.0;
         token.asked.load(Ordering::Relaxed)
@@ -51,12 +55,12 @@ impl Cancel {
             || token.parent.as_ref().is_some_and(Self::is_asked)
     }
 
-    /// Asks whoever works under this token, or under one made from it, to stop.
+    /// Cancels the work that checks this token, or a token made from it.
     pub fn ask(&self) {
         self.0.asked.store(true, Ordering::Relaxed);
     }
 
-    /// Sleeps for `duration`, or until somebody asks; returns whether somebody did.
+    /// Sleeps for `duration` or until the work is cancelled. Returns whether it was cancelled.
     pub fn wait(&self, duration: Duration) -> bool {
         let end = Instant::now() + duration;
         while !self.is_asked() {
@@ -72,27 +76,28 @@ impl Cancel {
 
 /// Prepares this process: call it once, first thing in `main`.
 ///
-/// Ctrl-C, SIGTERM and SIGHUP ask [`Cancel::of_process`]; a closed pipe (SIGPIPE) and a file-size
-/// limit (SIGXFSZ) become errors of the write, instead of a death that leaves the target to chance.
+/// Afterwards Ctrl-C, SIGTERM and SIGHUP cancel [`Cancel::of_process`]. A write to a closed pipe
+/// (SIGPIPE) or beyond the file size limit (SIGXFSZ) fails with an error, instead of killing us
+/// while we hold a target.
 pub fn init() {
     crate::os::init_process();
 }
 
-/// Calls `act` in a thread of its own as soon as Ctrl-C, SIGTERM or SIGHUP comes, or at once if it
-/// has come already. It is called once. Without [`init`] it is never called.
+/// Calls `act` once, in a thread of its own, as soon as Ctrl-C, SIGTERM or SIGHUP comes, or at once
+/// if it has come already. It is never called without [`init`].
 ///
 /// # Errors
-/// Where the system has no room for what this needs.
+/// If the thread cannot be started.
 pub fn on_interrupt(act: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
     crate::os::on_interrupt(Box::new(act))
 }
 
-/// Notes that the process was asked to stop; safe in a signal handler (an atomic store).
+/// Notes that this process was asked to stop. Safe in a signal handler: it is an atomic store.
 pub(crate) fn interrupt() {
     INTERRUPTED.store(true, Ordering::Relaxed);
 }
 
-/// Whether the process was asked to stop.
+/// Returns whether this process was asked to stop.
 pub(crate) fn is_interrupted() -> bool {
     INTERRUPTED.load(Ordering::Relaxed)
 }

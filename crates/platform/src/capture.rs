@@ -1,3 +1,5 @@
+//! A capture: a process that is held still, with a snapshot of it, until it is released.
+
 use crate::Cancel;
 use snapshot::{Memory, Snapshot, Warning};
 use std::{
@@ -6,17 +8,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How a target is to be captured.
+/// How to capture a process.
 #[derive(Clone, Debug)]
 pub struct CaptureOptions {
-    /// Whether its threads are stopped.
+    /// Whether to stop its threads.
     pub stop: Stop,
-    /// How long to wait for a thread that does not stop.
+    /// How long to wait for a thread that does not stop, as in an uninterruptible sleep.
     pub thread_deadline: Duration,
-    /// When to give up altogether.
+    /// When to give the whole capture up.
     pub deadline: Option<Instant>,
-    /// Whether the thread that stands for an event (see [`Follow`](crate::Follow)) goes on with
-    /// the others when the capture is released, instead of standing on.
+    /// Whether the thread that stands for an event (see [`Follow`](crate::Follow)) is released with
+    /// the other threads at the end of the capture. Otherwise it stays where it is until
+    /// [`Follow::go_on`](crate::Follow::go_on).
     pub lets_go: bool,
     /// Ends the wait for threads that do not stop.
     pub cancel: Cancel,
@@ -34,25 +37,25 @@ impl Default for CaptureOptions {
     }
 }
 
-/// Whether a target's threads are stopped.
+/// Whether the threads of a process are stopped for a capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// All of them.
+    /// All threads are stopped.
     Threads,
-    /// None: memory and facts only, taken while it runs.
+    /// No thread is stopped: memory and facts are read while the process runs.
     Nothing,
 }
 
-/// How what is captured was kept from changing.
+/// How the captured process was kept from changing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
-    /// Its threads stand.
+    /// Its threads were stopped.
     Stopped,
-    /// A copy of it was made, and it ran on.
+    /// A copy-on-write clone was made, and the process ran on.
     Clone,
-    /// It has crashed, and the kernel holds it.
+    /// It had crashed, and did not run any more.
     Crash,
-    /// Not at all.
+    /// It ran on, and may have changed while it was read.
     NotStopped,
 }
 
@@ -67,39 +70,45 @@ impl std::fmt::Display for Method {
     }
 }
 
-/// A process held still. Dropping it lets the process go, on every path, a panic included.
+/// A process that is held still. Dropping the capture releases the process, also when a panic
+/// unwinds.
 ///
-/// It is bound to the thread that made it: both ptrace and the Windows debug loop want that.
+/// It is bound to the thread that made it, because ptrace and the Windows debugger are bound to
+/// theirs.
 pub struct Capture {
-    /// What is known of it; its memory is behind [`Capture::memory`].
+    /// What is known of the process; its memory is read by [`Capture::memory`].
     pub snapshot: Snapshot,
-    /// What did not go as wished while it was captured.
+    /// What went wrong without ending the capture, in sentences.
     pub warnings: Vec<Warning>,
-    /// When its first thread was stopped; `None` when nothing was stopped.
+    /// When the first thread was stopped; `None` if nothing was stopped.
     pub stopped_at: Option<Instant>,
-    /// How it is kept from changing.
+    /// How the process is kept from changing.
     pub method: Method,
     memory: Arc<dyn Memory>,
     held: Option<Box<dyn Held>>,
     _one_thread: PhantomData<*const ()>,
 }
 
-/// How a capture ended.
+/// What [`Capture::release`] tells.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Released {
-    /// From the first stop of a thread to the last release; `None` when nothing was stopped.
+    /// The time from the first stop of a thread to the last release; `None` if nothing was stopped.
     pub pause: Option<Duration>,
 }
 
-/// What stands still and must be let go; `Drop` does it too.
+/// Something that is held still and must be released. Dropping it releases it too.
 pub(crate) trait Held {
-    /// Whether the target still stands; an error when it died or was replaced meanwhile.
+    /// Checks that the process is still held.
+    ///
+    /// # Errors
+    /// If it died, or became another program.
     fn check(&mut self) -> crate::Result<()>;
-    /// Lets every thread go.
+    /// Lets every thread run on.
     fn release(&mut self);
 }
 
 impl Capture {
+    /// Makes a capture. `held` is released with it; `stopped_at` is `None` if nothing was stopped.
     pub(crate) fn new(
         snapshot: Snapshot,
         memory: Arc<dyn Memory>,
@@ -122,23 +131,25 @@ impl Capture {
         }
     }
 
-    /// The memory of the held process; usable from other threads until the release.
+    /// Returns the memory of the process. It can be read from any thread until the release.
     pub fn memory(&self) -> Arc<dyn Memory> {
         self.memory.clone()
     }
 
-    /// Whether the process still stands; an error when it died or was replaced meanwhile.
-    /// Call it now and then while copying.
+    /// Checks that the process is still held; to be called now and then while memory is copied.
+    ///
+    /// # Errors
+    /// If the process died, or became another program.
     pub fn check(&mut self) -> crate::Result<()> {
         self.held.as_mut().map_or(Ok(()), |held| held.check())
     }
 
-    /// How long it has been held so far.
+    /// Returns how long the process has been stopped so far; `None` if nothing was stopped.
     pub fn held_for(&self) -> Option<Duration> {
         self.stopped_at.map(|at| at.elapsed())
     }
 
-    /// Lets the process go.
+    /// Releases the process. A second call does nothing.
     pub fn release(&mut self) -> Released {
         let Some(mut held) = self.held.take() else {
             return Released::default();

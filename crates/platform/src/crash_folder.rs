@@ -1,5 +1,8 @@
-//! Folders into which the system writes the dumps of whatever crashes, as the account that it
-//! crashed as (LocalDumps of Windows).
+//! Folders into which Windows writes the dumps of processes that crash (LocalDumps; see
+//! <https://learn.microsoft.com/windows/win32/wer/collecting-user-mode-dumps>).
+//!
+//! Windows writes as the account of the process that crashed, so that this account needs the right
+//! to add files. Linux has no such folders: every function fails there.
 
 use crate::{Guard, Result, expect_guarded, os};
 use std::path::Path;
@@ -7,25 +10,32 @@ use std::path::Path;
 /// Who may do what in such a folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CrashFolder {
-    /// It stands for another folder, which may be changed behind our back.
+    /// Whether it is a link or junction to another folder, which somebody could change later.
     pub is_link: bool,
-    /// Accounts beside administrators that can add files: these leave dumps.
+    /// Accounts other than administrators that may add files: only their processes leave dumps.
     pub adders: Vec<String>,
-    /// Accounts that mean everybody and can read or change what others put there.
+    /// Groups that include everybody, and that may read or change the files of others.
     pub open_to: Vec<String>,
 }
 
-/// Makes such a folder, with the folders above it, or gives rights in one that is there.
+/// Makes such a folder and the folders above it, or gives rights in a folder that exists.
 ///
-/// Each of `accounts` may change all that lies in it. Where none is given, a folder that is made
-/// now lets everyone who is signed in add files and see names, and only the owner of a file and
-/// administrators read, change or delete it; a folder that is there stays as it is.
+/// Each of `accounts` may change everything in the folder. If there are no accounts, a new folder
+/// lets everyone who is signed in add files and list names, while only a file's owner and
+/// administrators can read, change or delete it; an existing folder stays as it is.
+///
+/// # Errors
+/// If others than administrators could replace the folder, if there is no such account, or if the
+/// folder cannot be made.
 pub fn make_crash_folder(folder: &Path, accounts: &[String]) -> Result<()> {
     expect_guarded(folder, Guard::Shared)?;
     os::crash_folder::make(folder, accounts)
 }
 
-/// Looks at such a folder; `None` where there is none.
+/// Returns who may do what in a folder; `None` if it does not exist.
+///
+/// # Errors
+/// If the rights of the folder cannot be read.
 pub fn crash_folder(folder: &Path) -> Result<Option<CrashFolder>> {
-    os::crash_folder::look(folder)
+    os::crash_folder::inspect(folder)
 }

@@ -1,45 +1,48 @@
+//! The one error type of this crate: a sentence for people, and a kind for the exit code.
+
 use snapshot::ProcessKey;
 use std::{fmt, io};
 
-/// What every function here returns.
+/// The result of most functions of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// A failure as a sentence: what was tried, on which process, what the system said, what to do.
+/// A failure as a sentence: what was tried, on which process or file, what the system said, and
+/// what the user can do about it.
 #[derive(Debug)]
 pub struct Error {
-    /// What kind of failure; decides the exit code.
+    /// The kind of failure. It decides the exit code.
     pub kind: ErrorKind,
     /// What was tried, and why it failed: one sentence without a full stop.
     pub what: String,
-    /// What the user can do about it; empty when there is nothing to say.
+    /// What the user can do about it, in whole sentences; empty if there is nothing to say.
     pub advice: String,
 }
 
-/// The kinds of failure that a caller may tell apart.
+/// The kinds of failure that a caller can tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// There is no such process, or it is another one by now.
+    /// There is no such process, or another one has its pid by now.
     NoSuchProcess,
-    /// The system forbids it.
+    /// The system does not permit it.
     NotPermitted,
-    /// The target ended or became another program while it was looked at.
+    /// The process ended or executed another program meanwhile.
     TargetDied,
-    /// Another debugger or collector has the target.
+    /// Another debugger or tracer has attached to the process.
     Busy,
-    /// The file cannot be made or the disk is full.
+    /// A file cannot be made or read, or the disk is full.
     Disk,
-    /// Somebody asked to stop.
+    /// The work was cancelled.
     Cancelled,
-    /// The deadline passed.
+    /// It took longer than the deadline.
     TimedOut,
-    /// This system cannot do it.
+    /// This system does not support it.
     Unsupported,
-    /// Anything else.
+    /// Any failure that is none of the others.
     Other,
 }
 
 impl Error {
-    /// A failure of that kind; `what` is a sentence without its full stop.
+    /// Makes an error of that kind. `what` is a sentence without its full stop.
     pub fn new(kind: ErrorKind, what: impl Into<String>) -> Self {
         Self {
             kind,
@@ -54,7 +57,8 @@ impl Error {
         self
     }
 
-    /// The system's refusal of `what` (`opening its memory`) on a process.
+    /// Makes the error of a system call on a process. `what` is what was tried, as in "opening the
+    /// memory"; the kind follows from the system's error.
     pub fn of_process(what: &str, key: ProcessKey, error: &io::Error) -> Self {
         let kind = match error.raw_os_error() {
             Some(code) if code == no_such_process() => ErrorKind::NoSuchProcess,
@@ -67,12 +71,14 @@ impl Error {
         Self::new(kind, format!("{what} of process {key} failed: {error}"))
     }
 
-    /// The system's refusal of `what` (`creating x.core`) on a file.
+    /// Makes the error of a system call on a file. `what` is what was tried, as in "creating
+    /// x.core".
     pub fn of_file(what: &str, error: &io::Error) -> Self {
         Self::new(ErrorKind::Disk, format!("{what} failed: {error}"))
     }
 }
 
+/// The system's error code for a process that does not exist.
 #[cfg(unix)]
 const fn no_such_process() -> i32 {
     libc::ESRCH

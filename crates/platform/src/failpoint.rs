@@ -1,13 +1,16 @@
-//! Fault points: places at which a test can make things go wrong.
+//! Fault points: places in the code at which a test can make something go wrong.
 //!
-//! `FIRSTCHANCE_FAILPOINT=name:action[,name:action]` with the actions `kill9`, `panic`, `abort`,
-//! `sleep` (for 60 s, or until killed), `stop` (SIGSTOP to oneself), `enospc`, `eio`, `eintr`.
-//! Compiled in by the feature `failpoints` only: in a released program it is nothing.
+//! The variable `FIRSTCHANCE_FAILPOINT` has the form `name:action[,name:action]`. The actions are
+//! `kill9`, `panic`, `abort`, `sleep` (for 60 s, or until killed), `stop` (SIGSTOP to ourselves),
+//! `enospc`, `eio` and `eintr`. They are compiled in by the feature `failpoints` only; in a
+//! released program a fault point does nothing.
 
 use std::io;
 
-/// Does what the environment asks of the point `name`; an error to be returned as if the system
-/// had said it, or nothing.
+/// Does what `FIRSTCHANCE_FAILPOINT` says for the fault point `name`.
+///
+/// # Errors
+/// The error that the action asks for, as if the system had returned it.
 #[cfg(feature = "failpoints")]
 pub fn failpoint(name: &str) -> io::Result<()> {
     let Ok(points) = std::env::var("FIRSTCHANCE_FAILPOINT") else {
@@ -20,7 +23,7 @@ pub fn failpoint(name: &str) -> io::Result<()> {
     action.map_or(Ok(()), act)
 }
 
-/// Nothing, in a released program.
+/// Does nothing: this is a released program.
 #[cfg(not(feature = "failpoints"))]
 #[inline(always)]
 pub fn failpoint(_name: &str) -> io::Result<()> {

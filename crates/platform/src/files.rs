@@ -1,3 +1,10 @@
+//! Files that dumps are written to, and files that are read although somebody else may have made
+//! them.
+//!
+//! The rules are the same on both systems, and the system's part (`os::files`) carries them out: a
+//! dump is private to its owner, it has a temporary name until it is complete, and no link is
+//! followed.
+
 use crate::{Error, ErrorKind, Result, failpoint, os};
 use snapshot::FileBytes;
 use std::{
@@ -7,23 +14,24 @@ use std::{
     time::SystemTime,
 };
 
-/// How many names with a number are tried before giving up.
+/// How many names with a number (`a-1.core`) are tried before giving up.
 const MOST_NAMES: u32 = 10_000;
 
-/// What a file begins with until its dump does: one that still has it was left behind.
+/// What a file begins with until the dump's own header is written. A file that still begins so was
+/// left behind by a run that was killed.
 const UNWRITTEN: &[u8] = b"firstchance: a dump that is not written yet\n";
 
-/// Where a dump is written to.
+/// What a dump is written to.
 #[derive(Debug)]
 pub enum Output {
-    /// A file with a temporary name.
+    /// A file that still has its temporary name.
     File(OutFile),
-    /// Standard output.
+    /// Standard output, as with `-o -`.
     Stream(OutStream),
 }
 
-/// A file under a temporary name (`….partial`), private to its owner, made exclusively: it takes
-/// its own name only when it is whole. Dropped before that, it is removed.
+/// A file under a temporary name (`….partial`), readable only by its owner, that did not exist
+/// before. It gets its own name by [`OutFile::publish`]. Dropping it before that removes it.
 #[derive(Debug)]
 pub struct OutFile {
     raw: os::RawOutput,
@@ -34,8 +42,11 @@ pub struct OutFile {
 }
 
 impl OutFile {
-    /// Makes `path` + `.partial`. Where `path` is taken, and may not be overwritten, `-1`, `-2` …
-    /// goes before its ending. No link is followed at the last component.
+    /// Makes `path` with `.partial` appended. If `path` exists and may not be overwritten, `-1`,
+    /// `-2` and so on is put before its extension. A link at the last component is not followed.
+    ///
+    /// # Errors
+    /// If the file cannot be made.
     pub fn create(path: &Path, overwrite: bool) -> Result<Self> {
         let failed = |e: &io::Error| Error::of_file(&format!("creating {}", path.display()), e);
         let name = path.file_name().and_then(|name| name.to_str());
@@ -72,52 +83,59 @@ impl OutFile {
         Err(Error::new(ErrorKind::Disk, what))
     }
 
-    /// Whether others are kept from reading it; not every file system can.
+    /// Returns whether other users are kept from reading the file. Not every file system can do
+    /// that.
     pub fn is_private(&self) -> bool {
         self.raw.is_private()
     }
 
-    /// Lets one user more read it, and go through its folder, whose list they do not get. An error
-    /// where the file system has no access lists.
+    /// Lets one more user read the file and pass through its folder, without listing the folder.
+    ///
+    /// # Errors
+    /// If the file system has no access control lists, or on Windows.
     pub fn allow_reader(&self, uid: u32) -> io::Result<()> {
         failpoint("access-list")?;
         self.raw.allow_reader(uid)
     }
 
-    /// The name it will have.
+    /// Returns the path that the file will have.
     pub fn path(&self) -> PathBuf {
         self.folder.join(&self.name)
     }
 
-    /// The name it has now.
+    /// Returns the temporary path that the file has now.
     pub fn partial_path(&self) -> PathBuf {
         self.folder.join(format!("{}.partial", self.name))
     }
 
-    /// Sets `bytes` of disk aside, so that a full disk shows now and not in the middle.
+    /// Allocates `bytes` of disk space, so that a full disk is noticed now and not in the middle.
     pub fn reserve(&self, bytes: u64) -> io::Result<()> {
         failpoint("reserve")?;
         self.raw.reserve(bytes)
     }
 
-    /// Writes all of `bytes` at `offset`; may be called from several threads.
+    /// Writes all of `bytes` at `offset`. May be called from several threads.
     pub fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         failpoint("write")?;
         self.raw.write_at(offset, bytes)
     }
 
-    /// Makes the file exactly this long.
+    /// Sets the length of the file in bytes.
     pub fn set_len(&self, len: u64) -> io::Result<()> {
         self.raw.set_len(len)
     }
 
-    /// Waits until everything is on the disk.
+    /// Waits until all that was written is on the disk (fsync).
     pub fn sync(&self) -> io::Result<()> {
         failpoint("sync")?;
         self.raw.sync()
     }
 
-    /// Gives the file its name, which it now deserves; the name it got.
+    /// Gives the complete file its name, and returns the path that it got: if somebody took the
+    /// name meanwhile, the next free one.
+    ///
+    /// # Errors
+    /// If the file cannot be renamed.
     pub fn publish(mut self) -> Result<PathBuf> {
         let failed =
             |e: &io::Error, name: &str| Error::of_file(&format!("naming the dump {name}"), e);
@@ -130,7 +148,7 @@ impl OutFile {
                     self.finished = true;
                     return Ok(self.folder.join(name));
                 }
-                // Somebody took the name since we looked.
+                // Somebody took the name since it was checked.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(failed(&error, &name)),
             }
@@ -141,7 +159,7 @@ impl OutFile {
         ))
     }
 
-    /// Leaves it under its temporary name; that name.
+    /// Leaves the file under its temporary name, and returns that path.
     pub fn keep_partial(mut self) -> PathBuf {
         self.finished = true;
         self.partial_path()
@@ -156,7 +174,7 @@ impl Drop for OutFile {
     }
 }
 
-/// Sees whether files can be made in `folder`, by making one.
+/// Checks that files can be made in `folder`, by making one and removing it.
 pub fn expect_writable(folder: &Path) -> Result<()> {
     let name = format!(".firstchance-{}", std::process::id());
     match os::create_output(folder, &name, true) {
@@ -172,8 +190,9 @@ pub fn expect_writable(folder: &Path) -> Result<()> {
     }
 }
 
-/// Removes the file under a temporary name that a program left when it was killed: nobody holds
-/// it any more, and it never came to its dump, or `unfinished` says so of its content.
+/// Removes a file with a temporary name that a killed run left behind. It is removed if no process
+/// holds it any more, and if it is empty, was never written to, or `unfinished` says so of its
+/// content. Returns whether it was removed.
 pub fn remove_left_over(path: &Path, unfinished: &dyn Fn(FileBytes) -> bool) -> io::Result<bool> {
     os::remove_left_over(path, &|bytes| {
         let content = (*bytes).as_ref();
@@ -181,7 +200,8 @@ pub fn remove_left_over(path: &Path, unfinished: &dyn Fn(FileBytes) -> bool) -> 
     })
 }
 
-/// `a.core` → `a-1.core`.
+/// Puts a number before the extension of a name: `a.core` becomes `a-1.core`. Number 0 changes
+/// nothing.
 fn numbered(name: &str, number: u32) -> String {
     if number == 0 {
         return name.to_owned();
@@ -192,19 +212,19 @@ fn numbered(name: &str, number: u32) -> String {
     }
 }
 
-/// Standard output, taken for a dump.
+/// A dump that is written to standard output.
 #[derive(Debug, Default)]
 pub struct OutStream {
     written: u64,
 }
 
 impl OutStream {
-    /// Bytes written so far.
+    /// Returns how many bytes were written so far.
     pub fn written(&self) -> u64 {
         self.written
     }
 
-    /// Writes all of `bytes`.
+    /// Writes all of `bytes` and flushes them.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         failpoint("write")?;
         let mut out = io::stdout().lock();
@@ -215,48 +235,51 @@ impl OutStream {
     }
 }
 
-/// Writes into a regular file that is there, no link: bytes by their offset. It stays as old as it
-/// was.
+/// Writes bytes at offsets of an existing regular file, which must not be a link. The file keeps
+/// its modification time.
 pub fn patch_file(path: &Path, patches: &[(u64, Vec<u8>)]) -> Result<()> {
     let patched = os::patch_file(path, patches);
     patched.map_err(|e| Error::of_file(&format!("writing {}", path.display()), &e))
 }
 
-/// Room on the file system of a folder.
+/// The space of a file system.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Space {
-    /// What an ordinary user may still take, in bytes.
+    /// How many bytes an ordinary user may still write.
     pub free: u64,
-    /// All of it, in bytes.
+    /// The size of the file system in bytes.
     pub total: u64,
 }
 
-/// The room where `folder` lies.
+/// Returns the space of the file system that `folder` is on.
 pub fn space_at(folder: &Path) -> io::Result<Space> {
     failpoint("space")?;
     os::space_at(folder)
 }
 
-/// Maps a regular file for reading; never waits for a FIFO, never opens a device.
+/// Maps a regular file for reading. Does not wait for a FIFO, and fails for a device.
 pub fn map_file(path: &Path) -> io::Result<FileBytes> {
     os::map_file(path)
 }
 
-/// A regular file that is looked at from its begin; as careful as [`map_file`], and cheaper where
-/// there are many files. No link is followed.
+/// The beginning of a regular file, read step by step. As careful as [`map_file`], and cheaper for
+/// many files of which only the beginning is needed. Links are not followed.
 #[derive(Debug)]
 pub struct Peek {
     file: File,
-    /// Its length in bytes.
+    /// The length of the file in bytes.
     pub len: u64,
-    /// When it was written to.
+    /// When the file was last written to.
     pub modified: SystemTime,
-    /// What was read so far.
+    /// What was read so far, from the beginning of the file on.
     pub bytes: Vec<u8>,
 }
 
 impl Peek {
-    /// Opens it; nothing is read yet.
+    /// Opens the file without reading anything.
+    ///
+    /// # Errors
+    /// If it cannot be opened, or is not a regular file.
     pub fn open(path: &Path) -> io::Result<Self> {
         let file = os::open_plain(path)?;
         let found = file.metadata()?;
@@ -271,7 +294,8 @@ impl Peek {
         })
     }
 
-    /// Reads on until there are so many bytes, or no more come.
+    /// Reads until [`Peek::bytes`] has `most` bytes or the file ends, and returns all that was
+    /// read.
     pub fn read(&mut self, most: usize) -> io::Result<&[u8]> {
         let missing = most.saturating_sub(self.bytes.len());
         self.bytes.reserve_exact(missing);

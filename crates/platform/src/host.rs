@@ -1,165 +1,172 @@
+//! The machine that firstchance runs on, as the code above this crate sees it.
+
 use crate::{Crashed, Error, ErrorKind, FileBytes, Follow, JustInTime, Result, Target};
 use snapshot::{Exception, Measure, Module, ProcessKey, Registers, Sample, System, Thread, Time};
 use std::{path::Path, sync::Arc, time::Duration};
 
-/// The machine.
+/// A machine: its processes and what can be done with them. There are three: Linux, Windows, and
+/// the simulated one of tests.
 pub trait Host: Sync {
-    /// Monotonic time since this host was made.
+    /// Returns the monotonic time since this host was made.
     fn now(&self) -> Time;
 
-    /// The processes that can be seen, by ascending pid; of each, what `detail` asks for.
+    /// Lists the processes that can be seen, by ascending pid, with as much of each as `detail`
+    /// asks for.
     ///
     /// # Errors
-    /// Where the system does not list its processes.
+    /// If the system does not list its processes.
     fn processes(&self, detail: Detail) -> Result<Vec<ProcessEntry>>;
 
-    /// The process that has this pid now.
+    /// Finds the process that has this pid now.
     ///
     /// # Errors
-    /// [`ErrorKind::NoSuchProcess`](crate::ErrorKind) where there is none.
+    /// [`ErrorKind::NoSuchProcess`](crate::ErrorKind) if there is none.
     fn find(&self, pid: u32) -> Result<ProcessKey>;
 
-    /// What tells whether a rule is about the process that has this pid now. It is asked for each
-    /// process that starts on the machine, so that figures are left out.
+    /// Returns what rules can match of the process that has this pid now. It is asked for every
+    /// process that starts on the machine, so it leaves out figures that take long to read.
     ///
     /// # Errors
     /// As [`Host::find`].
     fn entry(&self, pid: u32) -> Result<ProcessEntry>;
 
-    /// The wanted figures of a process, as they are now.
+    /// Reads the wanted figures of a process.
     ///
     /// # Errors
-    /// [`ErrorKind::NoSuchProcess`](crate::ErrorKind) where the process has ended.
+    /// [`ErrorKind::NoSuchProcess`](crate::ErrorKind) if the process has ended.
     fn sample(&mut self, key: ProcessKey, measures: &[Measure]) -> Result<Sample>;
 
-    /// Tells `sink` from now on what [`Host::watch`] and [`Host::follow_starts`] ask for, from a
-    /// thread of the host's own. Ends when the host is dropped.
+    /// Reports to `sink`, from a thread of this host, what [`Host::watch`] and
+    /// [`Host::follow_starts`] ask for. This ends when the host is dropped.
     ///
     /// # Errors
-    /// Where the system has no room for what this needs.
+    /// If a descriptor or the thread cannot be made.
     fn report_to(&mut self, sink: HostSink) -> Result<()>;
 
-    /// Reports the end of this process from now on, until it is forgotten. Needs
-    /// [`Host::report_to`].
+    /// Reports the end of this process, until [`Host::forget`]. Needs [`Host::report_to`].
     ///
     /// # Errors
-    /// [`ErrorKind::NoSuchProcess`](crate::ErrorKind) where it has ended already.
+    /// [`ErrorKind::NoSuchProcess`](crate::ErrorKind) if it has ended already.
     fn watch(&mut self, key: ProcessKey) -> Result<()>;
 
-    /// Ends watching and sampling of a process.
+    /// Ends the watching and sampling of a process.
     fn forget(&mut self, key: ProcessKey);
 
-    /// Reports processes that start, from now on. Returns whether the system tells of each; else
-    /// they are looked for ten times a second, and one that lives shorter may be missed. Needs
-    /// [`Host::report_to`].
+    /// Reports processes that start. Returns whether the system tells of every start; if not, the
+    /// list of processes is read ten times a second, and a process that lives shorter may be
+    /// missed. Needs [`Host::report_to`].
     fn follow_starts(&mut self) -> bool;
 
-    /// Ends a process by force.
+    /// Kills a process.
     ///
     /// # Errors
-    /// Where it has ended, or may not be ended.
+    /// If it has ended, or we may not kill it.
     fn kill(&self, key: ProcessKey) -> Result<()>;
 
-    /// Starts a program, held before its first instruction.
+    /// Starts a program that waits before its first instruction, until [`Launched::go`].
     ///
     /// # Errors
-    /// Where it cannot be started.
+    /// If it cannot be started.
     fn launch(&self, program: &Path, arguments: &[String]) -> Result<Launched>;
 
-    /// The counters that are known by name, each with what it counts.
+    /// Returns the well-known counters: the path of each, and what it counts.
     fn counters(&self) -> Vec<(String, String)>;
 
-    /// Takes hold of a process for dumps of it, without stopping it yet.
+    /// Opens a process for dumps, without stopping it yet.
     ///
     /// # Errors
-    /// Where there is no such process, or it may not be touched.
+    /// If there is no such process, or we may not open it.
     fn attach(&self, key: ProcessKey) -> Result<Box<dyn Target>>;
 
-    /// Takes hold of a process to wait for what it does. What is returned belongs to the calling
-    /// thread: ptrace and the Windows debug loop know their tracer by its thread.
+    /// Opens a process to wait for its events. The result belongs to the calling thread: ptrace and
+    /// the Windows debugger are bound to the thread that attached.
     ///
     /// # Errors
     /// As [`Host::attach`].
     fn follow(&self, key: ProcessKey) -> Result<Box<dyn Follow>>;
 
-    /// Takes hold of a process that the system holds because it crashed.
+    /// Opens a process that has crashed and that the system holds for us.
     ///
     /// # Errors
-    /// Where this system does not tell of crashes in this way, or the process is another one by
-    /// now.
+    /// If this system does not tell of crashes in this way, or the process is gone by now.
     fn adopt(&self, crash: CrashNotice) -> Result<Adopted>;
 }
 
-/// What is told of a process in a list.
+/// How much is told of each process of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detail {
-    /// What rules match on.
+    /// What rules can match.
     Identity,
-    /// Figures for people too: memory, handles, mappings. They cost milliseconds each where a
-    /// process has many mappings.
+    /// Also figures for people: memory, handles, mappings. They take milliseconds for a process
+    /// with many mappings.
     Figures,
 }
 
-/// Where a host reports to.
+/// Receives the events of a host, in a thread of the host.
 pub type HostSink = Arc<dyn Fn(HostEvent) + Send + Sync>;
 
-/// What happened to a process that is watched, or to the list of processes.
+/// An event that a host reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HostEvent {
-    /// It is gone.
+    /// A watched process has ended.
     Exited(ProcessKey),
-    /// A process of this pid started, or became another program.
+    /// A process with this pid started, or executed another program.
     Started(u32),
+    /// Reports of starts were lost, as when thousands start at once: any process may be new, or
+    /// have become another program.
+    StartsLost,
 }
 
 /// How the system told us of a crash.
 pub enum CrashNotice<'c> {
-    /// By its core on our standard input (Linux). The threads, the one that crashed first, and
-    /// the fault are those of the core, under the ids that the process itself knows them by.
+    /// The kernel writes the core to our standard input (Linux, core(5)). The threads and the fault
+    /// are read from that core, the thread that crashed first, with the thread ids of the process's
+    /// own pid namespace.
     Core {
-        /// The process that the kernel holds.
+        /// The process, which the kernel holds until we end.
         crashed: &'c Crashed,
-        /// Its threads.
+        /// The threads of the core.
         threads: Vec<Thread>,
-        /// What it dies of.
+        /// The signal that it dies of.
         fault: Option<Exception>,
     },
-    /// As its just-in-time debugger (Windows).
+    /// Windows started us as the just-in-time debugger.
     JustInTime(&'c JustInTime),
 }
 
-/// A process that has crashed and is held by the system: a target whose only event is known.
+/// A process that has crashed, which the system holds for us. Its only event, the crash, is known.
 pub struct Adopted {
-    /// The process.
+    /// The crashed process, as a target of dumps.
     pub target: Box<dyn Target>,
-    /// What it dies of.
+    /// The signal that it dies of.
     pub exception: Exception,
-    /// The registers that the thread had then; `None` where the system did not tell.
+    /// The registers of the thread at the crash; `None` if the system did not tell them.
     pub registers: Option<Registers>,
 }
 
-/// A program that was started by us.
+/// A program that we started.
 #[derive(Debug)]
 pub struct Launched {
-    /// Its process.
+    /// The process of the program.
     pub key: ProcessKey,
     pub(crate) inner: crate::os::RawLaunched,
 }
 
 impl Launched {
-    /// Lets it begin. Whether that succeeds, [`Launched::started`] tells.
+    /// Lets the program begin. [`Launched::started`] tells whether that succeeded.
     pub fn go(&mut self) -> Result<()> {
         self.inner.go().map_err(|e| not_started(&e))
     }
 
-    /// Whether it runs by now; an error where it could not be executed. A program that is attached
-    /// may have to be let go on before this is known.
+    /// Returns whether the program runs by now: `None` if that is not known yet, an error if it
+    /// could not be executed. A program that is attached may have to be let go on before it is
+    /// known.
     pub fn started(&mut self) -> Option<Result<()>> {
         let started = self.inner.started()?;
         Some(started.map_err(|e| not_started(&e)))
     }
 
-    /// Its exit code (or minus the signal) once it has ended.
+    /// Returns the exit code, or minus the signal, once the program has ended.
     pub fn status(&mut self) -> Option<i32> {
         self.inner.status()
     }
@@ -172,112 +179,114 @@ fn not_started(error: &std::io::Error) -> Error {
     )
 }
 
-/// A process in a list.
+/// A process of a list.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ProcessEntry {
-    /// Who it is.
+    /// The identity of the process.
     pub key: ProcessKey,
-    /// Its parent.
+    /// The pid of its parent.
     pub parent: u32,
-    /// Base name of its image, or the kernel's name for it.
+    /// The base name of its image, or the kernel's name for it.
     pub name: String,
-    /// Full path of its image; empty where it may not be seen.
+    /// The full path of its image; empty if we may not see it.
     pub image: String,
-    /// The name the kernel keeps, at most 15 bytes.
+    /// The name that the kernel keeps, at most 15 bytes (Linux).
     pub comm: String,
-    /// Its process group.
+    /// The id of its process group (Linux).
     pub group: u32,
-    /// Its arguments.
+    /// Its command line, one argument each.
     pub command_line: Vec<String>,
-    /// Whose it is.
+    /// The name of the user that it runs as.
     pub user: String,
-    /// When it started.
+    /// The time at which it started.
     pub started: snapshot::WallTime,
-    /// CPU time used so far.
+    /// The CPU time that it has used.
     pub cpu: Duration,
-    /// Private memory in bytes.
+    /// Its private memory in bytes.
     pub private: u64,
-    /// Resident memory in bytes.
+    /// Its resident memory in bytes.
     pub resident: u64,
-    /// Threads.
+    /// The number of its threads.
     pub threads: u32,
-    /// Open descriptors or handles; `None` where they may not be seen.
+    /// The number of its open descriptors or handles; `None` if we may not see it.
     pub handles: Option<u32>,
-    /// State letter.
+    /// Its state as a letter of proc_pid_stat(5); a blank on Windows.
     pub state: char,
-    /// The service it belongs to.
+    /// The systemd or Windows service that it belongs to.
     pub service: Option<String>,
-    /// The container it runs in.
+    /// The id of the container that it runs in.
     pub container: Option<String>,
-    /// Its mappings, first address and name, for telling its runtime; empty where they may not be
-    /// seen.
+    /// The first address and the name of its mappings, by which its runtime is recognised; empty if
+    /// we may not see them.
     pub mapped: Vec<(u64, String)>,
-    /// Whether it is a thread of the kernel.
+    /// Whether it is a kernel thread, or Windows' own kernel.
     pub kernel: bool,
 }
 
-/// One line of what works on this machine.
+/// One line of `firstchance doctor`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// What was looked at: `Yama ptrace scope`.
+    /// What was checked, as in "Yama".
     pub what: String,
-    /// How it is.
+    /// How well it works.
     pub health: Health,
-    /// What was found.
+    /// What was found out about it.
     pub found: String,
-    /// What to do about it; empty when there is nothing to do.
+    /// What to do about it; empty if there is nothing to do.
     pub advice: String,
 }
 
-/// How well a thing is.
+/// How well something works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Health {
-    /// As it should be.
+    /// It works without restrictions.
     Good,
-    /// It works less well.
+    /// It works with restrictions.
     Weak,
     /// It does not work.
     Bad,
 }
 
-/// The machine this runs on.
+/// Returns the machine that this runs on.
 pub fn this_machine() -> Box<dyn Host> {
     crate::os::host()
 }
 
-/// The files behind a process's images, for what only they tell: build-ids, symbols.
+/// The files of a process's modules, for what only they tell: build-ids and symbols.
 #[derive(Debug)]
 pub struct ImageFiles(crate::os::ImageFiles);
 
 impl ImageFiles {
-    /// Those of this process, while it lives.
+    /// Opens the files of this process; `None` if it has ended.
     pub fn of(process: ProcessKey) -> Option<Self> {
         crate::os::ImageFiles::of(process).map(Self)
     }
 
-    /// A path by which we can open the very file that is mapped, wherever the process has it.
+    /// Returns a path by which we can open the file that is mapped as this module, also if the
+    /// process runs in another mount namespace. `None` if there is no such path.
     pub fn path(&self, module: &Module) -> Option<std::path::PathBuf> {
         self.0.path(module)
     }
 
-    /// The bytes of a module's file, if it is the very file that is mapped and reading it cannot
-    /// hang.
+    /// Maps the file of this module. `None` if it is not the file any more that the process has
+    /// mapped, or if reading it could hang.
     pub fn open(&self, module: &Module) -> Option<FileBytes> {
         self.0.open(module)
     }
 }
 
-/// Facts about the machine.
+/// Returns facts about this machine and its system.
 pub fn system() -> System {
     crate::os::system()
 }
 
-/// Columns of the terminal that standard error is; `None` where it is none.
+/// Returns the number of columns of the terminal that standard error is; `None` if it is no
+/// terminal.
 pub fn terminal_width() -> Option<usize> {
     crate::os::terminal_width()
 }
 
-/// What works on this machine and what does not.
+/// Checks what works on this machine. `folder` is where dumps would be written.
 pub fn doctor(folder: &Path) -> Vec<Finding> {
     crate::os::doctor(folder)
 }

@@ -1,9 +1,12 @@
-//! The only place with OS calls, `unsafe` and `cfg(target_os)`.
+//! The only crate with system calls, `unsafe` and `cfg(target_os)`.
 //!
-//! It delivers plain facts ([`snapshot`]) and accepts plain orders; names, build-ids, percentages
-//! and decisions are made above it.
-//! [`Host`] is the machine, [`Target`] one process that dumps are taken of, [`Follow`] one that is
-//! waited for, [`Capture`] a process held still.
+//! It tells plain facts ([`snapshot`]) and takes plain orders. Names of exceptions, build-ids,
+//! percentages and decisions are made by the crates above it. The entrance is [`Host`], the
+//! machine; it opens a [`Target`], a process of which dumps can be taken, or a [`Follow`], a
+//! process whose events are waited for. A [`Capture`] is a process that is held still.
+//!
+//! `linux/` and `windows/` have the same modules where the systems allow it; `os` names the one
+//! that is compiled. `sim` is a simulated machine for tests.
 
 mod arming;
 mod cancel;

@@ -1,4 +1,4 @@
-//! What is known of the machine when firstchance is compiled; [`crate::system`] finds out the rest.
+//! What is known of the machine when firstchance is compiled. [`crate::system`] finds out the rest.
 
 use snapshot::{Architecture, OperatingSystem};
 

@@ -1,54 +1,57 @@
+//! This program as a monitor of processes, which `firstchance cancel PID` can reach from another
+//! process.
+
 use crate::{Result, os};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// This program as a monitor of processes that `firstchance cancel PID` can reach.
+/// A monitor that can be reached by `firstchance cancel PID`.
 #[derive(Debug)]
 pub struct Monitor {
     shared: Shared,
-    _door: os::MonitorDoor,
+    _listener: os::MonitorListener,
 }
 
-/// What the monitor and the door to it share.
+/// The state that the monitor and its listener share.
 pub(crate) type Shared = Arc<Watched>;
 
-/// The processes that are monitored, and what is done when somebody asks to leave one alone.
+/// The processes that are monitored, and what to do when somebody cancels one.
 pub(crate) struct Watched {
     pids: Mutex<HashSet<u32>>,
     cancel: Box<dyn Fn(u32) + Send + Sync>,
 }
 
 impl Monitor {
-    /// Opens the door. `cancel` is called from a thread of the door's, with the pid, when somebody
-    /// asks to leave a monitored process alone.
+    /// Begins to listen. `cancel` is called with the pid, from a thread of the listener, when
+    /// somebody asks us to end the monitoring of a process.
     ///
     /// # Errors
-    /// Where the system does not let us be reached.
+    /// If the system does not let us be reached.
     pub fn open(cancel: impl Fn(u32) + Send + Sync + 'static) -> Result<Self> {
         let shared = Arc::new(Watched {
             pids: Mutex::default(),
             cancel: Box::new(cancel),
         });
-        let door = os::MonitorDoor::open(shared.clone())?;
+        let listener = os::MonitorListener::open(shared.clone())?;
         Ok(Self {
             shared,
-            _door: door,
+            _listener: listener,
         })
     }
 
-    /// Says which processes are monitored from now on.
+    /// Sets which processes are monitored from now on.
     pub fn follow(&mut self, pids: impl Iterator<Item = u32>) {
         *self.shared.pids() = pids.collect();
     }
 }
 
 impl Watched {
-    /// The pids that are monitored now.
+    /// Returns the pids that are monitored now.
     pub(crate) fn pids(&self) -> MutexGuard<'_, HashSet<u32>> {
         self.pids.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Somebody asks to leave this process alone; returns whether it is monitored.
+    /// Cancels the monitoring of this process. Returns whether it was monitored.
     pub(crate) fn ask(&self, pid: u32) -> bool {
         let is_meant = self.pids().contains(&pid);
         if is_meant {
@@ -64,7 +67,10 @@ impl std::fmt::Debug for Watched {
     }
 }
 
-/// Asks every monitor of this process to end; how many there were.
+/// Asks every monitor of this process to end, and returns how many there were.
+///
+/// # Errors
+/// If the monitors cannot be reached.
 pub fn cancel_monitors(pid: u32) -> Result<u32> {
     os::cancel_monitors(pid)
 }

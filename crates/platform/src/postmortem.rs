@@ -1,24 +1,32 @@
-//! What the system does when a process crashes: who is told, and what that program needs.
+//! Crash handling: the program that the kernel starts for each crash (core(5)), the process that
+//! crashed, and files that nobody but the administrator can change.
 
 use crate::{Error, ErrorKind, Result, os};
 use snapshot::ProcessKey;
 use std::{path::Path, time::Duration};
 
-/// Whom the kernel tells of crashes (`core_pattern` and `core_pipe_limit` of core(5)).
+/// The kernel's setting for cores: `core_pattern` and `core_pipe_limit` of core(5).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CoreHandler {
-    /// A pattern for file names, or `|PROGRAM ARGUMENTS`.
+    /// A pattern for the names of files, or `|PROGRAM ARGUMENTS` for a program that gets the core.
     pub pattern: String,
-    /// So many programs are run at once, and waited for; 0: any number, and none is waited for.
+    /// How many such programs run at once, each of which the kernel waits for. 0 means any number,
+    /// without waiting.
     pub at_once: u32,
 }
 
-/// Whom the kernel tells of crashes now.
+/// Reads the kernel's setting for cores.
+///
+/// # Errors
+/// If it cannot be read, or on Windows.
 pub fn core_handler() -> Result<CoreHandler> {
     os::postmortem::core_handler()
 }
 
-/// Has the kernel tell somebody else; an error where it did not take it as it is.
+/// Changes the kernel's setting for cores.
+///
+/// # Errors
+/// If we may not change it, or if the kernel changed the pattern, as it does with a long one.
 pub fn set_core_handler(handler: &CoreHandler) -> Result<()> {
     os::postmortem::set_core_handler(handler)?;
     let taken = core_handler()?;
@@ -32,22 +40,28 @@ pub fn set_core_handler(handler: &CoreHandler) -> Result<()> {
     Err(Error::new(ErrorKind::Unsupported, what))
 }
 
-/// How far a path is in the hands of the administrator alone.
+/// Who may write to the folders of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Guard {
-    /// Nobody else may write to any folder of it.
+    /// Only the administrator may write to any folder of it.
     Strict,
-    /// Folders above it may be those where everybody has files of their own (`/tmp`).
+    /// Folders above the last one may be shared by everybody, such as `/tmp`.
     Shared,
 }
 
-/// Refuses a path of which somebody but the administrator can change any part, also by replacing a
-/// folder: who can do that decides what we do. What is not there yet is not looked at.
+/// Checks that only the administrator can change the file or folder, or replace any folder above
+/// it: whoever can do that decides what we do. Parts that do not exist yet are not checked.
+///
+/// # Errors
+/// If somebody else can change a part of the path.
 pub fn expect_guarded(path: &Path, guard: Guard) -> Result<()> {
     os::postmortem::expect_guarded(path, guard)
 }
 
-/// A file in the hands of the administrator alone; `None` where there is none.
+/// Reads a file that only the administrator can change; `None` if it does not exist.
+///
+/// # Errors
+/// If somebody else could have written it, or if it cannot be read.
 pub fn read_guarded(path: &Path) -> Result<Option<Vec<u8>>> {
     expect_guarded(path, Guard::Strict)?;
     match std::fs::read(path) {
@@ -60,118 +74,140 @@ pub fn read_guarded(path: &Path) -> Result<Option<Vec<u8>>> {
     }
 }
 
-/// How a file of ours may be used.
+/// Who may do what with a file that we write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Use {
     /// Everybody may read it.
     Read,
-    /// Everybody may run it.
+    /// Everybody may read and run it.
     Run,
-    /// The administrator's alone.
+    /// Only the administrator may read it.
     Secret,
 }
 
-/// Writes a file in the place of one that may be there, whole or not at all, and the folders it
-/// lies in where they are missing.
+/// Writes a file, replacing one that exists, completely or not at all. Missing folders are made.
+///
+/// # Errors
+/// If somebody else can change a folder of the path, or if the file cannot be written.
 pub fn write_guarded(path: &Path, bytes: &[u8], usage: Use) -> Result<()> {
     expect_guarded(path, Guard::Strict)?;
     let written = os::postmortem::replace_file(path, bytes, usage);
     written.map_err(|e| Error::of_file(&format!("writing {}", path.display()), &e))
 }
 
-/// Makes a folder for dumps that is the administrator's alone; refuses one that others can change.
+/// Makes a folder for dumps that only the administrator can read.
+///
+/// # Errors
+/// If somebody else can change the folder or replace it, or if it cannot be made.
 pub fn make_store(folder: &Path) -> Result<()> {
     expect_guarded(folder, Guard::Shared)?;
     let made = os::postmortem::make_store(folder);
     made.map_err(|e| Error::of_file(&format!("making the folder {}", folder.display()), &e))
 }
 
-/// Makes a folder for what belongs to the administrator alone and everybody may go through on the
-/// way to what is theirs; refuses one that others can change.
+/// Makes a folder that only the administrator can list, and that everybody can pass through to
+/// reach the files that they may read.
+///
+/// # Errors
+/// As [`make_store`].
 pub fn make_passage(folder: &Path) -> Result<()> {
     expect_guarded(folder, Guard::Shared)?;
     let made = os::postmortem::make_passage(folder);
     made.map_err(|e| Error::of_file(&format!("making the folder {}", folder.display()), &e))
 }
 
-/// The number of the user that this program runs for; `None` where users have none.
+/// Returns the id of the user that this program runs as; `None` on Windows.
 pub fn own_user() -> Option<u32> {
     os::postmortem::own_user()
 }
 
-/// A process of whose crash we were told.
+/// A process that has crashed, and that the kernel holds while we write its dump.
 #[derive(Debug)]
 pub struct Crashed {
-    /// Who it is.
+    /// The identity of the process.
     pub key: ProcessKey,
     pub(crate) inner: os::postmortem::RawCrashed,
 }
 
 impl Crashed {
-    /// The process of this pid, which the descriptor of that number (`%F`) must mean too where the
-    /// kernel gives one: pids come again.
+    /// Identifies the process. `descriptor` is the pidfd that the kernel gives to the handler (`%F`
+    /// of core(5)), if it does; a pid alone may belong to another process by now.
+    ///
+    /// # Errors
+    /// If the process is gone, or the descriptor stands for another one.
     pub fn identify(pid: u32, descriptor: Option<i32>) -> Result<Self> {
         let (key, inner) = os::postmortem::identify(pid, descriptor)?;
         Ok(Self { key, inner })
     }
 
-    /// Whether its program is the very file that we are.
+    /// Returns whether the process runs the same program file as we do.
     pub fn is_ourselves(&self) -> bool {
         os::postmortem::is_ourselves(self.key)
     }
 
-    /// The user and the group whose process it is through and through: real, effective, saved and
-    /// file system ids are the same, it has no capability, and its program is one that they may
-    /// read. [`Crashed::is_there`] afterwards says whether it was this process.
+    /// Returns the user and group id of a process that has no other rights: its real, effective,
+    /// saved and file system ids are the same, it has no capabilities, and those ids may read its
+    /// program. `None` for any other process. Call [`Crashed::is_there`] afterwards to be sure that
+    /// the answer is about this process.
     pub fn only_ids(&self) -> Option<(u32, u32)> {
         os::postmortem::only_ids(self.key)
     }
 
-    /// Whether it is there still.
+    /// Returns whether the process still exists.
     pub fn is_there(&self) -> bool {
         self.inner.is_there()
     }
 }
 
-/// What Windows tells the debugger that it starts when a process crashes (AeDebug).
+/// What Windows tells the debugger that it starts when a process crashes
+/// (<https://learn.microsoft.com/windows/win32/debug/configuring-automatic-debugging>).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JustInTime {
-    /// The process.
+    /// The pid of the process that crashed.
     pub pid: u32,
-    /// An event of ours: once it is signalled, Windows lets the process go on. Without it, Windows
-    /// goes on with the crash when we end.
+    /// A handle of an event that we inherited. Windows continues the crash when it is signalled, or
+    /// when we end.
     pub event: u64,
-    /// Where `JIT_DEBUG_INFO` lies in the process.
+    /// The address of `JIT_DEBUG_INFO` in the process.
     pub information: u64,
 }
 
-/// Makes this process fit for being told of crashes: nothing of what it does leaves a core, no file
-/// of it can be read by others. Refuses who is not the administrator.
+/// Prepares this process for handling crashes: it leaves no core itself, and files that it makes
+/// cannot be read by others.
+///
+/// # Errors
+/// If we are not the administrator.
 pub fn become_crash_handler() -> Result<()> {
     os::postmortem::become_crash_handler()
 }
 
-/// A line in the log of the system, for a program that has nobody to talk to.
+/// Writes a line to the system's log, for a program that has no terminal. Failures are ignored.
 pub fn system_log(text: &str) {
     os::postmortem::system_log(text);
 }
 
-/// The kernel's log, as far as it reaches back, a line each; what [`system_log`] wrote is in it.
+/// Returns the lines of the kernel's log, as far as it reaches back. It contains what
+/// [`system_log`] wrote.
+///
+/// # Errors
+/// If it cannot be read, or on Windows.
 pub fn kernel_log() -> std::io::Result<Vec<String>> {
     os::postmortem::kernel_log()
 }
 
-/// Reads and drops what still comes on standard input, for so long at most.
+/// Reads what still comes on standard input and throws it away, for at most `limit`. Returns the
+/// number of bytes.
 pub fn drain_input(limit: Duration) -> u64 {
     os::postmortem::drain_input(limit)
 }
 
-/// Where the program that runs can be read, whatever became of its name.
+/// Returns a path by which our own program file can be read, even if it was renamed or deleted.
 pub fn own_program() -> std::path::PathBuf {
     os::postmortem::own_program()
 }
 
-/// Becomes another program, which gets our standard input; returns only if that fails.
+/// Replaces this process by another program, which inherits our standard input. Returns only if
+/// that fails.
 pub fn become_program(program: &Path, arguments: &[Vec<u8>]) -> Error {
     os::postmortem::become_program(program, arguments)
 }

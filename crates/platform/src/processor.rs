@@ -1,9 +1,9 @@
-//! What the processor tells of itself.
+//! What the processor tells about itself.
 
 use snapshot::XsaveLayout;
 
-/// Where this processor has the components of an XSAVE area (CPUID leaf 0xD; Intel SDM volume 1,
-/// §13.2). Empty if it has none.
+/// Returns where this processor puts the components of an XSAVE area (CPUID leaf 0xD; Intel SDM
+/// volume 1, §13.2). Empty if it has no XSAVE.
 #[cfg(target_arch = "x86_64")]
 pub fn xsave_layout() -> &'static XsaveLayout {
     use snapshot::xsave::Component;
@@ -16,8 +16,8 @@ pub fn xsave_layout() -> &'static XsaveLayout {
         if __cpuid(0).eax < XSAVE {
             return XsaveLayout::default();
         }
-        // Numbers 0 and 1 stand for x87 and SSE, whose leaves tell other things. A component that
-        // the processor lacks has no size.
+        // Components 0 and 1 are x87 and SSE; their leaves tell other things. A component that the
+        // processor lacks has size 0.
         let leaves = (2..63).map(|number| (number, __cpuid_count(XSAVE, number)));
         XsaveLayout::new(leaves.map(|(number, leaf)| Component {
             number,
@@ -28,7 +28,7 @@ pub fn xsave_layout() -> &'static XsaveLayout {
     &LAYOUT
 }
 
-/// The same where there are no XSAVE areas: empty.
+/// Returns an empty layout: this processor has no XSAVE areas.
 #[cfg(not(target_arch = "x86_64"))]
 pub fn xsave_layout() -> &'static XsaveLayout {
     static NONE: std::sync::LazyLock<XsaveLayout> = std::sync::LazyLock::new(XsaveLayout::default);

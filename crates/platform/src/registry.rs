@@ -1,23 +1,23 @@
-//! The registry of Windows. Elsewhere there is none, which every call says.
+//! The Windows registry. Every function fails on Linux, which has none.
 
 use crate::{Result, os};
 
-/// What a value of the registry holds
+/// The data of a registry value
 /// (<https://learn.microsoft.com/windows/win32/sysinfo/registry-value-types>).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RegistryValue {
-    /// `REG_SZ`.
+    /// A text (`REG_SZ`).
     Text(String),
-    /// `REG_EXPAND_SZ`: a name between two `%` stands for a variable of whoever reads it.
+    /// A text in which a name between two `%` stands for an environment variable (`REG_EXPAND_SZ`).
     Expand(String),
-    /// `REG_DWORD`.
+    /// A 32-bit number (`REG_DWORD`).
     Number(u32),
-    /// Any other type, by its number, with its bytes.
+    /// Data of any other type: the number of the type, and its bytes.
     Other(u32, Vec<u8>),
 }
 
 impl RegistryValue {
-    /// The text of one that is a text.
+    /// Returns the text, if the data is one.
     pub fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) | Self::Expand(text) => Some(text),
@@ -25,7 +25,7 @@ impl RegistryValue {
         }
     }
 
-    /// The number of one that is a number.
+    /// Returns the number, if the data is one.
     pub fn number(&self) -> Option<u32> {
         match self {
             Self::Number(number) => Some(*number),
@@ -34,72 +34,72 @@ impl RegistryValue {
     }
 }
 
-/// The values of a key; a name means the same in capitals.
+/// The values of a key, by name. Upper and lower case are the same in names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RegistryValues(pub(crate) Vec<(String, RegistryValue)>);
 
 impl RegistryValues {
-    /// The value of that name.
+    /// Returns the value of that name.
     pub fn get(&self, name: &str) -> Option<&RegistryValue> {
         let mut values = self.0.iter();
         let found = values.find(|(known, _)| known.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value)
     }
 
-    /// All of them with their names.
+    /// Returns all values with their names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &RegistryValue)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
     }
 }
 
-/// A key of the registry as 64-bit programs see it.
+/// A key of the registry, as 64-bit programs see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegistryKey {
     path: String,
 }
 
 impl RegistryKey {
-    /// The key of this path, which begins with `HKLM` or `HKCU`.
+    /// Names the key with this path, which begins with `HKLM` or `HKCU`. Nothing is opened yet.
     pub fn new(path: impl Into<String>) -> Self {
         Self { path: path.into() }
     }
 
-    /// The key of that name in this one.
+    /// Names the key of that name below this one.
     pub fn below(&self, name: &str) -> Self {
         Self::new(format!("{}\\{name}", self.path))
     }
 
-    /// Its path.
+    /// Returns the path of the key.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// Its values; `None` where there is no such key.
+    /// Reads the values of the key; `None` if the key does not exist.
     pub fn values(&self) -> Result<Option<RegistryValues>> {
         os::registry::values(&self.path)
     }
 
-    /// The names of the keys in it.
+    /// Reads the names of the keys below it.
     pub fn keys(&self) -> Result<Vec<String>> {
         os::registry::keys(&self.path)
     }
 
-    /// Sets a value, and makes the key where there is none.
+    /// Sets a value, and makes the key if it does not exist.
     pub fn set(&self, name: &str, value: &RegistryValue) -> Result<()> {
         os::registry::set(&self.path, name, value)
     }
 
-    /// Makes the key where there is none.
+    /// Makes the key if it does not exist.
     pub fn make(&self) -> Result<()> {
         os::registry::make(&self.path)
     }
 
-    /// Takes a value away; one that is not there is no error.
+    /// Removes a value. It is no error if it does not exist.
     pub fn unset(&self, name: &str) -> Result<()> {
         os::registry::unset(&self.path, name)
     }
 
-    /// Takes the key away with all that is in it; one that is not there is no error.
+    /// Removes the key with everything below it. It is no error if it does not exist.
     pub fn remove(&self) -> Result<()> {
         os::registry::remove(&self.path)
     }

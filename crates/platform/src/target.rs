@@ -1,107 +1,112 @@
+//! One process: a [`Target`], of which dumps are taken, and a [`Follow`], whose events are waited
+//! for.
+
 use crate::{Arming, Capture, CaptureOptions, Result};
 use snapshot::{Handle, Memory, Module, Process, ProcessKey, Registers, TargetEvent};
 use std::{sync::Arc, time::Instant};
 
-/// One process that dumps are taken of.
+/// A process of which dumps can be taken.
 pub trait Target {
-    /// Who it is.
+    /// Returns the identity of the process.
     fn key(&self) -> ProcessKey;
 
-    /// What is known of it without stopping it.
+    /// Reads what can be read without stopping the process.
     ///
     /// # Errors
-    /// Where it has ended.
+    /// If it has ended.
     fn facts(&mut self) -> Result<Facts>;
 
-    /// Its memory as it is now, readable from any thread.
+    /// Returns the memory of the running process. It can be read from any thread.
     fn memory(&self) -> Arc<dyn Memory>;
 
-    /// Holds it still, until the capture is released or dropped.
+    /// Holds the process still until the capture is released or dropped.
     ///
     /// # Errors
-    /// Where it may not be stopped, has ended, or became another program meanwhile.
+    /// If it may not be stopped, has ended, or executed another program meanwhile.
     fn capture(&mut self, options: &CaptureOptions) -> Result<Capture>;
 }
 
-/// A process that is attached and waited for, by the thread that began it.
+/// A process whose events are waited for, by the thread that began to follow it.
 ///
-/// Of every event but its being gone, the thread that it happened in stands until
-/// [`Follow::go_on`]: at a place for some milliseconds only, unless it is told to
-/// [`stay`](Follow::stay). A capture that is taken meanwhile shows it there.
+/// For every event but the end of the process, the thread that caused it stands until
+/// [`Follow::go_on`]; at a place that is held by a probe it stands for some milliseconds only,
+/// unless it is told to [`stay`](Follow::stay). A capture that is taken meanwhile shows the thread
+/// there.
 pub trait Follow: Target {
-    /// Reports this, and nothing else, from now on; returns what could not be had or what it
-    /// costs, in sentences.
+    /// Sets which events are reported from now on. Returns in sentences what cannot be reported, or
+    /// what it costs the process.
     ///
     /// # Errors
-    /// Where nothing can be followed: the process may not be touched, or has ended.
+    /// If the process cannot be followed: we may not attach to it, or it has ended.
     fn arm(&mut self, what: &Arming) -> Result<Vec<String>>;
 
-    /// Waits for what the process does next: until something happens, somebody uses the
-    /// [`Follow::waker`], or `until` has come.
+    /// Waits until an event happens, somebody uses the [`Follow::waker`], or `until` has come.
     ///
     /// # Errors
-    /// Where the process can no longer be followed.
+    /// If the process can no longer be followed.
     fn wait(&mut self, until: Option<Instant>) -> Result<Happened>;
 
-    /// What ends a wait from another thread.
+    /// Returns a handle that ends a wait from another thread.
     fn waker(&self) -> Waker;
 
-    /// Whether the thread of the last event still is where it was: the hold of a place may have
-    /// run out.
+    /// Returns whether the thread of the last event still stands there. A probe holds it for a
+    /// limited time only.
     fn is_standing(&self) -> bool;
 
-    /// Keeps the thread of the last event where it is, for however long. Returns whether it
-    /// stands there; it does not when we came too late, or it has ended.
+    /// Keeps the thread of the last event where it is, for any length of time. Returns whether it
+    /// stands there: it does not if the probe's time was over, or if it has ended.
     ///
     /// # Errors
-    /// Where it may not be stopped.
+    /// If we may not stop it.
     fn stay(&mut self) -> Result<bool>;
 
-    /// Lets the thread of the last event go on as if nobody had looked; nothing stands then.
+    /// Lets the thread of the last event run on, as if nothing had happened to it.
     fn go_on(&mut self);
 
-    /// From now on, things of this kind are thrown without being reported, or are again. Only
-    /// places on Linux know of kinds.
+    /// Sets whether exceptions of this type pass without being reported. Only places on Linux know
+    /// of types; `kind` is the number that [`Standing::kind`] told.
     fn pass(&mut self, kind: u64, pass: bool);
 
-    /// How many of this kind have gone by unreported.
+    /// Returns how many exceptions of this type have passed without being reported.
     fn passed(&self, kind: u64) -> u64;
 
-    /// How many events since the last call came too fast to be seen.
+    /// Returns how many events were lost since the last call because they came too fast.
     fn missed(&mut self) -> u64;
 
-    /// The pid of the process that this handle of the target means; `None` where there are no
-    /// handles of processes (Linux).
+    /// Returns the pid of the process that a handle of the target refers to; `None` on Linux, which
+    /// has no handles of processes.
     fn process_of(&self, handle: u64) -> Option<u32>;
 }
 
-/// Why a wait ended.
+/// Why [`Follow::wait`] returned.
 #[derive(Debug)]
 #[expect(
     clippy::large_enum_variant,
     reason = "one at a time, and taken apart at once: an allocation for each event costs more"
 )]
 pub enum Happened {
-    /// The process did something.
+    /// An event of the process, and the thread that stands for it.
     Event(TargetEvent, Standing),
     /// Somebody used the waker.
     Woken,
-    /// The time has come, and nothing happened before.
+    /// The time was over, and nothing happened before.
     TimedOut,
 }
 
-/// The thread that stands for an event.
+/// What is told of the thread that stands for an event.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Standing {
-    /// Its registers; `None` where no thread stands, or they could not be read.
+    /// The registers of the thread; `None` if no thread stands, or if they could not be read.
     pub registers: Option<Registers>,
-    /// At a place where something is thrown: what tells its kind, as it was when the thread came.
+    /// At a place where an exception is thrown: the number of its type, as it was when the thread
+    /// came.
     pub kind: Option<u64>,
-    /// Whether the process dies of this when the thread goes on.
+    /// Whether the process dies when the thread goes on.
     pub is_deadly: bool,
 }
 
-/// Ends the wait of one [`Follow`], from any thread; if it does not wait now, the next one.
+/// Ends the wait of a [`Follow`] from any thread. If it is not waiting now, its next wait ends at
+/// once.
 #[derive(Clone)]
 pub struct Waker(Arc<dyn Fn() + Send + Sync>);
 
@@ -110,7 +115,7 @@ impl Waker {
         Self(Arc::new(wake))
     }
 
-    /// Ends the wait.
+    /// Ends the present wait, or the next one.
     pub fn wake(&self) {
         (self.0)();
     }
@@ -122,17 +127,18 @@ impl std::fmt::Debug for Waker {
     }
 }
 
-/// What is known of a process without stopping it.
+/// What can be read of a process without stopping it.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
-    /// The process.
+    /// The process itself: identity, names, user, times.
     pub process: Process,
     /// Its open descriptors or handles.
     pub handles: Vec<Handle>,
-    /// Its images as far as the address space tells: range and path.
+    /// Its modules with their ranges and paths.
     pub modules: Vec<Module>,
-    /// Memory that is resident or swapped, in bytes.
+    /// The size of its resident and swapped memory in bytes; on Windows of its committed memory,
+    /// which is what a full dump takes.
     pub resident: u64,
-    /// Its private part.
+    /// The size of its private memory in bytes.
     pub private: u64,
 }

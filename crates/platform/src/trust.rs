@@ -1,19 +1,25 @@
+//! Files whose content decides what firstchance does, such as rule files: whoever can write them
+//! could have us dump any process.
+
 use crate::{Error, ErrorKind, Result, os};
 use std::path::Path;
 
-/// A file that decides what we do.
+/// A file that was read, and who can have written it.
 #[derive(Clone, Debug, Default)]
 pub struct Trusted {
-    /// What is in it.
+    /// The content of the file.
     pub bytes: Vec<u8>,
-    /// Whether it and its folder belong to the administrator alone: others cannot have written it.
+    /// Whether only the administrator can have written it: the file and its folder belong to him.
     pub administrator: bool,
 }
 
-/// What is read of such a file at most.
+/// The largest size of such a file in bytes.
 pub(crate) const LARGEST: u64 = 1 << 20;
 
-/// Reads a file that decides what we do; refuses one that everybody may write to.
+/// Reads such a file.
+///
+/// # Errors
+/// If everybody may write to it, if it is larger than 1 MiB, or if it cannot be read.
 pub fn read_trusted(path: &Path) -> Result<Trusted> {
     let failed = |e: &std::io::Error| Error::of_file(&format!("reading {}", path.display()), e);
     let (file, world_writable) = os::read_trusted(path).map_err(|e| failed(&e))?;

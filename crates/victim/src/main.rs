@@ -1,11 +1,11 @@
-//! `victim MODE [ARGS]`: a program that misbehaves on request, for tests.
+//! `victim MODE [ARGS]`: a program for tests that misbehaves in the way that its mode says.
 
+mod harness;
 mod modes;
-mod stage;
 
 use std::process::ExitCode;
 
-use stage::Stage;
+use harness::Harness;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -17,7 +17,7 @@ fn main() -> ExitCode {
         eprint!("victim: no mode {name:?}\n{}", usage());
         return ExitCode::FAILURE;
     };
-    match Stage::new(rest).and_then(|stage| (mode.run)(&stage)) {
+    match Harness::new(rest).and_then(|harness| (mode.run)(&harness)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("victim {name}: {error}");

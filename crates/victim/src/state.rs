@@ -1,42 +1,43 @@
-//! Counters in a file that is mapped: written by the victim, read by the test at any time.
+//! Counters that a victim and its test share: an array of 64-bit integers in a file that both map
+//! into memory. The victim writes them, and the test can read them at any time.
 
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What is counted.
+/// The counters and values, by their index in the file.
 #[derive(Clone, Copy, Debug)]
 pub enum Slot {
-    /// Rounds of work.
+    /// How many rounds of its work the victim has done.
     Counter,
-    /// Rounds that found something changed that must not change.
+    /// How many rounds found a register or memory changed that must not change.
     Errors,
-    /// System calls that returned EINTR.
+    /// How many system calls returned EINTR.
     Interrupted,
-    /// The largest time between two rounds, in nanoseconds.
+    /// The longest time between two rounds, in nanoseconds.
     MaxGap,
-    /// A process or thread that the victim has started.
+    /// The pid or thread id of a process or thread that the victim started.
     Child,
-    /// System calls that returned although nothing should have ended them.
+    /// How many system calls returned although nothing should have ended them.
     Returned,
 }
 
 const SLOTS: usize = 64;
 
-/// The size of the file.
+/// The size of the file in bytes.
 const BYTES: usize = SLOTS * size_of::<u64>();
 
-/// The page of counters.
+/// The mapped counters. They stay mapped until the process ends.
 pub struct State {
     slots: &'static [AtomicU64; SLOTS],
 }
 
 impl State {
-    /// The counters in the file at `path`, which is made if it is not there.
+    /// Maps the counters of the file at `path`, which is made if it does not exist.
     ///
     /// # Errors
-    /// When the file cannot be made or mapped.
+    /// If the file cannot be made or mapped.
     pub fn open(path: &Path) -> io::Result<State> {
         let mut options = OpenOptions::new();
         let file = options
@@ -47,35 +48,36 @@ impl State {
             .open(path)?;
         file.set_len(BYTES as u64)?;
         let page = map(&file)?;
-        // SAFETY: the mapping has BYTES bytes, is aligned to a page, and is never unmapped; atomics
-        // may be changed by another process at any time.
+        // SAFETY: the mapping is BYTES long, which is the size of the array, is aligned to a page,
+        // and is never unmapped. Another process may change it at any time, which is allowed for
+        // atomics.
         let slots = unsafe { &*page.cast::<[AtomicU64; SLOTS]>() };
         Ok(State { slots })
     }
 
-    /// Counters that nobody else sees.
+    /// Makes counters that no other process can see.
     pub fn private() -> State {
         State {
             slots: Box::leak(Box::new([const { AtomicU64::new(0) }; SLOTS])),
         }
     }
 
-    /// Adds one.
+    /// Adds one to a counter.
     pub fn count(&self, slot: Slot) {
         self.slots[slot as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Sets a value.
+    /// Stores a value.
     pub fn set(&self, slot: Slot, value: u64) {
         self.slots[slot as usize].store(value, Ordering::Relaxed);
     }
 
-    /// The value now.
+    /// Returns the present value.
     pub fn get(&self, slot: Slot) -> u64 {
         self.slots[slot as usize].load(Ordering::Relaxed)
     }
 
-    /// Where the value lies in this process.
+    /// Returns the address of a value in this process.
     pub fn address(&self, slot: Slot) -> u64 {
         (&raw const self.slots[slot as usize]) as u64
     }
@@ -86,7 +88,7 @@ fn map(file: &File) -> io::Result<*mut u8> {
     use std::os::fd::AsRawFd as _;
     let protection = libc::PROT_READ | libc::PROT_WRITE;
     let fd = file.as_raw_fd();
-    // SAFETY: a new mapping at a place the kernel chooses.
+    // SAFETY: a new mapping at an address that the kernel chooses; no existing memory is touched.
     let page = unsafe {
         libc::mmap(
             std::ptr::null_mut(),
@@ -112,7 +114,8 @@ fn map(file: &File) -> io::Result<*mut u8> {
         CreateFileMappingW, FILE_MAP_WRITE, MapViewOfFile, PAGE_READWRITE,
     };
     let file = file.as_raw_handle();
-    // SAFETY: the handle is an open file's; no name, no attributes; the section keeps itself.
+    // SAFETY: the file is open during both calls, and the section has no name and no attributes.
+    // The view keeps the section alive when its handle is lost.
     let page = unsafe {
         let section = CreateFileMappingW(file, null(), PAGE_READWRITE, 0, BYTES as u32, null());
         if section.is_null() {

@@ -16,6 +16,7 @@ impl Runner {
         match event {
             Event::Host(HostEvent::Exited(key)) => self.host_saw_exit(key),
             Event::Host(HostEvent::Started(pid)) => self.started(pid),
+            Event::Host(HostEvent::StartsLost) => self.starts_lost(),
             Event::Follower(id, event) => self.follower(id, event),
             Event::Step(id, step) => self.dump_moved_on(id, step),
             Event::DumpFinished(finished) => self.dump_finished(finished),

@@ -53,6 +53,8 @@ pub struct Runner {
     /// A program that was launched by us, and whether it stands until it is let begin.
     pub(super) launched: Option<ProcessKey>,
     pub(super) begins: Option<ProcessKey>,
+    /// The start of the youngest process that was seen, for when starts are lost.
+    pub(super) newest_start: u64,
     /// How often in a row a counter had no value.
     pub(super) misses: HashMap<(ProcessKey, String), u32>,
     /// The process of each rule's last dump.
@@ -117,6 +119,7 @@ impl Runner {
             is_effective: true,
             launched: None,
             begins: None,
+            newest_start: 0,
             misses: HashMap::new(),
             last_dumped: BTreeMap::new(),
             cancel: setup.cancel,
@@ -296,7 +299,8 @@ impl Runner {
     }
 
     fn tell_if_effective(&mut self) {
-        if !self.is_effective && self.arming.is_empty() && self.begins.is_none() {
+        let is_ready = self.arming.is_empty() && self.begins.is_none();
+        if !self.is_effective && is_ready && !self.is_over() {
             self.is_effective = true;
             self.out.push(RunEvent::Effective);
         }

@@ -1,7 +1,8 @@
 //! Which processes a run looks at: those that there are when a rule is added, and those that start.
 
 use super::{identity, order::Order, reach::Reach, runner::Runner};
-use platform::{Detail, Error};
+use platform::{Detail, Error, ProcessEntry};
+use policy::Event;
 
 impl Runner {
     /// Looks at the processes that there are, as far as these targets reach.
@@ -17,12 +18,9 @@ impl Runner {
                 pids.filter_map(|pid| self.host.entry(pid).ok()).collect()
             }
         };
-        let own = std::process::id();
-        for entry in entries {
-            let is_zombie = entry.state == 'Z' && entry.threads < 2;
-            if !entry.kernel && !is_zombie && entry.key.pid != own {
-                self.feed(policy::Event::Found(identity(&entry)));
-            }
+        for entry in entries.iter().filter(|entry| may_be_meant(entry)) {
+            self.newest_start = self.newest_start.max(entry.key.start);
+            self.feed(Event::Found(identity(entry)));
         }
         Ok(())
     }
@@ -33,10 +31,36 @@ impl Runner {
         let Ok(entry) = self.host.entry(pid) else {
             return;
         };
-        self.followers.tell(entry.key, Order::LookAgain);
         log::trace!("process {pid} started: {}", entry.name);
+        self.newest_start = self.newest_start.max(entry.key.start);
+        self.followers.tell(entry.key, Order::LookAgain);
         if !entry.kernel && self.launched != Some(entry.key) {
-            self.feed(policy::Event::Started(identity(&entry)));
+            self.feed(Event::Started(identity(&entry)));
         }
     }
+
+    /// Starts were not reported: looks at all processes. One that is younger than all that were
+    /// seen has started since; any other may have become another program.
+    pub(super) fn starts_lost(&mut self) {
+        let seen = self.newest_start;
+        let entries = self.host.processes(Detail::Identity).unwrap_or_default();
+        log::debug!("starts of processes were lost; {} are there", entries.len());
+        for entry in entries.iter().filter(|entry| may_be_meant(entry)) {
+            self.newest_start = self.newest_start.max(entry.key.start);
+            self.followers.tell(entry.key, Order::LookAgain);
+            if self.launched != Some(entry.key) {
+                self.feed(match entry.key.start > seen {
+                    true => Event::Started(identity(entry)),
+                    false => Event::Found(identity(entry)),
+                });
+            }
+        }
+    }
+}
+
+/// Whether a rule may be about a process: we ourselves, threads of the kernel, and processes that
+/// have ended and wait for their parent are never meant.
+fn may_be_meant(entry: &ProcessEntry) -> bool {
+    let is_zombie = entry.state == 'Z' && entry.threads < 2;
+    !entry.kernel && !is_zombie && entry.key.pid != std::process::id()
 }

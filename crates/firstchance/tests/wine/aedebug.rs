@@ -184,7 +184,7 @@ fn d7_a_program_that_others_can_change_is_not_registered() {
         place.open_to_all(name, true);
         let install = ["procdump", "-i", &place.windows_path("dumps")];
         let run = place.firstchance(&install).run();
-        run.assert_code(4).assert_says("is not in safe hands");
+        run.assert_code(4).assert_says("can be changed by others");
         place.open_to_all(name, false);
         registry.assert_as_new();
     }

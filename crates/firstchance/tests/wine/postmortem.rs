@@ -233,7 +233,7 @@ fn d7_a_folder_is_made_for_those_who_crash_and_for_no_one_else() {
     place.open_to_all("shared", true);
     enable(r"shared\dumps", &[])
         .assert_code(4)
-        .assert_says("is not in safe hands");
+        .assert_says("can be changed by others");
     assert!(!place.path("shared/dumps").exists());
     std::fs::create_dir(place.path("theirs")).expect("a folder");
     let owner = std::os::unix::fs::chown(place.path("theirs"), Some(65534), None);

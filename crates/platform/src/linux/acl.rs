@@ -1,5 +1,8 @@
-//! Access lists (acl(5)), as the kernel keeps them in an extended attribute
-//! (`include/uapi/linux/posix_acl_xattr.h`): a version, then entries of tag, rights and id.
+//! Access control lists of files (acl(5)), read and written as the kernel keeps them: in the
+//! extended attribute `system.posix_acl_access` (`include/uapi/linux/posix_acl_xattr.h`), a version
+//! followed by entries of tag, rights and id.
+//!
+//! They let the owner of a crashed process read its dump, which belongs to root.
 
 use rustix::{
     fs::{Stat, XattrFlags, fgetxattr, fsetxattr, fstat},
@@ -16,12 +19,12 @@ const GROUP: u16 = 8;
 const MASK: u16 = 16;
 const OTHER: u16 = 32;
 const NO_ID: u32 = u32::MAX;
-/// What the kernel takes of an attribute.
+/// The largest size of an extended attribute in bytes (`XATTR_SIZE_MAX`).
 const LARGEST: usize = 64 << 10;
 
-/// May read a file.
+/// The right to read a file.
 pub(super) const READ: u16 = 4;
-/// May go through a folder, which shows nothing that lies in it.
+/// The right to pass through a folder, without listing what is in it.
 pub(super) const ENTER: u16 = 1;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,7 +34,10 @@ struct Entry {
     rights: u16,
 }
 
-/// Gives one user more these rights to a file or folder; nobody else gets or loses any.
+/// Gives these rights to one more user of a file or folder. Nobody else gets or loses any.
+///
+/// # Errors
+/// If the file system has no access control lists.
 pub(super) fn allow(file: impl AsFd, uid: u32, rights: u16) -> io::Result<()> {
     let mut entries = match read(&file)? {
         Some(entries) => entries,
@@ -46,6 +52,7 @@ pub(super) fn allow(file: impl AsFd, uid: u32, rights: u16) -> io::Result<()> {
     )?)
 }
 
+/// Reads the list of a file; `None` if it has none.
 fn read(file: impl AsFd) -> io::Result<Option<Vec<Entry>>> {
     let mut bytes = vec![0; LARGEST];
     match fgetxattr(file, NAME, &mut bytes[..]) {
@@ -55,7 +62,7 @@ fn read(file: impl AsFd) -> io::Result<Option<Vec<Entry>>> {
     }
 }
 
-/// The list that says what the mode does.
+/// Returns the list that means the same as the file's mode.
 fn plain(found: &Stat) -> Vec<Entry> {
     let rights = |shift: u32| (found.st_mode >> shift & 7) as u16;
     let entry = |tag, rights| Entry {
@@ -70,8 +77,8 @@ fn plain(found: &Stat) -> Vec<Entry> {
     ]
 }
 
-/// The mask must let through what users and groups are given: it is what all of them are given, so
-/// that nobody else gets more than before.
+/// Adds rights for a user, and sets the mask, which limits the rights of users and groups, to all
+/// rights that any of them has: nobody gets more than before.
 fn add(entries: &mut Vec<Entry>, uid: u32, rights: u16) {
     let is_theirs = |entry: &Entry| entry.tag == USER && entry.id == uid;
     match entries.iter_mut().find(|entry| is_theirs(entry)) {

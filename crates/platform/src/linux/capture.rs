@@ -1,16 +1,19 @@
-//! From a process whose threads are held to what is known of it then.
+//! Making a capture: from a process whose threads are stopped to a snapshot of it.
+//!
+//! What can be read while the process runs is read before the stop, to keep the stop short. While
+//! the threads stand, only their registers, the memory map and the list of existing pages are read.
 
 use super::{
-    corpse, facts,
-    hold::Death,
+    bpf_programs::Death,
+    death_watch, facts,
     memory::LiveMemory,
-    pages, probes,
+    pages, probe_patches,
     proc::{
         ProcDir, machine,
         smaps::{SmapsReader, SpecialFlags},
     },
     stop::{Threads, executed},
-    stopped::Stopped,
+    stopped_threads::StoppedThreads,
     target::{LinuxTarget, wall_now},
     threads::{self, describe, registers_of_running},
 };
@@ -30,17 +33,19 @@ use std::{
 
 /// What is read before the stop, to keep the stop short.
 pub(super) struct Before {
-    /// Regions with special flags: smaps walks the page tables, 3 ms a GiB.
+    /// Regions with special flags. Reading `smaps` walks the page tables, which takes 3 ms for each
+    /// GiB.
     special: SpecialFlags,
-    /// Devices of file systems that may hang.
+    /// Devices of file systems whose server may never answer.
     remote: Vec<u64>,
-    /// Names and times by thread.
+    /// Names and times of the threads, by thread id.
     threads: HashMap<i32, Thread>,
-    /// The machine.
+    /// Facts about the machine.
     system: System,
 }
 
 impl Before {
+    /// Reads everything, with the names and times of all threads.
     pub(super) fn gather(proc: &ProcDir) -> Self {
         let tasks = proc.tasks().unwrap_or_default().into_iter();
         Self {
@@ -49,7 +54,7 @@ impl Before {
         }
     }
 
-    /// Where the threads are known already: there may be ten thousand of them.
+    /// Reads everything but the threads, for a caller that knows them: there may be ten thousand.
     pub(super) fn without_threads(proc: &ProcDir) -> Self {
         let mountinfo = proc.read("mountinfo").unwrap_or_default();
         Self {
@@ -62,11 +67,12 @@ impl Before {
 }
 
 impl LinuxTarget {
-    /// Captures it; `stop` holds its threads, where they are to be held.
+    /// Captures the process. `stop` stops its threads, and is not called if they are not to be
+    /// stopped.
     pub(super) fn capture_by(
         &mut self,
         options: &CaptureOptions,
-        stop: impl FnOnce(&ProcDir) -> Result<Stopped>,
+        stop: impl FnOnce(&ProcDir) -> Result<StoppedThreads>,
     ) -> Result<Capture> {
         let facts = self.gathered()?;
         let before = Before::gather(&self.proc);
@@ -77,11 +83,12 @@ impl LinuxTarget {
         }
     }
 
+    /// Captures the process with its threads stopped by `stop`.
     pub(super) fn stopped(
         &mut self,
         facts: Facts,
         mut before: Before,
-        stop: impl FnOnce(&ProcDir) -> Result<Stopped>,
+        stop: impl FnOnce(&ProcDir) -> Result<StoppedThreads>,
     ) -> Result<Capture> {
         let mut threads = stop(&self.proc)?;
         let _ = failpoint("all-stopped");
@@ -107,15 +114,15 @@ impl LinuxTarget {
         ))
     }
 
-    /// A process that has died, and whose address space is kept.
+    /// Captures a process that has died and whose address space we keep (see [`death_watch`]).
     pub(super) fn dead(&self, facts: Facts, deaths: &[Death]) -> Result<Capture> {
         let _ = failpoint("before-stop");
         let threads = deaths.iter().enumerate();
-        let threads = threads.map(|(at, death)| corpse::thread(death, at == 0));
+        let threads = threads.map(|(at, death)| death_watch::dead_thread(death, at == 0));
         let before = Before::gather(&self.proc);
         let mut warnings = vec![
-            "the process had died: threads have their general registers, descriptors and times are \
-             those of the beginning"
+            "the process had died: threads have only their general registers, and descriptors and \
+             times are those of the beginning of the watch"
                 .to_owned(),
         ];
         let threads = threads.collect();
@@ -126,15 +133,16 @@ impl LinuxTarget {
         Ok(capture)
     }
 
-    /// The memory of a process that has died, by the descriptor that was opened while it lived.
+    /// Returns the memory of a process that has died, by the descriptor that was opened while it
+    /// lived.
     pub(super) fn kept_memory(&self) -> Result<Arc<dyn Memory>> {
         let mem = self.proc.open_living("mem");
         let mem = mem.map_err(|e| Error::of_process("opening the memory", self.proc.key, &e))?;
         Ok(Arc::new(LiveMemory::of_file(mem)))
     }
 
-    /// Refuses a process that executed another program after its facts were gathered: no two have
-    /// the same auxiliary vector, which holds random addresses.
+    /// Checks that the process has not executed another program since its facts were read. No two
+    /// programs have the same auxiliary vector, which contains random addresses.
     fn expect_same_program(&self, facts: &Facts) -> Result<()> {
         let mut files = facts.process.files.iter();
         let before = files.find_map(|(name, bytes)| (name == "auxv").then_some(bytes));
@@ -147,6 +155,7 @@ impl LinuxTarget {
         }
     }
 
+    /// Captures the process while it runs: memory changes while it is copied.
     pub(super) fn running(&self, facts: Facts, mut before: Before) -> Result<Capture> {
         let mut warnings = vec![
             "the target was not stopped: memory changed while it was copied, and threads have only the registers that the kernel tells".to_owned(),
@@ -169,10 +178,11 @@ impl LinuxTarget {
     fn memory_of(&self, regions: &[Region]) -> Arc<dyn Memory> {
         let mem = self.proc.open_living("mem").ok();
         let memory = LiveMemory::new(self.proc.living_tid, mem);
-        let patches = probes::find(self.proc.key.pid, regions, &memory);
+        let patches = probe_patches::find(self.proc.key.pid, regions, &memory);
         Arc::new(memory.patched(patches))
     }
 
+    /// Makes the snapshot: reads the memory map and finds out which pages exist.
     pub(super) fn snapshot(
         &self,
         mut facts: Facts,
@@ -190,22 +200,10 @@ impl LinuxTarget {
                 "{bad} lines of the memory map could not be understood"
             ));
         }
-        mark_special(&mut regions, before);
-        mark_stacks(&mut regions, &threads);
-        let page_size = rustix::param::page_size() as u64;
-        let pagemap = self.proc.open_living("pagemap").map_err(failed)?;
-        pages::fill(&pagemap, &mut regions, page_size).map_err(failed)?;
-        whole_vdso(&mut regions);
-        let narrow = matches!(
-            threads.first().and_then(|t| t.registers),
-            Some(Registers::X86(_))
-        );
+        self.complete(&mut regions, before, &threads)
+            .map_err(failed)?;
         let mut system = before.system.clone();
-        system.architecture = if narrow {
-            Architecture::X86
-        } else {
-            ARCHITECTURE
-        };
+        system.architecture = architecture_of(&threads);
         facts.process.files.push(("maps".to_owned(), text));
         Ok(Snapshot {
             taken,
@@ -219,10 +217,34 @@ impl LinuxTarget {
             exception: None,
         })
     }
+
+    /// Completes the regions of the memory map: flags, stacks, and which pages exist.
+    fn complete(
+        &self,
+        regions: &mut [Region],
+        before: &Before,
+        threads: &[Thread],
+    ) -> std::io::Result<()> {
+        mark_special(regions, before);
+        mark_stacks(regions, threads);
+        let page_size = rustix::param::page_size() as u64;
+        let pagemap = self.proc.open_living("pagemap")?;
+        pages::fill(&pagemap, regions, page_size)?;
+        whole_vdso(regions);
+        Ok(())
+    }
 }
 
-/// The threads that stand, as [`Capture`] holds them.
-struct Standing(Stopped);
+/// Returns the architecture of the program, by the registers of its first thread.
+fn architecture_of(threads: &[Thread]) -> Architecture {
+    match threads.first().and_then(|thread| thread.registers) {
+        Some(Registers::X86(_)) => Architecture::X86,
+        _ => ARCHITECTURE,
+    }
+}
+
+/// The stopped threads, which [`Capture`] holds and releases.
+struct Standing(StoppedThreads);
 
 impl Held for Standing {
     fn check(&mut self) -> Result<()> {
@@ -259,8 +281,8 @@ fn mark_special(regions: &mut [Region], before: &Before) {
     }
 }
 
-/// The kernel's code in the process is there also where the page tables do not show it yet, and
-/// reading it is harmless; a debugger wants all of it, its section headers stand at its end.
+/// Marks the whole vDSO as existing. The page tables may not show it yet, but reading it is
+/// harmless, and a debugger needs all of it: its section headers are at its end.
 fn whole_vdso(regions: &mut [Region]) {
     for region in regions.iter_mut().filter(|region| region.name == "[vdso]") {
         region.resident = vec![region.range];
@@ -268,7 +290,8 @@ fn whole_vdso(regions: &mut [Region]) {
     }
 }
 
-/// Anonymous memory that a stack pointer lies in and a guard lies below is a stack.
+/// Marks stacks: anonymous memory that contains a stack pointer and lies above a region that cannot
+/// be read.
 fn mark_stacks(regions: &mut [Region], threads: &[Thread]) {
     for thread in threads {
         let Some(sp) = thread.registers.map(|registers| registers.sp()) else {
@@ -289,7 +312,7 @@ fn mark_stacks(regions: &mut [Region], threads: &[Thread]) {
     }
 }
 
-/// Whether any memory can be read at all.
+/// Returns whether any of the existing memory can be read.
 fn can_read(snapshot: &Snapshot, memory: &Arc<dyn Memory>) -> bool {
     let mut byte = [0];
     let mut resident = snapshot

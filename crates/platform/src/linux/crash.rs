@@ -1,13 +1,15 @@
-//! A process that the kernel holds while it dies: adopted, as ptrace cannot stop it and need not.
+//! A process that the kernel holds while it dies: the kernel writes its core to our standard input
+//! and waits for us (core(5), `core_pipe_limit` above 0). ptrace cannot stop such a process, and
+//! need not.
 //!
-//! Its registers come from the head of the kernel's core, its memory from `/proc/PID/mem`, which
-//! stands as long as the kernel waits for us (`core_pipe_limit` above 0).
+//! The registers come from the notes at the head of that core. Memory is read from `/proc/PID/mem`,
+//! which exists as long as the kernel waits.
 
 use super::{
     capture::Before,
     memory::LiveMemory,
     postmortem::RawCrashed,
-    probes,
+    probe_patches,
     proc::status,
     target::{LinuxTarget, wall_now},
     threads::describe,
@@ -19,8 +21,11 @@ use crate::{
 use snapshot::{Exception, Memory, NoMemory, ProcessKey, Region, Thread};
 use std::{collections::HashMap, sync::Arc};
 
-/// Takes hold of a process that the kernel holds. `threads` are those of the kernel's core, the one
-/// that crashed first, under the ids that the process itself knows.
+/// Opens a process that the kernel holds. `threads` are those of the kernel's core, the one that
+/// crashed first, under the ids of the process's own pid namespace.
+///
+/// # Errors
+/// If the process is gone.
 pub(crate) fn adopt(
     crashed: &Crashed,
     threads: Vec<Thread>,
@@ -34,11 +39,11 @@ pub(crate) fn adopt(
     })
 }
 
-/// A crashed process.
+/// A process that has crashed.
 struct CrashTarget {
     live: LinuxTarget,
     process: RawCrashed,
-    /// With the kernel's ids as they are out here.
+    /// The threads, under the ids of our own pid namespace.
     threads: Vec<Thread>,
     fault: Option<Exception>,
 }
@@ -69,8 +74,8 @@ impl CrashTarget {
     }
 }
 
-/// By the id in its own pid namespace, which is what stands in the core, the id of each thread out
-/// here.
+/// Returns, for each thread id of the process's own pid namespace, which is what the core has, the
+/// thread id in ours.
 fn outer_ids(live: &LinuxTarget) -> HashMap<u32, u32> {
     let tasks = live.proc.tasks().unwrap_or_default();
     let ids = tasks.into_iter().filter_map(|tid| {
@@ -122,17 +127,18 @@ impl Target for CrashTarget {
 }
 
 impl CrashTarget {
-    /// Never by its pid: it can be killed, and its pid be given to another, while it is read.
+    /// Returns the memory, by a descriptor and never by the pid: the process can be killed and its
+    /// pid be reused while we read.
     fn memory_of(&self, regions: &[Region]) -> Result<Arc<dyn Memory>> {
         let mem = self.live.proc.open_living("mem");
         let mem = mem.map_err(|e| Error::of_process("opening the memory", self.key(), &e))?;
         let memory = LiveMemory::of_file(mem);
-        let patches = probes::find(self.key().pid, regions, &memory);
+        let patches = probe_patches::find(self.key().pid, regions, &memory);
         Ok(Arc::new(memory.patched(patches)))
     }
 }
 
-/// A thread of the core under its id out here, with what `/proc` tells besides.
+/// Completes a thread of the core: its id in our pid namespace, and what `/proc` tells about it.
 fn complete(live: &LinuxTarget, id: u32, thread: &mut Thread) {
     let known = describe(&live.proc, id as i32);
     thread.id = id;
@@ -143,7 +149,8 @@ fn complete(live: &LinuxTarget, id: u32, thread: &mut Thread) {
     thread.priority = known.priority;
 }
 
-/// The process, as [`Capture`] holds it: the kernel does, until we end.
+/// The process that [`Capture`] holds. There is nothing to release: the kernel holds it until we
+/// end.
 struct Dying {
     key: ProcessKey,
     process: RawCrashed,

@@ -1,10 +1,11 @@
-//! On Linux the folders for dumps are root's alone: nobody else writes into them.
+//! Folders for the dumps of crashes (see [`crate::CrashFolder`]). On Linux only root writes into
+//! them, so there are no rights to give.
 
 use crate::{CrashFolder, Error, ErrorKind, Result};
 use std::path::Path;
 
 fn unsupported() -> Error {
-    let what = "on Linux nobody is given rights in a folder for dumps: root alone writes there";
+    let what = "Linux needs no rights in a folder for dumps: only root writes there";
     Error::new(ErrorKind::Unsupported, what)
 }
 
@@ -12,6 +13,6 @@ pub(crate) fn make(_folder: &Path, _accounts: &[String]) -> Result<()> {
     Err(unsupported())
 }
 
-pub(crate) fn look(_folder: &Path) -> Result<Option<CrashFolder>> {
+pub(crate) fn inspect(_folder: &Path) -> Result<Option<CrashFolder>> {
     Err(unsupported())
 }

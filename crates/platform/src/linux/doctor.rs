@@ -1,10 +1,11 @@
-//! What works on this machine and what does not.
+//! What `firstchance doctor` checks on Linux: whether each mechanism that a dump or a watch uses
+//! works here, and what to do if it does not.
 
 use super::rights::{has_ptrace_capability, yama_scope};
 use crate::{Finding, Health};
 use std::{fs, path::Path};
 
-/// Looks at everything that a dump needs; `folder` is where dumps would go.
+/// Checks everything that dumps and watches need. `folder` is where dumps would be written.
 pub(crate) fn doctor(folder: &Path) -> Vec<Finding> {
     let mut findings = vec![rights(), yama(), kernel(), residency(), live_memory()];
     findings.extend([
@@ -14,7 +15,7 @@ pub(crate) fn doctor(folder: &Path) -> Vec<Finding> {
         core_pattern(),
         probes(),
         deaths(),
-        killers(),
+        senders(),
     ]);
     findings
 }
@@ -28,54 +29,56 @@ fn finding(what: &str, health: Health, found: String, advice: &str) -> Finding {
     }
 }
 
-/// Whether throws and breakpoints can be met without tracing.
+/// Checks whether uprobes can hold threads at throws and breakpoints.
 fn probes() -> Finding {
-    match super::hold::Holds::new(std::process::id()).and_then(|holds| holds.try_program()) {
+    match super::bpf_programs::ThreadHolds::new(std::process::id())
+        .and_then(|holds| holds.try_program())
+    {
         Ok(()) => finding(
             "exceptions",
             Health::Good,
-            "throws and breakpoints are met by probes, unwanted ones go by".into(),
+            "uprobes report throws and breakpoints; unwanted ones pass without a stop".into(),
             "",
         ),
         Err(error) => finding(
             "exceptions",
             Health::Weak,
-            format!("no probes here ({error}): signals and exits only"),
-            "Probes take root or CAP_BPF and CAP_PERFMON, and Linux 5.17 with uprobes; \
-             --unsafe-breakpoints does without.",
+            format!("no uprobes here ({error}): only signals and exits are seen"),
+            "Uprobes need Linux 5.17, and root or CAP_BPF and CAP_PERFMON; --unsafe-breakpoints works \
+             without them.",
         ),
     }
 }
 
-/// Whether a crash can be waited for without tracing.
+/// Checks whether the death of a process can be seen without tracing it.
 fn deaths() -> Finding {
     let what = "crashes";
-    match super::corpse::Vigil::is_possible() {
+    match super::death_watch::DeathWatch::is_possible() {
         Ok(()) => finding(
             what,
             Health::Good,
-            "waited for without tracing: handled signals cost nothing".into(),
+            "seen without tracing: handled signals cost the process nothing".into(),
             "",
         ),
         Err(error) => finding(
             what,
             Health::Weak,
-            format!("waited for by tracing ({error}): each signal costs some microseconds"),
-            "Without tracing takes root, BPF and userfaultfd.",
+            format!("seen by tracing ({error}): each signal costs the process some microseconds"),
+            "To see them without tracing needs root, BPF and userfaultfd.",
         ),
     }
 }
 
-/// Whether it is told who sent SIGKILL.
-fn killers() -> Finding {
-    let what = "who kills";
-    match super::hold::Killers::of(std::process::id()) {
-        Ok(_) => finding(what, Health::Good, "is told, by pid and name".into(), ""),
+/// Checks whether the sender of a SIGKILL can be found out.
+fn senders() -> Finding {
+    let what = "sender of SIGKILL";
+    match super::bpf_programs::SignalSenders::of(std::process::id()) {
+        Ok(_) => finding(what, Health::Good, "is told by pid and name".into(), ""),
         Err(error) => finding(
             what,
             Health::Weak,
-            format!("is not told of SIGKILL ({error})"),
-            "It takes root, BPF and tracefs.",
+            format!("is not known ({error})"),
+            "To find it out needs root, BPF and tracefs.",
         ),
     }
 }
@@ -131,7 +134,7 @@ fn yama() -> Finding {
         Some(scope) if capable => finding(
             "Yama",
             Health::Good,
-            format!("ptrace_scope {scope}: does not bind us"),
+            format!("ptrace_scope {scope}: does not restrict us"),
             "",
         ),
         Some(scope) => finding("Yama", Health::Bad, format!("ptrace_scope {scope}"), advice),
@@ -151,7 +154,7 @@ fn residency() -> Finding {
         Ok(()) => finding(
             "page map",
             Health::Good,
-            "untouched pages are told apart".into(),
+            "pages that were never touched are left out of dumps".into(),
             "",
         ),
         Err(error) => finding(

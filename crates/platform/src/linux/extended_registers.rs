@@ -1,10 +1,9 @@
-//! The extended registers of the threads of a process.
+//! Reading the extended registers (floating point, vectors) of stopped threads.
 
 use super::{RegisterStore, arch};
 use snapshot::SparseBytes;
 
-/// Reads the extended registers of the threads of one process, one thread after the other, and
-/// keeps them.
+/// Reads the extended registers of one thread after the other, and keeps them.
 pub(super) struct ExtendedReader {
     buffer: Vec<u8>,
     store: RegisterStore,
@@ -20,7 +19,8 @@ impl Default for ExtendedReader {
 }
 
 impl ExtendedReader {
-    /// Those of a thread that is traced and stands; empty if they cannot be read.
+    /// Returns the extended registers of a thread that is traced and stopped; empty if they cannot
+    /// be read.
     pub(super) fn read(&mut self, tid: i32) -> SparseBytes {
         match arch::extended(tid, &mut self.buffer) {
             Ok(bytes) => self.store.keep(&bytes),

@@ -1,15 +1,18 @@
-//! What is known of a process without stopping it.
+//! What can be read of a process without stopping it: its files in `/proc/PID` (proc(5)).
 
 use super::proc::{ProcDir, link, machine, numbers_in, stat::Stat, status};
 use crate::Facts;
 use snapshot::{Handle, Module, Process, Range, Region, RegionKind, User, auxv};
 
-/// What is kept of a command line or an environment at most: a hostile one may be huge.
+/// How many bytes are kept of a command line or an environment. A hostile program may make it huge.
 const LARGEST_TEXT: usize = 2 << 20;
-/// Files that go into the dump as they are, with the name they go by.
+/// Files of `/proc/PID` that are put into the dump unchanged.
 const PLAIN_FILES: [&str; 3] = ["status", "limits", "cgroup"];
 
-/// Reads everything that needs no stop.
+/// Reads everything that can be read without a stop.
+///
+/// # Errors
+/// If the process has ended.
 pub(crate) fn gather(proc: &ProcDir) -> std::io::Result<Facts> {
     let stat = proc.stat()?;
     let status_text = proc.read("status")?;
@@ -67,11 +70,12 @@ fn capped(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-/// What people call a process: the base name of its image, else the kernel's name.
+/// Returns what people call a process: the base name of its image, or the kernel's name if we may
+/// not see the image.
 ///
 /// An image may have several names (Debian's `redis-server` is a link to `redis-check-rdb`, `sh` to
-/// `dash`). The one it was started under counts, where the kernel and its first argument agree on
-/// it.
+/// `dash`). If the kernel's name and the first argument agree on one, the process was started under
+/// that one, and it is taken.
 pub(crate) fn name_of(exe: &str, comm: &str, command_line: &[String]) -> String {
     let base = base_name(exe);
     if base.is_empty() {
@@ -84,19 +88,21 @@ pub(crate) fn name_of(exe: &str, comm: &str, command_line: &[String]) -> String 
     if is_its_name { first } else { base }.to_owned()
 }
 
-/// The longest name that the kernel keeps.
+/// The length of the longest name that the kernel keeps, in bytes (`TASK_COMM_LEN` without its
+/// NUL).
 const COMM_LENGTH: usize = 15;
 
 fn base_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or("")
 }
 
-/// The first bytes of a text; the whole of it where they end within a character.
+/// Returns the first `length` bytes of a text, or the whole text if they would end within a
+/// character.
 fn capped_to(text: &str, length: usize) -> &str {
     text.get(..length).unwrap_or(text)
 }
 
-/// NUL-ended strings.
+/// Splits bytes into the strings that a NUL ends each.
 pub(crate) fn strings(bytes: &[u8]) -> Vec<String> {
     let bytes = bytes.strip_suffix(&[0]).unwrap_or(bytes);
     if bytes.is_empty() {
@@ -123,7 +129,7 @@ fn user(status_text: &[u8]) -> User {
     }
 }
 
-/// The innermost pid of `NSpid`, where that is another one.
+/// Returns the pid in the innermost pid namespace (`NSpid`), if that is another one.
 fn inner_pid(status_text: &[u8], pid: u32) -> Option<u32> {
     let inner = status::field(status_text, "NSpid")?
         .split_ascii_whitespace()
@@ -133,9 +139,9 @@ fn inner_pid(status_text: &[u8], pid: u32) -> Option<u32> {
     (inner != pid).then_some(inner)
 }
 
-/// The size of the words in an auxiliary vector, in bytes: 8 for a 64-bit program, else 4. The types
-/// are small, so that the high half of the first one is zero; in the narrow form the first value
-/// lies there.
+/// Returns the size of the words in an auxiliary vector, in bytes: 8 for a 64-bit program, else 4.
+/// The types are small numbers, so the high half of a 64-bit one is zero; in the 32-bit form the
+/// first value is there instead.
 fn word_size(auxv: &[u8]) -> u64 {
     let is_wide = auxv.len().is_multiple_of(16) && auxv.get(4..8) == Some(&[0; 4]);
     if is_wide { 8 } else { 4 }
@@ -172,7 +178,7 @@ fn files(
     files
 }
 
-/// Open descriptors, ascending; what may not be seen is left out.
+/// Returns the open descriptors, ascending, without those that we may not see.
 fn handles(proc: &ProcDir) -> Vec<Handle> {
     let numbers = numbers_in(proc.fd(), "fd").unwrap_or_default();
     numbers
@@ -202,11 +208,11 @@ fn kind_of(name: &str) -> &str {
     }
 }
 
-/// Between two mappings of one image: the loader leaves holes of alignment, not more.
-/// Situation: node maps its own file a second time, terabytes away.
+/// The largest hole, in bytes, between two mappings of one image: the loader leaves holes for
+/// alignment, not larger ones. Situation: node maps its own file a second time, terabytes away.
 const LARGEST_HOLE: u64 = 64 << 20;
 
-/// Images: runs of mappings of the same file, one of them executable.
+/// Returns the modules: runs of mappings of the same file of which one is executable, and the vDSO.
 pub(crate) fn modules(regions: &[Region]) -> Vec<Module> {
     let mut modules: Vec<Module> = Vec::new();
     let mut last: Option<&Region> = None;
@@ -231,8 +237,8 @@ pub(crate) fn modules(regions: &[Region]) -> Vec<Module> {
     modules
 }
 
-/// Whether `next` is the same image as `last`. The same file mapped anew, from its head, is
-/// another one (dlmopen).
+/// Returns whether `next` belongs to the same image as `last`. The same file mapped again from its
+/// beginning is another image (dlmopen(3)).
 fn goes_on(last: &Region, next: &Region) -> bool {
     let same = (last.device, last.inode) == (next.device, next.inode);
     same && next.offset != 0 && next.range.start.saturating_sub(last.range.end) <= LARGEST_HOLE
@@ -255,7 +261,7 @@ mod tests {
             name("/bin/x", "a-very-long-nam", "./a-very-long-name"),
             "a-very-long-name"
         );
-        // A script, a title of its own choice, and a name that one side alone tells.
+        // A script, a title that the program chose itself, and a name that only one side tells.
         assert_eq!(
             name("/usr/bin/python3.11", "work.py", "python3"),
             "python3.11"

@@ -1,4 +1,8 @@
-//! Files, made so that nobody else can get at them and nothing is followed.
+//! Files that dumps are written to, and files that are read although others may have made them.
+//!
+//! Everything is done relative to an open folder and without following links (openat(2),
+//! `O_NOFOLLOW`), so that nobody can redirect us while we work. A partial file is locked (flock(2))
+//! as long as its writer lives.
 
 use super::{acl, sys::memory::Mapping};
 use crate::{FileBytes, Space, Trusted};
@@ -19,40 +23,28 @@ use std::{
     sync::Arc,
 };
 
-/// A file being written, beside the directory it lies in.
+/// A file that is being written, and the folder that it is in.
 #[derive(Debug)]
 pub(crate) struct RawOutput {
     folder: OwnedFd,
     partial: String,
     file: File,
-    /// The same file, written past the page cache; `None` where the file system has no such thing.
+    /// The same file opened for direct writes, past the page cache; `None` if the file system does
+    /// not support that.
     direct: Option<File>,
 }
 
-/// What direct writes have to be aligned to: the largest logical block of common disks.
+/// The alignment of direct writes in bytes: the largest logical block size of common disks.
 const BLOCK: usize = 4096;
 
-/// Makes `name.partial` in `folder`, exclusively, readable by nobody else whatever the umask.
-/// `AlreadyExists` where `name` or its partial is taken.
+/// Makes `name.partial` in `folder`. Only its owner can read it, whatever the umask.
+///
+/// # Errors
+/// `AlreadyExists` if `name` or its partial file exists and may not be overwritten.
 pub(crate) fn create_output(folder: &Path, name: &str, overwrite: bool) -> io::Result<RawOutput> {
     let directory = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
     let folder = rustix::fs::open(folder, directory, Mode::empty())?;
-    match statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(found) if FileType::from_raw_mode(found.st_mode) == FileType::RegularFile => {
-            if !overwrite {
-                return Err(io::ErrorKind::AlreadyExists.into());
-            }
-        }
-        Ok(found) if is_device(&found) => {
-            return Err(io::Error::other(
-                "it is a device; `-o -` writes to standard output",
-            ));
-        }
-        Ok(_) if overwrite => return Err(io::Error::other("it exists and is no regular file")),
-        Ok(_) => return Err(io::ErrorKind::AlreadyExists.into()),
-        Err(rustix::io::Errno::NOENT) => {}
-        Err(error) => return Err(error.into()),
-    }
+    expect_free(&folder, name, overwrite)?;
     let partial = format!("{name}.partial");
     if overwrite {
         remove_stale(&folder, &partial);
@@ -71,15 +63,35 @@ pub(crate) fn create_output(folder: &Path, name: &str, overwrite: bool) -> io::R
     })
 }
 
-/// Makes the file and holds a lock on it as long as it is open: that is how others see that its
-/// writer lives. One who clears up may have the lock first, and takes the file away then.
+/// Checks that a file may get this name: nothing has it, or a regular file that may be overwritten.
+fn expect_free(folder: &OwnedFd, name: &str, overwrite: bool) -> io::Result<()> {
+    match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(found) if FileType::from_raw_mode(found.st_mode) == FileType::RegularFile => {
+            match overwrite {
+                true => Ok(()),
+                false => Err(io::ErrorKind::AlreadyExists.into()),
+            }
+        }
+        Ok(found) if is_device(&found) => Err(io::Error::other(
+            "it is a device; `-o -` writes to standard output",
+        )),
+        Ok(_) if overwrite => Err(io::Error::other("it exists and is no regular file")),
+        Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+        Err(rustix::io::Errno::NOENT) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Makes the file and locks it for as long as it is open, by which others see that its writer
+/// lives. Somebody who clears up may get the lock first, and removes the file then: we make another
+/// one.
 fn create_held(folder: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
     let private = Mode::RUSR | Mode::WUSR;
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::RDWR | OFlags::CLOEXEC;
     loop {
         let file = openat(folder, name, flags, private)?;
         fchmod(&file, private)?;
-        // Some network file systems have no locks; nobody clears up there either.
+        // Some network file systems have no locks. Nobody clears up there either.
         let _ = retry_on_intr(|| flock(&file, FlockOperation::LockExclusive));
         if is_named(folder, name, &fstat(&file)?) {
             return Ok(file);
@@ -87,13 +99,14 @@ fn create_held(folder: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
     }
 }
 
-/// Whether the name stands for this very file.
+/// Returns whether this name in the folder is this very file.
 fn is_named(folder: &OwnedFd, name: &str, file: &rustix::fs::Stat) -> bool {
     statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)
         .is_ok_and(|found| identity(&found) == identity(file))
 }
 
-/// Removes a file of ours that nobody writes any more, if its content is `left_over`.
+/// Removes a file of ours that no process writes any more, if `left_over` says so of its content.
+/// Returns whether it was removed.
 pub(crate) fn remove_left_over(
     path: &Path,
     left_over: &dyn Fn(FileBytes) -> bool,
@@ -124,7 +137,7 @@ fn parts(path: &Path) -> io::Result<(OwnedFd, &str)> {
     Ok((folder, name))
 }
 
-/// An empty file cannot be mapped.
+/// Maps the content of a file. An empty file cannot be mapped.
 fn content(file: &File, len: usize) -> io::Result<FileBytes> {
     match len {
         0 => Ok(Arc::new(Vec::<u8>::new())),
@@ -137,7 +150,7 @@ fn is_device(found: &rustix::fs::Stat) -> bool {
     matches!(kind, FileType::CharacterDevice | FileType::BlockDevice)
 }
 
-/// Whether both are the file that we made: nobody put another one in its place meanwhile.
+/// Returns whether both are the same file, so that nobody has replaced it meanwhile.
 fn is_same(one: &File, other: &OwnedFd) -> bool {
     match (fstat(one), fstat(other)) {
         (Ok(one), Ok(other)) => identity(&one) == identity(&other),
@@ -149,7 +162,7 @@ fn identity(found: &rustix::fs::Stat) -> (u64, u64) {
     (found.st_dev, found.st_ino)
 }
 
-/// What a run that was killed left behind; only a regular file goes.
+/// Removes the partial file of a run that was killed, if it is a regular file.
 fn remove_stale(folder: &OwnedFd, partial: &str) {
     let regular = statat(folder, partial, AtFlags::SYMLINK_NOFOLLOW)
         .is_ok_and(|found| FileType::from_raw_mode(found.st_mode) == FileType::RegularFile);
@@ -159,21 +172,25 @@ fn remove_stale(folder: &OwnedFd, partial: &str) {
 }
 
 impl RawOutput {
+    /// See [`OutFile::is_private`](crate::OutFile::is_private).
     pub(crate) fn is_private(&self) -> bool {
         use std::os::unix::fs::PermissionsExt as _;
         let found = self.file.metadata();
         found.is_ok_and(|found| found.permissions().mode() & 0o077 == 0)
     }
 
+    /// See [`OutFile::allow_reader`](crate::OutFile::allow_reader).
     pub(crate) fn allow_reader(&self, uid: u32) -> io::Result<()> {
         acl::allow(&self.folder, uid, acl::ENTER)?;
         acl::allow(&self.file, uid, acl::READ)
     }
 
+    /// See [`OutFile::reserve`](crate::OutFile::reserve).
     pub(crate) fn reserve(&self, bytes: u64) -> io::Result<()> {
         match fallocate(&self.file, FallocateFlags::empty(), 0, bytes) {
             Ok(()) => Ok(()),
-            // File systems without it (ZFS, some network ones): ask for the free space at least.
+            // Some file systems cannot do it (ZFS, some network file systems): check the free space
+            // instead.
             Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {
                 let free = space(&self.file)?.free;
                 if free < bytes {
@@ -186,8 +203,8 @@ impl RawOutput {
         }
     }
 
-    /// Whole blocks go past the page cache: a dump of a large process would push everything else
-    /// out of it, and pages that the cache has to be given first are slow.
+    /// Writes all of `bytes`. Whole blocks go past the page cache: the dump of a large process
+    /// would push everything else out of it, and is written faster so.
     pub(crate) fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let aligned = offset.is_multiple_of(BLOCK as u64)
             && bytes.len().is_multiple_of(BLOCK)
@@ -211,9 +228,11 @@ impl RawOutput {
         self.file.sync_all()
     }
 
-    /// Renames to `name`; `AlreadyExists` where that is taken and may not be replaced. In a folder
-    /// that others may write to, one of them may have put another file in our file's place: that
-    /// one gets no name from us.
+    /// Renames the file to `name`. In a folder that others may write to, somebody may have put
+    /// another file in the place of ours: that one gets no name from us.
+    ///
+    /// # Errors
+    /// `AlreadyExists` if `name` exists and may not be replaced.
     pub(crate) fn publish(&self, name: &str, replace: bool) -> io::Result<()> {
         self.must_be_ours(&self.partial)?;
         let flags = if replace {
@@ -236,12 +255,13 @@ impl RawOutput {
         ))
     }
 
+    /// Removes the partial file. Failures are ignored.
     pub(crate) fn remove(&self) {
         let _ = unlinkat(&self.folder, &self.partial, AtFlags::empty());
     }
 }
 
-/// Free space where `folder` lies.
+/// Returns the space of the file system that `folder` is on.
 pub(crate) fn space_at(folder: &Path) -> io::Result<Space> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     space(&rustix::fs::open(folder, flags, Mode::empty())?.into())
@@ -256,13 +276,14 @@ fn space(file: &File) -> io::Result<Space> {
     })
 }
 
-/// The very file that stands behind a mapping.
+/// Maps the file that is behind a mapping of a process.
 pub(crate) fn open_mapped(pid: u32, region: &Region) -> Option<FileBytes> {
     map_file(&mapped_path(pid, region)?).ok()
 }
 
-/// Where it can be opened: through `map_files` where we may, which also finds one that was deleted
-/// or lies in another mount namespace; else by its path, if that is the same file still.
+/// Returns a path by which the file behind a mapping can be opened: in `/proc/PID/map_files` if we
+/// may, which also works for a deleted file or another mount namespace; else its own path, if that
+/// still is the same file.
 pub(crate) fn mapped_path(pid: u32, region: &Region) -> Option<PathBuf> {
     let range = region.range;
     let link = format!("/proc/{pid}/map_files/{:x}-{:x}", range.start, range.end);
@@ -285,12 +306,13 @@ pub(crate) fn map_file(path: &Path) -> io::Result<FileBytes> {
     Ok(Arc::new(Mapping::new(&file, found.st_size as usize)?))
 }
 
-/// Opens what may be a regular file, and no link; the caller sees.
+/// Opens a file that must not be a link. The caller checks that it is a regular file.
 pub(crate) fn open_plain(path: &Path) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     Ok(rustix::fs::open(path, flags | OFlags::NOCTTY, Mode::empty())?.into())
 }
 
+/// See [`crate::patch_file`].
 pub(crate) fn patch_file(path: &Path, patches: &[(u64, Vec<u8>)]) -> io::Result<()> {
     let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file: File = rustix::fs::open(path, flags, Mode::empty())?.into();
@@ -304,7 +326,7 @@ pub(crate) fn patch_file(path: &Path, patches: &[(u64, Vec<u8>)]) -> io::Result<
     file.set_modified(found.modified()?)
 }
 
-/// Opens a regular file for reading; never waits for a FIFO, never opens a device for good.
+/// Opens a regular file for reading. Does not wait for a FIFO, and fails for a device.
 fn open_regular(path: &Path) -> io::Result<(File, rustix::fs::Stat)> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
     let file: File = rustix::fs::open(path, flags, Mode::empty())?.into();
@@ -315,7 +337,7 @@ fn open_regular(path: &Path) -> io::Result<(File, rustix::fs::Stat)> {
     Ok((file, found))
 }
 
-/// A file that decides what we do, and whether everybody may write to it.
+/// Reads a file that decides what we do. Returns it with whether everybody may write to it.
 pub(crate) fn read_trusted(path: &Path) -> io::Result<(Trusted, bool)> {
     let (file, found) = open_regular(path)?;
     let parent = path

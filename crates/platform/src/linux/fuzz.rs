@@ -1,9 +1,13 @@
-//! The parsers of `/proc`, for fuzzing: what a process writes into its own names ends up there.
+//! The parsers of `/proc` files, for fuzzing: a process can write much of its own choice into them,
+//! such as its name and the paths of what it maps.
 
 use super::proc::{machine, smaps, stat, status};
 use snapshot::maps;
 
-/// Feeds every parser with the same bytes; none may panic, and ranges must make sense.
+/// Feeds every parser with the same bytes.
+///
+/// # Panics
+/// If a parser does, or returns a region without bytes.
 pub fn parse_proc(bytes: &[u8]) {
     let (regions, _) = maps::parse(bytes);
     assert!(regions.iter().all(|region| !region.range.is_empty()));
@@ -21,5 +25,5 @@ pub fn parse_proc(bytes: &[u8]) {
     let _ = machine::remote_devices(bytes);
     let _ = machine::unit_and_container(bytes);
     let _ = super::facts::strings(bytes);
-    let _ = super::counters::find(&String::from_utf8_lossy(bytes), "some.avg10");
+    let _ = super::counter_files::find(&String::from_utf8_lossy(bytes), "some.avg10");
 }

@@ -1,4 +1,4 @@
-//! The machine.
+//! This Linux machine as a [`Host`]: each call is handed to the module that does it.
 
 use super::{
     crash, launched::RawLaunched, list, proc::ProcDir, sample::Sampler, target::LinuxTarget,
@@ -15,7 +15,7 @@ use std::{io, path::Path, process::Command, time::Instant};
 pub(crate) struct LinuxHost {
     start: Instant,
     sampler: Sampler,
-    /// From [`Host::report_to`] on.
+    /// The watcher, once [`Host::report_to`] was called.
     watcher: Option<Watcher>,
 }
 
@@ -90,7 +90,7 @@ impl Host for LinuxHost {
     }
 
     fn counters(&self) -> Vec<(String, String)> {
-        let known = super::counters::KNOWN.iter();
+        let known = super::counter_list::KNOWN.iter();
         known
             .map(|(path, what)| ((*path).to_owned(), (*what).to_owned()))
             .collect()
@@ -112,7 +112,10 @@ impl Host for LinuxHost {
                 fault,
             } => crash::adopt(crashed, threads, fault),
             CrashNotice::JustInTime(call) => {
-                let what = format!("this system has no debugger for process {}", call.pid);
+                let what = format!(
+                    "Linux starts no just-in-time debugger: process {} cannot be adopted",
+                    call.pid
+                );
                 Err(Error::new(ErrorKind::Unsupported, what))
             }
         }

@@ -1,15 +1,15 @@
-//! The files that are mapped as images of a process.
+//! The files that a process has mapped as modules, for build-ids and symbols.
 
 use super::proc::{ProcDir, machine};
 use crate::FileBytes;
 use snapshot::{Module, ProcessKey, Region};
 use std::path::PathBuf;
 
-/// The files behind a process's images.
+/// The files behind the modules of a process.
 ///
-/// Through `/proc/PID/map_files` where we may, which is the mapped file itself, also when it was
-/// deleted or lies in another mount namespace; else by its path, if that still is the same file.
-/// Never a device, a FIFO, or one on a file system that may hang.
+/// They are opened through `/proc/PID/map_files` if we may, which gives the mapped file itself even
+/// if it was deleted or is in another mount namespace; else by their path, if that still is the
+/// same file. A device, a FIFO, or a file on a file system that may hang is never opened.
 #[derive(Debug)]
 pub(crate) struct ImageFiles {
     pid: u32,
@@ -18,6 +18,7 @@ pub(crate) struct ImageFiles {
 }
 
 impl ImageFiles {
+    /// Reads the mappings of a process; `None` if it has ended.
     pub(crate) fn of(process: ProcessKey) -> Option<Self> {
         let proc = ProcDir::open(process).ok()?;
         let (regions, _) = snapshot::maps::parse(&proc.read_living("maps").ok()?);
@@ -29,15 +30,17 @@ impl ImageFiles {
         })
     }
 
+    /// Maps the file of a module.
     pub(crate) fn open(&self, module: &Module) -> Option<FileBytes> {
         super::files::open_mapped(self.pid, self.region(module)?)
     }
 
+    /// Returns a path by which the file of a module can be opened.
     pub(crate) fn path(&self, module: &Module) -> Option<PathBuf> {
         super::files::mapped_path(self.pid, self.region(module)?)
     }
 
-    /// Its first mapping, unless reading it could hang.
+    /// Returns the first mapping of a module, unless reading its file could hang.
     fn region(&self, module: &Module) -> Option<&Region> {
         let start = module.range.start;
         let regions = &self.regions;

@@ -1,18 +1,19 @@
-//! A program that we start: held before its first instruction, then an ordinary child.
+//! A program that we start: it waits before its first instruction, and is an ordinary child then.
 
 use super::sys::launch::Waiting;
 use std::{io, os::unix::process::ExitStatusExt, path::PathBuf, process::Child};
 
-/// A program that waits, runs, or has ended.
+/// A program that waits, runs, or could not be executed.
 #[derive(Debug)]
 pub(crate) enum RawLaunched {
-    /// With the path of its program, for what may go wrong.
+    /// It waits for [`RawLaunched::go`]. The path is that of the program, for error messages.
     Waiting(Waiting, PathBuf),
     Running(Child),
     Failed,
 }
 
 impl RawLaunched {
+    /// Lets the program begin. A second call does nothing.
     pub(crate) fn go(&mut self) -> io::Result<()> {
         match self {
             RawLaunched::Waiting(waiting, _) => waiting.go(),
@@ -20,6 +21,7 @@ impl RawLaunched {
         }
     }
 
+    /// Returns the result of execve(2), once it is known.
     pub(crate) fn started(&mut self) -> Option<io::Result<()>> {
         match std::mem::replace(self, RawLaunched::Failed) {
             RawLaunched::Waiting(waiting, path) if !waiting.is_decided() => {
@@ -40,6 +42,7 @@ impl RawLaunched {
         }
     }
 
+    /// Returns the exit code, or minus the signal, once the program has ended.
     pub(crate) fn status(&mut self) -> Option<i32> {
         let RawLaunched::Running(child) = self else {
             return None;

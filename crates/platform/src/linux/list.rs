@@ -1,4 +1,4 @@
-//! The processes of the machine, and what tells whether a rule is about one of them.
+//! The processes of the machine, and what rules can match of each.
 
 use super::{
     facts::{name_of, strings},
@@ -12,7 +12,10 @@ use std::{
     os::fd::OwnedFd,
 };
 
-/// All processes, by ascending pid.
+/// Lists all processes by ascending pid.
+///
+/// # Errors
+/// If `/proc` cannot be listed.
 pub(crate) fn processes(detail: Detail) -> Result<Vec<ProcessEntry>> {
     let failed = |e: io::Error| {
         let what = format!("listing /proc failed: {e}");
@@ -29,7 +32,11 @@ pub(crate) fn processes(detail: Detail) -> Result<Vec<ProcessEntry>> {
     })
 }
 
-/// Who has this pid, by four small files: this is read for every process that starts.
+/// Returns what rules can match of the process that has this pid. It reads four small files only,
+/// because it is called for every process that starts.
+///
+/// # Errors
+/// If there is no such process.
 pub(crate) fn entry(pid: u32) -> Result<ProcessEntry> {
     let gone = |_| {
         Error::new(
@@ -69,14 +76,14 @@ fn identify(pid: u32) -> io::Result<ProcessEntry> {
     })
 }
 
-/// The path of its program: of a process whose first thread has ended, as another one tells it.
+/// Returns the path of the program. If the first thread has ended, another thread is asked.
 fn image(dir: &OwnedFd, pid: u32) -> String {
     let leader = proc::link(dir, "exe").ok();
     let other = || ProcDir::open_pid(pid).ok()?.link("exe").ok();
     leader.or_else(other).unwrap_or_default()
 }
 
-/// What figures for people need besides the process.
+/// What is read once for the figures of all processes.
 struct Figures {
     users: HashMap<u32, String>,
     boot: i64,
@@ -90,7 +97,7 @@ impl Figures {
         }
     }
 
-    /// A process with its figures; `None` when it has ended meanwhile.
+    /// Returns a process with its figures; `None` if it has ended meanwhile.
     fn entry(&self, pid: u32) -> Option<ProcessEntry> {
         let mut entry = identify(pid).ok()?;
         let proc = ProcDir::open(entry.key).ok()?;
@@ -112,7 +119,8 @@ impl Figures {
     }
 }
 
-/// Each file once, and anonymous memory (a Go heap has no name, but an address).
+/// Returns the mappings: each file once, and all anonymous memory, which has no name but an address
+/// by which a Go heap is recognised.
 fn mappings(proc: &ProcDir) -> Vec<(u64, String)> {
     let (regions, _) = snapshot::maps::parse(&proc.read_living("maps").unwrap_or_default());
     let mut seen = HashSet::new();

@@ -1,16 +1,17 @@
 //! The memory of a live process.
 
 use super::{
-    probes::{self, Patches},
+    probe_patches::{self, Patches},
     sys::memory::read_process,
 };
 use snapshot::Memory;
 use std::{fs::File, os::unix::fs::FileExt};
 
-/// Reads by `process_vm_readv(2)`, and where protection forbids that (PROT_NONE with data,
-/// write-only pages) through `/proc/PID/mem`, which may look behind it.
+/// Reads memory by process_vm_readv(2), and what that refuses (pages without the right to read)
+/// through `/proc/PID/mem`, which ignores protections.
 pub(crate) struct LiveMemory {
-    /// `None`: only through the file, which means the same process for good.
+    /// The thread to read from; `None` to read only through the file, which cannot become another
+    /// process's.
     pid: Option<i32>,
     mem: Option<File>,
     patches: Patches,
@@ -19,7 +20,7 @@ pub(crate) struct LiveMemory {
 const PAGE: u64 = 4096;
 
 impl LiveMemory {
-    /// `pid` is a thread that lives; `mem` its open `/proc/PID/mem`, where it may be had.
+    /// `pid` is the id of a living thread, `mem` its open `/proc/PID/mem` if we could open it.
     pub(crate) fn new(pid: i32, mem: Option<File>) -> Self {
         Self {
             pid: Some(pid),
@@ -28,7 +29,8 @@ impl LiveMemory {
         }
     }
 
-    /// Of a process that may end, and another get its pid, while it is read.
+    /// Reads only through `mem`: for a process that may end, and whose pid another may get, while
+    /// it is read.
     pub(crate) fn of_file(mem: File) -> Self {
         Self {
             pid: None,
@@ -37,7 +39,7 @@ impl LiveMemory {
         }
     }
 
-    /// Shows these bytes instead of what is there.
+    /// Shows these bytes instead of those in memory.
     pub(crate) fn patched(mut self, patches: Patches) -> Self {
         self.patches = patches;
         self
@@ -65,7 +67,7 @@ impl Memory for LiveMemory {
             let at = address + done as u64;
             let mut got = self.read_once(at, &mut buffer[done..]);
             if got == 0 {
-                // The whole was refused: perhaps only its first page can be had.
+                // The whole range was refused: perhaps its first page can be read alone.
                 let to_page_end = (PAGE - at % PAGE).min((buffer.len() - done) as u64) as usize;
                 got = self.read_once(at, &mut buffer[done..done + to_page_end]);
             }
@@ -75,7 +77,7 @@ impl Memory for LiveMemory {
             done += got;
         }
         if !self.patches.is_empty() {
-            probes::apply(&self.patches, address, &mut buffer[..done]);
+            probe_patches::apply(&self.patches, address, &mut buffer[..done]);
         }
         done
     }

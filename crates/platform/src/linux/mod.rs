@@ -1,12 +1,19 @@
-//! Linux.
+//! The Linux part: processes by `/proc` and ptrace(2), probes by BPF, watching by pidfds and the
+//! process connector.
+//!
+//! System calls that no safe library has are in [`sys`], files of `/proc/PID` in [`proc`], what
+//! differs by processor in [`arch`].
 
 mod acl;
 mod arch;
+mod bpf_programs;
 mod capture;
-mod corpse;
+mod counter_files;
+mod counter_list;
 mod counters;
 mod crash;
 pub(crate) mod crash_folder;
+mod death_watch;
 mod doctor;
 mod extended_registers;
 mod facts;
@@ -14,7 +21,8 @@ mod files;
 mod follow;
 #[cfg(feature = "fuzzing")]
 pub mod fuzz;
-mod hold;
+mod guarded_files;
+mod hardware_breakpoints;
 mod host;
 mod image_files;
 mod launched;
@@ -24,20 +32,19 @@ mod memory;
 mod monitor;
 mod pages;
 pub(crate) mod postmortem;
-mod probes;
+mod probe_patches;
 mod proc;
 mod register_store;
 pub(crate) mod registry;
 mod rights;
 mod sample;
 mod stop;
-mod stopped;
+mod stopped_threads;
 mod sys;
 mod target;
 mod terminal;
 mod threads;
-mod traced;
-mod traps;
+mod traced_process;
 mod watch;
 
 pub(crate) use doctor::doctor;
@@ -47,13 +54,13 @@ pub(crate) use files::{
 };
 pub(crate) use image_files::ImageFiles;
 pub(crate) use launched::RawLaunched;
-pub(crate) use monitor::{MonitorDoor, cancel_monitors};
+pub(crate) use monitor::{MonitorListener, cancel_monitors};
 pub(crate) use proc::machine::system;
 pub use register_store::RegisterStore;
 pub(crate) use sys::signals::on_interrupt;
 pub(crate) use terminal::terminal_width;
 
-/// The machine this runs on.
+/// Returns this machine.
 pub(crate) fn host() -> Box<dyn crate::Host> {
     Box::new(host::LinuxHost::new())
 }
@@ -65,7 +72,7 @@ pub(crate) fn init_process() {
     sys::signals::keep_child_signal();
 }
 
-/// Ends this process as SIGKILL does.
+/// Kills this process with SIGKILL.
 #[cfg(feature = "failpoints")]
 pub(crate) fn kill_self() {
     sys::signals::raise(libc::SIGKILL);

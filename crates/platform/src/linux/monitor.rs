@@ -1,5 +1,5 @@
-//! How `firstchance cancel` reaches the monitors: each listens on a socket in the abstract
-//! namespace, which needs no folder and vanishes with its owner.
+//! How `firstchance cancel` reaches the monitors: each listens on a Unix socket in the abstract
+//! namespace (unix(7)), which needs no folder and vanishes with its owner.
 
 use crate::{Error, ErrorKind, Result, monitor::Shared};
 use std::{
@@ -12,19 +12,20 @@ use std::{
 };
 
 const PREFIX: &str = "firstchance/monitor/";
-/// How long one that asks may keep the door busy.
+/// How long to wait for one who connects and then says nothing.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The listening socket of a monitor; it is closed when the program ends.
+/// The listening socket of a monitor. It is closed when the program ends.
 #[derive(Debug)]
-pub(crate) struct MonitorDoor;
+pub(crate) struct MonitorListener;
 
-impl MonitorDoor {
+impl MonitorListener {
+    /// Begins to listen, in a thread of its own.
     pub(crate) fn open(shared: Shared) -> Result<Self> {
         let failed = |e: io::Error| {
             Error::new(
                 ErrorKind::Other,
-                format!("opening the door for `cancel` failed: {e}"),
+                format!("listening for `firstchance cancel` failed: {e}"),
             )
         };
         let listener = address(std::process::id()).and_then(|a| UnixListener::bind_addr(&a));
@@ -42,7 +43,7 @@ fn address(pid: u32) -> io::Result<SocketAddr> {
     SocketAddr::from_abstract_name(format!("{PREFIX}{pid}"))
 }
 
-/// Takes `PID\n`, says `yes\n` or `no\n`. Only root and the monitor's own user may ask.
+/// Reads `PID\n` and answers `yes\n` or `no\n`. Only root and the monitor's own user may ask.
 fn answer(stream: &UnixStream, shared: &Shared) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
@@ -58,7 +59,7 @@ fn answer(stream: &UnixStream, shared: &Shared) -> io::Result<()> {
     stream.write_all(if meant { b"yes\n" } else { b"no\n" })
 }
 
-/// Asks every monitor that there is.
+/// Asks every monitor on this machine, and returns how many monitored the process.
 pub(crate) fn cancel_monitors(pid: u32) -> Result<u32> {
     let sockets = std::fs::read_to_string("/proc/net/unix").unwrap_or_default();
     let name = |line: &str| {

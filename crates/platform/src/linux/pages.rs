@@ -1,4 +1,5 @@
-//! Which pages of a process exist: `PAGEMAP_SCAN` (Linux 6.7), else `/proc/PID/pagemap`.
+//! Which pages of a process exist, in memory or swapped: by `PAGEMAP_SCAN` (Linux 6.7), else by
+//! `/proc/PID/pagemap`. A page that was never touched does not exist, and is not in a dump.
 
 use super::sys::memory::{PageRun, page, scan_pages};
 use snapshot::{Range, Region};
@@ -12,10 +13,13 @@ mod entry {
     pub(super) const GUARD: u64 = 1 << 58;
 }
 
-/// Where addresses of processes end for good.
+/// The first address that cannot belong to a process.
 const KERNEL_HALF: u64 = 1 << 63;
 
 /// Fills `resident` and `private_pages` of every region.
+///
+/// # Errors
+/// If `pagemap` cannot be read.
 pub(crate) fn fill(pagemap: &File, regions: &mut [Region], page_size: u64) -> io::Result<()> {
     match crate::failpoint("old-kernel").and_then(|()| fill_by_scan(pagemap, regions)) {
         Ok(()) => Ok(()),
@@ -87,7 +91,7 @@ fn category(word: u64) -> u64 {
         | bit(entry::GUARD, page::GUARD)
 }
 
-/// Puts runs, which come in ascending order, to the regions they belong to.
+/// Adds runs of pages, which come in ascending order, to the regions they belong to.
 struct Filler<'r> {
     regions: &'r mut [Region],
     at: usize,
@@ -96,8 +100,8 @@ struct Filler<'r> {
 impl Filler<'_> {
     fn add(&mut self, run: &PageRun) {
         let exists = run.categories & (page::PRESENT | page::SWAPPED) != 0;
-        // A page of zeros that was only read was never touched, as far as a dump goes; a guard
-        // page carries the swap bit and holds nothing.
+        // The shared page of zeros was only read, so it holds nothing. A guard page has the swap
+        // bit and holds nothing.
         if !exists || run.categories & (page::ZERO | page::GUARD) != 0 {
             return;
         }

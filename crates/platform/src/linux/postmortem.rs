@@ -1,10 +1,11 @@
-//! The kernel's core handler (core(5)), and files that only the administrator can have written.
+//! The kernel's core handler (core(5)): its setting, the process that crashed, and what the
+//! handler's own process needs.
 
 use super::{
     proc::{ProcDir, status},
     sys::handler,
 };
-use crate::{CoreHandler, Error, ErrorKind, Guard, Result, Use};
+use crate::{CoreHandler, Error, ErrorKind, Result};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fs::{AtFlags, Mode, OFlags, statat},
@@ -18,19 +19,18 @@ use std::{
     io::{self, Write},
     os::{
         fd::{AsFd, OwnedFd},
-        unix::{
-            ffi::OsStrExt,
-            fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
-            process::CommandExt,
-        },
+        unix::{ffi::OsStrExt, fs::MetadataExt, process::CommandExt},
     },
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
+pub(crate) use super::guarded_files::{expect_guarded, make_passage, make_store, replace_file};
+
 const PATTERN: &str = "/proc/sys/kernel/core_pattern";
 const AT_ONCE: &str = "/proc/sys/kernel/core_pipe_limit";
 
+/// See [`crate::core_handler`].
 pub(crate) fn core_handler() -> Result<CoreHandler> {
     let read = |path: &str| {
         fs::read_to_string(path).map_err(|e| Error::of_file(&format!("reading {path}"), &e))
@@ -41,7 +41,7 @@ pub(crate) fn core_handler() -> Result<CoreHandler> {
     })
 }
 
-/// The limit first: without it the kernel does not wait for the program.
+/// Sets the limit first: without it the kernel does not wait for the program.
 pub(crate) fn set_core_handler(handler: &CoreHandler) -> Result<()> {
     let at_once = handler.at_once.to_string();
     for (path, text) in [(AT_ONCE, &at_once), (PATTERN, &handler.pattern)] {
@@ -57,111 +57,21 @@ pub(crate) fn set_core_handler(handler: &CoreHandler) -> Result<()> {
     Ok(())
 }
 
-pub(crate) fn expect_guarded(path: &Path, guard: Guard) -> Result<()> {
-    if !path.is_absolute() {
-        let what = format!("{} is no absolute path", path.display());
-        return Err(Error::new(ErrorKind::NotPermitted, what));
-    }
-    for part in path.ancestors() {
-        match fs::symlink_metadata(part) {
-            Ok(found) => expect_guarded_part(part, &found, guard == Guard::Shared && part != path)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => {
-                return Err(Error::of_file(
-                    &format!("looking at {}", part.display()),
-                    &error,
-                ));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// A link is followed by looking at where it leads: who can write there decides too.
-fn expect_guarded_part(part: &Path, found: &fs::Metadata, shared: bool) -> Result<()> {
-    let refuse = |why: &str| {
-        let what = format!("{} {why}", part.display());
-        Err(Error::new(ErrorKind::NotPermitted, what).advise(
-            "What decides over crashes must be root's alone, every folder above it included.",
-        ))
-    };
-    let mode = found.mode();
-    if found.uid() != 0 {
-        return refuse(&format!("belongs to user {}", found.uid()));
-    }
-    if found.file_type().is_symlink() {
-        let real = fs::canonicalize(part);
-        let real =
-            real.map_err(|e| Error::of_file(&format!("following {}", part.display()), &e))?;
-        return expect_guarded(&real, if shared { Guard::Shared } else { Guard::Strict });
-    }
-    let sticky = shared && mode & libc::S_ISVTX != 0;
-    if mode & 0o022 != 0 && !sticky {
-        return refuse("can be written to by others");
-    }
-    Ok(())
-}
-
-pub(crate) fn replace_file(path: &Path, bytes: &[u8], usage: Use) -> io::Result<()> {
-    let folder = path.parent().ok_or(io::ErrorKind::InvalidFilename)?;
-    make_folders(folder, 0o755)?;
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    let new = folder.join(name);
-    let _ = fs::remove_file(&new);
-    let mode = match usage {
-        Use::Read => 0o644,
-        Use::Run => 0o755,
-        Use::Secret => 0o600,
-    };
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true).mode(0o600);
-    let mut file = options.open(&new)?;
-    file.write_all(bytes)?;
-    file.set_permissions(fs::Permissions::from_mode(mode))?;
-    file.sync_all()?;
-    drop(file);
-    fs::rename(&new, path)
-}
-
-fn make_folders(folder: &Path, mode: u32) -> io::Result<()> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(mode)
-        .create(folder)
-}
-
-/// A folder that everybody may go through, and nobody list.
-pub(crate) fn make_passage(folder: &Path) -> io::Result<()> {
-    make_folders(folder, 0o711)?;
-    let mode = fs::metadata(folder)?.mode();
-    fs::set_permissions(folder, fs::Permissions::from_mode(mode & 0o7777 | 0o011))
-}
-
-/// The folders above it may be looked into, the last may not.
-pub(crate) fn make_store(folder: &Path) -> io::Result<()> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    if let Some(parent) = folder.parent() {
-        make_folders(parent, 0o755)?;
-    }
-    make_folders(folder, 0o700)
-}
-
-/// The crashed process, as long as it is that one.
+/// The crashed process by its pidfd, which never stands for another process.
 #[derive(Debug)]
 pub(crate) struct RawCrashed {
     pidfd: OwnedFd,
 }
 
 impl RawCrashed {
-    /// A process whose core is being written has not ended.
+    /// Returns whether the process still exists. A process whose core is being written has not
+    /// ended.
     pub(crate) fn is_there(&self) -> bool {
         let mut fds = [PollFd::new(&self.pidfd, PollFlags::IN)];
         matches!(poll(&mut fds, Some(&Timespec::default())), Ok(0))
     }
 
+    /// Returns a second handle of the same process.
     pub(crate) fn share(&self) -> io::Result<Self> {
         Ok(Self {
             pidfd: self.pidfd.try_clone()?,
@@ -169,6 +79,7 @@ impl RawCrashed {
     }
 }
 
+/// See [`Crashed::identify`](crate::Crashed::identify).
 pub(crate) fn identify(pid: u32, descriptor: Option<i32>) -> Result<(ProcessKey, RawCrashed)> {
     let gone = || {
         let what = format!("process {pid} ended before it could be looked at");
@@ -187,20 +98,23 @@ pub(crate) fn identify(pid: u32, descriptor: Option<i32>) -> Result<(ProcessKey,
     if descriptor.is_none() && !writes_core(&proc) {
         return Err(gone());
     }
-    // Asked afterwards: the directory that was opened is that of the process that still is there.
+    // Checked last: if it still exists now, the folder that was opened above is that of this
+    // process.
     if !crashed.is_there() || described_pid(crashed.pidfd.as_fd()) != Some(i64::from(pid)) {
         return Err(gone());
     }
     Ok((key, crashed))
 }
 
-/// Whether the kernel writes its core, which it says since Linux 4.15: a pid alone may be another
-/// process's by now.
+/// Returns whether the kernel is writing the core of this process, which it tells since Linux 4.15.
+/// A pid alone may belong to another process by now.
 fn writes_core(proc: &ProcDir) -> bool {
     let status = proc.read("status").unwrap_or_default();
     status::field(&status, "CoreDumping") != Some("0")
 }
 
+/// Takes the pidfd that the kernel gave us under this number, after checking that it stands for
+/// this process.
 fn given_pidfd(pid: u32, number: i32) -> Result<OwnedFd> {
     let refuse = |why: &str| {
         let what = format!("descriptor {number} {why}");
@@ -218,11 +132,13 @@ fn given_pidfd(pid: u32, number: i32) -> Result<OwnedFd> {
     }
 }
 
+/// Returns the pid that a pidfd stands for; see [`handler::described_pid`].
 fn described_pid(pidfd: impl AsFd) -> Option<i64> {
     use std::os::fd::AsRawFd as _;
     handler::described_pid(pidfd.as_fd().as_raw_fd())
 }
 
+/// See [`Crashed::is_ourselves`](crate::Crashed::is_ourselves).
 pub(crate) fn is_ourselves(key: ProcessKey) -> bool {
     let own = fs::metadata("/proc/self/exe");
     let theirs = fs::metadata(format!("/proc/{}/exe", key.pid));
@@ -232,6 +148,7 @@ pub(crate) fn is_ourselves(key: ProcessKey) -> bool {
     }
 }
 
+/// See [`Crashed::only_ids`](crate::Crashed::only_ids).
 pub(crate) fn only_ids(key: ProcessKey) -> Option<(u32, u32)> {
     let proc = ProcDir::open(key).ok()?;
     let text = proc.read("status").ok()?;
@@ -242,8 +159,8 @@ pub(crate) fn only_ids(key: ProcessKey) -> Option<(u32, u32)> {
     ids.filter(|ids| may_nothing_more && may_read_program(&proc, *ids))
 }
 
-/// The kernel asks that too, of whoever started the program: which may have been root on the way to
-/// being a user (setpriv, a service manager).
+/// Returns whether these ids may read the program. The kernel checks that for whoever started the
+/// program, which may have been root on its way to being a user (setpriv, a service manager).
 fn may_read_program(proc: &ProcDir, (uid, gid): (u32, u32)) -> bool {
     let found = statat(proc.fd(), "exe", AtFlags::empty());
     found.is_ok_and(|found| {
@@ -260,6 +177,7 @@ pub(crate) fn own_user() -> Option<u32> {
     Some(rustix::process::geteuid().as_raw())
 }
 
+/// See [`crate::become_crash_handler`].
 pub(crate) fn become_crash_handler() -> Result<()> {
     if !rustix::process::geteuid().is_root() {
         let what = "only the kernel calls the crash handler, as root";
@@ -269,19 +187,20 @@ pub(crate) fn become_crash_handler() -> Result<()> {
     let failed = |e: io::Error| Error::of_file("preparing the crash handler", &e);
     handler::leave_no_core().map_err(failed)?;
     std::env::set_current_dir("/").map_err(failed)?;
-    // A full pipe at a time costs fewer changes between the two processes.
+    // With a larger pipe there are fewer switches between the kernel's writer and us.
     let _ = rustix::pipe::fcntl_setpipe_size(io::stdin(), 1 << 20);
     Ok(())
 }
 
-/// Into the kernel's log, as its own messages about cores are.
+/// Writes to the kernel's log, where the kernel's own messages about cores are.
 pub(crate) fn system_log(text: &str) {
     let line = format!("<3>firstchance: {text}\n");
     let log = fs::OpenOptions::new().write(true).open("/dev/kmsg");
     let _ = log.and_then(|mut log| log.write_all(line.as_bytes()));
 }
 
-/// Each read gives one message: `6,339,5140900,-;text`, and lines with facts about it.
+/// Reads the kernel's log. Each read returns one message, `6,339,5140900,-;text`, and lines with
+/// facts about it (Documentation/ABI/testing/dev-kmsg).
 pub(crate) fn kernel_log() -> io::Result<Vec<String>> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let log = rustix::fs::open("/dev/kmsg", flags, Mode::empty())?;
@@ -291,7 +210,7 @@ pub(crate) fn kernel_log() -> io::Result<Vec<String>> {
         let got = match rustix::io::read(&log, &mut message) {
             Ok(0) | Err(Errno::AGAIN) => return Ok(lines),
             Ok(got) => got,
-            // Messages went while we read.
+            // EPIPE: messages were overwritten while we read.
             Err(Errno::PIPE | Errno::INTR) => continue,
             Err(error) => return Err(error.into()),
         };
@@ -301,6 +220,7 @@ pub(crate) fn kernel_log() -> io::Result<Vec<String>> {
     }
 }
 
+/// Moves the input to `/dev/null` by splice(2), which copies nothing to us.
 pub(crate) fn drain_input(limit: Duration) -> u64 {
     let flags = OFlags::WRONLY | OFlags::CLOEXEC;
     let Ok(nowhere) = rustix::fs::open("/dev/null", flags, Mode::empty()) else {
@@ -318,6 +238,7 @@ pub(crate) fn drain_input(limit: Duration) -> u64 {
     drained
 }
 
+/// Calls execve(2), and returns only if it fails.
 pub(crate) fn become_program(program: &Path, arguments: &[Vec<u8>]) -> Error {
     let mut command = std::process::Command::new(program);
     command.args(arguments.iter().map(|argument| OsStr::from_bytes(argument)));
@@ -326,7 +247,7 @@ pub(crate) fn become_program(program: &Path, arguments: &[Vec<u8>]) -> Error {
     Error::new(ErrorKind::Other, what)
 }
 
-/// Where the program that runs can be read, whatever became of its name.
+/// Returns a path by which our own program can be read, even if it was renamed or deleted.
 pub(crate) fn own_program() -> PathBuf {
     PathBuf::from("/proc/self/exe")
 }

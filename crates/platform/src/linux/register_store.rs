@@ -1,4 +1,4 @@
-//! Room for the extended registers of many threads.
+//! Storage for the extended registers of many threads.
 
 use snapshot::{Memory, SparseBytes};
 use std::{
@@ -9,26 +9,26 @@ use std::{
 };
 
 /// Keeps the extended registers of a process's threads: those of the first threads in memory, the
-/// rest in a file that has no name and is gone when nobody needs it any more.
+/// others in a file without a name, which vanishes when nobody uses it any more.
 ///
-/// Situation: 10,000 threads that use AVX-512 and AMX have 110 MB of registers, and firstchance has
-/// 64 MiB for itself.
+/// Situation: 10,000 threads that use AVX-512 and AMX have 110 MB of registers, and firstchance may
+/// use 64 MiB of memory.
 #[derive(Default)]
 pub struct RegisterStore {
-    /// How much is held in memory, in bytes.
+    /// How many bytes are held in memory.
     held: usize,
     file: Option<Arc<StoreFile>>,
-    /// The length of the file, in bytes.
+    /// The length of the file in bytes.
     end: u64,
-    /// No file can be made, or it is full.
+    /// Whether making or writing the file has failed.
     failed: bool,
 }
 
-/// So much is held in memory, in bytes: enough for what most processes have.
+/// How many bytes are held in memory at most: enough for most processes.
 const MOST_HELD: usize = 1 << 20;
 
 impl RegisterStore {
-    /// Keeps these bytes. They are held in memory if they can be stored nowhere else.
+    /// Keeps these bytes. If the file cannot be written, they are held in memory.
     pub fn keep(&mut self, bytes: &[u8]) -> SparseBytes {
         let sparse = SparseBytes::new(bytes);
         if self.held + sparse.held() <= MOST_HELD {
@@ -60,7 +60,7 @@ impl RegisterStore {
     }
 }
 
-/// The file, whose offsets are its addresses.
+/// The file as a [`Memory`] whose addresses are offsets.
 struct StoreFile(File);
 
 impl Memory for StoreFile {
@@ -72,8 +72,9 @@ impl Memory for StoreFile {
     }
 }
 
-/// A file that never has a name, so that nothing is left behind and nobody else can open it
-/// (open(2), `O_TMPFILE` with `O_EXCL`). In `/var/tmp` where there is one, as `/tmp` often is memory.
+/// Makes a file that never has a name, so that nothing is left behind and nobody else can open it
+/// (open(2), `O_TMPFILE` with `O_EXCL`). It is in `/var/tmp` if that exists, because `/tmp` is
+/// often memory.
 fn unnamed_file() -> io::Result<File> {
     let make = |folder: &str| {
         OpenOptions::new()
@@ -90,7 +91,7 @@ fn unnamed_file() -> io::Result<File> {
 mod tests {
     use super::*;
 
-    /// An area of which every byte is in use, as none is shorter when it is held without zeros.
+    /// An XSAVE area in which every byte is in use, so that it is no shorter without its zeros.
     fn area(thread: u32) -> Vec<u8> {
         (0..11_008u32).map(|n| (n + thread) as u8 | 1).collect()
     }

@@ -1,4 +1,4 @@
-//! Linux has no registry.
+//! The registry of Windows, which Linux does not have: every function fails.
 
 use crate::{Error, ErrorKind, RegistryValue, RegistryValues, Result};
 

@@ -1,10 +1,12 @@
-//! Why the kernel refused, and what to do about it: never a bare "Operation not permitted".
+//! Why the kernel refused to let us attach, and what to do about it, instead of a bare "Operation
+//! not permitted".
 
 use super::proc::{ProcDir, stat, status};
 use crate::{Error, ErrorKind};
 use std::io;
 
-/// Turns a refused attachment into a sentence; `tracer` is who traces the target already.
+/// Turns a refused attachment into a sentence. `tracer` is the pid of the tracer that the thread
+/// has already, if any.
 pub(crate) fn explain_refusal(proc: &ProcDir, tracer: Option<i32>, error: &io::Error) -> Error {
     let key = proc.key;
     if error.raw_os_error() == Some(libc::ESRCH) {
@@ -51,7 +53,8 @@ fn traced(proc: &ProcDir, tracer: i32) -> Error {
         .advise("Only one debugger can hold a process; end that one, or take the memory alone with --no-stop.")
 }
 
-/// The first of the kernel's conditions (ptrace(2), "Ptrace access mode checking") that fails.
+/// Returns the reason and the advice for the first of the kernel's conditions that fails
+/// (ptrace(2), "Ptrace access mode checking").
 fn reason(proc: &ProcDir) -> (String, String) {
     let theirs = proc.read("status").unwrap_or_default();
     let ours = std::fs::read("/proc/self/status").unwrap_or_default();
@@ -91,12 +94,12 @@ fn reason(proc: &ProcDir) -> (String, String) {
     )
 }
 
-/// Whether our effective capabilities hold CAP_SYS_PTRACE (bit 19, capabilities(7)).
+/// Returns whether our effective capabilities contain CAP_SYS_PTRACE (bit 19, capabilities(7)).
 pub(crate) fn has_ptrace_capability(own_status: &[u8]) -> bool {
     status::mask(own_status, "CapEff").is_some_and(|caps| caps & (1 << 19) != 0)
 }
 
-/// `kernel.yama.ptrace_scope`; `None` where there is no Yama.
+/// Returns the sysctl `kernel.yama.ptrace_scope`; `None` if the kernel has no Yama.
 pub(crate) fn yama_scope() -> Option<u32> {
     std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope")
         .ok()?

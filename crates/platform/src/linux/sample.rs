@@ -1,7 +1,8 @@
-//! Figures of a process, read again and again, each from where it costs least.
+//! Figures of processes that are read again and again, each from where it costs least.
 //!
-//! A sample of 500 processes costs what the kernel takes to say it: CPU time 0.8 µs by its clock,
-//! memory 2 µs by `statm`, where `stat` took 5.6 µs and `status` 13.4 µs. Files stay open.
+//! A sample costs what the kernel needs to tell it: 0.8 µs for CPU time by the process's clock and
+//! 2 µs for memory by `statm`, where `stat` takes 5.6 µs and `status` 13.4 µs. Files stay open
+//! between samples.
 
 use super::{
     counters::Counters,
@@ -17,7 +18,7 @@ use std::{
     os::unix::fs::FileExt,
 };
 
-/// The processes that are sampled.
+/// The processes that are sampled, with their open files.
 #[derive(Default)]
 pub(crate) struct Sampler {
     open: HashMap<ProcessKey, Process>,
@@ -25,7 +26,7 @@ pub(crate) struct Sampler {
     buffer: Vec<u8>,
 }
 
-/// Where the figures of one process come from; only what a measure needs is opened.
+/// The open files of one process. A file is opened when a figure first needs it.
 struct Process {
     dir: ProcDir,
     cpu: CpuClock,
@@ -34,11 +35,14 @@ struct Process {
     status: Option<File>,
 }
 
-/// Larger than any `stat`, and than a `status` with all its masks.
+/// A size in bytes that no `stat`, and no `status` with all its masks, exceeds.
 const LARGEST: usize = 8 << 10;
 
 impl Sampler {
-    /// Reads the wanted figures.
+    /// Reads the wanted figures of a process.
+    ///
+    /// # Errors
+    /// If the process has ended.
     pub(crate) fn sample(
         &mut self,
         now: Time,
@@ -57,7 +61,7 @@ impl Sampler {
         })
     }
 
-    /// Closes what is open of a process.
+    /// Closes the files of a process.
     pub(crate) fn forget(&mut self, key: ProcessKey) {
         self.open.remove(&key);
         self.counters.forget(key);
@@ -97,24 +101,20 @@ impl Process {
             false => None,
         };
         for measure in measures {
-            let page = rustix::param::page_size() as u64;
             let value = match (measure, &pages, &stat) {
                 (Measure::Cpu, ..) => {
                     sample.cpu = Some(self.cpu.read().map_err(|_| gone())?);
                     None
                 }
-                (Measure::Memory, Some(pages), _) => {
-                    Some((pages.private() * page + self.swapped(buffer)?) as f64)
-                }
-                (Measure::Rss, Some(pages), _) => Some((pages.resident * page) as f64),
-                (Measure::Virtual, Some(pages), _) => Some((pages.size * page) as f64),
-                (Measure::Threads, _, Some(stat)) => Some(f64::from(stat.threads)),
-                // The main thread in uninterruptible sleep (design §1).
-                (Measure::Hang, _, Some(stat)) => Some(f64::from(u8::from(stat.state == 'D'))),
                 (Measure::Handles, ..) => self.dir.descriptors().map(|count| count as f64),
+                (Measure::Memory, Some(pages), _) => {
+                    Some((bytes(pages.private()) + self.swapped(buffer)?) as f64)
+                }
                 (Measure::Counter(path), _, Some(stat)) => {
                     counters.read(&self.dir, path, stat, now)
                 }
+                (measure, Some(pages), _) if is_of_pages(measure) => of_pages(measure, pages),
+                (measure, _, Some(stat)) => of_stat(measure, stat),
                 _ => None,
             };
             let value = value.map(|value| (measure.clone(), value));
@@ -123,8 +123,8 @@ impl Process {
         Ok(sample)
     }
 
-    /// Sizes of the address space; `None` when the thread they are read from has ended: another
-    /// one is taken the next time.
+    /// Reads the sizes of the address space; `None` if the thread that they are read from has
+    /// ended. Another thread is used the next time.
     fn pages(&mut self, buffer: &mut [u8]) -> io::Result<Option<statm::Pages>> {
         let open = || self.dir.open_living("statm");
         let pages = statm::parse(read(&mut self.statm, open, buffer)?);
@@ -139,7 +139,7 @@ impl Process {
     fn stat(&mut self, buffer: &mut [u8]) -> io::Result<Stat> {
         let open = || self.dir.open_file("stat");
         let stat = stat::parse(read(&mut self.stat, open, buffer)?).ok_or_else(gone)?;
-        // A leader that has ended is a zombie as long as its threads live.
+        // A first thread that has ended is a zombie as long as other threads live.
         match stat.state {
             'X' => Err(gone()),
             'Z' if stat.threads < 2 => Err(gone()),
@@ -147,8 +147,8 @@ impl Process {
         }
     }
 
-    /// Private bytes that were swapped out: only `status` tells, and only a machine that swaps has
-    /// any.
+    /// Returns the private bytes that are swapped out. Only `status` tells them, and it is read
+    /// only if the machine uses any swap.
     fn swapped(&mut self, buffer: &mut [u8]) -> io::Result<u64> {
         let machine = rustix::system::sysinfo();
         if machine.freeswap == machine.totalswap {
@@ -157,6 +157,30 @@ impl Process {
         let open = || self.dir.open_living("status");
         let text = read(&mut self.status, open, buffer)?;
         Ok(status::bytes(text, "VmSwap").unwrap_or(0))
+    }
+}
+
+/// Returns the size of so many pages in bytes.
+fn bytes(pages: u64) -> u64 {
+    pages * rustix::param::page_size() as u64
+}
+
+/// Returns a figure that `statm` tells; `None` if it does not tell this one.
+fn of_pages(measure: &Measure, pages: &statm::Pages) -> Option<f64> {
+    match measure {
+        Measure::Rss => Some(bytes(pages.resident) as f64),
+        Measure::Virtual => Some(bytes(pages.size) as f64),
+        _ => None,
+    }
+}
+
+/// Returns a figure that `stat` tells; `None` if it does not tell this one.
+fn of_stat(measure: &Measure, stat: &Stat) -> Option<f64> {
+    match measure {
+        Measure::Threads => Some(f64::from(stat.threads)),
+        // A process hangs while its main thread is in uninterruptible sleep (design §1).
+        Measure::Hang => Some(f64::from(u8::from(stat.state == 'D'))),
+        _ => None,
     }
 }
 
@@ -171,8 +195,8 @@ fn is_of_stat(measure: &Measure) -> bool {
     )
 }
 
-/// A `/proc` file from its start, opened when first wanted; reading at offset 0 makes the kernel
-/// write it anew.
+/// Reads a file of `/proc` from its start, and opens it the first time. Reading at offset 0 makes
+/// the kernel write it anew.
 fn read<'b>(
     file: &mut Option<File>,
     open: impl FnOnce() -> io::Result<File>,

@@ -1,17 +1,21 @@
-//! The traced threads of a process: SEIZE until no new thread appears, INTERRUPT to hold them.
+//! Stopping the threads of a process by ptrace(2): SEIZE every thread until no new one appears, and
+//! INTERRUPT them.
 //!
-//! The tracer is one OS thread. When it ends, by whatever cause, the kernel lets every tracee run
-//! on as it was; nothing is ever written into the target but a restarted system call (see
+//! The tracer is one OS thread. When that ends, for whatever reason, the kernel lets every traced
+//! thread run on as it was. Nothing is written into the target but a restarted system call (see
 //! [`arch::restart_interrupted`]).
 
 mod reports;
+mod seize;
+
+pub(crate) use seize::tracer_of;
 
 use super::{
     arch, leftovers,
     proc::{ProcDir, status},
     sys::{
-        nudge::Nudge,
         ptrace::{self, Report},
+        seize_timer::SeizeTimer,
     },
 };
 use crate::{Cancel, Error, ErrorKind, Result, failpoint};
@@ -21,60 +25,63 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How a thread is held.
+/// The state of a traced thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Hold {
-    /// It is traced and runs on.
+pub(crate) enum TraceState {
+    /// It runs on, while it is traced.
     Running,
-    /// It is about to get this signal.
+    /// It stands and is about to get this signal.
     Signal(i32),
-    /// It came to a breakpoint of this place.
-    Trapped(u32),
-    /// Asked to stop, has not yet.
+    /// It stands at the hardware breakpoint of this place.
+    AtBreakpoint(u32),
+    /// It was asked to stop and has not stopped yet.
     Pending,
-    /// Stopped by us.
+    /// It was stopped by us.
     Stopped,
-    /// It was in a group stop, by this signal, and stays in it.
+    /// It was stopped by this signal before we came (a group stop), and stays stopped afterwards.
     GroupStop(i32),
-    /// It stands in its exit, which goes on when it is let go.
+    /// It stands in its exit, which continues when it is released.
     Exiting,
 }
 
-/// A process whose threads are traced. Dropping it lets them go.
+/// The traced threads of a process. Dropping them releases them.
 pub(crate) struct Threads {
     key: ProcessKey,
-    pub(crate) held: BTreeMap<i32, Hold>,
+    /// The state of each traced thread, by thread id.
+    pub(crate) states: BTreeMap<i32, TraceState>,
     /// When the first thread was asked to stop.
     pub(crate) since: Instant,
     died: bool,
     executed: bool,
-    /// When it was killed while held: its memory stands until we let it go.
+    /// When the process was killed while it was stopped. Its memory exists until we release it.
     dying: Option<Instant>,
-    /// The whole process is held in its end.
+    /// Whether the whole process is stopped in its exit.
     pub(crate) in_exit: bool,
-    /// How often a thread was refused.
+    /// How often a seize was refused and tried again.
     refused: u32,
-    /// Signals that are reported: one that comes while threads are being stopped waits for that.
+    /// Signals that are to be reported, a bit each. A thread that is about to get one while threads
+    /// are being stopped stands there until that is reported.
     pub(crate) wanted_signals: u64,
 }
 
-/// Between two looks at threads that have not stopped yet.
-const LOOK: Duration = Duration::from_micros(50);
-/// A process that makes threads faster than this is not to be caught up with.
+/// How long to sleep between two checks of threads that have not stopped yet.
+const POLL_INTERVAL: Duration = Duration::from_micros(50);
+/// How many times the threads are listed at most: a process that makes threads faster than that
+/// cannot be stopped.
 const MOST_ROUNDS: usize = 200;
-/// How often, and after which time, it is asked again for a thread that was refused.
-const MOST_REFUSALS: u32 = 20;
-const PASSING: Duration = Duration::from_micros(500);
-/// How long a process that was killed while held waits for us.
-const DEATH_BUDGET: Duration = Duration::from_millis(200);
+/// How long a process that was killed while it was stopped is kept for us.
+const DEATH_TIMEOUT: Duration = Duration::from_millis(200);
 
 impl Threads {
-    /// Traces every thread, and lets all run on.
+    /// Begins to trace every thread, without stopping any.
+    ///
+    /// # Errors
+    /// If a thread may not be traced, or threads are made faster than we can follow.
     pub(crate) fn follow(proc: &ProcDir) -> Result<Self> {
         let mut threads = Self::empty(proc.key);
-        let nudge = Nudge::new();
+        let timer = SeizeTimer::new();
         for _ in 0..MOST_ROUNDS {
-            if threads.seize_new(proc, &nudge, Hold::Running)? == 0 {
+            if threads.seize_new(proc, &timer, TraceState::Running)? == 0 {
                 return Ok(threads);
             }
         }
@@ -83,8 +90,12 @@ impl Threads {
         Err(Error::new(ErrorKind::Other, what))
     }
 
-    /// Stops every thread; those that do not stop by `deadline` stay pending. One thread may be
-    /// traced and stand already.
+    /// Stops every thread. Threads that do not stop by `deadline` stay [`TraceState::Pending`].
+    /// `standing` is a thread that is traced and stopped already.
+    ///
+    /// # Errors
+    /// If a thread may not be traced, if the process ends or executes another program, or if the
+    /// work is cancelled.
     pub(crate) fn stop(
         proc: &ProcDir,
         deadline: Instant,
@@ -92,12 +103,12 @@ impl Threads {
         cancel: &Cancel,
     ) -> Result<Self> {
         let mut threads = Self::empty(proc.key);
-        let standing = standing.map(|tid| (tid, Hold::Stopped));
-        threads.held.extend(standing);
-        let nudge = Nudge::new();
+        let standing = standing.map(|tid| (tid, TraceState::Stopped));
+        threads.states.extend(standing);
+        let timer = SeizeTimer::new();
         let mut quiet = 0;
         for round in 0..MOST_ROUNDS {
-            let added = threads.seize_new(proc, &nudge, Hold::Pending)?;
+            let added = threads.seize_new(proc, &timer, TraceState::Pending)?;
             quiet = if added == 0 { quiet + 1 } else { 0 };
             threads.settle(deadline, cancel)?;
             if round > 0 && (quiet >= 2 || Instant::now() > deadline) {
@@ -110,7 +121,7 @@ impl Threads {
     fn empty(key: ProcessKey) -> Self {
         Self {
             key,
-            held: BTreeMap::new(),
+            states: BTreeMap::new(),
             since: Instant::now(),
             died: false,
             executed: false,
@@ -121,35 +132,35 @@ impl Threads {
         }
     }
 
-    /// Stops the threads that run; of a process that stands in its end, they are on their way
-    /// there.
+    /// Stops the traced threads that run. Threads of a process that is in its exit come to a stop
+    /// by themselves.
     pub(crate) fn stop_running(&mut self, deadline: Instant) {
         self.since = Instant::now();
-        for (tid, hold) in &mut self.held {
-            if *hold == Hold::Running {
+        for (tid, state) in &mut self.states {
+            if *state == TraceState::Running {
                 if !self.in_exit {
                     let _ = ptrace::interrupt(*tid);
                 }
-                *hold = Hold::Pending;
+                *state = TraceState::Pending;
             }
         }
-        // Cancelled or not, the process must be let go as one.
+        // Not cancellable: the process must be released as a whole.
         let _ = self.settle(deadline, &Cancel::default());
     }
 
-    /// Of threads that stand: takes off signals of our breakpoints that have not been delivered yet.
-    /// The threads would die of them when nobody traces them any more.
-    pub(crate) fn take_off_traps(&mut self, deadline: Instant) {
+    /// Discards signals of our hardware breakpoints that stopped threads have not been delivered
+    /// yet. A thread would die of one when nobody traces it any more.
+    pub(crate) fn discard_breakpoint_signals(&mut self, deadline: Instant) {
         while Instant::now() < deadline {
-            let waits = |(tid, hold): &(&i32, &mut Hold)| {
-                **hold == Hold::Stopped && has_pending_trap(**tid)
+            let waits = |(tid, state): &(&i32, &mut TraceState)| {
+                **state == TraceState::Stopped && has_pending_sigtrap(**tid)
             };
             let mut some = false;
-            for (tid, hold) in self.held.iter_mut().filter(waits) {
+            for (tid, state) in self.states.iter_mut().filter(waits) {
                 some = true;
-                // It takes the signal, and is told to stop again behind it.
+                // It receives the signal, reports it to us, and stops again.
                 let _ = ptrace::resume(*tid, 0);
-                *hold = Hold::Pending;
+                *state = TraceState::Pending;
             }
             if !some || self.settle(deadline, &Cancel::default()).is_err() {
                 return;
@@ -157,8 +168,9 @@ impl Threads {
         }
     }
 
+    /// Returns the stopped threads, if they still are those of the process that was meant.
     fn confirm(self, proc: &ProcDir) -> Result<Self> {
-        if self.held.is_empty() || self.died {
+        if self.states.is_empty() || self.died {
             return Err(died(self.key));
         }
         if self.executed {
@@ -170,61 +182,14 @@ impl Threads {
         }
     }
 
-    /// Seizes threads that are not held yet, and asks them to stop if they are to be pending; how
-    /// many there were.
-    fn seize_new(&mut self, proc: &ProcDir, nudge: &Nudge, hold: Hold) -> Result<usize> {
-        let tasks = proc.tasks().map_err(|_| died(self.key))?;
-        let mut added = 0;
-        for tid in tasks {
-            if self.held.contains_key(&tid) {
-                continue;
-            }
-            let (seized, let_go) = nudge.around(|| ptrace::seize(tid));
-            for ended in let_go {
-                self.held.remove(&ended);
-            }
-            match seized {
-                Ok(()) => {
-                    let _ = failpoint("seize");
-                    if hold == Hold::Pending {
-                        let _ = ptrace::interrupt(tid);
-                    }
-                    let _ = failpoint("interrupt");
-                    self.held.insert(tid, hold);
-                    added += 1;
-                }
-                // Ended between the list and now.
-                Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {}
-                Err(_) if is_zombie(proc, tid) => {}
-                // Made by a thread we hold: traced from birth, and reported soon.
-                Err(_) if tracer_of(proc, tid) == Some(this_thread()) => {
-                    self.held.insert(tid, hold);
-                    added += 1;
-                }
-                // A thread that is just ending is refused too, and one that execve(2) puts in the
-                // place of another is no zombie any more when we look.
-                Err(error) if self.may_be_passing(&error) => {
-                    std::thread::sleep(PASSING);
-                    added += 1;
-                }
-                Err(error) => return Err(refusal(proc, tid, &error)),
-            }
-        }
-        Ok(added)
-    }
-
-    /// Whether a refusal is worth asking again; a limited number of times.
-    fn may_be_passing(&mut self, error: &std::io::Error) -> bool {
-        let again = error.raw_os_error() == Some(libc::EPERM) && self.refused < MOST_REFUSALS;
-        self.refused += u32::from(again);
-        again
-    }
-
-    /// Takes reports until every thread stands, or the deadline is there.
+    /// Takes reports until every thread has stopped, or the deadline has passed.
     fn settle(&mut self, deadline: Instant, cancel: &Cancel) -> Result<()> {
         loop {
             self.take_reports();
-            let pending = self.held.values().any(|hold| *hold == Hold::Pending);
+            let pending = self
+                .states
+                .values()
+                .any(|state| *state == TraceState::Pending);
             if !pending || Instant::now() > deadline {
                 return Ok(());
             }
@@ -234,17 +199,20 @@ impl Threads {
                     "cancelled while threads were stopped",
                 ));
             }
-            std::thread::sleep(LOOK);
+            std::thread::sleep(POLL_INTERVAL);
         }
     }
 
-    /// Whether the process still stands as it was.
+    /// Checks that the process is still stopped as it was.
+    ///
+    /// # Errors
+    /// If it died, or executed another program.
     pub(crate) fn check(&mut self) -> Result<()> {
         self.take_news();
         if self.died
             || self
                 .dying
-                .is_some_and(|since| since.elapsed() > DEATH_BUDGET)
+                .is_some_and(|since| since.elapsed() > DEATH_TIMEOUT)
         {
             return Err(died(self.key));
         }
@@ -255,42 +223,46 @@ impl Threads {
         }
     }
 
-    /// Lets every thread run on, still traced. Those that stand in their exit, are about to get a
-    /// signal or came to a breakpoint that is still to be reported, stand on.
+    /// Lets every thread run on, still traced. A thread stays where it is if it is in its exit, is
+    /// about to get a signal, or is at a breakpoint that is still to be reported.
     pub(crate) fn run_on(&mut self) {
-        for (tid, hold) in &mut self.held {
-            let going = match *hold {
-                Hold::Stopped => {
+        for (tid, state) in &mut self.states {
+            let going = match *state {
+                TraceState::Stopped => {
                     let _ = arch::restart_interrupted(*tid);
                     ptrace::resume(*tid, 0)
                 }
-                Hold::GroupStop(_) => ptrace::listen(*tid),
-                Hold::Pending | Hold::Running => Ok(()),
-                Hold::Signal(_) | Hold::Trapped(_) | Hold::Exiting => continue,
+                TraceState::GroupStop(_) => ptrace::listen(*tid),
+                TraceState::Pending | TraceState::Running => Ok(()),
+                TraceState::Signal(_) | TraceState::AtBreakpoint(_) | TraceState::Exiting => {
+                    continue;
+                }
             };
             if going.is_ok() {
-                *hold = Hold::Running;
+                *state = TraceState::Running;
             }
         }
     }
 
-    /// Lets every thread go, each as it was.
+    /// Releases every thread in the state in which it was found.
     pub(crate) fn release(&mut self) {
         self.take_news();
-        for (tid, hold) in std::mem::take(&mut self.held) {
+        for (tid, state) in std::mem::take(&mut self.states) {
             let _ = failpoint("detach");
-            match hold {
-                Hold::Stopped => {
+            match state {
+                TraceState::Stopped => {
                     let _ = arch::restart_interrupted(tid);
                     leftovers::detach(tid, 0);
                 }
-                Hold::Signal(signal) => leftovers::detach(tid, signal),
-                Hold::GroupStop(_) | Hold::Trapped(_) | Hold::Exiting => leftovers::detach(tid, 0),
-                Hold::Pending | Hold::Running => leftovers::remember(tid),
+                TraceState::Signal(signal) => leftovers::detach(tid, signal),
+                TraceState::GroupStop(_) | TraceState::AtBreakpoint(_) | TraceState::Exiting => {
+                    leftovers::detach(tid, 0);
+                }
+                TraceState::Pending | TraceState::Running => leftovers::remember(tid),
             }
         }
         leftovers::let_go();
-        // What was born or reported meanwhile.
+        // Threads that were born, or reported something, meanwhile.
         while let Ok(Some((tid, report))) = ptrace::next_report() {
             match report {
                 Report::Signal(signal) => leftovers::detach(tid, signal),
@@ -306,26 +278,10 @@ impl Drop for Threads {
     }
 }
 
-/// Whether a SIGTRAP waits for the thread (`SigPnd` of proc_pid_status(5)).
-fn has_pending_trap(tid: i32) -> bool {
+/// Returns whether a SIGTRAP is pending for the thread (`SigPnd` of proc_pid_status(5)).
+fn has_pending_sigtrap(tid: i32) -> bool {
     let text = std::fs::read(format!("/proc/{tid}/status")).unwrap_or_default();
     status::mask(&text, "SigPnd").is_some_and(|mask| mask & 1 << (libc::SIGTRAP - 1) != 0)
-}
-
-pub(crate) fn this_thread() -> i32 {
-    rustix::thread::gettid().as_raw_nonzero().get()
-}
-
-pub(crate) fn tracer_of(proc: &ProcDir, tid: i32) -> Option<i32> {
-    let text = proc.read(&format!("task/{tid}/status")).ok()?;
-    status::number(&text, "TracerPid")
-        .filter(|&tracer| tracer != 0)
-        .map(|tracer| tracer as i32)
-}
-
-pub(crate) fn is_zombie(proc: &ProcDir, tid: i32) -> bool {
-    let text = proc.read(&format!("task/{tid}/stat")).unwrap_or_default();
-    super::proc::stat::parse(&text).is_none_or(|stat| matches!(stat.state, 'Z' | 'X'))
 }
 
 fn died(key: ProcessKey) -> Error {
@@ -335,12 +291,9 @@ fn died(key: ProcessKey) -> Error {
     )
 }
 
+/// Returns the error for a process that executed another program.
 pub(crate) fn executed(key: ProcessKey) -> Error {
     let what = format!("process {key} became another program (execve) while it was being dumped");
     Error::new(ErrorKind::TargetDied, what)
         .advise("It runs on unharmed; ask again for a dump of what it is now.")
-}
-
-fn refusal(proc: &ProcDir, tid: i32, error: &std::io::Error) -> Error {
-    super::rights::explain_refusal(proc, tracer_of(proc, tid), error)
 }

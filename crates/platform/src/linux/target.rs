@@ -1,11 +1,12 @@
-//! One process, held by its directory in `/proc`.
+//! A Linux process as a [`Target`], by its open folder in `/proc`, which never becomes another
+//! process's.
 
 use super::{
     facts,
     memory::LiveMemory,
     proc::{ProcDir, stat},
     stop::Threads,
-    stopped::Stopped,
+    stopped_threads::StoppedThreads,
 };
 use crate::{Capture, CaptureOptions, Error, ErrorKind, Facts, Result, Target};
 use snapshot::{Memory, ProcessKey, WallTime};
@@ -14,13 +15,18 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-/// A Linux process.
+/// A Linux process of which dumps can be taken.
 pub(crate) struct LinuxTarget {
+    /// The folder of the process in `/proc`.
     pub(super) proc: ProcDir,
     facts: Option<Facts>,
 }
 
 impl LinuxTarget {
+    /// Opens the process. Nothing is stopped or traced yet.
+    ///
+    /// # Errors
+    /// If it has ended, or can never be dumped.
     pub(crate) fn attach(key: ProcessKey) -> Result<Self> {
         let target = Self {
             proc: ProcDir::open(key)?,
@@ -52,13 +58,13 @@ impl Target for LinuxTarget {
         self.capture_by(options, |proc| {
             let deadline = Instant::now() + options.thread_deadline;
             let threads = Threads::stop(proc, deadline, None, &options.cancel)?;
-            Ok(Stopped::Once(threads))
+            Ok(StoppedThreads::Once(threads))
         })
     }
 }
 
 impl LinuxTarget {
-    /// The facts that were asked for last, or those of now.
+    /// Returns the facts that were read last, or reads them.
     pub(super) fn gathered(&mut self) -> Result<Facts> {
         match self.facts.take() {
             Some(facts) => Ok(facts),
@@ -66,7 +72,7 @@ impl LinuxTarget {
         }
     }
 
-    /// What can be told without touching the process.
+    /// Fails for processes that can never be dumped: ourselves, and threads of the kernel.
     fn refuse_early(&self) -> Result<()> {
         let key = self.proc.key;
         if key.pid == std::process::id() {
@@ -87,6 +93,7 @@ impl LinuxTarget {
     }
 }
 
+/// Returns the time of day.
 pub(crate) fn wall_now() -> WallTime {
     let since = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)

@@ -1,6 +1,6 @@
 //! The terminal that standard error is.
 
-/// Its columns; `None` where it is none.
+/// Returns the number of columns of that terminal; `None` if standard error is no terminal.
 pub(crate) fn terminal_width() -> Option<usize> {
     let size = rustix::termios::tcgetwinsize(std::io::stderr()).ok()?;
     (size.ws_col > 0).then_some(size.ws_col.into())

@@ -1,30 +1,32 @@
-//! What is known of each thread: from `/proc` before the stop, its registers while it stands.
+//! What is known of each thread: names and times from `/proc` before the stop, registers while it
+//! stands.
 
 use super::{
     arch,
     extended_registers::ExtendedReader,
     proc::{ProcDir, machine, stat, status},
-    stop::{Hold, Threads},
+    stop::{Threads, TraceState},
     sys::ptrace,
 };
 use snapshot::{Registers, Thread, ThreadState, Warning};
 use std::collections::HashMap;
 
-/// What was read of a thread before is moved, not copied: there may be ten thousand.
+/// Returns the threads of a stopped process with their registers, the leader first. What was read
+/// before the stop is moved out of `known`, not copied: there may be ten thousand threads.
 pub(super) fn list(
     proc: &ProcDir,
-    held: &Threads,
+    traced: &Threads,
     known: &mut HashMap<i32, Thread>,
     warnings: &mut Vec<Warning>,
 ) -> Vec<Thread> {
-    let mut list: Vec<Thread> = Vec::with_capacity(held.held.len());
+    let mut list: Vec<Thread> = Vec::with_capacity(traced.states.len());
     let mut unstopped = 0;
     let mut extended = ExtendedReader::default();
-    for (&tid, &hold) in &held.held {
+    for (&tid, &state) in &traced.states {
         let before = known.remove(&tid);
         let mut thread = before.unwrap_or_else(|| describe(proc, tid));
         thread.blocked = ptrace::blocked_signals(tid).unwrap_or(thread.blocked);
-        fill_registers(proc, &mut thread, hold, &mut extended);
+        fill_registers(proc, &mut thread, state, &mut extended);
         unstopped += usize::from(matches!(thread.state, ThreadState::Unstopped(_)));
         list.push(thread);
     }
@@ -38,7 +40,7 @@ pub(super) fn list(
     list
 }
 
-/// What `/proc` says of a thread.
+/// Reads what `/proc` tells of a thread.
 pub(super) fn describe(proc: &ProcDir, tid: i32) -> Thread {
     let text = proc.read(&format!("task/{tid}/stat")).unwrap_or_default();
     let stat = stat::parse(&text).unwrap_or_default();
@@ -56,23 +58,32 @@ pub(super) fn describe(proc: &ProcDir, tid: i32) -> Thread {
     }
 }
 
-fn fill_registers(proc: &ProcDir, thread: &mut Thread, hold: Hold, extended: &mut ExtendedReader) {
+fn fill_registers(
+    proc: &ProcDir,
+    thread: &mut Thread,
+    state: TraceState,
+    extended: &mut ExtendedReader,
+) {
     let tid = thread.id as i32;
-    match hold {
-        Hold::Pending => {
+    match state {
+        TraceState::Pending => {
             thread.state = ThreadState::Unstopped("uninterruptible".to_owned());
             thread.registers = registers_of_running(proc, thread.id);
         }
-        Hold::Running => {}
-        Hold::Stopped | Hold::GroupStop(_) | Hold::Signal(_) | Hold::Trapped(_) | Hold::Exiting => {
+        TraceState::Running => {}
+        TraceState::Stopped
+        | TraceState::GroupStop(_)
+        | TraceState::Signal(_)
+        | TraceState::AtBreakpoint(_)
+        | TraceState::Exiting => {
             thread.registers = arch::general(tid).ok();
             thread.extended = extended.read(tid);
-            match hold {
-                Hold::GroupStop(signal) => {
+            match state {
+                TraceState::GroupStop(signal) => {
                     thread.state = ThreadState::AlreadyStopped;
                     thread.signal = signal;
                 }
-                Hold::Signal(signal) => {
+                TraceState::Signal(signal) => {
                     thread.signal = signal;
                     thread.siginfo = ptrace::signal_info(tid).ok().map(Vec::from);
                 }
@@ -82,8 +93,8 @@ fn fill_registers(proc: &ProcDir, thread: &mut Thread, hold: Hold, extended: &mu
     }
 }
 
-/// Stack and instruction pointer of a thread in a system call (`/proc/TID/syscall`: number, six
-/// arguments, sp, pc), nothing of one that runs.
+/// Returns the stack and instruction pointer of a thread in a system call (`/proc/TID/syscall`:
+/// number, six arguments, sp, pc); `None` for a thread that runs.
 pub(super) fn registers_of_running(proc: &ProcDir, tid: u32) -> Option<Registers> {
     let text = proc.read(&format!("task/{tid}/syscall")).ok()?;
     let text = String::from_utf8(text).ok()?;

@@ -1,4 +1,7 @@
-//! Telling of processes that end and that start.
+//! Reporting processes that end and that start.
+//!
+//! The end is seen by a pidfd (pidfd_open(2)) in an epoll set. Starts are told by the kernel's
+//! process connector ([`netlink`]) if we are root; otherwise `/proc` is listed ten times a second.
 
 use super::{
     proc::{self, ProcDir},
@@ -23,20 +26,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Without the process connector, `/proc` is looked at so often.
-const LOOK: Duration = Duration::from_millis(100);
+/// How often `/proc` is listed if there is no process connector.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Events taken at once; more come with the next turn.
+/// How many events are taken in one call.
 const MOST_EVENTS: usize = 64;
 
-/// What an event of the epoll set is about; processes count from [`FIRST_PROCESS`].
+/// The numbers by which the epoll set tells what an event is about. Processes count from
+/// [`FIRST_PROCESS`].
 const STARTS: u64 = 0;
 const WOKEN: u64 = 1;
 const FIRST_PROCESS: u64 = 2;
 
-/// Processes whose end is told, and the starts of all, by a thread that sleeps in epoll_wait(2).
-/// Each process is registered once: to hand 500 descriptors to poll(2) with each call took longer
-/// than to sample them.
+/// A thread that sleeps in epoll_wait(2) and reports the end of watched processes and the start of
+/// any. Each process is registered once: passing 500 descriptors to poll(2) with each call took
+/// longer than sampling the processes.
 pub(crate) struct Watcher {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
@@ -51,29 +55,32 @@ struct Shared {
 #[derive(Default)]
 struct Watched {
     processes: HashMap<ProcessKey, (u64, OwnedFd)>,
-    /// The process that an event is about.
+    /// The process that an event number is about.
     keys: HashMap<u64, ProcessKey>,
     last: u64,
     starts: Starts,
     is_over: bool,
 }
 
-/// How processes that start are heard of.
+/// How starts are noticed.
 #[derive(Default)]
 enum Starts {
     #[default]
     Ignored,
-    /// The kernel tells.
-    Told(Arc<OwnedFd>),
-    /// We look.
-    Looked { known: HashSet<i32>, next: Instant },
+    /// The kernel reports them on this socket.
+    Reported(Arc<OwnedFd>),
+    /// `/proc` is listed.
+    Polled { known: HashSet<i32>, next: Instant },
 }
 
 impl Watcher {
-    /// Tells `sink` from now on.
+    /// Begins to report to `sink`.
+    ///
+    /// # Errors
+    /// If a descriptor or the thread cannot be made.
     pub(crate) fn begin(sink: HostSink) -> Result<Self> {
         let failed = |e: io::Error| {
-            let what = format!("making ready to hear of processes failed: {e}");
+            let what = format!("preparing to watch processes failed: {e}");
             Error::new(crate::ErrorKind::Other, what)
         };
         let shared = Arc::new(Shared::new().map_err(failed)?);
@@ -85,7 +92,10 @@ impl Watcher {
         })
     }
 
-    /// Reports the end of this process from now on.
+    /// Reports the end of this process.
+    ///
+    /// # Errors
+    /// If it has ended already.
     pub(crate) fn watch(&self, key: ProcessKey) -> Result<()> {
         let process = open(key)?;
         let mut watched = self.shared.watched();
@@ -98,25 +108,25 @@ impl Watcher {
         Ok(())
     }
 
-    /// Reports its end no more.
+    /// Ends the watching of a process.
     pub(crate) fn forget(&self, key: ProcessKey) {
         self.shared.watched().forget(key);
     }
 
-    /// Reports processes that start from now on; returns whether the kernel tells (else we look).
+    /// Reports processes that start. Returns whether the kernel reports every one of them.
     pub(crate) fn follow_starts(&self) -> bool {
         let mut watched = self.shared.watched();
         if matches!(watched.starts, Starts::Ignored) {
-            let looked = || Starts::Looked {
+            let polled = || Starts::Polled {
                 known: pids(),
-                next: Instant::now() + LOOK,
+                next: Instant::now() + POLL_INTERVAL,
             };
             let socket = self.shared.listen();
-            watched.starts = socket.map_or_else(|_| looked(), |fd| Starts::Told(Arc::new(fd)));
-            // The thread sleeps without an end so far.
+            watched.starts = socket.map_or_else(|_| polled(), |fd| Starts::Reported(Arc::new(fd)));
+            // The thread sleeps without a timeout so far.
             self.shared.wake.wake();
         }
-        matches!(watched.starts, Starts::Told(_))
+        matches!(watched.starts, Starts::Reported(_))
     }
 }
 
@@ -125,7 +135,7 @@ impl Drop for Watcher {
         self.shared.watched().is_over = true;
         self.shared.wake.wake();
         if let Some(thread) = self.thread.take() {
-            // One that panicked has nothing more to tell.
+            // A thread that panicked has nothing more to report.
             let _ = thread.join();
         }
     }
@@ -133,13 +143,13 @@ impl Drop for Watcher {
 
 impl Watched {
     fn forget(&mut self, key: ProcessKey) {
-        // Closing the descriptor takes it out of the set (epoll(7)).
+        // Closing the descriptor removes it from the set (epoll(7)).
         if let Some((number, _)) = self.processes.remove(&key) {
             self.keys.remove(&number);
         }
     }
 
-    /// The end of the process that an event of the set is about.
+    /// Returns the end of the process that an event is about.
     fn exited(&mut self, number: u64) -> Option<HostEvent> {
         let key = self.keys.get(&number).copied()?;
         self.forget(key);
@@ -149,26 +159,26 @@ impl Watched {
     fn started(&mut self) -> Vec<HostEvent> {
         let started = |pid: &i32| HostEvent::Started(*pid as u32);
         match &mut self.starts {
-            Starts::Told(socket) => match netlink::events(socket) {
-                Ok(events) => events.into_iter().map(told).collect(),
-                // ENOBUFS, events were lost: everybody may be new.
-                Err(_) => pids().iter().map(started).collect(),
+            Starts::Reported(socket) => match netlink::events(socket) {
+                Ok(events) => each_pid_once(&events).map(HostEvent::Started).collect(),
+                // ENOBUFS: the socket had no room for more.
+                Err(_) => vec![HostEvent::StartsLost],
             },
-            Starts::Looked { known, next } if *next <= Instant::now() => {
-                *next = Instant::now() + LOOK;
+            Starts::Polled { known, next } if *next <= Instant::now() => {
+                *next = Instant::now() + POLL_INTERVAL;
                 let now = pids();
                 let new = now.difference(known).map(started).collect();
                 *known = now;
                 new
             }
-            Starts::Looked { .. } | Starts::Ignored => Vec::new(),
+            Starts::Polled { .. } | Starts::Ignored => Vec::new(),
         }
     }
 
-    fn next_look(&self) -> Option<Instant> {
+    fn next_poll(&self) -> Option<Instant> {
         match &self.starts {
-            Starts::Looked { next, .. } => Some(*next),
-            Starts::Told(_) | Starts::Ignored => None,
+            Starts::Polled { next, .. } => Some(*next),
+            Starts::Reported(_) | Starts::Ignored => None,
         }
     }
 }
@@ -199,10 +209,10 @@ impl Shared {
         Ok(socket)
     }
 
-    /// What the thread does: sleeps, and tells what happened, until the watcher is dropped.
+    /// What the thread does until the watcher is dropped: sleep, and report what happened.
     fn tell(&self, sink: &HostSink) {
         loop {
-            let next = self.watched().next_look();
+            let next = self.watched().next_poll();
             let happened = self.sleep(next);
             self.wake.take();
             let mut watched = self.watched();
@@ -216,7 +226,7 @@ impl Shared {
         }
     }
 
-    /// The numbers of those that have something to say.
+    /// Sleeps until something happens or `until` has come. Returns the numbers of what happened.
     fn sleep(&self, until: Option<Instant>) -> Vec<u64> {
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
         let left = left.map(|left| Timespec {
@@ -224,34 +234,38 @@ impl Shared {
             tv_nsec: left.subsec_nanos().into(),
         });
         let mut events = Vec::with_capacity(MOST_EVENTS);
-        // An interrupted wait tells of nothing, and is begun anew.
+        // An interrupted wait returns no events, and is repeated.
         let _ = epoll::wait(&self.epoll, spare_capacity(&mut events), left.as_ref());
         let number = |event: &epoll::Event| event.data.u64();
         events.iter().map(number).collect()
     }
 }
 
-/// A descriptor of exactly this process.
+/// Opens a pidfd of exactly this process.
 fn open(key: ProcessKey) -> Result<OwnedFd> {
     let failed = |e: io::Error| Error::of_process("watching", key, &e);
     let pid =
         Pid::from_raw(key.pid as i32).ok_or_else(|| failed(rustix::io::Errno::SRCH.into()))?;
     let process = pidfd_open(pid, PidfdFlags::empty()).map_err(|e| failed(e.into()))?;
-    // The descriptor is of who has the pid now; the key says who is meant.
+    // The pidfd is that of whoever has the pid now: check that it is the process that is meant.
     ProcDir::open(key)?;
     Ok(process)
 }
 
-/// Ends exactly this process.
+/// Kills exactly this process.
 pub(crate) fn kill(key: ProcessKey) -> Result<()> {
     let sent = pidfd_send_signal(open(key)?, Signal::KILL);
     sent.map_err(|e| Error::of_process("ending", key, &e.into()))
 }
 
-fn told(event: ProcessEvent) -> HostEvent {
-    match event {
-        ProcessEvent::Forked(pid) | ProcessEvent::Executed(pid) => HostEvent::Started(pid),
-    }
+/// Returns the processes of these events. One that was forked and has executed a program since is
+/// named once: whoever looks at it then sees the program.
+fn each_pid_once(events: &[ProcessEvent]) -> impl Iterator<Item = u32> {
+    let pid = |event: &ProcessEvent| match event {
+        ProcessEvent::Forked(pid) | ProcessEvent::Executed(pid) => *pid,
+    };
+    let mut seen = HashSet::new();
+    events.iter().map(pid).filter(move |pid| seen.insert(*pid))
 }
 
 fn pids() -> HashSet<i32> {

@@ -1,3 +1,5 @@
+//! A simulated process that is followed: the [`Follow`] of the simulated machine.
+
 use super::{SimMachine, refusal::gone, target::SimTarget};
 use crate::{
     Arming, Capture, CaptureOptions, Facts, Follow, Happened, Result, Standing, Target, Waker,
@@ -11,13 +13,18 @@ use std::{
     time::Instant,
 };
 
-/// A simulated process that is followed.
+/// A simulated process whose events are waited for.
 pub(super) struct SimFollow {
     target: SimTarget,
     woken: Arc<AtomicBool>,
 }
 
 impl SimFollow {
+    /// Begins to follow the process.
+    ///
+    /// # Errors
+    /// As for a [`SimTarget`], if somebody traces the process already, or if it ends at this
+    /// moment.
     pub(super) fn new(machine: &SimMachine, key: ProcessKey) -> Result<Self> {
         let vanishes = machine.with(key, |process| process.vanishes);
         if vanishes == Some(true) {
@@ -33,7 +40,7 @@ impl SimFollow {
         })
     }
 
-    /// What there is to tell now: an event, or that somebody woke us.
+    /// Returns an event or a wake if there is one now.
     fn next(&self) -> Option<Happened> {
         let woken = || {
             self.woken
@@ -107,7 +114,8 @@ impl Follow for SimFollow {
         let (machine, woken) = (self.target.machine.clone(), self.woken.clone());
         Waker::new(move || {
             woken.store(true, Ordering::Release);
-            // Whoever waits has looked at this under the lock.
+            // A waiter checks this while it holds the lock, so that it cannot miss the wake after
+            // we had the lock.
             drop(machine.state());
             machine.0.changed.notify_all();
         })
@@ -129,7 +137,7 @@ impl Follow for SimFollow {
     }
 
     fn pass(&mut self, _: u64, _: bool) {
-        // Nothing of a simulated process has a kind.
+        // Exceptions of a simulated process have no types.
     }
 
     fn passed(&self, _: u64) -> u64 {

@@ -1,3 +1,5 @@
+//! The simulated machine as a [`Host`].
+
 use super::{
     SimMachine, SimProcess,
     follow::SimFollow,
@@ -10,9 +12,10 @@ use crate::{
 use snapshot::{Measure, ProcessKey, Sample, Time};
 use std::path::Path;
 
+/// A host of the simulated machine.
 pub(super) struct SimHost {
     pub(super) machine: SimMachine,
-    /// Whether it is the one that reports.
+    /// Whether this host reports events.
     pub(super) reports: bool,
 }
 

@@ -1,8 +1,8 @@
-//! A simulated machine: a test says what its processes do, and when time goes on.
+//! A simulated machine for tests: the test says what its processes do, and when time passes.
 //!
-//! Nothing in it waits for real time. Its clock stands until [`SimMachine::advance`]; a thread that
-//! follows a process sleeps until the test has the process do something. The threads of whoever is
-//! tested are real, so that their orders cross as they do on a real machine.
+//! Nothing in it waits for real time. Its clock stands still until [`SimMachine::advance`], and a
+//! thread that follows a process sleeps until the test has the process do something. The threads of
+//! the code under test are real, so that their messages cross as they do on a real machine.
 
 mod follow;
 mod host;
@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-/// A simulated machine; its clones are the same machine.
+/// A simulated machine. Its clones are handles to the same machine.
 #[derive(Clone, Default)]
 pub struct SimMachine(Arc<Shared>);
 
@@ -34,13 +34,15 @@ struct State {
     sinks: Vec<HostSink>,
     watched: HashSet<ProcessKey>,
     follows_starts: bool,
-    /// How often somebody asked who has a pid, and for the list of all.
+    loses_starts: bool,
+    /// How often somebody asked for one process by its pid.
     entries_read: usize,
+    /// How often somebody asked for the list of all processes.
     lists_read: usize,
     next_start: u64,
 }
 
-/// What a test has said of a process, and what was done with it.
+/// A simulated process: what the test said about it, and what was done to it.
 #[derive(Default)]
 struct SimProcess {
     key: ProcessKey,
@@ -48,31 +50,31 @@ struct SimProcess {
     parent: u32,
     values: Vec<(Measure, f64)>,
     cpu: Option<Duration>,
-    /// Whether the machine lists it and finds it.
+    /// Whether it has ended: the machine does not list it or find it.
     is_gone: bool,
-    /// Why it may not be touched.
+    /// The error that everybody gets who opens it.
     refuses: Option<ErrorKind>,
-    /// What it does next, in this order.
+    /// The events that whoever follows it will see, in this order.
     events: VecDeque<TargetEvent>,
-    /// Whether its thread of ours takes events before it looks at its orders.
+    /// Whether a wait returns its events before it returns that somebody woke it.
     events_first: bool,
-    /// Whether whoever follows it panics.
+    /// Whether a wait for it panics.
     breaks: bool,
     /// Whether it ends when somebody begins to follow it.
     vanishes: bool,
-    /// Whether captures of it wait, and do not end yet.
+    /// Whether captures of it block.
     holds_captures: bool,
-    /// Who traces it now: a process has one tracer.
+    /// Whether somebody traces it. A process has one tracer at most.
     is_traced: bool,
     /// Whether it stands for an event.
     stands: bool,
-    /// What was armed last.
+    /// What was armed last, while it is followed.
     armed: Option<Arming>,
     captures: usize,
 }
 
 impl SimMachine {
-    /// The machine as a host.
+    /// Returns the machine as a host.
     pub fn host(&self) -> Box<dyn Host> {
         Box::new(host::SimHost {
             machine: self.clone(),
@@ -80,14 +82,14 @@ impl SimMachine {
         })
     }
 
-    /// A process starts, and is told where starts are followed.
+    /// Starts a process. That is reported if somebody asked for starts.
     pub fn start(&self, pid: u32, name: &str) -> ProcessKey {
         let key = {
             let mut state = self.state();
             state.next_start += 1;
             let key = ProcessKey {
                 pid,
-                // Far from any start time of the machine that the test runs on.
+                // Far from the start time of any process of the real machine that the test runs on.
                 start: u64::MAX / 2 + state.next_start,
             };
             let process = SimProcess {
@@ -99,19 +101,31 @@ impl SimMachine {
             state.processes.insert(pid, process);
             key
         };
-        if self.state().follows_starts {
+        let (follows, loses) = {
+            let state = self.state();
+            (state.follows_starts, state.loses_starts)
+        };
+        if follows && !loses {
             self.report(HostEvent::Started(pid));
         }
         key
     }
 
-    /// Time goes on. Nobody is woken by that.
+    /// Starts are not reported while `lose` is true; when it becomes false, the loss is reported.
+    pub fn lose_starts(&self, lose: bool) {
+        self.state().loses_starts = lose;
+        if !lose {
+            self.report(HostEvent::StartsLost);
+        }
+    }
+
+    /// Lets time pass. Nobody is woken by that.
     pub fn advance(&self, by: Duration) {
         let mut state = self.state();
         state.now = state.now + by;
     }
 
-    /// A figure of a process has this value from now on.
+    /// Sets the value of a figure of a process.
     pub fn set(&self, key: ProcessKey, measure: Measure, value: f64) {
         self.with(key, |process| {
             process.values.retain(|(known, _)| *known != measure);
@@ -119,13 +133,13 @@ impl SimMachine {
         });
     }
 
-    /// A process that is followed does this next.
+    /// Adds an event that whoever follows the process will see.
     pub fn does(&self, key: ProcessKey, event: TargetEvent) {
         self.with(key, |process| process.events.push_back(event));
     }
 
-    /// The process is gone, and the host reports that if it is watched. Whoever follows it hears of
-    /// it only if the test has it do [`TargetEvent::Exited`].
+    /// Ends the process. The host reports that if the process is watched. Whoever follows it only
+    /// hears of it if the test adds the event [`TargetEvent::Exited`].
     pub fn end(&self, key: ProcessKey) {
         self.with(key, |process| process.is_gone = true);
         if self.state().watched.contains(&key) {
@@ -133,52 +147,53 @@ impl SimMachine {
         }
     }
 
-    /// Whoever wants to touch the process is refused.
+    /// Has every attempt to open the process fail with an error of this kind.
     pub fn refuse(&self, key: ProcessKey, why: ErrorKind) {
         self.with(key, |process| process.refuses = Some(why));
     }
 
-    /// The process ends at the moment when somebody begins to follow it.
+    /// Has the process end at the moment when somebody begins to follow it.
     pub fn vanish_when_followed(&self, key: ProcessKey) {
         self.with(key, |process| process.vanishes = true);
     }
 
-    /// Whoever follows the process takes what it does before any order.
+    /// Has waits for the process return its events before they return that somebody woke them.
     pub fn events_before_orders(&self, key: ProcessKey) {
         self.with(key, |process| process.events_first = true);
     }
 
-    /// Whoever follows the process panics.
+    /// Has waits for the process panic.
     pub fn break_follower(&self, key: ProcessKey) {
         self.with(key, |process| process.breaks = true);
     }
 
-    /// Captures of the process wait from now on, or go on.
+    /// Blocks captures of the process, or lets them continue.
     pub fn hold_captures(&self, key: ProcessKey, hold: bool) {
         self.with(key, |process| process.holds_captures = hold);
     }
 
-    /// What is armed in the process, while it is followed.
+    /// Returns what is armed in the process, while it is followed.
     pub fn armed(&self, key: ProcessKey) -> Option<Arming> {
         self.with(key, |process| process.armed.clone()).flatten()
     }
 
-    /// Whether somebody follows or captures the process.
+    /// Returns whether somebody follows or captures the process.
     pub fn is_traced(&self, key: ProcessKey) -> bool {
         self.with(key, |process| process.is_traced) == Some(true)
     }
 
-    /// Whether the process stands for something it did.
+    /// Returns whether the process stands for an event.
     pub fn is_standing(&self, key: ProcessKey) -> bool {
         self.with(key, |process| process.stands) == Some(true)
     }
 
-    /// How many captures of the process were begun.
+    /// Returns how many captures of the process were begun.
     pub fn captures(&self, key: ProcessKey) -> usize {
         self.with(key, |process| process.captures).unwrap_or(0)
     }
 
-    /// How often somebody asked who has a pid, and how often for the list of all processes.
+    /// Returns how often somebody asked for one process by its pid, and how often for the list of
+    /// all.
     pub fn lookups(&self) -> (usize, usize) {
         let state = self.state();
         (state.entries_read, state.lists_read)
@@ -189,7 +204,8 @@ impl SimMachine {
         state.unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes or reads a process, and wakes whoever waits for it; `None` where there is none.
+    /// Runs `work` on a process and wakes whoever waits for a change; `None` if there is no such
+    /// process.
     fn with<T>(&self, key: ProcessKey, work: impl FnOnce(&mut SimProcess) -> T) -> Option<T> {
         let mut state = self.state();
         let process = state.processes.get_mut(&key.pid);

@@ -1,3 +1,5 @@
+//! Errors of the simulated machine.
+
 use crate::{Error, ErrorKind};
 
 pub(super) fn gone(pid: u32) -> Error {

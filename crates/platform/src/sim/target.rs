@@ -1,17 +1,23 @@
+//! A simulated process as a [`Target`]: captures show one thread and no memory.
+
 use super::{SimMachine, refusal::gone};
 use crate::{Capture, CaptureOptions, Error, ErrorKind, Facts, Result, Target, capture::Held};
 use snapshot::{Memory, NoMemory, Process, ProcessKey, Snapshot, Thread};
 use std::{sync::Arc, time::Instant};
 
-/// A simulated process of which dumps are taken.
+/// A simulated process of which dumps can be taken.
 pub(super) struct SimTarget {
     pub(super) machine: SimMachine,
     pub(super) key: ProcessKey,
-    /// Whether this one traces it between captures too.
+    /// Whether the process is traced between captures too, because somebody follows it.
     pub(super) follows: bool,
 }
 
 impl SimTarget {
+    /// Opens the process.
+    ///
+    /// # Errors
+    /// If it has ended, or the test has everybody refused.
     pub(super) fn new(machine: &SimMachine, key: ProcessKey) -> Result<Self> {
         let refusal = machine.with(key, |process| {
             let gone = process.is_gone.then(|| gone(key.pid));
@@ -29,7 +35,10 @@ impl SimTarget {
         }
     }
 
-    /// Traces it; a process has one tracer.
+    /// Begins to trace the process.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Busy`] if it is traced already: a process has one tracer at most.
     pub(super) fn trace(&self) -> Result<()> {
         let was_traced = self.machine.with(self.key, |process| {
             std::mem::replace(&mut process.is_traced, true)
@@ -44,6 +53,7 @@ impl SimTarget {
         }
     }
 
+    /// Ends the tracing, and lets the process run on.
     pub(super) fn let_go(&self) {
         self.machine.with(self.key, |process| {
             process.is_traced = false;
@@ -51,7 +61,7 @@ impl SimTarget {
         });
     }
 
-    /// Counts the capture, and waits until captures of the process may end.
+    /// Counts the capture, and blocks as long as the test blocks captures of the process.
     fn wait_for_capture(&self) {
         self.machine.with(self.key, |process| process.captures += 1);
         let mut state = self.machine.state();
@@ -116,7 +126,7 @@ impl Target for SimTarget {
     }
 }
 
-/// A simulated process that is captured.
+/// A simulated process that is held by a capture.
 struct SimHeld {
     target: SimTarget,
     lets_go: bool,

@@ -1,10 +1,12 @@
-//! Breakpoints: one byte of code replaced by `int3`, which its threads step over.
+//! Breakpoints in a debugged process: the first byte of an instruction is replaced by `int3`. A
+//! thread that ran into it steps over the place while the program's own byte is restored.
 //!
-//! While the process stands for something that is told, its code is its own again: a dump shows it
-//! as it is, and our death in that time costs nothing. At any other time the bytes are in place, and
-//! the process would die of the first one after our death.
+//! While the process stands for an event that is reported, all its own bytes are restored: a dump
+//! shows the code as it is, and our death at that time costs nothing. At any other time the bytes
+//! are in place, and after our death the process would die of the first one that it runs into.
 
 use super::{
+    context::AlignedContext,
     process::Process,
     sys::{check, own, raw},
 };
@@ -12,7 +14,6 @@ use crate::ArmedPlace;
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
-    mem::zeroed,
     sync::Arc,
 };
 use windows_sys::Win32::System::{
@@ -24,26 +25,27 @@ use windows_sys::Win32::System::{
 };
 
 const INT3: u8 = 0xcc;
-/// The flag that makes a thread stop after its next instruction.
-const TRAP: u32 = 0x100;
+/// The flag of EFLAGS that makes a thread stop after its next instruction (TF; Intel SDM volume 3B,
+/// §18.3.1.4).
+const TRAP_FLAG: u32 = 0x100;
 
-/// Those of one process.
+/// The breakpoints of one process.
 pub(crate) struct Breakpoints {
     process: Arc<Process>,
-    /// By address.
-    places: BTreeMap<u64, Spot>,
-    /// Whether the bytes are in place, all of them but the one that is stepped over.
+    /// The breakpoints by address.
+    places: BTreeMap<u64, Breakpoint>,
+    /// Whether the `int3` bytes are in place, all but the one that is stepped over.
     planted: bool,
-    /// Threads that step over one.
+    /// The ids of threads that are stepping over a breakpoint.
     steps: BTreeSet<u32>,
-    /// Where breakpoints have been: threads may have run into one of them just before.
-    gone: BTreeSet<u64>,
+    /// Where breakpoints have been removed: a thread may have run into one just before.
+    removed: BTreeSet<u64>,
 }
 
-struct Spot {
+struct Breakpoint {
     number: u32,
     module: u64,
-    /// The byte that is the program's own.
+    /// The byte that belongs to the program.
     own: u8,
 }
 
@@ -54,23 +56,24 @@ impl Breakpoints {
             places: BTreeMap::new(),
             planted: false,
             steps: BTreeSet::new(),
-            gone: BTreeSet::new(),
+            removed: BTreeSet::new(),
         }
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no breakpoints.
     pub(crate) fn is_empty(&self) -> bool {
         self.places.is_empty()
     }
 
-    /// These and no others; what could not be had.
+    /// Sets these breakpoints and removes all others. Returns in sentences which ones could not be
+    /// set.
     pub(crate) fn want(&mut self, wanted: &[ArmedPlace]) -> Vec<String> {
         let address = |place: &ArmedPlace| place.module.range.start.wrapping_add(place.offset);
         let planted = self.planted;
         self.lift();
         let stays: BTreeSet<u64> = wanted.iter().map(address).collect();
         let leaves = self.places.keys().filter(|at| !stays.contains(at));
-        self.gone.extend(leaves.copied().collect::<Vec<_>>());
+        self.removed.extend(leaves.copied().collect::<Vec<_>>());
         self.places.retain(|at, _| stays.contains(at));
         let mut lacking = Vec::new();
         for place in wanted {
@@ -87,18 +90,18 @@ impl Breakpoints {
         lacking
     }
 
-    /// Shown to be possible by writing what is there already.
+    /// Adds a breakpoint, after trying whether its byte can be written: with the value that it has.
     fn add(&mut self, at: u64, place: &ArmedPlace) -> io::Result<()> {
         if self.places.contains_key(&at) {
             return Ok(());
         }
         let own = self.read(at)?;
         self.write(at, own)?;
-        self.gone.remove(&at);
+        self.removed.remove(&at);
         let (number, module) = (place.number, place.module.range.start);
         self.places.insert(
             at,
-            Spot {
+            Breakpoint {
                 number,
                 module,
                 own,
@@ -107,12 +110,13 @@ impl Breakpoints {
         Ok(())
     }
 
-    /// The image at this base is gone, and what was written into it.
+    /// Forgets the breakpoints of a module that was unloaded.
     pub(crate) fn forget(&mut self, module: u64) {
-        self.places.retain(|_, spot| spot.module != module);
+        self.places
+            .retain(|_, breakpoint| breakpoint.module != module);
     }
 
-    /// Puts the bytes into place, but for one.
+    /// Writes all `int3` bytes but the one at address `but`.
     pub(crate) fn plant(&mut self, but: Option<u64>) {
         for at in self.places.keys().filter(|at| Some(**at) != but) {
             let _ = self.write(*at, INT3);
@@ -120,41 +124,42 @@ impl Breakpoints {
         self.planted = !self.places.is_empty();
     }
 
-    /// Gives the program its own bytes back.
+    /// Restores the program's own bytes.
     pub(crate) fn lift(&mut self) {
         if std::mem::take(&mut self.planted) {
-            for (at, spot) in &self.places {
-                let _ = self.write(*at, spot.own);
+            for (at, breakpoint) in &self.places {
+                let _ = self.write(*at, breakpoint.own);
             }
         }
     }
 
-    /// A thread ran into `int3`: the number of the place, if it is one of ours. The thread is put
-    /// back to it. `Some(None)` of one that is no longer.
+    /// Handles a thread that ran into `int3`. If it is a breakpoint of ours, the thread is set back
+    /// to that address, and the number of the place is returned: `Some(None)` for a breakpoint that
+    /// was removed since. Returns `None` if the `int3` is the program's own.
     pub(crate) fn hit(&mut self, thread: u32, at: u64) -> Option<Option<u32>> {
-        let number = self.places.get(&at).map(|spot| spot.number);
-        if number.is_none() && !self.gone.contains(&at) {
+        let number = self.places.get(&at).map(|breakpoint| breakpoint.number);
+        if number.is_none() && !self.removed.contains(&at) {
             return None;
         }
         let _ = change(thread, |context| context.Rip = at);
         Some(number)
     }
 
-    /// Lets the thread that stands at a place go on behind it, when the process goes on.
+    /// Prepares the thread that stands at a breakpoint to step over it when the process continues.
     pub(crate) fn step_over(&mut self, thread: u32, at: u64) {
-        let stepping = change(thread, |context| context.EFlags |= TRAP).is_ok();
+        let stepping = change(thread, |context| context.EFlags |= TRAP_FLAG).is_ok();
         if stepping {
             self.steps.insert(thread);
         }
         self.plant(Some(at));
     }
 
-    /// The thread does something: it has left the place that it stepped over. Whether its step is
-    /// what it tells.
+    /// Handles any event of a thread: if it was stepping over a breakpoint, it has left that.
+    /// Returns whether it was, so that a single-step exception is ours.
     pub(crate) fn stepped(&mut self, thread: u32) -> bool {
         let stepped = self.steps.remove(&thread);
         if stepped {
-            let _ = change(thread, |context| context.EFlags &= !TRAP);
+            let _ = change(thread, |context| context.EFlags &= !TRAP_FLAG);
             if self.planted {
                 self.plant(None);
             }
@@ -162,7 +167,7 @@ impl Breakpoints {
         stepped
     }
 
-    /// Whether a thread may yet report something that is ours.
+    /// Returns whether a thread may still report a step of ours.
     pub(crate) fn is_open(&self) -> bool {
         !self.steps.is_empty()
     }
@@ -170,7 +175,7 @@ impl Breakpoints {
     fn read(&self, at: u64) -> io::Result<u8> {
         let mut byte = 0;
         let from = std::ptr::without_provenance(at as usize);
-        // SAFETY: the call writes one byte to a place for one.
+        // SAFETY: the call writes at most one byte, to a live local.
         check(unsafe {
             let to = (&raw mut byte).cast();
             ReadProcessMemory(self.process.raw(), from, to, 1, std::ptr::null_mut())
@@ -181,22 +186,20 @@ impl Breakpoints {
     fn write(&self, at: u64, byte: u8) -> io::Result<()> {
         let to = std::ptr::without_provenance(at as usize);
         let from = (&raw const byte).cast();
-        // SAFETY: one byte is read here; what is written there is for the caller to know.
+        // SAFETY: the call reads one byte here, from a live local. It writes to another process,
+        // where Rust has no rules.
         check(unsafe {
             WriteProcessMemory(self.process.raw(), to, from, 1, std::ptr::null_mut())
         })?;
-        // SAFETY: a range in another process, of which only what is cached is given up.
+        // SAFETY: an open process. The call changes no memory: it drops what is cached of that
+        // range.
         check(unsafe { FlushInstructionCache(self.process.raw(), to, 1) })
     }
 }
 
-/// `CONTEXT` wants to lie at a multiple of 16.
-#[repr(C, align(16))]
-struct Aligned(CONTEXT);
-
 /// Changes the registers of a thread that stands at a debug event.
 fn change(thread: u32, work: impl FnOnce(&mut CONTEXT)) -> io::Result<()> {
-    // SAFETY: the handle is ours.
+    // SAFETY: the call returns a new handle that nobody else owns.
     let thread = unsafe {
         own(OpenThread(
             THREAD_GET_CONTEXT | THREAD_SET_CONTEXT,
@@ -204,12 +207,11 @@ fn change(thread: u32, work: impl FnOnce(&mut CONTEXT)) -> io::Result<()> {
             thread,
         ))
     }?;
-    // SAFETY: plain data, for which zeros are valid.
-    let mut context: Box<Aligned> = Box::new(unsafe { zeroed() });
-    context.0.ContextFlags = CONTEXT_CONTROL_AMD64;
-    // SAFETY: an aligned structure that says what is wanted; the thread stands.
+    let mut context = AlignedContext::wanting(CONTEXT_CONTROL_AMD64);
+    // SAFETY: an aligned structure whose flags ask for nothing that lies outside it; the thread
+    // stands.
     check(unsafe { GetThreadContext(raw(&thread), &raw mut context.0) })?;
     work(&mut context.0);
-    // SAFETY: the same registers, as they were but for what was to be changed.
+    // SAFETY: the same structure, with the same flags; the thread stands.
     check(unsafe { SetThreadContext(raw(&thread), &raw const context.0) })
 }

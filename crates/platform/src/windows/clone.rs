@@ -1,5 +1,8 @@
-//! A copy-on-write clone of a process (Windows 8.1 and later): it stands for milliseconds, and
-//! its memory is copied while it runs on. Wine has none, so that this is compiled there, not run.
+//! A copy-on-write clone of a process (Windows 8.1 and later;
+//! <https://learn.microsoft.com/windows/win32/api/processsnapshot/nf-processsnapshot-psscapturesnapshot>).
+//!
+//! The process is stopped for milliseconds only, and the clone's memory is copied while the process
+//! runs on. Wine has no clones, so this code is compiled by the tests, but not run.
 
 use super::{
     context,
@@ -26,7 +29,7 @@ use windows_sys::Win32::{
     },
 };
 
-/// A clone, and the registers of the threads at its instant. Dropping it ends the clone.
+/// A clone, with the registers of the threads at the moment of cloning. Dropping it ends the clone.
 pub(crate) struct Clone {
     functions: Functions,
     snapshot: HPSS,
@@ -51,14 +54,14 @@ const WANTED: u32 = PSS_CAPTURE_VA_CLONE
     | PSS_CREATE_USE_VM_ALLOCATIONS
     | PSS_CREATE_RELEASE_SECTION;
 
-// SAFETY: the handles belong to our process, not to a thread; the functions may be called from
-// any, and nothing is changed but on drop.
+// SAFETY: the handles belong to our process, not to a thread; the functions may be called from any
+// thread, and through a shared reference they only read.
 unsafe impl Send for Clone {}
 // SAFETY: as above.
 unsafe impl Sync for Clone {}
 
 impl Clone {
-    /// Clones a 64-bit process; nothing where the system cannot, or may not.
+    /// Clones a 64-bit process. Returns `None` if the system has no clones, or refuses.
     pub(crate) fn of(process: &Process) -> Option<Self> {
         if process.is_narrow() {
             return None;
@@ -66,7 +69,7 @@ impl Clone {
         let functions = Functions::load()?;
         let context = CONTEXT_ALL_AMD64 | CONTEXT_XSTATE_AMD64;
         let mut snapshot = std::ptr::null_mut();
-        // SAFETY: an open process and a place for the snapshot.
+        // SAFETY: an open process, and a live local for the snapshot.
         let status =
             unsafe { (functions.capture)(process.raw(), WANTED, context, &raw mut snapshot) };
         if status != 0 {
@@ -81,15 +84,16 @@ impl Clone {
         Some(clone)
     }
 
-    /// The clone's own process; it lives as long as this value.
+    /// Returns the handle of the clone's process, which is valid as long as this value.
     pub(crate) fn raw(&self) -> HANDLE {
         self.process
     }
 
-    /// The threads of the process at the instant of the clone, and when each began.
+    /// Returns the threads at the moment of cloning, each with the time at which it began (100 ns
+    /// since 1601).
     pub(crate) fn threads(&self) -> Vec<(u64, Thread)> {
         let mut marker = std::ptr::null_mut();
-        // SAFETY: a place for the marker.
+        // SAFETY: the call writes to a live local.
         if unsafe { (self.functions.begin)(std::ptr::null(), &raw mut marker) } != 0 {
             return Vec::new();
         }
@@ -99,7 +103,7 @@ impl Clone {
                 all.push((number(entry.CreateTime), thread(&entry)));
             }
         }
-        // SAFETY: our own marker, used no more.
+        // SAFETY: our own marker, which is not used any more.
         unsafe { (self.functions.end)(marker) };
         all
     }
@@ -108,7 +112,7 @@ impl Clone {
         let mut entry = PSS_THREAD_ENTRY::default();
         let size = size_of::<PSS_THREAD_ENTRY>() as u32;
         let at = (&raw mut entry).cast();
-        // SAFETY: our snapshot and marker, and room for one entry with its size.
+        // SAFETY: our snapshot and marker, and a structure for one entry with its size.
         let status =
             unsafe { (self.functions.walk)(self.snapshot, PSS_WALK_THREADS, marker, at, size) };
         (status == 0).then_some(entry)
@@ -118,7 +122,7 @@ impl Clone {
         let mut found = PSS_VA_CLONE_INFORMATION::default();
         let size = size_of::<PSS_VA_CLONE_INFORMATION>() as u32;
         let (class, at) = (PSS_QUERY_VA_CLONE_INFORMATION, (&raw mut found).cast());
-        // SAFETY: our snapshot, and room for the answer with its size.
+        // SAFETY: our snapshot, and a structure for the answer with its size.
         let status = unsafe { (self.functions.query)(self.snapshot, class, at, size) };
         (status == 0 && !found.VaCloneHandle.is_null()).then_some(found.VaCloneHandle)
     }
@@ -126,8 +130,8 @@ impl Clone {
 
 impl Drop for Clone {
     fn drop(&mut self) {
-        // SAFETY: our own clone and snapshot, used no more. The clone is ended first: freeing the
-        // snapshot before that races with its end.
+        // SAFETY: our own clone and snapshot, which are not used any more. The clone is ended
+        // first: freeing the snapshot before that races with its end.
         unsafe {
             if !self.process.is_null() {
                 TerminateProcess(self.process, 0);
@@ -138,7 +142,8 @@ impl Drop for Clone {
 }
 
 impl Functions {
-    /// Nothing under Wine, whose function of that name ends whoever calls it.
+    /// Loads the functions. Returns `None` under Wine, whose function of that name ends whoever
+    /// calls it.
     fn load() -> Option<Self> {
         const LIBRARY: &str = "kernel32.dll";
         const CAPTURE: &CStr = c"PssCaptureSnapshot";
@@ -159,7 +164,7 @@ impl Functions {
     }
 }
 
-/// A thread as the snapshot holds it, with the name that the living one has.
+/// Returns a thread of the snapshot, with the name that the living thread has.
 fn thread(entry: &PSS_THREAD_ENTRY) -> Thread {
     let (_, named) = threads::describe(entry.ThreadId, false, false);
     let mut thread = Thread {
@@ -173,8 +178,8 @@ fn thread(entry: &PSS_THREAD_ENTRY) -> Thread {
         kernel_time: duration(entry.KernelTime),
         ..Thread::default()
     };
-    // SAFETY: the record, where there is one, lives as long as the snapshot, and was captured
-    // with the flags that its own first words tell.
+    // SAFETY: if there is a record, it lives as long as the snapshot, and has room for what its own
+    // flags say.
     if let Some(record) = unsafe { entry.ContextRecord.as_ref() } {
         // SAFETY: as above.
         let (registers, extended) = unsafe { context::of_record(record) };

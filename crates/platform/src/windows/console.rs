@@ -1,4 +1,4 @@
-//! Our own process: how it is asked to stop, and what it loads.
+//! Our own process: how it is asked to stop, and where it loads libraries from.
 
 use super::sys::own;
 use std::{
@@ -21,15 +21,16 @@ use windows_sys::{
     core::BOOL,
 };
 
-/// Signalled when somebody asks us to stop.
+/// An event that is signalled when we are asked to stop.
 static ASKED: OnceLock<Option<OwnedHandle>> = OnceLock::new();
 
-/// Prepares this process.
+/// Prepares this process; see [`crate::init`].
 pub(crate) fn init_process() {
-    // SAFETY: plain calls; the handler is a function for good, and the event is ours.
+    // SAFETY: the handler is a function that exists as long as the program, and the event's handle
+    // is new and nobody else's.
     unsafe {
-        // What we load by name comes from System32 alone, never from the folder we were started
-        // in: a dumper runs with high rights beside files that others have put there.
+        // Libraries that we load by name come from System32 only, never from the folder that we
+        // were started in: a dumper runs with high rights beside files that others have put there.
         SetDefaultDllDirectories(LOAD_LIBRARY_SEARCH_SYSTEM32);
         ASKED.get_or_init(|| own(CreateEventW(std::ptr::null(), 1, 0, std::ptr::null())).ok());
         SetConsoleCtrlHandler(Some(on_control), 1);
@@ -37,17 +38,16 @@ pub(crate) fn init_process() {
     super::security::enable_debug_privilege();
 }
 
-/// Columns of the window that standard error is; `None` where it is none.
+/// Returns the number of columns of the console that standard error is; `None` if it is no console.
 pub(crate) fn terminal_width() -> Option<usize> {
     let mut found = CONSOLE_SCREEN_BUFFER_INFO::default();
     let handle = std::io::stderr().as_raw_handle();
-    // SAFETY: standard error lives as long as we do; the place is a live local.
+    // SAFETY: standard error is open as long as we run, and the call writes to a live local.
     super::sys::check(unsafe { GetConsoleScreenBufferInfo(handle, &raw mut found) }).ok()?;
     usize::try_from(found.srWindow.Right - found.srWindow.Left + 1).ok()
 }
 
-/// Calls `act` from a thread of its own once somebody asks us to stop; see
-/// [`crate::on_interrupt`].
+/// Calls `act` in a thread of its own once we are asked to stop; see [`crate::on_interrupt`].
 pub(crate) fn on_interrupt(act: Box<dyn FnOnce() + Send>) -> io::Result<()> {
     std::thread::Builder::new().spawn(move || {
         let Some(event) = cancel_event() else { return };
@@ -63,8 +63,8 @@ fn cancel_event() -> Option<HANDLE> {
     Some(event.as_raw_handle())
 }
 
-/// Ctrl-C, Ctrl-Break and the closing of the console ask to cancel; a second Ctrl-C ends at once,
-/// as usual. Windows calls this in a thread of its own.
+/// Handles Ctrl-C, Ctrl-Break and the closing of the console: each cancels our work. A second
+/// Ctrl-C ends us at once, as usual. Windows calls this in a thread of its own.
 unsafe extern "system" fn on_control(kind: u32) -> BOOL {
     let again = crate::cancel::is_interrupted();
     if ![CTRL_C_EVENT, CTRL_BREAK_EVENT, CTRL_CLOSE_EVENT].contains(&kind) || again {
@@ -76,21 +76,21 @@ unsafe extern "system" fn on_control(kind: u32) -> BOOL {
         unsafe { SetEvent(event) };
     }
     if kind == CTRL_CLOSE_EVENT {
-        // The process is ended when this returns: leave the target a moment to be let go.
+        // Windows ends us when this returns: leave time to release the target.
         std::thread::sleep(std::time::Duration::from_secs(4));
     }
     1
 }
 
-/// Ends this process as SIGKILL does on Linux: nothing of ours runs any more.
+/// Ends this process as SIGKILL does on Linux: no code of ours runs any more.
 #[cfg(feature = "failpoints")]
 pub(crate) fn kill_self() {
     use windows_sys::Win32::System::Threading::{GetCurrentProcess, TerminateProcess};
-    // SAFETY: the pseudo handle of ourselves.
+    // SAFETY: the pseudo handle of this process.
     unsafe { TerminateProcess(GetCurrentProcess(), 137) };
 }
 
-/// Stands still until somebody ends it; there is no SIGSTOP.
+/// Sleeps until somebody ends this process; Windows has no SIGSTOP.
 #[cfg(feature = "failpoints")]
 pub(crate) fn stop_self() {
     std::thread::sleep(std::time::Duration::from_secs(60));

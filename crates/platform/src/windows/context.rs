@@ -1,4 +1,5 @@
-//! The registers of a thread that stands.
+//! The registers of a stopped thread, read by `GetThreadContext`, and decoding of `CONTEXT` records
+//! (<https://learn.microsoft.com/windows/win32/debug/working-with-xstate-context>).
 
 use super::sys::check;
 use snapshot::{Registers, SparseBytes, X86, X86_64, xsave};
@@ -14,30 +15,41 @@ use windows_sys::Win32::{
 
 type Taken = io::Result<(Registers, SparseBytes)>;
 
-/// `CONTEXT` wants to lie at a multiple of 16.
+/// A `CONTEXT` at an address that is a multiple of 16, which Windows demands (winnt.h declares it
+/// with `DECLSPEC_ALIGN(16)`).
 #[repr(C, align(16))]
-struct Aligned(CONTEXT);
+pub(super) struct AlignedContext(pub(super) CONTEXT);
 
-/// Components of an XSAVE area beyond x87 and SSE (Intel SDM volume 1, chapter 13): AVX 2, MPX 3 and
-/// 4, AVX-512 5 to 7, PKRU 9. AMX (17, 18) is 8 KiB and left out.
+impl AlignedContext {
+    /// A context of zeros whose flags say which registers are wanted.
+    pub(super) fn wanting(flags: u32) -> Box<Self> {
+        // SAFETY: a structure of integers, for which zeros are valid.
+        let mut context: Box<Self> = Box::new(unsafe { zeroed() });
+        context.0.ContextFlags = flags;
+        context
+    }
+}
+
+/// The components of an XSAVE area beyond x87 and SSE (Intel SDM volume 1, chapter 13) that we
+/// read: AVX 2, MPX 3 and 4, AVX-512 5 to 7, PKRU 9. AMX (17, 18) has 8 KiB and is left out.
 const FEATURES: [u32; 7] = [2, 3, 4, 5, 6, 7, 9];
 
-/// Registers of a 64-bit thread, with the extended ones where they can be had.
+/// Reads the registers of a 64-bit thread, with the extended ones if possible.
 pub(crate) fn wide(thread: HANDLE) -> Taken {
     with_extended(thread).or_else(|_| plain(thread))
 }
 
+/// Reads the general and SSE registers.
 fn plain(thread: HANDLE) -> Taken {
-    // SAFETY: plain data, for which zeros are valid.
-    let mut context: Box<Aligned> = Box::new(unsafe { zeroed() });
-    context.0.ContextFlags = CONTEXT_ALL_AMD64;
-    // SAFETY: an aligned structure that says what is wanted.
+    let mut context = AlignedContext::wanting(CONTEXT_ALL_AMD64);
+    // SAFETY: an aligned structure whose flags ask for nothing that lies outside it.
     check(unsafe { GetThreadContext(thread, &raw mut context.0) })?;
     Ok((general(&context.0), SparseBytes::new(&fxsave(&context.0))))
 }
 
+/// Reads all registers. Fails if the system has no extended ones.
 fn with_extended(thread: HANDLE) -> Taken {
-    // SAFETY: no arguments.
+    // SAFETY: the function takes no arguments.
     let enabled = unsafe { GetEnabledXStateFeatures() };
     let wanted = FEATURES.iter().fold(0, |mask, n| mask | 1 << n) & enabled;
     if wanted == 0 {
@@ -46,8 +58,8 @@ fn with_extended(thread: HANDLE) -> Taken {
     let flags = CONTEXT_ALL_AMD64 | CONTEXT_XSTATE_AMD64;
     let mut size = 0;
     let mut at = std::ptr::null_mut();
-    // SAFETY: the first call only tells the size; the second lays a context out in the buffer,
-    // which is that long and lives until the end.
+    // SAFETY: the first call only tells the size. The second lays a context out in the buffer,
+    // which is that long and lives until the end of this block; `at` points into it.
     unsafe {
         InitializeContext(std::ptr::null_mut(), flags, &raw mut at, &raw mut size);
         let mut buffer = vec![0u128; (size as usize).div_ceil(16) + 1];
@@ -64,10 +76,10 @@ fn with_extended(thread: HANDLE) -> Taken {
     }
 }
 
-/// Registers of a record that somebody else has captured.
+/// Decodes the registers of a record that was captured by somebody else.
 ///
 /// # Safety
-/// The record must have room for what its flags say it holds.
+/// The record must have room for what its flags say it contains.
 pub(crate) unsafe fn of_record(record: &CONTEXT) -> (Registers, SparseBytes) {
     let has_more = record.ContextFlags & CONTEXT_XSTATE_AMD64 == CONTEXT_XSTATE_AMD64;
     let wanted = if has_more {
@@ -75,20 +87,21 @@ pub(crate) unsafe fn of_record(record: &CONTEXT) -> (Registers, SparseBytes) {
     } else {
         0
     };
-    // SAFETY: the caller vouches for the layout.
+    // SAFETY: the caller vouches for the layout of the record.
     let area = unsafe { xsave(record, wanted) };
     (general(record), SparseBytes::new(&area))
 }
 
-/// The XSAVE area in the standard layout, wherever the context has its components.
+/// Returns the XSAVE area in the standard layout, wherever the context has its components.
 ///
 /// # Safety
-/// `context` must have been laid out with room for the features of `wanted`.
+/// `context` must have been laid out with room for the components of `wanted`.
 unsafe fn xsave(context: &CONTEXT, wanted: u64) -> Vec<u8> {
     let mut area = xsave::from_fxsave(&fxsave(context));
     for feature in FEATURES.into_iter().filter(|n| wanted & (1 << n) != 0) {
         let mut size = 0;
-        // SAFETY: the caller vouches for the layout; the answer points into it, `size` long.
+        // SAFETY: the caller vouches for the layout; the answer points into it and has `size`
+        // bytes.
         let bytes = unsafe {
             let at = LocateXStateFeature(context, feature, &raw mut size);
             if at.is_null() {
@@ -101,11 +114,13 @@ unsafe fn xsave(context: &CONTEXT, wanted: u64) -> Vec<u8> {
     area
 }
 
+/// Returns the x87 and SSE registers.
 fn fxsave(context: &CONTEXT) -> [u8; xsave::LEGACY] {
-    // SAFETY: both members of the union are 512 plain bytes.
+    // SAFETY: both members of the union consist of 512 bytes, of which any values are valid.
     unsafe { std::mem::transmute(context.Anonymous.FltSave) }
 }
 
+/// Decodes the general registers.
 fn general(c: &CONTEXT) -> Registers {
     Registers::X86_64(X86_64 {
         rax: c.Rax,
@@ -138,17 +153,17 @@ fn general(c: &CONTEXT) -> Registers {
     })
 }
 
-/// Registers of a 32-bit thread on 64-bit Windows.
+/// Reads the registers of a 32-bit thread on 64-bit Windows.
 pub(crate) fn narrow(thread: HANDLE) -> Taken {
-    // SAFETY: plain data, for which zeros are valid.
+    // SAFETY: a structure of integers, for which zeros are valid.
     let mut context: WOW64_CONTEXT = unsafe { zeroed() };
     context.ContextFlags = WOW64_CONTEXT_ALL;
-    // SAFETY: a structure that says what is wanted.
+    // SAFETY: a structure whose flags ask for nothing that lies outside it.
     check(unsafe { Wow64GetThreadContext(thread, &raw mut context) })?;
     Ok(of_narrow_record(&context))
 }
 
-/// The same of a record that somebody else has captured.
+/// Decodes the registers of a 32-bit record.
 pub(crate) fn of_narrow_record(context: &WOW64_CONTEXT) -> (Registers, SparseBytes) {
     let registers = Registers::X86(X86 {
         eax: context.Eax,

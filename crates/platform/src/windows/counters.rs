@@ -1,23 +1,24 @@
-//! Counters: those of `\Process(…)` by our own sampler, all others by PDH.
+//! Performance counters: those of `\Process(…)` by our own sampler, all others by PDH
+//! (<https://learn.microsoft.com/windows/win32/perfctrs/using-the-pdh-functions-to-consume-counter-data>).
 //!
-//! ProcDump's users name `\Process(w3wp)\Private Bytes`; PDH's own instance `w3wp` is whichever
-//! process of that name began first. Here the target itself is meant where its own name (or `*`)
-//! is given.
+//! ProcDump's users name `\Process(w3wp)\Private Bytes`; for PDH the instance `w3wp` is whichever
+//! process of that name started first. Here the target's own name, or `*`, means the target.
 
 use super::{facts::base_name, list, measure::value, pdh::Pdh, process::Process};
 use snapshot::{Measure, ProcessKey, Time};
 use std::collections::HashMap;
 
-/// Counters, and what they were when last read, for rates.
+/// The last values of counters, from which rates are computed.
 #[derive(Default)]
 pub(crate) struct Counters {
     last: HashMap<(ProcessKey, String), (Time, f64)>,
-    /// `name#N`, resolved once: the N-th of that name then stands for it.
+    /// The pid that `name#N` stands for. It is looked up once, and stays the same then.
     instances: HashMap<String, Option<u32>>,
     pdh: Pdh,
 }
 
-/// Counters that are listed; any other path of PDH can be named too.
+/// The counters that `firstchance counters` lists, and what they count. Any other path of PDH can
+/// be named too.
 pub(crate) const KNOWN: [(&str, &str); 22] = [
     (
         r"\Process(*)\% Processor Time",
@@ -83,7 +84,8 @@ pub(crate) const KNOWN: [(&str, &str); 22] = [
 ];
 
 impl Counters {
-    /// The value of a counter now; a rate needs two readings, so that its first is nothing.
+    /// Returns the value of a counter; `None` if there is no such counter. A rate needs two
+    /// readings, so its first is `None`.
     pub(crate) fn read(&mut self, process: &Process, path: &str, now: Time) -> Option<f64> {
         let Some((instance, counter)) = process_counter(path) else {
             return self.pdh.read(path);
@@ -96,7 +98,7 @@ impl Counters {
         self.own_counter(&other, path, counter, now)
     }
 
-    /// Forgets a process that is gone.
+    /// Forgets the values of a process that has ended.
     pub(crate) fn forget(&mut self, key: ProcessKey) {
         self.last.retain(|(process, _), _| *process != key);
     }
@@ -126,18 +128,20 @@ impl Counters {
         }
     }
 
-    /// Growth a second since the last reading; one that fell began anew.
+    /// Returns the growth per second since the last reading; `None` if the value fell.
     fn rate(&mut self, key: ProcessKey, path: &str, value: f64, now: Time) -> Option<f64> {
         let (then, before) = self.last.insert((key, path.to_owned()), (now, value))?;
         let seconds = now.since(then).as_secs_f64();
         (seconds > 0.0 && value >= before).then(|| (value - before) / seconds)
     }
 
+    /// Returns whether an instance means the target.
     fn is_target(&self, process: &Process, instance: &str) -> bool {
         let own = process.image().unwrap_or_default();
         instance == "*" || bare(base_name(&own)) == bare(instance)
     }
 
+    /// Returns the pid that the instance `name` or `name#N` means.
     fn nth(&mut self, instance: &str) -> Option<u32> {
         let find = || {
             let (name, number) = match instance.rsplit_once('#') {
@@ -153,7 +157,7 @@ impl Counters {
     }
 }
 
-/// Instance and counter of `\Process(INSTANCE)\COUNTER`.
+/// Splits `\Process(INSTANCE)\COUNTER` into instance and counter.
 fn process_counter(path: &str) -> Option<(&str, &str)> {
     let (object, counter) = path.strip_prefix('\\')?.rsplit_once('\\')?;
     let (object, instance) = object.strip_suffix(')')?.split_once('(')?;
@@ -162,12 +166,13 @@ fn process_counter(path: &str) -> Option<(&str, &str)> {
         .then_some((instance, counter))
 }
 
-/// A name as PDH has it: in any case, without `.exe`.
+/// Returns a name as PDH compares it: in lower case and without `.exe`.
 fn bare(name: &str) -> String {
     let name = name.to_ascii_lowercase();
     name.strip_suffix(".exe").unwrap_or(&name).to_owned()
 }
 
+/// Returns for how many seconds the process has existed.
 fn age(process: &Process) -> f64 {
     let now = std::time::SystemTime::now()
         .duration_since(std::time::SystemTime::UNIX_EPOCH)

@@ -1,4 +1,6 @@
-//! Folders for LocalDumps: Windows writes there as the account of the program that crashed.
+//! Folders for LocalDumps: making them, and telling who may do what in them. Windows writes a dump
+//! as the account of the program that crashed
+//! (<https://learn.microsoft.com/windows/win32/wer/collecting-user-mode-dumps>).
 
 use super::{
     guard, security,
@@ -27,11 +29,13 @@ use windows_sys::Win32::{
     },
 };
 
-/// What Explorer calls Modify: all but changing rights and owner.
+/// The rights that Explorer calls Modify: all but changing rights and owner.
 const MODIFY: u32 = 0x0013_01bf;
-/// To see names and to add files: list, add file, read attributes and rights, traverse, wait.
+/// The rights to list names and to add files: list, add file, read attributes and rights, traverse,
+/// synchronize.
 const ADD: u32 = 0x0012_00ab;
 
+/// See [`crate::make_crash_folder`].
 pub(crate) fn make(folder: &Path, accounts: &[String]) -> Result<()> {
     let sids = accounts.iter().map(|name| sid_of(name));
     let sids = sids.collect::<Result<Vec<String>>>()?;
@@ -55,18 +59,22 @@ pub(crate) fn make(folder: &Path, accounts: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// SYSTEM and administrators, also for what will lie in it; nothing is inherited from above.
+/// The access list (SDDL) that gives all rights to SYSTEM and administrators, also for what will be
+/// in the folder, and inherits nothing from above.
 const PRIVATE: &str = "D:PAI(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)";
 
+/// Returns the access list of a folder in which these accounts may modify everything, or in which
+/// everybody may add files if there are none.
 fn granting(sids: &[String]) -> String {
     let modify = |sid: &String| format!("(A;OICI;{MODIFY:#x};;;{sid})");
     match sids {
-        // `CREATOR OWNER`: whoever adds a file may do with it what he likes.
+        // `CREATOR OWNER` (CO): whoever adds a file may do anything with it.
         [] => format!("{PRIVATE}(A;;{ADD:#x};;;AU)(A;OIIO;{MODIFY:#x};;;CO)"),
         sids => PRIVATE.to_owned() + &sids.iter().map(modify).collect::<String>(),
     }
 }
 
+/// Returns the SID of an account.
 fn sid_of(name: &str) -> Result<String> {
     security::sid_of(name).map_err(|e| {
         let what = format!("there is no account \"{name}\" on this machine: {e}");
@@ -74,19 +82,21 @@ fn sid_of(name: &str) -> Result<String> {
     })
 }
 
+/// Makes one folder. It is no error if it exists.
 fn make_one(folder: &Path, list: &str) -> io::Result<()> {
     let name = wide(folder.to_str().ok_or(io::ErrorKind::InvalidFilename)?);
     let descriptor = security::descriptor(list)?;
     let attributes = descriptor.attributes();
-    // SAFETY: a NUL-ended name, and a descriptor that lives for the call.
+    // SAFETY: the name ends with a NUL, and the descriptor lives during the call.
     match check(unsafe { CreateDirectoryW(name.as_ptr(), &raw const attributes) }) {
         Err(e) if e.raw_os_error() == Some(ERROR_ALREADY_EXISTS as i32) => Ok(()),
         made => made,
     }
 }
 
-/// Adds to what the folder's list has, by its handle: a link that takes the folder's place meanwhile
-/// is not followed.
+/// Gives an account the right to modify what is in the folder, in addition to the rights that
+/// others have. It works on the open folder, so that a link that takes its place meanwhile is not
+/// followed.
 fn grant(folder: &Path, account: &str) -> io::Result<()> {
     let folder = open_itself(folder, READ_CONTROL | WRITE_DAC | FILE_READ_ATTRIBUTES)?;
     if guard::is_link(&folder)? {
@@ -108,6 +118,7 @@ fn grant(folder: &Path, account: &str) -> io::Result<()> {
     add(&folder, &entry)
 }
 
+/// Adds an entry to the access list of a folder.
 fn add(folder: &OwnedHandle, entry: &EXPLICIT_ACCESS_W) -> io::Result<()> {
     let (mut old, mut new) = (std::ptr::null_mut(), std::ptr::null_mut::<ACL>());
     let mut descriptor = std::ptr::null_mut();
@@ -118,8 +129,8 @@ fn add(folder: &OwnedHandle, entry: &EXPLICIT_ACCESS_W) -> io::Result<()> {
         DACL_SECURITY_INFORMATION,
     );
     let (at, all) = (&raw mut old, &raw mut descriptor);
-    // SAFETY: an open folder and places for the answers; the old list points into the descriptor.
-    // Both are ours to free, after their last use.
+    // SAFETY: an open folder, and live locals for the answers. The old list points into the
+    // descriptor; descriptor and new list are ours to free, after their last use.
     unsafe {
         let got = GetSecurityInfo(
             handle,
@@ -144,6 +155,7 @@ fn add(folder: &OwnedHandle, entry: &EXPLICIT_ACCESS_W) -> io::Result<()> {
     }
 }
 
+/// Turns the status of a function of the security API into a result.
 fn status(code: u32) -> io::Result<()> {
     match code {
         0 => Ok(()),
@@ -151,8 +163,9 @@ fn status(code: u32) -> io::Result<()> {
     }
 }
 
-pub(crate) fn look(folder: &Path) -> Result<Option<CrashFolder>> {
-    match look_at(folder) {
+/// See [`crate::crash_folder()`].
+pub(crate) fn inspect(folder: &Path) -> Result<Option<CrashFolder>> {
+    match inspect_open(folder) {
         Ok(found) => Ok(Some(found)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::of_file(
@@ -162,7 +175,7 @@ pub(crate) fn look(folder: &Path) -> Result<Option<CrashFolder>> {
     }
 }
 
-fn look_at(folder: &Path) -> io::Result<CrashFolder> {
+fn inspect_open(folder: &Path) -> io::Result<CrashFolder> {
     let handle = open_itself(folder, READ_CONTROL | FILE_READ_ATTRIBUTES)?;
     let found = protection(raw(&handle))?;
     let adding = found.who_may(FILE_ADD_FILE | GENERIC_WRITE | GENERIC_ALL);

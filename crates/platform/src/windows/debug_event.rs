@@ -1,4 +1,5 @@
-//! What a debugger is told, as plain facts.
+//! What Windows tells a debugger (`DEBUG_EVENT`;
+//! <https://learn.microsoft.com/windows/win32/debug/debugging-events>), as plain facts.
 
 use super::{
     process::Process,
@@ -21,60 +22,72 @@ use windows_sys::Win32::{
     },
 };
 
-/// Something that a process did, and the thread that did it.
+/// An event of a debugged process, and the thread that caused it.
 #[derive(Debug)]
-pub(crate) struct Did {
+pub(crate) struct DebugEvent {
+    /// The thread id.
     pub(crate) thread: u32,
-    pub(crate) what: What,
+    /// What happened.
+    pub(crate) kind: DebugEventKind,
 }
 
-/// What it did.
+/// The kinds of events.
 #[derive(Debug)]
-pub(crate) enum What {
-    /// We hold it: the first event of all.
+pub(crate) enum DebugEventKind {
+    /// We are attached: the first event of all.
     Attached,
     ThreadStart,
     ThreadExit,
-    /// An image was mapped at this base.
+    /// A module was loaded: base address and path.
     Load(u64, String),
-    /// The image at this base is no longer.
+    /// The module at this base address was unloaded.
     Unload(u64),
     DebugString(String),
     Exception(Exception),
-    /// It ends, with this code.
+    /// The process is ending with this exit code.
     Exit(i32),
-    /// What nobody wants to know.
+    /// An event of a kind that we do not use.
     Other,
 }
 
-impl Did {
-    /// Reads an event of this process; the files that come with some are closed.
+impl DebugEvent {
+    /// Decodes an event of this process, and closes the files that come with some.
     pub(crate) fn read(event: &DEBUG_EVENT, process: &Process) -> Self {
         let thread = event.dwThreadId;
-        // SAFETY: the code says which member of the union is meant; the files are ours to close.
-        let what = unsafe {
+        // SAFETY: the event's code says which member of the union is valid. The handles of files
+        // that come with some events are ours to close.
+        let kind = unsafe {
             match event.dwDebugEventCode {
                 CREATE_PROCESS_DEBUG_EVENT => {
                     drop(own(event.u.CreateProcessInfo.hFile));
-                    What::Attached
+                    DebugEventKind::Attached
                 }
-                CREATE_THREAD_DEBUG_EVENT => What::ThreadStart,
-                EXIT_THREAD_DEBUG_EVENT => What::ThreadExit,
+                CREATE_THREAD_DEBUG_EVENT => DebugEventKind::ThreadStart,
+                EXIT_THREAD_DEBUG_EVENT => DebugEventKind::ThreadExit,
                 LOAD_DLL_DEBUG_EVENT => {
                     let base = event.u.LoadDll.lpBaseOfDll as u64;
-                    What::Load(base, path(own(event.u.LoadDll.hFile), base, process))
+                    DebugEventKind::Load(base, path(own(event.u.LoadDll.hFile), base, process))
                 }
-                UNLOAD_DLL_DEBUG_EVENT => What::Unload(event.u.UnloadDll.lpBaseOfDll as u64),
-                OUTPUT_DEBUG_STRING_EVENT => What::DebugString(text(&event.u.DebugString, process)),
-                EXCEPTION_DEBUG_EVENT => What::Exception(exception(thread, &event.u.Exception)),
-                EXIT_PROCESS_DEBUG_EVENT => What::Exit(event.u.ExitProcess.dwExitCode as i32),
-                _ => What::Other,
+                UNLOAD_DLL_DEBUG_EVENT => {
+                    DebugEventKind::Unload(event.u.UnloadDll.lpBaseOfDll as u64)
+                }
+                OUTPUT_DEBUG_STRING_EVENT => {
+                    DebugEventKind::DebugString(text(&event.u.DebugString, process))
+                }
+                EXCEPTION_DEBUG_EVENT => {
+                    DebugEventKind::Exception(exception(thread, &event.u.Exception))
+                }
+                EXIT_PROCESS_DEBUG_EVENT => {
+                    DebugEventKind::Exit(event.u.ExitProcess.dwExitCode as i32)
+                }
+                _ => DebugEventKind::Other,
             }
         };
-        Self { thread, what }
+        Self { thread, kind }
     }
 }
 
+/// Decodes an exception and its parameters.
 fn exception(thread: u32, info: &EXCEPTION_DEBUG_INFO) -> Exception {
     let record = &info.ExceptionRecord;
     let count = record
@@ -93,24 +106,25 @@ fn exception(thread: u32, info: &EXCEPTION_DEBUG_INFO) -> Exception {
     }
 }
 
-/// By the file that comes with the event, else by what is mapped there (as `\\Device\\…`).
+/// Returns the path of a module: that of the file that comes with the event, else the kernel's name
+/// for what is mapped there (`\\Device\\…`).
 fn path(file: io::Result<OwnedHandle>, base: u64, process: &Process) -> String {
     let mut path = vec![0u16; 32_768];
     let size = path.len() as u32;
     if let Ok(file) = file {
-        // SAFETY: an open file, and room for the text with its size.
+        // SAFETY: an open file, and a buffer with its size.
         let got = unsafe { GetFinalPathNameByHandleW(raw(&file), path.as_mut_ptr(), size, 0) };
         if (1..size).contains(&got) {
             return plain(narrow(&path[..got as usize]));
         }
     }
     let address = std::ptr::without_provenance(base as usize);
-    // SAFETY: room for the text, with its size; the address is only looked up.
+    // SAFETY: a buffer with its size; the address is only looked up in the other process.
     let got = unsafe { K32GetMappedFileNameW(process.raw(), address, path.as_mut_ptr(), size) };
     narrow(&path[..got.min(size) as usize])
 }
 
-/// Without the prefix that says that a path is whole.
+/// Removes the prefix `\\?\` of a path.
 fn plain(path: String) -> String {
     match path.strip_prefix(r"\\?\UNC\") {
         Some(share) => format!(r"\\{share}"),
@@ -120,7 +134,7 @@ fn plain(path: String) -> String {
     }
 }
 
-/// Its length counts the NUL, in units; at most 64 KiB.
+/// Reads a debug string from the process. Its length counts the NUL, in units of the text.
 fn text(info: &OUTPUT_DEBUG_STRING_INFO, process: &Process) -> String {
     let unit = if info.fUnicode == 0 { 1 } else { 2 };
     let mut bytes = vec![0; usize::from(info.nDebugStringLength) * unit];
@@ -135,18 +149,19 @@ fn text(info: &OUTPUT_DEBUG_STRING_INFO, process: &Process) -> String {
     narrow(&units)
 }
 
+/// Reads memory of the process.
 fn read(process: HANDLE, address: u64, buffer: &mut [u8]) {
     let from = std::ptr::without_provenance(address as usize);
     let (to, size) = (buffer.as_mut_ptr().cast(), buffer.len());
-    // SAFETY: the call writes at most `size` bytes to the buffer; what cannot be read stays zero.
+    // SAFETY: the call writes at most `size` bytes to the buffer. What cannot be read stays zero.
     let _ = check(unsafe { ReadProcessMemory(process, from, to, size, std::ptr::null_mut()) });
 }
 
-/// Text in the code page of the system.
+/// Decodes text in the system's code page.
 fn wide_of(bytes: &[u8]) -> Vec<u16> {
     let mut units = vec![0; bytes.len()];
     let (size, room) = (bytes.len() as i32, units.len() as i32);
-    // SAFETY: both buffers with their sizes; no code page makes more units than bytes.
+    // SAFETY: both buffers with their sizes. No code page makes more units than bytes.
     let got =
         unsafe { MultiByteToWideChar(CP_ACP, 0, bytes.as_ptr(), size, units.as_mut_ptr(), room) };
     units.truncate(got.max(0) as usize);

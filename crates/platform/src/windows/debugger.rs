@@ -1,12 +1,13 @@
-//! Holding a process as its debugger.
+//! Stopping a process as its debugger
+//! (<https://learn.microsoft.com/windows/win32/debug/debugging-a-running-process>).
 //!
-//! It stands from the moment at which the debugger takes the first event until it lets go. A
-//! debugger that dies lets go too: the system resumes what it held, as long as the debug object
-//! is told before the attachment not to kill. (A process suspended by `SuspendThread` or
+//! The process stands from the moment at which we take its first event until we continue it or
+//! detach. If we die, the system resumes what we debug, as long as the debug object was told before
+//! the attachment not to kill. (A process that was suspended by `SuspendThread` or
 //! `NtSuspendProcess` would stand for ever.)
 
 use super::{
-    debug_event::{Did, What},
+    debug_event::{DebugEvent, DebugEventKind},
     process::Process,
     sys::{check, check_status, function},
 };
@@ -27,13 +28,13 @@ use windows_sys::{
     core::BOOL,
 };
 
-/// A process that this thread debugs. Dropping it lets the process go.
+/// A process that this thread debugs. Dropping it detaches.
 ///
-/// The system ties a debugger to its thread, so this never leaves it.
+/// The system ties a debugger to its thread, so this value never leaves it.
 #[derive(Debug)]
-pub(crate) struct Debugged {
+pub(crate) struct DebuggedProcess {
     pid: u32,
-    /// The event at which it stands: its thread, and how to go on.
+    /// The event at which the process stands: its thread, and the status to continue it with.
     stands: Option<(u32, NTSTATUS)>,
     _this_thread: PhantomData<*const ()>,
 }
@@ -41,8 +42,11 @@ pub(crate) struct Debugged {
 /// How long the first event may take.
 const FIRST_EVENT: Duration = Duration::from_secs(5);
 
-impl Debugged {
-    /// Attaches and stops every thread.
+impl DebuggedProcess {
+    /// Attaches, which stops every thread.
+    ///
+    /// # Errors
+    /// If we may not debug it, another debugger does, or it does not stop within 5 seconds.
     pub(crate) fn stop(process: &Process) -> io::Result<Self> {
         connect()?;
         attach(process)?;
@@ -51,71 +55,73 @@ impl Debugged {
             stands: None,
             _this_thread: PhantomData,
         };
-        // SAFETY: it concerns what this thread debugs. Said a second time, for a system that
-        // forgets what it was told before the attachment.
+        // SAFETY: takes a plain number, and concerns what this thread debugs. It is called again
+        // here for a system that forgets what was set before the attachment.
         unsafe { DebugSetProcessKillOnExit(0) };
         let _ = crate::failpoint("attached");
         debugged.take_first_event(process)?;
         Ok(debugged)
     }
 
-    /// The thread at whose event it stands.
+    /// Returns the thread at whose event the process stands; `None` if it runs.
     pub(crate) fn stands(&self) -> Option<u32> {
         self.stands.map(|(thread, _)| thread)
     }
 
-    /// Waits for what it does next; it stands then. An exception is the target's own, unless we
-    /// [say](Self::ours) that it is not.
-    pub(crate) fn next(&mut self, process: &Process, limit: Duration) -> Option<Did> {
+    /// Waits for the next event, at which the process stands then; `None` if there is none within
+    /// `limit`. An exception is passed to the program when it continues, unless it is
+    /// [ours](Self::ours).
+    pub(crate) fn next(&mut self, process: &Process, limit: Duration) -> Option<DebugEvent> {
         let event = next_event(limit)?;
-        let did = Did::read(&event, process);
-        let status = match did.what {
-            What::Exception(_) => DBG_EXCEPTION_NOT_HANDLED,
+        let event = DebugEvent::read(&event, process);
+        let status = match event.kind {
+            DebugEventKind::Exception(_) => DBG_EXCEPTION_NOT_HANDLED,
             _ => DBG_CONTINUE,
         };
-        self.stands = Some((did.thread, status));
-        Some(did)
+        self.stands = Some((event.thread, status));
+        Some(event)
     }
 
-    /// The exception of the last event was meant for us: the target sees nothing of it.
+    /// Declares the exception of the last event to be our own doing: the program does not see it.
     pub(crate) fn ours(&mut self) {
         if let Some((_, status)) = &mut self.stands {
             *status = DBG_CONTINUE;
         }
     }
 
-    /// Lets it run on.
+    /// Continues the process.
     pub(crate) fn go_on(&mut self) {
         if let Some((thread, status)) = self.stands.take() {
-            // SAFETY: the event that this thread took last and has not continued.
+            // SAFETY: takes plain numbers, those of the event that this thread took last and has
+            // not continued.
             unsafe { ContinueDebugEvent(self.pid, thread, status) };
         }
     }
 
-    /// Waits for the event that tells of the process itself: from it on every thread stands.
+    /// Waits for the event that announces the process itself. From then on every thread stands.
     fn take_first_event(&mut self, process: &Process) -> io::Result<()> {
         let deadline = Instant::now() + FIRST_EVENT;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let did = self.next(process, left).ok_or(io::ErrorKind::TimedOut)?;
-            match did.what {
-                What::Attached => return Ok(()),
-                What::Exit(_) => return Err(io::ErrorKind::NotFound.into()),
+            let event = self.next(process, left).ok_or(io::ErrorKind::TimedOut)?;
+            match event.kind {
+                DebugEventKind::Attached => return Ok(()),
+                DebugEventKind::Exit(_) => return Err(io::ErrorKind::NotFound.into()),
                 _ => self.go_on(),
             }
         }
     }
 }
 
-impl Drop for Debugged {
+impl Drop for DebuggedProcess {
     fn drop(&mut self) {
-        // Letting go at the event, without continuing it first: no further event can begin, and
-        // the system wakes what waits for the debugger. Not so at an exception: Wine would take it
-        // for one that the debugger has handled.
+        // Detach at the event without continuing it first: no further event can begin, and the
+        // system wakes what waits for the debugger. Not at an exception, which Wine would take for
+        // one that the debugger has handled.
         if let Some((_, DBG_EXCEPTION_NOT_HANDLED)) = self.stands {
             self.go_on();
         }
-        // SAFETY: it concerns what this thread debugs.
+        // SAFETY: takes a plain number, and concerns what this thread debugs.
         let stopped = check(unsafe { DebugActiveProcessStop(self.pid) });
         if stopped.is_err() {
             self.go_on();
@@ -124,11 +130,11 @@ impl Drop for Debugged {
     }
 }
 
-/// Makes this thread's debug object, and tells it not to kill. In this order there is no instant
-/// at which our death would be the target's.
+/// Makes this thread's debug object, and tells it not to kill what it debugs. In this order our
+/// death never becomes the target's.
 fn connect() -> io::Result<()> {
     type Connect = unsafe extern "system" fn() -> NTSTATUS;
-    // SAFETY: the types of these functions, which take nothing and act on this thread.
+    // SAFETY: the types are those of these functions, which take nothing and act on this thread.
     unsafe {
         if let Some(connect) = function::<Connect>("ntdll.dll", c"DbgUiConnectToDbg") {
             check_status(connect())?;
@@ -138,11 +144,11 @@ fn connect() -> io::Result<()> {
     Ok(())
 }
 
-/// Closes this thread's debug object, which would otherwise stay until the program ends.
+/// Closes this thread's debug object, which would otherwise exist until the program ends.
 fn disconnect() {
     type Forget = unsafe extern "system" fn(HANDLE);
-    // SAFETY: the types of these functions; the object is this thread's own, and is forgotten
-    // before it is closed.
+    // SAFETY: the types are those of these functions. The object belongs to this thread, and is
+    // detached from it before it is closed.
     unsafe {
         let forget = function::<Forget>("ntdll.dll", c"DbgUiSetThreadDebugObject");
         if let (Some(object), Some(forget)) = (debug_object(), forget) {
@@ -152,19 +158,22 @@ fn disconnect() {
     }
 }
 
+/// Returns the handle of this thread's debug object.
 fn debug_object() -> Option<HANDLE> {
     type Get = unsafe extern "system" fn() -> HANDLE;
     const NAME: &CStr = c"DbgUiGetThreadDebugObject";
-    // SAFETY: the type of this function, which takes nothing.
+    // SAFETY: the type is that of this function, which takes nothing.
     let object = unsafe { function::<Get>("ntdll.dll", NAME)?() };
     (!object.is_null()).then_some(object)
 }
 
 /// Attaches without the break-in thread that `DebugActiveProcess` starts in the target: it is not
-/// needed to stop it, hangs where the loader's lock is held, and would be one thread too many.
+/// needed to stop the process, hangs if the loader's lock is held, and would be one thread too many
+/// in the dump.
 fn attach(process: &Process) -> io::Result<()> {
     type Attach = unsafe extern "system" fn(HANDLE, HANDLE) -> NTSTATUS;
-    // SAFETY: the type of this function; an open process and this thread's debug object.
+    // SAFETY: the type is that of this function, which gets an open process and this thread's debug
+    // object.
     unsafe {
         let attach = function::<Attach>("ntdll.dll", c"NtDebugActiveProcess");
         match (attach, debug_object()) {
@@ -174,12 +183,14 @@ fn attach(process: &Process) -> io::Result<()> {
     }
 }
 
-/// By the function of Windows 10 that tells debug strings in UTF-16, where there is one.
+/// Waits for the next debug event, by the function of Windows 10 that tells debug strings in UTF-16
+/// if there is one.
 fn next_event(limit: Duration) -> Option<DEBUG_EVENT> {
     type Wait = unsafe extern "system" fn(*mut DEBUG_EVENT, u32) -> BOOL;
     let millis = limit.as_millis().min(u32::MAX as u128 - 1) as u32;
     let mut event = DEBUG_EVENT::default();
-    // SAFETY: the type of this function, which fills a structure as its older sister does.
+    // SAFETY: the type is that of this function, which fills the same structure as
+    // WaitForDebugEvent.
     let came = check(unsafe {
         match function::<Wait>("kernel32.dll", c"WaitForDebugEventEx") {
             Some(wait) => wait(&raw mut event, millis),

@@ -1,10 +1,11 @@
-//! What works on this machine and what does not.
+//! What `firstchance doctor` checks on Windows: whether each mechanism that a dump uses works here,
+//! and what to do if it does not.
 
 use super::{security, sys::wine_version};
 use crate::{Finding, Health};
 use std::path::Path;
 
-/// Looks at everything that a dump needs; `folder` is where dumps would go.
+/// Checks everything that dumps need. `folder` is where dumps would be written.
 pub(crate) fn doctor(folder: &Path) -> Vec<Finding> {
     vec![
         rights(),
@@ -58,7 +59,7 @@ fn stopping() -> Finding {
     finding("stopping", Health::Good, found.into(), "")
 }
 
-/// Whether others can be kept from reading the dumps.
+/// Checks whether others can be kept from reading dumps.
 fn privacy(folder: &Path) -> Finding {
     let what = "file permissions";
     match super::files::has_permissions(folder) {

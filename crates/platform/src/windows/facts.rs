@@ -1,4 +1,4 @@
-//! What is known of a process without stopping it.
+//! What can be read of a process without stopping it.
 
 use super::{
     peb::{Peb, split_command_line},
@@ -14,12 +14,13 @@ use windows_sys::{
     Win32::System::RemoteDesktop::ProcessIdToSessionId,
 };
 
-/// `PROCESSINFOCLASS` (`winternl.h`, and ntdll's public symbols).
+/// Classes of `NtQueryInformationProcess` (`PROCESSINFOCLASS` of `winternl.h` and of ntdll's public
+/// symbols).
 const BASIC: i32 = 0;
 const NARROW_PEB: i32 = 26;
 const COMMAND_LINE: i32 = 60;
 
-/// Reads everything that needs no stop.
+/// Reads everything that can be read without a stop.
 pub(crate) fn gather(process: &Process, memory: &Arc<dyn Memory>) -> Facts {
     let peb = peb(process, memory);
     let used = process.memory_use().unwrap_or_default();
@@ -29,37 +30,36 @@ pub(crate) fn gather(process: &Process, memory: &Arc<dyn Memory>) -> Facts {
         process: describe(process, peb.as_ref()),
         handles: super::handles::handles(process),
         modules: sorted(modules, &[]),
-        // What a full dump takes: on Windows all that is committed, in memory or not.
+        // What a full dump contains: on Windows all committed memory, resident or not.
         resident: resident.iter().map(Region::resident_bytes).sum(),
         private: used.private,
     }
 }
 
-/// The environment block of a process, of the width of its program.
+/// Returns the environment block (PEB) of a process, with the word size of its program.
 pub(crate) fn peb<'m>(process: &Process, memory: &'m Arc<dyn Memory>) -> Option<Peb<'m>> {
     if process.is_narrow() {
-        let address = query::<u64>(process, NARROW_PEB)
-            .ok()
-            .filter(|at| *at != 0)?;
+        let [address] = query(process, NARROW_PEB).ok().filter(|[at]| *at != 0)?;
         return Some(Peb::narrow(&**memory, address));
     }
     let [_, address, ..] = basic(process)?;
     Some(Peb::wide(&**memory, address))
 }
 
-/// Its parent's pid, which may be another's by now.
+/// Returns the pid of the parent, which may be another process's by now.
 pub(crate) fn parent(process: &Process) -> u32 {
     basic(process).map_or(0, |basic| basic[5] as u32)
 }
 
-/// The command line: from the system where that tells, else from its memory.
+/// Returns the arguments of the command line, which is asked of the system if that tells it, else
+/// read from the process's memory.
 pub(crate) fn command_line(process: &Process, peb: Option<&Peb<'_>>) -> Vec<String> {
     let line = told_command_line(process).or_else(|| peb?.command_line());
     line.map_or(Vec::new(), |line| split_command_line(&line))
 }
 
-/// Modules by ascending base. Where the loader's list tells nothing (a process that has only just
-/// begun), the images in the address space are the modules.
+/// Sorts modules by base address. If the loader's list is empty, as in a process that has only just
+/// started, the images in the address space are the modules.
 pub(crate) fn sorted(mut modules: Vec<Module>, regions: &[Region]) -> Vec<Module> {
     if modules.is_empty() {
         modules = images(regions);
@@ -113,7 +113,7 @@ fn describe(process: &Process, peb: Option<&Peb<'_>>) -> ProcessFacts {
     }
 }
 
-/// What stands after the last backslash.
+/// Returns what follows the last backslash or slash.
 pub(crate) fn base_name(path: &str) -> &str {
     path.rsplit(['\\', '/']).next().unwrap_or(path)
 }
@@ -130,33 +130,36 @@ fn user(process: &Process) -> User {
 
 fn session(pid: u32) -> u32 {
     let mut session = 0;
-    // SAFETY: a place for the answer.
+    // SAFETY: the call writes to a live local.
     unsafe { ProcessIdToSessionId(pid, &raw mut session) };
     session
 }
 
-/// `PROCESS_BASIC_INFORMATION`: status, PEB, affinity, priority, pid, parent.
+/// Reads `PROCESS_BASIC_INFORMATION`: status, PEB, affinity, priority, pid, parent.
 fn basic(process: &Process) -> Option<[u64; 6]> {
     query(process, BASIC).ok()
 }
 
-fn query<T: Default>(process: &Process, class: i32) -> io::Result<T> {
-    let mut answer = T::default();
-    let (at, size) = ((&raw mut answer).cast(), size_of::<T>() as u32);
-    // SAFETY: room for the answer with its size; words of any value are valid.
+/// Asks for information of a class whose structure is `N` words long.
+fn query<const N: usize>(process: &Process, class: i32) -> io::Result<[u64; N]> {
+    let mut answer = [0; N];
+    let (at, size) = (answer.as_mut_ptr().cast(), size_of_val(&answer) as u32);
+    // SAFETY: the call writes at most `size` bytes, which is the size of `answer`; every value of a
+    // u64 is valid.
     check_status(unsafe {
         NtQueryInformationProcess(process.raw(), class, at, size, std::ptr::null_mut())
     })?;
     Ok(answer)
 }
 
-/// Windows 8.1 and later tell the command line of a process that may not be read.
+/// Asks the system for the command line, which Windows 8.1 and later tell even of a process whose
+/// memory we may not read.
 fn told_command_line(process: &Process) -> Option<String> {
-    // A UNICODE_STRING (two words) and its text, which is at most 64 KiB.
+    // A UNICODE_STRING (two words) and its text of at most 64 KiB.
     let mut words = vec![0u64; 2 + (66 << 10) / 8];
     let size = (words.len() * 8) as u32;
     let at = words.as_mut_ptr().cast();
-    // SAFETY: aligned room for the answer, with its size.
+    // SAFETY: an aligned buffer with its size.
     check_status(unsafe {
         NtQueryInformationProcess(process.raw(), COMMAND_LINE, at, size, std::ptr::null_mut())
     })

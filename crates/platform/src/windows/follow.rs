@@ -1,9 +1,9 @@
-//! A process that is followed by a debug loop.
+//! A Windows process whose events are waited for, by a debug loop.
 
 use super::{
-    events::Events,
+    debug_loop::{DebugLoop, SharedDebugLoop},
     facts, handles,
-    target::{DebugLoop, WindowsTarget, wall_now},
+    target::{WindowsTarget, wall_now},
 };
 use crate::{
     Arming, Capture, CaptureOptions, Error, ErrorKind, Facts, Follow, Happened, Result, Standing,
@@ -20,18 +20,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// WaitForDebugEvent waits for nothing else: so often we look whether somebody wants to wake us.
-const LOOK: Duration = Duration::from_millis(50);
+/// How often we check whether somebody wants to wake us: WaitForDebugEvent cannot wait for anything
+/// else.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// A Windows process that is followed.
+/// A Windows process whose events are waited for.
 pub(crate) struct WindowsFollow {
     target: WindowsTarget,
-    /// While anything is armed.
-    events: Option<DebugLoop>,
+    /// The debug loop, while anything is armed.
+    events: Option<SharedDebugLoop>,
     woken: Arc<AtomicBool>,
 }
 
 impl WindowsFollow {
+    /// Opens the process; nothing is armed yet.
     pub(crate) fn begin(key: ProcessKey) -> Result<Self> {
         Ok(Self {
             target: WindowsTarget::attach(key)?,
@@ -40,8 +42,11 @@ impl WindowsFollow {
         })
     }
 
-    /// One that is about to meet its last exception, as soon as `go` was said: it stands at it
-    /// then. Returns the exception too, and the registers.
+    /// Follows a process that is about to raise its last exception, as soon as `go` was called.
+    /// Returns when it stands for that exception, with the exception and the registers.
+    ///
+    /// # Errors
+    /// If the exception does not come within `limit`.
     pub(crate) fn crashing(
         key: ProcessKey,
         go: impl FnOnce(),
@@ -69,14 +74,16 @@ impl WindowsFollow {
         }
     }
 
-    fn debug(&mut self) -> Result<DebugLoop> {
+    /// Begins the debug loop.
+    fn debug(&mut self) -> Result<SharedDebugLoop> {
         let memory = self.target.live_memory();
         let peb = facts::peb(&self.target.process, &memory);
         let modules = peb.map_or(Vec::new(), |peb| peb.modules());
-        let events = Events::follow(self.target.process.clone(), &modules)?;
+        let events = DebugLoop::follow(self.target.process.clone(), &modules)?;
         Ok(self.events.insert(Rc::new(RefCell::new(events))).clone())
     }
 
+    /// Waits for the next event, or the end of the process, for at most `limit`.
     fn next(&mut self, limit: Duration) -> Option<TargetEvent> {
         let event = match &self.events {
             Some(events) => events.borrow_mut().wait(limit),
@@ -93,7 +100,8 @@ impl WindowsFollow {
         event.or_else(|| process.has_ended().then(gone))
     }
 
-    /// The thread that stands; its registers only where somebody asks for them at such events.
+    /// Returns what is told of the thread that stands. Its registers are read only for events for
+    /// which somebody uses them.
     fn standing(&self, event: &TargetEvent) -> Standing {
         let Some(events) = &self.events else {
             return Standing::default();
@@ -154,7 +162,9 @@ impl Follow for WindowsFollow {
                 return Ok(Happened::Woken);
             }
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-            if let Some(event) = self.next(left.map_or(LOOK, |left| left.min(LOOK))) {
+            if let Some(event) =
+                self.next(left.map_or(POLL_INTERVAL, |left| left.min(POLL_INTERVAL)))
+            {
                 let standing = self.standing(&event);
                 return Ok(Happened::Event(event, standing));
             }
@@ -175,7 +185,7 @@ impl Follow for WindowsFollow {
     }
 
     fn stay(&mut self) -> Result<bool> {
-        // At a debug event the whole process stands until it is continued.
+        // The whole process stands at a debug event until it is continued.
         Ok(self.is_standing())
     }
 
@@ -186,7 +196,7 @@ impl Follow for WindowsFollow {
     }
 
     fn pass(&mut self, _kind: u64, _pass: bool) {
-        // A debugger is told of every exception; none can be let pass by its kind.
+        // A debugger is told of every exception. None can pass by its type.
     }
 
     fn passed(&self, _kind: u64) -> u64 {

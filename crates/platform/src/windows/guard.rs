@@ -1,8 +1,8 @@
-//! Paths that decide what we do, or what becomes of dumps: nobody but administrators may be able to
-//! put something else in their place.
+//! Checking that nobody but administrators can change a path, or replace a folder above it: such
+//! paths decide what we do, or where dumps go.
 
 use super::{
-    images::is_local,
+    image_files::is_local,
     security,
     sys::{check, raw, wine_version},
     trust::{CHANGES, Protection, is_administrator, open_itself, protection},
@@ -21,12 +21,15 @@ use windows_sys::Win32::{
     },
 };
 
-/// Rights with which what lies in a folder can be replaced.
+/// The rights by which a folder, or what is in it, can be replaced.
 const REPLACES: u32 = DELETE | FILE_DELETE_CHILD | WRITE_DAC | WRITE_OWNER | GENERIC_ALL;
-/// Rights with which others can be given rights.
+/// The rights by which others can be given rights.
 const GIVES: u32 = WRITE_DAC | WRITE_OWNER | GENERIC_ALL;
 
-/// Looks at the path and at every folder above it. What is not there yet is not looked at.
+/// Checks the path and every folder above it. Parts that do not exist yet are not checked.
+///
+/// # Errors
+/// If a part can be changed by others, is a link, or cannot be checked.
 pub(crate) fn expect_guarded(path: &Path, guard: Guard) -> Result<()> {
     let whole = std::path::absolute(path);
     let path = whole.map_err(|e| Error::of_file(&format!("looking at {}", path.display()), &e))?;
@@ -46,10 +49,10 @@ pub(crate) fn expect_guarded(path: &Path, guard: Guard) -> Result<()> {
     Ok(())
 }
 
-/// What strangers may not do to the path itself, to the folder it lies in, and to those above. Who
-/// may add files beside a program decides which libraries it finds; in a folder for dumps others are
-/// meant to. The root of a drive cannot be deleted, though everybody has the right to on drives
-/// that Windows does not lie on.
+/// Returns the rights that strangers must not have on a part: the path itself (depth 0), the folder
+/// that it is in (1), or a folder further up. Whoever can add files beside a program decides which
+/// libraries it finds; in a folder for dumps others are meant to add files. The root of a drive
+/// cannot be deleted, although everybody has the right to on drives other than that of Windows.
 fn dangers(part: &Path, depth: usize, guard: Guard) -> u32 {
     let dangers = match (depth, guard) {
         (0, Guard::Strict) => CHANGES,
@@ -85,14 +88,14 @@ fn expect_part(
 }
 
 fn unsafe_path(path: &Path, why: &str) -> Error {
-    let what = format!("{} is not in safe hands: {why}", path.display());
+    let what = format!("{} can be changed by others: {why}", path.display());
     let error = Error::new(ErrorKind::NotPermitted, what);
     error.advise("Put it where only administrators may write, such as Program Files.")
 }
 
-/// Somebody who is no administrator and has one of these rights, or is the owner, who may take
-/// them all. Who runs this is trusted with a folder of his own; not with a program, which what he
-/// runs without an administrator's rights could change. (Under Wine there is nobody else.)
+/// Returns the SID of a stranger who has one of these rights, or who is the owner and can take them
+/// all. Our own account is trusted with a folder of its own, but not with a program, which what it
+/// runs without an administrator's rights could change. (Wine has only one account.)
 fn stranger(found: &Protection, dangers: u32, guard: Guard) -> Option<&str> {
     let own = security::own_account().unwrap_or_default().sid;
     let trusts_own = guard == Guard::Shared || wine_version().is_some();
@@ -101,10 +104,10 @@ fn stranger(found: &Protection, dangers: u32, guard: Guard) -> Option<&str> {
     who.find(|sid| !is_trusted(sid))
 }
 
-/// Whether it stands for another file or folder.
+/// Returns whether it is a link to another file or folder.
 pub(crate) fn is_link(handle: &OwnedHandle) -> io::Result<bool> {
     let mut found = BY_HANDLE_FILE_INFORMATION::default();
-    // SAFETY: an open file and a place for the answer.
+    // SAFETY: an open file, and a live local for the answer.
     check(unsafe { GetFileInformationByHandle(raw(handle), &raw mut found) })?;
     Ok(found.dwFileAttributes & FILE_ATTRIBUTE_REPARSE_POINT != 0)
 }
@@ -120,7 +123,8 @@ fn unseen(part: &Path, error: &io::Error) -> Error {
     )
 }
 
-/// The folders that are missing on the way to `folder`, the outermost first, itself included.
+/// Returns the folders that are missing on the way to `folder`, including itself, the outermost
+/// first.
 pub(crate) fn missing(folder: &Path) -> Vec<PathBuf> {
     let is_there = |part: &&Path| part.symlink_metadata().is_ok();
     let parts = folder.ancestors().take_while(|part| !is_there(part));

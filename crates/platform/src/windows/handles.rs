@@ -1,4 +1,5 @@
-//! The open handles of a process.
+//! The open handles of a process, by `NtQuerySystemInformation`, with the type and name of each
+//! object by `NtQueryObject`.
 
 use super::{
     process::Process,
@@ -22,20 +23,20 @@ use windows_sys::{
     },
 };
 
-/// `SYSTEM_INFORMATION_CLASS` and `OBJECT_INFORMATION_CLASS` (ntdll's public symbols).
+/// Values of `SYSTEM_INFORMATION_CLASS` and `OBJECT_INFORMATION_CLASS` (ntdll's public symbols).
 const EXTENDED_HANDLES: i32 = 64;
 const OBJECT_BASIC: i32 = 0;
 const OBJECT_NAME: i32 = 1;
 const OBJECT_TYPE: i32 = 2;
-/// How long the name of one object may take.
+/// How long to wait for the name of one object.
 const PATIENCE: Duration = Duration::from_millis(200);
-/// Handles that are looked at closely; of the others the number and the access are told.
+/// For how many handles type and name are read. Of the others only number and access are told.
 const MOST_NAMED: usize = 20_000;
 
-/// The index of a type that was not told.
+/// The index of a type that the system did not tell.
 const UNKNOWN: u16 = u16::MAX;
 
-/// `SYSTEM_HANDLE_TABLE_ENTRY_INFO_EX`.
+/// An entry of the system's list of handles (`SYSTEM_HANDLE_TABLE_ENTRY_INFO_EX`).
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 struct Entry {
@@ -49,7 +50,7 @@ struct Entry {
     _reserved: u32,
 }
 
-/// Its handles, ascending; what may not be seen is left out.
+/// Returns the handles of a process, ascending, without those that we may not see.
 pub(crate) fn handles(process: &Process) -> Vec<Handle> {
     let mut kinds = HashMap::new();
     let mut namer = Namer::default();
@@ -63,11 +64,12 @@ pub(crate) fn handles(process: &Process) -> Vec<Handle> {
     handles
 }
 
-/// How many handles a process has.
+/// Returns how many handles a process has.
 pub(crate) fn count(pid: u32) -> u32 {
     entries(pid).map_or(0, |entries| entries.len() as u32)
 }
 
+/// Describes one handle. `closely` says whether to read the type and name of its object.
 fn describe(
     process: &Process,
     entry: Entry,
@@ -95,23 +97,25 @@ fn describe(
     handle
 }
 
-/// The entries of one process out of the machine's. Wine's server does not always survive that
-/// question; there each number is tried.
+/// Returns the entries of one process from the list of all handles of the machine. Wine's server
+/// does not always survive that question; there, each handle is tried.
 fn entries(pid: u32) -> io::Result<Vec<Entry>> {
     if wine_version().is_some() {
         return Ok(tried(pid));
     }
     let words = system_information(EXTENDED_HANDLES)?;
-    // Two words, the first of them the count, then the entries.
+    // The answer has two words, of which the first is the count, then the entries.
     let room = (words.len() - 2) * 8 / size_of::<Entry>();
     let count = (words[0] as usize).min(room);
-    // SAFETY: so many entries lie behind the two words, aligned as words are; any value is valid.
+    // SAFETY: `count` entries lie behind the two words, within the buffer and aligned as words are;
+    // any value is a valid entry.
     let all = unsafe { std::slice::from_raw_parts(words[2..].as_ptr().cast::<Entry>(), count) };
     let own = all.iter().filter(|entry| entry.process == pid as usize);
     Ok(own.copied().collect())
 }
 
-/// Handles are multiples of four, from four on, and hardly any is left out.
+/// Finds handles by trying to duplicate each: they are multiples of four, from four on, with few
+/// gaps.
 fn tried(pid: u32) -> Vec<Entry> {
     const MOST_MISSED: u32 = 64;
     let Ok(process) = Process::open_for(pid, PROCESS_DUP_HANDLE) else {
@@ -137,17 +141,18 @@ fn tried(pid: u32) -> Vec<Entry> {
     found
 }
 
-/// `OBJECT_BASIC_INFORMATION`: attributes, granted access, and twelve further words.
+/// Returns the granted access of a handle. `OBJECT_BASIC_INFORMATION` consists of attributes,
+/// granted access, and twelve further words.
 fn granted_access(handle: &OwnedHandle) -> u32 {
     let mut words = [0u32; 14];
     let (at, size) = (words.as_mut_ptr().cast(), size_of_val(&words) as u32);
-    // SAFETY: room for the answer, with its size.
+    // SAFETY: a buffer with its size.
     unsafe { NtQueryObject(raw(handle), OBJECT_BASIC, at, size, std::ptr::null_mut()) };
     words[1]
 }
 
-/// The pid of the process that a handle of `process` means. It may have been opened for ending that
-/// process only; we want to ask who it is.
+/// Returns the pid of the process that a handle of `process` refers to. The handle may only have
+/// the right to end that process, so our copy asks for the right to query it.
 pub(crate) fn process_of(process: &Process, handle: u64) -> Option<u32> {
     let handle = handle as usize;
     let copy = copy(process, handle, PROCESS_QUERY_LIMITED_INFORMATION, 0);
@@ -157,14 +162,15 @@ pub(crate) fn process_of(process: &Process, handle: u64) -> Option<u32> {
     (pid != 0).then_some(pid)
 }
 
-/// Our own handle for the same object.
+/// Returns our own handle of the same object, with the same access.
 fn duplicate(process: &Process, handle: usize) -> io::Result<OwnedHandle> {
     copy(process, handle, 0, DUPLICATE_SAME_ACCESS)
 }
 
 fn copy(process: &Process, handle: usize, access: u32, options: u32) -> io::Result<OwnedHandle> {
     let mut copy = std::ptr::null_mut();
-    // SAFETY: an open process; the handle is only a number to the call, and the copy is ours.
+    // SAFETY: an open process. The handle is only a number to the call, and the copy is new and
+    // ours.
     unsafe {
         check(DuplicateHandle(
             process.raw(),
@@ -179,8 +185,8 @@ fn copy(process: &Process, handle: usize, access: u32, options: u32) -> io::Resu
     }
 }
 
-/// Asks for names. That of a file may take for ever while somebody waits in a pipe; such
-/// questions are asked by a thread that is left behind when it does not come back.
+/// Reads the names of objects. Asking for that of a file can block for ever, if somebody waits in a
+/// pipe. Such questions are asked by another thread, which is abandoned if it does not answer.
 #[derive(Default)]
 struct Namer {
     asker: Option<(Sender<OwnedHandle>, Receiver<String>)>,
@@ -190,7 +196,7 @@ struct Namer {
 impl Namer {
     fn name(&mut self, handle: OwnedHandle, kind: &str) -> String {
         match kind {
-            // No name tells anything of these.
+            // Objects of these types have no useful name.
             "EtwRegistration" | "WaitCompletionPacket" | "IRTimer" | "IoCompletion" => {
                 String::new()
             }
@@ -223,12 +229,13 @@ fn start_asker() -> (Sender<OwnedHandle>, Receiver<String>) {
     (questions, answers)
 }
 
-/// Both classes answer with a `UNICODE_STRING` first, its text behind it in the same buffer.
+/// Returns the text that a class answers with: a `UNICODE_STRING` with its text behind it in the
+/// same buffer.
 fn text_of(handle: &OwnedHandle, class: i32) -> Option<String> {
     let mut words = vec![0u64; (8 << 10) / 8];
     let size = (words.len() * 8) as u32;
     let (at, mut needed) = (words.as_mut_ptr().cast(), 0);
-    // SAFETY: aligned room for the answer, with its size.
+    // SAFETY: an aligned buffer with its size.
     check_status(unsafe { NtQueryObject(raw(handle), class, at, size, &raw mut needed) }).ok()?;
     let start = words.as_ptr() as u64;
     let first = (words[1].checked_sub(start)? / 2) as usize;

@@ -1,4 +1,5 @@
-//! Whether a process hangs: one of its visible windows takes no messages.
+//! Whether a process hangs: one of its visible windows handles no messages, as Windows itself
+//! decides (<https://learn.microsoft.com/windows/win32/api/winuser/nf-winuser-ishungappwindow>).
 
 use super::sys::function;
 use windows_sys::core::BOOL;
@@ -7,7 +8,7 @@ type Window = *mut core::ffi::c_void;
 type Each = unsafe extern "system" fn(Window, isize) -> BOOL;
 type Ask = unsafe extern "system" fn(Window) -> BOOL;
 
-/// The functions of user32, which not every Windows has (Nano Server).
+/// Functions of user32.dll, which not every Windows has (Nano Server).
 struct User {
     enumerate: unsafe extern "system" fn(Each, isize) -> BOOL,
     owner: unsafe extern "system" fn(Window, *mut u32) -> u32,
@@ -21,8 +22,8 @@ struct Search {
     hangs: bool,
 }
 
-/// Whether a window of the process has not taken a message for 5 seconds: what Windows itself
-/// calls "not responding".
+/// Returns whether a visible window of the process has not handled a message for 5 seconds, which
+/// Windows shows as "not responding".
 pub(crate) fn hangs(pid: u32) -> bool {
     let Some(user) = User::load() else {
         return false;
@@ -33,18 +34,21 @@ pub(crate) fn hangs(pid: u32) -> bool {
         hangs: false,
     };
     let context = &raw mut search as isize;
-    // SAFETY: the callback gets `search` back, which lives until the call ends.
-    unsafe { ((*(context as *const Search)).user.enumerate)(look, context) };
+    // SAFETY: the callback gets the address of `search`, which lives until the call ends and is not
+    // used by us meanwhile.
+    unsafe { ((*(context as *const Search)).user.enumerate)(check_window, context) };
     search.hangs
 }
 
+/// Checks one window. Returns 0, which ends the enumeration, if it hangs.
+///
 /// # Safety
-/// `context` must be the address of a [`Search`].
-unsafe extern "system" fn look(window: Window, context: isize) -> BOOL {
-    // SAFETY: the caller passes what `hangs` gave it; nobody else uses it meanwhile.
+/// `context` must be the address of a [`Search`] that nobody else uses during the call.
+unsafe extern "system" fn check_window(window: Window, context: isize) -> BOOL {
+    // SAFETY: the caller passes what `hangs` gave it.
     let search = unsafe { &mut *(context as *mut Search) };
     let mut pid = 0;
-    // SAFETY: the functions of user32 on a window that they themselves told of.
+    // SAFETY: the functions of user32 are called on a window that they themselves named.
     unsafe {
         (search.user.owner)(window, &raw mut pid);
         let own = pid == search.pid && (search.user.is_visible)(window) != 0;

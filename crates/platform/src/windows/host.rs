@@ -1,4 +1,4 @@
-//! The machine.
+//! This Windows machine as a [`Host`]: each call is handed to the module that does it.
 
 use super::{
     counters,
@@ -20,7 +20,7 @@ use std::{path::Path, time::Instant};
 pub(crate) struct WindowsHost {
     start: Instant,
     sampler: Sampler,
-    /// From [`Host::report_to`] on.
+    /// The watcher, once [`Host::report_to`] was called.
     watcher: Option<Watcher>,
 }
 

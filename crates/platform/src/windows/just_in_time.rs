@@ -1,14 +1,19 @@
-//! A crash of which Windows tells the debugger that AeDebug names
+//! A crash of which Windows tells us as the debugger that AeDebug names
 //! (<https://learn.microsoft.com/windows/win32/debug/configuring-automatic-debugging>).
 //!
-//! The process waits in its own filter of unhandled exceptions, until the debugger ends or signals
-//! the event. `JIT_DEBUG_INFO` (winnt.h) says where in it the exception and the registers lie, so
-//! that nothing has to be waited for. Where there is none, as under Wine 8, we attach, signal the
-//! event, and meet the exception ourselves.
+//! The process waits in its own filter of unhandled exceptions until we end or signal an event.
+//! `JIT_DEBUG_INFO` (winnt.h) tells the addresses of the exception and of the registers in it, so
+//! that nothing has to be waited for. If there is none, as under Wine 8, we attach, signal the
+//! event, and wait for the exception as a debugger.
 
 use super::{
-    context, fault::Fault, follow::WindowsFollow, memory::LiveMemory, process::Process,
-    target::WindowsTarget, threads,
+    context::{self, AlignedContext},
+    fault::Fault,
+    follow::WindowsFollow,
+    memory::LiveMemory,
+    process::Process,
+    target::WindowsTarget,
+    threads,
 };
 use crate::{Adopted, JustInTime, Result};
 use snapshot::{Exception, Memory, Registers, SparseBytes};
@@ -17,7 +22,7 @@ use windows_sys::Win32::{
     Foundation::HANDLE,
     System::{
         Diagnostics::Debug::{
-            CONTEXT, CONTEXT_ALL_AMD64, CONTEXT_CONTROL_AMD64, WOW64_CONTEXT, WOW64_CONTEXT_CONTROL,
+            CONTEXT_ALL_AMD64, CONTEXT_CONTROL_AMD64, WOW64_CONTEXT, WOW64_CONTEXT_CONTROL,
         },
         SystemInformation::{PROCESSOR_ARCHITECTURE_AMD64, PROCESSOR_ARCHITECTURE_INTEL},
         Threading::{PROCESS_QUERY_INFORMATION, PROCESS_VM_READ, SetEvent},
@@ -26,12 +31,15 @@ use windows_sys::Win32::{
 
 /// How long the exception may take once the event is signalled.
 const LIMIT: Duration = Duration::from_secs(10);
-/// `sizeof(JIT_DEBUG_INFO)`, the same in 32-bit programs.
+/// The size of `JIT_DEBUG_INFO` in bytes, also in 32-bit programs.
 const INFORMATION: usize = 40;
-/// `EXCEPTION_MAXIMUM_PARAMETERS`.
+/// How many parameters an exception can have (`EXCEPTION_MAXIMUM_PARAMETERS`).
 const PARAMETERS: usize = 15;
 
-/// Takes hold of who crashed.
+/// Opens the process that crashed.
+///
+/// # Errors
+/// If it is gone, or its exception cannot be found.
 pub(crate) fn adopt(call: &JustInTime) -> Result<Adopted> {
     let process = Process::open_for(call.pid, PROCESS_QUERY_INFORMATION | PROCESS_VM_READ)?;
     let (key, narrow) = (process.key, process.is_narrow());
@@ -56,15 +64,17 @@ pub(crate) fn adopt(call: &JustInTime) -> Result<Adopted> {
     }
 }
 
-/// Windows lets the process go on with its exception.
+/// Signals the event, which lets the process go on with its exception.
 fn signal(event: u64) {
     let event: HANDLE = std::ptr::without_provenance_mut(event as usize);
-    // SAFETY: the event that Windows gave us with our command line; nothing else is done with it.
+    // SAFETY: the handle is the event that Windows gave us with our command line. If it is not
+    // open, the call fails.
     unsafe { SetEvent(event) };
 }
 
-/// By `JIT_DEBUG_INFO`: size, processor, thread, nothing, then the addresses of the instruction, of
-/// the exception's record and of the registers. `None` where no such thing lies there.
+/// Reads the crash that `JIT_DEBUG_INFO` at address `at` describes: size, processor, thread, a
+/// reserved word, then the addresses of the instruction, of the exception record and of the
+/// registers. Returns `None` if no such structure is there.
 fn told(memory: &dyn Memory, at: u64, narrow: bool) -> Option<Fault> {
     let word = |n: u64| memory.read_u32(at + 4 * n);
     let address = |n: u64| memory.read_u64(at + 8 * n);
@@ -87,8 +97,9 @@ fn told(memory: &dyn Memory, at: u64, narrow: bool) -> Option<Fault> {
     })
 }
 
-/// `EXCEPTION_RECORD`: code and flags, the next record, the address, and so many parameters; all
-/// but the first two and the number in words of the process.
+/// Reads an `EXCEPTION_RECORD`: code and flags, the next record, the address, the number of
+/// parameters, and the parameters. Code, flags and number have 32 bits, the others the word size of
+/// the process.
 fn exception(memory: &dyn Memory, at: u64, thread: u32, narrow: bool) -> Option<Exception> {
     let size = if narrow { 4 } else { 8 };
     let word = |offset: u64| match narrow {
@@ -108,31 +119,37 @@ fn exception(memory: &dyn Memory, at: u64, thread: u32, narrow: bool) -> Option<
     })
 }
 
-/// What goes beyond `CONTEXT` may lie elsewhere, and is left out.
+/// Reads the registers of a 64-bit `CONTEXT`. What lies beyond it may be elsewhere, and is left
+/// out.
 fn wide_registers(memory: &dyn Memory, at: u64) -> Option<(Registers, SparseBytes)> {
-    #[repr(C, align(16))]
-    struct Aligned(CONTEXT);
-    // SAFETY: plain data, for which zeros are valid.
-    let mut context: Box<Aligned> = Box::new(unsafe { zeroed() });
-    read_plain(memory, at, &mut context.0)?;
+    let mut context = AlignedContext::wanting(0);
+    // SAFETY: a structure of integers, of which any bytes are valid.
+    unsafe { read_plain(memory, at, &mut context.0) }?;
     let is_whole = context.0.ContextFlags & CONTEXT_CONTROL_AMD64 == CONTEXT_CONTROL_AMD64;
     context.0.ContextFlags &= CONTEXT_ALL_AMD64;
-    // SAFETY: its flags say that nothing lies beyond it.
+    // SAFETY: its flags say that it contains nothing beyond itself.
     is_whole.then(|| unsafe { context::of_record(&context.0) })
 }
 
+/// Reads the registers of a 32-bit `CONTEXT`.
 fn narrow_registers(memory: &dyn Memory, at: u64) -> Option<(Registers, SparseBytes)> {
-    // SAFETY: plain data, for which zeros are valid.
+    // SAFETY: a structure of integers, for which zeros are valid.
     let mut context: WOW64_CONTEXT = unsafe { zeroed() };
-    read_plain(memory, at, &mut context)?;
+    // SAFETY: a structure of integers, of which any bytes are valid.
+    unsafe { read_plain(memory, at, &mut context) }?;
     let is_whole = context.ContextFlags & WOW64_CONTEXT_CONTROL == WOW64_CONTEXT_CONTROL;
     is_whole.then(|| context::of_narrow_record(&context))
 }
 
-/// Fills a structure of numbers from the process; `None` where it does not lie there whole.
-fn read_plain<T: Copy>(memory: &dyn Memory, at: u64, to: &mut T) -> Option<()> {
+/// Fills `to` from the memory of the process at address `at`. Returns `None`, and leaves `to` partly
+/// filled, if not all of it can be read.
+///
+/// # Safety
+/// Bytes of any value must be a valid `T`.
+unsafe fn read_plain<T: Copy>(memory: &dyn Memory, at: u64, to: &mut T) -> Option<()> {
     let size = size_of::<T>();
-    // SAFETY: the structure's own bytes, of which any values are valid in those used here.
+    // SAFETY: the slice is exactly the memory of `to`, which is borrowed mutably meanwhile; the
+    // caller vouches that any bytes are valid there.
     let bytes = unsafe { std::slice::from_raw_parts_mut((&raw mut *to).cast::<u8>(), size) };
     (memory.read(at, bytes) == size).then_some(())
 }
@@ -140,8 +157,9 @@ fn read_plain<T: Copy>(memory: &dyn Memory, at: u64, to: &mut T) -> Option<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use windows_sys::Win32::System::Diagnostics::Debug::CONTEXT;
 
-    /// Bytes at an address.
+    /// Memory that has these bytes at an address, and nothing else.
     struct At(u64, Vec<u8>);
 
     impl Memory for At {
@@ -163,7 +181,7 @@ mod tests {
         bytes[at..at + value.len()].copy_from_slice(value);
     }
 
-    /// What lies in a process that wrote to 0x10, whose words have `size` bytes.
+    /// Returns the memory of a process that wrote to 0x10, whose words have `size` bytes.
     fn memory(processor: u16, size: usize) -> At {
         let mut bytes = vec![0; 0x1000];
         let words = [40, u32::from(processor), 77, 0].map(u32::to_le_bytes);
@@ -218,7 +236,7 @@ mod tests {
     fn what_is_no_information_is_not_taken_for_one() {
         assert!(told(&At(BASE, vec![0x68; 200]), BASE, false).is_none());
         assert!(told(&At(BASE, vec![]), BASE, false).is_none());
-        // No registers lie where it says.
+        // There are no registers at the address that it tells.
         let without = memory(PROCESSOR_ARCHITECTURE_AMD64, 8);
         assert!(told(&without, BASE, false).is_none());
     }

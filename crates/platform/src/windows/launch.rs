@@ -1,9 +1,10 @@
-//! Starting a program that waits before its first instruction until we are ready for it.
+//! Starting a program that waits before its first instruction until we are ready.
 //!
-//! It is started suspended, and nobody but us would ever resume it. So that it does not stand for
-//! ever when we are killed in between, we enter a job that ends with its last handle, which is ours:
-//! the program is born into that job, and dies with us until it is let go. From then on the job
-//! does nothing any more.
+//! It is started suspended, and only we would ever resume it. So that it does not stand for ever if
+//! we are killed in between, we enter a job
+//! (<https://learn.microsoft.com/windows/win32/procthread/job-objects>) that kills its members when
+//! its last handle is closed, which is ours. The program is started in that job, and dies with us
+//! until we let it go; from then on the job has no limits.
 
 use super::sys::{check, check_status, function, own, raw};
 use std::{
@@ -28,7 +29,7 @@ use windows_sys::Win32::{
     },
 };
 
-/// A program that was started.
+/// A program that we have started.
 #[derive(Debug)]
 pub(crate) struct RawLaunched {
     child: Child,
@@ -36,11 +37,15 @@ pub(crate) struct RawLaunched {
     fate: Option<SharedFate>,
 }
 
-/// Starts it, held.
+/// Starts a program suspended.
+///
+/// # Errors
+/// If it cannot be started.
 pub(crate) fn launch(program: &Path, arguments: &[String]) -> io::Result<RawLaunched> {
     let mut command = Command::new(program);
     command.args(arguments).creation_flags(CREATE_SUSPENDED);
-    // Where it cannot be had (Windows 7 in somebody else's job) the program is started without.
+    // Without a job, as on Windows 7 inside somebody else's job, the program is started all the
+    // same.
     let fate = SharedFate::begin().ok();
     let child = command.spawn()?;
     let _ = crate::failpoint("launched");
@@ -56,6 +61,7 @@ impl RawLaunched {
         self.child.id()
     }
 
+    /// Lets the program run. A second call does nothing.
     pub(crate) fn go(&mut self) -> io::Result<()> {
         if !std::mem::take(&mut self.waits) {
             return Ok(());
@@ -64,7 +70,8 @@ impl RawLaunched {
             fate.end()?;
         }
         type Resume = unsafe extern "system" fn(HANDLE) -> NTSTATUS;
-        // SAFETY: the type of this function, which takes a process and resumes its threads.
+        // SAFETY: the type is that of this function, which takes an open process and resumes its
+        // threads.
         unsafe {
             let resume = function::<Resume>("ntdll.dll", c"NtResumeProcess");
             let resume = resume.ok_or(io::ErrorKind::Unsupported)?;
@@ -72,40 +79,42 @@ impl RawLaunched {
         }
     }
 
-    /// Windows knows at once whether a program can be started.
+    /// Returns success: Windows tells at once, in `launch`, if a program cannot be started.
     pub(crate) fn started(&mut self) -> Option<io::Result<()>> {
         Some(Ok(()))
     }
 
-    /// Its exit code once it has ended.
+    /// Returns the exit code once the program has ended.
     pub(crate) fn status(&mut self) -> Option<i32> {
         self.child.try_wait().ok()??.code()
     }
 }
 
-/// A job of ours, in which we and what we start die together.
+/// A job in which we and the program that we start die together.
 #[derive(Debug)]
 struct SharedFate {
     job: OwnedHandle,
 }
 
 impl SharedFate {
+    /// Makes the job and enters it.
     fn begin() -> io::Result<Self> {
-        // SAFETY: no name and no attributes; the handle is ours.
+        // SAFETY: the job has no name and no attributes, and the handle is new and ours.
         let job = unsafe { own(CreateJobObjectW(std::ptr::null(), std::ptr::null()))? };
         limit(&job, JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE)?;
-        // SAFETY: an open job, and ourselves.
+        // SAFETY: an open job, and the pseudo handle of this process.
         check(unsafe { AssignProcessToJobObject(raw(&job), GetCurrentProcess()) })?;
         Ok(Self { job })
     }
 
-    /// Everybody lives on by himself. The job stays, as none can be left, without any limit.
+    /// Removes the limits of the job, so that its members live independently. A process cannot
+    /// leave a job.
     fn end(self) -> io::Result<()> {
         limit(&self.job, 0)
     }
 }
 
-/// What starts in the job may leave it, as it could without.
+/// Sets the limits of the job. Processes that start in it may leave it, as they could without.
 fn limit(job: &OwnedHandle, flags: JOB_OBJECT_LIMIT) -> io::Result<()> {
     let mut limits = JOBOBJECT_EXTENDED_LIMIT_INFORMATION::default();
     limits.BasicLimitInformation.LimitFlags = flags | JOB_OBJECT_LIMIT_BREAKAWAY_OK;
@@ -118,9 +127,9 @@ fn limit(job: &OwnedHandle, flags: JOB_OBJECT_LIMIT) -> io::Result<()> {
 impl Drop for RawLaunched {
     fn drop(&mut self) {
         if self.waits {
-            // It never ran: nobody else could let it go.
+            // It never ran, and nobody else could resume it.
             let _ = self.child.kill();
-            // Else closing the job would end us too.
+            // Otherwise closing the job would end us too.
             if let Some(fate) = self.fate.take() {
                 let _ = fate.end();
             }

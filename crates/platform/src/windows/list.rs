@@ -1,4 +1,6 @@
-//! The processes of the machine.
+//! The processes of the machine, by the Toolhelp snapshot
+//! (<https://learn.microsoft.com/windows/win32/toolhelp/tool-help-library>), and what rules can
+//! match of each.
 
 use super::{
     facts::{base_name, command_line, peb},
@@ -19,15 +21,19 @@ use windows_sys::Win32::System::{
     Threading::{PROCESS_QUERY_INFORMATION, PROCESS_VM_READ},
 };
 
-/// What the system's list says of a process.
+/// What the system's list tells of a process.
 pub(crate) struct Listed {
+    /// The pid of the process.
     pub(crate) pid: u32,
+    /// The pid of its parent.
     pub(crate) parent: u32,
+    /// The number of its threads.
     pub(crate) threads: u32,
+    /// The name of its program file.
     pub(crate) name: String,
 }
 
-/// All processes, by ascending pid; of each, what `detail` asks for.
+/// Lists all processes by ascending pid, with as much of each as `detail` asks for.
 pub(crate) fn processes(detail: Detail) -> Result<Vec<ProcessEntry>> {
     let listed = listed().map_err(|e| {
         Error::new(
@@ -44,7 +50,10 @@ pub(crate) fn processes(detail: Detail) -> Result<Vec<ProcessEntry>> {
     Ok(entries)
 }
 
-/// One process.
+/// Returns what rules can match of the process that has this pid.
+///
+/// # Errors
+/// If there is none, or we may not open it.
 pub(crate) fn find(pid: u32) -> Result<ProcessEntry> {
     let process = Process::open_pid(pid)?;
     let all = listed().unwrap_or_default();
@@ -53,9 +62,10 @@ pub(crate) fn find(pid: u32) -> Result<ProcessEntry> {
     Ok(entry(&one, &services::by_pid(), false))
 }
 
-/// The system's list.
+/// Returns the system's list of processes.
 pub(crate) fn listed() -> io::Result<Vec<Listed>> {
-    // SAFETY: plain structures, whose sizes are set; the snapshot's handle is ours.
+    // SAFETY: a structure of integers, for which zeros are valid and whose size is set; the handle
+    // of the snapshot is new and ours.
     unsafe {
         let list = own(CreateToolhelp32Snapshot(TH32CS_SNAPPROCESS, 0))?;
         let mut entry: PROCESSENTRY32W = zeroed();
@@ -75,7 +85,7 @@ pub(crate) fn listed() -> io::Result<Vec<Listed>> {
     }
 }
 
-/// What can be seen of a process; of one that may not be opened only what the list says.
+/// Returns what can be seen of a process. If we may not open it, that is what the list tells.
 fn entry(listed: &Listed, services: &HashMap<u32, String>, all: bool) -> ProcessEntry {
     let pid = listed.pid;
     let mut entry = ProcessEntry {
@@ -85,7 +95,7 @@ fn entry(listed: &Listed, services: &HashMap<u32, String>, all: bool) -> Process
         threads: listed.threads,
         state: ' ',
         service: services.get(&pid).cloned(),
-        // The idle process and the kernel's own; both have no image.
+        // The idle process and that of the kernel, which have no image.
         kernel: pid == 0 || pid == 4 && listed.name.eq_ignore_ascii_case("System"),
         ..ProcessEntry::default()
     };

@@ -3,8 +3,8 @@
 use super::{hang, process::Process, regions, threads};
 use snapshot::Measure;
 
-/// One figure of a process: a size in bytes, a number, or 1 if it hangs. `None` if it cannot be read,
-/// or must be computed from others.
+/// Returns one figure of a process: a size in bytes, a number, or 1 if it hangs. `None` if it
+/// cannot be read, or has to be computed from other figures.
 pub(crate) fn value(process: &Process, measure: &Measure) -> Option<f64> {
     match measure {
         Measure::Memory => Some(process.memory_use().ok()?.private as f64),

@@ -1,30 +1,34 @@
-//! Windows.
+//! The Windows part: processes by their handles, events by a debugger, dumps from a copy-on-write
+//! clone if possible. What Wine does differently is in [`wine`].
 
 mod breakpoints;
+mod capture;
 mod clone;
 mod console;
 mod context;
 mod counters;
 pub(crate) mod crash_folder;
 mod debug_event;
+mod debug_loop;
 mod debugger;
 mod doctor;
-mod events;
 mod facts;
 mod fault;
+mod file_names;
 mod files;
 mod follow;
 mod guard;
 mod handles;
 mod hang;
 mod host;
-mod images;
+mod image_files;
 mod just_in_time;
 mod launch;
 mod list;
 mod measure;
 mod memory;
 mod monitor;
+mod output;
 mod pdh;
 mod peb;
 pub(crate) mod postmortem;
@@ -50,17 +54,16 @@ pub(crate) use console::{init_process, on_interrupt, terminal_width};
 #[cfg(feature = "failpoints")]
 pub(crate) use console::{kill_self, stop_self};
 pub(crate) use doctor::doctor;
-pub(crate) use files::{
-    RawOutput, create_output, map_file, open_plain, patch_file, remove_left_over, space_at,
-};
-pub(crate) use images::ImageFiles;
+pub(crate) use files::{map_file, open_plain, patch_file, space_at};
+pub(crate) use image_files::ImageFiles;
 pub(crate) use launch::RawLaunched;
-pub(crate) use monitor::{MonitorDoor, cancel_monitors};
+pub(crate) use monitor::{MonitorListener, cancel_monitors};
+pub(crate) use output::{RawOutput, create_output, remove_left_over};
 pub use register_store::RegisterStore;
 pub(crate) use system::system;
 pub(crate) use trust::read_trusted;
 
-/// The machine this runs on.
+/// Returns this machine.
 pub(crate) fn host() -> Box<dyn crate::Host> {
     Box::new(host::WindowsHost::new())
 }

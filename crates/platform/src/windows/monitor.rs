@@ -1,5 +1,5 @@
-//! How `firstchance cancel`, and ProcDump's own `-cancel`, reach the monitors: an event named
-//! after the process that is monitored. Whoever sets it ends all monitors of that process.
+//! How `firstchance cancel`, and ProcDump's own `-cancel`, reach the monitors: by an event that is
+//! named after the monitored process. Whoever sets it ends all monitors of that process.
 
 use super::sys::{check, own, raw, wide};
 use crate::{Error, Result, monitor::Shared};
@@ -20,38 +20,40 @@ use windows_sys::Win32::{
     },
 };
 
-/// How soon a monitor sees a process that it began to watch, and an event that was set.
-const LOOK: Duration = Duration::from_millis(50);
+/// How often the events are checked, and new processes are noticed.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// The thread that looks after the events; it ends with this value.
+/// The thread that checks the events. It ends when this is dropped.
 #[derive(Debug)]
-pub(crate) struct MonitorDoor {
+pub(crate) struct MonitorListener {
     closed: Arc<AtomicBool>,
 }
 
-impl MonitorDoor {
+impl MonitorListener {
+    /// Begins to check the events, in a thread of its own.
     pub(crate) fn open(shared: Shared) -> Result<Self> {
         let closed = Arc::new(AtomicBool::new(false));
         let over = closed.clone();
         std::thread::spawn(move || {
             let mut events = HashMap::new();
             while !over.load(Ordering::Relaxed) {
-                look(&shared, &mut events);
-                std::thread::sleep(LOOK);
+                poll_events(&shared, &mut events);
+                std::thread::sleep(POLL_INTERVAL);
             }
         });
         Ok(Self { closed })
     }
 }
 
-impl Drop for MonitorDoor {
+impl Drop for MonitorListener {
     fn drop(&mut self) {
         self.closed.store(true, Ordering::Relaxed);
     }
 }
 
-/// Keeps one event for each process that is monitored, and tells of those that were set.
-fn look(shared: &Shared, events: &mut HashMap<u32, Option<OwnedHandle>>) {
+/// Makes an event for each monitored process that has none yet, and cancels the monitoring of those
+/// whose event was set.
+fn poll_events(shared: &Shared, events: &mut HashMap<u32, Option<OwnedHandle>>) {
     {
         let pids = shared.pids();
         events.retain(|pid, _| pids.contains(pid));
@@ -75,15 +77,16 @@ fn name(pid: u32) -> Vec<u16> {
     wide(&format!("ProcDump-{pid}"))
 }
 
-/// Its event, made where there is none yet.
+/// Opens the event of a process, which is made if it does not exist.
 fn event_of(pid: u32) -> io::Result<OwnedHandle> {
-    // SAFETY: a NUL-ended name; the handle is ours.
+    // SAFETY: the name ends with a NUL, and the handle is new and ours.
     unsafe { own(CreateEventW(std::ptr::null(), 1, 0, name(pid).as_ptr())) }
 }
 
-/// Asks every monitor that there is. They share one event, so that the count is 0 or 1.
+/// Asks every monitor of this process to end. They share one event, so that the returned count is 0
+/// or 1.
 pub(crate) fn cancel_monitors(pid: u32) -> Result<u32> {
-    // SAFETY: a NUL-ended name; the handle is ours.
+    // SAFETY: the name ends with a NUL, and the handle is new and ours.
     let event = unsafe { own(OpenEventW(EVENT_MODIFY_STATE, 0, name(pid).as_ptr())) };
     let event = match event {
         Ok(event) => event,

@@ -1,4 +1,5 @@
-//! Performance counters of the system, by PDH, which is loaded when the first is asked for.
+//! Performance counters of the system by PDH (pdh.dll), which is loaded when the first counter is
+//! read.
 
 use super::sys::{function, wide};
 use std::{collections::HashMap, ptr::null};
@@ -7,17 +8,17 @@ use windows_sys::Win32::System::Performance::{
     PDH_HCOUNTER, PDH_HQUERY,
 };
 
-/// Shares of several processors may pass 100 % (`pdh.h`).
+/// Lets shares exceed 100 %, as those of several processors do (`PDH_FMT_NOCAP100` of `pdh.h`).
 const PDH_FMT_NOCAP100: u32 = 0x8000;
 
-/// Queries that stay open, by path.
+/// The open queries, by the path of their counter.
 #[derive(Default)]
 pub(crate) struct Pdh {
     functions: Option<Option<Functions>>,
     open: HashMap<String, Option<Query>>,
 }
 
-/// One counter with a query of its own; closed when dropped.
+/// A counter with a query of its own. The query is closed when this is dropped.
 struct Query {
     functions: Functions,
     query: PDH_HQUERY,
@@ -34,13 +35,14 @@ struct Functions {
     close: unsafe extern "system" fn(PDH_HQUERY) -> u32,
 }
 
-// SAFETY: PDH's handles belong to the process, not to a thread, and each is used by one at a time.
+// SAFETY: PDH's handles belong to the process, not to a thread.
 unsafe impl Send for Query {}
-// SAFETY: nothing of it can be used through a shared reference.
+// SAFETY: no method of it takes a shared reference.
 unsafe impl Sync for Query {}
 
 impl Pdh {
-    /// The value now; a rate needs two readings, so that its first is nothing.
+    /// Returns the value of a counter; `None` if it cannot be read. A rate needs two readings, so
+    /// its first is `None`.
     pub(crate) fn read(&mut self, path: &str) -> Option<f64> {
         let functions = (*self.functions.get_or_insert_with(Functions::load))?;
         let open = || Query::open(functions, path);
@@ -50,7 +52,8 @@ impl Pdh {
 }
 
 impl Query {
-    /// English names, whatever the language of the system.
+    /// Opens a query for a counter, whose path has English names whatever the language of the
+    /// system.
     fn open(functions: Functions, path: &str) -> Option<Self> {
         let path = wide(path);
         let mut query = Self {
@@ -58,8 +61,8 @@ impl Query {
             query: std::ptr::null_mut(),
             counter: std::ptr::null_mut(),
         };
-        // SAFETY: NUL-ended names, and places for the handles; a query that was opened is closed
-        // when dropped.
+        // SAFETY: the path ends with a NUL, and the handles are written to live fields. A query
+        // that was opened is closed when dropped.
         unsafe {
             if (functions.open)(null(), 0, &raw mut query.query) != 0 {
                 query.query = std::ptr::null_mut();
@@ -73,7 +76,8 @@ impl Query {
     fn read(&mut self) -> Option<f64> {
         let mut value = PDH_FMT_COUNTERVALUE::default();
         let format = PDH_FMT_DOUBLE | PDH_FMT_NOCAP100;
-        // SAFETY: a query and its counter; the member of the union is the one that was asked for.
+        // SAFETY: an open query and its counter; the member of the union is the one that the format
+        // asks for.
         unsafe {
             if (self.functions.collect)(self.query) != 0 {
                 return None;

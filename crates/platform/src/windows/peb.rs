@@ -1,17 +1,18 @@
-//! What a process's own loader knows: its arguments, its environment, its images, its heaps.
+//! What a process's own loader knows: arguments, environment, modules and heaps, read from its
+//! process environment block (PEB).
 //!
-//! Read from its memory, where a hostile program may write what it likes: every length and every
-//! list is bounded. Offsets are those of `winternl.h` and of the public symbols of `ntdll`
+//! It is read from memory where a hostile program may write what it likes, so every length and
+//! every list is bounded. Offsets are those of `winternl.h` and of the public symbols of `ntdll`
 //! (`_PEB`, `_PEB_LDR_DATA`, `_LDR_DATA_TABLE_ENTRY`, `_RTL_USER_PROCESS_PARAMETERS`).
 
 use snapshot::{Memory, Module, Range};
 use std::collections::HashSet;
 
-/// Images at most: more are no list but a loop or garbage.
+/// How many modules are read at most: a longer list is a loop or garbage.
 const MOST_MODULES: usize = 16_384;
-/// Heaps at most.
+/// How many heaps are read at most.
 const MOST_HEAPS: u32 = 1024;
-/// What is kept of an environment at most, in bytes.
+/// How many bytes of an environment are read at most.
 const LARGEST_ENVIRONMENT: usize = 1 << 20;
 
 /// The process environment block of a process.
@@ -21,7 +22,7 @@ pub(crate) struct Peb<'m> {
     address: u64,
 }
 
-/// Where things lie.
+/// The size of a pointer, and the offsets of fields, in bytes.
 struct Layout {
     pointer: u64,
     loader: u64,
@@ -85,19 +86,19 @@ impl<'m> Peb<'m> {
         }
     }
 
-    /// The command line, one text.
+    /// Reads the command line as one text.
     pub(crate) fn command_line(&self) -> Option<String> {
         let parameters = self.pointer(self.address + self.layout.parameters)?;
         self.text(parameters + self.layout.command_line)
     }
 
-    /// `NAME=value`.
+    /// Reads the environment, as `NAME=value` each.
     pub(crate) fn environment(&self) -> Vec<String> {
         self.environment_units()
             .map_or(Vec::new(), |units| split_environment(&units))
     }
 
-    /// Its images in the order in which they were loaded; the program first.
+    /// Reads the modules in the order in which they were loaded; the program is the first.
     pub(crate) fn modules(&self) -> Vec<Module> {
         let Some(loader) = self.pointer(self.address + self.layout.loader) else {
             return Vec::new();
@@ -116,7 +117,7 @@ impl<'m> Peb<'m> {
         modules
     }
 
-    /// The addresses of its heaps.
+    /// Reads the addresses of the heaps.
     pub(crate) fn heaps(&self) -> Vec<u64> {
         let count = self.memory.read_u32(self.address + self.layout.heap_count);
         let list = self.pointer(self.address + self.layout.heaps);
@@ -152,7 +153,7 @@ impl<'m> Peb<'m> {
         Some(units(&bytes[..got]))
     }
 
-    /// A `UNICODE_STRING`: length in bytes, room in bytes, pointer.
+    /// Reads a `UNICODE_STRING`: length in bytes, capacity in bytes, pointer.
     fn text(&self, at: u64) -> Option<String> {
         let length = self.memory.read_u32(at)? as u16;
         let buffer = self.pointer(at + self.layout.pointer)?;
@@ -174,7 +175,7 @@ fn units(bytes: &[u8]) -> Vec<u16> {
     pairs.map(|pair| u16::from_le_bytes(*pair)).collect()
 }
 
-/// Texts that end with a NUL each, up to an empty one.
+/// Splits texts that end with a NUL each, up to an empty one.
 fn split_environment(units: &[u16]) -> Vec<String> {
     units
         .split(|&unit| unit == 0)
@@ -183,8 +184,8 @@ fn split_environment(units: &[u16]) -> Vec<String> {
         .collect()
 }
 
-/// A command line as the C runtime takes it apart (Microsoft's "Parsing C command-line
-/// arguments"): blanks part, quotes keep together, and a backslash counts before a quote only.
+/// Splits a command line as the C runtime does (Microsoft's "Parsing C command-line arguments"):
+/// blanks separate, quotes keep together, and a backslash is special before a quote only.
 pub(crate) fn split_command_line(line: &str) -> Vec<String> {
     let mut arguments = Vec::new();
     let mut rest = line.trim_start();
@@ -200,7 +201,7 @@ pub(crate) fn split_command_line(line: &str) -> Vec<String> {
     arguments
 }
 
-/// The program's own name has no escapes.
+/// Splits the program's name off, which has no escapes.
 fn split_program(line: &str) -> Option<(&str, &str)> {
     if line.is_empty() {
         return None;

@@ -1,5 +1,5 @@
-//! Crashes: on Windows the system itself writes the dumps (LocalDumps), or starts a debugger
-//! (AeDebug); there is no handler that is given a core.
+//! Crash handling on Windows: the system itself writes dumps (LocalDumps), or starts a debugger
+//! (AeDebug). There is no core handler, so most functions fail.
 
 use super::{crash_folder, sys::wide};
 use crate::{CoreHandler, Error, ErrorKind, Result, Use};
@@ -15,7 +15,7 @@ use windows_sys::Win32::System::{
 };
 
 fn unsupported() -> Error {
-    let what = "Windows gives no program the core of what crashes";
+    let what = "Windows has no core handler: no program is given the core of a crash";
     Error::new(ErrorKind::Unsupported, what)
 }
 
@@ -49,7 +49,7 @@ pub(crate) fn only_ids(_key: ProcessKey) -> Option<(u32, u32)> {
     None
 }
 
-/// There is none.
+/// A process whose core we are given, which does not exist on Windows.
 #[derive(Debug)]
 pub(crate) struct RawCrashed;
 
@@ -67,18 +67,20 @@ pub(crate) fn is_ourselves(_key: ProcessKey) -> bool {
     false
 }
 
-/// A crash of ours starts no debugger, which would be us again, and leaves no dump.
+/// Sees to it that a crash of this process starts no debugger, which would be this program again,
+/// and leaves no dump.
 pub(crate) fn become_crash_handler() -> Result<()> {
-    // SAFETY: flags of this process.
+    // SAFETY: takes plain flags, of this process.
     unsafe { SetErrorMode(SEM_FAILCRITICALERRORS | SEM_NOGPFAULTERRORBOX) };
     Ok(())
 }
 
-/// The log of applications, as the event viewer shows it.
+/// Writes to the application log, which the event viewer shows.
 pub(crate) fn system_log(text: &str) {
     let (source, text) = (wide("firstchance"), wide(text));
     let lines = [text.as_ptr()];
-    // SAFETY: NUL-ended texts, one of them in a list of one; the log is ours to close.
+    // SAFETY: the texts end with a NUL, and the list has one of them, as is said; the log is ours
+    // to close.
     unsafe {
         let log = RegisterEventSourceW(std::ptr::null(), source.as_ptr());
         if !log.is_null() {

@@ -1,4 +1,5 @@
-//! The address space of a process, as `VirtualQueryEx` tells it.
+//! The address space of a process, as `VirtualQueryEx` tells it
+//! (<https://learn.microsoft.com/windows/win32/api/memoryapi/nf-memoryapi-virtualqueryex>).
 
 use super::sys::narrow;
 use snapshot::{Module, Protection, Range, Region, RegionKind};
@@ -14,7 +15,7 @@ use windows_sys::Win32::{
     },
 };
 
-/// What is not free, ascending.
+/// Returns all regions that are not free, ascending.
 pub(crate) fn regions(process: HANDLE) -> Vec<Region> {
     let mut regions = Vec::new();
     let mut at = 0;
@@ -34,7 +35,7 @@ pub(crate) fn regions(process: HANDLE) -> Vec<Region> {
     regions
 }
 
-/// Committed memory that is nobody else's.
+/// Returns the committed private memory in bytes.
 pub(crate) fn private_bytes(process: HANDLE) -> u64 {
     let regions = regions(process);
     let private = regions
@@ -43,7 +44,8 @@ pub(crate) fn private_bytes(process: HANDLE) -> u64 {
     private.map(|region| region.range.len()).sum()
 }
 
-/// Gives regions the names of what stands behind them, and their kinds.
+/// Sets the names and kinds of regions: files, stacks and heaps. `stacks` has the allocation
+/// address of each stack and its thread, `heaps` the addresses of heaps.
 pub(crate) fn name(
     process: HANDLE,
     regions: &mut [Region],
@@ -73,7 +75,7 @@ fn query(process: HANDLE, at: u64) -> Option<MEMORY_BASIC_INFORMATION> {
     let mut found = MEMORY_BASIC_INFORMATION::default();
     let size = size_of::<MEMORY_BASIC_INFORMATION>();
     let address = std::ptr::without_provenance(at as usize);
-    // SAFETY: a structure to be filled, with its size; the address is only looked up.
+    // SAFETY: a structure with its size; the address is only looked up in the other process.
     let got = unsafe { VirtualQueryEx(process, address, &raw mut found, size) };
     (got == size).then_some(found)
 }
@@ -82,7 +84,7 @@ fn region(found: &MEMORY_BASIC_INFORMATION, range: Range) -> Region {
     let protect = found.Protect;
     let committed = found.State == MEM_COMMIT;
     let protection = protection(if committed { protect } else { 0 });
-    // A guard page is spent by the first look at it; memory without a cache is a device's.
+    // Reading a guard page would clear its guard; memory without a cache belongs to a device.
     let readable = protection.read && protect & PAGE_GUARD == 0;
     let device = protect & PAGE_NOCACHE != 0;
     let resident = if readable && !device {
@@ -95,7 +97,7 @@ fn region(found: &MEMORY_BASIC_INFORMATION, range: Range) -> Region {
         MEM_MAPPED => RegionKind::Mapped,
         _ => RegionKind::Private,
     };
-    // Windows turns copy-on-write pages of an image into plain ones when they are written to.
+    // Windows turns a copy-on-write page of an image into a plain one when it is written to.
     let written = protect & (PAGE_READWRITE | PAGE_EXECUTE_READWRITE) != 0;
     let private = kind == RegionKind::Private || kind == RegionKind::Image && written;
     let base = found.AllocationBase as u64;
@@ -127,14 +129,14 @@ fn protection(protect: u32) -> Protection {
     }
 }
 
-/// The path of an image as its loader knows it, else the kernel's name of the file.
+/// Returns the path of a module as its loader knows it, else the kernel's name for the mapped file.
 fn name_of_file(process: HANDLE, modules: &[Module], base: u64) -> String {
     if let Some(module) = modules.iter().find(|module| module.range.start == base) {
         return module.path.clone();
     }
     let mut path = [0u16; 1024];
     let address = std::ptr::without_provenance(base as usize);
-    // SAFETY: room for the text, with its size; the address is only looked up.
+    // SAFETY: a buffer with its size; the address is only looked up in the other process.
     let size = unsafe { K32GetMappedFileNameW(process, address, path.as_mut_ptr(), 1024) };
     narrow(&path[..size as usize])
 }

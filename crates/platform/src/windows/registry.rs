@@ -1,4 +1,5 @@
-//! The registry, in the view of 64-bit programs whatever we are.
+//! The registry, in the view of 64-bit programs
+//! (<https://learn.microsoft.com/windows/win32/winprog64/accessing-an-alternate-registry-view>).
 
 use super::sys::{narrow, wide};
 use crate::{Error, ErrorKind, RegistryValue, RegistryValues, Result};
@@ -15,10 +16,10 @@ use windows_sys::Win32::{
     },
 };
 
-/// Longest name of a value, and of a key, in UTF-16 units, with a NUL
+/// The length of the longest name of a value or key, in UTF-16 units with a NUL
 /// (<https://learn.microsoft.com/windows/win32/sysinfo/registry-element-size-limits>).
 const LONGEST_NAME: usize = 16_384;
-/// What is read of a value at first, and at most, in bytes.
+/// The size of the buffer for a value's data, at first and at most, in bytes.
 const FIRST_ROOM: usize = 4096;
 const MOST_ROOM: usize = 16 << 20;
 
@@ -52,7 +53,7 @@ pub(crate) fn set(path: &str, name: &str, value: &RegistryValue) -> Result<()> {
     let (kind, bytes) = to_bytes(value);
     let (text, size) = (wide(name), bytes.len() as u32);
     let set = Key::make(path).and_then(|key| {
-        // SAFETY: an open key, a NUL-ended name, and bytes with their size.
+        // SAFETY: an open key, a name that ends with a NUL, and bytes with their size.
         check(unsafe { RegSetValueExW(key.0, text.as_ptr(), 0, kind, bytes.as_ptr(), size) })
     });
     set.map_err(|e| refused("setting", &format!("{path}\\{name}"), &e))
@@ -61,7 +62,7 @@ pub(crate) fn set(path: &str, name: &str, value: &RegistryValue) -> Result<()> {
 pub(crate) fn unset(path: &str, name: &str) -> Result<()> {
     let text = wide(name);
     let unset = Key::open(path, KEY_ALL_ACCESS).and_then(|key| match key {
-        // SAFETY: an open key and a NUL-ended name.
+        // SAFETY: an open key, and a name that ends with a NUL.
         Some(key) => unless_missing(unsafe { RegDeleteValueW(key.0, text.as_ptr()) }),
         None => Ok(()),
     });
@@ -73,7 +74,8 @@ pub(crate) fn remove(path: &str) -> Result<()> {
     let text = wide(name);
     let removed = Key::open(above, KEY_ALL_ACCESS).and_then(|key| match key {
         Some(key) if !name.is_empty() => {
-            // SAFETY: an open key and a NUL-ended name, which is not empty: that would mean the key.
+            // SAFETY: an open key, and a name that ends with a NUL. It is not empty, which would
+            // mean the key itself.
             unless_missing(unsafe { RegDeleteTreeW(key.0, text.as_ptr()) })
         }
         _ => Ok(()),
@@ -81,27 +83,28 @@ pub(crate) fn remove(path: &str) -> Result<()> {
     removed.map_err(|e| refused("removing", path, &e))
 }
 
-/// An open key.
+/// An open key. It is closed when this is dropped.
 struct Key(HKEY);
 
 impl Key {
-    /// `None` where there is none.
+    /// Opens a key; `None` if it does not exist.
     fn open(path: &str, access: REG_SAM_FLAGS) -> io::Result<Option<Self>> {
         let (hive, path) = hive(path)?;
         let mut key = std::ptr::null_mut();
         let access = access | KEY_WOW64_64KEY;
-        // SAFETY: a NUL-ended path and a place for the key.
+        // SAFETY: the path ends with a NUL, and the key is written to a live local.
         match unsafe { RegOpenKeyExW(hive, path.as_ptr(), 0, access, &raw mut key) } {
             ERROR_FILE_NOT_FOUND => Ok(None),
             status => check(status).map(|()| Some(Self(key))),
         }
     }
 
-    /// Opens it, and makes it where there is none, protected as the key above it is.
+    /// Opens a key, and makes it if it does not exist, with the protection of the key above it.
     fn make(path: &str) -> io::Result<Self> {
         let (hive, path) = hive(path)?;
         let mut key = std::ptr::null_mut();
-        // SAFETY: a NUL-ended path and a place for the key; nothing else is asked for.
+        // SAFETY: the path ends with a NUL, and the key is written to a live local; nothing else is
+        // asked for.
         check(unsafe {
             RegCreateKeyExW(
                 hive,
@@ -118,7 +121,7 @@ impl Key {
         Ok(Self(key))
     }
 
-    /// The value of this number; `None` behind the last.
+    /// Reads the value with this index; `None` behind the last one.
     fn value(&self, at: u32) -> io::Result<Option<(String, RegistryValue)>> {
         let mut room = FIRST_ROOM;
         loop {
@@ -133,8 +136,8 @@ impl Key {
     fn value_within(&self, at: u32, room: usize) -> io::Result<(String, RegistryValue)> {
         let (mut name, mut bytes) = (vec![0u16; LONGEST_NAME], vec![0u8; room]);
         let (mut length, mut size, mut kind) = (LONGEST_NAME as u32, room as u32, 0);
-        // SAFETY: an open key, room for the name and for the bytes with their sizes, and a place
-        // for the type.
+        // SAFETY: an open key, buffers for the name and the bytes with their sizes, and a live
+        // local for the type.
         check(unsafe {
             RegEnumValueW(
                 self.0,
@@ -151,11 +154,11 @@ impl Key {
         Ok((narrow(&name[..length as usize]), value))
     }
 
-    /// The name of the key of this number; `None` behind the last.
+    /// Reads the name of the key with this index; `None` behind the last one.
     fn name(&self, at: u32) -> io::Result<Option<String>> {
         let (mut name, mut length) = (vec![0u16; LONGEST_NAME], LONGEST_NAME as u32);
         let (none, nowhere) = (std::ptr::null(), std::ptr::null_mut());
-        // SAFETY: an open key and room for the name with its size; nothing else is asked for.
+        // SAFETY: an open key, and a buffer for the name with its size; nothing else is asked for.
         let status = unsafe {
             let name = name.as_mut_ptr();
             let class = std::ptr::null_mut();
@@ -179,7 +182,7 @@ impl Key {
 
 impl Drop for Key {
     fn drop(&mut self) {
-        // SAFETY: our own, which nobody uses any more.
+        // SAFETY: our own key, which nobody uses any more.
         unsafe { RegCloseKey(self.0) };
     }
 }
@@ -192,7 +195,7 @@ fn hive(path: &str) -> io::Result<(HKEY, Vec<u16>)> {
     }
 }
 
-/// Texts end at their first NUL, which some programs forget to write.
+/// Decodes the data of a value. A text ends at its first NUL, which some programs forget to write.
 fn of_bytes(kind: u32, bytes: &[u8]) -> RegistryValue {
     let text = || {
         let units = bytes.as_chunks().0.iter();
@@ -220,7 +223,7 @@ fn to_bytes(value: &RegistryValue) -> (u32, Vec<u8>) {
     }
 }
 
-/// What a call for the registry answers with.
+/// Turns the status of a registry function into a result.
 fn check(status: WIN32_ERROR) -> io::Result<()> {
     match status {
         ERROR_SUCCESS => Ok(()),

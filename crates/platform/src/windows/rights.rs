@@ -1,4 +1,5 @@
-//! Why Windows refused, and what to do about it: never a bare "Access is denied".
+//! Why Windows refused to let us open or debug a process, and what to do about it, instead of a
+//! bare "Access is denied".
 
 use super::{
     process::Process,
@@ -19,10 +20,11 @@ use windows_sys::{
     },
 };
 
-/// `PROCESSINFOCLASS` of a process's protection level (Windows 8.1 and later).
+/// The class of `NtQueryInformationProcess` that tells the protection level of a process (Windows
+/// 8.1 and later).
 const PROTECTION: i32 = 61;
 
-/// A process that may not be opened as was wished.
+/// Explains why a process could not be opened with the rights that we need.
 pub(crate) fn explain_denied(pid: u32) -> Error {
     if pid == 0 || pid == 4 {
         let what = format!("process {pid} is part of the kernel and has no memory to dump");
@@ -50,7 +52,7 @@ pub(crate) fn explain_denied(pid: u32) -> Error {
     )
 }
 
-/// A refused attachment.
+/// Explains why we could not attach to a process.
 pub(crate) fn explain_attach(process: &Process, error: &io::Error) -> Error {
     let key = process.key;
     if process.has_ended() || error.kind() == io::ErrorKind::NotFound {
@@ -79,18 +81,20 @@ fn ended_or_gone(key: ProcessKey) -> Error {
     Error::new(ErrorKind::TargetDied, what)
 }
 
-/// Whether another debugger has it.
+/// Returns whether another debugger is attached.
 fn is_debugged(process: &Process) -> bool {
     let mut present = 0;
-    // SAFETY: an open process and a place for the answer.
+    // SAFETY: an open process, and a live local for the answer.
     check(unsafe { CheckRemoteDebuggerPresent(process.raw(), &raw mut present) }).is_ok()
         && present != 0
 }
 
-/// Whether it is a protected process (light).
+/// Returns whether it is a protected process or a protected process light
+/// (<https://learn.microsoft.com/windows/win32/services/protecting-anti-malware-services->).
 fn is_protected(pid: u32) -> bool {
     let mut level = 0u8;
-    // SAFETY: the handle is ours; a place of one byte for the answer of this class.
+    // SAFETY: the handle is new and ours; the answer of this class has one byte, for which there is
+    // a live local.
     let asked = unsafe {
         own(OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, 0, pid)).and_then(|process| {
             let at = (&raw mut level).cast();

@@ -1,4 +1,4 @@
-//! Figures of a process, read again and again through a handle that stays open.
+//! Figures of processes that are read again and again, through handles that stay open.
 
 use super::{
     counters::Counters,
@@ -10,7 +10,7 @@ use snapshot::{Measure, ProcessKey, Sample, Time};
 use std::collections::{HashMap, hash_map::Entry};
 use windows_sys::Win32::System::Threading::PROCESS_QUERY_INFORMATION;
 
-/// The processes that are sampled.
+/// The processes that are sampled, with their open handles.
 #[derive(Default)]
 pub(crate) struct Sampler {
     open: HashMap<ProcessKey, Process>,
@@ -18,7 +18,10 @@ pub(crate) struct Sampler {
 }
 
 impl Sampler {
-    /// Reads the wanted figures.
+    /// Reads the wanted figures of a process.
+    ///
+    /// # Errors
+    /// If the process has ended.
     pub(crate) fn sample(
         &mut self,
         now: Time,
@@ -36,14 +39,14 @@ impl Sampler {
         Ok(take(process, &mut self.counters, now, measures))
     }
 
-    /// Closes what is open of a process.
+    /// Closes the handle of a process.
     pub(crate) fn forget(&mut self, key: ProcessKey) {
         self.open.remove(&key);
         self.counters.forget(key);
     }
 }
 
-/// With the right to ask for everything, else with the least.
+/// Opens a process with the right to query everything, else with the least rights.
 fn open(key: ProcessKey) -> Result<Process> {
     Process::open(key, PROCESS_QUERY_INFORMATION).or_else(|_| Process::open(key, 0))
 }

@@ -1,4 +1,5 @@
-//! Who may do what: users, privileges, and the protection of files.
+//! Accounts, privileges and access lists
+//! (<https://learn.microsoft.com/windows/win32/secauthz/access-control>).
 
 use super::sys::{check, narrow, own, raw, wide};
 use std::{io, os::windows::io::OwnedHandle};
@@ -18,7 +19,7 @@ use windows_sys::Win32::{
     System::Threading::{GetCurrentProcess, OpenProcessToken},
 };
 
-/// A user: the text of the SID, and the name as `DOMAIN\name`.
+/// An account: its SID as text, and its name as `DOMAIN\name`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Account {
     pub(crate) sid: String,
@@ -26,35 +27,35 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    /// The last number of the SID.
+    /// Returns the last number of the SID.
     pub(crate) fn rid(&self) -> u32 {
         let last = self.sid.rsplit('-').next();
         last.and_then(|rid| rid.parse().ok()).unwrap_or(0)
     }
 }
 
-/// Whose a process is.
+/// Returns the account that a process runs as.
 pub(crate) fn account_of(process: HANDLE) -> io::Result<Account> {
     let user = information(&token(process, TOKEN_QUERY)?, TokenUser)?;
-    // SAFETY: for this class the bytes, aligned as words, begin with a TOKEN_USER whose SID lies
-    // among them.
+    // SAFETY: for this class the buffer, which is aligned as words are, begins with a TOKEN_USER
+    // whose SID is in the same buffer.
     let sid = unsafe { (*user.as_ptr().cast::<TOKEN_USER>()).User.Sid };
     let text = sid_text(sid)?;
     let name = account_name(sid).unwrap_or_else(|| text.clone());
     Ok(Account { sid: text, name })
 }
 
-/// Whether this process has an administrator's full token.
+/// Returns whether this process has an administrator's full token.
 pub(crate) fn is_elevated() -> bool {
-    // SAFETY: the pseudo handle of ourselves.
+    // SAFETY: the pseudo handle of this process.
     let own = unsafe { GetCurrentProcess() };
     let token = token(own, TOKEN_QUERY);
     let elevation = token.and_then(|token| information(&token, TokenElevation));
-    // SAFETY: for this class the bytes are a TOKEN_ELEVATION.
+    // SAFETY: for this class the buffer begins with a TOKEN_ELEVATION.
     elevation.is_ok_and(|e| unsafe { (*e.as_ptr().cast::<TOKEN_ELEVATION>()).TokenIsElevated } != 0)
 }
 
-/// Enables `SeDebugPrivilege` where the token has it; whether it is enabled now.
+/// Enables `SeDebugPrivilege` if our token has it. Returns whether it is enabled now.
 pub(crate) fn enable_debug_privilege() -> bool {
     enable("SeDebugPrivilege").unwrap_or(false)
 }
@@ -62,7 +63,7 @@ pub(crate) fn enable_debug_privilege() -> bool {
 fn enable(privilege: &str) -> io::Result<bool> {
     let name = wide(privilege);
     let mut luid = LUID::default();
-    // SAFETY: a NUL-ended name, a place for the answer, and structures that live for the calls.
+    // SAFETY: the name ends with a NUL, and the structures live during the calls.
     unsafe {
         let token = token(GetCurrentProcess(), TOKEN_QUERY | TOKEN_ADJUST_PRIVILEGES)?;
         check(LookupPrivilegeValueW(
@@ -86,26 +87,26 @@ fn enable(privilege: &str) -> io::Result<bool> {
             none,
             nowhere,
         ))?;
-        // It says success also when it did nothing.
+        // The call also succeeds if it did nothing.
         Ok(GetLastError() != ERROR_NOT_ALL_ASSIGNED)
     }
 }
 
 fn token(process: HANDLE, access: u32) -> io::Result<OwnedHandle> {
     let mut token = std::ptr::null_mut();
-    // SAFETY: a process handle and a place for the token.
+    // SAFETY: an open process, and a live local for the token, which is new and ours.
     unsafe {
         check(OpenProcessToken(process, access, &raw mut token))?;
         own(token)
     }
 }
 
-/// What a token says of one class, aligned as its structures are.
+/// Returns what a token tells of one class, in words, so that it is aligned as the structures are.
 fn information(token: &OwnedHandle, class: i32) -> io::Result<Vec<u64>> {
     let mut words = vec![0u64; 64];
     let mut size = 0;
     let room = (words.len() * 8) as u32;
-    // SAFETY: room for the answer, with its size.
+    // SAFETY: a buffer with its size.
     check(unsafe {
         GetTokenInformation(
             raw(token),
@@ -118,10 +119,10 @@ fn information(token: &OwnedHandle, class: i32) -> io::Result<Vec<u64>> {
     Ok(words)
 }
 
-/// `S-1-5-…`.
+/// Returns the text of a SID, as in `S-1-5-18`.
 pub(crate) fn sid_text(sid: PSID) -> io::Result<String> {
     let mut text = std::ptr::null_mut();
-    // SAFETY: a valid SID; the text is NUL-ended, and ours to free.
+    // SAFETY: a valid SID. The text ends with a NUL, and is ours to free.
     unsafe {
         check(ConvertSidToStringSidW(sid, &raw mut text))?;
         let length = (0..256).take_while(|&n| *text.add(n) != 0).count();
@@ -135,7 +136,7 @@ fn account_name(sid: PSID) -> Option<String> {
     let (mut name, mut domain) = ([0u16; 256], [0u16; 256]);
     let (mut name_size, mut domain_size) = (256, 256);
     let mut kind = 0;
-    // SAFETY: a valid SID, and room for two texts with their sizes.
+    // SAFETY: a valid SID, and two buffers with their sizes.
     check(unsafe {
         LookupAccountSidW(
             std::ptr::null(),
@@ -154,11 +155,12 @@ fn account_name(sid: PSID) -> Option<String> {
     }
 }
 
-/// A security descriptor; freed when dropped.
+/// A security descriptor. It is freed when this is dropped.
 pub(crate) struct Descriptor(*mut core::ffi::c_void);
 
 impl Descriptor {
-    /// For a call that makes something; valid while the descriptor lives.
+    /// Returns the attributes for a call that makes something. They are valid while the descriptor
+    /// lives.
     pub(crate) fn attributes(&self) -> SECURITY_ATTRIBUTES {
         SECURITY_ATTRIBUTES {
             nLength: size_of::<SECURITY_ATTRIBUTES>() as u32,
@@ -170,29 +172,30 @@ impl Descriptor {
 
 impl Drop for Descriptor {
     fn drop(&mut self) {
-        // SAFETY: our own, from the call that said to free it so.
+        // SAFETY: our own descriptor, from a call whose result has to be freed so.
         unsafe { LocalFree(self.0) };
     }
 }
 
-/// All rights for SYSTEM, administrators and ourselves; nobody else, and nothing inherited.
+/// Makes the descriptor that gives all rights to SYSTEM, administrators and our own account, none
+/// to others, and inherits nothing.
 pub(crate) fn private_descriptor() -> Option<Descriptor> {
     let owner = own_account().ok()?.sid;
     descriptor(&format!("D:P(A;;FA;;;SY)(A;;FA;;;BA)(A;;FA;;;{owner})")).ok()
 }
 
-/// Who we are.
+/// Returns the account that this process runs as.
 pub(crate) fn own_account() -> io::Result<Account> {
-    // SAFETY: the pseudo handle of ourselves.
+    // SAFETY: the pseudo handle of this process.
     account_of(unsafe { GetCurrentProcess() })
 }
 
-/// What a text says
+/// Makes the descriptor that a text describes
 /// (<https://learn.microsoft.com/windows/win32/secauthz/security-descriptor-definition-language>).
 pub(crate) fn descriptor(text: &str) -> io::Result<Descriptor> {
     let text = wide(text);
     let mut descriptor = std::ptr::null_mut();
-    // SAFETY: a NUL-ended text and a place for the answer.
+    // SAFETY: the text ends with a NUL, and the descriptor is written to a live local.
     let made = check(unsafe {
         ConvertStringSecurityDescriptorToSecurityDescriptorW(
             text.as_ptr(),
@@ -204,14 +207,14 @@ pub(crate) fn descriptor(text: &str) -> io::Result<Descriptor> {
     made.map(|()| Descriptor(descriptor))
 }
 
-/// The SID of the account or group of that name, `IIS_IUSRS` or `DOMAIN\name`.
+/// Returns the SID of an account or group, named as `IIS_IUSRS` or `DOMAIN\name`.
 pub(crate) fn sid_of(name: &str) -> io::Result<String> {
     let name = wide(name);
     let (mut sid, mut domain) = ([0u64; 16], [0u16; 256]);
     let (mut size, mut domain_size) = (size_of_val(&sid) as u32, 256);
     let mut kind = 0;
-    // SAFETY: a NUL-ended name, room for the longest SID (68 bytes) and for a text with their
-    // sizes, and a place for the kind.
+    // SAFETY: the name ends with a NUL. There are buffers for the longest SID (68 bytes) and for
+    // the domain, with their sizes, and a live local for the kind.
     unsafe {
         check(LookupAccountNameW(
             std::ptr::null(),
@@ -226,11 +229,11 @@ pub(crate) fn sid_of(name: &str) -> io::Result<String> {
     }
 }
 
-/// The name of the account of a SID; the SID itself where nobody knows one.
+/// Returns the name of the account with this SID, or the SID if there is none.
 pub(crate) fn name_of(sid: &str) -> String {
     let text = wide(sid);
     let mut at = std::ptr::null_mut();
-    // SAFETY: a NUL-ended text and a place for the SID, which is ours to free.
+    // SAFETY: the text ends with a NUL, and the SID is written to a live local and ours to free.
     let name = unsafe {
         if ConvertStringSidToSidW(text.as_ptr(), &raw mut at) == 0 {
             return sid.to_owned();

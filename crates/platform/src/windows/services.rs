@@ -1,4 +1,4 @@
-//! Which service a process belongs to.
+//! Which service a process runs, by the service control manager.
 
 use super::sys::narrow;
 use std::collections::HashMap;
@@ -7,8 +7,8 @@ use windows_sys::Win32::System::Services::{
     SC_ENUM_PROCESS_INFO, SC_MANAGER_ENUMERATE_SERVICE, SERVICE_ACTIVE, SERVICE_WIN32,
 };
 
-/// The running services by pid; several of one process with commas. Nothing where the service
-/// manager does not answer us (in a sandbox).
+/// Returns the names of running services by pid; several in one process are separated by commas.
+/// Empty if the service manager does not answer us, as in a sandbox.
 pub(crate) fn by_pid() -> HashMap<u32, String> {
     let mut services: HashMap<u32, String> = HashMap::new();
     for (pid, name) in running() {
@@ -23,14 +23,14 @@ pub(crate) fn by_pid() -> HashMap<u32, String> {
 
 fn running() -> Vec<(u32, String)> {
     let none = std::ptr::null();
-    // SAFETY: the answer is an array of structures at the buffer's start, which is aligned for
-    // them, with texts behind them in the same buffer; `count` says how many there are.
+    // SAFETY: the answer is an array of `count` structures at the start of the buffer, which is
+    // aligned for them, with texts that end with a NUL behind them in the same buffer.
     unsafe {
         let manager = OpenSCManagerW(none, none, SC_MANAGER_ENUMERATE_SERVICE);
         if manager.is_null() {
             return Vec::new();
         }
-        // What the call takes at most.
+        // The largest buffer that the call accepts, in bytes: 256 KiB.
         let mut buffer = vec![0u64; (256 << 10) / 8];
         let (mut needed, mut count, mut resume) = (0, 0, 0);
         EnumServicesStatusExW(

@@ -1,6 +1,7 @@
-//! Holding a process by a state change (Windows 11, Server 2022): the kernel suspends it for as
-//! long as a handle is open, so that our own death, which closes the handle, lets it go.
-//! Wine has none, so that this is compiled there, not run.
+//! Stopping a process by a state change (Windows 11, Server 2022): the kernel suspends the process
+//! for as long as a handle is open. Our own death closes the handle, and so resumes the process.
+//!
+//! Wine has no state changes, so this code is compiled by the tests, but not run.
 
 use super::{
     process::Process,
@@ -9,7 +10,7 @@ use super::{
 use std::{io, os::windows::io::OwnedHandle};
 use windows_sys::Win32::Foundation::{HANDLE, NTSTATUS};
 
-/// A process that stands until this is dropped.
+/// A process that is suspended until this is dropped.
 #[derive(Debug)]
 pub(crate) struct StateChange {
     _suspends: OwnedHandle,
@@ -32,18 +33,20 @@ type Change = unsafe extern "system" fn(
     reserved: u64,
 ) -> NTSTATUS;
 
-/// `PROCESS_STATE_ALL_ACCESS`: the standard rights, and the one to change the state.
+/// All rights on a state change: the standard rights, and that to change the state
+/// (`PROCESS_STATE_ALL_ACCESS`).
 const ALL_ACCESS: u32 = 0x001f_0001;
-/// `ProcessStateChangeSuspend`.
+/// The change that suspends a process (`ProcessStateChangeSuspend`).
 const SUSPEND: i32 = 0;
 
 impl StateChange {
-    /// Suspends a process that was opened with the rights to suspend it and to set its properties;
-    /// nothing where the system cannot, or may not.
+    /// Suspends a process that was opened with the rights to suspend it and to set its properties.
+    /// Returns `None` if the system has no state changes, or refuses.
     pub(crate) fn suspend(process: &Process) -> Option<Self> {
         let (create, change) = functions()?;
         let handle = make(create, process).ok()?;
-        // SAFETY: the type of this function; an open state change, and the process it is for.
+        // SAFETY: the type is that of this function, which gets an open state change and the
+        // process that it is for.
         check_status(unsafe {
             let (none, process) = (std::ptr::null(), process.raw());
             change(raw(&handle), process, SUSPEND, none, 0, 0)
@@ -54,7 +57,8 @@ impl StateChange {
 }
 
 fn functions() -> Option<(Create, Change)> {
-    // SAFETY: the types of these functions (`ntpsapi.h` of the public headers of System Informer).
+    // SAFETY: the types are those of these functions (`ntpsapi.h` of the public headers of System
+    // Informer).
     unsafe {
         Some((
             function::<Create>("ntdll.dll", c"NtCreateProcessStateChange")?,
@@ -66,7 +70,8 @@ fn functions() -> Option<(Create, Change)> {
 fn make(create: Create, process: &Process) -> io::Result<OwnedHandle> {
     let mut handle: HANDLE = std::ptr::null_mut();
     let none = std::ptr::null();
-    // SAFETY: the type of this function; an open process, and a place for a handle that is ours.
+    // SAFETY: the type is that of this function, which gets an open process, and writes a new
+    // handle that is ours to a live local.
     unsafe {
         check_status(create(&raw mut handle, ALL_ACCESS, none, process.raw(), 0))?;
         own(handle)

@@ -1,5 +1,5 @@
-//! What every call to Windows needs: handles that close themselves, texts, errors, and functions
-//! that not every Windows has.
+//! What every call to Windows needs: handles that close themselves, texts in UTF-16, errors, and
+//! functions that not every Windows has.
 
 use std::{
     ffi::CStr,
@@ -19,15 +19,15 @@ use windows_sys::{
     core::BOOL,
 };
 
-/// What an answer about the whole machine may take, in bytes: 13 million handles.
+/// The largest answer about the whole machine, in bytes: enough for 13 million handles.
 const LARGEST_ANSWER: usize = 512 << 20;
 
-/// The raw value of a handle, for a call that only borrows it.
+/// Returns the raw value of a handle, for a call that only borrows it.
 pub(crate) fn raw(handle: &OwnedHandle) -> HANDLE {
     handle.as_raw_handle()
 }
 
-/// What a call that answers with TRUE or FALSE says.
+/// Turns the TRUE or FALSE that a call returned into a result.
 pub(crate) fn check(result: BOOL) -> io::Result<()> {
     if result == 0 {
         Err(io::Error::last_os_error())
@@ -36,47 +36,51 @@ pub(crate) fn check(result: BOOL) -> io::Result<()> {
     }
 }
 
-/// What a call that answers with an `NTSTATUS` says.
+/// Turns the `NTSTATUS` that a call returned into a result.
 pub(crate) fn check_status(status: NTSTATUS) -> io::Result<()> {
     if status >= 0 {
         return Ok(());
     }
-    // SAFETY: a table look-up.
+    // SAFETY: takes a plain number, and looks it up in a table.
     let code = unsafe { RtlNtStatusToDosError(status) };
     Err(io::Error::from_raw_os_error(code as i32))
 }
 
-/// The handle that a call gave us.
+/// Takes ownership of a handle that a call has just returned.
+///
+/// # Errors
+/// The last error of this thread, if the handle is null or invalid.
 ///
 /// # Safety
-/// `handle` must be what the call just returned, and nobody else's.
+/// `handle` must be what the call returned, and nobody else may own it.
 pub(crate) unsafe fn own(handle: HANDLE) -> io::Result<OwnedHandle> {
     if handle.is_null() || handle == INVALID_HANDLE_VALUE {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: the caller says that it is ours.
+    // SAFETY: the caller vouches that nobody else owns it, and it is not null.
     Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
 }
 
-/// A text as Windows wants it: UTF-16 with a NUL.
+/// Returns a text in UTF-16 with a NUL at the end.
 pub(crate) fn wide(text: &str) -> Vec<u16> {
     text.encode_utf16().chain([0]).collect()
 }
 
-/// A text of Windows, up to its NUL or its end.
+/// Decodes a text in UTF-16, up to its first NUL or its end.
 pub(crate) fn narrow(units: &[u16]) -> String {
     let end = units.iter().position(|&u| u == 0).unwrap_or(units.len());
     String::from_utf16_lossy(&units[..end])
 }
 
-/// A function of a system library that not every Windows has.
+/// Finds a function of a system library that not every Windows has; `None` if this one does not
+/// have it.
 ///
 /// # Safety
 /// `F` must be the type of a pointer to that function.
 pub(crate) unsafe fn function<F: Copy>(library: &str, name: &CStr) -> Option<F> {
     const { assert!(size_of::<F>() == size_of::<usize>()) };
     let library = wide(library);
-    // SAFETY: both are NUL-ended texts; the library stays loaded for good.
+    // SAFETY: both texts end with a NUL; the library stays loaded until the program ends.
     let address = unsafe {
         let module = LoadLibraryExW(
             library.as_ptr(),
@@ -88,17 +92,18 @@ pub(crate) unsafe fn function<F: Copy>(library: &str, name: &CStr) -> Option<F> 
         }
         GetProcAddress(module, name.as_ptr().cast())?
     };
-    // SAFETY: both are pointers to functions, and the caller knows the type.
+    // SAFETY: both are pointers to functions, and the caller vouches for the type.
     Some(unsafe { std::mem::transmute_copy(&address) })
 }
 
-/// What the system says of one class: words, aligned as its structures are.
+/// Returns what the system tells of one class, in words, so that it is aligned as the structures
+/// are.
 pub(crate) fn system_information(class: i32) -> io::Result<Vec<u64>> {
     let mut words = vec![0u64; (1 << 20) / 8];
     loop {
         let (size, mut needed) = ((words.len() * 8) as u32, 0);
         let at = words.as_mut_ptr().cast();
-        // SAFETY: aligned room for the answer, with its size.
+        // SAFETY: an aligned buffer with its size.
         let status = unsafe { NtQuerySystemInformation(class, at, size, &raw mut needed) };
         if status != STATUS_INFO_LENGTH_MISMATCH {
             return check_status(status).map(|()| words);
@@ -111,11 +116,12 @@ pub(crate) fn system_information(class: i32) -> io::Result<Vec<u64>> {
     }
 }
 
-/// Wine's version where this is Wine.
+/// Returns Wine's version; `None` on Windows.
 pub(crate) fn wine_version() -> Option<&'static str> {
     static VERSION: OnceLock<Option<String>> = OnceLock::new();
     let version = VERSION.get_or_init(|| {
-        // SAFETY: Wine declares `const char *wine_get_version(void)`; Windows has no such name.
+        // SAFETY: Wine declares `const char *wine_get_version(void)`, whose text lives as long as
+        // the program; Windows has no function of that name.
         unsafe {
             let ask: extern "C" fn() -> *const std::ffi::c_char =
                 function("ntdll.dll", c"wine_get_version")?;

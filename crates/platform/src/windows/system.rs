@@ -1,4 +1,4 @@
-//! Facts about the machine.
+//! Facts about the machine and its Windows.
 
 use super::sys::{check, narrow, wide, wine_version};
 use crate::{ARCHITECTURE, OS};
@@ -22,11 +22,12 @@ use windows_sys::{
 
 const CURRENT_VERSION: &str = r"SOFTWARE\Microsoft\Windows NT\CurrentVersion";
 
-/// This machine.
+/// Returns facts about this machine.
 pub(crate) fn system() -> System {
     let version = version();
     let memory = memory();
-    // SAFETY: no arguments; a structure to be filled.
+    // SAFETY: zeros are valid for the structure, which the call fills; the other calls take plain
+    // numbers.
     let (info, uptime, cpus) = unsafe {
         let mut info: SYSTEM_INFO = zeroed();
         GetNativeSystemInfo(&raw mut info);
@@ -47,7 +48,7 @@ pub(crate) fn system() -> System {
         cpu_model: cpu_model(),
         // Every 64-bit processor has CPUID.
         cpu_signature: __cpuid(1).eax,
-        // Wine 10 counts one in all groups, however many there are.
+        // Wine 10 says one for all groups, however many there are.
         cpus: cpus.max(info.dwNumberOfProcessors).max(1),
         page_size: info.dwPageSize.into(),
         memory_total: memory.ullTotalPhys,
@@ -56,7 +57,8 @@ pub(crate) fn system() -> System {
     }
 }
 
-/// `10.0.19045.3803`: what `RtlGetVersion` says (it tells everybody the truth), and the update.
+/// Returns the version as in `10.0.19045.3803`: what `RtlGetVersion` tells, which tells every
+/// program the truth, and the number of the update.
 fn release(version: &OSVERSIONINFOW) -> String {
     let numbers = format!(
         "{}.{}.{}",
@@ -88,7 +90,8 @@ fn memory() -> MEMORYSTATUSEX {
     memory
 }
 
-/// `Windows 10 Pro 22H2`; with Wine's version where it is Wine.
+/// Returns the name of the product as in `Windows 10 Pro 22H2`, with Wine's version if this is
+/// Wine.
 fn distribution() -> String {
     let value = |name| text_in_registry(CURRENT_VERSION, name).unwrap_or_default();
     let product = value("ProductName");
@@ -103,7 +106,7 @@ fn host_name() -> String {
     let mut name = [0u16; 256];
     let mut size = name.len() as u32;
     let kind = ComputerNamePhysicalDnsHostname;
-    // SAFETY: room for the text, with its size.
+    // SAFETY: a buffer with its size.
     let told = check(unsafe { GetComputerNameExW(kind, name.as_mut_ptr(), &raw mut size) });
     told.map_or(String::new(), |()| narrow(&name))
 }
@@ -130,12 +133,12 @@ fn ascii(words: &[u32]) -> String {
     text.trim_matches(['\0', ' ']).to_owned()
 }
 
-/// A text of HKEY_LOCAL_MACHINE.
+/// Reads a text below HKEY_LOCAL_MACHINE.
 pub(crate) fn text_in_registry(key: &str, name: &str) -> Option<String> {
     let mut text = [0u16; 1024];
     let mut size = size_of_val(&text) as u32;
     let (key, name) = (wide(key), wide(name));
-    // SAFETY: NUL-ended names, and room for the text with its size.
+    // SAFETY: the names end with a NUL; a buffer with its size in bytes.
     let status = unsafe {
         RegGetValueW(
             HKEY_LOCAL_MACHINE,
@@ -154,7 +157,7 @@ fn number_in_registry(key: &str, name: &str) -> Option<u32> {
     let mut number = 0u32;
     let mut size = size_of::<u32>() as u32;
     let (key, name) = (wide(key), wide(name));
-    // SAFETY: NUL-ended names, and a place for the number with its size.
+    // SAFETY: the names end with a NUL; a live local with its size in bytes.
     let status = unsafe {
         RegGetValueW(
             HKEY_LOCAL_MACHINE,

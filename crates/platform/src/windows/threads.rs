@@ -1,4 +1,4 @@
-//! The threads of a process.
+//! The threads of a process: ids, names, times, and the registers of stopped ones.
 
 use super::{
     context,
@@ -25,13 +25,15 @@ use windows_sys::{
     core::{HRESULT, PWSTR},
 };
 
-/// `THREADINFOCLASS` (`winternl.h`, and ntdll's public symbols).
+/// Classes of `NtQueryInformationThread` (`THREADINFOCLASS` of `winternl.h` and of ntdll's public
+/// symbols).
 const BASIC: i32 = 0;
 const START_ADDRESS: i32 = 9;
 
-/// The ids of a process's threads.
+/// Returns the ids of a process's threads.
 pub(crate) fn ids(pid: u32) -> io::Result<Vec<u32>> {
-    // SAFETY: plain structures, whose sizes are set; the snapshot's handle is ours.
+    // SAFETY: a structure of integers, for which zeros are valid and whose size is set; the handle
+    // of the snapshot is new and ours.
     unsafe {
         let list = own(CreateToolhelp32Snapshot(TH32CS_SNAPTHREAD, 0))?;
         let mut entry: THREADENTRY32 = zeroed();
@@ -48,14 +50,15 @@ pub(crate) fn ids(pid: u32) -> io::Result<Vec<u32>> {
     }
 }
 
-/// A thread and when it began; with its registers where it stands.
+/// Describes a thread. Returns when it began (100 ns since 1601; the largest number if that is
+/// unknown), and the thread, with its registers if it stands.
 pub(crate) fn describe(id: u32, narrow: bool, stands: bool) -> (u64, Thread) {
     let mut thread = Thread {
         id,
         letter: ' ',
         ..Thread::default()
     };
-    // SAFETY: the handle is ours.
+    // SAFETY: the handle is new and nobody else's.
     let handle = unsafe {
         own(OpenThread(
             THREAD_QUERY_INFORMATION | THREAD_GET_CONTEXT,
@@ -97,10 +100,10 @@ fn fill_registers(handle: &OwnedHandle, thread: &mut Thread, narrow: bool) {
     }
 }
 
-/// CPU times; when it began.
+/// Fills in the CPU times, and returns when the thread began.
 fn fill_times(handle: &OwnedHandle, thread: &mut Thread) -> io::Result<u64> {
     let [mut begun, mut ended, mut kernel, mut user] = [FILETIME::default(); 4];
-    // SAFETY: an open thread and four places to be filled.
+    // SAFETY: an open thread, and four live locals for the answers.
     check(unsafe {
         GetThreadTimes(
             raw(handle),
@@ -118,27 +121,29 @@ fn fill_times(handle: &OwnedHandle, thread: &mut Thread) -> io::Result<u64> {
 fn fill_facts(handle: &OwnedHandle, thread: &mut Thread) {
     // SAFETY: an open thread.
     thread.priority = unsafe { GetThreadPriority(raw(handle)) };
-    thread.teb = query::<[u64; 6]>(handle, BASIC).map_or(0, |basic| basic[1]);
-    thread.start_address = query::<u64>(handle, START_ADDRESS).unwrap_or(0);
+    thread.teb = query::<6>(handle, BASIC).map_or(0, |basic| basic[1]);
+    thread.start_address = query(handle, START_ADDRESS).map_or(0, |[address]| address);
     thread.name = name(raw(handle)).unwrap_or_default();
 }
 
-/// `THREAD_BASIC_INFORMATION` is six words: status, TEB, process, thread, affinity, priorities.
-fn query<T: Default>(handle: &OwnedHandle, class: i32) -> io::Result<T> {
-    let mut answer = T::default();
-    let (at, size) = ((&raw mut answer).cast(), size_of::<T>() as u32);
-    // SAFETY: room for the answer with its size; words of any value are valid.
+/// Asks for information of a class whose structure is `N` words long. That of [`BASIC`],
+/// `THREAD_BASIC_INFORMATION`, is six: status, TEB, process, thread, affinity, priorities.
+fn query<const N: usize>(handle: &OwnedHandle, class: i32) -> io::Result<[u64; N]> {
+    let mut answer = [0; N];
+    let (at, size) = (answer.as_mut_ptr().cast(), size_of_val(&answer) as u32);
+    // SAFETY: the call writes at most `size` bytes, which is the size of `answer`; every value of a
+    // u64 is valid.
     check_status(unsafe {
         NtQueryInformationThread(raw(handle), class, at, size, std::ptr::null_mut())
     })?;
     Ok(answer)
 }
 
-/// The name that the program gave it (Windows 10 and later).
+/// Returns the name that the program gave the thread (Windows 10 and later).
 fn name(thread: HANDLE) -> Option<String> {
     type Ask = unsafe extern "system" fn(HANDLE, *mut PWSTR) -> HRESULT;
-    // SAFETY: the type is that of the documented function; the text it gives is NUL-ended, and
-    // ours to free.
+    // SAFETY: the type is that of the documented function. The text that it returns ends with a
+    // NUL, and is ours to free.
     unsafe {
         let ask: Ask = function("kernel32.dll", c"GetThreadDescription")?;
         let mut text: PWSTR = std::ptr::null_mut();

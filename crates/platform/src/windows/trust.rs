@@ -1,4 +1,5 @@
-//! Files that decide what we do.
+//! Who may change a file or folder, by its access list, and reading of files that decide what we
+//! do.
 
 use super::{
     files::open_shared,
@@ -26,13 +27,14 @@ use windows_sys::Win32::{
     },
 };
 
-/// SYSTEM, the administrators' group, and Windows' own installer.
+/// The SIDs of SYSTEM, the administrators' group, and Windows' own installer.
 const ADMINISTRATORS: [&str; 3] = [
     "S-1-5-18",
     "S-1-5-32-544",
     "S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464",
 ];
-/// Everyone, Anonymous, Authenticated Users, Users, Guests.
+/// The SIDs of groups that include strangers: Everyone, Anonymous, Authenticated Users, Users,
+/// Guests.
 const EVERYBODY: [&str; 5] = [
     "S-1-1-0",
     "S-1-5-7",
@@ -40,7 +42,7 @@ const EVERYBODY: [&str; 5] = [
     "S-1-5-32-545",
     "S-1-5-32-546",
 ];
-/// Rights with which a file can be changed, or a folder's content.
+/// The rights by which a file, or the content of a folder, can be changed.
 pub(crate) const CHANGES: u32 = FILE_WRITE_DATA
     | FILE_APPEND_DATA
     | DELETE
@@ -48,26 +50,27 @@ pub(crate) const CHANGES: u32 = FILE_WRITE_DATA
     | WRITE_OWNER
     | GENERIC_WRITE
     | GENERIC_ALL;
-/// `ACCESS_ALLOWED_ACE_TYPE` (winnt.h).
+/// The type of an entry that allows something (`ACCESS_ALLOWED_ACE_TYPE` of winnt.h).
 const ALLOWED: u8 = 0;
 
-/// Who owns a file or a folder, and whom its list lets do what.
+/// The owner of a file or folder, and who is allowed what by its access list.
 pub(crate) struct Protection {
+    /// The SID of the owner.
     pub(crate) owner: String,
     allowed: Vec<Allowed>,
 }
 
-/// Rights that somebody has.
+/// The rights of one account.
 struct Allowed {
     sid: String,
     rights: u32,
-    /// To it itself.
+    /// Whether they apply to the file or folder itself.
     here: bool,
-    /// To the files that are made in it.
+    /// Whether they apply to files that are made in the folder.
     files: bool,
 }
 
-/// Such a file, and whether everybody may write to it.
+/// Reads a file that decides what we do. Returns it with whether everybody may write to it.
 pub(crate) fn read_trusted(path: &Path) -> io::Result<(Trusted, bool)> {
     let file = open_shared(path)?;
     let of_file = protection(file.as_raw_handle())?;
@@ -83,22 +86,22 @@ pub(crate) fn read_trusted(path: &Path) -> io::Result<(Trusted, bool)> {
 }
 
 impl Protection {
-    /// The SIDs that have any of these rights.
+    /// Returns the SIDs that have any of these rights.
     pub(crate) fn who_may(&self, rights: u32) -> impl Iterator<Item = &str> {
         let here = self.allowed.iter().filter(|allowed| allowed.here);
         let may = here.filter(move |allowed| allowed.rights & rights != 0);
         may.map(|allowed| allowed.sid.as_str())
     }
 
-    /// The SIDs that have any of these rights to files that are made in the folder and have no list
-    /// of their own.
+    /// Returns the SIDs that have any of these rights to files that are made in the folder without
+    /// a list of their own.
     pub(crate) fn who_may_with_files(&self, rights: u32) -> impl Iterator<Item = &str> {
         let files = self.allowed.iter().filter(|allowed| allowed.files);
         let may = files.filter(move |allowed| allowed.rights & rights != 0);
         may.map(|allowed| allowed.sid.as_str())
     }
 
-    /// Only administrators can have written it.
+    /// Returns whether only administrators can have written it.
     fn is_private(&self) -> bool {
         is_administrator(&self.owner) && self.who_may(CHANGES).all(is_administrator)
     }
@@ -108,12 +111,12 @@ impl Protection {
     }
 }
 
-/// Whether it is the system's own, or the administrators'.
+/// Returns whether the SID is the system's or the administrators'.
 pub(crate) fn is_administrator(sid: &str) -> bool {
     ADMINISTRATORS.contains(&sid)
 }
 
-/// Whether strangers are meant.
+/// Returns whether the SID is that of a group that includes strangers.
 pub(crate) fn is_everybody(sid: &str) -> bool {
     EVERYBODY.contains(&sid)
 }
@@ -124,10 +127,10 @@ fn protection_of_folder(path: &Path) -> io::Result<Protection> {
     protection(raw(&open_itself(folder, READ_CONTROL)?))
 }
 
-/// A file or a folder itself: of a link, the link.
+/// Opens a file or folder itself: of a link, the link.
 pub(crate) fn open_itself(path: &Path, access: u32) -> io::Result<OwnedHandle> {
     let name = wide(path.to_str().ok_or(io::ErrorKind::InvalidFilename)?);
-    // SAFETY: a NUL-ended name; the handle is ours.
+    // SAFETY: the name ends with a NUL, and the handle is new and ours.
     unsafe {
         own(CreateFileW(
             name.as_ptr(),
@@ -141,14 +144,14 @@ pub(crate) fn open_itself(path: &Path, access: u32) -> io::Result<OwnedHandle> {
     }
 }
 
-/// Who may do what to an open file or folder.
+/// Reads who may do what to an open file or folder.
 pub(crate) fn protection(file: HANDLE) -> io::Result<Protection> {
     let wanted = OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION;
     let (mut owner, mut list) = (std::ptr::null_mut(), std::ptr::null_mut());
     let mut descriptor = std::ptr::null_mut();
     let nowhere = std::ptr::null_mut();
-    // SAFETY: an open file and places for the answers, which point into the descriptor, which is
-    // ours to free.
+    // SAFETY: an open file, and live locals for the answers. They point into the descriptor, which
+    // is ours to free after their last use.
     unsafe {
         let status = GetSecurityInfo(
             file,
@@ -172,14 +175,14 @@ pub(crate) fn protection(file: HANDLE) -> io::Result<Protection> {
     }
 }
 
-/// Whom the list allows what; everybody everything where there is no list.
+/// Returns who is allowed what by a list. Without a list everybody is allowed everything.
 ///
 /// # Safety
 /// `list` must be null or a valid ACL.
 unsafe fn allowed(list: *const ACL) -> Vec<Allowed> {
     let mut allowed = Vec::new();
-    // SAFETY: the caller vouches for the list, whose entries begin with the header that tells
-    // their type; those that allow have the SID where this structure has it.
+    // SAFETY: the caller vouches for the list. Its entries begin with the header that tells their
+    // type, and those that allow something have their SID where this structure has it.
     unsafe {
         let Some(acl) = list.as_ref() else {
             return vec![Allowed {

@@ -1,23 +1,25 @@
-//! Images that a process has unloaded: its loader remembers the last 64.
+//! Modules that a process has unloaded: its loader remembers the last 64.
 //!
-//! ntdll lies at the same place in every 64-bit process, so that our own tells where to look. The
-//! entries are `RTL_UNLOAD_EVENT_TRACE` (documented with `RtlGetUnloadEventTraceEx`): base, size
-//! (8 bytes each), sequence, link time, checksum, name (32 units of UTF-16).
+//! ntdll is at the same address in every 64-bit process, so that our own tells where to read. The
+//! entries are `RTL_UNLOAD_EVENT_TRACE`
+//! (<https://learn.microsoft.com/windows/win32/devnotes/rtlgetunloadeventtraceex>): base and size
+//! (8 bytes each), sequence number, link time, checksum, name (32 units of UTF-16).
 
 use super::{facts::base_name, sys::function, sys::narrow};
 use snapshot::{Memory, Module, Range};
 use windows_sys::Win32::System::LibraryLoader::GetModuleHandleW;
 
-/// Where things lie in an entry, and how long it is at least.
+/// Offsets of the fields of an entry in bytes, and its smallest length.
 const SEQUENCE: usize = 16;
 const LINK_TIME: usize = 20;
 const CHECKSUM: usize = 24;
 const NAME: usize = 28;
 const NAME_END: usize = NAME + 64;
-/// More are none of the loader's.
+/// How many entries are read at most: a larger number is not the loader's.
 const MOST: u32 = 1024;
 
-/// The oldest first; nothing of a 32-bit process, whose own ntdll lies elsewhere.
+/// Returns the unloaded modules, the oldest first. There are none for a 32-bit process, whose own
+/// ntdll is elsewhere.
 pub(crate) fn modules(memory: &dyn Memory, loaded: &[Module], narrow: bool) -> Vec<Module> {
     if narrow || !has_our_ntdll(loaded) {
         return Vec::new();
@@ -29,7 +31,7 @@ pub(crate) fn modules(memory: &dyn Memory, loaded: &[Module], narrow: bool) -> V
 
 fn has_our_ntdll(loaded: &[Module]) -> bool {
     let name: Vec<u16> = "ntdll.dll\0".encode_utf16().collect();
-    // SAFETY: a NUL-ended name; ntdll is in every process, for good.
+    // SAFETY: the name ends with a NUL.
     let ours = unsafe { GetModuleHandleW(name.as_ptr()) } as u64;
     let is_it = |module: &Module| base_name(&module.path).eq_ignore_ascii_case("ntdll.dll");
     loaded
@@ -48,12 +50,13 @@ fn list(memory: &dyn Memory) -> Option<Vec<(u32, Module)>> {
     Some(entries.filter_map(module).collect())
 }
 
-/// Where ntdll keeps the size of an entry, how many there are, and the address of the first.
+/// Returns the addresses at which ntdll keeps the size of an entry, their number, and the address
+/// of the first.
 fn places() -> Option<[u64; 3]> {
     type Ask = unsafe extern "system" fn(*mut u64, *mut u64, *mut u64);
     let mut places = [0; 3];
     let [size, count, list] = &mut places;
-    // SAFETY: the type of this function, which writes three pointers.
+    // SAFETY: the type is that of this function, which writes three pointers.
     unsafe {
         let ask: Ask = function("ntdll.dll", c"RtlGetUnloadEventTraceEx")?;
         ask(size, count, list);
@@ -61,7 +64,8 @@ fn places() -> Option<[u64; 3]> {
     Some(places)
 }
 
-/// An entry with its number; one that was never used has no base.
+/// Decodes an entry, and returns it with its sequence number; `None` for one that was never used,
+/// which has no base.
 fn module(entry: &[u8]) -> Option<(u32, Module)> {
     let word = |at: usize| Some(u32::from_le_bytes(entry.get(at..at + 4)?.try_into().ok()?));
     let long = |at: usize| Some(u64::from_le_bytes(entry.get(at..at + 8)?.try_into().ok()?));

@@ -1,5 +1,5 @@
-//! Telling of the end of processes, which Windows reports, and of their beginning, which is looked
-//! for.
+//! Reporting processes that end, by waiting for their handles, and processes that start, by listing
+//! them: Windows tells ordinary programs of no starts.
 
 use super::{
     process::Process,
@@ -26,21 +26,21 @@ use windows_sys::Win32::{
     },
 };
 
-/// How often starts are looked for.
-const LOOK: Duration = Duration::from_millis(100);
-/// What one call can wait for (`MAXIMUM_WAIT_OBJECTS`), less the event that wakes us.
+/// How often processes are listed to find those that started.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
+/// How many processes one call can wait for (`MAXIMUM_WAIT_OBJECTS`, less the event that wakes us).
 const MOST: usize = 63;
-/// How long a wait takes where there are more than that.
+/// How long a wait takes at most if there are more processes than that.
 const SLICE: Duration = Duration::from_millis(20);
 
-/// Processes whose end is told, and the starts of all, by a thread that waits.
+/// A thread that waits, and reports the end of watched processes and the start of any.
 pub(crate) struct Watcher {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
 
 struct Shared {
-    /// Set when there is something new to wait for; it resets itself.
+    /// An event that is set when there is something new to wait for. It resets itself.
     woken: OwnedHandle,
     watched: Mutex<Watched>,
 }
@@ -58,13 +58,16 @@ struct Starts {
 }
 
 impl Watcher {
-    /// Tells `sink` from now on.
+    /// Begins to report to `sink`.
+    ///
+    /// # Errors
+    /// If the event or the thread cannot be made.
     pub(crate) fn begin(sink: HostSink) -> Result<Self> {
         let failed = |e: io::Error| {
-            let what = format!("making ready to hear of processes failed: {e}");
+            let what = format!("preparing to watch processes failed: {e}");
             Error::new(ErrorKind::Other, what)
         };
-        // SAFETY: no name and no attributes; the handle is ours.
+        // SAFETY: the event has no name and no attributes, and the handle is new and ours.
         let woken = unsafe { own(CreateEventW(std::ptr::null(), 0, 0, std::ptr::null())) };
         let shared = Arc::new(Shared {
             woken: woken.map_err(failed)?,
@@ -78,7 +81,10 @@ impl Watcher {
         })
     }
 
-    /// Reports the end of this process from now on.
+    /// Reports the end of this process.
+    ///
+    /// # Errors
+    /// If it has ended already.
     pub(crate) fn watch(&self, key: ProcessKey) -> Result<()> {
         let process = Arc::new(Process::open(key, 0)?);
         self.shared.watched().processes.insert(key, process);
@@ -86,16 +92,16 @@ impl Watcher {
         Ok(())
     }
 
-    /// Reports its end no more.
+    /// Ends the watching of a process.
     pub(crate) fn forget(&self, key: ProcessKey) {
         self.shared.watched().processes.remove(&key);
     }
 
-    /// Looks for processes that start, from now on; the system does not tell of them.
+    /// Reports processes that start. One that lives shorter than 100 ms may be missed.
     pub(crate) fn follow_starts(&self) {
         self.shared.watched().starts.get_or_insert_with(|| Starts {
             known: pids(),
-            next: Instant::now() + LOOK,
+            next: Instant::now() + POLL_INTERVAL,
         });
         self.shared.wake();
     }
@@ -106,7 +112,7 @@ impl Drop for Watcher {
         self.shared.watched().is_over = true;
         self.shared.wake();
         if let Some(thread) = self.thread.take() {
-            // One that panicked has nothing more to tell.
+            // A thread that panicked has nothing more to report.
             let _ = thread.join();
         }
     }
@@ -122,7 +128,7 @@ impl Shared {
         unsafe { SetEvent(raw(&self.woken)) };
     }
 
-    /// What the thread does: waits, and tells what happened, until the watcher is dropped.
+    /// What the thread does until the watcher is dropped: wait, and report what happened.
     fn tell(&self, sink: &HostSink) {
         loop {
             self.sleep();
@@ -137,7 +143,7 @@ impl Shared {
         }
     }
 
-    /// Sleeps until one of the processes ends, somebody wakes us, or starts have to be looked for.
+    /// Sleeps until a process ends, somebody wakes us, or processes have to be listed.
     fn sleep(&self) {
         let (processes, next) = {
             let watched = self.watched();
@@ -150,12 +156,12 @@ impl Shared {
         let shown = processes.iter().take(MOST).map(|process| process.raw());
         let handles: Vec<HANDLE> = std::iter::once(raw(&self.woken)).chain(shown).collect();
         let millis = limit.map_or(INFINITE, millis);
-        // SAFETY: handles that live until the call ends.
+        // SAFETY: the handles stay open until the call ends, and their number is what is said.
         unsafe { WaitForMultipleObjects(handles.len() as u32, handles.as_ptr(), 0, millis) };
     }
 }
 
-/// Rounded up: a wait that ends too early would spin.
+/// Converts to milliseconds, rounded up: a wait that ends too early would spin.
 fn millis(limit: Duration) -> u32 {
     let millis = limit.as_millis().min(u128::from(INFINITE) - 2) as u32;
     millis + u32::from(!limit.subsec_nanos().is_multiple_of(1_000_000))
@@ -179,7 +185,7 @@ impl Watched {
         let Some(starts) = self.starts.as_mut().filter(|s| s.next <= Instant::now()) else {
             return Vec::new();
         };
-        starts.next = Instant::now() + LOOK;
+        starts.next = Instant::now() + POLL_INTERVAL;
         let now = pids();
         let new = now.difference(&starts.known);
         let new = new.map(|pid| HostEvent::Started(*pid)).collect();
@@ -188,7 +194,7 @@ impl Watched {
     }
 }
 
-/// Ends exactly this process.
+/// Kills exactly this process.
 pub(crate) fn kill(key: ProcessKey) -> Result<()> {
     let process = Process::open(key, PROCESS_TERMINATE)?;
     // SAFETY: an open process with the right to end it.
@@ -196,11 +202,12 @@ pub(crate) fn kill(key: ProcessKey) -> Result<()> {
     ended.map_err(|e| Error::of_process("ending", key, &e))
 }
 
+/// Returns all pids.
 fn pids() -> HashSet<u32> {
     let mut pids = vec![0u32; 1024];
     loop {
         let (size, mut got) = ((pids.len() * 4) as u32, 0);
-        // SAFETY: room for the answer, with its size in bytes.
+        // SAFETY: a buffer with its size in bytes.
         let listed = check(unsafe { K32EnumProcesses(pids.as_mut_ptr(), size, &raw mut got) });
         match listed {
             Err(_) => return HashSet::new(),

@@ -1,5 +1,5 @@
-//! What Wine 8 tells otherwise than Windows: the times of another process (it gives our own), its
-//! private memory and its handles (it says none). Nothing here is used on Windows.
+//! What Wine 8 tells differently from Windows: for the times of another process it gives our own,
+//! and for private memory and handles it says 0. Nothing here is used on Windows.
 
 use super::{
     handles,
@@ -10,16 +10,16 @@ use super::{
 use std::time::Duration;
 use windows_sys::Win32::Foundation::HANDLE;
 
-/// `SYSTEM_INFORMATION_CLASS` of the list of processes.
+/// The class of `NtQuerySystemInformation` that lists processes.
 const PROCESSES: i32 = 5;
-/// Where things lie in `SYSTEM_PROCESS_INFORMATION`: the distance to the next one (32 bits), times
-/// in 100 ns, the pid.
+/// Offsets of fields of `SYSTEM_PROCESS_INFORMATION` in bytes: the distance to the next entry (32
+/// bits), times in units of 100 ns, the pid.
 const NEXT: usize = 0;
 const USER_TIME: usize = 40;
 const KERNEL_TIME: usize = 48;
 const PID: usize = 80;
 
-/// The times of a process, with those that Wine knows.
+/// Replaces the CPU times by those of the list of processes, if this is Wine.
 pub(crate) fn times(pid: u32, told: Times) -> Times {
     if wine_version().is_none() {
         return told;
@@ -32,7 +32,8 @@ pub(crate) fn times(pid: u32, told: Times) -> Times {
     }
 }
 
-/// Private memory; never 0 on Windows.
+/// Returns the private memory in bytes. It is counted if the system told 0, which Windows never
+/// does.
 pub(crate) fn private_bytes(process: HANDLE, told: u64) -> u64 {
     match told {
         0 => regions::private_bytes(process),
@@ -40,7 +41,8 @@ pub(crate) fn private_bytes(process: HANDLE, told: u64) -> u64 {
     }
 }
 
-/// How many handles; hardly ever 0 on Windows.
+/// Returns the number of handles. They are counted if the system told 0, which Windows hardly ever
+/// does.
 pub(crate) fn handle_count(pid: u32, told: u32) -> u32 {
     match told {
         0 => handles::count(pid),
@@ -48,11 +50,11 @@ pub(crate) fn handle_count(pid: u32, told: u32) -> u32 {
     }
 }
 
-/// From the list of all processes. Its entries are of any length under Wine, a name with an odd
-/// number of letters and all, so that they are not aligned as Windows has them.
+/// Reads the CPU times from the list of all processes. Under Wine its entries are not aligned, as
+/// they contain names of any length.
 fn listed_times(pid: u32) -> Option<(Duration, Duration)> {
     let words = system_information(PROCESSES).ok()?;
-    // SAFETY: the same memory, whose bytes may have any value.
+    // SAFETY: the same memory as bytes, of which any values are valid.
     let mut entry = unsafe { std::slice::from_raw_parts(words.as_ptr().cast(), words.len() * 8) };
     while number(entry, PID)? as u32 != pid {
         let next = number(entry, NEXT)? as u32 as usize;

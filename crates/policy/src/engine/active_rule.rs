@@ -29,6 +29,9 @@ pub(super) struct ActiveRule {
     pub(super) had_process: bool,
     /// Whether the system denied access to a process that the rule watched.
     pub(super) refused: bool,
+    /// Processes that the system denies access to and that have not ended, each with the image that
+    /// it had.
+    passed_over: BTreeMap<ProcessKey, String>,
     pub(super) finished: bool,
 }
 
@@ -96,6 +99,7 @@ impl ActiveRule {
             restored: BTreeMap::new(),
             had_process: false,
             refused: false,
+            passed_over: BTreeMap::new(),
             finished: false,
             rule,
         }
@@ -114,7 +118,14 @@ impl ActiveRule {
         let is_resumed = self.restored.contains_key(&who.key);
         let free = is_resumed || !(self.ends_with_its_process() && self.had_process);
         let late_enough = started || is_resumed || self.rule.follow != Follow::Next;
-        free && late_enough && self.rule.target.matches(who)
+        free && late_enough && !self.passes_over(who) && self.rule.target.matches(who)
+    }
+
+    /// Whether a process is the one that was denied before. A report that it has started may come
+    /// again, as when the machine loses reports and all processes are looked at: it is tried anew
+    /// only once it has executed another program.
+    fn passes_over(&self, who: &Identity) -> bool {
+        self.passed_over.get(&who.key) == Some(&who.image)
     }
 
     /// Begins to watch a process.
@@ -131,13 +142,17 @@ impl ActiveRule {
 
     /// Takes in that a process has ended. Returns whether that may be the end of the rule.
     pub(super) fn exited(&mut self, process: ProcessKey) -> bool {
+        self.passed_over.remove(&process);
         let was_restored = self.restored.remove(&process).is_some();
         self.watches.remove(&process).is_some() || was_restored
     }
 
     /// Stops watching a process that the system denies access to.
-    pub(super) fn refuse(&mut self, process: ProcessKey) {
-        self.refused |= self.watches.remove(&process).is_some();
+    pub(super) fn refuse(&mut self, who: &Identity) {
+        if self.watches.remove(&who.key).is_some() {
+            self.refused = true;
+            self.passed_over.insert(who.key, who.image.clone());
+        }
     }
 
     /// Takes a sample of a process in. Calls `held` with the indexes of the clause and of the condition

@@ -99,7 +99,7 @@ impl RuleSet {
         };
         for rule in std::mem::take(&mut process.rules) {
             if let Some(active) = self.rules.get_mut(&rule) {
-                active.refuse(key);
+                active.refuse(&process.identity);
             }
             self.rules_to_check.insert(rule);
         }

@@ -1,9 +1,9 @@
-//! The plain ones, for every system.
+//! Simple modes that work on every system.
 
 use victim::Slot;
 
 use super::Mode;
-use crate::stage::{Outcome, Stage};
+use crate::harness::{Harness, Outcome};
 
 #[rustfmt::skip]
 pub(super) const MODES: &[Mode] = &[
@@ -13,33 +13,33 @@ pub(super) const MODES: &[Mode] = &[
     Mode { name: "exit", args: "[CODE]", about: "ends when a line of input comes", run: exit },
 ];
 
-fn idle(stage: &Stage) -> Outcome {
-    stage.serve(|_| {})
+fn idle(harness: &Harness) -> Outcome {
+    harness.serve(|_| {})
 }
 
-fn spin(stage: &Stage) -> Outcome {
-    let threads: usize = stage.arg(0, 1)?;
+fn spin(harness: &Harness) -> Outcome {
+    let threads: usize = harness.arg(0, 1)?;
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 loop {
-                    stage.state.count(Slot::Counter);
+                    harness.state.count(Slot::Counter);
                 }
             });
         }
-        stage.serve(|_| {})
+        harness.serve(|_| {})
     })
 }
 
-fn leak(stage: &Stage) -> Outcome {
-    let bytes = stage.arg(0, 1_usize)? << 20;
+fn leak(harness: &Harness) -> Outcome {
+    let bytes = harness.arg(0, 1_usize)? << 20;
     let mut kept = vec![vec![1_u8; bytes]];
-    stage.serve(|_| kept.push(vec![1; bytes]))
+    harness.serve(|_| kept.push(vec![1; bytes]))
 }
 
-fn exit(stage: &Stage) -> Outcome {
-    let code: i32 = stage.arg(0, 0)?;
-    stage.ready_until_input()?;
+fn exit(harness: &Harness) -> Outcome {
+    let code: i32 = harness.arg(0, 0)?;
+    harness.ready_until_input()?;
     quit(code)
 }
 

@@ -1,4 +1,7 @@
-//! A thread that stands in a system call, and counts what brings it out.
+//! A thread that blocks in a system call, and counts how often the call returned.
+//!
+//! Tests attach to it to see which calls a stop interrupts with EINTR, and that firstchance
+//! restarts them (signal(7), "Interruption of system calls and library functions by stop signals").
 
 use std::io;
 use std::ptr::null_mut;
@@ -6,40 +9,43 @@ use std::ptr::null_mut;
 use victim::Slot;
 
 use super::Mode;
-use super::linux::{check, check_long};
-use crate::stage::{Outcome, Stage};
+use super::mapping::{check, check_long};
+use crate::harness::{Harness, Outcome};
 
 #[rustfmt::skip]
 pub(super) const MODES: &[Mode] = &[
-    Mode { name: "blocked", args: "SYSCALL", about: "stands in a system call for ever", run: blocked },
+    Mode { name: "blocked", args: "SYSCALL", about: "blocks in a system call for ever", run: blocked },
 ];
 
-/// Blocks; an error is EINTR where a stop can be seen at all.
+/// One blocking call. An error of the kind `Interrupted` is EINTR, which a stop may cause.
 type Block = Box<dyn FnMut() -> io::Result<i32>>;
 
-/// Long enough to be for ever.
+/// A timeout that no test lives to see.
 const HOUR: libc::timespec = libc::timespec {
     tv_sec: 3600,
     tv_nsec: 0,
 };
 const HOUR_IN_MILLISECONDS: i32 = 3_600_000;
 
-fn blocked(stage: &Stage) -> Outcome {
-    let mut block = prepare(stage.text(0)?)?;
-    stage.ready();
+fn blocked(harness: &Harness) -> Outcome {
+    let mut block = prepare(harness.text(0)?)?;
+    harness.ready();
     loop {
         match block() {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                stage.state.count(Slot::Interrupted)
+                harness.state.count(Slot::Interrupted)
             }
             Err(error) => return Err(error.into()),
-            Ok(_) => stage.state.count(Slot::Returned),
+            Ok(_) => harness.state.count(Slot::Returned),
         }
     }
 }
 
-/// SAFETY of all calls below: descriptors and identifiers are our own and stay open; every pointer
-/// is to something that lives during the call, or null where that is allowed.
+/// Returns the call of that name, with what it blocks on set up.
+///
+/// SAFETY of all calls in this file, unless they say more: descriptors and identifiers are our own
+/// and stay open, and every pointer is either to something that lives during the call, or null
+/// where the call allows that.
 fn prepare(name: &str) -> io::Result<Block> {
     Ok(match name {
         "read" => read_from(pipe()?),
@@ -61,7 +67,7 @@ fn prepare(name: &str) -> io::Result<Block> {
     })
 }
 
-/// The end to read from; the other stays open.
+/// Returns the end of a pipe to read from. The other end stays open, so that a read blocks.
 fn pipe() -> io::Result<i32> {
     let mut ends = [0; 2];
     // SAFETY: see `prepare`.
@@ -94,7 +100,7 @@ fn nanosleep() -> io::Result<i32> {
     check(unsafe { libc::nanosleep(&HOUR, null_mut()) })
 }
 
-/// This one returns its error.
+/// Unlike the others, clock_nanosleep(2) returns its error instead of setting errno.
 fn clock_nanosleep() -> io::Result<i32> {
     // SAFETY: see `prepare`.
     match unsafe { libc::clock_nanosleep(libc::CLOCK_MONOTONIC, 0, &HOUR, null_mut()) } {
@@ -131,7 +137,8 @@ fn select(fd: i32) -> Block {
             tv_sec: HOUR.tv_sec,
             tv_usec: 0,
         };
-        // SAFETY: see `prepare`; a set of zeros is an empty one.
+        // SAFETY: see `prepare`; a set of zeros is a valid, empty one, and `fd` is below
+        // FD_SETSIZE.
         unsafe {
             let mut set: libc::fd_set = std::mem::zeroed();
             libc::FD_SET(fd, &raw mut set);
@@ -180,7 +187,8 @@ fn pause() -> io::Result<i32> {
     check(unsafe { libc::pause() })
 }
 
-/// What System V's calls make outlives the process; a namespace of its own does not.
+/// Moves to an IPC namespace of our own: what the System V calls make would otherwise outlive the
+/// process.
 fn private_ipc() -> io::Result<()> {
     // SAFETY: see `prepare`.
     check(unsafe { libc::unshare(libc::CLONE_NEWIPC) }).map(drop)
@@ -237,8 +245,8 @@ fn wait() -> io::Result<Block> {
     // SAFETY: see `prepare`; there is one thread, and the child only sleeps.
     let child = check(unsafe { libc::fork() })?;
     if child == 0 {
-        crate::stage::die_with_parent();
-        crate::stage::rest();
+        crate::harness::die_with_parent();
+        crate::harness::rest();
     }
     Ok(Box::new(move || {
         // SAFETY: see `prepare`.

@@ -1,7 +1,7 @@
-//! Ways to die. Each waits for a line of input first, so that a test can get ready.
+//! Ways to crash. Each waits for a line of input first, so that a test can get ready.
 
 use super::Mode;
-use crate::stage::{Outcome, Stage};
+use crate::harness::{Harness, Outcome};
 
 #[rustfmt::skip]
 pub(super) const MODES: &[Mode] = &[
@@ -12,29 +12,29 @@ pub(super) const MODES: &[Mode] = &[
     Mode { name: "overflow", args: "", about: "runs out of stack", run: overflow },
 ];
 
-fn segv(stage: &Stage) -> Outcome {
-    stage.ready_until_input()?;
-    // SAFETY: it is not; that is the purpose.
+fn segv(harness: &Harness) -> Outcome {
+    harness.ready_until_input()?;
+    // SAFETY: it is not sound: the fault is the purpose.
     unsafe { std::ptr::without_provenance_mut::<u32>(0x10).write_volatile(1) };
     Ok(())
 }
 
-fn abort(stage: &Stage) -> Outcome {
-    stage.ready_until_input()?;
+fn abort(harness: &Harness) -> Outcome {
+    harness.ready_until_input()?;
     std::process::abort()
 }
 
-fn panic(stage: &Stage) -> Outcome {
-    stage.ready_until_input()?;
+fn panic(harness: &Harness) -> Outcome {
+    harness.ready_until_input()?;
     let thread = std::thread::Builder::new().name("panicker".to_owned());
     let thread = thread.spawn(|| panic!("the victim panics on request"))?;
     thread.join().map_err(|_| "the thread panicked".into())
 }
 
-fn illegal(stage: &Stage) -> Outcome {
-    stage.ready_until_input()?;
+fn illegal(harness: &Harness) -> Outcome {
+    harness.ready_until_input()?;
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: it is not; that is the purpose.
+    // SAFETY: it is not sound: the fault is the purpose.
     unsafe {
         std::arch::asm!("ud2", options(noreturn));
     }
@@ -42,9 +42,9 @@ fn illegal(stage: &Stage) -> Outcome {
     Err("not on this processor".into())
 }
 
-fn overflow(stage: &Stage) -> Outcome {
-    stage.ready_until_input()?;
-    stage.fact("depth", deeper(1));
+fn overflow(harness: &Harness) -> Outcome {
+    harness.ready_until_input()?;
+    harness.fact("depth", deeper(1));
     Ok(())
 }
 

@@ -1,12 +1,12 @@
-//! Address spaces that are large, many-pieced, or partly unreadable.
+//! Address spaces that are large, consist of many pieces, or cannot be read in part.
 
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 
 use victim::Slot;
 
 use super::Mode;
-use super::linux::{Mapping, PAGE, READ_WRITE, check, check_long};
-use crate::stage::{Outcome, Stage};
+use super::mapping::{Mapping, PAGE, READ_WRITE, check, check_long};
+use crate::harness::{Harness, Outcome};
 
 #[rustfmt::skip]
 pub(super) const MODES: &[Mode] = &[
@@ -22,15 +22,15 @@ pub(super) const MODES: &[Mode] = &[
     Mode { name: "advised", args: "", about: "MADV_DONTDUMP, DONTFORK and WIPEONFORK", run: advised },
 ];
 
-/// What fills a page whose content a test wants to see again: "VICTIM" and a number.
+/// The word that fills a page whose content a test wants to recognise: "VICTIM" and a number.
 pub(super) const fn pattern(number: u16) -> u64 {
     u64::from_be_bytes(*b"VICTIM\0\0") | number as u64
 }
 
-/// Odd pages are writable and hold `pattern` of their number; even ones are read-only and never
-/// touched. Every page is a mapping of its own.
-fn maps(stage: &Stage) -> Outcome {
-    let count: usize = stage.arg(0, 1000)?;
+/// Maps pages of which each is a mapping of its own: odd ones are writable and filled with the
+/// [`pattern`] of their index, even ones are read-only and never touched.
+fn maps(harness: &Harness) -> Outcome {
+    let count: usize = harness.arg(0, 1000)?;
     let all = Mapping::anonymous(count * PAGE)?;
     all.advise(libc::MADV_NOHUGEPAGE)?;
     for index in 0..count {
@@ -39,45 +39,46 @@ fn maps(stage: &Stage) -> Outcome {
             _ => all.page(index).fill(pattern(index as u16)),
         }
     }
-    stage.address("maps", all.address());
-    stage.serve(|_| {})
+    harness.address("maps", all.address());
+    harness.serve(|_| {})
 }
 
-fn guard(stage: &Stage) -> Outcome {
+fn guard(harness: &Harness) -> Outcome {
     const MADV_GUARD_INSTALL: i32 = 102;
-    let all = Mapping::anonymous(stage.arg(0, 8_usize)? << 20)?;
+    let all = Mapping::anonymous(harness.arg(0, 8_usize)? << 20)?;
     all.fill(pattern(1));
     if let Err(error) = all.page(0).advise(MADV_GUARD_INSTALL) {
-        stage.fact("unavailable", error);
+        harness.fact("unavailable", error);
     }
-    stage.address("guard", all.address());
-    stage.fact("bytes", all.bytes);
-    stage.serve(|_| {})
+    harness.address("guard", all.address());
+    harness.fact("bytes", all.bytes);
+    harness.serve(|_| {})
 }
 
-fn reserve(stage: &Stage) -> Outcome {
-    let bytes = stage.arg(0, 8_usize)? << 30;
+fn reserve(harness: &Harness) -> Outcome {
+    let bytes = harness.arg(0, 8_usize)? << 30;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
     let all = Mapping::new(bytes, libc::PROT_NONE, flags, -1)?;
-    stage.address("reserve", all.address());
-    stage.serve(|_| {})
+    harness.address("reserve", all.address());
+    harness.serve(|_| {})
 }
 
-/// Touched are the first page, the last, and two between: `page-0` to `page-3`.
-fn sparse(stage: &Stage) -> Outcome {
-    let bytes = stage.arg(0, 64_usize)? << 40;
+/// Maps a huge range and touches four pages of it: the first, the last, and two between. They are
+/// told as `page-0` to `page-3`.
+fn sparse(harness: &Harness) -> Outcome {
+    let bytes = harness.arg(0, 64_usize)? << 40;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
     let all = Mapping::new(bytes, READ_WRITE, flags, -1)?;
     all.advise(libc::MADV_NOHUGEPAGE)?;
     let last = bytes / PAGE - 1;
     for (number, index) in [0, last / 3, last / 2, last].into_iter().enumerate() {
         all.page(index).fill(pattern(number as u16));
-        stage.address(&format!("page-{number}"), all.page(index).address());
+        harness.address(&format!("page-{number}"), all.page(index).address());
     }
-    stage.serve(|_| {})
+    harness.serve(|_| {})
 }
 
-fn prot_none_data(stage: &Stage) -> Outcome {
+fn prot_none_data(harness: &Harness) -> Outcome {
     for (name, protection, number) in [
         ("none", libc::PROT_NONE, 1),
         ("write-only", libc::PROT_WRITE, 2),
@@ -85,18 +86,19 @@ fn prot_none_data(stage: &Stage) -> Outcome {
         let page = Mapping::anonymous(PAGE)?;
         page.fill(pattern(number));
         page.protect(protection)?;
-        stage.address(name, page.address());
+        harness.address(name, page.address());
     }
-    stage.serve(|_| {})
+    harness.serve(|_| {})
 }
 
-/// Two pages of a file each, shared and private; the second page is no longer in the file.
-fn truncated_map(stage: &Stage) -> Outcome {
+/// Maps two pages of a file, shared and private, and cuts the file to one page: the second page
+/// cannot be read any more.
+fn truncated_map(harness: &Harness) -> Outcome {
     for (name, sharing, number) in [
         ("shared", libc::MAP_SHARED, 1),
         ("private", libc::MAP_PRIVATE, 2),
     ] {
-        let path = format!("{}/{name}", stage.text(0)?);
+        let path = format!("{}/{name}", harness.text(0)?);
         let content = pattern(number)
             .to_ne_bytes()
             .repeat(2 * PAGE / size_of::<u64>());
@@ -106,29 +108,31 @@ fn truncated_map(stage: &Stage) -> Outcome {
             .write(true)
             .open(&path)?;
         let pages = Mapping::new(2 * PAGE, READ_WRITE, sharing, file.as_raw_fd())?;
-        // Read, not written: a private copy would stay.
-        // SAFETY: inside the mapping, and the file is still long enough.
+        // It is read, not written: a private copy of the page would stay.
+        // SAFETY: the address lies inside the mapping, and the file is still long enough.
         let _ = unsafe { pages.start.read_volatile() };
         file.set_len(PAGE as u64)?;
-        stage.address(name, pages.address());
+        harness.address(name, pages.address());
     }
-    stage.serve(|_| {})
+    harness.serve(|_| {})
 }
 
-/// Three pages: the first and the last are there, the one between is waited for by whoever reads it.
-fn uffd(stage: &Stage) -> Outcome {
+/// Maps three pages. The first and the last exist; whoever reads the one between waits for ever for
+/// a userfaultfd to deliver it.
+fn uffd(harness: &Harness) -> Outcome {
     let pages = Mapping::anonymous(3 * PAGE)?;
     pages.page(0).fill(pattern(0));
     pages.page(2).fill(pattern(2));
     match register_missing(pages.page(1)) {
         Ok(fd) => std::mem::forget(fd),
-        Err(error) => stage.fact("unavailable", error),
+        Err(error) => harness.fact("unavailable", error),
     }
-    stage.address("uffd", pages.address());
-    stage.serve(|_| {})
+    harness.address("uffd", pages.address());
+    harness.serve(|_| {})
 }
 
-/// A userfaultfd for that range; the structures are those of linux/userfaultfd.h.
+/// Registers a userfaultfd for missing pages of that range (userfaultfd(2)). The structures are
+/// those of linux/userfaultfd.h.
 fn register_missing(range: Mapping) -> std::io::Result<OwnedFd> {
     const UFFDIO_API: libc::c_ulong = 0xc018_aa3f;
     const UFFDIO_REGISTER: libc::c_ulong = 0xc020_aa00;
@@ -150,7 +154,7 @@ fn register_missing(range: Mapping) -> std::io::Result<OwnedFd> {
     Ok(fd)
 }
 
-fn secret(stage: &Stage) -> Outcome {
+fn secret(harness: &Harness) -> Outcome {
     // SAFETY: makes a descriptor.
     match check_long(unsafe { libc::syscall(libc::SYS_memfd_secret, 0) }) {
         Ok(fd) => {
@@ -158,47 +162,47 @@ fn secret(stage: &Stage) -> Outcome {
             check(unsafe { libc::ftruncate(fd, 2 * PAGE as i64) })?;
             let page = Mapping::new(2 * PAGE, READ_WRITE, libc::MAP_SHARED, fd)?;
             page.fill(pattern(1));
-            stage.address("secret", page.address());
+            harness.address("secret", page.address());
         }
-        Err(error) => stage.fact("unavailable", error),
+        Err(error) => harness.fact("unavailable", error),
     }
-    stage.serve(|_| {})
+    harness.serve(|_| {})
 }
 
-fn advised(stage: &Stage) -> Outcome {
+fn advised(harness: &Harness) -> Outcome {
     let kinds = [
         ("dontdump", libc::MADV_DONTDUMP),
         ("dontfork", libc::MADV_DONTFORK),
         ("wipeonfork", libc::MADV_WIPEONFORK),
     ];
     for (number, (name, advice)) in kinds.into_iter().enumerate() {
-        // A page that is not advised lies between, so that each is a mapping of its own.
+        // Each is followed by a page without advice, so that each is a mapping of its own.
         let pages = Mapping::anonymous(2 * PAGE)?;
         pages.fill(pattern(number as u16));
         pages.page(0).advise(advice)?;
-        stage.address(name, pages.address());
+        harness.address(name, pages.address());
     }
-    stage.serve(|_| {})
+    harness.serve(|_| {})
 }
 
-/// Threads that map, fill and unmap memory all the time.
-fn remap(stage: &Stage) -> Outcome {
-    let threads: usize = stage.arg(0, 2)?;
+/// Starts threads that map, fill and unmap memory all the time.
+fn remap(harness: &Harness) -> Outcome {
+    let threads: usize = harness.arg(0, 2)?;
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 loop {
                     remap_once();
-                    stage.state.count(Slot::Counter);
+                    harness.state.count(Slot::Counter);
                 }
             });
         }
-        stage.serve(|_| {})
+        harness.serve(|_| {})
     })
 }
 
 fn remap_once() {
-    // Without memory there is nothing to map; that may pass.
+    // The machine may be short of memory for a moment.
     let Ok(all) = Mapping::anonymous(16 * PAGE) else {
         return;
     };

@@ -1,15 +1,19 @@
-//! The modes, by theme.
+//! The modes of the victim, one file for each theme.
+//!
+//! A new mode is one entry of the table `MODES` of its file, with a function that runs it.
 
 mod basic;
 #[cfg(target_os = "linux")]
 mod blocked;
 mod crash;
 #[cfg(target_os = "linux")]
-mod linux;
+mod hard_names;
+#[cfg(target_os = "linux")]
+mod mapping;
 #[cfg(target_os = "linux")]
 mod memory;
 #[cfg(target_os = "linux")]
-mod odd;
+mod memory_kinds;
 mod pause;
 #[cfg(target_os = "linux")]
 mod process;
@@ -21,18 +25,21 @@ mod threads;
 #[cfg(windows)]
 mod windows;
 
-use crate::stage::{Outcome, Stage};
+use crate::harness::{Harness, Outcome};
 
-/// One way to misbehave.
+/// A mode: its name on the command line, and the function that runs it.
 pub(crate) struct Mode {
+    /// The first argument on the command line.
     pub(crate) name: &'static str,
-    /// Its arguments, for the usage text.
+    /// The arguments as the usage text shows them.
     pub(crate) args: &'static str,
+    /// What it does, for the usage text.
     pub(crate) about: &'static str,
-    pub(crate) run: fn(&Stage) -> Outcome,
+    /// Runs the mode. Many modes never return.
+    pub(crate) run: fn(&Harness) -> Outcome,
 }
 
-/// All modes of this system.
+/// Returns all modes that exist on this system.
 pub(crate) fn all() -> impl Iterator<Item = &'static Mode> {
     tables().into_iter().flatten()
 }
@@ -48,7 +55,9 @@ fn tables() -> Vec<&'static [Mode]> {
         #[cfg(target_os = "linux")]
         memory::MODES,
         #[cfg(target_os = "linux")]
-        odd::MODES,
+        memory_kinds::MODES,
+        #[cfg(target_os = "linux")]
+        hard_names::MODES,
         #[cfg(target_os = "linux")]
         process::MODES,
         #[cfg(target_os = "linux")]

@@ -1,4 +1,4 @@
-//! A target that measures how long it was kept from running.
+//! A target that measures for how long it was kept from running.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -6,44 +6,45 @@ use std::time::{Duration, Instant};
 use victim::Slot;
 
 use super::Mode;
-use crate::stage::{Outcome, Stage, say};
+use crate::harness::{Harness, Outcome, say};
 
 #[rustfmt::skip]
 pub(super) const MODES: &[Mode] = &[
     Mode { name: "pause", args: "MIB [huge]", about: "random memory; says its largest gap when it is ended", run: pause },
 ];
 
-/// One page is written in this many rounds, so that copy-on-write has something to do.
+/// How many rounds there are between two writes to memory. Each write goes to another page, so that
+/// copy-on-write has something to copy.
 const ROUNDS_PER_WRITE: usize = 64;
 
 const PAGE: usize = 4096;
 
 static STOP: AtomicBool = AtomicBool::new(false);
 
-fn pause(stage: &Stage) -> Outcome {
-    let bytes = stage.arg(0, 64_usize)? << 20;
-    let is_huge = stage.arg(1, String::new())? == "huge";
+fn pause(harness: &Harness) -> Outcome {
+    let bytes = harness.arg(0, 64_usize)? << 20;
+    let is_huge = harness.arg(1, String::new())? == "huge";
     let memory = random_memory(bytes, is_huge)?;
-    stage.address("memory", memory.as_ptr() as u64);
+    harness.address("memory", memory.as_ptr() as u64);
     on_termination();
-    stage.ready();
-    measure(stage, memory);
-    let gap = Duration::from_nanos(stage.state.get(Slot::MaxGap));
+    harness.ready();
+    measure(harness, memory);
+    let gap = Duration::from_nanos(harness.state.get(Slot::MaxGap));
     say(format_args!("gap {:.3}", gap.as_secs_f64() * 1e3));
     Ok(())
 }
 
-fn measure(stage: &Stage, memory: &mut [u64]) {
+fn measure(harness: &Harness, memory: &mut [u64]) {
     let mut last = Instant::now();
     let mut rounds = 0;
     while !STOP.load(Ordering::Relaxed) {
         let now = Instant::now();
         let gap = (now - last).as_nanos() as u64;
-        // A test may set it to zero, to measure from then on.
-        stage
+        // A test may have set it to zero, to measure from then on.
+        harness
             .state
-            .set(Slot::MaxGap, gap.max(stage.state.get(Slot::MaxGap)));
-        stage.state.count(Slot::Counter);
+            .set(Slot::MaxGap, gap.max(harness.state.get(Slot::MaxGap)));
+        harness.state.count(Slot::Counter);
         last = now;
         rounds += 1;
         if rounds % ROUNDS_PER_WRITE == 0 {
@@ -55,7 +56,8 @@ fn measure(stage: &Stage, memory: &mut [u64]) {
     }
 }
 
-/// Memory in which no two pages are equal and nothing can be compressed.
+/// Allocates memory of pseudo-random words (xorshift64): no two pages are equal, and nothing can be
+/// compressed.
 fn random_memory(
     bytes: usize,
     is_huge: bool,
@@ -73,13 +75,14 @@ fn random_memory(
 
 #[cfg(target_os = "linux")]
 fn allocate(bytes: usize, is_huge: bool) -> std::io::Result<&'static mut [u64]> {
-    let memory = super::linux::Mapping::anonymous(bytes)?;
+    let memory = super::mapping::Mapping::anonymous(bytes)?;
     memory.advise(if is_huge {
         libc::MADV_HUGEPAGE
     } else {
         libc::MADV_NOHUGEPAGE
     })?;
-    // SAFETY: a fresh mapping of that size, aligned to a page, never unmapped, and ours alone.
+    // SAFETY: a fresh mapping of that size, aligned to a page and filled with zeros. It is never
+    // unmapped, and nobody else has a reference into it.
     Ok(unsafe { std::slice::from_raw_parts_mut(memory.start.cast(), bytes / size_of::<u64>()) })
 }
 
@@ -90,21 +93,21 @@ fn allocate(bytes: usize, _: bool) -> std::io::Result<&'static mut [u64]> {
     ))
 }
 
-/// SIGTERM and SIGINT end the measuring.
+/// Has SIGTERM and SIGINT end the measuring.
 #[cfg(unix)]
 fn on_termination() {
     extern "C" fn stop(_: libc::c_int) {
         STOP.store(true, Ordering::Relaxed);
     }
     let handler = stop as extern "C" fn(libc::c_int) as libc::sighandler_t;
-    // SAFETY: the handler only stores to an atomic.
+    // SAFETY: the handler only stores to an atomic, which is allowed in signal handlers.
     unsafe {
         libc::signal(libc::SIGTERM, handler);
         libc::signal(libc::SIGINT, handler);
     }
 }
 
-/// Where there are no signals, a line of input or its end does it.
+/// Has a line of input, or its end, end the measuring: Windows has no signals.
 #[cfg(not(unix))]
 fn on_termination() {
     std::thread::spawn(|| {

@@ -1,4 +1,7 @@
 //! Registers with known values, and a loop that notices when any of them changes.
+//!
+//! A test that stops such a thread can compare the registers that firstchance read with the values
+//! that they must have; the loop shows whether the thread got them back unchanged.
 
 use std::arch::{asm, global_asm};
 use std::time::Duration;
@@ -6,7 +9,7 @@ use std::time::Duration;
 use victim::Slot;
 
 use super::Mode;
-use crate::stage::{Outcome, Stage};
+use crate::harness::{Harness, Outcome};
 
 #[rustfmt::skip]
 pub(super) const MODES: &[Mode] = &[
@@ -14,11 +17,11 @@ pub(super) const MODES: &[Mode] = &[
     Mode { name: "selfcheck", args: "[busy|sleep]", about: "checks its registers and red zone all the time", run: selfcheck },
 ];
 
-/// Four times eight bytes for each of the sixteen registers.
+/// The values of the sixteen AVX registers, four 64-bit lanes each.
 #[repr(C, align(32))]
 struct Lanes([[u64; 4]; 16]);
 
-/// Register ymm`n` holds `0xb0b0_0000_0000_0n0l` in its 64-bit lane `l`.
+/// Returns the values: register ymm`n` holds `0xb0b0_0000_0000_0n0l` in its 64-bit lane `l`.
 const fn lanes() -> Lanes {
     let mut lanes = [[0; 4]; 16];
     let mut at = 0;
@@ -31,17 +34,19 @@ const fn lanes() -> Lanes {
 
 static LANES: Lanes = lanes();
 
-/// rax is 0xa0a0_0000_0000_0000, rbx …01, rcx …02, rdx …03, rsi …04, rdi …05, rbp …06, r8 to r14
-/// …08 to …0e; r15 is the place of the counter, which is counted up.
-fn avx(stage: &Stage) -> Outcome {
+/// Loads known values into all registers, and spins: rax is 0xa0a0_0000_0000_0000, rbx …01, rcx
+/// …02, rdx …03, rsi …04, rdi …05, rbp …06, r8 to r14 …08 to …0e; r15 is the address of the
+/// counter.
+fn avx(harness: &Harness) -> Outcome {
     if !std::arch::is_x86_feature_detected!("avx") {
-        stage.fact("unavailable", "this processor has no AVX");
+        harness.fact("unavailable", "this processor has no AVX");
     }
-    let counter = stage.state.address(Slot::Counter);
-    stage.address("counter", counter);
-    stage.ready();
-    // SAFETY: the processor has AVX, or the victim dies; the loop touches only the counter, which
-    // is an atomic that lives for ever, and never leaves.
+    let counter = harness.state.address(Slot::Counter);
+    harness.address("counter", counter);
+    harness.ready();
+    // SAFETY: without AVX the first instruction ends the victim with SIGILL, which the test was
+    // told of. The loop touches only the table and the counter, an atomic that lives for ever, and
+    // never leaves.
     unsafe {
         asm!(
             "vmovdqa ymm0, [rax]",
@@ -85,19 +90,21 @@ fn avx(stage: &Stage) -> Outcome {
     }
 }
 
-/// Builds a line for each register of a list.
+/// Builds a line of assembly for each register of a list.
 macro_rules! each {
     ($line:ident: $($register:literal)*) => { concat!($($line!($register)),*) };
 }
 
-/// Every general register but rax, rcx, rdi and rsp; and all SSE registers.
+/// Applies a macro to every general register but rax, rcx, rdi and rsp.
 macro_rules! general {
     ($line:ident) => { each!($line: "rbx" "rbp" "rdx" "rsi" "r8" "r9" "r10" "r11" "r12" "r13" "r14" "r15") };
 }
+/// Applies a macro to all SSE registers.
 macro_rules! sse {
     ($line:ident) => { each!($line: "0" "1" "2" "3" "4" "5" "6" "7" "8" "9" "10" "11" "12" "13" "14" "15") };
 }
-/// The red zone: 128 bytes below the stack pointer.
+/// Applies a macro to each word of the red zone, the 128 bytes below the stack pointer that a leaf
+/// function may use (System V ABI for AMD64, §3.2.2).
 macro_rules! red_zone {
     ($line:ident) => { each!($line: "8" "16" "24" "32" "40" "48" "56" "64" "72" "80" "88" "96" "104" "112" "120" "128") };
 }
@@ -195,24 +202,26 @@ global_asm!(
     "ret",
 );
 
-// SAFETY: keeps what its calling convention says, and touches only its own stack.
+// SAFETY: the function restores every register that its calling convention preserves, touches only
+// its own stack and red zone, and takes any numbers.
 unsafe extern "sysv64" {
     safe fn victim_check_registers(seed: u64, rounds: u64) -> u64;
 }
 
-/// `busy` is in the middle of its registers nearly always, `sleep` in a system call.
-fn selfcheck(stage: &Stage) -> Outcome {
-    let sleeps = stage.arg(0, "busy".to_owned())? == "sleep";
-    stage.ready();
+/// Checks the registers in a loop. With `busy` the thread is nearly always inside the check, with
+/// `sleep` nearly always in a system call.
+fn selfcheck(harness: &Harness) -> Outcome {
+    let sleeps = harness.arg(0, "busy".to_owned())? == "sleep";
+    harness.ready();
     let mut seed = 0x5eed_0000_0000_0000;
     loop {
         seed += 1 << 16;
         if victim_check_registers(seed, 20_000) != 0 {
-            stage.state.count(Slot::Errors);
+            harness.state.count(Slot::Errors);
         }
         if sleeps {
             std::thread::sleep(Duration::from_millis(1));
         }
-        stage.state.count(Slot::Counter);
+        harness.state.count(Slot::Counter);
     }
 }

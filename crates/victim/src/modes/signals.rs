@@ -1,8 +1,8 @@
-//! Signals that are pending, blocked and handled.
+//! Signals that are pending, blocked or being handled.
 
 use super::Mode;
-use super::linux::check;
-use crate::stage::{Outcome, Stage};
+use super::mapping::check;
+use crate::harness::{Harness, Outcome};
 
 #[rustfmt::skip]
 pub(super) const MODES: &[Mode] = &[
@@ -10,14 +10,15 @@ pub(super) const MODES: &[Mode] = &[
     Mode { name: "handler", args: "", about: "stands inside a handler of SIGUSR1", run: handler },
 ];
 
-/// What comes with the queued SIGUSR1.
+/// The value that the queued SIGUSR1 carries.
 const VALUE: usize = 0x51_6e41;
 
-fn signal_info(stage: &Stage) -> Outcome {
+fn signal_info(harness: &Harness) -> Outcome {
     let value = libc::sigval {
         sival_ptr: std::ptr::without_provenance_mut(VALUE),
     };
-    // SAFETY: the set is written before it is read; blocked signals disturb nobody.
+    // SAFETY: the set is initialised before it is read; the calls change the signals of this
+    // process only.
     unsafe {
         let mut set = std::mem::zeroed();
         libc::sigemptyset(&raw mut set);
@@ -31,22 +32,22 @@ fn signal_info(stage: &Stage) -> Outcome {
         check(libc::sigqueue(libc::getpid(), libc::SIGUSR1, value))?;
         check(libc::raise(libc::SIGUSR2))?;
     }
-    stage.fact("value", VALUE);
-    stage.serve(|_| {})
+    harness.fact("value", VALUE);
+    harness.serve(|_| {})
 }
 
-fn handler(stage: &Stage) -> Outcome {
+fn handler(harness: &Harness) -> Outcome {
     extern "C" fn stand(_: libc::c_int) {
         loop {
-            // SAFETY: no memory is involved.
+            // SAFETY: pause(2) takes no arguments.
             unsafe { libc::pause() };
         }
     }
     let handler = stand as extern "C" fn(libc::c_int) as libc::sighandler_t;
-    // SAFETY: the handler touches no memory.
+    // SAFETY: the handler only calls pause(2), which is allowed in signal handlers.
     unsafe { libc::signal(libc::SIGUSR1, handler) };
-    stage.ready();
-    // SAFETY: as above; it never returns.
+    harness.ready();
+    // SAFETY: sends a signal to this thread; its handler never returns.
     check(unsafe { libc::raise(libc::SIGUSR1) })?;
     Ok(())
 }

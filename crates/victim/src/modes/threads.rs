@@ -5,7 +5,7 @@ use std::sync::mpsc::{Sender, channel};
 use victim::Slot;
 
 use super::Mode;
-use crate::stage::{Outcome, Stage};
+use crate::harness::{Harness, Outcome};
 
 #[rustfmt::skip]
 pub(super) const MODES: &[Mode] = &[
@@ -13,13 +13,13 @@ pub(super) const MODES: &[Mode] = &[
     Mode { name: "churn", args: "[N]", about: "N threads that start short-lived threads", run: churn },
 ];
 
-/// Small, so that ten thousand threads fit everywhere.
+/// The size of a stack in bytes: small, so that ten thousand threads fit on every machine.
 const STACK: usize = 64 << 10;
 
-/// Worker `i` is named `worker-i`, and sleeps with `i` in its registers and on its stack where
-/// [`wait_marked`] knows how.
-fn threads(stage: &Stage) -> Outcome {
-    let count: u64 = stage.arg(0, 4)?;
+/// Starts threads. Worker `i` is named `worker-i`, and sleeps with `i` in its registers and on its
+/// stack, on the processors that [`wait_marked`] knows.
+fn threads(harness: &Harness) -> Outcome {
+    let count: u64 = harness.arg(0, 4)?;
     let (started, all_started) = channel();
     for index in 0..count {
         let started = started.clone();
@@ -29,23 +29,23 @@ fn threads(stage: &Stage) -> Outcome {
             .spawn(move || worker(index, &started))?;
     }
     all_started.iter().take(count as usize).for_each(drop);
-    stage.serve(|_| {})
+    harness.serve(|_| {})
 }
 
 fn worker(index: u64, started: &Sender<()>) {
-    // The one who listens may have seen enough.
+    // The receiver may be gone already.
     let _ = started.send(());
     wait_marked(index)
 }
 
-/// Sleeps for ever with `MARK | index` in rbx, rbp and r12 to r15 and at the top of the stack.
+/// Sleeps for ever with `MARK | index` in rbx, rbp and r12 to r15, and at the top of the stack.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #[inline(never)]
 fn wait_marked(index: u64) -> ! {
     /// `0x6d61726b` is "mark".
     const MARK: u64 = 0x6d61_726b_0000_0000;
-    // SAFETY: a loop around the system call `pause` that never leaves; the stack stays balanced
-    // for as long as anybody can see it.
+    // SAFETY: a loop around the system call `pause` that is never left, so that it does not matter
+    // which registers it changes.
     unsafe {
         std::arch::asm!(
             "push rax",
@@ -68,24 +68,24 @@ fn wait_marked(index: u64) -> ! {
 
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
 fn wait_marked(_: u64) -> ! {
-    crate::stage::rest()
+    crate::harness::rest()
 }
 
-fn churn(stage: &Stage) -> Outcome {
-    let count: usize = stage.arg(0, 4)?;
+fn churn(harness: &Harness) -> Outcome {
+    let count: usize = harness.arg(0, 4)?;
     std::thread::scope(|scope| {
         for _ in 0..count {
-            scope.spawn(|| spawn_for_ever(stage));
+            scope.spawn(|| spawn_for_ever(harness));
         }
-        stage.serve(|_| {})
+        harness.serve(|_| {})
     })
 }
 
-fn spawn_for_ever(stage: &Stage) -> ! {
+fn spawn_for_ever(harness: &Harness) -> ! {
     loop {
         std::thread::scope(|scope| {
             let child = std::thread::Builder::new().stack_size(STACK);
-            let work = || stage.state.count(Slot::Counter);
+            let work = || harness.state.count(Slot::Counter);
             if child.spawn_scoped(scope, work).is_err() {
                 std::thread::yield_now();
             }

@@ -1,4 +1,5 @@
-//! What a debugger of Windows hears of: each line of input is a word that says what to do.
+//! Everything that a Windows debugger is told of. Each line of input is a word that says what to
+//! do; the mode answers when it is done.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,35 +17,35 @@ use windows_sys::Win32::System::Memory::{
 use windows_sys::Win32::System::Threading::{OpenProcess, PROCESS_TERMINATE, TerminateProcess};
 
 use super::Mode;
-use crate::stage::{Outcome, Stage, say};
+use crate::harness::{Harness, Outcome, say};
 
 #[rustfmt::skip]
 pub(super) const MODES: &[Mode] = &[
     Mode { name: "events", args: "", about: "does what its input says: raise, fault, break, say, load, thread, handled, debugged, end PID, crash, die, exit", run: events },
 ];
 
-/// `0xE0F1C0DE`, which is nobody's.
+/// The code of the exceptions that we raise, which no other program uses.
 const OURS: u32 = 0xe0f1_c0de;
-/// How often the exceptions come for one word.
+/// How many exceptions there are for one word of input.
 const TIMES: usize = 100;
 
 static HANDLED: AtomicU64 = AtomicU64::new(0);
 
-fn events(stage: &Stage) -> Outcome {
-    // SAFETY: the function has the type that is wanted and lives as long as the program.
+fn events(harness: &Harness) -> Outcome {
+    // SAFETY: `handle` has the type that is wanted, and lives as long as the program.
     unsafe { AddVectoredExceptionHandler(1, Some(handle)) };
-    stage.serve(|word| match word {
+    harness.serve(|word| match word {
         "raise" => (0..TIMES).for_each(|_| raise(0)),
         "fault" => (0..TIMES).for_each(|_| fault()),
-        // SAFETY: the handler passes over the instruction.
+        // SAFETY: `handle` continues behind the instruction.
         "break" => unsafe { std::arch::asm!("int3") },
         "say" => speak(),
         "load" => load(),
         "thread" => drop(std::thread::spawn(|| {}).join()),
-        // SAFETY: no arguments.
+        // SAFETY: the function takes no arguments.
         "debugged" => say(format_args!("{}", unsafe { IsDebuggerPresent() })),
         "handled" => say(format_args!("{}", HANDLED.load(Ordering::SeqCst))),
-        // SAFETY: it is not; that is the purpose.
+        // SAFETY: it is not sound: the fault is the purpose.
         "crash" => unsafe { std::ptr::without_provenance_mut::<u32>(0x10).write_volatile(1) },
         "die" => raise(1),
         "exit" => quit(),
@@ -55,34 +56,37 @@ fn events(stage: &Stage) -> Outcome {
     })
 }
 
-/// `flags` 1: nobody may let the program go on.
+/// Raises an exception. With `flags` 1 (`EXCEPTION_NONCONTINUABLE`) no handler may continue the
+/// program.
 fn raise(flags: u32) {
     // SAFETY: no parameters.
     unsafe { RaiseException(OURS, flags, 0, std::ptr::null()) };
 }
 
-/// Reads a page that cannot be read until the handler has seen to it.
+/// Reads a page that cannot be read until [`handle`] has changed its protection.
 fn fault() {
-    // SAFETY: a page of our own, which the handler makes readable.
+    // SAFETY: a page of our own, which `handle` makes readable when the read faults.
     unsafe {
         let page = VirtualAlloc(std::ptr::null(), 4096, MEM_COMMIT, PAGE_NOACCESS);
         page.cast::<u8>().read_volatile();
     }
 }
 
+/// Writes two debug strings, in the system's code page and in UTF-16.
 fn speak() {
     let wide: Vec<u16> = "wide wörds\0".encode_utf16().collect();
-    // SAFETY: NUL-ended texts.
+    // SAFETY: both texts end with a NUL.
     unsafe {
         OutputDebugStringA(c"NotFound: narrow words".as_ptr().cast());
         OutputDebugStringW(wide.as_ptr());
     }
 }
 
-/// Loads a library, calls a function of it, and frees it again.
+/// Loads a library, calls a function of it, and unloads it again.
 fn load() {
     let mut id = [0u8; 16];
-    // SAFETY: NUL-ended names; the function fills a GUID, which is 16 bytes.
+    // SAFETY: the names end with a NUL, and the function has the type that is documented for
+    // `HidD_GetHidGuid`: it fills a GUID, which is 16 bytes.
     unsafe {
         let library = LoadLibraryA(c"hid.dll".as_ptr().cast());
         if let Some(ask) = GetProcAddress(library, c"HidD_GetHidGuid".as_ptr().cast()) {
@@ -93,9 +97,9 @@ fn load() {
     }
 }
 
-/// Ends another process, by a handle that is good for nothing else.
+/// Ends another process, by a handle that has no other right.
 fn end(pid: u32) {
-    // SAFETY: the handle is ours to close.
+    // SAFETY: the handle was just opened for us, and is not used after it is closed.
     unsafe {
         let process = OpenProcess(PROCESS_TERMINATE, 0, pid);
         TerminateProcess(process, 9);
@@ -108,9 +112,10 @@ fn quit() {
     std::process::exit(7)
 }
 
-/// Handles our own exceptions, faults at places that can be made readable, and breakpoints.
+/// Continues the program after our own exceptions, after faults at pages that can be made readable,
+/// and after breakpoints; counts what it handled.
 unsafe extern "system" fn handle(told: *mut EXCEPTION_POINTERS) -> i32 {
-    // SAFETY: Windows gives structures that are valid until we return.
+    // SAFETY: Windows passes pointers to structures that are valid until we return.
     let (record, context) = unsafe { (&*(*told).ExceptionRecord, &mut *(*told).ContextRecord) };
     let handled = match record.ExceptionCode {
         code if code == OURS as NTSTATUS => record.ExceptionFlags & 1 == 0,
@@ -128,9 +133,11 @@ unsafe extern "system" fn handle(told: *mut EXCEPTION_POINTERS) -> i32 {
     EXCEPTION_CONTINUE_EXECUTION
 }
 
+/// Makes the page at this address readable. Returns whether that succeeded.
 fn readable(address: usize) -> bool {
     let mut before = 0;
     let page = std::ptr::without_provenance(address & !0xfff);
-    // SAFETY: it fails for what is no page of ours.
+    // SAFETY: changes the protection of a page of ours; the call fails if no memory is committed
+    // there.
     unsafe { address > 0x1000 && VirtualProtect(page, 4096, PAGE_READONLY, &raw mut before) != 0 }
 }

@@ -139,3 +139,20 @@ fn n22_a_forbidden_process_does_not_end_a_watch_of_each() {
     assert_eq!(count(&told, "1 dumped"), 2, "{told:#?}");
     assert_eq!(count(&told, "7 refused"), 1);
 }
+
+#[test]
+fn a_watch_that_waits_takes_no_older_one_when_starts_are_lost() {
+    let mut run = Timeline::new();
+    let earlier = run.machine.start(7, "app");
+    run.add(&["on the next app, when exit, do mini dump; at most 1 dump in all"]);
+    run.until("effective");
+    run.machine.lose_starts(true);
+    let later = run.machine.start(9, "app");
+    run.machine.lose_starts(false);
+    run.until("9 armed");
+    assert!(!run.machine.is_traced(earlier));
+    run.machine.does(later, exiting(0));
+    let told = run.finish();
+    assert_eq!(count(&told, "9 trigger"), 1, "{told:#?}");
+    assert_eq!(count(&told, "7 watched"), 0);
+}

@@ -7,7 +7,7 @@ use crate::{
     ui::{console, exit},
 };
 use collector::{RunEvent, Runner, RunnerHandle, Setup};
-use platform::{Cancel, ErrorKind, Host, Launched, Monitor};
+use platform::{Cancel, Error, ErrorKind, Host, Launched, Monitor};
 use policy::{Follow, Rule, Settings, Target};
 use std::{
     process::ExitCode,
@@ -139,15 +139,25 @@ fn record(
             let whole = dumps.iter().filter(|dump| dump.record.complete);
             summary.dumps += whole.count() as u32;
         }
-        RunEvent::DumpFailed { error, .. }
-        | RunEvent::Refused { error, .. }
-        | RunEvent::Failed(error) => summary.failure = Some(error.kind),
+        RunEvent::DumpFailed { error, .. } => summary.failure = Some(kind_of_failed_dump(error)),
+        RunEvent::Refused { error, .. } | RunEvent::Failed(error) => {
+            summary.failure = Some(error.kind);
+        }
         _ => {}
     }
     let is_ours = |launched: &&mut Launched| matches!(event, RunEvent::Exited(process) if *process == launched.key);
     let status = launched.as_mut().filter(is_ours);
     let status = status.and_then(|launched| launched.status());
     show.show(event, status);
+}
+
+/// A process that is not there any more when its dump is taken was there when it was found: it has
+/// ended meanwhile.
+fn kind_of_failed_dump(error: &Error) -> ErrorKind {
+    match error.kind {
+        ErrorKind::NoSuchProcess => ErrorKind::TargetDied,
+        kind => kind,
+    }
 }
 
 /// Lets `firstchance cancel` end this run.

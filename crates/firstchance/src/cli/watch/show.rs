@@ -180,11 +180,15 @@ impl Show {
         self.line(text);
     }
 
-    /// Whether every rule that has a number of dumps to reach has reached it.
+    /// Whether every rule took all the dumps that it was to take. A rule without a number to reach
+    /// did, unless it could do nothing: its processes may not be touched, or every dump failed.
     pub(crate) fn all_reached(&self) -> bool {
-        self.has_number.iter().all(|(rule, has_number)| {
-            !has_number || self.finished.get(rule) == Some(&FinishReason::CountReached)
-        })
+        self.has_number
+            .iter()
+            .all(|(rule, has_number)| match self.finished.get(rule) {
+                Some(FinishReason::Refused | FinishReason::Failed) => false,
+                finished => !has_number || finished == Some(&FinishReason::CountReached),
+            })
     }
 
     fn exited(&self, process: ProcessKey, status: Option<i32>) {

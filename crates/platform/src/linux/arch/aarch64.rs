@@ -4,7 +4,7 @@ use crate::linux::sys::ptrace;
 use snapshot::{Aarch64, Registers};
 use std::io;
 
-/// The instruction that the kernel puts where a uprobe is: `brk #5`.
+/// The instruction by which the kernel replaces that at a uprobe: `brk #5`.
 pub(crate) const BREAKPOINT: &[u8] = &0xd420_00a0_u32.to_le_bytes();
 
 const NT_PRSTATUS: u32 = 1;
@@ -12,15 +12,17 @@ const NT_PRFPREG: u32 = 2;
 const NT_ARM_TLS: u32 = 0x401;
 const WORDS: usize = 34;
 
-/// write(2) and writev(2).
+/// The number of write(2).
 pub(crate) const WRITE: i32 = 64;
+/// The number of writev(2).
 pub(crate) const WRITEV: i32 = 66;
-/// Where `struct pt_regs` has the first three arguments of a system call, in bytes: they lie in a
-/// row, from the start on.
+/// Offsets in bytes of the first three arguments of a system call in `struct pt_regs`, where they
+/// are adjacent.
 pub(crate) const PROBE_ARGUMENTS: [i16; 3] = [0, 8, 16];
+/// The lowest of these offsets.
 pub(crate) const PROBE_ARGUMENTS_START: i16 = 0;
 
-/// The general registers of a stopped tracee.
+/// Reads the general registers of a stopped thread.
 pub(crate) fn general(tid: i32) -> io::Result<Registers> {
     let mut buffer = [0; WORDS * 8];
     let bytes = ptrace::register_set(tid, NT_PRSTATUS, &mut buffer)?;
@@ -41,17 +43,17 @@ pub(crate) fn general(tid: i32) -> io::Result<Registers> {
     }))
 }
 
-/// Words of `struct user_pt_regs`, which a probe's program is given.
+/// The number of words of `struct user_pt_regs`, which a uprobe's program is given.
 pub(crate) const PROBE_WORDS: usize = WORDS;
 
-/// The same of a stopped tracee.
+/// Reads the same words of a stopped thread.
 pub(crate) fn probed(tid: i32) -> io::Result<Vec<u8>> {
     let mut buffer = [0; WORDS * 8];
     let bytes = ptrace::register_set(tid, NT_PRSTATUS, &mut buffer)?;
     Ok(bytes.to_vec())
 }
 
-/// The registers that a probe's program has told.
+/// Decodes the registers that a uprobe's program reported; `None` if there are too few bytes.
 pub(crate) fn from_probe(bytes: &[u8]) -> Option<Registers> {
     let word = |at: usize| {
         Some(u64::from_le_bytes(
@@ -68,22 +70,23 @@ pub(crate) fn from_probe(bytes: &[u8]) -> Option<Registers> {
     }))
 }
 
-/// Room for the extended registers of a thread; one serves for all threads of a process.
+/// Returns a buffer for the extended registers of a thread. One buffer serves for all threads of a
+/// process.
 pub(crate) fn extended_buffer() -> Vec<u8> {
     vec![0; 1024]
 }
 
-/// Floating-point registers.
+/// Reads the floating-point registers of a stopped thread.
 pub(crate) fn extended(tid: i32, buffer: &mut [u8]) -> io::Result<Vec<u8>> {
     Ok(ptrace::register_set(tid, NT_PRFPREG, buffer)?.to_vec())
 }
 
-/// Not needed where it was not measured: the kernel restarts what it can.
+/// Does nothing: no call that needs it is known on this processor; the kernel restarts what it can.
 pub(crate) fn restart_interrupted(_tid: i32) -> io::Result<()> {
     Ok(())
 }
 
-/// The few registers that `/proc/TID/syscall` tells of a thread that does not stop.
+/// Returns the few registers that `/proc/TID/syscall` tells of a thread that does not stop.
 pub(crate) fn from_syscall_file(sp: u64, ip: u64) -> Registers {
     Registers::Aarch64(Aarch64 {
         sp,
@@ -92,8 +95,8 @@ pub(crate) fn from_syscall_file(sp: u64, ip: u64) -> Registers {
     })
 }
 
-/// Whether a thread that stands in its exit leaves alone (exit(2), not exit_group(2)): the number
-/// of the system call is in x8.
+/// Returns whether a thread that is in its exit leaves alone (exit(2), not exit_group(2)). The
+/// number of the system call is in x8.
 pub(crate) fn is_leaving_alone(tid: i32) -> bool {
     matches!(general(tid), Ok(Registers::Aarch64(r)) if r.x[8] == libc::SYS_exit as u64)
 }

@@ -1,4 +1,5 @@
-//! What differs by processor: register sets as ptrace gives them.
+//! What differs by processor: register sets as ptrace(2) gives them, and constants of the kernel's
+//! system call interface. The modules of all processors have the same functions.
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;

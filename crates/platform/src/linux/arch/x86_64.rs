@@ -1,5 +1,5 @@
-//! Intel and AMD: `struct user_regs_struct` (sys/user.h; 27 words, or 17 of 32 bits for a 32-bit
-//! task) and the XSAVE area.
+//! x86-64: `struct user_regs_struct` (sys/user.h; 27 words of 64 bits, or 17 of 32 bits for a
+//! 32-bit thread), and the XSAVE area.
 
 use crate::{linux::sys::ptrace, xsave_layout};
 use snapshot::{Registers, X86, X86_64, xsave};
@@ -9,120 +9,130 @@ use std::{
     sync::LazyLock,
 };
 
-/// The instruction that the kernel puts where a uprobe is: int3.
+/// The instruction by which the kernel replaces that at a uprobe: int3.
 pub(crate) const BREAKPOINT: &[u8] = &[0xcc];
 
 const NT_PRSTATUS: u32 = 1;
 const NT_X86_XSTATE: u32 = 0x202;
 const NT_X86_SHSTK: u32 = 0x204;
 const NT_PRFPREG: u32 = 2;
-/// XSAVE is 11,008 bytes on a machine with AMX; room for what comes after it.
+/// The size in bytes of the largest XSAVE area: it is 11,008 bytes with AMX, and there is room for
+/// what comes after it.
 const LARGEST_XSTATE: usize = 32 << 10;
 const GENERAL: usize = 27 * 8;
 const GENERAL_32: usize = 17 * 4;
 
-/// write(2) and writev(2).
+/// The number of write(2).
 pub(crate) const WRITE: i32 = 1;
+/// The number of writev(2).
 pub(crate) const WRITEV: i32 = 20;
-/// Where `struct pt_regs` has the first three arguments of a system call, in bytes: they lie in a
-/// row, from the start on.
+/// Offsets in bytes of the first three arguments of a system call (rdi, rsi, rdx) in `struct
+/// pt_regs`, where they are adjacent.
 pub(crate) const PROBE_ARGUMENTS: [i16; 3] = [14 * 8, 13 * 8, 12 * 8];
+/// The lowest of these offsets.
 pub(crate) const PROBE_ARGUMENTS_START: i16 = 12 * 8;
 
-/// The general registers of a stopped tracee.
+/// Reads the general registers of a stopped thread.
 pub(crate) fn general(tid: i32) -> io::Result<Registers> {
     let mut buffer = [0; GENERAL];
     let bytes = ptrace::register_set(tid, NT_PRSTATUS, &mut buffer)?;
     decode(bytes).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
+/// Decodes a register set of a 64-bit or 32-bit thread, which is told by its length.
 fn decode(bytes: &[u8]) -> Option<Registers> {
     match bytes.len() {
-        GENERAL => {
-            let word =
-                |at: usize| u64::from_le_bytes(bytes[at * 8..][..8].try_into().unwrap_or_default());
-            Some(Registers::X86_64(X86_64 {
-                r15: word(0),
-                r14: word(1),
-                r13: word(2),
-                r12: word(3),
-                rbp: word(4),
-                rbx: word(5),
-                r11: word(6),
-                r10: word(7),
-                r9: word(8),
-                r8: word(9),
-                rax: word(10),
-                rcx: word(11),
-                rdx: word(12),
-                rsi: word(13),
-                rdi: word(14),
-                orig_rax: word(15),
-                rip: word(16),
-                cs: word(17) as u16,
-                rflags: word(18),
-                rsp: word(19),
-                ss: word(20) as u16,
-                fs_base: word(21),
-                gs_base: word(22),
-                ds: word(23) as u16,
-                es: word(24) as u16,
-                fs: word(25) as u16,
-                gs: word(26) as u16,
-                debug: [0; 6],
-            }))
-        }
-        GENERAL_32 => {
-            let word =
-                |at: usize| u32::from_le_bytes(bytes[at * 4..][..4].try_into().unwrap_or_default());
-            Some(Registers::X86(X86 {
-                ebx: word(0),
-                ecx: word(1),
-                edx: word(2),
-                esi: word(3),
-                edi: word(4),
-                ebp: word(5),
-                eax: word(6),
-                ds: word(7) as u16,
-                es: word(8) as u16,
-                fs: word(9) as u16,
-                gs: word(10) as u16,
-                orig_eax: word(11),
-                eip: word(12),
-                cs: word(13) as u16,
-                eflags: word(14),
-                esp: word(15),
-                ss: word(16) as u16,
-            }))
-        }
+        GENERAL => Some(decode_64(bytes)),
+        GENERAL_32 => Some(decode_32(bytes)),
         _ => None,
     }
 }
 
-/// Words of `struct pt_regs`, which a probe's program is given: the first of `user_regs_struct`.
+/// Decodes a `struct user_regs_struct` of 64-bit words.
+fn decode_64(bytes: &[u8]) -> Registers {
+    let word = |at: usize| u64::from_le_bytes(bytes[at * 8..][..8].try_into().unwrap_or_default());
+    Registers::X86_64(X86_64 {
+        r15: word(0),
+        r14: word(1),
+        r13: word(2),
+        r12: word(3),
+        rbp: word(4),
+        rbx: word(5),
+        r11: word(6),
+        r10: word(7),
+        r9: word(8),
+        r8: word(9),
+        rax: word(10),
+        rcx: word(11),
+        rdx: word(12),
+        rsi: word(13),
+        rdi: word(14),
+        orig_rax: word(15),
+        rip: word(16),
+        cs: word(17) as u16,
+        rflags: word(18),
+        rsp: word(19),
+        ss: word(20) as u16,
+        fs_base: word(21),
+        gs_base: word(22),
+        ds: word(23) as u16,
+        es: word(24) as u16,
+        fs: word(25) as u16,
+        gs: word(26) as u16,
+        debug: [0; 6],
+    })
+}
+
+/// Decodes a register set of 32-bit words (`struct user_regs_struct32` of the kernel's asm/user32.h).
+fn decode_32(bytes: &[u8]) -> Registers {
+    let word = |at: usize| u32::from_le_bytes(bytes[at * 4..][..4].try_into().unwrap_or_default());
+    Registers::X86(X86 {
+        ebx: word(0),
+        ecx: word(1),
+        edx: word(2),
+        esi: word(3),
+        edi: word(4),
+        ebp: word(5),
+        eax: word(6),
+        ds: word(7) as u16,
+        es: word(8) as u16,
+        fs: word(9) as u16,
+        gs: word(10) as u16,
+        orig_eax: word(11),
+        eip: word(12),
+        cs: word(13) as u16,
+        eflags: word(14),
+        esp: word(15),
+        ss: word(16) as u16,
+    })
+}
+
+/// The number of words of `struct pt_regs`, which a uprobe's program is given: the first of
+/// `user_regs_struct`.
 pub(crate) const PROBE_WORDS: usize = 21;
 
-/// The same of a stopped tracee.
+/// Reads the same words of a stopped thread.
 pub(crate) fn probed(tid: i32) -> io::Result<Vec<u8>> {
     let mut buffer = [0; GENERAL];
     let bytes = ptrace::register_set(tid, NT_PRSTATUS, &mut buffer)?;
     Ok(bytes.to_vec())
 }
 
-/// The registers that a probe's program has told.
+/// Decodes the registers that a uprobe's program reported; `None` if there are too few bytes.
 pub(crate) fn from_probe(bytes: &[u8]) -> Option<Registers> {
     let mut whole = [0; GENERAL];
     whole[..PROBE_WORDS * 8].copy_from_slice(bytes.get(..PROBE_WORDS * 8)?);
     decode(&whole)
 }
 
-/// Room for the extended registers of a thread; one serves for all threads of a process.
+/// Returns a buffer for the extended registers of a thread. One buffer serves for all threads of a
+/// process.
 pub(crate) fn extended_buffer() -> Vec<u8> {
     vec![0; LARGEST_XSTATE]
 }
 
-/// Floating-point and extended registers: the XSAVE area in the standard layout, with the registers
-/// of the shadow stack; or if the processor has no XSAVE, the FXSAVE area.
+/// Reads the extended registers of a stopped thread: the XSAVE area in the standard layout with the
+/// registers of the shadow stack, or the FXSAVE area if the processor has no XSAVE.
 pub(crate) fn extended(tid: i32, buffer: &mut [u8]) -> io::Result<Vec<u8>> {
     let Ok(bytes) = ptrace::register_set(tid, NT_X86_XSTATE, buffer) else {
         return Ok(ptrace::register_set(tid, NT_PRFPREG, buffer)?.to_vec());
@@ -132,8 +142,8 @@ pub(crate) fn extended(tid: i32, buffer: &mut [u8]) -> io::Result<Vec<u8>> {
     Ok(area)
 }
 
-/// The kernel leaves the shadow stack's registers out of the XSAVE area, as only it may set them.
-/// It tells the pointer, and only that, of a thread whose shadow stack is on
+/// Adds the registers of the shadow stack, which the kernel leaves out of the XSAVE area because
+/// only it may set them. It tells the pointer, and only that, of a thread whose shadow stack is on
 /// (arch/x86/kernel/fpu/regset.c, `ssp_get`).
 fn add_shadow_stack(tid: i32, area: &mut Vec<u8>) {
     /// The bit of IA32_U_CET that turns the shadow stack on.
@@ -145,7 +155,8 @@ fn add_shadow_stack(tid: i32, area: &mut Vec<u8>) {
     }
 }
 
-/// Whether the processor has shadow stacks (CPUID leaf 7, CET_SS; Intel SDM volume 1, §17.2).
+/// Returns whether the processor has shadow stacks (CPUID leaf 7, CET_SS; Intel SDM volume 1,
+/// §17.2).
 fn has_shadow_stacks() -> bool {
     const FEATURES: u32 = 7;
     const CET_SS: u32 = 1 << 7;
@@ -155,8 +166,8 @@ fn has_shadow_stacks() -> bool {
     *HAS
 }
 
-/// System calls that return EINTR after a stop although no signal came (seen in an experiment:
-/// epoll_wait, sigtimedwait, semop, recv with a timeout), and that may begin anew.
+/// System calls that return EINTR after a stop although no signal came (found by experiment:
+/// epoll_wait, sigtimedwait, semop, recv with a timeout), and that may be restarted.
 const BEGIN_ANEW: [u64; 13] = [
     libc::SYS_epoll_wait as u64,
     libc::SYS_epoll_pwait as u64,
@@ -173,8 +184,8 @@ const BEGIN_ANEW: [u64; 13] = [
     libc::SYS_io_getevents as u64,
 ];
 
-/// Makes a system call that our stop interrupted begin anew, so that the program sees no EINTR
-/// that it would not have seen without us. One SETREGSET: either all of it happens or nothing.
+/// Restarts a system call that our stop interrupted, so that the program sees no EINTR that it
+/// would not have seen without us. It is one SETREGSET, so that all of it happens or nothing.
 pub(crate) fn restart_interrupted(tid: i32) -> io::Result<()> {
     let mut buffer = [0; GENERAL];
     let bytes = ptrace::register_set(tid, NT_PRSTATUS, &mut buffer)?;
@@ -185,13 +196,13 @@ pub(crate) fn restart_interrupted(tid: i32) -> io::Result<()> {
     if !interrupted || !BEGIN_ANEW.contains(&now.orig_rax) {
         return Ok(());
     }
-    // `syscall` is two bytes long; rax is word 10, rip word 16 of user_regs_struct.
+    // The instruction `syscall` is two bytes long; rax is word 10, rip word 16 of user_regs_struct.
     buffer[80..88].copy_from_slice(&now.orig_rax.to_le_bytes());
     buffer[128..136].copy_from_slice(&(now.rip - 2).to_le_bytes());
     ptrace::set_register_set(tid, NT_PRSTATUS, &buffer)
 }
 
-/// The few registers that `/proc/TID/syscall` tells of a thread that does not stop.
+/// Returns the few registers that `/proc/TID/syscall` tells of a thread that does not stop.
 pub(crate) fn from_syscall_file(sp: u64, ip: u64) -> Registers {
     Registers::X86_64(X86_64 {
         rsp: sp,
@@ -202,11 +213,11 @@ pub(crate) fn from_syscall_file(sp: u64, ip: u64) -> Registers {
     })
 }
 
-/// Whether a thread that stands in its exit leaves alone (exit(2), not exit_group(2)).
+/// Returns whether a thread that is in its exit leaves alone (exit(2), not exit_group(2)).
 pub(crate) fn is_leaving_alone(tid: i32) -> bool {
     match general(tid) {
         Ok(Registers::X86_64(r)) => r.orig_rax == libc::SYS_exit as u64,
-        // i386 numbers: exit is 1.
+        // By the numbers of i386, exit is 1.
         Ok(Registers::X86(r)) => r.orig_eax == 1,
         _ => false,
     }

@@ -1,12 +1,16 @@
-//! A process that is waited for: by probes that hold a thread at a place, by the kernel's report of
-//! its death, and, for what nothing else shows, by tracing its threads.
+//! Following a process: waiting for its events.
+//!
+//! Events come from several sources, each with its own mechanism of the kernel: the death of the
+//! process from a BPF program, places in the code from uprobes, lines on standard error from a
+//! tracepoint, and everything else from tracing the threads by ptrace(2), which costs the process
+//! most and is used only for what nothing else shows.
 
-mod deaths;
-mod lines;
-mod probes;
+mod death_source;
+mod probe_source;
 mod source;
 mod standing;
-mod tracing;
+mod stderr_lines;
+mod trace_source;
 
 use super::{
     leftovers,
@@ -22,23 +26,23 @@ use crate::{
     Arming, Capture, CaptureOptions, Error, FAULT_SIGNALS, Facts, Follow, Happened, Result, Target,
     Waker,
 };
-use deaths::DeathWatch;
-use lines::Lines;
-use probes::Probes;
+use death_source::DeathSource;
+use probe_source::ProbeSource;
 use snapshot::{Exception, Memory, ProcessKey, TargetEvent};
 use source::{Source, Wanted};
-use standing::At;
+use standing::HeldBy;
 use std::{
     os::fd::AsFd,
     sync::Arc,
     time::{Duration, Instant},
 };
-use tracing::Tracing;
+use stderr_lines::StderrLines;
+use trace_source::TraceSource;
 
-/// How long a thread that was held may take to stop for good.
-const STOPPING: Duration = Duration::from_secs(1);
+/// How long a thread may take to stop.
+const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A Linux process that is followed.
+/// A Linux process whose events are waited for.
 pub(crate) struct LinuxFollow {
     target: LinuxTarget,
     sources: Sources,
@@ -48,6 +52,10 @@ pub(crate) struct LinuxFollow {
 }
 
 impl LinuxFollow {
+    /// Opens the process; nothing is armed yet.
+    ///
+    /// # Errors
+    /// If it has ended, or can never be followed.
     pub(crate) fn begin(key: ProcessKey) -> Result<Self> {
         let failed = |e| Error::of_process("following", key, &e);
         Ok(Self {
@@ -58,7 +66,7 @@ impl LinuxFollow {
         })
     }
 
-    /// Sleeps until a source may have something to tell, somebody wakes us, or `until` has come.
+    /// Sleeps until a source may have an event, somebody wakes us, or `until` has come.
     fn sleep(&mut self, until: Option<Instant>) {
         self.hear_of_leftovers();
         let list = self.sources.list();
@@ -96,22 +104,22 @@ impl Target for LinuxFollow {
     }
 
     fn facts(&mut self) -> Result<Facts> {
-        match (&self.sources.at, self.sources.deaths.facts()) {
-            (At::Dead(_), Some(kept)) => Ok(kept.clone()),
+        match (&self.sources.held_by, self.sources.deaths.facts()) {
+            (HeldBy::Death(_), Some(kept)) => Ok(kept.clone()),
             _ => self.target.facts(),
         }
     }
 
     fn memory(&self) -> Arc<dyn Memory> {
-        match &self.sources.at {
-            At::Dead(_) => self.target.kept_memory(),
+        match &self.sources.held_by {
+            HeldBy::Death(_) => self.target.kept_memory(),
             _ => Ok(self.target.memory()),
         }
         .unwrap_or_else(|_| self.target.memory())
     }
 
     fn capture(&mut self, options: &CaptureOptions) -> Result<Capture> {
-        if let At::Dead(_) = self.sources.at {
+        if let HeldBy::Death(_) = self.sources.held_by {
             let facts = self.facts()?;
             return self.target.dead(facts, self.sources.dead());
         }
@@ -123,7 +131,7 @@ impl Target for LinuxFollow {
 
 impl Follow for LinuxFollow {
     fn arm(&mut self, what: &Arming) -> Result<Vec<String>> {
-        let stands_traced = matches!(self.sources.at, At::Traced(..));
+        let stands_traced = matches!(self.sources.held_by, HeldBy::Tracer(..));
         let mut wanted = Wanted::new(what, stands_traced);
         for source in self.sources.list_mut() {
             source.arm(&mut self.target.proc, &mut wanted)?;
@@ -137,7 +145,7 @@ impl Follow for LinuxFollow {
                 return Ok(Happened::Woken);
             }
             if let Some(event) = self.sources.next(&mut self.target.proc) {
-                return Ok(Happened::Event(event, self.sources.at.standing()));
+                return Ok(Happened::Event(event, self.sources.held_by.standing()));
             }
             self.let_leftovers_go();
             if until.is_some_and(|until| until <= Instant::now()) {
@@ -184,40 +192,41 @@ impl Follow for LinuxFollow {
     }
 }
 
-/// Everything that tells of a process, and where the process stands.
+/// The sources of events, and how the process is held for the last event.
 #[derive(Default)]
 struct Sources {
-    deaths: DeathWatch,
-    probes: Probes,
-    lines: Lines,
-    tracing: Tracing,
-    at: At,
+    deaths: DeathSource,
+    probes: ProbeSource,
+    stderr: StderrLines,
+    tracing: TraceSource,
+    held_by: HeldBy,
 }
 
 impl Sources {
-    /// In the order in which they are armed: what one cannot have, a later one may.
+    /// Returns the sources in the order in which they are armed: what one cannot report, a later
+    /// one may.
     fn list(&self) -> [&dyn Source; 4] {
-        [&self.deaths, &self.probes, &self.lines, &self.tracing]
+        [&self.deaths, &self.probes, &self.stderr, &self.tracing]
     }
 
     fn list_mut(&mut self) -> [&mut dyn Source; 4] {
         [
             &mut self.deaths,
             &mut self.probes,
-            &mut self.lines,
+            &mut self.stderr,
             &mut self.tracing,
         ]
     }
 
-    /// The next event of any source, without waiting. A death comes last: what the process did
-    /// before it is told first.
+    /// Returns the next event of any source, without waiting. A death comes last, so that what the
+    /// process did before it is told first.
     fn next(&mut self, proc: &mut ProcDir) -> Option<TargetEvent> {
-        let (event, at) = {
+        let (event, held_by) = {
             let [deaths, rest @ ..] = self.list_mut();
             let mut in_order = rest.into_iter().chain([deaths]);
             in_order.find_map(|source| source.next(proc))
         }?;
-        self.at = at;
+        self.held_by = held_by;
         if event == TargetEvent::Executed {
             let list = self.list_mut().into_iter();
             list.for_each(|source| source.program_replaced());
@@ -225,10 +234,10 @@ impl Sources {
         Some(event)
     }
 
-    /// The threads of a process that has died.
-    fn dead(&self) -> &[super::hold::Death] {
-        match &self.at {
-            At::Dead(deaths) => deaths,
+    /// Returns the threads of a process that has died.
+    fn dead(&self) -> &[super::bpf_programs::Death] {
+        match &self.held_by {
+            HeldBy::Death(deaths) => deaths,
             _ => &[],
         }
     }
@@ -241,8 +250,7 @@ impl Drop for Sources {
     }
 }
 
-/// Signals whose default action is a core dump, but SIGQUIT, which people send on purpose, are
-/// exceptions.
+/// Makes the event of a signal. Signals of [`FAULT_SIGNALS`] are exceptions.
 fn signal_event(tid: i32, info: &SignalInfo) -> TargetEvent {
     if !FAULT_SIGNALS.contains(&(info.number as u32)) {
         return TargetEvent::Signal {

@@ -1,43 +1,50 @@
-use super::standing::At;
+//! What the sources of events have in common.
+
+use super::standing::HeldBy;
 use crate::{ArmedPlace, Arming, Result, linux::proc::ProcDir};
 use snapshot::TargetEvent;
 use std::{os::fd::BorrowedFd, time::Instant};
 
-/// One way to hear of what a process does. A new one (a runtime's own events, say) is a file beside
-/// this one, and a field of [`Sources`](super::Sources).
+/// One mechanism that reports what a process does. A new one, such as a runtime's own events, is a
+/// file beside this one and a field of [`Sources`](super::Sources).
 pub(super) trait Source {
-    /// Reports from now on what of `wanted` is this source's to report, and no more. What it cannot
-    /// have here, it hands on to the sources after it, or says in `wanted.notices`.
+    /// Reports from now on those events of `wanted` that this source can report, and no others.
+    /// What it cannot report it passes on to the sources after it, or says in `wanted.notices`.
+    ///
+    /// # Errors
+    /// If the process cannot be followed.
     fn arm(&mut self, proc: &mut ProcDir, wanted: &mut Wanted<'_>) -> Result<()>;
 
-    /// What can be read as soon as there may be something to tell; `None` while nothing is armed.
+    /// Returns a descriptor that can be read as soon as there may be an event; `None` if nothing is
+    /// armed.
     fn descriptor(&self) -> Option<BorrowedFd<'_>>;
 
-    /// When it has to be asked, though its descriptor stays silent.
+    /// Returns when [`Source::next`] has to be called even if the descriptor cannot be read.
     fn due(&self) -> Option<Instant>;
 
-    /// The next event, and where the process stands for it, without waiting. It is asked until
-    /// there is none before anybody sleeps.
-    fn next(&mut self, proc: &mut ProcDir) -> Option<(TargetEvent, At)>;
+    /// Returns the next event and how the process is held for it, without waiting. It is called
+    /// until there is no event before anybody sleeps.
+    fn next(&mut self, proc: &mut ProcDir) -> Option<(TargetEvent, HeldBy)>;
 
-    /// The process has become another program: what was armed in the old one is gone with it.
+    /// Forgets what was armed: the process has executed another program.
     fn program_replaced(&mut self);
 
-    /// How many events since the last call came too fast to be seen.
+    /// Returns how many events were lost since the last call because they came too fast.
     fn missed(&mut self) -> u64;
 }
 
-/// What is to be armed, as it passes from source to source.
+/// What is to be armed, passed from source to source.
 pub(super) struct Wanted<'w> {
+    /// What was asked for.
     pub(super) what: &'w Arming,
-    /// Signals to be seen by tracing: bit n-1 for signal n. Deaths that cannot be had otherwise are
-    /// added to those that were asked for.
+    /// Signals that have to be seen by tracing: bit n-1 stands for signal n. Besides those that
+    /// were asked for, they are the fault signals if deaths cannot be seen otherwise.
     pub(super) signals: u64,
-    /// Places that cannot be had by probes.
-    pub(super) trapped: Vec<&'w ArmedPlace>,
-    /// Whether a traced thread stands for an event now: it is let go only afterwards.
+    /// Places for which there is no uprobe.
+    pub(super) without_probe: Vec<&'w ArmedPlace>,
+    /// Whether a traced thread stands for an event now. The tracing must not end before it goes on.
     pub(super) stands_traced: bool,
-    /// What cannot be had, or what it costs, in sentences.
+    /// What cannot be reported, or what it costs the process, in sentences.
     pub(super) notices: Vec<String>,
 }
 
@@ -46,7 +53,7 @@ impl<'w> Wanted<'w> {
         Self {
             what,
             signals: what.signals,
-            trapped: Vec::new(),
+            without_probe: Vec::new(),
             stands_traced,
             notices: Vec::new(),
         }

@@ -1,65 +1,69 @@
-//! The thread that stands for the last event: keeping it there, letting it go on, and holding the
-//! others with it for a capture.
+//! The thread that stands for the last event: keeping it there, letting it go on, and stopping the
+//! other threads with it for a capture.
 
-use super::{STOPPING, Sources};
+use super::{STOP_TIMEOUT, Sources};
 use crate::{
     CaptureOptions, Result, Standing,
     linux::{
         arch,
-        hold::{Death, Report},
+        bpf_programs::{Death, Report},
         leftovers,
         proc::ProcDir,
         rights::explain_refusal,
-        stop::{self, Hold, Threads},
-        stopped::Stopped,
+        stop::{self, Threads, TraceState},
+        stopped_threads::StoppedThreads,
         sys::ptrace,
-        traced::Fate,
+        traced_process::Fate,
     },
 };
 use std::time::{Duration, Instant};
 
-/// Where a process stands for the last event.
+/// What holds the thread of the last event.
 #[derive(Default)]
-pub(super) enum At {
-    /// Nowhere: it runs, or is gone.
+pub(super) enum HeldBy {
+    /// Nothing: the process runs, or is gone.
     #[default]
     Nothing,
-    /// A traced thread stands at something that it did; of a signal, with what that will do.
-    Traced(i32, Option<Fate>),
-    /// A thread is held by a probe, for some milliseconds at most.
-    Held(Report),
-    /// A thread came to a place and has been stopped by us since.
-    Stopped(Report),
-    /// The process is dead, the thread with the fault first; its memory is kept.
-    Dead(Vec<Death>),
+    /// The thread is traced, and stands for its event. If that is a signal, this has what the
+    /// signal will do.
+    Tracer(i32, Option<Fate>),
+    /// A uprobe holds the thread, for some milliseconds at most.
+    Probe(Report),
+    /// The thread came to a place, and was stopped by us since.
+    OurStop(Report),
+    /// The process is dead, and its memory is kept. The thread that had the fault is the first.
+    Death(Vec<Death>),
 }
 
-impl At {
-    /// What is told of the thread.
+impl HeldBy {
+    /// Returns what is told of the thread.
     pub(super) fn standing(&self) -> Standing {
         let registers = match self {
-            At::Nothing => None,
-            At::Traced(tid, _) => arch::general(*tid).ok(),
-            At::Held(report) | At::Stopped(report) => Some(report.registers),
-            At::Dead(deaths) => deaths.first().map(|death| death.registers),
+            HeldBy::Nothing => None,
+            HeldBy::Tracer(tid, _) => arch::general(*tid).ok(),
+            HeldBy::Probe(report) | HeldBy::OurStop(report) => Some(report.registers),
+            HeldBy::Death(deaths) => deaths.first().map(|death| death.registers),
         };
         let kind = match self {
-            At::Held(report) | At::Stopped(report) => report.kind,
-            At::Nothing | At::Traced(..) | At::Dead(_) => None,
+            HeldBy::Probe(report) | HeldBy::OurStop(report) => report.kind,
+            HeldBy::Nothing | HeldBy::Tracer(..) | HeldBy::Death(_) => None,
         };
         Standing {
             registers,
             kind,
-            is_deadly: matches!(self, At::Traced(_, Some(Fate::Death)) | At::Dead(_)),
+            is_deadly: matches!(
+                self,
+                HeldBy::Tracer(_, Some(Fate::Death)) | HeldBy::Death(_)
+            ),
         }
     }
 
-    /// The living thread that stands.
+    /// Returns the living thread that stands.
     fn thread(&self) -> Option<i32> {
         match self {
-            At::Nothing | At::Dead(_) => None,
-            At::Traced(tid, _) => Some(*tid),
-            At::Held(report) | At::Stopped(report) => Some(report.thread),
+            HeldBy::Nothing | HeldBy::Death(_) => None,
+            HeldBy::Tracer(tid, _) => Some(*tid),
+            HeldBy::Probe(report) | HeldBy::OurStop(report) => Some(report.thread),
         }
     }
 }
@@ -67,21 +71,24 @@ impl At {
 impl Sources {
     /// See [`Follow::is_standing`](crate::Follow::is_standing).
     pub(super) fn is_standing(&self) -> bool {
-        match &self.at {
-            At::Nothing => false,
-            At::Held(report) => self.probes.is_held(report),
-            At::Traced(..) | At::Stopped(_) | At::Dead(_) => true,
+        match &self.held_by {
+            HeldBy::Nothing => false,
+            HeldBy::Probe(report) => self.probes.is_held(report),
+            HeldBy::Tracer(..) | HeldBy::OurStop(_) | HeldBy::Death(_) => true,
         }
     }
 
-    /// Makes a stop of a hold; returns whether the thread stands now. It does not when it came too
-    /// late for that, or ended.
+    /// Stops a thread that a probe holds, so that it stands for any length of time. Returns whether
+    /// it stands: not if the probe's time was over, or if it has ended.
+    ///
+    /// # Errors
+    /// If we may not trace the thread.
     pub(super) fn stay(&mut self, proc: &ProcDir) -> Result<bool> {
-        let report = match std::mem::take(&mut self.at) {
-            At::Held(report) => report,
-            at => {
-                let stands = !matches!(at, At::Nothing);
-                self.at = at;
+        let report = match std::mem::take(&mut self.held_by) {
+            HeldBy::Probe(report) => report,
+            held_by => {
+                let stands = !matches!(held_by, HeldBy::Nothing);
+                self.held_by = held_by;
                 return Ok(stands);
             }
         };
@@ -90,39 +97,34 @@ impl Sources {
             && let Err(error) = ptrace::seize(tid)
         {
             self.probes.let_go(&report);
-            let is_gone = error.raw_os_error() == Some(libc::ESRCH);
-            let tracer = stop::tracer_of(proc, tid);
-            return match is_gone {
-                true => Ok(false),
-                false => Err(explain_refusal(proc, tracer, &error)),
-            };
+            return not_seized(proc, tid, &error);
         }
         let _ = ptrace::interrupt(tid);
         self.probes.let_go(&report);
-        let hold = wait_for_stop(tid);
+        let state = wait_for_stop(tid);
         if let Some(traced) = self.tracing.traced() {
-            traced.borrow_mut().threads.held.insert(tid, hold);
-        } else if hold == Hold::Pending {
+            traced.borrow_mut().threads.states.insert(tid, state);
+        } else if state == TraceState::Pending {
             leftovers::remember(tid);
         }
-        let stands = hold == Hold::Stopped;
+        let stands = state == TraceState::Stopped;
         if stands {
-            self.at = At::Stopped(report);
+            self.held_by = HeldBy::OurStop(report);
         }
         Ok(stands)
     }
 
     /// Lets the thread that stands go on.
     pub(super) fn go_on(&mut self) {
-        let at = std::mem::take(&mut self.at);
+        let held_by = std::mem::take(&mut self.held_by);
         if self.tracing.end_if_due() {
             return;
         }
-        match at {
-            At::Nothing | At::Dead(_) => {}
-            At::Held(report) => self.probes.let_go(&report),
-            At::Traced(tid, _) => self.resume(tid),
-            At::Stopped(report) => self.resume(report.thread),
+        match held_by {
+            HeldBy::Nothing | HeldBy::Death(_) => {}
+            HeldBy::Probe(report) => self.probes.let_go(&report),
+            HeldBy::Tracer(tid, _) => self.resume(tid),
+            HeldBy::OurStop(report) => self.resume(report.thread),
         }
     }
 
@@ -133,42 +135,54 @@ impl Sources {
         }
     }
 
-    /// Holds all threads, the one that stands among them.
-    pub(super) fn stop_all(&mut self, proc: &ProcDir, options: &CaptureOptions) -> Result<Stopped> {
+    /// Stops all threads; the one that stands stays where it is.
+    pub(super) fn stop_all(
+        &mut self,
+        proc: &ProcDir,
+        options: &CaptureOptions,
+    ) -> Result<StoppedThreads> {
         self.stay(proc)?;
         let deadline = Instant::now() + options.thread_deadline;
         if let Some(traced) = self.tracing.traced().cloned() {
             traced.borrow_mut().threads.stop_running(deadline);
-            let standing = self.at.thread().filter(|_| options.lets_go);
+            let standing = self.held_by.thread().filter(|_| options.lets_go);
             if standing.is_some() {
-                self.at = At::Nothing;
+                self.held_by = HeldBy::Nothing;
             }
-            return Ok(Stopped::Traced(traced, standing));
+            return Ok(StoppedThreads::Traced(traced, standing));
         }
-        let standing = match std::mem::take(&mut self.at) {
-            At::Stopped(report) => Some(report.thread),
+        let standing = match std::mem::take(&mut self.held_by) {
+            HeldBy::OurStop(report) => Some(report.thread),
             _ => None,
         };
         let threads = Threads::stop(proc, deadline, standing, &options.cancel)?;
-        Ok(Stopped::Once(threads))
+        Ok(StoppedThreads::Once(threads))
     }
 }
 
-/// Waits until a thread has stopped: it stands, ends, or takes too long.
-fn wait_for_stop(tid: i32) -> Hold {
+/// Explains why a thread could not be seized; `Ok(false)` if it has ended.
+fn not_seized(proc: &ProcDir, tid: i32, error: &std::io::Error) -> Result<bool> {
+    if error.raw_os_error() == Some(libc::ESRCH) {
+        return Ok(false);
+    }
+    Err(explain_refusal(proc, stop::tracer_of(proc, tid), error))
+}
+
+/// Waits until a thread that was asked to stop stands or has ended, or the time is over.
+fn wait_for_stop(tid: i32) -> TraceState {
     use ptrace::Report as R;
-    let end = Instant::now() + STOPPING;
+    let end = Instant::now() + STOP_TIMEOUT;
     while Instant::now() < end {
         match ptrace::report_of(tid) {
             Ok(Some((_, R::Signal(signal)))) => drop(ptrace::resume(tid, signal)),
             Ok(Some((_, R::Exiting(_)))) => {
                 leftovers::detach(tid, 0);
-                return Hold::Exiting;
+                return TraceState::Exiting;
             }
-            Ok(Some((_, R::Gone(_)))) | Err(_) => return Hold::Exiting,
-            Ok(Some(_)) => return Hold::Stopped,
+            Ok(Some((_, R::Gone(_)))) | Err(_) => return TraceState::Exiting,
+            Ok(Some(_)) => return TraceState::Stopped,
             Ok(None) => std::thread::sleep(Duration::from_micros(20)),
         }
     }
-    Hold::Pending
+    TraceState::Pending
 }

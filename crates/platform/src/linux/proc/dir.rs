@@ -1,3 +1,6 @@
+//! An open `/proc/PID`: files are opened relative to it, so that they never are those of another
+//! process that got the pid.
+
 use super::stat::{self, Stat};
 use crate::{Error, ErrorKind, Result};
 use rustix::fs::{MemfdFlags, Mode, OFlags, openat};
@@ -9,26 +12,31 @@ use std::{
     os::fd::{AsFd, OwnedFd},
 };
 
-/// What is read of a file of `/proc` at most: a hostile environment may be huge.
+/// How many bytes are read of a file of `/proc`: a hostile environment may be huge.
 const LARGEST_FILE: u64 = 256 << 20;
 
-/// An open `/proc/PID`: reads fail with ESRCH once that very process is gone.
+/// An open `/proc/PID`. Reads fail with ESRCH when that process is gone.
 pub(crate) struct ProcDir {
+    /// The identity of the process.
     pub(crate) key: ProcessKey,
     dir: OwnedFd,
-    /// `/proc/PID/task/TID` of a thread that lives: the leader, or where it ended (a zombie
-    /// leader has neither maps nor memory), a sibling.
+    /// The folder `task/TID` of a living thread: the first thread, or if that has ended, another
+    /// one. A first thread that has ended has neither mappings nor memory.
     living: OwnedFd,
+    /// The id of that thread.
     pub(crate) living_tid: i32,
-    /// Files that were opened while it lived: of an address space that is kept, they tell on when
-    /// the process is gone.
+    /// Files that were opened while the process lived. If its address space is kept, they can still
+    /// be read when it is gone.
     kept: BTreeMap<&'static str, File>,
-    /// It is gone: what was kept speaks for it.
+    /// Whether the process is gone, and [`ProcDir::keep`] has to be relied on.
     pub(crate) is_gone: bool,
 }
 
 impl ProcDir {
-    /// Opens it for the process that has this pid now.
+    /// Opens the folder of the process that has this pid now.
+    ///
+    /// # Errors
+    /// If there is none, or it is a zombie.
     pub(crate) fn open_pid(pid: u32) -> Result<Self> {
         let key = ProcessKey { pid, start: 0 };
         let failed = |error: io::Error| no_process(pid, &error);
@@ -49,7 +57,10 @@ impl ProcDir {
         })
     }
 
-    /// Opens it for exactly this process.
+    /// Opens the folder of exactly this process.
+    ///
+    /// # Errors
+    /// If it has ended.
     pub(crate) fn open(key: ProcessKey) -> Result<Self> {
         let dir = Self::open_pid(key.pid)?;
         if dir.key == key {
@@ -59,12 +70,12 @@ impl ProcDir {
         Err(Error::new(ErrorKind::NoSuchProcess, what))
     }
 
-    /// `stat` of the process.
+    /// Reads `stat` of the process.
     pub(crate) fn stat(&self) -> io::Result<Stat> {
         read_stat(&self.dir)
     }
 
-    /// A whole file of the process (facts of the process: `status`, `cgroup`, `task/TID/comm`).
+    /// Reads a file with facts of the process, as `status`, `cgroup` or `task/TID/comm`.
     pub(crate) fn read(&self, name: &str) -> io::Result<Vec<u8>> {
         match self.kept(name) {
             Some(file) => read_from_start(file),
@@ -72,7 +83,7 @@ impl ProcDir {
         }
     }
 
-    /// A whole file of a thread that lives (facts of the address space: `maps`, `auxv`).
+    /// Reads a file with facts of the address space, as `maps` or `auxv`, from a living thread.
     pub(crate) fn read_living(&self, name: &str) -> io::Result<Vec<u8>> {
         match self.kept(name) {
             Some(file) => read_from_start(file),
@@ -84,7 +95,7 @@ impl ProcDir {
         self.kept.get(name).filter(|_| self.is_gone)
     }
 
-    /// Opens these files of a thread that lives, for when none does any more.
+    /// Opens these files of a living thread, for use when no thread lives any more.
     pub(crate) fn keep(&mut self, names: &[&'static str]) -> io::Result<()> {
         self.kept.clear();
         for name in names {
@@ -94,8 +105,11 @@ impl ProcDir {
         Ok(())
     }
 
-    /// Takes copies of these, which cannot be read once the process is gone. What cannot be had now
-    /// stays as it was.
+    /// Copies these files, which cannot be read when the process is gone. If one cannot be read
+    /// now, its older copy is kept.
+    ///
+    /// # Errors
+    /// If a file cannot be read, or is empty.
     pub(crate) fn keep_copies(&mut self, names: &[&'static str]) -> io::Result<()> {
         for name in names {
             let text = read_file(&self.living, name)?;
@@ -121,7 +135,7 @@ impl ProcDir {
         .into())
     }
 
-    /// Opens a file of a thread that lives.
+    /// Opens a file of a living thread, or the kept one if the process is gone.
     pub(crate) fn open_living(&self, name: &str) -> io::Result<File> {
         if let Some(file) = self.kept(name) {
             let mut file = file.try_clone()?;
@@ -137,18 +151,18 @@ impl ProcDir {
         .into())
     }
 
-    /// Where a link of the process leads.
+    /// Returns the destination of a link of the process, as `exe`.
     pub(crate) fn link(&self, name: &str) -> io::Result<String> {
         link(&self.living, name)
     }
 
-    /// The directory itself.
+    /// Returns the folder itself.
     pub(crate) fn fd(&self) -> &OwnedFd {
         &self.dir
     }
 
-    /// The number of open descriptors: the size of the directory since Linux 6.2, before that the
-    /// number of its entries. `None` if the process is gone, or of another user.
+    /// Returns the number of open descriptors: the size of the folder `fd` since Linux 6.2, before
+    /// that the number of its entries. `None` if the process is gone or belongs to another user.
     pub(crate) fn descriptors(&self) -> Option<u64> {
         let found = rustix::fs::statat(&self.dir, "fd", rustix::fs::AtFlags::empty()).ok()?;
         match found.st_size {
@@ -157,7 +171,7 @@ impl ProcDir {
         }
     }
 
-    /// Thread ids, ascending.
+    /// Returns the thread ids, ascending.
     pub(crate) fn tasks(&self) -> io::Result<Vec<i32>> {
         tasks(&self.dir)
     }
@@ -182,27 +196,28 @@ fn no_process(pid: u32, error: &io::Error) -> Error {
     }
 }
 
-/// The directory of the process that has this pid now.
+/// Opens the folder of the process that has this pid now.
 pub(crate) fn open_dir(pid: u32) -> io::Result<OwnedFd> {
     let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::RDONLY;
     let dir = rustix::fs::open(format!("/proc/{pid}"), flags, Mode::empty())?;
     Ok(dir)
 }
 
-/// The pids that there are, ascending.
+/// Returns all pids, ascending.
 pub(crate) fn all_pids() -> io::Result<Vec<i32>> {
     numbers_in(rustix::fs::CWD, "/proc")
 }
 
+/// Reads and parses `stat` below an open folder.
 pub(crate) fn read_stat(dir: impl AsFd) -> io::Result<Stat> {
     stat::parse(&read_file(dir, "stat")?).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
-/// The leader if it lives, else the first thread that does.
+/// Opens the folder of the first thread if that lives, else of another living thread.
 fn living_thread(dir: &OwnedFd, pid: u32) -> Result<(i32, OwnedFd)> {
     let gone = |error: io::Error| no_process(pid, &error);
     let mut all = tasks(dir).map_err(gone)?;
-    // Thread ids wrap around: those of short-lived threads may come before the leader's.
+    // Thread ids wrap around, so that other threads may come before the first one.
     all.sort_by_key(|&tid| tid as u32 != pid);
     let mut last = None;
     for tid in all {
@@ -224,12 +239,12 @@ fn living_thread(dir: &OwnedFd, pid: u32) -> Result<(i32, OwnedFd)> {
     Err(Error::new(ErrorKind::NoSuchProcess, what))
 }
 
-/// Thread ids below an open `/proc/PID`, ascending.
+/// Returns the thread ids below an open `/proc/PID`, ascending.
 pub(crate) fn tasks(dir: &OwnedFd) -> io::Result<Vec<i32>> {
     numbers_in(dir, "task")
 }
 
-/// The names of a directory that are numbers, ascending.
+/// Returns those names in a folder that are numbers, ascending.
 pub(crate) fn numbers_in(dir: impl AsFd, name: &str) -> io::Result<Vec<i32>> {
     let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::RDONLY;
     let listing = rustix::fs::Dir::new(openat(dir, name, flags, Mode::empty())?)?;
@@ -247,16 +262,16 @@ pub(crate) fn numbers_in(dir: impl AsFd, name: &str) -> io::Result<Vec<i32>> {
     Ok(numbers)
 }
 
-/// A whole file below an open directory.
+/// Reads a file below an open folder.
 pub(crate) fn read_file(dir: impl AsFd, name: &str) -> io::Result<Vec<u8>> {
     let file: File = openat(dir, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?.into();
-    // Most of these files fit, and cost one read.
+    // Most files fit into one page, and cost one read then.
     let mut bytes = Vec::with_capacity(4096);
     file.take(LARGEST_FILE).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-/// Where a link below an open directory leads.
+/// Returns the destination of a link below an open folder.
 pub(crate) fn link(dir: impl AsFd, name: &str) -> io::Result<String> {
     let target = rustix::fs::readlinkat(dir, name, Vec::new())?;
     Ok(String::from_utf8_lossy(target.as_bytes()).into_owned())

@@ -1,20 +1,20 @@
-//! Facts about the machine: `/proc` and `/etc` files that belong to no process.
+//! Facts about the machine, from files of `/proc` and `/etc` that belong to no process.
 
 use crate::{ARCHITECTURE, OS};
 use snapshot::{System, WallTime};
 use std::{collections::HashMap, fs, sync::LazyLock, time::Duration};
 
-/// Clock ticks a second in `/proc/PID/stat` (`sysconf(_SC_CLK_TCK)`).
+/// Returns the number of clock ticks per second in `/proc/PID/stat` (`sysconf(_SC_CLK_TCK)`).
 pub(crate) fn ticks() -> u64 {
     rustix::param::clock_ticks_per_second()
 }
 
-/// Ticks as a duration.
+/// Converts ticks to a duration.
 pub(crate) fn ticks_to_duration(ticks_used: u64) -> Duration {
     Duration::from_nanos(ticks_used.saturating_mul(1_000_000_000 / ticks().max(1)))
 }
 
-/// When a process with this start time (ticks after boot) started.
+/// Returns when a process started. `start` is in ticks after boot, `boot` in seconds since 1970.
 pub(crate) fn start_time(start: u64, boot: i64) -> WallTime {
     let after_boot = ticks_to_duration(start).as_nanos() as i64;
     WallTime(
@@ -23,7 +23,7 @@ pub(crate) fn start_time(start: u64, boot: i64) -> WallTime {
     )
 }
 
-/// Boot time in seconds since 1970 (`btime` of `/proc/stat`).
+/// Returns the boot time in seconds since 1970 (`btime` of `/proc/stat`).
 pub(crate) fn boot_time() -> i64 {
     let text = fs::read_to_string("/proc/stat").unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("btime "));
@@ -31,8 +31,8 @@ pub(crate) fn boot_time() -> i64 {
         .unwrap_or(0)
 }
 
-/// The processor, as `/proc/cpuinfo` describes the first one. That file is long and slow (the kernel
-/// asks every processor for its frequency), and what is taken of it does not change: it is read once.
+/// The processor, as `/proc/cpuinfo` describes the first one. The file is long and slow (the kernel
+/// asks every processor for its frequency) and does not change in what we use, so it is read once.
 struct Processor {
     vendor: String,
     model: String,
@@ -48,8 +48,8 @@ static PROCESSOR: LazyLock<Processor> = LazyLock::new(|| {
     }
 });
 
-/// The machine as it is now. Reads three files; who wants only the operating system or the processor
-/// uses [`OS`] and [`ARCHITECTURE`].
+/// Returns facts about the machine. It reads three files; use [`OS`] and [`ARCHITECTURE`] if only
+/// these are needed.
 pub(crate) fn system() -> System {
     let uname = rustix::system::uname();
     let text = |part: &std::ffi::CStr| part.to_string_lossy().into_owned();
@@ -81,8 +81,8 @@ fn cpu_field(text: &str, key: &str) -> String {
     value.unwrap_or_default()
 }
 
-/// CPUID leaf 1 EAX, put together again from what `/proc/cpuinfo` took apart (Intel SDM vol. 2A,
-/// CPUID, "Version Information").
+/// Puts the processor's signature (CPUID leaf 1, EAX) together from the parts that `/proc/cpuinfo`
+/// shows (Intel SDM volume 2A, CPUID, "Version Information").
 fn signature(cpuinfo: &str) -> u32 {
     let number = |key| cpu_field(cpuinfo, key).parse::<u32>().unwrap_or(0);
     let (family, model, stepping) = (number("cpu family"), number("model"), number("stepping"));
@@ -111,7 +111,8 @@ fn uptime() -> Duration {
     Duration::try_from_secs_f64(seconds.unwrap_or(0.0)).unwrap_or_default()
 }
 
-/// User names by id, from `/etc/passwd`: a name service may not answer, a file does.
+/// Returns user names by id. They are read from `/etc/passwd`, because a name service may not
+/// answer.
 pub(crate) fn users() -> HashMap<u32, String> {
     let text = fs::read_to_string("/etc/passwd").unwrap_or_default();
     let entry = |line: &str| {
@@ -122,13 +123,14 @@ pub(crate) fn users() -> HashMap<u32, String> {
     text.lines().filter_map(entry).collect()
 }
 
-/// Devices (major << 32 | minor) of file systems whose server may never answer.
+/// Returns the devices (major << 32 | minor) of file systems whose server may never answer.
 pub(crate) fn remote_devices(mountinfo: &[u8]) -> Vec<u64> {
     let text = String::from_utf8_lossy(mountinfo);
     text.lines().filter_map(remote_device).collect()
 }
 
-/// A line of `mountinfo`: `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw`.
+/// Parses a line of `mountinfo`, as in `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root
+/// rw`.
 fn remote_device(line: &str) -> Option<u64> {
     let (left, right) = line.split_once(" - ")?;
     let kind = right.split(' ').next()?;
@@ -140,8 +142,9 @@ fn remote_device(line: &str) -> Option<u64> {
     Some(major.parse::<u64>().ok()? << 32 | minor.parse::<u64>().ok()?)
 }
 
-/// The systemd unit and the container of a cgroup path list (`/proc/PID/cgroup`). The outermost
-/// container: what lies further in was named by who is in it, and no runtime of this machine knows it.
+/// Returns the systemd unit and the container of a process, by its `/proc/PID/cgroup`. It is the
+/// outermost container: what lies further in was named by whoever runs there, and no container
+/// runtime of this machine knows it.
 pub(crate) fn unit_and_container(cgroup: &[u8]) -> (Option<String>, Option<String>) {
     let text = String::from_utf8_lossy(cgroup);
     let parts = text.lines().filter_map(|line| line.splitn(3, ':').nth(2));
@@ -154,9 +157,9 @@ pub(crate) fn unit_and_container(cgroup: &[u8]) -> (Option<String>, Option<Strin
     (unit.map(|unit| (*unit).to_owned()), container)
 }
 
-/// 64 hexadecimal digits, as Docker, containerd, CRI-O and Podman write them:
-/// `docker-<id>.scope`, `cri-containerd-<id>.scope`, `crio-<id>.scope`, `libpod-<id>.scope`,
-/// `kubepods:cri-containerd:<id>`, or the bare id.
+/// Returns the id of a container, 64 hexadecimal digits, as Docker, containerd, CRI-O and Podman
+/// write it: `docker-<id>.scope`, `cri-containerd-<id>.scope`, `crio-<id>.scope`,
+/// `libpod-<id>.scope`, `kubepods:cri-containerd:<id>`, or the bare id.
 fn container_id(part: &str) -> Option<String> {
     let bare = part.strip_suffix(".scope").unwrap_or(part);
     let id = bare.rsplit(['-', ':']).next()?;

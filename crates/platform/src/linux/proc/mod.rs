@@ -1,4 +1,7 @@
-//! `/proc/PID`: opened once, by directory, so that a recycled pid is never read for another.
+//! Files of `/proc` (proc(5)), one module for each file that is parsed.
+//!
+//! `/proc/PID` is opened once as a folder, and its files relative to that, so that a recycled pid
+//! is never mistaken for the process.
 
 mod dir;
 pub(crate) mod machine;

@@ -3,30 +3,31 @@
 use snapshot::{Range, maps};
 use std::collections::HashMap;
 
-/// The flags of those regions that have any, by range.
+/// The flags of regions that have any, by range.
 pub(crate) type SpecialFlags = HashMap<Range, Flags>;
 
 /// The flags of a region that matter to a dump, from its line `VmFlags`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Flags {
-    /// `MADV_DONTDUMP`.
+    /// The program excluded it from dumps (`MADV_DONTDUMP`).
     pub(crate) dont_dump: bool,
-    /// Memory of a device: reading may have effects.
+    /// It is memory of a device, and reading it may have effects.
     pub(crate) device: bool,
-    /// Huge pages of hugetlbfs.
+    /// It consists of huge pages of hugetlbfs.
     pub(crate) hugetlb: bool,
 }
 
-/// Collects the regions with flags out of `smaps`, which is fed to it line by line: the whole text
-/// has about 1 KiB a region, 70 MB for 70,000 regions.
+/// Collects the regions with flags from the lines of `smaps`. The whole text is not kept: it has
+/// about 1 KiB for each region, 70 MB for 70,000 regions.
 #[derive(Default)]
 pub(crate) struct SmapsReader {
+    /// The regions that have flags.
     pub(crate) special: SpecialFlags,
     current: Range,
 }
 
 impl SmapsReader {
-    /// Takes the next line.
+    /// Parses the next line.
     pub(crate) fn line(&mut self, line: &[u8]) {
         if let Some(flags) = line.strip_prefix(b"VmFlags:") {
             let flags = flags_of(flags);

@@ -1,6 +1,7 @@
-//! `/proc/PID/stat` (proc_pid_stat(5)).
+//! Parsing `/proc/PID/stat` (proc_pid_stat(5)).
 
-/// The fields of `stat` that are used here; times in clock ticks, sizes as the kernel says.
+/// The fields of `stat` that we use. Times are in clock ticks; `virtual_bytes` is in bytes,
+/// `resident_pages` in pages.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Stat {
     pub(crate) comm: String,
@@ -19,11 +20,12 @@ pub(crate) struct Stat {
     pub(crate) stack_start: u64,
 }
 
-/// The kernel's own threads carry this flag (`PF_KTHREAD` of `linux/sched.h`).
+/// The flag of threads of the kernel (`PF_KTHREAD` of `linux/sched.h`).
 pub(crate) const KERNEL_THREAD: u32 = 0x0020_0000;
 
-/// Parses it; the name may hold spaces, newlines and `)`, so that fields count from the *last*
-/// `)` (CVE-2021-25682: split naively, a process spoofs its own start time).
+/// Parses the file; `None` if it is incomplete. The name may contain blanks, newlines and `)`, so
+/// fields are counted from the last `)` (CVE-2021-25682: a parser that splits at blanks lets a
+/// process fake its start time).
 pub(crate) fn parse(text: &[u8]) -> Option<Stat> {
     let open = text.iter().position(|&b| b == b'(')?;
     let close = text
@@ -32,7 +34,7 @@ pub(crate) fn parse(text: &[u8]) -> Option<Stat> {
         .filter(|&close| close > open)?;
     let rest = String::from_utf8_lossy(&text[close + 1..]).into_owned();
     let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
-    // Field numbers are those of the manual, where the state is number 3.
+    // Fields have the numbers of the manual page, where the state is number 3.
     let field = |number: usize| fields.get(number - 3).copied();
     let number = |n: usize| field(n).and_then(|text| text.parse::<u64>().ok());
     Some(Stat {

@@ -1,22 +1,25 @@
-//! `/proc/PID/statm` (proc_pid_statm(5)): sizes of an address space, in pages.
+//! Parsing `/proc/PID/statm` (proc_pid_statm(5)): sizes of an address space, in pages.
 
-/// The first three of its numbers.
+/// The first three numbers of the file, in pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Pages {
+    /// The size of the address space.
     pub(crate) size: u64,
+    /// Resident pages.
     pub(crate) resident: u64,
-    /// Of files and shared memory; the rest of `resident` is `RssAnon` of `status`.
+    /// Resident pages of files and shared memory. The other resident pages are `RssAnon` of
+    /// `status`.
     pub(crate) shared: u64,
 }
 
 impl Pages {
-    /// Resident pages that are only this process's own.
+    /// Returns the resident pages that belong to this process alone.
     pub(crate) fn private(self) -> u64 {
         self.resident.saturating_sub(self.shared)
     }
 }
 
-/// Parses it.
+/// Parses the file; `None` if it is incomplete.
 pub(crate) fn parse(text: &[u8]) -> Option<Pages> {
     let mut numbers = text.split(|&byte| byte == b' ');
     let mut number = || std::str::from_utf8(numbers.next()?).ok()?.parse().ok();

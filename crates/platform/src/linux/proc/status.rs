@@ -1,7 +1,7 @@
-//! `/proc/PID/status` (proc_pid_status(5)): lines of `Key:\tvalue`. The kernel escapes newlines
-//! in the name, so that no process can add lines of its own.
+//! Parsing `/proc/PID/status` (proc_pid_status(5)), which has lines of `Key:\tvalue`. The kernel
+//! escapes newlines in the name, so no process can add lines of its own.
 
-/// The text after `key:`, trimmed.
+/// Returns the trimmed text after `key:`; `None` if there is no such line.
 pub(crate) fn field<'t>(text: &'t [u8], key: &str) -> Option<&'t str> {
     text.split(|&b| b == b'\n').find_map(|line| {
         let value = line.strip_prefix(key.as_bytes())?.strip_prefix(b":")?;
@@ -9,29 +9,29 @@ pub(crate) fn field<'t>(text: &'t [u8], key: &str) -> Option<&'t str> {
     })
 }
 
-/// A field in kB, as bytes.
+/// Returns a field that is a size in kB, in bytes.
 pub(crate) fn bytes(text: &[u8], key: &str) -> Option<u64> {
     let value = field(text, key)?.strip_suffix(" kB")?;
     value.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
-/// A field that is one number.
+/// Returns a field that is one number.
 pub(crate) fn number(text: &[u8], key: &str) -> Option<u64> {
     field(text, key)?.parse().ok()
 }
 
-/// A field that is a mask in hexadecimal.
+/// Returns a field that is a mask in hexadecimal digits.
 pub(crate) fn mask(text: &[u8], key: &str) -> Option<u64> {
     u64::from_str_radix(field(text, key)?, 16).ok()
 }
 
-/// The real and the effective id of `Uid` or `Gid`.
+/// Returns the real and the effective id of `Uid` or `Gid`.
 pub(crate) fn ids(text: &[u8], key: &str) -> Option<(u32, u32)> {
     let mut values = field(text, key)?.split_ascii_whitespace();
     Some((values.next()?.parse().ok()?, values.next()?.parse().ok()?))
 }
 
-/// The one id that all of the real, effective, saved and file system id of `Uid` or `Gid` are.
+/// Returns the id of `Uid` or `Gid` if the real, effective, saved and file system id are the same.
 pub(crate) fn only_id(text: &[u8], key: &str) -> Option<u32> {
     let mut ids = field(text, key)?.split_ascii_whitespace();
     let first: u32 = ids.next()?.parse().ok()?;
@@ -39,7 +39,7 @@ pub(crate) fn only_id(text: &[u8], key: &str) -> Option<u32> {
     (others == [first; 3]).then_some(first)
 }
 
-/// Private memory: what is only this process's own, in memory or swapped, in bytes.
+/// Returns the private memory in bytes, resident or swapped.
 pub(crate) fn private(text: &[u8]) -> u64 {
     bytes(text, "RssAnon").unwrap_or(0) + bytes(text, "VmSwap").unwrap_or(0)
 }

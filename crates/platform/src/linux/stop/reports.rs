@@ -1,6 +1,7 @@
-//! What traced threads report while all are being stopped, and stand.
+//! What traced threads report while they are being stopped, and while they stand (ptrace(2),
+//! "Stopped states").
 
-use super::{Hold, Threads};
+use super::{Threads, TraceState};
 use crate::{
     failpoint,
     linux::sys::ptrace::{self, Report},
@@ -8,26 +9,29 @@ use crate::{
 use std::time::Instant;
 
 impl Threads {
-    /// Takes the reports of those that have not stopped yet, each asked by its id: to ask for just
-    /// any report, the kernel goes through all threads each time (10,000 of them: 38 s, seen).
+    /// Takes the reports of threads that have not stopped yet. Each is asked by its id: to find the
+    /// next report of any thread, the kernel goes through all threads each time, which took 38 s
+    /// for 10,000.
     pub(super) fn take_reports(&mut self) {
-        let is_pending = |(tid, hold): (&i32, &Hold)| (*hold == Hold::Pending).then_some(*tid);
-        let pending: Vec<i32> = self.held.iter().filter_map(is_pending).collect();
+        let is_pending =
+            |(tid, state): (&i32, &TraceState)| (*state == TraceState::Pending).then_some(*tid);
+        let pending: Vec<i32> = self.states.iter().filter_map(is_pending).collect();
         pending
             .into_iter()
             .for_each(|tid| self.take_reports_of(tid));
     }
 
+    /// Takes all reports of one thread.
     pub(super) fn take_reports_of(&mut self, tid: i32) {
         loop {
             match ptrace::report_of(tid) {
-                // It is told until it is resumed.
+                // A signal is reported again until the thread is resumed.
                 Ok(Some((_, Report::Signal(_)))) if self.stands_at_signal(tid) => return,
                 Ok(Some((tid, report))) => self.take(tid, report),
                 Ok(None) => return,
-                // It is no tracee any more: gone, and nobody else will tell.
+                // It is not traced any more: it has ended, and nobody else will tell us.
                 Err(_) => {
-                    self.held.remove(&tid);
+                    self.states.remove(&tid);
                     return;
                 }
             }
@@ -35,13 +39,13 @@ impl Threads {
     }
 
     fn stands_at_signal(&self, tid: i32) -> bool {
-        matches!(self.held.get(&tid), Some(Hold::Signal(_)))
+        matches!(self.states.get(&tid), Some(TraceState::Signal(_)))
     }
 
-    /// Takes what the first thread and the leader report: whatever befalls a process that stands
-    /// befalls them too.
+    /// Takes the reports of the first thread and of the leader: whatever happens to a stopped
+    /// process as a whole is reported by one of them.
     pub(super) fn take_news(&mut self) {
-        let first = self.held.keys().next().copied();
+        let first = self.states.keys().next().copied();
         let leader = Some(self.key.pid as i32).filter(|pid| Some(*pid) != first);
         first
             .into_iter()
@@ -51,60 +55,66 @@ impl Threads {
 
     fn take(&mut self, tid: i32, report: Report) {
         match report {
-            Report::Interrupted | Report::OtherStop => self.stopped(tid, Hold::Stopped),
-            Report::GroupStop(signal) => self.stopped(tid, Hold::GroupStop(signal)),
+            Report::Interrupted | Report::OtherStop => self.stopped(tid, TraceState::Stopped),
+            Report::GroupStop(signal) => self.stopped(tid, TraceState::GroupStop(signal)),
             Report::Cloned(child) => {
-                self.held.entry(child).or_insert(Hold::Pending);
-                self.stopped(tid, Hold::Stopped);
+                self.states.entry(child).or_insert(TraceState::Pending);
+                self.stopped(tid, TraceState::Stopped);
             }
-            // Dying in this stop would lose the signal: let it be delivered at once. The stop we
-            // asked for still stands, and comes before the first instruction of a handler.
+            // If we died in this stop, the signal would be lost: let it be delivered at once. The
+            // stop that we asked for is still pending, and comes before the first instruction of a
+            // handler.
             Report::Signal(signal) if !self.wants(signal) => {
                 let _ = ptrace::resume(tid, signal);
             }
-            // One that is reported stands here until that is done.
-            Report::Signal(signal) => self.stopped(tid, Hold::Signal(signal)),
-            Report::Trapped(place) => self.stopped(tid, Hold::Trapped(place)),
+            // A thread with a signal that is to be reported stays here until that is done.
+            Report::Signal(signal) => self.stopped(tid, TraceState::Signal(signal)),
+            Report::AtBreakpoint(place) => self.stopped(tid, TraceState::AtBreakpoint(place)),
             Report::Exiting(_) => self.exiting(tid),
             Report::Executed => {
                 self.executed = true;
-                self.stopped(tid, Hold::Stopped);
+                self.stopped(tid, TraceState::Stopped);
             }
             Report::Gone(_) => self.gone(tid),
         }
     }
 
-    /// Whether this signal is to be reported.
+    /// Returns whether this signal is to be reported.
     pub(crate) fn wants(&self, signal: i32) -> bool {
         (1..=64).contains(&signal) && self.wanted_signals & 1 << (signal - 1) != 0
     }
 
-    fn stopped(&mut self, tid: i32, hold: Hold) {
+    fn stopped(&mut self, tid: i32, state: TraceState) {
         let _ = failpoint("stopped");
-        self.held.insert(tid, hold);
+        self.states.insert(tid, state);
     }
 
-    /// A thread that stood and is about to end was killed: the whole process ends, but not before
-    /// we let it go, so that the copy may yet be finished.
+    /// A thread reports that it is about to end. If it was stopped, the whole process was killed:
+    /// it waits in its exit until we release it, so that copying may finish.
     fn exiting(&mut self, tid: i32) {
         if self.in_exit {
-            self.held.insert(tid, Hold::Exiting);
+            self.states.insert(tid, TraceState::Exiting);
             return;
         }
         let stood = matches!(
-            self.held.get(&tid),
-            Some(Hold::Stopped | Hold::GroupStop(_) | Hold::Signal(_) | Hold::Trapped(_))
+            self.states.get(&tid),
+            Some(
+                TraceState::Stopped
+                    | TraceState::GroupStop(_)
+                    | TraceState::Signal(_)
+                    | TraceState::AtBreakpoint(_)
+            )
         );
         if stood {
             self.dying.get_or_insert_with(Instant::now);
         } else {
-            self.held.remove(&tid);
+            self.states.remove(&tid);
             let _ = ptrace::resume(tid, 0);
         }
     }
 
     fn gone(&mut self, tid: i32) {
-        self.held.remove(&tid);
-        self.died |= tid as u32 == self.key.pid && self.held.is_empty();
+        self.states.remove(&tid);
+        self.died |= tid as u32 == self.key.pid && self.states.is_empty();
     }
 }

@@ -1,5 +1,5 @@
-//! bpf(2) and the probes that run its programs, by the raw system call: a dozen instructions need
-//! no compiler at build time and no library at run time.
+//! bpf(2), and the probes that run BPF programs, by the raw system call: our programs are a few
+//! dozen instructions, which need no compiler at build time and no library at run time.
 
 use super::btf;
 use rustix::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -12,17 +12,17 @@ const PROG_LOAD: libc::c_long = 5;
 const BTF_LOAD: libc::c_long = 18;
 const RAW_TRACEPOINT_OPEN: libc::c_long = 17;
 
-/// Kinds of maps.
+/// Types of maps: a hash table, an array, a ring (`linux/bpf.h`).
 pub(crate) const HASH: u32 = 1;
 pub(crate) const ARRAY: u32 = 2;
 pub(crate) const RING: u32 = 27;
-/// An array that may be mapped.
+/// A flag for an array that can be mapped into memory (`BPF_F_MMAPABLE`).
 pub(crate) const MAPPABLE: u32 = 1 << 10;
 
-/// The kernel asks for a license that lets programs use its helpers.
+/// The license that we tell the kernel. Without the GPL in it, programs may not call all helpers.
 const LICENSE: &CStr = c"Dual MIT/GPL";
 
-/// `union bpf_attr`, as large as any command here needs it.
+/// `union bpf_attr`, as large as the commands here need it.
 #[repr(C, align(8))]
 struct Attributes([u8; 128]);
 
@@ -50,9 +50,9 @@ impl Attributes {
     }
 
     fn call(&mut self, command: libc::c_long) -> io::Result<libc::c_long> {
-        // SAFETY: the attributes live through the call and are as long as is said; the pointers in
-        // them, put there by the functions below, are to live values of the size that the command
-        // or the map's own sizes demand.
+        // SAFETY: the attributes live during the call and are as long as we say. The pointers in
+        // them were put there by the functions of this file, and point to values that live during
+        // the call and have the size that the command, or the sizes of the map, say.
         let result =
             unsafe { libc::syscall(libc::SYS_bpf, command, self.0.as_mut_ptr(), self.0.len()) };
         if result < 0 {
@@ -64,12 +64,13 @@ impl Attributes {
 
     fn open(mut self, command: libc::c_long) -> io::Result<OwnedFd> {
         let raw = self.call(command)?;
-        // SAFETY: a descriptor that was just made (close-on-exec, as bpf(2) makes them all).
+        // SAFETY: a descriptor that was just made and belongs to nobody else (bpf(2) makes all of
+        // them close-on-exec).
         Ok(unsafe { OwnedFd::from_raw_fd(raw as i32) })
     }
 }
 
-/// Makes a map; sizes in bytes.
+/// Makes a map; `key` and `value` are sizes in bytes.
 pub(crate) fn create_map(
     kind: u32,
     key: u32,
@@ -86,7 +87,7 @@ pub(crate) fn create_map(
         .open(MAP_CREATE)
 }
 
-/// An entry of a map whose keys and values are eight bytes long.
+/// Sets an entry of a map whose keys and values are eight bytes long.
 pub(crate) fn set(map: &OwnedFd, key: u64, value: u64) -> io::Result<()> {
     let mut attributes = Attributes::new()
         .fd(0, map)
@@ -98,16 +99,16 @@ pub(crate) fn set(map: &OwnedFd, key: u64, value: u64) -> io::Result<()> {
 /// What a program is attached to: `BPF_PROG_TYPE_KPROBE`, `BPF_PROG_TYPE_TRACEPOINT`,
 /// `BPF_PROG_TYPE_RAW_TRACEPOINT`.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Kind {
-    /// A uprobe of a perf event.
+pub(crate) enum ProgramType {
+    /// A uprobe that is a perf event.
     Probe = 2,
-    /// A tracepoint of a perf event.
+    /// A tracepoint that is a perf event.
     Tracepoint = 5,
-    /// A raw tracepoint.
+    /// A raw tracepoint, without a perf event.
     RawTracepoint = 17,
 }
 
-/// Attaches a program to a raw tracepoint, for as long as the descriptor lives.
+/// Attaches a program to a raw tracepoint, until the descriptor is closed.
 pub(crate) fn attach(program: &OwnedFd, tracepoint: &CStr) -> io::Result<OwnedFd> {
     Attributes::new()
         .pointer(0, tracepoint.as_ptr())
@@ -115,12 +116,16 @@ pub(crate) fn attach(program: &OwnedFd, tracepoint: &CStr) -> io::Result<OwnedFd
         .open(RAW_TRACEPOINT_OPEN)
 }
 
-/// Loads a program that has functions beside its own, which begin at these instructions.
-pub(crate) fn load_with(kind: Kind, code: &[u64], functions: &[usize]) -> io::Result<OwnedFd> {
+/// Loads a program that has further functions, which begin at these instructions.
+pub(crate) fn load_with(
+    program_type: ProgramType,
+    code: &[u64],
+    functions: &[usize],
+) -> io::Result<OwnedFd> {
     let types = load_types()?;
     let starts = [0].iter().chain(functions);
     let functions: Vec<[u32; 2]> = starts.map(|start| [*start as u32, btf::FUNCTION]).collect();
-    program(kind, code)
+    program(program_type, code)
         .fd(72, &types)
         .u32(76, size_of::<[u32; 2]>() as u32)
         .pointer(80, functions.as_ptr())
@@ -128,7 +133,7 @@ pub(crate) fn load_with(kind: Kind, code: &[u64], functions: &[usize]) -> io::Re
         .open(PROG_LOAD)
 }
 
-/// What types functions have, which the kernel wants to be told of programs that have some.
+/// Loads the types of our functions, which the kernel wants to know of programs that have some.
 fn load_types() -> io::Result<OwnedFd> {
     let types = btf::types();
     Attributes::new()
@@ -137,25 +142,29 @@ fn load_types() -> io::Result<OwnedFd> {
         .open(BTF_LOAD)
 }
 
-/// Loads a program.
-pub(crate) fn load(kind: Kind, code: &[u64]) -> io::Result<OwnedFd> {
-    program(kind, code).open(PROG_LOAD)
+/// Loads a program that has one function.
+///
+/// # Errors
+/// If the kernel's verifier refuses it, or we have no right to load programs.
+pub(crate) fn load(program_type: ProgramType, code: &[u64]) -> io::Result<OwnedFd> {
+    program(program_type, code).open(PROG_LOAD)
 }
 
-fn program(kind: Kind, code: &[u64]) -> Attributes {
+fn program(program_type: ProgramType, code: &[u64]) -> Attributes {
     Attributes::new()
-        .u32(0, kind as u32)
+        .u32(0, program_type as u32)
         .u32(4, code.len() as u32)
         .pointer(8, code.as_ptr())
         .pointer(16, LICENSE.as_ptr())
 }
 
-/// `PERF_EVENT_IOC_SET_BPF`: `_IOW('$', 8, __u32)`.
+/// The request that attaches a program to a perf event (`PERF_EVENT_IOC_SET_BPF`, `_IOW('$', 8,
+/// __u32)`).
 const SET_BPF: libc::c_ulong = 0x4004_2408;
 
-/// Has a program run at each hit of a perf event; it goes with the event.
+/// Runs a program at each hit of a perf event, until the event is closed.
 pub(crate) fn run_at(event: &OwnedFd, program: &OwnedFd) -> io::Result<()> {
-    // SAFETY: the request takes a descriptor's number.
+    // SAFETY: both descriptors are open, and the request takes the number of one.
     let set = unsafe { libc::ioctl(event.as_raw_fd(), SET_BPF as _, program.as_raw_fd()) };
     if set < 0 {
         Err(io::Error::last_os_error())
@@ -164,22 +173,26 @@ pub(crate) fn run_at(event: &OwnedFd, program: &OwnedFd) -> io::Result<()> {
     }
 }
 
-/// Words that are shared with the kernel, for as long as this lives.
+/// Memory that is shared with the kernel's BPF programs, until this is dropped.
 pub(crate) struct SharedWords {
     start: *mut libc::c_void,
     bytes: usize,
 }
 
-// SAFETY: the pages are accessed as atomics only, from any thread.
+// SAFETY: the mapping belongs to the process, not to a thread, and is accessed as atomics only.
 unsafe impl Send for SharedWords {}
 // SAFETY: as above.
 unsafe impl Sync for SharedWords {}
 
 impl SharedWords {
-    /// Maps `bytes` of a map or ring from `offset` on.
+    /// Maps `bytes` bytes of a map or ring from `offset` on.
+    ///
+    /// # Errors
+    /// If the kernel refuses, or is out of memory.
     pub(crate) fn new(map: &OwnedFd, bytes: usize, offset: u64, write: bool) -> io::Result<Self> {
         let protection = libc::PROT_READ | if write { libc::PROT_WRITE } else { 0 };
-        // SAFETY: a fresh mapping; no existing memory is touched.
+        // SAFETY: a new mapping at an address that the kernel chooses; no existing memory is
+        // touched.
         let start = unsafe {
             libc::mmap(
                 std::ptr::null_mut(),
@@ -196,17 +209,19 @@ impl SharedWords {
         Ok(Self { start, bytes })
     }
 
-    /// The words; those that may not be written to must not be stored to.
+    /// Returns the words. Words that were mapped without `write` must not be stored to, which would
+    /// raise SIGSEGV.
     pub(crate) fn words(&self) -> &[AtomicU64] {
-        // SAFETY: the mapping is page-aligned, lives as long as `self`, and the kernel writes
-        // whole words to it.
+        // SAFETY: the mapping is aligned to a page, has `bytes` bytes and lives as long as `self`.
+        // The kernel's programs change its words meanwhile, which is allowed for atomics.
         unsafe { std::slice::from_raw_parts(self.start.cast(), self.bytes / 8) }
     }
 }
 
 impl Drop for SharedWords {
     fn drop(&mut self) {
-        // SAFETY: exactly the mapping made in `new`, unmapped once.
+        // SAFETY: exactly the mapping that was made in `new`, unmapped once; nobody has a reference
+        // into it.
         unsafe { libc::munmap(self.start, self.bytes) };
     }
 }

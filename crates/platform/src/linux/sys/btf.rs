@@ -1,24 +1,26 @@
-//! The least that the kernel wants to know of a program's functions: that they are some, and that
-//! nobody outside calls them (Documentation/bpf/btf.rst).
+//! Type information (BTF) for BPF programs that have further functions: the least that the kernel
+//! demands, namely that they are functions and that nobody outside calls them
+//! (Documentation/bpf/btf.rst).
 
-/// The number of the type of all our functions.
+/// The id of the type that all our functions have.
 pub(crate) const FUNCTION: u32 = 3;
 
 const MAGIC: u16 = 0xeb9f;
 const VERSION: u8 = 1;
 const HEADER: u32 = 24;
 
-/// Kinds of types, as they stand in the upper byte of a type's second word.
+/// Kinds of types, in the bits of a type's second word in which they stand.
 const INTEGER: u32 = 1 << 24;
 const STATIC_FUNCTION: u32 = 12 << 24;
 const PROTOTYPE: u32 = 13 << 24;
 
-/// Names: none, of an integer, of a function.
+/// The names of types, each ending with a NUL: none, that of the integer, that of the functions.
 const NAMES: &[u8] = b"\0int\0hold\0";
 const INT: u32 = 1;
 const HOLD: u32 = 5;
 
-/// The types: 1 a signed integer of four bytes, 2 what gives one, 3 a function that is such.
+/// Returns the encoded types: 1 is a signed integer of four bytes, 2 a function prototype that
+/// returns one, 3 a static function of that prototype.
 pub(crate) fn types() -> Vec<u8> {
     const SIGNED_32_BITS: u32 = 1 << 24 | 32;
     let types = [

@@ -1,11 +1,13 @@
-//! What the kernel's core handler needs of its own process.
+//! What the kernel's core handler needs for its own process: the pidfd that it was started with,
+//! and no core of itself.
 
 use std::{
     fs, io,
-    os::fd::{BorrowedFd, OwnedFd},
+    os::fd::{FromRawFd, OwnedFd},
 };
 
-/// The pid that a pidfd stands for; -1 when that process is gone, `None` when it is no pidfd.
+/// Returns the pid that a pidfd stands for: -1 if that process is gone, `None` if the descriptor is
+/// no pidfd.
 pub(crate) fn described_pid(number: i32) -> Option<i64> {
     let text = fs::read(format!("/proc/self/fdinfo/{number}")).ok()?;
     super::super::proc::status::field(&text, "Pid")?
@@ -13,26 +15,24 @@ pub(crate) fn described_pid(number: i32) -> Option<i64> {
         .ok()
 }
 
-/// A descriptor of our own for the same file as the one that we were started with.
+/// Duplicates a descriptor that we were started with; `None` if it is not open.
 pub(crate) fn take_descriptor(number: i32) -> Option<OwnedFd> {
-    if number < 0 {
-        return None;
-    }
-    // SAFETY: the number is not negative; it is only borrowed to be duplicated, and where nothing
-    // is open under it, or something else by now, the kernel says so or the caller finds out.
-    let given = unsafe { BorrowedFd::borrow_raw(number) };
-    rustix::io::fcntl_dupfd_cloexec(given, 3).ok()
+    // SAFETY: fcntl takes plain numbers, and says EBADF where no descriptor has this one.
+    let copy = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3) };
+    // SAFETY: a descriptor that was just made and belongs to nobody else.
+    (copy >= 0).then(|| unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
-/// A crash of this process leaves nothing, and nobody reads its memory, in which a stranger's is.
+/// Sees to it that this process leaves no core if it crashes, and that nobody can read its memory,
+/// which contains another process's data.
 pub(crate) fn leave_no_core() -> io::Result<()> {
     let none = libc::rlimit {
         rlim_cur: 0,
         rlim_max: 0,
     };
-    // SAFETY: a live local with the kernel's layout; only limits of our own process change.
+    // SAFETY: a live local of the kernel's layout; only a limit of our own process changes.
     let limited = unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const none) };
-    // SAFETY: a property of our own process; no memory is involved.
+    // SAFETY: takes plain numbers and changes a property of our own process.
     let hidden = unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0) };
     match (limited, hidden) {
         (0, 0) => Ok(()),

@@ -1,4 +1,5 @@
-//! Starting a program that waits before its first instruction until we are ready for it.
+//! Starting a program that waits before its first instruction until we are ready: the child of
+//! fork(2) waits for a byte before it calls execve(2).
 
 use std::{
     io::{self, PipeReader, PipeWriter, Read, Write},
@@ -7,15 +8,19 @@ use std::{
     thread::JoinHandle,
 };
 
-/// A program that is about to be executed: it has its pid, and waits.
+/// A child that has its pid and waits before execve(2).
 #[derive(Debug)]
 pub(crate) struct Waiting {
+    /// The pid of the child.
     pub(crate) pid: u32,
     go: PipeWriter,
     spawned: JoinHandle<io::Result<Child>>,
 }
 
-/// Forks and stops short of execve(2).
+/// Forks a child that waits before execve(2).
+///
+/// # Errors
+/// If the child cannot be forked.
 pub(crate) fn launch(mut command: Command) -> io::Result<Waiting> {
     let (mut pid_reader, pid_writer) = io::pipe()?;
     let (go_reader, go) = io::pipe()?;
@@ -24,8 +29,9 @@ pub(crate) fn launch(mut command: Command) -> io::Result<Waiting> {
         go_reader.as_raw_fd(),
         go.as_raw_fd(),
     );
-    // SAFETY: between fork and exec the closure makes only async-signal-safe calls (getpid,
-    // write, close, read; signal-safety(7)) on descriptors that live until the thread below ends.
+    // SAFETY: between fork and exec the closure only makes calls that are async-signal-safe
+    // (getpid, write, close, read; signal-safety(7)), on descriptors that stay open until the
+    // thread below ends.
     unsafe { command.pre_exec(closure) };
     let spawned = std::thread::spawn(move || spawn(command, pid_writer, go_reader));
     let mut pid = [0; 4];
@@ -42,22 +48,24 @@ pub(crate) fn launch(mut command: Command) -> io::Result<Waiting> {
     }
 }
 
+/// Starts the child and closes its ends of the pipes in this process; returns after execve(2).
 fn spawn(mut command: Command, pid: PipeWriter, go: PipeReader) -> io::Result<Child> {
     let child = command.spawn();
     drop((pid, go));
     child
 }
 
-/// What the child does before execve(2): tells its pid, waits for a byte. Should we be gone, the
-/// read ends and the program starts all the same.
+/// Returns what the child does before execve(2): it tells its pid and waits for a byte. If we are
+/// killed, the read ends and the program starts all the same.
 fn hold(pid_fd: i32, go_fd: i32, our_end: i32) -> impl FnMut() -> io::Result<()> {
     move || {
         let pid = std::process::id().to_ne_bytes();
         let mut byte = 0u8;
-        // SAFETY: plain calls on inherited descriptors with live locals as buffers.
+        // SAFETY: the descriptors were inherited and are open in the child; the buffers are live
+        // locals of the length that is passed.
         unsafe {
             libc::write(pid_fd, pid.as_ptr().cast(), pid.len());
-            // Our end, inherited, would keep the pipe open when we are gone.
+            // The inherited copy of our end would keep the pipe open when we are gone.
             libc::close(our_end);
             libc::read(go_fd, (&raw mut byte).cast(), 1);
         }
@@ -66,17 +74,20 @@ fn hold(pid_fd: i32, go_fd: i32, our_end: i32) -> impl FnMut() -> io::Result<()>
 }
 
 impl Waiting {
-    /// Lets it begin.
+    /// Lets the child call execve(2).
     pub(crate) fn go(&mut self) -> io::Result<()> {
         self.go.write_all(&[1])
     }
 
-    /// Whether execve(2) has succeeded or failed.
+    /// Returns whether execve(2) has succeeded or failed by now.
     pub(crate) fn is_decided(&self) -> bool {
         self.spawned.is_finished()
     }
 
-    /// The running program; an error where it could not be executed.
+    /// Waits for the result of execve(2) and returns the running program.
+    ///
+    /// # Errors
+    /// If it could not be executed.
     pub(crate) fn child(self) -> io::Result<Child> {
         self.spawned
             .join()

@@ -1,8 +1,9 @@
-//! Reading another process's memory, and which of its pages exist.
+//! Reading another process's memory, finding out which of its pages exist, and mapping files.
 
 use std::{io, os::fd::AsRawFd};
 
-/// Copies from another process with `process_vm_readv(2)`; the bytes that came.
+/// Copies memory of another process by process_vm_readv(2), and returns how many bytes could be
+/// read.
 pub(crate) fn read_process(pid: i32, address: u64, buffer: &mut [u8]) -> io::Result<usize> {
     let local = libc::iovec {
         iov_base: buffer.as_mut_ptr().cast(),
@@ -12,8 +13,8 @@ pub(crate) fn read_process(pid: i32, address: u64, buffer: &mut [u8]) -> io::Res
         iov_base: std::ptr::without_provenance_mut(address as usize),
         iov_len: buffer.len(),
     };
-    // SAFETY: the local vector describes `buffer`, which is exclusively ours and lives through the
-    // call; the remote one is only looked up in the other process.
+    // SAFETY: the local vector describes `buffer`, which is borrowed mutably during the call. The
+    // remote one is only looked up in the other process.
     let got = unsafe { libc::process_vm_readv(pid, &raw const local, 1, &raw const remote, 1, 0) };
     if got < 0 {
         Err(io::Error::last_os_error())
@@ -22,30 +23,33 @@ pub(crate) fn read_process(pid: i32, address: u64, buffer: &mut [u8]) -> io::Res
     }
 }
 
-/// `PAGE_IS_…` of `linux/fs.h`.
+/// Categories of pages (`PAGE_IS_…` of `linux/fs.h`).
 pub(crate) mod page {
-    /// The page holds data of a file or shared memory, not the process's own copy.
+    /// The page has data of a file or of shared memory, not a copy of the process's own.
     pub(crate) const FILE: u64 = 1 << 2;
-    /// It is in memory.
+    /// The page is in memory.
     pub(crate) const PRESENT: u64 = 1 << 3;
-    /// It is in swap (guard pages carry this too).
+    /// The page is swapped out (guard pages have this bit too).
     pub(crate) const SWAPPED: u64 = 1 << 4;
-    /// It is the shared page of zeros.
+    /// The page is the shared page of zeros.
     pub(crate) const ZERO: u64 = 1 << 5;
-    /// `MADV_GUARD_INSTALL` (Linux 6.15).
+    /// The page is a guard page (`MADV_GUARD_INSTALL`, Linux 6.15).
     pub(crate) const GUARD: u64 = 1 << 8;
 }
 
-/// `struct page_region` of `linux/fs.h`.
+/// A run of pages of the same categories (`struct page_region` of `linux/fs.h`).
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct PageRun {
+    /// The first address.
     pub(crate) start: u64,
+    /// The address behind the last page.
     pub(crate) end: u64,
+    /// The categories of [`page`] that all these pages have.
     pub(crate) categories: u64,
 }
 
-/// `struct pm_scan_arg` of `linux/fs.h`.
+/// The argument of `PAGEMAP_SCAN` (`struct pm_scan_arg` of `linux/fs.h`).
 #[repr(C)]
 #[derive(Default)]
 struct ScanArgument {
@@ -63,10 +67,11 @@ struct ScanArgument {
     return_mask: u64,
 }
 
-/// `PAGEMAP_SCAN`: `_IOWR('f', 16, struct pm_scan_arg)`.
+/// The request that finds pages by category: `_IOWR('f', 16, struct pm_scan_arg)`.
 const PAGEMAP_SCAN: libc::c_ulong = 0xC060_6610;
 
-/// Runs of existing pages from `start` on (Linux 6.7): how many came, and where the walk ended.
+/// Finds runs of existing pages from `start` on (Linux 6.7). Returns how many runs were found, and
+/// the address at which the walk ended.
 pub(crate) fn scan_pages(
     pagemap: &std::fs::File,
     start: u64,
@@ -84,8 +89,8 @@ pub(crate) fn scan_pages(
         return_mask,
         ..ScanArgument::default()
     };
-    // SAFETY: the argument has the kernel's layout (linux/fs.h, twelve u64) and its vector points
-    // at `runs`, exclusively ours, with its true length.
+    // SAFETY: the argument has the kernel's layout (linux/fs.h, twelve u64). Its vector is `runs`,
+    // which is borrowed mutably during the call, with its true length.
     let count = unsafe { libc::ioctl(pagemap.as_raw_fd(), PAGEMAP_SCAN as _, &raw mut argument) };
     if count < 0 {
         return Err(io::Error::last_os_error());
@@ -93,19 +98,19 @@ pub(crate) fn scan_pages(
     Ok((count as usize, argument.walk_end))
 }
 
-/// A whole file, mapped for reading.
+/// A file that is mapped for reading.
 pub(crate) struct Mapping {
     start: *mut libc::c_void,
     len: usize,
 }
 
-// SAFETY: the mapping is read-only and private for its whole life.
+// SAFETY: the mapping belongs to the process, not to a thread, and is never written to.
 unsafe impl Send for Mapping {}
 // SAFETY: as above.
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    /// Maps `len` bytes of `file`.
+    /// Maps the first `len` bytes of `file`.
     pub(crate) fn new(file: &std::fs::File, len: usize) -> io::Result<Self> {
         if len == 0 {
             return Ok(Self {
@@ -113,8 +118,8 @@ impl Mapping {
                 len,
             });
         }
-        // SAFETY: a fresh private read-only mapping of a file that is open; no existing memory is
-        // touched.
+        // SAFETY: a new private read-only mapping, at an address that the kernel chooses; no
+        // existing memory is touched.
         let start = unsafe {
             libc::mmap(
                 std::ptr::null_mut(),
@@ -138,8 +143,9 @@ impl AsRef<[u8]> for Mapping {
         if self.len == 0 {
             return &[];
         }
-        // SAFETY: `start..start+len` is our own mapping until drop, and nobody writes through it.
-        // A file that is truncated meanwhile raises SIGBUS; readers open files nobody writes to.
+        // SAFETY: `start..start+len` is our own mapping until `drop`, and nobody writes through it.
+        // What this cannot rule out is that somebody changes the file meanwhile: bytes are then
+        // parsed as they come and never trusted, and a file that is cut raises SIGBUS.
         unsafe { std::slice::from_raw_parts(self.start.cast(), self.len) }
     }
 }
@@ -147,7 +153,8 @@ impl AsRef<[u8]> for Mapping {
 impl Drop for Mapping {
     fn drop(&mut self) {
         if self.len > 0 {
-            // SAFETY: exactly the mapping made in `new`, unmapped once.
+            // SAFETY: exactly the mapping that was made in `new`, unmapped once; nobody has a
+            // reference into it.
             unsafe { libc::munmap(self.start, self.len) };
         }
     }

@@ -1,4 +1,4 @@
-//! System calls that no safe library has; every `unsafe` of the Linux part.
+//! System calls that no safe library has. All `unsafe` code of the Linux part is here.
 
 pub(crate) mod bpf;
 mod btf;
@@ -8,10 +8,10 @@ pub(crate) mod handler;
 pub(crate) mod launch;
 pub(crate) mod memory;
 pub(crate) mod netlink;
-pub(crate) mod nudge;
 pub(crate) mod perf;
-pub(crate) mod prompt;
+pub(crate) mod priority;
 pub(crate) mod ptrace;
+pub(crate) mod seize_timer;
 pub(crate) mod signals;
 pub(crate) mod tracefs;
 pub(crate) mod userfault;

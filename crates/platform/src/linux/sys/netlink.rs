@@ -1,4 +1,5 @@
-//! The kernel's process connector (`linux/cn_proc.h`): told of every fork and exec, as root.
+//! The kernel's process connector (`linux/cn_proc.h`), which reports every fork and exec on the
+//! machine to root.
 
 use std::{
     io,
@@ -10,22 +11,25 @@ const CN_VAL_PROC: u32 = 1;
 const PROC_CN_MCAST_LISTEN: u32 = 1;
 const EVENT_FORK: u32 = 1;
 const EVENT_EXEC: u32 = 2;
-/// `struct nlmsghdr` and `struct cn_msg` before the payload.
+/// The size in bytes of `struct nlmsghdr` and `struct cn_msg`, which come before the payload.
 const HEADERS: usize = 16 + 20;
 
-/// What may have become another program.
+/// An event that made a new process, or gave a process another program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ProcessEvent {
-    /// A process of this pid was forked.
+    /// A process with this pid was forked.
     Forked(u32),
-    /// A process of this pid executed another program.
+    /// A process with this pid executed another program.
     Executed(u32),
 }
 
-/// Opens the connector; refused to ordinary users and in other pid namespaces.
+/// Opens the connector.
+///
+/// # Errors
+/// If we are not root, or in another pid namespace than the first.
 pub(crate) fn listen() -> io::Result<OwnedFd> {
     let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
-    // SAFETY: socket takes plain numbers; the descriptor is owned at once.
+    // SAFETY: socket(2) takes plain numbers.
     let raw = unsafe { libc::socket(libc::AF_NETLINK, kind, libc::NETLINK_CONNECTOR) };
     if raw < 0 {
         return Err(io::Error::last_os_error());
@@ -69,7 +73,10 @@ fn subscribe(socket: &OwnedFd) -> io::Result<()> {
     Ok(())
 }
 
-/// The events that have come, without waiting. `Err` with ENOBUFS: some were lost.
+/// Returns the events that have come, without waiting.
+///
+/// # Errors
+/// ENOBUFS if events were lost.
 pub(crate) fn events(socket: &OwnedFd) -> io::Result<Vec<ProcessEvent>> {
     let mut events = Vec::new();
     let mut buffer = [0; 4096];
@@ -83,8 +90,8 @@ pub(crate) fn events(socket: &OwnedFd) -> io::Result<Vec<ProcessEvent>> {
     }
 }
 
-/// `struct proc_event`: what, cpu, timestamp, then for a fork parent pid and tgid, child pid and
-/// tgid; for an exec pid and tgid.
+/// Parses a `struct proc_event`: the kind of event, cpu, timestamp; then for a fork the pid and
+/// tgid of the parent and of the child, for an exec pid and tgid.
 fn parse(message: &[u8]) -> Option<ProcessEvent> {
     let event = message.get(HEADERS..)?;
     let word = |at: usize| {
@@ -94,7 +101,8 @@ fn parse(message: &[u8]) -> Option<ProcessEvent> {
             .map(u32::from_ne_bytes)
     };
     match word(0)? {
-        // A new thread is a fork too; only a new process has its own pid as tgid.
+        // A new thread is reported as a fork too. Only a new process has a pid that equals its
+        // tgid.
         EVENT_FORK if word(24)? == word(28)? => Some(ProcessEvent::Forked(word(28)?)),
         EVENT_EXEC => Some(ProcessEvent::Executed(word(20)?)),
         _ => None,

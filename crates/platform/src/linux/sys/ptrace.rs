@@ -1,60 +1,63 @@
-//! ptrace(2), in the parts that let a target live: SEIZE, INTERRUPT, register sets, DETACH.
-//! ATTACH and EXITKILL are absent on purpose: both can take the target with them.
+//! ptrace(2), as far as it lets the target live: SEIZE, INTERRUPT, register sets, DETACH. ATTACH
+//! and EXITKILL are missing on purpose, because both can kill the target.
 
 use std::{io, ptr};
 
 type Tid = i32;
 
-/// What a tracee reported to `waitpid(2)`.
+/// What a traced thread reported to waitid(2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Report {
-    /// Stopped by INTERRUPT, or newly created under TRACECLONE.
+    /// It was stopped by INTERRUPT, or is new and traced from its birth (TRACECLONE).
     Interrupted,
-    /// In a group stop (job control): this signal stopped it.
+    /// It is in a group stop (job control), by this signal.
     GroupStop(i32),
-    /// About to receive this signal.
+    /// It is about to receive this signal.
     Signal(i32),
-    /// Came to a breakpoint of ours, of this place; the signal is taken off already.
-    Trapped(u32),
-    /// Made a thread or process of this id.
+    /// It came to our hardware breakpoint of this place. The SIGTRAP was taken off already.
+    AtBreakpoint(u32),
+    /// It made a thread or process of this id.
     Cloned(Tid),
-    /// About to end, with this exit code or minus the signal.
+    /// It is about to end, with this exit code or minus the signal.
     Exiting(i32),
-    /// Became another program; the value is the tid that called execve(2).
+    /// The process executed another program.
     Executed,
-    /// Any other event stop.
+    /// It stopped for another event.
     OtherStop,
-    /// Gone: exit code, or minus the signal.
+    /// It has ended, with this exit code or minus the signal.
     Gone(i32),
 }
 
-/// Starts tracing without stopping; new threads are traced too, ends and execs are reported.
+/// Begins to trace a thread without stopping it. New threads are traced too; exits and execs are
+/// reported.
 pub(crate) fn seize(tid: Tid) -> io::Result<()> {
     let options = libc::PTRACE_O_TRACECLONE | libc::PTRACE_O_TRACEEXIT | libc::PTRACE_O_TRACEEXEC;
     request(libc::PTRACE_SEIZE, tid, 0, options as usize)
 }
 
-/// Asks for a stop.
+/// Asks a traced thread to stop.
 pub(crate) fn interrupt(tid: Tid) -> io::Result<()> {
     request(libc::PTRACE_INTERRUPT, tid, 0, 0)
 }
 
-/// Lets a stopped tracee run on, still traced, with this signal delivered (0: none).
+/// Lets a stopped thread run on, still traced, and delivers this signal (0: none).
 pub(crate) fn resume(tid: Tid, signal: i32) -> io::Result<()> {
     request(libc::PTRACE_CONT, tid, 0, signal as usize)
 }
 
-/// Leaves a tracee in its group stop, listening for what comes.
+/// Leaves a thread in its group stop, while its reports are still received.
 pub(crate) fn listen(tid: Tid) -> io::Result<()> {
     request(libc::PTRACE_LISTEN, tid, 0, 0)
 }
 
-/// Ends tracing of a stopped tracee, with this signal delivered (0: none); a group stop stays one.
+/// Ends the tracing of a stopped thread, and delivers this signal (0: none). A group stop
+/// continues.
 pub(crate) fn detach(tid: Tid, signal: i32) -> io::Result<()> {
     request(libc::PTRACE_DETACH, tid, 0, signal as usize)
 }
 
-/// Reads the register set `kind` (`NT_PRSTATUS`, `NT_X86_XSTATE` …) into `buffer`; the bytes read.
+/// Reads the register set `kind` (`NT_PRSTATUS`, `NT_X86_XSTATE` …) of a stopped thread into
+/// `buffer`, and returns the bytes that were read.
 pub(crate) fn register_set(tid: Tid, kind: u32, buffer: &mut [u8]) -> io::Result<&[u8]> {
     let mut place = libc::iovec {
         iov_base: buffer.as_mut_ptr().cast(),
@@ -69,7 +72,8 @@ pub(crate) fn register_set(tid: Tid, kind: u32, buffer: &mut [u8]) -> io::Result
     Ok(&buffer[..place.iov_len])
 }
 
-/// Sets the register set `kind`; only x86-64 has a call to begin anew.
+/// Writes the register set `kind` of a stopped thread. Only x86-64 needs it, to restart system
+/// calls.
 #[cfg(target_arch = "x86_64")]
 pub(crate) fn set_register_set(tid: Tid, kind: u32, bytes: &[u8]) -> io::Result<()> {
     let mut place = libc::iovec {
@@ -84,7 +88,7 @@ pub(crate) fn set_register_set(tid: Tid, kind: u32, bytes: &[u8]) -> io::Result<
     )
 }
 
-/// The signals that a stopped tracee blocks, a bit each.
+/// Returns the signals that a stopped thread blocks, a bit each.
 pub(crate) fn blocked_signals(tid: Tid) -> io::Result<u64> {
     const GETSIGMASK: libc::c_uint = 0x420a;
     let mut mask = 0u64;
@@ -92,38 +96,39 @@ pub(crate) fn blocked_signals(tid: Tid) -> io::Result<u64> {
     Ok(mask)
 }
 
-/// The next report of any tracee of this very thread, if there is one now.
+/// Returns the next report of any thread that this OS thread traces, without waiting.
 pub(crate) fn next_report() -> io::Result<Option<(Tid, Report)>> {
     wait(libc::P_ALL, 0)
 }
 
-/// Waits for the next report of this tracee.
+/// Returns the next report of this thread, without waiting.
 pub(crate) fn report_of(tid: Tid) -> io::Result<Option<(Tid, Report)>> {
     wait(libc::P_PID, tid)
 }
 
-/// A signal that is about to be delivered is looked at, but not taken off: were it, and were we
-/// killed before the tracee is resumed, the kernel would forget the signal, and a target that was
-/// about to die of it would run on (`wait_task_stopped` clears it, kernel/exit.c). It is told again
-/// until the tracee is resumed.
+/// Takes the next report, but leaves a signal that is about to be delivered (`WNOWAIT`), which is
+/// then reported again until the thread is resumed. If we took it and were killed before the thread
+/// is resumed, the kernel would forget the signal, and a process that was about to die of it would
+/// run on (`wait_task_stopped` in kernel/exit.c clears it).
 fn wait(which: libc::idtype_t, tid: Tid) -> io::Result<Option<(Tid, Report)>> {
     let flags = libc::WNOHANG | libc::__WALL | libc::__WNOTHREAD;
     let what = libc::WEXITED | libc::WSTOPPED | libc::WNOWAIT;
     // SAFETY: all-zero bytes are a valid siginfo_t.
     let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
-    // SAFETY: waitid writes one siginfo_t through a pointer to a live local.
+    // SAFETY: waitid(2) writes one siginfo_t to a live local.
     let done = unsafe { libc::waitid(which, tid as libc::id_t, &raw mut info, flags | what) };
     if done < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: waitid has filled these in, or they are zero still.
+    // SAFETY: for what waitid(2) returns, these fields are filled; if it returned nothing, they are
+    // still zero.
     let (who, code, status) = unsafe { (info.si_pid(), info.si_code, info.si_status()) };
     match (who, code, status) {
         (0, ..) => Ok(None),
         (who, libc::CLD_TRAPPED, libc::SIGTRAP) if let Some(place) = trap(who) => {
-            // Taken off at once: this one is to be forgotten.
+            // This one is taken off: the process must never see the SIGTRAP.
             let _ = take(who, flags)?;
-            Ok(Some((who, Report::Trapped(place))))
+            Ok(Some((who, Report::AtBreakpoint(place))))
         }
         (who, libc::CLD_TRAPPED, signal) if signal >> 8 == 0 => {
             Ok(Some((who, Report::Signal(signal))))
@@ -132,10 +137,11 @@ fn wait(which: libc::idtype_t, tid: Tid) -> io::Result<Option<(Tid, Report)>> {
     }
 }
 
-/// In the upper half of what a SIGTRAP of our own breakpoints brings.
+/// The upper half of the cookie that a SIGTRAP of our own breakpoints contains.
 pub(crate) const COOKIE: u64 = 0xf1c5_7c4a << 32;
 
-/// The place of a breakpoint of ours, if a SIGTRAP comes from one (`TRAP_PERF` of sigaction(2)).
+/// Returns the number of the place if a SIGTRAP comes from a hardware breakpoint of ours
+/// (`TRAP_PERF` of sigaction(2)).
 fn trap(tid: Tid) -> Option<u32> {
     const TRAP_PERF: i32 = 6;
     let info = signal_info(tid).ok()?;
@@ -144,9 +150,10 @@ fn trap(tid: Tid) -> Option<u32> {
     is_ours.then_some(cookie as u32)
 }
 
+/// Takes a report off, so that it does not come again.
 fn take(tid: Tid, flags: i32) -> io::Result<Option<(Tid, Report)>> {
     let mut status = 0;
-    // SAFETY: waitpid writes one int through a pointer to a live local.
+    // SAFETY: waitpid(2) writes one int to a live local.
     let who = unsafe { libc::waitpid(tid, &raw mut status, flags) };
     match who {
         0 => Ok(None),
@@ -176,34 +183,36 @@ fn decode(tid: Tid, status: i32) -> Report {
     }
 }
 
-/// Size of `siginfo_t`.
+/// The size of `siginfo_t` in bytes.
 const SIGINFO: usize = 128;
 
-/// The `siginfo_t` of the signal that a stopped tracee is to get.
+/// Returns the `siginfo_t` of the signal that a stopped thread is to receive.
 pub(crate) fn signal_info(tid: Tid) -> io::Result<[u8; SIGINFO]> {
     let mut info = [0u8; SIGINFO];
     request(libc::PTRACE_GETSIGINFO, tid, 0, info.as_mut_ptr() as usize)?;
     Ok(info)
 }
 
-/// A signal (`siginfo_t`, sigaction(2)).
+/// What we use of a `siginfo_t` (sigaction(2)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SignalInfo {
+    /// The number of the signal.
     pub(crate) number: i32,
+    /// Why it was sent (`si_code`).
     pub(crate) code: i32,
-    /// The address of a fault.
+    /// The address of a fault; 0 if the signal is no fault.
     pub(crate) address: u64,
-    /// Who sent it.
+    /// The pid of the sender; 0 if the signal is a fault.
     pub(crate) sender: u32,
 }
 
 impl SignalInfo {
-    /// Reads the beginning of a `siginfo_t`: number, errno, code, then address or sender.
+    /// Decodes a `siginfo_t`: number, errno, code, then address or sender.
     pub(crate) fn read(info: &[u8; SIGINFO]) -> Self {
         let word = |at: usize| i32::from_ne_bytes(info[at..at + 4].try_into().unwrap_or_default());
         let address = u64::from_ne_bytes(info[16..24].try_into().unwrap_or_default());
         let code = word(8);
-        // A positive code other than SI_KERNEL means that the kernel raised it for an address.
+        // The kernel raised it for an address if the code is positive and not SI_KERNEL.
         let raised = (1..128).contains(&code);
         Self {
             number: word(0),
@@ -214,7 +223,7 @@ impl SignalInfo {
     }
 }
 
-/// A wait status as exit code or minus the signal.
+/// Decodes a wait status: the exit code, or minus the signal.
 fn exit_status(message: u64) -> i32 {
     let status = message as i32;
     match status & 0x7f {
@@ -230,8 +239,8 @@ fn event_message(tid: Tid) -> io::Result<u64> {
 }
 
 fn request(what: libc::c_uint, tid: Tid, address: usize, data: usize) -> io::Result<()> {
-    // SAFETY: every request made here either takes plain numbers or a pointer, passed as `data` by
-    // the functions above, to a live local (or slice) of the size that ptrace(2) demands.
+    // SAFETY: every request that is made in this file either takes plain numbers, or as `data` the
+    // address of a live local or slice of the size that ptrace(2) demands.
     let result = unsafe {
         libc::ptrace(
             what as _,

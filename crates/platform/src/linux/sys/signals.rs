@@ -3,19 +3,19 @@
 use super::wake::{self, Wake};
 use std::{io, os::fd::AsFd, sync::OnceLock};
 
-/// Woken by the handler; made before the handler is installed.
+/// Woken by the handler. It is made before the handler is installed.
 static INTERRUPT: OnceLock<Wake> = OnceLock::new();
 
 extern "C" fn on_cancel(_signal: i32) {
-    // An atomic store, a look at a cell that was filled before, and write(2): allowed in a signal
-    // handler (signal-safety(7)).
+    // An atomic store, a read of a cell that was filled before, and write(2) are allowed in a
+    // signal handler (signal-safety(7)).
     crate::cancel::interrupt();
     if let Some(wake) = INTERRUPT.get() {
         wake.wake();
     }
 }
 
-/// Calls `act` from a thread of its own once the handler has run; see [`crate::on_interrupt`].
+/// Calls `act` in a thread of its own once the handler has run; see [`crate::on_interrupt`].
 pub(crate) fn on_interrupt(act: Box<dyn FnOnce() + Send>) -> io::Result<()> {
     std::thread::Builder::new().spawn(move || {
         let Some(interrupt) = INTERRUPT.get() else {
@@ -29,13 +29,14 @@ pub(crate) fn on_interrupt(act: Box<dyn FnOnce() + Send>) -> io::Result<()> {
     Ok(())
 }
 
-/// Ctrl-C, SIGTERM and SIGHUP ask to cancel; a second Ctrl-C ends at once, as usual.
+/// Has Ctrl-C, SIGTERM and SIGHUP cancel our work. A second Ctrl-C ends us at once, as usual.
 pub(crate) fn catch_cancel() {
     if let Ok(wake) = Wake::new() {
         let _ = INTERRUPT.set(wake);
     }
     for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
-        // SAFETY: the handler only stores to an atomic; the action is fully initialised.
+        // SAFETY: the handler only does what a signal handler may do (see there), and the action is
+        // fully initialised: zeros are valid for its other fields.
         unsafe {
             let mut action: libc::sigaction = std::mem::zeroed();
             action.sa_sigaction = on_cancel as extern "C" fn(i32) as usize;
@@ -48,18 +49,18 @@ pub(crate) fn catch_cancel() {
     }
 }
 
-/// SIGCHLD is waited for, in whatever thread: nobody may swallow it. Programs that we start do
-/// not inherit this (std empties their mask).
+/// Blocks SIGCHLD in the calling thread, so that the thread that waits for it gets it. Programs
+/// that we start do not inherit that: the standard library empties their signal mask.
 pub(crate) fn keep_child_signal() {
     let set = child_set();
-    // SAFETY: a valid set; the old one is not wanted.
+    // SAFETY: a valid set; the old mask is not asked for.
     unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()) };
 }
 
 /// Waits for a SIGCHLD, in a thread that blocks it.
 pub(crate) fn wait_for_child() {
     let set = child_set();
-    // SAFETY: a valid set; what the signal says is not wanted.
+    // SAFETY: a valid set; the signal's information is not asked for.
     unsafe { libc::sigwaitinfo(&raw const set, std::ptr::null_mut()) };
 }
 
@@ -73,18 +74,18 @@ fn child_set() -> libc::sigset_t {
     }
 }
 
-/// A closed pipe and a file-size limit become errors of the write (EPIPE, EFBIG).
+/// Turns writes to a closed pipe or beyond the file size limit into errors (EPIPE, EFBIG).
 pub(crate) fn ignore_write_signals() {
     for signal in [libc::SIGPIPE, libc::SIGXFSZ] {
-        // SAFETY: SIG_IGN is always a valid disposition.
+        // SAFETY: SIG_IGN is a valid disposition of these signals.
         unsafe { libc::signal(signal, libc::SIG_IGN) };
     }
 }
 
-/// Sends this very thread a signal (a fault point): it has its effect before the call returns,
-/// while one for the process may be taken by another thread, a little later.
+/// Sends this very thread a signal, for fault points. It takes effect before the call returns,
+/// while a signal for the process may be taken by another thread a little later.
 #[cfg(feature = "failpoints")]
 pub(crate) fn raise(signal: i32) {
-    // SAFETY: a signal to ourselves.
+    // SAFETY: raise(3) takes a plain number.
     unsafe { libc::raise(signal) };
 }

@@ -1,4 +1,4 @@
-//! The kernel's tracepoints as tracefs names them (Documentation/trace/events.rst).
+//! The kernel's tracepoints, as tracefs describes them (Documentation/trace/events.rst).
 
 use rustix::{
     fd::OwnedFd,
@@ -10,15 +10,18 @@ use std::{
     io::{self, Read as _},
 };
 
-/// A tracepoint.
+/// A tracepoint of the kernel, as tracefs describes it.
 pub(crate) struct Point {
-    /// What perf_event_open(2) knows it by.
+    /// The id by which perf_event_open(2) knows it.
     pub(crate) id: u64,
-    /// What its record looks like.
+    /// The description of its record.
     pub(crate) format: String,
 }
 
-/// Looks one up by its group and name.
+/// Looks a tracepoint up by its group and name, as in `signal/signal_generate`.
+///
+/// # Errors
+/// If there is no such tracepoint, or we may not read tracefs.
 pub(crate) fn point(name: &str) -> io::Result<Point> {
     let root = root()?;
     let text = |file: &str| -> io::Result<String> {
@@ -30,13 +33,13 @@ pub(crate) fn point(name: &str) -> io::Result<Point> {
     };
     let id = text("id")?.trim().parse();
     Ok(Point {
-        id: id.map_err(|_| io::Error::other("the kernel tells no number for it"))?,
+        id: id.map_err(|_| io::Error::other("the kernel tells no id for the tracepoint"))?,
         format: text("format")?,
     })
 }
 
-/// Where it is mounted, else a mount of our own that nobody else sees and that goes with the
-/// descriptor.
+/// Opens the root of tracefs: where it is mounted, else a mount of our own that nobody else sees
+/// and that goes with the descriptor.
 fn root() -> io::Result<OwnedFd> {
     let folder = OFlags::DIRECTORY | OFlags::PATH | OFlags::CLOEXEC;
     let mounted = openat(CWD, "/sys/kernel/tracing", folder, Mode::empty());

@@ -1,8 +1,9 @@
-//! Keeping the address space of another process (userfaultfd(2)).
+//! Keeping the address space of another process alive after its death, by userfaultfd(2).
 //!
-//! A thread of ours reads one byte of its memory into a page of ours that nobody ever fills. The
-//! read sleeps in its page fault, with a reference to the other's address space in its hands: that
-//! outlives its process for as long as we like, and goes with us, whatever becomes of us.
+//! A thread of ours reads one byte of the other's memory into a page of ours that nobody ever
+//! fills. The read sleeps in the page fault of that page, while the kernel holds a reference to the
+//! other address space. That address space therefore outlives its process for as long as we like,
+//! and is freed when we end, for whatever reason.
 
 use std::{
     fs::File,
@@ -13,11 +14,11 @@ use std::{
     time::Duration,
 };
 
-/// `UFFDIO_API`, `UFFDIO_REGISTER`, `UFFDIO_ZEROPAGE` (linux/userfaultfd.h).
+/// Requests of ioctl_userfaultfd(2): `UFFDIO_API`, `UFFDIO_REGISTER`, `UFFDIO_ZEROPAGE`.
 const API: libc::c_ulong = 0xc018_aa3f;
 const REGISTER: libc::c_ulong = 0xc020_aa00;
 const ZERO_PAGE: libc::c_ulong = 0xc020_aa04;
-/// `UFFD_API`, and faults on missing pages.
+/// The version of the interface (`UFFD_API`), and the mode for faults on missing pages.
 const VERSION: u64 = 0xaa;
 const MISSING: u64 = 1;
 const PAGE: usize = 4096;
@@ -30,7 +31,11 @@ pub(crate) struct Pin {
 }
 
 impl Pin {
-    /// Keeps the address space behind an open `/proc/PID/mem`, of which `address` can be read.
+    /// Keeps the address space behind an open `/proc/PID/mem`, of which the byte at `address` can
+    /// be read.
+    ///
+    /// # Errors
+    /// If we may not use userfaultfd, or the reading thread does not come to sleep within a second.
     pub(crate) fn new(mem: File, address: u64) -> io::Result<Self> {
         let faults = open()?;
         control(&faults, API, &mut [VERSION, 0, 0])?;
@@ -47,7 +52,7 @@ impl Pin {
         Ok(pin)
     }
 
-    /// The fault's message says that the reader sleeps now.
+    /// Waits for the message of the page fault, which says that the reader sleeps now.
     fn wait_until_it_sleeps(&self) -> io::Result<()> {
         let limit = Duration::from_secs(1).as_millis() as i32;
         let mut ready = libc::pollfd {
@@ -55,10 +60,10 @@ impl Pin {
             events: libc::POLLIN,
             revents: 0,
         };
-        // SAFETY: one live pollfd.
+        // SAFETY: poll(2) is given one live pollfd.
         match unsafe { libc::poll(&raw mut ready, 1, limit) } {
             1 => Ok(()),
-            _ => Err(io::Error::other("its memory cannot be held")),
+            _ => Err(io::Error::other("its address space cannot be kept")),
         }
     }
 }
@@ -72,21 +77,24 @@ impl Drop for Pin {
         );
         let read = self.reader.take().map(JoinHandle::join);
         if matches!(read, Some(Ok(()))) {
-            // SAFETY: our own page, which nobody reads into any more.
+            // SAFETY: our own page. The reader has ended, so nobody uses it any more.
             unsafe { libc::munmap(std::ptr::without_provenance_mut(self.page), PAGE) };
         }
     }
 }
 
-/// A descriptor for faults, if we may have one.
+/// Opens a userfaultfd.
+///
+/// # Errors
+/// If we may not have one (sysctl vm.unprivileged_userfaultfd).
 pub(crate) fn open() -> io::Result<OwnedFd> {
     let flags = libc::O_CLOEXEC | libc::O_NONBLOCK;
-    // SAFETY: userfaultfd takes plain flags.
+    // SAFETY: userfaultfd(2) takes plain flags.
     let raw = unsafe { libc::syscall(libc::SYS_userfaultfd, flags) };
     if raw < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: a descriptor that was just made.
+    // SAFETY: a descriptor that was just made and belongs to nobody else.
     Ok(unsafe { OwnedFd::from_raw_fd(raw as i32) })
 }
 
@@ -95,7 +103,8 @@ fn control<const N: usize>(
     request: libc::c_ulong,
     words: &mut [u64; N],
 ) -> io::Result<()> {
-    // SAFETY: each of the three requests takes a structure of as many words as its callers give.
+    // SAFETY: each of the three requests takes a structure of as many words as its callers pass,
+    // and the words are borrowed mutably during the call.
     let done = unsafe { libc::ioctl(faults.as_raw_fd(), request as _, words.as_mut_ptr()) };
     if done < 0 {
         Err(io::Error::last_os_error())
@@ -107,7 +116,7 @@ fn control<const N: usize>(
 fn new_page() -> io::Result<usize> {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
     let access = libc::PROT_READ | libc::PROT_WRITE;
-    // SAFETY: a fresh mapping; no existing memory is touched.
+    // SAFETY: a new mapping at an address that the kernel chooses; no existing memory is touched.
     let page = unsafe { libc::mmap(std::ptr::null_mut(), PAGE, access, flags, -1, 0) };
     if page == libc::MAP_FAILED {
         Err(io::Error::last_os_error())
@@ -118,7 +127,7 @@ fn new_page() -> io::Result<usize> {
 
 fn read_into(page: usize, mem: &File, address: u64) {
     // SAFETY: the page is our own mapping, used by this thread alone, and unmapped only after this
-    // thread has ended; its bytes are zeros at least.
+    // thread has ended. Memory that is missing yet counts as zeros, which are valid bytes.
     let page = unsafe { std::slice::from_raw_parts_mut(std::ptr::without_provenance_mut(page), 1) };
     let _ = mem.read_at(page, address);
 }

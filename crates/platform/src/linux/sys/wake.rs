@@ -1,5 +1,5 @@
-//! Waking a thread that waits in poll(2): an eventfd, whose counter is the memory of wakes that
-//! came while nobody waited.
+//! Waking a thread that waits in poll(2), by an eventfd(2): its counter remembers wakes that came
+//! while nobody waited.
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use std::{
@@ -8,26 +8,28 @@ use std::{
     time::Instant,
 };
 
-/// A descriptor that can be read as soon as somebody woke it.
+/// A descriptor that can be read as soon as somebody has called [`Wake::wake`].
 #[derive(Debug)]
 pub(crate) struct Wake(OwnedFd);
 
 impl Wake {
+    /// Makes an eventfd.
+    ///
     /// # Errors
-    /// Where there is no room for a descriptor.
+    /// If there is no room for a descriptor.
     pub(crate) fn new() -> io::Result<Self> {
         let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
         Ok(Self(eventfd(0, flags)?))
     }
 
-    /// Wakes whoever waits, or waits next. One atomic system call: safe in a signal handler
-    /// (write(2) is in the list of signal-safety(7)).
+    /// Wakes whoever waits, or waits next. It is one write(2), so it is safe in a signal handler
+    /// (signal-safety(7)).
     pub(crate) fn wake(&self) {
-        // EAGAIN: the counter is full, somebody is being woken already.
+        // EAGAIN means that the counter is full: the waiter is being woken already.
         let _ = rustix::io::write(&self.0, &1u64.to_ne_bytes());
     }
 
-    /// Takes the wake, if there was one.
+    /// Returns whether there was a wake since the last call, and clears it.
     pub(crate) fn take(&self) -> bool {
         rustix::io::read(&self.0, &mut [0; 8]).is_ok()
     }
@@ -39,7 +41,8 @@ impl AsFd for Wake {
     }
 }
 
-/// Sleeps until one of these can be read, or `until` has come. An interrupted sleep ends early.
+/// Sleeps until one of these descriptors can be read, or `until` has come. A signal may end the
+/// sleep early.
 pub(crate) fn sleep(descriptors: &[BorrowedFd<'_>], until: Option<Instant>) {
     let mut ready: Vec<PollFd<'_>> = descriptors
         .iter()

@@ -110,3 +110,53 @@ fn a_rule_whose_process_ended_while_the_program_was_away_is_over() {
         ["rule 0 finished: the process has exited, 0 written"]
     );
 }
+
+/// Reports of starts were lost, and every process is reported once more.
+#[test]
+fn n22_a_process_that_may_not_be_touched_is_not_tried_again_when_it_is_reported_again() {
+    check(
+        "on each app, when now, do mini dump",
+        "0s found 7 => dump 1 of 7: mini (Manual dump)
+         1s failed 1
+         1s 7 refused
+         2s started 7
+         3s started 8 => dump 2 of 8: mini (Manual dump)",
+    );
+}
+
+#[test]
+fn rules_come_and_go_while_processes_live() {
+    let mut rules = RuleSet::new(Settings::new(1));
+    let rule: Rule = "on app, when every 5s, do none".parse().unwrap();
+    let (id, commands) = rules.add(Time::from_secs(1), rule.clone());
+    assert_eq!(commands, []);
+    rules.handle(Time::from_secs(1), Event::Found(identity("7")));
+    assert_eq!(rules.rule(id), Some(&rule));
+    assert_eq!(rules.next_deadline(), Some(Time::from_secs(6)));
+    assert!(!rules.is_finished());
+    let told: Vec<_> = rules
+        .remove(Time::from_secs(2), id)
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(told, ["rule 0 finished: removed, 0 written"]);
+    assert_eq!(rules.next_deadline(), None);
+    assert!(rules.is_finished());
+    assert_eq!(rules.remove(Time::from_secs(2), id), []);
+}
+
+#[test]
+fn the_status_shows_the_value_and_how_long_it_has_held() {
+    let mut machine = Machine::new(
+        &["on app, when memory > 1MiB for 10s or exit, do mini dump"],
+        1,
+    );
+    let at = |seconds| Time::from_secs(seconds);
+    machine.handle(at(0), "found 7");
+    assert_eq!(machine.rules.status(at(0))[0].value, "unknown");
+    machine.handle(at(1), "7 memory 3MiB");
+    let status = machine.rules.status(at(5));
+    assert_eq!(status[0].value, "3.00MiB");
+    assert_eq!(status[0].held.as_secs(), 4);
+    assert_eq!(status[1].condition, crate::Condition::Exit);
+}

@@ -1,37 +1,43 @@
-//! Places met by breakpoints of the processor, for who has no right to probes: the kernel sends each
-//! thread that comes by a SIGTRAP, which a tracer takes off.
+//! Stopping threads at places in the code by the debug registers of the processor, for a user who
+//! has no right to uprobes: the kernel sends a SIGTRAP to each thread that comes to such a place
+//! (perf_event_open(2), `PERF_TYPE_BREAKPOINT` with `sigtrap`), and we, as its tracer, take the
+//! signal off.
 //!
-//! Where the tracer is killed between the signal and taking it off, the process dies of it: hence
-//! only for who asked for it (`--unsafe-breakpoints`). There are four of them on x86-64.
+//! If we are killed between the signal and taking it off, the process dies of it. That is why it
+//! must be asked for (`--unsafe-breakpoints`). x86-64 has four such breakpoints.
 
 use super::{
     arch,
-    hold::{Hold, Report},
+    bpf_programs::{HoldId, Report},
     memory::LiveMemory,
     sys::{perf, ptrace},
 };
 use crate::{ArmedPlace, KindAt};
 use std::{collections::HashMap, io, os::fd::OwnedFd};
 
-/// What is armed by breakpoints in a process that is followed.
+/// The hardware breakpoints of a followed process.
 #[derive(Default)]
-pub(crate) struct Traps {
-    places: Vec<Trap>,
+pub(crate) struct HardwareBreakpoints {
+    places: Vec<Breakpoint>,
     events: HashMap<i32, Vec<OwnedFd>>,
-    /// Kinds that go by at once or do not, and how many did.
+    /// For types of exceptions: whether they pass unreported, and how many did.
     passes: HashMap<u64, (bool, u64)>,
 }
 
-struct Trap {
+/// One breakpoint, which is set for every thread.
+struct Breakpoint {
     number: u32,
     address: u64,
     kind: Option<KindAt>,
 }
 
-impl Traps {
-    /// Has these threads stop at a place that lies at this address.
+impl HardwareBreakpoints {
+    /// Sets a breakpoint for these threads, at a place that is mapped at `address`.
+    ///
+    /// # Errors
+    /// If the processor has no breakpoint left, or the kernel refuses.
     pub(crate) fn arm(&mut self, tids: &[i32], place: &ArmedPlace, address: u64) -> io::Result<()> {
-        let trap = Trap {
+        let trap = Breakpoint {
             number: place.number,
             address,
             kind: place.kind,
@@ -44,7 +50,8 @@ impl Traps {
         Ok(())
     }
 
-    /// Has a thread that was made since stop at all places; in vain where it has ended already.
+    /// Sets all breakpoints for a thread that was made since. Nothing happens if it has ended
+    /// already.
     pub(crate) fn arm_thread(&mut self, tid: i32) {
         let places = &self.places;
         self.events.entry(tid).or_insert_with(|| {
@@ -53,7 +60,7 @@ impl Traps {
         });
     }
 
-    /// What is told of a thread that has come to a place; `None` where it may go on at once.
+    /// Returns the report of a thread that has come to a place; `None` if it may go on at once.
     pub(crate) fn report(&mut self, tid: i32, place: u32) -> Option<Report> {
         let words = arch::probed(tid).ok()?;
         let trap = self.places.iter().find(|trap| trap.number == place)?;
@@ -66,22 +73,24 @@ impl Traps {
             thread: tid,
             place,
             kind,
-            hold: Hold::NONE,
+            hold: HoldId::NONE,
             registers: arch::from_probe(&words)?,
         })
     }
 
+    /// Sets whether exceptions of this type pass unreported.
     pub(crate) fn pass(&mut self, kind: u64, pass: bool) {
         self.passes.entry(kind).or_default().0 = pass;
     }
 
+    /// Returns how many exceptions of this type have passed unreported.
     pub(crate) fn passed(&self, kind: u64) -> u64 {
         self.passes.get(&kind).map_or(0, |(_, count)| *count)
     }
 }
 
-impl Trap {
-    /// The thread's breakpoint; none of a thread that has ended.
+impl Breakpoint {
+    /// Opens the breakpoint for a thread; `None` if the thread has ended.
     fn open(&self, tid: i32) -> io::Result<Option<OwnedFd>> {
         let cookie = ptrace::COOKIE | u64::from(self.number);
         match perf::breakpoint(tid, self.address, cookie) {
@@ -91,13 +100,15 @@ impl Trap {
     }
 }
 
+/// Returns the number of the exception's type, read from the thread's registers and memory.
 fn value(tid: i32, kind: KindAt, words: &[u8]) -> Option<u64> {
     let start = words.get(usize::from(kind.register) * 8..)?.first_chunk()?;
     let memory = LiveMemory::new(tid, None);
     kind.trail.follow(u64::from_ne_bytes(*start), &memory)
 }
 
-/// Where a place of a file lies in a process with this `/proc/PID/maps`.
+/// Returns the address of a place in a process with this `/proc/PID/maps`; `None` if it is not
+/// mapped.
 pub(crate) fn address(text: &[u8], place: &ArmedPlace) -> Option<u64> {
     let (regions, _) = snapshot::maps::parse(text);
     let path = place.module.path.as_bytes();

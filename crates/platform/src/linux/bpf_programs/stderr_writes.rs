@@ -1,13 +1,15 @@
-//! Lines that a process writes to its standard error: a program at the kernel's tracepoint
-//! `sys_enter` copies what it hands to write(2) and writev(2). Nobody is kept waiting for it.
+//! Lines that a process writes to its standard error.
+//!
+//! A program at the kernel's raw tracepoint `sys_enter` copies what the process passes to write(2)
+//! and writev(2) for descriptor 2. The process does not wait for us.
 
 use super::{
-    code::{Code, FRAME, From, Helper, If, Jump, Reg},
+    instructions::{AddressSpace, Code, Condition, FRAME, Helper, Jump, Reg},
     ring::{self, Ring},
 };
 use crate::linux::{
     arch,
-    sys::bpf::{self, Kind, SharedWords},
+    sys::bpf::{self, ProgramType, SharedWords},
 };
 use std::{
     collections::VecDeque,
@@ -16,40 +18,45 @@ use std::{
     sync::atomic::Ordering,
 };
 
-/// A report: how many bytes, then they.
+/// The size of a report in bytes: a word with the number of bytes, then the bytes.
 const BYTES: i32 = 1024;
 const HEAD: i32 = 8;
 const DATA: i32 = BYTES - HEAD;
 
-/// What one call writes is cut behind so many reports; of writev's pieces so many are looked at.
+/// At most so many reports are made of one call, and so many pieces of a writev(2) are copied; the
+/// rest is lost.
 const REPORTS: usize = 16;
 const PIECES: i32 = 4;
 
-/// Lines that are kept until they are looked at.
+/// How many lines are kept until somebody takes them.
 const MOST_LINES: usize = 20_000;
 
-/// A longer line is told in parts.
+/// How many bytes a line may have. A longer one is split.
 const LONGEST_LINE: usize = 4096;
 
 const STANDARD_ERROR: i32 = 2;
 
-/// What one process writes there from now on.
-pub(crate) struct Writes {
+/// What one process writes to its standard error.
+pub(crate) struct StderrWrites {
     ring: Ring,
     lost: SharedWords,
     told: u64,
     lines: VecDeque<String>,
-    /// A line that has not ended.
+    /// The beginning of a line that has not ended yet.
     rest: Vec<u8>,
     _link: OwnedFd,
 }
 
-impl Writes {
+impl StderrWrites {
+    /// Copies what the process writes from now on.
+    ///
+    /// # Errors
+    /// If the kernel does not take the program, as without root.
     pub(crate) fn of(pid: u32) -> io::Result<Self> {
         let ring = Ring::new()?;
         let lost = bpf::create_map(bpf::ARRAY, 4, 8, 1, bpf::MAPPABLE)?;
         let program = program(&ring.map, &lost, pid);
-        let program = bpf::load(Kind::RawTracepoint, program.words())?;
+        let program = bpf::load(ProgramType::RawTracepoint, program.words())?;
         Ok(Self {
             ring,
             lost: SharedWords::new(&lost, rustix::param::page_size(), 0, true)?,
@@ -60,9 +67,9 @@ impl Writes {
         })
     }
 
-    /// The next line, without its end.
+    /// Returns the next line, without its line feed.
     pub(crate) fn next(&mut self) -> Option<String> {
-        // The ring has room for few.
+        // Takes all reports out of the ring, which has room for few.
         while self.lines.len() < MOST_LINES
             && let Some(report) = self.ring.next()
         {
@@ -73,22 +80,23 @@ impl Writes {
         self.lines.pop_front()
     }
 
-    /// Can be read as soon as something was written.
+    /// Returns a descriptor that can be read as soon as something was written.
     pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
         self.ring.map.as_fd()
     }
 
-    /// Whether a line was begun and has not ended.
+    /// Returns whether there is a line that has not ended yet.
     pub(crate) fn has_rest(&self) -> bool {
         !self.rest.is_empty()
     }
 
-    /// What was begun and not ended, when nothing more comes.
+    /// Takes the line that has not ended yet, for when nothing more comes.
     pub(crate) fn rest(&mut self) -> Option<String> {
         let rest = std::mem::take(&mut self.rest);
         (!rest.is_empty()).then(|| text(&rest))
     }
 
+    /// Appends bytes, and moves the lines that are complete to the queue.
     fn take(&mut self, bytes: &[u8]) {
         self.rest.extend_from_slice(bytes);
         while let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
@@ -101,7 +109,7 @@ impl Writes {
         }
     }
 
-    /// Reports that found no room since the last time.
+    /// Returns how many reports found no room since the last call.
     pub(crate) fn missed(&mut self) -> u64 {
         let all = self.lost.words()[0].load(Ordering::Acquire);
         let new = all - self.told;
@@ -118,27 +126,27 @@ const CONTEXT: Reg = 6;
 const FROM: Reg = 7;
 const LEFT: Reg = 8;
 const REPORT: Reg = 9;
-/// On the stack: the call's three arguments, one of writev's pieces, a key.
+/// Offsets on the stack: the call's three arguments, one of the pieces of writev(2), a map's key.
 const ARGUMENTS: i16 = -24;
 const PIECE: i16 = -40;
 const KEY: i16 = -48;
 
-/// `sys_enter(struct pt_regs *regs, long number)`.
+/// Writes the program for `sys_enter(struct pt_regs *regs, long number)`.
 fn program(ring: &OwnedFd, lost: &OwnedFd, pid: u32) -> Code {
     let mut code = Code::default();
     code.copy(CONTEXT, 1);
     code.load(1, CONTEXT, 8);
-    let calls = [arch::WRITE, arch::WRITEV].map(|call| code.jump(If::Equal, 1, call));
+    let calls = [arch::WRITE, arch::WRITEV].map(|call| code.jump(Condition::Equal, 1, call));
     code.leave();
     calls.into_iter().for_each(|jump| code.land(jump));
     code.call(Helper::PidTgid);
     code.shift_right(0, 32);
-    code.leave_unless(If::Equal, 0, pid as i32);
+    code.leave_unless(Condition::Equal, 0, pid as i32);
     read_arguments(&mut code);
     code.load(1, FRAME, argument(0));
-    code.leave_unless(If::Equal, 1, STANDARD_ERROR);
+    code.leave_unless(Condition::Equal, 1, STANDARD_ERROR);
     code.load(1, CONTEXT, 8);
-    let pieces = code.jump(If::Equal, 1, arch::WRITEV);
+    let pieces = code.jump(Condition::Equal, 1, arch::WRITEV);
     code.load(FROM, FRAME, argument(1));
     code.load(LEFT, FRAME, argument(2));
     copy(&mut code, ring, lost, REPORTS);
@@ -149,6 +157,7 @@ fn program(ring: &OwnedFd, lost: &OwnedFd, pid: u32) -> Code {
     code
 }
 
+/// Returns the offset on the stack of an argument of the system call.
 const fn argument(number: usize) -> i16 {
     ARGUMENTS + arch::PROBE_ARGUMENTS[number] - arch::PROBE_ARGUMENTS_START
 }
@@ -156,23 +165,24 @@ const fn argument(number: usize) -> i16 {
 fn read_arguments(code: &mut Code) {
     code.load(3, CONTEXT, 0);
     code.add(3, arch::PROBE_ARGUMENTS_START.into());
-    code.read(From::Kernel, ARGUMENTS, 24);
+    code.read(AddressSpace::Kernel, ARGUMENTS, 24);
 }
 
-/// One of writev's pieces (`struct iovec`: where, how much), if there are so many.
+/// Copies one of the pieces of writev(2) (`struct iovec`: address and length), if there are so
+/// many.
 fn copy_piece(code: &mut Code, ring: &OwnedFd, lost: &OwnedFd, piece: i32) {
     code.load(1, FRAME, argument(2));
-    code.leave_unless(If::Greater, 1, piece);
+    code.leave_unless(Condition::Greater, 1, piece);
     code.load(3, FRAME, argument(1));
     code.add(3, piece * 16);
-    code.read(From::User, PIECE, 16);
-    code.leave_unless(If::Equal, 0, 0);
+    code.read(AddressSpace::User, PIECE, 16);
+    code.leave_unless(Condition::Equal, 0, 0);
     code.load(FROM, FRAME, PIECE);
     code.load(LEFT, FRAME, PIECE + 8);
     copy(code, ring, lost, REPORTS / PIECES as usize);
 }
 
-/// Copies what is left into reports.
+/// Sends what the registers FROM and LEFT describe, in up to `reports` reports.
 fn copy(code: &mut Code, ring: &OwnedFd, lost: &OwnedFd, reports: usize) {
     let ends: Vec<Jump> = (0..reports)
         .flat_map(|_| report(code, ring, lost))
@@ -180,17 +190,17 @@ fn copy(code: &mut Code, ring: &OwnedFd, lost: &OwnedFd, reports: usize) {
     ends.into_iter().for_each(|end| code.land(end));
 }
 
-/// One report; where the program goes when nothing is left to copy.
+/// Sends one report. Returns the jumps that are taken when nothing is left.
 fn report(code: &mut Code, ring: &OwnedFd, lost: &OwnedFd) -> [Jump; 2] {
-    let nothing = code.jump(If::Equal, LEFT, 0);
+    let nothing = code.jump(Condition::Equal, LEFT, 0);
     code.reserve(ring, BYTES);
-    let reserved = code.jump(If::NotEqual, 0, 0);
+    let reserved = code.jump(Condition::NotEqual, 0, 0);
     count_lost(code, lost);
     code.leave();
     code.land(reserved);
     code.copy(REPORT, 0);
     code.copy(2, LEFT);
-    let longer = code.jump(If::Greater, 2, DATA);
+    let longer = code.jump(Condition::Greater, 2, DATA);
     let fits = code.jump_always();
     code.land(longer);
     code.set(2, DATA);
@@ -200,12 +210,12 @@ fn report(code: &mut Code, ring: &OwnedFd, lost: &OwnedFd) -> [Jump; 2] {
     code.add(1, HEAD);
     code.copy(3, FROM);
     code.call(Helper::ReadUser);
-    let read = code.jump(If::Equal, 0, 0);
+    let read = code.jump(Condition::Equal, 0, 0);
     code.set(1, 0);
     code.store(REPORT, 0, 1);
     code.land(read);
     code.submit(REPORT);
-    let more = code.jump(If::Greater, LEFT, DATA);
+    let more = code.jump(Condition::Greater, LEFT, DATA);
     let all = code.jump_always();
     code.land(more);
     code.add(FROM, DATA);
@@ -213,11 +223,12 @@ fn report(code: &mut Code, ring: &OwnedFd, lost: &OwnedFd) -> [Jump; 2] {
     [nothing, all]
 }
 
+/// Counts a report that found no room.
 fn count_lost(code: &mut Code, lost: &OwnedFd) {
     code.set(1, 0);
     code.store_half(FRAME, KEY, 1);
     code.lookup(lost, KEY);
-    code.leave_unless(If::NotEqual, 0, 0);
+    code.leave_unless(Condition::NotEqual, 0, 0);
     code.set(1, 1);
     code.count(0, 0, 1);
 }

@@ -1,4 +1,4 @@
-//! The files behind a process's images.
+//! The files of a process's modules, for build-ids and symbols.
 
 use super::{files, memory::LiveMemory, process::Process, sys::wide};
 use crate::FileBytes;
@@ -12,13 +12,14 @@ use windows_sys::Win32::{
     },
 };
 
-/// Opens them, if they still are what the process has loaded.
+/// Opens the files of modules that are what the process has loaded.
 #[derive(Debug)]
 pub(crate) struct ImageFiles {
     process: Arc<Process>,
 }
 
 impl ImageFiles {
+    /// Opens the process; `None` if it has ended or we may not read it.
     pub(crate) fn of(key: ProcessKey) -> Option<Self> {
         let process = Process::open(key, PROCESS_QUERY_INFORMATION | PROCESS_VM_READ).ok()?;
         Some(Self {
@@ -26,12 +27,14 @@ impl ImageFiles {
         })
     }
 
+    /// Returns the path of a module, if it is on a drive of this machine.
     pub(crate) fn path(&self, module: &Module) -> Option<PathBuf> {
         is_local(&module.path).then(|| PathBuf::from(&module.path))
     }
 
-    /// Only from a drive of this machine: the path is the target's own word, and a share of its
-    /// choice would learn who we are, and might never answer.
+    /// Maps the file of a module, if it has the same link time, size and checksum as in memory.
+    /// Only files on a drive of this machine are opened: the path is what the target says, and a
+    /// network share of its choice would learn who we are, and might never answer.
     pub(crate) fn open(&self, module: &Module) -> Option<FileBytes> {
         if !is_local(&module.path) {
             return None;
@@ -45,19 +48,19 @@ impl ImageFiles {
     }
 }
 
-/// `X:\…` on a disk.
+/// Returns whether a path is `X:\…` on a disk of this machine.
 pub(crate) fn is_local(path: &str) -> bool {
     let [drive, b':', b'\\', ..] = path.as_bytes() else {
         return false;
     };
     let root = wide(&format!("{}:\\", char::from(*drive)));
-    // SAFETY: a NUL-ended text.
+    // SAFETY: the text ends with a NUL.
     let kind = unsafe { GetDriveTypeW(root.as_ptr()) };
     drive.is_ascii_alphabetic() && [DRIVE_FIXED, DRIVE_RAMDISK, DRIVE_REMOVABLE].contains(&kind)
 }
 
-/// Link time, checksum and size of an image (PE format: `e_lfanew` at 0x3c; from the signature on,
-/// `TimeDateStamp` at 8, `SizeOfImage` at 0x50, `CheckSum` at 0x58).
+/// Returns link time, size and checksum of an image (PE format: `e_lfanew` at 0x3c; from the
+/// signature on, `TimeDateStamp` at 8, `SizeOfImage` at 0x50, `CheckSum` at 0x58).
 fn stamp(image: &[u8]) -> Option<[u32; 3]> {
     let word = |at: usize| {
         let bytes = image.get(at..at + 4)?;

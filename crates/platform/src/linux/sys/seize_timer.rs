@@ -2,11 +2,13 @@
 //!
 //! Situation: one thread of the target executes a new program while we hold another. The kernel
 //! first ends all other threads and waits for them; a traced one waits in `PTRACE_EVENT_EXIT` for
-//! us, or as a zombie to be reaped by us. All that time the first thread has `cred_guard_mutex`,
-//! which `PTRACE_SEIZE` of it waits for: we wait for it, it for the others, the others for us.
-//! Seen with the victim's mode `exec-by-thread`; both sides hung until we were killed.
-//! Handled here: a seize that takes too long is interrupted by a timer, whose handler lets go of
-//! all that are ending. The kernel then restarts the seize by itself.
+//! us, or as a zombie to be reaped by us. All that time the first thread holds `cred_guard_mutex`,
+//! which `PTRACE_SEIZE` of it waits for: we wait for it, it for the others, the others for us. Seen
+//! with the victim's mode `exec-by-thread`; both sides hung until we were killed.
+//!
+//! Handled here: a seize that takes too long is interrupted by a timer, whose signal handler
+//! releases all threads that are ending. The kernel then restarts the seize by itself.
+//!
 //! Test: `b15_a_target_that_becomes_another_program_is_let_go`.
 
 use std::{
@@ -15,26 +17,26 @@ use std::{
     time::Duration,
 };
 
-/// No seize takes so long, unless it waits.
+/// A seize that takes longer than this waits for something.
 const TOO_LONG: Duration = Duration::from_millis(50);
 
-/// How many threads one deadlock can have that are remembered; further ones look like pending.
+/// How many released threads are remembered; further ones seem to be still stopping.
 const MOST: usize = 256;
 
 thread_local! {
     /// Whether this OS thread is in a seize, so that the handler may act.
     static SEIZING: Cell<bool> = const { Cell::new(false) };
-    /// Threads that the handler let go of.
+    /// The threads that the handler released.
     static LET_GO: RefCell<Vec<i32>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A timer of this OS thread. Dropped, it is gone.
-pub(crate) struct Nudge {
+/// A timer of this OS thread. It is deleted when this is dropped.
+pub(crate) struct SeizeTimer {
     timer: Option<libc::timer_t>,
 }
 
-impl Nudge {
-    /// Makes the timer; without it (no room for timers) a seize is as it ever was.
+impl SeizeTimer {
+    /// Makes the timer. If that fails, a seize may hang as it does without a timer.
     pub(crate) fn new() -> Self {
         LET_GO.with_borrow_mut(|list| {
             list.clear();
@@ -46,8 +48,9 @@ impl Nudge {
         }
     }
 
-    /// Runs a seize; what it returns, and the threads that were let go of meanwhile.
-    pub(crate) fn around<T>(&self, seize: impl FnOnce() -> T) -> (T, Vec<i32>) {
+    /// Runs a seize under the timer. Returns its result, and the threads that were released
+    /// meanwhile.
+    pub(crate) fn guard<T>(&self, seize: impl FnOnce() -> T) -> (T, Vec<i32>) {
         self.arm(TOO_LONG);
         SEIZING.set(true);
         let result = seize();
@@ -61,7 +64,7 @@ impl Nudge {
         (result, let_go)
     }
 
-    /// Lets the timer ring every `period`; zero ends that.
+    /// Lets the timer send its signal every `period`; zero stops it.
     fn arm(&self, period: Duration) {
         let Some(timer) = self.timer else {
             return;
@@ -79,7 +82,7 @@ impl Nudge {
     }
 }
 
-impl Drop for Nudge {
+impl Drop for SeizeTimer {
     fn drop(&mut self) {
         if let Some(timer) = self.timer {
             // SAFETY: our own timer, deleted once.
@@ -90,11 +93,11 @@ impl Drop for Nudge {
 
 fn make_timer() -> io::Result<libc::timer_t> {
     let signal = libc::SIGRTMAX() - 3;
-    // SAFETY: structures of integers and pointers, for which zeros are values; the handler only
-    // does what handlers may (see there); the event names this very thread.
+    // SAFETY: the structures consist of integers and pointers, for which zeros are valid. The
+    // handler only does what a handler may do (see there), and the event names this very thread.
     unsafe {
         let mut action: libc::sigaction = mem::zeroed();
-        action.sa_sigaction = ring as extern "C" fn(libc::c_int) as libc::sighandler_t;
+        action.sa_sigaction = on_timer as extern "C" fn(libc::c_int) as libc::sighandler_t;
         if libc::sigaction(signal, &raw const action, ptr::null_mut()) != 0 {
             return Err(io::Error::last_os_error());
         }
@@ -110,13 +113,13 @@ fn make_timer() -> io::Result<libc::timer_t> {
     }
 }
 
-/// The handler: system calls, and thread-locals that the interrupted code does not touch while
-/// `SEIZING` is set. It neither allocates nor locks.
-extern "C" fn ring(_: libc::c_int) {
+/// The signal handler. It makes only system calls, and uses only thread-locals that the interrupted
+/// code does not touch while `SEIZING` is set. It neither allocates nor locks.
+extern "C" fn on_timer(_: libc::c_int) {
     if !SEIZING.get() {
         return;
     }
-    // SAFETY: the place of this thread's errno, which the interrupted code may be about to read.
+    // SAFETY: the address of this thread's errno, which the interrupted code may be about to read.
     let errno = unsafe { *libc::__errno_location() };
     while let Some(tid) = let_go_of_one() {
         LET_GO.with(|list| {
@@ -132,15 +135,15 @@ extern "C" fn ring(_: libc::c_int) {
     unsafe { *libc::__errno_location() = errno };
 }
 
-/// Lets go of the first thread that reports anything, if it is ending.
+/// Releases the first thread that reports anything, if it is ending. Returns its id.
 fn let_go_of_one() -> Option<i32> {
     let ours = libc::__WALL | libc::__WNOTHREAD;
     let look = libc::WEXITED | libc::WSTOPPED | libc::WNOHANG | libc::WNOWAIT | ours;
-    // SAFETY: a structure of integers, for which zeros are values.
+    // SAFETY: a structure of integers, for which zeros are valid.
     let mut info: libc::siginfo_t = unsafe { mem::zeroed() };
-    // SAFETY: the structure lives during the call.
+    // SAFETY: waitid(2) writes to a live local.
     let found = unsafe { libc::waitid(libc::P_ALL, 0, &raw mut info, look) };
-    // SAFETY: waitid has filled it, or left it all zeros.
+    // SAFETY: waitid(2) has filled these fields, or left them zero.
     let (tid, status) = unsafe { (info.si_pid(), info.si_status()) };
     if found != 0 || tid == 0 {
         return None;

@@ -1,18 +1,19 @@
-//! A process whose threads are traced and run: its end while its memory still stands
-//! (`PTRACE_EVENT_EXIT`), signals that it is about to get, threads that begin and end.
+//! A process whose threads are traced while they run. Tracing shows what nothing else does: the end
+//! of the process while its memory still exists (`PTRACE_EVENT_EXIT`), signals before they are
+//! delivered, and threads that start and exit.
 //!
-//! Each signal that a thread gets makes a stop of some microseconds, wanted or not, so that a
-//! target with thousands of signals a second feels it.
+//! Every signal that a thread gets stops it for some microseconds, wanted or not, so a process with
+//! thousands of signals a second is slowed down.
 
 use super::{
     arch,
     proc::{ProcDir, status},
-    stop::{Hold, Threads},
+    stop::{Threads, TraceState},
     sys::ptrace::{self, Report, SignalInfo},
 };
 use crate::Result;
 
-/// Signals whose default action is nothing, or a stop.
+/// Signals whose default action is to do nothing, or to stop the process (signal(7)).
 pub(crate) const HARMLESS: [i32; 8] = [
     libc::SIGCHLD,
     libc::SIGCONT,
@@ -24,47 +25,53 @@ pub(crate) const HARMLESS: [i32; 8] = [
     libc::SIGTTOU,
 ];
 
-/// The traced threads of a process, and what of them is told.
+/// The traced threads of a process, and which of their events are wanted.
 pub(crate) struct Traced {
+    /// The traced threads and their states.
     pub(crate) threads: Threads,
+    /// Whether the start and exit of threads is wanted.
     pub(crate) wants_threads: bool,
-    /// Threads that begin are told in any case.
+    /// Whether the start of a thread is reported in any case: hardware breakpoints have to be set
+    /// for it.
     pub(crate) tells_births: bool,
     gone: Option<i32>,
 }
 
-/// What a traced process did.
+/// An event of a traced process. All but the last name the thread that stands for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TraceEvent {
-    /// It is about to end, with this status, and this thread of it stands.
+    /// The process is about to end with this status.
     Exiting(i32, i32),
-    /// A thread is about to get a signal, and stands.
+    /// A thread is about to get a signal.
     Signal(i32, SignalInfo, Fate),
-    /// A thread came to a breakpoint of this place, and stands.
-    Trapped(i32, u32),
-    /// A thread began, and stands.
+    /// A thread came to the hardware breakpoint of this place.
+    AtBreakpoint(i32, u32),
+    /// A thread has started.
     ThreadStart(i32),
-    /// A thread ends, and stands.
+    /// A thread is about to exit.
     ThreadExit(i32),
-    /// It became another program, and stands at its first instruction.
+    /// The process executed another program, and is at its first instruction.
     Executed(i32),
-    /// It is gone.
+    /// The process has ended with this status.
     Gone(i32),
 }
 
-/// What a signal will do.
+/// What a signal will do to the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
-    /// A handler gets it.
+    /// The process has a handler for it.
     Handled,
-    /// Nothing, or a stop.
+    /// It is ignored, or stops the process.
     Nothing,
-    /// The process dies of it.
+    /// It ends the process.
     Death,
 }
 
 impl Traced {
-    /// Traces every thread; `signals` has a bit for each signal that is reported.
+    /// Begins to trace every thread. `signals` has a bit for each signal that is wanted.
+    ///
+    /// # Errors
+    /// If the process may not be traced, or has ended.
     pub(crate) fn begin(proc: &ProcDir, signals: u64, wants_threads: bool) -> Result<Self> {
         let mut threads = Threads::follow(proc)?;
         threads.wanted_signals = signals;
@@ -76,14 +83,14 @@ impl Traced {
         })
     }
 
-    /// Reports these from now on.
+    /// Sets which events are wanted from now on.
     pub(crate) fn want(&mut self, signals: u64, threads: bool) {
         self.threads.wanted_signals = signals;
         self.wants_threads = threads;
     }
 
-    /// What it has done that is wanted; everything else goes on as it would. `None` where nothing
-    /// has happened.
+    /// Returns the next wanted event, without waiting; all others are passed on. `None` if there is
+    /// none.
     pub(crate) fn next(&mut self, proc: &ProcDir) -> Option<TraceEvent> {
         if let Some(event) = self.waiting(proc) {
             return Some(event);
@@ -97,20 +104,22 @@ impl Traced {
         self.gone.map(TraceEvent::Gone)
     }
 
-    /// What a thread did while all were being stopped.
+    /// Returns an event that a thread reported while all threads were being stopped.
     fn waiting(&mut self, proc: &ProcDir) -> Option<TraceEvent> {
-        let mut held = self.threads.held.iter();
-        let waits = |hold: &Hold| matches!(hold, Hold::Signal(_) | Hold::Trapped(_));
-        let (tid, hold) = held.find(|(_, hold)| waits(hold))?;
-        match (*tid, *hold) {
-            (tid, Hold::Trapped(place)) => Some(self.trapped(tid, place)),
+        let mut states = self.threads.states.iter();
+        let waits = |state: &TraceState| {
+            matches!(state, TraceState::Signal(_) | TraceState::AtBreakpoint(_))
+        };
+        let (tid, state) = states.find(|(_, state)| waits(state))?;
+        match (*tid, *state) {
+            (tid, TraceState::AtBreakpoint(place)) => Some(self.trapped(tid, place)),
             (tid, _) => self.signal(proc, tid),
         }
     }
 
     fn trapped(&mut self, tid: i32, place: u32) -> TraceEvent {
-        self.threads.held.insert(tid, Hold::Stopped);
-        TraceEvent::Trapped(tid, place)
+        self.threads.states.insert(tid, TraceState::Stopped);
+        TraceEvent::AtBreakpoint(tid, place)
     }
 
     fn signal(&mut self, proc: &ProcDir, tid: i32) -> Option<TraceEvent> {
@@ -121,36 +130,36 @@ impl Traced {
             }
             // It was killed where it stood.
             Err(_) => {
-                self.threads.held.insert(tid, Hold::Running);
+                self.threads.states.insert(tid, TraceState::Running);
                 None
             }
         }
     }
 
     fn take(&mut self, proc: &ProcDir, tid: i32, report: Report) -> Option<TraceEvent> {
-        let known = self.threads.held.insert(tid, Hold::Running);
+        let known = self.threads.states.insert(tid, TraceState::Running);
         let _ = match report {
             Report::Signal(signal) if self.threads.wants(signal) => {
-                self.threads.held.insert(tid, Hold::Signal(signal));
+                self.threads.states.insert(tid, TraceState::Signal(signal));
                 return self.signal(proc, tid);
             }
             Report::Signal(signal) => ptrace::resume(tid, signal),
-            Report::Trapped(place) => return Some(self.trapped(tid, place)),
+            Report::AtBreakpoint(place) => return Some(self.trapped(tid, place)),
             Report::GroupStop(_) => ptrace::listen(tid),
             Report::Interrupted if known.is_none() && (self.wants_threads || self.tells_births) => {
-                self.threads.held.insert(tid, Hold::Stopped);
+                self.threads.states.insert(tid, TraceState::Stopped);
                 return Some(TraceEvent::ThreadStart(tid));
             }
             Report::Interrupted | Report::Cloned(_) | Report::OtherStop => ptrace::resume(tid, 0),
             Report::Executed => {
-                self.threads.held.clear();
-                self.threads.held.insert(tid, Hold::Stopped);
+                self.threads.states.clear();
+                self.threads.states.insert(tid, TraceState::Stopped);
                 return Some(TraceEvent::Executed(tid));
             }
             Report::Exiting(status) => return self.exiting(tid, status),
             Report::Gone(status) => {
-                self.threads.held.remove(&tid);
-                if self.threads.held.is_empty() {
+                self.threads.states.remove(&tid);
+                if self.threads.states.is_empty() {
                     self.gone = Some(status);
                 }
                 Ok(())
@@ -160,34 +169,35 @@ impl Traced {
     }
 
     fn exiting(&mut self, tid: i32, status: i32) -> Option<TraceEvent> {
-        let alone = arch::is_leaving_alone(tid) && self.threads.held.len() > 1;
+        let alone = arch::is_leaving_alone(tid) && self.threads.states.len() > 1;
         if !alone {
             self.threads.in_exit = true;
-            self.threads.held.insert(tid, Hold::Exiting);
+            self.threads.states.insert(tid, TraceState::Exiting);
             return Some(TraceEvent::Exiting(tid, status));
         }
         if self.wants_threads {
-            self.threads.held.insert(tid, Hold::Stopped);
+            self.threads.states.insert(tid, TraceState::Stopped);
             return Some(TraceEvent::ThreadExit(tid));
         }
-        self.threads.held.remove(&tid);
+        self.threads.states.remove(&tid);
         let _ = ptrace::resume(tid, 0);
         None
     }
 
-    /// Lets a thread that stands for what it did go on.
+    /// Lets the thread that stands for an event run on.
     pub(crate) fn go_on(&mut self, tid: i32) {
-        let hold = self.threads.held.insert(tid, Hold::Running);
-        let _ = match hold {
-            Some(Hold::Signal(signal)) => ptrace::resume(tid, signal),
-            Some(Hold::Stopped | Hold::Exiting) => ptrace::resume(tid, 0),
+        let state = self.threads.states.insert(tid, TraceState::Running);
+        let _ = match state {
+            Some(TraceState::Signal(signal)) => ptrace::resume(tid, signal),
+            Some(TraceState::Stopped | TraceState::Exiting) => ptrace::resume(tid, 0),
             _ => Ok(()),
         };
     }
 }
 
-/// What the process does with a signal (signal(7); masks of proc_pid_status(5)). Of a fault that it
-/// blocks or ignores the kernel has made a default action before it is delivered.
+/// Returns what a signal will do (signal(7); masks of proc_pid_status(5)). If the process blocks or
+/// ignores a fault, the kernel resets its action to the default before it is delivered
+/// (`force_sig_info`), so the masks tell the truth.
 fn fate(proc: &ProcDir, signal: i32) -> Fate {
     let text = proc.read("status").unwrap_or_default();
     let has = |name| status::mask(&text, name).is_some_and(|mask| mask & 1 << (signal - 1) != 0);

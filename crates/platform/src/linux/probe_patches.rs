@@ -1,4 +1,4 @@
-//! Text under uprobes: where the kernel has put a breakpoint, a dump has what the file has.
+//! Code under uprobes: a dump shows the instructions of the file, not the kernel's breakpoints.
 //!
 //! Situation: a uprobe (ours for a breakpoint rule, or anybody's) replaces the first byte of an
 //! instruction in a private copy of the page. In a dump that byte would be taken for the program's
@@ -8,16 +8,16 @@
 use super::{arch, files};
 use snapshot::{Memory, Range, Region};
 
-/// Private copies of text that are looked at, at most: a program that relocates all its text makes
-/// many, and the target stands meanwhile.
+/// How many private copies of code pages are compared at most: a program that relocates all its
+/// code has many, and the process stands meanwhile.
 const MOST_PAGES: usize = 4096;
 
 const PAGE: u64 = 4096;
 
-/// Bytes of memory to be shown as others, by ascending address.
+/// Addresses and the bytes to show there instead, by ascending address.
 pub(crate) type Patches = Vec<(u64, u8)>;
 
-/// Where the kernel's breakpoint stands in memory and something else in the file.
+/// Finds the bytes that are the kernel's breakpoint in memory and something else in the file.
 pub(crate) fn find(pid: u32, regions: &[Region], memory: &dyn Memory) -> Patches {
     let mut patches = Patches::new();
     let mut left = MOST_PAGES;
@@ -61,7 +61,7 @@ fn compare(page: u64, region: &Region, file: &[u8], memory: &dyn Memory, patches
     }
 }
 
-/// Puts the patches into what was read from `address` on.
+/// Applies the patches to bytes that were read from `address` on.
 pub(crate) fn apply(patches: &Patches, address: u64, bytes: &mut [u8]) {
     let first = patches.partition_point(|(place, _)| *place < address);
     for (place, byte) in &patches[first..] {

@@ -1,30 +1,31 @@
-//! Threads that come to a place, held there by probes: see [`hold`](crate::linux::hold).
+//! The source of breakpoint events: threads that come to a place in the code are held there by
+//! uprobes (see [`bpf_programs`](crate::linux::bpf_programs)).
 
 use super::{
     source::{Source, Wanted},
-    standing::At,
+    standing::HeldBy,
 };
 use crate::{
     ArmedPlace, ImageFiles, Result,
     linux::{
-        hold::{Holds, Report},
+        bpf_programs::{Report, ThreadHolds},
         proc::ProcDir,
-        sys::prompt,
+        sys::priority,
     },
 };
 use snapshot::{ProcessKey, TargetEvent};
 use std::{collections::BTreeSet, io, os::fd::BorrowedFd, time::Instant};
 
-/// The probes of one process.
+/// The uprobes of one process.
 #[derive(Default)]
-pub(super) struct Probes {
-    holds: Option<Holds>,
-    /// Numbers of the places that have one.
+pub(super) struct ProbeSource {
+    holds: Option<ThreadHolds>,
+    /// The numbers of the places that have a probe.
     armed: BTreeSet<u32>,
 }
 
-impl Probes {
-    /// Whether the thread of this report is still held.
+impl ProbeSource {
+    /// Returns whether the thread of this report is still held.
     pub(super) fn is_held(&self, report: &Report) -> bool {
         let holds = self.holds.as_ref();
         holds.is_none_or(|holds| holds.is_held(report.hold))
@@ -40,33 +41,38 @@ impl Probes {
     /// See [`Follow::pass`](crate::Follow::pass).
     pub(super) fn pass(&mut self, kind: u64, pass: bool) {
         if let Some(holds) = &mut self.holds {
-            // Where there is no room for another kind it is held each time.
+            // If there is no room for another type, its threads are always held.
             let _ = holds.pass(kind, pass);
         }
     }
 
-    /// How many of this kind have gone by; `None` where there are no probes.
+    /// Returns how many exceptions of this type have passed unreported; `None` if there are no
+    /// probes.
     pub(super) fn passed(&self, kind: u64) -> Option<u64> {
         self.holds.as_ref().map(|holds| holds.passed(kind))
     }
 
     fn arm_new<'w>(&mut self, key: ProcessKey, new: Vec<&'w ArmedPlace>, wanted: &mut Wanted<'w>) {
         if self.holds.is_none() {
-            match Holds::new(key.pid) {
+            match ThreadHolds::new(key.pid) {
                 Ok(holds) => self.holds = Some(holds),
                 Err(error) => {
                     let instead = wanted.what.unsafe_breakpoints;
                     wanted.notices.push(no_probes(&error, instead));
-                    wanted.trapped.extend(new.into_iter().filter(|_| instead));
+                    wanted
+                        .without_probe
+                        .extend(new.into_iter().filter(|_| instead));
                     return;
                 }
             }
         }
-        prompt::be_prompt();
+        priority::raise_priority();
         let files = ImageFiles::of(key);
         for place in new {
             match self.arm_place(files.as_ref(), place) {
                 Ok(()) => drop(self.armed.insert(place.number)),
+                // The process has ended: each further place would cost the kernel as much, in vain.
+                Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return,
                 Err(error) => wanted.notices.push(not_armed(place, &error)),
             }
         }
@@ -82,7 +88,7 @@ impl Probes {
     }
 }
 
-impl Source for Probes {
+impl Source for ProbeSource {
     fn arm(&mut self, proc: &mut ProcDir, wanted: &mut Wanted<'_>) -> Result<()> {
         let places = &wanted.what.places;
         let numbers: BTreeSet<u32> = places.iter().map(|place| place.number).collect();
@@ -98,49 +104,49 @@ impl Source for Probes {
     }
 
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        self.holds.as_ref().map(Holds::descriptor)
+        self.holds.as_ref().map(ThreadHolds::descriptor)
     }
 
     fn due(&self) -> Option<Instant> {
         None
     }
 
-    fn next(&mut self, _: &mut ProcDir) -> Option<(TargetEvent, At)> {
+    fn next(&mut self, _: &mut ProcDir) -> Option<(TargetEvent, HeldBy)> {
         let report = self.holds.as_ref()?.next()?;
         let event = TargetEvent::Breakpoint {
             place: report.place,
             thread: report.thread as u32,
             ends: None,
         };
-        Some((event, At::Held(report)))
+        Some((event, HeldBy::Probe(report)))
     }
 
     fn program_replaced(&mut self) {
-        // The kernel has taken the probes away with the old program.
+        // The kernel has removed the probes with the old program.
         *self = Self::default();
     }
 
     fn missed(&mut self) -> u64 {
-        self.holds.as_mut().map_or(0, Holds::missed)
+        self.holds.as_mut().map_or(0, ThreadHolds::missed)
     }
 }
 
-/// That a place could not be armed, and why.
+/// Returns the notice that a place could not be armed.
 pub(super) fn not_armed(place: &ArmedPlace, error: &io::Error) -> String {
     let (path, offset) = (&place.module.path, place.offset);
     format!("no probe could be put at {path}+{offset:#x}: {error}")
 }
 
 fn no_probes(error: &io::Error, instead: bool) -> String {
-    let why = format!("throws and breakpoints cannot be met by probes here ({error})");
+    let why = format!("uprobes cannot be used here ({error})");
     match instead {
         true => format!(
-            "{why}: the processor's breakpoints do it, each stops the thread for some 20 µs, and the \
-             process dies if firstchance is killed at that moment"
+            "{why}: hardware breakpoints are used for throws and breakpoints; each stops the thread for \
+             some 20 µs, and the process dies if firstchance is killed at that moment"
         ),
         false => format!(
-            "{why}: run as root on Linux 5.17 or later, or take --unsafe-breakpoints, with which the \
-             process may die if firstchance is killed"
+            "{why}, so throws and breakpoints are not seen: run as root on Linux 5.17 or later, or use \
+             --unsafe-breakpoints, with which the process may die if firstchance is killed"
         ),
     }
 }

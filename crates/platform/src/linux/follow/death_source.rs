@@ -1,14 +1,15 @@
-//! The death of a process by a signal, without tracing it: see [`corpse`].
+//! The source of death events: the death of the process by a signal, seen without tracing it (see
+//! [`death_watch`]), or by tracing if that is not possible.
 
 use super::{
     signal_event,
     source::{Source, Wanted},
-    standing::At,
+    standing::HeldBy,
 };
 use crate::{
     FAULT_BITS, Facts, Result,
     linux::{
-        corpse::{self, Vigil},
+        death_watch::{self, DeathWatch},
         facts,
         proc::ProcDir,
     },
@@ -16,46 +17,47 @@ use crate::{
 use snapshot::TargetEvent;
 use std::{os::fd::BorrowedFd, time::Instant};
 
-/// Waits for the death of one process.
+/// Waits for the death of a process.
 #[derive(Default)]
-pub(super) struct DeathWatch {
-    vigil: Option<Vigil>,
-    /// What was known of the process when its death began to be waited for.
+pub(super) struct DeathSource {
+    watch: Option<DeathWatch>,
+    /// The facts of the process, read while it lived.
     kept: Option<Facts>,
 }
 
-impl DeathWatch {
-    /// The facts of a process that has died, from while it lived.
+impl DeathSource {
+    /// Returns the facts of a process that has died, from when it lived.
     pub(super) fn facts(&self) -> Option<&Facts> {
         self.kept.as_ref()
     }
 
     fn keep_facts(&mut self, proc: &ProcDir) {
-        // One that is dying while it is armed anew has lost its images.
+        // A process that is dying while it is armed again has lost its modules: keep the older
+        // facts.
         let facts = facts::gather(proc).ok();
         let facts = facts.filter(|facts| !facts.modules.is_empty());
         self.kept = facts.or(self.kept.take());
     }
 }
 
-impl Source for DeathWatch {
+impl Source for DeathSource {
     fn arm(&mut self, proc: &mut ProcDir, wanted: &mut Wanted<'_>) -> Result<()> {
         let what = wanted.what;
         if !what.deaths {
-            self.vigil = None;
+            self.watch = None;
             return Ok(());
         }
         self.keep_facts(proc);
-        // Whoever is traced for something else shows its death by that.
+        // A process that is traced for something else anyway shows its death by that.
         let is_traced = what.exit || what.signals != 0 || what.threads;
-        if !is_traced && self.vigil.as_ref().is_some_and(|vigil| vigil.is_of(proc)) {
+        if !is_traced && self.watch.as_ref().is_some_and(|watch| watch.is_of(proc)) {
             return Ok(());
         }
-        self.vigil = None;
+        self.watch = None;
         if !is_traced {
-            match Vigil::begin(proc) {
-                Ok(vigil) => {
-                    self.vigil = Some(vigil);
+            match DeathWatch::begin(proc) {
+                Ok(watch) => {
+                    self.watch = Some(watch);
                     return Ok(());
                 }
                 Err(error) => wanted.notices.push(format!(
@@ -69,26 +71,26 @@ impl Source for DeathWatch {
     }
 
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        self.vigil.as_ref().map(|vigil| vigil.deaths.descriptor())
+        self.watch.as_ref().map(|watch| watch.deaths.descriptor())
     }
 
     fn due(&self) -> Option<Instant> {
-        self.vigil.as_ref().map(Vigil::due)
+        self.watch.as_ref().map(DeathWatch::due)
     }
 
-    fn next(&mut self, proc: &mut ProcDir) -> Option<(TargetEvent, At)> {
-        let deaths = self.vigil.as_mut()?.next(proc)?;
+    fn next(&mut self, proc: &mut ProcDir) -> Option<(TargetEvent, HeldBy)> {
+        let deaths = self.watch.as_mut()?.next(proc)?;
         let first = deaths.first()?;
-        let event = signal_event(first.thread, &corpse::signal(first));
-        Some((event, At::Dead(deaths)))
+        let event = signal_event(first.thread, &death_watch::death_signal(first));
+        Some((event, HeldBy::Death(deaths)))
     }
 
     fn program_replaced(&mut self) {
-        // It is told by tracing, and where a process is traced no vigil is kept.
+        // A new program is reported by tracing, and a traced process has no death watch.
     }
 
     fn missed(&mut self) -> u64 {
-        // A process dies once; the ring has room for a thousand of its threads.
+        // A process dies once, and the ring has room for a thousand threads.
         0
     }
 }

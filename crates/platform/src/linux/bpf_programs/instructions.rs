@@ -1,14 +1,16 @@
-//! BPF instructions, as few as are needed (`linux/bpf.h`; the kernel's
-//! Documentation/bpf/standardization/instruction-set.rst).
+//! An assembler for the few BPF instructions that our programs need (`linux/bpf.h`; the kernel's
+//! Documentation/bpf/standardization/instruction-set.rst). The programs are short, and so need no
+//! compiler at build time.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 
-/// A register: 0 result, 1–5 arguments, 6–9 kept over calls, 10 the frame.
+/// The number of a register: 0 has the result of a call, 1 to 5 its arguments, 6 to 9 keep their
+/// value over calls, 10 is the frame pointer.
 pub(super) type Reg = u8;
-/// The frame pointer, from which the stack goes down.
+/// The frame pointer. The stack lies below it.
 pub(super) const FRAME: Reg = 10;
 
-/// The kernel's functions that programs may call.
+/// Functions of the kernel that programs may call, by their number (`bpf_func_id`; bpf-helpers(7)).
 #[derive(Clone, Copy)]
 pub(super) enum Helper {
     MapLookup = 1,
@@ -25,40 +27,42 @@ pub(super) enum Helper {
     Loop = 181,
 }
 
-/// Whose memory is read.
+/// The address space that memory is read from.
 #[derive(Clone, Copy)]
-pub(super) enum From {
+pub(super) enum AddressSpace {
     Kernel,
     User,
 }
 
-/// When a jump is taken.
+/// The condition of a jump; comparisons are unsigned.
 #[derive(Clone, Copy)]
-pub(super) enum If {
+pub(super) enum Condition {
     Equal = 0x10,
     NotEqual = 0x50,
     Greater = 0x20,
 }
 
-/// `BPF_RB_FORCE_WAKEUP`.
+/// Wakes the reader of a ring (`BPF_RB_FORCE_WAKEUP`).
 const WAKE: i32 = 2;
 
-/// A program being written: its instructions, and where its functions begin, but the first.
+/// A program that is being written: its instructions, and where its functions other than the first
+/// begin.
 #[derive(Default)]
 pub(super) struct Code {
     words: Vec<u64>,
     functions: Vec<usize>,
 }
 
-/// A call whose function is not written yet.
+/// A call of a function that is not written yet.
 #[must_use]
 pub(super) struct Call(usize);
 
-/// A jump whose end is not known yet.
+/// A jump whose destination is not known yet.
 #[must_use]
 pub(super) struct Jump(usize);
 
 impl Code {
+    /// Appends an instruction of 64 bits: operation, registers, offset, immediate value.
     fn put(&mut self, code: u8, to: Reg, from: Reg, offset: i16, value: i32) {
         let registers = u64::from(from << 4 | to);
         let word = u64::from(code)
@@ -68,28 +72,33 @@ impl Code {
         self.words.push(word);
     }
 
+    /// to = from
     pub(super) fn copy(&mut self, to: Reg, from: Reg) {
         self.put(0xbf, to, from, 0, 0);
     }
 
+    /// to = value
     pub(super) fn set(&mut self, to: Reg, value: i32) {
         self.put(0xb7, to, 0, 0, value);
     }
 
+    /// to += value
     pub(super) fn add(&mut self, to: Reg, value: i32) {
         self.put(0x07, to, 0, 0, value);
     }
 
+    /// to &= value
     pub(super) fn and(&mut self, to: Reg, value: i32) {
         self.put(0x57, to, 0, 0, value);
     }
 
-    /// Keeps the lower half.
-    pub(super) fn halve(&mut self, to: Reg) {
+    /// Clears the upper 32 bits.
+    pub(super) fn keep_low_half(&mut self, to: Reg) {
         self.put(0x67, to, 0, 0, 32);
         self.put(0x77, to, 0, 0, 32);
     }
 
+    /// to >>= bits, filled with zeros
     pub(super) fn shift_right(&mut self, to: Reg, bits: i32) {
         self.put(0x77, to, 0, 0, bits);
     }
@@ -114,27 +123,29 @@ impl Code {
         self.put(0x63, base, from, offset, 0);
     }
 
-    /// Adds `from` to a word, at once for all processors.
+    /// Adds `from` to a 64-bit word atomically.
     pub(super) fn count(&mut self, base: Reg, offset: i16, from: Reg) {
         self.put(0xdb, base, from, offset, 0);
     }
 
-    /// The same; `from` becomes what was there before.
+    /// The same; afterwards `from` has the value that the word had before.
     pub(super) fn fetch_add(&mut self, base: Reg, offset: i16, from: Reg) {
         self.put(0xdb, base, from, offset, 1);
     }
 
+    /// to = the address of a map
     pub(super) fn load_map(&mut self, to: Reg, map: &OwnedFd) {
         self.put(0x18, to, 1, 0, map.as_raw_fd());
         self.words.push(0);
     }
 
+    /// Calls a function of the kernel.
     pub(super) fn call(&mut self, helper: Helper) {
         self.put(0x85, 0, 0, 0, helper as i32);
     }
 
-    /// Writes so many bytes of the stack, from `at` on, into a ring, and wakes its reader; the
-    /// result is 0 when they found room.
+    /// Sends `bytes` bytes of the stack, from offset `at` on, to a ring, and wakes its reader. The
+    /// result is 0 if they found room.
     pub(super) fn send(&mut self, ring: &OwnedFd, at: i16, bytes: usize) {
         self.load_map(1, ring);
         self.copy(2, FRAME);
@@ -144,25 +155,26 @@ impl Code {
         self.call(Helper::RingOutput);
     }
 
-    /// Reads so many bytes from where register 3 points to the stack; the result is 0 when they came.
-    pub(super) fn read(&mut self, from: From, to: i16, bytes: usize) {
+    /// Copies `bytes` bytes from the address in register 3 to offset `to` of the stack. The result
+    /// is 0 if they could be read.
+    pub(super) fn read(&mut self, from: AddressSpace, to: i16, bytes: usize) {
         self.copy(1, FRAME);
         self.add(1, to.into());
         self.set(2, bytes as i32);
         self.call(match from {
-            From::Kernel => Helper::ReadKernel,
-            From::User => Helper::ReadUser,
+            AddressSpace::Kernel => Helper::ReadKernel,
+            AddressSpace::User => Helper::ReadUser,
         });
     }
 
-    /// Ends the program unless this holds.
-    pub(super) fn leave_unless(&mut self, when: If, left: Reg, right: i32) {
+    /// Ends the program unless the condition holds.
+    pub(super) fn leave_unless(&mut self, when: Condition, left: Reg, right: i32) {
         let holds = self.jump(when, left, right);
         self.leave();
         self.land(holds);
     }
 
-    /// Room for so many bytes in a ring; the result is 0 where there is none.
+    /// Reserves `bytes` bytes in a ring. The result is their address, or 0 if there is no room.
     pub(super) fn reserve(&mut self, ring: &OwnedFd, bytes: i32) {
         self.load_map(1, ring);
         self.set(2, bytes);
@@ -170,14 +182,15 @@ impl Code {
         self.call(Helper::RingReserve);
     }
 
-    /// Lets the reader have what was put into such room, and wakes it.
+    /// Hands reserved bytes to the reader of the ring, and wakes it.
     pub(super) fn submit(&mut self, room: Reg) {
         self.copy(1, room);
         self.set(2, WAKE);
         self.call(Helper::RingSubmit);
     }
 
-    /// The address of a map's value by a key on the stack; 0 where there is none.
+    /// Looks up the value for the key at offset `key` of the stack. The result is its address, or 0
+    /// if there is none.
     pub(super) fn lookup(&mut self, map: &OwnedFd, key: i16) {
         self.load_map(1, map);
         self.copy(2, FRAME);
@@ -185,28 +198,31 @@ impl Code {
         self.call(Helper::MapLookup);
     }
 
+    /// Jumps in any case.
     pub(super) fn jump_always(&mut self) -> Jump {
         self.put(0x05, 0, 0, 0, 0);
         Jump(self.words.len() - 1)
     }
 
-    pub(super) fn jump(&mut self, when: If, left: Reg, right: i32) -> Jump {
+    /// Jumps if the comparison of a register with a number holds.
+    pub(super) fn jump(&mut self, when: Condition, left: Reg, right: i32) -> Jump {
         self.put(0x05 | when as u8, left, 0, 0, right);
         Jump(self.words.len() - 1)
     }
 
-    pub(super) fn jump_on(&mut self, when: If, left: Reg, right: Reg) -> Jump {
+    /// Jumps if the comparison of two registers holds.
+    pub(super) fn jump_on(&mut self, when: Condition, left: Reg, right: Reg) -> Jump {
         self.put(0x0d | when as u8, left, right, 0, 0);
         Jump(self.words.len() - 1)
     }
 
-    /// Calls a [function](Code::function) of this program again and again until it gives 1, at most
-    /// eight million times (`bpf_loop`, Linux 5.17). It is given the address `at` on the stack in
-    /// register 2.
-    pub(super) fn call_again_and_again(&mut self, at: i16) -> Call {
-        /// `BPF_MAX_LOOPS`.
+    /// Calls a [function](Code::function) of this program until it returns 1, at most eight million
+    /// times (`bpf_loop`, Linux 5.17). The function is given the address of offset `at` of the
+    /// stack in register 2.
+    pub(super) fn call_in_loop(&mut self, at: i16) -> Call {
+        /// The largest number of calls (`BPF_MAX_LOOPS`).
         const MOST: i32 = 1 << 23;
-        /// `BPF_PSEUDO_FUNC`.
+        /// Says that the value is the position of a function (`BPF_PSEUDO_FUNC`).
         const FUNCTION: Reg = 4;
         self.set(1, MOST);
         let call = Call(self.words.len());
@@ -219,35 +235,37 @@ impl Code {
         call
     }
 
-    /// Begins the function of a call, behind all else.
+    /// Begins the function that `call` calls. Functions come after the main program.
     pub(super) fn function(&mut self, call: &Call) {
         let distance = (self.words.len() - call.0 - 1) as u64;
         self.words[call.0] |= distance << 32;
         self.functions.push(self.words.len());
     }
 
-    /// Lets a jump end here.
+    /// Makes this position the destination of a jump.
     pub(super) fn land(&mut self, jump: Jump) {
         let offset = (self.words.len() - jump.0 - 1) as u64;
         self.words[jump.0] |= offset << 16;
     }
 
-    /// Ends the program or function; what a function gives tells whether it is not called again.
+    /// Ends the program or function with a result. In a function that is called in a loop, 1 ends
+    /// the loop.
     pub(super) fn leave_with(&mut self, result: i32) {
         self.set(0, result);
         self.put(0x95, 0, 0, 0, 0);
     }
 
-    /// Ends the program.
+    /// Ends the program or function with result 0.
     pub(super) fn leave(&mut self) {
         self.leave_with(0);
     }
 
+    /// Returns the instructions.
     pub(super) fn words(&self) -> &[u64] {
         &self.words
     }
 
-    /// Where its functions begin, but the first.
+    /// Returns the positions at which functions other than the first begin.
     pub(super) fn functions(&self) -> &[usize] {
         &self.functions
     }
@@ -262,7 +280,7 @@ mod tests {
         let mut code = Code::default();
         code.copy(6, 1);
         code.store(FRAME, -8, 2);
-        let jump = code.jump(If::NotEqual, 0, 7);
+        let jump = code.jump(Condition::NotEqual, 0, 7);
         code.leave();
         code.land(jump);
         let expected = [

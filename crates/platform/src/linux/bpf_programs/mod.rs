@@ -1,32 +1,36 @@
-//! Holding a thread at a place without being attached to its process.
+//! BPF programs that report what a process does, without attaching to it.
 //!
-//! A probe runs a small program in the kernel, in the thread that came by. The program looks
-//! whether this hit is wanted, tells us, and keeps the thread there until we have asked it to stop
-//! by ptrace, or until 20 ms are over: it ends by itself whatever becomes of us. Between hits
-//! nothing is attached, nothing of the target is changed but a byte of text that the kernel takes
-//! back with the probe's descriptor, and an unwanted hit costs half a microsecond.
+//! [`ThreadHolds`] are uprobes that hold a thread at a place in the code. The probe runs a small
+//! program in the kernel, in the thread that came there. The program checks whether this hit is
+//! wanted, reports it, and keeps the thread there until we have asked it to stop by ptrace, or for
+//! at most 20 ms: it ends by itself, whatever happens to us. Between hits nothing is attached, and
+//! nothing of the target is changed but one byte of code, which the kernel restores when the
+//! probe's descriptor is closed. An unwanted hit costs half a microsecond.
+//!
+//! [`Deaths`], [`SignalSenders`] and [`StderrWrites`] are programs at tracepoints of the kernel,
+//! which hold no thread.
 
-mod code;
 mod deaths;
-mod killers;
-mod programs;
-mod report;
+mod instructions;
+mod probe_program;
+mod probe_report;
 mod ring;
-mod writes;
+mod signal_senders;
+mod stderr_writes;
 
 pub(crate) use deaths::{Death, Deaths};
-pub(crate) use killers::Killers;
-pub(crate) use report::Report;
-pub(crate) use writes::Writes;
+pub(crate) use probe_report::Report;
+pub(crate) use signal_senders::SignalSenders;
+pub(crate) use stderr_writes::StderrWrites;
 
-pub(crate) use report::Hold;
+pub(crate) use probe_report::HoldId;
 
 use super::sys::{
-    bpf::{self, Kind, SharedWords},
+    bpf::{self, ProgramType, SharedWords},
     perf,
 };
 use crate::KindAt;
-use programs::{Maps, SLOTS, control};
+use probe_program::{Maps, SLOTS, control};
 use ring::Ring;
 use std::{
     collections::HashMap,
@@ -37,26 +41,29 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-/// Kinds of thrown things that are told apart in one process.
+/// How many types of exceptions can be told apart in one process.
 const KINDS: u32 = 16_384;
 
-/// The probes of one process. They go when this is dropped, or with us.
-pub(crate) struct Holds {
+/// The uprobes of one process. They are removed when this is dropped, or when we end.
+pub(crate) struct ThreadHolds {
     pid: u32,
     maps: Maps,
     ring: Ring,
     slots: SharedWords,
     control: SharedWords,
-    /// Two words for each known kind: whether it is held, and how many were not.
+    /// Two words for each known type: whether it is held, and how many were not.
     verdicts: SharedWords,
     known: HashMap<u64, usize>,
     probes: Vec<OwnedFd>,
-    /// What [`Holds::missed`] has told already.
+    /// The number of lost reports that [`ThreadHolds::missed`] has returned so far.
     told: u64,
 }
 
-impl Holds {
-    /// Makes ready for a process; fails where the kernel has no BPF for us.
+impl ThreadHolds {
+    /// Prepares the probes of a process.
+    ///
+    /// # Errors
+    /// If the kernel gives us no BPF maps, as without root.
     pub(crate) fn new(pid: u32) -> io::Result<Self> {
         let maps = Maps {
             slots: bpf::create_map(bpf::ARRAY, 4, 8, SLOTS, bpf::MAPPABLE)?,
@@ -78,8 +85,12 @@ impl Holds {
         })
     }
 
-    /// Holds threads at `offset` of a file: each, or with what tells the kind of what is thrown
-    /// there, those of a kind that is not known to be unwanted.
+    /// Holds threads at `offset` bytes of a file, and reports them under `number`. If `kind` tells
+    /// where the type of the thrown exception is, threads that throw a type that is known and not
+    /// wanted are not held.
+    ///
+    /// # Errors
+    /// If the kernel does not take the program or the probe.
     pub(crate) fn at_place(
         &mut self,
         number: u32,
@@ -88,23 +99,23 @@ impl Holds {
         kind: Option<KindAt>,
     ) -> io::Result<()> {
         let path = CString::new(file.as_os_str().as_encoded_bytes())?;
-        let program = programs::place(&self.maps, &self.ring.map, number, kind);
-        let program = bpf::load_with(Kind::Probe, program.words(), program.functions())?;
+        let program = probe_program::place(&self.maps, &self.ring.map, number, kind);
+        let program = bpf::load_with(ProgramType::Probe, program.words(), program.functions())?;
         let probe = perf::uprobe(uprobe_kind()?, &path, offset, self.pid)?;
         bpf::run_at(&probe, &program)?;
         self.probes.push(probe);
         Ok(())
     }
 
-    /// Whether the kernel takes our program, and has uprobes.
+    /// Checks that the kernel takes our program, and has uprobes.
     pub(crate) fn try_program(&self) -> io::Result<()> {
-        let program = programs::place(&self.maps, &self.ring.map, 0, Some(KindAt::default()));
-        bpf::load_with(Kind::Probe, program.words(), program.functions())?;
+        let program = probe_program::place(&self.maps, &self.ring.map, 0, Some(KindAt::default()));
+        bpf::load_with(ProgramType::Probe, program.words(), program.functions())?;
         uprobe_kind().map(|_| ())
     }
 
-    /// Lets threads that throw this kind go on at once, and counts them; or no longer. More kinds
-    /// than there is room for are always held.
+    /// Sets whether threads that throw exceptions of this type go on at once, and are counted. If
+    /// there is no room for another type, its threads are always held.
     pub(crate) fn pass(&mut self, kind: u64, pass: bool) -> io::Result<()> {
         let next = self.known.len();
         let at = self.known.get(&kind).copied().unwrap_or(next);
@@ -119,7 +130,7 @@ impl Holds {
         Ok(())
     }
 
-    /// How many of a kind went on without being held.
+    /// Returns how many exceptions of this type were not held.
     pub(crate) fn passed(&self, kind: u64) -> u64 {
         let at = self.known.get(&kind);
         at.map_or(0, |at| {
@@ -127,32 +138,33 @@ impl Holds {
         })
     }
 
-    /// Can be read as soon as there is a report.
+    /// Returns a descriptor that can be read as soon as there is a report.
     pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
         self.ring.map.as_fd()
     }
 
-    /// The next report, if there is one.
+    /// Returns the next report, if there is one.
     pub(crate) fn next(&self) -> Option<Report> {
-        report::decode(&self.ring.next()?)
+        probe_report::decode(&self.ring.next()?)
     }
 
-    /// Whether the thread is still held.
-    pub(crate) fn is_held(&self, hold: Hold) -> bool {
+    /// Returns whether the thread is still held.
+    pub(crate) fn is_held(&self, hold: HoldId) -> bool {
         self.slot(hold).load(Ordering::Acquire) == hold.0
     }
 
-    fn slot(&self, hold: Hold) -> &AtomicU64 {
+    /// Returns the word that the program of this held thread watches.
+    fn slot(&self, hold: HoldId) -> &AtomicU64 {
         &self.slots.words()[(hold.0 % u64::from(SLOTS)) as usize]
     }
 
     /// Lets a held thread go on.
-    pub(crate) fn let_go(&self, hold: Hold) {
+    pub(crate) fn let_go(&self, hold: HoldId) {
         let slot = self.slot(hold);
         let _ = slot.compare_exchange(hold.0, 0, Ordering::AcqRel, Ordering::Relaxed);
     }
 
-    /// Hits that were not reported, for lack of room, since the last time.
+    /// Returns how many hits were not reported since the last call, for lack of room in the ring.
     pub(crate) fn missed(&mut self) -> u64 {
         let lost = &self.control.words()[control::LOST as usize / 8];
         let all = lost.load(Ordering::Acquire);
@@ -162,8 +174,8 @@ impl Holds {
     }
 }
 
-impl Drop for Holds {
-    /// Nobody waits for us any more.
+impl Drop for ThreadHolds {
+    /// Removes the probes, and lets all held threads go on.
     fn drop(&mut self) {
         self.probes.clear();
         self.slots
@@ -173,8 +185,10 @@ impl Drop for Holds {
     }
 }
 
+/// Returns the type of uprobe events, which the kernel assigns when it starts (perf_event_open(2),
+/// "dynamic PMU").
 fn uprobe_kind() -> io::Result<u32> {
     let text = fs::read_to_string("/sys/bus/event_source/devices/uprobe/type")?;
     let kind = text.trim().parse();
-    kind.map_err(|_| io::Error::other("the kernel tells no number for uprobes"))
+    kind.map_err(|_| io::Error::other("the kernel tells no event type for uprobes"))
 }

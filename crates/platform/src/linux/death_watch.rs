@@ -1,8 +1,12 @@
-//! A process that died of a signal, and whose memory we keep: nothing was attached to it, nobody
-//! waits for us, its supervisor may have started the next one already.
+//! Dumping a process after it has died of a signal, without tracing it while it lives.
+//!
+//! Before the death we keep its address space alive ([`userfault`](super::sys::userfault)) and have
+//! its death reported by a BPF program ([`Deaths`]), which tells the registers of each thread.
+//! Nobody waits for us when it dies: its supervisor may have started the next process already.
+//! Handled signals cost the process nothing, which is why this is preferred to ptrace.
 
 use super::{
-    hold::{Death, Deaths},
+    bpf_programs::{Death, Deaths},
     proc::ProcDir,
     sys::{ptrace::SignalInfo, userfault::Pin, wake},
 };
@@ -12,34 +16,39 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long the threads of a dying process take to tell of themselves, at most.
+/// How long to wait, at most, for all threads of a dying process to be reported.
 const DYING: Duration = Duration::from_millis(300);
-const LOOK: Duration = Duration::from_millis(2);
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
-/// What has to be open while it lives, and tells on when it is gone.
+/// Files that are opened while the process lives, and can be read when it is gone.
 const KEPT: [&str; 2] = ["mem", "pagemap"];
-/// What has to be read while it lives.
+/// Files that have to be read while the process lives.
 const COPIED: [&str; 3] = ["maps", "smaps", "mountinfo"];
-/// The list of mappings is read anew so often, for a process that is gone before we come.
+/// How old the copy of the mappings may be. They are read again at the first report of a death, but
+/// the process may be gone before that.
 const STALE: Duration = Duration::from_secs(5);
 
-/// A process that lives, and whose death is waited for.
-pub(crate) struct Vigil {
+/// A living process whose death is waited for, and whose address space outlives it.
+pub(crate) struct DeathWatch {
+    /// The reports of deaths in the process.
     pub(crate) deaths: Deaths,
-    /// Of which program: another one has another vector.
+    /// The auxiliary vector, by which we see that it has executed another program.
     program: Vec<u8>,
     copied: Instant,
     _pin: Pin,
 }
 
-impl Vigil {
-    /// Whether the kernel and our rights allow it.
+impl DeathWatch {
+    /// Checks that the kernel supports this and that we have the rights.
     pub(crate) fn is_possible() -> io::Result<()> {
         super::sys::userfault::open()?;
         Deaths::of(std::process::id()).map(|_| ())
     }
 
-    /// Keeps its address space from now on, and hears of its death.
+    /// Keeps the address space of a process from now on, and waits for its death.
+    ///
+    /// # Errors
+    /// If the kernel or our rights do not allow it, or the process has ended.
     pub(crate) fn begin(proc: &mut ProcDir) -> io::Result<Self> {
         let deaths = Deaths::of(proc.key.pid)?;
         let program = proc.read_living("auxv")?;
@@ -57,32 +66,38 @@ impl Vigil {
         })
     }
 
-    /// Whether it still is the program that is kept; one that is dying is.
+    /// Returns whether the process still runs the program that is kept. A dying process, whose
+    /// vector cannot be read any more, does.
     pub(crate) fn is_of(&self, proc: &ProcDir) -> bool {
         let now = proc.read_living("auxv").unwrap_or_default();
         now.is_empty() || now == self.program
     }
 
-    /// The death of the process, with all its threads, the one that had the fault first.
+    /// Returns the deaths of all threads if the process has died, the thread that had the fault
+    /// first. `None` if it lives.
     pub(crate) fn next(&mut self, proc: &mut ProcDir) -> Option<Vec<Death>> {
         let Some(first) = self.deaths.next().filter(|death| is_deadly(death.signal)) else {
             self.renew(proc);
             return None;
         };
-        // It has some hundred microseconds left; where it is gone, what was read before has to do.
+        // It has some hundred microseconds left. If it is gone already, the older copy has to do.
         let _ = proc.keep_copies(&COPIED[..1]);
         proc.is_gone = true;
         let end = Instant::now() + DYING;
         let mut all = vec![first];
         while Instant::now() < end && lives(proc) {
             self.take(&mut all);
-            wake::sleep(&[self.deaths.descriptor()], Some(Instant::now() + LOOK));
+            wake::sleep(
+                &[self.deaths.descriptor()],
+                Some(Instant::now() + POLL_INTERVAL),
+            );
         }
         self.take(&mut all);
         Some(all)
     }
 
-    /// When [`Vigil::next`] has to be asked, though no death was reported.
+    /// Returns when [`DeathWatch::next`] has to be called although no death was reported: the copy
+    /// of the mappings is too old then.
     pub(crate) fn due(&self) -> Instant {
         self.copied + STALE
     }
@@ -103,9 +118,9 @@ impl Vigil {
     }
 }
 
-/// Without a handler, every signal but these ends the process.
+/// Returns whether a signal without a handler ends the process.
 fn is_deadly(signal: i32) -> bool {
-    !super::traced::HARMLESS.contains(&signal)
+    !super::traced_process::HARMLESS.contains(&signal)
 }
 
 fn lives(proc: &ProcDir) -> bool {
@@ -113,8 +128,8 @@ fn lives(proc: &ProcDir) -> bool {
         .is_ok_and(|stat| !matches!(stat.state, 'Z' | 'X'))
 }
 
-/// A thread as the kernel showed it at its death.
-pub(crate) fn thread(death: &Death, is_first: bool) -> Thread {
+/// Returns a thread as it was at its death.
+pub(crate) fn dead_thread(death: &Death, is_first: bool) -> Thread {
     let mut info = death.info.clone();
     info.resize(128, 0);
     Thread {
@@ -128,8 +143,8 @@ pub(crate) fn thread(death: &Death, is_first: bool) -> Thread {
     }
 }
 
-/// The signal it died of.
-pub(crate) fn signal(death: &Death) -> SignalInfo {
+/// Returns the signal that a thread died of.
+pub(crate) fn death_signal(death: &Death) -> SignalInfo {
     let mut info = [0; 128];
     info[..death.info.len()].copy_from_slice(&death.info);
     SignalInfo {

@@ -1,9 +1,10 @@
-//! What a process does, as its debugger is told, and letting it go on.
+//! Following a process by a debug loop: its events as far as they are wanted, and letting it go on
+//! (<https://learn.microsoft.com/windows/win32/debug/writing-the-debugger-s-main-loop>).
 
 use super::{
     breakpoints::Breakpoints,
-    debug_event::{Did, What},
-    debugger::Debugged,
+    debug_event::{DebugEvent, DebugEventKind},
+    debugger::DebuggedProcess,
     process::Process,
     rights,
     sys::wine_version,
@@ -12,7 +13,9 @@ use super::{
 use crate::{Arming, Result};
 use snapshot::{Exception, Module, Range, Registers, TargetEvent};
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, BTreeSet},
+    rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -20,48 +23,58 @@ use windows_sys::Win32::Foundation::{
     EXCEPTION_BREAKPOINT, EXCEPTION_SINGLE_STEP, STATUS_WX86_BREAKPOINT,
 };
 
-/// What the loaders say to the debugger of a program that begins, the 64-bit one and the 32-bit
-/// one. Any other breakpoint is the program's own.
+/// Breakpoint exceptions that the loaders raise for a debugger when a program starts, the 64-bit
+/// one and the 32-bit one. Any other breakpoint is the program's own.
 const GREETINGS: [u32; 2] = [EXCEPTION_BREAKPOINT as u32, STATUS_WX86_BREAKPOINT as u32];
-/// By which a program tells debuggers the name of a thread.
+/// The exception by which a program tells debuggers the name of a thread
+/// (<https://learn.microsoft.com/visualstudio/debugger/tips-for-debugging-threads>).
 const THREAD_NAME: u32 = 0x406d_1388;
 /// How long threads may take to step over a breakpoint.
 const STEPPING: Duration = Duration::from_secs(1);
 
-/// A process that is followed.
-pub(crate) struct Events {
+/// The debug loop of a process, shared by what follows the process and by a capture of it.
+pub(super) type SharedDebugLoop = Rc<RefCell<DebugLoop>>;
+
+/// The debug loop of one process.
+pub(crate) struct DebugLoop {
     process: Arc<Process>,
-    /// `None` only while it is taken anew.
-    debugged: Option<Debugged>,
+    /// The attached debugger; `None` only while we attach again.
+    debugged: Option<DebuggedProcess>,
     wanted: Arming,
     breakpoints: Breakpoints,
-    /// It has not run yet, and that has not been told.
+    /// Whether the program has not run yet, and that is still to be reported.
     begins: bool,
-    /// Breakpoints of its loader that are still to come.
+    /// The loaders' breakpoints that are still to come.
     greetings: Vec<u32>,
-    /// Its images, by base.
+    /// The paths of the modules, by base address.
     modules: BTreeMap<u64, String>,
-    /// What was there before us: the system tells of it as if it were new.
+    /// Modules that were loaded before we attached, which the system reports as if they were new.
     old_modules: BTreeSet<u64>,
+    /// Threads that existed before we attached.
     old_threads: BTreeSet<u32>,
-    at: At,
+    stop_reason: StopReason,
 }
 
-/// For what it stands.
+/// Why the process stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum At {
-    /// For nothing that was told.
+enum StopReason {
+    /// For nothing that was reported.
     #[default]
     Nothing,
+    /// For any other event that was reported.
     Event,
-    /// An exception that nobody handled.
+    /// For an exception that nobody handled.
     LastChance,
-    /// A breakpoint, at this address.
+    /// For a breakpoint at this address.
     Breakpoint(u64),
 }
 
-impl Events {
-    /// Attaches; `modules` are those that it has by now.
+impl DebugLoop {
+    /// Attaches to the process. `modules` are those that it has now; if there are none, it has only
+    /// just been started.
+    ///
+    /// # Errors
+    /// If we may not debug it, or another debugger does.
     pub(crate) fn follow(process: Arc<Process>, modules: &[Module]) -> Result<Self> {
         let breakpoints = Breakpoints::new(process.clone());
         let begins = modules.is_empty();
@@ -75,7 +88,7 @@ impl Events {
             modules: BTreeMap::new(),
             old_modules: BTreeSet::new(),
             old_threads: BTreeSet::new(),
-            at: At::Nothing,
+            stop_reason: StopReason::Nothing,
         };
         for module in modules {
             events
@@ -87,7 +100,7 @@ impl Events {
     }
 
     fn attach(&mut self) -> Result<()> {
-        let stopped = Debugged::stop(&self.process);
+        let stopped = DebuggedProcess::stop(&self.process);
         let debugged = stopped.map_err(|e| rights::explain_attach(&self.process, &e))?;
         let first = debugged.stands();
         let threads = threads::ids(self.process.key.pid).unwrap_or_default();
@@ -100,7 +113,8 @@ impl Events {
         Ok(())
     }
 
-    /// Reports this, and nothing else; what could not be had, or what it costs.
+    /// Sets which events are reported. Returns in sentences what cannot be reported, or what it
+    /// costs.
     pub(crate) fn arm(&mut self, what: &Arming) -> Vec<String> {
         let before = std::mem::replace(&mut self.wanted, what.clone());
         let mut lacking = self.arm_places();
@@ -126,7 +140,8 @@ impl Events {
         lacking
     }
 
-    /// Waits for the next event that is wanted.
+    /// Lets the process run, and waits for the next event that is wanted; `None` if there is none
+    /// within `limit`.
     pub(crate) fn wait(&mut self, limit: Duration) -> Option<TargetEvent> {
         if std::mem::take(&mut self.begins) {
             return Some(TargetEvent::Executed);
@@ -135,8 +150,8 @@ impl Events {
         self.go_on();
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let did = self.debugged.as_mut()?.next(&self.process, left)?;
-            if let Some(event) = self.understand(did) {
+            let event = self.debugged.as_mut()?.next(&self.process, left)?;
+            if let Some(event) = self.understand(event) {
                 self.breakpoints.lift();
                 return Some(event);
             }
@@ -144,19 +159,22 @@ impl Events {
         }
     }
 
-    fn understand(&mut self, did: Did) -> Option<TargetEvent> {
-        let thread = did.thread;
+    /// Updates what we know by an event. Returns the event if it is wanted.
+    fn understand(&mut self, event: DebugEvent) -> Option<TargetEvent> {
+        let thread = event.thread;
         let stepped = self.breakpoints.stepped(thread);
-        self.at = At::Event;
-        match did.what {
-            What::Exception(exception) => self.exception(exception, stepped),
-            What::ThreadStart if self.old_threads.remove(&thread) => None,
-            What::ThreadStart => {
+        self.stop_reason = StopReason::Event;
+        match event.kind {
+            DebugEventKind::Exception(exception) => self.exception(exception, stepped),
+            DebugEventKind::ThreadStart if self.old_threads.remove(&thread) => None,
+            DebugEventKind::ThreadStart => {
                 self.told(self.wanted.threads, TargetEvent::ThreadStart { thread })
             }
-            What::ThreadExit => self.told(self.wanted.threads, TargetEvent::ThreadExit { thread }),
-            What::Load(base, path) => self.loaded(base, path),
-            What::Unload(base) => {
+            DebugEventKind::ThreadExit => {
+                self.told(self.wanted.threads, TargetEvent::ThreadExit { thread })
+            }
+            DebugEventKind::Load(base, path) => self.loaded(base, path),
+            DebugEventKind::Unload(base) => {
                 self.breakpoints.forget(base);
                 let path = self.modules.remove(&base).unwrap_or_default();
                 self.told(
@@ -164,20 +182,21 @@ impl Events {
                     TargetEvent::ModuleUnload { path, base },
                 )
             }
-            What::DebugString(text) => {
+            DebugEventKind::DebugString(text) => {
                 self.told(self.wanted.debug_strings, TargetEvent::DebugString { text })
             }
-            What::Exit(status) => self.told(
+            DebugEventKind::Exit(status) => self.told(
                 self.wanted.exit,
                 TargetEvent::Exiting {
                     status,
                     sender: None,
                 },
             ),
-            What::Attached | What::Other => None,
+            DebugEventKind::Attached | DebugEventKind::Other => None,
         }
     }
 
+    /// Returns the event if it is wanted.
     fn told(&self, wanted: bool, event: TargetEvent) -> Option<TargetEvent> {
         wanted.then_some(event)
     }
@@ -199,7 +218,7 @@ impl Events {
             && let Some(place) = self.breakpoints.hit(thread, at)
         {
             self.ours();
-            self.at = At::Breakpoint(at);
+            self.stop_reason = StopReason::Breakpoint(at);
             let ends = None;
             return place.map(|place| TargetEvent::Breakpoint {
                 place,
@@ -212,13 +231,13 @@ impl Events {
             return self.ours();
         }
         if !exception.first_chance {
-            self.at = At::LastChance;
+            self.stop_reason = StopReason::LastChance;
         }
         let wanted = self.wanted.exceptions && code != THREAD_NAME;
         self.told(wanted, TargetEvent::Exception(exception))
     }
 
-    /// Nothing that the program did: it goes on without having seen it.
+    /// Hides an exception that is our own doing from the program.
     fn ours(&mut self) -> Option<TargetEvent> {
         if let Some(debugged) = &mut self.debugged {
             debugged.ours();
@@ -226,40 +245,51 @@ impl Events {
         None
     }
 
-    /// Lets it run on.
+    /// Lets the process run on.
     pub(crate) fn go_on(&mut self) {
-        let at = std::mem::take(&mut self.at);
+        let reason = std::mem::take(&mut self.stop_reason);
         let Some(debugged) = &mut self.debugged else {
             return;
         };
-        match (at, debugged.stands()) {
-            (At::Breakpoint(address), Some(thread)) => self.breakpoints.step_over(thread, address),
+        match (reason, debugged.stands()) {
+            (StopReason::Breakpoint(address), Some(thread)) => {
+                self.breakpoints.step_over(thread, address)
+            }
             (_, Some(_)) => self.breakpoints.plant(None),
             (_, None) => {}
         }
         debugged.go_on();
     }
 
-    /// Whether no event holds it.
+    /// Returns whether the process stands at a breakpoint of ours. To go on from there it has to
+    /// step over the breakpoint, and dies of that step if we are killed meanwhile.
+    pub(crate) fn is_at_breakpoint(&self) -> bool {
+        matches!(self.stop_reason, StopReason::Breakpoint(_))
+    }
+
+    /// Returns whether the process runs: no event holds it.
     pub(crate) fn is_running(&self) -> bool {
         self.thread().is_none()
     }
 
-    /// The thread that stands for the last event.
+    /// Returns the thread that stands for the last event.
     fn thread(&self) -> Option<u32> {
         self.debugged.as_ref()?.stands()
     }
 
+    /// Reads the registers of the thread that stands.
     pub(crate) fn registers(&self) -> Option<Registers> {
         let narrow = self.process.is_narrow();
         threads::describe(self.thread()?, narrow, true).1.registers
     }
 
+    /// Returns whether the process dies when it goes on.
     pub(crate) fn is_deadly(&self) -> bool {
-        self.at == At::LastChance
+        self.stop_reason == StopReason::LastChance
     }
 
-    /// Its images, also those that its loader has not noted yet.
+    /// Adds the modules that its loader has not put into its list yet. `size` returns the size of
+    /// the module at a base address.
     pub(crate) fn add_modules(&self, modules: &mut Vec<Module>, size: impl Fn(u64) -> Option<u32>) {
         for (base, path) in &self.modules {
             if modules.iter().any(|module| module.range.start == *base) {
@@ -274,37 +304,37 @@ impl Events {
         }
     }
 
-    /// Holds it although it does nothing that is told: it is let go and taken anew, which stops it
-    /// without a thread of ours in it. What it does in between nobody hears of.
+    /// Stops the process when it stands for no event: we detach and attach again, which stops it
+    /// without a thread of ours in it. Events in between are lost.
     pub(crate) fn stop_running(&mut self) -> Result<()> {
         self.settle();
         self.debugged = None;
         self.attach()
     }
 
-    /// Takes the breakpoints out of the code, and sees to it that no thread is about to report
-    /// one; it runs then.
+    /// Restores the program's code, and waits until no thread is about to report a breakpoint or a
+    /// step; the process runs then.
     fn settle(&mut self) {
         self.breakpoints.lift();
         let deadline = Instant::now() + STEPPING;
         loop {
-            // Its own code is back: what stands at a breakpoint need not step over it.
-            self.at = At::Nothing;
+            // The code is restored, so a thread that stands at a breakpoint need not step over it.
+            self.stop_reason = StopReason::Nothing;
             let open = self.breakpoints.is_open() && Instant::now() < deadline;
             let limit = if open { STEPPING } else { Duration::ZERO };
             let Some(debugged) = &mut self.debugged else {
                 return;
             };
             debugged.go_on();
-            let Some(did) = debugged.next(&self.process, limit) else {
+            let Some(event) = debugged.next(&self.process, limit) else {
                 return;
             };
-            self.understand(did);
+            self.understand(event);
         }
     }
 }
 
-impl Drop for Events {
+impl Drop for DebugLoop {
     fn drop(&mut self) {
         if !self.breakpoints.is_empty() || self.breakpoints.is_open() {
             self.settle();

@@ -1,13 +1,13 @@
-//! Mappings, for the modes that need unusual ones.
+//! Memory mappings for the modes that need unusual ones, and results of system calls as errors.
 
 use std::io;
 use std::os::fd::RawFd;
 use std::ptr::null_mut;
 
-/// The size of a page, on the machines that tests run on.
+/// The size of a page in bytes, on the machines that the tests run on.
 pub(super) const PAGE: usize = 4096;
 
-/// A mapping that stays until the process ends.
+/// A mapping that stays until [`Mapping::unmap`] or the end of the process.
 #[derive(Clone, Copy)]
 pub(super) struct Mapping {
     pub(super) start: *mut u8,
@@ -15,7 +15,7 @@ pub(super) struct Mapping {
 }
 
 impl Mapping {
-    /// Private memory to read and write.
+    /// Makes a private anonymous mapping that can be read and written.
     pub(super) fn anonymous(bytes: usize) -> io::Result<Mapping> {
         Mapping::new(
             bytes,
@@ -25,9 +25,10 @@ impl Mapping {
         )
     }
 
-    /// Whatever `mmap` can do.
+    /// Makes a mapping by mmap(2), with offset 0.
     pub(super) fn new(bytes: usize, protection: i32, flags: i32, fd: RawFd) -> io::Result<Mapping> {
-        // SAFETY: a new mapping at a place the kernel chooses.
+        // SAFETY: a new mapping at an address that the kernel chooses; no existing memory is
+        // touched.
         let start = unsafe { libc::mmap(null_mut(), bytes, protection, flags, fd, 0) };
         match start {
             libc::MAP_FAILED => Err(io::Error::last_os_error()),
@@ -38,7 +39,7 @@ impl Mapping {
         }
     }
 
-    /// A part of it.
+    /// Returns the part of `bytes` bytes that begins at `offset`.
     pub(super) fn part(self, offset: usize, bytes: usize) -> Mapping {
         assert!(offset + bytes <= self.bytes, "a part lies inside the whole");
         Mapping {
@@ -47,47 +48,48 @@ impl Mapping {
         }
     }
 
-    /// Its page number `index`.
+    /// Returns the page with this index.
     pub(super) fn page(self, index: usize) -> Mapping {
         self.part(index * PAGE, PAGE)
     }
 
-    /// Fills it with `word` again and again.
+    /// Fills the mapping with copies of `word`.
     pub(super) fn fill(self, word: u64) {
         for at in 0..self.bytes / size_of::<u64>() {
-            // SAFETY: inside the mapping, which is writable and nobody else's.
+            // SAFETY: the address lies inside the mapping, which is writable and which nobody has a
+            // reference into.
             unsafe { self.start.cast::<u64>().add(at).write_volatile(word) };
         }
     }
 
-    /// `mprotect`.
+    /// Changes the protection (mprotect(2)).
     pub(super) fn protect(self, protection: i32) -> io::Result<()> {
         // SAFETY: our own mapping, into which no references exist.
         check(unsafe { libc::mprotect(self.start.cast(), self.bytes, protection) }).map(drop)
     }
 
-    /// `madvise`.
+    /// Gives the kernel an advice (madvise(2)).
     pub(super) fn advise(self, advice: i32) -> io::Result<()> {
         // SAFETY: our own mapping, into which no references exist.
         check(unsafe { libc::madvise(self.start.cast(), self.bytes, advice) }).map(drop)
     }
 
-    /// `munmap`.
+    /// Unmaps the mapping (munmap(2)).
     pub(super) fn unmap(self) {
-        // SAFETY: our own mapping, into which no references exist, and which nobody uses again.
+        // SAFETY: our own mapping, into which no references exist. The caller gives the mapping up.
         unsafe { libc::munmap(self.start.cast(), self.bytes) };
     }
 
-    /// Its first address.
+    /// Returns the first address.
     pub(super) fn address(self) -> u64 {
         self.start as u64
     }
 }
 
-/// To read and write.
+/// Protection of memory that can be read and written.
 pub(super) const READ_WRITE: i32 = libc::PROT_READ | libc::PROT_WRITE;
 
-/// The kernel's -1 as an error.
+/// Turns the -1 of a failed call into the error that errno tells.
 pub(super) fn check(result: i32) -> io::Result<i32> {
     if result < 0 {
         Err(io::Error::last_os_error())
@@ -96,7 +98,7 @@ pub(super) fn check(result: i32) -> io::Result<i32> {
     }
 }
 
-/// The same of a raw system call.
+/// The same for syscall(2), whose results are long.
 pub(super) fn check_long(result: libc::c_long) -> io::Result<i32> {
     check(i32::try_from(result).unwrap_or(0))
 }

@@ -1,36 +1,36 @@
-//! The programs: tell what happened, and hold the thread there until we have looked, but never
-//! longer than [`LONGEST_HOLD`], whatever becomes of us.
+//! The program of a uprobe: it reports that a thread came to the place, and holds the thread there
+//! until we have reacted, but never longer than [`LONGEST_HOLD`], whatever happens to us.
 
 use super::{
-    code::{Code, FRAME, From, Helper, If, Jump, Reg},
-    report,
+    instructions::{AddressSpace, Code, Condition, FRAME, Helper, Jump, Reg},
+    probe_report as report,
 };
 use crate::{KindAt, linux::arch};
 use std::{os::fd::OwnedFd, time::Duration};
 
-/// A thread that nobody lets go runs on after this time.
+/// How long a thread is held if nobody lets it go on.
 const LONGEST_HOLD: Duration = Duration::from_millis(20);
 
-/// Threads held at once; a power of two.
+/// How many threads can be held at once; a power of two.
 pub(super) const SLOTS: u32 = 4096;
 
-/// What the programs of one process share with us.
+/// The maps that the programs of one process share with us.
 pub(super) struct Maps {
-    /// One word for each held thread: its number, and 0 when it may go on.
+    /// One word for each held thread: the number of the hold, or 0 when the thread may go on.
     pub(super) slots: OwnedFd,
-    /// See [`control`].
+    /// Counters; see [`control`].
     pub(super) control: OwnedFd,
-    /// Which entry of `verdicts` is about a kind that is thrown.
+    /// For each known type of exception, the index of its entry in `verdicts`.
     pub(super) known: OwnedFd,
-    /// For each known kind: whether it is held, and how many were not.
+    /// For each known type: whether threads that throw it are held, and how many were not.
     pub(super) verdicts: OwnedFd,
 }
 
-/// Words of [`Maps::control`].
+/// Offsets of the words of [`Maps::control`], in bytes.
 pub(super) mod control {
-    /// Threads held so far.
+    /// How many threads have been held so far.
     pub(in super::super) const HELD: i16 = 0;
-    /// Reports that found no room.
+    /// How many reports found no room.
     pub(in super::super) const LOST: i16 = 8;
     pub(in super::super) const BYTES: u32 = 16;
 }
@@ -39,18 +39,19 @@ const CONTEXT: Reg = 6;
 const CONTROL: Reg = 7;
 const SLOT: Reg = 8;
 
-/// Where a field of the report lies on the program's stack.
+/// Returns the offset of a field of the report on the program's stack.
 const fn at(field: usize) -> i16 {
     field as i16 - report::BYTES as i16
 }
 
-/// Below the report: the key of a map.
+/// The offset on the stack of a map's key, below the report.
 const KEY: i16 = -(report::BYTES as i16) - 8;
-/// And what the function that waits is told: the slot, until when, what the slot holds.
+/// The offset on the stack of what the waiting function is given: the address of the slot, the time
+/// until which to wait, and the value of the slot while the thread is held.
 const WAIT: i16 = KEY - 24;
 
-/// At a place in the program: held at each hit, or, with what tells the kind of thing that is
-/// thrown, at each hit of a kind that is not known or wanted.
+/// Writes the program for the place with this number. Threads are held at each hit; if `kind` tells
+/// where the type of the thrown exception is, only those whose type is not known or wanted.
 pub(super) fn place(maps: &Maps, ring: &OwnedFd, number: u32, kind: Option<KindAt>) -> Code {
     let mut code = Code::default();
     code.copy(CONTEXT, 1);
@@ -69,17 +70,17 @@ pub(super) fn place(maps: &Maps, ring: &OwnedFd, number: u32, kind: Option<KindA
     code
 }
 
-/// Lets a thread go on at once whose kind is known and not wanted, and counts it.
+/// Ends the program, after counting the hit, if the type is known and not wanted.
 fn pass_unwanted(code: &mut Code, maps: &Maps, kind: KindAt) {
     let unreadable = find_kind(code, kind);
     code.lookup(&maps.known, KEY);
-    let unknown = code.jump(If::Equal, 0, 0);
+    let unknown = code.jump(Condition::Equal, 0, 0);
     code.load(1, 0, 0);
     code.store_half(FRAME, KEY, 1);
     code.lookup(&maps.verdicts, KEY);
-    let missing = code.jump(If::Equal, 0, 0);
+    let missing = code.jump(Condition::Equal, 0, 0);
     code.load(1, 0, 0);
-    let wanted = code.jump(If::NotEqual, 1, 0);
+    let wanted = code.jump(Condition::NotEqual, 1, 0);
     code.set(1, 1);
     code.count(0, 8, 1);
     code.leave();
@@ -88,33 +89,36 @@ fn pass_unwanted(code: &mut Code, maps: &Maps, kind: KindAt) {
     }
 }
 
-/// Puts the kind where a map's key is; jumps where it cannot be read, as when it was swapped out.
+/// Puts the number of the type where a map's key is. Returns the jumps that are taken if it cannot
+/// be read, as when the page is swapped out.
 fn find_kind(code: &mut Code, kind: KindAt) -> Vec<Jump> {
     code.load(1, CONTEXT, i16::from(kind.register) * 8);
     let mut unreadable = Vec::new();
     for step in kind.trail.path {
         code.copy(3, 1);
         code.add(3, i32::from(*step));
-        code.read(From::User, KEY, 8);
-        unreadable.push(code.jump(If::NotEqual, 0, 0));
+        code.read(AddressSpace::User, KEY, 8);
+        unreadable.push(code.jump(Condition::NotEqual, 0, 0));
         code.load(1, FRAME, KEY);
     }
     if kind.trail.is_half {
-        code.halve(1);
+        code.keep_low_half(1);
     }
     code.store(FRAME, KEY, 1);
     code.store(FRAME, at(report::KIND), 1);
     unreadable
 }
 
+/// Puts the address of the counters into a register.
 fn find_control(code: &mut Code, maps: &Maps) {
     code.set(1, 0);
     code.store_half(FRAME, KEY, 1);
     code.lookup(&maps.control, KEY);
-    code.leave_unless(If::NotEqual, 0, 0);
+    code.leave_unless(Condition::NotEqual, 0, 0);
     code.copy(CONTROL, 0);
 }
 
+/// Puts time, thread and place into the report.
 fn begin_report(code: &mut Code, place: u32) {
     code.call(Helper::Time);
     code.store(FRAME, at(report::TIME), 0);
@@ -124,7 +128,7 @@ fn begin_report(code: &mut Code, place: u32) {
     code.store(FRAME, at(report::PLACE), 1);
 }
 
-/// Takes a slot, sends the report, and goes round until the slot is cleared or time is over.
+/// Takes a slot, sends the report, and waits until the slot is cleared or the time is over.
 fn hold(code: &mut Code, maps: &Maps, ring: &OwnedFd) {
     code.set(1, 1);
     code.fetch_add(CONTROL, control::HELD, 1);
@@ -133,12 +137,12 @@ fn hold(code: &mut Code, maps: &Maps, ring: &OwnedFd) {
     code.and(1, SLOTS as i32 - 1);
     code.store_half(FRAME, KEY, 1);
     code.lookup(&maps.slots, KEY);
-    code.leave_unless(If::NotEqual, 0, 0);
+    code.leave_unless(Condition::NotEqual, 0, 0);
     code.copy(SLOT, 0);
     code.load(1, FRAME, at(report::SEQUENCE));
     code.store(SLOT, 0, 1);
     code.send(ring, at(0), report::BYTES);
-    let sent = code.jump(If::Equal, 0, 0);
+    let sent = code.jump(Condition::Equal, 0, 0);
     code.set(1, 1);
     code.count(CONTROL, control::LOST, 1);
     code.leave();
@@ -149,37 +153,38 @@ fn hold(code: &mut Code, maps: &Maps, ring: &OwnedFd) {
     code.store(FRAME, WAIT + 8, 1);
     code.load(1, FRAME, at(report::SEQUENCE));
     code.store(FRAME, WAIT + 16, 1);
-    let wait = code.call_again_and_again(WAIT);
+    let wait = code.call_in_loop(WAIT);
     free(code);
     code.leave();
     code.function(&wait);
     keep_waiting(code);
 }
 
-/// When time is over the slot is still ours.
+/// Clears the slot if it still has the number of this hold, as it does when the time is over.
 fn free(code: &mut Code) {
     code.load(1, SLOT, 0);
     code.load(2, FRAME, at(report::SEQUENCE));
-    let ours = code.jump_on(If::Equal, 1, 2);
+    let ours = code.jump_on(Condition::Equal, 1, 2);
     code.leave();
     code.land(ours);
     code.set(1, 0);
     code.store(SLOT, 0, 1);
 }
 
-/// Gives 1 when the slot is ours no more, or time is over.
+/// Writes the waiting function: it returns 1, which ends the loop, when the slot has changed or the
+/// time is over.
 fn keep_waiting(code: &mut Code) {
     const STATE: Reg = 6;
     code.copy(STATE, 2);
     code.load(1, STATE, 0);
     code.load(1, 1, 0);
     code.load(2, STATE, 16);
-    let still = code.jump_on(If::Equal, 1, 2);
+    let still = code.jump_on(Condition::Equal, 1, 2);
     code.leave_with(1);
     code.land(still);
     code.call(Helper::Time);
     code.load(1, STATE, 8);
-    let over = code.jump_on(If::Greater, 0, 1);
+    let over = code.jump_on(Condition::Greater, 0, 1);
     code.leave();
     code.land(over);
     code.leave_with(1);

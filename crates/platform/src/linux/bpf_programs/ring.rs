@@ -1,6 +1,9 @@
-//! The ring that programs write their reports into (`BPF_MAP_TYPE_RINGBUF`;
-//! Documentation/bpf/ringbuf.rst): a page with how far we have read, a page with how far is
-//! written, then the data, mapped twice in a row so that a report never breaks.
+//! The ring into which programs write their reports (`BPF_MAP_TYPE_RINGBUF`;
+//! Documentation/bpf/ringbuf.rst).
+//!
+//! It is mapped as a page with the position up to which we have read, a page with the position up
+//! to which is written, and the data, which is mapped twice in a row so that no report wraps
+//! around.
 
 use crate::linux::sys::bpf::{self, SharedWords};
 use std::{
@@ -9,15 +12,16 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-/// Bytes of reports that fit: a thousand; a power of two.
+/// The size of the data in bytes, enough for a thousand reports; a power of two.
 const SIZE: u32 = 1 << 18;
 
-/// In the first half of a report's head: still being written; thrown away.
+/// Flags in the head of a report: it is still being written, or it was thrown away.
 const BUSY: u64 = 1 << 31;
 const DISCARDED: u64 = 1 << 30;
 
+/// A ring, and how far it has been read.
 pub(super) struct Ring {
-    /// What programs write to.
+    /// The map that programs write to.
     pub(super) map: OwnedFd,
     read: SharedWords,
     rest: SharedWords,
@@ -36,7 +40,7 @@ impl Ring {
         })
     }
 
-    /// The next report, if there is one.
+    /// Takes the next report out of the ring, if there is one.
     pub(super) fn next(&self) -> Option<Vec<u8>> {
         loop {
             let at = self.read.words()[0].load(Ordering::Acquire);
@@ -60,7 +64,7 @@ impl Ring {
     }
 }
 
-/// A word of a report.
+/// Returns the 64-bit word at an offset of a report.
 pub(super) fn word(report: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_ne_bytes(*report.get(at..)?.first_chunk()?))
 }

@@ -1,14 +1,16 @@
-//! Seeing a process die of a signal without being attached to it: a program at the kernel's
-//! tracepoint `signal_deliver` tells of signals that the process has no handler for, with the
-//! registers of the thread; the threads that die along get SIGKILL by the same way.
+//! Seeing a process die of a signal without attaching to it.
+//!
+//! A program at the kernel's raw tracepoint `signal_deliver` (include/trace/events/signal.h)
+//! reports signals for which the process has no handler, with the registers of the thread. The
+//! other threads, which die with the first, are reported in the same way: they get SIGKILL.
 
 use super::{
-    code::{Code, FRAME, From, Helper, If},
+    instructions::{AddressSpace, Code, Condition, FRAME, Helper},
     ring::{self, Ring},
 };
 use crate::linux::{
     arch,
-    sys::bpf::{self, Kind},
+    sys::bpf::{self, ProgramType},
 };
 use snapshot::Registers;
 use std::{
@@ -16,23 +18,26 @@ use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
 
-/// A signal without a handler, delivered to a thread.
+/// The delivery of a signal without a handler to a thread.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Death {
+    /// The thread id.
     pub(crate) thread: i32,
+    /// The number of the signal.
     pub(crate) signal: i32,
-    /// The beginning of its `siginfo_t`.
+    /// The first bytes of the signal's `siginfo_t`.
     pub(crate) info: Vec<u8>,
+    /// The registers in user mode when the signal was delivered.
     pub(crate) registers: Registers,
 }
 
-/// Reports of one process.
+/// The reports of deaths in one process.
 pub(crate) struct Deaths {
     ring: Ring,
     _link: OwnedFd,
 }
 
-/// Fields of a report, in bytes.
+/// Offsets and sizes of the fields of a report, in bytes.
 const THREAD: usize = 0;
 const SIGNAL: usize = 8;
 const INFO: usize = 16;
@@ -40,29 +45,33 @@ const INFO_BYTES: usize = 48;
 const REGISTERS: usize = INFO + INFO_BYTES;
 const BYTES: usize = REGISTERS + arch::PROBE_WORDS * 8;
 
-/// Where a field lies on the program's stack, and below them room for one word.
+/// Returns the offset of a field on the program's stack. Below the report there is room for one
+/// word.
 const fn at(field: usize) -> i16 {
     field as i16 - BYTES as i16
 }
 const WORD: i16 = -(BYTES as i16) - 8;
 
 impl Deaths {
-    /// Reports from now on.
+    /// Reports deaths in the process from now on.
+    ///
+    /// # Errors
+    /// If the kernel does not take the program, as without root.
     pub(crate) fn of(pid: u32) -> io::Result<Self> {
         let ring = Ring::new()?;
-        let program = bpf::load(Kind::RawTracepoint, program(&ring.map, pid).words())?;
+        let program = bpf::load(ProgramType::RawTracepoint, program(&ring.map, pid).words())?;
         Ok(Self {
             ring,
             _link: bpf::attach(&program, c"signal_deliver")?,
         })
     }
 
-    /// The next report, if there is one.
+    /// Returns the next report, if there is one.
     pub(crate) fn next(&self) -> Option<Death> {
         decode(&self.ring.next()?)
     }
 
-    /// Can be read as soon as there is a report.
+    /// Returns a descriptor that can be read as soon as there is a report.
     pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
         self.ring.map.as_fd()
     }
@@ -78,8 +87,8 @@ fn decode(bytes: &[u8]) -> Option<Death> {
     })
 }
 
-/// `signal_deliver(int sig, siginfo *info, sigaction *action)`, whose first word is the handler;
-/// SIG_DFL is 0.
+/// Writes the program for `signal_deliver(int sig, siginfo *info, sigaction *action)`. The first
+/// word of the action is the handler; SIG_DFL is 0.
 fn program(ring: &OwnedFd, pid: u32) -> Code {
     const CONTEXT: u8 = 6;
     let mut code = Code::default();
@@ -87,25 +96,25 @@ fn program(ring: &OwnedFd, pid: u32) -> Code {
     code.call(Helper::PidTgid);
     code.store(FRAME, at(THREAD), 0);
     code.shift_right(0, 32);
-    code.leave_unless(If::Equal, 0, pid as i32);
+    code.leave_unless(Condition::Equal, 0, pid as i32);
     code.set(1, 0);
     for field in (INFO..BYTES).step_by(8) {
         code.store(FRAME, at(field), 1);
     }
     code.store(FRAME, WORD, 1);
     code.load(3, CONTEXT, 16);
-    code.read(From::Kernel, WORD, 8);
+    code.read(AddressSpace::Kernel, WORD, 8);
     code.load(1, FRAME, WORD);
-    code.leave_unless(If::Equal, 1, 0);
+    code.leave_unless(Condition::Equal, 1, 0);
     code.load(1, CONTEXT, 0);
     code.store(FRAME, at(SIGNAL), 1);
     code.load(3, CONTEXT, 8);
-    code.read(From::Kernel, at(INFO), INFO_BYTES);
+    code.read(AddressSpace::Kernel, at(INFO), INFO_BYTES);
     code.call(Helper::CurrentTask);
     code.copy(1, 0);
     code.call(Helper::TaskRegisters);
     code.copy(3, 0);
-    code.read(From::Kernel, at(REGISTERS), arch::PROBE_WORDS * 8);
+    code.read(AddressSpace::Kernel, at(REGISTERS), arch::PROBE_WORDS * 8);
     code.send(ring, at(0), BYTES);
     code.leave();
     code

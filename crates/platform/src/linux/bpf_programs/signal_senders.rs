@@ -1,23 +1,26 @@
-//! Who ends a process from outside: a program at the kernel's tracepoint `signal:signal_generate`
-//! runs in the one who sends a signal. SIGKILL itself tells nobody who sent it.
+//! Finding out who ended a process by a signal.
+//!
+//! A program at the kernel's tracepoint `signal:signal_generate` (include/trace/events/signal.h)
+//! runs in the process that sends a signal, and reports its pid and name. The receiver of a SIGKILL
+//! is not told who sent it.
 
 use super::{
-    code::{Code, FRAME, Helper, If},
+    instructions::{Code, Condition, FRAME, Helper},
     ring::{self, Ring},
 };
 use crate::linux::sys::{
-    bpf::{self, Kind},
+    bpf::{self, ProgramType},
     perf, tracefs,
 };
 use snapshot::Sender;
 use std::{collections::HashMap, io, os::fd::OwnedFd};
 
-/// Signals that people and supervisors end processes with (signal(7)): SIGHUP, SIGINT, SIGQUIT,
+/// The signals by which people and supervisors end processes (signal(7)): SIGHUP, SIGINT, SIGQUIT,
 /// SIGKILL, SIGTERM.
 const ENDING: [i32; 5] = [1, 2, 3, 9, 15];
 
-/// The fields of the tracepoint's record that are read, as its `format` must tell them; stable
-/// since they are there (include/trace/events/signal.h).
+/// The fields of the tracepoint's record that we read, as its `format` file must describe them.
+/// They have not changed since the tracepoint exists.
 const FORMAT: [&str; 3] = [
     "field:int sig;\toffset:8;",
     "field:int code;\toffset:16;",
@@ -27,37 +30,42 @@ const SIGNAL: i16 = 8;
 const CODE: i16 = 16;
 const PID: i16 = 36;
 
-/// `SI_KERNEL`: nobody's doing, as when memory is short (sigaction(2)).
+/// The code of a signal that the kernel sent of its own accord, as when memory is short
+/// (`SI_KERNEL` of sigaction(2)).
 const BY_KERNEL: u64 = 0x80;
 
-/// A report: the signal, its code, process and thread of the sender, and its name.
+/// The length in bytes of the sender's name, and of a report: the signal, its code, process and
+/// thread id of the sender, and its name.
 const NAME_BYTES: usize = 16;
 const BYTES: usize = 24 + NAME_BYTES;
 
-/// Where a field lies on the program's stack.
+/// Returns the offset of a field on the program's stack.
 const fn at(field: usize) -> i16 {
     field as i16 - BYTES as i16
 }
 
-/// Hears who sends one process such a signal.
-pub(crate) struct Killers {
+/// The senders of ending signals to one process.
+pub(crate) struct SignalSenders {
     ring: Ring,
     /// The last sender of each signal.
     last: HashMap<i32, Sender>,
     _event: OwnedFd,
 }
 
-impl Killers {
-    /// Hears of them from now on.
+impl SignalSenders {
+    /// Notes senders from now on.
+    ///
+    /// # Errors
+    /// If the kernel has no such tracepoint, or does not take the program, as without root.
     pub(crate) fn of(pid: u32) -> io::Result<Self> {
         let point = tracefs::point("signal/signal_generate")?;
         if !FORMAT.iter().all(|field| point.format.contains(field)) {
             return Err(io::Error::other(
-                "the kernel tells of signals in another way",
+                "the tracepoint signal_generate has another format",
             ));
         }
         let ring = Ring::new()?;
-        let program = bpf::load(Kind::Tracepoint, program(&ring.map, pid).words())?;
+        let program = bpf::load(ProgramType::Tracepoint, program(&ring.map, pid).words())?;
         let event = perf::tracepoint(point.id)?;
         bpf::run_at(&event, &program)?;
         Ok(Self {
@@ -67,7 +75,7 @@ impl Killers {
         })
     }
 
-    /// Who sent it this signal last.
+    /// Returns who sent this signal to the process last, if anybody did.
     pub(crate) fn sender(&mut self, signal: i32) -> Option<Sender> {
         while let Some(report) = self.ring.next() {
             let told = decode(&report);
@@ -95,9 +103,9 @@ fn program(ring: &OwnedFd, pid: u32) -> Code {
     let mut code = Code::default();
     code.copy(CONTEXT, 1);
     code.load_half(1, CONTEXT, PID);
-    code.leave_unless(If::Equal, 1, pid as i32);
+    code.leave_unless(Condition::Equal, 1, pid as i32);
     code.load_half(1, CONTEXT, SIGNAL);
-    let ending = ENDING.map(|signal| code.jump(If::Equal, 1, signal));
+    let ending = ENDING.map(|signal| code.jump(Condition::Equal, 1, signal));
     code.leave();
     ending.into_iter().for_each(|jump| code.land(jump));
     code.store(FRAME, at(0), 1);

@@ -1,12 +1,12 @@
-//! Lines that the process writes to its standard error, as debug strings.
+//! The source of debug strings: lines that the process writes to its standard error.
 
 use super::{
     source::{Source, Wanted},
-    standing::At,
+    standing::HeldBy,
 };
 use crate::{
     Result,
-    linux::{hold::Writes, proc::ProcDir},
+    linux::{bpf_programs::StderrWrites, proc::ProcDir},
 };
 use snapshot::TargetEvent;
 use std::{
@@ -14,23 +14,23 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long the end of a line is waited for before its beginning is told.
+/// How long to wait for the end of a line before its beginning is reported.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// What one process writes there.
+/// The lines of one process.
 #[derive(Default)]
-pub(super) struct Lines {
-    writes: Option<Writes>,
-    /// When a line that has not ended is told as it is.
+pub(super) struct StderrLines {
+    writes: Option<StderrWrites>,
+    /// When a line that has not ended is reported as it is.
     rest_due: Option<Instant>,
 }
 
-impl Source for Lines {
+impl Source for StderrLines {
     fn arm(&mut self, proc: &mut ProcDir, wanted: &mut Wanted<'_>) -> Result<()> {
         if !wanted.what.debug_strings {
             *self = Self::default();
         } else if self.writes.is_none() {
-            match Writes::of(proc.key.pid) {
+            match StderrWrites::of(proc.key.pid) {
                 Ok(writes) => self.writes = Some(writes),
                 Err(error) => wanted.notices.push(format!(
                     "what it writes to stderr cannot be seen here: {error}"
@@ -41,14 +41,14 @@ impl Source for Lines {
     }
 
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        self.writes.as_ref().map(Writes::descriptor)
+        self.writes.as_ref().map(StderrWrites::descriptor)
     }
 
     fn due(&self) -> Option<Instant> {
         self.rest_due
     }
 
-    fn next(&mut self, _: &mut ProcDir) -> Option<(TargetEvent, At)> {
+    fn next(&mut self, _: &mut ProcDir) -> Option<(TargetEvent, HeldBy)> {
         let writes = self.writes.as_mut()?;
         let text = match writes.next() {
             Some(line) => {
@@ -65,7 +65,7 @@ impl Source for Lines {
                 writes.rest()?
             }
         };
-        Some((TargetEvent::DebugString { text }, At::Nothing))
+        Some((TargetEvent::DebugString { text }, HeldBy::Nothing))
     }
 
     fn program_replaced(&mut self) {
@@ -73,6 +73,6 @@ impl Source for Lines {
     }
 
     fn missed(&mut self) -> u64 {
-        self.writes.as_mut().map_or(0, Writes::missed)
+        self.writes.as_mut().map_or(0, StderrWrites::missed)
     }
 }
