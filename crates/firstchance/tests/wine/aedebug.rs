@@ -1,4 +1,4 @@
-//! The just-in-time debugger: what crashes really starts us, and leaves a dump.
+//! The just-in-time debugger (AeDebug): a real crash makes Wine start firstchance, which leaves a dump.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,14 +15,14 @@ const CRASHES: Program = Program {
     options: &["-O1", "-g", "-Wall", "-Werror"],
 };
 
-/// The debugger of the machine, for one test.
+/// firstchance, installed as the just-in-time debugger for one test.
 struct Debugger {
     registry: Registry,
     place: Place,
 }
 
 impl Debugger {
-    /// `procdump -i OPTIONS FOLDER`.
+    /// Runs `procdump -i OPTIONS FOLDER`.
     fn installed(options: &[&str]) -> Debugger {
         let (registry, place) = (Registry::clean(), Place::new());
         std::fs::copy(compile(&CRASHES), place.path("crashes.exe")).expect("a copy");
@@ -34,12 +34,13 @@ impl Debugger {
         Debugger { registry, place }
     }
 
-    /// A program that crashes when it is told; `told`: it tells us itself, as Windows does.
+    /// Starts a program that crashes after a line. With `told`, it starts the debugger itself, with the values that
+    /// Windows would pass.
     fn program(&self, words: &[&str]) -> Victim {
         started(&self.place.path("crashes.exe"), words)
     }
 
-    /// Whole dumps of the program.
+    /// The complete dumps of the program.
     fn dumps(&self) -> Vec<PathBuf> {
         let name = |file: &PathBuf| file.to_string_lossy().into_owned();
         let mut files = files_in(&self.place.path("dumps"));
@@ -52,7 +53,7 @@ impl Debugger {
     }
 }
 
-/// The dump shows the thread that crashed at the instruction that did it.
+/// Asserts that the dump has the crashed thread, at the instruction that crashed.
 fn assert_shows_the_crash(dump: &Path) {
     let walked = stackwalk(dump);
     let crash = &walked["crash_info"];
@@ -82,7 +83,7 @@ fn a_crash_starts_us_and_leaves_a_dump_of_the_thread_that_crashed() {
     }
     let mut program = debugger.program(&[]);
     program.tell("crash");
-    // Of an exit code Linux sees the last byte.
+    // Linux sees only the last byte of an exit code.
     assert_eq!(program.wait().code(), Some(5));
     let dumps = debugger.dumps();
     assert_eq!(dumps.len(), 2, "{dumps:?}");
@@ -99,8 +100,8 @@ fn a_crash_starts_us_and_leaves_a_dump_of_the_thread_that_crashed() {
         .assert_says("is not the just-in-time debugger");
 }
 
-/// Windows tells where the exception lies, and nothing is waited for or signalled: it goes on with
-/// its own reports.
+/// Windows passes the address of the exception. firstchance waits for nothing and signals nothing, and Windows
+/// goes on with its own reports.
 #[test]
 fn what_windows_tells_of_a_crash_is_in_the_dump() {
     let debugger = Debugger::installed(&["-ma"]);
@@ -129,8 +130,8 @@ fn with_k_the_process_is_killed_when_its_dump_is_there() {
     assert_eq!(debugger.dumps().len(), 1);
 }
 
-/// The process waits for us: it must not do so for ever. (Wine itself hands no environment on, by
-/// which fault points are named.)
+/// The process waits for the debugger, and must not do so for ever. (The test starts the debugger, because Wine does
+/// not pass the environment on, which has the fault points.)
 #[test]
 fn e9_killed_at_every_point_the_process_ends_as_it_would_have() {
     let debugger = Debugger::installed(&["-ma"]);
@@ -159,13 +160,13 @@ fn e9_killed_while_wine_waits_for_us_the_process_ends_as_it_would_have() {
         handler.is_some()
     });
     let handler = handler.expect("it was found") as i32;
-    // SAFETY: no memory is involved; the process is one that this test's program has started.
+    // SAFETY: no memory is involved; the process was started by the program of this test.
     unsafe { libc::kill(handler, libc::SIGKILL) };
     assert_eq!(program.wait().code(), Some(5));
     assert!(debugger.dumps().is_empty());
 }
 
-/// The process with these words on its command line.
+/// The pid of the process that has these words in its command line.
 fn pid_of(words: &[&str]) -> Option<u32> {
     let entries = std::fs::read_dir("/proc").expect("/proc").flatten();
     let mut pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());

@@ -1,11 +1,11 @@
-//! Dumps of Windows processes, as others see them.
+//! Dumps of Windows processes, opened by other tools.
 
 use std::path::Path;
 
 use crate::machine::{firstchance, victim, windows_path};
 use crate::support::{Firstchance, folder, lldb, stackwalk};
 
-/// What every dump of `victim threads 3` shows, whoever looks.
+/// What every tool must find in a dump of `victim threads 3`.
 fn assert_seen_by_all(dump: &Path) {
     let walked = stackwalk(dump);
     assert_eq!(walked["system_info"]["os"], "Windows NT", "{walked:#}");
@@ -27,7 +27,7 @@ fn assert_seen_by_all(dump: &Path) {
     assert!(seen.contains("victim.exe"), "{seen}");
 }
 
-/// What our own reader makes of it, on this other system.
+/// The output of `firstchance inspect` on Linux.
 fn assert_inspected(dump: &Path) {
     let path = dump.to_str().expect("a plain path");
     let shown = Firstchance::new(&["inspect", path]).run_well().stdout;
@@ -69,7 +69,7 @@ fn w3_without_clones_a_full_dump_says_how_it_was_taken_and_has_all() {
     for part in ["victim.exe threads 1", "full dump", "stopped", "Wine"] {
         assert!(summary.contains(part), "no {part:?} in\n{summary}");
     }
-    // Through the frames of a library into the program, by the unwind data in the dump.
+    // The stack is unwound through the frames of a library into the program, with the unwind data in the dump.
     assert!(summary.contains("1  victim.exe+"), "{summary}");
 }
 

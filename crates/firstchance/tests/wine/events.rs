@@ -1,5 +1,5 @@
-//! Exceptions, debug strings, images, threads and breakpoints, as a debugger sees them; and that the
-//! program never feels it.
+//! Exceptions, debug strings, modules, threads and breakpoints, which firstchance sees as a debugger, and that the
+//! program runs on as if nobody watched.
 
 use std::path::PathBuf;
 
@@ -9,12 +9,12 @@ use crate::support::{
     stackwalk, wait_until,
 };
 
-/// Comes a hundred times for each word, as the victim has it.
+/// How often the victim does what one line asks for.
 const TIMES: u64 = 100;
 
-/// When a debugger leaves, Wine takes an exception that is just being told for one that it has
-/// handled: `RaiseException` returns. (A fault is raised anew; Windows says that nobody handled it.)
-const WINES: u64 = 1;
+/// The exceptions that no handler sees under Wine. When a debugger detaches, Wine takes the one that is being reported
+/// for handled, and `RaiseException` returns. (A fault is raised again. Under Windows, neither counts as handled.)
+const LOST_UNDER_WINE: u64 = 1;
 
 const THROWS: Program = Program {
     source: "windows_throws.cpp",
@@ -32,7 +32,7 @@ fn throws(folder: &tempfile::TempDir) -> Victim {
     started(&exe, &[])
 }
 
-/// Waits until it is followed: it answers when everything is armed.
+/// Waits until firstchance is attached and everything is armed.
 pub(crate) fn followed(command: Firstchance, victim: &mut Victim) -> Running {
     let running = command.spawn();
     wait_until("a debugger is there", || victim.ask("debugged") == ["1"]);
@@ -51,7 +51,7 @@ fn handled(victim: &mut Victim) -> u64 {
     victim.ask("handled")[0].parse().expect("a number")
 }
 
-/// One dump, and why.
+/// Asserts that there is one dump, with this reason.
 fn one_dump(run: &Run, folder: &tempfile::TempDir) -> (PathBuf, String) {
     let files = files_in(folder.path());
     let [file] = &files[..] else {
@@ -89,7 +89,7 @@ fn a_crash_is_dumped_once_at_its_place_and_ends_as_it_would() {
         let running = followed(command.current_dir(folder.path()), &mut victim);
         victim.ask("fault");
         victim.tell(word);
-        // Of an exit code Linux sees the last byte.
+        // Linux sees only the last byte of an exit code.
         assert_eq!(victim.wait().code(), Some((code & 0xff) as i32), "{word}");
         let run = running.finish();
         let (dump, reason) = one_dump(&run, &folder);
@@ -123,7 +123,7 @@ fn filters_choose_among_exceptions() {
         victim.ask(word);
         let run = running.finish();
         assert_eq!(one_dump(&run, &folder).1, reason);
-        assert!(handled(&mut victim) >= 2 * TIMES - WINES);
+        assert!(handled(&mut victim) >= 2 * TIMES - LOST_UNDER_WINE);
         victim.assert_alive();
     }
 }
@@ -223,7 +223,7 @@ fn a_breakpoint_that_is_met_often_leaves_the_program_as_it_was() {
     run.assert_code(0);
     assert_eq!(files_in(folder.path()).len(), 3, "{run:#?}");
     victim.ask("raise");
-    assert!(handled(&mut victim) >= 2 * TIMES - WINES);
+    assert!(handled(&mut victim) >= 2 * TIMES - LOST_UNDER_WINE);
     victim.assert_alive();
 }
 
@@ -233,7 +233,7 @@ fn a_breakpoint_waits_for_its_image_and_is_met_in_it() {
     let place = "breakpoint hid!HidD_GetHidGuid";
     let command = watch(&victim, &[place], "mini dump", "2");
     let running = followed(command.current_dir(folder.path()), &mut victim);
-    // It is freed and loaded again between the two.
+    // The module is unloaded and loaded again between the two.
     victim.ask("load");
     victim.ask("load");
     let run = running.finish();
@@ -258,8 +258,8 @@ fn who_ends_another_process_is_met_and_whom_it_ends_is_told() {
     victim.assert_alive();
 }
 
-/// While the program stands for a breakpoint, its code is its own, and what is killed then leaves
-/// nothing in it. (At other times the program dies of the next one: row W2.)
+/// While the program stands at a breakpoint, its own code is restored, so that nothing is left in it if firstchance is
+/// killed then. (At other times the program dies when it reaches the next one: row W2.)
 #[test]
 fn w1_killed_at_a_breakpoint_the_code_is_the_programs_own() {
     for point in ["all-stopped", "copy", "released"] {
@@ -277,7 +277,7 @@ fn w1_killed_at_a_breakpoint_the_code_is_the_programs_own() {
     }
 }
 
-/// What the program handles stays handled: a fault is raised anew when nobody has answered it.
+/// The program still handles its exceptions: a fault is raised again when the debugger has not answered it.
 #[test]
 fn w1_killed_at_an_exception_the_target_lives_and_handles_it() {
     for point in [

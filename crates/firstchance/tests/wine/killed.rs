@@ -1,9 +1,9 @@
-//! Rows A1 and W1: whatever happens to the dumper, the target lives on.
+//! Rows A1 and W1: whatever happens to firstchance, the target lives on.
 
 use crate::machine::{firstchance, victim, wait_until_it_stands, windows_path};
 use crate::support::{files_in, folder, slow_tests};
 
-/// Every fault point on the way of a full dump.
+/// All fault points that a full dump passes.
 const POINTS: &[&str] = &[
     "create",
     "before-stop",
@@ -32,7 +32,7 @@ fn w1_killed_at_every_point_the_target_lives() {
         let whole = |file: &std::path::PathBuf| !file.to_string_lossy().ends_with(".partial");
         assert!(!files_in(folder.path()).iter().any(whole), "{point}");
     }
-    // It can still be dumped: nobody holds it.
+    // Nothing holds the target: it can be dumped again.
     let folder = folder();
     let to = windows_path(&folder.path().join("x.dmp"));
     firstchance(&["dump", &victim.pid_text(), "-o", &to]).run_well();
@@ -63,7 +63,7 @@ fn w1_every_thread_stands_and_goes_on_when_the_dumper_is_killed() {
     victim.assert_counting();
 }
 
-/// Anywhere between the points: a kill after so many thousandths of the time that a dump takes.
+/// Between the fault points, too: firstchance is killed after so many thousandths of the time that a dump takes.
 #[test]
 fn w1_killed_at_any_moment_the_target_lives() {
     let mut victim = victim(&["selfcheck", "busy"]);
@@ -85,8 +85,8 @@ fn w1_killed_at_any_moment_the_target_lives() {
     victim.assert_alive();
 }
 
-/// Nothing of ours runs in a target or in the system's own writer of dumps; what can still hang is
-/// the copying, and then the time that was given ends it.
+/// No code of firstchance runs in the target or in Windows' own writer of dumps, so that only the copying can hang.
+/// `--timeout` ends it then.
 #[test]
 fn w4_a_writer_that_hangs_is_given_up_and_the_target_goes_on() {
     let mut victim = victim(&["selfcheck", "busy"]);
@@ -100,7 +100,7 @@ fn w4_a_writer_that_hangs_is_given_up_and_the_target_goes_on() {
     assert!(!files_in(folder.path()).iter().any(whole));
 }
 
-/// Memory that cannot be read is a gap that the dump tells of, never a dump that looks whole.
+/// Memory that cannot be read is recorded as a gap, and the dump is not complete.
 #[test]
 fn w4_memory_that_cannot_be_read_is_confessed() {
     let mut victim = victim(&["threads", "1"]);

@@ -1,8 +1,8 @@
 //! The Windows program on Windows victims, under Wine, judged by minidump-stackwalk, by lldb, by
 //! Wine's own debugger and by firstchance itself on Linux.
 //!
-//! `cargo xtask test --only wine` runs them. The names of tests begin with the row of the torture
-//! table that they stand for. What Wine does not have is not run here: docs/windows.md lists it.
+//! `cargo xtask test --only wine` runs them. The name of a test begins with its row in the torture
+//! table in docs/testing.md. docs/windows.md lists what cannot be run under Wine.
 #![cfg(target_os = "linux")]
 
 #[path = "../support/mod.rs"]

@@ -1,4 +1,4 @@
-//! Other programs: those that are dumped, and those that read what was dumped.
+//! Dumps of programs that were not written for these tests, and tools that read dumps.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -19,7 +19,7 @@ const fn mingw(compiler: (&'static str, &'static str), source: &'static str) -> 
     }
 }
 
-/// One of our small C programs, as `NAME.exe` in `folder`.
+/// Compiles a program of `tests/programs` to `NAME.exe` in `folder`.
 fn program(folder: &tempfile::TempDir, source: &'static str) -> PathBuf {
     let exe = folder.path().join(source).with_extension("exe");
     std::fs::copy(compile(&mingw(WIDE, source)), &exe).expect("a copy");
@@ -64,7 +64,7 @@ fn a_program_of_mingw_is_seen_by_every_reader() {
     ] {
         assert!(shown.contains(part), "no {part:?} in\n{shown}");
     }
-    // Where the program's own file is at hand, its functions have names.
+    // If the file of the program exists, its functions have names.
     let there = firstchance(&["inspect", &windows_path(&dump)]).run_well();
     there.assert_says("windows.exe!main+");
     there.assert_says("windows.exe!waits+");
@@ -96,7 +96,7 @@ fn a_32_bit_program_is_dumped_with_its_own_registers_and_modules() {
     }
 }
 
-/// Wine's prefix has 32-bit libraries then.
+/// Whether Wine's prefix has 32-bit libraries.
 fn has_32_bits() -> bool {
     let prefix = std::env::var_os("WINEPREFIX").expect("a prefix");
     Path::new(&prefix)
@@ -141,7 +141,7 @@ fn programs_of_wine_itself_are_dumped() {
     }
 }
 
-/// The streams that the system's own writer makes of the same process, and what is in them.
+/// Compares with the streams that MiniDumpWriteDump writes of the same process.
 #[test]
 fn the_systems_own_dump_of_the_same_process_has_nothing_that_ours_lacks() {
     let (programs, dumps) = (folder(), folder());
@@ -158,11 +158,11 @@ fn the_systems_own_dump_of_the_same_process_has_nothing_that_ours_lacks() {
         assert_eq!(ours, theirs, "{same}");
     }
     assert_eq!(names_of_modules(&ours), names_of_modules(&theirs));
-    // Both stand in the same calls, the same way up.
+    // Both have the same calls on the stack, in the same order.
     assert_eq!(frames(&ours), frames(&theirs));
 }
 
-/// A dump of a process by the system's own writer.
+/// Takes a dump of a process with MiniDumpWriteDump.
 pub(crate) fn written_by_windows(target: &Victim, kind: &str, to: &Path) {
     let programs = folder();
     let writer = program(&programs, "minidump.c");

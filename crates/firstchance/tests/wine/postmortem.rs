@@ -1,4 +1,4 @@
-//! LocalDumps, as Windows' own registry has it: judged by Wine's `reg`.
+//! LocalDumps in the registry, which Wine's own `reg` reads.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -70,7 +70,7 @@ fn what_is_not_said_is_as_the_help_says() {
     assert_eq!(value("DumpType"), "REG_DWORD 0x1");
     assert!(own.join("crashes").is_dir());
     std::fs::remove_dir_all(own).expect("our own folder");
-    // Each account's own folder is made by whoever crashes.
+    // This folder is different for each account, and Windows creates it when a process crashes.
     let per_account = r"%LOCALAPPDATA%\CrashDumps";
     let enable = ["postmortem", "enable", "--folder", per_account];
     place.firstchance(&enable).run_well();
@@ -204,7 +204,7 @@ fn what_windows_would_not_see_to_is_refused_before_anything_is_changed() {
     registry.assert_as_new();
 }
 
-/// Wine keeps of a list of who may only what Unix permissions can say.
+/// Wine keeps only the part of an access list that Unix permissions can express.
 #[test]
 fn d7_a_folder_is_made_for_those_who_crash_and_for_no_one_else() {
     let (registry, place) = (Registry::clean(), Place::new());
@@ -219,7 +219,7 @@ fn d7_a_folder_is_made_for_those_who_crash_and_for_no_one_else() {
     };
     enable("private", &["--grant", "Administrators"]).assert_code(0);
     assert_eq!(mode("private") & 0o007, 0);
-    // Who makes a folder under Wine cannot give more than the umask leaves; who adds rights can.
+    // Under Wine, a new folder gets no more rights than the umask allows, but rights can be added later.
     enable("private", &["--grant", "Everyone"])
         .assert_code(0)
         .assert_says("Everyone");
@@ -266,7 +266,7 @@ fn status_says_what_is_in_the_way() {
         .assert_says("is not there: crashes leave nothing");
 }
 
-/// What Windows writes has no record of ours; a dump by another program stands for one.
+/// A dump by Windows has no record of firstchance. A dump by another program takes its place here.
 #[test]
 fn dumps_of_windows_own_are_listed_and_never_pruned() {
     let (_registry, place) = (Registry::clean(), Place::new());

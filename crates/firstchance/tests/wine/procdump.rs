@@ -1,4 +1,4 @@
-//! ProcDump's own command lines, verbatim.
+//! ProcDump's own command lines, under Wine.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,10 +7,10 @@ use crate::events::followed;
 use crate::machine::{firstchance, started, victim, victim_copy, windows_path};
 use crate::support::{Firstchance, Run, Running, Victim, files_in, folder, stackwalk};
 
-/// More than the longest of the lines takes, which is a minute between its dumps.
+/// Longer than any of the command lines takes: the longest has a minute between its dumps.
 const LONG: Duration = Duration::from_secs(150);
 
-/// Words of a line; `~` stands for a blank within a word.
+/// Splits a line into words. `~` stands for a blank within a word.
 fn procdump(folder: &Path, line: &str) -> Firstchance {
     let words: Vec<String> = line.split(' ').map(|word| word.replace('~', " ")).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -18,7 +18,7 @@ fn procdump(folder: &Path, line: &str) -> Firstchance {
     command.current_dir(folder).deadline(LONG)
 }
 
-/// A line that is being carried out, in a folder of its own.
+/// A command line that is running, in a folder of its own.
 struct Line {
     line: String,
     running: Running,
@@ -39,7 +39,7 @@ impl Line {
         }
     }
 
-    /// It ends well, with as many dumps as it was to take; what it said.
+    /// Asserts that it ends with exit code 0 and this number of dumps. Returns its output.
     fn ends(self) -> Run {
         let run = self.running.finish();
         assert_eq!(run.code, Some(0), "{}: {run:#?}", self.line);
@@ -57,7 +57,7 @@ fn all_end(lines: Vec<Line>) {
     lines.into_iter().for_each(|line| drop(line.ends()));
 }
 
-/// A victim of that name.
+/// Starts a victim whose program has this name.
 fn named(folder: &tempfile::TempDir, name: &str, args: &[&str]) -> Victim {
     started(&victim_copy(folder.path(), name), args)
 }
@@ -104,7 +104,7 @@ fn lines_with_names() {
     let outlook = named(&programs, "outlook.exe", &["idle"]);
     all_end(vec![
         Line::start("-n 3 -s 5 notepad", 3),
-        // Wine's own counter stands still: what is below a threshold can be seen.
+        // This counter never changes under Wine, so that it can only be below a threshold.
         Line::start(
             r"outlook -s 10 -pl \Processor(_Total)\%~Processor~Time 200",
             1,
@@ -139,13 +139,13 @@ fn lines_above_a_share_of_the_machine() {
     let consume = named(&programs, "consume.exe", &["spin", "6"]);
     let pid = consume.pid_text();
     Line::start("-n 3 -s 5 -c 20 consume", 3).ends();
-    // The guide says 85 %; how much a victim gets here is not ours to say.
+    // The guide says 85 %, but a victim may get less on a busy machine.
     let run = Line::start(&format!("-ma -n 2 -s 2 -c 5 {pid}"), 2).ends();
     run.assert_says("Dump 2 complete: ");
     consume.assert_counting();
 }
 
-/// An idle process never fires it; it watches, and ends when it is told to.
+/// An idle process never meets the condition. The watch goes on until it is asked to end.
 #[test]
 fn the_guides_line_above_85_percent_watches_as_it_says() {
     let (victim, folder) = (victim(&["idle"]), folder());
@@ -176,7 +176,7 @@ fn levels_fire() {
     }
 }
 
-/// Lines that wait for something that the program does, under the names that they use.
+/// Command lines that wait for something that the program does.
 #[test]
 fn lines_about_what_a_program_does() {
     let programs = folder();
@@ -235,7 +235,7 @@ fn lines_about_what_a_program_does() {
     }
 }
 
-/// An empty filter shows everything and dumps nothing; the program ends as it would.
+/// An empty filter shows everything and dumps nothing, and the program ends as without ProcDump.
 #[test]
 fn an_empty_filter_shows_exceptions() {
     let programs = folder();
@@ -251,7 +251,7 @@ fn an_empty_filter_shows_exceptions() {
     assert!(files_in(folder.path()).is_empty(), "{run:#?}");
 }
 
-/// Also what is handled, and what no filter wants; but no breakpoint without `-b`.
+/// Exceptions are also shown if they are handled or if no filter selects them, but breakpoints only with `-b`.
 #[test]
 fn e_shows_every_exception_whatever_is_dumped() {
     let programs = folder();

@@ -1,4 +1,4 @@
-//! Row W5: what cannot be dumped is refused with a reason.
+//! Row W5: dumps that are refused, and the messages that say why.
 
 use crate::machine::{firstchance, victim, wait_until_it_stands, windows_path};
 use crate::support::folder;
@@ -20,13 +20,13 @@ fn w5_a_process_that_another_debugger_has() {
     let pid = victim.pid_text();
     let folder = folder();
     let to = windows_path(&folder.path().join("x.dmp"));
-    // It stands for a minute in the hands of the first.
+    // The first firstchance holds the process for a minute.
     let first = firstchance(&["dump", &pid, "-o", &to]).failpoint("all-stopped:sleep");
     let first = first.spawn();
     wait_until_it_stands(&victim);
     let second = firstchance(&["dump", &pid, "-o", &format!("{to}.second.dmp")]);
     second.run().assert_code(4).assert_says("already debugged");
-    // Without stopping it, its memory can be had all the same.
+    // Its memory can be dumped nevertheless, without stopping it.
     let to = format!("{to}.running.dmp");
     firstchance(&["dump", "--no-stop", &pid, "-o", &to]).run_well();
     first.signal(libc::SIGKILL);

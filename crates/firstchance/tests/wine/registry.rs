@@ -1,5 +1,5 @@
-//! The registry of Wine's prefix, read and written by Wine's own `reg`, and a place in the prefix
-//! where nobody else may write.
+//! The registry of Wine's prefix, read and written by Wine's own `reg`, and a folder in the prefix
+//! that only its owner can change.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -14,11 +14,11 @@ pub(crate) const AEDEBUG_32: &str =
 const REPORTING_USER: &str = r"HKCU\SOFTWARE\Microsoft\Windows\Windows Error Reporting";
 pub(crate) const POLICY: &str = r"HKLM\SOFTWARE\Policies\Microsoft\Windows\Windows Error Reporting";
 const OURS: &str = r"HKLM\SOFTWARE\firstchance";
-/// What Wine has there when it is new.
+/// The values in a new prefix.
 pub(crate) const WINES_DEBUGGER: &str = "winedbg --auto %ld %ld";
 
-/// What the registry says of crashes, as in a new prefix; so again when this is dropped. One test
-/// at a time has it.
+/// The registry's keys for crashes, as in a new prefix. They are reset again when this is dropped. One test at a time
+/// has them.
 pub(crate) struct Registry(#[expect(dead_code, reason = "held, not used")] File);
 
 impl Registry {
@@ -48,7 +48,7 @@ impl Registry {
         run.assert_code(0);
     }
 
-    /// Whether nothing of ours is left.
+    /// Whether nothing of firstchance is left.
     pub(crate) fn assert_as_new(&self) {
         assert!(!self.has(OURS), "{:#?}", reg(&["query", OURS, "/s"]));
         let debugger = format!("REG_SZ {WINES_DEBUGGER}");
@@ -63,7 +63,7 @@ impl Drop for Registry {
     }
 }
 
-/// All in one go, as each start of a program takes its time.
+/// Resets the registry in one call of `reg`, because each start of a program takes long.
 fn clean() {
     let gone = [REPORTING, REPORTING_USER, POLICY, AEDEBUG_32, OURS];
     let gone = gone.map(|key| format!("[-{}]\r\n", whole(key))).concat();
@@ -75,7 +75,7 @@ fn clean() {
     reg(&["import", &windows_path(&file)]).assert_code(0);
 }
 
-/// The name of a key as files have it.
+/// The name of a key, as in the text of a registry file.
 fn whole(key: &str) -> String {
     let key = key.replacen("HKLM", "HKEY_LOCAL_MACHINE", 1);
     key.replacen("HKCU", "HKEY_CURRENT_USER", 1)
@@ -91,7 +91,7 @@ pub(crate) fn drive() -> PathBuf {
     Path::new(&prefix).join("drive_c")
 }
 
-/// A folder on the drive C: of the prefix, with the program in it, that goes with the test.
+/// A folder with the program, on the drive C: of the prefix. It is deleted after the test.
 pub(crate) struct Place(tempfile::TempDir);
 
 impl Place {
@@ -104,23 +104,23 @@ impl Place {
         Place(folder)
     }
 
-    /// Where it is out here.
+    /// The path on Linux.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    /// The same as Wine's programs name it.
+    /// The path that programs under Wine use.
     pub(crate) fn windows_path(&self, name: &str) -> String {
         let folder = self.0.path().file_name().and_then(|name| name.to_str());
         format!(r"C:\{}\{name}", folder.expect("a plain name"))
     }
 
-    /// `firstchance.exe ARGS`, of the copy that lies here.
+    /// The command line `firstchance.exe ARGS`, with the copy in this folder.
     pub(crate) fn firstchance(&self, args: &[&str]) -> Firstchance {
         windows(&self.path("firstchance.exe"), args)
     }
 
-    /// Lets everybody change a file or folder here, or nobody but its owner.
+    /// Lets everyone change a file or folder here, or only its owner.
     pub(crate) fn open_to_all(&self, name: &str, open: bool) {
         use std::os::unix::fs::PermissionsExt as _;
         let mode = std::fs::Permissions::from_mode(if open { 0o777 } else { 0o755 });

@@ -1,4 +1,4 @@
-//! How processes are named, and how they are listed.
+//! The ways to name a process, and the list of processes.
 
 use crate::machine::{firstchance, started, victim, victim_copy, windows_path};
 use crate::support::{files_in, folder};
@@ -27,7 +27,7 @@ fn a_worker_is_found_by_its_pool_and_the_scm_site_is_marked() {
 
 #[test]
 fn a_service_is_found_by_its_name() {
-    // Wine's own, which runs as long as anything does.
+    // A service of Wine, which runs as long as any program does.
     let folder = folder();
     let to = windows_path(&folder.path().join("PROCESSNAME.dmp"));
     firstchance(&["dump", "service:PlugPlay", "-o", &to]).run_well();

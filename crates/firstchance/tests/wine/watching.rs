@@ -1,4 +1,4 @@
-//! Rules at work: levels, ends, starts, and what becomes of programs that are started.
+//! What a watch does at levels, at the end and start of processes, and with programs that it starts.
 
 use crate::machine::{firstchance, victim, victim_copy, windows_path};
 use crate::support::{files_in, folder, wait_until};
@@ -47,12 +47,13 @@ fn a_program_that_firstchance_starts_runs_with_its_arguments_and_its_end_is_seen
         .args(&["exit", "3"])
         .current_dir(dumps.path())
         .run();
-    // It ended before the dump that was asked for.
+    // The process ended before the dump that was asked for.
     run.assert_code(5).assert_says("Dump count not reached");
     assert!(files_in(dumps.path()).is_empty());
 }
 
-/// Situation: the program waits suspended until the watch stands; nobody else would ever let it go.
+/// A started program waits, suspended, until the watch is ready. If firstchance is killed then, nothing else would
+/// resume it, so that it must end.
 #[test]
 fn w1_killed_between_the_start_of_a_program_and_its_first_instruction_nothing_is_left() {
     let programs = folder();
@@ -69,7 +70,7 @@ fn w1_killed_between_the_start_of_a_program_and_its_first_instruction_nothing_is
     });
 }
 
-/// The other half: once it runs, it is its own master.
+/// Once a started program runs, it is independent.
 #[test]
 fn w1_a_program_that_was_started_outlives_us() {
     let (programs, dumps) = (folder(), folder());
