@@ -7,7 +7,7 @@ use super::{
 };
 use crate::Request;
 use platform::{Error, ErrorKind};
-use policy::{Command, DumpRequest, FinishReason, RuleId, Trigger};
+use policy::{Command, DumpRequest, FinishReason, Outcome, RuleId, Trigger};
 use snapshot::{Measure, ProcessKey, Sample};
 
 impl Runner {
@@ -121,8 +121,13 @@ impl Runner {
     fn dump(&mut self, asked: DumpRequest) {
         self.watch(asked.process);
         self.last_dumped.insert(asked.rule, asked.process);
-        let Some(request) = self.request(&asked) else {
-            return;
+        // Whoever ends a run does not wait for dumps that were not begun by then: a process that
+        // throws all the time would have one ordered after the other.
+        let request = self.request(&asked).filter(|_| !self.is_closing);
+        let Some(request) = request else {
+            let outcome = Outcome::Cancelled("the run has ended".to_owned());
+            let id = asked.id;
+            return self.feed(policy::Event::DumpFinished { id, outcome });
         };
         self.pending.dump_ordered();
         self.out.push(RunEvent::Trigger {

@@ -63,6 +63,8 @@ pub struct Runner {
     status: Option<Duration>,
     next_status: Time,
     pub(super) is_cancelled: bool,
+    /// Whether no further dump is begun.
+    pub(super) is_closing: bool,
     pub(super) events: Sender<Event>,
     inbox: Receiver<Event>,
     pub(super) out: Vec<RunEvent>,
@@ -126,6 +128,7 @@ impl Runner {
             status: setup.status,
             next_status: Time(setup.settings.poll),
             is_cancelled: false,
+            is_closing: false,
             events,
             inbox,
             out: Vec::new(),
@@ -232,6 +235,7 @@ impl Runner {
     /// Ends the run: dumps that are under way are finished, and each process is as it was before.
     /// What there is to tell comes by `show`, as it happens.
     pub fn close(mut self, show: &mut dyn FnMut(RunEvent)) {
+        self.is_closing = true;
         // Every order is answered, whatever becomes of who got it: this ends.
         while self.is_working() {
             self.receive(None);

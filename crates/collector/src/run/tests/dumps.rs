@@ -183,3 +183,25 @@ fn whoever_ends_the_run_leaves_nothing_standing() {
     assert_eq!(count(&told, "dump 1 failed") + count(&told, "1 dumped"), 1);
     assert!(!machine.is_traced(process) && !machine.is_standing(process));
 }
+
+#[test]
+fn whoever_ends_the_run_waits_for_no_dump_that_was_not_begun() {
+    let mut run = Timeline::new();
+    let process = run.machine.start(7, "app");
+    run.add(&["on app, when signal SIGUSR1, do mini dump"]);
+    run.until("effective");
+    run.machine.hold_captures(process, true);
+    run.machine.does(process, usr1());
+    run.wait("the capture", |machine| machine.captures(process) == 1);
+    // Many more events come, each of which the rule would have dumped.
+    for _ in 0..100 {
+        run.machine.does(process, usr1());
+    }
+    run.runner.handle().cancel();
+    run.step();
+    run.machine.hold_captures(process, false);
+    let machine = run.machine.clone();
+    let told = run.finish();
+    assert_eq!(count(&told, "7 trigger"), 1, "{told:#?}");
+    assert_eq!(machine.captures(process), 1);
+}
