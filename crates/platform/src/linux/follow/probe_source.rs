@@ -73,6 +73,7 @@ impl ProbeSource {
                 Ok(()) => drop(self.armed.insert(place.number)),
                 // The process has ended: each further place would cost the kernel as much, in vain.
                 Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return,
+                Err(_) if ImageFiles::of(key).is_none() => return,
                 Err(error) => wanted.notices.push(not_armed(place, &error)),
             }
         }
