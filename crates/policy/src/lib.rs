@@ -31,8 +31,8 @@ pub use action::Action;
 pub use condition::{Condition, Place};
 pub use crash::{at_crash, first_about};
 pub use engine::{
-    ClauseStatus, Command, DumpId, DumpRequest, Event, ExceptionCount, FinishReason, Note, Outcome,
-    RuleId, RuleSet, RuleState, Settings, SuppressReason, Suppressed, WakeFor,
+    ClauseState, ClauseStatus, Command, DumpId, DumpRequest, Event, ExceptionCount, FinishReason,
+    Note, Outcome, RuleId, RuleSet, RuleState, Settings, SuppressReason, Suppressed, WakeFor,
 };
 pub use exception::{Chance, ExceptionFilter, Match, printed};
 pub use language::{ParseError, parse_when, print_when};

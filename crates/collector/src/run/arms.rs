@@ -21,8 +21,8 @@ const TRACING: &str = "signals are seen by tracing: each that the process gets, 
                        costs it some microseconds";
 
 /// What hearing of lines costs, by a loop of getppid(2).
-const LISTENING: &str = "what it writes to stderr is seen at the door of the kernel: meanwhile \
-                         every system call of this machine takes about 0.2 µs longer";
+const LISTENING: &str = "what it writes to stderr is read by a tracepoint at system calls: \
+                         meanwhile every system call of this machine takes about 0.2 µs longer";
 
 /// Libraries of runtimes, and what there is to say where they give no place to stand on.
 const STRANGERS: [(&str, &str); 2] = [
@@ -63,7 +63,8 @@ pub(super) enum Arm {
 }
 
 impl Arms {
-    /// Nothing so far; whether breakpoints may stand in for probes (see [`Arming`]).
+    /// Arms nothing yet. `unsafe_breakpoints` says whether breakpoints may stand in for probes (see
+    /// [`Arming`]).
     pub(super) fn new(unsafe_breakpoints: bool) -> Self {
         Self {
             unsafe_breakpoints,

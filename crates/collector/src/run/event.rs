@@ -15,7 +15,7 @@ pub(super) enum Event {
     DumpFinished(Finished),
     /// The stack that was asked for of this process. Each request brings this once.
     Stack(ProcessKey, Vec<String>),
-    /// Somebody outside wants something.
+    /// Somebody outside gives an order through [`RunnerHandle`](super::RunnerHandle).
     Order(OutsideOrder),
 }
 
@@ -44,7 +44,7 @@ pub(super) enum FollowerEvent {
     Ended(Option<Error>),
 }
 
-/// What somebody outside wants.
+/// An order from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OutsideOrder {
     /// End the run.

@@ -48,8 +48,8 @@ impl Runner {
             self.begins = self.begins.filter(|begins| *begins != process);
             self.refuse_if_it_lives(process, error);
         }
-        // The end of the process was left to the thread to tell, which may have been left itself
-        // meanwhile.
+        // The machine saw the end, and the report of the follower was waited for. The follower is
+        // gone, so the end is reported now.
         if self.pending.gone.contains(&process) && !self.followers.has(process) {
             self.exited(process);
         }

@@ -174,7 +174,8 @@ impl Followers {
         follower.is_some_and(|follower| follower.stands)
     }
 
-    /// Lets a process that stands go on, when its thread has done what it was told.
+    /// Tells the thread of a process that stands that no more orders come for the event: it obeys those
+    /// it has, and lets the process go on.
     pub(super) fn go_on(&mut self, key: ProcessKey) {
         if let Some(follower) = self.current.get_mut(&key)
             && std::mem::take(&mut follower.stands)

@@ -19,7 +19,7 @@ pub(super) enum Order {
     Storm(bool),
     /// The process may have become another program, or have other images.
     LookAgain,
-    /// Let the process go on.
+    /// No more orders come for the event at hand: obey them, and let the process go on.
     GoOn,
     /// The process is gone: tell what is left to tell.
     Gone,
@@ -75,7 +75,7 @@ impl DumpOrder {
         request: Box<Request>,
         events: &Sender<Event>,
     ) -> Self {
-        let what = format!("process {process} was gone before its dump was begun");
+        let what = format!("process {process} was left before its dump was begun");
         let otherwise = Event::DumpFinished(Finished {
             id,
             process,
@@ -114,7 +114,7 @@ pub(super) struct StackOrder {
 impl StackOrder {
     pub(super) fn new(process: ProcessKey, thread: Option<u32>, events: &Sender<Event>) -> Self {
         let otherwise = vec![format!(
-            "process {process} was gone before its stack was read"
+            "process {process} was left before its stack was read"
         )];
         Self {
             thread,

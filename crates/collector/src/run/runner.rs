@@ -199,7 +199,8 @@ impl Runner {
         self.obey(commands);
     }
 
-    /// How far a rule has come; `None` where there is no such rule.
+    /// How far a rule has come; `None` where there is no such rule. Ask before [`Runner::close`], and
+    /// whenever a dump was written or a rule is over.
     pub fn state(&self, rule: RuleId) -> Option<RuleState> {
         self.rules.state(self.host.now(), rule)
     }

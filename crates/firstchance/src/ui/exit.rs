@@ -13,7 +13,7 @@ Exit codes:
   4  the system does not permit it, or another debugger holds the process
   5  the process ended meanwhile, or a dump is incomplete
   6  the file could not be written: no such folder, no room, no right
-  7  cancelled by Ctrl-C or SIGTERM";
+  7  cancelled by Ctrl-C, SIGTERM or `firstchance cancel`";
 
 /// The exit code for an error of this kind.
 pub(crate) fn code(kind: ErrorKind) -> ExitCode {

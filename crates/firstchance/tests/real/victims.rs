@@ -293,7 +293,7 @@ fn lines_on_stderr_are_debug_strings_and_a_filter_chooses_among_them() {
         .arg(folder.path())
         .spawn()
         .until_it_says("Press Ctrl-C");
-    let armed = "seen at the door of the kernel";
+    let armed = "read by a tracepoint at system calls";
     let running = running.until_it_says(armed);
     child.tell("go");
     let run = running.finish();

@@ -1,6 +1,7 @@
-//! Threads that this OS thread has traced, and that did not stand when they were to be let go.
+//! Threads that this OS thread traces, and that still ran when they were to be detached.
 //!
-//! PTRACE_DETACH wants a stopped tracee (ptrace(2)). One that is in an uninterruptible system call,
+//! PTRACE_DETACH wants a stopped tracee (ptrace(2)), so that such a thread is remembered here, and
+//! detached by the same OS thread at its next stop. One that is in an uninterruptible system call,
 //! or that was killed a moment ago and is on its way to its exit stop, stops later: nobody would
 //! let it go then, and the process could not end as long as its tracer lives. Seen: a first thread
 //! that ended while another one crashed, held at a probe just then; the process stayed for good.

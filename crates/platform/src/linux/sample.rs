@@ -178,7 +178,7 @@ fn of_pages(measure: &Measure, pages: &statm::Pages) -> Option<f64> {
 fn of_stat(measure: &Measure, stat: &Stat) -> Option<f64> {
     match measure {
         Measure::Threads => Some(f64::from(stat.threads)),
-        // A process hangs while its main thread is in uninterruptible sleep (design §1).
+        // A process hangs while its main thread is in uninterruptible sleep.
         Measure::Hang => Some(f64::from(u8::from(stat.state == 'D'))),
         _ => None,
     }

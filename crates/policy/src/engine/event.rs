@@ -35,8 +35,8 @@ pub enum Event {
     Started(Identity),
     /// This process has ended.
     Exited(ProcessKey),
-    /// The system denies access to this process, and will not grant it later either. Its rules stop
-    /// watching it, and a rule about this one process is over.
+    /// This process cannot be watched: the system denies access to it, a debugger has it, or following
+    /// it failed. Its rules stop watching it, and a rule about this one process is over.
     Refused(ProcessKey),
     /// The values that were sampled of a process.
     Sample(ProcessKey, Sample),

@@ -63,7 +63,7 @@ pub use command::{
     Command, DumpRequest, ExceptionCount, FinishReason, Note, SuppressReason, Suppressed,
 };
 pub use event::{DumpId, Event, Outcome, RuleId, Settings};
-pub use state::RuleState;
+pub use state::{ClauseState, RuleState};
 pub use status::ClauseStatus;
 pub use wake_for::WakeFor;
 

@@ -150,7 +150,7 @@ impl Display for FinishReason {
         f.write_str(match self {
             FinishReason::CountReached => "count reached",
             FinishReason::TargetExited => "the process has exited",
-            FinishReason::Refused => "the process may not be touched",
+            FinishReason::Refused => "the process cannot be watched",
             FinishReason::Failed => "it failed",
             FinishReason::Removed => "removed",
         })

@@ -39,7 +39,8 @@ impl Kinds {
         self.0.clear();
     }
 
-    /// Lets the kinds that are wanted go by uncounted by us, as the probe counts them; or no longer.
+    /// If `pass` is true, the probe lets wanted types go by and counts them; if it is false, the probe
+    /// reports them again.
     pub(super) fn pass_wanted(&self, process: &mut dyn Follow, pass: bool) {
         let wanted = self.0.iter().filter(|(_, known)| known.wanted);
         wanted.for_each(|(kind, _)| process.pass(*kind, pass));

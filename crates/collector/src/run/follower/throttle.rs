@@ -37,7 +37,8 @@ impl Throttle {
         self.kinds.pass_wanted(process, active);
     }
 
-    /// Whether an exception, of which the system tells each, is looked at; else it is counted.
+    /// Whether to look at this exception. During a storm only the first in a second is looked at, the
+    /// others are counted. It is asked where the system reports every exception (Windows).
     pub(super) fn looks(&mut self, name: &str) -> bool {
         if self.is_storm && std::mem::replace(&mut self.has_looked, true) {
             *self.counted.entry(name.to_owned()).or_default() += 1;

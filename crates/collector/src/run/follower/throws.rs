@@ -51,8 +51,8 @@ impl Follower {
             self.throttle.kinds().count_late(kind);
             return Ok(Then::Stay);
         };
-        // What comes by a `std::exception_ptr` is told by the object's address, another time
-        // another kind.
+        // For a `std::exception_ptr`, the probe reports the object's address, which differs each
+        // time. It is no type, so it is not remembered.
         let object = place.object.and_then(|object| object.value(&registers));
         let kind = kind.filter(|_| kind != object);
         let is_late = !self.wake.acts && !self.process.is_standing();

@@ -53,7 +53,7 @@ fn n19_an_order_that_comes_after_the_thread_has_left_is_answered() {
     run.threads(process, 6);
     let told = run.finish();
     assert_eq!(count(&told, "7 trigger"), 1, "{told:#?}");
-    assert_eq!(count(&told, "dump 1 failed: process 7 was gone"), 1);
+    assert_eq!(count(&told, "dump 1 failed: process 7 was left"), 1);
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn orders_are_answered_when_the_thread_panics() {
     let answers = count(&told, "dump ") + count(&told, "1 dumped");
     assert_eq!((count(&told, "7 trigger"), answers), (1, 1), "{told:#?}");
     assert_eq!(
-        count(&told, "rule 0 finished: the process may not be touched"),
+        count(&told, "rule 0 finished: the process cannot be watched"),
         1
     );
 }
@@ -85,7 +85,7 @@ fn n22_orders_are_answered_when_the_thread_never_began() {
     assert_eq!(count(&told, "dump 1 failed"), 1, "{told:#?}");
     assert_eq!(count(&told, "7 refused: touching process 7 is refused"), 1);
     assert_eq!(
-        count(&told, "rule 0 finished: the process may not be touched"),
+        count(&told, "rule 0 finished: the process cannot be watched"),
         1
     );
 }

@@ -28,7 +28,7 @@ fn n22_a_rule_about_one_process_ends_when_that_may_not_be_touched() {
     check(
         "on app, when exit, do mini dump",
         "0s found 7
-         1s 7 refused => rule 0 finished: the process may not be touched, 0 written",
+         1s 7 refused => rule 0 finished: the process cannot be watched, 0 written",
     );
     check(
         "on each app, when exit, do mini dump",
