@@ -223,20 +223,24 @@ impl Threads {
         }
     }
 
-    /// Lets every thread run on, still traced. A thread stays where it is if it is in its exit, is
-    /// about to get a signal, or is at a breakpoint that is still to be reported.
-    pub(crate) fn run_on(&mut self) {
+    /// Lets every thread run on, still traced, but the one that `stands` for an event. A thread also
+    /// stays where it is if it is about to get a signal, or is at a breakpoint, that is still to be
+    /// reported.
+    pub(crate) fn run_on(&mut self, stands: Option<i32>) {
         for (tid, state) in &mut self.states {
+            if Some(*tid) == stands {
+                continue;
+            }
             let going = match *state {
                 TraceState::Stopped => {
                     let _ = arch::restart_interrupted(*tid);
                     ptrace::resume(*tid, 0)
                 }
+                // The whole process ends, and one thread has been reported for that.
+                TraceState::Exiting => ptrace::resume(*tid, 0),
                 TraceState::GroupStop(_) => ptrace::listen(*tid),
                 TraceState::Pending | TraceState::Running => Ok(()),
-                TraceState::Signal(_) | TraceState::AtBreakpoint(_) | TraceState::Exiting => {
-                    continue;
-                }
+                TraceState::Signal(_) | TraceState::AtBreakpoint(_) => continue,
             };
             if going.is_ok() {
                 *state = TraceState::Running;

@@ -7,9 +7,15 @@ use std::{cell::RefCell, rc::Rc};
 pub(crate) enum StoppedThreads {
     /// They are traced for this capture only, and released after it.
     Once(Threads),
-    /// They are traced all the time. The thread that stood for an event before, if named here, goes
-    /// on with the others.
-    Traced(Rc<RefCell<Traced>>, Option<i32>),
+    /// They are traced all the time.
+    Traced {
+        /// The traced threads.
+        traced: Rc<RefCell<Traced>>,
+        /// The thread that stood for an event before.
+        stands: Option<i32>,
+        /// Whether that thread goes on with the others.
+        lets_go: bool,
+    },
 }
 
 impl StoppedThreads {
@@ -17,7 +23,7 @@ impl StoppedThreads {
     pub(crate) fn with<T>(&mut self, work: impl FnOnce(&mut Threads) -> T) -> T {
         match self {
             StoppedThreads::Once(threads) => work(threads),
-            StoppedThreads::Traced(traced, _) => work(&mut traced.borrow_mut().threads),
+            StoppedThreads::Traced { traced, .. } => work(&mut traced.borrow_mut().threads),
         }
     }
 
@@ -25,10 +31,16 @@ impl StoppedThreads {
     pub(crate) fn release(&mut self) {
         match self {
             StoppedThreads::Once(threads) => threads.release(),
-            StoppedThreads::Traced(traced, standing) => {
+            StoppedThreads::Traced {
+                traced,
+                stands,
+                lets_go,
+            } => {
                 let mut traced = traced.borrow_mut();
-                traced.threads.run_on();
-                standing.take().iter().for_each(|tid| traced.go_on(*tid));
+                traced.threads.run_on(*stands);
+                if let Some(tid) = stands.filter(|_| *lets_go) {
+                    traced.go_on(tid);
+                }
             }
         }
     }

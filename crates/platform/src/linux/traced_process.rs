@@ -153,6 +153,7 @@ impl Traced {
             Report::Interrupted | Report::Cloned(_) | Report::OtherStop => ptrace::resume(tid, 0),
             Report::Executed => {
                 self.threads.states.clear();
+                self.threads.in_exit = false;
                 self.threads.states.insert(tid, TraceState::Stopped);
                 return Some(TraceEvent::Executed(tid));
             }
@@ -170,6 +171,12 @@ impl Traced {
 
     fn exiting(&mut self, tid: i32, status: i32) -> Option<TraceEvent> {
         let alone = arch::is_leaving_alone(tid) && self.threads.states.len() > 1;
+        if !alone && self.threads.in_exit {
+            // Another thread was reported for the end of the process.
+            self.threads.states.insert(tid, TraceState::Running);
+            let _ = ptrace::resume(tid, 0);
+            return None;
+        }
         if !alone {
             self.threads.in_exit = true;
             self.threads.states.insert(tid, TraceState::Exiting);

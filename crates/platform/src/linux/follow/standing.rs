@@ -145,11 +145,15 @@ impl Sources {
         let deadline = Instant::now() + options.thread_deadline;
         if let Some(traced) = self.tracing.traced().cloned() {
             traced.borrow_mut().threads.stop_running(deadline);
-            let standing = self.held_by.thread().filter(|_| options.lets_go);
-            if standing.is_some() {
+            let stands = self.held_by.thread();
+            if stands.is_some() && options.lets_go {
                 self.held_by = HeldBy::Nothing;
             }
-            return Ok(StoppedThreads::Traced(traced, standing));
+            return Ok(StoppedThreads::Traced {
+                traced,
+                stands,
+                lets_go: options.lets_go,
+            });
         }
         let standing = match std::mem::take(&mut self.held_by) {
             HeldBy::OurStop(report) => Some(report.thread),
