@@ -14,6 +14,7 @@ mod dump_other;
 mod dump_refuse;
 mod dump_stop;
 mod dump_threads;
+mod ends;
 mod events;
 mod files;
 mod harness;

@@ -297,30 +297,3 @@ fn n22_two_rules_of_a_file_about_one_process_do_not_fight_for_it() {
         victim.wait();
     }
 }
-
-/// Its threads wait for ever, and end with the process.
-const FIVE_THREADS: &str = "\
-import os, sys, threading
-for _ in range(4): threading.Thread(target=threading.Event().wait).start()
-print('ready', flush=True)
-sys.stdin.readline()
-os._exit(3)
-";
-
-/// Each thread of a traced process stops once more at its exit. Those that were not the one that is
-/// reported stayed there for good as long as the rule went on, and the process could not end.
-#[test]
-fn a_process_of_several_threads_ends_once_and_with_its_own_code() {
-    let folder = folder();
-    let mut child = Child::start(Command::new("python3").args(["-c", FIVE_THREADS]));
-    assert_eq!(child.line(), "ready");
-    let running = Firstchance::new(&["watch", "--json", &child.pid().to_string()])
-        .args(&["--when", "exit", "-n", "0", "-o"])
-        .arg(folder.path())
-        .spawn()
-        .until_it_says("\"event\":\"armed\"");
-    child.tell("end");
-    assert_eq!(child.wait().code(), Some(3));
-    let run = running.finish();
-    assert_eq!(run.events("dump").len(), 1, "{run:#?}");
-}

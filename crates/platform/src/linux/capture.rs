@@ -177,7 +177,7 @@ impl LinuxTarget {
 
     fn memory_of(&self, regions: &[Region]) -> Arc<dyn Memory> {
         let mem = self.proc.open_living("mem").ok();
-        let memory = LiveMemory::new(self.proc.living_tid, mem);
+        let memory = LiveMemory::new(self.proc.living_tid(), mem);
         let patches = probe_patches::find(self.proc.key.pid, regions, &memory);
         Arc::new(memory.patched(patches))
     }

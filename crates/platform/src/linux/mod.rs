@@ -43,6 +43,7 @@ mod stopped_threads;
 mod sys;
 mod target;
 mod terminal;
+mod thread_end;
 mod threads;
 mod traced_process;
 mod watch;

@@ -51,7 +51,7 @@ impl Target for LinuxTarget {
 
     fn memory(&self) -> Arc<dyn Memory> {
         let mem = self.proc.open_living("mem").ok();
-        Arc::new(LiveMemory::new(self.proc.living_tid, mem))
+        Arc::new(LiveMemory::new(self.proc.living_tid(), mem))
     }
 
     fn capture(&mut self, options: &CaptureOptions) -> Result<Capture> {

@@ -10,6 +10,7 @@ use super::{
     proc::{ProcDir, status},
     stop::{Threads, TraceState},
     sys::ptrace::{self, Report, SignalInfo},
+    thread_end,
 };
 use crate::Result;
 
@@ -157,7 +158,7 @@ impl Traced {
                 self.threads.states.insert(tid, TraceState::Stopped);
                 return Some(TraceEvent::Executed(tid));
             }
-            Report::Exiting(status) => return self.exiting(tid, status),
+            Report::Exiting(status) => return self.exiting(proc, tid, status),
             Report::Gone(status) => {
                 self.threads.states.remove(&tid);
                 if self.threads.states.is_empty() {
@@ -169,24 +170,26 @@ impl Traced {
         None
     }
 
-    fn exiting(&mut self, tid: i32, status: i32) -> Option<TraceEvent> {
-        let alone = arch::is_leaving_alone(tid) && self.threads.states.len() > 1;
-        if !alone && self.threads.in_exit {
+    fn exiting(&mut self, proc: &ProcDir, tid: i32, status: i32) -> Option<TraceEvent> {
+        let is_alone = self.threads.states.len() > 1
+            && (arch::is_leaving_alone(tid)
+                || !self.threads.in_exit && thread_end::goes_on_without(proc, tid, status));
+        // As at the end of a process, the threads of a program that is replaced are not told.
+        let is_told = self.wants_threads && (status != 0 || arch::is_leaving_alone(tid));
+        match (is_alone, self.threads.in_exit, is_told) {
+            (true, _, true) => {
+                self.threads.states.insert(tid, TraceState::Stopped);
+                return Some(TraceEvent::ThreadExit(tid));
+            }
+            (true, _, false) => drop(self.threads.states.remove(&tid)),
+            (false, false, _) => {
+                self.threads.in_exit = true;
+                self.threads.states.insert(tid, TraceState::Exiting);
+                return Some(TraceEvent::Exiting(tid, status));
+            }
             // Another thread was reported for the end of the process.
-            self.threads.states.insert(tid, TraceState::Running);
-            let _ = ptrace::resume(tid, 0);
-            return None;
+            (false, true, _) => drop(self.threads.states.insert(tid, TraceState::Running)),
         }
-        if !alone {
-            self.threads.in_exit = true;
-            self.threads.states.insert(tid, TraceState::Exiting);
-            return Some(TraceEvent::Exiting(tid, status));
-        }
-        if self.wants_threads {
-            self.threads.states.insert(tid, TraceState::Stopped);
-            return Some(TraceEvent::ThreadExit(tid));
-        }
-        self.threads.states.remove(&tid);
         let _ = ptrace::resume(tid, 0);
         None
     }

@@ -11,7 +11,7 @@ use crate::{
         proc::ProcDir,
         rights::explain_refusal,
         stop::{self, Threads, TraceState},
-        stopped_threads::StoppedThreads,
+        stopped_threads::{StoppedThreads, StoppedTraced},
         sys::ptrace,
         traced_process::Fate,
     },
@@ -149,11 +149,8 @@ impl Sources {
             if stands.is_some() && options.lets_go {
                 self.held_by = HeldBy::Nothing;
             }
-            return Ok(StoppedThreads::Traced {
-                traced,
-                stands,
-                lets_go: options.lets_go,
-            });
+            let stopped = StoppedTraced::new(traced, stands, options.lets_go);
+            return Ok(StoppedThreads::Traced(stopped));
         }
         let standing = match std::mem::take(&mut self.held_by) {
             HeldBy::OurStop(report) => Some(report.thread),

@@ -10,6 +10,7 @@ use std::{
     fs::File,
     io::{self, Read, Seek, SeekFrom, Write},
     os::fd::{AsFd, OwnedFd},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 /// How many bytes are read of a file of `/proc`: a hostile environment may be huge.
@@ -20,16 +21,20 @@ pub(crate) struct ProcDir {
     /// The identity of the process.
     pub(crate) key: ProcessKey,
     dir: OwnedFd,
-    /// The folder `task/TID` of a living thread: the first thread, or if that has ended, another
-    /// one. A first thread that has ended has neither mappings nor memory.
-    living: OwnedFd,
-    /// The id of that thread.
-    pub(crate) living_tid: i32,
+    living: Mutex<Arc<LivingThread>>,
     /// Files that were opened while the process lived. If its address space is kept, they can still
     /// be read when it is gone.
     kept: BTreeMap<&'static str, File>,
     /// Whether the process is gone, and [`ProcDir::keep`] has to be relied on.
     pub(crate) is_gone: bool,
+}
+
+/// A living thread: the first thread, or if that has ended, another one. A thread that has ended has
+/// neither mappings nor memory, and the first one stays in `/proc` after its end.
+struct LivingThread {
+    tid: i32,
+    /// The folder `task/TID`.
+    dir: OwnedFd,
 }
 
 impl ProcDir {
@@ -42,8 +47,7 @@ impl ProcDir {
         let failed = |error: io::Error| no_process(pid, &error);
         let dir = open_dir(pid).map_err(failed)?;
         let stat = read_stat(&dir).map_err(failed)?;
-        let living = living_thread(&dir, pid)?;
-        let (living_tid, living) = living;
+        let living = Mutex::new(Arc::new(living_thread(&dir, pid)?));
         Ok(Self {
             key: ProcessKey {
                 start: stat.start,
@@ -51,7 +55,6 @@ impl ProcDir {
             },
             dir,
             living,
-            living_tid,
             kept: BTreeMap::new(),
             is_gone: false,
         })
@@ -87,8 +90,25 @@ impl ProcDir {
     pub(crate) fn read_living(&self, name: &str) -> io::Result<Vec<u8>> {
         match self.kept(name) {
             Some(file) => read_from_start(file),
-            None => read_file(&self.living, name),
+            None => read_file(&self.living().dir, name),
         }
+    }
+
+    /// Returns the id of a living thread.
+    pub(crate) fn living_tid(&self) -> i32 {
+        self.living().tid
+    }
+
+    /// Returns a living thread: another one than before if that has ended. If none lives, it is the
+    /// last that did.
+    fn living(&self) -> Arc<LivingThread> {
+        let mut living = self.living.lock().unwrap_or_else(PoisonError::into_inner);
+        if !lives(&living.dir)
+            && let Ok(other) = living_thread(&self.dir, self.key.pid)
+        {
+            *living = Arc::new(other);
+        }
+        living.clone()
     }
 
     fn kept(&self, name: &str) -> Option<&File> {
@@ -112,7 +132,7 @@ impl ProcDir {
     /// If a file cannot be read, or is empty.
     pub(crate) fn keep_copies(&mut self, names: &[&'static str]) -> io::Result<()> {
         for name in names {
-            let text = read_file(&self.living, name)?;
+            let text = read_file(&self.living().dir, name)?;
             if text.is_empty() {
                 return Err(io::ErrorKind::NotFound.into());
             }
@@ -143,7 +163,7 @@ impl ProcDir {
             return Ok(file);
         }
         Ok(openat(
-            &self.living,
+            &self.living().dir,
             name,
             OFlags::RDONLY | OFlags::CLOEXEC,
             Mode::empty(),
@@ -153,7 +173,7 @@ impl ProcDir {
 
     /// Returns the destination of a link of the process, as `exe`.
     pub(crate) fn link(&self, name: &str) -> io::Result<String> {
-        link(&self.living, name)
+        link(&self.living().dir, name)
     }
 
     /// Returns the folder itself.
@@ -214,7 +234,7 @@ pub(crate) fn read_stat(dir: impl AsFd) -> io::Result<Stat> {
 }
 
 /// Opens the folder of the first thread if that lives, else of another living thread.
-fn living_thread(dir: &OwnedFd, pid: u32) -> Result<(i32, OwnedFd)> {
+fn living_thread(dir: &OwnedFd, pid: u32) -> Result<LivingThread> {
     let gone = |error: io::Error| no_process(pid, &error);
     let mut all = tasks(dir).map_err(gone)?;
     // Thread ids wrap around, so that other threads may come before the first one.
@@ -225,10 +245,10 @@ fn living_thread(dir: &OwnedFd, pid: u32) -> Result<(i32, OwnedFd)> {
         let Ok(task) = openat(dir, format!("task/{tid}"), flags, Mode::empty()) else {
             continue;
         };
-        match read_stat(&task) {
-            Ok(stat) if !matches!(stat.state, 'Z' | 'X') => return Ok((tid, task)),
-            _ => last = Some(tid),
+        if lives(&task) {
+            return Ok(LivingThread { tid, dir: task });
         }
+        last = Some(tid);
     }
     let what = match last {
         Some(_) => format!(
@@ -237,6 +257,11 @@ fn living_thread(dir: &OwnedFd, pid: u32) -> Result<(i32, OwnedFd)> {
         None => format!("there is no process {pid}"),
     };
     Err(Error::new(ErrorKind::NoSuchProcess, what))
+}
+
+/// Returns whether the thread with this folder has not ended.
+fn lives(task: &OwnedFd) -> bool {
+    read_stat(task).is_ok_and(|stat| !matches!(stat.state, 'Z' | 'X'))
 }
 
 /// Returns the thread ids below an open `/proc/PID`, ascending.
