@@ -1,7 +1,9 @@
 //! The machine that firstchance runs on, as the code above this crate sees it.
 
 use crate::{Crashed, Error, ErrorKind, FileBytes, Follow, JustInTime, Result, Target};
-use snapshot::{Exception, Measure, Module, ProcessKey, Registers, Sample, System, Thread, Time};
+use snapshot::{
+    EndStatus, Exception, Measure, Module, ProcessKey, Registers, Sample, System, Thread, Time,
+};
 use std::{path::Path, sync::Arc, time::Duration};
 
 /// A machine: its processes and what can be done with them. There are three: Linux, Windows, and
@@ -166,8 +168,8 @@ impl Launched {
         Some(started.map_err(|e| not_started(&e)))
     }
 
-    /// Returns the exit code, or minus the signal, once the program has ended.
-    pub fn status(&mut self) -> Option<i32> {
+    /// Returns how the program ended, once it has.
+    pub fn status(&mut self) -> Option<EndStatus> {
         self.inner.status()
     }
 }

@@ -44,5 +44,5 @@ pub use retention::{Disk, Free, Retention, StoredDump, Verdict};
 pub use rule::{Clause, Follow, Rule, Series};
 pub use slots::{SlotStep, Slots};
 pub use target::{Identity, Target};
-pub use trigger::{Trigger, TriggerKind, print_exit_status};
+pub use trigger::{Trigger, TriggerKind};
 pub use units::{parse_duration, parse_size, print_count, print_duration, print_size};

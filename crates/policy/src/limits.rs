@@ -12,6 +12,16 @@ pub struct Limit {
     pub scope: Scope,
 }
 
+impl Limit {
+    /// This many times in all processes of the rule together.
+    pub fn in_all(times: u32) -> Self {
+        Self {
+            times,
+            scope: Scope::Rule,
+        }
+    }
+}
+
 /// Which actions are counted together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Scope {

@@ -4,11 +4,10 @@ mod kind;
 mod print;
 
 pub use kind::TriggerKind;
-pub use print::print_exit_status;
 pub(crate) use print::{shown_debug_string, shown_exception};
 
 use crate::{Condition, Place};
-use snapshot::{Exception, Sender, TargetEvent, signal_name};
+use snapshot::{EndStatus, Exception, Sender, TargetEvent, signal_name};
 use std::time::Duration;
 
 /// What made a rule act, with the details that were seen.
@@ -62,8 +61,8 @@ pub enum Trigger {
     DebugString(String),
     /// The process was about to end.
     Exit {
-        /// The exit code, or minus the number of the signal that ends the process.
-        status: i32,
+        /// How it ends.
+        status: EndStatus,
         /// The sender of that signal, if it is known.
         sender: Option<Sender>,
     },
@@ -87,7 +86,9 @@ impl Trigger {
             (Condition::Breakpoint(wanted), TargetEvent::Breakpoint { place: at, .. }) => {
                 Some(wanted) == place(*at)
             }
-            (Condition::Breakpoint(Place::Exit), TargetEvent::Exiting { .. }) => !crashed,
+            (Condition::Breakpoint(Place::Exit), TargetEvent::Exiting { status, .. }) => {
+                !crashed && !status.is_crash()
+            }
             (Condition::Exit, TargetEvent::Exiting { .. })
             | (Condition::ThreadStart, TargetEvent::ThreadStart { .. })
             | (Condition::ThreadExit, TargetEvent::ThreadExit { .. }) => true,
@@ -147,6 +148,12 @@ impl Trigger {
             | Self::ThreadExit(thread) => Some(*thread),
             _ => None,
         }
+    }
+
+    /// Whether a line says what happened whether or not a condition is met: exceptions and debug strings
+    /// are shown as they come.
+    pub fn is_shown_anyway(&self) -> bool {
+        matches!(self, Self::Exception(_) | Self::DebugString(_))
     }
 
     /// The exception, if it is one.

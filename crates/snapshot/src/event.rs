@@ -1,4 +1,45 @@
-use crate::{Exception, WallTime};
+use crate::{Exception, WallTime, signal_name};
+use std::fmt::{Display, Formatter};
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndStatus {
+    /// It ended by itself, or on Windows was ended, with this exit code. Windows ends a process that
+    /// crashes with the code of the exception.
+    Code(u32),
+    /// This signal ended it.
+    Signal(i32),
+}
+
+impl EndStatus {
+    /// Whether it ended by a crash: by any signal, or with an exit code that is an error of Windows
+    /// (severity and customer bits 1100, [MS-ERREF] 2.3).
+    pub fn is_crash(self) -> bool {
+        match self {
+            EndStatus::Code(code) => code >> 28 == 0xC,
+            EndStatus::Signal(_) => true,
+        }
+    }
+
+    /// The exit code, or minus the number of the signal.
+    pub fn number(self) -> i64 {
+        match self {
+            EndStatus::Code(code) => code.into(),
+            EndStatus::Signal(number) => -i64::from(number),
+        }
+    }
+}
+
+impl Display for EndStatus {
+    /// `exit code 3`, `exit code 0xC0000005`, `by SIGTERM`.
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        match self {
+            EndStatus::Code(code @ 0..=255) => write!(f, "exit code {code}"),
+            EndStatus::Code(code) => write!(f, "exit code 0x{code:X}"),
+            EndStatus::Signal(number) => write!(f, "by {}", signal_name(*number)),
+        }
+    }
+}
 
 /// Who sent a signal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,15 +111,15 @@ pub enum TargetEvent {
     Executed,
     /// The process is about to end; its memory is still there.
     Exiting {
-        /// The exit code, or minus the signal's number.
-        status: i32,
+        /// How it ends.
+        status: EndStatus,
         /// Who sent that signal, if that is known.
         sender: Option<Sender>,
     },
     /// The process is gone.
     Exited {
-        /// The exit code, or minus the signal's number.
-        status: i32,
+        /// How it ended, if that is known.
+        status: Option<EndStatus>,
         /// When that was noticed.
         at: WallTime,
     },

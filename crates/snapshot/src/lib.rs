@@ -27,7 +27,7 @@ mod trail;
 pub mod xsave;
 
 pub use bytes::SparseBytes;
-pub use event::{Sender, TargetEvent};
+pub use event::{EndStatus, Sender, TargetEvent};
 pub use exception::Exception;
 pub use kind::{Detail, DumpFormat, DumpKind, ParseKindError};
 pub use memory::{FileBytes, Memory, NoMemory};

@@ -231,7 +231,7 @@ mod tests {
             ends: None,
         };
         let exit = Trigger::Exit {
-            status: 3,
+            status: snapshot::EndStatus::Code(3),
             sender: None,
         };
         for (trigger, word) in [

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::Request;
 use platform::{Error, ErrorKind};
-use policy::{Command, DumpRequest, FinishReason, Outcome, RuleId, Trigger};
+use policy::{Command, DumpRequest, FinishReason, Note, Outcome, RuleId, Trigger};
 use snapshot::{Measure, ProcessKey, Sample};
 
 impl Runner {
@@ -15,7 +15,8 @@ impl Runner {
     /// is taken: the thread that follows a process takes its dumps, and two threads that trace one
     /// process would refuse each other.
     pub(super) fn obey(&mut self, commands: Vec<Command>) {
-        let is_follow = |command: &Command| matches!(command, Command::Attach { .. });
+        let is_follow =
+            |command: &Command| matches!(command, Command::Watch(_) | Command::Attach { .. });
         let (follow, rest): (Vec<_>, Vec<_>) = commands.into_iter().partition(is_follow);
         for command in follow.into_iter().chain(rest) {
             log::debug!("the rules command: {command}");
@@ -25,12 +26,12 @@ impl Runner {
 
     fn obey_one(&mut self, command: Command) {
         match command {
+            Command::Watch(process) => self.watch(process),
             Command::Sample {
                 process,
                 measures,
                 every,
             } => {
-                self.watch(process);
                 let now = self.host.now();
                 self.schedule.set(process, measures, every, now);
             }
@@ -40,7 +41,6 @@ impl Runner {
             }
             Command::Dump(request) => self.dump(request),
             Command::Attach { process, wake } => {
-                self.watch(process);
                 if self.watched.contains(&process) {
                     self.to_follow.insert(process, wake);
                     self.follow_if_free(process);
@@ -51,11 +51,11 @@ impl Runner {
                 self.arming.remove(&process);
                 self.followers.leave(process);
             }
-            Command::LogStack(note) => self.tell_stack(note.process, note.trigger.thread()),
-            Command::LogException(note) => self.out.push(RunEvent::Log {
-                process: note.process,
-                text: note.trigger.to_string(),
-            }),
+            Command::Tell(note) | Command::LogException(note) => self.tell_trigger(&note),
+            Command::LogStack(note) => {
+                self.tell_trigger(&note);
+                self.tell_stack(note.process, note.trigger.thread());
+            }
             Command::Log { process, text } => self.out.push(RunEvent::Log { process, text }),
             Command::Storm {
                 process,
@@ -69,7 +69,10 @@ impl Runner {
                     rate,
                 });
             }
-            Command::Run { program, note } => self.run_program(&program, &note.trigger),
+            Command::Run { program, note } => {
+                self.tell_trigger(&note);
+                self.run_program(&program, &note.trigger);
+            }
             Command::RuleFinished { rule, why, dumps } => {
                 self.kill_if_wanted(rule, why);
                 self.out.push(RunEvent::RuleFinished { rule, why, dumps });
@@ -79,7 +82,17 @@ impl Runner {
         }
     }
 
-    /// From its first command on, a process is one that we monitor.
+    /// Tells what met a condition, unless a line says that anyway.
+    fn tell_trigger(&mut self, note: &Note) {
+        if !note.trigger.is_shown_anyway() {
+            self.out.push(RunEvent::Trigger {
+                process: note.process,
+                trigger: note.trigger.clone(),
+            });
+        }
+    }
+
+    /// From here on, a process is one that we monitor.
     fn watch(&mut self, process: ProcessKey) {
         if self.watched.contains(&process) {
             return;

@@ -34,8 +34,9 @@ impl Runner {
         self.arming.remove(&process);
         self.misses.retain(|(of, _), _| *of != process);
         self.host.forget(process);
+        let status = self.ends.remove(&process);
         if self.watched.remove(&process) {
-            self.out.push(RunEvent::Exited(process));
+            self.out.push(RunEvent::Exited { process, status });
         }
         self.feed(policy::Event::Exited(process));
     }

@@ -8,7 +8,7 @@ use super::{
 use crate::Step;
 use platform::{ErrorKind, HostEvent};
 use policy::Outcome;
-use snapshot::{ProcessKey, TargetEvent};
+use snapshot::{EndStatus, OperatingSystem, ProcessKey, TargetEvent};
 use std::sync::Arc;
 
 impl Runner {
@@ -69,6 +69,8 @@ impl Runner {
     /// A followed process did something, and stands; it goes on when nothing more is to be done
     /// with it.
     fn did(&mut self, process: ProcessKey, event: TargetEvent) {
+        self.ends
+            .extend(end_told_by(&event).map(|status| (process, status)));
         if let TargetEvent::Exited { .. } = event {
             self.followers.leave(process);
             return self.exited(process);
@@ -126,5 +128,19 @@ impl Runner {
             // What the system forbids now it forbids later too.
             self.feed(policy::Event::Refused(process));
         }
+    }
+}
+
+/// How the process will end or has ended, if the event tells that. On Linux, an exception that nobody handles is
+/// the signal that ends it.
+fn end_told_by(event: &TargetEvent) -> Option<EndStatus> {
+    match event {
+        TargetEvent::Exiting { status, .. } => Some(*status),
+        TargetEvent::Exited { status, .. } => *status,
+        TargetEvent::Exception(exception) => {
+            let is_end = !exception.first_chance && platform::OS == OperatingSystem::Linux;
+            is_end.then_some(EndStatus::Signal(exception.code as i32))
+        }
+        _ => None,
     }
 }

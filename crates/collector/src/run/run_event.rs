@@ -1,7 +1,7 @@
 use crate::{Step, Written};
 use platform::Error;
 use policy::{ClauseStatus, ExceptionCount, FinishReason, RuleId, Suppressed, Trigger};
-use snapshot::{ProcessKey, Time, WallTime};
+use snapshot::{EndStatus, ProcessKey, Time, WallTime};
 use std::sync::Arc;
 
 /// Something that a run tells.
@@ -15,7 +15,12 @@ pub enum RunEvent {
     /// has to be armed in them is.
     Effective,
     /// A monitored process is gone.
-    Exited(ProcessKey),
+    Exited {
+        /// Which.
+        process: ProcessKey,
+        /// How it ended, if that was seen.
+        status: Option<EndStatus>,
+    },
     /// A process may not be touched, or cannot be followed: no rule is about it any more.
     Refused {
         /// Which.
@@ -23,7 +28,7 @@ pub enum RunEvent {
         /// Why.
         error: Error,
     },
-    /// A trigger fired, and a dump begins.
+    /// A condition was met, and its action begins.
     Trigger {
         /// In which process.
         process: ProcessKey,

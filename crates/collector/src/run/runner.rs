@@ -13,7 +13,7 @@ use super::{
 };
 use platform::{Cancel, Error, Host};
 use policy::{Rule, RuleId, RuleSet, RuleState, WakeFor};
-use snapshot::{ProcessKey, Time};
+use snapshot::{EndStatus, ProcessKey, Time};
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::{
@@ -45,6 +45,8 @@ pub struct Runner {
     pub(super) to_follow: HashMap<ProcessKey, WakeFor>,
     /// Processes that are monitored: their end is told.
     pub(super) watched: HashSet<ProcessKey>,
+    /// How processes that are about to end do.
+    pub(super) ends: HashMap<ProcessKey, EndStatus>,
     pub(super) pending: Pending,
     /// Followers that are not armed yet, of processes that there were when rules were added.
     pub(super) arming: HashSet<ProcessKey>,
@@ -116,6 +118,7 @@ impl Runner {
             followers,
             to_follow: HashMap::new(),
             watched: HashSet::new(),
+            ends: HashMap::new(),
             pending: Pending::default(),
             arming: HashSet::new(),
             is_effective: true,

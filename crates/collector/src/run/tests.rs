@@ -10,7 +10,7 @@ use super::{DumpOptions, RunEvent, Runner, Setup};
 use crate::Destination;
 use platform::{Cancel, Stop, sim::SimMachine};
 use policy::{Rule, Settings};
-use snapshot::{DumpFormat, Measure, ProcessKey, TargetEvent};
+use snapshot::{DumpFormat, EndStatus, Measure, ProcessKey, TargetEvent};
 use std::{
     fmt::Write as _,
     sync::Arc,
@@ -151,7 +151,7 @@ fn line(event: &RunEvent) -> Option<String> {
         RunEvent::Watching(process) => write!(line, "{process} watched"),
         RunEvent::Armed(process) => write!(line, "{process} armed"),
         RunEvent::Effective => write!(line, "effective"),
-        RunEvent::Exited(process) => write!(line, "{process} exited"),
+        RunEvent::Exited { process, .. } => write!(line, "{process} exited"),
         RunEvent::Refused { process, error } => write!(line, "{process} refused: {error}"),
         RunEvent::Trigger { process, trigger } => write!(line, "{process} trigger: {trigger}"),
         RunEvent::Dumped(dumps) => write!(line, "{} dumped", dumps.len()),
@@ -172,16 +172,16 @@ fn count(told: &[String], beginning: &str) -> usize {
         .count()
 }
 
-fn exiting(status: i32) -> TargetEvent {
+fn exiting(code: u32) -> TargetEvent {
     TargetEvent::Exiting {
-        status,
+        status: EndStatus::Code(code),
         sender: None,
     }
 }
 
 fn gone() -> TargetEvent {
     let at = snapshot::WallTime(0);
-    TargetEvent::Exited { status: 0, at }
+    TargetEvent::Exited { status: None, at }
 }
 
 fn usr1() -> TargetEvent {

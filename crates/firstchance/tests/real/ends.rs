@@ -1,16 +1,22 @@
 //! The end of a process of several threads: each of them stops once more for a tracer when it ends, and the
 //! process has ended with the last.
 
-use std::process::Command;
+use std::{os::unix::process::ExitStatusExt as _, process::Command};
 
 use crate::support::{Child, Firstchance, Program, Run, Running, compile, folder};
 
 /// Loses threads by an exec or by a seccomp filter, goes on, and ends with code 4.
 const GOES_ON: Program = Program::c("goes_on.c");
+/// Ends in one of many ways.
+const ENDS: Program = Program::c("ends.c");
 
 fn watch(child: &Child, what: &str, number: &str, to: &tempfile::TempDir) -> Running {
-    Firstchance::new(&["watch", "--json", &child.pid().to_string()])
-        .args(&["--when", "exit", "--do", what, "-n", number, "-o"])
+    watch_pid(child.pid(), "exit", what, number, to)
+}
+
+fn watch_pid(pid: u32, when: &str, what: &str, number: &str, to: &tempfile::TempDir) -> Running {
+    Firstchance::new(&["watch", "--json", &pid.to_string()])
+        .args(&["--when", when, "--do", what, "-n", number, "-o"])
         .arg(to.path())
         .spawn()
         .until_it_says("\"event\":\"armed\"")
@@ -63,4 +69,112 @@ fn a_process_that_goes_on_without_some_of_its_threads_has_not_ended() {
             assert_the_end_is_met_once(&run, 4);
         }
     }
+}
+
+/// The first process of a pid namespace is spared by the kernel while it is traced, and faults for ever.
+#[test]
+fn a_fault_ends_the_first_process_of_a_pid_namespace() {
+    for (how, signal) in [
+        ("segv", libc::SIGSEGV),
+        ("thread", libc::SIGSEGV),
+        ("bus", libc::SIGBUS),
+    ] {
+        let is_met = usize::from(signal == libc::SIGSEGV);
+        for (when, dumps) in [
+            ("exit", 1),
+            ("signal SIGSEGV", is_met),
+            ("unhandled exception", 1),
+            ("thread exit", 0),
+        ] {
+            let folder = folder();
+            let mut unshare = Command::new("unshare");
+            unshare.args(["--pid", "--fork", "--kill-child", "prlimit", "--core=1"]);
+            let mut unshare = Child::start(unshare.arg(compile(&ENDS)).arg(how));
+            assert_eq!(unshare.line(), "ready");
+            let running = watch_pid(only_child(unshare.pid()), when, "mini dump", "0", &folder);
+            unshare.tell("end");
+            assert_eq!(unshare.wait().signal(), Some(signal), "{how}, {when}");
+            let run = running.finish();
+            let ends = run.events("exited");
+            assert_eq!(ends.len(), 1, "{run:#?}");
+            assert_eq!(
+                ends[0]["status"].as_i64(),
+                Some(-i64::from(signal)),
+                "{run:#?}"
+            );
+            assert_eq!(run.events("dump").len(), dumps, "{run:#?}");
+        }
+    }
+}
+
+/// How a process ended is told whether or not a dump was taken.
+#[test]
+fn the_end_of_a_process_is_told_with_its_status() {
+    for (how, status) in [("_exit", 4), ("segv", -11), ("term", -15)] {
+        for (what, number) in [
+            ("none", "0"),
+            ("none", "1"),
+            ("mini dump", "1"),
+            ("log stack", "1"),
+        ] {
+            let folder = folder();
+            let mut child = Child::that_crashes(compile(&ENDS), &[how]);
+            assert_eq!(child.line(), "ready");
+            let running = watch(&child, what, number, &folder);
+            child.tell("end");
+            child.wait();
+            let run = running.finish();
+            run.assert_code(0);
+            assert_eq!(run.events("trigger").len(), 1, "{run:#?}");
+            assert_eq!(run.events("exited")[0]["status"], status, "{run:#?}");
+        }
+    }
+}
+
+/// A crash, or a signal that somebody sent, is no end of its own.
+#[test]
+fn a_process_ends_by_itself_only_by_an_exit() {
+    for (how, dumps) in [
+        ("_exit", 1),
+        ("exit_group", 1),
+        ("segv", 0),
+        ("abort", 0),
+        ("kill", 0),
+        ("term", 0),
+    ] {
+        let folder = folder();
+        let mut child = Child::that_crashes(compile(&ENDS), &[how]);
+        assert_eq!(child.line(), "ready");
+        let running = watch_pid(child.pid(), "breakpoint exit", "mini dump", "0", &folder);
+        child.tell("end");
+        child.wait();
+        let run = running.finish();
+        assert_eq!(run.events("dump").len(), dumps, "{how}: {run:#?}");
+    }
+}
+
+/// Nothing is sampled of it, and it is not followed.
+#[test]
+fn a_rule_about_time_alone_ends_with_its_process() {
+    for when in ["every 200ms", "every 1h"] {
+        let folder = folder();
+        let mut child = Child::that_crashes(compile(&ENDS), &["_exit"]);
+        assert_eq!(child.line(), "ready");
+        let command = Firstchance::new(&["watch", &child.pid().to_string(), "--when", when]);
+        let command = command.args(&["--do", "none", "-o"]).arg(folder.path());
+        let running = command.spawn().until_it_says("Trigger: every");
+        child.tell("end");
+        child.wait();
+        let run = running.finish();
+        run.assert_code(0).assert_says("Monitoring has ended.");
+    }
+}
+
+fn only_child(pid: u32) -> u32 {
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+    children
+        .expect("its children")
+        .trim()
+        .parse()
+        .expect("one child")
 }

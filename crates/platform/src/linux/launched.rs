@@ -1,6 +1,7 @@
 //! A program that we start: it waits before its first instruction, and is an ordinary child then.
 
 use super::sys::launch::Waiting;
+use snapshot::EndStatus;
 use std::{io, os::unix::process::ExitStatusExt, path::PathBuf, process::Child};
 
 /// A program that waits, runs, or could not be executed.
@@ -42,14 +43,13 @@ impl RawLaunched {
         }
     }
 
-    /// Returns the exit code, or minus the signal, once the program has ended.
-    pub(crate) fn status(&mut self) -> Option<i32> {
+    /// Returns how the program ended, once it has.
+    pub(crate) fn status(&mut self) -> Option<EndStatus> {
         let RawLaunched::Running(child) = self else {
             return None;
         };
         let status = child.try_wait().ok()??;
-        status
-            .code()
-            .or_else(|| status.signal().map(|signal| -signal))
+        let code = status.code().map(|code| EndStatus::Code(code as u32));
+        code.or_else(|| status.signal().map(EndStatus::Signal))
     }
 }

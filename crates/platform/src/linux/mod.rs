@@ -30,6 +30,7 @@ mod leftovers;
 mod list;
 mod memory;
 mod monitor;
+mod namespace_init;
 mod pages;
 pub(crate) mod postmortem;
 mod probe_patches;

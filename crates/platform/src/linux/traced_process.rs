@@ -6,7 +6,7 @@
 //! thousands of signals a second is slowed down.
 
 use super::{
-    arch,
+    arch, leftovers, namespace_init,
     proc::{ProcDir, status},
     stop::{Threads, TraceState},
     sys::ptrace::{self, Report, SignalInfo},
@@ -36,6 +36,29 @@ pub(crate) struct Traced {
     /// for it.
     pub(crate) tells_births: bool,
     gone: Option<i32>,
+    /// Whether it is the first process of a pid namespace.
+    is_namespace_init: bool,
+    /// A fault that will end such a process.
+    fatal_fault: Option<FatalFault>,
+}
+
+/// A fault that ends the process once its thread is detached.
+#[derive(Clone, Copy, Debug)]
+struct FatalFault {
+    tid: i32,
+    signal: i32,
+    stage: FaultStage,
+}
+
+/// What has been reported of such a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FaultStage {
+    /// The fault, where that is wanted.
+    Fault,
+    /// Next comes the end of the process.
+    EndIsNext,
+    /// The end of the process, too.
+    End,
 }
 
 /// An event of a traced process. All but the last name the thread that stands for it.
@@ -81,6 +104,8 @@ impl Traced {
             wants_threads,
             tells_births: false,
             gone: None,
+            is_namespace_init: namespace_init::is_namespace_init(proc),
+            fatal_fault: None,
         })
     }
 
@@ -107,6 +132,13 @@ impl Traced {
 
     /// Returns an event that a thread reported while all threads were being stopped.
     fn waiting(&mut self, proc: &ProcDir) -> Option<TraceEvent> {
+        if let Some(fault) = &mut self.fatal_fault
+            && fault.stage == FaultStage::EndIsNext
+        {
+            fault.stage = FaultStage::End;
+            self.threads.in_exit = true;
+            return Some(TraceEvent::Exiting(fault.tid, -fault.signal));
+        }
         let mut states = self.threads.states.iter();
         let waits = |state: &TraceState| {
             matches!(state, TraceState::Signal(_) | TraceState::AtBreakpoint(_))
@@ -127,7 +159,14 @@ impl Traced {
         match ptrace::signal_info(tid) {
             Ok(info) => {
                 let info = SignalInfo::read(&info);
-                Some(TraceEvent::Signal(tid, info, fate(proc, info.number)))
+                let fate = fate(proc, info.number);
+                let is_fatal = fate == Fate::Death && namespace_init::is_own_fault(&info);
+                if self.is_namespace_init && is_fatal {
+                    let signal = info.number;
+                    let stage = FaultStage::Fault;
+                    self.fatal_fault = Some(FatalFault { tid, signal, stage });
+                }
+                Some(TraceEvent::Signal(tid, info, fate))
             }
             // It was killed where it stood.
             Err(_) => {
@@ -143,6 +182,14 @@ impl Traced {
             Report::Signal(signal) if self.threads.wants(signal) => {
                 self.threads.states.insert(tid, TraceState::Signal(signal));
                 return self.signal(proc, tid);
+            }
+            Report::Signal(signal)
+                if self.is_namespace_init && namespace_init::is_fault(signal) =>
+            {
+                self.threads.states.insert(tid, TraceState::Signal(signal));
+                let _ = self.signal(proc, tid);
+                self.go_on(tid);
+                return self.waiting(proc);
             }
             Report::Signal(signal) => ptrace::resume(tid, signal),
             Report::AtBreakpoint(place) => return Some(self.trapped(tid, place)),
@@ -196,12 +243,31 @@ impl Traced {
 
     /// Lets the thread that stands for an event run on.
     pub(crate) fn go_on(&mut self, tid: i32) {
+        if self.fatal_fault.is_some_and(|fault| fault.tid == tid) {
+            return self.end_of_namespace(tid);
+        }
         let state = self.threads.states.insert(tid, TraceState::Running);
         let _ = match state {
             Some(TraceState::Signal(signal)) => ptrace::resume(tid, signal),
             Some(TraceState::Stopped | TraceState::Exiting) => ptrace::resume(tid, 0),
             _ => Ok(()),
         };
+    }
+
+    /// The thread of a fatal fault goes on: first the end of the process is reported, then the thread is
+    /// detached, so that the fault ends it.
+    fn end_of_namespace(&mut self, tid: i32) {
+        if let Some(fault) = &mut self.fatal_fault
+            && fault.stage == FaultStage::Fault
+            && !self.threads.in_exit
+        {
+            fault.stage = FaultStage::EndIsNext;
+            self.threads.states.insert(tid, TraceState::Exiting);
+            return;
+        }
+        self.fatal_fault = None;
+        self.threads.states.remove(&tid);
+        leftovers::detach(tid, 0);
     }
 }
 

@@ -45,7 +45,7 @@ pub(crate) enum DebugEventKind {
     DebugString(String),
     Exception(Exception),
     /// The process is ending with this exit code.
-    Exit(i32),
+    Exit(u32),
     /// An event of a kind that we do not use.
     Other,
 }
@@ -77,9 +77,7 @@ impl DebugEvent {
                 EXCEPTION_DEBUG_EVENT => {
                     DebugEventKind::Exception(exception(thread, &event.u.Exception))
                 }
-                EXIT_PROCESS_DEBUG_EVENT => {
-                    DebugEventKind::Exit(event.u.ExitProcess.dwExitCode as i32)
-                }
+                EXIT_PROCESS_DEBUG_EVENT => DebugEventKind::Exit(event.u.ExitProcess.dwExitCode),
                 _ => DebugEventKind::Other,
             }
         };

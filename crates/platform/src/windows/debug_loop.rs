@@ -11,7 +11,7 @@ use super::{
     threads,
 };
 use crate::{Arming, Result};
-use snapshot::{Exception, Module, Range, Registers, TargetEvent};
+use snapshot::{EndStatus, Exception, Module, Range, Registers, TargetEvent};
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
@@ -188,7 +188,7 @@ impl DebugLoop {
             DebugEventKind::Exit(status) => self.told(
                 self.wanted.exit,
                 TargetEvent::Exiting {
-                    status,
+                    status: EndStatus::Code(status),
                     sender: None,
                 },
             ),

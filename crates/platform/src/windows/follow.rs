@@ -9,7 +9,7 @@ use crate::{
     Arming, Capture, CaptureOptions, Error, ErrorKind, Facts, Follow, Happened, Result, Standing,
     Target, Waker,
 };
-use snapshot::{Exception, Memory, ProcessKey, Registers, TargetEvent};
+use snapshot::{EndStatus, Exception, Memory, ProcessKey, Registers, TargetEvent};
 use std::{
     cell::RefCell,
     rc::Rc,
@@ -94,7 +94,7 @@ impl WindowsFollow {
         };
         let process = &self.target.process;
         let gone = || TargetEvent::Exited {
-            status: process.exit_code(),
+            status: Some(EndStatus::Code(process.exit_code())),
             at: wall_now(),
         };
         event.or_else(|| process.has_ended().then(gone))

@@ -7,6 +7,7 @@
 //! until we let it go; from then on the job has no limits.
 
 use super::sys::{check, check_status, function, own, raw};
+use snapshot::EndStatus;
 use std::{
     io,
     os::windows::{
@@ -85,8 +86,9 @@ impl RawLaunched {
     }
 
     /// Returns the exit code once the program has ended.
-    pub(crate) fn status(&mut self) -> Option<i32> {
-        self.child.try_wait().ok()??.code()
+    pub(crate) fn status(&mut self) -> Option<EndStatus> {
+        let code = self.child.try_wait().ok()??.code()?;
+        Some(EndStatus::Code(code as u32))
     }
 }
 

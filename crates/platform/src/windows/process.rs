@@ -136,11 +136,11 @@ impl Process {
     }
 
     /// Returns the exit code; meaningless while the process runs.
-    pub(crate) fn exit_code(&self) -> i32 {
+    pub(crate) fn exit_code(&self) -> u32 {
         let mut code = 0;
         // SAFETY: an open process, and a live local for the answer.
         unsafe { GetExitCodeProcess(self.raw(), &raw mut code) };
-        code as i32
+        code
     }
 
     /// Returns how many handles the process has.

@@ -206,7 +206,8 @@ impl RuleSet {
                 program: program.clone(),
                 note,
             }),
-            Action::Dump(_) | Action::None => {}
+            Action::None => self.out.push(Command::Tell(note)),
+            Action::Dump(_) => {}
         }
         self.action_ended(now, clause_ref, counts, false, true);
     }

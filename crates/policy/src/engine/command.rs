@@ -8,6 +8,8 @@ use std::time::Duration;
 /// Something that the loop has to do or to show.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
+    /// From now on, report the end of a process as [`Event::Exited`](super::Event::Exited): a rule is about it.
+    Watch(ProcessKey),
     /// From now on, sample these values of a process at this interval. Replaces the last such command for
     /// the process. Without values, stop.
     Sample {
@@ -32,6 +34,8 @@ pub enum Command {
     Detach(ProcessKey),
     /// Take a dump, and report its end as [`Event::DumpFinished`](super::Event::DumpFinished).
     Dump(DumpRequest),
+    /// Show what met a condition; nothing else is done.
+    Tell(Note),
     /// Show the stack of the trigger's thread, or of all threads if the trigger names none.
     LogStack(Note),
     /// Show the exception.

@@ -67,7 +67,9 @@ impl RuleSet {
         };
         active.bind(now, key);
         process.rules.push(rule);
-        process.was_watched = true;
+        if !std::mem::replace(&mut process.was_watched, true) {
+            self.out.push(Command::Watch(key));
+        }
         self.processes_to_check.insert(key);
         self.rules_to_check.insert(rule);
         self.deadline_is_outdated = true;

@@ -11,6 +11,7 @@ use std::{
 impl Display for Command {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         match self {
+            Command::Watch(process) => write!(f, "watch {process}"),
             Command::Sample {
                 process,
                 measures,
@@ -20,6 +21,7 @@ impl Display for Command {
             Command::Attach { process, wake } => write!(f, "attach to {process}: {wake}"),
             Command::Detach(process) => write!(f, "detach from {process}"),
             Command::Dump(request) => write!(f, "{request}"),
+            Command::Tell(note) => write!(f, "tell of {note}"),
             Command::LogStack(note) => write!(f, "log stack of {note}"),
             Command::LogException(note) => write!(f, "log exception of {note}"),
             Command::Run { program, note } => write!(f, "run {program} for {note}"),

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{Identity, parse_duration, parse_size};
-use snapshot::{Exception, Measure, Sample, TargetEvent};
+use snapshot::{EndStatus, Exception, Measure, Sample, TargetEvent};
 use std::{collections::HashMap, time::Duration};
 
 mod random;
@@ -24,6 +24,20 @@ fn check(rule: &str, timeline: &str) {
     run(&[rule], 1, false, timeline);
 }
 
+/// The end of each process that a rule is about has to be reported, also if nothing else has.
+#[test]
+fn every_process_of_a_rule_is_watched_once() {
+    for rule in [
+        "on 7, when every 1h, do none",
+        "on 7, when exit, do mini dump",
+    ] {
+        let mut machine = Machine::new(&[rule, rule], 1);
+        let commands = machine.handle(Time::default(), "found 7");
+        let is_watch = |command: &&Command| **command == Command::Watch(key("7"));
+        assert_eq!(commands.iter().filter(is_watch).count(), 1, "{commands:?}");
+    }
+}
+
 /// As `check`, and also expects the commands that say what to sample and to attach to.
 fn check_needs(rule: &str, timeline: &str) {
     run(&[rule], 1, true, timeline);
@@ -41,7 +55,7 @@ fn run(rules: &[&str], cpus: u32, needs: bool, timeline: &str) {
         let (at, event) = given.trim().split_once(' ').unwrap();
         let now = Time(parse_duration(at).unwrap());
         let commands = machine.handle(now, event.trim());
-        let is_expected = |c: &&Command| needs || !is_need(c);
+        let is_expected = |c: &&Command| !matches!(c, Command::Watch(_)) && (needs || !is_need(c));
         let texts: Vec<_> = commands
             .iter()
             .filter(is_expected)
@@ -117,7 +131,7 @@ impl Machine {
             "throws" => exception(object, true),
             "dies" => exception(object.strip_prefix("of ").unwrap(), false),
             "ends" => TargetEvent::Exiting {
-                status: object.parse().unwrap(),
+                status: status(object.parse().unwrap()),
                 sender: None,
             },
             "gets" => TargetEvent::Signal {
@@ -216,5 +230,13 @@ fn identity(text: &str) -> Identity {
         parent: parent.parse().unwrap(),
         name: name.to_owned(),
         ..Identity::default()
+    }
+}
+
+/// The exit code, or minus a signal.
+fn status(number: i32) -> EndStatus {
+    match number {
+        -64..=-1 => EndStatus::Signal(-number),
+        code => EndStatus::Code(code as u32),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Trigger;
 use crate::{Condition, Level, exception::printed, print_duration};
-use snapshot::{Exception, Sender, signal_name};
+use snapshot::{EndStatus, Exception, Sender, signal_name};
 use std::fmt::{self, Display, Formatter};
 
 impl Display for Trigger {
@@ -43,17 +43,6 @@ impl Display for Trigger {
     }
 }
 
-/// How a process ended: `exit code 3`, `exit code 0xC0000005`, `by SIGTERM`. `status` is the exit
-/// code, or minus the number of the signal that ended the process.
-pub fn print_exit_status(status: i32) -> String {
-    match status {
-        _ if is_signal(status) => format!("by {}", signal_name(-status)),
-        0..=255 => format!("exit code {status}"),
-        // Windows ends a process that crashes with the code of the exception.
-        other => format!("exit code 0x{:X}", other as u32),
-    }
-}
-
 /// `Unhandled: E0434352.CLR ("…")`: the line that is shown when an exception is seen, with
 /// ProcDump's words.
 pub(crate) fn shown_exception(exception: &Exception) -> String {
@@ -83,18 +72,13 @@ fn level(f: &mut Formatter<'_>, condition: &Condition, values: &[f64]) -> fmt::R
 }
 
 /// `Process end: by SIGTERM from process 7 (sh)`
-fn end(f: &mut Formatter<'_>, status: i32, sender: Option<&Sender>) -> fmt::Result {
-    write!(f, "Process end: {}", print_exit_status(status))?;
-    match sender.filter(|_| is_signal(status)) {
+fn end(f: &mut Formatter<'_>, status: EndStatus, sender: Option<&Sender>) -> fmt::Result {
+    write!(f, "Process end: {status}")?;
+    match sender.filter(|_| matches!(status, EndStatus::Signal(_))) {
         Some(Sender::Process { pid, name }) => write!(f, " from process {pid} ({})", plain(name)),
         Some(Sender::Kernel) => f.write_str(" from the kernel, as when memory is short"),
         None => Ok(()),
     }
-}
-
-/// Whether a status means that a signal ended the process. Linux has signals 1 to 64.
-fn is_signal(status: i32) -> bool {
-    (-64..=-1).contains(&status)
 }
 
 /// A text of the target with its control characters escaped, and cut to a length that a log can
@@ -128,11 +112,14 @@ mod tests {
         };
         let texts = [
             (
-                by(-15),
+                by(EndStatus::Signal(15)),
                 "Process end: by SIGTERM from process 5 (a\\u{1b}b)",
             ),
-            (by(3), "Process end: exit code 3"),
-            (by(-1073741819), "Process end: exit code 0xC0000005"),
+            (by(EndStatus::Code(3)), "Process end: exit code 3"),
+            (
+                by(EndStatus::Code(0xC000_0005)),
+                "Process end: exit code 0xC0000005",
+            ),
             (
                 Trigger::DebugString("x\ny ".into()),
                 "Debug string: x\\u{a}y",

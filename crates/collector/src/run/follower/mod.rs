@@ -19,7 +19,7 @@ use crate::collect::collect_attached;
 use first_stack::{FirstStacks, Thrower};
 use platform::{ErrorKind, Follow, Happened, Host, Result, Standing, Waker};
 use policy::WakeFor;
-use snapshot::TargetEvent;
+use snapshot::{EndStatus, TargetEvent};
 use std::{
     collections::HashSet,
     sync::{
@@ -60,6 +60,7 @@ pub(super) fn follow(host: &dyn Host, task: Task) -> Result<()> {
         is_gone: false,
         has_more_to_tell: false,
         ends: false,
+        end_status: None,
         panicked: None,
         first_stacks: FirstStacks::default(),
         said: HashSet::new(),
@@ -88,6 +89,8 @@ struct Follower {
     has_more_to_tell: bool,
     /// Whether the process has begun to end itself.
     ends: bool,
+    /// How it ends, once that is known.
+    end_status: Option<EndStatus>,
     panicked: Option<Panicked>,
     first_stacks: FirstStacks,
     /// Notices that were given; each is given once.
@@ -130,7 +133,7 @@ impl Follower {
             };
             let then = match self.process.wait(until)? {
                 Happened::Woken => self.obey_all()?,
-                Happened::TimedOut if self.is_gone => self.tell_end(0),
+                Happened::TimedOut if self.is_gone => self.tell_end(None),
                 Happened::TimedOut => Then::Stay,
                 Happened::Event(TargetEvent::Exited { status, .. }, _) => self.tell_end(status),
                 Happened::Event(event, standing) => self.happened(event, standing)?,
@@ -173,7 +176,10 @@ impl Follower {
                 Ok(then)
             }
             TargetEvent::ModuleLoad { .. } | TargetEvent::ModuleUnload { .. } => self.module(event),
-            TargetEvent::Exiting { .. } if !self.wake.wants_end() => Ok(Then::Stay),
+            TargetEvent::Exiting { status, .. } if !self.wake.wants_end() => {
+                self.end_status = Some(status);
+                Ok(Then::Stay)
+            }
             TargetEvent::DebugString { ref text } if !self.wake.acts_on(text) => {
                 self.tell.tell(FollowerEvent::Seen(event));
                 Ok(Then::Stay)
@@ -316,9 +322,10 @@ impl Follower {
         }
     }
 
-    fn tell_end(&mut self, status: i32) -> Then {
+    fn tell_end(&mut self, status: Option<EndStatus>) -> Then {
         self.tell_the_rest();
         let at = crate::store::keep::now();
+        let status = status.or(self.end_status);
         let event = TargetEvent::Exited { status, at };
         self.tell.tell(FollowerEvent::Did(event));
         Then::Leave

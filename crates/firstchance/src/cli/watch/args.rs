@@ -8,7 +8,8 @@ use crate::{
 use collector::{Destination, DumpOptions};
 use platform::{Error, ErrorKind, Stop};
 use policy::{
-    Action, Clause, Condition, Follow, Free, Limits, Retention, Rule, Target, Window, parse_when,
+    Action, Clause, Condition, Follow, Free, Limit, Limits, Retention, Rule, Target, Window,
+    parse_when,
 };
 use snapshot::{DumpFormat, DumpKind, OperatingSystem};
 use std::{
@@ -58,12 +59,13 @@ pub(crate) struct Common {
     /// Condition: `cpu > 85% for 10s`, `memory >= 2GiB`, `exit` …; several mean "or"
     #[arg(short, long, value_name = "CONDITION")]
     when: Vec<String>,
-    /// Action: `full dump`, `mini dump`, `mini and full dump`, `none` …
+    /// Action: `full dump`, `mini dump`, `mini and full dump`, `log stack`, `none` …
     #[arg(long = "do", value_name = "ACTION", default_value = "mini dump")]
     action: String,
-    /// Number of dumps, 0 for no limit
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 1)]
-    number: u32,
+    /// Number of dumps, 0 for no limit [default: 1]. Where the action takes no dump, how often it is done
+    /// [default: no limit]
+    #[arg(short = 'n', long, value_name = "N")]
+    number: Option<u32>,
     /// Watch child processes too
     #[arg(long)]
     children: bool,
@@ -154,13 +156,19 @@ impl Common {
         follow: Follow,
         launch: Option<(PathBuf, Vec<String>)>,
     ) -> anyhow::Result<Job> {
-        let mut rule = Rule::new(
-            target,
-            vec![Clause::new(self.conditions()?, self.action()?)],
-        );
+        let mut clause = Clause::new(self.conditions()?, self.action()?);
+        let takes_dumps = !clause.action.kinds().is_empty();
+        let default = u32::from(takes_dumps);
+        let number = self.number.unwrap_or(default);
+        let number = (number > 0).then_some(number);
+        clause.limit = number.filter(|_| !takes_dumps).map(Limit::in_all);
+        let mut rule = Rule::new(target, vec![clause]);
         rule.follow = follow;
         rule.children = self.children;
-        rule.limits = self.limits();
+        rule.limits = Limits {
+            max_dumps: number.filter(|_| takes_dumps),
+            ..self.limits()
+        };
         Ok(Job {
             launch,
             ..self.job_of(vec![(rule, self.dump_options())])
@@ -194,7 +202,6 @@ impl Common {
 
     fn limits(&self) -> Limits {
         Limits {
-            max_dumps: (self.number > 0).then_some(self.number),
             windows: self.max_dumps_per.clone(),
             avoid_outage: self.avoid_outage,
             keep: Retention {

@@ -8,14 +8,16 @@ use crate::{
 use collector::{ExceptionRow, RunEvent, Step};
 use policy::{FinishReason, SuppressReason};
 use serde_json::{Value, json};
+use snapshot::EndStatus;
 use std::time::Duration;
 
 /// The time between two `status` events. To print the values of 500 processes every second would cost more
 /// than to watch them.
 pub(crate) const STATUS_EVERY: Duration = Duration::from_secs(60);
 
-/// Prints an event. `status` is how a process ended that firstchance launched, if the event is its end.
-pub(crate) fn print_event(writer: &LineWriter, event: &RunEvent, status: Option<i32>) {
+/// Prints an event. `status` is how a process ended that firstchance launched, if the event is its end and
+/// does not tell that itself.
+pub(crate) fn print_event(writer: &LineWriter, event: &RunEvent, status: Option<EndStatus>) {
     if let RunEvent::Dumped(dumps) = event {
         for dump in dumps {
             let mut event = serde_json::to_value(DumpJson::of(dump)).unwrap_or_default();
@@ -71,12 +73,16 @@ fn finish_word(why: FinishReason) -> &'static str {
 }
 
 /// The object of an event. Returns `None` for events that are not printed as JSON here.
-fn object(event: &RunEvent, status: Option<i32>) -> Option<Value> {
+fn object(event: &RunEvent, status: Option<EndStatus>) -> Option<Value> {
     Some(match event {
         RunEvent::Watching(process) => json!({ "event": "watching", "pid": process.pid }),
         RunEvent::Armed(process) => json!({ "event": "armed", "pid": process.pid }),
         RunEvent::Effective => json!({ "event": "effective" }),
-        RunEvent::Exited(process) => {
+        RunEvent::Exited {
+            process,
+            status: seen,
+        } => {
+            let status = seen.or(status).map(EndStatus::number);
             json!({ "event": "exited", "pid": process.pid, "status": status })
         }
         RunEvent::Trigger { process, trigger } => json!({

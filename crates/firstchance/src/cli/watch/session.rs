@@ -9,6 +9,7 @@ use crate::{
 use collector::{RunEvent, Runner, RunnerHandle, Setup};
 use platform::{Cancel, Error, ErrorKind, Host, Launched, Monitor};
 use policy::{Follow, Rule, Settings, Target};
+use snapshot::EndStatus;
 use std::{
     process::ExitCode,
     sync::{
@@ -88,7 +89,7 @@ impl Session {
         while !self.runner.is_over() {
             let events = self.runner.step();
             let changes =
-                |event: &RunEvent| matches!(event, RunEvent::Watching(_) | RunEvent::Exited(_));
+                |event: &RunEvent| matches!(event, RunEvent::Watching(_) | RunEvent::Exited { .. });
             if events.iter().any(changes) {
                 let watched = self.runner.watched();
                 self.monitor.follow(watched.map(|key| key.pid));
@@ -145,10 +146,13 @@ fn record(
         }
         _ => {}
     }
-    let is_ours = |launched: &&mut Launched| matches!(event, RunEvent::Exited(process) if *process == launched.key);
-    let status = launched.as_mut().filter(is_ours);
-    let status = status.and_then(|launched| launched.status());
-    show.show(event, status);
+    show.show(event, end_of_launched(launched, event));
+}
+
+/// How the program ended that was launched, if the event is its end.
+fn end_of_launched(launched: &mut Option<Launched>, event: &RunEvent) -> Option<EndStatus> {
+    let is_its_end = |launched: &&mut Launched| matches!(event, RunEvent::Exited { process, .. } if *process == launched.key);
+    launched.as_mut().filter(is_its_end)?.status()
 }
 
 /// A process that is not there any more when its dump is taken was there when it was found: it has

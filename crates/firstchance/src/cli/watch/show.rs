@@ -4,7 +4,7 @@ use super::{Header, Job, Wording, json, summary::RunSummary};
 use crate::ui::{LineWriter, Output, Reporter, console};
 use collector::{ExceptionRow, RunEvent};
 use policy::{ClauseStatus, FinishReason, Follow, Rule, RuleId, SuppressReason, Suppressed};
-use snapshot::ProcessKey;
+use snapshot::{EndStatus, ProcessKey};
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
 /// The most lines of live status. If there are more, only their number is shown.
@@ -69,8 +69,9 @@ impl Show {
         }
     }
 
-    /// Shows an event. `status` is how a process ended that firstchance launched, if the event is its end.
-    pub(crate) fn show(&mut self, event: &RunEvent, status: Option<i32>) {
+    /// Shows an event. `status` is how a process ended that firstchance launched, if the event is its end and
+    /// does not tell that itself.
+    pub(crate) fn show(&mut self, event: &RunEvent, status: Option<EndStatus>) {
         if let RunEvent::RuleFinished {
             rule: RuleId(rule),
             why,
@@ -88,7 +89,10 @@ impl Show {
             RunEvent::Trigger { process, trigger } => {
                 self.line(&format!("Trigger: {trigger}{}", self.which(*process)));
             }
-            RunEvent::Exited(process) => self.exited(*process, status),
+            RunEvent::Exited {
+                process,
+                status: seen,
+            } => self.exited(*process, seen.or(status)),
             RunEvent::DumpFailed { number, error, .. } => {
                 self.line(&format!("Dump {number} error: {error}"));
             }
@@ -106,7 +110,9 @@ impl Show {
                 self.stacks.insert(of, frames.clone());
             }
             RunEvent::Exceptions { process, table } => self.exceptions(*process, table),
-            RunEvent::Log { text, .. } => self.line(&console::plain(text)),
+            RunEvent::Log { process, text } => {
+                self.line(&format!("{}{}", console::plain(text), self.which(*process)));
+            }
             RunEvent::Storm {
                 active: true, rate, ..
             } => self.line(&format!(
@@ -172,7 +178,7 @@ impl Show {
             () if summary.cancelled => "Monitoring was cancelled.",
             () if summary.cancelled_by_pid => "Monitoring was ended by `firstchance cancel`.",
             () if !self.has_number.values().any(|has_number| *has_number) => {
-                "Monitoring has summary."
+                "Monitoring has ended."
             }
             () if self.all_reached() => "Dump count reached.",
             () => "Dump count not reached.",
@@ -191,9 +197,9 @@ impl Show {
             })
     }
 
-    fn exited(&self, process: ProcessKey, status: Option<i32>) {
+    fn exited(&self, process: ProcessKey, status: Option<EndStatus>) {
         let status = status.filter(|_| self.wording != Wording::ProcDump);
-        let status = status.map(|status| format!(" ({})", policy::print_exit_status(status)));
+        let status = status.map(|status| format!(" ({status})"));
         let status = status.unwrap_or_default();
         let which = self.which(process);
         self.line(&format!("The process has exited{status}.{which}"));

@@ -20,7 +20,7 @@ use crate::{
         traced_process::{TraceEvent, Traced},
     },
 };
-use snapshot::TargetEvent;
+use snapshot::{EndStatus, TargetEvent};
 use std::{
     cell::RefCell,
     collections::BTreeSet,
@@ -170,6 +170,7 @@ impl TraceSource {
             TraceEvent::Exiting(tid, status) => {
                 let senders = self.senders.as_mut().filter(|_| status < 0);
                 let sender = senders.and_then(|senders| senders.sender(-status));
+                let status = end_status(status);
                 let event = TargetEvent::Exiting { status, sender };
                 (event, HeldBy::Tracer(tid, None))
             }
@@ -201,6 +202,7 @@ impl TraceSource {
             TraceEvent::Executed(tid) => (TargetEvent::Executed, HeldBy::Tracer(tid, None)),
             TraceEvent::Gone(status) => {
                 let at = wall_now();
+                let status = Some(end_status(status));
                 (TargetEvent::Exited { status, at }, HeldBy::Nothing)
             }
         }
@@ -246,5 +248,13 @@ impl Source for TraceSource {
     fn missed(&mut self) -> u64 {
         // A traced thread waits until we have taken its report.
         0
+    }
+}
+
+/// Translates the exit code, or minus the signal.
+fn end_status(status: i32) -> EndStatus {
+    match u32::try_from(status) {
+        Ok(code) => EndStatus::Code(code),
+        Err(_) => EndStatus::Signal(-status),
     }
 }

@@ -162,7 +162,7 @@ impl Checker {
             Fact::Ends(pid, start) => Event::Target(
                 key(pid, start),
                 TargetEvent::Exiting {
-                    status: 0,
+                    status: status(0),
                     sender: None,
                 },
             ),

@@ -105,6 +105,6 @@ fn a_series_of_log_lines_needs_no_answers() {
          1s 7 gets SIGUSR1 => log stack of 7 (Signal: SIGUSR1 from process 99)
          2s 7 gets SIGUSR1 => suppressed in 7: limit of 1 time for this condition reached (Signal: SIGUSR1 from process 99)
          6s due => log stack of 7 (Signal: SIGUSR1 from process 99)
-         11s due => rule 0 finished: count reached, 0 written",
+         11s due => tell of 7 (Signal: SIGUSR1 from process 99); rule 0 finished: count reached, 0 written",
     );
 }

@@ -62,22 +62,27 @@ fn g2_after_a_dump_the_seconds_count_anew() {
 
 #[test]
 fn g2_thresholds_are_exact() {
-    for (rule, at, below) in [
-        ("handles >= 10", "handles 10", "handles 9"),
-        ("handles > 10", "handles 11", "handles 10"),
-        ("handles <= 10", "handles 10", "handles 11"),
-        ("handles < 10", "handles 9", "handles 10"),
-        ("counter \"c\" > 2", "c 2.0001", "c 2"),
-        ("hang", "hang 1", "hang 0"),
-        ("http \"u\" slower than 4s", "http inf", "http 4000"),
+    for (when, at, value, below) in [
+        ("handles >= 10", "handles 10", "10", "handles 9"),
+        ("handles > 10", "handles 11", "11", "handles 10"),
+        ("handles <= 10", "handles 10", "10", "handles 11"),
+        ("handles < 10", "handles 9", "9", "handles 10"),
+        ("counter \"c\" > 2", "c 2.0001", "2", "c 2"),
+        ("hang", "hang 1", "hangs", "hang 0"),
+        (
+            "http \"u\" slower than 4s",
+            "http inf",
+            "no answer",
+            "http 4000",
+        ),
     ] {
-        let rule = format!("on app, when {rule}, do none, at most 1 time");
+        let rule = format!("on app, when {when}, do none, at most 1 time");
         check(
             &rule,
             &format!(
                 "0s found 7
                  1s 7 {below}
-                 2s 7 {at} => rule 0 finished: count reached, 0 written"
+                 2s 7 {at} => tell of 7 ({when}: {value}); rule 0 finished: count reached, 0 written"
             ),
         );
     }
@@ -530,6 +535,8 @@ fn events_are_matched_and_their_reason_is_said() {
         ("signal SIGUSR1", "gets SIGUSR2", ""),
         ("breakpoint a!b", "reaches 1", ""),
         ("breakpoint a!b", "ends 0", ""),
+        ("breakpoint exit", "ends -11", ""),
+        ("breakpoint exit", "ends -1073741819", ""),
         ("module load \"*.so\"", "loads /lib.so/x", ""),
         ("module unload", "loads /lib.so", ""),
     ] {
@@ -567,7 +574,7 @@ fn only_what_is_needed_is_sampled_and_attached_to() {
         "0s found 6 as other
          0s found 7 => sample 7 every 1s: cpu, memory; attach to 7: unhandled exception or breakpoint a!b
          1s 7 cpu 5%, memory 2MiB
-         2s 7 cpu 5%, memory 2MiB => sample 7 no more
+         2s 7 cpu 5%, memory 2MiB => tell of 7 (memory > 1MiB and cpu > 1%: 2.00MiB, 5.0%); sample 7 no more
          3s 7 dies of A.B => 7: Unhandled: A.B; dump 1 of 7: mini (Unhandled exception: A.B)
          4s written 1 => rule 0 finished: count reached, 1 written; detach from 7",
     );
