@@ -25,7 +25,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             } else {
                 "monitors end"
             };
-            console::print(&format!("{count} {monitors}; process {pid} goes on."))?;
+            console::print(&format!(
+                "{count} {monitors}; process {pid} was not touched."
+            ))?;
             Ok(ExitCode::SUCCESS)
         }
     }

@@ -131,9 +131,10 @@ fn title(snapshot: &Snapshot, group: &Group, names: usize) -> String {
             .map(|thread| format!("{}{}", thread.id, named(thread)))
             .collect(),
     };
+    let threads = print_count(count as u64, "thread");
     let more = if count > told.len() { " …" } else { "" };
     let shared = shared.unwrap_or_default();
-    format!("{count} threads{shared}: {}{more}", told.join(", "))
+    format!("{threads}{shared}: {}{more}", told.join(", "))
 }
 
 fn facts(snapshot: &Snapshot, thread: &Thread) -> Vec<String> {

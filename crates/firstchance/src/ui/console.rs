@@ -83,7 +83,7 @@ pub(crate) fn duration(duration: Duration) -> String {
 /// ESC in a thread's name.
 pub(crate) fn plain(text: &str) -> String {
     let visible = |c: char| {
-        if c.is_control() {
+        if snapshot::disturbs_text(c) {
             c.escape_default().to_string()
         } else {
             c.to_string()

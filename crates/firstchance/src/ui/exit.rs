@@ -11,7 +11,7 @@ Exit codes:
   2  the command line was not understood
   3  there is no such process, or the name fits several
   4  the system does not permit it, or another debugger holds the process
-  5  the process ended meanwhile, or a dump is incomplete
+  5  the process ended too early (of a watch: before all its dumps were taken), or a dump is incomplete
   6  the file could not be written: no such folder, no room, no right
   7  cancelled by Ctrl-C, SIGTERM or `firstchance cancel`";
 

@@ -32,8 +32,9 @@ pub(super) fn list(
     }
     if unstopped > 0 {
         warnings.push(format!(
-                "{unstopped} threads could not be stopped (in an uninterruptible system call); their registers are the few that the kernel tells"
-            ));
+            "threads that could not be stopped (in an uninterruptible system call): {unstopped} of {}; their registers are the few that the kernel tells",
+            list.len()
+        ));
     }
     *known = HashMap::new();
     list.sort_by_key(|thread| (thread.id != proc.key.pid, thread.id));

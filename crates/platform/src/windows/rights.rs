@@ -62,7 +62,7 @@ pub(crate) fn explain_attach(process: &Process, error: &io::Error) -> Error {
     if is_debugged(process) {
         let what = format!("process {key} is already debugged by another program");
         return Error::new(ErrorKind::Busy, what).advise(
-            "Only one debugger can hold a process; end that one, or take the memory alone with --no-stop.",
+            "Only one debugger can hold a process; end that one, or take its memory alone: `firstchance dump --no-stop`.",
         );
     }
     if error.kind() == io::ErrorKind::TimedOut {

@@ -2,7 +2,7 @@
 
 use super::Trigger;
 use crate::{Condition, Level, exception::printed, print_duration};
-use snapshot::{EndStatus, Exception, Sender, signal_name};
+use snapshot::{EndStatus, Exception, Sender, disturbs_text, signal_name};
 use std::fmt::{self, Display, Formatter};
 
 impl Display for Trigger {
@@ -81,13 +81,13 @@ fn end(f: &mut Formatter<'_>, status: EndStatus, sender: Option<&Sender>) -> fmt
     }
 }
 
-/// A text of the target with its control characters escaped, and cut to a length that a log can
+/// A text of the target with the letters escaped that would disturb a line, and cut to a length that a log can
 /// bear.
 fn plain(text: &str) -> String {
     const LONGEST: usize = 1000;
     let mut plain = String::new();
     for c in text.trim_end().chars().take(LONGEST) {
-        match c.is_control() {
+        match disturbs_text(c) {
             true => plain.push_str(&format!("\\u{{{:x}}}", c as u32)),
             false => plain.push(c),
         }

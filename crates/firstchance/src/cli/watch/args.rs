@@ -20,7 +20,7 @@ use std::{
 /// Options of `watch`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct WatchArgs {
-    /// PID, process name, service:NAME, container:ID or cmdline:"glob"
+    /// PID, process name, image:PATH, service:NAME, container:ID or cmdline:"glob"
     #[arg(
         value_name = "TARGET",
         required_unless_present = "rules",

@@ -5,17 +5,40 @@ use super::{
     standing::HeldBy,
 };
 use crate::{
-    Result,
+    Arming, Error, ErrorKind, Result,
     linux::{bpf_programs::StderrWrites, proc::ProcDir},
 };
 use snapshot::TargetEvent;
 use std::{
+    io,
     os::fd::BorrowedFd,
     time::{Duration, Instant},
 };
 
 /// How long to wait for the end of a line before its beginning is reported.
 const PATIENCE: Duration = Duration::from_millis(50);
+
+/// Whether a watch without debug strings would never see anything.
+fn is_all_that_is_wanted(what: &Arming) -> bool {
+    let alone = Arming {
+        debug_strings: true,
+        unsafe_breakpoints: what.unsafe_breakpoints,
+        ..Arming::default()
+    };
+    *what == alone
+}
+
+fn unseen(proc: &ProcDir, error: &io::Error) -> Error {
+    let what = format!(
+        "reading what process {} writes to stderr failed: {error}",
+        proc.key
+    );
+    let kind = match error.kind() {
+        io::ErrorKind::PermissionDenied => ErrorKind::NotPermitted,
+        _ => ErrorKind::Unsupported,
+    };
+    Error::new(kind, what).advise("It takes root, and a kernel with BPF.")
+}
 
 /// The lines of one process.
 #[derive(Default)]
@@ -32,6 +55,9 @@ impl Source for StderrLines {
         } else if self.writes.is_none() {
             match StderrWrites::of(proc.key.pid) {
                 Ok(writes) => self.writes = Some(writes),
+                Err(error) if is_all_that_is_wanted(wanted.what) => {
+                    return Err(unseen(proc, &error));
+                }
                 Err(error) => wanted.notices.push(format!(
                     "what it writes to stderr cannot be seen here: {error}"
                 )),
