@@ -101,6 +101,8 @@ pub struct Standing {
     /// At a place where an exception is thrown: the number of its type, as it was when the thread
     /// came.
     pub kind: Option<u64>,
+    /// When it came to a place in the code, if it did.
+    pub since: Option<Instant>,
     /// Whether the process dies when the thread goes on.
     pub is_deadly: bool,
 }

@@ -87,7 +87,7 @@ impl Crash {
             ..request.clone()
         };
         let taken = catch_unwind(AssertUnwindSafe(|| {
-            collect_attached(&mut *self.target, &request, false, &mut |_| {})
+            collect_attached(&mut *self.target, &request, false, &mut |_| {}).finish(&mut |_| {})
         }));
         taken.unwrap_or_else(|_| Collected {
             dumps: Vec::new(),

@@ -21,6 +21,8 @@ pub use destination::{Destination, output_folder};
 pub use request::Request;
 pub use stream::store_stream;
 
+pub(crate) use session::Unfinished;
+
 use platform::{Error, Host};
 use snapshot::{DumpFormat, DumpKind, ProcessKey, WallTime};
 use std::{
@@ -122,12 +124,13 @@ pub fn collect(
 }
 
 /// Takes the dumps of `request` from a target that this thread has attached. If one of the target's
-/// threads is stopped at an event, `lets_go` says whether it goes on when the target is released.
+/// threads is stopped at an event, `lets_go` says whether it goes on when the target is released. The
+/// files have still to be finished.
 pub(crate) fn collect_attached(
     target: &mut dyn platform::Target,
     request: &Request,
     lets_go: bool,
     observer: &mut (dyn FnMut(Step) + Send),
-) -> Collected {
+) -> Unfinished {
     session::run_attached(target, request, lets_go, Instant::now(), observer)
 }

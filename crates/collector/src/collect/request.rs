@@ -38,6 +38,8 @@ pub struct Request {
     pub signature: Option<String>,
     /// The user id of a user who may read the dump besides the one who writes it.
     pub reader: Option<u32>,
+    /// Warnings for the record that are known beforehand.
+    pub warnings: Vec<String>,
     /// Ends the dumps early.
     pub cancel: Cancel,
 }
@@ -59,6 +61,7 @@ impl Request {
             number: 1,
             signature: None,
             reader: None,
+            warnings: Vec::new(),
             cancel: Cancel::of_process(),
         }
     }

@@ -30,7 +30,9 @@ pub(crate) fn run(
     observer: Observer<'_>,
 ) -> Collected {
     match host.attach(key) {
-        Ok(mut target) => run_attached(&mut *target, request, false, start, observer),
+        Ok(mut target) => {
+            run_attached(&mut *target, request, false, start, observer).finish(observer)
+        }
         Err(error) => Collected {
             dumps: Vec::new(),
             error: Some(error),
@@ -38,15 +40,15 @@ pub(crate) fn run(
     }
 }
 
-/// Takes the dumps from a target that this thread has attached already. `lets_go` is passed on to
-/// [`CaptureOptions`].
+/// Takes the dumps from a target that this thread has attached already, up to the moment when it is
+/// released: the files have still to be finished. `lets_go` is passed on to [`CaptureOptions`].
 pub(crate) fn run_attached(
     target: &mut dyn Target,
     request: &Request,
     lets_go: bool,
     start: Instant,
     observer: Observer<'_>,
-) -> Collected {
+) -> Unfinished {
     let mut session = Session {
         key: target.key(),
         request,
@@ -55,7 +57,37 @@ pub(crate) fn run_attached(
         observer,
     };
     let error = session.take(target, lets_go).err();
-    session.finish(error)
+    Unfinished {
+        start,
+        drafts: session.drafts,
+        error,
+    }
+}
+
+/// Dumps whose memory was copied, or could not be. The target is not needed any more.
+pub(crate) struct Unfinished {
+    start: Instant,
+    drafts: Vec<Draft>,
+    error: Option<platform::Error>,
+}
+
+impl Unfinished {
+    /// Finishes the files, each of which is published, kept as a partial file, or removed. That waits for the disk.
+    pub(crate) fn finish(self, observer: Observer<'_>) -> Collected {
+        let mut dumps: Vec<Written> = Vec::new();
+        let mut error = self.error;
+        for draft in self.drafts {
+            match draft.finish(error.as_ref(), self.start) {
+                Ok(Some(written)) => {
+                    observer(Step::Complete(Box::new(written.clone())));
+                    dumps.push(written);
+                }
+                Ok(None) => {}
+                Err(failure) => error = error.or(Some(failure)),
+            }
+        }
+        Collected { dumps, error }
+    }
 }
 
 struct Session<'s, 'o> {
@@ -92,10 +124,8 @@ impl Session<'_, '_> {
         for draft in &mut self.drafts {
             draft.record.pause_ms = pause.map(milliseconds);
             draft.record.method = capture.method.to_string();
-            draft
-                .record
-                .warnings
-                .splice(0..0, capture.warnings.iter().cloned());
+            let warnings = self.request.warnings.iter().chain(&capture.warnings);
+            draft.record.warnings.splice(0..0, warnings.cloned());
         }
         (self.observer)(Step::Released { pause });
         copied
@@ -204,22 +234,6 @@ impl Session<'_, '_> {
             });
         });
         draft.copied(&copy, end)
-    }
-
-    /// Finishes the files, each of which is published, kept as a partial file, or removed.
-    fn finish(mut self, mut error: Option<platform::Error>) -> Collected {
-        let mut dumps: Vec<Written> = Vec::new();
-        for draft in self.drafts.drain(..) {
-            match draft.finish(error.as_ref(), self.start) {
-                Ok(Some(written)) => {
-                    (self.observer)(Step::Complete(Box::new(written.clone())));
-                    dumps.push(written);
-                }
-                Ok(None) => {}
-                Err(failure) => error = error.or(Some(failure)),
-            }
-        }
-        Collected { dumps, error }
     }
 }
 

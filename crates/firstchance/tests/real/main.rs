@@ -6,6 +6,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod deaths;
 mod debug_log;
 mod dump_killed;
 mod dump_maps;
@@ -19,6 +20,7 @@ mod events;
 mod files;
 mod harness;
 mod loop_costs;
+mod moments;
 mod postmortem;
 mod postmortem_access;
 mod postmortem_containers;

@@ -320,7 +320,7 @@ fn watched_by_nobody(options: &[&str]) -> Run {
     let count = ["3000", "3", "exit"].map(str::to_owned);
     let mut child = start(&user.chain([program]).chain(count).collect());
     let running = Firstchance::copy_by(NOBODY, &ours)
-        .args(&["watch", "--json", &child.pid().to_string(), "-n", "1"])
+        .args(&["watch", "--json", &child.pid().to_string()])
         .args(&["--when", "exception \"NotFound\" first chance"])
         .args(options)
         .current_dir(&folder_of_nobody(&public))

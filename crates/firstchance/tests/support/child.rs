@@ -72,6 +72,11 @@ impl Child {
         }
     }
 
+    /// Ends its standard input.
+    pub(crate) fn end_input(&mut self) {
+        self.input = None;
+    }
+
     /// The pid of the process.
     pub(crate) fn pid(&self) -> u32 {
         self.inner.id()

@@ -29,6 +29,7 @@ use std::{
     collections::HashMap,
     io::{BufRead, BufReader},
     sync::Arc,
+    time::Duration,
 };
 
 /// What is read before the stop, to keep the stop short.
@@ -115,7 +116,12 @@ impl LinuxTarget {
     }
 
     /// Captures a process that has died and whose address space we keep (see [`death_watch`]).
-    pub(super) fn dead(&self, facts: Facts, deaths: &[Death]) -> Result<Capture> {
+    pub(super) fn dead(
+        &self,
+        facts: Facts,
+        deaths: &[Death],
+        maps_are_older: Option<Duration>,
+    ) -> Result<Capture> {
         let _ = failpoint("before-stop");
         let threads = deaths.iter().enumerate();
         let threads = threads.map(|(at, death)| death_watch::dead_thread(death, at == 0));
@@ -125,6 +131,12 @@ impl LinuxTarget {
              times are those of the beginning of the watch"
                 .to_owned(),
         ];
+        if let Some(age) = maps_are_older {
+            warnings.push(format!(
+                "the memory map could not be read at the death, and is {:.1} s older: what was mapped since is missing",
+                age.as_secs_f32()
+            ));
+        }
         let threads = threads.collect();
         let snapshot = self.snapshot(facts, &before, threads, wall_now(), &mut warnings)?;
         let memory = self.kept_memory()?;

@@ -7,11 +7,13 @@
 
 use super::{
     bpf_programs::{Death, Deaths},
+    last_maps,
     proc::ProcDir,
     sys::{ptrace::SignalInfo, userfault::Pin, wake},
 };
 use snapshot::{Thread, ThreadState};
 use std::{
+    fs::File,
     io,
     time::{Duration, Instant},
 };
@@ -24,8 +26,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(2);
 const KEPT: [&str; 2] = ["mem", "pagemap"];
 /// Files that have to be read while the process lives.
 const COPIED: [&str; 3] = ["maps", "smaps", "mountinfo"];
-/// How old the copy of the mappings may be. They are read again at the first report of a death, but
-/// the process may be gone before that.
+/// How old the copy of the mappings may be that has to do if they cannot be read at the death.
 const STALE: Duration = Duration::from_secs(5);
 
 /// A living process whose death is waited for, and whose address space outlives it.
@@ -35,6 +36,10 @@ pub(crate) struct DeathWatch {
     /// The auxiliary vector, by which we see that it has executed another program.
     program: Vec<u8>,
     copied: Instant,
+    /// The mappings, as long as the address space is kept.
+    maps: File,
+    /// At the death: how old the copy of the mappings is, if they could not be read then.
+    pub(crate) maps_are_older: Option<Duration>,
     _pin: Pin,
 }
 
@@ -62,6 +67,8 @@ impl DeathWatch {
             deaths,
             program,
             copied: Instant::now(),
+            maps: proc.open_living("maps")?,
+            maps_are_older: None,
             _pin: pin,
         })
     }
@@ -80,8 +87,8 @@ impl DeathWatch {
             self.renew(proc);
             return None;
         };
-        // It has some hundred microseconds left. If it is gone already, the older copy has to do.
-        let _ = proc.keep_copies(&COPIED[..1]);
+        let maps = last_maps::read(&self.maps).and_then(|text| proc.keep_text(COPIED[0], &text));
+        self.maps_are_older = maps.is_err().then(|| self.copied.elapsed());
         proc.is_gone = true;
         let end = Instant::now() + DYING;
         let mut all = vec![first];
@@ -134,6 +141,7 @@ pub(crate) fn dead_thread(death: &Death, is_first: bool) -> Thread {
     info.resize(128, 0);
     Thread {
         id: death.thread as u32,
+        name: death.name.clone(),
         state: ThreadState::Stopped,
         letter: ' ',
         registers: Some(death.registers),

@@ -13,7 +13,7 @@ use super::{
     sys::{perf, ptrace},
 };
 use crate::{ArmedPlace, KindAt};
-use std::{collections::HashMap, io, os::fd::OwnedFd};
+use std::{collections::HashMap, io, os::fd::OwnedFd, time::Instant};
 
 /// The hardware breakpoints of a followed process.
 #[derive(Default)]
@@ -70,6 +70,7 @@ impl HardwareBreakpoints {
             return None;
         }
         Some(Report {
+            came: Instant::now(),
             thread: tid,
             place,
             kind,

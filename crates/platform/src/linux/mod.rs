@@ -25,6 +25,7 @@ mod guarded_files;
 mod hardware_breakpoints;
 mod host;
 mod image_files;
+mod last_maps;
 mod launched;
 mod leftovers;
 mod list;

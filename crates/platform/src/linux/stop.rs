@@ -44,11 +44,20 @@ pub(crate) enum TraceState {
     Exiting,
 }
 
+/// The state of each traced thread, by thread id.
+pub(crate) type States = BTreeMap<i32, TraceState>;
+
+/// What is to be done again and again while threads are being stopped.
+pub(crate) type Meanwhile<'m> = &'m mut dyn FnMut(&States);
+
 /// The traced threads of a process. Dropping them releases them.
 pub(crate) struct Threads {
     key: ProcessKey,
     /// The state of each traced thread, by thread id.
-    pub(crate) states: BTreeMap<i32, TraceState>,
+    pub(crate) states: States,
+    /// Threads that stand for events which have still to be told: they stay where they are when the
+    /// others are released.
+    pub(crate) kept: Vec<i32>,
     /// When the first thread was asked to stop.
     pub(crate) since: Instant,
     died: bool,
@@ -91,7 +100,7 @@ impl Threads {
     }
 
     /// Stops every thread. Threads that do not stop by `deadline` stay [`TraceState::Pending`].
-    /// `standing` is a thread that is traced and stopped already.
+    /// `standing` are threads that are traced and stopped already.
     ///
     /// # Errors
     /// If a thread may not be traced, if the process ends or executes another program, or if the
@@ -99,18 +108,19 @@ impl Threads {
     pub(crate) fn stop(
         proc: &ProcDir,
         deadline: Instant,
-        standing: Option<i32>,
+        standing: &[i32],
         cancel: &Cancel,
+        meanwhile: Meanwhile<'_>,
     ) -> Result<Self> {
         let mut threads = Self::empty(proc.key);
-        let standing = standing.map(|tid| (tid, TraceState::Stopped));
+        let standing = standing.iter().map(|tid| (*tid, TraceState::Stopped));
         threads.states.extend(standing);
         let timer = SeizeTimer::new();
         let mut quiet = 0;
         for round in 0..MOST_ROUNDS {
             let added = threads.seize_new(proc, &timer, TraceState::Pending)?;
             quiet = if added == 0 { quiet + 1 } else { 0 };
-            threads.settle(deadline, cancel)?;
+            threads.settle(deadline, cancel, meanwhile)?;
             if round > 0 && (quiet >= 2 || Instant::now() > deadline) {
                 break;
             }
@@ -121,7 +131,8 @@ impl Threads {
     fn empty(key: ProcessKey) -> Self {
         Self {
             key,
-            states: BTreeMap::new(),
+            states: States::new(),
+            kept: Vec::new(),
             since: Instant::now(),
             died: false,
             executed: false,
@@ -134,7 +145,7 @@ impl Threads {
 
     /// Stops the traced threads that run. Threads of a process that is in its exit come to a stop
     /// by themselves.
-    pub(crate) fn stop_running(&mut self, deadline: Instant) {
+    pub(crate) fn stop_running(&mut self, deadline: Instant, meanwhile: Meanwhile<'_>) {
         self.since = Instant::now();
         for (tid, state) in &mut self.states {
             if *state == TraceState::Running {
@@ -145,7 +156,7 @@ impl Threads {
             }
         }
         // Not cancellable: the process must be released as a whole.
-        let _ = self.settle(deadline, &Cancel::default());
+        let _ = self.settle(deadline, &Cancel::default(), meanwhile);
     }
 
     /// Discards signals of our hardware breakpoints that stopped threads have not been delivered
@@ -162,7 +173,11 @@ impl Threads {
                 let _ = ptrace::resume(*tid, 0);
                 *state = TraceState::Pending;
             }
-            if !some || self.settle(deadline, &Cancel::default()).is_err() {
+            if !some
+                || self
+                    .settle(deadline, &Cancel::default(), &mut |_| {})
+                    .is_err()
+            {
                 return;
             }
         }
@@ -183,8 +198,14 @@ impl Threads {
     }
 
     /// Takes reports until every thread has stopped, or the deadline has passed.
-    fn settle(&mut self, deadline: Instant, cancel: &Cancel) -> Result<()> {
+    fn settle(
+        &mut self,
+        deadline: Instant,
+        cancel: &Cancel,
+        meanwhile: Meanwhile<'_>,
+    ) -> Result<()> {
         loop {
+            meanwhile(&self.states);
             self.take_reports();
             let pending = self
                 .states
@@ -223,12 +244,13 @@ impl Threads {
         }
     }
 
-    /// Lets every thread run on, still traced, but the one that `stands` for an event. A thread also
+    /// Lets every thread run on, still traced, but the one that `stands` for an event, and those that
+    /// are kept. A thread also
     /// stays where it is if it is about to get a signal, or is at a breakpoint, that is still to be
     /// reported.
     pub(crate) fn run_on(&mut self, stands: Option<i32>) {
         for (tid, state) in &mut self.states {
-            if Some(*tid) == stands {
+            if Some(*tid) == stands || self.kept.contains(tid) {
                 continue;
             }
             let going = match *state {
@@ -248,12 +270,13 @@ impl Threads {
         }
     }
 
-    /// Releases every thread in the state in which it was found.
+    /// Releases every thread in the state in which it was found, but those that are kept.
     pub(crate) fn release(&mut self) {
         self.take_news();
         for (tid, state) in std::mem::take(&mut self.states) {
             let _ = failpoint("detach");
             match state {
+                TraceState::Stopped if self.kept.contains(&tid) => {}
                 TraceState::Stopped => {
                     let _ = arch::restart_interrupted(tid);
                     leftovers::detach(tid, 0);

@@ -57,7 +57,7 @@ impl Target for LinuxTarget {
     fn capture(&mut self, options: &CaptureOptions) -> Result<Capture> {
         self.capture_by(options, |proc| {
             let deadline = Instant::now() + options.thread_deadline;
-            let threads = Threads::stop(proc, deadline, None, &options.cancel)?;
+            let threads = Threads::stop(proc, deadline, &[], &options.cancel, &mut |_| {})?;
             Ok(StoppedThreads::Once(threads))
         })
     }

@@ -114,6 +114,7 @@ impl WindowsFollow {
         Standing {
             registers: tells.then(|| events.registers()).flatten(),
             kind: None,
+            since: None,
             is_deadly: events.is_deadly(),
         }
     }

@@ -26,7 +26,7 @@ use std::{
         Arc, OnceLock,
         mpsc::{Receiver, Sender, TryRecvError},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 use throttle::Throttle;
 use throws::Panicked;
@@ -252,17 +252,30 @@ impl Follower {
         Ok(Then::Stay)
     }
 
-    fn dump(&mut self, order: DumpOrder, lets_go: bool) {
+    /// Takes a dump. The process may have more to tell while the files are finished, so that is left to a thread
+    /// of its own.
+    fn dump(&mut self, mut order: DumpOrder, lets_go: bool) {
         self.dumped = true;
-        let (id, events) = (order.id, order.events.clone());
+        order.request.warnings.extend(self.late());
         let key = self.tell.id.key;
-        let mut observer = |step| {
+        let (id, events) = (order.id, order.events.clone());
+        let mut observer = move |step| {
             // Nobody listens any more when the run is over.
             let _ = events.send(Event::Step(id, step));
         };
-        let collected =
+        let unfinished =
             collect_attached(&mut *self.process, &order.request, lets_go, &mut observer);
-        order.finish(key, collected);
+        std::thread::spawn(move || order.finish(key, unfinished.finish(&mut observer)));
+    }
+
+    /// Says that the thread of the event at hand is not at its place any more.
+    fn late(&self) -> Option<String> {
+        let since = self.at.since.filter(|_| !self.process.is_standing())?;
+        let late =
+            policy::print_duration(Duration::from_millis(since.elapsed().as_millis() as u64));
+        Some(format!(
+            "taken {late} after the throw or breakpoint: its thread had gone on"
+        ))
     }
 
     fn arm(&mut self) -> Result<()> {

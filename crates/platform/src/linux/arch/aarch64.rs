@@ -45,6 +45,8 @@ pub(crate) fn general(tid: i32) -> io::Result<Registers> {
 
 /// The number of words of `struct user_pt_regs`, which a uprobe's program is given.
 pub(crate) const PROBE_WORDS: usize = WORDS;
+/// Which of them is the stack pointer.
+pub(crate) const PROBE_STACK_POINTER: usize = 31;
 
 /// Reads the same words of a stopped thread.
 pub(crate) fn probed(tid: i32) -> io::Result<Vec<u8>> {

@@ -110,6 +110,8 @@ fn decode_32(bytes: &[u8]) -> Registers {
 /// The number of words of `struct pt_regs`, which a uprobe's program is given: the first of
 /// `user_regs_struct`.
 pub(crate) const PROBE_WORDS: usize = 21;
+/// Which of them is the stack pointer.
+pub(crate) const PROBE_STACK_POINTER: usize = 19;
 
 /// Reads the same words of a stopped thread.
 pub(crate) fn probed(tid: i32) -> io::Result<Vec<u8>> {

@@ -27,6 +27,8 @@ pub(crate) struct Death {
     pub(crate) signal: i32,
     /// The first bytes of the signal's `siginfo_t`.
     pub(crate) info: Vec<u8>,
+    /// The name of the thread.
+    pub(crate) name: String,
     /// The registers in user mode when the signal was delivered.
     pub(crate) registers: Registers,
 }
@@ -42,7 +44,10 @@ const THREAD: usize = 0;
 const SIGNAL: usize = 8;
 const INFO: usize = 16;
 const INFO_BYTES: usize = 48;
-const REGISTERS: usize = INFO + INFO_BYTES;
+const NAME: usize = INFO + INFO_BYTES;
+/// `TASK_COMM_LEN`.
+const NAME_BYTES: usize = 16;
+const REGISTERS: usize = NAME + NAME_BYTES;
 const BYTES: usize = REGISTERS + arch::PROBE_WORDS * 8;
 
 /// Returns the offset of a field on the program's stack. Below the report there is room for one
@@ -82,9 +87,16 @@ fn decode(bytes: &[u8]) -> Option<Death> {
     Some(Death {
         thread: word(THREAD)? as u32 as i32,
         signal: word(SIGNAL)? as i32,
-        info: bytes.get(INFO..REGISTERS)?.to_vec(),
+        info: bytes.get(INFO..NAME)?.to_vec(),
+        name: text(bytes.get(NAME..REGISTERS)?),
         registers: arch::from_probe(bytes.get(REGISTERS..)?)?,
     })
+}
+
+/// Returns a text that ends with a NUL.
+fn text(bytes: &[u8]) -> String {
+    let name = bytes.split(|byte| *byte == 0).next();
+    String::from_utf8_lossy(name.unwrap_or_default()).into_owned()
 }
 
 /// Writes the program for `signal_deliver(int sig, siginfo *info, sigaction *action)`. The first
@@ -110,6 +122,10 @@ fn program(ring: &OwnedFd, pid: u32) -> Code {
     code.store(FRAME, at(SIGNAL), 1);
     code.load(3, CONTEXT, 8);
     code.read(AddressSpace::Kernel, at(INFO), INFO_BYTES);
+    code.copy(1, FRAME);
+    code.add(1, at(NAME).into());
+    code.set(2, NAME_BYTES as i32);
+    code.call(Helper::CurrentName);
     code.call(Helper::CurrentTask);
     code.copy(1, 0);
     code.call(Helper::TaskRegisters);

@@ -25,6 +25,7 @@ pub(super) enum Helper {
     CurrentTask = 158,
     TaskRegisters = 175,
     Loop = 181,
+    CopyFromUserTask = 191,
 }
 
 /// The address space that memory is read from.

@@ -3,7 +3,7 @@
 //! [`ThreadHolds`] are uprobes that hold a thread at a place in the code. The probe runs a small
 //! program in the kernel, in the thread that came there. The program checks whether this hit is
 //! wanted, reports it, and keeps the thread there until we have asked it to stop by ptrace, or for
-//! at most 20 ms: it ends by itself, whatever happens to us. Between hits nothing is attached, and
+//! at most 100 ms (20 before Linux 6.0): it ends by itself, whatever happens to us. Between hits nothing is attached, and
 //! nothing of the target is changed but one byte of code, which the kernel restores when the
 //! probe's descriptor is closed. An unwanted hit costs half a microsecond.
 //!
@@ -30,7 +30,7 @@ use super::sys::{
     perf,
 };
 use crate::KindAt;
-use probe_program::{Maps, SLOTS, control};
+use probe_program::{Maps, SLOTS, Wait, control};
 use ring::Ring;
 use std::{
     collections::HashMap,
@@ -99,8 +99,7 @@ impl ThreadHolds {
         kind: Option<KindAt>,
     ) -> io::Result<()> {
         let path = CString::new(file.as_os_str().as_encoded_bytes())?;
-        let program = probe_program::place(&self.maps, &self.ring.map, number, kind);
-        let program = bpf::load_with(ProgramType::Probe, program.words(), program.functions())?;
+        let program = self.load(number, kind)?;
         let probe = perf::uprobe(uprobe_kind()?, &path, offset, self.pid)?;
         bpf::run_at(&probe, &program)?;
         self.probes.push(probe);
@@ -109,9 +108,19 @@ impl ThreadHolds {
 
     /// Checks that the kernel takes our program, and has uprobes.
     pub(crate) fn try_program(&self) -> io::Result<()> {
-        let program = probe_program::place(&self.maps, &self.ring.map, 0, Some(KindAt::default()));
-        bpf::load_with(ProgramType::Probe, program.words(), program.functions())?;
+        self.load(0, Some(KindAt::default()))?;
         uprobe_kind().map(|_| ())
+    }
+
+    /// Loads the program of a place. Where the kernel takes none that may sleep, held threads keep
+    /// their processor.
+    fn load(&self, number: u32, kind: Option<KindAt>) -> io::Result<OwnedFd> {
+        let load = |wait, flags| {
+            let program = probe_program::place(&self.maps, &self.ring.map, number, kind, wait);
+            let (words, functions) = (program.words(), program.functions());
+            bpf::load_with(ProgramType::Probe, words, functions, flags)
+        };
+        load(Wait::Yielding, bpf::SLEEPABLE).or_else(|_| load(Wait::Spinning, 0))
     }
 
     /// Sets whether threads that throw exceptions of this type go on at once, and are counted. If

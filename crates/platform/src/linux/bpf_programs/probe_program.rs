@@ -1,5 +1,5 @@
 //! The program of a uprobe: it reports that a thread came to the place, and holds the thread there
-//! until we have reacted, but never longer than [`LONGEST_HOLD`], whatever happens to us.
+//! until we have reacted, but never longer than [`Wait::longest`], whatever happens to us.
 
 use super::{
     instructions::{AddressSpace, Code, Condition, FRAME, Helper, Jump, Reg},
@@ -7,9 +7,6 @@ use super::{
 };
 use crate::{KindAt, linux::arch};
 use std::{os::fd::OwnedFd, time::Duration};
-
-/// How long a thread is held if nobody lets it go on.
-const LONGEST_HOLD: Duration = Duration::from_millis(20);
 
 /// How many threads can be held at once; a power of two.
 pub(super) const SLOTS: u32 = 4096;
@@ -47,12 +44,38 @@ const fn at(field: usize) -> i16 {
 /// The offset on the stack of a map's key, below the report.
 const KEY: i16 = -(report::BYTES as i16) - 8;
 /// The offset on the stack of what the waiting function is given: the address of the slot, the time
-/// until which to wait, and the value of the slot while the thread is held.
-const WAIT: i16 = KEY - 24;
+/// until which to wait, the value of the slot while the thread is held, and the thread's stack
+/// pointer.
+const WAIT: i16 = KEY - 32;
+
+/// How a held thread waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// It keeps its processor. All that can be done before Linux 6.0.
+    Spinning,
+    /// It lets others have its processor. The program must be loaded as one that may sleep.
+    Yielding,
+}
+
+impl Wait {
+    /// How long a thread is held if nobody lets it go on. Where it keeps its processor, others suffer.
+    fn longest(self) -> Duration {
+        Duration::from_millis(match self {
+            Wait::Spinning => 20,
+            Wait::Yielding => 100,
+        })
+    }
+}
 
 /// Writes the program for the place with this number. Threads are held at each hit; if `kind` tells
 /// where the type of the thrown exception is, only those whose type is not known or wanted.
-pub(super) fn place(maps: &Maps, ring: &OwnedFd, number: u32, kind: Option<KindAt>) -> Code {
+pub(super) fn place(
+    maps: &Maps,
+    ring: &OwnedFd,
+    number: u32,
+    kind: Option<KindAt>,
+    wait: Wait,
+) -> Code {
     let mut code = Code::default();
     code.copy(CONTEXT, 1);
     code.set(1, 0);
@@ -66,7 +89,7 @@ pub(super) fn place(maps: &Maps, ring: &OwnedFd, number: u32, kind: Option<KindA
         code.load(1, CONTEXT, word as i16 * 8);
         code.store(FRAME, at(report::REGISTERS) + word as i16 * 8, 1);
     }
-    hold(&mut code, maps, ring);
+    hold(&mut code, maps, ring, wait);
     code
 }
 
@@ -129,7 +152,7 @@ fn begin_report(code: &mut Code, place: u32) {
 }
 
 /// Takes a slot, sends the report, and waits until the slot is cleared or the time is over.
-fn hold(code: &mut Code, maps: &Maps, ring: &OwnedFd) {
+fn hold(code: &mut Code, maps: &Maps, ring: &OwnedFd, how: Wait) {
     code.set(1, 1);
     code.fetch_add(CONTROL, control::HELD, 1);
     code.add(1, 1);
@@ -149,15 +172,17 @@ fn hold(code: &mut Code, maps: &Maps, ring: &OwnedFd) {
     code.land(sent);
     code.store(FRAME, WAIT, SLOT);
     code.load(1, FRAME, at(report::TIME));
-    code.add(1, LONGEST_HOLD.as_nanos() as i32);
+    code.add(1, how.longest().as_nanos() as i32);
     code.store(FRAME, WAIT + 8, 1);
     code.load(1, FRAME, at(report::SEQUENCE));
     code.store(FRAME, WAIT + 16, 1);
+    code.load(1, CONTEXT, arch::PROBE_STACK_POINTER as i16 * 8);
+    code.store(FRAME, WAIT + 24, 1);
     let wait = code.call_in_loop(WAIT);
     free(code);
     code.leave();
     code.function(&wait);
-    keep_waiting(code);
+    keep_waiting(code, how);
 }
 
 /// Clears the slot if it still has the number of this hold, as it does when the time is over.
@@ -173,7 +198,7 @@ fn free(code: &mut Code) {
 
 /// Writes the waiting function: it returns 1, which ends the loop, when the slot has changed or the
 /// time is over.
-fn keep_waiting(code: &mut Code) {
+fn keep_waiting(code: &mut Code, how: Wait) {
     const STATE: Reg = 6;
     code.copy(STATE, 2);
     code.load(1, STATE, 0);
@@ -182,10 +207,28 @@ fn keep_waiting(code: &mut Code) {
     let still = code.jump_on(Condition::Equal, 1, 2);
     code.leave_with(1);
     code.land(still);
+    if how == Wait::Yielding {
+        yield_processor(code, STATE);
+    }
     code.call(Helper::Time);
     code.load(1, STATE, 8);
     let over = code.jump_on(Condition::Greater, 0, 1);
     code.leave();
     code.land(over);
     code.leave_with(1);
+}
+
+/// Reads a byte at the stack pointer of this thread. The byte is of no use, but
+/// on the way to it the kernel lets other threads have the processor (`cond_resched` in `__get_user_pages` of
+/// `mm/gup.c`). A kernel that preempts only at such points, as servers' kernels do, would else never take the
+/// processor from a program: a held thread would starve the very thread that it waits for.
+fn yield_processor(code: &mut Code, state: Reg) {
+    code.call(Helper::CurrentTask);
+    code.copy(4, 0);
+    code.copy(1, FRAME);
+    code.add(1, -8);
+    code.set(2, 1);
+    code.load(3, state, 24);
+    code.set(5, 0);
+    code.call(Helper::CopyFromUserTask);
 }

@@ -2,8 +2,9 @@
 //! form.
 
 use super::ring;
-use crate::linux::arch;
+use crate::linux::{arch, sys::clock};
 use snapshot::Registers;
+use std::time::Instant;
 
 /// When it happened, in nanoseconds of CLOCK_MONOTONIC.
 pub(super) const TIME: usize = 0;
@@ -31,6 +32,8 @@ pub(crate) struct Report {
     pub(crate) kind: Option<u64>,
     /// The hold of the thread.
     pub(crate) hold: HoldId,
+    /// When it came there.
+    pub(crate) came: Instant,
     /// The registers of the thread at the place.
     pub(crate) registers: Registers,
 }
@@ -52,6 +55,7 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Report> {
         place: word(PLACE)? as u32,
         kind: Some(word(KIND)?).filter(|kind| *kind != 0),
         hold: HoldId(word(SEQUENCE)?),
+        came: clock::instant(word(TIME)?),
         registers: arch::from_probe(bytes.get(REGISTERS..)?)?,
     })
 }

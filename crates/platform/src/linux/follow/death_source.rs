@@ -15,7 +15,10 @@ use crate::{
     },
 };
 use snapshot::TargetEvent;
-use std::{os::fd::BorrowedFd, time::Instant};
+use std::{
+    os::fd::BorrowedFd,
+    time::{Duration, Instant},
+};
 
 /// Waits for the death of a process.
 #[derive(Default)]
@@ -29,6 +32,11 @@ impl DeathSource {
     /// Returns the facts of a process that has died, from when it lived.
     pub(super) fn facts(&self) -> Option<&Facts> {
         self.kept.as_ref()
+    }
+
+    /// Returns how old the memory map of a process that has died is, if it could not be read at its death.
+    pub(super) fn maps_are_older(&self) -> Option<Duration> {
+        self.watch.as_ref()?.maps_are_older
     }
 
     fn keep_facts(&mut self, proc: &ProcDir) {

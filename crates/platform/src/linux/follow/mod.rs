@@ -6,6 +6,7 @@
 //! most and is used only for what nothing else shows.
 
 mod death_source;
+mod gathered;
 mod probe_source;
 mod source;
 mod standing;
@@ -27,6 +28,7 @@ use crate::{
     Waker,
 };
 use death_source::DeathSource;
+use gathered::Gathered;
 use probe_source::ProbeSource;
 use snapshot::{Exception, Memory, ProcessKey, TargetEvent};
 use source::{Source, Wanted};
@@ -104,6 +106,7 @@ impl Target for LinuxFollow {
     }
 
     fn facts(&mut self) -> Result<Facts> {
+        self.sources.gather_for(&self.target.proc);
         match (&self.sources.held_by, self.sources.deaths.facts()) {
             (HeldBy::Death(_), Some(kept)) => Ok(kept.clone()),
             _ => self.target.facts(),
@@ -121,9 +124,11 @@ impl Target for LinuxFollow {
     fn capture(&mut self, options: &CaptureOptions) -> Result<Capture> {
         if let HeldBy::Death(_) = self.sources.held_by {
             let facts = self.facts()?;
-            return self.target.dead(facts, self.sources.dead());
+            let older = self.sources.deaths.maps_are_older();
+            return self.target.dead(facts, self.sources.dead(), older);
         }
         let sources = &mut self.sources;
+        sources.gather_for(&self.target.proc);
         self.target
             .capture_by(options, |proc| sources.stop_all(proc, options))
     }
@@ -200,6 +205,7 @@ struct Sources {
     stderr: StderrLines,
     tracing: TraceSource,
     held_by: HeldBy,
+    gathered: Gathered,
 }
 
 impl Sources {
@@ -221,6 +227,9 @@ impl Sources {
     /// Returns the next event of any source, without waiting. A death comes last, so that what the
     /// process did before it is told first.
     fn next(&mut self, proc: &mut ProcDir) -> Option<TargetEvent> {
+        if let Some(event) = self.next_gathered() {
+            return Some(event);
+        }
         let (event, held_by) = {
             let [deaths, rest @ ..] = self.list_mut();
             let mut in_order = rest.into_iter().chain([deaths]);
@@ -228,6 +237,7 @@ impl Sources {
         }?;
         self.held_by = held_by;
         if event == TargetEvent::Executed {
+            self.let_gathered_go();
             let list = self.list_mut().into_iter();
             list.for_each(|source| source.program_replaced());
         }
@@ -246,6 +256,7 @@ impl Sources {
 impl Drop for Sources {
     fn drop(&mut self) {
         self.go_on();
+        self.let_gathered_go();
         self.tracing.end();
     }
 }

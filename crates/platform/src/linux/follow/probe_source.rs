@@ -31,6 +31,11 @@ impl ProbeSource {
         holds.is_none_or(|holds| holds.is_held(report.hold))
     }
 
+    /// Takes the next report, if there is one.
+    pub(super) fn take(&self) -> Option<Report> {
+        self.holds.as_ref()?.next()
+    }
+
     /// Lets the thread of this report go on.
     pub(super) fn let_go(&self, report: &Report) {
         if let Some(holds) = &self.holds {
@@ -113,13 +118,8 @@ impl Source for ProbeSource {
     }
 
     fn next(&mut self, _: &mut ProcDir) -> Option<(TargetEvent, HeldBy)> {
-        let report = self.holds.as_ref()?.next()?;
-        let event = TargetEvent::Breakpoint {
-            place: report.place,
-            thread: report.thread as u32,
-            ends: None,
-        };
-        Some((event, HeldBy::Probe(report)))
+        let report = self.take()?;
+        Some((event(&report), HeldBy::Probe(report)))
     }
 
     fn program_replaced(&mut self) {
@@ -129,6 +129,15 @@ impl Source for ProbeSource {
 
     fn missed(&mut self) -> u64 {
         self.holds.as_mut().map_or(0, ThreadHolds::missed)
+    }
+}
+
+/// Returns the event that a thread came to a place.
+pub(super) fn event(report: &Report) -> TargetEvent {
+    TargetEvent::Breakpoint {
+        place: report.place,
+        thread: report.thread as u32,
+        ends: None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The thread that stands for the last event: keeping it there, letting it go on, and stopping the
 //! other threads with it for a capture.
 
-use super::{STOP_TIMEOUT, Sources};
+use super::{STOP_TIMEOUT, Sources, gathered::LONGEST_KEPT, probe_source};
 use crate::{
     CaptureOptions, Result, Standing,
     linux::{
@@ -10,12 +10,13 @@ use crate::{
         leftovers,
         proc::ProcDir,
         rights::explain_refusal,
-        stop::{self, Threads, TraceState},
+        stop::{self, States, Threads, TraceState},
         stopped_threads::{StoppedThreads, StoppedTraced},
         sys::ptrace,
         traced_process::Fate,
     },
 };
+use snapshot::TargetEvent;
 use std::time::{Duration, Instant};
 
 /// What holds the thread of the last event.
@@ -48,9 +49,14 @@ impl HeldBy {
             HeldBy::Probe(report) | HeldBy::OurStop(report) => report.kind,
             HeldBy::Nothing | HeldBy::Tracer(..) | HeldBy::Death(_) => None,
         };
+        let since = match self {
+            HeldBy::Probe(report) | HeldBy::OurStop(report) => Some(report.came),
+            HeldBy::Nothing | HeldBy::Tracer(..) | HeldBy::Death(_) => None,
+        };
         Standing {
             registers,
             kind,
+            since,
             is_deadly: matches!(
                 self,
                 HeldBy::Tracer(_, Some(Fate::Death)) | HeldBy::Death(_)
@@ -78,8 +84,8 @@ impl Sources {
         }
     }
 
-    /// Stops a thread that a probe holds, so that it stands for any length of time. Returns whether
-    /// it stands: not if the probe's time was over, or if it has ended.
+    /// Stops a thread that a probe holds, so that it stands for any length of time, and each other one that is held
+    /// now. Returns whether it stands: not if the probe's time was over, or if it has ended.
     ///
     /// # Errors
     /// If we may not trace the thread.
@@ -92,24 +98,59 @@ impl Sources {
                 return Ok(stands);
             }
         };
+        let stands = self.stop_at_place(proc, &report);
+        self.held_by = match stands {
+            Ok(true) => HeldBy::OurStop(report),
+            _ => HeldBy::Probe(report),
+        };
+        self.gather(proc);
+        stands
+    }
+
+    /// While a dump is prepared for a thread that stands at its place, others that come to theirs are gathered.
+    pub(super) fn gather_for(&mut self, proc: &ProcDir) {
+        if let HeldBy::OurStop(_) = self.held_by {
+            self.gather(proc);
+        }
+    }
+
+    /// Stops each thread that is held now, to be told next.
+    fn gather(&mut self, proc: &ProcDir) {
+        while let Some(report) = self.probes.take() {
+            let stands = self.stop_at_place(proc, &report).unwrap_or(false);
+            self.gathered.push(report, stands);
+        }
+    }
+
+    /// Stops a thread that a probe holds. Returns whether it stands at its place.
+    ///
+    /// # Errors
+    /// If we may not trace the thread.
+    fn stop_at_place(&self, proc: &ProcDir, report: &Report) -> Result<bool> {
         let tid = report.thread;
-        if self.tracing.traced().is_none()
+        if !self.probes.is_held(report) {
+            return Ok(false);
+        }
+        let traced = self.tracing.traced();
+        if traced.is_none()
             && let Err(error) = ptrace::seize(tid)
         {
-            self.probes.let_go(&report);
+            self.probes.let_go(report);
             return not_seized(proc, tid, &error);
         }
         let _ = ptrace::interrupt(tid);
-        self.probes.let_go(&report);
+        // It is held still, so it stops before it does anything else; though a signal handler may begin.
+        let stands = self.probes.is_held(report);
+        self.probes.let_go(report);
         let state = wait_for_stop(tid);
-        if let Some(traced) = self.tracing.traced() {
+        if let Some(traced) = traced {
             traced.borrow_mut().threads.states.insert(tid, state);
         } else if state == TraceState::Pending {
             leftovers::remember(tid);
         }
-        let stands = state == TraceState::Stopped;
-        if stands {
-            self.held_by = HeldBy::OurStop(report);
+        let stands = stands && state == TraceState::Stopped;
+        if state == TraceState::Stopped && !stands {
+            self.resume(tid);
         }
         Ok(stands)
     }
@@ -143,21 +184,60 @@ impl Sources {
     ) -> Result<StoppedThreads> {
         self.stay(proc)?;
         let deadline = Instant::now() + options.thread_deadline;
+        let Self {
+            probes, gathered, ..
+        } = self;
+        let kept: Vec<i32> = gathered.standing().collect();
+        let mut meanwhile = |states: &States| gathered.take_while_stopping(probes, states);
         if let Some(traced) = self.tracing.traced().cloned() {
-            traced.borrow_mut().threads.stop_running(deadline);
+            let threads = &mut traced.borrow_mut().threads;
+            threads.stop_running(deadline, &mut meanwhile);
+            self.keep_gathered(threads);
             let stands = self.held_by.thread();
             if stands.is_some() && options.lets_go {
                 self.held_by = HeldBy::Nothing;
             }
-            let stopped = StoppedTraced::new(traced, stands, options.lets_go);
+            let stopped = StoppedTraced::new(traced.clone(), stands, options.lets_go);
             return Ok(StoppedThreads::Traced(stopped));
         }
-        let standing = match std::mem::take(&mut self.held_by) {
-            HeldBy::OurStop(report) => Some(report.thread),
-            _ => None,
-        };
-        let threads = Threads::stop(proc, deadline, standing, &options.cancel)?;
+        let mut standing = kept;
+        if let HeldBy::OurStop(report) = std::mem::take(&mut self.held_by) {
+            standing.push(report.thread);
+        }
+        let mut threads =
+            Threads::stop(proc, deadline, &standing, &options.cancel, &mut meanwhile)?;
+        self.keep_gathered(&mut threads);
         Ok(StoppedThreads::Once(threads))
+    }
+
+    /// Takes the next thread that was gathered, as an event. One that was kept for too long goes on.
+    pub(super) fn next_gathered(&mut self) -> Option<TargetEvent> {
+        let (report, stands) = self.gathered.next()?;
+        let event = probe_source::event(&report);
+        let is_over = report.came.elapsed() > LONGEST_KEPT;
+        if stands && is_over {
+            self.resume(report.thread);
+        }
+        self.held_by = match stands && !is_over {
+            true => HeldBy::OurStop(report),
+            false => HeldBy::Probe(report),
+        };
+        Some(event)
+    }
+
+    /// Lets all threads go on that were gathered. Their events are not told.
+    pub(super) fn let_gathered_go(&mut self) {
+        while let Some((report, stands)) = self.gathered.next() {
+            if stands {
+                self.resume(report.thread);
+            }
+        }
+    }
+
+    /// All threads have been stopped: those that stand at a place stay there.
+    fn keep_gathered(&mut self, threads: &mut Threads) {
+        self.gathered.all_stopped(&threads.states);
+        threads.kept = self.gathered.standing().collect();
     }
 }
 

@@ -70,7 +70,8 @@ impl TraceSource {
         let had_breakpoints = self.breakpoints.take().is_some();
         self.armed.clear();
         let threads = &mut traced.borrow_mut().threads;
-        threads.stop_running(Instant::now() + STOP_TIMEOUT);
+        threads.kept.clear();
+        threads.stop_running(Instant::now() + STOP_TIMEOUT, &mut |_| {});
         if had_breakpoints {
             threads.discard_breakpoint_signals(Instant::now() + STOP_TIMEOUT);
         }

@@ -136,11 +136,17 @@ impl ProcDir {
             if text.is_empty() {
                 return Err(io::ErrorKind::NotFound.into());
             }
-            let flags = MemfdFlags::CLOEXEC;
-            let mut copy: File = rustix::fs::memfd_create(*name, flags)?.into();
-            copy.write_all(&text)?;
-            self.kept.insert(name, copy);
+            self.keep_text(name, &text)?;
         }
+        Ok(())
+    }
+
+    /// Keeps the text of a file.
+    pub(crate) fn keep_text(&mut self, name: &'static str, text: &[u8]) -> io::Result<()> {
+        let flags = MemfdFlags::CLOEXEC;
+        let mut copy: File = rustix::fs::memfd_create(name, flags)?.into();
+        copy.write_all(text)?;
+        self.kept.insert(name, copy);
         Ok(())
     }
 

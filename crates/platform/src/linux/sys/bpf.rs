@@ -116,16 +116,21 @@ pub(crate) fn attach(program: &OwnedFd, tracepoint: &CStr) -> io::Result<OwnedFd
         .open(RAW_TRACEPOINT_OPEN)
 }
 
+/// A flag for a program that may sleep (`BPF_F_SLEEPABLE`); at uprobes since Linux 6.0.
+pub(crate) const SLEEPABLE: u32 = 1 << 4;
+
 /// Loads a program that has further functions, which begin at these instructions.
 pub(crate) fn load_with(
     program_type: ProgramType,
     code: &[u64],
     functions: &[usize],
+    flags: u32,
 ) -> io::Result<OwnedFd> {
     let types = load_types()?;
     let starts = [0].iter().chain(functions);
     let functions: Vec<[u32; 2]> = starts.map(|start| [*start as u32, btf::FUNCTION]).collect();
     program(program_type, code)
+        .u32(44, flags)
         .fd(72, &types)
         .u32(76, size_of::<[u32; 2]>() as u32)
         .pointer(80, functions.as_ptr())

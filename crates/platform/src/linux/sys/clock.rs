@@ -1,6 +1,10 @@
-//! The CPU time of a process, read without a file (clock_getcpuclockid(3)).
+//! Clocks: the CPU time of a process, read without a file (clock_getcpuclockid(3)), and the time that BPF programs
+//! tell.
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
 /// The CPU clock of a process: the CPU time of all its threads, including those that have ended.
 #[derive(Clone, Copy, Debug)]
@@ -32,4 +36,13 @@ impl CpuClock {
             _ => Err(io::Error::last_os_error()),
         }
     }
+}
+
+/// Returns the instant of a time in nanoseconds of CLOCK_MONOTONIC, as BPF programs tell it.
+pub(crate) fn instant(nanoseconds: u64) -> Instant {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let now = Duration::new(now.tv_sec as u64, now.tv_nsec as u32);
+    let age = now.saturating_sub(Duration::from_nanos(nanoseconds));
+    let instant = Instant::now();
+    instant.checked_sub(age).unwrap_or(instant)
 }

@@ -1,0 +1,41 @@
+// Waits for a line, then maps memory, loads a library, prints where the memory is, and faults in a thread with a name.
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { SIZE = 3 << 20 };
+
+__attribute__((noinline)) static int late_fault(volatile int *place)
+{
+    return *place + 1;
+}
+
+static void *work(void *unused)
+{
+    pthread_setname_np(pthread_self(), "late-worker");
+    char deep[2000];
+    memset(deep, late_fault((int *)16), sizeof deep);
+    return unused;
+}
+
+int main(void)
+{
+    pthread_t thread;
+    puts("ready");
+    fflush(stdout);
+    if (getchar() < 0)
+        return 92;
+    char *late = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    for (int at = 0; at < SIZE; at += 4096)
+        strcpy(late + at, "LATE-DATA");
+    if (!dlopen("libz.so.1", RTLD_NOW))
+        return 93;
+    printf("%p\n", (void *)late);
+    fflush(stdout);
+    pthread_create(&thread, NULL, work, NULL);
+    pthread_join(thread, NULL);
+}

@@ -1,0 +1,52 @@
+//! What is in the dump of a process that died without being traced: everything that it had at its death.
+//!
+//! The names of tests begin with the number of the fault that each of them found.
+
+use crate::support::{Child, Core, Firstchance, Program, compile, files_in, folder, slow_tests};
+
+const MAPS_LATE: Program = Program::c("maps_late.c");
+
+fn rounds() -> usize {
+    if slow_tests() { 50 } else { 8 }
+}
+
+/// Its stack, its memory, its library and its thread's name are of the last moment.
+fn assert_has_what_came_late(core: &std::path::Path, late: &str) {
+    let exe = compile(&MAPS_LATE);
+    let seen =
+        Core::new(core, &exe).gdb(&["backtrace", &format!("x/s {late}"), "info proc mappings"]);
+    assert!(seen.contains("late_fault ("), "{seen}");
+    assert!(seen.contains("work ("), "{seen}");
+    assert!(seen.contains("\"LATE-DATA\""), "{seen}");
+    assert!(seen.contains("/libz.so.1"), "{seen}");
+    let told = Firstchance::new(&["inspect", "--json"])
+        .arg(core)
+        .run_well();
+    assert!(told.stdout.contains("\"late-worker\""), "{told:#?}");
+}
+
+#[test]
+fn n10_what_was_mapped_just_before_a_crash_is_in_the_dump() {
+    for round in 0..rounds() {
+        let folder = folder();
+        // Its parent waits for it at once, or only when the dump is taken.
+        let waits_at_once = round % 2 == 0;
+        let mut child = Child::that_crashes(compile(&MAPS_LATE), &[]);
+        assert_eq!(child.line(), "ready");
+        let running = Firstchance::new(&["watch", "--json", &child.pid().to_string()])
+            .args(&["--when", "unhandled exception", "--do", "full dump", "-o"])
+            .arg(folder.path())
+            .spawn()
+            .until_it_says("\"event\":\"armed\"");
+        child.tell("go");
+        let late = child.line();
+        if waits_at_once {
+            child.wait();
+        }
+        let run = running.finish();
+        run.assert_code(0);
+        let warned = run.stdout.contains("could not be read at the death");
+        assert!(!warned, "{run:#?}");
+        assert_has_what_came_late(&files_in(folder.path())[0], &late);
+    }
+}

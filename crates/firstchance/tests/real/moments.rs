@@ -1,0 +1,85 @@
+//! The right moment: a dump of an exception that is thrown shows the thread at its throw, also when several threads
+//! throw at once, and a program that throws keeps its speed.
+//!
+//! The names of tests begin with the number of the fault that each of them found.
+
+use std::{path::Path, process::Command};
+
+use crate::support::{Child, Core, Firstchance, Program, Run, compile, files_in, folder};
+
+const DUMPS: usize = 20;
+
+const KEEPS_RAISING: &str = "\
+import os, sys, threading, time
+def keep_raising():
+    while True:
+        try: raise ValueError('order 7')
+        except ValueError: pass
+        time.sleep(0.02)
+for _ in range(4): threading.Thread(target=keep_raising, daemon=True).start()
+print('ready', flush=True)
+sys.stdin.read()
+os._exit(0)
+";
+
+/// Dumps a process whose threads throw all the time, again and again, and returns for how many dumps the innermost
+/// frames of the thrower contain `frame`.
+fn at_the_throw(child: &Child, exe: &Path, condition: &str, frame: &str) -> (usize, Run) {
+    let folder = folder();
+    let pid = child.pid().to_string();
+    let run = Firstchance::new(&["watch", "--json", &pid, "--when", condition])
+        .args(&["--do", "mini dump", "--format", "core"])
+        .args(&["-n", &DUMPS.to_string(), "-o"])
+        .arg(folder.path())
+        .run();
+    run.assert_code(0);
+    let files = files_in(folder.path());
+    assert_eq!(files.len(), DUMPS, "{run:#?}");
+    let stands = |file: &&std::path::PathBuf| {
+        // The first thread of a core is that of the event.
+        Core::new(file, exe).gdb(&["backtrace 8"]).contains(frame)
+    };
+    (files.iter().filter(stands).count(), run)
+}
+
+fn assert_each_is_at_its_throw(command: &mut Command, condition: &str, frame: &str) {
+    let exe = std::path::PathBuf::from(command.get_program());
+    let mut child = Child::start(command);
+    assert_eq!(child.line(), "ready");
+    let (count, run) = at_the_throw(&child, &exe, condition, frame);
+    assert_eq!(count, DUMPS, "{run:#?}");
+    assert!(!run.stdout.contains("after the throw"), "{run:#?}");
+    assert_eq!(
+        crate::support::proc_status(child.pid(), "TracerPid").as_deref(),
+        Some("0")
+    );
+    child.end_input();
+    assert_eq!(child.wait().code(), Some(0));
+}
+
+#[test]
+fn n51_cxx_throws_of_four_threads() {
+    let exe = compile(&Program::cpp("keeps_throwing.cpp"));
+    assert_each_is_at_its_throw(
+        &mut Command::new(exe),
+        "exception \"NotFound\"",
+        "__cxa_throw",
+    );
+}
+
+#[test]
+fn n51_go_panics_of_four_threads() {
+    let exe = compile(&Program::go("keeps_throwing.go"));
+    assert_each_is_at_its_throw(
+        &mut Command::new(exe),
+        "exception \"order 7\"",
+        "runtime.gopanic",
+    );
+}
+
+#[test]
+fn n51_python_raises_of_four_threads() {
+    let mut python = Command::new("/usr/bin/python3");
+    python.args(["-c", KEEPS_RAISING]);
+    assert_each_is_at_its_throw(&mut python, "exception \"order 7\"", "PyErr_");
+}
