@@ -11,6 +11,7 @@ mod probe_source;
 mod source;
 mod standing;
 mod stderr_lines;
+mod stop_at_place;
 mod trace_source;
 
 use super::{

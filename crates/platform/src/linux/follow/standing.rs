@@ -1,7 +1,7 @@
 //! The thread that stands for the last event: keeping it there, letting it go on, and stopping the
 //! other threads with it for a capture.
 
-use super::{STOP_TIMEOUT, Sources, gathered::LONGEST_KEPT, probe_source};
+use super::{Sources, gathered::LONGEST_KEPT, probe_source};
 use crate::{
     CaptureOptions, Result, Standing,
     linux::{
@@ -9,15 +9,13 @@ use crate::{
         bpf_programs::{Death, Report},
         leftovers,
         proc::ProcDir,
-        rights::explain_refusal,
-        stop::{self, States, Threads, TraceState},
+        stop::{States, Threads},
         stopped_threads::{StoppedThreads, StoppedTraced},
-        sys::ptrace,
         traced_process::Fate,
     },
 };
 use snapshot::TargetEvent;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// What holds the thread of the last event.
 #[derive(Default)]
@@ -103,7 +101,6 @@ impl Sources {
             Ok(true) => HeldBy::OurStop(report),
             _ => HeldBy::Probe(report),
         };
-        self.gather(proc);
         stands
     }
 
@@ -112,47 +109,6 @@ impl Sources {
         if let HeldBy::OurStop(_) = self.held_by {
             self.gather(proc);
         }
-    }
-
-    /// Stops each thread that is held now, to be told next.
-    fn gather(&mut self, proc: &ProcDir) {
-        while let Some(report) = self.probes.take() {
-            let stands = self.stop_at_place(proc, &report).unwrap_or(false);
-            self.gathered.push(report, stands);
-        }
-    }
-
-    /// Stops a thread that a probe holds. Returns whether it stands at its place.
-    ///
-    /// # Errors
-    /// If we may not trace the thread.
-    fn stop_at_place(&self, proc: &ProcDir, report: &Report) -> Result<bool> {
-        let tid = report.thread;
-        if !self.probes.is_held(report) {
-            return Ok(false);
-        }
-        let traced = self.tracing.traced();
-        if traced.is_none()
-            && let Err(error) = ptrace::seize(tid)
-        {
-            self.probes.let_go(report);
-            return not_seized(proc, tid, &error);
-        }
-        let _ = ptrace::interrupt(tid);
-        // It is held still, so it stops before it does anything else; though a signal handler may begin.
-        let stands = self.probes.is_held(report);
-        self.probes.let_go(report);
-        let state = wait_for_stop(tid);
-        if let Some(traced) = traced {
-            traced.borrow_mut().threads.states.insert(tid, state);
-        } else if state == TraceState::Pending {
-            leftovers::remember(tid);
-        }
-        let stands = stands && state == TraceState::Stopped;
-        if state == TraceState::Stopped && !stands {
-            self.resume(tid);
-        }
-        Ok(stands)
     }
 
     /// Lets the thread that stands go on.
@@ -169,7 +125,7 @@ impl Sources {
         }
     }
 
-    fn resume(&self, tid: i32) {
+    pub(super) fn resume(&self, tid: i32) {
         match self.tracing.traced() {
             Some(traced) => traced.borrow_mut().go_on(tid),
             None => leftovers::detach(tid, 0),
@@ -239,31 +195,4 @@ impl Sources {
         self.gathered.all_stopped(&threads.states);
         threads.kept = self.gathered.standing().collect();
     }
-}
-
-/// Explains why a thread could not be seized; `Ok(false)` if it has ended.
-fn not_seized(proc: &ProcDir, tid: i32, error: &std::io::Error) -> Result<bool> {
-    if error.raw_os_error() == Some(libc::ESRCH) {
-        return Ok(false);
-    }
-    Err(explain_refusal(proc, stop::tracer_of(proc, tid), error))
-}
-
-/// Waits until a thread that was asked to stop stands or has ended, or the time is over.
-fn wait_for_stop(tid: i32) -> TraceState {
-    use ptrace::Report as R;
-    let end = Instant::now() + STOP_TIMEOUT;
-    while Instant::now() < end {
-        match ptrace::report_of(tid) {
-            Ok(Some((_, R::Signal(signal)))) => drop(ptrace::resume(tid, signal)),
-            Ok(Some((_, R::Exiting(_)))) => {
-                leftovers::detach(tid, 0);
-                return TraceState::Exiting;
-            }
-            Ok(Some((_, R::Gone(_)))) | Err(_) => return TraceState::Exiting,
-            Ok(Some(_)) => return TraceState::Stopped,
-            Ok(None) => std::thread::sleep(Duration::from_micros(20)),
-        }
-    }
-    TraceState::Pending
 }

@@ -1,0 +1,158 @@
+//! Stopping threads that probes hold: each by ptrace, at its place, before its hold is let go.
+//!
+//! All that are held are stopped together. One by one, the thread that was let go would have to wait for a processor
+//! beside those that are still held, which took up to 80 ms with four threads on two processors.
+
+use super::{STOP_TIMEOUT, Sources};
+use crate::{
+    Result,
+    linux::{
+        bpf_programs::Report,
+        leftovers,
+        proc::ProcDir,
+        rights::explain_refusal,
+        stop::{self, TraceState},
+        sys::ptrace,
+    },
+};
+use std::time::{Duration, Instant};
+
+/// How long to wait between two looks at threads that have not stopped yet.
+const INTERVAL: Duration = Duration::from_micros(20);
+
+/// A thread that came to a place.
+struct Asked {
+    report: Report,
+    /// Whether it was held still when it had been asked to stop, so that it stops there.
+    was_held: bool,
+    /// Its state as a traced thread; `None` if it is not traced.
+    state: Option<TraceState>,
+}
+
+impl Sources {
+    /// Stops the thread of this report, and each other one that is held now: these are told next. Returns whether
+    /// the thread stands: not if the probe's time was over, or if it has ended.
+    ///
+    /// # Errors
+    /// If we may not trace the thread.
+    pub(super) fn stop_at_place(&mut self, proc: &ProcDir, report: &Report) -> Result<bool> {
+        let first = self.ask_to_stop(proc, report.clone())?;
+        let mut all = self.stop_all_held(proc, vec![first]).into_iter();
+        let stands = all.next().is_some_and(|(_, stands)| stands);
+        all.for_each(|(report, stands)| self.gathered.push(report, stands));
+        Ok(stands)
+    }
+
+    /// Stops each thread that is held now, to be told next.
+    pub(super) fn gather(&mut self, proc: &ProcDir) {
+        for (report, stands) in self.stop_all_held(proc, Vec::new()) {
+            self.gathered.push(report, stands);
+        }
+    }
+
+    /// Stops these and all other held threads. Returns whether each stands.
+    fn stop_all_held(&self, proc: &ProcDir, mut asked: Vec<Asked>) -> Vec<(Report, bool)> {
+        let end = Instant::now() + STOP_TIMEOUT;
+        loop {
+            let new = std::iter::from_fn(|| self.probes.take());
+            asked.extend(new.map(|report| self.asked_if_permitted(proc, report)));
+            let is_pending = |asked: &&mut Asked| asked.state == Some(TraceState::Pending);
+            for asked in asked.iter_mut().filter(is_pending) {
+                asked.state = Some(state_of(asked.report.thread));
+            }
+            if !asked.iter_mut().any(|asked| is_pending(&asked)) || Instant::now() > end {
+                break;
+            }
+            std::thread::sleep(INTERVAL);
+        }
+        asked.into_iter().map(|asked| self.settled(asked)).collect()
+    }
+
+    /// Asks a thread to stop, and lets its hold go.
+    ///
+    /// # Errors
+    /// If we may not trace the thread.
+    fn ask_to_stop(&self, proc: &ProcDir, report: Report) -> Result<Asked> {
+        let mut asked = Asked {
+            was_held: self.probes.is_held(&report),
+            state: None,
+            report,
+        };
+        if !asked.was_held {
+            return Ok(asked);
+        }
+        let tid = asked.report.thread;
+        let seized = match self.tracing.traced() {
+            Some(_) => Ok(()),
+            None => ptrace::seize(tid),
+        };
+        if let Err(error) = seized {
+            self.probes.let_go(&asked.report);
+            asked.was_held = false;
+            return not_seized(proc, tid, &error).map(|()| asked);
+        }
+        let _ = ptrace::interrupt(tid);
+        // While it is held it does nothing else; only a signal's handler may begin before it stops.
+        asked.was_held = self.probes.is_held(&asked.report);
+        asked.state = Some(TraceState::Pending);
+        self.probes.let_go(&asked.report);
+        Ok(asked)
+    }
+
+    fn asked_if_permitted(&self, proc: &ProcDir, report: Report) -> Asked {
+        let asked = self.ask_to_stop(proc, report.clone());
+        asked.unwrap_or(Asked {
+            report,
+            was_held: false,
+            state: None,
+        })
+    }
+
+    /// Takes a thread over that has stopped or not. One that stopped elsewhere goes on.
+    fn settled(&self, asked: Asked) -> (Report, bool) {
+        let Asked {
+            report,
+            was_held,
+            state: Some(state),
+        } = asked
+        else {
+            return (asked.report, false);
+        };
+        let tid = report.thread;
+        if let Some(traced) = self.tracing.traced() {
+            traced.borrow_mut().threads.states.insert(tid, state);
+        } else if state == TraceState::Pending {
+            leftovers::remember(tid);
+        }
+        let is_stopped = state == TraceState::Stopped;
+        if is_stopped && !was_held {
+            self.resume(tid);
+        }
+        (report, was_held && is_stopped)
+    }
+}
+
+/// Explains why a thread could not be seized. Succeeds if it has ended.
+fn not_seized(proc: &ProcDir, tid: i32, error: &std::io::Error) -> Result<()> {
+    if error.raw_os_error() == Some(libc::ESRCH) {
+        return Ok(());
+    }
+    Err(explain_refusal(proc, stop::tracer_of(proc, tid), error))
+}
+
+/// Returns the state of a thread that was asked to stop. Its signals are delivered meanwhile.
+fn state_of(tid: i32) -> TraceState {
+    use ptrace::Report as R;
+    loop {
+        match ptrace::report_of(tid) {
+            Ok(Some((_, R::Signal(signal)))) => drop(ptrace::resume(tid, signal)),
+            Ok(Some((_, R::Exiting(_)))) => {
+                leftovers::detach(tid, 0);
+                return TraceState::Exiting;
+            }
+            Ok(Some((_, R::Gone(_)))) | Err(_) => return TraceState::Exiting,
+            Ok(Some(_)) => return TraceState::Stopped,
+            Ok(None) => return TraceState::Pending,
+        }
+    }
+}
