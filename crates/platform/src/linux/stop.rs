@@ -75,6 +75,8 @@ pub(crate) struct Threads {
 
 /// How long to sleep between two checks of threads that have not stopped yet.
 const POLL_INTERVAL: Duration = Duration::from_micros(50);
+/// After so many checks, threads that have not stopped are looked at in `/proc`.
+const ROUNDS_UNTIL_LOOK: u32 = 100;
 /// How many times the threads are listed at most: a process that makes threads faster than that
 /// cannot be stopped.
 const MOST_ROUNDS: usize = 200;
@@ -204,9 +206,12 @@ impl Threads {
         cancel: &Cancel,
         meanwhile: Meanwhile<'_>,
     ) -> Result<()> {
-        loop {
+        for round in 1_u32.. {
             meanwhile(&self.states);
             self.take_reports();
+            if round.is_multiple_of(ROUNDS_UNTIL_LOOK) {
+                self.forget_ended();
+            }
             let pending = self
                 .states
                 .values()
@@ -222,6 +227,14 @@ impl Threads {
             }
             std::thread::sleep(POLL_INTERVAL);
         }
+        Ok(())
+    }
+
+    /// Forgets threads that have ended without a report: a first thread that had passed its exit stop when it was
+    /// seized reports nothing before all others are gone, and these may stand because of us.
+    fn forget_ended(&mut self) {
+        self.states
+            .retain(|tid, state| *state != TraceState::Pending || !has_ended(*tid));
     }
 
     /// Checks that the process is still stopped as it was.
@@ -303,6 +316,12 @@ impl Drop for Threads {
     fn drop(&mut self) {
         self.release();
     }
+}
+
+/// Returns whether a thread has ended.
+fn has_ended(tid: i32) -> bool {
+    let text = std::fs::read(format!("/proc/{tid}/status")).unwrap_or_default();
+    status::field(&text, "State").is_none_or(|state| state.starts_with(['Z', 'X']))
 }
 
 /// Returns whether a SIGTRAP is pending for the thread (`SigPnd` of proc_pid_status(5)).
