@@ -28,6 +28,7 @@ mod postmortem_export;
 mod postmortem_store;
 mod procdump;
 mod rules;
+mod shared_memory;
 mod strangers;
 mod the_loop;
 mod victims;

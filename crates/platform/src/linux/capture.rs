@@ -12,6 +12,7 @@ use super::{
         ProcDir, machine,
         smaps::{SmapsReader, SpecialFlags},
     },
+    shared_objects::{self, WithObjects},
     stop::{Threads, executed},
     stopped_threads::StoppedThreads,
     target::{LinuxTarget, wall_now},
@@ -103,9 +104,9 @@ impl LinuxTarget {
             )
         });
         let _ = failpoint("registers");
-        let snapshot = self.snapshot(facts, &before, list, taken, &mut warnings)?;
+        let mut snapshot = self.snapshot(facts, &before, list, taken, &mut warnings)?;
         let held = Box::new(Standing(threads));
-        let memory = self.memory_of(&snapshot.regions);
+        let memory = self.memory_of(&mut snapshot.regions, &mut warnings);
         Ok(Capture::new(
             snapshot,
             memory,
@@ -178,8 +179,8 @@ impl LinuxTarget {
             thread.state = ThreadState::Unstopped("not asked to stop".to_owned());
             thread.registers = registers_of_running(&self.proc, thread.id);
         }
-        let snapshot = self.snapshot(facts, &before, list, wall_now(), &mut warnings)?;
-        let memory = self.memory_of(&snapshot.regions);
+        let mut snapshot = self.snapshot(facts, &before, list, wall_now(), &mut warnings)?;
+        let memory = self.memory_of(&mut snapshot.regions, &mut warnings);
         if !can_read(&snapshot, &memory) {
             let refused = std::io::Error::from_raw_os_error(libc::EPERM);
             return Err(super::rights::explain_refusal(&self.proc, None, &refused));
@@ -187,11 +188,15 @@ impl LinuxTarget {
         Ok(Capture::new(snapshot, memory, None, None, warnings))
     }
 
-    fn memory_of(&self, regions: &[Region]) -> Arc<dyn Memory> {
+    /// Returns the memory to read from, and adds the pages that exist only in shared objects to the regions.
+    fn memory_of(&self, regions: &mut [Region], warnings: &mut Vec<Warning>) -> Arc<dyn Memory> {
         let mem = self.proc.open_living("mem").ok();
         let memory = LiveMemory::new(self.proc.living_tid(), mem);
         let patches = probe_patches::find(self.proc.key.pid, regions, &memory);
-        Arc::new(memory.patched(patches))
+        Arc::new(WithObjects {
+            memory: memory.patched(patches),
+            pages: shared_objects::find(&self.proc, regions, warnings),
+        })
     }
 
     /// Makes the snapshot: reads the memory map and finds out which pages exist.

@@ -40,6 +40,7 @@ mod register_store;
 pub(crate) mod registry;
 mod rights;
 mod sample;
+mod shared_objects;
 mod stop;
 mod stopped_threads;
 mod sys;
