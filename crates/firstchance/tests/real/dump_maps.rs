@@ -4,7 +4,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::support::{
-    Child, Core, Dumped, Firstchance, Program, Sysctl, Victim, compile, folder, readelf, victim_exe,
+    Child, Core, Dumped, Firstchance, Program, Sysctl, Victim, compile, file_in, folder, readelf,
+    victim_exe,
 };
 
 const PAGE: u64 = 4096;
@@ -175,5 +176,32 @@ fn a_dump_of_everything_else_opens_too() {
             frames.contains("main") || kind == "--triage",
             "{kind}: {frames}"
         );
+    }
+}
+
+/// Its images are cut short while firstchance reads them: that must not end firstchance.
+#[test]
+fn n20_images_that_are_cut_short_do_not_end_us() {
+    let images = folder();
+    let mut truncates = Command::new(compile(&Program::c("truncates.c")));
+    let child = Child::start(truncates.arg(images.path()));
+    assert_eq!(child.line(), "ready");
+    let pid = child.pid().to_string();
+    for _ in 0..10 {
+        let folder = folder();
+        let to = file_in(&folder, "x.core");
+        Firstchance::dump(child.pid(), &["--full"], &to).run_well();
+        let watch = Firstchance::new(&[
+            "watch",
+            &pid,
+            "--when",
+            "exception",
+            "--when",
+            "every 20ms",
+            "-n",
+            "2",
+            "-o",
+        ]);
+        watch.arg(folder.path()).run_well();
     }
 }

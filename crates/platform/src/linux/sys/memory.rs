@@ -1,5 +1,6 @@
 //! Reading another process's memory, finding out which of its pages exist, and mapping files.
 
+use super::bus_guard::BusGuard;
 use std::{io, os::fd::AsRawFd};
 
 /// Copies memory of another process by process_vm_readv(2), and returns how many bytes could be
@@ -102,6 +103,8 @@ pub(crate) fn scan_pages(
 pub(crate) struct Mapping {
     start: *mut libc::c_void,
     len: usize,
+    /// Taken away before the mapping is.
+    guard: Option<BusGuard>,
 }
 
 // SAFETY: the mapping belongs to the process, not to a thread, and is never written to.
@@ -116,6 +119,7 @@ impl Mapping {
             return Ok(Self {
                 start: std::ptr::null_mut(),
                 len,
+                guard: None,
             });
         }
         // SAFETY: a new private read-only mapping, at an address that the kernel chooses; no
@@ -131,10 +135,16 @@ impl Mapping {
             )
         };
         if start == libc::MAP_FAILED {
-            Err(io::Error::last_os_error())
-        } else {
-            Ok(Self { start, len })
+            return Err(io::Error::last_os_error());
         }
+        let mut mapping = Self {
+            start,
+            len,
+            guard: None,
+        };
+        let guard = BusGuard::of(start as usize, len);
+        mapping.guard = Some(guard.ok_or_else(|| io::Error::other("too many files are mapped"))?);
+        Ok(mapping)
     }
 }
 
@@ -145,13 +155,15 @@ impl AsRef<[u8]> for Mapping {
         }
         // SAFETY: `start..start+len` is our own mapping until `drop`, and nobody writes through it.
         // What this cannot rule out is that somebody changes the file meanwhile: bytes are then
-        // parsed as they come and never trusted, and a file that is cut raises SIGBUS.
+        // parsed as they come and never trusted. What a file that is cut does not have any more is read
+        // as zeros (see `bus_guard`).
         unsafe { std::slice::from_raw_parts(self.start.cast(), self.len) }
     }
 }
 
 impl Drop for Mapping {
     fn drop(&mut self) {
+        self.guard = None;
         if self.len > 0 {
             // SAFETY: exactly the mapping that was made in `new`, unmapped once; nobody has a
             // reference into it.

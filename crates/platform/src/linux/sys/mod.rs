@@ -2,6 +2,7 @@
 
 pub(crate) mod bpf;
 mod btf;
+mod bus_guard;
 pub(crate) mod child_signals;
 pub(crate) mod clock;
 pub(crate) mod handler;
