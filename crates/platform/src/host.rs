@@ -225,6 +225,14 @@ pub struct ProcessEntry {
     pub kernel: bool,
 }
 
+impl ProcessEntry {
+    /// Whether the process has ended and waits for its parent. A first thread that has ended while others live on
+    /// looks the same but for the number of threads.
+    pub fn has_ended(&self) -> bool {
+        self.state == 'Z' && self.threads < 2
+    }
+}
+
 /// One line of `firstchance doctor`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {

@@ -61,6 +61,5 @@ impl Runner {
 /// Whether a rule may be about a process: we ourselves, threads of the kernel, and processes that
 /// have ended and wait for their parent are never meant.
 fn may_be_meant(entry: &ProcessEntry) -> bool {
-    let is_zombie = entry.state == 'Z' && entry.threads < 2;
-    !entry.kernel && !is_zombie && entry.key.pid != std::process::id()
+    !entry.kernel && !entry.has_ended() && entry.key.pid != std::process::id()
 }

@@ -57,7 +57,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let lines: Vec<(ProcessEntry, ProcessRow)> = host
         .processes(platform::Detail::Figures)?
         .into_iter()
-        .filter(|entry| !entry.kernel && entry.state != 'Z' && entry.key.pid != own)
+        .filter(|entry| !entry.kernel && !entry.has_ended() && entry.key.pid != own)
         .filter(|entry| {
             args.filter
                 .as_deref()

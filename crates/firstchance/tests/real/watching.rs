@@ -320,3 +320,36 @@ fn run_wants_to_know_when() {
         .assert_code(2)
         .assert_says("say when");
 }
+
+/// Its first thread has ended, another one lives on and uses a processor.
+#[test]
+fn n21_a_process_without_its_first_thread_is_watched_like_any_other() {
+    for condition in [
+        "threads > 0",
+        "rss > 1MiB",
+        "cpu > 1%",
+        "handles > 0",
+        "exit",
+    ] {
+        let folder = folder();
+        let mut victim = Victim::start(&["zombie-leader"]);
+        assert_eq!(victim.letter(), 'Z');
+        let listed = Firstchance::new(&["ps", "--json"]).run_well();
+        let listed: serde_json::Value = serde_json::from_str(&listed.stdout).expect("JSON");
+        let mut rows = listed.as_array().expect("rows").iter();
+        let row = rows.find(|row| row["pid"] == victim.pid()).expect("a row");
+        assert!(row["resident-bytes"].as_u64() > Some(1 << 20), "{row}");
+        assert!(row["handles"].as_u64() > Some(0), "{row}");
+        let mut running = Firstchance::new(&["watch", "--json", &victim.pid_text(), "--when"])
+            .args(&[condition, "--poll", "100ms", "-n", "1", "-o"])
+            .arg(folder.path())
+            .spawn();
+        if condition == "exit" {
+            running = running.until_it_says("\"event\":\"armed\"");
+            victim.kill_without_waiting();
+        }
+        let run = running.finish();
+        run.assert_code(0);
+        assert_eq!(run.events("dump").len(), 1, "{condition}: {run:#?}");
+    }
+}

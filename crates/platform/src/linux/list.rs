@@ -2,7 +2,7 @@
 
 use super::{
     facts::{name_of, strings},
-    proc::{self, ProcDir, machine, numbers_in, stat, status},
+    proc::{self, ProcDir, machine, stat, stat::Stat, status},
 };
 use crate::{Detail, Error, ErrorKind, ProcessEntry, Result};
 use snapshot::ProcessKey;
@@ -53,7 +53,7 @@ fn identify(pid: u32) -> io::Result<ProcessEntry> {
     let cgroup = proc::read_file(&dir, "cgroup").unwrap_or_default();
     let (service, container) = machine::unit_and_container(&cgroup);
     let image = image(&dir, pid);
-    let command_line = strings(&proc::read_file(&dir, "cmdline").unwrap_or_default());
+    let command_line = strings(&command_line(&dir, &stat, pid));
     let path = image.strip_suffix(" (deleted)").unwrap_or(&image);
     Ok(ProcessEntry {
         key: ProcessKey {
@@ -83,6 +83,15 @@ fn image(dir: &OwnedFd, pid: u32) -> String {
     leader.or_else(other).unwrap_or_default()
 }
 
+/// Returns the command line. If the first thread has ended, another thread is asked.
+fn command_line(dir: &OwnedFd, stat: &Stat, pid: u32) -> Vec<u8> {
+    let other = || ProcDir::open_pid(pid).ok()?.read_living("cmdline").ok();
+    match stat.state {
+        'Z' => other().unwrap_or_default(),
+        _ => proc::read_file(dir, "cmdline").unwrap_or_default(),
+    }
+}
+
 /// What is read once for the figures of all processes.
 struct Figures {
     users: HashMap<u32, String>,
@@ -106,14 +115,14 @@ impl Figures {
     }
 
     fn add(&self, entry: &mut ProcessEntry, proc: &ProcDir) -> Option<()> {
-        let status = proc.read("status").ok()?;
+        let status = proc.read_living("status").ok()?;
         let (uid, _) = status::ids(&status, "Uid")?;
         let user = self.users.get(&uid).cloned();
         entry.user = user.unwrap_or_else(|| uid.to_string());
         entry.started = machine::start_time(entry.key.start, self.boot);
         entry.private = status::private(&status);
         entry.resident = status::bytes(&status, "VmRSS").unwrap_or(0);
-        entry.handles = numbers_in(proc.fd(), "fd").ok().map(|fds| fds.len() as u32);
+        entry.handles = proc.descriptors().map(|count| count as u32);
         entry.mapped = mappings(proc);
         Some(())
     }

@@ -190,11 +190,9 @@ impl ProcDir {
     /// Returns the number of open descriptors: the size of the folder `fd` since Linux 6.2, before
     /// that the number of its entries. `None` if the process is gone or belongs to another user.
     pub(crate) fn descriptors(&self) -> Option<u64> {
-        let found = rustix::fs::statat(&self.dir, "fd", rustix::fs::AtFlags::empty()).ok()?;
-        match found.st_size {
-            0 => numbers_in(&self.dir, "fd").ok().map(|fds| fds.len() as u64),
-            size => Some(size as u64),
-        }
+        // A first thread that has ended has none.
+        let own = descriptors_of(&self.dir).filter(|count| *count > 0);
+        own.or_else(|| descriptors_of(&self.living().dir))
     }
 
     /// Returns the thread ids, ascending.
@@ -268,6 +266,15 @@ fn living_thread(dir: &OwnedFd, pid: u32) -> Result<LivingThread> {
 /// Returns whether the thread with this folder has not ended.
 fn lives(task: &OwnedFd) -> bool {
     read_stat(task).is_ok_and(|stat| !matches!(stat.state, 'Z' | 'X'))
+}
+
+/// Returns how many descriptors a thread has open. Since Linux 6.2 that is the size of the folder.
+fn descriptors_of(dir: &OwnedFd) -> Option<u64> {
+    let found = rustix::fs::statat(dir, "fd", rustix::fs::AtFlags::empty()).ok()?;
+    match found.st_size {
+        0 => numbers_in(dir, "fd").ok().map(|fds| fds.len() as u64),
+        size => Some(size as u64),
+    }
 }
 
 /// Returns the thread ids below an open `/proc/PID`, ascending.
