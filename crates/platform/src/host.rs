@@ -216,6 +216,8 @@ pub struct ProcessEntry {
     pub state: char,
     /// The systemd or Windows service that it belongs to.
     pub service: Option<String>,
+    /// The unit of a user's own systemd that it belongs to.
+    pub user_service: Option<String>,
     /// The id of the container that it runs in.
     pub container: Option<String>,
     /// The first address and the name of its mappings, by which its runtime is recognised; empty if

@@ -12,6 +12,9 @@ pub enum Target {
     Pid(u32),
     /// `service:NAME`: a systemd unit (with or without `.service`) or a Windows service.
     Service(String),
+    /// `user-service:NAME`: a unit of a user's own systemd. Its name is the user's choice, so `service:` never means
+    /// one.
+    UserService(String),
     /// `pool:NAME`: an IIS application pool.
     Pool(String),
     /// `container:ID`: a container whose id begins with this.
@@ -40,6 +43,10 @@ impl Target {
             Target::Name(name) => who.has_name(name),
             Target::Pid(pid) => who.key.pid == *pid,
             Target::Service(name) => who.service.as_deref().is_some_and(|s| same_unit(s, name)),
+            Target::UserService(name) => {
+                let service = who.user_service.as_deref();
+                service.is_some_and(|service| same_unit(service, name))
+            }
             Target::Pool(pool) => who.pool().is_some_and(|p| p.eq_ignore_ascii_case(pool)),
             Target::Container(id) => who.container.as_deref().is_some_and(|c| c.starts_with(id)),
             Target::CommandLine(pattern) => pattern.is_all_of(&who.command_line.join(" ")),
@@ -58,6 +65,12 @@ impl Target {
             Target::Name(_) => format!("it is called {}", who.names().join(", ")),
             Target::Pid(_) => format!("its pid is {}", who.key.pid),
             Target::Service(_) => format!("its service is {}", or_none(who.service.as_deref())),
+            Target::UserService(_) => {
+                format!(
+                    "its user's service is {}",
+                    or_none(who.user_service.as_deref())
+                )
+            }
             Target::Pool(_) => format!("its pool is {}", or_none(who.pool())),
             Target::Container(_) => {
                 format!("its container is {}", or_none(who.container.as_deref()))
@@ -91,6 +104,8 @@ pub struct Identity {
     pub command_line: Vec<String>,
     /// The service that it belongs to, if any.
     pub service: Option<String>,
+    /// The unit of a user's own systemd that it belongs to, if any.
+    pub user_service: Option<String>,
     /// The id of the container that it runs in, if any.
     pub container: Option<String>,
     /// Whether firstchance itself started it (`launch:`).
@@ -138,6 +153,7 @@ impl From<&Process> for Identity {
             comm: process.comm.clone(),
             command_line: process.command_line.clone(),
             service: process.service.clone(),
+            user_service: None,
             container: process.container.clone(),
             launched: false,
         }

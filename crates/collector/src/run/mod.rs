@@ -44,6 +44,7 @@ pub fn identity(entry: &ProcessEntry) -> Identity {
         comm: entry.comm.clone(),
         command_line: entry.command_line.clone(),
         service: entry.service.clone(),
+        user_service: entry.user_service.clone(),
         container: entry.container.clone(),
         launched: false,
     }

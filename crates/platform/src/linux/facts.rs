@@ -33,11 +33,13 @@ fn process(proc: &ProcDir, stat: &Stat, status_text: &[u8]) -> Process {
         Some(stripped) => (stripped.to_owned(), true),
         None => (exe, false),
     };
-    let cmdline = capped(proc.read("cmdline").unwrap_or_default());
+    let cmdline = capped(proc.read_living("cmdline").unwrap_or_default());
     let environ = capped(proc.read_living("environ").unwrap_or_default());
     let auxv = proc.read_living("auxv").unwrap_or_default();
     let cgroup = proc.read("cgroup").unwrap_or_default();
-    let (service, container) = machine::unit_and_container(&cgroup);
+    let machine::Belonging {
+        service, container, ..
+    } = machine::belonging(&cgroup);
     Process {
         key: proc.key,
         parent: stat.parent,

@@ -23,7 +23,7 @@ pub fn parse_proc(bytes: &[u8]) {
         status::mask(bytes, "SigBlk"),
     );
     let _ = machine::remote_devices(bytes);
-    let _ = machine::unit_and_container(bytes);
+    let _ = machine::belonging(bytes);
     let _ = super::facts::strings(bytes);
     let _ = super::counter_files::find(&String::from_utf8_lossy(bytes), "some.avg10");
 }

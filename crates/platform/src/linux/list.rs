@@ -51,7 +51,7 @@ fn identify(pid: u32) -> io::Result<ProcessEntry> {
     let dir = proc::open_dir(pid)?;
     let stat = proc::read_stat(&dir)?;
     let cgroup = proc::read_file(&dir, "cgroup").unwrap_or_default();
-    let (service, container) = machine::unit_and_container(&cgroup);
+    let belonging = machine::belonging(&cgroup);
     let image = image(&dir, pid);
     let command_line = strings(&command_line(&dir, &stat, pid));
     let path = image.strip_suffix(" (deleted)").unwrap_or(&image);
@@ -68,8 +68,9 @@ fn identify(pid: u32) -> io::Result<ProcessEntry> {
         cpu: machine::ticks_to_duration(stat.user_ticks + stat.kernel_ticks),
         threads: stat.threads,
         state: stat.state,
-        service,
-        container,
+        service: belonging.service,
+        user_service: belonging.user_service,
+        container: belonging.container,
         kernel: stat.flags & stat::KERNEL_THREAD != 0,
         image,
         ..ProcessEntry::default()

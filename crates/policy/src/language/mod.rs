@@ -59,8 +59,8 @@ impl FromStr for Target {
     /// Reads a target as a user types it on the command line; a name may contain blanks.
     fn from_str(text: &str) -> Result<Self, ParseError> {
         rule::target(text.trim()).ok_or_else(|| {
-            let message = "expected a target: name, pid, service:NAME, pool:NAME, container:ID, \
-                           cmdline:\"glob\", image:PATH, group:PGID or launch:PROGRAM";
+            let message = "expected a target: name, pid, service:NAME, user-service:NAME, \
+                           pool:NAME, container:ID, cmdline:\"glob\", image:PATH, group:PGID or launch:PROGRAM";
             ParseError::new(text, 0, message)
         })
     }

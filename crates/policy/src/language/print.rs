@@ -197,6 +197,7 @@ impl Display for Target {
             Target::Name(name) => prefixed(f, "name", name),
             Target::Pid(pid) => write!(f, "{pid}"),
             Target::Service(name) => prefixed(f, "service", name),
+            Target::UserService(name) => prefixed(f, "user-service", name),
             Target::Pool(name) => prefixed(f, "pool", name),
             Target::Container(id) => prefixed(f, "container", id),
             Target::CommandLine(pattern) => write!(f, "cmdline:{pattern}"),

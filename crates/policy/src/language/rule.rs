@@ -11,9 +11,10 @@ use crate::{
 use snapshot::DumpKind;
 
 /// The prefixes of targets, for `on` and for [`target`].
-const PREFIXES: [&str; 8] = [
+const PREFIXES: [&str; 9] = [
     "name",
     "service",
+    "user-service",
     "pool",
     "container",
     "cmdline",
@@ -34,8 +35,20 @@ pub(super) fn target(text: &str) -> Option<Target> {
             with_prefix(prefix, unquoted.unwrap_or_else(|_| rest.to_owned()))
         }
         None if text.chars().all(|c| c.is_ascii_digit()) => text.parse().ok().map(Target::Pid),
+        None if has_misspelt_prefix(text) => None,
         None => Some(Target::Name(text.to_owned())),
     }
+}
+
+/// Whether a name looks like a target of another kind whose word is misspelt: `servcie:checkout`. A process of such a
+/// name is meant by `name:"servcie:checkout"`.
+fn has_misspelt_prefix(text: &str) -> bool {
+    let Some((prefix, _)) = text.split_once(':') else {
+        return false;
+    };
+    let prefix = prefix.to_ascii_lowercase();
+    let is_near = |known: &&str| strsim::osa_distance(known, &prefix) <= 2;
+    prefix.len() > 2 && PREFIXES.iter().any(|known| is_near(&known))
 }
 
 fn with_prefix(prefix: &str, rest: String) -> Option<Target> {
@@ -45,6 +58,7 @@ fn with_prefix(prefix: &str, rest: String) -> Option<Target> {
     Some(match prefix {
         "name" => Target::Name(rest),
         "service" => Target::Service(rest),
+        "user-service" => Target::UserService(rest),
         "pool" => Target::Pool(rest),
         "container" => Target::Container(rest),
         "cmdline" => Target::CommandLine(Pattern::new(rest)),

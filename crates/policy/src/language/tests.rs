@@ -128,6 +128,7 @@ fn targets_and_actions_stand_alone_too() {
         "1234",
         "w3wp.exe",
         "service:a",
+        "user-service:a",
         "pool:\"a b\"",
         "name:7",
         "cmdline:\"a*\"",
@@ -138,6 +139,7 @@ fn targets_and_actions_stand_alone_too() {
         (" 12 ", "12"),
         ("Service:x", "service:x"),
         ("c:\\x", "name:c:\\x"),
+        ("sshd: root", "name:\"sshd: root\""),
     ]);
     same::<Action>(&[
         "full dump",
@@ -235,6 +237,8 @@ fn an_error_says_what_was_expected_where() {
     for wrong in [
         "",
         "service:",
+        "servcie:checkout",
+        "contianer:1",
         "name:",
         "99999999999",
         "group:x",
@@ -385,6 +389,7 @@ fn target() -> impl Strategy<Value = Target> {
         filled().prop_map(Target::Name),
         any::<u32>().prop_map(Target::Pid),
         filled().prop_map(Target::Service),
+        filled().prop_map(Target::UserService),
         filled().prop_map(Target::Pool),
         filled().prop_map(Target::Container),
         filled().prop_map(|t| Target::CommandLine(Pattern::new(t))),

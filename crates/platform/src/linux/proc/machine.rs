@@ -142,19 +142,53 @@ fn remote_device(line: &str) -> Option<u64> {
     Some(major.parse::<u64>().ok()? << 32 | minor.parse::<u64>().ok()?)
 }
 
-/// Returns the systemd unit and the container of a process, by its `/proc/PID/cgroup`. It is the
-/// outermost container: what lies further in was named by whoever runs there, and no container
-/// runtime of this machine knows it.
-pub(crate) fn unit_and_container(cgroup: &[u8]) -> (Option<String>, Option<String>) {
+/// What a process belongs to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Belonging {
+    /// The unit of the machine's systemd.
+    pub(crate) service: Option<String>,
+    /// The unit of a user's own systemd, which runs in `user@UID.service`.
+    pub(crate) user_service: Option<String>,
+    /// The id of the container.
+    pub(crate) container: Option<String>,
+}
+
+/// Returns what a process belongs to, by its `/proc/PID/cgroup`. It is the outermost container and
+/// the outermost unit: what lies further in was named by whoever runs there.
+pub(crate) fn belonging(cgroup: &[u8]) -> Belonging {
     let text = String::from_utf8_lossy(cgroup);
-    let parts = text.lines().filter_map(|line| line.splitn(3, ':').nth(2));
-    let components: Vec<&str> = parts.flat_map(|path| path.split('/')).collect();
-    let unit = components
-        .iter()
-        .rev()
-        .find(|part| part.ends_with(".service"));
-    let container = components.iter().find_map(|part| container_id(part));
-    (unit.map(|unit| (*unit).to_owned()), container)
+    let paths = text.lines().filter_map(|line| line.splitn(3, ':').nth(2));
+    let mut found = Belonging::default();
+    for path in paths {
+        let of_path = of_path(path);
+        found.service = found.service.or(of_path.service);
+        found.user_service = found.user_service.or(of_path.user_service);
+        found.container = found.container.or(of_path.container);
+    }
+    found
+}
+
+fn of_path(path: &str) -> Belonging {
+    let mut found = Belonging::default();
+    for part in path.split('/') {
+        let is_user = found
+            .service
+            .as_ref()
+            .is_some_and(|unit| unit.starts_with("user@"));
+        let is_unit = part.ends_with(".service");
+        match &found.service {
+            None if is_unit => found.service = Some(part.to_owned()),
+            Some(_) if is_unit && is_user && found.user_service.is_none() => {
+                found.user_service = Some(part.to_owned());
+            }
+            _ => {}
+        }
+        found.container = container_id(part);
+        if found.container.is_some() {
+            break;
+        }
+    }
+    found
 }
 
 /// Returns the id of a container, 64 hexadecimal digits, as Docker, containerd, CRI-O and Podman
@@ -184,11 +218,30 @@ mod tests {
             "/system.slice/kubepods:cri-containerd:ID",
         ] {
             let path = path.replace("ID", &id).replace("OTHER", &other);
-            let found = unit_and_container(format!("0::{path}\n").as_bytes());
-            assert_eq!(found, (None, Some(id.clone())), "{path}");
+            let found = belonging(format!("0::{path}\n").as_bytes());
+            let expected = Belonging {
+                container: Some(id.clone()),
+                ..Belonging::default()
+            };
+            assert_eq!(found, expected, "{path}");
         }
-        let nginx = unit_and_container(b"12:pids:/x\n0::/system.slice/nginx.service\n");
-        assert_eq!(nginx, (Some("nginx.service".to_owned()), None));
+        let nginx = belonging(b"12:pids:/x\n0::/system.slice/nginx.service\n");
+        assert_eq!(nginx.service.as_deref(), Some("nginx.service"));
+    }
+
+    #[test]
+    fn n26_the_unit_of_a_user_or_a_container_is_none_of_the_machine() {
+        let of = |path: &str| belonging(format!("0::{path}\n").as_bytes());
+        let own = of("/user.slice/user-7.slice/user@7.service/app.slice/checkout.service");
+        assert_eq!(own.service.as_deref(), Some("user@7.service"));
+        assert_eq!(own.user_service.as_deref(), Some("checkout.service"));
+        let id = "0123456789abcdef".repeat(4);
+        let inner = of(&format!(
+            "/system.slice/docker-{id}.scope/system.slice/checkout.service"
+        ));
+        assert_eq!((inner.service, inner.container), (None, Some(id)));
+        let delegated = of("/system.slice/checkout.service/other.service");
+        assert_eq!(delegated.service.as_deref(), Some("checkout.service"));
     }
 
     #[test]
