@@ -1,3 +1,5 @@
+mod interrupted;
+
 use crate::{
     Architecture, Detail, DumpKind, Memory, OperatingSystem, Range, Region, RegionKind, Snapshot,
     Thread, coalesce, total_bytes,
@@ -39,9 +41,9 @@ pub fn select(
     extra: &[Range],
 ) -> Selection {
     let ranges = match kind {
-        DumpKind::Triage => triage(snapshot, extra),
+        DumpKind::Triage => triage(snapshot, memory, extra),
         DumpKind::Mini => mini(snapshot, memory, extra),
-        DumpKind::Custom(mask) => custom(snapshot, mask, extra),
+        DumpKind::Custom(mask) => custom(snapshot, memory, mask, extra),
         DumpKind::Plus => regions(snapshot, plus_part),
         DumpKind::Full => regions(snapshot, |region| safe_pages(region).to_vec()),
     };
@@ -115,12 +117,12 @@ fn within(pages: &[Range], others: &[Range]) -> Vec<Range> {
 
 /// `/proc/PID/coredump_filter` bits (core(5)) on Linux; the memory bits of `MINIDUMP_TYPE`
 /// (minidumpapiset.h) on Windows.
-fn custom(snapshot: &Snapshot, mask: u64, extra: &[Range]) -> Vec<Range> {
+fn custom(snapshot: &Snapshot, memory: &dyn Memory, mask: u64, extra: &[Range]) -> Vec<Range> {
     let mut ranges = match snapshot.system.os {
         OperatingSystem::Linux => regions(snapshot, |region| filtered(region, mask)),
         OperatingSystem::Windows => windows_custom(snapshot, mask),
     };
-    ranges.extend(stacks(snapshot, MINI_STACK, false));
+    ranges.extend(stacks(snapshot, memory, MINI_STACK, false));
     ranges.extend(existing(snapshot, extra));
     ranges
 }
@@ -170,8 +172,8 @@ fn windows_custom(snapshot: &Snapshot, mask: u64) -> Vec<Range> {
 }
 
 /// The stacks, and what identifies the modules: without it a debugger shows no symbols.
-fn triage(snapshot: &Snapshot, extra: &[Range]) -> Vec<Range> {
-    let mut ranges = stacks(snapshot, TRIAGE_STACK, true);
+fn triage(snapshot: &Snapshot, memory: &dyn Memory, extra: &[Range]) -> Vec<Range> {
+    let mut ranges = stacks(snapshot, memory, TRIAGE_STACK, true);
     ranges.extend(module_data(snapshot, extra));
     ranges
 }
@@ -188,7 +190,7 @@ fn module_data(snapshot: &Snapshot, extra: &[Range]) -> Vec<Range> {
 }
 
 fn mini(snapshot: &Snapshot, memory: &dyn Memory, extra: &[Range]) -> Vec<Range> {
-    let stacks = stacks(snapshot, MINI_STACK, false);
+    let stacks = stacks(snapshot, memory, MINI_STACK, false);
     let mut ranges = stacks.clone();
     ranges.extend(module_data(snapshot, extra));
     let mut roots = vec![];
@@ -288,13 +290,19 @@ impl Referenced<'_> {
 }
 
 fn each_word(memory: &dyn Memory, range: Range, size: usize, mut each: impl FnMut(u64)) {
+    each_word_at(memory, range, size, |_, word| each(word));
+}
+
+/// Calls `each` with the address and the value of each word that can be read.
+fn each_word_at(memory: &dyn Memory, range: Range, size: usize, mut each: impl FnMut(u64, u64)) {
     let mut buffer = vec![0; 64 << 10];
     let mut at = range.start.next_multiple_of(size as u64);
     while at < range.end {
         let want = (range.end - at).min(buffer.len() as u64) as usize;
         let got = memory.read(at, &mut buffer[..want]);
-        for word in buffer[..got].chunks_exact(size) {
+        for (index, word) in buffer[..got].chunks_exact(size).enumerate() {
             each(
+                at + (index * size) as u64,
                 word.iter()
                     .rev()
                     .fold(0, |value, &byte| value << 8 | u64::from(byte)),
@@ -310,16 +318,23 @@ fn each_word(memory: &dyn Memory, range: Range, size: usize, mut each: impl FnMu
 
 /// The used part of every thread's stack. With `no_arguments`, the area of arguments and
 /// environment on the initial stack is left out; it is directly above the first frame.
-fn stacks(snapshot: &Snapshot, limit: u64, no_arguments: bool) -> Vec<Range> {
-    let live = |thread| stack_of(snapshot, thread, limit, no_arguments);
-    snapshot.threads.iter().flat_map(live).collect()
+/// A thread that handles a signal on an alternate stack has two.
+fn stacks(snapshot: &Snapshot, memory: &dyn Memory, limit: u64, no_arguments: bool) -> Vec<Range> {
+    let architecture = snapshot.system.architecture;
+    let end = |sp| stack_region(snapshot, sp).map(|region| region.range.end);
+    let sps = |thread: &Thread| {
+        let sp = thread.registers.map(|registers| registers.sp());
+        let interrupted = |sp| interrupted::stack_pointers(architecture, memory, sp, end);
+        let interrupted = sp.map(interrupted).unwrap_or_default();
+        sp.into_iter().chain(interrupted)
+    };
+    let sps = snapshot.threads.iter().flat_map(sps);
+    sps.flat_map(|sp| stack_from(snapshot, sp, limit, no_arguments))
+        .collect()
 }
 
-fn stack_of(snapshot: &Snapshot, thread: &Thread, limit: u64, no_arguments: bool) -> Vec<Range> {
-    let Some(registers) = thread.registers else {
-        return vec![];
-    };
-    let Some(region) = stack_region(snapshot, registers.sp()) else {
+fn stack_from(snapshot: &Snapshot, sp: u64, limit: u64, no_arguments: bool) -> Vec<Range> {
+    let Some(region) = stack_region(snapshot, sp) else {
         return vec![];
     };
     let mut end = region.range.end;
@@ -331,10 +346,7 @@ fn stack_of(snapshot: &Snapshot, thread: &Thread, limit: u64, no_arguments: bool
     } else {
         0
     };
-    let start = registers
-        .sp()
-        .saturating_sub(red_zone)
-        .max(region.range.start);
+    let start = sp.saturating_sub(red_zone).max(region.range.start);
     let head = Range::new(start, end.min(start.saturating_add(limit)));
     let tail = Range::new(end.saturating_sub(STACK_TAIL).max(head.end), end);
     // Long regions are arenas, such as Go's heap with its stacks: their other end is not of this

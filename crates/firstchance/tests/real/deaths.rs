@@ -50,3 +50,40 @@ fn n10_what_was_mapped_just_before_a_crash_is_in_the_dump() {
         assert_has_what_came_late(&files_in(folder.path())[0], &late);
     }
 }
+
+/// The handler of the fault runs on an alternate stack; the stack that crashed is another one.
+#[test]
+fn n13_the_stack_that_crashed_is_in_small_dumps_too() {
+    let exe = compile(&Program::c("alternate_stack.c"));
+    for how in ["wait", "abort", "again"] {
+        for kind in ["mini dump", "triage dump"] {
+            let folder = folder();
+            let mut child = Child::that_crashes(&exe, &[how]);
+            assert_eq!(child.line(), "ready");
+            let when = if how == "wait" {
+                "now"
+            } else {
+                "unhandled exception"
+            };
+            let watch = Firstchance::new(&["watch", "--json", &child.pid().to_string()])
+                .args(&["--when", when, "--do", kind, "--format", "core", "-o"])
+                .arg(folder.path());
+            let run = if how == "wait" {
+                child.tell("go");
+                assert_eq!(child.line(), "waits");
+                watch.run()
+            } else {
+                let running = watch.spawn().until_it_says("\"event\":\"armed\"");
+                child.tell("go");
+                running.finish()
+            };
+            run.assert_code(0);
+            let core = Core::new(&files_in(folder.path())[0], &exe);
+            let seen = core.gdb(&["thread apply all backtrace"]);
+            assert!(
+                seen.contains("crashing_function ("),
+                "{how}, {kind}: {seen}"
+            );
+        }
+    }
+}

@@ -47,8 +47,8 @@ fn has_misspelt_prefix(text: &str) -> bool {
         return false;
     };
     let prefix = prefix.to_ascii_lowercase();
-    let is_near = |known: &&str| strsim::osa_distance(known, &prefix) <= 2;
-    prefix.len() > 2 && PREFIXES.iter().any(|known| is_near(&known))
+    let is_near = |known: &str| strsim::osa_distance(known, &prefix) <= 2;
+    prefix.len() > 2 && PREFIXES.iter().any(|known| is_near(known))
 }
 
 fn with_prefix(prefix: &str, rest: String) -> Option<Target> {
