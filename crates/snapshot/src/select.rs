@@ -1,9 +1,11 @@
+mod image_data;
 mod interrupted;
 
 use crate::{
     Architecture, Detail, DumpKind, Memory, OperatingSystem, Range, Region, RegionKind, Snapshot,
     Thread, coalesce, total_bytes,
 };
+use image_data::image_data;
 
 /// The memory that goes into a dump, and how much metadata.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,6 +31,8 @@ const BEFORE: u64 = 256;
 const AFTER: u64 = 768;
 /// How much code is taken on each side of an instruction pointer, in bytes.
 const CODE: u64 = 256;
+/// The most data of images (variables, relocated tables) in a mini dump, in bytes.
+const MINI_DATA: u64 = 16 << 20;
 /// The most referenced memory of a mini dump, in bytes, so that it stays small for every process.
 const MINI_REFERENCED: u64 = 64 << 20;
 
@@ -193,6 +197,7 @@ fn mini(snapshot: &Snapshot, memory: &dyn Memory, extra: &[Range]) -> Vec<Range>
     let stacks = stacks(snapshot, memory, MINI_STACK, false);
     let mut ranges = stacks.clone();
     ranges.extend(module_data(snapshot, extra));
+    ranges.extend(image_data(snapshot));
     let mut roots = vec![];
     for thread in &snapshot.threads {
         let Some(registers) = thread.registers else {

@@ -164,3 +164,31 @@ fn a_large_target_is_dumped_in_little_memory() {
     let peak = dumped.run.peak_memory;
     assert!(peak < 64 << 20, "{} MiB", peak >> 20);
 }
+
+/// gdb takes what a core lacks from the program's file, or reads zeros: that would be wrong. So a variable has its value,
+/// or cannot be read.
+#[test]
+fn n12_a_variable_has_its_value_or_cannot_be_read() {
+    let exe = compile(&Program::c("globals.c"));
+    let child = Child::start(&mut Command::new(&exe));
+    assert_eq!(child.line(), "ready");
+    for (kind, is_readable) in [("--mini", true), ("--triage", false), ("--plus", true)] {
+        let dumped = Dumped::with(child.pid(), &[kind, "--format", "core"]);
+        let core = Core::new(&dumped.path, &exe);
+        for (name, value) in [
+            ("state", "42"),
+            ("retries", "99"),
+            ("total", "12345"),
+            ("config", "production.conf"),
+        ] {
+            let told = core.gdb(&[&format!("print {name}")]);
+            let expected = if is_readable {
+                value
+            } else {
+                "Cannot access memory"
+            };
+            assert!(told.contains(expected), "{kind} {name}: {told}");
+        }
+        assert!(core.gdb(&["backtrace"]).contains(" main ("), "{kind}");
+    }
+}

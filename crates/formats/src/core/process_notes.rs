@@ -4,9 +4,16 @@ use super::{PAGE, notes::Notes};
 use crate::bytes::{Put, Width};
 use object::elf;
 use snapshot::{Architecture, Detail, Process, Region, RegionKind, Snapshot, auxv};
+use std::collections::BTreeSet;
 
-/// Adds all notes of the process, in the kernel's order.
-pub(super) fn write(notes: &mut Notes, snapshot: &Snapshot, detail: Detail) {
+/// Adds all notes of the process, in the kernel's order. `unreadable` are the starts of regions that debuggers must not
+/// read from their files.
+pub(super) fn write(
+    notes: &mut Notes,
+    snapshot: &Snapshot,
+    detail: Detail,
+    unreadable: &BTreeSet<u64>,
+) {
     let architecture = snapshot.system.architecture;
     let width = Width::of(architecture);
     notes.core(
@@ -19,7 +26,9 @@ pub(super) fn write(notes: &mut Notes, snapshot: &Snapshot, detail: Detail) {
             &auxv::to_bytes(&snapshot.process.auxv, architecture.pointer_size()),
         );
     }
-    let files: Vec<&Region> = snapshot.regions.iter().filter(|r| is_of_file(r)).collect();
+    let is_listed =
+        |region: &&Region| is_of_file(region) && !unreadable.contains(&region.range.start);
+    let files: Vec<&Region> = snapshot.regions.iter().filter(is_listed).collect();
     if !files.is_empty() {
         notes.core(elf::NT_FILE, &file_mappings(&files, width));
     }

@@ -3,6 +3,7 @@
 use super::PAGE;
 use object::elf;
 use snapshot::{Detail, Protection, Range, Region, RegionKind, Selection, Snapshot, coalesce};
+use std::collections::BTreeSet;
 
 /// A segment: its memory is in the file, or nothing of it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,10 +20,21 @@ pub(super) struct Load {
 /// bytes.
 const BRIDGE: u64 = 64 << 10;
 
-/// All segments, by ascending address.
-pub(super) fn loads(snapshot: &Snapshot, selection: &Selection) -> Vec<Load> {
+/// The segments of a core.
+pub(super) struct Loads {
+    /// By ascending address.
+    pub(super) list: Vec<Load>,
+    /// The starts of the regions of which a part must not be readable.
+    pub(super) unreadable: BTreeSet<u64>,
+}
+
+/// All segments.
+pub(super) fn loads(snapshot: &Snapshot, selection: &Selection) -> Loads {
     let mut selected = &selection.ranges[..];
-    let mut loads = Vec::with_capacity(snapshot.regions.len());
+    let mut loads = Loads {
+        list: Vec::with_capacity(snapshot.regions.len()),
+        unreadable: BTreeSet::new(),
+    };
     for region in &snapshot.regions {
         let first = selected.partition_point(|r| r.end <= region.range.start);
         selected = &selected[first..];
@@ -46,16 +58,35 @@ fn runs_within(region: &Region, selected: &[Range], detail: Detail) -> Vec<Range
     coalesce(inside.collect(), 0)
 }
 
-fn split(region: &Region, runs: &[Range], loads: &mut Vec<Load>) {
+fn split(region: &Region, runs: &[Range], loads: &mut Loads) {
     let flags = flags(region.protection);
     let mut at = region.range.start;
     for memory in bridged(region, runs) {
         let run = Range::new(memory[0].start, memory[memory.len() - 1].end);
-        push(loads, Range::new(at, run.start), flags, vec![]);
-        push(loads, run, flags, memory);
+        push_empty(loads, region, Range::new(at, run.start));
+        push(&mut loads.list, run, flags, memory);
         at = run.end;
     }
-    push(loads, Range::new(at, region.range.end), flags, vec![]);
+    push_empty(loads, region, Range::new(at, region.range.end));
+}
+
+/// Adds a segment for memory that is not in the file, unless the process had something there that no debugger can
+/// know: they would take the content from the file that is mapped there, or read zeros (gdb 13).
+fn push_empty(loads: &mut Loads, region: &Region, range: Range) {
+    if differs(region, range) {
+        loads.unreadable.insert(region.range.start);
+    } else {
+        push(&mut loads.list, range, flags(region.protection), vec![]);
+    }
+}
+
+/// Whether a part of a region is not what is in its file, or not zeros. Code is: what differs there are breakpoints.
+fn differs(region: &Region, range: Range) -> bool {
+    let own = match region.is_file_backed() {
+        true => &region.private_pages,
+        false => &region.resident,
+    };
+    !region.protection.execute && own.iter().any(|page| page.intersect(range).is_some())
 }
 
 fn push(loads: &mut Vec<Load>, range: Range, flags: u32, memory: Vec<Range>) {

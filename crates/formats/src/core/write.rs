@@ -2,7 +2,7 @@
 
 use super::headers;
 use super::notes::Notes;
-use super::segments::{self, Load};
+use super::segments::{self, Load, Loads};
 use super::{
     NT_RECORD, NT_SNAPSHOT, OWNER, PAGE, PT_RECORD, extended_notes, process_notes, thread_notes,
 };
@@ -11,6 +11,7 @@ use crate::metadata::{self, Container};
 use crate::{RecordSpace, bytes::Width, pieces::Pieces};
 use object::elf;
 use snapshot::{Architecture, Detail, Range, Selection, Snapshot, xsave};
+use std::collections::BTreeSet;
 
 /// The pieces of a whole core.
 pub(crate) fn pieces(
@@ -19,8 +20,11 @@ pub(crate) fn pieces(
     record: RecordSpace<'_>,
 ) -> Pieces {
     let architecture = snapshot.system.architecture;
-    let loads = segments::loads(snapshot, selection);
-    let notes = notes(snapshot, selection, record);
+    let Loads {
+        list: loads,
+        unreadable,
+    } = segments::loads(snapshot, selection);
+    let notes = notes(snapshot, selection, record, &unreadable);
     let count = 1 + loads.len() + usize::from(record.tail > 0);
     let notes_at = headers::size(Width::of(architecture), count).next_multiple_of(4);
     let note = Segment {
@@ -49,7 +53,12 @@ pub(crate) fn pieces(
     pieces
 }
 
-fn notes(snapshot: &Snapshot, selection: &Selection, record: RecordSpace<'_>) -> Pieces {
+fn notes(
+    snapshot: &Snapshot,
+    selection: &Selection,
+    record: RecordSpace<'_>,
+    unreadable: &BTreeSet<u64>,
+) -> Pieces {
     let mut notes = Notes::default();
     let mut threads = snapshot
         .threads
@@ -59,7 +68,7 @@ fn notes(snapshot: &Snapshot, selection: &Selection, record: RecordSpace<'_>) ->
     if let Some((thread, registers)) = first {
         thread_notes::status(&mut notes, snapshot, thread, registers, selection.detail);
     }
-    process_notes::write(&mut notes, snapshot, selection.detail);
+    process_notes::write(&mut notes, snapshot, selection.detail, unreadable);
     if record.head > 0 {
         notes.record(OWNER, NT_RECORD, record.head);
     }
