@@ -17,17 +17,74 @@ const MOST_BASES: usize = 64;
 pub fn cxx(type_info: u64, object: u64, memory: &dyn Memory) -> Option<Thrown> {
     let mangled = mangled(type_info, memory)?;
     let hierarchy = hierarchy(type_info, object, memory);
-    let bases = hierarchy.iter().map(|base| readable(&base.mangled));
-    let own = [mangled.as_str()].into_iter().zip([Some(object)]);
-    let mut all = own.chain(hierarchy.iter().map(|b| (b.mangled.as_str(), b.object)));
-    let found = all.find_map(|(name, object)| Some((MessageType::of(name)?, object)));
-    let message = found.and_then(|(type_, object)| type_.message(object?, memory));
+    let found = message_of(&mangled, object, &hierarchy);
+    let message = found.and_then(|(type_, object, _)| type_.message(object?, memory));
     Some(Thrown {
         name: format!("CXX.{}", readable(&mangled)),
-        bases: bases.collect(),
+        bases: hierarchy
+            .iter()
+            .map(|base| readable(&base.mangled))
+            .collect(),
         message: message.unwrap_or_default(),
         message_varies: found.is_some(),
     })
+}
+
+/// What all throws of one C++ type have in common, so that the next one needs about two reads.
+#[derive(Clone, Debug)]
+pub struct CxxType {
+    /// A throw of the type, without its message.
+    thrown: Thrown,
+    /// Which message objects of the type have, and how far from their beginning.
+    message: Option<(MessageType, u64)>,
+}
+
+impl CxxType {
+    /// The type with this `std::type_info`, of which `object` is one. `None` if where the message is differs between
+    /// objects, or is not known.
+    pub fn of(type_info: u64, object: u64, memory: &dyn Memory) -> Option<Self> {
+        let mangled = mangled(type_info, memory)?;
+        let hierarchy = hierarchy(type_info, object, memory);
+        let message = match message_of(&mangled, object, &hierarchy) {
+            Some((type_, Some(part), true)) => Some((type_, part.wrapping_sub(object))),
+            Some(_) => return None,
+            None => None,
+        };
+        let thrown = Thrown {
+            name: format!("CXX.{}", readable(&mangled)),
+            bases: hierarchy
+                .iter()
+                .map(|base| readable(&base.mangled))
+                .collect(),
+            message: String::new(),
+            message_varies: message.is_some(),
+        };
+        Some(Self { thrown, message })
+    }
+
+    /// The throw of an object of the type.
+    pub fn thrown(&self, object: u64, memory: &dyn Memory) -> Thrown {
+        let message = self
+            .message
+            .and_then(|(type_, offset)| type_.message(object.wrapping_add(offset), memory));
+        Thrown {
+            message: message.unwrap_or_default(),
+            ..self.thrown.clone()
+        }
+    }
+}
+
+/// Which message an object has, in which part of it, and whether that is at the same distance in each object.
+fn message_of(
+    mangled: &str,
+    object: u64,
+    hierarchy: &[Base],
+) -> Option<(MessageType, Option<u64>, bool)> {
+    let own = [(mangled, Some(object), true)].into_iter();
+    let bases = hierarchy.iter();
+    let bases = bases.map(|base| (base.mangled.as_str(), base.object, base.is_fixed));
+    own.chain(bases)
+        .find_map(|(name, object, is_fixed)| Some((MessageType::of(name)?, object, is_fixed)))
 }
 
 /// The same at libstdc++'s probe `rethrow`.
@@ -46,38 +103,53 @@ struct Base {
     mangled: String,
     /// The address of that part of the object; `None` if it is not known.
     object: Option<u64>,
+    /// Whether that part is at the same distance in each object: it is no virtual base.
+    is_fixed: bool,
 }
 
 /// All base classes, nearest first, each of them once.
 fn hierarchy(type_info: u64, object: u64, memory: &dyn Memory) -> Vec<Base> {
     let mut found: Vec<Base> = Vec::new();
     let object = (object != 0).then_some(object);
-    let mut ahead: VecDeque<(u64, Option<u64>)> = bases(type_info, object, memory).into();
+    let mut ahead: VecDeque<Part> = bases(type_info, object, memory).into();
     for _ in 0..MOST_BASES {
-        let Some((type_info, object)) = ahead.pop_front() else {
+        let Some((type_info, object, is_fixed)) = ahead.pop_front() else {
             break;
         };
         let Some(mangled) = mangled(type_info, memory) else {
             continue;
         };
-        ahead.extend(bases(type_info, object, memory));
+        let bases = bases(type_info, object, memory).into_iter();
+        ahead.extend(bases.map(|(base, object, fixed)| (base, object, fixed && is_fixed)));
         if found.iter().all(|base| base.mangled != mangled) {
-            found.push(Base { mangled, object });
+            found.push(Base {
+                mangled,
+                object,
+                is_fixed,
+            });
         }
     }
     found
 }
 
-/// The direct base classes: the addresses of their `type_info`, and of their parts of the object.
-fn bases(type_info: u64, object: Option<u64>, memory: &dyn Memory) -> Vec<(u64, Option<u64>)> {
+/// A base class: the addresses of its `type_info` and of its part of the object, and whether that part is at the same
+/// distance in each object.
+type Part = (u64, Option<u64>, bool);
+
+/// The direct base classes.
+fn bases(type_info: u64, object: Option<u64>, memory: &dyn Memory) -> Vec<Part> {
     let word = |at: u64| memory.read_u64(type_info.wrapping_add(at));
     match shape(type_info, memory) {
-        Some(Shape::OneBase) => word(16).map(|base| (base, object)).into_iter().collect(),
+        Some(Shape::OneBase) => word(16)
+            .map(|base| (base, object, true))
+            .into_iter()
+            .collect(),
         Some(Shape::ManyBases) => {
             let count = memory.read_u32(type_info.wrapping_add(20)).unwrap_or(0);
             let base = |n: u64| {
-                let part = part(object, word(32 + 16 * n)?, memory);
-                Some((word(24 + 16 * n)?, part))
+                let offset_flags = word(32 + 16 * n)?;
+                let part = part(object, offset_flags, memory);
+                Some((word(24 + 16 * n)?, part, offset_flags & VIRTUAL == 0))
             };
             let count = u64::from(count).min(MOST_BASES as u64);
             (0..count).map_while(base).collect()
@@ -86,10 +158,12 @@ fn bases(type_info: u64, object: Option<u64>, memory: &dyn Memory) -> Vec<(u64, 
     }
 }
 
+/// The flag of a virtual base (`__base_class_type_info`).
+const VIRTUAL: u64 = 1;
+
 /// The address of a base class's part of an object. `offset_flags` holds its offset, or for a
 /// virtual base where in the object's vtable the offset is.
 fn part(object: Option<u64>, offset_flags: u64, memory: &dyn Memory) -> Option<u64> {
-    const VIRTUAL: u64 = 1;
     let offset = offset_flags as i64 >> 8;
     if offset_flags & VIRTUAL == 0 {
         return Some(object?.wrapping_add_signed(offset));
@@ -141,7 +215,7 @@ fn readable(mangled: &str) -> String {
 }
 
 /// The types whose messages can be read.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum MessageType {
     /// The standard library's errors, which keep the address of a text behind that of the vtable.
     Error,

@@ -1,5 +1,6 @@
 //! The kinds of things a process throws: each is looked at once, and then known.
 
+use analysis::thrown::CxxType;
 use platform::Follow;
 use std::collections::HashMap;
 
@@ -14,6 +15,8 @@ struct Kind {
     counted: u64,
     /// How many were reported too late to look at them.
     late: u64,
+    /// What all of this type have in common, where that is known.
+    cxx: Option<CxxType>,
 }
 
 impl Kinds {
@@ -23,8 +26,21 @@ impl Kinds {
             wanted,
             counted: 0,
             late: 0,
+            cxx: None,
         });
         known.wanted |= wanted;
+    }
+
+    /// What all throws of this kind have in common, if it is a C++ type that was thrown before.
+    pub(super) fn cxx(&self, kind: u64) -> Option<&CxxType> {
+        self.0.get(&kind)?.cxx.as_ref()
+    }
+
+    /// Remembers what all throws of a known kind have in common.
+    pub(super) fn remember(&mut self, kind: u64, cxx: Option<CxxType>) {
+        if let Some(known) = self.0.get_mut(&kind) {
+            known.cxx = cxx;
+        }
     }
 
     /// One that went on before it was looked at; whether its kind is known.

@@ -1,7 +1,10 @@
 //! Threads that stand where their language throws.
 
 use super::{Follower, FollowerEvent, Result, Then};
-use analysis::{places::ThrowPlace, thrown};
+use analysis::{
+    places::{ThrowPlace, Thrower},
+    thrown::{self, CxxType},
+};
 use snapshot::{Exception, Memory, TargetEvent};
 
 /// The last panic of Rust, of which the process dies with `panic=abort`.
@@ -47,13 +50,19 @@ impl Follower {
         }
         let memory = self.process.memory();
         let kind = self.at.kind;
-        let Some(thrown) = thrown::thrown(&place, kind, &registers, &*memory) else {
+        let object = place.object.and_then(|object| object.value(&registers));
+        let known = kind.and_then(|kind| self.throttle.kinds().cxx(kind));
+        let thrown = match known {
+            Some(cxx) => Some(cxx.thrown(object.unwrap_or(0), &*memory)),
+            None => thrown::thrown(&place, kind, &registers, &*memory),
+        };
+        let is_new = known.is_none();
+        let Some(thrown) = thrown else {
             self.throttle.kinds().count_late(kind);
             return Ok(Then::Stay);
         };
         // For a `std::exception_ptr`, the probe reports the object's address, which differs each
         // time. It is no type, so it is not remembered.
-        let object = place.object.and_then(|object| object.value(&registers));
         let kind = kind.filter(|_| kind != object);
         let is_late = !self.wake.acts && !self.process.is_standing();
         if is_late && self.throttle.kinds().count_late(kind) {
@@ -88,6 +97,10 @@ impl Follower {
                 .kinds()
                 .learn(kind, &exception.name, is_wanted);
             self.process.pass(kind, passes);
+            if is_new && place.thrower == Thrower::Cxx {
+                let cxx = CxxType::of(kind, object.unwrap_or(0), &*memory);
+                self.throttle.kinds().remember(kind, cxx);
+            }
         }
         let event = TargetEvent::Exception(exception);
         match (is_wanted, self.wake.acts) {
