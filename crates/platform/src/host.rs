@@ -111,7 +111,7 @@ pub type HostSink = Arc<dyn Fn(HostEvent) + Send + Sync>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HostEvent {
     /// A watched process has ended.
-    Exited(ProcessKey),
+    Exited(ProcessKey, Option<EndStatus>),
     /// A process with this pid started, or executed another program.
     Started(u32),
     /// Reports of starts were lost, as when thousands start at once: any process may be new, or

@@ -159,6 +159,11 @@ impl Draft {
         end
     }
 
+    /// Notes that the process changed while it was copied, so that the dump is not whole.
+    pub(crate) fn lacks_something(&mut self) {
+        self.whole = false;
+    }
+
     fn note_gaps(&mut self, gaps: &[Range]) {
         let gap = |range: &Range| Gap {
             address: format!("0x{:x}", range.start),

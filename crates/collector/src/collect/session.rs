@@ -118,7 +118,13 @@ impl Session<'_, '_> {
         let memory = capture.memory();
         images.put_to(&mut capture.snapshot.modules, &*memory);
         self.mark_trigger(&mut capture);
-        let copied = (0..self.drafts.len()).try_for_each(|at| self.copy(&mut capture, at));
+        let mut copied = (0..self.drafts.len()).try_for_each(|at| self.copy(&mut capture, at));
+        if copied.is_ok() {
+            copied = capture.check();
+            if copied.is_err() {
+                self.drafts.iter_mut().for_each(Draft::lacks_something);
+            }
+        }
         let pause = capture.release().pause;
         let _ = failpoint("released");
         for draft in &mut self.drafts {

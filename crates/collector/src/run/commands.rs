@@ -186,7 +186,9 @@ impl Runner {
                 self.tell_of_counters(process, measures, &sample);
                 self.feed(policy::Event::Sample(process, sample));
             }
-            Err(error) if error.kind == ErrorKind::NoSuchProcess => self.host_saw_exit(process),
+            Err(error) if error.kind == ErrorKind::NoSuchProcess => {
+                self.host_saw_exit(process, None)
+            }
             Err(error) => self.out.push(RunEvent::Failed(error)),
         }
     }

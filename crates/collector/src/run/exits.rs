@@ -8,12 +8,14 @@ use super::{
 };
 use platform::{Error, ErrorKind};
 use policy::ExceptionCount;
-use snapshot::ProcessKey;
+use snapshot::{EndStatus, ProcessKey};
 
 impl Runner {
     /// The machine saw a process end. What a followed one did last may not have been told yet: its
     /// thread tells that first, and then the end.
-    pub(super) fn host_saw_exit(&mut self, process: ProcessKey) {
+    pub(super) fn host_saw_exit(&mut self, process: ProcessKey, status: Option<EndStatus>) {
+        // What was expected may have been overtaken, as by a SIGKILL.
+        self.ends.extend(status.map(|status| (process, status)));
         log::debug!("the machine saw process {process} end");
         self.schedule.stop(process);
         if self.followers.has(process) {

@@ -8,13 +8,13 @@ use super::{
 use crate::Step;
 use platform::{ErrorKind, HostEvent};
 use policy::Outcome;
-use snapshot::{EndStatus, OperatingSystem, ProcessKey, TargetEvent};
+use snapshot::{EndStatus, ProcessKey, TargetEvent};
 use std::sync::Arc;
 
 impl Runner {
     pub(super) fn take(&mut self, event: Event) {
         match event {
-            Event::Host(HostEvent::Exited(key)) => self.host_saw_exit(key),
+            Event::Host(HostEvent::Exited(key, status)) => self.host_saw_exit(key, status),
             Event::Host(HostEvent::Started(pid)) => self.started(pid),
             Event::Host(HostEvent::StartsLost) => self.starts_lost(),
             Event::Follower(id, event) => self.follower(id, event),
@@ -131,16 +131,11 @@ impl Runner {
     }
 }
 
-/// How the process will end or has ended, if the event tells that. On Linux, an exception that nobody handles is
-/// the signal that ends it.
+/// How the process will end or has ended, if the event tells that.
 fn end_told_by(event: &TargetEvent) -> Option<EndStatus> {
     match event {
         TargetEvent::Exiting { status, .. } => Some(*status),
         TargetEvent::Exited { status, .. } => *status,
-        TargetEvent::Exception(exception) => {
-            let is_end = !exception.first_chance && platform::OS == OperatingSystem::Linux;
-            is_end.then_some(EndStatus::Signal(exception.code as i32))
-        }
         _ => None,
     }
 }

@@ -83,3 +83,55 @@ fn n51_python_raises_of_four_threads() {
     python.args(["-c", KEEPS_RAISING]);
     assert_each_is_at_its_throw(&mut python, "exception \"order 7\"", "PyErr_");
 }
+
+/// As in a container: pids are others than the kernel's programs see.
+#[test]
+fn in_a_pid_namespace_throws_and_crashes_are_met_too() {
+    let own = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"];
+    let ours = Path::new(env!("CARGO_BIN_EXE_firstchance"));
+    let run = |when: &str, number: &str, program: &Path, arguments: &[&str]| {
+        let folder = folder();
+        let run = Firstchance::copy_by(&own, ours)
+            .args(&[
+                "run",
+                "--json",
+                "--when",
+                when,
+                "--do",
+                "mini dump",
+                "--format",
+                "core",
+            ])
+            .args(&["-n", number, "-o"])
+            .arg(folder.path())
+            .arg("--")
+            .arg(program)
+            .args(arguments)
+            .run();
+        run.assert_code(0);
+        assert!(!run.stdout.contains("after the throw"), "{run:#?}");
+        let shown = |file: &std::path::PathBuf| Core::new(file, program).gdb(&["backtrace 8"]);
+        files_in(folder.path())
+            .iter()
+            .map(shown)
+            .collect::<Vec<_>>()
+    };
+    let throws = compile(&Program::cpp("throws.cpp"));
+    let seen = run(
+        "exception \"NotFound\"",
+        "4",
+        &throws,
+        &["50", "4", "exit-now"],
+    );
+    assert_eq!(seen.len(), 4);
+    seen.iter()
+        .for_each(|seen| assert!(seen.contains("__cxa_throw"), "{seen}"));
+    let crashes = compile(&Program::c("crashes.c"));
+    let seen = run(
+        "unhandled exception",
+        "1",
+        &crashes,
+        &["threads=2", "end=segv"],
+    );
+    assert!(seen[0].contains("boom ("), "{seen:?}");
+}

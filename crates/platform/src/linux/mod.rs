@@ -15,6 +15,7 @@ mod crash;
 pub(crate) mod crash_folder;
 mod death_watch;
 mod doctor;
+mod end_status;
 mod extended_registers;
 mod facts;
 mod files;

@@ -66,6 +66,8 @@ pub(crate) struct Threads {
     dying: Option<Instant>,
     /// Whether the whole process is stopped in its exit.
     pub(crate) in_exit: bool,
+    /// How many threads have ended that were to be stopped.
+    pub(crate) ended: u32,
     /// How often a seize was refused and tried again.
     refused: u32,
     /// Signals that are to be reported, a bit each. A thread that is about to get one while threads
@@ -140,6 +142,7 @@ impl Threads {
             executed: false,
             dying: None,
             in_exit: false,
+            ended: 0,
             refused: 0,
             wanted_signals: 0,
         }
@@ -149,6 +152,7 @@ impl Threads {
     /// by themselves.
     pub(crate) fn stop_running(&mut self, deadline: Instant, meanwhile: Meanwhile<'_>) {
         self.since = Instant::now();
+        self.ended = 0;
         for (tid, state) in &mut self.states {
             if *state == TraceState::Running {
                 if !self.in_exit {
@@ -233,21 +237,21 @@ impl Threads {
     /// Forgets threads that have ended without a report: a first thread that had passed its exit stop when it was
     /// seized reports nothing before all others are gone, and these may stand because of us.
     fn forget_ended(&mut self) {
+        let before = self.states.len();
         self.states
             .retain(|tid, state| *state != TraceState::Pending || !has_ended(*tid));
+        self.ended += (before - self.states.len()) as u32;
     }
 
     /// Checks that the process is still stopped as it was.
     ///
     /// # Errors
-    /// If it died, or executed another program.
+    /// If it died, or executed another program. A process that was killed when it stood stays for a moment; but if it
+    /// was killed while it was being stopped, threads are missing.
     pub(crate) fn check(&mut self) -> Result<()> {
         self.take_news();
-        if self.died
-            || self
-                .dying
-                .is_some_and(|since| since.elapsed() > DEATH_TIMEOUT)
-        {
+        let is_over = |since: Instant| self.ended > 0 || since.elapsed() > DEATH_TIMEOUT;
+        if self.died || self.states.is_empty() || self.dying.is_some_and(is_over) {
             return Err(died(self.key));
         }
         if self.executed {

@@ -15,19 +15,23 @@ use std::collections::HashMap;
 /// before the stop is moved out of `known`, not copied: there may be ten thousand threads.
 pub(super) fn list(
     proc: &ProcDir,
-    traced: &Threads,
+    traced: &mut Threads,
     known: &mut HashMap<i32, Thread>,
     warnings: &mut Vec<Warning>,
 ) -> Vec<Thread> {
     let mut list: Vec<Thread> = Vec::with_capacity(traced.states.len());
     let mut unstopped = 0;
     let mut extended = ExtendedReader::default();
-    for (&tid, &state) in &traced.states {
+    let states = traced.states.clone();
+    for (tid, state) in states {
         let before = known.remove(&tid);
         let mut thread = before.unwrap_or_else(|| describe(proc, tid));
         thread.blocked = ptrace::blocked_signals(tid).unwrap_or(thread.blocked);
         fill_registers(proc, &mut thread, state, &mut extended);
         unstopped += usize::from(matches!(thread.state, ThreadState::Unstopped(_)));
+        // It was killed where it stood.
+        let is_gone = thread.registers.is_none() && is_stop(state);
+        traced.ended += u32::from(is_gone);
         list.push(thread);
     }
     if unstopped > 0 {
@@ -36,9 +40,15 @@ pub(super) fn list(
             list.len()
         ));
     }
-    *known = HashMap::new();
+    // What is left has ended since.
+    traced.ended += std::mem::take(known).len() as u32;
     list.sort_by_key(|thread| (thread.id != proc.key.pid, thread.id));
     list
+}
+
+/// Whether a thread in this state has registers.
+fn is_stop(state: TraceState) -> bool {
+    !matches!(state, TraceState::Pending | TraceState::Running)
 }
 
 /// Reads what `/proc` tells of a thread.

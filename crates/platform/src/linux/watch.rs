@@ -4,6 +4,7 @@
 //! process connector ([`netlink`]) if we are root; otherwise `/proc` is listed ten times a second.
 
 use super::{
+    end_status,
     proc::{self, ProcDir},
     sys::{
         netlink::{self, ProcessEvent},
@@ -152,8 +153,10 @@ impl Watched {
     /// Returns the end of the process that an event is about.
     fn exited(&mut self, number: u64) -> Option<HostEvent> {
         let key = self.keys.get(&number).copied()?;
+        let process = self.processes.get(&key);
+        let status = process.and_then(|(_, pidfd)| end_status::of(key, pidfd));
         self.forget(key);
-        Some(HostEvent::Exited(key))
+        Some(HostEvent::Exited(key, status))
     }
 
     fn started(&mut self) -> Vec<HostEvent> {

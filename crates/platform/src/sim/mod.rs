@@ -143,7 +143,7 @@ impl SimMachine {
     pub fn end(&self, key: ProcessKey) {
         self.with(key, |process| process.is_gone = true);
         if self.state().watched.contains(&key) {
-            self.report(HostEvent::Exited(key));
+            self.report(HostEvent::Exited(key, None));
         }
     }
 

@@ -6,7 +6,7 @@ use super::{
     sys::{check, own, raw},
 };
 use crate::{Error, ErrorKind, HostEvent, HostSink, Result};
-use snapshot::ProcessKey;
+use snapshot::{EndStatus, ProcessKey};
 use std::{
     collections::{BTreeMap, HashSet},
     io,
@@ -173,12 +173,13 @@ impl Watched {
             // SAFETY: an open process with the right to wait.
             unsafe { WaitForSingleObject(process.raw(), 0) == WAIT_OBJECT_0 }
         };
-        let ended = self.processes.iter().filter(|(_, process)| gone(process));
-        let ended: Vec<ProcessKey> = ended.map(|(key, _)| *key).collect();
-        for key in &ended {
-            self.processes.remove(key);
-        }
-        ended.into_iter().map(HostEvent::Exited).collect()
+        let ended = self.processes.extract_if(.., |_, process| gone(process));
+        ended
+            .map(|(key, process)| {
+                let status = EndStatus::Code(process.exit_code());
+                HostEvent::Exited(key, Some(status))
+            })
+            .collect()
     }
 
     fn started(&mut self) -> Vec<HostEvent> {

@@ -63,6 +63,7 @@ impl Deaths {
     /// # Errors
     /// If the kernel does not take the program, as without root.
     pub(crate) fn of(pid: u32) -> io::Result<Self> {
+        super::expect_pids_of_the_machine()?;
         let ring = Ring::new()?;
         let program = bpf::load(ProgramType::RawTracepoint, program(&ring.map, pid).words())?;
         Ok(Self {

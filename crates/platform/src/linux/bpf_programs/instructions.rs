@@ -18,6 +18,7 @@ pub(super) enum Helper {
     PidTgid = 14,
     CurrentName = 16,
     ReadUser = 112,
+    PidTgidInNamespace = 120,
     ReadKernel = 113,
     RingOutput = 130,
     RingReserve = 131,
@@ -81,6 +82,12 @@ impl Code {
     /// to = value
     pub(super) fn set(&mut self, to: Reg, value: i32) {
         self.put(0xb7, to, 0, 0, value);
+    }
+
+    /// to = a value of 64 bits
+    pub(super) fn set_wide(&mut self, to: Reg, value: u64) {
+        self.put(0x18, to, 0, 0, value as u32 as i32);
+        self.words.push(value >> 32 << 32);
     }
 
     /// to += value

@@ -12,6 +12,7 @@
 
 mod deaths;
 mod instructions;
+mod pid_namespace;
 mod probe_program;
 mod probe_report;
 mod ring;
@@ -30,6 +31,7 @@ use super::sys::{
     perf,
 };
 use crate::KindAt;
+use pid_namespace::expect_pids_of_the_machine;
 use probe_program::{Maps, SLOTS, Wait, control};
 use ring::Ring;
 use std::{

@@ -3,6 +3,7 @@
 
 use super::{
     instructions::{AddressSpace, Code, Condition, FRAME, Helper, Jump, Reg},
+    pid_namespace::PidNamespace,
     probe_report as report,
 };
 use crate::{KindAt, linux::arch};
@@ -145,10 +146,29 @@ fn find_control(code: &mut Code, maps: &Maps) {
 fn begin_report(code: &mut Code, place: u32) {
     code.call(Helper::Time);
     code.store(FRAME, at(report::TIME), 0);
-    code.call(Helper::PidTgid);
-    code.store(FRAME, at(report::THREAD), 0);
+    name_thread(code);
     code.set(1, place as i32);
     code.store(FRAME, at(report::PLACE), 1);
+}
+
+/// Puts the ids of process and thread into the report, as they are in our pid namespace. A process in another one that
+/// lies within ours is known by its ids here only if ours is that of the machine.
+fn name_thread(code: &mut Code) {
+    match PidNamespace::ours() {
+        Some(PidNamespace { device, inode }) => {
+            code.set_wide(1, device);
+            code.set_wide(2, inode);
+            code.copy(3, FRAME);
+            code.add(3, at(report::THREAD).into());
+            code.set(4, 8);
+            code.call(Helper::PidTgidInNamespace);
+            code.leave_unless(Condition::Equal, 0, 0);
+        }
+        None => {
+            code.call(Helper::PidTgid);
+            code.store(FRAME, at(report::THREAD), 0);
+        }
+    }
 }
 
 /// Takes a slot, sends the report, and waits until the slot is cleared or the time is over.

@@ -58,6 +58,7 @@ impl SignalSenders {
     /// # Errors
     /// If the kernel has no such tracepoint, or does not take the program, as without root.
     pub(crate) fn of(pid: u32) -> io::Result<Self> {
+        super::expect_pids_of_the_machine()?;
         let point = tracefs::point("signal/signal_generate")?;
         if !FORMAT.iter().all(|field| point.format.contains(field)) {
             return Err(io::Error::other(

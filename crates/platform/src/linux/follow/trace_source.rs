@@ -212,15 +212,16 @@ impl TraceSource {
 
 impl Source for TraceSource {
     fn arm(&mut self, proc: &mut ProcDir, wanted: &mut Wanted<'_>) -> Result<()> {
+        if wanted.what.places.is_empty() {
+            self.program_replaced();
+        }
+        self.trace(proc, wanted)?;
+        // After the tracing, which a process of some milliseconds must not end before: to load the program takes longer.
         self.senders = match (self.senders.take(), wanted.what.exit) {
             // If this fails, the end of the process is reported without the sender of the signal.
             (None, true) => SignalSenders::of(proc.key.pid).ok(),
             (senders, is_wanted) => senders.filter(|_| is_wanted),
         };
-        if wanted.what.places.is_empty() {
-            self.program_replaced();
-        }
-        self.trace(proc, wanted)?;
         self.arm_hardware_breakpoints(proc, wanted);
         Ok(())
     }

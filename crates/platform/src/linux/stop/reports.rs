@@ -31,7 +31,7 @@ impl Threads {
                 Ok(None) => return,
                 // It is not traced any more: it has ended, and nobody else will tell us.
                 Err(_) => {
-                    self.states.remove(&tid);
+                    self.ended += u32::from(self.states.remove(&tid).is_some());
                     return;
                 }
             }
@@ -108,13 +108,13 @@ impl Threads {
         if stood {
             self.dying.get_or_insert_with(Instant::now);
         } else {
-            self.states.remove(&tid);
+            self.ended += u32::from(self.states.remove(&tid).is_some());
             let _ = ptrace::resume(tid, 0);
         }
     }
 
     fn gone(&mut self, tid: i32) {
-        self.states.remove(&tid);
+        self.ended += u32::from(self.states.remove(&tid).is_some());
         self.died |= tid as u32 == self.key.pid && self.states.is_empty();
     }
 }

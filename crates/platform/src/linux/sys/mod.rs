@@ -10,6 +10,7 @@ pub(crate) mod launch;
 pub(crate) mod memory;
 pub(crate) mod netlink;
 pub(crate) mod perf;
+pub(crate) mod pidfd_info;
 pub(crate) mod priority;
 pub(crate) mod procmap;
 pub(crate) mod ptrace;
