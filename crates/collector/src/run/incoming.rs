@@ -15,6 +15,8 @@ impl Runner {
     pub(super) fn take(&mut self, event: Event) {
         match event {
             Event::Host(HostEvent::Exited(key, status)) => self.host_saw_exit(key, status),
+            // Whoever ends a run follows no further process.
+            Event::Host(HostEvent::Started(_) | HostEvent::StartsLost) if self.is_closing => {}
             Event::Host(HostEvent::Started(pid)) => self.started(pid),
             Event::Host(HostEvent::StartsLost) => self.starts_lost(),
             Event::Follower(id, event) => self.follower(id, event),

@@ -18,10 +18,13 @@ pub(crate) struct ImageFiles {
 }
 
 impl ImageFiles {
-    /// Reads the mappings of a process; `None` if it has ended.
+    /// Reads the mappings of a process; `None` if it has ended, or has lost them because it is ending.
     pub(crate) fn of(process: ProcessKey) -> Option<Self> {
         let proc = ProcDir::open(process).ok()?;
         let (regions, _) = snapshot::maps::parse(&proc.read_living("maps").ok()?);
+        if regions.is_empty() {
+            return None;
+        }
         let remote = machine::remote_devices(&proc.read("mountinfo").unwrap_or_default());
         Some(Self {
             pid: process.pid,

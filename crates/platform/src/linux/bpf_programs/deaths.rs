@@ -6,16 +6,22 @@
 
 use super::{
     instructions::{AddressSpace, Code, Condition, FRAME, Helper},
+    pids::Pids,
     ring::{self, Ring},
 };
 use crate::linux::{
     arch,
-    sys::bpf::{self, ProgramType},
+    sys::{
+        bpf::{self, ProgramType},
+        wake::{self, Wake},
+    },
 };
 use snapshot::Registers;
 use std::{
+    collections::{HashMap, VecDeque},
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 /// The delivery of a signal without a handler to a thread.
@@ -35,7 +41,24 @@ pub(crate) struct Death {
 
 /// The reports of deaths in one process.
 pub(crate) struct Deaths {
+    pid: u32,
+    mailbox: Arc<Mailbox>,
+    hub: &'static Hub,
+}
+
+/// Reports that were not taken yet.
+struct Mailbox {
+    deaths: Mutex<VecDeque<Death>>,
+    wake: Wake,
+}
+
+/// The one program, and whom it reports to.
+struct Hub {
     ring: Ring,
+    /// Held by whoever takes reports out of the ring.
+    reader: Mutex<()>,
+    pids: Pids,
+    mailboxes: Mutex<HashMap<u32, Vec<Arc<Mailbox>>>>,
     _link: OwnedFd,
 }
 
@@ -64,34 +87,128 @@ impl Deaths {
     /// If the kernel does not take the program, as without root.
     pub(crate) fn of(pid: u32) -> io::Result<Self> {
         super::expect_pids_of_the_machine()?;
-        let ring = Ring::new()?;
-        let program = bpf::load(ProgramType::RawTracepoint, program(&ring.map, pid).words())?;
-        Ok(Self {
-            ring,
-            _link: bpf::attach(&program, c"signal_deliver")?,
-        })
+        let hub = Hub::get()?;
+        let mailbox = Arc::new(Mailbox {
+            deaths: Mutex::default(),
+            wake: Wake::new()?,
+        });
+        hub.pids.add(pid)?;
+        let mut mailboxes = hub.mailboxes();
+        mailboxes.entry(pid).or_default().push(mailbox.clone());
+        Ok(Self { pid, mailbox, hub })
     }
 
     /// Returns the next report, if there is one.
     pub(crate) fn next(&self) -> Option<Death> {
-        decode(&self.ring.next()?)
+        // Whoever asks because the process has ended must not be faster than the thread that passes reports on.
+        self.hub.pass_on_all();
+        let mut deaths = self.mailbox.deaths();
+        let next = deaths.pop_front();
+        if next.is_none() {
+            self.mailbox.wake.take();
+        }
+        next
     }
 
     /// Returns a descriptor that can be read as soon as there is a report.
     pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
-        self.ring.map.as_fd()
+        self.mailbox.wake.as_fd()
     }
 }
 
-fn decode(bytes: &[u8]) -> Option<Death> {
+impl Drop for Deaths {
+    fn drop(&mut self) {
+        let mut mailboxes = self.hub.mailboxes();
+        let Some(of_process) = mailboxes.get_mut(&self.pid) else {
+            return;
+        };
+        of_process.retain(|mailbox| !Arc::ptr_eq(mailbox, &self.mailbox));
+        if of_process.is_empty() {
+            mailboxes.remove(&self.pid);
+            self.hub.pids.remove(self.pid);
+        }
+    }
+}
+
+impl Mailbox {
+    fn deaths(&self) -> MutexGuard<'_, VecDeque<Death>> {
+        self.deaths.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Hub {
+    /// Returns the hub of this program, which is made when it is needed first and stays.
+    fn get() -> io::Result<&'static Self> {
+        static HUB: Mutex<Option<&'static Hub>> = Mutex::new(None);
+        let mut hub = HUB.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(hub) = *hub {
+            return Ok(hub);
+        }
+        let new: &'static Self = Box::leak(Box::new(Self::new()?));
+        std::thread::Builder::new()
+            .name("deaths".to_owned())
+            .spawn(|| new.pass_on())?;
+        Ok(hub.insert(new))
+    }
+
+    fn new() -> io::Result<Self> {
+        let (ring, pids) = (Ring::new()?, Pids::new()?);
+        let program = bpf::load(
+            ProgramType::RawTracepoint,
+            program(&ring.map, &pids).words(),
+        )?;
+        Ok(Self {
+            ring,
+            reader: Mutex::default(),
+            pids,
+            mailboxes: Mutex::default(),
+            _link: bpf::attach(&program, c"signal_deliver")?,
+        })
+    }
+
+    /// Passes reports on, for ever.
+    fn pass_on(&self) {
+        loop {
+            wake::sleep(&[self.ring.map.as_fd()], None);
+            self.pass_on_all();
+        }
+    }
+
+    fn pass_on_all(&self) {
+        let _only_one = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(report) = self.ring.next() {
+            if let Some((pid, death)) = decode(&report) {
+                self.deliver(pid, &death);
+            }
+        }
+    }
+
+    fn deliver(&self, pid: u32, death: &Death) {
+        for mailbox in self.mailboxes().get(&pid).into_iter().flatten() {
+            mailbox.deaths().push_back(death.clone());
+            mailbox.wake.wake();
+        }
+    }
+
+    fn mailboxes(&self) -> MutexGuard<'_, HashMap<u32, Vec<Arc<Mailbox>>>> {
+        self.mailboxes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Decodes a report: the process that it is about, and the death of a thread.
+fn decode(bytes: &[u8]) -> Option<(u32, Death)> {
     let word = |at| ring::word(bytes, at);
-    Some(Death {
-        thread: word(THREAD)? as u32 as i32,
+    let ids = word(THREAD)?;
+    let death = Death {
+        thread: ids as u32 as i32,
         signal: word(SIGNAL)? as i32,
         info: bytes.get(INFO..NAME)?.to_vec(),
         name: text(bytes.get(NAME..REGISTERS)?),
         registers: arch::from_probe(bytes.get(REGISTERS..)?)?,
-    })
+    };
+    Some(((ids >> 32) as u32, death))
 }
 
 /// Returns a text that ends with a NUL.
@@ -102,14 +219,14 @@ fn text(bytes: &[u8]) -> String {
 
 /// Writes the program for `signal_deliver(int sig, siginfo *info, sigaction *action)`. The first
 /// word of the action is the handler; SIG_DFL is 0.
-fn program(ring: &OwnedFd, pid: u32) -> Code {
+fn program(ring: &OwnedFd, pids: &Pids) -> Code {
     const CONTEXT: u8 = 6;
     let mut code = Code::default();
     code.copy(CONTEXT, 1);
     code.call(Helper::PidTgid);
     code.store(FRAME, at(THREAD), 0);
     code.shift_right(0, 32);
-    code.leave_unless(Condition::Equal, 0, pid as i32);
+    pids.leave_unless_in(&mut code, 0, WORD);
     code.set(1, 0);
     for field in (INFO..BYTES).step_by(8) {
         code.store(FRAME, at(field), 1);

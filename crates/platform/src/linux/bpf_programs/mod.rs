@@ -13,6 +13,7 @@
 mod deaths;
 mod instructions;
 mod pid_namespace;
+mod pids;
 mod probe_program;
 mod probe_report;
 mod ring;
@@ -27,7 +28,7 @@ pub(crate) use stderr_writes::StderrWrites;
 pub(crate) use probe_report::HoldId;
 
 use super::sys::{
-    bpf::{self, ProgramType, SharedWords},
+    bpf::{self, Attach, ProgramType, SharedWords},
     perf,
 };
 use crate::KindAt;
@@ -36,7 +37,7 @@ use probe_program::{Maps, SLOTS, Wait, control};
 use ring::Ring;
 use std::{
     collections::HashMap,
-    ffi::CString,
+    ffi::{CStr, CString},
     fs, io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::Path,
@@ -101,28 +102,64 @@ impl ThreadHolds {
         kind: Option<KindAt>,
     ) -> io::Result<()> {
         let path = CString::new(file.as_os_str().as_encoded_bytes())?;
-        let program = self.load(number, kind)?;
-        let probe = perf::uprobe(uprobe_kind()?, &path, offset, self.pid)?;
-        bpf::run_at(&probe, &program)?;
+        let probe = self
+            .attach(number, &path, offset, kind)
+            .or_else(|_| self.attach_by_perf(number, &path, offset, kind))?;
         self.probes.push(probe);
         Ok(())
     }
 
+    fn attach(
+        &self,
+        number: u32,
+        path: &CStr,
+        offset: u64,
+        kind: Option<KindAt>,
+    ) -> io::Result<OwnedFd> {
+        let program = self.load(number, kind, Wait::Yielding, Attach::Uprobe)?;
+        bpf::attach_uprobe(&program, path, offset, self.pid)
+    }
+
+    fn attach_by_perf(
+        &self,
+        number: u32,
+        path: &CStr,
+        offset: u64,
+        kind: Option<KindAt>,
+    ) -> io::Result<OwnedFd> {
+        let program = self.load_for_perf(number, kind)?;
+        let probe = perf::uprobe(uprobe_kind()?, path, offset, self.pid)?;
+        bpf::run_at(&probe, &program)?;
+        Ok(probe)
+    }
+
     /// Checks that the kernel takes our program, and has uprobes.
     pub(crate) fn try_program(&self) -> io::Result<()> {
-        self.load(0, Some(KindAt::default()))?;
+        self.load_for_perf(0, Some(KindAt::default()))?;
         uprobe_kind().map(|_| ())
     }
 
     /// Loads the program of a place. Where the kernel takes none that may sleep, held threads keep
     /// their processor.
-    fn load(&self, number: u32, kind: Option<KindAt>) -> io::Result<OwnedFd> {
-        let load = |wait, flags| {
-            let program = probe_program::place(&self.maps, &self.ring.map, number, kind, wait);
-            let (words, functions) = (program.words(), program.functions());
-            bpf::load_with(ProgramType::Probe, words, functions, flags)
+    fn load_for_perf(&self, number: u32, kind: Option<KindAt>) -> io::Result<OwnedFd> {
+        let load = |wait| self.load(number, kind, wait, Attach::PerfEvent);
+        load(Wait::Yielding).or_else(|_| load(Wait::Spinning))
+    }
+
+    fn load(
+        &self,
+        number: u32,
+        kind: Option<KindAt>,
+        wait: Wait,
+        attach: Attach,
+    ) -> io::Result<OwnedFd> {
+        let program = probe_program::place(&self.maps, &self.ring.map, number, kind, wait);
+        let flags = match wait {
+            Wait::Yielding => bpf::SLEEPABLE,
+            Wait::Spinning => 0,
         };
-        load(Wait::Yielding, bpf::SLEEPABLE).or_else(|_| load(Wait::Spinning, 0))
+        let (words, functions) = (program.words(), program.functions());
+        bpf::load_with(ProgramType::Probe, words, functions, flags, attach)
     }
 
     /// Sets whether threads that throw exceptions of this type go on at once, and are counted. If

@@ -6,6 +6,7 @@
 
 use super::{
     instructions::{Code, Condition, FRAME, Helper},
+    pids::Pids,
     ring::{self, Ring},
 };
 use crate::linux::sys::{
@@ -13,7 +14,12 @@ use crate::linux::sys::{
     perf, tracefs,
 };
 use snapshot::Sender;
-use std::{collections::HashMap, io, os::fd::OwnedFd};
+use std::{
+    collections::HashMap,
+    io,
+    os::fd::OwnedFd,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 /// The signals by which people and supervisors end processes (signal(7)): SIGHUP, SIGINT, SIGQUIT,
 /// SIGKILL, SIGTERM.
@@ -37,7 +43,9 @@ const BY_KERNEL: u64 = 0x80;
 /// The length in bytes of the sender's name, and of a report: the signal, its code, process and
 /// thread id of the sender, and its name.
 const NAME_BYTES: usize = 16;
-const BYTES: usize = 24 + NAME_BYTES;
+/// The offset of the id of the process that got it.
+const TARGET: usize = 24 + NAME_BYTES;
+const BYTES: usize = TARGET + 8;
 
 /// Returns the offset of a field on the program's stack.
 const fn at(field: usize) -> i16 {
@@ -46,10 +54,24 @@ const fn at(field: usize) -> i16 {
 
 /// The senders of ending signals to one process.
 pub(crate) struct SignalSenders {
+    pid: u32,
+    hub: &'static Hub,
+}
+
+/// The one program, and what it has reported.
+struct Hub {
     ring: Ring,
-    /// The last sender of each signal.
-    last: HashMap<i32, Sender>,
+    pids: Pids,
+    noted: Mutex<Noted>,
     _event: OwnedFd,
+}
+
+#[derive(Default)]
+struct Noted {
+    /// How many [`SignalSenders`] there are of each process.
+    users: HashMap<u32, usize>,
+    /// The last sender of each signal to each process.
+    last: HashMap<(u32, i32), Sender>,
 }
 
 impl SignalSenders {
@@ -59,36 +81,76 @@ impl SignalSenders {
     /// If the kernel has no such tracepoint, or does not take the program, as without root.
     pub(crate) fn of(pid: u32) -> io::Result<Self> {
         super::expect_pids_of_the_machine()?;
+        let hub = Hub::get()?;
+        let mut noted = hub.noted();
+        hub.pids.add(pid)?;
+        *noted.users.entry(pid).or_default() += 1;
+        Ok(Self { pid, hub })
+    }
+
+    /// Returns who sent this signal to the process last, if anybody did.
+    pub(crate) fn sender(&mut self, signal: i32) -> Option<Sender> {
+        self.hub.noted().last.get(&(self.pid, signal)).cloned()
+    }
+}
+
+impl Drop for SignalSenders {
+    fn drop(&mut self) {
+        let mut noted = self.hub.noted();
+        let users = noted.users.entry(self.pid).or_default();
+        *users = users.saturating_sub(1);
+        if *users == 0 {
+            noted.users.remove(&self.pid);
+            noted.last.retain(|(pid, _), _| *pid != self.pid);
+            self.hub.pids.remove(self.pid);
+        }
+    }
+}
+
+impl Hub {
+    /// Returns the hub of this program, which is made when it is needed first and stays.
+    fn get() -> io::Result<&'static Self> {
+        static HUB: Mutex<Option<&'static Hub>> = Mutex::new(None);
+        let mut hub = HUB.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(hub) = *hub {
+            return Ok(hub);
+        }
+        Ok(hub.insert(Box::leak(Box::new(Self::new()?))))
+    }
+
+    fn new() -> io::Result<Self> {
         let point = tracefs::point("signal/signal_generate")?;
         if !FORMAT.iter().all(|field| point.format.contains(field)) {
             return Err(io::Error::other(
                 "the tracepoint signal_generate has another format",
             ));
         }
-        let ring = Ring::new()?;
-        let program = bpf::load(ProgramType::Tracepoint, program(&ring.map, pid).words())?;
+        let (ring, pids) = (Ring::new()?, Pids::new()?);
+        let program = bpf::load(ProgramType::Tracepoint, program(&ring.map, &pids).words())?;
         let event = perf::tracepoint(point.id)?;
         bpf::run_at(&event, &program)?;
         Ok(Self {
             ring,
-            last: HashMap::new(),
+            pids,
+            noted: Mutex::default(),
             _event: event,
         })
     }
 
-    /// Returns who sent this signal to the process last, if anybody did.
-    pub(crate) fn sender(&mut self, signal: i32) -> Option<Sender> {
+    /// Returns what has been reported until now.
+    fn noted(&self) -> MutexGuard<'_, Noted> {
+        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(report) = self.ring.next() {
-            let told = decode(&report);
-            self.last.extend(told);
+            noted.last.extend(decode(&report));
         }
-        self.last.get(&signal).cloned()
+        noted
     }
 }
 
-fn decode(report: &[u8]) -> Option<(i32, Sender)> {
+/// Decodes a report: the process that got the signal, its number, and who sent it.
+fn decode(report: &[u8]) -> Option<((u32, i32), Sender)> {
     let word = |at| ring::word(report, at);
-    let name = report.get(24..BYTES)?.split(|byte| *byte == 0).next()?;
+    let name = report.get(24..TARGET)?.split(|byte| *byte == 0).next()?;
     let sender = match word(8)? {
         BY_KERNEL => Sender::Kernel,
         _ => Sender::Process {
@@ -96,15 +158,16 @@ fn decode(report: &[u8]) -> Option<(i32, Sender)> {
             name: String::from_utf8_lossy(name).into_owned(),
         },
     };
-    Some((word(0)? as i32, sender))
+    Some(((word(TARGET)? as u32, word(0)? as i32), sender))
 }
 
-fn program(ring: &OwnedFd, pid: u32) -> Code {
+fn program(ring: &OwnedFd, pids: &Pids) -> Code {
     const CONTEXT: u8 = 6;
     let mut code = Code::default();
     code.copy(CONTEXT, 1);
     code.load_half(1, CONTEXT, PID);
-    code.leave_unless(Condition::Equal, 1, pid as i32);
+    code.store(FRAME, at(TARGET), 1);
+    pids.leave_unless_in(&mut code, 1, -(BYTES as i16) - 8);
     code.load_half(1, CONTEXT, SIGNAL);
     let ending = ENDING.map(|signal| code.jump(Condition::Equal, 1, signal));
     code.leave();

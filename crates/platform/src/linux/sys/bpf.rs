@@ -8,14 +8,18 @@ use std::{ffi::CStr, io, sync::atomic::AtomicU64};
 /// Commands of bpf(2) (`linux/bpf.h`).
 const MAP_CREATE: libc::c_long = 0;
 const MAP_UPDATE: libc::c_long = 2;
+const MAP_DELETE: libc::c_long = 3;
 const PROG_LOAD: libc::c_long = 5;
 const BTF_LOAD: libc::c_long = 18;
+const LINK_CREATE: libc::c_long = 28;
 const RAW_TRACEPOINT_OPEN: libc::c_long = 17;
 
 /// Types of maps: a hash table, an array, a ring (`linux/bpf.h`).
 pub(crate) const HASH: u32 = 1;
 pub(crate) const ARRAY: u32 = 2;
 pub(crate) const RING: u32 = 27;
+/// A flag for a table that takes memory only for what is in it (`BPF_F_NO_PREALLOC`).
+pub(crate) const GROWING: u32 = 1;
 /// A flag for an array that can be mapped into memory (`BPF_F_MMAPABLE`).
 pub(crate) const MAPPABLE: u32 = 1 << 10;
 
@@ -96,6 +100,12 @@ pub(crate) fn set(map: &OwnedFd, key: u64, value: u64) -> io::Result<()> {
     attributes.call(MAP_UPDATE).map(|_| ())
 }
 
+/// Removes an entry of a map whose keys are eight bytes long.
+pub(crate) fn remove(map: &OwnedFd, key: u64) -> io::Result<()> {
+    let mut attributes = Attributes::new().fd(0, map).pointer(8, &raw const key);
+    attributes.call(MAP_DELETE).map(|_| ())
+}
+
 /// What a program is attached to: `BPF_PROG_TYPE_KPROBE`, `BPF_PROG_TYPE_TRACEPOINT`,
 /// `BPF_PROG_TYPE_RAW_TRACEPOINT`.
 #[derive(Clone, Copy, Debug)]
@@ -119,18 +129,46 @@ pub(crate) fn attach(program: &OwnedFd, tracepoint: &CStr) -> io::Result<OwnedFd
 /// A flag for a program that may sleep (`BPF_F_SLEEPABLE`); at uprobes since Linux 6.0.
 pub(crate) const SLEEPABLE: u32 = 1 << 4;
 
+/// How the program of a uprobe is attached (`expected_attach_type`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Attach {
+    /// To a perf event. Each is closed under one lock of the whole machine, which takes tens of milliseconds.
+    PerfEvent = 0,
+    /// By [`attach_uprobe`] (`BPF_TRACE_UPROBE_MULTI`, Linux 6.6).
+    Uprobe = 48,
+}
+
+/// Attaches a program to a place in a file, in one process, until the descriptor is closed.
+pub(crate) fn attach_uprobe(
+    program: &OwnedFd,
+    file: &CStr,
+    offset: u64,
+    pid: u32,
+) -> io::Result<OwnedFd> {
+    Attributes::new()
+        .fd(0, program)
+        .u32(8, Attach::Uprobe as u32)
+        .pointer(16, file.as_ptr())
+        .pointer(24, &raw const offset)
+        .u32(48, 1)
+        .u32(56, pid)
+        .open(LINK_CREATE)
+}
+
 /// Loads a program that has further functions, which begin at these instructions.
 pub(crate) fn load_with(
     program_type: ProgramType,
     code: &[u64],
     functions: &[usize],
     flags: u32,
+    attach: Attach,
 ) -> io::Result<OwnedFd> {
     let types = load_types()?;
     let starts = [0].iter().chain(functions);
     let functions: Vec<[u32; 2]> = starts.map(|start| [*start as u32, btf::FUNCTION]).collect();
     program(program_type, code)
         .u32(44, flags)
+        .u32(68, attach as u32)
         .fd(72, &types)
         .u32(76, size_of::<[u32; 2]>() as u32)
         .pointer(80, functions.as_ptr())

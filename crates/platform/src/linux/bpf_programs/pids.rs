@@ -1,0 +1,36 @@
+//! The processes that a program reports on which is loaded once for all of them. To load and attach a program takes
+//! milliseconds and to detach it longer, one after the other on the whole machine: with a server that has a process for
+//! each connection, one program for each process held the machine up.
+
+use super::instructions::{Code, Condition, Reg};
+use crate::linux::sys::bpf;
+use std::{io, os::fd::OwnedFd};
+
+/// The most processes at once: `PID_MAX_LIMIT` of `linux/threads.h` is larger, but no machine has so many.
+const MOST: u32 = 1 << 17;
+
+/// A table of process ids in the kernel.
+pub(super) struct Pids(OwnedFd);
+
+impl Pids {
+    pub(super) fn new() -> io::Result<Self> {
+        bpf::create_map(bpf::HASH, 8, 8, MOST, bpf::GROWING).map(Self)
+    }
+
+    pub(super) fn add(&self, pid: u32) -> io::Result<()> {
+        bpf::set(&self.0, pid.into(), 1)
+    }
+
+    pub(super) fn remove(&self, pid: u32) {
+        // A process that is not there need not be removed.
+        let _ = bpf::remove(&self.0, pid.into());
+    }
+
+    /// Writes code that ends the program unless the process id in a register is in the table. `key` is the offset of a
+    /// free word of the stack. Registers 0 to 5 lose their values.
+    pub(super) fn leave_unless_in(&self, code: &mut Code, pid: Reg, key: i16) {
+        code.store(super::instructions::FRAME, key, pid);
+        code.lookup(&self.0, key);
+        code.leave_unless(Condition::NotEqual, 0, 0);
+    }
+}
