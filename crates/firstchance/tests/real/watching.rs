@@ -126,7 +126,7 @@ fn a_program_that_ends_early_ends_the_watch_which_says_so() {
     assert_eq!(child.wait().code(), Some(3));
     let run = running.finish();
     run.assert_code(5);
-    assert!(run.stdout.contains("The process has exited."), "{run:#?}");
+    assert!(run.stdout.contains("The process has exited"), "{run:#?}");
     assert!(run.stdout.contains("Dump count not reached."), "{run:#?}");
 }
 
