@@ -2,9 +2,9 @@
 //! [`death_watch`]), or by tracing if that is not possible.
 
 use super::{
+    held_by::HeldBy,
     signal_event,
     source::{Source, Wanted},
-    standing::HeldBy,
 };
 use crate::{
     FAULT_BITS, Facts, Result,

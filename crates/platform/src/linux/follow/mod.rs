@@ -7,6 +7,7 @@
 
 mod death_source;
 mod gathered;
+mod held_by;
 mod probe_source;
 mod source;
 mod standing;
@@ -30,10 +31,10 @@ use crate::{
 };
 use death_source::DeathSource;
 use gathered::Gathered;
+use held_by::HeldBy;
 use probe_source::ProbeSource;
 use snapshot::{Exception, Memory, ProcessKey, TargetEvent};
 use source::{Source, Wanted};
-use standing::HeldBy;
 use std::{
     os::fd::AsFd,
     sync::Arc,

@@ -2,8 +2,8 @@
 //! uprobes (see [`bpf_programs`](crate::linux::bpf_programs)).
 
 use super::{
+    held_by::HeldBy,
     source::{Source, Wanted},
-    standing::HeldBy,
 };
 use crate::{
     ArmedPlace, ImageFiles, Result,

@@ -1,6 +1,6 @@
 //! What the sources of events have in common.
 
-use super::standing::HeldBy;
+use super::held_by::HeldBy;
 use crate::{ArmedPlace, Arming, Result, linux::proc::ProcDir};
 use snapshot::TargetEvent;
 use std::{os::fd::BorrowedFd, time::Instant};

@@ -1,76 +1,18 @@
 //! The thread that stands for the last event: keeping it there, letting it go on, and stopping the
 //! other threads with it for a capture.
 
-use super::{Sources, gathered::LONGEST_KEPT, probe_source};
+use super::{Sources, gathered::LONGEST_KEPT, held_by::HeldBy, probe_source};
 use crate::{
-    CaptureOptions, Result, Standing,
+    CaptureOptions, Result,
     linux::{
-        arch,
-        bpf_programs::{Death, Report},
         leftovers,
         proc::ProcDir,
         stop::{States, Threads},
         stopped_threads::{StoppedThreads, StoppedTraced},
-        traced_process::Fate,
     },
 };
 use snapshot::TargetEvent;
 use std::time::Instant;
-
-/// What holds the thread of the last event.
-#[derive(Default)]
-pub(super) enum HeldBy {
-    /// Nothing: the process runs, or is gone.
-    #[default]
-    Nothing,
-    /// The thread is traced, and stands for its event. If that is a signal, this has what the
-    /// signal will do.
-    Tracer(i32, Option<Fate>),
-    /// A uprobe holds the thread, for some milliseconds at most.
-    Probe(Report),
-    /// The thread came to a place, and was stopped by us since.
-    OurStop(Report),
-    /// The process is dead, and its memory is kept. The thread that had the fault is the first.
-    Death(Vec<Death>),
-}
-
-impl HeldBy {
-    /// Returns what is told of the thread.
-    pub(super) fn standing(&self) -> Standing {
-        let registers = match self {
-            HeldBy::Nothing => None,
-            HeldBy::Tracer(tid, _) => arch::general(*tid).ok(),
-            HeldBy::Probe(report) | HeldBy::OurStop(report) => Some(report.registers),
-            HeldBy::Death(deaths) => deaths.first().map(|death| death.registers),
-        };
-        let kind = match self {
-            HeldBy::Probe(report) | HeldBy::OurStop(report) => report.kind,
-            HeldBy::Nothing | HeldBy::Tracer(..) | HeldBy::Death(_) => None,
-        };
-        let since = match self {
-            HeldBy::Probe(report) | HeldBy::OurStop(report) => Some(report.came),
-            HeldBy::Nothing | HeldBy::Tracer(..) | HeldBy::Death(_) => None,
-        };
-        Standing {
-            registers,
-            kind,
-            since,
-            is_deadly: matches!(
-                self,
-                HeldBy::Tracer(_, Some(Fate::Death)) | HeldBy::Death(_)
-            ),
-        }
-    }
-
-    /// Returns the living thread that stands.
-    fn thread(&self) -> Option<i32> {
-        match self {
-            HeldBy::Nothing | HeldBy::Death(_) => None,
-            HeldBy::Tracer(tid, _) => Some(*tid),
-            HeldBy::Probe(report) | HeldBy::OurStop(report) => Some(report.thread),
-        }
-    }
-}
 
 impl Sources {
     /// See [`Follow::is_standing`](crate::Follow::is_standing).

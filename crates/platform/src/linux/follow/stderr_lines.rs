@@ -1,8 +1,8 @@
 //! The source of debug strings: lines that the process writes to its standard error.
 
 use super::{
+    held_by::HeldBy,
     source::{Source, Wanted},
-    standing::HeldBy,
 };
 use crate::{
     Arming, Error, ErrorKind, Result,

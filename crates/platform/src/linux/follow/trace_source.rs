@@ -4,10 +4,10 @@
 
 use super::{
     STOP_TIMEOUT,
+    held_by::HeldBy,
     probe_source::not_armed,
     signal_event,
     source::{Source, Wanted},
-    standing::HeldBy,
 };
 use crate::{
     ArmedPlace, Error, Result,
