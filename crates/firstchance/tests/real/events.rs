@@ -539,3 +539,16 @@ fn no_file_about_the_machine_is_read_at_an_exception() {
     let read: Vec<&str> = calls[before..].lines().filter(is_machine).collect();
     assert!(read.is_empty(), "{} times: {:?}", read.len(), read.first());
 }
+
+/// The exception that nobody caught is what the crash is called; the signal is delivered all the same.
+#[test]
+fn n23_the_signal_of_an_uncaught_exception_is_met() {
+    let folder = folder();
+    let mut child = throws(1, 1, "throw");
+    let running = watch(&child, &["signal SIGABRT"], "mini dump", "1", folder.path());
+    child.tell("go");
+    assert_eq!(child.wait().signal(), Some(libc::SIGABRT));
+    let run = running.finish();
+    run.assert_code(0);
+    assert_eq!(run.events("dump").len(), 1, "{run:#?}");
+}

@@ -57,6 +57,8 @@ pub(super) struct PendingDump {
     clause_ref: ClauseRef,
     /// Whether it counts as one action of its clause: the dumps of a series after its first do not.
     counts: bool,
+    /// Other clauses that the same event has met, and for which the dump is one too.
+    pub(super) also: Vec<ClauseRef>,
 }
 
 impl RuleSet {
@@ -153,7 +155,7 @@ impl RuleSet {
     }
 
     /// Counts an action that begins. If the clause has a series, the series begins with it.
-    fn count_action(&mut self, clause_ref: ClauseRef, cause: &Cause) {
+    pub(super) fn count_action(&mut self, clause_ref: ClauseRef, cause: &Cause) {
         let Some(active) = self.rules.get_mut(&clause_ref.rule) else {
             return;
         };
@@ -235,7 +237,12 @@ impl RuleSet {
             }
         }
         let counts = cause.kind != CauseKind::Series;
-        self.dumps.insert(id, PendingDump { clause_ref, counts });
+        let dump = PendingDump {
+            clause_ref,
+            counts,
+            also: Vec::new(),
+        };
+        self.dumps.insert(id, dump);
         self.deadline_is_outdated = true;
         self.out.push(Command::Dump(DumpRequest {
             id,
@@ -251,17 +258,25 @@ impl RuleSet {
     }
 
     pub(super) fn dump_finished(&mut self, now: Time, id: DumpId, outcome: &Outcome) {
-        let Some(PendingDump { clause_ref, counts }) = self.dumps.remove(&id) else {
+        let Some(PendingDump {
+            clause_ref,
+            counts,
+            also,
+        }) = self.dumps.remove(&id)
+        else {
             return;
         };
         let succeeded = *outcome == Outcome::Written;
         if let Some(active) = self.rules.get_mut(&clause_ref.rule) {
             active.end_dump(id, succeeded);
-            if let Some((watch, _)) = active.watch_mut(clause_ref.process, clause_ref.clause) {
+        }
+        let others = also.into_iter().map(|other| (other, true));
+        for (clause_ref, counts) in std::iter::once((clause_ref, counts)).chain(others) {
+            if let Some((watch, _)) = self.watch_mut(clause_ref) {
                 watch.in_flight = watch.in_flight.saturating_sub(1);
             }
+            self.action_ended(now, clause_ref, counts, true, succeeded);
         }
-        self.action_ended(now, clause_ref, counts, true, succeeded);
         let watches = self
             .rules
             .values_mut()

@@ -158,13 +158,14 @@ impl RuleSet {
             true => CauseKind::LastMoment,
             false => CauseKind::Event,
         };
+        let mut taken = Vec::new();
         for (clause_ref, condition, trigger) in self.met_conditions(key, &event) {
             let cause = Cause {
                 kind,
                 condition,
                 trigger: trigger.clone(),
             };
-            if let Err(why) = self.act_if_allowed(now, clause_ref, cause) {
+            if let Err(why) = self.act_once(now, clause_ref, cause, &mut taken) {
                 self.suppress(clause_ref, trigger, why);
             }
         }

@@ -55,6 +55,7 @@ mod print;
 mod process;
 mod restore;
 mod schedule;
+mod share;
 mod state;
 mod status;
 mod wake_for;

@@ -18,7 +18,9 @@ impl Follower {
         }
         let is_deadly = self.at.is_deadly;
         let uncaught = self.uncaught(&exception);
-        if uncaught.is_none() && self.wants(&exception) {
+        // Of what nobody caught, the signal is told only to those who ask for it by its number.
+        let is_asked_for = self.wake.signals.contains(&(exception.code as i32));
+        if (uncaught.is_none() || is_asked_for) && self.wants(&exception) {
             self.met(&exception.name, exception.thread);
             let first = TargetEvent::Exception(exception.clone());
             self.has_more_to_tell = is_deadly;
