@@ -7,6 +7,7 @@ use std::{collections::HashMap, time::Duration};
 
 mod random;
 mod series;
+mod share;
 mod state;
 mod storm;
 mod timelines;
