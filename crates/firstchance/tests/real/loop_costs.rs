@@ -309,3 +309,37 @@ fn n57_a_followed_process_that_idles_costs_no_wakes() {
         victim.assert_alive();
     }
 }
+
+/// Children that come and go are followed each. Their ends must not be waited for one after the other.
+#[test]
+fn n56_a_watch_of_many_short_processes_does_not_grow_and_ends_at_once() {
+    for condition in ["unhandled exception", "exit"] {
+        let folder = folder();
+        let script = "echo ready; read line; while :; do /bin/true; done";
+        let mut child = Child::start(Command::new("sh").args(["-c", script]));
+        assert_eq!(child.line(), "ready");
+        let command = watch(&child.pid().to_string(), &[condition], folder.path());
+        let options = ["--children", "--json", "-n", "0", "--do", "none"];
+        let running = command
+            .args(&options)
+            .deadline(Duration::from_secs(120))
+            .spawn();
+        let running = running.until_it_says("\"event\":\"effective\"");
+        child.tell("go");
+        let running = running.until_it_says_often("\"event\":\"exited\"", 300);
+        let threads = threads_of(running.pid()).len();
+        let files = std::fs::read_dir(format!("/proc/{}/fd", running.pid()));
+        let files = files.expect("it lives").count();
+        // A few processes are followed at the same time.
+        assert!(
+            threads < 60 && files < 600,
+            "{threads} threads, {files} descriptors"
+        );
+        assert!(resident(running.pid()) < 64 << 20);
+        let asked = Instant::now();
+        running.signal(libc::SIGINT);
+        running.finish().assert_code(7);
+        let took = asked.elapsed();
+        assert!(took < Duration::from_secs(5), "{took:?}");
+    }
+}

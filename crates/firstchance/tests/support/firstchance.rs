@@ -211,6 +211,15 @@ impl Running {
         self
     }
 
+    /// Waits until its output contains these words so often.
+    pub(crate) fn until_it_says_often(self, words: &str, times: usize) -> Running {
+        let (out, _) = self.streams.as_ref().expect("not waited for yet");
+        wait_until(&format!("it says {words:?} {times} times"), || {
+            out.so_far().matches(words).count() >= times
+        });
+        self
+    }
+
     /// Waits until it is stopped at a fault point with the action `stop`.
     pub(crate) fn wait_until_stopped(&mut self) {
         let pid = self.pid();

@@ -6,7 +6,7 @@
 
 use super::{
     instructions::{AddressSpace, Code, Condition, FRAME, Helper},
-    pids::Pids,
+    pids::{Once, Pids, once},
     ring::{self, Ring},
 };
 use crate::linux::{
@@ -139,16 +139,11 @@ impl Mailbox {
 impl Hub {
     /// Returns the hub of this program, which is made when it is needed first and stays.
     fn get() -> io::Result<&'static Self> {
-        static HUB: Mutex<Option<&'static Hub>> = Mutex::new(None);
-        let mut hub = HUB.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(hub) = *hub {
-            return Ok(hub);
-        }
-        let new: &'static Self = Box::leak(Box::new(Self::new()?));
-        std::thread::Builder::new()
-            .name("deaths".to_owned())
-            .spawn(|| new.pass_on())?;
-        Ok(hub.insert(new))
+        static HUB: Once<Hub> = Mutex::new(None);
+        once(&HUB, Self::new, |hub| {
+            let thread = std::thread::Builder::new().name("deaths".to_owned());
+            thread.spawn(|| hub.pass_on()).map(|_| ())
+        })
     }
 
     fn new() -> io::Result<Self> {

@@ -4,10 +4,35 @@
 
 use super::instructions::{Code, Condition, Reg};
 use crate::linux::sys::bpf;
-use std::{io, os::fd::OwnedFd};
+use std::{
+    io,
+    os::fd::OwnedFd,
+    sync::{Mutex, PoisonError},
+};
 
 /// The most processes at once: `PID_MAX_LIMIT` of `linux/threads.h` is larger, but no machine has so many.
 const MOST: u32 = 1 << 17;
+
+/// Where what one program needs is kept for the rest of the run, once it was needed.
+pub(super) type Once<T> = Mutex<Option<&'static T>>;
+
+/// Returns what is kept there; the first time, it is made, and `begin` is called with it.
+///
+/// # Errors
+/// If it cannot be made. The next call tries again.
+pub(super) fn once<T>(
+    place: &Once<T>,
+    make: impl FnOnce() -> io::Result<T>,
+    begin: impl FnOnce(&'static T) -> io::Result<()>,
+) -> io::Result<&'static T> {
+    let mut kept = place.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(kept) = *kept {
+        return Ok(kept);
+    }
+    let new: &'static T = Box::leak(Box::new(make()?));
+    begin(new)?;
+    Ok(kept.insert(new))
+}
 
 /// A table of process ids in the kernel.
 pub(super) struct Pids(OwnedFd);

@@ -6,7 +6,7 @@
 
 use super::{
     instructions::{Code, Condition, FRAME, Helper},
-    pids::Pids,
+    pids::{Once, Pids, once},
     ring::{self, Ring},
 };
 use crate::linux::sys::{
@@ -110,12 +110,8 @@ impl Drop for SignalSenders {
 impl Hub {
     /// Returns the hub of this program, which is made when it is needed first and stays.
     fn get() -> io::Result<&'static Self> {
-        static HUB: Mutex<Option<&'static Hub>> = Mutex::new(None);
-        let mut hub = HUB.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(hub) = *hub {
-            return Ok(hub);
-        }
-        Ok(hub.insert(Box::leak(Box::new(Self::new()?))))
+        static HUB: Once<Hub> = Mutex::new(None);
+        once(&HUB, Self::new, |_| Ok(()))
     }
 
     fn new() -> io::Result<Self> {
