@@ -5,7 +5,8 @@ use std::{fmt, str::FromStr};
 pub enum DumpKind {
     /// Stacks only, limited metadata: no environment, no command line, no heap (ProcDump `-mt`).
     Triage,
-    /// Stacks, the memory that they point to directly and indirectly, and all metadata (`-mm`).
+    /// Stacks, the memory that they point to directly and indirectly, the data of images (16 MiB at most), and all
+    /// metadata (`-mm`).
     Mini,
     /// By a mask: `coredump_filter` bits on Linux, `MINIDUMP_TYPE` on Windows (`-mc`).
     Custom(u64),

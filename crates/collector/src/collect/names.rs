@@ -9,6 +9,8 @@ use std::path::PathBuf;
 
 /// The name of a dump if the user gives none, as ProcDump has it.
 const DEFAULT: &str = "PROCESSNAME_YYMMDD_HHMMSS";
+/// The same for a rule about several processes, which may have the same name.
+const DEFAULT_OF_SEVERAL: &str = "PROCESSNAME_PID_YYMMDD_HHMMSS";
 /// So many bytes of the target's own name are used: it is hostile text, and file systems allow 255
 /// bytes for a name.
 const LONGEST_PROCESS_NAME: usize = 64;
@@ -25,6 +27,8 @@ pub(crate) struct Names<'n> {
     /// `TRIGGER` is the word for its kind, `EXCEPTIONCODE` the code of its exception (0 if it is
     /// not one).
     pub(crate) trigger: &'n Trigger,
+    /// Whether the name has the pid, if the user gives none.
+    pub(crate) has_pid: bool,
 }
 
 impl Names<'_> {
@@ -48,9 +52,15 @@ impl Names<'_> {
         let ending = format.extension();
         match destination {
             Destination::Stdout => Ok(None),
-            Destination::Folder(folder) => Ok(Some(
-                folder.join(format!("{}{kind}.{ending}", self.expand(DEFAULT))),
-            )),
+            Destination::Folder(folder) => {
+                let template = if self.has_pid {
+                    DEFAULT_OF_SEVERAL
+                } else {
+                    DEFAULT
+                };
+                let name = self.expand(template);
+                Ok(Some(folder.join(format!("{name}{kind}.{ending}"))))
+            }
             Destination::File(path) => {
                 let name = path.file_name().and_then(|name| name.to_str());
                 let name = name
@@ -164,6 +174,7 @@ mod tests {
             pid: 42,
             when: WallTime(0),
             trigger: &Trigger::Manual,
+            has_pid: false,
         }
     }
 

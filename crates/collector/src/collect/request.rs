@@ -2,7 +2,7 @@
 
 use super::Destination;
 use platform::{Cancel, Stop};
-use policy::{DumpRequest, Retention, Rule, Trigger};
+use policy::{DumpRequest, Follow, Retention, Rule, Trigger};
 use snapshot::{DumpFormat, DumpKind};
 use std::time::Duration;
 
@@ -16,6 +16,8 @@ pub struct Request {
     pub kinds: Vec<(DumpKind, DumpFormat)>,
     /// Where the dumps are written.
     pub destination: Destination,
+    /// Whether the name of a dump has the pid, if the destination is a folder.
+    pub names_pid: bool,
     /// Whether an existing file of the same name may be replaced.
     pub overwrite: bool,
     /// What set the dumps off. Its text is the reason in the record. Its thread comes first in the
@@ -51,6 +53,7 @@ impl Request {
         Self {
             kinds,
             destination,
+            names_pid: false,
             overwrite: false,
             trigger: Trigger::Manual,
             rule: String::new(),
@@ -80,6 +83,7 @@ impl Request {
         Self {
             trigger: asked.trigger.clone(),
             rule: rule.to_string(),
+            names_pid: rule.follow == Follow::Each || rule.children,
             keep: rule.limits.keep.clone(),
             number: asked.number,
             ..Self::new(kinds.collect(), folder.unwrap_or(elsewhere))

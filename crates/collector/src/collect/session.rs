@@ -183,6 +183,7 @@ impl Session<'_, '_> {
             pid: self.key.pid,
             when: taken,
             trigger: &self.request.trigger,
+            has_pid: self.request.names_pid,
         };
         for (at, (kind, format)) in kinds.into_iter().enumerate() {
             let path = names.path(&self.request.destination, kind, format, several)?;

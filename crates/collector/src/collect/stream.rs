@@ -47,6 +47,7 @@ pub fn store_stream(
         pid: about.pid,
         when: taken,
         trigger: &request.trigger,
+        has_pid: request.names_pid,
     };
     let path = names.path(
         &request.destination,

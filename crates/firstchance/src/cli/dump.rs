@@ -18,7 +18,7 @@ pub(crate) struct Args {
     /// PID, process name, service:NAME, container:ID or cmdline:"glob"
     #[arg(required = true, value_name = "TARGET", allow_negative_numbers = true)]
     targets: Vec<String>,
-    /// Stacks and what they point at, and all metadata (the default)
+    /// Stacks and what they point at, global variables, and all metadata (the default)
     #[arg(long)]
     mini: bool,
     /// All image, mapped and private memory that is resident

@@ -162,6 +162,7 @@ impl Case<'_> {
             timeout: Some(TIMEOUT),
             stop: Stop::Nothing,
             reader: self.reader,
+            names_pid: false,
             ..Request::of_rule(self.asked, &self.rule.rule, format, folder)
         }
     }
