@@ -40,6 +40,7 @@ fn act(action: &str) -> io::Result<()> {
         "sleep" => std::thread::sleep(std::time::Duration::from_secs(60)),
         "enospc" => return Err(io::ErrorKind::StorageFull.into()),
         "eio" => return Err(io::Error::other("I/O error (failpoint)")),
+        "einval" => return Err(io::ErrorKind::InvalidInput.into()),
         "eintr" => return Err(io::ErrorKind::Interrupted.into()),
         other => panic!("FIRSTCHANCE_FAILPOINT: unknown action {other}"),
     }

@@ -150,7 +150,13 @@ impl OutFile {
                 }
                 // Somebody took the name since it was checked.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(failed(&error, &name)),
+                Err(error) => {
+                    // The dump is whole: it must not be lost for its name.
+                    self.finished = true;
+                    let kept = self.partial_path();
+                    let advice = format!("The dump is whole, and is kept as {}.", kept.display());
+                    return Err(failed(&error, &name).advise(&advice));
+                }
             }
         }
         Err(Error::new(

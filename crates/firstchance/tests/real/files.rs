@@ -410,3 +410,35 @@ fn a_triage_dump_holds_no_secret_of_environment_or_command_line() {
     }
     victim.assert_alive();
 }
+
+/// FUSE, NFS and 9p refuse a rename that must not replace; some of them have no links either.
+#[test]
+fn n29_a_dump_is_not_lost_where_a_rename_may_not_be_told_to_replace_nothing() {
+    let mut victim = Victim::start(&["idle"]);
+    for points in ["rename:einval", "rename:einval,link:einval"] {
+        let folder = folder();
+        let path = file_in(&folder, "x.core");
+        let taken = file_in(&folder, "taken.core");
+        std::fs::write(&taken, "mine").expect("a file");
+        Firstchance::full_dump(victim.pid(), &path)
+            .failpoint(points)
+            .run_well();
+        assert!(
+            Core::new(&path, victim_exe())
+                .gdb(&["info threads"])
+                .contains("LWP")
+        );
+        Firstchance::full_dump(victim.pid(), &taken)
+            .failpoint(points)
+            .run();
+        assert_eq!(std::fs::read(&taken).expect("it is there"), b"mine");
+        let names: Vec<_> = files_in(folder.path());
+        assert!(
+            names
+                .iter()
+                .all(|name| name.extension() != Some("partial".as_ref())),
+            "{names:?}"
+        );
+    }
+    victim.assert_alive();
+}

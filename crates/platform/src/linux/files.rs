@@ -5,10 +5,10 @@
 //! as long as its writer lives.
 
 use super::{acl, sys::memory::Mapping};
-use crate::{FileBytes, Space, Trusted};
+use crate::{FileBytes, Space, Trusted, failpoint};
 use rustix::fs::{
     AtFlags, FallocateFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, fallocate,
-    fchmod, flock, fstat, fstatvfs, openat, renameat_with, statat, unlinkat,
+    fchmod, flock, fstat, fstatvfs, linkat, openat, renameat, renameat_with, statat, unlinkat,
 };
 use rustix::io::retry_on_intr;
 use snapshot::Region;
@@ -235,14 +235,47 @@ impl RawOutput {
     /// `AlreadyExists` if `name` exists and may not be replaced.
     pub(crate) fn publish(&self, name: &str, replace: bool) -> io::Result<()> {
         self.must_be_ours(&self.partial)?;
-        let flags = if replace {
-            RenameFlags::empty()
-        } else {
-            RenameFlags::NOREPLACE
-        };
-        renameat_with(&self.folder, &self.partial, &self.folder, name, flags)?;
+        match replace {
+            true => renameat(&self.folder, &self.partial, &self.folder, name)?,
+            false => self.take_free_name(name)?,
+        }
         let _ = rustix::fs::fsync(&self.folder);
         self.must_be_ours(name)
+    }
+
+    /// Renames the file, unless the name is taken. FUSE, NFS and 9p refuse a rename that must not replace (EINVAL,
+    /// renameat2(2)); there a link does it, and where there are no links, a rename over an empty file of our own.
+    fn take_free_name(&self, name: &str) -> io::Result<()> {
+        let (folder, partial) = (&self.folder, &self.partial);
+        let flags = RenameFlags::NOREPLACE;
+        let renamed = failpoint("rename")
+            .and_then(|()| Ok(renameat_with(folder, partial, folder, name, flags)?));
+        let Err(error) = renamed else { return Ok(()) };
+        if error.kind() == io::ErrorKind::AlreadyExists {
+            return Err(error);
+        }
+        let linked = failpoint("link")
+            .and_then(|()| Ok(linkat(folder, partial, folder, name, AtFlags::empty())?));
+        match linked {
+            Ok(()) => Ok(unlinkat(folder, partial, AtFlags::empty())?),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
+            Err(_) => self.replace_our_own(name),
+        }
+    }
+
+    /// Takes the name with an empty file, and renames the file over that.
+    fn replace_our_own(&self, name: &str) -> io::Result<()> {
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+        let placeholder = openat(&self.folder, name, flags, Mode::RUSR | Mode::WUSR)?;
+        let found = statat(&self.folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        if identity(&found) != identity(&fstat(&placeholder)?) {
+            return Err(io::Error::other("somebody put another file in its place"));
+        }
+        let renamed = renameat(&self.folder, &self.partial, &self.folder, name);
+        if renamed.is_err() {
+            let _ = unlinkat(&self.folder, name, AtFlags::empty());
+        }
+        Ok(renamed?)
     }
 
     fn must_be_ours(&self, name: &str) -> io::Result<()> {
