@@ -552,3 +552,20 @@ fn n23_the_signal_of_an_uncaught_exception_is_met() {
     run.assert_code(0);
     assert_eq!(run.events("dump").len(), 1, "{run:#?}");
 }
+
+/// The rule is over with the stack that it asks for. Its thread has a stack with names though no rule is about images.
+#[test]
+fn n30_the_last_stack_of_a_rule_is_told_and_the_first_of_an_exception_has_names() {
+    let folder = folder();
+    let mut child = throws(1, 1, "segv");
+    let running = watch(&child, &["signal SIGSEGV"], "log stack", "1", folder.path());
+    child.tell("go");
+    child.wait();
+    let run = running.finish();
+    run.assert_code(0);
+    for kind in ["stack", "first-stack"] {
+        let told = run.events(kind);
+        assert_eq!(told.len(), 1, "{run:#?}");
+        assert!(told[0].to_string().contains("!main"), "{run:#?}");
+    }
+}

@@ -27,6 +27,11 @@ pub(super) struct Thrower<'a> {
 }
 
 impl FirstStacks {
+    /// Whether the stack of an exception of this name has still to be told.
+    pub(super) fn wants(&self, name: &str) -> bool {
+        self.seen.len() < NAMES && !self.seen.contains(name)
+    }
+
     /// Tells the stack of a thread at the first exception of a name.
     pub(super) fn met(&mut self, name: &str, thrower: Thrower<'_>, tell: &Teller) {
         if self.seen.len() >= NAMES || !self.seen.insert(name.to_owned()) {

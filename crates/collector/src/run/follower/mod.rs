@@ -71,7 +71,16 @@ pub(super) fn follow(host: &dyn Host, task: Task) -> Result<()> {
         },
     };
     follower.arm()?;
-    follower.run()
+    let result = follower.run();
+    let Follower {
+        process,
+        mut first_stacks,
+        ..
+    } = follower;
+    // Stacks are walked with copies: the process need not wait for them.
+    drop(process);
+    first_stacks.finish();
+    result
 }
 
 struct Follower {
@@ -139,6 +148,7 @@ impl Follower {
                 Happened::Event(event, standing) => self.happened(event, standing)?,
             };
             if then == Then::Leave {
+                self.tell_counts();
                 return Ok(());
             }
             self.throttle_if_due();
@@ -194,13 +204,14 @@ impl Follower {
         self.process.stay()?;
         self.tell.tell(FollowerEvent::Did(event));
         let mut orders = Vec::new();
-        loop {
+        let then = loop {
             match self.inbox.recv() {
-                Ok(Order::GoOn) => break,
+                Ok(Order::GoOn) => break Then::Stay,
                 Ok(order) => orders.push(order),
-                Err(_) => return Ok(Then::Leave),
+                // The rule is over with what was ordered last.
+                Err(_) => break Then::Leave,
             }
-        }
+        };
         let last = orders.iter().rposition(|o| matches!(o, Order::Dump(_)));
         let is_last = last.is_some_and(|last| last + 1 == orders.len());
         let may_go = is_last && !self.has_more_to_tell;
@@ -210,7 +221,7 @@ impl Follower {
                 other => drop(self.obey(other)?),
             }
         }
-        Ok(Then::Stay)
+        Ok(then)
     }
 
     /// Obeys what has been ordered.
@@ -218,10 +229,7 @@ impl Follower {
         loop {
             match self.inbox.try_recv() {
                 Err(TryRecvError::Empty) => return Ok(Then::Stay),
-                Err(TryRecvError::Disconnected) => {
-                    self.tell_the_rest();
-                    return Ok(Then::Leave);
-                }
+                Err(TryRecvError::Disconnected) => return Ok(Then::Leave),
                 Ok(order) => {
                     if self.obey(order)? == Then::Leave {
                         return Ok(Then::Leave);
@@ -320,11 +328,19 @@ impl Follower {
         let Some(registers) = self.at.registers else {
             return;
         };
+        if !self.first_stacks.wants(name) {
+            return;
+        }
+        // Where no rule is about images, they have not been looked at.
+        let mut modules = self.arms.modules().to_vec();
+        if modules.is_empty() {
+            modules = self.process.facts().map_or(modules, |facts| facts.modules);
+        }
         let thrower = Thrower {
             thread,
             registers,
             memory: self.process.memory(),
-            modules: self.arms.modules(),
+            modules: &modules,
         };
         self.first_stacks.met(name, thrower, &self.tell);
     }
