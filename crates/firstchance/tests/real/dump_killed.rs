@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::support::{
-    Core, Firstchance, Victim, files_in, folder, state_of, victim_exe, wait_until,
+    Core, Firstchance, Victim, files_in, folder, proc_status, state_of, victim_exe, wait_until,
 };
 
 /// All fault points that a full dump passes.
@@ -164,4 +164,31 @@ fn a1_killed_from_outside_while_it_holds_the_target() {
     running.signal(libc::SIGKILL);
     assert_eq!(running.finish().signal, Some(libc::SIGKILL));
     victim.assert_alive();
+}
+
+/// It is killed at any moment of the stop: threads that have ended by then must not be missing in a dump that looks whole.
+#[test]
+fn b5_b6_a_dump_lacks_no_thread_of_a_process_that_is_killed_while_it_is_stopped() {
+    for round in 0..20 {
+        let folder = folder();
+        let path = folder.path().join("x.core");
+        let mut victim = Victim::start(&["threads", "60"]);
+        let running = Firstchance::full_dump(victim.pid(), &path).spawn();
+        wait_until("it is being stopped, or has been", || {
+            let tracer = proc_status(victim.pid(), "TracerPid");
+            tracer.is_none_or(|tracer| tracer != "0") || path.exists()
+        });
+        std::thread::sleep(std::time::Duration::from_micros(round % 5 * 400));
+        victim.kill_without_waiting();
+        let run = running.finish();
+        victim.wait();
+        match run.code {
+            Some(0) => {
+                let threads = Core::new(&path, victim_exe()).threads().len();
+                assert!(threads > 60, "{threads} threads: {run:#?}");
+            }
+            Some(5) => assert!(!path.exists(), "{run:#?}"),
+            _ => panic!("{run:#?}"),
+        }
+    }
 }
