@@ -130,7 +130,8 @@ fn is_deadly(signal: i32) -> bool {
     !super::traced_process::HARMLESS.contains(&signal)
 }
 
-fn lives(proc: &ProcDir) -> bool {
+/// Returns whether a process has not ended.
+pub(crate) fn lives(proc: &ProcDir) -> bool {
     proc.stat()
         .is_ok_and(|stat| !matches!(stat.state, 'Z' | 'X'))
 }

@@ -68,6 +68,8 @@ impl Source for DeathSource {
                     self.watch = Some(watch);
                     return Ok(());
                 }
+                // Of one that is ending, nothing more will be seen in any way.
+                Err(_) if !death_watch::lives(proc) => {}
                 Err(error) => wanted.notices.push(format!(
                     "its death is seen by tracing ({error}): each signal it gets costs it some \
                      microseconds"
