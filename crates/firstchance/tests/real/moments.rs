@@ -135,3 +135,15 @@ fn in_a_pid_namespace_throws_and_crashes_are_met_too() {
     );
     assert!(seen[0].contains("boom ("), "{seen:?}");
 }
+
+#[test]
+fn n51_java_throws_of_four_threads() {
+    let classes = compile(&Program::java("KeepsThrowing.java"));
+    let mut java = Command::new("/usr/bin/java");
+    java.arg("-cp").arg(classes).arg("KeepsThrowing");
+    assert_each_is_at_its_throw(
+        &mut java,
+        "exception \"IllegalState\"",
+        "JVM_FillInStackTrace",
+    );
+}
