@@ -8,8 +8,8 @@ use std::{
 };
 
 use crate::support::{
-    Core, Firstchance, Tmpfs, Victim, file_in, files_in, folder, judge, lldb, stackwalk,
-    victim_exe, wait_until,
+    Child, Core, Firstchance, Program, Tmpfs, Victim, compile, file_in, files_in, folder, judge,
+    lldb, stackwalk, victim_exe, wait_until,
 };
 
 fn mode_of(path: &Path) -> u32 {
@@ -441,4 +441,43 @@ fn n29_a_dump_is_not_lost_where_a_rename_may_not_be_told_to_replace_nothing() {
         );
     }
     victim.assert_alive();
+}
+
+/// The promises of a triage dump: nothing of the heap, of variables, of the environment and of the command line. Other
+/// kinds have them, so that the search would find them.
+#[test]
+fn n14_a_triage_dump_holds_nothing_of_what_it_promises_to_leave_out() {
+    let mut command = Command::new(compile(&Program::c("secrets.c")));
+    let child = Child::start(
+        command
+            .arg("secret-4711")
+            .env("TOKEN", "secret-4711-environment"),
+    );
+    assert_eq!(child.line(), "ready");
+    let wide = |text: &str| text.bytes().flat_map(|byte| [byte, 0]).collect::<Vec<u8>>();
+    let has = |dump: &[u8], text: &[u8]| dump.windows(text.len()).any(|window| window == text);
+    for (kind, format, is_left_out) in [
+        ("--triage", "core", true),
+        ("--triage", "minidump", true),
+        ("--full", "core", false),
+    ] {
+        let folder = folder();
+        let path = file_in(&folder, "x.dump");
+        Firstchance::dump(child.pid(), &[kind, "--format", format], &path).run_well();
+        let dump = fs::read(&path).expect("a dump");
+        for place in ["", "-heap", "-variable", "-environment"] {
+            let secret = format!("secret-4711{place}");
+            assert_eq!(
+                !has(&dump, secret.as_bytes()),
+                is_left_out,
+                "{secret} in {kind} {format}"
+            );
+            let is_wide_there = has(&dump, &wide(&secret));
+            assert!(
+                !(is_left_out && is_wide_there),
+                "{secret} in UTF-16 in {kind} {format}"
+            );
+        }
+        assert!(is_left_out || has(&dump, &wide("secret-4711-heap")));
+    }
 }
