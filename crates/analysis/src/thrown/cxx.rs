@@ -20,13 +20,8 @@ pub fn cxx(type_info: u64, object: u64, memory: &dyn Memory) -> Option<Thrown> {
     let found = message_of(&mangled, object, &hierarchy);
     let message = found.and_then(|(type_, object, _)| type_.message(object?, memory));
     Some(Thrown {
-        name: format!("CXX.{}", readable(&mangled)),
-        bases: hierarchy
-            .iter()
-            .map(|base| readable(&base.mangled))
-            .collect(),
         message: message.unwrap_or_default(),
-        message_varies: found.is_some(),
+        ..thrown(&mangled, &hierarchy, found.is_some())
     })
 }
 
@@ -50,15 +45,7 @@ impl CxxType {
             Some(_) => return None,
             None => None,
         };
-        let thrown = Thrown {
-            name: format!("CXX.{}", readable(&mangled)),
-            bases: hierarchy
-                .iter()
-                .map(|base| readable(&base.mangled))
-                .collect(),
-            message: String::new(),
-            message_varies: message.is_some(),
-        };
+        let thrown = thrown(&mangled, &hierarchy, message.is_some());
         Some(Self { thrown, message })
     }
 
@@ -71,6 +58,17 @@ impl CxxType {
             message: message.unwrap_or_default(),
             ..self.thrown.clone()
         }
+    }
+}
+
+/// A throw of a type, without its message.
+fn thrown(mangled: &str, hierarchy: &[Base], message_varies: bool) -> Thrown {
+    let bases = hierarchy.iter().map(|base| readable(&base.mangled));
+    Thrown {
+        name: format!("CXX.{}", readable(mangled)),
+        bases: bases.collect(),
+        message: String::new(),
+        message_varies,
     }
 }
 

@@ -132,8 +132,7 @@ fn is_deadly(signal: i32) -> bool {
 
 /// Returns whether a process has not ended.
 pub(crate) fn lives(proc: &ProcDir) -> bool {
-    proc.stat()
-        .is_ok_and(|stat| !matches!(stat.state, 'Z' | 'X'))
+    proc.stat().is_ok_and(|stat| !stat.has_ended())
 }
 
 /// Returns a thread as it was at its death.

@@ -200,16 +200,10 @@ fn decode(bytes: &[u8]) -> Option<(u32, Death)> {
         thread: ids as u32 as i32,
         signal: word(SIGNAL)? as i32,
         info: bytes.get(INFO..NAME)?.to_vec(),
-        name: text(bytes.get(NAME..REGISTERS)?),
+        name: ring::text(bytes.get(NAME..REGISTERS)?),
         registers: arch::from_probe(bytes.get(REGISTERS..)?)?,
     };
     Some(((ids >> 32) as u32, death))
-}
-
-/// Returns a text that ends with a NUL.
-fn text(bytes: &[u8]) -> String {
-    let name = bytes.split(|byte| *byte == 0).next();
-    String::from_utf8_lossy(name.unwrap_or_default()).into_owned()
 }
 
 /// Writes the program for `signal_deliver(int sig, siginfo *info, sigaction *action)`. The first

@@ -69,6 +69,12 @@ pub(super) fn word(report: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_ne_bytes(*report.get(at..)?.first_chunk()?))
 }
 
+/// Returns the text up to the first NUL of a field of a report.
+pub(super) fn text(field: &[u8]) -> String {
+    let text = field.split(|byte| *byte == 0).next();
+    String::from_utf8_lossy(text.unwrap_or_default()).into_owned()
+}
+
 fn bytes(words: &[AtomicU64], len: usize) -> Vec<u8> {
     let words = words.iter().take(len.div_ceil(8));
     let bytes = words.flat_map(|word| word.load(Ordering::Relaxed).to_ne_bytes());

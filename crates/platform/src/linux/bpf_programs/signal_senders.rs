@@ -146,12 +146,12 @@ impl Hub {
 /// Decodes a report: the process that got the signal, its number, and who sent it.
 fn decode(report: &[u8]) -> Option<((u32, i32), Sender)> {
     let word = |at| ring::word(report, at);
-    let name = report.get(24..TARGET)?.split(|byte| *byte == 0).next()?;
+    let name = report.get(24..TARGET)?;
     let sender = match word(8)? {
         BY_KERNEL => Sender::Kernel,
         _ => Sender::Process {
             pid: (word(16)? >> 32) as u32,
-            name: String::from_utf8_lossy(name).into_owned(),
+            name: ring::text(name),
         },
     };
     Some(((word(TARGET)? as u32, word(0)? as i32), sender))

@@ -35,18 +35,11 @@ impl HeldBy {
             HeldBy::Probe(report) | HeldBy::OurStop(report) => Some(report.registers),
             HeldBy::Death(deaths) => deaths.first().map(|death| death.registers),
         };
-        let kind = match self {
-            HeldBy::Probe(report) | HeldBy::OurStop(report) => report.kind,
-            HeldBy::Nothing | HeldBy::Tracer(..) | HeldBy::Death(_) => None,
-        };
-        let since = match self {
-            HeldBy::Probe(report) | HeldBy::OurStop(report) => Some(report.came),
-            HeldBy::Nothing | HeldBy::Tracer(..) | HeldBy::Death(_) => None,
-        };
+        let report = self.report();
         Standing {
             registers,
-            kind,
-            since,
+            kind: report.and_then(|report| report.kind),
+            since: report.map(|report| report.came),
             is_deadly: matches!(
                 self,
                 HeldBy::Tracer(_, Some(Fate::Death)) | HeldBy::Death(_)
@@ -60,6 +53,14 @@ impl HeldBy {
             HeldBy::Nothing | HeldBy::Death(_) => None,
             HeldBy::Tracer(tid, _) => Some(*tid),
             HeldBy::Probe(report) | HeldBy::OurStop(report) => Some(report.thread),
+        }
+    }
+
+    /// Returns what a probe told of the thread.
+    fn report(&self) -> Option<&Report> {
+        match self {
+            HeldBy::Probe(report) | HeldBy::OurStop(report) => Some(report),
+            HeldBy::Nothing | HeldBy::Tracer(..) | HeldBy::Death(_) => None,
         }
     }
 }

@@ -265,7 +265,7 @@ fn living_thread(dir: &OwnedFd, pid: u32) -> Result<LivingThread> {
 
 /// Returns whether the thread with this folder has not ended.
 fn lives(task: &OwnedFd) -> bool {
-    read_stat(task).is_ok_and(|stat| !matches!(stat.state, 'Z' | 'X'))
+    read_stat(task).is_ok_and(|stat| !stat.has_ended())
 }
 
 /// Returns how many descriptors a thread has open. Since Linux 6.2 that is the size of the folder.

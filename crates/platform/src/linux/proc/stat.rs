@@ -22,6 +22,13 @@ pub(crate) struct Stat {
     pub(crate) exit_code: Option<i32>,
 }
 
+impl Stat {
+    /// Returns whether the thread has ended. The first thread of a process may have while others run.
+    pub(crate) fn has_ended(&self) -> bool {
+        matches!(self.state, 'Z' | 'X')
+    }
+}
+
 /// The flag of threads of the kernel (`PF_KTHREAD` of `linux/sched.h`).
 pub(crate) const KERNEL_THREAD: u32 = 0x0020_0000;
 

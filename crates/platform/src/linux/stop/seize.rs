@@ -101,5 +101,5 @@ pub(crate) fn tracer_of(proc: &ProcDir, tid: i32) -> Option<i32> {
 /// Returns whether a thread has ended.
 fn is_zombie(proc: &ProcDir, tid: i32) -> bool {
     let text = proc.read(&format!("task/{tid}/stat")).unwrap_or_default();
-    stat::parse(&text).is_none_or(|stat| matches!(stat.state, 'Z' | 'X'))
+    stat::parse(&text).is_none_or(|stat| stat.has_ended())
 }
