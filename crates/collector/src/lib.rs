@@ -15,5 +15,5 @@ pub use run::{
 pub use store::foreign::foreign_dumps;
 pub use store::keep::{Stored, keep_within, stored_dumps};
 pub use store::readers::note_readable;
-pub use store::record::{Gap, Record};
+pub use store::record::{AbsentFile, Gap, Record};
 pub use store::repeats::note_repeats;

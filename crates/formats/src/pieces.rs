@@ -12,6 +12,8 @@ pub enum Piece {
     Zeros(u64),
     /// The target's memory at these addresses.
     Memory(Range),
+    /// The content of the files that are mapped at these addresses. It is written when the target has gone on.
+    Mapped(Range),
     /// This many bytes reserved for the text of the record, filled when it is known and padded
     /// with NUL.
     Record(u32),
@@ -25,7 +27,7 @@ impl Piece {
         match self {
             Piece::Bytes(bytes) => bytes.len() as u64,
             Piece::Zeros(count) => *count,
-            Piece::Memory(range) => range.len(),
+            Piece::Memory(range) | Piece::Mapped(range) => range.len(),
             Piece::Record(count) => u64::from(*count),
             Piece::Registers(registers) => registers.size(),
         }
@@ -117,13 +119,33 @@ impl Pieces {
         }
     }
 
-    /// Adds the target's memory at these addresses.
-    pub(crate) fn memory(&mut self, range: Range) {
-        self.size += range.len();
-        match self.list.last_mut() {
-            _ if range.is_empty() => {}
-            Some(Piece::Memory(last)) if last.end == range.start => last.end = range.end,
-            _ => self.list.push(Piece::Memory(range)),
+    /// Adds the target's memory at these addresses, of which the ranges in `from_files` (ascending) come from files.
+    pub(crate) fn memory(&mut self, range: Range, from_files: &[Range]) {
+        let first = from_files.partition_point(|file| file.end <= range.start);
+        let inside = from_files[first..]
+            .iter()
+            .map_while(|file| file.intersect(range));
+        let mut at = range.start;
+        for file in inside {
+            self.range(Piece::Memory(Range::new(at, file.start)));
+            self.range(Piece::Mapped(file));
+            at = file.end;
+        }
+        self.range(Piece::Memory(Range::new(at, range.end)));
+    }
+
+    /// Adds a range, which is joined to the one before it if that is of the same kind and ends where it begins.
+    fn range(&mut self, piece: Piece) {
+        self.size += piece.size();
+        match (self.list.last_mut(), &piece) {
+            _ if piece.size() == 0 => {}
+            (Some(Piece::Memory(last)), Piece::Memory(range))
+            | (Some(Piece::Mapped(last)), Piece::Mapped(range))
+                if last.end == range.start =>
+            {
+                last.end = range.end;
+            }
+            _ => self.list.push(piece),
         }
     }
 

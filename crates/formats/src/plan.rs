@@ -19,10 +19,19 @@ impl Plan {
         self.pieces.iter().map(Piece::size).sum()
     }
 
-    /// How many of them are the target's memory.
+    /// How many of them are the target's memory, without those that come from files.
     pub fn memory_bytes(&self) -> u64 {
-        let memory = |piece: &&Piece| matches!(piece, Piece::Memory(_));
-        self.pieces.iter().filter(memory).map(Piece::size).sum()
+        self.bytes_of(|piece| matches!(piece, Piece::Memory(_)))
+    }
+
+    /// How many of them come from the files that the target has mapped.
+    pub fn mapped_bytes(&self) -> u64 {
+        self.bytes_of(|piece| matches!(piece, Piece::Mapped(_)))
+    }
+
+    fn bytes_of(&self, kind: impl Fn(&Piece) -> bool) -> u64 {
+        let pieces = self.pieces.iter().filter(|piece| kind(piece));
+        pieces.map(Piece::size).sum()
     }
 
     /// Every piece with its offset in the file.

@@ -17,7 +17,7 @@ fn small(format: DumpFormat) -> Vec<u8> {
     let selection = select(DumpKind::Triage, &snapshot, &Pattern, &[]);
     let selection = Selection {
         ranges: selection.ranges.into_iter().take(1).collect(),
-        detail: Detail::All,
+        ..Selection::default()
     };
     write(format, &snapshot, &selection)
 }

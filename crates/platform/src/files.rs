@@ -11,6 +11,7 @@ use std::{
     fs::File,
     io::{self, Read, Write},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
     time::SystemTime,
 };
 
@@ -38,7 +39,8 @@ pub struct OutFile {
     folder: PathBuf,
     name: String,
     overwrite: bool,
-    finished: bool,
+    /// Whether it is not removed when this is dropped.
+    finished: AtomicBool,
 }
 
 impl OutFile {
@@ -69,7 +71,7 @@ impl OutFile {
                         folder,
                         name,
                         overwrite,
-                        finished: false,
+                        finished: AtomicBool::new(false),
                     });
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !overwrite => {}
@@ -136,7 +138,7 @@ impl OutFile {
     ///
     /// # Errors
     /// If the file cannot be renamed.
-    pub fn publish(mut self) -> Result<PathBuf> {
+    pub fn publish(self) -> Result<PathBuf> {
         let failed =
             |e: &io::Error, name: &str| Error::of_file(&format!("naming the dump {name}"), e);
         failpoint("publish").map_err(|e| failed(&e, &self.name))?;
@@ -145,14 +147,14 @@ impl OutFile {
             let name = numbered(&wanted, number);
             match self.raw.publish(&name, self.overwrite) {
                 Ok(()) => {
-                    self.finished = true;
+                    self.finish();
                     return Ok(self.folder.join(name));
                 }
                 // Somebody took the name since it was checked.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => {
                     // The dump is whole: it must not be lost for its name.
-                    self.finished = true;
+                    self.finish();
                     let kept = self.partial_path();
                     let advice = format!("The dump is whole, and is kept as {}.", kept.display());
                     return Err(failed(&error, &name).advise(&advice));
@@ -165,16 +167,22 @@ impl OutFile {
         ))
     }
 
-    /// Leaves the file under its temporary name, and returns that path.
-    pub fn keep_partial(mut self) -> PathBuf {
-        self.finished = true;
+    /// Leaves the file under its temporary name, and returns that path: also if a thread that hangs drops it later.
+    pub fn keep_partial(&self) -> PathBuf {
+        self.finish();
         self.partial_path()
+    }
+}
+
+impl OutFile {
+    fn finish(&self) {
+        self.finished.store(true, Ordering::Relaxed);
     }
 }
 
 impl Drop for OutFile {
     fn drop(&mut self) {
-        if !self.finished {
+        if !self.finished.load(Ordering::Relaxed) {
             self.raw.remove();
         }
     }

@@ -2,7 +2,9 @@
 //! for.
 
 use crate::{Arming, Capture, CaptureOptions, Result};
-use snapshot::{Handle, Memory, Module, Process, ProcessKey, Registers, TargetEvent};
+use snapshot::{
+    Handle, Memory, Module, NoMemory, Process, ProcessKey, Region, Registers, TargetEvent,
+};
 use std::{sync::Arc, time::Instant};
 
 /// A process of which dumps can be taken.
@@ -24,6 +26,14 @@ pub trait Target {
     /// # Errors
     /// If it may not be stopped, has ended, or executed another program meanwhile.
     fn capture(&mut self, options: &CaptureOptions) -> Result<Capture>;
+
+    /// Opens the files behind `regions` and sets [`Region::file`] of each that could be opened. Returns their content,
+    /// at the addresses where they are mapped; it can be read also when the process has gone on or ended. There are
+    /// none on Windows, where the pages of files count as memory of the process.
+    fn mapped_files(&self, regions: &mut [Region]) -> Arc<dyn Memory> {
+        let _ = regions;
+        Arc::new(NoMemory)
+    }
 }
 
 /// A process whose events are waited for, by the thread that began to follow it.

@@ -57,6 +57,28 @@ pub fn coalesce(mut ranges: Vec<Range>, gap: u64) -> Vec<Range> {
     joined
 }
 
+/// The part of `ranges` that is in none of `others`. Both are ascending and without overlaps.
+pub fn without(ranges: &[Range], others: &[Range]) -> Vec<Range> {
+    let mut rest = Vec::new();
+    for range in ranges {
+        let mut start = range.start;
+        let first = others.partition_point(|other| other.end <= start);
+        for other in others[first..]
+            .iter()
+            .take_while(|other| other.start < range.end)
+        {
+            if other.start > start {
+                rest.push(Range::new(start, other.start));
+            }
+            start = start.max(other.end);
+        }
+        if start < range.end {
+            rest.push(Range::new(start, range.end));
+        }
+    }
+    rest
+}
+
 /// The sum of the lengths of all ranges, in bytes.
 pub fn total_bytes(ranges: &[Range]) -> u64 {
     ranges.iter().map(Range::len).sum()
@@ -85,5 +107,27 @@ mod tests {
     fn page_alignment_does_not_overflow() {
         let top = Range::new(u64::MAX - 10, u64::MAX - 1).page_aligned(4096);
         assert_eq!(top.start, u64::MAX - 4095);
+    }
+
+    #[test]
+    fn what_is_in_one_alone_is_what_the_other_lacks() {
+        let range = |start, end| Range::new(start, end);
+        let cases: [(&[Range], &[Range], &[Range]); 4] = [
+            (&[range(0, 8)], &[], &[range(0, 8)]),
+            (&[range(0, 8)], &[range(0, 8)], &[]),
+            (
+                &[range(2, 8)],
+                &[range(0, 3), range(4, 5)],
+                &[range(3, 4), range(5, 8)],
+            ),
+            (
+                &[range(0, 2), range(6, 8)],
+                &[range(1, 7)],
+                &[range(0, 1), range(7, 8)],
+            ),
+        ];
+        for (ranges, others, rest) in cases {
+            assert_eq!(without(ranges, others), rest);
+        }
     }
 }

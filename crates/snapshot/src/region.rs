@@ -1,4 +1,4 @@
-use crate::Range;
+use crate::{Range, WallTime};
 
 /// A part of the address space with one protection and one kind of memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,10 +37,22 @@ pub struct Region {
     /// The part of `resident` that is the process's own copy: anonymous, swapped out, or written to
     /// since it was mapped from a file. Ascending.
     pub private_pages: Vec<Range>,
+    /// What is known of the file behind it, if its content can be read from there (see
+    /// [`Selection::from_files`](crate::Selection)); `None` also where nobody looked.
+    pub file: Option<FileFacts>,
     /// Base of the allocation that it belongs to; 0 on Linux.
     pub allocation_base: u64,
     /// `MEMORY_BASIC_INFORMATION` `State`, `Protect`, `Type`, `AllocationProtect` (Windows).
     pub windows: [u32; 4],
+}
+
+/// What is known of a file that is mapped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FileFacts {
+    /// Its size in bytes.
+    pub size: u64,
+    /// When its content was last changed.
+    pub modified: WallTime,
 }
 
 impl Region {

@@ -1,12 +1,14 @@
 mod custom;
+mod files;
 mod image_data;
 mod interrupted;
 
 use crate::{
-    Architecture, Detail, DumpKind, Memory, Range, Region, RegionKind, Snapshot, Thread, coalesce,
-    total_bytes,
+    Architecture, Detail, DumpKind, FileFacts, Memory, Range, Region, RegionKind, Snapshot, Thread,
+    coalesce, total_bytes,
 };
 use custom::custom;
+use files::{Whole, whole};
 use image_data::image_data;
 
 /// The memory that goes into a dump, and how much metadata.
@@ -14,8 +16,24 @@ use image_data::image_data;
 pub struct Selection {
     /// The memory: ascending, without overlaps, only pages that exist.
     pub ranges: Vec<Range>,
+    /// The part of `ranges` that is to be read from the files behind the mappings ([`Region::file`]), which can be
+    /// done when the process has gone on: ascending, without overlaps.
+    pub from_files: Vec<Range>,
+    /// The files of which a full dump has nothing but what the process changed.
+    pub absent: Vec<AbsentFile>,
     /// How much metadata.
     pub detail: Detail,
+}
+
+/// A file that was mapped and is too large to be in the dump.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AbsentFile {
+    /// Its path, as the process sees it.
+    pub name: String,
+    /// Its inode.
+    pub inode: u64,
+    /// Its size and the time of its last change, by which it can be told whether it still is the same.
+    pub facts: FileFacts,
 }
 
 /// How much of one stack a mini dump takes, from the stack pointer up, in bytes. An endless
@@ -46,12 +64,16 @@ pub fn select(
     memory: &dyn Memory,
     extra: &[Range],
 ) -> Selection {
-    let ranges = match kind {
-        DumpKind::Triage => triage(snapshot, memory, extra),
-        DumpKind::Mini => mini(snapshot, memory, extra),
-        DumpKind::Custom(mask) => custom(snapshot, memory, mask, extra),
-        DumpKind::Plus => regions(snapshot, plus_part),
-        DumpKind::Full => regions(snapshot, |region| safe_pages(region).to_vec()),
+    let part = |ranges| Whole {
+        ranges,
+        ..Whole::default()
+    };
+    let taken = match kind {
+        DumpKind::Triage => part(triage(snapshot, memory, extra)),
+        DumpKind::Mini => part(mini(snapshot, memory, extra)),
+        DumpKind::Custom(mask) => part(custom(snapshot, memory, mask, extra)),
+        DumpKind::Plus => part(regions(snapshot, plus_part)),
+        DumpKind::Full => whole(snapshot),
     };
     let detail = if kind == DumpKind::Triage {
         Detail::Limited
@@ -59,7 +81,9 @@ pub fn select(
         Detail::All
     };
     Selection {
-        ranges: coalesce(ranges, 0),
+        ranges: coalesce(taken.ranges, 0),
+        from_files: coalesce(taken.from_files, 0),
+        absent: taken.absent,
         detail,
     }
 }
@@ -67,12 +91,15 @@ pub fn select(
 /// The pages of a region that can be read without a risk: if its file's server may hang, only the
 /// process's own copies.
 fn safe_pages(region: &Region) -> &[Range] {
-    let forbidden = region.untouchable || region.dont_dump || is_vvar(region);
-    match (forbidden, region.remote) {
+    match (is_forbidden(region), region.remote) {
         (true, _) => &[],
         (false, true) => &region.private_pages,
         (false, false) => &region.resident,
     }
+}
+
+fn is_forbidden(region: &Region) -> bool {
+    region.untouchable || region.dont_dump || is_vvar(region)
 }
 
 /// Whether this is the kernel's page of clock data, which cannot be read.

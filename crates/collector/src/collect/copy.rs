@@ -4,15 +4,15 @@
 //! `watch_copy`), so that neither a read that hangs (of a page behind a dead server) nor a disk
 //! that hangs keeps the target stopped.
 
-use super::jobs::{CHUNK, Job, Jobs};
+use super::jobs::{CHUNK, Job, Jobs, Part};
 use crate::store::record::padded;
 use formats::{Piece, Plan};
 use platform::{OutFile, OutStream, failpoint};
-use snapshot::{Memory, Range};
+use snapshot::{Memory, Range, coalesce, total_bytes, without};
 use std::{
     io,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc,
     },
@@ -39,7 +39,38 @@ pub(crate) struct Progress {
     /// Set to true to end the copying early.
     pub(crate) stop: AtomicBool,
     /// The ranges of memory that could not be read.
-    pub(crate) gaps: Mutex<Vec<Range>>,
+    gaps: Mutex<Vec<Range>>,
+    /// Those that are in the file.
+    written: Mutex<Vec<Range>>,
+}
+
+impl Progress {
+    /// What is not in the file of all that `plan` says: what could not be read, and, if the copying was ended early,
+    /// what nobody came to.
+    pub(crate) fn missing(&self, plan: &Plan) -> Vec<Range> {
+        let wanted = plan.pieces.iter().filter_map(|piece| match piece {
+            Piece::Memory(range) | Piece::Mapped(range) => Some(*range),
+            _ => None,
+        });
+        let written = coalesce(lock(&self.written).clone(), 0);
+        let mut missing = without(&coalesce(wanted.collect(), 0), &written);
+        missing.extend(lock(&self.gaps).iter());
+        coalesce(missing, 0)
+    }
+
+    fn wrote(&self, ranges: &[Range]) {
+        let mut written = lock(&self.written);
+        for range in ranges {
+            match written.last_mut() {
+                Some(last) if last.end == range.start => last.end = range.end,
+                _ => written.push(*range),
+            }
+        }
+    }
+}
+
+fn lock(ranges: &Mutex<Vec<Range>>) -> MutexGuard<'_, Vec<Range>> {
+    ranges.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Copying that is under way.
@@ -51,26 +82,35 @@ pub(crate) struct Copy {
     pub(crate) threads: usize,
 }
 
-/// Starts to copy what `plan` says: to a file by several threads, a chunk at a time, to a stream by
-/// one thread in order. A record at the very end of a stream is left to the caller, who knows only
-/// afterwards what it has to say. `record` is the text for all others.
+/// What a dump is copied from.
+#[derive(Clone)]
+pub(crate) struct Source {
+    /// The memory of the target.
+    pub(crate) memory: Arc<dyn Memory>,
+    /// The files that it has mapped.
+    pub(crate) files: Arc<dyn Memory>,
+}
+
+/// Starts to copy what `plan` says: to a file by several threads, a chunk at a time and without what comes from
+/// files, to a stream by one thread in order. A record at the very end of a stream is left to the caller, who knows
+/// only afterwards what it has to say. `record` is the text for all others.
 ///
 /// # Errors
 /// If a thread cannot be started.
 pub(crate) fn start(
     plan: &Arc<Plan>,
-    memory: Arc<dyn Memory>,
+    source: &Source,
     sink: &Sink,
     record: &[u8],
 ) -> io::Result<Copy> {
     let progress = Arc::new(Progress::default());
     let copier = Arc::new(Copier {
         plan: plan.clone(),
-        memory,
+        source: source.clone(),
         sink: sink.clone(),
         record: record.to_vec(),
         progress: progress.clone(),
-        jobs: Jobs::new(plan.clone()),
+        jobs: Jobs::new(plan.clone(), Part::Target),
     });
     let threads = if matches!(sink, Sink::File(_)) {
         THREADS
@@ -98,9 +138,31 @@ pub(crate) fn start(
     })
 }
 
+/// Copies what comes from files. It needs no target, and is not ended early: only files that cannot hang are opened.
+///
+/// # Errors
+/// If the dump cannot be written.
+pub(crate) fn copy_files(
+    plan: &Arc<Plan>,
+    source: &Source,
+    file: &Arc<OutFile>,
+    progress: &Arc<Progress>,
+) -> io::Result<()> {
+    progress.stop.store(false, Ordering::Relaxed);
+    let copier = Copier {
+        plan: plan.clone(),
+        source: source.clone(),
+        sink: Sink::File(file.clone()),
+        record: Vec::new(),
+        progress: progress.clone(),
+        jobs: Jobs::new(plan.clone(), Part::Files),
+    };
+    copier.run_file(file)
+}
+
 struct Copier {
     plan: Arc<Plan>,
-    memory: Arc<dyn Memory>,
+    source: Source,
     sink: Sink,
     record: Vec<u8>,
     progress: Arc<Progress>,
@@ -125,13 +187,14 @@ impl Copier {
             failpoint("copy")?;
             let (len, memory) = self.fill(&job, buffer);
             file.write_at(job.offset, &buffer[..len])?;
-            self.progress.done.fetch_add(memory, Ordering::Relaxed);
+            self.progress.wrote(&memory);
+            let bytes = total_bytes(&memory);
+            self.progress.done.fetch_add(bytes, Ordering::Relaxed);
         }
         Ok(())
     }
 
     fn run_stream(&self, stream: &mut OutStream) -> io::Result<()> {
-        let mut buffer = vec![0; CHUNK];
         let tail = matches!(self.plan.pieces.last(), Some(Piece::Record(_)));
         let pieces = &self.plan.pieces[..self.plan.pieces.len() - usize::from(tail)];
         for piece in pieces {
@@ -140,7 +203,8 @@ impl Copier {
                 Piece::Bytes(bytes) => stream.write(bytes)?,
                 Piece::Zeros(count) => write_zeros(stream, *count)?,
                 Piece::Record(len) => stream.write(&padded(&self.record, *len))?,
-                Piece::Memory(range) => self.stream_range(*range, &mut buffer, stream)?,
+                Piece::Memory(range) => self.stream_range(*range, &*self.source.memory, stream)?,
+                Piece::Mapped(range) => self.stream_range(*range, &*self.source.files, stream)?,
                 Piece::Registers(notes) => stream.write(&notes.to_vec())?,
             }
         }
@@ -150,15 +214,18 @@ impl Copier {
     fn stream_range(
         &self,
         range: Range,
-        buffer: &mut [u8],
+        memory: &dyn Memory,
         stream: &mut OutStream,
     ) -> io::Result<()> {
+        let mut buffer = vec![0; CHUNK.min(range.len() as usize)];
         let mut at = range.start;
         while at < range.end && !self.progress.stop.load(Ordering::Relaxed) {
             let len = (range.end - at).min(CHUNK as u64) as usize;
-            self.read_range(Range::new(at, at + len as u64), &mut buffer[..len]);
+            let part = Range::new(at, at + len as u64);
+            let read = self.read_range(memory, part, &mut buffer[..len]);
             stream.write(&buffer[..len])?;
-            self.progress.done.fetch_add(len as u64, Ordering::Relaxed);
+            self.progress.wrote(&[read]);
+            self.progress.done.fetch_add(read.len(), Ordering::Relaxed);
             at += len as u64;
         }
         Ok(())
@@ -170,56 +237,55 @@ impl Copier {
         self.jobs.next(with_memory)
     }
 
-    /// Puts the parts of a job into the buffer. Returns their length in bytes, and how many of these
-    /// bytes are memory.
-    fn fill(&self, job: &Job, buffer: &mut [u8]) -> (usize, u64) {
-        let (mut filled, mut memory) = (0, 0);
-        for part in &job.parts {
-            let room = &mut buffer[filled..filled + part.len];
-            let from = part.within as usize;
-            match &self.plan.pieces[part.piece] {
-                Piece::Bytes(bytes) => room.copy_from_slice(&bytes[from..from + part.len]),
+    /// Puts the parts of a job into the buffer. Returns their length in bytes, and which memory they have.
+    fn fill(&self, job: &Job, buffer: &mut [u8]) -> (usize, Vec<Range>) {
+        let (mut filled, mut memory) = (0, Vec::new());
+        for span in &job.parts {
+            let room = &mut buffer[filled..filled + span.len];
+            let from = span.within as usize;
+            match &self.plan.pieces[span.piece] {
+                Piece::Bytes(bytes) => room.copy_from_slice(&bytes[from..from + span.len]),
                 Piece::Zeros(_) => room.fill(0),
                 Piece::Record(len) => {
-                    room.copy_from_slice(&padded(&self.record, *len)[from..from + part.len]);
+                    room.copy_from_slice(&padded(&self.record, *len)[from..from + span.len]);
                 }
                 Piece::Registers(notes) => {
-                    room.copy_from_slice(&notes.to_vec()[from..from + part.len]);
+                    room.copy_from_slice(&notes.to_vec()[from..from + span.len]);
                 }
                 Piece::Memory(range) => {
-                    let start = range.start + part.within;
-                    self.read_range(Range::new(start, start + part.len as u64), room);
-                    memory += part.len as u64;
+                    memory.push(self.read_range(&*self.source.memory, span.of(*range), room));
+                }
+                Piece::Mapped(range) => {
+                    memory.push(self.read_range(&*self.source.files, span.of(*range), room));
                 }
             }
-            filled += part.len;
+            filled += span.len;
         }
         (filled, memory)
     }
 
     /// Reads a range of memory into `buffer`. Pages that cannot be read are zeros, and are added to
-    /// the gaps.
-    fn read_range(&self, range: Range, buffer: &mut [u8]) {
+    /// the gaps. Returns the range that was dealt with: it is shorter if the copying is to end early, and what was not
+    /// read is zeros then, too.
+    fn read_range(&self, memory: &dyn Memory, range: Range, buffer: &mut [u8]) -> Range {
         let mut at = range.start;
         while at < range.end {
             let rest = &mut buffer[(at - range.start) as usize..];
-            at += self.memory.read(at, rest) as u64;
+            at += memory.read(at, rest) as u64;
             if at >= range.end || self.progress.stop.load(Ordering::Relaxed) {
-                return;
+                break;
             }
             let next = ((at / PAGE + 1) * PAGE).min(range.end);
             buffer[(at - range.start) as usize..(next - range.start) as usize].fill(0);
-            let mut gaps = self
-                .progress
-                .gaps
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
+            let mut gaps = lock(&self.progress.gaps);
             match gaps.last_mut() {
                 Some(last) if last.end == at => last.end = next,
                 _ => gaps.push(Range::new(at, next)),
             }
             at = next;
         }
+        buffer[(at - range.start) as usize..].fill(0);
+        Range::new(range.start, at)
     }
 }
 
@@ -255,10 +321,14 @@ mod tests {
     fn copier(pieces: Vec<Piece>) -> Copier {
         let format = DumpFormat::Core;
         let plan = Arc::new(Plan { format, pieces });
+        let memory: Arc<dyn Memory> = Arc::new(Pages);
         Copier {
-            jobs: Jobs::new(plan.clone()),
+            jobs: Jobs::new(plan.clone(), Part::Target),
             plan,
-            memory: Arc::new(Pages),
+            source: Source {
+                files: memory.clone(),
+                memory,
+            },
             sink: Sink::Stream(Arc::default()),
             record: Vec::new(),
             progress: Arc::default(),
@@ -280,10 +350,11 @@ mod tests {
         let offsets: Vec<u64> = jobs.iter().map(|job| job.offset).collect();
         assert_eq!(offsets, [0, chunk, 100 + chunk + 30 + SMALL_HOLE + 1]);
         let mut buffer = vec![0xFF; CHUNK];
-        let filled: Vec<(usize, u64)> = jobs
-            .iter()
-            .map(|job| copier.fill(job, &mut buffer))
-            .collect();
+        let fill = |job| {
+            let (len, memory) = copier.fill(job, &mut buffer);
+            (len, total_bytes(&memory))
+        };
+        let filled: Vec<(usize, u64)> = jobs.iter().map(fill).collect();
         assert_eq!(filled, [(CHUNK, chunk - 100), (130, 100), (1, 1)]);
         assert_eq!(buffer[0], 2, "page 2");
     }
@@ -292,14 +363,41 @@ mod tests {
     fn unreadable_pages_become_zeros_and_one_gap() {
         let copier = copier(vec![]);
         let mut buffer = vec![0xFF; 0x4000];
-        copier.read_range(Range::new(0x8000, 0xC000), &mut buffer);
+        copier.read_range(&Pages, Range::new(0x8000, 0xC000), &mut buffer);
         assert!(buffer[..0x1000].iter().all(|&b| b == 8));
         assert!(buffer[0x1000..].iter().all(|&b| b == 0));
-        let gaps = copier
-            .progress
-            .gaps
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        assert_eq!(*gaps, [Range::new(0x9000, 0xC000)]);
+        assert_eq!(*lock(&copier.progress.gaps), [Range::new(0x9000, 0xC000)]);
+    }
+
+    /// Copying that is to end while a chunk is read leaves nothing in it of the chunk before, and says what it lacks.
+    #[test]
+    fn n15_a_copy_that_is_cut_short_has_zeros_and_a_gap() {
+        let whole = Range::new(0x8000, 0xC000);
+        let copier = copier(vec![Piece::Memory(whole)]);
+        let job = copier.next_job().unwrap();
+        copier.progress.stop.store(true, Ordering::Relaxed);
+        let mut buffer = vec![0xFF; CHUNK];
+        let (len, memory) = copier.fill(&job, &mut buffer);
+        assert_eq!(memory, [Range::new(0x8000, 0x9000)]);
+        assert!(buffer[0x1000..len].iter().all(|&b| b == 0));
+        copier.progress.wrote(&memory);
+        let missing = copier.progress.missing(&copier.plan);
+        assert_eq!(missing, [Range::new(0x9000, 0xC000)]);
+    }
+
+    #[test]
+    fn n11_what_comes_from_files_is_a_part_of_its_own() {
+        let target = copier(vec![
+            Piece::Memory(Range::new(0x1000, 0x2000)),
+            Piece::Mapped(Range::new(0x2000, 0x4000)),
+            Piece::Memory(Range::new(0x4000, 0x5000)),
+        ]);
+        let of = |jobs: &Jobs| -> Vec<(u64, usize)> {
+            let jobs = std::iter::from_fn(|| jobs.next(true));
+            jobs.map(|job| (job.offset, job.parts[0].len)).collect()
+        };
+        assert_eq!(of(&target.jobs), [(0, 0x1000), (0x3000, 0x1000)]);
+        let files = Jobs::new(target.plan.clone(), Part::Files);
+        assert_eq!(of(&files), [(0x1000, 0x2000)]);
     }
 }

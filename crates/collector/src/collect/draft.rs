@@ -4,10 +4,10 @@
 use super::{
     Request, Written,
     container::Container,
-    copy::{Copy, Sink},
+    copy::{self, Copy, Progress, Sink, Source},
 };
 use crate::{
-    Gap, Record,
+    AbsentFile, Gap, Record,
     local_time::rfc3339,
     store::{
         keep::NO_ROOM_ADVICE,
@@ -16,7 +16,7 @@ use crate::{
 };
 use formats::{Piece, Plan};
 use platform::{Error, ErrorKind, Facts, OutFile, Result, Stop};
-use snapshot::{DumpFormat, DumpKind, Range, WallTime, coalesce, total_bytes};
+use snapshot::{DumpFormat, DumpKind, Range, Selection, WallTime, total_bytes};
 use std::{
     io,
     path::PathBuf,
@@ -26,6 +26,13 @@ use std::{
 
 /// The record lists this many gaps at most, and fewer where its space is too small for them.
 const MOST_GAPS: usize = 200;
+
+/// What was copied, and what the rest is copied from.
+struct Copied {
+    plan: Arc<Plan>,
+    source: Source,
+    progress: Arc<Progress>,
+}
 
 /// A dump that is being written.
 pub(crate) struct Draft {
@@ -41,6 +48,8 @@ pub(crate) struct Draft {
     records: Vec<(u64, u32)>,
     /// Whether everything that was planned was copied.
     whole: bool,
+    /// What was copied from the target, once it was.
+    copied: Option<Copied>,
     /// The user id of a user who may read the dump once it is whole.
     reader: Option<u32>,
 }
@@ -87,6 +96,7 @@ impl Draft {
             size: None,
             records: vec![],
             whole: false,
+            copied: None,
             reader: request.reader,
         }
     }
@@ -109,9 +119,10 @@ impl Draft {
     }
 
     /// Notes what the plan says: the size of the file, and where the record stands in it.
-    pub(crate) fn planned(&mut self, plan: &Plan) {
+    pub(crate) fn planned(&mut self, plan: &Plan, selection: &Selection) {
         self.size = Some(plan.size());
-        self.record.memory_bytes = plan.memory_bytes();
+        self.record.memory_bytes = plan.memory_bytes() + plan.mapped_bytes();
+        self.record.absent_files = selection.absent.iter().map(AbsentFile::of).collect();
         let record = |(offset, piece): (u64, &Piece)| match piece {
             Piece::Record(len) => Some((offset, *len)),
             _ => None,
@@ -146,15 +157,19 @@ impl Draft {
         }
     }
 
-    /// Notes how the copying ended, and what could not be read. Returns `end`.
-    pub(crate) fn copied(&mut self, copy: &Copy, end: Result<()>) -> Result<()> {
-        let gaps = copy
-            .progress
-            .gaps
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        self.note_gaps(&coalesce(gaps, 0));
+    /// Notes how the copying ended. Returns `end`.
+    pub(crate) fn copied(
+        &mut self,
+        plan: Arc<Plan>,
+        source: &Source,
+        copy: &Copy,
+        end: Result<()>,
+    ) -> Result<()> {
+        self.copied = Some(Copied {
+            plan,
+            source: source.clone(),
+            progress: copy.progress.clone(),
+        });
         self.whole = end.is_ok();
         end
     }
@@ -186,6 +201,7 @@ impl Draft {
         if !self.whole && (!keep || self.size.is_none()) {
             return Ok(None);
         }
+        self.copy_rest()?;
         self.record.complete = self.whole;
         self.record.writing = false;
         if let Some(error) = error.filter(|_| !self.whole) {
@@ -215,6 +231,24 @@ impl Draft {
         }))
     }
 
+    /// Copies what comes from files, and notes what is missing.
+    fn copy_rest(&mut self) -> Result<()> {
+        let Some(copied) = self.copied.take() else {
+            return Ok(());
+        };
+        let Copied {
+            plan,
+            source,
+            progress,
+        } = copied;
+        if let Sink::File(file) = &self.sink {
+            let rest = copy::copy_files(&plan, &source, file, &progress);
+            rest.map_err(|e| self.failed("writing", &e))?;
+        }
+        self.note_gaps(&progress.missing(&plan));
+        Ok(())
+    }
+
     /// Lets the reader read the dump if it is whole; a warning in the record says if that failed.
     fn allow_reader(&mut self) {
         if let (Some(uid), Sink::File(file)) = (self.reader.filter(|_| self.whole), &self.sink) {
@@ -234,19 +268,15 @@ impl Draft {
         let size = self.size.unwrap_or(0);
         file.set_len(size).map_err(|e| self.failed("writing", &e))?;
         file.sync().map_err(|e| self.failed("writing", &e))?;
-        let partial = file.partial_path();
         drop(std::mem::replace(
             &mut self.sink,
             Sink::Stream(Arc::default()),
         ));
-        // A copying thread that hangs still has the file; then it keeps its temporary name.
-        let Ok(file) = Arc::try_unwrap(file) else {
-            return Ok(partial);
-        };
-        if self.whole {
-            file.publish()
-        } else {
-            Ok(file.keep_partial())
+        match Arc::try_unwrap(file) {
+            Ok(file) if self.whole => file.publish(),
+            Ok(file) => Ok(file.keep_partial()),
+            // A copying thread that hangs still has the file.
+            Err(file) => Ok(file.keep_partial()),
         }
     }
 }

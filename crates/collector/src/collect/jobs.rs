@@ -1,6 +1,7 @@
 //! Divides the plan of a dump into jobs: what one thread reads and writes at a time.
 
 use formats::{Piece, Plan};
+use snapshot::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The bytes of one read and one write: large enough that the cost of a call does not matter, small
@@ -10,23 +11,41 @@ pub(super) const CHUNK: usize = 512 << 10;
 /// ends a job, and each job is a write.
 pub(super) const SMALL_HOLE: u64 = 64 << 10;
 
+/// Which part of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// All but what comes from files that the target has mapped: what needs the target.
+    Target,
+    /// What comes from those files.
+    Files,
+}
+
 /// The jobs of a plan, each given to one thread.
 pub(super) struct Jobs {
     plan: Arc<Plan>,
+    part: Part,
     next: Mutex<Position>,
 }
 
 /// One write: parts that stand one after the other from `offset` of the file on, without a hole.
 pub(super) struct Job {
     pub(super) offset: u64,
-    pub(super) parts: Vec<Part>,
+    pub(super) parts: Vec<Span>,
 }
 
 /// `len` bytes of one piece of the plan, from byte `within` of it on.
-pub(super) struct Part {
+pub(super) struct Span {
     pub(super) piece: usize,
     pub(super) within: u64,
     pub(super) len: usize,
+}
+
+impl Span {
+    /// The addresses of these bytes in a piece that has those of `range`.
+    pub(super) fn of(&self, range: Range) -> Range {
+        let start = range.start + self.within;
+        Range::new(start, start + self.len as u64)
+    }
 }
 
 /// The position in the plan where the next job begins.
@@ -41,10 +60,11 @@ struct Position {
 }
 
 impl Jobs {
-    /// All jobs of a plan.
-    pub(super) fn new(plan: Arc<Plan>) -> Self {
+    /// All jobs of a part of a plan.
+    pub(super) fn new(plan: Arc<Plan>, part: Part) -> Self {
         Self {
             plan,
+            part,
             next: Mutex::default(),
         }
     }
@@ -59,10 +79,12 @@ impl Jobs {
         };
         let mut room = CHUNK as u64;
         while let Some(piece) = self.plan.pieces.get(position.piece).filter(|_| room > 0) {
-            let skipped = match piece {
-                Piece::Zeros(count) => *count > SMALL_HOLE,
-                Piece::Memory(_) => !with_memory,
-                Piece::Bytes(_) | Piece::Record(_) | Piece::Registers(_) => false,
+            let skipped = match (self.part, piece) {
+                (Part::Files, Piece::Mapped(_)) => !with_memory,
+                (Part::Files, _) | (Part::Target, Piece::Mapped(_)) => true,
+                (_, Piece::Zeros(count)) => *count > SMALL_HOLE,
+                (_, Piece::Memory(_)) => !with_memory,
+                (_, Piece::Bytes(_) | Piece::Record(_) | Piece::Registers(_)) => false,
             };
             if skipped {
                 if !job.parts.is_empty() {
@@ -76,7 +98,7 @@ impl Jobs {
                 job.offset = position.offset;
             }
             let len = (piece.size() - position.within).min(room);
-            job.parts.push(Part {
+            job.parts.push(Span {
                 piece: position.piece,
                 within: position.within,
                 len: len as usize,

@@ -2,7 +2,7 @@
 
 use super::{
     Collected, Request, Step, Written,
-    copy::{self, Sink},
+    copy::{self, Sink, Source},
     draft::Draft,
     images::Images,
     names::Names,
@@ -13,7 +13,7 @@ use formats::RecordSpace;
 use platform::{
     Capture, CaptureOptions, Facts, Host, OutFile, OutStream, Result, Target, failpoint,
 };
-use snapshot::{DumpKind, ProcessKey, WallTime, select};
+use snapshot::{DumpKind, NoMemory, ProcessKey, WallTime, select};
 use std::{
     sync::{Arc, Mutex},
     time::{Duration, Instant},
@@ -115,10 +115,13 @@ impl Session<'_, '_> {
             ..CaptureOptions::default()
         };
         let mut capture = target.capture(&options)?;
-        let memory = capture.memory();
-        images.put_to(&mut capture.snapshot.modules, &*memory);
+        let source = self.source(target, &mut capture);
+        images.put_to(&mut capture.snapshot.modules, &*source.memory);
         self.mark_trigger(&mut capture);
-        let mut copied = (0..self.drafts.len()).try_for_each(|at| self.copy(&mut capture, at));
+        let drafts = 0..self.drafts.len();
+        let mut copied = drafts
+            .into_iter()
+            .try_for_each(|at| self.copy(&mut capture, &source, at));
         if copied.is_ok() {
             copied = capture.check();
             if copied.is_err() {
@@ -135,6 +138,19 @@ impl Session<'_, '_> {
         }
         (self.observer)(Step::Released { pause });
         copied
+    }
+
+    /// What to copy from. Files are opened for full dumps alone, as the target stands meanwhile.
+    fn source(&self, target: &dyn Target, capture: &mut Capture) -> Source {
+        let is_full = self.drafts.iter().any(|draft| draft.kind == DumpKind::Full);
+        let regions = &mut capture.snapshot.regions;
+        Source {
+            files: match is_full {
+                true => target.mapped_files(regions),
+                false => Arc::new(NoMemory),
+            },
+            memory: capture.memory(),
+        }
     }
 
     /// Puts the trigger's exception into the snapshot, and its thread first: debuggers show the
@@ -204,12 +220,12 @@ impl Session<'_, '_> {
     }
 
     /// Plans one dump and copies it while the target stands still.
-    fn copy(&mut self, capture: &mut Capture, at: usize) -> Result<()> {
+    fn copy(&mut self, capture: &mut Capture, source: &Source, at: usize) -> Result<()> {
         let deadline = self.deadline();
         let draft = &mut self.drafts[at];
-        let memory = capture.memory();
-        let extra = formats::image::loader_ranges(&capture.snapshot, &*memory);
-        let selection = select(draft.kind, &capture.snapshot, &*memory, &extra);
+        let memory = &*source.memory;
+        let extra = formats::image::loader_ranges(&capture.snapshot, memory);
+        let selection = select(draft.kind, &capture.snapshot, memory, &extra);
         let comment = comment(self.request);
         let space = RecordSpace {
             head: crate::store::record::SPACE,
@@ -222,12 +238,12 @@ impl Session<'_, '_> {
             &selection,
             space,
         ));
-        draft.planned(&plan);
+        draft.planned(&plan, &selection);
         let (number, bytes) = (draft.number, plan.size());
         (self.observer)(Step::Writing { number, bytes });
         let _ = failpoint("planned");
         draft.reserve(bytes)?;
-        let copy = copy::start(&plan, memory, &draft.sink, &draft.record_bytes());
+        let copy = copy::start(&plan, source, &draft.sink, &draft.record_bytes());
         let copy = copy.map_err(|e| draft.failed("writing", &e))?;
         let limits = Limits {
             deadline,
@@ -240,7 +256,7 @@ impl Session<'_, '_> {
                 total: plan.memory_bytes(),
             });
         });
-        draft.copied(&copy, end)
+        draft.copied(plan, source, &copy, end)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The record in each dump: why and how it was taken, and what is missing in it.
 
+use crate::local_time::rfc3339;
 use policy::Trigger;
 use serde::{Deserialize, Serialize};
 
@@ -73,6 +74,9 @@ pub struct Record {
     pub gap_count: u64,
     /// Bytes in all gaps.
     pub gap_bytes: u64,
+    /// Files that the target had mapped and that are too large for the dump: a debugger needs them beside it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub absent_files: Vec<AbsentFile>,
     /// What did not go as wished, a sentence each.
     pub warnings: Vec<String>,
 }
@@ -88,6 +92,30 @@ pub struct Gap {
     pub address: String,
     /// The length in bytes.
     pub bytes: u64,
+}
+
+/// A file that was mapped and is not in the dump.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AbsentFile {
+    /// Its path, as the process saw it.
+    pub path: String,
+    /// Its size in bytes, its inode and the time of its last change (RFC 3339): whether it still is the same.
+    pub bytes: u64,
+    /// See `bytes`.
+    pub inode: u64,
+    /// See `bytes`.
+    pub modified: String,
+}
+
+impl AbsentFile {
+    pub(crate) fn of(file: &snapshot::AbsentFile) -> Self {
+        Self {
+            path: file.name.clone(),
+            bytes: file.facts.size,
+            inode: file.inode,
+            modified: rfc3339(file.facts.modified),
+        }
+    }
 }
 
 /// The bytes that are reserved for the record at the head of a dump, and as many at its tail.
@@ -141,6 +169,10 @@ impl Record {
     fn shrink(&mut self) -> bool {
         if !self.gaps.is_empty() {
             self.gaps.truncate(self.gaps.len() / 2);
+            return true;
+        }
+        if self.absent_files.len() > 1 {
+            self.absent_files.truncate(self.absent_files.len() / 2);
             return true;
         }
         let texts = [

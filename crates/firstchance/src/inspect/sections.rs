@@ -259,6 +259,7 @@ pub(super) fn record(page: &mut Page, opened: &Opened) {
             .to_vec();
         page.table(&[Column::Left(""), Column::Left("")], rows);
         gaps(page, record);
+        absent_files(page, record);
     } else {
         page.line(" This dump was not written by firstchance, and does not say how it was taken.");
     }
@@ -283,4 +284,26 @@ fn gaps(page: &mut Page, record: &collector::Record) {
     if left > 0 {
         page.line(&format!(" … {left} more"));
     }
+}
+
+fn absent_files(page: &mut Page, record: &collector::Record) {
+    if record.absent_files.is_empty() {
+        return;
+    }
+    page.heading("Mapped files that are too large to be in the dump");
+    let row = |file: &collector::AbsentFile| {
+        vec![
+            console::size(file.bytes),
+            file.inode.to_string(),
+            file.modified.clone(),
+            file.path.clone(),
+        ]
+    };
+    let columns = [
+        Column::Right("size"),
+        Column::Right("inode"),
+        Column::Left("changed"),
+        Column::Left("path"),
+    ];
+    page.table(&columns, record.absent_files.iter().map(row).collect());
 }

@@ -32,6 +32,7 @@ pub(super) fn write(page: &mut Page, opened: &Opened, frames: Option<usize>) {
     memory(page, opened);
     page.paragraph("Open", &handles(opened));
     page.paragraph("Gaps", &gaps(opened));
+    page.paragraph("Absent", &absent_files(opened));
     page.paragraph("Warnings", &warnings(opened));
 }
 
@@ -272,6 +273,21 @@ fn gaps(opened: &Opened) -> Vec<String> {
             opened.hint("record")
         )],
         _ => vec![],
+    }
+}
+
+fn absent_files(opened: &Opened) -> Vec<String> {
+    let files = opened.record.iter().flat_map(|record| &record.absent_files);
+    let count = files.clone().count() as u64;
+    let bytes = files.map(|file| file.bytes).fold(0, u64::saturating_add);
+    match count {
+        0 => vec![],
+        _ => vec![format!(
+            "{} of {} too large to be in the dump{}",
+            policy::print_count(count, "mapped file"),
+            console::size(bytes),
+            opened.hint("record")
+        )],
     }
 }
 

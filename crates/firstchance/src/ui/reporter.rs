@@ -192,6 +192,13 @@ impl Reporter {
                 "Dump {number} has {count} gaps: {bytes} of memory could not be read"
             ));
         }
+        for file in &written.record.absent_files {
+            self.line(&format!(
+                "Dump {number} lacks a mapped file of {}: {}",
+                console::size(file.bytes),
+                console::plain(&file.path)
+            ));
+        }
         for warning in &written.record.warnings {
             self.line(&format!(
                 "Dump {number} warning: {}",

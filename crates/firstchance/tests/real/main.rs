@@ -20,6 +20,7 @@ mod events;
 mod files;
 mod harness;
 mod loop_costs;
+mod mapped_files;
 mod moments;
 mod postmortem;
 mod postmortem_access;

@@ -44,7 +44,7 @@ pub(crate) fn pieces(
     pieces.align(4);
     pieces.append(notes);
     for (load, segment) in loads.iter().zip(placed(&loads, end_of_notes)) {
-        memory(&mut pieces, load, segment.offset);
+        memory(&mut pieces, load, segment.offset, &selection.from_files);
     }
     if record.tail > 0 {
         pieces.align(4);
@@ -141,7 +141,7 @@ fn tail(loads: &[Load], start: u64, size: u32) -> Option<Segment> {
     })
 }
 
-fn memory(pieces: &mut Pieces, load: &Load, offset: u64) {
+fn memory(pieces: &mut Pieces, load: &Load, offset: u64, from_files: &[Range]) {
     if load.memory.is_empty() {
         return;
     }
@@ -149,7 +149,7 @@ fn memory(pieces: &mut Pieces, load: &Load, offset: u64) {
     let mut at = load.range.start;
     for &Range { start, end } in &load.memory {
         pieces.zeros(start - at);
-        pieces.memory(Range::new(start, end));
+        pieces.memory(Range::new(start, end), from_files);
         at = end;
     }
 }

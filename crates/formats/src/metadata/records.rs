@@ -44,8 +44,9 @@ record! {
     CodeView { guid, age, file }
     Region {
         range, protection, kind, shared, name, offset, device, inode, deleted, remote, hugetlb,
-        dont_dump, untouchable, resident, private_pages, allocation_base, windows,
+        dont_dump, untouchable, resident, private_pages, file, allocation_base, windows,
     }
+    FileFacts { size, modified }
     Protection { read, write, execute }
     Handle { number, kind, name, position, flags }
     Exception { thread, code, flags, address, parameters, first_chance, name, bases, message }

@@ -62,7 +62,7 @@ pub(crate) fn pieces(
     selection
         .ranges
         .iter()
-        .for_each(|&range| pieces.memory(range));
+        .for_each(|&range| pieces.memory(range, &selection.from_files));
     pieces.record(record.tail);
     pieces
 }

@@ -37,7 +37,7 @@ pub(crate) fn carry_out(plan: &Plan, memory: &dyn Memory, record: &[u8]) -> Vec<
         match piece {
             Piece::Bytes(bytes) => file.extend_from_slice(bytes),
             Piece::Zeros(_) => {}
-            Piece::Memory(range) => {
+            Piece::Memory(range) | Piece::Mapped(range) => {
                 let mut bytes = vec![0; range.len() as usize];
                 memory.read(range.start, &mut bytes);
                 file.extend(bytes);

@@ -11,6 +11,7 @@ use super::{
     postmortem::RawCrashed,
     probe_patches,
     proc::status,
+    shared_objects::{self, WithObjects},
     target::{LinuxTarget, wall_now},
     threads::describe,
 };
@@ -18,7 +19,7 @@ use crate::{
     Adopted, Capture, CaptureOptions, Crashed, Error, ErrorKind, Facts, Method, Result, Target,
     capture::Held,
 };
-use snapshot::{Exception, Memory, NoMemory, ProcessKey, Region, Thread};
+use snapshot::{Exception, Memory, NoMemory, ProcessKey, Region, Thread, Warning};
 use std::{collections::HashMap, sync::Arc};
 
 /// Opens a process that the kernel holds. `threads` are those of the kernel's core, the one that
@@ -119,22 +120,33 @@ impl Target for CrashTarget {
             key: self.key(),
             process,
         };
-        let memory = self.memory_of(&snapshot.regions)?;
+        let memory = self.memory_of(&mut snapshot.regions, &mut warnings)?;
         let mut capture = Capture::new(snapshot, memory, Some(Box::new(dying)), None, warnings);
         capture.method = Method::Crash;
         Ok(capture)
+    }
+
+    fn mapped_files(&self, regions: &mut [Region]) -> Arc<dyn Memory> {
+        self.live.mapped_files(regions)
     }
 }
 
 impl CrashTarget {
     /// Returns the memory, by a descriptor and never by the pid: the process can be killed and its
     /// pid be reused while we read.
-    fn memory_of(&self, regions: &[Region]) -> Result<Arc<dyn Memory>> {
+    fn memory_of(
+        &self,
+        regions: &mut [Region],
+        warnings: &mut Vec<Warning>,
+    ) -> Result<Arc<dyn Memory>> {
         let mem = self.live.proc.open_living("mem");
         let mem = mem.map_err(|e| Error::of_process("opening the memory", self.key(), &e))?;
         let memory = LiveMemory::of_file(mem);
         let patches = probe_patches::find(self.key().pid, regions, &memory);
-        Ok(Arc::new(memory.patched(patches)))
+        Ok(Arc::new(WithObjects {
+            memory: memory.patched(patches),
+            pages: shared_objects::find(&self.live.proc, regions, warnings),
+        }))
     }
 }
 

@@ -18,6 +18,7 @@ mod doctor;
 mod end_status;
 mod extended_registers;
 mod facts;
+mod file_pages;
 mod files;
 mod follow;
 #[cfg(feature = "fuzzing")]
@@ -30,6 +31,7 @@ mod last_maps;
 mod launched;
 mod leftovers;
 mod list;
+mod mapped_files;
 mod memory;
 mod monitor;
 mod namespace_init;

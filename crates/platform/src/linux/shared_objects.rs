@@ -5,44 +5,27 @@
 //! of it had 17 MB of 584. They are read from the object itself: reading them through the process would make pages
 //! where there are none.
 
-use super::{memory::LiveMemory, proc::ProcDir};
-use rustix::fs::{Mode, OFlags, SeekFrom, fstat, fstatfs, open, openat, seek};
-use snapshot::{Memory, Range, Region, Warning, coalesce, total_bytes};
-use std::{
-    collections::HashMap,
-    fs::File,
-    io,
-    os::{fd::AsRawFd, unix::fs::FileExt},
-    sync::Arc,
+use super::{
+    file_pages::{FilePages, Run, open_mapped},
+    memory::LiveMemory,
+    proc::ProcDir,
 };
+use rustix::fs::{SeekFrom, seek};
+use snapshot::{Memory, Range, Region, Warning, coalesce, without};
+use std::{collections::HashMap, fs::File, io, sync::Arc};
 
 /// The most shared mappings that are looked at, and the most runs of pages that are found in one. The process stands
 /// meanwhile.
 const MOST_MAPPINGS: usize = 4096;
 const MOST_RUNS: usize = 1 << 16;
 
-/// The type of file system that all these objects are on (statfs(2)).
-const TMPFS: i64 = 0x0102_1994;
-
-/// Pages that exist in an object, and the file to read them from.
-struct Run {
-    range: Range,
-    file: Arc<File>,
-    /// Where the run begins in the file, in bytes.
-    offset: u64,
-}
-
-/// Pages of shared objects that are not in the process's page tables, by ascending address.
-#[derive(Default)]
-pub(super) struct ObjectPages(Vec<Run>);
-
 /// Adds to each shared mapping the pages that exist in its object. A warning tells of those that cannot be seen.
 pub(super) fn find(
     proc: &ProcDir,
     regions: &mut [Region],
     warnings: &mut Vec<Warning>,
-) -> ObjectPages {
-    let mut pages = ObjectPages::default();
+) -> FilePages {
+    let mut pages = FilePages::default();
     let mut files = HashMap::new();
     let mut unseen = 0;
     for region in regions
@@ -54,7 +37,7 @@ pub(super) fn find(
             .entry((region.device, region.inode))
             .or_insert_with(|| open_object(proc, region.range));
         match object {
-            Ok(Some(file)) => pages.add(region, file),
+            Ok(Some(file)) => add(&mut pages, region, file),
             Ok(None) => {}
             Err(_) => unseen += region.range.len() - region.resident_bytes(),
         }
@@ -73,42 +56,21 @@ fn may_have_object(region: &&mut Region) -> bool {
     is_shared && !is_whole && !region.remote && !region.untouchable && !region.hugetlb
 }
 
-/// Opens the object behind a mapping; `None` if it is another kind of file. Nothing is opened for reading before it is
-/// known to be a regular file.
+/// Opens the object behind a mapping; `None` if it is another kind of file.
 fn open_object(proc: &ProcDir, range: Range) -> io::Result<Option<Arc<File>>> {
-    let name = format!("map_files/{:x}-{:x}", range.start, range.end);
-    let flags = OFlags::PATH | OFlags::CLOEXEC;
-    let found = openat(proc.fd(), name, flags, Mode::empty())?;
-    let is_regular = fstat(&found)?.st_mode & libc::S_IFMT == libc::S_IFREG;
-    if !is_regular || fstatfs(&found)?.f_type as i64 != TMPFS {
-        return Ok(None);
-    }
-    let path = format!("/proc/self/fd/{}", found.as_raw_fd());
-    let file = open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-    Ok(Some(Arc::new(file.into())))
+    let found = open_mapped(proc, range)?;
+    found
+        .filter(|found| found.is_on_tmpfs)
+        .map_or(Ok(None), |found| found.open().map(Some))
 }
 
-impl ObjectPages {
-    fn add(&mut self, region: &mut Region, file: &Arc<File>) {
-        let of_object = data_of(file, region);
-        let missing = without(&of_object, &region.resident);
-        self.0.extend(missing.iter().map(|range| Run {
-            range: *range,
-            file: file.clone(),
-            offset: region.offset + (range.start - region.range.start),
-        }));
-        let mut resident = std::mem::take(&mut region.resident);
-        resident.extend(missing);
-        region.resident = coalesce(resident, 0);
-    }
-
-    /// The run at `address`, and where the next one begins.
-    fn at(&self, address: u64) -> (Option<&Run>, u64) {
-        let next = self.0.partition_point(|run| run.range.start <= address);
-        let here = next.checked_sub(1).map(|at| &self.0[at]);
-        let begin = self.0.get(next).map_or(u64::MAX, |run| run.range.start);
-        (here.filter(|run| run.range.contains(address)), begin)
-    }
+/// Adds the pages of an object that are not in the process's page tables.
+fn add(pages: &mut FilePages, region: &mut Region, file: &Arc<File>) {
+    let missing = without(&data_of(file, region), &region.resident);
+    pages.extend(missing.iter().map(|range| Run::of(region, *range, file)));
+    let mut resident = std::mem::take(&mut region.resident);
+    resident.extend(missing);
+    region.resident = coalesce(resident, 0);
 }
 
 /// Returns the pages of a mapping that have content in its file.
@@ -131,33 +93,10 @@ fn data_of(file: &File, region: &Region) -> Vec<Range> {
     runs
 }
 
-/// The part of `ranges` that is in none of `others`. Both are ascending and without overlaps.
-fn without(ranges: &[Range], others: &[Range]) -> Vec<Range> {
-    let mut rest = Vec::new();
-    for range in ranges {
-        let mut start = range.start;
-        let first = others.partition_point(|other| other.end <= start);
-        for other in others[first..]
-            .iter()
-            .take_while(|other| other.start < range.end)
-        {
-            if other.start > start {
-                rest.push(Range::new(start, other.start));
-            }
-            start = start.max(other.end);
-        }
-        if start < range.end {
-            rest.push(Range::new(start, range.end));
-        }
-    }
-    debug_assert!(total_bytes(&rest) <= total_bytes(ranges));
-    rest
-}
-
 /// The memory of a process, with the pages of shared objects.
 pub(super) struct WithObjects {
     pub(super) memory: LiveMemory,
-    pub(super) pages: ObjectPages,
+    pub(super) pages: FilePages,
 }
 
 impl Memory for WithObjects {
@@ -165,15 +104,11 @@ impl Memory for WithObjects {
         let mut done = 0;
         while done < buffer.len() {
             let at = address + done as u64;
-            let (run, next) = self.pages.at(at);
-            let end = run.map_or(next, |run| run.range.end);
+            let (run, end) = self.pages.at(at);
             let len = (end - at).min((buffer.len() - done) as u64) as usize;
             let part = &mut buffer[done..done + len];
             let got = match run {
-                Some(run) => {
-                    let offset = run.offset + (at - run.range.start);
-                    run.file.read_at(part, offset).unwrap_or(0)
-                }
+                Some(run) => run.read(at, part),
                 None => self.memory.read(at, part),
             };
             done += got;
@@ -182,32 +117,5 @@ impl Memory for WithObjects {
             }
         }
         done
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_in_the_object_alone_is_what_the_page_tables_lack() {
-        let range = |start, end| Range::new(start, end);
-        let cases: [(&[Range], &[Range], &[Range]); 4] = [
-            (&[range(0, 8)], &[], &[range(0, 8)]),
-            (&[range(0, 8)], &[range(0, 8)], &[]),
-            (
-                &[range(2, 8)],
-                &[range(0, 3), range(4, 5)],
-                &[range(3, 4), range(5, 8)],
-            ),
-            (
-                &[range(0, 2), range(6, 8)],
-                &[range(1, 7)],
-                &[range(0, 1), range(7, 8)],
-            ),
-        ];
-        for (object, resident, rest) in cases {
-            assert_eq!(without(object, resident), rest);
-        }
     }
 }

@@ -2,14 +2,14 @@
 //! process's.
 
 use super::{
-    facts,
+    facts, mapped_files,
     memory::LiveMemory,
     proc::{ProcDir, stat},
     stop::Threads,
     stopped_threads::StoppedThreads,
 };
 use crate::{Capture, CaptureOptions, Error, ErrorKind, Facts, Result, Target};
-use snapshot::{Memory, ProcessKey, WallTime};
+use snapshot::{Memory, ProcessKey, Region, WallTime};
 use std::{
     sync::Arc,
     time::{Instant, SystemTime},
@@ -60,6 +60,10 @@ impl Target for LinuxTarget {
             let threads = Threads::stop(proc, deadline, &[], &options.cancel, &mut |_| {})?;
             Ok(StoppedThreads::Once(threads))
         })
+    }
+
+    fn mapped_files(&self, regions: &mut [Region]) -> Arc<dyn Memory> {
+        Arc::new(mapped_files::find(&self.proc, regions))
     }
 }
 

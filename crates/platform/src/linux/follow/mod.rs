@@ -33,7 +33,7 @@ use death_source::DeathSource;
 use gathered::Gathered;
 use held_by::HeldBy;
 use probe_source::ProbeSource;
-use snapshot::{Exception, Memory, ProcessKey, TargetEvent};
+use snapshot::{Exception, Memory, ProcessKey, Region, TargetEvent};
 use source::{Source, Wanted};
 use std::{
     os::fd::AsFd,
@@ -133,6 +133,10 @@ impl Target for LinuxFollow {
         sources.gather_for(&self.target.proc);
         self.target
             .capture_by(options, |proc| sources.stop_all(proc, options))
+    }
+
+    fn mapped_files(&self, regions: &mut [Region]) -> Arc<dyn Memory> {
+        self.target.mapped_files(regions)
     }
 }
 

@@ -1,0 +1,148 @@
+//! Pages of a process's mappings that are read from the files behind them, not through the process.
+
+use super::proc::ProcDir;
+use rustix::fs::{Mode, OFlags, Stat, fstat, fstatfs, open, openat};
+use snapshot::{Memory, Range, Region};
+use std::{
+    fs::File,
+    io,
+    os::{
+        fd::{AsRawFd, OwnedFd},
+        unix::fs::FileExt,
+    },
+    path::Path,
+    sync::Arc,
+};
+
+const PAGE: u64 = 4096;
+/// The type of the file system of memfd, `/dev/shm` and shared memory (statfs(2)).
+const TMPFS: i64 = 0x0102_1994;
+
+/// Pages that are read from files, by ascending address.
+#[derive(Default)]
+pub(super) struct FilePages(Vec<Run>);
+
+/// Neighbouring pages, and the file to read them from.
+pub(super) struct Run {
+    range: Range,
+    file: Arc<File>,
+    /// Where they begin in the file, in bytes.
+    offset: u64,
+}
+
+impl FilePages {
+    /// Adds runs, which lie behind all that are there.
+    pub(super) fn extend(&mut self, runs: impl Iterator<Item = Run>) {
+        self.0.extend(runs);
+    }
+
+    /// The run at `address`, and where it ends; else where the next one begins.
+    pub(super) fn at(&self, address: u64) -> (Option<&Run>, u64) {
+        let next = self.0.partition_point(|run| run.range.start <= address);
+        let here = next.checked_sub(1).map(|at| &self.0[at]);
+        let begin = self.0.get(next).map_or(u64::MAX, |run| run.range.start);
+        match here.filter(|run| run.range.contains(address)) {
+            Some(run) => (Some(run), run.range.end),
+            None => (None, begin),
+        }
+    }
+}
+
+impl Memory for FilePages {
+    fn read(&self, address: u64, buffer: &mut [u8]) -> usize {
+        let mut done = 0;
+        while done < buffer.len() {
+            let at = address + done as u64;
+            let (Some(run), end) = self.at(at) else {
+                break;
+            };
+            let len = (end - at).min((buffer.len() - done) as u64) as usize;
+            let got = run.read(at, &mut buffer[done..done + len]);
+            done += got;
+            if got < len {
+                break;
+            }
+        }
+        done
+    }
+}
+
+impl Run {
+    /// The pages of `range`, a part of `region`, in its file.
+    pub(super) fn of(region: &Region, range: Range, file: &Arc<File>) -> Self {
+        Self {
+            range,
+            file: file.clone(),
+            offset: region.offset + (range.start - region.range.start),
+        }
+    }
+
+    /// Reads from `address` on, which lies in the run. Behind the end of the file, its last page has zeros, as it has
+    /// in memory (mmap(2)).
+    pub(super) fn read(&self, address: u64, buffer: &mut [u8]) -> usize {
+        let offset = self.offset + (address - self.range.start);
+        let mut got = 0;
+        while got < buffer.len() {
+            match self.file.read_at(&mut buffer[got..], offset + got as u64) {
+                Ok(0) => break,
+                Ok(more) => got += more,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return got,
+            }
+        }
+        let end = offset + got as u64;
+        let rest = (end.next_multiple_of(PAGE) - end) as usize;
+        let filled = buffer.len().min(got + rest);
+        buffer[got..filled].fill(0);
+        filled
+    }
+}
+
+/// A regular file that was found and not yet opened for reading.
+pub(super) struct Found {
+    path: OwnedFd,
+    /// What the file system says of it.
+    pub(super) stat: Stat,
+    /// Whether it lies in memory.
+    pub(super) is_on_tmpfs: bool,
+}
+
+impl Found {
+    /// Opens it for reading.
+    pub(super) fn open(&self) -> io::Result<Arc<File>> {
+        let path = format!("/proc/self/fd/{}", self.path.as_raw_fd());
+        let file = open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        Ok(Arc::new(file.into()))
+    }
+}
+
+/// Finds the file of the mapping at exactly this range: the mapped file itself, even if it was deleted. `None` if it is
+/// no regular file; nothing is opened for reading before that is known.
+///
+/// # Errors
+/// If we may not: that takes root (proc(5)).
+pub(super) fn open_mapped(proc: &ProcDir, range: Range) -> io::Result<Option<Found>> {
+    let name = format!("map_files/{:x}-{:x}", range.start, range.end);
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    regular(openat(proc.fd(), name, flags, Mode::empty())?)
+}
+
+/// Finds a file by its path. `None` if it is no regular file.
+///
+/// # Errors
+/// If there is none.
+pub(super) fn open_path(path: &Path) -> io::Result<Option<Found>> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    regular(open(path, flags, Mode::empty())?)
+}
+
+fn regular(path: OwnedFd) -> io::Result<Option<Found>> {
+    let stat = fstat(&path)?;
+    let is_regular = stat.st_mode & libc::S_IFMT == libc::S_IFREG;
+    let is_on_tmpfs = fstatfs(&path)?.f_type as i64 == TMPFS;
+    Ok(is_regular.then_some(Found {
+        path,
+        stat,
+        is_on_tmpfs,
+    }))
+}
