@@ -39,7 +39,7 @@ pub struct Region {
     pub private_pages: Vec<Range>,
     /// What is known of the file behind it, if its content can be read from there (see
     /// [`Selection::from_files`](crate::Selection)); `None` also where nobody looked.
-    pub file: Option<FileFacts>,
+    pub file: Option<Box<FileFacts>>,
     /// Base of the allocation that it belongs to; 0 on Linux.
     pub allocation_base: u64,
     /// `MEMORY_BASIC_INFORMATION` `State`, `Protect`, `Type`, `AllocationProtect` (Windows).

@@ -48,13 +48,16 @@ impl Progress {
     /// What is not in the file of all that `plan` says: what could not be read, and, if the copying was ended early,
     /// what nobody came to.
     pub(crate) fn missing(&self, plan: &Plan) -> Vec<Range> {
-        let wanted = plan.pieces.iter().filter_map(|piece| match piece {
-            Piece::Memory(range) | Piece::Mapped(range) => Some(*range),
-            _ => None,
-        });
-        let written = coalesce(lock(&self.written).clone(), 0);
-        let mut missing = without(&coalesce(wanted.collect(), 0), &written);
-        missing.extend(lock(&self.gaps).iter());
+        let mut missing = lock(&self.gaps).clone();
+        let written = std::mem::take(&mut *lock(&self.written));
+        if total_bytes(&written) < plan.memory_bytes() + plan.mapped_bytes() {
+            let wanted = plan.pieces.iter().filter_map(|piece| match piece {
+                Piece::Memory(range) | Piece::Mapped(range) => Some(*range),
+                _ => None,
+            });
+            let wanted = coalesce(wanted.collect(), 0);
+            missing.extend(without(&wanted, &coalesce(written, 0)));
+        }
         coalesce(missing, 0)
     }
 

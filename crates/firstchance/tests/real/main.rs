@@ -31,6 +31,7 @@ mod procdump;
 mod rules;
 mod shared_memory;
 mod strangers;
+mod terminal;
 mod the_loop;
 mod victims;
 mod watching;

@@ -212,10 +212,10 @@ fn d4_limits_of_bytes_take_the_oldest_and_never_the_new_one() {
     let machine = Postmortem::enabled(&["--repeat-window", "0s"]);
     machine.set(
         &machine.program,
-        &["--type", "full", "--max-bytes", "12MiB"],
+        &["--type", "full", "--max-bytes", "100MiB"],
     );
     for end in ["end=segv", "end=abort", "end=xcpu"] {
-        machine.crash(&["mib=4", end]);
+        machine.crash(&["mib=32", end]);
     }
     let reasons: Vec<_> = machine
         .list()

@@ -147,6 +147,16 @@ impl<T: Value> Value for Option<T> {
     }
 }
 
+impl<T: Value> Value for Box<T> {
+    fn put(&self, out: &mut Vec<u8>) {
+        (**self).put(out);
+    }
+
+    fn get(bytes: &[u8]) -> Option<Self> {
+        T::get(bytes).map(Box::new)
+    }
+}
+
 impl Value for u64 {
     fn put(&self, out: &mut Vec<u8>) {
         let bytes = self.to_le_bytes();

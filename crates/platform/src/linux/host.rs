@@ -85,7 +85,7 @@ impl Host for LinuxHost {
         let key = self.find(waiting.pid)?;
         Ok(Launched {
             key,
-            inner: RawLaunched::Waiting(waiting, program.to_owned()),
+            inner: RawLaunched::new(waiting, program.to_owned()),
         })
     }
 

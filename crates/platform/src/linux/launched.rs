@@ -1,12 +1,19 @@
 //! A program that we start: it waits before its first instruction, and is an ordinary child then.
 
-use super::sys::launch::Waiting;
+use super::sys::{launch::Waiting, terminal_keeper::TerminalKeeper};
 use snapshot::EndStatus;
 use std::{io, os::unix::process::ExitStatusExt, path::PathBuf, process::Child};
 
+/// A program that we started, and what lends it our terminal.
+#[derive(Debug)]
+pub(crate) struct RawLaunched {
+    state: State,
+    _terminal: Option<TerminalKeeper>,
+}
+
 /// A program that waits, runs, or could not be executed.
 #[derive(Debug)]
-pub(crate) enum RawLaunched {
+enum State {
     /// It waits for [`RawLaunched::go`]. The path is that of the program, for error messages.
     Waiting(Waiting, PathBuf),
     Running(Child),
@@ -14,30 +21,38 @@ pub(crate) enum RawLaunched {
 }
 
 impl RawLaunched {
+    /// A program that waits.
+    pub(crate) fn new(waiting: Waiting, program: PathBuf) -> Self {
+        Self {
+            _terminal: TerminalKeeper::start(waiting.pid),
+            state: State::Waiting(waiting, program),
+        }
+    }
+
     /// Lets the program begin. A second call does nothing.
     pub(crate) fn go(&mut self) -> io::Result<()> {
-        match self {
-            RawLaunched::Waiting(waiting, _) => waiting.go(),
+        match &mut self.state {
+            State::Waiting(waiting, _) => waiting.go(),
             _ => Ok(()),
         }
     }
 
     /// Returns the result of execve(2), once it is known.
     pub(crate) fn started(&mut self) -> Option<io::Result<()>> {
-        match std::mem::replace(self, RawLaunched::Failed) {
-            RawLaunched::Waiting(waiting, path) if !waiting.is_decided() => {
-                *self = RawLaunched::Waiting(waiting, path);
+        match std::mem::replace(&mut self.state, State::Failed) {
+            State::Waiting(waiting, path) if !waiting.is_decided() => {
+                self.state = State::Waiting(waiting, path);
                 None
             }
-            RawLaunched::Waiting(waiting, path) => Some(match waiting.child() {
+            State::Waiting(waiting, path) => Some(match waiting.child() {
                 Ok(child) => {
-                    *self = RawLaunched::Running(child);
+                    self.state = State::Running(child);
                     Ok(())
                 }
                 Err(error) => Err(io::Error::other(format!("{}: {error}", path.display()))),
             }),
             other => {
-                *self = other;
+                self.state = other;
                 Some(Ok(()))
             }
         }
@@ -45,7 +60,7 @@ impl RawLaunched {
 
     /// Returns how the program ended, once it has.
     pub(crate) fn status(&mut self) -> Option<EndStatus> {
-        let RawLaunched::Running(child) = self else {
+        let State::Running(child) = &mut self.state else {
             return None;
         };
         let status = child.try_wait().ok()??;

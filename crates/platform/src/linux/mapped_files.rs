@@ -9,6 +9,7 @@ use snapshot::{FileFacts, Region, RegionKind, WallTime};
 use std::{
     collections::{HashMap, hash_map::Entry},
     fs::File,
+    os::unix::fs::MetadataExt,
     path::Path,
     sync::Arc,
 };
@@ -31,7 +32,7 @@ pub(super) fn find(proc: &ProcDir, regions: &mut [Region]) -> FilePages {
             Entry::Vacant(_) => continue,
         };
         if let Some((file, facts)) = opened {
-            region.file = Some(*facts);
+            region.file = Some(Box::new(*facts));
             pages.extend(std::iter::once(Run::of(region, region.range, file)));
         }
     }
@@ -52,15 +53,18 @@ fn opened(proc: &ProcDir, region: &Region) -> Opened {
     if found.is_on_tmpfs && region.shared && region.kind != RegionKind::Image {
         return None;
     }
+    let file = found.open().ok()?;
+    let metadata = file.metadata().ok()?;
     let facts = FileFacts {
-        size: u64::try_from(found.stat.st_size).unwrap_or_default(),
+        size: metadata.size(),
         modified: WallTime(
-            (found.stat.st_mtime as i64)
+            metadata
+                .mtime()
                 .saturating_mul(1_000_000_000)
-                .saturating_add(found.stat.st_mtime_nsec as i64),
+                .saturating_add(metadata.mtime_nsec()),
         ),
     };
-    Some((found.open().ok()?, facts))
+    Some((file, facts))
 }
 
 /// Without root, a file is found by its path, if that still is the same file.

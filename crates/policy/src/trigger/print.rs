@@ -76,8 +76,21 @@ fn end(f: &mut Formatter<'_>, status: EndStatus, sender: Option<&Sender>) -> fmt
     write!(f, "Process end: {status}")?;
     match sender.filter(|_| matches!(status, EndStatus::Signal(_))) {
         Some(Sender::Process { pid, name }) => write!(f, " from process {pid} ({})", plain(name)),
-        Some(Sender::Kernel) => f.write_str(" from the kernel, as when memory is short"),
+        Some(Sender::Kernel) => f.write_str(from_kernel(status)),
         None => Ok(()),
+    }
+}
+
+/// Why the kernel sends a signal of its own accord: the keys of a terminal and its end (termios(3)), or memory that is
+/// short.
+fn from_kernel(status: EndStatus) -> &'static str {
+    let EndStatus::Signal(number) = status else {
+        return "";
+    };
+    match &*signal_name(number) {
+        "SIGHUP" | "SIGINT" | "SIGQUIT" => " from the terminal",
+        "SIGKILL" => " from the kernel, as when memory is short",
+        _ => " from the kernel",
     }
 }
 
@@ -129,6 +142,25 @@ mod tests {
         ];
         for (trigger, text) in texts {
             assert_eq!(trigger.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn n55_the_kernel_is_not_blamed_for_keys_and_memory_not_for_all_else() {
+        let texts = [
+            (2, "Process end: by SIGINT from the terminal"),
+            (
+                9,
+                "Process end: by SIGKILL from the kernel, as when memory is short",
+            ),
+            (25, "Process end: by SIGXFSZ from the kernel"),
+        ];
+        for (number, text) in texts {
+            let by = Trigger::Exit {
+                status: EndStatus::Signal(number),
+                sender: Some(Sender::Kernel),
+            };
+            assert_eq!(by.to_string(), text);
         }
     }
 }

@@ -57,13 +57,13 @@ impl Whole {
         self.ranges
             .extend(within(safe_pages(region), &region.private_pages));
         self.ranges.extend(header_page(region));
-        let Some(file) = region.file else {
+        let Some(file) = region.file.as_deref() else {
             return;
         };
         let absent = AbsentFile {
             name: region.name.clone(),
             inode: region.inode,
-            facts: file,
+            facts: *file,
         };
         if !self.absent.contains(&absent) {
             self.absent.push(absent);
@@ -125,7 +125,7 @@ fn is_device(region: &Region) -> bool {
 
 /// The addresses of a region for which its file has content, in whole pages.
 fn content(region: &Region) -> Range {
-    let Some(file) = region.file else {
+    let Some(file) = &region.file else {
         return region.range;
     };
     let behind = file.size.next_multiple_of(PAGE);
@@ -149,10 +149,10 @@ mod tests {
             },
             name: name.to_owned(),
             inode,
-            file: Some(FileFacts {
+            file: Some(Box::new(FileFacts {
                 size: len,
                 modified: WallTime(1),
-            }),
+            })),
             resident: vec![Range::new(start + PAGE, start + 2 * PAGE)],
             ..Region::default()
         }
@@ -191,10 +191,10 @@ mod tests {
     #[test]
     fn n11_behind_the_end_of_a_file_there_is_nothing() {
         let mut region = mapped(0x10000, 0x4000, 1, "/tmp/cut");
-        region.file = Some(FileFacts {
+        region.file = Some(Box::new(FileFacts {
             size: 0x1001,
             ..FileFacts::default()
-        });
+        }));
         region.resident.clear();
         assert_eq!(of(vec![region]).ranges, [Range::new(0x10000, 0x12000)]);
     }

@@ -11,7 +11,7 @@ use std::{
 /// A child that has its pid and waits before execve(2).
 #[derive(Debug)]
 pub(crate) struct Waiting {
-    /// The pid of the child.
+    /// The pid of the child, which is also its process group.
     pub(crate) pid: u32,
     go: PipeWriter,
     spawned: JoinHandle<io::Result<Child>>,
@@ -30,7 +30,7 @@ pub(crate) fn launch(mut command: Command) -> io::Result<Waiting> {
         go.as_raw_fd(),
     );
     // SAFETY: between fork and exec the closure only makes calls that are async-signal-safe
-    // (getpid, write, close, read; signal-safety(7)), on descriptors that stay open until the
+    // (getpid, setpgid, write, close, read; signal-safety(7)), on descriptors that stay open until the
     // thread below ends.
     unsafe { command.pre_exec(closure) };
     let spawned = std::thread::spawn(move || spawn(command, pid_writer, go_reader));
@@ -55,8 +55,9 @@ fn spawn(mut command: Command, pid: PipeWriter, go: PipeReader) -> io::Result<Ch
     child
 }
 
-/// Returns what the child does before execve(2): it tells its pid and waits for a byte. If we are
-/// killed, the read ends and the program starts all the same.
+/// Returns what the child does before execve(2): it makes a process group of its own, so that Ctrl-C in our terminal
+/// is not for it, tells its pid and waits for a byte. If we are killed, the read ends and the program starts all the
+/// same.
 fn hold(pid_fd: i32, go_fd: i32, our_end: i32) -> impl FnMut() -> io::Result<()> {
     move || {
         let pid = std::process::id().to_ne_bytes();
@@ -64,6 +65,7 @@ fn hold(pid_fd: i32, go_fd: i32, our_end: i32) -> impl FnMut() -> io::Result<()>
         // SAFETY: the descriptors were inherited and are open in the child; the buffers are live
         // locals of the length that is passed.
         unsafe {
+            libc::setpgid(0, 0);
             libc::write(pid_fd, pid.as_ptr().cast(), pid.len());
             // The inherited copy of our end would keep the pipe open when we are gone.
             libc::close(our_end);

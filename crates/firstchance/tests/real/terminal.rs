@@ -1,0 +1,114 @@
+//! `run` on a terminal: Ctrl-C is for us, and the keyboard for the program.
+
+use std::{path::Path, process::Command};
+
+use crate::support::{Child, state_of, wait_until};
+
+/// A command that runs on a terminal of its own, and the program that it launched there.
+struct OnTerminal {
+    terminal: Child,
+    /// The launched program, and the firstchance that launched it.
+    program: i32,
+    firstchance: i32,
+}
+
+impl OnTerminal {
+    /// Runs a command of a shell there. `FC` in it is the path of firstchance.
+    fn shell(command: &str) -> OnTerminal {
+        let command = command.replace("FC", env!("CARGO_BIN_EXE_firstchance"));
+        let mut python = Command::new("python3");
+        python.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs/on_a_terminal.py"));
+        let terminal = Child::start(python.args(["sh", "-c", &command]));
+        let lines = terminal.lines_until("ready ");
+        let line = lines.last().expect("it came").trim_end();
+        let mut pids = line.split_whitespace().skip(1);
+        let mut pid = || pids.next().and_then(|word| word.parse().ok());
+        OnTerminal {
+            program: pid().expect("the pid of the program"),
+            firstchance: pid().expect("the pid of firstchance"),
+            terminal,
+        }
+    }
+
+    /// Runs firstchance there, with a program of the shell's that tells both pids. When it has ended, its exit code is
+    /// told, and the shell reads on.
+    fn run(condition: &str, program: &str) -> OnTerminal {
+        let program = format!("echo ready $$ $PPID; exec {program}");
+        OnTerminal::shell(&format!(
+            "trap : INT; FC run --when '{condition}' -- sh -c '{program}'; echo ended $?; read line"
+        ))
+    }
+
+    fn lives(&self) -> bool {
+        "SR".contains(state_of(self.program as u32))
+    }
+}
+
+impl Drop for OnTerminal {
+    fn drop(&mut self) {
+        kill(self.program);
+    }
+}
+
+/// Kills a process that this test has started.
+fn kill(pid: i32) {
+    // SAFETY: kill(2) takes plain numbers.
+    unsafe { libc::kill(pid, libc::SIGKILL) };
+}
+
+/// One that attaches nothing, and one for which the program is traced.
+const CONDITIONS: [&str; 2] = ["cpu > 1000%", "signal SIGUSR1"];
+
+#[test]
+fn n55_ctrl_c_ends_the_watch_and_the_program_lives() {
+    for condition in CONDITIONS {
+        let mut on = OnTerminal::run(condition, "sleep 1000");
+        wait_until("it sleeps", || state_of(on.program as u32) == 'S');
+        on.terminal.tell("^C");
+        on.terminal.lines_until("ended 7");
+        assert!(on.lives(), "{condition}");
+    }
+}
+
+#[test]
+fn n55_a_program_that_reads_the_terminal_goes_on_reading() {
+    for condition in CONDITIONS {
+        let mut on = OnTerminal::run(condition, "sed -u s/^/got:/");
+        for word in ["one", "two"] {
+            on.terminal.tell(word);
+            on.terminal.lines_until(&format!("got:{word}"));
+        }
+        on.terminal.tell("^C");
+        on.terminal.lines_until("ended 7");
+        assert!(on.lives(), "{condition}");
+    }
+}
+
+/// The shell that comes next has the terminal, with the keys that it had before.
+#[test]
+fn n55_the_terminal_is_given_back_also_when_firstchance_is_killed() {
+    let group = "$(ps -o pgid= -p $$)";
+    let told = format!(
+        "test $(ps -o tpgid= -p $$) = {group} && echo ours; stty -a | grep -o 'intr = [^;]*'; read line; echo read $line"
+    );
+    for killed in [false, true] {
+        let program = "echo ready $$ $PPID; exec sed -u s/^/got:/";
+        let command = format!("FC run --when 'cpu > 1000%' -- sh -c '{program}'; {told}");
+        let mut on = OnTerminal::shell(&command);
+        on.terminal.tell("one");
+        on.terminal.lines_until("got:one");
+        if killed {
+            kill(on.firstchance);
+        } else {
+            on.terminal.tell("^C");
+        }
+        on.terminal.lines_until("ours");
+        let keys = on.terminal.line();
+        assert_eq!(keys.trim_end(), "intr = ^C");
+        // What reads for the program still takes the line that it waits for.
+        kill(on.program);
+        wait_until("it is gone", || "ZX".contains(state_of(on.program as u32)));
+        on.terminal.tell("back");
+        on.terminal.lines_until("read back");
+    }
+}
