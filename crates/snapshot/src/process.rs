@@ -48,6 +48,12 @@ pub struct Process {
     pub user_time: Duration,
     /// CPU time in the kernel.
     pub kernel_time: Duration,
+    /// CPU time in user mode of its children that have ended and were waited for, and of theirs.
+    pub children_user_time: Duration,
+    /// Their CPU time in the kernel.
+    pub children_kernel_time: Duration,
+    /// The kernel's flags of the process (`PF_…` of `linux/sched.h`); 0 if they are not known.
+    pub flags: u32,
     /// State letter of `/proc/PID/stat` (`S`, `R`, `T`, `D`, `Z`), `' '` if unknown.
     pub state: char,
     /// Nice value.

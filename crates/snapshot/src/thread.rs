@@ -18,6 +18,9 @@ pub struct Thread {
     /// [`xsave`](crate::xsave), or only its first 512 bytes, which are what FXSAVE writes; on 64-bit
     /// ARM the kernel's `user_fpsimd_state`. Empty if they are not known.
     pub extended: SparseBytes,
+    /// The segments of a 32-bit program's thread-local memory, as the kernel's `NT_386_TLS` has them: three `struct
+    /// user_desc`. Empty for other programs.
+    pub tls_segments: Vec<u8>,
     /// The signal it was about to get or stands on: the kernel's 128-byte `siginfo_t`.
     pub siginfo: Option<Vec<u8>>,
     /// The number of that signal; 0 for none.

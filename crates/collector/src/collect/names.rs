@@ -7,10 +7,10 @@ use policy::{Trigger, TriggerKind};
 use snapshot::{DumpFormat, DumpKind, WallTime};
 use std::path::PathBuf;
 
-/// The name of a dump if the user gives none, as ProcDump has it.
-const DEFAULT: &str = "PROCESSNAME_YYMMDD_HHMMSS";
+/// The name of a dump if the user gives none, as ProcDump has it, behind the name of the process.
+const DEFAULT: &str = "_YYMMDD_HHMMSS";
 /// The same for a rule about several processes, which may have the same name.
-const DEFAULT_OF_SEVERAL: &str = "PROCESSNAME_PID_YYMMDD_HHMMSS";
+const DEFAULT_OF_SEVERAL: &str = "_PID_YYMMDD_HHMMSS";
 /// So many bytes of the target's own name are used: it is hostile text, and file systems allow 255
 /// bytes for a name.
 const LONGEST_PROCESS_NAME: usize = 64;
@@ -20,6 +20,8 @@ const LONGEST_PROCESS_NAME: usize = 64;
 pub(crate) struct Names<'n> {
     /// `PROCESSNAME`.
     pub(crate) process: &'n str,
+    /// The program that it runs, if it is an interpreter: a part of the name if the user gives none.
+    pub(crate) script: Option<&'n str>,
     /// `PID`.
     pub(crate) pid: u32,
     /// `YYMMDD` and `HHMMSS`, which are printed in local time.
@@ -58,7 +60,7 @@ impl Names<'_> {
                 } else {
                     DEFAULT
                 };
-                let name = self.expand(template);
+                let name = format!("{}{}", self.program(), self.expand(template));
                 Ok(Some(folder.join(format!("{name}{kind}.{ending}"))))
             }
             Destination::File(path) => {
@@ -80,6 +82,14 @@ impl Names<'_> {
                 };
                 Ok(Some(path.with_file_name(name)))
             }
+        }
+    }
+
+    /// `python3.11-worker.py`: many programs are one interpreter.
+    fn program(&self) -> String {
+        match self.script {
+            Some(script) => safe(&format!("{}-{script}", self.process)),
+            None => safe(self.process),
         }
     }
 
@@ -171,6 +181,7 @@ mod tests {
     fn names(process: &str) -> Names<'_> {
         Names {
             process,
+            script: None,
             pid: 42,
             when: WallTime(0),
             trigger: &Trigger::Manual,

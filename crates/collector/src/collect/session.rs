@@ -13,7 +13,7 @@ use formats::RecordSpace;
 use platform::{
     Capture, CaptureOptions, Facts, Host, OutFile, OutStream, Result, Target, failpoint,
 };
-use snapshot::{DumpKind, NoMemory, ProcessKey, WallTime, select};
+use snapshot::{DumpKind, NoMemory, ProcessKey, WallTime, script, select};
 use std::{
     sync::{Arc, Mutex},
     time::{Duration, Instant},
@@ -196,6 +196,7 @@ impl Session<'_, '_> {
         let several = kinds.len() > 1;
         let names = Names {
             process: &facts.process.name,
+            script: script(&facts.process),
             pid: self.key.pid,
             when: taken,
             trigger: &self.request.trigger,

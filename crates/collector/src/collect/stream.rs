@@ -44,6 +44,7 @@ pub fn store_stream(
     let taken = keep::now();
     let names = Names {
         process: &about.process,
+        script: None,
         pid: about.pid,
         when: taken,
         trigger: &request.trigger,

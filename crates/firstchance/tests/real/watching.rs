@@ -193,6 +193,8 @@ fn wait_takes_the_next_program_of_a_name_and_not_those_that_run() {
     let later = start();
     let run = running.finish();
     run.assert_code(0);
+    // Number 58.
+    run.assert_says(&format!("Found process {}.", later.pid()));
     let shown = Firstchance::new(&["inspect"])
         .arg(&files_in(dumps.path())[0])
         .run_well();
@@ -202,6 +204,20 @@ fn wait_takes_the_next_program_of_a_name_and_not_those_that_run() {
         shown.stdout
     );
     assert_ne!(earlier.pid(), later.pid());
+}
+
+#[test]
+fn n58_the_program_of_an_interpreter_is_in_the_name_of_its_dump() {
+    let folder = folder();
+    let script = file_in(&folder, "worker.py");
+    std::fs::write(&script, "print('ready', flush=True)\ninput()\n").expect("a script");
+    let child = Child::start(Command::new("python3").arg("-u").arg(&script));
+    assert_eq!(child.line(), "ready");
+    let dumps = tempfile::tempdir_in(folder.path()).expect("a folder");
+    Firstchance::dump(child.pid(), &[], dumps.path()).run_well();
+    let file = files_in(dumps.path()).remove(0);
+    let name = file.file_name().unwrap().to_string_lossy().into_owned();
+    assert!(name.contains("-worker.py_"), "{name}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The notes of a core, sorted into those of the process and those of each thread.
 
 use super::extended_notes::{self, NT_X86_SHSTK, NT_X86_XSAVE_LAYOUT};
-use super::{NT_MORE_REGISTERS, NT_RECORD, NT_SNAPSHOT, OWNER};
+use super::{NT_MORE_REGISTERS, NT_RECORD, NT_SNAPSHOT, OWNER, thread_notes::NT_386_TLS};
 use crate::bytes::{Take, Width};
 use crate::elf::{Note, Segment, notes};
 use crate::registers;
@@ -33,6 +33,7 @@ pub(super) struct ThreadNotes<'a> {
     more: Option<&'a [u8]>,
     tls: Option<&'a [u8]>,
     siginfo: Option<&'a [u8]>,
+    tls_segments: Option<&'a [u8]>,
 }
 
 impl<'a> Notes<'a> {
@@ -103,6 +104,7 @@ impl<'a> ThreadNotes<'a> {
             elf::NT_PRXFPREG => &mut self.fxsave,
             elf::NT_X86_XSTATE => &mut self.xstate,
             elf::NoteType(NT_X86_SHSTK) => &mut self.shadow_stack,
+            elf::NoteType(NT_386_TLS) => &mut self.tls_segments,
             elf::NT_ARM_TLS => &mut self.tls,
             elf::NT_SIGINFO => &mut self.siginfo,
             _ => return,
@@ -130,6 +132,7 @@ impl<'a> ThreadNotes<'a> {
             id,
             letter: ' ',
             registers: self.registers(architecture, registers),
+            tls_segments: self.tls_segments.unwrap_or_default().to_vec(),
             siginfo: self.siginfo.map(<[u8]>::to_vec),
             signal: signal.into(),
             pending,

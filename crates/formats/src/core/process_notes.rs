@@ -42,7 +42,7 @@ fn prpsinfo(process: &Process, architecture: Architecture, detail: Detail) -> Ve
     let zombie = u8::from(process.state == 'Z');
     out.put(&[state, process.state as u8, zombie, process.nice as u8]);
     out.resize(width.bytes(), 0);
-    out.word(width, 0);
+    out.word(width, process.flags.into());
     let user = [process.user.uid, process.user.gid];
     match architecture {
         Architecture::X86 => user.iter().for_each(|id| out.u16(*id as u16)),

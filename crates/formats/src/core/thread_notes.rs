@@ -29,17 +29,47 @@ pub(super) fn status(
     notes.core(elf::NT_PRSTATUS, &status);
 }
 
-/// What belongs to the thread whose `NT_PRSTATUS` came last.
-pub(super) fn rest(notes: &mut Notes, thread: &Thread, registers: &Registers, detail: Detail) {
+/// `NT_386_TLS` (include/uapi/linux/elf.h).
+pub(super) const NT_386_TLS: u32 = 0x200;
+/// The size of `siginfo_t` in bytes.
+const SIGINFO: usize = 128;
+
+/// What belongs to the thread whose `NT_PRSTATUS` came last. `stands_for_us`: it was stopped for the dump, and nothing
+/// had happened to the process.
+pub(super) fn rest(
+    notes: &mut Notes,
+    thread: &Thread,
+    registers: &Registers,
+    detail: Detail,
+    stands_for_us: bool,
+) {
     let architecture = registers.architecture();
     let form = move |extended: &SparseBytes| extended_notes(extended, architecture);
     notes.extended(LazyRegisters::new(&thread.extended_for(detail), form));
     if let Registers::Aarch64(r) = registers {
         notes.add("LINUX", elf::NT_ARM_TLS.0, &r.tls.to_le_bytes());
     }
+    if !thread.tls_segments.is_empty() {
+        notes.add("LINUX", NT_386_TLS, &thread.tls_segments);
+    }
     if let Some(siginfo) = &thread.siginfo {
         notes.core(elf::NT_SIGINFO, siginfo);
+    } else if stands_for_us {
+        notes.core(elf::NT_SIGINFO, &siginfo_of_stop());
     }
+}
+
+/// What gdb's own gcore writes for a thread that stands because it was stopped for the dump: SIGSTOP, by the kernel
+/// (`SI_KERNEL`), in a `siginfo_t` of 128 bytes.
+fn siginfo_of_stop() -> Vec<u8> {
+    const SIGSTOP: u32 = 19;
+    const SI_KERNEL: u32 = 0x80;
+    let mut out = Vec::with_capacity(SIGINFO);
+    [SIGSTOP, 0, SI_KERNEL]
+        .into_iter()
+        .for_each(|word| out.u32(word));
+    out.resize(SIGINFO, 0);
+    out
 }
 
 /// All but its last word, `pr_fpvalid`.
@@ -57,10 +87,14 @@ fn prstatus(process: &Process, thread: &Thread, registers: &Registers, signal: i
     [thread.id, process.parent, process.group, process.session]
         .into_iter()
         .for_each(|id| out.u32(id));
-    let none = Duration::ZERO;
-    [thread.user_time, thread.kernel_time, none, none]
-        .into_iter()
-        .for_each(|time| timeval(&mut out, width, time));
+    [
+        thread.user_time,
+        thread.kernel_time,
+        process.children_user_time,
+        process.children_kernel_time,
+    ]
+    .into_iter()
+    .for_each(|time| timeval(&mut out, width, time));
     out.put(&registers::write(registers));
     out
 }

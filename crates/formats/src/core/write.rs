@@ -10,7 +10,7 @@ use crate::elf::Segment;
 use crate::metadata::{self, Container};
 use crate::{RecordSpace, bytes::Width, pieces::Pieces};
 use object::elf;
-use snapshot::{Architecture, Detail, Range, Selection, Snapshot, xsave};
+use snapshot::{Architecture, Detail, Range, Selection, Snapshot, Thread, xsave};
 use std::collections::BTreeSet;
 
 /// The pieces of a whole core.
@@ -60,6 +60,8 @@ fn notes(
     unreadable: &BTreeSet<u64>,
 ) -> Pieces {
     let mut notes = Notes::default();
+    let happened = |thread: &Thread| thread.signal != 0 || thread.siginfo.is_some();
+    let on_demand = snapshot.exception.is_none() && !snapshot.threads.iter().any(happened);
     let mut threads = snapshot
         .threads
         .iter()
@@ -73,11 +75,11 @@ fn notes(
         notes.record(OWNER, NT_RECORD, record.head);
     }
     if let Some((thread, registers)) = first {
-        thread_notes::rest(&mut notes, thread, registers, selection.detail);
+        thread_notes::rest(&mut notes, thread, registers, selection.detail, on_demand);
     }
     for (thread, registers) in threads {
         thread_notes::status(&mut notes, snapshot, thread, registers, selection.detail);
-        thread_notes::rest(&mut notes, thread, registers, selection.detail);
+        thread_notes::rest(&mut notes, thread, registers, selection.detail, on_demand);
     }
     // The kernel has this note behind those of the threads, too.
     if let Some(layout) = xsave_layout(snapshot, selection.detail) {

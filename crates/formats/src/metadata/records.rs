@@ -29,7 +29,8 @@ macro_rules! record {
 record! {
     Process {
         key, parent, group, session, name, comm, exe, exe_deleted, command_line, environment,
-        user, started, user_time, kernel_time, state, nice, auxv, stack_start, inner_pid,
+        user, started, user_time, kernel_time, children_user_time, children_kernel_time, flags,
+        state, nice, auxv, stack_start, inner_pid,
         container, service, files, peb,
     }
     ProcessKey { pid, start }
@@ -138,6 +139,7 @@ macro_rules! thread_fields {
             state,
             letter,
             extended,
+            tls_segments,
             siginfo,
             signal,
             pending,

@@ -89,6 +89,9 @@ fn fill_registers(
         | TraceState::Exiting => {
             thread.registers = arch::general(tid).ok();
             thread.extended = extended.read(tid);
+            if matches!(thread.registers, Some(Registers::X86(_))) {
+                thread.tls_segments = arch::tls_segments(tid);
+            }
             match state {
                 TraceState::GroupStop(signal) => {
                     thread.state = ThreadState::AlreadyStopped;

@@ -57,6 +57,8 @@ pub(super) struct PendingDump {
     clause_ref: ClauseRef,
     /// Whether it counts as one action of its clause: the dumps of a series after its first do not.
     counts: bool,
+    /// The number of its files, one for each kind.
+    files: u32,
     /// Other clauses that the same event has met, and for which the dump is one too.
     pub(super) also: Vec<ClauseRef>,
 }
@@ -161,7 +163,7 @@ impl RuleSet {
         };
         let in_series = cause.kind == CauseKind::Series;
         if !in_series {
-            active.acted[clause_ref.clause].begin();
+            active.acted[clause_ref.clause].begin(1);
         }
         let Some((watch, clause)) = active.watch_mut(clause_ref.process, clause_ref.clause) else {
             return;
@@ -227,19 +229,20 @@ impl RuleSet {
         let Some(active) = self.rules.get_mut(&clause_ref.rule) else {
             return;
         };
-        active.begin_dump(now, id);
-        let number = active.dumps.total();
+        let files = kinds.len() as u32;
+        let number = active.begin_dump(now, id, files);
         if let Some((watch, clause)) = active.watch_mut(clause_ref.process, clause_ref.clause) {
             watch.in_flight += 1;
             if watch.slots > 1 && watch.series.is_none() {
                 // With several dumps at once, time goes on while one is written.
-                watch.restart(now, clause);
+                watch.restart(now, clause, true);
             }
         }
         let counts = cause.kind != CauseKind::Series;
         let dump = PendingDump {
             clause_ref,
             counts,
+            files,
             also: Vec::new(),
         };
         self.dumps.insert(id, dump);
@@ -261,6 +264,7 @@ impl RuleSet {
         let Some(PendingDump {
             clause_ref,
             counts,
+            files,
             also,
         }) = self.dumps.remove(&id)
         else {
@@ -268,7 +272,7 @@ impl RuleSet {
         };
         let succeeded = *outcome == Outcome::Written;
         if let Some(active) = self.rules.get_mut(&clause_ref.rule) {
-            active.end_dump(id, succeeded);
+            active.end_dump(id, files, succeeded);
         }
         let others = also.into_iter().map(|other| (other, true));
         for (clause_ref, counts) in std::iter::once((clause_ref, counts)).chain(others) {
@@ -300,7 +304,7 @@ impl RuleSet {
             return;
         };
         if counts {
-            active.acted[clause_ref.clause].end(succeeded);
+            active.acted[clause_ref.clause].end(1, succeeded);
         }
         if !active.rule.limits.is_unlimited() {
             // A limit of the rule may be reached now, so that its other processes need less.
@@ -317,7 +321,7 @@ impl RuleSet {
         watch.continue_series(now, clause);
         let restarted = is_dump && watch.slots > 1 && succeeded;
         if !watch.is_busy() && !restarted {
-            watch.restart(now, clause);
+            watch.restart(now, clause, succeeded);
         }
     }
 

@@ -18,8 +18,10 @@ pub(super) struct ActiveRule {
     pub(super) watches: BTreeMap<ProcessKey, Vec<ClauseWatch>>,
     /// For each clause, how often it has acted in all processes together.
     pub(super) acted: Vec<ActionCount>,
-    /// The dumps of all clauses.
+    /// The dumps of all clauses; several kinds for one trigger are one.
     pub(super) dumps: ActionCount,
+    /// The files of these dumps, which are numbered.
+    pub(super) files: ActionCount,
     /// When the dumps began that a window still counts, oldest first.
     pub(super) dump_starts: VecDeque<DumpStart>,
     /// How far the rule had come, before firstchance was started again, with processes that have not
@@ -47,13 +49,13 @@ impl ActionCount {
         self.done.saturating_add(self.in_progress)
     }
 
-    pub(super) fn begin(&mut self) {
-        self.in_progress = self.in_progress.saturating_add(1);
+    pub(super) fn begin(&mut self, count: u32) {
+        self.in_progress = self.in_progress.saturating_add(count);
     }
 
-    pub(super) fn end(&mut self, succeeded: bool) {
-        self.in_progress = self.in_progress.saturating_sub(1);
-        self.done = self.done.saturating_add(u32::from(succeeded));
+    pub(super) fn end(&mut self, count: u32, succeeded: bool) {
+        self.in_progress = self.in_progress.saturating_sub(count);
+        self.done = self.done.saturating_add(if succeeded { count } else { 0 });
     }
 }
 
@@ -95,6 +97,7 @@ impl ActiveRule {
             watches: BTreeMap::new(),
             acted: vec![ActionCount::default(); rule.clauses.len()],
             dumps: ActionCount::default(),
+            files: ActionCount::default(),
             dump_starts: VecDeque::new(),
             restored: BTreeMap::new(),
             had_process: false,
@@ -134,7 +137,7 @@ impl ActiveRule {
             .rule
             .clauses
             .iter()
-            .map(|c| ClauseWatch::new(now, c, self.rule.limits.concurrent));
+            .map(|c| ClauseWatch::new(now, c, &self.rule.limits));
         self.watches.insert(process, watches.collect());
         self.had_process = true;
         self.resume(now, process);
@@ -230,9 +233,16 @@ impl ActiveRule {
         self.dump_starts.iter().rev().take_while(recent).count()
     }
 
-    /// Counts a dump that begins.
-    pub(super) fn begin_dump(&mut self, now: Time, id: DumpId) {
-        self.dumps.begin();
+    /// Counts a dump of so many files that begins. Returns the number of its first file.
+    pub(super) fn begin_dump(&mut self, now: Time, id: DumpId, files: u32) -> u32 {
+        let number = self.files.total() + 1;
+        self.dumps.begin(1);
+        self.files.begin(files);
+        self.begin_in_windows(now, id);
+        number
+    }
+
+    fn begin_in_windows(&mut self, now: Time, id: DumpId) {
         let longest = self.rule.limits.windows.iter().map(|w| w.within).max();
         let Some(longest) = longest else { return };
         self.dump_starts.push_back(DumpStart {
@@ -246,8 +256,9 @@ impl ActiveRule {
     }
 
     /// Counts a dump that has ended. A dump that failed no longer counts against any limit.
-    pub(super) fn end_dump(&mut self, id: DumpId, succeeded: bool) {
-        self.dumps.end(succeeded);
+    pub(super) fn end_dump(&mut self, id: DumpId, files: u32, succeeded: bool) {
+        self.dumps.end(1, succeeded);
+        self.files.end(files, succeeded);
         if !succeeded {
             self.dump_starts.retain(|start| start.id != Some(id));
         }

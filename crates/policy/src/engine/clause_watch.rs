@@ -2,7 +2,7 @@
 //! how far its series has come.
 
 use super::{SuppressReason, process::CpuRate};
-use crate::{Clause, Condition, Gauge, Level, Trigger};
+use crate::{Clause, Condition, Gauge, Level, Limits, Trigger};
 use snapshot::{Sample, Time};
 use std::time::Duration;
 
@@ -26,6 +26,9 @@ pub(super) struct ClauseWatch {
     failures: u32,
     /// Nothing is tried before this time, because the last action failed.
     pub(super) rest_until: Time,
+    /// Whether a level that has no duration counts again while it goes on holding: where the rule has a limit in
+    /// time.
+    counts_again: bool,
     /// Why the clause was kept from acting last, and how often in a row.
     last_suppressed: Option<(SuppressReason, u64)>,
 }
@@ -48,6 +51,9 @@ pub(super) struct LevelState {
     counts_from: Time,
     /// They have held long enough, but the clause may not act yet, which was reported.
     pub(super) is_waiting: bool,
+    /// The clause has acted because they hold, and they have not stopped holding since. Without a duration, two
+    /// samples in a row would else make two dumps that are alike.
+    spent: bool,
     /// A sample was requested, because they may have held long enough.
     pub(super) sample_requested: bool,
     /// The last value of each level, in the level's own unit; NaN where it is unknown.
@@ -89,9 +95,10 @@ pub(super) struct RunningSeries {
 }
 
 impl ClauseWatch {
-    pub(super) fn new(now: Time, clause: &Clause, slots: u32) -> Self {
+    pub(super) fn new(now: Time, clause: &Clause, limits: &Limits) -> Self {
         Self {
-            slots: slots.max(1),
+            slots: limits.concurrent.max(1),
+            counts_again: !limits.windows.is_empty(),
             states: clause
                 .when
                 .iter()
@@ -143,12 +150,18 @@ impl ClauseWatch {
         })
     }
 
-    /// Begins anew after an action: levels have to hold again from `now` on, and periods begin at `now`.
-    pub(super) fn restart(&mut self, now: Time, clause: &Clause) {
+    /// Begins anew after an action: levels have to hold again from `now` on, and periods begin at `now`. A level that
+    /// has no duration must have stopped holding meanwhile, if the action has succeeded (`acted`).
+    pub(super) fn restart(&mut self, now: Time, clause: &Clause, acted: bool) {
         let rest_until = self.rest_until;
+        let spends = acted && !self.counts_again;
         for (state, condition) in self.states.iter_mut().zip(&clause.when) {
             match (state, condition) {
-                (ConditionState::Level(level), _) => level.restart(now),
+                (ConditionState::Level(level), Condition::Holds { lasting, .. }) => {
+                    let spent = spends && lasting.is_zero() && level.holds();
+                    level.restart(now);
+                    level.spent = spent;
+                }
                 (ConditionState::Timer(timer), Condition::Every(period)) => {
                     let due = now + (*period).max(SHORTEST_TIMER);
                     *timer = Timer::due_at(due.max(rest_until));
@@ -246,6 +259,7 @@ impl ConditionState {
                 since: None,
                 counts_from: now,
                 is_waiting: false,
+                spent: false,
                 sample_requested: false,
                 values: vec![f64::NAN; all.len()],
             }),
@@ -256,9 +270,15 @@ impl ConditionState {
 }
 
 impl LevelState {
+    /// Whether the levels held at the last sample.
+    fn holds(&self) -> bool {
+        self.since.is_some() || self.spent
+    }
+
     /// Begins anew: the time before `now` does not count.
     pub(super) fn restart(&mut self, now: Time) {
         self.since = None;
+        self.spent = false;
         self.counts_from = now;
         self.is_waiting = false;
         self.sample_requested = false;
@@ -286,6 +306,7 @@ impl LevelState {
         let before = self.deadline(lasting);
         self.sample_requested = false;
         match start {
+            Some(_) if self.spent => {}
             Some(start) => self.since = self.since.or(Some(start)),
             None => self.restart(self.counts_from),
         }

@@ -75,6 +75,7 @@ impl ActiveRule {
         active.finished = state.finished;
         active.had_process = state.had_process;
         active.dumps.done = state.dumps;
+        active.files.done = state.dumps;
         for (count, acted) in active.acted.iter_mut().zip(&state.acted) {
             count.done = *acted;
         }

@@ -197,7 +197,7 @@ impl RuleSet {
         self.processes_to_check.insert(clause_ref.process);
         if let Some((watch, clause)) = self.watch_mut(clause_ref) {
             watch.series = None;
-            watch.restart(now, clause);
+            watch.restart(now, clause, true);
         }
     }
 

@@ -5,6 +5,7 @@ use crate::{Identity, parse_duration, parse_size};
 use snapshot::{EndStatus, Exception, Measure, Sample, TargetEvent};
 use std::{collections::HashMap, time::Duration};
 
+mod levels;
 mod random;
 mod series;
 mod share;
@@ -37,6 +38,28 @@ fn every_process_of_a_rule_is_watched_once() {
         let is_watch = |command: &&Command| **command == Command::Watch(key("7"));
         assert_eq!(commands.iter().filter(is_watch).count(), 1, "{commands:?}");
     }
+}
+
+#[test]
+fn n58_each_file_of_a_dump_has_a_number_of_its_own() {
+    let mut machine = Machine::new(&["on app, when signal SIGUSR1, do mini and full dump"], 1);
+    machine.handle(Time::default(), "found 7");
+    let mut number = |second, event: &str| {
+        let commands = machine.handle(Time::from_secs(second), event);
+        commands.iter().find_map(|command| match command {
+            Command::Dump(request) => Some(request.number),
+            _ => None,
+        })
+    };
+    assert_eq!(number(1, "7 gets SIGUSR1"), Some(1));
+    assert_eq!(number(2, "written 1"), None);
+    assert_eq!(number(3, "7 gets SIGUSR1"), Some(3));
+    assert_eq!(number(4, "failed 2"), None);
+    assert_eq!(
+        number(5, "7 gets SIGUSR1"),
+        Some(3),
+        "as the one that failed"
+    );
 }
 
 /// As `check`, and also expects the commands that say what to sample and to attach to.

@@ -21,6 +21,8 @@ pub(crate) struct Show {
     finished: BTreeMap<u32, FinishReason>,
     header: Option<Header>,
     wording: Wording,
+    /// Whether a process is waited for, so that it is told when it is found.
+    waits: bool,
     /// Whether one process is watched, so that lines need not name it.
     single: bool,
     /// For each process and name of an exception, the stack of its first occurrence.
@@ -47,6 +49,8 @@ impl Show {
             .collect();
         let single =
             matches!(&job.rules[..], [(rule, _)] if rule.follow != Follow::Each && !rule.children);
+        let mut follows = job.rules.iter().map(|(rule, _)| rule.follow);
+        let waits = job.wait || follows.any(|follow| follow == Follow::Next);
         let header = job.header.take();
         Self {
             reporter,
@@ -55,6 +59,7 @@ impl Show {
             finished: BTreeMap::new(),
             header,
             wording: job.wording,
+            waits: waits && job.wording == Wording::Sentences,
             single,
             stacks: BTreeMap::new(),
         }
@@ -144,6 +149,9 @@ impl Show {
                 lines
                     .iter()
                     .for_each(|text| self.line(&console::plain(text)));
+            }
+            RunEvent::Watching(process) if self.waits => {
+                self.line(&format!("Found process {process}."));
             }
             RunEvent::Watching(process) => {
                 let header = self.header.take().and_then(|header| header(*process));

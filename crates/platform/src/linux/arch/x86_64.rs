@@ -16,6 +16,9 @@ const NT_PRSTATUS: u32 = 1;
 const NT_X86_XSTATE: u32 = 0x202;
 const NT_X86_SHSTK: u32 = 0x204;
 const NT_PRFPREG: u32 = 2;
+const NT_386_TLS: u32 = 0x200;
+/// Three `struct user_desc`.
+const TLS_SEGMENTS: usize = 3 * 16;
 /// The size in bytes of the largest XSAVE area: it is 11,008 bytes with AMX, and there is room for
 /// what comes after it.
 const LARGEST_XSTATE: usize = 32 << 10;
@@ -37,6 +40,13 @@ pub(crate) fn general(tid: i32) -> io::Result<Registers> {
     let mut buffer = [0; GENERAL];
     let bytes = ptrace::register_set(tid, NT_PRSTATUS, &mut buffer)?;
     decode(bytes).ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// Reads the segments of thread-local memory of a stopped thread of a 32-bit program; empty if there are none.
+pub(crate) fn tls_segments(tid: i32) -> Vec<u8> {
+    let mut buffer = [0; TLS_SEGMENTS];
+    let bytes = ptrace::register_set(tid, NT_386_TLS, &mut buffer);
+    bytes.map(<[u8]>::to_vec).unwrap_or_default()
 }
 
 /// Decodes a register set of a 64-bit or 32-bit thread, which is told by its length.

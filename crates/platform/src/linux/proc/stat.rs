@@ -12,6 +12,9 @@ pub(crate) struct Stat {
     pub(crate) flags: u32,
     pub(crate) user_ticks: u64,
     pub(crate) kernel_ticks: u64,
+    /// Of children that have ended and were waited for.
+    pub(crate) children_user_ticks: u64,
+    pub(crate) children_kernel_ticks: u64,
     pub(crate) nice: i32,
     pub(crate) threads: u32,
     pub(crate) start: u64,
@@ -55,6 +58,8 @@ pub(crate) fn parse(text: &[u8]) -> Option<Stat> {
         flags: number(9).unwrap_or(0) as u32,
         user_ticks: number(14)?,
         kernel_ticks: number(15)?,
+        children_user_ticks: number(16).unwrap_or(0),
+        children_kernel_ticks: number(17).unwrap_or(0),
         nice: field(19).and_then(|text| text.parse().ok()).unwrap_or(0),
         threads: number(20)? as u32,
         start: number(22)?,

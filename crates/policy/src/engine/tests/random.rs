@@ -277,7 +277,8 @@ proptest! {
         for fails in failures.into_iter().chain([false; 3]) {
             if checker.finished { break; }
             // Longer than the longest pause after failures.
-            checker.step((3001, Fact::Sampled(1, 1, Some(2), None)));
+            checker.step((3001, Fact::Sampled(1, 1, Some(1), None)));
+            checker.step((1, Fact::Sampled(1, 1, Some(2), None)));
             prop_assert_eq!(checker.pending.len(), 1);
             checker.step((1, Fact::Answered(0, u8::from(fails))));
         }

@@ -55,6 +55,7 @@ fn a_series_counts_once_for_its_clause_and_each_time_for_its_rule() {
          13s written 2
          23s due => dump 3 of 7: full (memory > 1MiB: 2.00MiB)
          24s written 3
+         24s 7 memory 1MiB
          25s 7 memory 2MiB => dump 4 of 7: mini (memory > 1MiB: 2.00MiB)
          26s written 4
          36s due => suppressed in 7: limit of 4 dumps of the rule reached (memory > 1MiB: 2.00MiB); rule 0 finished: count reached, 4 written",
