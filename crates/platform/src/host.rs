@@ -264,6 +264,10 @@ pub fn this_machine() -> Box<dyn Host> {
     crate::os::host()
 }
 
+/// A file and the state of its content: its device, inode, size and the times of its last changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FileIdentity(pub(crate) [i64; 5]);
+
 /// The files of a process's modules, for what only they tell: build-ids and symbols.
 #[derive(Debug)]
 pub struct ImageFiles(crate::os::ImageFiles);
@@ -278,6 +282,12 @@ impl ImageFiles {
     /// process runs in another mount namespace. `None` if there is no such path.
     pub fn path(&self, module: &Module) -> Option<std::path::PathBuf> {
         self.0.path(module)
+    }
+
+    /// Returns what tells the file of this module, as it is now, from all others, so that what was found in it need not
+    /// be looked for again. `None` on Windows, and where the file could not be opened.
+    pub fn identity(&self, module: &Module) -> Option<FileIdentity> {
+        self.0.identity(module)
     }
 
     /// Maps the file of this module. `None` if it is not the file any more that the process has

@@ -41,8 +41,8 @@ pub use files::{
     remove_left_over, space_at,
 };
 pub use host::{
-    Adopted, CrashNotice, Detail, Finding, Health, Host, HostEvent, HostSink, ImageFiles, Launched,
-    ProcessEntry, doctor, system, terminal_width, this_machine,
+    Adopted, CrashNotice, Detail, FileIdentity, Finding, Health, Host, HostEvent, HostSink,
+    ImageFiles, Launched, ProcessEntry, doctor, system, terminal_width, this_machine,
 };
 
 pub use machine::{ARCHITECTURE, OS};

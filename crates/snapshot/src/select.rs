@@ -45,7 +45,6 @@ const STACK_TAIL: u64 = 64 << 10;
 /// The area below the stack pointer that leaf functions may use, in bytes (System V ABI for x86-64
 /// §3.2.2).
 const RED_ZONE: u64 = 128;
-const PAGE: u64 = 4096;
 /// How much memory is taken before and after the address of a pointer, in bytes. dbghelp takes 1
 /// KiB around it for `MiniDumpWithIndirectlyReferencedMemory`.
 const BEFORE: u64 = 256;
@@ -325,8 +324,7 @@ fn stack_from(snapshot: &Snapshot, sp: u64, limit: u64, no_arguments: bool) -> V
     } else {
         0
     };
-    // From the begin of its page on: elfutils reads no segment that begins within a page.
-    let start = (sp.saturating_sub(red_zone) & !(PAGE - 1)).max(region.range.start);
+    let start = sp.saturating_sub(red_zone).max(region.range.start);
     let head = Range::new(start, end.min(start.saturating_add(limit)));
     let tail = Range::new(end.saturating_sub(STACK_TAIL).max(head.end), end);
     // Long regions are arenas, such as Go's heap with its stacks: their other end is not of this

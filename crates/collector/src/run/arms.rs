@@ -11,8 +11,10 @@ use std::collections::HashMap;
 /// The function that a loader calls when it has changed its list of images, for debuggers.
 const LOADER_CALLS: &str = "_dl_debug_state";
 
+mod images;
 mod windows;
 
+use images::InImage;
 pub(super) use windows::{Ended, ended};
 
 /// What following by ptrace costs; measured with a program that handles 10,000 signals a second,
@@ -184,12 +186,16 @@ impl Arms {
         if let Some(found) = self.seen.get(&image) {
             return found.clone();
         }
-        let bytes = files.open(module);
-        let bytes = bytes.as_ref().map(|bytes| (**bytes).as_ref());
-        let found = match (platform::OS, bytes) {
-            (OperatingSystem::Windows, file) => windows::look(module, file, memory, wake),
-            (OperatingSystem::Linux, Some(image)) => look(module, image, wake),
-            (OperatingSystem::Linux, None) => return Vec::new(),
+        let found = match platform::OS {
+            OperatingSystem::Windows => {
+                let bytes = files.open(module);
+                let file = bytes.as_ref().map(|bytes| (**bytes).as_ref());
+                windows::look(module, file, memory, wake)
+            }
+            OperatingSystem::Linux => match look(module, files, wake) {
+                Some(found) => found,
+                None => return Vec::new(),
+            },
         };
         self.seen.insert(image, found.clone());
         found
@@ -306,25 +312,27 @@ fn wants_places(wake: &WakeFor) -> bool {
     places.any(|(_, place)| *place != Place::Exit)
 }
 
-/// What one image has of what is wanted, each with its offset in the file.
-fn look(module: &Module, image: &[u8], wake: &WakeFor) -> Vec<(Arm, u64)> {
+/// What one image has of what is wanted, each with its offset in the file. `None` if its file cannot be opened.
+fn look(module: &Module, files: &ImageFiles, wake: &WakeFor) -> Option<Vec<(Arm, u64)>> {
+    let image = InImage::of(module, files)?;
     let mut found = Vec::new();
     if !wake.exceptions.is_empty() {
         let first = wake.wants_first_chance();
         let unhandled = wake.wants_unhandled();
         let may_be_last = |thrower: Thrower| thrower.is_last() || unhandled && thrower.may_abort();
-        let wanted = |place: &ThrowPlace| first || may_be_last(place.thrower);
-        let places = places::throw_places(image).into_iter().filter(wanted);
-        found.extend(places.map(|place| (Arm::Throw(place), place.spot.offset)));
+        let wanted = |place: &&ThrowPlace| first || may_be_last(place.thrower);
+        let places = image.throws.iter().filter(wanted);
+        found.extend(places.map(|place| (Arm::Throw(*place), place.spot.offset)));
     }
-    for (number, place) in &wake.breakpoints {
-        found.extend(spot(module, image, place).map(|offset| (Arm::Place(*number), offset)));
+    if !wake.breakpoints.is_empty() {
+        let bytes = files.open(module)?;
+        for (number, place) in &wake.breakpoints {
+            let spot = spot(module, (*bytes).as_ref(), place);
+            found.extend(spot.map(|offset| (Arm::Place(*number), offset)));
+        }
     }
-    if module.name().starts_with("ld-") || module.name().starts_with("libc.musl") {
-        let spot = places::symbol_spot(image, LOADER_CALLS, 0);
-        found.extend(spot.map(|spot| (Arm::Loader, spot.offset)));
-    }
-    found
+    found.extend(image.loader());
+    Some(found)
 }
 
 fn spot(module: &Module, image: &[u8], place: &Place) -> Option<u64> {

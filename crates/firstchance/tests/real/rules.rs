@@ -211,7 +211,7 @@ fn a_reader_that_does_not_read_does_not_hold_the_watch() {
                 "watch",
                 &victim.pid_text(),
                 "--when",
-                "threads > 0",
+                "threads > 0 for 10ms",
                 "-n",
                 "25",
             ])

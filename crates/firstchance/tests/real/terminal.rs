@@ -89,7 +89,7 @@ fn n55_a_program_that_reads_the_terminal_goes_on_reading() {
 fn n55_the_terminal_is_given_back_also_when_firstchance_is_killed() {
     let group = "$(ps -o pgid= -p $$)";
     let told = format!(
-        "test $(ps -o tpgid= -p $$) = {group} && echo ours; stty -a | grep -o 'intr = [^;]*'; read line; echo read $line"
+        "until test $(ps -o tpgid= -p $$) = {group}; do sleep 0.01; done; echo ours; stty -a | grep -o 'intr = [^;]*'; read line; echo read $line"
     );
     for killed in [false, true] {
         let program = "echo ready $$ $PPID; exec sed -u s/^/got:/";

@@ -66,7 +66,7 @@ fn n19_a_watch_ends_when_its_process_is_killed_among_its_dumps() {
     for round in 0..24 {
         let folder = folder();
         let mut victim = Victim::start(&["idle"]);
-        let conditions = ["threads > 0", FOLLOWED[round % FOLLOWED.len()]];
+        let conditions = ["threads > 0 for 10ms", FOLLOWED[round % FOLLOWED.len()]];
         let running = watch(&victim.pid_text(), &conditions, folder.path())
             .args(&["-n", "0", "--poll", "1ms", "--do", "triage dump"])
             .spawn()
@@ -92,7 +92,7 @@ fn n19_a_dump_of_a_process_that_has_just_died_fails_and_the_watch_ends() {
     for (condition, dumps) in FOLLOWED.into_iter().zip([0, 1].into_iter().cycle()) {
         let folder = folder();
         let mut victim = Victim::start(&["leak", "32"]);
-        let conditions = ["rss > 48MiB", condition];
+        let conditions = ["rss > 48MiB for 10ms", condition];
         let mut running = watch(&victim.pid_text(), &conditions, folder.path())
             .args(&["-n", "3", "--poll", "10ms"])
             .failpoint("before-stop:stop")

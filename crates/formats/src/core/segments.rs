@@ -62,12 +62,24 @@ fn split(region: &Region, runs: &[Range], loads: &mut Loads) {
     let flags = flags(region.protection);
     let mut at = region.range.start;
     for memory in bridged(region, runs) {
-        let run = Range::new(memory[0].start, memory[memory.len() - 1].end);
+        let run = Range::new(
+            start_of_segment(region, memory[0].start),
+            memory[memory.len() - 1].end,
+        );
         push_empty(loads, region, Range::new(at, run.start));
         push(&mut loads.list, run, flags, memory);
         at = run.end;
     }
     push_empty(loads, region, Range::new(at, region.range.end));
+}
+
+/// Where the segment of a run begins. That of a stack begins at a page, because elfutils reads no other: the unused
+/// part of the page, below the stack pointer, is zeros in a triage dump.
+fn start_of_segment(region: &Region, start: u64) -> u64 {
+    match region.kind {
+        RegionKind::Stack => start & !(PAGE - 1),
+        _ => start,
+    }
 }
 
 /// Adds a segment for memory that is not in the file, unless the process had something there that no debugger can

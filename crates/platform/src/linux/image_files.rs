@@ -1,9 +1,9 @@
 //! The files that a process has mapped as modules, for build-ids and symbols.
 
 use super::proc::{ProcDir, machine};
-use crate::FileBytes;
+use crate::{FileBytes, FileIdentity};
 use snapshot::{Module, ProcessKey, Region};
-use std::path::PathBuf;
+use std::{os::unix::fs::MetadataExt, path::PathBuf};
 
 /// The files behind the modules of a process.
 ///
@@ -41,6 +41,20 @@ impl ImageFiles {
     /// Returns a path by which the file of a module can be opened.
     pub(crate) fn path(&self, module: &Module) -> Option<PathBuf> {
         super::files::mapped_path(self.pid, self.region(module)?)
+    }
+
+    /// See [`crate::ImageFiles::identity`]. The time of the last change of the inode tells also of content that was
+    /// written through a mapping and of a time that was set back.
+    pub(crate) fn identity(&self, module: &Module) -> Option<FileIdentity> {
+        let found = std::fs::metadata(self.path(module)?).ok()?;
+        let changed = found.ctime().wrapping_mul(1_000_000_000) + found.ctime_nsec();
+        Some(FileIdentity([
+            found.dev() as i64,
+            found.ino() as i64,
+            found.size() as i64,
+            found.mtime(),
+            changed,
+        ]))
     }
 
     /// Returns the first mapping of a module, unless reading its file could hang.

@@ -124,7 +124,12 @@ impl Filler<'_> {
 fn push(ranges: &mut Vec<Range>, next: Range) {
     match ranges.last_mut() {
         Some(last) if last.end == next.start => last.end = next.end,
-        _ => ranges.push(next),
+        Some(_) => ranges.push(next),
+        // Most regions have one run, and there may be seventy thousand regions.
+        None => {
+            ranges.reserve_exact(1);
+            ranges.push(next);
+        }
     }
 }
 

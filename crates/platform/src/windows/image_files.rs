@@ -1,7 +1,7 @@
 //! The files of a process's modules, for build-ids and symbols.
 
 use super::{files, memory::LiveMemory, process::Process, sys::wide};
-use crate::FileBytes;
+use crate::{FileBytes, FileIdentity};
 use snapshot::{Memory, Module, ProcessKey};
 use std::{path::PathBuf, sync::Arc};
 use windows_sys::Win32::{
@@ -25,6 +25,11 @@ impl ImageFiles {
         Some(Self {
             process: Arc::new(process),
         })
+    }
+
+    /// Returns nothing: see [`crate::ImageFiles::identity`].
+    pub(crate) fn identity(&self, _module: &Module) -> Option<FileIdentity> {
+        None
     }
 
     /// Returns the path of a module, if it is on a drive of this machine.

@@ -83,8 +83,7 @@ fn triage_leaves_out_heap_arguments_and_environment() {
     assert_eq!(triage.detail, Detail::Limited);
     let headers = [Range::new(0x1000, 0x2000), Range::new(0x3000, 0x4000)];
     assert_eq!(triage.ranges[..2], headers);
-    // From the page of the stack pointer on.
-    assert_eq!(triage.ranges[2..], [Range::new(0x9_0000, 0x9_F000)]);
+    assert_eq!(triage.ranges[2..], [Range::new(0x9_0800 - 128, 0x9_F000)]);
 }
 
 #[test]
