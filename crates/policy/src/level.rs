@@ -71,10 +71,13 @@ pub enum Gauge {
     Cpu,
     /// CPU time, as a percentage of one processor: two busy threads use 200 % (`-c` with `-u`).
     CoreCpu,
-    /// Private memory, in RAM or swapped out (ProcDump's commit, `-m`).
+    /// The process's own memory, in RAM or swapped out (ProcDump's commit, `-m`): what it shares with others
+    /// counts in part, as [`Measure::Memory`] says.
     Memory,
     /// Resident memory, shared pages included.
     Rss,
+    /// Resident memory, shared pages included, and what is swapped out (`-m` of ProcDump for Linux).
+    RssAndSwap,
     /// The size of the address space.
     Virtual,
     /// The number of threads.
@@ -87,11 +90,12 @@ pub enum Gauge {
 
 impl Gauge {
     /// The gauges that are written as one word, with that word.
-    pub const WORDS: [(&'static str, Gauge); 7] = [
+    pub const WORDS: [(&'static str, Gauge); 8] = [
         ("cpu", Gauge::Cpu),
         ("core-cpu", Gauge::CoreCpu),
         ("memory", Gauge::Memory),
         ("rss", Gauge::Rss),
+        ("rss+swap", Gauge::RssAndSwap),
         ("virtual", Gauge::Virtual),
         ("threads", Gauge::Threads),
         ("handles", Gauge::Handles),
@@ -101,7 +105,7 @@ impl Gauge {
     pub fn unit(&self) -> Unit {
         match self {
             Gauge::Cpu | Gauge::CoreCpu => Unit::Percent,
-            Gauge::Memory | Gauge::Rss | Gauge::Virtual => Unit::Bytes,
+            Gauge::Memory | Gauge::Rss | Gauge::RssAndSwap | Gauge::Virtual => Unit::Bytes,
             Gauge::Threads | Gauge::Handles => Unit::Count,
             Gauge::Counter(_) => Unit::Number,
         }
@@ -112,6 +116,7 @@ impl Gauge {
             Gauge::Cpu | Gauge::CoreCpu => Measure::Cpu,
             Gauge::Memory => Measure::Memory,
             Gauge::Rss => Measure::Rss,
+            Gauge::RssAndSwap => Measure::RssAndSwap,
             Gauge::Virtual => Measure::Virtual,
             Gauge::Threads => Measure::Threads,
             Gauge::Handles => Measure::Handles,

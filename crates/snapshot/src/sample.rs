@@ -6,10 +6,15 @@ use std::time::Duration;
 pub enum Measure {
     /// CPU time used so far.
     Cpu,
-    /// Private commit: `RssAnon + VmSwap` on Linux, `PrivateUsage` on Windows.
+    /// The process's own memory, in RAM or swapped out. On Windows it is the private commit
+    /// (`PrivateUsage`), on Linux `RssAnon + VmSwap` of `status` and the process's share of the shared
+    /// memory that it has touched (`Pss_Shmem` of `smaps_rollup`): the heap of a virtual machine may
+    /// lie in a memfd, and the buffers of a database are mapped by a hundred processes.
     Memory,
     /// Resident memory (working set).
     Rss,
+    /// Resident memory and what is swapped out: `VmRSS + VmSwap` of `status` (Linux).
+    RssAndSwap,
     /// Address space.
     Virtual,
     /// Threads.

@@ -33,6 +33,7 @@ mod list;
 mod memory;
 mod monitor;
 mod namespace_init;
+mod own_memory;
 mod pages;
 pub(crate) mod postmortem;
 mod probe_patches;

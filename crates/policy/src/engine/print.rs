@@ -71,6 +71,7 @@ fn name(measure: &Measure) -> &str {
         Measure::Cpu => "cpu",
         Measure::Memory => "memory",
         Measure::Rss => "rss",
+        Measure::RssAndSwap => "rss+swap",
         Measure::Virtual => "virtual",
         Measure::Threads => "threads",
         Measure::Handles => "handles",

@@ -11,8 +11,8 @@ use crate::{
 use std::time::Duration;
 
 /// What a condition can begin with; for the error message.
-const BEGINNINGS: &str = "a condition: cpu, core-cpu, memory, rss, virtual, threads, handles, \
-    counter, hang, http, exception, unhandled exception, signal, breakpoint, module, thread, \
+const BEGINNINGS: &str = "a condition: cpu, core-cpu, memory, rss, rss+swap, virtual, threads, \
+    handles, counter, hang, http, exception, unhandled exception, signal, breakpoint, module, thread, \
     debug string, exit, now or every";
 
 impl Parser<'_> {
@@ -43,7 +43,7 @@ impl Parser<'_> {
     fn holds(&mut self, first: Level) -> Parsed<Condition> {
         let mut all = vec![first];
         while self.eat("and") {
-            let expected = "a level: cpu, core-cpu, memory, rss, virtual, threads, handles, \
+            let expected = "a level: cpu, core-cpu, memory, rss, rss+swap, virtual, threads, handles, \
                             counter, hang or http";
             all.push(self.level()?.ok_or_else(|| self.expected(expected))?);
         }

@@ -27,6 +27,7 @@ fn every_condition_of_the_design_is_printed_as_it_was_written() {
         "memory >= 2GiB",
         "memory < 100MiB",
         "rss <= 500MB for 500ms",
+        "rss+swap >= 500MB",
         "virtual > 1TiB",
         "threads > 100",
         "handles >= 1000 for 5m",
@@ -186,7 +187,7 @@ fn an_error_says_what_was_expected_where() {
     );
     fails::<Condition>(
         "cpu > 5% and exit",
-        "expected a level: cpu, core-cpu, memory, rss, virtual, threads, handles, counter, hang or http, not `exit`\n    cpu > 5% and exit\n                 ^",
+        "expected a level: cpu, core-cpu, memory, rss, rss+swap, virtual, threads, handles, counter, hang or http, not `exit`\n    cpu > 5% and exit\n                 ^",
     );
     fails::<Condition>(
         "exception \"é",
