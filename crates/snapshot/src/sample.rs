@@ -17,6 +17,14 @@ pub enum Measure {
     RssAndSwap,
     /// Address space.
     Virtual,
+    /// How much of its limit of memory the control group of the process uses: 1 is all of it (Linux).
+    /// Of several groups above each other, it is the one that has the least left in proportion.
+    /// Use is without the pages of files that were not used lately (the working set, as the kubelet
+    /// counts it): the kernel drops these before it kills.
+    MemoryOfLimit,
+    /// How many processors' time the control groups of the process let it have: the smallest quota
+    /// (Linux). `Cpu` is compared to it.
+    CpuLimit,
     /// Threads.
     Threads,
     /// Open descriptors or handles.

@@ -19,6 +19,7 @@ mod ends;
 mod events;
 mod files;
 mod harness;
+mod limits;
 mod loop_costs;
 mod moments;
 mod postmortem;

@@ -74,9 +74,15 @@ fn sharer(kind: &str, others: u32) -> Child {
 }
 
 /// What a watch shows as the value of a level.
-pub(crate) fn value_of(pid: u32, level: &str) -> String {
+fn value_of(pid: u32, level: &str) -> String {
+    shown_value(Firstchance::new(&[]), pid, level)
+}
+
+/// What a watch that is started in this way shows as the value of a level.
+pub(crate) fn shown_value(program: Firstchance, pid: u32, level: &str) -> String {
     let folder = folder();
-    let running = Firstchance::new(&["watch", &pid.to_string(), "--json", "--when", level])
+    let running = program
+        .args(&["watch", &pid.to_string(), "--json", "--when", level])
         .args(&["--poll", "100ms", "-o"])
         .arg(folder.path())
         .spawn()

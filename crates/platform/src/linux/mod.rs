@@ -8,6 +8,7 @@ mod acl;
 mod arch;
 mod bpf_programs;
 mod capture;
+mod cgroup;
 mod counter_files;
 mod counter_list;
 mod counters;
@@ -43,6 +44,7 @@ pub(crate) mod registry;
 mod rights;
 mod sample;
 mod shared_objects;
+mod space;
 mod stop;
 mod stopped_threads;
 mod sys;
@@ -56,13 +58,13 @@ mod watch;
 pub(crate) use doctor::doctor;
 pub(crate) use files::{
     RawOutput, create_output, map_file, open_plain, patch_file, read_trusted, remove_left_over,
-    space_at,
 };
 pub(crate) use image_files::ImageFiles;
 pub(crate) use launched::RawLaunched;
 pub(crate) use monitor::{MonitorListener, cancel_monitors};
 pub(crate) use proc::machine::system;
 pub use register_store::RegisterStore;
+pub(crate) use space::at as space_at;
 pub(crate) use sys::signals::on_interrupt;
 pub(crate) use terminal::terminal_width;
 

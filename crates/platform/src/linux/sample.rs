@@ -6,6 +6,10 @@
 //! pages of files and shared memory are not as many as before: those of a process that idles are.
 
 use super::{
+    cgroup::{
+        Groups,
+        limits::{self, RecentUse},
+    },
     counters::Counters,
     own_memory::SharedMemory,
     proc::{ProcDir, stat, stat::Stat, statm, status},
@@ -25,6 +29,7 @@ use std::{
 pub(crate) struct Sampler {
     open: HashMap<ProcessKey, Process>,
     counters: Counters,
+    limits: RecentUse,
     buffer: Vec<u8>,
 }
 
@@ -42,6 +47,7 @@ struct Process {
 struct Round<'r> {
     now: Time,
     counters: &'r mut Counters,
+    limits: &'r mut RecentUse,
     buffer: &'r mut [u8],
     /// How many processes are sampled.
     watched: usize,
@@ -70,6 +76,7 @@ impl Sampler {
         let round = Round {
             now,
             counters: &mut self.counters,
+            limits: &mut self.limits,
             buffer: &mut self.buffer,
             watched,
         };
@@ -127,6 +134,10 @@ impl Process {
                 (Measure::Counter(path), _, Some(stat)) => {
                     round.counters.read(&self.dir, path, stat, round.now)
                 }
+                (Measure::MemoryOfLimit, ..) => {
+                    round.limits.share(&Groups::of(&self.dir), round.now)
+                }
+                (Measure::CpuLimit, ..) => limits::processors(&Groups::of(&self.dir)),
                 (measure, Some(pages), _) if is_of_pages(measure) => of_pages(measure, pages),
                 (measure, _, Some(stat)) => of_stat(measure, stat),
                 _ => None,

@@ -49,7 +49,7 @@ impl RuleSet {
                 }
                 for condition in &definition.when {
                     if let Condition::Holds { all, .. } = condition {
-                        measures.extend(all.iter().map(crate::Level::measure));
+                        measures.extend(all.iter().flat_map(crate::Level::measures));
                     }
                     wake.add(condition, &mut self.places);
                     wake.acts |= condition.needs_attachment() && definition.action != Action::None;

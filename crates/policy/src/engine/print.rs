@@ -73,6 +73,8 @@ fn name(measure: &Measure) -> &str {
         Measure::Rss => "rss",
         Measure::RssAndSwap => "rss+swap",
         Measure::Virtual => "virtual",
+        Measure::MemoryOfLimit => "memory of limit",
+        Measure::CpuLimit => "cpu limit",
         Measure::Threads => "threads",
         Measure::Handles => "handles",
         Measure::Counter(path) => path,

@@ -5,6 +5,7 @@ use crate::{Identity, parse_duration, parse_size};
 use snapshot::{EndStatus, Exception, Measure, Sample, TargetEvent};
 use std::{collections::HashMap, time::Duration};
 
+mod of_limit;
 mod random;
 mod series;
 mod share;
@@ -187,6 +188,8 @@ impl Machine {
                     continue;
                 }
                 "memory" => Measure::Memory,
+                "group" => Measure::MemoryOfLimit,
+                "limit" => Measure::CpuLimit,
                 "rss" => Measure::Rss,
                 "threads" => Measure::Threads,
                 "handles" => Measure::Handles,

@@ -292,7 +292,10 @@ pub(crate) fn refuse_unbuilt(rule: &Rule) -> anyhow::Result<()> {
 /// Whether only Linux has what the condition is about.
 fn is_of_linux(condition: &Condition) -> bool {
     let is_gauge_of_linux = |level: &Level| match level {
-        Level::Compare { gauge, .. } => *gauge == Gauge::RssAndSwap,
+        Level::Compare { gauge, .. } => {
+            let of_linux = [Gauge::RssAndSwap, Gauge::CpuOfLimit, Gauge::MemoryOfLimit];
+            of_linux.contains(gauge)
+        }
         _ => false,
     };
     match condition {
