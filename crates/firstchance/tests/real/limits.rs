@@ -130,3 +130,24 @@ fn n25_a_counter_of_a_group_is_read_below_the_root_of_its_mount() {
     let used = shown.parse::<f64>().unwrap_or_else(|_| panic!("{shown}"));
     assert!((64.0..128.0).contains(&(used / MIB as f64)), "{shown}");
 }
+
+#[test]
+fn n25_a_limit_that_there_is_not_is_refused_at_the_beginning() {
+    for (controller, when, words) in [
+        ("memory", "memory >= 90% of limit", "has no limit of memory"),
+        ("cpu", "cpu >= 90% of limit", "has no limit of processors"),
+    ] {
+        let group = Group::of(controller);
+        let mut victim = victim_in(&group, &["idle"]);
+        let run = firstchance_in(&group)
+            .args(&["watch", &victim.pid_text(), "--when", when])
+            .run();
+        run.assert_code(1).assert_says(words);
+        victim.assert_alive();
+        let run = firstchance_in(&group)
+            .args(&["run", "--when", when, "--", "echo", "it was started"])
+            .run();
+        run.assert_code(1).assert_says(words);
+        assert!(!run.stdout.contains("it was started"), "{run:#?}");
+    }
+}

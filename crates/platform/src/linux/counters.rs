@@ -39,12 +39,17 @@ impl Counters {
             Some(plain) => (plain, true),
             None => (path, false),
         };
-        let value = look_up(dir, plain)?;
+        let value = look_up(dir, plain).ok()?;
         if rate {
             self.rate(dir.key, path, value, now)
         } else {
             Some(value)
         }
+    }
+
+    /// Returns whether an instance of `\Process(INSTANCE)` means any process.
+    pub(crate) fn has_instance(&mut self, dir: &ProcDir, instance: &str, stat: &Stat) -> bool {
+        self.instance(dir, instance, stat).is_some()
     }
 
     /// Forgets the values of a process that has ended.

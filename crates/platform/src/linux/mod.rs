@@ -6,6 +6,7 @@
 
 mod acl;
 mod arch;
+mod available;
 mod bpf_programs;
 mod capture;
 mod cgroup;
