@@ -6,8 +6,8 @@ use super::{
     runner::Runner,
 };
 use crate::Request;
-use platform::{Error, ErrorKind};
-use policy::{Command, DumpRequest, FinishReason, Note, Outcome, RuleId, Trigger};
+use platform::ErrorKind;
+use policy::{Command, DumpRequest, FinishReason, Note, Outcome, RuleId};
 use snapshot::{Measure, ProcessKey, Sample};
 
 impl Runner {
@@ -71,7 +71,7 @@ impl Runner {
             }
             Command::Run { program, note } => {
                 self.tell_trigger(&note);
-                self.run_program(&program, &note.trigger);
+                self.run_program(&program, &note);
             }
             Command::RuleFinished { rule, why, dumps } => {
                 self.kill_if_wanted(rule, why);
@@ -226,22 +226,10 @@ impl Runner {
         }
     }
 
-    fn run_program(&mut self, program: &str, trigger: &Trigger) {
-        let mut words = program.split_ascii_whitespace();
-        let Some(path) = words.next() else { return };
-        let started = std::process::Command::new(path)
-            .args(words)
-            .env("FIRSTCHANCE_REASON", trigger.to_string())
-            .stdin(std::process::Stdio::null())
-            .spawn();
-        match started {
-            // It is waited for, so that it does not stay a zombie.
-            Ok(mut child) => drop(std::thread::spawn(move || child.wait())),
-            Err(error) => {
-                let what = format!("starting {path} failed: {error}");
-                self.out
-                    .push(RunEvent::Failed(Error::new(ErrorKind::Other, what)));
-            }
-        }
+    fn run_program(&mut self, program: &str, note: &Note) {
+        let rule = self.rules.rule(note.rule).map(|rule| &rule.name[..]);
+        let started = self.programs.start(program, note, rule.unwrap_or_default());
+        self.out
+            .extend(started.unwrap_or_else(|error| Some(RunEvent::Failed(error))));
     }
 }

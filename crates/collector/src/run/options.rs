@@ -3,7 +3,7 @@
 use super::probe;
 use crate::{Destination, collect::output_folder, store::keep::clear_left_over};
 use platform::{Cancel, Error, Host, Stop};
-use policy::{Condition, Rule, Settings};
+use policy::{Action, Condition, Rule, Settings};
 use snapshot::{DumpFormat, DumpKind, Measure};
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
@@ -59,7 +59,7 @@ pub struct Setup {
 /// left in their folders; returns the files that were deleted.
 ///
 /// # Errors
-/// Where a folder does not exist or cannot be written to, or an address is none.
+/// Where a folder does not exist or cannot be written to, an address is none, or a command line of `run` is none.
 pub fn prepare(rules: &[(Rule, DumpOptions)]) -> Result<Vec<PathBuf>, Error> {
     let clauses = rules.iter().flat_map(|(rule, _)| &rule.clauses);
     let measures = clauses
@@ -74,10 +74,21 @@ pub fn prepare(rules: &[(Rule, DumpOptions)]) -> Result<Vec<PathBuf>, Error> {
         .iter()
         .map(|(rule, options)| options.destination_of(rule));
     let folders: BTreeSet<PathBuf> = destinations.filter_map(|d| output_folder(&d)).collect();
+    for (rule, _) in rules {
+        rule.actions().try_for_each(expect_command)?;
+    }
     let mut cleared = Vec::new();
     for folder in folders {
         platform::expect_writable(&folder)?;
         cleared.extend(clear_left_over(&folder));
     }
     Ok(cleared)
+}
+
+/// Checks the command line of an action that starts a program.
+fn expect_command(action: &Action) -> Result<(), Error> {
+    match action {
+        Action::Run(text) => platform::command(text).map(drop),
+        _ => Ok(()),
+    }
 }

@@ -28,6 +28,7 @@ mod postmortem_containers;
 mod postmortem_export;
 mod postmortem_store;
 mod procdump;
+mod programs;
 mod rules;
 mod shared_memory;
 mod strangers;

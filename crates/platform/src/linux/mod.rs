@@ -10,6 +10,7 @@ mod available;
 mod bpf_programs;
 mod capture;
 mod cgroup;
+pub(crate) mod command;
 mod counter_files;
 mod counter_list;
 mod counters;
