@@ -41,7 +41,7 @@ fn grows_to_its_limit(failpoint: Option<&str>) {
     };
     let watch = watch.spawn().until_it_says("Press Ctrl-C");
     // It gets no further than to 85 %: what is left has to do for the dump.
-    while group.memory() < 325 * MIB {
+    while group.working_set() < 325 * MIB {
         victim.ping();
     }
     let run = watch.finish();

@@ -106,31 +106,29 @@ fn n27_how_a_program_ended_is_told_and_what_it_writes_is_kept_apart() {
     assert!(log.contains("says: first"), "{log}");
 }
 
-/// Programs that read a pipe of the test, and end when the test closes it.
+/// Programs that wait for a lock that the test holds, until it gives it up or ends.
 struct Waiting {
-    fifo: PathBuf,
-    open: Option<fs::File>,
+    path: PathBuf,
+    locked: Option<fs::File>,
 }
 
 impl Waiting {
     fn new(folder: &tempfile::TempDir) -> Self {
-        let fifo = file_in(folder, "fifo");
-        let made = std::process::Command::new("mkfifo").arg(&fifo).status();
-        assert!(made.expect("mkfifo").success());
-        let mut both = fs::OpenOptions::new();
-        let open = both.read(true).write(true).open(&fifo).expect("a pipe");
+        let path = file_in(folder, "lock");
+        let file = fs::File::create(&path).expect("a file");
+        file.lock().expect("nobody else has it");
         Self {
-            fifo,
-            open: Some(open),
+            path,
+            locked: Some(file),
         }
     }
 
     fn program(&self) -> String {
-        format!("cat '{}'", self.fifo.display())
+        format!("flock --shared '{}' true", self.path.display())
     }
 
     fn end(&mut self) {
-        self.open = None;
+        self.locked = None;
     }
 }
 
@@ -158,17 +156,17 @@ fn n27_no_more_than_eight_programs_run_at_once_and_none_stays_a_zombie() {
     let folder = folder();
     let mut victim = Victim::start(&["idle"]);
     let mut waiting = Waiting::new(&folder);
-    let running: Running = watch(
-        &folder,
-        victim.pid(),
-        "threads > 0",
-        &waiting.program(),
-        1000,
-    )
-    .spawn()
-    .until_it_says_often("\"event\":\"program-started\"", 8)
-    .until_it_says("was not started (1 time): 8 programs of rules are running")
-    .until_it_says("was not started (10 times)");
+    let command = watch(&folder, victim.pid(), "threads > 0", &waiting.program(), 18);
+    // Eight and ten: what ends meanwhile is followed by no other one. Another clause keeps the watch going.
+    let rules = file_in(&folder, "rules.toml");
+    let text = fs::read_to_string(&rules).expect("our own");
+    let other = "[[rule.on]]\nwhen = 'threads > 1000'\ndo = 'none'\nlimit = 1\n";
+    fs::write(&rules, text + other).expect("a file");
+    let running: Running = command
+        .spawn()
+        .until_it_says_often("\"event\":\"program-started\"", 8)
+        .until_it_says("was not started (1 time): 8 programs of rules are running")
+        .until_it_says("was not started (10 times)");
     waiting.end();
     let running = running.until_it_says_often("\"event\":\"program-ended\"", 8);
     // A zombie is one for a moment, until it is waited for.

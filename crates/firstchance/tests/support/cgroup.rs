@@ -74,12 +74,13 @@ impl Group {
         }
     }
 
-    /// What memory the group uses, in bytes.
-    pub(crate) fn memory(&self) -> u64 {
-        self.read(self.memory_file())
-            .trim()
-            .parse()
-            .expect("a number")
+    /// What memory the group uses, in bytes, without pages of files that were not used lately.
+    pub(crate) fn working_set(&self) -> u64 {
+        let inactive = match self.is_v1 {
+            true => "total_inactive_file ",
+            false => "inactive_file ",
+        };
+        self.number(self.memory_file()) - self.line("memory.stat", inactive)
     }
 
     /// How often the kernel has killed in the group for lack of memory.
@@ -95,11 +96,7 @@ impl Group {
     /// How often the group had no memory left to take, and some had to be found.
     pub(crate) fn times_at_its_limit(&self) -> u64 {
         match self.is_v1 {
-            true => self
-                .read("memory.failcnt")
-                .trim()
-                .parse()
-                .expect("a number"),
+            true => self.number("memory.failcnt"),
             false => self.line("memory.events", "max "),
         }
     }
@@ -109,6 +106,10 @@ impl Group {
         let procs = self.folder.join("cgroup.procs");
         let enter = format!("echo $$ > {} && exec \"$0\" \"$@\"", procs.display());
         ["sh".to_owned(), "-c".to_owned(), enter]
+    }
+
+    fn number(&self, name: &str) -> u64 {
+        self.read(name).trim().parse().expect("a number")
     }
 
     fn line(&self, name: &str, start: &str) -> u64 {
