@@ -183,7 +183,7 @@ impl Runner {
         match self.host.sample(process, measures) {
             Ok(mut sample) => {
                 self.probes.add(measures, &mut sample);
-                self.tell_of_counters(process, measures, &sample);
+                self.tell_of_misses(process, measures, &sample);
                 self.feed(policy::Event::Sample(process, sample));
             }
             Err(error) if error.kind == ErrorKind::NoSuchProcess => {
@@ -193,22 +193,20 @@ impl Runner {
         }
     }
 
-    /// A counter that has no value, not even the second time (a rate has none the first), would be
-    /// waited for in vain.
-    fn tell_of_counters(&mut self, process: ProcessKey, measures: &[Measure], sample: &Sample) {
+    /// A figure that has no value, not even the second time (a rate has none the first), would be waited for
+    /// in vain.
+    fn tell_of_misses(&mut self, process: ProcessKey, measures: &[Measure], sample: &Sample) {
         for measure in measures {
-            let Measure::Counter(name) = measure else {
+            let Some(line) = missing(measure) else {
                 continue;
             };
-            let misses = self.misses.entry((process, name.clone())).or_default();
+            let misses = self.misses.entry((process, measure.clone())).or_default();
             *misses = match sample.value(measure) {
                 Some(_) => 0,
                 None => *misses + 1,
             };
             if *misses == 2 {
-                let lines = vec![format!(
-                    "the counter {name} has no value here; `firstchance counters` lists those that have"
-                )];
+                let lines = vec![line];
                 self.out.push(RunEvent::Notice { process, lines });
             }
         }
@@ -231,5 +229,20 @@ impl Runner {
         let started = self.programs.start(program, note, rule.unwrap_or_default());
         self.out
             .extend(started.unwrap_or_else(|error| Some(RunEvent::Failed(error))));
+    }
+}
+
+/// What there is to say of a figure that some processes have and others do not; `None` for any other.
+fn missing(measure: &Measure) -> Option<String> {
+    let of_limit = |what: &str, level: &str| {
+        format!("it has no limit of {what}, so that `{level} of limit` is never met")
+    };
+    match measure {
+        Measure::Counter(name) => Some(format!(
+            "the counter {name} has no value here; `firstchance counters` lists those that have"
+        )),
+        Measure::MemoryOfLimit => Some(of_limit("memory", "memory …")),
+        Measure::CpuLimit => Some(of_limit("processors", "cpu …")),
+        _ => None,
     }
 }

@@ -14,7 +14,7 @@ use super::{
 };
 use platform::{Cancel, Error, Host};
 use policy::{Rule, RuleId, RuleSet, RuleState, WakeFor};
-use snapshot::{EndStatus, ProcessKey, Time};
+use snapshot::{EndStatus, Measure, ProcessKey, Time};
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::{
@@ -64,8 +64,8 @@ pub struct Runner {
     pub(super) begins: Option<ProcessKey>,
     /// The start of the youngest process that was seen, for when starts are lost.
     pub(super) newest_start: u64,
-    /// How often in a row a counter had no value.
-    pub(super) misses: HashMap<(ProcessKey, String), u32>,
+    /// How often in a row a figure had no value that not every process has.
+    pub(super) misses: HashMap<(ProcessKey, Measure), u32>,
     /// The process of each rule's last dump.
     pub(super) last_dumped: BTreeMap<RuleId, ProcessKey>,
     pub(super) cancel: Cancel,

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::shared_memory::shown_value;
-use crate::support::{Core, Firstchance, Group, Victim, files_in, folder, victim_exe};
+use crate::support::{Core, Firstchance, Group, Victim, file_in, files_in, folder, victim_exe};
 
 const MIB: u64 = 1 << 20;
 
@@ -150,4 +150,52 @@ fn n25_a_limit_that_there_is_not_is_refused_at_the_beginning() {
         run.assert_code(1).assert_says(words);
         assert!(!run.stdout.contains("it was started"), "{run:#?}");
     }
+}
+
+/// Of several processes, one may have no limit.
+#[test]
+fn n25_a_process_without_a_limit_among_others_is_told() {
+    let folder = folder();
+    let group = Group::of("memory");
+    group.limit_memory(400 * MIB);
+    let other = Group::of("memory");
+    let name = format!("some-{}", std::process::id());
+    let program = file_in(&folder, &name[..name.len().min(15)]);
+    std::fs::copy(victim_exe(), &program).expect("a copy");
+    let start = |group: &Group| {
+        let [shell, option, enter] = group.entering();
+        Victim::start_by(
+            Command::new(shell)
+                .args([option, enter])
+                .arg(&program)
+                .arg("idle"),
+        )
+    };
+    let (limited, free) = (start(&group), start(&other));
+    let name = program
+        .file_name()
+        .and_then(|name| name.to_str())
+        .expect("a name");
+    let running = Firstchance::new(&["watch", name, "--each", "--poll", "100ms", "-o"])
+        .arg(folder.path())
+        .args(&["--when", "memory >= 99% of limit"])
+        .spawn()
+        .until_it_says("it has no limit of memory");
+    running.signal(libc::SIGINT);
+    let run = running.finish();
+    let notes: Vec<&str> = run
+        .stdout
+        .lines()
+        .filter(|line| line.contains("no limit"))
+        .collect();
+    assert_eq!(notes.len(), 1, "{run:#?}");
+    assert!(notes[0].contains(&free.pid_text()) && !notes[0].contains(&limited.pid_text()));
+}
+
+#[test]
+fn n25_the_doctor_sees_the_limit_of_the_group() {
+    let group = Group::of("memory");
+    group.limit_memory(400 * MIB);
+    let run = firstchance_in(&group).args(&["doctor"]).run();
+    run.assert_says("400 MB for this control group");
 }

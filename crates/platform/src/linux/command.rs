@@ -6,7 +6,7 @@ use std::{
     process::{Command, ExitStatus},
 };
 
-/// See [`crate::command`].
+/// See [`crate::command()`].
 pub(crate) fn command(text: &str) -> Option<Command> {
     let words = shlex::split(text)?;
     let (program, arguments) = words.split_first()?;

@@ -24,6 +24,7 @@ pub fn parse_proc(bytes: &[u8]) {
     );
     let _ = machine::remote_devices(bytes);
     let _ = machine::belonging(bytes);
+    super::cgroup::parse(&String::from_utf8_lossy(bytes));
     let _ = super::facts::strings(bytes);
     let _ = values::find(&String::from_utf8_lossy(bytes), "some.avg10");
 }

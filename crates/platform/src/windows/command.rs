@@ -8,7 +8,7 @@ use std::{
 };
 use windows_sys::Win32::System::Threading::CREATE_NEW_PROCESS_GROUP;
 
-/// See [`crate::command`].
+/// See [`crate::command()`].
 pub(crate) fn command(text: &str) -> Option<Command> {
     let (program, arguments) = split(text.trim())?;
     let mut command = Command::new(program);

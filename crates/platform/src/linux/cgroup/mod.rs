@@ -48,5 +48,16 @@ impl Groups<'_> {
     }
 }
 
+/// Parses a text as mounts and as groups.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn parse(text: &str) {
+    let mounts = Mounts::parse(text);
+    let groups = Groups {
+        mounts: &mounts,
+        text: text.to_owned(),
+    };
+    let _ = (groups.v1("memory"), groups.v2());
+}
+
 #[cfg(test)]
 mod tests;
