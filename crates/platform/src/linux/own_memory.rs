@@ -10,7 +10,10 @@
 
 use super::proc::{ProcDir, status};
 use snapshot::Time;
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// A size in bytes up to which shared memory counts in full: no walk is worth it.
 const SMALL: u64 = 1 << 20;
@@ -21,7 +24,17 @@ const PART: u32 = 100;
 pub(crate) fn own(dir: &ProcDir, status: &[u8]) -> u64 {
     let mut shared = SharedMemory::default();
     shared.take(0, status);
-    status::private(status) + shared.own(dir, Time::default(), 1)
+    status::private(status) + shared.own(dir, Time::default(), &Walkers::default())
+}
+
+/// The processes whose page tables are walked now and then: one reference for each.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Walkers(Arc<()>);
+
+impl Walkers {
+    fn count(&self) -> u32 {
+        Arc::strong_count(&self.0) as u32 - 1
+    }
 }
 
 /// The shared memory that a process has touched, as far as it is known.
@@ -34,6 +47,8 @@ pub(crate) struct SharedMemory {
     /// `Pss_Shmem` as a part of `RssShmem`.
     share: f64,
     next_walk: Time,
+    /// Set if there is enough of it for a walk.
+    walker: Option<Walkers>,
 }
 
 impl Default for SharedMemory {
@@ -43,6 +58,7 @@ impl Default for SharedMemory {
             touched: 0,
             share: 1.0,
             next_walk: Time::default(),
+            walker: None,
         }
     }
 }
@@ -61,12 +77,15 @@ impl SharedMemory {
     }
 
     /// Returns how much of it is the process's own, in bytes: all of it where the kernel does not tell
-    /// (before Linux 5.3), or not to us. `watched` is the number of processes that are sampled.
-    pub(crate) fn own(&mut self, dir: &ProcDir, now: Time, watched: usize) -> u64 {
-        if self.touched > SMALL && now >= self.next_walk {
+    /// (before Linux 5.3), or not to us.
+    pub(crate) fn own(&mut self, dir: &ProcDir, now: Time, walkers: &Walkers) -> u64 {
+        let before = self.walker.take();
+        let is_large = self.touched > SMALL;
+        self.walker = is_large.then(|| before.unwrap_or_else(|| walkers.clone()));
+        if is_large && now >= self.next_walk {
             let (share, took) = walk(dir, self.touched);
             self.share = share.unwrap_or(1.0);
-            self.next_walk = now + took * PART * watched as u32;
+            self.next_walk = now + took * PART * walkers.count();
         }
         (self.touched as f64 * self.share) as u64
     }
@@ -80,4 +99,24 @@ fn walk(dir: &ProcDir, touched: u64) -> (Option<f64>, Duration) {
     let share = text.and_then(|text| status::bytes(&text, "Pss_Shmem"));
     let share = share.map(|bytes| (bytes as f64 / touched as f64).min(1.0));
     (share, began.elapsed())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn n25_only_processes_with_shared_memory_share_the_time_for_walks() {
+        let dir = ProcDir::open_pid(std::process::id()).expect("we live");
+        let walkers = Walkers::default();
+        let [mut large, mut small] = [(); 2].map(|()| SharedMemory::default());
+        large.take(1, b"RssShmem:\t 8192 kB\n");
+        small.take(1, b"RssShmem:\t 64 kB\n");
+        large.own(&dir, Time::default(), &walkers);
+        assert_eq!(small.own(&dir, Time::default(), &walkers), 64 << 10);
+        assert_eq!(walkers.count(), 1);
+        assert!(large.next_walk > Time::default() && !large.is_outdated(1) && large.is_outdated(2));
+        drop(large);
+        assert_eq!(walkers.count(), 0);
+    }
 }

@@ -11,7 +11,7 @@ use super::{
         limits::{self, RecentUse},
     },
     counters::Counters,
-    own_memory::SharedMemory,
+    own_memory::{SharedMemory, Walkers},
     proc::{ProcDir, stat, stat::Stat, statm, status},
     sys::clock::CpuClock,
 };
@@ -30,6 +30,7 @@ pub(crate) struct Sampler {
     open: HashMap<ProcessKey, Process>,
     counters: Counters,
     limits: RecentUse,
+    walkers: Walkers,
     buffer: Vec<u8>,
 }
 
@@ -49,8 +50,7 @@ struct Round<'r> {
     counters: &'r mut Counters,
     limits: &'r mut RecentUse,
     buffer: &'r mut [u8],
-    /// How many processes are sampled.
-    watched: usize,
+    walkers: &'r Walkers,
 }
 
 /// A size in bytes that no `stat`, and no `status` with all its masks, exceeds.
@@ -68,7 +68,6 @@ impl Sampler {
         measures: &[Measure],
     ) -> Result<Sample> {
         self.buffer.resize(LARGEST, 0);
-        let watched = self.open.len().max(1);
         let process = match self.open.entry(key) {
             Entry::Occupied(open) => open.into_mut(),
             Entry::Vacant(closed) => closed.insert(Process::open(key)?),
@@ -78,7 +77,7 @@ impl Sampler {
             counters: &mut self.counters,
             limits: &mut self.limits,
             buffer: &mut self.buffer,
-            watched,
+            walkers: &self.walkers,
         };
         process.sample(round, measures).map_err(|error| {
             self.open.remove(&key);
@@ -180,7 +179,7 @@ impl Process {
             let text = read(&mut self.status, open, round.buffer)?;
             self.shared.take(pages.shared, text);
         }
-        let shared = self.shared.own(&self.dir, round.now, round.watched);
+        let shared = self.shared.own(&self.dir, round.now, round.walkers);
         Ok(bytes(pages.private()) + swapped + shared)
     }
 
