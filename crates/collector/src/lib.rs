@@ -10,7 +10,8 @@ pub use collect::{
     store_stream,
 };
 pub use run::{
-    DumpOptions, ExceptionRow, Machine, RunEvent, Runner, RunnerHandle, Setup, identity, prepare,
+    DumpOptions, ExceptionRow, Machine, ProgramStep, RunEvent, Runner, RunnerHandle, Setup,
+    identity, prepare,
 };
 pub use store::foreign::foreign_dumps;
 pub use store::keep::{Stored, keep_within, stored_dumps};

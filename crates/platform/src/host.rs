@@ -38,6 +38,14 @@ pub trait Host: Sync {
     /// [`ErrorKind::NoSuchProcess`](crate::ErrorKind) if the process has ended.
     fn sample(&mut self, key: ProcessKey, measures: &[Measure]) -> Result<Sample>;
 
+    /// Checks that a figure can be had of a process, before anybody waits for it. Without a process, what
+    /// is not the same for all processes is not checked.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind) with a sentence that says what there is instead, if it
+    /// cannot be had; [`ErrorKind::NoSuchProcess`](crate::ErrorKind) if the process has ended.
+    fn expect(&self, process: Option<ProcessKey>, measure: &Measure) -> Result<()>;
+
     /// Reports to `sink`, from a thread of this host, what [`Host::watch`] and
     /// [`Host::follow_starts`] ask for. This ends when the host is dropped.
     ///

@@ -11,6 +11,7 @@
 mod arming;
 mod cancel;
 mod capture;
+mod command;
 mod crash_folder;
 mod error;
 mod failpoint;
@@ -33,6 +34,7 @@ mod windows;
 pub use arming::{ArmedPlace, Arming, FAULT_BITS, FAULT_SIGNALS, KindAt};
 pub use cancel::{Cancel, init, on_interrupt};
 pub use capture::{Capture, CaptureOptions, Method, Released, Stop};
+pub use command::{command, end_status};
 pub use crash_folder::{CrashFolder, crash_folder, make_crash_folder};
 pub use error::{Error, ErrorKind, Result};
 pub use failpoint::failpoint;

@@ -14,7 +14,7 @@ pub enum Action {
     LogException,
     /// Does nothing, but counts as an action.
     None,
-    /// Starts a program: its path and its arguments, separated by blanks. Only a rule file that nobody but
+    /// Starts a program: its path and its arguments, cut into words as the system's shell does. Only a rule file that nobody but
     /// the administrator can change may ask for this.
     Run(String),
 }

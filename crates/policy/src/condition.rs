@@ -1,6 +1,7 @@
 //! When a rule acts.
 
 use crate::{ExceptionFilter, Filter, Level};
+use snapshot::Measure;
 use std::time::Duration;
 
 /// When a rule acts. The printed text is the condition in the rule language, and can be parsed again to
@@ -39,6 +40,14 @@ pub enum Condition {
 }
 
 impl Condition {
+    /// What has to be sampled to judge the condition; nothing for one that is not made of levels.
+    pub fn measures(&self) -> Vec<Measure> {
+        match self {
+            Condition::Holds { all, .. } => all.iter().flat_map(Level::measures).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Whether the condition needs an attachment to the process, or something armed in it. Levels and
     /// timers do not.
     pub fn needs_attachment(&self) -> bool {

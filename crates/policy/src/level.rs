@@ -29,12 +29,12 @@ pub enum Level {
 }
 
 impl Level {
-    /// What has to be sampled to judge the level.
-    pub fn measure(&self) -> Measure {
+    /// What has to be sampled to judge the level: the value itself first.
+    pub fn measures(&self) -> Vec<Measure> {
         match self {
-            Level::Compare { gauge, .. } => gauge.measure(),
-            Level::Hang => Measure::Hang,
-            Level::Http { url, .. } => Measure::Http(url.clone()),
+            Level::Compare { gauge, .. } => gauge.measures(),
+            Level::Hang => vec![Measure::Hang],
+            Level::Http { url, .. } => vec![Measure::Http(url.clone())],
         }
     }
 
@@ -71,10 +71,18 @@ pub enum Gauge {
     Cpu,
     /// CPU time, as a percentage of one processor: two busy threads use 200 % (`-c` with `-u`).
     CoreCpu,
-    /// Private memory, in RAM or swapped out (ProcDump's commit, `-m`).
+    /// CPU time of the process, as a percentage of what its control group lets it have: its quota of processors.
+    CpuOfLimit,
+    /// The process's own memory, in RAM or swapped out (ProcDump's commit, `-m`): what it shares with others
+    /// counts in part, as [`Measure::Memory`] says.
     Memory,
+    /// What the control group of the process uses of its limit of memory, in percent. It is the use of the
+    /// whole group, because that is what the kernel kills for, whichever of its processes has grown.
+    MemoryOfLimit,
     /// Resident memory, shared pages included.
     Rss,
+    /// Resident memory, shared pages included, and what is swapped out (`-m` of ProcDump for Linux).
+    RssAndSwap,
     /// The size of the address space.
     Virtual,
     /// The number of threads.
@@ -87,11 +95,12 @@ pub enum Gauge {
 
 impl Gauge {
     /// The gauges that are written as one word, with that word.
-    pub const WORDS: [(&'static str, Gauge); 7] = [
+    pub const WORDS: [(&'static str, Gauge); 8] = [
         ("cpu", Gauge::Cpu),
         ("core-cpu", Gauge::CoreCpu),
         ("memory", Gauge::Memory),
         ("rss", Gauge::Rss),
+        ("rss+swap", Gauge::RssAndSwap),
         ("virtual", Gauge::Virtual),
         ("threads", Gauge::Threads),
         ("handles", Gauge::Handles),
@@ -100,18 +109,43 @@ impl Gauge {
     /// The unit of the gauge's thresholds and values.
     pub fn unit(&self) -> Unit {
         match self {
-            Gauge::Cpu | Gauge::CoreCpu => Unit::Percent,
-            Gauge::Memory | Gauge::Rss | Gauge::Virtual => Unit::Bytes,
+            Gauge::Cpu | Gauge::CoreCpu | Gauge::CpuOfLimit | Gauge::MemoryOfLimit => Unit::Percent,
+            Gauge::Memory | Gauge::Rss | Gauge::RssAndSwap | Gauge::Virtual => Unit::Bytes,
             Gauge::Threads | Gauge::Handles => Unit::Count,
             Gauge::Counter(_) => Unit::Number,
         }
     }
 
+    /// The gauge of which this one is a part of the limit: `cpu` for `cpu … of limit`.
+    pub(crate) fn limited(&self) -> Option<Gauge> {
+        match self {
+            Gauge::CpuOfLimit => Some(Gauge::Cpu),
+            Gauge::MemoryOfLimit => Some(Gauge::Memory),
+            _ => None,
+        }
+    }
+
+    /// The same gauge as a part of the limit, if it has one.
+    pub(crate) fn of_limit(&self) -> Option<Gauge> {
+        let all = [Gauge::CpuOfLimit, Gauge::MemoryOfLimit];
+        all.into_iter()
+            .find(|gauge| gauge.limited().as_ref() == Some(self))
+    }
+
+    fn measures(&self) -> Vec<Measure> {
+        match self {
+            Gauge::CpuOfLimit => vec![Measure::Cpu, Measure::CpuLimit],
+            other => vec![other.measure()],
+        }
+    }
+
     fn measure(&self) -> Measure {
         match self {
-            Gauge::Cpu | Gauge::CoreCpu => Measure::Cpu,
+            Gauge::Cpu | Gauge::CoreCpu | Gauge::CpuOfLimit => Measure::Cpu,
+            Gauge::MemoryOfLimit => Measure::MemoryOfLimit,
             Gauge::Memory => Measure::Memory,
             Gauge::Rss => Measure::Rss,
+            Gauge::RssAndSwap => Measure::RssAndSwap,
             Gauge::Virtual => Measure::Virtual,
             Gauge::Threads => Measure::Threads,
             Gauge::Handles => Measure::Handles,

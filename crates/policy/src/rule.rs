@@ -38,6 +38,17 @@ impl Rule {
             limits: Limits::default(),
         }
     }
+
+    /// Everything that the rule does, the last actions of series included.
+    pub fn actions(&self) -> impl Iterator<Item = &Action> {
+        self.clauses.iter().flat_map(|clause| {
+            let last = clause
+                .series
+                .as_ref()
+                .and_then(|series| series.then.as_ref());
+            std::iter::once(&clause.action).chain(last)
+        })
+    }
 }
 
 /// Which of the processes that match the target are meant.

@@ -6,12 +6,25 @@ use std::time::Duration;
 pub enum Measure {
     /// CPU time used so far.
     Cpu,
-    /// Private commit: `RssAnon + VmSwap` on Linux, `PrivateUsage` on Windows.
+    /// The process's own memory, in RAM or swapped out. On Windows it is the private commit
+    /// (`PrivateUsage`), on Linux `RssAnon + VmSwap` of `status` and the process's share of the shared
+    /// memory that it has touched (`Pss_Shmem` of `smaps_rollup`): the heap of a virtual machine may
+    /// lie in a memfd, and the buffers of a database are mapped by a hundred processes.
     Memory,
     /// Resident memory (working set).
     Rss,
+    /// Resident memory and what is swapped out: `VmRSS + VmSwap` of `status` (Linux).
+    RssAndSwap,
     /// Address space.
     Virtual,
+    /// How much of its limit of memory the control group of the process uses: 1 is all of it (Linux).
+    /// Of several groups above each other, it is the one that has the least left in proportion.
+    /// Use is without the pages of files that were not used lately (the working set, as the kubelet
+    /// counts it): the kernel drops these before it kills.
+    MemoryOfLimit,
+    /// How many processors' time the control groups of the process let it have: the smallest quota
+    /// (Linux). `Cpu` is compared to it.
+    CpuLimit,
     /// Threads.
     Threads,
     /// Open descriptors or handles.

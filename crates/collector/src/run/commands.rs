@@ -6,8 +6,8 @@ use super::{
     runner::Runner,
 };
 use crate::Request;
-use platform::{Error, ErrorKind};
-use policy::{Command, DumpRequest, FinishReason, Note, Outcome, RuleId, Trigger};
+use platform::ErrorKind;
+use policy::{Command, DumpRequest, FinishReason, Note, Outcome, RuleId};
 use snapshot::{Measure, ProcessKey, Sample};
 
 impl Runner {
@@ -71,7 +71,7 @@ impl Runner {
             }
             Command::Run { program, note } => {
                 self.tell_trigger(&note);
-                self.run_program(&program, &note.trigger);
+                self.run_program(&program, &note);
             }
             Command::RuleFinished { rule, why, dumps } => {
                 self.kill_if_wanted(rule, why);
@@ -183,7 +183,7 @@ impl Runner {
         match self.host.sample(process, measures) {
             Ok(mut sample) => {
                 self.probes.add(measures, &mut sample);
-                self.tell_of_counters(process, measures, &sample);
+                self.tell_of_misses(process, measures, &sample);
                 self.feed(policy::Event::Sample(process, sample));
             }
             Err(error) if error.kind == ErrorKind::NoSuchProcess => {
@@ -193,22 +193,20 @@ impl Runner {
         }
     }
 
-    /// A counter that has no value, not even the second time (a rate has none the first), would be
-    /// waited for in vain.
-    fn tell_of_counters(&mut self, process: ProcessKey, measures: &[Measure], sample: &Sample) {
+    /// A figure that has no value, not even the second time (a rate has none the first), would be waited for
+    /// in vain.
+    fn tell_of_misses(&mut self, process: ProcessKey, measures: &[Measure], sample: &Sample) {
         for measure in measures {
-            let Measure::Counter(name) = measure else {
+            let Some(line) = missing(measure) else {
                 continue;
             };
-            let misses = self.misses.entry((process, name.clone())).or_default();
+            let misses = self.misses.entry((process, measure.clone())).or_default();
             *misses = match sample.value(measure) {
                 Some(_) => 0,
                 None => *misses + 1,
             };
             if *misses == 2 {
-                let lines = vec![format!(
-                    "the counter {name} has no value here; `firstchance counters` lists those that have"
-                )];
+                let lines = vec![line];
                 self.out.push(RunEvent::Notice { process, lines });
             }
         }
@@ -226,22 +224,25 @@ impl Runner {
         }
     }
 
-    fn run_program(&mut self, program: &str, trigger: &Trigger) {
-        let mut words = program.split_ascii_whitespace();
-        let Some(path) = words.next() else { return };
-        let started = std::process::Command::new(path)
-            .args(words)
-            .env("FIRSTCHANCE_REASON", trigger.to_string())
-            .stdin(std::process::Stdio::null())
-            .spawn();
-        match started {
-            // It is waited for, so that it does not stay a zombie.
-            Ok(mut child) => drop(std::thread::spawn(move || child.wait())),
-            Err(error) => {
-                let what = format!("starting {path} failed: {error}");
-                self.out
-                    .push(RunEvent::Failed(Error::new(ErrorKind::Other, what)));
-            }
-        }
+    fn run_program(&mut self, program: &str, note: &Note) {
+        let rule = self.rules.rule(note.rule).map(|rule| &rule.name[..]);
+        let started = self.programs.start(program, note, rule.unwrap_or_default());
+        self.out
+            .extend(started.unwrap_or_else(|error| Some(RunEvent::Failed(error))));
+    }
+}
+
+/// What there is to say of a figure that some processes have and others do not; `None` for any other.
+fn missing(measure: &Measure) -> Option<String> {
+    let of_limit = |what: &str, level: &str| {
+        format!("it has no limit of {what}, so that `{level} of limit` is never met")
+    };
+    match measure {
+        Measure::Counter(name) => Some(format!(
+            "the counter {name} has no value here; `firstchance counters` lists those that have"
+        )),
+        Measure::MemoryOfLimit => Some(of_limit("memory", "memory …")),
+        Measure::CpuLimit => Some(of_limit("processors", "cpu …")),
+        _ => None,
     }
 }

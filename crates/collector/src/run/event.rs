@@ -1,7 +1,8 @@
 use crate::{Step, Written};
 use platform::{Error, HostEvent};
 use policy::DumpId;
-use snapshot::{ProcessKey, TargetEvent};
+use snapshot::{EndStatus, ProcessKey, TargetEvent};
+use std::time::Duration;
 
 /// Everything that a [`Runner`](super::Runner) is told, by whomever.
 pub(super) enum Event {
@@ -15,6 +16,8 @@ pub(super) enum Event {
     DumpFinished(Finished),
     /// The stack that was asked for of this process. Each request brings this once.
     Stack(ProcessKey, Vec<String>),
+    /// A program that a rule has started is over. Each that was started brings this once.
+    Program(ProgramEnded),
     /// Somebody outside gives an order through [`RunnerHandle`](super::RunnerHandle).
     Order(OutsideOrder),
 }
@@ -60,4 +63,22 @@ pub(super) struct Finished {
     pub(super) number: u32,
     pub(super) dumps: Vec<Written>,
     pub(super) error: Option<Error>,
+}
+
+/// A program that was started for an event of a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Program {
+    pub(super) process: ProcessKey,
+    /// Its own pid.
+    pub(super) pid: u32,
+    /// Its command line.
+    pub(super) text: String,
+}
+
+/// How a program has ended.
+pub(super) struct ProgramEnded {
+    pub(super) program: Program,
+    pub(super) status: Option<EndStatus>,
+    pub(super) took: Duration,
+    pub(super) last_line: String,
 }

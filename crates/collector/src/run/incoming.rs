@@ -28,6 +28,10 @@ impl Runner {
                 self.follow_those_let_go();
                 self.out.push(RunEvent::Stack { process, lines });
             }
+            Event::Program(ended) => {
+                let told = self.programs.ended(ended);
+                self.out.push(told);
+            }
             Event::Order(OutsideOrder::Cancel) => self.is_cancelled = true,
             Event::Order(OutsideOrder::Look) => {}
         }

@@ -17,6 +17,7 @@ mod options;
 mod order;
 mod pending;
 mod probe;
+mod programs;
 mod reach;
 mod run_event;
 mod runner;
@@ -27,7 +28,7 @@ mod starts;
 mod tests;
 
 pub use options::{DumpOptions, Machine, Setup, prepare};
-pub use run_event::{ExceptionRow, RunEvent};
+pub use run_event::{ExceptionRow, ProgramStep, RunEvent};
 pub use runner::{Runner, RunnerHandle};
 
 use platform::ProcessEntry;

@@ -1,9 +1,10 @@
 //! What a run is given.
 
+use super::probe;
 use crate::{Destination, collect::output_folder, store::keep::clear_left_over};
 use platform::{Cancel, Error, Host, Stop};
-use policy::{Rule, Settings};
-use snapshot::{DumpFormat, DumpKind};
+use policy::{Action, Condition, Rule, Settings};
+use snapshot::{DumpFormat, DumpKind, Measure};
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 /// How the dumps of a rule are written.
@@ -54,20 +55,40 @@ pub struct Setup {
     pub cancel: Cancel,
 }
 
-/// Makes sure that the rules' dumps can be written, and clears away what runs that were killed have
+/// Makes sure that the rules' dumps can be written and their pages asked, and clears away what runs that were killed have
 /// left in their folders; returns the files that were deleted.
 ///
 /// # Errors
-/// Where a folder does not exist or cannot be written to.
+/// Where a folder does not exist or cannot be written to, an address is none, or a command line of `run` is none.
 pub fn prepare(rules: &[(Rule, DumpOptions)]) -> Result<Vec<PathBuf>, Error> {
+    let clauses = rules.iter().flat_map(|(rule, _)| &rule.clauses);
+    let measures = clauses
+        .flat_map(|clause| &clause.when)
+        .flat_map(Condition::measures);
+    for measure in measures {
+        if let Measure::Http(url) = measure {
+            probe::expect_address(&url)?;
+        }
+    }
     let destinations = rules
         .iter()
         .map(|(rule, options)| options.destination_of(rule));
     let folders: BTreeSet<PathBuf> = destinations.filter_map(|d| output_folder(&d)).collect();
+    for (rule, _) in rules {
+        rule.actions().try_for_each(expect_command)?;
+    }
     let mut cleared = Vec::new();
     for folder in folders {
         platform::expect_writable(&folder)?;
         cleared.extend(clear_left_over(&folder));
     }
     Ok(cleared)
+}
+
+/// Checks the command line of an action that starts a program.
+fn expect_command(action: &Action) -> Result<(), Error> {
+    match action {
+        Action::Run(text) => platform::command(text).map(drop),
+        _ => Ok(()),
+    }
 }

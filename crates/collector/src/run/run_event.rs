@@ -2,7 +2,7 @@ use crate::{Step, Written};
 use platform::Error;
 use policy::{ClauseStatus, ExceptionCount, FinishReason, RuleId, Suppressed, Trigger};
 use snapshot::{EndStatus, ProcessKey, Time, WallTime};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// Something that a run tells.
 #[derive(Debug)]
@@ -107,8 +107,37 @@ pub enum RunEvent {
         /// One row for each name.
         table: Vec<ExceptionRow>,
     },
+    /// A program that a rule has started did something.
+    Program {
+        /// The process whose event it was started for.
+        process: ProcessKey,
+        /// The pid of the program.
+        pid: u32,
+        /// Its command line, as the rule has it.
+        program: String,
+        /// What it did.
+        step: ProgramStep,
+    },
     /// Something failed that concerns no dump: reading a figure, starting a program.
     Failed(Error),
+}
+
+/// What a program did that a rule has started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProgramStep {
+    /// It was started.
+    Started,
+    /// It has ended.
+    Ended {
+        /// How, if that is known.
+        status: Option<EndStatus>,
+        /// How long it ran.
+        took: Duration,
+        /// The last line that it has written; empty if it has written none. All lines are in the debug log.
+        last_line: String,
+    },
+    /// It still runs when the run ends, and goes on without us.
+    GoesOn,
 }
 
 /// How often an exception came, and when.

@@ -7,13 +7,14 @@ use super::{
     options::{DumpOptions, Setup},
     pending::Pending,
     probe::Probes,
+    programs::Programs,
     reach::reach,
     run_event::RunEvent,
     schedule::Schedule,
 };
 use platform::{Cancel, Error, Host};
 use policy::{Rule, RuleId, RuleSet, RuleState, WakeFor};
-use snapshot::{EndStatus, ProcessKey, Time};
+use snapshot::{EndStatus, Measure, ProcessKey, Time};
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::{
@@ -31,6 +32,11 @@ const MOST_EVENTS: usize = 1000;
 const LEAVING: Duration = Duration::from_secs(1);
 const LEAVING_ALL: Duration = Duration::from_secs(3);
 
+/// How long programs that rules have started are waited for at the end of a run, and at the end of one that
+/// somebody cancelled.
+const PROGRAMS_END: Duration = Duration::from_secs(30);
+const PROGRAMS_CANCELLED: Duration = Duration::from_secs(1);
+
 /// Rules at work. It goes on for as long as somebody calls [`Runner::step`]; rules are added and
 /// removed meanwhile.
 pub struct Runner {
@@ -39,6 +45,7 @@ pub struct Runner {
     pub(super) options: BTreeMap<RuleId, DumpOptions>,
     pub(super) schedule: Schedule,
     pub(super) probes: Probes,
+    pub(super) programs: Programs,
     pub(super) jobs: Jobs,
     pub(super) followers: Followers,
     /// Processes that wait to be followed until a dump lets go of them.
@@ -57,8 +64,8 @@ pub struct Runner {
     pub(super) begins: Option<ProcessKey>,
     /// The start of the youngest process that was seen, for when starts are lost.
     pub(super) newest_start: u64,
-    /// How often in a row a counter had no value.
-    pub(super) misses: HashMap<(ProcessKey, String), u32>,
+    /// How often in a row a figure had no value that not every process has.
+    pub(super) misses: HashMap<(ProcessKey, Measure), u32>,
     /// The process of each rule's last dump.
     pub(super) last_dumped: BTreeMap<RuleId, ProcessKey>,
     pub(super) cancel: Cancel,
@@ -114,6 +121,7 @@ impl Runner {
             options: BTreeMap::new(),
             schedule: Schedule::default(),
             probes: Probes::default(),
+            programs: Programs::new(events.clone()),
             jobs: Jobs::new(setup.machine),
             followers,
             to_follow: HashMap::new(),
@@ -236,7 +244,8 @@ impl Runner {
         std::mem::take(&mut self.out)
     }
 
-    /// Ends the run: dumps that are under way are finished, and each process is as it was before.
+    /// Ends the run: dumps that are under way are finished, and each process is as it was before. Programs
+    /// that rules have started are waited for, but not for ever.
     /// What there is to tell comes by `show`, as it happens.
     pub fn close(mut self, show: &mut dyn FnMut(RunEvent)) {
         self.is_closing = true;
@@ -249,9 +258,14 @@ impl Runner {
         self.followers.leave_all();
         // On Windows our end would leave breakpoints behind.
         self.receive_until(LEAVING_ALL, |runner| runner.followers.is_empty());
+        self.receive_until(PROGRAMS_END, |runner| {
+            runner.programs.is_empty() || runner.is_cancelled
+        });
+        self.receive_until(PROGRAMS_CANCELLED, |runner| runner.programs.is_empty());
         while let Ok(event) = self.inbox.try_recv() {
             self.take(event);
         }
+        self.out.extend(self.programs.leave());
         self.show_exceptions();
         self.out.drain(..).for_each(show);
     }

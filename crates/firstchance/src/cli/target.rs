@@ -2,7 +2,7 @@
 
 use crate::ui::{console, exit::Usage};
 use platform::{Detail, Error, ErrorKind, Host, ProcessEntry};
-use policy::Target;
+use policy::{Follow, Rule, Target};
 use snapshot::ProcessKey;
 
 /// The processes that `targets` mean, each once. Fails if a target means none, or means several and
@@ -28,6 +28,18 @@ pub(crate) fn resolve(
 pub(crate) fn one_of(host: &dyn Host, target: &Target) -> anyhow::Result<ProcessKey> {
     let keys = matching(host, target, &target.to_string(), false)?;
     Ok(keys[0])
+}
+
+/// The processes that a rule is about from its beginning: none if it waits for the next one. Instead of a program
+/// that is not started yet, it is firstchance itself: they will be in the same control groups.
+pub(crate) fn at_beginning(host: &dyn Host, rule: &Rule) -> anyhow::Result<Vec<ProcessKey>> {
+    if let Target::Launch(_) = rule.target {
+        return Ok(vec![host.find(std::process::id())?]);
+    }
+    if rule.follow == Follow::Next || !is_there(host, &rule.target)? {
+        return Ok(Vec::new());
+    }
+    matching(host, &rule.target, &rule.target.to_string(), true)
 }
 
 /// Turns a name that no process has, but a service, into that service: ProcDump accepts both in the

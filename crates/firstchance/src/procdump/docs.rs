@@ -39,7 +39,9 @@ const DIFFERENCES: &str = "
 - `-s` applies to every threshold: CPU, memory, counters, threads, descriptors.
 - In the Linux dialect, CPU is that of the last second (ProcDump for Linux: of the whole life of the
   process), `-s` is the least time from one dump's beginning to the next, `-n` counts for each
-  process of `-w` and `-pgid`, and memory is private memory, swapped pages included.
+  process of `-w` and `-pgid`, and memory is what is resident, shared memory and files included, as there,
+  and also what is swapped out, which ProcDump for Linux means to add (the kernel gives it 0). In the Windows
+  dialect it is the process's own memory: [conditions.md](conditions.md#whose-memory) says which that is.
 - With `-e`, Windows shows a line for every exception, whatever is dumped. On Linux only what may be dumped
   is seen at all: `-e` shows what nobody handles, `-e 1 -f` shows what the filter selects, and `-f \"\"` shows
   everything.

@@ -169,7 +169,7 @@ impl Facts<'_> {
     }
 
     fn memory(&self) -> String {
-        let memory = self.thresholds(|g| *g == Gauge::Memory);
+        let memory = self.thresholds(|g| matches!(g, Gauge::Memory | Gauge::RssAndSwap));
         let megabytes = |bytes: f64| bytes / (1u64 << 20) as f64;
         listed(
             memory

@@ -35,7 +35,7 @@ pub(super) fn lower(
 pub(super) struct Lowering<'a> {
     pub(super) arguments: &'a Arguments,
     pub(super) dialect: Dialect,
-    system: OperatingSystem,
+    pub(super) system: OperatingSystem,
 }
 
 impl Lowering<'_> {

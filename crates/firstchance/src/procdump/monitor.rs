@@ -141,6 +141,7 @@ impl Lowering<'_> {
         let triggers = Triggers {
             arguments: self.arguments,
             dialect: self.dialect,
+            system: self.system,
             lasting: match self.dialect {
                 Dialect::Windows => period,
                 Dialect::Linux => Duration::ZERO,

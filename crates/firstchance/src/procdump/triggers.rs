@@ -8,7 +8,7 @@ use super::{
 use policy::{
     Chance, Comparison, Condition, ExceptionFilter, Filter, Gauge, Level, Match, Pattern,
 };
-use snapshot::signal_number;
+use snapshot::{OperatingSystem, signal_number};
 use std::time::Duration;
 
 /// A window hangs if it has not answered for this long: the limit that Windows itself uses.
@@ -18,6 +18,7 @@ const HANG: Duration = Duration::from_secs(5);
 pub(super) struct Triggers<'a> {
     pub(super) arguments: &'a Arguments,
     pub(super) dialect: Dialect,
+    pub(super) system: OperatingSystem,
     /// How long a threshold has to be passed without a break.
     pub(super) lasting: Duration,
 }
@@ -97,8 +98,18 @@ impl Triggers<'_> {
 
     fn memory(&self, id: Id, comparison: Comparison) -> Result<Vec<Condition>> {
         let mebibytes = self.arguments.list(id).into_iter();
-        let level = |text| Ok(self.level(Gauge::Memory, comparison, mebibytes_of(id, text)?));
+        let gauge = self.commit();
+        let level = |text| Ok(self.level(gauge.clone(), comparison, mebibytes_of(id, text)?));
         mebibytes.map(level).collect()
+    }
+
+    /// What is called commit. ProcDump for Linux adds up the fields `rss` and `nswap` of `/proc/PID/stat`, of which
+    /// the kernel fills in the first alone (proc_pid_stat(5)); the swapped pages that it means are in `status`.
+    fn commit(&self) -> Gauge {
+        match (self.dialect, self.system) {
+            (Dialect::Linux, OperatingSystem::Linux) => Gauge::RssAndSwap,
+            _ => Gauge::Memory,
+        }
     }
 
     fn counter(&self, id: Id, prefix: &str, comparison: Comparison) -> Result<Vec<Condition>> {

@@ -38,11 +38,8 @@ pub(crate) fn print(rules: &[Rule]) -> String {
 /// Whether a rule starts programs. Only a file that nobody but the administrator can write to may
 /// contain such a rule.
 pub(crate) fn runs_programs(rule: &Rule) -> bool {
-    let is_run = |action: &Action| matches!(action, Action::Run(_));
-    rule.clauses.iter().any(|clause| {
-        let last = clause.series.as_ref().and_then(|s| s.then.as_ref());
-        is_run(&clause.action) || last.is_some_and(is_run)
-    })
+    rule.actions()
+        .any(|action| matches!(action, Action::Run(_)))
 }
 
 #[cfg(test)]

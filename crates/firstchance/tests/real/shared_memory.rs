@@ -1,8 +1,8 @@
-//! Shared memory that the dumped process has not touched itself.
+//! Shared memory: how much of it counts as a process's own, and that a dump has what the process has not touched itself.
 
 use std::process::Command;
 
-use crate::support::{Child, Core, Dumped, Program, compile};
+use crate::support::{Child, Core, Dumped, Firstchance, Program, compile, folder};
 
 const SHARES: Program = Program::c("shares.c");
 const HALF: u64 = 2 << 20;
@@ -33,4 +33,111 @@ fn n50_shared_memory_that_others_have_written_is_in_the_dump() {
         child.tell("now");
         assert_eq!(child.line(), size_before);
     }
+}
+
+/// Maps 64 MiB of a kind of shared memory, touches all of it, and starts so many processes that touch it too.
+const SHARER: &str = "
+import mmap, os, sys
+kind, others, size = sys.argv[1], int(sys.argv[2]), 64 << 20
+if kind == 'memfd':
+    fd = os.memfd_create('heap')
+elif kind == 'tmpfs':
+    path = '/dev/shm/firstchance-test-%d' % os.getpid()
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    os.unlink(path)
+else:
+    fd = -1
+if fd >= 0: os.ftruncate(fd, size)
+memory = mmap.mmap(fd, size, mmap.MAP_SHARED)
+def touch():
+    for at in range(0, size, 4096): memory[at] = 1
+touch()
+ready, go_on = os.pipe(), os.pipe()
+for _ in range(others):
+    if os.fork() == 0:
+        os.close(go_on[1])
+        touch()
+        os.write(ready[1], b'x')
+        # Ends with the first process, which alone has the other end.
+        os.read(go_on[0], 1)
+        os._exit(0)
+for _ in range(others): os.read(ready[0], 1)
+print('ready', flush=True)
+sys.stdin.readline()
+";
+
+fn sharer(kind: &str, others: u32) -> Child {
+    let mut command = Command::new("python3");
+    let child = Child::start(command.args(["-c", SHARER, kind, &others.to_string()]));
+    assert_eq!(child.line(), "ready");
+    child
+}
+
+/// What a watch shows as the value of a level.
+fn value_of(pid: u32, level: &str) -> String {
+    shown_value(Firstchance::new(&[]), pid, level)
+}
+
+/// What a watch that is started in this way shows as the value of a level.
+pub(crate) fn shown_value(program: Firstchance, pid: u32, level: &str) -> String {
+    let folder = folder();
+    let running = program
+        .args(&["watch", &pid.to_string(), "--json", "--when", level])
+        .args(&["--poll", "100ms", "-o"])
+        .arg(folder.path())
+        .spawn()
+        .until_it_says("\"event\":\"status\"");
+    running.signal(libc::SIGINT);
+    let run = running.finish();
+    let of_json = |line: &str| serde_json::from_str::<serde_json::Value>(line).expect("JSON");
+    let mut lines = run.stdout.lines().map(of_json);
+    let status = lines.find(|line| line["event"] == "status");
+    let status = status.expect("it said so");
+    let value = status["conditions"][0]["value"].as_str();
+    value.expect("a value").to_owned()
+}
+
+fn mebibytes(pid: u32, level: &str) -> f64 {
+    let value = value_of(pid, level);
+    let number = value.strip_suffix("MiB").and_then(|n| n.parse().ok());
+    number.unwrap_or_else(|| panic!("{level}: {value}"))
+}
+
+#[test]
+fn n25_shared_memory_that_is_the_programs_own_counts_as_its_memory() {
+    for kind in ["memfd", "tmpfs", "anonymous"] {
+        let child = sharer(kind, 0);
+        let memory = mebibytes(child.pid(), "memory > 1TiB");
+        // The interpreter itself has some MiB.
+        assert!((64.0..96.0).contains(&memory), "{kind}: {memory} MiB");
+    }
+}
+
+#[test]
+fn n25_memory_that_several_processes_share_counts_once_in_all() {
+    let child = sharer("memfd", 3);
+    let memory = mebibytes(child.pid(), "memory > 1TiB");
+    assert!((16.0..48.0).contains(&memory), "{memory} MiB");
+    // ProcDump for Linux counts what is resident, in each process in full.
+    let linux = mebibytes(child.pid(), "rss+swap > 1TiB");
+    assert!((64.0..112.0).contains(&linux), "{linux} MiB");
+}
+
+/// The heap of ZGC lies in a memfd, which it maps three times: `RssShmem` is three times its size.
+#[test]
+fn n25_the_heap_of_zgc_counts_and_counts_once() {
+    let classes = compile(&Program::java("Idle.java"));
+    let mut java = Command::new("java");
+    java.args([
+        "-XX:+UseZGC",
+        "-Xms256m",
+        "-Xmx256m",
+        "-XX:+AlwaysPreTouch",
+        "-cp",
+    ]);
+    let mut java = Child::start(java.arg(classes).arg("Idle"));
+    java.lines_until("ready");
+    let memory = mebibytes(java.pid(), "memory > 1TiB");
+    assert!((256.0..500.0).contains(&memory), "{memory} MiB");
+    java.end_input();
 }

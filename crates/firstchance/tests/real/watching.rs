@@ -66,16 +66,89 @@ fn memory_threads_and_descriptors_are_seen_with_their_figures() {
 }
 
 #[test]
-fn a_counter_that_has_no_value_is_said() {
+fn n25_a_counter_or_page_that_there_is_not_is_refused_at_the_beginning_with_what_there_is() {
     let folder = folder();
-    let mut victim = Victim::start(&["idle"]);
-    let when = r#"counter "/proc/PID/no-such-file:1" > 3"#;
-    let running = watch(&victim.pid_text(), when, &["--poll", "100ms"], &folder)
-        .spawn()
-        .until_it_says("/proc/PID/no-such-file:1 has no value here");
-    running.signal(libc::SIGINT);
-    running.finish();
+    let program = file_in(&folder, "has-no-such-counter");
+    std::fs::copy(victim_exe(), &program).expect("a copy");
+    let mut victim = Victim::start_by(Command::new(&program).arg("idle"));
+    for (when, words) in [
+        (r#"counter "/proc/PID/no-such-file:1" > 3"#, "No such file"),
+        (
+            r#"counter "/proc/meminfo:MemAvailible" > 3"#,
+            "MemAvailable",
+        ),
+        (
+            r#"counter "/proc/PID/stat:99/s" > 3"#,
+            "no such line or column",
+        ),
+        (
+            r#"http "https://127.0.0.1/" slower than 1s"#,
+            "HTTPS is not supported",
+        ),
+        (
+            r#"http "127.0.0.1:80" slower than 1s"#,
+            "http://127.0.0.1:8080/health",
+        ),
+        (
+            r#"threads > 100 and counter "memory.current" > 3"#,
+            "cgroup/FILE",
+        ),
+        (
+            r#"counter "\Process(*)\Handles" > 3"#,
+            r"\Process(*)\Handle Count",
+        ),
+    ] {
+        for target in [
+            &["watch", &victim.pid_text()][..],
+            &["watch", "has-no-such-counter", "--each"],
+        ] {
+            let command = Firstchance::new(target).args(&["--when", when, "-o"]);
+            let run = command.arg(folder.path()).run();
+            run.assert_code(1).assert_says(words);
+            assert!(!run.stdout.contains("Press Ctrl-C"), "{run:#?}");
+        }
+    }
+    let started = file_in(&folder, "started");
+    let when = r#"counter "/proc/meminfo:MemAvailible" > 3"#;
+    let command = Firstchance::new(&["run", "--when", when, "--", "touch"]);
+    command.arg(&started).run().assert_code(1);
+    assert!(!started.exists(), "the program must not be started");
     victim.assert_alive();
+}
+
+/// A process that starts later may have no value where others have.
+#[test]
+fn n25_a_counter_that_one_of_several_lacks_is_said() {
+    let folder = folder();
+    let program = file_in(&folder, "one-of-several");
+    std::fs::copy(victim_exe(), &program).expect("a copy");
+    let start = || Victim::start_by(Command::new(&program).arg("idle"));
+    let (mut one, mut other) = (start(), start());
+    let when = format!(
+        "counter \"/proc/PID/task/{}/stat:4\" > 999999999",
+        one.pid()
+    );
+    let dumps = tempfile::tempdir_in(folder.path()).expect("a folder");
+    let running = watch(
+        "one-of-several",
+        &when,
+        &["--each", "--poll", "100ms"],
+        &dumps,
+    )
+    .spawn()
+    .until_it_says("has no value here");
+    running.signal(libc::SIGINT);
+    let run = running.finish();
+    let note = run
+        .stdout
+        .lines()
+        .find(|line| line.contains("no value here"));
+    assert!(
+        note.expect("a note").contains(&other.pid_text()),
+        "{run:#?}"
+    );
+    one.assert_alive();
+    other.assert_alive();
 }
 
 #[test]

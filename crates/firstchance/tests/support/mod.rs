@@ -6,6 +6,7 @@
 
 #![allow(dead_code, unused_imports, reason = "each test program uses a part")]
 
+mod cgroup;
 mod child;
 mod firstchance;
 mod global;
@@ -18,6 +19,7 @@ mod victim;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+pub(crate) use cgroup::Group;
 pub(crate) use child::{Child, proc_status, state_of, threads_of};
 pub(crate) use firstchance::{Dumped, Firstchance, Run, Running, files_in};
 pub(crate) use global::{Sysctl, only_one};

@@ -1,8 +1,11 @@
 //! Values in files of `/proc` and `/sys` that a counter names as `FILE[:KEY[.PART]]`; the notation is
 //! described in [`counters`](super::counters).
 
-use super::proc::{ProcDir, machine};
-use std::{fs, path::PathBuf};
+use super::{
+    cgroup::Groups,
+    proc::{ProcDir, machine, values},
+};
+use std::{fs, io, path::PathBuf};
 
 /// Returns the time that the processors have been busy so far, in seconds per processor
 /// (`/proc/stat`, line `cpu`: user, nice, system, idle, iowait, irq, softirq, steal).
@@ -16,126 +19,73 @@ pub(super) fn busy_time_per_processor() -> Option<f64> {
         .filter_map(|t| t.parse().ok())
         .collect();
     let busy: u64 = ticks.iter().take(8).sum::<u64>() - ticks.get(3)? - ticks.get(4)?;
-    let cpus = text
-        .lines()
-        .filter(|line| line.starts_with("cpu"))
-        .count()
-        .max(2)
-        - 1;
-    Some(busy as f64 / machine::ticks() as f64 / cpus as f64)
+    let processors = machine::processors(text.as_bytes());
+    Some(busy as f64 / machine::ticks() as f64 / f64::from(processors))
 }
 
-/// Returns the value that `FILE[:KEY[.PART]]` names; `None` if there is none.
-pub(super) fn look_up(dir: &ProcDir, path: &str) -> Option<f64> {
+/// Why a path names no value.
+#[derive(Debug)]
+pub(super) enum Missing {
+    /// It is no path of a counter.
+    Notation,
+    /// A file cannot be read, and why.
+    File(String),
+    /// No control group of the process has a file of this name.
+    OfGroup(String),
+    /// The file with this text has no such line, part or column.
+    Line(String),
+    /// What is there is no number.
+    Number,
+}
+
+type Found<T> = Result<T, Missing>;
+
+/// Returns the value that `FILE[:KEY[.PART]]` names.
+///
+/// # Errors
+/// What is missing, if there is none.
+pub(super) fn look_up(dir: &ProcDir, path: &str) -> Found<f64> {
     let (file, key) = match path.split_once(':') {
         Some((file, key)) => (file, Some(key)),
         None => (path, None),
     };
     let text = read(dir, file)?;
     match key {
-        None => first_number(text.split_ascii_whitespace()),
-        Some(key) => find(&text, key),
+        None => values::first_number(text.split_ascii_whitespace()).ok_or(Missing::Number),
+        Some(key) => values::find(&text, key).ok_or(Missing::Line(text)),
     }
 }
 
-fn read(dir: &ProcDir, file: &str) -> Option<String> {
+fn read(dir: &ProcDir, file: &str) -> Found<String> {
+    let failed = |error: io::Error| Missing::File(format!("reading {file} failed: {error}"));
     if file.split('/').any(|part| part == "..") {
-        return None;
+        return Err(Missing::Notation);
     }
     if let Some(own) = file.strip_prefix("/proc/PID/") {
-        return String::from_utf8(dir.read(own).ok()?).ok();
+        let text = dir.read(own).map_err(failed)?;
+        return String::from_utf8(text).map_err(|_| Missing::Number);
     }
     if let Some(name) = file.strip_prefix("cgroup/") {
-        return fs::read_to_string(cgroup_folder(dir, name)?.join(name)).ok();
+        let mut folders = groups_with_files(dir, name).into_iter();
+        let path = folders.find_map(|folder| Some(folder.join(name)).filter(|path| path.exists()));
+        let path = path.ok_or_else(|| Missing::OfGroup(name.to_owned()))?;
+        return fs::read_to_string(path).map_err(failed);
     }
-    (file.starts_with("/proc/") || file.starts_with("/sys/"))
-        .then(|| fs::read_to_string(file).ok())?
-}
-
-/// Returns the folder of the target's control group that has this file: in the unified hierarchy
-/// (v2), else of the v1 controller with which the file's name begins (`memory.usage_in_bytes`:
-/// memory).
-fn cgroup_folder(dir: &ProcDir, name: &str) -> Option<PathBuf> {
-    let text = String::from_utf8(dir.read("cgroup").ok()?).ok()?;
-    let line = |wanted: &dyn Fn(&str) -> bool| {
-        text.lines().find_map(|line| {
-            let mut fields = line.splitn(3, ':');
-            let controllers = fields.nth(1)?;
-            wanted(controllers).then(|| fields.next().map(str::to_owned))?
-        })
-    };
-    let controller = name.split('.').next()?;
-    let roots = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
-    let unified = line(&|controllers| controllers.is_empty());
-    let folders = unified
-        .into_iter()
-        .flat_map(|path| roots.map(|root| join(root, &path)));
-    let v1 = line(&|controllers| controllers.split(',').any(|c| c == controller));
-    let v1 = v1.map(|path| join(&format!("/sys/fs/cgroup/{controller}"), &path));
-    folders.chain(v1).find(|folder| folder.join(name).exists())
-}
-
-fn join(root: &str, path: &str) -> PathBuf {
-    PathBuf::from(format!("{root}{path}"))
-}
-
-/// Returns the value for a key in the text of a file: a name as in `MemAvailable`, a name and a
-/// part as in `some.avg10`, or the number of a column of the first line. Values in kB are returned
-/// in bytes.
-pub(crate) fn find(text: &str, key: &str) -> Option<f64> {
-    if let Ok(column) = key.parse::<usize>() {
-        // The name of a process in `stat` may contain blanks, so columns are counted from its end.
-        let (skipped, rest) = match text.rfind(')') {
-            Some(close) => (2, &text[close + 1..]),
-            None => (0, text),
-        };
-        let at = column.checked_sub(skipped + 1)?;
-        return rest.split_ascii_whitespace().nth(at)?.parse().ok();
+    match file.starts_with("/proc/") || file.starts_with("/sys/") {
+        true => fs::read_to_string(file).map_err(failed),
+        false => Err(Missing::Notation),
     }
-    let (name, part) = match key.split_once('.') {
-        Some((name, part)) => (name, Some(part)),
-        None => (key, None),
-    };
-    text.lines().find_map(|line| {
-        let mut words = line.split([' ', '\t', ':']).filter(|word| !word.is_empty());
-        if words.next()? != name {
-            return None;
-        }
-        let rest: Vec<&str> = words.collect();
-        match part {
-            Some(part) => rest
-                .iter()
-                .find_map(|word| word.strip_prefix(part)?.strip_prefix('=')?.parse().ok()),
-            None if rest.last() == Some(&"kB") => {
-                first_number(rest.into_iter()).map(|n| n * 1024.0)
-            }
-            None => first_number(rest.into_iter()),
-        }
-    })
 }
 
-fn first_number<'w>(mut words: impl Iterator<Item = &'w str>) -> Option<f64> {
-    words.next()?.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::find;
-
-    #[test]
-    fn values_are_found_by_line_by_part_and_by_column() {
-        let pressure = "some avg10=1.25 avg60=0.00 total=9\nfull avg10=0.50 avg60=0.00 total=3\n";
-        assert_eq!(find(pressure, "full.avg10"), Some(0.5));
-        assert_eq!(
-            find("MemTotal: 10 kB\nMemAvailable:   4 kB\n", "MemAvailable"),
-            Some(4096.0)
-        );
-        assert_eq!(
-            find("usage_usec 77\nnr_throttled 3\n", "nr_throttled"),
-            Some(3.0)
-        );
-        assert_eq!(find("1.50 0.70 0.30 1/99 123\n", "1"), Some(1.5));
-        assert_eq!(find("9 (a b) c) S 1 2 3\n", "4"), Some(1.0));
-        assert_eq!(find("x 1", "y"), None);
-    }
+/// Returns the folders of the target's control groups in which this file is looked for: in the unified
+/// hierarchy (v2), then in that of the v1 controller with which the file's name begins
+/// (`memory.usage_in_bytes`: memory).
+pub(super) fn groups_with_files(dir: &ProcDir, name: &str) -> Vec<PathBuf> {
+    let groups = Groups::of(dir);
+    let controller = name.split('.').next().unwrap_or(name);
+    let both = [groups.v2(), groups.v1(controller)];
+    both.into_iter()
+        .flatten()
+        .map(|folder| folder.path)
+        .collect()
 }

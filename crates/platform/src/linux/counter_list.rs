@@ -7,7 +7,10 @@ pub(crate) const KNOWN: [(&str, &str); 40] = [
         r"\Process(*)\% Processor Time",
         "CPU of the process, of one processor",
     ),
-    (r"\Process(*)\Private Bytes", "private memory"),
+    (
+        r"\Process(*)\Private Bytes",
+        "memory of its own, as the level `memory`",
+    ),
     (r"\Process(*)\Working Set", "resident memory"),
     (r"\Process(*)\Virtual Bytes", "address space"),
     (r"\Process(*)\Thread Count", "threads"),

@@ -8,6 +8,7 @@
 
 use super::{
     counter_files::{busy_time_per_processor, look_up},
+    own_memory,
     proc::{ProcDir, machine, stat::Stat, status},
 };
 use snapshot::{ProcessKey, Time};
@@ -38,12 +39,17 @@ impl Counters {
             Some(plain) => (plain, true),
             None => (path, false),
         };
-        let value = look_up(dir, plain)?;
+        let value = look_up(dir, plain).ok()?;
         if rate {
             self.rate(dir.key, path, value, now)
         } else {
             Some(value)
         }
+    }
+
+    /// Returns whether an instance of `\Process(INSTANCE)` means any process.
+    pub(crate) fn has_instance(&mut self, dir: &ProcDir, instance: &str, stat: &Stat) -> bool {
+        self.instance(dir, instance, stat).is_some()
     }
 
     /// Forgets the values of a process that has ended.
@@ -93,7 +99,7 @@ impl Counters {
                 let used = machine::ticks_to_duration(stat.user_ticks + stat.kernel_ticks);
                 self.rate(dir.key, path, used.as_secs_f64() * 100.0, now)
             }
-            "private bytes" => Some(status::private(&status_text()?) as f64),
+            "private bytes" => Some(own_memory::own(dir, &status_text()?) as f64),
             "working set" => status::bytes(&status_text()?, "VmRSS").map(|bytes| bytes as f64),
             "virtual bytes" => Some(stat.virtual_bytes as f64),
             "thread count" => Some(f64::from(stat.threads)),

@@ -1,7 +1,11 @@
 //! What `firstchance doctor` checks on Linux: whether each mechanism that a dump or a watch uses
 //! works here, and what to do if it does not.
 
-use super::rights::{has_ptrace_capability, yama_scope};
+use super::{
+    cgroup::{Groups, limits},
+    proc::ProcDir,
+    rights::{has_ptrace_capability, yama_scope},
+};
 use crate::{Finding, Health};
 use std::{fs, path::Path};
 
@@ -182,10 +186,9 @@ fn live_memory() -> Finding {
 }
 
 fn memory_limit() -> Finding {
-    let limit = fs::read_to_string("/sys/fs/cgroup/memory.max")
-        .or_else(|_| fs::read_to_string("/sys/fs/cgroup/memory/memory.limit_in_bytes"));
-    let bytes = limit.ok().and_then(|text| text.trim().parse::<u64>().ok());
-    match bytes.filter(|&bytes| bytes < 1 << 50) {
+    let own = ProcDir::open_pid(std::process::id()).ok();
+    let memory = own.and_then(|own| limits::memory(&Groups::of(&own)));
+    match memory.map(|memory| memory.limit) {
         Some(bytes) if bytes < 64 << 20 => finding(
             "memory limit",
             Health::Weak,

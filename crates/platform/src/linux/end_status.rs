@@ -23,7 +23,7 @@ fn of_zombie(process: ProcessKey) -> Option<i32> {
 }
 
 /// Decodes a wait status (wait(2)).
-fn decode(status: i32) -> EndStatus {
+pub(crate) fn decode(status: i32) -> EndStatus {
     match status & 0x7f {
         0 => EndStatus::Code((status >> 8 & 0xff) as u32),
         signal => EndStatus::Signal(signal),

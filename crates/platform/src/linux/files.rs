@@ -4,11 +4,14 @@
 //! `O_NOFOLLOW`), so that nobody can redirect us while we work. A partial file is locked (flock(2))
 //! as long as its writer lives.
 
-use super::{acl, sys::memory::Mapping};
-use crate::{FileBytes, Space, Trusted, failpoint};
+use super::{
+    acl, space,
+    sys::{memory::Mapping, page_cache},
+};
+use crate::{FileBytes, Trusted, failpoint};
 use rustix::fs::{
     AtFlags, FallocateFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, fallocate,
-    fchmod, flock, fstat, fstatvfs, linkat, openat, renameat, renameat_with, statat, unlinkat,
+    fchmod, flock, fstat, linkat, openat, renameat, renameat_with, statat, unlinkat,
 };
 use rustix::io::retry_on_intr;
 use snapshot::Region;
@@ -36,6 +39,8 @@ pub(crate) struct RawOutput {
 
 /// The alignment of direct writes in bytes: the largest logical block size of common disks.
 const BLOCK: usize = 4096;
+/// The number of bytes from which on a write is waited for, where it cannot go past the page cache.
+const LARGE: usize = 64 << 10;
 
 /// Makes `name.partial` in `folder`. Only its owner can read it, whatever the umask.
 ///
@@ -51,8 +56,10 @@ pub(crate) fn create_output(folder: &Path, name: &str, overwrite: bool) -> io::R
     }
     let file = create_held(&folder, &partial)?;
     let past_cache = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::DIRECT;
-    let direct = openat(&folder, &partial, past_cache, Mode::empty()).ok();
-    let direct = direct
+    let opened = failpoint("direct")
+        .and_then(|()| Ok(openat(&folder, &partial, past_cache, Mode::empty())?));
+    let direct = opened
+        .ok()
         .map(File::from)
         .filter(|direct| is_same(direct, &file));
     Ok(RawOutput {
@@ -192,7 +199,7 @@ impl RawOutput {
             // Some file systems cannot do it (ZFS, some network file systems): check the free space
             // instead.
             Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {
-                let free = space(&self.file)?.free;
+                let free = space::of(&self.file)?.free;
                 if free < bytes {
                     Err(io::ErrorKind::StorageFull.into())
                 } else {
@@ -212,11 +219,22 @@ impl RawOutput {
         match self.direct.as_ref().filter(|_| aligned) {
             Some(direct) => match direct.write_all_at(bytes, offset) {
                 Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
-                    self.file.write_all_at(bytes, offset)
+                    self.write_through_cache(offset, bytes)
                 }
                 result => result,
             },
-            None => self.file.write_all_at(bytes, offset),
+            None => self.write_through_cache(offset, bytes),
+        }
+    }
+
+    /// Writes through the page cache, but leaves nothing large in it. Its pages count as memory of our
+    /// control group, and in a container that is the target's: a dump near its limit would have the
+    /// kernel kill.
+    fn write_through_cache(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(bytes, offset)?;
+        match bytes.len() < LARGE {
+            true => Ok(()),
+            false => page_cache::write_out(&self.file, offset, bytes.len()),
         }
     }
 
@@ -292,21 +310,6 @@ impl RawOutput {
     pub(crate) fn remove(&self) {
         let _ = unlinkat(&self.folder, &self.partial, AtFlags::empty());
     }
-}
-
-/// Returns the space of the file system that `folder` is on.
-pub(crate) fn space_at(folder: &Path) -> io::Result<Space> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    space(&rustix::fs::open(folder, flags, Mode::empty())?.into())
-}
-
-fn space(file: &File) -> io::Result<Space> {
-    let found = fstatvfs(file)?;
-    let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
-    Ok(Space {
-        free: bytes(found.f_bavail),
-        total: bytes(found.f_blocks),
-    })
 }
 
 /// Maps the file that is behind a mapping of a process.

@@ -1,7 +1,7 @@
 //! The parsers of `/proc` files, for fuzzing: a process can write much of its own choice into them,
 //! such as its name and the paths of what it maps.
 
-use super::proc::{machine, smaps, stat, status};
+use super::proc::{machine, smaps, stat, status, values};
 use snapshot::maps;
 
 /// Feeds every parser with the same bytes.
@@ -24,6 +24,7 @@ pub fn parse_proc(bytes: &[u8]) {
     );
     let _ = machine::remote_devices(bytes);
     let _ = machine::belonging(bytes);
+    super::cgroup::parse(&String::from_utf8_lossy(bytes));
     let _ = super::facts::strings(bytes);
-    let _ = super::counter_files::find(&String::from_utf8_lossy(bytes), "some.avg10");
+    let _ = values::find(&String::from_utf8_lossy(bytes), "some.avg10");
 }

@@ -51,6 +51,10 @@ impl Host for LinuxHost {
         self.sampler.sample(now, key, measures)
     }
 
+    fn expect(&self, process: Option<ProcessKey>, measure: &Measure) -> Result<()> {
+        super::available::expect(process, measure)
+    }
+
     fn report_to(&mut self, sink: HostSink) -> Result<()> {
         self.watcher = Some(Watcher::begin(sink)?);
         Ok(())

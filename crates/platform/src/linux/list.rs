@@ -2,6 +2,7 @@
 
 use super::{
     facts::{name_of, strings},
+    own_memory,
     proc::{self, ProcDir, machine, stat, stat::Stat, status},
 };
 use crate::{Detail, Error, ErrorKind, ProcessEntry, Result};
@@ -121,7 +122,7 @@ impl Figures {
         let user = self.users.get(&uid).cloned();
         entry.user = user.unwrap_or_else(|| uid.to_string());
         entry.started = machine::start_time(entry.key.start, self.boot);
-        entry.private = status::private(&status);
+        entry.private = own_memory::own(proc, &status);
         entry.resident = status::bytes(&status, "VmRSS").unwrap_or(0);
         entry.handles = proc.descriptors().map(|count| count as u32);
         entry.mapped = mappings(proc);

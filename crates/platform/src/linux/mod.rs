@@ -6,8 +6,11 @@
 
 mod acl;
 mod arch;
+mod available;
 mod bpf_programs;
 mod capture;
+mod cgroup;
+pub(crate) mod command;
 mod counter_files;
 mod counter_list;
 mod counters;
@@ -35,6 +38,7 @@ mod mapped_files;
 mod memory;
 mod monitor;
 mod namespace_init;
+mod own_memory;
 mod pages;
 pub(crate) mod postmortem;
 mod probe_patches;
@@ -44,6 +48,7 @@ pub(crate) mod registry;
 mod rights;
 mod sample;
 mod shared_objects;
+mod space;
 mod stop;
 mod stopped_threads;
 mod sys;
@@ -57,13 +62,13 @@ mod watch;
 pub(crate) use doctor::doctor;
 pub(crate) use files::{
     RawOutput, create_output, map_file, open_plain, patch_file, read_trusted, remove_left_over,
-    space_at,
 };
 pub(crate) use image_files::ImageFiles;
 pub(crate) use launched::RawLaunched;
 pub(crate) use monitor::{MonitorListener, cancel_monitors};
 pub(crate) use proc::machine::system;
 pub use register_store::RegisterStore;
+pub(crate) use space::at as space_at;
 pub(crate) use sys::signals::on_interrupt;
 pub(crate) use terminal::terminal_width;
 

@@ -5,6 +5,7 @@
 //! process of that name started first. Here the target's own name, or `*`, means the target.
 
 use super::{facts::base_name, list, measure::value, pdh::Pdh, process::Process};
+use crate::{Error, ErrorKind, Result};
 use snapshot::{Measure, ProcessKey, Time};
 use std::collections::HashMap;
 
@@ -82,6 +83,21 @@ pub(crate) const KNOWN: [(&str, &str); 22] = [
         ".NET Framework's exceptions, a second",
     ),
 ];
+
+/// Checks that there is a counter. One of `\Process(INSTANCE)` is not asked for at PDH, which does not
+/// know all of the instances that are known here.
+///
+/// # Errors
+/// If there is none, with what there is.
+pub(crate) fn expect(path: &str) -> Result<()> {
+    if process_counter(path).is_some() || Pdh::default().has(path) {
+        return Ok(());
+    }
+    let what = format!("Windows has no counter {path}");
+    let advice =
+        "`firstchance counters` lists those that are often used, `typeperf -q` all of them.";
+    Err(Error::new(ErrorKind::Unsupported, what).advise(advice))
+}
 
 impl Counters {
     /// Returns the value of a counter; `None` if there is no such counter. A rate needs two

@@ -20,6 +20,11 @@ pub(crate) fn value(process: &Process, measure: &Measure) -> Option<f64> {
         } else {
             0.0
         }),
-        Measure::Cpu | Measure::Counter(_) | Measure::Http(_) => None,
+        Measure::RssAndSwap
+        | Measure::MemoryOfLimit
+        | Measure::CpuLimit
+        | Measure::Cpu
+        | Measure::Counter(_)
+        | Measure::Http(_) => None,
     }
 }

@@ -4,6 +4,7 @@
 mod breakpoints;
 mod capture;
 mod clone;
+pub(crate) mod command;
 mod console;
 mod context;
 mod counters;

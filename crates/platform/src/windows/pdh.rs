@@ -41,6 +41,12 @@ unsafe impl Send for Query {}
 unsafe impl Sync for Query {}
 
 impl Pdh {
+    /// Returns whether there is a counter with this path.
+    pub(crate) fn has(&mut self, path: &str) -> bool {
+        let functions = *self.functions.get_or_insert_with(Functions::load);
+        functions.is_some_and(|functions| Query::open(functions, path).is_some())
+    }
+
     /// Returns the value of a counter; `None` if it cannot be read. A rate needs two readings, so
     /// its first is `None`.
     pub(crate) fn read(&mut self, path: &str) -> Option<f64> {

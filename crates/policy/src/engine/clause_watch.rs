@@ -3,7 +3,7 @@
 
 use super::{SuppressReason, process::CpuRate};
 use crate::{Clause, Condition, Gauge, Level, Limits, Trigger};
-use snapshot::{Sample, Time};
+use snapshot::{Measure, Sample, Time};
 use std::time::Duration;
 
 /// The shortest time that a timer is set to: `every 0s` must not keep the engine busy for ever.
@@ -335,11 +335,19 @@ fn reading(level: &Level, sample: &Sample, cpu: &CpuRate, cpus: u32) -> Option<(
     };
     match gauge {
         // A sample without CPU time leaves the last rate standing, but it proves nothing now.
-        Some(Gauge::Cpu | Gauge::CoreCpu) if sample.cpu.is_none() => None,
-        Some(Gauge::Cpu) => cpu
-            .current()
-            .map(|(n, since)| (n * 100.0 / f64::from(cpus), since)),
-        Some(Gauge::CoreCpu) => cpu.current().map(|(n, since)| (n * 100.0, since)),
-        _ => Some((sample.value(&level.measure())?, sample.at)),
+        Some(Gauge::Cpu | Gauge::CoreCpu | Gauge::CpuOfLimit) if sample.cpu.is_none() => None,
+        Some(Gauge::Cpu) => percent_of(f64::from(cpus), cpu),
+        Some(Gauge::CoreCpu) => percent_of(1.0, cpu),
+        Some(Gauge::CpuOfLimit) => percent_of(sample.value(&Measure::CpuLimit)?, cpu),
+        Some(Gauge::MemoryOfLimit) => {
+            Some((sample.value(&Measure::MemoryOfLimit)? * 100.0, sample.at))
+        }
+        _ => Some((sample.value(level.measures().first()?)?, sample.at)),
     }
+}
+
+/// The rate as a percentage of so many processors.
+fn percent_of(processors: f64, cpu: &CpuRate) -> Option<(f64, Time)> {
+    let (used, since) = cpu.current()?;
+    Some((used * 100.0 / processors, since))
 }

@@ -48,9 +48,7 @@ impl RuleSet {
                     continue;
                 }
                 for condition in &definition.when {
-                    if let Condition::Holds { all, .. } = condition {
-                        measures.extend(all.iter().map(crate::Level::measure));
-                    }
+                    measures.extend(condition.measures());
                     wake.add(condition, &mut self.places);
                     wake.acts |= condition.needs_attachment() && definition.action != Action::None;
                 }

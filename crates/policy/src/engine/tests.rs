@@ -6,6 +6,7 @@ use snapshot::{EndStatus, Exception, Measure, Sample, TargetEvent};
 use std::{collections::HashMap, time::Duration};
 
 mod levels;
+mod of_limit;
 mod random;
 mod series;
 mod share;
@@ -210,6 +211,8 @@ impl Machine {
                     continue;
                 }
                 "memory" => Measure::Memory,
+                "group" => Measure::MemoryOfLimit,
+                "limit" => Measure::CpuLimit,
                 "rss" => Measure::Rss,
                 "threads" => Measure::Threads,
                 "handles" => Measure::Handles,

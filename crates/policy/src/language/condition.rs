@@ -11,8 +11,8 @@ use crate::{
 use std::time::Duration;
 
 /// What a condition can begin with; for the error message.
-const BEGINNINGS: &str = "a condition: cpu, core-cpu, memory, rss, virtual, threads, handles, \
-    counter, hang, http, exception, unhandled exception, signal, breakpoint, module, thread, \
+const BEGINNINGS: &str = "a condition: cpu, core-cpu, memory, rss, rss+swap, virtual, threads, \
+    handles, counter, hang, http, exception, unhandled exception, signal, breakpoint, module, thread, \
     debug string, exit, now or every";
 
 impl Parser<'_> {
@@ -43,7 +43,7 @@ impl Parser<'_> {
     fn holds(&mut self, first: Level) -> Parsed<Condition> {
         let mut all = vec![first];
         while self.eat("and") {
-            let expected = "a level: cpu, core-cpu, memory, rss, virtual, threads, handles, \
+            let expected = "a level: cpu, core-cpu, memory, rss, rss+swap, virtual, threads, handles, \
                             counter, hang or http";
             all.push(self.level()?.ok_or_else(|| self.expected(expected))?);
         }
@@ -92,13 +92,28 @@ impl Parser<'_> {
         let signs = Comparison::ALL;
         let comparison = signs.into_iter().find(|c| self.eat_sign(c.sign()));
         let comparison = comparison.ok_or_else(|| self.expected(">=, >, <= or <"))?;
-        let unit = gauge.unit();
-        let threshold = self.value(example(unit), |word| threshold(unit, word))?;
+        let (gauge, threshold) = self.threshold(gauge)?;
         Ok(Level::Compare {
             gauge,
             comparison,
             threshold,
         })
+    }
+
+    /// `85%`, `2GiB`, `90% of limit`; the last is another gauge.
+    fn threshold(&mut self, gauge: Gauge) -> Parsed<(Gauge, f64)> {
+        let of = |word: &str| word.eq_ignore_ascii_case("of");
+        let is_part = matches!(self.peek_second(), TokenKind::Word(word) if of(word));
+        let unit = if is_part { Unit::Percent } else { gauge.unit() };
+        let value = self.value(example(unit), |word| threshold(unit, word))?;
+        if !is_part {
+            return Ok((gauge, value));
+        }
+        let of_limit = gauge.of_limit();
+        let gauge = of_limit.ok_or_else(|| self.error("`of limit` goes with cpu and memory"))?;
+        self.expect("of")?;
+        self.expect("limit")?;
+        Ok((gauge, value))
     }
 
     fn event(&mut self) -> Parsed<Condition> {
@@ -270,6 +285,11 @@ fn threshold(unit: Unit, word: &str) -> Result<f64, String> {
     let percentage = word.strip_suffix('%');
     match unit {
         Unit::Percent => plain_number(percentage.unwrap_or(word)).filter(|n| *n >= 0.0),
+        Unit::Bytes if percentage.is_some() => {
+            return Err(format!(
+                "`{word}` is no size, such as 2GiB; of the limit of the control group it is `{word} of limit`"
+            ));
+        }
         Unit::Bytes => return parse_size(word).map(|bytes| bytes as f64),
         Unit::Count => word.parse::<u32>().ok().map(f64::from),
         Unit::Number => match parse_size(word) {

@@ -68,7 +68,10 @@ impl Display for Level {
                 gauge,
                 comparison,
                 threshold,
-            } => write!(f, "{gauge} {comparison} {}", gauge.unit().print(*threshold)),
+            } => {
+                write!(f, "{gauge} {comparison} {}", gauge.unit().print(*threshold))?;
+                f.write_str(gauge.limited().map_or("", |_| " of limit"))
+            }
             Level::Hang => f.write_str("hang"),
             Level::Http { url, slower_than } => {
                 let limit = print_duration(*slower_than);
@@ -83,7 +86,9 @@ impl Display for Gauge {
         if let Gauge::Counter(path) = self {
             return write!(f, "counter {}", Quoted(path));
         }
-        let word = Gauge::WORDS.iter().find(|(_, gauge)| gauge == self);
+        let limited = self.limited();
+        let named = limited.as_ref().unwrap_or(self);
+        let word = Gauge::WORDS.iter().find(|(_, gauge)| gauge == named);
         f.write_str(word.map_or("", |(word, _)| word))
     }
 }

@@ -23,10 +23,14 @@ fn same<T: FromStr<Err = ParseError> + ToString + PartialEq + std::fmt::Debug>(c
 fn every_condition_of_the_design_is_printed_as_it_was_written() {
     same::<Condition>(&[
         "cpu >= 85% for 10s",
+        "cpu >= 85% of limit for 10s",
         "core-cpu > 150%",
+        "memory >= 90% of limit",
+        "memory < 12.5% of limit and cpu > 1% of limit for 5s",
         "memory >= 2GiB",
         "memory < 100MiB",
         "rss <= 500MB for 500ms",
+        "rss+swap >= 500MB",
         "virtual > 1TiB",
         "threads > 100",
         "handles >= 1000 for 5m",
@@ -74,6 +78,7 @@ fn what_means_the_same_is_printed_the_same() {
         ("  CPU  >  12.5%  ", "cpu > 12.5%"),
         ("memory >= 1.5gib", "memory >= 1536MiB"),
         ("memory >= 1024KiB", "memory >= 1MiB"),
+        ("CPU>=85 OF Limit", "cpu >= 85% of limit"),
         (r#"counter "x" > 2KiB"#, r#"counter "x" > 2048"#),
         (r#"counter "x" > 20%"#, r#"counter "x" > 20"#),
         ("signal usr1", "signal SIGUSR1"),
@@ -177,6 +182,14 @@ fn an_error_says_what_was_expected_where() {
         "`100` is no size, such as 100MiB, 2GiB or 500MB\n    memory > 100\n             ^",
     );
     fails::<Condition>(
+        "memory > 90%",
+        "`90%` is no size, such as 2GiB; of the limit of the control group it is `90% of limit`\n    memory > 90%\n             ^",
+    );
+    fails::<Condition>(
+        "core-cpu > 5% of limit",
+        "`of limit` goes with cpu and memory\n    core-cpu > 5% of limit\n                  ^",
+    );
+    fails::<Condition>(
         "cpu > 5% for 3s and hang",
         "`for` comes last and holds for all that `and` joins\n    cpu > 5% for 3s and hang\n                    ^",
     );
@@ -186,7 +199,7 @@ fn an_error_says_what_was_expected_where() {
     );
     fails::<Condition>(
         "cpu > 5% and exit",
-        "expected a level: cpu, core-cpu, memory, rss, virtual, threads, handles, counter, hang or http, not `exit`\n    cpu > 5% and exit\n                 ^",
+        "expected a level: cpu, core-cpu, memory, rss, rss+swap, virtual, threads, handles, counter, hang or http, not `exit`\n    cpu > 5% and exit\n                 ^",
     );
     fails::<Condition>(
         "exception \"é",
@@ -231,6 +244,10 @@ fn an_error_says_what_was_expected_where() {
         "debug",
         "\"now\"",
         "cpu => 5%",
+        "memory > 1GiB of limit",
+        "memory > 90% of",
+        "cpu > 90% of it",
+        "threads > 9 of limit",
     ] {
         assert!(wrong.parse::<Condition>().is_err(), "{wrong}");
     }
@@ -291,10 +308,16 @@ fn duration() -> impl Strategy<Value = Duration> {
 
 fn gauge() -> impl Strategy<Value = (Gauge, f64)> {
     let number = -1e6..1e6f64;
+    let of = |unit: Unit| {
+        let words = Gauge::WORDS.into_iter().map(|(_, gauge)| gauge);
+        let limits = [Gauge::CpuOfLimit, Gauge::MemoryOfLimit];
+        let gauges = words.chain(limits).filter(|gauge| gauge.unit() == unit);
+        proptest::sample::select(gauges.collect::<Vec<_>>())
+    };
     prop_oneof![
-        (0usize..2, 0.0..1e6f64).prop_map(|(i, n)| (Gauge::WORDS[i].1.clone(), n)),
-        (2usize..5, 0u64..1 << 53).prop_map(|(i, n)| (Gauge::WORDS[i].1.clone(), n as f64)),
-        (5usize..7, any::<u32>()).prop_map(|(i, n)| (Gauge::WORDS[i].1.clone(), f64::from(n))),
+        (of(Unit::Percent), 0.0..1e6f64),
+        (of(Unit::Bytes), 0u64..1 << 53).prop_map(|(gauge, n)| (gauge, n as f64)),
+        (of(Unit::Count), any::<u32>()).prop_map(|(gauge, n)| (gauge, f64::from(n))),
         (text(), number).prop_map(|(path, n)| (Gauge::Counter(path), n)),
     ]
 }

@@ -96,8 +96,12 @@ fn level_kind(condition: &Condition) -> TriggerKind {
     };
     match all.first() {
         Some(Level::Compare { gauge, .. }) => match gauge {
-            Gauge::Cpu | Gauge::CoreCpu => TriggerKind::Cpu,
-            Gauge::Memory | Gauge::Rss | Gauge::Virtual => TriggerKind::Memory,
+            Gauge::Cpu | Gauge::CoreCpu | Gauge::CpuOfLimit => TriggerKind::Cpu,
+            Gauge::Memory
+            | Gauge::MemoryOfLimit
+            | Gauge::Rss
+            | Gauge::RssAndSwap
+            | Gauge::Virtual => TriggerKind::Memory,
             Gauge::Threads => TriggerKind::Threads,
             Gauge::Handles => TriggerKind::Handles,
             Gauge::Counter(_) => TriggerKind::Counter,

@@ -8,8 +8,8 @@ use crate::{
 use collector::{Destination, DumpOptions};
 use platform::{Error, ErrorKind, Stop};
 use policy::{
-    Action, Clause, Condition, Follow, Free, Limit, Limits, Retention, Rule, Target, Window,
-    parse_when,
+    Action, Clause, Condition, Follow, Free, Gauge, Level, Limit, Limits, Retention, Rule, Target,
+    Window, parse_when,
 };
 use snapshot::{DumpFormat, DumpKind, OperatingSystem};
 use std::{
@@ -278,7 +278,7 @@ pub(crate) fn refuse_unbuilt(rule: &Rule) -> anyhow::Result<()> {
     let conditions = rule.clauses.iter().flat_map(|clause| &clause.when);
     let unbuilt = |c: &&Condition| match os {
         OperatingSystem::Linux => false,
-        OperatingSystem::Windows => matches!(c, Condition::Signal(_)),
+        OperatingSystem::Windows => is_of_linux(c),
     };
     match { conditions }.find(unbuilt) {
         Some(condition) => {
@@ -286,5 +286,21 @@ pub(crate) fn refuse_unbuilt(rule: &Rule) -> anyhow::Result<()> {
             Err(Error::new(ErrorKind::Unsupported, what).into())
         }
         None => Ok(()),
+    }
+}
+
+/// Whether only Linux has what the condition is about.
+fn is_of_linux(condition: &Condition) -> bool {
+    let is_gauge_of_linux = |level: &Level| match level {
+        Level::Compare { gauge, .. } => {
+            let of_linux = [Gauge::RssAndSwap, Gauge::CpuOfLimit, Gauge::MemoryOfLimit];
+            of_linux.contains(gauge)
+        }
+        _ => false,
+    };
+    match condition {
+        Condition::Signal(_) => true,
+        Condition::Holds { all, .. } => all.iter().any(is_gauge_of_linux),
+        _ => false,
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     cli::dump::DumpJson,
     ui::{LineWriter, console},
 };
-use collector::{ExceptionRow, RunEvent, Step};
+use collector::{ExceptionRow, ProgramStep, RunEvent, Step};
 use policy::{FinishReason, SuppressReason};
 use serde_json::{Value, json};
 use snapshot::EndStatus;
@@ -164,8 +164,38 @@ fn object(event: &RunEvent, status: Option<EndStatus>) -> Option<Value> {
             active,
             rate,
         } => json!({ "event": "storm", "pid": process.pid, "active": active, "rate": rate }),
+        RunEvent::Program {
+            process,
+            pid,
+            program,
+            step,
+        } => {
+            let mut object = program_step(step);
+            object["pid"] = json!(process.pid);
+            object["program-pid"] = json!(pid);
+            object["program"] = json!(program);
+            object
+        }
         RunEvent::Step(_) | RunEvent::Dumped(_) => return None,
     })
+}
+
+/// What a program did that a rule has started.
+fn program_step(step: &ProgramStep) -> Value {
+    match step {
+        ProgramStep::Started => json!({ "event": "program-started" }),
+        ProgramStep::GoesOn => json!({ "event": "program-goes-on" }),
+        ProgramStep::Ended {
+            status,
+            took,
+            last_line,
+        } => json!({
+            "event": "program-ended",
+            "status": status.map(EndStatus::number),
+            "seconds": took.as_secs_f64(),
+            "last-line": last_line,
+        }),
+    }
 }
 
 /// The object of one row in the table of exceptions.

@@ -8,9 +8,10 @@ use crate::{
 };
 use collector::{RunEvent, Runner, RunnerHandle, Setup};
 use platform::{Cancel, Error, ErrorKind, Host, Launched, Monitor};
-use policy::{Follow, Rule, Settings, Target};
-use snapshot::EndStatus;
+use policy::{Condition, Follow, Rule, Settings, Target};
+use snapshot::{EndStatus, Measure, ProcessKey};
 use std::{
+    collections::BTreeSet,
     process::ExitCode,
     sync::{
         Arc,
@@ -27,6 +28,7 @@ pub(super) fn carry_out(
     for (rule, options) in &mut job.rules {
         args::refuse_unbuilt(rule)?;
         check_target(&*host, rule, job.wait)?;
+        check_figures(&*host, rule)?;
         log::debug!("rule: {rule}; its dumps: {options:?}");
     }
     let cleared = collector::prepare(&job.rules)?;
@@ -187,6 +189,45 @@ fn check_target(host: &dyn Host, rule: &mut Rule, wait: bool) -> anyhow::Result<
     }
     target::one_of(host, &rule.target)?;
     Ok(())
+}
+
+/// Fails if a figure cannot be had that a rule waits for. Of several processes, some may have it.
+fn check_figures(host: &dyn Host, rule: &Rule) -> anyhow::Result<()> {
+    let conditions = rule.clauses.iter().flat_map(|clause| &clause.when);
+    let measures: BTreeSet<Measure> = conditions.flat_map(Condition::measures).collect();
+    let is_in_doubt = |measure: &&Measure| {
+        use Measure::{Counter, CpuLimit, MemoryOfLimit};
+        matches!(measure, Counter(_) | CpuLimit | MemoryOfLimit)
+    };
+    let in_doubt: Vec<&Measure> = measures.iter().filter(is_in_doubt).collect();
+    if in_doubt.is_empty() {
+        return Ok(());
+    }
+    let processes = target::at_beginning(host, rule)?;
+    for measure in in_doubt {
+        expect_in_any(host, &processes, measure)?;
+    }
+    Ok(())
+}
+
+/// Fails if no process has a figure, or if none could have it.
+fn expect_in_any(
+    host: &dyn Host,
+    processes: &[ProcessKey],
+    measure: &Measure,
+) -> Result<(), Error> {
+    let mut failed = host.expect(None, measure);
+    for process in processes {
+        failed = host.expect(Some(*process), measure);
+        if failed.is_ok() {
+            break;
+        }
+    }
+    match failed {
+        Err(error) if error.kind == ErrorKind::Unsupported => Err(error),
+        // A process that has ended meanwhile is told by the watch.
+        _ => Ok(()),
+    }
 }
 
 /// The exit code of a run. `all_reached` says that every rule took all its dumps.

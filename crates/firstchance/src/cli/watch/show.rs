@@ -2,7 +2,7 @@
 
 use super::{Header, Job, Wording, json, summary::RunSummary};
 use crate::ui::{LineWriter, Output, Reporter, console};
-use collector::{ExceptionRow, RunEvent};
+use collector::{ExceptionRow, ProgramStep, RunEvent};
 use policy::{ClauseStatus, FinishReason, Follow, Rule, RuleId, SuppressReason, Suppressed};
 use snapshot::{EndStatus, ProcessKey};
 use std::{collections::BTreeMap, path::Path, time::Duration};
@@ -126,6 +126,17 @@ impl Show {
             RunEvent::Storm { active: false, .. } => {
                 self.line("Exceptions are fewer again: each is judged.")
             }
+            RunEvent::Program {
+                process,
+                pid,
+                program,
+                step,
+            } => self.line(&format!(
+                "Program {pid} {}: {}{}",
+                program_step(step),
+                console::plain(program),
+                self.which(*process)
+            )),
             RunEvent::Failed(error) | RunEvent::Refused { error, .. } => {
                 self.line(&format!("Error: {error}"));
             }
@@ -262,6 +273,26 @@ impl Show {
 
     fn line(&self, text: &str) {
         self.reporter.line(text);
+    }
+}
+
+/// What a program did that a rule has started.
+fn program_step(step: &ProgramStep) -> String {
+    match step {
+        ProgramStep::Started => "started".to_owned(),
+        ProgramStep::GoesOn => "goes on without firstchance".to_owned(),
+        ProgramStep::Ended {
+            status,
+            took,
+            last_line,
+        } => {
+            let status = status.map_or("it is not known how".to_owned(), |s| s.to_string());
+            let last = match last_line.is_empty() {
+                true => String::new(),
+                false => format!(", \"{}\"", console::plain(last_line)),
+            };
+            format!("ended after {:.1} s ({status}{last})", took.as_secs_f64())
+        }
     }
 }
 

@@ -235,7 +235,7 @@ fn the_linux_dialect_is_procdump_for_linux() {
         ),
         (
             "-m 100,200,300 app",
-            "on app, when memory >= 100MiB, do full dump, at most 1 time; when memory >= 200MiB, do full dump, at most 1 time; when memory >= 300MiB, do full dump, at most 1 time; at most 1 dump in 10s",
+            "on app, when rss+swap >= 100MiB, do full dump, at most 1 time; when rss+swap >= 200MiB, do full dump, at most 1 time; when rss+swap >= 300MiB, do full dump, at most 1 time; at most 1 dump in 10s",
         ),
         (
             "-w app",

@@ -48,7 +48,7 @@ static PROCESSOR: LazyLock<Processor> = LazyLock::new(|| {
     }
 });
 
-/// Returns facts about the machine. It reads three files; use [`OS`] and [`ARCHITECTURE`] if only
+/// Returns facts about the machine. It reads four files; use [`OS`] and [`ARCHITECTURE`] if only
 /// these are needed.
 pub(crate) fn system() -> System {
     let uname = rustix::system::uname();
@@ -65,12 +65,21 @@ pub(crate) fn system() -> System {
         cpu_vendor: PROCESSOR.vendor.clone(),
         cpu_model: PROCESSOR.model.clone(),
         cpu_signature: PROCESSOR.signature,
-        cpus: std::thread::available_parallelism().map_or(1, |n| n.get() as u32),
+        cpus: processors(&fs::read("/proc/stat").unwrap_or_default()),
         page_size: rustix::param::page_size() as u64,
         memory_total: meminfo("MemTotal"),
         memory_available: meminfo("MemAvailable"),
         uptime: uptime(),
     }
+}
+
+/// Returns the number of processors in `/proc/stat`: those of the machine, whatever part of them we may
+/// use ourselves.
+pub(crate) fn processors(stat: &[u8]) -> u32 {
+    let is_one =
+        |line: &&[u8]| line.starts_with(b"cpu") && line.get(3).is_some_and(u8::is_ascii_digit);
+    let count = stat.split(|&b| b == b'\n').filter(is_one).count();
+    count.max(1) as u32
 }
 
 fn cpu_field(text: &str, key: &str) -> String {
@@ -242,6 +251,12 @@ mod tests {
         assert_eq!((inner.service, inner.container), (None, Some(id)));
         let delegated = of("/system.slice/checkout.service/other.service");
         assert_eq!(delegated.service.as_deref(), Some("checkout.service"));
+    }
+
+    #[test]
+    fn n25_all_processors_of_the_machine_are_counted() {
+        assert_eq!(processors(b"cpu  1 2\ncpu0 1 2\ncpu1 1 2\nintr 5\n"), 2);
+        assert_eq!(processors(b""), 1);
     }
 
     #[test]

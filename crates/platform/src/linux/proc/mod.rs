@@ -9,5 +9,6 @@ pub(crate) mod smaps;
 pub(crate) mod stat;
 pub(crate) mod statm;
 pub(crate) mod status;
+pub(crate) mod values;
 
 pub(crate) use dir::{ProcDir, all_pids, link, numbers_in, open_dir, read_file, read_stat};

@@ -13,7 +13,7 @@ pub(crate) struct Pages {
 }
 
 impl Pages {
-    /// Returns the resident pages that belong to this process alone.
+    /// Returns the resident anonymous pages.
     pub(crate) fn private(self) -> u64 {
         self.resident.saturating_sub(self.shared)
     }

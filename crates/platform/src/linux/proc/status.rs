@@ -39,7 +39,7 @@ pub(crate) fn only_id(text: &[u8], key: &str) -> Option<u32> {
     (others == [first; 3]).then_some(first)
 }
 
-/// Returns the private memory in bytes, resident or swapped.
+/// Returns the anonymous memory in bytes, resident or swapped.
 pub(crate) fn private(text: &[u8]) -> u64 {
     bytes(text, "RssAnon").unwrap_or(0) + bytes(text, "VmSwap").unwrap_or(0)
 }

@@ -9,6 +9,7 @@ pub(crate) mod handler;
 pub(crate) mod launch;
 pub(crate) mod memory;
 pub(crate) mod netlink;
+pub(crate) mod page_cache;
 pub(crate) mod perf;
 pub(crate) mod pidfd_info;
 pub(crate) mod priority;
