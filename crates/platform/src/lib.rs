@@ -42,7 +42,7 @@ pub use files::{
 };
 pub use host::{
     Adopted, CrashNotice, Detail, Finding, Health, Host, HostEvent, HostSink, ImageFiles, Launched,
-    ProcessEntry, doctor, system, terminal_width, this_machine,
+    ProcessEntry, doctor, system, terminal_width, this_machine, typed_arguments,
 };
 
 pub use machine::{ARCHITECTURE, OS};

@@ -16,6 +16,8 @@ pub struct Selection {
     pub ranges: Vec<Range>,
     /// How much metadata.
     pub detail: Detail,
+    /// What was asked for.
+    pub kind: DumpKind,
 }
 
 /// How much of one stack a mini dump takes, from the stack pointer up, in bytes. An endless
@@ -53,14 +55,10 @@ pub fn select(
         DumpKind::Plus => regions(snapshot, plus_part),
         DumpKind::Full => regions(snapshot, |region| safe_pages(region).to_vec()),
     };
-    let detail = if kind == DumpKind::Triage {
-        Detail::Limited
-    } else {
-        Detail::All
-    };
     Selection {
         ranges: coalesce(ranges, 0),
-        detail,
+        detail: kind.detail(),
+        kind,
     }
 }
 

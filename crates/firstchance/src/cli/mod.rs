@@ -13,6 +13,7 @@ mod postmortem;
 mod procdump;
 mod ps;
 mod target;
+mod typed;
 mod watch;
 
 use crate::{

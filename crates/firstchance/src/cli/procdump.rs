@@ -183,5 +183,6 @@ fn dump_options(monitor: &Monitor, folder: &Path, name: Option<&str>) -> DumpOpt
         stop: Stop::Threads,
         format: format_of(name.is_some().then_some(format)),
         kill_after: monitor.kill_after,
+        command_line: Some(super::typed::command_line()),
     }
 }

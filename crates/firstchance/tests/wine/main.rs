@@ -9,6 +9,7 @@
 mod support;
 
 mod aedebug;
+mod contents;
 mod dumps;
 mod events;
 mod killed;

@@ -36,7 +36,7 @@ record! {
     User { uid, gid, euid, egid, name }
     System {
         os, architecture, release, version, distribution, host, cpu_vendor, cpu_model,
-        cpu_signature, cpus, page_size, memory_total, memory_available, uptime,
+        cpu_signature, cpu_features, processor_features, product_type, suites, cpus, page_size, memory_total, memory_available, uptime,
     }
     Module {
         range, path, build_id, codeview, version, soname, timestamp, checksum, deleted,
@@ -47,7 +47,7 @@ record! {
         dont_dump, untouchable, resident, private_pages, allocation_base, windows,
     }
     Protection { read, write, execute }
-    Handle { number, kind, name, position, flags }
+    Handle { number, kind, name, position, flags, attributes, handle_count, pointer_count }
     Exception { thread, code, flags, address, parameters, first_chance, name, bases, message }
 }
 
@@ -146,6 +146,10 @@ macro_rules! thread_fields {
             priority,
             teb,
             start_address,
+            began,
+            ended,
+            exit_code,
+            affinity,
             syscall
         )
     };

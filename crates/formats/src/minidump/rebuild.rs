@@ -72,6 +72,8 @@ fn system(minidump: &File<'_>, warnings: &mut Vec<Warning>) -> System {
         release,
         version,
         cpu_vendor: vendor(&info.raw.cpu.data),
+        product_type: info.raw.product_type.into(),
+        suites: info.raw.suite_mask.into(),
         cpus: info.raw.number_of_processors.into(),
         page_size: 4096,
         ..System::default()

@@ -126,6 +126,7 @@ pub(crate) fn two_threads() -> Snapshot {
             name: "/var/log/made-up.log".into(),
             position: Some(812),
             flags: 0o101,
+            ..Handle::default()
         }],
         exception: None,
     }
@@ -195,6 +196,7 @@ fn system() -> System {
         memory_total: 8 << 30,
         memory_available: 3 << 30,
         uptime: Duration::from_secs(86_400),
+        ..System::default()
     }
 }
 

@@ -63,7 +63,7 @@ pub(crate) use monitor::{MonitorListener, cancel_monitors};
 pub(crate) use proc::machine::system;
 pub use register_store::RegisterStore;
 pub(crate) use sys::signals::on_interrupt;
-pub(crate) use terminal::terminal_width;
+pub(crate) use terminal::{terminal_width, typed_arguments};
 
 /// Returns this machine.
 pub(crate) fn host() -> Box<dyn crate::Host> {

@@ -22,7 +22,7 @@ use crate::{
     Capture, CaptureOptions, Error, ErrorKind, Facts, Method, Result, Stop, capture::Held,
     failpoint,
 };
-use snapshot::{Architecture, Memory, Snapshot, Thread, ThreadState, Warning};
+use snapshot::{Architecture, Memory, Snapshot, Thread, ThreadState, WallTime, Warning};
 use std::{sync::Arc, time::Instant};
 use windows_sys::Win32::Foundation::HANDLE;
 
@@ -154,6 +154,10 @@ impl WindowsTarget {
             fault.put_to(&mut threads);
         }
         let narrow = self.process.is_narrow();
+        if narrow {
+            let tebs = threads.iter_mut().map(|thread| &mut thread.teb);
+            tebs.for_each(|teb| *teb = threads::narrow_teb(&**memory, *teb));
+        }
         let peb = facts::peb(&self.process, memory);
         let modules = peb.as_ref().map_or(Vec::new(), Peb::modules);
         let heaps = peb.as_ref().map_or(Vec::new(), Peb::heaps);
@@ -194,20 +198,22 @@ fn standing(events: &SharedDebugLoop, lets_go: bool) -> Option<StoppedBy> {
     })
 }
 
-/// Orders threads by the time at which they began. The first one is the leader.
-fn in_order(mut list: Vec<(u64, Thread)>) -> Vec<Thread> {
-    list.sort_by_key(|(begun, thread)| (*begun, thread.id));
-    list.into_iter().map(|(_, thread)| thread).collect()
+/// Orders threads by the time at which they began, as far as that is known. The first one is the
+/// leader.
+fn in_order(mut list: Vec<Thread>) -> Vec<Thread> {
+    let is_unknown = |thread: &Thread| thread.began == WallTime::default();
+    list.sort_by_key(|thread| (is_unknown(thread), thread.began, thread.id));
+    list
 }
 
 /// Returns the address at which the stack of a thread was allocated: `DeallocationStack` of its
-/// TEB. The 32-bit TEB of a 32-bit thread lies 8 KiB above its 64-bit one.
+/// TEB.
 fn stack_of(memory: &dyn Memory, teb: u64, narrow: bool) -> Option<u64> {
     if teb == 0 {
         return None;
     }
     if narrow {
-        return memory.read_u32(teb + 0x2000 + 0xe0c).map(u64::from);
+        return memory.read_u32(teb + 0xe0c).map(u64::from);
     }
     memory.read_u64(teb + 0x1478)
 }

@@ -10,7 +10,7 @@ use super::{
     sys::{function, wine_version},
     threads,
 };
-use snapshot::Thread;
+use snapshot::{Thread, WallTime};
 use std::ffi::CStr;
 use windows_sys::Win32::{
     Foundation::HANDLE,
@@ -89,9 +89,8 @@ impl Clone {
         self.process
     }
 
-    /// Returns the threads at the moment of cloning, each with the time at which it began (100 ns
-    /// since 1601).
-    pub(crate) fn threads(&self) -> Vec<(u64, Thread)> {
+    /// Returns the threads at the moment of cloning.
+    pub(crate) fn threads(&self) -> Vec<Thread> {
         let mut marker = std::ptr::null_mut();
         // SAFETY: the call writes to a live local.
         if unsafe { (self.functions.begin)(std::ptr::null(), &raw mut marker) } != 0 {
@@ -100,7 +99,7 @@ impl Clone {
         let mut all = Vec::new();
         while let Some(entry) = self.next(marker) {
             if entry.Flags & PSS_THREAD_FLAGS_TERMINATED == 0 {
-                all.push((number(entry.CreateTime), thread(&entry)));
+                all.push(thread(&entry));
             }
         }
         // SAFETY: our own marker, which is not used any more.
@@ -166,13 +165,16 @@ impl Functions {
 
 /// Returns a thread of the snapshot, with the name that the living thread has.
 fn thread(entry: &PSS_THREAD_ENTRY) -> Thread {
-    let (_, named) = threads::describe(entry.ThreadId, false, false);
+    let named = threads::describe(entry.ThreadId, false, false);
     let mut thread = Thread {
         id: entry.ThreadId,
         name: named.name,
         letter: ' ',
         teb: entry.TebBaseAddress as u64,
         start_address: entry.Win32StartAddress as u64,
+        began: WallTime::from_filetime(number(entry.CreateTime)),
+        exit_code: entry.ExitStatus,
+        affinity: entry.AffinityMask as u64,
         priority: entry.Priority,
         user_time: duration(entry.UserTime),
         kernel_time: duration(entry.KernelTime),

@@ -5,7 +5,7 @@
 //! process of that name started first. Here the target's own name, or `*`, means the target.
 
 use super::{facts::base_name, list, measure::value, pdh::Pdh, process::Process};
-use snapshot::{Measure, ProcessKey, Time};
+use snapshot::{Measure, ProcessKey, Time, WallTime};
 use std::collections::HashMap;
 
 /// The last values of counters, from which rates are computed.
@@ -177,7 +177,7 @@ fn age(process: &Process) -> f64 {
     let now = std::time::SystemTime::now()
         .duration_since(std::time::SystemTime::UNIX_EPOCH)
         .unwrap_or_default();
-    let started = super::process::wall_time(process.key.start).0 as f64 / 1e9;
+    let started = WallTime::from_filetime(process.key.start).0 as f64 / 1e9;
     (now.as_secs_f64() - started).max(0.0)
 }
 

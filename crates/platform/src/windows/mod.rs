@@ -50,7 +50,7 @@ mod unloaded;
 mod watch;
 mod wine;
 
-pub(crate) use console::{init_process, on_interrupt, terminal_width};
+pub(crate) use console::{init_process, on_interrupt, terminal_width, typed_arguments};
 #[cfg(feature = "failpoints")]
 pub(crate) use console::{kill_self, stop_self};
 pub(crate) use doctor::doctor;
