@@ -38,6 +38,7 @@ mod register_store;
 pub(crate) mod registry;
 mod rights;
 mod sample;
+mod search;
 mod security;
 mod services;
 mod state_change;
