@@ -180,7 +180,10 @@ fn dump_options(monitor: &Monitor, folder: &Path, name: Option<&str>) -> DumpOpt
         overwrite: monitor.overwrite,
         comment: monitor.comment.clone(),
         timeout: monitor.timeout,
-        stop: Stop::Threads,
+        stop: match monitor.clones {
+            Some(_) => Stop::Clone,
+            None => Stop::Threads,
+        },
         format: format_of(name.is_some().then_some(format)),
         kill_after: monitor.kill_after,
         command_line: Some(super::typed::command_line()),

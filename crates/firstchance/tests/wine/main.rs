@@ -13,6 +13,7 @@ mod contents;
 mod dumps;
 mod events;
 mod killed;
+mod lacking;
 mod launches;
 mod machine;
 mod others;

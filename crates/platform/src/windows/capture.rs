@@ -39,7 +39,7 @@ impl WindowsTarget {
         };
         let _ = failpoint("before-stop");
         match options.stop {
-            Stop::Threads => self.stopped(facts, events, options.lets_go),
+            Stop::Threads | Stop::Clone => self.stopped(facts, events, options),
             Stop::Nothing => self.running(facts),
         }
     }
@@ -63,24 +63,28 @@ impl WindowsTarget {
         &mut self,
         facts: Facts,
         events: Option<&SharedDebugLoop>,
-        lets_go: bool,
+        options: &CaptureOptions,
     ) -> Result<Capture> {
-        let standing = events.and_then(|events| standing(events, lets_go));
-        let clone = if standing.is_none() {
-            Clone::of(&self.process)
-        } else {
-            None
+        let standing = events.and_then(|events| standing(events, options.lets_go));
+        let clone = match standing {
+            // It would stand until the clone is copied.
+            Some(_) => Err("it stands at the event that is dumped".to_owned()),
+            None => Clone::of(&self.process),
         };
-        if let Some(clone) = clone {
-            return Ok(self.cloned(facts, clone));
-        }
+        let lacking = match clone {
+            Ok(clone) => return Ok(self.cloned(facts, clone)),
+            Err(why) => format!("no clone could be made ({why}): the target was stopped"),
+        };
         let since = Instant::now();
         let hold = match standing {
             Some(standing) => standing,
             None => self.hold(events)?,
         };
         let _ = failpoint("all-stopped");
-        let mut warnings = Vec::new();
+        let mut warnings = match options.stop {
+            Stop::Clone => vec![lacking],
+            _ => Vec::new(),
+        };
         let threads = self.threads(true, &mut warnings);
         let _ = failpoint("registers");
         let snapshot = self.snapshot(facts, threads, &self.live_memory(), self.process.raw());

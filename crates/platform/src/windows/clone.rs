@@ -11,7 +11,7 @@ use super::{
     threads,
 };
 use snapshot::{Thread, WallTime};
-use std::ffi::CStr;
+use std::{ffi::CStr, io};
 use windows_sys::Win32::{
     Foundation::HANDLE,
     System::{
@@ -61,27 +61,34 @@ unsafe impl Send for Clone {}
 unsafe impl Sync for Clone {}
 
 impl Clone {
-    /// Clones a 64-bit process. Returns `None` if the system has no clones, or refuses.
-    pub(crate) fn of(process: &Process) -> Option<Self> {
+    /// Clones a 64-bit process, which was opened with the right to do so.
+    ///
+    /// # Errors
+    /// If the system has no clones, or refuses; the text says why.
+    pub(crate) fn of(process: &Process) -> Result<Self, String> {
         if process.is_narrow() {
-            return None;
+            return Err("32-bit processes are not cloned".to_owned());
         }
-        let functions = Functions::load()?;
+        if wine_version().is_some() {
+            return Err("Wine has no clones".to_owned());
+        }
+        let functions = Functions::load().ok_or("this Windows has no clones")?;
         let context = CONTEXT_ALL_AMD64 | CONTEXT_XSTATE_AMD64;
         let mut snapshot = std::ptr::null_mut();
         // SAFETY: an open process, and a live local for the snapshot.
         let status =
             unsafe { (functions.capture)(process.raw(), WANTED, context, &raw mut snapshot) };
         if status != 0 {
-            return None;
+            let error = io::Error::from_raw_os_error(status as i32);
+            return Err(format!("PssCaptureSnapshot failed: {error}"));
         }
         let mut clone = Self {
             functions,
             snapshot,
             process: std::ptr::null_mut(),
         };
-        clone.process = clone.handle()?;
-        Some(clone)
+        clone.process = clone.handle().ok_or("its handle could not be had")?;
+        Ok(clone)
     }
 
     /// Returns the handle of the clone's process, which is valid as long as this value.
@@ -141,14 +148,11 @@ impl Drop for Clone {
 }
 
 impl Functions {
-    /// Loads the functions. Returns `None` under Wine, whose function of that name ends whoever
-    /// calls it.
+    /// Loads the functions; `None` if this Windows does not have them. (Wine's function of that name
+    /// ends whoever calls it.)
     fn load() -> Option<Self> {
         const LIBRARY: &str = "kernel32.dll";
         const CAPTURE: &CStr = c"PssCaptureSnapshot";
-        if wine_version().is_some() {
-            return None;
-        }
         // SAFETY: the types are those of the documented functions.
         unsafe {
             Some(Self {

@@ -21,7 +21,7 @@ use crate::harness::{Harness, Outcome, say};
 
 #[rustfmt::skip]
 pub(super) const MODES: &[Mode] = &[
-    Mode { name: "events", args: "", about: "does what its input says: raise, fault, break, say, load, thread, handled, debugged, end PID, crash, die, exit", run: events },
+    Mode { name: "events", args: "", about: "does what its input says: raise, fault, break, say, load, thread, handled, debugged, end PID, keep LIBRARY, crash, die, exit", run: events },
 ];
 
 /// The code of the exceptions that we raise, which no other program uses.
@@ -52,6 +52,7 @@ fn events(harness: &Harness) -> Outcome {
         other => {
             let pid = other.strip_prefix("end ").and_then(|pid| pid.parse().ok());
             pid.into_iter().for_each(end);
+            other.strip_prefix("keep ").into_iter().for_each(keep);
         }
     })
 }
@@ -80,6 +81,13 @@ fn speak() {
         OutputDebugStringA(c"NotFound: narrow words".as_ptr().cast());
         OutputDebugStringW(wide.as_ptr());
     }
+}
+
+/// Loads a library for good.
+fn keep(library: &str) {
+    let name = format!("{library}\0");
+    // SAFETY: the name ends with a NUL.
+    unsafe { LoadLibraryA(name.as_ptr()) };
 }
 
 /// Loads a library, calls a function of it, and unloads it again.
