@@ -16,6 +16,7 @@ mod error;
 mod failpoint;
 mod files;
 mod host;
+mod instance;
 #[cfg(target_os = "linux")]
 mod linux;
 mod machine;

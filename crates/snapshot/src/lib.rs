@@ -41,7 +41,7 @@ pub use sample::{Measure, Sample};
 pub use select::{Selection, select};
 pub use signal::{signal_name, signal_number};
 pub use system::{Architecture, OperatingSystem, System};
-pub use text::disturbs_text;
+pub use text::{disturbs_text, fold_case, same_name};
 pub use thread::{Thread, ThreadState};
 pub use time::{Time, WallTime};
 pub use trail::Trail;

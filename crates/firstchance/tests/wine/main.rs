@@ -16,6 +16,7 @@ mod killed;
 mod lacking;
 mod launches;
 mod machine;
+mod names;
 mod others;
 mod postmortem;
 mod procdump;
