@@ -9,10 +9,10 @@ use minidump::{
 };
 use tempfile::TempDir;
 
-use crate::machine::{firstchance, started, victim, windows, windows_path};
+use crate::machine::{firstchance, started, starting, victim, windows, windows_path};
 use crate::others::{NARROW, has_32_bits, mingw, program};
 use crate::registry::{ON_A_SERVER, Place, Registry};
-use crate::support::{compile, folder};
+use crate::support::{Victim, compile, folder, holds};
 
 type Dump = Minidump<'static, Vec<u8>>;
 
@@ -208,4 +208,27 @@ fn n18_the_comment_is_the_command_line_as_it_was_typed() {
     let asked = format!("\n*** firstchance procdump -ma -dc \"two words\" {pid} \"{to}\"\n*** ");
     assert!(comment.starts_with(&asked), "{comment}");
     assert!(comment.contains("\ntwo words"), "{comment}");
+}
+
+/// As `n14_…` of the tests on Linux: other kinds have the secrets, so that the search would find them.
+#[test]
+fn n14_a_triage_dump_holds_nothing_of_what_it_promises_to_leave_out() {
+    let (programs, dumps) = (folder(), folder());
+    let secrets = program(&programs, "secrets.c");
+    let mut command = starting(&secrets, &["secret-4711"]);
+    let target = Victim::start_by(command.env("TOKEN", "secret-4711-environment"));
+    let target = target.known_here_as_its_starter();
+    for kind in ["--triage", "--full"] {
+        let path = dumped(&target.pid_text(), &[kind], &dumps);
+        let bytes = std::fs::read(&path).expect("a dump");
+        for place in ["", "-heap", "-variable", "-environment"] {
+            let secret = format!("secret-4711{place}");
+            let expected = match kind {
+                "--triage" => [false, false],
+                _ => [true, true],
+            };
+            assert_eq!(holds(&bytes, &secret), expected, "{secret} in {kind}");
+        }
+        std::fs::remove_file(path).expect("removed");
+    }
 }
