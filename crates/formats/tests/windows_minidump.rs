@@ -4,6 +4,7 @@ mod common;
 
 use common::*;
 use minidump::{Minidump, MinidumpHandleDataStream, MinidumpSystemInfo, MinidumpThreadInfoList};
+use minidump_common::format::MINIDUMP_STREAM_TYPE as Stream;
 use snapshot::*;
 
 fn of_windows() -> Snapshot {
@@ -77,6 +78,38 @@ fn n18_handles_have_their_counts() {
     assert_eq!(raw.attributes(), Some(&2));
     assert_eq!(raw.handle_count(), Some(&5));
     assert_eq!(raw.pointer_count(), Some(&32_769));
+}
+
+/// `MINIDUMP_FUNCTION_TABLE_STREAM` and `MINIDUMP_FUNCTION_TABLE_DESCRIPTOR` of `minidumpapiset.h`.
+#[test]
+fn n18_the_functions_of_made_up_code_have_their_stream() {
+    let mut snapshot = of_windows();
+    let table = |count: usize| FunctionTable {
+        addresses: (0x7000, 0x7fff),
+        base: 0x6000,
+        functions: vec![7; count * FunctionTable::ENTRY],
+        native: vec![9; 0x58],
+    };
+    snapshot.function_tables = vec![table(1), table(2)];
+    let file = written(&snapshot, DumpKind::Mini);
+    let dump = Minidump::read(&file[..]).unwrap();
+    let stream = dump.get_raw_stream(Stream::FunctionTable as u32).unwrap();
+    let word = |at: usize| u32::from_le_bytes(stream[at..at + 4].try_into().unwrap());
+    let header: Vec<u32> = (0..6).map(|n| word(n * 4)).collect();
+    assert_eq!(header, [24, 32, 0x58, 12, 2, 0]);
+    // The first has one entry and four bytes of padding, the second two entries and none.
+    let second = 24 + 32 + 0x58 + 12 + 4;
+    for (at, count, padding) in [(24, 1, 4), (second, 2, 0)] {
+        assert_eq!(
+            (word(at), word(at + 8), word(at + 16)),
+            (0x7000, 0x7fff, 0x6000)
+        );
+        assert_eq!((word(at + 24), word(at + 28)), (count, padding));
+        assert_eq!(stream[at + 32..at + 32 + 0x58], [9; 0x58]);
+        assert_eq!(stream[at + 32 + 0x58], 7);
+    }
+    assert_eq!(stream.len(), second + 32 + 0x58 + 24);
+    assert_eq!(read(&file).unwrap().snapshot, snapshot);
 }
 
 /// `MINIDUMP_TYPE` of `minidumpapiset.h`.

@@ -16,6 +16,8 @@ mod target;
 mod typed;
 mod watch;
 
+pub(crate) use typed::command_line;
+
 use crate::{
     inspect,
     ui::{LogArgs, exit},

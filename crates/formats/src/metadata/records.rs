@@ -41,6 +41,7 @@ record! {
     Module {
         range, path, build_id, codeview, version, soname, timestamp, checksum, deleted,
     }
+    FunctionTable { addresses, base, functions, native }
     CodeView { guid, age, file }
     Region {
         range, protection, kind, shared, name, offset, device, inode, deleted, remote, hugetlb,

@@ -40,6 +40,7 @@ pub(super) fn snapshot(
         threads,
         modules,
         unloaded: space::unloaded(minidump),
+        function_tables: vec![],
         regions,
         handles: handles::handles(minidump),
         exception: exception.map(|(exception, _)| exception),

@@ -24,6 +24,9 @@ pub(super) fn wanted(snapshot: &Snapshot, detail: Detail) -> Vec<Stream> {
     if !snapshot.unloaded.is_empty() {
         wanted.push(Stream::UnloadedModuleListStream);
     }
+    if !snapshot.function_tables.is_empty() {
+        wanted.push(Stream::FunctionTable);
+    }
     wanted.push(Stream::MemoryInfoListStream);
     if detail == Detail::All && !snapshot.handles.is_empty() {
         wanted.push(Stream::HandleDataStream);
@@ -48,6 +51,9 @@ pub(super) fn write(
         Stream::SystemMemoryInfoStream => windows_streams::system_memory(body, &snapshot.system),
         Stream::UnloadedModuleListStream => {
             windows_streams::unloaded_modules(body, &snapshot.unloaded)
+        }
+        Stream::FunctionTable => {
+            body.own_bytes(windows_streams::function_tables(&snapshot.function_tables))
         }
         Stream::HandleDataStream => modules::handle_data(body, &snapshot.handles),
         other => {

@@ -114,6 +114,7 @@ pub(crate) fn two_threads() -> Snapshot {
         threads: vec![thread(4711, 0), thread(4712, 1)],
         modules: vec![module()],
         unloaded: vec![],
+        function_tables: vec![],
         regions: vec![
             region(CODE, 4, "r-x", RegionKind::Image, "/usr/bin/made-up"),
             heap,

@@ -229,6 +229,7 @@ impl LinuxTarget {
             threads,
             modules: facts::modules(&regions),
             unloaded: Vec::new(),
+            function_tables: Vec::new(),
             regions,
             handles: facts.handles,
             exception: None,

@@ -17,6 +17,7 @@ mod fault;
 mod file_names;
 mod files;
 mod follow;
+mod function_tables;
 mod guard;
 mod handles;
 mod hang;
