@@ -149,7 +149,7 @@ impl Series<'_> {
     fn request(&self) -> Request {
         Request {
             overwrite: self.args.overwrite,
-            rule: super::typed::command_line(),
+            rule: crate::ui::command_line(),
             comment: self.args.comment.clone(),
             timeout: self.args.timeout,
             stop: if self.args.no_stop {

@@ -13,10 +13,7 @@ mod postmortem;
 mod procdump;
 mod ps;
 mod target;
-mod typed;
 mod watch;
-
-pub(crate) use typed::command_line;
 
 use crate::{
     inspect,

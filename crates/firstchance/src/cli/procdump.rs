@@ -208,6 +208,6 @@ fn dump_options(monitor: &Monitor, folder: &Path, name: Option<&str>) -> DumpOpt
         },
         format: format_of(name.is_some().then_some(format)),
         kill_after: monitor.kill_after,
-        command_line: Some(super::typed::command_line()),
+        command_line: Some(crate::ui::command_line()),
     }
 }

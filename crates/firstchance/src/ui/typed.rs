@@ -1,6 +1,6 @@
 //! The command line of this run, for the comments of its dumps.
 
-use crate::ui::console;
+use super::console;
 use std::path::Path;
 
 /// Returns the command line as it was typed, beginning with the name of the program without its
