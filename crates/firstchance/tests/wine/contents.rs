@@ -218,8 +218,12 @@ fn n14_a_triage_dump_holds_nothing_of_what_it_promises_to_leave_out() {
     let mut command = starting(&secrets, &["secret-4711"]);
     let target = Victim::start_by(command.env("TOKEN", "secret-4711-environment"));
     let target = target.known_here_as_its_starter();
-    for kind in ["--triage", "--full"] {
-        let path = dumped(&target.pid_text(), &[kind], &dumps);
+    for (kind, format) in [
+        ("--triage", "minidump"),
+        ("--triage", "core"),
+        ("--full", "minidump"),
+    ] {
+        let path = dumped(&target.pid_text(), &[kind, "--format", format], &dumps);
         let bytes = std::fs::read(&path).expect("a dump");
         for place in ["", "-heap", "-variable", "-environment"] {
             let secret = format!("secret-4711{place}");
@@ -227,7 +231,11 @@ fn n14_a_triage_dump_holds_nothing_of_what_it_promises_to_leave_out() {
                 "--triage" => [false, false],
                 _ => [true, true],
             };
-            assert_eq!(holds(&bytes, &secret), expected, "{secret} in {kind}");
+            assert_eq!(
+                holds(&bytes, &secret),
+                expected,
+                "{secret} in {kind} {format}"
+            );
         }
         std::fs::remove_file(path).expect("removed");
     }

@@ -56,6 +56,7 @@ pub(crate) fn describe(id: u32, narrow: bool, stands: bool) -> Thread {
     let mut thread = Thread {
         id,
         letter: ' ',
+        exit_code: Thread::STILL_ACTIVE,
         ..Thread::default()
     };
     // SAFETY: the handle is new and nobody else's.
