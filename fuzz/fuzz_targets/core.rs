@@ -13,6 +13,6 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         notes.done();
     }
     if let Ok(dump) = formats::read(std::sync::Arc::new(file)) {
-        formats::image::loader_ranges(&dump.snapshot, &dump.memory);
+        formats::image::loader_ranges(&dump.snapshot, &dump.memory, snapshot::Detail::All);
     }
 });

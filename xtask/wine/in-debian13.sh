@@ -9,4 +9,6 @@ exec unshare --mount --propagation private sh -eu -c '
         mkdir -p "$DEBIAN13$each"
         mount --rbind "$each" "$DEBIAN13$each"
     done
+    # Tests run in the folder of their crate.
+    mkdir -p "$DEBIAN13$PWD"
     exec chroot "$DEBIAN13" env --chdir="$PWD" "$@"' sh "$@"

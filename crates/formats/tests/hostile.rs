@@ -17,7 +17,7 @@ fn small(format: DumpFormat) -> Vec<u8> {
     let selection = select(DumpKind::Triage, &snapshot, &Pattern, &[]);
     let selection = Selection {
         ranges: selection.ranges.into_iter().take(1).collect(),
-        ..Selection::default()
+        ..selection
     };
     write(format, &snapshot, &selection)
 }
@@ -42,7 +42,7 @@ fn try_everything(file: Vec<u8>) {
         for module in dump.snapshot.modules.iter().take(8) {
             image::in_memory(&dump.memory, module.range.start);
         }
-        image::loader_ranges(&dump.snapshot, &dump.memory);
+        image::loader_ranges(&dump.snapshot, &dump.memory, Detail::All);
         // What was read can be written and read again.
         let again = write_from(&dump);
         assert!(formats::read(Arc::new(again)).is_ok());

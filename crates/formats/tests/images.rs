@@ -124,7 +124,7 @@ fn loader_ranges_hold_every_link_map_and_end_when_the_list_loops() {
     let mut snapshot = two_threads();
     snapshot.process.auxv = vec![(3, BASE + 64), (5, 4)];
     snapshot.modules[0].range = Range::new(BASE, BASE + 0x1000);
-    let ranges = image::loader_ranges(&snapshot, &memory);
+    let ranges = image::loader_ranges(&snapshot, &memory, Detail::All);
     let holds = |start: u64, size: u64| {
         let want = Range::new(start, start + size);
         assert!(
@@ -144,8 +144,9 @@ fn loader_ranges_hold_every_link_map_and_end_when_the_list_loops() {
 
 #[test]
 fn loader_ranges_of_a_process_without_a_loader_are_none() {
-    assert_eq!(image::loader_ranges(&Snapshot::default(), &NoMemory), []);
-    image::loader_ranges(&two_threads(), &Pattern);
+    let empty = Snapshot::default();
+    assert_eq!(image::loader_ranges(&empty, &NoMemory, Detail::All), []);
+    image::loader_ranges(&two_threads(), &Pattern, Detail::All);
 }
 
 /// A PE file with a CodeView record and a version resource.

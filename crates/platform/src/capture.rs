@@ -40,8 +40,10 @@ impl Default for CaptureOptions {
 /// Whether the threads of a process are stopped for a capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// All threads are stopped.
+    /// All threads are stopped, or a clone is made if the system can do that.
     Threads,
+    /// The same, but a clone was asked for: if there is none, a warning says why.
+    Clone,
     /// No thread is stopped: memory and facts are read while the process runs.
     Nothing,
 }

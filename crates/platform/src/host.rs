@@ -310,6 +310,12 @@ pub fn system() -> System {
     crate::os::system()
 }
 
+/// Returns the arguments of this program's command line as they were typed, in one text. `None` on
+/// Linux, where the shell has split them.
+pub fn typed_arguments() -> Option<String> {
+    crate::os::typed_arguments()
+}
+
 /// Returns the number of columns of the terminal that standard error is; `None` if it is no
 /// terminal.
 pub fn terminal_width() -> Option<usize> {

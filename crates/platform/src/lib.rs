@@ -17,6 +17,7 @@ mod error;
 mod failpoint;
 mod files;
 mod host;
+mod instance;
 #[cfg(target_os = "linux")]
 mod linux;
 mod machine;
@@ -45,6 +46,7 @@ pub use files::{
 pub use host::{
     Adopted, CrashNotice, Detail, FileIdentity, Finding, Health, Host, HostEvent, HostSink,
     ImageFiles, Launched, ProcessEntry, doctor, system, terminal_width, this_machine,
+    typed_arguments,
 };
 
 pub use machine::{ARCHITECTURE, OS};

@@ -1,6 +1,7 @@
 //! The Windows registry. Every function fails on Linux, which has none.
 
 use crate::{Result, os};
+use snapshot::same_name;
 
 /// The data of a registry value
 /// (<https://learn.microsoft.com/windows/win32/sysinfo/registry-value-types>).
@@ -42,7 +43,7 @@ impl RegistryValues {
     /// Returns the value of that name.
     pub fn get(&self, name: &str) -> Option<&RegistryValue> {
         let mut values = self.0.iter();
-        let found = values.find(|(known, _)| known.eq_ignore_ascii_case(name));
+        let found = values.find(|(known, _)| same_name(known, name));
         found.map(|(_, value)| value)
     }
 

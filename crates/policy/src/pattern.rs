@@ -1,5 +1,6 @@
 //! Text patterns with `*`, and filters made of them.
 
+use snapshot::fold_case;
 use std::fmt;
 
 /// A text to look for. `*` stands for any text, and case is ignored.
@@ -17,7 +18,7 @@ impl Pattern {
     /// Makes a pattern from the text that the user wrote.
     pub fn new(text: impl Into<String>) -> Self {
         let text = text.into();
-        let pieces = text.split('*').map(str::to_lowercase).collect();
+        let pieces = text.split('*').map(fold_case).collect();
         Self { text, pieces }
     }
 
@@ -29,12 +30,12 @@ impl Pattern {
     /// Whether the pattern is found anywhere in `text`. The empty pattern is never found: with it, a user
     /// asks to show everything and do nothing (ProcDump's `-f ""`).
     pub fn is_in(&self, text: &str) -> bool {
-        !self.text.is_empty() && in_order(&self.pieces, &text.to_lowercase()).is_some()
+        !self.text.is_empty() && in_order(&self.pieces, &fold_case(text)).is_some()
     }
 
     /// Whether the pattern matches the whole of `text`, from start to end.
     pub fn is_all_of(&self, text: &str) -> bool {
-        let text = text.to_lowercase();
+        let text = fold_case(text);
         let [first, middle @ .., last] = &self.pieces[..] else {
             return self.pieces[0] == text;
         };

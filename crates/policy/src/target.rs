@@ -1,7 +1,7 @@
 //! Which processes a rule is about, and what a process is recognised by.
 
 use crate::Pattern;
-use snapshot::{Process, ProcessKey};
+use snapshot::{Process, ProcessKey, same_name};
 
 /// The processes that a rule is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl Target {
                 let service = who.user_service.as_deref();
                 service.is_some_and(|service| same_unit(service, name))
             }
-            Target::Pool(pool) => who.pool().is_some_and(|p| p.eq_ignore_ascii_case(pool)),
+            Target::Pool(pool) => who.pool().is_some_and(|p| same_name(p, pool)),
             Target::Container(id) => who.container.as_deref().is_some_and(|c| c.starts_with(id)),
             Target::CommandLine(pattern) => pattern.is_all_of(&who.command_line.join(" ")),
             Target::Image(path) => is_same_path(&who.image, path),
@@ -115,7 +115,7 @@ pub struct Identity {
 impl Identity {
     fn has_name(&self, wanted: &str) -> bool {
         let mut names = self.names().into_iter();
-        names.any(|name| bare(name).eq_ignore_ascii_case(bare(wanted)))
+        names.any(|name| same_name(bare(name), bare(wanted)))
     }
 
     /// All names that the process can be called by, each once.
@@ -163,7 +163,7 @@ impl From<&Process> for Identity {
 fn is_same_path(image: &str, wanted: &str) -> bool {
     match wanted.starts_with('/') {
         true => image == wanted,
-        false => image.eq_ignore_ascii_case(wanted),
+        false => same_name(image, wanted),
     }
 }
 
@@ -182,8 +182,8 @@ fn bare(name: &str) -> &str {
 }
 
 fn same_unit(unit: &str, wanted: &str) -> bool {
-    let short = |name: &str| name.strip_suffix(".service").unwrap_or(name).to_lowercase();
-    short(unit) == short(wanted)
+    let short = |name| str::strip_suffix(name, ".service").unwrap_or(name);
+    same_name(short(unit), short(wanted))
 }
 
 #[cfg(test)]

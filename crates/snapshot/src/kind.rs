@@ -1,12 +1,13 @@
 use std::{fmt, str::FromStr};
 
 /// How much a dump holds; ordered by size, smallest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DumpKind {
     /// Stacks only, limited metadata: no environment, no command line, no heap (ProcDump `-mt`).
     Triage,
     /// Stacks, the memory that they point to directly and indirectly, the data of images (16 MiB at most), and all
     /// metadata (`-mm`).
+    #[default]
     Mini,
     /// By a mask: `coredump_filter` bits on Linux, `MINIDUMP_TYPE` on Windows (`-mc`).
     Custom(u64),
@@ -17,6 +18,14 @@ pub enum DumpKind {
 }
 
 impl DumpKind {
+    /// How much metadata a dump of this kind has.
+    pub const fn detail(self) -> Detail {
+        match self {
+            DumpKind::Triage => Detail::Limited,
+            _ => Detail::All,
+        }
+    }
+
     /// Its name without the mask, as it is in file names: `mini`, `full` …
     pub const fn name(self) -> &'static str {
         match self {

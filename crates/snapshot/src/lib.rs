@@ -9,6 +9,7 @@ pub mod auxv;
 mod bytes;
 mod event;
 mod exception;
+mod function_table;
 mod kind;
 pub mod maps;
 mod memory;
@@ -31,6 +32,7 @@ pub mod xsave;
 pub use bytes::SparseBytes;
 pub use event::{EndStatus, Sender, TargetEvent};
 pub use exception::Exception;
+pub use function_table::FunctionTable;
 pub use kind::{Detail, DumpFormat, DumpKind, ParseKindError};
 pub use memory::{FileBytes, Memory, NoMemory};
 pub use module::{CodeView, Module};
@@ -43,7 +45,7 @@ pub use script::script;
 pub use select::{AbsentFile, Selection, select};
 pub use signal::{signal_name, signal_number};
 pub use system::{Architecture, OperatingSystem, System};
-pub use text::disturbs_text;
+pub use text::{disturbs_text, fold_case, same_name};
 pub use thread::{Thread, ThreadState};
 pub use time::{Time, WallTime};
 pub use trail::Trail;
@@ -64,6 +66,8 @@ pub struct Snapshot {
     pub modules: Vec<Module>,
     /// Images that were unloaded, the earliest first; the system remembers only the last ones.
     pub unloaded: Vec<Module>,
+    /// The function tables of code that the process made itself, on Windows.
+    pub function_tables: Vec<FunctionTable>,
     /// Its address space, ascending, without overlaps.
     pub regions: Vec<Region>,
     /// Its open descriptors or handles.

@@ -121,4 +121,11 @@ pub struct Handle {
     pub position: Option<u64>,
     /// The flags of open(2) (`O_…`); on Windows the granted access.
     pub flags: u32,
+    /// The attributes of a handle on Windows (`OBJ_INHERIT` …).
+    pub attributes: u32,
+    /// How many handles of the whole machine refer to its object, on Windows; 0 if that is not known.
+    pub handle_count: u32,
+    /// How many references there are to its object, handles included, on Windows; 0 if that is not
+    /// known.
+    pub pointer_count: u32,
 }

@@ -23,6 +23,8 @@ pub struct Selection {
     pub absent: Vec<AbsentFile>,
     /// How much metadata.
     pub detail: Detail,
+    /// What was asked for.
+    pub kind: DumpKind,
 }
 
 /// A file that was mapped and is too large to be in the dump.
@@ -75,16 +77,12 @@ pub fn select(
         DumpKind::Plus => part(regions(snapshot, plus_part)),
         DumpKind::Full => whole(snapshot),
     };
-    let detail = if kind == DumpKind::Triage {
-        Detail::Limited
-    } else {
-        Detail::All
-    };
     Selection {
         ranges: coalesce(taken.ranges, 0),
         from_files: coalesce(taken.from_files, 0),
         absent: taken.absent,
-        detail,
+        detail: kind.detail(),
+        kind,
     }
 }
 

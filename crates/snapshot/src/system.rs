@@ -21,6 +21,16 @@ pub struct System {
     pub cpu_model: String,
     /// Register EAX of CPUID leaf 1 (family, model and stepping); 0 on other processors.
     pub cpu_signature: u32,
+    /// Register EDX of CPUID leaves 1 and 0x8000_0001, of Windows.
+    pub cpu_features: (u32, u32),
+    /// What the processor can, a bit for each `PF_…` of `IsProcessorFeaturePresent` that is below
+    /// 128; on Windows.
+    pub processor_features: (u64, u64),
+    /// `wProductType` of `OSVERSIONINFOEX`: 1 for a workstation, 2 for a domain controller, 3 for
+    /// another server; 0 elsewhere.
+    pub product_type: u32,
+    /// `wSuiteMask` of `OSVERSIONINFOEX`; 0 elsewhere.
+    pub suites: u32,
     /// The number of processors online.
     pub cpus: u32,
     /// Size of a page, in bytes.

@@ -1,4 +1,4 @@
-use crate::{Detail, Registers, SparseBytes};
+use crate::{Detail, Registers, SparseBytes, WallTime};
 use std::time::Duration;
 
 /// A thread at the instant of the snapshot.
@@ -35,10 +35,18 @@ pub struct Thread {
     pub kernel_time: Duration,
     /// Nice value or base priority.
     pub priority: i32,
-    /// Address of the TEB on Windows, 0 elsewhere.
+    /// Address of the TEB on Windows, of the 32-bit one in a 32-bit process; 0 elsewhere.
     pub teb: u64,
     /// Start address on Windows, 0 elsewhere.
     pub start_address: u64,
+    /// The time at which it began, on Windows; 0 elsewhere.
+    pub began: WallTime,
+    /// The time at which it ended, on Windows, if it has ended already; else 0.
+    pub ended: WallTime,
+    /// Its exit code on Windows: [`Thread::STILL_ACTIVE`] unless it has ended.
+    pub exit_code: u32,
+    /// The processors that it may run on, a bit each, on Windows; 0 if that is not known.
+    pub affinity: u64,
     /// The system call it is blocked in, as `/proc/TID/syscall` says; `None` while it runs.
     pub syscall: Option<u64>,
 }
@@ -56,6 +64,9 @@ pub enum ThreadState {
 }
 
 impl Thread {
+    /// The exit code of a thread that has not ended (`STATUS_PENDING` of `winnt.h`).
+    pub const STILL_ACTIVE: u32 = 0x103;
+
     /// The extended registers that a dump with this detail tells. None of a limited one.
     ///
     /// Situation: the C library compares and copies strings with AVX-512, and in the registers of a

@@ -30,7 +30,25 @@ impl std::ops::Add<Duration> for Time {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WallTime(pub i64);
 
+/// The time from 1601 to 1970, in units of 100 ns.
+const SINCE_1601: u64 = 116_444_736_000_000_000;
+
 impl WallTime {
+    /// The time that Windows writes as this `FILETIME`: units of 100 ns since 1601. 0 for times
+    /// before 1970, among them 0, which Windows writes for none.
+    pub fn from_filetime(time: u64) -> Self {
+        let since = i64::try_from(time.saturating_sub(SINCE_1601)).unwrap_or(i64::MAX);
+        Self(since.saturating_mul(100))
+    }
+
+    /// The `FILETIME` of this time; 0 for 0.
+    pub fn filetime(self) -> u64 {
+        match self.0 {
+            0 => 0,
+            time => SINCE_1601.saturating_add_signed(time / 100),
+        }
+    }
+
     /// The seconds since 1970, rounded down.
     pub const fn seconds(self) -> i64 {
         self.0.div_euclid(1_000_000_000)

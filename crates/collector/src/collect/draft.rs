@@ -65,7 +65,7 @@ impl Draft {
         request: &Request,
         facts: &Facts,
     ) -> Self {
-        let method = if request.stop == Stop::Threads {
+        let method = if request.stop != Stop::Nothing {
             "stopped"
         } else {
             "not stopped"

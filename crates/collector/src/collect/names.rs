@@ -4,7 +4,7 @@ use super::Destination;
 use crate::local_time;
 use platform::{Error, ErrorKind};
 use policy::{Trigger, TriggerKind};
-use snapshot::{DumpFormat, DumpKind, WallTime};
+use snapshot::{DumpFormat, DumpKind, OperatingSystem, WallTime, disturbs_text};
 use std::path::PathBuf;
 
 /// The name of a dump if the user gives none, as ProcDump has it, behind the name of the process.
@@ -14,6 +14,13 @@ const DEFAULT_OF_SEVERAL: &str = "_PID_YYMMDD_HHMMSS";
 /// So many bytes of the target's own name are used: it is hostile text, and file systems allow 255
 /// bytes for a name.
 const LONGEST_PROCESS_NAME: usize = 64;
+
+/// Letters that no system, or Windows, allows in the name of a file (Microsoft's "Naming Files, Paths,
+/// and Namespaces"). Control characters, which it forbids, too, are replaced on each system.
+const FORBIDDEN: &[char] = match platform::OS {
+    OperatingSystem::Linux => &['/'],
+    OperatingSystem::Windows => &['/', '\\', ':', '*', '?', '"', '<', '>', '|'],
+};
 
 /// The values for the tokens in a name.
 #[derive(Clone, Debug)]
@@ -140,16 +147,18 @@ fn trigger_word(kind: TriggerKind) -> &'static str {
     }
 }
 
-/// A target's name as a part of a file name: short, of letters, digits and `._+-@` only, and never
-/// with a first character that hides the file or makes it look like a switch.
+/// A target's name as a part of a file name: short, without letters that the system forbids in one or
+/// that change how a line about it reads, and never with a first character that hides the file or
+/// makes it look like a switch. Windows takes no blank or dot at the end, and some words for a device.
 fn safe(name: &str) -> String {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "._+-@".contains(c);
-    let mut safe: String = name
-        .chars()
-        .map(|c| if allowed(c) { c } else { '_' })
-        .collect();
-    safe.truncate(LONGEST_PROCESS_NAME);
-    if safe.starts_with(['.', '-']) || safe.is_empty() {
+    let allowed = |c: char| !disturbs_text(c) && !FORBIDDEN.contains(&c);
+    let letters = name.chars().map(|c| if allowed(c) { c } else { '_' });
+    let mut safe: String = letters.collect();
+    safe.truncate(safe.floor_char_boundary(LONGEST_PROCESS_NAME));
+    if safe.ends_with(['.', ' ']) {
+        safe.push('_');
+    }
+    if safe.starts_with(['.', '-', ' ']) || safe.is_empty() || is_device(&safe) {
         safe.insert(0, '_');
     }
     safe
@@ -158,11 +167,14 @@ fn safe(name: &str) -> String {
 /// Whether a file may have this name: no system takes an empty one or one with a NUL, and Windows
 /// takes some names for a device (`CON`) or a stream (`a:b`).
 fn is_allowed(name: &str) -> bool {
-    let stem = name.split('.').next().unwrap_or("").to_ascii_uppercase();
-    let device = ["CON", "PRN", "AUX", "NUL"].contains(&stem.as_str())
-        || stem.len() == 4 && (stem.starts_with("COM") || stem.starts_with("LPT"));
-    let windows = device || name.contains(':') || name.ends_with(['.', ' ']);
+    let windows = is_device(name) || name.contains(':') || name.ends_with(['.', ' ']);
     !name.is_empty() && !name.contains('\0') && !windows
+}
+
+fn is_device(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or("").to_ascii_uppercase();
+    ["CON", "PRN", "AUX", "NUL"].contains(&stem.as_str())
+        || stem.len() == 4 && (stem.starts_with("COM") || stem.starts_with("LPT"))
 }
 
 /// Puts the kind before the ending, which becomes that of the format: `a.dmp` → `a_mini.dmp`.
@@ -211,7 +223,7 @@ mod tests {
         let expanded = names("nginx").expand("before-input-pid28876_PID_PIDS.EXCEPTIONCODE");
         assert_eq!(expanded, "before-input-pid28876_42_PIDS.00000000");
         let expanded = names("a b").expand("PROCESSNAME_TRIGGER.PID");
-        assert_eq!(expanded, "a_b_manual.42");
+        assert_eq!(expanded, "a b_manual.42");
     }
 
     /// Each condition that can be written, with a trigger of it.
@@ -298,6 +310,31 @@ mod tests {
             assert!(!name.starts_with(['.', '-']), "{name:?}");
         }
         assert!(names(&"x".repeat(300)).expand(DEFAULT).len() < 100);
+    }
+
+    #[test]
+    fn n26_a_process_keeps_blanks_and_letters_of_every_language_in_the_name() {
+        for (process, kept) in [
+            ("my server.exe", "my server.exe"),
+            ("größe (ж) 東京", "größe (ж) 東京"),
+            ("a/b\n\u{202e}c", "a_b__c"),
+            ("x. ", "x. _"),
+            ("-rf", "_-rf"),
+            ("nul.exe", "_nul.exe"),
+        ] {
+            assert_eq!(names(process).expand("PROCESSNAME"), kept, "{process:?}");
+        }
+        // 64 bytes, in whole letters.
+        assert_eq!(
+            names(&"東".repeat(40)).expand("PROCESSNAME"),
+            "東".repeat(21)
+        );
+        let windows = r#"a\b:c*d?e"f<g>h|i"#;
+        let kept = match platform::OS {
+            OperatingSystem::Linux => windows,
+            OperatingSystem::Windows => "a_b_c_d_e_f_g_h_i",
+        };
+        assert_eq!(names(windows).expand("PROCESSNAME"), kept);
     }
 
     #[test]

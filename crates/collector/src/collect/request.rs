@@ -25,6 +25,9 @@ pub struct Request {
     pub trigger: Trigger,
     /// The rule, as a sentence, or the command line that asked for the dumps; for the record.
     pub rule: String,
+    /// The command line that asked for the dumps, where it is not the rule; for the comment that
+    /// Windows' debuggers show.
+    pub command_line: Option<String>,
     /// The user's comment, for the record.
     pub comment: Option<String>,
     /// The dumps are given up, and the target is released, when this time has passed since the
@@ -57,6 +60,7 @@ impl Request {
             overwrite: false,
             trigger: Trigger::Manual,
             rule: String::new(),
+            command_line: None,
             comment: None,
             timeout: None,
             stop: Stop::Threads,

@@ -225,7 +225,8 @@ impl Session<'_, '_> {
         let deadline = self.deadline();
         let draft = &mut self.drafts[at];
         let memory = &*source.memory;
-        let extra = formats::image::loader_ranges(&capture.snapshot, memory);
+        let detail = draft.kind.detail();
+        let extra = formats::image::loader_ranges(&capture.snapshot, memory, detail);
         let selection = select(draft.kind, &capture.snapshot, memory, &extra);
         let comment = comment(self.request);
         let space = RecordSpace {
@@ -264,8 +265,12 @@ impl Session<'_, '_> {
 /// The comment that Windows' debuggers show when they open the dump. It looks like ProcDump's.
 fn comment(request: &Request) -> String {
     let Request { rule, trigger, .. } = request;
+    let asked = request.command_line.as_ref().unwrap_or(rule);
     let comment = request.comment.iter().map(|text| format!("\n{text}"));
-    format!("\n*** {rule}\n*** {trigger}{}", comment.collect::<String>())
+    format!(
+        "\n*** {asked}\n*** {trigger}{}",
+        comment.collect::<String>()
+    )
 }
 
 /// The bytes that a dump of this kind may take, from what is known before the target is stopped.

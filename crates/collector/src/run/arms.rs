@@ -27,7 +27,7 @@ const LISTENING: &str = "what it writes to stderr is read by a tracepoint at sys
                          meanwhile every system call of this machine takes about 0.2 µs longer";
 
 /// Libraries of runtimes, and what there is to say where they give no place to stand on.
-const STRANGERS: [(&str, &str); 2] = [
+const STRANGERS: [(&str, &str); 5] = [
     (
         "libcoreclr.so",
         "exceptions of .NET by their type are not built yet: only signals are seen",
@@ -37,6 +37,9 @@ const STRANGERS: [(&str, &str); 2] = [
         "exceptions of this build of Java cannot be seen, its libjvm.so has no symbols: only \
          signals and the exit are",
     ),
+    ("coreclr.dll", windows::DOTNET),
+    ("clr.dll", windows::DOTNET),
+    ("mscorwks.dll", windows::DOTNET),
 ];
 
 /// What is armed.
@@ -51,6 +54,8 @@ pub(super) struct Arms {
     /// Images that were looked into, and what was found.
     seen: HashMap<(u64, String), Vec<(Arm, u64)>>,
     modules: Vec<Module>,
+    /// Names of images of Windows that are of interest by their name alone.
+    names: Vec<String>,
 }
 
 /// What stands behind a place.
@@ -113,33 +118,34 @@ impl Arms {
         if on_linux() && arming.debug_strings {
             lacking.push(LISTENING.to_owned());
         }
-        if !wants_images(wake) {
-            return (arming, lacking);
+        if wants_images(wake) {
+            if let Some(files) = ImageFiles::of(key) {
+                let memory = target.memory();
+                arming.places = self.places(&files, &*memory, wake);
+            }
+            lacking.extend(self.lacking(wake));
+            let tracing = (signals != 0).then(|| TRACING.to_owned());
+            lacking.extend(tracing);
         }
-        if let Some(files) = ImageFiles::of(key) {
-            let memory = target.memory();
-            arming.places = self.places(&files, &*memory, wake);
-        }
-        lacking.extend(self.lacking(wake));
-        if !wake.exceptions.is_empty() {
-            lacking.extend(self.strangers());
-        }
-        if signals != 0 {
-            lacking.push(TRACING.to_owned());
-        }
+        lacking.extend(self.strangers(wake));
         (arming, lacking)
     }
 
     /// Runtimes whose exceptions are not met: better said than waited for in vain.
-    fn strangers(&self) -> Vec<String> {
+    pub(super) fn strangers(&self, wake: &WakeFor) -> Vec<String> {
+        if !wants_names(wake) {
+            return Vec::new();
+        }
         let met = |module: &Module| {
             let image = (module.range.start, module.path.clone());
             let found = self.seen.get(&image).into_iter().flatten();
             { found }.any(|(arm, _)| matches!(arm, Arm::Throw(_)))
         };
         let has = |name: &str| {
+            let is_it = |other: &str| other.eq_ignore_ascii_case(name);
             let mut modules = self.modules.iter();
-            modules.any(|module| module.name() == name && !met(module))
+            modules.any(|module| is_it(module.name()) && !met(module))
+                || self.names.iter().any(|other| is_it(other))
         };
         STRANGERS
             .iter()
@@ -221,6 +227,12 @@ impl Arms {
             .collect()
     }
 
+    /// An image has come, as Windows tells.
+    pub(super) fn came(&mut self, path: &str) {
+        let name = path.rsplit('\\').next().unwrap_or(path);
+        self.names.push(name.to_owned());
+    }
+
     /// This image is no longer.
     pub(super) fn unmapped(&mut self, base: u64, path: &str) {
         self.seen.retain(|(at, _), _| *at != base);
@@ -234,10 +246,14 @@ impl Arms {
         target: &mut dyn Target,
         wake: &WakeFor,
     ) -> Result<Vec<TargetEvent>> {
-        if !wants_images(wake) {
+        if !wants_images(wake) && !wants_names(wake) {
             return Ok(Vec::new());
         }
         let now = target.facts()?.modules;
+        if !wants_images(wake) {
+            now.iter().for_each(|module| self.came(&module.path));
+            return Ok(Vec::new());
+        }
         // One that is ending has lost them, and what is armed tells of its last moments.
         if now.is_empty() {
             return Ok(Vec::new());
@@ -302,9 +318,19 @@ fn wants_images(wake: &WakeFor) -> bool {
     wants_places(wake) || on_linux() && (wants_modules(wake) || !wake.exceptions.is_empty())
 }
 
-/// Whether images that come are to be told: they may have the place that is waited for.
+/// Whether images that come are to be told: they may have the place that is waited for, or be those
+/// of a runtime on Windows.
 fn wants_modules(wake: &WakeFor) -> bool {
-    !wake.module_loads.is_empty() || !wake.module_unloads.is_empty() || wants_places(wake)
+    let of_rules = !wake.module_loads.is_empty() || !wake.module_unloads.is_empty();
+    of_rules || wants_places(wake) || !on_linux() && wants_names(wake)
+}
+
+/// Whether exceptions are wanted whose names a runtime would have to tell.
+fn wants_names(wake: &WakeFor) -> bool {
+    match on_linux() {
+        true => !wake.exceptions.is_empty(),
+        false => wake.exceptions.iter().any(windows::means_types),
+    }
 }
 
 fn wants_places(wake: &WakeFor) -> bool {

@@ -162,6 +162,7 @@ impl Runner {
         Some(Request {
             overwrite: options.overwrite,
             comment: options.comment.clone(),
+            command_line: options.command_line.clone(),
             timeout: options.timeout,
             stop: options.stop,
             cancel: self.cancel.child(),

@@ -69,6 +69,7 @@ impl Timeline {
             destination: Destination::Folder(self.folder.path().to_owned()),
             overwrite: false,
             comment: None,
+            command_line: None,
             timeout: None,
             stop: Stop::Threads,
             format: |_| DumpFormat::Core,

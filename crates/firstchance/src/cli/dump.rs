@@ -149,7 +149,7 @@ impl Series<'_> {
     fn request(&self) -> Request {
         Request {
             overwrite: self.args.overwrite,
-            rule: command_line(),
+            rule: crate::ui::command_line(),
             comment: self.args.comment.clone(),
             timeout: self.args.timeout,
             stop: if self.args.no_stop {
@@ -207,11 +207,6 @@ pub(super) fn default_format(kind: DumpKind, destination: &Destination) -> DumpF
         _ if platform::OS == snapshot::OperatingSystem::Windows => DumpFormat::Minidump,
         _ => DumpFormat::Core,
     }
-}
-
-fn command_line() -> String {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    format!("firstchance {}", args.join(" "))
 }
 
 /// A dump as JSON (`--json`).

@@ -9,7 +9,7 @@ use crate::{
 };
 use collector::{Destination, DumpOptions};
 use platform::{Error, ErrorKind, Stop};
-use policy::{Action, Clause, Condition, Match, Pattern, Rule};
+use policy::{Action, Chance, Clause, Condition, ExceptionFilter, Match, Pattern, Rule};
 use snapshot::{DumpKind, OperatingSystem, ProcessKey};
 use std::{
     path::{MAIN_SEPARATOR, Path, PathBuf},
@@ -96,28 +96,50 @@ fn job(monitor: Monitor) -> anyhow::Result<Job> {
     })
 }
 
-/// The rule with what ProcDump for Windows adds to it: breakpoints in the program's own code (of 64
-/// and 32 bits) are exceptions only with `-b`, and with `-e` every exception is shown, also those
-/// that are not dumped. A debugger is told of each anyway.
+/// The rule with what ProcDump for Windows adds to it: breakpoints in the program's own code are
+/// exceptions only with `-b`, and with `-e` every exception is shown, also those that are not dumped. A
+/// debugger is told of each anyway.
 fn as_the_system_has_it(monitor: &Monitor) -> Rule {
     let mut rule = monitor.rule.clone();
     if platform::OS == OperatingSystem::Linux {
         return rule;
     }
-    let conditions = rule.clauses.iter_mut().flat_map(|clause| &mut clause.when);
+    let parts = |filter: &ExceptionFilter| match monitor.breakpoints {
+        true => vec![Condition::Exception(filter.clone())],
+        false => without_breakpoints(filter),
+    };
     let mut shown = None;
-    for condition in conditions {
-        if let Condition::Exception(filter) = condition {
-            if !monitor.breakpoints {
-                let codes = ["80000003.", "4000001F."].map(Pattern::new);
-                filter.exclude.extend(codes.map(Match::Text));
+    for clause in &mut rule.clauses {
+        let each = clause.when.iter().flat_map(|condition| match condition {
+            Condition::Exception(filter) => {
+                shown = Some(parts(&filter.showing_all()));
+                parts(filter)
             }
-            shown = Some(Condition::Exception(filter.showing_all()));
-        }
+            other => vec![other.clone()],
+        });
+        clause.when = each.collect();
     }
-    let shown = shown.map(|shown| Clause::new(vec![shown], Action::None));
+    let shown = shown.map(|shown| Clause::new(shown, Action::None));
     rule.clauses.extend(shown);
     rule
+}
+
+/// The filter without breakpoints in the program's own code (of 64 and 32 bits). One that nobody
+/// handles is the end of the program, as any other exception is.
+fn without_breakpoints(filter: &ExceptionFilter) -> Vec<Condition> {
+    let codes = ["80000003.", "4000001F."].map(Pattern::new);
+    let of = |chance| ExceptionFilter {
+        chance,
+        ..filter.clone()
+    };
+    let mut first = of(Chance::First);
+    first.exclude.extend(codes.map(Match::Text));
+    let parts = match filter.chance {
+        Chance::First => vec![first],
+        Chance::Unhandled => vec![of(Chance::Unhandled)],
+        Chance::Any => vec![first, of(Chance::Unhandled)],
+    };
+    parts.into_iter().map(Condition::Exception).collect()
 }
 
 /// The header that ProcDump prints when it begins to watch; it prints none for a dump at once.
@@ -180,8 +202,12 @@ fn dump_options(monitor: &Monitor, folder: &Path, name: Option<&str>) -> DumpOpt
         overwrite: monitor.overwrite,
         comment: monitor.comment.clone(),
         timeout: monitor.timeout,
-        stop: Stop::Threads,
+        stop: match monitor.clones {
+            Some(_) => Stop::Clone,
+            None => Stop::Threads,
+        },
         format: format_of(name.is_some().then_some(format)),
         kill_after: monitor.kill_after,
+        command_line: Some(crate::ui::command_line()),
     }
 }

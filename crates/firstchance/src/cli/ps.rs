@@ -5,6 +5,7 @@ use crate::ui::console;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
 use platform::ProcessEntry;
 use serde::Serialize;
+use snapshot::fold_case;
 use std::{collections::HashMap, process::ExitCode, time::Duration};
 
 /// Time over which CPU use is measured.
@@ -81,9 +82,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 fn contains(entry: &ProcessEntry, text: &str) -> bool {
-    let text = text.to_lowercase();
+    let text = fold_case(text);
     let all = format!("{} {}", entry.name, entry.command_line.join(" "));
-    all.to_lowercase().contains(&text)
+    fold_case(&all).contains(&text)
 }
 
 fn row(entry: &ProcessEntry, cpu: f64) -> ProcessRow {

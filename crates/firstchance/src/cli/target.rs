@@ -3,7 +3,7 @@
 use crate::ui::{console, exit::Usage};
 use platform::{Detail, Error, ErrorKind, Host, ProcessEntry};
 use policy::{Follow, Rule, Target};
-use snapshot::ProcessKey;
+use snapshot::{ProcessKey, fold_case};
 
 /// The processes that `targets` mean, each once. Fails if a target means none, or means several and
 /// `all` is false.
@@ -133,23 +133,17 @@ fn none_matches(text: &str, others: &[ProcessEntry]) -> Error {
 
 /// Up to five names of processes that contain the text, or differ from it in at most two letters.
 fn similar_names(text: &str, others: &[ProcessEntry]) -> Vec<String> {
-    let wanted = text
-        .rsplit(':')
-        .next()
-        .unwrap_or(text)
-        .trim_matches('"')
-        .to_lowercase();
+    let wanted = text.rsplit(':').next().unwrap_or(text);
+    let wanted = fold_case(wanted.trim_matches('"'));
     let mut similar: Vec<(usize, String)> = others
         .iter()
         .map(|entry| {
             (
-                distance(&wanted, &entry.name.to_lowercase()),
+                distance(&wanted, &fold_case(&entry.name)),
                 console::plain(&entry.name),
             )
         })
-        .filter(|(far, name)| {
-            *far <= 2 || wanted.len() > 2 && name.to_lowercase().contains(&wanted)
-        })
+        .filter(|(far, name)| *far <= 2 || wanted.len() > 2 && fold_case(name).contains(&wanted))
         .collect();
     similar.sort();
     similar.dedup_by(|a, b| a.1 == b.1);

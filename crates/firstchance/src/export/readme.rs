@@ -1,6 +1,7 @@
 //! The text in a pack that tells its receiver how to open it.
 
 use super::modules::{Packed, ROOT};
+use crate::ui::console::quoted;
 use formats::Dump;
 use snapshot::{DumpFormat, OperatingSystem};
 use std::fmt::Write as _;
@@ -49,15 +50,6 @@ fn commands(name: &str, dump: &Dump, modules: &[Packed]) -> Vec<String> {
             format!("windbg -z {name} -i {ROOT}"),
             format!("lldb -c {name}"),
         ],
-    }
-}
-
-/// A name in the quotes of a shell, as names that come from a target may be hostile.
-fn quoted(text: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._+-@/".contains(c);
-    match text.chars().all(is_plain) {
-        true => text.to_owned(),
-        false => format!("'{}'", shown(text).replace('\'', "'\\''")),
     }
 }
 

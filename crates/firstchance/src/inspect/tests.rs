@@ -57,6 +57,7 @@ fn snapshot() -> Snapshot {
         },
         threads,
         unloaded: vec![],
+        function_tables: vec![],
         modules: vec![Module {
             range: Range::new(0x1000, 0x9000),
             path: "/srv/shop".to_owned(),

@@ -42,6 +42,16 @@ pub(crate) fn table(headers: &[&str], figures: &[usize]) -> Table {
     table
 }
 
+/// A word in the quotes of a shell where it needs them, without control characters: it may come from
+/// a target.
+pub(crate) fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._+-@/".contains(c);
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", plain(word).replace('\'', "'\\''")),
+    }
+}
+
 /// Formats milliseconds: `0.4 ms`, `12 ms`, `1.3 s`.
 pub(crate) fn milliseconds(ms: f64) -> String {
     match ms {

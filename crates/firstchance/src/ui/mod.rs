@@ -8,8 +8,10 @@ mod debug_log;
 pub(crate) mod exit;
 mod line_writer;
 mod reporter;
+mod typed;
 pub(crate) mod values;
 
 pub(crate) use debug_log::LogArgs;
 pub(crate) use line_writer::LineWriter;
 pub(crate) use reporter::{Output, Reporter};
+pub(crate) use typed::command_line;

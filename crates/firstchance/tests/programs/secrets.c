@@ -2,7 +2,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef _WIN32
+#include <fcntl.h>
+#include <io.h>
+#include <windows.h>
+#define OWN_PID (_setmode(1, _O_BINARY), (unsigned)GetCurrentProcessId())
+#define WAIT Sleep(INFINITE)
+#else
 #include <unistd.h>
+#define OWN_PID (unsigned)getpid()
+#define WAIT pause()
+#endif
 
 static char in_variable[256];
 static char in_variable_wide[512];
@@ -22,8 +32,8 @@ int main(int count, char **arguments)
     widen(in_heap_wide, in_heap);
     snprintf(in_variable, sizeof in_variable, "%s-variable", arguments[1]);
     widen(in_variable_wide, in_variable);
-    puts("ready");
+    printf("ready %u\n", OWN_PID);
     fflush(stdout);
-    pause();
+    WAIT;
     return in_heap_wide[0];
 }

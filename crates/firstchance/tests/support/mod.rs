@@ -51,6 +51,13 @@ pub(crate) fn folder() -> tempfile::TempDir {
     tempfile::tempdir_in(parent).expect("a folder for the test")
 }
 
+/// Whether a text is in these bytes, in UTF-8 and in UTF-16.
+pub(crate) fn holds(bytes: &[u8], text: &str) -> [bool; 2] {
+    let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let has = |text: &[u8]| bytes.windows(text.len()).any(|window| window == text);
+    [has(text.as_bytes()), has(&wide)]
+}
+
 /// The path of a file in `folder`.
 pub(crate) fn file_in(folder: &tempfile::TempDir, name: &str) -> PathBuf {
     folder.path().join(name)

@@ -28,8 +28,14 @@ pub(crate) fn victim(args: &[&str]) -> Victim {
 
 /// Starts another program that prints `ready PID` as victims do.
 pub(crate) fn started(program: &Path, args: &[&str]) -> Victim {
+    Victim::start_by(&mut starting(program, args)).known_here_as_its_starter()
+}
+
+/// The command that starts a program.
+pub(crate) fn starting(program: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(starter());
-    Victim::start_by(command.arg(program).args(args)).known_here_as_its_starter()
+    command.arg(program).args(args);
+    command
 }
 
 /// Waits until a victim that counts as fast as it can stops counting.

@@ -9,10 +9,14 @@
 mod support;
 
 mod aedebug;
+mod contents;
 mod dumps;
 mod events;
 mod killed;
+mod lacking;
+mod launches;
 mod machine;
+mod names;
 mod others;
 mod postmortem;
 mod procdump;

@@ -9,9 +9,9 @@ use crate::support::{
 };
 
 const WIDE: (&str, &str) = ("x86_64-w64-mingw32-gcc", "gcc-mingw-w64-x86-64");
-const NARROW: (&str, &str) = ("i686-w64-mingw32-gcc", "gcc-mingw-w64-i686");
+pub(crate) const NARROW: (&str, &str) = ("i686-w64-mingw32-gcc", "gcc-mingw-w64-i686");
 
-const fn mingw(compiler: (&'static str, &'static str), source: &'static str) -> Program {
+pub(crate) const fn mingw(compiler: (&'static str, &'static str), source: &'static str) -> Program {
     Program {
         source,
         compiler,
@@ -20,7 +20,7 @@ const fn mingw(compiler: (&'static str, &'static str), source: &'static str) -> 
 }
 
 /// Compiles a program of `tests/programs` to `NAME.exe` in `folder`.
-fn program(folder: &tempfile::TempDir, source: &'static str) -> PathBuf {
+pub(crate) fn program(folder: &tempfile::TempDir, source: &'static str) -> PathBuf {
     let exe = folder.path().join(source).with_extension("exe");
     std::fs::copy(compile(&mingw(WIDE, source)), &exe).expect("a copy");
     exe
@@ -97,7 +97,7 @@ fn a_32_bit_program_is_dumped_with_its_own_registers_and_modules() {
 }
 
 /// Whether Wine's prefix has 32-bit libraries.
-fn has_32_bits() -> bool {
+pub(crate) fn has_32_bits() -> bool {
     let prefix = std::env::var_os("WINEPREFIX").expect("a prefix");
     Path::new(&prefix)
         .join("drive_c/windows/syswow64/ntdll.dll")

@@ -239,10 +239,10 @@ fn lines_about_what_a_program_does() {
 #[test]
 fn an_empty_filter_shows_exceptions() {
     let programs = folder();
-    let mut victim = named(&programs, "observed.exe", &["events"]);
+    let mut victim = named(&programs, "shown.exe", &["events"]);
     let folder = folder();
     let command = procdump(folder.path(), "-e 1").arg("-f").arg("");
-    let running = followed(command.arg("observed.exe"), &mut victim);
+    let running = followed(command.arg("shown.exe"), &mut victim);
     victim.ask("raise");
     victim.tell("exit");
     assert_eq!(victim.wait().code(), Some(7));
@@ -279,6 +279,28 @@ fn e_shows_every_exception_whatever_is_dumped() {
         assert_eq!(count("] Unhandled: C0000005.ACCESS_VIOLATION"), 1, "{line}");
         assert_eq!(count("80000003"), 0, "{line}");
         assert_eq!(files_in(folder.path()).len(), dumps, "{line}: {run:#?}");
+    }
+}
+
+/// `-b` is about breakpoints that the program handles itself.
+#[test]
+fn n23_a_breakpoint_that_nobody_handles_is_an_unhandled_exception() {
+    let programs = folder();
+    for line in ["-e trapped.exe", "-e 1 trapped.exe"] {
+        let mut victim = named(&programs, "trapped.exe", &["events"]);
+        let folder = folder();
+        let running = followed(procdump(folder.path(), line), &mut victim);
+        victim.ask("break");
+        victim.tell("trap");
+        victim.wait();
+        let run = running.finish();
+        run.assert_code(0)
+            .assert_says("Unhandled: 80000003.BREAKPOINT");
+        assert!(!run.stdout.contains("Exception: 80000003"), "{run:#?}");
+        let files = files_in(folder.path());
+        assert_eq!(files.len(), 1, "{line}: {run:#?}");
+        let crash = &stackwalk(&files[0])["crash_info"];
+        assert_eq!(crash["type"], "EXCEPTION_BREAKPOINT", "{crash:#}");
     }
 }
 

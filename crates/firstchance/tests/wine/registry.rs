@@ -13,6 +13,8 @@ pub(crate) const AEDEBUG_32: &str =
     r"HKLM\SOFTWARE\Wow6432Node\Microsoft\Windows NT\CurrentVersion\AeDebug";
 const REPORTING_USER: &str = r"HKCU\SOFTWARE\Microsoft\Windows\Windows Error Reporting";
 pub(crate) const POLICY: &str = r"HKLM\SOFTWARE\Policies\Microsoft\Windows\Windows Error Reporting";
+/// The settings of Wine for a program that is to see a server.
+pub(crate) const ON_A_SERVER: &str = r"HKCU\Software\Wine\AppDefaults\on-a-server.exe";
 const OURS: &str = r"HKLM\SOFTWARE\firstchance";
 /// The values in a new prefix.
 pub(crate) const WINES_DEBUGGER: &str = "winedbg --auto %ld %ld";
@@ -65,7 +67,14 @@ impl Drop for Registry {
 
 /// Resets the registry in one call of `reg`, because each start of a program takes long.
 fn clean() {
-    let gone = [REPORTING, REPORTING_USER, POLICY, AEDEBUG_32, OURS];
+    let gone = [
+        REPORTING,
+        REPORTING_USER,
+        POLICY,
+        AEDEBUG_32,
+        ON_A_SERVER,
+        OURS,
+    ];
     let gone = gone.map(|key| format!("[-{}]\r\n", whole(key))).concat();
     let values = format!("\"Debugger\"=\"{WINES_DEBUGGER}\"\r\n\"Auto\"=\"1\"\r\n");
     let text = format!("REGEDIT4\r\n\r\n{gone}[{}]\r\n{values}", whole(AEDEBUG));

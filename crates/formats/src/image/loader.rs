@@ -5,7 +5,7 @@ use super::elf::Image;
 use crate::{bytes::Width, elf::HEAD_SIZE};
 use object::elf;
 use snapshot::auxv::{AT_BASE, AT_PHDR, AT_PHNUM};
-use snapshot::{Memory, OperatingSystem, Range, Snapshot, coalesce};
+use snapshot::{Detail, Memory, OperatingSystem, Range, Snapshot, coalesce};
 use std::collections::HashSet;
 
 /// The most libraries of a list; a longer one is damaged or runs in a circle.
@@ -19,12 +19,13 @@ const MOST_SECTION: u64 = 64 << 10;
 /// program's headers and dynamic section, `r_debug`, and for each `link_map` the structure, the
 /// name, the dynamic section, the headers and the notes with the build-id.
 ///
-/// For a Windows process, the process environment block and what it points to.
+/// For a Windows process, the process environment block and what it points to; in a limited dump
+/// without command line and environment.
 ///
 /// Empty if the process has no dynamic loader. Lists are followed to a limit.
-pub fn loader_ranges(snapshot: &Snapshot, memory: &dyn Memory) -> Vec<Range> {
+pub fn loader_ranges(snapshot: &Snapshot, memory: &dyn Memory, detail: Detail) -> Vec<Range> {
     if snapshot.system.os == OperatingSystem::Windows {
-        return super::peb::ranges(snapshot, memory);
+        return super::peb::ranges(snapshot, memory, detail);
     }
     let width = Width::of(snapshot.system.architecture);
     let mut loader = LoaderMemory {

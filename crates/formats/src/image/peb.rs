@@ -1,11 +1,14 @@
 //! The memory in which Windows lists the images and the arguments of a process (`winternl.h`, and
 //! the public symbols of `ntdll`). It is on the heap; debuggers need it in dumps without heaps.
 
-use snapshot::{Architecture, Memory, Range, Snapshot, coalesce};
+use snapshot::{Architecture, Detail, Memory, Range, Snapshot, coalesce};
 use std::collections::HashSet;
 
 /// The most images of a list; a longer one is damaged or runs in a circle.
 const MOST_MODULES: usize = 16_384;
+
+/// The largest environment, in bytes.
+const LARGEST_ENVIRONMENT: u64 = 1 << 20;
 
 /// Offsets in `_PEB`, `_PEB_LDR_DATA`, `_LDR_DATA_TABLE_ENTRY` and `_RTL_USER_PROCESS_PARAMETERS`,
 /// and how much of each is taken; in bytes.
@@ -17,7 +20,11 @@ struct Layout {
     first_module: u64,
     entry: u64,
     module_texts: [u64; 2],
-    parameter_texts: [u64; 3],
+    /// Current folder, path of libraries, program, command line, title of the window, desktop, shell,
+    /// data of the C runtime.
+    parameter_texts: [u64; 8],
+    environment: u64,
+    environment_size: u64,
 }
 
 const WIDE: Layout = Layout {
@@ -28,7 +35,9 @@ const WIDE: Layout = Layout {
     first_module: 0x10,
     entry: 0x138,
     module_texts: [0x48, 0x58],
-    parameter_texts: [0x38, 0x60, 0x70],
+    parameter_texts: [0x38, 0x50, 0x60, 0x70, 0xb0, 0xc0, 0xd0, 0xe0],
+    environment: 0x80,
+    environment_size: 0x3f0,
 };
 
 const NARROW: Layout = Layout {
@@ -39,12 +48,14 @@ const NARROW: Layout = Layout {
     first_module: 0x0c,
     entry: 0xa8,
     module_texts: [0x24, 0x2c],
-    parameter_texts: [0x24, 0x38, 0x40],
+    parameter_texts: [0x24, 0x30, 0x38, 0x40, 0x70, 0x78, 0x80, 0x88],
+    environment: 0x48,
+    environment_size: 0x290,
 };
 
-/// The ranges of the process environment block, the loader's list, the parameters, and the texts of
-/// both.
-pub(super) fn ranges(snapshot: &Snapshot, memory: &dyn Memory) -> Vec<Range> {
+/// The ranges of the process environment block, the loader's list, and its texts; unless the dump is
+/// limited also the parameters, their texts, and the environment.
+pub(super) fn ranges(snapshot: &Snapshot, memory: &dyn Memory, detail: Detail) -> Vec<Range> {
     let layout = match snapshot.system.architecture {
         Architecture::X86 => &NARROW,
         Architecture::X86_64 | Architecture::Aarch64 => &WIDE,
@@ -58,6 +69,8 @@ pub(super) fn ranges(snapshot: &Snapshot, memory: &dyn Memory) -> Vec<Range> {
     if peb != 0 {
         taken.add(peb, layout.peb);
         taken.loader(peb);
+    }
+    if peb != 0 && detail == Detail::All {
         taken.parameters(peb);
     }
     coalesce(taken.ranges, 0)
@@ -104,6 +117,15 @@ impl PebMemory<'_> {
             texts
                 .into_iter()
                 .for_each(|text| self.text(parameters, text));
+            self.environment(parameters);
+        }
+    }
+
+    fn environment(&mut self, parameters: u64) {
+        let size = self.pointer(parameters, self.layout.environment_size);
+        let start = self.pointer(parameters, self.layout.environment);
+        if let Some((start, size)) = start.zip(size) {
+            self.add(start, size.min(LARGEST_ENVIRONMENT));
         }
     }
 
@@ -168,7 +190,7 @@ mod tests {
             },
             ..Snapshot::default()
         };
-        let found = ranges(&snapshot, &Words(words));
+        let found = ranges(&snapshot, &Words(words), Detail::All);
         let holds = |address| found.iter().any(|range| range.contains(address));
         assert!(holds(0x1000) && holds(0x1110) && holds(0x1200) && holds(0x1f05));
         assert!(!holds(0x1f06));

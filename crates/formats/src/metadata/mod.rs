@@ -52,6 +52,7 @@ pub(crate) fn write(snapshot: &Snapshot, detail: Detail, container: Container) -
     list_of(&mut out, "threads", threads);
     field(&mut out, "modules", &snapshot.modules);
     field(&mut out, "unloaded", &snapshot.unloaded);
+    field(&mut out, "function_tables", &snapshot.function_tables);
     field(&mut out, "regions", &snapshot.regions);
     if detail == Detail::All {
         field(&mut out, "handles", &snapshot.handles);
@@ -72,6 +73,7 @@ pub(crate) fn read(bytes: &[u8]) -> Option<Snapshot> {
         threads: threads.into_iter().map(ThreadRecord::into).collect(),
         modules: known.get("modules"),
         unloaded: known.get("unloaded"),
+        function_tables: known.get("function_tables"),
         regions: known.get("regions"),
         handles: known.get("handles"),
         exception: known.get("exception"),

@@ -37,11 +37,12 @@ record! {
     User { uid, gid, euid, egid, name }
     System {
         os, architecture, release, version, distribution, host, cpu_vendor, cpu_model,
-        cpu_signature, cpus, page_size, memory_total, memory_available, uptime,
+        cpu_signature, cpu_features, processor_features, product_type, suites, cpus, page_size, memory_total, memory_available, uptime,
     }
     Module {
         range, path, build_id, codeview, version, soname, timestamp, checksum, deleted,
     }
+    FunctionTable { addresses, base, functions, native }
     CodeView { guid, age, file }
     Region {
         range, protection, kind, shared, name, offset, device, inode, deleted, remote, hugetlb,
@@ -49,7 +50,7 @@ record! {
     }
     FileFacts { size, modified }
     Protection { read, write, execute }
-    Handle { number, kind, name, position, flags }
+    Handle { number, kind, name, position, flags, attributes, handle_count, pointer_count }
     Exception { thread, code, flags, address, parameters, first_chance, name, bases, message }
 }
 
@@ -149,6 +150,10 @@ macro_rules! thread_fields {
             priority,
             teb,
             start_address,
+            began,
+            ended,
+            exit_code,
+            affinity,
             syscall
         )
     };

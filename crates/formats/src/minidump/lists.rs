@@ -1,13 +1,13 @@
 //! The lists of threads and of memory. They contain the offsets of memory that follows them.
 
 use super::body::{Body, put};
-use super::{MOST_IN_MEMORY_LIST, PAGE};
+use super::{MOST_IN_MEMORY_LIST, PAGE, flags};
 use crate::bytes::Put;
 use minidump_common::format::{
     MINIDUMP_LOCATION_DESCRIPTOR as Location, MINIDUMP_MEMORY_DESCRIPTOR as Descriptor,
     MINIDUMP_MEMORY_DESCRIPTOR64 as Descriptor64, MINIDUMP_STREAM_TYPE as Stream, MINIDUMP_THREAD,
 };
-use snapshot::{OperatingSystem, Range, Region, Selection, Snapshot, Thread, total_bytes};
+use snapshot::{Range, Selection, Snapshot, Thread, total_bytes};
 
 /// The places of the selected ranges in the file.
 pub(super) struct FileMemoryLayout<'a> {
@@ -24,7 +24,9 @@ impl<'a> FileMemoryLayout<'a> {
     pub(super) fn after(body: &mut Body, snapshot: &Snapshot, selection: &'a Selection) -> Self {
         let ranges = &selection.ranges[..];
         let bytes = total_bytes(ranges);
-        let is_64 = bytes > MOST_IN_MEMORY_LIST || is_full_of_windows(snapshot, bytes);
+        // Windows' debuggers look for the memory of a full dump in the 64-bit list, even if it is
+        // small.
+        let is_64 = bytes > MOST_IN_MEMORY_LIST || flags::is_full(selection.kind, snapshot);
         let head = if is_64 { 16 } else { 4 };
         let lists = [
             4 + 48 * snapshot.threads.len(),
@@ -118,19 +120,6 @@ impl<'a> FileMemoryLayout<'a> {
             .map(|range| self.descriptor(range))
             .unwrap_or_default()
     }
-}
-
-/// Whether `bytes` are all the memory of a Windows process. Windows' debuggers look for the memory
-/// of a full dump in the 64-bit list, even if it is small.
-fn is_full_of_windows(snapshot: &Snapshot, bytes: u64) -> bool {
-    let all = || {
-        snapshot
-            .regions
-            .iter()
-            .map(Region::resident_bytes)
-            .sum::<u64>()
-    };
-    snapshot.system.os == OperatingSystem::Windows && bytes > 0 && bytes >= all()
 }
 
 /// `MINIDUMP_THREAD_LIST`.

@@ -16,6 +16,7 @@
 mod body;
 mod context;
 mod file;
+mod flags;
 mod lists;
 mod modules;
 mod process_streams;
@@ -23,6 +24,8 @@ mod read;
 mod rebuild;
 mod registers_stream;
 mod streams;
+mod system_info;
+mod thread_streams;
 mod windows_streams;
 mod write;
 mod xstate;

@@ -82,8 +82,10 @@ pub(super) fn handle_data(body: &mut Body, handles: &[Handle]) -> Location {
             handle: handle.number,
             type_name_rva: body.string_or_none(&handle.kind),
             object_name_rva: body.string_or_none(&handle.name),
+            attributes: handle.attributes,
             granted_access: handle.flags,
-            ..MINIDUMP_HANDLE_DESCRIPTOR::default()
+            handle_count: handle.handle_count,
+            pointer_count: handle.pointer_count,
         };
         put(&mut out, descriptor);
     }

@@ -40,6 +40,7 @@ pub(super) fn snapshot(
         threads,
         modules,
         unloaded: space::unloaded(minidump),
+        function_tables: vec![],
         regions,
         handles: handles::handles(minidump),
         exception: exception.map(|(exception, _)| exception),
@@ -72,6 +73,8 @@ fn system(minidump: &File<'_>, warnings: &mut Vec<Warning>) -> System {
         release,
         version,
         cpu_vendor: vendor(&info.raw.cpu.data),
+        product_type: info.raw.product_type.into(),
+        suites: info.raw.suite_mask.into(),
         cpus: info.raw.number_of_processors.into(),
         page_size: 4096,
         ..System::default()

@@ -1,9 +1,10 @@
-//! Streams that only dumps of Windows have: the unloaded images, and the machine's memory.
+//! Streams that only dumps of Windows have: the unloaded images, the machine's memory, and the
+//! functions of code that the process made itself.
 
 use super::body::{Body, put};
 use crate::bytes::Put;
 use minidump_common::format::{MINIDUMP_LOCATION_DESCRIPTOR as Location, MINIDUMP_UNLOADED_MODULE};
-use snapshot::{Module, System};
+use snapshot::{FunctionTable, Module, System};
 
 /// `MINIDUMP_UNLOADED_MODULE_LIST`.
 pub(super) fn unloaded_modules(body: &mut Body, modules: &[Module]) -> Location {
@@ -45,4 +46,43 @@ pub(super) fn system_memory(body: &mut Body, system: &System) -> Location {
     out.u32(system.cpus);
     out.resize(SIZE, 0);
     body.bytes(&out)
+}
+
+/// `MINIDUMP_FUNCTION_TABLE_STREAM`: for each table its descriptor, its description in the process,
+/// and its entries.
+pub(super) fn function_tables(tables: &[FunctionTable]) -> Vec<u8> {
+    const HEADER: u32 = 24;
+    const DESCRIPTOR: u32 = 32;
+    let native = tables.iter().map(|table| table.native.len()).max();
+    let native = native.unwrap_or(0).next_multiple_of(8);
+    let mut out = Vec::new();
+    let entry = FunctionTable::ENTRY as u32;
+    // The sizes; how many tables; no padding.
+    [
+        HEADER,
+        DESCRIPTOR,
+        native as u32,
+        entry,
+        tables.len() as u32,
+        0,
+    ]
+    .into_iter()
+    .for_each(|word| out.u32(word));
+    for table in tables {
+        let count = table.functions.len() / FunctionTable::ENTRY;
+        let end = out.len() + DESCRIPTOR as usize + native + table.functions.len();
+        let padding = end.next_multiple_of(8) - end;
+        let (lowest, highest) = table.addresses;
+        [lowest, highest, table.base]
+            .into_iter()
+            .for_each(|word| out.u64(word));
+        out.u32(count as u32);
+        out.u32(padding as u32);
+        let start = out.len();
+        out.put(&table.native);
+        out.resize(start + native, 0);
+        out.put(&table.functions);
+        out.resize(end + padding, 0);
+    }
+    out
 }

@@ -3,7 +3,7 @@
 use super::body::{Body, Structure, put};
 use super::lists::{self, FileMemoryLayout};
 use super::{
-    STREAM_RECORD, STREAM_REGISTERS, STREAM_SNAPSHOT, STREAM_TAIL, context, process_streams,
+    STREAM_RECORD, STREAM_REGISTERS, STREAM_SNAPSHOT, STREAM_TAIL, context, flags, process_streams,
     registers_stream, streams,
 };
 use crate::metadata::{self, Container};
@@ -14,11 +14,6 @@ use minidump_common::format::{
 };
 use scroll::LE;
 use snapshot::{Detail, Selection, Snapshot};
-
-/// `MINIDUMP_TYPE` bits of the header.
-const WITH_FULL_MEMORY: u64 = 0x2;
-const WITH_HANDLE_DATA: u64 = 0x4;
-const WITH_FULL_MEMORY_INFO: u64 = 0x800;
 
 /// The stream directory: the type and the place of each stream.
 type Directory = Vec<(u32, Location)>;
@@ -56,7 +51,8 @@ pub(crate) fn pieces(
     debug_assert_eq!(directory.len(), count);
 
     let mut pieces = Pieces::default();
-    pieces.bytes(&head(snapshot, &memory, &directory));
+    let flags = flags::of(snapshot, selection, memory.is_64());
+    pieces.bytes(&head(snapshot, flags, &directory));
     pieces.append(body.pieces);
     pieces.zeros(memory.start - pieces.size());
     selection
@@ -150,9 +146,8 @@ fn contexts(body: &mut Body, snapshot: &Snapshot, detail: Detail) -> Vec<Locatio
 }
 
 /// The header and the stream directory.
-fn head(snapshot: &Snapshot, memory: &FileMemoryLayout<'_>, directory: &Directory) -> Vec<u8> {
+fn head(snapshot: &Snapshot, flags: u64, directory: &Directory) -> Vec<u8> {
     let mut out = Vec::new();
-    let full = if memory.is_64() { WITH_FULL_MEMORY } else { 0 };
     put(
         &mut out,
         MINIDUMP_HEADER {
@@ -162,7 +157,7 @@ fn head(snapshot: &Snapshot, memory: &FileMemoryLayout<'_>, directory: &Director
             stream_directory_rva: size::<MINIDUMP_HEADER>() as u32,
             checksum: 0,
             time_date_stamp: snapshot.taken.seconds() as u32,
-            flags: full | WITH_HANDLE_DATA | WITH_FULL_MEMORY_INFO,
+            flags,
         },
     );
     for &(stream_type, location) in directory {

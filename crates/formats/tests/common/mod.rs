@@ -114,6 +114,7 @@ pub(crate) fn two_threads() -> Snapshot {
         threads: vec![thread(4711, 0), thread(4712, 1)],
         modules: vec![module()],
         unloaded: vec![],
+        function_tables: vec![],
         regions: vec![
             region(CODE, 4, "r-x", RegionKind::Image, "/usr/bin/made-up"),
             heap,
@@ -126,6 +127,7 @@ pub(crate) fn two_threads() -> Snapshot {
             name: "/var/log/made-up.log".into(),
             position: Some(812),
             flags: 0o101,
+            ..Handle::default()
         }],
         exception: None,
     }
@@ -195,6 +197,7 @@ fn system() -> System {
         memory_total: 8 << 30,
         memory_available: 3 << 30,
         uptime: Duration::from_secs(86_400),
+        ..System::default()
     }
 }
 

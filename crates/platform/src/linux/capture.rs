@@ -80,7 +80,7 @@ impl LinuxTarget {
         let before = Before::gather(&self.proc);
         let _ = failpoint("before-stop");
         match options.stop {
-            Stop::Threads => self.stopped(facts, before, stop),
+            Stop::Threads | Stop::Clone => self.stopped(facts, before, stop),
             Stop::Nothing => self.running(facts, before),
         }
     }
@@ -229,6 +229,7 @@ impl LinuxTarget {
             threads,
             modules: facts::modules(&regions),
             unloaded: Vec::new(),
+            function_tables: Vec::new(),
             regions,
             handles: facts.handles,
             exception: None,

@@ -11,6 +11,7 @@ use super::{
     own_memory,
     proc::{ProcDir, machine, stat::Stat, status},
 };
+use crate::instance::bare;
 use snapshot::{ProcessKey, Time};
 use std::collections::HashMap;
 
@@ -129,11 +130,6 @@ impl Counters {
 }
 
 fn is_named(dir: &ProcDir, stat: &Stat, name: &str) -> bool {
-    let bare = |name: &str| {
-        name.to_ascii_lowercase()
-            .trim_end_matches(".exe")
-            .to_owned()
-    };
     let exe = dir.link("exe").unwrap_or_default();
     let exe = exe.strip_suffix(" (deleted)").unwrap_or(&exe);
     let started_as = super::facts::strings(&dir.read("cmdline").unwrap_or_default());

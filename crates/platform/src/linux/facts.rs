@@ -202,6 +202,7 @@ fn handle(proc: &ProcDir, number: i32) -> Option<Handle> {
         position: status::number(&info, "pos"),
         flags: flags.unwrap_or(0),
         name,
+        ..Handle::default()
     })
 }
 

@@ -70,7 +70,7 @@ pub(crate) use proc::machine::system;
 pub use register_store::RegisterStore;
 pub(crate) use space::at as space_at;
 pub(crate) use sys::signals::on_interrupt;
-pub(crate) use terminal::terminal_width;
+pub(crate) use terminal::{terminal_width, typed_arguments};
 
 /// Returns this machine.
 pub(crate) fn host() -> Box<dyn crate::Host> {

@@ -1,7 +1,12 @@
-//! The terminal that standard error is.
+//! The terminal that standard error is, and what was typed there.
 
 /// Returns the number of columns of that terminal; `None` if standard error is no terminal.
 pub(crate) fn terminal_width() -> Option<usize> {
     let size = rustix::termios::tcgetwinsize(std::io::stderr()).ok()?;
     (size.ws_col > 0).then_some(size.ws_col.into())
+}
+
+/// Returns nothing: the shell has split the command line.
+pub(crate) fn typed_arguments() -> Option<String> {
+    None
 }

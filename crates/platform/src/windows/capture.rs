@@ -9,7 +9,7 @@ use super::{
     clone::Clone,
     debug_loop::SharedDebugLoop,
     debugger::DebuggedProcess,
-    facts,
+    facts, function_tables,
     memory::LiveMemory,
     peb::Peb,
     process::Process,
@@ -22,7 +22,7 @@ use crate::{
     Capture, CaptureOptions, Error, ErrorKind, Facts, Method, Result, Stop, capture::Held,
     failpoint,
 };
-use snapshot::{Architecture, Memory, Snapshot, Thread, ThreadState, Warning};
+use snapshot::{Architecture, Memory, Snapshot, Thread, ThreadState, WallTime, Warning};
 use std::{sync::Arc, time::Instant};
 use windows_sys::Win32::Foundation::HANDLE;
 
@@ -39,7 +39,7 @@ impl WindowsTarget {
         };
         let _ = failpoint("before-stop");
         match options.stop {
-            Stop::Threads => self.stopped(facts, events, options.lets_go),
+            Stop::Threads | Stop::Clone => self.stopped(facts, events, options),
             Stop::Nothing => self.running(facts),
         }
     }
@@ -63,24 +63,28 @@ impl WindowsTarget {
         &mut self,
         facts: Facts,
         events: Option<&SharedDebugLoop>,
-        lets_go: bool,
+        options: &CaptureOptions,
     ) -> Result<Capture> {
-        let standing = events.and_then(|events| standing(events, lets_go));
-        let clone = if standing.is_none() {
-            Clone::of(&self.process)
-        } else {
-            None
+        let standing = events.and_then(|events| standing(events, options.lets_go));
+        let clone = match standing {
+            // It would stand until the clone is copied.
+            Some(_) => Err("it stands at the event that is dumped".to_owned()),
+            None => Clone::of(&self.process),
         };
-        if let Some(clone) = clone {
-            return Ok(self.cloned(facts, clone));
-        }
+        let lacking = match clone {
+            Ok(clone) => return Ok(self.cloned(facts, clone)),
+            Err(why) => format!("no clone could be made ({why}): the target was stopped"),
+        };
         let since = Instant::now();
         let hold = match standing {
             Some(standing) => standing,
             None => self.hold(events)?,
         };
         let _ = failpoint("all-stopped");
-        let mut warnings = Vec::new();
+        let mut warnings = match options.stop {
+            Stop::Clone => vec![lacking],
+            _ => Vec::new(),
+        };
         let threads = self.threads(true, &mut warnings);
         let _ = failpoint("registers");
         let snapshot = self.snapshot(facts, threads, &self.live_memory(), self.process.raw());
@@ -154,6 +158,10 @@ impl WindowsTarget {
             fault.put_to(&mut threads);
         }
         let narrow = self.process.is_narrow();
+        if narrow {
+            let tebs = threads.iter_mut().map(|thread| &mut thread.teb);
+            tebs.for_each(|teb| *teb = threads::narrow_teb(&**memory, *teb));
+        }
         let peb = facts::peb(&self.process, memory);
         let modules = peb.as_ref().map_or(Vec::new(), Peb::modules);
         let heaps = peb.as_ref().map_or(Vec::new(), Peb::heaps);
@@ -173,6 +181,7 @@ impl WindowsTarget {
             system,
             threads,
             unloaded: unloaded::modules(&**memory, &modules, narrow),
+            function_tables: function_tables::tables(&**memory, &modules, narrow),
             modules: facts::sorted(modules, &regions),
             regions,
             handles: facts.handles,
@@ -194,20 +203,22 @@ fn standing(events: &SharedDebugLoop, lets_go: bool) -> Option<StoppedBy> {
     })
 }
 
-/// Orders threads by the time at which they began. The first one is the leader.
-fn in_order(mut list: Vec<(u64, Thread)>) -> Vec<Thread> {
-    list.sort_by_key(|(begun, thread)| (*begun, thread.id));
-    list.into_iter().map(|(_, thread)| thread).collect()
+/// Orders threads by the time at which they began, as far as that is known. The first one is the
+/// leader.
+fn in_order(mut list: Vec<Thread>) -> Vec<Thread> {
+    let is_unknown = |thread: &Thread| thread.began == WallTime::default();
+    list.sort_by_key(|thread| (is_unknown(thread), thread.began, thread.id));
+    list
 }
 
 /// Returns the address at which the stack of a thread was allocated: `DeallocationStack` of its
-/// TEB. The 32-bit TEB of a 32-bit thread lies 8 KiB above its 64-bit one.
+/// TEB.
 fn stack_of(memory: &dyn Memory, teb: u64, narrow: bool) -> Option<u64> {
     if teb == 0 {
         return None;
     }
     if narrow {
-        return memory.read_u32(teb + 0x2000 + 0xe0c).map(u64::from);
+        return memory.read_u32(teb + 0xe0c).map(u64::from);
     }
     memory.read_u64(teb + 0x1478)
 }

@@ -10,8 +10,8 @@ use super::{
     sys::{function, wine_version},
     threads,
 };
-use snapshot::Thread;
-use std::ffi::CStr;
+use snapshot::{Thread, WallTime};
+use std::{ffi::CStr, io};
 use windows_sys::Win32::{
     Foundation::HANDLE,
     System::{
@@ -61,27 +61,34 @@ unsafe impl Send for Clone {}
 unsafe impl Sync for Clone {}
 
 impl Clone {
-    /// Clones a 64-bit process. Returns `None` if the system has no clones, or refuses.
-    pub(crate) fn of(process: &Process) -> Option<Self> {
+    /// Clones a 64-bit process, which was opened with the right to do so.
+    ///
+    /// # Errors
+    /// If the system has no clones, or refuses; the text says why.
+    pub(crate) fn of(process: &Process) -> Result<Self, String> {
         if process.is_narrow() {
-            return None;
+            return Err("32-bit processes are not cloned".to_owned());
         }
-        let functions = Functions::load()?;
+        if wine_version().is_some() {
+            return Err("Wine has no clones".to_owned());
+        }
+        let functions = Functions::load().ok_or("this Windows has no clones")?;
         let context = CONTEXT_ALL_AMD64 | CONTEXT_XSTATE_AMD64;
         let mut snapshot = std::ptr::null_mut();
         // SAFETY: an open process, and a live local for the snapshot.
         let status =
             unsafe { (functions.capture)(process.raw(), WANTED, context, &raw mut snapshot) };
         if status != 0 {
-            return None;
+            let error = io::Error::from_raw_os_error(status as i32);
+            return Err(format!("PssCaptureSnapshot failed: {error}"));
         }
         let mut clone = Self {
             functions,
             snapshot,
             process: std::ptr::null_mut(),
         };
-        clone.process = clone.handle()?;
-        Some(clone)
+        clone.process = clone.handle().ok_or("its handle could not be had")?;
+        Ok(clone)
     }
 
     /// Returns the handle of the clone's process, which is valid as long as this value.
@@ -89,9 +96,8 @@ impl Clone {
         self.process
     }
 
-    /// Returns the threads at the moment of cloning, each with the time at which it began (100 ns
-    /// since 1601).
-    pub(crate) fn threads(&self) -> Vec<(u64, Thread)> {
+    /// Returns the threads at the moment of cloning.
+    pub(crate) fn threads(&self) -> Vec<Thread> {
         let mut marker = std::ptr::null_mut();
         // SAFETY: the call writes to a live local.
         if unsafe { (self.functions.begin)(std::ptr::null(), &raw mut marker) } != 0 {
@@ -100,7 +106,7 @@ impl Clone {
         let mut all = Vec::new();
         while let Some(entry) = self.next(marker) {
             if entry.Flags & PSS_THREAD_FLAGS_TERMINATED == 0 {
-                all.push((number(entry.CreateTime), thread(&entry)));
+                all.push(thread(&entry));
             }
         }
         // SAFETY: our own marker, which is not used any more.
@@ -142,14 +148,11 @@ impl Drop for Clone {
 }
 
 impl Functions {
-    /// Loads the functions. Returns `None` under Wine, whose function of that name ends whoever
-    /// calls it.
+    /// Loads the functions; `None` if this Windows does not have them. (Wine's function of that name
+    /// ends whoever calls it.)
     fn load() -> Option<Self> {
         const LIBRARY: &str = "kernel32.dll";
         const CAPTURE: &CStr = c"PssCaptureSnapshot";
-        if wine_version().is_some() {
-            return None;
-        }
         // SAFETY: the types are those of the documented functions.
         unsafe {
             Some(Self {
@@ -166,13 +169,16 @@ impl Functions {
 
 /// Returns a thread of the snapshot, with the name that the living thread has.
 fn thread(entry: &PSS_THREAD_ENTRY) -> Thread {
-    let (_, named) = threads::describe(entry.ThreadId, false, false);
+    let named = threads::describe(entry.ThreadId, false, false);
     let mut thread = Thread {
         id: entry.ThreadId,
         name: named.name,
         letter: ' ',
         teb: entry.TebBaseAddress as u64,
         start_address: entry.Win32StartAddress as u64,
+        began: WallTime::from_filetime(number(entry.CreateTime)),
+        exit_code: entry.ExitStatus,
+        affinity: entry.AffinityMask as u64,
         priority: entry.Priority,
         user_time: duration(entry.UserTime),
         kernel_time: duration(entry.KernelTime),

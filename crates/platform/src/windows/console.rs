@@ -14,6 +14,7 @@ use windows_sys::{
                 CONSOLE_SCREEN_BUFFER_INFO, CTRL_BREAK_EVENT, CTRL_C_EVENT, CTRL_CLOSE_EVENT,
                 GetConsoleScreenBufferInfo, SetConsoleCtrlHandler,
             },
+            Environment::GetCommandLineW,
             LibraryLoader::{LOAD_LIBRARY_SEARCH_SYSTEM32, SetDefaultDllDirectories},
             Threading::{CreateEventW, INFINITE, SetEvent, WaitForSingleObject},
         },
@@ -45,6 +46,19 @@ pub(crate) fn terminal_width() -> Option<usize> {
     // SAFETY: standard error is open as long as we run, and the call writes to a live local.
     super::sys::check(unsafe { GetConsoleScreenBufferInfo(handle, &raw mut found) }).ok()?;
     usize::try_from(found.srWindow.Right - found.srWindow.Left + 1).ok()
+}
+
+/// Returns the arguments of our own command line, as they were typed.
+pub(crate) fn typed_arguments() -> Option<String> {
+    // SAFETY: the call returns the command line of this process, a text that ends with a NUL and
+    // that nobody changes or frees. It has fewer than 32,768 units (`CreateProcessW`).
+    let line = unsafe {
+        let text = GetCommandLineW();
+        let length = (0..32_768).take_while(|&n| *text.add(n) != 0).count();
+        super::sys::narrow(std::slice::from_raw_parts(text, length))
+    };
+    let (_program, arguments) = super::peb::split_program(&line)?;
+    Some(arguments.trim().to_owned())
 }
 
 /// Calls `act` in a thread of its own once we are asked to stop; see [`crate::on_interrupt`].

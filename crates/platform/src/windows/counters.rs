@@ -2,12 +2,16 @@
 //! (<https://learn.microsoft.com/windows/win32/perfctrs/using-the-pdh-functions-to-consume-counter-data>).
 //!
 //! ProcDump's users name `\Process(w3wp)\Private Bytes`; for PDH the instance `w3wp` is whichever
-//! process of that name started first. Here the target's own name, or `*`, means the target.
+//! process of that name started first. Here the target's own name, or `*`, means the target;
+//! `name#N`, `name_PID` and `_Total` mean what they mean for PDH.
 
 use super::{facts::base_name, list, measure::value, pdh::Pdh, process::Process};
-use crate::{Error, ErrorKind, Result};
-use snapshot::{Measure, ProcessKey, Time};
+use crate::{Error, ErrorKind, Result, instance::bare};
+use snapshot::{Measure, ProcessKey, Time, WallTime};
 use std::collections::HashMap;
+
+/// The instance that is the sum of all others.
+const TOTAL: &str = "_Total";
 
 /// The last values of counters, from which rates are computed.
 #[derive(Default)]
@@ -109,6 +113,9 @@ impl Counters {
         if self.is_target(process, instance) {
             return self.own_counter(process, path, counter, now);
         }
+        if instance.eq_ignore_ascii_case(TOTAL) {
+            return self.total(path, counter, now);
+        }
         let pid = self.nth(instance)?;
         let other = Process::open_pid(pid).ok()?;
         self.own_counter(&other, path, counter, now)
@@ -117,6 +124,26 @@ impl Counters {
     /// Forgets the values of a process that has ended.
     pub(crate) fn forget(&mut self, key: ProcessKey) {
         self.last.retain(|(process, _), _| *process != key);
+    }
+
+    /// Returns the sum of a counter over all processes. If PDH does not have it (the object `Process`
+    /// can be disabled, and Wine lacks it), it is the sum over those that we may open.
+    fn total(&mut self, path: &str, counter: &str, now: Time) -> Option<f64> {
+        if self.pdh.has(path) {
+            return self.pdh.read(path);
+        }
+        let listed = list::listed().ok()?;
+        let open = listed
+            .iter()
+            .filter_map(|one| Process::open_pid(one.pid).ok());
+        let open: Vec<Process> = open.collect();
+        self.last.retain(|(key, known), _| {
+            known != path || open.iter().any(|process| process.key == *key)
+        });
+        let values = open
+            .iter()
+            .filter_map(|process| self.own_counter(process, path, counter, now));
+        values.reduce(|sum, value| sum + value)
     }
 
     fn own_counter(
@@ -153,11 +180,12 @@ impl Counters {
 
     /// Returns whether an instance means the target.
     fn is_target(&self, process: &Process, instance: &str) -> bool {
-        let own = process.image().unwrap_or_default();
-        instance == "*" || bare(base_name(&own)) == bare(instance)
+        let own = bare(base_name(&process.image().unwrap_or_default()));
+        let is_own = |(name, pid)| bare(name) == own && pid == process.key.pid;
+        instance == "*" || bare(instance) == own || name_and_pid(instance).is_some_and(is_own)
     }
 
-    /// Returns the pid that the instance `name` or `name#N` means.
+    /// Returns the pid that the instance `name`, `name#N` or `name_PID` means.
     fn nth(&mut self, instance: &str) -> Option<u32> {
         let find = || {
             let (name, number) = match instance.rsplit_once('#') {
@@ -165,8 +193,16 @@ impl Counters {
                 None => (instance, 0),
             };
             let listed = list::listed().ok()?;
-            let named = listed.iter().filter(|one| bare(&one.name) == bare(name));
-            named.map(|one| one.pid).nth(number)
+            let named = |name| {
+                listed
+                    .iter()
+                    .filter(move |one| bare(&one.name) == bare(name))
+            };
+            let nth = named(name).map(|one| one.pid).nth(number);
+            nth.or_else(|| {
+                let (name, pid) = name_and_pid(instance)?;
+                named(name).any(|one| one.pid == pid).then_some(pid)
+            })
         };
         let known = self.instances.entry(instance.to_owned());
         *known.or_insert_with(find)
@@ -182,10 +218,10 @@ fn process_counter(path: &str) -> Option<(&str, &str)> {
         .then_some((instance, counter))
 }
 
-/// Returns a name as PDH compares it: in lower case and without `.exe`.
-fn bare(name: &str) -> String {
-    let name = name.to_ascii_lowercase();
-    name.strip_suffix(".exe").unwrap_or(&name).to_owned()
+/// Splits `NAME_PID`, as Windows calls the instances if its `ProcessNameFormat` is 2.
+fn name_and_pid(instance: &str) -> Option<(&str, u32)> {
+    let (name, pid) = instance.rsplit_once('_')?;
+    Some((name, pid.parse().ok()?))
 }
 
 /// Returns for how many seconds the process has existed.
@@ -193,7 +229,7 @@ fn age(process: &Process) -> f64 {
     let now = std::time::SystemTime::now()
         .duration_since(std::time::SystemTime::UNIX_EPOCH)
         .unwrap_or_default();
-    let started = super::process::wall_time(process.key.start).0 as f64 / 1e9;
+    let started = WallTime::from_filetime(process.key.start).0 as f64 / 1e9;
     (now.as_secs_f64() - started).max(0.0)
 }
 
@@ -208,5 +244,8 @@ mod tests {
         assert_eq!(process_counter(r"\System\Processes"), None);
         assert_eq!(process_counter(r"\Processor(_Total)\% Idle Time"), None);
         assert_eq!(bare("W3WP.exe"), "w3wp");
+        assert_eq!(bare("GRÖSSE.EXE"), "grösse");
+        assert_eq!(name_and_pid("my_app_42"), Some(("my_app", 42)));
+        assert_eq!(name_and_pid("my_app"), None);
     }
 }

@@ -280,7 +280,7 @@ impl DebugLoop {
     /// Reads the registers of the thread that stands.
     pub(crate) fn registers(&self) -> Option<Registers> {
         let narrow = self.process.is_narrow();
-        threads::describe(self.thread()?, narrow, true).1.registers
+        threads::describe(self.thread()?, narrow, true).registers
     }
 
     /// Returns whether the process dies when it goes on.

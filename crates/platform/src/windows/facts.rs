@@ -2,12 +2,14 @@
 
 use super::{
     peb::{Peb, split_command_line},
-    process::{Process, wall_time},
+    process::Process,
     security, services,
     sys::{check_status, narrow},
 };
 use crate::Facts;
-use snapshot::{Memory, Module, Process as ProcessFacts, Range, Region, RegionKind, User};
+use snapshot::{
+    Memory, Module, Process as ProcessFacts, Range, Region, RegionKind, User, WallTime,
+};
 use std::{io, sync::Arc};
 use windows_sys::{
     Wdk::System::Threading::NtQueryInformationProcess,
@@ -38,12 +40,20 @@ pub(crate) fn gather(process: &Process, memory: &Arc<dyn Memory>) -> Facts {
 
 /// Returns the environment block (PEB) of a process, with the word size of its program.
 pub(crate) fn peb<'m>(process: &Process, memory: &'m Arc<dyn Memory>) -> Option<Peb<'m>> {
-    if process.is_narrow() {
-        let [address] = query(process, NARROW_PEB).ok().filter(|[at]| *at != 0)?;
-        return Some(Peb::narrow(&**memory, address));
-    }
-    let [_, address, ..] = basic(process)?;
-    Some(Peb::wide(&**memory, address))
+    let address = peb_address(process)?;
+    Some(match process.is_narrow() {
+        true => Peb::narrow(&**memory, address),
+        false => Peb::wide(&**memory, address),
+    })
+}
+
+/// Returns the address of that block.
+fn peb_address(process: &Process) -> Option<u64> {
+    let address = match process.is_narrow() {
+        true => query(process, NARROW_PEB).ok().map(|[address]| address),
+        false => basic(process).map(|[_, address, ..]| address),
+    };
+    address.filter(|address| *address != 0)
 }
 
 /// Returns the pid of the parent, which may be another process's by now.
@@ -103,12 +113,12 @@ fn describe(process: &Process, peb: Option<&Peb<'_>>) -> ProcessFacts {
         command_line: command_line(process, peb),
         environment: peb.map_or(Vec::new(), Peb::environment),
         user: user(process),
-        started: wall_time(times.start),
+        started: WallTime::from_filetime(times.start),
         user_time: times.user,
         kernel_time: times.kernel,
         state: ' ',
         service: services::by_pid().remove(&pid),
-        peb: basic(process).map_or(0, |basic| basic[1]),
+        peb: peb_address(process).unwrap_or(0),
         ..ProcessFacts::default()
     }
 }

@@ -46,7 +46,7 @@ struct Entry {
     access: u32,
     _backtrace: u16,
     kind: u16,
-    _attributes: u32,
+    attributes: u32,
     _reserved: u32,
 }
 
@@ -81,6 +81,7 @@ fn describe(
     let mut handle = Handle {
         number: entry.handle as u64,
         flags: entry.access,
+        attributes: entry.attributes,
         kind: known.cloned().unwrap_or_default(),
         ..Handle::default()
     };
@@ -88,6 +89,7 @@ fn describe(
         .then(|| duplicate(process, entry.handle).ok())
         .flatten();
     if let Some(copy) = copy {
+        count_references(&copy, &mut handle);
         if handle.kind.is_empty() {
             handle.kind = text_of(&copy, OBJECT_TYPE).unwrap_or_default();
             kinds.insert(entry.kind, handle.kind.clone());
@@ -129,7 +131,7 @@ fn tried(pid: u32) -> Vec<Entry> {
                 found.push(Entry {
                     process: pid as usize,
                     handle,
-                    access: granted_access(&copy),
+                    access: basic(&copy)[1],
                     kind: UNKNOWN,
                     ..Entry::default()
                 });
@@ -141,14 +143,22 @@ fn tried(pid: u32) -> Vec<Entry> {
     found
 }
 
-/// Returns the granted access of a handle. `OBJECT_BASIC_INFORMATION` consists of attributes,
-/// granted access, and twelve further words.
-fn granted_access(handle: &OwnedHandle) -> u32 {
+/// Fills in how many handles and other references the object of a handle has, without `copy`, which
+/// is our own.
+fn count_references(copy: &OwnedHandle, handle: &mut Handle) {
+    let [_, _, handles, pointers] = basic(copy);
+    handle.handle_count = handles.saturating_sub(1);
+    handle.pointer_count = pointers.saturating_sub(1);
+}
+
+/// Reads `OBJECT_BASIC_INFORMATION`: attributes, granted access, counts of handles and of pointers;
+/// ten further words are left out. Zeros if it cannot be read.
+fn basic(handle: &OwnedHandle) -> [u32; 4] {
     let mut words = [0u32; 14];
     let (at, size) = (words.as_mut_ptr().cast(), size_of_val(&words) as u32);
     // SAFETY: a buffer with its size.
     unsafe { NtQueryObject(raw(handle), OBJECT_BASIC, at, size, std::ptr::null_mut()) };
-    words[1]
+    [words[0], words[1], words[2], words[3]]
 }
 
 /// Returns the pid of the process that a handle of `process` refers to. The handle may only have

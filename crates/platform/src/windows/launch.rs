@@ -41,9 +41,9 @@ pub(crate) struct RawLaunched {
 /// Starts a program suspended.
 ///
 /// # Errors
-/// If it cannot be started.
+/// If there is no such program, or it cannot be started.
 pub(crate) fn launch(program: &Path, arguments: &[String]) -> io::Result<RawLaunched> {
-    let mut command = Command::new(program);
+    let mut command = Command::new(super::search::find(program)?);
     command.args(arguments).creation_flags(CREATE_SUSPENDED);
     // Without a job, as on Windows 7 inside somebody else's job, the program is started all the
     // same.
@@ -111,8 +111,15 @@ impl SharedFate {
 
     /// Removes the limits of the job, so that its members live independently. A process cannot
     /// leave a job.
-    fn end(self) -> io::Result<()> {
+    fn end(&self) -> io::Result<()> {
         limit(&self.job, 0)
+    }
+}
+
+/// Closing the job with its limits would end us, too.
+impl Drop for SharedFate {
+    fn drop(&mut self) {
+        let _ = self.end();
     }
 }
 
@@ -131,10 +138,6 @@ impl Drop for RawLaunched {
         if self.waits {
             // It never ran, and nobody else could resume it.
             let _ = self.child.kill();
-            // Otherwise closing the job would end us too.
-            if let Some(fate) = self.fate.take() {
-                let _ = fate.end();
-            }
         }
     }
 }

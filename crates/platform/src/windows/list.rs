@@ -6,12 +6,12 @@ use super::{
     facts::{base_name, command_line, peb},
     memory::LiveMemory,
     peb::Peb,
-    process::{Process, wall_time},
+    process::Process,
     security, services,
     sys::{narrow, own, raw},
 };
 use crate::{Detail, Error, ErrorKind, ProcessEntry, Result};
-use snapshot::Memory;
+use snapshot::{Memory, WallTime};
 use std::{collections::HashMap, io, mem::zeroed, sync::Arc};
 use windows_sys::Win32::System::{
     Diagnostics::ToolHelp::{
@@ -117,7 +117,7 @@ fn fill(entry: &mut ProcessEntry, process: Process, all: bool) {
     entry.image = process.image().unwrap_or_default();
     entry.command_line = command_line(&process, peb.as_ref());
     entry.user = security::account_of(process.raw()).map_or(String::new(), |account| account.name);
-    entry.started = wall_time(times.start);
+    entry.started = WallTime::from_filetime(times.start);
     entry.cpu = times.user + times.kernel;
     entry.private = used.private;
     entry.resident = used.resident;

@@ -18,6 +18,7 @@ mod fault;
 mod file_names;
 mod files;
 mod follow;
+mod function_tables;
 mod guard;
 mod handles;
 mod hang;
@@ -39,6 +40,7 @@ mod register_store;
 pub(crate) mod registry;
 mod rights;
 mod sample;
+mod search;
 mod security;
 mod services;
 mod state_change;
@@ -51,7 +53,7 @@ mod unloaded;
 mod watch;
 mod wine;
 
-pub(crate) use console::{init_process, on_interrupt, terminal_width};
+pub(crate) use console::{init_process, on_interrupt, terminal_width, typed_arguments};
 #[cfg(feature = "failpoints")]
 pub(crate) use console::{kill_self, stop_self};
 pub(crate) use doctor::doctor;

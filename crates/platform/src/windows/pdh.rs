@@ -41,19 +41,22 @@ unsafe impl Send for Query {}
 unsafe impl Sync for Query {}
 
 impl Pdh {
-    /// Returns whether there is a counter with this path.
-    pub(crate) fn has(&mut self, path: &str) -> bool {
-        let functions = *self.functions.get_or_insert_with(Functions::load);
-        functions.is_some_and(|functions| Query::open(functions, path).is_some())
-    }
-
     /// Returns the value of a counter; `None` if it cannot be read. A rate needs two readings, so
     /// its first is `None`.
     pub(crate) fn read(&mut self, path: &str) -> Option<f64> {
+        self.query(path)?.read()
+    }
+
+    /// Returns whether there is such a counter.
+    pub(crate) fn has(&mut self, path: &str) -> bool {
+        self.query(path).is_some()
+    }
+
+    fn query(&mut self, path: &str) -> Option<&mut Query> {
         let functions = (*self.functions.get_or_insert_with(Functions::load))?;
         let open = || Query::open(functions, path);
         let query = self.open.entry(path.to_owned()).or_insert_with(open);
-        query.as_mut()?.read()
+        query.as_mut()
     }
 }
 

@@ -201,8 +201,8 @@ pub(crate) fn split_command_line(line: &str) -> Vec<String> {
     arguments
 }
 
-/// Splits the program's name off, which has no escapes.
-fn split_program(line: &str) -> Option<(&str, &str)> {
+/// Splits the program's name off, which has no escapes; `None` if the line is empty.
+pub(crate) fn split_program(line: &str) -> Option<(&str, &str)> {
     if line.is_empty() {
         return None;
     }

@@ -6,7 +6,7 @@ use super::{
     wine,
 };
 use crate::{Error, ErrorKind, Result};
-use snapshot::{ProcessKey, WallTime};
+use snapshot::ProcessKey;
 use std::{io, os::windows::io::OwnedHandle, time::Duration};
 use windows_sys::Win32::{
     Foundation::{ERROR_ACCESS_DENIED, ERROR_INVALID_PARAMETER, FILETIME, HANDLE, WAIT_OBJECT_0},
@@ -28,9 +28,6 @@ pub(crate) struct Process {
     pub(crate) key: ProcessKey,
     pub(crate) handle: OwnedHandle,
 }
-
-/// The time from 1601 to 1970, in units of 100 ns.
-const EPOCH: u64 = 116_444_736_000_000_000;
 
 /// The start of a process and the CPU time that it has used.
 #[derive(Clone, Copy, Debug, Default)]
@@ -203,12 +200,6 @@ pub(crate) fn number(time: FILETIME) -> u64 {
 /// Converts a FILETIME that is a length of time.
 pub(crate) fn duration(time: FILETIME) -> Duration {
     Duration::from_nanos(number(time).saturating_mul(100))
-}
-
-/// Converts a time in units of 100 ns since 1601.
-pub(crate) fn wall_time(time: u64) -> WallTime {
-    let since = i64::try_from(time.saturating_sub(EPOCH)).unwrap_or(i64::MAX);
-    WallTime(since.saturating_mul(100))
 }
 
 /// Returns the error for a process that has ended.

@@ -14,13 +14,16 @@ use windows_sys::{
         Registry::{HKEY_LOCAL_MACHINE, RRF_RT_REG_DWORD, RRF_RT_REG_SZ, RegGetValueW},
         SystemInformation::{
             ComputerNamePhysicalDnsHostname, GetComputerNameExW, GetNativeSystemInfo,
-            GetTickCount64, GlobalMemoryStatusEx, MEMORYSTATUSEX, OSVERSIONINFOW, SYSTEM_INFO,
+            GetTickCount64, GlobalMemoryStatusEx, MEMORYSTATUSEX, OSVERSIONINFOEXW, SYSTEM_INFO,
         },
-        Threading::{ALL_PROCESSOR_GROUPS, GetActiveProcessorCount},
+        Threading::{ALL_PROCESSOR_GROUPS, GetActiveProcessorCount, IsProcessorFeaturePresent},
     },
 };
 
 const CURRENT_VERSION: &str = r"SOFTWARE\Microsoft\Windows NT\CurrentVersion";
+
+/// How many features `IsProcessorFeaturePresent` is asked for: so many fit into a minidump.
+const MOST_FEATURES: u32 = 128;
 
 /// Returns facts about this machine.
 pub(crate) fn system() -> System {
@@ -48,6 +51,10 @@ pub(crate) fn system() -> System {
         cpu_model: cpu_model(),
         // Every 64-bit processor has CPUID.
         cpu_signature: __cpuid(1).eax,
+        cpu_features: (__cpuid(1).edx, extended_features()),
+        processor_features: processor_features(),
+        product_type: version.wProductType.into(),
+        suites: version.wSuiteMask.into(),
         // Wine 10 says one for all groups, however many there are.
         cpus: cpus.max(info.dwNumberOfProcessors).max(1),
         page_size: info.dwPageSize.into(),
@@ -59,7 +66,7 @@ pub(crate) fn system() -> System {
 
 /// Returns the version as in `10.0.19045.3803`: what `RtlGetVersion` tells, which tells every
 /// program the truth, and the number of the update.
-fn release(version: &OSVERSIONINFOW) -> String {
+fn release(version: &OSVERSIONINFOEXW) -> String {
     let numbers = format!(
         "{}.{}.{}",
         version.dwMajorVersion, version.dwMinorVersion, version.dwBuildNumber
@@ -70,14 +77,31 @@ fn release(version: &OSVERSIONINFOW) -> String {
     }
 }
 
-fn version() -> OSVERSIONINFOW {
-    let mut version = OSVERSIONINFOW {
-        dwOSVersionInfoSize: size_of::<OSVERSIONINFOW>() as u32,
-        ..OSVERSIONINFOW::default()
+fn version() -> OSVERSIONINFOEXW {
+    let mut version = OSVERSIONINFOEXW {
+        dwOSVersionInfoSize: size_of::<OSVERSIONINFOEXW>() as u32,
+        ..OSVERSIONINFOEXW::default()
     };
-    // SAFETY: a structure that says its size.
-    unsafe { RtlGetVersion(&raw mut version) };
+    // SAFETY: a structure that says its size, by which the call knows which of the two it is.
+    unsafe { RtlGetVersion((&raw mut version).cast()) };
     version
+}
+
+fn extended_features() -> u32 {
+    const LEAF: u32 = 0x8000_0001;
+    match __cpuid(0x8000_0000).eax {
+        LEAF.. => __cpuid(LEAF).edx,
+        _ => 0,
+    }
+}
+
+/// Returns a bit for each feature that the processor has.
+fn processor_features() -> (u64, u64) {
+    // SAFETY: the call takes a plain number.
+    let has = |feature| unsafe { IsProcessorFeaturePresent(feature) != 0 };
+    let features = (0..MOST_FEATURES).filter(|feature| has(*feature));
+    let bits = features.fold(0u128, |bits, feature| bits | 1 << feature);
+    (bits as u64, (bits >> 64) as u64)
 }
 
 fn memory() -> MEMORYSTATUSEX {

@@ -7,8 +7,9 @@ use crate::{Capture, CaptureOptions, Error, ErrorKind, Facts, Result, Target};
 use snapshot::{Memory, ProcessKey, WallTime};
 use std::{sync::Arc, time::SystemTime};
 use windows_sys::Win32::System::Threading::{
-    PROCESS_CREATE_THREAD, PROCESS_DUP_HANDLE, PROCESS_QUERY_INFORMATION, PROCESS_SET_INFORMATION,
-    PROCESS_SUSPEND_RESUME, PROCESS_VM_OPERATION, PROCESS_VM_READ, PROCESS_VM_WRITE,
+    PROCESS_CREATE_PROCESS, PROCESS_CREATE_THREAD, PROCESS_DUP_HANDLE, PROCESS_QUERY_INFORMATION,
+    PROCESS_SET_INFORMATION, PROCESS_SUSPEND_RESUME, PROCESS_VM_OPERATION, PROCESS_VM_READ,
+    PROCESS_VM_WRITE,
 };
 
 /// The rights that reading its memory needs.
@@ -21,6 +22,8 @@ const DEBUG: u32 = READ
     | PROCESS_VM_WRITE
     | PROCESS_CREATE_THREAD
     | PROCESS_DUP_HANDLE;
+/// The right that a clone needs, too (`PssCaptureSnapshot`, `PSS_CAPTURE_VA_CLONE`).
+const CLONE: u32 = DEBUG | PROCESS_CREATE_PROCESS;
 
 /// A Windows process of which dumps can be taken.
 pub(crate) struct WindowsTarget {
@@ -43,7 +46,9 @@ impl WindowsTarget {
             return Err(Error::new(ErrorKind::NotPermitted, what));
         }
         // A user who may only read can still take a dump with --no-stop.
-        let process = Process::open(key, DEBUG).or_else(|_| Process::open(key, READ))?;
+        let process = Process::open(key, CLONE)
+            .or_else(|_| Process::open(key, DEBUG))
+            .or_else(|_| Process::open(key, READ))?;
         Ok(Self {
             process: Arc::new(process),
             facts: None,

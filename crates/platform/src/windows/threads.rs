@@ -5,12 +5,13 @@ use super::{
     process::{duration, number},
     sys::{check, check_status, function, narrow, own, raw},
 };
-use snapshot::{Thread, ThreadState};
+use snapshot::{Memory, Thread, ThreadState, WallTime};
 use std::{io, mem::zeroed, os::windows::io::OwnedHandle};
 use windows_sys::{
     Wdk::System::Threading::NtQueryInformationThread,
     Win32::{
-        Foundation::{FILETIME, HANDLE, LocalFree},
+        Foundation::{FILETIME, HANDLE, LocalFree, WAIT_OBJECT_0},
+        Storage::FileSystem::SYNCHRONIZE,
         System::{
             Diagnostics::ToolHelp::{
                 CreateToolhelp32Snapshot, TH32CS_SNAPTHREAD, THREADENTRY32, Thread32First,
@@ -18,7 +19,7 @@ use windows_sys::{
             },
             Threading::{
                 GetThreadPriority, GetThreadTimes, OpenThread, THREAD_GET_CONTEXT,
-                THREAD_QUERY_INFORMATION,
+                THREAD_QUERY_INFORMATION, WaitForSingleObject,
             },
         },
     },
@@ -50,18 +51,18 @@ pub(crate) fn ids(pid: u32) -> io::Result<Vec<u32>> {
     }
 }
 
-/// Describes a thread. Returns when it began (100 ns since 1601; the largest number if that is
-/// unknown), and the thread, with its registers if it stands.
-pub(crate) fn describe(id: u32, narrow: bool, stands: bool) -> (u64, Thread) {
+/// Describes a thread, with its registers if it stands.
+pub(crate) fn describe(id: u32, narrow: bool, stands: bool) -> Thread {
     let mut thread = Thread {
         id,
         letter: ' ',
+        exit_code: Thread::STILL_ACTIVE,
         ..Thread::default()
     };
     // SAFETY: the handle is new and nobody else's.
     let handle = unsafe {
         own(OpenThread(
-            THREAD_QUERY_INFORMATION | THREAD_GET_CONTEXT,
+            THREAD_QUERY_INFORMATION | THREAD_GET_CONTEXT | SYNCHRONIZE,
             0,
             id,
         ))
@@ -70,17 +71,18 @@ pub(crate) fn describe(id: u32, narrow: bool, stands: bool) -> (u64, Thread) {
         Ok(handle) => handle,
         Err(error) => {
             thread.state = ThreadState::Unstopped(format!("it cannot be opened: {error}"));
-            return (u64::MAX, thread);
+            return thread;
         }
     };
-    let begun = fill_times(&handle, &mut thread).unwrap_or(u64::MAX);
+    // Times that cannot be had stay 0.
+    let _ = fill_times(&handle, &mut thread);
     fill_facts(&handle, &mut thread);
     if stands {
         fill_registers(&handle, &mut thread, narrow);
     } else {
         thread.state = ThreadState::Unstopped("not asked to stop".to_owned());
     }
-    (begun, thread)
+    thread
 }
 
 fn fill_registers(handle: &OwnedHandle, thread: &mut Thread, narrow: bool) {
@@ -100,8 +102,8 @@ fn fill_registers(handle: &OwnedHandle, thread: &mut Thread, narrow: bool) {
     }
 }
 
-/// Fills in the CPU times, and returns when the thread began.
-fn fill_times(handle: &OwnedHandle, thread: &mut Thread) -> io::Result<u64> {
+/// Fills in when the thread began and ended, and its CPU times.
+fn fill_times(handle: &OwnedHandle, thread: &mut Thread) -> io::Result<()> {
     let [mut begun, mut ended, mut kernel, mut user] = [FILETIME::default(); 4];
     // SAFETY: an open thread, and four live locals for the answers.
     check(unsafe {
@@ -115,15 +117,39 @@ fn fill_times(handle: &OwnedHandle, thread: &mut Thread) -> io::Result<u64> {
     })?;
     thread.user_time = duration(user);
     thread.kernel_time = duration(kernel);
-    Ok(number(begun))
+    thread.began = WallTime::from_filetime(number(begun));
+    // The end of a thread that has not ended is undefined.
+    if has_ended(handle) {
+        thread.ended = WallTime::from_filetime(number(ended));
+    }
+    Ok(())
+}
+
+fn has_ended(thread: &OwnedHandle) -> bool {
+    // SAFETY: an open thread with the right to wait.
+    unsafe { WaitForSingleObject(raw(thread), 0) == WAIT_OBJECT_0 }
 }
 
 fn fill_facts(handle: &OwnedHandle, thread: &mut Thread) {
     // SAFETY: an open thread.
     thread.priority = unsafe { GetThreadPriority(raw(handle)) };
-    thread.teb = query::<6>(handle, BASIC).map_or(0, |basic| basic[1]);
+    let [status, teb, _, _, affinity, _] = query(handle, BASIC).unwrap_or_default();
+    thread.exit_code = status as u32;
+    thread.teb = teb;
+    thread.affinity = affinity;
     thread.start_address = query(handle, START_ADDRESS).map_or(0, |[address]| address);
     thread.name = name(raw(handle)).unwrap_or_default();
+}
+
+/// Returns the address of the 32-bit TEB of a 32-bit thread, where debuggers of 32-bit processes
+/// expect a TEB. The 64-bit TEB begins with a pointer to it (`NtTib.ExceptionList`, which 64-bit
+/// threads do not use), and it is known by its pointer to itself (`NtTib.Self`). `teb` is returned
+/// if there is none, as in a thread that only begins.
+pub(crate) fn narrow_teb(memory: &dyn Memory, teb: u64) -> u64 {
+    const SELF: u64 = 0x18;
+    let narrow = memory.read_u64(teb).filter(|at| u32::try_from(*at).is_ok());
+    let is_one = |at: &u64| memory.read_u32(at + SELF).map(u64::from) == Some(*at);
+    narrow.filter(|at| *at != 0).filter(is_one).unwrap_or(teb)
 }
 
 /// Asks for information of a class whose structure is `N` words long. That of [`BASIC`],
@@ -154,5 +180,37 @@ fn name(thread: HANDLE) -> Option<String> {
         let copy = narrow(std::slice::from_raw_parts(text, length));
         LocalFree(text.cast());
         Some(copy)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::narrow_teb;
+    use snapshot::Memory;
+
+    /// A 64-bit TEB at 0x1000, and behind it a 32-bit one; each a page.
+    struct Tebs(Vec<u8>);
+
+    impl Memory for Tebs {
+        fn read(&self, address: u64, buffer: &mut [u8]) -> usize {
+            let at = address
+                .checked_sub(0x1000)
+                .map_or(usize::MAX, |at| at as usize);
+            let rest = self.0.get(at..).unwrap_or_default();
+            let count = rest.len().min(buffer.len());
+            buffer[..count].copy_from_slice(&rest[..count]);
+            count
+        }
+    }
+
+    #[test]
+    fn n18_the_teb_of_a_32_bit_thread_is_found_by_its_64_bit_one() {
+        let mut memory = Tebs(vec![0; 0x3000]);
+        assert_eq!(narrow_teb(&memory, 0x1000), 0x1000);
+        memory.0[..8].copy_from_slice(&0x3000u64.to_le_bytes());
+        assert_eq!(narrow_teb(&memory, 0x1000), 0x1000);
+        memory.0[0x2018..0x201c].copy_from_slice(&0x3000u32.to_le_bytes());
+        assert_eq!(narrow_teb(&memory, 0x1000), 0x3000);
+        assert_eq!(narrow_teb(&memory, 0x9_0000), 0x9_0000);
     }
 }

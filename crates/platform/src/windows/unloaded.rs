@@ -29,7 +29,8 @@ pub(crate) fn modules(memory: &dyn Memory, loaded: &[Module], narrow: bool) -> V
     found.into_iter().map(|(_, module)| module).collect()
 }
 
-fn has_our_ntdll(loaded: &[Module]) -> bool {
+/// Returns whether the ntdll of a process is at the same address as ours.
+pub(super) fn has_our_ntdll(loaded: &[Module]) -> bool {
     let name: Vec<u16> = "ntdll.dll\0".encode_utf16().collect();
     // SAFETY: the name ends with a NUL.
     let ours = unsafe { GetModuleHandleW(name.as_ptr()) } as u64;

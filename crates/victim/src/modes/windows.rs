@@ -1,7 +1,7 @@
 //! Everything that a Windows debugger is told of. Each line of input is a word that says what to
 //! do; the mode answers when it is done.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use windows_sys::Win32::Foundation::{
     CloseHandle, EXCEPTION_ACCESS_VIOLATION, EXCEPTION_BREAKPOINT, FreeLibrary, NTSTATUS,
@@ -21,7 +21,7 @@ use crate::harness::{Harness, Outcome, say};
 
 #[rustfmt::skip]
 pub(super) const MODES: &[Mode] = &[
-    Mode { name: "events", args: "", about: "does what its input says: raise, fault, break, say, load, thread, handled, debugged, end PID, crash, die, exit", run: events },
+    Mode { name: "events", args: "", about: "does what its input says: raise, fault, break, trap, say, load, thread, handled, debugged, end PID, keep LIBRARY, crash, die, exit", run: events },
 ];
 
 /// The code of the exceptions that we raise, which no other program uses.
@@ -30,6 +30,8 @@ const OURS: u32 = 0xe0f1_c0de;
 const TIMES: usize = 100;
 
 static HANDLED: AtomicU64 = AtomicU64::new(0);
+/// Whether breakpoints are not handled any more.
+static TRAPPED: AtomicBool = AtomicBool::new(false);
 
 fn events(harness: &Harness) -> Outcome {
     // SAFETY: `handle` has the type that is wanted, and lives as long as the program.
@@ -39,6 +41,7 @@ fn events(harness: &Harness) -> Outcome {
         "fault" => (0..TIMES).for_each(|_| fault()),
         // SAFETY: `handle` continues behind the instruction.
         "break" => unsafe { std::arch::asm!("int3") },
+        "trap" => trap(),
         "say" => speak(),
         "load" => load(),
         "thread" => drop(std::thread::spawn(|| {}).join()),
@@ -52,6 +55,7 @@ fn events(harness: &Harness) -> Outcome {
         other => {
             let pid = other.strip_prefix("end ").and_then(|pid| pid.parse().ok());
             pid.into_iter().for_each(end);
+            other.strip_prefix("keep ").into_iter().for_each(keep);
         }
     })
 }
@@ -80,6 +84,20 @@ fn speak() {
         OutputDebugStringA(c"NotFound: narrow words".as_ptr().cast());
         OutputDebugStringW(wide.as_ptr());
     }
+}
+
+/// Comes to a breakpoint that nobody handles.
+fn trap() {
+    TRAPPED.store(true, Ordering::SeqCst);
+    // SAFETY: it is not sound: the process ends there, which is the purpose.
+    unsafe { std::arch::asm!("int3") };
+}
+
+/// Loads a library for good.
+fn keep(library: &str) {
+    let name = format!("{library}\0");
+    // SAFETY: the name ends with a NUL.
+    unsafe { LoadLibraryA(name.as_ptr()) };
 }
 
 /// Loads a library, calls a function of it, and unloads it again.
@@ -120,7 +138,7 @@ unsafe extern "system" fn handle(told: *mut EXCEPTION_POINTERS) -> i32 {
     let handled = match record.ExceptionCode {
         code if code == OURS as NTSTATUS => record.ExceptionFlags & 1 == 0,
         EXCEPTION_ACCESS_VIOLATION => readable(record.ExceptionInformation[1]),
-        EXCEPTION_BREAKPOINT => {
+        EXCEPTION_BREAKPOINT if !TRAPPED.load(Ordering::SeqCst) => {
             context.Rip = record.ExceptionAddress as u64 + 1;
             true
         }

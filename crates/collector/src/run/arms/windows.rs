@@ -2,8 +2,23 @@
 
 use super::Arm;
 use analysis::places;
-use policy::{Place, WakeFor};
+use policy::{ExceptionFilter, Match, Place, WakeFor};
 use snapshot::{Memory, Module, Registers};
+
+/// What there is to say of .NET's runtime if a filter means a type of exception.
+pub(super) const DOTNET: &str =
+    "exceptions of .NET by their type are not built yet: all are seen as E0434352.CLR";
+
+/// Whether a filter selects exceptions by something that .NET's exceptions may have, but do not show:
+/// a name of a type, or a text that is neither a code nor in `E0434352.CLR`.
+pub(super) fn means_types(filter: &ExceptionFilter) -> bool {
+    let is_code = |text: &str| text.chars().all(|c| c.is_ascii_hexdigit());
+    filter.include.iter().any(|wanted| match wanted {
+        Match::Text(text) => !is_code(text.text()) && !text.is_in("E0434352.CLR"),
+        Match::Name(name) => name != "CLR",
+        Match::Code(_) => false,
+    })
+}
 
 /// What one image has of what is wanted, each with how far from its base it lies.
 pub(super) fn look(

@@ -41,6 +41,10 @@ impl Follower {
             self.arms.unmapped(*base, path);
         }
         let comes = matches!(event, TargetEvent::ModuleLoad { .. });
+        if let TargetEvent::ModuleLoad { path, .. } = &event {
+            self.arms.came(path);
+            self.notice(self.arms.strangers(&self.wake));
+        }
         let is_wanted = self.wake.wants_module(&event);
         if is_wanted && self.report(event)? == Then::Leave {
             return Ok(Then::Leave);

@@ -236,6 +236,7 @@ pub(crate) fn options_to(destination: Destination) -> DumpOptions {
         stop: Stop::Threads,
         format: format_of(None),
         kill_after: false,
+        command_line: Some(crate::ui::command_line()),
     }
 }
 

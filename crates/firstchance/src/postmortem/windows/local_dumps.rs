@@ -240,7 +240,7 @@ impl Settings {
         let has_ending = text.to_ascii_lowercase().ends_with(".exe");
         let name = text.to_owned() + if has_ending { "" } else { ".exe" };
         let mut known = self.programs.keys();
-        let same = known.find(|known| known.eq_ignore_ascii_case(&name));
+        let same = known.find(|known| snapshot::same_name(known, &name));
         Ok(same.cloned().unwrap_or(name))
     }
 }

@@ -34,6 +34,9 @@ fn handle(minidump: &File<'_>, raw: &MINIDUMP_HANDLE_DESCRIPTOR) -> Handle {
         name: string(minidump, raw.object_name_rva).unwrap_or_default(),
         position: None,
         flags: raw.granted_access,
+        attributes: raw.attributes,
+        handle_count: raw.handle_count,
+        pointer_count: raw.pointer_count,
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::minidump::{context, file::File};
 use minidump::{MinidumpThreadInfoList, MinidumpThreadList, MinidumpThreadNames};
 use minidump_common::format::MINIDUMP_LOCATION_DESCRIPTOR as Location;
-use snapshot::{Architecture, Thread};
+use snapshot::{Architecture, Thread, WallTime};
 use std::time::Duration;
 
 pub(super) fn threads(minidump: &File<'_>, architecture: Architecture) -> Vec<Thread> {
@@ -34,6 +34,10 @@ pub(super) fn threads(minidump: &File<'_>, architecture: Architecture) -> Vec<Th
             thread.user_time = ticks(info.raw.user_time);
             thread.kernel_time = ticks(info.raw.kernel_time);
             thread.start_address = info.raw.start_address;
+            thread.began = WallTime::from_filetime(info.raw.create_time);
+            thread.ended = WallTime::from_filetime(info.raw.exit_time);
+            thread.exit_code = info.raw.exit_status;
+            thread.affinity = info.raw.affinity;
         }
         thread
     };

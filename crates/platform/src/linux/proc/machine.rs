@@ -70,6 +70,7 @@ pub(crate) fn system() -> System {
         memory_total: meminfo("MemTotal"),
         memory_available: meminfo("MemAvailable"),
         uptime: uptime(),
+        ..System::default()
     }
 }
 
