@@ -26,7 +26,7 @@ use windows_sys::Win32::{
             JOBOBJECT_EXTENDED_LIMIT_INFORMATION, JobObjectExtendedLimitInformation,
             SetInformationJobObject,
         },
-        Threading::{CREATE_SUSPENDED, GetCurrentProcess},
+        Threading::{CREATE_NEW_PROCESS_GROUP, CREATE_SUSPENDED, GetCurrentProcess},
     },
 };
 
@@ -44,7 +44,9 @@ pub(crate) struct RawLaunched {
 /// If there is no such program, or it cannot be started.
 pub(crate) fn launch(program: &Path, arguments: &[String]) -> io::Result<RawLaunched> {
     let mut command = Command::new(super::search::find(program)?);
-    command.args(arguments).creation_flags(CREATE_SUSPENDED);
+    // In a group of its own, Ctrl-C in our console is not for it ("Process Creation Flags").
+    let flags = CREATE_SUSPENDED | CREATE_NEW_PROCESS_GROUP;
+    command.args(arguments).creation_flags(flags);
     // Without a job, as on Windows 7 inside somebody else's job, the program is started all the
     // same.
     let fate = SharedFate::begin().ok();
