@@ -99,7 +99,12 @@ fn a_limited_core_does_not_tell_what_it_must_not() {
     }
     // Nothing of the page that the arguments share with the first frame.
     let dump = read(&write(DumpFormat::Core, &snapshot, &selection)).unwrap();
-    assert_eq!(dump.ranges, selection.ranges);
+    let stack = selection.ranges[1];
+    let from_its_page = Range::new(stack.start & !(PAGE - 1), stack.end);
+    assert_eq!(dump.ranges, [selection.ranges[0], from_its_page]);
+    let mut unused = vec![1; (stack.start - from_its_page.start) as usize];
+    assert!(dump.memory.read_all(from_its_page.start, &mut unused));
+    assert!(unused.iter().all(|&byte| byte == 0), "below the stack");
 }
 
 fn contains(file: &[u8], text: &[u8]) -> bool {
