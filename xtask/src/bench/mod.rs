@@ -1,10 +1,12 @@
 //! `cargo xtask bench`: compares firstchance with other programs that do the same work.
 
+mod churn;
 mod collectors;
 mod crash;
 mod dump;
 mod measure;
 mod report;
+mod server;
 mod signals;
 mod store;
 mod target;
@@ -16,7 +18,9 @@ use anyhow::{Result, bail};
 use crate::tools;
 
 /// All benchmarks.
-const ALL: [&str; 6] = ["dump", "watch", "throw", "signals", "store", "crash"];
+const ALL: [&str; 8] = [
+    "dump", "watch", "throw", "server", "churn", "signals", "store", "crash",
+];
 
 /// The options of the command line.
 pub(crate) struct Options {
@@ -78,6 +82,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         let text = match which.as_str() {
             "dump" => report::text(&dump::run(options)?, options),
             "throw" => throw::run(options)?,
+            "server" => server::run(options)?,
+            "churn" => churn::run(options)?,
             "signals" => signals::run(options)?,
             "store" => store::run(options)?,
             "crash" => crash::run(options)?,

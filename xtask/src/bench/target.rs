@@ -13,6 +13,8 @@ use crate::shell::Cmd;
 pub(crate) struct Target {
     child: Child,
     output: BufReader<ChildStdout>,
+    /// What it said when it was ready.
+    pub(crate) ready: String,
 }
 
 impl Target {
@@ -36,8 +38,12 @@ impl Target {
             .stdout(Stdio::piped())
             .spawn()?;
         let output = BufReader::new(child.stdout.take().context("a pipe")?);
-        let mut target = Target { child, output };
-        target.line_after("ready ")?;
+        let mut target = Target {
+            child,
+            output,
+            ready: String::new(),
+        };
+        target.ready = target.line_after("ready ")?;
         Ok(target)
     }
 

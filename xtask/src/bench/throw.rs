@@ -104,7 +104,7 @@ fn begin(watcher: Watcher, pid: &str) -> Result<Option<Running>> {
     match watcher {
         Watcher::Nobody => Ok(None),
         Watcher::Ours => watch(ours(pid), "\"armed\"").map(Some),
-        Watcher::Gdb => watch(gdb(pid), "armed").map(Some),
+        Watcher::Gdb => watch(gdb_that_catches(pid), "armed").map(Some),
     }
 }
 
@@ -127,8 +127,8 @@ fn ours(pid: &str) -> Command {
     command
 }
 
-/// A condition that is never true. gdb stops the program at each throw to find that out.
-fn gdb(pid: &str) -> Command {
+/// gdb with a condition that is never true: it stops the program at each throw to find that out.
+pub(super) fn gdb_that_catches(pid: &str) -> Command {
     let mut command = Command::new("gdb");
     command.args(["-nx", "-q", "-batch", "-p", pid]);
     for line in [

@@ -11,7 +11,7 @@ use super::{
     proc::ProcDir,
     sys::{ptrace::SignalInfo, userfault::Pin, wake},
 };
-use snapshot::{Thread, ThreadState};
+use snapshot::{Thread, ThreadState, maps::parse_line};
 use std::{
     fs::File,
     io,
@@ -58,10 +58,12 @@ impl DeathWatch {
         let deaths = Deaths::of(proc.key.pid)?;
         let program = proc.read_living("auxv")?;
         proc.keep(&KEPT)?;
-        proc.keep_copies(&COPIED)?;
-        let (regions, _) = snapshot::maps::parse(&proc.read_living("maps")?);
-        let readable = regions.iter().find(|region| region.protection.read);
-        let first = readable.ok_or_else(|| io::Error::other("it has no memory"))?;
+        let maps = proc.read_living(COPIED[0])?;
+        proc.keep_text(COPIED[0], &maps)?;
+        proc.keep_copies(&COPIED[1..])?;
+        let mut regions = maps.split(|&byte| byte == b'\n').filter_map(parse_line);
+        let first = regions.find(|region| region.protection.read);
+        let first = first.ok_or_else(|| io::Error::other("it has no memory"))?;
         let pin = Pin::new(proc.open_living("mem")?, first.range.start)?;
         Ok(Self {
             deaths,

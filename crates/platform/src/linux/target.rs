@@ -12,15 +12,19 @@ use crate::{Capture, CaptureOptions, Error, ErrorKind, Facts, Result, Target};
 use snapshot::{Memory, ProcessKey, Region, WallTime};
 use std::{
     sync::Arc,
-    time::{Instant, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 /// A Linux process of which dumps can be taken.
 pub(crate) struct LinuxTarget {
     /// The folder of the process in `/proc`.
     pub(super) proc: ProcDir,
-    facts: Option<Facts>,
+    /// The facts that were read last and not used, and when.
+    facts: Option<(Instant, Facts)>,
 }
+
+/// For how long facts count as new.
+const NEW: Duration = Duration::from_millis(100);
 
 impl LinuxTarget {
     /// Opens the process. Nothing is stopped or traced yet.
@@ -45,7 +49,7 @@ impl Target for LinuxTarget {
     fn facts(&mut self) -> Result<Facts> {
         let gathered = facts::gather(&self.proc);
         let facts = gathered.map_err(|e| Error::of_process("looking", self.proc.key, &e))?;
-        self.facts = Some(facts.clone());
+        self.facts = Some((Instant::now(), facts.clone()));
         Ok(facts)
     }
 
@@ -71,9 +75,15 @@ impl LinuxTarget {
     /// Returns the facts that were read last, or reads them.
     pub(super) fn gathered(&mut self) -> Result<Facts> {
         match self.facts.take() {
-            Some(facts) => Ok(facts),
+            Some((_, facts)) => Ok(facts),
             None => self.facts(),
         }
+    }
+
+    /// Returns the facts that were read last, if that was a moment ago.
+    pub(super) fn new_facts(&self) -> Option<&Facts> {
+        let (read, facts) = self.facts.as_ref()?;
+        (read.elapsed() < NEW).then_some(facts)
     }
 
     /// Fails for processes that can never be dumped: ourselves, and threads of the kernel.

@@ -39,10 +39,10 @@ impl DeathSource {
         self.watch.as_ref()?.maps_are_older
     }
 
-    fn keep_facts(&mut self, proc: &ProcDir) {
+    fn keep_facts(&mut self, proc: &ProcDir, new: Option<Facts>) {
         // A process that is dying while it is armed again has lost its modules: keep the older
         // facts.
-        let facts = facts::gather(proc).ok();
+        let facts = new.or_else(|| facts::gather(proc).ok());
         let facts = facts.filter(|facts| !facts.modules.is_empty());
         self.kept = facts.or(self.kept.take());
     }
@@ -55,7 +55,7 @@ impl Source for DeathSource {
             self.watch = None;
             return Ok(());
         }
-        self.keep_facts(proc);
+        self.keep_facts(proc, wanted.facts.take());
         // A process that is traced for something else anyway shows its death by that.
         let is_traced = what.exit || what.signals != 0 || what.threads;
         if !is_traced && self.watch.as_ref().is_some_and(|watch| watch.is_of(proc)) {

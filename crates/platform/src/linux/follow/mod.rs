@@ -144,6 +144,7 @@ impl Follow for LinuxFollow {
     fn arm(&mut self, what: &Arming) -> Result<Vec<String>> {
         let stands_traced = matches!(self.sources.held_by, HeldBy::Tracer(..));
         let mut wanted = Wanted::new(what, stands_traced);
+        wanted.facts = self.target.new_facts().cloned();
         for source in self.sources.list_mut() {
             source.arm(&mut self.target.proc, &mut wanted)?;
         }

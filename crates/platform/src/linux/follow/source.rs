@@ -1,7 +1,7 @@
 //! What the sources of events have in common.
 
 use super::held_by::HeldBy;
-use crate::{ArmedPlace, Arming, Result, linux::proc::ProcDir};
+use crate::{ArmedPlace, Arming, Facts, Result, linux::proc::ProcDir};
 use snapshot::TargetEvent;
 use std::{os::fd::BorrowedFd, time::Instant};
 
@@ -44,6 +44,8 @@ pub(super) struct Wanted<'w> {
     pub(super) without_probe: Vec<&'w ArmedPlace>,
     /// Whether a traced thread stands for an event now. The tracing must not end before it goes on.
     pub(super) stands_traced: bool,
+    /// The facts of the process, if somebody has read them a moment ago.
+    pub(super) facts: Option<Facts>,
     /// What cannot be reported, or what it costs the process, in sentences.
     pub(super) notices: Vec<String>,
 }
@@ -55,6 +57,7 @@ impl<'w> Wanted<'w> {
             signals: what.signals,
             without_probe: Vec::new(),
             stands_traced,
+            facts: None,
             notices: Vec::new(),
         }
     }

@@ -1,0 +1,188 @@
+//! What it costs a server that starts a process for each connection that every one of them is watched for its crash.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result};
+
+use super::{
+    Options,
+    dump::release,
+    measure::{cpu_of, median, own_memory},
+    report::machine,
+    target::Running,
+    throw::watch,
+};
+use crate::shell::{Cmd, target_dir};
+
+/// Queries of one run, each with a connection of its own, by two clients.
+const QUERIES: u32 = 1000;
+
+/// The section of docs/benchmarks.md.
+pub(super) fn run(options: &Options) -> Result<String> {
+    Cmd::cargo("build --quiet --release -p firstchance").run()?;
+    let server = PostgreSql::start()?;
+    server.queries()?;
+    let pairs = (0..options.runs).map(|_| pair(&server));
+    let pairs: Vec<Pair> = pairs.collect::<Result<_>>()?;
+    let middle = |of: &dyn Fn(&Pair) -> f64| {
+        median(pairs.iter().map(of).collect()).context("at least one run")
+    };
+    let (alone, watched) = (middle(&|pair| pair.alone)?, middle(&|pair| pair.watched)?);
+    let ratio = middle(&|pair| pair.watched / pair.alone)?;
+    let (cpu, memory) = (middle(&|pair| pair.cpu)?, middle(&|pair| pair.memory)?);
+    Ok(format!(
+        "PostgreSQL with a connection, and so a process, for each query; two clients, {QUERIES} queries; medians of {} pairs of runs, without and with \
+         `watch PID --children --when 'unhandled exception'` in turn.\n{}.\n\n\
+         | | queries a second | of those without | CPU for one process | memory |\n|---|---:|---:|---:|---:|\n\
+         | without | {alone:.0} | 1.00 | | |\n\
+         | firstchance | {watched:.0} | {ratio:.2} | {cpu:.2} ms | {memory:.0} MiB |\n",
+        options.runs,
+        machine()
+    ))
+}
+
+/// Queries a second, without and with a watch; its CPU time for one process in milliseconds, and its memory in MiB.
+struct Pair {
+    alone: f64,
+    watched: f64,
+    cpu: f64,
+    memory: f64,
+}
+
+fn pair(server: &PostgreSql) -> Result<Pair> {
+    let alone = server.queries()?;
+    let mut command = Command::new(release("firstchance"));
+    command.args([
+        "watch",
+        "--json",
+        "--children",
+        &server.running.0.id().to_string(),
+    ]);
+    command.args(["--when", "unhandled exception", "-o"]);
+    let watching = watch(
+        {
+            command.arg(std::env::temp_dir());
+            command
+        },
+        "\"effective\"",
+    )?;
+    let before = cpu_of(watching.0.id())?;
+    let watched = server.queries()?;
+    let used = cpu_of(watching.0.id())?.saturating_sub(before);
+    Ok(Pair {
+        alone,
+        watched,
+        cpu: used.as_secs_f64() * 1e3 / f64::from(QUERIES),
+        memory: own_memory(watching.0.id()) as f64 / f64::from(1 << 20),
+    })
+}
+
+/// A server with a folder of its own, under the user that its package has made: it refuses to run as root.
+struct PostgreSql {
+    folder: PathBuf,
+    running: Running,
+}
+
+impl PostgreSql {
+    fn start() -> Result<Self> {
+        let folder = std::env::temp_dir().join(format!("bench-postgresql-{}", std::process::id()));
+        std::fs::create_dir(&folder)?;
+        Cmd::new("chown postgres").arg(&folder).run()?;
+        std::fs::write(target_dir().join("select.sql"), "select 1;\n")?;
+        let data = folder.join("data");
+        let made = as_postgres(&program("initdb")?)
+            .arg("-D")
+            .arg(&data)
+            .output()?;
+        anyhow::ensure!(
+            made.status.success(),
+            "initdb: {}",
+            String::from_utf8_lossy(&made.stderr)
+        );
+        let mut server = as_postgres(&program("postgres")?);
+        server.arg("-D").arg(&data).arg("-k").arg(&folder);
+        server
+            .args(["-c", "listen_addresses="])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let server = PostgreSql {
+            folder,
+            running: Running(server.spawn()?),
+        };
+        server.wait()?;
+        Ok(server)
+    }
+
+    fn wait(&self) -> Result<()> {
+        for _ in 0..100 {
+            let ready = as_postgres(&program("pg_isready")?)
+                .arg("-q")
+                .arg("-h")
+                .arg(&self.folder)
+                .status()?;
+            if ready.success() {
+                return Ok(());
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        anyhow::bail!("PostgreSQL does not answer")
+    }
+
+    /// Asks its queries. Returns how many were answered a second.
+    fn queries(&self) -> Result<f64> {
+        let mut bench = as_postgres(&program("pgbench")?);
+        bench.args([
+            "-n",
+            "-C",
+            "-c",
+            "2",
+            "-j",
+            "2",
+            "-t",
+            &(QUERIES / 2).to_string(),
+        ]);
+        bench
+            .arg("-h")
+            .arg(&self.folder)
+            .arg("-f")
+            .arg("/dev/stdin")
+            .arg("postgres");
+        let file = std::fs::File::open(target_dir().join("select.sql"))?;
+        let said = bench.stdin(file).output()?;
+        let said = String::from_utf8_lossy(&said.stdout).into_owned();
+        let line = said.lines().find_map(|line| line.strip_prefix("tps = "));
+        let figure = line.and_then(|line| line.split(' ').next());
+        Ok(figure.with_context(|| said.clone())?.parse()?)
+    }
+}
+
+impl Drop for PostgreSql {
+    fn drop(&mut self) {
+        let _ = self.running.0.kill();
+        let _ = self.running.0.wait();
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// A program of the newest PostgreSQL that is installed.
+fn program(name: &str) -> Result<PathBuf> {
+    let versions =
+        std::fs::read_dir("/usr/lib/postgresql").context("PostgreSQL is not installed")?;
+    let programs = versions
+        .flatten()
+        .map(|version| version.path().join("bin").join(name));
+    programs
+        .filter(|path| path.is_file())
+        .max()
+        .with_context(|| format!("there is no {name}"))
+}
+
+fn as_postgres(program: &Path) -> Command {
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--reuid=postgres", "--regid=postgres", "--init-groups"])
+        .arg(program);
+    command.current_dir("/");
+    command
+}
