@@ -156,7 +156,13 @@ fn n27_no_more_than_eight_programs_run_at_once_and_none_stays_a_zombie() {
     let folder = folder();
     let mut victim = Victim::start(&["idle"]);
     let mut waiting = Waiting::new(&folder);
-    let command = watch(&folder, victim.pid(), "threads > 0", &waiting.program(), 18);
+    let command = watch(
+        &folder,
+        victim.pid(),
+        "threads > 0 for 10ms",
+        &waiting.program(),
+        18,
+    );
     // Eight and ten: what ends meanwhile is followed by no other one. Another clause keeps the watch going.
     let rules = file_in(&folder, "rules.toml");
     let text = fs::read_to_string(&rules).expect("our own");
