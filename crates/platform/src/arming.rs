@@ -2,6 +2,7 @@
 //! and the Windows part carry out by their own means.
 
 use snapshot::{Module, Trail};
+use std::time::Duration;
 
 /// The events of a followed process that are to be reported.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -22,11 +23,30 @@ pub struct Arming {
     pub debug_strings: bool,
     /// Threads that start and exit.
     pub threads: bool,
-    /// Whether hardware breakpoints may be used where there are no uprobes, although the process
-    /// dies if firstchance is killed at the wrong moment (Linux).
-    pub unsafe_breakpoints: bool,
+    /// How places are armed.
+    pub holds: HoldOptions,
     /// Places in the code of the process.
     pub places: Vec<ArmedPlace>,
+}
+
+/// What the user has chosen for places at which threads are held (Linux).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HoldOptions {
+    /// Whether hardware breakpoints may be used where there are no uprobes, although the process
+    /// dies if firstchance is killed at the wrong moment.
+    pub unsafe_breakpoints: bool,
+    /// How long a thread is kept at its place in all while other threads of the process are dealt with. Then it goes
+    /// on, and its dump says how late it was taken.
+    pub longest: Duration,
+}
+
+impl Default for HoldOptions {
+    fn default() -> Self {
+        Self {
+            unsafe_breakpoints: false,
+            longest: Duration::from_secs(1),
+        }
+    }
 }
 
 /// A place in the code. A thread that comes there is held and reported.

@@ -32,7 +32,7 @@ mod trust;
 #[cfg(windows)]
 mod windows;
 
-pub use arming::{ArmedPlace, Arming, FAULT_BITS, FAULT_SIGNALS, KindAt};
+pub use arming::{ArmedPlace, Arming, FAULT_BITS, FAULT_SIGNALS, HoldOptions, KindAt};
 pub use cancel::{Cancel, init, on_interrupt};
 pub use capture::{Capture, CaptureOptions, Method, Released, Stop};
 pub use command::{command, end_status};

@@ -1,7 +1,9 @@
 //! What has to be armed in a process for what the rules want to hear of: places in its images.
 
 use analysis::places::{self, ThrowPlace, Thrower};
-use platform::{ArmedPlace, Arming, FAULT_BITS, FAULT_SIGNALS, ImageFiles, KindAt, Result, Target};
+use platform::{
+    ArmedPlace, Arming, FAULT_BITS, FAULT_SIGNALS, HoldOptions, ImageFiles, KindAt, Result, Target,
+};
 use policy::{Chance, ExceptionFilter, Place, WakeFor};
 use snapshot::{
     Architecture, Exception, Memory, Module, NoMemory, OperatingSystem, ProcessKey, TargetEvent,
@@ -45,7 +47,7 @@ const STRANGERS: [(&str, &str); 5] = [
 /// What is armed.
 #[derive(Default)]
 pub(super) struct Arms {
-    unsafe_breakpoints: bool,
+    holds: HoldOptions,
     /// By the number it is reported under.
     arms: Vec<Arm>,
     /// Numbers by file and offset: a probe is one of the file, wherever and however often that is
@@ -70,18 +72,17 @@ pub(super) enum Arm {
 }
 
 impl Arms {
-    /// Arms nothing yet. `unsafe_breakpoints` says whether breakpoints may stand in for probes (see
-    /// [`Arming`]).
-    pub(super) fn new(unsafe_breakpoints: bool) -> Self {
+    /// Arms nothing yet.
+    pub(super) fn new(holds: HoldOptions) -> Self {
         Self {
-            unsafe_breakpoints,
+            holds,
             ..Self::default()
         }
     }
 
     /// Another program has begun.
     pub(super) fn forget(&mut self) {
-        *self = Self::new(self.unsafe_breakpoints);
+        *self = Self::new(self.holds);
     }
 
     /// The images of the last [look](Arms::look).
@@ -111,7 +112,7 @@ impl Arms {
             modules: wants_modules(wake),
             debug_strings: !wake.debug_strings.is_empty(),
             threads: wake.thread_starts || wake.thread_exits,
-            unsafe_breakpoints: self.unsafe_breakpoints,
+            holds: self.holds,
             places: Vec::new(),
         };
         let mut lacking = Vec::new();

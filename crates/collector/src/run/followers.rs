@@ -8,7 +8,7 @@ use super::{
     options::Machine,
     order::{Order, last_report},
 };
-use platform::Waker;
+use platform::{HoldOptions, Waker};
 use policy::WakeFor;
 use snapshot::ProcessKey;
 use std::{
@@ -22,7 +22,7 @@ use std::{
 /// The processes that are followed.
 pub(super) struct Followers {
     machine: Machine,
-    unsafe_breakpoints: bool,
+    holds: HoldOptions,
     events: Sender<Event>,
     current: HashMap<ProcessKey, Follower>,
     /// How many threads have not told their last.
@@ -61,10 +61,10 @@ impl Inbox {
 }
 
 impl Followers {
-    pub(super) fn new(machine: Machine, unsafe_breakpoints: bool, events: Sender<Event>) -> Self {
+    pub(super) fn new(machine: Machine, holds: HoldOptions, events: Sender<Event>) -> Self {
         Self {
             machine,
-            unsafe_breakpoints,
+            holds,
             events,
             current: HashMap::new(),
             living: 0,
@@ -93,7 +93,7 @@ impl Followers {
         let task = Task {
             id,
             wake,
-            arms: Arms::new(self.unsafe_breakpoints),
+            arms: Arms::new(self.holds),
             inbox,
             waker: waker.clone(),
             events: self.events.clone(),

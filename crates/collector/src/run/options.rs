@@ -2,7 +2,7 @@
 
 use super::probe;
 use crate::{Destination, collect::output_folder, store::keep::clear_left_over};
-use platform::{Cancel, Error, Host, Stop};
+use platform::{Cancel, Error, HoldOptions, Host, Stop};
 use policy::{Action, Condition, Rule, Settings};
 use snapshot::{DumpFormat, DumpKind, Measure};
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
@@ -50,8 +50,8 @@ pub struct Setup {
     pub status: Option<Duration>,
     /// The machine.
     pub machine: Machine,
-    /// Whether breakpoints may stand in for probes: see [`platform::Arming`].
-    pub unsafe_breakpoints: bool,
+    /// How threads are held at places in the code.
+    pub holds: HoldOptions,
     /// Cuts dumps short that are under way. The runner itself ends by
     /// [`RunnerHandle::cancel`](super::RunnerHandle::cancel).
     pub cancel: Cancel,

@@ -110,11 +110,7 @@ impl Runner {
             // Nobody listens any more when the run is over.
             let _ = sink.send(Event::Host(event));
         }))?;
-        let followers = Followers::new(
-            setup.machine.clone(),
-            setup.unsafe_breakpoints,
-            events.clone(),
-        );
+        let followers = Followers::new(setup.machine.clone(), setup.holds, events.clone());
         Ok(Self {
             host,
             rules: RuleSet::new(setup.settings),

@@ -8,7 +8,7 @@ mod starts;
 
 use super::{DumpOptions, RunEvent, Runner, Setup};
 use crate::Destination;
-use platform::{Cancel, Stop, sim::SimMachine};
+use platform::{Cancel, HoldOptions, Stop, sim::SimMachine};
 use policy::{Rule, Settings};
 use snapshot::{DumpFormat, EndStatus, Measure, ProcessKey, TargetEvent};
 use std::{
@@ -39,7 +39,7 @@ impl Timeline {
             settings: Settings::new(1),
             status: None,
             machine: Arc::new(move || host.host()),
-            unsafe_breakpoints: false,
+            holds: HoldOptions::default(),
             cancel: cancel.clone(),
         });
         let runner = runner.expect("a runner");

@@ -106,7 +106,8 @@ impl LinuxTarget {
         let _ = failpoint("registers");
         let mut snapshot = self.snapshot(facts, &before, list, taken, &mut warnings)?;
         let held = Box::new(Standing(threads));
-        let memory = self.memory_of(&mut snapshot.regions, &mut warnings);
+        let memory = LiveMemory::new(self.proc.living_tid(), self.proc.open_living("mem").ok());
+        let memory = self.memory_of(memory, &mut snapshot.regions, &mut warnings);
         Ok(Capture::new(
             snapshot,
             memory,
@@ -180,7 +181,7 @@ impl LinuxTarget {
             thread.registers = registers_of_running(&self.proc, thread.id);
         }
         let mut snapshot = self.snapshot(facts, &before, list, wall_now(), &mut warnings)?;
-        let memory = self.memory_of(&mut snapshot.regions, &mut warnings);
+        let memory = self.memory_of(self.running_memory(), &mut snapshot.regions, &mut warnings);
         if !can_read(&snapshot, &memory) {
             let refused = std::io::Error::from_raw_os_error(libc::EPERM);
             return Err(super::rights::explain_refusal(&self.proc, None, &refused));
@@ -189,9 +190,12 @@ impl LinuxTarget {
     }
 
     /// Returns the memory to read from, and adds the pages that exist only in shared objects to the regions.
-    fn memory_of(&self, regions: &mut [Region], warnings: &mut Vec<Warning>) -> Arc<dyn Memory> {
-        let mem = self.proc.open_living("mem").ok();
-        let memory = LiveMemory::new(self.proc.living_tid(), mem);
+    fn memory_of(
+        &self,
+        memory: LiveMemory,
+        regions: &mut [Region],
+        warnings: &mut Vec<Warning>,
+    ) -> Arc<dyn Memory> {
         let patches = probe_patches::find(self.proc.key.pid, regions, &memory);
         Arc::new(WithObjects {
             memory: memory.patched(patches),

@@ -54,8 +54,7 @@ impl Target for LinuxTarget {
     }
 
     fn memory(&self) -> Arc<dyn Memory> {
-        let mem = self.proc.open_living("mem").ok();
-        Arc::new(LiveMemory::new(self.proc.living_tid(), mem))
+        Arc::new(self.running_memory())
     }
 
     fn capture(&mut self, options: &CaptureOptions) -> Result<Capture> {
@@ -77,6 +76,15 @@ impl LinuxTarget {
         match self.facts.take() {
             Some((_, facts)) => Ok(facts),
             None => self.facts(),
+        }
+    }
+
+    /// Returns the memory of a process that nobody holds. It may end while it is read, and another process get its pid:
+    /// it is read by a descriptor, where we may open it.
+    pub(super) fn running_memory(&self) -> LiveMemory {
+        match self.proc.open_living("mem") {
+            Ok(mem) => LiveMemory::of_file(mem),
+            Err(_) => LiveMemory::new(self.proc.living_tid(), None),
         }
     }
 

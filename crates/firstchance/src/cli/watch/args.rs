@@ -6,7 +6,7 @@ use crate::{
     ui::{exit::Usage, values},
 };
 use collector::{Destination, DumpOptions};
-use platform::{Error, ErrorKind, Stop};
+use platform::{Error, ErrorKind, HoldOptions, Stop};
 use policy::{
     Action, Clause, Condition, Follow, Free, Gauge, Level, Limit, Limits, Retention, Rule, Target,
     Window, parse_when,
@@ -103,6 +103,10 @@ pub(crate) struct Common {
     /// target dies if firstchance is killed at the wrong moment
     #[arg(long)]
     unsafe_breakpoints: bool,
+    /// How long a thread that throws may stand in all while dumps of other threads are taken (Linux). Then it goes on,
+    /// and its dump says how late it was taken
+    #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "1s")]
+    max_hold: Duration,
     /// Print one JSON object per event on standard output
     #[arg(long)]
     json: bool,
@@ -178,7 +182,10 @@ impl Common {
     fn job_of(&self, rules: Vec<(Rule, DumpOptions)>) -> Job {
         Job {
             poll: self.poll,
-            unsafe_breakpoints: self.unsafe_breakpoints,
+            holds: HoldOptions {
+                unsafe_breakpoints: self.unsafe_breakpoints,
+                longest: self.max_hold,
+            },
             json: self.json,
             ..Job::new(rules)
         }

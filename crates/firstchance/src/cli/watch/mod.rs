@@ -10,6 +10,7 @@ mod summary;
 pub(crate) use args::{RunArgs, WatchArgs, format_of, options_to, read_rules};
 
 use collector::{DumpOptions, RunEvent};
+use platform::HoldOptions;
 use policy::Rule;
 use snapshot::ProcessKey;
 use std::{path::PathBuf, process::ExitCode, time::Duration};
@@ -22,8 +23,8 @@ pub(crate) struct Job {
     pub(crate) poll: Duration,
     /// The program to start for a rule about `launch:`, with its arguments.
     pub(crate) launch: Option<(PathBuf, Vec<String>)>,
-    /// Whether hardware breakpoints may be used in place of probes: observe [`platform::Arming`].
-    pub(crate) unsafe_breakpoints: bool,
+    /// How threads are held at places in the code.
+    pub(crate) holds: HoldOptions,
     /// Whether events are printed as JSON, and not as lines for people.
     pub(crate) json: bool,
     /// Whether to wait if no process matches the target yet. Otherwise that is an error.
@@ -42,7 +43,7 @@ impl Job {
             rules,
             poll: Duration::from_secs(1),
             launch: None,
-            unsafe_breakpoints: false,
+            holds: HoldOptions::default(),
             json: false,
             wait: false,
             wording: Wording::Sentences,

@@ -65,7 +65,7 @@ impl Session {
             },
             status: show.status_every(job.poll),
             machine: Arc::new(platform::this_machine),
-            unsafe_breakpoints: job.unsafe_breakpoints,
+            holds: job.holds,
             cancel: Cancel::of_process(),
         })?;
         let handle = runner.handle();

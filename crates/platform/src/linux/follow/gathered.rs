@@ -10,10 +10,7 @@ use crate::linux::{
     bpf_programs::Report,
     stop::{States, TraceState},
 };
-use std::{collections::VecDeque, time::Duration};
-
-/// How long a thread is kept at its place in all. Then it goes on, and its dump says how late it is.
-pub(super) const LONGEST_KEPT: Duration = Duration::from_secs(1);
+use std::collections::VecDeque;
 
 /// Threads whose events have still to be told, in the order in which they came.
 #[derive(Default)]

@@ -26,8 +26,8 @@ use super::{
     target::LinuxTarget,
 };
 use crate::{
-    Arming, Capture, CaptureOptions, Error, FAULT_SIGNALS, Facts, Follow, Happened, Result, Target,
-    Waker,
+    Arming, Capture, CaptureOptions, Error, FAULT_SIGNALS, Facts, Follow, Happened, HoldOptions,
+    Result, Target, Waker,
 };
 use death_source::DeathSource;
 use gathered::Gathered;
@@ -145,6 +145,7 @@ impl Follow for LinuxFollow {
         let stands_traced = matches!(self.sources.held_by, HeldBy::Tracer(..));
         let mut wanted = Wanted::new(what, stands_traced);
         wanted.facts = self.target.new_facts().cloned();
+        self.sources.holds = what.holds;
         for source in self.sources.list_mut() {
             source.arm(&mut self.target.proc, &mut wanted)?;
         }
@@ -212,6 +213,7 @@ struct Sources {
     stderr: StderrLines,
     tracing: TraceSource,
     held_by: HeldBy,
+    holds: HoldOptions,
     gathered: Gathered,
 }
 

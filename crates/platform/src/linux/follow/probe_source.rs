@@ -62,7 +62,7 @@ impl ProbeSource {
             match ThreadHolds::new(key.pid) {
                 Ok(holds) => self.holds = Some(holds),
                 Err(error) => {
-                    let instead = wanted.what.unsafe_breakpoints;
+                    let instead = wanted.what.holds.unsafe_breakpoints;
                     wanted.notices.push(no_probes(&error, instead));
                     wanted
                         .without_probe

@@ -1,7 +1,7 @@
 //! The thread that stands for the last event: keeping it there, letting it go on, and stopping the
 //! other threads with it for a capture.
 
-use super::{Sources, gathered::LONGEST_KEPT, held_by::HeldBy, probe_source};
+use super::{Sources, held_by::HeldBy, probe_source};
 use crate::{
     CaptureOptions, Result,
     linux::{
@@ -112,7 +112,7 @@ impl Sources {
     pub(super) fn next_gathered(&mut self) -> Option<TargetEvent> {
         let (report, stands) = self.gathered.next()?;
         let event = probe_source::event(&report);
-        let is_over = report.came.elapsed() > LONGEST_KEPT;
+        let is_over = report.came.elapsed() > self.holds.longest;
         if stands && is_over {
             self.resume(report.thread);
         }

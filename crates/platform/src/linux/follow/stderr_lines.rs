@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_millis(50);
 fn is_all_that_is_wanted(what: &Arming) -> bool {
     let alone = Arming {
         debug_strings: true,
-        unsafe_breakpoints: what.unsafe_breakpoints,
+        holds: what.holds,
         ..Arming::default()
     };
     *what == alone
