@@ -91,8 +91,9 @@ fn line(name: &str, pairs: &[(Load, Load)]) -> Result<String> {
 }
 
 fn pairs(program: &Path, watcher: Watcher, runs: usize) -> Result<Vec<(Load, Load)>> {
-    let server = Target::in_mode(program, &[])?;
     let pair = |_| {
+        // Each pair has a server of its own: one that gdb has watched dies of gdb's breakpoints when gdb is killed.
+        let server = Target::in_mode(program, &[])?;
         let alone = load(program, &server.ready)?;
         let watching = begin(watcher, &server.pid())?;
         let watched = load(program, &server.ready)?;
