@@ -83,21 +83,7 @@ fn table(memory: &dyn Memory, at: u64) -> Option<FunctionTable> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Memory from 0x1000 on.
-    struct Bytes(Vec<u8>);
-
-    impl Memory for Bytes {
-        fn read(&self, address: u64, buffer: &mut [u8]) -> usize {
-            let at = address
-                .checked_sub(0x1000)
-                .map_or(usize::MAX, |at| at as usize);
-            let rest = self.0.get(at..).unwrap_or_default();
-            let count = rest.len().min(buffer.len());
-            buffer[..count].copy_from_slice(&rest[..count]);
-            count
-        }
-    }
+    use crate::windows::test_memory::Bytes;
 
     /// The head, a table of two entries, and one with a callback that leads back to the first.
     #[test]

@@ -47,6 +47,8 @@ mod state_change;
 mod sys;
 mod system;
 mod target;
+#[cfg(test)]
+mod test_memory;
 mod threads;
 mod trust;
 mod unloaded;

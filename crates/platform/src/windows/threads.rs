@@ -186,26 +186,12 @@ fn name(thread: HANDLE) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::narrow_teb;
-    use snapshot::Memory;
+    use crate::windows::test_memory::Bytes;
 
-    /// A 64-bit TEB at 0x1000, and behind it a 32-bit one; each a page.
-    struct Tebs(Vec<u8>);
-
-    impl Memory for Tebs {
-        fn read(&self, address: u64, buffer: &mut [u8]) -> usize {
-            let at = address
-                .checked_sub(0x1000)
-                .map_or(usize::MAX, |at| at as usize);
-            let rest = self.0.get(at..).unwrap_or_default();
-            let count = rest.len().min(buffer.len());
-            buffer[..count].copy_from_slice(&rest[..count]);
-            count
-        }
-    }
-
+    /// A 64-bit TEB is at 0x1000, and behind it a 32-bit one; each is a page.
     #[test]
     fn n18_the_teb_of_a_32_bit_thread_is_found_by_its_64_bit_one() {
-        let mut memory = Tebs(vec![0; 0x3000]);
+        let mut memory = Bytes(vec![0; 0x3000]);
         assert_eq!(narrow_teb(&memory, 0x1000), 0x1000);
         memory.0[..8].copy_from_slice(&0x3000u64.to_le_bytes());
         assert_eq!(narrow_teb(&memory, 0x1000), 0x1000);
