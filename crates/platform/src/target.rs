@@ -83,6 +83,10 @@ pub trait Follow: Target {
     /// Returns how many events were lost since the last call because they came too fast.
     fn missed(&mut self) -> u64;
 
+    /// Returns the pid of the parent if the process was forked from it and has not executed a program since; `None` on
+    /// Windows.
+    fn forked_from(&self) -> Option<u32>;
+
     /// Returns the pid of the process that a handle of the target refers to; `None` on Linux, which
     /// has no handles of processes.
     fn process_of(&self, handle: u64) -> Option<u32>;

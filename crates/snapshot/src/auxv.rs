@@ -19,6 +19,8 @@ pub const AT_GID: u64 = 13;
 pub const AT_EGID: u64 = 14;
 /// 1 if the program was started with more rights than its user has (set-user-id and the like).
 pub const AT_SECURE: u64 = 23;
+/// Address of 16 random bytes on the initial stack.
+pub const AT_RANDOM: u64 = 25;
 /// Address of the path by which the program was started.
 pub const AT_EXECFN: u64 = 31;
 /// Address of the vdso, the kernel's page of code in the process.

@@ -1,10 +1,12 @@
-// Waits for a line, then maps memory, loads a library, prints where the memory is, and faults in a thread with a name.
+// With an argument, a child is forked for each byte that comes, and waited for at once; it does the rest after a moment.
+// Waits for a byte, then maps memory, loads a library, prints where the memory is, and faults in a thread with a name.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { SIZE = 3 << 20 };
@@ -22,12 +24,30 @@ static void *work(void *unused)
     return unused;
 }
 
-int main(void)
+static int fork_for_each_byte(void)
 {
+    while (getchar() >= 0) {
+        int child = fork();
+        if (child == 0) {
+            usleep(20000);
+            return 1;
+        }
+        waitpid(child, NULL, 0);
+    }
+    return 0;
+}
+
+int main(int count, char **unused)
+{
+    (void)unused;
     pthread_t thread;
     puts("ready");
     fflush(stdout);
-    if (getchar() < 0)
+    // What must not be in a dump.
+    char *secret = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    memset(secret, 0xA7, 4096);
+    madvise(secret, 4096, MADV_DONTDUMP);
+    if (count > 1 ? !fork_for_each_byte() : getchar() < 0)
         return 92;
     char *late = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     for (int at = 0; at < SIZE; at += 4096)

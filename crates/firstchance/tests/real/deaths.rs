@@ -51,6 +51,44 @@ fn n10_what_was_mapped_just_before_a_crash_is_in_the_dump() {
     }
 }
 
+/// Children that die a moment after their fork are watched lightly, and their parent waits for them at once. Nothing is
+/// missing in their dumps, and nothing is in them that does not belong there.
+#[test]
+fn n56_what_dies_just_after_its_fork_has_everything() {
+    let folder = folder();
+    let mut parent = Child::that_crashes(compile(&MAPS_LATE), &["forks"]);
+    assert_eq!(parent.line(), "ready");
+    let mut running = Firstchance::new(&["watch", "--json", "--children"])
+        .args(&[&parent.pid().to_string(), "--when", "unhandled exception"])
+        .args(&["--do", "full dump", "-n", "5", "-o"])
+        .arg(folder.path())
+        .spawn()
+        .until_it_says("\"event\":\"effective\"");
+    let mut places = Vec::new();
+    for count in 1..=5 {
+        parent.tell("");
+        places.push(parent.line());
+        running = running.until_it_says_often("\"event\":\"dump\"", count);
+    }
+    let run = running.finish();
+    run.assert_code(0);
+    let dumps = files_in(folder.path());
+    assert_eq!(dumps.len(), 5, "{run:#?}");
+    for dump in dumps {
+        // Forked children have the same addresses, but for what the kernel places at random.
+        let late = places.iter().find(|late| has_late_data(&dump, late));
+        assert_has_what_came_late(&dump, late.expect("one of them"));
+        let bytes = std::fs::read(&dump).expect("a dump");
+        let secret = [0xA7; 256];
+        assert!(!bytes.windows(secret.len()).any(|part| part == secret));
+    }
+}
+
+fn has_late_data(dump: &std::path::Path, late: &str) -> bool {
+    let seen = Core::new(dump, &compile(&MAPS_LATE)).gdb(&[&format!("x/s {late}")]);
+    seen.contains("\"LATE-DATA\"")
+}
+
 /// The handler of the fault runs on an alternate stack; the stack that crashed is another one.
 #[test]
 fn n13_the_stack_that_crashed_is_in_small_dumps_too() {

@@ -133,6 +133,11 @@ impl LinuxTarget {
              times are those of the beginning of the watch"
                 .to_owned(),
         ];
+        if facts.modules.is_empty() {
+            let what =
+                "the process had just been forked: its environment and descriptors are missing";
+            warnings.push(what.to_owned());
+        }
         if let Some(age) = maps_are_older {
             warnings.push(format!(
                 "the memory map could not be read at the death, and is {:.1} s older: what was mapped since is missing",

@@ -7,14 +7,15 @@
 
 use super::{
     bpf_programs::{Death, Deaths},
-    last_maps,
+    facts, last_maps,
     proc::ProcDir,
     sys::{ptrace::SignalInfo, userfault::Pin, wake},
 };
-use snapshot::{Thread, ThreadState, maps::parse_line};
+use snapshot::{Thread, ThreadState, auxv, maps::parse_line};
 use std::{
     fs::File,
     io,
+    os::unix::fs::FileExt,
     time::{Duration, Instant},
 };
 
@@ -23,9 +24,9 @@ const DYING: Duration = Duration::from_millis(300);
 const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
 /// Files that are opened while the process lives, and can be read when it is gone.
-const KEPT: [&str; 2] = ["mem", "pagemap"];
+const KEPT: [&str; 3] = ["mem", "pagemap", "mountinfo"];
 /// Files that have to be read while the process lives.
-const COPIED: [&str; 3] = ["maps", "smaps", "mountinfo"];
+const COPIED: [&str; 2] = ["maps", "smaps"];
 /// How old the copy of the mappings may be that has to do if they cannot be read at the death.
 const STALE: Duration = Duration::from_secs(5);
 
@@ -35,7 +36,8 @@ pub(crate) struct DeathWatch {
     pub(crate) deaths: Deaths,
     /// The auxiliary vector, by which we see that it has executed another program.
     program: Vec<u8>,
-    copied: Instant,
+    /// When the mappings were copied last; `None` if they were not.
+    copied: Option<Instant>,
     /// The mappings, as long as the address space is kept.
     maps: File,
     /// At the death: how old the copy of the mappings is, if they could not be read then.
@@ -50,29 +52,44 @@ impl DeathWatch {
         Deaths::of(std::process::id()).map(|_| ())
     }
 
-    /// Keeps the address space of a process from now on, and waits for its death.
+    /// Keeps the address space of a process from now on, and waits for its death. With `lightly`, what is likely to be
+    /// readable at the death is not copied yet: see [`DeathWatch::keep_the_rest`].
     ///
     /// # Errors
     /// If the kernel or our rights do not allow it, or the process has ended.
-    pub(crate) fn begin(proc: &mut ProcDir) -> io::Result<Self> {
+    pub(crate) fn begin(proc: &mut ProcDir, lightly: bool) -> io::Result<Self> {
         let deaths = Deaths::of(proc.key.pid)?;
         let program = proc.read_living("auxv")?;
         proc.keep(&KEPT)?;
-        let maps = proc.read_living(COPIED[0])?;
-        proc.keep_text(COPIED[0], &maps)?;
+        let pin = Pin::new(proc.open_living("mem")?, readable_address(proc, &program)?)?;
+        // What the process does not want in a dump must be known.
         proc.keep_copies(&COPIED[1..])?;
-        let mut regions = maps.split(|&byte| byte == b'\n').filter_map(parse_line);
-        let first = regions.find(|region| region.protection.read);
-        let first = first.ok_or_else(|| io::Error::other("it has no memory"))?;
-        let pin = Pin::new(proc.open_living("mem")?, first.range.start)?;
-        Ok(Self {
+        let mut watch = Self {
             deaths,
             program,
-            copied: Instant::now(),
+            copied: None,
             maps: proc.open_living("maps")?,
             maps_are_older: None,
             _pin: pin,
-        })
+        };
+        if !lightly || !last_maps::can_be_queried() {
+            watch.copy_maps(proc)?;
+        }
+        Ok(watch)
+    }
+
+    /// Copies what was left out when the watch was begun lightly.
+    pub(crate) fn keep_the_rest(&mut self, proc: &mut ProcDir) {
+        if self.copied.is_none() {
+            // It is ending, and what was kept has to do.
+            let _ = self.copy_maps(proc);
+        }
+    }
+
+    fn copy_maps(&mut self, proc: &mut ProcDir) -> io::Result<()> {
+        proc.keep_copies(&COPIED[..1])?;
+        self.copied = Some(Instant::now());
+        Ok(())
     }
 
     /// Returns whether the process still runs the program that is kept. A dying process, whose
@@ -90,7 +107,10 @@ impl DeathWatch {
             return None;
         };
         let maps = last_maps::read(&self.maps).and_then(|text| proc.keep_text(COPIED[0], &text));
-        self.maps_are_older = maps.is_err().then(|| self.copied.elapsed());
+        let copied = self
+            .copied
+            .map_or(Duration::ZERO, |copied| copied.elapsed());
+        self.maps_are_older = maps.is_err().then_some(copied);
         proc.is_gone = true;
         let end = Instant::now() + DYING;
         let mut all = vec![first];
@@ -108,13 +128,13 @@ impl DeathWatch {
     /// Returns when [`DeathWatch::next`] has to be called although no death was reported: the copy
     /// of the mappings is too old then.
     pub(crate) fn due(&self) -> Instant {
-        self.copied + STALE
+        self.copied.unwrap_or_else(Instant::now) + STALE
     }
 
     fn renew(&mut self, proc: &mut ProcDir) {
-        if self.copied.elapsed() >= STALE {
+        if self.copied.is_some_and(|copied| copied.elapsed() >= STALE) {
             let _ = proc.keep_copies(&COPIED[..1]);
-            self.copied = Instant::now();
+            self.copied = Some(Instant::now());
         }
     }
 
@@ -125,6 +145,23 @@ impl DeathWatch {
             }
         }
     }
+}
+
+/// Returns an address of the process that can be read: that of the random bytes on its first stack, which the auxiliary
+/// vector tells; if a program has unmapped them, the beginning of another mapping.
+fn readable_address(proc: &ProcDir, program: &[u8]) -> io::Result<u64> {
+    let entries = auxv::entries(program, facts::word_size(program));
+    let mem = proc.open_living("mem")?;
+    let can_be_read = |at: &u64| mem.read_at(&mut [0], *at).is_ok_and(|count| count == 1);
+    if let Some(random) = auxv::value(&entries, auxv::AT_RANDOM).filter(can_be_read) {
+        return Ok(random);
+    }
+    let maps = proc.read_living("maps")?;
+    let mut regions = maps.split(|&byte| byte == b'\n').filter_map(parse_line);
+    let readable = regions.find(|region| region.protection.read);
+    readable
+        .map(|region| region.range.start)
+        .ok_or_else(|| io::Error::other("it has no memory"))
 }
 
 /// Returns whether a signal without a handler ends the process.

@@ -18,8 +18,10 @@ pub(crate) fn gather(proc: &ProcDir) -> std::io::Result<Facts> {
     let status_text = proc.read("status")?;
     let regions = snapshot::maps::parse(&proc.read_living("maps").unwrap_or_default()).0;
     let bytes = |key| status::bytes(&status_text, key).unwrap_or(0);
+    let mut process = process(proc, &stat, &status_text, Texts::read(proc));
+    process.files.extend(more_files(proc));
     Ok(Facts {
-        process: process(proc, &stat, &status_text),
+        process,
         handles: handles(proc),
         modules: modules(&regions),
         resident: bytes("VmRSS") + bytes("VmSwap"),
@@ -27,15 +29,44 @@ pub(crate) fn gather(proc: &ProcDir) -> std::io::Result<Facts> {
     })
 }
 
-fn process(proc: &ProcDir, stat: &Stat, status_text: &[u8]) -> Process {
+/// Reads what is needed to name a process when it is gone: neither its environment nor its descriptors and modules.
+///
+/// # Errors
+/// If the process has ended.
+pub(crate) fn gather_names(proc: &ProcDir) -> std::io::Result<Facts> {
+    let stat = proc.stat()?;
+    let status_text = proc.read("status")?;
+    let cmdline = capped(proc.read_living("cmdline").unwrap_or_default());
+    let auxv = proc.read_living("auxv").unwrap_or_default();
+    let texts = Texts {
+        cmdline,
+        auxv,
+        environ: Vec::new(),
+    };
+    Ok(Facts {
+        process: process(proc, &stat, &status_text, texts),
+        ..Facts::default()
+    })
+}
+
+/// What the address space of a process tells of it.
+struct Texts {
+    cmdline: Vec<u8>,
+    environ: Vec<u8>,
+    auxv: Vec<u8>,
+}
+
+fn process(proc: &ProcDir, stat: &Stat, status_text: &[u8], texts: Texts) -> Process {
     let exe = proc.link("exe").unwrap_or_default();
     let (exe, exe_deleted) = match exe.strip_suffix(" (deleted)") {
         Some(stripped) => (stripped.to_owned(), true),
         None => (exe, false),
     };
-    let cmdline = capped(proc.read_living("cmdline").unwrap_or_default());
-    let environ = capped(proc.read_living("environ").unwrap_or_default());
-    let auxv = proc.read_living("auxv").unwrap_or_default();
+    let Texts {
+        cmdline,
+        environ,
+        auxv,
+    } = &texts;
     let cgroup = proc.read("cgroup").unwrap_or_default();
     let machine::Belonging {
         service, container, ..
@@ -45,12 +76,12 @@ fn process(proc: &ProcDir, stat: &Stat, status_text: &[u8]) -> Process {
         parent: stat.parent,
         group: stat.group,
         session: stat.session,
-        name: name_of(&exe, &stat.comm, &strings(&cmdline)),
+        name: name_of(&exe, &stat.comm, &strings(cmdline)),
         comm: stat.comm.clone(),
         exe,
         exe_deleted,
-        command_line: strings(&cmdline),
-        environment: strings(&environ),
+        command_line: strings(cmdline),
+        environment: strings(environ),
         user: user(status_text),
         started: machine::start_time(stat.start, machine::boot_time()),
         user_time: machine::ticks_to_duration(stat.user_ticks),
@@ -60,13 +91,23 @@ fn process(proc: &ProcDir, stat: &Stat, status_text: &[u8]) -> Process {
         flags: stat.flags,
         state: stat.state,
         nice: stat.nice,
-        auxv: auxv::entries(&auxv, word_size(&auxv)),
+        auxv: auxv::entries(auxv, word_size(auxv)),
         stack_start: stat.stack_start,
         inner_pid: inner_pid(status_text, proc.key.pid),
         container,
         service,
-        files: files(proc, cmdline, environ, auxv),
+        files: own_files(texts),
         peb: 0,
+    }
+}
+
+impl Texts {
+    fn read(proc: &ProcDir) -> Self {
+        Self {
+            cmdline: capped(proc.read_living("cmdline").unwrap_or_default()),
+            environ: capped(proc.read_living("environ").unwrap_or_default()),
+            auxv: proc.read_living("auxv").unwrap_or_default(),
+        }
     }
 }
 
@@ -147,22 +188,28 @@ fn inner_pid(status_text: &[u8], pid: u32) -> Option<u32> {
 /// Returns the size of the words in an auxiliary vector, in bytes: 8 for a 64-bit program, else 4.
 /// The types are small numbers, so the high half of a 64-bit one is zero; in the 32-bit form the
 /// first value is there instead.
-fn word_size(auxv: &[u8]) -> u64 {
+pub(super) fn word_size(auxv: &[u8]) -> u64 {
     let is_wide = auxv.len().is_multiple_of(16) && auxv.get(4..8) == Some(&[0; 4]);
     if is_wide { 8 } else { 4 }
 }
 
-fn files(
-    proc: &ProcDir,
-    cmdline: Vec<u8>,
-    environ: Vec<u8>,
-    auxv: Vec<u8>,
-) -> Vec<(String, Vec<u8>)> {
-    let mut files = vec![
+/// What the address space tells, as files of `/proc/PID`.
+fn own_files(texts: Texts) -> Vec<(String, Vec<u8>)> {
+    let Texts {
+        cmdline,
+        environ,
+        auxv,
+    } = texts;
+    vec![
         ("cmdline".to_owned(), cmdline),
         ("environ".to_owned(), environ),
         ("auxv".to_owned(), auxv),
-    ];
+    ]
+}
+
+/// The other files of [`Process::files`].
+fn more_files(proc: &ProcDir) -> Vec<(String, Vec<u8>)> {
+    let mut files = Vec::new();
     for name in PLAIN_FILES {
         files.extend(proc.read(name).ok().map(|bytes| (name.to_owned(), bytes)));
     }

@@ -86,6 +86,16 @@ impl WakeFor {
         }
     }
 
+    /// Whether nothing but exceptions that nobody has handled has to be reported.
+    pub fn wants_only_unhandled(&self) -> bool {
+        let others = Self {
+            exceptions: Vec::new(),
+            acts: false,
+            ..self.clone()
+        };
+        others.is_empty() && self.wants_unhandled() && !self.wants_first_chance()
+    }
+
     /// Whether no event has to be reported.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

@@ -2,6 +2,7 @@
 //! filters, tells the rules, and obeys while the process stands.
 
 mod first_stack;
+mod forked;
 mod kinds;
 mod pace;
 mod places;
@@ -17,6 +18,7 @@ use super::{
 };
 use crate::collect::collect_attached;
 use first_stack::{FirstStacks, Thrower};
+use forked::Quiet;
 use platform::{ErrorKind, Follow, Happened, Host, Result, Standing, Waker};
 use policy::WakeFor;
 use snapshot::{EndStatus, TargetEvent};
@@ -64,13 +66,15 @@ pub(super) fn follow(host: &dyn Host, task: Task) -> Result<()> {
         panicked: None,
         first_stacks: FirstStacks::default(),
         said: HashSet::new(),
+        settles_at: None,
+        quiet: None,
         inbox: task.inbox,
         tell: Teller {
             id: task.id,
             events: task.events,
         },
     };
-    follower.arm()?;
+    follower.arm_first()?;
     let result = follower.run();
     let Follower {
         process,
@@ -104,6 +108,9 @@ struct Follower {
     first_stacks: FirstStacks,
     /// Notices that were given; each is given once.
     said: HashSet<String>,
+    /// When a process that is watched lightly is armed wholly.
+    settles_at: Option<Instant>,
+    quiet: Option<Quiet>,
     inbox: Receiver<Order>,
     tell: Teller,
 }
@@ -138,7 +145,12 @@ impl Follower {
             let until = match self.is_gone {
                 // Nothing more happens: what has been reported is taken, and no more is waited for.
                 true => Some(Instant::now()),
-                false => self.throttle.deadline(),
+                false => self
+                    .throttle
+                    .deadline()
+                    .into_iter()
+                    .chain(self.settles_at)
+                    .min(),
             };
             let then = match self.process.wait(until)? {
                 Happened::Woken => self.obey_all()?,
@@ -152,6 +164,7 @@ impl Follower {
                 return Ok(());
             }
             self.throttle_if_due();
+            self.settle_if_due()?;
         }
     }
 
@@ -289,6 +302,7 @@ impl Follower {
     fn arm(&mut self) -> Result<()> {
         self.arms.look(&mut *self.process, &self.wake)?;
         self.arm_what_is_there()?;
+        self.note_what_it_throws();
         self.tell.tell(FollowerEvent::Armed);
         Ok(())
     }

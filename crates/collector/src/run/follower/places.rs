@@ -66,6 +66,7 @@ impl Follower {
             }
         }
         self.arm_what_is_there()?;
+        self.note_what_it_throws();
         self.tell.tell(FollowerEvent::Armed);
         Ok(Then::Stay)
     }

@@ -16,6 +16,7 @@ use crate::{
 };
 use snapshot::TargetEvent;
 use std::{
+    io,
     os::fd::BorrowedFd,
     time::{Duration, Instant},
 };
@@ -55,21 +56,26 @@ impl Source for DeathSource {
             self.watch = None;
             return Ok(());
         }
-        self.keep_facts(proc, wanted.facts.take());
+        match what.lightly {
+            true => self.kept = facts::gather_names(proc).ok(),
+            false => self.keep_facts(proc, wanted.facts.take()),
+        }
         // A process that is traced for something else anyway shows its death by that.
         let is_traced = what.exit || what.signals != 0 || what.threads;
-        if !is_traced && self.watch.as_ref().is_some_and(|watch| watch.is_of(proc)) {
+        let watch = self.watch.as_mut().filter(|watch| watch.is_of(proc));
+        if let Some(watch) = watch.filter(|_| !is_traced) {
+            watch.keep_the_rest(proc);
             return Ok(());
         }
         self.watch = None;
         if !is_traced {
-            match DeathWatch::begin(proc) {
+            match DeathWatch::begin(proc, what.lightly) {
                 Ok(watch) => {
                     self.watch = Some(watch);
                     return Ok(());
                 }
                 // Of one that is ending, nothing more will be seen in any way.
-                Err(_) if !death_watch::lives(proc) => {}
+                Err(error) if is_gone(&error) || !death_watch::lives(proc) => {}
                 Err(error) => wanted.notices.push(format!(
                     "its death is seen by tracing ({error}): each signal it gets costs it some \
                      microseconds"
@@ -103,4 +109,9 @@ impl Source for DeathSource {
         // A process dies once, and the ring has room for a thousand threads.
         0
     }
+}
+
+/// Whether a process has lost its address space, because it is ending.
+fn is_gone(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::ESRCH)
 }

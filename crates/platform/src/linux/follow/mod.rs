@@ -17,7 +17,7 @@ mod trace_source;
 
 use super::{
     leftovers,
-    proc::ProcDir,
+    proc::{ProcDir, stat},
     sys::{
         child_signals,
         ptrace::SignalInfo,
@@ -198,6 +198,11 @@ impl Follow for LinuxFollow {
     fn missed(&mut self) -> u64 {
         let mut list = self.sources.list_mut();
         list.iter_mut().map(|source| source.missed()).sum()
+    }
+
+    fn forked_from(&self) -> Option<u32> {
+        let stat = self.target.proc.stat().ok()?;
+        (stat.flags & stat::NOT_EXECUTED != 0).then_some(stat.parent)
     }
 
     fn process_of(&self, _handle: u64) -> Option<u32> {
