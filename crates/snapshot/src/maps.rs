@@ -66,7 +66,10 @@ fn classify(regions: &mut [Region]) {
     for region in regions {
         region.kind = match region.name.as_str() {
             "[heap]" => RegionKind::Heap,
-            "[vdso]" | "[vvar]" | "[vsyscall]" | "[vvar_vclock]" => RegionKind::Kernel,
+            // A uprobe runs the instruction that it replaces in a page of the kernel's.
+            "[vdso]" | "[vvar]" | "[vsyscall]" | "[vvar_vclock]" | "[uprobes]" => {
+                RegionKind::Kernel
+            }
             // Kernels before 4.5 name the stacks of other threads too: `[stack:123]`.
             name if name.starts_with("[stack") => RegionKind::Stack,
             _ if images.contains(&(region.device, region.inode)) => RegionKind::Image,
@@ -88,6 +91,7 @@ mod tests {
 7f0000002000-7f0000003000 r--p 00000000 08:01 9                          /tmp/a\\012b
 nonsense
 7ffc00000000-7ffc00021000 rw-p 00000000 00:00 0                          [stack]
+7fffffffe000-7ffffffff000 --xp 00000000 00:00 0                          [uprobes]
 ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsyscall]
 ";
 
@@ -104,6 +108,7 @@ ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsysca
                 ("/dev/zero", RegionKind::Mapped),
                 ("/tmp/a\nb", RegionKind::Mapped),
                 ("[stack]", RegionKind::Stack),
+                ("[uprobes]", RegionKind::Kernel),
                 ("[vsyscall]", RegionKind::Kernel),
             ]
         );

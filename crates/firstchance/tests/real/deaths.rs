@@ -72,6 +72,9 @@ fn n56_what_dies_just_after_its_fork_has_everything() {
     }
     let run = running.finish();
     run.assert_code(0);
+    for dump in run.events("dump") {
+        assert_eq!(dump["gap-count"], 0, "{dump:#?}");
+    }
     let dumps = files_in(folder.path());
     assert_eq!(dumps.len(), 5, "{run:#?}");
     for dump in dumps {
