@@ -316,6 +316,12 @@ pub fn typed_arguments() -> Option<String> {
     crate::os::typed_arguments()
 }
 
+/// Returns whether we may draw on the terminal that standard error is: not in the background of a shell, nor while a
+/// program that we launched has the terminal.
+pub fn has_terminal() -> bool {
+    crate::os::has_terminal()
+}
+
 /// Returns the number of columns of the terminal that standard error is; `None` if it is no
 /// terminal.
 pub fn terminal_width() -> Option<usize> {

@@ -45,7 +45,7 @@ pub use files::{
 };
 pub use host::{
     Adopted, CrashNotice, Detail, FileIdentity, Finding, Health, Host, HostEvent, HostSink,
-    ImageFiles, Launched, ProcessEntry, doctor, system, terminal_width, this_machine,
+    ImageFiles, Launched, ProcessEntry, doctor, has_terminal, system, terminal_width, this_machine,
     typed_arguments,
 };
 
@@ -60,7 +60,7 @@ pub use postmortem::{
 pub use processor::xsave_layout;
 pub use registry::{RegistryKey, RegistryValue, RegistryValues};
 pub use snapshot::FileBytes;
-pub use target::{Facts, Follow, Happened, Standing, Target, Waker};
+pub use target::{Facts, Follow, Happened, MappedFiles, Standing, Target, Waker};
 pub use trust::{Trusted, read_trusted};
 
 #[cfg(all(feature = "fuzzing", target_os = "linux"))]

@@ -3,7 +3,7 @@
 
 use crate::{Arming, Capture, CaptureOptions, Result};
 use snapshot::{
-    Handle, Memory, Module, NoMemory, Process, ProcessKey, Region, Registers, TargetEvent,
+    Handle, Memory, Module, NoMemory, Process, ProcessKey, Region, Registers, TargetEvent, Warning,
 };
 use std::{sync::Arc, time::Instant};
 
@@ -27,12 +27,29 @@ pub trait Target {
     /// If it may not be stopped, has ended, or executed another program meanwhile.
     fn capture(&mut self, options: &CaptureOptions) -> Result<Capture>;
 
-    /// Opens the files behind `regions` and sets [`Region::file`] of each that could be opened. Returns their content,
-    /// at the addresses where they are mapped; it can be read also when the process has gone on or ended. There are
-    /// none on Windows, where the pages of files count as memory of the process.
-    fn mapped_files(&self, regions: &mut [Region]) -> Arc<dyn Memory> {
+    /// Opens the files behind `regions` and sets [`Region::file`] of each that could be opened. There are none on
+    /// Windows, where the pages of files count as memory of the process.
+    fn mapped_files(&self, regions: &mut [Region]) -> MappedFiles {
         let _ = regions;
-        Arc::new(NoMemory)
+        MappedFiles::default()
+    }
+}
+
+/// The files that a process has mapped.
+pub struct MappedFiles {
+    /// Their content, at the addresses where they are mapped. It can be read also when the process has gone on or
+    /// ended.
+    pub content: Arc<dyn Memory>,
+    /// What could not be opened, in sentences.
+    pub warnings: Vec<Warning>,
+}
+
+impl Default for MappedFiles {
+    fn default() -> Self {
+        Self {
+            content: Arc::new(NoMemory),
+            warnings: Vec::new(),
+        }
     }
 }
 
@@ -155,6 +172,8 @@ pub struct Facts {
     /// The size of its resident and swapped memory in bytes; on Windows of its committed memory,
     /// which is what a full dump takes.
     pub resident: u64,
+    /// How many bytes of mapped files a full dump takes beside `resident`. 0 on Windows.
+    pub mapped: u64,
     /// The size of its private memory in bytes.
     pub private: u64,
 }

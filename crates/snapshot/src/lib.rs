@@ -42,7 +42,7 @@ pub use region::{FileFacts, Protection, Region, RegionKind};
 pub use registers::{Aarch64, Registers, X86, X86_64};
 pub use sample::{Measure, Sample};
 pub use script::script;
-pub use select::{AbsentFile, Selection, select};
+pub use select::{AbsentFile, Selection, mapped_bytes, select};
 pub use signal::{signal_name, signal_number};
 pub use system::{Architecture, OperatingSystem, System};
 pub use text::{disturbs_text, fold_case, same_name};

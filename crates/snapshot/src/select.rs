@@ -8,6 +8,7 @@ use crate::{
     coalesce, total_bytes,
 };
 use custom::custom;
+pub use files::mapped_bytes;
 use files::{Whole, whole};
 use image_data::image_data;
 

@@ -11,9 +11,10 @@ use super::{
 };
 use formats::RecordSpace;
 use platform::{
-    Capture, CaptureOptions, Facts, Host, OutFile, OutStream, Result, Target, failpoint,
+    Capture, CaptureOptions, Facts, Host, MappedFiles, OutFile, OutStream, Result, Target,
+    failpoint,
 };
-use snapshot::{DumpKind, NoMemory, ProcessKey, WallTime, script, select};
+use snapshot::{DumpKind, ProcessKey, WallTime, script, select};
 use std::{
     sync::{Arc, Mutex},
     time::{Duration, Instant},
@@ -144,11 +145,13 @@ impl Session<'_, '_> {
     fn source(&self, target: &dyn Target, capture: &mut Capture) -> Source {
         let is_full = self.drafts.iter().any(|draft| draft.kind == DumpKind::Full);
         let regions = &mut capture.snapshot.regions;
+        let files = match is_full {
+            true => target.mapped_files(regions),
+            false => MappedFiles::default(),
+        };
+        capture.warnings.extend(files.warnings);
         Source {
-            files: match is_full {
-                true => target.mapped_files(regions),
-                false => Arc::new(NoMemory),
-            },
+            files: files.content,
             memory: capture.memory(),
         }
     }
@@ -276,7 +279,7 @@ fn comment(request: &Request) -> String {
 /// The bytes that a dump of this kind may take, from what is known before the target is stopped.
 fn estimate(kind: DumpKind, facts: &Facts) -> u64 {
     match kind {
-        DumpKind::Full => facts.resident,
+        DumpKind::Full => facts.resident + facts.mapped,
         DumpKind::Plus | DumpKind::Custom(_) => facts.private,
         DumpKind::Mini | DumpKind::Triage => 1 << 20,
     }

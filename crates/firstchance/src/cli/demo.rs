@@ -1,7 +1,7 @@
 //! `firstchance demo`: the first thing a new user runs.
 
 use super::watch::{Job, Wording, carry_out_observed, options_to};
-use crate::{inspect, rules};
+use crate::{inspect, rules, ui::console};
 use collector::{Destination, RunEvent};
 use std::{
     io::{BufRead, BufReader, Write},
@@ -31,21 +31,22 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// Starts the program, watches it, and shows the dumps.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    println!(
-        "This starts a small program that misbehaves: one thread spins, another hoards memory."
-    );
-    println!("When a dump of each has been taken, the program crashes.");
+    console::print(
+        "This starts a small program that misbehaves: one thread spins, another hoards memory.",
+    )?;
+    console::print("When a dump of each has been taken, the program crashes.")?;
     let mut program = Misbehaving::start()?;
     let rules = rules_about(program.pid());
-    println!("It is process {}.\n\n$ cat rules.toml", program.pid());
-    print!("{rules}");
-    println!("\n$ firstchance watch --rules rules.toml");
+    console::print(&format!(
+        "It is process {}.\n\n$ cat rules.toml\n{rules}\n$ firstchance watch --rules rules.toml",
+        program.pid()
+    ))?;
     let (watched, dumps, lived) = watch(&rules, args, &mut program)?;
     let fate = match lived {
         true => "was still alive after the first two dumps; the third is of its crash",
         false => "was not alive after the first two dumps, which is a fault of firstchance",
     };
-    println!("\nThe program {fate}.");
+    console::print(&format!("\nThe program {fate}."))?;
     show(&dumps)?;
     let is_well = lived && dumps.len() == DUMPS;
     Ok(if is_well { watched } else { ExitCode::from(1) })
@@ -54,15 +55,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 /// Shows what is in the dumps, and where they are.
 fn show(dumps: &[PathBuf]) -> anyhow::Result<()> {
     for path in dumps {
-        println!("\n$ firstchance inspect {}", path.display());
+        console::print(&format!("\n$ firstchance inspect {}", path.display()))?;
         inspect::run(&inspect::Args::summary(path.clone()))?;
     }
-    println!("\nThe dumps are kept:");
+    console::print("\nThe dumps are kept:")?;
     for path in dumps {
-        println!("  {}", path.display());
+        console::print(&format!("  {}", path.display()))?;
     }
-    println!("\nNothing on this machine was changed. To get a dump of every crash on it:");
-    println!("  firstchance postmortem enable");
+    console::print(
+        "\nNothing on this machine was changed. To get a dump of every crash on it:\n  firstchance postmortem enable",
+    )?;
     Ok(())
 }
 

@@ -90,6 +90,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         destination,
         reporter: Reporter::new(output),
         next: 1,
+        is_of_several: keys.len() > 1,
         worst: None,
     };
     series.run(&*host, &keys)?;
@@ -101,6 +102,8 @@ struct Series<'a> {
     destination: Destination,
     reporter: Reporter,
     next: u32,
+    /// Whether several processes are dumped, which may have the same name.
+    is_of_several: bool,
     worst: Option<ErrorKind>,
 }
 
@@ -158,6 +161,7 @@ impl Series<'_> {
                 Stop::Threads
             },
             number: self.next,
+            names_pid: self.is_of_several,
             ..Request::new(
                 kinds(self.args, &self.destination),
                 self.destination.clone(),

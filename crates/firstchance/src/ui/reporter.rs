@@ -30,6 +30,8 @@ pub(crate) struct Reporter {
     terminal: Term,
     /// Takes the lines if they go to a pipe, whose reader may stop reading.
     writer: Option<LineWriter>,
+    /// Whether another program writes to the terminal, so that nothing there may be replaced.
+    is_shared: bool,
 }
 
 impl Reporter {
@@ -42,6 +44,15 @@ impl Reporter {
             status: Cell::new(0),
             terminal: Term::buffered_stderr(),
             writer: None,
+            is_shared: false,
+        }
+    }
+
+    /// The same, beside a program that writes to the same terminal.
+    pub(crate) fn shared(self) -> Self {
+        Self {
+            is_shared: true,
+            ..self
         }
     }
 
@@ -57,7 +68,8 @@ impl Reporter {
     /// Whether standard error is a terminal on which lines can be replaced: not while the debug log
     /// is printed there.
     pub(crate) fn is_live(&self) -> bool {
-        std::io::stderr().is_terminal() && !debug_log::is_on_stderr()
+        let is_ours = !self.is_shared && platform::has_terminal();
+        is_ours && std::io::stderr().is_terminal() && !debug_log::is_on_stderr()
     }
 
     /// Width of the terminal in columns; 80 if it is unknown.
@@ -189,7 +201,8 @@ impl Reporter {
                 console::size(written.record.gap_bytes),
             );
             self.line(&format!(
-                "Dump {number} has {count} gaps: {bytes} of memory could not be read"
+                "Dump {number} has {}: {bytes} of memory could not be read",
+                policy::print_count(count, "gap")
             ));
         }
         for file in &written.record.absent_files {

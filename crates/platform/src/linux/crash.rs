@@ -16,8 +16,8 @@ use super::{
     threads::describe,
 };
 use crate::{
-    Adopted, Capture, CaptureOptions, Crashed, Error, ErrorKind, Facts, Method, Result, Target,
-    capture::Held,
+    Adopted, Capture, CaptureOptions, Crashed, Error, ErrorKind, Facts, MappedFiles, Method,
+    Result, Target, capture::Held,
 };
 use snapshot::{Exception, Memory, NoMemory, ProcessKey, Region, Thread, Warning};
 use std::{collections::HashMap, sync::Arc};
@@ -126,7 +126,7 @@ impl Target for CrashTarget {
         Ok(capture)
     }
 
-    fn mapped_files(&self, regions: &mut [Region]) -> Arc<dyn Memory> {
+    fn mapped_files(&self, regions: &mut [Region]) -> MappedFiles {
         self.live.mapped_files(regions)
     }
 }

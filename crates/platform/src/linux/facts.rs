@@ -25,6 +25,7 @@ pub(crate) fn gather(proc: &ProcDir) -> std::io::Result<Facts> {
         handles: handles(proc),
         modules: modules(&regions),
         resident: bytes("VmRSS") + bytes("VmSwap"),
+        mapped: snapshot::mapped_bytes(&regions).saturating_sub(bytes("RssFile")),
         private: status::private(&status_text),
     })
 }

@@ -1,22 +1,9 @@
 //! Pages of a process's mappings that are read from the files behind them, not through the process.
 
-use super::proc::ProcDir;
-use rustix::fs::{Mode, OFlags, Stat, fstat, fstatfs, open, openat};
 use snapshot::{Memory, Range, Region};
-use std::{
-    fs::File,
-    io,
-    os::{
-        fd::{AsRawFd, OwnedFd},
-        unix::fs::FileExt,
-    },
-    path::Path,
-    sync::Arc,
-};
+use std::{fs::File, io, os::unix::fs::FileExt, sync::Arc};
 
 const PAGE: u64 = 4096;
-/// The type of the file system of memfd, `/dev/shm` and shared memory (statfs(2)).
-const TMPFS: i64 = 0x0102_1994;
 
 /// Pages that are read from files, by ascending address.
 #[derive(Default)]
@@ -96,53 +83,4 @@ impl Run {
         buffer[got..filled].fill(0);
         filled
     }
-}
-
-/// A regular file that was found and not yet opened for reading.
-pub(super) struct Found {
-    path: OwnedFd,
-    /// What the file system says of it.
-    pub(super) stat: Stat,
-    /// Whether it lies in memory.
-    pub(super) is_on_tmpfs: bool,
-}
-
-impl Found {
-    /// Opens it for reading.
-    pub(super) fn open(&self) -> io::Result<Arc<File>> {
-        let path = format!("/proc/self/fd/{}", self.path.as_raw_fd());
-        let file = open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-        Ok(Arc::new(file.into()))
-    }
-}
-
-/// Finds the file of the mapping at exactly this range: the mapped file itself, even if it was deleted. `None` if it is
-/// no regular file; nothing is opened for reading before that is known.
-///
-/// # Errors
-/// If we may not: that takes root (proc(5)).
-pub(super) fn open_mapped(proc: &ProcDir, range: Range) -> io::Result<Option<Found>> {
-    let name = format!("map_files/{:x}-{:x}", range.start, range.end);
-    let flags = OFlags::PATH | OFlags::CLOEXEC;
-    regular(openat(proc.fd(), name, flags, Mode::empty())?)
-}
-
-/// Finds a file by its path. `None` if it is no regular file.
-///
-/// # Errors
-/// If there is none.
-pub(super) fn open_path(path: &Path) -> io::Result<Option<Found>> {
-    let flags = OFlags::PATH | OFlags::CLOEXEC;
-    regular(open(path, flags, Mode::empty())?)
-}
-
-fn regular(path: OwnedFd) -> io::Result<Option<Found>> {
-    let stat = fstat(&path)?;
-    let is_regular = stat.st_mode & libc::S_IFMT == libc::S_IFREG;
-    let is_on_tmpfs = fstatfs(&path)?.f_type as i64 == TMPFS;
-    Ok(is_regular.then_some(Found {
-        path,
-        stat,
-        is_on_tmpfs,
-    }))
 }

@@ -325,8 +325,13 @@ pub(crate) fn mapped_path(pid: u32, region: &Region) -> Option<PathBuf> {
     let link = format!("/proc/{pid}/map_files/{:x}-{:x}", range.start, range.end);
     let by_path = || {
         let found = std::fs::metadata(&region.name).ok()?;
+        // Names and inodes are the process's choice; root must not be led to another file by them. (The device may
+        // differ on btrfs and overlayfs.)
+        let device = u64::from(rustix::fs::major(found.dev())) << 32
+            | u64::from(rustix::fs::minor(found.dev()));
+        let is_there = device == region.device || !rustix::process::geteuid().is_root();
         let same = found.ino() == region.inode && found.is_file();
-        same.then(|| PathBuf::from(&region.name))
+        (same && is_there).then(|| PathBuf::from(&region.name))
     };
     let is_there = std::fs::metadata(&link).is_ok_and(|found| found.is_file());
     if is_there {

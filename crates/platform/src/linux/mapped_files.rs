@@ -2,76 +2,74 @@
 //! when the process has gone on.
 
 use super::{
-    file_pages::{FilePages, Found, Run, open_mapped, open_path},
+    file_pages::{FilePages, Run},
+    open_mapped::{Files, Which, key},
     proc::ProcDir,
 };
-use snapshot::{FileFacts, Region, RegionKind, WallTime};
-use std::{
-    collections::{HashMap, hash_map::Entry},
-    fs::File,
-    os::unix::fs::MetadataExt,
-    path::Path,
-    sync::Arc,
-};
+use crate::MappedFiles;
+use snapshot::{Region, RegionKind};
+use std::{collections::HashSet, sync::Arc};
 
 /// The most files that are opened: each is a descriptor, of which a process may have 1,024 (getrlimit(2)).
 const MOST_FILES: usize = 512;
 
-/// An open file and what is known of it; `None` if it could not be opened.
-type Opened = Option<(Arc<File>, FileFacts)>;
-
-/// Opens the files behind `regions`, and sets what is known of each. Returns their content.
-pub(super) fn find(proc: &ProcDir, regions: &mut [Region]) -> FilePages {
-    let mut files: HashMap<(u64, u64), Opened> = HashMap::new();
+/// Opens the files behind `regions`, and sets what is known of each.
+pub(super) fn find(proc: &ProcDir, regions: &mut [Region]) -> MappedFiles {
+    let wanted: HashSet<_> = wanted(regions).map(key).collect();
+    let first: HashSet<_> = first_of(regions);
+    let files = Files::open(
+        proc,
+        self::wanted(regions).filter(|region| first.contains(&key(region))),
+        Which::All,
+    );
     let mut pages = FilePages::default();
     for region in regions.iter_mut().filter(|region| is_wanted(region)) {
-        let count = files.len();
-        let opened = match files.entry((region.device, region.inode)) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) if count < MOST_FILES => new.insert(opened(proc, region)),
-            Entry::Vacant(_) => continue,
+        let Some(opened) = files.opened.get(&key(region)) else {
+            continue;
         };
-        if let Some((file, facts)) = opened {
-            region.file = Some(Box::new(*facts));
-            pages.extend(std::iter::once(Run::of(region, region.range, file)));
+        // What is shared in memory is looked at elsewhere (see `shared_objects`).
+        if opened.is_on_tmpfs && region.shared && region.kind != RegionKind::Image {
+            continue;
         }
+        region.file = Some(Box::new(opened.facts));
+        let run = Run::of(region, region.range, &opened.file);
+        pages.extend(std::iter::once(run));
     }
-    pages
+    let missing = wanted.len() - files.opened.len() - files.useless.len();
+    MappedFiles {
+        content: Arc::new(pages),
+        warnings: match missing {
+            0 => vec![],
+            _ => vec![format!(
+                "{missing} mapped files could not be opened: what the process has not touched of them may be missing"
+            )],
+        },
+    }
 }
 
-/// Whether the file of a region can be wanted: not of data that the process writes. A file system whose server may
+fn wanted(regions: &[Region]) -> impl Iterator<Item = &Region> {
+    regions.iter().filter(|region| is_wanted(region))
+}
+
+/// The files that are opened: images before others.
+fn first_of(regions: &[Region]) -> HashSet<(u64, u64)> {
+    let is_image = |region: &&Region| region.kind == RegionKind::Image;
+    let mut first = HashSet::new();
+    let images = wanted(regions).filter(is_image);
+    let others = wanted(regions).filter(|region| !is_image(region));
+    for region in images.chain(others) {
+        if first.len() >= MOST_FILES {
+            break;
+        }
+        first.insert(key(region));
+    }
+    first
+}
+
+/// Whether the file of a region can be wanted: not of data that the process writes to a file with a name. A file system whose server may
 /// hang is not asked.
 fn is_wanted(region: &Region) -> bool {
     let may_hang = region.remote || region.untouchable;
-    let is_data = region.protection.write && region.shared;
+    let is_data = region.protection.write && region.shared && !region.deleted;
     region.inode != 0 && !may_hang && !is_data && !region.hugetlb
-}
-
-/// Opens the file of a region. Shared memory is looked at elsewhere (see `shared_objects`).
-fn opened(proc: &ProcDir, region: &Region) -> Opened {
-    let found = found(proc, region)?;
-    if found.is_on_tmpfs && region.shared && region.kind != RegionKind::Image {
-        return None;
-    }
-    let file = found.open().ok()?;
-    let metadata = file.metadata().ok()?;
-    let facts = FileFacts {
-        size: metadata.size(),
-        modified: WallTime(
-            metadata
-                .mtime()
-                .saturating_mul(1_000_000_000)
-                .saturating_add(metadata.mtime_nsec()),
-        ),
-    };
-    Some((file, facts))
-}
-
-/// Without root, a file is found by its path, if that still is the same file.
-fn found(proc: &ProcDir, region: &Region) -> Option<Found> {
-    if let Ok(found) = open_mapped(proc, region.range) {
-        return found;
-    }
-    let found = open_path(Path::new(&region.name)).ok()??;
-    (found.stat.st_ino == region.inode).then_some(found)
 }

@@ -38,6 +38,7 @@ mod mapped_files;
 mod memory;
 mod monitor;
 mod namespace_init;
+mod open_mapped;
 mod own_memory;
 mod pages;
 pub(crate) mod postmortem;
@@ -70,7 +71,7 @@ pub(crate) use proc::machine::system;
 pub use register_store::RegisterStore;
 pub(crate) use space::at as space_at;
 pub(crate) use sys::signals::on_interrupt;
-pub(crate) use terminal::{terminal_width, typed_arguments};
+pub(crate) use terminal::{has_terminal, terminal_width, typed_arguments};
 
 /// Returns this machine.
 pub(crate) fn host() -> Box<dyn crate::Host> {

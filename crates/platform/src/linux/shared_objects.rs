@@ -6,13 +6,14 @@
 //! where there are none.
 
 use super::{
-    file_pages::{FilePages, Run, open_mapped},
+    file_pages::{FilePages, Run},
     memory::LiveMemory,
+    open_mapped::{Files, Which, key},
     proc::ProcDir,
 };
 use rustix::fs::{SeekFrom, seek};
 use snapshot::{Memory, Range, Region, Warning, coalesce, without};
-use std::{collections::HashMap, fs::File, io, sync::Arc};
+use std::{fs::File, sync::Arc};
 
 /// The most shared mappings that are looked at, and the most runs of pages that are found in one. The process stands
 /// meanwhile.
@@ -25,52 +26,50 @@ pub(super) fn find(
     regions: &mut [Region],
     warnings: &mut Vec<Warning>,
 ) -> FilePages {
+    let looked_at = |region: &&Region| may_have_object(region);
+    let files = Files::open(
+        proc,
+        regions.iter().filter(looked_at).take(MOST_MAPPINGS),
+        Which::OnTmpfs,
+    );
     let mut pages = FilePages::default();
-    let mut files = HashMap::new();
-    let mut unseen = 0;
-    for region in regions
-        .iter_mut()
-        .filter(may_have_object)
-        .take(MOST_MAPPINGS)
-    {
-        let object = files
-            .entry((region.device, region.inode))
-            .or_insert_with(|| open_object(proc, region.range));
-        match object {
-            Ok(Some(file)) => add(&mut pages, region, file),
-            Ok(None) => {}
-            Err(_) => unseen += region.range.len() - region.resident_bytes(),
+    let (mut unseen, mut left) = (0, MOST_MAPPINGS);
+    for region in regions.iter_mut().filter(|region| may_have_object(region)) {
+        let is_left = left > 0;
+        left = left.saturating_sub(1);
+        match files.opened.get(&key(region)).filter(|_| is_left) {
+            Some(object) => unseen += add(&mut pages, region, &object.file),
+            None if files.useless.contains(&key(region)) => {}
+            None => unseen += region.range.len() - region.resident_bytes(),
         }
     }
     if unseen > 0 {
         warnings.push(format!(
-            "of {unseen} bytes of shared mappings that the process has not touched itself, it cannot be seen whether they have content: that takes root"
+            "of {unseen} bytes of shared mappings that the process has not touched itself, it was not seen whether they have content{}",
+            if rustix::process::geteuid().is_root() { "" } else { ": that takes root" }
         ));
     }
     pages
 }
 
-fn may_have_object(region: &&mut Region) -> bool {
+fn may_have_object(region: &Region) -> bool {
     let is_shared = region.shared && region.inode != 0;
     let is_whole = region.resident_bytes() == region.range.len();
     is_shared && !is_whole && !region.remote && !region.untouchable && !region.hugetlb
 }
 
-/// Opens the object behind a mapping; `None` if it is another kind of file.
-fn open_object(proc: &ProcDir, range: Range) -> io::Result<Option<Arc<File>>> {
-    let found = open_mapped(proc, range)?;
-    found
-        .filter(|found| found.is_on_tmpfs)
-        .map_or(Ok(None), |found| found.open().map(Some))
-}
-
-/// Adds the pages of an object that are not in the process's page tables.
-fn add(pages: &mut FilePages, region: &mut Region, file: &Arc<File>) {
-    let missing = without(&data_of(file, region), &region.resident);
+/// Adds the pages of an object that are not in the process's page tables. Returns of how many bytes it was not seen
+/// whether they have content, because they are in too many pieces.
+fn add(pages: &mut FilePages, region: &mut Region, file: &Arc<File>) -> u64 {
+    let data = data_of(file, region);
+    let last = data.last().filter(|_| data.len() >= MOST_RUNS);
+    let unseen = last.map_or(0, |last| region.range.end - last.end);
+    let missing = without(&data, &region.resident);
     pages.extend(missing.iter().map(|range| Run::of(region, *range, file)));
     let mut resident = std::mem::take(&mut region.resident);
     resident.extend(missing);
     region.resident = coalesce(resident, 0);
+    unseen
 }
 
 /// Returns the pages of a mapping that have content in its file.

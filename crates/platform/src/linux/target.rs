@@ -8,7 +8,7 @@ use super::{
     stop::Threads,
     stopped_threads::StoppedThreads,
 };
-use crate::{Capture, CaptureOptions, Error, ErrorKind, Facts, Result, Target};
+use crate::{Capture, CaptureOptions, Error, ErrorKind, Facts, MappedFiles, Result, Target};
 use snapshot::{Memory, ProcessKey, Region, WallTime};
 use std::{
     sync::Arc,
@@ -65,8 +65,8 @@ impl Target for LinuxTarget {
         })
     }
 
-    fn mapped_files(&self, regions: &mut [Region]) -> Arc<dyn Memory> {
-        Arc::new(mapped_files::find(&self.proc, regions))
+    fn mapped_files(&self, regions: &mut [Region]) -> MappedFiles {
+        mapped_files::find(&self.proc, regions)
     }
 }
 

@@ -40,6 +40,11 @@ pub(crate) fn init_process() {
 }
 
 /// Returns the number of columns of the console that standard error is; `None` if it is no console.
+pub(crate) fn has_terminal() -> bool {
+    true
+}
+
+/// See [`crate::terminal_width`].
 pub(crate) fn terminal_width() -> Option<usize> {
     let mut found = CONSOLE_SCREEN_BUFFER_INFO::default();
     let handle = std::io::stderr().as_raw_handle();

@@ -29,6 +29,7 @@ pub(crate) fn gather(process: &Process, memory: &Arc<dyn Memory>) -> Facts {
     let modules = peb.as_ref().map_or(Vec::new(), Peb::modules);
     let resident = super::regions::regions(process.raw());
     Facts {
+        mapped: 0,
         process: describe(process, peb.as_ref()),
         handles: super::handles::handles(process),
         modules: sorted(modules, &[]),

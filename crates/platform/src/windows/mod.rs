@@ -55,7 +55,9 @@ mod unloaded;
 mod watch;
 mod wine;
 
-pub(crate) use console::{init_process, on_interrupt, terminal_width, typed_arguments};
+pub(crate) use console::{
+    has_terminal, init_process, on_interrupt, terminal_width, typed_arguments,
+};
 #[cfg(feature = "failpoints")]
 pub(crate) use console::{kill_self, stop_self};
 pub(crate) use doctor::doctor;

@@ -12,6 +12,9 @@ use std::collections::BTreeMap;
 const MOST_IMAGES: u64 = 4 << 30;
 /// The most of other files, in bytes. A database may have mapped a terabyte.
 const MOST_OTHERS: u64 = 256 << 20;
+/// The most of images whose files could not be opened, in bytes: they are read through the process, in which that makes
+/// pages.
+const MOST_UNOPENED: u64 = 64 << 20;
 /// How the files end that are to runtimes what libraries are to programs: class data of Java, its module image, and
 /// assemblies of .NET.
 const OF_RUNTIMES: [&str; 4] = [".jsa", "/lib/modules", ".dll", ".exe"];
@@ -28,6 +31,20 @@ pub(super) struct Whole {
     pub(super) absent: Vec<AbsentFile>,
 }
 
+/// How many bytes of mapped files a full dump takes, by the mappings alone: a little more than it will be, as the files
+/// are not looked at.
+pub fn mapped_bytes(regions: &[Region]) -> u64 {
+    let is_file = |region: &&Region| region.inode != 0 && region.protection.read;
+    let sum = |is_image: bool| -> u64 {
+        let files = regions.iter().filter(is_file);
+        let files = files.filter(|region| is_like_image(region) == is_image);
+        let files = files.filter(|region| is_image || !region.protection.write);
+        files.fold(0, |sum, region| sum.saturating_add(region.range.len()))
+    };
+    let fits = |sum: u64, most| if sum <= most { sum } else { 0 };
+    fits(sum(true), MOST_IMAGES) + fits(sum(false), MOST_OTHERS)
+}
+
 /// Selects all memory that exists, and the files that are mapped.
 pub(super) fn whole(snapshot: &Snapshot) -> Whole {
     let taken = Taken::of(snapshot);
@@ -36,6 +53,7 @@ pub(super) fn whole(snapshot: &Snapshot) -> Whole {
         match taken.0.get(&key(region)).filter(|_| is_candidate(region)) {
             None => whole.ranges.extend(safe_pages(region)),
             Some(true) => whole.take(region),
+            Some(false) if region.file.is_none() => whole.ranges.extend(safe_pages(region)),
             Some(false) => whole.leave_out(region),
         }
     }
@@ -77,26 +95,49 @@ struct Taken(BTreeMap<(u64, u64), bool>);
 impl Taken {
     /// The smallest files first, so that as many as possible are taken.
     fn of(snapshot: &Snapshot) -> Self {
-        let mut sizes: BTreeMap<(u64, u64), (u64, bool)> = BTreeMap::new();
+        let mut sizes: BTreeMap<(u64, u64), (u64, Sort)> = BTreeMap::new();
         for region in snapshot
             .regions
             .iter()
             .filter(|region| is_candidate(region))
         {
-            let (bytes, is_image) = sizes.entry(key(region)).or_default();
+            let (bytes, sort) = sizes.entry(key(region)).or_default();
             *bytes = bytes.saturating_add(content(region).len());
-            *is_image |= is_like_image(region);
+            *sort = Sort::of(region).max(*sort);
         }
         let mut sizes: Vec<_> = sizes.into_iter().collect();
         sizes.sort_by_key(|(_, (bytes, _))| *bytes);
-        let (mut images, mut others) = (MOST_IMAGES, MOST_OTHERS);
-        let taken = sizes.into_iter().map(|(file, (bytes, is_image))| {
-            let left = if is_image { &mut images } else { &mut others };
+        let (mut images, mut others, mut unopened) = (MOST_IMAGES, MOST_OTHERS, MOST_UNOPENED);
+        let taken = sizes.into_iter().map(|(file, (bytes, sort))| {
+            let left = match sort {
+                Sort::Other => &mut others,
+                Sort::Image => &mut images,
+                Sort::Unopened => &mut unopened,
+            };
             let fits = bytes <= *left;
             *left -= if fits { bytes } else { 0 };
             (file, fits)
         });
         Self(taken.collect())
+    }
+}
+
+/// What decides how much is taken of files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Sort {
+    #[default]
+    Other,
+    Image,
+    Unopened,
+}
+
+impl Sort {
+    fn of(region: &Region) -> Self {
+        match (&region.file, is_like_image(region)) {
+            (None, _) => Self::Unopened,
+            (Some(_), true) => Self::Image,
+            (Some(_), false) => Self::Other,
+        }
     }
 }
 
@@ -109,18 +150,21 @@ fn is_like_image(region: &Region) -> bool {
 }
 
 /// Whether a region is a file's that is whole or absent. Data that the process may write is its own, and what it has
-/// not written to is in the file. Of a file that cannot be opened (deleted, and we are not root), an image is read
-/// through the process.
+/// not written to is in the file, unless that was deleted. Of a file that cannot be opened (deleted, and we are not root), an image on a disk is
+/// read through the process.
 fn is_candidate(region: &Region) -> bool {
     let is_file = region.inode != 0 && !region.remote && !region.hugetlb;
     let can_be_read = region.protection.read && !is_forbidden(region);
     let is_image = is_like_image(region);
-    let has_content = region.file.is_some() || is_image && !region.shared && !is_device(region);
-    is_file && can_be_read && has_content && (is_image || !region.protection.write)
+    let has_content = region.file.is_some() || is_image && !region.shared && is_on_disk(region);
+    let is_read_only = !region.protection.write || region.deleted && region.shared;
+    is_file && can_be_read && has_content && (is_image || is_read_only)
 }
 
-fn is_device(region: &Region) -> bool {
-    region.name.starts_with("/dev/")
+/// Whether a file is on a disk. Reading what is in memory, as a memfd, would make pages that count as the process's: a
+/// dump of one with a limit has ended it.
+fn is_on_disk(region: &Region) -> bool {
+    region.device >> 32 != 0 && !region.name.starts_with("/dev/")
 }
 
 /// The addresses of a region for which its file has content, in whole pages.
@@ -137,7 +181,7 @@ fn content(region: &Region) -> Range {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{FileFacts, Protection, WallTime, total_bytes};
+    use crate::{FileFacts, Protection, WallTime, coalesce, total_bytes};
 
     fn mapped(start: u64, len: u64, inode: u64, name: &str) -> Region {
         Region {
@@ -197,6 +241,25 @@ mod tests {
         }));
         region.resident.clear();
         assert_eq!(of(vec![region]).ranges, [Range::new(0x10000, 0x12000)]);
+    }
+
+    /// Reading them through the process makes pages in it: for files on a disk, and not without a bound.
+    #[test]
+    fn n11_of_images_that_cannot_be_opened_little_is_read_through_the_process() {
+        let image = |device, len| Region {
+            device,
+            file: None,
+            kind: RegionKind::Image,
+            ..mapped(0x10000, len, 1, "/opt/lib.so")
+        };
+        let bytes = |region| total_bytes(&coalesce(of(vec![region]).ranges, 0));
+        assert_eq!(bytes(image(8 << 32, 0x4000)), 0x4000, "on a disk");
+        assert_eq!(bytes(image(1, 0x4000)), PAGE, "in memory: what is resident");
+        assert_eq!(
+            bytes(image(8 << 32, MOST_UNOPENED + PAGE)),
+            PAGE,
+            "too much"
+        );
     }
 
     #[test]

@@ -37,7 +37,10 @@ impl Show {
         } else {
             Output::Stdout
         };
-        let reporter = Reporter::never_waiting(output);
+        let reporter = match job.launch {
+            Some(_) => Reporter::never_waiting(output).shared(),
+            None => Reporter::never_waiting(output),
+        };
         if job.wording == Wording::Sentences && !job.json {
             for (rule, _) in &job.rules {
                 reporter.plain_line(&rule.to_string());

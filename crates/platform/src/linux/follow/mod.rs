@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     Arming, Capture, CaptureOptions, Error, FAULT_SIGNALS, Facts, Follow, Happened, HoldOptions,
-    Result, Target, Waker,
+    MappedFiles, Result, Target, Waker,
 };
 use death_source::DeathSource;
 use gathered::Gathered;
@@ -135,7 +135,7 @@ impl Target for LinuxFollow {
             .capture_by(options, |proc| sources.stop_all(proc, options))
     }
 
-    fn mapped_files(&self, regions: &mut [Region]) -> Arc<dyn Memory> {
+    fn mapped_files(&self, regions: &mut [Region]) -> MappedFiles {
         self.target.mapped_files(regions)
     }
 }

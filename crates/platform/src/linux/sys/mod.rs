@@ -7,6 +7,7 @@ pub(crate) mod child_signals;
 pub(crate) mod clock;
 pub(crate) mod handler;
 pub(crate) mod launch;
+mod lent_terminal;
 pub(crate) mod memory;
 pub(crate) mod netlink;
 pub(crate) mod page_cache;

@@ -5,13 +5,16 @@
 //! tcsetpgrp(3)). So a small process of ours is in that group: the keeper. It gets the same signal, makes the group the
 //! foreground one, and lets it go on. From then on Ctrl-C would send SIGINT to the program: the keeper has the terminal
 //! send SIGTSTP for it, which stops the group for a moment instead of ending it, and tells us. When our end of a pipe
-//! closes, also because we were killed, it gives the terminal back and ends.
+//! closes, also because we were killed, it gives the terminal back and ends. If somebody kills the keeper, we take the
+//! terminal back ourselves.
 
-use rustix::fs::{Mode, OFlags};
+use super::lent_terminal::LentTerminal;
 use std::{
     io::{self, PipeReader, PipeWriter},
     mem::{MaybeUninit, zeroed},
-    os::fd::{AsRawFd, OwnedFd},
+    os::fd::AsRawFd,
+    sync::mpsc,
+    time::Duration,
 };
 
 /// A running keeper. Dropping it ends it, and the terminal is ours again afterwards.
@@ -20,76 +23,102 @@ pub(crate) struct TerminalKeeper {
     pid: i32,
     /// Closed to end it; `None` when it was.
     alive: Option<PipeWriter>,
+    /// Closed when it has ended and the terminal is ours again.
+    ended: mpsc::Receiver<()>,
 }
 
+/// How long a keeper may take to end: the program may have stopped it, as it is in its group.
+const ENDS_WITHIN: Duration = Duration::from_secs(1);
+
 impl TerminalKeeper {
-    /// Starts a keeper for the process group `group` of our session. Returns `None` if we have no terminal, or are not
-    /// in its foreground: then the terminal is not ours to lend.
+    /// Starts a keeper for the process group `group` of our session. Returns `None` if there is no terminal that is
+    /// ours to lend.
     pub(crate) fn start(group: u32) -> Option<Self> {
-        let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOCTTY;
-        let terminal = rustix::fs::open("/dev/tty", flags, Mode::empty()).ok()?;
-        let ours = rustix::process::getpgrp();
-        (rustix::termios::tcgetpgrp(&terminal).ok()? == ours).then_some(())?;
+        let terminal = LentTerminal::for_group(group as i32)?;
         let (end, alive) = io::pipe().ok()?;
         let keeper = Keeper {
-            terminal,
+            terminal: terminal.share()?,
             end,
-            group: group as i32,
-            ours: ours.as_raw_nonzero().get(),
             parent: std::process::id() as i32,
-            lent: None,
+            is_wanted: false,
+            has_lent: false,
         };
         let pid = keeper.fork().ok()?;
+        // While the program has the terminal we write to it from the background, which `stty tostop` forbids.
+        // SAFETY: SIG_IGN is a valid disposition.
+        unsafe { libc::signal(libc::SIGTTOU, libc::SIG_IGN) };
+        let (tell, ended) = mpsc::channel();
+        std::thread::spawn(move || {
+            block_all();
+            // SAFETY: waits for our own child; no status is asked for.
+            unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) };
+            terminal.take_back();
+            drop(tell);
+        });
         Some(Self {
             pid,
             alive: Some(alive),
+            ended,
         })
+    }
+
+    fn has_ended(&self) -> bool {
+        let ended = self.ended.recv_timeout(ENDS_WITHIN);
+        ended == Err(mpsc::RecvTimeoutError::Disconnected)
     }
 }
 
 impl Drop for TerminalKeeper {
     fn drop(&mut self) {
         self.alive = None;
-        // SAFETY: waits for our own child; no status is asked for.
-        unsafe { libc::waitpid(self.pid, std::ptr::null_mut(), 0) };
+        for signal in [libc::SIGCONT, libc::SIGKILL] {
+            if self.ended.try_recv() != Err(mpsc::TryRecvError::Disconnected) {
+                // SAFETY: a plain number. As long as the channel is open, nobody has waited for our child.
+                unsafe { libc::kill(self.pid, signal) };
+            }
+            if self.has_ended() {
+                return;
+            }
+        }
     }
 }
 
 /// What the keeper works with. All of it is made before the fork; after it, nothing is allocated, because another
 /// thread of ours may have held the allocator's lock (fork(2), signal-safety(7)).
 struct Keeper {
-    terminal: OwnedFd,
+    terminal: LentTerminal,
     end: PipeReader,
-    /// The group of the program, and ours.
-    group: i32,
-    ours: i32,
     parent: i32,
-    /// The settings of the terminal before it was lent.
-    lent: Option<libc::termios>,
+    /// Whether the program waits for the terminal, which is not ours now: it may come to our foreground again.
+    is_wanted: bool,
+    /// Whether the keys have the meaning that the keeper has given them.
+    has_lent: bool,
 }
 
 /// How long the program gets to go on reading before the watch ends and takes the terminal away, in nanoseconds. A
 /// read that begins without the terminal fails.
 const RESUMES_WITHIN: i64 = 20_000_000;
+/// How often it is looked whose terminal it is, and what the keys mean, in milliseconds.
+const LOOK_EVERY: i32 = 100;
+/// The code of signals that the kernel sends, as for keys (sigaction(2), `SI_KERNEL`). Of others, somebody else thinks.
+const BY_KERNEL: i32 = 0x80;
 
 impl Keeper {
     /// Forks the keeper and returns its pid.
     fn fork(mut self) -> io::Result<i32> {
-        // SAFETY: the sets are initialised by sigfillset and pthread_sigmask. The child only makes calls that are safe
-        // after the fork of a process with threads, and never returns.
+        let before = block_all();
+        // SAFETY: the child only makes calls that are safe after the fork of a process with threads, and never
+        // returns; the mask is the one that was set before.
         unsafe {
-            let (mut all, mut before): (libc::sigset_t, libc::sigset_t) = (zeroed(), zeroed());
-            libc::sigfillset(&raw mut all);
-            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
             let pid = libc::fork();
             if pid == 0 {
-                self.keep(&all);
+                self.keep();
                 libc::_exit(0);
             }
             let failed = io::Error::last_os_error();
             // Here, too: the program may read before the keeper runs for the first time.
             if pid > 0 {
-                libc::setpgid(pid, self.group);
+                libc::setpgid(pid, self.terminal.group);
             }
             libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut());
             if pid < 0 { Err(failed) } else { Ok(pid) }
@@ -97,27 +126,60 @@ impl Keeper {
     }
 
     /// The keeper's life. All signals are blocked.
-    fn keep(&mut self, all: &libc::sigset_t) {
+    fn keep(&mut self) {
         self.close_others();
         // SAFETY: plain numbers, and a valid set.
         let signals = unsafe {
-            libc::setpgid(0, self.group);
-            libc::signalfd(-1, all, libc::SFD_CLOEXEC)
+            libc::setpgid(0, self.terminal.group);
+            let mut all = zeroed();
+            libc::sigfillset(&raw mut all);
+            libc::signalfd(-1, &raw const all, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK)
         };
-        while let Some(signal) = self.next_signal(signals) {
-            match signal as i32 {
-                libc::SIGTTIN | libc::SIGTTOU => self.lend(),
-                libc::SIGTSTP if self.lent.is_some() => self.interrupt(),
-                libc::SIGINT => self.interrupt(),
-                _ => {}
+        while self.wait(signals) {
+            match next_signal(signals) {
+                Some((signal, code)) => self.obey(signal, code == BY_KERNEL),
+                None => self.look(),
             }
         }
-        self.take_back();
+        self.terminal.take_back();
+    }
+
+    fn obey(&mut self, signal: i32, is_of_terminal: bool) {
+        match (signal, is_of_terminal) {
+            (libc::SIGTTIN | libc::SIGTTOU, true) => self.lend(),
+            (libc::SIGTSTP, true) if self.has_lent => self.interrupt(),
+            // The program has suspended itself, as an editor does: nobody else would resume it.
+            (libc::SIGTSTP, false) if self.has_lent => resume_group(),
+            (libc::SIGINT, true) => self.interrupt(),
+            _ => {}
+        }
+    }
+
+    /// Lends the terminal if it is ours. If it is not, as in the background of a shell, the group stays stopped for now.
+    fn lend(&mut self) {
+        self.is_wanted = !self.terminal.lend();
+        if !self.is_wanted {
+            self.has_lent = true;
+            resume_group();
+        }
+    }
+
+    /// Looks whose terminal it is now.
+    fn look(&mut self) {
+        if self.is_wanted {
+            self.lend();
+        } else if self.has_lent && self.terminal.is_somebody_elses() {
+            // A shell controls its jobs by these keys.
+            self.has_lent = false;
+            self.terminal.restore_keys();
+        } else if self.has_lent {
+            self.terminal.keep_keys();
+        }
     }
 
     /// Closes all descriptors but ours: they would keep probes and files open after our death.
     fn close_others(&self) {
-        let (one, other) = (self.terminal.as_raw_fd(), self.end.as_raw_fd());
+        let (one, other) = (self.terminal.descriptor(), self.end.as_raw_fd());
         let (low, high) = (one.min(other), one.max(other));
         for (first, last) in [(0, low - 1), (low + 1, high - 1), (high + 1, i32::MAX)] {
             if first <= last {
@@ -127,91 +189,64 @@ impl Keeper {
         }
     }
 
-    /// The next signal; `None` when our end of the pipe is closed.
-    fn next_signal(&self, signals: i32) -> Option<u32> {
+    /// Waits for a signal, or for a moment. Returns whether our end of the pipe is still open.
+    fn wait(&self, signals: i32) -> bool {
         let wait = |fd| libc::pollfd {
             fd,
             events: libc::POLLIN,
             revents: 0,
         };
         let mut both = [wait(signals), wait(self.end.as_raw_fd())];
-        let mut told = MaybeUninit::<libc::signalfd_siginfo>::uninit();
-        let size = size_of_val(&told);
-        // SAFETY: the array and the buffer are live and as long as is said.
-        let got = unsafe {
-            libc::poll(both.as_mut_ptr(), both.len() as u64, -1);
-            match both[1].revents {
-                0 => libc::read(signals, told.as_mut_ptr().cast(), size),
-                _ => 0,
-            }
+        let time = match self.has_lent || self.is_wanted {
+            true => LOOK_EVERY,
+            false => -1,
         };
-        // SAFETY: read(2) has filled the whole structure.
-        (got == size as isize).then(|| unsafe { told.assume_init() }.ssi_signo)
-    }
-
-    /// Makes the program's group the foreground one if ours is, and lets it go on. If another one is, nobody has the
-    /// terminal to lend, and the group stays stopped, as in any shell.
-    fn lend(&mut self) {
-        let terminal = self.terminal.as_raw_fd();
-        // SAFETY: the structure is initialised by tcgetattr, which is checked; all else are plain numbers.
-        unsafe {
-            let foreground = libc::tcgetpgrp(terminal);
-            if foreground == self.ours && self.lent.is_none() {
-                let mut settings = zeroed();
-                if libc::tcgetattr(terminal, &raw mut settings) == 0 {
-                    self.lent = Some(settings);
-                    libc::tcsetattr(terminal, libc::TCSANOW, &without_interrupt(settings));
-                }
-            }
-            if foreground == self.ours {
-                libc::tcsetpgrp(terminal, self.group);
-            }
-            if [self.ours, self.group].contains(&foreground) {
-                libc::kill(0, libc::SIGCONT);
-            }
-        }
+        // SAFETY: the array is live and as long as is said.
+        unsafe { libc::poll(both.as_mut_ptr(), both.len() as u64, time) };
+        both[1].revents == 0
     }
 
     /// Ctrl-C was pressed: the program goes on, and our watch ends.
     fn interrupt(&self) {
+        resume_group();
         let pause = libc::timespec {
             tv_sec: 0,
             tv_nsec: RESUMES_WITHIN,
         };
         // SAFETY: plain numbers, and a valid time. The parent is checked: after its death another process has its id.
         unsafe {
-            libc::kill(0, libc::SIGCONT);
             libc::nanosleep(&raw const pause, std::ptr::null_mut());
             if libc::getppid() == self.parent {
                 libc::kill(self.parent, libc::SIGINT);
             }
         }
     }
+}
 
-    /// Gives the terminal back, unless somebody else has it by now (a shell, after our death).
-    fn take_back(&self) {
-        let terminal = self.terminal.as_raw_fd();
-        let Some(settings) = &self.lent else {
-            return;
-        };
-        // SAFETY: valid settings of this terminal; plain numbers.
-        unsafe {
-            let is_lent = libc::tcgetpgrp(terminal) == self.group;
-            let mut now: libc::termios = zeroed();
-            libc::tcgetattr(terminal, &raw mut now);
-            if is_lent || now.c_cc[libc::VSUSP] == settings.c_cc[libc::VINTR] {
-                libc::tcsetattr(terminal, libc::TCSANOW, settings);
-            }
-            if is_lent {
-                libc::tcsetpgrp(terminal, self.ours);
-            }
-        }
+/// Lets the group of the keeper go on.
+fn resume_group() {
+    // SAFETY: plain numbers.
+    unsafe { libc::kill(0, libc::SIGCONT) };
+}
+
+/// Blocks all signals in this thread. Returns the mask before.
+fn block_all() -> libc::sigset_t {
+    // SAFETY: the sets are initialised by sigfillset and pthread_sigmask.
+    unsafe {
+        let (mut all, mut before): (libc::sigset_t, libc::sigset_t) = (zeroed(), zeroed());
+        libc::sigfillset(&raw mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
+        before
     }
 }
 
-/// Settings with which Ctrl-C stops the foreground group instead of ending it.
-fn without_interrupt(mut settings: libc::termios) -> libc::termios {
-    settings.c_cc[libc::VSUSP] = settings.c_cc[libc::VINTR];
-    settings.c_cc[libc::VINTR] = libc::_POSIX_VDISABLE;
-    settings
+/// The next signal and its code; `None` if there is none.
+fn next_signal(signals: i32) -> Option<(i32, i32)> {
+    let mut told = MaybeUninit::<libc::signalfd_siginfo>::uninit();
+    let size = size_of_val(&told);
+    // SAFETY: the buffer is live and as long as is said.
+    let got = unsafe { libc::read(signals, told.as_mut_ptr().cast(), size) };
+    // SAFETY: read(2) has filled the whole structure.
+    let told = (got == size as isize).then(|| unsafe { told.assume_init() })?;
+    Some((told.ssi_signo as i32, told.ssi_code))
 }
