@@ -1,12 +1,18 @@
 //! Files that the dumped process has mapped: in a full core, each is whole or absent.
 
 use std::{
+    fs::Permissions,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
+use crate::dump_refuse::{NOBODY, folder_of_nobody, public_copy, public_folder};
+
 use crate::support::{
-    Child, Core, Dumped, Firstchance, Program, compile, folder, judge, proc_status, wait_until,
+    Child, Core, Dumped, Firstchance, Program, Tmpfs, compile, folder, judge, proc_status,
+    wait_until,
 };
 
 const HEAP: Program = Program::java("Heap.java");
@@ -194,4 +200,66 @@ fn n11_other_files_are_whole_or_absent_and_named() {
         .arg(&dumped.path)
         .arg("record");
     told.run_well().assert_says(&name);
+}
+
+const POSES: Program = Program::c("poses.c");
+
+/// A process has a file of the same name and inode as one that it cannot read, and the kernel does not show which file
+/// it has mapped. Root must not be led to the other one.
+#[test]
+fn n11_a_process_does_not_get_a_file_that_it_cannot_read() {
+    let folder = public_folder();
+    let disk = folder.path().join("disk");
+    std::fs::create_dir(&disk).expect("a folder");
+    let disk = Tmpfs::on(&disk, "1m");
+    std::fs::set_permissions(disk.path(), Permissions::from_mode(0o755)).expect("our own");
+    let secret = disk.path().join("secret.txt");
+    std::fs::write(&secret, "TOP-SECRET-4711 ".repeat(4096)).expect("a file");
+    std::fs::set_permissions(&secret, Permissions::from_mode(0o600)).expect("our own");
+    let program = public_copy(&folder, &compile(&POSES));
+    let mut command = Command::new(NOBODY[0]);
+    command.args(&NOBODY[1..]).arg(&program);
+    let child = Child::start(command.arg("pose").arg(disk.path()).arg(&secret));
+    assert_eq!(child.line(), "ready");
+    let dumped = Dumped::full(child.pid());
+    let bytes = std::fs::read(&dumped.path).expect("a dump");
+    let found = bytes.windows(15).any(|part| part == b"TOP-SECRET-4711");
+    assert!(!found);
+}
+
+/// An open waits 45 s for the holder of a lease, who stands.
+#[test]
+fn n11_a_lease_does_not_hold_the_target() {
+    let files = folder();
+    let mut command = Command::new(compile(&POSES));
+    let child = Child::start(command.arg("lease").arg(files.path().join("leased")));
+    assert_eq!(child.line(), "ready");
+    let dumped = Dumped::full(child.pid());
+    assert!(
+        dumped.run.took < Duration::from_secs(20),
+        "{:?}",
+        dumped.run
+    );
+    dumped
+        .run
+        .assert_says("1 of the mapped files could not be opened");
+}
+
+/// What a memfd has no content for is not made by the dump of a user who cannot open it.
+#[test]
+fn n11_a_dump_makes_no_memory_in_the_target() {
+    let folder = public_folder();
+    let program = public_copy(&folder, &compile(&POSES));
+    let firstchance = public_copy(&folder, Path::new(env!("CARGO_BIN_EXE_firstchance")));
+    let mut command = Command::new(NOBODY[0]);
+    let child = Child::start(command.args(&NOBODY[1..]).arg(&program));
+    assert_eq!(child.line(), "ready");
+    let before = resident_kib(child.pid());
+    let dumps = folder_of_nobody(&folder);
+    let dump = Firstchance::copy_by(NOBODY, &firstchance).args(&["dump", "--full"]);
+    dump.args(&[&child.pid().to_string(), "-o"])
+        .arg(dumps.join("x.core"))
+        .run_well();
+    let grown = resident_kib(child.pid()) - before;
+    assert!(grown < 2000, "{grown} KiB");
 }

@@ -1,6 +1,10 @@
 //! `run` on a terminal: Ctrl-C is for us, and the keyboard for the program.
 
-use std::{path::Path, process::Command};
+use std::{
+    os::{fd::AsRawFd, unix::fs::OpenOptionsExt},
+    path::Path,
+    process::Command,
+};
 
 use crate::support::{Child, state_of, wait_until};
 
@@ -81,6 +85,69 @@ fn n55_a_program_that_reads_the_terminal_goes_on_reading() {
         on.terminal.tell("^C");
         on.terminal.lines_until("ended 7");
         assert!(on.lives(), "{condition}");
+    }
+}
+
+impl OnTerminal {
+    /// The character that interrupts there: 3 is Ctrl-C, 0 none.
+    fn interrupts(&self) -> u8 {
+        let path = format!("/proc/{}/fd/0", self.program);
+        let mut options = std::fs::OpenOptions::new();
+        let terminal = options.read(true).custom_flags(libc::O_NOCTTY).open(path);
+        let terminal = terminal.expect("its terminal");
+        // SAFETY: all zeros is a valid value, and tcgetattr(3) fills it.
+        let settings = unsafe {
+            let mut settings: libc::termios = std::mem::zeroed();
+            assert_eq!(libc::tcgetattr(terminal.as_raw_fd(), &raw mut settings), 0);
+            settings
+        };
+        settings.c_cc[libc::VINTR]
+    }
+}
+
+#[test]
+fn n55_a_program_that_sets_the_keys_back_is_not_ended_by_ctrl_c() {
+    let program = "stty -echo; read x; stty echo; echo got:$x; exec sleep 1000";
+    let mut on = OnTerminal::run(
+        "cpu > 1000%",
+        &format!("sh -c \"{}\"", program.replace('$', "\\$")),
+    );
+    on.terminal.tell("secret");
+    on.terminal.lines_until("got:secret");
+    wait_until("Ctrl-C is ours", || on.interrupts() == 0);
+    on.terminal.tell("^C");
+    on.terminal.lines_until("ended 7");
+    assert!(on.lives());
+}
+
+#[test]
+fn n55_a_shell_interrupts_its_jobs() {
+    let mut on = OnTerminal::run("cpu > 1000%", "env TERM=dumb bash --norc --noprofile -i");
+    on.terminal.tell("echo job:$((1 + 1)); sleep 1000");
+    on.terminal.lines_until("job:2");
+    wait_until("Ctrl-C is the job's", || on.interrupts() == 3);
+    on.terminal.tell("^C");
+    on.terminal.tell("echo then:$?");
+    on.terminal.lines_until("then:130");
+    on.terminal.tell("exit 0");
+    on.terminal.lines_until("ended ");
+}
+
+/// The keeper is in the program's group, and is stopped or killed with it.
+#[test]
+fn n55_what_a_program_does_to_its_group_does_not_hold_the_end() {
+    for (signal, ends) in [("STOP", "ended 7"), ("KILL", "ended 5")] {
+        let mut on = OnTerminal::run(
+            "cpu > 1000%",
+            &format!("sh -c \"read x; kill -{signal} 0; exec sleep 1000\""),
+        );
+        on.terminal.tell("");
+        if signal == "STOP" {
+            wait_until("it stands", || state_of(on.program as u32) == 'T');
+            on.terminal.tell("^C");
+        }
+        on.terminal.lines_until(ends);
+        on.terminal.tell("back");
     }
 }
 

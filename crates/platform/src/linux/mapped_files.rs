@@ -41,7 +41,7 @@ pub(super) fn find(proc: &ProcDir, regions: &mut [Region]) -> MappedFiles {
         warnings: match missing {
             0 => vec![],
             _ => vec![format!(
-                "{missing} mapped files could not be opened: what the process has not touched of them may be missing"
+                "{missing} of the mapped files could not be opened: what the process has not touched of them may be missing"
             )],
         },
     }

@@ -50,8 +50,7 @@ impl TerminalKeeper {
         let (tell, ended) = mpsc::channel();
         std::thread::spawn(move || {
             block_all();
-            // SAFETY: waits for our own child; no status is asked for.
-            unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) };
+            wait_for(pid);
             terminal.take_back();
             drop(tell);
         });
@@ -146,7 +145,8 @@ impl Keeper {
 
     fn obey(&mut self, signal: i32, is_of_terminal: bool) {
         match (signal, is_of_terminal) {
-            (libc::SIGTTIN | libc::SIGTTOU, true) => self.lend(),
+            // A shell sends it to itself until it is in the foreground.
+            (libc::SIGTTIN | libc::SIGTTOU, _) => self.lend(),
             (libc::SIGTSTP, true) if self.has_lent => self.interrupt(),
             // The program has suspended itself, as an editor does: nobody else would resume it.
             (libc::SIGTSTP, false) if self.has_lent => resume_group(),
@@ -219,6 +219,19 @@ impl Keeper {
             if libc::getppid() == self.parent {
                 libc::kill(self.parent, libc::SIGINT);
             }
+        }
+    }
+}
+
+/// Waits for the end of the keeper. It goes on where the program has stopped its whole group.
+fn wait_for(keeper: i32) {
+    let mut status = 0;
+    // SAFETY: waits for our own child, with a live status; plain numbers.
+    unsafe {
+        while libc::waitpid(keeper, &raw mut status, libc::WUNTRACED) == keeper
+            && libc::WIFSTOPPED(status)
+        {
+            libc::kill(keeper, libc::SIGCONT);
         }
     }
 }
