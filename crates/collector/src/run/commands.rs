@@ -105,9 +105,19 @@ impl Runner {
             // It has ended between the list and now.
             Err(error) => {
                 log::debug!("process {process} is not monitored: {error}");
+                if self.launched == Some(process) {
+                    self.tell_short_life(process);
+                }
                 self.feed(policy::Event::Exited(process));
             }
         }
+    }
+
+    /// A program that we launched has ended before it could be looked at: that is told all the same.
+    fn tell_short_life(&mut self, process: ProcessKey) {
+        self.out.push(RunEvent::Watching(process));
+        let status = None;
+        self.out.push(RunEvent::Exited { process, status });
     }
 
     /// Follows a process that is to be followed, unless a dump holds it: then as soon as that lets

@@ -279,6 +279,20 @@ fn wait_takes_the_next_program_of_a_name_and_not_those_that_run() {
     assert_ne!(earlier.pid(), later.pid());
 }
 
+/// However soon it ends.
+#[test]
+fn n58_the_end_of_a_program_that_was_launched_is_told_with_its_code() {
+    for _ in 0..20 {
+        let run = Firstchance::new(&["run", "--json", "--when", "cpu > 1000%", "--"])
+            .args(&["sh", "-c", "exit 9"])
+            .run();
+        assert_eq!(run.events("watching").len(), 1, "{run:#?}");
+        let exited = run.events("exited");
+        assert_eq!(exited.len(), 1, "{run:#?}");
+        assert_eq!(exited[0]["status"], 9, "{run:#?}");
+    }
+}
+
 #[test]
 fn n58_the_program_of_an_interpreter_is_in_the_name_of_its_dump() {
     let folder = folder();
