@@ -51,6 +51,31 @@ fn n10_what_was_mapped_just_before_a_crash_is_in_the_dump() {
     }
 }
 
+/// The first thread of the process has ended, and another one crashes: all that lived are there.
+#[test]
+fn n21_a_process_without_its_first_thread_dies_with_all_its_threads() {
+    for _ in 0..rounds() {
+        let folder = folder();
+        let code = "import threading,time,ctypes\n\
+                    for i in range(12): threading.Thread(target=lambda: time.sleep(1000)).start()\n\
+                    threading.Thread(target=lambda: (input(), ctypes.string_at(8))).start()\n\
+                    print('ready', flush=True)\n\
+                    ctypes.CDLL(None).syscall(60, 0)\n";
+        let mut child = Child::that_crashes("python3", &["-c", code]);
+        assert_eq!(child.line(), "ready");
+        let running = Firstchance::new(&["watch", "--json", &child.pid().to_string()])
+            .args(&["--when", "unhandled exception", "--do", "full dump", "-o"])
+            .arg(folder.path())
+            .spawn()
+            .until_it_says("\"event\":\"armed\"");
+        child.tell("go");
+        let run = running.finish();
+        run.assert_code(0);
+        let dump = &files_in(folder.path())[0];
+        assert_eq!(Core::alone(dump).threads().len(), 13, "{run:#?}");
+    }
+}
+
 /// Children that die a moment after their fork are watched lightly, and their parent waits for them at once. Nothing is
 /// missing in their dumps, and nothing is in them that does not belong there.
 #[test]

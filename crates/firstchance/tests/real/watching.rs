@@ -279,6 +279,29 @@ fn wait_takes_the_next_program_of_a_name_and_not_those_that_run() {
     assert_ne!(earlier.pid(), later.pid());
 }
 
+/// Blocked and ignored signals are inherited: a program that waits for SIGCHLD would wait for ever.
+#[test]
+fn n55_a_program_that_was_launched_finds_signals_as_we_did() {
+    let program = ["grep", "-E", "SigBlk|SigIgn", "/proc/self/status"];
+    // The C library has the two signals from 32 on for itself.
+    let masks = |text: &str| -> Vec<u64> {
+        let lines = text.lines().filter(|line| line.starts_with("Sig"));
+        let masks = lines.filter_map(|line| line.split_whitespace().nth(1));
+        masks
+            .map(|mask| u64::from_str_radix(mask, 16).expect("a mask") & 0x7fff_ffff)
+            .collect()
+    };
+    let alone = Command::new(program[0]).args(&program[1..]).output();
+    let alone = masks(&String::from_utf8_lossy(&alone.expect("grep").stdout));
+    assert_eq!(alone.len(), 2);
+    for condition in ["memory > 10GiB", "unhandled exception"] {
+        let run = Firstchance::new(&["run", "--when", condition, "--"])
+            .args(&program)
+            .run();
+        assert_eq!(masks(&run.stdout), alone, "{run:#?}");
+    }
+}
+
 /// However soon it ends.
 #[test]
 fn n58_the_end_of_a_program_that_was_launched_is_told_with_its_code() {

@@ -12,6 +12,7 @@ pub(crate) fn command(text: &str) -> Option<Command> {
     let (program, arguments) = words.split_first()?;
     let mut command = Command::new(program);
     command.args(arguments).process_group(0);
+    super::sys::launch::with_inherited_signals(&mut command);
     Some(command)
 }
 

@@ -114,7 +114,7 @@ impl DeathWatch {
         proc.is_gone = true;
         let end = Instant::now() + DYING;
         let mut all = vec![first];
-        while Instant::now() < end && lives(proc) {
+        while Instant::now() < end && has_living_thread(proc) {
             self.take(&mut all);
             wake::sleep(
                 &[self.deaths.descriptor()],
@@ -172,6 +172,13 @@ fn is_deadly(signal: i32) -> bool {
 /// Returns whether a process has not ended.
 pub(crate) fn lives(proc: &ProcDir) -> bool {
     proc.stat().is_ok_and(|stat| !stat.has_ended())
+}
+
+/// Returns whether any thread of a process has not ended. The first may have while others run.
+fn has_living_thread(proc: &ProcDir) -> bool {
+    let threads = proc.tasks().unwrap_or_default();
+    let mut states = threads.into_iter().map(|tid| proc.thread_stat(tid));
+    states.any(|stat| stat.is_ok_and(|stat| !stat.has_ended()))
 }
 
 /// Returns a thread as it was at its death.

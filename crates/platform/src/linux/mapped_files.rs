@@ -15,7 +15,6 @@ const MOST_FILES: usize = 512;
 
 /// Opens the files behind `regions`, and sets what is known of each.
 pub(super) fn find(proc: &ProcDir, regions: &mut [Region]) -> MappedFiles {
-    let wanted: HashSet<_> = wanted(regions).map(key).collect();
     let first: HashSet<_> = first_of(regions);
     let files = Files::open(
         proc,
@@ -35,7 +34,7 @@ pub(super) fn find(proc: &ProcDir, regions: &mut [Region]) -> MappedFiles {
         let run = Run::of(region, region.range, &opened.file);
         pages.extend(std::iter::once(run));
     }
-    let missing = wanted.len() - files.opened.len() - files.useless.len();
+    let missing = missing(regions, &files);
     MappedFiles {
         content: Arc::new(pages),
         warnings: match missing {
@@ -45,6 +44,14 @@ pub(super) fn find(proc: &ProcDir, regions: &mut [Region]) -> MappedFiles {
             )],
         },
     }
+}
+
+/// How many files were not opened. Images are not counted: they are read through the process then.
+fn missing(regions: &[Region], files: &Files) -> usize {
+    let others = wanted(regions).filter(|region| region.kind != RegionKind::Image);
+    let is_known = |key: &(u64, u64)| files.opened.contains_key(key) || files.useless.contains(key);
+    let missing: HashSet<_> = others.map(key).filter(|key| !is_known(key)).collect();
+    missing.len()
 }
 
 fn wanted(regions: &[Region]) -> impl Iterator<Item = &Region> {

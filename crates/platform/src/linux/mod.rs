@@ -81,6 +81,7 @@ pub(crate) fn host() -> Box<dyn crate::Host> {
 /// See [`crate::init`].
 pub(crate) fn init_process() {
     sys::signals::catch_cancel();
+    sys::signals::remember_inherited();
     sys::signals::ignore_write_signals();
     sys::signals::keep_child_signal();
 }

@@ -78,6 +78,12 @@ impl ProcDir {
         read_stat(&self.dir)
     }
 
+    /// Reads `stat` of a thread.
+    pub(crate) fn thread_stat(&self, tid: i32) -> io::Result<Stat> {
+        let text = read_file(&self.dir, &format!("task/{tid}/stat"))?;
+        stat::parse(&text).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+
     /// Reads a file with facts of the process, as `status`, `cgroup` or `task/TID/comm`.
     pub(crate) fn read(&self, name: &str) -> io::Result<Vec<u8>> {
         match self.kept(name) {

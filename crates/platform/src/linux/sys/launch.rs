@@ -1,6 +1,7 @@
 //! Starting a program that waits before its first instruction until we are ready: the child of
 //! fork(2) waits for a byte before it calls execve(2).
 
+use super::signals::restore_inherited;
 use std::{
     io::{self, PipeReader, PipeWriter, Read, Write},
     os::{fd::AsRawFd, unix::process::CommandExt},
@@ -30,7 +31,7 @@ pub(crate) fn launch(mut command: Command) -> io::Result<Waiting> {
         go.as_raw_fd(),
     );
     // SAFETY: between fork and exec the closure only makes calls that are async-signal-safe
-    // (getpid, setpgid, write, close, read; signal-safety(7)), on descriptors that stay open until the
+    // (getpid, setpgid, write, close, read, and those for signals; signal-safety(7)), on descriptors that stay open until the
     // thread below ends.
     unsafe { command.pre_exec(closure) };
     let spawned = std::thread::spawn(move || spawn(command, pid_writer, go_reader));
@@ -46,6 +47,16 @@ pub(crate) fn launch(mut command: Command) -> io::Result<Waiting> {
             _ => Err(error),
         },
     }
+}
+
+/// Has a program find signals as we did.
+pub(crate) fn with_inherited_signals(command: &mut Command) {
+    let restore = || {
+        restore_inherited();
+        Ok(())
+    };
+    // SAFETY: it only makes calls that are safe between fork and exec.
+    unsafe { command.pre_exec(restore) };
 }
 
 /// Starts the child and closes its ends of the pipes in this process; returns after execve(2).
@@ -71,6 +82,7 @@ fn hold(pid_fd: i32, go_fd: i32, our_end: i32) -> impl FnMut() -> io::Result<()>
             libc::close(our_end);
             libc::read(go_fd, (&raw mut byte).cast(), 1);
         }
+        restore_inherited();
         Ok(())
     }
 }

@@ -74,6 +74,59 @@ fn child_set() -> libc::sigset_t {
     }
 }
 
+/// How signals stood when we were started, which is how programs that we start are to find them.
+struct Inherited {
+    mask: libc::sigset_t,
+    /// Those of [`CHANGED`] that were ignored.
+    ignored: [bool; CHANGED.len()],
+}
+
+static INHERITED: OnceLock<Inherited> = OnceLock::new();
+
+/// The signals that we ignore, but SIGPIPE, which the standard library looks after.
+const CHANGED: [i32; 2] = [libc::SIGXFSZ, libc::SIGTTOU];
+
+/// Remembers how signals stand, before any is changed.
+pub(crate) fn remember_inherited() {
+    // SAFETY: all zeros are valid values; the calls fill them, and change nothing.
+    let inherited = unsafe {
+        let mut mask = std::mem::zeroed();
+        libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), &raw mut mask);
+        let ignored = CHANGED.map(|signal| {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            libc::sigaction(signal, std::ptr::null(), &raw mut action);
+            action.sa_sigaction == libc::SIG_IGN
+        });
+        Inherited { mask, ignored }
+    };
+    let _ = INHERITED.set(inherited);
+}
+
+/// Puts signals back as they stood when we were started, in a child that is about to execute a program. (The standard
+/// library has children inherit the mask.) It only makes calls that are safe between fork and exec.
+pub(crate) fn restore_inherited() {
+    let Some(inherited) = INHERITED.get() else {
+        return;
+    };
+    for (signal, ignored) in CHANGED.into_iter().zip(inherited.ignored) {
+        let action = if ignored {
+            libc::SIG_IGN
+        } else {
+            libc::SIG_DFL
+        };
+        // SAFETY: valid dispositions of these signals.
+        unsafe { libc::signal(signal, action) };
+    }
+    // SAFETY: a valid set; the old mask is not asked for.
+    unsafe {
+        libc::pthread_sigmask(
+            libc::SIG_SETMASK,
+            &raw const inherited.mask,
+            std::ptr::null_mut(),
+        )
+    };
+}
+
 /// Turns writes to a closed pipe or beyond the file size limit into errors (EPIPE, EFBIG).
 pub(crate) fn ignore_write_signals() {
     for signal in [libc::SIGPIPE, libc::SIGXFSZ] {
