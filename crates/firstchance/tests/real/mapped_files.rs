@@ -263,3 +263,20 @@ fn n11_a_dump_makes_no_memory_in_the_target() {
     let grown = resident_kib(child.pid()) - before;
     assert!(grown < 2000, "{grown} KiB");
 }
+
+/// What the files take counts, too, when it is judged whether there is room for a dump.
+#[test]
+fn n11_a_full_dump_that_does_not_fit_is_refused_before_the_process_is_stopped() {
+    let child = maps_files(Path::new("-"), &[]);
+    let dumped = Dumped::full(child.pid());
+    let size = std::fs::metadata(&dumped.path).expect("a dump").len();
+    let resident = u64::try_from(resident_kib(child.pid())).expect("a size") << 10;
+    assert!(
+        size > resident,
+        "{size} bytes, of which {resident} are resident"
+    );
+    let disk = Tmpfs::new(&format!("{}k", (size + resident) / 2 >> 10));
+    let run = Firstchance::full_dump(child.pid(), &disk.path().join("x.core")).run();
+    run.assert_code(6);
+    run.assert_says("the dump needs about");
+}
