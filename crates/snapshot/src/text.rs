@@ -1,9 +1,9 @@
-/// Whether a letter may change how the text around it is shown: a control character, a line separator, or one that
-/// sets the direction of writing (Unicode Standard Annex 9). A program may have such letters in its name, so that a
+/// Whether a letter may change how the text around it is shown, or is not shown itself: a control character, a line
+/// separator, one without a width, or one that sets the direction of writing (Unicode Standard Annex 9). A program may have such letters in its name, so that a
 /// line about it would read as something else.
 pub fn disturbs_text(letter: char) -> bool {
     letter.is_control()
-        || matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(letter, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 /// Returns a text in which letters that differ in case alone are the same: Unicode's simple case folding

@@ -33,7 +33,7 @@ impl Runner {
         self.pending.gone.remove(&process);
         self.schedule.stop(process);
         self.to_follow.remove(&process);
-        self.arming.remove(&process);
+        self.unseen += u64::from(self.arming.remove(&process));
         self.misses.retain(|(of, _), _| *of != process);
         self.host.forget(process);
         let status = self.ends.remove(&process);
@@ -47,7 +47,8 @@ impl Runner {
     pub(super) fn follower_ended(&mut self, id: FollowerId, error: Option<Error>) {
         let process = id.key;
         if self.followers.ended(id) {
-            self.arming.remove(&process);
+            let was_armed = !self.arming.remove(&process);
+            self.unseen += u64::from(!was_armed && error.as_ref().is_none_or(is_gone));
             self.begins = self.begins.filter(|begins| *begins != process);
             self.refuse_if_it_lives(process, error);
         }
@@ -60,8 +61,6 @@ impl Runner {
 
     /// A process that could not be followed: of one that has ended the machine tells.
     fn refuse_if_it_lives(&mut self, process: ProcessKey, error: Option<Error>) {
-        let is_gone =
-            |error: &Error| matches!(error.kind, ErrorKind::NoSuchProcess | ErrorKind::TargetDied);
         if let Some(error) = error.filter(|error| !is_gone(error)) {
             self.out.push(RunEvent::Refused { process, error });
             self.feed(policy::Event::Refused(process));
@@ -84,4 +83,9 @@ impl Runner {
         let table = rows.collect();
         self.out.push(RunEvent::Exceptions { process, table });
     }
+}
+
+/// Whether a process has ended, by what went wrong with it.
+fn is_gone(error: &Error) -> bool {
+    matches!(error.kind, ErrorKind::NoSuchProcess | ErrorKind::TargetDied)
 }

@@ -21,6 +21,9 @@ pub enum RunEvent {
         /// How it ended, if that was seen.
         status: Option<EndStatus>,
     },
+    /// So many processes that were to be followed had ended before anything could be armed in them: what they did, and
+    /// what they died of, was not seen. It is told at the end.
+    Unseen(u64),
     /// A process may not be touched, or cannot be followed: no rule is about it any more.
     Refused {
         /// Which.

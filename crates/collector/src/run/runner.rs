@@ -57,6 +57,8 @@ pub struct Runner {
     pub(super) pending: Pending,
     /// Followers that are not armed yet, of processes that there were when rules were added.
     pub(super) arming: HashSet<ProcessKey>,
+    /// How many processes had ended before anything could be armed in them.
+    pub(super) unseen: u64,
     /// Whether [`RunEvent::Effective`] was told since rules were added.
     is_effective: bool,
     /// A program that was launched by us, and whether it stands until it is let begin.
@@ -125,6 +127,7 @@ impl Runner {
             ends: HashMap::new(),
             pending: Pending::default(),
             arming: HashSet::new(),
+            unseen: 0,
             is_effective: true,
             launched: None,
             begins: None,
@@ -263,6 +266,8 @@ impl Runner {
         }
         self.out.extend(self.programs.leave());
         self.show_exceptions();
+        let unseen = (self.unseen > 0).then_some(RunEvent::Unseen(self.unseen));
+        self.out.extend(unseen);
         self.out.drain(..).for_each(show);
     }
 

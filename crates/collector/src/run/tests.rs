@@ -160,6 +160,7 @@ fn line(event: &RunEvent) -> Option<String> {
         RunEvent::RuleFinished { rule, why, dumps } => {
             write!(line, "rule {rule} finished: {why}, {dumps} written")
         }
+        RunEvent::Unseen(count) => write!(line, "{count} unseen"),
         RunEvent::Stack { process, .. } => write!(line, "{process} stack"),
         RunEvent::Suppressed(suppressed) => write!(line, "{suppressed}"),
         _ => return None,

@@ -275,7 +275,7 @@ fn n11_a_full_dump_that_does_not_fit_is_refused_before_the_process_is_stopped() 
         size > resident,
         "{size} bytes, of which {resident} are resident"
     );
-    let disk = Tmpfs::new(&format!("{}k", (size + resident) / 2 >> 10));
+    let disk = Tmpfs::new(&format!("{}k", ((size + resident) / 2) >> 10));
     let run = Firstchance::full_dump(child.pid(), &disk.path().join("x.core")).run();
     run.assert_code(6);
     run.assert_says("the dump needs about");

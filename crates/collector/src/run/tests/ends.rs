@@ -156,3 +156,19 @@ fn a_watch_that_waits_takes_no_older_one_when_starts_are_lost() {
     assert_eq!(count(&told, "9 trigger"), 1, "{told:#?}");
     assert_eq!(count(&told, "7 watched"), 0);
 }
+
+/// A process that was to be followed has ended before that. That is not lost silently.
+#[test]
+fn n23_a_process_that_ends_before_it_is_armed_is_counted() {
+    let mut run = Timeline::new();
+    let process = run.machine.start(7, "app");
+    let other = run.machine.start(8, "app");
+    run.machine
+        .refuse(process, platform::ErrorKind::NoSuchProcess);
+    run.add(&["on each app, when exit, do mini dump; at most 1 dump in all"]);
+    run.until("effective");
+    run.machine.end(process);
+    run.machine.does(other, exiting(0));
+    let told = run.finish();
+    assert_eq!(count(&told, "1 unseen"), 1, "{told:#?}");
+}

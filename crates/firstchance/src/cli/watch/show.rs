@@ -143,6 +143,12 @@ impl Show {
             RunEvent::Failed(error) | RunEvent::Refused { error, .. } => {
                 self.line(&format!("Error: {error}"));
             }
+            RunEvent::Unseen(count) => {
+                let processes = if *count == 1 { "process" } else { "processes" };
+                self.line(&format!(
+                    "{count} {processes} had ended before being watched: what they did, and died of, was not seen"
+                ));
+            }
             RunEvent::Effective => {
                 if self.wording == Wording::Sentences {
                     self.reporter.plain_line(
