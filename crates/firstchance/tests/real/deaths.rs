@@ -2,7 +2,9 @@
 //!
 //! The names of tests begin with the number of the fault that each of them found.
 
-use crate::support::{Child, Core, Firstchance, Program, compile, files_in, folder, slow_tests};
+use crate::support::{
+    Child, Core, Firstchance, Program, Running, compile, files_in, folder, slow_tests,
+};
 
 const MAPS_LATE: Program = Program::c("maps_late.c");
 
@@ -25,6 +27,15 @@ fn assert_has_what_came_late(core: &std::path::Path, late: &str) {
     assert!(told.stdout.contains("\"late-worker\""), "{told:#?}");
 }
 
+/// Watches a process for its crash, of which a full dump is taken.
+fn watch(child: &Child, folder: &std::path::Path) -> Running {
+    Firstchance::new(&["watch", "--json", &child.pid().to_string()])
+        .args(&["--when", "unhandled exception", "--do", "full dump", "-o"])
+        .arg(folder)
+        .spawn()
+        .until_it_says("\"event\":\"armed\"")
+}
+
 #[test]
 fn n10_what_was_mapped_just_before_a_crash_is_in_the_dump() {
     for round in 0..rounds() {
@@ -33,11 +44,7 @@ fn n10_what_was_mapped_just_before_a_crash_is_in_the_dump() {
         let waits_at_once = round % 2 == 0;
         let mut child = Child::that_crashes(compile(&MAPS_LATE), &[]);
         assert_eq!(child.line(), "ready");
-        let running = Firstchance::new(&["watch", "--json", &child.pid().to_string()])
-            .args(&["--when", "unhandled exception", "--do", "full dump", "-o"])
-            .arg(folder.path())
-            .spawn()
-            .until_it_says("\"event\":\"armed\"");
+        let running = watch(&child, folder.path());
         child.tell("go");
         let late = child.line();
         if waits_at_once {
@@ -63,11 +70,7 @@ fn n21_a_process_without_its_first_thread_dies_with_all_its_threads() {
                     ctypes.CDLL(None).syscall(60, 0)\n";
         let mut child = Child::that_crashes("python3", &["-c", code]);
         assert_eq!(child.line(), "ready");
-        let running = Firstchance::new(&["watch", "--json", &child.pid().to_string()])
-            .args(&["--when", "unhandled exception", "--do", "full dump", "-o"])
-            .arg(folder.path())
-            .spawn()
-            .until_it_says("\"event\":\"armed\"");
+        let running = watch(&child, folder.path());
         child.tell("go");
         let run = running.finish();
         run.assert_code(0);
