@@ -172,9 +172,7 @@ impl OutFile {
         self.finish();
         self.partial_path()
     }
-}
 
-impl OutFile {
     fn finish(&self) {
         self.finished.store(true, Ordering::Relaxed);
     }

@@ -1,7 +1,7 @@
 //! The text in which Linux lists a process's memory, `/proc/PID/maps` (proc_pid_maps(5)). Minidumps
 //! of Linux hold a copy of it.
 
-use crate::{Protection, Range, Region, RegionKind};
+use crate::{FileKey, Protection, Range, Region, RegionKind};
 use std::collections::HashSet;
 
 /// The regions of a `maps` file, ascending, and the number of lines that could not be read.
@@ -58,10 +58,10 @@ fn name_of(raw: &[u8]) -> (String, bool) {
 /// Sets the kinds of the regions. All mappings of a file are parts of an image if one of them is
 /// executable.
 fn classify(regions: &mut [Region]) {
-    let images: HashSet<(u64, u64)> = regions
+    let images: HashSet<FileKey> = regions
         .iter()
         .filter(|r| r.inode != 0 && r.protection.execute)
-        .map(|r| (r.device, r.inode))
+        .map(Region::file_key)
         .collect();
     for region in regions {
         region.kind = match region.name.as_str() {
@@ -72,7 +72,7 @@ fn classify(regions: &mut [Region]) {
             }
             // Kernels before 4.5 name the stacks of other threads too: `[stack:123]`.
             name if name.starts_with("[stack") => RegionKind::Stack,
-            _ if images.contains(&(region.device, region.inode)) => RegionKind::Image,
+            _ if images.contains(&region.file_key()) => RegionKind::Image,
             _ if region.inode != 0 || region.shared => RegionKind::Mapped,
             _ => RegionKind::Private,
         };

@@ -55,10 +55,18 @@ pub struct FileFacts {
     pub modified: WallTime,
 }
 
+/// A file by its device and inode, as the memory map names it.
+pub type FileKey = (u64, u64);
+
 impl Region {
     /// The size of the part that exists, in bytes.
     pub fn resident_bytes(&self) -> u64 {
         crate::total_bytes(&self.resident)
+    }
+
+    /// The file that is mapped. It says something only if `inode` is not 0.
+    pub fn file_key(&self) -> FileKey {
+        (self.device, self.inode)
     }
 
     /// Whether it is a mapping of a file.

@@ -1,6 +1,6 @@
 /// Whether a letter may change how the text around it is shown, or is not shown itself: a control character, a line
-/// separator, one without a width, or one that sets the direction of writing (Unicode Standard Annex 9). A program may have such letters in its name, so that a
-/// line about it would read as something else.
+/// separator, one without a width, or one that sets the direction of writing (Unicode Standard Annex 9). A program may
+/// have such letters in its name, so that a line about it would read as something else.
 pub fn disturbs_text(letter: char) -> bool {
     letter.is_control()
         || matches!(letter, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')

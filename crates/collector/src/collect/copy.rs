@@ -200,14 +200,19 @@ impl Copier {
     fn run_stream(&self, stream: &mut OutStream) -> io::Result<()> {
         let tail = matches!(self.plan.pieces.last(), Some(Piece::Record(_)));
         let pieces = &self.plan.pieces[..self.plan.pieces.len() - usize::from(tail)];
+        let mut buffer = vec![0; CHUNK];
         for piece in pieces {
             failpoint("copy")?;
             match piece {
                 Piece::Bytes(bytes) => stream.write(bytes)?,
                 Piece::Zeros(count) => write_zeros(stream, *count)?,
                 Piece::Record(len) => stream.write(&padded(&self.record, *len))?,
-                Piece::Memory(range) => self.stream_range(*range, &*self.source.memory, stream)?,
-                Piece::Mapped(range) => self.stream_range(*range, &*self.source.files, stream)?,
+                Piece::Memory(range) => {
+                    self.stream_range(*range, &*self.source.memory, &mut buffer, stream)?;
+                }
+                Piece::Mapped(range) => {
+                    self.stream_range(*range, &*self.source.files, &mut buffer, stream)?;
+                }
                 Piece::Registers(notes) => stream.write(&notes.to_vec())?,
             }
         }
@@ -218,9 +223,9 @@ impl Copier {
         &self,
         range: Range,
         memory: &dyn Memory,
+        buffer: &mut [u8],
         stream: &mut OutStream,
     ) -> io::Result<()> {
-        let mut buffer = vec![0; CHUNK.min(range.len() as usize)];
         let mut at = range.start;
         while at < range.end && !self.progress.stop.load(Ordering::Relaxed) {
             let len = (range.end - at).min(CHUNK as u64) as usize;

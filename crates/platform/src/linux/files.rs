@@ -327,9 +327,8 @@ pub(crate) fn mapped_path(pid: u32, region: &Region) -> Option<PathBuf> {
         let found = std::fs::metadata(&region.name).ok()?;
         // Names and inodes are the process's choice; root must not be led to another file by them. (The device may
         // differ on btrfs and overlayfs.)
-        let device = u64::from(rustix::fs::major(found.dev())) << 32
-            | u64::from(rustix::fs::minor(found.dev()));
-        let is_there = device == region.device || !rustix::process::geteuid().is_root();
+        let is_there =
+            device_number(found.dev()) == region.device || !rustix::process::geteuid().is_root();
         let same = found.ino() == region.inode && found.is_file();
         (same && is_there).then(|| PathBuf::from(&region.name))
     };
@@ -339,6 +338,11 @@ pub(crate) fn mapped_path(pid: u32, region: &Region) -> Option<PathBuf> {
     } else {
         by_path()
     }
+}
+
+/// A device of stat(2) as a [`Region`] has it: the major number in the upper half.
+pub(super) fn device_number(device: rustix::fs::Dev) -> u64 {
+    u64::from(rustix::fs::major(device)) << 32 | u64::from(rustix::fs::minor(device))
 }
 
 /// Maps a regular file.

@@ -3,11 +3,11 @@
 
 use super::{
     file_pages::{FilePages, Run},
-    open_mapped::{Files, Which, key},
+    open_mapped::{Files, Which},
     proc::ProcDir,
 };
 use crate::MappedFiles;
-use snapshot::{Region, RegionKind};
+use snapshot::{FileKey, Region, RegionKind};
 use std::{collections::HashSet, sync::Arc};
 
 /// The most files that are opened: each is a descriptor, of which a process may have 1,024 (getrlimit(2)).
@@ -15,15 +15,15 @@ const MOST_FILES: usize = 512;
 
 /// Opens the files behind `regions`, and sets what is known of each.
 pub(super) fn find(proc: &ProcDir, regions: &mut [Region]) -> MappedFiles {
-    let first: HashSet<_> = first_of(regions);
+    let first = first_of(regions);
     let files = Files::open(
         proc,
-        self::wanted(regions).filter(|region| first.contains(&key(region))),
+        wanted(regions).filter(|region| first.contains(&region.file_key())),
         Which::All,
     );
     let mut pages = FilePages::default();
     for region in regions.iter_mut().filter(|region| is_wanted(region)) {
-        let Some(opened) = files.opened.get(&key(region)) else {
+        let Some(opened) = files.opened.get(&region.file_key()) else {
             continue;
         };
         // What is shared in memory is looked at elsewhere (see `shared_objects`).
@@ -49,8 +49,11 @@ pub(super) fn find(proc: &ProcDir, regions: &mut [Region]) -> MappedFiles {
 /// How many files were not opened. Images are not counted: they are read through the process then.
 fn missing(regions: &[Region], files: &Files) -> usize {
     let others = wanted(regions).filter(|region| region.kind != RegionKind::Image);
-    let is_known = |key: &(u64, u64)| files.opened.contains_key(key) || files.useless.contains(key);
-    let missing: HashSet<_> = others.map(key).filter(|key| !is_known(key)).collect();
+    let is_known = |key: &FileKey| files.opened.contains_key(key) || files.useless.contains(key);
+    let missing: HashSet<_> = others
+        .map(Region::file_key)
+        .filter(|key| !is_known(key))
+        .collect();
     missing.len()
 }
 
@@ -59,7 +62,7 @@ fn wanted(regions: &[Region]) -> impl Iterator<Item = &Region> {
 }
 
 /// The files that are opened: images before others.
-fn first_of(regions: &[Region]) -> HashSet<(u64, u64)> {
+fn first_of(regions: &[Region]) -> HashSet<FileKey> {
     let is_image = |region: &&Region| region.kind == RegionKind::Image;
     let mut first = HashSet::new();
     let images = wanted(regions).filter(is_image);
@@ -68,13 +71,13 @@ fn first_of(regions: &[Region]) -> HashSet<(u64, u64)> {
         if first.len() >= MOST_FILES {
             break;
         }
-        first.insert(key(region));
+        first.insert(region.file_key());
     }
     first
 }
 
-/// Whether the file of a region can be wanted: not of data that the process writes to a file with a name. A file system whose server may
-/// hang is not asked.
+/// Whether the file of a region can be wanted: not of data that the process writes to a file with a name. A file
+/// system whose server may hang is not asked.
 fn is_wanted(region: &Region) -> bool {
     let may_hang = region.remote || region.untouchable;
     let is_data = region.protection.write && region.shared && !region.deleted;

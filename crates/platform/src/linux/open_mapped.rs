@@ -4,12 +4,12 @@
 //! may hold a lease on it (fcntl(2)), for which an open waits 45 s. So a thread of its own opens them, and what is not
 //! open in time is left out.
 
-use super::proc::ProcDir;
+use super::{files::device_number, proc::ProcDir};
 use rustix::{
     fs::{Mode, OFlags, fstat, fstatfs, open, openat},
     io::Errno,
 };
-use snapshot::{FileFacts, Region, WallTime};
+use snapshot::{FileFacts, FileKey, Region, WallTime};
 use std::{
     collections::{HashMap, HashSet},
     fs::File,
@@ -40,9 +40,6 @@ const REMOTE: [u32; 9] = [
     0x0bd0_0bd0, // Lustre
 ];
 
-/// A file by its device and inode, as the memory map names it.
-pub(super) type Key = (u64, u64);
-
 /// A file that was opened.
 pub(super) struct Opened {
     pub(super) file: Arc<File>,
@@ -55,9 +52,9 @@ pub(super) struct Opened {
 #[derive(Default)]
 pub(super) struct Files {
     /// The files that are open.
-    pub(super) opened: HashMap<Key, Opened>,
+    pub(super) opened: HashMap<FileKey, Opened>,
     /// Those that are of no use: no regular files, or behind a server that may not answer.
-    pub(super) useless: HashSet<Key>,
+    pub(super) useless: HashSet<FileKey>,
 }
 
 /// Which files are opened.
@@ -78,7 +75,7 @@ impl Files {
         let mut files = Self::default();
         let mut seen = HashSet::new();
         let wanted: Vec<Region> = regions
-            .filter(|region| seen.insert(key(region)))
+            .filter(|region| seen.insert(region.file_key()))
             .map(|region| Region {
                 resident: Vec::new(),
                 private_pages: Vec::new(),
@@ -90,7 +87,7 @@ impl Files {
         };
         let (tell, answers) = mpsc::channel();
         std::thread::spawn(move || {
-            let answer = |region: &Region| (key(region), open_one(&folder, region, which));
+            let answer = |region: &Region| (region.file_key(), open_one(&folder, region, which));
             // Nobody listens any more when the time is over.
             let _ = wanted
                 .iter()
@@ -108,11 +105,6 @@ impl Files {
         }
         files
     }
-}
-
-/// The file of a region.
-pub(super) fn key(region: &Region) -> Key {
-    (region.device, region.inode)
 }
 
 /// Opens a file; `None` if it is of no use. Nothing is opened for reading before that is known.
@@ -152,9 +144,7 @@ fn found(folder: &OwnedFd, region: &Region) -> io::Result<OwnedFd> {
         Err(Errno::PERM | Errno::ACCESS) if !rustix::process::geteuid().is_root() => {
             let found = open(&region.name, flags, Mode::empty())?;
             let stat = fstat(&found)?;
-            let device =
-                |dev| u64::from(rustix::fs::major(dev)) << 32 | u64::from(rustix::fs::minor(dev));
-            let is_same = stat.st_ino == region.inode && device(stat.st_dev) == region.device;
+            let is_same = (device_number(stat.st_dev), stat.st_ino) == region.file_key();
             is_same
                 .then_some(found)
                 .ok_or(io::ErrorKind::NotFound.into())

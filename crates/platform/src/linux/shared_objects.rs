@@ -8,7 +8,7 @@
 use super::{
     file_pages::{FilePages, Run},
     memory::LiveMemory,
-    open_mapped::{Files, Which, key},
+    open_mapped::{Files, Which},
     proc::ProcDir,
 };
 use rustix::fs::{SeekFrom, seek};
@@ -37,9 +37,9 @@ pub(super) fn find(
     for region in regions.iter_mut().filter(|region| may_have_object(region)) {
         let is_left = left > 0;
         left = left.saturating_sub(1);
-        match files.opened.get(&key(region)).filter(|_| is_left) {
+        match files.opened.get(&region.file_key()).filter(|_| is_left) {
             Some(object) => unseen += add(&mut pages, region, &object.file),
-            None if files.useless.contains(&key(region)) => {}
+            None if files.useless.contains(&region.file_key()) => {}
             None => unseen += region.range.len() - region.resident_bytes(),
         }
     }

@@ -5,7 +5,7 @@
 //! if the library was deleted, the tables for unwinding are lost for ever.
 
 use super::{AbsentFile, header_page, is_forbidden, safe_pages, within};
-use crate::{Range, Region, RegionKind, Snapshot, without};
+use crate::{FileKey, Range, Region, RegionKind, Snapshot, without};
 use std::collections::BTreeMap;
 
 /// The most of images, and of what runtimes map beside them, that is taken whole, in bytes.
@@ -50,7 +50,11 @@ pub(super) fn whole(snapshot: &Snapshot) -> Whole {
     let taken = Taken::of(snapshot);
     let mut whole = Whole::default();
     for region in &snapshot.regions {
-        match taken.0.get(&key(region)).filter(|_| is_candidate(region)) {
+        match taken
+            .0
+            .get(&region.file_key())
+            .filter(|_| is_candidate(region))
+        {
             None => whole.ranges.extend(safe_pages(region)),
             Some(true) => whole.take(region),
             Some(false) if region.file.is_none() => whole.ranges.extend(safe_pages(region)),
@@ -90,18 +94,18 @@ impl Whole {
 }
 
 /// Of each file whether it is taken whole.
-struct Taken(BTreeMap<(u64, u64), bool>);
+struct Taken(BTreeMap<FileKey, bool>);
 
 impl Taken {
     /// The smallest files first, so that as many as possible are taken.
     fn of(snapshot: &Snapshot) -> Self {
-        let mut sizes: BTreeMap<(u64, u64), (u64, Sort)> = BTreeMap::new();
+        let mut sizes: BTreeMap<FileKey, (u64, Sort)> = BTreeMap::new();
         for region in snapshot
             .regions
             .iter()
             .filter(|region| is_candidate(region))
         {
-            let (bytes, sort) = sizes.entry(key(region)).or_default();
+            let (bytes, sort) = sizes.entry(region.file_key()).or_default();
             *bytes = bytes.saturating_add(content(region).len());
             *sort = Sort::of(region).max(*sort);
         }
@@ -141,17 +145,13 @@ impl Sort {
     }
 }
 
-fn key(region: &Region) -> (u64, u64) {
-    (region.device, region.inode)
-}
-
 fn is_like_image(region: &Region) -> bool {
     region.kind == RegionKind::Image || OF_RUNTIMES.iter().any(|end| region.name.ends_with(end))
 }
 
 /// Whether a region is a file's that is whole or absent. Data that the process may write is its own, and what it has
-/// not written to is in the file, unless that was deleted. Of a file that cannot be opened (deleted, and we are not root), an image on a disk is
-/// read through the process.
+/// not written to is in the file, unless that was deleted. Of a file that cannot be opened (deleted, and we are not
+/// root), an image on a disk is read through the process.
 fn is_candidate(region: &Region) -> bool {
     let is_file = region.inode != 0 && !region.remote && !region.hugetlb;
     let can_be_read = region.protection.read && !is_forbidden(region);

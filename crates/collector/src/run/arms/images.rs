@@ -1,5 +1,5 @@
-//! What is looked for in every image of Linux, found once for each file and kept: a server that starts a process for each
-//! connection maps the same forty libraries thousands of times.
+//! What is looked for in every image of Linux, found once for each file and kept: a server that starts a process for
+//! each connection maps the same forty libraries thousands of times.
 
 use super::{Arm, LOADER_CALLS};
 use analysis::places::{self, ThrowPlace};
