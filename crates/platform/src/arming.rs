@@ -23,9 +23,6 @@ pub struct Arming {
     pub debug_strings: bool,
     /// Threads that start and exit.
     pub threads: bool,
-    /// Whether the process has just been forked, and may end in a moment: only what is needed at its death is read
-    /// now. It has to be armed again, without this, a little later (Linux).
-    pub lightly: bool,
     /// How places are armed.
     pub holds: HoldOptions,
     /// Places in the code of the process.

@@ -51,6 +51,11 @@ impl Error {
         }
     }
 
+    /// Returns whether it failed because the process has ended.
+    pub fn is_of_end(&self) -> bool {
+        matches!(self.kind, ErrorKind::NoSuchProcess | ErrorKind::TargetDied)
+    }
+
     /// Adds what the user can do about it.
     pub fn advise(mut self, advice: impl Into<String>) -> Self {
         self.advice = advice.into();

@@ -67,6 +67,16 @@ pub trait Host: Sync {
     /// missed. Needs [`Host::report_to`].
     fn follow_starts(&mut self) -> bool;
 
+    /// Has every process that dies of a fault, while nobody follows it, be kept and reported ([`HostEvent::Dying`]), for
+    /// the rest of the run. Needs [`Host::report_to`].
+    ///
+    /// # Errors
+    /// If the system or our rights do not allow that.
+    fn catch_deaths(&mut self) -> Result<()> {
+        let what = "this system does not hold a process that dies";
+        Err(Error::new(ErrorKind::Unsupported, what))
+    }
+
     /// Kills a process.
     ///
     /// # Errors
@@ -116,7 +126,7 @@ pub enum Detail {
 pub type HostSink = Arc<dyn Fn(HostEvent) + Send + Sync>;
 
 /// An event that a host reports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum HostEvent {
     /// A watched process has ended.
     Exited(ProcessKey, Option<EndStatus>),
@@ -125,6 +135,9 @@ pub enum HostEvent {
     /// Reports of starts were lost, as when thousands start at once: any process may be new, or
     /// have become another program.
     StartsLost,
+    /// A process that nobody follows dies of a fault, or has just died of it. Whoever follows it now is told how, and
+    /// can take dumps of it; else [`Host::forget`] it.
+    Dying(Box<ProcessEntry>),
 }
 
 /// How the system told us of a crash.

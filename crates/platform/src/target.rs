@@ -100,9 +100,17 @@ pub trait Follow: Target {
     /// Returns how many events were lost since the last call because they came too fast.
     fn missed(&mut self) -> u64;
 
-    /// Returns the pid of the parent if the process was forked from it and has not executed a program since; `None` on
-    /// Windows.
-    fn forked_from(&self) -> Option<u32>;
+    /// Returns whether the process has been caught at its death ([`HostEvent::Dying`]): that is the one event that is
+    /// told, and nothing can be armed any more.
+    ///
+    /// [`HostEvent::Dying`]: crate::HostEvent::Dying
+    fn is_dying(&mut self) -> bool {
+        false
+    }
+
+    /// Sets whether processes that this one forks may be reported a moment later
+    /// ([`Host::follow_starts`](crate::Host::follow_starts)): what most of them are there for is over by then.
+    fn let_children_wait(&mut self, _may_wait: bool) {}
 
     /// Returns the pid of the process that a handle of the target refers to; `None` on Linux, which
     /// has no handles of processes.

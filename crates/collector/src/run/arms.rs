@@ -101,16 +101,6 @@ impl Arms {
         found.any(|(arm, _)| matches!(arm, Arm::Throw(_)))
     }
 
-    /// What is to be armed in a process that has just been forked: its images are looked at later.
-    pub(super) fn plan_lightly(&self) -> Arming {
-        Arming {
-            deaths: true,
-            lightly: true,
-            holds: self.holds,
-            ..Arming::default()
-        }
-    }
-
     /// What is to be armed now, in the images of the last [look](Arms::look), and what cannot be
     /// had, in sentences.
     pub(super) fn plan(
@@ -128,7 +118,6 @@ impl Arms {
             modules: wants_modules(wake),
             debug_strings: !wake.debug_strings.is_empty(),
             threads: wake.thread_starts || wake.thread_exits,
-            lightly: false,
             holds: self.holds,
             places: Vec::new(),
         };

@@ -6,7 +6,7 @@ use super::{
     run_event::{ExceptionRow, RunEvent},
     runner::Runner,
 };
-use platform::{Error, ErrorKind};
+use platform::Error;
 use policy::ExceptionCount;
 use snapshot::{EndStatus, ProcessKey};
 
@@ -48,7 +48,7 @@ impl Runner {
         let process = id.key;
         if self.followers.ended(id) {
             let was_armed = !self.arming.remove(&process);
-            self.unseen += u64::from(!was_armed && error.as_ref().is_none_or(is_gone));
+            self.unseen += u64::from(!was_armed && error.as_ref().is_none_or(Error::is_of_end));
             self.begins = self.begins.filter(|begins| *begins != process);
             self.refuse_if_it_lives(process, error);
         }
@@ -61,7 +61,7 @@ impl Runner {
 
     /// A process that could not be followed: of one that has ended the machine tells.
     fn refuse_if_it_lives(&mut self, process: ProcessKey, error: Option<Error>) {
-        if let Some(error) = error.filter(|error| !is_gone(error)) {
+        if let Some(error) = error.filter(|error| !error.is_of_end()) {
             self.out.push(RunEvent::Refused { process, error });
             self.feed(policy::Event::Refused(process));
         }
@@ -83,9 +83,4 @@ impl Runner {
         let table = rows.collect();
         self.out.push(RunEvent::Exceptions { process, table });
     }
-}
-
-/// Whether a process has ended, by what went wrong with it.
-fn is_gone(error: &Error) -> bool {
-    matches!(error.kind, ErrorKind::NoSuchProcess | ErrorKind::TargetDied)
 }

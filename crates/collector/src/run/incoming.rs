@@ -19,6 +19,8 @@ impl Runner {
             Event::Host(HostEvent::Started(_) | HostEvent::StartsLost) if self.is_closing => {}
             Event::Host(HostEvent::Started(pid)) => self.started(pid),
             Event::Host(HostEvent::StartsLost) => self.starts_lost(),
+            Event::Host(HostEvent::Dying(entry)) if self.is_closing => self.host.forget(entry.key),
+            Event::Host(HostEvent::Dying(entry)) => self.dying(&entry),
             Event::Follower(id, event) => self.follower(id, event),
             Event::Step(id, step) => self.dump_moved_on(id, step),
             Event::DumpFinished(finished) => self.dump_finished(finished),

@@ -1,6 +1,6 @@
 //! Which processes a rule may be about.
 
-use policy::{Rule, Target};
+use policy::{Chance, Condition, Rule, Target};
 
 /// Which processes have to be looked at for a rule.
 pub(super) struct Reach {
@@ -10,6 +10,8 @@ pub(super) struct Reach {
     pub(super) pid: Option<u32>,
     /// Whether a process that starts later may be meant.
     pub(super) starts: bool,
+    /// Whether one of those may be meant when it crashes.
+    pub(super) crashes: bool,
 }
 
 /// A rule about a pid looks at that process alone: to look at all of them took seconds where some
@@ -21,9 +23,18 @@ pub(super) fn reach(rule: &Rule) -> Reach {
     };
     let is_launched = matches!(rule.target, Target::Launch(_));
     let is_one = pid.is_some() || is_launched;
+    let starts = !is_one || rule.children;
     Reach {
         all: !is_one || rule.children && !is_launched,
         pid,
-        starts: !is_one || rule.children,
+        starts,
+        crashes: starts && wants_crashes(rule),
     }
+}
+
+fn wants_crashes(rule: &Rule) -> bool {
+    let mut conditions = rule.clauses.iter().flat_map(|clause| &clause.when);
+    conditions.any(|condition| {
+        matches!(condition, Condition::Exception(filter) if filter.chance != Chance::First)
+    })
 }

@@ -11,6 +11,11 @@ impl Runner {
         if targets.iter().any(|reach| reach.starts) {
             self.host.follow_starts();
         }
+        if targets.iter().any(|reach| reach.crashes)
+            && let Err(error) = self.host.catch_deaths()
+        {
+            log::debug!("what dies before it can be followed is not seen: {error}");
+        }
         let entries = match targets.iter().any(|reach| reach.all) {
             true => self.host.processes(Detail::Identity)?,
             false => {
@@ -32,10 +37,31 @@ impl Runner {
             return;
         };
         log::trace!("process {pid} started: {}", entry.name);
+        self.look_at(&entry);
+    }
+
+    /// A process that nobody follows dies. It may not have been seen before, nor its parent.
+    pub(super) fn dying(&mut self, entry: &ProcessEntry) {
+        let key = entry.key;
+        log::debug!("process {key} was caught when it died: {}", entry.name);
+        if !self
+            .watched
+            .iter()
+            .any(|watched| watched.pid == entry.parent)
+        {
+            self.started(entry.parent);
+        }
+        self.look_at(entry);
+        if !self.followers.has(key) {
+            self.host.forget(key);
+        }
+    }
+
+    fn look_at(&mut self, entry: &ProcessEntry) {
         self.newest_start = self.newest_start.max(entry.key.start);
         self.followers.tell(entry.key, Order::LookAgain);
         if !entry.kernel && self.launched != Some(entry.key) {
-            self.feed(Event::Started(identity(&entry)));
+            self.feed(Event::Started(identity(entry)));
         }
     }
 

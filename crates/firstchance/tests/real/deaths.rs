@@ -79,7 +79,7 @@ fn n21_a_process_without_its_first_thread_dies_with_all_its_threads() {
     }
 }
 
-/// Children that die a moment after their fork are watched lightly, and their parent waits for them at once. Nothing is
+/// Children that die a moment after their fork are caught at their death, and their parent waits for them at once. Nothing is
 /// missing in their dumps, and nothing is in them that does not belong there.
 #[test]
 fn n56_what_dies_just_after_its_fork_has_everything() {

@@ -33,6 +33,7 @@ mod procdump;
 mod programs;
 mod rules;
 mod shared_memory;
+mod short_lives;
 mod strangers;
 mod terminal;
 mod the_loop;

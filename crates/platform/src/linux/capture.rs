@@ -30,7 +30,6 @@ use std::{
     collections::HashMap,
     io::{BufRead, BufReader},
     sync::Arc,
-    time::Duration,
 };
 
 /// What is read before the stop, to keep the stop short.
@@ -122,28 +121,12 @@ impl LinuxTarget {
         &self,
         facts: Facts,
         deaths: &[Death],
-        maps_are_older: Option<Duration>,
+        mut warnings: Vec<String>,
     ) -> Result<Capture> {
         let _ = failpoint("before-stop");
         let threads = deaths.iter().enumerate();
         let threads = threads.map(|(at, death)| death_watch::dead_thread(death, at == 0));
         let before = Before::gather(&self.proc);
-        let mut warnings = vec![
-            "the process had died: threads have only their general registers, and descriptors and \
-             times are those of the beginning of the watch"
-                .to_owned(),
-        ];
-        if facts.modules.is_empty() {
-            let what =
-                "the process had just been forked: its environment and descriptors are missing";
-            warnings.push(what.to_owned());
-        }
-        if let Some(age) = maps_are_older {
-            warnings.push(format!(
-                "the memory map could not be read at the death, and is {:.1} s older: what was mapped since is missing",
-                age.as_secs_f32()
-            ));
-        }
         let threads = threads.collect();
         let snapshot = self.snapshot(facts, &before, threads, wall_now(), &mut warnings)?;
         let memory = self.kept_memory()?;

@@ -1,7 +1,7 @@
 //! Dumping a process after it has died of a signal, without tracing it while it lives.
 //!
-//! Before the death we keep its address space alive ([`userfault`](super::sys::userfault)) and have
-//! its death reported by a BPF program ([`Deaths`]), which tells the registers of each thread.
+//! Before the death, or while the thread that dies is [held](super::dying), we keep its address space alive
+//! ([`userfault`](super::sys::userfault)) and have its death reported by a BPF program ([`Deaths`]), which tells the registers of each thread.
 //! Nobody waits for us when it dies: its supervisor may have started the next process already.
 //! Handled signals cost the process nothing, which is why this is preferred to ptrace.
 
@@ -34,10 +34,12 @@ const STALE: Duration = Duration::from_secs(5);
 pub(crate) struct DeathWatch {
     /// The reports of deaths in the process.
     pub(crate) deaths: Deaths,
+    /// Whether this was begun at the death, so that what was copied is not older.
+    at_death: bool,
     /// The auxiliary vector, by which we see that it has executed another program.
     program: Vec<u8>,
-    /// When the mappings were copied last; `None` if they were not.
-    copied: Option<Instant>,
+    /// When the mappings were copied last.
+    copied: Instant,
     /// The mappings, as long as the address space is kept.
     maps: File,
     /// At the death: how old the copy of the mappings is, if they could not be read then.
@@ -52,44 +54,43 @@ impl DeathWatch {
         Deaths::of(std::process::id()).map(|_| ())
     }
 
-    /// Keeps the address space of a process from now on, and waits for its death. With `lightly`, what is likely to be
-    /// readable at the death is not copied yet: see [`DeathWatch::keep_the_rest`].
+    /// Keeps the address space of a process from now on, and waits for its death.
     ///
     /// # Errors
     /// If the kernel or our rights do not allow it, or the process has ended.
-    pub(crate) fn begin(proc: &mut ProcDir, lightly: bool) -> io::Result<Self> {
+    pub(crate) fn begin(proc: &mut ProcDir) -> io::Result<Self> {
         let deaths = Deaths::of(proc.key.pid)?;
-        let program = proc.read_living("auxv")?;
-        proc.keep(&KEPT)?;
-        let pin = Pin::new(proc.open_living("mem")?, readable_address(proc, &program)?)?;
-        // What the process does not want in a dump must be known.
-        proc.keep_copies(&COPIED[1..])?;
-        let mut watch = Self {
-            deaths,
-            program,
-            copied: None,
-            maps: proc.open_living("maps")?,
-            maps_are_older: None,
-            _pin: pin,
-        };
-        if !lightly || !last_maps::can_be_queried() {
-            watch.copy_maps(proc)?;
-        }
+        let watch = Self::with(proc, deaths)?;
+        watch.deaths.begin()?;
         Ok(watch)
     }
 
-    /// Copies what was left out when the watch was begun lightly.
-    pub(crate) fn keep_the_rest(&mut self, proc: &mut ProcDir) {
-        if self.copied.is_none() {
-            // It is ending, and what was kept has to do.
-            let _ = self.copy_maps(proc);
-        }
+    /// Keeps the address space of a process whose death has been reported already, and that stands for it.
+    ///
+    /// # Errors
+    /// As [`DeathWatch::begin`].
+    pub(crate) fn at_death(proc: &mut ProcDir, deaths: Deaths) -> io::Result<Self> {
+        let watch = Self::with(proc, deaths)?;
+        Ok(Self {
+            at_death: true,
+            ..watch
+        })
     }
 
-    fn copy_maps(&mut self, proc: &mut ProcDir) -> io::Result<()> {
-        proc.keep_copies(&COPIED[..1])?;
-        self.copied = Some(Instant::now());
-        Ok(())
+    fn with(proc: &mut ProcDir, deaths: Deaths) -> io::Result<Self> {
+        let program = proc.read_living("auxv")?;
+        proc.keep(&KEPT)?;
+        let pin = Pin::new(proc.open_living("mem")?, readable_address(proc, &program)?)?;
+        proc.keep_copies(&COPIED)?;
+        Ok(Self {
+            deaths,
+            at_death: false,
+            program,
+            copied: Instant::now(),
+            maps: proc.open_living("maps")?,
+            maps_are_older: None,
+            _pin: pin,
+        })
     }
 
     /// Returns whether the process still runs the program that is kept. A dying process, whose
@@ -106,11 +107,11 @@ impl DeathWatch {
             self.renew(proc);
             return None;
         };
-        let maps = last_maps::read(&self.maps).and_then(|text| proc.keep_text(COPIED[0], &text));
-        let copied = self
-            .copied
-            .map_or(Duration::ZERO, |copied| copied.elapsed());
-        self.maps_are_older = maps.is_err().then_some(copied);
+        if !self.at_death {
+            let maps =
+                last_maps::read(&self.maps).and_then(|text| proc.keep_text(COPIED[0], &text));
+            self.maps_are_older = maps.is_err().then(|| self.copied.elapsed());
+        }
         proc.is_gone = true;
         let end = Instant::now() + DYING;
         let mut all = vec![first];
@@ -128,13 +129,13 @@ impl DeathWatch {
     /// Returns when [`DeathWatch::next`] has to be called although no death was reported: the copy
     /// of the mappings is too old then.
     pub(crate) fn due(&self) -> Instant {
-        self.copied.unwrap_or_else(Instant::now) + STALE
+        self.copied + STALE
     }
 
     fn renew(&mut self, proc: &mut ProcDir) {
-        if self.copied.is_some_and(|copied| copied.elapsed() >= STALE) {
+        if self.copied.elapsed() >= STALE {
             let _ = proc.keep_copies(&COPIED[..1]);
-            self.copied = Some(Instant::now());
+            self.copied = Instant::now();
         }
     }
 

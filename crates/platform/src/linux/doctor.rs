@@ -58,17 +58,25 @@ fn probes() -> Finding {
 fn deaths() -> Finding {
     let what = "crashes";
     match super::death_watch::DeathWatch::is_possible() {
-        Ok(()) => finding(
-            what,
-            Health::Good,
-            "seen without tracing: handled signals cost the process nothing".into(),
-            "",
-        ),
+        Ok(()) => seen_without_tracing(what),
         Err(error) => finding(
             what,
             Health::Weak,
             format!("seen by tracing ({error}): each signal costs the process some microseconds"),
             "To see them without tracing needs root, BPF and userfaultfd.",
+        ),
+    }
+}
+
+fn seen_without_tracing(what: &str) -> Finding {
+    let seen = "seen without tracing: handled signals cost the process nothing";
+    match super::dying::is_possible() {
+        Ok(()) => finding(what, Health::Good, seen.into(), ""),
+        Err(error) => finding(
+            what,
+            Health::Good,
+            format!("{seen}; not seen of processes that end before they are watched ({error})"),
+            "To catch those too needs Linux 6.16 and two processors.",
         ),
     }
 }

@@ -30,26 +30,6 @@ pub(crate) fn gather(proc: &ProcDir) -> std::io::Result<Facts> {
     })
 }
 
-/// Reads what is needed to name a process when it is gone: neither its environment nor its descriptors and modules.
-///
-/// # Errors
-/// If the process has ended.
-pub(crate) fn gather_names(proc: &ProcDir) -> std::io::Result<Facts> {
-    let stat = proc.stat()?;
-    let status_text = proc.read("status")?;
-    let cmdline = capped(proc.read_living("cmdline").unwrap_or_default());
-    let auxv = proc.read_living("auxv").unwrap_or_default();
-    let texts = Texts {
-        cmdline,
-        auxv,
-        environ: Vec::new(),
-    };
-    Ok(Facts {
-        process: process(proc, &stat, &status_text, texts),
-        ..Facts::default()
-    })
-}
-
 /// What the address space of a process tells of it.
 struct Texts {
     cmdline: Vec<u8>,

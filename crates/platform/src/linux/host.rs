@@ -1,7 +1,7 @@
 //! This Linux machine as a [`Host`]: each call is handed to the module that does it.
 
 use super::{
-    crash, launched::RawLaunched, list, proc::ProcDir, sample::Sampler, target::LinuxTarget,
+    crash, dying, launched::RawLaunched, list, proc::ProcDir, sample::Sampler, target::LinuxTarget,
     watch::Watcher,
 };
 use crate::{
@@ -15,8 +15,8 @@ use std::{io, path::Path, process::Command, time::Instant};
 pub(crate) struct LinuxHost {
     start: Instant,
     sampler: Sampler,
-    /// The watcher, once [`Host::report_to`] was called.
-    watcher: Option<Watcher>,
+    /// The watcher, once [`Host::report_to`] was called, and whom it reports to.
+    watcher: Option<(Watcher, HostSink)>,
 }
 
 impl LinuxHost {
@@ -56,22 +56,35 @@ impl Host for LinuxHost {
     }
 
     fn report_to(&mut self, sink: HostSink) -> Result<()> {
-        self.watcher = Some(Watcher::begin(sink)?);
+        self.watcher = Some((Watcher::begin(sink.clone())?, sink));
         Ok(())
     }
 
     fn watch(&mut self, key: ProcessKey) -> Result<()> {
-        let nobody_listens = || Error::new(ErrorKind::Other, "nobody listens to this host");
-        self.watcher.as_ref().ok_or_else(nobody_listens)?.watch(key)
+        let (watcher, _) = self.watcher.as_ref().ok_or_else(nobody_listens)?;
+        watcher.watch(key)
     }
 
     fn forget(&mut self, key: ProcessKey) {
-        self.watcher.iter().for_each(|watcher| watcher.forget(key));
+        if let Some((watcher, _)) = &self.watcher {
+            watcher.forget(key);
+        }
         self.sampler.forget(key);
+        dying::forget(key);
     }
 
     fn follow_starts(&mut self) -> bool {
-        self.watcher.as_ref().is_some_and(Watcher::follow_starts)
+        let watcher = self.watcher.as_ref();
+        watcher.is_some_and(|(watcher, _)| watcher.follow_starts())
+    }
+
+    fn catch_deaths(&mut self) -> Result<()> {
+        let (_, sink) = self.watcher.as_ref().ok_or_else(nobody_listens)?;
+        let failed = |e: io::Error| {
+            let what = format!("catching processes when they die failed: {e}");
+            Error::new(ErrorKind::Unsupported, what)
+        };
+        dying::catch(sink).map_err(failed)
     }
 
     fn kill(&self, key: ProcessKey) -> Result<()> {
@@ -124,4 +137,8 @@ impl Host for LinuxHost {
             }
         }
     }
+}
+
+fn nobody_listens() -> Error {
+    Error::new(ErrorKind::Other, "nobody listens to this host")
 }

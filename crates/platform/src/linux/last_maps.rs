@@ -8,7 +8,6 @@ use super::sys::procmap::{ProcMapping, mapping_at};
 use std::{
     fs::File,
     io::{self, Read as _, Seek as _, SeekFrom, Write as _},
-    sync::OnceLock,
 };
 
 /// The most mappings that are asked for one by one; the kernel allows 65,530 by default.
@@ -27,16 +26,6 @@ pub(crate) fn read(mut maps: &File) -> io::Result<Vec<u8>> {
         Ok(count) if count > 0 => Ok(text),
         _ => by_queries(maps),
     }
-}
-
-/// Returns whether the kernel can be asked for single mappings, so that the map can be read also when the process has
-/// been waited for.
-pub(crate) fn can_be_queried() -> bool {
-    static ANSWER: OnceLock<bool> = OnceLock::new();
-    *ANSWER.get_or_init(|| {
-        let own = File::open("/proc/self/maps");
-        own.is_ok_and(|maps| matches!(mapping_at(&maps, 0), Ok(Some(_))))
-    })
 }
 
 fn by_queries(maps: &File) -> io::Result<Vec<u8>> {

@@ -9,6 +9,7 @@ mod arch;
 mod available;
 mod bpf_programs;
 mod capture;
+mod catch_budget;
 mod cgroup;
 pub(crate) mod command;
 mod counter_files;
@@ -18,6 +19,7 @@ mod crash;
 pub(crate) mod crash_folder;
 mod death_watch;
 mod doctor;
+mod dying;
 mod end_status;
 mod extended_registers;
 mod facts;
@@ -59,6 +61,7 @@ mod thread_end;
 mod threads;
 mod traced_process;
 mod watch;
+mod young;
 
 pub(crate) use doctor::doctor;
 pub(crate) use files::{

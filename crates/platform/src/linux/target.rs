@@ -39,6 +39,11 @@ impl LinuxTarget {
         target.refuse_early()?;
         Ok(target)
     }
+
+    /// Takes a process that was opened while it lived, and has died.
+    pub(super) fn of(proc: ProcDir) -> Self {
+        Self { proc, facts: None }
+    }
 }
 
 impl Target for LinuxTarget {

@@ -4,12 +4,13 @@
 //! process connector ([`netlink`]) if we are root; otherwise `/proc` is listed ten times a second.
 
 use super::{
-    end_status,
+    dying, end_status,
     proc::{self, ProcDir},
     sys::{
         netlink::{self, ProcessEvent},
         wake::Wake,
     },
+    young::Young,
 };
 use crate::{Error, HostEvent, HostSink, Result};
 use rustix::{
@@ -69,7 +70,7 @@ enum Starts {
     #[default]
     Ignored,
     /// The kernel reports them on this socket.
-    Reported(Arc<OwnedFd>),
+    Reported(Arc<OwnedFd>, Young),
     /// `/proc` is listed.
     Polled { known: HashSet<i32>, next: Instant },
 }
@@ -123,11 +124,14 @@ impl Watcher {
                 next: Instant::now() + POLL_INTERVAL,
             };
             let socket = self.shared.listen();
-            watched.starts = socket.map_or_else(|_| polled(), |fd| Starts::Reported(Arc::new(fd)));
+            watched.starts = socket.map_or_else(
+                |_| polled(),
+                |fd| Starts::Reported(Arc::new(fd), Young::default()),
+            );
             // The thread sleeps without a timeout so far.
             self.shared.wake.wake();
         }
-        matches!(watched.starts, Starts::Reported(_))
+        matches!(watched.starts, Starts::Reported(..))
     }
 }
 
@@ -162,8 +166,10 @@ impl Watched {
     fn started(&mut self) -> Vec<HostEvent> {
         let started = |pid: &i32| HostEvent::Started(*pid as u32);
         match &mut self.starts {
-            Starts::Reported(socket) => match netlink::events(socket) {
-                Ok(events) => each_pid_once(&events).map(HostEvent::Started).collect(),
+            Starts::Reported(socket, young) => match netlink::events(socket) {
+                Ok(events) => without_young(&events, young)
+                    .map(HostEvent::Started)
+                    .collect(),
                 // ENOBUFS: the socket had no room for more.
                 Err(_) => vec![HostEvent::StartsLost],
             },
@@ -181,7 +187,8 @@ impl Watched {
     fn next_poll(&self) -> Option<Instant> {
         match &self.starts {
             Starts::Polled { next, .. } => Some(*next),
-            Starts::Reported(_) | Starts::Ignored => None,
+            Starts::Reported(_, young) => young.next(),
+            Starts::Ignored => None,
         }
     }
 }
@@ -246,6 +253,9 @@ impl Shared {
 
 /// Opens a pidfd of exactly this process.
 fn open(key: ProcessKey) -> Result<OwnedFd> {
+    if let Some(process) = dying::process(key) {
+        return Ok(process);
+    }
     let failed = |e: io::Error| Error::of_process("watching", key, &e);
     let pid =
         Pid::from_raw(key.pid as i32).ok_or_else(|| failed(rustix::io::Errno::SRCH.into()))?;
@@ -261,14 +271,23 @@ pub(crate) fn kill(key: ProcessKey) -> Result<()> {
     sent.map_err(|e| Error::of_process("ending", key, &e.into()))
 }
 
-/// Returns the processes of these events. One that was forked and has executed a program since is
-/// named once: whoever looks at it then sees the program.
-fn each_pid_once(events: &[ProcessEvent]) -> impl Iterator<Item = u32> {
-    let pid = |event: &ProcessEvent| match event {
-        ProcessEvent::Forked(pid) | ProcessEvent::Executed(pid) => *pid,
-    };
+/// Returns the processes of these events that need not wait, and those that have waited. One that was forked and has
+/// executed a program since is named once: whoever looks at it then sees the program.
+fn without_young(events: &[ProcessEvent], young: &mut Young) -> impl Iterator<Item = u32> {
+    let mut started = Vec::new();
+    for event in events {
+        match *event {
+            ProcessEvent::Forked { pid, parent } if young.takes(pid, parent) => {}
+            ProcessEvent::Forked { pid, .. } => started.push(pid),
+            ProcessEvent::Executed(pid) => {
+                young.leaves(pid);
+                started.push(pid);
+            }
+        }
+    }
+    started.extend(young.due());
     let mut seen = HashSet::new();
-    events.iter().map(pid).filter(move |pid| seen.insert(*pid))
+    started.into_iter().filter(move |pid| seen.insert(*pid))
 }
 
 fn pids() -> HashSet<i32> {

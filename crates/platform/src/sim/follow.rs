@@ -148,10 +148,6 @@ impl Follow for SimFollow {
         0
     }
 
-    fn forked_from(&self) -> Option<u32> {
-        None
-    }
-
     fn process_of(&self, _: u64) -> Option<u32> {
         None
     }

@@ -221,6 +221,6 @@ impl SimMachine {
 
     fn report(&self, event: HostEvent) {
         let sinks = self.state().sinks.clone();
-        sinks.iter().for_each(|sink| sink(event));
+        sinks.iter().for_each(|sink| sink(event.clone()));
     }
 }

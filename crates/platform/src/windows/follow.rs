@@ -209,10 +209,6 @@ impl Follow for WindowsFollow {
         0
     }
 
-    fn forked_from(&self) -> Option<u32> {
-        None
-    }
-
     fn process_of(&self, handle: u64) -> Option<u32> {
         handles::process_of(&self.target.process, handle)
     }

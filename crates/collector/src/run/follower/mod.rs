@@ -2,7 +2,6 @@
 //! filters, tells the rules, and obeys while the process stands.
 
 mod first_stack;
-mod forked;
 mod kinds;
 mod pace;
 mod places;
@@ -18,7 +17,6 @@ use super::{
 };
 use crate::collect::collect_attached;
 use first_stack::{FirstStacks, Thrower};
-use forked::Quiet;
 use platform::{ErrorKind, Follow, Happened, Host, Result, Standing, Waker};
 use policy::WakeFor;
 use snapshot::{EndStatus, TargetEvent};
@@ -66,15 +64,13 @@ pub(super) fn follow(host: &dyn Host, task: Task) -> Result<()> {
         panicked: None,
         first_stacks: FirstStacks::default(),
         said: HashSet::new(),
-        settles_at: None,
-        quiet: None,
         inbox: task.inbox,
         tell: Teller {
             id: task.id,
             events: task.events,
         },
     };
-    follower.arm_first()?;
+    follower.begin()?;
     let result = follower.run();
     let Follower {
         process,
@@ -108,9 +104,6 @@ struct Follower {
     first_stacks: FirstStacks,
     /// Notices that were given; each is given once.
     said: HashSet<String>,
-    /// When a process that is watched lightly is armed wholly.
-    settles_at: Option<Instant>,
-    quiet: Option<Quiet>,
     inbox: Receiver<Order>,
     tell: Teller,
 }
@@ -145,12 +138,7 @@ impl Follower {
             let until = match self.is_gone {
                 // Nothing more happens: what has been reported is taken, and no more is waited for.
                 true => Some(Instant::now()),
-                false => self
-                    .throttle
-                    .deadline()
-                    .into_iter()
-                    .chain(self.settles_at)
-                    .min(),
+                false => self.throttle.deadline(),
             };
             let then = match self.process.wait(until)? {
                 Happened::Woken => self.obey_all()?,
@@ -164,7 +152,6 @@ impl Follower {
                 return Ok(());
             }
             self.throttle_if_due();
-            self.settle_if_due()?;
         }
     }
 
@@ -299,6 +286,18 @@ impl Follower {
         ))
     }
 
+    /// Arms the process, unless its death is all that there is to tell. It may die meanwhile.
+    fn begin(&mut self) -> Result<()> {
+        if !self.process.is_dying() {
+            match self.arm() {
+                Err(error) if error.is_of_end() && self.process.is_dying() => {}
+                armed => return armed,
+            }
+        }
+        self.tell.tell(FollowerEvent::Armed);
+        Ok(())
+    }
+
     fn arm(&mut self) -> Result<()> {
         self.arms.look(&mut *self.process, &self.wake)?;
         self.arm_what_is_there()?;
@@ -307,8 +306,14 @@ impl Follower {
         Ok(())
     }
 
+    /// Where nothing throws that has to be seen, nothing has to be seen of children that live for a moment only.
+    fn note_what_it_throws(&mut self) {
+        let is_quiet = self.wake.wants_only_unhandled() && !self.arms.throws();
+        self.process.let_children_wait(is_quiet);
+    }
+
     fn arm_anew(&mut self) -> Result<Then> {
-        self.arm().map(|()| Then::Stay)
+        self.begin().map(|()| Then::Stay)
     }
 
     /// Arms the images that were just looked at.

@@ -1,43 +1,27 @@
 //! Seeing a process die of a signal without attaching to it.
 //!
-//! A program at the kernel's raw tracepoint `signal_deliver` (include/trace/events/signal.h)
-//! reports signals for which the process has no handler, with the registers of the thread. The
-//! other threads, which die with the first, are reported in the same way: they get SIGKILL.
+//! One [program](super::death_program) reports the deaths of all processes that somebody waits for. It can
+//! [catch](catch) those of all others too: then the thread that dies is held for a moment.
 
 use super::{
-    instructions::{AddressSpace, Code, Condition, FRAME, Helper},
+    death_holds::DeathHolds,
+    death_program::{self, Death, DeathReport},
     pids::{Once, Pids, once},
-    ring::{self, Ring},
+    ring::Ring,
 };
-use crate::linux::{
-    arch,
-    sys::{
-        bpf::{self, ProgramType},
-        wake::{self, Wake},
-    },
+use crate::linux::sys::{
+    bpf::{self, ProgramType},
+    wake::{self, Wake},
 };
-use snapshot::Registers;
 use std::{
     collections::{HashMap, VecDeque},
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        mpsc::{Receiver, Sender, channel},
+    },
 };
-
-/// The delivery of a signal without a handler to a thread.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Death {
-    /// The thread id.
-    pub(crate) thread: i32,
-    /// The number of the signal.
-    pub(crate) signal: i32,
-    /// The first bytes of the signal's `siginfo_t`.
-    pub(crate) info: Vec<u8>,
-    /// The name of the thread.
-    pub(crate) name: String,
-    /// The registers in user mode when the signal was delivered.
-    pub(crate) registers: Registers,
-}
 
 /// The reports of deaths in one process.
 pub(crate) struct Deaths {
@@ -45,6 +29,20 @@ pub(crate) struct Deaths {
     mailbox: Arc<Mailbox>,
     hub: &'static Hub,
 }
+
+/// The death of a process that nobody had waited for. The thread that dies stands until this is dropped, or for a tenth
+/// of a second.
+pub(crate) struct Caught {
+    /// The process.
+    pub(crate) pid: u32,
+    /// What is reported of it, from this death on.
+    pub(crate) deaths: Deaths,
+    /// Dropped to let the thread go on.
+    pub(crate) held: HeldThread,
+}
+
+/// A thread that stands where it dies, until this is dropped.
+pub(crate) struct HeldThread(&'static Hub, u64);
 
 /// Reports that were not taken yet.
 struct Mailbox {
@@ -58,44 +56,87 @@ struct Hub {
     /// Held by whoever takes reports out of the ring.
     reader: Mutex<()>,
     pids: Pids,
+    holds: DeathHolds,
+    catching: Mutex<Option<Catching>>,
     mailboxes: Mutex<HashMap<u32, Vec<Arc<Mailbox>>>>,
     _link: OwnedFd,
 }
 
-/// Offsets and sizes of the fields of a report, in bytes.
-const THREAD: usize = 0;
-const SIGNAL: usize = 8;
-const INFO: usize = 16;
-const INFO_BYTES: usize = 48;
-const NAME: usize = INFO + INFO_BYTES;
-/// `TASK_COMM_LEN`.
-const NAME_BYTES: usize = 16;
-const REGISTERS: usize = NAME + NAME_BYTES;
-const BYTES: usize = REGISTERS + arch::PROBE_WORDS * 8;
-
-/// Returns the offset of a field on the program's stack. Below the report there is room for one
-/// word.
-const fn at(field: usize) -> i16 {
-    field as i16 - BYTES as i16
+/// Who is told of deaths that nobody had waited for.
+struct Catching {
+    to: Sender<Caught>,
+    _link: OwnedFd,
 }
-const WORD: i16 = -(BYTES as i16) - 8;
+
+/// Catches the death by a fault of any process that nobody waits for.
+pub(crate) struct Catcher {
+    hub: &'static Hub,
+    caught: Mutex<Receiver<Caught>>,
+}
+
+impl Catcher {
+    /// Begins to catch. As many threads of different processors have to [wait](Catcher::wait).
+    ///
+    /// # Errors
+    /// If the kernel does not take the programs, as without root and before Linux 6.16.
+    pub(crate) fn begin(threads: u32) -> io::Result<Self> {
+        super::expect_pids_of_the_machine()?;
+        let hub = Hub::get()?;
+        let link = hub.holds.begin(threads - 1)?;
+        let (to, caught) = channel();
+        *hub.catching() = Some(Catching { to, _link: link });
+        hub.pids.add_all()?;
+        let caught = Mutex::new(caught);
+        Ok(Self { hub, caught })
+    }
+
+    /// Sleeps until there is a report. Returns a process, if that was of one that nobody waits for.
+    pub(crate) fn wait(&self) -> Option<Caught> {
+        self.next().or_else(|| {
+            wake::sleep(&[self.hub.ring.map.as_fd()], None);
+            self.next()
+        })
+    }
+
+    /// Checks whether the kernel allows it.
+    pub(crate) fn is_possible() -> io::Result<()> {
+        DeathHolds::new()?.begin(1).map(|_| ())
+    }
+
+    fn next(&self) -> Option<Caught> {
+        self.hub.pass_on_all();
+        let caught = self.caught.lock().unwrap_or_else(PoisonError::into_inner);
+        caught.try_recv().ok()
+    }
+}
 
 impl Deaths {
-    /// Reports deaths in the process from now on.
+    /// Prepares the reports of deaths in the process; see [`Deaths::begin`].
     ///
     /// # Errors
     /// If the kernel does not take the program, as without root.
     pub(crate) fn of(pid: u32) -> io::Result<Self> {
         super::expect_pids_of_the_machine()?;
-        let hub = Hub::get()?;
+        Self::at(Hub::get()?, pid)
+    }
+
+    fn at(hub: &'static Hub, pid: u32) -> io::Result<Self> {
         let mailbox = Arc::new(Mailbox {
             deaths: Mutex::default(),
             wake: Wake::new()?,
         });
-        hub.pids.add(pid)?;
         let mut mailboxes = hub.mailboxes();
         mailboxes.entry(pid).or_default().push(mailbox.clone());
         Ok(Self { pid, mailbox, hub })
+    }
+
+    /// Has deaths be reported from now on, without holding a thread: its address space is kept. Before this, its death
+    /// is like that of a process that nobody waits for.
+    ///
+    /// # Errors
+    /// If there is no room for another process.
+    pub(crate) fn begin(&self) -> io::Result<()> {
+        self.hub.pids.add(self.pid)
     }
 
     /// Returns the next report, if there is one.
@@ -130,6 +171,12 @@ impl Drop for Deaths {
     }
 }
 
+impl Drop for HeldThread {
+    fn drop(&mut self) {
+        self.0.holds.let_go(self.1);
+    }
+}
+
 impl Mailbox {
     fn deaths(&self) -> MutexGuard<'_, VecDeque<Death>> {
         self.deaths.lock().unwrap_or_else(PoisonError::into_inner)
@@ -147,34 +194,49 @@ impl Hub {
     }
 
     fn new() -> io::Result<Self> {
-        let (ring, pids) = (Ring::new()?, Pids::new()?);
-        let program = bpf::load(
-            ProgramType::RawTracepoint,
-            program(&ring.map, &pids).words(),
-        )?;
+        let (ring, pids, holds) = (Ring::new()?, Pids::new()?, DeathHolds::new()?);
+        let program = death_program::program(&ring.map, &pids, &holds);
+        let program = bpf::load(ProgramType::RawTracepoint, program.words())?;
         Ok(Self {
             ring,
             reader: Mutex::default(),
             pids,
+            holds,
+            catching: Mutex::default(),
             mailboxes: Mutex::default(),
             _link: bpf::attach(&program, c"signal_deliver")?,
         })
     }
 
     /// Passes reports on, for ever.
-    fn pass_on(&self) {
+    fn pass_on(&'static self) {
         loop {
             wake::sleep(&[self.ring.map.as_fd()], None);
             self.pass_on_all();
         }
     }
 
-    fn pass_on_all(&self) {
+    fn pass_on_all(&'static self) {
         let _only_one = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(report) = self.ring.next() {
-            if let Some((pid, death)) = decode(&report) {
-                self.deliver(pid, &death);
+            if let Some(report) = death_program::decode(&report) {
+                self.pass_on_one(&report);
             }
+        }
+    }
+
+    fn pass_on_one(&'static self, report: &DeathReport) {
+        let held = report.held.map(|thread| HeldThread(self, thread));
+        // Without room for a descriptor it dies as it would have without us.
+        let caught = held.and_then(|held| Some((held, Deaths::at(self, report.pid).ok()?)));
+        self.deliver(report.pid, &report.death);
+        if let (Some((held, deaths)), Some(catching)) = (caught, &*self.catching()) {
+            // Nobody listens any more when the run is over.
+            let _ = catching.to.send(Caught {
+                pid: report.pid,
+                deaths,
+                held,
+            });
         }
     }
 
@@ -185,60 +247,13 @@ impl Hub {
         }
     }
 
+    fn catching(&self) -> MutexGuard<'_, Option<Catching>> {
+        self.catching.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn mailboxes(&self) -> MutexGuard<'_, HashMap<u32, Vec<Arc<Mailbox>>>> {
         self.mailboxes
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Decodes a report: the process that it is about, and the death of a thread.
-fn decode(bytes: &[u8]) -> Option<(u32, Death)> {
-    let word = |at| ring::word(bytes, at);
-    let ids = word(THREAD)?;
-    let death = Death {
-        thread: ids as u32 as i32,
-        signal: word(SIGNAL)? as i32,
-        info: bytes.get(INFO..NAME)?.to_vec(),
-        name: ring::text(bytes.get(NAME..REGISTERS)?),
-        registers: arch::from_probe(bytes.get(REGISTERS..)?)?,
-    };
-    Some(((ids >> 32) as u32, death))
-}
-
-/// Writes the program for `signal_deliver(int sig, siginfo *info, sigaction *action)`. The first
-/// word of the action is the handler; SIG_DFL is 0.
-fn program(ring: &OwnedFd, pids: &Pids) -> Code {
-    const CONTEXT: u8 = 6;
-    let mut code = Code::default();
-    code.copy(CONTEXT, 1);
-    code.call(Helper::PidTgid);
-    code.store(FRAME, at(THREAD), 0);
-    code.shift_right(0, 32);
-    pids.leave_unless_in(&mut code, 0, WORD);
-    code.set(1, 0);
-    for field in (INFO..BYTES).step_by(8) {
-        code.store(FRAME, at(field), 1);
-    }
-    code.store(FRAME, WORD, 1);
-    code.load(3, CONTEXT, 16);
-    code.read(AddressSpace::Kernel, WORD, 8);
-    code.load(1, FRAME, WORD);
-    code.leave_unless(Condition::Equal, 1, 0);
-    code.load(1, CONTEXT, 0);
-    code.store(FRAME, at(SIGNAL), 1);
-    code.load(3, CONTEXT, 8);
-    code.read(AddressSpace::Kernel, at(INFO), INFO_BYTES);
-    code.copy(1, FRAME);
-    code.add(1, at(NAME).into());
-    code.set(2, NAME_BYTES as i32);
-    code.call(Helper::CurrentName);
-    code.call(Helper::CurrentTask);
-    code.copy(1, 0);
-    code.call(Helper::TaskRegisters);
-    code.copy(3, 0);
-    code.read(AddressSpace::Kernel, at(REGISTERS), arch::PROBE_WORDS * 8);
-    code.send(ring, at(0), BYTES);
-    code.leave();
-    code
 }

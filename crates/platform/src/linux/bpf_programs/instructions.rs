@@ -14,6 +14,7 @@ pub(super) const FRAME: Reg = 10;
 #[derive(Clone, Copy)]
 pub(super) enum Helper {
     MapLookup = 1,
+    MapUpdate = 2,
     Time = 5,
     PidTgid = 14,
     CurrentName = 16,
@@ -204,6 +205,17 @@ impl Code {
         self.copy(2, FRAME);
         self.add(2, key.into());
         self.call(Helper::MapLookup);
+    }
+
+    /// Sets the value for the key at offset `key` of the stack to that at offset `value`.
+    pub(super) fn put_entry(&mut self, map: &OwnedFd, key: i16, value: i16) {
+        self.load_map(1, map);
+        self.copy(2, FRAME);
+        self.add(2, key.into());
+        self.copy(3, FRAME);
+        self.add(3, value.into());
+        self.set(4, 0);
+        self.call(Helper::MapUpdate);
     }
 
     /// Jumps in any case.

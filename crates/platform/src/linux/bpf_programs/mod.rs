@@ -10,6 +10,8 @@
 //! [`Deaths`], [`SignalSenders`] and [`StderrWrites`] are programs at tracepoints of the kernel,
 //! which hold no thread.
 
+mod death_holds;
+mod death_program;
 mod deaths;
 mod instructions;
 mod pid_namespace;
@@ -20,7 +22,8 @@ mod ring;
 mod signal_senders;
 mod stderr_writes;
 
-pub(crate) use deaths::{Death, Deaths};
+pub(crate) use death_program::Death;
+pub(crate) use deaths::{Catcher, Caught, Deaths};
 pub(crate) use probe_report::Report;
 pub(crate) use signal_senders::SignalSenders;
 pub(crate) use stderr_writes::StderrWrites;

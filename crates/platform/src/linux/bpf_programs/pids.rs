@@ -13,6 +13,9 @@ use std::{
 /// The most processes at once: `PID_MAX_LIMIT` of `linux/threads.h` is larger, but no machine has so many.
 const MOST: u32 = 1 << 17;
 
+/// The entry that stands for all processes. The kernel's idle threads have this id, and nobody else.
+const ALL: u32 = 0;
+
 /// Where what one program needs is kept for the rest of the run, once it was needed.
 pub(super) type Once<T> = Mutex<Option<&'static T>>;
 
@@ -49,6 +52,29 @@ impl Pids {
     pub(super) fn remove(&self, pid: u32) {
         // A process that is not there need not be removed.
         let _ = bpf::remove(&self.0, pid.into());
+    }
+
+    /// Has processes that are not in the table be reported on too, as far as the program does that.
+    pub(super) fn add_all(&self) -> io::Result<()> {
+        self.add(ALL)
+    }
+
+    /// Writes code that looks for the process whose id is at offset `key` of the stack. The result is 0 if it is not in
+    /// the table.
+    pub(super) fn find(&self, code: &mut Code, key: i16) {
+        code.lookup(&self.0, key);
+    }
+
+    /// Writes code that puts the process whose id is at offset `key` of the stack into the table.
+    pub(super) fn put(&self, code: &mut Code, key: i16) {
+        code.put_entry(&self.0, key, key);
+    }
+
+    /// Writes code that ends the program unless processes that are not in the table are reported on too. `key` is the
+    /// offset of a free word of the stack.
+    pub(super) fn leave_unless_all(&self, code: &mut Code, key: i16) {
+        code.set(1, ALL as i32);
+        self.leave_unless_in(code, 1, key);
     }
 
     /// Writes code that ends the program unless the process id in a register is in the table. `key` is the offset of a

@@ -10,6 +10,7 @@ use crate::{
     FAULT_BITS, Facts, Result,
     linux::{
         death_watch::{self, DeathWatch},
+        dying::{self, Dying},
         facts,
         proc::ProcDir,
     },
@@ -27,17 +28,51 @@ pub(super) struct DeathSource {
     watch: Option<DeathWatch>,
     /// The facts of the process, read while it lived.
     kept: Option<Facts>,
+    /// Whether it was caught when it died.
+    is_adopted: bool,
 }
 
 impl DeathSource {
+    /// Tells the death of a process that was caught at it. Returns the folder of the process.
+    pub(super) fn adopt(&mut self, dying: Dying) -> ProcDir {
+        self.watch = Some(dying.watch);
+        self.kept = Some(dying.facts);
+        self.is_adopted = true;
+        dying.proc
+    }
+
+    /// Returns whether the process was caught at its death. One that has just ended may be being caught yet.
+    pub(super) fn is_caught(&mut self, proc: &mut ProcDir) -> bool {
+        let caught = match self.is_adopted || death_watch::lives(proc) {
+            true => dying::take(proc.key),
+            false => dying::take_soon(proc.key),
+        };
+        if let Some(dying) = caught {
+            *proc = self.adopt(dying);
+        }
+        self.is_adopted
+    }
+
     /// Returns the facts of a process that has died, from when it lived.
     pub(super) fn facts(&self) -> Option<&Facts> {
         self.kept.as_ref()
     }
 
-    /// Returns how old the memory map of a process that has died is, if it could not be read at its death.
-    pub(super) fn maps_are_older(&self) -> Option<Duration> {
-        self.watch.as_ref()?.maps_are_older
+    /// Returns in sentences what a dump of a process that has died lacks.
+    pub(super) fn lacking(&self) -> Vec<String> {
+        let mut died = "the process had died: threads have only their general registers".to_owned();
+        if !self.is_adopted {
+            died += ", and descriptors and times are those of the beginning of the watch";
+        }
+        let older = |age: Duration| {
+            format!(
+                "the memory map could not be read at the death, and is {:.1} s older: what was mapped since is missing",
+                age.as_secs_f32()
+            )
+        };
+        let watch = self.watch.as_ref();
+        let age = watch.and_then(|watch| watch.maps_are_older);
+        [Some(died), age.map(older)].into_iter().flatten().collect()
     }
 
     fn keep_facts(&mut self, proc: &ProcDir, new: Option<Facts>) {
@@ -52,24 +87,23 @@ impl DeathSource {
 impl Source for DeathSource {
     fn arm(&mut self, proc: &mut ProcDir, wanted: &mut Wanted<'_>) -> Result<()> {
         let what = wanted.what;
+        if self.is_adopted {
+            return Ok(());
+        }
         if !what.deaths {
             self.watch = None;
             return Ok(());
         }
-        match what.lightly {
-            true => self.kept = facts::gather_names(proc).ok(),
-            false => self.keep_facts(proc, wanted.facts.take()),
-        }
+        self.keep_facts(proc, wanted.facts.take());
         // A process that is traced for something else anyway shows its death by that.
         let is_traced = what.exit || what.signals != 0 || what.threads;
-        let watch = self.watch.as_mut().filter(|watch| watch.is_of(proc));
-        if let Some(watch) = watch.filter(|_| !is_traced) {
-            watch.keep_the_rest(proc);
+        let watch = self.watch.as_ref().filter(|watch| watch.is_of(proc));
+        if watch.is_some() && !is_traced {
             return Ok(());
         }
         self.watch = None;
         if !is_traced {
-            match DeathWatch::begin(proc, what.lightly) {
+            match DeathWatch::begin(proc) {
                 Ok(watch) => {
                     self.watch = Some(watch);
                     return Ok(());
@@ -95,6 +129,9 @@ impl Source for DeathSource {
     }
 
     fn next(&mut self, proc: &mut ProcDir) -> Option<(TargetEvent, HeldBy)> {
+        if let Some(dying) = dying::take(proc.key) {
+            *proc = self.adopt(dying);
+        }
         let deaths = self.watch.as_mut()?.next(proc)?;
         let first = deaths.first()?;
         let event = signal_event(first.thread, &death_watch::death_signal(first));

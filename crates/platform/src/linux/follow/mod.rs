@@ -16,14 +16,15 @@ mod stop_at_place;
 mod trace_source;
 
 use super::{
-    leftovers,
-    proc::{ProcDir, stat},
+    dying, leftovers,
+    proc::ProcDir,
     sys::{
         child_signals,
         ptrace::SignalInfo,
         wake::{self, Wake},
     },
     target::LinuxTarget,
+    young::ChildrenWait,
 };
 use crate::{
     Arming, Capture, CaptureOptions, Error, FAULT_SIGNALS, Facts, Follow, Happened, HoldOptions,
@@ -53,6 +54,7 @@ pub(crate) struct LinuxFollow {
     wake: Arc<Wake>,
     /// Woken by each SIGCHLD while there are threads that have still to be let go.
     child: Option<Arc<Wake>>,
+    children_wait: Option<ChildrenWait>,
 }
 
 impl LinuxFollow {
@@ -62,9 +64,12 @@ impl LinuxFollow {
     /// If it has ended, or can never be followed.
     pub(crate) fn begin(key: ProcessKey) -> Result<Self> {
         let failed = |e| Error::of_process("following", key, &e);
+        let mut sources = Sources::default();
+        let target = sources.open(key)?;
         Ok(Self {
-            target: LinuxTarget::attach(key)?,
-            sources: Sources::default(),
+            target,
+            sources,
+            children_wait: None,
             wake: Arc::new(Wake::new().map_err(failed)?),
             child: None,
         })
@@ -126,8 +131,8 @@ impl Target for LinuxFollow {
     fn capture(&mut self, options: &CaptureOptions) -> Result<Capture> {
         if let HeldBy::Death(_) = self.sources.held_by {
             let facts = self.facts()?;
-            let older = self.sources.deaths.maps_are_older();
-            return self.target.dead(facts, self.sources.dead(), older);
+            let lacking = self.sources.deaths.lacking();
+            return self.target.dead(facts, self.sources.dead(), lacking);
         }
         let sources = &mut self.sources;
         sources.gather_for(&self.target.proc);
@@ -200,9 +205,15 @@ impl Follow for LinuxFollow {
         list.iter_mut().map(|source| source.missed()).sum()
     }
 
-    fn forked_from(&self) -> Option<u32> {
-        let stat = self.target.proc.stat().ok()?;
-        (stat.flags & stat::NOT_EXECUTED != 0).then_some(stat.parent)
+    fn is_dying(&mut self) -> bool {
+        self.sources.deaths.is_caught(&mut self.target.proc)
+    }
+
+    fn let_children_wait(&mut self, may_wait: bool) {
+        self.children_wait = match may_wait {
+            true => ChildrenWait::of(self.target.proc.key.pid),
+            false => None,
+        };
     }
 
     fn process_of(&self, _handle: u64) -> Option<u32> {
@@ -223,6 +234,19 @@ struct Sources {
 }
 
 impl Sources {
+    /// Opens the process, which may have been caught at its death, or may be being caught just now.
+    fn open(&mut self, key: ProcessKey) -> Result<LinuxTarget> {
+        let mut caught =
+            |dying: Option<_>| dying.map(|dying| LinuxTarget::of(self.deaths.adopt(dying)));
+        if let Some(target) = caught(dying::take(key)) {
+            return Ok(target);
+        }
+        match LinuxTarget::attach(key) {
+            Err(error) if error.is_of_end() => caught(dying::take_soon(key)).ok_or(error),
+            attached => attached,
+        }
+    }
+
     /// Returns the sources in the order in which they are armed: what one cannot report, a later
     /// one may.
     fn list(&self) -> [&dyn Source; 4] {

@@ -35,9 +35,6 @@ impl Stat {
 /// The flag of threads of the kernel (`PF_KTHREAD` of `linux/sched.h`).
 pub(crate) const KERNEL_THREAD: u32 = 0x0020_0000;
 
-/// The flag of processes that were forked and have not executed a program (`PF_FORKNOEXEC` of `linux/sched.h`).
-pub(crate) const NOT_EXECUTED: u32 = 0x40;
-
 /// Parses the file; `None` if it is incomplete. The name may contain blanks, newlines and `)`, so
 /// fields are counted from the last `)` (CVE-2021-25682: a parser that splits at blanks lets a
 /// process fake its start time).

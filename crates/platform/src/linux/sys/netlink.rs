@@ -17,8 +17,8 @@ const HEADERS: usize = 16 + 20;
 /// An event that made a new process, or gave a process another program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ProcessEvent {
-    /// A process with this pid was forked.
-    Forked(u32),
+    /// A process with this pid was forked by another one.
+    Forked { pid: u32, parent: u32 },
     /// A process with this pid executed another program.
     Executed(u32),
 }
@@ -36,9 +36,61 @@ pub(crate) fn listen() -> io::Result<OwnedFd> {
     }
     // SAFETY: a descriptor that was just made and belongs to nobody else.
     let socket = unsafe { OwnedFd::from_raw_fd(raw) };
+    leave_out_the_rest(&socket)?;
     bind(&socket)?;
     subscribe(&socket)?;
     Ok(socket)
+}
+
+/// Has the kernel put only those messages into the socket that [`parse`] is after: the connector reports ends, new
+/// threads, names and users of processes too, and each report would wake us. The instructions are those of socket(7),
+/// `SO_ATTACH_FILTER`; they load words as big-endian numbers.
+fn leave_out_the_rest(socket: &OwnedFd) -> io::Result<()> {
+    const LOAD: u16 = 0x20;
+    const KEEP: u16 = 0x07;
+    const EQUAL: u16 = 0x15;
+    const EQUAL_KEPT: u16 = 0x1d;
+    const RETURN: u16 = 0x06;
+    let word = |at: usize| (HEADERS + at) as u32;
+    let as_loaded = |number: u32| u32::from_be_bytes(number.to_ne_bytes());
+    let step = |code, yes, no, k| libc::sock_filter {
+        code,
+        jt: yes,
+        jf: no,
+        k,
+    };
+    let mut steps = [
+        step(LOAD, 0, 0, word(0)),
+        step(EQUAL, 5, 0, as_loaded(EVENT_EXEC)),
+        step(EQUAL, 0, 5, as_loaded(EVENT_FORK)),
+        step(LOAD, 0, 0, word(24)),
+        step(KEEP, 0, 0, 0),
+        step(LOAD, 0, 0, word(28)),
+        step(EQUAL_KEPT, 0, 1, 0),
+        step(RETURN, 0, 0, u32::MAX),
+        step(RETURN, 0, 0, 0),
+    ];
+    let program = libc::sock_fprog {
+        len: steps.len() as u16,
+        filter: steps.as_mut_ptr(),
+    };
+    let size = size_of::<libc::sock_fprog>() as u32;
+    // SAFETY: the option takes a sock_fprog, which points to as many live instructions as it says; the kernel copies
+    // them.
+    let set = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_FILTER,
+            (&raw const program).cast(),
+            size,
+        )
+    };
+    if set < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
 }
 
 fn bind(socket: &OwnedFd) -> io::Result<()> {
@@ -103,7 +155,10 @@ fn parse(message: &[u8]) -> Option<ProcessEvent> {
     match word(0)? {
         // A new thread is reported as a fork too. Only a new process has a pid that equals its
         // tgid.
-        EVENT_FORK if word(24)? == word(28)? => Some(ProcessEvent::Forked(word(28)?)),
+        EVENT_FORK if word(24)? == word(28)? => Some(ProcessEvent::Forked {
+            pid: word(28)?,
+            parent: word(20)?,
+        }),
         EVENT_EXEC => Some(ProcessEvent::Executed(word(20)?)),
         _ => None,
     }

@@ -1,12 +1,41 @@
-//! The scheduling priority of threads that have to react within milliseconds.
+//! The scheduling priority of threads that have to react within milliseconds, and where they run.
+
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use std::io;
+
+/// Lets this OS thread stay on a processor.
+///
+/// # Errors
+/// If that processor is not there for us.
+pub(crate) fn stay_on(processor: usize) -> io::Result<()> {
+    let mut only = CpuSet::new();
+    only.set(processor);
+    Ok(sched_setaffinity(None, &only)?)
+}
+
+/// Returns the processors on which this thread may run.
+pub(crate) fn processors() -> Vec<usize> {
+    let allowed = sched_getaffinity(None).unwrap_or_default();
+    (0..CpuSet::MAX_CPU)
+        .filter(|processor| allowed.is_set(*processor))
+        .collect()
+}
 
 /// Lets this OS thread run before ordinary ones, if we have the right (sched(7), SCHED_FIFO). A
 /// thread of the target that is held by a probe waits for us for a moment only, and on a loaded
 /// machine an ordinary thread may get a processor later than that. Threads that this one starts are
 /// ordinary again.
 pub(crate) fn raise_priority() {
+    set_policy(libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK);
+}
+
+/// As [`raise_priority`], for the threads that this one starts too.
+pub(crate) fn raise_priority_of_all() {
+    set_policy(libc::SCHED_FIFO);
+}
+
+fn set_policy(policy: i32) {
     let parameter = libc::sched_param { sched_priority: 1 };
-    let policy = libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK;
     // SAFETY: 0 means the calling thread, and the parameter is a live local.
     unsafe { libc::sched_setscheduler(0, policy, &raw const parameter) };
 }

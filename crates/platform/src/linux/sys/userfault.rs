@@ -5,13 +5,15 @@
 //! other address space. That address space therefore outlives its process for as long as we like,
 //! and is freed when we end, for whatever reason.
 
+use super::wake::{self, Wake};
 use std::{
     fs::File,
     io,
-    os::fd::{AsRawFd, FromRawFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd},
     os::unix::fs::FileExt,
+    sync::Arc,
     thread::JoinHandle,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// Requests of ioctl_userfaultfd(2): `UFFDIO_API`, `UFFDIO_REGISTER`, `UFFDIO_ZEROPAGE`.
@@ -22,6 +24,9 @@ const ZERO_PAGE: libc::c_ulong = 0xc020_aa04;
 const VERSION: u64 = 0xaa;
 const MISSING: u64 = 1;
 const PAGE: usize = 4096;
+
+/// How long the reading thread may take to come to sleep.
+const LIMIT: Duration = Duration::from_secs(1);
 
 /// An address space that is kept until this is dropped.
 pub(crate) struct Pin {
@@ -42,28 +47,29 @@ impl Pin {
         let page = new_page()?;
         let range = [page as u64, PAGE as u64, MISSING, 0];
         control(&faults, REGISTER, &mut range.clone())?;
-        let reader = std::thread::spawn(move || read_into(page, &mem, address));
+        let ended = Arc::new(Wake::new()?);
+        let tells = ended.clone();
+        let reader = std::thread::spawn(move || {
+            read_into(page, &mem, address);
+            tells.wake();
+        });
         let pin = Self {
             faults,
             page,
             reader: Some(reader),
         };
-        pin.wait_until_it_sleeps()?;
+        pin.wait_until_it_sleeps(&ended)?;
         Ok(pin)
     }
 
-    /// Waits for the message of the page fault, which says that the reader sleeps now.
-    fn wait_until_it_sleeps(&self) -> io::Result<()> {
-        let limit = Duration::from_secs(1).as_millis() as i32;
-        let mut ready = libc::pollfd {
-            fd: self.faults.as_raw_fd(),
-            events: libc::POLLIN,
-            revents: 0,
-        };
-        // SAFETY: poll(2) is given one live pollfd.
-        match unsafe { libc::poll(&raw mut ready, 1, limit) } {
-            1 => Ok(()),
-            _ => Err(io::Error::other("its address space cannot be kept")),
+    /// Waits for the message of the page fault, which says that the reader sleeps now. It ends at once if there was
+    /// nothing to read.
+    fn wait_until_it_sleeps(&self, ended: &Wake) -> io::Result<()> {
+        let limit = Some(Instant::now() + LIMIT);
+        wake::sleep(&[self.faults.as_fd(), ended.as_fd()], limit);
+        match has_message(&self.faults) {
+            true => Ok(()),
+            false => Err(io::Error::other("its address space cannot be kept")),
         }
     }
 }
@@ -111,6 +117,15 @@ fn control<const N: usize>(
     } else {
         Ok(())
     }
+}
+
+/// Returns whether a page fault waits for its answer.
+fn has_message(faults: &OwnedFd) -> bool {
+    let mut ready = [rustix::event::PollFd::new(
+        faults,
+        rustix::event::PollFlags::IN,
+    )];
+    rustix::event::poll(&mut ready, Some(&Default::default())).is_ok_and(|count| count > 0)
 }
 
 fn new_page() -> io::Result<usize> {

@@ -1,0 +1,47 @@
+// Forks a child at each line of its input, which dies of a fault before anybody can have looked at it.
+//
+//   dies_at_once THREADS    the child has so many threads more
+//   dies_at_once aborts     dies itself, of abort(), at once
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static pthread_barrier_t all_there;
+
+static void *waits(void *nothing) {
+    pthread_barrier_wait(&all_there);
+    pause();
+    return nothing;
+}
+
+__attribute__((noinline)) static void dies_in_child(int threads, int number) {
+    char text[32];
+    snprintf(text, sizeof text, "CHILD-DATA-%d", number);
+    pthread_barrier_init(&all_there, NULL, threads + 1);
+    for (int i = 0; i < threads; i++) {
+        pthread_t thread;
+        pthread_create(&thread, NULL, waits, NULL);
+    }
+    if (threads > 0) pthread_barrier_wait(&all_there);
+    *(volatile char *)8 = text[0];
+}
+
+int main(int count, char **arguments) {
+    if (count > 1 && !strcmp(arguments[1], "aborts")) abort();
+    char line[16];
+    printf("ready\n");
+    fflush(stdout);
+    for (int number = 1; fgets(line, sizeof line, stdin); number++) {
+        if (fork() == 0) {
+            dies_in_child(atoi(arguments[1]), number);
+            _exit(0);
+        }
+        wait(NULL);
+        printf("ended\n");
+        fflush(stdout);
+    }
+    return 0;
+}

@@ -1,0 +1,118 @@
+//! Processes that die before anybody can have looked at them, or live for a moment only.
+//!
+//! The names of tests begin with the number of the fault that each of them found.
+
+use crate::support::{
+    Child, Core, Firstchance, Program, Running, compile, file_in, files_in, folder, slow_tests,
+    threads_of,
+};
+use std::{path::Path, process::Command};
+
+const DIES: Program = Program::c("dies_at_once.c");
+
+fn rounds() -> usize {
+    if slow_tests() { 50 } else { 10 }
+}
+
+/// Programs that keep all processors busy.
+fn load() -> Vec<Child> {
+    let busy = || {
+        let busy = Child::start(Command::new("sh").args(["-c", "echo ready; while :; do :; done"]));
+        assert_eq!(busy.line(), "ready");
+        busy
+    };
+    let processors = std::thread::available_parallelism().expect("a number");
+    (0..2 * processors.get()).map(|_| busy()).collect()
+}
+
+fn watch_children(parent: &Child, count: usize, folder: &Path) -> Running {
+    Firstchance::new(&["watch", "--json", "--children", &parent.pid().to_string()])
+        .args(&["--when", "unhandled exception", "-n", &count.to_string()])
+        .args(&["--format", "core", "-o"])
+        .arg(folder)
+        .spawn()
+        .until_it_says("\"event\":\"effective\"")
+}
+
+/// Each child has died, and its parent has waited for it, long before its start is heard of.
+fn assert_each_child_is_dumped(threads: usize) {
+    let folder = folder();
+    let exe = compile(&DIES);
+    let mut parent = Child::that_crashes(&exe, &[&threads.to_string()]);
+    assert_eq!(parent.line(), "ready");
+    let mut running = watch_children(&parent, rounds(), folder.path());
+    for round in 1..=rounds() {
+        parent.tell("");
+        assert_eq!(parent.line(), "ended");
+        running = running.until_it_says_often("\"event\":\"dump\"", round);
+    }
+    let run = running.finish();
+    run.assert_code(0);
+    for dump in run.events("dump") {
+        assert_eq!(dump["gap-count"], 0, "{dump:#?}");
+    }
+    let dumps = files_in(folder.path());
+    assert_eq!(dumps.len(), rounds(), "{run:#?}");
+    for dump in dumps {
+        let core = Core::new(&dump, &exe);
+        assert_eq!(core.threads().len(), threads + 1, "{}", dump.display());
+        let seen = core.gdb(&["backtrace", "frame function dies_in_child", "print text"]);
+        assert!(seen.contains("dies_in_child ("), "{seen}");
+        assert!(seen.contains("CHILD-DATA-"), "{seen}");
+    }
+}
+
+#[test]
+fn n23_children_that_die_at_once_are_dumped() {
+    assert_each_child_is_dumped(0);
+}
+
+#[test]
+fn n23_children_that_die_at_once_are_dumped_on_a_loaded_machine_with_all_their_threads() {
+    let _load = load();
+    assert_each_child_is_dumped(20);
+}
+
+/// A program that is waited for by its name dies before it could be looked at.
+#[test]
+fn n23_a_program_that_is_waited_for_and_aborts_at_once_is_dumped() {
+    let folder = folder();
+    let programs = crate::support::folder();
+    let name = format!("aborts{}", std::process::id());
+    let program = file_in(&programs, &name);
+    std::fs::copy(compile(&DIES), &program).expect("a copy");
+    let mut running = Firstchance::new(&["watch", "--json", "--wait", "--all", &name])
+        .args(&["--when", "unhandled exception", "-n", &rounds().to_string()])
+        .arg("-o")
+        .arg(folder.path())
+        .spawn()
+        .until_it_says("\"event\":\"effective\"");
+    for round in 1..=rounds() {
+        let mut child = Child::that_crashes(&program, &["aborts"]);
+        child.wait();
+        running = running.until_it_says_often("\"event\":\"dump\"", round);
+    }
+    running.finish().assert_code(0);
+    assert_eq!(files_in(folder.path()).len(), rounds());
+}
+
+/// No thread follows a child that ends at once: threads have ids from the same numbers as processes, so that those that
+/// were used are counted.
+#[test]
+fn n56_children_that_live_for_a_moment_are_not_followed() {
+    let folder = folder();
+    let script = "echo ready; read line; i=0; while [ $i -lt 300 ]; do (:); i=$((i+1)); done; echo done; read line";
+    let mut parent = Child::start(Command::new("sh").args(["-c", script]));
+    assert_eq!(parent.line(), "ready");
+    let running = watch_children(&parent, 1, folder.path());
+    let before = threads_of(running.pid());
+    parent.tell("");
+    assert_eq!(parent.line(), "done");
+    let after = threads_of(running.pid());
+    assert_eq!(before, after);
+    running.signal(libc::SIGINT);
+    let run = running.finish();
+    run.assert_code(7);
+    assert!(run.events("watching").len() < 10, "{run:#?}");
+    assert!(run.events("unseen").is_empty(), "{run:#?}");
+}

@@ -1,0 +1,102 @@
+//! Holding a thread that dies of a fault, while its process still has its memory.
+//!
+//! A program at the kernel's raw tracepoint `sched_process_exit` keeps the thread there until it is let go, or until the
+//! time is over that the [program of deaths](super::death_program) has set. Since Linux 6.16 the tracepoint comes before
+//! the thread leaves its address space, and has an argument more, by which these kernels are told (`do_exit` in
+//! `kernel/exit.c`).
+//!
+//! A program cannot sleep there, so that the thread keeps its processor. Therefore fewer threads are held at once than
+//! there are processors at which we wait: one of ours always gets to run.
+
+use super::instructions::{Code, Condition, FRAME, Helper, Reg};
+use crate::linux::sys::bpf::{self, Attach, ProgramType};
+use std::{io, os::fd::OwnedFd};
+
+/// How many threads can be on their way there at once.
+const MOST: u32 = 4096;
+
+/// The entry that counts the threads that are held. No thread has this id.
+const COUNT: u64 = 0;
+
+/// The threads that are to be held, and until when.
+pub(super) struct DeathHolds(OwnedFd);
+
+impl DeathHolds {
+    pub(super) fn new() -> io::Result<Self> {
+        let map = bpf::create_map(bpf::HASH, 8, 8, MOST, 0)?;
+        bpf::set(&map, COUNT, 0)?;
+        Ok(Self(map))
+    }
+
+    /// Begins to hold threads, so many at once, until the descriptor is closed.
+    ///
+    /// # Errors
+    /// If the kernel does not take the program, as before Linux 6.16.
+    pub(super) fn begin(&self, at_once: u32) -> io::Result<OwnedFd> {
+        let program = self.program(at_once);
+        let (words, functions) = (program.words(), program.functions());
+        let kind = ProgramType::RawTracepoint;
+        let program = bpf::load_with(kind, words, functions, 0, Attach::PerfEvent)?;
+        bpf::attach(&program, c"sched_process_exit")
+    }
+
+    /// Lets a thread go on.
+    pub(super) fn let_go(&self, thread: u64) {
+        // One that is not held need not be let go.
+        let _ = bpf::remove(&self.0, thread);
+    }
+
+    /// Writes code that has the thread at offset `thread` of the stack be held until the time at offset `until`.
+    pub(super) fn put(&self, code: &mut Code, thread: i16, until: i16) {
+        code.put_entry(&self.0, thread, until);
+    }
+
+    /// Writes the program for `sched_process_exit(task *thread, bool is_last)`.
+    fn program(&self, at_once: u32) -> Code {
+        const HELD: Reg = 6;
+        let mut code = Code::default();
+        // Only for the kernel to refuse the program where there is no such argument.
+        code.load(2, 1, 8);
+        code.call(Helper::PidTgid);
+        code.store(FRAME, THREAD, 0);
+        code.lookup(&self.0, THREAD);
+        code.leave_unless(Condition::NotEqual, 0, 0);
+        code.set_wide(1, COUNT);
+        code.store(FRAME, KEY, 1);
+        code.lookup(&self.0, KEY);
+        code.leave_unless(Condition::NotEqual, 0, 0);
+        code.copy(HELD, 0);
+        code.set(1, 1);
+        code.fetch_add(HELD, 0, 1);
+        let too_many = code.jump(Condition::Greater, 1, at_once as i32 - 1);
+        let wait = code.call_in_loop(THREAD);
+        code.land(too_many);
+        code.set(1, -1);
+        code.count(HELD, 0, 1);
+        code.leave();
+        code.function(&wait);
+        self.keep_waiting(&mut code);
+        code
+    }
+
+    /// Writes the waiting function: it returns 1, which ends the loop, when the thread has been let go or the time is
+    /// over.
+    fn keep_waiting(&self, code: &mut Code) {
+        const UNTIL: Reg = 6;
+        code.load_map(1, &self.0);
+        code.call(Helper::MapLookup);
+        let still = code.jump(Condition::NotEqual, 0, 0);
+        code.leave_with(1);
+        code.land(still);
+        code.load(UNTIL, 0, 0);
+        code.call(Helper::Time);
+        let in_time = code.jump_on(Condition::Greater, UNTIL, 0);
+        code.leave_with(1);
+        code.land(in_time);
+        code.leave();
+    }
+}
+
+/// Offsets on the program's stack.
+const THREAD: i16 = -8;
+const KEY: i16 = -16;
