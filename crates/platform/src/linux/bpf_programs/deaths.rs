@@ -1,7 +1,7 @@
 //! Seeing a process die of a signal without attaching to it.
 //!
-//! One [program](super::death_program) reports the deaths of all processes that somebody waits for. It can
-//! [catch](catch) those of all others too: then the thread that dies is held for a moment.
+//! One [program](super::death_program) reports the deaths of all processes that somebody waits for. A
+//! [`Catcher`] has those of all others caught too: then the thread that dies is held for a moment.
 
 use super::{
     death_holds::DeathHolds,
