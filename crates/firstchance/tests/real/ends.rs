@@ -1,9 +1,9 @@
 //! The end of a process of several threads: each of them stops once more for a tracer when it ends, and the
 //! process has ended with the last.
 
-use std::{os::unix::process::ExitStatusExt as _, process::Command};
+use std::{os::unix::process::ExitStatusExt as _, path::Path, process::Command};
 
-use crate::support::{Child, Firstchance, Program, Run, Running, compile, folder};
+use crate::support::{Child, Core, Firstchance, Program, Run, Running, compile, folder};
 
 /// Loses threads by an exec or by a seccomp filter, goes on, and ends with code 4.
 const GOES_ON: Program = Program::c("goes_on.c");
@@ -177,4 +177,37 @@ fn only_child(pid: u32) -> u32 {
         .trim()
         .parse()
         .expect("one child")
+}
+
+/// The kernel ends a process whose first thread has ended as soon as the signal is sent, without a stop for the signal.
+#[test]
+fn n21_a_signal_that_ends_a_process_without_its_first_thread_is_met_and_then_its_end() {
+    let code = "import ctypes, threading\n\
+                for _ in range(4): threading.Thread(target=threading.Event().wait).start()\n\
+                print('ready', flush=True)\n\
+                ctypes.CDLL(None).syscall(60, 0)\n";
+    for conditions in [&["signal SIGTERM"][..], &["signal SIGTERM", "exit"]] {
+        let folder = folder();
+        let child = Child::start(Command::new("python3").args(["-c", code]));
+        assert_eq!(child.line(), "ready");
+        let mut command = Firstchance::new(&["watch", "--json", &child.pid().to_string()]);
+        for condition in conditions {
+            command = command.args(&["--when", condition]);
+        }
+        let running = command
+            .args(&["--format", "core", "-n", "2", "-o"])
+            .arg(folder.path())
+            .spawn()
+            .until_it_says("\"event\":\"armed\"");
+        child.signal(libc::SIGTERM);
+        let run = running.finish();
+        let triggers = run.events("trigger");
+        let kinds: Vec<_> = triggers.iter().map(|trigger| &trigger["kind"]).collect();
+        assert_eq!(kinds, ["signal", "exit"][..conditions.len()], "{run:#?}");
+        assert_eq!(run.events("dump").len(), conditions.len(), "{run:#?}");
+        // At the end itself, other threads are on their way out.
+        let at_signal = run.events("dump")[0]["path"].clone();
+        let at_signal = Path::new(at_signal.as_str().expect("a path"));
+        assert_eq!(Core::alone(at_signal).threads().len(), 4, "{run:#?}");
+    }
 }

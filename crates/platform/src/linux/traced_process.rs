@@ -38,23 +38,28 @@ pub(crate) struct Traced {
     gone: Option<i32>,
     /// Whether it is the first process of a pid namespace.
     is_namespace_init: bool,
-    /// A fault that will end such a process.
-    fatal_fault: Option<FatalFault>,
+    /// A signal that ends the process, and is told as two events.
+    last: Option<LastSignal>,
+    /// The signal that was reported last, if it ends the process.
+    deadly: Option<i32>,
 }
 
-/// A fault that ends the process once its thread is detached.
+/// A signal that ends the process, of which the kernel makes no two stops as it does usually.
 #[derive(Clone, Copy, Debug)]
-struct FatalFault {
+struct LastSignal {
     tid: i32,
     signal: i32,
-    stage: FaultStage,
+    stage: LastStage,
+    /// Whether the thread stands at its fault, which ends the process once it is detached: in the first process of a
+    /// pid namespace. Else it stands in its exit.
+    is_fault: bool,
 }
 
-/// What has been reported of such a fault.
+/// What has been reported of such a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum FaultStage {
-    /// The fault, where that is wanted.
-    Fault,
+enum LastStage {
+    /// The signal, where that is wanted.
+    Signal,
     /// Next comes the end of the process.
     EndIsNext,
     /// The end of the process, too.
@@ -105,7 +110,8 @@ impl Traced {
             tells_births: false,
             gone: None,
             is_namespace_init: namespace_init::is_namespace_init(proc),
-            fatal_fault: None,
+            last: None,
+            deadly: None,
         })
     }
 
@@ -132,12 +138,12 @@ impl Traced {
 
     /// Returns an event that a thread reported while all threads were being stopped.
     fn waiting(&mut self, proc: &ProcDir) -> Option<TraceEvent> {
-        if let Some(fault) = &mut self.fatal_fault
-            && fault.stage == FaultStage::EndIsNext
+        if let Some(last) = &mut self.last
+            && last.stage == LastStage::EndIsNext
         {
-            fault.stage = FaultStage::End;
+            last.stage = LastStage::End;
             self.threads.in_exit = true;
-            return Some(TraceEvent::Exiting(fault.tid, -fault.signal));
+            return Some(TraceEvent::Exiting(last.tid, -last.signal));
         }
         let mut states = self.threads.states.iter();
         let waits = |state: &TraceState| {
@@ -162,10 +168,14 @@ impl Traced {
                 let fate = fate(proc, info.number);
                 let is_fatal = fate == Fate::Death && namespace_init::is_own_fault(&info);
                 if self.is_namespace_init && is_fatal {
-                    let signal = info.number;
-                    let stage = FaultStage::Fault;
-                    self.fatal_fault = Some(FatalFault { tid, signal, stage });
+                    self.last = Some(LastSignal {
+                        tid,
+                        signal: info.number,
+                        stage: LastStage::Signal,
+                        is_fault: true,
+                    });
                 }
+                self.deadly = (fate == Fate::Death).then_some(info.number);
                 Some(TraceEvent::Signal(tid, info, fate))
             }
             // It was killed where it stood.
@@ -218,6 +228,11 @@ impl Traced {
     }
 
     fn exiting(&mut self, proc: &ProcDir, tid: i32, status: i32) -> Option<TraceEvent> {
+        if self.last.is_some_and(|last| !last.is_fault) {
+            // It stands with the thread that was told late, so that the dump has it.
+            self.threads.states.insert(tid, TraceState::Exiting);
+            return None;
+        }
         let is_alone = self.threads.states.len() > 1
             && (arch::is_leaving_alone(tid)
                 || !self.threads.in_exit && thread_end::goes_on_without(proc, tid, status));
@@ -229,6 +244,9 @@ impl Traced {
                 return Some(TraceEvent::ThreadExit(tid));
             }
             (true, _, false) => drop(self.threads.states.remove(&tid)),
+            (false, false, _) if self.is_untold(proc, -status) => {
+                return Some(self.told_late(tid, -status));
+            }
             (false, false, _) => {
                 self.threads.in_exit = true;
                 self.threads.states.insert(tid, TraceState::Exiting);
@@ -241,10 +259,38 @@ impl Traced {
         None
     }
 
+    /// Returns whether a wanted signal ends the process and was not seen before. If the first thread has ended, it
+    /// cannot be traced, and the kernel turns a signal to the process that ends it without a core into SIGKILLs to its
+    /// threads as soon as it is sent (`complete_signal` in `kernel/signal.c`).
+    fn is_untold(&self, proc: &ProcDir, signal: i32) -> bool {
+        let is_traced = self.threads.states.contains_key(&(proc.key.pid as i32));
+        self.threads.wants(signal) && !is_traced && self.deadly != Some(signal)
+    }
+
+    /// Reports the signal for the thread that stands in its exit; the end of the process comes next.
+    fn told_late(&mut self, tid: i32, signal: i32) -> TraceEvent {
+        self.threads.states.insert(tid, TraceState::Exiting);
+        self.deadly = Some(signal);
+        self.threads.in_exit = true;
+        self.last = Some(LastSignal {
+            tid,
+            signal,
+            stage: LastStage::Signal,
+            is_fault: false,
+        });
+        let info = SignalInfo {
+            number: signal,
+            code: 0,
+            address: 0,
+            sender: 0,
+        };
+        TraceEvent::Signal(tid, info, Fate::Death)
+    }
+
     /// Lets the thread that stands for an event run on.
     pub(crate) fn go_on(&mut self, tid: i32) {
-        if self.fatal_fault.is_some_and(|fault| fault.tid == tid) {
-            return self.end_of_namespace(tid);
+        if let Some(last) = self.last.filter(|last| last.tid == tid) {
+            return self.go_on_to_end(last);
         }
         let state = self.threads.states.insert(tid, TraceState::Running);
         let _ = match state {
@@ -254,20 +300,31 @@ impl Traced {
         };
     }
 
-    /// The thread of a fatal fault goes on: first the end of the process is reported, then the thread is
+    /// The thread of a last signal goes on: first the end of the process is reported. Then a thread at its fault is
     /// detached, so that the fault ends it.
-    fn end_of_namespace(&mut self, tid: i32) {
-        if let Some(fault) = &mut self.fatal_fault
-            && fault.stage == FaultStage::Fault
-            && !self.threads.in_exit
-        {
-            fault.stage = FaultStage::EndIsNext;
-            self.threads.states.insert(tid, TraceState::Exiting);
+    fn go_on_to_end(&mut self, last: LastSignal) {
+        let is_alone = !self.threads.in_exit || !last.is_fault;
+        if last.stage == LastStage::Signal && is_alone {
+            let stage = LastStage::EndIsNext;
+            self.last = Some(LastSignal { stage, ..last });
+            self.threads.states.insert(last.tid, TraceState::Exiting);
             return;
         }
-        self.fatal_fault = None;
-        self.threads.states.remove(&tid);
-        leftovers::detach(tid, 0);
+        self.last = None;
+        match last.is_fault {
+            true => {
+                self.threads.states.remove(&last.tid);
+                leftovers::detach(last.tid, 0);
+            }
+            false => self.go_on_at_exit(),
+        }
+    }
+
+    fn go_on_at_exit(&mut self) {
+        let states = self.threads.states.iter();
+        let standing = states.filter(|(_, state)| **state == TraceState::Exiting);
+        let standing: Vec<i32> = standing.map(|(tid, _)| *tid).collect();
+        standing.into_iter().for_each(|tid| self.go_on(tid));
     }
 }
 
