@@ -6,6 +6,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bounds;
 mod core_notes;
 mod deaths;
 mod debug_log;

@@ -9,8 +9,8 @@ use super::{
     memory::LiveMemory,
     pages, probe_patches,
     proc::{
-        ProcDir, machine,
-        smaps::{SmapsReader, SpecialFlags},
+        ProcDir, bounds, machine,
+        smaps::{self, SpecialFlags},
     },
     shared_objects::{self, WithObjects},
     stop::{Threads, executed},
@@ -26,11 +26,7 @@ use snapshot::{
     Architecture, Memory, Region, RegionKind, Registers, Snapshot, System, Thread, ThreadState,
     WallTime, Warning,
 };
-use std::{
-    collections::HashMap,
-    io::{BufRead, BufReader},
-    sync::Arc,
-};
+use std::{collections::HashMap, io::BufReader, sync::Arc};
 
 /// What is read before the stop, to keep the stop short.
 pub(super) struct Before {
@@ -209,6 +205,12 @@ impl LinuxTarget {
                 "{bad} lines of the memory map could not be understood"
             ));
         }
+        if text.len() as u64 == bounds::most("maps") {
+            warnings.push(format!(
+                "its memory map is longer than {} MiB: what lies behind is missing",
+                bounds::most("maps") >> 20
+            ));
+        }
         self.complete(&mut regions, before, &threads)
             .map_err(failed)?;
         let mut system = before.system.clone();
@@ -267,17 +269,10 @@ impl Held for Standing {
 }
 
 fn special_regions(proc: &ProcDir) -> SpecialFlags {
-    let mut reader = SmapsReader::default();
-    let Ok(file) = proc.open_living("smaps") else {
-        return reader.special;
-    };
-    let mut lines = BufReader::with_capacity(64 << 10, file);
-    let mut line = Vec::new();
-    while lines.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
-        reader.line(line.trim_ascii_end());
-        line.clear();
+    match proc.open_living("smaps") {
+        Ok(file) => smaps::read(BufReader::with_capacity(64 << 10, file)),
+        Err(_) => SpecialFlags::default(),
     }
-    reader.special
 }
 
 fn mark_special(regions: &mut [Region], before: &Before) {

@@ -7,15 +7,15 @@
 
 use super::{
     bpf_programs::{Death, Deaths},
-    facts, last_maps,
-    proc::ProcDir,
+    facts, last_maps, pages,
+    proc::{ProcDir, smaps},
     sys::{ptrace::SignalInfo, userfault::Pin, wake},
 };
-use snapshot::{Thread, ThreadState, auxv, maps::parse_line};
+use rustix::param::page_size;
+use snapshot::{Thread, ThreadState, auxv};
 use std::{
     fs::File,
-    io,
-    os::unix::fs::FileExt,
+    io::{self, BufReader},
     time::{Duration, Instant},
 };
 
@@ -25,8 +25,6 @@ const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
 /// Files that are opened while the process lives, and can be read when it is gone.
 const KEPT: [&str; 3] = ["mem", "pagemap", "mountinfo"];
-/// Files that have to be read while the process lives.
-const COPIED: [&str; 2] = ["maps", "smaps"];
 /// How old the copy of the mappings may be that has to do if they cannot be read at the death.
 const STALE: Duration = Duration::from_secs(5);
 
@@ -81,7 +79,10 @@ impl DeathWatch {
         let program = proc.read_living("auxv")?;
         proc.keep(&KEPT)?;
         let pin = Pin::new(proc.open_living("mem")?, readable_address(proc, &program)?)?;
-        proc.keep_copies(&COPIED)?;
+        proc.keep_copy("maps")?;
+        // What the process does not want in a dump must be known.
+        let flags = smaps::read(BufReader::new(proc.open_living("smaps")?));
+        proc.keep_text("smaps", &smaps::to_text(&flags))?;
         Ok(Self {
             deaths,
             at_death: false,
@@ -108,8 +109,7 @@ impl DeathWatch {
             return None;
         };
         if !self.at_death {
-            let maps =
-                last_maps::read(&self.maps).and_then(|text| proc.keep_text(COPIED[0], &text));
+            let maps = last_maps::read(&self.maps).and_then(|text| proc.keep_text("maps", &text));
             self.maps_are_older = maps.is_err().then(|| self.copied.elapsed());
         }
         proc.is_gone = true;
@@ -134,7 +134,7 @@ impl DeathWatch {
 
     fn renew(&mut self, proc: &mut ProcDir) {
         if self.copied.elapsed() >= STALE {
-            let _ = proc.keep_copies(&COPIED[..1]);
+            let _ = proc.keep_copy("maps");
             self.copied = Instant::now();
         }
     }
@@ -148,21 +148,24 @@ impl DeathWatch {
     }
 }
 
-/// Returns an address of the process that can be read: that of the random bytes on its first stack, which the auxiliary
-/// vector tells; if a program has unmapped them, the beginning of another mapping.
+/// Returns an address of the process that can be read without waiting for anybody: one in a page of its own that exists.
+/// A page of a file could be one of a FUSE mount, whose owner need not answer. The random bytes on the first stack will
+/// do, which the auxiliary vector tells, unless the process has set another address (`PR_SET_MM_MAP` in prctl(2)).
 fn readable_address(proc: &ProcDir, program: &[u8]) -> io::Result<u64> {
     let entries = auxv::entries(program, facts::word_size(program));
-    let mem = proc.open_living("mem")?;
-    let can_be_read = |at: &u64| mem.read_at(&mut [0], *at).is_ok_and(|count| count == 1);
-    if let Some(random) = auxv::value(&entries, auxv::AT_RANDOM).filter(can_be_read) {
+    let pagemap = proc.open_living("pagemap")?;
+    let is_there = |at: &u64| pages::is_own(&pagemap, *at, page_size() as u64);
+    if let Some(random) = auxv::value(&entries, auxv::AT_RANDOM).filter(is_there) {
         return Ok(random);
     }
-    let maps = proc.read_living("maps")?;
-    let mut regions = maps.split(|&byte| byte == b'\n').filter_map(parse_line);
-    let readable = regions.find(|region| region.protection.read);
-    readable
-        .map(|region| region.range.start)
-        .ok_or_else(|| io::Error::other("it has no memory"))
+    let (mut regions, _) = snapshot::maps::parse(&proc.read_living("maps")?);
+    regions.retain(|region| region.protection.read);
+    pages::fill(&pagemap, &mut regions, page_size() as u64)?;
+    let own = regions
+        .iter()
+        .find_map(|region| region.private_pages.first());
+    own.map(|range| range.start)
+        .ok_or_else(|| io::Error::other("it has no memory of its own"))
 }
 
 /// Returns whether a signal without a handler ends the process.

@@ -1,11 +1,9 @@
 //! What can be read of a process without stopping it: its files in `/proc/PID` (proc(5)).
 
-use super::proc::{ProcDir, link, machine, numbers_in, stat::Stat, status};
+use super::proc::{ProcDir, bounds, link, machine, numbers_in, stat::Stat, status};
 use crate::Facts;
 use snapshot::{Handle, Module, Process, Range, Region, RegionKind, User, auxv};
 
-/// How many bytes are kept of a command line or an environment. A hostile program may make it huge.
-const LARGEST_TEXT: usize = 2 << 20;
 /// Files of `/proc/PID` that are put into the dump unchanged.
 const PLAIN_FILES: [&str; 3] = ["status", "limits", "cgroup"];
 
@@ -85,16 +83,11 @@ fn process(proc: &ProcDir, stat: &Stat, status_text: &[u8], texts: Texts) -> Pro
 impl Texts {
     fn read(proc: &ProcDir) -> Self {
         Self {
-            cmdline: capped(proc.read_living("cmdline").unwrap_or_default()),
-            environ: capped(proc.read_living("environ").unwrap_or_default()),
+            cmdline: proc.read_living("cmdline").unwrap_or_default(),
+            environ: proc.read_living("environ").unwrap_or_default(),
             auxv: proc.read_living("auxv").unwrap_or_default(),
         }
     }
-}
-
-fn capped(mut bytes: Vec<u8>) -> Vec<u8> {
-    bytes.truncate(LARGEST_TEXT);
-    bytes
 }
 
 /// Returns what people call a process: the base name of its image, or the kernel's name if we may
@@ -129,7 +122,7 @@ fn capped_to(text: &str, length: usize) -> &str {
     text.get(..length).unwrap_or(text)
 }
 
-/// Splits bytes into the strings that a NUL ends each.
+/// Splits bytes into the strings that a NUL ends each: so many of them as [`bounds::TEXTS`] says.
 pub(crate) fn strings(bytes: &[u8]) -> Vec<String> {
     let bytes = bytes.strip_suffix(&[0]).unwrap_or(bytes);
     if bytes.is_empty() {
@@ -137,6 +130,7 @@ pub(crate) fn strings(bytes: &[u8]) -> Vec<String> {
     }
     bytes
         .split(|&b| b == 0)
+        .take(bounds::TEXTS)
         .map(|text| String::from_utf8_lossy(text).into_owned())
         .collect()
 }
@@ -216,6 +210,7 @@ fn handles(proc: &ProcDir) -> Vec<Handle> {
     let numbers = numbers_in(proc.fd(), "fd").unwrap_or_default();
     numbers
         .into_iter()
+        .take(bounds::DESCRIPTORS)
         .filter_map(|number| handle(proc, number))
         .collect()
 }

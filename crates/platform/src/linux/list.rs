@@ -3,7 +3,7 @@
 use super::{
     facts::{name_of, strings},
     own_memory,
-    proc::{self, ProcDir, machine, stat, stat::Stat, status},
+    proc::{self, ProcDir, bounds, machine, stat, stat::Stat, status},
 };
 use crate::{Detail, Error, ErrorKind, ProcessEntry, Result};
 use snapshot::ProcessKey;
@@ -89,8 +89,12 @@ fn image(dir: &OwnedFd, pid: u32) -> String {
 fn command_line(dir: &OwnedFd, stat: &Stat, pid: u32) -> Vec<u8> {
     let other = || ProcDir::open_pid(pid).ok()?.read_living("cmdline").ok();
     match stat.state {
-        'Z' => other().unwrap_or_default(),
-        _ => proc::read_file(dir, "cmdline").unwrap_or_default(),
+        'Z' => {
+            let mut text = other().unwrap_or_default();
+            text.truncate(bounds::COMMAND_LINE as usize);
+            text
+        }
+        _ => proc::read_file_up_to(dir, "cmdline", bounds::COMMAND_LINE).unwrap_or_default(),
     }
 }
 

@@ -27,6 +27,16 @@ pub(crate) fn fill(pagemap: &File, regions: &mut [Region], page_size: u64) -> io
     }
 }
 
+/// Returns whether a page of the process's own exists at an address: neither one of a file nor one that would have to
+/// be made.
+pub(crate) fn is_own(pagemap: &File, address: u64, page_size: u64) -> bool {
+    let mut word = [0; 8];
+    let read = pagemap.read_exact_at(&mut word, address / page_size * 8);
+    let word = u64::from_le_bytes(word);
+    let exists = word & (entry::PRESENT | entry::SWAPPED) != 0;
+    read.is_ok() && exists && word & (entry::FILE | entry::GUARD) == 0
+}
+
 fn fill_by_scan(pagemap: &File, regions: &mut [Region]) -> io::Result<()> {
     // The vsyscall page lies above what the scan accepts as an address (EFAULT).
     let mut below = regions.iter().rev().map(|region| region.range);

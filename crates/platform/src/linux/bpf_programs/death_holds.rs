@@ -1,7 +1,7 @@
 //! Holding a thread that dies of a fault, while its process still has its memory.
 //!
-//! A program at the kernel's raw tracepoint `sched_process_exit` keeps the thread there until it is let go, or until the
-//! time is over that the [program of deaths](super::death_program) has set. Since Linux 6.16 the tracepoint comes before
+//! The [program of deaths](super::death_program) says which thread, and a program at the kernel's raw tracepoint
+//! `sched_process_exit` keeps it there until it is let go, for 20 ms at most. Since Linux 6.16 the tracepoint comes before
 //! the thread leaves its address space, and has an argument more, by which these kernels are told (`do_exit` in
 //! `kernel/exit.c`).
 //!
@@ -10,7 +10,7 @@
 
 use super::instructions::{Code, Condition, FRAME, Helper, Reg};
 use crate::linux::sys::bpf::{self, Attach, ProgramType};
-use std::{io, os::fd::OwnedFd};
+use std::{io, os::fd::OwnedFd, time::Duration};
 
 /// How many threads can be on their way there at once.
 const MOST: u32 = 4096;
@@ -18,7 +18,10 @@ const MOST: u32 = 4096;
 /// The entry that counts the threads that are held. No thread has this id.
 const COUNT: u64 = 0;
 
-/// The threads that are to be held, and until when.
+/// How long a thread is held if nobody lets it go on. It keeps its processor meanwhile.
+const LONGEST: Duration = Duration::from_millis(20);
+
+/// The threads that are to be held.
 pub(super) struct DeathHolds(OwnedFd);
 
 impl DeathHolds {
@@ -46,9 +49,9 @@ impl DeathHolds {
         let _ = bpf::remove(&self.0, thread);
     }
 
-    /// Writes code that has the thread at offset `thread` of the stack be held until the time at offset `until`.
-    pub(super) fn put(&self, code: &mut Code, thread: i16, until: i16) {
-        code.put_entry(&self.0, thread, until);
+    /// Writes code that has the thread at offset `thread` of the stack be held when it exits.
+    pub(super) fn put(&self, code: &mut Code, thread: i16) {
+        code.put_entry(&self.0, thread, thread);
     }
 
     /// Writes the program for `sched_process_exit(task *thread, bool is_last)`.
@@ -69,6 +72,9 @@ impl DeathHolds {
         code.set(1, 1);
         code.fetch_add(HELD, 0, 1);
         let too_many = code.jump(Condition::Greater, 1, at_once as i32 - 1);
+        code.call(Helper::Time);
+        code.add(0, LONGEST.as_nanos() as i32);
+        code.store(FRAME, UNTIL, 0);
         let wait = code.call_in_loop(THREAD);
         code.land(too_many);
         code.set(1, -1);
@@ -82,21 +88,23 @@ impl DeathHolds {
     /// Writes the waiting function: it returns 1, which ends the loop, when the thread has been let go or the time is
     /// over.
     fn keep_waiting(&self, code: &mut Code) {
-        const UNTIL: Reg = 6;
+        const STATE: Reg = 6;
+        code.copy(STATE, 2);
         code.load_map(1, &self.0);
         code.call(Helper::MapLookup);
         let still = code.jump(Condition::NotEqual, 0, 0);
         code.leave_with(1);
         code.land(still);
-        code.load(UNTIL, 0, 0);
         code.call(Helper::Time);
-        let in_time = code.jump_on(Condition::Greater, UNTIL, 0);
+        code.load(1, STATE, UNTIL - THREAD);
+        let in_time = code.jump_on(Condition::Greater, 1, 0);
         code.leave_with(1);
         code.land(in_time);
         code.leave();
     }
 }
 
-/// Offsets on the program's stack.
-const THREAD: i16 = -8;
-const KEY: i16 = -16;
+/// Offsets on the program's stack; the waiting function reads the first two.
+const THREAD: i16 = -16;
+const UNTIL: i16 = -8;
+const KEY: i16 = -24;

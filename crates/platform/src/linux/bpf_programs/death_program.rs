@@ -12,10 +12,7 @@ use super::{
 };
 use crate::{FAULT_SIGNALS, linux::arch};
 use snapshot::Registers;
-use std::{os::fd::OwnedFd, time::Duration};
-
-/// How long after its fault a thread is held at most, if nobody lets it go on. It keeps its processor meanwhile.
-const LONGEST_HOLD: Duration = Duration::from_millis(20);
+use std::os::fd::OwnedFd;
 
 /// The delivery of a signal without a handler to a thread.
 #[derive(Clone, Debug, PartialEq)]
@@ -146,8 +143,5 @@ fn hold_if_it_faults(code: &mut Code, pids: &Pids, holds: &DeathHolds) {
     code.shift_right(1, 32);
     code.store(FRAME, WORD, 1);
     pids.put(code, WORD);
-    code.call(Helper::Time);
-    code.add(0, LONGEST_HOLD.as_nanos() as i32);
-    code.store(FRAME, WORD, 0);
-    holds.put(code, at(THREAD), WORD);
+    holds.put(code, at(THREAD));
 }

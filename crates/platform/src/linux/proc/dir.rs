@@ -1,7 +1,10 @@
 //! An open `/proc/PID`: files are opened relative to it, so that they never are those of another
 //! process that got the pid.
 
-use super::stat::{self, Stat};
+use super::{
+    bounds,
+    stat::{self, Stat},
+};
 use crate::{Error, ErrorKind, Result};
 use rustix::fs::{MemfdFlags, Mode, OFlags, openat};
 use snapshot::ProcessKey;
@@ -12,9 +15,6 @@ use std::{
     os::fd::{AsFd, OwnedFd},
     sync::{Arc, Mutex, PoisonError},
 };
-
-/// How many bytes are read of a file of `/proc`: a hostile environment may be huge.
-const LARGEST_FILE: u64 = 256 << 20;
 
 /// An open `/proc/PID`. Reads fail with ESRCH when that process is gone.
 pub(crate) struct ProcDir {
@@ -87,7 +87,7 @@ impl ProcDir {
     /// Reads a file with facts of the process, as `status`, `cgroup` or `task/TID/comm`.
     pub(crate) fn read(&self, name: &str) -> io::Result<Vec<u8>> {
         match self.kept(name) {
-            Some(file) => read_from_start(file),
+            Some(file) => read_from_start(file, bounds::most(name)),
             None => read_file(&self.dir, name),
         }
     }
@@ -95,7 +95,7 @@ impl ProcDir {
     /// Reads a file with facts of the address space, as `maps` or `auxv`, from a living thread.
     pub(crate) fn read_living(&self, name: &str) -> io::Result<Vec<u8>> {
         match self.kept(name) {
-            Some(file) => read_from_start(file),
+            Some(file) => read_from_start(file, bounds::most(name)),
             None => read_file(&self.living().dir, name),
         }
     }
@@ -131,20 +131,16 @@ impl ProcDir {
         Ok(())
     }
 
-    /// Copies these files, which cannot be read when the process is gone. If one cannot be read
-    /// now, its older copy is kept.
+    /// Copies a file that cannot be read when the process is gone. If it cannot be read now, its older copy is kept.
     ///
     /// # Errors
-    /// If a file cannot be read, or is empty.
-    pub(crate) fn keep_copies(&mut self, names: &[&'static str]) -> io::Result<()> {
-        for name in names {
-            let text = read_file(&self.living().dir, name)?;
-            if text.is_empty() {
-                return Err(io::ErrorKind::NotFound.into());
-            }
-            self.keep_text(name, &text)?;
+    /// If the file cannot be read, or is empty.
+    pub(crate) fn keep_copy(&mut self, name: &'static str) -> io::Result<()> {
+        let text = read_file(&self.living().dir, name)?;
+        if text.is_empty() {
+            return Err(io::ErrorKind::NotFound.into());
         }
-        Ok(())
+        self.keep_text(name, &text)
     }
 
     /// Keeps the text of a file.
@@ -207,10 +203,10 @@ impl ProcDir {
     }
 }
 
-fn read_from_start(mut file: &File) -> io::Result<Vec<u8>> {
+fn read_from_start(mut file: &File, most: u64) -> io::Result<Vec<u8>> {
     file.seek(SeekFrom::Start(0))?;
     let mut bytes = Vec::new();
-    file.take(LARGEST_FILE).read_to_end(&mut bytes)?;
+    file.take(most).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -306,12 +302,17 @@ pub(crate) fn numbers_in(dir: impl AsFd, name: &str) -> io::Result<Vec<i32>> {
     Ok(numbers)
 }
 
-/// Reads a file below an open folder.
+/// Reads a file below an open folder, up to its [bound](bounds::most).
 pub(crate) fn read_file(dir: impl AsFd, name: &str) -> io::Result<Vec<u8>> {
+    read_file_up_to(dir, name, bounds::most(name))
+}
+
+/// Reads the beginning of a file below an open folder.
+pub(crate) fn read_file_up_to(dir: impl AsFd, name: &str, most: u64) -> io::Result<Vec<u8>> {
     let file: File = openat(dir, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?.into();
     // Most files fit into one page, and cost one read then.
     let mut bytes = Vec::with_capacity(4096);
-    file.take(LARGEST_FILE).read_to_end(&mut bytes)?;
+    file.take(most).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

@@ -3,6 +3,7 @@
 //! `/proc/PID` is opened once as a folder, and its files relative to that, so that a recycled pid
 //! is never mistaken for the process.
 
+pub(crate) mod bounds;
 mod dir;
 pub(crate) mod machine;
 pub(crate) mod smaps;
@@ -11,4 +12,6 @@ pub(crate) mod statm;
 pub(crate) mod status;
 pub(crate) mod values;
 
-pub(crate) use dir::{ProcDir, all_pids, link, numbers_in, open_dir, read_file, read_stat};
+pub(crate) use dir::{
+    ProcDir, all_pids, link, numbers_in, open_dir, read_file, read_file_up_to, read_stat,
+};

@@ -1,7 +1,7 @@
 //! The flags of memory regions in `/proc/PID/smaps` (proc_pid_smaps(5)).
 
 use snapshot::{Range, maps};
-use std::collections::HashMap;
+use std::{collections::HashMap, io::BufRead};
 
 /// The flags of regions that have any, by range.
 pub(crate) type SpecialFlags = HashMap<Range, Flags>;
@@ -45,6 +45,31 @@ impl SmapsReader {
     }
 }
 
+/// Reads the regions that have flags. Lines that cannot be read any more are left out.
+pub(crate) fn read(mut smaps: impl BufRead) -> SpecialFlags {
+    let (mut reader, mut line) = (SmapsReader::default(), Vec::new());
+    while smaps.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
+        reader.line(line.trim_ascii_end());
+        line.clear();
+    }
+    reader.special
+}
+
+/// Writes regions that have flags as [`read`] reads them.
+pub(crate) fn to_text(special: &SpecialFlags) -> Vec<u8> {
+    let mut text = String::new();
+    for (range, flags) in special {
+        let flag = |is_set: bool, name| if is_set { name } else { "" };
+        let device = flag(flags.device, " io");
+        let (dont_dump, hugetlb) = (flag(flags.dont_dump, " dd"), flag(flags.hugetlb, " ht"));
+        text += &format!(
+            "{:x}-{:x} ---p 00000000 00:00 0\nVmFlags:{device}{dont_dump}{hugetlb}\n",
+            range.start, range.end
+        );
+    }
+    text.into_bytes()
+}
+
 fn flags_of(text: &[u8]) -> Flags {
     let has = |flag: &[u8]| text.split(|&b| b == b' ').any(|word| word == flag);
     Flags {
@@ -74,6 +99,7 @@ mod tests {
             dont_dump: true,
             ..Flags::default()
         };
+        assert_eq!(read(&to_text(&reader.special)[..]), reader.special);
         assert_eq!(reader.special.len(), 1);
         assert_eq!(reader.special[&Range::new(0x2000, 0x3000)], dont_dump);
     }

@@ -1,0 +1,67 @@
+//! What a process of an ordinary user makes huge costs root next to nothing.
+//!
+//! The names of tests begin with the number of the fault that each of them found.
+
+use crate::{
+    dump_refuse::NOBODY,
+    support::{Child, Firstchance, Program, Run, compile, files_in, folder},
+};
+use std::process::Command;
+
+const HUGE_COMMAND_LINE: Program = Program::c("huge_command_line.c");
+const MIB: u64 = 1 << 20;
+
+fn with_huge_command_line() -> Child {
+    // Where an ordinary user may come to.
+    let program = compile(&HUGE_COMMAND_LINE);
+    let mut command = Command::new(NOBODY[0]);
+    command.args(&NOBODY[1..]).arg(program).arg("256");
+    let child = Child::start(&mut command);
+    assert_eq!(child.line(), "ready");
+    child
+}
+
+fn assert_small(run: &Run) {
+    assert!(run.peak_memory < 64 * MIB, "{run:#?}");
+}
+
+#[test]
+fn n31_a_command_line_of_256_mib_is_not_read_by_ps() {
+    let child = with_huge_command_line();
+    for arguments in [&["ps"][..], &["ps", "--json"]] {
+        let run = Firstchance::new(arguments).run_well();
+        assert!(run.stdout.contains(&child.pid().to_string()), "{run:#?}");
+        assert!(run.stdout.len() < 256 << 10, "{}", run.stdout.len());
+        assert_small(&run);
+    }
+}
+
+#[test]
+fn n31_a_command_line_of_256_mib_is_not_read_by_watches_and_dumps() {
+    let child = with_huge_command_line();
+    let pid = child.pid().to_string();
+    for (target, when) in [
+        ("*huge_command_line*", "unhandled exception"),
+        ("*huge_command_line*", "memory > 1TB"),
+    ] {
+        let folder = folder();
+        let running = Firstchance::new(&["watch", "--json", "--all", target, "--when", when, "-o"])
+            .arg(folder.path())
+            .spawn()
+            .until_it_says("\"event\":\"effective\"");
+        running.signal(libc::SIGINT);
+        let run = running.finish();
+        run.assert_code(7);
+        assert!(!run.events("watching").is_empty(), "{run:#?}");
+        assert_small(&run);
+    }
+    let folder = folder();
+    let run = Firstchance::new(&["dump", &pid, "-o"])
+        .arg(folder.path())
+        .run_well();
+    assert_small(&run);
+    let dump = &files_in(folder.path())[0];
+    let size = std::fs::metadata(dump).expect("a dump").len();
+    assert!(size < 16 * MIB, "{size}");
+    assert_small(&Firstchance::new(&["inspect"]).arg(dump).run_well());
+}
