@@ -7,10 +7,14 @@ use std::collections::HashSet;
 /// The regions of a `maps` file, ascending, and the number of lines that could not be read.
 pub fn parse(text: &[u8]) -> (Vec<Region>, usize) {
     let lines = text.split(|&b| b == b'\n').filter(|line| !line.is_empty());
-    let parsed: Vec<Option<Region>> = lines.map(parse_line).collect();
-    let bad = parsed.iter().filter(|region| region.is_none()).count();
-    let mut regions: Vec<Region> = parsed.into_iter().flatten().collect();
-    regions.sort_by_key(|region| region.range);
+    let mut bad = 0;
+    let read = |line| {
+        let region = parse_line(line);
+        bad += usize::from(region.is_none());
+        region
+    };
+    let mut regions: Vec<Region> = lines.filter_map(read).collect();
+    regions.sort_unstable_by_key(|region| region.range);
     classify(&mut regions);
     (regions, bad)
 }

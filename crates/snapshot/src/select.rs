@@ -154,11 +154,15 @@ fn triage(snapshot: &Snapshot, memory: &dyn Memory, extra: &[Range]) -> Vec<Rang
     ranges
 }
 
+/// How many images' headers are in a small dump: a process may map one file as an image thousands of times.
+const MOST_HEADERS: usize = 4096;
+
 /// What a debugger needs to find the modules: their headers, the dynamic loader's list, and the
 /// vdso, which is in no file.
 fn module_data(snapshot: &Snapshot, extra: &[Range]) -> Vec<Range> {
     let is_vdso = |region: &&Region| region.name == "[vdso]";
     let headers = snapshot.regions.iter().filter_map(header_page);
+    let headers = headers.take(MOST_HEADERS);
     let vdso = snapshot.regions.iter().filter(is_vdso).flat_map(safe_pages);
     let mut ranges: Vec<Range> = headers.chain(vdso.copied()).collect();
     ranges.extend(existing(snapshot, extra));

@@ -9,6 +9,7 @@ use crate::{
 use std::process::Command;
 
 const HUGE_COMMAND_LINE: Program = Program::c("huge_command_line.c");
+const MANY_NAMES: Program = Program::c("many_names.c");
 const MIB: u64 = 1 << 20;
 
 fn with_huge_command_line() -> Child {
@@ -67,4 +68,30 @@ fn n31_a_command_line_of_256_mib_is_not_read_by_watches_and_dumps() {
     let size = std::fs::metadata(dump).expect("a dump").len();
     assert!(size < 16 * MIB, "{size}");
     assert_small(&Firstchance::new(&["inspect"]).arg(dump).run_well());
+}
+
+/// Its memory map has 120 MB of text, and 15,000 images.
+#[test]
+fn n36_thirty_thousand_mappings_with_names_of_4_kib_make_no_huge_dump() {
+    let (folder, deep) = (folder(), folder());
+    let mut command = Command::new(compile(&MANY_NAMES));
+    let child = Child::start(command.arg("30000").current_dir(deep.path()));
+    assert_eq!(child.line(), "ready");
+    for kind in ["--mini", "--triage"] {
+        let run = Firstchance::new(&["dump", &child.pid().to_string(), kind, "--json", "-o"])
+            .arg(folder.path())
+            .run_well();
+        assert!(run.peak_memory < 128 * MIB, "{run:#?}");
+        let dump: serde_json::Value = serde_json::from_str(&run.stdout).expect("a record");
+        let warnings = dump["warnings"].to_string();
+        assert!(warnings.contains("names of"), "{dump:#?}");
+        assert!(warnings.contains("4096 images"), "{dump:#?}");
+        assert!(dump["bytes"].as_u64() < Some(64 * MIB), "{dump:#?}");
+        let path = dump["path"].as_str().expect("a path");
+        // All mappings are there, and the stack, which comes last.
+        let seen = Firstchance::new(&["inspect", "--json"])
+            .arg(path)
+            .run_well();
+        assert!(seen.stdout.contains("pause"), "{kind}");
+    }
 }

@@ -9,7 +9,7 @@ use super::{
     memory::LiveMemory,
     pages, probe_patches,
     proc::{
-        ProcDir, bounds, machine,
+        ProcDir, bounds, machine, map_text,
         smaps::{self, SpecialFlags},
     },
     shared_objects::{self, WithObjects},
@@ -205,12 +205,7 @@ impl LinuxTarget {
                 "{bad} lines of the memory map could not be understood"
             ));
         }
-        if text.len() as u64 == bounds::most("maps") {
-            warnings.push(format!(
-                "its memory map is longer than {} MiB: what lies behind is missing",
-                bounds::most("maps") >> 20
-            ));
-        }
+        warnings.extend(too_many(&regions));
         self.complete(&mut regions, before, &threads)
             .map_err(failed)?;
         let mut system = before.system.clone();
@@ -245,6 +240,20 @@ impl LinuxTarget {
         whole_vdso(regions);
         Ok(())
     }
+}
+
+/// Returns in sentences what is left out because there is too much of it.
+fn too_many(regions: &[Region]) -> Vec<Warning> {
+    let cut = regions.iter().filter(|r| r.name.starts_with(map_text::CUT));
+    let cut = match cut.count() {
+        0 => None,
+        count => Some(format!(
+            "the names of {count} mappings are cut: all names together are too long"
+        )),
+    };
+    let images = (facts::modules(regions).len() == bounds::IMAGES)
+        .then(|| format!("only the first {} images are listed", bounds::IMAGES));
+    cut.into_iter().chain(images).collect()
 }
 
 /// Returns the architecture of the program, by the registers of its first thread.

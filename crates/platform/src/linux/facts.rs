@@ -241,7 +241,8 @@ fn kind_of(name: &str) -> &str {
 /// alignment, not larger ones. Situation: node maps its own file a second time, terabytes away.
 const LARGEST_HOLE: u64 = 64 << 20;
 
-/// Returns the modules: runs of mappings of the same file of which one is executable, and the vDSO.
+/// Returns the modules: runs of mappings of the same file of which one is executable, and the vDSO; so many of them as
+/// [`bounds::IMAGES`] says.
 pub(crate) fn modules(regions: &[Region]) -> Vec<Module> {
     let mut modules: Vec<Module> = Vec::new();
     let mut last: Option<&Region> = None;
@@ -263,6 +264,7 @@ pub(crate) fn modules(regions: &[Region]) -> Vec<Module> {
         }
         last = Some(region);
     }
+    modules.truncate(bounds::IMAGES);
     modules
 }
 

@@ -4,76 +4,24 @@
 //! While the process is a zombie, the descriptor can be read. When its parent has waited for it, it can still be asked
 //! for single mappings (Linux 6.11).
 
-use super::sys::procmap::{ProcMapping, mapping_at};
+use super::proc::{bounds, map_text};
 use std::{
     fs::File,
-    io::{self, Read as _, Seek as _, SeekFrom, Write as _},
+    io::{self, Seek as _, SeekFrom},
 };
-
-/// The most mappings that are asked for one by one; the kernel allows 65,530 by default.
-const MOST: usize = 1 << 20;
 
 /// Returns the text of the map.
 ///
 /// # Errors
 /// If it cannot be had any more.
 pub(crate) fn read(mut maps: &File) -> io::Result<Vec<u8>> {
-    let mut text = Vec::new();
     let read = maps
         .seek(SeekFrom::Start(0))
-        .and_then(|_| maps.read_to_end(&mut text));
+        .and_then(|_| map_text::read(maps, bounds::most("maps")));
     match read {
-        Ok(count) if count > 0 => Ok(text),
-        _ => by_queries(maps),
+        Ok(text) if !text.is_empty() => Ok(text),
+        _ => map_text::by_queries(maps),
     }
-}
-
-fn by_queries(maps: &File) -> io::Result<Vec<u8>> {
-    let mut text = Vec::new();
-    let mut address = 0;
-    for _ in 0..MOST {
-        let Some(mapping) = mapping_at(maps, address)? else {
-            break;
-        };
-        add_line(&mut text, &mapping)?;
-        address = mapping.end;
-    }
-    match text.is_empty() {
-        true => Err(io::ErrorKind::NotFound.into()),
-        false => Ok(text),
-    }
-}
-
-/// Adds the line that `/proc/PID/maps` has for a mapping (proc_pid_maps(5)).
-fn add_line(text: &mut Vec<u8>, mapping: &ProcMapping) -> io::Result<()> {
-    let flag = |bit: u64, set, unset| if mapping.flags & bit != 0 { set } else { unset };
-    let ProcMapping {
-        start,
-        end,
-        offset,
-        device: (major, minor),
-        inode,
-        name,
-        ..
-    } = mapping;
-    let (r, w, x, s) = (
-        flag(1, 'r', '-'),
-        flag(2, 'w', '-'),
-        flag(4, 'x', '-'),
-        flag(8, 's', 'p'),
-    );
-    write!(
-        text,
-        "{start:08x}-{end:08x} {r}{w}{x}{s} {offset:08x} {major:02x}:{minor:02x} {inode} "
-    )?;
-    for byte in name {
-        match byte {
-            b'\n' => text.extend(b"\\012"),
-            byte => text.push(*byte),
-        }
-    }
-    text.push(b'\n');
-    Ok(())
 }
 
 #[cfg(test)]
@@ -83,7 +31,7 @@ mod tests {
     #[test]
     fn single_mappings_make_the_text_that_the_file_has() {
         let maps = File::open("/proc/self/maps").expect("our own map");
-        let asked = match by_queries(&maps) {
+        let asked = match map_text::by_queries(&maps) {
             Err(error) if error.raw_os_error() == Some(libc::ENOTTY) => return,
             asked => String::from_utf8(asked.expect("a map")).expect("text"),
         };

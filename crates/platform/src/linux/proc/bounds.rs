@@ -25,6 +25,10 @@ pub(crate) const COMMAND_LINE: u64 = 32 << 10;
 /// How many texts a command line or an environment is taken apart into: each takes memory of its own, however short it is.
 pub(crate) const TEXTS: usize = 32 << 10;
 
+/// How many images of a process are told. A process may map a file as an image thousands of times, each with a name and
+/// build-id to be found.
+pub(crate) const IMAGES: usize = 4096;
+
 /// How many descriptors of a process are told.
 pub(crate) const DESCRIPTORS: usize = 64 << 10;
 

@@ -2,7 +2,7 @@
 //! process that got the pid.
 
 use super::{
-    bounds,
+    bounds, map_text,
     stat::{self, Stat},
 };
 use crate::{Error, ErrorKind, Result};
@@ -310,6 +310,9 @@ pub(crate) fn read_file(dir: impl AsFd, name: &str) -> io::Result<Vec<u8>> {
 /// Reads the beginning of a file below an open folder.
 pub(crate) fn read_file_up_to(dir: impl AsFd, name: &str, most: u64) -> io::Result<Vec<u8>> {
     let file: File = openat(dir, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?.into();
+    if name == "maps" {
+        return map_text::read(&file, most);
+    }
     // Most files fit into one page, and cost one read then.
     let mut bytes = Vec::with_capacity(4096);
     file.take(most).read_to_end(&mut bytes)?;

@@ -6,6 +6,7 @@
 pub(crate) mod bounds;
 mod dir;
 pub(crate) mod machine;
+pub(crate) mod map_text;
 pub(crate) mod smaps;
 pub(crate) mod stat;
 pub(crate) mod statm;

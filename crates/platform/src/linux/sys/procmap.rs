@@ -50,13 +50,25 @@ const LONGEST_NAME: usize = 4096;
 
 /// Returns the mapping at `address`, or the next one; `None` if there is none.
 pub(crate) fn mapping_at(maps: &File, address: u64) -> io::Result<Option<ProcMapping>> {
-    let mut name = vec![0; LONGEST_NAME];
+    query(maps, address, vec![0; LONGEST_NAME])
+}
+
+/// As [`mapping_at`], without the name: to put the path of a file together takes most of the time.
+pub(crate) fn unnamed_mapping_at(maps: &File, address: u64) -> io::Result<Option<ProcMapping>> {
+    query(maps, address, Vec::new())
+}
+
+fn query(maps: &File, address: u64, mut name: Vec<u8>) -> io::Result<Option<ProcMapping>> {
+    let to = match name.is_empty() {
+        true => 0,
+        false => name.as_mut_ptr() as u64,
+    };
     let mut query = Query {
         size: size_of::<Query>() as u64,
         flags: COVERING_OR_NEXT,
         address,
-        name_size: LONGEST_NAME as u32,
-        name: name.as_mut_ptr() as u64,
+        name_size: name.len() as u32,
+        name: to,
         ..Query::default()
     };
     // SAFETY: the query has the kernel's layout and says its size. The name is written to `name`, which lives during

@@ -1,0 +1,205 @@
+//! Reading `maps` (proc_pid_maps(5)): every mapping, but names only as long as all of them together have room. A process
+//! may have 65,530 mappings with names of 4 KiB each, which would be 256 MB of text.
+
+use crate::linux::sys::procmap::{ProcMapping, mapping_at, unnamed_mapping_at};
+use snapshot::maps::parse_line;
+use std::{
+    collections::HashMap,
+    fs::File,
+    io::{self, BufRead, BufReader, Write as _},
+};
+
+/// How many bytes the names take together, before further ones are cut.
+const NAMES: usize = 4 << 20;
+
+/// How many bytes are left of the end of a name that is cut.
+const REST: usize = 64;
+
+/// What a name that was cut begins with. No path of the kernel's does.
+pub(crate) const CUT: &str = ".../";
+
+/// The most mappings that are asked for one by one; the kernel allows 65,530 by default.
+const MAPPINGS: usize = 1 << 20;
+
+/// How many files are named once names are cut.
+const FILES: usize = 1000;
+
+/// Reads the text, up to `most` bytes. Where names get too much, the rest is asked for mapping by mapping (Linux 6.11),
+/// because the kernel takes 40 µs to put together a path of 4 KiB, and would do so for each.
+pub(crate) fn read(maps: &File, most: u64) -> io::Result<Vec<u8>> {
+    let lines = BufReader::with_capacity(64 << 10, maps);
+    read_lines(lines, most, |address| {
+        let mut tails = HashMap::new();
+        from(maps, address, |mapping| {
+            name_tail(maps, mapping, &mut tails)
+        })
+    })
+}
+
+/// Asks for all mappings one by one.
+///
+/// # Errors
+/// If the kernel cannot be asked (before Linux 6.11), or there are none.
+pub(crate) fn by_queries(maps: &File) -> io::Result<Vec<u8>> {
+    let text = from(maps, 0, |mapping| {
+        let named = mapping_at(maps, mapping.start)?;
+        Ok(named.map(|named| named.name).unwrap_or_default())
+    })?;
+    match text.is_empty() {
+        true => Err(io::ErrorKind::NotFound.into()),
+        false => Ok(text),
+    }
+}
+
+fn read_lines(
+    mut lines: impl BufRead,
+    most: u64,
+    rest: impl Fn(u64) -> io::Result<Vec<u8>>,
+) -> io::Result<Vec<u8>> {
+    let (mut text, mut line, mut names) = (Vec::new(), Vec::new(), 0);
+    while lines.read_until(b'\n', &mut line)? > 0 && text.len() + line.len() <= most as usize {
+        let (fields, name) = line.split_at(start_of_name(&line));
+        let had_room = names <= NAMES;
+        names += name.len();
+        text.extend(fields);
+        text.extend(match names <= NAMES {
+            true => name.to_vec(),
+            false => cut(name),
+        });
+        if had_room && names > NAMES {
+            let end = parse_line(&line).map_or(0, |region| region.range.end);
+            if let Ok(rest) = rest(end) {
+                text.extend(rest);
+                break;
+            }
+        }
+        line.clear();
+    }
+    Ok(text)
+}
+
+/// Returns a name that is short enough as it is, else its end.
+fn cut(name: &[u8]) -> Vec<u8> {
+    match name.len() <= REST + CUT.len() {
+        true => name.to_vec(),
+        false => [CUT.as_bytes(), &name[name.len() - REST..]].concat(),
+    }
+}
+
+/// Asks for the mappings from an address on.
+fn from(
+    maps: &File,
+    mut address: u64,
+    mut name: impl FnMut(&ProcMapping) -> io::Result<Vec<u8>>,
+) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    for _ in 0..MAPPINGS {
+        let Some(mut mapping) = unnamed_mapping_at(maps, address)? else {
+            break;
+        };
+        mapping.name = name(&mapping)?;
+        add_line(&mut text, &mapping)?;
+        address = mapping.end;
+    }
+    Ok(text)
+}
+
+/// Returns the name of a mapping, cut; of a file that has been named before, without asking for it again.
+fn name_tail(
+    maps: &File,
+    mapping: &ProcMapping,
+    tails: &mut HashMap<((u32, u32), u64), Vec<u8>>,
+) -> io::Result<Vec<u8>> {
+    let file = (mapping.device, mapping.inode);
+    if let Some(tail) = tails.get(&file) {
+        return Ok(tail.clone());
+    }
+    if tails.len() >= FILES {
+        return Ok(CUT.into());
+    }
+    let named = mapping_at(maps, mapping.start)?;
+    let tail = named.map_or(Vec::new(), |named| cut(&named.name));
+    if mapping.inode != 0 {
+        tails.insert(file, tail.clone());
+    }
+    Ok(tail)
+}
+
+/// Adds the line that `/proc/PID/maps` has for a mapping (proc_pid_maps(5)).
+fn add_line(text: &mut Vec<u8>, mapping: &ProcMapping) -> io::Result<()> {
+    let flag = |bit: u64, set, unset| if mapping.flags & bit != 0 { set } else { unset };
+    let ProcMapping {
+        start,
+        end,
+        offset,
+        device: (major, minor),
+        inode,
+        name,
+        ..
+    } = mapping;
+    let (r, w, x, s) = (
+        flag(1, 'r', '-'),
+        flag(2, 'w', '-'),
+        flag(4, 'x', '-'),
+        flag(8, 's', 'p'),
+    );
+    write!(
+        text,
+        "{start:08x}-{end:08x} {r}{w}{x}{s} {offset:08x} {major:02x}:{minor:02x} {inode} "
+    )?;
+    for byte in name {
+        match byte {
+            b'\n' => text.extend(b"\\012"),
+            byte => text.push(*byte),
+        }
+    }
+    text.push(b'\n');
+    Ok(())
+}
+
+/// Returns where the name begins: after the fifth field, and blanks.
+fn start_of_name(line: &[u8]) -> usize {
+    let mut blanks = line.iter().enumerate().filter(|(_, byte)| **byte == b' ');
+    let Some((fifth, _)) = blanks.nth(4) else {
+        return line.len();
+    };
+    let rest = &line[fifth..];
+    fifth + rest.iter().take_while(|byte| **byte == b' ').count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIELDS: &str =
+        "7f0000000000-7f0000001000 r--p 00000000 08:01 9                          ";
+
+    /// On a kernel that cannot be asked.
+    fn lines(text: &str) -> Vec<u8> {
+        let rest = |_| Err(io::ErrorKind::Unsupported.into());
+        read_lines(text.as_bytes(), 32 << 20, rest).expect("a text")
+    }
+
+    #[test]
+    fn usual_maps_stay_as_they_are() {
+        let text = format!(
+            "{FIELDS}/tmp/a b (deleted)\n7f0000001000-7f0000002000 rw-p 00000000 00:00 0 \n"
+        );
+        assert_eq!(lines(&text), text.as_bytes());
+    }
+
+    #[test]
+    fn n36_all_mappings_are_there_however_long_their_names_are() {
+        let path = format!("/tmp/{}/file (deleted)", "d".repeat(4000));
+        let line = format!("{FIELDS}{path}\n");
+        let text = line.repeat(60_000);
+        let read = lines(&text);
+        assert!(read.len() < 16 << 20, "{}", read.len());
+        let (regions, bad) = snapshot::maps::parse(&read);
+        assert_eq!((regions.len(), bad), (60_000, 0));
+        let last = &regions[59_999];
+        assert!(last.name.starts_with(CUT) && last.name.ends_with("/file"));
+        assert!(last.deleted);
+        assert!(regions[0].name.starts_with("/tmp/d"));
+    }
+}
