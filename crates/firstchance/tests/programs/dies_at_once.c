@@ -2,7 +2,11 @@
 //
 //   dies_at_once THREADS    the child has so many threads more
 //   dies_at_once aborts     dies itself, of abort(), at once
+//   dies_at_once survives   sends itself a fault as the first process of a pid namespace, and lives on (root)
+#define _GNU_SOURCE
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,8 +33,27 @@ __attribute__((noinline)) static void dies_in_child(int threads, int number) {
     *(volatile char *)8 = text[0];
 }
 
+// The kernel delivers a signal that the first process of a namespace has blocked, and drops it then.
+static int survives(void) {
+    if (unshare(CLONE_NEWPID)) return 1;
+    if (fork() == 0) {
+        sigset_t fault;
+        sigemptyset(&fault);
+        sigaddset(&fault, SIGSEGV);
+        sigprocmask(SIG_BLOCK, &fault, NULL);
+        kill(getpid(), SIGSEGV);
+        sigprocmask(SIG_UNBLOCK, &fault, NULL);
+        _exit(7);
+    }
+    int status = 0;
+    wait(&status);
+    printf("%s\n", WIFEXITED(status) && WEXITSTATUS(status) == 7 ? "lives" : "died");
+    return 0;
+}
+
 int main(int count, char **arguments) {
     if (count > 1 && !strcmp(arguments[1], "aborts")) abort();
+    if (count > 1 && !strcmp(arguments[1], "survives")) return survives();
     char line[16];
     printf("ready\n");
     fflush(stdout);

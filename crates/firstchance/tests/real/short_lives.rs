@@ -73,6 +73,30 @@ fn n23_children_that_die_at_once_are_dumped_on_a_loaded_machine_with_all_their_t
     assert_each_child_is_dumped(20);
 }
 
+/// The first process of a pid namespace does not die of a signal that it has no handler for: no dump says that it did.
+#[test]
+fn n23_a_process_that_does_not_die_of_its_fault_is_not_caught() {
+    let (folder, programs) = (folder(), crate::support::folder());
+    let name = format!("survives{}", std::process::id());
+    let program = file_in(&programs, &name);
+    std::fs::copy(compile(&DIES), &program).expect("a copy");
+    let running = Firstchance::new(&["watch", "--json", "--wait", "--all", &name])
+        .args(&["--when", "unhandled exception", "-n", "1", "-o"])
+        .arg(folder.path())
+        .spawn()
+        .until_it_says("\"event\":\"effective\"");
+    let survives = Child::start(Command::new(&program).arg("survives"));
+    assert_eq!(survives.line(), "lives");
+    let mut dies = Child::that_crashes(&program, &["aborts"]);
+    let pid = dies.pid();
+    dies.wait();
+    let run = running.finish();
+    run.assert_code(0);
+    let dumps = run.events("dump");
+    assert_eq!(dumps.len(), 1, "{run:#?}");
+    assert_eq!(dumps[0]["pid"], pid, "{run:#?}");
+}
+
 /// A program that is waited for by its name dies before it could be looked at.
 #[test]
 fn n23_a_program_that_is_waited_for_and_aborts_at_once_is_dumped() {

@@ -11,8 +11,15 @@ use std::{
 const MOST: Duration = Duration::from_millis(400);
 const PART: u32 = 20;
 
+/// Root has so many times as much: many services are his, and he need not attack anybody.
+const ROOT: u32 = 0;
+const OF_ROOT: u32 = 5;
+
 /// How many users are remembered.
 const MOST_USERS: usize = 1024;
+
+/// Who shares the time of all users that there is no room for.
+const OTHERS: u32 = u32::MAX;
 
 /// The time that each user has used up, as of a moment.
 #[derive(Default)]
@@ -21,24 +28,31 @@ pub(super) struct CatchBudget(HashMap<u32, (Duration, Instant)>);
 impl CatchBudget {
     /// Returns whether a user has time left.
     pub(super) fn allows(&self, user: u32, now: Instant) -> bool {
-        self.used(user, now) < MOST
+        self.used(self.account(user), now) < MOST
     }
 
     /// A user has used up some time.
     pub(super) fn spend(&mut self, user: u32, spent: Duration, now: Instant) {
-        let used = self.used(user, now) + spent;
         if self.0.len() >= MOST_USERS {
-            // Whoever has used nothing lately need not be remembered.
+            // Whoever has all his time again need not be remembered.
             let recent = now.checked_sub(MOST * PART);
             self.0.retain(|_, (_, at)| Some(*at) > recent);
         }
-        if self.0.len() < MOST_USERS || self.0.contains_key(&user) {
-            self.0.insert(user, (used, now));
+        let account = self.account(user);
+        let spent = if user == ROOT { spent / OF_ROOT } else { spent };
+        let used = self.used(account, now) + spent;
+        self.0.insert(account, (used, now));
+    }
+
+    fn account(&self, user: u32) -> u32 {
+        match self.0.contains_key(&user) || self.0.len() < MOST_USERS {
+            true => user,
+            false => OTHERS,
         }
     }
 
-    fn used(&self, user: u32, now: Instant) -> Duration {
-        let Some((used, at)) = self.0.get(&user) else {
+    fn used(&self, account: u32, now: Instant) -> Duration {
+        let Some((used, at)) = self.0.get(&account) else {
             return Duration::ZERO;
         };
         used.saturating_sub(now.saturating_duration_since(*at) / PART)
@@ -85,6 +99,19 @@ mod tests {
             let now = begin + Duration::from_millis(u64::from(user));
             budget.spend(user, SECOND, now);
         }
-        assert!(budget.0.len() <= MOST_USERS);
+        assert!(budget.0.len() <= MOST_USERS + 1);
+    }
+
+    #[test]
+    fn more_users_than_are_remembered_share_the_time_of_one() {
+        let (mut budget, now) = (CatchBudget::default(), Instant::now());
+        let caught = (0..100_000).filter(|user| {
+            let allowed = budget.allows(*user, now);
+            if allowed {
+                budget.spend(*user, SECOND, now);
+            }
+            allowed
+        });
+        assert!(caught.count() <= MOST_USERS + 1);
     }
 }

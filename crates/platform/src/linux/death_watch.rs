@@ -8,7 +8,7 @@
 use super::{
     bpf_programs::{Death, Deaths},
     facts, last_maps, pages,
-    proc::{ProcDir, smaps},
+    proc::{ProcDir, smaps, stat::KILLED},
     sys::{ptrace::SignalInfo, userfault::Pin, wake},
 };
 use rustix::param::page_size;
@@ -20,8 +20,11 @@ use std::{
 };
 
 /// How long to wait, at most, for all threads of a dying process to be reported.
-const DYING: Duration = Duration::from_millis(300);
+const REPORTING: Duration = Duration::from_millis(300);
 const POLL_INTERVAL: Duration = Duration::from_millis(2);
+
+/// How long it can take from the report until the kernel has marked the thread.
+const MARKED: Duration = Duration::from_millis(5);
 
 /// Files that are opened while the process lives, and can be read when it is gone.
 const KEPT: [&str; 3] = ["mem", "pagemap", "mountinfo"];
@@ -58,39 +61,47 @@ impl DeathWatch {
     /// If the kernel or our rights do not allow it, or the process has ended.
     pub(crate) fn begin(proc: &mut ProcDir) -> io::Result<Self> {
         let deaths = Deaths::of(proc.key.pid)?;
-        let watch = Self::with(proc, deaths)?;
+        let watch = Self::pin(proc, deaths)?;
+        keep_flags(proc)?;
+        proc.keep_copy("maps")?;
         watch.deaths.begin()?;
         Ok(watch)
     }
 
-    /// Keeps the address space of a process whose death has been reported already, and that stands for it.
+    /// Keeps the address space of a process whose death has been reported already. This is what cannot be done later:
+    /// [`DeathWatch::copy_at_death`] does the rest.
     ///
     /// # Errors
     /// As [`DeathWatch::begin`].
     pub(crate) fn at_death(proc: &mut ProcDir, deaths: Deaths) -> io::Result<Self> {
-        let watch = Self::with(proc, deaths)?;
+        proc.keep(&["smaps", "environ", "auxv"])?;
+        let watch = Self::pin(proc, deaths)?;
         Ok(Self {
             at_death: true,
             ..watch
         })
     }
 
-    fn with(proc: &mut ProcDir, deaths: Deaths) -> io::Result<Self> {
+    /// Copies the mappings of a process that was kept at its death, and may be gone by now.
+    ///
+    /// # Errors
+    /// If its parent has waited for it already, and the kernel cannot be asked for single mappings.
+    pub(crate) fn copy_at_death(&self, proc: &mut ProcDir) -> io::Result<()> {
+        proc.keep_text("maps", &last_maps::read(&self.maps)?)?;
+        keep_flags(proc)
+    }
+
+    fn pin(proc: &mut ProcDir, deaths: Deaths) -> io::Result<Self> {
         let program = proc.read_living("auxv")?;
         proc.keep(&KEPT)?;
-        let pin = Pin::new(proc.open_living("mem")?, readable_address(proc, &program)?)?;
-        proc.keep_copy("maps")?;
-        // What the process does not want in a dump must be known.
-        let flags = smaps::read(BufReader::new(proc.open_living("smaps")?));
-        proc.keep_text("smaps", &smaps::to_text(&flags))?;
         Ok(Self {
             deaths,
             at_death: false,
-            program,
             copied: Instant::now(),
             maps: proc.open_living("maps")?,
             maps_are_older: None,
-            _pin: pin,
+            _pin: Pin::new(proc.open_living("mem")?, readable_address(proc, &program)?)?,
+            program,
         })
     }
 
@@ -104,7 +115,8 @@ impl DeathWatch {
     /// Returns the deaths of all threads if the process has died, the thread that had the fault
     /// first. `None` if it lives.
     pub(crate) fn next(&mut self, proc: &mut ProcDir) -> Option<Vec<Death>> {
-        let Some(first) = self.deaths.next().filter(|death| is_deadly(death.signal)) else {
+        let is_its = |death: &Death| is_deadly(death.signal) && dies_of(proc, death.thread);
+        let Some(first) = self.deaths.next().filter(is_its) else {
             self.renew(proc);
             return None;
         };
@@ -113,7 +125,7 @@ impl DeathWatch {
             self.maps_are_older = maps.is_err().then(|| self.copied.elapsed());
         }
         proc.is_gone = true;
-        let end = Instant::now() + DYING;
+        let end = Instant::now() + REPORTING;
         let mut all = vec![first];
         while Instant::now() < end && has_living_thread(proc) {
             self.take(&mut all);
@@ -166,6 +178,38 @@ fn readable_address(proc: &ProcDir, program: &[u8]) -> io::Result<u64> {
         .find_map(|region| region.private_pages.first());
     own.map(|range| range.start)
         .ok_or_else(|| io::Error::other("it has no memory of its own"))
+}
+
+/// Keeps what the process does not want in a dump.
+fn keep_flags(proc: &mut ProcDir) -> io::Result<()> {
+    let flags = smaps::read(BufReader::new(proc.open_living("smaps")?));
+    proc.keep_text("smaps", &smaps::to_text(&flags))
+}
+
+/// Returns whether a process dies with this thread. A report is about a pid: that may be another process's by now. And the
+/// first process of a pid namespace does not die of each signal that has no handler.
+pub(crate) fn dies_of(proc: &ProcDir, thread: i32) -> bool {
+    let end = Instant::now() + MARKED;
+    loop {
+        if is_marked(proc, thread) {
+            return true;
+        }
+        if Instant::now() >= end {
+            return false;
+        }
+        wake::sleep(&[], Some(Instant::now() + MARKED / 5));
+    }
+}
+
+/// Returns whether the kernel has marked the thread as killed, or where it is gone, any other, or all are gone.
+fn is_marked(proc: &ProcDir, thread: i32) -> bool {
+    if let Ok(stat) = proc.thread_stat(thread) {
+        return stat.flags & KILLED != 0;
+    }
+    let others = proc.tasks().unwrap_or_default();
+    let stats = others.iter().filter_map(|tid| proc.thread_stat(*tid).ok());
+    let living: Vec<_> = stats.filter(|stat| !stat.has_ended()).collect();
+    living.is_empty() || living.iter().any(|stat| stat.flags & KILLED != 0)
 }
 
 /// Returns whether a signal without a handler ends the process.

@@ -1,16 +1,17 @@
 //! Processes that die of a fault while nobody follows them.
 //!
 //! A process that lives for milliseconds, or that crashes before it could be looked at, is [caught](Caught) at its
-//! death: the kernel holds the thread that dies for a moment. A thread of ours keeps the address space meanwhile, reads
-//! what only a living process tells, lets it die, and reports it. Whoever follows it then finds its death here.
+//! death: the kernel holds the thread that dies for a moment. A thread of ours keeps the address space meanwhile, before
+//! all other threads; an ordinary one reads the rest, lets the process die, and reports it. Whoever follows it then finds
+//! its death here.
 
 use super::{
-    bpf_programs::{Catcher, Caught},
+    bpf_programs::{Catcher, Caught, HeldThread},
     catch_budget::CatchBudget,
-    death_watch::DeathWatch,
+    death_watch::{self, DeathWatch},
     facts, list,
-    proc::{self, ProcDir, status},
-    sys::priority::{processors, raise_priority_of_all, stay_on},
+    proc::{self, ProcDir, bounds, status},
+    sys::priority::{lower, processors, raise_priority_of_all, stay_on, this_thread},
 };
 use crate::{Facts, HostEvent, HostSink, ProcessEntry};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -26,14 +27,25 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// How long it can take from a death until the process begins to be looked at: its thread is not held for longer. And how
+/// long that can take.
+const BEGIN: Duration = Duration::from_millis(30);
+const LOOK: Duration = Duration::from_secs(5);
+
+/// What may be read of a process before all other threads get to run: page tables of so many bytes, which have room for
+/// half a gigabyte of memory, and so many descriptors.
+const SMALL_TABLES: u64 = 1 << 20;
+const FEW_DESCRIPTORS: u64 = 100;
+
+/// For how long a user is refused at least.
+const REFUSED: Duration = Duration::from_millis(200);
+
 /// How many threads wait, each on a processor of its own.
 const MOST_THREADS: usize = 8;
 
-/// How long it can take from a death until the process is kept: its thread is not held for longer than this.
-const LONGEST: Duration = Duration::from_millis(30);
-
-/// How many dead processes are kept at once: each has its whole memory still.
+/// How many dead processes are kept at once, and of one user: each has its whole memory still.
 const MOST: usize = 64;
+const MOST_OF_USER: usize = 16;
 
 /// A process that has died, or is about to.
 pub(crate) struct Dying {
@@ -46,9 +58,17 @@ pub(crate) struct Dying {
     process: OwnedFd,
 }
 
-static KEPT: Mutex<Option<HashMap<ProcessKey, Dying>>> = Mutex::new(None);
-/// Told when there is one more.
-static PUT: Condvar = Condvar::new();
+/// Those that were caught and that nobody follows yet.
+#[derive(Default)]
+struct Stash {
+    kept: HashMap<ProcessKey, Dying>,
+    /// The pids and users of those that are looked at now.
+    coming: HashMap<u32, u32>,
+}
+
+static STASH: Mutex<Option<Stash>> = Mutex::new(None);
+/// Told when the stash has changed.
+static CHANGED: Condvar = Condvar::new();
 static BUDGET: Mutex<Option<CatchBudget>> = Mutex::new(None);
 static CATCHING: AtomicBool = AtomicBool::new(false);
 
@@ -72,23 +92,53 @@ pub(crate) fn catch(sink: &HostSink) -> io::Result<()> {
     Ok(())
 }
 
-/// Keeps what is caught, for ever. The thread that is held has its processor for itself: whoever is woken on another one
-/// is there in time.
-fn keep_all(processor: usize, catcher: &Catcher, sink: &HostSink) {
-    // Where this processor has gone, the thread runs on any.
-    let _ = stay_on(processor);
-    raise_priority_of_all();
-    loop {
-        if let Some(caught) = catcher.wait() {
-            keep(caught, sink);
-        }
-    }
-}
-
 /// Checks whether the kernel and our rights allow that.
 pub(crate) fn is_possible() -> io::Result<()> {
     enough_processors()?;
     Catcher::is_possible()
+}
+
+/// Returns whether processes are caught at their death.
+pub(crate) fn is_catching() -> bool {
+    CATCHING.load(Ordering::Acquire)
+}
+
+/// Takes a process that was caught, to follow it.
+pub(crate) fn take(key: ProcessKey) -> Option<Dying> {
+    stash().get_or_insert_default().kept.remove(&key)
+}
+
+/// As [`take`], of a process that has ended and may be being caught: it is waited for as long as that can take.
+pub(crate) fn take_soon(key: ProcessKey) -> Option<Dying> {
+    if !is_catching() {
+        return None;
+    }
+    let is_kept = |stash: &Stash| stash.kept.contains_key(&key);
+    wait(BEGIN, &|stash| {
+        is_kept(stash) || stash.coming.contains_key(&key.pid)
+    });
+    wait(LOOK, &|stash| {
+        is_kept(stash) || !stash.coming.contains_key(&key.pid)
+    });
+    take(key)
+}
+
+/// Waits until something is true of the stash, but not for ever.
+fn wait(limit: Duration, until: &dyn Fn(&Stash) -> bool) {
+    let waits = |stash: &mut Option<Stash>| !until(stash.get_or_insert_default());
+    drop(CHANGED.wait_timeout_while(stash(), limit, waits));
+}
+
+/// Forgets a process that nobody wants to follow.
+pub(crate) fn forget(key: ProcessKey) {
+    drop(take(key));
+}
+
+/// Returns a pidfd of a process that was caught.
+pub(crate) fn process(key: ProcessKey) -> Option<OwnedFd> {
+    let mut stash = stash();
+    let dying = stash.get_or_insert_default().kept.get(&key)?;
+    dying.process.try_clone().ok()
 }
 
 /// Returns the processors at which we wait, two at least.
@@ -100,51 +150,168 @@ fn enough_processors() -> io::Result<Vec<usize>> {
     }
 }
 
-/// Returns whether processes are caught at their death.
-pub(crate) fn is_catching() -> bool {
-    CATCHING.load(Ordering::Acquire)
-}
-
-/// Takes a process that was caught, to follow it.
-pub(crate) fn take(key: ProcessKey) -> Option<Dying> {
-    kept().get_or_insert_default().remove(&key)
-}
-
-/// As [`take`], of a process that may be being caught: it is waited for as long as that can take.
-pub(crate) fn take_soon(key: ProcessKey) -> Option<Dying> {
-    if !is_catching() {
-        return None;
+/// Keeps what is caught, for ever. The thread that is held has its processor for itself: whoever is woken on another one
+/// is there in time.
+fn keep_all(processor: usize, catcher: &Catcher, sink: &HostSink) {
+    // Where this processor has gone, the thread runs on any.
+    let _ = stay_on(processor);
+    raise_priority_of_all();
+    let mut refused = Vec::new();
+    loop {
+        let until = refused.iter().map(|(_, until)| *until).min();
+        let caught = catcher.wait(until);
+        refused.retain(|(user, _)| {
+            let is_refused = !has_time_left(*user, Instant::now());
+            if !is_refused {
+                catcher.allow(*user);
+            }
+            is_refused
+        });
+        if let Some(user) = caught.and_then(|caught| keep(caught, sink)) {
+            catcher.refuse(user);
+            refused.push((user, Instant::now() + REFUSED));
+        }
     }
-    let is_missing =
-        |all: &mut Option<HashMap<_, _>>| !all.get_or_insert_default().contains_key(&key);
-    let waited = PUT.wait_timeout_while(kept(), LONGEST, is_missing);
-    let (mut all, _) = waited.unwrap_or_else(PoisonError::into_inner);
-    all.get_or_insert_default().remove(&key)
 }
 
-/// Forgets a process that nobody wants to follow.
-pub(crate) fn forget(key: ProcessKey) {
-    drop(take(key));
-}
-
-/// Returns a pidfd of a process that was caught.
-pub(crate) fn process(key: ProcessKey) -> Option<OwnedFd> {
-    let mut kept = kept();
-    let dying = kept.get_or_insert_default().get(&key)?;
-    dying.process.try_clone().ok()
-}
-
-/// Keeps a process that was caught, unless its user has used up our time.
-fn keep(caught: Caught, sink: &HostSink) {
+/// Keeps a process that was caught, as far as that cannot wait. Returns its user if he has used up our time.
+fn keep(caught: Caught, sink: &HostSink) -> Option<u32> {
     let start = Instant::now();
     // One that is gone by now is not kept either.
-    let Some(user) = user_of(caught.pid).filter(|user| has_time_left(*user, start)) else {
-        return;
-    };
-    keep_in_any_case(caught, sink);
-    let mut budget = budget();
-    let budget = budget.get_or_insert_default();
-    budget.spend(user, start.elapsed(), Instant::now());
+    let user = user_of(caught.pid)?;
+    if has_time_left(user, start) && come(caught.pid, user) {
+        let pid = caught.pid;
+        match caught.pin() {
+            Some(pinned) if is_small(&pinned.proc) => pinned.look(pid, sink),
+            Some(pinned) => {
+                let sink = sink.clone();
+                std::thread::spawn(move || {
+                    lower(this_thread());
+                    pinned.look(pid, &sink);
+                });
+            }
+            // It was killed while it was looked at, or cannot be kept: it dies as without us.
+            None => gone(pid),
+        }
+    }
+    spend(user, start);
+    (!has_time_left(user, Instant::now())).then_some(user)
+}
+
+/// A process whose address space is kept, and of which nothing has been read yet.
+struct Pinned {
+    entry: ProcessEntry,
+    proc: ProcDir,
+    watch: DeathWatch,
+    process: OwnedFd,
+    held: HeldThread,
+}
+
+impl Caught {
+    /// Keeps the address space. What is read here has bounds, because no other thread gets this processor meanwhile.
+    fn pin(self) -> Option<Pinned> {
+        let entry = list::entry(self.pid).ok()?;
+        let mut proc = ProcDir::open(entry.key).ok()?;
+        let number = Pid::from_raw(self.pid as i32)?;
+        let process = pidfd_open(number, PidfdFlags::empty()).ok()?;
+        let watch = DeathWatch::at_death(&mut proc, self.deaths).ok()?;
+        keep_texts(&mut proc).ok()?;
+        death_watch::dies_of(&proc, self.thread).then_some(Pinned {
+            entry,
+            proc,
+            watch,
+            process,
+            held: self.held,
+        })
+    }
+}
+
+/// Returns whether everything that is read of a process can be read within a millisecond or two. The kernel looks at each
+/// entry of its page tables for that. Whoever reads it before all other threads keeps others from dying meanwhile, whom
+/// nobody would see: not as many can be held at once as may want to.
+fn is_small(proc: &ProcDir) -> bool {
+    let status = proc.read("status").unwrap_or_default();
+    let tables = status::bytes(&status, "VmPTE").is_some_and(|bytes| bytes <= SMALL_TABLES);
+    tables
+        && proc
+            .descriptors()
+            .is_some_and(|count| count <= FEW_DESCRIPTORS)
+}
+
+impl Pinned {
+    /// Reads the rest, which may take as long as the process has made it, and reports the process.
+    fn look(self, pid: u32, sink: &HostSink) {
+        let Self {
+            entry,
+            mut proc,
+            watch,
+            process,
+            held,
+        } = self;
+        let copied = watch.copy_at_death(&mut proc);
+        if copied.is_ok()
+            && let Ok(facts) = facts_at_death(&mut proc)
+        {
+            let dying = Dying {
+                proc,
+                watch,
+                facts,
+                process,
+            };
+            stash()
+                .get_or_insert_default()
+                .kept
+                .insert(entry.key, dying);
+            CHANGED.notify_all();
+            // Told before the end of the process can be.
+            sink(HostEvent::Dying(Box::new(entry)));
+        }
+        drop(held);
+        gone(pid);
+    }
+}
+
+/// Keeps small files, for when the process is gone before it has been looked at.
+fn keep_texts(proc: &mut ProcDir) -> io::Result<()> {
+    for name in ["stat", "status", "cgroup"] {
+        let text = proc.read(name)?;
+        proc.keep_text(name, &text)?;
+    }
+    let command_line = proc::read_file_up_to(proc.fd(), "cmdline", bounds::COMMAND_LINE)?;
+    proc.keep_text("cmdline", &command_line)?;
+    let exe = proc.link("exe").unwrap_or_default();
+    proc.keep_text("exe", exe.as_bytes())
+}
+
+fn facts_at_death(proc: &mut ProcDir) -> io::Result<Facts> {
+    let living = facts::gather(proc);
+    living
+        .ok()
+        .filter(|facts| !facts.modules.is_empty())
+        .map_or_else(
+            || {
+                proc.is_gone = true;
+                facts::gather(proc)
+            },
+            Ok,
+        )
+}
+
+/// Notes that a process is looked at. Returns whether there is room for it.
+fn come(pid: u32, user: u32) -> bool {
+    let mut stash = stash();
+    let stash = stash.get_or_insert_default();
+    let of_user = stash.coming.values().filter(|other| **other == user);
+    let has_room = stash.kept.len() + stash.coming.len() < MOST && of_user.count() < MOST_OF_USER;
+    if has_room {
+        stash.coming.insert(pid, user);
+    }
+    has_room
+}
+
+fn gone(pid: u32) {
+    stash().get_or_insert_default().coming.remove(&pid);
+    CHANGED.notify_all();
 }
 
 /// Returns who a process runs as. The owner of its folder would be root for one that has changed its user.
@@ -154,59 +321,20 @@ fn user_of(pid: u32) -> Option<u32> {
     status::ids(&status, "Uid").map(|(user, _)| user)
 }
 
+fn spend(user: u32, since: Instant) {
+    let now = Instant::now();
+    let spent = now.saturating_duration_since(since);
+    budget().get_or_insert_default().spend(user, spent, now);
+}
+
 fn has_time_left(user: u32, now: Instant) -> bool {
     budget().get_or_insert_default().allows(user, now)
-}
-
-fn keep_in_any_case(caught: Caught, sink: &HostSink) {
-    let Caught { pid, deaths, held } = caught;
-    let Ok((entry, dying)) = read(pid, |proc| DeathWatch::at_death(proc, deaths)) else {
-        // It was killed while it was looked at, or cannot be kept: it dies as without us.
-        return;
-    };
-    if put(entry.key, dying) {
-        // Told before the end of the process can be.
-        sink(HostEvent::Dying(Box::new(entry)));
-    }
-    drop(held);
-}
-
-fn read(
-    pid: u32,
-    watch: impl FnOnce(&mut ProcDir) -> io::Result<DeathWatch>,
-) -> io::Result<(ProcessEntry, Dying)> {
-    let gone = |error: crate::Error| io::Error::other(error.to_string());
-    let entry = list::entry(pid).map_err(gone)?;
-    let mut proc = ProcDir::open(entry.key).map_err(gone)?;
-    let number = Pid::from_raw(pid as i32).ok_or(io::ErrorKind::NotFound)?;
-    let process = pidfd_open(number, PidfdFlags::empty())?;
-    let watch = watch(&mut proc)?;
-    let facts = facts::gather(&proc)?;
-    let dying = Dying {
-        proc,
-        watch,
-        facts,
-        process,
-    };
-    Ok((entry, dying))
-}
-
-/// Keeps a process until somebody follows it. Returns whether there was room.
-fn put(key: ProcessKey, dying: Dying) -> bool {
-    let mut all = kept();
-    let all = all.get_or_insert_default();
-    let has_room = all.len() < MOST;
-    if has_room {
-        all.insert(key, dying);
-        PUT.notify_all();
-    }
-    has_room
 }
 
 fn budget() -> MutexGuard<'static, Option<CatchBudget>> {
     BUDGET.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn kept() -> MutexGuard<'static, Option<HashMap<ProcessKey, Dying>>> {
-    KEPT.lock().unwrap_or_else(PoisonError::into_inner)
+fn stash() -> MutexGuard<'static, Option<Stash>> {
+    STASH.lock().unwrap_or_else(PoisonError::into_inner)
 }

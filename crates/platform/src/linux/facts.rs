@@ -217,7 +217,11 @@ fn handles(proc: &ProcDir) -> Vec<Handle> {
 
 fn handle(proc: &ProcDir, number: i32) -> Option<Handle> {
     let name = link(proc.fd(), &format!("fd/{number}")).ok()?;
-    let info = proc.read(&format!("fdinfo/{number}")).unwrap_or_default();
+    let is_listing = LISTINGS.contains(&&name[..]);
+    let info = match is_listing {
+        true => Vec::new(),
+        false => proc.read(&format!("fdinfo/{number}")).unwrap_or_default(),
+    };
     let flags = status::field(&info, "flags").and_then(|text| u32::from_str_radix(text, 8).ok());
     Some(Handle {
         number: number as u64,
@@ -228,6 +232,15 @@ fn handle(proc: &ProcDir, number: i32) -> Option<Handle> {
         ..Handle::default()
     })
 }
+
+/// Descriptors of which `fdinfo` lists everything that they watch, which the kernel puts together as a whole, be it a
+/// million lines.
+const LISTINGS: [&str; 4] = [
+    "anon_inode:[eventpoll]",
+    "anon_inode:inotify",
+    "anon_inode:[fanotify]",
+    "anon_inode:[io_uring]",
+];
 
 fn kind_of(name: &str) -> &str {
     match name.split_once(':') {

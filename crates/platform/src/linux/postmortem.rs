@@ -120,7 +120,7 @@ fn given_pidfd(pid: u32, number: i32) -> Result<OwnedFd> {
         let what = format!("descriptor {number} {why}");
         Error::new(ErrorKind::NotPermitted, what)
     };
-    match handler::described_pid(number) {
+    match pid_of_descriptor(number) {
         Some(described) if described == i64::from(pid) => {
             handler::take_descriptor(number).ok_or_else(|| refuse("cannot be had"))
         }
@@ -132,10 +132,16 @@ fn given_pidfd(pid: u32, number: i32) -> Result<OwnedFd> {
     }
 }
 
-/// Returns the pid that a pidfd stands for; see [`handler::described_pid`].
+/// Returns the pid that a pidfd stands for: -1 if that process is gone.
 fn described_pid(pidfd: impl AsFd) -> Option<i64> {
     use std::os::fd::AsRawFd as _;
-    handler::described_pid(pidfd.as_fd().as_raw_fd())
+    pid_of_descriptor(pidfd.as_fd().as_raw_fd())
+}
+
+/// As [`described_pid`], by the number of a descriptor: `None` also if that is no pidfd.
+fn pid_of_descriptor(number: i32) -> Option<i64> {
+    let text = fs::read(format!("/proc/self/fdinfo/{number}")).ok()?;
+    status::field(&text, "Pid")?.parse().ok()
 }
 
 /// See [`Crashed::is_ourselves`](crate::Crashed::is_ourselves).

@@ -54,6 +54,11 @@ impl DeathHolds {
         code.put_entry(&self.0, thread, thread);
     }
 
+    /// Writes code that has it not be held.
+    pub(super) fn take_out(&self, code: &mut Code, thread: i16) {
+        code.delete_entry(&self.0, thread);
+    }
+
     /// Writes the program for `sched_process_exit(task *thread, bool is_last)`.
     fn program(&self, at_once: u32) -> Code {
         const HELD: Reg = 6;

@@ -116,8 +116,23 @@ pub(super) fn program(ring: &OwnedFd, pids: &Pids, holds: &DeathHolds) -> Code {
     code.copy(3, 0);
     code.read(AddressSpace::Kernel, at(REGISTERS), arch::PROBE_WORDS * 8);
     code.send(ring, at(0), BYTES);
+    let sent = code.jump(Condition::Equal, 0, 0);
+    let known = code.jump(Condition::Equal, UNKNOWN, 0);
+    // Nobody hears of it: what was set for it is undone.
+    put_pid(&mut code);
+    pids.take_out(&mut code, WORD);
+    holds.take_out(&mut code, at(THREAD));
+    code.land(known);
+    code.land(sent);
     code.leave();
     code
+}
+
+/// Puts the process's id where a map's key is.
+fn put_pid(code: &mut Code) {
+    code.load(1, FRAME, at(THREAD));
+    code.shift_right(1, 32);
+    code.store(FRAME, WORD, 1);
 }
 
 /// Looks for the process whose id is in register 0. Ends the program if it is not in the table, unless all others are
@@ -139,9 +154,8 @@ fn hold_if_it_faults(code: &mut Code, pids: &Pids, holds: &DeathHolds) {
     let faults = FAULT_SIGNALS.map(|signal| is(code, signal));
     code.leave();
     faults.into_iter().for_each(|jump| code.land(jump));
-    code.load(1, FRAME, at(THREAD));
-    code.shift_right(1, 32);
-    code.store(FRAME, WORD, 1);
+    pids.leave_if_refused(code, WORD);
+    put_pid(code);
     pids.put(code, WORD);
     holds.put(code, at(THREAD));
 }

@@ -19,8 +19,9 @@ use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        mpsc::{Receiver, Sender, channel},
+        mpsc::{Receiver, SyncSender, sync_channel},
     },
+    time::Instant,
 };
 
 /// The reports of deaths in one process.
@@ -30,11 +31,16 @@ pub(crate) struct Deaths {
     hub: &'static Hub,
 }
 
+/// How many of these can wait to be looked at. Each has a descriptor.
+const MOST_CAUGHT: usize = 128;
+
 /// The death of a process that nobody had waited for. The thread that dies stands until this is dropped, or for a tenth
 /// of a second.
 pub(crate) struct Caught {
     /// The process.
     pub(crate) pid: u32,
+    /// The thread.
+    pub(crate) thread: i32,
     /// What is reported of it, from this death on.
     pub(crate) deaths: Deaths,
     /// Dropped to let the thread go on.
@@ -64,7 +70,7 @@ struct Hub {
 
 /// Who is told of deaths that nobody had waited for.
 struct Catching {
-    to: Sender<Caught>,
+    to: SyncSender<Caught>,
     _link: OwnedFd,
 }
 
@@ -83,19 +89,30 @@ impl Catcher {
         super::expect_pids_of_the_machine()?;
         let hub = Hub::get()?;
         let link = hub.holds.begin(threads - 1)?;
-        let (to, caught) = channel();
+        let (to, caught) = sync_channel(MOST_CAUGHT);
         *hub.catching() = Some(Catching { to, _link: link });
         hub.pids.add_all()?;
         let caught = Mutex::new(caught);
         Ok(Self { hub, caught })
     }
 
-    /// Sleeps until there is a report. Returns a process, if that was of one that nobody waits for.
-    pub(crate) fn wait(&self) -> Option<Caught> {
+    /// Sleeps until there is a report, or `until` has come. Returns a process, if the report was of one that nobody waits
+    /// for.
+    pub(crate) fn wait(&self, until: Option<Instant>) -> Option<Caught> {
         self.next().or_else(|| {
-            wake::sleep(&[self.hub.ring.map.as_fd()], None);
+            wake::sleep(&[self.hub.ring.map.as_fd()], until);
             self.next()
         })
+    }
+
+    /// Catches no process of a user until [`Catcher::allow`].
+    pub(crate) fn refuse(&self, user: u32) {
+        self.hub.pids.refuse(user);
+    }
+
+    /// Catches processes of a user again.
+    pub(crate) fn allow(&self, user: u32) {
+        self.hub.pids.allow(user);
     }
 
     /// Checks whether the kernel allows it.
@@ -227,13 +244,17 @@ impl Hub {
 
     fn pass_on_one(&'static self, report: &DeathReport) {
         let held = report.held.map(|thread| HeldThread(self, thread));
-        // Without room for a descriptor it dies as it would have without us.
         let caught = held.and_then(|held| Some((held, Deaths::at(self, report.pid).ok()?)));
+        if report.held.is_some() && caught.is_none() {
+            // Without room for a descriptor it dies as it would have without us.
+            self.pids.remove(report.pid);
+        }
         self.deliver(report.pid, &report.death);
         if let (Some((held, deaths)), Some(catching)) = (caught, &*self.catching()) {
-            // Nobody listens any more when the run is over.
-            let _ = catching.to.send(Caught {
+            // Those that nobody comes to look at die as they would have without us.
+            let _ = catching.to.try_send(Caught {
                 pid: report.pid,
+                thread: report.death.thread,
                 deaths,
                 held,
             });

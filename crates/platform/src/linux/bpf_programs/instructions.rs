@@ -15,8 +15,10 @@ pub(super) const FRAME: Reg = 10;
 pub(super) enum Helper {
     MapLookup = 1,
     MapUpdate = 2,
+    MapDelete = 3,
     Time = 5,
     PidTgid = 14,
+    UserGroup = 15,
     CurrentName = 16,
     ReadUser = 112,
     PidTgidInNamespace = 120,
@@ -216,6 +218,14 @@ impl Code {
         self.add(3, value.into());
         self.set(4, 0);
         self.call(Helper::MapUpdate);
+    }
+
+    /// Removes the entry for the key at offset `key` of the stack.
+    pub(super) fn delete_entry(&mut self, map: &OwnedFd, key: i16) {
+        self.load_map(1, map);
+        self.copy(2, FRAME);
+        self.add(2, key.into());
+        self.call(Helper::MapDelete);
     }
 
     /// Jumps in any case.

@@ -2,7 +2,7 @@
 //! milliseconds and to detach it longer, one after the other on the whole machine: with a server that has a process for
 //! each connection, one program for each process held the machine up.
 
-use super::instructions::{Code, Condition, Reg};
+use super::instructions::{Code, Condition, FRAME, Helper, Reg};
 use crate::linux::sys::bpf;
 use std::{
     io,
@@ -15,6 +15,13 @@ const MOST: u32 = 1 << 17;
 
 /// The entry that stands for all processes. The kernel's idle threads have this id, and nobody else.
 const ALL: u32 = 0;
+
+/// What is added to a user's id for his entry.
+const OF_USERS: u64 = 1 << 32;
+
+fn key_of_user(user: u32) -> u64 {
+    OF_USERS + u64::from(user)
+}
 
 /// Where what one program needs is kept for the rest of the run, once it was needed.
 pub(super) type Once<T> = Mutex<Option<&'static T>>;
@@ -70,6 +77,32 @@ impl Pids {
         code.put_entry(&self.0, key, key);
     }
 
+    /// Has processes of a user that are not in the table not be reported on, until [`Pids::allow`].
+    pub(super) fn refuse(&self, user: u32) {
+        // Without room he is refused later, at a higher cost.
+        let _ = bpf::set(&self.0, key_of_user(user), 1);
+    }
+
+    pub(super) fn allow(&self, user: u32) {
+        let _ = bpf::remove(&self.0, key_of_user(user));
+    }
+
+    /// Writes code that ends the program if this thread's user is refused. `key` is the offset of a free word of the
+    /// stack.
+    pub(super) fn leave_if_refused(&self, code: &mut Code, key: i16) {
+        code.call(Helper::UserGroup);
+        code.store_half(FRAME, key, 0);
+        code.set(1, (OF_USERS >> 32) as i32);
+        code.store_half(FRAME, key + 4, 1);
+        code.lookup(&self.0, key);
+        code.leave_unless(Condition::Equal, 0, 0);
+    }
+
+    /// Writes code that takes the process whose id is at offset `key` of the stack out of the table.
+    pub(super) fn take_out(&self, code: &mut Code, key: i16) {
+        code.delete_entry(&self.0, key);
+    }
+
     /// Writes code that ends the program unless processes that are not in the table are reported on too. `key` is the
     /// offset of a free word of the stack.
     pub(super) fn leave_unless_all(&self, code: &mut Code, key: i16) {
@@ -80,7 +113,7 @@ impl Pids {
     /// Writes code that ends the program unless the process id in a register is in the table. `key` is the offset of a
     /// free word of the stack. Registers 0 to 5 lose their values.
     pub(super) fn leave_unless_in(&self, code: &mut Code, pid: Reg, key: i16) {
-        code.store(super::instructions::FRAME, key, pid);
+        code.store(FRAME, key, pid);
         code.lookup(&self.0, key);
         code.leave_unless(Condition::NotEqual, 0, 0);
     }

@@ -75,13 +75,15 @@ impl ProcDir {
 
     /// Reads `stat` of the process.
     pub(crate) fn stat(&self) -> io::Result<Stat> {
-        read_stat(&self.dir)
+        match self.kept("stat") {
+            Some(file) => parse_stat(&read_from_start(file, bounds::most("stat"))?),
+            None => read_stat(&self.dir),
+        }
     }
 
     /// Reads `stat` of a thread.
     pub(crate) fn thread_stat(&self, tid: i32) -> io::Result<Stat> {
-        let text = read_file(&self.dir, &format!("task/{tid}/stat"))?;
-        stat::parse(&text).ok_or_else(|| io::ErrorKind::InvalidData.into())
+        parse_stat(&read_file(&self.dir, &format!("task/{tid}/stat"))?)
     }
 
     /// Reads a file with facts of the process, as `status`, `cgroup` or `task/TID/comm`.
@@ -123,7 +125,6 @@ impl ProcDir {
 
     /// Opens these files of a living thread, for use when no thread lives any more.
     pub(crate) fn keep(&mut self, names: &[&'static str]) -> io::Result<()> {
-        self.kept.clear();
         for name in names {
             let file = self.open_living(name)?;
             self.kept.insert(name, file);
@@ -181,7 +182,13 @@ impl ProcDir {
 
     /// Returns the destination of a link of the process, as `exe`.
     pub(crate) fn link(&self, name: &str) -> io::Result<String> {
-        link(&self.living().dir, name)
+        match self.kept(name) {
+            Some(file) => {
+                let text = read_from_start(file, bounds::most(name))?;
+                Ok(String::from_utf8_lossy(&text).into_owned())
+            }
+            None => link(&self.living().dir, name),
+        }
     }
 
     /// Returns the folder itself.
@@ -236,7 +243,11 @@ pub(crate) fn all_pids() -> io::Result<Vec<i32>> {
 
 /// Reads and parses `stat` below an open folder.
 pub(crate) fn read_stat(dir: impl AsFd) -> io::Result<Stat> {
-    stat::parse(&read_file(dir, "stat")?).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    parse_stat(&read_file(dir, "stat")?)
+}
+
+fn parse_stat(text: &[u8]) -> io::Result<Stat> {
+    stat::parse(text).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
 /// Opens the folder of the first thread if that lives, else of another living thread.

@@ -32,6 +32,9 @@ impl Stat {
     }
 }
 
+/// The flag of threads that a signal has killed (`PF_SIGNALED` of `linux/sched.h`). They keep it when they have ended.
+pub(crate) const KILLED: u32 = 0x400;
+
 /// The flag of threads of the kernel (`PF_KTHREAD` of `linux/sched.h`).
 pub(crate) const KERNEL_THREAD: u32 = 0x0020_0000;
 

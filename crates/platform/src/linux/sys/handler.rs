@@ -1,19 +1,9 @@
-//! What the kernel's core handler needs for its own process: the pidfd that it was started with,
-//! and no core of itself.
+//! What the kernel's core handler needs for its own process: a descriptor that it was started with, and no core of itself.
 
 use std::{
-    fs, io,
+    io,
     os::fd::{FromRawFd, OwnedFd},
 };
-
-/// Returns the pid that a pidfd stands for: -1 if that process is gone, `None` if the descriptor is
-/// no pidfd.
-pub(crate) fn described_pid(number: i32) -> Option<i64> {
-    let text = fs::read(format!("/proc/self/fdinfo/{number}")).ok()?;
-    super::super::proc::status::field(&text, "Pid")?
-        .parse()
-        .ok()
-}
 
 /// Duplicates a descriptor that we were started with; `None` if it is not open.
 pub(crate) fn take_descriptor(number: i32) -> Option<OwnedFd> {

@@ -1,6 +1,9 @@
 //! The scheduling priority of threads that have to react within milliseconds, and where they run.
 
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use rustix::{
+    process::Pid,
+    thread::{CpuSet, sched_getaffinity, sched_setaffinity},
+};
 use std::io;
 
 /// Lets this OS thread stay on a processor.
@@ -32,6 +35,22 @@ pub(crate) fn raise_priority() {
 /// As [`raise_priority`], for the threads that this one starts too.
 pub(crate) fn raise_priority_of_all() {
     set_policy(libc::SCHED_FIFO);
+}
+
+/// Lets a thread run like all others again, on any processor.
+pub(crate) fn lower(thread: i32) {
+    let parameter = libc::sched_param { sched_priority: 0 };
+    // SAFETY: the parameter is a live local.
+    unsafe { libc::sched_setscheduler(thread, libc::SCHED_OTHER, &raw const parameter) };
+    let mut all = CpuSet::new();
+    (0..CpuSet::MAX_CPU).for_each(|processor| all.set(processor));
+    // One that has ended needs none.
+    let _ = sched_setaffinity(Pid::from_raw(thread), &all);
+}
+
+/// Returns the id of this thread.
+pub(crate) fn this_thread() -> i32 {
+    rustix::thread::gettid().as_raw_nonzero().get()
 }
 
 fn set_policy(policy: i32) {

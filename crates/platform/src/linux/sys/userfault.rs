@@ -5,13 +5,19 @@
 //! other address space. That address space therefore outlives its process for as long as we like,
 //! and is freed when we end, for whatever reason.
 
-use super::wake::{self, Wake};
+use super::{
+    priority,
+    wake::{self, Wake},
+};
 use std::{
     fs::File,
     io,
     os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd},
     os::unix::fs::FileExt,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicI32, Ordering},
+    },
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -26,13 +32,15 @@ const MISSING: u64 = 1;
 const PAGE: usize = 4096;
 
 /// How long the reading thread may take to come to sleep.
-const LIMIT: Duration = Duration::from_secs(1);
+const LIMIT: Duration = Duration::from_millis(100);
 
 /// An address space that is kept until this is dropped.
 pub(crate) struct Pin {
     faults: OwnedFd,
     page: usize,
     reader: Option<JoinHandle<()>>,
+    /// Whether the reader sleeps in the page fault, or has ended.
+    sleeps: bool,
 }
 
 impl Pin {
@@ -48,26 +56,33 @@ impl Pin {
         let range = [page as u64, PAGE as u64, MISSING, 0];
         control(&faults, REGISTER, &mut range.clone())?;
         let ended = Arc::new(Wake::new()?);
-        let tells = ended.clone();
+        let (tells, id) = (ended.clone(), Arc::new(AtomicI32::new(0)));
+        let own_id = id.clone();
         let reader = std::thread::spawn(move || {
+            own_id.store(priority::this_thread(), Ordering::Release);
             read_into(page, &mem, address);
             tells.wake();
         });
-        let pin = Self {
+        let mut pin = Self {
             faults,
             page,
             reader: Some(reader),
+            sleeps: false,
         };
         pin.wait_until_it_sleeps(&ended)?;
+        // It may be the last to leave the address space, which takes long if that is large.
+        priority::lower(id.load(Ordering::Acquire));
         Ok(pin)
     }
 
     /// Waits for the message of the page fault, which says that the reader sleeps now. It ends at once if there was
     /// nothing to read.
-    fn wait_until_it_sleeps(&self, ended: &Wake) -> io::Result<()> {
+    fn wait_until_it_sleeps(&mut self, ended: &Wake) -> io::Result<()> {
         let limit = Some(Instant::now() + LIMIT);
         wake::sleep(&[self.faults.as_fd(), ended.as_fd()], limit);
-        match has_message(&self.faults) {
+        let sleeps = has_message(&self.faults);
+        self.sleeps = sleeps || ended.take();
+        match sleeps {
             true => Ok(()),
             false => Err(io::Error::other("its address space cannot be kept")),
         }
@@ -81,7 +96,9 @@ impl Drop for Pin {
             ZERO_PAGE,
             &mut [self.page as u64, PAGE as u64, 0, 0],
         );
-        let read = self.reader.take().map(JoinHandle::join);
+        // One that waits in the other's memory instead, as for a page of a FUSE mount, is left to itself, with our page.
+        let reader = self.reader.take().filter(|_| self.sleeps);
+        let read = reader.map(JoinHandle::join);
         if matches!(read, Some(Ok(()))) {
             // SAFETY: our own page. The reader has ended, so nobody uses it any more.
             unsafe { libc::munmap(std::ptr::without_provenance_mut(self.page), PAGE) };
