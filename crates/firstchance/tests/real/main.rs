@@ -7,6 +7,7 @@
 mod support;
 
 mod bounds;
+mod cancelling;
 mod core_notes;
 mod deaths;
 mod debug_log;

@@ -39,6 +39,7 @@ mod list;
 mod mapped_files;
 mod memory;
 mod monitor;
+mod monitor_folder;
 mod namespace_init;
 mod open_mapped;
 mod own_memory;

@@ -49,8 +49,8 @@ struct Session {
     runner: Runner,
     show: Show,
     launched: Option<Launched>,
-    /// Makes this run known to `firstchance cancel`, with the pids that it watches.
-    monitor: Monitor,
+    /// Makes this run known to `firstchance cancel`, with the pids that it watches; `None` if that failed.
+    monitor: Option<Monitor>,
     /// Set when `firstchance cancel` asks this run to end.
     is_cancelled_by_pid: Arc<AtomicBool>,
     summary: RunSummary,
@@ -71,7 +71,8 @@ impl Session {
         let handle = runner.handle();
         platform::on_interrupt(move || handle.cancel())?;
         let is_cancelled_by_pid = Arc::new(AtomicBool::new(false));
-        let monitor = listen_for_cancel(runner.handle(), is_cancelled_by_pid.clone())?;
+        let monitor = listen_for_cancel(runner.handle(), is_cancelled_by_pid.clone());
+        let monitor = monitor.map_err(|error| show.warning(&error)).ok();
         let rules: Vec<Rule> = job.rules.iter().map(|(rule, _)| rule.clone()).collect();
         runner.add(job.rules, job.wait || launched.is_some())?;
         if let Some(launched) = &mut launched {
@@ -94,7 +95,10 @@ impl Session {
                 |event: &RunEvent| matches!(event, RunEvent::Watching(_) | RunEvent::Exited { .. });
             if events.iter().any(changes) {
                 let watched = self.runner.watched();
-                self.monitor.follow(watched.map(|key| key.pid));
+                let pids = watched.map(|key| key.pid);
+                if let Some(monitor) = &mut self.monitor {
+                    monitor.follow(pids);
+                }
             }
             for event in events {
                 record(
@@ -167,11 +171,11 @@ fn kind_of_failed_dump(error: &Error) -> ErrorKind {
 }
 
 /// Lets `firstchance cancel` end this run.
-fn listen_for_cancel(runner: RunnerHandle, asked: Arc<AtomicBool>) -> anyhow::Result<Monitor> {
-    Ok(Monitor::open(move |_| {
+fn listen_for_cancel(runner: RunnerHandle, asked: Arc<AtomicBool>) -> Result<Monitor, Error> {
+    Monitor::open(move |_| {
         asked.store(true, Ordering::Release);
         runner.cancel();
-    })?)
+    })
 }
 
 /// Fails if a rule about one process does not match exactly one. With `wait`, it may match none yet, which is

@@ -183,6 +183,16 @@ impl Show {
         }
     }
 
+    /// Shows what cannot be had, though the run goes on.
+    pub(crate) fn warning(&self, error: &platform::Error) {
+        let text = format!("Warning: {error}");
+        match &self.json {
+            // Not among the lines for programs.
+            Some(_) => eprintln!("{}", console::plain(&text)),
+            None => self.line(&console::plain(&text)),
+        }
+    }
+
     /// Shows that a file was deleted that an earlier run had left behind when it was killed.
     pub(crate) fn cleared(&self, path: &Path) {
         let path = path.display().to_string();
