@@ -19,6 +19,7 @@ mod file;
 mod flags;
 mod lists;
 mod modules;
+mod names;
 mod process_streams;
 mod read;
 mod rebuild;

@@ -5,7 +5,7 @@ mod process;
 mod space;
 mod threads;
 
-use super::file::File;
+use super::{file::File, names};
 use minidump::system_info::Os;
 use minidump::{MinidumpException, MinidumpSystemInfo};
 use minidump_common::format::ProcessorArchitecture as Processor;
@@ -19,6 +19,7 @@ pub(super) fn snapshot(
     warnings: &mut Vec<Warning>,
 ) -> Snapshot {
     let system = system(minidump, warnings);
+    warnings.extend(names::not_read(minidump));
     let mut modules = space::modules(minidump);
     // The first one is the program's, whatever its address.
     let process = process::process(minidump, modules.first());
@@ -42,7 +43,7 @@ pub(super) fn snapshot(
         unloaded: space::unloaded(minidump),
         function_tables: vec![],
         regions,
-        handles: handles::handles(minidump),
+        handles: handles::handles(minidump, warnings),
         exception: exception.map(|(exception, _)| exception),
     }
 }

@@ -5,13 +5,13 @@ use crate::bytes::Take;
 use crate::minidump::file::File;
 use minidump_common::format::{MINIDUMP_HANDLE_DESCRIPTOR, MINIDUMP_STREAM_TYPE as Stream};
 use scroll::{LE, Pread};
-use snapshot::Handle;
+use snapshot::{Handle, Warning};
 
 /// The longest text, in bytes.
 const MOST_NAME: u32 = 65_534;
 
 /// `MINIDUMP_HANDLE_DATA_STREAM`, with descriptors of either kind.
-pub(super) fn handles(minidump: &File<'_>) -> Vec<Handle> {
+pub(super) fn handles(minidump: &File<'_>, warnings: &mut Vec<Warning>) -> Vec<Handle> {
     let stream = minidump.get_raw_stream(Stream::HandleDataStream as u32);
     let stream = stream.unwrap_or_default();
     let mut header = Take(stream);
@@ -19,12 +19,25 @@ pub(super) fn handles(minidump: &File<'_>) -> Vec<Handle> {
         return vec![];
     };
     let table = stream.get(start as usize..).unwrap_or_default();
-    table
+    let (mut room, mut handles) = (minidump.bytes.len(), Vec::new());
+    let descriptors = table
         .chunks_exact(size.max(32) as usize)
-        .take(count as usize)
-        .filter_map(|chunk| chunk.pread_with(0, LE).ok())
-        .map(|descriptor| handle(minidump, &descriptor))
-        .collect()
+        .take(count as usize);
+    for descriptor in descriptors.filter_map(|chunk| chunk.pread_with(0, LE).ok()) {
+        let handle = handle(minidump, &descriptor);
+        // All names may lie at one place, and would be gigabytes then.
+        let Some(left) = room.checked_sub(handle.name.len() + handle.kind.len()) else {
+            let read = handles.len();
+            let what = format!(
+                "the names of its handles are longer than the whole file: {read} of {count} were read"
+            );
+            warnings.push(what);
+            break;
+        };
+        room = left;
+        handles.push(handle);
+    }
+    handles
 }
 
 fn handle(minidump: &File<'_>, raw: &MINIDUMP_HANDLE_DESCRIPTOR) -> Handle {

@@ -1,6 +1,6 @@
 //! The modules and the address space.
 
-use crate::minidump::file::File;
+use crate::minidump::{file::File, names};
 use minidump::{
     CodeView as RawCodeView, MinidumpMemoryInfoList, MinidumpModule, MinidumpModuleList,
     MinidumpUnloadedModuleList, Module as _,
@@ -13,6 +13,9 @@ use snapshot::{CodeView, Module, Protection, Range, Region, RegionKind, Thread, 
 
 /// The modules, in the order of the file.
 pub(super) fn modules(minidump: &File<'_>) -> Vec<Module> {
+    if !names::fit(minidump, Stream::ModuleListStream) {
+        return Vec::new();
+    }
     let list = minidump.get_stream::<MinidumpModuleList>();
     let list = list.iter().flat_map(MinidumpModuleList::iter);
     list.map(module).collect()
@@ -20,6 +23,9 @@ pub(super) fn modules(minidump: &File<'_>) -> Vec<Module> {
 
 /// The unloaded modules, in the order of the file.
 pub(super) fn unloaded(minidump: &File<'_>) -> Vec<Module> {
+    if !names::fit(minidump, Stream::UnloadedModuleListStream) {
+        return Vec::new();
+    }
     let list = minidump.get_stream::<MinidumpUnloadedModuleList>();
     let list = list.iter().flat_map(MinidumpUnloadedModuleList::iter);
     list.map(|module| Module {

@@ -1,8 +1,10 @@
 //! The threads, by the list of threads, the list of names, and the list of times of Windows.
 
-use crate::minidump::{context, file::File};
+use crate::minidump::{context, file::File, names};
 use minidump::{MinidumpThreadInfoList, MinidumpThreadList, MinidumpThreadNames};
-use minidump_common::format::MINIDUMP_LOCATION_DESCRIPTOR as Location;
+use minidump_common::format::{
+    MINIDUMP_LOCATION_DESCRIPTOR as Location, MINIDUMP_STREAM_TYPE as Stream,
+};
 use snapshot::{Architecture, Thread, WallTime};
 use std::time::Duration;
 
@@ -10,9 +12,9 @@ pub(super) fn threads(minidump: &File<'_>, architecture: Architecture) -> Vec<Th
     let Ok(list) = minidump.get_stream::<MinidumpThreadList<'_>>() else {
         return vec![];
     };
-    let names = minidump
-        .get_stream::<MinidumpThreadNames>()
-        .unwrap_or_default();
+    let names = names::fit(minidump, Stream::ThreadNamesStream)
+        .then(|| minidump.get_stream::<MinidumpThreadNames>().ok());
+    let names = names.flatten().unwrap_or_default();
     let info = minidump.get_stream::<MinidumpThreadInfoList>().ok();
     let thread = |raw: &minidump::MinidumpThread<'_>| {
         let raw = &raw.raw;

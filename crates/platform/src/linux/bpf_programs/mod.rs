@@ -81,9 +81,9 @@ impl ThreadHolds {
         Ok(Self {
             pid,
             ring: Ring::new()?,
-            slots: SharedWords::new(&maps.slots, SLOTS as usize * 8, 0, true)?,
-            control: SharedWords::new(&maps.control, page, 0, true)?,
-            verdicts: SharedWords::new(&maps.verdicts, KINDS as usize * 16, 0, true)?,
+            slots: SharedWords::new(&maps.slots, SLOTS as usize * 8)?,
+            control: SharedWords::new(&maps.control, page)?,
+            verdicts: SharedWords::new(&maps.verdicts, KINDS as usize * 16)?,
             known: HashMap::new(),
             maps,
             probes: Vec::new(),

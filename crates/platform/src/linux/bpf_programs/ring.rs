@@ -5,12 +5,8 @@
 //! to which is written, and the data, which is mapped twice in a row so that no report wraps
 //! around.
 
-use crate::linux::sys::bpf::{self, SharedWords};
-use std::{
-    io,
-    os::fd::OwnedFd,
-    sync::atomic::{AtomicU64, Ordering},
-};
+use crate::linux::sys::bpf::{self, ReadWords, SharedWords};
+use std::{io, os::fd::OwnedFd, sync::atomic::Ordering};
 
 /// The size of the data in bytes, enough for a thousand reports; a power of two.
 const SIZE: u32 = 1 << 18;
@@ -24,7 +20,7 @@ pub(super) struct Ring {
     /// The map that programs write to.
     pub(super) map: OwnedFd,
     read: SharedWords,
-    rest: SharedWords,
+    rest: ReadWords,
     page: usize,
 }
 
@@ -33,8 +29,8 @@ impl Ring {
         let map = bpf::create_map(bpf::RING, 0, 0, SIZE, 0)?;
         let page = rustix::param::page_size();
         Ok(Self {
-            read: SharedWords::new(&map, page, 0, true)?,
-            rest: SharedWords::new(&map, page + 2 * SIZE as usize, page as u64, false)?,
+            read: SharedWords::new(&map, page)?,
+            rest: ReadWords::new(&map, page + 2 * SIZE as usize, page as u64)?,
             map,
             page,
         })
@@ -44,23 +40,31 @@ impl Ring {
     pub(super) fn next(&self) -> Option<Vec<u8>> {
         loop {
             let at = self.read.words()[0].load(Ordering::Acquire);
-            if at >= self.rest.words()[0].load(Ordering::Acquire) {
+            if at >= self.rest.load(0) {
                 return None;
             }
-            let data = &self.rest.words()[self.page / 8..];
-            let start = (at as usize & (SIZE as usize - 1)) / 8;
-            let head = data[start].load(Ordering::Acquire);
+            let start = (self.page + (at as usize & (SIZE as usize - 1))) / 8;
+            let head = self.rest.load(start);
             if head & BUSY != 0 {
                 return None;
             }
             let len = (head & 0x3fff_ffff) as usize;
-            let report = (head & DISCARDED == 0).then(|| bytes(&data[start + 1..], len));
+            let report = (head & DISCARDED == 0).then(|| self.bytes(start + 1, len));
             let end = at + 8 + len.next_multiple_of(8) as u64;
             self.read.words()[0].store(end, Ordering::Release);
             if report.is_some() {
                 return report;
             }
         }
+    }
+}
+
+impl Ring {
+    /// Copies `len` bytes from a word on.
+    fn bytes(&self, start: usize, len: usize) -> Vec<u8> {
+        let words = start..start + len.div_ceil(8);
+        let bytes = words.flat_map(|at| self.rest.load(at).to_ne_bytes());
+        bytes.take(len).collect()
     }
 }
 
@@ -73,10 +77,4 @@ pub(super) fn word(report: &[u8], at: usize) -> Option<u64> {
 pub(super) fn text(field: &[u8]) -> String {
     let text = field.split(|byte| *byte == 0).next();
     String::from_utf8_lossy(text.unwrap_or_default()).into_owned()
-}
-
-fn bytes(words: &[AtomicU64], len: usize) -> Vec<u8> {
-    let words = words.iter().take(len.div_ceil(8));
-    let bytes = words.flat_map(|word| word.load(Ordering::Relaxed).to_ne_bytes());
-    bytes.take(len).collect()
 }

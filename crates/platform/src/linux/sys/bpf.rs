@@ -3,7 +3,11 @@
 
 use super::btf;
 use rustix::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::{ffi::CStr, io, sync::atomic::AtomicU64};
+use std::{
+    ffi::CStr,
+    io,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 /// Commands of bpf(2) (`linux/bpf.h`).
 const MAP_CREATE: libc::c_long = 0;
@@ -228,12 +232,15 @@ unsafe impl Send for SharedWords {}
 unsafe impl Sync for SharedWords {}
 
 impl SharedWords {
-    /// Maps `bytes` bytes of a map or ring from `offset` on.
+    /// Maps `bytes` bytes of a map or ring.
     ///
     /// # Errors
     /// If the kernel refuses, or is out of memory.
-    pub(crate) fn new(map: &OwnedFd, bytes: usize, offset: u64, write: bool) -> io::Result<Self> {
-        let protection = libc::PROT_READ | if write { libc::PROT_WRITE } else { 0 };
+    pub(crate) fn new(map: &OwnedFd, bytes: usize) -> io::Result<Self> {
+        Self::map(map, bytes, 0, libc::PROT_READ | libc::PROT_WRITE)
+    }
+
+    fn map(map: &OwnedFd, bytes: usize, offset: u64, protection: i32) -> io::Result<Self> {
         // SAFETY: a new mapping at an address that the kernel chooses; no existing memory is
         // touched.
         let start = unsafe {
@@ -252,12 +259,30 @@ impl SharedWords {
         Ok(Self { start, bytes })
     }
 
-    /// Returns the words. Words that were mapped without `write` must not be stored to, which would
-    /// raise SIGSEGV.
+    /// Returns the words.
     pub(crate) fn words(&self) -> &[AtomicU64] {
         // SAFETY: the mapping is aligned to a page, has `bytes` bytes and lives as long as `self`.
         // The kernel's programs change its words meanwhile, which is allowed for atomics.
         unsafe { std::slice::from_raw_parts(self.start.cast(), self.bytes / 8) }
+    }
+}
+
+/// As [`SharedWords`], of memory that only the kernel may write to.
+pub(crate) struct ReadWords(SharedWords);
+
+impl ReadWords {
+    /// Maps `bytes` bytes of a ring from `offset` on.
+    ///
+    /// # Errors
+    /// As [`SharedWords::new`].
+    pub(crate) fn new(map: &OwnedFd, bytes: usize, offset: u64) -> io::Result<Self> {
+        SharedWords::map(map, bytes, offset, libc::PROT_READ).map(Self)
+    }
+
+    /// Reads a word. Loads of a word are the one atomic access that memory which cannot be written to allows
+    /// (`std::sync::atomic`, "Atomic accesses to read-only memory"); nobody gets a reference by which to do another.
+    pub(crate) fn load(&self, at: usize) -> u64 {
+        self.0.words()[at].load(Ordering::Acquire)
     }
 }
 

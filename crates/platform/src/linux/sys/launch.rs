@@ -77,14 +77,20 @@ fn hold(pid_fd: i32, go_fd: i32, our_end: i32) -> impl FnMut() -> io::Result<()>
         // locals of the length that is passed.
         unsafe {
             libc::setpgid(0, 0);
-            libc::write(pid_fd, pid.as_ptr().cast(), pid.len());
+            unless_interrupted(|| libc::write(pid_fd, pid.as_ptr().cast(), pid.len()));
             // The inherited copy of our end would keep the pipe open when we are gone.
             libc::close(our_end);
-            libc::read(go_fd, (&raw mut byte).cast(), 1);
+            // A signal must not let the program begin before the watch stands.
+            unless_interrupted(|| libc::read(go_fd, (&raw mut byte).cast(), 1));
         }
         restore_inherited();
         Ok(())
     }
+}
+
+/// Repeats a system call as long as a signal interrupts it. Safe between fork(2) and execve(2): it does not allocate.
+fn unless_interrupted(mut call: impl FnMut() -> isize) {
+    while call() < 0 && io::Error::last_os_error().raw_os_error() == Some(libc::EINTR) {}
 }
 
 impl Waiting {

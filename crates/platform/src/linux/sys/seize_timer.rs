@@ -12,8 +12,8 @@
 //! Test: `b15_a_target_that_becomes_another_program_is_let_go`.
 
 use std::{
-    cell::{Cell, RefCell},
     io, mem, ptr,
+    sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering},
     time::Duration,
 };
 
@@ -25,9 +25,42 @@ const MOST: usize = 256;
 
 thread_local! {
     /// Whether this OS thread is in a seize, so that the handler may act.
-    static SEIZING: Cell<bool> = const { Cell::new(false) };
+    static SEIZING: AtomicBool = const { AtomicBool::new(false) };
     /// The threads that the handler released.
-    static LET_GO: RefCell<Vec<i32>> = const { RefCell::new(Vec::new()) };
+    static LET_GO: LetGo = const { LetGo::new() };
+}
+
+/// A list to which the signal handler of the same thread adds: of atomics, because only those may be shared with a
+/// handler, and of a fixed size, because a handler must not allocate.
+struct LetGo {
+    count: AtomicUsize,
+    threads: [AtomicI32; MOST],
+}
+
+impl LetGo {
+    const fn new() -> Self {
+        Self {
+            count: AtomicUsize::new(0),
+            threads: [const { AtomicI32::new(0) }; MOST],
+        }
+    }
+
+    fn add(&self, thread: i32) {
+        let count = self.count.load(Ordering::Relaxed);
+        if let Some(free) = self.threads.get(count) {
+            free.store(thread, Ordering::Relaxed);
+            self.count.store(count + 1, Ordering::Release);
+        }
+    }
+
+    /// Returns the list, and clears it. The handler must not run meanwhile.
+    fn take(&self) -> Vec<i32> {
+        let count = self.count.swap(0, Ordering::Acquire);
+        let threads = self.threads[..count].iter();
+        threads
+            .map(|thread| thread.load(Ordering::Relaxed))
+            .collect()
+    }
 }
 
 /// A timer of this OS thread. It is deleted when this is dropped.
@@ -38,11 +71,6 @@ pub(crate) struct SeizeTimer {
 impl SeizeTimer {
     /// Makes the timer. If that fails, a seize may hang as it does without a timer.
     pub(crate) fn new() -> Self {
-        LET_GO.with_borrow_mut(|list| {
-            list.clear();
-            // The handler must not allocate.
-            list.reserve(MOST);
-        });
         Self {
             timer: make_timer().ok(),
         }
@@ -52,16 +80,11 @@ impl SeizeTimer {
     /// meanwhile.
     pub(crate) fn guard<T>(&self, seize: impl FnOnce() -> T) -> (T, Vec<i32>) {
         self.arm(TOO_LONG);
-        SEIZING.set(true);
+        SEIZING.with(|seizing| seizing.store(true, Ordering::Release));
         let result = seize();
-        SEIZING.set(false);
+        SEIZING.with(|seizing| seizing.store(false, Ordering::Release));
         self.arm(Duration::ZERO);
-        let let_go = LET_GO.with_borrow_mut(|list| {
-            let these = list.clone();
-            list.clear();
-            these
-        });
-        (result, let_go)
+        (result, LET_GO.with(LetGo::take))
     }
 
     /// Lets the timer send its signal every `period`; zero stops it.
@@ -113,23 +136,16 @@ fn make_timer() -> io::Result<libc::timer_t> {
     }
 }
 
-/// The signal handler. It makes only system calls, and uses only thread-locals that the interrupted
-/// code does not touch while `SEIZING` is set. It neither allocates nor locks.
+/// The signal handler. It makes only system calls, and uses only thread-locals of atomics, which need no
+/// initialisation. It neither allocates nor locks.
 extern "C" fn on_timer(_: libc::c_int) {
-    if !SEIZING.get() {
+    if !SEIZING.with(|seizing| seizing.load(Ordering::Acquire)) {
         return;
     }
     // SAFETY: the address of this thread's errno, which the interrupted code may be about to read.
     let errno = unsafe { *libc::__errno_location() };
     while let Some(tid) = let_go_of_one() {
-        LET_GO.with(|list| {
-            let Ok(mut list) = list.try_borrow_mut() else {
-                return;
-            };
-            if list.len() < list.capacity() {
-                list.push(tid);
-            }
-        });
+        LET_GO.with(|list| list.add(tid));
     }
     // SAFETY: as above.
     unsafe { *libc::__errno_location() = errno };
