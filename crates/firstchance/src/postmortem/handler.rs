@@ -40,7 +40,11 @@ pub(crate) fn handle(args: &HandlerArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn record(call: &Call) -> anyhow::Result<()> {
-    let Some(settings) = Settings::load()? else {
+    let good = Settings::load_good()?;
+    if let Some(mistake) = &good.mistake {
+        lost::log_mistake(mistake);
+    }
+    let Some(settings) = good.settings else {
         anyhow::bail!("there are no settings; `firstchance postmortem enable` makes them");
     };
     let _ = platform::failpoint("crash-begin");

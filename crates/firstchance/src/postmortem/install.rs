@@ -151,7 +151,7 @@ fn systemctl(words: &[&str]) {
 
 /// Registers again with the saved settings, as at boot.
 pub(crate) fn apply() -> anyhow::Result<ExitCode> {
-    let settings = Settings::load()?.filter(Settings::is_enabled);
+    let settings = Settings::load_good()?.settings.filter(Settings::is_enabled);
     let settings = settings.ok_or_else(not_enabled)?;
     platform::expect_guarded(&settings.program, Guard::Strict)?;
     platform::set_core_handler(&CoreHandler {
@@ -171,7 +171,7 @@ pub(crate) fn disable() -> anyhow::Result<ExitCode> {
     if is_windows() {
         return windows::disable();
     }
-    let settings = Settings::load()?.filter(Settings::is_enabled);
+    let settings = Settings::load_good()?.settings.filter(Settings::is_enabled);
     let mut settings = settings.ok_or_else(not_enabled)?;
     let now = platform::core_handler()?;
     let is_ours = now.pattern == settings.registered;
@@ -190,7 +190,10 @@ pub(crate) fn disable() -> anyhow::Result<ExitCode> {
     settings.registered.clear();
     settings.previous = settings::Previous::default();
     match settings.programs.is_empty() {
-        true => remove(Path::new(settings::FILE))?,
+        true => {
+            remove(Path::new(settings::FILE))?;
+            Settings::forget_good();
+        }
         false => settings.save()?,
     }
     let owner = owner(&platform::core_handler()?.pattern);

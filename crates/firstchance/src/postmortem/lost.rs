@@ -30,6 +30,13 @@ pub(super) fn log(pid: u32, error: &anyhow::Error) -> String {
     what
 }
 
+/// Writes to the system's log that the settings are not used as they are.
+pub(super) fn log_mistake(mistake: &platform::Error) {
+    platform::system_log(&format!(
+        "the last settings that made sense are used: {mistake}"
+    ));
+}
+
 /// The number of skipped crashes that a line means. The kernel logs `coredump: 17(name): over
 /// core_pipe_limit, skipping core dump` for up to ten crashes in five seconds, and before the next
 /// such line how many it left out: `coredump_pipe: 61 callbacks suppressed` (fs/coredump.c). The

@@ -8,24 +8,73 @@ use super::{
 use platform::{Error, ErrorKind, Result, Use};
 use std::path::Path;
 
+/// A copy of the settings as they were when they last made sense.
+const LAST_GOOD: &str = "/etc/firstchance/postmortem.last-good.toml";
+
+/// Settings that make sense.
+pub(crate) struct Good {
+    /// The settings; `None` if nothing was ever set.
+    pub(crate) settings: Option<Settings>,
+    /// What is wrong with those in the file, if these are older ones.
+    pub(crate) mistake: Option<Error>,
+}
+
 impl Settings {
     /// Reads the settings of this machine. Returns `None` if nothing was ever set.
     pub(crate) fn load() -> Result<Option<Self>> {
         if is_windows() {
             return local_dumps::load();
         }
-        let Some(bytes) = platform::read_guarded(Path::new(FILE))? else {
-            log::debug!("no settings: {FILE} does not exist");
-            return Ok(None);
+        load_from(FILE)
+    }
+
+    /// Reads the settings of this machine, or where somebody has made a mistake in them, the last that made sense: no crash
+    /// is lost for it.
+    ///
+    /// # Errors
+    /// If there are none that make sense.
+    pub(crate) fn load_good() -> Result<Good> {
+        let checked = |settings: Option<Self>| match &settings {
+            Some(some) => some.check().map(|()| settings),
+            None => Ok(None),
         };
-        log::debug!("settings from {FILE}");
-        let text = String::from_utf8_lossy(&bytes);
-        let settings = toml::from_str(&text);
-        settings.map(Some).map_err(|e| {
-            let e = e.to_string();
-            let what = format!("{FILE} is not as it should be: {}", e.trim_end());
-            Error::new(ErrorKind::Other, what)
-        })
+        match Self::load().and_then(checked) {
+            Ok(settings) => {
+                settings.iter().for_each(Self::keep_as_good);
+                let mistake = None;
+                Ok(Good { settings, mistake })
+            }
+            Err(mistake) if is_windows() => Err(mistake),
+            Err(mistake) => match load_from(LAST_GOOD) {
+                Ok(Some(settings)) => Ok(Good {
+                    settings: Some(settings),
+                    mistake: Some(mistake),
+                }),
+                _ => Err(mistake),
+            },
+        }
+    }
+
+    /// Forgets the copy of the settings.
+    pub(crate) fn forget_good() {
+        // Where there is none, nothing is left to do.
+        let _ = std::fs::remove_file(LAST_GOOD);
+    }
+
+    fn check(&self) -> Result<()> {
+        let mut all = self.programs.values().chain([&self.default]);
+        all.try_for_each(|own| self.resolve(own).map(drop))
+    }
+
+    fn keep_as_good(&self) {
+        let kept = load_from(LAST_GOOD).ok().flatten();
+        if !is_windows()
+            && kept.as_ref() != Some(self)
+            && let Ok(text) = toml::to_string(self)
+        {
+            // Whoever may not write there is not the handler.
+            let _ = platform::write_guarded(Path::new(LAST_GOOD), text.as_bytes(), Use::Read);
+        }
     }
 
     /// Writes the settings in place of those before.
@@ -37,6 +86,23 @@ impl Settings {
         let head = "# Written by `firstchance postmortem`; may be edited.\n";
         let text = format!("{head}{text}");
         let file = Path::new(FILE);
-        Ok(platform::write_guarded(file, text.as_bytes(), Use::Read)?)
+        platform::write_guarded(file, text.as_bytes(), Use::Read)?;
+        self.keep_as_good();
+        Ok(())
     }
+}
+
+fn load_from(file: &str) -> Result<Option<Settings>> {
+    let Some(bytes) = platform::read_guarded(Path::new(file))? else {
+        log::debug!("no settings: {file} does not exist");
+        return Ok(None);
+    };
+    log::debug!("settings from {file}");
+    let text = String::from_utf8_lossy(&bytes);
+    let settings = toml::from_str(&text);
+    settings.map(Some).map_err(|e| {
+        let e = e.to_string();
+        let what = format!("{file} is not as it should be: {}", e.trim_end());
+        Error::new(ErrorKind::Other, what)
+    })
 }

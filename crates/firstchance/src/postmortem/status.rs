@@ -17,7 +17,15 @@ pub(crate) fn status() -> anyhow::Result<ExitCode> {
         return windows::status();
     }
     let now = platform::core_handler()?;
-    let settings = Settings::load()?.filter(Settings::is_enabled);
+    let good = Settings::load_good()?;
+    if let Some(mistake) = &good.mistake {
+        console::print(&format!(
+            "WRONG SETTINGS:   {}",
+            console::plain(&mistake.to_string())
+        ))?;
+        console::print("                  The last settings that made sense are used.")?;
+    }
+    let settings = good.settings.filter(Settings::is_enabled);
     let Some(settings) = settings else {
         console::print("Postmortem dumps: off")?;
         console::print(&format!("Crashes go to:    {}", owner(&now.pattern)))?;
@@ -40,7 +48,7 @@ pub(crate) fn status() -> anyhow::Result<ExitCode> {
     for warning in &warnings {
         console::print(&format!("Warning:          {warning}"))?;
     }
-    Ok(match warnings.is_empty() {
+    Ok(match warnings.is_empty() && good.mistake.is_none() {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     })

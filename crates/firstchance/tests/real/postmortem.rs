@@ -372,6 +372,21 @@ fn e9_a_panic_in_a_dump_leaves_the_kernels_core() {
     assert!(told.contains("boom (place="), "{told}");
 }
 
+/// Somebody edits the settings and makes a mistake: crashes leave dumps as before, and the status says what is wrong.
+#[test]
+fn n38_with_a_mistake_in_the_settings_the_last_good_ones_stand() {
+    let file = "/etc/firstchance/postmortem.toml";
+    for mistake in ["type = 7 [", "[default]\ntype = \"huge\"\n"] {
+        let machine = Postmortem::enabled(&[]);
+        std::fs::write(file, mistake).unwrap();
+        machine.crash(&["mib=8", "end=segv"]);
+        let record = machine.record(&machine.only_dump());
+        assert_eq!(record["kind"], "full", "{record}");
+        let status = Firstchance::new(&["postmortem", "status"]).run();
+        status.assert_code(1).assert_says("WRONG SETTINGS");
+    }
+}
+
 /// The `core_pattern` that the settings require.
 fn registered() -> String {
     let text = std::fs::read_to_string("/etc/firstchance/postmortem.toml").unwrap();

@@ -15,6 +15,7 @@ const SETTINGS: [&str; 3] = [
     "fs/suid_dumpable",
 ];
 const FILE: &str = "/etc/firstchance/postmortem.toml";
+const LAST_GOOD: &str = "/etc/firstchance/postmortem.last-good.toml";
 /// A short path, because the kernel takes only 127 characters of a pattern.
 const PROGRAM: &str = "/usr/libexec/fc-test";
 /// The program that crashes.
@@ -52,6 +53,7 @@ impl Postmortem {
         std::fs::copy(compile(&CRASHES), &program).expect("a copy of the program");
         let before = std::fs::read(FILE).ok();
         let _ = std::fs::remove_file(FILE);
+        let _ = std::fs::remove_file(LAST_GOOD);
         Postmortem {
             folder: files.path().join("dumps"),
             before,
@@ -239,5 +241,6 @@ impl Drop for Postmortem {
             Some(text) => drop(std::fs::write(FILE, text)),
             None => drop(std::fs::remove_file(FILE)),
         }
+        let _ = std::fs::remove_file(LAST_GOOD);
     }
 }
