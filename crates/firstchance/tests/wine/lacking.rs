@@ -18,7 +18,7 @@ fn n28_a_clone_that_was_asked_for_and_not_had_is_said() {
     let path = files[0].to_str().expect("a plain path");
     let record = Firstchance::new(&["inspect", path]).run_well().stdout;
     assert!(record.contains(said), "{record}");
-    assert!(!dump(&["-mm"]).stdout.contains("clone"));
+    assert!(!dump(&["-mm"]).stdout.contains("no clone"));
 }
 
 /// A library that is called like .NET's runtime, in a process that was started before it or after.
