@@ -26,6 +26,13 @@ pub(crate) fn resolve(
 
 /// The one process that a target means now. Fails if there is none, or several.
 pub(crate) fn one_of(host: &dyn Host, target: &Target) -> anyhow::Result<ProcessKey> {
+    if let Target::Pid(pid) = target
+        && host.entry(*pid).is_ok_and(|entry| entry.kernel)
+    {
+        // It would be watched for ever: it has no memory, and no end.
+        let what = format!("process {pid} is a thread of the kernel and has no memory to dump");
+        return Err(Error::new(ErrorKind::NotPermitted, what).into());
+    }
     let keys = matching(host, target, &target.to_string(), false)?;
     Ok(keys[0])
 }

@@ -72,7 +72,7 @@ pub(super) fn read(arguments: &[String], dialect: Dialect) -> Result<Arguments, 
         let count = match switch.shape {
             Shape::Flag => 0,
             Shape::Values(names) => names.len(),
-            Shape::UpTo(most) => usize::from(is_own_number(switch, most, rest, &given, dialect)),
+            Shape::UpTo(most) => usize::from(is_own_number(switch, most, rest, &given, dialect)?),
             Shape::Word(word) => usize::from(rest.first().is_some_and(|w| w == word)),
             Shape::Rest(names) => rest.len().max(names.len()),
         };
@@ -111,19 +111,33 @@ fn refuse_unknown_switch(argument: &str) -> Result<(), UsageError> {
     )))
 }
 
-/// Whether the next argument is the optional number of `switch`, and not the target.
+/// Whether the next argument is the optional number of `switch`, and not the target. Fails if it can be neither: in `-r 6 77`
+/// the 6 is no number of clones, and would be a target with a file that is called 77.
 fn is_own_number(
     switch: &Switch,
     most: u32,
     rest: &[String],
     given: &Arguments,
     dialect: Dialect,
-) -> bool {
+) -> Result<bool, UsageError> {
     // In ProcDump for Linux, -e has no number.
     let has_number = dialect == Dialect::Windows || switch.id != Id::Exception;
-    let number = rest.first().and_then(|word| word.parse::<u32>().ok());
-    let fits = number.is_some_and(|number| (1..=most).contains(&number));
-    has_number && fits && (is_target_given(given) || target_follows(&rest[1..]))
+    let Some((number, after)) = rest.split_first().filter(|_| has_number) else {
+        return Ok(false);
+    };
+    let Ok(number) = number.parse::<u32>() else {
+        return Ok(false);
+    };
+    let follows = target_after(after);
+    let is_pid = |word: &str| word.parse::<u32>().is_ok();
+    match (1..=most).contains(&number) {
+        true => Ok(is_target_given(given) || follows.is_some()),
+        false if follows.is_some_and(is_pid) => Err(UsageError(format!(
+            "-{} takes a number from 1 to {most}, not {number}",
+            switch.name
+        ))),
+        false => Ok(false),
+    }
 }
 
 /// Whether the arguments so far name the target, or do not need one.
@@ -132,25 +146,25 @@ fn is_target_given(given: &Arguments) -> bool {
     !given.words.is_empty() || needs_no_word.iter().any(|id| given.has(*id))
 }
 
-/// Whether a target is among these arguments: a word that is not the value of a switch. A number that could
-/// be either is the target: in `-e 1 -r 1`, the last 1 is.
-fn target_follows(arguments: &[String]) -> bool {
+/// Returns the target among these arguments: a word that is not the value of a switch, or a switch that needs none. A
+/// number that could be either is the target: in `-e 1 -r 1`, the last 1 is.
+fn target_after(arguments: &[String]) -> Option<&str> {
     let mut rest = arguments;
     while let [first, after @ ..] = rest {
         let Some(switch) = as_switch(first) else {
-            return true;
+            return Some(first);
         };
         let values = match switch.shape {
             Shape::Values(names) => names.len(),
-            Shape::Rest(_) => return true,
+            Shape::Rest(_) => return Some(first),
             _ => 0,
         };
         if [Id::Group, Id::Install].contains(&switch.id) {
-            return true;
+            return Some(first);
         }
         rest = after.get(values..).unwrap_or_default();
     }
-    false
+    None
 }
 
 /// Fails if a switch with a value is given twice, because it is unclear which of the two is meant. The

@@ -113,6 +113,21 @@ fn the_other_commands() {
 }
 
 #[test]
+fn n44_a_number_out_of_the_range_of_its_switch_is_refused() {
+    let on = |line: &str| parse(&words(line), Dialect::Windows, Linux);
+    for (line, said) in [
+        ("-r 6 -ma 77", "-r takes a number from 1 to 5, not 6"),
+        ("-e 2 77", "-e takes a number from 1 to 1, not 2"),
+    ] {
+        assert_eq!(on(line).unwrap_err().to_string(), said);
+    }
+    // Targets, with a folder or alone.
+    for line in ["-e 77 dumps", "-e 77", "-r 77 -ma", "-r 2 77", "-e 1 77"] {
+        assert!(on(line).is_ok(), "{line}");
+    }
+}
+
+#[test]
 fn what_means_nothing_here_warns_and_what_cannot_be_had_is_refused() {
     let on = |line: &str, system| parse(&words(line), Dialect::Windows, system);
     assert_eq!(

@@ -95,3 +95,39 @@ fn n36_thirty_thousand_mappings_with_names_of_4_kib_make_no_huge_dump() {
         assert!(seen.stdout.contains("pause"), "{kind}");
     }
 }
+
+/// The files of `/proc` that a command opens are those of one process, however many there are.
+#[test]
+fn n43_who_is_named_by_its_pid_is_looked_at_alone() {
+    crate::support::judge("strace", "strace");
+    let victim = crate::support::Victim::start(&["idle"]);
+    let pid = victim.pid_text();
+    for words in [
+        &["dump", &pid, "-o"][..],
+        &["watch", &pid, "--when", "now", "-o"],
+        &["procdump", &pid],
+        &["procdump", "-ma", &pid],
+    ] {
+        let folder = folder();
+        let trace = folder.path().join("trace");
+        let path = trace.to_str().expect("a plain path");
+        let strace = [
+            "strace",
+            "-fqqo",
+            path,
+            "-e",
+            "trace=open,openat,readlink,stat",
+        ];
+        Firstchance::by(&strace)
+            .args(words)
+            .arg(folder.path())
+            .run_well();
+        let calls = std::fs::read_to_string(&trace).expect("a trace");
+        let of_processes = calls.split("\"/proc/").skip(1).filter_map(|rest| {
+            let number = rest.split(['/', '"']).next()?;
+            number.parse::<u32>().ok()
+        });
+        let looked_at: std::collections::BTreeSet<u32> = of_processes.collect();
+        assert_eq!(looked_at, [victim.pid()].into(), "{words:?}");
+    }
+}

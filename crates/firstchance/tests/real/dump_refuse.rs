@@ -82,7 +82,7 @@ fn b8_the_program_itself_is_refused() {
 }
 
 #[test]
-fn b8_a_thread_of_the_kernel_is_refused() {
+fn b8_n44_a_thread_of_the_kernel_is_refused() {
     if proc_status(2, "Name").as_deref() != Some("kthreadd") {
         println!("no threads of the kernel are to be seen here (a pid namespace)");
         return;
@@ -90,6 +90,14 @@ fn b8_a_thread_of_the_kernel_is_refused() {
     let folder = folder();
     let run = Firstchance::full_dump(2, &folder.path().join("x.core")).run();
     run.assert_code(4).assert_says("kernel");
+    // It would be watched for ever.
+    for words in [
+        &["watch", "2", "--when", "cpu > 99%", "-o"][..],
+        &["procdump", "-c", "99", "2"],
+    ] {
+        let run = Firstchance::new(words).arg(folder.path()).run();
+        run.assert_code(4).assert_says("thread of the kernel");
+    }
     assert_empty(folder.path());
 }
 
