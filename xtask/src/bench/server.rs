@@ -62,7 +62,9 @@ pub(super) fn run(options: &Options) -> Result<String> {
         text += &line(name, &pairs(&program, watcher, options.runs)?)?;
     }
     text += &format!(
-        "\n{DUMPS} triage dumps of its throws under the same load: in how many the thread stands at its throw, as gdb sees it.\n\n\
+        "\n{DUMPS} triage dumps of its throws under the same load: in how many the thread stands at its throw, as gdb sees it. \
+         gcore is not there: it takes no dump at an event. Nor is gdb: its `catch throw` stops the process at each throw, and a dump of it would be \
+         there too, at the cost that the table above shows.\n\n\
          | connections | at the throw |\n|---:|---:|\n"
     );
     for connections in ["1", "2", "4"] {
