@@ -23,6 +23,11 @@ impl ExceptionFilter {
             && !self.exclude.iter().any(hit)
     }
 
+    /// Whether the filter may select an exception at its second chance, when nobody has handled it.
+    pub fn means_unhandled(&self) -> bool {
+        self.chance != Chance::First
+    }
+
     /// Whether `exception` has to be reported: because the filter selects it, or because the filter only
     /// asks to show all exceptions (`exception ""`, ProcDump's `-f ""`) and does not exclude this one.
     pub fn wakes_for(&self, exception: &Exception) -> bool {

@@ -1,6 +1,6 @@
 //! Which processes a rule may be about.
 
-use policy::{Chance, Condition, Rule, Target};
+use policy::{Condition, Rule, Target};
 
 /// Which processes have to be looked at for a rule.
 pub(super) struct Reach {
@@ -34,7 +34,7 @@ pub(super) fn reach(rule: &Rule) -> Reach {
 
 fn wants_crashes(rule: &Rule) -> bool {
     let mut conditions = rule.clauses.iter().flat_map(|clause| &clause.when);
-    conditions.any(|condition| {
-        matches!(condition, Condition::Exception(filter) if filter.chance != Chance::First)
-    })
+    conditions.any(
+        |condition| matches!(condition, Condition::Exception(filter) if filter.means_unhandled()),
+    )
 }

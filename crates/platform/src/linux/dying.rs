@@ -182,12 +182,12 @@ fn keep(caught: Caught, sink: &HostSink) -> Option<u32> {
     if has_time_left(user, start) && come(caught.pid, user) {
         let pid = caught.pid;
         match caught.pin() {
-            Some(pinned) if is_small(&pinned.proc) => pinned.look(pid, sink),
+            Some(pinned) if is_small(&pinned.proc) => pinned.look(sink),
             Some(pinned) => {
                 let sink = sink.clone();
                 std::thread::spawn(move || {
                     lower(this_thread());
-                    pinned.look(pid, &sink);
+                    pinned.look(&sink);
                 });
             }
             // It was killed while it was looked at, or cannot be kept: it dies as without us.
@@ -240,7 +240,7 @@ fn is_small(proc: &ProcDir) -> bool {
 
 impl Pinned {
     /// Reads the rest, which may take as long as the process has made it, and reports the process.
-    fn look(self, pid: u32, sink: &HostSink) {
+    fn look(self, sink: &HostSink) {
         let Self {
             entry,
             mut proc,
@@ -248,6 +248,7 @@ impl Pinned {
             process,
             held,
         } = self;
+        let pid = entry.key.pid;
         let copied = watch.copy_at_death(&mut proc);
         if copied.is_ok()
             && let Ok(facts) = facts_at_death(&mut proc)
@@ -284,17 +285,13 @@ fn keep_texts(proc: &mut ProcDir) -> io::Result<()> {
 }
 
 fn facts_at_death(proc: &mut ProcDir) -> io::Result<Facts> {
-    let living = facts::gather(proc);
-    living
-        .ok()
-        .filter(|facts| !facts.modules.is_empty())
-        .map_or_else(
-            || {
-                proc.is_gone = true;
-                facts::gather(proc)
-            },
-            Ok,
-        )
+    match facts::gather(proc) {
+        Ok(facts) if !facts.modules.is_empty() => Ok(facts),
+        _ => {
+            proc.is_gone = true;
+            facts::gather(proc)
+        }
+    }
 }
 
 /// Notes that a process is looked at. Returns whether there is room for it.

@@ -12,10 +12,7 @@ pub fn parse_proc(bytes: &[u8]) {
     let (regions, _) = maps::parse(bytes);
     assert!(regions.iter().all(|region| !region.range.is_empty()));
     let _ = super::facts::modules(&regions);
-    let mut reader = smaps::SmapsReader::default();
-    bytes
-        .split(|&b| b == b'\n')
-        .for_each(|line| reader.line(line));
+    let _ = smaps::read(bytes);
     let _ = stat::parse(bytes);
     let _ = (
         status::ids(bytes, "Uid"),

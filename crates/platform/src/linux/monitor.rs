@@ -92,8 +92,10 @@ fn sockets(folder: &Path) -> impl Iterator<Item = PathBuf> {
 fn ask(monitor: &Path, user: u32, pid: u32) -> io::Result<bool> {
     let stream = match UnixStream::connect(monitor) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            // Left by a monitor that was killed.
-            fs::remove_file(monitor)?;
+            // Left by a monitor that was killed. In the folder of another user, the path may lead anywhere by now.
+            if user == rustix::process::geteuid().as_raw() {
+                fs::remove_file(monitor)?;
+            }
             return Ok(false);
         }
         other => other?,

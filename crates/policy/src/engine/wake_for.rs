@@ -46,7 +46,7 @@ impl WakeFor {
     /// Whether any exception has to be reported at its second chance, when nobody has handled it.
     pub fn wants_unhandled(&self) -> bool {
         let mut filters = self.exceptions.iter();
-        filters.any(|filter| filter.chance != Chance::First)
+        filters.any(ExceptionFilter::means_unhandled)
     }
 
     /// Whether some rule acts on an exception, and does not only show it.

@@ -34,8 +34,8 @@ pub(crate) struct Deaths {
 /// How many of these can wait to be looked at. Each has a descriptor.
 const MOST_CAUGHT: usize = 128;
 
-/// The death of a process that nobody had waited for. The thread that dies stands until this is dropped, or for a tenth
-/// of a second.
+/// The death of a process that nobody had waited for. The thread that dies stands in its exit until this is dropped, or
+/// for as long as [`death_holds`](super::death_holds) has it.
 pub(crate) struct Caught {
     /// The process.
     pub(crate) pid: u32,

@@ -8,7 +8,7 @@
 //! probe's descriptor is closed. An unwanted hit costs half a microsecond.
 //!
 //! [`Deaths`], [`SignalSenders`] and [`StderrWrites`] are programs at tracepoints of the kernel,
-//! which hold no thread.
+//! which hold no thread; a [`Catcher`] holds those that die while nobody waits for it.
 
 mod death_holds;
 mod death_program;

@@ -57,9 +57,7 @@ impl Ring {
             }
         }
     }
-}
 
-impl Ring {
     /// Copies `len` bytes from a word on.
     fn bytes(&self, start: usize, len: usize) -> Vec<u8> {
         let words = start..start + len.div_ceil(8);

@@ -9,8 +9,6 @@ pub(crate) fn most(name: &str) -> u64 {
         // execve(2) itself takes a quarter of the stack's limit, which is 2 MiB by default.
         "cmdline" | "environ" => 2 << 20,
         "maps" => 32 << 20,
-        // It repeats some 600 bytes for each mapping.
-        "smaps" => 96 << 20,
         "mountinfo" => 4 << 20,
         // Position and flags come first.
         _ if name.starts_with("fdinfo/") => 4 << 10,

@@ -62,10 +62,10 @@ fn read_lines(
         let had_room = names <= NAMES;
         names += name.len();
         text.extend(fields);
-        text.extend(match names <= NAMES {
-            true => name.to_vec(),
-            false => cut(name),
-        });
+        match names <= NAMES {
+            true => text.extend(name),
+            false => text.extend(cut(name)),
+        }
         if had_room && names > NAMES {
             let end = parse_line(&line).map_or(0, |region| region.range.end);
             if let Ok(rest) = rest(end) {

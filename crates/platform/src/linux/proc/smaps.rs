@@ -20,15 +20,15 @@ pub(crate) struct Flags {
 /// Collects the regions with flags from the lines of `smaps`. The whole text is not kept: it has
 /// about 1 KiB for each region, 70 MB for 70,000 regions.
 #[derive(Default)]
-pub(crate) struct SmapsReader {
+struct SmapsReader {
     /// The regions that have flags.
-    pub(crate) special: SpecialFlags,
+    special: SpecialFlags,
     current: Range,
 }
 
 impl SmapsReader {
     /// Parses the next line.
-    pub(crate) fn line(&mut self, line: &[u8]) {
+    fn line(&mut self, line: &[u8]) {
         if let Some(flags) = line.strip_prefix(b"VmFlags:") {
             let flags = flags_of(flags);
             if flags != Flags::default() {
