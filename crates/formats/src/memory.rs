@@ -35,16 +35,15 @@ impl FileMemory {
         snapshot::coalesce(self.runs.iter().map(|run| run.range).collect(), 0)
     }
 
-    /// The bytes of one run from `address` on.
-    fn at(&self, address: u64) -> Option<&[u8]> {
+    /// Where the bytes of one run from `address` on are in the file, and how many there are.
+    fn at(&self, address: u64) -> Option<(u64, u64)> {
         let after = self.runs.partition_point(|run| run.range.start <= address);
         let run = self.runs.get(after.checked_sub(1)?)?;
         if !run.range.contains(address) {
             return None;
         }
-        let start = run.offset + (address - run.range.start);
-        let end = run.offset + run.range.len();
-        (*self.file).as_ref().get(start as usize..end as usize)
+        let skip = address - run.range.start;
+        Some((run.offset + skip, run.range.len() - skip))
     }
 }
 
@@ -55,10 +54,15 @@ impl Memory for FileMemory {
             let Some(at) = address.checked_add(done as u64) else {
                 break;
             };
-            let Some(bytes) = self.at(at) else { break };
-            let count = bytes.len().min(buf.len() - done);
-            buf[done..done + count].copy_from_slice(&bytes[..count]);
-            done += count;
+            let Some((offset, held)) = self.at(at) else {
+                break;
+            };
+            let held = usize::try_from(held).unwrap_or(usize::MAX);
+            let end = done + held.min(buf.len() - done);
+            if self.file.read_at(offset, &mut buf[done..end]) < end - done {
+                break;
+            }
+            done = end;
         }
         done
     }

@@ -269,12 +269,13 @@ pub fn space_at(folder: &Path) -> io::Result<Space> {
     os::space_at(folder)
 }
 
-/// Maps a regular file for reading. Does not wait for a FIFO, and fails for a device.
-pub fn map_file(path: &Path) -> io::Result<FileBytes> {
-    os::map_file(path)
+/// Opens a regular file for reading. Does not wait for a FIFO, and fails for a device. On Linux, what is looked at is
+/// copied, so that others who cut the file or write to it harm nobody.
+pub fn open_file(path: &Path) -> io::Result<FileBytes> {
+    os::open_file(path)
 }
 
-/// The beginning of a regular file, read step by step. As careful as [`map_file`], and cheaper for
+/// The beginning of a regular file, read step by step. As careful as [`open_file`], and cheaper for
 /// many files of which only the beginning is needed. Links are not followed.
 #[derive(Debug)]
 pub struct Peek {

@@ -311,7 +311,7 @@ impl ImageFiles {
         self.0.identity(module)
     }
 
-    /// Maps the file of this module. `None` if it is not the file any more that the process has
+    /// Opens the file of this module. `None` if it is not the file any more that the process has
     /// mapped, or if reading it could hang.
     pub fn open(&self, module: &Module) -> Option<FileBytes> {
         self.0.open(module)

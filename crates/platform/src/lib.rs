@@ -40,7 +40,7 @@ pub use crash_folder::{CrashFolder, crash_folder, make_crash_folder};
 pub use error::{Error, ErrorKind, Result};
 pub use failpoint::failpoint;
 pub use files::{
-    OutFile, OutStream, Output, Peek, Space, expect_writable, map_file, patch_file,
+    OutFile, OutStream, Output, Peek, Space, expect_writable, open_file, patch_file,
     remove_left_over, space_at,
 };
 pub use host::{

@@ -34,7 +34,7 @@ pub use event::{EndStatus, Sender, TargetEvent};
 pub use exception::Exception;
 pub use function_table::FunctionTable;
 pub use kind::{Detail, DumpFormat, DumpKind, ParseKindError};
-pub use memory::{FileBytes, Memory, NoMemory};
+pub use memory::{FileBytes, FileContent, Memory, NoMemory};
 pub use module::{CodeView, Module};
 pub use process::{Handle, Process, ProcessKey, User};
 pub use range::{Range, coalesce, total_bytes, without};

@@ -34,8 +34,23 @@ pub trait Memory: Send + Sync {
     }
 }
 
-/// The bytes of a file, however they are held (read, or mapped into memory).
-pub type FileBytes = std::sync::Arc<dyn AsRef<[u8]> + Send + Sync>;
+/// The bytes of a file, however they are held.
+pub type FileBytes = std::sync::Arc<dyn FileContent>;
+
+/// The content of a file: as a slice for those who parse it, and by copies of ranges.
+pub trait FileContent: AsRef<[u8]> + Send + Sync {
+    /// Copies bytes from the offset `at` on into `buf`. Returns how many there were, from the start of `buf` on.
+    /// A large copy need not go through the slice, whose bytes may all be kept once they were looked at.
+    fn read_at(&self, at: u64, buf: &mut [u8]) -> usize {
+        let from = usize::try_from(at).unwrap_or(usize::MAX);
+        let bytes = self.as_ref().get(from..).unwrap_or_default();
+        let count = bytes.len().min(buf.len());
+        buf[..count].copy_from_slice(&bytes[..count]);
+        count
+    }
+}
+
+impl FileContent for Vec<u8> {}
 
 /// Memory without any bytes.
 #[derive(Clone, Copy, Debug, Default)]

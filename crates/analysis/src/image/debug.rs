@@ -2,7 +2,7 @@ use super::Files;
 use super::symbols::Symbols;
 use crate::bytes::Bytes;
 use object::Object as _;
-use snapshot::Module;
+use snapshot::{FileBytes, Module};
 use std::fmt::Write as _;
 
 /// Identifies the file that a stripped image's symbols were moved to
@@ -69,14 +69,14 @@ pub(super) fn symbols(
     let object = object::File::parse(bytes).ok()?;
     let own = object.build_id().ok().flatten().unwrap_or_default();
     let belongs = match build_id {
-        [] => link.is_some_and(|(_, sum)| crc32(bytes) == sum),
+        [] => link.is_some_and(|(_, sum)| crc32(&file) == sum),
         id => id == own,
     };
     belongs.then(|| Symbols::of_object(&object, bytes, Bytes::whole(&file)))
 }
 
 /// The checksum in `.gnu_debuglink`: CRC-32 (ISO 3309).
-fn crc32(bytes: &[u8]) -> u32 {
+fn crc32(file: &FileBytes) -> u32 {
     const TABLE: [u32; 256] = {
         let mut table = [0; 256];
         let mut at = 0;
@@ -97,7 +97,15 @@ fn crc32(bytes: &[u8]) -> u32 {
         table
     };
     let step = |sum: u32, &byte: &u8| TABLE[usize::from(sum as u8 ^ byte)] ^ sum >> 8;
-    !bytes.iter().fold(u32::MAX, step)
+    let (mut sum, mut at, mut piece) = (u32::MAX, 0, vec![0; 1 << 20]);
+    loop {
+        let got = file.read_at(at, &mut piece);
+        sum = piece[..got].iter().fold(sum, step);
+        at += got as u64;
+        if got < piece.len() {
+            return !sum;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -134,6 +142,7 @@ mod tests {
 
     #[test]
     fn the_checksum_is_the_one_that_objcopy_writes() {
-        assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
+        let file: FileBytes = std::sync::Arc::new(b"123456789".to_vec());
+        assert_eq!(crc32(&file), 0xcbf4_3926);
     }
 }

@@ -62,7 +62,9 @@ fn chosen(snapshot: &Snapshot, wanted: Option<u32>) -> impl Iterator<Item = &Thr
 
 fn debug(wanted: &DebugFile) -> Option<FileBytes> {
     let paths = wanted.paths();
-    let mut files = paths.iter().map(|path| platform::map_file(Path::new(path)));
+    let mut files = paths
+        .iter()
+        .map(|path| platform::open_file(Path::new(path)));
     files.find_map(Result::ok)
 }
 

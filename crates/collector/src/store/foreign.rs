@@ -28,7 +28,7 @@ pub fn foreign_dumps(folder: &Path) -> io::Result<Vec<Stored>> {
 fn read(path: PathBuf) -> Option<Stored> {
     let file = fs::symlink_metadata(&path).ok();
     let file = file.filter(fs::Metadata::is_file)?;
-    let dump = formats::read(platform::map_file(&path).ok()?).ok()?;
+    let dump = formats::read(platform::open_file(&path).ok()?).ok()?;
     Some(Stored {
         record: record(&dump).into(),
         bytes: file.len(),

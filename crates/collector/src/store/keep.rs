@@ -136,7 +136,7 @@ impl DumpFile {
         let told = looks
             .filter_map(|most| record_in(peek.read(most).ok()?))
             .next();
-        let record = told.or_else(|| platform::map_file(path).ok().and_then(parsed));
+        let record = told.or_else(|| platform::open_file(path).ok().and_then(parsed));
         Some(Self {
             bytes: peek.len,
             modified: peek.modified,

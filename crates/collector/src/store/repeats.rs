@@ -10,7 +10,7 @@ use std::path::Path;
 /// If the dump cannot be read or written, or has no record of ours.
 pub fn note_repeats(dump: &Path, count: u64) -> Result<()> {
     let what = || format!("reading {}", dump.display());
-    let file = platform::map_file(dump).map_err(|e| Error::of_file(&what(), &e))?;
+    let file = platform::open_file(dump).map_err(|e| Error::of_file(&what(), &e))?;
     let none = || {
         let what = format!("{} has no record", dump.display());
         Error::new(ErrorKind::Other, what)

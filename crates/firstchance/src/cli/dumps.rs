@@ -349,7 +349,7 @@ fn pack_for(dump: &Path, output: Option<&Path>) -> Result<PathBuf, Usage> {
 
 /// Starts gdb for a core, else lldb, with the program that the dump names if it is here.
 fn open(dump: &Stored) -> anyhow::Result<ExitCode> {
-    let file = platform::map_file(&dump.path)?;
+    let file = platform::open_file(&dump.path)?;
     let told = formats::read(file)?;
     let exe = PathBuf::from(&told.snapshot.process.exe);
     let exe = exe.is_absolute().then_some(exe).filter(|exe| exe.is_file());

@@ -2,10 +2,10 @@
 //! complete.
 
 use flate2::{Compression, write::GzEncoder};
-use platform::{Error, OutFile, Result};
+use platform::{Error, FileBytes, OutFile, Result};
 use snapshot::WallTime;
 use std::{
-    io::{self, BufWriter, Write},
+    io::{self, BufReader, BufWriter, Read, Write},
     path::{Path, PathBuf},
 };
 
@@ -37,18 +37,34 @@ impl Archive {
     }
 
     pub(super) fn add(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
-        self.put(name, bytes, 0o600)
+        self.put_content(name, bytes, bytes.len(), 0o600)
     }
 
-    pub(super) fn add_program(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
-        self.put(name, bytes, 0o755)
+    pub(super) fn add_dump(&mut self, name: &str, file: &FileBytes) -> Result<()> {
+        self.put_file(name, file, 0o600)
     }
 
-    fn put(&mut self, name: &str, bytes: &[u8], mode: u32) -> Result<()> {
+    pub(super) fn add_program(&mut self, name: &str, file: &FileBytes) -> Result<()> {
+        self.put_file(name, file, 0o755)
+    }
+
+    fn put_file(&mut self, name: &str, file: &FileBytes, mode: u32) -> Result<()> {
+        let size = (**file).as_ref().len();
+        let content = BufReader::with_capacity(CHUNK, Content { file, at: 0 });
+        self.put_content(name, content.take(size as u64), size, mode)
+    }
+
+    fn put_content(
+        &mut self,
+        name: &str,
+        content: impl Read,
+        size: usize,
+        mode: u32,
+    ) -> Result<()> {
         let mut header = self.header(mode);
-        header.set_size(bytes.len() as u64);
+        header.set_size(size as u64);
         let name = format!("{}/{name}", self.folder);
-        let added = self.tar.append_data(&mut header, name, bytes);
+        let added = self.tar.append_data(&mut header, name, content);
         added.map_err(|e| self.failed(&e))
     }
 
@@ -89,6 +105,20 @@ impl Archive {
         pour.file.set_len(pour.at).map_err(failed)?;
         pour.file.sync().map_err(failed)?;
         pour.file.publish()
+    }
+}
+
+/// A file that is read from start to end.
+struct Content<'a> {
+    file: &'a FileBytes,
+    at: u64,
+}
+
+impl Read for Content<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let got = self.file.read_at(self.at, buf);
+        self.at += got as u64;
+        Ok(got)
     }
 }
 

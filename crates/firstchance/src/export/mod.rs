@@ -32,7 +32,7 @@ struct Manifest<'m> {
 /// Packs `dump` into the new file `to` (gzipped tar): the dump, its record, the programs and
 /// libraries of which this machine has the same build, and a text that says how to open it.
 pub(crate) fn export(dump: &Path, to: &Path) -> anyhow::Result<Exported> {
-    let file = platform::map_file(dump);
+    let file = platform::open_file(dump);
     let what = || format!("reading {}", dump.display());
     let file = file.map_err(|e| Error::of_file(&what(), &e))?;
     let told = formats::read(file.clone())?;
@@ -51,10 +51,10 @@ pub(crate) fn export(dump: &Path, to: &Path) -> anyhow::Result<Exported> {
     if let Some(record) = &told.record {
         archive.add("record.json", record)?;
     }
-    archive.add(name, (*file).as_ref())?;
+    archive.add_dump(name, &file)?;
     for LocalModule { packed, bytes } in &found {
         if let (Some(path), Some(bytes)) = (&packed.file, bytes) {
-            archive.add_program(path, (**bytes).as_ref())?;
+            archive.add_program(path, bytes)?;
             archive.add_links(path, &packed.links)?;
         }
     }

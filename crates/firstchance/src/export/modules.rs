@@ -91,7 +91,7 @@ fn look_for(module: &Module, names: Option<&Vec<String>>) -> LocalModule {
 /// comes from the target: a process in a container has other files under it, and a malicious one
 /// can name any file. So only a program or library is accepted, and none of another build.
 fn open(module: &Module) -> Result<(FileBytes, bool), String> {
-    let bytes = platform::map_file(Path::new(&module.path)).map_err(|e| e.to_string())?;
+    let bytes = platform::open_file(Path::new(&module.path)).map_err(|e| e.to_string())?;
     let here = image::of_file((*bytes).as_ref());
     let here = here.ok_or("what is there now is no program or library")?;
     match is_same(module, &here) {

@@ -88,7 +88,7 @@ impl Opened {
 }
 
 fn read(path: &Path) -> std::io::Result<FileBytes> {
-    platform::map_file(path)
+    platform::open_file(path)
 }
 
 fn image(module: &Module) -> Option<FileBytes> {

@@ -4,8 +4,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::support::{
-    Child, Core, Dumped, Firstchance, Program, Sysctl, Victim, compile, file_in, folder, readelf,
-    victim_exe,
+    Child, Core, Dumped, Firstchance, Program, Sysctl, Victim, compile, file_in, folder, judge,
+    readelf, victim_exe,
 };
 
 const PAGE: u64 = 4096;
@@ -176,6 +176,44 @@ fn a_dump_of_everything_else_opens_too() {
             frames.contains("main") || kind == "--triage",
             "{kind}: {frames}"
         );
+    }
+}
+
+/// Whoever may write to a file could end or mislead who maps it: neither a target's images nor dumps are mapped.
+#[test]
+fn n20_no_file_of_another_is_mapped() {
+    judge("strace", "strace");
+    let victim = Victim::start(&["threads", "3"]);
+    let (pid, folder) = (victim.pid_text(), folder());
+    let path = |name: &str| folder.path().join(name).to_str().expect("plain").to_owned();
+    let (core, other, trace) = (path("x.core"), path("y.core"), path("trace"));
+    let rule = ["--when", "exception", "--when", "every 20ms", "-n", "1"];
+    let watch = [&["watch", &pid][..], &rule, &["-o", &other]].concat();
+    let commands = [
+        vec!["dump", &pid, "--full", "-o", &core],
+        vec!["inspect", &core, "threads"],
+        vec!["dumps", "show", &core],
+        watch,
+    ];
+    for words in commands {
+        let strace = ["strace", "-fqqyo", &trace, "-e", "trace=mmap"];
+        Firstchance::by(&strace).args(&words).run_well();
+        let calls = std::fs::read_to_string(&trace).expect("a trace");
+        assert!(calls.contains("mmap("), "strace saw nothing: {words:?}");
+        // What the loader maps for firstchance itself, memory of its own, and rings of the kernel's.
+        let own = [
+            "MAP_DENYWRITE",
+            "ANONYMOUS",
+            "/ld.so.cache>",
+            "/memfd:",
+            "anon_inode:",
+            "---",
+            "<... mmap",
+        ];
+        let others = calls
+            .lines()
+            .filter(|call| !own.iter().any(|own| call.contains(own)));
+        assert_eq!(others.collect::<Vec<_>>(), [""; 0], "{words:?}");
     }
 }
 

@@ -6,7 +6,7 @@
 
 use super::{
     acl, space,
-    sys::{memory::Mapping, page_cache},
+    sys::{lazy_file::LazyFile, page_cache},
 };
 use crate::{FileBytes, Trusted, failpoint};
 use rustix::fs::{
@@ -127,7 +127,10 @@ pub(crate) fn remove_left_over(
     if !ours
         || flock(&file, FlockOperation::NonBlockingLockExclusive).is_err()
         || !is_named(&folder, name, &found)
-        || !left_over(content(&file, found.st_size as usize)?)
+        || !left_over(Arc::new(LazyFile::new(
+            file.try_clone()?,
+            found.st_size as usize,
+        )?))
     {
         return Ok(false);
     }
@@ -142,14 +145,6 @@ fn parts(path: &Path) -> io::Result<(OwnedFd, &str)> {
     let directory = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
     let folder = rustix::fs::open(folder.unwrap_or(Path::new(".")), directory, Mode::empty())?;
     Ok((folder, name))
-}
-
-/// Maps the content of a file. An empty file cannot be mapped.
-fn content(file: &File, len: usize) -> io::Result<FileBytes> {
-    match len {
-        0 => Ok(Arc::new(Vec::<u8>::new())),
-        _ => Ok(Arc::new(Mapping::new(file, len)?)),
-    }
 }
 
 fn is_device(found: &rustix::fs::Stat) -> bool {
@@ -312,9 +307,9 @@ impl RawOutput {
     }
 }
 
-/// Maps the file that is behind a mapping of a process.
+/// Opens the file that is behind a mapping of a process.
 pub(crate) fn open_mapped(pid: u32, region: &Region) -> Option<FileBytes> {
-    map_file(&mapped_path(pid, region)?).ok()
+    open_file(&mapped_path(pid, region)?).ok()
 }
 
 /// Returns a path by which the file behind a mapping can be opened: in `/proc/PID/map_files` if we
@@ -345,10 +340,10 @@ pub(super) fn device_number(device: rustix::fs::Dev) -> u64 {
     u64::from(rustix::fs::major(device)) << 32 | u64::from(rustix::fs::minor(device))
 }
 
-/// Maps a regular file.
-pub(crate) fn map_file(path: &Path) -> io::Result<FileBytes> {
+/// Opens a regular file; what is looked at is read.
+pub(crate) fn open_file(path: &Path) -> io::Result<FileBytes> {
     let (file, found) = open_regular(path)?;
-    Ok(Arc::new(Mapping::new(&file, found.st_size as usize)?))
+    Ok(Arc::new(LazyFile::new(file, found.st_size as usize)?))
 }
 
 /// Opens a file that must not be a link. The caller checks that it is a regular file.

@@ -33,7 +33,7 @@ impl ImageFiles {
         })
     }
 
-    /// Maps the file of a module.
+    /// Opens the file of a module.
     pub(crate) fn open(&self, module: &Module) -> Option<FileBytes> {
         super::files::open_mapped(self.pid, self.region(module)?)
     }

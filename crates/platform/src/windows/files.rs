@@ -5,6 +5,7 @@
 
 use super::sys::{check, own, raw, wide};
 use crate::{FileBytes, Space};
+use snapshot::FileContent;
 use std::{
     fs::File,
     io,
@@ -103,8 +104,8 @@ pub(crate) fn patch_file(path: &Path, patches: &[(u64, Vec<u8>)]) -> io::Result<
     file.set_modified(found.modified()?)
 }
 
-/// Maps a regular file for reading.
-pub(crate) fn map_file(path: &Path) -> io::Result<FileBytes> {
+/// Opens a regular file for reading: maps it.
+pub(crate) fn open_file(path: &Path) -> io::Result<FileBytes> {
     let file = open_shared(path)?;
     let size = file.metadata()?.len() as usize;
     if size == 0 {
@@ -175,6 +176,8 @@ impl Drop for Mapping {
         unsafe { UnmapViewOfFile(self.at) };
     }
 }
+
+impl FileContent for Mapping {}
 
 // SAFETY: the view belongs to the process, not to a thread, and nobody writes through this value.
 unsafe impl Send for Mapping {}

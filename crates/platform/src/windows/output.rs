@@ -8,7 +8,7 @@
 
 use super::{
     file_names::refuse_odd_name,
-    files::{has_permissions, is_plain, map_file, space_at},
+    files::{has_permissions, is_plain, open_file, space_at},
     security,
     sys::{check, own, wide},
 };
@@ -78,7 +78,7 @@ pub(crate) fn remove_left_over(
     }
     let content: FileBytes = match found.len() {
         0 => Arc::new(Vec::<u8>::new()),
-        _ => map_file(path)?,
+        _ => open_file(path)?,
     };
     if !left_over(content) {
         return Ok(false);

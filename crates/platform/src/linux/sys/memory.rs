@@ -1,6 +1,5 @@
-//! Reading another process's memory, finding out which of its pages exist, and mapping files.
+//! Reading another process's memory, and finding out which of its pages exist.
 
-use super::bus_guard::BusGuard;
 use std::{io, os::fd::AsRawFd};
 
 /// Copies memory of another process by process_vm_readv(2), and returns how many bytes could be
@@ -97,77 +96,4 @@ pub(crate) fn scan_pages(
         return Err(io::Error::last_os_error());
     }
     Ok((count as usize, argument.walk_end))
-}
-
-/// A file that is mapped for reading.
-pub(crate) struct Mapping {
-    start: *mut libc::c_void,
-    len: usize,
-    /// Taken away before the mapping is.
-    guard: Option<BusGuard>,
-}
-
-// SAFETY: the mapping belongs to the process, not to a thread, and is never written to.
-unsafe impl Send for Mapping {}
-// SAFETY: as above.
-unsafe impl Sync for Mapping {}
-
-impl Mapping {
-    /// Maps the first `len` bytes of `file`.
-    pub(crate) fn new(file: &std::fs::File, len: usize) -> io::Result<Self> {
-        if len == 0 {
-            return Ok(Self {
-                start: std::ptr::null_mut(),
-                len,
-                guard: None,
-            });
-        }
-        // SAFETY: a new private read-only mapping, at an address that the kernel chooses; no
-        // existing memory is touched.
-        let start = unsafe {
-            libc::mmap(
-                std::ptr::null_mut(),
-                len,
-                libc::PROT_READ,
-                libc::MAP_PRIVATE,
-                file.as_raw_fd(),
-                0,
-            )
-        };
-        if start == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        let mut mapping = Self {
-            start,
-            len,
-            guard: None,
-        };
-        let guard = BusGuard::of(start as usize, len);
-        mapping.guard = Some(guard.ok_or_else(|| io::Error::other("too many files are mapped"))?);
-        Ok(mapping)
-    }
-}
-
-impl AsRef<[u8]> for Mapping {
-    fn as_ref(&self) -> &[u8] {
-        if self.len == 0 {
-            return &[];
-        }
-        // SAFETY: `start..start+len` is our own mapping until `drop`, and nobody writes through it.
-        // What this cannot rule out is that somebody changes the file meanwhile: bytes are then
-        // parsed as they come and never trusted. What a file that is cut does not have any more is read
-        // as zeros (see `bus_guard`).
-        unsafe { std::slice::from_raw_parts(self.start.cast(), self.len) }
-    }
-}
-
-impl Drop for Mapping {
-    fn drop(&mut self) {
-        self.guard = None;
-        if self.len > 0 {
-            // SAFETY: exactly the mapping that was made in `new`, unmapped once; nobody has a
-            // reference into it.
-            unsafe { libc::munmap(self.start, self.len) };
-        }
-    }
 }

@@ -2,11 +2,11 @@
 
 pub(crate) mod bpf;
 mod btf;
-mod bus_guard;
 pub(crate) mod child_signals;
 pub(crate) mod clock;
 pub(crate) mod handler;
 pub(crate) mod launch;
+pub(crate) mod lazy_file;
 mod lent_terminal;
 pub(crate) mod memory;
 pub(crate) mod netlink;

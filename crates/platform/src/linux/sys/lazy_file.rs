@@ -1,0 +1,335 @@
+//! The content of a file as a slice, read piece by piece when it is looked at first.
+//!
+//! A file that another may write is never mapped: a read behind its end would raise SIGBUS (mmap(2)), as would a hole
+//! of a file on a full tmpfs, and a `&[u8]` must not change while somebody holds it. A copy of all of it would take
+//! the memory of all of it, and those who parse want a slice. So the slice is memory of our own, at first not
+//! accessible. The first read of a piece raises SIGSEGV; its handler reads the piece from the file, makes it
+//! accessible, and the reader goes on. What is there stays as it is; what a file that was cut does not have any more
+//! is zeros.
+//!
+//! The kernel does not raise the signal when it reads such memory for us: write(2) of a piece that was not looked at
+//! fails with EFAULT. Use [`LazyFile::read_at`] to copy the file elsewhere.
+
+use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
+use snapshot::FileContent;
+use std::{
+    fs::File,
+    io,
+    os::unix::fs::FileExt,
+    ptr::{null_mut, without_provenance_mut},
+    sync::{
+        Once, OnceLock,
+        atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering},
+    },
+};
+
+/// How many files can be open at once.
+const SLOTS: usize = 4096;
+
+/// Pieces are of this many bytes at least, and there are so many at most: each may become a mapping of its own, and
+/// a process has 65,530 by default (`vm.max_map_count`).
+const PIECE: usize = 64 << 10;
+const MOST_PIECES: usize = 16 << 10;
+
+/// The open files, for the signal handler: each with its start, the address behind it, and what is known of it.
+static STARTS: [AtomicUsize; SLOTS] = [const { AtomicUsize::new(0) }; SLOTS];
+static ENDS: [AtomicUsize; SLOTS] = [const { AtomicUsize::new(0) }; SLOTS];
+static FILES: [AtomicPtr<Pieces>; SLOTS] = [const { AtomicPtr::new(null_mut()) }; SLOTS];
+/// What handled SIGSEGV before us.
+static BEFORE: OnceLock<libc::sigaction> = OnceLock::new();
+
+/// A file that is read when it is looked at. It stays open until this is dropped.
+pub(crate) struct LazyFile {
+    pieces: Box<Pieces>,
+    slot: usize,
+}
+
+impl LazyFile {
+    /// Takes the first `len` bytes of `file`.
+    pub(crate) fn new(file: File, len: usize) -> io::Result<Self> {
+        static INSTALL: Once = Once::new();
+        INSTALL.call_once(install);
+        let pieces = Box::new(Pieces::new(file, len)?);
+        let free = |slot: &usize| {
+            let taken = FILES[*slot].compare_exchange(
+                null_mut(),
+                (&raw const *pieces).cast_mut(),
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            );
+            taken.is_ok()
+        };
+        let slot = (0..SLOTS).find(free);
+        let slot = slot.ok_or_else(|| io::Error::other("too many files are open"))?;
+        let start = pieces.shown.start as usize;
+        ENDS[slot].store(start + pieces.shown.len, Ordering::Release);
+        STARTS[slot].store(start, Ordering::Release);
+        Ok(Self { pieces, slot })
+    }
+}
+
+impl AsRef<[u8]> for LazyFile {
+    fn as_ref(&self) -> &[u8] {
+        let shown = &self.pieces.shown;
+        // SAFETY: the range is a mapping of our own until `drop`. Reads of what is not accessible yet are completed by
+        // the signal handler; a byte that was read once never changes, as a piece is filled before it is accessible
+        // and never again.
+        unsafe { std::slice::from_raw_parts(shown.start.cast(), self.pieces.len) }
+    }
+}
+
+impl FileContent for LazyFile {
+    /// Reads from the file itself what is larger than a piece, so that a dump of many gigabytes can be read through
+    /// without taking as much memory.
+    fn read_at(&self, at: u64, buf: &mut [u8]) -> usize {
+        let rest = (self.pieces.len as u64).saturating_sub(at);
+        let want = buf.len().min(usize::try_from(rest).unwrap_or(usize::MAX));
+        let buf = &mut buf[..want];
+        if want < PIECE {
+            let from = at as usize;
+            buf.copy_from_slice(self.as_ref().get(from..from + want).unwrap_or_default());
+            return want;
+        }
+        fill(&self.pieces.file, at, buf);
+        want
+    }
+}
+
+impl Drop for LazyFile {
+    fn drop(&mut self) {
+        STARTS[self.slot].store(0, Ordering::Release);
+        ENDS[self.slot].store(0, Ordering::Release);
+        FILES[self.slot].store(null_mut(), Ordering::Release);
+    }
+}
+
+/// The memory of a file, and which pieces of it have been read.
+struct Pieces {
+    file: File,
+    /// In bytes.
+    len: usize,
+    /// The size of a piece in bytes, a power of two.
+    piece: usize,
+    /// What readers see.
+    shown: Area,
+    /// The same memory, where the handler writes.
+    own: Area,
+    read: Vec<AtomicBool>,
+    busy: AtomicBool,
+}
+
+impl Pieces {
+    fn new(file: File, len: usize) -> io::Result<Self> {
+        let piece = PIECE.max((len / MOST_PIECES).next_power_of_two());
+        // The pages of an empty file cannot be mapped.
+        let size = len.max(1).next_multiple_of(piece);
+        let memory = rustix::fs::memfd_create(c"file", rustix::fs::MemfdFlags::CLOEXEC)?;
+        rustix::fs::ftruncate(&memory, size as u64)?;
+        Ok(Self {
+            shown: Area::new(&memory, size, ProtFlags::empty())?,
+            own: Area::new(&memory, size, ProtFlags::READ | ProtFlags::WRITE)?,
+            read: (0..size / piece).map(|_| AtomicBool::new(false)).collect(),
+            busy: AtomicBool::new(false),
+            file,
+            len,
+            piece,
+        })
+    }
+
+    /// Reads the piece with this offset, unless another thread has. Returns whether it is accessible. Makes system
+    /// calls, nothing else, which a signal handler may do.
+    fn read(&self, offset: usize) -> bool {
+        while self.busy.swap(true, Ordering::Acquire) {
+            rustix::thread::sched_yield();
+        }
+        let there = self.read[offset / self.piece].load(Ordering::Relaxed) || self.fill(offset);
+        self.busy.store(false, Ordering::Release);
+        there
+    }
+
+    fn fill(&self, offset: usize) -> bool {
+        let from = offset & !(self.piece - 1);
+        let held = self.piece.min(self.len.saturating_sub(from));
+        // SAFETY: the piece lies within the mapping. Nobody else has a reference into it: it is written with `busy`
+        // held, and before readers can see it.
+        let bytes =
+            unsafe { std::slice::from_raw_parts_mut(self.own.start.cast::<u8>().add(from), held) };
+        fill(&self.file, from as u64, bytes);
+        // SAFETY: the piece lies within the mapping, which is made accessible for the first time.
+        let shown = unsafe {
+            let start = self.shown.start.cast::<u8>().add(from).cast();
+            rustix::mm::mprotect(start, self.piece, MprotectFlags::READ)
+        };
+        self.read[offset / self.piece].store(shown.is_ok(), Ordering::Relaxed);
+        shown.is_ok()
+    }
+}
+
+/// A mapping, until this is dropped.
+struct Area {
+    start: *mut libc::c_void,
+    len: usize,
+}
+
+// SAFETY: the mapping belongs to the process, not to a thread; who writes to it says why that is sound.
+unsafe impl Send for Area {}
+// SAFETY: as above.
+unsafe impl Sync for Area {}
+
+impl Area {
+    fn new(memory: &rustix::fd::OwnedFd, len: usize, access: ProtFlags) -> io::Result<Self> {
+        // SAFETY: a new mapping at an address that the kernel chooses; no existing memory is touched.
+        let start = unsafe {
+            rustix::mm::mmap(
+                null_mut(),
+                len,
+                access,
+                MapFlags::SHARED | MapFlags::NORESERVE,
+                memory,
+                0,
+            )
+        };
+        Ok(Self { start: start?, len })
+    }
+}
+
+impl Drop for Area {
+    fn drop(&mut self) {
+        // SAFETY: exactly the mapping that was made in `new`, unmapped once; nobody has a reference into it.
+        let _ = unsafe { rustix::mm::munmap(self.start, self.len) };
+    }
+}
+
+/// Fills a buffer from a file, with zeros where that cannot be read.
+fn fill(file: &File, at: u64, mut buf: &mut [u8]) {
+    let mut at = at;
+    while !buf.is_empty() {
+        match file.read_at(buf, at) {
+            Ok(0) => break,
+            Ok(got) => {
+                at += got as u64;
+                buf = &mut buf[got..];
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => break,
+        }
+    }
+    buf.fill(0);
+}
+
+fn install() {
+    // SAFETY: zeros are valid for the fields of both actions that are not set, and both live during the call. The
+    // handler does what a signal handler may (see there).
+    unsafe {
+        let mut before: libc::sigaction = std::mem::zeroed();
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction =
+            on_fault as extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void) as usize;
+        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
+        if libc::sigaction(libc::SIGSEGV, std::ptr::null(), &raw mut before) == 0 {
+            let _ = BEFORE.set(before);
+        }
+        libc::sigaction(libc::SIGSEGV, &raw const action, null_mut());
+    }
+}
+
+/// Handles SIGSEGV. It reads atomics and makes system calls, nothing else, which a signal handler may do.
+extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // SAFETY: the kernel passes the information of this signal, which has an address.
+    let address = unsafe { (*info).si_addr() } as usize;
+    // SAFETY: the place where this thread's error number is, which the interrupted code may be about to read.
+    let errno = unsafe { *libc::__errno_location() };
+    let is_read = read_at_address(address);
+    // SAFETY: as above.
+    unsafe { *libc::__errno_location() = errno };
+    if is_read {
+        return;
+    }
+    let Some(before) = BEFORE.get() else { return };
+    match before.sa_sigaction {
+        libc::SIG_DFL | libc::SIG_IGN => {
+            // SAFETY: the action that there was before, which the kernel gave us. The access is tried again, and ends
+            // us.
+            unsafe { libc::sigaction(signal, before, null_mut()) };
+        }
+        handler => {
+            // SAFETY: a handler that was installed for this signal. Rust's own takes all three arguments, and one
+            // that takes only the first ignores the others.
+            let handler: extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void) =
+                unsafe { std::mem::transmute(without_provenance_mut::<()>(handler)) };
+            handler(signal, info, context);
+        }
+    }
+}
+
+/// Reads the piece of the file that is shown at an address. Returns whether there is one.
+fn read_at_address(address: usize) -> bool {
+    let is_here = |slot: &usize| {
+        let start = STARTS[*slot].load(Ordering::Acquire);
+        start != 0 && (start..ENDS[*slot].load(Ordering::Acquire)).contains(&address)
+    };
+    let Some(slot) = (0..SLOTS).find(is_here) else {
+        return false;
+    };
+    // SAFETY: whoever reads at this address holds a reference to the `LazyFile`, so that its pieces are there.
+    let pieces = unsafe { FILES[slot].load(Ordering::Acquire).as_ref() };
+    pieces.is_some_and(|pieces| pieces.read(address - pieces.shown.start as usize))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(bytes: &[u8]) -> File {
+        let file = tempfile::tempfile().expect("a file");
+        file.write_all_at(bytes, 0).expect("its content");
+        file
+    }
+
+    #[test]
+    fn a_file_is_read_when_it_is_looked_at_and_stays_as_it_was() {
+        let content: Vec<u8> = (0..300_000u32).map(|at| (at / 7) as u8).collect();
+        let file = file(&content);
+        let lazy = LazyFile::new(file.try_clone().expect("a file"), content.len()).expect("open");
+        let bytes = lazy.as_ref();
+        assert_eq!(bytes[70_000], content[70_000]);
+        file.set_len(0).expect("to cut it");
+        let piece = PIECE..2 * PIECE;
+        assert_eq!(
+            bytes[piece.clone()],
+            content[piece],
+            "what was read once stays"
+        );
+        assert_eq!(bytes[0], 0, "what is gone is zeros");
+        assert_eq!(bytes.len(), content.len());
+    }
+
+    #[test]
+    fn threads_that_look_at_once_see_the_same() {
+        let content = vec![7; 40 * PIECE + 5];
+        let lazy = LazyFile::new(file(&content), content.len()).expect("open");
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| assert!(lazy.as_ref() == content));
+            }
+        });
+    }
+
+    #[test]
+    fn large_reads_take_no_memory_and_end_with_the_file() {
+        let content = vec![9; 3 * PIECE];
+        let lazy = LazyFile::new(file(&content), content.len()).expect("open");
+        let mut buf = vec![0; 4 * PIECE];
+        assert_eq!(lazy.read_at(PIECE as u64, &mut buf), 2 * PIECE);
+        assert!(buf[..2 * PIECE].iter().all(|&byte| byte == 9));
+        let read = lazy.pieces.read.iter();
+        assert_eq!(read.filter(|read| read.load(Ordering::Relaxed)).count(), 0);
+        assert_eq!(lazy.read_at(u64::MAX, &mut buf), 0);
+    }
+
+    #[test]
+    fn an_empty_file_has_no_bytes() {
+        let lazy = LazyFile::new(file(b""), 0).expect("open");
+        assert!(lazy.as_ref().is_empty());
+    }
+}
