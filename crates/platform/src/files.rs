@@ -321,7 +321,7 @@ impl Peek {
 
 #[cfg(test)]
 mod tests {
-    use super::numbered;
+    use super::{OutFile, numbered};
 
     #[test]
     fn numbers_go_before_the_ending() {
@@ -329,5 +329,23 @@ mod tests {
         assert_eq!(numbered("a.b.core", 2), "a.b-2.core");
         assert_eq!(numbered("a", 1), "a-1");
         assert_eq!(numbered(".core", 1), ".core-1");
+    }
+
+    #[test]
+    fn n15_a_partial_that_is_kept_stays_when_a_hung_thread_drops_it_at_last() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = OutFile::create(&folder.path().join("x.core"), false).expect("a file");
+        let file = std::sync::Arc::new(file);
+        let (go_on, hang) = std::sync::mpsc::channel::<()>();
+        let held = file.clone();
+        let hung = std::thread::spawn(move || {
+            let _ = hang.recv();
+            drop(held);
+        });
+        let kept = file.keep_partial();
+        drop(file);
+        drop(go_on);
+        hung.join().expect("the thread ends");
+        assert!(kept.exists(), "{}", kept.display());
     }
 }

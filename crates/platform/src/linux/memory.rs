@@ -82,3 +82,37 @@ impl Memory for LiveMemory {
         done
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::{Command, Stdio};
+
+    /// A process that ends, and whose pid another may get, is read by what was opened while it lived.
+    #[test]
+    fn n15_memory_by_descriptor_is_of_that_process_or_of_none() {
+        let mut child = Command::new("cat")
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("cat");
+        let proc = format!("/proc/{}", child.id());
+        let mem = File::open(format!("{proc}/mem")).expect("its memory");
+        let maps = std::fs::read(format!("{proc}/maps")).expect("its mappings");
+        let (regions, _) = snapshot::maps::parse(&maps);
+        let stack = regions
+            .iter()
+            .find(|r| r.name == "[stack]")
+            .expect("a stack");
+        let at = stack.range.end - PAGE;
+        let memory = LiveMemory::of_file(mem);
+        let mut page = [0; PAGE as usize];
+        assert_eq!(memory.read(at, &mut page), page.len());
+        drop(child.stdin.take());
+        child.wait().expect("its end");
+        assert_eq!(memory.read(at, &mut page), 0);
+        // By pid, whoever has the number now would be read: here, this test.
+        let by_pid = LiveMemory::new(std::process::id() as i32, None);
+        assert_eq!(by_pid.read(page.as_ptr() as u64, &mut [0; 8]), 8);
+        assert_eq!(memory.read(page.as_ptr() as u64, &mut [0; 8]), 0);
+    }
+}
