@@ -23,8 +23,10 @@ use std::{
 const REPORTING: Duration = Duration::from_millis(300);
 const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
-/// How long it can take from the report until the kernel has marked the thread.
-const MARKED: Duration = Duration::from_millis(5);
+/// How long it can take from the report until the kernel has marked the thread: a moment, unless it preempts itself or
+/// the machine is loaded. Nothing waits for who watches.
+const MARKED: Duration = Duration::from_millis(100);
+const MARK_POLL: Duration = Duration::from_millis(1);
 
 /// Files that are opened while the process lives, and can be read when it is gone.
 const KEPT: [&str; 3] = ["mem", "pagemap", "mountinfo"];
@@ -115,7 +117,7 @@ impl DeathWatch {
     /// Returns the deaths of all threads if the process has died, the thread that had the fault
     /// first. `None` if it lives.
     pub(crate) fn next(&mut self, proc: &mut ProcDir) -> Option<Vec<Death>> {
-        let is_its = |death: &Death| is_deadly(death.signal) && dies_of(proc, death.thread);
+        let is_its = |death: &Death| is_deadly(death.signal) && dies_of(proc, death.thread, MARKED);
         let Some(first) = self.deaths.next().filter(is_its) else {
             self.renew(proc);
             return None;
@@ -187,9 +189,10 @@ fn keep_flags(proc: &mut ProcDir) -> io::Result<()> {
 }
 
 /// Returns whether a process dies with this thread. A report is about a pid: that may be another process's by now. And the
-/// first process of a pid namespace does not die of each signal that has no handler.
-pub(crate) fn dies_of(proc: &ProcDir, thread: i32) -> bool {
-    let end = Instant::now() + MARKED;
+/// first process of a pid namespace does not die of each signal that has no handler. `within` is how long the kernel's
+/// mark is waited for.
+pub(crate) fn dies_of(proc: &ProcDir, thread: i32, within: Duration) -> bool {
+    let end = Instant::now() + within;
     loop {
         if is_marked(proc, thread) {
             return true;
@@ -197,7 +200,7 @@ pub(crate) fn dies_of(proc: &ProcDir, thread: i32) -> bool {
         if Instant::now() >= end {
             return false;
         }
-        wake::sleep(&[], Some(Instant::now() + MARKED / 5));
+        wake::sleep(&[], Some(Instant::now() + MARK_POLL));
     }
 }
 

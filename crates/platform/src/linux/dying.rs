@@ -43,6 +43,9 @@ const REFUSED: Duration = Duration::from_millis(200);
 /// How many threads wait, each on a processor of its own.
 const MOST_THREADS: usize = 8;
 
+/// How long the kernel's mark of a killed thread is waited for. A catching thread that stands for one misses others.
+const MARKED: Duration = Duration::from_millis(5);
+
 /// How many dead processes are kept at once, and of one user: each has its whole memory still.
 const MOST: usize = 64;
 const MOST_OF_USER: usize = 16;
@@ -216,7 +219,7 @@ impl Caught {
         let process = pidfd_open(number, PidfdFlags::empty()).ok()?;
         let watch = DeathWatch::at_death(&mut proc, self.deaths).ok()?;
         keep_texts(&mut proc).ok()?;
-        death_watch::dies_of(&proc, self.thread).then_some(Pinned {
+        death_watch::dies_of(&proc, self.thread, MARKED).then_some(Pinned {
             entry,
             proc,
             watch,
