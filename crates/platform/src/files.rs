@@ -282,6 +282,8 @@ pub struct Peek {
     file: File,
     /// The length of the file in bytes.
     pub len: u64,
+    /// The bytes that it takes on the disk: fewer than its length where it has holes.
+    pub on_disk: u64,
     /// When the file was last written to.
     pub modified: SystemTime,
     /// What was read so far, from the beginning of the file on.
@@ -302,6 +304,7 @@ impl Peek {
         Ok(Self {
             file,
             len: found.len(),
+            on_disk: os::on_disk(&found),
             modified: found.modified()?,
             bytes: Vec::new(),
         })

@@ -55,7 +55,7 @@ pub use os::RegisterStore;
 pub use postmortem::{
     CoreHandler, Crashed, Guard, JustInTime, Use, become_crash_handler, become_program,
     core_handler, drain_input, expect_guarded, kernel_log, make_passage, make_store, own_program,
-    own_user, read_guarded, set_core_handler, system_log, write_guarded,
+    own_user, read_guarded, responsible_user, set_core_handler, system_log, write_guarded,
 };
 pub use processor::xsave_layout;
 pub use registry::{RegistryKey, RegistryValue, RegistryValues};

@@ -121,6 +121,12 @@ pub fn own_user() -> Option<u32> {
     os::postmortem::own_user()
 }
 
+/// Returns the user who answers for a user: the one to whom its number was lent for user namespaces (subuid(5)), else
+/// itself. Who has 65,536 such numbers must not count as so many users.
+pub fn responsible_user(uid: u32) -> u32 {
+    os::postmortem::responsible_user(uid)
+}
+
 /// A process that has crashed, and that the kernel holds while we write its dump.
 #[derive(Debug)]
 pub struct Crashed {

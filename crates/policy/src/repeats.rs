@@ -4,14 +4,24 @@
 use snapshot::WallTime;
 use std::{collections::BTreeMap, time::Duration};
 
-/// The most crashes that are remembered. If there are more, those stored longest ago are forgotten.
+/// The most crashes that are remembered. If there are more, those stored longest ago are forgotten, of the user who has
+/// the most.
 const MOST: usize = 2000;
 
-/// The crashes that were stored. The caller gives each a key: a text with the program and the signature of
-/// the crash. `D` is the place of a dump.
+/// The crashes that were stored. `D` is the place of a dump.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Repeats<D> {
-    known: BTreeMap<String, Repeat<D>>,
+    known: BTreeMap<SameCrash, Repeat<D>>,
+}
+
+/// What crashes have in common that are taken for the same.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SameCrash {
+    /// The number of the user whose process it was: nobody's crash is counted into another's dump, which they may not
+    /// read.
+    pub user: u32,
+    /// The program, its build and the signature of the crash.
+    pub what: String,
 }
 
 /// A crash that was stored, or is being stored.
@@ -30,10 +40,10 @@ impl<D> Repeats<D> {
     /// caller has to store this one at `dump`.
     ///
     /// A crash is a repeat for `window` after the stored one, as long as `is_there` says that the
-    /// dump of that one still exists, or is being written.
+    /// dump of that one still exists, or is being written, and has as much as this one would have.
     pub fn take_in(
         &mut self,
-        crash: &str,
+        crash: &SameCrash,
         dump: D,
         now: WallTime,
         window: Duration,
@@ -54,26 +64,35 @@ impl<D> Repeats<D> {
             count: 0,
             dump,
         };
-        self.known.insert(crash.to_owned(), first);
+        self.known.insert(crash.clone(), first);
         self.forget_oldest();
         None
     }
 
     /// Changes the place of the dump of a stored crash. Returns that crash, or `None` if it was forgotten.
-    pub fn is_stored(&mut self, crash: &str, dump: D) -> Option<&Repeat<D>> {
+    pub fn is_stored(&mut self, crash: &SameCrash, dump: D) -> Option<&Repeat<D>> {
         let known = self.known.get_mut(crash)?;
         known.dump = dump;
         Some(known)
     }
 
     /// Forgets a crash whose dump was not stored after all, so that the next one is stored.
-    pub fn forget(&mut self, crash: &str) {
+    pub fn forget(&mut self, crash: &SameCrash) {
         self.known.remove(crash);
     }
 
     fn forget_oldest(&mut self) {
         while self.known.len() > MOST {
-            let oldest = self.known.iter().min_by_key(|(_, repeat)| repeat.stored);
+            let mut counts = BTreeMap::new();
+            for crash in self.known.keys() {
+                *counts.entry(crash.user).or_insert(0) += 1;
+            }
+            let most = counts.iter().max_by_key(|(_, count)| **count);
+            let theirs = self
+                .known
+                .iter()
+                .filter(|(crash, _)| Some(&crash.user) == most.map(|(user, _)| user));
+            let oldest = theirs.min_by_key(|(_, repeat)| repeat.stored);
             let Some(crash) = oldest.map(|(crash, _)| crash.clone()) else {
                 return;
             };
@@ -90,8 +109,8 @@ impl<D> Default for Repeats<D> {
     }
 }
 
-impl<D> FromIterator<(String, Repeat<D>)> for Repeats<D> {
-    fn from_iter<I: IntoIterator<Item = (String, Repeat<D>)>>(known: I) -> Self {
+impl<D> FromIterator<(SameCrash, Repeat<D>)> for Repeats<D> {
+    fn from_iter<I: IntoIterator<Item = (SameCrash, Repeat<D>)>>(known: I) -> Self {
         Self {
             known: known.into_iter().collect(),
         }
@@ -99,8 +118,8 @@ impl<D> FromIterator<(String, Repeat<D>)> for Repeats<D> {
 }
 
 impl<D> IntoIterator for Repeats<D> {
-    type Item = (String, Repeat<D>);
-    type IntoIter = std::collections::btree_map::IntoIter<String, Repeat<D>>;
+    type Item = (SameCrash, Repeat<D>);
+    type IntoIter = std::collections::btree_map::IntoIter<SameCrash, Repeat<D>>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.known.into_iter()
@@ -117,10 +136,15 @@ mod tests {
         WallTime(seconds * 1_000_000_000)
     }
 
+    fn crash(what: &str) -> SameCrash {
+        let what = what.to_owned();
+        SameCrash { user: 1000, what }
+    }
+
     /// Takes in a crash whose earlier dump, if any, still exists. Returns the count of repeats, or 0 if the
     /// crash has to be stored.
-    fn count(repeats: &mut Repeats<u32>, crash: &str, seconds: i64) -> u64 {
-        let known = repeats.take_in(crash, 0, at(seconds), HOUR, |_| true);
+    fn count(repeats: &mut Repeats<u32>, what: &str, seconds: i64) -> u64 {
+        let known = repeats.take_in(&crash(what), 0, at(seconds), HOUR, |_| true);
         known.map_or(0, |known| known.count)
     }
 
@@ -144,17 +168,17 @@ mod tests {
     #[test]
     fn a_crash_whose_dump_is_gone_or_was_never_written_is_stored_again() {
         let mut repeats = Repeats::default();
-        assert_eq!(repeats.take_in("a", 1, at(0), HOUR, |_| true), None);
-        let stored = repeats.is_stored("a", 2).cloned();
+        assert_eq!(repeats.take_in(&crash("a"), 1, at(0), HOUR, |_| true), None);
+        let stored = repeats.is_stored(&crash("a"), 2).cloned();
         assert_eq!(
             stored.map(|stored| (stored.count, stored.dump)),
             Some((0, 2))
         );
         let is_gone = |dump: &u32| *dump != 2;
-        assert_eq!(repeats.take_in("a", 3, at(1), HOUR, is_gone), None);
-        repeats.forget("a");
+        assert_eq!(repeats.take_in(&crash("a"), 3, at(1), HOUR, is_gone), None);
+        repeats.forget(&crash("a"));
         assert_eq!(count(&mut repeats, "a", 2), 0);
-        assert_eq!(repeats.is_stored("b", 9), None);
+        assert_eq!(repeats.is_stored(&crash("b"), 9), None);
     }
 
     #[test]
@@ -171,5 +195,21 @@ mod tests {
         );
         let again: Repeats<u32> = repeats.clone().into_iter().collect();
         assert_eq!(again, repeats);
+    }
+
+    #[test]
+    fn n34_the_crashes_of_one_user_push_out_no_one_elses() {
+        let mut repeats = Repeats::default();
+        let anna = SameCrash {
+            user: 1001,
+            ..crash("a")
+        };
+        assert_eq!(repeats.take_in(&anna, 0, at(0), HOUR, |_| true), None);
+        assert_eq!(count(&mut repeats, "a", 1), 0, "another user's");
+        for number in 0..MOST as i64 + 3 {
+            count(&mut repeats, &number.to_string(), number);
+        }
+        let again = repeats.take_in(&anna, 0, at(9), HOUR, |_| true);
+        assert_eq!(again.map(|known| known.count), Some(1));
     }
 }

@@ -2,13 +2,13 @@
 
 use super::{Collected, Request, collect_attached};
 use analysis::{Files, Stacks, thrown};
-use formats::CoreNotes;
+use formats::{CoreNotes, image};
 use platform::{
     ARCHITECTURE, Adopted, CaptureOptions, CrashNotice, Crashed, Error, ErrorKind, Host,
     ImageFiles, JustInTime, OS, Result, Target,
 };
 use policy::Trigger;
-use snapshot::{Exception, Module, NoMemory, OperatingSystem, ProcessKey};
+use snapshot::{Exception, Memory, Module, NoMemory, OperatingSystem, ProcessKey, Snapshot, auxv};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The number of innermost frames in a crash signature.
@@ -23,6 +23,8 @@ pub struct Crash {
     /// Crash signature: the signal (Linux) or the exception code (Windows), and the innermost
     /// frames, each as module and offset.
     pub signature: String,
+    /// The build-id of the program in hexadecimal digits; empty if it has none.
+    pub build: String,
 }
 
 impl Crash {
@@ -36,6 +38,7 @@ impl Crash {
             threads,
             exception,
             auxv,
+            word,
         } = notes;
         if threads.iter().all(|thread| thread.registers.is_none()) {
             let what = "the kernel's core tells of no thread";
@@ -47,7 +50,7 @@ impl Crash {
             fault: exception,
         };
         let mut adopted = host.adopt(notice)?;
-        expect_same(&mut *adopted.target, &auxv)?;
+        expect_same(&mut *adopted.target, &auxv, word)?;
         Self::at_its_crash(adopted)
     }
 
@@ -66,11 +69,12 @@ impl Crash {
             ..named(&adopted)
         };
         let mut target = adopted.target;
-        let signature = signature(&mut *target, &exception)?;
+        let (signature, build) = signature(&mut *target, &exception)?;
         Ok(Self {
             target,
             exception,
             signature,
+            build,
         })
     }
 
@@ -100,9 +104,12 @@ impl Crash {
 }
 
 /// Fails if the kernel's core is of another process, whose pid the target has got meanwhile. The
-/// auxiliary vector tells them apart: it has addresses that differ from process to process.
-fn expect_same(target: &mut dyn Target, auxv: &[(u64, u64)]) -> Result<()> {
-    if target.facts()?.process.auxv == auxv {
+/// auxiliary vector tells them apart: it has addresses that differ from process to process. A process may put anything
+/// into it (`PR_SET_MM_MAP` in prctl(2)), so that the size of its words is what the kernel's core says.
+fn expect_same(target: &mut dyn Target, auxv: &[(u64, u64)], word: u64) -> Result<()> {
+    let files = target.facts()?.process.files;
+    let own = files.iter().find(|(name, _)| name == "auxv");
+    if own.is_some_and(|(_, bytes)| auxv::entries(bytes, word) == auxv) {
         return Ok(());
     }
     let what = format!("process {} is another one by now", target.key());
@@ -132,8 +139,19 @@ fn named(adopted: &Adopted) -> Exception {
     }
 }
 
-/// The crash signature: `SIGSEGV app+0x1136 libc.so.6+0x27249 …`.
-fn signature(target: &mut dyn Target, fault: &Exception) -> Result<String> {
+/// The build-id of the program in hexadecimal digits; empty if it has none.
+fn build(snapshot: &Snapshot, memory: &dyn Memory) -> String {
+    let exe = &snapshot.process.exe;
+    let program = snapshot.modules.iter().find(|module| module.path == *exe);
+    let identity = program.and_then(|program| image::in_memory(memory, program.range.start));
+    let id = identity
+        .map(|identity| identity.build_id)
+        .unwrap_or_default();
+    id.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The crash signature: `SIGSEGV app+0x1136 libc.so.6+0x27249 …`, and the build-id of the program.
+fn signature(target: &mut dyn Target, fault: &Exception) -> Result<(String, String)> {
     let files = ImageFiles::of(target.key());
     let mut capture = target.capture(&CaptureOptions::default())?;
     let memory = capture.memory();
@@ -151,8 +169,9 @@ fn signature(target: &mut dyn Target, fault: &Exception) -> Result<String> {
         None => " ?".to_owned(),
     };
     let places: String = frames.iter().take(FRAMES).map(place).collect();
-    Ok(match OS {
+    let signature = match OS {
         OperatingSystem::Linux => format!("{}{places}", snapshot::signal_name(fault.code as i32)),
         OperatingSystem::Windows => format!("{:08X}{places}", fault.code),
-    })
+    };
+    Ok((signature, build(&snapshot, &*memory)))
 }

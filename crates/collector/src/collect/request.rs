@@ -41,6 +41,8 @@ pub struct Request {
     pub number: u32,
     /// The crash signature (signal and innermost frames), if the trigger is a crash.
     pub signature: Option<String>,
+    /// The number of the user whose process it is; `None` if the process is to be asked.
+    pub user: Option<u32>,
     /// The user id of a user who may read the dump besides the one who writes it.
     pub reader: Option<u32>,
     /// Warnings for the record that are known beforehand.
@@ -50,6 +52,11 @@ pub struct Request {
 }
 
 impl Request {
+    /// The user who answers for the dumps of a process of this user.
+    pub(crate) fn responsible(&self, uid: u32) -> u32 {
+        platform::responsible_user(self.user.unwrap_or(uid))
+    }
+
     /// A request for these dumps at once, with nothing else asked for: no file is replaced, the
     /// target is stopped, there is no timeout, no old dump is deleted, and Ctrl-C cancels them.
     pub fn new(kinds: Vec<(DumpKind, DumpFormat)>, destination: Destination) -> Self {
@@ -67,6 +74,7 @@ impl Request {
             keep: Retention::default(),
             number: 1,
             signature: None,
+            user: None,
             reader: None,
             warnings: Vec::new(),
             cancel: Cancel::of_process(),

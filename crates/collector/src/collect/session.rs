@@ -14,6 +14,7 @@ use platform::{
     Capture, CaptureOptions, Facts, Host, MappedFiles, OutFile, OutStream, Result, Target,
     failpoint,
 };
+use policy::Coming;
 use snapshot::{DumpKind, ProcessKey, WallTime, script, select};
 use std::{
     sync::{Arc, Mutex},
@@ -55,6 +56,8 @@ pub(crate) fn run_attached(
         request,
         start,
         drafts: Vec::new(),
+        user: None,
+        room: 0,
         observer,
     };
     let error = session.take(target, lets_go).err();
@@ -96,6 +99,10 @@ struct Session<'s, 'o> {
     request: &'s Request,
     start: Instant,
     drafts: Vec<Draft>,
+    /// Whose process it is.
+    user: Option<u32>,
+    /// The bytes that there is room for within the limits of the folder.
+    room: u64,
     observer: Observer<'o>,
 }
 
@@ -104,7 +111,9 @@ impl Session<'_, '_> {
     /// that the target is never held longer.
     fn take(&mut self, target: &mut dyn Target, lets_go: bool) -> Result<()> {
         let facts = target.facts()?;
-        self.make_room(&facts)?;
+        self.user = Some(self.request.responsible(facts.process.user.uid));
+        let kinds = self.request.kinds.iter();
+        self.make_room(kinds.map(|(kind, _)| estimate(*kind, &facts)).sum())?;
         let images = Images::identify(self.key, &facts.modules);
         let taken = crate::store::keep::now();
         self.make_files(&facts, taken)?;
@@ -179,13 +188,14 @@ impl Session<'_, '_> {
 
     /// Deletes old dumps as the limits of the folder say, and fails if there is no room for the new
     /// ones: the target is not even stopped then.
-    fn make_room(&mut self, facts: &Facts) -> Result<()> {
+    fn make_room(&mut self, bytes: u64) -> Result<()> {
+        self.room = bytes;
         let Some(folder) = output_folder(&self.request.destination) else {
             return Ok(());
         };
-        let kinds = self.request.kinds.iter();
-        let needed: u64 = kinds.map(|(kind, _)| estimate(*kind, facts)).sum();
-        let deleted = crate::store::keep::make_room(&folder, &self.request.keep, needed)?;
+        let user = self.user;
+        let coming = Coming { bytes, user };
+        let deleted = crate::store::keep::make_room(&folder, &self.request.keep, coming)?;
         for path in deleted {
             (self.observer)(Step::Deleted { path });
         }
@@ -245,6 +255,11 @@ impl Session<'_, '_> {
         ));
         draft.planned(&plan, &selection);
         let (number, bytes) = (draft.number, plan.size());
+        if bytes > self.room {
+            self.make_room(bytes)?;
+        }
+        self.room -= bytes;
+        let draft = &mut self.drafts[at];
         (self.observer)(Step::Writing { number, bytes });
         let _ = failpoint("planned");
         draft.reserve(bytes)?;

@@ -10,6 +10,7 @@ use crate::{
     },
 };
 use platform::{Error, ErrorKind, OutFile, Result};
+use policy::Coming;
 use snapshot::{DumpFormat, DumpKind};
 use std::{
     io::{self, Read},
@@ -21,8 +22,8 @@ use std::{
 const CHUNK: usize = 1 << 20;
 /// A block of this length, in bytes, is not written if it is all zeros: it becomes a hole.
 const HOLE: usize = 64 << 10;
-/// The bytes that stay free on the disk: a core is cut before it fills the disk.
-const LEFT_FREE: u64 = 64 << 20;
+/// The most of the kernel's core that is kept where a mini dump was asked for, in bytes.
+const MINI: u64 = 64 << 20;
 /// Headers that describe more bytes than this beyond those that came are wrong.
 const FARTHEST: u64 = 1 << 40;
 
@@ -40,7 +41,11 @@ pub fn store_stream(
     about: Record,
 ) -> Result<PathBuf> {
     let folder = output_folder(&request.destination).unwrap_or_default();
-    keep::make_room(&folder, &request.keep, LEFT_FREE)?;
+    let most = Coming {
+        bytes: head.end.unwrap_or(FARTHEST).min(most(request)?),
+        user: about.user,
+    };
+    let room = keep::make_some_room(&folder, &request.keep, most)?;
     let taken = keep::now();
     let names = Names {
         process: &about.process,
@@ -63,6 +68,7 @@ pub fn store_stream(
         file: &file,
         folder: &folder,
         at: 0,
+        room,
         deadline: request.timeout.map(|timeout| Instant::now() + timeout),
     };
     let ended = pour.all(head, stream).map_err(failed)?;
@@ -99,12 +105,30 @@ pub fn store_stream(
     }
 }
 
+/// The most that is kept of the kernel's core, in bytes: no more than the type that was asked for means.
+///
+/// # Errors
+/// If a triage dump was asked for: the kernel's core has what such a dump must not have.
+fn most(request: &Request) -> Result<u64> {
+    let largest = request.kinds.iter().map(|(kind, _)| *kind).max();
+    match largest.unwrap_or_default() {
+        DumpKind::Triage => {
+            let what = "a triage dump could not be taken, and the kernel's core has more than one may have";
+            Err(Error::new(ErrorKind::Other, what))
+        }
+        DumpKind::Mini => Ok(MINI),
+        DumpKind::Custom(_) | DumpKind::Plus | DumpKind::Full => Ok(FARTHEST),
+    }
+}
+
 /// Writes a stream into a file, with holes for zeros.
 struct Pour<'p> {
     file: &'p OutFile,
     folder: &'p std::path::Path,
     /// The offset in the file, in bytes.
     at: u64,
+    /// How many bytes may still be written; holes take none.
+    room: u64,
     deadline: Option<Instant>,
 }
 
@@ -122,7 +146,8 @@ impl Pour<'_> {
                 return Ok(true);
             }
             let is_late = self.deadline.is_some_and(|end| Instant::now() > end);
-            if is_late || platform::space_at(self.folder)?.free < LEFT_FREE {
+            if is_late || self.room == 0 || platform::space_at(self.folder)?.free < keep::LEFT_FREE
+            {
                 return Ok(false);
             }
             for part in buffer[..got].chunks(HOLE) {
@@ -136,6 +161,7 @@ impl Pour<'_> {
         let is_hole = self.at > 0 && part.iter().all(|&byte| byte == 0);
         if !is_hole {
             self.file.write_at(self.at, part)?;
+            self.room = self.room.saturating_sub(part.len() as u64);
         }
         self.at += part.len() as u64;
         Ok(())

@@ -3,7 +3,7 @@
 
 use super::record::Record;
 use platform::{Error, ErrorKind, FileBytes, Peek, Result};
-use policy::{Disk, Retention, StoredDump};
+use policy::{Coming, Disk, Retention, StoredDump};
 use snapshot::WallTime;
 use std::{
     fs,
@@ -11,15 +11,17 @@ use std::{
     time::SystemTime,
 };
 
+/// The bytes that stay free on the disk: a core whose size is not known is cut before it fills the disk.
+pub(crate) const LEFT_FREE: u64 = 64 << 20;
+
 /// The advice for a dump that the disk has no room for.
 pub(crate) const NO_ROOM_ADVICE: &str = "Write elsewhere with -o, or take a mini dump.";
 
-/// Makes room in `folder` for a new dump of `needed` bytes within the limits `keep`, by deleting our
-/// oldest dumps. Returns the deleted ones.
+/// Makes room in `folder` for a new dump within the limits `keep`, by deleting dumps of ours. Returns the deleted ones.
 ///
 /// # Errors
 /// If there would be too little room even then. Nothing is deleted in that case.
-pub(crate) fn make_room(folder: &Path, keep: &Retention, needed: u64) -> Result<Vec<PathBuf>> {
+pub(crate) fn make_room(folder: &Path, keep: &Retention, coming: Coming) -> Result<Vec<PathBuf>> {
     let space = platform::space_at(folder);
     let space = space.map_err(|e| unusable(folder, &e))?;
     let disk = Disk {
@@ -31,7 +33,8 @@ pub(crate) fn make_room(folder: &Path, keep: &Retention, needed: u64) -> Result<
     } else {
         dumps_in(folder)
     };
-    let verdict = keep.judge(&stored, needed, disk, now());
+    let needed = coming.bytes;
+    let verdict = keep.judge(&stored, Some(coming), disk, now());
     if verdict.missing > 0 || needed > space.free && verdict.delete.is_empty() {
         return Err(no_room(folder, keep, needed, space.free));
     }
@@ -43,7 +46,26 @@ pub(crate) fn make_room(folder: &Path, keep: &Retention, needed: u64) -> Result<
     Ok(verdict.delete)
 }
 
-/// Deletes our oldest dumps in `folder` until it is within the limits `keep`. Returns those that
+/// Makes room for a dump whose size is not known, as [`make_room`] does for one of `most` bytes, or where there is not as
+/// much room, for what there is. Returns how many bytes the dump may have.
+pub(crate) fn make_some_room(folder: &Path, keep: &Retention, most: Coming) -> Result<u64> {
+    let space = platform::space_at(folder).map_err(|e| unusable(folder, &e))?;
+    let disk = Disk {
+        size: space.total,
+        free: space.free.saturating_sub(LEFT_FREE),
+    };
+    let missing = keep
+        .judge(&dumps_in(folder), Some(most), disk, now())
+        .missing;
+    let bytes = most.bytes.saturating_sub(missing);
+    if bytes == 0 {
+        return Err(no_room(folder, keep, LEFT_FREE, space.free));
+    }
+    make_room(folder, keep, Coming { bytes, ..most })?;
+    Ok(bytes)
+}
+
+/// Deletes dumps of ours in `folder` until it is within the limits `keep`. Returns those that
 /// could be deleted.
 pub fn keep_within(folder: &Path, keep: &Retention) -> Vec<PathBuf> {
     let space = platform::space_at(folder).unwrap_or_default();
@@ -51,7 +73,7 @@ pub fn keep_within(folder: &Path, keep: &Retention) -> Vec<PathBuf> {
         size: space.total,
         free: space.free,
     };
-    let verdict = keep.judge(&dumps_in(folder), 0, disk, now());
+    let verdict = keep.judge(&dumps_in(folder), None, disk, now());
     let delete = verdict.delete.into_iter();
     delete
         .filter(|path| fs::remove_file(path).is_ok())
@@ -113,6 +135,7 @@ pub(super) fn is_named(path: &Path) -> bool {
 /// A regular file that may be a dump of firstchance.
 struct DumpFile {
     bytes: u64,
+    on_disk: u64,
     modified: SystemTime,
     /// `None` if we did not write it.
     record: Option<Record>,
@@ -139,6 +162,7 @@ impl DumpFile {
         let record = told.or_else(|| platform::open_file(path).ok().and_then(parsed));
         Some(Self {
             bytes: peek.len,
+            on_disk: peek.on_disk,
             modified: peek.modified,
             record: record.filter(Record::is_ours),
         })
@@ -172,20 +196,25 @@ fn no_room(folder: &Path, keep: &Retention, needed: u64, free: u64) -> Error {
     Error::new(ErrorKind::Disk, what).advise(NO_ROOM_ADVICE)
 }
 
-/// The files in a folder that have the name of a whole dump. Those with a record are ours.
+/// The files in a folder that have the name of a dump, whole or partial.
 fn dumps_in(folder: &Path) -> Vec<StoredDump<PathBuf>> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let paths: Vec<PathBuf> = entries
         .map(|entry| entry.path())
-        .filter(|path| is_whole(path))
+        .filter(|path| is_named(path))
         .collect();
     of_each(&paths, |path| {
         let found = DumpFile::at(path)?;
         Some(StoredDump {
             id: path.to_owned(),
-            bytes: found.bytes,
+            bytes: found.on_disk,
             taken: wall(found.modified),
-            ours: found.record.is_some_and(|record| record.complete),
+            state: match &found.record {
+                None => policy::Stored::Foreign,
+                Some(record) if record.writing => policy::Stored::Writing,
+                Some(_) => policy::Stored::Ours,
+            },
+            user: found.record.and_then(|record| record.user),
         })
     })
 }
@@ -203,7 +232,7 @@ pub(crate) fn our_record(dump: FileBytes) -> Option<Record> {
 
 /// Removes the unfinished dumps that killed runs of firstchance have left in `folder`. Returns their
 /// paths. Partial files that were kept on purpose stay.
-pub(crate) fn clear_left_over(folder: &Path) -> Vec<PathBuf> {
+pub fn clear_left_over(folder: &Path) -> Vec<PathBuf> {
     let unfinished = |dump| our_record(dump).is_some_and(|record| record.writing);
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries

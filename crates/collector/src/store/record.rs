@@ -38,6 +38,9 @@ pub struct Record {
     pub pid: u32,
     /// The name of the target.
     pub process: String,
+    /// The number of the user whose process it was; of a lent number (subuid(5)) the one who has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<u32>,
     /// The pid of the target in its own pid namespace, if that is another one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inner_pid: Option<u32>,

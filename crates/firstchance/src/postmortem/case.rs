@@ -1,15 +1,11 @@
 //! A crash that is dumped: from the request that its rule means to the file.
 
 use super::{CrashRule, call::Call, repeats::RepeatsFile};
-use collector::{Collected, CoreHead, Crash, Destination, Record, Request};
-use platform::{Error, ErrorKind, Stop};
-use policy::DumpRequest;
+use collector::{Collected, CoreHead, Crash, Destination, Record, Request, Written};
+use platform::{Error, ErrorKind, Host, Stop};
+use policy::{DumpRequest, SameCrash};
 use snapshot::{DumpFormat, DumpKind};
-use std::{
-    io::Read,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{io::Read, path::PathBuf, time::Duration};
 
 /// How long a crashed process is kept so that the rest of its core can be read.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -20,6 +16,7 @@ const TIMEOUT: Duration = Duration::from_secs(300);
 
 /// A crash that is dumped.
 pub(super) struct Case<'c> {
+    pub(super) host: &'c dyn Host,
     pub(super) call: &'c Call,
     /// The name of the program, for the file.
     pub(super) name: &'c str,
@@ -33,53 +30,71 @@ pub(super) struct Case<'c> {
     pub(super) head: CoreHead,
 }
 
+/// A dump that was stored.
+#[derive(Debug)]
+pub(super) struct Stored {
+    path: PathBuf,
+    kind: DumpKind,
+}
+
 impl Case<'_> {
     /// Calls `store` unless the same crash was stored not long ago; then it is only counted.
-    /// `crash` names the program and the signature.
+    /// `crash` names the program, its build and the signature.
     pub(super) fn once(
         &self,
         crash: &str,
-        store: impl FnOnce() -> anyhow::Result<PathBuf>,
+        store: impl FnOnce() -> anyhow::Result<Stored>,
     ) -> anyhow::Result<()> {
-        if !self.is_new(crash) {
-            log::debug!("only counted, as the same crash was stored not long ago: {crash}");
+        let crash = SameCrash {
+            user: platform::responsible_user(self.call.uid),
+            what: format!("{} {:?} {crash}", self.call.uid, self.reader),
+        };
+        if !self.is_new(&crash) {
+            log::debug!("only counted, as the same crash was stored not long ago: {crash:?}");
             return Ok(());
         }
         let stored = store();
-        log::debug!("stored: {stored:?}: {crash}");
-        self.settle(crash, stored.as_deref().ok());
+        log::debug!("stored: {stored:?}: {crash:?}");
+        self.settle(&crash, stored.as_ref().ok());
         stored.map(drop)
     }
 
     /// Stores the dump that the rule asks for. Where that fails, it stores a mini dump (for lack of
-    /// room) or the kernel's core. Returns the path of the file.
+    /// room) or the kernel's core.
     pub(super) fn dump_or_core(
         &self,
         crash: &mut Crash,
         input: &mut dyn Read,
-    ) -> anyhow::Result<PathBuf> {
+    ) -> anyhow::Result<Stored> {
         let request = self.request();
         let dumped = match self.dump(crash, &request) {
             // The kernel's core would be too large for the disk as well.
-            Err(error) if error.kind == ErrorKind::Disk && !self.is_small() => {
+            Err(error) if error.kind == ErrorKind::Disk && self.kind() > DumpKind::Mini => {
                 self.small_dump(crash, request, &error)
             }
             dumped => dumped,
         };
         match dumped {
-            Ok(path) => {
+            Ok(stored) => {
                 drain(&self.head);
-                Ok(path)
+                Ok(stored)
             }
             Err(error) if error.kind == ErrorKind::Disk => Err(error.into()),
             Err(error) => self.keep_core(input, &error),
         }
     }
 
-    fn dump(&self, crash: &mut Crash, request: &Request) -> Result<PathBuf, Error> {
+    fn dump(&self, crash: &mut Crash, request: &Request) -> Result<Stored, Error> {
         let Collected { dumps, error } = crash.collect(request);
-        let path = dumps.into_iter().find_map(|dump| dump.path);
-        path.ok_or_else(|| error.unwrap_or_else(|| self.call.raced()))
+        let stored = |dump: Written| {
+            let (path, kind) = (dump.path?, dump.kind);
+            Some(Stored { path, kind })
+        };
+        let largest = dumps
+            .into_iter()
+            .filter_map(stored)
+            .max_by_key(|dump| dump.kind);
+        largest.ok_or_else(|| error.unwrap_or_else(|| self.call.raced()))
     }
 
     fn small_dump(
@@ -87,7 +102,7 @@ impl Case<'_> {
         crash: &mut Crash,
         mut request: Request,
         error: &Error,
-    ) -> Result<PathBuf, Error> {
+    ) -> Result<Stored, Error> {
         let asked = request.kinds.iter().map(|(kind, _)| kind.to_string());
         let asked: Vec<_> = asked.collect();
         log::debug!("trying a mini dump: {error}");
@@ -112,44 +127,47 @@ impl Case<'_> {
         case.keep_core(input, error).map(drop)
     }
 
-    /// Keeps the kernel's core, because of `error`. Returns the path of the file.
-    pub(super) fn keep_core(&self, input: &mut dyn Read, error: &Error) -> anyhow::Result<PathBuf> {
+    /// Keeps the kernel's core, because of `error`.
+    pub(super) fn keep_core(&self, input: &mut dyn Read, error: &Error) -> anyhow::Result<Stored> {
         log::debug!("keeping the kernel's core: {error}");
         let request = self.request();
         let about = Record {
             pid: self.call.pid,
             process: self.name.to_owned(),
+            user: Some(platform::responsible_user(self.call.uid)),
             raced: self.raced,
             warnings: vec![format!("this is the kernel's core, as {}", error.what)],
             ..Record::new(&request.trigger, &request.rule)
         };
-        Ok(collector::store_stream(&self.head, input, &request, about)?)
+        let path = collector::store_stream(&self.head, input, &request, about)?;
+        let kind = self.kind();
+        Ok(Stored { path, kind })
     }
 
     /// Whether the crash has to be stored. Where the counts cannot be read or written, each has.
-    fn is_new(&self, crash: &str) -> bool {
+    fn is_new(&self, crash: &SameCrash) -> bool {
         let Some(window) = self.rule.rule.limits.repeat_window else {
             return true;
         };
         let Ok(mut repeats) = RepeatsFile::open() else {
             return true;
         };
-        let is_new = repeats.is_new(crash, window);
+        let is_new = repeats.is_new(self.host, crash, self.kind(), window);
         repeats.save().is_err() || is_new
     }
 
     /// Brings the folder within its limits, lists the new dump for its reader, and notes where it
     /// is. The lock on the counts keeps other handlers from the folder meanwhile.
-    fn settle(&self, crash: &str, path: Option<&Path>) {
+    fn settle(&self, crash: &SameCrash, stored: Option<&Stored>) {
         let repeats = RepeatsFile::open();
         collector::keep_within(&self.rule.folder(), &self.rule.rule.limits.keep);
-        let path = path.filter(|path| path.extension().is_some_and(|end| end != "partial"));
-        if let Some((path, uid)) = path.zip(self.reader) {
+        let whole = stored.filter(|dump| dump.path.extension().is_some_and(|end| end != "partial"));
+        if let Some((dump, uid)) = whole.zip(self.reader) {
             // Without it the user can read the dump, but `dumps list` does not show it to them.
-            let _ = collector::note_readable(path, uid);
+            let _ = collector::note_readable(&dump.path, uid);
         }
         if let Ok(mut repeats) = repeats {
-            repeats.settle(crash, path);
+            repeats.settle(crash, whole.map(|dump| (&*dump.path, dump.kind)));
             let _ = repeats.save();
         }
     }
@@ -161,15 +179,16 @@ impl Case<'_> {
         Request {
             timeout: Some(TIMEOUT),
             stop: Stop::Nothing,
+            user: Some(self.call.uid),
             reader: self.reader,
             names_pid: false,
             ..Request::of_rule(self.asked, &self.rule.rule, format, folder)
         }
     }
 
-    fn is_small(&self) -> bool {
-        let is_small = |kind: &DumpKind| matches!(kind, DumpKind::Mini | DumpKind::Triage);
-        self.asked.kinds.iter().all(is_small)
+    /// The largest kind that is asked for.
+    fn kind(&self) -> DumpKind {
+        self.asked.kinds.iter().copied().max().unwrap_or_default()
     }
 }
 

@@ -51,15 +51,15 @@ fn record(call: &Call) -> anyhow::Result<()> {
     let host = platform::this_machine();
     let crashed = match Crashed::identify(call.pid, call.descriptor) {
         Ok(crashed) => crashed,
-        Err(error) => return keep_unknown(&settings, call, &error),
+        Err(error) => return keep_unknown(&*host, &settings, call, &error),
     };
     if crashed.is_ourselves() {
         anyhow::bail!("it is firstchance itself");
     }
     let entry = match host.entry(call.pid) {
         Ok(entry) if crashed.is_there() => entry,
-        Ok(_) => return keep_unknown(&settings, call, &call.raced()),
-        Err(error) => return keep_unknown(&settings, call, &error),
+        Ok(_) => return keep_unknown(&*host, &settings, call, &call.raced()),
+        Err(error) => return keep_unknown(&*host, &settings, call, &error),
     };
     let who = collector::identity(&entry);
     match Wanted::of(&settings, &who, call)? {
@@ -88,8 +88,15 @@ impl Wanted {
         Ok(asked.map(|asked| Self { rule, asked }))
     }
 
-    fn case<'c>(&'c self, call: &'c Call, name: &'c str, head: CoreHead) -> Case<'c> {
+    fn case<'c>(
+        &'c self,
+        host: &'c dyn Host,
+        call: &'c Call,
+        name: &'c str,
+        head: CoreHead,
+    ) -> Case<'c> {
         Case {
+            host,
             call,
             name,
             rule: &self.rule,
@@ -109,8 +116,12 @@ fn take(
     entry: &ProcessEntry,
     wanted: &Wanted,
 ) -> anyhow::Result<()> {
-    platform::make_store(&wanted.rule.folder())?;
+    let folder = wanted.rule.folder();
+    platform::make_store(&folder)?;
     let _slot = handler_slots::wait();
+    for path in collector::clear_left_over(&folder) {
+        log::debug!("removed what a killed handler has left: {}", path.display());
+    }
     let mut input = std::io::stdin().lock();
     let mut head = CoreHead::read(&mut input, &mut Vec::new())?;
     let reader = reader(call, crashed, &head);
@@ -118,11 +129,11 @@ fn take(
     let notes = head.take_notes();
     let case = Case {
         reader,
-        ..wanted.case(call, &entry.name, head)
+        ..wanted.case(host, call, &entry.name, head)
     };
     match Crash::adopt(host, crashed, notes) {
         Ok(mut crash) => {
-            let cause = format!("{} {}", entry.image, crash.signature);
+            let cause = format!("{} {} {}", entry.image, crash.build, crash.signature);
             case.once(&cause, || case.dump_or_core(&mut crash, &mut input))
         }
         Err(error) if error.kind == ErrorKind::TargetDied => case.unknown(&mut input, &error),
@@ -149,7 +160,12 @@ fn reader(call: &Call, crashed: &Crashed, head: &CoreHead) -> Option<u32> {
 }
 
 /// Keeps what the kernel streams, and looks at nothing else: the process may be another one by now.
-fn keep_unknown(settings: &Settings, call: &Call, error: &Error) -> anyhow::Result<()> {
+fn keep_unknown(
+    host: &dyn Host,
+    settings: &Settings,
+    call: &Call,
+    error: &Error,
+) -> anyhow::Result<()> {
     let Some(wanted) = Wanted::of(settings, &Identity::default(), call)? else {
         anyhow::bail!("{error}");
     };
@@ -162,7 +178,7 @@ fn keep_unknown(settings: &Settings, call: &Call, error: &Error) -> anyhow::Resu
         Err(_) if taken.is_empty() => anyhow::bail!("{error}"),
         Err(_) => CoreHead::of_bytes(&taken),
     };
-    wanted.case(call, "", head).unknown(&mut input, error)
+    wanted.case(host, call, "", head).unknown(&mut input, error)
 }
 
 /// Passes a crash that no rule wants on to the handler that was registered before us, if the

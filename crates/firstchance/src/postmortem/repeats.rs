@@ -1,11 +1,11 @@
 //! The file that counts repeated crashes: each handler is a process of its own, so that what
 //! [`policy::Repeats`] knows lies in a file between two crashes.
 
-use policy::Repeat;
+use platform::Host;
+use policy::{Repeat, SameCrash};
 use serde::{Deserialize, Serialize};
-use snapshot::WallTime;
+use snapshot::{DumpKind, ProcessKey, WallTime};
 use std::{
-    collections::BTreeMap,
     fs::File,
     io::{Read, Seek, Write},
     path::{Path, PathBuf},
@@ -25,20 +25,32 @@ pub(super) struct RepeatsFile {
 /// The dump of the first of several crashes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Dump {
-    /// Empty while it is being written.
-    path: PathBuf,
-    /// The process that writes it.
-    writer: u32,
+    place: Place,
+    /// How much it has.
+    kind: DumpKind,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Place {
+    /// This process is writing it.
+    Writing(ProcessKey),
+    Stored(PathBuf),
 }
 
 /// A crash in the file.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct Entry {
+    user: u32,
+    crash: String,
     /// Seconds since 1970.
     stored: u64,
     count: u64,
+    /// As [`DumpKind`] is printed.
+    kind: String,
+    /// Empty while it is being written.
     path: PathBuf,
-    writer: u32,
+    /// The process that writes it: its pid, and when it was started as its key has it.
+    writer: (u32, u64),
 }
 
 impl RepeatsFile {
@@ -50,38 +62,44 @@ impl RepeatsFile {
         file.lock()?;
         let mut text = Vec::new();
         file.read_to_end(&mut text)?;
-        let entries: BTreeMap<String, Entry> = serde_json::from_slice(&text).unwrap_or_default();
-        let repeats = entries
-            .into_iter()
-            .map(|(crash, entry)| (crash, entry.into()));
+        let entries: Vec<Entry> = serde_json::from_slice(&text).unwrap_or_default();
+        let repeats = entries.into_iter().filter_map(Entry::read);
         Ok(Self {
             file,
             repeats: repeats.collect(),
         })
     }
 
-    /// Whether this crash has to be stored, by this process; otherwise it is counted.
-    pub(super) fn is_new(&mut self, crash: &str, window: Duration) -> bool {
-        let dump = Dump {
-            path: PathBuf::new(),
-            writer: std::process::id(),
+    /// Whether this crash has to be stored, by this process, in a dump of this kind; otherwise it is counted.
+    pub(super) fn is_new(
+        &mut self,
+        host: &dyn Host,
+        crash: &SameCrash,
+        kind: DumpKind,
+        window: Duration,
+    ) -> bool {
+        let own = host.entry(std::process::id());
+        let Ok(writer) = own.map(|entry| entry.key) else {
+            return true;
         };
-        let known = self
-            .repeats
-            .take_in(crash, dump, now(), window, Dump::is_there);
+        let dump = Dump {
+            place: Place::Writing(writer),
+            kind,
+        };
+        // A mini dump does not do where a full one is wanted.
+        let does = |known: &Dump| known.kind >= kind && known.is_there(host);
+        let known = self.repeats.take_in(crash, dump, now(), window, does);
         known.into_iter().for_each(note);
         known.is_none()
     }
 
-    /// The dump of this crash is at `path`, or there is none after all.
-    pub(super) fn settle(&mut self, crash: &str, path: Option<&Path>) {
-        let Some(path) = path else {
+    /// The dump of this crash is at this path and of this kind, or there is none after all.
+    pub(super) fn settle(&mut self, crash: &SameCrash, stored: Option<(&Path, DumpKind)>) {
+        let Some((path, kind)) = stored else {
             return self.repeats.forget(crash);
         };
-        let dump = Dump {
-            path: path.to_owned(),
-            writer: 0,
-        };
+        let place = Place::Stored(path.to_owned());
+        let dump = Dump { place, kind };
         let known = self.repeats.is_stored(crash, dump);
         known.into_iter().for_each(note);
     }
@@ -89,8 +107,8 @@ impl RepeatsFile {
     /// Writes the counts and gives the lock back.
     pub(super) fn save(mut self) -> std::io::Result<()> {
         let entries = self.repeats.into_iter();
-        let entries: BTreeMap<String, Entry> = entries
-            .map(|(crash, known)| (crash, known.into()))
+        let entries: Vec<Entry> = entries
+            .map(|(crash, known)| Entry::of(crash, known))
             .collect();
         let text = serde_json::to_vec(&entries)?;
         self.file.rewind()?;
@@ -100,42 +118,60 @@ impl RepeatsFile {
 }
 
 impl Dump {
-    fn is_there(&self) -> bool {
-        match self.path.as_os_str().is_empty() {
-            true => Path::new(&format!("/proc/{}", self.writer)).exists(),
-            false => self.path.is_file(),
+    fn is_there(&self, host: &dyn Host) -> bool {
+        match &self.place {
+            Place::Writing(writer) => host.entry(writer.pid).is_ok_and(|now| now.key == *writer),
+            Place::Stored(path) => path.is_file(),
         }
     }
 }
 
 /// Writes the count into the dump of the first crash, unless that is still being written.
 fn note(known: &Repeat<Dump>) {
-    if known.count > 0 && !known.dump.path.as_os_str().is_empty() {
-        let _ = collector::note_repeats(&known.dump.path, known.count);
+    if let Place::Stored(path) = &known.dump.place
+        && known.count > 0
+    {
+        let _ = collector::note_repeats(path, known.count);
     }
 }
 
-impl From<Entry> for Repeat<Dump> {
-    fn from(entry: Entry) -> Self {
+impl Entry {
+    fn of(crash: SameCrash, known: Repeat<Dump>) -> Self {
+        let (path, writer) = match known.dump.place {
+            Place::Writing(writer) => (PathBuf::new(), (writer.pid, writer.start)),
+            Place::Stored(path) => (path, (0, 0)),
+        };
         Self {
-            stored: WallTime(entry.stored as i64 * SECOND),
-            count: entry.count,
-            dump: Dump {
-                path: entry.path,
-                writer: entry.writer,
-            },
-        }
-    }
-}
-
-impl From<Repeat<Dump>> for Entry {
-    fn from(known: Repeat<Dump>) -> Self {
-        Self {
+            user: crash.user,
+            crash: crash.what,
             stored: (known.stored.0 / SECOND) as u64,
             count: known.count,
-            path: known.dump.path,
-            writer: known.dump.writer,
+            kind: known.dump.kind.to_string(),
+            path,
+            writer,
         }
+    }
+
+    /// Returns `None` if the entry makes no sense.
+    fn read(self) -> Option<(SameCrash, Repeat<Dump>)> {
+        let (pid, start) = self.writer;
+        let place = match self.path.as_os_str().is_empty() {
+            true => Place::Writing(ProcessKey { pid, start }),
+            false => Place::Stored(self.path),
+        };
+        let crash = SameCrash {
+            user: self.user,
+            what: self.crash,
+        };
+        let known = Repeat {
+            stored: WallTime(self.stored as i64 * SECOND),
+            count: self.count,
+            dump: Dump {
+                place,
+                kind: self.kind.parse().ok()?,
+            },
+        };
+        Some((crash, known))
     }
 }
 

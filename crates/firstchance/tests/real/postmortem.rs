@@ -307,17 +307,7 @@ fn e10_a_watch_that_crashes_holds_nobody_and_its_crash_starts_no_other() {
 #[test]
 fn e6_a_process_killed_while_its_dump_is_written_leaves_a_labelled_part() {
     let machine = Postmortem::enabled(&[]);
-    machine.failpoint("copy:stop");
-    let mut child = machine.command(&["mib=64", "end=segv"]).spawn().unwrap();
-    let handler = machine.handler_of(child.id());
-    wait_until("the handler stands", || {
-        crate::support::state_of(handler) == 'T'
-    });
-    child.kill().unwrap();
-    child.wait().unwrap();
-    while !"ZX".contains(crate::support::state_of(handler)) {
-        signal(handler, libc::SIGCONT);
-    }
+    kill_while_it_is_dumped(&machine);
     let dump = machine.only_dump();
     assert!(
         dump.extension().is_some_and(|ending| ending == "partial"),
@@ -329,6 +319,23 @@ fn e6_a_process_killed_while_its_dump_is_written_leaves_a_labelled_part() {
         record["warnings"].to_string().contains("was killed"),
         "{record}"
     );
+}
+
+/// A process of 64 MiB crashes, and is killed while its dump is being written.
+pub(crate) fn kill_while_it_is_dumped(machine: &Postmortem) {
+    let pattern = Postmortem::pattern();
+    machine.failpoint("copy:stop");
+    let mut child = machine.command(&["mib=64", "end=segv"]).spawn().unwrap();
+    let handler = machine.handler_of(child.id());
+    wait_until("the handler stands", || {
+        crate::support::state_of(handler) == 'T'
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
+    while !"ZX".contains(crate::support::state_of(handler)) {
+        signal(handler, libc::SIGCONT);
+    }
+    machine.write("core_pattern", &pattern);
 }
 
 pub(crate) fn signal(pid: u32, signal: i32) {

@@ -185,3 +185,44 @@ fn where_there_are_no_access_lists_dumps_stay_with_root_and_say_so() {
         "{record}"
     );
 }
+
+#[test]
+fn n34_a_user_who_crashes_often_takes_no_dumps_of_others() {
+    let machine = Postmortem::enabled(&["--repeat-window", "0s", "--count", "4"]);
+    machine.set(&machine.program, &["--type", "mini", "--count", "4"]);
+    machine.crash(&["end=segv"]);
+    crash_by(ALICE, &machine, &["end=segv"]);
+    for _ in 0..8 {
+        crash_by(BOB, &machine, &["end=segv"]);
+    }
+    let users = || {
+        let dumps = machine.dumps();
+        let users = dumps
+            .iter()
+            .map(|dump| machine.record(dump)["user"].as_u64());
+        let mut users: Vec<_> = users.map(|user| user.expect("its user")).collect();
+        users.sort_unstable();
+        users
+    };
+    assert_eq!(users(), [0, 1000, 1001, 1001]);
+    crash_by(ALICE, &machine, &["end=abort"]);
+    crash_by(ALICE, &machine, &["end=xcpu"]);
+    assert_eq!(users(), [0, 1000, 1000, 1001]);
+}
+
+#[test]
+fn n34_a_repeat_is_counted_for_its_own_user_and_build_and_type() {
+    let machine = Postmortem::enabled(&[]);
+    let count = |user: &[&str]| {
+        crash_by(user, &machine, &["end=segv"]);
+        machine.dumps().len()
+    };
+    machine.set(&machine.program, &["--type", "mini"]);
+    assert_eq!(count(ALICE), 1);
+    assert_eq!(count(BOB), 2, "another user's crash has a dump of its own");
+    assert_eq!(count(ALICE), 2, "counted");
+    machine.set(&machine.program, &["--type", "full"]);
+    assert_eq!(count(ALICE), 3, "a mini dump does not stand for a full one");
+    machine.set(&machine.program, &["--type", "mini"]);
+    assert_eq!(count(ALICE), 3, "a full dump stands for a mini one");
+}

@@ -241,12 +241,97 @@ fn d4_what_the_disk_has_to_keep_free_is_kept_free() {
         .iter()
         .map(|dump| machine.record(dump)["kind"].clone())
         .collect();
-    // The newest dump is never deleted for another one.
-    assert_eq!(
-        kinds,
-        ["full", "mini"],
-        "there is no room for a second full one"
+    assert_eq!(kinds, ["full"], "there is room for one, the newer");
+    let reason = machine.record(&dumps[0])["reason"].to_string();
+    assert!(reason.contains("SIGABRT"), "{reason}");
+}
+
+/// The bytes that all files in the folder take on the disk.
+fn bytes_in(machine: &Postmortem) -> u64 {
+    use std::os::unix::fs::MetadataExt as _;
+    let files = machine.dumps();
+    let blocks = files.iter().map(|file| file.metadata().unwrap().blocks());
+    blocks.sum::<u64>() * 512
+}
+
+/// Crashes of which a part of a dump is kept, as the process is killed meanwhile, do not fill the disk.
+#[test]
+fn n33_parts_of_dumps_count_in_the_limits_and_are_pruned() {
+    let machine = Postmortem::enabled(&["--repeat-window", "0s"]);
+    let limits = ["--type", "full", "--max-bytes", "100MiB", "--count", "5"];
+    machine.set(&machine.program, &limits);
+    for _ in 0..5 {
+        crate::postmortem::kill_while_it_is_dumped(&machine);
+        assert!(bytes_in(&machine) <= 100 << 20, "{:?}", machine.dumps());
+    }
+    assert!(!machine.dumps().is_empty(), "the last part is kept");
+    machine.crash(&["end=abort"]);
+    let dumps = machine.dumps();
+    assert!(
+        dumps.len() <= 5 && bytes_in(&machine) <= 100 << 20,
+        "{dumps:?}"
     );
+    assert!(
+        machine
+            .list()
+            .iter()
+            .any(|dump| dump["reason"].to_string().contains("SIGABRT"))
+    );
+}
+
+#[test]
+fn n33_a_process_that_lies_about_itself_leaves_a_dump_of_the_type_that_was_asked_for() {
+    let machine = Postmortem::enabled(&["--repeat-window", "0s"]);
+    machine.set(
+        &machine.program,
+        &["--type", "mini", "--max-bytes", "80MiB"],
+    );
+    machine.crash(&["mib=100", "auxv=odd", "end=segv"]);
+    let dump = machine.only_dump();
+    assert_eq!(machine.record(&dump)["kind"], "mini");
+    assert!(dump.metadata().unwrap().len() < 8 << 20);
+    machine.crash(&["end=abort"]);
+    assert_eq!(machine.list().len(), 2, "the next one is stored too");
+}
+
+/// Where no dump of the type can be had, what is kept of the kernel's core is no more than one of it may be.
+#[test]
+fn n33_the_kernels_core_is_no_larger_than_the_type_that_was_asked_for() {
+    let machine = Postmortem::enabled(&["--repeat-window", "0s"]);
+    machine.set(&machine.program, &["--type", "mini"]);
+    machine.failpoint("planned:panic");
+    machine.crash(&["mib=100", "end=segv"]);
+    let bytes = bytes_in(&machine);
+    assert!((1 << 20..66 << 20).contains(&bytes), "{bytes}");
+    machine.set(&machine.program, &["--type", "triage"]);
+    machine.crash(&["end=abort"]);
+    assert_eq!(
+        machine.dumps().len(),
+        1,
+        "a triage dump must not have what the core has"
+    );
+    let status = Firstchance::new(&["postmortem", "status"]).run();
+    status
+        .assert_says("Failed:")
+        .assert_says("a triage dump could not be taken");
+}
+
+#[test]
+fn n33_a_limit_that_is_lowered_takes_effect_at_the_next_crash() {
+    let machine = Postmortem::enabled(&["--repeat-window", "0s"]);
+    machine.set(&machine.program, &["--type", "full"]);
+    for end in ["end=segv", "end=abort", "end=xcpu"] {
+        machine.crash(&["mib=32", end]);
+    }
+    assert_eq!(machine.list().len(), 3);
+    machine.set(
+        &machine.program,
+        &["--type", "full", "--max-bytes", "20MiB"],
+    );
+    machine.crash(&["end=segv"]);
+    let list = machine.list();
+    assert_eq!(list.len(), 1, "{list:?}");
+    assert!(bytes_in(&machine) < 20 << 20);
 }
 
 /// The names that the dump may get in the next seconds.

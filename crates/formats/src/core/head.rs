@@ -15,6 +15,8 @@ pub struct CoreNotes {
     pub exception: Option<Exception>,
     /// The auxiliary vector (getauxval(3)), without the entry that ends it.
     pub auxv: Vec<(u64, u64)>,
+    /// The size of the words in it, in bytes.
+    pub word: u64,
 }
 
 /// Keeps the extended registers of a thread, of which there may be more than memory.
@@ -89,7 +91,8 @@ impl NoteReader {
             }
         }
         if let Some(auxv) = sorted.auxv {
-            self.told.auxv = auxv::entries(auxv, self.architecture.pointer_size());
+            self.told.word = self.architecture.pointer_size();
+            self.told.auxv = auxv::entries(auxv, self.told.word);
         }
         self.thread.clear();
     }

@@ -352,6 +352,11 @@ pub(crate) fn open_plain(path: &Path) -> io::Result<File> {
     Ok(rustix::fs::open(path, flags | OFlags::NOCTTY, Mode::empty())?.into())
 }
 
+/// The bytes that a file takes on the disk.
+pub(crate) fn on_disk(file: &std::fs::Metadata) -> u64 {
+    file.blocks() * 512
+}
+
 /// See [`crate::patch_file`].
 pub(crate) fn patch_file(path: &Path, patches: &[(u64, Vec<u8>)]) -> io::Result<()> {
     let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;

@@ -66,7 +66,8 @@ mod young;
 
 pub(crate) use doctor::doctor;
 pub(crate) use files::{
-    RawOutput, create_output, open_file, open_plain, patch_file, read_trusted, remove_left_over,
+    RawOutput, create_output, on_disk, open_file, open_plain, patch_file, read_trusted,
+    remove_left_over,
 };
 pub(crate) use image_files::ImageFiles;
 pub(crate) use launched::RawLaunched;

@@ -2,7 +2,7 @@
 //! handler's own process needs.
 
 use super::{
-    proc::{ProcDir, status},
+    proc::{ProcDir, machine, status},
     sys::handler,
 };
 use crate::{CoreHandler, Error, ErrorKind, Result};
@@ -14,6 +14,7 @@ use rustix::{
 };
 use snapshot::ProcessKey;
 use std::{
+    collections::HashMap,
     ffi::OsStr,
     fs,
     io::{self, Write},
@@ -181,6 +182,29 @@ fn may_read_program(proc: &ProcDir, (uid, gid): (u32, u32)) -> bool {
 
 pub(crate) fn own_user() -> Option<u32> {
     Some(rustix::process::geteuid().as_raw())
+}
+
+/// See [`crate::responsible_user`].
+pub(crate) fn responsible_user(uid: u32) -> u32 {
+    let lent = fs::read_to_string("/etc/subuid").unwrap_or_default();
+    lender(&lent, &machine::users(), uid).unwrap_or(uid)
+}
+
+/// The user in the lines of subuid(5), `NAME:FIRST:COUNT`, who has lent this number.
+fn lender(lent: &str, users: &HashMap<u32, String>, uid: u32) -> Option<u32> {
+    let holder = lent.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let (holder, first, count) = (fields.next()?, fields.next()?, fields.next()?);
+        let skip = uid.checked_sub(first.parse().ok()?)?;
+        (skip < count.trim().parse().ok()?).then_some(holder)
+    })?;
+    let by_name = || {
+        users
+            .iter()
+            .find(|(_, name)| *name == holder)
+            .map(|(uid, _)| *uid)
+    };
+    holder.parse().ok().or_else(by_name)
 }
 
 /// See [`crate::become_crash_handler`].
