@@ -53,7 +53,7 @@ pub use machine::{ARCHITECTURE, OS};
 pub use monitor::{Monitor, cancel_monitors};
 pub use os::RegisterStore;
 pub use postmortem::{
-    CoreHandler, Crashed, Guard, JustInTime, Use, become_crash_handler, become_program,
+    CoreHandler, CoreInput, Crashed, Guard, JustInTime, Use, become_crash_handler, become_program,
     core_handler, drain_input, expect_guarded, kernel_log, make_passage, make_store, own_program,
     own_user, read_guarded, responsible_user, set_core_handler, system_log, write_guarded,
 };

@@ -3,6 +3,7 @@
 
 use crate::{Error, ErrorKind, Result, os};
 use snapshot::ProcessKey;
+use std::io;
 use std::{path::Path, time::Duration};
 
 /// The kernel's setting for cores: `core_pattern` and `core_pipe_limit` of core(5).
@@ -199,6 +200,40 @@ pub fn system_log(text: &str) {
 /// If it cannot be read, or on Windows.
 pub fn kernel_log() -> std::io::Result<Vec<String>> {
     os::postmortem::kernel_log()
+}
+
+/// The core that the kernel writes to our standard input. A page of the process that the kernel has to wait for (FUSE)
+/// holds up its writer, who then writes nothing more.
+#[derive(Clone, Copy, Debug)]
+pub struct CoreInput {
+    /// How long is waited for the next byte; a read fails then with [`io::ErrorKind::TimedOut`].
+    pub patience: std::time::Duration,
+}
+
+impl CoreInput {
+    /// Waits until there is something to read, or the end of the stream.
+    ///
+    /// # Errors
+    /// If nothing comes in time.
+    pub fn wait(&self) -> io::Result<()> {
+        match os::postmortem::wait_for_input(self.patience) {
+            true => Ok(()),
+            false => Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                format!(
+                    "the kernel has written nothing of its core for {:?}",
+                    self.patience
+                ),
+            )),
+        }
+    }
+}
+
+impl io::Read for CoreInput {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.wait()?;
+        os::postmortem::read_input(buf)
+    }
 }
 
 /// Reads what still comes on standard input and throws it away, for at most `limit`. Returns the

@@ -29,8 +29,11 @@ pub struct Region {
     pub hugetlb: bool,
     /// Whether the process asked that it is not dumped (`MADV_DONTDUMP`).
     pub dont_dump: bool,
-    /// Whether reading it may hang or have effects: memory of a device, or guarded by userfaultfd.
+    /// Whether reading it has effects: memory of a device.
     pub untouchable: bool,
+    /// Whether somebody may have to answer for pages that are not in memory: the process itself (userfaultfd(2)), or a
+    /// file system of which that is not known.
+    pub guarded: bool,
     /// The part of it that exists, in memory or swapped out; ascending, without overlaps. The rest
     /// was never touched, or is only in the file.
     pub resident: Vec<Range>,

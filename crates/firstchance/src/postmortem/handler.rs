@@ -12,12 +12,17 @@ use super::{
     handler_slots, lost,
 };
 use collector::{CoreHead, Crash};
-use platform::{Crashed, Error, ErrorKind, Host, ProcessEntry};
+use platform::{CoreInput, Crashed, Error, ErrorKind, Host, ProcessEntry};
 use policy::{DumpRequest, Identity};
-use std::{path::Path, process::ExitCode};
+use std::{path::Path, process::ExitCode, time::Duration};
 
 /// `%d` of a process that its user may dump (prctl(2), `PR_SET_DUMPABLE`).
 const DUMPABLE: u32 = 1;
+
+/// The kernel's core. Its first bytes come within milliseconds, and more as soon as they are wanted.
+const INPUT: CoreInput = CoreInput {
+    patience: Duration::from_secs(5),
+};
 
 /// The command line that the kernel makes.
 #[derive(Debug, clap::Args)]
@@ -118,11 +123,13 @@ fn take(
 ) -> anyhow::Result<()> {
     let folder = wanted.rule.folder();
     platform::make_store(&folder)?;
-    let _slot = handler_slots::wait();
+    let user = platform::responsible_user(call.uid);
+    wait_for_the_kernel(user)?;
+    let _slot = handler_slots::wait(user);
     for path in collector::clear_left_over(&folder) {
         log::debug!("removed what a killed handler has left: {}", path.display());
     }
-    let mut input = std::io::stdin().lock();
+    let mut input = INPUT;
     let mut head = CoreHead::read(&mut input, &mut Vec::new())?;
     let reader = reader(call, crashed, &head);
     log::debug!("the user who may read the dump besides root: {reader:?}");
@@ -142,6 +149,14 @@ fn take(
             case.once(&cause, || case.keep_core(&mut input, &error))
         }
     }
+}
+
+/// Waits, without a slot, until the kernel begins to write: it may wait for a page of the process that nobody gives.
+fn wait_for_the_kernel(user: u32) -> anyhow::Result<()> {
+    let Some(_place) = handler_slots::queue(user) else {
+        anyhow::bail!("too many crashes of user {user} wait for the kernel already");
+    };
+    Ok(INPUT.wait()?)
 }
 
 /// The user who may read the dump besides root: the one to whom the process belonged in every
@@ -170,7 +185,7 @@ fn keep_unknown(
         anyhow::bail!("{error}");
     };
     platform::make_store(&wanted.rule.folder())?;
-    let mut input = std::io::stdin().lock();
+    let mut input = INPUT;
     let mut taken = Vec::new();
     let head = match CoreHead::read(&mut input, &mut taken) {
         Ok(head) => head,

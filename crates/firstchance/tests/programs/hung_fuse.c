@@ -1,5 +1,6 @@
-/* hung_fuse FOLDER: mounts a file system there that never answers a read, and maps its one file.
-   Says `ready PID` of the process that has the mapping. */
+/* hung_fuse FOLDER [WHERE [detached]]: mounts a file system there that never answers a read, and maps its one file.
+   Says `ready PID` of the process that has the mapping. WHERE: `stack`, it crashes with its stack there;
+   `start`, the same in the first page, which the kernel reads for its core; `arguments`, its command line is there. `detached`: the file system is unmounted once the file is mapped. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -7,6 +8,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -15,6 +17,8 @@
 #include <unistd.h>
 
 enum { SIZE = 65536 };
+
+static int detached;
 
 static void serve(int fd)
 {
@@ -78,18 +82,33 @@ static void serve(int fd)
     }
 }
 
-static void map(const char *folder)
+/* Crashes with a stack whose pages nobody gives. */
+static void crash_on(char *stack)
+{
+    __asm__ volatile("mov %0, %%rsp; mov %0, %%rbp; xor %%eax, %%eax; jmp *%%rax" ::"r"(stack + 64));
+}
+
+static void map(const char *folder, const char *where, char *argument)
 {
     char path[4096];
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     snprintf(path, sizeof path, "%s/file", folder);
     int file = open(path, O_RDONLY);
-    if (file < 0 || mmap(NULL, SIZE, PROT_READ, MAP_PRIVATE, file, 0) == MAP_FAILED) {
+    int access = PROT_READ | PROT_WRITE;
+    off_t offset = strcmp(where, "start") ? 4096 : 0;
+    char *pages = mmap(NULL, SIZE, access, MAP_PRIVATE, file, offset);
+    if (file < 0 || pages == MAP_FAILED) {
         perror(path);
         _exit(1);
     }
+    if (detached && umount2(folder, MNT_DETACH))
+        perror("umount2");
     printf("ready %d\n", getpid());
     fflush(stdout);
+    if (!strcmp(where, "stack") || !strcmp(where, "start"))
+        crash_on(pages);
+    if (!strcmp(where, "arguments"))
+        mmap((void *)((unsigned long)argument & ~4095UL), 4096, access, MAP_PRIVATE | MAP_FIXED, file, 0);
     for (;;)
         pause();
 }
@@ -98,6 +117,8 @@ int main(int argc, char **argv)
 {
     char options[128];
     const char *folder = argc > 1 ? argv[1] : "";
+    const char *where = argc > 2 ? argv[2] : "";
+    detached = argc > 3;
     /* In a mount namespace of our own nothing stays behind, whoever kills us. */
     if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)) {
         perror("unshare");
@@ -115,7 +136,7 @@ int main(int argc, char **argv)
     pid_t mapper = fork();
     if (mapper == 0) {
         close(fd);
-        map(folder);
+        map(folder, where, argv[argc - 1]);
     }
     waitpid(mapper, NULL, 0);
     return 0;

@@ -22,6 +22,7 @@ mod ends;
 mod events;
 mod files;
 mod harness;
+mod hung_pages;
 mod limits;
 mod loop_costs;
 mod mapped_files;

@@ -181,6 +181,16 @@ impl Postmortem {
         all["record"].clone()
     }
 
+    /// Waits until no handler of this test's machine is left.
+    pub(crate) fn assert_no_handler(&self) {
+        wait_until("no handler is left", || {
+            let all = Command::new("pgrep")
+                .args(["-f", &format!("{PROGRAM} crash-handler")])
+                .output();
+            all.expect("pgrep").stdout.is_empty()
+        });
+    }
+
     /// The pid of the handler that handles the crash of a process.
     pub(crate) fn handler_of(&self, pid: u32) -> u32 {
         let mut found = None;

@@ -10,6 +10,7 @@ use super::{
     pages, probe_patches,
     proc::{
         ProcDir, bounds, machine, map_text,
+        mounts::{self, QuickDevices},
         smaps::{self, SpecialFlags},
     },
     shared_objects::{self, WithObjects},
@@ -23,8 +24,8 @@ use crate::{
     failpoint,
 };
 use snapshot::{
-    Architecture, Memory, Region, RegionKind, Registers, Snapshot, System, Thread, ThreadState,
-    WallTime, Warning,
+    Architecture, Guarded, Memory, Region, RegionKind, Registers, Snapshot, System, Thread,
+    ThreadState, WallTime, Warning,
 };
 use std::{collections::HashMap, io::BufReader, sync::Arc};
 
@@ -35,6 +36,8 @@ pub(super) struct Before {
     special: SpecialFlags,
     /// Devices of file systems whose server may never answer.
     remote: Vec<u64>,
+    /// Devices whose files can be read at once.
+    quick: QuickDevices,
     /// Names and times of the threads, by thread id.
     threads: HashMap<i32, Thread>,
     /// Facts about the machine.
@@ -56,7 +59,8 @@ impl Before {
         let mountinfo = proc.read("mountinfo").unwrap_or_default();
         Self {
             special: special_regions(proc),
-            remote: machine::remote_devices(&mountinfo),
+            remote: mounts::remote_devices(&mountinfo),
+            quick: QuickDevices::of(&mountinfo),
             threads: HashMap::new(),
             system: machine::system(),
         }
@@ -125,7 +129,10 @@ impl LinuxTarget {
         let before = Before::gather(&self.proc);
         let threads = threads.collect();
         let snapshot = self.snapshot(facts, &before, threads, wall_now(), &mut warnings)?;
-        let memory = self.kept_memory()?;
+        let memory = Arc::new(Guarded::new(
+            Arc::new(self.kept_memory()?),
+            &snapshot.regions,
+        ));
         let mut capture = Capture::new(snapshot, memory, None, None, warnings);
         capture.method = Method::Crash;
         Ok(capture)
@@ -133,10 +140,10 @@ impl LinuxTarget {
 
     /// Returns the memory of a process that has died, by the descriptor that was opened while it
     /// lived.
-    pub(super) fn kept_memory(&self) -> Result<Arc<dyn Memory>> {
+    pub(super) fn kept_memory(&self) -> Result<LiveMemory> {
         let mem = self.proc.open_living("mem");
         let mem = mem.map_err(|e| Error::of_process("opening the memory", self.proc.key, &e))?;
-        Ok(Arc::new(LiveMemory::of_file(mem)))
+        Ok(LiveMemory::of_file(mem))
     }
 
     /// Checks that the process has not executed another program since its facts were read. No two
@@ -181,10 +188,11 @@ impl LinuxTarget {
         warnings: &mut Vec<Warning>,
     ) -> Arc<dyn Memory> {
         let patches = probe_patches::find(self.proc.key.pid, regions, &memory);
-        Arc::new(WithObjects {
+        let memory = Arc::new(WithObjects {
             memory: memory.patched(patches),
             pages: shared_objects::find(&self.proc, regions, warnings),
-        })
+        });
+        Arc::new(Guarded::new(memory, regions))
     }
 
     /// Makes the snapshot: reads the memory map and finds out which pages exist.
@@ -290,8 +298,11 @@ fn mark_special(regions: &mut [Region], before: &Before) {
             region.dont_dump = flags.dont_dump && region.kind != RegionKind::Kernel;
             region.untouchable = flags.device && region.kind != RegionKind::Kernel;
             region.hugetlb = flags.hugetlb;
+            region.guarded = flags.guarded;
         }
         region.remote = region.inode != 0 && before.remote.contains(&region.device);
+        let is_quick = region.inode == 0 || before.quick.may_read(region.device, false);
+        region.guarded |= !is_quick;
     }
 }
 

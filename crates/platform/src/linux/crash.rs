@@ -7,6 +7,7 @@
 
 use super::{
     capture::Before,
+    checked_memory::CheckedMemory,
     memory::LiveMemory,
     postmortem::RawCrashed,
     probe_patches,
@@ -19,7 +20,7 @@ use crate::{
     Adopted, Capture, CaptureOptions, Crashed, Error, ErrorKind, Facts, MappedFiles, Method,
     Result, Target, capture::Held,
 };
-use snapshot::{Exception, Memory, NoMemory, ProcessKey, Region, Thread, Warning};
+use snapshot::{Exception, Guarded, Memory, NoMemory, ProcessKey, Region, Thread, Warning};
 use std::{collections::HashMap, sync::Arc};
 
 /// Opens a process that the kernel holds. `threads` are those of the kernel's core, the one that
@@ -100,7 +101,7 @@ impl Target for CrashTarget {
 
     fn memory(&self) -> Arc<dyn Memory> {
         match self.live.proc.open_living("mem") {
-            Ok(mem) => Arc::new(LiveMemory::of_file(mem)),
+            Ok(mem) => CheckedMemory::of(&self.live.proc, LiveMemory::of_file(mem)),
             Err(_) => Arc::new(NoMemory),
         }
     }
@@ -143,10 +144,11 @@ impl CrashTarget {
         let mem = mem.map_err(|e| Error::of_process("opening the memory", self.key(), &e))?;
         let memory = LiveMemory::of_file(mem);
         let patches = probe_patches::find(self.key().pid, regions, &memory);
-        Ok(Arc::new(WithObjects {
+        let memory = Arc::new(WithObjects {
             memory: memory.patched(patches),
             pages: shared_objects::find(&self.live.proc, regions, warnings),
-        }))
+        });
+        Ok(Arc::new(Guarded::new(memory, regions)))
     }
 }
 

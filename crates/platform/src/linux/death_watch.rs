@@ -76,7 +76,8 @@ impl DeathWatch {
     /// # Errors
     /// As [`DeathWatch::begin`].
     pub(crate) fn at_death(proc: &mut ProcDir, deaths: Deaths) -> io::Result<Self> {
-        proc.keep(&["smaps", "environ", "auxv"])?;
+        proc.keep(&["smaps", "auxv"])?;
+        proc.keep_environment()?;
         let watch = Self::pin(proc, deaths)?;
         Ok(Self {
             at_death: true,

@@ -19,7 +19,7 @@ pub fn parse_proc(bytes: &[u8]) {
         status::private(bytes),
         status::mask(bytes, "SigBlk"),
     );
-    let _ = machine::remote_devices(bytes);
+    let _ = mounts::remote_devices(bytes);
     let _ = machine::belonging(bytes);
     super::cgroup::parse(&String::from_utf8_lossy(bytes));
     let _ = super::facts::strings(bytes);

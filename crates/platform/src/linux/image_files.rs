@@ -1,6 +1,6 @@
 //! The files that a process has mapped as modules, for build-ids and symbols.
 
-use super::proc::{ProcDir, machine};
+use super::proc::{ProcDir, mounts::QuickDevices};
 use crate::{FileBytes, FileIdentity};
 use snapshot::{Module, ProcessKey, Region};
 use std::{os::unix::fs::MetadataExt, path::PathBuf};
@@ -14,7 +14,7 @@ use std::{os::unix::fs::MetadataExt, path::PathBuf};
 pub(crate) struct ImageFiles {
     pid: u32,
     regions: Vec<Region>,
-    remote: Vec<u64>,
+    quick: QuickDevices,
 }
 
 impl ImageFiles {
@@ -25,11 +25,11 @@ impl ImageFiles {
         if regions.is_empty() {
             return None;
         }
-        let remote = machine::remote_devices(&proc.read("mountinfo").unwrap_or_default());
+        let quick = QuickDevices::of(&proc.read("mountinfo").unwrap_or_default());
         Some(Self {
             pid: process.pid,
             regions,
-            remote,
+            quick,
         })
     }
 
@@ -63,6 +63,6 @@ impl ImageFiles {
         let regions = &self.regions;
         let at = regions.binary_search_by_key(&start, |region| region.range.start);
         let region = &regions[at.ok()?];
-        (region.inode != 0 && !self.remote.contains(&region.device)).then_some(region)
+        (region.inode != 0 && self.quick.may_open(region.device)).then_some(region)
     }
 }

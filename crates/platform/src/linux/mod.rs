@@ -11,6 +11,7 @@ mod bpf_programs;
 mod capture;
 mod catch_budget;
 mod cgroup;
+mod checked_memory;
 pub(crate) mod command;
 mod counter_files;
 mod counter_list;

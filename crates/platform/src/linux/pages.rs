@@ -30,11 +30,24 @@ pub(crate) fn fill(pagemap: &File, regions: &mut [Region], page_size: u64) -> io
 /// Returns whether a page of the process's own exists at an address: neither one of a file nor one that would have to
 /// be made.
 pub(crate) fn is_own(pagemap: &File, address: u64, page_size: u64) -> bool {
+    let word = entry_of(pagemap, address, page_size);
+    is_there(word) && word & entry::FILE == 0
+}
+
+/// Returns whether a page exists at an address.
+pub(crate) fn exists(pagemap: &File, address: u64, page_size: u64) -> bool {
+    is_there(entry_of(pagemap, address, page_size))
+}
+
+fn is_there(word: u64) -> bool {
+    word & (entry::PRESENT | entry::SWAPPED) != 0 && word & entry::GUARD == 0
+}
+
+/// Returns the entry of a page; 0 if it cannot be read.
+fn entry_of(pagemap: &File, address: u64, page_size: u64) -> u64 {
     let mut word = [0; 8];
     let read = pagemap.read_exact_at(&mut word, address / page_size * 8);
-    let word = u64::from_le_bytes(word);
-    let exists = word & (entry::PRESENT | entry::SWAPPED) != 0;
-    read.is_ok() && exists && word & (entry::FILE | entry::GUARD) == 0
+    read.map_or(0, |()| u64::from_le_bytes(word))
 }
 
 fn fill_by_scan(pagemap: &File, regions: &mut [Region]) -> io::Result<()> {

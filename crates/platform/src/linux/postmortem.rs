@@ -250,6 +250,26 @@ pub(crate) fn kernel_log() -> io::Result<Vec<String>> {
     }
 }
 
+/// Reads from standard input, without a buffer in between.
+pub(crate) fn read_input(buf: &mut [u8]) -> io::Result<usize> {
+    Ok(rustix::io::read(io::stdin(), buf)?)
+}
+
+/// Waits until standard input can be read or has ended; returns false if that did not happen in time.
+pub(crate) fn wait_for_input(limit: Duration) -> bool {
+    let input = io::stdin();
+    let mut descriptors = [PollFd::new(&input, PollFlags::IN)];
+    let end = Instant::now() + limit;
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        let left = Timespec::try_from(left).unwrap_or_default();
+        match poll(&mut descriptors, Some(&left)) {
+            Err(Errno::INTR) => {}
+            found => return found.is_ok_and(|count| count > 0),
+        }
+    }
+}
+
 /// Moves the input to `/dev/null` by splice(2), which copies nothing to us.
 pub(crate) fn drain_input(limit: Duration) -> u64 {
     let flags = OFlags::WRONLY | OFlags::CLOEXEC;
@@ -258,7 +278,7 @@ pub(crate) fn drain_input(limit: Duration) -> u64 {
     };
     let start = Instant::now();
     let mut drained = 0;
-    while start.elapsed() < limit {
+    while wait_for_input(limit.saturating_sub(start.elapsed())) {
         let flags = rustix::pipe::SpliceFlags::empty();
         match rustix::pipe::splice(io::stdin(), None, &nowhere, None, 1 << 20, flags) {
             Ok(0) | Err(_) => break,

@@ -2,6 +2,7 @@
 //! process's.
 
 use super::{
+    checked_memory::CheckedMemory,
     facts, mapped_files,
     memory::LiveMemory,
     proc::{ProcDir, stat},
@@ -59,7 +60,7 @@ impl Target for LinuxTarget {
     }
 
     fn memory(&self) -> Arc<dyn Memory> {
-        Arc::new(self.running_memory())
+        CheckedMemory::of(&self.proc, self.running_memory())
     }
 
     fn capture(&mut self, options: &CaptureOptions) -> Result<Capture> {

@@ -110,6 +110,14 @@ pub(crate) fn kernel_log() -> io::Result<Vec<String>> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+pub(crate) fn read_input(_buf: &mut [u8]) -> io::Result<usize> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+pub(crate) fn wait_for_input(_limit: Duration) -> bool {
+    false
+}
+
 pub(crate) fn drain_input(_limit: Duration) -> u64 {
     0
 }

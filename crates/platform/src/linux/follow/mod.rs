@@ -16,6 +16,7 @@ mod stop_at_place;
 mod trace_source;
 
 use super::{
+    checked_memory::CheckedMemory,
     dying, leftovers,
     proc::ProcDir,
     sys::{
@@ -122,10 +123,12 @@ impl Target for LinuxFollow {
 
     fn memory(&self) -> Arc<dyn Memory> {
         match &self.sources.held_by {
-            HeldBy::Death(_) => self.target.kept_memory(),
-            _ => Ok(self.target.memory()),
+            HeldBy::Death(_) => match self.target.kept_memory() {
+                Ok(memory) => CheckedMemory::of(&self.target.proc, memory),
+                Err(_) => self.target.memory(),
+            },
+            _ => self.target.memory(),
         }
-        .unwrap_or_else(|_| self.target.memory())
     }
 
     fn capture(&mut self, options: &CaptureOptions) -> Result<Capture> {

@@ -2,7 +2,7 @@
 //! process that got the pid.
 
 use super::{
-    bounds, map_text,
+    bounds, map_text, own_texts,
     stat::{self, Stat},
 };
 use crate::{Error, ErrorKind, Result};
@@ -12,7 +12,7 @@ use std::{
     collections::BTreeMap,
     fs::File,
     io::{self, Read, Seek, SeekFrom, Write},
-    os::fd::{AsFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -130,6 +130,14 @@ impl ProcDir {
             self.kept.insert(name, file);
         }
         Ok(())
+    }
+
+    /// Keeps the environment, unless reading it may keep us waiting.
+    pub(crate) fn keep_environment(&mut self) -> io::Result<()> {
+        match expect_quick(self.dir.as_fd(), "environ", bounds::most("environ")) {
+            Ok(()) => self.keep(&["environ"]),
+            Err(_) => self.keep_text("environ", b""),
+        }
     }
 
     /// Copies a file that cannot be read when the process is gone. If it cannot be read now, its older copy is kept.
@@ -320,6 +328,7 @@ pub(crate) fn read_file(dir: impl AsFd, name: &str) -> io::Result<Vec<u8>> {
 
 /// Reads the beginning of a file below an open folder.
 pub(crate) fn read_file_up_to(dir: impl AsFd, name: &str, most: u64) -> io::Result<Vec<u8>> {
+    expect_quick(dir.as_fd(), name, most)?;
     let file: File = openat(dir, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?.into();
     if name == "maps" {
         return map_text::read(&file, most);
@@ -328,6 +337,19 @@ pub(crate) fn read_file_up_to(dir: impl AsFd, name: &str, most: u64) -> io::Resu
     let mut bytes = Vec::with_capacity(4096);
     file.take(most).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// Fails if reading the file may keep us waiting for ever. What we may not look at passes.
+fn expect_quick(dir: BorrowedFd<'_>, name: &str, most: u64) -> io::Result<()> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let pagemap = || openat(dir, "pagemap", flags, Mode::empty());
+    match own_texts::is_one(name).then(pagemap) {
+        Some(Ok(pagemap)) => {
+            let stat = read_file(dir, "stat")?;
+            own_texts::expect_own(&pagemap.into(), &stat, name, most)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Returns the destination of a link below an open folder.

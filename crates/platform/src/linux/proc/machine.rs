@@ -133,25 +133,6 @@ pub(crate) fn users() -> HashMap<u32, String> {
     text.lines().filter_map(entry).collect()
 }
 
-/// Returns the devices (major << 32 | minor) of file systems whose server may never answer.
-pub(crate) fn remote_devices(mountinfo: &[u8]) -> Vec<u64> {
-    let text = String::from_utf8_lossy(mountinfo);
-    text.lines().filter_map(remote_device).collect()
-}
-
-/// Parses a line of `mountinfo`, as in `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root
-/// rw`.
-fn remote_device(line: &str) -> Option<u64> {
-    let (left, right) = line.split_once(" - ")?;
-    let kind = right.split(' ').next()?;
-    let remote = [
-        "fuse", "nfs", "cifs", "smb", "9p", "ceph", "afs", "lustre", "gfs", "virtiofs",
-    ];
-    remote.iter().find(|name| kind.starts_with(*name))?;
-    let (major, minor) = left.split(' ').nth(2)?.split_once(':')?;
-    Some(major.parse::<u64>().ok()? << 32 | minor.parse::<u64>().ok()?)
-}
-
 /// What a process belongs to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Belonging {
@@ -258,11 +239,5 @@ mod tests {
     fn n25_all_processors_of_the_machine_are_counted() {
         assert_eq!(processors(b"cpu  1 2\ncpu0 1 2\ncpu1 1 2\nintr 5\n"), 2);
         assert_eq!(processors(b""), 1);
-    }
-
-    #[test]
-    fn c4_fuse_and_nfs_are_remote_and_ext4_is_not() {
-        let text = b"1 0 8:1 / / rw - ext4 /dev/a rw\n2 1 0:99 / /m rw master:1 - fuse.sshfs x rw\n3 1 0:50 / /n rw - nfs4 h:/ rw\n";
-        assert_eq!(remote_devices(text), [99, 50]);
     }
 }

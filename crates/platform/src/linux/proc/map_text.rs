@@ -51,6 +51,25 @@ pub(crate) fn by_queries(maps: &File) -> io::Result<Vec<u8>> {
     }
 }
 
+/// Returns the mapping that an address is in, without its name, from the lines of the file.
+pub(crate) fn mapping_in(maps: &File, address: u64) -> Option<ProcMapping> {
+    use std::io::{Read as _, Seek as _};
+    let mut file = maps;
+    file.rewind().ok()?;
+    let lines = BufReader::new(file.take(super::bounds::most("maps"))).split(b'\n');
+    let mut regions = lines
+        .map_while(Result::ok)
+        .filter_map(|line| parse_line(&line));
+    let region = regions.find(|region| region.range.contains(address))?;
+    Some(ProcMapping {
+        start: region.range.start,
+        end: region.range.end,
+        device: ((region.device >> 32) as u32, region.device as u32),
+        inode: region.inode,
+        ..ProcMapping::default()
+    })
+}
+
 fn read_lines(
     mut lines: impl BufRead,
     most: u64,

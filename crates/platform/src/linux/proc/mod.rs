@@ -7,6 +7,8 @@ pub(crate) mod bounds;
 mod dir;
 pub(crate) mod machine;
 pub(crate) mod map_text;
+pub(crate) mod mounts;
+mod own_texts;
 pub(crate) mod smaps;
 pub(crate) mod stat;
 pub(crate) mod statm;

@@ -15,6 +15,8 @@ pub(crate) struct Flags {
     pub(crate) device: bool,
     /// It consists of huge pages of hugetlbfs.
     pub(crate) hugetlb: bool,
+    /// The process answers for pages that do not exist (userfaultfd(2)).
+    pub(crate) guarded: bool,
 }
 
 /// Collects the regions with flags from the lines of `smaps`. The whole text is not kept: it has
@@ -62,8 +64,9 @@ pub(crate) fn to_text(special: &SpecialFlags) -> Vec<u8> {
         let flag = |is_set: bool, name| if is_set { name } else { "" };
         let device = flag(flags.device, " io");
         let (dont_dump, hugetlb) = (flag(flags.dont_dump, " dd"), flag(flags.hugetlb, " ht"));
+        let guarded = flag(flags.guarded, " um");
         text += &format!(
-            "{:x}-{:x} ---p 00000000 00:00 0\nVmFlags:{device}{dont_dump}{hugetlb}\n",
+            "{:x}-{:x} ---p 00000000 00:00 0\nVmFlags:{device}{dont_dump}{hugetlb}{guarded}\n",
             range.start, range.end
         );
     }
@@ -76,6 +79,7 @@ fn flags_of(text: &[u8]) -> Flags {
         dont_dump: has(b"dd"),
         device: has(b"io") || has(b"pf"),
         hugetlb: has(b"ht"),
+        guarded: has(b"um") || has(b"ui"),
     }
 }
 

@@ -1,0 +1,72 @@
+//! The memory of a process that nobody has captured, page by page: only what keeps nobody waiting is read.
+//!
+//! A page of a file on FUSE comes from a server that need never answer, and a page that does not exist may be guarded by
+//! userfaultfd. A thread that stands at an event may point anywhere.
+
+use super::{
+    memory::LiveMemory,
+    pages,
+    proc::{ProcDir, map_text, mounts::QuickDevices},
+    sys::procmap::unnamed_mapping_at,
+};
+use rustix::param::page_size;
+use snapshot::Memory;
+use std::{fs::File, sync::OnceLock};
+
+/// Memory of which each page is looked at before it is read.
+pub(super) struct CheckedMemory {
+    memory: LiveMemory,
+    pagemap: File,
+    maps: File,
+    mountinfo: Vec<u8>,
+    /// Once they were asked for.
+    quick: OnceLock<QuickDevices>,
+}
+
+impl CheckedMemory {
+    /// Checks what is read of `memory`. Returns it as it is if we may not look at its pages.
+    pub(super) fn of(proc: &ProcDir, memory: LiveMemory) -> std::sync::Arc<dyn Memory> {
+        let (pagemap, maps) = (proc.open_living("pagemap"), proc.open_living("maps"));
+        let (Ok(pagemap), Ok(maps)) = (pagemap, maps) else {
+            return std::sync::Arc::new(memory);
+        };
+        std::sync::Arc::new(Self {
+            memory,
+            pagemap,
+            maps,
+            mountinfo: proc.read_living("mountinfo").unwrap_or_default(),
+            quick: OnceLock::new(),
+        })
+    }
+
+    /// Whether the page at this address can be read at once.
+    fn is_safe(&self, page: u64) -> bool {
+        pages::is_own(&self.pagemap, page, page_size() as u64) || self.is_of_quick_file(page)
+    }
+
+    fn is_of_quick_file(&self, page: u64) -> bool {
+        let mapping = match unnamed_mapping_at(&self.maps, page) {
+            Ok(mapping) => mapping.filter(|mapping| mapping.start <= page),
+            // Before Linux 6.11.
+            Err(_) => map_text::mapping_in(&self.maps, page),
+        };
+        let quick = || QuickDevices::of(&self.mountinfo);
+        let is_there = pages::exists(&self.pagemap, page, page_size() as u64);
+        mapping.is_some_and(|mapping| {
+            let (major, minor) = mapping.device;
+            let device = u64::from(major) << 32 | u64::from(minor);
+            mapping.inode != 0 && self.quick.get_or_init(quick).may_read(device, is_there)
+        })
+    }
+}
+
+impl Memory for CheckedMemory {
+    fn read(&self, address: u64, buf: &mut [u8]) -> usize {
+        let page = page_size() as u64;
+        let end = address.saturating_add(buf.len() as u64);
+        let mut pages = (address & !(page - 1)..end).step_by(page as usize);
+        let first_bad = pages.find(|at| !self.is_safe(*at)).unwrap_or(end);
+        let len = first_bad.saturating_sub(address).min(buf.len() as u64);
+        self.memory.read(address, &mut buf[..len as usize])
+    }
+}
