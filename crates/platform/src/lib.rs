@@ -53,9 +53,10 @@ pub use machine::{ARCHITECTURE, OS};
 pub use monitor::{Monitor, cancel_monitors};
 pub use os::RegisterStore;
 pub use postmortem::{
-    CoreHandler, CoreInput, Crashed, Guard, JustInTime, Use, become_crash_handler, become_program,
-    core_handler, drain_input, expect_guarded, kernel_log, make_passage, make_store, own_program,
-    own_user, read_guarded, responsible_user, set_core_handler, system_log, write_guarded,
+    CoreHandler, CoreInput, CrashWorker, Crashed, Guard, JustInTime, Use, WorkerEnd,
+    become_crash_handler, become_program, core_handler, drain_input, expect_guarded, kernel_log,
+    make_passage, make_store, own_program, own_user, read_guarded, responsible_user,
+    set_core_handler, system_log, system_note, write_guarded,
 };
 pub use processor::xsave_layout;
 pub use registry::{RegistryKey, RegistryValue, RegistryValues};

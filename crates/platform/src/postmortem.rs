@@ -193,6 +193,11 @@ pub fn system_log(text: &str) {
     os::postmortem::system_log(text);
 }
 
+/// Writes to the system's log that something was done, no failure.
+pub fn system_note(text: &str) {
+    os::postmortem::system_note(text);
+}
+
 /// Returns the lines of the kernel's log, as far as it reaches back. It contains what
 /// [`system_log`] wrote.
 ///
@@ -204,13 +209,33 @@ pub fn kernel_log() -> std::io::Result<Vec<String>> {
 
 /// The core that the kernel writes to our standard input. A page of the process that the kernel has to wait for (FUSE)
 /// holds up its writer, who then writes nothing more.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct CoreInput {
-    /// How long is waited for the next byte; a read fails then with [`io::ErrorKind::TimedOut`].
-    pub patience: std::time::Duration,
+    patience: std::time::Duration,
+    is_copied: bool,
+    /// The bytes that were read.
+    read: u64,
 }
 
 impl CoreInput {
+    /// The core for a [`CrashWorker`]: what is read is there for those who watch it. `patience` is how long is waited for
+    /// the next byte; a read fails then with [`io::ErrorKind::TimedOut`].
+    pub fn of_worker(patience: std::time::Duration) -> Self {
+        Self {
+            is_copied: true,
+            ..Self::rest(patience)
+        }
+    }
+
+    /// What is left of the core when a worker has died.
+    pub fn rest(patience: std::time::Duration) -> Self {
+        Self {
+            patience,
+            is_copied: false,
+            read: 0,
+        }
+    }
+
     /// Waits until there is something to read, or the end of the stream.
     ///
     /// # Errors
@@ -232,7 +257,50 @@ impl CoreInput {
 impl io::Read for CoreInput {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         self.wait()?;
-        os::postmortem::read_input(buf)
+        let got = os::postmortem::read_input(buf)?;
+        if self.is_copied {
+            os::crash_worker::note_taken(&buf[..got], self.read);
+        }
+        self.read += got as u64;
+        Ok(got)
+    }
+}
+
+/// The process that handles a crash, for the one that the kernel started. That one lives on if the worker dies or hangs.
+#[derive(Debug)]
+pub struct CrashWorker(os::crash_worker::CrashWorker);
+
+/// How a [`CrashWorker`] has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WorkerEnd {
+    /// By itself, with this code, and it has told what went wrong.
+    Exited(u8),
+    /// By this signal.
+    Killed(i32),
+    /// It has not, in the time that was given, and was killed.
+    Hung,
+}
+
+impl CrashWorker {
+    /// Starts this program again with these words and the same standard input.
+    ///
+    /// # Errors
+    /// If it cannot be started; always on Windows.
+    pub fn start(words: &[String]) -> io::Result<Self> {
+        os::crash_worker::CrashWorker::start(words).map(Self)
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// If it cannot be waited for.
+    pub fn wait(&mut self, limit: std::time::Duration) -> io::Result<WorkerEnd> {
+        self.0.wait(limit)
+    }
+
+    /// What it has read of the core, from its start on; `None` if that was too much to be kept.
+    pub fn taken(self) -> Option<std::fs::File> {
+        self.0.taken()
     }
 }
 

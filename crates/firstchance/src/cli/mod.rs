@@ -67,6 +67,9 @@ enum Command {
     /// The command that the kernel starts when a process crashes
     #[command(hide = true)]
     CrashHandler(crate::postmortem::HandlerArgs),
+    /// The program that the crash handler starts
+    #[command(hide = true)]
+    CrashWorker(crate::postmortem::HandlerArgs),
     /// The program that the demo starts
     #[command(hide = true)]
     Misbehave,
@@ -121,6 +124,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Postmortem(args) => postmortem::run(&args),
         Command::Dumps(args) => dumps::run(&args),
         Command::CrashHandler(args) => crate::postmortem::handle(&args),
+        Command::CrashWorker(args) => crate::postmortem::work(&args),
         Command::Generate(args) => generate::run(&args),
         Command::Misbehave => demo::misbehave(),
     }

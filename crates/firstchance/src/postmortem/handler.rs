@@ -1,4 +1,4 @@
-//! The program that the kernel starts for each crash, with the core on its standard input.
+//! What is done for each crash, with the kernel's core on standard input.
 //!
 //! It runs as root and looks at a process that an attacker may have prepared: no text of that process
 //! decides anything but which rule is meant, no path of it is followed, and nothing is done in its
@@ -14,26 +14,25 @@ use super::{
 use collector::{CoreHead, Crash};
 use platform::{CoreInput, Crashed, Error, ErrorKind, Host, ProcessEntry};
 use policy::{DumpRequest, Identity};
-use std::{path::Path, process::ExitCode, time::Duration};
+use std::{io::Read, path::Path, process::ExitCode, time::Duration};
 
 /// `%d` of a process that its user may dump (prctl(2), `PR_SET_DUMPABLE`).
 const DUMPABLE: u32 = 1;
 
 /// The kernel's core. Its first bytes come within milliseconds, and more as soon as they are wanted.
-const INPUT: CoreInput = CoreInput {
-    patience: Duration::from_secs(5),
-};
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The command line that the kernel makes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct HandlerArgs {
     /// In the order of `core_pattern`
     #[arg(allow_hyphen_values = true)]
-    words: Vec<String>,
+    pub(super) words: Vec<String>,
 }
 
-/// Handles a crash. What goes wrong is told in the system's log: nobody reads our output.
-pub(crate) fn handle(args: &HandlerArgs) -> anyhow::Result<ExitCode> {
+/// Handles a crash, watched by a [`supervisor`](super::supervisor). What goes wrong is told in the system's log: nobody
+/// reads our output.
+pub(crate) fn work(args: &HandlerArgs) -> anyhow::Result<ExitCode> {
     platform::become_crash_handler()?;
     let call = Call::parse(&args.words)?;
     log::debug!("{call:?}");
@@ -45,13 +44,7 @@ pub(crate) fn handle(args: &HandlerArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn record(call: &Call) -> anyhow::Result<()> {
-    let good = Settings::load_good()?;
-    if let Some(mistake) = &good.mistake {
-        lost::log_mistake(mistake);
-    }
-    let Some(settings) = good.settings else {
-        anyhow::bail!("there are no settings; `firstchance postmortem enable` makes them");
-    };
+    let settings = settings()?;
     let _ = platform::failpoint("crash-begin");
     let host = platform::this_machine();
     let crashed = match Crashed::identify(call.pid, call.descriptor) {
@@ -71,6 +64,32 @@ fn record(call: &Call) -> anyhow::Result<()> {
         Some(wanted) => take(&*host, call, &crashed, &entry, &wanted),
         None => pass_on(&settings, call, &entry),
     }
+}
+
+fn settings() -> anyhow::Result<Settings> {
+    let good = Settings::load_good()?;
+    if let Some(mistake) = &good.mistake {
+        lost::log_mistake(mistake);
+    }
+    let none = "there are no settings; `firstchance postmortem enable` makes them";
+    good.settings.ok_or_else(|| anyhow::anyhow!(none))
+}
+
+/// Keeps the kernel's core of a crash whose handling has failed: what was `taken` of it, and the rest.
+pub(super) fn keep_rest(call: &Call, taken: impl Read, error: &Error) -> anyhow::Result<()> {
+    let host = platform::this_machine();
+    let crashed = Crashed::identify(call.pid, call.descriptor);
+    let entry = host.entry(call.pid).ok();
+    let entry = entry.filter(|_| crashed.is_ok_and(|crashed| crashed.is_there()));
+    let entry = entry.unwrap_or_default();
+    let Some(wanted) = Wanted::of(&settings()?, &collector::identity(&entry), call)? else {
+        return Ok(());
+    };
+    platform::make_store(&wanted.rule.folder())?;
+    let mut input = taken.chain(CoreInput::rest(PATIENCE));
+    let head = head_of(&mut input)?;
+    let case = wanted.case(&*host, call, &entry.name, head);
+    case.keep_core(&mut input, error).map(drop)
 }
 
 /// What a rule asks for at this crash.
@@ -129,7 +148,7 @@ fn take(
     for path in collector::clear_left_over(&folder) {
         log::debug!("removed what a killed handler has left: {}", path.display());
     }
-    let mut input = INPUT;
+    let mut input = CoreInput::of_worker(PATIENCE);
     let mut head = CoreHead::read(&mut input, &mut Vec::new())?;
     let reader = reader(call, crashed, &head);
     log::debug!("the user who may read the dump besides root: {reader:?}");
@@ -156,7 +175,7 @@ fn wait_for_the_kernel(user: u32) -> anyhow::Result<()> {
     let Some(_place) = handler_slots::queue(user) else {
         anyhow::bail!("too many crashes of user {user} wait for the kernel already");
     };
-    Ok(INPUT.wait()?)
+    Ok(CoreInput::of_worker(PATIENCE).wait()?)
 }
 
 /// The user who may read the dump besides root: the one to whom the process belonged in every
@@ -185,15 +204,19 @@ fn keep_unknown(
         anyhow::bail!("{error}");
     };
     platform::make_store(&wanted.rule.folder())?;
-    let mut input = INPUT;
-    let mut taken = Vec::new();
-    let head = match CoreHead::read(&mut input, &mut taken) {
-        Ok(head) => head,
-        // It was killed while the kernel wrote; there may be a little.
-        Err(_) if taken.is_empty() => anyhow::bail!("{error}"),
-        Err(_) => CoreHead::of_bytes(&taken),
-    };
+    let mut input = CoreInput::of_worker(PATIENCE);
+    let head = head_of(&mut input).map_err(|_| anyhow::anyhow!("{error}"))?;
     wanted.case(host, call, "", head).unknown(&mut input, error)
+}
+
+/// The head of a core, or where the process was killed while the kernel wrote it, the little that there is.
+fn head_of(input: &mut dyn Read) -> anyhow::Result<CoreHead> {
+    let mut taken = Vec::new();
+    match CoreHead::read(input, &mut taken) {
+        Err(error) if taken.is_empty() => Err(error.into()),
+        Err(_) => Ok(CoreHead::of_bytes(&taken)),
+        Ok(head) => Ok(head),
+    }
 }
 
 /// Passes a crash that no rule wants on to the handler that was registered before us, if the

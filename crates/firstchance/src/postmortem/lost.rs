@@ -11,10 +11,15 @@ pub(super) struct Lost {
 
 /// The prefix of our handlers' messages.
 const OURS: &str = "firstchance: ";
+/// Our message when the settings are written.
+const NEW_SETTINGS: &str = "the settings for crashes were written";
 
 impl Lost {
-    /// Finds these crashes in the lines of the log.
+    /// Finds these crashes in the lines of the log, since the settings were written last.
     pub(super) fn of(lines: &[String]) -> Self {
+        let is_new = |line: &String| line.strip_prefix(OURS) == Some(NEW_SETTINGS);
+        let before = lines.iter().rposition(is_new).map_or(0, |at| at + 1);
+        let lines = &lines[before..];
         let ours = lines.iter().filter_map(|line| line.strip_prefix(OURS));
         Self {
             skipped: lines.iter().map(|line| skipped(line)).sum(),
@@ -28,6 +33,24 @@ pub(super) fn log(pid: u32, error: &anyhow::Error) -> String {
     let what = format!("the crash of process {pid} left no dump: {error}");
     platform::system_log(&what);
     what
+}
+
+/// Writes to the system's log that the handling of a crash has failed, and what became of the kernel's core: `kept` is
+/// `None` if too much of it was read to keep it.
+pub(super) fn log_failure(pid: u32, error: &platform::Error, kept: Option<anyhow::Result<()>>) {
+    let core = match kept {
+        Some(Ok(())) => "the kernel's core was kept if a rule wants a dump".to_owned(),
+        Some(Err(why)) => format!("the kernel's core could not be kept: {why}"),
+        None => "the kernel's core could not be kept".to_owned(),
+    };
+    platform::system_log(&format!(
+        "the crash of process {pid} left no dump: {error}; {core}"
+    ));
+}
+
+/// Begins anew: what the log has before this line does not count any more.
+pub(super) fn log_settings() {
+    platform::system_note(NEW_SETTINGS);
 }
 
 /// Writes to the system's log that the settings are not used as they are.
@@ -72,6 +95,9 @@ mod tests {
         ];
         let lost = Lost::of(&lines.map(str::to_owned));
         assert_eq!(lost.skipped, 64);
+        let mut again = lines.map(str::to_owned).to_vec();
+        again.push(format!("{OURS}{NEW_SETTINGS}"));
+        assert_eq!(Lost::of(&again), Lost::default());
         assert_eq!(
             lost.failed,
             ["the crash of process 7 left no dump: the disk is full."]

@@ -1,7 +1,7 @@
 //! Where the settings are kept: on Linux in a file, on Windows in the registry.
 
 use super::{
-    is_windows,
+    is_windows, lost,
     settings::{FILE, Settings},
     windows::local_dumps,
 };
@@ -88,6 +88,7 @@ impl Settings {
         let file = Path::new(FILE);
         platform::write_guarded(file, text.as_bytes(), Use::Read)?;
         self.keep_as_good();
+        lost::log_settings();
         Ok(())
     }
 }

@@ -11,7 +11,8 @@ use crate::ui::console;
 use platform::Guard;
 use std::{path::Path, process::ExitCode};
 
-/// Prints the status. The exit code is 0 if everything is as it was set, or if nothing was set.
+/// Prints the status. The exit code is 0 if everything is as it was set and each crash has left a dump, or if nothing was
+/// set.
 pub(crate) fn status() -> anyhow::Result<ExitCode> {
     if is_windows() {
         return windows::status();
@@ -43,19 +44,21 @@ pub(crate) fn status() -> anyhow::Result<ExitCode> {
     if settings.only_listed {
         console::print("Programs:         only those of `postmortem list`")?;
     }
-    lost()?;
+    let lost = lost()?;
     let warnings = warnings(&settings, &now);
     for warning in &warnings {
         console::print(&format!("Warning:          {warning}"))?;
     }
-    Ok(match warnings.is_empty() && good.mistake.is_none() {
+    let is_well = warnings.is_empty() && good.mistake.is_none() && lost == Lost::default();
+    Ok(match is_well {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     })
 }
 
-/// Prints how many crashes left no dump. Prints nothing if the kernel's log may not be read.
-fn lost() -> anyhow::Result<()> {
+/// Prints how many crashes left no dump since the settings were written. Prints nothing if the kernel's log may not be
+/// read.
+fn lost() -> anyhow::Result<Lost> {
     let lost = Lost::of(&platform::kernel_log().unwrap_or_default());
     if lost.skipped > 0 {
         let what = "crashes came while too many others were handled";
@@ -65,7 +68,7 @@ fn lost() -> anyhow::Result<()> {
         let (count, last) = (lost.failed.len(), console::plain(last));
         console::print(&format!("Failed:           {count}, the last one: {last}"))?;
     }
-    Ok(())
+    Ok(lost)
 }
 
 fn warnings(settings: &Settings, now: &platform::CoreHandler) -> Vec<String> {

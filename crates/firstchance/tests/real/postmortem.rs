@@ -344,19 +344,27 @@ pub(crate) fn signal(pid: u32, signal: i32) {
 }
 
 #[test]
-fn e9_a_handler_that_dies_holds_nobody_and_leaves_nothing() {
+fn n38_a_handler_that_dies_leaves_a_line_and_the_kernels_core() {
     let machine = Postmortem::enabled(&[]);
     for point in ["crash-begin:abort", "crash-begin:kill9", "planned:abort"] {
         machine.failpoint(point);
         let status = machine.crash(&["end=segv"]);
         assert_eq!(status.signal(), Some(libc::SIGSEGV), "{point}");
-        let dumps = machine.dumps();
-        let is_partial = |dump: &Path| dump.extension().is_some_and(|e| e == "partial");
-        assert!(
-            dumps.iter().all(|dump| is_partial(dump)),
-            "{point}: {dumps:?}"
-        );
+        let status = Firstchance::new(&["postmortem", "status"]).run();
+        status
+            .assert_code(1)
+            .assert_says("the crash handler was ended by SIG");
         machine.write("core_pattern", &registered());
+        let list = machine.list();
+        let cores: Vec<_> = list
+            .iter()
+            .filter(|dump| dump["kind"] == "kernel core")
+            .collect();
+        assert_eq!(cores.len(), 1, "{point}: {list:?}");
+        let core = std::path::PathBuf::from(cores[0]["path"].as_str().unwrap());
+        let told = Core::new(&core, &machine.program).gdb(&["bt"]);
+        assert!(told.contains("boom (place="), "{point}: {told}");
+        std::fs::remove_file(core).unwrap();
     }
     machine.crash(&["end=segv"]);
     assert!(

@@ -185,7 +185,7 @@ impl Postmortem {
     pub(crate) fn assert_no_handler(&self) {
         wait_until("no handler is left", || {
             let all = Command::new("pgrep")
-                .args(["-f", &format!("{PROGRAM} crash-handler")])
+                .args(["-f", &format!("{PROGRAM} crash-")])
                 .output();
             all.expect("pgrep").stdout.is_empty()
         });
@@ -203,7 +203,7 @@ impl Postmortem {
 }
 
 fn find_handler(pid: u32) -> Option<u32> {
-    let wanted = format!("\0crash-handler\0{pid}\0");
+    let wanted = format!("\0crash-worker\0{pid}\0");
     let entries = std::fs::read_dir("/proc").expect("/proc").flatten();
     let mut pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     pids.find(|pid| {

@@ -18,6 +18,7 @@ mod counter_list;
 mod counters;
 mod crash;
 pub(crate) mod crash_folder;
+pub(crate) mod crash_worker;
 mod death_watch;
 mod doctor;
 mod dying;

@@ -224,7 +224,16 @@ pub(crate) fn become_crash_handler() -> Result<()> {
 
 /// Writes to the kernel's log, where the kernel's own messages about cores are.
 pub(crate) fn system_log(text: &str) {
-    let line = format!("<3>firstchance: {text}\n");
+    write_log(3, text);
+}
+
+/// See [`crate::system_note`].
+pub(crate) fn system_note(text: &str) {
+    write_log(6, text);
+}
+
+fn write_log(level: u32, text: &str) {
+    let line = format!("<{level}>firstchance: {text}\n");
     let log = fs::OpenOptions::new().write(true).open("/dev/kmsg");
     let _ = log.and_then(|mut log| log.write_all(line.as_bytes()));
 }

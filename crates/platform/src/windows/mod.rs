@@ -9,6 +9,7 @@ mod console;
 mod context;
 mod counters;
 pub(crate) mod crash_folder;
+pub(crate) mod crash_worker;
 mod debug_event;
 mod debug_loop;
 mod debugger;

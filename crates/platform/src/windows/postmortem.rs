@@ -114,6 +114,8 @@ pub(crate) fn read_input(_buf: &mut [u8]) -> io::Result<usize> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+pub(crate) fn system_note(_text: &str) {}
+
 pub(crate) fn wait_for_input(_limit: Duration) -> bool {
     false
 }
