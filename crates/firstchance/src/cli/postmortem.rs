@@ -17,8 +17,12 @@ pub(crate) struct Args {
 enum What {
     /// Write a dump of every crash on this machine
     Enable(Box<EnableArgs>),
-    /// Restore what was registered before
-    Disable,
+    /// Restore what was registered before, and remove the settings
+    Disable {
+        /// Keep the settings for the next `enable`
+        #[arg(long)]
+        keep_settings: bool,
+    },
     /// Show whether crashes leave dumps, and what is wrong if they do not
     Status,
     /// List the values for all programs, and those of single programs
@@ -65,7 +69,7 @@ struct SetArgs {
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.what {
         What::Enable(args) => postmortem::enable(args),
-        What::Disable => postmortem::disable(),
+        What::Disable { keep_settings } => postmortem::disable(*keep_settings),
         What::Status => postmortem::status(),
         What::Reporting(args) => postmortem::reporting(args.state == Switch::On),
         What::Apply => postmortem::apply(),

@@ -7,6 +7,10 @@ use snapshot::Exception;
 /// What the kernel puts on our command line (core(5)); `%F` is last, as older kernels have none.
 pub(super) const LETTERS: &str = "%P %I %s %u %g %d %c %t %F";
 
+/// The answer to whoever else calls the handler. A file that has this sentence in it is a copy of firstchance.
+pub(super) const SIGN: &str =
+    "the kernel calls this, as `firstchance postmortem enable` tells it to";
+
 /// What the kernel says of a crash.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Call {
@@ -26,9 +30,7 @@ pub(super) struct Call {
 impl Call {
     /// Reads the nine words of [`LETTERS`]; the last may be missing or empty.
     pub(super) fn parse(words: &[String]) -> Result<Self, Usage> {
-        let refuse = || {
-            Usage("the kernel calls this, as `firstchance postmortem enable` tells it to".into())
-        };
+        let refuse = || Usage(SIGN.into());
         let number = |at: usize| words.get(at)?.parse::<u64>().ok();
         let small = |at: usize| {
             number(at)

@@ -2,6 +2,7 @@
 
 use super::{Settings, ValueArgs};
 use crate::ui::exit::Usage;
+use clap::builder::BoolishValueParser;
 use snapshot::DumpKind;
 use std::path::PathBuf;
 
@@ -14,21 +15,24 @@ pub(crate) struct EnableArgs {
     #[command(flatten)]
     pub(super) values: ValueArgs,
     /// Write dumps only of programs named by `postmortem set`
-    #[arg(long)]
-    pub(super) only_listed: bool,
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "yes", value_name = "yes|no")]
+    #[arg(value_parser = BoolishValueParser::new())]
+    pub(super) only_listed: Option<bool>,
     /// Pass crashes that are not wanted here to the handler that was registered before
-    #[arg(long)]
-    pub(super) forward: bool,
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "yes", value_name = "yes|no")]
+    #[arg(value_parser = BoolishValueParser::new())]
+    pub(super) forward: Option<bool>,
     /// Write a dump at SIGQUIT (Ctrl-\) too
-    #[arg(long)]
-    pub(super) quit: bool,
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "yes", value_name = "yes|no")]
+    #[arg(value_parser = BoolishValueParser::new())]
+    pub(super) quit: Option<bool>,
     /// Time in which the same crash of the same program is only counted [default: 1h]
     #[arg(long, value_name = "TIME")]
     pub(super) repeat_window: Option<String>,
-    /// Path for the copy of firstchance that the kernel starts
-    #[arg(long, value_name = "FILE", default_value = PROGRAM)]
-    pub(super) program: PathBuf,
-    /// Replace a handler that is not a known one
+    /// Path for the copy of firstchance that the kernel starts [default: /usr/libexec/firstchance]
+    #[arg(long, value_name = "FILE")]
+    pub(super) program: Option<PathBuf>,
+    /// Replace a handler that is not a known one, and a file of others at the path for the copy
     #[arg(long)]
     pub(super) force: bool,
 }
@@ -38,21 +42,25 @@ impl EnableArgs {
     pub(super) fn of(folder: PathBuf, kind: DumpKind) -> Self {
         Self {
             values: ValueArgs::of(folder, kind),
-            only_listed: false,
-            forward: false,
-            quit: false,
+            only_listed: Some(false),
+            forward: Some(false),
+            quit: Some(false),
             repeat_window: None,
-            program: PROGRAM.into(),
+            program: None,
             force: false,
         }
     }
 
-    /// Replaces in the settings what was given. Refuses values that cannot be understood.
+    /// Replaces in the settings what was given; all else stays as it was. Refuses values that cannot be understood.
     pub(crate) fn put_to(&self, settings: &mut Settings) -> anyhow::Result<()> {
         self.values.put_to(&mut settings.default)?;
-        settings.only_listed = self.only_listed;
-        settings.forward = self.forward;
-        settings.quit = self.quit;
+        for (value, given) in [
+            (&mut settings.only_listed, self.only_listed),
+            (&mut settings.forward, self.forward),
+            (&mut settings.quit, self.quit),
+        ] {
+            *value = given.unwrap_or(*value);
+        }
         if let Some(window) = &self.repeat_window {
             policy::parse_duration(window).map_err(Usage)?;
             settings.repeat_window = Some(window.clone());

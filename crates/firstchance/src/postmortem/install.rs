@@ -1,11 +1,18 @@
 //! `postmortem enable`, `disable` and `apply` on Linux: registers firstchance as the kernel's
 //! handler of crashes (core(5)), and undoes that.
 
-use super::{EnableArgs, Settings, call::LETTERS, is_windows, settings, windows};
+use super::{
+    EnableArgs, Settings,
+    call::{LETTERS, SIGN},
+    enable_args::PROGRAM,
+    is_windows,
+    settings::{self, Previous},
+    windows,
+};
 use crate::ui::{console, exit::Usage};
 use platform::{CoreHandler, Error, ErrorKind, Guard, Use};
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, ExitCode},
 };
 
@@ -34,19 +41,19 @@ pub(crate) fn enable(args: &EnableArgs) -> anyhow::Result<ExitCode> {
     let is_ours = settings.is_enabled() && before.pattern == settings.registered;
     if !is_ours {
         expect_replaceable(&before.pattern, args.force)?;
-        settings.previous.core_pattern.clone_from(&before.pattern);
-        settings.previous.core_pipe_limit = before.at_once;
+        settings.previous = previous(&before);
     }
     args.put_to(&mut settings)?;
+    let old = std::mem::take(&mut settings.program);
+    settings.program = program_for(args, &old);
     let folder = settings.resolve(&settings.default)?.folder;
     let handler = CoreHandler {
-        pattern: pattern(&args.program)?,
+        pattern: pattern(&settings.program)?,
         at_once: AT_ONCE,
     };
-    install(&args.program)?;
+    install(&settings.program, args.force)?;
     platform::make_passage(Path::new(STATE))?;
     platform::make_store(&folder)?;
-    settings.program.clone_from(&args.program);
     settings.registered.clone_from(&handler.pattern);
     settings.save()?;
     if let Err(error) = platform::set_core_handler(&handler) {
@@ -56,11 +63,62 @@ pub(crate) fn enable(args: &EnableArgs) -> anyhow::Result<ExitCode> {
         return Err(error.into());
     }
     survive_reboot(&settings)?;
+    if old != settings.program {
+        remove_copy(&old)?;
+    }
     console::print(&format!("Crashes leave dumps in {}", folder.display()))?;
     if !is_ours {
         console::print(&format!("Before: {}", owner(&before.pattern)))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The path for the copy: as asked for, else where it is, else the default.
+fn program_for(args: &EnableArgs, old: &Path) -> PathBuf {
+    let is_there = !old.as_os_str().is_empty();
+    let old = is_there.then(|| old.to_owned());
+    let asked = args.program.clone().or(old);
+    asked.unwrap_or_else(|| PROGRAM.into())
+}
+
+/// What `disable` has to restore. Where crashes go to firstchance already, and its settings are lost, that is what the last
+/// good settings say, else the kernel's own setting.
+fn previous(before: &CoreHandler) -> Previous {
+    if !is_copy(Path::new(program_of(&before.pattern))) {
+        return Previous {
+            core_pattern: before.pattern.clone(),
+            core_pipe_limit: before.at_once,
+        };
+    }
+    Settings::last_good().map_or_else(
+        || Previous {
+            core_pattern: "core".to_owned(),
+            core_pipe_limit: 0,
+        },
+        |settings| settings.previous,
+    )
+}
+
+/// Whether a file is a copy of firstchance, of whatever version.
+fn is_copy(program: &Path) -> bool {
+    let sign = SIGN.as_bytes();
+    let is_file = std::fs::symlink_metadata(program).is_ok_and(|found| found.is_file());
+    is_file
+        && platform::open_file(program).is_ok_and(|file| {
+            (*file)
+                .as_ref()
+                .windows(sign.len())
+                .any(|part| part == sign)
+        })
+}
+
+/// Removes a copy of firstchance, unless crashes go to it, or it is another program by now.
+fn remove_copy(program: &Path) -> anyhow::Result<()> {
+    let now = platform::core_handler()?.pattern;
+    match is_copy(program) && Path::new(program_of(&now)) != program {
+        true => remove(program),
+        false => Ok(()),
+    }
 }
 
 /// Folder of the counts of repeats; the default folder for dumps is below it.
@@ -69,7 +127,8 @@ const STATE: &str = "/var/lib/firstchance";
 /// Fails if crashes go to a program that is not a known handler, as somebody may rely on it.
 fn expect_replaceable(pattern: &str, force: bool) -> anyhow::Result<()> {
     let is_program = pattern.starts_with(['|', '@']);
-    let is_known = KNOWN.iter().any(|name| program_of(pattern).ends_with(name));
+    let program = program_of(pattern);
+    let is_known = KNOWN.iter().any(|name| program.ends_with(name)) || is_copy(Path::new(program));
     if !is_program || is_known || force {
         return Ok(());
     }
@@ -106,8 +165,19 @@ fn pattern(program: &Path) -> anyhow::Result<String> {
 }
 
 /// Copies this program to where the kernel starts it. Fails if anybody but root could change the
-/// copy: they could run any program as root.
-fn install(program: &Path) -> anyhow::Result<()> {
+/// copy: they could run any program as root; or if there is a file that is no such copy.
+fn install(program: &Path, force: bool) -> anyhow::Result<()> {
+    if program.symlink_metadata().is_ok() && !is_copy(program) && !force {
+        let what = format!(
+            "{} is there already, and is no copy of firstchance",
+            program.display()
+        );
+        let error = Error::new(ErrorKind::Busy, what);
+        return Err(error
+            .advise("Name another path with `--program`; `--force` replaces it.")
+            .into());
+    }
+
     let own = platform::own_program();
     let bytes = std::fs::read(&own)?;
     let is_there = std::fs::read(program).is_ok_and(|there| there == bytes);
@@ -166,10 +236,11 @@ pub(super) fn not_enabled() -> Error {
     error.advise("`firstchance postmortem enable` does it.")
 }
 
-/// Restores what was registered before, unless another handler has registered itself since.
-pub(crate) fn disable() -> anyhow::Result<ExitCode> {
+/// Restores what was registered before, unless another handler has registered itself since. The settings go, unless they
+/// are to be kept for the next time.
+pub(crate) fn disable(keep_settings: bool) -> anyhow::Result<ExitCode> {
     if is_windows() {
-        return windows::disable();
+        return windows::disable(keep_settings);
     }
     let settings = Settings::load_good()?.settings.filter(Settings::is_enabled);
     let mut settings = settings.ok_or_else(not_enabled)?;
@@ -184,17 +255,17 @@ pub(crate) fn disable() -> anyhow::Result<ExitCode> {
     if has_systemd() {
         systemctl(&["disable", "firstchance-postmortem.service"]);
     }
-    for file in [Path::new(SYSCTL), Path::new(UNIT), &settings.program] {
-        remove(file)?;
-    }
+    remove(Path::new(SYSCTL))?;
+    remove(Path::new(UNIT))?;
+    remove_copy(&settings.program)?;
     settings.registered.clear();
-    settings.previous = settings::Previous::default();
-    match settings.programs.is_empty() {
-        true => {
+    settings.previous = Previous::default();
+    match keep_settings {
+        false => {
             remove(Path::new(settings::FILE))?;
             Settings::forget_good();
         }
-        false => settings.save()?,
+        true => settings.save()?,
     }
     let owner = owner(&platform::core_handler()?.pattern);
     console::print(&match is_ours {
@@ -215,7 +286,7 @@ fn remove(file: &Path) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::enable_args::PROGRAM, *};
+    use super::*;
 
     #[test]
     fn e15_unknown_handlers_are_not_replaced() {

@@ -40,7 +40,7 @@ pub(crate) fn install(install: &Install) -> anyhow::Result<ExitCode> {
 pub(crate) fn uninstall() -> anyhow::Result<ExitCode> {
     match is_windows() {
         true => aedebug::uninstall(),
-        false => around(disable),
+        false => around(|| disable(false)),
     }
 }
 

@@ -55,6 +55,11 @@ impl Settings {
         }
     }
 
+    /// The settings as they last made sense, if there are any.
+    pub(crate) fn last_good() -> Option<Self> {
+        load_from(LAST_GOOD).ok().flatten()
+    }
+
     /// Forgets the copy of the settings.
     pub(crate) fn forget_good() {
         // Where there is none, nothing is left to do.
@@ -67,9 +72,8 @@ impl Settings {
     }
 
     fn keep_as_good(&self) {
-        let kept = load_from(LAST_GOOD).ok().flatten();
         if !is_windows()
-            && kept.as_ref() != Some(self)
+            && Self::last_good().as_ref() != Some(self)
             && let Ok(text) = toml::to_string(self)
         {
             // Whoever may not write there is not the handler.

@@ -57,17 +57,30 @@ impl DeathWatch {
         Deaths::of(std::process::id()).map(|_| ())
     }
 
-    /// Keeps the address space of a process from now on, and waits for its death.
+    /// Keeps the address space of a process from now on. Its death is waited for from [`DeathWatch::begin`] on.
     ///
     /// # Errors
     /// If the kernel or our rights do not allow it, or the process has ended.
-    pub(crate) fn begin(proc: &mut ProcDir) -> io::Result<Self> {
+    pub(crate) fn keep(proc: &mut ProcDir) -> io::Result<Self> {
         let deaths = Deaths::of(proc.key.pid)?;
         let watch = Self::pin(proc, deaths)?;
         keep_flags(proc)?;
         proc.keep_copy("maps")?;
-        watch.deaths.begin()?;
         Ok(watch)
+    }
+
+    /// Waits for the death of the process; before this, it is one that nobody waits for. Returns false if it has executed
+    /// another program since it was kept.
+    ///
+    /// # Errors
+    /// If there is no room for another process.
+    pub(crate) fn begin(&self, proc: &ProcDir) -> io::Result<bool> {
+        if !self.is_of(proc) {
+            return Ok(false);
+        }
+        self.deaths.begin()?;
+        // From here on the kernel itself forgets it when it executes another program.
+        Ok(self.is_of(proc))
     }
 
     /// Keeps the address space of a process whose death has been reported already. This is what cannot be done later:
@@ -106,6 +119,11 @@ impl DeathWatch {
             _pin: Pin::new(proc.open_living("mem")?, readable_address(proc, &program)?)?,
             program,
         })
+    }
+
+    /// Returns whether this is the auxiliary vector of the program that is kept.
+    pub(crate) fn is_of_program(&self, auxv: &[u8]) -> bool {
+        self.program == auxv
     }
 
     /// Returns whether the process still runs the program that is kept. A dying process, whose

@@ -39,9 +39,9 @@ pub(crate) fn enable(args: &EnableArgs) -> anyhow::Result<ExitCode> {
 /// Refuses options that only a handler of our own could carry out; Windows starts none.
 fn expect_windows_options(args: &EnableArgs) -> Result<(), Usage> {
     let given = [
-        (args.only_listed, "--only-listed"),
-        (args.forward, "--forward"),
-        (args.quit, "--quit"),
+        (args.only_listed == Some(true), "--only-listed"),
+        (args.forward == Some(true), "--forward"),
+        (args.quit == Some(true), "--quit"),
         (args.repeat_window.is_some(), "--repeat-window"),
     ];
     match given.iter().find(|(is_given, _)| *is_given) {
@@ -98,7 +98,7 @@ pub(crate) fn say_what_came_with_it(was_enabled: bool) -> anyhow::Result<()> {
 }
 
 /// Restores the values that were there before `enable`. Fails if none are ours.
-pub(crate) fn disable() -> anyhow::Result<ExitCode> {
+pub(crate) fn disable(_keep_settings: bool) -> anyhow::Result<ExitCode> {
     if !local_dumps::is_taken()? {
         let what = format!("firstchance has set no value of {KEY}");
         let error = Error::new(ErrorKind::Other, what);

@@ -128,6 +128,18 @@ pub(super) fn program(ring: &OwnedFd, pids: &Pids, holds: &DeathHolds) -> Code {
     code
 }
 
+/// Writes the program for `sched_process_exec`: what was kept of a process is not of the program that it runs now. It is
+/// as one that nobody waits for, until it is kept again.
+pub(super) fn program_at_exec(pids: &Pids) -> Code {
+    let mut code = Code::default();
+    code.call(Helper::PidTgid);
+    code.shift_right(0, 32);
+    code.store(FRAME, WORD, 0);
+    pids.take_out(&mut code, WORD);
+    code.leave();
+    code
+}
+
 /// Puts the process's id where a map's key is.
 fn put_pid(code: &mut Code) {
     code.load(1, FRAME, at(THREAD));

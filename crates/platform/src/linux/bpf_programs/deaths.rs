@@ -6,6 +6,7 @@
 use super::{
     death_holds::DeathHolds,
     death_program::{self, Death, DeathReport},
+    instructions::Code,
     pids::{Once, Pids, once},
     ring::Ring,
 };
@@ -65,7 +66,7 @@ struct Hub {
     holds: DeathHolds,
     catching: Mutex<Option<Catching>>,
     mailboxes: Mutex<HashMap<u32, Vec<Arc<Mailbox>>>>,
-    _link: OwnedFd,
+    _links: [OwnedFd; 2],
 }
 
 /// Who is told of deaths that nobody had waited for.
@@ -213,7 +214,9 @@ impl Hub {
     fn new() -> io::Result<Self> {
         let (ring, pids, holds) = (Ring::new()?, Pids::new()?, DeathHolds::new()?);
         let program = death_program::program(&ring.map, &pids, &holds);
-        let program = bpf::load(ProgramType::RawTracepoint, program.words())?;
+        let at_exec = death_program::program_at_exec(&pids);
+        let load = |code: &Code| bpf::load(ProgramType::RawTracepoint, code.words());
+        let (program, at_exec) = (load(&program)?, load(&at_exec)?);
         Ok(Self {
             ring,
             reader: Mutex::default(),
@@ -221,7 +224,10 @@ impl Hub {
             holds,
             catching: Mutex::default(),
             mailboxes: Mutex::default(),
-            _link: bpf::attach(&program, c"signal_deliver")?,
+            _links: [
+                bpf::attach(&program, c"signal_deliver")?,
+                bpf::attach(&at_exec, c"sched_process_exec")?,
+            ],
         })
     }
 
@@ -243,6 +249,10 @@ impl Hub {
     }
 
     fn pass_on_one(&'static self, report: &DeathReport) {
+        if report.held.is_some() {
+            // Whoever waits for it has kept the program that it ran before, if any.
+            self.mailboxes().remove(&report.pid);
+        }
         let held = report.held.map(|thread| HeldThread(self, thread));
         let caught = held.and_then(|held| Some((held, Deaths::at(self, report.pid).ok()?)));
         if report.held.is_some() && caught.is_none() {

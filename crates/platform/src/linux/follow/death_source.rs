@@ -22,6 +22,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// How often a process may execute another program while it is looked at.
+const EXECS: usize = 3;
+
 /// Waits for the death of a process.
 #[derive(Default)]
 pub(super) struct DeathSource {
@@ -75,6 +78,24 @@ impl DeathSource {
         [Some(died), age.map(older)].into_iter().flatten().collect()
     }
 
+    /// Keeps the address space of the program that the process runs now.
+    fn begin(&mut self, proc: &mut ProcDir) -> io::Result<()> {
+        for _ in 0..EXECS {
+            let watch = DeathWatch::keep(proc)?;
+            let is_of_facts =
+                |facts: &Facts| watch.is_of_program(facts.process.file("auxv").unwrap_or_default());
+            if !self.kept.as_ref().is_some_and(is_of_facts) {
+                self.kept = None;
+                self.keep_facts(proc, None);
+            }
+            if self.kept.as_ref().is_some_and(is_of_facts) && watch.begin(proc)? {
+                self.watch = Some(watch);
+                return Ok(());
+            }
+        }
+        Err(io::Error::other("it executes one program after the other"))
+    }
+
     fn keep_facts(&mut self, proc: &ProcDir, new: Option<Facts>) {
         // A process that is dying while it is armed again has lost its modules: keep the older
         // facts.
@@ -103,11 +124,8 @@ impl Source for DeathSource {
         }
         self.watch = None;
         if !is_traced {
-            match DeathWatch::begin(proc) {
-                Ok(watch) => {
-                    self.watch = Some(watch);
-                    return Ok(());
-                }
+            match self.begin(proc) {
+                Ok(()) => return Ok(()),
                 // Of one that is ending, nothing more will be seen in any way.
                 Err(error) if is_gone(&error) || !death_watch::lives(proc) => {}
                 Err(error) => wanted.notices.push(format!(
