@@ -2,6 +2,8 @@
 //
 //   dies_at_once THREADS    the child has so many threads more
 //   dies_at_once aborts     dies itself, of abort(), at once
+//   dies_at_once executes MICROSECONDS    executes `dies_at_once faults` after this time
+//   dies_at_once faults     dies itself, of a fault, at once
 //   dies_at_once survives   sends itself a fault as the first process of a pid namespace, and lives on (root)
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -54,6 +56,11 @@ static int survives(void) {
 int main(int count, char **arguments) {
     if (count > 1 && !strcmp(arguments[1], "aborts")) abort();
     if (count > 1 && !strcmp(arguments[1], "survives")) return survives();
+    if (count > 1 && !strcmp(arguments[1], "faults")) dies_in_child(0, 7);
+    if (count > 2 && !strcmp(arguments[1], "executes")) {
+        usleep(atoi(arguments[2]));
+        execl("/proc/self/exe", arguments[0], "faults", NULL);
+    }
     char line[16];
     printf("ready\n");
     fflush(stdout);

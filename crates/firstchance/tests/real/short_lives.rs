@@ -120,6 +120,46 @@ fn n23_a_program_that_is_waited_for_and_aborts_at_once_is_dumped() {
     assert_eq!(files_in(folder.path()).len(), rounds());
 }
 
+/// A process executes another program while it begins to be watched, and that one dies at once: the dump has the memory
+/// of the program that died, never that of the one before.
+#[test]
+fn n23_what_dies_just_after_it_has_executed_another_program_is_that_program() {
+    let (folder, programs) = (folder(), crate::support::folder());
+    let name = format!("execs{}", std::process::id());
+    let program = file_in(&programs, &name);
+    std::fs::copy(compile(&DIES), &program).expect("a copy");
+    let times = ["0", "300", "1000", "2000", "3000", "5000", "8000", "30000"];
+    let count = times.len() * rounds() / 2;
+    let mut running = Firstchance::new(&["watch", "--json", "--wait", "--all"])
+        .arg(Path::new(&format!("cmdline:*{name}*")))
+        .args(&[
+            "--when",
+            "unhandled exception",
+            "--do",
+            "full dump",
+            "-n",
+            &count.to_string(),
+        ])
+        .args(&["--format", "core", "-o"])
+        .arg(folder.path())
+        .spawn()
+        .until_it_says("\"event\":\"effective\"");
+    for round in 0..count {
+        let time = times[round % times.len()];
+        Child::that_crashes(&program, &["executes", time]).wait();
+        running = running.until_it_says_often("\"event\":\"dump\"", round + 1);
+    }
+    running.finish().assert_code(0);
+    for dump in files_in(folder.path()) {
+        let seen = Core::new(&dump, &program).gdb(&[
+            "backtrace",
+            "frame function dies_in_child",
+            "print text",
+        ]);
+        assert!(seen.contains("CHILD-DATA-7"), "{}: {seen}", dump.display());
+    }
+}
+
 /// No thread follows a child that ends at once: threads have ids from the same numbers as processes, so that those that
 /// were used are counted.
 #[test]

@@ -6,7 +6,7 @@
 //! its death here.
 
 use super::{
-    bpf_programs::{Catcher, Caught, HeldThread},
+    bpf_programs::{Catcher, Caught, HeldThread, Others},
     catch_budget::CatchBudget,
     death_watch::{self, DeathWatch},
     facts, list,
@@ -208,6 +208,7 @@ struct Pinned {
     watch: DeathWatch,
     process: OwnedFd,
     held: HeldThread,
+    others: Others,
 }
 
 impl Caught {
@@ -225,6 +226,7 @@ impl Caught {
             watch,
             process,
             held: self.held,
+            others: self.others,
         })
     }
 }
@@ -250,6 +252,7 @@ impl Pinned {
             watch,
             process,
             held,
+            others,
         } = self;
         let pid = entry.key.pid;
         let copied = watch.copy_at_death(&mut proc);
@@ -267,6 +270,7 @@ impl Pinned {
                 .kept
                 .insert(entry.key, dying);
             CHANGED.notify_all();
+            others.tell();
             // Told before the end of the process can be.
             sink(HostEvent::Dying(Box::new(entry)));
         }

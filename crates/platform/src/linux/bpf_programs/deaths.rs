@@ -46,7 +46,13 @@ pub(crate) struct Caught {
     pub(crate) deaths: Deaths,
     /// Dropped to let the thread go on.
     pub(crate) held: HeldThread,
+    /// Those who had begun to wait for its death.
+    pub(crate) others: Others,
 }
+
+/// Those who had begun to wait for the death of a process that was caught then: what they had kept may be of the program
+/// that it ran before.
+pub(crate) struct Others(Vec<Arc<Mailbox>>);
 
 /// A thread that stands where it dies, until this is dropped.
 pub(crate) struct HeldThread(&'static Hub, u64);
@@ -72,6 +78,8 @@ struct Hub {
 /// Who is told of deaths that nobody had waited for.
 struct Catching {
     to: SyncSender<Caught>,
+    /// Told of each: the report that it came from may have been taken out of the ring before who waits there has seen it.
+    wake: Arc<Wake>,
     _link: OwnedFd,
 }
 
@@ -79,6 +87,7 @@ struct Catching {
 pub(crate) struct Catcher {
     hub: &'static Hub,
     caught: Mutex<Receiver<Caught>>,
+    wake: Arc<Wake>,
 }
 
 impl Catcher {
@@ -91,17 +100,22 @@ impl Catcher {
         let hub = Hub::get()?;
         let link = hub.holds.begin(threads - 1)?;
         let (to, caught) = sync_channel(MOST_CAUGHT);
-        *hub.catching() = Some(Catching { to, _link: link });
+        let wake = Arc::new(Wake::new()?);
+        *hub.catching() = Some(Catching {
+            to,
+            wake: wake.clone(),
+            _link: link,
+        });
         hub.pids.add_all()?;
         let caught = Mutex::new(caught);
-        Ok(Self { hub, caught })
+        Ok(Self { hub, caught, wake })
     }
 
     /// Sleeps until there is a report, or `until` has come. Returns a process, if the report was of one that nobody waits
     /// for.
     pub(crate) fn wait(&self, until: Option<Instant>) -> Option<Caught> {
         self.next().or_else(|| {
-            wake::sleep(&[self.hub.ring.map.as_fd()], until);
+            wake::sleep(&[self.hub.ring.map.as_fd(), self.wake.as_fd()], until);
             self.next()
         })
     }
@@ -124,7 +138,11 @@ impl Catcher {
     fn next(&self) -> Option<Caught> {
         self.hub.pass_on_all();
         let caught = self.caught.lock().unwrap_or_else(PoisonError::into_inner);
-        caught.try_recv().ok()
+        caught.try_recv().ok().or_else(|| {
+            // Only when there is none: the others who wait are to see that there are more.
+            self.wake.take();
+            caught.try_recv().ok()
+        })
     }
 }
 
@@ -189,6 +207,13 @@ impl Drop for Deaths {
     }
 }
 
+impl Others {
+    /// Tells them that the process was caught, and can be taken.
+    pub(crate) fn tell(&self) {
+        self.0.iter().for_each(|mailbox| mailbox.wake.wake());
+    }
+}
+
 impl Drop for HeldThread {
     fn drop(&mut self) {
         self.0.holds.let_go(self.1);
@@ -249,10 +274,10 @@ impl Hub {
     }
 
     fn pass_on_one(&'static self, report: &DeathReport) {
-        if report.held.is_some() {
-            // Whoever waits for it has kept the program that it ran before, if any.
-            self.mailboxes().remove(&report.pid);
-        }
+        let others = report
+            .held
+            .and_then(|_| self.mailboxes().remove(&report.pid));
+        let others = Others(others.unwrap_or_default());
         let held = report.held.map(|thread| HeldThread(self, thread));
         let caught = held.and_then(|held| Some((held, Deaths::at(self, report.pid).ok()?)));
         if report.held.is_some() && caught.is_none() {
@@ -267,7 +292,9 @@ impl Hub {
                 thread: report.death.thread,
                 deaths,
                 held,
+                others,
             });
+            catching.wake.wake();
         }
     }
 

@@ -23,7 +23,7 @@ mod signal_senders;
 mod stderr_writes;
 
 pub(crate) use death_program::Death;
-pub(crate) use deaths::{Catcher, Caught, Deaths, HeldThread};
+pub(crate) use deaths::{Catcher, Caught, Deaths, HeldThread, Others};
 pub(crate) use probe_report::Report;
 pub(crate) use signal_senders::SignalSenders;
 pub(crate) use stderr_writes::StderrWrites;

@@ -56,6 +56,16 @@ impl DeathSource {
         self.is_adopted
     }
 
+    /// Returns the death of a process that has ended by a signal, if it was seen and not told.
+    pub(super) fn before_end(&mut self, proc: &mut ProcDir) -> Option<(TargetEvent, HeldBy)> {
+        if !self.is_adopted
+            && let Some(dying) = dying::take_soon(proc.key)
+        {
+            *proc = self.adopt(dying);
+        }
+        self.next(proc)
+    }
+
     /// Returns the facts of a process that has died, from when it lived.
     pub(super) fn facts(&self) -> Option<&Facts> {
         self.kept.as_ref()

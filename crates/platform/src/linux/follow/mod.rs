@@ -35,7 +35,7 @@ use death_source::DeathSource;
 use gathered::Gathered;
 use held_by::HeldBy;
 use probe_source::ProbeSource;
-use snapshot::{Exception, Memory, ProcessKey, Region, TargetEvent};
+use snapshot::{EndStatus, Exception, Memory, ProcessKey, Region, TargetEvent};
 use source::{Source, Wanted};
 use std::{
     os::fd::AsFd,
@@ -234,6 +234,8 @@ struct Sources {
     held_by: HeldBy,
     holds: HoldOptions,
     gathered: Gathered,
+    /// The end of the process, while its death is told.
+    end: Option<(TargetEvent, HeldBy)>,
 }
 
 impl Sources {
@@ -271,11 +273,7 @@ impl Sources {
         if let Some(event) = self.next_gathered() {
             return Some(event);
         }
-        let (event, held_by) = {
-            let [deaths, rest @ ..] = self.list_mut();
-            let mut in_order = rest.into_iter().chain([deaths]);
-            in_order.find_map(|source| source.next(proc))
-        }?;
+        let (event, held_by) = self.next_of_source(proc)?;
         self.held_by = held_by;
         if event == TargetEvent::Executed {
             self.let_gathered_go();
@@ -283,6 +281,27 @@ impl Sources {
             list.for_each(|source| source.program_replaced());
         }
         Some(event)
+    }
+
+    fn next_but_death(&mut self, proc: &mut ProcDir) -> Option<(TargetEvent, HeldBy)> {
+        let [_, rest @ ..] = self.list_mut();
+        rest.into_iter().find_map(|source| source.next(proc))
+    }
+
+    fn next_of_source(&mut self, proc: &mut ProcDir) -> Option<(TargetEvent, HeldBy)> {
+        let end = self.end.take();
+        match end.or_else(|| self.next_but_death(proc)) {
+            None => self.deaths.next(proc),
+            // It may have been caught at its death, which is told first.
+            Some(end) if is_by_signal(&end.0) => match self.deaths.before_end(proc) {
+                None => Some(end),
+                death => {
+                    self.end = Some(end);
+                    death
+                }
+            },
+            found => found,
+        }
     }
 
     /// Returns the threads of a process that has died.
@@ -300,6 +319,10 @@ impl Drop for Sources {
         self.let_gathered_go();
         self.tracing.end();
     }
+}
+
+fn is_by_signal(event: &TargetEvent) -> bool {
+    matches!(event, TargetEvent::Exited { status, .. } if !matches!(status, Some(EndStatus::Code(_))))
 }
 
 /// Makes the event of a signal. Signals of [`FAULT_SIGNALS`] are exceptions.
