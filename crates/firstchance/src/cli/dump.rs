@@ -151,7 +151,7 @@ impl Series<'_> {
 
     fn request(&self) -> Request {
         Request {
-            overwrite: self.args.overwrite,
+            existing: values::existing(self.args.overwrite),
             rule: crate::ui::command_line(),
             comment: self.args.comment.clone(),
             timeout: self.args.timeout,
