@@ -72,7 +72,7 @@ pub(crate) struct Common {
     /// Time between two samples of levels such as cpu and memory
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = values::duration)]
     poll: Duration,
-    /// Folder, or file name (tokens PROCESSNAME PID YYMMDD HHMMSS EXCEPTIONCODE TRIGGER)
+    /// Folder, or file name (tokens PROCESSNAME COMMANDNAME PID YYMMDD HHMMSS EXCEPTIONCODE TRIGGER)
     #[arg(short, long, value_name = "PATH")]
     output: Option<String>,
     /// Replace an existing file of the same name
