@@ -184,9 +184,19 @@ impl OutFile {
         ))
     }
 
-    /// Leaves the file under its temporary name, and returns that path: also if a thread that hangs drops it later.
+    /// Keeps the file as the part that it is, as `NAME.partial`, and returns its path: also if a thread that hangs drops
+    /// it later. If it cannot get that name it keeps the temporary one.
     pub fn keep_partial(&self) -> PathBuf {
         self.finish();
+        let replace = self.existing == Existing::Replace;
+        let names = (0..MOST_NAMES).map(|n| format!("{}.partial", numbered(&self.name, n)));
+        for name in names {
+            match self.raw.publish(&name, replace) {
+                Ok(()) => return self.folder.join(name),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(_) => break,
+            }
+        }
         self.partial_path()
     }
 
@@ -382,5 +392,6 @@ mod tests {
         drop(go_on);
         hung.join().expect("the thread ends");
         assert!(kept.exists(), "{}", kept.display());
+        assert!(kept.ends_with("x.core.partial"), "{}", kept.display());
     }
 }

@@ -53,7 +53,7 @@ pub(crate) struct Args {
     /// Text to be stored in the dump
     #[arg(long, value_name = "TEXT")]
     comment: Option<String>,
-    /// Give up after this time and release the target; what was written is kept as .NAME.partial
+    /// Give up after this time and release the target; what was written is kept as NAME.partial
     #[arg(long, value_name = "TIME", value_parser = values::duration)]
     timeout: Option<Duration>,
     /// Do not stop the target: the dump has memory only, which changes while it is copied

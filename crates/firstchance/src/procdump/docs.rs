@@ -75,7 +75,8 @@ are those that ProcDump was seen to have; it documents none:
 ## Where firstchance differs on purpose
 
 - No banner, no EULA question, UTF-8 always.
-- While a dump is written it is called `.NAME.partial`, so that no pattern for finished dumps (`NAME_*`) finds it.
+- While a dump is written it is called `.NAME.partial`, so that no pattern for finished dumps (`NAME_*`) finds it. A part
+  that is kept, because the process or the time (`-at`) ended, is called `NAME.partial`, and a line says so.
 - `PROCESSNAME PID EXCEPTIONCODE YYMMDD HHMMSS TRIGGER` in a file name are filled in as whole words in
   capitals: `input-pid28876` stays as it is. `TRIGGER` is a word for the trigger: that of
   ProcDump for Linux if it has one, or else firstchance's own (see

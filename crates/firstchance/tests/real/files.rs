@@ -321,7 +321,7 @@ fn a_timeout_leaves_a_partial_file_that_still_opens() {
     let path = file_in(&folder, "x.core");
     let run = Firstchance::dump(victim.pid(), &["--full", "--timeout", "1ms"], &path).run();
     run.assert_code(5);
-    let partial = file_in(&folder, ".x.core.partial");
+    let partial = file_in(&folder, "x.core.partial");
     assert_eq!(files_in(folder.path()), std::slice::from_ref(&partial));
     assert!(
         Core::new(&partial, victim_exe())
