@@ -31,7 +31,7 @@ impl Lowering<'_> {
         let clones = self.clones()?;
         rule.limits.concurrent = clones.unwrap_or(1);
         rule.limits.avoid_outage = arguments.has(Id::AvoidOutage);
-        rule.limits.windows = self.pause(&rule, seconds);
+        rule.limits.windows = self.pause(&rule, count, seconds);
         Ok(Monitor {
             rule,
             dialect: self.dialect,
@@ -191,11 +191,13 @@ impl Lowering<'_> {
         Ok(together.into_iter().chain(each).collect())
     }
 
-    /// The limit that `-s` means in ProcDump for Linux: the time from one dump of a threshold to the next.
-    fn pause(&self, rule: &Rule, seconds: u32) -> Vec<Window> {
+    /// The limit that `-s` means in ProcDump for Linux: the time from one dump of a threshold to the next. Of several
+    /// processes, each of which is dumped once, none waits for another.
+    fn pause(&self, rule: &Rule, count: u32, seconds: u32) -> Vec<Window> {
         let levels = |c: &Condition| matches!(c, Condition::Holds { .. });
         let mut conditions = rule.clauses.iter().flat_map(|clause| &clause.when);
-        let applies = self.dialect == Dialect::Linux && seconds > 0;
+        let once_each = rule.follow.is_several() && rule.clauses.len() == 1 && count == 1;
+        let applies = self.dialect == Dialect::Linux && seconds > 0 && !once_each;
         match applies && conditions.any(levels) {
             true => vec![Window {
                 count: 1,

@@ -57,7 +57,7 @@ fn n44_a_group_ends_when_each_process_has_had_its_dumps() {
             .arg("idle")
             .process_group(group as i32),
     );
-    for line in ["-n 1 -tc 1 -s 0 -pgid", "-pgid -o"] {
+    for line in ["-n 1 -tc 1 -s 60 -pgid", "-pgid -o"] {
         let run = linux(line)
             .args(&[&group.to_string()])
             .arg(dumps.path())

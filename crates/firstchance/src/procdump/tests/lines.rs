@@ -254,11 +254,15 @@ fn the_linux_dialect_is_procdump_for_linux() {
         ),
         (
             "-tc 5 -pgid -n 1 77",
-            "on all group:77, when threads >= 5, do filtered dump, at most 1 time per process; at most 1 dump in 10s",
+            "on all group:77, when threads >= 5, do filtered dump, at most 1 time per process",
+        ),
+        (
+            "-pgid 77 -n 2 -tc 5",
+            "on all group:77, when threads >= 5, do filtered dump, at most 2 times per process; at most 1 dump in 10s",
         ),
         (
             "-pgid 77 -tc 5",
-            "on all group:77, when threads >= 5, do filtered dump, at most 1 time per process; at most 1 dump in 10s",
+            "on all group:77, when threads >= 5, do filtered dump, at most 1 time per process",
         ),
         (
             "-sig 11 7",
