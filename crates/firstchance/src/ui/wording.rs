@@ -106,7 +106,9 @@ impl Wording {
     /// That a dump failed.
     pub(crate) fn failed(self, number: u32, error: &platform::Error) -> String {
         match self {
-            Self::ProcDumpForLinux => format!("Core dump {} failed: {error}", number.max(1) - 1),
+            Self::ProcDumpForLinux => {
+                format!("Core dump {} failed: {error}", number.saturating_sub(1))
+            }
             _ => format!("Dump {number} error: {error}"),
         }
     }
