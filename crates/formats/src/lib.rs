@@ -30,7 +30,7 @@ pub use dump::{Dump, ReadError};
 pub use glance::{record, record_places};
 pub use lazy_registers::LazyRegisters;
 pub use pieces::{Piece, RecordSpace};
-pub use plan::{Plan, plan};
+pub use plan::{Plan, SMALL_HOLE, plan};
 pub use read::read;
 pub use snapshot::FileBytes;
 pub use stream::{Extent, FIRST_LOOK, extent, trailer};

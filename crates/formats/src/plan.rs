@@ -4,6 +4,10 @@ use crate::pieces::{Piece, RecordSpace};
 use crate::{core, minidump};
 use snapshot::{DumpFormat, Selection, Snapshot};
 
+/// So many zeros, in bytes, are written rather than left out as a hole. A new file has them already, but each hole
+/// makes one more write.
+pub const SMALL_HOLE: u64 = 64 << 10;
+
 /// A dump file before it is written: its pieces, in the order of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
@@ -17,6 +21,23 @@ impl Plan {
     /// The exact size of the file, in bytes.
     pub fn size(&self) -> u64 {
         self.pieces.iter().map(Piece::size).sum()
+    }
+
+    /// How many of them the file takes on the disk: all but its holes.
+    pub fn stored_bytes(&self) -> u64 {
+        self.size() - self.bytes_of(is_hole)
+    }
+
+    /// The parts of the file between its holes, each with its offset and its length in bytes.
+    pub fn stored_parts(&self) -> Vec<(u64, u64)> {
+        let mut parts: Vec<(u64, u64)> = Vec::new();
+        for (offset, piece) in self.pieces_with_offsets().filter(|(_, p)| !is_hole(p)) {
+            match parts.last_mut() {
+                Some((start, len)) if *start + *len == offset => *len += piece.size(),
+                _ => parts.push((offset, piece.size())),
+            }
+        }
+        parts
     }
 
     /// How many of them are the target's memory, without those that come from files.
@@ -42,6 +63,10 @@ impl Plan {
             Some((offset, piece))
         })
     }
+}
+
+fn is_hole(piece: &Piece) -> bool {
+    matches!(piece, Piece::Zeros(count) if *count > SMALL_HOLE)
 }
 
 /// Lays out a dump of `snapshot` in `format`, with the memory of `selection` and room for the
@@ -81,5 +106,23 @@ mod tests {
         let offsets: Vec<u64> = plan.pieces_with_offsets().map(|(at, _)| at).collect();
         assert_eq!(offsets, [0, 10, 16, 0x2010]);
         assert_eq!((plan.size(), plan.memory_bytes()), (0x2014, 0x2000));
+        assert_eq!(plan.stored_parts(), [(0, 0x2014)]);
+    }
+
+    #[test]
+    fn n45_holes_take_no_room() {
+        let plan = Plan {
+            format: DumpFormat::Core,
+            pieces: vec![
+                Piece::Bytes(vec![1; 16]),
+                Piece::Zeros(SMALL_HOLE),
+                Piece::Zeros(SMALL_HOLE + 16),
+                Piece::Memory(Range::new(0x1000, 0x2000)),
+            ],
+        };
+        let first = 16 + SMALL_HOLE;
+        let parts = [(0, first), (first + SMALL_HOLE + 16, 0x1000)];
+        assert_eq!(plan.stored_parts(), parts);
+        assert_eq!(plan.stored_bytes(), first + 0x1000);
     }
 }

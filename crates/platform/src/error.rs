@@ -31,6 +31,8 @@ pub enum ErrorKind {
     Busy,
     /// A file cannot be made or read, or the disk is full.
     Disk,
+    /// There is a file of that name, which is to be left.
+    Exists,
     /// The work was cancelled.
     Cancelled,
     /// It took longer than the deadline.

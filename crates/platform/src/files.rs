@@ -31,25 +31,37 @@ pub enum Output {
     Stream(OutStream),
 }
 
-/// A file under a temporary name (`….partial`), readable only by its owner, that did not exist
+/// What is done if a file has the name that another one is to get.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Existing {
+    /// The new one gets the next free name: `-1`, `-2` and so on is put before its extension.
+    #[default]
+    NextName,
+    /// It is replaced.
+    Replace,
+    /// It is left, and the new one is not made.
+    Refuse,
+}
+
+/// A file under a temporary name (`.NAME.partial`), readable only by its owner, that did not exist
 /// before. It gets its own name by [`OutFile::publish`]. Dropping it before that removes it.
 #[derive(Debug)]
 pub struct OutFile {
     raw: os::RawOutput,
     folder: PathBuf,
     name: String,
-    overwrite: bool,
+    existing: Existing,
     /// Whether it is not removed when this is dropped.
     finished: AtomicBool,
 }
 
 impl OutFile {
-    /// Makes `path` with `.partial` appended. If `path` exists and may not be overwritten, `-1`,
-    /// `-2` and so on is put before its extension. A link at the last component is not followed.
+    /// Makes a file that can become `path`; `existing` says what happens if there is one. A link at the last component
+    /// is not followed.
     ///
     /// # Errors
     /// If the file cannot be made.
-    pub fn create(path: &Path, overwrite: bool) -> Result<Self> {
+    pub fn create(path: &Path, existing: Existing) -> Result<Self> {
         let failed = |e: &io::Error| Error::of_file(&format!("creating {}", path.display()), e);
         let name = path.file_name().and_then(|name| name.to_str());
         let Some(name) = name else {
@@ -61,6 +73,7 @@ impl OutFile {
             Some(parent) if parent != Path::new("") => parent.to_owned(),
             _ => PathBuf::from("."),
         };
+        let overwrite = existing == Existing::Replace;
         for number in 0..MOST_NAMES {
             let name = numbered(name, number);
             match os::create_output(&folder, &name, overwrite) {
@@ -70,11 +83,15 @@ impl OutFile {
                         raw,
                         folder,
                         name,
-                        overwrite,
+                        existing,
                         finished: AtomicBool::new(false),
                     });
                 }
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !overwrite => {}
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !overwrite => {
+                    if existing == Existing::Refuse {
+                        return Err(exists(path));
+                    }
+                }
                 Err(error) => return Err(failed(&error)),
             }
         }
@@ -107,13 +124,13 @@ impl OutFile {
 
     /// Returns the temporary path that the file has now.
     pub fn partial_path(&self) -> PathBuf {
-        self.folder.join(format!("{}.partial", self.name))
+        self.folder.join(partial_name(&self.name))
     }
 
-    /// Allocates `bytes` of disk space, so that a full disk is noticed now and not in the middle.
-    pub fn reserve(&self, bytes: u64) -> io::Result<()> {
+    /// Allocates disk space for `bytes` from `offset` on, so that a full disk is noticed now and not in the middle.
+    pub fn reserve(&self, offset: u64, bytes: u64) -> io::Result<()> {
         failpoint("reserve")?;
-        self.raw.reserve(bytes)
+        self.raw.reserve(offset, bytes)
     }
 
     /// Writes all of `bytes` at `offset`. May be called from several threads.
@@ -145,7 +162,7 @@ impl OutFile {
         let wanted = self.name.clone();
         for number in 0..MOST_NAMES {
             let name = numbered(&wanted, number);
-            match self.raw.publish(&name, self.overwrite) {
+            match self.raw.publish(&name, self.existing == Existing::Replace) {
                 Ok(()) => {
                     self.finish();
                     return Ok(self.folder.join(name));
@@ -167,9 +184,19 @@ impl OutFile {
         ))
     }
 
-    /// Leaves the file under its temporary name, and returns that path: also if a thread that hangs drops it later.
+    /// Keeps the file as the part that it is, as `NAME.partial`, and returns its path: also if a thread that hangs drops
+    /// it later. If it cannot get that name it keeps the temporary one.
     pub fn keep_partial(&self) -> PathBuf {
         self.finish();
+        let replace = self.existing == Existing::Replace;
+        let names = (0..MOST_NAMES).map(|n| format!("{}.partial", numbered(&self.name, n)));
+        for name in names {
+            match self.raw.publish(&name, replace) {
+                Ok(()) => return self.folder.join(name),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(_) => break,
+            }
+        }
         self.partial_path()
     }
 
@@ -210,6 +237,20 @@ pub fn remove_left_over(path: &Path, unfinished: &dyn Fn(FileBytes) -> bool) -> 
         let content = (*bytes).as_ref();
         content.is_empty() || content.starts_with(UNWRITTEN) || unfinished(bytes)
     })
+}
+
+/// The temporary name of a file that is to be called `name`. Whoever looks for `NAME*`, or for all files that are not
+/// hidden, does not find a dump that is still being written.
+pub(crate) fn partial_name(name: &str) -> String {
+    format!(".{name}.partial")
+}
+
+fn exists(path: &Path) -> Error {
+    let what = format!(
+        "the file {} already exists and was left as it is",
+        path.display()
+    );
+    Error::new(ErrorKind::Exists, what).advise("-o replaces it.")
 }
 
 /// Puts a number before the extension of a name: `a.core` becomes `a-1.core`. Number 0 changes
@@ -324,7 +365,7 @@ impl Peek {
 
 #[cfg(test)]
 mod tests {
-    use super::{OutFile, numbered};
+    use super::{Existing, OutFile, numbered};
 
     #[test]
     fn numbers_go_before_the_ending() {
@@ -337,7 +378,8 @@ mod tests {
     #[test]
     fn n15_a_partial_that_is_kept_stays_when_a_hung_thread_drops_it_at_last() {
         let folder = tempfile::tempdir().expect("a folder");
-        let file = OutFile::create(&folder.path().join("x.core"), false).expect("a file");
+        let file =
+            OutFile::create(&folder.path().join("x.core"), Existing::NextName).expect("a file");
         let file = std::sync::Arc::new(file);
         let (go_on, hang) = std::sync::mpsc::channel::<()>();
         let held = file.clone();
@@ -350,5 +392,6 @@ mod tests {
         drop(go_on);
         hung.join().expect("the thread ends");
         assert!(kept.exists(), "{}", kept.display());
+        assert!(kept.ends_with("x.core.partial"), "{}", kept.display());
     }
 }

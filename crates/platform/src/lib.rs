@@ -27,6 +27,7 @@ mod processor;
 mod registry;
 #[cfg(feature = "sim")]
 pub mod sim;
+mod syslog;
 mod target;
 mod trust;
 #[cfg(windows)]
@@ -40,7 +41,7 @@ pub use crash_folder::{CrashFolder, crash_folder, make_crash_folder};
 pub use error::{Error, ErrorKind, Result};
 pub use failpoint::failpoint;
 pub use files::{
-    OutFile, OutStream, Output, Peek, Space, expect_writable, open_file, patch_file,
+    Existing, OutFile, OutStream, Output, Peek, Space, expect_writable, open_file, patch_file,
     remove_left_over, space_at,
 };
 pub use host::{
@@ -61,6 +62,7 @@ pub use postmortem::{
 pub use processor::xsave_layout;
 pub use registry::{RegistryKey, RegistryValue, RegistryValues};
 pub use snapshot::FileBytes;
+pub use syslog::Syslog;
 pub use target::{Facts, Follow, Happened, MappedFiles, Standing, Target, Waker};
 pub use trust::{Trusted, read_trusted};
 

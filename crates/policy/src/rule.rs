@@ -61,6 +61,16 @@ pub enum Follow {
     Next,
     /// Every one, now and later: a restarted program is watched again (as in DebugDiag).
     Each,
+    /// Every one, now and later, until those that are watched have done what the rule asks for. A rule about a
+    /// process group ends with the group; any other waits for the next process (as ProcDump for Linux does).
+    All,
+}
+
+impl Follow {
+    /// Whether several processes may be watched at once.
+    pub fn is_several(self) -> bool {
+        matches!(self, Follow::Each | Follow::All)
+    }
 }
 
 /// One "when …, do …" of a rule.

@@ -31,7 +31,7 @@ pub enum Trigger {
     Every(Duration),
     /// An exception, or a signal that is a fault, at its first or its second chance.
     Exception(Exception),
-    /// A signal that is not a fault was about to be delivered.
+    /// A signal was about to be delivered that a condition names.
     Signal {
         /// The signal's number.
         number: i32,
@@ -39,6 +39,8 @@ pub enum Trigger {
         thread: u32,
         /// The pid of the sender, if the kernel told it.
         sender: Option<u32>,
+        /// The exception that it is, if it is a fault.
+        fault: Option<Box<Exception>>,
     },
     /// A thread reached a breakpoint.
     Breakpoint {
@@ -107,7 +109,7 @@ impl Trigger {
     /// The trigger for an event that meets `condition`.
     fn of_met(condition: &Condition, event: &TargetEvent) -> Option<Self> {
         Some(match event {
-            TargetEvent::Exception(exception) => Self::Exception(exception.clone()),
+            TargetEvent::Exception(exception) => Self::of_exception(condition, exception),
             &TargetEvent::Signal {
                 number,
                 thread,
@@ -116,6 +118,7 @@ impl Trigger {
                 number,
                 thread,
                 sender,
+                fault: None,
             },
             &TargetEvent::Breakpoint { thread, ends, .. } => Self::Breakpoint {
                 place: match condition {
@@ -138,6 +141,19 @@ impl Trigger {
         })
     }
 
+    /// The trigger that an exception makes which meets `condition`.
+    fn of_exception(condition: &Condition, exception: &Exception) -> Self {
+        match *condition {
+            Condition::Signal(number) => Self::Signal {
+                number,
+                thread: exception.thread,
+                sender: None,
+                fault: Some(Box::new(exception.clone())),
+            },
+            _ => Self::Exception(exception.clone()),
+        }
+    }
+
     /// The thread that it happened in, if it happened in one.
     pub fn thread(&self) -> Option<u32> {
         match self {
@@ -153,13 +169,14 @@ impl Trigger {
     /// Whether a line says what happened whether or not a condition is met: exceptions and debug strings
     /// are shown as they come.
     pub fn is_shown_anyway(&self) -> bool {
-        matches!(self, Self::Exception(_) | Self::DebugString(_))
+        self.exception().is_some() || matches!(self, Self::DebugString(_))
     }
 
     /// The exception, if it is one.
     pub fn exception(&self) -> Option<&Exception> {
         match self {
             Self::Exception(exception) => Some(exception),
+            Self::Signal { fault, .. } => fault.as_deref(),
             _ => None,
         }
     }

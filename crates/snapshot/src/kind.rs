@@ -11,6 +11,9 @@ pub enum DumpKind {
     Mini,
     /// By a mask: `coredump_filter` bits on Linux, `MINIDUMP_TYPE` on Windows (`-mc`).
     Custom(u64),
+    /// What the process's own `coredump_filter` says, as the kernel's cores and gcore's have it (Linux). On Windows,
+    /// which has no such filter, everything.
+    Filtered,
     /// All private memory and all writable image and mapped memory (`-mp`).
     Plus,
     /// All image, mapped and private memory that is resident (`-ma`).
@@ -26,12 +29,22 @@ impl DumpKind {
         }
     }
 
+    /// The kind that this means for a process whose `coredump_filter` is `filter`; `None` if it has none.
+    pub fn for_filter(self, filter: Option<u64>) -> Self {
+        match (self, filter) {
+            (DumpKind::Filtered, Some(mask)) => DumpKind::Custom(mask),
+            (DumpKind::Filtered, None) => DumpKind::Full,
+            (other, _) => other,
+        }
+    }
+
     /// Its name without the mask, as it is in file names: `mini`, `full` …
     pub const fn name(self) -> &'static str {
         match self {
             DumpKind::Triage => "triage",
             DumpKind::Mini => "mini",
             DumpKind::Custom(_) => "custom",
+            DumpKind::Filtered => "filtered",
             DumpKind::Plus => "plus",
             DumpKind::Full => "full",
         }
@@ -55,7 +68,7 @@ impl fmt::Display for ParseKindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "\"{}\" is no kind of dump: triage, mini, plus, full or custom 0xMASK",
+            "\"{}\" is no kind of dump: triage, mini, plus, full, filtered or custom 0xMASK",
             self.0
         )
     }
@@ -73,6 +86,7 @@ impl FromStr for DumpKind {
             "mini" => Ok(DumpKind::Mini),
             "plus" => Ok(DumpKind::Plus),
             "full" => Ok(DumpKind::Full),
+            "filtered" => Ok(DumpKind::Filtered),
             _ => {
                 let mask = text.strip_prefix("custom ").ok_or_else(unknown)?;
                 let digits = mask.strip_prefix("0x").unwrap_or(mask);

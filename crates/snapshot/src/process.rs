@@ -71,7 +71,7 @@ pub struct Process {
     pub service: Option<String>,
     /// Names and contents of files of `/proc/PID` and of the machine. Those that Breakpad has
     /// streams for: `maps`, `cmdline`, `environ`, `auxv`, `status`, `cpuinfo`, `lsb-release`; also
-    /// `limits` and `cgroup`.
+    /// `limits`, `cgroup` and `coredump_filter`.
     pub files: Vec<(String, Vec<u8>)>,
     /// Address of the process environment block; 0 on Linux.
     pub peb: u64,
@@ -84,6 +84,24 @@ impl Process {
             .iter()
             .find(|(n, _)| n == name)
             .map(|(_, bytes)| &bytes[..])
+    }
+
+    /// The name of its program as its own command line has it, which ProcDump for Linux takes: the last part of the first
+    /// word, behind `sudo`, or its short name where there is no command line.
+    pub fn command_name(&self) -> &str {
+        let mut words = self.command_line.iter().map(String::as_str);
+        let word = words.find(|word| *word != "sudo").unwrap_or_default();
+        let name = word.rsplit('/').next().unwrap_or_default();
+        match name.split(' ').next() {
+            Some(name) if !name.is_empty() => name,
+            _ => &self.name,
+        }
+    }
+
+    /// Its `coredump_filter` (core(5)): which memory is in its cores. Returns `None` if it has none.
+    pub fn core_filter(&self) -> Option<u64> {
+        let text = std::str::from_utf8(self.file("coredump_filter")?).ok()?;
+        u64::from_str_radix(text.trim(), 16).ok()
     }
 
     /// The value of the auxiliary vector's entry of that type, one of [`crate::auxv`]; `None` if

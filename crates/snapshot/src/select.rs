@@ -76,7 +76,7 @@ pub fn select(
         DumpKind::Mini => part(mini(snapshot, memory, extra)),
         DumpKind::Custom(mask) => part(custom(snapshot, memory, mask, extra)),
         DumpKind::Plus => part(regions(snapshot, plus_part)),
-        DumpKind::Full => whole(snapshot),
+        DumpKind::Full | DumpKind::Filtered => whole(snapshot),
     };
     Selection {
         ranges: coalesce(taken.ranges, 0),

@@ -310,7 +310,7 @@ fn write_zeros(stream: &mut OutStream, mut count: u64) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::collect::jobs::SMALL_HOLE;
+    use formats::SMALL_HOLE;
     use snapshot::DumpFormat;
 
     /// Every byte is the low byte of its page number; pages from 0x9000 on cannot be read.

@@ -132,13 +132,14 @@ impl Draft {
     }
 
     /// Reserves disk space, so that a full disk shows before anything is copied.
-    pub(crate) fn reserve(&self, bytes: u64) -> Result<()> {
-        match &self.sink {
-            Sink::File(file) => file
-                .reserve(bytes)
-                .map_err(|e| self.failed("reserving room for", &e)),
-            Sink::Stream(_) => Ok(()),
-        }
+    pub(crate) fn reserve(&self, plan: &Plan) -> Result<()> {
+        let Sink::File(file) = &self.sink else {
+            return Ok(());
+        };
+        let mut parts = plan.stored_parts().into_iter();
+        parts
+            .try_for_each(|(offset, len)| file.reserve(offset, len))
+            .map_err(|e| self.failed("reserving room for", &e))
     }
 
     /// The record as it stands now, as JSON.

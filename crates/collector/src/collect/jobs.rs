@@ -1,15 +1,12 @@
 //! Divides the plan of a dump into jobs: what one thread reads and writes at a time.
 
-use formats::{Piece, Plan};
+use formats::{Piece, Plan, SMALL_HOLE};
 use snapshot::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The bytes of one read and one write: large enough that the cost of a call does not matter, small
 /// enough that a cancel is noticed at once and that buffers take little memory.
 pub(super) const CHUNK: usize = 512 << 10;
-/// So many zeros, in bytes, are written rather than skipped. A new file has them already, but a hole
-/// ends a job, and each job is a write.
-pub(super) const SMALL_HOLE: u64 = 64 << 10;
 
 /// Which part of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

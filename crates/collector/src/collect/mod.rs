@@ -49,7 +49,9 @@ pub enum Step {
     Writing {
         /// The number of the dump.
         number: u32,
-        /// The exact size that the file will have, in bytes.
+        /// Which memory it will hold.
+        kind: DumpKind,
+        /// The bytes that the file will take on the disk.
         bytes: u64,
     },
     /// More memory was copied.

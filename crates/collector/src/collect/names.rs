@@ -27,6 +27,8 @@ const FORBIDDEN: &[char] = match platform::OS {
 pub(crate) struct Names<'n> {
     /// `PROCESSNAME`.
     pub(crate) process: &'n str,
+    /// The name of the program in its own command line, of which `COMMANDNAME` is made.
+    pub(crate) command: &'n str,
     /// The program that it runs, if it is an interpreter: a part of the name if the user gives none.
     pub(crate) script: Option<&'n str>,
     /// `PID`.
@@ -120,6 +122,7 @@ impl Names<'_> {
     fn replacement(&self, word: &str) -> Option<String> {
         match word {
             "PROCESSNAME" => Some(safe(self.process)),
+            "COMMANDNAME" => Some(only_letters(self.command)),
             "PID" => Some(self.pid.to_string()),
             "YYMMDD" => Some(local_time::format(self.when, "%y%m%d")),
             "HHMMSS" => Some(local_time::format(self.when, "%H%M%S")),
@@ -145,6 +148,19 @@ fn trigger_word(kind: TriggerKind) -> &'static str {
         TriggerKind::Thread => "thread-event",
         kind => kind.word(),
     }
+}
+
+/// A program's name as ProcDump for Linux writes it: `_` for each byte that is no letter and no digit of ASCII.
+fn only_letters(name: &str) -> String {
+    let bytes = name.bytes().take(LONGEST_PROCESS_NAME);
+    let letter = |byte: u8| {
+        if byte.is_ascii_alphanumeric() {
+            byte as char
+        } else {
+            '_'
+        }
+    };
+    bytes.map(letter).collect()
 }
 
 /// A target's name as a part of a file name: short, without letters that the system forbids in one or
@@ -193,6 +209,7 @@ mod tests {
     fn names(process: &str) -> Names<'_> {
         Names {
             process,
+            command: process,
             script: None,
             pid: 42,
             when: WallTime(0),
@@ -222,6 +239,8 @@ mod tests {
     fn tokens_are_replaced_as_whole_words_only() {
         let expanded = names("nginx").expand("before-input-pid28876_PID_PIDS.EXCEPTIONCODE");
         assert_eq!(expanded, "before-input-pid28876_42_PIDS.00000000");
+        let expanded = names("é-b.sh").expand("COMMANDNAME_TRIGGER");
+        assert_eq!(expanded, "___b_sh_manual");
         let expanded = names("a b").expand("PROCESSNAME_TRIGGER.PID");
         assert_eq!(expanded, "a b_manual.42");
     }
@@ -258,6 +277,7 @@ mod tests {
             number: 10,
             thread: 42,
             sender: None,
+            fault: None,
         };
         let breakpoint = Trigger::Breakpoint {
             place: policy::Place::Exit,

@@ -1,15 +1,15 @@
 //! A request for dumps of one process.
 
 use super::Destination;
-use platform::{Cancel, Stop};
-use policy::{DumpRequest, Follow, Retention, Rule, Trigger};
+use platform::{Cancel, Existing, Stop};
+use policy::{DumpRequest, Retention, Rule, Trigger};
 use snapshot::{DumpFormat, DumpKind};
 use std::time::Duration;
 
 /// Which dumps of a process to take, where to write them, and what their records say.
 ///
 /// Make one with [`Request::new`] or [`Request::of_rule`], and name what differs from it:
-/// `Request { overwrite: true, ..Request::new(kinds, destination) }`.
+/// `Request { existing: Existing::Replace, ..Request::new(kinds, destination) }`.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// The dumps, all from one capture. They are written smallest first.
@@ -18,8 +18,8 @@ pub struct Request {
     pub destination: Destination,
     /// Whether the name of a dump has the pid, if the destination is a folder.
     pub names_pid: bool,
-    /// Whether an existing file of the same name may be replaced.
-    pub overwrite: bool,
+    /// What is done if there is a file of the same name.
+    pub existing: Existing,
     /// What set the dumps off. Its text is the reason in the record. Its thread comes first in the
     /// dump, and its exception is the dump's exception.
     pub trigger: Trigger,
@@ -64,7 +64,7 @@ impl Request {
             kinds,
             destination,
             names_pid: false,
-            overwrite: false,
+            existing: Existing::NextName,
             trigger: Trigger::Manual,
             rule: String::new(),
             command_line: None,
@@ -95,7 +95,7 @@ impl Request {
         Self {
             trigger: asked.trigger.clone(),
             rule: rule.to_string(),
-            names_pid: rule.follow == Follow::Each || rule.children,
+            names_pid: rule.follow.is_several() || rule.children,
             keep: rule.limits.keep.clone(),
             number: asked.number,
             ..Self::new(kinds.collect(), folder.unwrap_or(elsewhere))

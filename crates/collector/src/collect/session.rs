@@ -15,7 +15,7 @@ use platform::{
     failpoint,
 };
 use policy::Coming;
-use snapshot::{DumpKind, ProcessKey, WallTime, script, select};
+use snapshot::{DumpFormat, DumpKind, ProcessKey, WallTime, script, select};
 use std::{
     sync::{Arc, Mutex},
     time::{Duration, Instant},
@@ -112,11 +112,11 @@ impl Session<'_, '_> {
     fn take(&mut self, target: &mut dyn Target, lets_go: bool) -> Result<()> {
         let facts = target.facts()?;
         self.user = Some(self.request.responsible(facts.process.user.uid));
-        let kinds = self.request.kinds.iter();
-        self.make_room(kinds.map(|(kind, _)| estimate(*kind, &facts)).sum())?;
+        let kinds = self.kinds(&facts);
+        self.make_room(kinds.iter().map(|(kind, _)| estimate(*kind, &facts)).sum())?;
         let images = Images::identify(self.key, &facts.modules);
         let taken = crate::store::keep::now();
-        self.make_files(&facts, taken)?;
+        self.make_files(kinds, &facts, taken)?;
         let options = CaptureOptions {
             stop: self.request.stop,
             deadline: self.deadline(),
@@ -202,13 +202,28 @@ impl Session<'_, '_> {
         Ok(())
     }
 
-    /// Creates an empty file for each dump, smallest kind first.
-    fn make_files(&mut self, facts: &Facts, taken: WallTime) -> Result<()> {
-        let mut kinds = self.request.kinds.clone();
+    /// The dumps that are asked for, smallest kind first. The kind that the process's own filter decides is looked up.
+    fn kinds(&self, facts: &Facts) -> Vec<(DumpKind, DumpFormat)> {
+        let filter = facts.process.core_filter();
+        let asked = self.request.kinds.iter();
+        let mut kinds: Vec<_> = asked
+            .map(|(kind, format)| (kind.for_filter(filter), *format))
+            .collect();
         kinds.sort_by_key(|(kind, _)| *kind);
+        kinds
+    }
+
+    /// Creates an empty file for each dump.
+    fn make_files(
+        &mut self,
+        kinds: Vec<(DumpKind, DumpFormat)>,
+        facts: &Facts,
+        taken: WallTime,
+    ) -> Result<()> {
         let several = kinds.len() > 1;
         let names = Names {
             process: &facts.process.name,
+            command: facts.process.command_name(),
             script: script(&facts.process),
             pid: self.key.pid,
             when: taken,
@@ -218,7 +233,7 @@ impl Session<'_, '_> {
         for (at, (kind, format)) in kinds.into_iter().enumerate() {
             let path = names.path(&self.request.destination, kind, format, several)?;
             let sink = match path {
-                Some(path) => Sink::File(Arc::new(OutFile::create(&path, self.request.overwrite)?)),
+                Some(path) => Sink::File(Arc::new(OutFile::create(&path, self.request.existing)?)),
                 None => Sink::Stream(Arc::new(Mutex::new(OutStream::default()))),
             };
             let number = self.request.number + at as u32;
@@ -254,15 +269,19 @@ impl Session<'_, '_> {
             space,
         ));
         draft.planned(&plan, &selection);
-        let (number, bytes) = (draft.number, plan.size());
+        let (number, kind, bytes) = (draft.number, draft.kind, plan.stored_bytes());
         if bytes > self.room {
             self.make_room(bytes)?;
         }
         self.room -= bytes;
         let draft = &mut self.drafts[at];
-        (self.observer)(Step::Writing { number, bytes });
+        (self.observer)(Step::Writing {
+            number,
+            kind,
+            bytes,
+        });
         let _ = failpoint("planned");
-        draft.reserve(bytes)?;
+        draft.reserve(&plan)?;
         let copy = copy::start(&plan, source, &draft.sink, &draft.record_bytes());
         let copy = copy.map_err(|e| draft.failed("writing", &e))?;
         let limits = Limits {
@@ -294,7 +313,7 @@ fn comment(request: &Request) -> String {
 /// The bytes that a dump of this kind may take, from what is known before the target is stopped.
 fn estimate(kind: DumpKind, facts: &Facts) -> u64 {
     match kind {
-        DumpKind::Full => facts.resident + facts.mapped,
+        DumpKind::Full | DumpKind::Filtered => facts.resident + facts.mapped,
         DumpKind::Plus | DumpKind::Custom(_) => facts.private,
         DumpKind::Mini | DumpKind::Triage => 1 << 20,
     }

@@ -9,7 +9,7 @@ use crate::{
         record::{SPACE, padded},
     },
 };
-use platform::{Error, ErrorKind, OutFile, Result};
+use platform::{Error, ErrorKind, Existing, OutFile, Result};
 use policy::Coming;
 use snapshot::{DumpFormat, DumpKind};
 use std::{
@@ -49,6 +49,7 @@ pub fn store_stream(
     let taken = keep::now();
     let names = Names {
         process: &about.process,
+        command: &about.process,
         script: None,
         pid: about.pid,
         when: taken,
@@ -62,7 +63,7 @@ pub fn store_stream(
         false,
     )?;
     let path = path.ok_or_else(|| Error::new(ErrorKind::Disk, "a crash is kept in a folder"))?;
-    let file = OutFile::create(&path, false)?;
+    let file = OutFile::create(&path, Existing::NextName)?;
     let failed = |e: io::Error| Error::of_file(&format!("writing {}", path.display()), &e);
     let mut pour = Pour {
         file: &file,
@@ -117,7 +118,7 @@ fn most(request: &Request) -> Result<u64> {
             Err(Error::new(ErrorKind::Other, what))
         }
         DumpKind::Mini => Ok(MINI),
-        DumpKind::Custom(_) | DumpKind::Plus | DumpKind::Full => Ok(FARTHEST),
+        _ => Ok(FARTHEST),
     }
 }
 

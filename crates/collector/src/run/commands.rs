@@ -170,7 +170,7 @@ impl Runner {
         let options = self.options.get(&asked.rule)?;
         let rule = self.rules.rule(asked.rule)?;
         Some(Request {
-            overwrite: options.overwrite,
+            existing: options.existing,
             comment: options.comment.clone(),
             command_line: options.command_line.clone(),
             timeout: options.timeout,

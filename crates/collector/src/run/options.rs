@@ -2,7 +2,7 @@
 
 use super::probe;
 use crate::{Destination, collect::output_folder, store::keep::clear_left_over};
-use platform::{Cancel, Error, HoldOptions, Host, Stop};
+use platform::{Cancel, Error, Existing, HoldOptions, Host, Stop};
 use policy::{Action, Condition, Rule, Settings};
 use snapshot::{DumpFormat, DumpKind, Measure};
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
@@ -12,8 +12,8 @@ use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 pub struct DumpOptions {
     /// Where to, where the rule names no folder.
     pub destination: Destination,
-    /// Whether a file of that name may be replaced.
-    pub overwrite: bool,
+    /// What is done if there is a file of that name.
+    pub existing: Existing,
     /// A text of the user's that is kept in the dumps.
     pub comment: Option<String>,
     /// How long a dump may take before it is given up.

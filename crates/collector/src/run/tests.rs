@@ -8,7 +8,7 @@ mod starts;
 
 use super::{DumpOptions, RunEvent, Runner, Setup};
 use crate::Destination;
-use platform::{Cancel, HoldOptions, Stop, sim::SimMachine};
+use platform::{Cancel, Existing, HoldOptions, Stop, sim::SimMachine};
 use policy::{Rule, Settings};
 use snapshot::{DumpFormat, EndStatus, Measure, ProcessKey, TargetEvent};
 use std::{
@@ -67,7 +67,7 @@ impl Timeline {
     fn options(&self) -> DumpOptions {
         DumpOptions {
             destination: Destination::Folder(self.folder.path().to_owned()),
-            overwrite: false,
+            existing: Existing::NextName,
             comment: None,
             command_line: None,
             timeout: None,

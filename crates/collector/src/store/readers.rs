@@ -2,7 +2,7 @@
 //! such user has a file `.readable-by-UID` in it, with the names of those dumps, that only they can
 //! read.
 
-use platform::{Error, OutFile, Result};
+use platform::{Error, Existing, OutFile, Result};
 use std::{
     collections::BTreeSet,
     fs, io,
@@ -28,7 +28,7 @@ pub fn note_readable(dump: &Path, uid: u32) -> Result<()> {
     names.extend(name.map(str::to_owned));
     let text: String = names.iter().map(|name| format!("{name}\n")).collect();
     let failed = |e: io::Error| Error::of_file(&format!("writing {}", path.display()), &e);
-    let file = OutFile::create(&path, true)?;
+    let file = OutFile::create(&path, Existing::Replace)?;
     file.write_at(0, text.as_bytes()).map_err(failed)?;
     file.set_len(text.len() as u64).map_err(failed)?;
     file.allow_reader(uid).map_err(failed)?;

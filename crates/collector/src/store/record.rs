@@ -234,6 +234,7 @@ mod tests {
             number: 15,
             thread: 7,
             sender: Some(1),
+            fault: None,
         };
         let record = Record::new(&signal, "on app, when signal SIGTERM, do mini dump");
         let bytes = record.to_bytes(SPACE as usize);

@@ -1,6 +1,7 @@
 //! `firstchance demo`: the first thing a new user runs.
 
-use super::watch::{Job, Wording, carry_out_observed, options_to};
+use super::watch::{Job, carry_out_observed, options_to};
+use crate::ui::Wording;
 use crate::{inspect, rules, ui::console};
 use collector::{Destination, RunEvent};
 use std::{

@@ -43,7 +43,7 @@ pub(crate) struct Args {
     /// Time from the start of one dump to the start of the next
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = values::duration)]
     every: Duration,
-    /// Folder, file name (tokens PROCESSNAME PID YYMMDD HHMMSS EXCEPTIONCODE TRIGGER), or - for
+    /// Folder, file name (tokens PROCESSNAME COMMANDNAME PID YYMMDD HHMMSS EXCEPTIONCODE TRIGGER), or - for
     /// standard output
     #[arg(short, long, value_name = "PATH")]
     output: Option<String>,
@@ -53,7 +53,7 @@ pub(crate) struct Args {
     /// Text to be stored in the dump
     #[arg(long, value_name = "TEXT")]
     comment: Option<String>,
-    /// Give up after this time and release the target; what was written is kept as a .partial file
+    /// Give up after this time and release the target; what was written is kept as NAME.partial
     #[arg(long, value_name = "TIME", value_parser = values::duration)]
     timeout: Option<Duration>,
     /// Do not stop the target: the dump has memory only, which changes while it is copied
@@ -151,7 +151,7 @@ impl Series<'_> {
 
     fn request(&self) -> Request {
         Request {
-            overwrite: self.args.overwrite,
+            existing: values::existing(self.args.overwrite),
             rule: crate::ui::command_line(),
             comment: self.args.comment.clone(),
             timeout: self.args.timeout,

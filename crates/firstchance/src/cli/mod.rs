@@ -85,10 +85,15 @@ pub(crate) fn main() -> ExitCode {
         }
     };
     result.unwrap_or_else(|error| {
-        log::debug!("failed: {error:#}");
-        eprintln!("firstchance: {error}");
+        tell(&error);
         exit::code_of(&error)
     })
+}
+
+/// Tells why a command failed.
+fn tell(error: &anyhow::Error) {
+    log::debug!("failed: {error:#}");
+    eprintln!("firstchance: {error}");
 }
 
 /// The words of a command line that is ProcDump's: after the word `procdump`, or all of them if the

@@ -1,16 +1,23 @@
 //! Carries out ProcDump's command line: `firstchance procdump …`, or the program started as
 //! `procdump`.
 
-use super::watch::{Job, Wording, carry_out, format_of};
+mod codes;
+mod dialect;
+
+use super::watch::{Job, carry_out, format_of};
 use crate::{
     postmortem,
-    procdump::{self, Command, Dialect, Invocation, Monitor},
-    ui::{console, exit::Usage},
+    procdump::{self, Command, Dialect, Invocation, LogTo, Monitor},
+    ui::{
+        self, TraceTo, Wording, console,
+        exit::{self, Usage},
+    },
 };
 use collector::{Destination, DumpOptions};
-use platform::{Error, ErrorKind, Stop};
+use dialect::Choice;
+use platform::{Error, ErrorKind, Existing, Stop};
 use policy::{Action, Chance, Clause, Condition, ExceptionFilter, Match, Pattern, Rule};
-use snapshot::{DumpKind, OperatingSystem, ProcessKey};
+use snapshot::{DumpFormat, DumpKind, OperatingSystem, ProcessKey};
 use std::{
     path::{MAIN_SEPARATOR, Path, PathBuf},
     process::ExitCode,
@@ -37,9 +44,33 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// Runs ProcDump's command line, given as words without the program's name.
 pub(crate) fn run_words(words: &[String]) -> anyhow::Result<ExitCode> {
-    let invocation = parse(words)?;
-    log::debug!("ProcDump's {:?} means {invocation:?}", dialect());
-    for warning in &invocation.warnings {
+    let choice = dialect::choice()?;
+    let (result, dialect) = match parse(words, choice) {
+        Ok(invocation) => {
+            let own = invocation.own_exit_codes.then_some(invocation.dialect);
+            (run_invocation(invocation, choice), own)
+        }
+        Err(error) => (Err(error), procdump::own_exit_codes(words, choice.dialect)),
+    };
+    let Some(dialect) = dialect else {
+        return result;
+    };
+    let own = result.unwrap_or_else(|error| {
+        super::tell(&error);
+        exit::code_of(&error)
+    });
+    Ok(codes::of_procdump(own, dialect))
+}
+
+fn run_invocation(invocation: Invocation, choice: Choice) -> anyhow::Result<ExitCode> {
+    log::debug!("ProcDump's {choice:?} means {invocation:?}");
+    let mut warnings = invocation.warnings.clone();
+    let name = match &invocation.command {
+        Command::Monitor(monitor) => output_of(monitor)?.1,
+        _ => None,
+    };
+    warnings.extend(dialect::hint(&invocation, choice, name.as_deref()));
+    for warning in &warnings {
         eprintln!("firstchance: {warning}");
     }
     if !invocation.not_built_yet.is_empty() {
@@ -47,10 +78,13 @@ pub(crate) fn run_words(words: &[String]) -> anyhow::Result<ExitCode> {
         return Err(Error::new(ErrorKind::Unsupported, what).into());
     }
     match invocation.command {
-        Command::Monitor(monitor) => carry_out(job(*monitor)?),
+        Command::Monitor(monitor) => {
+            trace(monitor.log);
+            carry_out(job(*monitor)?)
+        }
         Command::Cancel(pid) => super::cancel::run(&super::cancel::Args { pid }),
         Command::Help { examples } => {
-            console::print(&procdump::help(dialect(), examples))?;
+            console::print(&procdump::help(invocation.dialect, examples))?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Install(install) => postmortem::install(&install),
@@ -59,25 +93,30 @@ pub(crate) fn run_words(words: &[String]) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// Starts the debug log where `-log` says. That it cannot be had is no reason to take no dumps.
+fn trace(log: Option<LogTo>) {
+    let to = match log {
+        None => return,
+        Some(LogTo::Stdout) => TraceTo::Stdout,
+        Some(LogTo::Syslog) => TraceTo::SystemLog,
+    };
+    if let Err(error) = ui::trace(to) {
+        eprintln!("firstchance: -log has no effect: {error}");
+    }
+}
+
 /// The rule that a command line means, for `explain`. Fails if it means none.
 pub(crate) fn rule(words: &[String]) -> anyhow::Result<Rule> {
-    match parse(words)?.command {
+    match parse(words, dialect::choice()?)?.command {
         Command::Monitor(monitor) => Ok(monitor.rule),
         Command::Install(install) => Ok(install.rule),
         _ => Err(Usage("that command line means no rule".to_owned()).into()),
     }
 }
 
-fn parse(words: &[String]) -> anyhow::Result<Invocation> {
-    let parsed = procdump::parse(words, dialect(), platform::OS);
+fn parse(words: &[String], choice: Choice) -> anyhow::Result<Invocation> {
+    let parsed = procdump::parse(words, choice.dialect, platform::OS);
     parsed.map_err(|error| Usage(error.to_string()).into())
-}
-
-fn dialect() -> Dialect {
-    match std::env::var("PROCDUMP_DIALECT") {
-        Ok(name) if name.eq_ignore_ascii_case("linux") => Dialect::Linux,
-        _ => Dialect::Windows,
-    }
 }
 
 fn job(monitor: Monitor) -> anyhow::Result<Job> {
@@ -85,25 +124,25 @@ fn job(monitor: Monitor) -> anyhow::Result<Job> {
     let options = dump_options(&monitor, &folder, name.as_deref());
     let launch = monitor.launch.as_ref();
     let launch = launch.map(|launch| (PathBuf::from(&launch.image), launch.arguments.clone()));
-    let rule = as_the_system_has_it(&monitor);
+    let mut rule = as_the_system_has_it(&monitor);
+    rule.folder = rule.folder.map(|_| folder.display().to_string());
     Ok(Job {
         poll: monitor.poll.unwrap_or(Duration::from_secs(1)),
         launch,
         wait: monitor.wait,
-        wording: Wording::ProcDump,
+        wording: match monitor.dialect {
+            Dialect::Windows => Wording::ProcDump,
+            Dialect::Linux => Wording::ProcDumpForLinux,
+        },
         header: header(monitor, folder, name),
         ..Job::new(vec![(rule, options)])
     })
 }
 
-/// The rule with what ProcDump for Windows adds to it: breakpoints in the program's own code are
-/// exceptions only with `-b`, and with `-e` every exception is shown, also those that are not dumped. A
-/// debugger is told of each anyway.
+/// The rule with what ProcDump adds to it: breakpoints in the program's own code are exceptions only with `-b`. On
+/// Windows, every exception is shown with `-e`, also those that are not dumped: a debugger is told of each anyway.
 fn as_the_system_has_it(monitor: &Monitor) -> Rule {
     let mut rule = monitor.rule.clone();
-    if platform::OS == OperatingSystem::Linux {
-        return rule;
-    }
     let parts = |filter: &ExceptionFilter| match monitor.breakpoints {
         true => vec![Condition::Exception(filter.clone())],
         false => without_breakpoints(filter),
@@ -119,21 +158,35 @@ fn as_the_system_has_it(monitor: &Monitor) -> Rule {
         });
         clause.when = each.collect();
     }
+    let shown = shown.filter(|_| platform::OS == OperatingSystem::Windows);
     let shown = shown.map(|shown| Clause::new(shown, Action::None));
     rule.clauses.extend(shown);
     rule
 }
 
-/// The filter without breakpoints in the program's own code (of 64 and 32 bits). One that nobody
-/// handles is the end of the program, as any other exception is.
+/// How breakpoints in the program's own code are recognised: on Windows by their codes (of 64 and 32 bits), on Linux by
+/// their signal.
+fn breakpoints() -> Vec<Match> {
+    match platform::OS {
+        OperatingSystem::Windows => ["80000003.", "4000001F."]
+            .map(|code| Match::Text(Pattern::new(code)))
+            .into(),
+        OperatingSystem::Linux => snapshot::signal_number("SIGTRAP")
+            .map(|number| Match::Code(number as u32))
+            .into_iter()
+            .collect(),
+    }
+}
+
+/// The filter without breakpoints in the program's own code. One that nobody handles is the end of the program, as any
+/// other exception is.
 fn without_breakpoints(filter: &ExceptionFilter) -> Vec<Condition> {
-    let codes = ["80000003.", "4000001F."].map(Pattern::new);
     let of = |chance| ExceptionFilter {
         chance,
         ..filter.clone()
     };
     let mut first = of(Chance::First);
-    first.exclude.extend(codes.map(Match::Text));
+    first.exclude.extend(breakpoints());
     let parts = match filter.chance {
         Chance::First => vec![first],
         Chance::Unhandled => vec![of(Chance::Unhandled)],
@@ -150,7 +203,6 @@ fn header(monitor: Monitor, folder: PathBuf, name: Option<String>) -> Option<sup
     Some(Box::new(move |key: ProcessKey| {
         let entry = platform::this_machine().entry(key.pid).ok()?;
         let image = console::plain(&entry.image);
-        let folder = std::path::absolute(&folder).unwrap_or_else(|_| folder.clone());
         let folder = folder.display().to_string();
         let process = console::plain(&entry.name);
         Some(procdump::header(
@@ -164,23 +216,22 @@ fn header(monitor: Monitor, folder: PathBuf, name: Option<String>) -> Option<sup
     }))
 }
 
-/// Splits ProcDump's `Dump_File | Dump_Folder` into a folder and a file name. It is a folder if it
+/// Splits ProcDump's `Dump_File | Dump_Folder` into a folder, with its full path, and a file name. It is a folder if it
 /// exists as one or ends in a separator, else a file in a folder that must exist.
 fn output_of(monitor: &Monitor) -> anyhow::Result<(PathBuf, Option<String>)> {
+    let full = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let Some(output) = &monitor.output else {
-        return Ok((PathBuf::from("."), None));
+        return Ok((full(Path::new(".")), None));
     };
     let path = Path::new(output);
     if path.is_dir() || output.ends_with(['/', MAIN_SEPARATOR]) {
-        return Ok((path.to_owned(), None));
+        return Ok((full(path), None));
     }
     let parent = path.parent().filter(|parent| *parent != Path::new(""));
     let name = path.file_name().and_then(|name| name.to_str());
     let name = name.ok_or_else(|| Usage(format!("{output} is no name for a dump")))?;
-    Ok((
-        parent.map_or(PathBuf::from("."), Path::to_owned),
-        Some(name.to_owned()),
-    ))
+    let folder = full(parent.unwrap_or(Path::new(".")));
+    Ok((folder, Some(name.to_owned())))
 }
 
 fn dump_options(monitor: &Monitor, folder: &Path, name: Option<&str>) -> DumpOptions {
@@ -192,22 +243,32 @@ fn dump_options(monitor: &Monitor, folder: &Path, name: Option<&str>) -> DumpOpt
         .flat_map(|clause| clause.action.kinds())
         .max();
     let kind = largest.copied().unwrap_or(DumpKind::Mini);
-    let format = super::dump::default_format(
+    let of_name = super::dump::default_format(
         kind,
         destination_given.as_ref().unwrap_or(&Destination::Stdout),
     );
+    // ProcDump for Linux writes cores, whatever they are called.
+    let always = match monitor.dialect {
+        Dialect::Linux => Some(DumpFormat::Core),
+        Dialect::Windows => name.is_some().then_some(of_name),
+    };
+    let format = always.unwrap_or(of_name);
     let template = procdump::template(name, monitor.dialect, format.extension());
     DumpOptions {
         destination: Destination::File(folder.join(template)),
-        overwrite: monitor.overwrite,
+        existing: match (monitor.overwrite, monitor.dialect) {
+            (true, _) => Existing::Replace,
+            (false, Dialect::Linux) => Existing::Refuse,
+            (false, Dialect::Windows) => Existing::NextName,
+        },
         comment: monitor.comment.clone(),
         timeout: monitor.timeout,
         stop: match monitor.clones {
             Some(_) => Stop::Clone,
             None => Stop::Threads,
         },
-        format: format_of(name.is_some().then_some(format)),
+        format: format_of(always),
         kill_after: monitor.kill_after,
-        command_line: Some(crate::ui::command_line()),
+        command_line: Some(ui::procdump_line()),
     }
 }

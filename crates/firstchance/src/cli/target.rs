@@ -37,6 +37,11 @@ pub(crate) fn one_of(host: &dyn Host, target: &Target) -> anyhow::Result<Process
     Ok(keys[0])
 }
 
+/// The processes that a target means now. Fails if there is none.
+pub(crate) fn some_of(host: &dyn Host, target: &Target) -> anyhow::Result<Vec<ProcessKey>> {
+    matching(host, target, &target.to_string(), true)
+}
+
 /// The processes that a rule is about from its beginning: none if it waits for the next one. Instead of a program
 /// that is not started yet, it is firstchance itself: they will be in the same control groups.
 pub(crate) fn at_beginning(host: &dyn Host, rule: &Rule) -> anyhow::Result<Vec<ProcessKey>> {
@@ -96,7 +101,11 @@ fn matching(
     let others: Vec<ProcessEntry> = listed.filter(is_candidate).collect();
     let matching: Vec<&ProcessEntry> = others.iter().filter(|entry| means(target, entry)).collect();
     match matching.as_slice() {
-        [] => Err(none_matches(text, &others).into()),
+        [] => Err(match target {
+            Target::Group(group) => no_group(*group),
+            _ => none_matches(text, &others),
+        }
+        .into()),
         [one] => Ok(vec![one.key]),
         several if all => Ok(several.iter().map(|entry| entry.key).collect()),
         several => Err(ambiguous(host, text, several)?.into()),
@@ -124,6 +133,12 @@ fn parse(text: &str) -> anyhow::Result<Target> {
             .parse()
             .map_err(|error| Usage(format!("{error}")).into()),
     }
+}
+
+fn no_group(group: u32) -> Error {
+    let what = format!("no process is in the process group {group}");
+    Error::new(ErrorKind::NoSuchProcess, what)
+        .advise("`ps -e -o pgid,pid,comm` lists the groups with their processes.")
 }
 
 fn none_matches(text: &str, others: &[ProcessEntry]) -> Error {

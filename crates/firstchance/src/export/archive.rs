@@ -2,7 +2,7 @@
 //! complete.
 
 use flate2::{Compression, write::GzEncoder};
-use platform::{Error, FileBytes, OutFile, Result};
+use platform::{Error, Existing, FileBytes, OutFile, Result};
 use snapshot::WallTime;
 use std::{
     io::{self, BufReader, BufWriter, Read, Write},
@@ -24,7 +24,7 @@ pub(super) struct Archive {
 
 impl Archive {
     pub(super) fn create(path: &Path, folder: &str, taken: WallTime) -> Result<Self> {
-        let file = OutFile::create(path, false)?;
+        let file = OutFile::create(path, Existing::NextName)?;
         let out = BufWriter::with_capacity(CHUNK, Pour { file, at: 0 });
         // The fastest level: higher ones make the memory of a process hardly smaller.
         let tar = tar::Builder::new(GzEncoder::new(out, Compression::fast()));

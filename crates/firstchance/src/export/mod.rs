@@ -74,7 +74,10 @@ fn outcome(path: PathBuf, packed: Vec<Packed>) -> Exported {
 
 /// The name of a dump without its extension.
 pub(crate) fn stem(name: &str) -> &str {
-    name.trim_end_matches(".partial")
-        .trim_end_matches(".core")
-        .trim_end_matches(".dmp")
+    match name.strip_suffix(".partial") {
+        Some(partial) => partial.trim_start_matches('.'),
+        None => name,
+    }
+    .trim_end_matches(".core")
+    .trim_end_matches(".dmp")
 }

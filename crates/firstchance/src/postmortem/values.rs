@@ -159,6 +159,6 @@ pub(super) fn folder_of(all: &Values, program: &Values) -> PathBuf {
 fn default_format(kind: DumpKind) -> DumpFormat {
     match kind {
         DumpKind::Mini | DumpKind::Triage => DumpFormat::Minidump,
-        DumpKind::Full | DumpKind::Plus | DumpKind::Custom(_) => DumpFormat::Core,
+        _ => DumpFormat::Core,
     }
 }

@@ -93,7 +93,7 @@ fn as_switch(argument: &str) -> Option<&'static Switch> {
     let name = argument.strip_prefix(['-', '/'])?;
     let switch = find(name)?;
     // In the table, `--linux` has the name "-linux", but "/-linux" is no switch.
-    (switch.id != Id::Linux || argument.starts_with('-')).then_some(switch)
+    (!switch.name.starts_with('-') || argument.starts_with('-')).then_some(switch)
 }
 
 /// Fails if an argument looks like a switch, but is not in the table.
@@ -142,7 +142,7 @@ fn is_own_number(
 
 /// Whether the arguments so far name the target, or do not need one.
 fn is_target_given(given: &Arguments) -> bool {
-    let needs_no_word = [Id::Group, Id::Install, Id::PostMortem, Id::Help];
+    let needs_no_word = [Id::Install, Id::PostMortem, Id::Help];
     !given.words.is_empty() || needs_no_word.iter().any(|id| given.has(*id))
 }
 
@@ -159,7 +159,7 @@ fn target_after(arguments: &[String]) -> Option<&str> {
             Shape::Rest(_) => return Some(first),
             _ => 0,
         };
-        if [Id::Group, Id::Install].contains(&switch.id) {
+        if switch.id == Id::Install {
             return Some(first);
         }
         rest = after.get(values..).unwrap_or_default();

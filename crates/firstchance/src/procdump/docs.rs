@@ -14,7 +14,7 @@ const HEAD: &str = "\
 `firstchance procdump …`, or firstchance started under the name `procdump`, understands the command
 line of ProcDump for Windows (version 12) on both systems, and the switches that only ProcDump for
 Linux has.
-Where a switch means something else in ProcDump for Linux, `--linux` or `PROCDUMP_DIALECT=linux` chooses
+Where a switch means something else in ProcDump for Linux, [the Linux dialect](#the-linux-dialect) has
 that meaning; it is in the column \"Linux dialect\".
 
 Switches may be before or after the target, begin with `-` or `/`, and be in any case.
@@ -29,9 +29,54 @@ What firstchance does not have yet is understood, and refused as \"not built yet
 ";
 
 const DIFFERENCES: &str = "
+## The Linux dialect
+
+`--linux` chooses it for one command line, `PROCDUMP_DIALECT=linux` for a user or a script. For all users of a Linux
+machine, the administrator writes one line into `/etc/firstchance/procdump.toml`:
+
+```toml
+dialect = \"linux\"
+```
+
+A package that installs firstchance under the name `procdump` asks for that line, or leaves the file out: then the name
+means ProcDump for Windows. `windows` in the same places makes that choice plain. As long as nobody has chosen, a command
+line that only users of ProcDump for Linux would write (a switch that only it has, a file name without an ending) gets
+a hint on standard error, once.
+
+In this dialect
+
+- a dump is an ELF core, whatever its name. It has the memory that the `coredump_filter` of the process says (core(5)),
+  mappings that it has written to as a whole, as in gcore's; memory that was never touched is a hole in the file. `-ma`,
+  `-mm` and the others choose as in the Windows dialect.
+- its name is `NAME_TRIGGER_YYMMDD_HHMMSS.PID`, or `FILE.PID`. NAME is the program as the process's own command line has
+  it, with `_` for everything but letters and digits of ASCII; without a trigger, TRIGGER is `time`.
+- an existing file is left without `-o`: the line says `already exists`, no dump is written, and the run ends with
+  exit code 6.
+- lines are `[HH:MM:SS - INFO]: TEXT`, with `ERROR` for what failed and `DEBUG` for those of `-log`. Scripts can look for
+  `Waiting for processes 'NAME' to launch`, `Trigger: … on process ID: PID` and `Core dump N generated: PATH`, where N
+  counts from 0 and PATH is a full path. Without a system log, `-log syslog` has no effect, which a warning says.
+- `-w NAME` ends when each process that was found has had its dumps; if one ends without, the next of that name is waited
+  for. With `--each` it never ends, as in ProcDump for Linux.
+- `-pgid` ends at once if there is no such group, when each process of the group has had its dumps, and when all have
+  ended (as in ProcDump for Linux).
+
+## Exit codes
+
+They are [firstchance's own](exit-codes.md), in both dialects and under either name. With `--procdump-exit-codes` they
+are those that ProcDump was seen to have; it documents none:
+
+| | Windows dialect | Linux dialect |
+|---|---|---|
+| all dumps were taken | 1 | 0 |
+| a file could not be written | 2 | 0 |
+| no such process, or no dump for another reason | 254 (-2) | 0 |
+| the command line was not understood | 254 (-2) | 255 (-1) |
+
 ## Where firstchance differs on purpose
 
-- No banner, no EULA question, UTF-8 always. Exit codes are firstchance's own (`firstchance --help`).
+- No banner, no EULA question, UTF-8 always.
+- While a dump is written it is called `.NAME.partial`, so that no pattern for finished dumps (`NAME_*`) finds it. A part
+  that is kept, because the process or the time (`-at`) ended, is called `NAME.partial`, and a line says so.
 - `PROCESSNAME PID EXCEPTIONCODE YYMMDD HHMMSS TRIGGER` in a file name are filled in as whole words in
   capitals: `input-pid28876` stays as it is. `TRIGGER` is a word for the trigger: that of
   ProcDump for Linux if it has one, or else firstchance's own (see
@@ -45,6 +90,9 @@ const DIFFERENCES: &str = "
 - With `-e`, Windows shows a line for every exception, whatever is dumped. On Linux only what may be dumped
   is seen at all: `-e` shows what nobody handles, `-e 1 -f` shows what the filter selects, and `-f \"\"` shows
   everything.
+- `-p` and `-pl` on Linux: those of Windows' counters that `firstchance counters` lists are answered
+  (`\\Process(NAME)\\…`, `\\Process(NAME_PID)\\…`, `\\Process(NAME#N)\\…`, `\\Memory\\…`, `\\System\\…`). Any other is
+  refused at the start, with the nearest that there is.
 - With `-i`, only one kind of dump can be chosen on Linux. `-wer` is not needed with `-i`: Windows reports the
   crash itself.
 - With several kinds of dump (`-mm -ma`), `-n` counts triggers, not files. A dump that failed does not count.

@@ -2,7 +2,7 @@
 //! the same lines, labels and columns.
 
 use super::{Dialect, Monitor, names};
-use policy::{Chance, Comparison, Condition, ExceptionFilter, Gauge, Level, Match};
+use policy::{Chance, Comparison, Condition, ExceptionFilter, Gauge, Level, Match, Target};
 use std::fmt::Write;
 
 /// The lines before a process is watched, without ProcDump's banner. `name` and `pid` are those of the process,
@@ -89,12 +89,12 @@ fn linux(monitor: &Monitor, name: &str, pid: u32, folder: &str, file: Option<&st
     let facts = Facts(monitor);
     let poll = monitor.poll.map_or(1000, |poll| poll.as_millis());
     let mut lines = vec![
-        ("Process", format!("{name} ({pid})")),
+        whom(monitor, name, pid),
         ("CPU Threshold", facts.cpu_plain()),
         ("Commit Threshold", facts.memory()),
         ("Thread Threshold", facts.plain(&Gauge::Threads)),
         ("File Descriptor Threshold", facts.plain(&Gauge::Handles)),
-        ("Signal", facts.signals()),
+        (facts.signal_label(), facts.signals()),
         ("Exception monitor", facts.exceptions_plain().to_owned()),
         ("Polling Interval (ms)", poll.to_string()),
         ("Threshold (s)", monitor.seconds.to_string()),
@@ -105,6 +105,15 @@ fn linux(monitor: &Monitor, name: &str, pid: u32, folder: &str, file: Option<&st
         lines.push(("Custom name for core dumps", file.to_owned()));
     }
     lines
+}
+
+/// The line that says which processes are watched.
+fn whom(monitor: &Monitor, name: &str, pid: u32) -> (&'static str, String) {
+    match &monitor.rule.target {
+        Target::Group(group) => ("Process Group", group.to_string()),
+        Target::Name(name) if monitor.wait => ("Process Name", name.clone()),
+        _ => ("Process", format!("{name} ({pid})")),
+    }
 }
 
 /// The values of the lines, from the rule.
@@ -195,6 +204,13 @@ impl Facts<'_> {
         match self.thresholds(|_| true).is_empty() {
             true => "n/a".to_owned(),
             false => self.0.seconds.to_string(),
+        }
+    }
+
+    fn signal_label(&self) -> &'static str {
+        match self.any(|c| matches!(c, Condition::Signal(_))) {
+            true => "Signal(s)",
+            false => "Signal",
         }
     }
 

@@ -12,6 +12,7 @@ const INDENT: usize = 26;
 
 const USAGE: &str = "\
 procdump [SWITCHES] [-w] NAME|SERVICE|PID [FILE|FOLDER]
+procdump [SWITCHES] -pgid PGID [FOLDER]
 procdump [SWITCHES] -x FOLDER IMAGE [ARGUMENT ...]
 procdump -i [FOLDER] [-mm] [-ma] [-mt] [-mp] [-mc MASK] [-md DLL] [-mk] [-r] [-at SECONDS] [-k] [-wer]
 procdump -u

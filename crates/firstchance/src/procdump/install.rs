@@ -2,12 +2,13 @@
 //! it.
 
 use super::{
-    Install, PostMortem, UsageError,
+    Dialect, Install, PostMortem, UsageError,
     lower::{Lowering, Result},
     switches::{Group, Id, get},
     triggers::parsed,
 };
 use policy::{Action, Clause, Follow, Pattern, Rule, Target};
+use snapshot::DumpKind;
 
 impl Lowering<'_> {
     /// The options of `-i`. Fails with a sentence for the user if there is a switch that `-i` cannot have.
@@ -22,6 +23,7 @@ impl Lowering<'_> {
                 Id::Wer,
                 Id::Eula,
                 Id::Linux,
+                Id::ExitCodes,
                 Id::Wide,
             ];
             get(*id).group == Group::Kind || others.contains(id)
@@ -39,7 +41,7 @@ impl Lowering<'_> {
                 return Err(UsageError(message));
             }
         };
-        let action: Action = self.kinds()?.into_iter().collect();
+        let action: Action = self.kinds(self.default_of_crashes())?.into_iter().collect();
         let kinds = action.kinds().to_vec();
         let crash = "unhandled exception".parse().map_err(|_| unreadable())?;
         let every_process = Target::CommandLine(Pattern::new("*"));
@@ -55,6 +57,14 @@ impl Lowering<'_> {
         })
     }
 
+    /// The kind of dump of a crash if none is asked for.
+    fn default_of_crashes(&self) -> DumpKind {
+        match self.dialect {
+            Dialect::Windows => DumpKind::Mini,
+            Dialect::Linux => DumpKind::Full,
+        }
+    }
+
     /// The values that Windows gives to its handler of crashes (`-j`). Fails if they cannot be read.
     pub(super) fn post_mortem(&self) -> Result<PostMortem> {
         let Some([folder, pid, event, address]) = self.arguments.values(Id::PostMortem) else {
@@ -62,7 +72,7 @@ impl Lowering<'_> {
         };
         let digits = address.trim_start_matches("0x");
         let information = u64::from_str_radix(digits, 16).map_err(|_| unreadable())?;
-        let action: Action = self.kinds()?.into_iter().collect();
+        let action: Action = self.kinds(self.default_of_crashes())?.into_iter().collect();
         Ok(PostMortem {
             kinds: action.kinds().to_vec(),
             folder: folder.clone(),

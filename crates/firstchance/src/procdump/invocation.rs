@@ -24,6 +24,12 @@ pub(crate) struct Invocation {
     /// One line for each switch that firstchance does not have yet. If there is any, `explain` shows the rule
     /// of the command line, but the command is not carried out.
     pub(crate) not_built_yet: Vec<String>,
+    /// Which ProcDump is meant.
+    pub(crate) dialect: Dialect,
+    /// The first switch of the command line that only ProcDump for Linux has.
+    pub(crate) linux_switch: Option<String>,
+    /// Whether the exit codes are ProcDump's own (`--procdump-exit-codes`).
+    pub(crate) own_exit_codes: bool,
 }
 
 /// A command, with its options.

@@ -4,7 +4,7 @@
 use super::{
     Command, Dialect, Invocation, UsageError,
     arguments::Arguments,
-    switches::{BUILT, CLONES, Id, Support, get},
+    switches::{BUILT, CLONES, Id, Origin, Support, get},
     triggers::parsed,
 };
 use snapshot::{DumpKind, OperatingSystem};
@@ -53,7 +53,20 @@ impl Lowering<'_> {
             command,
             warnings,
             not_built_yet,
+            dialect: self.dialect,
+            linux_switch: self.linux_switch(),
+            own_exit_codes: self.arguments.has(Id::ExitCodes),
         }
+    }
+
+    /// The first switch that only ProcDump for Linux has.
+    fn linux_switch(&self) -> Option<String> {
+        let of_linux = |id: &Id| {
+            let ours = [Id::Linux, Id::Each].contains(id);
+            get(*id).origin == Origin::Linux && !ours
+        };
+        let id = self.arguments.ids().into_iter().find(of_linux)?;
+        Some(format!("-{}", get(id).name))
     }
 
     fn command(&self) -> Result<Command> {
@@ -76,7 +89,12 @@ impl Lowering<'_> {
     /// Whether `-u` is meant as a command. Beside other switches, it changes the meaning of `-c`.
     fn is_uninstall(&self) -> bool {
         let ids = self.arguments.ids();
-        let allowed = |id: &Id| matches!(id, Id::CoreOrUninstall | Id::Eula | Id::Linux);
+        let allowed = |id: &Id| {
+            matches!(
+                id,
+                Id::CoreOrUninstall | Id::Eula | Id::Linux | Id::ExitCodes
+            )
+        };
         ids.contains(&Id::CoreOrUninstall)
             && ids.iter().all(allowed)
             && self.arguments.words.is_empty()
@@ -125,6 +143,7 @@ impl Lowering<'_> {
             (Id::Exclude, filtered || leaks, "-e, -l, -ld or -ud"),
             (Id::Breakpoints, has(Id::Exception), "-e"),
             (Id::LeakRate, leaks, "-restrack"),
+            (Id::Each, self.is_named_wait(), "-w in the Linux dialect"),
         ];
         let clone = "-r: clones are not built yet; the target is stopped while it is copied";
         let here = self.system == OperatingSystem::Linux;
@@ -134,6 +153,11 @@ impl Lowering<'_> {
             .map(|(id, _, other)| format!("-{} means nothing without {other}", get(*id).name))
             .chain(clone)
             .collect()
+    }
+
+    /// Whether every process of a name is watched.
+    pub(super) fn is_named_wait(&self) -> bool {
+        self.arguments.has(Id::Wait) && self.dialect == Dialect::Linux
     }
 
     /// One line for each switch that is not built yet, except those in `but`.
@@ -153,8 +177,16 @@ impl Lowering<'_> {
             .transpose()
     }
 
-    /// The kinds of dump that are asked for, or the default of the dialect.
-    pub(super) fn kinds(&self) -> Result<Vec<DumpKind>> {
+    /// The kind of dump if none is asked for.
+    pub(super) fn default_kind(&self) -> DumpKind {
+        match self.dialect {
+            Dialect::Windows => DumpKind::Mini,
+            Dialect::Linux => DumpKind::Filtered,
+        }
+    }
+
+    /// The kinds of dump that are asked for, or this one.
+    pub(super) fn kinds(&self, default: DumpKind) -> Result<Vec<DumpKind>> {
         let flags = [
             (Id::Mini, DumpKind::Mini),
             (Id::Full, DumpKind::Full),
@@ -170,10 +202,7 @@ impl Lowering<'_> {
             kinds.push(DumpKind::Custom(mask));
         }
         if kinds.is_empty() {
-            kinds.push(match self.dialect {
-                Dialect::Windows => DumpKind::Mini,
-                Dialect::Linux => DumpKind::Full,
-            });
+            kinds.push(default);
         }
         Ok(kinds)
     }

@@ -41,14 +41,29 @@ pub(crate) fn parse(
     dialect: Dialect,
     system: OperatingSystem,
 ) -> Result<Invocation, UsageError> {
-    let is_linux = |a: &String| a.eq_ignore_ascii_case("--linux");
-    let own = arguments::before_launch(arguments);
-    let dialect = match arguments[..own].iter().any(is_linux) {
-        true => Dialect::Linux,
-        false => dialect,
-    };
+    let dialect = dialect_of(arguments, dialect);
     let arguments = arguments::read(arguments, dialect)?;
     lower::lower(&arguments, dialect, system)
+}
+
+/// For a command line that cannot be read: the dialect, if it asks for ProcDump's own exit codes.
+pub(crate) fn own_exit_codes(arguments: &[String], dialect: Dialect) -> Option<Dialect> {
+    has_word(arguments, "--procdump-exit-codes").then(|| dialect_of(arguments, dialect))
+}
+
+fn dialect_of(arguments: &[String], otherwise: Dialect) -> Dialect {
+    match has_word(arguments, "--linux") {
+        true => Dialect::Linux,
+        false => otherwise,
+    }
+}
+
+/// Whether a word is among ProcDump's own arguments, not those of a program that it starts.
+fn has_word(arguments: &[String], word: &str) -> bool {
+    let own = arguments::before_launch(arguments);
+    arguments[..own]
+        .iter()
+        .any(|a| a.eq_ignore_ascii_case(word))
 }
 
 #[cfg(test)]

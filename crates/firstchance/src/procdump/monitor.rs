@@ -7,6 +7,7 @@ use super::{
     triggers::{Triggers, parsed},
 };
 use policy::{Action, Clause, Condition, Follow, Limit, Rule, Scope, Target, Window};
+use snapshot::OperatingSystem;
 use std::time::Duration;
 
 /// The default of `-n`: one dump.
@@ -30,7 +31,7 @@ impl Lowering<'_> {
         let clones = self.clones()?;
         rule.limits.concurrent = clones.unwrap_or(1);
         rule.limits.avoid_outage = arguments.has(Id::AvoidOutage);
-        rule.limits.windows = self.pause(&rule, seconds);
+        rule.limits.windows = self.pause(&rule, count, seconds);
         Ok(Monitor {
             rule,
             dialect: self.dialect,
@@ -94,9 +95,9 @@ impl Lowering<'_> {
             return Ok((target, Some(folder.clone()), Some(launch)));
         }
         let mut words = self.arguments.words.iter();
-        let target = match self.arguments.value(Id::Group) {
-            Some(group) => Target::Group(parsed(Id::Group, group, "a process group")?),
-            None => self.named(words.next())?,
+        let target = match self.arguments.has(Id::Group) {
+            true => self.group(words.next())?,
+            false => self.named(words.next())?,
         };
         let output = words.next().cloned();
         match words.next() {
@@ -105,6 +106,20 @@ impl Lowering<'_> {
                 "`{word}` is one argument too many: expected a target, then a file or a folder"
             ))),
         }
+    }
+
+    /// The process group that a word of the command line names.
+    fn group(&self, word: Option<&String>) -> Result<Target> {
+        let missing = "-pgid: no target: give the number of a process group";
+        let word = word.ok_or_else(|| UsageError(missing.to_owned()))?;
+        let is_number = word.chars().all(|c| c.is_ascii_digit());
+        let group = word.parse().ok().filter(|group| is_number && *group != 0);
+        let wrong = || {
+            UsageError(format!(
+                "-pgid: `{word}` is not the number of a process group"
+            ))
+        };
+        group.map(Target::Group).ok_or_else(wrong)
     }
 
     /// The target that a word of the command line names.
@@ -125,12 +140,16 @@ impl Lowering<'_> {
     }
 
     /// Whether one process is watched, or every one: in ProcDump for Linux, `-w NAME` watches every process of
-    /// that name, and `-pgid` every process of the group.
+    /// that name, and `-pgid` every process of the group. ProcDump for Linux never ends with `-w`, which scripts do not
+    /// expect (its issue 274).
     fn follow(&self) -> Follow {
-        let several = self.arguments.has(Id::Wait) && self.dialect == Dialect::Linux;
-        match several || self.arguments.has(Id::Group) {
-            true => Follow::Each,
-            false => Follow::One,
+        match (
+            self.is_named_wait() || self.arguments.has(Id::Group),
+            self.arguments.has(Id::Each),
+        ) {
+            (true, true) => Follow::Each,
+            (true, false) => Follow::All,
+            (false, _) => Follow::One,
         }
     }
 
@@ -149,15 +168,16 @@ impl Lowering<'_> {
         };
         let (mut together, each) = triggers.read()?;
         if together.is_empty() && each.is_empty() {
-            together.push(match count {
-                1 => Condition::Now,
+            // ProcDump for Linux calls its own trigger a timer, also for one dump.
+            together.push(match (count, self.dialect) {
+                (1, Dialect::Windows) => Condition::Now,
                 _ => Condition::Every(period),
             });
         }
-        let action: Action = self.kinds()?.into_iter().collect();
-        let scope = match self.follow() {
-            Follow::Each => Scope::Process,
-            _ => Scope::Rule,
+        let action: Action = self.kinds(self.default_kind())?.into_iter().collect();
+        let scope = match self.follow().is_several() {
+            true => Scope::Process,
+            false => Scope::Rule,
         };
         let clause = |when, times| {
             let limit = Some(Limit { times, scope });
@@ -171,11 +191,13 @@ impl Lowering<'_> {
         Ok(together.into_iter().chain(each).collect())
     }
 
-    /// The limit that `-s` means in ProcDump for Linux: the time from one dump of a threshold to the next.
-    fn pause(&self, rule: &Rule, seconds: u32) -> Vec<Window> {
+    /// The limit that `-s` means in ProcDump for Linux: the time from one dump of a threshold to the next. Of several
+    /// processes, each of which is dumped once, none waits for another.
+    fn pause(&self, rule: &Rule, count: u32, seconds: u32) -> Vec<Window> {
         let levels = |c: &Condition| matches!(c, Condition::Holds { .. });
         let mut conditions = rule.clauses.iter().flat_map(|clause| &clause.when);
-        let applies = self.dialect == Dialect::Linux && seconds > 0;
+        let once_each = rule.follow.is_several() && rule.clauses.len() == 1 && count == 1;
+        let applies = self.dialect == Dialect::Linux && seconds > 0 && !once_each;
         match applies && conditions.any(levels) {
             true => vec![Window {
                 count: 1,
@@ -227,6 +249,10 @@ impl Lowering<'_> {
             return Ok(None);
         };
         match &text.to_ascii_lowercase()[..] {
+            "syslog" if self.system == OperatingSystem::Windows => Err(UsageError(
+                "-log syslog is not possible on Windows, which has no syslog: -log stdout"
+                    .to_owned(),
+            )),
             "syslog" => Ok(Some(LogTo::Syslog)),
             "stdout" => Ok(Some(LogTo::Stdout)),
             _ => Err(UsageError(format!(

@@ -15,7 +15,7 @@ pub(crate) fn is_name(program: &Path) -> bool {
 /// The file name if none is given.
 pub(crate) const DEFAULT: &str = "PROCESSNAME_YYMMDD_HHMMSS";
 /// The file name in the Linux dialect, with a word for the trigger.
-const DEFAULT_ON_LINUX: &str = "PROCESSNAME_TRIGGER_YYMMDD_HHMMSS.PID";
+const DEFAULT_ON_LINUX: &str = "COMMANDNAME_TRIGGER_YYMMDD_HHMMSS.PID";
 
 /// The name of a dump file, with its tokens. `given` is the name from the command line, and `ending` is that of
 /// the format. ProcDump for Windows adds the ending if the name does not have it; ProcDump for Linux adds the

@@ -153,8 +153,8 @@ pub(crate) enum Id {
     DotnetCounterBelow, Leaks, LeakRate,
     Include, Exclude,
     Comment, Overwrite, Clone, AvoidOutage, Timeout, Kill, Wer, Wide, Poll, Log, Gcore,
-    Wait, Launch, Store, Tree, Group,
-    Install, PostMortem, Cancel, Eula, Help, Verbose, Linux,
+    Wait, Launch, Store, Tree, Each, Group,
+    Install, PostMortem, Cancel, Eula, Help, Verbose, Linux, ExitCodes,
 }
 
 const NO_SIGNALS: &str = "Windows has no signals";
@@ -222,7 +222,7 @@ use Support::{Never, Nothing};
 /// All switches, in the order of the help.
 #[rustfmt::skip]
 pub(crate) const SWITCHES: &[Switch] = &[
-    switch(Id::Mini, "mm", Flag, G::Kind, "A mini dump: stacks, what they point at, and all metadata. This is the default; in the Linux dialect, a full dump is."),
+    switch(Id::Mini, "mm", Flag, G::Kind, "A mini dump: stacks, what they point at, and all metadata. This is the default; in the Linux dialect, what the target's coredump_filter (core(5)) says is."),
     switch(Id::Full, "ma", Flag, G::Kind, "A full dump: all memory that is resident."),
     switch(Id::Triage, "mt", Flag, G::Kind, "A triage dump: stacks only, without command line and environment."),
     switch(Id::Plus, "mp", Flag, G::Kind, "A plus dump: private memory, and what is writable of images and mapped files."),
@@ -249,7 +249,7 @@ pub(crate) const SWITCHES: &[Switch] = &[
     switch(Id::Exit, "t", Flag, G::Trigger, "The end of the process, in whatever way, while its memory still exists."),
     switch(Id::Threads, "tc", Values(&["COUNT"]), G::Trigger, "At least this number of threads.").linux_only(),
     switch(Id::Descriptors, "fc", Values(&["COUNT"]), G::Trigger, "At least this number of open descriptors; on Windows, handles.").linux_only(),
-    switch(Id::Signal, "sig", Values(&["SIGNALS"]), G::Trigger, "The delivery of one of these signals, by number or name: 10,SIGUSR2.").linux_only().on_windows(Never(NO_SIGNALS)).since(Since::Events),
+    switch(Id::Signal, "sig", Values(&["SIGNALS"]), G::Trigger, "The delivery of one of these signals, by number or name: 10,SIGUSR2. Not SIGKILL, which nobody sees before it ends the process: -t dumps at the end.").linux_only().on_windows(Never(NO_SIGNALS)).since(Since::Events),
     switch(Id::GcMemory, "gcm", Values(&["[HEAP:]MIB"]), G::Trigger, "The .NET heap, one generation of it, LOH or POH, at or above this number of MiB after a collection. A list takes one dump at each.").linux_only().since(Since::Later),
     switch(Id::GcGeneration, "gcgen", Values(&["GENERATION"]), G::Trigger, "The beginning and the end of the next .NET collection of this generation: two dumps.").linux_only().since(Since::Later),
     switch(Id::DotnetCounter, "pc", Values(&["PROVIDER:COUNTER", "THRESHOLD"]), G::Trigger, "A .NET counter or meter at or above a threshold; [p95] after its name selects that percentile.").linux_only().since(Since::Later),
@@ -259,11 +259,11 @@ pub(crate) const SWITCHES: &[Switch] = &[
     switch(Id::Include, "f", Values(&["FILTER,..."]), G::Filter, "Only exceptions (as printed: CODE.NAME and message), debug strings or module names that contain one of these. * stands for any text, and 0x before a code is ignored. \"\" shows everything and dumps nothing.").both(),
     switch(Id::Exclude, "fx", Values(&["FILTER,..."]), G::Filter, "None that contain one of these, even if -f selects them.").in_linux("As in the Windows dialect for exceptions; also the stacks that are left out of the report of -restrack."),
     switch(Id::Native, "g", Flag, G::Filter, "Ignore the .NET runtime: its exceptions are shown with their native code.").on_linux(Nothing("exceptions of a runtime are not seen through a debugger")),
-    switch(Id::Breakpoints, "b", Flag, G::Filter, "Treat breakpoints in the program's own code as exceptions.").since(Since::Events),
+    switch(Id::Breakpoints, "b", Flag, G::Filter, "Treat breakpoints in the program's own code as exceptions at their first chance, too. Without it, only one that nobody handles counts.").since(Since::Events),
     switch(Id::LeakRate, "sr", Values(&["RATE"]), G::Filter, "Track one of this number of allocations (-restrack).").linux_only().on_windows(Nothing("leaks are tracked on Linux only")).since(Since::Later),
 
     switch(Id::Comment, "dc", Values(&["TEXT"]), G::Control, "A comment that is stored in the dump."),
-    switch(Id::Overwrite, "o", Flag, G::Control, "Replace an existing file.").both(),
+    switch(Id::Overwrite, "o", Flag, G::Control, "Replace an existing file. Without it, the new one gets the next free name.").in_linux("Replace an existing file. Without it, the file is left, no dump is written, and monitoring ends."),
     switch(Id::Clone, "r", UpTo(5), G::Control, "Dump a clone, so that the target goes on at once; at most this number of clones at a time, 1 by default."),
     switch(Id::AvoidOutage, "a", Flag, G::Control, "Skip a trigger if the target would have to wait for a clone. Needs -r."),
     switch(Id::Timeout, "at", Values(&["SECONDS"]), G::Control, "Give up a dump after this time; the target goes on."),
@@ -271,14 +271,15 @@ pub(crate) const SWITCHES: &[Switch] = &[
     switch(Id::Wer, "wer", Flag, G::Control, "Queue the dump for Windows Error Reporting. Not needed with -i, because Windows then reports the crash itself.").on_linux(Nothing("there is no Windows Error Reporting")).since(Since::Later),
     switch(Id::Wide, "64", Flag, G::Control, "Take a 64-bit dump of a 32-bit process.").on_linux(Nothing(NATIVE_BITNESS)).since(Since::Later),
     switch(Id::Poll, "pf", Values(&["MILLISECONDS"]), G::Control, "The time between two samples; 1000 by default.").linux_only(),
-    switch(Id::Log, "log", Values(&["syslog|stdout"]), G::Control, "Show additional lines for tracing.").linux_only(),
+    switch(Id::Log, "log", Values(&["syslog|stdout"]), G::Control, "Show what is decided and why, as lines of the level DEBUG on standard output or in the system log.").linux_only(),
     switch(Id::Gcore, "usegcore", Flag, G::Control, "Write the dump with gcore.").linux_only().on_linux(Nothing("firstchance writes its own dumps")).on_windows(Nothing("firstchance writes its own dumps")),
 
-    switch(Id::Wait, "w", Flag, G::Target, "Wait for the program to start if it is not running.").in_linux("Watch every process of that name, now and later."),
+    switch(Id::Wait, "w", Flag, G::Target, "Wait for the program to start if it is not running.").in_linux("Watch every process of that name, now and later, until each has had its dumps."),
     switch(Id::Launch, "x", Rest(&["FOLDER", "IMAGE"]), G::Target, "Start a program and watch it from its first instruction. Everything after IMAGE is passed to it."),
     switch(Id::Store, "y", Flag, G::Target, "Start a Store application and watch it.").on_linux(Nothing("there are no Store applications")).since(Since::Later),
     switch(Id::Tree, "pt", Flag, G::Target, "Watch the child processes, too."),
-    switch(Id::Group, "pgid", Values(&["PGID"]), G::Target, "Watch every process of a process group.").linux_only().on_windows(Never("Windows has no process groups")),
+    switch(Id::Each, "-each", Flag, G::Target, "With -w in the Linux dialect: when each process found has had its dumps, go on and wait for further ones, for ever, as ProcDump for Linux itself does.").linux_only(),
+    switch(Id::Group, "pgid", Flag, G::Target, "The target is the number of a process group: watch every process of it, until each has had its dumps or all have ended.").linux_only().on_windows(Never("Windows has no process groups")),
 
     switch(Id::Install, "i", Flag, G::Other, "Become the machine's handler of crashes. Dumps go to the given folder, or to the current one. On Windows this sets the just-in-time debugger (AeDebug); on Linux it is `firstchance postmortem enable`.").since(Since::PostMortem),
     switch(Id::PostMortem, "j", Values(&["FOLDER", "PID", "EVENT", "ADDRESS"]), G::Other, "The switch with which Windows calls its handler of crashes.").on_linux(Never("the kernel calls its handler in its own way")).since(Since::PostMortem),
@@ -286,6 +287,7 @@ pub(crate) const SWITCHES: &[Switch] = &[
     switch(Id::Eula, "accepteula", Flag, G::Other, "Ignored: there is no question to answer."),
     switch(Id::Verbose, "v", Flag, G::Other, "Ignored."),
     switch(Id::Linux, "-linux", Flag, G::Other, "Use the meaning of ProcDump for Linux where the two differ. PROCDUMP_DIALECT=linux in the environment does the same.").linux_only(),
+    switch(Id::ExitCodes, "-procdump-exit-codes", Flag, G::Other, "End with the exit codes that ProcDump itself was seen to have, and not with firstchance's own; see below."),
     switch(Id::Help, "?", Flag, G::Other, "Show this help; with -e, examples.").both(),
 ];
 
@@ -294,7 +296,7 @@ pub(crate) fn kind_switch(kind: DumpKind) -> String {
     let name = |id| format!("-{}", get(id).name);
     match kind {
         DumpKind::Mini => name(Id::Mini),
-        DumpKind::Full => name(Id::Full),
+        DumpKind::Full | DumpKind::Filtered => name(Id::Full),
         DumpKind::Triage => name(Id::Triage),
         DumpKind::Plus => name(Id::Plus),
         DumpKind::Custom(mask) => format!("{} {mask:x}", name(Id::Mask)),

@@ -14,6 +14,9 @@ use std::time::Duration;
 /// A window hangs if it has not answered for this long: the limit that Windows itself uses.
 const HANG: Duration = Duration::from_secs(5);
 
+/// The signal that no tracer is told of (ptrace(2)).
+const SIGKILL: i32 = 9;
+
 /// The switches of one command line, to be read as triggers.
 pub(super) struct Triggers<'a> {
     pub(super) arguments: &'a Arguments,
@@ -171,10 +174,12 @@ impl Triggers<'_> {
     }
 
     fn signals(&self) -> Result<Vec<Condition>> {
-        let signal = |text: &str| {
-            let number = signal_number(text.trim());
-            let unknown = || UsageError(format!("-sig {text}: not a signal"));
-            number.map(Condition::Signal).ok_or_else(unknown)
+        let signal = |text: &str| match signal_number(text.trim()) {
+            Some(SIGKILL) => Err(UsageError(format!(
+                "-sig {text}: the kernel lets nobody see SIGKILL before it ends the process; -t dumps at its end"
+            ))),
+            Some(number) => Ok(Condition::Signal(number)),
+            None => Err(UsageError(format!("-sig {text}: not a signal"))),
         };
         self.arguments
             .list(Id::Signal)

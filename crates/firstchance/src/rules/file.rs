@@ -51,6 +51,7 @@ enum FileFollow {
     One,
     Next,
     Each,
+    All,
 }
 
 #[derive(Deserialize)]
@@ -194,6 +195,7 @@ impl From<FileRule> for Rule {
             Some(FileFollow::One) => Follow::One,
             Some(FileFollow::Next) => Follow::Next,
             Some(FileFollow::Each) => Follow::Each,
+            Some(FileFollow::All) => Follow::All,
         };
         let clauses: Vec<_> = file.on.into_iter().map(Clause::from).collect();
         let max_dumps = file.max_dumps.unwrap_or(default_max_dumps(&clauses));

@@ -34,6 +34,7 @@ fn follow(follow: Follow) -> &'static str {
         Follow::One => "one",
         Follow::Next => "next",
         Follow::Each => "each",
+        Follow::All => "all",
     }
 }
 

@@ -3,9 +3,12 @@
 //! The code calls the macros of the `log` crate, which do nothing unless one of the options is
 //! given. Text from a target is escaped here, so that it cannot forge lines.
 
-use super::console;
+use super::{
+    console,
+    wording::{Weight, Wording},
+};
 use log::{Level, LevelFilter, Log, Metadata, Record};
-use platform::Error;
+use platform::{Error, Syslog};
 use std::{
     fs::File,
     io::Write,
@@ -41,12 +44,36 @@ impl LogArgs {
         }
         let file = self.log.as_ref().map(open).transpose()?;
         IS_ON_STDERR.store(self.verbose, Ordering::Relaxed);
-        log::set_boxed_logger(Box::new(DebugLog {
-            is_on_stderr: self.verbose,
-            file: file.map(Mutex::new),
-        }))?;
-        log::set_max_level(LevelFilter::Debug);
+        let stderr = self.verbose.then_some(Sink::Stderr);
+        let file = file.map(|file| Sink::File(Mutex::new(file)));
+        begin(stderr.into_iter().chain(file).collect());
         Ok(())
+    }
+}
+
+/// Where ProcDump for Linux writes its trace (`-log`).
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum TraceTo {
+    Stdout,
+    SystemLog,
+}
+
+/// Starts the log as ProcDump's trace. Does nothing if it has been started already: the user sees it elsewhere.
+///
+/// # Errors
+/// If there is no system log.
+pub(crate) fn trace(to: TraceTo) -> Result<(), Error> {
+    let sink = match to {
+        TraceTo::Stdout => Sink::Trace,
+        TraceTo::SystemLog => Sink::System(Syslog::open()?),
+    };
+    begin(vec![sink]);
+    Ok(())
+}
+
+fn begin(sinks: Vec<Sink>) {
+    if log::set_boxed_logger(Box::new(DebugLog { sinks })).is_ok() {
+        log::set_max_level(LevelFilter::Debug);
     }
 }
 
@@ -61,8 +88,31 @@ fn open(path: &PathBuf) -> Result<File, Error> {
 }
 
 struct DebugLog {
-    is_on_stderr: bool,
-    file: Option<Mutex<File>>,
+    sinks: Vec<Sink>,
+}
+
+/// Where lines go.
+enum Sink {
+    Stderr,
+    File(Mutex<File>),
+    /// To standard output, in the form of ProcDump for Linux.
+    Trace,
+    System(Syslog),
+}
+
+impl Sink {
+    /// Writes a line. What cannot be written is lost, as the program has something else to do.
+    fn write(&self, record: &Record<'_>) {
+        let _ = match self {
+            Self::Stderr => std::io::stderr().write_all(line(record).as_bytes()),
+            Self::File(file) => {
+                let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+                file.write_all(line(record).as_bytes())
+            }
+            Self::Trace => writeln!(std::io::stdout(), "{}", trace_line(record)),
+            Self::System(system) => system.debug(&trace_line(record)),
+        };
+    }
 }
 
 impl Log for DebugLog {
@@ -71,18 +121,9 @@ impl Log for DebugLog {
         metadata.level() <= Level::Debug && CRATES.contains(&name)
     }
 
-    /// Writes a line. What cannot be written is lost, as the program has something else to do.
     fn log(&self, record: &Record<'_>) {
-        if !self.enabled(record.metadata()) {
-            return;
-        }
-        let line = line(record);
-        if self.is_on_stderr {
-            let _ = std::io::stderr().write_all(line.as_bytes());
-        }
-        if let Some(file) = &self.file {
-            let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-            let _ = file.write_all(line.as_bytes());
+        if self.enabled(record.metadata()) {
+            self.sinks.iter().for_each(|sink| sink.write(record));
         }
     }
 
@@ -94,6 +135,12 @@ fn line(record: &Record<'_>) -> String {
     let message = console::plain(&record.args().to_string());
     let (time, level) = (console::now_rfc3339(), record.level());
     format!("{time} {level:<5} {}: {message}\n", record.target())
+}
+
+/// `[23:01:42 - DEBUG]: message`
+fn trace_line(record: &Record<'_>) -> String {
+    let message = console::plain(&record.args().to_string());
+    Wording::ProcDumpForLinux.stamped(Weight::Debug, &message)
 }
 
 #[cfg(test)]
@@ -116,10 +163,7 @@ mod tests {
 
     #[test]
     fn libraries_and_traces_are_left_out() {
-        let log = DebugLog {
-            is_on_stderr: false,
-            file: None,
-        };
+        let log = DebugLog { sinks: vec![] };
         for (target, level, expected) in [
             ("firstchance::cli", Level::Debug, true),
             ("collector", Level::Info, true),

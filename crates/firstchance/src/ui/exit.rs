@@ -22,9 +22,14 @@ pub(crate) fn code(kind: ErrorKind) -> ExitCode {
         ErrorKind::NoSuchProcess => 3,
         ErrorKind::NotPermitted | ErrorKind::Busy => 4,
         ErrorKind::TargetDied | ErrorKind::TimedOut => 5,
-        ErrorKind::Disk => 6,
+        ErrorKind::Disk | ErrorKind::Exists => 6,
         ErrorKind::Cancelled => 7,
     })
+}
+
+/// The exit code for a command line that was not understood.
+pub(crate) fn code_of_usage() -> ExitCode {
+    ExitCode::from(2)
 }
 
 /// An error in the command line that only shows after parsing: exit code 2.
@@ -42,7 +47,7 @@ impl std::error::Error for Usage {}
 /// The exit code for any error; 1 if it has no code of its own.
 pub(crate) fn code_of(error: &anyhow::Error) -> ExitCode {
     if error.downcast_ref::<Usage>().is_some() {
-        return ExitCode::from(2);
+        return code_of_usage();
     }
     error
         .downcast_ref::<Error>()

@@ -10,8 +10,10 @@ mod line_writer;
 mod reporter;
 mod typed;
 pub(crate) mod values;
+mod wording;
 
-pub(crate) use debug_log::LogArgs;
+pub(crate) use debug_log::{LogArgs, TraceTo, trace};
 pub(crate) use line_writer::LineWriter;
 pub(crate) use reporter::{Output, Reporter};
-pub(crate) use typed::command_line;
+pub(crate) use typed::{command_line, procdump_line};
+pub(crate) use wording::Wording;

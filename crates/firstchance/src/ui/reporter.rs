@@ -1,7 +1,10 @@
 //! Shows the steps of a dump: one line for each step, a bar while memory is copied, and rows of
 //! status at the foot of the terminal.
 
-use super::{LineWriter, console, debug_log};
+use super::{
+    LineWriter, console, debug_log,
+    wording::{Weight, Wording, pause},
+};
 use ::console::Term;
 use collector::{Step, Written};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -32,6 +35,7 @@ pub(crate) struct Reporter {
     writer: Option<LineWriter>,
     /// Whether another program writes to the terminal, so that nothing there may be replaced.
     is_shared: bool,
+    wording: Wording,
 }
 
 impl Reporter {
@@ -45,7 +49,13 @@ impl Reporter {
             terminal: Term::buffered_stderr(),
             writer: None,
             is_shared: false,
+            wording: Wording::default(),
         }
+    }
+
+    /// The same, in these words.
+    pub(crate) fn worded(self, wording: Wording) -> Self {
+        Self { wording, ..self }
     }
 
     /// The same, beside a program that writes to the same terminal.
@@ -115,16 +125,16 @@ impl Reporter {
             Step::Initiated { number, path } => {
                 let path = path.as_ref().map(|path| path.display().to_string());
                 let path = path.unwrap_or_else(|| "standard output".to_owned());
-                self.line(&format!(
-                    "Dump {number} initiated: {}",
-                    console::plain(&path)
-                ));
+                let text = self.wording.initiated(*number, &console::plain(&path));
+                text.iter().for_each(|text| self.line(text));
             }
-            Step::Writing { number, bytes } => {
-                self.line(&format!(
-                    "Dump {number} writing: {} to write",
-                    console::size(*bytes)
-                ));
+            Step::Writing {
+                number,
+                kind,
+                bytes,
+            } => {
+                let text = self.wording.writing(*number, *kind, *bytes);
+                text.iter().for_each(|text| self.line(text));
             }
             Step::Copied { done, total, .. } => self.progress(*done, *total),
             Step::Released { .. } => self.end_bar(),
@@ -134,7 +144,12 @@ impl Reporter {
 
     /// Prints a line with the time before it.
     pub(crate) fn line(&self, text: &str) {
-        self.plain_line(&format!("[{}] {text}", console::time(console::now())));
+        self.plain_line(&self.wording.stamped(Weight::Info, text));
+    }
+
+    /// Prints a line that says what failed, with the time before it.
+    pub(crate) fn error_line(&self, text: &str) {
+        self.plain_line(&self.wording.stamped(Weight::Error, text));
     }
 
     /// Prints a line as it is.
@@ -175,25 +190,13 @@ impl Reporter {
     fn complete(&mut self, written: &Written) {
         self.end_bar();
         let number = written.number;
-        let seconds = written.took.as_secs_f64();
-        let pause = written.record.pause_ms;
-        let pause = match (pause, &written.record.method[..]) {
-            (Some(ms), _) => format!("target paused {}", console::milliseconds(ms)),
-            (None, "clone") => "from a clone of the target".to_owned(),
-            (None, _) => "target not stopped".to_owned(),
-        };
-        let bytes = console::size(written.bytes);
+        let path = written.path.as_ref().map(|path| path.display().to_string());
+        let path = console::plain(&path.unwrap_or_else(|| "standard output".to_owned()));
         if written.record.complete {
-            self.line(&format!(
-                "Dump {number} complete: {bytes} written in {seconds:.1} seconds ({pause})"
-            ));
+            self.line(&self.wording.complete(written, &path));
         } else {
-            let path = written.path.as_ref().map(|path| path.display().to_string());
-            let path = path.unwrap_or_else(|| "standard output".to_owned());
-            self.line(&format!(
-                "Dump {number} incomplete: {} ({pause})",
-                console::plain(&path)
-            ));
+            let pause = pause(written);
+            self.error_line(&format!("Dump {number} incomplete: {path} ({pause})"));
         }
         if written.record.gap_count > 0 {
             let (count, bytes) = (

@@ -1,7 +1,16 @@
 //! Parsers of option values, shared by the front ends. An error is a sentence for the user.
 
+use platform::Existing;
 use snapshot::DumpFormat;
 use std::time::Duration;
+
+/// What is done if there is a file of the name of a dump.
+pub(crate) fn existing(replace: bool) -> Existing {
+    match replace {
+        true => Existing::Replace,
+        false => Existing::NextName,
+    }
+}
 
 /// Parses a duration: `500ms`, `10s`, `5m`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {

@@ -190,7 +190,7 @@ fn d7_in_a_folder_that_everybody_may_write_to_nothing_planted_becomes_the_dump()
     let private = folder();
     let elsewhere = file_in(&private, "elsewhere");
     fs::write(&elsewhere, "precious").expect("a file");
-    let (path, partial) = (file_in(&open, "x.core"), file_in(&open, "x.core.partial"));
+    let (path, partial) = (file_in(&open, "x.core"), file_in(&open, ".x.core.partial"));
     let mut victim = Victim::start(&["idle"]);
 
     symlink(&elsewhere, &partial).expect("a link");
@@ -229,7 +229,7 @@ fn d8_d9_a_dump_is_private_whatever_the_umask_and_has_no_name_before_it_is_whole
         .spawn();
     running.wait_until_stopped();
     assert!(!path.exists(), "it must not have its name yet");
-    assert_eq!(mode_of(&file_in(&folder, "x.core.partial")), 0o600);
+    assert_eq!(mode_of(&file_in(&folder, ".x.core.partial")), 0o600);
     running.signal(libc::SIGKILL);
     running.finish();
     assert!(

@@ -33,6 +33,8 @@ mod postmortem_containers;
 mod postmortem_export;
 mod postmortem_store;
 mod procdump;
+mod procdump_linux;
+mod procdump_scripts;
 mod programs;
 mod rules;
 mod shared_memory;

@@ -205,7 +205,7 @@ fn n18_the_comment_is_the_command_line_as_it_was_typed() {
     let comment =
         dump.get_raw_stream(minidump::format::MINIDUMP_STREAM_TYPE::CommentStreamW as u32);
     let comment = utf16(comment.expect("a comment"));
-    let asked = format!("\n*** firstchance procdump -ma -dc \"two words\" {pid} \"{to}\"\n*** ");
+    let asked = format!("\n*** procdump -ma -dc \"two words\" {pid} \"{to}\"\n*** ");
     assert!(comment.starts_with(&asked), "{comment}");
     assert!(comment.contains("\ntwo words"), "{comment}");
 }

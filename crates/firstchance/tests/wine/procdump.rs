@@ -97,6 +97,21 @@ fn a_folder_behind_the_pid_takes_the_dump() {
 }
 
 #[test]
+fn n46_lines_have_full_paths_and_nothing_behind_them() {
+    let victim = victim(&["idle"]);
+    let line = Line::start(&format!("-ma {}", victim.pid_text()), 1);
+    let place = format!("Dump 1 initiated: {}", windows_path(line.folder.path()));
+    let run = line.ends();
+    let has = |text: &str| run.stdout.contains(text);
+    assert!(has(&place) && has("Dump 1 writing: Estimated dump file size is "));
+    let complete = run.stdout.lines().find(|line| line.contains(" complete: "));
+    assert!(
+        complete.is_some_and(|line| line.ends_with(" seconds")),
+        "{run:#?}"
+    );
+}
+
+#[test]
 fn lines_with_names() {
     let programs = folder();
     let notepad = named(&programs, "notepad.exe", &["idle"]);

@@ -2,7 +2,9 @@
 
 use super::PAGE;
 use object::elf;
-use snapshot::{Detail, Protection, Range, Region, RegionKind, Selection, Snapshot, coalesce};
+use snapshot::{
+    Detail, DumpKind, Protection, Range, Region, RegionKind, Selection, Snapshot, coalesce,
+};
 use std::collections::BTreeSet;
 
 /// A segment: its memory is in the file, or nothing of it is.
@@ -19,6 +21,9 @@ pub(super) struct Load {
 /// The largest gap of untouched memory that is written as zeros instead of a segment of its own, in
 /// bytes.
 const BRIDGE: u64 = 64 << 10;
+/// The same in a dump that has mappings as a whole: the stacks of threads are, but not the terabytes that some programs
+/// only reserve.
+const WHOLE_BRIDGE: u64 = 64 << 20;
 
 /// The segments of a core.
 pub(super) struct Loads {
@@ -39,7 +44,7 @@ pub(super) fn loads(snapshot: &Snapshot, selection: &Selection) -> Loads {
         let first = selected.partition_point(|r| r.end <= region.range.start);
         selected = &selected[first..];
         let runs = runs_within(region, selected, selection.detail);
-        split(region, &runs, &mut loads);
+        split(region, &runs, selection, &mut loads);
     }
     loads
 }
@@ -58,14 +63,19 @@ fn runs_within(region: &Region, selected: &[Range], detail: Detail) -> Vec<Range
     coalesce(inside.collect(), 0)
 }
 
-fn split(region: &Region, runs: &[Range], loads: &mut Loads) {
+fn split(region: &Region, runs: &[Range], selection: &Selection, loads: &mut Loads) {
     let flags = flags(region.protection);
+    let widest = widest_bridge(selection.kind);
     let mut at = region.range.start;
-    for memory in bridged(region, runs) {
-        let run = Range::new(
+    for memory in bridged(region, runs, widest) {
+        let own = Range::new(
             start_of_segment(region, memory[0].start),
             memory[memory.len() - 1].end,
         );
+        let run = match widest {
+            BRIDGE => own,
+            _ => widened(region, own, at, widest),
+        };
         push_empty(loads, region, Range::new(at, run.start));
         push(&mut loads.list, run, flags, memory);
         at = run.end;
@@ -111,12 +121,33 @@ fn push(loads: &mut Vec<Load>, range: Range, flags: u32, memory: Vec<Range>) {
     }
 }
 
+/// The largest gap that is written as zeros. A dump by a `coredump_filter` that takes private memory has mappings as a
+/// whole, as the kernel's cores and gcore's have them: what was not touched is a hole in the file.
+fn widest_bridge(kind: DumpKind) -> u64 {
+    match kind {
+        DumpKind::Custom(mask) if mask & 1 != 0 => WHOLE_BRIDGE,
+        _ => BRIDGE,
+    }
+}
+
+/// A run with the untouched memory before it, back to `from`, and behind it, up to the end of its region, as far as
+/// these gaps can be bridged.
+fn widened(region: &Region, run: Range, from: u64, widest: u64) -> Range {
+    let end = region.range.end;
+    let before = is_bridge(region, from, run.start, widest);
+    let behind = is_bridge(region, run.end, end, widest);
+    Range::new(
+        if before { from } else { run.start },
+        if behind { end } else { run.end },
+    )
+}
+
 /// Groups runs whose gaps are small and known to be zeros.
-fn bridged(region: &Region, runs: &[Range]) -> Vec<Vec<Range>> {
+fn bridged(region: &Region, runs: &[Range], widest: u64) -> Vec<Vec<Range>> {
     let mut groups: Vec<Vec<Range>> = Vec::new();
     for &run in runs {
         match groups.last_mut() {
-            Some(group) if is_bridge(region, group[group.len() - 1].end, run.start) => {
+            Some(group) if is_bridge(region, group[group.len() - 1].end, run.start, widest) => {
                 group.push(run);
             }
             _ => groups.push(vec![run]),
@@ -127,7 +158,7 @@ fn bridged(region: &Region, runs: &[Range]) -> Vec<Vec<Range>> {
 
 /// Whether `start..end` is short and known to be zeros, which is anonymous memory that was never
 /// touched. (Untouched pages of a file or of shared memory may hold anything.)
-fn is_bridge(region: &Region, start: u64, end: u64) -> bool {
+fn is_bridge(region: &Region, start: u64, end: u64, widest: u64) -> bool {
     use RegionKind::{Heap, Private, Stack};
     let plain = matches!(region.kind, Private | Heap | Stack) && !region.shared;
     let touched = region.resident.partition_point(|page| page.end <= start);
@@ -135,7 +166,7 @@ fn is_bridge(region: &Region, start: u64, end: u64) -> bool {
         .resident
         .get(touched)
         .is_none_or(|page| page.start >= end);
-    plain && end - start < BRIDGE && untouched
+    plain && end - start < widest && untouched
 }
 
 fn flags(protection: Protection) -> u32 {

@@ -154,4 +154,5 @@ fn memory(pieces: &mut Pieces, load: &Load, offset: u64, from_files: &[Range]) {
         pieces.memory(Range::new(start, end), from_files);
         at = end;
     }
+    pieces.zeros(load.range.end - at);
 }

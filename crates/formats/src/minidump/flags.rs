@@ -46,6 +46,6 @@ fn asked(kind: DumpKind, os: OperatingSystem) -> u64 {
                 | WITH_PRIVATE_READ_WRITE_MEMORY
                 | WITH_PRIVATE_WRITE_COPY_MEMORY
         }
-        DumpKind::Full => DETAILS | WITH_FULL_MEMORY,
+        DumpKind::Full | DumpKind::Filtered => DETAILS | WITH_FULL_MEMORY,
     }
 }

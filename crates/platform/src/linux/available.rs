@@ -7,6 +7,7 @@ use super::{
     counter_list::KNOWN,
     counters::Counters,
     proc::ProcDir,
+    windows_counters::WindowsPath,
 };
 use crate::{Error, ErrorKind, Result};
 use snapshot::{Measure, ProcessKey};
@@ -119,34 +120,26 @@ fn listed(names: &[String]) -> String {
 
 /// Why there is no counter with a path of Windows; `None` if there is one.
 fn windows_counter(dir: &ProcDir, path: &str) -> Option<String> {
-    let known = KNOWN
-        .iter()
-        .map(|(path, _)| *path)
-        .filter(|known| known.starts_with('\\'));
-    let known: Vec<String> = known.map(str::to_owned).collect();
-    let Some(instance) = known.iter().find_map(|known| instance(known, path)) else {
-        return Some(format!(
-            "Linux has no counter {path}; of Windows' own, it has {}",
-            listed(&known)
-        ));
+    let parts = WindowsPath::of(path);
+    let Some(known) = parts.filter(WindowsPath::is_known) else {
+        return Some(no_such_counter(path, parts));
     };
+    let instance = known.instance.filter(|_| known.is_of_process())?;
     let stat = dir.stat().ok()?;
-    let is_process = path[1..]
-        .get(..8)
-        .is_some_and(|object| object.eq_ignore_ascii_case("process("));
-    let is_there = !is_process || Counters::default().has_instance(dir, instance, &stat);
+    let is_there = Counters::default().has_instance(dir, instance, &stat);
     (!is_there).then(|| format!("there is no counter {path}: no process is called {instance}"))
 }
 
-/// The instance in a path, if all the rest is that of a known one: `\Process(*)\Thread Count`.
-fn instance<'p>(known: &str, path: &'p str) -> Option<&'p str> {
-    let (object, counter) = known.split_once('(')?;
-    let (_, counter) = counter.split_once(')')?;
-    let (own_object, rest) = path.split_once('(')?;
-    let (instance, own_counter) = rest.rsplit_once(')')?;
-    let is_it =
-        own_object.eq_ignore_ascii_case(object) && own_counter.eq_ignore_ascii_case(counter);
-    is_it.then_some(instance)
+fn no_such_counter(path: &str, parts: Option<WindowsPath<'_>>) -> String {
+    let nearest = parts.and_then(|parts| parts.nearest());
+    let nearest = nearest.map(|nearest| format!("; the nearest is {nearest}"));
+    let known = KNOWN.iter().map(|(path, _)| path.to_string());
+    let known: Vec<String> = known.filter(|known| known.starts_with('\\')).collect();
+    format!(
+        "Linux has no counter {path}{}; of Windows' own, it has {}",
+        nearest.unwrap_or_default(),
+        listed(&known)
+    )
 }
 
 #[cfg(test)]
@@ -183,6 +176,12 @@ mod tests {
             (
                 r"\Process(*)\Thraed Count",
                 r"it has \Process(*)\% Processor Time",
+            ),
+            (r"\Memory\Available MBytes", ""),
+            (r"\Process(*)\IO Data Bytes/sec", ""),
+            (
+                r"\Memory\Available GBytes",
+                r"the nearest is \Memory\Available Bytes",
             ),
             (
                 r"\Process(no such program)\Thread Count",

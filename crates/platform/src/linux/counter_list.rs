@@ -2,7 +2,7 @@
 
 /// Paths of counters and what they count. Any other file of `/proc` and `/sys` can be named too; see
 /// [`counters`](super::counters).
-pub(crate) const KNOWN: [(&str, &str); 40] = [
+pub(crate) const KNOWN: [(&str, &str); 60] = [
     (
         r"\Process(*)\% Processor Time",
         "CPU of the process, of one processor",
@@ -16,7 +16,69 @@ pub(crate) const KNOWN: [(&str, &str); 40] = [
     (r"\Process(*)\Thread Count", "threads"),
     (r"\Process(*)\Handle Count", "open descriptors"),
     (r"\Process(*)\ID Process", "pid"),
+    (
+        r"\Process(*)\% User Time",
+        "its CPU in its own code, of one processor",
+    ),
+    (
+        r"\Process(*)\% Privileged Time",
+        "its CPU in the kernel, of one processor",
+    ),
+    (
+        r"\Process(*)\IO Data Bytes/sec",
+        "bytes read and written by system calls, a second",
+    ),
+    (
+        r"\Process(*)\IO Read Bytes/sec",
+        "bytes read by system calls, a second",
+    ),
+    (
+        r"\Process(*)\IO Write Bytes/sec",
+        "bytes written by system calls, a second",
+    ),
+    (
+        r"\Process(*)\IO Data Operations/sec",
+        "system calls that read or write, a second",
+    ),
+    (
+        r"\Process(*)\IO Read Operations/sec",
+        "system calls that read, a second",
+    ),
+    (
+        r"\Process(*)\IO Write Operations/sec",
+        "system calls that write, a second",
+    ),
+    (r"\Process(*)\Page Faults/sec", "page faults, a second"),
+    (
+        r"\Process(*)\Working Set Peak",
+        "largest resident memory so far",
+    ),
+    (
+        r"\Process(*)\Virtual Bytes Peak",
+        "largest address space so far",
+    ),
     (r"\Processor(_Total)\% Processor Time", "CPU of the machine"),
+    (
+        r"\Memory\Available Bytes",
+        "memory that can be had without swapping",
+    ),
+    (r"\Memory\Available KBytes", "the same in KiB"),
+    (r"\Memory\Available MBytes", "the same in MiB"),
+    (r"\Memory\Committed Bytes", "memory promised to processes"),
+    (
+        r"\Memory\Commit Limit",
+        "what may be promised (overcommit_memory 2)",
+    ),
+    (
+        r"\Memory\Page Faults/sec",
+        "page faults of the machine, a second",
+    ),
+    (
+        r"\System\Context Switches/sec",
+        "context switches of the machine, a second",
+    ),
+    (r"\System\Processor Queue Length", "runnable tasks"),
+    (r"\System\System Up Time", "seconds since the machine began"),
     (
         "/proc/PID/io:rchar/s",
         "bytes read by system calls, a second",
@@ -110,7 +172,7 @@ mod tests {
     fn every_listed_counter_is_well_formed() {
         for (path, what) in KNOWN {
             let file = path.trim_end_matches("/s").split(':').next().unwrap_or("");
-            let known = [r"\Process", "/proc/", "/sys/", "cgroup/"];
+            let known = [r"\", "/proc/", "/sys/", "cgroup/"];
             assert!(known.iter().any(|start| file.starts_with(start)), "{path}");
             assert!(!what.is_empty());
         }

@@ -7,9 +7,9 @@
 //! column (`2`), PART a part of the line (`avg10`). `/s` makes a rate per second of it.
 
 use super::{
-    counter_files::{busy_time_per_processor, look_up},
-    own_memory,
-    proc::{ProcDir, machine, stat::Stat, status},
+    counter_files::look_up,
+    proc::{ProcDir, stat::Stat},
+    windows_counters::{OfProcess, Scale, WindowsPath, of_process, of_processors, sum},
 };
 use crate::instance::bare;
 use snapshot::{ProcessKey, Time};
@@ -33,8 +33,8 @@ impl Counters {
         stat: &Stat,
         now: Time,
     ) -> Option<f64> {
-        if let Some(rest) = path.strip_prefix('\\') {
-            return self.windows(dir, rest, stat, now);
+        if path.starts_with('\\') {
+            return self.windows(dir, path, stat, now);
         }
         let (plain, rate) = match path.strip_suffix("/s") {
             Some(plain) => (plain, true),
@@ -66,52 +66,59 @@ impl Counters {
         (seconds > 0.0 && value >= before).then(|| (value - before) / seconds)
     }
 
-    /// Returns the value of a counter with a Windows path, without its leading backslash.
+    /// Returns the value of a counter with a path of Windows.
     fn windows(&mut self, dir: &ProcDir, path: &str, stat: &Stat, now: Time) -> Option<f64> {
-        let (object, counter) = path.rsplit_once('\\')?;
-        let (object, instance) = object.strip_suffix(')')?.split_once('(')?;
-        match object.to_ascii_lowercase().as_str() {
-            "processor" if counter.eq_ignore_ascii_case("% processor time") => {
-                let busy = busy_time_per_processor()?;
-                let rate = self.rate(ProcessKey::default(), path, busy, now)?;
-                Some((rate * 100.0).min(100.0))
-            }
-            "process" => {
-                let other = self.instance(dir, instance, stat)?;
-                let dir = other.as_ref().unwrap_or(dir);
-                let stat = dir.stat().ok()?;
-                self.process_counter(dir, counter, path, &stat, now)
-            }
-            _ => None,
+        let parts = WindowsPath::of(path).filter(WindowsPath::is_known)?;
+        if !parts.is_of_process() {
+            return self.windows_of_machine(dir, path, parts, now);
+        }
+        let other = self.instance(dir, parts.instance?, stat)?;
+        let dir = other.as_ref().unwrap_or(dir);
+        if parts.files().is_some() {
+            return self.windows_of_files(dir, dir.key, path, parts, now);
+        }
+        let stat = dir.stat().ok()?;
+        match of_process(dir, parts.counter, &stat)? {
+            OfProcess::Value(value) => Some(value),
+            OfProcess::Sum(sum) => self.rate(dir.key, path, sum, now),
         }
     }
 
-    fn process_counter(
+    fn windows_of_machine(
         &mut self,
         dir: &ProcDir,
-        counter: &str,
         path: &str,
-        stat: &Stat,
+        parts: WindowsPath<'_>,
         now: Time,
     ) -> Option<f64> {
-        let status_text = || dir.read("status").ok();
-        match counter.to_ascii_lowercase().as_str() {
-            "% processor time" => {
-                let used = machine::ticks_to_duration(stat.user_ticks + stat.kernel_ticks);
-                self.rate(dir.key, path, used.as_secs_f64() * 100.0, now)
-            }
-            "private bytes" => Some(own_memory::own(dir, &status_text()?) as f64),
-            "working set" => status::bytes(&status_text()?, "VmRSS").map(|bytes| bytes as f64),
-            "virtual bytes" => Some(stat.virtual_bytes as f64),
-            "thread count" => Some(f64::from(stat.threads)),
-            "handle count" => dir.descriptors().map(|count| count as f64),
-            "id process" => Some(f64::from(dir.key.pid)),
-            _ => None,
+        if parts.files().is_some() {
+            return self.windows_of_files(dir, ProcessKey::default(), path, parts, now);
+        }
+        let busy = of_processors(parts.counter)?;
+        let rate = self.rate(ProcessKey::default(), path, busy, now)?;
+        Some((rate * 100.0).min(100.0))
+    }
+
+    /// Returns the value of a counter that files say, of a process or of the machine (`whose`).
+    fn windows_of_files(
+        &mut self,
+        dir: &ProcDir,
+        whose: ProcessKey,
+        path: &str,
+        parts: WindowsPath<'_>,
+        now: Time,
+    ) -> Option<f64> {
+        let (files, scale) = parts.files()?;
+        let sum = sum(dir, files)?;
+        match scale {
+            Scale::Times(factor) => Some(sum * factor),
+            Scale::PerSecond => self.rate(whose, path, sum, now),
         }
     }
 
     /// Returns the process that an instance of `\Process(INSTANCE)` means: `Some(None)` is the
-    /// target itself, for `*` or its own name; otherwise it is the N-th process of that name.
+    /// target itself, for `*` or its own name; otherwise it is the N-th process of that name (`name#N`), or the one with
+    /// that pid (`name_PID`).
     /// `None` if there is no such process.
     fn instance(&mut self, dir: &ProcDir, instance: &str, stat: &Stat) -> Option<Option<ProcDir>> {
         let (name, number) = match instance.rsplit_once('#') {
@@ -120,6 +127,9 @@ impl Counters {
         };
         if number.is_none() && (name == "*" || is_named(dir, stat, name)) {
             return Some(None);
+        }
+        if let Some(pid) = pid_of_name(name).filter(|_| number.is_none()) {
+            return ProcDir::open_pid(pid).ok().map(Some);
         }
         let pid = *self
             .instances
@@ -135,6 +145,14 @@ fn is_named(dir: &ProcDir, stat: &Stat, name: &str) -> bool {
     let started_as = super::facts::strings(&dir.read("cmdline").unwrap_or_default());
     let own = super::facts::name_of(exe, &stat.comm, &started_as);
     bare(&own) == bare(name) || bare(&stat.comm) == bare(name)
+}
+
+/// Returns the pid that an instance `name_PID` means, if that process has this name.
+fn pid_of_name(instance: &str) -> Option<u32> {
+    let (name, pid) = instance.rsplit_once('_')?;
+    let dir = ProcDir::open_pid(pid.parse().ok()?).ok()?;
+    let stat = dir.stat().ok()?;
+    is_named(&dir, &stat, name).then_some(dir.key.pid)
 }
 
 /// Returns the pid of the N-th process of that name, in ascending order of pids.

@@ -5,7 +5,7 @@ use crate::Facts;
 use snapshot::{Handle, Module, Process, Range, Region, RegionKind, User, auxv};
 
 /// Files of `/proc/PID` that are put into the dump unchanged.
-const PLAIN_FILES: [&str; 3] = ["status", "limits", "cgroup"];
+const PLAIN_FILES: [&str; 4] = ["status", "limits", "cgroup", "coredump_filter"];
 
 /// Reads everything that can be read without a stop.
 ///

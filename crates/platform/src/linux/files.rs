@@ -8,7 +8,7 @@ use super::{
     acl, space,
     sys::{lazy_file::LazyFile, page_cache},
 };
-use crate::{FileBytes, Trusted, failpoint};
+use crate::{FileBytes, Trusted, failpoint, files::partial_name};
 use rustix::fs::{
     AtFlags, FallocateFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, fallocate,
     fchmod, flock, fstat, linkat, openat, renameat, renameat_with, statat, unlinkat,
@@ -42,7 +42,7 @@ const BLOCK: usize = 4096;
 /// The number of bytes from which on a write is waited for, where it cannot go past the page cache.
 const LARGE: usize = 64 << 10;
 
-/// Makes `name.partial` in `folder`. Only its owner can read it, whatever the umask.
+/// Makes the file that is to be called `name` in `folder`, under its temporary name. Only its owner can read it, whatever the umask.
 ///
 /// # Errors
 /// `AlreadyExists` if `name` or its partial file exists and may not be overwritten.
@@ -50,7 +50,7 @@ pub(crate) fn create_output(folder: &Path, name: &str, overwrite: bool) -> io::R
     let directory = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
     let folder = rustix::fs::open(folder, directory, Mode::empty())?;
     expect_free(&folder, name, overwrite)?;
-    let partial = format!("{name}.partial");
+    let partial = partial_name(name);
     if overwrite {
         remove_stale(&folder, &partial);
     }
@@ -188,8 +188,8 @@ impl RawOutput {
     }
 
     /// See [`OutFile::reserve`](crate::OutFile::reserve).
-    pub(crate) fn reserve(&self, bytes: u64) -> io::Result<()> {
-        match fallocate(&self.file, FallocateFlags::empty(), 0, bytes) {
+    pub(crate) fn reserve(&self, offset: u64, bytes: u64) -> io::Result<()> {
+        match fallocate(&self.file, FallocateFlags::empty(), offset, bytes) {
             Ok(()) => Ok(()),
             // Some file systems cannot do it (ZFS, some network file systems): check the free space
             // instead.

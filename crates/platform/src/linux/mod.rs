@@ -58,12 +58,14 @@ mod space;
 mod stop;
 mod stopped_threads;
 mod sys;
+pub(crate) mod syslog;
 mod target;
 mod terminal;
 mod thread_end;
 mod threads;
 mod traced_process;
 mod watch;
+mod windows_counters;
 mod young;
 
 pub(crate) use doctor::doctor;

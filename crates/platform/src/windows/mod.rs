@@ -46,6 +46,7 @@ mod security;
 mod services;
 mod state_change;
 mod sys;
+pub(crate) mod syslog;
 mod system;
 mod target;
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The file that a dump is written to.
 //!
-//! It is made under a temporary name (`NAME.partial`), exclusively, and with an access list that lets
+//! It is made under a temporary name (`.NAME.partial`), exclusively, and with an access list that lets
 //! only SYSTEM, administrators and its owner read it. It takes its own name by a rename of the open
 //! file (`FileRenameInfo`, see
 //! <https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-setfileinformationbyhandle>), so
@@ -12,7 +12,7 @@ use super::{
     security,
     sys::{check, own, wide},
 };
-use crate::FileBytes;
+use crate::{FileBytes, files::partial_name};
 use std::{
     fs::File,
     io,
@@ -37,7 +37,7 @@ pub(crate) struct RawOutput {
     file: File,
 }
 
-/// Makes `name.partial` in `folder`. Only SYSTEM, administrators and its owner can read it.
+/// Makes the file that is to be called `name` in `folder`, under its temporary name. Only SYSTEM, administrators and its owner can read it.
 ///
 /// # Errors
 /// `AlreadyExists` if `name` or its partial file exists and may not be overwritten.
@@ -51,7 +51,7 @@ pub(crate) fn create_output(folder: &Path, name: &str, overwrite: bool) -> io::R
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
-    let partial = folder.join(format!("{name}.partial"));
+    let partial = folder.join(partial_name(name));
     if overwrite {
         remove_stale(&partial);
     }
@@ -99,12 +99,12 @@ impl RawOutput {
     }
 
     /// See [`OutFile::reserve`](crate::OutFile::reserve).
-    pub(crate) fn reserve(&self, bytes: u64) -> io::Result<()> {
+    pub(crate) fn reserve(&self, offset: u64, bytes: u64) -> io::Result<()> {
         if space_at(&self.folder)?.free < bytes {
             return Err(io::ErrorKind::StorageFull.into());
         }
         let wanted = FILE_ALLOCATION_INFO {
-            AllocationSize: bytes as i64,
+            AllocationSize: (offset + bytes) as i64,
         };
         match set(&self.file, FileAllocationInfo, &wanted) {
             Err(error) if error.kind() == io::ErrorKind::StorageFull => Err(error),

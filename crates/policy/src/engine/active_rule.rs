@@ -31,6 +31,8 @@ pub(super) struct ActiveRule {
     pub(super) had_process: bool,
     /// Whether the system denied access to a process that the rule watched.
     pub(super) refused: bool,
+    /// Whether a process that has ended had done all that the rule asks for.
+    pub(super) one_had_done: bool,
     /// Processes that the system denies access to and that have not ended, each with the image that
     /// it had.
     passed_over: BTreeMap<ProcessKey, String>,
@@ -102,6 +104,7 @@ impl ActiveRule {
             restored: BTreeMap::new(),
             had_process: false,
             refused: false,
+            one_had_done: false,
             passed_over: BTreeMap::new(),
             finished: false,
             rule,
@@ -119,7 +122,8 @@ impl ActiveRule {
             return true;
         }
         let is_resumed = self.restored.contains_key(&who.key);
-        let free = is_resumed || !(self.ends_with_its_process() && self.had_process);
+        let is_one = self.ends_with_its_process() && self.rule.follow != Follow::All;
+        let free = is_resumed || !(is_one && self.had_process);
         let late_enough = started || is_resumed || self.rule.follow != Follow::Next;
         free && late_enough && !self.passes_over(who) && self.rule.target.matches(who)
     }
@@ -146,6 +150,8 @@ impl ActiveRule {
     /// Takes in that a process has ended. Returns whether that may be the end of the rule.
     pub(super) fn exited(&mut self, process: ProcessKey) -> bool {
         self.passed_over.remove(&process);
+        let several = self.rule.follow == Follow::All && self.watches.contains_key(&process);
+        self.one_had_done |= several && self.has_done(process);
         let was_restored = self.restored.remove(&process).is_some();
         self.watches.remove(&process).is_some() || was_restored
     }

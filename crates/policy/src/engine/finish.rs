@@ -3,7 +3,7 @@
 use super::{
     Command, FinishReason, RuleId, RuleSet, active_rule::ActiveRule, clause_watch::ClauseWatch,
 };
-use crate::{Action, Follow, Scope};
+use crate::{Action, Follow, Scope, Target};
 use snapshot::ProcessKey;
 
 impl RuleSet {
@@ -75,18 +75,35 @@ impl ActiveRule {
             return None;
         }
         if self.watches.is_empty() && self.restored.is_empty() {
-            return Some(match self.refused {
-                true => FinishReason::Refused,
-                false => FinishReason::TargetExited,
-            });
+            return self.why_without_process();
         }
-        let done = |process: &ProcessKey| clauses.iter().all(|c| self.is_done(*c, *process));
-        let is_over = !self.watches.is_empty() && self.watches.keys().all(done);
+        let is_over = !self.watches.is_empty() && self.watches.keys().all(|p| self.has_done(*p));
         let has_acted = self.acted.iter().any(|count| count.done > 0);
         is_over.then_some(match has_acted {
             true => FinishReason::CountReached,
             false => FinishReason::Failed,
         })
+    }
+
+    /// Why a rule is over whose processes have all ended. Returns `None` if it waits for the next one.
+    fn why_without_process(&self) -> Option<FinishReason> {
+        let waits = self.rule.follow == Follow::All && !self.is_about_a_group();
+        match () {
+            () if self.one_had_done => Some(FinishReason::CountReached),
+            () if self.refused => Some(FinishReason::Refused),
+            () if waits => None,
+            () => Some(FinishReason::TargetExited),
+        }
+    }
+
+    /// Whether a process has done all that the rule asks of it.
+    pub(super) fn has_done(&self, process: ProcessKey) -> bool {
+        let clauses = self.deciding_clauses();
+        clauses.iter().all(|clause| self.is_done(*clause, process))
+    }
+
+    fn is_about_a_group(&self) -> bool {
+        matches!(self.rule.target, Target::Group(_))
     }
 
     /// The clauses that decide whether the rule is over: those that do something or have a limit, or
@@ -105,12 +122,12 @@ impl ActiveRule {
         }
     }
 
-    /// Whether the rule is about one process that should be running now, and has not found it.
+    /// Whether the rule is about processes that should be running now, and has not found one.
     pub(super) fn lacks_its_process(&self) -> bool {
         self.rule.follow != Follow::Next && self.ends_with_its_process() && !self.had_process
     }
 
-    /// Whether the rule is about one process, and ends with it.
+    /// Whether the rule ends with the processes that it watches.
     pub(super) fn ends_with_its_process(&self) -> bool {
         self.rule.follow != Follow::Each || self.rule.target.is_single()
     }

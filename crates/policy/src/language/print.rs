@@ -223,7 +223,7 @@ fn prefixed(f: &mut Formatter<'_>, prefix: &str, name: &str) -> Result {
 /// Whether a target's name needs no prefix: it is not a pid, has no prefix, and is not a word of
 /// the language.
 fn is_plain(name: &str) -> bool {
-    let reserved = ["each", "the", "and", "name"];
+    let reserved = ["each", "all", "the", "and", "name"];
     is_word(name)
         && !name.contains(':')
         && !name.chars().all(|c| c.is_ascii_digit())
@@ -239,6 +239,7 @@ impl Display for Rule {
             Follow::One => "",
             Follow::Next => "the next ",
             Follow::Each => "each ",
+            Follow::All => "all ",
         };
         let children = if self.children {
             " and its children"

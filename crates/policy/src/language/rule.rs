@@ -99,6 +99,9 @@ impl Parser<'_> {
         if self.eat("each") {
             return Ok(Follow::Each);
         }
+        if self.eat("all") {
+            return Ok(Follow::All);
+        }
         if !self.eat("the") {
             return Ok(Follow::One);
         }
@@ -301,7 +304,7 @@ impl Parser<'_> {
         let mut kinds = Vec::new();
         loop {
             let kind = self.value(
-                "an action: full, mini, plus, triage or custom dump, log stack, log exception, none or run \"PROGRAM\"",
+                "an action: full, mini, plus, triage, filtered or custom dump, log stack, log exception, none or run \"PROGRAM\"",
                 kind_of_dump,
             )?;
             let dump = self.eat("dump");
@@ -326,6 +329,7 @@ fn kind_of_dump(word: &str) -> Result<Option<DumpKind>, String> {
         "mini" => Ok(Some(DumpKind::Mini)),
         "plus" => Ok(Some(DumpKind::Plus)),
         "full" => Ok(Some(DumpKind::Full)),
+        "filtered" => Ok(Some(DumpKind::Filtered)),
         "custom" => Ok(None),
         _ => Err(format!(
             "`{word}` is no action: full, mini, plus, triage or custom dump, log stack, log \

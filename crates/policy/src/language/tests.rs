@@ -397,6 +397,7 @@ pub(crate) fn action() -> impl Strategy<Value = Action> {
         any::<u64>().prop_map(DumpKind::Custom),
         Just(DumpKind::Plus),
         Just(DumpKind::Full),
+        Just(DumpKind::Filtered),
     ];
     prop_oneof![
         proptest::collection::vec(kind, 1..4).prop_map(Action::from_iter),
@@ -480,7 +481,12 @@ fn limits() -> impl Strategy<Value = Limits> {
 }
 
 fn rule() -> impl Strategy<Value = Rule> {
-    let follow = prop_oneof![Just(Follow::One), Just(Follow::Next), Just(Follow::Each)];
+    let follow = prop_oneof![
+        Just(Follow::One),
+        Just(Follow::Next),
+        Just(Follow::Each),
+        Just(Follow::All)
+    ];
     (
         text(),
         target(),

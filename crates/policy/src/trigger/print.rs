@@ -12,13 +12,10 @@ impl Display for Trigger {
             Self::Manual => f.write_str("Manual dump"),
             Self::Level { condition, values } => level(f, condition, values),
             Self::Every(period) => write!(f, "every {}", print_duration(*period)),
-            Self::Exception(exception) => {
-                let chance = match exception.first_chance {
-                    true => "Exception",
-                    false => "Unhandled exception",
-                };
-                write!(f, "{chance}: {}", plain(&printed(exception)))
-            }
+            Self::Exception(fault) => exception(f, fault),
+            Self::Signal {
+                fault: Some(fault), ..
+            } => exception(f, fault),
             Self::Signal { number, sender, .. } => {
                 write!(f, "Signal: {}", signal_name(*number))?;
                 match sender {
@@ -56,6 +53,15 @@ pub(crate) fn shown_exception(exception: &Exception) -> String {
 /// `Debug string: text`: the line that is shown when one is seen, and the reason for its dump.
 pub(crate) fn shown_debug_string(text: &str) -> String {
     format!("Debug string: {}", plain(text))
+}
+
+/// `Unhandled exception: SIGSEGV.SEGV_MAPERR`
+fn exception(f: &mut Formatter<'_>, exception: &Exception) -> fmt::Result {
+    let chance = match exception.first_chance {
+        true => "Exception",
+        false => "Unhandled exception",
+    };
+    write!(f, "{chance}: {}", plain(&printed(exception)))
 }
 
 /// `cpu >= 85% for 10s: 97%`

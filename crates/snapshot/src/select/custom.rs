@@ -1,6 +1,6 @@
 //! Dumps of which a mask says what is in them.
 
-use super::{MINI_STACK, existing, header_page, regions, safe_pages, stacks, within};
+use super::{MINI_STACK, existing, header_page, regions, safe_pages, stacks};
 use crate::{Memory, OperatingSystem, Range, Region, RegionKind, Snapshot};
 
 /// `/proc/PID/coredump_filter` bits (core(5)) on Linux; the memory bits of `MINIDUMP_TYPE`
@@ -31,15 +31,14 @@ fn filtered(region: &Region, mask: u64) -> Vec<Range> {
         (false, true, _) => bit(1),
         (false, false, _) => bit(0),
     };
-    if whole || region.kind == RegionKind::Kernel {
-        return safe_pages(region).to_vec();
+    // The kernel takes a private mapping as a whole once the process has written to it.
+    let written = bit(0) && !region.shared && !region.private_pages.is_empty();
+    // The kernel takes the first page of these, gcore the mapping, which has the symbols, too.
+    let has_header = bit(4) && header_page(region).is_some();
+    match whole || written || has_header || region.kind == RegionKind::Kernel {
+        true => safe_pages(region).to_vec(),
+        false => Vec::new(),
     }
-    let mut pages = Vec::new();
-    if bit(0) && !region.shared {
-        pages = within(safe_pages(region), &region.private_pages);
-    }
-    pages.extend(header_page(region).filter(|_| bit(4)));
-    pages
 }
 
 fn windows_custom(snapshot: &Snapshot, mask: u64) -> Vec<Range> {

@@ -113,6 +113,13 @@ fn custom_follows_the_coredump_filter_bits() {
     assert!(holds(&anonymous, 0x1_0000) && !holds(&anonymous, 0x2000));
     let files = chosen(DumpKind::Custom(0x4), &process(), &[]);
     assert!(files.ranges.iter().all(|r| !r.contains(0x1_0000)) && holds(&files, 0x2000));
+    let mut snapshot = process();
+    snapshot.regions[0].private_pages = vec![Range::new(0x1000, 0x2000)];
+    let written = chosen(DumpKind::Custom(0x1), &snapshot, &[]);
+    assert!(
+        holds(&written, 0x2000),
+        "a mapping that was written to is whole"
+    );
 }
 
 #[test]

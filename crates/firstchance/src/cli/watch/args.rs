@@ -6,7 +6,7 @@ use crate::{
     ui::{exit::Usage, values},
 };
 use collector::{Destination, DumpOptions};
-use platform::{Error, ErrorKind, HoldOptions, Stop};
+use platform::{Error, ErrorKind, Existing, HoldOptions, Stop};
 use policy::{
     Action, Clause, Condition, Follow, Free, Gauge, Level, Limit, Limits, Retention, Rule, Target,
     Window, parse_when,
@@ -72,7 +72,7 @@ pub(crate) struct Common {
     /// Time between two samples of levels such as cpu and memory
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = values::duration)]
     poll: Duration,
-    /// Folder, or file name (tokens PROCESSNAME PID YYMMDD HHMMSS EXCEPTIONCODE TRIGGER)
+    /// Folder, or file name (tokens PROCESSNAME COMMANDNAME PID YYMMDD HHMMSS EXCEPTIONCODE TRIGGER)
     #[arg(short, long, value_name = "PATH")]
     output: Option<String>,
     /// Replace an existing file of the same name
@@ -224,7 +224,7 @@ impl Common {
         let output = self.output.as_deref();
         let output = output.map_or(Destination::Folder(".".into()), Destination::parse);
         DumpOptions {
-            overwrite: self.overwrite,
+            existing: values::existing(self.overwrite),
             comment: self.comment.clone(),
             timeout: self.timeout,
             format: format_of(self.format),
@@ -237,7 +237,7 @@ impl Common {
 pub(crate) fn options_to(destination: Destination) -> DumpOptions {
     DumpOptions {
         destination,
-        overwrite: false,
+        existing: Existing::NextName,
         comment: None,
         timeout: None,
         stop: Stop::Threads,

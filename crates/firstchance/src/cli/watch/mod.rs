@@ -9,6 +9,7 @@ mod summary;
 
 pub(crate) use args::{RunArgs, WatchArgs, format_of, options_to, read_rules};
 
+use crate::ui::Wording;
 use collector::{DumpOptions, RunEvent};
 use platform::HoldOptions;
 use policy::Rule;
@@ -50,17 +51,6 @@ impl Job {
             header: None,
         }
     }
-}
-
-/// The wording of the lines for people.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wording {
-    /// firstchance's own. The rules are shown first, as sentences.
-    Sentences,
-    /// firstchance's own, without the rules: the caller has shown them.
-    Plain,
-    /// ProcDump's, because scripts look for its lines.
-    ProcDump,
 }
 
 /// Makes the header for a process. Returns `None` if there is none.

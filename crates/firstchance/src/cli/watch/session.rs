@@ -4,7 +4,7 @@
 use super::{Job, args, show::Show, summary::RunSummary};
 use crate::{
     cli::target,
-    ui::{console, exit},
+    ui::{Wording, console, exit},
 };
 use collector::{RunEvent, Runner, RunnerHandle, Setup};
 use platform::{Cancel, Error, ErrorKind, Host, Launched, Monitor};
@@ -27,7 +27,7 @@ pub(super) fn carry_out(
     let host = platform::this_machine();
     for (rule, options) in &mut job.rules {
         args::refuse_unbuilt(rule)?;
-        check_target(&*host, rule, job.wait)?;
+        check_target(&*host, rule, job.wait, job.wording)?;
         check_figures(&*host, rule)?;
         log::debug!("rule: {rule}; its dumps: {options:?}");
     }
@@ -108,7 +108,16 @@ impl Session {
                     &event,
                 );
                 observe(&event);
+                self.end_at_existing_file(&event);
             }
+        }
+    }
+
+    /// Ends the run if a dump was not taken because there is a file of its name: there would be the next time, too.
+    fn end_at_existing_file(&self, event: &RunEvent) {
+        let exists = |error: &Error| error.kind == ErrorKind::Exists;
+        if matches!(event, RunEvent::DumpFailed { error, .. } if exists(error)) {
+            self.runner.handle().cancel();
         }
     }
 
@@ -178,21 +187,30 @@ fn listen_for_cancel(runner: RunnerHandle, asked: Arc<AtomicBool>) -> Result<Mon
     })
 }
 
-/// Fails if a rule about one process does not match exactly one. With `wait`, it may match none yet, which is
-/// shown.
-fn check_target(host: &dyn Host, rule: &mut Rule, wait: bool) -> anyhow::Result<()> {
+/// Fails if a rule about one process does not match exactly one, or a rule about those that there are matches none. With
+/// `wait`, it may match none yet, which is shown.
+fn check_target(
+    host: &dyn Host,
+    rule: &mut Rule,
+    wait: bool,
+    wording: Wording,
+) -> anyhow::Result<()> {
     target::or_service(host, &mut rule.target)?;
-    if rule.follow != Follow::One || matches!(rule.target, Target::Launch(_)) {
+    if matches!(rule.target, Target::Launch(_)) {
         return Ok(());
     }
-    if wait && !target::is_there(host, &rule.target)? {
-        let target = console::plain(&rule.target.to_string());
-        return Ok(console::print(&format!(
-            "Waiting for process named {target}..."
-        ))?);
+    match rule.follow {
+        Follow::One if wait && !target::is_there(host, &rule.target)? => tell_wait(rule, wording),
+        Follow::One => target::one_of(host, &rule.target).map(drop),
+        Follow::All | Follow::Each if wait => tell_wait(rule, wording),
+        Follow::All => target::some_of(host, &rule.target).map(drop),
+        Follow::Next | Follow::Each => Ok(()),
     }
-    target::one_of(host, &rule.target)?;
-    Ok(())
+}
+
+fn tell_wait(rule: &Rule, wording: Wording) -> anyhow::Result<()> {
+    let target = console::plain(&rule.target.to_string());
+    Ok(console::print(&wording.waiting(&target))?)
 }
 
 /// Fails if a figure cannot be had that a rule waits for. Of several processes, some may have it.

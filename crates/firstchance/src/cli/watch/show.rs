@@ -1,7 +1,7 @@
 //! Shows events to people, or passes them on to `json.rs`.
 
-use super::{Header, Job, Wording, json, summary::RunSummary};
-use crate::ui::{LineWriter, Output, Reporter, console};
+use super::{Header, Job, json, summary::RunSummary};
+use crate::ui::{LineWriter, Output, Reporter, Wording, console};
 use collector::{ExceptionRow, ProgramStep, RunEvent};
 use policy::{ClauseStatus, FinishReason, Follow, Rule, RuleId, SuppressReason, Suppressed};
 use snapshot::{EndStatus, ProcessKey};
@@ -41,6 +41,7 @@ impl Show {
             Some(_) => Reporter::never_waiting(output).shared(),
             None => Reporter::never_waiting(output),
         };
+        let reporter = reporter.worded(job.wording);
         if job.wording == Wording::Sentences && !job.json {
             for (rule, _) in &job.rules {
                 reporter.plain_line(&rule.to_string());
@@ -51,7 +52,7 @@ impl Show {
             .map(|(at, (rule, _))| (at as u32, is_limited(rule)))
             .collect();
         let single =
-            matches!(&job.rules[..], [(rule, _)] if rule.follow != Follow::Each && !rule.children);
+            matches!(&job.rules[..], [(rule, _)] if !rule.follow.is_several() && !rule.children);
         let mut follows = job.rules.iter().map(|(rule, _)| rule.follow);
         let waits = job.wait || follows.any(|follow| follow == Follow::Next);
         let header = job.header.take();
@@ -95,14 +96,16 @@ impl Show {
         match event {
             RunEvent::Step(step) => self.reporter.step(step),
             RunEvent::Trigger { process, trigger } => {
-                self.line(&format!("Trigger: {trigger}{}", self.which(*process)));
+                let which = self.which(*process);
+                self.line(&self.wording.trigger(trigger, *process, &which));
             }
             RunEvent::Exited {
                 process,
                 status: seen,
             } => self.exited(*process, seen.or(status)),
             RunEvent::DumpFailed { number, error, .. } => {
-                self.line(&format!("Dump {number} error: {error}"));
+                let text = self.wording.failed(*number, error);
+                self.reporter.error_line(&text);
             }
             RunEvent::Suppressed(suppressed) => self.suppressed(suppressed),
             RunEvent::Status(status) => {
@@ -141,7 +144,7 @@ impl Show {
                 self.which(*process)
             )),
             RunEvent::Failed(error) | RunEvent::Refused { error, .. } => {
-                self.line(&format!("Error: {error}"));
+                self.reporter.error_line(&format!("Error: {error}"));
             }
             RunEvent::Unseen(count) => {
                 let processes = if *count == 1 { "process" } else { "processes" };
@@ -236,7 +239,7 @@ impl Show {
     }
 
     fn exited(&self, process: ProcessKey, status: Option<EndStatus>) {
-        let status = status.filter(|_| self.wording != Wording::ProcDump);
+        let status = status.filter(|_| !self.wording.is_of_procdump());
         let status = status.map(|status| format!(" ({status})"));
         let status = status.unwrap_or_default();
         let which = self.which(process);
@@ -250,7 +253,7 @@ impl Show {
             suppressed.why,
             SuppressReason::Window(_) | SuppressReason::ClauseLimit(_)
         );
-        if !(expected && self.wording == Wording::ProcDump) {
+        if !(expected && self.wording.is_of_procdump()) {
             self.line(&suppressed_text(suppressed));
         }
     }

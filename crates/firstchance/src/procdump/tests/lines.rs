@@ -228,42 +228,61 @@ fn the_linux_dialect_is_procdump_for_linux() {
         }
     };
     for (line, rule) in [
-        ("1234", "on 1234, when now, do full dump, at most 1 time"),
+        (
+            "1234",
+            "on 1234, when every 10s, do filtered dump, at most 1 time",
+        ),
         (
             "-c 65 -s 5 -n 3 1234",
-            "on 1234, when core-cpu >= 65%, do full dump, at most 3 times; at most 1 dump in 5s",
+            "on 1234, when core-cpu >= 65%, do filtered dump, at most 3 times; at most 1 dump in 5s",
         ),
         (
             "-m 100,200,300 app",
-            "on app, when rss+swap >= 100MiB, do full dump, at most 1 time; when rss+swap >= 200MiB, do full dump, at most 1 time; when rss+swap >= 300MiB, do full dump, at most 1 time; at most 1 dump in 10s",
+            "on app, when rss+swap >= 100MiB, do filtered dump, at most 1 time; when rss+swap >= 200MiB, do filtered dump, at most 1 time; when rss+swap >= 300MiB, do filtered dump, at most 1 time; at most 1 dump in 10s",
         ),
         (
             "-w app",
-            "on each app, when now, do full dump, at most 1 time per process",
+            "on all app, when every 10s, do filtered dump, at most 1 time per process",
+        ),
+        (
+            "--each -w app",
+            "on each app, when every 10s, do filtered dump, at most 1 time per process",
+        ),
+        (
+            "-ma 1234",
+            "on 1234, when every 10s, do full dump, at most 1 time",
+        ),
+        (
+            "-tc 5 -pgid -n 1 77",
+            "on all group:77, when threads >= 5, do filtered dump, at most 1 time per process",
+        ),
+        (
+            "-pgid 77 -n 2 -tc 5",
+            "on all group:77, when threads >= 5, do filtered dump, at most 2 times per process; at most 1 dump in 10s",
         ),
         (
             "-pgid 77 -tc 5",
-            "on each group:77, when threads >= 5, do full dump, at most 1 time per process; at most 1 dump in 10s",
+            "on all group:77, when threads >= 5, do filtered dump, at most 1 time per process",
         ),
         (
             "-sig 11 7",
-            "on 7, when signal SIGSEGV, do full dump, at most 1 time",
+            "on 7, when signal SIGSEGV, do filtered dump, at most 1 time",
         ),
         (
             "-n 2 -s 1 7",
-            "on 7, when every 1s, do full dump, at most 2 times",
+            "on 7, when every 1s, do filtered dump, at most 2 times",
         ),
         (
             "-e 7",
-            "on 7, when exception first chance, do full dump, at most 1 time",
+            "on 7, when exception first chance, do filtered dump, at most 1 time",
         ),
         (
             "-e 1",
-            "on 1, when exception first chance, do full dump, at most 1 time",
+            "on 1, when exception first chance, do filtered dump, at most 1 time",
         ),
         (
             "-mc 3f 7",
-            "on 7, when now, do custom dump 0x3f, at most 1 time",
+            "on 7, when every 10s, do custom dump 0x3f, at most 1 time",
         ),
     ] {
         let monitor = linux(line);
@@ -276,4 +295,37 @@ fn the_linux_dialect_is_procdump_for_linux() {
     assert_eq!(given.output.as_deref(), Some("/tmp/x"));
     let chosen = monitor("-c 65 --linux 7");
     assert_eq!(chosen.dialect, Dialect::Linux);
+}
+
+#[test]
+fn n44_pgid_is_a_switch_whose_target_is_a_group() {
+    let on = |line: &str| parse(&words(line), Dialect::Windows, Linux);
+    for line in ["-pgid 77", "-pgid 77 /var/dumps", "-ma -pgid -t 77 x.core"] {
+        let Command::Monitor(monitor) = on(line).unwrap().command else {
+            panic!("{line}: no monitor");
+        };
+        assert_eq!(monitor.rule.target, policy::Target::Group(77), "{line}");
+    }
+    for (line, said) in [
+        (
+            "-pgid",
+            "-pgid: no target: give the number of a process group",
+        ),
+        (
+            "-pgid app",
+            "-pgid: `app` is not the number of a process group",
+        ),
+        ("-pgid 0", "-pgid: `0` is not the number of a process group"),
+    ] {
+        assert_eq!(on(line).unwrap_err().to_string(), said);
+    }
+}
+
+#[test]
+fn n45_a_signal_that_nobody_sees_is_refused_with_the_reason() {
+    for line in ["-sig 9 7", "-sig 10,SIGKILL 7"] {
+        let refused = parse(&words(line), Dialect::Linux, Linux).unwrap_err();
+        let said = refused.to_string();
+        assert!(said.contains("before it ends the process; -t"), "{said}");
+    }
 }

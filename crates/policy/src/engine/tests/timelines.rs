@@ -435,3 +435,37 @@ fn only_what_is_needed_is_sampled_and_attached_to() {
          1s failed 1 => rule 0 finished: it failed, 0 written",
     );
 }
+
+/// `-w` and `-pgid` of ProcDump for Linux.
+#[test]
+fn n44_a_rule_about_all_ends_with_those_that_it_found() {
+    // Each has its dumps, and the rule is over.
+    check(
+        "on all app, when memory > 1MiB, do mini dump, at most 1 time per process",
+        "0s found 7
+         0s found 8
+         1s 7 memory 2MiB => dump 1 of 7: mini (memory > 1MiB: 2.00MiB)
+         2s written 1
+         3s 8 memory 2MiB => dump 2 of 8: mini (memory > 1MiB: 2.00MiB)
+         4s written 2 => rule 0 finished: count reached, 2 written",
+    );
+    // One that ends without a dump is followed by another of its name.
+    check(
+        "on all app, when memory > 1MiB, do mini dump, at most 1 time per process",
+        "0s found 7
+         1s 7 exited
+         2s started 9
+         3s 9 memory 2MiB => dump 1 of 9: mini (memory > 1MiB: 2.00MiB)
+         4s written 1 => rule 0 finished: count reached, 1 written",
+    );
+    // One had its dump and ended, the other ends without.
+    check(
+        "on all app, when memory > 1MiB, do mini dump, at most 1 time per process",
+        "0s found 7
+         0s found 8
+         1s 7 memory 2MiB => dump 1 of 7: mini (memory > 1MiB: 2.00MiB)
+         2s written 1
+         3s 7 exited
+         4s 8 exited => rule 0 finished: count reached, 1 written",
+    );
+}

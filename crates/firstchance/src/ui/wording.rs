@@ -1,0 +1,169 @@
+//! The lines for people, in the words that a front end asks for: firstchance's own, or those of one of the two ProcDumps,
+//! in which scripts look for dumps.
+
+use super::console;
+use collector::Written;
+use policy::{Condition, Gauge, Level, Trigger};
+use snapshot::{DumpKind, ProcessKey};
+
+/// The wording of the lines for people.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Wording {
+    /// firstchance's own. The rules are shown first, as sentences.
+    #[default]
+    Sentences,
+    /// firstchance's own, without the rules: the caller has shown them.
+    Plain,
+    /// That of ProcDump for Windows.
+    ProcDump,
+    /// That of ProcDump for Linux.
+    ProcDumpForLinux,
+}
+
+/// How serious a line is; ProcDump for Linux writes it before the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Weight {
+    Debug,
+    Info,
+    Error,
+}
+
+impl Wording {
+    /// Whether it is that of one of the two ProcDumps.
+    pub(crate) fn is_of_procdump(self) -> bool {
+        matches!(self, Self::ProcDump | Self::ProcDumpForLinux)
+    }
+
+    /// A line with the time before it.
+    pub(crate) fn stamped(self, weight: Weight, text: &str) -> String {
+        let time = console::time(console::now());
+        let level = match weight {
+            Weight::Debug => "DEBUG",
+            Weight::Info => "INFO",
+            Weight::Error => "ERROR",
+        };
+        match self {
+            Self::ProcDumpForLinux => format!("[{time} - {level}]: {text}"),
+            _ => format!("[{time}] {text}"),
+        }
+    }
+
+    /// That a file was created for a dump. ProcDump for Linux does not say it.
+    pub(crate) fn initiated(self, number: u32, path: &str) -> Option<String> {
+        (self != Self::ProcDumpForLinux).then(|| format!("Dump {number} initiated: {path}"))
+    }
+
+    /// That a dump is being written, and how large it will be. ProcDump for Windows says it of large kinds alone, ProcDump
+    /// for Linux of none.
+    pub(crate) fn writing(self, number: u32, kind: DumpKind, bytes: u64) -> Option<String> {
+        let small = matches!(kind, DumpKind::Mini | DumpKind::Triage);
+        match self {
+            Self::ProcDumpForLinux => None,
+            Self::ProcDump if small => None,
+            Self::ProcDump => Some(format!(
+                "Dump {number} writing: Estimated dump file size is {} MB.",
+                megabytes(bytes)
+            )),
+            _ => Some(format!(
+                "Dump {number} writing: {} to write",
+                console::size(bytes)
+            )),
+        }
+    }
+
+    /// That a dump is complete. `path` is its place.
+    pub(crate) fn complete(self, written: &Written, path: &str) -> String {
+        let number = written.number;
+        let seconds = written.took.as_secs_f64();
+        match self {
+            // ProcDump for Linux counts from 0.
+            Self::ProcDumpForLinux => {
+                format!("Core dump {} generated: {path}", number.saturating_sub(1))
+            }
+            Self::ProcDump => format!(
+                "Dump {number} complete: {} MB written in {seconds:.1} seconds",
+                megabytes(written.bytes)
+            ),
+            _ => format!(
+                "Dump {number} complete: {} written in {seconds:.1} seconds ({})",
+                console::size(written.bytes),
+                pause(written)
+            ),
+        }
+    }
+
+    /// What set off a dump. `which` names the process in firstchance's own words, where that has to be said.
+    pub(crate) fn trigger(self, trigger: &Trigger, process: ProcessKey, which: &str) -> String {
+        match self {
+            Self::ProcDumpForLinux => format!(
+                "Trigger: {} on process ID: {process}",
+                short(trigger).unwrap_or_else(|| trigger.to_string())
+            ),
+            _ => format!("Trigger: {trigger}{which}"),
+        }
+    }
+
+    /// That a dump failed.
+    pub(crate) fn failed(self, number: u32, error: &platform::Error) -> String {
+        match self {
+            Self::ProcDumpForLinux => {
+                format!("Core dump {} failed: {error}", number.saturating_sub(1))
+            }
+            _ => format!("Dump {number} error: {error}"),
+        }
+    }
+
+    /// That processes are waited for.
+    pub(crate) fn waiting(self, target: &str) -> String {
+        match self {
+            Self::ProcDumpForLinux => {
+                let text = format!("Waiting for processes '{target}' to launch");
+                self.stamped(Weight::Info, &text)
+            }
+            _ => format!("Waiting for process named {target}..."),
+        }
+    }
+}
+
+/// How long the target stood for a dump.
+pub(super) fn pause(written: &Written) -> String {
+    match (written.record.pause_ms, &written.record.method[..]) {
+        (Some(ms), _) => format!("target paused {}", console::milliseconds(ms)),
+        (None, "clone") => "from a clone of the target".to_owned(),
+        (None, _) => "target not stopped".to_owned(),
+    }
+}
+
+/// Whole megabytes, at least one: the only unit that ProcDump has.
+fn megabytes(bytes: u64) -> u64 {
+    (bytes >> 20).max(1)
+}
+
+/// A trigger as ProcDump for Linux writes it; `None` if it has none of that kind.
+fn short(trigger: &Trigger) -> Option<String> {
+    match trigger {
+        Trigger::Manual => Some("Timer:0(s)".to_owned()),
+        Trigger::Every(period) => Some(format!("Timer:{}(s)", period.as_secs())),
+        Trigger::Signal { number, .. } => Some(format!("Signal:{number}")),
+        Trigger::Level { condition, values } => level(condition, *values.first()?),
+        _ => None,
+    }
+}
+
+fn level(condition: &Condition, value: f64) -> Option<String> {
+    let Condition::Holds { all, .. } = condition else {
+        return None;
+    };
+    let Some(Level::Compare { gauge, .. }) = all.first() else {
+        return None;
+    };
+    match gauge {
+        Gauge::Cpu | Gauge::CoreCpu => Some(format!("CPU usage:{value:.0}%")),
+        Gauge::Memory | Gauge::Rss | Gauge::RssAndSwap => {
+            Some(format!("Commit usage:{}MB", value as u64 >> 20))
+        }
+        Gauge::Threads => Some(format!("Thread count:{value}")),
+        Gauge::Handles => Some(format!("File descriptors:{value}")),
+        _ => None,
+    }
+}

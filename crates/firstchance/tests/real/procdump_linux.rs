@@ -1,0 +1,316 @@
+//! The Linux dialect of ProcDump's command line, as its scripts expect it, with real processes.
+
+use std::os::unix::{net::UnixDatagram, process::CommandExt};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::support::{
+    Child, Core, Firstchance, Program, Run, Victim, compile, file_in, files_in, folder,
+    proc_status, readelf, victim_exe, wait_until,
+};
+use crate::watching::is_monitored;
+
+/// Long for a command that ends, and short for one that never does.
+const SOON: Duration = Duration::from_secs(20);
+
+fn linux(line: &str) -> Firstchance {
+    let words: Vec<&str> = line.split_ascii_whitespace().collect();
+    let command = Firstchance::new(&["procdump", "--linux"]).args(&words);
+    command.deadline(SOON)
+}
+
+fn names_in(folder: &Path) -> Vec<String> {
+    let names = files_in(folder).into_iter().map(|path| {
+        let name = path.file_name().expect("a name");
+        name.to_string_lossy().into_owned()
+    });
+    names.collect()
+}
+
+/// A victim that leads a process group of its own.
+fn group_leader(args: &[&str]) -> Victim {
+    Victim::start_by(Command::new(victim_exe()).args(args).process_group(0))
+}
+
+/// A copy of the victim's program under another name.
+fn named(folder: &tempfile::TempDir, name: &str) -> PathBuf {
+    let program = file_in(folder, name);
+    std::fs::copy(victim_exe(), &program).expect("a copy");
+    program
+}
+
+#[test]
+fn n44_a_group_that_is_not_there_is_told_at_once() {
+    let run = linux("-pgid 4194303").run();
+    run.assert_code(3);
+    run.assert_says("no process is in the process group 4194303");
+}
+
+#[test]
+fn n44_a_group_ends_when_each_process_has_had_its_dumps() {
+    let dumps = folder();
+    let mut first = group_leader(&["idle"]);
+    let group = first.pid();
+    let mut second = Victim::start_by(
+        Command::new(victim_exe())
+            .arg("idle")
+            .process_group(group as i32),
+    );
+    for line in ["-n 1 -tc 1 -s 60 -pgid", "-pgid -o"] {
+        let run = linux(line)
+            .args(&[&group.to_string()])
+            .arg(dumps.path())
+            .run_well();
+        assert!(run.stdout.contains("Process Group:  "), "{run:#?}");
+        let names = names_in(dumps.path());
+        for pid in [first.pid(), second.pid()] {
+            let of_it = |name: &&String| name.ends_with(&format!(".{pid}"));
+            assert!(names.iter().any(|name| of_it(&name)), "{names:?}");
+        }
+    }
+    first.assert_alive();
+    second.assert_alive();
+}
+
+#[test]
+fn n44_a_group_that_dies_ends_the_watch() {
+    let dumps = folder();
+    let mut leader = group_leader(&["idle"]);
+    let running = linux("-m 100000 -pgid")
+        .args(&[&leader.pid_text()])
+        .arg(dumps.path())
+        .spawn();
+    wait_until("it watches", || is_monitored(running.pid()));
+    leader.kill();
+    let run = running.finish();
+    run.assert_code(5);
+    assert!(run.stdout.contains("The process has exited."), "{run:#?}");
+    assert!(files_in(dumps.path()).is_empty());
+}
+
+#[test]
+fn n45_a_dump_is_a_core_of_what_the_filter_says_whatever_its_name() {
+    let dumps = folder();
+    let victim = Victim::start(&["idle"]);
+    let filter = format!("/proc/{}/coredump_filter", victim.pid());
+    let take = |line: &str, name: &str| {
+        let file = file_in(&dumps, name);
+        linux(line)
+            .args(&[&victim.pid_text()])
+            .arg(&file)
+            .run_well();
+        file_in(&dumps, &format!("{name}.{}", victim.pid()))
+    };
+    let default = take("", "a.dmp");
+    assert!(readelf(&["-h"], &default).contains("CORE (Core file)"));
+    let main = Core::new(&default, victim_exe()).gdb(&["info shared", "bt"]);
+    assert!(main.contains("libc.so"), "{main}");
+    std::fs::write(&filter, "0x0").expect("the filter");
+    let nothing = take("", "b");
+    std::fs::write(&filter, "0x7f").expect("the filter");
+    let all = take("", "c");
+    let full = take("-ma", "d.dmp");
+    let size = |file: &Path| std::fs::metadata(file).expect("a dump").len();
+    assert!(size(&nothing) < size(&default), "nothing was asked for");
+    assert!(size(&default) < size(&all), "files were asked for, too");
+    assert!(size(&default) < size(&full));
+}
+
+#[test]
+fn n45_a_core_by_the_filter_is_as_large_as_gcores() {
+    let dumps = folder();
+    for mode in [&["idle"][..], &["leak", "4"]] {
+        let victim = Victim::start(mode);
+        let pid = victim.pid_text();
+        linux("")
+            .args(&[&pid])
+            .arg(file_in(&dumps, "ours"))
+            .run_well();
+        let gcore = Command::new("gcore")
+            .arg("-o")
+            .arg(file_in(&dumps, "gcores"))
+            .arg(&pid)
+            .output()
+            .expect("gcore");
+        assert!(gcore.status.success(), "{gcore:?}");
+        let size = |name: &str| {
+            let file = file_in(&dumps, &format!("{name}.{pid}"));
+            std::fs::metadata(file).expect("a dump").len()
+        };
+        // The tolerance of ProcDump for Linux's own tests.
+        let (ours, theirs) = (size("ours"), size("gcores"));
+        let difference = ours.abs_diff(theirs) * 100 / theirs;
+        assert!(difference <= 20, "{mode:?}: {ours} and {theirs} bytes");
+    }
+}
+
+#[test]
+fn n45_names_say_the_trigger_and_the_program_as_it_was_called() {
+    let place = folder();
+    let program = named(&place, "a-b.c d");
+    let victim = Victim::start_by(Command::new(&program).arg("idle"));
+    let pid = victim.pid();
+    for (line, word) in [
+        ("", "time"),
+        ("-n 2 -s 1", "time"),
+        ("-cl 100 -s 0", "cpu"),
+        ("-m 1 -s 0", "commit"),
+        ("-tc 1 -s 0", "thread"),
+        ("-fc 1 -s 0", "filedesc"),
+    ] {
+        let dumps = folder();
+        linux(line)
+            .args(&[&victim.pid_text()])
+            .arg(dumps.path())
+            .run_well();
+        for name in names_in(dumps.path()) {
+            let rest = name.strip_prefix(&format!("a_b_c_{word}_"));
+            let rest = rest.unwrap_or_else(|| panic!("{line}: {name}"));
+            assert!(rest.ends_with(&format!(".{pid}")), "{name}");
+        }
+    }
+}
+
+/// Whether a tracer sees the signals of a process.
+pub(crate) fn is_traced(pid: u32) -> bool {
+    proc_status(pid, "TracerPid").is_some_and(|tracer| tracer != "0")
+}
+
+static FAULTS: Program = Program::c("faults.c");
+
+#[test]
+fn n45_a_signal_that_is_a_fault_is_called_a_signal_and_with_e_an_exception() {
+    let program = compile(&FAULTS);
+    for (line, word, says) in [
+        ("-sig 11", "signal", "Trigger: Signal:11 on process ID: "),
+        ("-e", "exception", "Trigger: Exception: SIGSEGV"),
+    ] {
+        let dumps = folder();
+        let mut child = Child::start(&mut Command::new(&program));
+        child.lines_until("ready");
+        let running = linux(line)
+            .args(&[&child.pid().to_string()])
+            .arg(dumps.path())
+            .spawn();
+        wait_until("it is traced", || is_traced(child.pid()));
+        child.tell("");
+        let run = running.finish();
+        run.assert_code(0);
+        assert!(run.stdout.contains(says), "{run:#?}");
+        let name = names_in(dumps.path()).remove(0);
+        assert!(name.contains(&format!("_c_{word}_")), "{name}");
+    }
+}
+
+#[test]
+fn n45_an_existing_file_is_left_and_the_run_ends() {
+    let dumps = folder();
+    let victim = Victim::start(&["idle"]);
+    let file = file_in(&dumps, &format!("mine.{}", victim.pid()));
+    let take = |line: &str| -> Run {
+        let command = linux(line).args(&[&victim.pid_text()]);
+        command.arg(file_in(&dumps, "mine")).run()
+    };
+    std::fs::write(&file, "not to be lost").expect("a file");
+    let run = take("");
+    run.assert_code(6);
+    assert!(run.stdout.contains("already exists"), "{run:#?}");
+    assert!(run.stdout.contains(" - ERROR]: "), "{run:#?}");
+    assert_eq!(std::fs::read(&file).expect("the file"), b"not to be lost");
+    assert_eq!(files_in(dumps.path()), std::slice::from_ref(&file));
+    let run = take("-o");
+    run.assert_code(0);
+    assert!(run.stdout.contains("Core dump 0 generated: "), "{run:#?}");
+    assert!(readelf(&["-h"], &file).contains("CORE (Core file)"));
+}
+
+#[test]
+fn n45_the_lines_are_those_that_scripts_look_for() {
+    let dumps = folder();
+    let victim = Victim::start(&["idle"]);
+    let run = linux("-n 2 -s 1")
+        .args(&[&victim.pid_text()])
+        .current_dir(dumps.path())
+        .run_well();
+    let lines: Vec<&str> = run.stdout.lines().collect();
+    let with = |text: &str| lines.iter().filter(|line| line.contains(text)).count();
+    let pid = victim.pid();
+    let trigger = format!(" - INFO]: Trigger: Timer:1(s) on process ID: {pid}");
+    assert_eq!(with(&trigger), 2, "{run:#?}");
+    for number in [0, 1] {
+        let generated = format!(" - INFO]: Core dump {number} generated: ");
+        let line = lines.iter().find(|line| line.contains(&generated));
+        let (_, path) = line
+            .expect("a line")
+            .split_once("generated: ")
+            .expect("a path");
+        assert!(Path::new(path).is_absolute() && Path::new(path).is_file());
+    }
+    assert_eq!(with("initiated"), 0, "{run:#?}");
+}
+
+#[test]
+fn n45_w_ends_when_its_dumps_are_taken_and_with_each_it_goes_on() {
+    let place = folder();
+    let program = named(&place, "awaited");
+    let dumps = folder();
+    let running = linux("-n 1 -tc 1 -s 0 -w awaited")
+        .arg(dumps.path())
+        .spawn();
+    let running = running.until_it_says("Waiting for processes 'awaited' to launch");
+    wait_until("it waits", || is_monitored(running.pid()));
+    let first = Victim::start_by(Command::new(&program).arg("idle"));
+    let run = running.finish();
+    run.assert_code(0);
+    assert_eq!(names_in(dumps.path()).len(), 1, "{run:#?}");
+
+    let dumps = folder();
+    let running = linux("-n 1 -tc 1 -s 0 --each -w awaited")
+        .arg(dumps.path())
+        .spawn();
+    let running = running.until_it_says("Core dump 0 generated: ");
+    let second = Victim::start_by(Command::new(&program).arg("idle"));
+    let running = running.until_it_says(&format!(".{}", second.pid()));
+    running.signal(2);
+    running.finish().assert_code(7);
+    drop(first);
+}
+
+#[test]
+fn n45_log_writes_its_trace_where_it_is_told_to() {
+    let victim = Victim::start(&["idle"]);
+    let pid = victim.pid_text();
+    let dumps = folder();
+    let run = linux("-log stdout")
+        .args(&[&pid])
+        .arg(dumps.path())
+        .run_well();
+    let traced = run
+        .stdout
+        .lines()
+        .filter(|line| line.contains(" - DEBUG]: "));
+    assert!(traced.count() > 2, "{run:#?}");
+    let run = linux("-o").args(&[&pid]).arg(dumps.path()).run_well();
+    assert!(!run.stdout.contains("DEBUG"), "{run:#?}");
+    // In a view of the files in which the system's log is the test's own.
+    let door = file_in(&dumps, "door");
+    let run = |script: &str| {
+        let script = format!("mount -t tmpfs tmpfs /dev && {script} && exec \"$0\" \"$@\"");
+        let command = Firstchance::by(&["unshare", "-m", "sh", "-c", &script]);
+        let words = ["procdump", "--linux", "-o", "-log", "syslog", &pid];
+        command.args(&words).arg(dumps.path()).run_well()
+    };
+    let without = run("true");
+    let said = "-log has no effect: opening the system log";
+    assert!(without.stderr.contains(said), "{without:#?}");
+    let daemon = UnixDatagram::bind(&door).expect("a daemon's socket");
+    run(&format!("ln -s {} /dev/log", door.display()));
+    let mut line = [0; 4096];
+    let length = daemon.recv(&mut line).expect("a line");
+    let line = String::from_utf8_lossy(&line[..length]);
+    assert!(
+        line.starts_with("<15>procdump[") && line.contains(" - DEBUG]: "),
+        "{line}"
+    );
+}
