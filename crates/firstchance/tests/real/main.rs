@@ -31,6 +31,7 @@ mod postmortem;
 mod postmortem_access;
 mod postmortem_containers;
 mod postmortem_export;
+mod postmortem_install;
 mod postmortem_store;
 mod procdump;
 mod procdump_linux;

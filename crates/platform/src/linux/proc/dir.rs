@@ -2,7 +2,9 @@
 //! process that got the pid.
 
 use super::{
-    bounds, map_text, own_texts,
+    bounds,
+    from_start::FromStart,
+    map_text, own_texts,
     stat::{self, Stat},
 };
 use crate::{Error, ErrorKind, Result};
@@ -12,7 +14,7 @@ use std::{
     collections::BTreeMap,
     fs::File,
     io::{self, Read, Seek, SeekFrom, Write},
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -175,9 +177,7 @@ impl ProcDir {
     /// Opens a file of a living thread, or the kept one if the process is gone.
     pub(crate) fn open_living(&self, name: &str) -> io::Result<File> {
         if let Some(file) = self.kept(name) {
-            let mut file = file.try_clone()?;
-            file.seek(SeekFrom::Start(0))?;
-            return Ok(file);
+            return own_description(file);
         }
         Ok(openat(
             &self.living().dir,
@@ -218,10 +218,20 @@ impl ProcDir {
     }
 }
 
-fn read_from_start(mut file: &File, most: u64) -> io::Result<Vec<u8>> {
-    file.seek(SeekFrom::Start(0))?;
+/// Opens a file once more, so that who reads it minds no other reader. A file of a process that is gone cannot be opened:
+/// of those, one thread reads.
+fn own_description(file: &File) -> io::Result<File> {
+    let again = File::open(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    again.or_else(|_| {
+        let mut same = file.try_clone()?;
+        same.seek(SeekFrom::Start(0))?;
+        Ok(same)
+    })
+}
+
+fn read_from_start(file: &File, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    file.take(most).read_to_end(&mut bytes)?;
+    FromStart::of(file).take(most).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

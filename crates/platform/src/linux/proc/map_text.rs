@@ -1,12 +1,13 @@
 //! Reading `maps` (proc_pid_maps(5)): every mapping, but names only as long as all of them together have room. A process
 //! may have 65,530 mappings with names of 4 KiB each, which would be 256 MB of text.
 
+use super::from_start::FromStart;
 use crate::linux::sys::procmap::{ProcMapping, mapping_at, unnamed_mapping_at};
 use snapshot::maps::parse_line;
 use std::{
     collections::HashMap,
     fs::File,
-    io::{self, BufRead, BufReader, Write as _},
+    io::{self, BufRead, BufReader, Read as _, Write as _},
 };
 
 /// How many bytes the names take together, before further ones are cut.
@@ -53,10 +54,8 @@ pub(crate) fn by_queries(maps: &File) -> io::Result<Vec<u8>> {
 
 /// Returns the mapping that an address is in, without its name, from the lines of the file.
 pub(crate) fn mapping_in(maps: &File, address: u64) -> Option<ProcMapping> {
-    use std::io::{Read as _, Seek as _};
-    let mut file = maps;
-    file.rewind().ok()?;
-    let lines = BufReader::new(file.take(super::bounds::most("maps"))).split(b'\n');
+    let from_start = FromStart::of(maps);
+    let lines = BufReader::new(from_start.take(super::bounds::most("maps"))).split(b'\n');
     let mut regions = lines
         .map_while(Result::ok)
         .filter_map(|line| parse_line(&line));

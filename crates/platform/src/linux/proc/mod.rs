@@ -5,6 +5,7 @@
 
 pub(crate) mod bounds;
 mod dir;
+mod from_start;
 pub(crate) mod machine;
 pub(crate) mod map_text;
 pub(crate) mod mounts;

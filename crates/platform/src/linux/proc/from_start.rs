@@ -1,0 +1,24 @@
+//! Reading a file from its start, wherever others who have the same descriptor have read to: what is kept of a process is
+//! read by several threads.
+
+use std::{fs::File, io, os::unix::fs::FileExt};
+
+/// A file, and how far it was read.
+pub(super) struct FromStart<'f> {
+    file: &'f File,
+    at: u64,
+}
+
+impl io::Read for FromStart<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let got = self.file.read_at(buf, self.at)?;
+        self.at += got as u64;
+        Ok(got)
+    }
+}
+
+impl<'f> FromStart<'f> {
+    pub(super) fn of(file: &'f File) -> Self {
+        Self { file, at: 0 }
+    }
+}
