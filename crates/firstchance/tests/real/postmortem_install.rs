@@ -22,7 +22,7 @@ fn n39_a_file_of_others_is_neither_replaced_nor_removed() {
     let content = std::fs::read(&theirs).unwrap();
     std::fs::remove_file(&theirs).unwrap();
     refused
-        .assert_code(7)
+        .assert_code(4)
         .assert_says("is no copy of firstchance");
     assert_eq!(content, b"#!/bin/sh\n");
     enable(&[]).assert_code(0);

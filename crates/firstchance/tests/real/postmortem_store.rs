@@ -524,6 +524,7 @@ fn explain_prints_the_rules_that_the_settings_mean() {
         "--type",
         "plus",
         "--quit",
+        "--only-listed=no",
     ];
     let told = Firstchance::new(&enable).run_well();
     let sentence = "on each cmdline:\"*\", when unhandled exception, do plus dump; into";
