@@ -313,7 +313,18 @@ pub fn space_at(folder: &Path) -> io::Result<Space> {
 /// Opens a regular file for reading. Does not wait for a FIFO, and fails for a device. On Linux, what is looked at is
 /// copied, so that others who cut the file or write to it harm nobody.
 pub fn open_file(path: &Path) -> io::Result<FileBytes> {
-    os::open_file(path)
+    os::open_file(path, None)
+}
+
+/// As [`open_file`], for a path that comes from a process of this user, or from a dump of one: root opens nothing by it
+/// that the user may not read.
+pub fn open_file_of(path: &Path, user: Option<u32>) -> io::Result<FileBytes> {
+    os::open_file(path, user)
+}
+
+/// The user to whom a file belongs; `None` on Windows, or if it cannot be told.
+pub fn owner_of(path: &Path) -> Option<u32> {
+    os::owner_of(path)
 }
 
 /// The beginning of a regular file, read step by step. As careful as [`open_file`], and cheaper for

@@ -41,8 +41,8 @@ pub use crash_folder::{CrashFolder, crash_folder, make_crash_folder};
 pub use error::{Error, ErrorKind, Result};
 pub use failpoint::failpoint;
 pub use files::{
-    Existing, OutFile, OutStream, Output, Peek, Space, expect_writable, open_file, patch_file,
-    remove_left_over, space_at,
+    Existing, OutFile, OutStream, Output, Peek, Space, expect_writable, open_file, open_file_of,
+    owner_of, patch_file, remove_left_over, space_at,
 };
 pub use host::{
     Adopted, CrashNotice, Detail, FileIdentity, Finding, Health, Host, HostEvent, HostSink,

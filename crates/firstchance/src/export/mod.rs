@@ -5,6 +5,7 @@ mod archive;
 mod modules;
 mod readme;
 
+use crate::inspect::user_of;
 use archive::Archive;
 use modules::{LocalModule, Packed};
 use platform::Error;
@@ -38,7 +39,7 @@ pub(crate) fn export(dump: &Path, to: &Path) -> anyhow::Result<Exported> {
     let told = formats::read(file.clone())?;
     let name = dump.file_name().and_then(|name| name.to_str());
     let name = name.ok_or_else(|| anyhow::anyhow!("{} is no name for a dump", dump.display()))?;
-    let found = modules::find(&told.snapshot, &*told.memory);
+    let found = modules::find(&told.snapshot, &*told.memory, user_of(dump, &told));
     let packed: Vec<Packed> = found.iter().map(|found| found.packed.clone()).collect();
     let manifest = Manifest {
         dump: name,

@@ -40,8 +40,12 @@ pub(super) struct LocalModule {
 }
 
 /// Looks for each module of the dump once. Modules without a file (`[vdso]`) are in the dump
-/// itself.
-pub(super) fn find(snapshot: &Snapshot, memory: &dyn Memory) -> Vec<LocalModule> {
+/// itself. `user` is who has to be able to read what is packed.
+pub(super) fn find(
+    snapshot: &Snapshot,
+    memory: &dyn Memory,
+    user: Option<u32>,
+) -> Vec<LocalModule> {
     let mut names: BTreeMap<u64, Vec<String>> = BTreeMap::new();
     for (start, name) in image::loaded_names(snapshot, memory) {
         names.entry(start).or_default().push(name);
@@ -50,20 +54,20 @@ pub(super) fn find(snapshot: &Snapshot, memory: &dyn Memory) -> Vec<LocalModule>
     let modules = snapshot.modules.iter();
     modules
         .filter(|module| path_in_pack(&module.path).is_some() && seen.insert(&module.path))
-        .map(|module| look_for(module, names.get(&module.range.start)))
+        .map(|module| look_for(module, names.get(&module.range.start), user))
         .collect()
 }
 
-fn look_for(module: &Module, names: Option<&Vec<String>>) -> LocalModule {
+fn look_for(module: &Module, names: Option<&Vec<String>>, user: Option<u32>) -> LocalModule {
     let mut packed = Packed {
         path: module.path.clone(),
         build_id: build(module),
         ..Packed::default()
     };
-    match open(module) {
-        Ok((bytes, verified)) => {
+    match open(module, user) {
+        Ok(bytes) => {
             packed.file = path_in_pack(&module.path);
-            packed.verified = verified;
+            packed.verified = true;
             let others = names
                 .into_iter()
                 .flatten()
@@ -87,16 +91,18 @@ fn look_for(module: &Module, names: Option<&Vec<String>>) -> LocalModule {
     }
 }
 
-/// Opens the file of a module; also returns whether it is known to be the same build. The path
-/// comes from the target: a process in a container has other files under it, and a malicious one
-/// can name any file. So only a program or library is accepted, and none of another build.
-fn open(module: &Module) -> Result<(FileBytes, bool), String> {
-    let bytes = platform::open_file(Path::new(&module.path)).map_err(|e| e.to_string())?;
+/// Opens the file of a module. The path comes from the target: a process in a container has other files under it, and a
+/// malicious one can name any file. So only a program or library is accepted that is known to be the same build, and that
+/// the user of the dump may read.
+fn open(module: &Module, user: Option<u32>) -> Result<FileBytes, String> {
+    let path = Path::new(&module.path);
+    let bytes = platform::open_file_of(path, user).map_err(|e| e.to_string())?;
     let here = image::of_file((*bytes).as_ref());
     let here = here.ok_or("what is there now is no program or library")?;
     match is_same(module, &here) {
+        Some(true) => Ok(bytes),
         Some(false) => Err("another build is there now".to_owned()),
-        same => Ok((bytes, same.is_some())),
+        None => Err("nothing tells whether what is there now is the same build".to_owned()),
     }
 }
 

@@ -12,6 +12,7 @@ mod wire;
 mod tests;
 
 use open::Opened;
+pub(crate) use open::user_of;
 use page::Page;
 pub(crate) use sections::build;
 use std::io::{self, IsTerminal as _, Write as _};

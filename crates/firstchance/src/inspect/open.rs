@@ -46,15 +46,21 @@ impl Opened {
     /// Walks the stacks of all threads. Program and debug files of this machine are used if they
     /// are of the same build as those that were loaded.
     pub(super) fn walk(&self) -> Walked<'_> {
+        let user = self.user();
+        let image = |module: &Module| image(module, user);
         let files = Files {
             image: &image,
-            debug: &debug,
+            debug: &|wanted: &DebugFile| debug(wanted, user),
         };
         let snapshot = &self.dump.snapshot;
         let stacks = Stacks::new(snapshot, &*self.dump.memory, files);
         let threads = snapshot.threads.iter().map(|t| (t, stacks.of(t))).collect();
         let doubts = stacks.sources().filter_map(doubt).collect();
         Walked { threads, doubts }
+    }
+
+    fn user(&self) -> Option<u32> {
+        user_of(&self.path, &self.dump)
     }
 
     /// The printed name of the fault. It is computed if the dump's writer gave none.
@@ -87,18 +93,29 @@ impl Opened {
     }
 }
 
+/// The user whose paths a dump has: nothing is opened by them that this user may not read. It is the owner of the file,
+/// or where that is root, who took it, the user of whom the dump tells.
+pub(crate) fn user_of(path: &Path, dump: &Dump) -> Option<u32> {
+    let record = dump.record.as_deref().and_then(Record::parse);
+    let told = record.and_then(|record| record.user);
+    let told = told.unwrap_or(dump.snapshot.process.user.uid);
+    platform::owner_of(path).map(|owner| if owner == 0 { told } else { owner })
+}
+
 fn read(path: &Path) -> std::io::Result<FileBytes> {
     platform::open_file(path)
 }
 
-fn image(module: &Module) -> Option<FileBytes> {
+fn image(module: &Module, user: Option<u32>) -> Option<FileBytes> {
     // Only an absolute path: a relative one would be looked up in the current folder.
     let path = Path::new(&module.path);
-    path.is_absolute().then(|| read_logged(path)).flatten()
+    path.is_absolute()
+        .then(|| read_logged(path, user))
+        .flatten()
 }
 
-fn read_logged(path: &Path) -> Option<FileBytes> {
-    let bytes = read(path);
+fn read_logged(path: &Path, user: Option<u32>) -> Option<FileBytes> {
+    let bytes = platform::open_file_of(path, user);
     match &bytes {
         Ok(_) => log::debug!("opened {}", path.display()),
         Err(error) => log::debug!("not opened: {}: {error}", path.display()),
@@ -106,11 +123,11 @@ fn read_logged(path: &Path) -> Option<FileBytes> {
     bytes.ok()
 }
 
-fn debug(wanted: &DebugFile) -> Option<FileBytes> {
+fn debug(wanted: &DebugFile, user: Option<u32>) -> Option<FileBytes> {
     wanted
         .paths()
         .iter()
-        .find_map(|path| read_logged(Path::new(path)))
+        .find_map(|path| read_logged(Path::new(path), user))
 }
 
 /// A sentence about a module whose symbols or unwind tables may be missing, or of another build;

@@ -142,3 +142,71 @@ fn a_pack_is_private_and_replaces_nothing() {
     let zip = Firstchance::new(&["dumps", "export"]).arg(&dump);
     zip.args(&["-o", "x.zip"]).run().assert_code(2);
 }
+
+/// A user who was dumped puts links and devices where libraries were, for root to open them.
+#[test]
+fn n37_root_opens_and_packs_nothing_that_the_user_may_not_read() {
+    let machine = Postmortem::enabled(&[]);
+    let mine = machine.program.with_file_name("mine");
+    std::fs::create_dir(&mine).unwrap();
+    std::os::unix::fs::chown(&mine, Some(1000), Some(1000)).unwrap();
+    let (program, secret) = (
+        mine.join("program"),
+        machine.program.with_file_name("secret"),
+    );
+    std::fs::copy(&machine.program, &program).unwrap();
+    // The same build, which only root may read.
+    std::fs::copy(&machine.program, &secret).unwrap();
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    std::fs::set_permissions(&secret, private).unwrap();
+    machine.set(&program, &["--type", "mini"]);
+    let mut by_user = Command::new("setpriv");
+    by_user.args(["--reuid=1000", "--regid=1000", "--clear-groups"]);
+    by_user.arg(&program).arg("end=segv").status().unwrap();
+    let dump = machine.only_dump();
+    let packed = || {
+        let file = export(&machine, &dump);
+        let manifest = Unpacked::of(&file).read("manifest.json");
+        std::fs::remove_file(file).unwrap();
+        let modules = manifest["modules"].as_array().unwrap().clone();
+        let own = modules
+            .into_iter()
+            .find(|module| module["path"] == program.to_str().unwrap());
+        own.expect("the program")["file"].is_string()
+    };
+    assert!(packed(), "what the user may read is packed");
+    std::fs::remove_file(&program).unwrap();
+    std::os::unix::fs::symlink(&secret, &program).unwrap();
+    assert!(!packed(), "not what only root may read");
+    std::fs::remove_file(&program).unwrap();
+    let trace = machine.program.with_extension("trace");
+    for special in [&["mkfifo"][..], &["mknod", "-m", "666"]] {
+        let mut make = Command::new(special[0]);
+        make.args(&special[1..]).arg(&program);
+        let device: &[&str] = if special.len() > 1 {
+            &["c", "1", "3"]
+        } else {
+            &[]
+        };
+        assert!(make.args(device).status().unwrap().success());
+        assert!(!packed());
+        let strace = [
+            "strace",
+            "-fqqe",
+            "trace=open,openat",
+            "-o",
+            trace.to_str().unwrap(),
+        ];
+        Firstchance::by(&strace)
+            .args(&["inspect"])
+            .arg(&dump)
+            .run_well();
+        let calls = std::fs::read_to_string(&trace).unwrap();
+        let opened = calls
+            .lines()
+            .filter(|call| call.contains(program.to_str().unwrap()));
+        let opened: Vec<_> = opened.filter(|call| !call.contains("O_PATH")).collect();
+        assert_eq!(opened, [""; 0]);
+        std::fs::remove_file(&program).unwrap();
+    }
+}

@@ -5,7 +5,9 @@
 //! as long as its writer lives.
 
 use super::{
-    acl, space,
+    acl,
+    regular_files::{open_regular, open_regular_as},
+    space,
     sys::{lazy_file::LazyFile, page_cache},
 };
 use crate::{FileBytes, Trusted, failpoint, files::partial_name};
@@ -309,7 +311,7 @@ impl RawOutput {
 
 /// Opens the file that is behind a mapping of a process.
 pub(crate) fn open_mapped(pid: u32, region: &Region) -> Option<FileBytes> {
-    open_file(&mapped_path(pid, region)?).ok()
+    open_file(&mapped_path(pid, region)?, None).ok()
 }
 
 /// Returns a path by which the file behind a mapping can be opened: in `/proc/PID/map_files` if we
@@ -340,16 +342,24 @@ pub(super) fn device_number(device: rustix::fs::Dev) -> u64 {
     u64::from(rustix::fs::major(device)) << 32 | u64::from(rustix::fs::minor(device))
 }
 
-/// Opens a regular file; what is looked at is read.
-pub(crate) fn open_file(path: &Path) -> io::Result<FileBytes> {
-    let (file, found) = open_regular(path)?;
+/// Opens a regular file; what is looked at is read. `user` is who has to be able to read it, if we are root.
+pub(crate) fn open_file(path: &Path, user: Option<u32>) -> io::Result<FileBytes> {
+    let user = user.filter(|user| *user != 0 && rustix::process::geteuid().is_root());
+    let (file, found) = match user {
+        Some(user) => open_regular_as(path, user)?,
+        None => open_regular(path, OFlags::empty())?,
+    };
     Ok(Arc::new(LazyFile::new(file, found.st_size as usize)?))
 }
 
-/// Opens a file that must not be a link. The caller checks that it is a regular file.
+/// Opens a regular file that must not be a link.
 pub(crate) fn open_plain(path: &Path) -> io::Result<File> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    Ok(rustix::fs::open(path, flags | OFlags::NOCTTY, Mode::empty())?.into())
+    Ok(open_regular(path, OFlags::NOFOLLOW)?.0)
+}
+
+/// See [`crate::owner_of`].
+pub(crate) fn owner_of(path: &Path) -> Option<u32> {
+    Some(path.metadata().ok()?.uid())
 }
 
 /// The bytes that a file takes on the disk.
@@ -371,20 +381,9 @@ pub(crate) fn patch_file(path: &Path, patches: &[(u64, Vec<u8>)]) -> io::Result<
     file.set_modified(found.modified()?)
 }
 
-/// Opens a regular file for reading. Does not wait for a FIFO, and fails for a device.
-fn open_regular(path: &Path) -> io::Result<(File, rustix::fs::Stat)> {
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
-    let file: File = rustix::fs::open(path, flags, Mode::empty())?.into();
-    let found = fstat(&file)?;
-    if FileType::from_raw_mode(found.st_mode) != FileType::RegularFile {
-        return Err(io::Error::other("it is no regular file"));
-    }
-    Ok((file, found))
-}
-
 /// Reads a file that decides what we do. Returns it with whether everybody may write to it.
 pub(crate) fn read_trusted(path: &Path) -> io::Result<(Trusted, bool)> {
-    let (file, found) = open_regular(path)?;
+    let (file, found) = open_regular(path, OFlags::empty())?;
     let parent = path
         .parent()
         .filter(|parent| *parent != Path::new(""))

@@ -51,6 +51,7 @@ mod probe_patches;
 mod proc;
 mod register_store;
 pub(crate) mod registry;
+mod regular_files;
 mod rights;
 mod sample;
 mod shared_objects;
@@ -70,7 +71,7 @@ mod young;
 
 pub(crate) use doctor::doctor;
 pub(crate) use files::{
-    RawOutput, create_output, on_disk, open_file, open_plain, patch_file, read_trusted,
+    RawOutput, create_output, on_disk, open_file, open_plain, owner_of, patch_file, read_trusted,
     remove_left_over,
 };
 pub(crate) use image_files::ImageFiles;

@@ -44,7 +44,7 @@ impl ImageFiles {
         if !is_local(&module.path) {
             return None;
         }
-        let bytes = files::open_file(module.path.as_ref()).ok()?;
+        let bytes = files::open_file(module.path.as_ref(), None).ok()?;
         let memory = LiveMemory::new(self.process.clone());
         let file = stamp((*bytes).as_ref())?;
         let mut head = [0; 4096];

@@ -78,7 +78,7 @@ pub(crate) fn remove_left_over(
     }
     let content: FileBytes = match found.len() {
         0 => Arc::new(Vec::<u8>::new()),
-        _ => open_file(path)?,
+        _ => open_file(path, None)?,
     };
     if !left_over(content) {
         return Ok(false);
