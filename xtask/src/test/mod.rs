@@ -60,9 +60,8 @@ struct Stage {
 /// If a stage failed, or a tool is missing and cannot be installed.
 pub(crate) fn run(options: &Options) -> Result<()> {
     if options.list {
-        stages::STAGES
-            .iter()
-            .for_each(|stage| println!("{}", stage.name));
+        let all = stages::STAGES.iter().chain(stages::ON_DEMAND);
+        all.for_each(|stage| println!("{}", stage.name));
         return Ok(());
     }
     let mut done = Vec::new();
@@ -75,6 +74,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let wanted = stages::STAGES
         .iter()
         .filter(|stage| options.wants(stage.name));
+    let named = stages::ON_DEMAND
+        .iter()
+        .filter(|stage| options.only.iter().any(|only| only == stage.name));
+    let wanted = wanted.chain(named);
     done.extend(wanted.map(|stage| timed(stage.name, || (stage.run)(options))));
     print(&done);
     match done.iter().filter(|stage| stage.error.is_some()).count() {

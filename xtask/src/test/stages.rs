@@ -23,6 +23,12 @@ pub(super) const STAGES: &[Stage] = &[
     Stage { name: "test", run: test },
 ];
 
+/// Stages that run only where they are named.
+#[rustfmt::skip]
+pub(super) const ON_DEMAND: &[Stage] = &[
+    Stage { name: "attacks", run: attacks },
+];
+
 fn fmt(_: &Options) -> Result<()> {
     Cmd::cargo("fmt --all -- --check").run()
 }
@@ -73,6 +79,19 @@ fn test(options: &Options) -> Result<()> {
         .env("FIRSTCHANCE_SLOW_TESTS", "1")
         .env("FIRSTCHANCE_IN_DEBIAN13", debian13::runner())
         .run()
+}
+
+/// Attackers beside root's watch, dumps and crash handler, for five minutes.
+fn attacks(_: &Options) -> Result<()> {
+    Cmd::cargo(&format!(
+        "nextest run -p firstchance --no-fail-fast {FAILPOINTS}"
+    ))
+    .arg("-E")
+    .arg("binary(real) and (test(attackers_) or test(/n(20|3[1-9]|4[0-2])_/))")
+    .env("FIRSTCHANCE_ATTACK_SECONDS", "300")
+    .arg("--profile")
+    .arg("attacks")
+    .run()
 }
 
 fn doctest(_: &Options) -> Result<()> {
