@@ -276,14 +276,14 @@ impl Running {
 
     /// Waits until it ends. Returns its wait status, and the peak of its memory in bytes.
     fn wait4(&mut self) -> (i32, u64) {
-        let pid = self.pid() as i32;
+        let (pid, since) = (self.pid() as i32, Instant::now());
         loop {
             let mut status = 0;
             // SAFETY: a structure of integers, for which zeros are values.
             let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
             // SAFETY: both places live during the call.
             match unsafe { libc::wait4(pid, &raw mut status, libc::WNOHANG, &raw mut usage) } {
-                0 if self.started.elapsed() > self.deadline => self.give_up(),
+                0 if since.elapsed() > self.deadline => self.give_up(),
                 0 => std::thread::sleep(Duration::from_millis(1)),
                 _ => {
                     self.is_over = true;

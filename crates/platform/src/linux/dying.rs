@@ -163,10 +163,12 @@ fn keep_all(processor: usize, catcher: &Catcher, sink: &HostSink) {
     loop {
         let until = refused.iter().map(|(_, until)| *until).min();
         let caught = catcher.wait(until);
-        refused.retain(|(user, _)| {
+        refused.retain_mut(|(user, until)| {
             let is_refused = !has_time_left(*user, Instant::now());
-            if !is_refused {
-                catcher.allow(*user);
+            match is_refused {
+                // Looked at again later, and not at once: nothing else gets this processor meanwhile.
+                true => *until = (*until).max(Instant::now() + REFUSED),
+                false => catcher.allow(*user),
             }
             is_refused
         });
