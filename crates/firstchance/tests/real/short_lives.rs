@@ -15,7 +15,7 @@ fn rounds() -> usize {
 }
 
 /// Programs that keep all processors busy.
-fn load() -> Vec<Child> {
+pub(crate) fn load() -> Vec<Child> {
     let busy = || {
         let busy = Child::start(Command::new("sh").args(["-c", "echo ready; while :; do :; done"]));
         assert_eq!(busy.line(), "ready");
