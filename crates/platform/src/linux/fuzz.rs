@@ -1,7 +1,7 @@
 //! The parsers of `/proc` files, for fuzzing: a process can write much of its own choice into them,
 //! such as its name and the paths of what it maps.
 
-use super::proc::{machine, smaps, stat, status, values};
+use super::proc::{machine, mounts, smaps, stat, status, values};
 use snapshot::maps;
 
 /// Feeds every parser with the same bytes.
