@@ -51,7 +51,9 @@ impl Postmortem {
         let files = reachable_folder();
         let program = files.path().join(format!("pm-{}", std::process::id()));
         std::fs::copy(compile(&CRASHES), &program).expect("a copy of the program");
-        let before = std::fs::read(FILE).ok();
+        // Settings with our path are what a test has left that was killed.
+        let is_left = |text: &Vec<u8>| String::from_utf8_lossy(text).contains(PROGRAM);
+        let before = std::fs::read(FILE).ok().filter(|text| !is_left(text));
         let _ = std::fs::remove_file(FILE);
         let _ = std::fs::remove_file(LAST_GOOD);
         Postmortem {
