@@ -107,9 +107,9 @@ impl Crash {
 /// auxiliary vector tells them apart: it has addresses that differ from process to process. A process may put anything
 /// into it (`PR_SET_MM_MAP` in prctl(2)), so that the size of its words is what the kernel's core says.
 fn expect_same(target: &mut dyn Target, auxv: &[(u64, u64)], word: u64) -> Result<()> {
-    let files = target.facts()?.process.files;
-    let own = files.iter().find(|(name, _)| name == "auxv");
-    if own.is_some_and(|(_, bytes)| auxv::entries(bytes, word) == auxv) {
+    let process = target.facts()?.process;
+    let own = process.file("auxv");
+    if own.is_some_and(|bytes| auxv::entries(bytes, word) == auxv) {
         return Ok(());
     }
     let what = format!("process {} is another one by now", target.key());

@@ -78,7 +78,6 @@ impl Draft {
             kind: kind.to_string(),
             pid: facts.process.key.pid,
             process: facts.process.name.clone(),
-            user: Some(request.responsible(facts.process.user.uid)),
             inner_pid: facts.process.inner_pid,
             container: facts.process.container.clone(),
             image: container.image,

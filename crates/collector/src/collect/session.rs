@@ -238,6 +238,7 @@ impl Session<'_, '_> {
             };
             let number = self.request.number + at as u32;
             let mut draft = Draft::new(number, kind, format, sink, taken, self.request, facts);
+            draft.record.user = self.user;
             draft.warn_of_readers();
             (self.observer)(Step::Initiated {
                 number,

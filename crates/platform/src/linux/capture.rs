@@ -181,7 +181,7 @@ impl LinuxTarget {
     }
 
     /// Returns the memory to read from, and adds the pages that exist only in shared objects to the regions.
-    fn memory_of(
+    pub(super) fn memory_of(
         &self,
         memory: LiveMemory,
         regions: &mut [Region],

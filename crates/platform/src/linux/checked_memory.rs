@@ -11,30 +11,35 @@ use super::{
 };
 use rustix::param::page_size;
 use snapshot::Memory;
-use std::{fs::File, sync::OnceLock};
+use std::{
+    fs::File,
+    io::Read,
+    sync::{Arc, OnceLock},
+};
 
 /// Memory of which each page is looked at before it is read.
 pub(super) struct CheckedMemory {
     memory: LiveMemory,
     pagemap: File,
     maps: File,
-    mountinfo: Vec<u8>,
+    /// Read only where a page of a file is asked for: to put it together takes the kernel longer than to read a page.
+    mountinfo: Option<File>,
     /// Once they were asked for.
     quick: OnceLock<QuickDevices>,
 }
 
 impl CheckedMemory {
     /// Checks what is read of `memory`. Returns it as it is if we may not look at its pages.
-    pub(super) fn of(proc: &ProcDir, memory: LiveMemory) -> std::sync::Arc<dyn Memory> {
+    pub(super) fn of(proc: &ProcDir, memory: LiveMemory) -> Arc<dyn Memory> {
         let (pagemap, maps) = (proc.open_living("pagemap"), proc.open_living("maps"));
         let (Ok(pagemap), Ok(maps)) = (pagemap, maps) else {
-            return std::sync::Arc::new(memory);
+            return Arc::new(memory);
         };
-        std::sync::Arc::new(Self {
+        Arc::new(Self {
             memory,
             pagemap,
             maps,
-            mountinfo: proc.read_living("mountinfo").unwrap_or_default(),
+            mountinfo: proc.open_living("mountinfo").ok(),
             quick: OnceLock::new(),
         })
     }
@@ -44,18 +49,29 @@ impl CheckedMemory {
         pages::is_own(&self.pagemap, page, page_size() as u64) || self.is_of_quick_file(page)
     }
 
+    fn quick(&self) -> &QuickDevices {
+        self.quick.get_or_init(|| {
+            let mut text = Vec::new();
+            // Where it cannot be read, less is known to be quick.
+            let _ = self
+                .mountinfo
+                .as_ref()
+                .map(|mut file| file.read_to_end(&mut text));
+            QuickDevices::of(&text)
+        })
+    }
+
     fn is_of_quick_file(&self, page: u64) -> bool {
         let mapping = match unnamed_mapping_at(&self.maps, page) {
             Ok(mapping) => mapping.filter(|mapping| mapping.start <= page),
             // Before Linux 6.11.
             Err(_) => map_text::mapping_in(&self.maps, page),
         };
-        let quick = || QuickDevices::of(&self.mountinfo);
         let is_there = pages::exists(&self.pagemap, page, page_size() as u64);
         mapping.is_some_and(|mapping| {
             let (major, minor) = mapping.device;
             let device = u64::from(major) << 32 | u64::from(minor);
-            mapping.inode != 0 && self.quick.get_or_init(quick).may_read(device, is_there)
+            mapping.inode != 0 && self.quick().may_read(device, is_there)
         })
     }
 }

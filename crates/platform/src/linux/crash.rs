@@ -10,9 +10,7 @@ use super::{
     checked_memory::CheckedMemory,
     memory::LiveMemory,
     postmortem::RawCrashed,
-    probe_patches,
     proc::status,
-    shared_objects::{self, WithObjects},
     target::{LinuxTarget, wall_now},
     threads::describe,
 };
@@ -20,7 +18,7 @@ use crate::{
     Adopted, Capture, CaptureOptions, Crashed, Error, ErrorKind, Facts, MappedFiles, Method,
     Result, Target, capture::Held,
 };
-use snapshot::{Exception, Guarded, Memory, NoMemory, ProcessKey, Region, Thread, Warning};
+use snapshot::{Exception, Memory, NoMemory, ProcessKey, Region, Thread, Warning};
 use std::{collections::HashMap, sync::Arc};
 
 /// Opens a process that the kernel holds. `threads` are those of the kernel's core, the one that
@@ -142,13 +140,9 @@ impl CrashTarget {
     ) -> Result<Arc<dyn Memory>> {
         let mem = self.live.proc.open_living("mem");
         let mem = mem.map_err(|e| Error::of_process("opening the memory", self.key(), &e))?;
-        let memory = LiveMemory::of_file(mem);
-        let patches = probe_patches::find(self.key().pid, regions, &memory);
-        let memory = Arc::new(WithObjects {
-            memory: memory.patched(patches),
-            pages: shared_objects::find(&self.live.proc, regions, warnings),
-        });
-        Ok(Arc::new(Guarded::new(memory, regions)))
+        Ok(self
+            .live
+            .memory_of(LiveMemory::of_file(mem), regions, warnings))
     }
 }
 

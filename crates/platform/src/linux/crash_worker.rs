@@ -1,19 +1,21 @@
 //! The process that handles a crash, and what remains if it dies: it is watched by the one that the kernel started, which
 //! does nothing else and needs little memory.
 
+use super::sys::wake;
 use crate::WorkerEnd;
 use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
     fs::MemfdFlags,
-    io::Errno,
     process::{Pid, PidfdFlags, pidfd_open},
 };
 use std::{
     fs::File,
     io::{self, Seek, Write},
-    os::unix::process::{CommandExt, ExitStatusExt},
+    os::{
+        fd::AsFd,
+        unix::process::{CommandExt, ExitStatusExt},
+    },
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// The most of the kernel's core that is kept for the case that the worker dies, in bytes. The notes of some hundred
@@ -42,8 +44,8 @@ impl CrashWorker {
 
     /// See [`crate::CrashWorker::wait`].
     pub(crate) fn wait(&mut self, limit: Duration) -> io::Result<WorkerEnd> {
-        let pid = Pid::from_child(&self.child);
-        if !has_ended(pid, limit)? {
+        let process = pidfd_open(Pid::from_child(&self.child), PidfdFlags::empty())?;
+        if !wake::wait_for(process.as_fd(), limit)? {
             self.child.kill()?;
             return Ok(WorkerEnd::Hung);
         }
@@ -59,20 +61,6 @@ impl CrashWorker {
         let len = self.taken.metadata().ok()?.len();
         self.taken.rewind().ok()?;
         (len <= MOST).then_some(self.taken)
-    }
-}
-
-/// Waits until the process has ended; returns false if it has not in time.
-fn has_ended(pid: Pid, limit: Duration) -> io::Result<bool> {
-    let process = pidfd_open(pid, PidfdFlags::empty())?;
-    let end = Instant::now() + limit;
-    loop {
-        let left = end.saturating_duration_since(Instant::now());
-        let left = Timespec::try_from(left).unwrap_or_default();
-        match poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&left)) {
-            Err(Errno::INTR) => {}
-            found => return Ok(found? > 0),
-        }
     }
 }
 

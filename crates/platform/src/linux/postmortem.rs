@@ -3,7 +3,7 @@
 
 use super::{
     proc::{ProcDir, machine, status},
-    sys::handler,
+    sys::{handler, wake},
 };
 use crate::{CoreHandler, Error, ErrorKind, Result};
 use rustix::{
@@ -266,17 +266,7 @@ pub(crate) fn read_input(buf: &mut [u8]) -> io::Result<usize> {
 
 /// Waits until standard input can be read or has ended; returns false if that did not happen in time.
 pub(crate) fn wait_for_input(limit: Duration) -> bool {
-    let input = io::stdin();
-    let mut descriptors = [PollFd::new(&input, PollFlags::IN)];
-    let end = Instant::now() + limit;
-    loop {
-        let left = end.saturating_duration_since(Instant::now());
-        let left = Timespec::try_from(left).unwrap_or_default();
-        match poll(&mut descriptors, Some(&left)) {
-            Err(Errno::INTR) => {}
-            found => return found.is_ok_and(|count| count > 0),
-        }
-    }
+    wake::wait_for(io::stdin().as_fd(), limit).unwrap_or(false)
 }
 
 /// Moves the input to `/dev/null` by splice(2), which copies nothing to us.

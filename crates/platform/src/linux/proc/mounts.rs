@@ -6,7 +6,7 @@
 //! are.
 
 use super::read_file;
-use std::{collections::HashSet, fs::File, os::unix::fs::MetadataExt};
+use std::{collections::HashSet, fs::File, os::unix::fs::MetadataExt, sync::OnceLock};
 
 /// The file systems that need a server, by the beginnings of their kinds.
 const REMOTE: [&str; 10] = [
@@ -33,12 +33,11 @@ impl QuickDevices {
     pub(crate) fn of(mountinfo: &[u8]) -> Self {
         let own = read_file(rustix::fs::CWD, "/proc/self/mountinfo").unwrap_or_default();
         let (theirs, ours) = (devices(mountinfo), devices(&own));
-        let is_disk = |kind: &str| DISKS.contains(&kind);
         let mut found = Self::default();
         for (device, kind) in theirs.iter().chain(&ours) {
             match kind.as_str() {
                 "tmpfs" | "ramfs" => drop(found.memory.insert(*device)),
-                kind if is_disk(kind) => drop(found.disks.insert(*device)),
+                kind if DISKS.contains(&kind) => drop(found.disks.insert(*device)),
                 _ => {}
             }
         }
@@ -69,8 +68,13 @@ pub(crate) fn remote_devices(mountinfo: &[u8]) -> Vec<u64> {
         .collect()
 }
 
-/// The device of files without a name (memfd_create(2)), which is mounted nowhere.
+/// The device of files without a name (memfd_create(2)), which is mounted nowhere. It is always the same.
 fn memfds() -> Option<u64> {
+    static DEVICE: OnceLock<Option<u64>> = OnceLock::new();
+    *DEVICE.get_or_init(device_of_memfd)
+}
+
+fn device_of_memfd() -> Option<u64> {
     let flags = rustix::fs::MemfdFlags::CLOEXEC;
     let file: File = rustix::fs::memfd_create(c"device", flags).ok()?.into();
     let device = file.metadata().ok()?.dev();

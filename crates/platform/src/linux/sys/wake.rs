@@ -1,11 +1,14 @@
 //! Waking a thread that waits in poll(2), by an eventfd(2): its counter remembers wakes that came
 //! while nobody waited.
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::{
+    event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll},
+    io::Errno,
+};
 use std::{
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// A descriptor that can be read as soon as somebody has called [`Wake::wake`].
@@ -38,6 +41,23 @@ impl Wake {
 impl AsFd for Wake {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
+    }
+}
+
+/// Waits until the descriptor can be read or has ended; returns false if that did not happen within `limit`.
+///
+/// # Errors
+/// If it cannot be waited for.
+pub(crate) fn wait_for(descriptor: BorrowedFd<'_>, limit: Duration) -> io::Result<bool> {
+    let end = Instant::now() + limit;
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        let left = Timespec::try_from(left).unwrap_or_default();
+        let mut one = [PollFd::from_borrowed_fd(descriptor, PollFlags::IN)];
+        match poll(&mut one, Some(&left)) {
+            Err(Errno::INTR) => {}
+            found => return Ok(found? > 0),
+        }
     }
 }
 
