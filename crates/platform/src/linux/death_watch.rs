@@ -75,12 +75,8 @@ impl DeathWatch {
     /// # Errors
     /// If there is no room for another process.
     pub(crate) fn begin(&self, proc: &ProcDir) -> io::Result<bool> {
-        if !self.is_of(proc) {
-            return Ok(false);
-        }
-        self.deaths.begin()?;
-        // From here on the kernel itself forgets it when it executes another program.
-        Ok(self.is_of(proc))
+        // Only the kernel can tell for sure: one that is dying has lost its vector.
+        Ok(self.is_of(proc) && self.deaths.begin()?)
     }
 
     /// Keeps the address space of a process whose death has been reported already. This is what cannot be done later:

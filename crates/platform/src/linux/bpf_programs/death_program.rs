@@ -130,11 +130,12 @@ pub(super) fn program(ring: &OwnedFd, pids: &Pids, holds: &DeathHolds) -> Code {
 
 /// Writes the program for `sched_process_exec`: what was kept of a process is not of the program that it runs now. It is
 /// as one that nobody waits for, until it is kept again.
-pub(super) fn program_at_exec(pids: &Pids) -> Code {
+pub(super) fn program_at_exec(unchanged: &Pids, pids: &Pids) -> Code {
     let mut code = Code::default();
     code.call(Helper::PidTgid);
     code.shift_right(0, 32);
     code.store(FRAME, WORD, 0);
+    unchanged.take_out(&mut code, WORD);
     pids.take_out(&mut code, WORD);
     code.leave();
     code

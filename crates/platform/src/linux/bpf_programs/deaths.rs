@@ -69,6 +69,8 @@ struct Hub {
     /// Held by whoever takes reports out of the ring.
     reader: Mutex<()>,
     pids: Pids,
+    /// Those that are being kept, and have executed no other program since that began.
+    unchanged: Pids,
     holds: DeathHolds,
     catching: Mutex<Option<Catching>>,
     mailboxes: Mutex<HashMap<u32, Vec<Arc<Mailbox>>>>,
@@ -147,13 +149,15 @@ impl Catcher {
 }
 
 impl Deaths {
-    /// Prepares the reports of deaths in the process; see [`Deaths::begin`].
+    /// Prepares the reports of deaths in the process, before anything of it is kept; see [`Deaths::begin`].
     ///
     /// # Errors
     /// If the kernel does not take the program, as without root.
     pub(crate) fn of(pid: u32) -> io::Result<Self> {
         super::expect_pids_of_the_machine()?;
-        Self::at(Hub::get()?, pid)
+        let deaths = Self::at(Hub::get()?, pid)?;
+        deaths.hub.unchanged.add(pid)?;
+        Ok(deaths)
     }
 
     fn at(hub: &'static Hub, pid: u32) -> io::Result<Self> {
@@ -167,12 +171,14 @@ impl Deaths {
     }
 
     /// Has deaths be reported from now on, without holding a thread: its address space is kept. Before this, its death
-    /// is like that of a process that nobody waits for.
+    /// is like that of a process that nobody waits for. Returns false if it has executed another program since
+    /// [`Deaths::of`]; when it does from now on, it is not waited for any more.
     ///
     /// # Errors
     /// If there is no room for another process.
-    pub(crate) fn begin(&self) -> io::Result<()> {
-        self.hub.pids.add(self.pid)
+    pub(crate) fn begin(&self) -> io::Result<bool> {
+        self.hub.pids.add(self.pid)?;
+        Ok(self.hub.unchanged.take(self.pid))
     }
 
     /// Returns the next report, if there is one.
@@ -202,6 +208,7 @@ impl Drop for Deaths {
         of_process.retain(|mailbox| !Arc::ptr_eq(mailbox, &self.mailbox));
         if of_process.is_empty() {
             mailboxes.remove(&self.pid);
+            self.hub.unchanged.remove(self.pid);
             self.hub.pids.remove(self.pid);
         }
     }
@@ -237,15 +244,17 @@ impl Hub {
     }
 
     fn new() -> io::Result<Self> {
-        let (ring, pids, holds) = (Ring::new()?, Pids::new()?, DeathHolds::new()?);
+        let (ring, holds) = (Ring::new()?, DeathHolds::new()?);
+        let (pids, unchanged) = (Pids::new()?, Pids::new()?);
         let program = death_program::program(&ring.map, &pids, &holds);
-        let at_exec = death_program::program_at_exec(&pids);
+        let at_exec = death_program::program_at_exec(&unchanged, &pids);
         let load = |code: &Code| bpf::load(ProgramType::RawTracepoint, code.words());
         let (program, at_exec) = (load(&program)?, load(&at_exec)?);
         Ok(Self {
             ring,
             reader: Mutex::default(),
             pids,
+            unchanged,
             holds,
             catching: Mutex::default(),
             mailboxes: Mutex::default(),

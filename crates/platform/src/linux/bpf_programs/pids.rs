@@ -61,6 +61,11 @@ impl Pids {
         let _ = bpf::remove(&self.0, pid.into());
     }
 
+    /// Removes a process; returns whether it was there.
+    pub(super) fn take(&self, pid: u32) -> bool {
+        bpf::remove(&self.0, pid.into()).is_ok()
+    }
+
     /// Has processes that are not in the table be reported on too, as far as the program does that.
     pub(super) fn add_all(&self) -> io::Result<()> {
         self.add(ALL)
