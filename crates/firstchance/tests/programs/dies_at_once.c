@@ -1,6 +1,7 @@
 // Forks a child at each line of its input, which dies of a fault before anybody can have looked at it.
 //
 //   dies_at_once THREADS    the child has so many threads more
+//   dies_at_once vforks     as with no threads, but the child has our memory, and stands on our stack
 //   dies_at_once aborts     dies itself, of abort(), at once
 //   dies_at_once executes MICROSECONDS    executes `dies_at_once faults` after this time
 //   dies_at_once faults     dies itself, of a fault, at once
@@ -61,11 +62,12 @@ int main(int count, char **arguments) {
         usleep(atoi(arguments[2]));
         execl("/proc/self/exe", arguments[0], "faults", NULL);
     }
+    int vforks = count > 1 && !strcmp(arguments[1], "vforks");
     char line[16];
     printf("ready\n");
     fflush(stdout);
     for (int number = 1; fgets(line, sizeof line, stdin); number++) {
-        if (fork() == 0) {
+        if ((vforks ? vfork() : fork()) == 0) {
             dies_in_child(atoi(arguments[1]), number);
             _exit(0);
         }

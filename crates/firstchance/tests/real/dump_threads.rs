@@ -59,6 +59,7 @@ fn b10_a_parent_that_waits_in_vfork_is_dumped_all_the_same() {
     victim.wait_for_letter('D');
     let dumped = Dumped::full(victim.pid());
     dumped.run.assert_says("could not be stopped");
+    dumped.run.assert_says("shares its memory and ran on");
     assert!(
         dumped.run.took < Duration::from_secs(20),
         "{:#?}",

@@ -73,6 +73,21 @@ fn n23_children_that_die_at_once_are_dumped_on_a_loaded_machine_with_all_their_t
     assert_each_child_is_dumped(20);
 }
 
+/// The parent of a child of vfork goes on, on the stack that both have, as soon as the child has died.
+#[test]
+fn n23_a_dump_of_a_vfork_child_says_that_its_parent_ran_on() {
+    let folder = folder();
+    let mut parent = Child::that_crashes(&compile(&DIES), &["vforks"]);
+    assert_eq!(parent.line(), "ready");
+    let running = watch_children(&parent, 1, folder.path());
+    parent.tell("");
+    assert_eq!(parent.line(), "ended");
+    let run = running.finish();
+    let dumps = run.events("dump");
+    let said = format!("process {} shares its memory and ran on", parent.pid());
+    assert!(dumps[0]["warnings"].to_string().contains(&said), "{run:#?}");
+}
+
 /// The first process of a pid namespace does not die of a signal that it has no handler for: no dump says that it did.
 #[test]
 fn n23_a_process_that_does_not_die_of_its_fault_is_not_caught() {

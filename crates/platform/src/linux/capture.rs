@@ -14,6 +14,7 @@ use super::{
         smaps::{self, SpecialFlags},
     },
     shared_objects::{self, WithObjects},
+    sharers,
     stop::{Threads, executed},
     stopped_threads::StoppedThreads,
     target::{LinuxTarget, wall_now},
@@ -42,6 +43,8 @@ pub(super) struct Before {
     threads: HashMap<i32, Thread>,
     /// Facts about the machine.
     system: System,
+    /// A warning of those who run in the same address space.
+    sharers: Option<Warning>,
 }
 
 impl Before {
@@ -63,6 +66,7 @@ impl Before {
             quick: QuickDevices::of(&mountinfo),
             threads: HashMap::new(),
             system: machine::system(),
+            sharers: sharers::warning(proc),
         }
     }
 }
@@ -214,6 +218,7 @@ impl LinuxTarget {
             ));
         }
         warnings.extend(too_many(&regions));
+        warnings.extend(before.sharers.clone());
         self.complete(&mut regions, before, &threads)
             .map_err(failed)?;
         let mut system = before.system.clone();

@@ -9,10 +9,11 @@ use super::{
     bpf_programs::{Death, Deaths},
     facts, last_maps, pages,
     proc::{ProcDir, smaps, stat::KILLED},
+    sharers,
     sys::{ptrace::SignalInfo, userfault::Pin, wake},
 };
 use rustix::param::page_size;
-use snapshot::{Thread, ThreadState, auxv};
+use snapshot::{Thread, ThreadState, Warning, auxv};
 use std::{
     fs::File,
     io::{self, BufReader},
@@ -45,6 +46,8 @@ pub(crate) struct DeathWatch {
     copied: Instant,
     /// The mappings, as long as the address space is kept.
     maps: File,
+    /// A warning of those who ran in the same address space when it was kept.
+    pub(crate) sharers: Option<Warning>,
     /// At the death: how old the copy of the mappings is, if they could not be read then.
     pub(crate) maps_are_older: Option<Duration>,
     _pin: Pin,
@@ -111,6 +114,7 @@ impl DeathWatch {
             at_death: false,
             copied: Instant::now(),
             maps: proc.open_living("maps")?,
+            sharers: sharers::warning(proc),
             maps_are_older: None,
             _pin: Pin::new(proc.open_living("mem")?, readable_address(proc, &program)?)?,
             program,

@@ -55,6 +55,7 @@ mod regular_files;
 mod rights;
 mod sample;
 mod shared_objects;
+mod sharers;
 mod space;
 mod stop;
 mod stopped_threads;

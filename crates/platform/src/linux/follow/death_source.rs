@@ -85,7 +85,9 @@ impl DeathSource {
         };
         let watch = self.watch.as_ref();
         let age = watch.and_then(|watch| watch.maps_are_older);
-        [Some(died), age.map(older)].into_iter().flatten().collect()
+        let sharers = watch.and_then(|watch| watch.sharers.clone());
+        let all = [Some(died), age.map(older), sharers];
+        all.into_iter().flatten().collect()
     }
 
     /// Keeps the address space of the program that the process runs now.

@@ -5,6 +5,7 @@ mod btf;
 pub(crate) mod child_signals;
 pub(crate) mod clock;
 pub(crate) mod handler;
+pub(crate) mod kcmp;
 pub(crate) mod launch;
 pub(crate) mod lazy_file;
 mod lent_terminal;
