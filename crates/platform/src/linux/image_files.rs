@@ -43,6 +43,12 @@ impl ImageFiles {
         super::files::mapped_path(self.pid, self.region(module)?)
     }
 
+    /// Returns whether a module is mapped, at its place.
+    pub(crate) fn has(&self, module: &Module) -> bool {
+        self.mapped_at(module)
+            .is_some_and(|region| region.name == module.path)
+    }
+
     /// See [`crate::ImageFiles::identity`]. The time of the last change of the inode tells also of content that was
     /// written through a mapping and of a time that was set back.
     pub(crate) fn identity(&self, module: &Module) -> Option<FileIdentity> {
@@ -59,10 +65,14 @@ impl ImageFiles {
 
     /// Returns the first mapping of a module, unless reading its file could hang.
     fn region(&self, module: &Module) -> Option<&Region> {
+        let region = self.mapped_at(module)?;
+        (region.inode != 0 && self.quick.may_open(region.device)).then_some(region)
+    }
+
+    fn mapped_at(&self, module: &Module) -> Option<&Region> {
         let start = module.range.start;
         let regions = &self.regions;
         let at = regions.binary_search_by_key(&start, |region| region.range.start);
-        let region = &regions[at.ok()?];
-        (region.inode != 0 && self.quick.may_open(region.device)).then_some(region)
+        Some(&regions[at.ok()?])
     }
 }

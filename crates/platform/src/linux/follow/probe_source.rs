@@ -6,8 +6,9 @@ use super::{
     source::{Source, Wanted},
 };
 use crate::{
-    ArmedPlace, ImageFiles, Result,
+    ArmedPlace, Result,
     linux::{
+        ImageFiles,
         bpf_programs::{Report, ThreadHolds},
         proc::ProcDir,
         sys::priority,
@@ -78,7 +79,8 @@ impl ProbeSource {
                 Ok(()) => drop(self.armed.insert(place.number)),
                 // The process has ended: each further place would cost the kernel as much, in vain.
                 Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return,
-                Err(_) if ImageFiles::of(key).is_none() => return,
+                // It is ending, or runs another program by now, which is looked at when it is heard of.
+                Err(_) if !ImageFiles::of(key).is_some_and(|now| now.has(&place.module)) => return,
                 Err(error) => wanted.notices.push(not_armed(place, &error)),
             }
         }
