@@ -2,7 +2,10 @@
 //! of Linux hold a copy of it.
 
 use crate::{FileKey, Protection, Range, Region, RegionKind};
-use std::collections::HashSet;
+use std::{
+    collections::HashSet,
+    io::{self, Write as _},
+};
 
 /// The regions of a `maps` file, ascending, and the number of lines that could not be read.
 pub fn parse(text: &[u8]) -> (Vec<Region>, usize) {
@@ -13,7 +16,8 @@ pub fn parse(text: &[u8]) -> (Vec<Region>, usize) {
         bad += usize::from(region.is_none());
         region
     };
-    let mut regions: Vec<Region> = lines.filter_map(read).collect();
+    let mut regions = Vec::with_capacity(lines.clone().count());
+    regions.extend(lines.filter_map(read));
     regions.sort_unstable_by_key(|region| region.range);
     classify(&mut regions);
     (regions, bad)
@@ -47,6 +51,47 @@ pub fn parse_line(line: &[u8]) -> Option<Region> {
         name,
         ..Region::default()
     })
+}
+
+/// The text of regions, as the kernel would write it.
+pub fn to_text(regions: &[Region]) -> Vec<u8> {
+    let mut text = Vec::new();
+    for region in regions {
+        // A vector can always be written to.
+        let _ = put_line(&mut text, region);
+    }
+    text
+}
+
+/// The column in which the kernel begins names.
+const NAMES: usize = 73;
+
+fn put_line(text: &mut Vec<u8>, region: &Region) -> io::Result<()> {
+    let letter = |is_so: bool, letter: char| if is_so { letter } else { '-' };
+    let Range { start, end } = region.range;
+    let Protection {
+        read,
+        write,
+        execute,
+    } = region.protection;
+    let (r, w, x) = (letter(read, 'r'), letter(write, 'w'), letter(execute, 'x'));
+    let s = if region.shared { 's' } else { 'p' };
+    let (major, minor) = (region.device >> 32, region.device as u32);
+    let (offset, inode) = (region.offset, region.inode);
+    let begin = text.len();
+    write!(
+        text,
+        "{start:08x}-{end:08x} {r}{w}{x}{s} {offset:08x} {major:02x}:{minor:02x} {inode} "
+    )?;
+    if !region.name.is_empty() {
+        text.resize(text.len().max(begin + NAMES), b' ');
+        text.extend(region.name.replace('\n', "\\012").bytes());
+        if region.deleted {
+            text.extend(b" (deleted)");
+        }
+    }
+    text.push(b'\n');
+    Ok(())
 }
 
 /// A region's name, and whether its file is deleted. The kernel writes a newline in a name as
@@ -98,6 +143,18 @@ nonsense
 7fffffffe000-7ffffffff000 --xp 00000000 00:00 0                          [uprobes]
 ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsyscall]
 ";
+
+    #[test]
+    fn the_text_of_regions_is_that_of_the_kernel() {
+        let lines = MAPS.split_inclusive(|&byte| byte == b'\n');
+        let lines = lines.filter(|line| !line.starts_with(b"nonsense"));
+        let text = lines.collect::<Vec<_>>().concat();
+        let own = to_text(&parse(MAPS).0);
+        assert_eq!(
+            own.escape_ascii().to_string(),
+            text.escape_ascii().to_string()
+        );
+    }
 
     #[test]
     fn c10_names_with_spaces_newlines_and_deleted_marks() {

@@ -4,6 +4,7 @@
 //! It runs for some seconds among the other tests, and for the minutes of `cargo xtask test --only attacks`.
 
 use std::{
+    os::unix::fs::PermissionsExt as _,
     path::Path,
     process::{Command, Stdio},
     sync::{
@@ -22,7 +23,7 @@ use crate::support::{
 const MALLORY: [&str; 4] = ["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups"];
 const ALICE: [&str; 4] = ["setpriv", "--reuid=1001", "--regid=1001", "--clear-groups"];
 
-/// The most memory that a process of firstchance takes, in kB. (Sixty thousand mappings take more, and are not here.)
+/// The most memory that a process of firstchance takes, in kB.
 const MOST_MEMORY: u64 = 64 << 10;
 /// How long the crash of another user may take, under attack and on a loaded machine.
 const LONGEST: Duration = Duration::from_secs(20);
@@ -78,7 +79,7 @@ fn by(user: &[&str], program: &Path, words: &[&str]) -> Command {
 }
 
 /// What the attacker does, over and over.
-fn attacks(crashes: &Path, files: &Path) -> Vec<Again> {
+fn attacks(crashes: &Path, maps: &Path, files: &Path) -> Vec<Again> {
     let crash = |words: &'static [&'static str]| {
         let crashes = crashes.to_owned();
         Again::and_again(move || {
@@ -96,7 +97,15 @@ fn attacks(crashes: &Path, files: &Path) -> Vec<Again> {
             .stderr(Stdio::null());
         let _ = hung.status();
     });
+    let (maps, deep) = (maps.to_owned(), tempfile::tempdir().expect("a folder"));
+    let everybodys = std::fs::Permissions::from_mode(0o777);
+    std::fs::set_permissions(deep.path(), everybodys).expect("our own");
+    let with_many_mappings = Again::and_again(move || {
+        let mut maps = by(&MALLORY, &maps, &["60000", "aborts"]);
+        let _ = maps.current_dir(deep.path()).status();
+    });
     vec![
+        with_many_mappings,
         crash(&["mib=8", "end=segv"]),
         crash(&["threads=20", "end=abort"]),
         crash(&["auxv=odd", "mib=40", "end=segv"]),
@@ -129,6 +138,9 @@ fn n42_attackers_cost_others_nothing_loaded_machine() {
     std::fs::copy(&machine.program, &attacker).expect("a copy");
     machine.set(&machine.program, &limits);
     machine.set(&attacker, &limits);
+    let maps = machine.program.with_file_name("maps");
+    std::fs::copy(compile(&Program::c("many_names.c")), &maps).expect("a copy");
+    machine.set(&maps, &limits);
     // It is root who mounts here, and whose dumps would go for nobody's.
     let elsewhere = machine.folder.with_extension("hung");
     let elsewhere = elsewhere.to_str().expect("a plain path");
@@ -154,7 +166,7 @@ fn n42_attackers_cost_others_nothing_loaded_machine() {
         .spawn()
         .until_it_says("\"event\":\"effective\"");
     let own = std::fs::read_link(format!("/proc/{}/exe", watch.pid())).expect("our program");
-    let attacks = attacks(&attacker, mount.path());
+    let attacks = attacks(&attacker, &maps, mount.path());
 
     let end = Instant::now() + Duration::from_secs(seconds());
     let (mut crashed, mut most) = (Vec::new(), 0);

@@ -27,10 +27,10 @@ impl Notes {
         self.pieces.align(ALIGN);
     }
 
-    /// Adds a note without a copy of its descriptor, which is long.
-    pub(super) fn add_long(&mut self, owner: &str, kind: u32, descriptor: Vec<u8>) {
-        self.head(owner, kind, descriptor.len());
-        self.pieces.own_bytes(descriptor);
+    /// Adds a note without a copy of its descriptor, which is long and comes in parts.
+    pub(super) fn add_long(&mut self, owner: &str, kind: u32, descriptor: Vec<Vec<u8>>) {
+        self.head(owner, kind, descriptor.iter().map(Vec::len).sum());
+        self.pieces.parts(descriptor);
         self.pieces.align(ALIGN);
     }
 

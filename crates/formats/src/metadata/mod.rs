@@ -25,7 +25,7 @@ mod value;
 use records::ThreadRecord;
 use snapshot::{Detail, Process, Snapshot};
 use std::borrow::Cow;
-use value::{Fields, field, fields, list_of};
+use value::{Fields, field, fields, list_of, long_list};
 
 /// The first bytes: a name, and the version of the format.
 const MAGIC: [u8; 8] = *b"FCSNAP\0\x01";
@@ -41,8 +41,8 @@ pub(crate) enum Container {
     Minidump(&'static [&'static str]),
 }
 
-/// Writes a snapshot, without what a limited dump must not contain.
-pub(crate) fn write(snapshot: &Snapshot, detail: Detail, container: Container) -> Vec<u8> {
+/// Writes a snapshot, without what a limited dump must not contain, in parts that follow each other.
+pub(crate) fn write(snapshot: &Snapshot, detail: Detail, container: Container) -> Vec<Vec<u8>> {
     let mut out = MAGIC.to_vec();
     field(&mut out, "taken", &snapshot.taken);
     field(&mut out, "process", &process(snapshot, detail, container));
@@ -53,12 +53,13 @@ pub(crate) fn write(snapshot: &Snapshot, detail: Detail, container: Container) -
     field(&mut out, "modules", &snapshot.modules);
     field(&mut out, "unloaded", &snapshot.unloaded);
     field(&mut out, "function_tables", &snapshot.function_tables);
-    field(&mut out, "regions", &snapshot.regions);
     if detail == Detail::All {
         field(&mut out, "handles", &snapshot.handles);
     }
     field(&mut out, "exception", &snapshot.exception);
-    out
+    let mut parts = long_list(&mut out, "regions", &snapshot.regions);
+    parts.insert(0, out);
+    parts
 }
 
 /// Reads a snapshot; parts that are damaged have their default values. `None` if `bytes` do not

@@ -25,6 +25,26 @@ pub(super) fn list_of<T: Value>(out: &mut Vec<u8>, name: &str, items: impl Itera
     });
 }
 
+/// How many items of a long list are written into one part.
+const ITEMS_OF_PART: usize = 4096;
+
+/// Appends the head of a field that is a list of very many items, and returns the items, in parts that follow it: one
+/// part would have to be moved and to grow, which takes twice its room.
+pub(super) fn long_list<T: Value>(out: &mut Vec<u8>, name: &str, items: &[T]) -> Vec<Vec<u8>> {
+    let part = |items: &[T]| {
+        let mut part = Vec::new();
+        items
+            .iter()
+            .for_each(|item| put_sized(&mut part, |out| item.put(out)));
+        part.shrink_to_fit();
+        part
+    };
+    let parts: Vec<Vec<u8>> = items.chunks(ITEMS_OF_PART).map(part).collect();
+    put_name(out, name);
+    put_varint(out, parts.iter().map(|part| part.len() as u64).sum());
+    parts
+}
+
 fn put_name(out: &mut Vec<u8>, name: &str) {
     out.push(name.len() as u8);
     out.extend_from_slice(name.as_bytes());

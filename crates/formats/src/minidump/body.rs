@@ -50,6 +50,13 @@ impl Body {
         Location { data_size, rva }
     }
 
+    /// The same of parts that follow each other.
+    pub(super) fn parts(&mut self, parts: Vec<Vec<u8>>) -> Location {
+        let rva = self.aligned(8) as u32;
+        let data_size = self.pieces.parts(parts) as u32;
+        Location { data_size, rva }
+    }
+
     /// Appends a `MINIDUMP_STRING`: its length in bytes, UTF-16, and a NUL that does not count.
     pub(super) fn string(&mut self, text: &str) -> u32 {
         let units: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();

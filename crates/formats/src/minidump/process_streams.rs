@@ -2,7 +2,7 @@
 
 use crate::metadata::allowed;
 use minidump_common::format::MINIDUMP_STREAM_TYPE as Stream;
-use snapshot::{Detail, OperatingSystem, Process, Snapshot, auxv};
+use snapshot::{Detail, OperatingSystem, Process, Snapshot, auxv, maps};
 
 /// The names in [`Process::files`] of the files that have a stream.
 const FILES: [&str; 8] = [
@@ -38,7 +38,11 @@ pub(super) fn names(os: OperatingSystem) -> &'static [&'static str] {
 
 /// The streams that are not empty.
 pub(super) fn wanted(snapshot: &Snapshot, detail: Detail) -> impl Iterator<Item = Stream> {
-    let has = move |&stream: &Stream| bytes(stream, snapshot, detail).is_some();
+    let has = move |&stream: &Stream| match stream {
+        // It may be megabytes, and is made up only to be written.
+        Stream::LinuxMaps => has_maps(snapshot),
+        _ => bytes(stream, snapshot, detail).is_some(),
+    };
     STREAMS.into_iter().filter(has)
 }
 
@@ -47,14 +51,15 @@ pub(super) fn bytes(stream: Stream, snapshot: &Snapshot, detail: Detail) -> Opti
     let (_, name) = files().find(|(kind, _)| *kind == stream)?;
     let process = allowed(&snapshot.process, detail);
     let file = process.file(name).map(<[u8]>::to_vec);
-    let pointer_size = snapshot.system.architecture.pointer_size();
-    let bytes = file.or_else(|| made_up(stream, &process, pointer_size));
+    let bytes = file.or_else(|| made_up(stream, &process, snapshot));
     bytes.filter(|bytes| !bytes.is_empty())
 }
 
 /// Makes the file up from the snapshot, in the form of the kernel.
-fn made_up(stream: Stream, process: &Process, pointer_size: u64) -> Option<Vec<u8>> {
+fn made_up(stream: Stream, process: &Process, snapshot: &Snapshot) -> Option<Vec<u8>> {
+    let pointer_size = snapshot.system.architecture.pointer_size();
     match stream {
+        Stream::LinuxMaps if has_maps(snapshot) => Some(maps::to_text(&snapshot.regions)),
         Stream::LinuxCmdLine => Some(nul_ended(&process.command_line)),
         Stream::LinuxEnviron => Some(nul_ended(&process.environment)),
         Stream::LinuxAuxv if !process.auxv.is_empty() => {
@@ -62,6 +67,11 @@ fn made_up(stream: Stream, process: &Process, pointer_size: u64) -> Option<Vec<u
         }
         _ => None,
     }
+}
+
+fn has_maps(snapshot: &Snapshot) -> bool {
+    let is_linux = snapshot.system.os == OperatingSystem::Linux;
+    is_linux && !snapshot.regions.is_empty()
 }
 
 fn nul_ended(texts: &[String]) -> Vec<u8> {

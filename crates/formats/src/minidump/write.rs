@@ -92,7 +92,7 @@ fn early_streams(
     }
     let container = Container::Minidump(process_streams::names(snapshot.system.os));
     let metadata = metadata::write(snapshot, selection.detail, container);
-    directory.push((STREAM_SNAPSHOT, body.own_bytes(metadata)));
+    directory.push((STREAM_SNAPSHOT, body.parts(metadata)));
     let registers = registers_stream::write(body, snapshot, selection.detail);
     directory.push((STREAM_REGISTERS, registers));
     directory

@@ -202,7 +202,7 @@ impl LinuxTarget {
     /// Makes the snapshot: reads the memory map and finds out which pages exist.
     pub(super) fn snapshot(
         &self,
-        mut facts: Facts,
+        facts: Facts,
         before: &Before,
         threads: Vec<Thread>,
         taken: WallTime,
@@ -212,6 +212,7 @@ impl LinuxTarget {
             |e: std::io::Error| Error::of_process("reading the memory map", self.proc.key, &e);
         let text = self.proc.read_living("maps").map_err(failed)?;
         let (mut regions, bad) = snapshot::maps::parse(&text);
+        drop(text);
         if bad > 0 {
             warnings.push(format!(
                 "{bad} lines of the memory map could not be understood"
@@ -223,7 +224,6 @@ impl LinuxTarget {
             .map_err(failed)?;
         let mut system = before.system.clone();
         system.architecture = architecture_of(&threads);
-        facts.process.files.push(("maps".to_owned(), text));
         Ok(Snapshot {
             taken,
             process: facts.process,

@@ -264,10 +264,12 @@ pub(crate) fn modules(regions: &[Region]) -> Vec<Module> {
         if region.kind != RegionKind::Image && !vdso {
             continue;
         }
+        let is_full = modules.len() == bounds::IMAGES;
         match modules.last_mut() {
             Some(module) if !vdso && last.is_some_and(|last| goes_on(last, region)) => {
                 module.range.end = region.range.end;
             }
+            _ if is_full => break,
             _ => modules.push(Module {
                 range: Range::new(region.range.start, region.range.end),
                 path: region.name.clone(),
@@ -277,7 +279,6 @@ pub(crate) fn modules(regions: &[Region]) -> Vec<Module> {
         }
         last = Some(region);
     }
-    modules.truncate(bounds::IMAGES);
     modules
 }
 

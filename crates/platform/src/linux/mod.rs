@@ -91,6 +91,7 @@ pub(crate) fn host() -> Box<dyn crate::Host> {
 
 /// See [`crate::init`].
 pub(crate) fn init_process() {
+    sys::allocator::give_large_buffers_back();
     sys::signals::catch_cancel();
     sys::signals::remember_inherited();
     sys::signals::ignore_write_signals();

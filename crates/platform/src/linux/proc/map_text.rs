@@ -11,10 +11,10 @@ use std::{
 };
 
 /// How many bytes the names take together, before further ones are cut.
-const NAMES: usize = 4 << 20;
+const NAMES: usize = 2 << 20;
 
 /// How many bytes are left of the end of a name that is cut.
-const REST: usize = 64;
+const REST: usize = 32;
 
 /// What a name that was cut begins with. No path of the kernel's does.
 pub(crate) const CUT: &str = ".../";
@@ -93,6 +93,7 @@ fn read_lines(
         }
         line.clear();
     }
+    text.shrink_to_fit();
     Ok(text)
 }
 

@@ -1,5 +1,6 @@
 //! System calls that no safe library has. All `unsafe` code of the Linux part is here.
 
+pub(crate) mod allocator;
 pub(crate) mod bpf;
 mod btf;
 pub(crate) mod child_signals;

@@ -1,0 +1,18 @@
+//! What the allocator of the C library does with memory that is free.
+
+/// The size in bytes from which a buffer has a mapping of its own.
+#[cfg(target_env = "gnu")]
+const LARGE: libc::c_int = 128 << 10;
+
+/// Has large buffers given back to the system as soon as they are free, from now on. Else glibc keeps all up to the size
+/// of the largest that was ever freed (up to 32 MiB, mallopt(3)): a few that grew while a large process was looked at
+/// stay with a watch for ever.
+pub(crate) fn give_large_buffers_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: mallopt(3) takes two numbers. It is called before there are other threads, which is not needed, and fails
+    // by returning 0, which is harmless.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, LARGE);
+    }
+}
