@@ -14,7 +14,7 @@ const INTERVAL: Duration = Duration::from_millis(250);
 /// Options of `ps`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Only processes whose name or command line contains this text
+    /// Only the process with this PID, and those whose name or command line contains this text
     filter: Option<String>,
     /// Print a JSON array
     #[arg(long)]
@@ -82,6 +82,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 fn contains(entry: &ProcessEntry, text: &str) -> bool {
+    if entry.key.pid.to_string() == text {
+        return true;
+    }
     let text = fold_case(text);
     let all = format!("{} {}", entry.name, entry.command_line.join(" "));
     fold_case(&all).contains(&text)

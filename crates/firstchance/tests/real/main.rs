@@ -41,6 +41,7 @@ mod programs;
 mod rules;
 mod shared_memory;
 mod short_lives;
+mod shown_text;
 mod strangers;
 mod terminal;
 mod the_loop;

@@ -163,3 +163,31 @@ fn read_into(page: usize, mem: &File, address: u64) {
     let page = unsafe { std::slice::from_raw_parts_mut(std::ptr::without_provenance_mut(page), 1) };
     let _ = mem.read_at(page, address);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever reads the page behind this waits until it is filled.
+    #[test]
+    fn n40_a_reader_that_hangs_in_the_other_memory_is_not_waited_for() {
+        let faults = open().expect("root");
+        control(&faults, API, &mut [VERSION, 0, 0]).expect("userfaultfd");
+        let page = new_page().expect("a page");
+        control(
+            &faults,
+            REGISTER,
+            &mut [page as u64, PAGE as u64, MISSING, 0],
+        )
+        .expect("a page of ours");
+        let mem = File::open("/proc/self/mem").expect("our own memory");
+        let start = Instant::now();
+        assert!(Pin::new(mem, page as u64).is_err());
+        assert!(
+            start.elapsed() < Duration::from_secs(10),
+            "{:?}",
+            start.elapsed()
+        );
+        control(&faults, ZERO_PAGE, &mut [page as u64, PAGE as u64, 0, 0]).expect("it waits");
+    }
+}
