@@ -137,6 +137,7 @@ fn method(method: &str) -> &str {
         "not stopped" => "the process was running: its parts may not be consistent",
         "clone" => "a copy of the process was made",
         "" | "stopped" => "the process was stopped",
+        "crash" => "the process died",
         other => other,
     }
 }

@@ -4,6 +4,7 @@
 //   dies_at_once vforks     as with no threads, but the child has our memory, and stands on our stack
 //   dies_at_once aborts     dies itself, of abort(), at once
 //   dies_at_once executes MICROSECONDS    executes `dies_at_once faults` after this time
+//   dies_at_once threads TIMES    a second thread executes `dies_at_once threads` so often, then it dies of a fault
 //   dies_at_once faults     dies itself, of a fault, at once
 //   dies_at_once survives   sends itself a fault as the first process of a pid namespace, and lives on (root)
 #define _GNU_SOURCE
@@ -54,10 +55,25 @@ static int survives(void) {
     return 0;
 }
 
+static void *executes_again(void *arguments) {
+    char **old = arguments, left[16];
+    snprintf(left, sizeof left, "%d", atoi(old[2]) - 1);
+    execl("/proc/self/exe", old[0], "threads", left, NULL);
+    return NULL;
+}
+
+static void executes_by_threads(char **arguments) {
+    if (atoi(arguments[2]) == 0) dies_in_child(0, 7);
+    pthread_t thread;
+    pthread_create(&thread, NULL, executes_again, arguments);
+    pthread_join(thread, NULL);
+}
+
 int main(int count, char **arguments) {
     if (count > 1 && !strcmp(arguments[1], "aborts")) abort();
     if (count > 1 && !strcmp(arguments[1], "survives")) return survives();
     if (count > 1 && !strcmp(arguments[1], "faults")) dies_in_child(0, 7);
+    if (count > 2 && !strcmp(arguments[1], "threads")) executes_by_threads(arguments);
     if (count > 2 && !strcmp(arguments[1], "executes")) {
         usleep(atoi(arguments[2]));
         execl("/proc/self/exe", arguments[0], "faults", NULL);

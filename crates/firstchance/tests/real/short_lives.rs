@@ -139,29 +139,32 @@ fn n23_a_program_that_is_waited_for_and_aborts_at_once_is_dumped() {
 /// of the program that died, never that of the one before.
 #[test]
 fn n23_what_dies_just_after_it_has_executed_another_program_is_that_program() {
+    let times = ["0", "300", "1000", "2000", "3000", "5000", "8000", "30000"];
+    assert_each_that_executes_is_dumped("execs", times.map(|time| ["executes", time]));
+}
+
+/// A thread that executes a program takes the place of the first one. It goes on, whenever that is.
+#[test]
+fn n23_a_second_thread_that_executes_programs_while_it_begins_to_be_watched_goes_on() {
+    let times = ["1", "2", "3", "4", "5", "6", "8", "12"];
+    assert_each_that_executes_is_dumped("threads", times.map(|times| ["threads", times]));
+}
+
+fn assert_each_that_executes_is_dumped(name: &str, words: [[&str; 2]; 8]) {
     let (folder, programs) = (folder(), crate::support::folder());
-    let name = format!("execs{}", std::process::id());
+    let name = format!("{name}{}", std::process::id());
     let program = file_in(&programs, &name);
     std::fs::copy(compile(&DIES), &program).expect("a copy");
-    let times = ["0", "300", "1000", "2000", "3000", "5000", "8000", "30000"];
-    let count = times.len() * rounds() / 2;
+    let count = words.len() * rounds() / 2;
     let mut running = Firstchance::new(&["watch", "--json", "--wait", "--all"])
         .arg(Path::new(&format!("cmdline:*{name}*")))
-        .args(&[
-            "--when",
-            "unhandled exception",
-            "--do",
-            "full dump",
-            "-n",
-            &count.to_string(),
-        ])
-        .args(&["--format", "core", "-o"])
+        .args(&["--when", "unhandled exception", "--do", "full dump"])
+        .args(&["-n", &count.to_string(), "--format", "core", "-o"])
         .arg(folder.path())
         .spawn()
         .until_it_says("\"event\":\"effective\"");
     for round in 0..count {
-        let time = times[round % times.len()];
-        Child::that_crashes(&program, &["executes", time]).wait();
+        Child::that_crashes(&program, &words[round % words.len()]).wait();
         running = running.until_it_says_often("\"event\":\"dump\"", round + 1);
     }
     running.finish().assert_code(0);

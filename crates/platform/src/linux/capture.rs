@@ -7,7 +7,7 @@ use super::{
     bpf_programs::Death,
     death_watch, facts,
     memory::LiveMemory,
-    pages, probe_patches,
+    narrow, pages, probe_patches,
     proc::{
         ProcDir, bounds, machine, map_text,
         mounts::{self, QuickDevices},
@@ -107,6 +107,7 @@ impl LinuxTarget {
             )
         });
         let _ = failpoint("registers");
+        let list = narrow::as_its_own(&facts, list);
         let mut snapshot = self.snapshot(facts, &before, list, taken, &mut warnings)?;
         let held = Box::new(Standing(threads));
         let memory = LiveMemory::new(self.proc.living_tid(), self.proc.open_living("mem").ok());
@@ -131,7 +132,7 @@ impl LinuxTarget {
         let threads = deaths.iter().enumerate();
         let threads = threads.map(|(at, death)| death_watch::dead_thread(death, at == 0));
         let before = Before::gather(&self.proc);
-        let threads = threads.collect();
+        let threads = narrow::as_its_own(&facts, threads.collect());
         let snapshot = self.snapshot(facts, &before, threads, wall_now(), &mut warnings)?;
         let memory = Arc::new(Guarded::new(
             Arc::new(self.kept_memory()?),
@@ -175,6 +176,7 @@ impl LinuxTarget {
             thread.state = ThreadState::Unstopped("not asked to stop".to_owned());
             thread.registers = registers_of_running(&self.proc, thread.id);
         }
+        let list = narrow::as_its_own(&facts, list);
         let mut snapshot = self.snapshot(facts, &before, list, wall_now(), &mut warnings)?;
         let memory = self.memory_of(self.running_memory(), &mut snapshot.regions, &mut warnings);
         if !can_read(&snapshot, &memory) {

@@ -43,6 +43,7 @@ mod memory;
 mod monitor;
 mod monitor_folder;
 mod namespace_init;
+mod narrow;
 mod open_mapped;
 mod own_memory;
 mod pages;

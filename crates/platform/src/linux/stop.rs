@@ -91,6 +91,7 @@ impl Threads {
     /// # Errors
     /// If a thread may not be traced, or threads are made faster than we can follow.
     pub(crate) fn follow(proc: &ProcDir) -> Result<Self> {
+        leftovers::forget(proc.key.pid);
         let mut threads = Self::empty(proc.key);
         let timer = SeizeTimer::new();
         for _ in 0..MOST_ROUNDS {
@@ -116,6 +117,7 @@ impl Threads {
         cancel: &Cancel,
         meanwhile: Meanwhile<'_>,
     ) -> Result<Self> {
+        leftovers::forget(proc.key.pid);
         let mut threads = Self::empty(proc.key);
         let standing = standing.iter().map(|tid| (*tid, TraceState::Stopped));
         threads.states.extend(standing);
@@ -290,6 +292,11 @@ impl Threads {
     /// Releases every thread in the state in which it was found, but those that are kept.
     pub(crate) fn release(&mut self) {
         self.take_news();
+        let leader = self.key.pid as i32;
+        if !self.states.contains_key(&leader) && !self.kept.contains(&leader) {
+            // One that executes a program just now gets the leader's id.
+            leftovers::remember(leader);
+        }
         for (tid, state) in std::mem::take(&mut self.states) {
             let _ = failpoint("detach");
             match state {

@@ -77,6 +77,11 @@ pub(crate) fn from_probe(bytes: &[u8]) -> Option<Registers> {
     }))
 }
 
+/// Returns the registers of a thread of a 32-bit program. They are as they are told: such programs are not known here.
+pub(crate) fn narrowed(registers: Registers) -> Registers {
+    registers
+}
+
 /// Returns a buffer for the extended registers of a thread. One buffer serves for all threads of a
 /// process.
 pub(crate) fn extended_buffer() -> Vec<u8> {

@@ -137,6 +137,34 @@ pub(crate) fn from_probe(bytes: &[u8]) -> Option<Registers> {
     decode(&whole)
 }
 
+/// Returns the registers of a thread of a 32-bit program, of which a kernel's program told 64 bits.
+pub(crate) fn narrowed(registers: Registers) -> Registers {
+    let Registers::X86_64(wide) = registers else {
+        return registers;
+    };
+    let [eax, ebx, ecx, edx] = [wide.rax, wide.rbx, wide.rcx, wide.rdx].map(|word| word as u32);
+    let [esi, edi, ebp, esp] = [wide.rsi, wide.rdi, wide.rbp, wide.rsp].map(|word| word as u32);
+    Registers::X86(X86 {
+        eax,
+        ebx,
+        ecx,
+        edx,
+        esi,
+        edi,
+        ebp,
+        esp,
+        eip: wide.rip as u32,
+        eflags: wide.rflags as u32,
+        cs: wide.cs,
+        ss: wide.ss,
+        ds: wide.ds,
+        es: wide.es,
+        fs: wide.fs,
+        gs: wide.gs,
+        orig_eax: wide.orig_rax as u32,
+    })
+}
+
 /// Returns a buffer for the extended registers of a thread. One buffer serves for all threads of a
 /// process.
 pub(crate) fn extended_buffer() -> Vec<u8> {
