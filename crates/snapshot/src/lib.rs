@@ -28,6 +28,7 @@ mod text;
 mod thread;
 mod time;
 mod trail;
+mod wow64;
 pub mod xsave;
 
 pub use bytes::SparseBytes;
@@ -51,6 +52,7 @@ pub use text::{disturbs_text, fold_case, same_name};
 pub use thread::{Thread, ThreadState};
 pub use time::{Time, WallTime};
 pub use trail::Trail;
+pub use wow64::narrow_teb;
 pub use xsave::XsaveLayout;
 
 /// A process at one instant, without its memory.

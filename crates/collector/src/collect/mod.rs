@@ -14,12 +14,14 @@ mod request;
 mod session;
 mod stream;
 mod watch_copy;
+mod windows_options;
 
 pub use core_head::CoreHead;
 pub use crash::Crash;
 pub use destination::{Destination, output_folder};
 pub use request::Request;
 pub use stream::store_stream;
+pub use windows_options::WindowsOptions;
 
 pub(crate) use session::Unfinished;
 

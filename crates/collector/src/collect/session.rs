@@ -110,6 +110,7 @@ impl Session<'_, '_> {
     /// Does everything that needs the target. The capture ends with this function on every path, so
     /// that the target is never held longer.
     fn take(&mut self, target: &mut dyn Target, lets_go: bool) -> Result<()> {
+        target.show_wide(self.request.windows.wide);
         let facts = target.facts()?;
         self.user = Some(self.request.responsible(facts.process.user.uid));
         let kinds = self.kinds(&facts);

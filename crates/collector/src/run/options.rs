@@ -1,7 +1,7 @@
 //! What a run is given.
 
 use super::probe;
-use crate::{Destination, collect::output_folder, store::keep::clear_left_over};
+use crate::{Destination, WindowsOptions, collect::output_folder, store::keep::clear_left_over};
 use platform::{Cancel, Error, Existing, HoldOptions, Host, Stop};
 use policy::{Action, Condition, Rule, Settings};
 use snapshot::{DumpFormat, DumpKind, Measure};
@@ -26,6 +26,8 @@ pub struct DumpOptions {
     pub kill_after: bool,
     /// The command line that asked for the dumps, for their comments; `None` if none did.
     pub command_line: Option<String>,
+    /// What only Windows has.
+    pub windows: WindowsOptions,
 }
 
 impl DumpOptions {

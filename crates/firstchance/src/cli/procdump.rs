@@ -270,5 +270,6 @@ fn dump_options(monitor: &Monitor, folder: &Path, name: Option<&str>) -> DumpOpt
         format: format_of(always),
         kill_after: monitor.kill_after,
         command_line: Some(ui::procdump_line()),
+        windows: monitor.windows.options(),
     }
 }

@@ -75,14 +75,8 @@ pub(crate) struct Monitor {
     pub(crate) kill_after: bool,
     /// Give up a dump after this time (`-at`).
     pub(crate) timeout: Option<Duration>,
-    /// Take a kernel dump beside each dump (`-mk`).
-    pub(crate) kernel: bool,
-    /// The path of a DLL that decides what is dumped (`-md`).
-    pub(crate) callback: Option<String>,
-    /// Queue the dump for Windows Error Reporting (`-wer`).
-    pub(crate) wer: bool,
-    /// Take a 64-bit dump of a 32-bit process (`-64`).
-    pub(crate) wide: bool,
+    /// What only Windows has.
+    pub(crate) windows: WindowsSwitches,
     /// Ignore the .NET runtime of the target (`-g`).
     pub(crate) native: bool,
     /// Treat breakpoints in the program's own code as exceptions (`-b`).
@@ -97,6 +91,19 @@ pub(crate) struct Monitor {
     pub(crate) seconds: u32,
     /// The number of dumps before monitoring ends (`-n`), for the header; 1 by default.
     pub(crate) count: u32,
+}
+
+/// The switches about dumps that only Windows has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct WindowsSwitches {
+    /// Take a kernel dump beside each dump (`-mk`).
+    pub(crate) kernel: bool,
+    /// The path of a DLL that decides what is dumped (`-md`).
+    pub(crate) callback: Option<String>,
+    /// Queue the dump for Windows Error Reporting (`-wer`).
+    pub(crate) wer: bool,
+    /// Take a 64-bit dump of a 32-bit process (`-64`).
+    pub(crate) wide: bool,
 }
 
 impl Monitor {
@@ -132,6 +139,8 @@ pub(crate) struct Install {
     pub(crate) timeout: Option<Duration>,
     /// Kill the process after its dump was taken (`-k`).
     pub(crate) kill_after: bool,
+    /// What only Windows has.
+    pub(crate) windows: WindowsSwitches,
 }
 
 /// The values with which Windows calls its handler of crashes.
@@ -151,6 +160,8 @@ pub(crate) struct PostMortem {
     pub(crate) timeout: Option<Duration>,
     /// Kill the process after its dump was taken (`-k`).
     pub(crate) kill_after: bool,
+    /// What only Windows has.
+    pub(crate) windows: WindowsSwitches,
 }
 
 /// Where lines for tracing go.

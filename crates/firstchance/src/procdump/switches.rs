@@ -132,12 +132,14 @@ pub(crate) enum Since {
     Events,
     /// The handler of crashes.
     PostMortem,
-    /// Clones, .NET, kernel dumps, leaks.
+    /// What dumps are and have on Windows alone.
+    Windows,
+    /// Clones, .NET, leaks.
     Later,
 }
 
 /// The last step that is built. It is changed when a step is complete.
-pub(crate) const BUILT: Since = Since::PostMortem;
+pub(crate) const BUILT: Since = Since::Windows;
 
 /// Whether `-r` makes a clone. Until it does, it is accepted with a warning.
 pub(crate) const CLONES: bool = false;
@@ -269,7 +271,7 @@ pub(crate) const SWITCHES: &[Switch] = &[
     switch(Id::Timeout, "at", Values(&["SECONDS"]), G::Control, "Give up a dump after this time; the target goes on."),
     switch(Id::Kill, "k", Flag, G::Control, "Kill the process after its dump was taken."),
     switch(Id::Wer, "wer", Flag, G::Control, "Queue the dump for Windows Error Reporting. Not needed with -i, because Windows then reports the crash itself.").on_linux(Nothing("there is no Windows Error Reporting")).since(Since::Later),
-    switch(Id::Wide, "64", Flag, G::Control, "Take a 64-bit dump of a 32-bit process.").on_linux(Nothing(NATIVE_BITNESS)).since(Since::Later),
+    switch(Id::Wide, "64", Flag, G::Control, "Take a 64-bit dump of a 32-bit process: its threads in the code of the system, and the modules of both sides.").on_linux(Nothing(NATIVE_BITNESS)).since(Since::Windows),
     switch(Id::Poll, "pf", Values(&["MILLISECONDS"]), G::Control, "The time between two samples; 1000 by default.").linux_only(),
     switch(Id::Log, "log", Values(&["syslog|stdout"]), G::Control, "Show what is decided and why, as lines of the level DEBUG on standard output or in the system log.").linux_only(),
     switch(Id::Gcore, "usegcore", Flag, G::Control, "Write the dump with gcore.").linux_only().on_linux(Nothing("firstchance writes its own dumps")).on_windows(Nothing("firstchance writes its own dumps")),

@@ -64,7 +64,8 @@ fn switches_stand_anywhere_and_with_a_slash() {
     assert_eq!(monitor.output.as_deref(), Some("file"));
     assert_eq!(monitor.comment.as_deref(), Some("a comment"));
     assert_eq!(monitor.timeout, Some(Duration::from_secs(5)));
-    assert!(monitor.overwrite && monitor.kill_after && monitor.wide && monitor.wer);
+    assert!(monitor.overwrite && monitor.kill_after);
+    assert!(monitor.windows.wide && monitor.windows.wer);
     assert_eq!(
         super::tests::monitor("-ma 7 /tmp/dumps").output.as_deref(),
         Some("/tmp/dumps")

@@ -77,7 +77,7 @@ fn n23_children_that_die_at_once_are_dumped_on_a_loaded_machine_with_all_their_t
 #[test]
 fn n23_a_dump_of_a_vfork_child_says_that_its_parent_ran_on() {
     let folder = folder();
-    let mut parent = Child::that_crashes(&compile(&DIES), &["vforks"]);
+    let mut parent = Child::that_crashes(compile(&DIES), &["vforks"]);
     assert_eq!(parent.line(), "ready");
     let running = watch_children(&parent, 1, folder.path());
     parent.tell("");

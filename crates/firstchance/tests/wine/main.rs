@@ -24,3 +24,4 @@ mod refusals;
 mod registry;
 mod targets;
 mod watching;
+mod wide;

@@ -5,7 +5,7 @@ use crate::{
     rules,
     ui::{exit::Usage, values},
 };
-use collector::{Destination, DumpOptions};
+use collector::{Destination, DumpOptions, WindowsOptions};
 use platform::{Error, ErrorKind, Existing, HoldOptions, Stop};
 use policy::{
     Action, Clause, Condition, Follow, Free, Gauge, Level, Limit, Limits, Retention, Rule, Target,
@@ -244,6 +244,7 @@ pub(crate) fn options_to(destination: Destination) -> DumpOptions {
         format: format_of(None),
         kill_after: false,
         command_line: Some(crate::ui::command_line()),
+        windows: WindowsOptions::default(),
     }
 }
 

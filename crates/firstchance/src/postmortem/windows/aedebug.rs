@@ -183,9 +183,11 @@ fn command_line(program: &Path, install: &Install, folder: &Path) -> anyhow::Res
         .map(|time| format!(" -at {}", time.as_secs()));
     let seconds = seconds.unwrap_or_default();
     let kill = if install.kill_after { " -k" } else { "" };
+    let windows = install.windows.of_crashes();
+    let windows: String = windows.iter().map(|word| format!(" {word}")).collect();
     let (program, folder) = (quoted(program)?, quoted(folder)?);
     Ok(format!(
-        "{program}{word} -accepteula{kinds}{seconds}{kill} -j {folder} %ld %ld %p"
+        "{program}{word} -accepteula{kinds}{windows}{seconds}{kill} -j {folder} %ld %ld %p"
     ))
 }
 

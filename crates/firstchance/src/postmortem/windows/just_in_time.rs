@@ -59,6 +59,7 @@ fn request(call: &PostMortem, crash: &Crash) -> Option<Request> {
     let asked = policy::at_crash(&rule, &who, crash.exception.clone())?;
     Some(Request {
         timeout: call.timeout,
+        windows: call.windows.options(),
         command_line: Some(crate::ui::command_line()),
         ..Request::of_rule(&asked, &rule, |_| format, file)
     })
