@@ -9,6 +9,7 @@
 //! that is compiled. `sim` is a simulated machine for tests.
 
 mod arming;
+mod callback;
 mod cancel;
 mod capture;
 mod command;
@@ -34,6 +35,7 @@ mod trust;
 mod windows;
 
 pub use arming::{ArmedPlace, Arming, FAULT_BITS, FAULT_SIGNALS, HoldOptions, KindAt};
+pub use callback::DumpCallback;
 pub use cancel::{Cancel, init, on_interrupt};
 pub use capture::{Capture, CaptureOptions, Method, Released, Stop};
 pub use command::{command, end_status};

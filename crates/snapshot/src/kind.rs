@@ -9,6 +9,8 @@ pub enum DumpKind {
     /// metadata (`-mm`).
     #[default]
     Mini,
+    /// What the callback routine of a user's DLL chooses, and all metadata (`-md`, Windows).
+    Callback,
     /// By a mask: `coredump_filter` bits on Linux, `MINIDUMP_TYPE` on Windows (`-mc`).
     Custom(u64),
     /// What the process's own `coredump_filter` says, as the kernel's cores and gcore's have it (Linux). On Windows,
@@ -43,6 +45,7 @@ impl DumpKind {
         match self {
             DumpKind::Triage => "triage",
             DumpKind::Mini => "mini",
+            DumpKind::Callback => "callback",
             DumpKind::Custom(_) => "custom",
             DumpKind::Filtered => "filtered",
             DumpKind::Plus => "plus",
@@ -68,7 +71,7 @@ impl fmt::Display for ParseKindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "\"{}\" is no kind of dump: triage, mini, plus, full, filtered or custom 0xMASK",
+            "\"{}\" is no kind of dump: triage, mini, callback, plus, full, filtered or custom 0xMASK",
             self.0
         )
     }
@@ -84,6 +87,7 @@ impl FromStr for DumpKind {
         match text {
             "triage" => Ok(DumpKind::Triage),
             "mini" => Ok(DumpKind::Mini),
+            "callback" => Ok(DumpKind::Callback),
             "plus" => Ok(DumpKind::Plus),
             "full" => Ok(DumpKind::Full),
             "filtered" => Ok(DumpKind::Filtered),

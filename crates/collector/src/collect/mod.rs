@@ -1,6 +1,7 @@
 //! Dumps of one process, from request to file: capture, select the memory, plan the file, reserve
 //! room, copy, release the target, publish the file.
 
+mod chosen;
 mod container;
 mod copy;
 mod core_head;

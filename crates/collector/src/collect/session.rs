@@ -1,7 +1,7 @@
 //! One request for dumps, on the OS thread that holds the target.
 
 use super::{
-    Collected, Request, Step, Written,
+    Collected, Request, Step, Written, chosen,
     copy::{self, Sink, Source},
     draft::Draft,
     images::Images,
@@ -15,7 +15,7 @@ use platform::{
     failpoint,
 };
 use policy::Coming;
-use snapshot::{DumpFormat, DumpKind, ProcessKey, WallTime, script, select};
+use snapshot::{DumpFormat, DumpKind, ProcessKey, WallTime, script};
 use std::{
     sync::{Arc, Mutex},
     time::{Duration, Instant},
@@ -254,10 +254,8 @@ impl Session<'_, '_> {
     fn copy(&mut self, capture: &mut Capture, source: &Source, at: usize) -> Result<()> {
         let deadline = self.deadline();
         let draft = &mut self.drafts[at];
-        let memory = &*source.memory;
-        let detail = draft.kind.detail();
-        let extra = formats::image::loader_ranges(&capture.snapshot, memory, detail);
-        let selection = select(draft.kind, &capture.snapshot, memory, &extra);
+        let chosen = chosen::choose(draft.kind, &self.request.windows, capture, &*source.memory)?;
+        draft.record.warnings.extend(chosen.warning);
         let comment = comment(self.request);
         let space = RecordSpace {
             head: crate::store::record::SPACE,
@@ -266,11 +264,11 @@ impl Session<'_, '_> {
         };
         let plan = Arc::new(formats::plan(
             draft.format,
-            &capture.snapshot,
-            &selection,
+            &chosen.snapshot,
+            &chosen.selection,
             space,
         ));
-        draft.planned(&plan, &selection);
+        draft.planned(&plan, &chosen.selection);
         let (number, kind, bytes) = (draft.number, draft.kind, plan.stored_bytes());
         if bytes > self.room {
             self.make_room(bytes)?;
@@ -317,7 +315,7 @@ fn estimate(kind: DumpKind, facts: &Facts) -> u64 {
     match kind {
         DumpKind::Full | DumpKind::Filtered => facts.resident + facts.mapped,
         DumpKind::Plus | DumpKind::Custom(_) => facts.private,
-        DumpKind::Mini | DumpKind::Triage => 1 << 20,
+        DumpKind::Mini | DumpKind::Triage | DumpKind::Callback => 1 << 20,
     }
 }
 

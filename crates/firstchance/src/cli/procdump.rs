@@ -13,7 +13,7 @@ use crate::{
         exit::{self, Usage},
     },
 };
-use collector::{Destination, DumpOptions};
+use collector::{Destination, DumpOptions, WindowsOptions};
 use dialect::Choice;
 use platform::{Error, ErrorKind, Existing, Stop};
 use policy::{Action, Chance, Clause, Condition, ExceptionFilter, Match, Pattern, Rule};
@@ -121,7 +121,11 @@ fn parse(words: &[String], choice: Choice) -> anyhow::Result<Invocation> {
 
 fn job(monitor: Monitor) -> anyhow::Result<Job> {
     let (folder, name) = output_of(&monitor)?;
-    let options = dump_options(&monitor, &folder, name.as_deref());
+    let windows = monitor.windows.options();
+    let options = DumpOptions {
+        windows: windows.map_err(|error| Usage(error.to_string()))?,
+        ..dump_options(&monitor, &folder, name.as_deref())
+    };
     let launch = monitor.launch.as_ref();
     let launch = launch.map(|launch| (PathBuf::from(&launch.image), launch.arguments.clone()));
     let mut rule = as_the_system_has_it(&monitor);
@@ -270,6 +274,6 @@ fn dump_options(monitor: &Monitor, folder: &Path, name: Option<&str>) -> DumpOpt
         format: format_of(always),
         kill_after: monitor.kill_after,
         command_line: Some(ui::procdump_line()),
-        windows: monitor.windows.options(),
+        windows: WindowsOptions::default(),
     }
 }

@@ -195,6 +195,7 @@ impl Lowering<'_> {
         ];
         let flags = flags.iter().filter(|(id, _)| self.arguments.has(*id));
         let mut kinds: Vec<_> = flags.map(|(_, kind)| *kind).collect();
+        kinds.extend(self.callback().map(|_| DumpKind::Callback));
         if let Some(mask) = self.arguments.value(Id::Mask) {
             let digits = mask.strip_prefix("0x").unwrap_or(mask);
             let wrong = |_| UsageError(format!("-mc MASK: `{mask}` is not a hexadecimal number"));

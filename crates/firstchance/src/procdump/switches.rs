@@ -229,7 +229,7 @@ pub(crate) const SWITCHES: &[Switch] = &[
     switch(Id::Triage, "mt", Flag, G::Kind, "A triage dump: stacks only, without command line and environment."),
     switch(Id::Plus, "mp", Flag, G::Kind, "A plus dump: private memory, and what is writable of images and mapped files."),
     switch(Id::Mask, "mc", Values(&["MASK"]), G::Kind, "A dump of what a hexadecimal mask selects: MINIDUMP_TYPE on Windows, coredump_filter (core(5)) on Linux.").both(),
-    switch(Id::Callback, "md", Values(&["DLL"]), G::Kind, "A dump of what the MiniDumpCallbackRoutine of a DLL selects.").on_linux(Nothing("there are no callback DLLs")).since(Since::Later),
+    switch(Id::Callback, "md", Values(&["DLL"]), G::Kind, "A dump of what the MiniDumpCallbackRoutine of a DLL selects, with all metadata.").on_linux(Nothing("there are no callback DLLs")).since(Since::Windows),
     switch(Id::Kernel, "mk", Flag, G::Kind, "Beside each dump, another one with the kernel stacks of the process. Not possible with -r.").on_linux(Nothing("there are no kernel dumps of one process")).since(Since::Later),
 
     switch(Id::Count, "n", Values(&["COUNT"]), G::Trigger, "The number of dumps before monitoring ends; 1 by default.").both(),
@@ -300,6 +300,7 @@ pub(crate) fn kind_switch(kind: DumpKind) -> String {
         DumpKind::Mini => name(Id::Mini),
         DumpKind::Full | DumpKind::Filtered => name(Id::Full),
         DumpKind::Triage => name(Id::Triage),
+        DumpKind::Callback => name(Id::Callback),
         DumpKind::Plus => name(Id::Plus),
         DumpKind::Custom(mask) => format!("{} {mask:x}", name(Id::Mask)),
     }

@@ -9,6 +9,7 @@
 mod support;
 
 mod aedebug;
+mod chosen;
 mod contents;
 mod dumps;
 mod events;

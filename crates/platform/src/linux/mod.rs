@@ -8,6 +8,7 @@ mod acl;
 mod arch;
 mod available;
 mod bpf_programs;
+pub(crate) mod callback;
 mod capture;
 mod catch_budget;
 mod cgroup;

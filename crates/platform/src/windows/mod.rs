@@ -2,6 +2,7 @@
 //! clone if possible. What Wine does differently is in [`wine`].
 
 mod breakpoints;
+pub(crate) mod callback;
 mod capture;
 mod clone;
 pub(crate) mod command;

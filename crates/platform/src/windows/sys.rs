@@ -4,7 +4,11 @@
 use std::{
     ffi::CStr,
     io,
-    os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle},
+    os::windows::{
+        ffi::OsStrExt,
+        io::{AsRawHandle, FromRawHandle, OwnedHandle},
+    },
+    path::Path,
     sync::OnceLock,
 };
 use windows_sys::{
@@ -14,7 +18,10 @@ use windows_sys::{
             HANDLE, INVALID_HANDLE_VALUE, NTSTATUS, RtlNtStatusToDosError,
             STATUS_INFO_LENGTH_MISMATCH,
         },
-        System::LibraryLoader::{GetProcAddress, LOAD_LIBRARY_SEARCH_SYSTEM32, LoadLibraryExW},
+        System::LibraryLoader::{
+            GetProcAddress, LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR, LOAD_LIBRARY_SEARCH_SYSTEM32,
+            LoadLibraryExW,
+        },
     },
     core::BOOL,
 };
@@ -94,6 +101,26 @@ pub(crate) unsafe fn function<F: Copy>(library: &str, name: &CStr) -> Option<F> 
     };
     // SAFETY: both are pointers to functions, and the caller vouches for the type.
     Some(unsafe { std::mem::transmute_copy(&address) })
+}
+
+/// Loads the library at this full path, and finds a function of it; `None` if it does not have it. The libraries that it
+/// needs are looked for beside it and in System32.
+///
+/// # Safety
+/// `F` must be the type of a pointer to that function.
+pub(crate) unsafe fn export_of<F: Copy>(path: &Path, name: &CStr) -> io::Result<Option<F>> {
+    const { assert!(size_of::<F>() == size_of::<usize>()) };
+    let path: Vec<u16> = path.as_os_str().encode_wide().chain([0]).collect();
+    let places = LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR | LOAD_LIBRARY_SEARCH_SYSTEM32;
+    // SAFETY: the path ends with a NUL; the library stays loaded until the program ends.
+    let module = unsafe { LoadLibraryExW(path.as_ptr(), std::ptr::null_mut(), places) };
+    if module.is_null() {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: an open library, and a name that ends with a NUL.
+    let address = unsafe { GetProcAddress(module, name.as_ptr().cast()) };
+    // SAFETY: both are pointers to functions, and the caller vouches for the type.
+    Ok(address.map(|address| unsafe { std::mem::transmute_copy(&address) }))
 }
 
 /// Returns what the system tells of one class, in words, so that it is aligned as the structures

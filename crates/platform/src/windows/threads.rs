@@ -59,15 +59,7 @@ pub(crate) fn describe(id: u32, narrow: bool, stands: bool) -> Thread {
         exit_code: Thread::STILL_ACTIVE,
         ..Thread::default()
     };
-    // SAFETY: the handle is new and nobody else's.
-    let handle = unsafe {
-        own(OpenThread(
-            THREAD_QUERY_INFORMATION | THREAD_GET_CONTEXT | SYNCHRONIZE,
-            0,
-            id,
-        ))
-    };
-    let handle = match handle {
+    let handle = match open(id) {
         Ok(handle) => handle,
         Err(error) => {
             thread.state = ThreadState::Unstopped(format!("it cannot be opened: {error}"));
@@ -83,6 +75,13 @@ pub(crate) fn describe(id: u32, narrow: bool, stands: bool) -> Thread {
         thread.state = ThreadState::Unstopped("not asked to stop".to_owned());
     }
     thread
+}
+
+/// Opens a thread, to ask about it and to read its registers.
+pub(crate) fn open(id: u32) -> io::Result<OwnedHandle> {
+    let access = THREAD_QUERY_INFORMATION | THREAD_GET_CONTEXT | SYNCHRONIZE;
+    // SAFETY: the handle is new and nobody else's.
+    unsafe { own(OpenThread(access, 0, id)) }
 }
 
 fn fill_registers(handle: &OwnedHandle, thread: &mut Thread, narrow: bool) {
