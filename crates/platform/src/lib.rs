@@ -23,6 +23,7 @@ mod instance;
 mod linux;
 mod machine;
 mod monitor;
+mod only_windows;
 mod postmortem;
 mod processor;
 mod registry;
@@ -54,6 +55,7 @@ pub use host::{
 
 pub use machine::{ARCHITECTURE, OS};
 pub use monitor::{Monitor, cancel_monitors};
+pub use only_windows::{KernelDump, kernel_dump};
 pub use os::RegisterStore;
 pub use postmortem::{
     CoreHandler, CoreInput, CrashWorker, Crashed, Guard, JustInTime, Use, WorkerEnd,

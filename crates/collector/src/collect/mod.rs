@@ -10,6 +10,7 @@ mod destination;
 mod draft;
 mod images;
 mod jobs;
+mod kernel;
 mod names;
 mod request;
 mod session;

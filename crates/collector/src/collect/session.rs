@@ -5,6 +5,7 @@ use super::{
     copy::{self, Sink, Source},
     draft::Draft,
     images::Images,
+    kernel,
     names::Names,
     output_folder,
     watch_copy::{self, Limits},
@@ -122,10 +123,12 @@ impl Session<'_, '_> {
             stop: self.request.stop,
             deadline: self.deadline(),
             lets_go,
+            in_place: self.request.windows.kernel,
             cancel: self.request.cancel.clone(),
             ..CaptureOptions::default()
         };
         let mut capture = target.capture(&options)?;
+        self.take_kernel_dump(&mut capture);
         let source = self.source(target, &mut capture);
         images.put_to(&mut capture.snapshot.modules, &*source.memory);
         self.mark_trigger(&mut capture);
@@ -149,6 +152,17 @@ impl Session<'_, '_> {
         }
         (self.observer)(Step::Released { pause });
         copied
+    }
+
+    /// Takes a kernel dump if one is asked for, for all drafts.
+    fn take_kernel_dump(&mut self, capture: &mut Capture) {
+        if !self.request.windows.kernel {
+            return;
+        }
+        let taken = kernel::take(&capture.snapshot.threads, &mut capture.warnings);
+        let taken = taken.map(Arc::new);
+        let drafts = self.drafts.iter_mut();
+        drafts.for_each(|draft| draft.kernel = taken.clone());
     }
 
     /// What to copy from. Files are opened for full dumps alone, as the target stands meanwhile.

@@ -230,7 +230,7 @@ pub(crate) const SWITCHES: &[Switch] = &[
     switch(Id::Plus, "mp", Flag, G::Kind, "A plus dump: private memory, and what is writable of images and mapped files."),
     switch(Id::Mask, "mc", Values(&["MASK"]), G::Kind, "A dump of what a hexadecimal mask selects: MINIDUMP_TYPE on Windows, coredump_filter (core(5)) on Linux.").both(),
     switch(Id::Callback, "md", Values(&["DLL"]), G::Kind, "A dump of what the MiniDumpCallbackRoutine of a DLL selects, with all metadata.").on_linux(Nothing("there are no callback DLLs")).since(Since::Windows),
-    switch(Id::Kernel, "mk", Flag, G::Kind, "Beside each dump, another one with the kernel stacks of the process. Not possible with -r.").on_linux(Nothing("there are no kernel dumps of one process")).since(Since::Later),
+    switch(Id::Kernel, "mk", Flag, G::Kind, "Beside each dump, another one with the kernel stacks of the process. Not possible with -r.").on_linux(Nothing("there are no kernel dumps of one process")).since(Since::Windows),
 
     switch(Id::Count, "n", Values(&["COUNT"]), G::Trigger, "The number of dumps before monitoring ends; 1 by default.").both(),
     switch(Id::Seconds, "s", Values(&["SECONDS"]), G::Trigger, "The number of consecutive seconds for which a threshold has to be passed, or the time between dumps without a trigger; 10 by default.").in_linux("The number of seconds between two dumps; a threshold causes a dump at once. 10 by default."),

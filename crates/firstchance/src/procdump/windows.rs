@@ -35,13 +35,15 @@ impl WindowsSwitches {
         let path = self.callback.as_ref().map(Path::new);
         Ok(WindowsOptions {
             wide: self.wide,
+            kernel: self.kernel,
             callback: path.map(DumpCallback::load).transpose()?,
         })
     }
 
     /// The same without what its reports of a crash do anyway, as words of a command line.
     pub(crate) fn of_crashes(&self) -> Vec<String> {
-        let words = self.wide.then(|| "-64".to_owned());
-        words.into_iter().collect()
+        let words = [(self.kernel, "-mk"), (self.wide, "-64")];
+        let given = words.into_iter().filter(|(is_given, _)| *is_given);
+        given.map(|(_, word)| word.to_owned()).collect()
     }
 }

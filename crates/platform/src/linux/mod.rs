@@ -44,6 +44,7 @@ mod memory;
 mod monitor;
 mod monitor_folder;
 mod namespace_init;
+pub(crate) mod only_windows;
 mod open_mapped;
 mod own_memory;
 mod pages;

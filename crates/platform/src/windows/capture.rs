@@ -71,6 +71,7 @@ impl WindowsTarget {
         let clone = match standing {
             // It would stand until the clone is copied.
             Some(_) => Err("it stands at the event that is dumped".to_owned()),
+            None if options.in_place => Err("it has no kernel stacks".to_owned()),
             None => Clone::of(&self.process),
         };
         let lacking = match clone {

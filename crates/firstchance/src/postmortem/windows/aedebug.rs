@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn the_command_line_says_what_was_asked_for_and_is_understood_again() {
-        let words = "-i -mm -ma -md a.dll -64 -at 5 -k dumps".split(' ');
+        let words = "-i -mm -ma -md a.dll -mk -64 -at 5 -k dumps".split(' ');
         let words: Vec<String> = words.map(str::to_owned).collect();
         let windows = snapshot::OperatingSystem::Windows;
         let parsed = procdump::parse(&words, Dialect::Windows, windows).unwrap();
@@ -248,7 +248,7 @@ mod tests {
         let line = command_line(program, &install, Some(dll), folder).unwrap();
         assert_eq!(
             line,
-            "\"fc.exe\" procdump -accepteula -mm -md \"C:\\x\\a.dll\" -ma -64 -at 5 -k -j \"dumps\" %ld %ld %p"
+            "\"fc.exe\" procdump -accepteula -mm -md \"C:\\x\\a.dll\" -ma -mk -64 -at 5 -k -j \"dumps\" %ld %ld %p"
         );
         let filled = line
             .replacen("%ld", "7", 1)
@@ -267,6 +267,7 @@ mod tests {
         let kinds = [DumpKind::Mini, DumpKind::Callback, DumpKind::Full];
         assert_eq!(call.kinds, kinds);
         assert!(call.kill_after && call.timeout.is_some() && call.windows.wide);
+        assert!(call.windows.kernel);
         assert_eq!(call.windows.callback.as_deref(), dll.to_str());
     }
 }
