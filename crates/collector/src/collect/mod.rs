@@ -12,9 +12,11 @@ mod images;
 mod jobs;
 mod kernel;
 mod names;
+mod report;
 mod request;
 mod session;
 mod stream;
+mod unfinished;
 mod watch_copy;
 mod windows_options;
 
@@ -25,7 +27,7 @@ pub use request::Request;
 pub use stream::store_stream;
 pub use windows_options::WindowsOptions;
 
-pub(crate) use session::Unfinished;
+pub(crate) use unfinished::Unfinished;
 
 use platform::{Error, Host};
 use snapshot::{DumpFormat, DumpKind, ProcessKey, WallTime};

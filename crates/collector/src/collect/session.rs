@@ -1,13 +1,14 @@
 //! One request for dumps, on the OS thread that holds the target.
 
 use super::{
-    Collected, Request, Step, Written, chosen,
+    Collected, Request, Step, chosen,
     copy::{self, Sink, Source},
     draft::Draft,
     images::Images,
     kernel,
     names::Names,
     output_folder,
+    unfinished::{Observer, Unfinished},
     watch_copy::{self, Limits},
 };
 use formats::RecordSpace;
@@ -21,8 +22,6 @@ use std::{
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
-
-type Observer<'o> = &'o mut (dyn FnMut(Step) + Send);
 
 /// Attaches to the process and takes the dumps.
 pub(crate) fn run(
@@ -66,32 +65,7 @@ pub(crate) fn run_attached(
         start,
         drafts: session.drafts,
         error,
-    }
-}
-
-/// Dumps whose memory was copied, or could not be. The target is not needed any more.
-pub(crate) struct Unfinished {
-    start: Instant,
-    drafts: Vec<Draft>,
-    error: Option<platform::Error>,
-}
-
-impl Unfinished {
-    /// Finishes the files, each of which is published, kept as a partial file, or removed. That waits for the disk.
-    pub(crate) fn finish(self, observer: Observer<'_>) -> Collected {
-        let mut dumps: Vec<Written> = Vec::new();
-        let mut error = self.error;
-        for draft in self.drafts {
-            match draft.finish(error.as_ref(), self.start) {
-                Ok(Some(written)) => {
-                    observer(Step::Complete(Box::new(written.clone())));
-                    dumps.push(written);
-                }
-                Ok(None) => {}
-                Err(failure) => error = error.or(Some(failure)),
-            }
-        }
-        Collected { dumps, error }
+        reports: request.windows.reports,
     }
 }
 

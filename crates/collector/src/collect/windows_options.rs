@@ -9,6 +9,8 @@ pub struct WindowsOptions {
     pub wide: bool,
     /// Whether a kernel dump with the kernel stacks of the process is written beside each dump (`-mk`).
     pub kernel: bool,
+    /// Whether the largest dump is queued for Windows Error Reporting (`-wer`).
+    pub reports: bool,
     /// What chooses the content of a dump of the kind [`DumpKind::Callback`](snapshot::DumpKind) (`-md`).
     pub callback: Option<DumpCallback>,
 }

@@ -270,7 +270,7 @@ pub(crate) const SWITCHES: &[Switch] = &[
     switch(Id::AvoidOutage, "a", Flag, G::Control, "Skip a trigger if the target would have to wait for a clone. Needs -r."),
     switch(Id::Timeout, "at", Values(&["SECONDS"]), G::Control, "Give up a dump after this time; the target goes on."),
     switch(Id::Kill, "k", Flag, G::Control, "Kill the process after its dump was taken."),
-    switch(Id::Wer, "wer", Flag, G::Control, "Queue the dump for Windows Error Reporting. Not needed with -i, because Windows then reports the crash itself.").on_linux(Nothing("there is no Windows Error Reporting")).since(Since::Later),
+    switch(Id::Wer, "wer", Flag, G::Control, "Queue the largest dump for Windows Error Reporting. Not needed with -i, because Windows then reports the crash itself.").on_linux(Nothing("there is no Windows Error Reporting")).since(Since::Windows),
     switch(Id::Wide, "64", Flag, G::Control, "Take a 64-bit dump of a 32-bit process: its threads in the code of the system, and the modules of both sides.").on_linux(Nothing(NATIVE_BITNESS)).since(Since::Windows),
     switch(Id::Poll, "pf", Values(&["MILLISECONDS"]), G::Control, "The time between two samples; 1000 by default.").linux_only(),
     switch(Id::Log, "log", Values(&["syslog|stdout"]), G::Control, "Show what is decided and why, as lines of the level DEBUG on standard output or in the system log.").linux_only(),

@@ -1,28 +1,34 @@
 //! The switches about dumps that only Windows has, both ways: read from a command line, and written into the one with
 //! which Windows starts its handler of crashes.
 
-use super::{WindowsSwitches, lower::Lowering, switches::Id};
+use super::{
+    WindowsSwitches,
+    lower::Lowering,
+    switches::{Id, Support, get},
+};
 use collector::WindowsOptions;
 use platform::{DumpCallback, Error};
-use snapshot::OperatingSystem;
 use std::path::Path;
 
 impl Lowering<'_> {
-    /// The DLL that `-md` names, on the system that has DLLs.
+    /// The DLL that `-md` names.
     pub(super) fn callback(&self) -> Option<&str> {
-        let has_dlls = self.system == OperatingSystem::Windows;
-        self.arguments.value(Id::Callback).filter(|_| has_dlls)
+        let dll = self.arguments.value(Id::Callback);
+        dll.filter(|_| self.has_here(Id::Callback))
     }
 
-    /// Those of the command line.
+    /// Those of the command line that mean something on this system.
     pub(super) fn windows_switches(&self) -> WindowsSwitches {
-        let arguments = self.arguments;
         WindowsSwitches {
-            kernel: arguments.has(Id::Kernel),
+            kernel: self.has_here(Id::Kernel),
             callback: self.callback().map(str::to_owned),
-            wer: arguments.has(Id::Wer),
-            wide: arguments.has(Id::Wide),
+            wer: self.has_here(Id::Wer),
+            wide: self.has_here(Id::Wide),
         }
+    }
+
+    fn has_here(&self, id: Id) -> bool {
+        self.arguments.has(id) && get(id).support(self.system) == Support::Yes
     }
 }
 
@@ -36,11 +42,12 @@ impl WindowsSwitches {
         Ok(WindowsOptions {
             wide: self.wide,
             kernel: self.kernel,
+            reports: self.wer,
             callback: path.map(DumpCallback::load).transpose()?,
         })
     }
 
-    /// The same without what its reports of a crash do anyway, as words of a command line.
+    /// Those of a handler of crashes, as words of a command line, without the DLL. Windows reports the crash itself.
     pub(crate) fn of_crashes(&self) -> Vec<String> {
         let words = [(self.kernel, "-mk"), (self.wide, "-64")];
         let given = words.into_iter().filter(|(is_given, _)| *is_given);

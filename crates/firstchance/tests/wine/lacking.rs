@@ -41,6 +41,29 @@ fn n49_a_kernel_dump_that_is_not_had_is_said_and_loses_no_dump() {
     victim.assert_alive();
 }
 
+/// Wine takes reports and says that reporting is disabled.
+#[test]
+fn n49_a_dump_that_is_not_queued_for_error_reporting_is_there_and_says_so() {
+    let (mut victim, dumps) = (victim(&["threads", "1"]), folder());
+    let place = windows_path(&dumps.path().join("x.dmp"));
+    let words = ["procdump", "-mm", "-ma", "-wer", &victim.pid_text(), &place];
+    let run = firstchance(&words).run_well();
+    let said = "the dump was not queued for Windows Error Reporting: it is disabled";
+    assert_eq!(run.stdout.matches(said).count(), 1, "{run:#?}");
+    assert!(
+        run.stdout.contains(&format!("Dump 2 warning: {said}")),
+        "{run:#?}"
+    );
+    for (name, is_largest) in [("x_full.dmp", true), ("x_mini.dmp", false)] {
+        let path = dumps.path().join(name);
+        assert_eq!(stackwalk(&path)["thread_count"], 2);
+        let inspect = ["inspect", path.to_str().expect("a plain path")];
+        let record = Firstchance::new(&inspect).run_well().stdout;
+        assert_eq!(record.contains(said), is_largest, "{name}: {record}");
+    }
+    victim.assert_alive();
+}
+
 /// A library that is called like .NET's runtime, in a process that was started before it or after.
 #[test]
 fn n28_a_filter_by_a_type_of_dotnet_says_that_it_does_not_work_yet() {

@@ -15,6 +15,7 @@ mod debug_event;
 mod debug_loop;
 mod debugger;
 mod doctor;
+mod error_report;
 mod facts;
 mod fault;
 mod file_names;

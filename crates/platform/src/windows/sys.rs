@@ -23,7 +23,7 @@ use windows_sys::{
             LoadLibraryExW,
         },
     },
-    core::BOOL,
+    core::{BOOL, HRESULT},
 };
 
 /// The largest answer about the whole machine, in bytes: enough for 13 million handles.
@@ -51,6 +51,14 @@ pub(crate) fn check_status(status: NTSTATUS) -> io::Result<()> {
     // SAFETY: takes a plain number, and looks it up in a table.
     let code = unsafe { RtlNtStatusToDosError(status) };
     Err(io::Error::from_raw_os_error(code as i32))
+}
+
+/// Turns the `HRESULT` that a call returned into a result.
+pub(crate) fn check_result(result: HRESULT) -> io::Result<()> {
+    match result < 0 {
+        true => Err(io::Error::from_raw_os_error(result)),
+        false => Ok(()),
+    }
 }
 
 /// Takes ownership of a handle that a call has just returned.
