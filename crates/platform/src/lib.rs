@@ -55,7 +55,7 @@ pub use host::{
 
 pub use machine::{ARCHITECTURE, OS};
 pub use monitor::{Monitor, cancel_monitors};
-pub use only_windows::{KernelDump, kernel_dump, queue_report};
+pub use only_windows::{KernelDump, activate, kernel_dump, queue_report};
 pub use os::RegisterStore;
 pub use postmortem::{
     CoreHandler, CoreInput, CrashWorker, Crashed, Guard, JustInTime, Use, WorkerEnd,

@@ -29,3 +29,11 @@ pub fn kernel_dump(threads: &[u32]) -> Result<KernelDump> {
 pub fn queue_report(dump: &Path, is_large: bool, application: &str, reason: &str) -> Result<()> {
     os::only_windows::queue_report(dump, is_large, application, reason)
 }
+
+/// Starts the Store application with this AppUserModelId, and returns its pid. It runs already.
+///
+/// # Errors
+/// If this Windows has no Store applications, or this one cannot be started.
+pub fn activate(application: &str, arguments: &[String]) -> Result<u32> {
+    os::only_windows::activate(application, arguments)
+}

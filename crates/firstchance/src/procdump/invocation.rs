@@ -120,10 +120,12 @@ impl Monitor {
 /// A program to start, and to watch from its first instruction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Launch {
-    /// The path or name of the program.
+    /// The path or name of the program, or the id of a Store application (AppUserModelId).
     pub(crate) image: String,
     /// Its arguments, without its own name.
     pub(crate) arguments: Vec<String>,
+    /// Whether it is a Store application (`-y`).
+    pub(crate) is_store: bool,
 }
 
 /// The options for becoming the handler of crashes.

@@ -64,6 +64,9 @@ impl Lowering<'_> {
         if has(Id::Kernel) && has(Id::Clone) {
             return fault("-mk is not possible with -r: a clone has no kernel stacks");
         }
+        if self.has_here(Id::Store) && !has(Id::Launch) {
+            return fault("-y needs -x FOLDER IMAGE: IMAGE is the id of a Store application");
+        }
         if has(Id::Launch) && (has(Id::Wait) || has(Id::Group) || !self.arguments.words.is_empty())
         {
             return fault("-x starts the target: do not name another one");
@@ -87,6 +90,7 @@ impl Lowering<'_> {
             let launch = Launch {
                 image: image.clone(),
                 arguments: arguments.to_vec(),
+                is_store: self.has_here(Id::Store),
             };
             let target = Target::Launch(image.clone());
             return Ok((target, Some(folder.clone()), Some(launch)));

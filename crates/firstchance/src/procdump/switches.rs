@@ -278,7 +278,7 @@ pub(crate) const SWITCHES: &[Switch] = &[
 
     switch(Id::Wait, "w", Flag, G::Target, "Wait for the program to start if it is not running.").in_linux("Watch every process of that name, now and later, until each has had its dumps."),
     switch(Id::Launch, "x", Rest(&["FOLDER", "IMAGE"]), G::Target, "Start a program and watch it from its first instruction. Everything after IMAGE is passed to it."),
-    switch(Id::Store, "y", Flag, G::Target, "Start a Store application and watch it.").on_linux(Nothing("there are no Store applications")).since(Since::Later),
+    switch(Id::Store, "y", Flag, G::Target, "With -x after it: IMAGE is the id of a Store application (AppUserModelId), which is started, and watched from then on.").on_linux(Nothing("there are no Store applications")).since(Since::Windows),
     switch(Id::Tree, "pt", Flag, G::Target, "Watch the child processes, too."),
     switch(Id::Each, "-each", Flag, G::Target, "With -w in the Linux dialect: when each process found has had its dumps, go on and wait for further ones, for ever, as ProcDump for Linux itself does.").linux_only(),
     switch(Id::Group, "pgid", Flag, G::Target, "The target is the number of a process group: watch every process of it, until each has had its dumps or all have ended.").linux_only().on_windows(Never("Windows has no process groups")),

@@ -88,6 +88,21 @@ fn what_follows_a_launched_program_is_its_own() {
 }
 
 #[test]
+fn n49_a_store_application_is_named_by_x() {
+    let words = "-ma -y -x dumps Contoso.App_x!App -k";
+    let launch = monitor(words).launch.unwrap();
+    assert!(launch.is_store && launch.image == "Contoso.App_x!App");
+    assert_eq!(launch.arguments, ["-k"]);
+    assert!(!monitor("-x dumps app -y").launch.unwrap().is_store);
+    let alone = parse(&super::tests::words("-y app"), Dialect::Windows, Windows);
+    let said = "-y needs -x FOLDER IMAGE: IMAGE is the id of a Store application";
+    assert_eq!(alone.unwrap_err().to_string(), said);
+    let here = parse(&super::tests::words("-y app"), Dialect::Windows, Linux);
+    let said = ["-y means nothing on Linux: there are no Store applications"];
+    assert_eq!(here.unwrap().warnings, said);
+}
+
+#[test]
 fn the_other_commands() {
     assert_eq!(read("-cancel 77").command, Command::Cancel(77));
     assert_eq!(read("-u").command, Command::Uninstall);

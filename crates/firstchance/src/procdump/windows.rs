@@ -27,7 +27,8 @@ impl Lowering<'_> {
         }
     }
 
-    fn has_here(&self, id: Id) -> bool {
+    /// Whether a switch is there and means something on this system.
+    pub(super) fn has_here(&self, id: Id) -> bool {
         self.arguments.has(id) && get(id).support(self.system) == Support::Yes
     }
 }

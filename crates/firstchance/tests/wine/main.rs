@@ -23,6 +23,7 @@ mod postmortem;
 mod procdump;
 mod refusals;
 mod registry;
+mod store;
 mod targets;
 mod watching;
 mod wide;

@@ -7,6 +7,10 @@ fn unsupported(what: &str) -> Error {
     Error::new(ErrorKind::Unsupported, what)
 }
 
+pub(crate) fn activate(_application: &str, _arguments: &[String]) -> Result<u32> {
+    Err(unsupported("Linux has no Store applications"))
+}
+
 pub(crate) fn queue_report(
     _dump: &Path,
     _is_large: bool,

@@ -1,6 +1,7 @@
 //! The Windows part: processes by their handles, events by a debugger, dumps from a copy-on-write
 //! clone if possible. What Wine does differently is in [`wine`].
 
+mod activation;
 mod breakpoints;
 pub(crate) mod callback;
 mod capture;

@@ -1,6 +1,6 @@
 //! The options of `watch` and `run`, and the rules that they mean.
 
-use super::Job;
+use super::{Job, Start};
 use crate::{
     rules,
     ui::{exit::Usage, values},
@@ -174,7 +174,7 @@ impl Common {
             ..self.limits()
         };
         Ok(Job {
-            launch,
+            launch: launch.map(|(path, words)| Start::Program(path, words)),
             ..self.job_of(vec![(rule, self.dump_options())])
         })
     }
