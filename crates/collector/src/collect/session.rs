@@ -61,6 +61,8 @@ pub(crate) fn run_attached(
         observer,
     };
     let error = session.take(target, lets_go).err();
+    // Others look at the program.
+    target.show_wide(false);
     Unfinished {
         start,
         drafts: session.drafts,

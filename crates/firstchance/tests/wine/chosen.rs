@@ -6,14 +6,17 @@ use minidump::{Minidump, MinidumpModuleList, MinidumpThreadList, Module as _};
 use tempfile::TempDir;
 
 use crate::machine::{firstchance, programs, started, victim, windows_path};
-use crate::others::{WIDE, mingw, program};
-use crate::support::{Firstchance, Victim, compile, files_in, folder, holds, lldb, stackwalk};
+use crate::others::{DLL, WIDE, mingw, program};
+use crate::support::{
+    Firstchance, Program, Victim, compile, files_in, folder, holds, lldb, stackwalk,
+};
 
 /// The DLL, compiled against Microsoft's structures as mingw has them.
+pub(crate) const CHOOSES: Program = mingw(WIDE, "chooses.c").with(DLL);
+
 fn dll(folder: &TempDir) -> PathBuf {
-    let options = &["-O1", "-Wall", "-Werror", "-shared", "-static"];
     let path = folder.path().join("chooses.dll");
-    std::fs::copy(compile(&mingw(WIDE, "chooses.c").with(options)), &path).expect("a copy");
+    std::fs::copy(compile(&CHOOSES), &path).expect("a copy");
     path
 }
 

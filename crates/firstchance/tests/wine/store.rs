@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::machine::{firstchance, victim_copy, windows_path};
-use crate::others::{WIDE, mingw};
+use crate::others::{DLL, WIDE, mingw};
 use crate::registry::{ACTIVATION, Registry};
 use crate::support::{Firstchance, Run, compile, files_in, folder, stackwalk};
 
@@ -12,9 +12,8 @@ const APPLICATION: &str = "Contoso.Editor_8wekyb3d8bbwe!App";
 
 /// Registers the server in the prefix, until the registry is reset.
 fn register(registry: &Registry, folder: &Path) {
-    let options = &["-O1", "-Wall", "-Werror", "-shared", "-static"];
     let dll = folder.join("activates.dll");
-    std::fs::copy(compile(&mingw(WIDE, "activates.c").with(options)), &dll).expect("a copy");
+    std::fs::copy(compile(&mingw(WIDE, "activates.c").with(DLL)), &dll).expect("a copy");
     let server = format!(r"{ACTIVATION}\InprocServer32");
     registry.set_default(&server, &windows_path(&dll));
     registry.set(&server, "ThreadingModel", "REG_SZ", "Both");
