@@ -71,7 +71,7 @@ impl fmt::Display for ParseKindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "\"{}\" is no kind of dump: triage, mini, callback, plus, full, filtered or custom 0xMASK",
+            "\"{}\" is no kind of dump: triage, mini, plus, full, filtered or custom 0xMASK",
             self.0
         )
     }
@@ -79,6 +79,7 @@ impl fmt::Display for ParseKindError {
 
 impl std::error::Error for ParseKindError {}
 
+/// Reads every kind but a callback dump, which needs a DLL beside its name.
 impl FromStr for DumpKind {
     type Err = ParseKindError;
 
@@ -87,7 +88,6 @@ impl FromStr for DumpKind {
         match text {
             "triage" => Ok(DumpKind::Triage),
             "mini" => Ok(DumpKind::Mini),
-            "callback" => Ok(DumpKind::Callback),
             "plus" => Ok(DumpKind::Plus),
             "full" => Ok(DumpKind::Full),
             "filtered" => Ok(DumpKind::Filtered),

@@ -75,7 +75,7 @@ pub fn select(
     };
     let taken = match kind {
         DumpKind::Triage => part(triage(snapshot, memory, extra)),
-        // What the routine chooses is selected by `select_chosen`.
+        // Without its routine; what that chooses is selected by `select_chosen`.
         DumpKind::Mini | DumpKind::Callback => part(mini(snapshot, memory, extra)),
         DumpKind::Custom(mask) => part(custom(snapshot, memory, mask, extra)),
         DumpKind::Plus => part(regions(snapshot, plus_part)),

@@ -21,21 +21,22 @@ impl Unfinished {
     pub(crate) fn finish(self, observer: Observer<'_>) -> Collected {
         let mut dumps: Vec<Written> = Vec::new();
         let mut error = self.error;
-        // The last dump is told when it is reported, as that adds warnings.
-        let mut last: Option<Written> = None;
+        // The largest dump is told when it is reported, as that adds warnings.
+        let mut largest: Option<Written> = None;
         for draft in self.drafts {
             match draft.finish(error.as_ref(), self.start) {
                 Ok(written) => {
-                    let before = written.and_then(|written| last.replace(written));
-                    dumps.extend(before.map(|written| told(written, observer)));
+                    let finished = match self.reports {
+                        true => written.and_then(|written| largest.replace(written)),
+                        false => written,
+                    };
+                    dumps.extend(finished.map(|written| told(written, observer)));
                 }
                 Err(failure) => error = error.or(Some(failure)),
             }
         }
-        if let (Some(written), true) = (&mut last, self.reports) {
-            report::queue(written);
-        }
-        dumps.extend(last.map(|written| told(written, observer)));
+        largest.iter_mut().for_each(report::queue);
+        dumps.extend(largest.map(|written| told(written, observer)));
         Collected { dumps, error }
     }
 }

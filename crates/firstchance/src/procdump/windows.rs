@@ -40,12 +40,29 @@ impl WindowsSwitches {
     /// If it cannot be loaded, or has no callback routine.
     pub(crate) fn options(&self) -> Result<WindowsOptions, Error> {
         let path = self.callback.as_ref().map(Path::new);
-        Ok(WindowsOptions {
+        let callback = path.map(DumpCallback::load).transpose()?;
+        Ok(self.with(callback))
+    }
+
+    /// The same for a crash that is happening, of which there is no second one: without the DLL if that cannot be loaded,
+    /// and with a warning.
+    pub(crate) fn options_at_crash(&self) -> (WindowsOptions, Vec<String>) {
+        match self.options() {
+            Ok(options) => (options, Vec::new()),
+            Err(error) => {
+                let warning = format!("the memory of a mini dump was taken: {error}");
+                (self.with(None), vec![warning])
+            }
+        }
+    }
+
+    fn with(&self, callback: Option<DumpCallback>) -> WindowsOptions {
+        WindowsOptions {
             wide: self.wide,
             kernel: self.kernel,
             reports: self.wer,
-            callback: path.map(DumpCallback::load).transpose()?,
-        })
+            callback,
+        }
     }
 
     /// Those of a handler of crashes, as words of a command line, without the DLL. Windows reports the crash itself.

@@ -225,6 +225,18 @@ fn n49_a_dll_chooses_what_a_crash_leaves_if_nobody_else_can_change_it() {
     record.assert_says("callback dump");
     let modules = stackwalk(dump)["modules"].to_string();
     assert!(modules.contains("crashes.exe") && !modules.contains("msvcrt.dll"));
+
+    // A crash comes once: without the DLL there is a dump all the same.
+    std::fs::remove_file(dump).expect("removed");
+    std::fs::remove_file(debugger.place.path("chooses.dll")).expect("removed");
+    let mut program = debugger.program(&[]);
+    program.tell("crash");
+    assert_eq!(program.wait().code(), Some(5));
+    let dumps = debugger.dumps();
+    assert_shows_the_crash(&dumps[0]);
+    let path = dumps[0].to_str().expect("a plain path");
+    let record = Firstchance::new(&["inspect", path]).run_well();
+    record.assert_says("the memory of a mini dump was taken: ");
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn record(call: &PostMortem) -> anyhow::Result<()> {
         information: call.information,
     };
     let mut crash = Crash::told(&*host, &told)?;
-    let collected = request(call, &crash)?.map(|request| crash.collect(&request));
+    let collected = request(call, &crash).map(|request| crash.collect(&request));
     if call.kill_after {
         host.kill(crash.key())?;
     }
@@ -46,8 +46,8 @@ fn record(call: &PostMortem) -> anyhow::Result<()> {
     }
 }
 
-/// The request that the rule asks for at this crash. Fails if the DLL of `-md` cannot be loaded.
-fn request(call: &PostMortem, crash: &Crash) -> anyhow::Result<Option<Request>> {
+/// The request that the rule asks for at this crash.
+fn request(call: &PostMortem, crash: &Crash) -> Option<Request> {
     let format = DumpFormat::Minidump;
     let template = procdump::template(None, Dialect::Windows, format.extension());
     let file = Destination::File(PathBuf::from(&call.folder).join(template));
@@ -56,15 +56,15 @@ fn request(call: &PostMortem, crash: &Crash) -> anyhow::Result<Option<Request>> 
         ..Identity::default()
     };
     let rule = rule(call);
-    let Some(asked) = policy::at_crash(&rule, &who, crash.exception.clone()) else {
-        return Ok(None);
-    };
-    Ok(Some(Request {
+    let asked = policy::at_crash(&rule, &who, crash.exception.clone())?;
+    let (windows, warnings) = call.windows.options_at_crash();
+    Some(Request {
         timeout: call.timeout,
-        windows: call.windows.options()?,
+        windows,
+        warnings,
         command_line: Some(crate::ui::command_line()),
         ..Request::of_rule(&asked, &rule, |_| format, file)
-    }))
+    })
 }
 
 /// The rule that the command line means: on PID, when unhandled exception, do these dumps.
