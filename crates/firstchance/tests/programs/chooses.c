@@ -1,5 +1,5 @@
 /* A callback routine as users of MiniDumpWriteDump write them. The environment names the block of memory (CHOSEN_BLOCK, in
-   hexadecimal digits), the thread that is left out, the thread whose stack is, and whether the dump is cancelled. */
+   hexadecimal digits), the thread that is left out, the thread whose stack is, and whether the dump is cancelled or the routine crashes. */
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,6 +76,8 @@ __declspec(dllexport) BOOL CALLBACK MiniDumpCallbackRoutine(PVOID nothing, const
         return TRUE;
     case ThreadCallback:
         tell_thread(&in->Thread);
+        if (getenv("CHOSEN_CRASH"))
+            *(volatile int *)0x10 = 1;
         if (in->Thread.ThreadId == number("CHOSEN_BARE", 10))
             out->ThreadWriteFlags &= ~ThreadWriteStack;
         return TRUE;

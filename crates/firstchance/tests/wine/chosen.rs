@@ -7,6 +7,7 @@ use tempfile::TempDir;
 
 use crate::machine::{firstchance, programs, started, victim, windows_path};
 use crate::others::{DLL, WIDE, mingw, program};
+use crate::registry::Registry;
 use crate::support::{
     Firstchance, Program, Victim, compile, files_in, folder, holds, lldb, stackwalk,
 };
@@ -114,6 +115,22 @@ fn n49_a_dll_cancels_a_dump_and_the_target_runs_on() {
         .assert_says("the callback routine cancelled the dump");
     assert!(files_in(dumps.path()).is_empty());
     firstchance(&["procdump", &target.pid_text(), &to]).run_well();
+}
+
+#[test]
+fn n49_a_dll_that_crashes_takes_firstchance_with_it_and_the_target_runs_on() {
+    // Wine starts its own debugger, and none that another test has named.
+    let _registry = Registry::clean();
+    let (libraries, dumps) = (folder(), folder());
+    let target = started(&program(&libraries, "offers.c"), &[]);
+    let to = dumps.path().join("x.dmp");
+    let command = procdump(&target, &dll(&libraries), &[]).arg(windows_path(&to));
+    let run = command.env("CHOSEN_CRASH", "1").run();
+    assert!(!run.stdout.contains("complete") && !to.exists(), "{run:#?}");
+    // It is not stopped, and nobody debugs it any more.
+    let again = firstchance(&["procdump", &target.pid_text(), &windows_path(&to)]);
+    again.run_well();
+    assert_eq!(stackwalk(&to)["thread_count"], 3);
 }
 
 #[test]
