@@ -6,8 +6,8 @@ mod run;
 mod store;
 
 pub use collect::{
-    Collected, CoreHead, Crash, Destination, Request, Step, Written, collect, output_folder,
-    store_stream,
+    Collected, CoreHead, Crash, Destination, Request, Step, WindowsOptions, Written, collect,
+    output_folder, store_stream,
 };
 pub use run::{
     DumpOptions, ExceptionRow, Machine, ProgramStep, RunEvent, Runner, RunnerHandle, Setup,

@@ -21,6 +21,8 @@ pub struct CaptureOptions {
     /// the other threads at the end of the capture. Otherwise it stays where it is until
     /// [`Follow::go_on`](crate::Follow::go_on).
     pub lets_go: bool,
+    /// Whether the process itself is stopped, also where a clone could be made: a clone has no kernel stacks.
+    pub in_place: bool,
     /// Ends the wait for threads that do not stop.
     pub cancel: Cancel,
 }
@@ -32,6 +34,7 @@ impl Default for CaptureOptions {
             thread_deadline: Duration::from_secs(1),
             deadline: None,
             lets_go: false,
+            in_place: false,
             cancel: Cancel::default(),
         }
     }

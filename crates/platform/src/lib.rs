@@ -9,6 +9,7 @@
 //! that is compiled. `sim` is a simulated machine for tests.
 
 mod arming;
+mod callback;
 mod cancel;
 mod capture;
 mod command;
@@ -22,6 +23,7 @@ mod instance;
 mod linux;
 mod machine;
 mod monitor;
+mod only_windows;
 mod postmortem;
 mod processor;
 mod registry;
@@ -34,6 +36,7 @@ mod trust;
 mod windows;
 
 pub use arming::{ArmedPlace, Arming, FAULT_BITS, FAULT_SIGNALS, HoldOptions, KindAt};
+pub use callback::DumpCallback;
 pub use cancel::{Cancel, init, on_interrupt};
 pub use capture::{Capture, CaptureOptions, Method, Released, Stop};
 pub use command::{command, end_status};
@@ -52,6 +55,7 @@ pub use host::{
 
 pub use machine::{ARCHITECTURE, OS};
 pub use monitor::{Monitor, cancel_monitors};
+pub use only_windows::{KernelDump, activate, kernel_dump, queue_report};
 pub use os::RegisterStore;
 pub use postmortem::{
     CoreHandler, CoreInput, CrashWorker, Crashed, Guard, JustInTime, Use, WorkerEnd,

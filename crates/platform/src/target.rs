@@ -12,6 +12,10 @@ pub trait Target {
     /// Returns the identity of the process.
     fn key(&self) -> ProcessKey;
 
+    /// Sets whether facts and captures from now on show the 64-bit side of a 32-bit process, on which its system runs it,
+    /// and not the 32-bit side of its program. Without a meaning for all other processes.
+    fn show_wide(&mut self, _wide: bool) {}
+
     /// Reads what can be read without stopping the process.
     ///
     /// # Errors

@@ -9,6 +9,8 @@ pub enum DumpKind {
     /// metadata (`-mm`).
     #[default]
     Mini,
+    /// What the callback routine of a user's DLL chooses, and all metadata (`-md`, Windows).
+    Callback,
     /// By a mask: `coredump_filter` bits on Linux, `MINIDUMP_TYPE` on Windows (`-mc`).
     Custom(u64),
     /// What the process's own `coredump_filter` says, as the kernel's cores and gcore's have it (Linux). On Windows,
@@ -43,6 +45,7 @@ impl DumpKind {
         match self {
             DumpKind::Triage => "triage",
             DumpKind::Mini => "mini",
+            DumpKind::Callback => "callback",
             DumpKind::Custom(_) => "custom",
             DumpKind::Filtered => "filtered",
             DumpKind::Plus => "plus",
@@ -76,6 +79,7 @@ impl fmt::Display for ParseKindError {
 
 impl std::error::Error for ParseKindError {}
 
+/// Reads every kind but a callback dump, which needs a DLL beside its name.
 impl FromStr for DumpKind {
     type Err = ParseKindError;
 

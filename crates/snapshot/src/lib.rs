@@ -7,6 +7,7 @@
 
 pub mod auxv;
 mod bytes;
+pub mod choice;
 mod event;
 mod exception;
 mod function_table;
@@ -28,6 +29,7 @@ mod text;
 mod thread;
 mod time;
 mod trail;
+mod wow64;
 pub mod xsave;
 
 pub use bytes::SparseBytes;
@@ -44,13 +46,16 @@ pub use region::{FileFacts, FileKey, Protection, Region, RegionKind};
 pub use registers::{Aarch64, Registers, X86, X86_64};
 pub use sample::{Measure, Sample};
 pub use script::script;
-pub use select::{AbsentFile, Selection, mapped_bytes, select};
+pub use select::{
+    AbsentFile, Selection, added_in_vain, mapped_bytes, modules_on_stacks, select, select_chosen,
+};
 pub use signal::{signal_name, signal_number};
 pub use system::{Architecture, OperatingSystem, System};
 pub use text::{disturbs_text, fold_case, same_name};
 pub use thread::{Thread, ThreadState};
 pub use time::{Time, WallTime};
 pub use trail::Trail;
+pub use wow64::narrow_teb;
 pub use xsave::XsaveLayout;
 
 /// A process at one instant, without its memory.

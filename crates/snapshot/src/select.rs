@@ -1,12 +1,14 @@
+mod chosen;
 mod custom;
 mod files;
 mod image_data;
 mod interrupted;
 
 use crate::{
-    Architecture, Detail, DumpKind, FileFacts, Memory, Range, Region, RegionKind, Snapshot, Thread,
-    coalesce, total_bytes,
+    Architecture, Detail, DumpKind, FileFacts, Memory, Range, Region, RegionKind, Registers,
+    Snapshot, Thread, coalesce, total_bytes,
 };
+pub use chosen::{added_in_vain, modules_on_stacks, select_chosen};
 use custom::custom;
 pub use files::mapped_bytes;
 use files::{Whole, whole};
@@ -73,7 +75,8 @@ pub fn select(
     };
     let taken = match kind {
         DumpKind::Triage => part(triage(snapshot, memory, extra)),
-        DumpKind::Mini => part(mini(snapshot, memory, extra)),
+        // Without its routine; what that chooses is selected by `select_chosen`.
+        DumpKind::Mini | DumpKind::Callback => part(mini(snapshot, memory, extra)),
         DumpKind::Custom(mask) => part(custom(snapshot, memory, mask, extra)),
         DumpKind::Plus => part(regions(snapshot, plus_part)),
         DumpKind::Full | DumpKind::Filtered => whole(snapshot),
@@ -179,16 +182,9 @@ fn mini(snapshot: &Snapshot, memory: &dyn Memory, extra: &[Range]) -> Vec<Range>
         let Some(registers) = thread.registers else {
             continue;
         };
-        let ip = registers.ip();
-        let code = Range::new(ip.saturating_sub(CODE), ip.saturating_add(CODE));
-        ranges.extend(existing(snapshot, &[code]));
+        ranges.extend(existing(snapshot, &[code_around(&registers)]));
         roots.extend(registers.pointers());
-        if thread.teb != 0 {
-            ranges.extend(existing(
-                snapshot,
-                &[Range::new(thread.teb, thread.teb + 8192)],
-            ));
-        }
+        ranges.extend(teb_of(thread).map_or(Vec::new(), |teb| existing(snapshot, &[teb])));
     }
     let mut budget = MINI_REFERENCED;
     let direct = referenced(snapshot, memory, &stacks, &roots, &mut budget);
@@ -196,6 +192,17 @@ fn mini(snapshot: &Snapshot, memory: &dyn Memory, extra: &[Range]) -> Vec<Range>
     ranges.extend(direct);
     ranges.extend(indirect);
     ranges
+}
+
+/// The code around the instruction that a thread executes.
+fn code_around(registers: &Registers) -> Range {
+    let ip = registers.ip();
+    Range::new(ip.saturating_sub(CODE), ip.saturating_add(CODE))
+}
+
+/// The TEB of a thread, as long as that of a 64-bit one; `None` if it has none.
+fn teb_of(thread: &Thread) -> Option<Range> {
+    (thread.teb != 0).then(|| Range::new(thread.teb, thread.teb.saturating_add(8192)))
 }
 
 /// The writable memory around the addresses in `roots` and in the words of `ranges`.
@@ -301,6 +308,23 @@ fn each_word_at(memory: &dyn Memory, range: Range, size: usize, mut each: impl F
 /// environment on the initial stack is left out; it is directly above the first frame.
 /// A thread that handles a signal on an alternate stack has two.
 fn stacks(snapshot: &Snapshot, memory: &dyn Memory, limit: u64, no_arguments: bool) -> Vec<Range> {
+    stacks_of(
+        snapshot.threads.iter(),
+        snapshot,
+        memory,
+        limit,
+        no_arguments,
+    )
+}
+
+/// The same of these threads.
+fn stacks_of<'t>(
+    threads: impl Iterator<Item = &'t Thread>,
+    snapshot: &Snapshot,
+    memory: &dyn Memory,
+    limit: u64,
+    no_arguments: bool,
+) -> Vec<Range> {
     let architecture = snapshot.system.architecture;
     let end = |sp| stack_region(snapshot, sp).map(|region| region.range.end);
     let sps = |thread: &Thread| {
@@ -309,7 +333,7 @@ fn stacks(snapshot: &Snapshot, memory: &dyn Memory, limit: u64, no_arguments: bo
         let interrupted = sp.map(interrupted).unwrap_or_default();
         sp.into_iter().chain(interrupted)
     };
-    let sps = snapshot.threads.iter().flat_map(sps);
+    let sps = threads.flat_map(sps);
     sps.flat_map(|sp| stack_from(snapshot, sp, limit, no_arguments))
         .collect()
 }

@@ -5,6 +5,7 @@ use super::{
     Request, Written,
     container::Container,
     copy::{self, Copy, Progress, Sink, Source},
+    kernel,
 };
 use crate::{
     AbsentFile, Gap, Record,
@@ -15,7 +16,7 @@ use crate::{
     },
 };
 use formats::{Piece, Plan};
-use platform::{Error, ErrorKind, Facts, OutFile, Result, Stop};
+use platform::{Error, ErrorKind, Existing, Facts, KernelDump, OutFile, Result, Stop};
 use snapshot::{DumpFormat, DumpKind, Range, Selection, WallTime, total_bytes};
 use std::{
     io,
@@ -52,6 +53,10 @@ pub(crate) struct Draft {
     copied: Option<Copied>,
     /// The user id of a user who may read the dump once it is whole.
     reader: Option<u32>,
+    /// The kernel dump that is written beside it.
+    pub(crate) kernel: Option<Arc<KernelDump>>,
+    /// What is done if there is a file of its name.
+    existing: Existing,
 }
 
 impl Draft {
@@ -98,6 +103,8 @@ impl Draft {
             whole: false,
             copied: None,
             reader: request.reader,
+            kernel: None,
+            existing: request.existing,
         }
     }
 
@@ -210,6 +217,7 @@ impl Draft {
             self.record.warnings.insert(0, what);
         }
         self.allow_reader();
+        self.write_kernel_dump();
         let path = match self.sink.clone() {
             Sink::File(file) => Some(self.finish_file(file)?),
             Sink::Stream(stream) => {
@@ -254,6 +262,16 @@ impl Draft {
     fn allow_reader(&mut self) {
         if let (Some(uid), Sink::File(file)) = (self.reader.filter(|_| self.whole), &self.sink) {
             self.record.warnings.extend(allow(file, uid));
+        }
+    }
+
+    /// Writes the kernel dump beside a whole dump; a warning in the record says if that failed.
+    fn write_kernel_dump(&mut self) {
+        let kernel = self.kernel.take().filter(|_| self.whole);
+        if let (Some(dump), Some(path)) = (kernel, self.path()) {
+            let written = kernel::write_beside(&path, self.existing, &dump);
+            let warning = written.err().map(|error| error.to_string());
+            self.record.warnings.extend(warning);
         }
     }
 

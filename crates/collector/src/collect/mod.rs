@@ -1,6 +1,7 @@
 //! Dumps of one process, from request to file: capture, select the memory, plan the file, reserve
 //! room, copy, release the target, publish the file.
 
+mod chosen;
 mod container;
 mod copy;
 mod core_head;
@@ -9,19 +10,24 @@ mod destination;
 mod draft;
 mod images;
 mod jobs;
+mod kernel;
 mod names;
+mod report;
 mod request;
 mod session;
 mod stream;
+mod unfinished;
 mod watch_copy;
+mod windows_options;
 
 pub use core_head::CoreHead;
 pub use crash::Crash;
 pub use destination::{Destination, output_folder};
 pub use request::Request;
 pub use stream::store_stream;
+pub use windows_options::WindowsOptions;
 
-pub(crate) use session::Unfinished;
+pub(crate) use unfinished::Unfinished;
 
 use platform::{Error, Host};
 use snapshot::{DumpFormat, DumpKind, ProcessKey, WallTime};

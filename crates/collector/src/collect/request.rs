@@ -1,6 +1,6 @@
 //! A request for dumps of one process.
 
-use super::Destination;
+use super::{Destination, WindowsOptions};
 use platform::{Cancel, Existing, Stop};
 use policy::{DumpRequest, Retention, Rule, Trigger};
 use snapshot::{DumpFormat, DumpKind};
@@ -45,6 +45,8 @@ pub struct Request {
     pub user: Option<u32>,
     /// The user id of a user who may read the dump besides the one who writes it.
     pub reader: Option<u32>,
+    /// What only Windows has.
+    pub windows: WindowsOptions,
     /// Warnings for the record that are known beforehand.
     pub warnings: Vec<String>,
     /// Ends the dumps early.
@@ -76,6 +78,7 @@ impl Request {
             signature: None,
             user: None,
             reader: None,
+            windows: WindowsOptions::default(),
             warnings: Vec::new(),
             cancel: Cancel::of_process(),
         }

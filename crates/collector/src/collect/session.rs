@@ -1,12 +1,14 @@
 //! One request for dumps, on the OS thread that holds the target.
 
 use super::{
-    Collected, Request, Step, Written,
+    Collected, Request, Step, chosen,
     copy::{self, Sink, Source},
     draft::Draft,
     images::Images,
+    kernel,
     names::Names,
     output_folder,
+    unfinished::{Observer, Unfinished},
     watch_copy::{self, Limits},
 };
 use formats::RecordSpace;
@@ -15,13 +17,11 @@ use platform::{
     failpoint,
 };
 use policy::Coming;
-use snapshot::{DumpFormat, DumpKind, ProcessKey, WallTime, script, select};
+use snapshot::{DumpFormat, DumpKind, ProcessKey, WallTime, script};
 use std::{
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
-
-type Observer<'o> = &'o mut (dyn FnMut(Step) + Send);
 
 /// Attaches to the process and takes the dumps.
 pub(crate) fn run(
@@ -61,36 +61,13 @@ pub(crate) fn run_attached(
         observer,
     };
     let error = session.take(target, lets_go).err();
+    // Others look at the program.
+    target.show_wide(false);
     Unfinished {
         start,
         drafts: session.drafts,
         error,
-    }
-}
-
-/// Dumps whose memory was copied, or could not be. The target is not needed any more.
-pub(crate) struct Unfinished {
-    start: Instant,
-    drafts: Vec<Draft>,
-    error: Option<platform::Error>,
-}
-
-impl Unfinished {
-    /// Finishes the files, each of which is published, kept as a partial file, or removed. That waits for the disk.
-    pub(crate) fn finish(self, observer: Observer<'_>) -> Collected {
-        let mut dumps: Vec<Written> = Vec::new();
-        let mut error = self.error;
-        for draft in self.drafts {
-            match draft.finish(error.as_ref(), self.start) {
-                Ok(Some(written)) => {
-                    observer(Step::Complete(Box::new(written.clone())));
-                    dumps.push(written);
-                }
-                Ok(None) => {}
-                Err(failure) => error = error.or(Some(failure)),
-            }
-        }
-        Collected { dumps, error }
+        reports: request.windows.reports,
     }
 }
 
@@ -110,6 +87,7 @@ impl Session<'_, '_> {
     /// Does everything that needs the target. The capture ends with this function on every path, so
     /// that the target is never held longer.
     fn take(&mut self, target: &mut dyn Target, lets_go: bool) -> Result<()> {
+        target.show_wide(self.request.windows.wide);
         let facts = target.facts()?;
         self.user = Some(self.request.responsible(facts.process.user.uid));
         let kinds = self.kinds(&facts);
@@ -121,10 +99,12 @@ impl Session<'_, '_> {
             stop: self.request.stop,
             deadline: self.deadline(),
             lets_go,
+            in_place: self.request.windows.kernel,
             cancel: self.request.cancel.clone(),
             ..CaptureOptions::default()
         };
         let mut capture = target.capture(&options)?;
+        self.take_kernel_dump(&mut capture);
         let source = self.source(target, &mut capture);
         images.put_to(&mut capture.snapshot.modules, &*source.memory);
         self.mark_trigger(&mut capture);
@@ -148,6 +128,17 @@ impl Session<'_, '_> {
         }
         (self.observer)(Step::Released { pause });
         copied
+    }
+
+    /// Takes a kernel dump if one is asked for, for all drafts.
+    fn take_kernel_dump(&mut self, capture: &mut Capture) {
+        if !self.request.windows.kernel {
+            return;
+        }
+        let taken = kernel::take(&capture.snapshot.threads, &mut capture.warnings);
+        let taken = taken.map(Arc::new);
+        let drafts = self.drafts.iter_mut();
+        drafts.for_each(|draft| draft.kernel = taken.clone());
     }
 
     /// What to copy from. Files are opened for full dumps alone, as the target stands meanwhile.
@@ -253,10 +244,8 @@ impl Session<'_, '_> {
     fn copy(&mut self, capture: &mut Capture, source: &Source, at: usize) -> Result<()> {
         let deadline = self.deadline();
         let draft = &mut self.drafts[at];
-        let memory = &*source.memory;
-        let detail = draft.kind.detail();
-        let extra = formats::image::loader_ranges(&capture.snapshot, memory, detail);
-        let selection = select(draft.kind, &capture.snapshot, memory, &extra);
+        let chosen = chosen::choose(draft.kind, &self.request.windows, capture, &*source.memory)?;
+        draft.record.warnings.extend(chosen.warning);
         let comment = comment(self.request);
         let space = RecordSpace {
             head: crate::store::record::SPACE,
@@ -265,11 +254,11 @@ impl Session<'_, '_> {
         };
         let plan = Arc::new(formats::plan(
             draft.format,
-            &capture.snapshot,
-            &selection,
+            &chosen.snapshot,
+            &chosen.selection,
             space,
         ));
-        draft.planned(&plan, &selection);
+        draft.planned(&plan, &chosen.selection);
         let (number, kind, bytes) = (draft.number, draft.kind, plan.stored_bytes());
         if bytes > self.room {
             self.make_room(bytes)?;
@@ -316,7 +305,7 @@ fn estimate(kind: DumpKind, facts: &Facts) -> u64 {
     match kind {
         DumpKind::Full | DumpKind::Filtered => facts.resident + facts.mapped,
         DumpKind::Plus | DumpKind::Custom(_) => facts.private,
-        DumpKind::Mini | DumpKind::Triage => 1 << 20,
+        DumpKind::Mini | DumpKind::Triage | DumpKind::Callback => 1 << 20,
     }
 }
 

@@ -175,6 +175,7 @@ impl Runner {
             command_line: options.command_line.clone(),
             timeout: options.timeout,
             stop: options.stop,
+            windows: options.windows.clone(),
             cancel: self.cancel.child(),
             ..Request::of_rule(asked, rule, options.format, options.destination.clone())
         })

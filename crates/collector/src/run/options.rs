@@ -1,8 +1,8 @@
 //! What a run is given.
 
 use super::probe;
-use crate::{Destination, collect::output_folder, store::keep::clear_left_over};
-use platform::{Cancel, Error, Existing, HoldOptions, Host, Stop};
+use crate::{Destination, WindowsOptions, collect::output_folder, store::keep::clear_left_over};
+use platform::{Cancel, Error, ErrorKind, Existing, HoldOptions, Host, Stop};
 use policy::{Action, Condition, Rule, Settings};
 use snapshot::{DumpFormat, DumpKind, Measure};
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
@@ -26,6 +26,8 @@ pub struct DumpOptions {
     pub kill_after: bool,
     /// The command line that asked for the dumps, for their comments; `None` if none did.
     pub command_line: Option<String>,
+    /// What only Windows has.
+    pub windows: WindowsOptions,
 }
 
 impl DumpOptions {
@@ -61,7 +63,8 @@ pub struct Setup {
 /// left in their folders; returns the files that were deleted.
 ///
 /// # Errors
-/// Where a folder does not exist or cannot be written to, an address is none, or a command line of `run` is none.
+/// Where a folder does not exist or cannot be written to, an address is none, a command line of `run` is none, or nobody
+/// chooses the content of a callback dump.
 pub fn prepare(rules: &[(Rule, DumpOptions)]) -> Result<Vec<PathBuf>, Error> {
     let clauses = rules.iter().flat_map(|(rule, _)| &rule.clauses);
     let measures = clauses
@@ -76,8 +79,9 @@ pub fn prepare(rules: &[(Rule, DumpOptions)]) -> Result<Vec<PathBuf>, Error> {
         .iter()
         .map(|(rule, options)| options.destination_of(rule));
     let folders: BTreeSet<PathBuf> = destinations.filter_map(|d| output_folder(&d)).collect();
-    for (rule, _) in rules {
+    for (rule, options) in rules {
         rule.actions().try_for_each(expect_command)?;
+        expect_callback(rule, options)?;
     }
     let mut cleared = Vec::new();
     for folder in folders {
@@ -85,6 +89,19 @@ pub fn prepare(rules: &[(Rule, DumpOptions)]) -> Result<Vec<PathBuf>, Error> {
         cleared.extend(clear_left_over(&folder));
     }
     Ok(cleared)
+}
+
+/// Checks that there is a routine for a dump that one is to choose.
+fn expect_callback(rule: &Rule, options: &DumpOptions) -> Result<(), Error> {
+    let mut kinds = rule.actions().flat_map(Action::kinds);
+    match kinds.any(|kind| *kind == DumpKind::Callback) && options.windows.callback.is_none() {
+        true => Err(Error::new(
+            ErrorKind::Unsupported,
+            "a callback dump is what a DLL chooses, and none is named",
+        )
+        .advise("`firstchance procdump -md DLL` names one.")),
+        false => Ok(()),
+    }
 }
 
 /// Checks the command line of an action that starts a program.

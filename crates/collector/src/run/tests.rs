@@ -74,6 +74,7 @@ impl Timeline {
             stop: Stop::Threads,
             format: |_| DumpFormat::Core,
             kill_after: false,
+            windows: crate::WindowsOptions::default(),
         }
     }
 

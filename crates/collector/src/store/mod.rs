@@ -1,5 +1,6 @@
 //! Stored dumps: their records, lists of them, and the limits of their folders.
 
+pub(crate) mod change;
 pub(crate) mod foreign;
 pub(crate) mod keep;
 pub(crate) mod readers;

@@ -1,7 +1,7 @@
 //! Notes in the dump of a crash how often the same crash came again.
 
-use super::{keep::our_record, record::padded};
-use platform::{Error, ErrorKind, Result};
+use super::change::change_record;
+use platform::Result;
 use std::path::Path;
 
 /// Writes into the record of a dump that its crash came again `count` times.
@@ -9,16 +9,5 @@ use std::path::Path;
 /// # Errors
 /// If the dump cannot be read or written, or has no record of ours.
 pub fn note_repeats(dump: &Path, count: u64) -> Result<()> {
-    let what = || format!("reading {}", dump.display());
-    let file = platform::open_file(dump).map_err(|e| Error::of_file(&what(), &e))?;
-    let none = || {
-        let what = format!("{} has no record", dump.display());
-        Error::new(ErrorKind::Other, what)
-    };
-    let mut record = our_record(file.clone()).ok_or_else(none)?;
-    record.repeats = count;
-    let places = formats::record_places((*file).as_ref()).into_iter();
-    let patches =
-        places.map(|(offset, room)| (offset, padded(&record.to_bytes(room), room as u32)));
-    platform::patch_file(dump, &patches.collect::<Vec<_>>())
+    change_record(dump, |record| record.repeats = count)
 }

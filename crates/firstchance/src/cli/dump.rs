@@ -207,7 +207,7 @@ pub(super) fn default_format(kind: DumpKind, destination: &Destination) -> DumpF
         }
     }
     match kind {
-        DumpKind::Triage | DumpKind::Mini => DumpFormat::Minidump,
+        DumpKind::Triage | DumpKind::Mini | DumpKind::Callback => DumpFormat::Minidump,
         _ if platform::OS == snapshot::OperatingSystem::Windows => DumpFormat::Minidump,
         _ => DumpFormat::Core,
     }

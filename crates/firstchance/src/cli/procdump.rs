@@ -4,16 +4,16 @@
 mod codes;
 mod dialect;
 
-use super::watch::{Job, carry_out, format_of};
+use super::watch::{Job, Start, carry_out, format_of};
 use crate::{
     postmortem,
-    procdump::{self, Command, Dialect, Invocation, LogTo, Monitor},
+    procdump::{self, Command, Dialect, Invocation, Launch, LogTo, Monitor},
     ui::{
         self, TraceTo, Wording, console,
         exit::{self, Usage},
     },
 };
-use collector::{Destination, DumpOptions};
+use collector::{Destination, DumpOptions, WindowsOptions};
 use dialect::Choice;
 use platform::{Error, ErrorKind, Existing, Stop};
 use policy::{Action, Chance, Clause, Condition, ExceptionFilter, Match, Pattern, Rule};
@@ -121,9 +121,12 @@ fn parse(words: &[String], choice: Choice) -> anyhow::Result<Invocation> {
 
 fn job(monitor: Monitor) -> anyhow::Result<Job> {
     let (folder, name) = output_of(&monitor)?;
-    let options = dump_options(&monitor, &folder, name.as_deref());
-    let launch = monitor.launch.as_ref();
-    let launch = launch.map(|launch| (PathBuf::from(&launch.image), launch.arguments.clone()));
+    let windows = monitor.windows.options();
+    let options = DumpOptions {
+        windows: windows.map_err(|error| Usage(error.to_string()))?,
+        ..dump_options(&monitor, &folder, name.as_deref())
+    };
+    let launch = monitor.launch.as_ref().map(start_of);
     let mut rule = as_the_system_has_it(&monitor);
     rule.folder = rule.folder.map(|_| folder.display().to_string());
     Ok(Job {
@@ -137,6 +140,14 @@ fn job(monitor: Monitor) -> anyhow::Result<Job> {
         header: header(monitor, folder, name),
         ..Job::new(vec![(rule, options)])
     })
+}
+
+fn start_of(launch: &Launch) -> Start {
+    let arguments = launch.arguments.clone();
+    match launch.is_store {
+        true => Start::Store(launch.image.clone(), arguments),
+        false => Start::Program(PathBuf::from(&launch.image), arguments),
+    }
 }
 
 /// The rule with what ProcDump adds to it: breakpoints in the program's own code are exceptions only with `-b`. On
@@ -270,5 +281,6 @@ fn dump_options(monitor: &Monitor, folder: &Path, name: Option<&str>) -> DumpOpt
         format: format_of(always),
         kill_after: monitor.kill_after,
         command_line: Some(ui::procdump_line()),
+        windows: WindowsOptions::default(),
     }
 }

@@ -79,7 +79,7 @@ fn windows(
             "Dump filename/mask",
             file.unwrap_or(names::DEFAULT).to_owned(),
         ),
-        ("Queue to WER", enabled(monitor.wer)),
+        ("Queue to WER", enabled(monitor.windows.wer)),
         ("Kill after dump", enabled(monitor.kill_after)),
     ]);
     lines

@@ -54,6 +54,7 @@ impl Lowering<'_> {
             folder,
             timeout: self.timeout()?,
             kill_after: self.arguments.has(Id::Kill),
+            windows: self.windows_switches(),
         })
     }
 
@@ -81,6 +82,7 @@ impl Lowering<'_> {
             information,
             timeout: self.timeout()?,
             kill_after: self.arguments.has(Id::Kill),
+            windows: self.windows_switches(),
         })
     }
 }

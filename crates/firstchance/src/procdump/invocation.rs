@@ -75,14 +75,8 @@ pub(crate) struct Monitor {
     pub(crate) kill_after: bool,
     /// Give up a dump after this time (`-at`).
     pub(crate) timeout: Option<Duration>,
-    /// Take a kernel dump beside each dump (`-mk`).
-    pub(crate) kernel: bool,
-    /// The path of a DLL that decides what is dumped (`-md`).
-    pub(crate) callback: Option<String>,
-    /// Queue the dump for Windows Error Reporting (`-wer`).
-    pub(crate) wer: bool,
-    /// Take a 64-bit dump of a 32-bit process (`-64`).
-    pub(crate) wide: bool,
+    /// What only Windows has.
+    pub(crate) windows: WindowsSwitches,
     /// Ignore the .NET runtime of the target (`-g`).
     pub(crate) native: bool,
     /// Treat breakpoints in the program's own code as exceptions (`-b`).
@@ -99,6 +93,19 @@ pub(crate) struct Monitor {
     pub(crate) count: u32,
 }
 
+/// The switches about dumps that only Windows has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct WindowsSwitches {
+    /// Take a kernel dump beside each dump (`-mk`).
+    pub(crate) kernel: bool,
+    /// The path of a DLL that decides what is dumped (`-md`).
+    pub(crate) callback: Option<String>,
+    /// Queue the dump for Windows Error Reporting (`-wer`).
+    pub(crate) wer: bool,
+    /// Take a 64-bit dump of a 32-bit process (`-64`).
+    pub(crate) wide: bool,
+}
+
 impl Monitor {
     /// Whether the dump is taken at once and nothing is watched. ProcDump shows no header then.
     pub(crate) fn is_manual(&self) -> bool {
@@ -113,10 +120,12 @@ impl Monitor {
 /// A program to start, and to watch from its first instruction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Launch {
-    /// The path or name of the program.
+    /// The path or name of the program, or the id of a Store application (AppUserModelId).
     pub(crate) image: String,
     /// Its arguments, without its own name.
     pub(crate) arguments: Vec<String>,
+    /// Whether it is a Store application (`-y`).
+    pub(crate) is_store: bool,
 }
 
 /// The options for becoming the handler of crashes.
@@ -132,6 +141,8 @@ pub(crate) struct Install {
     pub(crate) timeout: Option<Duration>,
     /// Kill the process after its dump was taken (`-k`).
     pub(crate) kill_after: bool,
+    /// What only Windows has.
+    pub(crate) windows: WindowsSwitches,
 }
 
 /// The values with which Windows calls its handler of crashes.
@@ -151,6 +162,8 @@ pub(crate) struct PostMortem {
     pub(crate) timeout: Option<Duration>,
     /// Kill the process after its dump was taken (`-k`).
     pub(crate) kill_after: bool,
+    /// What only Windows has.
+    pub(crate) windows: WindowsSwitches,
 }
 
 /// Where lines for tracing go.

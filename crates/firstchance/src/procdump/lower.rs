@@ -45,9 +45,7 @@ impl Lowering<'_> {
             Command::Uninstall if get(Id::Install).since > BUILT => {
                 vec!["-u: not built yet".to_owned()]
             }
-            // A handler of crashes only has to end, and Windows reports the crash to WER itself.
-            Command::Install(_) | Command::PostMortem(_) => self.not_built_yet(&[Id::Wer]),
-            _ => self.not_built_yet(&[]),
+            _ => self.not_built_yet(),
         };
         Invocation {
             command,
@@ -160,9 +158,9 @@ impl Lowering<'_> {
         self.arguments.has(Id::Wait) && self.dialect == Dialect::Linux
     }
 
-    /// One line for each switch that is not built yet, except those in `but`.
-    fn not_built_yet(&self, but: &[Id]) -> Vec<String> {
-        let here = |id: &Id| get(*id).support(self.system) == Support::Yes && !but.contains(id);
+    /// One line for each switch that is not built yet.
+    fn not_built_yet(&self) -> Vec<String> {
+        let here = |id: &Id| get(*id).support(self.system) == Support::Yes;
         let missing = |id: &Id| get(*id).since > BUILT && here(id);
         let ids = self.arguments.ids().into_iter();
         ids.filter(missing)
@@ -195,6 +193,7 @@ impl Lowering<'_> {
         ];
         let flags = flags.iter().filter(|(id, _)| self.arguments.has(*id));
         let mut kinds: Vec<_> = flags.map(|(_, kind)| *kind).collect();
+        kinds.extend(self.callback().map(|_| DumpKind::Callback));
         if let Some(mask) = self.arguments.value(Id::Mask) {
             let digits = mask.strip_prefix("0x").unwrap_or(mask);
             let wrong = |_| UsageError(format!("-mc MASK: `{mask}` is not a hexadecimal number"));

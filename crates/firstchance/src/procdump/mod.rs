@@ -17,11 +17,13 @@ mod names;
 
 mod switches;
 mod triggers;
+mod windows;
 
 pub(crate) use header::header;
 pub(crate) use help::help;
 pub(crate) use invocation::{
     Command, Dialect, Install, Invocation, Launch, LogTo, Monitor, PostMortem, UsageError,
+    WindowsSwitches,
 };
 pub(crate) use names::{is_name, template};
 pub(crate) use switches::kind_switch;

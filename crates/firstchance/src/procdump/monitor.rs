@@ -43,10 +43,7 @@ impl Lowering<'_> {
             clones,
             kill_after: arguments.has(Id::Kill),
             timeout: self.timeout()?,
-            kernel: arguments.has(Id::Kernel),
-            callback: arguments.value(Id::Callback).map(str::to_owned),
-            wer: arguments.has(Id::Wer),
-            wide: arguments.has(Id::Wide),
+            windows: self.windows_switches(),
             native: arguments.has(Id::Native),
             breakpoints: arguments.has(Id::Breakpoints),
             debug_strings: arguments.has(Id::DebugString),
@@ -66,6 +63,9 @@ impl Lowering<'_> {
         }
         if has(Id::Kernel) && has(Id::Clone) {
             return fault("-mk is not possible with -r: a clone has no kernel stacks");
+        }
+        if self.has_here(Id::Store) && !has(Id::Launch) {
+            return fault("-y needs -x FOLDER IMAGE: IMAGE is the id of a Store application");
         }
         if has(Id::Launch) && (has(Id::Wait) || has(Id::Group) || !self.arguments.words.is_empty())
         {
@@ -90,6 +90,7 @@ impl Lowering<'_> {
             let launch = Launch {
                 image: image.clone(),
                 arguments: arguments.to_vec(),
+                is_store: self.has_here(Id::Store),
             };
             let target = Target::Launch(image.clone());
             return Ok((target, Some(folder.clone()), Some(launch)));

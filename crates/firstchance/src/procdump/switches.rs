@@ -132,12 +132,14 @@ pub(crate) enum Since {
     Events,
     /// The handler of crashes.
     PostMortem,
-    /// Clones, .NET, kernel dumps, leaks.
+    /// What dumps are and have on Windows alone.
+    Windows,
+    /// Clones, .NET, leaks.
     Later,
 }
 
 /// The last step that is built. It is changed when a step is complete.
-pub(crate) const BUILT: Since = Since::PostMortem;
+pub(crate) const BUILT: Since = Since::Windows;
 
 /// Whether `-r` makes a clone. Until it does, it is accepted with a warning.
 pub(crate) const CLONES: bool = false;
@@ -227,8 +229,8 @@ pub(crate) const SWITCHES: &[Switch] = &[
     switch(Id::Triage, "mt", Flag, G::Kind, "A triage dump: stacks only, without command line and environment."),
     switch(Id::Plus, "mp", Flag, G::Kind, "A plus dump: private memory, and what is writable of images and mapped files."),
     switch(Id::Mask, "mc", Values(&["MASK"]), G::Kind, "A dump of what a hexadecimal mask selects: MINIDUMP_TYPE on Windows, coredump_filter (core(5)) on Linux.").both(),
-    switch(Id::Callback, "md", Values(&["DLL"]), G::Kind, "A dump of what the MiniDumpCallbackRoutine of a DLL selects.").on_linux(Nothing("there are no callback DLLs")).since(Since::Later),
-    switch(Id::Kernel, "mk", Flag, G::Kind, "Beside each dump, another one with the kernel stacks of the process. Not possible with -r.").on_linux(Nothing("there are no kernel dumps of one process")).since(Since::Later),
+    switch(Id::Callback, "md", Values(&["DLL"]), G::Kind, "A dump of what the MiniDumpCallbackRoutine of a DLL selects, with all metadata.").on_linux(Nothing("there are no callback DLLs")).since(Since::Windows),
+    switch(Id::Kernel, "mk", Flag, G::Kind, "Beside each dump, another one with the kernel stacks of the process. Not possible with -r.").on_linux(Nothing("there are no kernel dumps of one process")).since(Since::Windows),
 
     switch(Id::Count, "n", Values(&["COUNT"]), G::Trigger, "The number of dumps before monitoring ends; 1 by default.").both(),
     switch(Id::Seconds, "s", Values(&["SECONDS"]), G::Trigger, "The number of consecutive seconds for which a threshold has to be passed, or the time between dumps without a trigger; 10 by default.").in_linux("The number of seconds between two dumps; a threshold causes a dump at once. 10 by default."),
@@ -268,15 +270,15 @@ pub(crate) const SWITCHES: &[Switch] = &[
     switch(Id::AvoidOutage, "a", Flag, G::Control, "Skip a trigger if the target would have to wait for a clone. Needs -r."),
     switch(Id::Timeout, "at", Values(&["SECONDS"]), G::Control, "Give up a dump after this time; the target goes on."),
     switch(Id::Kill, "k", Flag, G::Control, "Kill the process after its dump was taken."),
-    switch(Id::Wer, "wer", Flag, G::Control, "Queue the dump for Windows Error Reporting. Not needed with -i, because Windows then reports the crash itself.").on_linux(Nothing("there is no Windows Error Reporting")).since(Since::Later),
-    switch(Id::Wide, "64", Flag, G::Control, "Take a 64-bit dump of a 32-bit process.").on_linux(Nothing(NATIVE_BITNESS)).since(Since::Later),
+    switch(Id::Wer, "wer", Flag, G::Control, "Queue the largest dump for Windows Error Reporting. Not needed with -i, because Windows then reports the crash itself.").on_linux(Nothing("there is no Windows Error Reporting")).since(Since::Windows),
+    switch(Id::Wide, "64", Flag, G::Control, "Take a 64-bit dump of a 32-bit process: its threads in the code of the system, and the modules of both sides.").on_linux(Nothing(NATIVE_BITNESS)).since(Since::Windows),
     switch(Id::Poll, "pf", Values(&["MILLISECONDS"]), G::Control, "The time between two samples; 1000 by default.").linux_only(),
     switch(Id::Log, "log", Values(&["syslog|stdout"]), G::Control, "Show what is decided and why, as lines of the level DEBUG on standard output or in the system log.").linux_only(),
     switch(Id::Gcore, "usegcore", Flag, G::Control, "Write the dump with gcore.").linux_only().on_linux(Nothing("firstchance writes its own dumps")).on_windows(Nothing("firstchance writes its own dumps")),
 
     switch(Id::Wait, "w", Flag, G::Target, "Wait for the program to start if it is not running.").in_linux("Watch every process of that name, now and later, until each has had its dumps."),
     switch(Id::Launch, "x", Rest(&["FOLDER", "IMAGE"]), G::Target, "Start a program and watch it from its first instruction. Everything after IMAGE is passed to it."),
-    switch(Id::Store, "y", Flag, G::Target, "Start a Store application and watch it.").on_linux(Nothing("there are no Store applications")).since(Since::Later),
+    switch(Id::Store, "y", Flag, G::Target, "With -x after it: IMAGE is the id of a Store application (AppUserModelId), which is started, and watched from then on.").on_linux(Nothing("there are no Store applications")).since(Since::Windows),
     switch(Id::Tree, "pt", Flag, G::Target, "Watch the child processes, too."),
     switch(Id::Each, "-each", Flag, G::Target, "With -w in the Linux dialect: when each process found has had its dumps, go on and wait for further ones, for ever, as ProcDump for Linux itself does.").linux_only(),
     switch(Id::Group, "pgid", Flag, G::Target, "The target is the number of a process group: watch every process of it, until each has had its dumps or all have ended.").linux_only().on_windows(Never("Windows has no process groups")),
@@ -298,6 +300,7 @@ pub(crate) fn kind_switch(kind: DumpKind) -> String {
         DumpKind::Mini => name(Id::Mini),
         DumpKind::Full | DumpKind::Filtered => name(Id::Full),
         DumpKind::Triage => name(Id::Triage),
+        DumpKind::Callback => name(Id::Callback),
         DumpKind::Plus => name(Id::Plus),
         DumpKind::Custom(mask) => format!("{} {mask:x}", name(Id::Mask)),
     }

@@ -64,7 +64,8 @@ fn switches_stand_anywhere_and_with_a_slash() {
     assert_eq!(monitor.output.as_deref(), Some("file"));
     assert_eq!(monitor.comment.as_deref(), Some("a comment"));
     assert_eq!(monitor.timeout, Some(Duration::from_secs(5)));
-    assert!(monitor.overwrite && monitor.kill_after && monitor.wide && monitor.wer);
+    assert!(monitor.overwrite && monitor.kill_after);
+    assert!(monitor.windows.wide && monitor.windows.wer);
     assert_eq!(
         super::tests::monitor("-ma 7 /tmp/dumps").output.as_deref(),
         Some("/tmp/dumps")
@@ -84,6 +85,21 @@ fn what_follows_a_launched_program_is_its_own() {
     assert_eq!(monitor.output.as_deref(), Some("/tmp"));
     assert_eq!(monitor.dialect, Dialect::Windows);
     assert!(!monitor.wait);
+}
+
+#[test]
+fn n49_a_store_application_is_named_by_x() {
+    let words = "-ma -y -x dumps Contoso.App_x!App -k";
+    let launch = monitor(words).launch.unwrap();
+    assert!(launch.is_store && launch.image == "Contoso.App_x!App");
+    assert_eq!(launch.arguments, ["-k"]);
+    assert!(!monitor("-x dumps app -y").launch.unwrap().is_store);
+    let alone = parse(&super::tests::words("-y app"), Dialect::Windows, Windows);
+    let said = "-y needs -x FOLDER IMAGE: IMAGE is the id of a Store application";
+    assert_eq!(alone.unwrap_err().to_string(), said);
+    let here = parse(&super::tests::words("-y app"), Dialect::Windows, Linux);
+    let said = ["-y means nothing on Linux: there are no Store applications"];
+    assert_eq!(here.unwrap().warnings, said);
 }
 
 #[test]
@@ -139,6 +155,14 @@ fn what_means_nothing_here_warns_and_what_cannot_be_had_is_refused() {
         ]
     );
     assert_eq!(on("-64 -g -wer -e x", Windows).unwrap().warnings, [""; 0]);
+    let Command::Monitor(here) = on("-64 -mk -wer -md a.dll x", Linux).unwrap().command else {
+        panic!("no monitor");
+    };
+    assert_eq!(here.windows, WindowsSwitches::default());
+    assert_eq!(
+        here.rule.to_string(),
+        "on x, when now, do mini dump, at most 1 time"
+    );
     assert_eq!(
         on("-sig 11 x", Windows).unwrap_err().to_string(),
         "-sig is not possible on Windows: Windows has no signals"
@@ -186,8 +210,8 @@ fn what_is_not_built_yet_is_understood_and_said() {
     assert_eq!(missing("-ma -n 3 -c 80 -t x", Linux), [""; 0]);
     let install = "-i -mm -ma -r -at 5 -k -wer -accepteula dumps";
     assert_eq!(missing(install, Windows), [""; 0]);
-    assert_eq!(missing("-i -mk dumps", Windows), ["-mk: not built yet"]);
-    assert_eq!(missing("-wer x", Windows), ["-wer: not built yet"]);
+    assert_eq!(missing("-i -mk -md a.dll -64 dumps", Windows), [""; 0]);
+    assert_eq!(missing("-wer x", Windows), [""; 0]);
 }
 
 #[test]

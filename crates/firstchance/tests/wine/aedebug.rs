@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::chosen::CHOOSES;
 use crate::machine::{started, windows};
 use crate::registry::{AEDEBUG, AEDEBUG_32, Place, Registry, WINES_DEBUGGER};
 use crate::support::{
@@ -189,6 +190,53 @@ fn d7_a_program_that_others_can_change_is_not_registered() {
         place.open_to_all(name, false);
         registry.assert_as_new();
     }
+}
+
+/// The DLL of `-md` runs with the rights of whoever crashes. What it chooses is what the crash leaves.
+#[test]
+fn n49_a_dll_chooses_what_a_crash_leaves_if_nobody_else_can_change_it() {
+    let (registry, place) = (Registry::clean(), Place::new());
+    std::fs::copy(compile(&CRASHES), place.path("crashes.exe")).expect("a copy");
+    std::fs::copy(compile(&CHOOSES), place.path("chooses.dll")).expect("a copy");
+    let (dll, folder) = (
+        place.windows_path("chooses.dll"),
+        place.windows_path("dumps"),
+    );
+    let install = ["procdump", "-i", "-md", &dll, "-64", &folder];
+    place.open_to_all("chooses.dll", true);
+    let refused = place.firstchance(&install).run();
+    refused
+        .assert_code(4)
+        .assert_says("can be changed by others");
+    registry.assert_as_new();
+    place.open_to_all("chooses.dll", false);
+    place.firstchance(&install).run_well();
+    let debugger = Debugger { registry, place };
+    let mut program = debugger.program(&[]);
+    program.tell("crash");
+    assert_eq!(program.wait().code(), Some(5));
+    let dumps = debugger.dumps();
+    let [dump] = &dumps[..] else {
+        panic!("{dumps:?}");
+    };
+    assert_shows_the_crash(dump);
+    let path = dump.to_str().expect("a plain path");
+    let record = Firstchance::new(&["inspect", path]).run_well();
+    record.assert_says("callback dump");
+    let modules = stackwalk(dump)["modules"].to_string();
+    assert!(modules.contains("crashes.exe") && !modules.contains("msvcrt.dll"));
+
+    // A crash comes once: without the DLL there is a dump all the same.
+    std::fs::remove_file(dump).expect("removed");
+    std::fs::remove_file(debugger.place.path("chooses.dll")).expect("removed");
+    let mut program = debugger.program(&[]);
+    program.tell("crash");
+    assert_eq!(program.wait().code(), Some(5));
+    let dumps = debugger.dumps();
+    assert_shows_the_crash(&dumps[0]);
+    let path = dumps[0].to_str().expect("a plain path");
+    let record = Firstchance::new(&["inspect", path]).run_well();
+    record.assert_says("the memory of a mini dump was taken: ");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What is asked for and cannot be had is said.
 
 use crate::machine::{firstchance, programs, started, victim, victim_copy, windows_path};
-use crate::support::{Firstchance, files_in, folder, wait_until};
+use crate::support::{Firstchance, files_in, folder, stackwalk, wait_until};
 
 #[test]
 fn n28_a_clone_that_was_asked_for_and_not_had_is_said() {
@@ -19,6 +19,49 @@ fn n28_a_clone_that_was_asked_for_and_not_had_is_said() {
     let record = Firstchance::new(&["inspect", path]).run_well().stdout;
     assert!(record.contains(said), "{record}");
     assert!(!dump(&["-mm"]).stdout.contains("no clone"));
+}
+
+/// Wine's kernel takes no dumps of itself.
+#[test]
+fn n49_a_kernel_dump_that_is_not_had_is_said_and_loses_no_dump() {
+    let (mut victim, dumps) = (victim(&["threads", "1"]), folder());
+    let place = windows_path(&dumps.path().join("x.dmp"));
+    let words = ["procdump", "-mm", "-ma", "-mk", &victim.pid_text(), &place];
+    let run = firstchance(&words).run_well();
+    let said = "no kernel dump: NtSystemDebugControl(SysDbgGetTriageDump) failed: ";
+    assert!(run.stdout.contains(&format!("warning: {said}")), "{run:#?}");
+    assert!(run.stdout.contains("Dump count reached."), "{run:#?}");
+    let expected = ["x_full.dmp", "x_mini.dmp"].map(|name| dumps.path().join(name));
+    assert_eq!(files_in(dumps.path()), expected);
+    for path in expected {
+        assert_eq!(stackwalk(&path)["thread_count"], 2);
+        let inspect = ["inspect", path.to_str().expect("a plain path")];
+        Firstchance::new(&inspect).run_well().assert_says(said);
+    }
+    victim.assert_alive();
+}
+
+/// Wine takes reports and says that reporting is disabled.
+#[test]
+fn n49_a_dump_that_is_not_queued_for_error_reporting_is_there_and_says_so() {
+    let (mut victim, dumps) = (victim(&["threads", "1"]), folder());
+    let place = windows_path(&dumps.path().join("x.dmp"));
+    let words = ["procdump", "-mm", "-ma", "-wer", &victim.pid_text(), &place];
+    let run = firstchance(&words).run_well();
+    let said = "the dump was not queued for Windows Error Reporting: it is disabled";
+    assert_eq!(run.stdout.matches(said).count(), 1, "{run:#?}");
+    assert!(
+        run.stdout.contains(&format!("Dump 2 warning: {said}")),
+        "{run:#?}"
+    );
+    for (name, is_largest) in [("x_full.dmp", true), ("x_mini.dmp", false)] {
+        let path = dumps.path().join(name);
+        assert_eq!(stackwalk(&path)["thread_count"], 2);
+        let inspect = ["inspect", path.to_str().expect("a plain path")];
+        let record = Firstchance::new(&inspect).run_well().stdout;
+        assert_eq!(record.contains(said), is_largest, "{name}: {record}");
+    }
+    victim.assert_alive();
 }
 
 /// A library that is called like .NET's runtime, in a process that was started before it or after.

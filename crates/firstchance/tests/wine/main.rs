@@ -9,6 +9,7 @@
 mod support;
 
 mod aedebug;
+mod chosen;
 mod contents;
 mod dumps;
 mod events;
@@ -22,5 +23,7 @@ mod postmortem;
 mod procdump;
 mod refusals;
 mod registry;
+mod store;
 mod targets;
 mod watching;
+mod wide;

@@ -8,8 +8,11 @@ use crate::support::{
     Dumped, Firstchance, Program, Victim, compile, files_in, folder, lldb, stackwalk,
 };
 
-const WIDE: (&str, &str) = ("x86_64-w64-mingw32-gcc", "gcc-mingw-w64-x86-64");
+pub(crate) const WIDE: (&str, &str) = ("x86_64-w64-mingw32-gcc", "gcc-mingw-w64-x86-64");
 pub(crate) const NARROW: (&str, &str) = ("i686-w64-mingw32-gcc", "gcc-mingw-w64-i686");
+
+/// The options of gcc for a DLL.
+pub(crate) const DLL: &[&str] = &["-O1", "-Wall", "-Werror", "-shared", "-static"];
 
 pub(crate) const fn mingw(compiler: (&'static str, &'static str), source: &'static str) -> Program {
     Program {

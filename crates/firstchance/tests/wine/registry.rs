@@ -15,6 +15,9 @@ const REPORTING_USER: &str = r"HKCU\SOFTWARE\Microsoft\Windows\Windows Error Rep
 pub(crate) const POLICY: &str = r"HKLM\SOFTWARE\Policies\Microsoft\Windows\Windows Error Reporting";
 /// The settings of Wine for a program that is to see a server.
 pub(crate) const ON_A_SERVER: &str = r"HKCU\Software\Wine\AppDefaults\on-a-server.exe";
+/// The class of COM that starts Store applications. Wine looks for classes of the machine alone.
+pub(crate) const ACTIVATION: &str =
+    r"HKLM\Software\Classes\CLSID\{45BA127D-10A8-46EA-8AB7-56EA9078943C}";
 const OURS: &str = r"HKLM\SOFTWARE\firstchance";
 /// The values in a new prefix.
 pub(crate) const WINES_DEBUGGER: &str = "winedbg --auto %ld %ld";
@@ -50,6 +53,11 @@ impl Registry {
         run.assert_code(0);
     }
 
+    /// Sets the text of a key itself.
+    pub(crate) fn set_default(&self, key: &str, data: &str) {
+        reg(&["add", key, "/ve", "/d", data, "/f"]).assert_code(0);
+    }
+
     /// Whether nothing of firstchance is left.
     pub(crate) fn assert_as_new(&self) {
         assert!(!self.has(OURS), "{:#?}", reg(&["query", OURS, "/s"]));
@@ -73,6 +81,7 @@ fn clean() {
         POLICY,
         AEDEBUG_32,
         ON_A_SERVER,
+        ACTIVATION,
         OURS,
     ];
     let gone = gone.map(|key| format!("[-{}]\r\n", whole(key))).concat();

@@ -4,6 +4,7 @@ mod elf;
 mod loader;
 mod pe;
 mod peb;
+mod wow64;
 
 use object::{Object, pod::Pod, pod::from_bytes};
 use snapshot::{CodeView, Memory};

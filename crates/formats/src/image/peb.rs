@@ -1,6 +1,7 @@
 //! The memory in which Windows lists the images and the arguments of a process (`winternl.h`, and
 //! the public symbols of `ntdll`). It is on the heap; debuggers need it in dumps without heaps.
 
+use super::wow64;
 use snapshot::{Architecture, Detail, Memory, Range, Snapshot, coalesce};
 use std::collections::HashSet;
 
@@ -54,18 +55,30 @@ const NARROW: Layout = Layout {
 };
 
 /// The ranges of the process environment block, the loader's list, and its texts; unless the dump is
-/// limited also the parameters, their texts, and the environment.
+/// limited also the parameters, their texts, and the environment. Where a 32-bit process is shown as a 64-bit one, the same
+/// of its program, too.
 pub(super) fn ranges(snapshot: &Snapshot, memory: &dyn Memory, detail: Detail) -> Vec<Range> {
-    let layout = match snapshot.system.architecture {
-        Architecture::X86 => &NARROW,
-        Architecture::X86_64 | Architecture::Aarch64 => &WIDE,
+    let peb = snapshot.process.peb;
+    let ranges = match snapshot.system.architecture {
+        Architecture::X86 => of_block(memory, &NARROW, peb, detail),
+        Architecture::X86_64 | Architecture::Aarch64 => {
+            let mut ranges = of_block(memory, &WIDE, peb, detail);
+            let program = wow64::Narrow::of(snapshot, memory);
+            ranges.extend(program.ranges);
+            ranges.extend(of_block(memory, &NARROW, program.peb, detail));
+            ranges
+        }
     };
+    coalesce(ranges, 0)
+}
+
+/// The same of the block at this address; nothing if it is 0.
+fn of_block(memory: &dyn Memory, layout: &'static Layout, peb: u64, detail: Detail) -> Vec<Range> {
     let mut taken = PebMemory {
         memory,
         layout,
         ranges: Vec::new(),
     };
-    let peb = snapshot.process.peb;
     if peb != 0 {
         taken.add(peb, layout.peb);
         taken.loader(peb);
@@ -73,7 +86,7 @@ pub(super) fn ranges(snapshot: &Snapshot, memory: &dyn Memory, detail: Detail) -
     if peb != 0 && detail == Detail::All {
         taken.parameters(peb);
     }
-    coalesce(taken.ranges, 0)
+    taken.ranges
 }
 
 /// The memory of a process, and the ranges of it that were taken.

@@ -36,6 +36,7 @@ pub(super) fn is_full(kind: DumpKind, snapshot: &Snapshot) -> bool {
 fn asked(kind: DumpKind, os: OperatingSystem) -> u64 {
     match kind {
         DumpKind::Triage => ALWAYS | FILTER_TRIAGE,
+        DumpKind::Callback => DETAILS,
         DumpKind::Mini => DETAILS | WITH_DATA_SEGS | WITH_INDIRECTLY_REFERENCED_MEMORY,
         DumpKind::Custom(mask) if os == OperatingSystem::Windows => mask,
         // The mask is one of Linux, and has no flags.

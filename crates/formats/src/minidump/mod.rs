@@ -20,6 +20,7 @@ mod flags;
 mod lists;
 mod modules;
 mod names;
+mod offer;
 mod process_streams;
 mod read;
 mod rebuild;
@@ -31,6 +32,7 @@ mod windows_streams;
 mod write;
 mod xstate;
 
+pub use offer::offer;
 pub(crate) use read::{read, record_at_head, record_parts};
 pub(crate) use write::pieces;
 

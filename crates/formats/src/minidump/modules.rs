@@ -39,7 +39,7 @@ fn entry(body: &mut Body, module: &Module) -> MINIDUMP_MODULE {
 
 /// The identity of the debug information: for a PDB `RSDS`, GUID, age and path; for an ELF image
 /// Breakpad's `BpEL` and the build-id.
-fn codeview(module: &Module) -> Vec<u8> {
+pub(super) fn codeview(module: &Module) -> Vec<u8> {
     let mut record = Vec::new();
     if let Some(pdb) = &module.codeview {
         record.u32(CvSignature::Pdb70 as u32);
@@ -53,7 +53,8 @@ fn codeview(module: &Module) -> Vec<u8> {
     record
 }
 
-fn version_info(version: &str) -> VS_FIXEDFILEINFO {
+/// The version, as the resource of a PE image has it.
+pub(super) fn version_info(version: &str) -> VS_FIXEDFILEINFO {
     let parts = version.split('.').map(|part| part.parse::<u16>());
     let Ok(parts) = parts.collect::<Result<Vec<_>, _>>() else {
         return VS_FIXEDFILEINFO::default();

@@ -22,7 +22,9 @@ use crate::{
     Capture, CaptureOptions, Error, ErrorKind, Facts, Method, Result, Stop, capture::Held,
     failpoint,
 };
-use snapshot::{Architecture, Memory, Snapshot, Thread, ThreadState, WallTime, Warning};
+use snapshot::{
+    Architecture, Memory, Snapshot, Thread, ThreadState, WallTime, Warning, narrow_teb,
+};
 use std::{sync::Arc, time::Instant};
 use windows_sys::Win32::Foundation::HANDLE;
 
@@ -69,6 +71,7 @@ impl WindowsTarget {
         let clone = match standing {
             // It would stand until the clone is copied.
             Some(_) => Err("it stands at the event that is dumped".to_owned()),
+            None if options.in_place => Err("it has no kernel stacks".to_owned()),
             None => Clone::of(&self.process),
         };
         let lacking = match clone {
@@ -130,7 +133,7 @@ impl WindowsTarget {
 
     fn threads(&self, stand: bool, warnings: &mut Vec<Warning>) -> Vec<Thread> {
         let ids = threads::ids(self.process.key.pid).unwrap_or_default();
-        let narrow = self.process.is_narrow();
+        let narrow = self.is_narrow();
         let described = ids
             .into_iter()
             .map(|id| threads::describe(id, narrow, stand));
@@ -154,16 +157,19 @@ impl WindowsTarget {
         memory: &Arc<dyn Memory>,
         space: HANDLE,
     ) -> Snapshot {
-        if let Some(fault) = &self.fault {
+        let narrow = self.is_narrow();
+        // The system told the registers of the program, which are not those of its 64-bit side.
+        let shown = narrow == self.process.is_narrow();
+        if let Some(fault) = self.fault.as_ref().filter(|_| shown) {
             fault.put_to(&mut threads);
         }
-        let narrow = self.process.is_narrow();
         if narrow {
+            // Debuggers of 32-bit processes expect the 32-bit TEBs.
             let tebs = threads.iter_mut().map(|thread| &mut thread.teb);
-            tebs.for_each(|teb| *teb = threads::narrow_teb(&**memory, *teb));
+            tebs.for_each(|teb| *teb = narrow_teb(&**memory, *teb).unwrap_or(*teb));
         }
-        let peb = facts::peb(&self.process, memory);
-        let modules = peb.as_ref().map_or(Vec::new(), Peb::modules);
+        let peb = facts::peb(&self.process, memory, narrow);
+        let modules = facts::modules(&self.process, memory, narrow);
         let heaps = peb.as_ref().map_or(Vec::new(), Peb::heaps);
         let stacks: Vec<(u64, u32)> = threads
             .iter()

@@ -22,15 +22,15 @@ const BASIC: i32 = 0;
 const NARROW_PEB: i32 = 26;
 const COMMAND_LINE: i32 = 60;
 
-/// Reads everything that can be read without a stop.
-pub(crate) fn gather(process: &Process, memory: &Arc<dyn Memory>) -> Facts {
-    let peb = peb(process, memory);
+/// Reads everything that can be read without a stop, of the 32-bit side of the process if it is to be shown as `narrow`.
+pub(crate) fn gather(process: &Process, memory: &Arc<dyn Memory>, narrow: bool) -> Facts {
+    let peb = peb(process, memory, narrow);
     let used = process.memory_use().unwrap_or_default();
-    let modules = peb.as_ref().map_or(Vec::new(), Peb::modules);
+    let modules = modules(process, memory, narrow);
     let resident = super::regions::regions(process.raw());
     Facts {
         mapped: 0,
-        process: describe(process, peb.as_ref()),
+        process: describe(process, peb.as_ref(), narrow),
         handles: super::handles::handles(process),
         modules: sorted(modules, &[]),
         // What a full dump contains: on Windows all committed memory, resident or not.
@@ -39,18 +39,33 @@ pub(crate) fn gather(process: &Process, memory: &Arc<dyn Memory>) -> Facts {
     }
 }
 
-/// Returns the environment block (PEB) of a process, with the word size of its program.
-pub(crate) fn peb<'m>(process: &Process, memory: &'m Arc<dyn Memory>) -> Option<Peb<'m>> {
-    let address = peb_address(process)?;
-    Some(match process.is_narrow() {
+/// Returns the environment block (PEB) of a process, or the 32-bit one of a 32-bit process.
+pub(crate) fn peb<'m>(
+    process: &Process,
+    memory: &'m Arc<dyn Memory>,
+    narrow: bool,
+) -> Option<Peb<'m>> {
+    let address = peb_address(process, narrow)?;
+    Some(match narrow {
         true => Peb::narrow(&**memory, address),
         false => Peb::wide(&**memory, address),
     })
 }
 
+/// Returns the modules that the loaders of a process list. The 64-bit loader of a 32-bit process lists the program and
+/// the 64-bit modules, so that those of the 32-bit one are added.
+pub(crate) fn modules(process: &Process, memory: &Arc<dyn Memory>, narrow: bool) -> Vec<Module> {
+    let of = |narrow| peb(process, memory, narrow).map_or(Vec::new(), |peb| peb.modules());
+    let mut modules = of(narrow);
+    if !narrow && process.is_narrow() {
+        modules.extend(of(true));
+    }
+    modules
+}
+
 /// Returns the address of that block.
-fn peb_address(process: &Process) -> Option<u64> {
-    let address = match process.is_narrow() {
+fn peb_address(process: &Process, narrow: bool) -> Option<u64> {
+    let address = match narrow {
         true => query(process, NARROW_PEB).ok().map(|[address]| address),
         false => basic(process).map(|[_, address, ..]| address),
     };
@@ -100,7 +115,7 @@ fn images(regions: &[Region]) -> Vec<Module> {
     modules
 }
 
-fn describe(process: &Process, peb: Option<&Peb<'_>>) -> ProcessFacts {
+fn describe(process: &Process, peb: Option<&Peb<'_>>, narrow: bool) -> ProcessFacts {
     let times = process.times().unwrap_or_default();
     let exe = process.image().unwrap_or_default();
     let pid = process.key.pid;
@@ -119,7 +134,7 @@ fn describe(process: &Process, peb: Option<&Peb<'_>>) -> ProcessFacts {
         kernel_time: times.kernel,
         state: ' ',
         service: services::by_pid().remove(&pid),
-        peb: peb_address(process).unwrap_or(0),
+        peb: peb_address(process, narrow).unwrap_or(0),
         ..ProcessFacts::default()
     }
 }

@@ -77,8 +77,8 @@ impl WindowsFollow {
     /// Begins the debug loop.
     fn debug(&mut self) -> Result<SharedDebugLoop> {
         let memory = self.target.live_memory();
-        let peb = facts::peb(&self.target.process, &memory);
-        let modules = peb.map_or(Vec::new(), |peb| peb.modules());
+        let process = &self.target.process;
+        let modules = facts::modules(process, &memory, process.is_narrow());
         let events = DebugLoop::follow(self.target.process.clone(), &modules)?;
         Ok(self.events.insert(Rc::new(RefCell::new(events))).clone())
     }
@@ -128,6 +128,10 @@ fn no_crash(key: ProcessKey) -> Error {
 impl Target for WindowsFollow {
     fn key(&self) -> ProcessKey {
         self.target.key()
+    }
+
+    fn show_wide(&mut self, wide: bool) {
+        self.target.show_wide(wide);
     }
 
     fn facts(&mut self) -> Result<Facts> {

@@ -112,7 +112,7 @@ fn fill(entry: &mut ProcessEntry, process: Process, all: bool) {
     let used = process.told_memory_use().unwrap_or_default();
     let process = Arc::new(process);
     let memory: Arc<dyn Memory> = Arc::new(LiveMemory::new(process.clone()));
-    let peb = peb(&process, &memory);
+    let peb = peb(&process, &memory, process.is_narrow());
     entry.key = process.key;
     entry.image = process.image().unwrap_or_default();
     entry.command_line = command_line(&process, peb.as_ref());

@@ -1,7 +1,9 @@
 //! The Windows part: processes by their handles, events by a debugger, dumps from a copy-on-write
 //! clone if possible. What Wine does differently is in [`wine`].
 
+mod activation;
 mod breakpoints;
+pub(crate) mod callback;
 mod capture;
 mod clone;
 pub(crate) mod command;
@@ -14,6 +16,7 @@ mod debug_event;
 mod debug_loop;
 mod debugger;
 mod doctor;
+mod error_report;
 mod facts;
 mod fault;
 mod file_names;
@@ -26,11 +29,13 @@ mod hang;
 mod host;
 mod image_files;
 mod just_in_time;
+mod kernel_dump;
 mod launch;
 mod list;
 mod measure;
 mod memory;
 mod monitor;
+pub(crate) mod only_windows;
 mod output;
 mod pdh;
 mod peb;

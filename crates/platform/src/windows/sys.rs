@@ -4,7 +4,11 @@
 use std::{
     ffi::CStr,
     io,
-    os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle},
+    os::windows::{
+        ffi::OsStrExt,
+        io::{AsRawHandle, FromRawHandle, OwnedHandle},
+    },
+    path::Path,
     sync::OnceLock,
 };
 use windows_sys::{
@@ -14,9 +18,12 @@ use windows_sys::{
             HANDLE, INVALID_HANDLE_VALUE, NTSTATUS, RtlNtStatusToDosError,
             STATUS_INFO_LENGTH_MISMATCH,
         },
-        System::LibraryLoader::{GetProcAddress, LOAD_LIBRARY_SEARCH_SYSTEM32, LoadLibraryExW},
+        System::LibraryLoader::{
+            GetProcAddress, LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR, LOAD_LIBRARY_SEARCH_SYSTEM32,
+            LoadLibraryExW,
+        },
     },
-    core::BOOL,
+    core::{BOOL, HRESULT},
 };
 
 /// The largest answer about the whole machine, in bytes: enough for 13 million handles.
@@ -44,6 +51,14 @@ pub(crate) fn check_status(status: NTSTATUS) -> io::Result<()> {
     // SAFETY: takes a plain number, and looks it up in a table.
     let code = unsafe { RtlNtStatusToDosError(status) };
     Err(io::Error::from_raw_os_error(code as i32))
+}
+
+/// Turns the `HRESULT` that a call returned into a result.
+pub(crate) fn check_result(result: HRESULT) -> io::Result<()> {
+    match result < 0 {
+        true => Err(io::Error::from_raw_os_error(result)),
+        false => Ok(()),
+    }
 }
 
 /// Takes ownership of a handle that a call has just returned.
@@ -94,6 +109,26 @@ pub(crate) unsafe fn function<F: Copy>(library: &str, name: &CStr) -> Option<F> 
     };
     // SAFETY: both are pointers to functions, and the caller vouches for the type.
     Some(unsafe { std::mem::transmute_copy(&address) })
+}
+
+/// Loads the library at this full path, and finds a function of it; `None` if it does not have it. The libraries that it
+/// needs are looked for beside it and in System32.
+///
+/// # Safety
+/// `F` must be the type of a pointer to that function.
+pub(crate) unsafe fn export_of<F: Copy>(path: &Path, name: &CStr) -> io::Result<Option<F>> {
+    const { assert!(size_of::<F>() == size_of::<usize>()) };
+    let path: Vec<u16> = path.as_os_str().encode_wide().chain([0]).collect();
+    let places = LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR | LOAD_LIBRARY_SEARCH_SYSTEM32;
+    // SAFETY: the path ends with a NUL; the library stays loaded until the program ends.
+    let module = unsafe { LoadLibraryExW(path.as_ptr(), std::ptr::null_mut(), places) };
+    if module.is_null() {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: an open library, and a name that ends with a NUL.
+    let address = unsafe { GetProcAddress(module, name.as_ptr().cast()) };
+    // SAFETY: both are pointers to functions, and the caller vouches for the type.
+    Ok(address.map(|address| unsafe { std::mem::transmute_copy(&address) }))
 }
 
 /// Returns what the system tells of one class, in words, so that it is aligned as the structures

@@ -33,6 +33,8 @@ pub(crate) struct WindowsTarget {
     pub(super) facts: Option<Facts>,
     /// The crash of the process, if it has crashed and the system waits for us.
     pub(super) fault: Option<Fault>,
+    /// Whether the 64-bit side of a 32-bit process is shown.
+    wide: bool,
 }
 
 impl WindowsTarget {
@@ -53,6 +55,7 @@ impl WindowsTarget {
             process: Arc::new(process),
             facts: None,
             fault: None,
+            wide: false,
         })
     }
 
@@ -69,6 +72,11 @@ impl Target for WindowsTarget {
         self.process.key
     }
 
+    fn show_wide(&mut self, wide: bool) {
+        self.wide = wide;
+        self.facts = None;
+    }
+
     fn facts(&mut self) -> Result<Facts> {
         Ok(self.facts_by(None))
     }
@@ -83,11 +91,16 @@ impl Target for WindowsTarget {
 }
 
 impl WindowsTarget {
+    /// Returns whether the process is shown as one of 32 bits.
+    pub(super) fn is_narrow(&self) -> bool {
+        !self.wide && self.process.is_narrow()
+    }
+
     /// Reads the facts. `events` is the debug loop that follows the process, if one does: it knows
     /// modules that are not in the loader's list yet.
     pub(super) fn facts_by(&mut self, events: Option<&SharedDebugLoop>) -> Facts {
         let memory = self.live_memory();
-        let mut facts = facts::gather(&self.process, &memory);
+        let mut facts = facts::gather(&self.process, &memory, self.is_narrow());
         if let Some(events) = events {
             let size = |base| size_of_image(&*memory, base);
             events.borrow().add_modules(&mut facts.modules, size);

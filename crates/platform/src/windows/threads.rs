@@ -5,7 +5,7 @@ use super::{
     process::{duration, number},
     sys::{check, check_status, function, narrow, own, raw},
 };
-use snapshot::{Memory, Thread, ThreadState, WallTime};
+use snapshot::{Thread, ThreadState, WallTime};
 use std::{io, mem::zeroed, os::windows::io::OwnedHandle};
 use windows_sys::{
     Wdk::System::Threading::NtQueryInformationThread,
@@ -59,15 +59,7 @@ pub(crate) fn describe(id: u32, narrow: bool, stands: bool) -> Thread {
         exit_code: Thread::STILL_ACTIVE,
         ..Thread::default()
     };
-    // SAFETY: the handle is new and nobody else's.
-    let handle = unsafe {
-        own(OpenThread(
-            THREAD_QUERY_INFORMATION | THREAD_GET_CONTEXT | SYNCHRONIZE,
-            0,
-            id,
-        ))
-    };
-    let handle = match handle {
+    let handle = match open(id) {
         Ok(handle) => handle,
         Err(error) => {
             thread.state = ThreadState::Unstopped(format!("it cannot be opened: {error}"));
@@ -83,6 +75,13 @@ pub(crate) fn describe(id: u32, narrow: bool, stands: bool) -> Thread {
         thread.state = ThreadState::Unstopped("not asked to stop".to_owned());
     }
     thread
+}
+
+/// Opens a thread, to ask about it and to read its registers.
+pub(crate) fn open(id: u32) -> io::Result<OwnedHandle> {
+    let access = THREAD_QUERY_INFORMATION | THREAD_GET_CONTEXT | SYNCHRONIZE;
+    // SAFETY: the handle is new and nobody else's.
+    unsafe { own(OpenThread(access, 0, id)) }
 }
 
 fn fill_registers(handle: &OwnedHandle, thread: &mut Thread, narrow: bool) {
@@ -141,17 +140,6 @@ fn fill_facts(handle: &OwnedHandle, thread: &mut Thread) {
     thread.name = name(raw(handle)).unwrap_or_default();
 }
 
-/// Returns the address of the 32-bit TEB of a 32-bit thread, where debuggers of 32-bit processes
-/// expect a TEB. The 64-bit TEB begins with a pointer to it (`NtTib.ExceptionList`, which 64-bit
-/// threads do not use), and it is known by its pointer to itself (`NtTib.Self`). `teb` is returned
-/// if there is none, as in a thread that only begins.
-pub(crate) fn narrow_teb(memory: &dyn Memory, teb: u64) -> u64 {
-    const SELF: u64 = 0x18;
-    let narrow = memory.read_u64(teb).filter(|at| u32::try_from(*at).is_ok());
-    let is_one = |at: &u64| memory.read_u32(at + SELF).map(u64::from) == Some(*at);
-    narrow.filter(|at| *at != 0).filter(is_one).unwrap_or(teb)
-}
-
 /// Asks for information of a class whose structure is `N` words long. That of [`BASIC`],
 /// `THREAD_BASIC_INFORMATION`, is six: status, TEB, process, thread, affinity, priorities.
 fn query<const N: usize>(handle: &OwnedHandle, class: i32) -> io::Result<[u64; N]> {
@@ -180,23 +168,5 @@ fn name(thread: HANDLE) -> Option<String> {
         let copy = narrow(std::slice::from_raw_parts(text, length));
         LocalFree(text.cast());
         Some(copy)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::narrow_teb;
-    use crate::windows::test_memory::Bytes;
-
-    /// A 64-bit TEB is at 0x1000, and behind it a 32-bit one; each is a page.
-    #[test]
-    fn n18_the_teb_of_a_32_bit_thread_is_found_by_its_64_bit_one() {
-        let mut memory = Bytes(vec![0; 0x3000]);
-        assert_eq!(narrow_teb(&memory, 0x1000), 0x1000);
-        memory.0[..8].copy_from_slice(&0x3000u64.to_le_bytes());
-        assert_eq!(narrow_teb(&memory, 0x1000), 0x1000);
-        memory.0[0x2018..0x201c].copy_from_slice(&0x3000u32.to_le_bytes());
-        assert_eq!(narrow_teb(&memory, 0x1000), 0x3000);
-        assert_eq!(narrow_teb(&memory, 0x9_0000), 0x9_0000);
     }
 }

@@ -327,6 +327,7 @@ fn kind_of_dump(word: &str) -> Result<Option<DumpKind>, String> {
     match &word.to_ascii_lowercase()[..] {
         "triage" => Ok(Some(DumpKind::Triage)),
         "mini" => Ok(Some(DumpKind::Mini)),
+        "callback" => Ok(Some(DumpKind::Callback)),
         "plus" => Ok(Some(DumpKind::Plus)),
         "full" => Ok(Some(DumpKind::Full)),
         "filtered" => Ok(Some(DumpKind::Filtered)),

@@ -1,5 +1,8 @@
 use super::*;
-use crate::{Protection, Registers, X86_64};
+use crate::{
+    CodeView, Module, Protection, X86_64,
+    choice::{Choice, MODULE, MODULE_CODE, THREAD, USUAL_MODULE, WHOLE_THREAD},
+};
 use std::collections::BTreeMap;
 
 /// Words at addresses; everything else reads as zero.
@@ -140,4 +143,72 @@ fn a_stack_pointer_in_its_guard_page_finds_the_stack_above() {
     };
     snapshot.threads[0].registers = Some(Registers::X86_64(low));
     assert!(holds(&chosen(DumpKind::Triage, &snapshot, &[]), 0x9_0000));
+}
+
+/// A process of Windows, whose image at 0x1000 is a module, and what a routine chooses of it.
+fn of_routine(thread: u32, module: u32) -> (Snapshot, Choice) {
+    let mut snapshot = process();
+    snapshot.threads[0].id = 7;
+    snapshot.regions[..2]
+        .iter_mut()
+        .for_each(|region| region.allocation_base = 0x1000);
+    snapshot.modules = vec![Module {
+        range: Range::new(0x1000, 0x4000),
+        codeview: Some(CodeView::default()),
+        ..Module::default()
+    }];
+    let choice = Choice {
+        threads: [(7, thread)].into(),
+        modules: [(0x1000, module)].into(),
+        added: vec![Range::new(0x1_0000, 0x1_3000)],
+        removed: vec![Range::new(0x1_1000, 0x1_2000)],
+    };
+    (snapshot, choice)
+}
+
+#[test]
+fn n49_a_routine_chooses_by_thread_by_module_and_by_address() {
+    let (snapshot, choice) = of_routine(WHOLE_THREAD, USUAL_MODULE);
+    let selection = select_chosen(&choice, &snapshot, &Words(BTreeMap::new()), &[]);
+    assert!(holds(&selection, 0x9_0800) && holds(&selection, 0x1800));
+    assert!(!holds(&selection, 0x2800));
+    let (snapshot, choice) = of_routine(THREAD, MODULE | MODULE_CODE);
+    let selection = select_chosen(&choice, &snapshot, &Words(BTreeMap::new()), &[]);
+    assert!(holds(&selection, 0x2800) && !holds(&selection, 0x9_0800));
+    assert!(holds(&selection, 0x1_0800) && holds(&selection, 0x1_2800));
+    assert!(!holds(&selection, 0x1_1800) && !holds(&selection, 0x1_3800));
+    assert_eq!(selection.kind, DumpKind::Callback);
+    assert_eq!(added_in_vain(&choice, &snapshot), 0);
+    let beyond = Choice {
+        added: vec![Range::new(0x8_FFF0, 0x9_0010)],
+        ..choice
+    };
+    assert_eq!(added_in_vain(&beyond, &snapshot), 16);
+}
+
+#[test]
+fn n49_what_a_routine_leaves_out_is_not_shown() {
+    let shown = |thread, module| {
+        let (mut snapshot, choice) = of_routine(thread, module);
+        choice.restrict(&mut snapshot);
+        snapshot
+    };
+    let all = shown(WHOLE_THREAD, USUAL_MODULE);
+    assert!(all.threads[0].registers.is_some() && all.modules[0].codeview.is_some());
+    let some = shown(THREAD, MODULE);
+    assert!(some.threads[0].registers.is_none() && some.modules[0].codeview.is_none());
+    // The flags of what is not there say nothing.
+    let none = shown(WHOLE_THREAD & !THREAD, USUAL_MODULE & !MODULE);
+    assert!(none.threads.is_empty() && none.modules.is_empty());
+}
+
+#[test]
+fn n49_modules_that_a_stack_refers_to_are_known() {
+    let (snapshot, _) = of_routine(WHOLE_THREAD, USUAL_MODULE);
+    let on_stacks = |word| {
+        let words = Words([(0x9_0900, word)].into());
+        modules_on_stacks(&snapshot, &words)
+    };
+    assert_eq!(on_stacks(0x2345), [0x1000].into());
+    assert_eq!(on_stacks(0x5000), [].into());
 }

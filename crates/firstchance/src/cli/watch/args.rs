@@ -1,11 +1,11 @@
 //! The options of `watch` and `run`, and the rules that they mean.
 
-use super::Job;
+use super::{Job, Start};
 use crate::{
     rules,
     ui::{exit::Usage, values},
 };
-use collector::{Destination, DumpOptions};
+use collector::{Destination, DumpOptions, WindowsOptions};
 use platform::{Error, ErrorKind, Existing, HoldOptions, Stop};
 use policy::{
     Action, Clause, Condition, Follow, Free, Gauge, Level, Limit, Limits, Retention, Rule, Target,
@@ -174,7 +174,7 @@ impl Common {
             ..self.limits()
         };
         Ok(Job {
-            launch,
+            launch: launch.map(|(path, words)| Start::Program(path, words)),
             ..self.job_of(vec![(rule, self.dump_options())])
         })
     }
@@ -244,6 +244,7 @@ pub(crate) fn options_to(destination: Destination) -> DumpOptions {
         format: format_of(None),
         kill_after: false,
         command_line: Some(crate::ui::command_line()),
+        windows: WindowsOptions::default(),
     }
 }
 

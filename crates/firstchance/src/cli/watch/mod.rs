@@ -22,8 +22,8 @@ pub(crate) struct Job {
     pub(crate) rules: Vec<(Rule, DumpOptions)>,
     /// The time between two samples of levels such as cpu.
     pub(crate) poll: Duration,
-    /// The program to start for a rule about `launch:`, with its arguments.
-    pub(crate) launch: Option<(PathBuf, Vec<String>)>,
+    /// What to start for a rule about `launch:`.
+    pub(crate) launch: Option<Start>,
     /// How threads are held at places in the code.
     pub(crate) holds: HoldOptions,
     /// Whether events are printed as JSON, and not as lines for people.
@@ -34,6 +34,14 @@ pub(crate) struct Job {
     pub(crate) wording: Wording,
     /// Makes the text that is printed when the first process is watched.
     pub(crate) header: Option<Header>,
+}
+
+/// What is started, with its arguments.
+pub(crate) enum Start {
+    /// A program, which is watched from its first instruction.
+    Program(PathBuf, Vec<String>),
+    /// A Store application, by its AppUserModelId. It runs when it is watched.
+    Store(String, Vec<String>),
 }
 
 impl Job {

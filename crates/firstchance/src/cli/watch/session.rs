@@ -1,7 +1,7 @@
 //! One run of `watch` or `run`: checks the rules, starts the program to launch, passes events to whoever shows
 //! them, and finds the exit code.
 
-use super::{Job, args, show::Show, summary::RunSummary};
+use super::{Job, Start, args, show::Show, summary::RunSummary};
 use crate::{
     cli::target,
     ui::{Wording, console, exit},
@@ -33,15 +33,28 @@ pub(super) fn carry_out(
     }
     let cleared = collector::prepare(&job.rules)?;
     log::debug!("left behind by runs that were killed, deleted: {cleared:?}");
-    let launch = job.launch.as_ref();
-    let launched = launch
-        .map(|(path, args)| host.launch(path, args))
-        .transpose()?;
+    let launched = start(&*host, &mut job)?;
     let show = Show::new(&mut job);
     cleared.iter().for_each(|path| show.cleared(path));
     let mut session = Session::begin(job, show, launched)?;
     session.run(observe);
     Ok(session.end(observe))
+}
+
+/// Starts what the rules are about, if anything is to be started. A Store application is a process like any other from
+/// then on.
+fn start(host: &dyn Host, job: &mut Job) -> Result<Option<Launched>, Error> {
+    match &job.launch {
+        None => Ok(None),
+        Some(Start::Program(path, arguments)) => host.launch(path, arguments).map(Some),
+        Some(Start::Store(application, arguments)) => {
+            let pid = platform::activate(application, arguments)?;
+            let rules = job.rules.iter_mut().map(|(rule, _)| rule);
+            let about_it = rules.filter(|rule| matches!(rule.target, Target::Launch(_)));
+            about_it.for_each(|rule| rule.target = Target::Pid(pid));
+            Ok(None)
+        }
+    }
 }
 
 /// A run that has begun.

@@ -8,6 +8,7 @@ use crate::{
     ui::console,
 };
 use platform::{Error, ErrorKind, Guard, RegistryKey, RegistryValue};
+use snapshot::DumpKind;
 use std::{fmt, path::Path, process::ExitCode};
 
 /// The registry keys for 64-bit and for 32-bit programs, each with the name under which
@@ -113,7 +114,13 @@ pub(crate) fn install(install: &Install) -> anyhow::Result<ExitCode> {
     expect_safe(&program)?;
     let folder = install.folder.as_deref().unwrap_or(".");
     let folder = std::path::absolute(folder)?;
-    let command = command_line(&program, install, &folder)?;
+    let callback = install.windows.callback.as_ref();
+    let callback = callback.map(std::path::absolute).transpose()?;
+    if let Some(dll) = &callback {
+        expect_safe(dll)?;
+        install.windows.options()?;
+    }
+    let command = command_line(&program, install, callback.as_deref(), &folder)?;
     make_folder(&folder, &ValueArgs::default())?;
     show("Before")?;
     for (_, name, key) in KEYS {
@@ -133,8 +140,8 @@ pub(crate) fn install(install: &Install) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Fails if anybody but an administrator can change the program: it runs as SYSTEM when a service
-/// crashes.
+/// Fails if anybody but an administrator can change the program, or the DLL that it loads: it runs as SYSTEM when a
+/// service crashes.
 fn expect_safe(program: &Path) -> platform::Result<()> {
     platform::expect_guarded(program, Guard::Strict)
 }
@@ -168,24 +175,35 @@ fn show(when: &str) -> anyhow::Result<()> {
 
 /// The command line for Windows. It has no way to escape a `%` or a quote, so that paths with these
 /// are refused.
-fn command_line(program: &Path, install: &Install, folder: &Path) -> anyhow::Result<String> {
+fn command_line(
+    program: &Path,
+    install: &Install,
+    callback: Option<&Path>,
+    folder: &Path,
+) -> anyhow::Result<String> {
     let word = match procdump::is_name(program) {
         true => "",
         false => " procdump",
     };
-    let kinds = install
-        .kinds
-        .iter()
-        .map(|kind| format!(" {}", procdump::kind_switch(*kind)));
-    let kinds: String = kinds.collect();
+    let kind = |kind: &DumpKind| {
+        let switch = procdump::kind_switch(*kind);
+        match callback.filter(|_| *kind == DumpKind::Callback) {
+            Some(dll) => Ok(format!(" {switch} {}", quoted(dll)?)),
+            None => Ok(format!(" {switch}")),
+        }
+    };
+    let kinds: anyhow::Result<String> = install.kinds.iter().map(kind).collect();
+    let kinds = kinds?;
     let seconds = install
         .timeout
         .map(|time| format!(" -at {}", time.as_secs()));
     let seconds = seconds.unwrap_or_default();
     let kill = if install.kill_after { " -k" } else { "" };
+    let windows = install.windows.of_crashes();
+    let windows: String = windows.iter().map(|word| format!(" {word}")).collect();
     let (program, folder) = (quoted(program)?, quoted(folder)?);
     Ok(format!(
-        "{program}{word} -accepteula{kinds}{seconds}{kill} -j {folder} %ld %ld %p"
+        "{program}{word} -accepteula{kinds}{windows}{seconds}{kill} -j {folder} %ld %ld %p"
     ))
 }
 
@@ -207,7 +225,6 @@ fn quoted(path: &Path) -> anyhow::Result<String> {
 mod tests {
     use super::*;
     use crate::procdump::Dialect;
-    use snapshot::DumpKind;
 
     #[test]
     fn paths_are_quoted_so_that_windows_reads_them_back() {
@@ -219,17 +236,19 @@ mod tests {
 
     #[test]
     fn the_command_line_says_what_was_asked_for_and_is_understood_again() {
-        let words = ["-i", "-mm", "-ma", "-at", "5", "-k", "dumps"].map(str::to_owned);
+        let words = "-i -mm -ma -md a.dll -mk -64 -at 5 -k dumps".split(' ');
+        let words: Vec<String> = words.map(str::to_owned).collect();
         let windows = snapshot::OperatingSystem::Windows;
         let parsed = procdump::parse(&words, Dialect::Windows, windows).unwrap();
         let procdump::Command::Install(install) = parsed.command else {
             panic!("{parsed:?}");
         };
         let (program, folder) = (Path::new("fc.exe"), Path::new("dumps"));
-        let line = command_line(program, &install, folder).unwrap();
+        let dll = Path::new(r"C:\x\a.dll");
+        let line = command_line(program, &install, Some(dll), folder).unwrap();
         assert_eq!(
             line,
-            "\"fc.exe\" procdump -accepteula -mm -ma -at 5 -k -j \"dumps\" %ld %ld %p"
+            "\"fc.exe\" procdump -accepteula -mm -md \"C:\\x\\a.dll\" -ma -mk -64 -at 5 -k -j \"dumps\" %ld %ld %p"
         );
         let filled = line
             .replacen("%ld", "7", 1)
@@ -245,7 +264,10 @@ mod tests {
             panic!("{parsed:?}");
         };
         assert_eq!((call.pid, call.event, call.information), (7, 52, 0xaf));
-        assert_eq!(call.kinds, [DumpKind::Mini, DumpKind::Full]);
-        assert!(call.kill_after && call.timeout.is_some());
+        let kinds = [DumpKind::Mini, DumpKind::Callback, DumpKind::Full];
+        assert_eq!(call.kinds, kinds);
+        assert!(call.kill_after && call.timeout.is_some() && call.windows.wide);
+        assert!(call.windows.kernel);
+        assert_eq!(call.windows.callback.as_deref(), dll.to_str());
     }
 }

@@ -57,8 +57,11 @@ fn request(call: &PostMortem, crash: &Crash) -> Option<Request> {
     };
     let rule = rule(call);
     let asked = policy::at_crash(&rule, &who, crash.exception.clone())?;
+    let (windows, warnings) = call.windows.options_at_crash();
     Some(Request {
         timeout: call.timeout,
+        windows,
+        warnings,
         command_line: Some(crate::ui::command_line()),
         ..Request::of_rule(&asked, &rule, |_| format, file)
     })

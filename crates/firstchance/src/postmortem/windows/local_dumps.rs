@@ -202,7 +202,7 @@ fn to_registry(values: &Values) -> anyhow::Result<Vec<NewValue<'static>>> {
         Some(DumpKind::Custom(mask)) => (Some(0), Some(flags(mask)?)),
         Some(DumpKind::Mini) => (Some(1), None),
         Some(DumpKind::Full) => (Some(2), None),
-        Some(DumpKind::Triage | DumpKind::Plus | DumpKind::Filtered) => {
+        Some(DumpKind::Triage | DumpKind::Callback | DumpKind::Plus | DumpKind::Filtered) => {
             return Err(refuse("it can write the types mini, full and custom MASK"));
         }
     };
