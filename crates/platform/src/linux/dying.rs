@@ -11,7 +11,10 @@ use super::{
     death_watch::{self, DeathWatch},
     facts, list,
     proc::{self, ProcDir, bounds, status},
-    sys::priority::{lower, processors, raise_priority_of_all, stay_on, this_thread},
+    sys::{
+        priority::{lower, processors, raise_priority_of_all, stay_on, this_thread},
+        ready_readers,
+    },
 };
 use crate::{Facts, HostEvent, HostSink, ProcessEntry};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -85,6 +88,7 @@ pub(crate) fn catch(sink: &HostSink) -> io::Result<()> {
         return Ok(());
     }
     let processors = enough_processors()?;
+    ready_readers::begin();
     let catcher = Arc::new(Catcher::begin(processors.len() as u32)?);
     for processor in processors {
         let (catcher, sink) = (catcher.clone(), sink.clone());

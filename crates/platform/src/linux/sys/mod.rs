@@ -18,6 +18,7 @@ pub(crate) mod pidfd_info;
 pub(crate) mod priority;
 pub(crate) mod procmap;
 pub(crate) mod ptrace;
+pub(crate) mod ready_readers;
 pub(crate) mod seize_timer;
 pub(crate) mod signals;
 pub(crate) mod terminal_keeper;

@@ -37,6 +37,14 @@ pub(crate) fn raise_priority_of_all() {
     set_policy(libc::SCHED_FIFO);
 }
 
+/// Lets a thread run on those processors on which this one may.
+pub(crate) fn run_where_we_run(thread: i32) {
+    if let Ok(ours) = sched_getaffinity(None) {
+        // One that has ended needs none.
+        let _ = sched_setaffinity(Pid::from_raw(thread), &ours);
+    }
+}
+
 /// Lets a thread run like all others again, on any processor.
 pub(crate) fn lower(thread: i32) {
     let parameter = libc::sched_param { sched_priority: 0 };

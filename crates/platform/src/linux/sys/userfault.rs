@@ -6,7 +6,7 @@
 //! and is freed when we end, for whatever reason.
 
 use super::{
-    priority,
+    priority, ready_readers,
     wake::{self, Wake},
 };
 use std::{
@@ -16,7 +16,7 @@ use std::{
     os::unix::fs::FileExt,
     sync::{
         Arc,
-        atomic::{AtomicI32, Ordering},
+        mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -36,11 +36,7 @@ const LIMIT: Duration = Duration::from_millis(100);
 
 /// An address space that is kept until this is dropped.
 pub(crate) struct Pin {
-    faults: OwnedFd,
-    page: usize,
-    reader: Option<JoinHandle<()>>,
-    /// Whether the reader sleeps in the page fault, or has ended.
-    sleeps: bool,
+    _reader: Reader,
 }
 
 impl Pin {
@@ -48,40 +44,79 @@ impl Pin {
     /// be read.
     ///
     /// # Errors
-    /// If we may not use userfaultfd, or the reading thread does not come to sleep within a second.
+    /// If we may not use userfaultfd, or the reading thread does not come to sleep in time.
     pub(crate) fn new(mem: File, address: u64) -> io::Result<Self> {
+        let mut reader = match ready_readers::take() {
+            Some(reader) => reader,
+            None => Reader::new()?,
+        };
+        reader.read(mem, address)?;
+        Ok(Self { _reader: reader })
+    }
+}
+
+/// A page of ours that nobody fills, and a thread that can be told to read into it. To make these changes our own address
+/// space, which waits for any other thread of ours that is just doing so, even if that does not get a processor.
+pub(super) struct Reader {
+    faults: OwnedFd,
+    pages: usize,
+    /// The id of the thread.
+    id: i32,
+    thread: Option<JoinHandle<()>>,
+    /// Tells the thread what to read: once. It ends if this is dropped before.
+    work: Option<SyncSender<(File, u64)>>,
+    /// Told when the thread has read.
+    ended: Arc<Wake>,
+    /// Whether the thread waits for work, sleeps in the page fault, or has ended: it can be ended.
+    sleeps: bool,
+}
+
+impl Reader {
+    /// Makes a page and a thread, which waits.
+    ///
+    /// # Errors
+    /// If we may not use userfaultfd, or there is no room for another thread.
+    pub(super) fn new() -> io::Result<Self> {
         let faults = open()?;
         control(&faults, API, &mut [VERSION, 0, 0])?;
-        let page = new_page()?;
-        let range = [page as u64, PAGE as u64, MISSING, 0];
-        control(&faults, REGISTER, &mut range.clone())?;
+        let pages = new_pages()?;
+        let page = page_to_fill(pages);
+        control(&faults, REGISTER, &mut [page, PAGE as u64, MISSING, 0])?;
         let ended = Arc::new(Wake::new()?);
-        let (tells, id) = (ended.clone(), Arc::new(AtomicI32::new(0)));
-        let own_id = id.clone();
-        let reader = std::thread::spawn(move || {
-            own_id.store(priority::this_thread(), Ordering::Release);
-            read_into(page, &mem, address);
-            tells.wake();
-        });
-        let mut pin = Self {
+        let (work, told) = sync_channel(1);
+        let (id, thread) = start(page, told, ended.clone())?;
+        Ok(Self {
             faults,
-            page,
-            reader: Some(reader),
-            sleeps: false,
-        };
-        pin.wait_until_it_sleeps(&ended)?;
+            pages,
+            id,
+            thread: Some(thread),
+            work: Some(work),
+            ended,
+            sleeps: true,
+        })
+    }
+
+    /// Has the thread read, where the caller runs, and waits until it sleeps.
+    fn read(&mut self, mem: File, address: u64) -> io::Result<()> {
+        priority::run_where_we_run(self.id);
+        self.sleeps = false;
+        let told = self.work.take().map(|work| work.send((mem, address)));
+        if !matches!(told, Some(Ok(()))) {
+            return Err(io::Error::other("its reader has ended"));
+        }
+        self.wait_until_it_sleeps()?;
         // It may be the last to leave the address space, which takes long if that is large.
-        priority::lower(id.load(Ordering::Acquire));
-        Ok(pin)
+        priority::lower(self.id);
+        Ok(())
     }
 
     /// Waits for the message of the page fault, which says that the reader sleeps now. It ends at once if there was
     /// nothing to read.
-    fn wait_until_it_sleeps(&mut self, ended: &Wake) -> io::Result<()> {
+    fn wait_until_it_sleeps(&mut self) -> io::Result<()> {
         let limit = Some(Instant::now() + LIMIT);
-        wake::sleep(&[self.faults.as_fd(), ended.as_fd()], limit);
+        wake::sleep(&[self.faults.as_fd(), self.ended.as_fd()], limit);
         let sleeps = has_message(&self.faults);
-        self.sleeps = sleeps || ended.take();
+        self.sleeps = sleeps || self.ended.take();
         match sleeps {
             true => Ok(()),
             false => Err(io::Error::other("its address space cannot be kept")),
@@ -89,21 +124,39 @@ impl Pin {
     }
 }
 
-impl Drop for Pin {
+impl Drop for Reader {
     fn drop(&mut self) {
-        let _ = control(
-            &self.faults,
-            ZERO_PAGE,
-            &mut [self.page as u64, PAGE as u64, 0, 0],
-        );
+        self.work = None;
+        let page = page_to_fill(self.pages);
+        let _ = control(&self.faults, ZERO_PAGE, &mut [page, PAGE as u64, 0, 0]);
         // One that waits in the other's memory instead, as for a page of a FUSE mount, is left to itself, with our page.
-        let reader = self.reader.take().filter(|_| self.sleeps);
-        let read = reader.map(JoinHandle::join);
+        let thread = self.thread.take().filter(|_| self.sleeps);
+        let read = thread.map(JoinHandle::join);
         if matches!(read, Some(Ok(()))) {
-            // SAFETY: our own page. The reader has ended, so nobody uses it any more.
-            unsafe { libc::munmap(std::ptr::without_provenance_mut(self.page), PAGE) };
+            // SAFETY: our own pages. The reader has ended, so nobody uses them any more.
+            unsafe { libc::munmap(std::ptr::without_provenance_mut(self.pages), 2 * PAGE) };
         }
     }
+}
+
+/// Starts a thread that reads into a page when it is told to. Returns its id, too.
+fn start(
+    page: u64,
+    told: Receiver<(File, u64)>,
+    ended: Arc<Wake>,
+) -> io::Result<(i32, JoinHandle<()>)> {
+    let (tells_id, id) = sync_channel(1);
+    let thread = std::thread::Builder::new().name("keeps".to_owned());
+    let thread = thread.spawn(move || {
+        priority::raise_priority();
+        let _ = tells_id.send(priority::this_thread());
+        if let Ok((mem, address)) = told.recv() {
+            read_into(page, &mem, address);
+        }
+        ended.wake();
+    })?;
+    let id = id.recv();
+    Ok((id.map_err(|_| io::Error::other("a thread ended"))?, thread))
 }
 
 /// Opens a userfaultfd.
@@ -145,22 +198,30 @@ fn has_message(faults: &OwnedFd) -> bool {
     rustix::event::poll(&mut ready, Some(&Default::default())).is_ok_and(|count| count > 0)
 }
 
-fn new_page() -> io::Result<usize> {
+/// Makes two pages, of which the first is filled: then a fault of the second one needs no lock of the whole address space
+/// (`vmf_anon_prepare` in the kernel's mm/memory.c).
+fn new_pages() -> io::Result<usize> {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
     let access = libc::PROT_READ | libc::PROT_WRITE;
     // SAFETY: a new mapping at an address that the kernel chooses; no existing memory is touched.
-    let page = unsafe { libc::mmap(std::ptr::null_mut(), PAGE, access, flags, -1, 0) };
-    if page == libc::MAP_FAILED {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(page as usize)
+    let pages = unsafe { libc::mmap(std::ptr::null_mut(), 2 * PAGE, access, flags, -1, 0) };
+    if pages == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
     }
+    // SAFETY: the first byte of the new mapping.
+    unsafe { pages.cast::<u8>().write_volatile(1) };
+    Ok(pages as usize)
 }
 
-fn read_into(page: usize, mem: &File, address: u64) {
+fn page_to_fill(pages: usize) -> u64 {
+    (pages + PAGE) as u64
+}
+
+fn read_into(page: u64, mem: &File, address: u64) {
+    let page = std::ptr::without_provenance_mut(page as usize);
     // SAFETY: the page is our own mapping, used by this thread alone, and unmapped only after this
     // thread has ended. Memory that is missing yet counts as zeros, which are valid bytes.
-    let page = unsafe { std::slice::from_raw_parts_mut(std::ptr::without_provenance_mut(page), 1) };
+    let page = unsafe { std::slice::from_raw_parts_mut(page, 1) };
     let _ = mem.read_at(page, address);
 }
 
@@ -182,12 +243,12 @@ mod tests {
         .expect("a page of ours");
         let mem = File::open("/proc/self/mem").expect("our own memory");
         let start = Instant::now();
-        assert!(Pin::new(mem, page as u64).is_err());
+        assert!(Pin::new(mem, page).is_err());
         assert!(
             start.elapsed() < Duration::from_secs(10),
             "{:?}",
             start.elapsed()
         );
-        control(&faults, ZERO_PAGE, &mut [page as u64, PAGE as u64, 0, 0]).expect("it waits");
+        control(&faults, ZERO_PAGE, &mut [page, PAGE as u64, 0, 0]).expect("it waits");
     }
 }
