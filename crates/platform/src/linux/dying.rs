@@ -12,6 +12,7 @@ use super::{
     facts, list,
     proc::{self, ProcDir, bounds, status},
     sys::{
+        allocator,
         priority::{lower, processors, raise_priority_of_all, stay_on, this_thread},
         ready_readers,
     },
@@ -163,6 +164,7 @@ fn keep_all(processor: usize, catcher: &Catcher, sink: &HostSink) {
     // Where this processor has gone, the thread runs on any.
     let _ = stay_on(processor);
     raise_priority_of_all();
+    allocator::warm_up();
     let mut refused = Vec::new();
     loop {
         let until = refused.iter().map(|(_, until)| *until).min();

@@ -1,4 +1,4 @@
-//! What the allocator of the C library does with memory that is free.
+//! What the allocator of the C library keeps, and what it does with memory that is free.
 
 /// The size in bytes from which a buffer has a mapping of its own.
 #[cfg(target_env = "gnu")]
@@ -15,4 +15,11 @@ pub(crate) fn give_large_buffers_back() {
         libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE);
         libc::mallopt(libc::M_TRIM_THRESHOLD, LARGE);
     }
+}
+
+/// Has the allocator keep some memory for this thread. To get it later would change our address space, which has to wait
+/// for any other thread of ours that is just doing so.
+pub(crate) fn warm_up() {
+    // Less than the allocator gives back (M_TRIM_THRESHOLD of mallopt(3), 128 KiB).
+    drop(std::hint::black_box(vec![1_u8; 100 << 10]));
 }
