@@ -12,6 +12,7 @@ use super::{
 };
 use crate::linux::sys::{
     bpf::{self, ProgramType},
+    priority,
     wake::{self, Wake},
 };
 use std::{
@@ -267,6 +268,8 @@ impl Hub {
 
     /// Passes reports on, for ever.
     fn pass_on(&'static self) {
+        // Who catches, before all others, waits for this thread where that has begun to read.
+        priority::raise_priority();
         loop {
             wake::sleep(&[self.ring.map.as_fd()], None);
             self.pass_on_all();
@@ -274,6 +277,10 @@ impl Hub {
     }
 
     fn pass_on_all(&'static self) {
+        // Whoever looks often must not have the lock when a process dies: a thread without a processor would be waited for.
+        if self.ring.is_empty() && self.reader.try_lock().is_ok() {
+            return;
+        }
         let _only_one = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(report) = self.ring.next() {
             if let Some(report) = death_program::decode(&report) {

@@ -36,6 +36,11 @@ impl Ring {
         })
     }
 
+    /// Returns whether all reports have been taken out.
+    pub(super) fn is_empty(&self) -> bool {
+        self.read.words()[0].load(Ordering::Acquire) >= self.rest.load(0)
+    }
+
     /// Takes the next report out of the ring, if there is one.
     pub(super) fn next(&self) -> Option<Vec<u8>> {
         loop {
