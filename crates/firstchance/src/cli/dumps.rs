@@ -5,7 +5,9 @@ use crate::{
     postmortem::{Settings, is_windows},
     ui::{console, exit::Usage, values},
 };
-use collector::{Stored, foreign_dumps, stored_dumps};
+use collector::{Pruned, Stored, foreign_dumps, stored_dumps};
+use platform::Existing;
+use policy::Retention;
 use serde::Serialize;
 use std::{
     io::ErrorKind,
@@ -86,7 +88,7 @@ struct DeleteArgs {
 struct ExportArgs {
     #[command(flatten)]
     dump: OneArgs,
-    /// The file to create [default: the dump's name with .tar.gz, in the current folder]
+    /// The file to create, which must not exist [default: the dump's name with .tar.gz, in the current folder]
     #[arg(short, long, value_name = "FILE.tar.gz")]
     output: Option<PathBuf>,
 }
@@ -303,15 +305,43 @@ fn delete(args: &DeleteArgs) -> anyhow::Result<ExitCode> {
 
 fn prune(folders: &Folders) -> anyhow::Result<ExitCode> {
     let settings = Settings::load()?.unwrap_or_default();
+    let (mut deleted, mut failed) = (0, None);
     for folder in folders.chosen()? {
-        for keep in settings.limits_of(&folder)? {
-            for path in collector::keep_within(&folder, &keep) {
-                let path = console::plain(&path.display().to_string());
-                console::print(&format!("Deleted: {path}"))?;
+        let limits = settings.limits_of(&folder)?;
+        if limits.is_empty() {
+            let folder = console::plain(&folder.display().to_string());
+            console::print(&format!("No limits are set for {folder}"))?;
+        }
+        for keep in limits {
+            match prune_one(&folder, &keep) {
+                Ok(count) => deleted += count,
+                Err(error) => failed = Some(error),
             }
         }
     }
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    if deleted == 0 {
+        console::print("Nothing to delete")?;
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Brings a folder within one of its limits, and tells what was deleted. Returns how many dumps these are.
+fn prune_one(folder: &Path, keep: &Retention) -> anyhow::Result<usize> {
+    let shown = |path: &Path| console::plain(&path.display().to_string());
+    let Pruned { deleted, failed } = collector::keep_within(folder, keep)?;
+    for path in &deleted {
+        console::print(&format!("Deleted: {}", shown(path)))?;
+    }
+    match failed.first() {
+        Some((path, error)) => {
+            let what = format!("deleting {}", shown(path));
+            Err(platform::Error::of_file(&what, error).into())
+        }
+        None => Ok(deleted.len()),
+    }
 }
 
 fn export(args: &ExportArgs) -> anyhow::Result<ExitCode> {
@@ -321,7 +351,12 @@ fn export(args: &ExportArgs) -> anyhow::Result<ExitCode> {
         path if path.is_file() => path.to_owned(),
         _ => find(dump, folders)?.path,
     };
-    let exported = export::export(&dump, &pack_for(&dump, args.output.as_deref())?)?;
+    let pack = pack_for(&dump, args.output.as_deref())?;
+    let existing = match args.output {
+        Some(_) => Existing::Refuse,
+        None => Existing::NextName,
+    };
+    let exported = export::export(&dump, &pack, existing)?;
     let (path, count) = (exported.path.display(), exported.modules);
     console::print(&format!(
         "Packed with {count} programs and libraries: {path}"

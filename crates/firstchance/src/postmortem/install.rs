@@ -5,9 +5,9 @@ use super::{
     EnableArgs, Settings,
     call::{LETTERS, SIGN},
     enable_args::PROGRAM,
-    is_windows,
+    is_windows, repeats,
     settings::{self, Previous},
-    windows,
+    values, windows,
 };
 use crate::ui::{console, exit::Usage};
 use platform::{CoreHandler, Error, ErrorKind, Guard, Use};
@@ -41,9 +41,10 @@ pub(crate) fn enable(args: &EnableArgs) -> anyhow::Result<ExitCode> {
     let is_ours = settings.is_enabled() && before.pattern == settings.registered;
     if !is_ours {
         expect_replaceable(&before.pattern, args.force)?;
-        settings.previous = previous(&before);
+        settings.previous = previous(&settings, &before);
     }
     args.put_to(&mut settings)?;
+    settings.expect_usable(&settings.default)?;
     let old = std::mem::take(&mut settings.program);
     settings.program = program_for(args, &old);
     let folder = settings.resolve(&settings.default)?.folder;
@@ -53,7 +54,7 @@ pub(crate) fn enable(args: &EnableArgs) -> anyhow::Result<ExitCode> {
     };
     install(&settings.program, args.force)?;
     platform::make_passage(Path::new(STATE))?;
-    platform::make_store(&folder)?;
+    values::make_store(&folder)?;
     settings.registered.clone_from(&handler.pattern);
     settings.save()?;
     if let Err(error) = platform::set_core_handler(&handler) {
@@ -81,22 +82,27 @@ fn program_for(args: &EnableArgs, old: &Path) -> PathBuf {
     asked.unwrap_or_else(|| PROGRAM.into())
 }
 
-/// What `disable` has to restore. Where crashes go to firstchance already, and its settings are lost, that is what the last
-/// good settings say, else the kernel's own setting.
-fn previous(before: &CoreHandler) -> Previous {
-    if !is_copy(Path::new(program_of(&before.pattern))) {
-        return Previous {
-            core_pattern: before.pattern.clone(),
-            core_pipe_limit: before.at_once,
-        };
-    }
-    Settings::last_good().map_or_else(
-        || Previous {
-            core_pattern: "core".to_owned(),
-            core_pipe_limit: 0,
+/// What `disable` has to restore. What is still as we have written it says nothing: there it is what the settings say, or
+/// where they are lost, the last good ones, or else the kernel's own setting.
+fn previous(settings: &Settings, before: &CoreHandler) -> Previous {
+    let last_good = || Settings::last_good().filter(Settings::is_enabled);
+    let known = Some(settings.clone()).filter(Settings::is_enabled);
+    let known = known.or_else(last_good).map(|settings| settings.previous);
+    let is_ours = is_copy(Path::new(program_of(&before.pattern)));
+    let known = known.unwrap_or_else(|| Previous {
+        core_pattern: "core".to_owned(),
+        core_pipe_limit: if is_ours { 0 } else { before.at_once },
+    });
+    Previous {
+        core_pattern: match is_ours {
+            true => known.core_pattern,
+            false => before.pattern.clone(),
         },
-        |settings| settings.previous,
-    )
+        core_pipe_limit: match before.at_once {
+            AT_ONCE => known.core_pipe_limit,
+            other => other,
+        },
+    }
 }
 
 /// Whether a file is a copy of firstchance, of whatever version.
@@ -236,8 +242,8 @@ pub(super) fn not_enabled() -> Error {
     error.advise("`firstchance postmortem enable` does it.")
 }
 
-/// Restores what was registered before, unless another handler has registered itself since. The settings go, unless they
-/// are to be kept for the next time.
+/// Restores what was registered before, but what another handler has changed since. The settings go, unless they are to be
+/// kept for the next time.
 pub(crate) fn disable(keep_settings: bool) -> anyhow::Result<ExitCode> {
     if is_windows() {
         return windows::disable(keep_settings);
@@ -246,18 +252,14 @@ pub(crate) fn disable(keep_settings: bool) -> anyhow::Result<ExitCode> {
     let mut settings = settings.ok_or_else(not_enabled)?;
     let now = platform::core_handler()?;
     let is_ours = now.pattern == settings.registered;
-    if is_ours {
-        platform::set_core_handler(&CoreHandler {
-            pattern: settings.previous.core_pattern.clone(),
-            at_once: settings.previous.core_pipe_limit,
-        })?;
-    }
+    platform::set_core_handler(&restored(&settings, &now))?;
     if has_systemd() {
         systemctl(&["disable", "firstchance-postmortem.service"]);
     }
     remove(Path::new(SYSCTL))?;
     remove(Path::new(UNIT))?;
     remove_copy(&settings.program)?;
+    remove(Path::new(repeats::FILE))?;
     settings.registered.clear();
     settings.previous = Previous::default();
     match keep_settings {
@@ -273,6 +275,21 @@ pub(crate) fn disable(keep_settings: bool) -> anyhow::Result<ExitCode> {
         false => format!("Another handler has been registered since, and stays: {owner}"),
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is still as `enable` has written it gets its value from before. The rest is another's.
+fn restored(settings: &Settings, now: &CoreHandler) -> CoreHandler {
+    let before = &settings.previous;
+    CoreHandler {
+        pattern: match now.pattern == settings.registered {
+            true => before.core_pattern.clone(),
+            false => now.pattern.clone(),
+        },
+        at_once: match now.at_once {
+            AT_ONCE => before.core_pipe_limit,
+            other => other,
+        },
+    }
 }
 
 fn remove(file: &Path) -> anyhow::Result<()> {

@@ -45,9 +45,12 @@ fn words() -> Vec<String> {
     words
 }
 
-/// Tells that the work has failed, and keeps what can be kept.
+/// Tells that the work has failed, removes what the worker has left, and keeps what can be kept.
 fn fail(call: &Call, worker: Option<CrashWorker>, what: String) -> ExitCode {
     let error = Error::new(ErrorKind::Other, what);
+    if let Err(error) = handler::clear_left_over() {
+        log::debug!("what the worker has left was not looked for: {error}");
+    }
     let taken: Option<Box<dyn Read>> = match worker {
         None => Some(Box::new(std::io::empty())),
         Some(worker) => worker.taken().map(|taken| Box::new(taken) as Box<dyn Read>),
