@@ -71,7 +71,8 @@ fn record(call: &Call) -> anyhow::Result<()> {
     }
 }
 
-fn settings() -> anyhow::Result<Settings> {
+/// The settings that apply. A mistake in them is told in the system's log.
+pub(super) fn settings() -> anyhow::Result<Settings> {
     let good = Settings::load_good()?;
     if let Some(mistake) = &good.mistake {
         lost::log_mistake(mistake);
@@ -83,6 +84,7 @@ fn settings() -> anyhow::Result<Settings> {
 /// Keeps the kernel's core of a crash whose handling has failed: what was `taken` of it, and the rest. Returns its path, or
 /// `None` if no rule wants a dump.
 pub(super) fn keep_rest(
+    settings: &Settings,
     call: &Call,
     taken: impl Read,
     error: &Error,
@@ -92,7 +94,7 @@ pub(super) fn keep_rest(
     let entry = host.entry(call.pid).ok();
     let entry = entry.filter(|_| crashed.is_ok_and(|crashed| crashed.is_there()));
     let entry = entry.unwrap_or_default();
-    let Some(wanted) = Wanted::of(&settings()?, &collector::identity(&entry), call)? else {
+    let Some(wanted) = Wanted::of(settings, &collector::identity(&entry), call)? else {
         return Ok(None);
     };
     platform::make_store(&wanted.rule.folder())?;
@@ -104,12 +106,8 @@ pub(super) fn keep_rest(
 }
 
 /// Removes from all folders for dumps what handlers have left that were killed.
-pub(super) fn clear_left_over() -> anyhow::Result<()> {
-    settings()?
-        .folders()
-        .iter()
-        .for_each(|folder| clear(folder));
-    Ok(())
+pub(super) fn clear_left_over(settings: &Settings) {
+    settings.folders().iter().for_each(|folder| clear(folder));
 }
 
 fn clear(folder: &Path) {
