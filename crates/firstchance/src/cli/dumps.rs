@@ -1,13 +1,14 @@
 //! `firstchance dumps`: lists, shows, deletes, opens and packs stored dumps.
 
+mod prune;
+
 use crate::{
     export, inspect,
     postmortem::{Settings, is_windows},
     ui::{console, exit::Usage, values},
 };
-use collector::{Pruned, Stored, foreign_dumps, stored_dumps};
+use collector::{Stored, foreign_dumps, stored_dumps};
 use platform::Existing;
-use policy::Retention;
 use serde::Serialize;
 use std::{
     io::ErrorKind,
@@ -121,7 +122,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             inspect::run(&inspect::Args::summary(dump.path))
         }
         What::Delete(args) => delete(args),
-        What::Prune(folders) => prune(folders),
+        What::Prune(folders) => prune::prune(&folders.chosen()?),
         What::Open(args) => open(&find(&args.dump, &args.folders)?),
         What::Export(args) => export(args),
     }
@@ -301,47 +302,6 @@ fn delete(args: &DeleteArgs) -> anyhow::Result<ExitCode> {
         console::print(&format!("Deleted: {}", console::plain(name(&dump))))?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn prune(folders: &Folders) -> anyhow::Result<ExitCode> {
-    let settings = Settings::load()?.unwrap_or_default();
-    let (mut deleted, mut failed) = (0, None);
-    for folder in folders.chosen()? {
-        let limits = settings.limits_of(&folder)?;
-        if limits.is_empty() {
-            let folder = console::plain(&folder.display().to_string());
-            console::print(&format!("No limits are set for {folder}"))?;
-        }
-        for keep in limits {
-            match prune_one(&folder, &keep) {
-                Ok(count) => deleted += count,
-                Err(error) => failed = Some(error),
-            }
-        }
-    }
-    if let Some(error) = failed {
-        return Err(error);
-    }
-    if deleted == 0 {
-        console::print("Nothing to delete")?;
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Brings a folder within one of its limits, and tells what was deleted. Returns how many dumps these are.
-fn prune_one(folder: &Path, keep: &Retention) -> anyhow::Result<usize> {
-    let shown = |path: &Path| console::plain(&path.display().to_string());
-    let Pruned { deleted, failed } = collector::keep_within(folder, keep)?;
-    for path in &deleted {
-        console::print(&format!("Deleted: {}", shown(path)))?;
-    }
-    match failed.first() {
-        Some((path, error)) => {
-            let what = format!("deleting {}", shown(path));
-            Err(platform::Error::of_file(&what, error).into())
-        }
-        None => Ok(deleted.len()),
-    }
 }
 
 fn export(args: &ExportArgs) -> anyhow::Result<ExitCode> {

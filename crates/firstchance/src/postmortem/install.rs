@@ -3,7 +3,8 @@
 
 use super::{
     EnableArgs, Settings,
-    call::{LETTERS, SIGN},
+    before::{self, AT_ONCE, is_copy, program_of},
+    call::LETTERS,
     enable_args::PROGRAM,
     is_windows, repeats,
     settings::{self, Previous},
@@ -16,9 +17,6 @@ use std::{
     process::{Command, ExitCode},
 };
 
-/// `core_pipe_limit`: handlers that the kernel starts at the same time. It drops further crashes,
-/// and says so in its log. Most of the handlers wait, see `handler_slots`.
-const AT_ONCE: u32 = 128;
 /// Bytes of a pattern that the kernel accepts (core(5)).
 const LONGEST_PATTERN: usize = 127;
 /// Sets the pattern at boot. The number makes it come after the file of systemd-coredump,
@@ -41,7 +39,7 @@ pub(crate) fn enable(args: &EnableArgs) -> anyhow::Result<ExitCode> {
     let is_ours = settings.is_enabled() && before.pattern == settings.registered;
     if !is_ours {
         expect_replaceable(&before.pattern, args.force)?;
-        settings.previous = previous(&settings, &before);
+        settings.previous = before::previous(&settings, &before);
     }
     args.put_to(&mut settings)?;
     settings.expect_usable(&settings.default)?;
@@ -82,42 +80,6 @@ fn program_for(args: &EnableArgs, old: &Path) -> PathBuf {
     asked.unwrap_or_else(|| PROGRAM.into())
 }
 
-/// What `disable` has to restore. What is still as we have written it says nothing: there it is what the settings say, or
-/// where they are lost, the last good ones, or else the kernel's own setting.
-fn previous(settings: &Settings, before: &CoreHandler) -> Previous {
-    let last_good = || Settings::last_good().filter(Settings::is_enabled);
-    let known = Some(settings.clone()).filter(Settings::is_enabled);
-    let known = known.or_else(last_good).map(|settings| settings.previous);
-    let is_ours = is_copy(Path::new(program_of(&before.pattern)));
-    let known = known.unwrap_or_else(|| Previous {
-        core_pattern: "core".to_owned(),
-        core_pipe_limit: if is_ours { 0 } else { before.at_once },
-    });
-    Previous {
-        core_pattern: match is_ours {
-            true => known.core_pattern,
-            false => before.pattern.clone(),
-        },
-        core_pipe_limit: match before.at_once {
-            AT_ONCE => known.core_pipe_limit,
-            other => other,
-        },
-    }
-}
-
-/// Whether a file is a copy of firstchance, of whatever version.
-fn is_copy(program: &Path) -> bool {
-    let sign = SIGN.as_bytes();
-    let is_file = std::fs::symlink_metadata(program).is_ok_and(|found| found.is_file());
-    is_file
-        && platform::open_file(program).is_ok_and(|file| {
-            (*file)
-                .as_ref()
-                .windows(sign.len())
-                .any(|part| part == sign)
-        })
-}
-
 /// Removes a copy of firstchance, unless crashes go to it, or it is another program by now.
 fn remove_copy(program: &Path) -> anyhow::Result<()> {
     let now = platform::core_handler()?.pattern;
@@ -143,11 +105,6 @@ fn expect_replaceable(pattern: &str, force: bool) -> anyhow::Result<()> {
     Err(error
         .advise("`--force` replaces it; `disable` puts it back.")
         .into())
-}
-
-fn program_of(pattern: &str) -> &str {
-    let program = pattern.trim_start_matches(['|', '@']);
-    program.split_ascii_whitespace().next().unwrap_or("")
 }
 
 /// Describes who handles crashes under this pattern.
@@ -252,7 +209,7 @@ pub(crate) fn disable(keep_settings: bool) -> anyhow::Result<ExitCode> {
     let mut settings = settings.ok_or_else(not_enabled)?;
     let now = platform::core_handler()?;
     let is_ours = now.pattern == settings.registered;
-    platform::set_core_handler(&restored(&settings, &now))?;
+    platform::set_core_handler(&before::restored(&settings, &now))?;
     if has_systemd() {
         systemctl(&["disable", "firstchance-postmortem.service"]);
     }
@@ -275,21 +232,6 @@ pub(crate) fn disable(keep_settings: bool) -> anyhow::Result<ExitCode> {
         false => format!("Another handler has been registered since, and stays: {owner}"),
     })?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// What is still as `enable` has written it gets its value from before. The rest is another's.
-fn restored(settings: &Settings, now: &CoreHandler) -> CoreHandler {
-    let before = &settings.previous;
-    CoreHandler {
-        pattern: match now.pattern == settings.registered {
-            true => before.core_pattern.clone(),
-            false => now.pattern.clone(),
-        },
-        at_once: match now.at_once {
-            AT_ONCE => before.core_pipe_limit,
-            other => other,
-        },
-    }
 }
 
 fn remove(file: &Path) -> anyhow::Result<()> {
