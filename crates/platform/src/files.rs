@@ -253,15 +253,22 @@ fn exists(path: &Path) -> Error {
     Error::new(ErrorKind::Exists, what).advise("-o replaces it.")
 }
 
+/// An ending that has a point in it.
+const TAR_GZ: &str = ".tar.gz";
+
 /// Puts a number before the extension of a name: `a.core` becomes `a-1.core`. Number 0 changes
 /// nothing.
 fn numbered(name: &str, number: u32) -> String {
     if number == 0 {
         return name.to_owned();
     }
-    match name.rsplit_once('.') {
-        Some((stem, ending)) if !stem.is_empty() => format!("{stem}-{number}.{ending}"),
-        _ => format!("{name}-{number}"),
+    let ending = match name.ends_with(TAR_GZ) {
+        true => name.len() - TAR_GZ.len(),
+        false => name.rfind('.').unwrap_or(name.len()),
+    };
+    match name.split_at(ending) {
+        ("", _) => format!("{name}-{number}"),
+        (stem, ending) => format!("{stem}-{number}{ending}"),
     }
 }
 
@@ -320,6 +327,15 @@ pub fn open_file(path: &Path) -> io::Result<FileBytes> {
 /// that the user may not read.
 pub fn open_file_of(path: &Path, user: Option<u32>) -> io::Result<FileBytes> {
     os::open_file(path, user)
+}
+
+/// Opens a log to write to its end, or makes it, readable only by its owner. Does not wait, whatever is there.
+///
+/// # Errors
+/// If it cannot be opened. With [`io::ErrorKind::InvalidInput`] if what is there is no place for a log: a link, a device, a
+/// FIFO, or a file of another user (but root) or with more than one name, which others may have chosen for us.
+pub fn open_log(path: &Path) -> io::Result<File> {
+    os::open_log(path)
 }
 
 /// The user to whom a file belongs; `None` on Windows, or if it cannot be told.
@@ -384,6 +400,13 @@ mod tests {
         assert_eq!(numbered("a.b.core", 2), "a.b-2.core");
         assert_eq!(numbered("a", 1), "a-1");
         assert_eq!(numbered(".core", 1), ".core-1");
+    }
+
+    #[test]
+    fn n37_numbers_go_before_both_parts_of_a_packs_ending() {
+        assert_eq!(numbered("a.b.tar.gz", 1), "a.b-1.tar.gz");
+        assert_eq!(numbered("a.tgz", 1), "a-1.tgz");
+        assert_eq!(numbered(".tar.gz", 1), ".tar.gz-1");
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use failpoint::failpoint;
 pub use files::{
     Existing, OutFile, OutStream, Output, Peek, Space, expect_writable, open_file, open_file_of,
-    owner_of, patch_file, remove_left_over, space_at,
+    open_log, owner_of, patch_file, remove_left_over, space_at,
 };
 pub use host::{
     Adopted, CrashNotice, Detail, FileIdentity, Finding, Health, Host, HostEvent, HostSink,
@@ -59,9 +59,9 @@ pub use only_windows::{KernelDump, activate, kernel_dump, queue_report};
 pub use os::RegisterStore;
 pub use postmortem::{
     CoreHandler, CoreInput, CrashWorker, Crashed, Guard, JustInTime, Use, WorkerEnd,
-    become_crash_handler, become_program, core_handler, drain_input, expect_guarded, kernel_log,
-    make_passage, make_store, own_program, own_user, read_guarded, responsible_user,
-    set_core_handler, system_log, system_note, write_guarded,
+    become_crash_handler, become_program, core_handler, drain_input, expect_guarded,
+    expect_storage, kernel_log, make_passage, make_store, own_program, own_user, read_guarded,
+    responsible_user, set_core_handler, system_log, system_note, write_guarded,
 };
 pub use processor::xsave_layout;
 pub use registry::{RegistryKey, RegistryValue, RegistryValues};

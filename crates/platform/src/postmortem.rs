@@ -96,6 +96,15 @@ pub fn write_guarded(path: &Path, bytes: &[u8], usage: Use) -> Result<()> {
     written.map_err(|e| Error::of_file(&format!("writing {}", path.display()), &e))
 }
 
+/// Checks that files can be stored in a folder, which need not exist yet: not in one of `/proc`. Where the folder lies is
+/// told by its path alone, so that no server of a file system is waited for, and what its links lead to is not known.
+///
+/// # Errors
+/// If its file system stores no files.
+pub fn expect_storage(folder: &Path) -> Result<()> {
+    os::postmortem::expect_storage(folder)
+}
+
 /// Makes a folder for dumps that only the administrator can read.
 ///
 /// # Errors

@@ -28,6 +28,16 @@ pub enum Free {
     Bytes(u64),
 }
 
+impl Free {
+    /// Whether it is the whole disk, of this size in bytes if that is known.
+    fn is_all(self, disk: Option<u64>) -> bool {
+        match self {
+            Self::Percent(percent) => percent >= 100.0,
+            Self::Bytes(bytes) => disk.is_some_and(|size| bytes >= size),
+        }
+    }
+}
+
 impl std::str::FromStr for Free {
     type Err = String;
 
@@ -104,6 +114,31 @@ pub struct Disk {
 }
 
 impl Retention {
+    /// Whether a dump can stay at all: `disk` is the size of the disk in bytes, where that is known.
+    ///
+    /// # Errors
+    /// Fails with a sentence for the user about a limit that leaves room for no dump.
+    pub fn expect_room(&self, disk: Option<u64>) -> Result<(), String> {
+        let nothing = |what: &str| Err(format!("{what} keeps no dump"));
+        match self {
+            Self {
+                max_count: Some(0), ..
+            } => nothing("a count of 0"),
+            Self {
+                max_bytes: Some(0), ..
+            } => nothing("a size of 0 bytes for all dumps together"),
+            Self {
+                max_age: Some(Duration::ZERO),
+                ..
+            } => nothing("an age of 0"),
+            Self {
+                keep_free: Some(free),
+                ..
+            } if free.is_all(disk) => nothing("a disk that stays free as a whole"),
+            _ => Ok(()),
+        }
+    }
+
     /// Decides which dumps have to be deleted so that a new one fits. If none is coming, the folder is only brought back
     /// within its limits.
     ///

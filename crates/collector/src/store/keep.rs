@@ -7,6 +7,7 @@ use policy::{Coming, Disk, Retention, StoredDump};
 use snapshot::WallTime;
 use std::{
     fs,
+    io::ErrorKind::NotFound,
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -14,8 +15,8 @@ use std::{
 /// The bytes that stay free on the disk: a core whose size is not known is cut before it fills the disk.
 pub(crate) const LEFT_FREE: u64 = 64 << 20;
 
-/// The advice for a dump that the disk has no room for.
-pub(crate) const NO_ROOM_ADVICE: &str = "Write elsewhere with -o, or take a mini dump.";
+/// The advice of errors about a disk that has no room for a dump, for who asks for one on a command line.
+pub const NO_ROOM_ADVICE: &str = "Write elsewhere with -o, or take a mini dump.";
 
 /// Makes room in `folder` for a new dump within the limits `keep`, by deleting dumps of ours. Returns the deleted ones.
 ///
@@ -36,7 +37,7 @@ pub(crate) fn make_room(folder: &Path, keep: &Retention, coming: Coming) -> Resu
     let needed = coming.bytes;
     let verdict = keep.judge(&stored, Some(coming), disk, now());
     if verdict.missing > 0 || needed > space.free && verdict.delete.is_empty() {
-        return Err(no_room(folder, keep, needed, space.free));
+        return Err(no_room(folder, needed, space.free));
     }
     for path in &verdict.delete {
         fs::remove_file(path).map_err(|e| {
@@ -59,25 +60,45 @@ pub(crate) fn make_some_room(folder: &Path, keep: &Retention, most: Coming) -> R
         .missing;
     let bytes = most.bytes.saturating_sub(missing);
     if bytes == 0 {
-        return Err(no_room(folder, keep, LEFT_FREE, space.free));
+        return Err(no_room(folder, LEFT_FREE, space.free));
     }
     make_room(folder, keep, Coming { bytes, ..most })?;
     Ok(bytes)
 }
 
-/// Deletes dumps of ours in `folder` until it is within the limits `keep`. Returns those that
-/// could be deleted.
-pub fn keep_within(folder: &Path, keep: &Retention) -> Vec<PathBuf> {
+/// What was done to bring a folder within its limits.
+#[derive(Debug, Default)]
+pub struct Pruned {
+    /// The dumps that were deleted.
+    pub deleted: Vec<PathBuf>,
+    /// Those that could not be deleted, and why.
+    pub failed: Vec<(PathBuf, std::io::Error)>,
+}
+
+/// Deletes dumps of ours in `folder` until it is within the limits `keep`. A folder that does not exist is.
+///
+/// # Errors
+/// If the folder cannot be listed.
+pub fn keep_within(folder: &Path, keep: &Retention) -> Result<Pruned> {
+    let mut pruned = Pruned::default();
+    match fs::read_dir(folder) {
+        Err(error) if error.kind() == NotFound => return Ok(pruned),
+        listed => listed.map_err(|e| unusable(folder, &e))?,
+    };
     let space = platform::space_at(folder).unwrap_or_default();
     let disk = Disk {
         size: space.total,
         free: space.free,
     };
-    let verdict = keep.judge(&dumps_in(folder), None, disk, now());
-    let delete = verdict.delete.into_iter();
-    delete
-        .filter(|path| fs::remove_file(path).is_ok())
-        .collect()
+    for path in keep.judge(&dumps_in(folder), None, disk, now()).delete {
+        match fs::remove_file(&path) {
+            Ok(()) => pruned.deleted.push(path),
+            // Another one who keeps the limits may have been faster.
+            Err(error) if error.kind() == NotFound => {}
+            Err(error) => pruned.failed.push((path, error)),
+        }
+    }
+    Ok(pruned)
 }
 
 /// A dump in a folder.
@@ -179,19 +200,18 @@ fn record_in(bytes: &[u8]) -> Option<Record> {
 
 fn unusable(folder: &Path, error: &std::io::Error) -> Error {
     let folder = folder.display();
-    if error.kind() == std::io::ErrorKind::NotFound {
+    if error.kind() == NotFound {
         return Error::new(ErrorKind::Disk, format!("there is no folder {folder}"));
     }
     Error::of_file(&format!("looking at {folder}"), error)
 }
 
-fn no_room(folder: &Path, keep: &Retention, needed: u64, free: u64) -> Error {
-    let (needed, free, folder) = (needed >> 20, free >> 20, folder.display());
-    let limits = if *keep == Retention::default() {
-        ""
-    } else {
-        ", and limits to keep"
+fn no_room(folder: &Path, needed: u64, free: u64) -> Error {
+    let limits = match needed > free {
+        true => "",
+        false => ", and limits to keep",
     };
+    let (needed, free, folder) = (needed >> 20, free >> 20, folder.display());
     let what = format!("{folder} has {free} MB free{limits}; the dump needs about {needed} MB");
     Error::new(ErrorKind::Disk, what).advise(NO_ROOM_ADVICE)
 }

@@ -1,11 +1,14 @@
 //! `firstchance dumps`: lists, shows, deletes, opens and packs stored dumps.
 
+mod prune;
+
 use crate::{
     export, inspect,
     postmortem::{Settings, is_windows},
     ui::{console, exit::Usage, values},
 };
 use collector::{Stored, foreign_dumps, stored_dumps};
+use platform::Existing;
 use serde::Serialize;
 use std::{
     io::ErrorKind,
@@ -86,7 +89,7 @@ struct DeleteArgs {
 struct ExportArgs {
     #[command(flatten)]
     dump: OneArgs,
-    /// The file to create [default: the dump's name with .tar.gz, in the current folder]
+    /// The file to create, which must not exist [default: the dump's name with .tar.gz, in the current folder]
     #[arg(short, long, value_name = "FILE.tar.gz")]
     output: Option<PathBuf>,
 }
@@ -119,7 +122,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             inspect::run(&inspect::Args::summary(dump.path))
         }
         What::Delete(args) => delete(args),
-        What::Prune(folders) => prune(folders),
+        What::Prune(folders) => prune::prune(&folders.chosen()?),
         What::Open(args) => open(&find(&args.dump, &args.folders)?),
         What::Export(args) => export(args),
     }
@@ -301,19 +304,6 @@ fn delete(args: &DeleteArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn prune(folders: &Folders) -> anyhow::Result<ExitCode> {
-    let settings = Settings::load()?.unwrap_or_default();
-    for folder in folders.chosen()? {
-        for keep in settings.limits_of(&folder)? {
-            for path in collector::keep_within(&folder, &keep) {
-                let path = console::plain(&path.display().to_string());
-                console::print(&format!("Deleted: {path}"))?;
-            }
-        }
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
 fn export(args: &ExportArgs) -> anyhow::Result<ExitCode> {
     let OneArgs { dump, folders } = &args.dump;
     let dump = match Path::new(dump) {
@@ -321,7 +311,12 @@ fn export(args: &ExportArgs) -> anyhow::Result<ExitCode> {
         path if path.is_file() => path.to_owned(),
         _ => find(dump, folders)?.path,
     };
-    let exported = export::export(&dump, &pack_for(&dump, args.output.as_deref())?)?;
+    let pack = pack_for(&dump, args.output.as_deref())?;
+    let existing = match args.output {
+        Some(_) => Existing::Refuse,
+        None => Existing::NextName,
+    };
+    let exported = export::export(&dump, &pack, existing)?;
     let (path, count) = (exported.path.display(), exported.modules);
     console::print(&format!(
         "Packed with {count} programs and libraries: {path}"

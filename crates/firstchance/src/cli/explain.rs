@@ -35,7 +35,7 @@ struct Explained {
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let explained = match &args.rules {
         Some(file) => watch::read_rules(file)?.into(),
-        None if args.postmortem => of_settings(&Settings::load()?.unwrap_or_default())?,
+        None if args.postmortem => of_this_machine()?,
         None => of_command(&args.command)?,
     };
     log::debug!("{} rules", explained.rules.len());
@@ -80,6 +80,18 @@ fn no_rule() -> Usage {
     let what = "explain what? `procdump …`, `watch …`, `run …`, `postmortem enable …`, \
                 --postmortem or --rules FILE";
     Usage(what.to_owned())
+}
+
+/// The rules that apply at a crash: those of the last good settings, if there is a mistake in the settings.
+fn of_this_machine() -> anyhow::Result<Explained> {
+    let good = Settings::load_good()?;
+    let mut explained = of_settings(&good.settings.unwrap_or_default())?;
+    let mistake = good.mistake.map(|mistake| {
+        let mistake = console::plain(&mistake.to_string());
+        format!("WRONG SETTINGS: {mistake} These are the last ones that made sense.")
+    });
+    explained.comments.splice(..0, mistake);
+    Ok(explained)
 }
 
 fn of_settings(settings: &Settings) -> anyhow::Result<Explained> {

@@ -4,7 +4,13 @@
 use super::Cli;
 use clap::CommandFactory;
 use clap_complete::Shell;
-use std::{io, path::PathBuf, process::ExitCode};
+use clap_mangen::Man;
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 /// Options of `generate`.
 #[derive(Debug, clap::Args)]
@@ -31,11 +37,38 @@ enum What {
 /// Writes the man pages, or prints the completions.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.what {
-        What::Man { folder } => clap_mangen::generate_to(Cli::command(), folder)?,
+        What::Man { folder } => {
+            let mut all = Cli::command().disable_help_subcommand(true);
+            all.build();
+            write_pages(all, folder)?;
+        }
         What::Completions { shell } => {
             let mut out = io::stdout();
             clap_complete::generate(*shell, &mut Cli::command(), "firstchance", &mut out);
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the page of a command, and those of the commands in it, as `clap_mangen::generate_to` does, which would follow a
+/// link that somebody else has put into the folder.
+fn write_pages(command: clap::Command, folder: &Path) -> io::Result<()> {
+    let inner = command
+        .get_subcommands()
+        .filter(|inner| !inner.is_hide_set());
+    for inner in inner.cloned() {
+        write_pages(inner, folder)?;
+    }
+    let page = Man::new(command);
+    let mut text = Vec::new();
+    page.render(&mut text)?;
+    write_new(&folder.join(page.get_filename()), &text)
+}
+
+/// Writes a file in place of one that is there.
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => File::create_new(path)?.write_all(bytes),
+    }
 }

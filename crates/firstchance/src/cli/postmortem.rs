@@ -82,6 +82,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             values.exclude = false;
             args.values.put_to(values)?;
             let own = values.clone();
+            settings.expect_usable(&own)?;
             let folder = settings.resolve(&own)?.folder;
             postmortem::make_folder(&folder, &args.values)
         }),
@@ -107,6 +108,7 @@ pub(crate) fn settings_of(args: &Args) -> anyhow::Result<Option<Settings>> {
     };
     let mut settings = Settings::load()?.unwrap_or_default();
     args.put_to(&mut settings)?;
+    settings.expect_usable(&settings.default)?;
     Ok(Some(settings))
 }
 

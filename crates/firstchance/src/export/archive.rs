@@ -2,7 +2,7 @@
 //! complete.
 
 use flate2::{Compression, write::GzEncoder};
-use platform::{Error, Existing, FileBytes, OutFile, Result};
+use platform::{Error, ErrorKind, Existing, FileBytes, OutFile, Result};
 use snapshot::WallTime;
 use std::{
     io::{self, BufReader, BufWriter, Read, Write},
@@ -23,8 +23,16 @@ pub(super) struct Archive {
 }
 
 impl Archive {
-    pub(super) fn create(path: &Path, folder: &str, taken: WallTime) -> Result<Self> {
-        let file = OutFile::create(path, Existing::NextName)?;
+    pub(super) fn create(
+        path: &Path,
+        existing: Existing,
+        folder: &str,
+        taken: WallTime,
+    ) -> Result<Self> {
+        let file = OutFile::create(path, existing).map_err(|error| match error.kind {
+            ErrorKind::Exists => error.advise("Name another file with -o."),
+            _ => error,
+        })?;
         let out = BufWriter::with_capacity(CHUNK, Pour { file, at: 0 });
         // The fastest level: higher ones make the memory of a process hardly smaller.
         let tar = tar::Builder::new(GzEncoder::new(out, Compression::fast()));

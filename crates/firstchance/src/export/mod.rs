@@ -8,7 +8,7 @@ mod readme;
 use crate::inspect::user_of;
 use archive::Archive;
 use modules::{LocalModule, Packed};
-use platform::Error;
+use platform::{Error, Existing};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -31,8 +31,9 @@ struct Manifest<'m> {
 }
 
 /// Packs `dump` into the new file `to` (gzipped tar): the dump, its record, the programs and
-/// libraries of which this machine has the same build, and a text that says how to open it.
-pub(crate) fn export(dump: &Path, to: &Path) -> anyhow::Result<Exported> {
+/// libraries of which this machine has the same build, and a text that says how to open it. `existing` says what is done if
+/// there is such a file.
+pub(crate) fn export(dump: &Path, to: &Path, existing: Existing) -> anyhow::Result<Exported> {
     let file = platform::open_file(dump);
     let what = || format!("reading {}", dump.display());
     let file = file.map_err(|e| Error::of_file(&what(), &e))?;
@@ -46,7 +47,7 @@ pub(crate) fn export(dump: &Path, to: &Path) -> anyhow::Result<Exported> {
         modules: &packed,
     };
     let readme = readme::text(name, &told, &packed);
-    let mut archive = Archive::create(to, stem(name), told.snapshot.taken)?;
+    let mut archive = Archive::create(to, existing, stem(name), told.snapshot.taken)?;
     archive.add("README.txt", readme.as_bytes())?;
     archive.add("manifest.json", &serde_json::to_vec_pretty(&manifest)?)?;
     if let Some(record) = &told.record {

@@ -33,7 +33,7 @@ pub(super) struct Case<'c> {
 /// A dump that was stored.
 #[derive(Debug)]
 pub(super) struct Stored {
-    path: PathBuf,
+    pub(super) path: PathBuf,
     kind: DumpKind,
 }
 
@@ -160,7 +160,8 @@ impl Case<'_> {
     /// is. The lock on the counts keeps other handlers from the folder meanwhile.
     fn settle(&self, crash: &SameCrash, stored: Option<&Stored>) {
         let repeats = RepeatsFile::open();
-        collector::keep_within(&self.rule.folder(), &self.rule.rule.limits.keep);
+        let kept = collector::keep_within(&self.rule.folder(), &self.rule.rule.limits.keep);
+        log::debug!("old dumps: {kept:?}");
         let whole = stored.filter(|dump| dump.path.extension().is_some_and(|end| end != "partial"));
         if let Some((dump, uid)) = whole.zip(self.reader) {
             // Without it the user can read the dump, but `dumps list` does not show it to them.

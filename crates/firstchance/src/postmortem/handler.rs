@@ -14,7 +14,12 @@ use super::{
 use collector::{CoreHead, Crash};
 use platform::{CoreInput, Crashed, Error, ErrorKind, Host, ProcessEntry};
 use policy::{DumpRequest, Identity};
-use std::{io::Read, path::Path, process::ExitCode, time::Duration};
+use std::{
+    io::Read,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 /// `%d` of a process that its user may dump (prctl(2), `PR_SET_DUMPABLE`).
 const DUMPABLE: u32 = 1;
@@ -66,7 +71,8 @@ fn record(call: &Call) -> anyhow::Result<()> {
     }
 }
 
-fn settings() -> anyhow::Result<Settings> {
+/// The settings that apply. A mistake in them is told in the system's log.
+pub(super) fn settings() -> anyhow::Result<Settings> {
     let good = Settings::load_good()?;
     if let Some(mistake) = &good.mistake {
         lost::log_mistake(mistake);
@@ -75,21 +81,39 @@ fn settings() -> anyhow::Result<Settings> {
     good.settings.ok_or_else(|| anyhow::anyhow!(none))
 }
 
-/// Keeps the kernel's core of a crash whose handling has failed: what was `taken` of it, and the rest.
-pub(super) fn keep_rest(call: &Call, taken: impl Read, error: &Error) -> anyhow::Result<()> {
+/// Keeps the kernel's core of a crash whose handling has failed: what was `taken` of it, and the rest. Returns its path, or
+/// `None` if no rule wants a dump.
+pub(super) fn keep_rest(
+    settings: &Settings,
+    call: &Call,
+    taken: impl Read,
+    error: &Error,
+) -> anyhow::Result<Option<PathBuf>> {
     let host = platform::this_machine();
     let crashed = Crashed::identify(call.pid, call.descriptor);
     let entry = host.entry(call.pid).ok();
     let entry = entry.filter(|_| crashed.is_ok_and(|crashed| crashed.is_there()));
     let entry = entry.unwrap_or_default();
-    let Some(wanted) = Wanted::of(&settings()?, &collector::identity(&entry), call)? else {
-        return Ok(());
+    let Some(wanted) = Wanted::of(settings, &collector::identity(&entry), call)? else {
+        return Ok(None);
     };
     platform::make_store(&wanted.rule.folder())?;
     let mut input = taken.chain(CoreInput::rest(PATIENCE));
     let head = head_of(&mut input)?;
     let case = wanted.case(&*host, call, &entry.name, head);
-    case.keep_core(&mut input, error).map(drop)
+    let core = case.keep_core(&mut input, error)?;
+    Ok(Some(core.path))
+}
+
+/// Removes from all folders for dumps what handlers have left that were killed.
+pub(super) fn clear_left_over(settings: &Settings) {
+    settings.folders().iter().for_each(|folder| clear(folder));
+}
+
+fn clear(folder: &Path) {
+    for path in collector::clear_left_over(folder) {
+        log::debug!("removed what a killed handler has left: {}", path.display());
+    }
 }
 
 /// What a rule asks for at this crash.
@@ -145,9 +169,7 @@ fn take(
     let user = platform::responsible_user(call.uid);
     wait_for_the_kernel(user)?;
     let _slot = handler_slots::wait(user);
-    for path in collector::clear_left_over(&folder) {
-        log::debug!("removed what a killed handler has left: {}", path.display());
-    }
+    clear(&folder);
     let mut input = CoreInput::of_worker(PATIENCE);
     let mut head = CoreHead::read(&mut input, &mut Vec::new())?;
     let reader = reader(call, crashed, &head);

@@ -3,11 +3,12 @@
 
 use super::{
     EnableArgs, Settings,
-    call::{LETTERS, SIGN},
+    before::{self, AT_ONCE, is_copy, program_of},
+    call::LETTERS,
     enable_args::PROGRAM,
-    is_windows,
+    is_windows, repeats,
     settings::{self, Previous},
-    windows,
+    values, windows,
 };
 use crate::ui::{console, exit::Usage};
 use platform::{CoreHandler, Error, ErrorKind, Guard, Use};
@@ -16,9 +17,6 @@ use std::{
     process::{Command, ExitCode},
 };
 
-/// `core_pipe_limit`: handlers that the kernel starts at the same time. It drops further crashes,
-/// and says so in its log. Most of the handlers wait, see `handler_slots`.
-const AT_ONCE: u32 = 128;
 /// Bytes of a pattern that the kernel accepts (core(5)).
 const LONGEST_PATTERN: usize = 127;
 /// Sets the pattern at boot. The number makes it come after the file of systemd-coredump,
@@ -41,9 +39,10 @@ pub(crate) fn enable(args: &EnableArgs) -> anyhow::Result<ExitCode> {
     let is_ours = settings.is_enabled() && before.pattern == settings.registered;
     if !is_ours {
         expect_replaceable(&before.pattern, args.force)?;
-        settings.previous = previous(&before);
+        settings.previous = before::previous(&settings, &before);
     }
     args.put_to(&mut settings)?;
+    settings.expect_usable(&settings.default)?;
     let old = std::mem::take(&mut settings.program);
     settings.program = program_for(args, &old);
     let folder = settings.resolve(&settings.default)?.folder;
@@ -53,7 +52,7 @@ pub(crate) fn enable(args: &EnableArgs) -> anyhow::Result<ExitCode> {
     };
     install(&settings.program, args.force)?;
     platform::make_passage(Path::new(STATE))?;
-    platform::make_store(&folder)?;
+    values::make_store(&folder)?;
     settings.registered.clone_from(&handler.pattern);
     settings.save()?;
     if let Err(error) = platform::set_core_handler(&handler) {
@@ -81,37 +80,6 @@ fn program_for(args: &EnableArgs, old: &Path) -> PathBuf {
     asked.unwrap_or_else(|| PROGRAM.into())
 }
 
-/// What `disable` has to restore. Where crashes go to firstchance already, and its settings are lost, that is what the last
-/// good settings say, else the kernel's own setting.
-fn previous(before: &CoreHandler) -> Previous {
-    if !is_copy(Path::new(program_of(&before.pattern))) {
-        return Previous {
-            core_pattern: before.pattern.clone(),
-            core_pipe_limit: before.at_once,
-        };
-    }
-    Settings::last_good().map_or_else(
-        || Previous {
-            core_pattern: "core".to_owned(),
-            core_pipe_limit: 0,
-        },
-        |settings| settings.previous,
-    )
-}
-
-/// Whether a file is a copy of firstchance, of whatever version.
-fn is_copy(program: &Path) -> bool {
-    let sign = SIGN.as_bytes();
-    let is_file = std::fs::symlink_metadata(program).is_ok_and(|found| found.is_file());
-    is_file
-        && platform::open_file(program).is_ok_and(|file| {
-            (*file)
-                .as_ref()
-                .windows(sign.len())
-                .any(|part| part == sign)
-        })
-}
-
 /// Removes a copy of firstchance, unless crashes go to it, or it is another program by now.
 fn remove_copy(program: &Path) -> anyhow::Result<()> {
     let now = platform::core_handler()?.pattern;
@@ -137,11 +105,6 @@ fn expect_replaceable(pattern: &str, force: bool) -> anyhow::Result<()> {
     Err(error
         .advise("`--force` replaces it; `disable` puts it back.")
         .into())
-}
-
-fn program_of(pattern: &str) -> &str {
-    let program = pattern.trim_start_matches(['|', '@']);
-    program.split_ascii_whitespace().next().unwrap_or("")
 }
 
 /// Describes who handles crashes under this pattern.
@@ -236,8 +199,8 @@ pub(super) fn not_enabled() -> Error {
     error.advise("`firstchance postmortem enable` does it.")
 }
 
-/// Restores what was registered before, unless another handler has registered itself since. The settings go, unless they
-/// are to be kept for the next time.
+/// Restores what was registered before, but what another handler has changed since. The settings go, unless they are to be
+/// kept for the next time.
 pub(crate) fn disable(keep_settings: bool) -> anyhow::Result<ExitCode> {
     if is_windows() {
         return windows::disable(keep_settings);
@@ -246,18 +209,14 @@ pub(crate) fn disable(keep_settings: bool) -> anyhow::Result<ExitCode> {
     let mut settings = settings.ok_or_else(not_enabled)?;
     let now = platform::core_handler()?;
     let is_ours = now.pattern == settings.registered;
-    if is_ours {
-        platform::set_core_handler(&CoreHandler {
-            pattern: settings.previous.core_pattern.clone(),
-            at_once: settings.previous.core_pipe_limit,
-        })?;
-    }
+    platform::set_core_handler(&before::restored(&settings, &now))?;
     if has_systemd() {
         systemctl(&["disable", "firstchance-postmortem.service"]);
     }
     remove(Path::new(SYSCTL))?;
     remove(Path::new(UNIT))?;
     remove_copy(&settings.program)?;
+    remove(Path::new(repeats::FILE))?;
     settings.registered.clear();
     settings.previous = Previous::default();
     match keep_settings {

@@ -1,5 +1,7 @@
 //! Crashes that left no dump, found in the kernel's log.
 
+use std::path::PathBuf;
+
 /// What the kernel's log has of such crashes, as far as it goes back.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Lost {
@@ -11,6 +13,9 @@ pub(super) struct Lost {
 
 /// The prefix of our handlers' messages.
 const OURS: &str = "firstchance: ";
+/// The advice for a disk without room, where nobody has given a command that takes a dump.
+const NO_ROOM_ADVICE: &str =
+    "`postmortem enable` can set another --folder, a smaller --type or other limits";
 /// Our message when the settings are written.
 const NEW_SETTINGS: &str = "the settings for crashes were written";
 
@@ -30,22 +35,53 @@ impl Lost {
 
 /// Writes to the system's log that a crash left no dump. Returns the message.
 pub(super) fn log(pid: u32, error: &anyhow::Error) -> String {
-    let what = format!("the crash of process {pid} left no dump: {error}");
+    let what = format!("the crash of process {pid} left no dump: {}", reason(error));
     platform::system_log(&what);
     what
 }
 
-/// Writes to the system's log that the handling of a crash has failed, and what became of the kernel's core: `kept` is
-/// `None` if too much of it was read to keep it.
-pub(super) fn log_failure(pid: u32, error: &platform::Error, kept: Option<anyhow::Result<()>>) {
-    let core = match kept {
-        Some(Ok(())) => "the kernel's core was kept if a rule wants a dump".to_owned(),
-        Some(Err(why)) => format!("the kernel's core could not be kept: {why}"),
-        None => "the kernel's core could not be kept".to_owned(),
-    };
-    platform::system_log(&format!(
-        "the crash of process {pid} left no dump: {error}; {core}"
-    ));
+/// Writes to the system's log that the handling of a crash has failed, and what became of the kernel's core: the path that
+/// it has, or `None` if no rule wants a dump. `kept` is `None` if too much of it was read to keep it.
+pub(super) fn log_failure(
+    pid: u32,
+    error: &platform::Error,
+    kept: Option<anyhow::Result<Option<PathBuf>>>,
+) {
+    platform::system_log(&failure(pid, error, kept));
+}
+
+fn failure(
+    pid: u32,
+    error: &platform::Error,
+    kept: Option<anyhow::Result<Option<PathBuf>>>,
+) -> String {
+    let (crash, why) = (format!("the crash of process {pid}"), &error.what);
+    match kept {
+        Some(Ok(Some(core))) => format!(
+            "{crash} left only the kernel's core, {}, as {why}",
+            core.display()
+        ),
+        Some(Ok(None)) => format!("{crash}, of which no rule wants a dump: {why}"),
+        Some(Err(lost)) => format!(
+            "{crash} left no dump: {why}; the kernel's core could not be kept: {}",
+            reason(&lost)
+        ),
+        None => format!(
+            "{crash} left no dump: {why}; too much of the kernel's core was read by then to keep it"
+        ),
+    }
+}
+
+/// What went wrong, and what can be done about it, without the last full stop.
+fn reason(error: &anyhow::Error) -> String {
+    match error.downcast_ref::<platform::Error>() {
+        Some(error) if error.advice == collector::NO_ROOM_ADVICE => {
+            format!("{}. {NO_ROOM_ADVICE}", error.what)
+        }
+        Some(error) if error.advice.is_empty() => error.what.clone(),
+        Some(error) => error.to_string().trim_end_matches('.').to_owned(),
+        None => error.to_string(),
+    }
 }
 
 /// Begins anew: what the log has before this line does not count any more.
@@ -81,6 +117,41 @@ fn skipped(line: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use platform::ErrorKind;
+
+    #[test]
+    fn n38_a_failure_says_what_became_of_the_crash_in_one_sentence() {
+        let error =
+            platform::Error::new(ErrorKind::Other, "the crash handler was ended by SIGKILL");
+        let no_room = platform::Error::new(
+            ErrorKind::Disk,
+            "/d has 3 MB free; the dump needs about 9 MB",
+        );
+        let no_room = no_room.advise(collector::NO_ROOM_ADVICE);
+        for (kept, expected) in [
+            (
+                Some(Ok(Some("/d/x.core".into()))),
+                "the crash of process 7 left only the kernel's core, /d/x.core, as the crash handler was ended by SIGKILL",
+            ),
+            (
+                Some(Ok(None)),
+                "the crash of process 7, of which no rule wants a dump: the crash handler was ended by SIGKILL",
+            ),
+            (
+                Some(Err(no_room.into())),
+                "the crash of process 7 left no dump: the crash handler was ended by SIGKILL; the kernel's core could \
+                 not be kept: /d has 3 MB free; the dump needs about 9 MB. `postmortem enable` can set another --folder, \
+                 a smaller --type or other limits",
+            ),
+            (
+                None,
+                "the crash of process 7 left no dump: the crash handler was ended by SIGKILL; too much of the kernel's \
+                 core was read by then to keep it",
+            ),
+        ] {
+            assert_eq!(failure(7, &error, kept), expected);
+        }
+    }
 
     #[test]
     fn e8_what_the_kernel_skipped_is_counted() {

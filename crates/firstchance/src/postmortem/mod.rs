@@ -5,6 +5,7 @@
 //! crashed program says what is dumped, and `case` stores it. On Windows the system does this itself
 //! (`windows`).
 
+mod before;
 mod call;
 mod case;
 mod enable_args;

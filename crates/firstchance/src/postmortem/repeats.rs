@@ -12,8 +12,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// Beside the default folder for dumps.
-const FILE: &str = "/var/lib/firstchance/repeats.json";
+/// Beside the default folder for dumps. `disable` removes it.
+pub(super) const FILE: &str = "/var/lib/firstchance/repeats.json";
 const SECOND: i64 = 1_000_000_000;
 
 /// The counts, locked against all other handlers.

@@ -2,6 +2,7 @@
 //! them. `settings_file` reads and writes them.
 
 use super::{
+    is_windows,
     values::{self, Resolved, Values},
     variables,
 };
@@ -56,6 +57,21 @@ impl Settings {
     pub(crate) fn resolve(&self, own: &Values) -> Result<Resolved> {
         Resolved::of(&self.default, own)
             .map_err(|e| Error::new(ErrorKind::Other, format!("{FILE}: {e}")))
+    }
+
+    /// Fails if the values of a program cannot be understood, or no dump could ever be stored by them.
+    pub(crate) fn expect_usable(&self, own: &Values) -> Result<()> {
+        self.resolve(own)?.expect_usable()
+    }
+
+    /// As [`Settings::expect_usable`], for all programs, as far as it can be told without their folders, of which one may lie
+    /// on a server that does not answer.
+    pub(crate) fn check(&self) -> Result<()> {
+        let mut all = self.programs.values().chain([&self.default]);
+        all.try_for_each(|own| match self.resolve(own) {
+            Ok(values) if !own.exclude && !is_windows() => platform::expect_storage(&values.folder),
+            resolved => resolved.map(drop),
+        })
     }
 
     /// All folders that dumps may be in.

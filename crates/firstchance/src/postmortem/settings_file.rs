@@ -66,11 +66,6 @@ impl Settings {
         let _ = std::fs::remove_file(LAST_GOOD);
     }
 
-    fn check(&self) -> Result<()> {
-        let mut all = self.programs.values().chain([&self.default]);
-        all.try_for_each(|own| self.resolve(own).map(drop))
-    }
-
     fn keep_as_good(&self) {
         if !is_windows()
             && Self::last_good().as_ref() != Some(self)
@@ -91,7 +86,9 @@ impl Settings {
         let text = format!("{head}{text}");
         let file = Path::new(FILE);
         platform::write_guarded(file, text.as_bytes(), Use::Read)?;
-        self.keep_as_good();
+        if self.check().is_ok() {
+            self.keep_as_good();
+        }
         lost::log_settings();
         Ok(())
     }
@@ -106,8 +103,37 @@ fn load_from(file: &str) -> Result<Option<Settings>> {
     let text = String::from_utf8_lossy(&bytes);
     let settings = toml::from_str(&text);
     settings.map(Some).map_err(|e| {
-        let e = e.to_string();
-        let what = format!("{file} is not as it should be: {}", e.trim_end());
+        let place = e
+            .span()
+            .map_or(String::new(), |span| place(&text, span.start));
+        let what = format!("{file} is not as it should be: {place}{}", e.message());
         Error::new(ErrorKind::Other, what)
     })
+}
+
+/// Where a byte of a text is: `line 3, column 7: `. The log of the kernel, which these errors go to, has no place for the
+/// lines of the text itself.
+fn place(text: &str, at: usize) -> String {
+    let before = text.get(..at).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before
+        .rsplit('\n')
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .count()
+        + 1;
+    format!("line {line}, column {column}: ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn n38_a_place_in_the_settings_is_told_by_line_and_column() {
+        assert_eq!(place("a\nbc\n", 3), "line 2, column 2: ");
+        assert_eq!(place("a\n", 2), "line 2, column 1: ");
+        assert_eq!(place("", 0), "line 1, column 1: ");
+    }
 }

@@ -88,6 +88,7 @@ fn warnings(settings: &Settings, now: &platform::CoreHandler) -> Vec<String> {
     if let Err(error) = platform::expect_guarded(&settings.program, Guard::Strict) {
         warnings.push(error.to_string());
     }
+    warnings.extend(unusable_folders(settings));
     if !settings.program.is_file() {
         warnings.push(format!("{} is gone", settings.program.display()));
     }
@@ -97,4 +98,16 @@ fn warnings(settings: &Settings, now: &platform::CoreHandler) -> Vec<String> {
         ));
     }
     warnings
+}
+
+/// Why no dump can be stored in some folders. Only root may look at all of them.
+fn unusable_folders(settings: &Settings) -> Vec<String> {
+    let is_root = platform::own_user() == Some(0);
+    let all = settings.programs.values().chain([&settings.default]);
+    let wanted = all.filter(|own| is_root && !own.exclude);
+    let unusable = wanted.filter_map(|own| settings.expect_usable(own).err());
+    let mut sentences: Vec<String> = unusable.map(|error| error.to_string()).collect();
+    sentences.sort();
+    sentences.dedup();
+    sentences
 }

@@ -45,14 +45,18 @@ fn words() -> Vec<String> {
     words
 }
 
-/// Tells that the work has failed, and keeps what can be kept.
+/// Tells that the work has failed, removes what the worker has left, and keeps what can be kept.
 fn fail(call: &Call, worker: Option<CrashWorker>, what: String) -> ExitCode {
     let error = Error::new(ErrorKind::Other, what);
+    let settings = handler::settings();
+    settings.iter().for_each(handler::clear_left_over);
     let taken: Option<Box<dyn Read>> = match worker {
         None => Some(Box::new(std::io::empty())),
         Some(worker) => worker.taken().map(|taken| Box::new(taken) as Box<dyn Read>),
     };
-    let kept = taken.map(|taken| handler::keep_rest(call, taken, &error));
+    let kept = taken.map(|taken| {
+        settings.and_then(|settings| handler::keep_rest(&settings, call, taken, &error))
+    });
     lost::log_failure(call.pid, &error, kept);
     ExitCode::FAILURE
 }

@@ -3,10 +3,11 @@
 
 use super::{is_windows, variables};
 use crate::ui::{exit::Usage, values};
+use platform::{Error, ErrorKind, Guard};
 use policy::{Free, Retention};
 use serde::{Deserialize, Serialize};
 use snapshot::{DumpFormat, DumpKind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where dumps go on Linux if no folder was set.
 const FOLDER: &str = "/var/lib/firstchance/crashes";
@@ -133,18 +134,42 @@ impl Resolved {
         let age = text(|v| &v.max_age).map(policy::parse_duration);
         let bytes = text(|v| &v.max_bytes).map(policy::parse_size);
         let free = text(|v| &v.keep_free).map(str::parse::<Free>);
+        let keep = Retention {
+            max_count: Some(program.count.or(all.count).unwrap_or(COUNT)),
+            max_bytes: bytes.transpose()?,
+            max_age: age.transpose()?,
+            keep_free: free.transpose()?,
+        };
+        // Windows has no limit but the count, and itself decides what it means.
+        if !is_windows() {
+            keep.expect_room(None)?;
+        }
         Ok(Self {
             folder: folder_of(all, program),
             kind,
             format,
-            keep: Retention {
-                max_count: Some(program.count.or(all.count).unwrap_or(COUNT)),
-                max_bytes: bytes.transpose()?,
-                max_age: age.transpose()?,
-                keep_free: free.transpose()?,
-            },
+            keep,
         })
     }
+
+    /// Fails if a dump with these values could never be stored: the folder is not safe, or there cannot be room.
+    pub(super) fn expect_usable(&self) -> platform::Result<()> {
+        if is_windows() {
+            return Ok(());
+        }
+        platform::expect_guarded(&self.folder, Guard::Shared)?;
+        platform::expect_storage(&self.folder)?;
+        let mut parts = self.folder.ancestors();
+        let disk = parts.find_map(|part| platform::space_at(part).ok());
+        let room = self.keep.expect_room(disk.map(|disk| disk.total));
+        room.map_err(|e| Error::new(ErrorKind::Disk, format!("{}: {e}", self.folder.display())))
+    }
+}
+
+/// Makes the folder for dumps, and tries whether files can be made in it: its file system may be mounted read-only.
+pub(super) fn make_store(folder: &Path) -> anyhow::Result<()> {
+    platform::make_store(folder)?;
+    Ok(platform::expect_writable(folder)?)
 }
 
 /// Where the dumps of a program go.

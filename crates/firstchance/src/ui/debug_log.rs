@@ -5,14 +5,15 @@
 
 use super::{
     console,
+    exit::Usage,
     wording::{Weight, Wording},
 };
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use platform::{Error, Syslog};
 use std::{
     fs::File,
-    io::Write,
-    path::PathBuf,
+    io::{ErrorKind, Write},
+    path::{Path, PathBuf},
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -42,7 +43,7 @@ impl LogArgs {
         if !self.verbose && self.log.is_none() {
             return Ok(());
         }
-        let file = self.log.as_ref().map(open).transpose()?;
+        let file = self.log.as_deref().map(open).transpose()?;
         IS_ON_STDERR.store(self.verbose, Ordering::Relaxed);
         let stderr = self.verbose.then_some(Sink::Stderr);
         let file = file.map(|file| Sink::File(Mutex::new(file)));
@@ -82,9 +83,14 @@ pub(super) fn is_on_stderr() -> bool {
     IS_ON_STDERR.load(Ordering::Relaxed)
 }
 
-fn open(path: &PathBuf) -> Result<File, Error> {
-    let file = File::options().append(true).create(true).open(path);
-    file.map_err(|e| Error::of_file(&format!("opening the log {}", path.display()), &e))
+fn open(path: &Path) -> anyhow::Result<File> {
+    platform::open_log(path).map_err(|e| match e.kind() {
+        ErrorKind::InvalidInput => {
+            let path = console::plain(&path.display().to_string());
+            Usage(format!("{path} cannot be the log: {e}; name another file")).into()
+        }
+        _ => Error::of_file(&format!("opening the log {}", path.display()), &e).into(),
+    })
 }
 
 struct DebugLog {

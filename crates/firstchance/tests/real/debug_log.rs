@@ -1,5 +1,7 @@
 //! The debug log (`-v`, `--log FILE`): where it is written, and what is in it.
 
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
+use std::path::Path;
 use std::process::Command;
 
 use crate::support::{Firstchance, Postmortem, Run, Victim, file_in, folder, victim_exe};
@@ -102,4 +104,82 @@ fn the_postmortem_handler_logs_which_rule_applied_and_why_others_did_not() {
     ] {
         assert!(says(&text, &expected), "{expected}\n{text}");
     }
+}
+
+/// A user of this machine who is not root.
+const USER: Option<u32> = Some(1000);
+
+/// Runs a command with this log, which it refuses before it does anything.
+fn assert_no_log(log: &Path, why: &str) {
+    let run = Firstchance::new(&["ps", "--log"]).arg(log).run();
+    run.assert_code(2).assert_says(why);
+    assert_eq!(run.stdout, "", "{run:#?}");
+}
+
+#[test]
+fn n37_a_log_goes_through_no_link_of_others_and_into_no_file_of_theirs() {
+    let folder = folder();
+    let (log, secret) = (file_in(&folder, "fc.log"), file_in(&folder, "secret"));
+    symlink(&secret, &log).unwrap();
+    std::os::unix::fs::lchown(&log, USER, USER).unwrap();
+    assert_no_log(&log, "it is a link");
+    assert!(!secret.exists(), "made through a link");
+    std::fs::write(&secret, "as it was").unwrap();
+    assert_no_log(&log, "it is a link");
+    std::fs::remove_file(&log).unwrap();
+    std::fs::hard_link(&secret, &log).unwrap();
+    assert_no_log(&log, "it has more than one name");
+    std::fs::remove_file(&log).unwrap();
+    std::fs::write(&log, "as it was").unwrap();
+    chown(&log, USER, USER).unwrap();
+    assert_no_log(&log, "it belongs to user 1000");
+    assert_no_log(Path::new("/dev/null"), "it is no regular file");
+    for file in [&log, &secret] {
+        assert_eq!(std::fs::read_to_string(file).unwrap(), "as it was");
+    }
+}
+
+#[test]
+fn n37_a_log_is_private_and_is_added_to() {
+    let folder = folder();
+    let log = file_in(&folder, "fc.log");
+    let mut sizes = Vec::new();
+    for _ in 0..2 {
+        let run = Firstchance::new(&["ps", "--log"]).arg(&log);
+        run.run_well();
+        sizes.push(log.metadata().unwrap().size());
+    }
+    assert!(sizes[1] > sizes[0], "{sizes:?}");
+    let mode = log.metadata().unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn n37_a_log_that_is_a_fifo_is_refused_at_once() {
+    let folder = folder();
+    let log = file_in(&folder, "fc.log");
+    assert!(Command::new("mkfifo").arg(&log).status().unwrap().success());
+    chown(&log, USER, USER).unwrap();
+    assert_no_log(&log, "it is no regular file");
+    // Also where somebody reads it.
+    let reader = std::fs::File::options().read(true).write(true).open(&log);
+    assert_no_log(&log, "it is no regular file");
+    drop(reader.unwrap());
+}
+
+#[test]
+fn n37_man_pages_are_written_through_no_link() {
+    let folder = folder();
+    let (page, secret) = (
+        file_in(&folder, "firstchance.1"),
+        file_in(&folder, "secret"),
+    );
+    symlink(&secret, &page).unwrap();
+    Firstchance::new(&["generate", "man"])
+        .arg(folder.path())
+        .run_well();
+    assert!(!secret.exists(), "made through a link");
+    assert!(page.symlink_metadata().unwrap().is_file());
+    let inner = std::fs::read_to_string(file_in(&folder, "firstchance-dump.1")).unwrap();
+    assert!(inner.contains("firstchance"), "{inner}");
 }

@@ -132,15 +132,33 @@ fn a_pack_is_private_and_replaces_nothing() {
     let dump = machine.only_dump();
     let pack = export(&machine, &dump);
     assert_eq!(pack.metadata().unwrap().mode() & 0o777, 0o600);
-    let first = std::fs::read(&pack).unwrap();
-    export(&machine, &dump);
-    assert_eq!(
-        std::fs::read(&pack).unwrap(),
-        first,
-        "another name is taken"
-    );
     let zip = Firstchance::new(&["dumps", "export"]).arg(&dump);
     zip.args(&["-o", "x.zip"]).run().assert_code(2);
+}
+
+#[test]
+fn n37_a_pack_that_exists_is_left_and_one_without_a_name_gets_the_next() {
+    let machine = Postmortem::enabled(&[]);
+    machine.set(&machine.program, &["--type", "mini"]);
+    machine.crash(&["end=segv"]);
+    let dump = machine.only_dump();
+    let pack = export(&machine, &dump);
+    let first = std::fs::read(&pack).unwrap();
+    let again = Firstchance::new(&["dumps", "export"]).arg(&dump);
+    let again = again.arg("-o").arg(&pack).run();
+    again
+        .assert_code(6)
+        .assert_says("already exists and was left as it is");
+    assert!(again.stderr.contains("Name another file"), "{again:#?}");
+    assert_eq!(std::fs::read(&pack).unwrap(), first);
+    let folder = crate::support::folder();
+    for _ in 0..2 {
+        let run = Firstchance::new(&["dumps", "export"]).arg(&dump);
+        run.current_dir(folder.path()).run_well();
+    }
+    let stem = dump.file_stem().unwrap().to_str().unwrap();
+    let expected = ["-1.tar.gz", ".tar.gz"].map(|end| folder.path().join(format!("{stem}{end}")));
+    assert_eq!(crate::support::files_in(folder.path()), expected);
 }
 
 /// A user who was dumped puts links and devices where libraries were, for root to open them.

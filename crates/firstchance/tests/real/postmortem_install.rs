@@ -77,12 +77,15 @@ fn n39_enabling_again_changes_only_what_is_said() {
 #[test]
 fn n39_disabling_leaves_nothing_unless_told_so() {
     let machine = Postmortem::enabled(&[]);
+    machine.crash(&["end=segv"]);
     let files = [
+        "/var/lib/firstchance/repeats.json",
         "/etc/firstchance/postmortem.toml",
         "/etc/firstchance/postmortem.last-good.toml",
         "/etc/sysctl.d/99-firstchance-postmortem.conf",
         "/usr/libexec/fc-test",
     ];
+    assert!(Path::new(files[0]).exists(), "the crash was not counted");
     Firstchance::new(&["postmortem", "disable"]).run_well();
     let left: Vec<_> = files
         .iter()
@@ -92,6 +95,117 @@ fn n39_disabling_leaves_nothing_unless_told_so() {
     drop(machine);
     let machine = Postmortem::enabled(&[]);
     Firstchance::new(&["postmortem", "disable", "--keep-settings"]).run_well();
-    let kept = std::fs::read_to_string(files[0]).unwrap();
+    let kept = std::fs::read_to_string(files[1]).unwrap();
     assert!(kept.contains(machine.program.to_str().unwrap()), "{kept}");
+}
+
+fn limit() -> String {
+    let text = std::fs::read_to_string("/proc/sys/kernel/core_pipe_limit");
+    text.unwrap().trim().to_owned()
+}
+
+/// Another handler takes over, and leaves the limit as we have set it.
+#[test]
+fn n39_each_setting_that_is_still_ours_is_restored() {
+    let mut machine = Postmortem::off();
+    for (theirs, limit_of_theirs, restored) in
+        [("|/bin/false", None, "0"), ("core", Some("7"), "7")]
+    {
+        machine.write("core_pattern", "core");
+        machine.write("core_pipe_limit", "0");
+        machine.enable(&["--only-listed"]).assert_code(0);
+        assert_eq!(limit(), "128");
+        machine.write("core_pattern", theirs);
+        if let Some(limit) = limit_of_theirs {
+            machine.write("core_pipe_limit", limit);
+        }
+        let disabled = Firstchance::new(&["postmortem", "disable"]).run_well();
+        disabled.assert_says("Another handler has been registered since");
+        assert_eq!((&*Postmortem::pattern(), &*limit()), (theirs, restored));
+    }
+}
+
+/// What `enable` finds of its own is not what was there before.
+#[test]
+fn n39_enabling_after_another_handler_keeps_what_was_there_before() {
+    let mut machine = Postmortem::off();
+    machine.write("core_pattern", "core");
+    machine.write("core_pipe_limit", "3");
+    machine.enable(&["--only-listed"]).assert_code(0);
+    machine.write("core_pattern", "files-of-others");
+    machine.enable(&["--only-listed"]).assert_code(0);
+    Firstchance::new(&["postmortem", "disable"]).run_well();
+    assert_eq!(
+        (&*Postmortem::pattern(), &*limit()),
+        ("files-of-others", "3")
+    );
+}
+
+/// What could never keep a dump, and what is said about it.
+const USELESS: [(&[&str], &str); 7] = [
+    (
+        &["--folder", "/proc"],
+        "/proc is on proc, which stores no files",
+    ),
+    (&["--folder", "/sys/dumps"], "stores no files"),
+    (&["--folder", "/tmp"], "/tmp can be written to by others"),
+    (&["--keep-free", "100%"], "keeps no dump"),
+    (&["--keep-free", "9000000TiB"], "keeps no dump"),
+    (&["--max-age", "0d"], "an age of 0 keeps no dump"),
+    (&["--max-bytes", "0B"], "keeps no dump"),
+];
+
+#[test]
+fn n38_settings_that_can_never_keep_a_dump_are_refused() {
+    let machine = Postmortem::enabled(&[]);
+    let settings = || std::fs::read_to_string("/etc/firstchance/postmortem.toml").unwrap();
+    let (before, pattern) = (settings(), Postmortem::pattern());
+    for (options, why) in USELESS {
+        for command in [
+            &["postmortem", "enable"][..],
+            &["postmortem", "set", "nginx"],
+            &["explain", "postmortem", "enable"],
+        ] {
+            let run = Firstchance::new(command).args(options).run();
+            assert!(
+                run.code.is_some_and(|code| code != 0),
+                "{command:?} {run:#?}"
+            );
+            assert!(
+                run.stderr.contains(why),
+                "{command:?} {options:?}: {run:#?}"
+            );
+        }
+    }
+    assert_eq!((settings(), Postmortem::pattern()), (before, pattern));
+    drop(machine);
+}
+
+#[test]
+fn n38_in_the_file_of_settings_they_are_a_mistake() {
+    let machine = Postmortem::enabled(&["--repeat-window", "0s"]);
+    let file = Path::new("/etc/firstchance/postmortem.toml");
+    let good = std::fs::read_to_string(file).unwrap();
+    for (wrong, why) in [
+        ("keep-free = \"100%\"", "keeps no dump"),
+        ("max-age = \"0d\"", "an age of 0 keeps no dump"),
+        ("count = 0", "a count of 0 keeps no dump"),
+        ("folder = \"/proc\"", "/proc is on proc"),
+        ("colour = 1", "column 1: unknown field `colour`"),
+    ] {
+        let with = format!("{good}\n[program-values.other]\n{wrong}\n");
+        std::fs::write(file, with).unwrap();
+        let status = Firstchance::new(&["postmortem", "status"]).run();
+        status.assert_code(1).assert_says("WRONG SETTINGS");
+        let line = status
+            .stdout
+            .lines()
+            .find(|line| line.contains("WRONG SETTINGS"));
+        let line = line.unwrap_or_default();
+        assert!(line.contains(why) && !line.contains("\\x"), "{status:#?}");
+        let explained = Firstchance::new(&["explain", "--postmortem"]).run_well();
+        explained.assert_says(why);
+        machine.crash(&["end=segv"]);
+    }
+    assert_eq!(machine.dumps().len(), 5, "the last good settings stand");
 }

@@ -553,3 +553,37 @@ fn dumps_are_listed_filtered_and_deleted() {
         .assert_code(2);
     assert_eq!(files_in(&machine.folder).len(), 1);
 }
+
+/// The worker is ended while it writes: what it has made would else lie beside the kernel's core until the next crash.
+#[test]
+fn n33_what_a_worker_that_was_killed_has_made_is_removed_at_once() {
+    let machine = Postmortem::enabled(&[]);
+    machine.failpoint("planned:kill9");
+    machine.crash(&["end=segv"]);
+    let core = machine.only_dump();
+    assert_eq!(files_in(&machine.folder).len(), 1, "beside {core:?}");
+    let status = Firstchance::new(&["postmortem", "status"]).run();
+    status.assert_code(1).assert_says(&format!(
+        "left only the kernel's core, {}, as the crash handler was ended by SIGKILL\n",
+        core.display()
+    ));
+}
+
+#[test]
+fn n33_who_may_not_delete_dumps_is_told_so() {
+    let machine = Postmortem::enabled(&["--count", "1"]);
+    machine.crash(&["end=segv"]);
+    let prune = |by: &[&str]| {
+        let prune = Firstchance::by(by).args(&["dumps", "prune", "--folder"]);
+        prune.arg(&machine.folder).run()
+    };
+    let by_user = ["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups"];
+    prune(&by_user)
+        .assert_code(6)
+        .assert_says("Permission denied");
+    prune(&[]).assert_code(0).assert_says("Nothing to delete");
+    let other = crate::support::folder();
+    let prune = Firstchance::new(&["dumps", "prune", "--folder"]);
+    let run = prune.arg(other.path()).run_well();
+    run.assert_says("No limits are set for");
+}

@@ -161,6 +161,17 @@ fn d4_a_dump_that_would_break_a_limit_is_refused_before_the_target_is_stopped() 
     victim.assert_alive();
 }
 
+#[test]
+fn n38_a_watch_that_could_keep_no_dump_does_not_begin() {
+    let folder = folder();
+    for limit in [["--keep-free", "100%"], ["--max-folder", "0B"]] {
+        let own = std::process::id().to_string();
+        let run = Firstchance::new(&["watch", &own, "--when", "now", "-o"]);
+        let run = run.arg(folder.path()).args(&limit).run();
+        run.assert_code(2).assert_says("keeps no dump");
+    }
+}
+
 /// Starts the program so that its output can be read line by line.
 fn speaking(args: &[&str]) -> Child {
     Child::start(Command::new(env!("CARGO_BIN_EXE_firstchance")).args(args))

@@ -22,6 +22,9 @@ use std::{
 /// threads have room.
 const MOST: u64 = 8 << 20;
 
+/// How long a worker that was killed is waited for: the kernel may hold it, in a read that does not end.
+const LONGEST_DEATH: Duration = Duration::from_secs(5);
+
 /// See [`crate::CrashWorker`].
 #[derive(Debug)]
 pub(crate) struct CrashWorker {
@@ -47,6 +50,8 @@ impl CrashWorker {
         let process = pidfd_open(Pid::from_child(&self.child), PidfdFlags::empty())?;
         if !wake::wait_for(process.as_fd(), limit)? {
             self.child.kill()?;
+            // What it was writing is held by it until it is gone.
+            wake::wait_for(process.as_fd(), LONGEST_DEATH)?;
             return Ok(WorkerEnd::Hung);
         }
         let status = self.child.wait()?;

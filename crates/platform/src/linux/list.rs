@@ -6,7 +6,7 @@ use super::{
     proc::{self, ProcDir, bounds, machine, stat, stat::Stat, status},
 };
 use crate::{Detail, Error, ErrorKind, ProcessEntry, Result};
-use snapshot::ProcessKey;
+use snapshot::{ProcessKey, WallTime};
 use std::{
     collections::{HashMap, HashSet},
     io,
@@ -101,7 +101,7 @@ fn command_line(dir: &OwnedFd, stat: &Stat, pid: u32) -> Vec<u8> {
 /// What is read once for the figures of all processes.
 struct Figures {
     users: HashMap<u32, String>,
-    boot: i64,
+    boot: WallTime,
 }
 
 impl Figures {

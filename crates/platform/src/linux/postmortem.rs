@@ -27,6 +27,7 @@ use std::{
 };
 
 pub(crate) use super::guarded_files::{expect_guarded, make_passage, make_store, replace_file};
+pub(crate) use super::storage::expect_storage;
 
 const PATTERN: &str = "/proc/sys/kernel/core_pattern";
 const AT_ONCE: &str = "/proc/sys/kernel/core_pipe_limit";
@@ -42,10 +43,25 @@ pub(crate) fn core_handler() -> Result<CoreHandler> {
     })
 }
 
-/// Sets the limit first: without it the kernel does not wait for the program.
+/// Sets what is to be changed, the limit first: without it the kernel does not wait for the program. So a limit of 0 comes
+/// last.
 pub(crate) fn set_core_handler(handler: &CoreHandler) -> Result<()> {
-    let at_once = handler.at_once.to_string();
-    for (path, text) in [(AT_ONCE, &at_once), (PATTERN, &handler.pattern)] {
+    let now = core_handler()?;
+    let limit = (
+        AT_ONCE,
+        handler.at_once.to_string(),
+        now.at_once != handler.at_once,
+    );
+    let pattern = (
+        PATTERN,
+        handler.pattern.clone(),
+        now.pattern != handler.pattern,
+    );
+    let both = match handler.at_once {
+        0 => [pattern, limit],
+        _ => [limit, pattern],
+    };
+    for (path, text, _) in both.into_iter().filter(|(_, _, is_new)| *is_new) {
         fs::write(path, text).map_err(|e| {
             let kind = match e.kind() {
                 io::ErrorKind::PermissionDenied => ErrorKind::NotPermitted,

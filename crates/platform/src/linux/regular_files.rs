@@ -5,7 +5,8 @@
 
 use rustix::{
     fs::{FileType, Mode, OFlags, Stat, fstat, open},
-    process::{Gid, Uid},
+    io::Errno,
+    process::{Gid, Uid, geteuid},
     thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid},
 };
 use std::{
@@ -42,6 +43,38 @@ pub(super) fn open_regular_as(path: &Path, user: u32) -> io::Result<(File, Stat)
     opened.map_err(|_| io::Error::other("a thread failed"))?
 }
 
+/// See [`crate::open_log`]. What is there is looked at before it is opened, and what is not there is made, so that between
+/// the two nobody can put a link in its place.
+pub(crate) fn open_log(path: &Path) -> io::Result<File> {
+    let to_append = OFlags::WRONLY | OFlags::APPEND | OFlags::CLOEXEC;
+    let look = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let found = match open(path, look, Mode::empty()) {
+        Err(Errno::NOENT) => {
+            let flags = to_append | OFlags::CREATE | OFlags::EXCL;
+            return Ok(open(path, flags, Mode::RUSR | Mode::WUSR)?.into());
+        }
+        found => found?,
+    };
+    expect_ours(&fstat(&found)?)?;
+    reopen(&found, to_append)
+}
+
+/// Refuses what somebody else may have put there for us to write to: with more than one name, the file may be another one
+/// that they cannot write to.
+fn expect_ours(found: &Stat) -> io::Result<()> {
+    let refuse = |why: String| Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+    let is_ours = found.st_uid == 0 || found.st_uid == geteuid().as_raw();
+    match FileType::from_raw_mode(found.st_mode) {
+        FileType::Symlink => refuse("it is a link".to_owned()),
+        FileType::RegularFile if !is_ours => refuse(format!("it belongs to user {}", found.st_uid)),
+        FileType::RegularFile if found.st_nlink > 1 => {
+            refuse("it has more than one name".to_owned())
+        }
+        FileType::RegularFile => Ok(()),
+        _ => refuse("it is no regular file".to_owned()),
+    }
+}
+
 /// Gives this thread the rights of a user who belongs to no group.
 fn become_user(user: u32) -> io::Result<()> {
     let (user, group) = (Uid::from_raw(user), Gid::from_raw(NO_GROUP));
@@ -57,8 +90,13 @@ fn open_found(found: &OwnedFd) -> io::Result<(File, Stat)> {
         return Err(io::Error::other("it is no regular file"));
     }
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+    Ok((reopen(found, flags)?, stat))
+}
+
+/// Opens what was found by `O_PATH`, whatever has its name now.
+fn reopen(found: &OwnedFd, flags: OFlags) -> io::Result<File> {
     let link = format!("/proc/self/fd/{}", found.as_raw_fd());
-    Ok((open(link, flags, Mode::empty())?.into(), stat))
+    Ok(open(link, flags, Mode::empty())?.into())
 }
 
 #[cfg(test)]

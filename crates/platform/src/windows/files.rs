@@ -82,6 +82,22 @@ pub(crate) fn open_plain(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// See [`crate::open_log`]. Who owns it is left to its access list.
+pub(crate) fn open_log(path: &Path) -> io::Result<File> {
+    let mut options = std::fs::OpenOptions::new();
+    let options = options.append(true).create(true);
+    let file = options
+        .custom_flags(FILE_FLAG_OPEN_REPARSE_POINT)
+        .open(path)?;
+    match is_plain(&file.metadata()?) {
+        true => Ok(file),
+        false => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it is no regular file",
+        )),
+    }
+}
+
 /// See [`crate::patch_file`].
 pub(crate) fn patch_file(path: &Path, patches: &[(u64, Vec<u8>)]) -> io::Result<()> {
     let mut options = std::fs::OpenOptions::new();

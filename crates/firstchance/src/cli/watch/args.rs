@@ -283,6 +283,7 @@ pub(crate) fn refuse_unbuilt(rule: &Rule) -> anyhow::Result<()> {
                     (repeat-window) is a limit of postmortem rules alone";
         return Err(Usage(what.to_owned()).into());
     }
+    rule.limits.keep.expect_room(None).map_err(Usage)?;
     let os = platform::OS;
     let conditions = rule.clauses.iter().flat_map(|clause| &clause.when);
     let unbuilt = |c: &&Condition| match os {

@@ -4,7 +4,7 @@
 use super::local_dumps::{self, KEY};
 use crate::{
     postmortem::{
-        EnableArgs, Settings, ValueArgs, is_windows,
+        EnableArgs, Settings, ValueArgs, is_windows, values,
         variables::{expand, has_variable},
     },
     ui::{console, exit::Usage},
@@ -60,7 +60,7 @@ pub(crate) fn make_folder(folder: &Path, args: &ValueArgs) -> anyhow::Result<()>
         return Err(Usage(what.to_owned()).into());
     }
     if !is_windows() {
-        return Ok(platform::make_store(folder)?);
+        return values::make_store(folder);
     }
     if has_variable(folder) {
         return Ok(());

@@ -1,6 +1,7 @@
 //! Facts about the machine, from files of `/proc` and `/etc` that belong to no process.
 
 use crate::{ARCHITECTURE, OS};
+use rustix::time::{ClockId, clock_gettime};
 use snapshot::{System, WallTime};
 use std::{collections::HashMap, fs, sync::LazyLock, time::Duration};
 
@@ -14,21 +15,23 @@ pub(crate) fn ticks_to_duration(ticks_used: u64) -> Duration {
     Duration::from_nanos(ticks_used.saturating_mul(1_000_000_000 / ticks().max(1)))
 }
 
-/// Returns when a process started. `start` is in ticks after boot, `boot` in seconds since 1970.
-pub(crate) fn start_time(start: u64, boot: i64) -> WallTime {
+/// Returns when a process started; `start` is in ticks after boot.
+pub(crate) fn start_time(start: u64, boot: WallTime) -> WallTime {
     let after_boot = ticks_to_duration(start).as_nanos() as i64;
-    WallTime(
-        boot.saturating_mul(1_000_000_000)
-            .saturating_add(after_boot),
-    )
+    WallTime(boot.0.saturating_add(after_boot))
 }
 
-/// Returns the boot time in seconds since 1970 (`btime` of `/proc/stat`).
-pub(crate) fn boot_time() -> i64 {
-    let text = fs::read_to_string("/proc/stat").unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("btime "));
-    line.and_then(|value| value.trim().parse().ok())
-        .unwrap_or(0)
+/// Returns when the machine was booted, by its calendar of now. `btime` of `/proc/stat` has whole seconds only. The clock is
+/// the one that the kernel tells starts of processes by, in a time namespace too (`do_task_stat` in fs/proc/array.c).
+pub(crate) fn boot_time() -> WallTime {
+    WallTime(nanoseconds(ClockId::Realtime).saturating_sub(nanoseconds(ClockId::Boottime)))
+}
+
+fn nanoseconds(clock: ClockId) -> i64 {
+    let now = clock_gettime(clock);
+    now.tv_sec
+        .saturating_mul(1_000_000_000)
+        .saturating_add(now.tv_nsec)
 }
 
 /// The processor, as `/proc/cpuinfo` describes the first one. The file is long and slow (the kernel
@@ -194,6 +197,23 @@ fn container_id(part: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn n17_a_start_is_told_to_the_tick() {
+        let now = || WallTime(nanoseconds(ClockId::Realtime));
+        let before = now();
+        let mut child = std::process::Command::new("sleep");
+        let mut child = child.arg("60").spawn().expect("a child");
+        let after = now();
+        let stat = super::super::ProcDir::open_pid(child.id()).map(|dir| dir.stat());
+        let ended = child.kill().and_then(|()| child.wait());
+        let start = stat.expect("a folder").expect("a status").start;
+        let started = start_time(start, boot_time());
+        let tick = (1_000_000_000 / ticks()) as i64;
+        assert!(started.0 >= before.0 - 2 * tick, "{started:?} {before:?}");
+        assert!(started.0 <= after.0, "{started:?} {after:?}");
+        ended.expect("it is ours");
+    }
 
     #[test]
     fn units_and_containers_are_found_in_cgroup_paths() {

@@ -6,7 +6,13 @@
 //! are.
 
 use super::read_file;
-use std::{collections::HashSet, fs::File, os::unix::fs::MetadataExt, sync::OnceLock};
+use std::{
+    collections::HashSet,
+    fs::File,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
 
 /// The file systems that need a server, by the beginnings of their kinds.
 const REMOTE: [&str; 10] = [
@@ -68,6 +74,21 @@ pub(crate) fn remote_devices(mountinfo: &[u8]) -> Vec<u64> {
         .collect()
 }
 
+/// The kind of the file system that a path lies on, by its text alone: no server is asked. Links in it are not followed.
+pub(crate) fn kind_at(mountinfo: &[u8], path: &Path) -> Option<String> {
+    let text = String::from_utf8_lossy(mountinfo);
+    let mount = |line: &str| {
+        let (left, right) = line.split_once(" - ")?;
+        let point = PathBuf::from(left.split(' ').nth(4)?.replace("\\040", " "));
+        let kind = right.split(' ').next()?.to_owned();
+        path.starts_with(&point).then_some((point, kind))
+    };
+    // Of several mounts on one folder, the last hides the others; so does `max_by_key` choose.
+    let above = text.lines().filter_map(mount);
+    let nearest = above.max_by_key(|(point, _)| point.components().count());
+    nearest.map(|(_, kind)| kind)
+}
+
 /// The device of files without a name (memfd_create(2)), which is mounted nowhere. It is always the same.
 fn memfds() -> Option<u64> {
     static DEVICE: OnceLock<Option<u64>> = OnceLock::new();
@@ -102,6 +123,25 @@ mod tests {
     fn c4_fuse_and_nfs_are_remote_and_ext4_is_not() {
         let text = b"1 0 8:1 / / rw - ext4 /dev/a rw\n2 1 0:99 / /m rw master:1 - fuse.sshfs x rw\n3 1 0:50 / /n rw - nfs4 h:/ rw\n";
         assert_eq!(remote_devices(text), [99, 50]);
+    }
+
+    #[test]
+    fn n38_the_nearest_mount_above_a_path_tells_its_kind() {
+        let text = b"1 0 8:1 / / rw - ext4 /dev/a rw\n2 1 0:5 / /proc rw - proc proc rw\n\
+            3 1 0:6 / /a\\040b rw - tmpfs t rw\n4 3 0:7 / /a\\040b rw master:1 - xfs t rw\n";
+        for (path, kind) in [
+            ("/proc/x", "proc"),
+            ("/process", "ext4"),
+            ("/a b/c", "xfs"),
+            ("/", "ext4"),
+        ] {
+            assert_eq!(
+                kind_at(text, Path::new(path)).as_deref(),
+                Some(kind),
+                "{path}"
+            );
+        }
+        assert_eq!(kind_at(b"", Path::new("/")), None);
     }
 
     #[test]
