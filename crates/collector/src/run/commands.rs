@@ -42,12 +42,17 @@ impl Runner {
             Command::Dump(request) => self.dump(request),
             Command::Attach { process, wake } => {
                 if self.watched.contains(&process) {
+                    match wake.wants_unhandled() {
+                        true => self.pending.deaths.insert(process),
+                        false => self.pending.deaths.remove(&process),
+                    };
                     self.to_follow.insert(process, wake);
                     self.follow_if_free(process);
                 }
             }
             Command::Detach(process) => {
                 self.to_follow.remove(&process);
+                self.pending.deaths.remove(&process);
                 self.arming.remove(&process);
                 self.followers.leave(process);
             }

@@ -6,7 +6,7 @@ use super::{
     run_event::{ExceptionRow, RunEvent},
     runner::Runner,
 };
-use platform::Error;
+use platform::{Error, FAULT_SIGNALS};
 use policy::ExceptionCount;
 use snapshot::{EndStatus, ProcessKey};
 
@@ -31,12 +31,15 @@ impl Runner {
     pub(super) fn exited(&mut self, process: ProcessKey) {
         self.pending.leaving.remove(&process);
         self.pending.gone.remove(&process);
+        self.pending.dying.remove(&process);
         self.schedule.stop(process);
         self.to_follow.remove(&process);
-        self.unseen += u64::from(self.arming.remove(&process));
+        let was_armed = !self.arming.remove(&process);
         self.misses.retain(|(of, _), _| *of != process);
         self.host.forget(process);
         let status = self.ends.remove(&process);
+        let is_untold = self.pending.deaths.remove(&process) && is_by_fault(status);
+        self.unseen += u64::from(!was_armed || is_untold);
         if self.watched.remove(&process) {
             self.out.push(RunEvent::Exited { process, status });
         }
@@ -46,9 +49,21 @@ impl Runner {
     /// A thread that followed a process has told its last.
     pub(super) fn follower_ended(&mut self, id: FollowerId, error: Option<Error>) {
         let process = id.key;
-        if self.followers.ended(id) {
+        let ended = self.followers.ended(id);
+        let is_of_end = error.as_ref().is_some_and(Error::is_of_end);
+        if let Some(wake) = ended.clone()
+            && is_of_end
+            && self.pending.dying.remove(&process)
+        {
+            // It was caught after the thread had looked for it in vain: another one finds its death.
+            return self.followers.follow(process, wake);
+        }
+        if ended.is_some() {
             let was_armed = !self.arming.remove(&process);
-            self.unseen += u64::from(!was_armed && error.as_ref().is_none_or(Error::is_of_end));
+            if !was_armed && error.as_ref().is_none_or(Error::is_of_end) {
+                self.unseen += 1;
+                self.pending.deaths.remove(&process);
+            }
             self.begins = self.begins.filter(|begins| *begins != process);
             self.refuse_if_it_lives(process, error);
         }
@@ -83,4 +98,12 @@ impl Runner {
         let table = rows.collect();
         self.out.push(RunEvent::Exceptions { process, table });
     }
+}
+
+fn is_by_fault(status: Option<EndStatus>) -> bool {
+    let signal = match status {
+        Some(EndStatus::Signal(signal)) => u32::try_from(signal).ok(),
+        _ => None,
+    };
+    signal.is_some_and(|signal| FAULT_SIGNALS.contains(&signal))
 }

@@ -34,6 +34,8 @@ pub(super) struct Followers {
 struct Follower {
     number: u64,
     inbox: Inbox,
+    /// What it was told to wait for last.
+    wake: WakeFor,
     /// Whether the process stands for something it did, and waits to be let go on.
     stands: bool,
 }
@@ -74,7 +76,8 @@ impl Followers {
 
     /// Follows a process as far as these events need it; or says what is needed now.
     pub(super) fn follow(&mut self, key: ProcessKey, wake: WakeFor) {
-        if let Some(follower) = self.current.get(&key) {
+        if let Some(follower) = self.current.get_mut(&key) {
+            follower.wake = wake.clone();
             follower.inbox.send(Order::Wake(Box::new(wake)));
             return;
         }
@@ -92,7 +95,7 @@ impl Followers {
         let waker = Arc::new(OnceLock::new());
         let task = Task {
             id,
-            wake,
+            wake: wake.clone(),
             arms: Arms::new(self.holds),
             inbox,
             waker: waker.clone(),
@@ -108,6 +111,7 @@ impl Followers {
         Follower {
             number: id.number,
             inbox: Inbox { orders, waker },
+            wake,
             stands: false,
         }
     }
@@ -129,14 +133,11 @@ impl Followers {
         all.into_iter().for_each(|key| self.leave(key));
     }
 
-    /// A thread has told its last; whether it was the one that follows the process now.
-    pub(super) fn ended(&mut self, id: FollowerId) -> bool {
+    /// A thread has told its last. Returns what it waited for if it was the one that follows the process now.
+    pub(super) fn ended(&mut self, id: FollowerId) -> Option<WakeFor> {
         self.living = self.living.saturating_sub(1);
-        let is_current = self.is_current(id);
-        if is_current {
-            self.current.remove(&id.key);
-        }
-        is_current
+        let current = self.is_current(id).then(|| self.current.remove(&id.key));
+        Some(current??.wake)
     }
 
     /// Whether this is the following of the process that goes on now.

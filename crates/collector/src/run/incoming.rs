@@ -84,6 +84,9 @@ impl Runner {
             return self.exited(process);
         }
         self.followers.stands(process);
+        if matches!(&event, TargetEvent::Exception(exception) if !exception.first_chance) {
+            self.pending.deaths.remove(&process);
+        }
         let ends = matches!(event, TargetEvent::Exiting { .. });
         if ends {
             self.pending.begun(process);

@@ -12,6 +12,10 @@ pub(super) struct Pending {
     pub(super) leaving: HashSet<ProcessKey>,
     /// Processes that have ended, of which their thread has still to tell.
     pub(super) gone: HashSet<ProcessKey>,
+    /// Processes that were caught when they died, while a thread began to follow them.
+    pub(super) dying: HashSet<ProcessKey>,
+    /// Processes whose death by a fault is to be told, and has not been.
+    pub(super) deaths: HashSet<ProcessKey>,
 }
 
 impl Pending {

@@ -52,8 +52,9 @@ impl Runner {
             self.started(entry.parent);
         }
         self.look_at(entry);
-        if !self.followers.has(key) {
-            self.host.forget(key);
+        match self.followers.has(key) {
+            true => drop(self.pending.dying.insert(key)),
+            false => self.host.forget(key),
         }
     }
 

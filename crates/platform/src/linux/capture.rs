@@ -294,7 +294,8 @@ impl Held for Standing {
 
 fn special_regions(proc: &ProcDir) -> SpecialFlags {
     match proc.open_living("smaps") {
-        Ok(file) => smaps::read(BufReader::with_capacity(64 << 10, file)),
+        // One that has ended meanwhile is told elsewhere.
+        Ok(file) => smaps::read(BufReader::with_capacity(64 << 10, file)).unwrap_or_default(),
         Err(_) => SpecialFlags::default(),
     }
 }

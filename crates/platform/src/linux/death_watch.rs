@@ -67,7 +67,7 @@ impl DeathWatch {
     pub(crate) fn keep(proc: &mut ProcDir) -> io::Result<Self> {
         let deaths = Deaths::of(proc.key.pid)?;
         let watch = Self::pin(proc, deaths)?;
-        keep_flags(proc)?;
+        keep_flags(proc, proc.open_living("smaps")?)?;
         proc.keep_copy("maps")?;
         Ok(watch)
     }
@@ -102,8 +102,9 @@ impl DeathWatch {
     /// # Errors
     /// If its parent has waited for it already, and the kernel cannot be asked for single mappings.
     pub(crate) fn copy_at_death(&self, proc: &mut ProcDir) -> io::Result<()> {
-        proc.keep_text("maps", &last_maps::read(&self.maps)?)?;
-        keep_flags(proc)
+        // First, as it cannot be had when the parent has waited.
+        keep_flags(proc, proc.open_kept("smaps")?)?;
+        proc.keep_text("maps", &last_maps::read(&self.maps)?)
     }
 
     fn pin(proc: &mut ProcDir, deaths: Deaths) -> io::Result<Self> {
@@ -202,8 +203,8 @@ fn readable_address(proc: &ProcDir, program: &[u8]) -> io::Result<u64> {
 }
 
 /// Keeps what the process does not want in a dump.
-fn keep_flags(proc: &mut ProcDir) -> io::Result<()> {
-    let flags = smaps::read(BufReader::new(proc.open_living("smaps")?));
+fn keep_flags(proc: &mut ProcDir, smaps: File) -> io::Result<()> {
+    let flags = smaps::read(BufReader::new(smaps))?;
     proc.keep_text("smaps", &smaps::to_text(&flags))
 }
 

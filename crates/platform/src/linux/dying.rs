@@ -224,6 +224,7 @@ impl Caught {
     fn pin(self) -> Option<Pinned> {
         let entry = list::entry(self.pid).ok()?;
         let mut proc = ProcDir::open(entry.key).ok()?;
+        proc.look_by(self.thread).ok()?;
         let number = Pid::from_raw(self.pid as i32)?;
         let process = pidfd_open(number, PidfdFlags::empty()).ok()?;
         let watch = DeathWatch::at_death(&mut proc, self.deaths).ok()?;

@@ -109,6 +109,14 @@ impl ProcDir {
         self.living().tid
     }
 
+    /// Takes a thread for the living one, as long as it lives. Others may be on their way out, and have no memory any more.
+    pub(crate) fn look_by(&self, tid: i32) -> io::Result<()> {
+        let dir = open_task(&self.dir, tid)?;
+        let mut living = self.living.lock().unwrap_or_else(PoisonError::into_inner);
+        *living = Arc::new(LivingThread { tid, dir });
+        Ok(())
+    }
+
     /// Returns a living thread: another one than before if that has ended. If none lives, it is the
     /// last that did.
     fn living(&self) -> Arc<LivingThread> {
@@ -186,6 +194,15 @@ impl ProcDir {
             Mode::empty(),
         )?
         .into())
+    }
+
+    /// Opens a file that was [kept](ProcDir::keep), also if the process is not gone yet.
+    ///
+    /// # Errors
+    /// If it was not kept.
+    pub(crate) fn open_kept(&self, name: &str) -> io::Result<File> {
+        let file = self.kept.get(name).ok_or(io::ErrorKind::NotFound)?;
+        own_description(file)
     }
 
     /// Returns the destination of a link of the process, as `exe`.
@@ -276,8 +293,7 @@ fn living_thread(dir: &OwnedFd, pid: u32) -> Result<LivingThread> {
     all.sort_by_key(|&tid| tid as u32 != pid);
     let mut last = None;
     for tid in all {
-        let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::RDONLY;
-        let Ok(task) = openat(dir, format!("task/{tid}"), flags, Mode::empty()) else {
+        let Ok(task) = open_task(dir, tid) else {
             continue;
         };
         if lives(&task) {
@@ -292,6 +308,11 @@ fn living_thread(dir: &OwnedFd, pid: u32) -> Result<LivingThread> {
         None => format!("there is no process {pid}"),
     };
     Err(Error::new(ErrorKind::NoSuchProcess, what))
+}
+
+fn open_task(dir: &OwnedFd, tid: i32) -> io::Result<OwnedFd> {
+    let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::RDONLY;
+    Ok(openat(dir, format!("task/{tid}"), flags, Mode::empty())?)
 }
 
 /// Returns whether the thread with this folder has not ended.

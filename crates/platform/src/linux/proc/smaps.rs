@@ -1,7 +1,10 @@
 //! The flags of memory regions in `/proc/PID/smaps` (proc_pid_smaps(5)).
 
 use snapshot::{Range, maps};
-use std::{collections::HashMap, io::BufRead};
+use std::{
+    collections::HashMap,
+    io::{self, BufRead},
+};
 
 /// The flags of regions that have any, by range.
 pub(crate) type SpecialFlags = HashMap<Range, Flags>;
@@ -48,13 +51,13 @@ impl SmapsReader {
 }
 
 /// Reads the regions that have flags. Lines that cannot be read any more are left out.
-pub(crate) fn read(mut smaps: impl BufRead) -> SpecialFlags {
+pub(crate) fn read(mut smaps: impl BufRead) -> io::Result<SpecialFlags> {
     let (mut reader, mut line) = (SmapsReader::default(), Vec::new());
-    while smaps.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
+    while smaps.read_until(b'\n', &mut line)? > 0 {
         reader.line(line.trim_ascii_end());
         line.clear();
     }
-    reader.special
+    Ok(reader.special)
 }
 
 /// Writes regions that have flags as [`read`] reads them.
@@ -103,7 +106,8 @@ mod tests {
             dont_dump: true,
             ..Flags::default()
         };
-        assert_eq!(read(&to_text(&reader.special)[..]), reader.special);
+        let read = read(&to_text(&reader.special)[..]);
+        assert_eq!(read.expect("a text"), reader.special);
         assert_eq!(reader.special.len(), 1);
         assert_eq!(reader.special[&Range::new(0x2000, 0x3000)], dont_dump);
     }
