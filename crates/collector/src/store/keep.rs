@@ -15,7 +15,7 @@ use std::{
 pub(crate) const LEFT_FREE: u64 = 64 << 20;
 
 /// The advice for a dump that the disk has no room for.
-pub(crate) const NO_ROOM_ADVICE: &str = "Write elsewhere with -o, or take a mini dump.";
+pub(crate) const NO_ROOM_ADVICE: &str = "Write to another folder, or take a mini dump.";
 
 /// Makes room in `folder` for a new dump within the limits `keep`, by deleting dumps of ours. Returns the deleted ones.
 ///

@@ -58,6 +58,10 @@ impl Lowering<'_> {
     fn conflicts(&self) -> Result<()> {
         let has = |id| self.arguments.has(id);
         let fault = |text: &str| Err(UsageError(text.to_owned()));
+        if self.dialect == Dialect::Linux && has(Id::Include) && !self.is_filtered() {
+            // In its own words, as it refuses the same.
+            return fault("Please use the -e switch when specifying an exception filter (-f)");
+        }
         if has(Id::AvoidOutage) && !has(Id::Clone) {
             return fault("-a needs -r: it skips a trigger when the limit of clones is reached");
         }
