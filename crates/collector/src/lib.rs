@@ -7,7 +7,7 @@ mod store;
 
 pub use collect::{
     Collected, CoreHead, Crash, Destination, Request, Step, WindowsOptions, Written, collect,
-    output_folder, store_stream,
+    expect_file_name, output_folder, store_stream,
 };
 pub use run::{
     DumpOptions, ExceptionRow, Machine, ProgramStep, RunEvent, Runner, RunnerHandle, Setup,

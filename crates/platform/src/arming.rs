@@ -29,6 +29,30 @@ pub struct Arming {
     pub places: Vec<ArmedPlace>,
 }
 
+impl std::fmt::Display for Arming {
+    /// `[exit, deaths], 2 signals, 14 places`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let kinds = [
+            (self.exit, "exit"),
+            (self.deaths, "deaths"),
+            (self.exceptions, "exceptions"),
+            (self.modules, "modules"),
+            (self.debug_strings, "debug strings"),
+            (self.threads, "threads"),
+        ];
+        let kinds = kinds
+            .into_iter()
+            .filter_map(|(armed, kind)| armed.then_some(kind));
+        let kinds: Vec<&str> = kinds.collect();
+        let (signals, places) = (self.signals.count_ones(), self.places.len());
+        write!(
+            f,
+            "[{}], {signals} signals, {places} places",
+            kinds.join(", ")
+        )
+    }
+}
+
 /// What the user has chosen for places at which threads are held (Linux).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HoldOptions {

@@ -6,6 +6,9 @@ use std::{fmt, io};
 /// The result of most functions of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// The advice for a process that another debugger holds. What else the user can do depends on the command.
+pub(crate) const ONE_DEBUGGER: &str = "Only one debugger can hold a process; end that one.";
+
 /// A failure as a sentence: what was tried, on which process or file, what the system said, and
 /// what the user can do about it.
 #[derive(Debug)]
@@ -41,6 +44,23 @@ pub enum ErrorKind {
     Unsupported,
     /// Any failure that is none of the others.
     Other,
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ErrorKind::NoSuchProcess => "no such process",
+            ErrorKind::NotPermitted => "not permitted",
+            ErrorKind::TargetDied => "the process ended",
+            ErrorKind::Busy => "another debugger holds the process",
+            ErrorKind::Disk => "the file could not be written",
+            ErrorKind::Exists => "the file exists",
+            ErrorKind::Cancelled => "cancelled",
+            ErrorKind::TimedOut => "too slow",
+            ErrorKind::Unsupported => "not supported here",
+            ErrorKind::Other => "another one",
+        })
+    }
 }
 
 impl Error {

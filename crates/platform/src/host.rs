@@ -98,6 +98,15 @@ pub trait Host: Sync {
     /// If there is no such process, or we may not open it.
     fn attach(&self, key: ProcessKey) -> Result<Box<dyn Target>>;
 
+    /// Checks, before anybody waits for a moment to dump a process, that it will be permitted then. Only what is certain
+    /// now is found: it may be refused later all the same.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotPermitted`](crate::ErrorKind), as the dump would fail; any error of [`Host::attach`].
+    fn expect_dumpable(&self, key: ProcessKey) -> Result<()> {
+        self.attach(key).map(drop)
+    }
+
     /// Opens a process to wait for its events. The result belongs to the calling thread: ptrace and
     /// the Windows debugger are bound to the thread that attached.
     ///

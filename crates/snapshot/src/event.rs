@@ -124,3 +124,29 @@ pub enum TargetEvent {
         at: WallTime,
     },
 }
+
+impl Display for TargetEvent {
+    /// `signal SIGUSR1 in thread 12`.
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Exception(exception) => write!(f, "exception {}", exception.name),
+            Self::Signal { number, thread, .. } => {
+                write!(f, "signal {} in thread {thread}", signal_name(*number))
+            }
+            Self::Breakpoint { place, thread, .. } => {
+                write!(f, "thread {thread} is at place {place}")
+            }
+            Self::ModuleLoad { path, .. } => write!(f, "load of {path}"),
+            Self::ModuleUnload { path, .. } => write!(f, "unload of {path}"),
+            Self::ThreadStart { thread } => write!(f, "start of thread {thread}"),
+            Self::ThreadExit { thread } => write!(f, "end of thread {thread}"),
+            Self::DebugString { text } => write!(f, "debug string {text:?}"),
+            Self::Executed => f.write_str("it executes another program"),
+            Self::Exiting { status, .. } => write!(f, "about to end ({status})"),
+            Self::Exited { status, .. } => match status {
+                Some(status) => write!(f, "ended ({status})"),
+                None => f.write_str("ended"),
+            },
+        }
+    }
+}

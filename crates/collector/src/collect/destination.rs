@@ -1,6 +1,9 @@
 //! Where dumps are written to.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fmt::{Display, Formatter},
+    path::{Path, PathBuf},
+};
 
 /// Where a dump goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +27,16 @@ impl Destination {
                 Destination::Folder(path.to_owned())
             }
             _ => Destination::File(path.to_owned()),
+        }
+    }
+}
+
+impl Display for Destination {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Destination::Folder(folder) => write!(f, "into {}", folder.display()),
+            Destination::File(path) => write!(f, "to {}", path.display()),
+            Destination::Stdout => f.write_str("to standard output"),
         }
     }
 }

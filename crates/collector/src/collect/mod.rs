@@ -23,6 +23,7 @@ mod windows_options;
 pub use core_head::CoreHead;
 pub use crash::Crash;
 pub use destination::{Destination, output_folder};
+pub use names::expect_file_name;
 pub use request::Request;
 pub use stream::store_stream;
 pub use windows_options::WindowsOptions;

@@ -5,7 +5,7 @@ use crate::local_time;
 use platform::{Error, ErrorKind};
 use policy::{Trigger, TriggerKind};
 use snapshot::{DumpFormat, DumpKind, OperatingSystem, WallTime, disturbs_text};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The name of a dump if the user gives none, as ProcDump has it, behind the name of the process.
 const DEFAULT: &str = "_YYMMDD_HHMMSS";
@@ -47,7 +47,7 @@ impl Names<'_> {
     /// Returns `None` for standard output.
     ///
     /// # Errors
-    /// If the name is not allowed on Linux or on Windows.
+    /// If no file of the system can have the name.
     pub(crate) fn path(
         &self,
         destination: &Destination,
@@ -73,17 +73,7 @@ impl Names<'_> {
                 Ok(Some(folder.join(format!("{name}{kind}.{ending}"))))
             }
             Destination::File(path) => {
-                let name = path.file_name().and_then(|name| name.to_str());
-                let name = name
-                    .map(|name| self.expand(name))
-                    .filter(|name| is_allowed(name));
-                let bad = || {
-                    Error::new(
-                        ErrorKind::Disk,
-                        format!("{} is no name for a dump", path.display()),
-                    )
-                };
-                let name = name.ok_or_else(bad)?;
+                let name = expect_name(path, |template| self.expand(template))?;
                 let name = if several {
                     with_kind(&name, &kind, ending)
                 } else {
@@ -180,11 +170,51 @@ fn safe(name: &str) -> String {
     safe
 }
 
-/// Whether a file may have this name: no system takes an empty one or one with a NUL, and Windows
-/// takes some names for a device (`CON`) or a stream (`a:b`).
-fn is_allowed(name: &str) -> bool {
-    let windows = is_device(name) || name.contains(':') || name.ends_with(['.', ' ']);
-    !name.is_empty() && !name.contains('\0') && !windows
+/// Checks that files can have the name that a user gives for dumps, before there is any.
+///
+/// # Errors
+/// If the system takes no such name: a sentence that says why.
+pub fn expect_file_name(path: &Path) -> Result<(), Error> {
+    expect_name(path, str::to_owned).map(drop)
+}
+
+/// The name of a file, with its tokens filled in by `expand`. Fails if no file can have it.
+fn expect_name(path: &Path, expand: impl Fn(&str) -> String) -> Result<String, Error> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name = name.map(expand).unwrap_or_default();
+    match refusal(&name) {
+        None => Ok(name),
+        Some(why) => {
+            let folder = path.parent().unwrap_or(Path::new(""));
+            let shown = match name.is_empty() {
+                true => path.to_owned(),
+                false => folder.join(&name),
+            };
+            let what = format!("{:?} is no name for a dump: {why}", shown.display());
+            Err(Error::new(ErrorKind::Disk, what))
+        }
+    }
+}
+
+/// Why a file cannot have this name. Windows takes some names for a device (`CON`) or a stream (`a:b`), and loses dots and
+/// blanks at their end. Control characters would be obeyed by the terminal that lists the folder.
+fn refusal(name: &str) -> Option<String> {
+    let is_windows = platform::OS == OperatingSystem::Windows;
+    let forbidden = name.chars().find(|letter| FORBIDDEN.contains(letter));
+    match forbidden {
+        _ if name.is_empty() => Some("it names no file".to_owned()),
+        _ if name.contains(char::is_control) => Some("it has a control character".to_owned()),
+        Some(letter) => Some(format!(
+            "the system allows no `{letter}` in the name of a file"
+        )),
+        None if is_windows && is_device(name) => {
+            Some("Windows has a device of that name".to_owned())
+        }
+        None if is_windows && name.ends_with(['.', ' ']) => {
+            Some("on Windows no name ends with a dot or a blank".to_owned())
+        }
+        None => None,
+    }
 }
 
 fn is_device(name: &str) -> bool {
@@ -362,5 +392,38 @@ mod tests {
         assert_eq!(file("p", "/d/x.bin", false), Some("/d/x.bin".into()));
         assert_eq!(file("p", "/d/x.core", true), Some("/d/x_mini.dmp".into()));
         assert_eq!(file("p", "/d/..", false), None);
+    }
+
+    #[test]
+    fn n45_windows_rules_for_names_are_for_windows() {
+        let is_linux = platform::OS == OperatingSystem::Linux;
+        for name in [
+            "dump_07:30:00",
+            "con",
+            "con.dmp",
+            "a:b",
+            "a.",
+            "lpt1 ",
+            "a*",
+        ] {
+            let path = Path::new("/d").join(name);
+            let told = expect_file_name(&path).map_err(|error| error.to_string());
+            assert_eq!(told.is_ok(), is_linux, "{name}: {told:?}");
+        }
+        for (path, why) in [
+            ("/d/a\n", "control character"),
+            ("/d/\u{1b}[31m", "control character"),
+            ("/", "names no file"),
+        ] {
+            let told = expect_file_name(Path::new(path)).unwrap_err().to_string();
+            assert!(
+                told.contains(why) && !told.contains(char::is_control),
+                "{told:?}"
+            );
+        }
+        // What is told is the name that the file would have had.
+        let path = Path::new("/d/PID\n");
+        let told = expect_name(path, |name| names("p").expand(name)).unwrap_err();
+        assert!(told.what.contains("42"), "{told}");
     }
 }

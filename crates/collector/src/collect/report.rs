@@ -16,7 +16,7 @@ pub(super) fn queue(written: &mut Written) {
         return;
     };
     let warning = error.to_string();
-    let noted = change_record(path, |record| record.warnings.push(warning.clone()));
-    log::debug!("{warning}; in the record: {noted:?}");
+    let noted = change_record(path, |record| record.warnings.push(warning.clone())).is_ok();
+    log::debug!("{warning}; in the record: {noted}");
     written.record.warnings.push(warning);
 }

@@ -27,6 +27,12 @@ impl Runner {
         }
     }
 
+    /// Watches a process no further, as if the system denied it: whoever drives the run has seen enough of it. Rules go
+    /// on with their other processes.
+    pub fn pass_over(&mut self, process: ProcessKey) {
+        self.feed(policy::Event::Refused(process));
+    }
+
     /// A process is gone, and everything it did has been told.
     pub(super) fn exited(&mut self, process: ProcessKey) {
         self.pending.leaving.remove(&process);

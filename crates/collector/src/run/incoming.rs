@@ -48,9 +48,10 @@ impl Runner {
         let process = id.key;
         let is_current = self.followers.is_current(id);
         match &event {
-            FollowerEvent::Did(event) => log::debug!("process {process} did {event:?}"),
-            FollowerEvent::Ended(error) => {
-                log::debug!("process {process} is no longer followed: {error:?}");
+            FollowerEvent::Did(event) => log::debug!("process {process}: {event}"),
+            FollowerEvent::Ended(None) => log::debug!("process {process} is no longer followed"),
+            FollowerEvent::Ended(Some(error)) => {
+                log::debug!("process {process} is no longer followed: {error}");
             }
             _ => {}
         }

@@ -5,7 +5,7 @@ use crate::{Destination, WindowsOptions, collect::output_folder, store::keep::cl
 use platform::{Cancel, Error, ErrorKind, Existing, HoldOptions, Host, Stop};
 use policy::{Action, Condition, Rule, Settings};
 use snapshot::{DumpFormat, DumpKind, Measure};
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, fmt, path::PathBuf, sync::Arc, time::Duration};
 
 /// How the dumps of a rule are written.
 #[derive(Clone, Debug)]
@@ -28,6 +28,31 @@ pub struct DumpOptions {
     pub command_line: Option<String>,
     /// What only Windows has.
     pub windows: WindowsOptions,
+}
+
+impl fmt::Display for DumpOptions {
+    /// For the debug log: where they go, and what differs from the default.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.destination)?;
+        f.write_str(match self.existing {
+            Existing::NextName => "",
+            Existing::Replace => ", replacing an existing file",
+            Existing::Refuse => ", leaving an existing file",
+        })?;
+        f.write_str(match self.stop {
+            Stop::Clone => ", from a clone",
+            Stop::Nothing => ", without a stop",
+            Stop::Threads => "",
+        })?;
+        if let Some(timeout) = self.timeout {
+            write!(f, ", within {timeout:?}")?;
+        }
+        f.write_str(if self.kill_after {
+            ", then killing it"
+        } else {
+            ""
+        })
+    }
 }
 
 impl DumpOptions {

@@ -16,7 +16,7 @@ use std::{
 pub(crate) const LEFT_FREE: u64 = 64 << 20;
 
 /// The advice of errors about a disk that has no room for a dump, for who asks for one on a command line.
-pub const NO_ROOM_ADVICE: &str = "Write elsewhere with -o, or take a mini dump.";
+pub const NO_ROOM_ADVICE: &str = "Write to another folder, or take a mini dump.";
 
 /// Makes room in `folder` for a new dump within the limits `keep`, by deleting dumps of ours. Returns the deleted ones.
 ///

@@ -70,7 +70,7 @@ pub(crate) struct Args {
 /// Takes the dumps, and returns the exit code of the worst failure.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let host = platform::this_machine();
-    let destination = destination(args);
+    let destination = destination(args.output.as_deref())?;
     if destination == Destination::Stdout && (args.json || kinds(args, &destination).len() > 1) {
         return Err(Usage("-o - takes one dump, and no --json beside it".to_owned()).into());
     }
@@ -137,7 +137,7 @@ impl Series<'_> {
         for dump in dumps.iter().filter(|_| self.args.json) {
             console::print(&serde_json::to_string(&DumpJson::of(dump))?)?;
         }
-        match error {
+        match error.map(advised) {
             None => Ok(()),
             // With --all, a process that cannot be dumped does not stop the dumps of the others.
             Some(error) if self.args.all && error.kind != ErrorKind::Cancelled => {
@@ -170,10 +170,24 @@ impl Series<'_> {
     }
 }
 
-fn destination(args: &Args) -> Destination {
-    args.output
-        .as_deref()
-        .map_or(Destination::Folder(".".into()), Destination::parse)
+/// Where `-o` says that dumps go; the current folder if it is not given. Fails if no file can have that name.
+pub(super) fn destination(output: Option<&str>) -> Result<Destination, Usage> {
+    let destination = output.map_or(Destination::Folder(".".into()), Destination::parse);
+    if let Destination::File(path) = &destination {
+        collector::expect_file_name(path).map_err(|error| Usage(error.to_string()))?;
+    }
+    Ok(destination)
+}
+
+/// The error, with what this command offers besides.
+fn advised(error: Error) -> Error {
+    match error.kind {
+        ErrorKind::Busy => {
+            let advice = format!("{} Or take its memory alone: --no-stop.", error.advice);
+            error.advise(advice)
+        }
+        _ => error,
+    }
 }
 
 /// The kinds of dumps that were asked for, each with its format; a mini dump if none was.

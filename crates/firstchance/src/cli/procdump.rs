@@ -3,6 +3,7 @@
 
 mod codes;
 mod dialect;
+mod linux_errors;
 
 use super::watch::{Job, Start, carry_out, format_of};
 use crate::{
@@ -45,16 +46,20 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 /// Runs ProcDump's command line, given as words without the program's name.
 pub(crate) fn run_words(words: &[String]) -> anyhow::Result<ExitCode> {
     let choice = dialect::choice()?;
-    let (result, dialect) = match parse(words, choice) {
+    let dialect = procdump::dialect_of(words, choice.dialect);
+    let (result, command) = match parse(words, choice) {
         Ok(invocation) => {
-            let own = invocation.own_exit_codes.then_some(invocation.dialect);
-            (run_invocation(invocation, choice), own)
+            let command = invocation.command.clone();
+            (run_invocation(invocation, choice), Some(command))
         }
-        Err(error) => (Err(error), procdump::own_exit_codes(words, choice.dialect)),
+        Err(error) => (Err(error), None),
     };
-    let Some(dialect) = dialect else {
+    if let (Err(error), Dialect::Linux) = (&result, dialect) {
+        console::print(&linux_errors::line(error, command.as_ref()))?;
+    }
+    if !procdump::wants_own_exit_codes(words) {
         return result;
-    };
+    }
     let own = result.unwrap_or_else(|error| {
         super::tell(&error);
         exit::code_of(&error)
@@ -137,9 +142,18 @@ fn job(monitor: Monitor) -> anyhow::Result<Job> {
             Dialect::Windows => Wording::ProcDump,
             Dialect::Linux => Wording::ProcDumpForLinux,
         },
+        gives_up: gives_up(&monitor),
         header: header(monitor, folder, name),
         ..Job::new(vec![(rule, options)])
     })
+}
+
+/// Whether a dump that failed is the end. Without a trigger it would fail again; ProcDump for Linux ends in any case
+/// (`SetQuit` where `WriteCoreDump` fails, src/Monitor.cpp).
+fn gives_up(monitor: &Monitor) -> bool {
+    let by_time = |c: &Condition| matches!(c, Condition::Now | Condition::Every(_));
+    let mut conditions = monitor.rule.clauses.iter().flat_map(|clause| &clause.when);
+    monitor.dialect == Dialect::Linux || conditions.all(by_time)
 }
 
 fn start_of(launch: &Launch) -> Start {
@@ -238,11 +252,13 @@ fn output_of(monitor: &Monitor) -> anyhow::Result<(PathBuf, Option<String>)> {
     if path.is_dir() || output.ends_with(['/', MAIN_SEPARATOR]) {
         return Ok((full(path), None));
     }
+    collector::expect_file_name(path).map_err(|error| Usage(error.to_string()))?;
     let parent = path.parent().filter(|parent| *parent != Path::new(""));
-    let name = path.file_name().and_then(|name| name.to_str());
-    let name = name.ok_or_else(|| Usage(format!("{output} is no name for a dump")))?;
     let folder = full(parent.unwrap_or(Path::new(".")));
-    Ok((folder, Some(name.to_owned())))
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned());
+    Ok((folder, name))
 }
 
 fn dump_options(monitor: &Monitor, folder: &Path, name: Option<&str>) -> DumpOptions {

@@ -24,8 +24,17 @@ pub(crate) fn resolve(
     Ok(found)
 }
 
-/// The one process that a target means now. Fails if there is none, or several.
-pub(crate) fn one_of(host: &dyn Host, target: &Target) -> anyhow::Result<ProcessKey> {
+/// A target as the user named it, without the mark that its text in a rule has.
+pub(crate) fn name(target: &Target) -> String {
+    match target {
+        Target::Name(name) => name.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// The one process that a target means now. Fails if there is none, or several: `advice` says then how one is chosen, or
+/// all.
+pub(crate) fn one_of(host: &dyn Host, target: &Target, advice: &str) -> anyhow::Result<ProcessKey> {
     if let Target::Pid(pid) = target
         && host.entry(*pid).is_ok_and(|entry| entry.kernel)
     {
@@ -33,13 +42,13 @@ pub(crate) fn one_of(host: &dyn Host, target: &Target) -> anyhow::Result<Process
         let what = format!("process {pid} is a thread of the kernel and has no memory to dump");
         return Err(Error::new(ErrorKind::NotPermitted, what).into());
     }
-    let keys = matching(host, target, &target.to_string(), false)?;
+    let keys = matching(host, target, &name(target), Several::Refused(advice))?;
     Ok(keys[0])
 }
 
 /// The processes that a target means now. Fails if there is none.
 pub(crate) fn some_of(host: &dyn Host, target: &Target) -> anyhow::Result<Vec<ProcessKey>> {
-    matching(host, target, &target.to_string(), true)
+    matching(host, target, &name(target), Several::Wanted)
 }
 
 /// The processes that a rule is about from its beginning: none if it waits for the next one. Instead of a program
@@ -51,7 +60,7 @@ pub(crate) fn at_beginning(host: &dyn Host, rule: &Rule) -> anyhow::Result<Vec<P
     if rule.follow == Follow::Next || !is_there(host, &rule.target)? {
         return Ok(Vec::new());
     }
-    matching(host, &rule.target, &rule.target.to_string(), true)
+    some_of(host, &rule.target)
 }
 
 /// Turns a name that no process has, but a service, into that service: ProcDump accepts both in the
@@ -84,15 +93,30 @@ fn is_candidate(entry: &ProcessEntry) -> bool {
 }
 
 fn resolve_one(host: &dyn Host, text: &str, all: bool) -> anyhow::Result<Vec<ProcessKey>> {
-    matching(host, &parse(text)?, text, all)
+    let several = match all {
+        true => Several::Wanted,
+        false => Several::Refused(ONE_OR_ALL),
+    };
+    matching(host, &parse(text)?, text, several)
 }
 
-/// The processes that `target` means: at least one, and exactly one without `all`.
+/// The advice where `--all` takes all processes that a name fits.
+pub(crate) const ONE_OR_ALL: &str = "Name one by its pid, or take --all";
+
+/// What is done if a target means several processes.
+#[derive(Clone, Copy)]
+enum Several<'a> {
+    Wanted,
+    /// It is an error, with this advice.
+    Refused(&'a str),
+}
+
+/// The processes that `target` means: at least one, and exactly one if several are refused.
 fn matching(
     host: &dyn Host,
     target: &Target,
     text: &str,
-    all: bool,
+    wanted: Several<'_>,
 ) -> anyhow::Result<Vec<ProcessKey>> {
     if let Target::Pid(pid) = target {
         return Ok(vec![host.find(*pid)?]);
@@ -100,15 +124,15 @@ fn matching(
     let listed = host.processes(Detail::Identity)?.into_iter();
     let others: Vec<ProcessEntry> = listed.filter(is_candidate).collect();
     let matching: Vec<&ProcessEntry> = others.iter().filter(|entry| means(target, entry)).collect();
-    match matching.as_slice() {
-        [] => Err(match target {
+    match (matching.as_slice(), wanted) {
+        ([], _) => Err(match target {
             Target::Group(group) => no_group(*group),
             _ => none_matches(text, &others),
         }
         .into()),
-        [one] => Ok(vec![one.key]),
-        several if all => Ok(several.iter().map(|entry| entry.key).collect()),
-        several => Err(ambiguous(host, text, several)?.into()),
+        ([one], _) => Ok(vec![one.key]),
+        (several, Several::Wanted) => Ok(several.iter().map(|entry| entry.key).collect()),
+        (several, Several::Refused(advice)) => Err(ambiguous(host, text, several, advice)?.into()),
     }
 }
 
@@ -188,7 +212,12 @@ fn distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
-fn ambiguous(host: &dyn Host, text: &str, several: &[&ProcessEntry]) -> Result<Error, Error> {
+fn ambiguous(
+    host: &dyn Host,
+    text: &str,
+    several: &[&ProcessEntry],
+    advice: &str,
+) -> Result<Error, Error> {
     // The matching processes were listed without their user and start time.
     let listed = host.processes(Detail::Figures)?;
     let is_one = |entry: &&ProcessEntry| several.iter().any(|one| one.key == entry.key);
@@ -201,7 +230,7 @@ fn ambiguous(host: &dyn Host, text: &str, several: &[&ProcessEntry]) -> Result<E
     };
     let what = format!("{} processes match \"{text}\"", several.len());
     Ok(Error::new(ErrorKind::NoSuchProcess, what).advise(format!(
-        "Name one by its pid, or take --all:\n  {:>7}  {:<19}  {:<12}  COMMAND\n{}{more}",
+        "{advice}:\n  {:>7}  {:<19}  {:<12}  COMMAND\n{}{more}",
         "PID",
         "STARTED",
         "USER",

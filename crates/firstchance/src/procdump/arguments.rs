@@ -78,13 +78,23 @@ pub(super) fn read(arguments: &[String], dialect: Dialect) -> Result<Arguments, 
         };
         let Some((values, after)) = rest.split_at_checked(count) else {
             let usage = switch.usage();
-            return Err(UsageError(format!("{first} needs a value: {usage}")));
+            let hint = hint_of_pid(switch.id, rest.first().map(String::as_str), dialect);
+            return Err(UsageError(format!("{first} needs a value: {usage}{hint}")));
         };
         given.switches.push((switch.id, values.to_vec()));
         rest = after;
     }
     single_values(&given)?;
     Ok(given)
+}
+
+/// What to say of `-p PID`, which named the process up to ProcDump 1.2 for Linux; empty for anything else.
+pub(super) fn hint_of_pid(id: Id, value: Option<&str>, dialect: Dialect) -> &'static str {
+    let is_pid = value.is_none_or(|value| value.parse::<u32>().is_ok());
+    match id == Id::Counter && dialect == Dialect::Linux && is_pid {
+        true => "; since ProcDump 1.3 for Linux, a pid is named without -p",
+        false => "",
+    }
 }
 
 /// The switch that an argument is, or `None` if it is another word. A `/` may also begin a path, so that an

@@ -39,7 +39,7 @@ dialect = \"linux\"
 ```
 
 A package that installs firstchance under the name `procdump` asks for that line, or leaves the file out: then the name
-means ProcDump for Windows. `windows` in the same places makes that choice plain. As long as nobody has chosen, a command
+means ProcDump for Windows. `windows` in the same places makes that choice plain; anything else is refused. As long as nobody has chosen, a command
 line that only users of ProcDump for Linux would write (a switch that only it has, a file name without an ending) gets
 a hint on standard error, once.
 
@@ -50,11 +50,18 @@ In this dialect
   `-mm` and the others choose as in the Windows dialect.
 - its name is `NAME_TRIGGER_YYMMDD_HHMMSS.PID`, or `FILE.PID`. NAME is the program as the process's own command line has
   it, with `_` for everything but letters and digits of ASCII; without a trigger, TRIGGER is `time`.
+- a dump that fails, for whatever reason, ends the monitoring of its process, as in ProcDump for Linux: a file that could
+  not be written gives exit code 6. In the Windows dialect, a dump without a trigger ends so, too, also one of `-n`; with
+  a trigger it is tried again ([conditions.md](conditions.md#limits)).
 - an existing file is left without `-o`: the line says `already exists`, no dump is written, and the run ends with
-  exit code 6.
+  exit code 6. So `-n 2 … FILE` fails at its second dump, which would have the same name `FILE.PID`, as in ProcDump for
+  Linux, unless FILE has a word that differs (`HHMMSS`).
 - lines are `[HH:MM:SS - INFO]: TEXT`, with `ERROR` for what failed and `DEBUG` for those of `-log`. Scripts can look for
   `Waiting for processes 'NAME' to launch`, `Trigger: … on process ID: PID` and `Core dump N generated: PATH`, where N
-  counts from 0 and PATH is a full path. Without a system log, `-log syslog` has no effect, which a warning says.
+  counts from 0 and PATH is a full path. What keeps a run from beginning is an `ERROR` line on standard output, too, in
+  ProcDump's words where it has some (`No process matching the specified PID (N) can be found.`, `Invalid directory
+  (\"FOLDER\") provided for core dump output.`), besides firstchance's own sentence on standard error. Without a system log, `-log syslog` has no effect, which a warning says.
+- `-f` without `-e` (or another trigger with a filter) is refused.
 - `-w NAME` ends when each process that was found has had its dumps; if one ends without, the next of that name is waited
   for. With `--each` it never ends, as in ProcDump for Linux.
 - `-pgid` ends at once if there is no such group, when each process of the group has had its dumps, and when all have
@@ -81,6 +88,8 @@ are those that ProcDump was seen to have; it documents none:
   capitals: `input-pid28876` stays as it is. `TRIGGER` is a word for the trigger: that of
   ProcDump for Linux if it has one, or else firstchance's own (see
   [names of dumps](conditions.md#names-of-dumps)).
+- On Linux a file name may have what Windows forbids (`:`, `*`, `con`); control characters are refused. On Windows such a
+  name is refused at the start.
 - `-s` applies to every threshold: CPU, memory, counters, threads, descriptors.
 - In the Linux dialect, CPU is that of the last second (ProcDump for Linux: of the whole life of the
   process), `-s` is the least time from one dump's beginning to the next, `-n` counts for each

@@ -28,8 +28,6 @@ pub(crate) struct Invocation {
     pub(crate) dialect: Dialect,
     /// The first switch of the command line that only ProcDump for Linux has.
     pub(crate) linux_switch: Option<String>,
-    /// Whether the exit codes are ProcDump's own (`--procdump-exit-codes`).
-    pub(crate) own_exit_codes: bool,
 }
 
 /// A command, with its options.

@@ -53,7 +53,6 @@ impl Lowering<'_> {
             not_built_yet,
             dialect: self.dialect,
             linux_switch: self.linux_switch(),
-            own_exit_codes: self.arguments.has(Id::ExitCodes),
         }
     }
 
@@ -128,12 +127,7 @@ impl Lowering<'_> {
         let has = |id| self.arguments.has(id);
         let any = |ids: &[Id]| ids.iter().any(|id| has(*id));
         let cpu = any(&[Id::Cpu, Id::CpuBelow]);
-        let filtered = any(&[
-            Id::Exception,
-            Id::DebugString,
-            Id::ModuleLoad,
-            Id::ModuleUnload,
-        ]);
+        let filtered = self.is_filtered();
         let leaks = has(Id::Leaks);
         let cases = [
             (Id::CoreOrUninstall, cpu || self.is_uninstall(), "-c or -cl"),
@@ -151,6 +145,17 @@ impl Lowering<'_> {
             .map(|(id, _, other)| format!("-{} means nothing without {other}", get(*id).name))
             .chain(clone)
             .collect()
+    }
+
+    /// Whether there is a trigger to which filters apply.
+    pub(super) fn is_filtered(&self) -> bool {
+        let filtered = [
+            Id::Exception,
+            Id::DebugString,
+            Id::ModuleLoad,
+            Id::ModuleUnload,
+        ];
+        filtered.iter().any(|id| self.arguments.has(*id))
     }
 
     /// Whether every process of a name is watched.

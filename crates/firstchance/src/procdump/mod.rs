@@ -48,12 +48,13 @@ pub(crate) fn parse(
     lower::lower(&arguments, dialect, system)
 }
 
-/// For a command line that cannot be read: the dialect, if it asks for ProcDump's own exit codes.
-pub(crate) fn own_exit_codes(arguments: &[String], dialect: Dialect) -> Option<Dialect> {
-    has_word(arguments, "--procdump-exit-codes").then(|| dialect_of(arguments, dialect))
+/// Whether a command line asks for ProcDump's own exit codes, also one that cannot be read.
+pub(crate) fn wants_own_exit_codes(arguments: &[String]) -> bool {
+    has_word(arguments, "--procdump-exit-codes")
 }
 
-fn dialect_of(arguments: &[String], otherwise: Dialect) -> Dialect {
+/// The dialect of a command line, also of one that cannot be read: that of `--linux`, or this one.
+pub(crate) fn dialect_of(arguments: &[String], otherwise: Dialect) -> Dialect {
     match has_word(arguments, "--linux") {
         true => Dialect::Linux,
         false => otherwise,

@@ -2,6 +2,7 @@
 
 use super::{
     Dialect, Launch, LogTo, Monitor, UsageError,
+    arguments::hint_of_pid,
     lower::{Lowering, Result},
     switches::Id,
     triggers::{Triggers, parsed},
@@ -58,6 +59,10 @@ impl Lowering<'_> {
     fn conflicts(&self) -> Result<()> {
         let has = |id| self.arguments.has(id);
         let fault = |text: &str| Err(UsageError(text.to_owned()));
+        if self.dialect == Dialect::Linux && has(Id::Include) && !self.is_filtered() {
+            // In its own words, as it refuses the same.
+            return fault("Please use the -e switch when specifying an exception filter (-f)");
+        }
         if has(Id::AvoidOutage) && !has(Id::Clone) {
             return fault("-a needs -r: it skips a trigger when the limit of clones is reached");
         }
@@ -112,7 +117,11 @@ impl Lowering<'_> {
     /// The process group that a word of the command line names.
     fn group(&self, word: Option<&String>) -> Result<Target> {
         let missing = "-pgid: no target: give the number of a process group";
-        let word = word.ok_or_else(|| UsageError(missing.to_owned()))?;
+        let value = self.arguments.value(Id::Counter);
+        let hint = value.map_or("", |value| {
+            hint_of_pid(Id::Counter, Some(value), self.dialect)
+        });
+        let word = word.ok_or_else(|| UsageError(format!("{missing}{hint}")))?;
         let is_number = word.chars().all(|c| c.is_ascii_digit());
         let group = word.parse().ok().filter(|group| is_number && *group != 0);
         let wrong = || {
@@ -126,8 +135,12 @@ impl Lowering<'_> {
     /// The target that a word of the command line names.
     fn named(&self, word: Option<&String>) -> Result<Target> {
         let missing = "no target: name a process, a service or a pid (-? shows how)";
+        let counter = self.arguments.value(Id::Counter);
+        let hint = counter.map_or("", |value| {
+            hint_of_pid(Id::Counter, Some(value), self.dialect)
+        });
         let word = word.filter(|word| !word.is_empty());
-        let word = word.ok_or_else(|| UsageError(missing.to_owned()))?;
+        let word = word.ok_or_else(|| UsageError(format!("{missing}{hint}")))?;
         if !word.chars().all(|c| c.is_ascii_digit()) {
             return Ok(Target::Name(word.clone()));
         }

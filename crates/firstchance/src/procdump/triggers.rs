@@ -2,7 +2,7 @@
 
 use super::{
     Dialect, UsageError,
-    arguments::Arguments,
+    arguments::{Arguments, hint_of_pid},
     switches::{Id, get},
 };
 use policy::{
@@ -120,7 +120,9 @@ impl Triggers<'_> {
         let [name, threshold] = values else {
             return Ok(Vec::new());
         };
-        let threshold = parsed::<f64>(id, threshold, "a number")?;
+        let hint = hint_of_pid(id, Some(name), self.dialect);
+        let hinted = |UsageError(text)| UsageError(format!("{text}{hint}"));
+        let threshold = parsed::<f64>(id, threshold, "a number").map_err(hinted)?;
         let gauge = Gauge::Counter(format!("{prefix}{name}"));
         Ok(vec![self.level(gauge, comparison, threshold)])
     }

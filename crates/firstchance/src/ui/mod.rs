@@ -16,4 +16,4 @@ pub(crate) use debug_log::{LogArgs, TraceTo, trace};
 pub(crate) use line_writer::LineWriter;
 pub(crate) use reporter::{Output, Reporter};
 pub(crate) use typed::{command_line, procdump_line};
-pub(crate) use wording::Wording;
+pub(crate) use wording::{Weight, Wording};

@@ -121,11 +121,8 @@ fn b8_the_first_process_is_dumped_as_any_other() {
     assert_eq!(Core::new(&path, victim_exe()).threads(), [1]);
 }
 
-#[test]
-fn b9_a_target_of_another_tracer_is_named_and_can_be_had_without_a_stop() {
-    let mut victim = Victim::start(&["idle"]);
-    let folder = folder();
-    let path = folder.path().join("x.core");
+/// A debugger that has the victim now.
+pub(crate) fn traced_by_another(victim: &Victim, folder: &tempfile::TempDir) -> Child {
     let mut strace = Command::new("strace");
     let log = folder.path().join("log");
     let strace = Child::start(strace.args(["-p", &victim.pid_text(), "-o"]).arg(&log));
@@ -133,6 +130,16 @@ fn b9_a_target_of_another_tracer_is_named_and_can_be_had_without_a_stop() {
     wait_until("strace has it", || {
         proc_status(victim.pid(), "TracerPid").as_ref() == Some(&tracer)
     });
+    strace
+}
+
+#[test]
+fn b9_a_target_of_another_tracer_is_named_and_can_be_had_without_a_stop() {
+    let mut victim = Victim::start(&["idle"]);
+    let folder = folder();
+    let path = folder.path().join("x.core");
+    let strace = traced_by_another(&victim, &folder);
+    let tracer = strace.pid().to_string();
     let run = Firstchance::full_dump(victim.pid(), &path).run();
     run.assert_code(4).assert_says(&tracer);
     assert!(!path.exists());

@@ -306,10 +306,9 @@ fn d13_hostile_names_are_refused_or_harmless() {
     for name in [&long[..], "x:y", "CON", ".."] {
         let path = format!("{}/{name}", folder.path().display());
         let run = Firstchance::new(&["dump", "--triage", &victim.pid_text(), "-o", &path]).run();
-        match run.code {
-            Some(0) => assert_eq!(name, "..", "the parent is a folder, and may be named"),
-            code => assert_eq!(code, Some(6), "{name}: {run:#?}"),
-        }
+        // The parent is a folder, and may be named; the others are names of Windows alone.
+        let expected = if name == long { 6 } else { 0 };
+        assert_eq!(run.code, Some(expected), "{name}: {run:#?}");
     }
     victim.assert_alive();
 }

@@ -14,13 +14,13 @@ use crate::watching::is_monitored;
 /// Long for a command that ends, and short for one that never does.
 const SOON: Duration = Duration::from_secs(20);
 
-fn linux(line: &str) -> Firstchance {
+pub(crate) fn linux(line: &str) -> Firstchance {
     let words: Vec<&str> = line.split_ascii_whitespace().collect();
     let command = Firstchance::new(&["procdump", "--linux"]).args(&words);
     command.deadline(SOON)
 }
 
-fn names_in(folder: &Path) -> Vec<String> {
+pub(crate) fn names_in(folder: &Path) -> Vec<String> {
     let names = files_in(folder).into_iter().map(|path| {
         let name = path.file_name().expect("a name");
         name.to_string_lossy().into_owned()
@@ -29,12 +29,12 @@ fn names_in(folder: &Path) -> Vec<String> {
 }
 
 /// A victim that leads a process group of its own.
-fn group_leader(args: &[&str]) -> Victim {
+pub(crate) fn group_leader(args: &[&str]) -> Victim {
     Victim::start_by(Command::new(victim_exe()).args(args).process_group(0))
 }
 
 /// A copy of the victim's program under another name.
-fn named(folder: &tempfile::TempDir, name: &str) -> PathBuf {
+pub(crate) fn named(folder: &tempfile::TempDir, name: &str) -> PathBuf {
     let program = file_in(folder, name);
     std::fs::copy(victim_exe(), &program).expect("a copy");
     program

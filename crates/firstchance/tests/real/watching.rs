@@ -433,8 +433,7 @@ fn b20_a_watch_that_is_not_permitted_ends_and_says_so() {
             .args(&["watch", &victim.pid_text(), "--when", when, "-o", "x.dmp"])
             .current_dir(folder.path())
             .run();
-        run.assert_code(4);
-        assert!(run.stdout.contains("Run firstchance as root"), "{run:#?}");
+        run.assert_code(4).assert_says("Run firstchance as root");
     }
     victim.assert_alive();
 }

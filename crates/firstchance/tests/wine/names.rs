@@ -36,3 +36,23 @@ fn n26_instances_of_a_counter_can_have_a_pid_or_be_all_processes() {
         assert_eq!(files_in(dumps.path()).len(), 1, "{instance}: {run:#?}");
     }
 }
+
+#[test]
+fn n45_a_name_that_windows_takes_for_something_else_is_refused_at_the_start() {
+    let (programs, dumps) = (folder(), folder());
+    let victim = started(&victim_copy(programs.path(), "named.exe"), &["idle"]);
+    let (pid, place) = (victim.pid_text(), windows_path(dumps.path()));
+    for (name, why) in [
+        ("con.dmp", "Windows has a device of that name"),
+        ("dump_07:30", "the system allows no `:`"),
+        ("a*b", "the system allows no `*`"),
+    ] {
+        let file = format!("{place}\\{name}");
+        let procdump = firstchance(&["procdump", "-m", "100000", &pid, &file]);
+        let dump = firstchance(&["dump", &pid, "-o", &file]);
+        for command in [procdump, dump] {
+            command.run().assert_code(2).assert_says(why);
+        }
+    }
+    assert!(files_in(dumps.path()).is_empty());
+}

@@ -117,6 +117,10 @@ impl Host for LinuxHost {
         Ok(Box::new(LinuxTarget::attach(key)?))
     }
 
+    fn expect_dumpable(&self, key: ProcessKey) -> Result<()> {
+        LinuxTarget::attach(key)?.expect_right()
+    }
+
     fn follow(&self, key: ProcessKey) -> Result<Box<dyn Follow>> {
         Ok(Box::new(super::follow::LinuxFollow::begin(key)?))
     }

@@ -2,7 +2,7 @@
 //! not permitted".
 
 use super::proc::{ProcDir, stat, status};
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, error::ONE_DEBUGGER};
 use std::io;
 
 /// Turns a refused attachment into a sentence. `tracer` is the pid of the tracer that the thread
@@ -49,8 +49,7 @@ fn traced(proc: &ProcDir, tracer: i32) -> Error {
         proc.key,
         name.trim()
     );
-    Error::new(ErrorKind::Busy, what)
-        .advise("Only one debugger can hold a process; end that one, or take its memory alone: `firstchance dump --no-stop`.")
+    Error::new(ErrorKind::Busy, what).advise(ONE_DEBUGGER)
 }
 
 /// Returns the reason and the advice for the first of the kernel's conditions that fails
@@ -63,7 +62,7 @@ fn reason(proc: &ProcDir) -> (String, String) {
     match yama_scope() {
         Some(3) => return (
             "the kernel forbids all tracing (kernel.yama.ptrace_scope is 3)".into(),
-            "Only a reboot changes that; `firstchance dump --no-stop` takes its memory alone, where that is allowed.".into(),
+            "Only a reboot changes that.".into(),
         ),
         Some(2) if !capable => return (
             "only processes with CAP_SYS_PTRACE may trace (kernel.yama.ptrace_scope is 2)".into(),

@@ -6,12 +6,15 @@ use super::{
     facts, mapped_files,
     memory::LiveMemory,
     proc::{ProcDir, stat},
+    rights::explain_refusal,
     stop::Threads,
     stopped_threads::StoppedThreads,
+    sys::memory::read_process,
 };
 use crate::{Capture, CaptureOptions, Error, ErrorKind, Facts, MappedFiles, Result, Target};
 use snapshot::{Memory, ProcessKey, Region, WallTime};
 use std::{
+    io,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
@@ -39,6 +42,20 @@ impl LinuxTarget {
         };
         target.refuse_early()?;
         Ok(target)
+    }
+
+    /// Fails if the kernel does not let us trace the process. It asks the same of whoever reads the memory, and that
+    /// stops nothing (ptrace(2), "Ptrace access mode checking"; `process_vm_rw_core` in mm/process_vm_access.c).
+    pub(crate) fn expect_right(&self) -> Result<()> {
+        // Nothing is mapped at 0: who may read is told EFAULT.
+        let read = read_process(self.proc.living_tid(), 0, &mut [0]);
+        let refused = read.err().filter(is_refusal);
+        // A filter of system calls may forbid the one way and allow the other.
+        let is_sure = self.proc.open_living("mem").is_err_and(|e| is_refusal(&e));
+        match refused.filter(|_| is_sure) {
+            Some(error) => Err(explain_refusal(&self.proc, None, &error)),
+            None => Ok(()),
+        }
     }
 
     /// Takes a process that was opened while it lived, and has died.
@@ -119,6 +136,10 @@ impl LinuxTarget {
         }
         Ok(())
     }
+}
+
+fn is_refusal(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::PermissionDenied
 }
 
 /// Returns the time of day.

@@ -6,7 +6,7 @@ use super::{
     security,
     sys::{check, check_status, own, raw},
 };
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, error::ONE_DEBUGGER};
 use snapshot::ProcessKey;
 use std::io;
 use windows_sys::{
@@ -61,9 +61,7 @@ pub(crate) fn explain_attach(process: &Process, error: &io::Error) -> Error {
     }
     if is_debugged(process) {
         let what = format!("process {key} is already debugged by another program");
-        return Error::new(ErrorKind::Busy, what).advise(
-            "Only one debugger can hold a process; end that one, or take its memory alone: `firstchance dump --no-stop`.",
-        );
+        return Error::new(ErrorKind::Busy, what).advise(ONE_DEBUGGER);
     }
     if error.kind() == io::ErrorKind::TimedOut {
         let what = format!("process {key} did not stop within 5 seconds");

@@ -320,7 +320,7 @@ impl Follower {
     fn arm_what_is_there(&mut self) -> Result<()> {
         let key = self.tell.id.key;
         let (arming, mut notices) = self.arms.plan(key, &*self.process, &self.wake);
-        log::debug!("armed in process {key}: {arming:?}");
+        log::debug!("armed in process {key}: {arming}");
         notices.extend(self.process.arm(&arming)?);
         self.notice(notices);
         Ok(())

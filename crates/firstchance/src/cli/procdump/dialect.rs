@@ -1,6 +1,9 @@
 //! Which ProcDump a command line is written for, as far as the command line itself does not say.
 
-use crate::procdump::{Dialect, Invocation};
+use crate::{
+    procdump::{Dialect, Invocation},
+    ui::console,
+};
 use platform::{Error, ErrorKind};
 use serde::Deserialize;
 use snapshot::OperatingSystem;
@@ -26,11 +29,11 @@ pub(super) struct Choice {
 /// The choice of the user (`PROCDUMP_DIALECT`), else of the administrator, else ProcDump for Windows.
 ///
 /// # Errors
-/// If the administrator's file cannot be read or says something else.
+/// If the variable names neither, or the administrator's file cannot be read or says something else.
 pub(super) fn choice() -> Result<Choice, Error> {
-    let user = std::env::var("PROCDUMP_DIALECT").ok();
-    let user = user.as_deref().and_then(named);
-    let chosen = match user {
+    let user = std::env::var_os("PROCDUMP_DIALECT");
+    let user = user.map(|value| of_variable(&value.to_string_lossy()));
+    let chosen = match user.transpose()?.flatten() {
         Some(dialect) => Some(dialect),
         None if platform::OS == OperatingSystem::Linux => of_file(Path::new(FILE))?,
         None => None,
@@ -39,6 +42,19 @@ pub(super) fn choice() -> Result<Choice, Error> {
         dialect: chosen.unwrap_or_default(),
         is_chosen: chosen.is_some(),
     })
+}
+
+/// The dialect that the variable says; `None` if it is empty, as a script unsets it.
+fn of_variable(value: &str) -> Result<Option<Dialect>, Error> {
+    let wrong = || {
+        let value = console::plain(value);
+        let what = format!("PROCDUMP_DIALECT={value} does not say which dialect is meant");
+        Error::new(ErrorKind::Other, what).advise("It is linux, or windows.")
+    };
+    match value.is_empty() {
+        true => Ok(None),
+        false => named(value).map(Some).ok_or_else(wrong),
+    }
 }
 
 fn named(name: &str) -> Option<Dialect> {
@@ -89,6 +105,17 @@ pub(super) fn hint(invocation: &Invocation, choice: Choice, name: Option<&str>) 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn n47_a_dialect_that_there_is_not_is_refused_in_the_variable_too() {
+        assert_eq!(of_variable("").expect("not set"), None);
+        let dialect = of_variable("Linux").expect("one of the two");
+        assert_eq!(dialect, Some(Dialect::Linux));
+        for wrong in ["linus", "1", "linux "] {
+            let told = of_variable(wrong).expect_err(wrong).to_string();
+            assert!(told.contains("linux, or windows"), "{told}");
+        }
+    }
 
     #[test]
     fn n47_the_administrators_file_says_which_dialect_is_meant() {

@@ -130,7 +130,7 @@ impl WatchArgs {
 
     fn job_of_file(&self, file: &Path) -> anyhow::Result<Job> {
         let rules = read_rules(file)?;
-        let options = self.common.dump_options();
+        let options = self.common.dump_options()?;
         let rules = rules
             .into_iter()
             .map(|rule| (rule, options.clone()))
@@ -175,7 +175,7 @@ impl Common {
         };
         Ok(Job {
             launch: launch.map(|(path, words)| Start::Program(path, words)),
-            ..self.job_of(vec![(rule, self.dump_options())])
+            ..self.job_of(vec![(rule, self.dump_options()?)])
         })
     }
 
@@ -220,16 +220,15 @@ impl Common {
         }
     }
 
-    fn dump_options(&self) -> DumpOptions {
-        let output = self.output.as_deref();
-        let output = output.map_or(Destination::Folder(".".into()), Destination::parse);
-        DumpOptions {
+    fn dump_options(&self) -> anyhow::Result<DumpOptions> {
+        let output = crate::cli::dump::destination(self.output.as_deref())?;
+        Ok(DumpOptions {
             existing: values::existing(self.overwrite),
             comment: self.comment.clone(),
             timeout: self.timeout,
             format: format_of(self.format),
             ..options_to(output)
-        }
+        })
     }
 }
 

@@ -3,6 +3,8 @@
 
 mod args;
 mod json;
+mod monitors;
+mod rights;
 mod session;
 mod show;
 mod summary;
@@ -32,6 +34,8 @@ pub(crate) struct Job {
     pub(crate) wait: bool,
     /// The wording of the lines for people.
     pub(crate) wording: Wording,
+    /// Whether a process is watched no further after a dump of it failed. Otherwise the dump is tried again.
+    pub(crate) gives_up: bool,
     /// Makes the text that is printed when the first process is watched.
     pub(crate) header: Option<Header>,
 }
@@ -56,6 +60,7 @@ impl Job {
             json: false,
             wait: false,
             wording: Wording::Sentences,
+            gives_up: false,
             header: None,
         }
     }

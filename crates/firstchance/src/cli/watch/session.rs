@@ -1,7 +1,7 @@
 //! One run of `watch` or `run`: checks the rules, starts the program to launch, passes events to whoever shows
 //! them, and finds the exit code.
 
-use super::{Job, Start, args, show::Show, summary::RunSummary};
+use super::{Job, Start, args, rights, show::Show, summary::RunSummary};
 use crate::{
     cli::target,
     ui::{Wording, console, exit},
@@ -25,17 +25,25 @@ pub(super) fn carry_out(
     observe: &mut dyn FnMut(&RunEvent),
 ) -> anyhow::Result<ExitCode> {
     let host = platform::this_machine();
+    let mut refused = Vec::new();
     for (rule, options) in &mut job.rules {
         args::refuse_unbuilt(rule)?;
         check_target(&*host, rule, job.wait, job.wording)?;
         check_figures(&*host, rule)?;
-        log::debug!("rule: {rule}; its dumps: {options:?}");
+        refused.extend(rights::missing(&*host, rule)?);
+        log::debug!("rule: {rule}; its dumps: {options}");
     }
     let cleared = collector::prepare(&job.rules)?;
-    log::debug!("left behind by runs that were killed, deleted: {cleared:?}");
+    for path in &cleared {
+        log::debug!(
+            "left behind by a run that was killed, deleted: {}",
+            path.display()
+        );
+    }
     let launched = start(&*host, &mut job)?;
     let show = Show::new(&mut job);
     cleared.iter().for_each(|path| show.cleared(path));
+    refused.iter().for_each(|error| show.warning(error));
     let mut session = Session::begin(job, show, launched)?;
     session.run(observe);
     Ok(session.end(observe))
@@ -66,6 +74,7 @@ struct Session {
     monitor: Option<Monitor>,
     /// Set when `firstchance cancel` asks this run to end.
     is_cancelled_by_pid: Arc<AtomicBool>,
+    gives_up: bool,
     summary: RunSummary,
 }
 
@@ -97,6 +106,7 @@ impl Session {
             launched,
             monitor,
             is_cancelled_by_pid,
+            gives_up: job.gives_up,
             summary: RunSummary::default(),
         })
     }
@@ -121,16 +131,19 @@ impl Session {
                     &event,
                 );
                 observe(&event);
-                self.end_at_existing_file(&event);
+                self.give_up_after(&event);
             }
         }
     }
 
-    /// Ends the run if a dump was not taken because there is a file of its name: there would be the next time, too.
-    fn end_at_existing_file(&self, event: &RunEvent) {
-        let exists = |error: &Error| error.kind == ErrorKind::Exists;
-        if matches!(event, RunEvent::DumpFailed { error, .. } if exists(error)) {
-            self.runner.handle().cancel();
+    /// Watches a process no further whose dump failed, if the job says so.
+    fn give_up_after(&mut self, event: &RunEvent) {
+        let RunEvent::DumpFailed { process, error, .. } = event else {
+            return;
+        };
+        if self.gives_up && !error.is_of_end() && error.kind != ErrorKind::Cancelled {
+            self.runner.pass_over(*process);
+            self.summary.gave_up = Some(error.kind);
         }
     }
 
@@ -150,7 +163,7 @@ impl Session {
             record(&mut summary, &mut show, &mut launched, &event);
             observe(&event);
         });
-        log::debug!("all rules are over: {summary:?}");
+        log::debug!("all rules are over: {summary}");
         show.end(&summary);
         code(&summary, show.all_reached())
     }
@@ -214,15 +227,24 @@ fn check_target(
     }
     match rule.follow {
         Follow::One if wait && !target::is_there(host, &rule.target)? => tell_wait(rule, wording),
-        Follow::One => target::one_of(host, &rule.target).map(drop),
+        Follow::One => target::one_of(host, &rule.target, of_several(wording)).map(drop),
         Follow::All | Follow::Each if wait => tell_wait(rule, wording),
         Follow::All => target::some_of(host, &rule.target).map(drop),
         Follow::Next | Follow::Each => Ok(()),
     }
 }
 
+/// What to do if a name fits several processes, of which one can be watched.
+fn of_several(wording: Wording) -> &'static str {
+    match wording {
+        Wording::ProcDump => "Name one by its pid",
+        Wording::ProcDumpForLinux => "Name one by its pid, or watch all of them with -w",
+        Wording::Sentences | Wording::Plain => target::ONE_OR_ALL,
+    }
+}
+
 fn tell_wait(rule: &Rule, wording: Wording) -> anyhow::Result<()> {
-    let target = console::plain(&rule.target.to_string());
+    let target = console::plain(&target::name(&rule.target));
     Ok(console::print(&wording.waiting(&target))?)
 }
 
@@ -268,10 +290,11 @@ fn expect_in_any(
 /// The exit code of a run. `all_reached` says that every rule took all its dumps.
 fn code(summary: &RunSummary, all_reached: bool) -> ExitCode {
     let is_cancelled = summary.cancelled || summary.cancelled_by_pid;
-    match summary.failure {
+    match (summary.gave_up, summary.failure) {
         _ if is_cancelled => exit::code(ErrorKind::Cancelled),
+        (Some(kind), _) => exit::code(kind),
         _ if all_reached => ExitCode::SUCCESS,
-        Some(kind) => exit::code(kind),
-        None => exit::code(ErrorKind::TargetDied),
+        (None, Some(kind)) => exit::code(kind),
+        (None, None) => exit::code(ErrorKind::TargetDied),
     }
 }

@@ -1,6 +1,6 @@
 //! Shows events to people, or passes them on to `json.rs`.
 
-use super::{Header, Job, json, summary::RunSummary};
+use super::{Header, Job, json, monitors::Monitors, summary::RunSummary};
 use crate::ui::{LineWriter, Output, Reporter, Wording, console};
 use collector::{ExceptionRow, ProgramStep, RunEvent};
 use policy::{ClauseStatus, FinishReason, Follow, Rule, RuleId, SuppressReason, Suppressed};
@@ -20,6 +20,7 @@ pub(crate) struct Show {
     /// For each rule that is over, why.
     finished: BTreeMap<u32, FinishReason>,
     header: Option<Header>,
+    monitors: Monitors,
     wording: Wording,
     /// Whether a process is waited for, so that it is told when it is found.
     waits: bool,
@@ -62,6 +63,7 @@ impl Show {
             has_number,
             finished: BTreeMap::new(),
             header,
+            monitors: Monitors::new(job.wording),
             wording: job.wording,
             waits: waits && job.wording == Wording::Sentences,
             single,
@@ -102,7 +104,11 @@ impl Show {
             RunEvent::Exited {
                 process,
                 status: seen,
-            } => self.exited(*process, seen.or(status)),
+            } => {
+                self.exited(*process, seen.or(status));
+                let stopped = self.monitors.stop(*process);
+                stopped.iter().for_each(|text| self.line(text));
+            }
             RunEvent::DumpFailed { number, error, .. } => {
                 let text = self.wording.failed(*number, error);
                 self.reporter.error_line(&text);
@@ -181,6 +187,8 @@ impl Show {
                 header
                     .iter()
                     .for_each(|text| self.reporter.plain_line(text));
+                let started = self.monitors.start(*process);
+                started.iter().for_each(|text| self.line(text));
             }
             RunEvent::Armed(_) | RunEvent::Dumped(_) | RunEvent::RuleFinished { .. } => {}
         }
@@ -214,6 +222,9 @@ impl Show {
         if let Some(writer) = &self.json {
             json::print_end(writer, summary);
             return;
+        }
+        for text in self.monitors.stop_all() {
+            self.line(&text);
         }
         let text = match () {
             () if summary.cancelled => "Monitoring was cancelled.",

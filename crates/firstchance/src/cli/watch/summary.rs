@@ -13,4 +13,24 @@ pub(super) struct RunSummary {
     pub(super) cancelled_by_pid: bool,
     /// The kind of the last failure, if anything failed.
     pub(super) failure: Option<ErrorKind>,
+    /// The kind of the last failure for which a process was given up.
+    pub(super) gave_up: Option<ErrorKind>,
+}
+
+impl std::fmt::Display for RunSummary {
+    /// `2 complete dumps; cancelled; the last failure: Disk`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{} complete",
+            policy::print_count(self.dumps.into(), "dump")
+        )?;
+        if self.cancelled || self.cancelled_by_pid {
+            f.write_str(", and cancelled")?;
+        }
+        match self.failure {
+            Some(kind) => write!(f, "; the last failure: {kind}"),
+            None => Ok(()),
+        }
+    }
 }

@@ -329,3 +329,29 @@ fn n45_a_signal_that_nobody_sees_is_refused_with_the_reason() {
         assert!(said.contains("before it ends the process; -t"), "{said}");
     }
 }
+
+#[test]
+fn n45_a_pid_behind_p_is_told_that_it_needs_none() {
+    for (line, said) in [
+        ("-c 65 -p 77", "-p needs a value"),
+        ("-p 77 -c 65", "`-c` is not a number"),
+        ("-p 77 dump", "no target"),
+    ] {
+        let of = |dialect| parse(&words(line), dialect, Linux).unwrap_err().to_string();
+        let hint = "a pid is named without -p";
+        let told = of(Dialect::Linux);
+        assert!(told.contains(said) && told.contains(hint), "{told}");
+        assert!(!of(Dialect::Windows).contains(hint), "{line}");
+    }
+    let counter = parse(&words("-p memory 77"), Dialect::Linux, Linux).unwrap_err();
+    assert!(!counter.to_string().contains("without -p"), "{counter}");
+}
+
+#[test]
+fn n45_a_filter_without_its_trigger_is_refused_as_procdump_for_linux_does() {
+    let on = |line: &str, dialect| parse(&words(line), dialect, Linux);
+    let refused = on("-f Foo 77", Dialect::Linux).unwrap_err().to_string();
+    assert!(refused.contains("Please use the -e switch"), "{refused}");
+    assert!(on("-f Foo -e 77", Dialect::Linux).is_ok());
+    assert_eq!(on("-f Foo 77", Dialect::Windows).unwrap().warnings.len(), 1);
+}

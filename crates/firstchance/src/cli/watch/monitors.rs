@@ -1,0 +1,46 @@
+//! The lines with which ProcDump for Linux begins and ends each process that it watches (src/Monitor.cpp).
+
+use crate::ui::{Wording, console};
+use snapshot::ProcessKey;
+use std::collections::BTreeMap;
+
+/// The processes of which it was told that they are watched, with their names.
+pub(super) struct Monitors {
+    is_told: bool,
+    names: BTreeMap<ProcessKey, String>,
+}
+
+impl Monitors {
+    /// None yet. Only one wording has these lines.
+    pub(super) fn new(wording: Wording) -> Self {
+        Self {
+            is_told: wording == Wording::ProcDumpForLinux,
+            names: BTreeMap::new(),
+        }
+    }
+
+    /// The line for a process that is watched from now on, if there is one.
+    pub(super) fn start(&mut self, process: ProcessKey) -> Option<String> {
+        if !self.is_told {
+            return None;
+        }
+        let entry = platform::this_machine().entry(process.pid).ok()?;
+        let name = console::plain(&entry.name);
+        let line = format!("Starting monitor for process {name} ({process})");
+        self.names.insert(process, name);
+        Some(line)
+    }
+
+    /// The line for a process that is no longer watched, if there is one.
+    pub(super) fn stop(&mut self, process: ProcessKey) -> Option<String> {
+        let name = self.names.remove(&process)?;
+        Some(format!("Stopping monitor for process {name} ({process})"))
+    }
+
+    /// The lines for all processes that are still watched.
+    pub(super) fn stop_all(&mut self) -> Vec<String> {
+        let processes: Vec<ProcessKey> = self.names.keys().copied().collect();
+        let stopped = processes.into_iter().filter_map(|key| self.stop(key));
+        stopped.collect()
+    }
+}

@@ -1,0 +1,111 @@
+//! Dumps of ProcDump's command line that cannot succeed: when they end the run, and with which exit code.
+
+use std::os::unix::{fs::symlink, process::CommandExt};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::procdump_linux::{group_leader, linux, names_in};
+use crate::support::{Firstchance, Tmpfs, Victim, file_in, files_in, folder, victim_exe};
+
+/// Long for a command that ends, and short for one that tries again for ever.
+const SOON: Duration = Duration::from_secs(20);
+
+fn windows(line: &str) -> Firstchance {
+    let words: Vec<&str> = line.split_ascii_whitespace().collect();
+    let command = Firstchance::new(&["procdump"]).args(&words);
+    command.deadline(SOON)
+}
+
+#[test]
+fn n45_a_disk_without_room_ends_a_dump_that_no_trigger_asks_for() {
+    let victim = Victim::start(&["leak", "20"]);
+    let small = Tmpfs::new("1m");
+    for command in [
+        linux(""),
+        linux("-n 2 -s 1"),
+        linux("-m 1 -s 1"),
+        linux("-tc 1 -n 3 -s 1"),
+        windows("-ma"),
+        windows("-ma -n 2 -s 1"),
+    ] {
+        let run = command.args(&[&victim.pid_text()]).arg(small.path()).run();
+        run.assert_code(6);
+        assert_eq!(run.stdout.matches("MB free").count(), 1, "{run:#?}");
+        // In ProcDump, -o is another switch.
+        assert!(!run.stdout.contains("-o"), "{run:#?}");
+        assert!(files_in(small.path()).is_empty());
+    }
+}
+
+#[test]
+fn n45_a_dump_of_a_trigger_is_tried_again_where_procdump_for_windows_would() {
+    let victim = Victim::start(&["leak", "20"]);
+    let small = Tmpfs::new("1m");
+    let running = windows("-ma -m 1 -s 1")
+        .args(&[&victim.pid_text()])
+        .arg(small.path())
+        .spawn();
+    let running = running.until_it_says_often("Dump 1 error", 2);
+    running.signal(2);
+    running.finish().assert_code(7);
+}
+
+#[test]
+fn n45_a_limit_of_the_size_of_files_ends_the_run() {
+    let victim = Victim::start(&["leak", "20"]);
+    let dumps = folder();
+    let run = Firstchance::by(&["prlimit", "--fsize=100000"])
+        .args(&["procdump", "--linux", &victim.pid_text()])
+        .arg(dumps.path())
+        .deadline(SOON)
+        .run();
+    run.assert_code(6);
+    assert!(files_in(dumps.path()).is_empty());
+}
+
+/// What makes something else of the name that the dump is to have.
+type Make = fn(&Path);
+
+#[test]
+fn n45_what_no_file_can_replace_ends_the_run() {
+    let victim = Victim::start(&["idle"]);
+    let makers: [(&str, Make); 3] = [
+        ("folder", |at| std::fs::create_dir(at).expect("a folder")),
+        ("link", |at| symlink("elsewhere", at).expect("a link")),
+        ("fifo", |at| {
+            let made = Command::new("mkfifo").arg(at).status();
+            assert!(made.is_ok_and(|status| status.success()));
+        }),
+    ];
+    for (what, make) in makers {
+        let dumps = folder();
+        make(&file_in(&dumps, &format!("dump.{}", victim.pid())));
+        let command = linux("-o").args(&[&victim.pid_text(), "dump"]);
+        let run = command.current_dir(dumps.path()).run();
+        assert_eq!(run.code, Some(6), "{what}: {run:#?}");
+        assert_eq!(files_in(dumps.path()).len(), 1, "{what}: {run:#?}");
+    }
+}
+
+#[test]
+fn n45_a_group_goes_on_without_the_process_whose_dump_failed() {
+    let dumps = folder();
+    let mut first = group_leader(&["idle"]);
+    let group = first.pid();
+    let mut second = Victim::start_by(
+        Command::new(victim_exe())
+            .arg("idle")
+            .process_group(group as i32),
+    );
+    std::fs::write(file_in(&dumps, &format!("mine.{group}")), "kept").expect("a file");
+    let run = linux("-n 1 -tc 1 -pgid")
+        .args(&[&group.to_string()])
+        .arg(file_in(&dumps, "mine"))
+        .run();
+    run.assert_code(6).assert_says("already exists");
+    let wanted = format!("mine.{}", second.pid());
+    assert!(names_in(dumps.path()).contains(&wanted), "{run:#?}");
+    first.assert_alive();
+    second.assert_alive();
+}
