@@ -10,7 +10,7 @@ use super::{
     facts, last_maps, pages,
     proc::{ProcDir, smaps, stat::KILLED},
     sharers,
-    sys::{ptrace::SignalInfo, userfault::Pin, wake},
+    sys::{ptrace::SignalInfo, ready_readers, userfault::Pin, wake},
 };
 use rustix::param::page_size;
 use snapshot::{Thread, ThreadState, Warning, auxv};
@@ -117,7 +117,7 @@ impl DeathWatch {
             maps: proc.open_living("maps")?,
             sharers: sharers::warning(proc),
             maps_are_older: None,
-            _pin: Pin::new(proc.open_living("mem")?, readable_address(proc, &program)?)?,
+            _pin: ready_readers::pin(proc.open_living("mem")?, readable_address(proc, &program)?)?,
             program,
         })
     }

@@ -2,8 +2,10 @@
 //! catches a process at its death has milliseconds. Seen on a loaded machine: of 24 deaths one was missed, because a thread
 //! of ours that was changing our own address space did not get a processor.
 
-use super::userfault::Reader;
+use super::userfault::{Pin, Reader};
 use std::{
+    fs::File,
+    io,
     sync::{Condvar, Mutex, Once, PoisonError},
     time::Duration,
 };
@@ -27,8 +29,19 @@ pub(crate) fn begin() {
     });
 }
 
+/// Keeps an address space, as [`Pin::new`] does, by one that is ready if there is any.
+///
+/// # Errors
+/// As [`Pin::new`].
+pub(crate) fn pin(mem: File, address: u64) -> io::Result<Pin> {
+    match take() {
+        Some(reader) => Pin::by(reader, mem, address),
+        None => Pin::new(mem, address),
+    }
+}
+
 /// Takes one; `None` if there is none, or another thread is just taking one.
-pub(super) fn take() -> Option<Reader> {
+fn take() -> Option<Reader> {
     // Nobody is waited for: who has the lock may not get a processor.
     let reader = READY.try_lock().ok()?.pop();
     TAKEN.notify_one();

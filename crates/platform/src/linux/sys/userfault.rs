@@ -6,7 +6,7 @@
 //! and is freed when we end, for whatever reason.
 
 use super::{
-    priority, ready_readers,
+    priority,
     wake::{self, Wake},
 };
 use std::{
@@ -46,10 +46,14 @@ impl Pin {
     /// # Errors
     /// If we may not use userfaultfd, or the reading thread does not come to sleep in time.
     pub(crate) fn new(mem: File, address: u64) -> io::Result<Self> {
-        let mut reader = match ready_readers::take() {
-            Some(reader) => reader,
-            None => Reader::new()?,
-        };
+        Self::by(Reader::new()?, mem, address)
+    }
+
+    /// As [`Pin::new`], by a reader that was made before.
+    ///
+    /// # Errors
+    /// As [`Pin::new`].
+    pub(super) fn by(mut reader: Reader, mem: File, address: u64) -> io::Result<Self> {
         reader.read(mem, address)?;
         Ok(Self { _reader: reader })
     }
@@ -234,13 +238,9 @@ mod tests {
     fn n40_a_reader_that_hangs_in_the_other_memory_is_not_waited_for() {
         let faults = open().expect("root");
         control(&faults, API, &mut [VERSION, 0, 0]).expect("userfaultfd");
-        let page = new_page().expect("a page");
-        control(
-            &faults,
-            REGISTER,
-            &mut [page as u64, PAGE as u64, MISSING, 0],
-        )
-        .expect("a page of ours");
+        let page = page_to_fill(new_pages().expect("pages"));
+        let range = [page, PAGE as u64, MISSING, 0];
+        control(&faults, REGISTER, &mut range.clone()).expect("a page of ours");
         let mem = File::open("/proc/self/mem").expect("our own memory");
         let start = Instant::now();
         assert!(Pin::new(mem, page).is_err());
