@@ -8,8 +8,8 @@ use std::{
 };
 
 use crate::support::{
-    Child, Core, Firstchance, Program, Running, compile, files_in, folder, judge, proc_status,
-    slow_tests, wait_until,
+    Child, Core, Firstchance, Program, Running, compile, file_in, files_in, folder, judge,
+    proc_status, slow_tests, wait_until,
 };
 
 const THROWS: Program = Program::cpp("throws.cpp");
@@ -554,6 +554,33 @@ fn n23_the_signal_of_an_uncaught_exception_is_met() {
 }
 
 /// The rule is over with the stack that it asks for. Its thread has a stack with names though no rule is about images.
+/// Tracing tells both chances of the fault, and the kernel the death.
+#[test]
+fn n16_each_chance_of_a_fault_that_ends_a_traced_process_is_dumped_once() {
+    let (programs, folder) = (folder(), folder());
+    let name = format!("faults{}", std::process::id());
+    let program = file_in(&programs, &name);
+    std::fs::copy("/bin/sh", &program).expect("a copy");
+    let script = "echo ready; read line; kill -SEGV $$";
+    let mut child = Child::start(Command::new(&program).args(["-c", script]));
+    assert_eq!(child.line(), "ready");
+    let running = Firstchance::new(&["watch", "--json", "--wait", "--all", &name])
+        .args(&["--when", "exception", "--when", "unhandled exception"])
+        .args(&["-n", "0", "-o"])
+        .arg(folder.path())
+        .spawn()
+        .until_it_says("\"event\":\"armed\"");
+    child.tell("");
+    // It waits for other processes of that name, and is ended when this one's end was told.
+    let running = running.until_it_says("\"event\":\"exited\"");
+    running.signal(libc::SIGINT);
+    let run = running.finish();
+    let dumps = run.events("dump").into_iter();
+    let reasons: Vec<_> = dumps.map(|dump| dump["reason"].to_string()).collect();
+    assert_eq!(reasons.len(), 2, "{reasons:?} {run:#?}");
+    assert_ne!(reasons[0], reasons[1], "{run:#?}");
+}
+
 #[test]
 fn n30_the_last_stack_of_a_rule_is_told_and_the_first_of_an_exception_has_names() {
     let folder = folder();

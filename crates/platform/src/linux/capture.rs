@@ -134,6 +134,7 @@ impl LinuxTarget {
         let before = Before::gather(&self.proc);
         let threads = narrow::as_its_own(&facts, threads.collect());
         let snapshot = self.snapshot(facts, &before, threads, wall_now(), &mut warnings)?;
+        warnings.extend(shared_since(&snapshot.regions));
         let memory = Arc::new(Guarded::new(
             Arc::new(self.kept_memory()?),
             &snapshot.regions,
@@ -255,6 +256,21 @@ impl LinuxTarget {
         whole_vdso(regions);
         Ok(())
     }
+}
+
+/// Returns a warning if others may have written to the memory of a process since it died.
+fn shared_since(regions: &[Region]) -> Option<Warning> {
+    let is_shared = |region: &&Region| region.shared && region.resident_bytes() > 0;
+    let bytes: u64 = regions
+        .iter()
+        .filter(is_shared)
+        .map(Region::resident_bytes)
+        .sum();
+    (bytes > 0).then(|| {
+        format!(
+            "{bytes} bytes of shared memory are as they were when they were read, after the death"
+        )
+    })
 }
 
 /// Returns in sentences what is left out because there is too much of it.

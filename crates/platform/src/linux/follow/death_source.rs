@@ -33,6 +33,8 @@ pub(super) struct DeathSource {
     kept: Option<Facts>,
     /// Whether it was caught when it died.
     is_adopted: bool,
+    /// Whether its death was told already, by tracing: it is not told again from what was caught.
+    pub(super) is_told: bool,
 }
 
 impl DeathSource {
@@ -46,6 +48,10 @@ impl DeathSource {
 
     /// Returns whether the process was caught at its death. One that has just ended may be being caught yet.
     pub(super) fn is_caught(&mut self, proc: &mut ProcDir) -> bool {
+        if self.is_told {
+            dying::forget(proc.key);
+            return false;
+        }
         let caught = match self.is_adopted || death_watch::lives(proc) {
             true => dying::take(proc.key),
             false => dying::take_soon(proc.key),
@@ -59,6 +65,7 @@ impl DeathSource {
     /// Returns the death of a process that has ended by a signal, if it was seen and not told.
     pub(super) fn before_end(&mut self, proc: &mut ProcDir) -> Option<(TargetEvent, HeldBy)> {
         if !self.is_adopted
+            && !self.is_told
             && let Some(dying) = dying::take_soon(proc.key)
         {
             *proc = self.adopt(dying);
@@ -159,6 +166,10 @@ impl Source for DeathSource {
     }
 
     fn next(&mut self, proc: &mut ProcDir) -> Option<(TargetEvent, HeldBy)> {
+        if self.is_told {
+            dying::forget(proc.key);
+            return None;
+        }
         if let Some(dying) = dying::take(proc.key) {
             *proc = self.adopt(dying);
         }
@@ -170,6 +181,7 @@ impl Source for DeathSource {
 
     fn program_replaced(&mut self) {
         // A new program is reported by tracing, and a traced process has no death watch.
+        self.is_told = false;
     }
 
     fn missed(&mut self) -> u64 {

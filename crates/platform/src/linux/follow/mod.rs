@@ -25,6 +25,7 @@ use super::{
         wake::{self, Wake},
     },
     target::LinuxTarget,
+    traced_process::Fate,
     young::ChildrenWait,
 };
 use crate::{
@@ -274,6 +275,8 @@ impl Sources {
             return Some(event);
         }
         let (event, held_by) = self.next_of_source(proc)?;
+        let ends_it = matches!(held_by, HeldBy::Tracer(_, Some(Fate::Death)));
+        self.deaths.is_told |= ends_it && matches!(event, TargetEvent::Exception(_));
         self.held_by = held_by;
         if event == TargetEvent::Executed {
             self.let_gathered_go();
