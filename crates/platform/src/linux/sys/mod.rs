@@ -1,5 +1,6 @@
 //! System calls that no safe library has. All `unsafe` code of the Linux part is here.
 
+mod all_ahead;
 pub(crate) mod allocator;
 pub(crate) mod bpf;
 mod btf;

@@ -6,6 +6,10 @@ use rustix::{
 };
 use std::io;
 
+/// The priorities of threads that must react at once, and of those that they wait for.
+const FIRST: i32 = 2;
+const NEXT: i32 = 1;
+
 /// Lets this OS thread stay on a processor.
 ///
 /// # Errors
@@ -47,13 +51,39 @@ pub(crate) fn run_where_we_run(thread: i32) {
 
 /// Lets a thread run like all others again, on any processor.
 pub(crate) fn lower(thread: i32) {
-    let parameter = libc::sched_param { sched_priority: 0 };
-    // SAFETY: the parameter is a live local.
-    unsafe { libc::sched_setscheduler(thread, libc::SCHED_OTHER, &raw const parameter) };
+    set_policy_of(thread, libc::SCHED_OTHER, 0);
     let mut all = CpuSet::new();
     (0..CpuSet::MAX_CPU).for_each(|processor| all.set(processor));
     // One that has ended needs none.
     let _ = sched_setaffinity(Pid::from_raw(thread), &all);
+}
+
+/// An ordinary thread that runs before others, where we run, until this is dropped.
+pub(super) struct Ahead {
+    thread: i32,
+    processors: CpuSet,
+}
+
+/// Lets a thread run before those of others, and after those that have [raised](raise_priority) their priority. `None`
+/// unless it is an ordinary one.
+pub(super) fn put_ahead(thread: i32) -> Option<Ahead> {
+    // SAFETY: takes a plain number.
+    let policy = unsafe { libc::sched_getscheduler(thread) };
+    if policy != libc::SCHED_OTHER {
+        return None;
+    }
+    let processors = sched_getaffinity(Pid::from_raw(thread)).ok()?;
+    set_policy_of(thread, libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK, NEXT);
+    run_where_we_run(thread);
+    Some(Ahead { thread, processors })
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        set_policy_of(self.thread, libc::SCHED_OTHER, 0);
+        // One that has ended needs none.
+        let _ = sched_setaffinity(Pid::from_raw(self.thread), &self.processors);
+    }
 }
 
 /// Returns the id of this thread.
@@ -62,7 +92,14 @@ pub(crate) fn this_thread() -> i32 {
 }
 
 fn set_policy(policy: i32) {
-    let parameter = libc::sched_param { sched_priority: 1 };
-    // SAFETY: 0 means the calling thread, and the parameter is a live local.
-    unsafe { libc::sched_setscheduler(0, policy, &raw const parameter) };
+    set_policy_of(0, policy, FIRST);
+}
+
+/// Sets the policy and the priority of a thread; 0 is the calling one.
+fn set_policy_of(thread: i32, policy: i32, priority: i32) {
+    let parameter = libc::sched_param {
+        sched_priority: priority,
+    };
+    // SAFETY: the parameter is a live local.
+    unsafe { libc::sched_setscheduler(thread, policy, &raw const parameter) };
 }

@@ -6,6 +6,7 @@
 //! and is freed when we end, for whatever reason.
 
 use super::{
+    all_ahead::AllAhead,
     priority,
     wake::{self, Wake},
 };
@@ -31,7 +32,8 @@ const VERSION: u64 = 0xaa;
 const MISSING: u64 = 1;
 const PAGE: usize = 4096;
 
-/// How long the reading thread may take to come to sleep.
+/// How long the reading thread usually takes to come to sleep, and how long it may take.
+const SOON: Duration = Duration::from_micros(500);
 const LIMIT: Duration = Duration::from_millis(100);
 
 /// An address space that is kept until this is dropped.
@@ -117,14 +119,25 @@ impl Reader {
     /// Waits for the message of the page fault, which says that the reader sleeps now. It ends at once if there was
     /// nothing to read.
     fn wait_until_it_sleeps(&mut self) -> io::Result<()> {
-        let limit = Some(Instant::now() + LIMIT);
-        wake::sleep(&[self.faults.as_fd(), self.ended.as_fd()], limit);
+        let mut ended = self.ends_within(SOON);
+        if !ended && !has_message(&self.faults) {
+            // Another thread of ours may be in the way.
+            let _ahead = AllAhead::begin();
+            ended = self.ends_within(LIMIT);
+        }
         let sleeps = has_message(&self.faults);
-        self.sleeps = sleeps || self.ended.take();
+        self.sleeps = sleeps || ended;
         match sleeps {
             true => Ok(()),
             false => Err(io::Error::other("its address space cannot be kept")),
         }
+    }
+
+    /// Waits for the message or the end. Returns whether it has ended.
+    fn ends_within(&self, limit: Duration) -> bool {
+        let until = Some(Instant::now() + limit);
+        wake::sleep(&[self.faults.as_fd(), self.ended.as_fd()], until);
+        self.ended.take()
     }
 }
 
