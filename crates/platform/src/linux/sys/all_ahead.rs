@@ -58,7 +58,7 @@ mod tests {
 
     fn policy(thread: i32) -> i32 {
         // SAFETY: takes a plain number.
-        unsafe { libc::sched_getscheduler(thread) }
+        unsafe { libc::sched_getscheduler(thread) & !libc::SCHED_RESET_ON_FORK }
     }
 
     #[test]
