@@ -62,6 +62,15 @@ impl Stranger {
         wait_until("no thread is traced", || {
             !threads_of(self.pid).iter().any(traced)
         });
+        // Go's monitor sleeps for some microseconds at a time until all else has been idle for a while.
+        let is_napping = |tid: &u32| {
+            let call = std::fs::read_to_string(format!("/proc/{tid}/syscall"));
+            let nap = format!("{} ", libc::SYS_nanosleep);
+            call.is_ok_and(|call| call.starts_with("running") || call.starts_with(&nap))
+        };
+        wait_until("its threads are idle", || {
+            !threads_of(self.pid).iter().any(is_napping)
+        });
     }
 
     /// The path under which the test can open its program file.
