@@ -56,17 +56,31 @@ pub fn parse_line(line: &[u8]) -> Option<Region> {
 /// The text of regions, as the kernel would write it.
 pub fn to_text(regions: &[Region]) -> Vec<u8> {
     let mut text = Vec::new();
-    for region in regions {
-        // A vector can always be written to.
-        let _ = put_line(&mut text, region);
-    }
+    regions
+        .iter()
+        .for_each(|region| put_line(&mut text, region));
     text
+}
+
+/// Adds the line of a region to such a text.
+pub fn put_line(text: &mut Vec<u8>, region: &Region) {
+    let begin = text.len();
+    // A vector can always be written to.
+    let _ = put_fields(text, region);
+    if !region.name.is_empty() {
+        text.resize(text.len().max(begin + NAMES), b' ');
+        text.extend(region.name.replace('\n', "\\012").bytes());
+        if region.deleted {
+            text.extend(b" (deleted)");
+        }
+    }
+    text.push(b'\n');
 }
 
 /// The column in which the kernel begins names.
 const NAMES: usize = 73;
 
-fn put_line(text: &mut Vec<u8>, region: &Region) -> io::Result<()> {
+fn put_fields(text: &mut Vec<u8>, region: &Region) -> io::Result<()> {
     let letter = |is_so: bool, letter: char| if is_so { letter } else { '-' };
     let Range { start, end } = region.range;
     let Protection {
@@ -78,20 +92,10 @@ fn put_line(text: &mut Vec<u8>, region: &Region) -> io::Result<()> {
     let s = if region.shared { 's' } else { 'p' };
     let (major, minor) = (region.device >> 32, region.device as u32);
     let (offset, inode) = (region.offset, region.inode);
-    let begin = text.len();
     write!(
         text,
         "{start:08x}-{end:08x} {r}{w}{x}{s} {offset:08x} {major:02x}:{minor:02x} {inode} "
-    )?;
-    if !region.name.is_empty() {
-        text.resize(text.len().max(begin + NAMES), b' ');
-        text.extend(region.name.replace('\n', "\\012").bytes());
-        if region.deleted {
-            text.extend(b" (deleted)");
-        }
-    }
-    text.push(b'\n');
-    Ok(())
+    )
 }
 
 /// A region's name, and whether its file is deleted. The kernel writes a newline in a name as

@@ -40,12 +40,12 @@ impl Runner {
         self.pending.dying.remove(&process);
         self.schedule.stop(process);
         self.to_follow.remove(&process);
-        let was_armed = !self.arming.remove(&process);
+        let is_unarmed = self.arming.remove(&process);
         self.misses.retain(|(of, _), _| *of != process);
         self.host.forget(process);
         let status = self.ends.remove(&process);
         let is_untold = self.pending.deaths.remove(&process) && is_by_fault(status);
-        self.unseen += u64::from(!was_armed || is_untold);
+        self.unseen += u64::from(is_unarmed || is_untold);
         if self.watched.remove(&process) {
             self.out.push(RunEvent::Exited { process, status });
         }
@@ -55,18 +55,13 @@ impl Runner {
     /// A thread that followed a process has told its last.
     pub(super) fn follower_ended(&mut self, id: FollowerId, error: Option<Error>) {
         let process = id.key;
-        let ended = self.followers.ended(id);
-        let is_of_end = error.as_ref().is_some_and(Error::is_of_end);
-        if let Some(wake) = ended.clone()
-            && is_of_end
-            && self.pending.dying.remove(&process)
-        {
-            // It was caught after the thread had looked for it in vain: another one finds its death.
-            return self.followers.follow(process, wake);
-        }
-        if ended.is_some() {
-            let was_armed = !self.arming.remove(&process);
-            if !was_armed && error.as_ref().is_none_or(Error::is_of_end) {
+        if let Some(wake) = self.followers.ended(id) {
+            let is_of_end = error.as_ref().is_some_and(Error::is_of_end);
+            if is_of_end && self.pending.dying.remove(&process) {
+                // It was caught after the thread had looked for it in vain: another one finds its death.
+                return self.followers.follow(process, wake);
+            }
+            if self.arming.remove(&process) && error.as_ref().is_none_or(Error::is_of_end) {
                 self.unseen += 1;
                 self.pending.deaths.remove(&process);
             }

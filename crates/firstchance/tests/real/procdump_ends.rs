@@ -1,12 +1,12 @@
 //! Dumps of ProcDump's command line that cannot succeed: when they end the run, and with which exit code.
 
-use std::os::unix::{fs::symlink, process::CommandExt};
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::procdump_linux::{group_leader, linux, names_in};
-use crate::support::{Firstchance, Tmpfs, Victim, file_in, files_in, folder, victim_exe};
+use crate::procdump_linux::{group_of_two, linux, names_in};
+use crate::support::{Firstchance, Tmpfs, Victim, file_in, files_in, folder};
 
 /// Long for a command that ends, and short for one that tries again for ever.
 const SOON: Duration = Duration::from_secs(20);
@@ -91,13 +91,8 @@ fn n45_what_no_file_can_replace_ends_the_run() {
 #[test]
 fn n45_a_group_goes_on_without_the_process_whose_dump_failed() {
     let dumps = folder();
-    let mut first = group_leader(&["idle"]);
+    let (mut first, mut second) = group_of_two();
     let group = first.pid();
-    let mut second = Victim::start_by(
-        Command::new(victim_exe())
-            .arg("idle")
-            .process_group(group as i32),
-    );
     std::fs::write(file_in(&dumps, &format!("mine.{group}")), "kept").expect("a file");
     let run = linux("-n 1 -tc 1 -pgid")
         .args(&[&group.to_string()])

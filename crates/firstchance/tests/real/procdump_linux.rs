@@ -29,8 +29,17 @@ pub(crate) fn names_in(folder: &Path) -> Vec<String> {
 }
 
 /// A victim that leads a process group of its own.
-pub(crate) fn group_leader(args: &[&str]) -> Victim {
+fn group_leader(args: &[&str]) -> Victim {
     Victim::start_by(Command::new(victim_exe()).args(args).process_group(0))
+}
+
+/// Two victims of one process group; the first is its leader.
+pub(crate) fn group_of_two() -> (Victim, Victim) {
+    let first = group_leader(&["idle"]);
+    let mut second = Command::new(victim_exe());
+    let second = second.arg("idle").process_group(first.pid() as i32);
+    let second = Victim::start_by(second);
+    (first, second)
 }
 
 /// A copy of the victim's program under another name.
@@ -50,13 +59,8 @@ fn n44_a_group_that_is_not_there_is_told_at_once() {
 #[test]
 fn n44_a_group_ends_when_each_process_has_had_its_dumps() {
     let dumps = folder();
-    let mut first = group_leader(&["idle"]);
+    let (mut first, mut second) = group_of_two();
     let group = first.pid();
-    let mut second = Victim::start_by(
-        Command::new(victim_exe())
-            .arg("idle")
-            .process_group(group as i32),
-    );
     for line in ["-n 1 -tc 1 -s 60 -pgid", "-pgid -o"] {
         let run = linux(line)
             .args(&[&group.to_string()])

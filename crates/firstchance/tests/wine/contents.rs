@@ -10,9 +10,9 @@ use minidump::{
 use tempfile::TempDir;
 
 use crate::machine::{firstchance, started, starting, victim, windows, windows_path};
-use crate::others::{NARROW, has_32_bits, mingw, program};
+use crate::others::{has_32_bits, program, started_narrow};
 use crate::registry::{ON_A_SERVER, Place, Registry};
-use crate::support::{Victim, compile, folder, holds};
+use crate::support::{Victim, folder, holds};
 
 type Dump = Minidump<'static, Vec<u8>>;
 
@@ -113,9 +113,7 @@ fn n18_the_threads_of_a_32_bit_process_have_their_32_bit_tebs() {
         return;
     }
     let folder = folder();
-    let exe = folder.path().join("narrow.exe");
-    std::fs::copy(compile(&mingw(NARROW, "windows.c")), &exe).expect("a copy");
-    let target = started(&exe, &[]);
+    let target = started_narrow(&folder);
     let dump = dumped(&target.pid_text(), &["--mini"], &folder);
     let found = Parameters::of(open(&dump), 4);
     assert!(found.text(0x38).ends_with("narrow.exe"));

@@ -9,7 +9,7 @@ use crate::support::{
 };
 
 pub(crate) const WIDE: (&str, &str) = ("x86_64-w64-mingw32-gcc", "gcc-mingw-w64-x86-64");
-pub(crate) const NARROW: (&str, &str) = ("i686-w64-mingw32-gcc", "gcc-mingw-w64-i686");
+const NARROW: (&str, &str) = ("i686-w64-mingw32-gcc", "gcc-mingw-w64-i686");
 
 /// The options of gcc for a DLL.
 pub(crate) const DLL: &[&str] = &["-O1", "-Wall", "-Werror", "-shared", "-static"];
@@ -86,9 +86,7 @@ fn a_32_bit_program_is_dumped_with_its_own_registers_and_modules() {
         return;
     }
     let (programs, dumps) = (folder(), folder());
-    let exe = programs.path().join("narrow.exe");
-    std::fs::copy(compile(&mingw(NARROW, "windows.c")), &exe).expect("a copy");
-    let target = started(&exe, &[]);
+    let target = started_narrow(&programs);
     let walked = stackwalk(&full_dump(&target.pid_text(), dumps.path()));
     assert_eq!(walked["system_info"]["cpu_arch"], "x86");
     assert_eq!(walked["thread_count"], 4);
@@ -97,6 +95,13 @@ fn a_32_bit_program_is_dumped_with_its_own_registers_and_modules() {
     for thread in walked["threads"].as_array().expect("threads") {
         assert!(thread["frames"][0]["module"].is_string(), "{thread:#}");
     }
+}
+
+/// A 32-bit program that is called `narrow.exe`.
+pub(crate) fn started_narrow(folder: &tempfile::TempDir) -> Victim {
+    let exe = folder.path().join("narrow.exe");
+    std::fs::copy(compile(&mingw(NARROW, "windows.c")), &exe).expect("a copy");
+    started(&exe, &[])
 }
 
 /// Whether Wine's prefix has 32-bit libraries.

@@ -6,9 +6,9 @@ use minidump::{Minidump, MinidumpThreadList, UnifiedMemoryList};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::machine::{firstchance, started, victim, windows_path};
-use crate::others::{NARROW, has_32_bits, mingw};
-use crate::support::{compile, folder, stackwalk};
+use crate::machine::{firstchance, victim, windows_path};
+use crate::others::{has_32_bits, started_narrow};
+use crate::support::{folder, stackwalk};
 
 fn dumped(switches: &str, pid: &str, dumps: &TempDir) -> PathBuf {
     let path = dumps.path().join(format!("{pid}{switches}.dmp"));
@@ -56,9 +56,7 @@ fn n49_a_64_bit_dump_of_a_32_bit_program_has_both_sides() {
         return;
     }
     let (programs, dumps) = (folder(), folder());
-    let exe = programs.path().join("narrow.exe");
-    std::fs::copy(compile(&mingw(NARROW, "windows.c")), &exe).expect("a copy");
-    let target = started(&exe, &[]);
+    let target = started_narrow(&programs);
     for switches in ["-ma -64", "-mm -64"] {
         let dump = dumped(switches, &target.pid_text(), &dumps);
         let walked = stackwalk(&dump);

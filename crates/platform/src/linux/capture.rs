@@ -260,12 +260,8 @@ impl LinuxTarget {
 
 /// Returns a warning if others may have written to the memory of a process since it died.
 fn shared_since(regions: &[Region]) -> Option<Warning> {
-    let is_shared = |region: &&Region| region.shared && region.resident_bytes() > 0;
-    let bytes: u64 = regions
-        .iter()
-        .filter(is_shared)
-        .map(Region::resident_bytes)
-        .sum();
+    let shared = regions.iter().filter(|region| region.shared);
+    let bytes: u64 = shared.map(Region::resident_bytes).sum();
     (bytes > 0).then(|| {
         format!(
             "{bytes} bytes of shared memory are as they were when they were read, after the death"
@@ -310,8 +306,8 @@ impl Held for Standing {
 
 fn special_regions(proc: &ProcDir) -> SpecialFlags {
     match proc.open_living("smaps") {
-        // One that has ended meanwhile is told elsewhere.
-        Ok(file) => smaps::read(BufReader::with_capacity(64 << 10, file)).unwrap_or_default(),
+        // That it has ended meanwhile is told elsewhere.
+        Ok(file) => smaps::read(BufReader::with_capacity(64 << 10, file)).0,
         Err(_) => SpecialFlags::default(),
     }
 }

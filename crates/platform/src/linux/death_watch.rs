@@ -66,7 +66,7 @@ impl DeathWatch {
     /// If the kernel or our rights do not allow it, or the process has ended.
     pub(crate) fn keep(proc: &mut ProcDir) -> io::Result<Self> {
         let deaths = Deaths::of(proc.key.pid)?;
-        let watch = Self::pin(proc, deaths)?;
+        let watch = Self::pin(proc, deaths, Pin::new)?;
         keep_flags(proc, proc.open_living("smaps")?)?;
         proc.keep_copy("maps")?;
         Ok(watch)
@@ -90,7 +90,7 @@ impl DeathWatch {
     pub(crate) fn at_death(proc: &mut ProcDir, deaths: Deaths) -> io::Result<Self> {
         proc.keep(&["smaps", "auxv"])?;
         proc.keep_environment()?;
-        let watch = Self::pin(proc, deaths)?;
+        let watch = Self::pin(proc, deaths, ready_readers::pin)?;
         Ok(Self {
             at_death: true,
             ..watch
@@ -107,7 +107,11 @@ impl DeathWatch {
         proc.keep_text("maps", &last_maps::read(&self.maps)?)
     }
 
-    fn pin(proc: &mut ProcDir, deaths: Deaths) -> io::Result<Self> {
+    fn pin(
+        proc: &mut ProcDir,
+        deaths: Deaths,
+        pin: fn(File, u64) -> io::Result<Pin>,
+    ) -> io::Result<Self> {
         let program = proc.read_living("auxv")?;
         proc.keep(&KEPT)?;
         Ok(Self {
@@ -117,7 +121,7 @@ impl DeathWatch {
             maps: proc.open_living("maps")?,
             sharers: sharers::warning(proc),
             maps_are_older: None,
-            _pin: ready_readers::pin(proc.open_living("mem")?, readable_address(proc, &program)?)?,
+            _pin: pin(proc.open_living("mem")?, readable_address(proc, &program)?)?,
             program,
         })
     }
@@ -204,7 +208,8 @@ fn readable_address(proc: &ProcDir, program: &[u8]) -> io::Result<u64> {
 
 /// Keeps what the process does not want in a dump.
 fn keep_flags(proc: &mut ProcDir, smaps: File) -> io::Result<()> {
-    let flags = smaps::read(BufReader::new(smaps))?;
+    let (flags, read) = smaps::read(BufReader::new(smaps));
+    read?;
     proc.keep_text("smaps", &smaps::to_text(&flags))
 }
 

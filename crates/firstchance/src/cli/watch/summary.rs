@@ -18,7 +18,7 @@ pub(super) struct RunSummary {
 }
 
 impl std::fmt::Display for RunSummary {
-    /// `2 complete dumps; cancelled; the last failure: Disk`.
+    /// `2 dumps complete, and cancelled; the last failure: the file could not be written`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,

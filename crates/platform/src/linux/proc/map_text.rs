@@ -3,11 +3,14 @@
 
 use super::from_start::FromStart;
 use crate::linux::sys::procmap::{ProcMapping, mapping_at, unnamed_mapping_at};
-use snapshot::maps::parse_line;
+use snapshot::{
+    Protection, Range, Region,
+    maps::{parse_line, put_line},
+};
 use std::{
     collections::HashMap,
     fs::File,
-    io::{self, BufRead, BufReader, Read as _, Write as _},
+    io::{self, BufRead, BufReader, Read as _},
 };
 
 /// How many bytes the names take together, before further ones are cut.
@@ -93,7 +96,6 @@ fn read_lines(
         }
         line.clear();
     }
-    text.shrink_to_fit();
     Ok(text)
 }
 
@@ -117,8 +119,8 @@ fn from(
             break;
         };
         mapping.name = name(&mapping)?;
-        add_line(&mut text, &mapping)?;
         address = mapping.end;
+        put_line(&mut text, &region_of(mapping));
     }
     Ok(text)
 }
@@ -144,36 +146,24 @@ fn name_tail(
     Ok(tail)
 }
 
-/// Adds the line that `/proc/PID/maps` has for a mapping (proc_pid_maps(5)).
-fn add_line(text: &mut Vec<u8>, mapping: &ProcMapping) -> io::Result<()> {
-    let flag = |bit: u64, set, unset| if mapping.flags & bit != 0 { set } else { unset };
-    let ProcMapping {
-        start,
-        end,
-        offset,
-        device: (major, minor),
-        inode,
-        name,
-        ..
-    } = mapping;
-    let (r, w, x, s) = (
-        flag(1, 'r', '-'),
-        flag(2, 'w', '-'),
-        flag(4, 'x', '-'),
-        flag(8, 's', 'p'),
-    );
-    write!(
-        text,
-        "{start:08x}-{end:08x} {r}{w}{x}{s} {offset:08x} {major:02x}:{minor:02x} {inode} "
-    )?;
-    for byte in name {
-        match byte {
-            b'\n' => text.extend(b"\\012"),
-            byte => text.push(*byte),
-        }
+/// Returns a mapping as a region, of which the name has still its mark of a file that is deleted.
+fn region_of(mapping: ProcMapping) -> Region {
+    let has = |bit: u64| mapping.flags & bit != 0;
+    let (major, minor) = mapping.device;
+    Region {
+        range: Range::new(mapping.start, mapping.end),
+        protection: Protection {
+            read: has(1),
+            write: has(2),
+            execute: has(4),
+        },
+        shared: has(8),
+        offset: mapping.offset,
+        device: u64::from(major) << 32 | u64::from(minor),
+        inode: mapping.inode,
+        name: String::from_utf8_lossy(&mapping.name).into_owned(),
+        ..Region::default()
     }
-    text.push(b'\n');
-    Ok(())
 }
 
 /// Returns where the name begins: after the fifth field, and blanks.

@@ -50,14 +50,18 @@ impl SmapsReader {
     }
 }
 
-/// Reads the regions that have flags. Lines that cannot be read any more are left out.
-pub(crate) fn read(mut smaps: impl BufRead) -> io::Result<SpecialFlags> {
+/// Reads the regions that have flags, and whether all could be read: one that is ending has no lines any more.
+pub(crate) fn read(mut smaps: impl BufRead) -> (SpecialFlags, io::Result<()>) {
     let (mut reader, mut line) = (SmapsReader::default(), Vec::new());
-    while smaps.read_until(b'\n', &mut line)? > 0 {
-        reader.line(line.trim_ascii_end());
+    let end = loop {
+        match smaps.read_until(b'\n', &mut line) {
+            Ok(0) => break Ok(()),
+            Ok(_) => reader.line(line.trim_ascii_end()),
+            Err(error) => break Err(error),
+        }
         line.clear();
-    }
-    Ok(reader.special)
+    };
+    (reader.special, end)
 }
 
 /// Writes regions that have flags as [`read`] reads them.
@@ -106,8 +110,9 @@ mod tests {
             dont_dump: true,
             ..Flags::default()
         };
-        let read = read(&to_text(&reader.special)[..]);
-        assert_eq!(read.expect("a text"), reader.special);
+        let (special, read) = read(&to_text(&reader.special)[..]);
+        read.expect("a text");
+        assert_eq!(special, reader.special);
         assert_eq!(reader.special.len(), 1);
         assert_eq!(reader.special[&Range::new(0x2000, 0x3000)], dont_dump);
     }

@@ -9,11 +9,9 @@ const LARGE: libc::c_int = 128 << 10;
 /// stay with a watch for ever.
 pub(crate) fn give_large_buffers_back() {
     #[cfg(target_env = "gnu")]
-    // SAFETY: mallopt(3) takes two numbers. It is called before there are other threads, which is not needed, and fails
-    // by returning 0, which is harmless.
+    // SAFETY: mallopt(3) takes two numbers, and fails by returning 0, which is harmless.
     unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE);
-        libc::mallopt(libc::M_TRIM_THRESHOLD, LARGE);
     }
 }
 

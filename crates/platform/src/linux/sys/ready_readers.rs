@@ -35,8 +35,8 @@ pub(crate) fn begin() {
 /// As [`Pin::new`].
 pub(crate) fn pin(mem: File, address: u64) -> io::Result<Pin> {
     match take() {
-        Some(reader) => Pin::by(reader, mem, address),
-        None => Pin::new(mem, address),
+        Some(reader) => Pin::at_once(reader, mem, address),
+        None => Pin::at_once(Reader::new()?, mem, address),
     }
 }
 

@@ -48,16 +48,25 @@ impl Pin {
     /// # Errors
     /// If we may not use userfaultfd, or the reading thread does not come to sleep in time.
     pub(crate) fn new(mem: File, address: u64) -> io::Result<Self> {
-        Self::by(Reader::new()?, mem, address)
+        let mut reader = Reader::new()?;
+        reader.begin(mem, address)?;
+        reader.rests_within(LIMIT);
+        reader.kept()
     }
 
-    /// As [`Pin::new`], by a reader that was made before.
+    /// As [`Pin::new`], by a reader that was made before, and with all that can be done for it to be quick.
     ///
     /// # Errors
     /// As [`Pin::new`].
-    pub(super) fn by(mut reader: Reader, mem: File, address: u64) -> io::Result<Self> {
-        reader.read(mem, address)?;
-        Ok(Self { _reader: reader })
+    pub(super) fn at_once(mut reader: Reader, mem: File, address: u64) -> io::Result<Self> {
+        priority::run_where_we_run(reader.id);
+        reader.begin(mem, address)?;
+        if !reader.rests_within(SOON) {
+            // Another thread of ours may be in the way.
+            let _ahead = AllAhead::begin();
+            reader.rests_within(LIMIT);
+        }
+        reader.kept()
     }
 }
 
@@ -65,7 +74,7 @@ impl Pin {
 /// space, which waits for any other thread of ours that is just doing so, even if that does not get a processor.
 pub(super) struct Reader {
     faults: OwnedFd,
-    pages: usize,
+    page: u64,
     /// The id of the thread.
     id: i32,
     thread: Option<JoinHandle<()>>,
@@ -85,15 +94,14 @@ impl Reader {
     pub(super) fn new() -> io::Result<Self> {
         let faults = open()?;
         control(&faults, API, &mut [VERSION, 0, 0])?;
-        let pages = new_pages()?;
-        let page = page_to_fill(pages);
+        let page = new_page()?;
         control(&faults, REGISTER, &mut [page, PAGE as u64, MISSING, 0])?;
         let ended = Arc::new(Wake::new()?);
         let (work, told) = sync_channel(1);
         let (id, thread) = start(page, told, ended.clone())?;
         Ok(Self {
             faults,
-            pages,
+            page,
             id,
             thread: Some(thread),
             work: Some(work),
@@ -102,56 +110,46 @@ impl Reader {
         })
     }
 
-    /// Has the thread read, where the caller runs, and waits until it sleeps.
-    fn read(&mut self, mem: File, address: u64) -> io::Result<()> {
-        priority::run_where_we_run(self.id);
+    /// Has the thread read.
+    fn begin(&mut self, mem: File, address: u64) -> io::Result<()> {
         self.sleeps = false;
         let told = self.work.take().map(|work| work.send((mem, address)));
-        if !matches!(told, Some(Ok(()))) {
-            return Err(io::Error::other("its reader has ended"));
+        match told {
+            Some(Ok(())) => Ok(()),
+            _ => Err(io::Error::other("its reader has ended")),
         }
-        self.wait_until_it_sleeps()?;
-        // It may be the last to leave the address space, which takes long if that is large.
-        priority::lower(self.id);
-        Ok(())
     }
 
     /// Waits for the message of the page fault, which says that the reader sleeps now. It ends at once if there was
-    /// nothing to read.
-    fn wait_until_it_sleeps(&mut self) -> io::Result<()> {
-        let mut ended = self.ends_within(SOON);
-        if !ended && !has_message(&self.faults) {
-            // Another thread of ours may be in the way.
-            let _ahead = AllAhead::begin();
-            ended = self.ends_within(LIMIT);
-        }
-        let sleeps = has_message(&self.faults);
-        self.sleeps = sleeps || ended;
-        match sleeps {
-            true => Ok(()),
-            false => Err(io::Error::other("its address space cannot be kept")),
-        }
-    }
-
-    /// Waits for the message or the end. Returns whether it has ended.
-    fn ends_within(&self, limit: Duration) -> bool {
+    /// nothing to read. Returns whether it does either.
+    fn rests_within(&mut self, limit: Duration) -> bool {
         let until = Some(Instant::now() + limit);
         wake::sleep(&[self.faults.as_fd(), self.ended.as_fd()], until);
-        self.ended.take()
+        self.sleeps |= self.ended.take() || has_message(&self.faults);
+        self.sleeps
+    }
+
+    /// Returns what is kept if the thread sleeps in the page fault.
+    fn kept(self) -> io::Result<Pin> {
+        if !has_message(&self.faults) {
+            return Err(io::Error::other("its address space cannot be kept"));
+        }
+        // It may be the last to leave the address space, which takes long if that is large.
+        priority::lower(self.id);
+        Ok(Pin { _reader: self })
     }
 }
 
 impl Drop for Reader {
     fn drop(&mut self) {
         self.work = None;
-        let page = page_to_fill(self.pages);
-        let _ = control(&self.faults, ZERO_PAGE, &mut [page, PAGE as u64, 0, 0]);
+        let _ = control(&self.faults, ZERO_PAGE, &mut [self.page, PAGE as u64, 0, 0]);
         // One that waits in the other's memory instead, as for a page of a FUSE mount, is left to itself, with our page.
         let thread = self.thread.take().filter(|_| self.sleeps);
         let read = thread.map(JoinHandle::join);
         if matches!(read, Some(Ok(()))) {
-            // SAFETY: our own pages. The reader has ended, so nobody uses them any more.
-            unsafe { libc::munmap(std::ptr::without_provenance_mut(self.pages), 2 * PAGE) };
+            // SAFETY: our own page. The reader has ended, so nobody uses it any more.
+            unsafe { libc::munmap(std::ptr::without_provenance_mut(self.page as usize), PAGE) };
         }
     }
 }
@@ -208,30 +206,18 @@ fn control<const N: usize>(
 
 /// Returns whether a page fault waits for its answer.
 fn has_message(faults: &OwnedFd) -> bool {
-    let mut ready = [rustix::event::PollFd::new(
-        faults,
-        rustix::event::PollFlags::IN,
-    )];
-    rustix::event::poll(&mut ready, Some(&Default::default())).is_ok_and(|count| count > 0)
+    wake::wait_for(faults.as_fd(), Duration::ZERO).unwrap_or(false)
 }
 
-/// Makes two pages, of which the first is filled: then a fault of the second one needs no lock of the whole address space
-/// (`vmf_anon_prepare` in the kernel's mm/memory.c).
-fn new_pages() -> io::Result<usize> {
+fn new_page() -> io::Result<u64> {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
     let access = libc::PROT_READ | libc::PROT_WRITE;
     // SAFETY: a new mapping at an address that the kernel chooses; no existing memory is touched.
-    let pages = unsafe { libc::mmap(std::ptr::null_mut(), 2 * PAGE, access, flags, -1, 0) };
-    if pages == libc::MAP_FAILED {
-        return Err(io::Error::last_os_error());
+    let page = unsafe { libc::mmap(std::ptr::null_mut(), PAGE, access, flags, -1, 0) };
+    match page {
+        libc::MAP_FAILED => Err(io::Error::last_os_error()),
+        page => Ok(page as u64),
     }
-    // SAFETY: the first byte of the new mapping.
-    unsafe { pages.cast::<u8>().write_volatile(1) };
-    Ok(pages as usize)
-}
-
-fn page_to_fill(pages: usize) -> u64 {
-    (pages + PAGE) as u64
 }
 
 fn read_into(page: u64, mem: &File, address: u64) {
@@ -251,7 +237,7 @@ mod tests {
     fn n40_a_reader_that_hangs_in_the_other_memory_is_not_waited_for() {
         let faults = open().expect("root");
         control(&faults, API, &mut [VERSION, 0, 0]).expect("userfaultfd");
-        let page = page_to_fill(new_pages().expect("pages"));
+        let page = new_page().expect("a page");
         let range = [page, PAGE as u64, MISSING, 0];
         control(&faults, REGISTER, &mut range.clone()).expect("a page of ours");
         let mem = File::open("/proc/self/mem").expect("our own memory");
