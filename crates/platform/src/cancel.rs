@@ -79,6 +79,8 @@ impl Cancel {
 /// Afterwards Ctrl-C, SIGTERM and SIGHUP cancel [`Cancel::of_process`]. A write to a closed pipe
 /// (SIGPIPE) or beyond the file size limit (SIGXFSZ) fails with an error, instead of killing us
 /// while we hold a target.
+///
+/// On Linux it does not return in a process that this program has started to keep the memory of another one.
 pub fn init() {
     crate::os::init_process();
 }

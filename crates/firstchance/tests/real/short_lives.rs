@@ -3,8 +3,8 @@
 //! The names of tests begin with the number of the fault that each of them found.
 
 use crate::support::{
-    Child, Core, Firstchance, Program, Running, compile, file_in, files_in, folder, slow_tests,
-    threads_of,
+    Child, Core, Firstchance, Program, Run, Running, compile, file_in, files_in, folder,
+    slow_tests, threads_of,
 };
 use std::{path::Path, process::Command};
 
@@ -34,20 +34,30 @@ fn watch_children(parent: &Child, count: usize, folder: &Path) -> Running {
         .until_it_says("\"event\":\"effective\"")
 }
 
+/// How many processes it says to have died unseen.
+fn unseen(run: &Run) -> u64 {
+    let counts = run.events("unseen").into_iter();
+    counts.filter_map(|event| event["processes"].as_u64()).sum()
+}
+
 /// Each child has died, and its parent has waited for it, long before its start is heard of.
 fn assert_each_child_is_dumped(threads: usize) {
     let folder = folder();
     let exe = compile(&DIES);
     let mut parent = Child::that_crashes(&exe, &[&threads.to_string()]);
     assert_eq!(parent.line(), "ready");
-    let mut running = watch_children(&parent, rounds(), folder.path());
-    for round in 1..=rounds() {
-        parent.tell("");
-        assert_eq!(parent.line(), "ended");
-        running = running.until_it_says_often("\"event\":\"dump\"", round);
-    }
+    let running = watch_children(&parent, rounds(), folder.path());
+    let deaths: usize = (0..rounds())
+        .map(|_| {
+            running.until_it_dumps_another(|| {
+                parent.tell("");
+                assert_eq!(parent.line(), "ended");
+            })
+        })
+        .sum();
     let run = running.finish();
     run.assert_code(0);
+    assert_eq!(rounds() as u64 + unseen(&run), deaths as u64, "{run:#?}");
     for dump in run.events("dump") {
         assert_eq!(dump["gap-count"], 0, "{dump:#?}");
     }
@@ -80,8 +90,10 @@ fn n23_a_dump_of_a_vfork_child_says_that_its_parent_ran_on() {
     let mut parent = Child::that_crashes(compile(&DIES), &["vforks"]);
     assert_eq!(parent.line(), "ready");
     let running = watch_children(&parent, 1, folder.path());
-    parent.tell("");
-    assert_eq!(parent.line(), "ended");
+    running.until_it_dumps_another(|| {
+        parent.tell("");
+        assert_eq!(parent.line(), "ended");
+    });
     let run = running.finish();
     let dumps = run.events("dump");
     let said = format!("process {} shares its memory and ran on", parent.pid());
@@ -102,14 +114,20 @@ fn n23_a_process_that_does_not_die_of_its_fault_is_not_caught() {
         .until_it_says("\"event\":\"effective\"");
     let survives = Child::start(Command::new(&program).arg("survives"));
     assert_eq!(survives.line(), "lives");
-    let mut dies = Child::that_crashes(&program, &["aborts"]);
-    let pid = dies.pid();
-    dies.wait();
+    let mut pid = 0;
+    running.until_it_dumps_another(|| pid = aborts(&program));
     let run = running.finish();
     run.assert_code(0);
     let dumps = run.events("dump");
     assert_eq!(dumps.len(), 1, "{run:#?}");
     assert_eq!(dumps[0]["pid"], pid, "{run:#?}");
+}
+
+/// Runs the program until it has aborted; returns its pid.
+fn aborts(program: &Path) -> u32 {
+    let mut child = Child::that_crashes(program, &["aborts"]);
+    child.wait();
+    child.pid()
 }
 
 /// A program that is waited for by its name dies before it could be looked at.
@@ -120,16 +138,16 @@ fn n23_a_program_that_is_waited_for_and_aborts_at_once_is_dumped() {
     let name = format!("aborts{}", std::process::id());
     let program = file_in(&programs, &name);
     std::fs::copy(compile(&DIES), &program).expect("a copy");
-    let mut running = Firstchance::new(&["watch", "--json", "--wait", "--all", &name])
+    let running = Firstchance::new(&["watch", "--json", "--wait", "--all", &name])
         .args(&["--when", "unhandled exception", "-n", &rounds().to_string()])
         .arg("-o")
         .arg(folder.path())
         .spawn()
         .until_it_says("\"event\":\"effective\"");
-    for round in 1..=rounds() {
-        let mut child = Child::that_crashes(&program, &["aborts"]);
-        child.wait();
-        running = running.until_it_says_often("\"event\":\"dump\"", round);
+    for _ in 0..rounds() {
+        running.until_it_dumps_another(|| {
+            aborts(&program);
+        });
     }
     running.finish().assert_code(0);
     assert_eq!(files_in(folder.path()).len(), rounds());
@@ -156,7 +174,7 @@ fn assert_each_that_executes_is_dumped(name: &str, words: [[&str; 2]; 8]) {
     let program = file_in(&programs, &name);
     std::fs::copy(compile(&DIES), &program).expect("a copy");
     let count = words.len() * rounds() / 2;
-    let mut running = Firstchance::new(&["watch", "--json", "--wait", "--all"])
+    let running = Firstchance::new(&["watch", "--json", "--wait", "--all"])
         .arg(Path::new(&format!("cmdline:*{name}*")))
         .args(&["--when", "unhandled exception", "--do", "full dump"])
         .args(&["-n", &count.to_string(), "--format", "core", "-o"])
@@ -164,8 +182,9 @@ fn assert_each_that_executes_is_dumped(name: &str, words: [[&str; 2]; 8]) {
         .spawn()
         .until_it_says("\"event\":\"effective\"");
     for round in 0..count {
-        Child::that_crashes(&program, &words[round % words.len()]).wait();
-        running = running.until_it_says_often("\"event\":\"dump\"", round + 1);
+        running.until_it_dumps_another(|| {
+            Child::that_crashes(&program, &words[round % words.len()]).wait();
+        });
     }
     running.finish().assert_code(0);
     for dump in files_in(folder.path()) {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::{DEADLINE, proc_status, state_of, wait_until};
+use super::{DEADLINE, happens_within, proc_status, state_of, wait_until};
 
 /// A command line of the program, before it is started.
 pub(crate) struct Firstchance {
@@ -204,20 +204,45 @@ impl Running {
 
     /// Waits until its output contains these words.
     pub(crate) fn until_it_says(self, words: &str) -> Running {
-        let (out, _) = self.streams.as_ref().expect("not waited for yet");
-        wait_until(&format!("it says {words:?}"), || {
-            out.so_far().contains(words)
-        });
-        self
+        self.until_it_says_often(words, 1)
     }
 
     /// Waits until its output contains these words so often.
     pub(crate) fn until_it_says_often(self, words: &str, times: usize) -> Running {
-        let (out, _) = self.streams.as_ref().expect("not waited for yet");
-        wait_until(&format!("it says {words:?} {times} times"), || {
-            out.so_far().matches(words).count() >= times
-        });
+        let says = happens_within(DEADLINE, || self.says(words) >= times);
+        assert!(
+            says,
+            "it does not say {words:?} {times} times: {}",
+            self.said()
+        );
         self
+    }
+
+    /// Has something crash until one more dump has been written, and returns how many times that took. A death of a process
+    /// that nobody could follow yet is missed where the machine gives us no processor in time; on a shared one that happens.
+    pub(crate) fn until_it_dumps_another(&self, mut crash: impl FnMut()) -> usize {
+        const DUMP: &str = "\"event\":\"dump\"";
+        const TRIES: usize = 10;
+        let more = self.says(DUMP) + 1;
+        for tries in 1..=TRIES {
+            crash();
+            if happens_within(Duration::from_secs(10), || self.says(DUMP) >= more) {
+                return tries;
+            }
+        }
+        panic!("none of {TRIES} crashes was dumped: {}", self.said())
+    }
+
+    /// How often its output contains these words so far.
+    pub(crate) fn says(&self, words: &str) -> usize {
+        let (out, _) = self.streams.as_ref().expect("not waited for yet");
+        out.so_far().matches(words).count()
+    }
+
+    /// All that it has written so far.
+    fn said(&self) -> String {
+        let (out, err) = self.streams.as_ref().expect("not waited for yet");
+        format!("{}{}", out.so_far(), err.so_far())
     }
 
     /// Waits until it is stopped at a fault point with the action `stop`.
@@ -298,8 +323,9 @@ impl Running {
         let stack = std::fs::read_to_string(format!("/proc/{}/stack", self.pid()));
         self.signal(libc::SIGKILL);
         panic!(
-            "the program did not end within {:?}; state {state}, {stack:?}",
-            self.deadline
+            "the program did not end within {:?}; state {state}, {stack:?}: {}",
+            self.deadline,
+            self.said()
         )
     }
 }

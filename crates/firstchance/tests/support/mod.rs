@@ -36,12 +36,21 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 ///
 /// # Panics
 /// At the deadline.
-pub(crate) fn wait_until(what: &str, mut happened: impl FnMut() -> bool) {
-    let deadline = Instant::now() + DEADLINE;
+pub(crate) fn wait_until(what: &str, happened: impl FnMut() -> bool) {
+    let happened = happens_within(DEADLINE, happened);
+    assert!(happened, "waited in vain until {what}");
+}
+
+/// Waits until `happened` returns true; false if that takes longer than `limit`.
+pub(crate) fn happens_within(limit: Duration, mut happened: impl FnMut() -> bool) -> bool {
+    let end = Instant::now() + limit;
     while !happened() {
-        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        if Instant::now() >= end {
+            return false;
+        }
         std::thread::sleep(Duration::from_millis(1));
     }
+    true
 }
 
 /// A folder on a real disk, which is deleted after the test.

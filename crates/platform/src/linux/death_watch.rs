@@ -1,7 +1,7 @@
 //! Dumping a process after it has died of a signal, without tracing it while it lives.
 //!
 //! Before the death, or while the thread that dies is [held](super::dying), we keep its address space alive
-//! ([`userfault`](super::sys::userfault)) and have its death reported by a BPF program ([`Deaths`]), which tells the registers of each thread.
+//! ([`Pin`]) and have its death reported by a BPF program ([`Deaths`]), which tells the registers of each thread.
 //! Nobody waits for us when it dies: its supervisor may have started the next process already.
 //! Handled signals cost the process nothing, which is why this is preferred to ptrace.
 
@@ -10,7 +10,7 @@ use super::{
     facts, last_maps, pages,
     proc::{ProcDir, smaps, stat::KILLED},
     sharers,
-    sys::{ptrace::SignalInfo, ready_readers, userfault::Pin, wake},
+    sys::{pin::Pin, ptrace::SignalInfo, wake},
 };
 use rustix::param::page_size;
 use snapshot::{Thread, ThreadState, Warning, auxv};
@@ -90,7 +90,7 @@ impl DeathWatch {
     pub(crate) fn at_death(proc: &mut ProcDir, deaths: Deaths) -> io::Result<Self> {
         proc.keep(&["smaps", "auxv"])?;
         proc.keep_environment()?;
-        let watch = Self::pin(proc, deaths, ready_readers::pin)?;
+        let watch = Self::pin(proc, deaths, Pin::at_once)?;
         Ok(Self {
             at_death: true,
             ..watch

@@ -12,9 +12,8 @@ use super::{
     facts, list,
     proc::{self, ProcDir, bounds, status},
     sys::{
-        allocator,
+        allocator, keepers,
         priority::{lower, processors, raise_priority_of_all, stay_on, this_thread},
-        ready_readers,
     },
 };
 use crate::{Facts, HostEvent, HostSink, ProcessEntry};
@@ -47,8 +46,10 @@ const REFUSED: Duration = Duration::from_millis(200);
 /// How many threads wait, each on a processor of its own.
 const MOST_THREADS: usize = 8;
 
-/// How long the kernel's mark of a killed thread is waited for. A catching thread that stands for one misses others.
+/// How long the kernel's mark of a killed thread is waited for: by a catching thread, which misses others meanwhile, and by
+/// an ordinary one after it. The thread that dies may have lost its processor before the mark.
 const MARKED: Duration = Duration::from_millis(5);
+const MARKED_LATE: Duration = Duration::from_millis(200);
 
 /// How many dead processes are kept at once, and of one user: each has its whole memory still.
 const MOST: usize = 64;
@@ -89,7 +90,7 @@ pub(crate) fn catch(sink: &HostSink) -> io::Result<()> {
         return Ok(());
     }
     let processors = enough_processors()?;
-    ready_readers::begin();
+    keepers::begin()?;
     let catcher = Arc::new(Catcher::begin(processors.len() as u32)?);
     for processor in processors {
         let (catcher, sink) = (catcher.clone(), sink.clone());
@@ -188,17 +189,20 @@ fn keep_all(processor: usize, catcher: &Catcher, sink: &HostSink) {
 /// Keeps a process that was caught, as far as that cannot wait. Returns its user if he has used up our time.
 fn keep(caught: Caught, sink: &HostSink) -> Option<u32> {
     let start = Instant::now();
+    caught.held.look_at();
     // One that is gone by now is not kept either.
     let user = user_of(caught.pid)?;
     if has_time_left(user, start) && come(caught.pid, user) {
         let pid = caught.pid;
         match caught.pin() {
-            Some(pinned) if is_small(&pinned.proc) => pinned.look(sink),
+            Some(pinned) if is_small(&pinned.proc) && pinned.dies_within(MARKED) => {
+                pinned.look(sink);
+            }
             Some(pinned) => {
                 let sink = sink.clone();
                 std::thread::spawn(move || {
                     lower(this_thread());
-                    pinned.look(&sink);
+                    pinned.look_if_it_dies(&sink);
                 });
             }
             // It was killed while it was looked at, or cannot be kept: it dies as without us.
@@ -212,6 +216,7 @@ fn keep(caught: Caught, sink: &HostSink) -> Option<u32> {
 /// A process whose address space is kept, and of which nothing has been read yet.
 struct Pinned {
     entry: ProcessEntry,
+    thread: i32,
     proc: ProcDir,
     watch: DeathWatch,
     process: OwnedFd,
@@ -229,8 +234,9 @@ impl Caught {
         let process = pidfd_open(number, PidfdFlags::empty()).ok()?;
         let watch = DeathWatch::at_death(&mut proc, self.deaths).ok()?;
         keep_texts(&mut proc).ok()?;
-        death_watch::dies_of(&proc, self.thread, MARKED).then_some(Pinned {
+        Some(Pinned {
             entry,
+            thread: self.thread,
             proc,
             watch,
             process,
@@ -253,6 +259,19 @@ fn is_small(proc: &ProcDir) -> bool {
 }
 
 impl Pinned {
+    /// Returns whether the process dies: the kernel's mark of that is waited for.
+    fn dies_within(&self, limit: Duration) -> bool {
+        death_watch::dies_of(&self.proc, self.thread, limit)
+    }
+
+    /// As [`Pinned::look`], unless the process lives on.
+    fn look_if_it_dies(self, sink: &HostSink) {
+        match self.dies_within(MARKED_LATE) {
+            true => self.look(sink),
+            false => gone(self.entry.key.pid),
+        }
+    }
+
     /// Reads the rest, which may take as long as the process has made it, and reports the process.
     fn look(self, sink: &HostSink) {
         let Self {
@@ -262,6 +281,7 @@ impl Pinned {
             process,
             held,
             others,
+            ..
         } = self;
         let pid = entry.key.pid;
         let copied = watch.copy_at_death(&mut proc);

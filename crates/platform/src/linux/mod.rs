@@ -96,6 +96,7 @@ pub(crate) fn host() -> Box<dyn crate::Host> {
 
 /// See [`crate::init`].
 pub(crate) fn init_process() {
+    sys::keeper::serve_if_started_so();
     sys::allocator::give_large_buffers_back();
     sys::signals::catch_cancel();
     sys::signals::remember_inherited();

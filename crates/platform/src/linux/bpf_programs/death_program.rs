@@ -170,5 +170,5 @@ fn hold_if_it_faults(code: &mut Code, pids: &Pids, holds: &DeathHolds) {
     pids.leave_if_refused(code, WORD);
     put_pid(code);
     pids.put(code, WORD);
-    holds.put(code, at(THREAD));
+    holds.put(code, at(THREAD), WORD);
 }

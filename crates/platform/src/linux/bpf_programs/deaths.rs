@@ -222,6 +222,13 @@ impl Others {
     }
 }
 
+impl HeldThread {
+    /// Somebody looks at it from now on.
+    pub(crate) fn look_at(&self) {
+        self.0.holds.look_at(self.1);
+    }
+}
+
 impl Drop for HeldThread {
     fn drop(&mut self) {
         self.0.holds.let_go(self.1);

@@ -98,6 +98,16 @@ impl Code {
         self.put(0x07, to, 0, 0, value);
     }
 
+    /// to += from
+    pub(super) fn add_register(&mut self, to: Reg, from: Reg) {
+        self.put(0x0f, to, from, 0, 0);
+    }
+
+    /// to -= from
+    pub(super) fn subtract(&mut self, to: Reg, from: Reg) {
+        self.put(0x1f, to, from, 0, 0);
+    }
+
     /// to &= value
     pub(super) fn and(&mut self, to: Reg, value: i32) {
         self.put(0x57, to, 0, 0, value);

@@ -97,10 +97,25 @@ pub(crate) fn create_map(
 
 /// Sets an entry of a map whose keys and values are eight bytes long.
 pub(crate) fn set(map: &OwnedFd, key: u64, value: u64) -> io::Result<()> {
+    update(map, key, value, 0)
+}
+
+/// As [`set`], of an entry that is there.
+///
+/// # Errors
+/// If it is not.
+pub(crate) fn change(map: &OwnedFd, key: u64, value: u64) -> io::Result<()> {
+    /// `BPF_EXIST`.
+    const IF_THERE: u64 = 2;
+    update(map, key, value, IF_THERE)
+}
+
+fn update(map: &OwnedFd, key: u64, value: u64, flags: u64) -> io::Result<()> {
     let mut attributes = Attributes::new()
         .fd(0, map)
         .pointer(8, &raw const key)
-        .pointer(16, &raw const value);
+        .pointer(16, &raw const value)
+        .u64(24, flags);
     attributes.call(MAP_UPDATE).map(|_| ())
 }
 

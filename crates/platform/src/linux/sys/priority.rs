@@ -6,9 +6,8 @@ use rustix::{
 };
 use std::io;
 
-/// The priorities of threads that must react at once, and of those that they wait for.
-const FIRST: i32 = 2;
-const NEXT: i32 = 1;
+/// The priority of threads that must react at once.
+const FIRST: i32 = 1;
 
 /// Lets this OS thread stay on a processor.
 ///
@@ -56,34 +55,6 @@ pub(crate) fn lower(thread: i32) {
     (0..CpuSet::MAX_CPU).for_each(|processor| all.set(processor));
     // One that has ended needs none.
     let _ = sched_setaffinity(Pid::from_raw(thread), &all);
-}
-
-/// An ordinary thread that runs before others, where we run, until this is dropped.
-pub(super) struct Ahead {
-    thread: i32,
-    processors: CpuSet,
-}
-
-/// Lets a thread run before those of others, and after those that have [raised](raise_priority) their priority. `None`
-/// unless it is an ordinary one.
-pub(super) fn put_ahead(thread: i32) -> Option<Ahead> {
-    // SAFETY: takes a plain number.
-    let policy = unsafe { libc::sched_getscheduler(thread) };
-    if policy != libc::SCHED_OTHER {
-        return None;
-    }
-    let processors = sched_getaffinity(Pid::from_raw(thread)).ok()?;
-    set_policy_of(thread, libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK, NEXT);
-    run_where_we_run(thread);
-    Some(Ahead { thread, processors })
-}
-
-impl Drop for Ahead {
-    fn drop(&mut self) {
-        set_policy_of(self.thread, libc::SCHED_OTHER, 0);
-        // One that has ended needs none.
-        let _ = sched_setaffinity(Pid::from_raw(self.thread), &self.processors);
-    }
 }
 
 /// Returns the id of this thread.

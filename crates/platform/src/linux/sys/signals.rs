@@ -127,6 +127,16 @@ pub(crate) fn restore_inherited() {
     };
 }
 
+/// Blocks all signals in the calling thread.
+pub(crate) fn block_all() {
+    // SAFETY: sigfillset fills the set; the old mask is not asked for.
+    unsafe {
+        let mut all = std::mem::zeroed();
+        libc::sigfillset(&raw mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, std::ptr::null_mut());
+    }
+}
+
 /// Turns writes to a closed pipe or beyond the file size limit into errors (EPIPE, EFBIG).
 pub(crate) fn ignore_write_signals() {
     for signal in [libc::SIGPIPE, libc::SIGXFSZ] {

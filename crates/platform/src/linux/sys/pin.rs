@@ -1,0 +1,169 @@
+//! Keeping the address space of another process alive after its death.
+//!
+//! Somebody of ours reads one byte of the other's memory into a page that nobody ever fills
+//! ([`userfault`](super::userfault)). The read sleeps in the page fault of that page, while the kernel holds a reference to
+//! the other address space. That address space therefore outlives its process for as long as we like, and is freed when we
+//! end, for whatever reason.
+//!
+//! For a process that lives this is a thread. Whoever is caught at its death is kept by a [process](super::keeper) that was
+//! started before: see there why.
+
+use super::{
+    keeper::Keeper,
+    keepers, priority,
+    userfault::{EmptyPage, has_sleeper},
+    wake::{self, Wake},
+};
+use std::{
+    fs::File,
+    io,
+    os::fd::{AsFd, OwnedFd},
+    sync::Arc,
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+/// How long it may take until whoever reads sleeps.
+const LIMIT: Duration = Duration::from_millis(100);
+
+/// An address space that is kept until this is dropped.
+#[expect(dead_code, reason = "each of them ends what it has when it is dropped")]
+pub(crate) enum Pin {
+    Thread(Reader),
+    Process(Lent),
+}
+
+impl Pin {
+    /// Keeps the address space behind an open `/proc/PID/mem`, of which the byte at `address` can be read.
+    ///
+    /// # Errors
+    /// If we may not use userfaultfd, or whoever reads does not come to sleep in time.
+    pub(crate) fn new(mem: File, address: u64) -> io::Result<Self> {
+        Reader::start(mem, address)?
+            .once_it_sleeps(LIMIT)
+            .map(Self::Thread)
+    }
+
+    /// As [`Pin::new`], of a process that stands at its death for some milliseconds.
+    ///
+    /// # Errors
+    /// As [`Pin::new`].
+    pub(crate) fn at_once(mem: File, address: u64) -> io::Result<Self> {
+        let Some((keeper, guard)) = keepers::take() else {
+            return Self::new(mem, address);
+        };
+        let lent = Lent {
+            guard: Some(guard),
+            keeper: Some(keeper),
+        };
+        lent.once_it_keeps(&mem, address).map(Self::Process)
+    }
+}
+
+/// A process that keeps an address space until this is dropped, and can keep another one then.
+pub(crate) struct Lent {
+    guard: Option<OwnedFd>,
+    keeper: Option<Keeper>,
+}
+
+impl Lent {
+    fn once_it_keeps(self, mem: &File, address: u64) -> io::Result<Self> {
+        if let (Some(keeper), Some(guard)) = (&self.keeper, &self.guard) {
+            keeper.keep(mem, address)?;
+            let until = Some(Instant::now() + LIMIT);
+            wake::sleep(&[guard.as_fd(), keeper.descriptor()], until);
+            if has_sleeper(guard) {
+                // It may be the last to leave the address space, which takes long if that is large.
+                priority::lower(keeper.id());
+                return Ok(self);
+            }
+        }
+        Err(not_kept())
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        // It goes on when this is closed.
+        self.guard = None;
+        if let Some(keeper) = self.keeper.take() {
+            keepers::give_back(keeper);
+        }
+    }
+}
+
+/// A thread that reads.
+pub(crate) struct Reader {
+    guard: Option<OwnedFd>,
+    /// `None` once the thread is left to itself.
+    thread: Option<JoinHandle<()>>,
+    ended: Arc<Wake>,
+}
+
+impl Reader {
+    fn start(mem: File, address: u64) -> io::Result<Self> {
+        let page = EmptyPage::new()?;
+        let guard = page.guard()?;
+        let ended = Arc::new(Wake::new()?);
+        let tells = ended.clone();
+        let thread = std::thread::Builder::new().name("keeps".to_owned());
+        let thread = thread.spawn(move || {
+            page.read(&mem, address);
+            tells.wake();
+        })?;
+        Ok(Self {
+            guard: Some(guard),
+            thread: Some(thread),
+            ended,
+        })
+    }
+
+    /// Returns it when the thread sleeps. It ends at once if there was nothing to read.
+    fn once_it_sleeps(mut self, limit: Duration) -> io::Result<Self> {
+        let until = Some(Instant::now() + limit);
+        if let Some(guard) = &self.guard {
+            wake::sleep(&[guard.as_fd(), self.ended.as_fd()], until);
+            if has_sleeper(guard) {
+                return Ok(self);
+            }
+        }
+        if !self.ended.take() {
+            // It waits in the other's memory instead, as for a page of a FUSE mount.
+            self.thread = None;
+        }
+        Err(not_kept())
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        // It goes on when this is closed.
+        self.guard = None;
+        self.thread.take().map(JoinHandle::join);
+    }
+}
+
+fn not_kept() -> io::Error {
+    io::Error::other("its address space cannot be kept")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever reads the page behind this waits until the guard is closed.
+    #[test]
+    fn n40_a_reader_that_hangs_in_the_other_memory_is_not_waited_for() {
+        let page = EmptyPage::new().expect("a page");
+        let guard = page.guard().expect("root");
+        let mem = File::open("/proc/self/mem").expect("our own memory");
+        let start = Instant::now();
+        assert!(Pin::new(mem, page.address()).is_err());
+        assert!(
+            start.elapsed() < Duration::from_secs(10),
+            "{:?}",
+            start.elapsed()
+        );
+        drop(guard);
+    }
+}
