@@ -25,8 +25,8 @@ use crate::{
     failpoint,
 };
 use snapshot::{
-    Architecture, Guarded, Memory, Region, RegionKind, Registers, Snapshot, System, Thread,
-    ThreadState, WallTime, Warning,
+    Architecture, Guarded, Memory, Process, Region, RegionKind, Registers, Snapshot, System,
+    Thread, ThreadState, WallTime, Warning,
 };
 use std::{collections::HashMap, io::BufReader, sync::Arc};
 
@@ -97,7 +97,7 @@ impl LinuxTarget {
     ) -> Result<Capture> {
         let mut threads = stop(&self.proc)?;
         let _ = failpoint("all-stopped");
-        self.expect_same_program(&facts)?;
+        self.expect_same_program(&facts.process)?;
         let taken = wall_now();
         let mut warnings = Vec::new();
         let (since, list) = threads.with(|threads| {
@@ -154,15 +154,13 @@ impl LinuxTarget {
 
     /// Checks that the process has not executed another program since its facts were read. No two
     /// programs have the same auxiliary vector, which contains random addresses.
-    fn expect_same_program(&self, facts: &Facts) -> Result<()> {
-        let mut files = facts.process.files.iter();
-        let before = files.find_map(|(name, bytes)| (name == "auxv").then_some(bytes));
-        let now = self.proc.read_living("auxv");
-        match (before, now) {
-            (Some(before), Ok(now)) if !before.is_empty() && *before != now => {
-                Err(executed(self.proc.key))
-            }
-            _ => Ok(()),
+    fn expect_same_program(&self, facts: &Process) -> Result<()> {
+        let before = facts.file("auxv").unwrap_or_default();
+        let now = self.proc.read_living("auxv").unwrap_or_default();
+        // One that is ending has none any more.
+        match before.is_empty() || now.is_empty() || before == now {
+            true => Ok(()),
+            false => Err(executed(self.proc.key)),
         }
     }
 
@@ -180,6 +178,7 @@ impl LinuxTarget {
         let list = narrow::as_its_own(&facts, list);
         let mut snapshot = self.snapshot(facts, &before, list, wall_now(), &mut warnings)?;
         let memory = self.memory_of(self.running_memory(), &mut snapshot.regions, &mut warnings);
+        self.expect_same_program(&snapshot.process)?;
         if !can_read(&snapshot, &memory) {
             let refused = std::io::Error::from_raw_os_error(libc::EPERM);
             return Err(super::rights::explain_refusal(&self.proc, None, &refused));
@@ -314,12 +313,11 @@ fn special_regions(proc: &ProcDir) -> SpecialFlags {
 
 fn mark_special(regions: &mut [Region], before: &Before) {
     for region in regions {
-        if let Some(flags) = before.special.get(&region.range) {
-            region.dont_dump = flags.dont_dump && region.kind != RegionKind::Kernel;
-            region.untouchable = flags.device && region.kind != RegionKind::Kernel;
-            region.hugetlb = flags.hugetlb;
-            region.guarded = flags.guarded;
-        }
+        let flags = before.special.of(region.range);
+        region.dont_dump = flags.dont_dump && region.kind != RegionKind::Kernel;
+        region.untouchable = flags.device && region.kind != RegionKind::Kernel;
+        region.hugetlb = flags.hugetlb;
+        region.guarded = flags.guarded;
         region.remote = region.inode != 0 && before.remote.contains(&region.device);
         let is_quick = region.inode == 0 || before.quick.may_read(region.device, false);
         region.guarded |= !is_quick;

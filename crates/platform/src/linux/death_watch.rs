@@ -8,7 +8,11 @@
 use super::{
     bpf_programs::{Death, Deaths},
     facts, last_maps, pages,
-    proc::{ProcDir, smaps, stat::KILLED},
+    proc::{
+        FromStart, ProcDir,
+        smaps::{self, SpecialFlags},
+        stat::KILLED,
+    },
     sharers,
     sys::{pin::Pin, ptrace::SignalInfo, wake},
 };
@@ -44,12 +48,16 @@ pub(crate) struct DeathWatch {
     program: Vec<u8>,
     /// When the mappings were copied last.
     copied: Instant,
-    /// The mappings, as long as the address space is kept.
+    /// The mappings, and with their flags, as long as the address space is kept.
     maps: File,
+    smaps: File,
     /// A warning of those who ran in the same address space when it was kept.
     pub(crate) sharers: Option<Warning>,
-    /// At the death: how old the copy of the mappings is, if they could not be read then.
+    /// When this was begun, and the flags of the mappings were copied.
+    begun: Instant,
+    /// At the death: how old the copy of the mappings is, and that of their flags, if they could not be read then.
     pub(crate) maps_are_older: Option<Duration>,
+    pub(crate) flags_are_older: Option<Duration>,
     _pin: Pin,
 }
 
@@ -67,7 +75,9 @@ impl DeathWatch {
     pub(crate) fn keep(proc: &mut ProcDir) -> io::Result<Self> {
         let deaths = Deaths::of(proc.key.pid)?;
         let watch = Self::pin(proc, deaths, Pin::new)?;
-        keep_flags(proc, proc.open_living("smaps")?)?;
+        let (flags, read) = watch.flags();
+        read?;
+        proc.keep_text("smaps", &smaps::to_text(&flags))?;
         proc.keep_copy("maps")?;
         Ok(watch)
     }
@@ -88,7 +98,7 @@ impl DeathWatch {
     /// # Errors
     /// As [`DeathWatch::begin`].
     pub(crate) fn at_death(proc: &mut ProcDir, deaths: Deaths) -> io::Result<Self> {
-        proc.keep(&["smaps", "auxv"])?;
+        proc.keep(&["auxv"])?;
         proc.keep_environment()?;
         let watch = Self::pin(proc, deaths, Pin::at_once)?;
         Ok(Self {
@@ -103,7 +113,9 @@ impl DeathWatch {
     /// If its parent has waited for it already, and the kernel cannot be asked for single mappings.
     pub(crate) fn copy_at_death(&self, proc: &mut ProcDir) -> io::Result<()> {
         // First, as it cannot be had when the parent has waited.
-        keep_flags(proc, proc.open_kept("smaps")?)?;
+        let (flags, read) = self.flags();
+        read?;
+        proc.keep_text("smaps", &smaps::to_text(&flags))?;
         proc.keep_text("maps", &last_maps::read(&self.maps)?)
     }
 
@@ -119,8 +131,11 @@ impl DeathWatch {
             at_death: false,
             copied: Instant::now(),
             maps: proc.open_living("maps")?,
+            smaps: proc.open_living("smaps")?,
             sharers: sharers::warning(proc),
+            begun: Instant::now(),
             maps_are_older: None,
+            flags_are_older: None,
             _pin: pin(proc.open_living("mem")?, readable_address(proc, &program)?)?,
             program,
         })
@@ -147,8 +162,7 @@ impl DeathWatch {
             return None;
         };
         if !self.at_death {
-            let maps = last_maps::read(&self.maps).and_then(|text| proc.keep_text("maps", &text));
-            self.maps_are_older = maps.is_err().then(|| self.copied.elapsed());
+            self.copy_what_has_changed(proc);
         }
         proc.is_gone = true;
         let end = Instant::now() + REPORTING;
@@ -168,6 +182,44 @@ impl DeathWatch {
     /// of the mappings is too old then.
     pub(crate) fn due(&self) -> Instant {
         self.copied + STALE
+    }
+
+    /// Copies the mappings and their flags once more. Both can be read until the parent has waited for the process;
+    /// mappings can be asked for after that, if the kernel is so new.
+    fn copy_what_has_changed(&mut self, proc: &mut ProcDir) {
+        let is_first = !last_maps::can_be_asked(&self.maps);
+        if is_first {
+            self.copy_maps(proc);
+        }
+        self.copy_flags(proc);
+        if !is_first {
+            self.copy_maps(proc);
+        }
+    }
+
+    fn copy_maps(&mut self, proc: &mut ProcDir) {
+        let maps = last_maps::read(&self.maps).and_then(|text| proc.keep_text("maps", &text));
+        self.maps_are_older = maps.is_err().then(|| self.copied.elapsed());
+    }
+
+    fn copy_flags(&mut self, proc: &mut ProcDir) {
+        let (mut flags, read) = self.flags();
+        if read.is_err()
+            && let Ok(kept) = proc.open_kept("smaps")
+        {
+            flags.add_older(smaps::read(BufReader::new(kept)).0);
+        }
+        self.flags_are_older = read.is_err().then(|| self.begun.elapsed());
+        // Without room for a copy, that of before stays.
+        let _ = proc.keep_text("smaps", &smaps::to_text(&flags));
+    }
+
+    /// Reads the flags of the mappings, as far as that can be done.
+    fn flags(&self) -> (SpecialFlags, io::Result<()>) {
+        smaps::read(BufReader::with_capacity(
+            64 << 10,
+            FromStart::of(&self.smaps),
+        ))
     }
 
     fn renew(&mut self, proc: &mut ProcDir) {
@@ -204,13 +256,6 @@ fn readable_address(proc: &ProcDir, program: &[u8]) -> io::Result<u64> {
         .find_map(|region| region.private_pages.first());
     own.map(|range| range.start)
         .ok_or_else(|| io::Error::other("it has no memory of its own"))
-}
-
-/// Keeps what the process does not want in a dump.
-fn keep_flags(proc: &mut ProcDir, smaps: File) -> io::Result<()> {
-    let (flags, read) = smaps::read(BufReader::new(smaps));
-    read?;
-    proc.keep_text("smaps", &smaps::to_text(&flags))
 }
 
 /// Returns whether a process dies with this thread. A report is about a pid: that may be another process's by now. And the

@@ -20,7 +20,7 @@ use crate::{Facts, HostEvent, HostSink, ProcessEntry};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use snapshot::ProcessKey;
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     io,
     os::fd::OwnedFd,
     sync::{
@@ -55,6 +55,9 @@ const MARKED_LATE: Duration = Duration::from_millis(200);
 const MOST: usize = 64;
 const MOST_OF_USER: usize = 16;
 
+/// How many are remembered of which was reported that they die.
+const MOST_REPORTED: usize = 1024;
+
 /// A process that has died, or is about to.
 pub(crate) struct Dying {
     /// Its folder, with files that can be read when it is gone.
@@ -72,6 +75,8 @@ struct Stash {
     kept: HashMap<ProcessKey, Dying>,
     /// The pids and users of those that are looked at now.
     coming: HashMap<u32, u32>,
+    /// The pids of those that were reported, until they have ended.
+    reported: HashSet<u32>,
 }
 
 static STASH: Mutex<Option<Stash>> = Mutex::new(None);
@@ -136,6 +141,13 @@ pub(crate) fn take_soon(key: ProcessKey) -> Option<Dying> {
 fn wait(limit: Duration, until: &dyn Fn(&Stash) -> bool) {
     let waits = |stash: &mut Option<Stash>| !until(stash.get_or_insert_default());
     drop(CHANGED.wait_timeout_while(stash(), limit, waits));
+}
+
+/// Returns whether a process that has just ended was caught, or is being caught.
+pub(crate) fn was_caught(pid: u32) -> bool {
+    let mut stash = stash();
+    let stash = stash.get_or_insert_default();
+    stash.reported.remove(&pid) || stash.coming.contains_key(&pid)
 }
 
 /// Forgets a process that nobody wants to follow.
@@ -298,6 +310,7 @@ impl Pinned {
                 .get_or_insert_default()
                 .kept
                 .insert(entry.key, dying);
+            note_report(pid);
             CHANGED.notify_all();
             others.tell();
             // Told before the end of the process can be.
@@ -340,6 +353,16 @@ fn come(pid: u32, user: u32) -> bool {
         stash.coming.insert(pid, user);
     }
     has_room
+}
+
+fn note_report(pid: u32) {
+    let mut stash = stash();
+    let reported = &mut stash.get_or_insert_default().reported;
+    if reported.len() >= MOST_REPORTED {
+        // Nobody asks.
+        reported.clear();
+    }
+    reported.insert(pid);
 }
 
 fn gone(pid: u32) {

@@ -7,11 +7,32 @@ use snapshot::{Handle, Module, Process, Range, Region, RegionKind, User, auxv};
 /// Files of `/proc/PID` that are put into the dump unchanged.
 const PLAIN_FILES: [&str; 4] = ["status", "limits", "cgroup", "coredump_filter"];
 
-/// Reads everything that can be read without a stop.
+/// How often a process may execute another program while it is looked at.
+const EXECS: usize = 5;
+
+/// Reads everything that can be read without a stop, all of it of one program.
 ///
 /// # Errors
-/// If the process has ended.
+/// If the process has ended, or executes one program after the other.
 pub(crate) fn gather(proc: &ProcDir) -> std::io::Result<Facts> {
+    let auxv = || proc.read_living("auxv").unwrap_or_default();
+    let mut before = auxv();
+    for _ in 0..EXECS {
+        let facts = gather_once(proc)?;
+        let after = auxv();
+        // No two programs have the same vector, which contains random addresses. One that is ending has none any more.
+        let of_facts = facts.process.file("auxv").unwrap_or_default();
+        if after.is_empty() || before == after && of_facts == after {
+            return Ok(facts);
+        }
+        before = after;
+    }
+    Err(std::io::Error::other(
+        "it executes one program after the other",
+    ))
+}
+
+fn gather_once(proc: &ProcDir) -> std::io::Result<Facts> {
     let stat = proc.stat()?;
     let status_text = proc.read("status")?;
     let regions = snapshot::maps::parse(&proc.read_living("maps").unwrap_or_default()).0;

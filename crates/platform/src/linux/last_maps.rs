@@ -4,7 +4,10 @@
 //! While the process is a zombie, the descriptor can be read. When its parent has waited for it, it can still be asked
 //! for single mappings (Linux 6.11).
 
-use super::proc::{bounds, map_text};
+use super::{
+    proc::{bounds, map_text},
+    sys::procmap,
+};
 use std::{
     fs::File,
     io::{self, Seek as _, SeekFrom},
@@ -22,6 +25,11 @@ pub(crate) fn read(mut maps: &File) -> io::Result<Vec<u8>> {
         Ok(text) if !text.is_empty() => Ok(text),
         _ => map_text::by_queries(maps),
     }
+}
+
+/// Returns whether it can be had also when the parent of the process has waited for it.
+pub(crate) fn can_be_asked(maps: &File) -> bool {
+    procmap::unnamed_mapping_at(maps, 0).is_ok()
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::{
     },
     young::Young,
 };
-use crate::{Error, HostEvent, HostSink, Result};
+use crate::{Error, FAULT_SIGNALS, HostEvent, HostSink, Result};
 use rustix::{
     buffer::spare_capacity,
     event::{Timespec, epoll},
@@ -167,9 +167,7 @@ impl Watched {
         let started = |pid: &i32| HostEvent::Started(*pid as u32);
         match &mut self.starts {
             Starts::Reported(socket, young) => match netlink::events(socket) {
-                Ok(events) => without_young(&events, young)
-                    .map(HostEvent::Started)
-                    .collect(),
+                Ok(events) => without_young(&events, young),
                 // ENOBUFS: the socket had no room for more.
                 Err(_) => vec![HostEvent::StartsLost],
             },
@@ -271,10 +269,11 @@ pub(crate) fn kill(key: ProcessKey) -> Result<()> {
     sent.map_err(|e| Error::of_process("ending", key, &e.into()))
 }
 
-/// Returns the processes of these events that need not wait, and those that have waited. One that was forked and has
-/// executed a program since is named once: whoever looks at it then sees the program.
-fn without_young(events: &[ProcessEvent], young: &mut Young) -> impl Iterator<Item = u32> {
-    let mut started = Vec::new();
+/// Returns the starts of these events that need not wait, and of those that have waited, and the deaths of those that were
+/// still waiting. One that was forked and has executed a program since is named once: whoever looks at it then sees the
+/// program.
+fn without_young(events: &[ProcessEvent], young: &mut Young) -> Vec<HostEvent> {
+    let (mut started, mut unseen) = (Vec::new(), Vec::new());
     for event in events {
         match *event {
             ProcessEvent::Forked { pid, parent } if young.takes(pid, parent) => {}
@@ -283,11 +282,18 @@ fn without_young(events: &[ProcessEvent], young: &mut Young) -> impl Iterator<It
                 young.leaves(pid);
                 started.push(pid);
             }
+            ProcessEvent::Killed { pid, signal } => {
+                let was_caught = dying::was_caught(pid);
+                if young.leaves(pid) && !was_caught && FAULT_SIGNALS.contains(&signal) {
+                    unseen.push(HostEvent::Unseen(pid));
+                }
+            }
         }
     }
     started.extend(young.due());
     let mut seen = HashSet::new();
-    started.into_iter().filter(move |pid| seen.insert(*pid))
+    let started = started.into_iter().filter(|pid| seen.insert(*pid));
+    started.map(HostEvent::Started).chain(unseen).collect()
 }
 
 fn pids() -> HashSet<i32> {

@@ -58,9 +58,9 @@ impl Young {
         waits
     }
 
-    /// A process waits no more: it has executed a program.
-    pub(crate) fn leaves(&mut self, pid: u32) {
-        self.pids.remove(&pid);
+    /// A process waits no more: it has executed a program, or ended. Returns whether it has waited.
+    pub(crate) fn leaves(&mut self, pid: u32) -> bool {
+        self.pids.remove(&pid)
     }
 
     /// Returns those that have waited long enough and live; once one has, also those that have nearly.

@@ -92,8 +92,20 @@ impl DeathSource {
         };
         let watch = self.watch.as_ref();
         let age = watch.and_then(|watch| watch.maps_are_older);
+        let flags_age = watch.and_then(|watch| watch.flags_are_older);
+        let older_flags = |age: Duration| {
+            format!(
+                "what the process did not want in a dump (MADV_DONTDUMP) is known of {:.1} s before its death",
+                age.as_secs_f32()
+            )
+        };
         let sharers = watch.and_then(|watch| watch.sharers.clone());
-        let all = [Some(died), age.map(older), sharers];
+        let all = [
+            Some(died),
+            age.map(older),
+            flags_age.map(older_flags),
+            sharers,
+        ];
         all.into_iter().flatten().collect()
     }
 
@@ -101,8 +113,7 @@ impl DeathSource {
     fn begin(&mut self, proc: &mut ProcDir) -> io::Result<()> {
         for _ in 0..EXECS {
             let watch = DeathWatch::keep(proc)?;
-            let is_of_facts =
-                |facts: &Facts| watch.is_of_program(facts.process.file("auxv").unwrap_or_default());
+            let is_of_facts = |facts: &Facts| watch.is_of_program(auxv_of(facts));
             if !self.kept.as_ref().is_some_and(is_of_facts) {
                 self.kept = None;
                 self.keep_facts(proc, None);
@@ -116,12 +127,33 @@ impl DeathSource {
     }
 
     fn keep_facts(&mut self, proc: &ProcDir, new: Option<Facts>) {
-        // A process that is dying while it is armed again has lost its modules: keep the older
-        // facts.
-        let facts = new.or_else(|| facts::gather(proc).ok());
-        let facts = facts.filter(|facts| !facts.modules.is_empty());
-        self.kept = facts.or(self.kept.take());
+        if let Some(facts) = new_facts(proc, new) {
+            self.kept = Some(facts);
+        }
     }
+
+    /// Takes newer facts, if they are of the program that is kept: the process may have executed others since they were
+    /// read.
+    fn renew_facts(&mut self, proc: &ProcDir, new: Option<Facts>) {
+        let is_kept = |facts: &Facts| {
+            let watch = self.watch.as_ref();
+            watch.is_some_and(|watch| watch.is_of_program(auxv_of(facts)))
+        };
+        if let Some(facts) = new_facts(proc, new).filter(is_kept) {
+            self.kept = Some(facts);
+        }
+    }
+}
+
+/// Returns facts that were read just now, or reads them. `None` if the process is dying: it has lost its modules, and older
+/// facts tell more.
+fn new_facts(proc: &ProcDir, new: Option<Facts>) -> Option<Facts> {
+    let facts = new.or_else(|| facts::gather(proc).ok());
+    facts.filter(|facts| !facts.modules.is_empty())
+}
+
+fn auxv_of(facts: &Facts) -> &[u8] {
+    facts.process.file("auxv").unwrap_or_default()
 }
 
 impl Source for DeathSource {
@@ -134,13 +166,14 @@ impl Source for DeathSource {
             self.watch = None;
             return Ok(());
         }
-        self.keep_facts(proc, wanted.facts.take());
         // A process that is traced for something else anyway shows its death by that.
         let is_traced = what.exit || what.signals != 0 || what.threads;
         let watch = self.watch.as_ref().filter(|watch| watch.is_of(proc));
         if watch.is_some() && !is_traced {
+            self.renew_facts(proc, wanted.facts.take());
             return Ok(());
         }
+        self.keep_facts(proc, wanted.facts.take());
         self.watch = None;
         if !is_traced {
             match self.begin(proc) {

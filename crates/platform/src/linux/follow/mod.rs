@@ -346,3 +346,51 @@ fn signal_event(tid: i32, info: &SignalInfo) -> TargetEvent {
         ..Exception::default()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{
+        io::{BufRead as _, BufReader, Write as _},
+        process::{Command, Stdio},
+    };
+
+    /// It executes another program at a line of input, which dies at the next line.
+    const EXECUTES_AND_DIES: &str =
+        "echo ready; read line; exec sh -c 'echo again; read line; kill -SEGV $$'";
+
+    /// Facts that were read a moment ago are used once more, but not for the program that a process has executed since.
+    #[test]
+    fn n23_facts_of_the_program_before_are_not_those_of_the_one_that_dies() {
+        let mut sh = Command::new("sh");
+        let pipes = sh.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = pipes.args(["-c", EXECUTES_AND_DIES]).spawn().expect("sh");
+        let mut output = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        let mut input = child.stdin.take().expect("a pipe");
+        output.next().expect("ready").expect("a line");
+        let key = ProcDir::open_pid(child.id()).expect("it lives").key;
+        let mut follow = LinuxFollow::begin(key).expect("root");
+        follow.facts().expect("it lives");
+        input.write_all(b"\n").expect("it reads");
+        output.next().expect("again").expect("a line");
+        let vector = std::fs::read(format!("/proc/{}/auxv", child.id())).expect("it lives");
+        let deaths = Arming {
+            deaths: true,
+            ..Arming::default()
+        };
+        for _ in 0..2 {
+            let notices = follow.arm(&deaths).expect("root");
+            assert!(notices.is_empty(), "{notices:?}");
+        }
+        input.write_all(b"\n").expect("it reads");
+        let happened = follow.wait(Some(Instant::now() + Duration::from_secs(60)));
+        let event = happened.expect("its death");
+        assert!(
+            matches!(event, Happened::Event(TargetEvent::Exception(_), _)),
+            "{event:?}"
+        );
+        let facts = follow.facts().expect("those of before");
+        assert_eq!(facts.process.file("auxv"), Some(&vector[..]));
+        child.wait().expect("it has ended");
+    }
+}

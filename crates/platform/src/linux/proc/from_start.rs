@@ -4,7 +4,7 @@
 use std::{fs::File, io, os::unix::fs::FileExt};
 
 /// A file, and how far it was read.
-pub(super) struct FromStart<'f> {
+pub(crate) struct FromStart<'f> {
     file: &'f File,
     at: u64,
 }
@@ -18,7 +18,7 @@ impl io::Read for FromStart<'_> {
 }
 
 impl<'f> FromStart<'f> {
-    pub(super) fn of(file: &'f File) -> Self {
+    pub(crate) fn of(file: &'f File) -> Self {
         Self { file, at: 0 }
     }
 }

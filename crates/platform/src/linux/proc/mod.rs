@@ -19,3 +19,4 @@ pub(crate) mod values;
 pub(crate) use dir::{
     ProcDir, all_pids, link, numbers_in, open_dir, read_file, read_file_up_to, read_stat,
 };
+pub(crate) use from_start::FromStart;

@@ -2,12 +2,31 @@
 
 use snapshot::{Range, maps};
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     io::{self, BufRead},
 };
 
-/// The flags of regions that have any, by range.
-pub(crate) type SpecialFlags = HashMap<Range, Flags>;
+/// The flags of regions that have any.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SpecialFlags(BTreeMap<Range, Flags>);
+
+impl SpecialFlags {
+    /// Returns the flags that any part of a range has: a region may have grown, or been cut, since they were read.
+    pub(crate) fn of(&self, range: Range) -> Flags {
+        let before = self.0.range(..Range::new(range.end, 0)).rev();
+        let parts = before.take_while(|(part, _)| part.end > range.start);
+        parts.fold(Flags::default(), |all, (_, flags)| all.or(*flags))
+    }
+
+    /// Adds what was read before, where nothing is known now.
+    pub(crate) fn add_older(&mut self, older: Self) {
+        for (range, flags) in older.0 {
+            if self.of(range) == Flags::default() {
+                self.0.insert(range, flags);
+            }
+        }
+    }
+}
 
 /// The flags of a region that matter to a dump, from its line `VmFlags`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,6 +41,17 @@ pub(crate) struct Flags {
     pub(crate) guarded: bool,
 }
 
+impl Flags {
+    fn or(self, other: Self) -> Self {
+        Self {
+            dont_dump: self.dont_dump || other.dont_dump,
+            device: self.device || other.device,
+            hugetlb: self.hugetlb || other.hugetlb,
+            guarded: self.guarded || other.guarded,
+        }
+    }
+}
+
 /// Collects the regions with flags from the lines of `smaps`. The whole text is not kept: it has
 /// about 1 KiB for each region, 70 MB for 70,000 regions.
 #[derive(Default)]
@@ -29,15 +59,18 @@ struct SmapsReader {
     /// The regions that have flags.
     special: SpecialFlags,
     current: Range,
+    /// How many regions were read, with or without flags.
+    count: usize,
 }
 
 impl SmapsReader {
     /// Parses the next line.
     fn line(&mut self, line: &[u8]) {
         if let Some(flags) = line.strip_prefix(b"VmFlags:") {
+            self.count += 1;
             let flags = flags_of(flags);
             if flags != Flags::default() {
-                self.special.insert(self.current, flags);
+                self.special.0.insert(self.current, flags);
             }
         } else if line
             .first()
@@ -50,11 +83,13 @@ impl SmapsReader {
     }
 }
 
-/// Reads the regions that have flags, and whether all could be read: one that is ending has no lines any more.
+/// Reads the regions that have flags, and whether all could be read.
 pub(crate) fn read(mut smaps: impl BufRead) -> (SpecialFlags, io::Result<()>) {
     let (mut reader, mut line) = (SmapsReader::default(), Vec::new());
     let end = loop {
         match smaps.read_until(b'\n', &mut line) {
+            // One that is ending has no lines any more, and no error tells.
+            Ok(0) if reader.count == 0 => break Err(io::ErrorKind::NotFound.into()),
             Ok(0) => break Ok(()),
             Ok(_) => reader.line(line.trim_ascii_end()),
             Err(error) => break Err(error),
@@ -67,7 +102,7 @@ pub(crate) fn read(mut smaps: impl BufRead) -> (SpecialFlags, io::Result<()>) {
 /// Writes regions that have flags as [`read`] reads them.
 pub(crate) fn to_text(special: &SpecialFlags) -> Vec<u8> {
     let mut text = String::new();
-    for (range, flags) in special {
+    for (range, flags) in &special.0 {
         let flag = |is_set: bool, name| if is_set { name } else { "" };
         let device = flag(flags.device, " io");
         let (dont_dump, hugetlb) = (flag(flags.dont_dump, " dd"), flag(flags.hugetlb, " ht"));
@@ -113,7 +148,38 @@ mod tests {
         let (special, read) = read(&to_text(&reader.special)[..]);
         read.expect("a text");
         assert_eq!(special, reader.special);
-        assert_eq!(reader.special.len(), 1);
-        assert_eq!(reader.special[&Range::new(0x2000, 0x3000)], dont_dump);
+        let of = |start, end| special.of(Range::new(start, end));
+        assert_eq!(of(0x2000, 0x3000), dont_dump);
+        assert_eq!(of(0x1000, 0x2000), Flags::default());
+        assert_eq!(of(0x3000, 0x4000), Flags::default());
+        // It has grown since, or is smaller.
+        assert_eq!(of(0x2000, 0x9000), dont_dump);
+        assert_eq!(of(0x2800, 0x2900), dont_dump);
+    }
+
+    #[test]
+    fn n10_flags_of_before_are_used_where_nothing_newer_is_known() {
+        let special =
+            |start, flags| SpecialFlags(BTreeMap::from([(Range::new(start, start + 8), flags)]));
+        let (dont_dump, device) = (
+            Flags {
+                dont_dump: true,
+                ..Flags::default()
+            },
+            Flags {
+                device: true,
+                ..Flags::default()
+            },
+        );
+        let mut flags = special(0x10, device);
+        flags.add_older(special(0x10, dont_dump));
+        flags.add_older(special(0x20, dont_dump));
+        assert_eq!(flags.of(Range::new(0x10, 0x18)), device);
+        assert_eq!(flags.of(Range::new(0x20, 0x28)), dont_dump);
+    }
+
+    #[test]
+    fn n10_a_process_that_has_no_regions_any_more_has_not_been_read() {
+        assert!(read(&b""[..]).1.is_err());
     }
 }

@@ -1,5 +1,5 @@
-//! The kernel's process connector (`linux/cn_proc.h`), which reports every fork and exec on the
-//! machine to root.
+//! The kernel's process connector (`linux/cn_proc.h`), which reports every fork, exec and death by a signal on the machine
+//! to root.
 
 use std::{
     io,
@@ -11,16 +11,21 @@ const CN_VAL_PROC: u32 = 1;
 const PROC_CN_MCAST_LISTEN: u32 = 1;
 const EVENT_FORK: u32 = 1;
 const EVENT_EXEC: u32 = 2;
+const EVENT_EXIT: u32 = 0x8000_0000;
+/// The bits of an exit code that have the number of the signal (wait(2)).
+const SIGNAL: u32 = 0x7f;
 /// The size in bytes of `struct nlmsghdr` and `struct cn_msg`, which come before the payload.
 const HEADERS: usize = 16 + 20;
 
-/// An event that made a new process, or gave a process another program.
+/// An event that made a new process, gave a process another program, or ended it by a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ProcessEvent {
     /// A process with this pid was forked by another one.
     Forked { pid: u32, parent: u32 },
     /// A process with this pid executed another program.
     Executed(u32),
+    /// A process with this pid has ended by this signal.
+    Killed { pid: u32, signal: u32 },
 }
 
 /// Opens the connector.
@@ -42,7 +47,7 @@ pub(crate) fn listen() -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// Has the kernel put only those messages into the socket that [`parse`] is after: the connector reports ends, new
+/// Has the kernel put only those messages into the socket that [`parse`] is after: the connector reports other ends, new
 /// threads, names and users of processes too, and each report would wake us. The instructions are those of socket(7),
 /// `SO_ATTACH_FILTER`; they load words as big-endian numbers.
 fn leave_out_the_rest(socket: &OwnedFd) -> io::Result<()> {
@@ -50,6 +55,7 @@ fn leave_out_the_rest(socket: &OwnedFd) -> io::Result<()> {
     const KEEP: u16 = 0x07;
     const EQUAL: u16 = 0x15;
     const EQUAL_KEPT: u16 = 0x1d;
+    const AND: u16 = 0x54;
     const RETURN: u16 = 0x06;
     let word = |at: usize| (HEADERS + at) as u32;
     let as_loaded = |number: u32| u32::from_be_bytes(number.to_ne_bytes());
@@ -61,12 +67,16 @@ fn leave_out_the_rest(socket: &OwnedFd) -> io::Result<()> {
     };
     let mut steps = [
         step(LOAD, 0, 0, word(0)),
-        step(EQUAL, 5, 0, as_loaded(EVENT_EXEC)),
-        step(EQUAL, 0, 5, as_loaded(EVENT_FORK)),
+        step(EQUAL, 9, 0, as_loaded(EVENT_EXEC)),
+        step(EQUAL, 1, 0, as_loaded(EVENT_FORK)),
+        step(EQUAL, 4, 8, as_loaded(EVENT_EXIT)),
         step(LOAD, 0, 0, word(24)),
         step(KEEP, 0, 0, 0),
         step(LOAD, 0, 0, word(28)),
-        step(EQUAL_KEPT, 0, 1, 0),
+        step(EQUAL_KEPT, 3, 4, 0),
+        step(LOAD, 0, 0, word(24)),
+        step(AND, 0, 0, as_loaded(SIGNAL)),
+        step(EQUAL, 1, 0, 0),
         step(RETURN, 0, 0, u32::MAX),
         step(RETURN, 0, 0, 0),
     ];
@@ -143,7 +153,7 @@ pub(crate) fn events(socket: &OwnedFd) -> io::Result<Vec<ProcessEvent>> {
 }
 
 /// Parses a `struct proc_event`: the kind of event, cpu, timestamp; then for a fork the pid and
-/// tgid of the parent and of the child, for an exec pid and tgid.
+/// tgid of the parent and of the child, for an exec pid and tgid, for an end those and the exit code.
 fn parse(message: &[u8]) -> Option<ProcessEvent> {
     let event = message.get(HEADERS..)?;
     let word = |at: usize| {
@@ -160,6 +170,11 @@ fn parse(message: &[u8]) -> Option<ProcessEvent> {
             parent: word(20)?,
         }),
         EVENT_EXEC => Some(ProcessEvent::Executed(word(20)?)),
+        // The end of each thread is reported.
+        EVENT_EXIT if word(16)? == word(20)? => Some(ProcessEvent::Killed {
+            pid: word(20)?,
+            signal: word(24)? & SIGNAL,
+        }),
         _ => None,
     }
 }

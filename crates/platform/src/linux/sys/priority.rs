@@ -4,10 +4,19 @@ use rustix::{
     process::Pid,
     thread::{CpuSet, sched_getaffinity, sched_setaffinity},
 };
-use std::io;
+use std::{io, time::Duration};
 
 /// The priority of threads that must react at once.
-const FIRST: i32 = 1;
+const FIRST: u32 = 1;
+
+/// The niceness of ordinary threads, and of those that must react at once where the system allows nobody a real-time
+/// priority, as in a control group without a share of it (`CONFIG_RT_GROUP_SCHED`, the kernel's
+/// Documentation/scheduler/sched-rt-group.rst).
+const ORDINARY: i32 = 0;
+const NEAREST: i32 = -20;
+
+/// For how long such a thread wants to run: the shorter, the sooner it comes (since Linux 6.12; the least there is).
+const SHORT: Duration = Duration::from_micros(100);
 
 /// Lets this OS thread stay on a processor.
 ///
@@ -32,12 +41,12 @@ pub(crate) fn processors() -> Vec<usize> {
 /// machine an ordinary thread may get a processor later than that. Threads that this one starts are
 /// ordinary again.
 pub(crate) fn raise_priority() {
-    set_policy(libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK);
+    raise(RESET_ON_FORK);
 }
 
 /// As [`raise_priority`], for the threads that this one starts too.
 pub(crate) fn raise_priority_of_all() {
-    set_policy(libc::SCHED_FIFO);
+    raise(0);
 }
 
 /// Lets a thread run on those processors on which this one may.
@@ -50,7 +59,7 @@ pub(crate) fn run_where_we_run(thread: i32) {
 
 /// Lets a thread run like all others again, on any processor.
 pub(crate) fn lower(thread: i32) {
-    set_policy_of(thread, libc::SCHED_OTHER, 0);
+    set(thread, &Attributes::ordinary(ORDINARY));
     let mut all = CpuSet::new();
     (0..CpuSet::MAX_CPU).for_each(|processor| all.set(processor));
     // One that has ended needs none.
@@ -62,15 +71,59 @@ pub(crate) fn this_thread() -> i32 {
     rustix::thread::gettid().as_raw_nonzero().get()
 }
 
-fn set_policy(policy: i32) {
-    set_policy_of(0, policy, FIRST);
+/// `SCHED_FLAG_RESET_ON_FORK`.
+const RESET_ON_FORK: u64 = 1;
+
+/// `struct sched_attr` (sched_setattr(2)), as far as it is as old as the call.
+#[repr(C)]
+#[derive(Default)]
+struct Attributes {
+    size: u32,
+    policy: u32,
+    flags: u64,
+    nice: i32,
+    priority: u32,
+    runtime: u64,
+    deadline: u64,
+    period: u64,
 }
 
-/// Sets the policy and the priority of a thread; 0 is the calling one.
-fn set_policy_of(thread: i32, policy: i32, priority: i32) {
-    let parameter = libc::sched_param {
-        sched_priority: priority,
+impl Attributes {
+    fn ordinary(nice: i32) -> Self {
+        Self {
+            size: size_of::<Self>() as u32,
+            policy: libc::SCHED_OTHER as u32,
+            nice,
+            ..Self::default()
+        }
+    }
+}
+
+/// Without any right, the thread stays as it is.
+fn raise(flags: u64) {
+    let first = Attributes {
+        policy: libc::SCHED_FIFO as u32,
+        priority: FIRST,
+        flags,
+        ..Attributes::ordinary(ORDINARY)
     };
-    // SAFETY: the parameter is a live local.
-    unsafe { libc::sched_setscheduler(thread, policy, &raw const parameter) };
+    let near = Attributes {
+        runtime: SHORT.as_nanos() as u64,
+        flags,
+        ..Attributes::ordinary(NEAREST)
+    };
+    let _ = set(0, &first) || set(0, &near);
+}
+
+/// Sets how a thread is scheduled; 0 is the calling one. Returns whether that was possible.
+fn set(thread: i32, attributes: &Attributes) -> bool {
+    // SAFETY: sched_setattr(2) reads a structure of the size that its first field says, which lives during the call.
+    unsafe {
+        libc::syscall(
+            libc::SYS_sched_setattr,
+            thread,
+            std::ptr::from_ref(attributes),
+            0,
+        ) == 0
+    }
 }
