@@ -147,7 +147,8 @@ pub enum HostEvent {
     /// A process that nobody follows dies of a fault, or has just died of it. Whoever follows it now is told how, and
     /// can take dumps of it; else [`Host::forget`] it.
     Dying(Box<ProcessEntry>),
-    /// The child of a followed process has died of a fault a moment after its start, and could not be caught.
+    /// The child of a followed process has died of a fault a moment after its start, and was not caught: its death was seen
+    /// only by who followed it.
     Unseen(u32),
 }
 

@@ -10,6 +10,9 @@ use platform::{Error, FAULT_SIGNALS};
 use policy::ExceptionCount;
 use snapshot::{EndStatus, ProcessKey};
 
+/// How many of those that have ended are remembered.
+const ENDED: usize = 64;
+
 impl Runner {
     /// The machine saw a process end. What a followed one did last may not have been told yet: its
     /// thread tells that first, and then the end.
@@ -24,6 +27,15 @@ impl Runner {
             self.pending.gone.insert(process);
         } else {
             self.exited(process);
+        }
+    }
+
+    /// A process died of a fault a moment after its start. If it is followed, that is told by who follows it.
+    pub(super) fn died_young(&mut self, pid: u32) {
+        let is_followed = self.watched.iter().any(|process| process.pid == pid);
+        if !is_followed && !self.ended.contains(&pid) {
+            log::debug!("process {pid} died of a fault before it was followed");
+            self.unseen += 1;
         }
     }
 
@@ -47,6 +59,8 @@ impl Runner {
         let is_untold = self.pending.deaths.remove(&process) && is_by_fault(status);
         self.unseen += u64::from(is_unarmed || is_untold);
         if self.watched.remove(&process) {
+            self.ended.truncate(ENDED - 1);
+            self.ended.push_front(process.pid);
             self.out.push(RunEvent::Exited { process, status });
         }
         self.feed(policy::Event::Exited(process));

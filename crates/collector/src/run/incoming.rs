@@ -19,10 +19,7 @@ impl Runner {
             Event::Host(HostEvent::Started(_) | HostEvent::StartsLost) if self.is_closing => {}
             Event::Host(HostEvent::Started(pid)) => self.started(pid),
             Event::Host(HostEvent::StartsLost) => self.starts_lost(),
-            Event::Host(HostEvent::Unseen(pid)) => {
-                log::debug!("process {pid} died of a fault before it was followed");
-                self.unseen += 1;
-            }
+            Event::Host(HostEvent::Unseen(pid)) => self.died_young(pid),
             Event::Host(HostEvent::Dying(entry)) if self.is_closing => self.host.forget(entry.key),
             Event::Host(HostEvent::Dying(entry)) => self.dying(&entry),
             Event::Follower(id, event) => self.follower(id, event),

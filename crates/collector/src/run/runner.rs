@@ -16,7 +16,7 @@ use platform::{Cancel, Error, Host};
 use policy::{Rule, RuleId, RuleSet, RuleState, WakeFor};
 use snapshot::{EndStatus, Measure, ProcessKey, Time};
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     sync::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError, Sender, channel},
@@ -52,6 +52,8 @@ pub struct Runner {
     pub(super) to_follow: HashMap<ProcessKey, WakeFor>,
     /// Processes that are monitored: their end is told.
     pub(super) watched: HashSet<ProcessKey>,
+    /// The pids of those that have ended last: the machine may tell of their deaths a moment later.
+    pub(super) ended: VecDeque<u32>,
     /// How processes that are about to end do.
     pub(super) ends: HashMap<ProcessKey, EndStatus>,
     pub(super) pending: Pending,
@@ -124,6 +126,7 @@ impl Runner {
             followers,
             to_follow: HashMap::new(),
             watched: HashSet::new(),
+            ended: VecDeque::new(),
             ends: HashMap::new(),
             pending: Pending::default(),
             arming: HashSet::new(),

@@ -269,8 +269,8 @@ pub(crate) fn kill(key: ProcessKey) -> Result<()> {
     sent.map_err(|e| Error::of_process("ending", key, &e.into()))
 }
 
-/// Returns the starts of these events that need not wait, and of those that have waited, and the deaths of those that were
-/// still waiting. One that was forked and has executed a program since is named once: whoever looks at it then sees the
+/// Returns the starts of these events that need not wait, and of those that have waited, and the deaths of those that
+/// nobody may have looked at. One that was forked and has executed a program since is named once: whoever looks at it then sees the
 /// program.
 fn without_young(events: &[ProcessEvent], young: &mut Young) -> Vec<HostEvent> {
     let (mut started, mut unseen) = (Vec::new(), Vec::new());
@@ -279,12 +279,12 @@ fn without_young(events: &[ProcessEvent], young: &mut Young) -> Vec<HostEvent> {
             ProcessEvent::Forked { pid, parent } if young.takes(pid, parent) => {}
             ProcessEvent::Forked { pid, .. } => started.push(pid),
             ProcessEvent::Executed(pid) => {
-                young.leaves(pid);
+                young.executes(pid);
                 started.push(pid);
             }
             ProcessEvent::Killed { pid, signal } => {
                 let was_caught = dying::was_caught(pid);
-                if young.leaves(pid) && !was_caught && FAULT_SIGNALS.contains(&signal) {
+                if young.ends(pid) && !was_caught && FAULT_SIGNALS.contains(&signal) {
                     unseen.push(HostEvent::Unseen(pid));
                 }
             }

@@ -4,13 +4,16 @@
 
 use super::{dying, proc};
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 /// How long such a process waits.
 const MOMENT: Duration = Duration::from_millis(100);
+
+/// Within which time one that was reported has been looked at, also on a loaded machine.
+const LOOKED_AT: Duration = Duration::from_secs(5);
 
 /// The pids of processes whose children can wait.
 static PARENTS: Mutex<Option<HashSet<u32>>> = Mutex::new(None);
@@ -44,6 +47,8 @@ fn with_parents<T>(act: impl FnOnce(&mut HashSet<u32>) -> T) -> T {
 pub(crate) struct Young {
     pids: HashSet<u32>,
     order: VecDeque<(Instant, u32)>,
+    /// Those that have waited and were reported, and when.
+    reported: HashMap<u32, Instant>,
 }
 
 impl Young {
@@ -58,9 +63,17 @@ impl Young {
         waits
     }
 
-    /// A process waits no more: it has executed a program, or ended. Returns whether it has waited.
-    pub(crate) fn leaves(&mut self, pid: u32) -> bool {
-        self.pids.remove(&pid)
+    /// A process has executed a program, and is reported if it has waited.
+    pub(crate) fn executes(&mut self, pid: u32) {
+        if self.pids.remove(&pid) {
+            self.reported.insert(pid, Instant::now());
+        }
+    }
+
+    /// A process has ended. Returns whether it had waited, and may have been looked at by nobody yet.
+    pub(crate) fn ends(&mut self, pid: u32) -> bool {
+        let reported = self.reported.remove(&pid);
+        self.pids.remove(&pid) || reported.is_some_and(|at| at.elapsed() < LOOKED_AT)
     }
 
     /// Returns those that have waited long enough and live; once one has, also those that have nearly.
@@ -73,6 +86,10 @@ impl Young {
             }
         }
         due.retain(|pid| proc::open_dir(*pid).is_ok());
+        let now = Instant::now();
+        self.reported
+            .retain(|_, at| now.saturating_duration_since(*at) < LOOKED_AT);
+        self.reported.extend(due.iter().map(|pid| (*pid, now)));
         due
     }
 

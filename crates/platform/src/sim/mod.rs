@@ -119,6 +119,11 @@ impl SimMachine {
         }
     }
 
+    /// Reports that a process with this pid died of a fault a moment after its start.
+    pub fn die_young(&self, pid: u32) {
+        self.report(HostEvent::Unseen(pid));
+    }
+
     /// Lets time pass. Nobody is woken by that.
     pub fn advance(&self, by: Duration) {
         let mut state = self.state();

@@ -172,3 +172,24 @@ fn n23_a_process_that_ends_before_it_is_armed_is_counted() {
     let told = run.finish();
     assert_eq!(count(&told, "1 unseen"), 1, "{told:#?}");
 }
+
+/// Whoever follows a process tells its death, also if the machine tells of it before or after that.
+#[test]
+fn n23_a_process_that_dies_young_and_unfollowed_is_counted() {
+    let mut run = Timeline::new();
+    let process = run.machine.start(7, "app");
+    run.add(&["on each app, when exit, do mini dump; at most 2 dumps in all"]);
+    run.until("effective");
+    run.machine.die_young(7);
+    run.machine.does(process, exiting(0));
+    run.until("1 dumped");
+    run.machine.end(process);
+    run.until("7 exited");
+    run.machine.die_young(7);
+    run.machine.die_young(9);
+    let other = run.machine.start(8, "app");
+    run.until("8 armed");
+    run.machine.does(other, exiting(0));
+    let told = run.finish();
+    assert_eq!(count(&told, "1 unseen"), 1, "{told:#?}");
+}
