@@ -73,10 +73,17 @@ pub(crate) struct Dying {
 #[derive(Default)]
 struct Stash {
     kept: HashMap<ProcessKey, Dying>,
-    /// The pids and users of those that are looked at now.
-    coming: HashMap<u32, u32>,
+    /// The pids of those that are looked at now.
+    coming: HashMap<u32, Coming>,
     /// The pids of those that were reported, until they have ended.
     reported: HashSet<u32>,
+}
+
+/// A process that is looked at.
+struct Coming {
+    user: u32,
+    /// Whether it was asked for when it had ended.
+    has_ended: bool,
 }
 
 static STASH: Mutex<Option<Stash>> = Mutex::new(None);
@@ -143,11 +150,14 @@ fn wait(limit: Duration, until: &dyn Fn(&Stash) -> bool) {
     drop(CHANGED.wait_timeout_while(stash(), limit, waits));
 }
 
-/// Returns whether a process that has just ended was caught, or is being caught.
+/// Returns whether a process that has just ended was caught, or is being caught. If it is lost then, that is reported
+/// ([`HostEvent::Unseen`]).
 pub(crate) fn was_caught(pid: u32) -> bool {
     let mut stash = stash();
     let stash = stash.get_or_insert_default();
-    stash.reported.remove(&pid) || stash.coming.contains_key(&pid)
+    let coming = stash.coming.get_mut(&pid);
+    let is_coming = coming.map(|coming| coming.has_ended = true).is_some();
+    stash.reported.remove(&pid) || is_coming
 }
 
 /// Forgets a process that nobody wants to follow.
@@ -218,7 +228,7 @@ fn keep(caught: Caught, sink: &HostSink) -> Option<u32> {
                 });
             }
             // It was killed while it was looked at, or cannot be kept: it dies as without us.
-            None => gone(pid),
+            None => lost(pid, sink),
         }
     }
     spend(user, start);
@@ -280,7 +290,7 @@ impl Pinned {
     fn look_if_it_dies(self, sink: &HostSink) {
         match self.dies_within(MARKED_LATE) {
             true => self.look(sink),
-            false => gone(self.entry.key.pid),
+            false => lost(self.entry.key.pid, sink),
         }
     }
 
@@ -297,25 +307,20 @@ impl Pinned {
         } = self;
         let pid = entry.key.pid;
         let copied = watch.copy_at_death(&mut proc);
-        if copied.is_ok()
-            && let Ok(facts) = facts_at_death(&mut proc)
-        {
-            let dying = Dying {
-                proc,
-                watch,
-                facts,
-                process,
-            };
-            stash()
-                .get_or_insert_default()
-                .kept
-                .insert(entry.key, dying);
-            note_report(pid);
-            CHANGED.notify_all();
-            others.tell();
-            // Told before the end of the process can be.
-            sink(HostEvent::Dying(Box::new(entry)));
-        }
+        let Ok(facts) = copied.and_then(|()| facts_at_death(&mut proc)) else {
+            drop(held);
+            return lost(pid, sink);
+        };
+        let dying = Dying {
+            proc,
+            watch,
+            facts,
+            process,
+        };
+        report(entry.key, dying);
+        others.tell();
+        // Told before the end of the process can be.
+        sink(HostEvent::Dying(Box::new(entry)));
         drop(held);
         gone(pid);
     }
@@ -347,27 +352,40 @@ fn facts_at_death(proc: &mut ProcDir) -> io::Result<Facts> {
 fn come(pid: u32, user: u32) -> bool {
     let mut stash = stash();
     let stash = stash.get_or_insert_default();
-    let of_user = stash.coming.values().filter(|other| **other == user);
+    let of_user = stash.coming.values().filter(|other| other.user == user);
     let has_room = stash.kept.len() + stash.coming.len() < MOST && of_user.count() < MOST_OF_USER;
     if has_room {
-        stash.coming.insert(pid, user);
+        let has_ended = false;
+        stash.coming.insert(pid, Coming { user, has_ended });
     }
     has_room
 }
 
-fn note_report(pid: u32) {
+/// Keeps a process for whoever follows it.
+fn report(key: ProcessKey, dying: Dying) {
     let mut stash = stash();
-    let reported = &mut stash.get_or_insert_default().reported;
-    if reported.len() >= MOST_REPORTED {
+    let stash = stash.get_or_insert_default();
+    if stash.reported.len() >= MOST_REPORTED {
         // Nobody asks.
-        reported.clear();
+        stash.reported.clear();
     }
-    reported.insert(pid);
+    stash.reported.insert(key.pid);
+    stash.kept.insert(key, dying);
+    CHANGED.notify_all();
 }
 
-fn gone(pid: u32) {
-    stash().get_or_insert_default().coming.remove(&pid);
+/// A process is not looked at any more. Returns whether it has ended and was asked for meanwhile.
+fn gone(pid: u32) -> bool {
+    let coming = stash().get_or_insert_default().coming.remove(&pid);
     CHANGED.notify_all();
+    coming.is_some_and(|coming| coming.has_ended)
+}
+
+/// A process cannot be kept.
+fn lost(pid: u32, sink: &HostSink) {
+    if gone(pid) {
+        sink(HostEvent::Unseen(pid));
+    }
 }
 
 /// Returns who a process runs as. The owner of its folder would be root for one that has changed its user.
