@@ -8,9 +8,11 @@ mod procdump;
 mod rules;
 mod ui;
 
-use std::process::ExitCode;
+use std::{ops::ControlFlow, process::ExitCode};
 
 fn main() -> ExitCode {
-    platform::init();
-    cli::main()
+    match platform::init() {
+        ControlFlow::Continue(()) => cli::main(),
+        ControlFlow::Break(()) => ExitCode::SUCCESS,
+    }
 }

@@ -2,6 +2,7 @@
 //! set.
 
 use std::{
+    ops::ControlFlow,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -80,9 +81,10 @@ impl Cancel {
 /// (SIGPIPE) or beyond the file size limit (SIGXFSZ) fails with an error, instead of killing us
 /// while we hold a target.
 ///
-/// On Linux it does not return in a process that this program has started to keep the memory of another one.
-pub fn init() {
-    crate::os::init_process();
+/// `Break` says that this process has nothing else to do: it was started by this program to keep the memory of another one
+/// (Linux), and that is over.
+pub fn init() -> ControlFlow<()> {
+    crate::os::init_process()
 }
 
 /// Calls `act` once, in a thread of its own, as soon as Ctrl-C, SIGTERM or SIGHUP comes, or at once

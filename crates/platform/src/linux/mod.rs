@@ -89,19 +89,24 @@ pub(crate) use space::at as space_at;
 pub(crate) use sys::signals::on_interrupt;
 pub(crate) use terminal::{has_terminal, terminal_width, typed_arguments};
 
+use std::ops::ControlFlow;
+
 /// Returns this machine.
 pub(crate) fn host() -> Box<dyn crate::Host> {
     Box::new(host::LinuxHost::new())
 }
 
 /// See [`crate::init`].
-pub(crate) fn init_process() {
-    sys::keeper::serve_if_started_so();
+pub(crate) fn init_process() -> ControlFlow<()> {
+    if sys::keeper::serve_if_started_so() {
+        return ControlFlow::Break(());
+    }
     sys::allocator::give_large_buffers_back();
     sys::signals::catch_cancel();
     sys::signals::remember_inherited();
     sys::signals::ignore_write_signals();
     sys::signals::keep_child_signal();
+    ControlFlow::Continue(())
 }
 
 /// Kills this process with SIGKILL.

@@ -3,6 +3,7 @@
 use super::sys::own;
 use std::{
     io,
+    ops::ControlFlow,
     os::windows::io::{AsRawHandle, OwnedHandle},
     sync::OnceLock,
 };
@@ -26,7 +27,7 @@ use windows_sys::{
 static ASKED: OnceLock<Option<OwnedHandle>> = OnceLock::new();
 
 /// Prepares this process; see [`crate::init`].
-pub(crate) fn init_process() {
+pub(crate) fn init_process() -> ControlFlow<()> {
     // SAFETY: the handler is a function that exists as long as the program, and the event's handle
     // is new and nobody else's.
     unsafe {
@@ -37,6 +38,7 @@ pub(crate) fn init_process() {
         SetConsoleCtrlHandler(Some(on_control), 1);
     }
     super::security::enable_debug_privilege();
+    ControlFlow::Continue(())
 }
 
 /// Returns the number of columns of the console that standard error is; `None` if it is no console.

@@ -97,16 +97,16 @@ impl Drop for Keeper {
     }
 }
 
-/// If this process was started as one of these, it serves until the one that started it is gone, and ends.
-pub(crate) fn serve_if_started_so() {
+/// If this process was started as one of these, it serves until the one that started it is gone. Returns whether it was.
+pub(crate) fn serve_if_started_so() -> bool {
     let stdin = io::stdin();
     let socket = stdin.as_fd();
     let is_one = std::env::args_os().nth(1).is_some_and(|word| word == WORD);
-    if is_one && socket_type(socket).is_ok_and(|kind| kind == SocketType::SEQPACKET) {
+    let is_one = is_one && socket_type(socket).is_ok_and(|kind| kind == SocketType::SEQPACKET);
+    if is_one {
         serve(socket);
-        #[expect(clippy::exit, reason = "this process is for nothing else")]
-        std::process::exit(0);
     }
+    is_one
 }
 
 fn serve(socket: BorrowedFd<'_>) {
