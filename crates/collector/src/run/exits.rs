@@ -10,8 +10,9 @@ use platform::{Error, FAULT_SIGNALS};
 use policy::ExceptionCount;
 use snapshot::{EndStatus, ProcessKey};
 
-/// How many of those that have ended are remembered.
+/// How many of those that have ended are remembered, and of those that ended unseen.
 const ENDED: usize = 64;
+const MOST_LOST: usize = 1024;
 
 impl Runner {
     /// The machine saw a process end. What a followed one did last may not have been told yet: its
@@ -76,8 +77,7 @@ impl Runner {
                 return self.followers.follow(process, wake);
             }
             if self.arming.remove(&process) && error.as_ref().is_none_or(Error::is_of_end) {
-                self.unseen += 1;
-                self.pending.deaths.remove(&process);
+                self.lose(process);
             }
             self.begins = self.begins.filter(|begins| *begins != process);
             self.refuse_if_it_lives(process, error);
@@ -87,6 +87,15 @@ impl Runner {
         if self.pending.gone.contains(&process) && !self.followers.has(process) {
             self.exited(process);
         }
+    }
+
+    fn lose(&mut self, process: ProcessKey) {
+        if self.lost.len() >= MOST_LOST {
+            self.unseen += self.lost.len() as u64;
+            self.lost.clear();
+        }
+        self.lost.insert(process);
+        self.pending.deaths.remove(&process);
     }
 
     /// A process that could not be followed: of one that has ended the machine tells.

@@ -61,6 +61,8 @@ pub struct Runner {
     pub(super) arming: HashSet<ProcessKey>,
     /// How many processes had ended before anything could be armed in them.
     pub(super) unseen: u64,
+    /// Those of them that may have been caught at their death, which is told a moment later: they count until then.
+    pub(super) lost: HashSet<ProcessKey>,
     /// Whether [`RunEvent::Effective`] was told since rules were added.
     is_effective: bool,
     /// A program that was launched by us, and whether it stands until it is let begin.
@@ -131,6 +133,7 @@ impl Runner {
             pending: Pending::default(),
             arming: HashSet::new(),
             unseen: 0,
+            lost: HashSet::new(),
             is_effective: true,
             launched: None,
             begins: None,
@@ -269,7 +272,8 @@ impl Runner {
         }
         self.out.extend(self.programs.leave());
         self.show_exceptions();
-        let unseen = (self.unseen > 0).then_some(RunEvent::Unseen(self.unseen));
+        let unseen = self.unseen + self.lost.len() as u64;
+        let unseen = (unseen > 0).then_some(RunEvent::Unseen(unseen));
         self.out.extend(unseen);
         self.out.drain(..).for_each(show);
     }

@@ -43,6 +43,7 @@ impl Runner {
     /// A process that nobody follows dies. It may not have been seen before, nor its parent.
     pub(super) fn dying(&mut self, entry: &ProcessEntry) {
         let key = entry.key;
+        self.lost.remove(&key);
         log::debug!("process {key} was caught when it died: {}", entry.name);
         if !self
             .watched

@@ -216,10 +216,7 @@ impl DeathWatch {
 
     /// Reads the flags of the mappings, as far as that can be done.
     fn flags(&self) -> (SpecialFlags, io::Result<()>) {
-        smaps::read(BufReader::with_capacity(
-            64 << 10,
-            FromStart::of(&self.smaps),
-        ))
+        smaps::read(BufReader::new(FromStart::of(&self.smaps)))
     }
 
     fn renew(&mut self, proc: &mut ProcDir) {

@@ -14,17 +14,22 @@ use super::{
     sys::{
         allocator, keepers,
         priority::{lower, processors, raise_priority_of_all, stay_on, this_thread},
+        urgent_mutex::{UrgentGuard, UrgentMutex},
+        wake,
     },
 };
 use crate::{Facts, HostEvent, HostSink, ProcessEntry};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::{
+    io::fcntl_dupfd_cloexec,
+    process::{Pid, PidfdFlags, Resource, getrlimit, pidfd_open},
+};
 use snapshot::ProcessKey;
 use std::{
     collections::{HashMap, HashSet},
     io,
     os::fd::OwnedFd,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -86,10 +91,12 @@ struct Coming {
     has_ended: bool,
 }
 
-static STASH: Mutex<Option<Stash>> = Mutex::new(None);
-/// Told when the stash has changed.
+static STASH: UrgentMutex<Option<Stash>> = UrgentMutex::new(None);
+/// Told when the stash has changed. Who catches does not wait for those who wait for that, so that one of them may miss it.
 static CHANGED: Condvar = Condvar::new();
-static BUDGET: Mutex<Option<CatchBudget>> = Mutex::new(None);
+static WAITING: Mutex<()> = Mutex::new(());
+const MISSED: Duration = Duration::from_millis(2);
+static BUDGET: UrgentMutex<Option<CatchBudget>> = UrgentMutex::new(None);
 static CATCHING: AtomicBool = AtomicBool::new(false);
 
 /// Catches, for the rest of the run, every process that dies of a fault while nobody follows it, and reports it to `sink`
@@ -103,6 +110,7 @@ pub(crate) fn catch(sink: &HostSink) -> io::Result<()> {
     }
     let processors = enough_processors()?;
     keepers::begin()?;
+    make_room_for_descriptors()?;
     let catcher = Arc::new(Catcher::begin(processors.len() as u32)?);
     for processor in processors {
         let (catcher, sink) = (catcher.clone(), sink.clone());
@@ -110,6 +118,20 @@ pub(crate) fn catch(sink: &HostSink) -> io::Result<()> {
         thread.spawn(move || keep_all(processor, &catcher, &sink))?;
     }
     CATCHING.store(true, Ordering::Release);
+    Ok(())
+}
+
+/// Has the table of our descriptors be as large as it will be. To enlarge it later takes until every processor has done
+/// something else, also that of a thread that we hold (`expand_fdtable` in fs/file.c waits for RCU).
+fn make_room_for_descriptors() -> io::Result<()> {
+    const MOST: u64 = 4096;
+    let limit = getrlimit(Resource::Nofile)
+        .current
+        .unwrap_or(MOST)
+        .min(MOST);
+    let any = wake::Wake::new()?;
+    // Without it, one may be missed.
+    let _ = fcntl_dupfd_cloexec(&any, limit as i32 - 1);
     Ok(())
 }
 
@@ -146,8 +168,11 @@ pub(crate) fn take_soon(key: ProcessKey) -> Option<Dying> {
 
 /// Waits until something is true of the stash, but not for ever.
 fn wait(limit: Duration, until: &dyn Fn(&Stash) -> bool) {
-    let waits = |stash: &mut Option<Stash>| !until(stash.get_or_insert_default());
-    drop(CHANGED.wait_timeout_while(stash(), limit, waits));
+    let end = Instant::now() + limit;
+    while !until(stash().get_or_insert_default()) && Instant::now() < end {
+        let waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(CHANGED.wait_timeout(waiting, MISSED));
+    }
 }
 
 /// Returns whether a process that has just ended was caught, or is being caught. If it is lost then, that is reported
@@ -405,10 +430,10 @@ fn has_time_left(user: u32, now: Instant) -> bool {
     budget().get_or_insert_default().allows(user, now)
 }
 
-fn budget() -> MutexGuard<'static, Option<CatchBudget>> {
-    BUDGET.lock().unwrap_or_else(PoisonError::into_inner)
+fn budget() -> UrgentGuard<'static, Option<CatchBudget>> {
+    BUDGET.lock()
 }
 
-fn stash() -> MutexGuard<'static, Option<Stash>> {
-    STASH.lock().unwrap_or_else(PoisonError::into_inner)
+fn stash() -> UrgentGuard<'static, Option<Stash>> {
+    STASH.lock()
 }

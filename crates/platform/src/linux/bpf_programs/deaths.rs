@@ -13,6 +13,7 @@ use super::{
 use crate::linux::sys::{
     bpf::{self, ProgramType},
     priority,
+    urgent_mutex::{UrgentGuard, UrgentMutex},
     wake::{self, Wake},
 };
 use std::{
@@ -20,7 +21,7 @@ use std::{
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, PoisonError,
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     time::Instant,
@@ -60,7 +61,7 @@ pub(crate) struct HeldThread(&'static Hub, u64);
 
 /// Reports that were not taken yet.
 struct Mailbox {
-    deaths: Mutex<VecDeque<Death>>,
+    deaths: UrgentMutex<VecDeque<Death>>,
     wake: Wake,
 }
 
@@ -68,13 +69,13 @@ struct Mailbox {
 struct Hub {
     ring: Ring,
     /// Held by whoever takes reports out of the ring.
-    reader: Mutex<()>,
+    reader: UrgentMutex<()>,
     pids: Pids,
     /// Those that are being kept, and have executed no other program since that began.
     unchanged: Pids,
     holds: DeathHolds,
-    catching: Mutex<Option<Catching>>,
-    mailboxes: Mutex<HashMap<u32, Vec<Arc<Mailbox>>>>,
+    catching: UrgentMutex<Option<Catching>>,
+    mailboxes: UrgentMutex<HashMap<u32, Vec<Arc<Mailbox>>>>,
     _links: [OwnedFd; 2],
 }
 
@@ -163,7 +164,7 @@ impl Deaths {
 
     fn at(hub: &'static Hub, pid: u32) -> io::Result<Self> {
         let mailbox = Arc::new(Mailbox {
-            deaths: Mutex::default(),
+            deaths: UrgentMutex::default(),
             wake: Wake::new()?,
         });
         let mut mailboxes = hub.mailboxes();
@@ -236,8 +237,8 @@ impl Drop for HeldThread {
 }
 
 impl Mailbox {
-    fn deaths(&self) -> MutexGuard<'_, VecDeque<Death>> {
-        self.deaths.lock().unwrap_or_else(PoisonError::into_inner)
+    fn deaths(&self) -> UrgentGuard<'_, VecDeque<Death>> {
+        self.deaths.lock()
     }
 }
 
@@ -260,12 +261,12 @@ impl Hub {
         let (program, at_exec) = (load(&program)?, load(&at_exec)?);
         Ok(Self {
             ring,
-            reader: Mutex::default(),
+            reader: UrgentMutex::default(),
             pids,
             unchanged,
             holds,
-            catching: Mutex::default(),
-            mailboxes: Mutex::default(),
+            catching: UrgentMutex::default(),
+            mailboxes: UrgentMutex::default(),
             _links: [
                 bpf::attach(&program, c"signal_deliver")?,
                 bpf::attach(&at_exec, c"sched_process_exec")?,
@@ -285,10 +286,10 @@ impl Hub {
 
     fn pass_on_all(&'static self) {
         // Whoever looks often must not have the lock when a process dies: a thread without a processor would be waited for.
-        if self.ring.is_empty() && self.reader.try_lock().is_ok() {
+        if self.ring.is_empty() && self.reader.try_lock().is_some() {
             return;
         }
-        let _only_one = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let _only_one = self.reader.lock();
         while let Some(report) = self.ring.next() {
             if let Some(report) = death_program::decode(&report) {
                 self.pass_on_one(&report);
@@ -328,13 +329,11 @@ impl Hub {
         }
     }
 
-    fn catching(&self) -> MutexGuard<'_, Option<Catching>> {
-        self.catching.lock().unwrap_or_else(PoisonError::into_inner)
+    fn catching(&self) -> UrgentGuard<'_, Option<Catching>> {
+        self.catching.lock()
     }
 
-    fn mailboxes(&self) -> MutexGuard<'_, HashMap<u32, Vec<Arc<Mailbox>>>> {
-        self.mailboxes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn mailboxes(&self) -> UrgentGuard<'_, HashMap<u32, Vec<Arc<Mailbox>>>> {
+        self.mailboxes.lock()
     }
 }

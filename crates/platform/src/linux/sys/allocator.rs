@@ -4,6 +4,10 @@
 #[cfg(target_env = "gnu")]
 const LARGE: libc::c_int = 128 << 10;
 
+/// How much free memory of a thread is kept, in bytes.
+#[cfg(target_env = "gnu")]
+const KEPT: libc::c_int = 512 << 10;
+
 /// Has large buffers given back to the system as soon as they are free, from now on. Else glibc keeps all up to the size
 /// of the largest that was ever freed (up to 32 MiB, mallopt(3)): a few that grew while a large process was looked at
 /// stay with a watch for ever.
@@ -12,12 +16,14 @@ pub(crate) fn give_large_buffers_back() {
     // SAFETY: mallopt(3) takes two numbers, and fails by returning 0, which is harmless.
     unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT);
     }
 }
 
 /// Has the allocator keep some memory for this thread. To get it later would change our address space, which has to wait
 /// for any other thread of ours that is just doing so.
 pub(crate) fn warm_up() {
-    // Less than the allocator gives back (M_TRIM_THRESHOLD of mallopt(3), 128 KiB).
-    drop(std::hint::black_box(vec![1_u8; 100 << 10]));
+    // Each smaller than what has a mapping of its own, all together less than the allocator gives back.
+    let some: [Vec<u8>; 4] = std::array::from_fn(|_| vec![1; 100 << 10]);
+    drop(std::hint::black_box(some));
 }

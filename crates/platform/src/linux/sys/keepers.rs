@@ -3,13 +3,15 @@
 
 use super::{
     keeper::Keeper,
+    priority,
+    urgent_mutex::UrgentMutex,
     wake::{self, Wake},
 };
 use std::{
     io,
     os::fd::{AsFd, OwnedFd},
     sync::{
-        Mutex, MutexGuard, Once, OnceLock, PoisonError,
+        Once, OnceLock,
         mpsc::{SyncSender, sync_channel},
     },
     time::{Duration, Instant},
@@ -28,9 +30,9 @@ const PAUSE: Duration = Duration::from_secs(10);
 const FIRST: Duration = Duration::from_millis(500);
 
 /// Those that are ready, with the guard that each has sent.
-static READY: Mutex<Vec<(Keeper, OwnedFd)>> = Mutex::new(Vec::new());
+static READY: UrgentMutex<Vec<(Keeper, OwnedFd)>> = UrgentMutex::new(Vec::new());
 /// Those that are given back.
-static RETURNED: Mutex<Vec<Keeper>> = Mutex::new(Vec::new());
+static RETURNED: UrgentMutex<Vec<Keeper>> = UrgentMutex::new(Vec::new());
 /// Told when one is given back.
 static CHANGED: OnceLock<Wake> = OnceLock::new();
 
@@ -55,15 +57,14 @@ pub(crate) fn begin() -> io::Result<()> {
     begun
 }
 
-/// Takes one; `None` if there is none, or another thread is just taking one.
+/// Takes one; `None` if none is ready.
 pub(super) fn take() -> Option<(Keeper, OwnedFd)> {
-    // Nobody is waited for: who has the lock may not get a processor.
-    READY.try_lock().ok()?.pop()
+    READY.lock().pop()
 }
 
 /// Gives one back that was taken. It need not be ready.
 pub(super) fn give_back(keeper: Keeper) {
-    lock(&RETURNED).push(keeper);
+    RETURNED.lock().push(keeper);
     if let Some(changed) = CHANGED.get() {
         changed.wake();
     }
@@ -80,6 +81,8 @@ struct Keepers {
 }
 
 fn look_after(changed: &Wake, tells: &SyncSender<()>) {
+    // It has little to do, and the next one who dies needs it soon.
+    priority::raise_priority();
     let mut keepers = Keepers {
         busy: Vec::new(),
         count: 0,
@@ -89,7 +92,7 @@ fn look_after(changed: &Wake, tells: &SyncSender<()>) {
         keepers.start();
         keepers.sleep(changed);
         changed.take();
-        let returned = std::mem::take(&mut *lock(&RETURNED)).into_iter();
+        let returned = std::mem::take(&mut *RETURNED.lock()).into_iter();
         keepers
             .busy
             .extend(returned.map(|keeper| (keeper, Instant::now())));
@@ -128,7 +131,7 @@ impl Keepers {
         for (keeper, since) in std::mem::take(&mut self.busy) {
             match keeper.guard() {
                 Ok(Some(guard)) => {
-                    lock(&READY).push((keeper, guard));
+                    READY.lock().push((keeper, guard));
                     any = true;
                 }
                 Ok(None) if since.elapsed() < LONGEST => self.busy.push((keeper, since)),
@@ -140,8 +143,4 @@ impl Keepers {
         }
         any
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

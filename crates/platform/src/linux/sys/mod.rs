@@ -25,5 +25,6 @@ pub(crate) mod seize_timer;
 pub(crate) mod signals;
 pub(crate) mod terminal_keeper;
 pub(crate) mod tracefs;
+pub(crate) mod urgent_mutex;
 pub(crate) mod userfault;
 pub(crate) mod wake;

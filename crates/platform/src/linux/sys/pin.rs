@@ -39,7 +39,7 @@ impl Pin {
     /// # Errors
     /// If we may not use userfaultfd, or whoever reads does not come to sleep in time.
     pub(crate) fn new(mem: File, address: u64) -> io::Result<Self> {
-        Reader::start(mem, address)?
+        Reader::start(mem, address, false)?
             .once_it_sleeps(LIMIT)
             .map(Self::Thread)
     }
@@ -50,7 +50,8 @@ impl Pin {
     /// As [`Pin::new`].
     pub(crate) fn at_once(mem: File, address: u64) -> io::Result<Self> {
         let Some((keeper, guard)) = keepers::take() else {
-            return Self::new(mem, address);
+            let reader = Reader::start(mem, address, true)?;
+            return reader.once_it_sleeps(LIMIT).map(Self::Thread);
         };
         let lent = Lent {
             guard: Some(guard),
@@ -101,13 +102,16 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    fn start(mem: File, address: u64) -> io::Result<Self> {
+    fn start(mem: File, address: u64, is_urgent: bool) -> io::Result<Self> {
         let page = EmptyPage::new()?;
         let guard = page.guard()?;
         let ended = Arc::new(Wake::new()?);
         let tells = ended.clone();
         let thread = std::thread::Builder::new().name("keeps".to_owned());
         let thread = thread.spawn(move || {
+            if is_urgent {
+                priority::raise_priority();
+            }
             page.read(&mem, address);
             tells.wake();
         })?;
