@@ -12,14 +12,15 @@ mod store;
 mod target;
 mod throw;
 mod watch;
+mod young;
 
 use anyhow::{Result, bail};
 
 use crate::tools;
 
 /// All benchmarks.
-const ALL: [&str; 8] = [
-    "dump", "watch", "throw", "server", "churn", "signals", "store", "crash",
+const ALL: [&str; 9] = [
+    "dump", "watch", "throw", "server", "churn", "young", "signals", "store", "crash",
 ];
 
 /// The options of the command line.
@@ -84,6 +85,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             "throw" => throw::run(options)?,
             "server" => server::run(options)?,
             "churn" => churn::run(options)?,
+            "young" => young::run(options)?,
             "signals" => signals::run(options)?,
             "store" => store::run(options)?,
             "crash" => crash::run(options)?,

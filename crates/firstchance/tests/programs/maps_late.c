@@ -37,18 +37,24 @@ static int fork_for_each_byte(void)
     return 0;
 }
 
+// Makes a page that must not be in a dump.
+static void make_secret(int byte)
+{
+    char *secret = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    memset(secret, byte, 4096);
+    madvise(secret, 4096, MADV_DONTDUMP);
+}
+
 int main(int count, char **unused)
 {
     (void)unused;
     pthread_t thread;
     puts("ready");
     fflush(stdout);
-    // What must not be in a dump.
-    char *secret = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    memset(secret, 0xA7, 4096);
-    madvise(secret, 4096, MADV_DONTDUMP);
+    make_secret(0xA7);
     if (count > 1 ? !fork_for_each_byte() : getchar() < 0)
         return 92;
+    make_secret(0xB7);
     char *late = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     for (int at = 0; at < SIZE; at += 4096)
         strcpy(late + at, "LATE-DATA");

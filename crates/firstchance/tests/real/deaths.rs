@@ -8,6 +8,15 @@ use crate::support::{
 
 const MAPS_LATE: Program = Program::c("maps_late.c");
 
+/// What the program writes into memory that is not to be in a dump: at its beginning, and just before it crashes.
+const EARLY_SECRET: u8 = 0xA7;
+const LATE_SECRET: u8 = 0xB7;
+
+fn has_secret(dump: &[u8], byte: u8) -> bool {
+    let secret = [byte; 256];
+    dump.windows(secret.len()).any(|part| part == secret)
+}
+
 fn rounds() -> usize {
     if slow_tests() { 50 } else { 8 }
 }
@@ -54,6 +63,12 @@ fn n10_what_was_mapped_just_before_a_crash_is_in_the_dump() {
         run.assert_code(0);
         let warned = run.stdout.contains("could not be read at the death");
         assert!(!warned, "{run:#?}");
+        let dump = std::fs::read(&files_in(folder.path())[0]).expect("a dump");
+        assert!(!has_secret(&dump, EARLY_SECRET), "{run:#?}");
+        // Where its parent was faster, that is said.
+        let is_said = run.stdout.contains("MADV_DONTDUMP");
+        assert!(is_said || !has_secret(&dump, LATE_SECRET), "{run:#?}");
+        assert!(waits_at_once || !is_said, "{run:#?}");
         assert_has_what_came_late(&files_in(folder.path())[0], &late);
     }
 }
@@ -111,8 +126,8 @@ fn n56_what_dies_just_after_its_fork_has_everything() {
         let late = places.iter().find(|late| has_late_data(&dump, late));
         assert_has_what_came_late(&dump, late.expect("one of them"));
         let bytes = std::fs::read(&dump).expect("a dump");
-        let secret = [0xA7; 256];
-        assert!(!bytes.windows(secret.len()).any(|part| part == secret));
+        assert!(!has_secret(&bytes, EARLY_SECRET));
+        assert!(!has_secret(&bytes, LATE_SECRET));
     }
 }
 

@@ -45,6 +45,8 @@ pub(super) struct Before {
     system: System,
     /// A warning of those who run in the same address space.
     sharers: Option<Warning>,
+    /// A warning that not all flags of regions are known.
+    unflagged: Option<Warning>,
 }
 
 impl Before {
@@ -60,8 +62,12 @@ impl Before {
     /// Reads everything but the threads, for a caller that knows them: there may be ten thousand.
     pub(super) fn without_threads(proc: &ProcDir) -> Self {
         let mountinfo = proc.read("mountinfo").unwrap_or_default();
+        let (special, read) = special_regions(proc);
         Self {
-            special: special_regions(proc),
+            special,
+            unflagged: read.err().map(|error| {
+                format!("what the process does not want in a dump (MADV_DONTDUMP) could not be read: {error}")
+            }),
             remote: mounts::remote_devices(&mountinfo),
             quick: QuickDevices::of(&mountinfo),
             threads: HashMap::new(),
@@ -222,6 +228,7 @@ impl LinuxTarget {
         }
         warnings.extend(too_many(&regions));
         warnings.extend(before.sharers.clone());
+        warnings.extend(before.unflagged.clone());
         self.complete(&mut regions, before, &threads)
             .map_err(failed)?;
         let mut system = before.system.clone();
@@ -303,11 +310,10 @@ impl Held for Standing {
     }
 }
 
-fn special_regions(proc: &ProcDir) -> SpecialFlags {
+fn special_regions(proc: &ProcDir) -> (SpecialFlags, std::io::Result<()>) {
     match proc.open_living("smaps") {
-        // That it has ended meanwhile is told elsewhere.
-        Ok(file) => smaps::read(BufReader::with_capacity(64 << 10, file)).0,
-        Err(_) => SpecialFlags::default(),
+        Ok(file) => smaps::read(BufReader::new(file)),
+        Err(error) => (SpecialFlags::default(), Err(error)),
     }
 }
 

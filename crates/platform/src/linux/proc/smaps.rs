@@ -101,7 +101,8 @@ pub(crate) fn read(mut smaps: impl BufRead) -> (SpecialFlags, io::Result<()>) {
 
 /// Writes regions that have flags as [`read`] reads them.
 pub(crate) fn to_text(special: &SpecialFlags) -> Vec<u8> {
-    let mut text = String::new();
+    // A line that says nothing: that there are no regions with flags is known.
+    let mut text = "VmFlags:\n".to_owned();
     for (range, flags) in &special.0 {
         let flag = |is_set: bool, name| if is_set { name } else { "" };
         let device = flag(flags.device, " io");
@@ -176,6 +177,13 @@ mod tests {
         flags.add_older(special(0x20, dont_dump));
         assert_eq!(flags.of(Range::new(0x10, 0x18)), device);
         assert_eq!(flags.of(Range::new(0x20, 0x28)), dont_dump);
+    }
+
+    #[test]
+    fn n10_that_no_region_has_flags_is_known() {
+        let (special, read) = read(&to_text(&SpecialFlags::default())[..]);
+        read.expect("a text");
+        assert_eq!(special, SpecialFlags::default());
     }
 
     #[test]
