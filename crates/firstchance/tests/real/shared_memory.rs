@@ -35,6 +35,23 @@ fn n50_shared_memory_that_others_have_written_is_in_the_dump() {
     }
 }
 
+/// To a `coredump_filter`, memory whose file has no name is anonymous, as in the kernel's cores and gcore's.
+#[test]
+fn n45_shared_memory_without_a_named_file_is_in_a_dump_by_the_filter() {
+    let exe = compile(&SHARES);
+    let child = Child::start(&mut Command::new(&exe));
+    let line = child.line();
+    let words = line.split_whitespace().take(4);
+    let starts = words
+        .map(|word| u64::from_str_radix(word.trim_start_matches("0x"), 16).expect("an address"));
+    let dumped = Dumped::with(child.pid(), &["--custom", "0x33"]);
+    let core = Core::new(&dumped.path, &exe);
+    for (number, start) in starts.enumerate() {
+        let pattern = u64::from_ne_bytes([b'A' + number as u8; 8]);
+        assert_eq!(core.word(start), Some(pattern), "{number}: {line}");
+    }
+}
+
 /// Maps 64 MiB of a kind of shared memory, touches all of it, and starts so many processes that touch it too.
 const SHARER: &str = "
 import mmap, os, sys

@@ -26,6 +26,9 @@ fn filtered(region: &Region, mask: u64) -> Vec<Range> {
     let whole = match (file_backed, region.shared, region.hugetlb) {
         (_, false, true) => bit(5),
         (_, true, true) => bit(6),
+        // Anonymous shared memory is that of a file without a name: /dev/zero's, shmget(2)'s, memfd_create(2)'s, and to the
+        // kernel any deleted one (`vma_dump_size` in fs/coredump.c).
+        (true, true, _) if region.deleted => bit(1),
         (true, true, _) => bit(3),
         (true, false, _) => bit(2),
         (false, true, _) => bit(1),

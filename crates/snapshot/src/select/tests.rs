@@ -126,6 +126,17 @@ fn custom_follows_the_coredump_filter_bits() {
 }
 
 #[test]
+fn n45_shared_memory_without_a_named_file_is_anonymous_to_the_filter() {
+    let mut snapshot = process();
+    snapshot.regions[0].shared = true;
+    let holds_it =
+        |snapshot: &Snapshot, mask| holds(&chosen(DumpKind::Custom(mask), snapshot, &[]), 0x2000);
+    assert!(!holds_it(&snapshot, 0x2) && holds_it(&snapshot, 0x8));
+    snapshot.regions[0].deleted = true;
+    assert!(holds_it(&snapshot, 0x2) && !holds_it(&snapshot, 0x8));
+}
+
+#[test]
 fn pages_behind_a_server_that_may_hang_are_left_alone() {
     let mut snapshot = process();
     snapshot.regions[0].remote = true;
