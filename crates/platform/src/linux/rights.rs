@@ -52,6 +52,14 @@ fn traced(proc: &ProcDir, tracer: i32) -> Error {
     Error::new(ErrorKind::Busy, what).advise(ONE_DEBUGGER)
 }
 
+/// Returns whether the tracer of a process is a program of the same name as ours, or was a moment ago.
+pub(crate) fn is_traced_by_another_of_us(proc: &ProcDir) -> bool {
+    let status = proc.read("status").unwrap_or_default();
+    let tracer = status::number(&status, "TracerPid").unwrap_or_default();
+    let name = |pid: &str| std::fs::read(format!("/proc/{pid}/comm")).ok();
+    tracer == 0 || name(&tracer.to_string()) == name("self")
+}
+
 /// Returns the reason and the advice for the first of the kernel's conditions that fails
 /// (ptrace(2), "Ptrace access mode checking").
 fn reason(proc: &ProcDir) -> (String, String) {

@@ -6,7 +6,7 @@ use super::{
     facts, mapped_files,
     memory::LiveMemory,
     proc::{ProcDir, stat},
-    rights::explain_refusal,
+    rights::{explain_refusal, is_traced_by_another_of_us},
     stop::Threads,
     stopped_threads::StoppedThreads,
     sys::memory::read_process,
@@ -26,6 +26,10 @@ pub(crate) struct LinuxTarget {
     /// The facts that were read last and not used, and when.
     facts: Option<(Instant, Facts)>,
 }
+
+/// How long another firstchance is waited for that has stopped the process, and how often it is looked.
+const OTHERS: Duration = Duration::from_secs(3);
+const LOOK: Duration = Duration::from_millis(10);
 
 /// For how long facts count as new.
 const NEW: Duration = Duration::from_millis(100);
@@ -82,9 +86,11 @@ impl Target for LinuxTarget {
 
     fn capture(&mut self, options: &CaptureOptions) -> Result<Capture> {
         self.capture_by(options, |proc| {
-            let deadline = Instant::now() + options.thread_deadline;
-            let threads = Threads::stop(proc, deadline, &[], &options.cancel, &mut |_| {})?;
-            Ok(StoppedThreads::Once(threads))
+            once_others_are_done(proc, options, || {
+                let deadline = Instant::now() + options.thread_deadline;
+                let threads = Threads::stop(proc, deadline, &[], &options.cancel, &mut |_| {})?;
+                Ok(StoppedThreads::Once(threads))
+            })
         })
     }
 
@@ -135,6 +141,26 @@ impl LinuxTarget {
             return Err(Error::new(ErrorKind::NotPermitted, what));
         }
         Ok(())
+    }
+}
+
+/// Waits for another firstchance that is just taking a dump of the process: two whose conditions are met at the same moment
+/// both have their dump. One that stays attached is not waited for for ever.
+fn once_others_are_done<T>(
+    proc: &ProcDir,
+    options: &CaptureOptions,
+    stop: impl Fn() -> Result<T>,
+) -> Result<T> {
+    let end = Instant::now() + OTHERS;
+    loop {
+        match stop() {
+            Err(error)
+                if error.kind == ErrorKind::Busy
+                    && is_traced_by_another_of_us(proc)
+                    && Instant::now() < end
+                    && !options.cancel.wait(LOOK) => {}
+            done => return done,
+        }
     }
 }
 
