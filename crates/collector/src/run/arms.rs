@@ -131,8 +131,9 @@ impl Arms {
                 arming.places = self.places(&files, &*memory, wake);
             }
             lacking.extend(self.lacking(wake));
-            let tracing = (signals != 0).then(|| TRACING.to_owned());
-            lacking.extend(tracing);
+        }
+        if on_linux() && (signals != 0 || arming.exit || arming.threads) {
+            lacking.push(TRACING.to_owned());
         }
         lacking.extend(self.strangers(wake));
         (arming, lacking)
