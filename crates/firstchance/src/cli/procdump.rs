@@ -261,6 +261,16 @@ fn output_of(monitor: &Monitor) -> anyhow::Result<(PathBuf, Option<String>)> {
     Ok((folder, name))
 }
 
+/// What becomes of a file that has the name of a new dump. ProcDump for Linux's own names differ only by the second, in
+/// which it takes one dump; ours takes several, and must not replace one by the next.
+fn existing(monitor: &Monitor, name: Option<&str>) -> Existing {
+    match (monitor.overwrite, monitor.dialect, name) {
+        (_, Dialect::Linux, None) | (false, Dialect::Windows, _) => Existing::NextName,
+        (false, Dialect::Linux, Some(_)) => Existing::Refuse,
+        (true, _, _) => Existing::Replace,
+    }
+}
+
 fn dump_options(monitor: &Monitor, folder: &Path, name: Option<&str>) -> DumpOptions {
     let destination_given = name.map(|name| Destination::File(folder.join(name)));
     let largest = monitor
@@ -283,11 +293,7 @@ fn dump_options(monitor: &Monitor, folder: &Path, name: Option<&str>) -> DumpOpt
     let template = procdump::template(name, monitor.dialect, format.extension());
     DumpOptions {
         destination: Destination::File(folder.join(template)),
-        existing: match (monitor.overwrite, monitor.dialect) {
-            (true, _) => Existing::Replace,
-            (false, Dialect::Linux) => Existing::Refuse,
-            (false, Dialect::Windows) => Existing::NextName,
-        },
+        existing: existing(monitor, name),
         comment: monitor.comment.clone(),
         timeout: monitor.timeout,
         stop: match monitor.clones {
