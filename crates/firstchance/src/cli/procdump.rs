@@ -133,6 +133,9 @@ fn job(monitor: Monitor) -> anyhow::Result<Job> {
     };
     let launch = monitor.launch.as_ref().map(start_of);
     let mut rule = as_the_system_has_it(&monitor);
+    // A rule's own folder has firstchance's own names.
+    let has_own_names = monitor.dialect == Dialect::Linux;
+    rule.folder = rule.folder.filter(|_| !has_own_names);
     rule.folder = rule.folder.map(|_| folder.display().to_string());
     Ok(Job {
         poll: monitor.poll.unwrap_or(Duration::from_secs(1)),

@@ -20,3 +20,21 @@ fn n45_several_dumps_within_a_second_each_have_their_own_file() {
         );
     }
 }
+
+#[test]
+fn n45_a_program_that_x_starts_has_dumps_of_the_names_of_any_other() {
+    for switches in ["-e -x", "-t -x"] {
+        let dumps = folder();
+        let run = linux(switches)
+            .arg(dumps.path())
+            .args(&["sh", "-c", "ulimit -c 0; kill -SEGV $$"])
+            .run_well();
+        let names = names_in(dumps.path());
+        assert_eq!(names.len(), 1, "{run:#?}");
+        let (stem, pid) = names[0].split_once('.').expect("a pid");
+        assert!(
+            stem.starts_with("sh_ex") && pid.parse::<u32>().is_ok(),
+            "{names:?}"
+        );
+    }
+}
