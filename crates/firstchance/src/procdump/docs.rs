@@ -93,8 +93,9 @@ are those that ProcDump was seen to have; it documents none:
   name is refused at the start.
 - `-s` applies to every threshold: CPU, memory, counters, threads, descriptors.
 - In the Linux dialect, CPU is that of the last second (ProcDump for Linux: of the whole life of the
-  process), `-s` is the least time from one dump's beginning to the next, `-n` counts for each
-  process of `-w` and `-pgid`, and memory is what is resident, shared memory and files included, as there,
+  process), `-s` is the least time from one dump of a threshold to the next, from beginning to beginning, or between two of
+  those without a trigger; with `-s 0`, a threshold that goes on being passed is dumped at each sample (`-pf`). For
+  events (`-sig`, `-e` and the like) there is no pause, as there, unless the line has a threshold besides. `-n` counts for each process of `-w` and `-pgid`, and memory is what is resident, shared memory and files included, as there,
   and also what is swapped out, which ProcDump for Linux means to add (the kernel gives it 0). In the Windows
   dialect it is the process's own memory: [conditions.md](conditions.md#whose-memory) says which that is.
 - With `-e`, Windows shows a line for every exception, whatever is dumped. On Linux only what may be dumped
