@@ -62,9 +62,22 @@ pub(crate) fn run_words(words: &[String]) -> anyhow::Result<ExitCode> {
     }
     let own = result.unwrap_or_else(|error| {
         super::tell(&error);
-        exit::code_of(&error)
+        own_code(&error, command.as_ref())
     });
     Ok(codes::of_procdump(own, dialect))
+}
+
+/// The exit code from which ProcDump's own is found. ProcDump for Linux does not tell a folder that there is not from any
+/// other fault in the command line.
+fn own_code(error: &anyhow::Error, command: Option<&Command>) -> ExitCode {
+    match command {
+        Some(Command::Monitor(monitor))
+            if monitor.dialect == Dialect::Linux && linux_errors::is_of_folder(error, monitor) =>
+        {
+            exit::code_of_usage()
+        }
+        _ => exit::code_of(error),
+    }
 }
 
 fn run_invocation(invocation: Invocation, choice: Choice) -> anyhow::Result<ExitCode> {

@@ -78,6 +78,7 @@ are those that ProcDump was seen to have; it documents none:
 | all dumps were taken | 1 | 0 |
 | a file could not be written | 2 | 0 |
 | no such process, or no dump for another reason | 254 (-2) | 0 |
+| the folder for the dumps does not exist | 2 | 255 (-1) |
 | the command line was not understood | 254 (-2) | 255 (-1) |
 
 ## Where firstchance differs on purpose
@@ -95,7 +96,8 @@ are those that ProcDump was seen to have; it documents none:
 - In the Linux dialect, CPU is that of the last second (ProcDump for Linux: of the whole life of the
   process), `-s` is the least time from one dump of a threshold to the next, from beginning to beginning, or between two of
   those without a trigger; with `-s 0`, a threshold that goes on being passed is dumped at each sample (`-pf`). For
-  events (`-sig`, `-e` and the like) there is no pause, as there, unless the line has a threshold besides. `-n` counts for each process of `-w` and `-pgid`, and memory is what is resident, shared memory and files included, as there,
+  events (`-sig`, `-e` and the like) there is no pause, as there, unless the line has a threshold besides. `-n` counts for each
+  process of `-w` and `-pgid`, and memory is what is resident, shared memory and files included, as there,
   and also what is swapped out, which ProcDump for Linux means to add (the kernel gives it 0). In the Windows
   dialect it is the process's own memory: [conditions.md](conditions.md#whose-memory) says which that is.
 - With `-e`, Windows shows a line for every exception, whatever is dumped. On Linux only what may be dumped
