@@ -290,7 +290,7 @@ pub(crate) const SWITCHES: &[Switch] = &[
     switch(Id::Verbose, "v", Flag, G::Other, "Ignored."),
     switch(Id::Linux, "-linux", Flag, G::Other, "Use the meaning of ProcDump for Linux where the two differ. PROCDUMP_DIALECT=linux in the environment does the same.").linux_only(),
     switch(Id::ExitCodes, "-procdump-exit-codes", Flag, G::Other, "End with the exit codes that ProcDump itself was seen to have, and not with firstchance's own; see below."),
-    switch(Id::Help, "?", Flag, G::Other, "Show this help; with -e, examples.").both(),
+    switch(Id::Help, "?", Flag, G::Other, "Show this help, as --help does; with -e, examples.").both(),
 ];
 
 /// The switch that asks for a kind of dump, with its value.
