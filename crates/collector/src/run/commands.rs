@@ -157,7 +157,7 @@ impl Runner {
             let id = asked.id;
             return self.feed(policy::Event::DumpFinished { id, outcome });
         };
-        self.pending.dump_ordered();
+        self.pending.dump_ordered(asked.process);
         self.out.push(RunEvent::Trigger {
             process: asked.process,
             trigger: asked.trigger,

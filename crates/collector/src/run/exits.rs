@@ -62,7 +62,8 @@ impl Runner {
         if self.watched.remove(&process) {
             self.ended.truncate(ENDED - 1);
             self.ended.push_front(process.pid);
-            self.out.push(RunEvent::Exited { process, status });
+            let end = RunEvent::Exited { process, status };
+            self.out.extend(self.pending.end(process, end));
         }
         self.feed(policy::Event::Exited(process));
     }

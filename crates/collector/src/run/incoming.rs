@@ -116,7 +116,7 @@ impl Runner {
             dumps,
             error,
         } = finished;
-        self.pending.dump_answered();
+        let end = self.pending.dump_answered(process);
         self.jobs.dumped(id);
         self.follow_those_let_go();
         let outcome = match &error {
@@ -136,6 +136,7 @@ impl Runner {
         }
         let written = dumps.into_iter().map(Arc::new).collect();
         self.out.push(RunEvent::Dumped(written));
+        self.out.extend(end);
         self.feed(policy::Event::DumpFinished { id, outcome });
         if is_forbidden {
             // What the system forbids now it forbids later too.

@@ -1,13 +1,17 @@
 //! What is still to come before a run may end: answers, and the ends of processes.
 
+use super::run_event::RunEvent;
 use snapshot::ProcessKey;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// Orders that were not answered yet, and processes that are about to end.
 #[derive(Default)]
 pub(super) struct Pending {
-    dumps: usize,
+    /// How many dumps of each process were not answered.
+    dumps: HashMap<ProcessKey, usize>,
     stacks: usize,
+    /// The ends of processes, to be told once their dumps are.
+    ends: HashMap<ProcessKey, RunEvent>,
     /// Processes that have begun to end.
     pub(super) leaving: HashSet<ProcessKey>,
     /// Processes that have ended, of which their thread has still to tell.
@@ -19,12 +23,28 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    pub(super) fn dump_ordered(&mut self) {
-        self.dumps += 1;
+    pub(super) fn dump_ordered(&mut self, process: ProcessKey) {
+        *self.dumps.entry(process).or_default() += 1;
     }
 
-    pub(super) fn dump_answered(&mut self) {
-        self.dumps = self.dumps.saturating_sub(1);
+    /// Returns the end of the process, if this was all that it waited for.
+    pub(super) fn dump_answered(&mut self, process: ProcessKey) -> Option<RunEvent> {
+        let left = self.dumps.get_mut(&process)?;
+        *left -= 1;
+        if *left > 0 {
+            return None;
+        }
+        self.dumps.remove(&process);
+        self.ends.remove(&process)
+    }
+
+    /// Returns the end of a process again if it is to be told at once: its dumps are told before it.
+    pub(super) fn end(&mut self, process: ProcessKey, end: RunEvent) -> Option<RunEvent> {
+        if !self.dumps.contains_key(&process) {
+            return Some(end);
+        }
+        self.ends.insert(process, end);
+        None
     }
 
     pub(super) fn stack_ordered(&mut self) {
@@ -37,7 +57,7 @@ impl Pending {
 
     /// Whether every dump and every stack that was ordered has been answered.
     pub(super) fn is_answered(&self) -> bool {
-        self.dumps == 0 && self.stacks == 0
+        self.dumps.is_empty() && self.stacks == 0
     }
 
     /// A process has begun to end.

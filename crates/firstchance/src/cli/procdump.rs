@@ -62,9 +62,22 @@ pub(crate) fn run_words(words: &[String]) -> anyhow::Result<ExitCode> {
     }
     let own = result.unwrap_or_else(|error| {
         super::tell(&error);
-        exit::code_of(&error)
+        own_code(&error, command.as_ref())
     });
     Ok(codes::of_procdump(own, dialect))
+}
+
+/// The exit code from which ProcDump's own is found. ProcDump for Linux does not tell a folder that there is not from any
+/// other fault in the command line.
+fn own_code(error: &anyhow::Error, command: Option<&Command>) -> ExitCode {
+    match command {
+        Some(Command::Monitor(monitor))
+            if monitor.dialect == Dialect::Linux && linux_errors::is_of_folder(error, monitor) =>
+        {
+            exit::code_of_usage()
+        }
+        _ => exit::code_of(error),
+    }
 }
 
 fn run_invocation(invocation: Invocation, choice: Choice) -> anyhow::Result<ExitCode> {
@@ -133,6 +146,9 @@ fn job(monitor: Monitor) -> anyhow::Result<Job> {
     };
     let launch = monitor.launch.as_ref().map(start_of);
     let mut rule = as_the_system_has_it(&monitor);
+    // A rule's own folder has firstchance's own names.
+    let has_own_names = monitor.dialect == Dialect::Linux;
+    rule.folder = rule.folder.filter(|_| !has_own_names);
     rule.folder = rule.folder.map(|_| folder.display().to_string());
     Ok(Job {
         poll: monitor.poll.unwrap_or(Duration::from_secs(1)),
@@ -261,6 +277,16 @@ fn output_of(monitor: &Monitor) -> anyhow::Result<(PathBuf, Option<String>)> {
     Ok((folder, name))
 }
 
+/// What becomes of a file that has the name of a new dump. ProcDump for Linux's own names differ only by the second, in
+/// which it takes one dump; ours takes several, and must not replace one by the next.
+fn existing(monitor: &Monitor, name: Option<&str>) -> Existing {
+    match (monitor.overwrite, monitor.dialect, name) {
+        (_, Dialect::Linux, None) | (false, Dialect::Windows, _) => Existing::NextName,
+        (false, Dialect::Linux, Some(_)) => Existing::Refuse,
+        (true, _, _) => Existing::Replace,
+    }
+}
+
 fn dump_options(monitor: &Monitor, folder: &Path, name: Option<&str>) -> DumpOptions {
     let destination_given = name.map(|name| Destination::File(folder.join(name)));
     let largest = monitor
@@ -283,11 +309,7 @@ fn dump_options(monitor: &Monitor, folder: &Path, name: Option<&str>) -> DumpOpt
     let template = procdump::template(name, monitor.dialect, format.extension());
     DumpOptions {
         destination: Destination::File(folder.join(template)),
-        existing: match (monitor.overwrite, monitor.dialect) {
-            (true, _) => Existing::Replace,
-            (false, Dialect::Linux) => Existing::Refuse,
-            (false, Dialect::Windows) => Existing::NextName,
-        },
+        existing: existing(monitor, name),
         comment: monitor.comment.clone(),
         timeout: monitor.timeout,
         stop: match monitor.clones {

@@ -100,6 +100,9 @@ pub(super) fn hint_of_pid(id: Id, value: Option<&str>, dialect: Dialect) -> &'st
 /// The switch that an argument is, or `None` if it is another word. A `/` may also begin a path, so that an
 /// argument with `/` is a switch only if the whole of it is the name of one.
 fn as_switch(argument: &str) -> Option<&'static Switch> {
+    if argument.eq_ignore_ascii_case("--help") {
+        return Some(get(Id::Help));
+    }
     let name = argument.strip_prefix(['-', '/'])?;
     let switch = find(name)?;
     // In the table, `--linux` has the name "-linux", but "/-linux" is no switch.

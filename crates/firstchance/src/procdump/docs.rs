@@ -49,11 +49,12 @@ In this dialect
   mappings that it has written to as a whole, as in gcore's; memory that was never touched is a hole in the file. `-ma`,
   `-mm` and the others choose as in the Windows dialect.
 - its name is `NAME_TRIGGER_YYMMDD_HHMMSS.PID`, or `FILE.PID`. NAME is the program as the process's own command line has
-  it, with `_` for everything but letters and digits of ASCII; without a trigger, TRIGGER is `time`.
+  it, with `_` for everything but letters and digits of ASCII; without a trigger, TRIGGER is `time`. A further dump
+  within the same second, with or without `-o`, is `NAME_TRIGGER_YYMMDD_HHMMSS-1.PID`, then `-2` and so on.
 - a dump that fails, for whatever reason, ends the monitoring of its process, as in ProcDump for Linux: a file that could
   not be written gives exit code 6. In the Windows dialect, a dump without a trigger ends so, too, also one of `-n`; with
   a trigger it is tried again ([conditions.md](conditions.md#limits)).
-- an existing file is left without `-o`: the line says `already exists`, no dump is written, and the run ends with
+- an existing `FILE.PID` is left without `-o`: the line says `already exists`, no dump is written, and the run ends with
   exit code 6. So `-n 2 … FILE` fails at its second dump, which would have the same name `FILE.PID`, as in ProcDump for
   Linux, unless FILE has a word that differs (`HHMMSS`).
 - lines are `[HH:MM:SS - INFO]: TEXT`, with `ERROR` for what failed and `DEBUG` for those of `-log`. Scripts can look for
@@ -77,6 +78,7 @@ are those that ProcDump was seen to have; it documents none:
 | all dumps were taken | 1 | 0 |
 | a file could not be written | 2 | 0 |
 | no such process, or no dump for another reason | 254 (-2) | 0 |
+| the folder for the dumps does not exist | 2 | 255 (-1) |
 | the command line was not understood | 254 (-2) | 255 (-1) |
 
 ## Where firstchance differs on purpose
@@ -92,7 +94,9 @@ are those that ProcDump was seen to have; it documents none:
   name is refused at the start.
 - `-s` applies to every threshold: CPU, memory, counters, threads, descriptors.
 - In the Linux dialect, CPU is that of the last second (ProcDump for Linux: of the whole life of the
-  process), `-s` is the least time from one dump's beginning to the next, `-n` counts for each
+  process), `-s` is the least time from one dump of a threshold to the next, from beginning to beginning, or between two of
+  those without a trigger; with `-s 0`, a threshold that goes on being passed is dumped at each sample (`-pf`). For
+  events (`-sig`, `-e` and the like) there is no pause, as there, unless the line has a threshold besides. `-n` counts for each
   process of `-w` and `-pgid`, and memory is what is resident, shared memory and files included, as there,
   and also what is swapped out, which ProcDump for Linux means to add (the kernel gives it 0). In the Windows
   dialect it is the process's own memory: [conditions.md](conditions.md#whose-memory) says which that is.

@@ -15,6 +15,9 @@ use std::time::Duration;
 const COUNT: u32 = 1;
 /// The default of `-s`, in seconds.
 const SECONDS: u32 = 10;
+/// The pause that `-s 0` means for thresholds in ProcDump for Linux: the next sample counts again, which comes after the
+/// polling interval.
+const UNTIL_NEXT_SAMPLE: Duration = Duration::from_millis(1);
 
 impl Lowering<'_> {
     /// The options for watching a process. Fails with a sentence for the user if a value is wrong or if
@@ -210,13 +213,13 @@ impl Lowering<'_> {
     fn pause(&self, rule: &Rule, count: u32, seconds: u32) -> Vec<Window> {
         let levels = |c: &Condition| matches!(c, Condition::Holds { .. });
         let mut conditions = rule.clauses.iter().flat_map(|clause| &clause.when);
-        let once_each = rule.follow.is_several() && rule.clauses.len() == 1 && count == 1;
-        let applies = self.dialect == Dialect::Linux && seconds > 0 && !once_each;
+        let several = rule.follow.is_several() || seconds == 0;
+        let once_each = several && rule.clauses.len() == 1 && count == 1;
+        let in_list = seconds == 0 && rule.clauses.len() > 1;
+        let applies = self.dialect == Dialect::Linux && !once_each && !in_list;
+        let within = Duration::from_secs(seconds.into()).max(UNTIL_NEXT_SAMPLE);
         match applies && conditions.any(levels) {
-            true => vec![Window {
-                count: 1,
-                within: Duration::from_secs(seconds.into()),
-            }],
+            true => vec![Window { count: 1, within }],
             false => Vec::new(),
         }
     }

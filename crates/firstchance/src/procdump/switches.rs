@@ -265,7 +265,7 @@ pub(crate) const SWITCHES: &[Switch] = &[
     switch(Id::LeakRate, "sr", Values(&["RATE"]), G::Filter, "Track one of this number of allocations (-restrack).").linux_only().on_windows(Nothing("leaks are tracked on Linux only")).since(Since::Later),
 
     switch(Id::Comment, "dc", Values(&["TEXT"]), G::Control, "A comment that is stored in the dump."),
-    switch(Id::Overwrite, "o", Flag, G::Control, "Replace an existing file. Without it, the new one gets the next free name.").in_linux("Replace an existing file. Without it, the file is left, no dump is written, and monitoring ends."),
+    switch(Id::Overwrite, "o", Flag, G::Control, "Replace an existing file. Without it, the new one gets the next free name.").in_linux("Replace an existing FILE. Without it, the file is left, no dump is written, and monitoring ends."),
     switch(Id::Clone, "r", UpTo(5), G::Control, "Dump a clone, so that the target goes on at once; at most this number of clones at a time, 1 by default."),
     switch(Id::AvoidOutage, "a", Flag, G::Control, "Skip a trigger if the target would have to wait for a clone. Needs -r."),
     switch(Id::Timeout, "at", Values(&["SECONDS"]), G::Control, "Give up a dump after this time; the target goes on."),
@@ -290,7 +290,7 @@ pub(crate) const SWITCHES: &[Switch] = &[
     switch(Id::Verbose, "v", Flag, G::Other, "Ignored."),
     switch(Id::Linux, "-linux", Flag, G::Other, "Use the meaning of ProcDump for Linux where the two differ. PROCDUMP_DIALECT=linux in the environment does the same.").linux_only(),
     switch(Id::ExitCodes, "-procdump-exit-codes", Flag, G::Other, "End with the exit codes that ProcDump itself was seen to have, and not with firstchance's own; see below."),
-    switch(Id::Help, "?", Flag, G::Other, "Show this help; with -e, examples.").both(),
+    switch(Id::Help, "?", Flag, G::Other, "Show this help, as --help does; with -e, examples.").both(),
 ];
 
 /// The switch that asks for a kind of dump, with its value.

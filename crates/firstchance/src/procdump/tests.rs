@@ -109,6 +109,7 @@ fn the_other_commands() {
     assert_eq!(read("-u -accepteula").command, Command::Uninstall);
     assert_eq!(read("-?").command, Command::Help { examples: false });
     assert_eq!(read("/? -e").command, Command::Help { examples: true });
+    assert_eq!(read("--help").command, Command::Help { examples: false });
     assert!(read("-? -e").not_built_yet.is_empty());
     let Command::Install(install) = read(r"-ma -i c:\dumps").command else {
         panic!("no install");

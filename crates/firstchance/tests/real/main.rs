@@ -37,6 +37,7 @@ mod postmortem_store;
 mod procdump;
 mod procdump_ends;
 mod procdump_linux;
+mod procdump_names;
 mod procdump_scripts;
 mod procdump_starts;
 mod programs;

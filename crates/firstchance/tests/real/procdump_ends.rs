@@ -1,12 +1,12 @@
 //! Dumps of ProcDump's command line that cannot succeed: when they end the run, and with which exit code.
 
-use std::os::unix::fs::symlink;
+use std::os::unix::{fs::symlink, process::CommandExt};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::procdump_linux::{group_of_two, linux, names_in};
-use crate::support::{Firstchance, Tmpfs, Victim, file_in, files_in, folder};
+use crate::procdump_linux::{group_of_two, is_traced, linux, names_in};
+use crate::support::{Child, Firstchance, Tmpfs, Victim, file_in, files_in, folder, wait_until};
 
 /// Long for a command that ends, and short for one that tries again for ever.
 const SOON: Duration = Duration::from_secs(20);
@@ -103,4 +103,40 @@ fn n45_a_group_goes_on_without_the_process_whose_dump_failed() {
     assert!(names_in(dumps.path()).contains(&wanted), "{run:#?}");
     first.assert_alive();
     second.assert_alive();
+}
+
+/// Watches with this line while the process dies of a signal: the watch ends by itself, and well.
+fn ends_with_the_death(line: &str, mut mortal: Child, signal: i32) {
+    let dumps = folder();
+    let running = linux(line).arg(dumps.path()).spawn();
+    wait_until("it is traced", || is_traced(mortal.pid()));
+    mortal.signal(signal);
+    mortal.wait();
+    let run = running.finish();
+    run.assert_code(0);
+    let lines = ["Core dump 0 generated: ", "has exited", "Stopping monitor"];
+    // That it has exited is told only if that is seen before the watch ends.
+    let places = lines.map(|words| run.stdout.find(words));
+    let told: Vec<usize> = places.into_iter().flatten().collect();
+    assert!(places[0].is_some() && told.is_sorted(), "{line}: {run:#?}");
+    assert_eq!(names_in(dumps.path()).len(), 1, "{line}: {run:#?}");
+}
+
+#[test]
+fn n45_a_dump_at_the_death_of_the_last_process_ends_the_watch() {
+    let place = folder();
+    let program = file_in(&place, "mortal");
+    std::fs::copy("/bin/sleep", &program).expect("a copy");
+    // In a group of its own, and without a core of the kernel's.
+    let start = || {
+        let mut command = Command::new("prlimit");
+        command.arg("--core=1").arg(&program).arg("1000");
+        Child::start(command.process_group(0))
+    };
+    for (switches, signal) in [("-sig 11", 11), ("-e", 11), ("-t", 15), ("-sig 15", 15)] {
+        ends_with_the_death(&format!("-w {switches} mortal"), start(), signal);
+        let leader = start();
+        let group = leader.pid();
+        ends_with_the_death(&format!("{switches} -pgid {group}"), leader, signal);
+    }
 }

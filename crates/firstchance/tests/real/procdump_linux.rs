@@ -176,6 +176,19 @@ fn n45_names_say_the_trigger_and_the_program_as_it_was_called() {
     }
 }
 
+#[test]
+fn n45_without_a_pause_a_threshold_is_dumped_at_each_sample_until_the_count_is_reached() {
+    let victim = Victim::start(&["idle"]);
+    for line in ["-tc 1 -n 3 -s 0 -pf 200", "-cl 100 -n 3 -s 0 -pf 200"] {
+        let dumps = folder();
+        linux(line)
+            .args(&[&victim.pid_text()])
+            .arg(dumps.path())
+            .run_well();
+        assert_eq!(names_in(dumps.path()).len(), 3, "{line}");
+    }
+}
+
 /// Whether a tracer sees the signals of a process.
 pub(crate) fn is_traced(pid: u32) -> bool {
     proc_status(pid, "TracerPid").is_some_and(|tracer| tracer != "0")

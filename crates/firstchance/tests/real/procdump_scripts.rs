@@ -87,6 +87,23 @@ fn n46_exit_codes_are_procdumps_own_where_they_are_asked_for() {
 }
 
 #[test]
+fn n45_a_folder_that_there_is_not_is_a_wrong_command_line_in_the_codes_of_procdump_for_linux() {
+    let victim = Victim::start(&["idle"]);
+    for folder in ["/no/such/folder/", "/no/such/folder/x"] {
+        let words = [
+            "--procdump-exit-codes",
+            "--linux",
+            &victim.pid_text(),
+            folder,
+        ];
+        let run = procdump(&words).run();
+        run.assert_code(255).assert_says("Invalid directory");
+        assert!(run.stderr.starts_with("firstchance: "), "{run:#?}");
+        procdump(&words[1..]).run().assert_code(6);
+    }
+}
+
+#[test]
 fn n46_a_file_that_is_being_written_is_not_what_a_script_looks_for() {
     let dumps = folder();
     let victim = Victim::start(&["idle"]);

@@ -230,6 +230,26 @@ fn n45_errors_at_the_start_are_lines_of_procdump_for_linux() {
 }
 
 #[test]
+fn n45_help_is_shown_as_by_the_switch_of_procdump() {
+    let usage = Firstchance::new(&["procdump", "-?"]).run_well();
+    assert!(
+        usage.stdout.starts_with("procdump [SWITCHES]"),
+        "{usage:#?}"
+    );
+    let help = Firstchance::new(&["procdump", "--help"]).run_well();
+    assert_eq!(help.stdout, usage.stdout);
+    let usage = linux("-?").run_well();
+    assert_eq!(linux("--help").run_well().stdout, usage.stdout);
+    // After -x it is the program's own.
+    let dumps = folder();
+    let run = linux("-x")
+        .arg(dumps.path())
+        .args(&["true", "--help"])
+        .run();
+    assert_ne!(run.stdout, usage.stdout);
+}
+
+#[test]
 fn n45_a_name_that_fits_several_has_advice_for_its_command() {
     let place = folder();
     let program = named(&place, "n45-twins");

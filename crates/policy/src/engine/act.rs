@@ -280,6 +280,9 @@ impl RuleSet {
                 watch.in_flight = watch.in_flight.saturating_sub(1);
             }
             self.action_ended(now, clause_ref, counts, true, succeeded);
+            if let Some(active) = self.rules.get_mut(&clause_ref.rule) {
+                active.judge_ended(clause_ref.process);
+            }
         }
         let watches = self
             .rules

@@ -16,6 +16,8 @@ pub(super) struct ActiveRule {
     pub(super) rule: Rule,
     /// For each process that the rule watches, the state of each clause.
     pub(super) watches: BTreeMap<ProcessKey, Vec<ClauseWatch>>,
+    /// The same for processes that have ended while dumps of them are still being written.
+    ended: BTreeMap<ProcessKey, Vec<ClauseWatch>>,
     /// For each clause, how often it has acted in all processes together.
     pub(super) acted: Vec<ActionCount>,
     /// The dumps of all clauses; several kinds for one trigger are one.
@@ -97,6 +99,7 @@ impl ActiveRule {
     pub(super) fn new(rule: Rule) -> Self {
         Self {
             watches: BTreeMap::new(),
+            ended: BTreeMap::new(),
             acted: vec![ActionCount::default(); rule.clauses.len()],
             dumps: ActionCount::default(),
             files: ActionCount::default(),
@@ -150,10 +153,21 @@ impl ActiveRule {
     /// Takes in that a process has ended. Returns whether that may be the end of the rule.
     pub(super) fn exited(&mut self, process: ProcessKey) -> bool {
         self.passed_over.remove(&process);
-        let several = self.rule.follow == Follow::All && self.watches.contains_key(&process);
-        self.one_had_done |= several && self.has_done(process);
         let was_restored = self.restored.remove(&process).is_some();
-        self.watches.remove(&process).is_some() || was_restored
+        let watches = self.watches.remove(&process);
+        let was_watched = watches.is_some();
+        self.ended.extend(watches.map(|watches| (process, watches)));
+        self.judge_ended(process);
+        was_watched || was_restored
+    }
+
+    /// Takes in whether a process that has ended had done all, once its last dump is written.
+    pub(super) fn judge_ended(&mut self, process: ProcessKey) {
+        let is_idle = |watches: &Vec<ClauseWatch>| watches.iter().all(|w| w.in_flight == 0);
+        if self.ended.get(&process).is_some_and(is_idle) {
+            self.one_had_done |= self.rule.follow == Follow::All && self.has_done(process);
+            self.ended.remove(&process);
+        }
     }
 
     /// Stops watching a process that the system denies access to.
@@ -271,7 +285,8 @@ impl ActiveRule {
     }
 
     pub(super) fn watch(&self, process: ProcessKey, clause: usize) -> Option<&ClauseWatch> {
-        self.watches.get(&process)?.get(clause)
+        let living = self.watches.get(&process);
+        living.or_else(|| self.ended.get(&process))?.get(clause)
     }
 
     pub(super) fn watch_mut(
@@ -279,7 +294,9 @@ impl ActiveRule {
         process: ProcessKey,
         clause: usize,
     ) -> Option<(&mut ClauseWatch, &Clause)> {
-        let watch = self.watches.get_mut(&process)?.get_mut(clause)?;
+        let living = self.watches.get_mut(&process);
+        let watches = living.or_else(|| self.ended.get_mut(&process))?;
+        let watch = watches.get_mut(clause)?;
         Some((watch, &self.rule.clauses[clause]))
     }
 }

@@ -10,7 +10,7 @@ const WRITTEN: u8 = 1;
 const NOT_WRITTEN: u8 = 2;
 /// The same, when no process matched or for any other reason no dump was taken: -2, of which Linux keeps the last byte.
 const NOTHING: u8 = 254;
-/// ProcDump for Linux, when it did not understand its command line: -1.
+/// ProcDump for Linux, when it did not understand its command line, or the folder that it names is none: -1.
 const NOT_UNDERSTOOD: u8 = 255;
 
 /// The exit code that ProcDump has where firstchance has `own`.

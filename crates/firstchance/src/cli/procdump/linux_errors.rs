@@ -8,6 +8,7 @@ use crate::{
 };
 use platform::{Error, ErrorKind};
 use policy::Target;
+use std::path::PathBuf;
 
 /// The line for an error at the start. `command` is the command that failed; `None` if the command line could not be read.
 pub(super) fn line(error: &anyhow::Error, command: Option<&Command>) -> String {
@@ -36,12 +37,19 @@ fn in_its_words(error: &anyhow::Error, monitor: &Monitor) -> Option<String> {
         (ErrorKind::NoSuchProcess, Target::Name(name)) if is_missing(target) => Some(format!(
             "No process matching the specified name ({name}) can be found."
         )),
-        (ErrorKind::Disk, _) if !folder.is_dir() => Some(format!(
+        (ErrorKind::Disk, _) if is_of_folder(error, monitor) => Some(format!(
             "Invalid directory (\"{}\") provided for core dump output.",
             folder.display()
         )),
         _ => None,
     }
+}
+
+/// Whether it is the folder for the dumps that there is not: ProcDump takes that for a fault in the command line.
+pub(super) fn is_of_folder(error: &anyhow::Error, monitor: &Monitor) -> bool {
+    let kind = error.downcast_ref::<Error>().map(|error| error.kind);
+    let is_missing = |(folder, _): (PathBuf, _)| !folder.is_dir();
+    kind == Some(ErrorKind::Disk) && output_of(monitor).is_ok_and(is_missing)
 }
 
 /// Whether a name fits no process; the error is the same where it fits several.
