@@ -9,6 +9,8 @@ use crate::support::{Child, Core, Firstchance, Program, Run, Running, compile, f
 const GOES_ON: Program = Program::c("goes_on.c");
 /// Ends in one of many ways.
 const ENDS: Program = Program::c("ends.c");
+/// Throws in threads, and ends by an exception that nobody catches.
+const THROWS: Program = Program::cpp("throws.cpp");
 /// Three threads start one each, and all six end together.
 const SIX_THREADS: Program = Program::c("six_threads.c");
 
@@ -251,4 +253,33 @@ fn n45_threads_that_start_or_end_together_have_a_dump_each() {
             );
         }
     }
+}
+
+/// libstdc++ throws the exception once more, to print what nobody caught.
+#[test]
+fn n45_a_throw_that_nobody_catches_is_counted_once() {
+    let folder = folder();
+    let mut child = Child::that_crashes(compile(&THROWS), &["0", "1", "throw"]);
+    assert_eq!(child.line(), "ready");
+    let mut command = Firstchance::new(&["watch", "--json", &child.pid().to_string()]);
+    for condition in ["exception first chance", "unhandled exception"] {
+        command = command.args(&["--when", condition]);
+    }
+    let running = command
+        .args(&["--do", "mini dump", "-n", "9", "-o"])
+        .arg(folder.path())
+        .spawn()
+        .until_it_says("\"event\":\"armed\"");
+    child.tell("go");
+    child.wait();
+    let run = running.finish();
+    let reasons = run.events("trigger").into_iter();
+    let reasons: Vec<_> = reasons
+        .map(|trigger| trigger["reason"].to_string())
+        .collect();
+    let of_it = reasons.iter().filter(|reason| reason.contains("CXX."));
+    let of_it: Vec<_> = of_it.collect();
+    assert_eq!(of_it.len(), 2, "{run:#?}");
+    assert!(of_it[1].contains("Unhandled"), "{run:#?}");
+    assert_eq!(run.count_of("CXX.std::runtime_error"), 1, "{run:#?}");
 }
