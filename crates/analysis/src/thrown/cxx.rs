@@ -96,6 +96,14 @@ pub(super) fn rethrown(type_info: u64, object: u64, memory: &dyn Memory) -> Opti
     cxx(if is_told { type_info } else { header()? }, object, memory)
 }
 
+/// Whether a `throw;` is the one by which `std::terminate` finds out what to print of an exception
+/// that nobody catches: the exception has found no handler, so that none is in its header
+/// (`catchTemp`, which `__gxx_personality_v0` fills in as soon as it has found one).
+pub fn is_of_terminate(type_info: Option<u64>, object: u64, memory: &dyn Memory) -> bool {
+    let is_own = type_info != Some(object);
+    is_own && memory.read_u64(object.wrapping_sub(0x30)) == Some(0)
+}
+
 /// A base class of the thrown object.
 struct Base {
     mangled: String,

@@ -10,7 +10,7 @@ mod uncaught;
 use crate::places::{Register, ThrowPlace, Thrower};
 use snapshot::{Memory, Registers};
 
-pub use cxx::{CxxType, cxx};
+pub use cxx::{CxxType, cxx, is_of_terminate};
 pub use uncaught::uncaught;
 
 /// The longest name of a type, in bytes; longer ones are cut.

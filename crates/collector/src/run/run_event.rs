@@ -148,7 +148,7 @@ pub enum ProgramStep {
 pub struct ExceptionRow {
     /// `CODE.NAME`, without the message.
     pub name: String,
-    /// How often, at either chance.
+    /// How often. One that is told at both chances counts once.
     pub count: u64,
     /// How often of these nobody handled it.
     pub unhandled: u64,

@@ -9,6 +9,10 @@ use crate::support::{Child, Core, Firstchance, Program, Run, Running, compile, f
 const GOES_ON: Program = Program::c("goes_on.c");
 /// Ends in one of many ways.
 const ENDS: Program = Program::c("ends.c");
+/// Throws in threads, and ends by an exception that nobody catches.
+const THROWS: Program = Program::cpp("throws.cpp");
+/// Three threads start one each, and all six end together.
+const SIX_THREADS: Program = Program::c("six_threads.c");
 
 fn watch(child: &Child, what: &str, number: &str, to: &tempfile::TempDir) -> Running {
     watch_pid(child.pid(), "exit", what, number, to)
@@ -210,4 +214,72 @@ fn n21_a_signal_that_ends_a_process_without_its_first_thread_is_met_and_then_its
         let at_signal = Path::new(at_signal.as_str().expect("a path"));
         assert_eq!(Core::alone(at_signal).threads().len(), 4, "{run:#?}");
     }
+}
+
+/// What other threads do while a dump is taken for one of them waits, and is told afterwards.
+#[test]
+fn n45_threads_that_start_or_end_together_have_a_dump_each() {
+    for (what, said) in [
+        ("thread exit", "Thread exit: "),
+        ("thread start", "Thread start: "),
+    ] {
+        for round in 0..3 {
+            let folder = folder();
+            let mut child = Child::start(&mut Command::new(compile(&SIX_THREADS)));
+            assert_eq!(child.line(), "ready");
+            let running = watch_pid(child.pid(), what, "mini dump", "20", &folder);
+            child.tell("go");
+            assert_eq!(child.line(), "joined 6");
+            child.tell("end");
+            assert_eq!(child.wait().code(), Some(0));
+            let run = running.finish();
+            let triggers = run.events("trigger");
+            assert_eq!(triggers.len(), 6, "{what}, round {round}: {run:#?}");
+            let mut reasons: Vec<_> = triggers
+                .iter()
+                .map(|trigger| trigger["reason"].to_string())
+                .collect();
+            assert!(
+                reasons.iter().all(|reason| reason.contains(said)),
+                "{run:#?}"
+            );
+            reasons.sort_unstable();
+            reasons.dedup();
+            assert_eq!(reasons.len(), 6, "each once: {run:#?}");
+            assert_eq!(
+                run.events("dump").len(),
+                6,
+                "{what}, round {round}: {run:#?}"
+            );
+        }
+    }
+}
+
+/// libstdc++ throws the exception once more, to print what nobody caught.
+#[test]
+fn n45_a_throw_that_nobody_catches_is_counted_once() {
+    let folder = folder();
+    let mut child = Child::that_crashes(compile(&THROWS), &["0", "1", "throw"]);
+    assert_eq!(child.line(), "ready");
+    let mut command = Firstchance::new(&["watch", "--json", &child.pid().to_string()]);
+    for condition in ["exception first chance", "unhandled exception"] {
+        command = command.args(&["--when", condition]);
+    }
+    let running = command
+        .args(&["--do", "mini dump", "-n", "9", "-o"])
+        .arg(folder.path())
+        .spawn()
+        .until_it_says("\"event\":\"armed\"");
+    child.tell("go");
+    child.wait();
+    let run = running.finish();
+    let reasons = run.events("trigger").into_iter();
+    let reasons: Vec<_> = reasons
+        .map(|trigger| trigger["reason"].to_string())
+        .collect();
+    let of_it = reasons.iter().filter(|reason| reason.contains("CXX."));
+    let of_it: Vec<_> = of_it.collect();
+    assert_eq!(of_it.len(), 2, "{run:#?}");
+    assert!(of_it[1].contains("Unhandled"), "{run:#?}");
+    assert_eq!(run.count_of("CXX.std::runtime_error"), 1, "{run:#?}");
 }

@@ -21,7 +21,7 @@ use super::{
 use crate::{Cancel, Error, ErrorKind, Result, failpoint};
 use snapshot::ProcessKey;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
@@ -42,6 +42,10 @@ pub(crate) enum TraceState {
     GroupStop(i32),
     /// It stands in its exit, which continues when it is released.
     Exiting,
+    /// It stands in its exit with this status, which is still to be told.
+    AtExit(i32),
+    /// It stands before its first instruction, and its birth is still to be told.
+    Born,
 }
 
 /// The state of each traced thread, by thread id.
@@ -73,6 +77,15 @@ pub(crate) struct Threads {
     /// Signals that are to be reported, a bit each. A thread that is about to get one while threads
     /// are being stopped stands there until that is reported.
     pub(crate) wanted_signals: u64,
+    /// Whether the start and exit of threads is wanted. Those that come while threads are being
+    /// stopped wait until they are reported.
+    pub(crate) wants_threads: bool,
+    /// Whether the start of a thread is reported in any case: hardware breakpoints have to be set
+    /// for it.
+    pub(crate) tells_births: bool,
+    /// Threads that were made while threads were being stopped, and have not come to their first
+    /// stop yet.
+    unborn: BTreeSet<i32>,
 }
 
 /// How long to sleep between two checks of threads that have not stopped yet.
@@ -147,6 +160,9 @@ impl Threads {
             ended: 0,
             refused: 0,
             wanted_signals: 0,
+            wants_threads: false,
+            tells_births: false,
+            unborn: BTreeSet::new(),
         }
     }
 
@@ -265,8 +281,8 @@ impl Threads {
 
     /// Lets every thread run on, still traced, but the one that `stands` for an event, and those that
     /// are kept. A thread also
-    /// stays where it is if it is about to get a signal, or is at a breakpoint, that is still to be
-    /// reported.
+    /// stays where it is if something of it is still to be reported: a signal, a breakpoint, its
+    /// start, or its exit.
     pub(crate) fn run_on(&mut self, stands: Option<i32>) {
         for (tid, state) in &mut self.states {
             if Some(*tid) == stands || self.kept.contains(tid) {
@@ -281,7 +297,7 @@ impl Threads {
                 TraceState::Exiting => ptrace::resume(*tid, 0),
                 TraceState::GroupStop(_) => ptrace::listen(*tid),
                 TraceState::Pending | TraceState::Running => Ok(()),
-                TraceState::Signal(_) | TraceState::AtBreakpoint(_) => continue,
+                _ => continue,
             };
             if going.is_ok() {
                 *state = TraceState::Running;
@@ -306,10 +322,8 @@ impl Threads {
                     leftovers::detach(tid, 0);
                 }
                 TraceState::Signal(signal) => leftovers::detach(tid, signal),
-                TraceState::GroupStop(_) | TraceState::AtBreakpoint(_) | TraceState::Exiting => {
-                    leftovers::detach(tid, 0);
-                }
                 TraceState::Pending | TraceState::Running => leftovers::remember(tid),
+                _ => leftovers::detach(tid, 0),
             }
         }
         leftovers::let_go();

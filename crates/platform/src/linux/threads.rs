@@ -86,7 +86,9 @@ fn fill_registers(
         | TraceState::GroupStop(_)
         | TraceState::Signal(_)
         | TraceState::AtBreakpoint(_)
-        | TraceState::Exiting => {
+        | TraceState::Exiting
+        | TraceState::AtExit(_)
+        | TraceState::Born => {
             thread.registers = arch::general(tid).ok();
             thread.extended = extended.read(tid);
             if matches!(thread.registers, Some(Registers::X86(_))) {

@@ -30,11 +30,6 @@ pub(crate) const HARMLESS: [i32; 8] = [
 pub(crate) struct Traced {
     /// The traced threads and their states.
     pub(crate) threads: Threads,
-    /// Whether the start and exit of threads is wanted.
-    pub(crate) wants_threads: bool,
-    /// Whether the start of a thread is reported in any case: hardware breakpoints have to be set
-    /// for it.
-    pub(crate) tells_births: bool,
     gone: Option<i32>,
     /// Whether it is the first process of a pid namespace.
     is_namespace_init: bool,
@@ -104,10 +99,9 @@ impl Traced {
     pub(crate) fn begin(proc: &ProcDir, signals: u64, wants_threads: bool) -> Result<Self> {
         let mut threads = Threads::follow(proc)?;
         threads.wanted_signals = signals;
+        threads.wants_threads = wants_threads;
         Ok(Self {
             threads,
-            wants_threads,
-            tells_births: false,
             gone: None,
             is_namespace_init: namespace_init::is_namespace_init(proc),
             last: None,
@@ -118,7 +112,7 @@ impl Traced {
     /// Sets which events are wanted from now on.
     pub(crate) fn want(&mut self, signals: u64, threads: bool) {
         self.threads.wanted_signals = signals;
-        self.wants_threads = threads;
+        self.threads.wants_threads = threads;
     }
 
     /// Returns the next wanted event, without waiting; all others are passed on. `None` if there is
@@ -145,15 +139,32 @@ impl Traced {
             self.threads.in_exit = true;
             return Some(TraceEvent::Exiting(last.tid, -last.signal));
         }
-        let mut states = self.threads.states.iter();
-        let waits = |state: &TraceState| {
-            matches!(state, TraceState::Signal(_) | TraceState::AtBreakpoint(_))
-        };
-        let (tid, state) = states.find(|(_, state)| waits(state))?;
-        match (*tid, *state) {
-            (tid, TraceState::AtBreakpoint(place)) => Some(self.trapped(tid, place)),
-            (tid, _) => self.signal(proc, tid),
+        loop {
+            let mut states = self.threads.states.iter();
+            let (tid, state) = states.find(|(_, state)| waits(**state))?;
+            let event = self.event_of(proc, *tid, *state);
+            if event.is_some() {
+                return event;
+            }
         }
+    }
+
+    /// Returns the event for which a thread waits, if it is wanted. It does not wait any more.
+    fn event_of(&mut self, proc: &ProcDir, tid: i32, state: TraceState) -> Option<TraceEvent> {
+        match state {
+            TraceState::AtBreakpoint(place) => Some(self.trapped(tid, place)),
+            TraceState::Born => Some(self.born(tid)),
+            TraceState::AtExit(status) => {
+                self.threads.states.insert(tid, TraceState::Running);
+                self.exiting(proc, tid, status)
+            }
+            _ => self.signal(proc, tid),
+        }
+    }
+
+    fn born(&mut self, tid: i32) -> TraceEvent {
+        self.threads.states.insert(tid, TraceState::Stopped);
+        TraceEvent::ThreadStart(tid)
     }
 
     fn trapped(&mut self, tid: i32, place: u32) -> TraceEvent {
@@ -204,10 +215,7 @@ impl Traced {
             Report::Signal(signal) => ptrace::resume(tid, signal),
             Report::AtBreakpoint(place) => return Some(self.trapped(tid, place)),
             Report::GroupStop(_) => ptrace::listen(tid),
-            Report::Interrupted if known.is_none() && (self.wants_threads || self.tells_births) => {
-                self.threads.states.insert(tid, TraceState::Stopped);
-                return Some(TraceEvent::ThreadStart(tid));
-            }
+            Report::Interrupted if self.is_told_birth(tid, known) => return Some(self.born(tid)),
             Report::Interrupted | Report::Cloned(_) | Report::OtherStop => ptrace::resume(tid, 0),
             Report::Executed => {
                 self.threads.states.clear();
@@ -227,6 +235,12 @@ impl Traced {
         None
     }
 
+    /// Whether this is the first stop of a thread, which is to be told.
+    fn is_told_birth(&mut self, tid: i32, known: Option<TraceState>) -> bool {
+        let is_new = self.threads.is_birth(tid) || known.is_none();
+        is_new && (self.threads.wants_threads || self.threads.tells_births)
+    }
+
     fn exiting(&mut self, proc: &ProcDir, tid: i32, status: i32) -> Option<TraceEvent> {
         if self.last.is_some_and(|last| !last.is_fault) {
             // It stands with the thread that was told late, so that the dump has it.
@@ -237,7 +251,7 @@ impl Traced {
             && (arch::is_leaving_alone(tid)
                 || !self.threads.in_exit && thread_end::goes_on_without(proc, tid, status));
         // As at the end of a process, the threads of a program that is replaced are not told.
-        let is_told = self.wants_threads && (status != 0 || arch::is_leaving_alone(tid));
+        let is_told = self.threads.wants_threads && (status != 0 || arch::is_leaving_alone(tid));
         match (is_alone, self.threads.in_exit, is_told) {
             (true, _, true) => {
                 self.threads.states.insert(tid, TraceState::Stopped);
@@ -326,6 +340,15 @@ impl Traced {
         let standing: Vec<i32> = standing.map(|(tid, _)| *tid).collect();
         standing.into_iter().for_each(|tid| self.go_on(tid));
     }
+}
+
+/// Whether a thread stands for an event that has still to be told.
+fn waits(state: TraceState) -> bool {
+    use TraceState as S;
+    matches!(
+        state,
+        S::Signal(_) | S::AtBreakpoint(_) | S::Born | S::AtExit(_)
+    )
 }
 
 /// Returns what a signal will do (signal(7); masks of proc_pid_status(5)). If the process blocks or

@@ -96,8 +96,13 @@ pub(super) struct ExceptionCounts(BTreeMap<String, ExceptionCount>);
 impl ExceptionCounts {
     pub(super) fn count(&mut self, now: Time, exception: &Exception) {
         let row = self.row(now, &exception.name);
-        row.count += 1;
-        row.unhandled += u64::from(!exception.first_chance);
+        if exception.first_chance {
+            row.count += 1;
+            return;
+        }
+        row.unhandled += 1;
+        // It was counted at its first chance already, where that was told.
+        row.count = row.count.max(row.unhandled);
     }
 
     pub(super) fn add(&mut self, now: Time, name: &str, count: u64) {

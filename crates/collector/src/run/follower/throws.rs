@@ -51,6 +51,10 @@ impl Follower {
         let memory = self.process.memory();
         let kind = self.at.kind;
         let object = place.object.and_then(|object| object.value(&registers));
+        let is_again = place.thrower == Thrower::CxxRethrow;
+        if is_again && thrown::is_of_terminate(kind, object.unwrap_or(0), &*memory) {
+            return Ok(Then::Stay);
+        }
         let known = kind.and_then(|kind| self.throttle.kinds().cxx(kind));
         let thrown = match known {
             Some(cxx) => Some(cxx.thrown(object.unwrap_or(0), &*memory)),

@@ -123,7 +123,7 @@ impl TraceSource {
         };
         let tids: Vec<i32> = traced.borrow().threads.states.keys().copied().collect();
         let breakpoints = self.breakpoints.get_or_insert_default();
-        traced.borrow_mut().tells_births = true;
+        traced.borrow_mut().threads.tells_births = true;
         let maps = proc.read_living("maps").unwrap_or_default();
         for place in new {
             let address = hardware_breakpoints::address(&maps, place);
@@ -153,7 +153,7 @@ impl TraceSource {
                     breakpoints
                         .iter_mut()
                         .for_each(|breakpoints| breakpoints.arm_thread(tid));
-                    if traced.borrow().wants_threads {
+                    if traced.borrow().threads.wants_threads {
                         return Some((event, None));
                     }
                     tid

@@ -55,10 +55,11 @@ impl Threads {
 
     fn take(&mut self, tid: i32, report: Report) {
         match report {
+            Report::Interrupted if self.is_birth(tid) => self.stopped(tid, TraceState::Born),
             Report::Interrupted | Report::OtherStop => self.stopped(tid, TraceState::Stopped),
             Report::GroupStop(signal) => self.stopped(tid, TraceState::GroupStop(signal)),
             Report::Cloned(child) => {
-                self.states.entry(child).or_insert(TraceState::Pending);
+                self.made(child);
                 self.stopped(tid, TraceState::Stopped);
             }
             // If we died in this stop, the signal would be lost: let it be delivered at once. The
@@ -70,13 +71,29 @@ impl Threads {
             // A thread with a signal that is to be reported stays here until that is done.
             Report::Signal(signal) => self.stopped(tid, TraceState::Signal(signal)),
             Report::AtBreakpoint(place) => self.stopped(tid, TraceState::AtBreakpoint(place)),
-            Report::Exiting(_) => self.exiting(tid),
+            Report::Exiting(status) => self.exiting(tid, status),
             Report::Executed => {
                 self.executed = true;
                 self.stopped(tid, TraceState::Stopped);
             }
             Report::Gone(_) => self.gone(tid),
         }
+    }
+
+    /// A thread that was made while threads are being stopped has to stop too.
+    fn made(&mut self, child: i32) {
+        if self.states.contains_key(&child) {
+            return;
+        }
+        self.states.insert(child, TraceState::Pending);
+        if self.wants_threads || self.tells_births {
+            self.unborn.insert(child);
+        }
+    }
+
+    /// Whether this stop is the first one of a thread, which is to be reported. Once.
+    pub(crate) fn is_birth(&mut self, tid: i32) -> bool {
+        self.unborn.remove(&tid)
     }
 
     /// Returns whether this signal is to be reported.
@@ -90,8 +107,9 @@ impl Threads {
     }
 
     /// A thread reports that it is about to end. If it was stopped, the whole process was killed:
-    /// it waits in its exit until we release it, so that copying may finish.
-    fn exiting(&mut self, tid: i32) {
+    /// it waits in its exit until we release it, so that copying may finish. If it ran, it waits
+    /// where its exit is to be reported.
+    fn exiting(&mut self, tid: i32, status: i32) {
         if self.in_exit {
             self.states.insert(tid, TraceState::Exiting);
             return;
@@ -103,10 +121,13 @@ impl Threads {
                     | TraceState::GroupStop(_)
                     | TraceState::Signal(_)
                     | TraceState::AtBreakpoint(_)
+                    | TraceState::Born
             )
         );
         if stood {
             self.dying.get_or_insert_with(Instant::now);
+        } else if self.wants_threads {
+            self.stopped(tid, TraceState::AtExit(status));
         } else {
             self.ended += u32::from(self.states.remove(&tid).is_some());
             let _ = ptrace::resume(tid, 0);
