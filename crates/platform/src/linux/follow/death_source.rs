@@ -95,7 +95,8 @@ impl DeathSource {
         let flags_age = watch.and_then(|watch| watch.flags_are_older);
         let older_flags = |age: Duration| {
             format!(
-                "what the process did not want in a dump (MADV_DONTDUMP) is known of {:.1} s before its death",
+                "what the process did not want in a dump (MADV_DONTDUMP) was not known at its death, but {:.1} s before: \
+                 memory that it excluded since then is in this dump, and what took the place of excluded memory is not",
                 age.as_secs_f32()
             )
         };
