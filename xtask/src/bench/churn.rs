@@ -19,14 +19,17 @@ use crate::shell::{Cmd, target_dir};
 /// Queries of one run, each with a connection of its own, by two clients.
 const QUERIES: u32 = 1000;
 
-/// What gdb is told, to stay with a server and all processes that it starts, and to stop at their crashes alone. It has
-/// to be told again to go on at the end of each.
-const GDB: &str = "\
+/// What gdb is told, to stay with a process and all that it starts, and to stop at none of their signals.
+pub(super) const FOLLOW_CHILDREN: &str = "\
 set confirm off
 set pagination off
 set detach-on-fork off
 set schedule-multiple on
 handle all nostop noprint pass
+";
+
+/// What it is told then, to stop at crashes alone. It has to be told again to go on at the end of each process.
+const GDB: &str = "\
 handle SIGSEGV SIGABRT SIGBUS SIGFPE SIGILL stop print
 shell echo armed
 while 1
@@ -116,7 +119,7 @@ fn ours(pid: &str) -> Result<Command> {
 
 fn gdb(pid: &str) -> Result<Command> {
     let script = target_dir().join("churn.gdb");
-    std::fs::write(&script, GDB)?;
+    std::fs::write(&script, format!("{FOLLOW_CHILDREN}{GDB}"))?;
     let mut command = Command::new("gdb");
     command
         .args(["-nx", "-q", "-batch", "-p", pid, "-x"])

@@ -8,6 +8,7 @@ use anyhow::Result;
 
 use super::{
     Options,
+    churn::FOLLOW_CHILDREN,
     dump::release,
     report::machine,
     target::{Running, Target},
@@ -24,13 +25,8 @@ const DEATHS: usize = 20;
 /// How long no further dump has come when all have.
 const QUIET: Duration = Duration::from_secs(3);
 
-/// What gdb is told, to stay with a process and all its children, and to write a core at each crash.
+/// What gdb is told after [`FOLLOW_CHILDREN`], to write a core at each crash.
 const GDB: &str = "\
-set confirm off
-set pagination off
-set detach-on-fork off
-set schedule-multiple on
-handle all nostop noprint pass
 handle SIGSEGV stop print pass
 python
 count = 0
@@ -140,7 +136,8 @@ fn ours(pid: &str, folder: &Path) -> Result<(Command, &'static str)> {
 
 fn gdb(pid: &str, folder: &Path) -> Result<(Command, &'static str)> {
     let script = target_dir().join("young.gdb");
-    std::fs::write(&script, GDB.replace("FOLDER", &folder.to_string_lossy()))?;
+    let of_crashes = GDB.replace("FOLDER", &folder.to_string_lossy());
+    std::fs::write(&script, format!("{FOLLOW_CHILDREN}{of_crashes}"))?;
     let mut command = Command::new("gdb");
     command
         .args(["-nx", "-q", "-batch", "-p", pid, "-x"])

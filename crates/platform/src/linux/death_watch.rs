@@ -75,9 +75,7 @@ impl DeathWatch {
     pub(crate) fn keep(proc: &mut ProcDir) -> io::Result<Self> {
         let deaths = Deaths::of(proc.key.pid)?;
         let watch = Self::pin(proc, deaths, Pin::new)?;
-        let (flags, read) = watch.flags();
-        read?;
-        proc.keep_text("smaps", &smaps::to_text(&flags))?;
+        watch.keep_flags(proc)?;
         proc.keep_copy("maps")?;
         Ok(watch)
     }
@@ -113,9 +111,7 @@ impl DeathWatch {
     /// If its parent has waited for it already, and the kernel cannot be asked for single mappings.
     pub(crate) fn copy_at_death(&self, proc: &mut ProcDir) -> io::Result<()> {
         // First, as it cannot be had when the parent has waited.
-        let (flags, read) = self.flags();
-        read?;
-        proc.keep_text("smaps", &smaps::to_text(&flags))?;
+        self.keep_flags(proc)?;
         proc.keep_text("maps", &last_maps::read(&self.maps)?)
     }
 
@@ -212,6 +208,13 @@ impl DeathWatch {
         self.flags_are_older = read.is_err().then(|| self.begun.elapsed());
         // Without room for a copy, that of before stays.
         let _ = proc.keep_text("smaps", &smaps::to_text(&flags));
+    }
+
+    /// Keeps the flags of the mappings, all of them.
+    fn keep_flags(&self, proc: &mut ProcDir) -> io::Result<()> {
+        let (flags, read) = self.flags();
+        read?;
+        proc.keep_text("smaps", &smaps::to_text(&flags))
     }
 
     /// Reads the flags of the mappings, as far as that can be done.

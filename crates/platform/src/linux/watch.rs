@@ -270,8 +270,8 @@ pub(crate) fn kill(key: ProcessKey) -> Result<()> {
 }
 
 /// Returns the starts of these events that need not wait, and of those that have waited, and the deaths of those that
-/// nobody may have looked at. One that was forked and has executed a program since is named once: whoever looks at it then sees the
-/// program.
+/// nobody may have looked at. One that was forked and has executed a program since is named once: whoever looks at it
+/// then sees the program.
 fn without_young(events: &[ProcessEvent], young: &mut Young) -> Vec<HostEvent> {
     let (mut started, mut unseen) = (Vec::new(), Vec::new());
     for event in events {
