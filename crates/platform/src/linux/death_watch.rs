@@ -7,20 +7,14 @@
 
 use super::{
     bpf_programs::{Death, Deaths},
-    facts, last_maps, pages,
-    proc::{
-        FromStart, ProcDir,
-        smaps::{self, SpecialFlags},
-        stat::KILLED,
-    },
-    sharers,
+    kept_space::KeptSpace,
+    last_maps,
+    proc::{ProcDir, stat::KILLED},
     sys::{pin::Pin, ptrace::SignalInfo, wake},
 };
-use rustix::param::page_size;
-use snapshot::{Thread, ThreadState, Warning, auxv};
+use snapshot::{Thread, ThreadState};
 use std::{
-    fs::File,
-    io::{self, BufReader},
+    io,
     time::{Duration, Instant},
 };
 
@@ -33,8 +27,6 @@ const POLL_INTERVAL: Duration = Duration::from_millis(2);
 const MARKED: Duration = Duration::from_millis(100);
 const MARK_POLL: Duration = Duration::from_millis(1);
 
-/// Files that are opened while the process lives, and can be read when it is gone.
-const KEPT: [&str; 3] = ["mem", "pagemap", "mountinfo"];
 /// How old the copy of the mappings may be that has to do if they cannot be read at the death.
 const STALE: Duration = Duration::from_secs(5);
 
@@ -42,23 +34,16 @@ const STALE: Duration = Duration::from_secs(5);
 pub(crate) struct DeathWatch {
     /// The reports of deaths in the process.
     pub(crate) deaths: Deaths,
+    pub(crate) space: KeptSpace,
     /// Whether this was begun at the death, so that what was copied is not older.
     at_death: bool,
-    /// The auxiliary vector, by which we see that it has executed another program.
-    program: Vec<u8>,
     /// When the mappings were copied last.
     copied: Instant,
-    /// The mappings, and with their flags, as long as the address space is kept.
-    maps: File,
-    smaps: File,
-    /// A warning of those who ran in the same address space when it was kept.
-    pub(crate) sharers: Option<Warning>,
     /// When this was begun, and the flags of the mappings were copied.
     begun: Instant,
     /// At the death: how old the copy of the mappings is, and that of their flags, if they could not be read then.
     pub(crate) maps_are_older: Option<Duration>,
     pub(crate) flags_are_older: Option<Duration>,
-    _pin: Pin,
 }
 
 impl DeathWatch {
@@ -74,10 +59,27 @@ impl DeathWatch {
     /// If the kernel or our rights do not allow it, or the process has ended.
     pub(crate) fn keep(proc: &mut ProcDir) -> io::Result<Self> {
         let deaths = Deaths::of(proc.key.pid)?;
-        let watch = Self::pin(proc, deaths, Pin::new)?;
-        watch.keep_flags(proc)?;
+        let space = KeptSpace::keep(proc, Pin::new)?;
+        space.keep_flags(proc)?;
         proc.keep_copy("maps")?;
-        Ok(watch)
+        Ok(Self::of(space, deaths, false))
+    }
+
+    /// Of a process that was kept at its death, which has been reported.
+    pub(crate) fn at_death(space: KeptSpace, deaths: Deaths) -> Self {
+        Self::of(space, deaths, true)
+    }
+
+    fn of(space: KeptSpace, deaths: Deaths, at_death: bool) -> Self {
+        Self {
+            deaths,
+            space,
+            at_death,
+            copied: Instant::now(),
+            begun: Instant::now(),
+            maps_are_older: None,
+            flags_are_older: None,
+        }
     }
 
     /// Waits for the death of the process; before this, it is one that nobody waits for. Returns false if it has executed
@@ -90,63 +92,11 @@ impl DeathWatch {
         Ok(self.is_of(proc) && self.deaths.begin()?)
     }
 
-    /// Keeps the address space of a process whose death has been reported already. This is what cannot be done later:
-    /// [`DeathWatch::copy_at_death`] does the rest.
-    ///
-    /// # Errors
-    /// As [`DeathWatch::begin`].
-    pub(crate) fn at_death(proc: &mut ProcDir, deaths: Deaths) -> io::Result<Self> {
-        proc.keep(&["auxv"])?;
-        proc.keep_environment()?;
-        let watch = Self::pin(proc, deaths, Pin::at_once)?;
-        Ok(Self {
-            at_death: true,
-            ..watch
-        })
-    }
-
-    /// Copies the mappings of a process that was kept at its death, and may be gone by now.
-    ///
-    /// # Errors
-    /// If its parent has waited for it already, and the kernel cannot be asked for single mappings.
-    pub(crate) fn copy_at_death(&self, proc: &mut ProcDir) -> io::Result<()> {
-        // First, as it cannot be had when the parent has waited.
-        self.keep_flags(proc)?;
-        proc.keep_text("maps", &last_maps::read(&self.maps)?)
-    }
-
-    fn pin(
-        proc: &mut ProcDir,
-        deaths: Deaths,
-        pin: fn(File, u64) -> io::Result<Pin>,
-    ) -> io::Result<Self> {
-        let program = proc.read_living("auxv")?;
-        proc.keep(&KEPT)?;
-        Ok(Self {
-            deaths,
-            at_death: false,
-            copied: Instant::now(),
-            maps: proc.open_living("maps")?,
-            smaps: proc.open_living("smaps")?,
-            sharers: sharers::warning(proc),
-            begun: Instant::now(),
-            maps_are_older: None,
-            flags_are_older: None,
-            _pin: pin(proc.open_living("mem")?, readable_address(proc, &program)?)?,
-            program,
-        })
-    }
-
-    /// Returns whether this is the auxiliary vector of the program that is kept.
-    pub(crate) fn is_of_program(&self, auxv: &[u8]) -> bool {
-        self.program == auxv
-    }
-
     /// Returns whether the process still runs the program that is kept. A dying process, whose
     /// vector cannot be read any more, does.
     pub(crate) fn is_of(&self, proc: &ProcDir) -> bool {
         let now = proc.read_living("auxv").unwrap_or_default();
-        now.is_empty() || now == self.program
+        now.is_empty() || self.space.is_of_program(&now)
     }
 
     /// Returns the deaths of all threads if the process has died, the thread that had the fault
@@ -183,7 +133,7 @@ impl DeathWatch {
     /// Copies the mappings and their flags once more. Both can be read until the parent has waited for the process;
     /// mappings can be asked for after that, if the kernel is so new.
     fn copy_what_has_changed(&mut self, proc: &mut ProcDir) {
-        let is_first = !last_maps::can_be_asked(&self.maps);
+        let is_first = !last_maps::can_be_asked(&self.space.maps);
         if is_first {
             self.copy_maps(proc);
         }
@@ -194,32 +144,13 @@ impl DeathWatch {
     }
 
     fn copy_maps(&mut self, proc: &mut ProcDir) {
-        let maps = last_maps::read(&self.maps).and_then(|text| proc.keep_text("maps", &text));
+        let maps = self.space.keep_maps(proc);
         self.maps_are_older = maps.is_err().then(|| self.copied.elapsed());
     }
 
     fn copy_flags(&mut self, proc: &mut ProcDir) {
-        let (mut flags, read) = self.flags();
-        if read.is_err()
-            && let Ok(kept) = proc.open_kept("smaps")
-        {
-            flags.add_older(smaps::read(BufReader::new(kept)).0);
-        }
-        self.flags_are_older = read.is_err().then(|| self.begun.elapsed());
-        // Without room for a copy, that of before stays.
-        let _ = proc.keep_text("smaps", &smaps::to_text(&flags));
-    }
-
-    /// Keeps the flags of the mappings, all of them.
-    fn keep_flags(&self, proc: &mut ProcDir) -> io::Result<()> {
-        let (flags, read) = self.flags();
-        read?;
-        proc.keep_text("smaps", &smaps::to_text(&flags))
-    }
-
-    /// Reads the flags of the mappings, as far as that can be done.
-    fn flags(&self) -> (SpecialFlags, io::Result<()>) {
-        smaps::read(BufReader::new(FromStart::of(&self.smaps)))
+        let is_whole = self.space.renew_flags(proc);
+        self.flags_are_older = (!is_whole).then(|| self.begun.elapsed());
     }
 
     fn renew(&mut self, proc: &mut ProcDir) {
@@ -236,26 +167,6 @@ impl DeathWatch {
             }
         }
     }
-}
-
-/// Returns an address of the process that can be read without waiting for anybody: one in a page of its own that exists.
-/// A page of a file could be one of a FUSE mount, whose owner need not answer. The random bytes on the first stack will
-/// do, which the auxiliary vector tells, unless the process has set another address (`PR_SET_MM_MAP` in prctl(2)).
-fn readable_address(proc: &ProcDir, program: &[u8]) -> io::Result<u64> {
-    let entries = auxv::entries(program, facts::word_size(program));
-    let pagemap = proc.open_living("pagemap")?;
-    let is_there = |at: &u64| pages::is_own(&pagemap, *at, page_size() as u64);
-    if let Some(random) = auxv::value(&entries, auxv::AT_RANDOM).filter(is_there) {
-        return Ok(random);
-    }
-    let (mut regions, _) = snapshot::maps::parse(&proc.read_living("maps")?);
-    regions.retain(|region| region.protection.read);
-    pages::fill(&pagemap, &mut regions, page_size() as u64)?;
-    let own = regions
-        .iter()
-        .find_map(|region| region.private_pages.first());
-    own.map(|range| range.start)
-        .ok_or_else(|| io::Error::other("it has no memory of its own"))
 }
 
 /// Returns whether a process dies with this thread. A report is about a pid: that may be another process's by now. And the

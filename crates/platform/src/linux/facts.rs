@@ -1,11 +1,14 @@
 //! What can be read of a process without stopping it: its files in `/proc/PID` (proc(5)).
 
-use super::proc::{ProcDir, bounds, link, machine, numbers_in, stat::Stat, status};
+use super::{
+    handles::handles,
+    proc::{ProcDir, bounds, machine, stat::Stat, status},
+};
 use crate::Facts;
-use snapshot::{Handle, Module, Process, Range, Region, RegionKind, User, auxv};
+use snapshot::{Module, Process, Range, Region, RegionKind, User, auxv};
 
 /// Files of `/proc/PID` that are put into the dump unchanged.
-const PLAIN_FILES: [&str; 4] = ["status", "limits", "cgroup", "coredump_filter"];
+pub(crate) const PLAIN_FILES: [&str; 4] = ["status", "limits", "cgroup", "coredump_filter"];
 
 /// How often a process may execute another program while it is looked at.
 const EXECS: usize = 5;
@@ -224,51 +227,6 @@ fn more_files(proc: &ProcDir) -> Vec<(String, Vec<u8>)> {
         files.extend(release.map(|bytes| ("lsb-release".to_owned(), bytes)));
     }
     files
-}
-
-/// Returns the open descriptors, ascending, without those that we may not see.
-fn handles(proc: &ProcDir) -> Vec<Handle> {
-    let numbers = numbers_in(proc.fd(), "fd").unwrap_or_default();
-    numbers
-        .into_iter()
-        .take(bounds::DESCRIPTORS)
-        .filter_map(|number| handle(proc, number))
-        .collect()
-}
-
-fn handle(proc: &ProcDir, number: i32) -> Option<Handle> {
-    let name = link(proc.fd(), &format!("fd/{number}")).ok()?;
-    let is_listing = LISTINGS.contains(&&name[..]);
-    let info = match is_listing {
-        true => Vec::new(),
-        false => proc.read(&format!("fdinfo/{number}")).unwrap_or_default(),
-    };
-    let flags = status::field(&info, "flags").and_then(|text| u32::from_str_radix(text, 8).ok());
-    Some(Handle {
-        number: number as u64,
-        kind: kind_of(&name).to_owned(),
-        position: status::number(&info, "pos"),
-        flags: flags.unwrap_or(0),
-        name,
-        ..Handle::default()
-    })
-}
-
-/// Descriptors of which `fdinfo` lists everything that they watch, which the kernel puts together as a whole, be it a
-/// million lines.
-const LISTINGS: [&str; 4] = [
-    "anon_inode:[eventpoll]",
-    "anon_inode:inotify",
-    "anon_inode:[fanotify]",
-    "anon_inode:[io_uring]",
-];
-
-fn kind_of(name: &str) -> &str {
-    match name.split_once(':') {
-        _ if name.starts_with('/') => "file",
-        Some((kind, _)) => kind,
-        None => "file",
-    }
 }
 
 /// The largest hole, in bytes, between two mappings of one image: the loader leaves holes for

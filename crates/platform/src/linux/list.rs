@@ -48,15 +48,44 @@ pub(crate) fn entry(pid: u32) -> Result<ProcessEntry> {
     identify(pid).map_err(gone)
 }
 
+/// As [`entry`], of a process whose folder is open, or whose files were kept.
+///
+/// # Errors
+/// If it is gone.
+pub(crate) fn entry_of(proc: &ProcDir) -> io::Result<ProcessEntry> {
+    let cgroup = proc.read("cgroup").unwrap_or_default();
+    let image = proc.link("exe").unwrap_or_default();
+    let mut command_line = proc.read_living("cmdline").unwrap_or_default();
+    command_line.truncate(bounds::COMMAND_LINE as usize);
+    Ok(entry_with(
+        proc.key.pid,
+        &proc.stat()?,
+        &cgroup,
+        image,
+        &command_line,
+    ))
+}
+
 fn identify(pid: u32) -> io::Result<ProcessEntry> {
     let dir = proc::open_dir(pid)?;
     let stat = proc::read_stat(&dir)?;
     let cgroup = proc::read_file(&dir, "cgroup").unwrap_or_default();
-    let belonging = machine::belonging(&cgroup);
     let image = image(&dir, pid);
-    let command_line = strings(&command_line(&dir, &stat, pid));
+    let command_line = command_line(&dir, &stat, pid);
+    Ok(entry_with(pid, &stat, &cgroup, image, &command_line))
+}
+
+fn entry_with(
+    pid: u32,
+    stat: &Stat,
+    cgroup: &[u8],
+    image: String,
+    command_line: &[u8],
+) -> ProcessEntry {
+    let belonging = machine::belonging(cgroup);
+    let command_line = strings(command_line);
     let path = image.strip_suffix(" (deleted)").unwrap_or(&image);
-    Ok(ProcessEntry {
+    ProcessEntry {
         key: ProcessKey {
             pid,
             start: stat.start,
@@ -75,7 +104,7 @@ fn identify(pid: u32) -> io::Result<ProcessEntry> {
         kernel: stat.flags & stat::KERNEL_THREAD != 0,
         image,
         ..ProcessEntry::default()
-    })
+    }
 }
 
 /// Returns the path of the program. If the first thread has ended, another thread is asked.

@@ -32,9 +32,11 @@ mod follow;
 #[cfg(feature = "fuzzing")]
 pub mod fuzz;
 mod guarded_files;
+mod handles;
 mod hardware_breakpoints;
 mod host;
 mod image_files;
+mod kept_space;
 mod last_maps;
 mod launched;
 mod leftovers;
@@ -98,7 +100,7 @@ pub(crate) fn host() -> Box<dyn crate::Host> {
 
 /// See [`crate::init`].
 pub(crate) fn init_process() -> ControlFlow<()> {
-    if sys::keeper::serve_if_started_so() {
+    if sys::keeper::serve_if_started_so() || dying::catcher::serve_if_started_so() {
         return ControlFlow::Break(());
     }
     sys::allocator::give_large_buffers_back();

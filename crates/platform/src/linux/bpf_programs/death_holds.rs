@@ -10,7 +10,11 @@
 
 use super::instructions::{Code, Condition, FRAME, Helper, Reg};
 use crate::linux::sys::bpf::{self, Attach, ProgramType};
-use std::{io, os::fd::OwnedFd, time::Duration};
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    time::Duration,
+};
 
 /// How many threads can be on their way there at once.
 const MOST: u32 = 4096;
@@ -40,6 +44,15 @@ impl DeathHolds {
         let map = bpf::create_map(bpf::HASH, 8, 8, MOST, 0)?;
         bpf::set(&map, COUNT, 0)?;
         Ok(Self(map))
+    }
+
+    /// Those of another process of ours.
+    pub(super) fn of(map: OwnedFd) -> Self {
+        Self(map)
+    }
+
+    pub(super) fn map(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 
     /// Begins to hold threads, so many at once, until the descriptor is closed.

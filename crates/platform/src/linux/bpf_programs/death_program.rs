@@ -82,7 +82,9 @@ const UNKNOWN: Reg = 7;
 
 /// Writes the program for `signal_deliver(int sig, siginfo *info, sigaction *action)`. The first
 /// word of the action is the handler; SIG_DFL is 0.
-pub(super) fn program(ring: &OwnedFd, pids: &Pids, holds: &DeathHolds) -> Code {
+///
+/// Deaths at which a thread is held are told to both rings.
+pub(super) fn program(ring: &OwnedFd, held: &OwnedFd, pids: &Pids, holds: &DeathHolds) -> Code {
     let mut code = Code::default();
     code.copy(CONTEXT, 1);
     code.call(Helper::PidTgid);
@@ -116,14 +118,19 @@ pub(super) fn program(ring: &OwnedFd, pids: &Pids, holds: &DeathHolds) -> Code {
     code.copy(3, 0);
     code.read(AddressSpace::Kernel, at(REGISTERS), arch::PROBE_WORDS * 8);
     code.send(ring, at(0), BYTES);
-    let sent = code.jump(Condition::Equal, 0, 0);
+    let failed = code.jump(Condition::NotEqual, 0, 0);
+    let told = code.jump(Condition::Equal, UNKNOWN, 0);
+    code.send(held, at(0), BYTES);
+    let both_told = code.jump(Condition::Equal, 0, 0);
+    code.land(failed);
     let known = code.jump(Condition::Equal, UNKNOWN, 0);
     // Nobody hears of it: what was set for it is undone.
     put_pid(&mut code);
     pids.take_out(&mut code, WORD);
     holds.take_out(&mut code, at(THREAD));
-    code.land(known);
-    code.land(sent);
+    for end in [told, both_told, known] {
+        code.land(end);
+    }
     code.leave();
     code
 }

@@ -1,7 +1,8 @@
 //! Seeing a process die of a signal without attaching to it.
 //!
-//! One [program](super::death_program) reports the deaths of all processes that somebody waits for. A
-//! [`Catcher`] has those of all others caught too: then the thread that dies is held for a moment.
+//! One [program](super::death_program) reports the deaths of all processes that somebody waits for. With
+//! [`Catching`], those of all others are caught too: then the thread that dies is held for a moment, and a process of
+//! ours that does nothing else is told of it ([`HeldDeaths`](super::HeldDeaths)).
 
 use super::{
     death_holds::DeathHolds,
@@ -13,18 +14,13 @@ use super::{
 use crate::linux::sys::{
     bpf::{self, ProgramType},
     priority,
-    urgent_mutex::{UrgentGuard, UrgentMutex},
     wake::{self, Wake},
 };
 use std::{
     collections::{HashMap, VecDeque},
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
-    sync::{
-        Arc, Mutex, PoisonError,
-        mpsc::{Receiver, SyncSender, sync_channel},
-    },
-    time::Instant,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 /// The reports of deaths in one process.
@@ -34,20 +30,12 @@ pub(crate) struct Deaths {
     hub: &'static Hub,
 }
 
-/// How many of these can wait to be looked at. Each has a descriptor.
-const MOST_CAUGHT: usize = 128;
-
-/// The death of a process that nobody had waited for. The thread that dies stands in its exit until this is dropped, or
-/// for as long as [`death_holds`](super::death_holds) has it.
+/// The death of a process that nobody had waited for.
 pub(crate) struct Caught {
     /// The process.
     pub(crate) pid: u32,
-    /// The thread.
-    pub(crate) thread: i32,
     /// What is reported of it, from this death on.
     pub(crate) deaths: Deaths,
-    /// Dropped to let the thread go on.
-    pub(crate) held: HeldThread,
     /// Those who had begun to wait for its death.
     pub(crate) others: Others,
 }
@@ -56,82 +44,50 @@ pub(crate) struct Caught {
 /// that it ran before.
 pub(crate) struct Others(Vec<Arc<Mailbox>>);
 
-/// A thread that stands where it dies, until this is dropped.
+/// A thread that stands where it dies, until this is dropped, or for as long as [`death_holds`](super::death_holds) has it.
 pub(crate) struct HeldThread(&'static Hub, u64);
 
 /// Reports that were not taken yet.
 struct Mailbox {
-    deaths: UrgentMutex<VecDeque<Death>>,
+    deaths: Mutex<VecDeque<Death>>,
     wake: Wake,
 }
 
 /// The one program, and whom it reports to.
 struct Hub {
     ring: Ring,
+    /// The ring of who catches.
+    held: OwnedFd,
     /// Held by whoever takes reports out of the ring.
-    reader: UrgentMutex<()>,
+    reader: Mutex<()>,
     pids: Pids,
     /// Those that are being kept, and have executed no other program since that began.
     unchanged: Pids,
     holds: DeathHolds,
-    catching: UrgentMutex<Option<Catching>>,
-    mailboxes: UrgentMutex<HashMap<u32, Vec<Arc<Mailbox>>>>,
+    /// Who is told of deaths that nobody had waited for.
+    told: Mutex<Option<Told>>,
+    mailboxes: Mutex<HashMap<u32, Vec<Arc<Mailbox>>>>,
     _links: [OwnedFd; 2],
 }
 
-/// Who is told of deaths that nobody had waited for.
-struct Catching {
-    to: SyncSender<Caught>,
-    /// Told of each: the report that it came from may have been taken out of the ring before who waits there has seen it.
-    wake: Arc<Wake>,
-    _link: OwnedFd,
-}
+/// Is called with each death that nobody had waited for.
+type Told = Box<dyn Fn(Caught) + Send>;
 
-/// Catches the death by a fault of any process that nobody waits for.
-pub(crate) struct Catcher {
-    hub: &'static Hub,
-    caught: Mutex<Receiver<Caught>>,
-    wake: Arc<Wake>,
-}
+/// The deaths by a fault of processes that nobody waits for.
+#[derive(Clone, Copy)]
+pub(crate) struct Catching(&'static Hub);
 
-impl Catcher {
-    /// Begins to catch. As many threads of different processors have to [wait](Catcher::wait).
+impl Catching {
+    /// Has `told` be called with each, once that has [begun](Catching::begin).
     ///
     /// # Errors
     /// If the kernel does not take the programs, as without root and before Linux 6.16.
-    pub(crate) fn begin(threads: u32) -> io::Result<Self> {
+    pub(crate) fn new(told: impl Fn(Caught) + Send + 'static) -> io::Result<Self> {
         super::expect_pids_of_the_machine()?;
+        Self::is_possible()?;
         let hub = Hub::get()?;
-        let link = hub.holds.begin(threads - 1)?;
-        let (to, caught) = sync_channel(MOST_CAUGHT);
-        let wake = Arc::new(Wake::new()?);
-        *hub.catching() = Some(Catching {
-            to,
-            wake: wake.clone(),
-            _link: link,
-        });
-        hub.pids.add_all()?;
-        let caught = Mutex::new(caught);
-        Ok(Self { hub, caught, wake })
-    }
-
-    /// Sleeps until there is a report, or `until` has come. Returns a process, if the report was of one that nobody waits
-    /// for.
-    pub(crate) fn wait(&self, until: Option<Instant>) -> Option<Caught> {
-        self.next().or_else(|| {
-            wake::sleep(&[self.hub.ring.map.as_fd(), self.wake.as_fd()], until);
-            self.next()
-        })
-    }
-
-    /// Catches no process of a user until [`Catcher::allow`].
-    pub(crate) fn refuse(&self, user: u32) {
-        self.hub.pids.refuse(user);
-    }
-
-    /// Catches processes of a user again.
-    pub(crate) fn allow(&self, user: u32) {
-        self.hub.pids.allow(user);
+        *lock(&hub.told) = Some(Box::new(told));
+        Ok(Self(hub))
     }
 
     /// Checks whether the kernel allows it.
@@ -139,14 +95,32 @@ impl Catcher {
         DeathHolds::new()?.begin(1).map(|_| ())
     }
 
-    fn next(&self) -> Option<Caught> {
-        self.hub.pass_on_all();
-        let caught = self.caught.lock().unwrap_or_else(PoisonError::into_inner);
-        caught.try_recv().ok().or_else(|| {
-            // Only when there is none: the others who wait are to see that there are more.
-            self.wake.take();
-            caught.try_recv().ok()
-        })
+    /// Returns what the process that catches needs.
+    pub(crate) fn files(&self) -> [BorrowedFd<'_>; 3] {
+        [self.0.held.as_fd(), self.0.holds.map(), self.0.pids.map()]
+    }
+
+    /// Begins, when who catches is ready.
+    ///
+    /// # Errors
+    /// If there is no room for that.
+    pub(crate) fn begin(&self) -> io::Result<()> {
+        self.0.pids.add_all()
+    }
+
+    /// Catches no more.
+    pub(crate) fn end(&self) {
+        self.0.pids.remove_all();
+    }
+
+    /// Returns when all deaths until now have been told.
+    pub(crate) fn pass_on(&self) {
+        self.0.pass_on_all();
+    }
+
+    /// A thread that who catches has left to us.
+    pub(crate) fn held(&self, thread: u64) -> HeldThread {
+        HeldThread(self.0, thread)
     }
 }
 
@@ -164,10 +138,10 @@ impl Deaths {
 
     fn at(hub: &'static Hub, pid: u32) -> io::Result<Self> {
         let mailbox = Arc::new(Mailbox {
-            deaths: UrgentMutex::default(),
+            deaths: Mutex::default(),
             wake: Wake::new()?,
         });
-        let mut mailboxes = hub.mailboxes();
+        let mut mailboxes = lock(&hub.mailboxes);
         mailboxes.entry(pid).or_default().push(mailbox.clone());
         Ok(Self { pid, mailbox, hub })
     }
@@ -187,7 +161,7 @@ impl Deaths {
     pub(crate) fn next(&self) -> Option<Death> {
         // Whoever asks because the process has ended must not be faster than the thread that passes reports on.
         self.hub.pass_on_all();
-        let mut deaths = self.mailbox.deaths();
+        let mut deaths = lock(&self.mailbox.deaths);
         let next = deaths.pop_front();
         if next.is_none() {
             self.mailbox.wake.take();
@@ -203,7 +177,7 @@ impl Deaths {
 
 impl Drop for Deaths {
     fn drop(&mut self) {
-        let mut mailboxes = self.hub.mailboxes();
+        let mut mailboxes = lock(&self.hub.mailboxes);
         let Some(of_process) = mailboxes.get_mut(&self.pid) else {
             return;
         };
@@ -223,22 +197,9 @@ impl Others {
     }
 }
 
-impl HeldThread {
-    /// Somebody looks at it from now on.
-    pub(crate) fn look_at(&self) {
-        self.0.holds.look_at(self.1);
-    }
-}
-
 impl Drop for HeldThread {
     fn drop(&mut self) {
         self.0.holds.let_go(self.1);
-    }
-}
-
-impl Mailbox {
-    fn deaths(&self) -> UrgentGuard<'_, VecDeque<Death>> {
-        self.deaths.lock()
     }
 }
 
@@ -253,20 +214,21 @@ impl Hub {
     }
 
     fn new() -> io::Result<Self> {
-        let (ring, holds) = (Ring::new()?, DeathHolds::new()?);
+        let (ring, held, holds) = (Ring::new()?, Ring::new_map()?, DeathHolds::new()?);
         let (pids, unchanged) = (Pids::new()?, Pids::new()?);
-        let program = death_program::program(&ring.map, &pids, &holds);
+        let program = death_program::program(&ring.map, &held, &pids, &holds);
         let at_exec = death_program::program_at_exec(&unchanged, &pids);
         let load = |code: &Code| bpf::load(ProgramType::RawTracepoint, code.words());
         let (program, at_exec) = (load(&program)?, load(&at_exec)?);
         Ok(Self {
             ring,
-            reader: UrgentMutex::default(),
+            held,
+            reader: Mutex::default(),
             pids,
             unchanged,
             holds,
-            catching: UrgentMutex::default(),
-            mailboxes: UrgentMutex::default(),
+            told: Mutex::default(),
+            mailboxes: Mutex::default(),
             _links: [
                 bpf::attach(&program, c"signal_deliver")?,
                 bpf::attach(&at_exec, c"sched_process_exec")?,
@@ -276,7 +238,7 @@ impl Hub {
 
     /// Passes reports on, for ever.
     fn pass_on(&'static self) {
-        // Who catches, before all others, waits for this thread where that has begun to read.
+        // Some of what is kept of a process that has died can be read only until its parent has waited for it.
         priority::raise_priority();
         loop {
             wake::sleep(&[self.ring.map.as_fd()], None);
@@ -285,11 +247,11 @@ impl Hub {
     }
 
     fn pass_on_all(&'static self) {
-        // Whoever looks often must not have the lock when a process dies: a thread without a processor would be waited for.
-        if self.ring.is_empty() && self.reader.try_lock().is_some() {
+        // Whoever looks often must not have the lock when a process dies.
+        if self.ring.is_empty() && self.reader.try_lock().is_ok() {
             return;
         }
-        let _only_one = self.reader.lock();
+        let _only_one = lock(&self.reader);
         while let Some(report) = self.ring.next() {
             if let Some(report) = death_program::decode(&report) {
                 self.pass_on_one(&report);
@@ -298,42 +260,35 @@ impl Hub {
     }
 
     fn pass_on_one(&'static self, report: &DeathReport) {
-        let others = report
-            .held
-            .and_then(|_| self.mailboxes().remove(&report.pid));
-        let others = Others(others.unwrap_or_default());
-        let held = report.held.map(|thread| HeldThread(self, thread));
-        let caught = held.and_then(|held| Some((held, Deaths::at(self, report.pid).ok()?)));
-        if report.held.is_some() && caught.is_none() {
-            // Without room for a descriptor it dies as it would have without us.
-            self.pids.remove(report.pid);
-        }
+        let caught = report.held.and_then(|_| self.caught(report.pid));
         self.deliver(report.pid, &report.death);
-        if let (Some((held, deaths)), Some(catching)) = (caught, &*self.catching()) {
-            // Those that nobody comes to look at die as they would have without us.
-            let _ = catching.to.try_send(Caught {
-                pid: report.pid,
-                thread: report.death.thread,
-                deaths,
-                held,
-                others,
-            });
-            catching.wake.wake();
+        if let (Some(caught), Some(told)) = (caught, &*lock(&self.told)) {
+            told(caught);
         }
+    }
+
+    fn caught(&'static self, pid: u32) -> Option<Caught> {
+        let others = lock(&self.mailboxes).remove(&pid);
+        let Ok(deaths) = Deaths::at(self, pid) else {
+            // Without room for a descriptor it dies as it would have without us.
+            self.pids.remove(pid);
+            return None;
+        };
+        Some(Caught {
+            pid,
+            deaths,
+            others: Others(others.unwrap_or_default()),
+        })
     }
 
     fn deliver(&self, pid: u32, death: &Death) {
-        for mailbox in self.mailboxes().get(&pid).into_iter().flatten() {
-            mailbox.deaths().push_back(death.clone());
+        for mailbox in lock(&self.mailboxes).get(&pid).into_iter().flatten() {
+            lock(&mailbox.deaths).push_back(death.clone());
             mailbox.wake.wake();
         }
     }
+}
 
-    fn catching(&self) -> UrgentGuard<'_, Option<Catching>> {
-        self.catching.lock()
-    }
-
-    fn mailboxes(&self) -> UrgentGuard<'_, HashMap<u32, Vec<Arc<Mailbox>>>> {
-        self.mailboxes.lock()
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

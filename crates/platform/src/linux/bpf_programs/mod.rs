@@ -8,11 +8,12 @@
 //! probe's descriptor is closed. An unwanted hit costs half a microsecond.
 //!
 //! [`Deaths`], [`SignalSenders`] and [`StderrWrites`] are programs at tracepoints of the kernel,
-//! which hold no thread; a [`Catcher`] holds those that die while nobody waits for it.
+//! which hold no thread; with [`Catching`], those that die while nobody waits for it are held.
 
 mod death_holds;
 mod death_program;
 mod deaths;
+mod held_deaths;
 mod instructions;
 mod pid_namespace;
 mod pids;
@@ -23,7 +24,8 @@ mod signal_senders;
 mod stderr_writes;
 
 pub(crate) use death_program::Death;
-pub(crate) use deaths::{Catcher, Caught, Deaths, HeldThread, Others};
+pub(crate) use deaths::{Catching, Caught, Deaths, HeldThread};
+pub(crate) use held_deaths::{Held, HeldDeaths};
 pub(crate) use probe_report::Report;
 pub(crate) use signal_senders::SignalSenders;
 pub(crate) use stderr_writes::StderrWrites;

@@ -6,7 +6,7 @@ use super::instructions::{Code, Condition, FRAME, Helper, Reg};
 use crate::linux::sys::bpf;
 use std::{
     io,
-    os::fd::OwnedFd,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::{Mutex, PoisonError},
 };
 
@@ -52,6 +52,15 @@ impl Pids {
         bpf::create_map(bpf::HASH, 8, 8, MOST, bpf::GROWING).map(Self)
     }
 
+    /// A table that is there already, in another process of ours too.
+    pub(super) fn of(map: OwnedFd) -> Self {
+        Self(map)
+    }
+
+    pub(super) fn map(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+
     pub(super) fn add(&self, pid: u32) -> io::Result<()> {
         bpf::set(&self.0, pid.into(), 1)
     }
@@ -69,6 +78,11 @@ impl Pids {
     /// Has processes that are not in the table be reported on too, as far as the program does that.
     pub(super) fn add_all(&self) -> io::Result<()> {
         self.add(ALL)
+    }
+
+    /// Undoes [`Pids::add_all`].
+    pub(super) fn remove_all(&self) {
+        self.remove(ALL);
     }
 
     /// Writes code that looks for the process whose id is at offset `key` of the stack. The result is 0 if it is not in

@@ -26,7 +26,16 @@ pub(super) struct Ring {
 
 impl Ring {
     pub(super) fn new() -> io::Result<Self> {
-        let map = bpf::create_map(bpf::RING, 0, 0, SIZE, 0)?;
+        Self::of(Self::new_map()?)
+    }
+
+    /// Makes the map of a ring that somebody else reads.
+    pub(super) fn new_map() -> io::Result<OwnedFd> {
+        bpf::create_map(bpf::RING, 0, 0, SIZE, 0)
+    }
+
+    /// A ring that nobody else reads.
+    pub(super) fn of(map: OwnedFd) -> io::Result<Self> {
         let page = rustix::param::page_size();
         Ok(Self {
             read: SharedWords::new(&map, page)?,

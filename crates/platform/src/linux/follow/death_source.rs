@@ -100,7 +100,7 @@ impl DeathSource {
                 age.as_secs_f32()
             )
         };
-        let sharers = watch.and_then(|watch| watch.sharers.clone());
+        let sharers = watch.and_then(|watch| watch.space.sharers.clone());
         let all = [
             Some(died),
             age.map(older),
@@ -114,7 +114,7 @@ impl DeathSource {
     fn begin(&mut self, proc: &mut ProcDir) -> io::Result<()> {
         for _ in 0..EXECS {
             let watch = DeathWatch::keep(proc)?;
-            let is_of_facts = |facts: &Facts| watch.is_of_program(auxv_of(facts));
+            let is_of_facts = |facts: &Facts| watch.space.is_of_program(auxv_of(facts));
             if !self.kept.as_ref().is_some_and(is_of_facts) {
                 self.kept = None;
                 self.keep_facts(proc, None);
@@ -138,7 +138,7 @@ impl DeathSource {
     fn renew_facts(&mut self, proc: &ProcDir, new: Option<Facts>) {
         let is_kept = |facts: &Facts| {
             let watch = self.watch.as_ref();
-            watch.is_some_and(|watch| watch.is_of_program(auxv_of(facts)))
+            watch.is_some_and(|watch| watch.space.is_of_program(auxv_of(facts)))
         };
         if let Some(facts) = new_facts(proc, new).filter(is_kept) {
             self.kept = Some(facts);

@@ -3,18 +3,18 @@
 
 use super::{
     bounds,
-    from_start::FromStart,
+    kept_file::KeptFile,
     map_text, own_texts,
     stat::{self, Stat},
 };
 use crate::{Error, ErrorKind, Result};
-use rustix::fs::{MemfdFlags, Mode, OFlags, openat};
+use rustix::fs::{Mode, OFlags, openat};
 use snapshot::ProcessKey;
 use std::{
     collections::BTreeMap,
     fs::File,
-    io::{self, Read, Seek, SeekFrom, Write},
-    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+    io::{self, Read},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -26,9 +26,18 @@ pub(crate) struct ProcDir {
     living: Mutex<Arc<LivingThread>>,
     /// Files that were opened while the process lived. If its address space is kept, they can still
     /// be read when it is gone.
-    kept: BTreeMap<&'static str, File>,
+    kept: BTreeMap<&'static str, KeptFile>,
     /// Whether the process is gone, and [`ProcDir::keep`] has to be relied on.
     pub(crate) is_gone: bool,
+}
+
+/// The parts of an open `/proc/PID`, as they can be sent to another process of ours.
+pub(crate) struct ProcDirParts {
+    pub(crate) dir: OwnedFd,
+    /// A living thread, and its folder `task/TID`.
+    pub(crate) tid: i32,
+    pub(crate) task: OwnedFd,
+    pub(crate) kept: Vec<(&'static str, KeptFile)>,
 }
 
 /// A living thread: the first thread, or if that has ended, another one. A thread that has ended has
@@ -75,10 +84,39 @@ impl ProcDir {
         Err(Error::new(ErrorKind::NoSuchProcess, what))
     }
 
+    /// Takes it apart. `None` if somebody reads just now.
+    pub(crate) fn into_parts(self) -> Option<ProcDirParts> {
+        let living = self.living.into_inner();
+        let living = Arc::into_inner(living.unwrap_or_else(PoisonError::into_inner))?;
+        Some(ProcDirParts {
+            dir: self.dir,
+            tid: living.tid,
+            task: living.dir,
+            kept: self.kept.into_iter().collect(),
+        })
+    }
+
+    /// Puts the parts of a process's folder together again.
+    pub(crate) fn of_parts(key: ProcessKey, parts: ProcDirParts) -> Self {
+        let ProcDirParts {
+            dir,
+            tid,
+            task,
+            kept,
+        } = parts;
+        Self {
+            key,
+            dir,
+            living: Mutex::new(Arc::new(LivingThread { tid, dir: task })),
+            kept: kept.into_iter().collect(),
+            is_gone: false,
+        }
+    }
+
     /// Reads `stat` of the process.
     pub(crate) fn stat(&self) -> io::Result<Stat> {
         match self.kept("stat") {
-            Some(file) => parse_stat(&read_from_start(file, bounds::most("stat"))?),
+            Some(file) => parse_stat(&file.read(bounds::most("stat"))?),
             None => read_stat(&self.dir),
         }
     }
@@ -91,7 +129,7 @@ impl ProcDir {
     /// Reads a file with facts of the process, as `status`, `cgroup` or `task/TID/comm`.
     pub(crate) fn read(&self, name: &str) -> io::Result<Vec<u8>> {
         match self.kept(name) {
-            Some(file) => read_from_start(file, bounds::most(name)),
+            Some(file) => file.read(bounds::most(name)),
             None => read_file(&self.dir, name),
         }
     }
@@ -99,7 +137,7 @@ impl ProcDir {
     /// Reads a file with facts of the address space, as `maps` or `auxv`, from a living thread.
     pub(crate) fn read_living(&self, name: &str) -> io::Result<Vec<u8>> {
         match self.kept(name) {
-            Some(file) => read_from_start(file, bounds::most(name)),
+            Some(file) => file.read(bounds::most(name)),
             None => read_file(&self.living().dir, name),
         }
     }
@@ -129,7 +167,7 @@ impl ProcDir {
         living.clone()
     }
 
-    fn kept(&self, name: &str) -> Option<&File> {
+    fn kept(&self, name: &str) -> Option<&KeptFile> {
         self.kept.get(name).filter(|_| self.is_gone)
     }
 
@@ -137,7 +175,7 @@ impl ProcDir {
     pub(crate) fn keep(&mut self, names: &[&'static str]) -> io::Result<()> {
         for name in names {
             let file = self.open_living(name)?;
-            self.kept.insert(name, file);
+            self.kept.insert(name, KeptFile::File(file));
         }
         Ok(())
     }
@@ -164,10 +202,7 @@ impl ProcDir {
 
     /// Keeps the text of a file.
     pub(crate) fn keep_text(&mut self, name: &'static str, text: &[u8]) -> io::Result<()> {
-        let flags = MemfdFlags::CLOEXEC;
-        let mut copy: File = rustix::fs::memfd_create(name, flags)?.into();
-        copy.write_all(text)?;
-        self.kept.insert(name, copy);
+        self.kept.insert(name, KeptFile::of_text(text)?);
         Ok(())
     }
 
@@ -185,7 +220,7 @@ impl ProcDir {
     /// Opens a file of a living thread, or the kept one if the process is gone.
     pub(crate) fn open_living(&self, name: &str) -> io::Result<File> {
         if let Some(file) = self.kept(name) {
-            return own_description(file);
+            return file.open();
         }
         Ok(openat(
             &self.living().dir,
@@ -202,14 +237,14 @@ impl ProcDir {
     /// If it was not kept.
     pub(crate) fn open_kept(&self, name: &str) -> io::Result<File> {
         let file = self.kept.get(name).ok_or(io::ErrorKind::NotFound)?;
-        own_description(file)
+        file.open()
     }
 
     /// Returns the destination of a link of the process, as `exe`.
     pub(crate) fn link(&self, name: &str) -> io::Result<String> {
         match self.kept(name) {
             Some(file) => {
-                let text = read_from_start(file, bounds::most(name))?;
+                let text = file.read(bounds::most(name))?;
                 Ok(String::from_utf8_lossy(&text).into_owned())
             }
             None => link(&self.living().dir, name),
@@ -233,23 +268,6 @@ impl ProcDir {
     pub(crate) fn tasks(&self) -> io::Result<Vec<i32>> {
         tasks(&self.dir)
     }
-}
-
-/// Opens a file once more, so that who reads it minds no other reader. A file of a process that is gone cannot be opened:
-/// of those, one thread reads.
-fn own_description(file: &File) -> io::Result<File> {
-    let again = File::open(format!("/proc/self/fd/{}", file.as_raw_fd()));
-    again.or_else(|_| {
-        let mut same = file.try_clone()?;
-        same.seek(SeekFrom::Start(0))?;
-        Ok(same)
-    })
-}
-
-fn read_from_start(file: &File, most: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    FromStart::of(file).take(most).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 fn no_process(pid: u32, error: &io::Error) -> Error {

@@ -6,6 +6,7 @@
 pub(crate) mod bounds;
 mod dir;
 mod from_start;
+mod kept_file;
 pub(crate) mod machine;
 pub(crate) mod map_text;
 pub(crate) mod mounts;
@@ -17,6 +18,8 @@ pub(crate) mod status;
 pub(crate) mod values;
 
 pub(crate) use dir::{
-    ProcDir, all_pids, link, numbers_in, open_dir, read_file, read_file_up_to, read_stat,
+    ProcDir, ProcDirParts, all_pids, link, numbers_in, open_dir, read_file, read_file_up_to,
+    read_stat,
 };
 pub(crate) use from_start::FromStart;
+pub(crate) use kept_file::KeptFile;

@@ -3,15 +3,15 @@
 
 use super::{
     keeper::Keeper,
+    places::Place,
     priority,
-    urgent_mutex::UrgentMutex,
     wake::{self, Wake},
 };
 use std::{
     io,
     os::fd::{AsFd, OwnedFd},
     sync::{
-        Once, OnceLock,
+        Mutex, MutexGuard, OnceLock, PoisonError,
         mpsc::{SyncSender, sync_channel},
     },
     time::{Duration, Instant},
@@ -20,7 +20,7 @@ use std::{
 /// How many there are. When all keep something, threads do.
 const COUNT: usize = 8;
 
-/// How long one may take to be ready again: it may be the last to leave a large address space.
+/// How long one may take to be ready after its start.
 const LONGEST: Duration = Duration::from_secs(10);
 
 /// How long to wait before another one is started, where one has ended or hangs.
@@ -30,54 +30,56 @@ const PAUSE: Duration = Duration::from_secs(10);
 const FIRST: Duration = Duration::from_millis(500);
 
 /// Those that are ready, with the guard that each has sent.
-static READY: UrgentMutex<Vec<(Keeper, OwnedFd)>> = UrgentMutex::new(Vec::new());
-/// Those that are given back.
-static RETURNED: UrgentMutex<Vec<Keeper>> = UrgentMutex::new(Vec::new());
-/// Told when one is given back.
+static READY: Mutex<Vec<(Keeper, OwnedFd)>> = Mutex::new(Vec::new());
+/// Those that keep something, and what for.
+static LENT: Mutex<Vec<(Keeper, Place)>> = Mutex::new(Vec::new());
+/// Told when one is lent.
 static CHANGED: OnceLock<Wake> = OnceLock::new();
 
-/// Has some be ready, for the rest of the run, and waits a moment for the first.
+/// Has some be ready, for the rest of the run, and waits a moment for the first. It is called once.
 ///
 /// # Errors
 /// If nobody can look after them.
 pub(crate) fn begin() -> io::Result<()> {
     let changed = Wake::new()?;
-    static START: Once = Once::new();
-    let mut begun = Ok(());
-    START.call_once(|| {
-        let changed = CHANGED.get_or_init(|| changed);
-        let thread = std::thread::Builder::new().name("keepers".to_owned());
-        let (tells, told) = sync_channel(1);
-        begun = thread
-            .spawn(move || look_after(changed, &tells))
-            .map(|_| ());
-        // Without one, threads do.
-        let _ = told.recv_timeout(FIRST);
-    });
-    begun
+    let changed = CHANGED.get_or_init(|| changed);
+    let (tells, told) = sync_channel(1);
+    let thread = std::thread::Builder::new().name("keepers".to_owned());
+    thread.spawn(move || look_after(changed, &tells))?;
+    // Without one, threads do.
+    let _ = told.recv_timeout(FIRST);
+    Ok(())
 }
 
 /// Takes one; `None` if none is ready.
 pub(super) fn take() -> Option<(Keeper, OwnedFd)> {
-    READY.lock().pop()
+    lock(&READY).pop()
 }
 
-/// Gives one back that was taken. It need not be ready.
-pub(super) fn give_back(keeper: Keeper) {
-    RETURNED.lock().push(keeper);
+/// Gives one back that was taken. It has its place, and is not ready again, until nobody has its guard any more.
+pub(super) fn lend(keeper: Keeper, place: Place) {
+    lock(&LENT).push((keeper, place));
     if let Some(changed) = CHANGED.get() {
         changed.wake();
     }
 }
 
-/// All of them but those that are ready or lent.
+/// All of them but those that are ready or were just lent.
 struct Keepers {
-    /// Those that have no guard yet, and since when.
-    busy: Vec<(Keeper, Instant)>,
+    /// Those that have no guard yet.
+    busy: Vec<Busy>,
     /// How many there are, with those that are ready or lent.
     count: usize,
     /// When others may be started.
     next: Instant,
+}
+
+/// One that has no guard.
+struct Busy {
+    keeper: Keeper,
+    /// When it was started, and is not ready since.
+    started: Option<Instant>,
+    _place: Option<Place>,
 }
 
 fn look_after(changed: &Wake, tells: &SyncSender<()>) {
@@ -92,10 +94,7 @@ fn look_after(changed: &Wake, tells: &SyncSender<()>) {
         keepers.start();
         keepers.sleep(changed);
         changed.take();
-        let returned = std::mem::take(&mut *RETURNED.lock()).into_iter();
-        keepers
-            .busy
-            .extend(returned.map(|keeper| (keeper, Instant::now())));
+        keepers.take_lent();
         if keepers.sort_out() {
             let _ = tells.try_send(());
         }
@@ -108,7 +107,11 @@ impl Keepers {
         while self.count < COUNT && self.next <= now {
             match Keeper::start() {
                 Ok(keeper) => {
-                    self.busy.push((keeper, now));
+                    self.busy.push(Busy {
+                        keeper,
+                        started: Some(now),
+                        _place: None,
+                    });
                     self.count += 1;
                 }
                 Err(_) => self.next = now + PAUSE,
@@ -116,11 +119,20 @@ impl Keepers {
         }
     }
 
+    fn take_lent(&mut self) {
+        let lent = std::mem::take(&mut *lock(&LENT)).into_iter();
+        self.busy.extend(lent.map(|(keeper, place)| Busy {
+            keeper,
+            started: None,
+            _place: Some(place),
+        }));
+    }
+
     /// Sleeps until something changes.
     fn sleep(&self, changed: &Wake) {
         let starts = (self.count < COUNT).then_some(self.next);
-        let limits = self.busy.iter().map(|(_, since)| *since + LONGEST);
-        let sockets = self.busy.iter().map(|(keeper, _)| keeper.descriptor());
+        let limits = self.busy.iter().filter_map(Busy::limit);
+        let sockets = self.busy.iter().map(|busy| busy.keeper.descriptor());
         let all: Vec<_> = sockets.chain([changed.as_fd()]).collect();
         wake::sleep(&all, limits.chain(starts).min());
     }
@@ -128,13 +140,15 @@ impl Keepers {
     /// Puts those that are ready where they are taken. Returns whether there were any.
     fn sort_out(&mut self) -> bool {
         let mut any = false;
-        for (keeper, since) in std::mem::take(&mut self.busy) {
-            match keeper.guard() {
+        for busy in std::mem::take(&mut self.busy) {
+            match busy.keeper.guard() {
                 Ok(Some(guard)) => {
-                    READY.lock().push((keeper, guard));
+                    lock(&READY).push((busy.keeper, guard));
                     any = true;
                 }
-                Ok(None) if since.elapsed() < LONGEST => self.busy.push((keeper, since)),
+                Ok(None) if busy.limit().is_none_or(|limit| Instant::now() < limit) => {
+                    self.busy.push(busy);
+                }
                 _ => {
                     self.count -= 1;
                     self.next = Instant::now() + PAUSE;
@@ -143,4 +157,16 @@ impl Keepers {
         }
         any
     }
+}
+
+impl Busy {
+    /// Returns when it should have a guard. Whoever keeps something does so for as long as others want.
+    fn limit(&self) -> Option<Instant> {
+        self.started.map(|started| started + LONGEST)
+    }
+}
+
+/// Takes what a mutex guards. All threads of this process that do so run before those of others.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

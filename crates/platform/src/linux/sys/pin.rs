@@ -6,11 +6,12 @@
 //! end, for whatever reason.
 //!
 //! For a process that lives this is a thread. Whoever is caught at its death is kept by a [process](super::keeper) that was
-//! started before: see there why.
+//! started before, by a thread if all of those keep something.
 
 use super::{
-    keeper::Keeper,
-    keepers, priority,
+    keepers,
+    places::Place,
+    priority,
     userfault::{EmptyPage, has_sleeper},
     wake::{self, Wake},
 };
@@ -29,8 +30,10 @@ const LIMIT: Duration = Duration::from_millis(100);
 /// An address space that is kept until this is dropped.
 #[expect(dead_code, reason = "each of them ends what it has when it is dropped")]
 pub(crate) enum Pin {
+    /// By a thread of ours.
     Thread(Reader),
-    Process(Lent),
+    /// By somebody else, who sleeps until the guard is closed.
+    Guard(OwnedFd),
 }
 
 impl Pin {
@@ -39,58 +42,32 @@ impl Pin {
     /// # Errors
     /// If we may not use userfaultfd, or whoever reads does not come to sleep in time.
     pub(crate) fn new(mem: File, address: u64) -> io::Result<Self> {
-        Reader::start(mem, address, false)?
+        Reader::start(mem, address, || {})?
             .once_it_sleeps(LIMIT)
             .map(Self::Thread)
     }
-
-    /// As [`Pin::new`], of a process that stands at its death for some milliseconds.
-    ///
-    /// # Errors
-    /// As [`Pin::new`].
-    pub(crate) fn at_once(mem: File, address: u64) -> io::Result<Self> {
-        let Some((keeper, guard)) = keepers::take() else {
-            let reader = Reader::start(mem, address, true)?;
-            return reader.once_it_sleeps(LIMIT).map(Self::Thread);
-        };
-        let lent = Lent {
-            guard: Some(guard),
-            keeper: Some(keeper),
-        };
-        lent.once_it_keeps(&mem, address).map(Self::Process)
-    }
 }
 
-/// A process that keeps an address space until this is dropped, and can keep another one then.
-pub(crate) struct Lent {
-    guard: Option<OwnedFd>,
-    keeper: Option<Keeper>,
-}
-
-impl Lent {
-    fn once_it_keeps(self, mem: &File, address: u64) -> io::Result<Self> {
-        if let (Some(keeper), Some(guard)) = (&self.keeper, &self.guard) {
-            keeper.keep(mem, address)?;
-            let until = Some(Instant::now() + LIMIT);
-            wake::sleep(&[guard.as_fd(), keeper.descriptor()], until);
-            if has_sleeper(guard) {
-                // It may be the last to leave the address space, which takes long if that is large.
-                priority::lower(keeper.id());
-                return Ok(self);
-            }
-        }
-        Err(not_kept())
+/// As [`Pin::new`], of a process that stands at its death for some milliseconds. The address space is kept until the
+/// guard that is returned has been closed by all who have it, and `place` until then.
+///
+/// # Errors
+/// As [`Pin::new`].
+pub(crate) fn keep_at_once(mem: File, address: u64, place: Place) -> io::Result<OwnedFd> {
+    let Some((keeper, guard)) = keepers::take() else {
+        let reader = Reader::start(mem, address, move || drop(place))?;
+        return reader.once_it_sleeps(LIMIT)?.left_to_itself();
+    };
+    let asked = keeper.keep(&mem, address);
+    let until = Some(Instant::now() + LIMIT);
+    if asked.is_ok() {
+        wake::sleep(&[guard.as_fd(), keeper.descriptor()], until);
     }
-}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        // It goes on when this is closed.
-        self.guard = None;
-        if let Some(keeper) = self.keeper.take() {
-            keepers::give_back(keeper);
-        }
-    }
+    let keeps = has_sleeper(&guard);
+    // It may be the last to leave the address space, which takes long if that is large.
+    priority::lower(keeper.id());
+    keepers::lend(keeper, place);
+    if keeps { Ok(guard) } else { Err(not_kept()) }
 }
 
 /// A thread that reads.
@@ -102,24 +79,29 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    fn start(mem: File, address: u64, is_urgent: bool) -> io::Result<Self> {
+    /// `end` is called at the end of the thread.
+    fn start(mem: File, address: u64, end: impl FnOnce() + Send + 'static) -> io::Result<Self> {
         let page = EmptyPage::new()?;
         let guard = page.guard()?;
         let ended = Arc::new(Wake::new()?);
         let tells = ended.clone();
         let thread = std::thread::Builder::new().name("keeps".to_owned());
         let thread = thread.spawn(move || {
-            if is_urgent {
-                priority::raise_priority();
-            }
             page.read(&mem, address);
             tells.wake();
+            end();
         })?;
         Ok(Self {
             guard: Some(guard),
             thread: Some(thread),
             ended,
         })
+    }
+
+    /// Returns the guard. The thread ends when that has been closed.
+    fn left_to_itself(mut self) -> io::Result<OwnedFd> {
+        self.thread = None;
+        self.guard.take().ok_or_else(not_kept)
     }
 
     /// Returns it when the thread sleeps. It ends at once if there was nothing to read.

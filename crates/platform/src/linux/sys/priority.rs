@@ -66,11 +66,6 @@ pub(crate) fn lower(thread: i32) {
     let _ = sched_setaffinity(Pid::from_raw(thread), &all);
 }
 
-/// Returns the id of this thread.
-pub(crate) fn this_thread() -> i32 {
-    rustix::thread::gettid().as_raw_nonzero().get()
-}
-
 /// `SCHED_FLAG_RESET_ON_FORK`.
 const RESET_ON_FORK: u64 = 1;
 

@@ -102,9 +102,10 @@ pub(crate) fn remember_inherited() {
     let _ = INHERITED.set(inherited);
 }
 
-/// Puts signals back as they stood when we were started, in a child that is about to execute a program. (The standard
-/// library has children inherit the mask.) It only makes calls that are safe between fork and exec.
+/// Puts signals, and the limit of descriptors, back as they stood when we were started, in a child that is about to execute
+/// a program. (The standard library has children inherit the mask.) It only makes calls that are safe between fork and exec.
 pub(crate) fn restore_inherited() {
+    super::descriptor_limit::restore();
     let Some(inherited) = INHERITED.get() else {
         return;
     };

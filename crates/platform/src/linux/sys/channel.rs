@@ -1,0 +1,120 @@
+//! Messages between processes of ours, with descriptors (`SCM_RIGHTS` in unix(7)).
+
+use rustix::{
+    io::retry_on_intr,
+    net::{
+        AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+        SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+        sockopt::socket_type,
+    },
+};
+use std::{
+    ffi::OsStr,
+    io::{self, IoSlice, IoSliceMut},
+    mem::MaybeUninit,
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::process::CommandExt,
+    },
+    process::{Child, Command, Stdio},
+};
+
+/// The most descriptors in a message.
+pub(crate) const DESCRIPTORS: usize = 32;
+
+/// The most bytes in a message.
+pub(crate) const BYTES: usize = 4096;
+
+/// A process of this program that was started for a purpose of its own, seen by who started it. It is ended when this is
+/// dropped.
+pub(crate) struct Helper {
+    process: Child,
+    socket: OwnedFd,
+}
+
+impl Helper {
+    /// Starts one. `word` is its first argument, and its standard input is a channel to us.
+    ///
+    /// # Errors
+    /// If this program cannot be started again.
+    pub(crate) fn start(word: &str) -> io::Result<Self> {
+        let kind = SocketType::SEQPACKET;
+        let (socket, its) = socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?;
+        let mut command = Command::new("/proc/self/exe");
+        command.arg0("firstchance").arg(word).stdin(its);
+        // Ctrl-C in our terminal is not for it.
+        command
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0);
+        let process = command.spawn()?;
+        Ok(Self { process, socket })
+    }
+
+    /// Its pid.
+    pub(crate) fn id(&self) -> i32 {
+        self.process.id() as i32
+    }
+
+    /// The channel, which can be read when it has sent something, or has ended.
+    pub(crate) fn channel(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        // One that has ended needs no more.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Returns whether this process was started as a [`Helper`] with this word.
+pub(crate) fn is_helper(word: &str) -> bool {
+    let is_said = std::env::args_os()
+        .nth(1)
+        .is_some_and(|argument| argument == OsStr::new(word));
+    is_said && socket_type(io::stdin()).is_ok_and(|kind| kind == SocketType::SEQPACKET)
+}
+
+/// Sends a message, without waiting.
+///
+/// # Errors
+/// If there is no room for it, or nobody to read it.
+pub(crate) fn send(
+    channel: BorrowedFd<'_>,
+    descriptors: &[BorrowedFd<'_>],
+    bytes: &[u8],
+) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
+    let mut with = SendAncillaryBuffer::new(&mut space);
+    if !descriptors.is_empty() && !with.push(SendAncillaryMessage::ScmRights(descriptors)) {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+    retry_on_intr(|| sendmsg(channel, &[IoSlice::new(bytes)], &mut with, flags))?;
+    Ok(())
+}
+
+/// Waits for a message. Where there is no room for more descriptors of ours, some of its are missing.
+///
+/// # Errors
+/// If nobody can send one any more.
+pub(crate) fn receive(channel: BorrowedFd<'_>) -> io::Result<(Vec<OwnedFd>, Vec<u8>)> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
+    let mut with = RecvAncillaryBuffer::new(&mut space);
+    let mut bytes = vec![0; BYTES];
+    let mut place = [IoSliceMut::new(&mut bytes)];
+    let got = retry_on_intr(|| recvmsg(channel, &mut place, &mut with, RecvFlags::CMSG_CLOEXEC))?;
+    let descriptors = with.drain().filter_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(all) => Some(all),
+        _ => None,
+    });
+    let descriptors: Vec<_> = descriptors.flatten().collect();
+    if got.bytes == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    bytes.truncate(got.bytes);
+    Ok((descriptors, bytes))
+}
