@@ -9,6 +9,7 @@ mod support;
 mod attacks;
 mod bounds;
 mod cancelling;
+mod catching;
 mod core_notes;
 mod deaths;
 mod debug_log;

@@ -25,7 +25,7 @@ pub(crate) fn load() -> Vec<Child> {
     (0..2 * processors.get()).map(|_| busy()).collect()
 }
 
-fn watch_children(parent: &Child, count: usize, folder: &Path) -> Running {
+pub(crate) fn watch_children(parent: &Child, count: usize, folder: &Path) -> Running {
     Firstchance::new(&["watch", "--json", "--children", &parent.pid().to_string()])
         .args(&["--when", "unhandled exception", "-n", &count.to_string()])
         .args(&["--format", "core", "-o"])
@@ -35,7 +35,7 @@ fn watch_children(parent: &Child, count: usize, folder: &Path) -> Running {
 }
 
 /// How many processes it says to have died unseen.
-fn unseen(run: &Run) -> u64 {
+pub(crate) fn unseen(run: &Run) -> u64 {
     let counts = run.events("unseen").into_iter();
     counts.filter_map(|event| event["processes"].as_u64()).sum()
 }

@@ -1,0 +1,116 @@
+//! The processes of firstchance that catch others at their death (`catch-deaths`, `keep-memory`).
+
+use crate::{
+    short_lives::{load, unseen, watch_children},
+    support::{Child, Firstchance, Program, compile, files_in, folder, threads_of, wait_until},
+};
+use std::fs;
+
+const DIES: Program = Program::c("dies_at_once.c");
+
+/// How many die one after the other. Each dump takes longer than a death, so that most are kept at once.
+const DEATHS: usize = 100;
+
+/// What other users of a shared machine may cost: its processors are away for longer than a thread is held.
+const LOST: usize = 3;
+
+/// Nobody waits until a dump has been taken.
+#[test]
+fn n23_a_hundred_children_that_die_in_a_row_are_dumped_on_a_loaded_machine() {
+    let folder = folder();
+    let mut parent = Child::that_crashes(compile(&DIES), &["0"]);
+    assert_eq!(parent.line(), "ready");
+    let running = watch_children(&parent, 2 * DEATHS, folder.path());
+    let load = load();
+    for _ in 0..DEATHS {
+        parent.tell("");
+        assert_eq!(parent.line(), "ended");
+    }
+    drop(load);
+    parent.kill();
+    let run = running.finish();
+    let dumps = files_in(folder.path()).len();
+    assert_eq!(dumps as u64 + unseen(&run), DEATHS as u64, "{run:#?}");
+    assert!(dumps >= DEATHS - LOST, "{dumps} of {DEATHS}: {run:#?}");
+}
+
+#[test]
+fn n23_who_catches_is_started_again_when_it_was_killed() {
+    let folder = folder();
+    let mut parent = Child::that_crashes(compile(&DIES), &["0"]);
+    assert_eq!(parent.line(), "ready");
+    let running = watch_children(&parent, 2, folder.path());
+    let crash = |parent: &mut Child| {
+        parent.tell("");
+        assert_eq!(parent.line(), "ended");
+    };
+    running.until_it_dumps_another(|| crash(&mut parent));
+    let catcher = helpers_of(running.pid(), "catch-deaths")[0];
+    kill(catcher);
+    wait_until("another one", || {
+        let now = helpers_of(running.pid(), "catch-deaths").into_iter();
+        let mut others = now.filter(|pid| *pid != catcher);
+        others.any(|pid| threads_of(pid).len() > 2)
+    });
+    running.until_it_dumps_another(|| crash(&mut parent));
+    running.finish().assert_code(0);
+    assert_eq!(files_in(folder.path()).len(), 2);
+}
+
+#[test]
+fn n23_nobody_is_left_when_firstchance_is_killed() {
+    let folder = folder();
+    let parent = Child::that_crashes(compile(&DIES), &["0"]);
+    assert_eq!(parent.line(), "ready");
+    let running = watch_children(&parent, 1, folder.path());
+    let catcher = helpers_of(running.pid(), "catch-deaths")[0];
+    let mut all = helpers_of(catcher, "keep-memory");
+    assert!(!all.is_empty());
+    all.push(catcher);
+    running.signal(libc::SIGKILL);
+    running.finish();
+    wait_until("their end", || all.iter().all(|pid| !is_helper(*pid)));
+}
+
+/// More than the usual number of descriptors is for us alone.
+#[test]
+fn n23_a_launched_program_has_the_limit_of_descriptors_that_we_were_started_with() {
+    let folder = folder();
+    let file = folder.path().join("limit");
+    let script = format!("ulimit -Sn > {}; kill -ABRT $$", file.display());
+    let run = Firstchance::by(&["prlimit", "--nofile=321:4096"])
+        .args(&["run", "--when", "unhandled exception", "-o"])
+        .arg(folder.path())
+        .args(&["--", "sh", "-c", &script])
+        .run();
+    let limit = fs::read_to_string(&file).expect("its limit");
+    assert_eq!(limit.trim(), "321", "{run:#?}");
+}
+
+/// Returns the children of a process that have this first argument.
+fn helpers_of(pid: u32, word: &str) -> Vec<u32> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("it lives");
+    let lists = tasks.flatten().map(|task| task.path().join("children"));
+    let lists: Vec<String> = lists
+        .filter_map(|path| fs::read_to_string(path).ok())
+        .collect();
+    let pids = lists.iter().flat_map(|list| list.split_whitespace());
+    let pids = pids.filter_map(|pid| pid.parse().ok());
+    pids.filter(|pid| has_word(*pid, word)).collect()
+}
+
+fn is_helper(pid: u32) -> bool {
+    ["catch-deaths", "keep-memory"]
+        .iter()
+        .any(|word| has_word(pid, word))
+}
+
+fn has_word(pid: u32, word: &str) -> bool {
+    let words = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    words.split('\0').nth(1) == Some(word)
+}
+
+fn kill(pid: u32) {
+    // SAFETY: kill(2) takes plain numbers.
+    unsafe { libc::kill(pid as i32, libc::SIGKILL) };
+}
