@@ -1,6 +1,7 @@
 // Forks a child at each line of its input, which dies of a fault before anybody can have looked at it.
 //
 //   dies_at_once THREADS    the child has so many threads more
+//   dies_at_once THREADS MAPPINGS    it has so many mappings, too
 //   dies_at_once vforks     as with no threads, but the child has our memory, and stands on our stack
 //   dies_at_once aborts     dies itself, of abort(), at once
 //   dies_at_once executes MICROSECONDS    executes `dies_at_once faults` after this time
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -69,6 +71,12 @@ static void executes_by_threads(char **arguments) {
     pthread_join(thread, NULL);
 }
 
+// No two of them in a row become one: their rights differ.
+static void maps(int mappings) {
+    char *base = mmap(NULL, mappings * 4096L, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    for (int i = 0; i < mappings; i += 2) mprotect(base + i * 4096L, 4096, PROT_READ);
+}
+
 int main(int count, char **arguments) {
     if (count > 1 && !strcmp(arguments[1], "aborts")) abort();
     if (count > 1 && !strcmp(arguments[1], "survives")) return survives();
@@ -80,6 +88,7 @@ int main(int count, char **arguments) {
     }
     int vforks = count > 1 && !strcmp(arguments[1], "vforks");
     char line[16];
+    if (count > 2) maps(atoi(arguments[2]));
     printf("ready\n");
     fflush(stdout);
     for (int number = 1; fgets(line, sizeof line, stdin); number++) {

@@ -2,7 +2,9 @@
 
 use crate::{
     short_lives::{load, unseen, watch_children},
-    support::{Child, Firstchance, Program, compile, files_in, folder, threads_of, wait_until},
+    support::{
+        Child, Core, Firstchance, Program, compile, files_in, folder, threads_of, wait_until,
+    },
 };
 use std::fs;
 
@@ -32,6 +34,25 @@ fn n23_a_hundred_children_that_die_in_a_row_are_dumped_on_a_loaded_machine() {
     let dumps = files_in(folder.path()).len();
     assert_eq!(dumps as u64 + unseen(&run), DEATHS as u64, "{run:#?}");
     assert!(dumps >= DEATHS - LOST, "{dumps} of {DEATHS}: {run:#?}");
+}
+
+/// What is read of a process before all other threads has bounds: the rest is read after it.
+#[test]
+fn n23_a_child_with_twenty_thousand_mappings_that_dies_at_once_is_dumped() {
+    let folder = folder();
+    let exe = compile(&DIES);
+    let mut parent = Child::that_crashes(&exe, &["0", "20000"]);
+    assert_eq!(parent.line(), "ready");
+    let running = watch_children(&parent, 1, folder.path());
+    running.until_it_dumps_another(|| {
+        parent.tell("");
+        assert_eq!(parent.line(), "ended");
+    });
+    let run = running.finish();
+    run.assert_code(0);
+    let core = Core::new(&files_in(folder.path())[0], &exe);
+    let seen = core.gdb(&["backtrace", "frame function dies_in_child", "print text"]);
+    assert!(seen.contains("CHILD-DATA-"), "{seen} {run:#?}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::{
     bpf_programs::{Death, Deaths},
     kept_space::KeptSpace,
     last_maps,
-    proc::{ProcDir, stat::KILLED},
+    proc::ProcDir,
     sys::{pin::Pin, ptrace::SignalInfo, wake},
 };
 use snapshot::{Thread, ThreadState};
@@ -25,7 +25,6 @@ const POLL_INTERVAL: Duration = Duration::from_millis(2);
 /// How long it can take from the report until the kernel has marked the thread: a moment, unless it preempts itself or
 /// the machine is loaded. Nothing waits for who watches.
 const MARKED: Duration = Duration::from_millis(100);
-const MARK_POLL: Duration = Duration::from_millis(1);
 
 /// How old the copy of the mappings may be that has to do if they cannot be read at the death.
 const STALE: Duration = Duration::from_secs(5);
@@ -35,8 +34,9 @@ pub(crate) struct DeathWatch {
     /// The reports of deaths in the process.
     pub(crate) deaths: Deaths,
     pub(crate) space: KeptSpace,
-    /// Whether this was begun at the death, so that what was copied is not older.
-    at_death: bool,
+    /// If this was begun at the death, so that what was copied is not older: whether the flags of all mappings could be
+    /// read.
+    pub(crate) has_flags_of_death: Option<bool>,
     /// When the mappings were copied last.
     copied: Instant,
     /// When this was begun, and the flags of the mappings were copied.
@@ -60,21 +60,21 @@ impl DeathWatch {
     pub(crate) fn keep(proc: &mut ProcDir) -> io::Result<Self> {
         let deaths = Deaths::of(proc.key.pid)?;
         let space = KeptSpace::keep(proc, Pin::new)?;
-        space.keep_flags(proc)?;
+        space.keep_flags(proc, None)?;
         proc.keep_copy("maps")?;
-        Ok(Self::of(space, deaths, false))
+        Ok(Self::of(space, deaths, None))
     }
 
     /// Of a process that was kept at its death, which has been reported.
-    pub(crate) fn at_death(space: KeptSpace, deaths: Deaths) -> Self {
-        Self::of(space, deaths, true)
+    pub(crate) fn at_death(space: KeptSpace, deaths: Deaths, has_flags: bool) -> Self {
+        Self::of(space, deaths, Some(has_flags))
     }
 
-    fn of(space: KeptSpace, deaths: Deaths, at_death: bool) -> Self {
+    fn of(space: KeptSpace, deaths: Deaths, has_flags_of_death: Option<bool>) -> Self {
         Self {
             deaths,
             space,
-            at_death,
+            has_flags_of_death,
             copied: Instant::now(),
             begun: Instant::now(),
             maps_are_older: None,
@@ -102,12 +102,14 @@ impl DeathWatch {
     /// Returns the deaths of all threads if the process has died, the thread that had the fault
     /// first. `None` if it lives.
     pub(crate) fn next(&mut self, proc: &mut ProcDir) -> Option<Vec<Death>> {
-        let is_its = |death: &Death| is_deadly(death.signal) && dies_of(proc, death.thread, MARKED);
+        let is_its = |death: &Death| {
+            is_deadly(death.signal) && self.space.dies_of(proc, death.thread, MARKED)
+        };
         let Some(first) = self.deaths.next().filter(is_its) else {
             self.renew(proc);
             return None;
         };
-        if !self.at_death {
+        if self.has_flags_of_death.is_none() {
             self.copy_what_has_changed(proc);
         }
         proc.is_gone = true;
@@ -167,33 +169,6 @@ impl DeathWatch {
             }
         }
     }
-}
-
-/// Returns whether a process dies with this thread. A report is about a pid: that may be another process's by now. And the
-/// first process of a pid namespace does not die of each signal that has no handler. `within` is how long the kernel's
-/// mark is waited for.
-pub(crate) fn dies_of(proc: &ProcDir, thread: i32, within: Duration) -> bool {
-    let end = Instant::now() + within;
-    loop {
-        if is_marked(proc, thread) {
-            return true;
-        }
-        if Instant::now() >= end {
-            return false;
-        }
-        wake::sleep(&[], Some(Instant::now() + MARK_POLL));
-    }
-}
-
-/// Returns whether the kernel has marked the thread as killed, or where it is gone, any other, or all are gone.
-fn is_marked(proc: &ProcDir, thread: i32) -> bool {
-    if let Ok(stat) = proc.thread_stat(thread) {
-        return stat.flags & KILLED != 0;
-    }
-    let others = proc.tasks().unwrap_or_default();
-    let stats = others.iter().filter_map(|tid| proc.thread_stat(*tid).ok());
-    let living: Vec<_> = stats.filter(|stat| !stat.has_ended()).collect();
-    living.is_empty() || living.iter().any(|stat| stat.flags & KILLED != 0)
 }
 
 /// Returns whether a signal without a handler ends the process.

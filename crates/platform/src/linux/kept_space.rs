@@ -1,23 +1,32 @@
 //! The address space of a process, kept so that it outlives the process, and the files by which it is read then.
 
 use super::{
-    facts, last_maps, pages,
+    end_status, facts, last_maps, pages,
     proc::{
         FromStart, ProcDir,
         smaps::{self, SpecialFlags},
+        stat::KILLED,
     },
     sharers,
-    sys::pin::Pin,
+    sys::{pin::Pin, wake},
 };
-use rustix::param::page_size;
-use snapshot::{Warning, auxv};
+use rustix::{
+    param::page_size,
+    process::{Pid, PidfdFlags, pidfd_open},
+};
+use snapshot::{EndStatus, Warning, auxv};
 use std::{
     fs::File,
     io::{self, BufReader},
+    os::fd::OwnedFd,
+    time::{Duration, Instant},
 };
 
 /// Files that are opened while the process lives, and can be read when it is gone.
 const KEPT: [&str; 3] = ["mem", "pagemap", "mountinfo"];
+
+/// How often it is looked whether the kernel has marked a thread.
+const MARK_POLL: Duration = Duration::from_millis(1);
 
 /// An address space that is kept as long as `pin` is.
 pub(crate) struct KeptSpace<P = Pin> {
@@ -28,6 +37,8 @@ pub(crate) struct KeptSpace<P = Pin> {
     pub(crate) smaps: File,
     /// A warning of those who ran in the same address space when it was kept.
     pub(crate) sharers: Option<Warning>,
+    /// The pidfd of the process.
+    pub(crate) process: OwnedFd,
     pub(crate) pin: P,
 }
 
@@ -43,6 +54,7 @@ impl<P> KeptSpace<P> {
         let program = proc.read_living("auxv")?;
         proc.keep(&KEPT)?;
         Ok(Self {
+            process: pidfd_of(proc)?,
             maps: proc.open_living("maps")?,
             smaps: proc.open_living("smaps")?,
             sharers: sharers::warning(proc),
@@ -56,16 +68,6 @@ impl<P> KeptSpace<P> {
         self.program == auxv
     }
 
-    /// Copies the mappings of a process that was kept at its death, and may be gone by now.
-    ///
-    /// # Errors
-    /// If its parent has waited for it already, and the kernel cannot be asked for single mappings.
-    pub(crate) fn copy_at_death(&self, proc: &mut ProcDir) -> io::Result<()> {
-        // First, as it cannot be had when the parent has waited.
-        self.keep_flags(proc)?;
-        self.keep_maps(proc)
-    }
-
     /// Keeps the text of the mappings.
     ///
     /// # Errors
@@ -74,20 +76,20 @@ impl<P> KeptSpace<P> {
         proc.keep_text("maps", &last_maps::read(&self.maps)?)
     }
 
-    /// Keeps the flags of the mappings, all of them.
+    /// Keeps the flags of the mappings, all of them. If `until` comes before they are read, they are not kept.
     ///
     /// # Errors
-    /// If they cannot be read any more.
-    pub(crate) fn keep_flags(&self, proc: &mut ProcDir) -> io::Result<()> {
-        let (flags, read) = self.flags();
+    /// If they cannot be read any more, or not in time.
+    pub(crate) fn keep_flags(&self, proc: &mut ProcDir, until: Option<Instant>) -> io::Result<()> {
+        let (flags, read) = self.flags(until);
         read?;
         proc.keep_text("smaps", &smaps::to_text(&flags))
     }
 
-    /// Keeps the flags of the mappings as far as they can be read, and those of before for the rest. Returns whether all
-    /// could be read.
+    /// Keeps the flags of the mappings as far as they can be read, and those that were kept before for the rest. Returns
+    /// whether all could be read.
     pub(crate) fn renew_flags(&self, proc: &mut ProcDir) -> bool {
-        let (mut flags, read) = self.flags();
+        let (mut flags, read) = self.flags(None);
         if read.is_err()
             && let Ok(kept) = proc.open_kept("smaps")
         {
@@ -98,10 +100,51 @@ impl<P> KeptSpace<P> {
         read.is_ok()
     }
 
-    /// Reads the flags of the mappings, as far as that can be done.
-    fn flags(&self) -> (SpecialFlags, io::Result<()>) {
-        smaps::read(BufReader::new(FromStart::of(&self.smaps)))
+    /// Returns whether the process dies with this thread. A report is about a pid: that may be another process's by now. And
+    /// the first process of a pid namespace does not die of each signal that has no handler. `within` is how long the
+    /// kernel's mark is waited for.
+    pub(crate) fn dies_of(&self, proc: &ProcDir, thread: i32, within: Duration) -> bool {
+        let end = Instant::now() + within;
+        loop {
+            if self.is_marked(proc, thread) {
+                return true;
+            }
+            if Instant::now() >= end {
+                return false;
+            }
+            wake::sleep(&[], Some(Instant::now() + MARK_POLL));
+        }
     }
+
+    /// Returns whether the kernel has marked the thread as killed, or where it is gone, any other, or all have ended by a
+    /// signal, as far as that is known.
+    fn is_marked(&self, proc: &ProcDir, thread: i32) -> bool {
+        if let Ok(stat) = proc.thread_stat(thread) {
+            return stat.flags & KILLED != 0;
+        }
+        let others = proc.tasks().unwrap_or_default();
+        let stats = others.iter().filter_map(|tid| proc.thread_stat(*tid).ok());
+        let living: Vec<_> = stats.filter(|stat| !stat.has_ended()).collect();
+        match living.is_empty() {
+            true => !matches!(
+                end_status::of(proc.key, &self.process),
+                Some(EndStatus::Code(_))
+            ),
+            false => living.iter().any(|stat| stat.flags & KILLED != 0),
+        }
+    }
+
+    /// Reads the flags of the mappings, as far as that can be done.
+    fn flags(&self, until: Option<Instant>) -> (SpecialFlags, io::Result<()>) {
+        smaps::read(BufReader::new(FromStart::of(&self.smaps).until(until)))
+    }
+}
+
+fn pidfd_of(proc: &ProcDir) -> io::Result<OwnedFd> {
+    let number = Pid::from_raw(proc.key.pid as i32).ok_or(io::ErrorKind::NotFound)?;
+    let process = pidfd_open(number, PidfdFlags::empty())?;
+    // Else the pid may be another process's by now.
+    proc.stat().map(|_| process)
 }
 
 /// Returns an address of the process that can be read without waiting for anybody: one in a page of its own that exists.

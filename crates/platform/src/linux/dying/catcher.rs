@@ -12,7 +12,7 @@ use super::message::{Kept, Message};
 use crate::linux::{
     bpf_programs::{Held, HeldDeaths},
     catch_budget::CatchBudget,
-    death_watch, facts, handles,
+    facts, handles,
     kept_space::KeptSpace,
     proc::{self, ProcDir, bounds, status},
     sys::{
@@ -26,7 +26,7 @@ use crate::linux::{
 };
 use rustix::{
     io::fcntl_dupfd_cloexec,
-    process::{Pid, PidfdFlags, Resource, getrlimit, pidfd_open},
+    process::{Resource, getrlimit},
 };
 use std::{
     io,
@@ -52,6 +52,9 @@ const MOST_THREADS: usize = 8;
 /// How long the kernel's mark of a killed thread is waited for. The thread that dies may have lost its processor before the
 /// mark.
 const MARKED: Duration = Duration::from_millis(5);
+
+/// How long reading the flags of mappings may take: a process may have 65,530 mappings.
+const FLAGS: Duration = Duration::from_millis(5);
 
 static BUDGET: Mutex<Option<CatchBudget>> = Mutex::new(None);
 
@@ -164,10 +167,9 @@ fn kept(held: &Held<'_>, owner: &Owner, start: Instant) -> Option<Kept> {
     }
     let place = Place::of(owner.user, owner.resident)?;
     let mut kept = pinned(held, place)?;
-    let is_marked = || death_watch::dies_of(&kept.proc, held.thread, MARKED);
+    let is_marked = || kept.space.dies_of(&kept.proc, held.thread, MARKED);
     if is_small(&kept.proc) && is_marked() {
-        read_rest(&mut kept).ok()?;
-        kept.is_whole = true;
+        kept.is_whole = read_rest(&mut kept).is_ok();
     }
     Some(kept)
 }
@@ -176,8 +178,6 @@ fn kept(held: &Held<'_>, owner: &Owner, start: Instant) -> Option<Kept> {
 fn pinned(held: &Held<'_>, place: Place) -> Option<Kept> {
     let mut proc = ProcDir::open_pid(held.pid).ok()?;
     proc.look_by(held.thread).ok()?;
-    let number = Pid::from_raw(held.pid as i32)?;
-    let process = pidfd_open(number, PidfdFlags::empty()).ok()?;
     let space = keep_space(&mut proc, place).ok()?;
     keep_texts(&mut proc).ok()?;
     Some(Kept {
@@ -185,7 +185,6 @@ fn pinned(held: &Held<'_>, place: Place) -> Option<Kept> {
         key: proc.key,
         is_whole: false,
         proc,
-        process,
         space,
     })
 }
@@ -222,9 +221,14 @@ fn is_small(proc: &ProcDir) -> bool {
 }
 
 /// Keeps all that is told of a process which is gone.
+///
+/// # Errors
+/// If it is gone by now, or has so many mappings that this takes long.
 fn read_rest(kept: &mut Kept) -> io::Result<()> {
     let proc = &mut kept.proc;
-    kept.space.copy_at_death(proc)?;
+    // First, as they cannot be had when the parent has waited.
+    kept.space.keep_flags(proc, Some(Instant::now() + FLAGS))?;
+    kept.space.keep_maps(proc)?;
     for name in facts::PLAIN_FILES {
         if let Ok(text) = proc.read(name) {
             proc.keep_text(name, &text)?;

@@ -32,7 +32,6 @@ pub(super) struct Kept {
     /// Whether all has been read. Else its thread is held yet, and the mappings, their flags and the facts are missing.
     pub(super) is_whole: bool,
     pub(super) proc: ProcDir,
-    pub(super) process: OwnedFd,
     /// Kept until the guard is closed.
     pub(super) space: KeptSpace<OwnedFd>,
 }
@@ -118,7 +117,7 @@ impl Kept {
         let mut files: Vec<BorrowedFd<'_>> = vec![
             parts.dir.as_fd(),
             parts.task.as_fd(),
-            self.process.as_fd(),
+            space.process.as_fd(),
             space.pin.as_fd(),
             space.maps.as_fd(),
             space.smaps.as_fd(),
@@ -170,6 +169,7 @@ impl Kept {
             maps: maps.into(),
             smaps: smaps.into(),
             sharers: Some(warning).filter(|warning| !warning.is_empty()),
+            process,
             pin,
         };
         Some(Self {
@@ -177,7 +177,6 @@ impl Kept {
             key,
             is_whole,
             proc,
-            process,
             space,
         })
     }

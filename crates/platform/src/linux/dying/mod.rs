@@ -9,7 +9,7 @@ mod message;
 
 use super::{
     bpf_programs::{Catching, Caught, HeldThread},
-    death_watch::{self, DeathWatch},
+    death_watch::DeathWatch,
     facts,
     kept_space::KeptSpace,
     list,
@@ -51,7 +51,6 @@ pub(crate) struct Dying {
     pub(crate) watch: DeathWatch,
     /// Its facts, as they were when it died.
     pub(crate) facts: Facts,
-    process: OwnedFd,
 }
 
 /// Those that were caught and that nobody follows yet.
@@ -155,7 +154,7 @@ pub(crate) fn forget(key: ProcessKey) {
 pub(crate) fn process(key: ProcessKey) -> Option<OwnedFd> {
     let mut stash = stash();
     let dying = stash.get_or_insert_default().kept.get(&key)?;
-    dying.process.try_clone().ok()
+    dying.watch.space.process.try_clone().ok()
 }
 
 /// Starts who catches.
@@ -174,24 +173,28 @@ fn begin(catching: Catching) -> io::Result<Helper> {
 /// Takes what is told by who catches, and starts another one when that has ended.
 fn receive_for_ever(catching: Catching, mut helper: Helper, sink: &HostSink) {
     loop {
-        while let Ok(message) = Message::receive(helper.channel()) {
-            take_message(catching, message, sink);
-            forget_old(sink);
+        while let Ok(message) = receive_soon(&helper) {
+            if let Some(message) = message {
+                take_message(catching, message, sink);
+            }
+            lose(sink, |coming| coming.is_old());
         }
         catching.end();
-        let pids: Vec<u32> = stash()
-            .get_or_insert_default()
-            .coming
-            .keys()
-            .copied()
-            .collect();
-        pids.into_iter().for_each(|pid| lost(pid, sink));
+        lose(sink, |_| true);
         helper = loop {
             std::thread::sleep(PAUSE);
             if let Ok(helper) = begin(catching) {
                 break helper;
             }
         };
+    }
+}
+
+/// Waits a moment for a message.
+fn receive_soon(helper: &Helper) -> io::Result<Option<Message>> {
+    match wait_for(helper.channel(), LOOK)? {
+        true => Message::receive(helper.channel()).map(Some),
+        false => Ok(None),
     }
 }
 
@@ -208,7 +211,7 @@ fn take_message(catching: Catching, message: Message, sink: &HostSink) {
             };
             let caught = CaughtAndKept { kept, caught, held };
             if caught.kept.is_whole {
-                return caught.report(sink);
+                return caught.report(true, sink);
             }
             let sink = sink.clone();
             // This one may take as long as the process has made it.
@@ -228,23 +231,29 @@ struct CaughtAndKept {
 impl CaughtAndKept {
     /// Reads the rest, and reports the process, unless it lives on.
     fn report_if_it_dies(mut self, sink: &HostSink) {
-        let Kept { proc, space, .. } = &mut *self.kept;
-        let thread = proc.living_tid();
-        let dies = death_watch::dies_of(proc, thread, MARKED);
-        if !dies || space.copy_at_death(proc).is_err() {
+        let Kept {
+            thread,
+            proc,
+            space,
+            ..
+        } = &mut *self.kept;
+        // The lower half is the thread's id.
+        let dies = space.dies_of(proc, *thread as u32 as i32, MARKED);
+        // First, as they cannot be had when the parent has waited.
+        let has_flags = dies && space.renew_flags(proc);
+        if !dies || space.keep_maps(proc).is_err() {
             drop(self.held);
             return lost(self.kept.key.pid, sink);
         }
-        self.report(sink);
+        self.report(has_flags, sink);
     }
 
-    fn report(self, sink: &HostSink) {
+    fn report(self, has_flags: bool, sink: &HostSink) {
         let Self { kept, caught, held } = self;
         let Kept {
             key,
             is_whole,
             mut proc,
-            process,
             space,
             ..
         } = *kept;
@@ -255,10 +264,9 @@ impl CaughtAndKept {
             return lost(key.pid, sink);
         };
         let dying = Dying {
-            watch: DeathWatch::at_death(with_pin(space), caught.deaths),
+            watch: DeathWatch::at_death(with_pin(space), caught.deaths, has_flags),
             proc,
             facts,
-            process,
         };
         keep(key, dying);
         caught.others.tell();
@@ -285,6 +293,7 @@ fn with_pin(space: KeptSpace<OwnedFd>) -> KeptSpace {
         maps,
         smaps,
         sharers,
+        process,
         pin,
     } = space;
     KeptSpace {
@@ -292,6 +301,7 @@ fn with_pin(space: KeptSpace<OwnedFd>) -> KeptSpace {
         maps,
         smaps,
         sharers,
+        process,
         pin: Pin::Guard(pin),
     }
 }
@@ -313,16 +323,24 @@ fn take_caught(pid: u32) -> Option<Caught> {
     coming.and_then(|coming| coming.caught.take())
 }
 
-/// Those of which nothing was told for long are lost.
-fn forget_old(sink: &HostSink) {
+/// Those of whom nothing has been told, as far as `is_lost` says so, are lost.
+fn lose(sink: &HostSink, is_lost: impl Fn(&Coming) -> bool) {
     let mut stash = stash();
     let coming = &stash.get_or_insert_default().coming;
-    let old = coming
-        .iter()
-        .filter(|(_, coming)| coming.caught.is_some() && coming.since.elapsed() > LOOK);
-    let old: Vec<u32> = old.map(|(pid, _)| *pid).collect();
+    let untold = coming.iter().filter(|(_, coming)| coming.caught.is_some());
+    let all: Vec<u32> = untold
+        .filter(|(_, coming)| is_lost(coming))
+        .map(|(pid, _)| *pid)
+        .collect();
     drop(stash);
-    old.into_iter().for_each(|pid| lost(pid, sink));
+    all.into_iter().for_each(|pid| lost(pid, sink));
+}
+
+impl Coming {
+    /// Whether whoever catches would have told long ago what became of it.
+    fn is_old(&self) -> bool {
+        self.since.elapsed() > LOOK
+    }
 }
 
 /// Keeps a process for whoever follows it.

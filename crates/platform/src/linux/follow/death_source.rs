@@ -100,11 +100,18 @@ impl DeathSource {
                 age.as_secs_f32()
             )
         };
+        let has_flags = watch.and_then(|watch| watch.has_flags_of_death);
+        let no_flags = (has_flags == Some(false)).then(|| {
+            "what the process did not want in a dump (MADV_DONTDUMP) could not be read before it was gone: this dump may \
+             have it"
+                .to_owned()
+        });
         let sharers = watch.and_then(|watch| watch.space.sharers.clone());
         let all = [
             Some(died),
             age.map(older),
             flags_age.map(older_flags),
+            no_flags,
             sharers,
         ];
         all.into_iter().flatten().collect()
