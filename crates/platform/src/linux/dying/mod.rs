@@ -4,20 +4,17 @@
 //! holds the thread that dies for a moment, and [a process of ours](catcher) keeps the address space and what else would be
 //! gone, and sends us that. Whoever follows the dead process then finds its death here.
 
+mod arrivals;
 pub(crate) mod catcher;
 mod message;
 
 use super::{
-    bpf_programs::{Catching, Caught, HeldThread},
+    bpf_programs::{Catching, Caught},
     death_watch::DeathWatch,
-    facts,
-    kept_space::KeptSpace,
-    list,
     proc::ProcDir,
-    sys::{channel::Helper, descriptor_limit, pin::Pin, wake::wait_for},
+    sys::descriptor_limit,
 };
 use crate::{Facts, HostEvent, HostSink};
-use message::{Kept, Message};
 use snapshot::ProcessKey;
 use std::{
     collections::{HashMap, HashSet},
@@ -32,13 +29,6 @@ use std::{
 
 /// How long it takes at most until what was caught is kept or lost.
 const LOOK: Duration = Duration::from_secs(5);
-
-/// How long the kernel's mark of a killed thread is waited for if who catches has not seen it.
-const MARKED: Duration = Duration::from_millis(200);
-
-/// How long to wait until who catches is ready, and before another one is started where one has ended.
-const READY: Duration = Duration::from_secs(5);
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// How many are remembered of which was reported that they die.
 const MOST_REPORTED: usize = 1024;
@@ -90,10 +80,10 @@ pub(crate) fn catch(sink: &HostSink) -> io::Result<()> {
     catcher::enough_processors()?;
     descriptor_limit::raise();
     let catching = Catching::new(come)?;
-    let helper = begin(catching)?;
+    let helper = arrivals::begin(catching)?;
     let sink = sink.clone();
     let thread = std::thread::Builder::new().name("dying".to_owned());
-    thread.spawn(move || receive_for_ever(catching, helper, &sink))?;
+    thread.spawn(move || arrivals::receive_for_ever(catching, helper, &sink))?;
     *lock(&CATCHING) = Some(catching);
     IS_CATCHING.store(true, Ordering::Release);
     Ok(())
@@ -155,155 +145,6 @@ pub(crate) fn process(key: ProcessKey) -> Option<OwnedFd> {
     let mut stash = stash();
     let dying = stash.get_or_insert_default().kept.get(&key)?;
     dying.watch.space.process.try_clone().ok()
-}
-
-/// Starts who catches.
-fn begin(catching: Catching) -> io::Result<Helper> {
-    let helper = catcher::start(&catching.files())?;
-    let failed = || io::Error::other("the process of firstchance that does it could not begin");
-    if !wait_for(helper.channel(), READY)? {
-        return Err(failed());
-    }
-    match Message::receive(helper.channel()) {
-        Ok(Message::Ready) => catching.begin().map(|()| helper),
-        _ => Err(failed()),
-    }
-}
-
-/// Takes what is told by who catches, and starts another one when that has ended.
-fn receive_for_ever(catching: Catching, mut helper: Helper, sink: &HostSink) {
-    loop {
-        while let Ok(message) = receive_soon(&helper) {
-            if let Some(message) = message {
-                take_message(catching, message, sink);
-            }
-            lose(sink, |coming| coming.is_old());
-        }
-        catching.end();
-        lose(sink, |_| true);
-        helper = loop {
-            std::thread::sleep(PAUSE);
-            if let Ok(helper) = begin(catching) {
-                break helper;
-            }
-        };
-    }
-}
-
-/// Waits a moment for a message.
-fn receive_soon(helper: &Helper) -> io::Result<Option<Message>> {
-    match wait_for(helper.channel(), LOOK)? {
-        true => Message::receive(helper.channel()).map(Some),
-        false => Ok(None),
-    }
-}
-
-fn take_message(catching: Catching, message: Message, sink: &HostSink) {
-    // Each was told here before it was told to who catches.
-    catching.pass_on();
-    match message {
-        Message::Ready => {}
-        Message::Lost(pid) => lost(pid, sink),
-        Message::Kept(kept) => {
-            let held = (!kept.is_whole).then(|| catching.held(kept.thread));
-            let Some(caught) = take_caught(kept.key.pid) else {
-                return;
-            };
-            let caught = CaughtAndKept { kept, caught, held };
-            if caught.kept.is_whole {
-                return caught.report(true, sink);
-            }
-            let sink = sink.clone();
-            // This one may take as long as the process has made it.
-            std::thread::spawn(move || caught.report_if_it_dies(&sink));
-        }
-    }
-}
-
-/// A process that was caught, and what was kept of it.
-struct CaughtAndKept {
-    kept: Box<Kept>,
-    caught: Caught,
-    /// If not all has been read yet.
-    held: Option<HeldThread>,
-}
-
-impl CaughtAndKept {
-    /// Reads the rest, and reports the process, unless it lives on.
-    fn report_if_it_dies(mut self, sink: &HostSink) {
-        let Kept {
-            thread,
-            proc,
-            space,
-            ..
-        } = &mut *self.kept;
-        // The lower half is the thread's id.
-        let dies = space.dies_of(proc, *thread as u32 as i32, MARKED);
-        // First, as they cannot be had when the parent has waited.
-        let has_flags = dies && space.renew_flags(proc);
-        if !dies || space.keep_maps(proc).is_err() {
-            drop(self.held);
-            return lost(self.kept.key.pid, sink);
-        }
-        self.report(has_flags, sink);
-    }
-
-    fn report(self, has_flags: bool, sink: &HostSink) {
-        let Self { kept, caught, held } = self;
-        let Kept {
-            key,
-            is_whole,
-            mut proc,
-            space,
-            ..
-        } = *kept;
-        let facts = facts_at_death(&mut proc, is_whole);
-        let entry = list::entry_of(&proc);
-        let (Ok(facts), Ok(entry)) = (facts, entry) else {
-            drop(held);
-            return lost(key.pid, sink);
-        };
-        let dying = Dying {
-            watch: DeathWatch::at_death(with_pin(space), caught.deaths, has_flags),
-            proc,
-            facts,
-        };
-        keep(key, dying);
-        caught.others.tell();
-        // Told before the end of the process can be.
-        sink(HostEvent::Dying(Box::new(entry)));
-        drop(held);
-        gone(key.pid);
-    }
-}
-
-/// Returns the facts of a process that dies, and that counts as gone then.
-fn facts_at_death(proc: &mut ProcDir, is_whole: bool) -> io::Result<Facts> {
-    let living = (!is_whole).then(|| facts::gather(proc).ok()).flatten();
-    proc.is_gone = true;
-    match living.filter(|facts| !facts.modules.is_empty()) {
-        Some(facts) => Ok(facts),
-        None => facts::gather(proc),
-    }
-}
-
-fn with_pin(space: KeptSpace<OwnedFd>) -> KeptSpace {
-    let KeptSpace {
-        program,
-        maps,
-        smaps,
-        sharers,
-        process,
-        pin,
-    } = space;
-    KeptSpace {
-        program,
-        maps,
-        smaps,
-        sharers,
-        process,
-        pin: Pin::Guard(pin),
-    }
 }
 
 /// Notes that a process is looked at.
