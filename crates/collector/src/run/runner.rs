@@ -332,6 +332,7 @@ impl Runner {
         let is_ready = self.arming.is_empty() && self.begins.is_none();
         if !self.is_effective && is_ready && !self.is_over() {
             self.is_effective = true;
+            log::debug!("from now on nothing is missed");
             self.out.push(RunEvent::Effective);
         }
     }

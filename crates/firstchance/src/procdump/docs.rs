@@ -103,6 +103,10 @@ are those that ProcDump was seen to have; it documents none:
 - With `-e`, Windows shows a line for every exception, whatever is dumped. On Linux only what may be dumped
   is seen at all: `-e` shows what nobody handles, `-e 1 -f` shows what the filter selects, and `-f \"\"` shows
   everything.
+- On Linux, the SIGABRT of a program that dies because nobody caught an exception is the second chance of that exception,
+  and no exception of its own: `-e 1` takes a dump at the throw and one at the end. `-f SIGABRT` (or `-f ABRT`, `-f 6`) takes
+  one of the signal besides ([exceptions.md](exceptions.md#how-exceptions-are-seen-and-what-that-costs)). A number in
+  `-f` and `-fx` is also that of a signal.
 - `-p` and `-pl` on Linux: those of Windows' counters that `firstchance counters` lists are answered
   (`\\Process(NAME)\\…`, `\\Process(NAME_PID)\\…`, `\\Process(NAME#N)\\…`, `\\Memory\\…`, `\\System\\…`). Any other is
   refused at the start, with the nearest that there is.
