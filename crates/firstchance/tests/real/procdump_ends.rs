@@ -6,7 +6,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::procdump_linux::{group_of_two, is_traced, linux, names_in};
-use crate::support::{Child, Firstchance, Tmpfs, Victim, file_in, files_in, folder, wait_until};
+use crate::support::{
+    Child, Firstchance, Tmpfs, Victim, file_in, files_in, folder, proc_status, state_of, wait_until,
+};
 
 /// Long for a command that ends, and short for one that tries again for ever.
 const SOON: Duration = Duration::from_secs(20);
@@ -138,5 +140,41 @@ fn n45_a_dump_at_the_death_of_the_last_process_ends_the_watch() {
         let leader = start();
         let group = leader.pid();
         ends_with_the_death(&format!("{switches} -pgid {group}"), leader, signal);
+    }
+}
+
+#[test]
+fn n45_a_process_that_becomes_another_program_while_it_is_dumped_ends_its_monitor() {
+    for (line, becomes) in [
+        ("--linux", "exec sleep 1000"),
+        ("--linux -n 2 -s 1", "exec sleep 1000"),
+        ("--linux -tc 1 -s 1", "exec sleep 1000"),
+        ("-n 2 -s 1", "exec sleep 1000"),
+        ("--linux -tc 1 -n 2 -s 1", "exit 3"),
+    ] {
+        let dumps = folder();
+        let script = format!("echo ready; read line; {becomes}");
+        let mut child = Child::start(Command::new("/bin/sh").args(["-c", &script]));
+        assert_eq!(child.line(), "ready");
+        let mut running = windows(line)
+            .args(&[&child.pid().to_string()])
+            .arg(dumps.path())
+            .failpoint("before-stop:stop")
+            .spawn();
+        running.wait_until_stopped();
+        child.tell("");
+        wait_until("it is another one", || {
+            state_of(child.pid()) == 'Z' || proc_status(child.pid(), "Name") == Some("sleep".into())
+        });
+        running.go_on();
+        let run = running.finish();
+        run.assert_code(5);
+        let failures = ["became another program", "ended while it was being dumped"];
+        let told: usize = failures
+            .iter()
+            .map(|text| run.stdout.matches(text).count())
+            .sum();
+        assert_eq!(told, 1, "{line}: {run:#?}");
+        assert!(files_in(dumps.path()).is_empty(), "{line}: {run:#?}");
     }
 }

@@ -136,7 +136,7 @@ impl Session {
         }
     }
 
-    /// Watches a process no further whose dump failed, if the job says so.
+    /// Watches a process no further whose dump failed, if the job says so. The end of one that has ended is told anyway.
     fn give_up_after(&mut self, event: &RunEvent) {
         let RunEvent::DumpFailed { process, error, .. } = event else {
             return;
