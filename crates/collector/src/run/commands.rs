@@ -182,6 +182,10 @@ impl Runner {
             stop: options.stop,
             windows: options.windows.clone(),
             cancel: self.cancel.child(),
+            number: match options.numbers_each_process {
+                true => asked.number_of_process,
+                false => asked.number,
+            },
             ..Request::of_rule(asked, rule, options.format, options.destination.clone())
         })
     }

@@ -74,6 +74,7 @@ impl Timeline {
             stop: Stop::Threads,
             format: |_| DumpFormat::Core,
             kill_after: false,
+            numbers_each_process: false,
             windows: crate::WindowsOptions::default(),
         }
     }

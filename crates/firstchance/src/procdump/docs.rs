@@ -59,7 +59,7 @@ In this dialect
   Linux, unless FILE has a word that differs (`HHMMSS`).
 - lines are `[HH:MM:SS - INFO]: TEXT`, with `ERROR` for what failed and `DEBUG` for those of `-log`. Scripts can look for
   `Waiting for processes 'NAME' to launch`, `Trigger: … on process ID: PID` and `Core dump N generated: PATH`, where N
-  counts from 0 and PATH is a full path. What keeps a run from beginning is an `ERROR` line on standard output, too, in
+  counts from 0 in each process and PATH is a full path. What keeps a run from beginning is an `ERROR` line on standard output, too, in
   ProcDump's words where it has some (`No process matching the specified PID (N) can be found.`, `Invalid directory
   (\"FOLDER\") provided for core dump output.`), besides firstchance's own sentence on standard error. Without a system log, `-log syslog` has no effect, which a warning says.
 - `-f` without `-e` (or another trigger with a filter) is refused.
@@ -95,7 +95,8 @@ are those that ProcDump was seen to have; it documents none:
 - `-s` applies to every threshold: CPU, memory, counters, threads, descriptors.
 - In the Linux dialect, CPU is that of the last second (ProcDump for Linux: of the whole life of the
   process), `-s` is the least time from one dump of a threshold to the next, from beginning to beginning, or between two of
-  those without a trigger; with `-s 0`, a threshold that goes on being passed is dumped at each sample (`-pf`). For
+  those without a trigger, for each process of `-w` and `-pgid` by itself; one line in each such time tells that the
+  threshold is passed, and until when no dump is taken (`No dump before HH:MM:SS, because of -s: …`); with `-s 0`, a threshold that goes on being passed is dumped at each sample (`-pf`). For
   events (`-sig`, `-e` and the like) there is no pause, as there, unless the line has a threshold besides. `-n` counts for each
   process of `-w` and `-pgid`, and memory is what is resident, shared memory and files included, as there,
   and also what is swapped out, which ProcDump for Linux means to add (the kernel gives it 0). In the Windows

@@ -54,7 +54,7 @@ fn suppress_word(why: SuppressReason) -> &'static str {
     match why {
         SuppressReason::ClauseLimit(_) => "clause-limit",
         SuppressReason::RuleLimit(_) => "rule-limit",
-        SuppressReason::Window(_) => "window",
+        SuppressReason::Window(..) => "window",
         SuppressReason::Busy => "busy",
         SuppressReason::Resting(_) => "resting",
         SuppressReason::Storm => "storm",
