@@ -104,6 +104,8 @@ are those that ProcDump was seen to have; it documents none:
 - With `-e`, Windows shows a line for every exception, whatever is dumped. On Linux only what may be dumped
   is seen at all: `-e` shows what nobody handles, `-e 1 -f` shows what the filter selects, and `-f \"\"` shows
   everything.
+- On Linux, case counts in the name of a process (as in ProcDump for Linux), in both dialects: a message names the process
+  that has the name in another case. On Windows it does not.
 - On Linux, the SIGABRT of a program that dies because nobody caught an exception is the second chance of that exception,
   and no exception of its own: `-e 1` takes a dump at the throw and one at the end. `-f SIGABRT` (or `-f ABRT`, `-f 6`) takes
   one of the signal besides ([exceptions.md](exceptions.md#how-exceptions-are-seen-and-what-that-costs)). A number in

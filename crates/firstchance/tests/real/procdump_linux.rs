@@ -376,3 +376,34 @@ fn n45_log_writes_its_trace_where_it_is_told_to() {
         "{line}"
     );
 }
+
+#[test]
+fn n45_case_counts_in_names_and_who_is_meant_perhaps_is_named() {
+    let (place, dumps) = (folder(), folder());
+    let name = format!("Mixed{}", std::process::id());
+    let lower = name.to_lowercase();
+    let victim = Victim::start_by(Command::new(named(&place, &name)).arg("idle"));
+    let told = format!("{name} (pid {}) is running", victim.pid());
+    for words in [
+        &["procdump"][..],
+        &["procdump", "--linux"],
+        &["dump"],
+        &["watch", "--when", "now"],
+    ] {
+        let run = Firstchance::new(words)
+            .args(&[&lower])
+            .current_dir(dumps.path())
+            .deadline(SOON)
+            .run();
+        run.assert_code(3);
+        run.assert_says(&format!("no process is named {lower}; {told}"));
+    }
+    let waits = linux(&format!("-w {lower}")).arg(dumps.path()).spawn();
+    wait_until("it waits", || is_monitored(waits.pid()));
+    waits.signal(2);
+    let run = waits.finish();
+    assert!(run.stderr.contains(&told), "{run:#?}");
+    assert!(files_in(dumps.path()).is_empty());
+    linux(&name).arg(dumps.path()).run_well();
+    assert_eq!(names_in(dumps.path()).len(), 1);
+}
