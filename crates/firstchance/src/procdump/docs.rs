@@ -52,7 +52,9 @@ In this dialect
   it, with `_` for everything but letters and digits of ASCII; without a trigger, TRIGGER is `time`. A further dump
   within the same second, with or without `-o`, is `NAME_TRIGGER_YYMMDD_HHMMSS-1.PID`, then `-2` and so on.
 - a dump that fails, for whatever reason, ends the monitoring of its process, as in ProcDump for Linux: a file that could
-  not be written gives exit code 6, a process that ended or became another program (execve) meanwhile 5. In the Windows dialect, a dump without a trigger ends so, too, also one of `-n`; with
+  not be written gives exit code 6, a process that ended or became another program (execve) meanwhile 5.
+  So does one that fails at the death of its process (`-t`, `-sig`), whichever of the two is told first; `-w` then ends, too,
+  unless other processes of that name are still watched, or `--each` is given. In the Windows dialect, a dump without a trigger ends so, too, also one of `-n`; with
   a trigger it is tried again ([conditions.md](conditions.md#limits)).
 - an existing `FILE.PID` is left without `-o`: the line says `already exists`, no dump is written, and the run ends with
   exit code 6. So `-n 2 … FILE` fails at its second dump, which would have the same name `FILE.PID`, as in ProcDump for

@@ -178,3 +178,45 @@ fn n45_a_process_that_becomes_another_program_while_it_is_dumped_ends_its_monito
         assert!(files_in(dumps.path()).is_empty(), "{line}: {run:#?}");
     }
 }
+
+/// In either order in which the failure and the end of the process are told.
+#[test]
+fn n45_a_dump_that_fails_at_a_death_ends_the_watch_and_says_why() {
+    let place = folder();
+    let program = file_in(&place, "fails-at-death");
+    std::fs::copy("/bin/sleep", &program).expect("a copy");
+    let lines = [
+        "--linux -sig 11",
+        "--linux -t",
+        "-t",
+        "-e",
+        "--linux -sig 11",
+    ];
+    for line in lines {
+        let dumps = folder();
+        let words: Vec<&str> = line.split_ascii_whitespace().collect();
+        let running = Firstchance::by(&["prlimit", "--fsize=30000"])
+            .args(&["procdump", "-log", "stdout"])
+            .args(&words)
+            .args(&["-ma", "-w", "fails-at-death"])
+            .arg(dumps.path())
+            .deadline(SOON)
+            .spawn()
+            .until_it_says("from now on nothing is missed");
+        let mut command = Command::new("prlimit");
+        let child = Child::start(command.arg("--core=1").arg(&program).arg("1000"));
+        let running = running
+            .until_it_says("armed in process")
+            .until_it_says("Press Ctrl-C");
+        wait_until("it is armed", || line == "-e" || is_traced(child.pid()));
+        child.signal(11);
+        let run = running.finish();
+        run.assert_code(6);
+        assert_eq!(
+            run.stdout.matches("File too large").count(),
+            1,
+            "{line}: {run:#?}"
+        );
+        assert!(files_in(dumps.path()).is_empty(), "{line}: {run:#?}");
+    }
+}

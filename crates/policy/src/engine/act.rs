@@ -276,6 +276,9 @@ impl RuleSet {
         let succeeded = *outcome == Outcome::Written;
         if let Some(active) = self.rules.get_mut(&clause_ref.rule) {
             active.end_dump(id, files, succeeded);
+            if !succeeded {
+                active.failed_last = Some(clause_ref.process);
+            }
         }
         if let Some((watch, _)) = self.watch_mut(clause_ref).filter(|_| !succeeded) {
             watch.files = watch.files.saturating_sub(files);

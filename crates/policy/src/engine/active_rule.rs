@@ -33,6 +33,8 @@ pub(super) struct ActiveRule {
     pub(super) had_process: bool,
     /// Whether the system denied access to a process that the rule watched.
     pub(super) refused: bool,
+    /// The process whose dump failed last.
+    pub(super) failed_last: Option<ProcessKey>,
     /// Whether a process that has ended had done all that the rule asks for.
     pub(super) one_had_done: bool,
     /// Processes that the system denies access to and that have not ended, each with the image that
@@ -111,6 +113,7 @@ impl ActiveRule {
             restored: BTreeMap::new(),
             had_process: false,
             refused: false,
+            failed_last: None,
             one_had_done: false,
             passed_over: BTreeMap::new(),
             finished: false,
@@ -172,6 +175,13 @@ impl ActiveRule {
             self.one_had_done |= self.rule.follow == Follow::All && self.has_done(process);
             self.ended.remove(&process);
         }
+    }
+
+    /// Takes in that nothing more is wanted of a process whose dump failed. Returns whether it has ended already.
+    pub(super) fn refuse_ended(&mut self, process: ProcessKey) -> bool {
+        let is_it = self.failed_last == Some(process) && !self.watches.contains_key(&process);
+        self.refused |= is_it;
+        is_it
     }
 
     /// Stops watching a process that the system denies access to.

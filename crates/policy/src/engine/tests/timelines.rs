@@ -300,6 +300,24 @@ fn limits_hold_for_a_clause_a_rule_a_process_and_any_stretch_of_time() {
     );
 }
 
+/// Whoever drives the run gives a process up when its dump has failed, which may be told before its end or behind it.
+#[test]
+fn n45_a_process_that_is_given_up_ends_the_rule_also_when_it_has_ended_already() {
+    for order in [
+        "2s failed 1\n3s 7 refused",
+        "2s failed 1\n3s 7 exited\n4s 7 refused",
+        "2s 7 exited\n3s failed 1\n4s 7 refused",
+    ] {
+        check(
+            "on all app, when exit, do mini dump, at most 1 time per process",
+            &format!(
+                "0s found 7\n1s 7 ends 0 => dump 1 of 7: mini (Process end: exit code 0)
+                 {order} => rule 0 finished: the process cannot be watched, 0 written"
+            ),
+        );
+    }
+}
+
 #[test]
 fn a_crash_loop_is_told_now_and_then() {
     let mut timeline = "0s found 7\n1s 7 throws A.B => 7: Exception: A.B; dump 1 of 7: mini (Exception: A.B)\n2s written 1\n".to_owned();
