@@ -112,6 +112,10 @@ impl Runner {
                 log::debug!("process {process} is not monitored: {error}");
                 if self.launched == Some(process) {
                     self.tell_short_life(process);
+                } else {
+                    self.unseen += 1;
+                    let name = self.rules.name_of(process).unwrap_or_default().to_owned();
+                    self.tell_missed(process.pid, name);
                 }
                 self.feed(policy::Event::Exited(process));
             }

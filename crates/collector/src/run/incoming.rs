@@ -16,8 +16,13 @@ impl Runner {
         match event {
             Event::Host(HostEvent::Exited(key, status)) => self.host_saw_exit(key, status),
             // Whoever ends a run follows no further process.
-            Event::Host(HostEvent::Started(_) | HostEvent::StartsLost) if self.is_closing => {}
-            Event::Host(HostEvent::Started(pid)) => self.started(pid),
+            Event::Host(
+                HostEvent::Started(_) | HostEvent::Executed(..) | HostEvent::StartsLost,
+            ) if self.is_closing => {}
+            Event::Host(HostEvent::Started(pid)) => {
+                self.started(pid);
+            }
+            Event::Host(HostEvent::Executed(pid, name)) => self.executed(pid, &name),
             Event::Host(HostEvent::StartsLost) => self.starts_lost(),
             Event::Host(HostEvent::Unseen(pid)) => self.died_young(pid),
             Event::Host(HostEvent::Dying(entry)) if self.is_closing => self.host.forget(entry.key),

@@ -162,6 +162,7 @@ fn line(event: &RunEvent) -> Option<String> {
         RunEvent::RuleFinished { rule, why, dumps } => {
             write!(line, "rule {rule} finished: {why}, {dumps} written")
         }
+        RunEvent::Missed { pid, name } => write!(line, "{name} {pid} missed"),
         RunEvent::Unseen(count) => write!(line, "{count} unseen"),
         RunEvent::Stack { process, .. } => write!(line, "{process} stack"),
         RunEvent::Suppressed(suppressed) => write!(line, "{suppressed}"),

@@ -220,3 +220,30 @@ fn n45_a_dump_that_fails_at_a_death_ends_the_watch_and_says_why() {
         assert!(files_in(dumps.path()).is_empty(), "{line}: {run:#?}");
     }
 }
+
+/// Which of them is dumped depends on the machine; those of which the kernel still has the name are told, at least.
+#[test]
+fn n45_a_program_that_is_over_at_once_is_dumped_or_told() {
+    let (place, dumps) = (folder(), folder());
+    let program = file_in(&place, "over-at-once");
+    std::fs::copy("/bin/true", &program).expect("a copy");
+    let running = windows("--linux -log stdout --each -w -t over-at-once")
+        .arg(dumps.path())
+        .spawn()
+        .until_it_says("from now on nothing is missed");
+    let missed = " ended before it could be looked at";
+    for _ in 0..200 {
+        Command::new(&program).status().expect("a program");
+        if running.says(missed) > 0 {
+            break;
+        }
+    }
+    let running = running.until_it_says(missed);
+    running.signal(2);
+    let run = running.finish();
+    assert!(run.stdout.contains("over-at-once (pid "), "{run:#?}");
+    assert!(
+        run.stdout.contains("had ended before being watched"),
+        "{run:#?}"
+    );
+}

@@ -152,6 +152,10 @@ impl Show {
             RunEvent::Failed(error) | RunEvent::Refused { error, .. } => {
                 self.reporter.error_line(&format!("Error: {error}"));
             }
+            RunEvent::Missed { pid, name } => self.line(&format!(
+                "{} (pid {pid}) ended before it could be looked at",
+                console::plain(name)
+            )),
             RunEvent::Unseen(count) => {
                 let processes = if *count == 1 { "process" } else { "processes" };
                 self.line(&format!(
