@@ -28,8 +28,10 @@ pub enum ErrorKind {
     NoSuchProcess,
     /// The system does not permit it.
     NotPermitted,
-    /// The process ended or executed another program meanwhile.
+    /// The process ended meanwhile.
     TargetDied,
+    /// The process executed another program meanwhile, and lives on as that.
+    Executed,
     /// Another debugger or tracer has attached to the process.
     Busy,
     /// A file cannot be made or read, or the disk is full.
@@ -52,6 +54,7 @@ impl fmt::Display for ErrorKind {
             ErrorKind::NoSuchProcess => "no such process",
             ErrorKind::NotPermitted => "not permitted",
             ErrorKind::TargetDied => "the process ended",
+            ErrorKind::Executed => "the process became another program",
             ErrorKind::Busy => "another debugger holds the process",
             ErrorKind::Disk => "the file could not be written",
             ErrorKind::Exists => "the file exists",

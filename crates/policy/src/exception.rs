@@ -17,10 +17,27 @@ pub struct ExceptionFilter {
 impl ExceptionFilter {
     /// Whether the filter selects `exception`.
     pub fn matches(&self, exception: &Exception) -> bool {
-        let hit = |wanted: &Match| wanted.matches(exception);
+        let wanted = |m: &Match| m.matches(exception) || m.names_signal_of(exception);
         self.chance.matches(exception.first_chance)
-            && (self.include.is_empty() || self.include.iter().any(hit))
-            && !self.exclude.iter().any(hit)
+            && (self.include.is_empty() || self.include.iter().any(wanted))
+            && !self.excludes(exception)
+    }
+
+    fn excludes(&self, exception: &Exception) -> bool {
+        self.exclude.iter().any(|m| m.matches(exception))
+    }
+
+    /// Whether the filter names `signal` itself, by which a program ends because nobody caught `uncaught`.
+    pub(crate) fn names_signal_of(&self, signal: &Exception, uncaught: &Exception) -> bool {
+        let by_code = |m: &Match| matches!(m, Match::Code(_)) && m.matches(signal);
+        let by_name = |m: &Match| m.names_signal_of(uncaught) && !m.matches(uncaught);
+        let mut include = self.include.iter();
+        include.any(|m| by_code(m) || by_name(m)) && self.allows_signal_of(signal, uncaught)
+    }
+
+    /// Whether the filter selects that signal, and does not leave out the exception for which it comes.
+    pub(crate) fn allows_signal_of(&self, signal: &Exception, uncaught: &Exception) -> bool {
+        self.wakes_for(signal) && !self.excludes(uncaught)
     }
 
     /// Whether the filter may select an exception at its second chance, when nobody has handled it.
@@ -33,8 +50,8 @@ impl ExceptionFilter {
     pub fn wakes_for(&self, exception: &Exception) -> bool {
         let empty = |m: &Match| matches!(m, Match::Text(p) if p.text().is_empty());
         let shows = !self.include.is_empty() && self.include.iter().all(empty);
-        let excluded = || self.exclude.iter().any(|m| m.matches(exception));
-        let shown = shows && self.chance.matches(exception.first_chance) && !excluded();
+        let is_its_chance = self.chance.matches(exception.first_chance);
+        let shown = shows && is_its_chance && !self.excludes(exception);
         shown || self.matches(exception)
     }
 
@@ -95,6 +112,16 @@ impl Match {
             }
             Match::Name(wanted) => names(exception).any(|name| name_of(&name) == wanted),
             Match::Code(code) => exception.code == *code,
+        }
+    }
+
+    /// Whether it is the name of the signal by which the program ends because nobody caught `exception`.
+    fn names_signal_of(&self, exception: &Exception) -> bool {
+        let signal = &exception.signal;
+        match self {
+            Match::Text(pattern) => !signal.is_empty() && pattern.is_in(signal),
+            Match::Name(wanted) => !signal.is_empty() && name_of(signal) == wanted,
+            Match::Code(_) => false,
         }
     }
 }

@@ -82,6 +82,8 @@ pub struct Window {
     pub count: u32,
     /// The length of the stretch of time.
     pub within: Duration,
+    /// Which dumps are counted together.
+    pub scope: Scope,
 }
 
 impl std::str::FromStr for Window {
@@ -93,7 +95,11 @@ impl std::str::FromStr for Window {
         let (within, count) = text.split_once('=').ok_or_else(wrong)?;
         let within = crate::parse_duration(within)?;
         let count = count.parse().map_err(|_| wrong())?;
-        Ok(Window { count, within })
+        Ok(Window {
+            count,
+            within,
+            scope: Scope::Rule,
+        })
     }
 }
 

@@ -1,12 +1,13 @@
 //! Which processes a rule is about, and what a process is recognised by.
 
 use crate::Pattern;
-use snapshot::{Process, ProcessKey, same_name};
+use snapshot::{OperatingSystem, ProcessKey, same_name};
 
 /// The processes that a rule is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// `NAME`: the name of the process or of its program, with or without `.exe`; case is ignored.
+    /// `NAME`: the name of the process or of its program, with or without `.exe`. Case is ignored where the system of the
+    /// process ignores it, on Windows; also in names of services.
     Name(String),
     /// `PID`: the process that has this pid now.
     Pid(u32),
@@ -42,11 +43,8 @@ impl Target {
         match self {
             Target::Name(name) => who.has_name(name),
             Target::Pid(pid) => who.key.pid == *pid,
-            Target::Service(name) => who.service.as_deref().is_some_and(|s| same_unit(s, name)),
-            Target::UserService(name) => {
-                let service = who.user_service.as_deref();
-                service.is_some_and(|service| same_unit(service, name))
-            }
+            Target::Service(name) => who.is_of_unit(who.service.as_deref(), name),
+            Target::UserService(name) => who.is_of_unit(who.user_service.as_deref(), name),
             Target::Pool(pool) => who.pool().is_some_and(|p| same_name(p, pool)),
             Target::Container(id) => who.container.as_deref().is_some_and(|c| c.starts_with(id)),
             Target::CommandLine(pattern) => pattern.is_all_of(&who.command_line.join(" ")),
@@ -54,6 +52,15 @@ impl Target {
             Target::Group(group) => who.group == *group,
             Target::Launch(_) => who.launched,
         }
+    }
+
+    /// Whether the target would match the process `who` if case were ignored in names, and does not.
+    pub fn matches_in_another_case(&self, who: &Identity) -> bool {
+        let ignoring = Identity {
+            system: OperatingSystem::Windows,
+            ..who.clone()
+        };
+        !self.matches(who) && self.matches(&ignoring)
     }
 
     /// Why the target does not match the process `who`, as the end of a sentence for the debug log: `it is
@@ -110,12 +117,26 @@ pub struct Identity {
     pub container: Option<String>,
     /// Whether firstchance itself started it (`launch:`).
     pub launched: bool,
+    /// The system that it runs on, which says whether case counts in its names.
+    pub system: OperatingSystem,
 }
 
 impl Identity {
     fn has_name(&self, wanted: &str) -> bool {
         let mut names = self.names().into_iter();
-        names.any(|name| same_name(bare(name), bare(wanted)))
+        names.any(|name| self.is_same(bare(name), bare(wanted)))
+    }
+
+    fn is_of_unit(&self, unit: Option<&str>, wanted: &str) -> bool {
+        let short = |name| str::strip_suffix(name, ".service").unwrap_or(name);
+        unit.is_some_and(|unit| self.is_same(short(unit), short(wanted)))
+    }
+
+    fn is_same(&self, name: &str, wanted: &str) -> bool {
+        match self.system {
+            OperatingSystem::Linux => name == wanted,
+            OperatingSystem::Windows => same_name(name, wanted),
+        }
     }
 
     /// All names that the process can be called by, each once.
@@ -142,24 +163,6 @@ impl Identity {
     }
 }
 
-impl From<&Process> for Identity {
-    fn from(process: &Process) -> Self {
-        Self {
-            key: process.key,
-            parent: process.parent,
-            group: process.group,
-            name: process.name.clone(),
-            image: process.exe.clone(),
-            comm: process.comm.clone(),
-            command_line: process.command_line.clone(),
-            service: process.service.clone(),
-            user_service: None,
-            container: process.container.clone(),
-            launched: false,
-        }
-    }
-}
-
 fn is_same_path(image: &str, wanted: &str) -> bool {
     match wanted.starts_with('/') {
         true => image == wanted,
@@ -181,11 +184,6 @@ fn bare(name: &str) -> &str {
     }
 }
 
-fn same_unit(unit: &str, wanted: &str) -> bool {
-    let short = |name| str::strip_suffix(name, ".service").unwrap_or(name);
-    same_name(short(unit), short(wanted))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,6 +200,7 @@ mod tests {
             ],
             service: Some("w3svc.service".to_owned()),
             container: Some("0123456789abcdef".to_owned()),
+            system: OperatingSystem::Windows,
             ..Identity::default()
         }
     }
@@ -247,6 +246,30 @@ mod tests {
             let target: Target = text.parse().unwrap();
             assert_eq!(target.matches(&worker()), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn n45_case_counts_in_names_on_linux_and_not_on_windows() {
+        let on = |system| Identity {
+            name: "Worker".to_owned(),
+            service: Some("Shop.service".to_owned()),
+            system,
+            ..Identity::default()
+        };
+        let (linux, windows) = (on(OperatingSystem::Linux), on(OperatingSystem::Windows));
+        for (text, exact) in [
+            ("Worker", true),
+            ("worker", false),
+            ("service:Shop", true),
+            ("service:shop", false),
+        ] {
+            let target: Target = text.parse().unwrap();
+            assert_eq!(target.matches(&linux), exact, "{text}");
+            assert_eq!(target.matches_in_another_case(&linux), !exact, "{text}");
+            assert!(target.matches(&windows), "{text}");
+        }
+        let other: Target = "other".parse().unwrap();
+        assert!(!other.matches_in_another_case(&linux));
     }
 
     #[test]

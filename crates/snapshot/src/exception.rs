@@ -21,4 +21,7 @@ pub struct Exception {
     pub bases: Vec<String>,
     /// Its message; empty if it has none.
     pub message: String,
+    /// The printed name of the signal by which the program ends because nobody caught the exception
+    /// (`SIGABRT.SI_TKILL`); empty otherwise. Who asks for that signal asks for the exception.
+    pub signal: String,
 }

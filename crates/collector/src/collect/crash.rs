@@ -133,6 +133,7 @@ fn named(adopted: &Adopted) -> Exception {
             name: thrown.name,
             bases: thrown.bases,
             message: thrown.message,
+            signal: fault.name,
             ..fault
         },
         None => fault,

@@ -112,6 +112,10 @@ impl Runner {
                 log::debug!("process {process} is not monitored: {error}");
                 if self.launched == Some(process) {
                     self.tell_short_life(process);
+                } else {
+                    self.unseen += 1;
+                    let name = self.rules.name_of(process).unwrap_or_default().to_owned();
+                    self.tell_missed(process.pid, name);
                 }
                 self.feed(policy::Event::Exited(process));
             }
@@ -182,6 +186,10 @@ impl Runner {
             stop: options.stop,
             windows: options.windows.clone(),
             cancel: self.cancel.child(),
+            number: match options.numbers_each_process {
+                true => asked.number_of_process,
+                false => asked.number,
+            },
             ..Request::of_rule(asked, rule, options.format, options.destination.clone())
         })
     }

@@ -54,6 +54,10 @@ impl Runner {
         self.schedule.stop(process);
         self.to_follow.remove(&process);
         let is_unarmed = self.arming.remove(&process);
+        if is_unarmed || self.lost.contains(&process) {
+            let name = self.rules.name_of(process).unwrap_or_default().to_owned();
+            self.tell_missed(process.pid, name);
+        }
         self.misses.retain(|(of, _), _| *of != process);
         self.host.forget(process);
         let status = self.ends.remove(&process);

@@ -16,8 +16,13 @@ impl Runner {
         match event {
             Event::Host(HostEvent::Exited(key, status)) => self.host_saw_exit(key, status),
             // Whoever ends a run follows no further process.
-            Event::Host(HostEvent::Started(_) | HostEvent::StartsLost) if self.is_closing => {}
-            Event::Host(HostEvent::Started(pid)) => self.started(pid),
+            Event::Host(
+                HostEvent::Started(_) | HostEvent::Executed(..) | HostEvent::StartsLost,
+            ) if self.is_closing => {}
+            Event::Host(HostEvent::Started(pid)) => {
+                self.started(pid);
+            }
+            Event::Host(HostEvent::Executed(pid, name)) => self.executed(pid, &name),
             Event::Host(HostEvent::StartsLost) => self.starts_lost(),
             Event::Host(HostEvent::Unseen(pid)) => self.died_young(pid),
             Event::Host(HostEvent::Dying(entry)) if self.is_closing => self.host.forget(entry.key),
@@ -121,9 +126,7 @@ impl Runner {
         self.follow_those_let_go();
         let outcome = match &error {
             None => Outcome::Written,
-            Some(error) if matches!(error.kind, ErrorKind::Cancelled | ErrorKind::TargetDied) => {
-                Outcome::Cancelled(error.to_string())
-            }
+            Some(error) if is_nobodys_fault(error.kind) => Outcome::Cancelled(error.to_string()),
             Some(error) => Outcome::Failed(error.to_string()),
         };
         let is_forbidden = error.as_ref().map(|error| error.kind) == Some(ErrorKind::NotPermitted);
@@ -143,6 +146,12 @@ impl Runner {
             self.feed(policy::Event::Refused(process));
         }
     }
+}
+
+/// Whether a dump was not taken for what the process or the user did.
+fn is_nobodys_fault(kind: ErrorKind) -> bool {
+    use ErrorKind::{Cancelled, Executed, TargetDied};
+    matches!(kind, Cancelled | Executed | TargetDied)
 }
 
 /// How the process will end or has ended, if the event tells that.

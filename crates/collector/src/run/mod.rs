@@ -48,5 +48,6 @@ pub fn identity(entry: &ProcessEntry) -> Identity {
         user_service: entry.user_service.clone(),
         container: entry.container.clone(),
         launched: false,
+        system: platform::OS,
     }
 }

@@ -24,6 +24,8 @@ pub struct DumpOptions {
     pub format: fn(DumpKind) -> DumpFormat,
     /// Whether the target is ended after the last dump of the rule (ProcDump's `-k`).
     pub kill_after: bool,
+    /// Whether the dumps of each process have numbers of their own, and not those of the rule.
+    pub numbers_each_process: bool,
     /// The command line that asked for the dumps, for their comments; `None` if none did.
     pub command_line: Option<String>,
     /// What only Windows has.

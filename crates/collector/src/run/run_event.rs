@@ -21,6 +21,13 @@ pub enum RunEvent {
         /// How it ended, if that was seen.
         status: Option<EndStatus>,
     },
+    /// A process of a rule had ended before it could be looked at.
+    Missed {
+        /// Its pid.
+        pid: u32,
+        /// Its name.
+        name: String,
+    },
     /// So many processes that were to be followed had ended before anything could be armed in them: what they did, and
     /// what they died of, was not seen. It is told at the end.
     Unseen(u64),

@@ -61,6 +61,8 @@ pub struct Runner {
     pub(super) arming: HashSet<ProcessKey>,
     /// How many processes had ended before anything could be armed in them.
     pub(super) unseen: u64,
+    /// Whether those that die of a fault are caught at their death.
+    pub(super) catches_deaths: bool,
     /// Those of them that may have been caught at their death, which is told a moment later: they count until then.
     pub(super) lost: HashSet<ProcessKey>,
     /// Whether [`RunEvent::Effective`] was told since rules were added.
@@ -133,6 +135,7 @@ impl Runner {
             pending: Pending::default(),
             arming: HashSet::new(),
             unseen: 0,
+            catches_deaths: false,
             lost: HashSet::new(),
             is_effective: true,
             launched: None,
@@ -332,6 +335,7 @@ impl Runner {
         let is_ready = self.arming.is_empty() && self.begins.is_none();
         if !self.is_effective && is_ready && !self.is_over() {
             self.is_effective = true;
+            log::debug!("from now on nothing is missed");
             self.out.push(RunEvent::Effective);
         }
     }

@@ -1,8 +1,9 @@
 //! Which processes a run looks at: those that there are when a rule is added, and those that start.
 
-use super::{identity, order::Order, reach::Reach, runner::Runner};
+use super::{identity, order::Order, reach::Reach, run_event::RunEvent, runner::Runner};
 use platform::{Detail, Error, ProcessEntry};
-use policy::Event;
+use policy::{Event, Identity};
+use snapshot::ProcessKey;
 
 impl Runner {
     /// Looks at the processes that there are, as far as these targets reach.
@@ -11,10 +12,13 @@ impl Runner {
         if targets.iter().any(|reach| reach.starts) {
             self.host.follow_starts();
         }
-        if targets.iter().any(|reach| reach.crashes)
-            && let Err(error) = self.host.catch_deaths()
-        {
-            log::debug!("what dies before it can be followed is not seen: {error}");
+        if targets.iter().any(|reach| reach.crashes) {
+            match self.host.catch_deaths() {
+                Ok(()) => self.catches_deaths = true,
+                Err(error) => {
+                    log::debug!("what dies before it can be followed is not seen: {error}");
+                }
+            }
         }
         let entries = match targets.iter().any(|reach| reach.all) {
             true => self.host.processes(Detail::Identity)?,
@@ -30,14 +34,40 @@ impl Runner {
         Ok(())
     }
 
-    /// A process started, or became another program. Many do on a busy machine, and few are meant.
-    pub(super) fn started(&mut self, pid: u32) {
-        // It may be gone again already.
-        let Ok(entry) = self.host.entry(pid) else {
+    /// A process started, or became another program. Many do on a busy machine, and few are meant. Returns whether it is
+    /// still there.
+    pub(super) fn started(&mut self, pid: u32) -> bool {
+        let entry = self.host.entry(pid).ok();
+        if let Some(entry) = &entry {
+            log::trace!("process {pid} started: {}", entry.name);
+            self.look_at(entry);
+        }
+        entry.is_some()
+    }
+
+    /// A process executed a program. Of one that is gone already, no more is known than its name.
+    pub(super) fn executed(&mut self, pid: u32, name: &str) {
+        if self.started(pid) {
             return;
+        }
+        let gone = Identity {
+            key: ProcessKey { pid, start: 0 },
+            name: name.to_owned(),
+            system: platform::OS,
+            ..Identity::default()
         };
-        log::trace!("process {pid} started: {}", entry.name);
-        self.look_at(&entry);
+        log::debug!("process {pid} ended before it could be looked at: {name}");
+        if self.rules.wants(&gone) {
+            self.unseen += 1;
+            self.tell_missed(pid, name.to_owned());
+        }
+    }
+
+    /// A process ended before it could be looked at. What dies of a fault may be caught at its death all the same.
+    pub(super) fn tell_missed(&mut self, pid: u32, name: String) {
+        if !self.catches_deaths {
+            self.out.push(RunEvent::Missed { pid, name });
+        }
     }
 
     /// A process that nobody follows dies. It may not have been seen before, nor its parent.

@@ -74,6 +74,7 @@ impl Timeline {
             stop: Stop::Threads,
             format: |_| DumpFormat::Core,
             kill_after: false,
+            numbers_each_process: false,
             windows: crate::WindowsOptions::default(),
         }
     }
@@ -161,6 +162,7 @@ fn line(event: &RunEvent) -> Option<String> {
         RunEvent::RuleFinished { rule, why, dumps } => {
             write!(line, "rule {rule} finished: {why}, {dumps} written")
         }
+        RunEvent::Missed { pid, name } => write!(line, "{name} {pid} missed"),
         RunEvent::Unseen(count) => write!(line, "{count} unseen"),
         RunEvent::Stack { process, .. } => write!(line, "{process} stack"),
         RunEvent::Suppressed(suppressed) => write!(line, "{suppressed}"),

@@ -318,6 +318,8 @@ fn dump_options(monitor: &Monitor, folder: &Path, name: Option<&str>) -> DumpOpt
         },
         format: format_of(always),
         kill_after: monitor.kill_after,
+        // In ProcDump for Linux, each process has a monitor of its own.
+        numbers_each_process: monitor.dialect == Dialect::Linux,
         command_line: Some(ui::procdump_line()),
         windows: WindowsOptions::default(),
     }

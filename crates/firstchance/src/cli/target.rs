@@ -127,7 +127,7 @@ fn matching(
     match (matching.as_slice(), wanted) {
         ([], _) => Err(match target {
             Target::Group(group) => no_group(*group),
-            _ => none_matches(text, &others),
+            _ => in_another_case(target, &others).unwrap_or_else(|| none_matches(text, &others)),
         }
         .into()),
         ([one], _) => Ok(vec![one.key]),
@@ -163,6 +163,38 @@ fn no_group(group: u32) -> Error {
     let what = format!("no process is in the process group {group}");
     Error::new(ErrorKind::NoSuchProcess, what)
         .advise("`ps -e -o pgid,pid,comm` lists the groups with their processes.")
+}
+
+/// The error where only the case of a name is another one; names one or two of those that are there.
+fn in_another_case(target: &Target, others: &[ProcessEntry]) -> Option<Error> {
+    let others = running_in_another_case(target, others)?;
+    let what = format!("no process is named {}; {others}", name(target));
+    let error = Error::new(ErrorKind::NoSuchProcess, what);
+    Some(error.advise("Case counts in names."))
+}
+
+/// Processes that the target would mean if case did not count: `foo (pid 12) is running`.
+fn running_in_another_case(target: &Target, others: &[ProcessEntry]) -> Option<String> {
+    let means = |entry: &&ProcessEntry| target.matches_in_another_case(&collector::identity(entry));
+    let found: Vec<&ProcessEntry> = others.iter().filter(means).collect();
+    let first = found.first()?;
+    let shown = format!("{} (pid {})", console::plain(&first.name), first.key.pid);
+    Some(match found.len() - 1 {
+        0 => format!("{shown} is running"),
+        more => format!("{shown} and {more} more are running"),
+    })
+}
+
+/// What to tell whoever waits for a process, if it is running under a name in another case.
+pub(crate) fn hint_of_case(host: &dyn Host, target: &Target) -> Option<String> {
+    let listed = host.processes(Detail::Identity).ok()?.into_iter();
+    let others: Vec<ProcessEntry> = listed.filter(is_candidate).collect();
+    let is_meant = |entry: &ProcessEntry| target.matches(&collector::identity(entry));
+    if others.iter().any(is_meant) {
+        return None;
+    }
+    let others = running_in_another_case(target, &others)?;
+    Some(format!("{others}, but case counts in names"))
 }
 
 fn none_matches(text: &str, others: &[ProcessEntry]) -> Error {

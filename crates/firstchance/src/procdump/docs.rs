@@ -52,14 +52,16 @@ In this dialect
   it, with `_` for everything but letters and digits of ASCII; without a trigger, TRIGGER is `time`. A further dump
   within the same second, with or without `-o`, is `NAME_TRIGGER_YYMMDD_HHMMSS-1.PID`, then `-2` and so on.
 - a dump that fails, for whatever reason, ends the monitoring of its process, as in ProcDump for Linux: a file that could
-  not be written gives exit code 6. In the Windows dialect, a dump without a trigger ends so, too, also one of `-n`; with
+  not be written gives exit code 6, a process that ended or became another program (execve) meanwhile 5.
+  So does one that fails at the death of its process (`-t`, `-sig`), whichever of the two is told first; `-w` then ends, too,
+  unless other processes of that name are still watched, or `--each` is given. In the Windows dialect, a dump without a trigger ends so, too, also one of `-n`; with
   a trigger it is tried again ([conditions.md](conditions.md#limits)).
 - an existing `FILE.PID` is left without `-o`: the line says `already exists`, no dump is written, and the run ends with
   exit code 6. So `-n 2 … FILE` fails at its second dump, which would have the same name `FILE.PID`, as in ProcDump for
   Linux, unless FILE has a word that differs (`HHMMSS`).
 - lines are `[HH:MM:SS - INFO]: TEXT`, with `ERROR` for what failed and `DEBUG` for those of `-log`. Scripts can look for
   `Waiting for processes 'NAME' to launch`, `Trigger: … on process ID: PID` and `Core dump N generated: PATH`, where N
-  counts from 0 and PATH is a full path. What keeps a run from beginning is an `ERROR` line on standard output, too, in
+  counts from 0 in each process and PATH is a full path. What keeps a run from beginning is an `ERROR` line on standard output, too, in
   ProcDump's words where it has some (`No process matching the specified PID (N) can be found.`, `Invalid directory
   (\"FOLDER\") provided for core dump output.`), besides firstchance's own sentence on standard error. Without a system log, `-log syslog` has no effect, which a warning says.
 - `-f` without `-e` (or another trigger with a filter) is refused.
@@ -95,14 +97,23 @@ are those that ProcDump was seen to have; it documents none:
 - `-s` applies to every threshold: CPU, memory, counters, threads, descriptors.
 - In the Linux dialect, CPU is that of the last second (ProcDump for Linux: of the whole life of the
   process), `-s` is the least time from one dump of a threshold to the next, from beginning to beginning, or between two of
-  those without a trigger; with `-s 0`, a threshold that goes on being passed is dumped at each sample (`-pf`). For
+  those without a trigger, for each process of `-w` and `-pgid` by itself; one line in each such time tells that the
+  threshold is passed, and until when no dump is taken (`No dump before HH:MM:SS, because of -s: …`); with `-s 0`, a threshold that goes on being passed is dumped at each sample (`-pf`). For
   events (`-sig`, `-e` and the like) there is no pause, as there, unless the line has a threshold besides. `-n` counts for each
   process of `-w` and `-pgid`, and memory is what is resident, shared memory and files included, as there,
   and also what is swapped out, which ProcDump for Linux means to add (the kernel gives it 0). In the Windows
   dialect it is the process's own memory: [conditions.md](conditions.md#whose-memory) says which that is.
+- `-w -t` can miss a program that is over within a millisecond; a line names it
+  ([conditions.md](conditions.md#programs-that-live-for-a-moment)). `-t -x` misses none.
 - With `-e`, Windows shows a line for every exception, whatever is dumped. On Linux only what may be dumped
   is seen at all: `-e` shows what nobody handles, `-e 1 -f` shows what the filter selects, and `-f \"\"` shows
   everything.
+- On Linux, case counts in the name of a process (as in ProcDump for Linux), in both dialects: a message names the process
+  that has the name in another case. On Windows it does not.
+- On Linux, the SIGABRT of a program that dies because nobody caught an exception is the second chance of that exception,
+  and no exception of its own: `-e 1` takes a dump at the throw and one at the end. `-f SIGABRT` (or `-f ABRT`, `-f 6`) takes
+  one of the signal besides ([exceptions.md](exceptions.md#how-exceptions-are-seen-and-what-that-costs)). A number in
+  `-f` and `-fx` is also that of a signal.
 - `-p` and `-pl` on Linux: those of Windows' counters that `firstchance counters` lists are answered
   (`\\Process(NAME)\\…`, `\\Process(NAME_PID)\\…`, `\\Process(NAME#N)\\…`, `\\Memory\\…`, `\\System\\…`). Any other is
   refused at the start, with the nearest that there is.

@@ -192,10 +192,7 @@ impl Lowering<'_> {
             });
         }
         let action: Action = self.kinds(self.default_kind())?.into_iter().collect();
-        let scope = match self.follow().is_several() {
-            true => Scope::Process,
-            false => Scope::Rule,
-        };
+        let scope = self.scope();
         let clause = |when, times| {
             let limit = Some(Limit { times, scope });
             Clause {
@@ -206,6 +203,14 @@ impl Lowering<'_> {
         let each = each.into_iter().map(|condition| clause(vec![condition], 1));
         let together = (!together.is_empty()).then(|| clause(together, count));
         Ok(together.into_iter().chain(each).collect())
+    }
+
+    /// What is counted together: in ProcDump for Linux, each process has a monitor of its own.
+    fn scope(&self) -> Scope {
+        match self.follow().is_several() {
+            true => Scope::Process,
+            false => Scope::Rule,
+        }
     }
 
     /// The limit that `-s` means in ProcDump for Linux: the time from one dump of a threshold to the next. Of several
@@ -219,7 +224,11 @@ impl Lowering<'_> {
         let applies = self.dialect == Dialect::Linux && !once_each && !in_list;
         let within = Duration::from_secs(seconds.into()).max(UNTIL_NEXT_SAMPLE);
         match applies && conditions.any(levels) {
-            true => vec![Window { count: 1, within }],
+            true => vec![Window {
+                count: 1,
+                within,
+                scope: self.scope(),
+            }],
             false => Vec::new(),
         }
     }

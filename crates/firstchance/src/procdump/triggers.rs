@@ -156,12 +156,24 @@ impl Triggers<'_> {
             (Dialect::Windows, false) => Chance::Unhandled,
         };
         let Filter { include, exclude } = self.filter();
-        let texts = |patterns: Vec<Pattern>| patterns.into_iter().map(Match::Text).collect();
+        let texts = |patterns: Vec<Pattern>| {
+            let signals: Vec<_> = patterns.iter().filter_map(|p| self.signal_of(p)).collect();
+            let all = patterns.into_iter().chain(signals);
+            all.map(Match::Text).collect()
+        };
         Condition::Exception(ExceptionFilter {
             chance,
             include: texts(include),
             exclude: texts(exclude),
         })
+    }
+
+    /// The name of the signal whose number is the filter: signals are printed by their names.
+    fn signal_of(&self, filter: &Pattern) -> Option<Pattern> {
+        let number = filter.text().parse().ok();
+        let number = number.filter(|_| self.system == OperatingSystem::Linux)?;
+        let name = snapshot::signal_name(number);
+        signal_number(&name).map(|_| Pattern::new(name))
     }
 
     fn filter(&self) -> Filter {

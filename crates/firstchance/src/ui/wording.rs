@@ -4,7 +4,8 @@
 use super::console;
 use collector::Written;
 use policy::{Condition, Gauge, Level, Trigger};
-use snapshot::{DumpKind, ProcessKey};
+use snapshot::{DumpKind, ProcessKey, WallTime};
+use std::time::Duration;
 
 /// The wording of the lines for people.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -101,6 +102,22 @@ impl Wording {
             ),
             _ => format!("Trigger: {trigger}{which}"),
         }
+    }
+
+    /// That a condition is met between two dumps that are to lie further apart (`-s`).
+    pub(crate) fn paused(
+        self,
+        trigger: &Trigger,
+        process: ProcessKey,
+        pause: Option<Duration>,
+    ) -> String {
+        let pause = pause.map_or(0, |pause| pause.as_nanos() as i64);
+        let end = WallTime(console::now().0.saturating_add(pause));
+        let met = short(trigger).unwrap_or_else(|| trigger.to_string());
+        format!(
+            "No dump before {}, because of -s: {met} on process ID: {process}",
+            console::time(end)
+        )
     }
 
     /// That a dump failed.

@@ -37,6 +37,7 @@ mod postmortem_install;
 mod postmortem_store;
 mod procdump;
 mod procdump_ends;
+mod procdump_exceptions;
 mod procdump_linux;
 mod procdump_names;
 mod procdump_scripts;

@@ -6,7 +6,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::procdump_linux::{group_of_two, is_traced, linux, names_in};
-use crate::support::{Child, Firstchance, Tmpfs, Victim, file_in, files_in, folder, wait_until};
+use crate::support::{
+    Child, Firstchance, Tmpfs, Victim, file_in, files_in, folder, proc_status, state_of, wait_until,
+};
 
 /// Long for a command that ends, and short for one that tries again for ever.
 const SOON: Duration = Duration::from_secs(20);
@@ -139,4 +141,109 @@ fn n45_a_dump_at_the_death_of_the_last_process_ends_the_watch() {
         let group = leader.pid();
         ends_with_the_death(&format!("{switches} -pgid {group}"), leader, signal);
     }
+}
+
+#[test]
+fn n45_a_process_that_becomes_another_program_while_it_is_dumped_ends_its_monitor() {
+    for (line, becomes) in [
+        ("--linux", "exec sleep 1000"),
+        ("--linux -n 2 -s 1", "exec sleep 1000"),
+        ("--linux -tc 1 -s 1", "exec sleep 1000"),
+        ("-n 2 -s 1", "exec sleep 1000"),
+        ("--linux -tc 1 -n 2 -s 1", "exit 3"),
+    ] {
+        let dumps = folder();
+        let script = format!("echo ready; read line; {becomes}");
+        let mut child = Child::start(Command::new("/bin/sh").args(["-c", &script]));
+        assert_eq!(child.line(), "ready");
+        let mut running = windows(line)
+            .args(&[&child.pid().to_string()])
+            .arg(dumps.path())
+            .failpoint("before-stop:stop")
+            .spawn();
+        running.wait_until_stopped();
+        child.tell("");
+        wait_until("it is another one", || {
+            state_of(child.pid()) == 'Z' || proc_status(child.pid(), "Name") == Some("sleep".into())
+        });
+        running.go_on();
+        let run = running.finish();
+        run.assert_code(5);
+        let failures = ["became another program", "ended while it was being dumped"];
+        let told: usize = failures
+            .iter()
+            .map(|text| run.stdout.matches(text).count())
+            .sum();
+        assert_eq!(told, 1, "{line}: {run:#?}");
+        assert!(files_in(dumps.path()).is_empty(), "{line}: {run:#?}");
+    }
+}
+
+/// In either order in which the failure and the end of the process are told.
+#[test]
+fn n45_a_dump_that_fails_at_a_death_ends_the_watch_and_says_why() {
+    let place = folder();
+    let program = file_in(&place, "fails-at-death");
+    std::fs::copy("/bin/sleep", &program).expect("a copy");
+    let lines = [
+        "--linux -sig 11",
+        "--linux -t",
+        "-t",
+        "-e",
+        "--linux -sig 11",
+    ];
+    for line in lines {
+        let dumps = folder();
+        let words: Vec<&str> = line.split_ascii_whitespace().collect();
+        let running = Firstchance::by(&["prlimit", "--fsize=30000"])
+            .args(&["procdump", "-log", "stdout"])
+            .args(&words)
+            .args(&["-ma", "-w", "fails-at-death"])
+            .arg(dumps.path())
+            .deadline(SOON)
+            .spawn()
+            .until_it_says("from now on nothing is missed");
+        let mut command = Command::new("prlimit");
+        let child = Child::start(command.arg("--core=1").arg(&program).arg("1000"));
+        let running = running
+            .until_it_says("armed in process")
+            .until_it_says("Press Ctrl-C");
+        wait_until("it is armed", || line == "-e" || is_traced(child.pid()));
+        child.signal(11);
+        let run = running.finish();
+        run.assert_code(6);
+        assert_eq!(
+            run.stdout.matches("File too large").count(),
+            1,
+            "{line}: {run:#?}"
+        );
+        assert!(files_in(dumps.path()).is_empty(), "{line}: {run:#?}");
+    }
+}
+
+/// Which of them is dumped depends on the machine; those of which the kernel still has the name are told, at least.
+#[test]
+fn n45_a_program_that_is_over_at_once_is_dumped_or_told() {
+    let (place, dumps) = (folder(), folder());
+    let program = file_in(&place, "over-at-once");
+    std::fs::copy("/bin/true", &program).expect("a copy");
+    let running = windows("--linux -log stdout --each -w -t over-at-once")
+        .arg(dumps.path())
+        .spawn()
+        .until_it_says("from now on nothing is missed");
+    let missed = " ended before it could be looked at";
+    for _ in 0..200 {
+        Command::new(&program).status().expect("a program");
+        if running.says(missed) > 0 {
+            break;
+        }
+    }
+    let running = running.until_it_says(missed);
+    running.signal(2);
+    let run = running.finish();
+    assert!(run.stdout.contains("over-at-once (pid "), "{run:#?}");
+    assert!(
+        run.stdout.contains("had ended before being watched"),
+        "{run:#?}"
+    );
 }

@@ -77,6 +77,51 @@ fn n44_a_group_ends_when_each_process_has_had_its_dumps() {
     second.assert_alive();
 }
 
+/// As ProcDump for Linux, which has a monitor for each process.
+#[test]
+fn n45_each_process_of_a_group_has_numbers_and_a_pause_of_its_own() {
+    let dumps = folder();
+    let (first, second) = group_of_two();
+    let run = linux("-n 2 -tc 1 -s 3 -pf 100 -pgid")
+        .args(&[&first.pid_text()])
+        .arg(dumps.path())
+        .run_well();
+    let with = |line: &&str| line.contains(" generated: ");
+    let lines: Vec<&str> = run.stdout.lines().filter(with).collect();
+    let numbers: Vec<&str> = lines.iter().map(|line| number_of(line)).collect();
+    assert_eq!(numbers, ["0", "0", "1", "1"], "{run:#?}");
+    for pid in [first.pid(), second.pid()] {
+        let of_it = |line: &&&str| line.ends_with(&format!(".{pid}"));
+        assert_eq!(lines.iter().filter(of_it).count(), 2, "{run:#?}");
+    }
+}
+
+/// N of `… Core dump N generated: …`.
+fn number_of(line: &str) -> &str {
+    let (_, rest) = line.split_once("Core dump ").expect("a number");
+    rest.split(' ').next().unwrap_or_default()
+}
+
+#[test]
+fn n45_a_threshold_that_is_passed_between_two_dumps_is_told_once() {
+    let dumps = folder();
+    let victim = Victim::start(&["idle"]);
+    let run = linux("-n 3 -tc 1 -s 1 -pf 50")
+        .args(&[&victim.pid_text()])
+        .arg(dumps.path())
+        .run_well();
+    let told = |line: &&str| {
+        line.contains(" - INFO]: No dump before ")
+            && line.ends_with(&format!(
+                ", because of -s: Thread count:1 on process ID: {}",
+                victim.pid()
+            ))
+    };
+    // After the last dump there is no pause.
+    assert_eq!(run.stdout.lines().filter(told).count(), 2, "{run:#?}");
+    assert_eq!(names_in(dumps.path()).len(), 3);
+}
+
 #[test]
 fn n44_a_group_that_dies_ends_the_watch() {
     let dumps = folder();
@@ -330,4 +375,35 @@ fn n45_log_writes_its_trace_where_it_is_told_to() {
         line.starts_with("<15>procdump[") && line.contains(" - DEBUG]: "),
         "{line}"
     );
+}
+
+#[test]
+fn n45_case_counts_in_names_and_who_is_meant_perhaps_is_named() {
+    let (place, dumps) = (folder(), folder());
+    let name = format!("Mixed{}", std::process::id());
+    let lower = name.to_lowercase();
+    let victim = Victim::start_by(Command::new(named(&place, &name)).arg("idle"));
+    let told = format!("{name} (pid {}) is running", victim.pid());
+    for words in [
+        &["procdump"][..],
+        &["procdump", "--linux"],
+        &["dump"],
+        &["watch", "--when", "now"],
+    ] {
+        let run = Firstchance::new(words)
+            .args(&[&lower])
+            .current_dir(dumps.path())
+            .deadline(SOON)
+            .run();
+        run.assert_code(3);
+        run.assert_says(&format!("no process is named {lower}; {told}"));
+    }
+    let waits = linux(&format!("-w {lower}")).arg(dumps.path()).spawn();
+    wait_until("it waits", || is_monitored(waits.pid()));
+    waits.signal(2);
+    let run = waits.finish();
+    assert!(run.stderr.contains(&told), "{run:#?}");
+    assert!(files_in(dumps.path()).is_empty());
+    linux(&name).arg(dumps.path()).run_well();
+    assert_eq!(names_in(dumps.path()).len(), 1);
 }

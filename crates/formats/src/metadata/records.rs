@@ -51,7 +51,7 @@ record! {
     FileFacts { size, modified }
     Protection { read, write, execute }
     Handle { number, kind, name, position, flags, attributes, handle_count, pointer_count }
-    Exception { thread, code, flags, address, parameters, first_chance, name, bases, message }
+    Exception { thread, code, flags, address, parameters, first_chance, name, bases, message, signal }
 }
 
 /// Writes and reads the variants of a type by names. The default is not written; it is read for a

@@ -365,6 +365,6 @@ fn died(key: ProcessKey) -> Error {
 /// Returns the error for a process that executed another program.
 pub(crate) fn executed(key: ProcessKey) -> Error {
     let what = format!("process {key} became another program (execve) while it was being dumped");
-    Error::new(ErrorKind::TargetDied, what)
+    Error::new(ErrorKind::Executed, what)
         .advise("It runs on unharmed; ask again for a dump of what it is now.")
 }

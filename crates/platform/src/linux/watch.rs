@@ -293,7 +293,16 @@ fn without_young(events: &[ProcessEvent], young: &mut Young) -> Vec<HostEvent> {
     started.extend(young.due());
     let mut seen = HashSet::new();
     let started = started.into_iter().filter(|pid| seen.insert(*pid));
-    started.map(HostEvent::Started).chain(unseen).collect()
+    started.map(named).chain(unseen).collect()
+}
+
+/// The start of a process, with its name if it is still there: some end before anybody can look at more of them.
+fn named(pid: u32) -> HostEvent {
+    let name = std::fs::read(format!("/proc/{pid}/comm")).ok();
+    match name.as_deref().map(String::from_utf8_lossy) {
+        Some(name) => HostEvent::Executed(pid, name.trim_end_matches('\n').to_owned()),
+        None => HostEvent::Started(pid),
+    }
 }
 
 fn pids() -> HashSet<i32> {

@@ -124,6 +124,11 @@ impl SimMachine {
         self.report(HostEvent::Unseen(pid));
     }
 
+    /// Reports that a process with this pid executed a program of this name, when it has ended already.
+    pub fn executed_and_gone(&self, pid: u32, name: &str) {
+        self.report(HostEvent::Executed(pid, name.to_owned()));
+    }
+
     /// Lets time pass. Nobody is woken by that.
     pub fn advance(&self, by: Duration) {
         let mut state = self.state();

@@ -230,9 +230,11 @@ impl RuleSet {
             return;
         };
         let files = kinds.len() as u32;
-        let number = active.begin_dump(now, id, files);
+        let number_of_process = active.files_of(clause_ref.process) + 1;
+        let number = active.begin_dump(now, (id, clause_ref.process), files);
         if let Some((watch, clause)) = active.watch_mut(clause_ref.process, clause_ref.clause) {
             watch.in_flight += 1;
+            watch.files += files;
             if watch.slots > 1 && watch.series.is_none() {
                 // With several dumps at once, time goes on while one is written.
                 watch.restart(now, clause, true);
@@ -256,6 +258,7 @@ impl RuleSet {
             clause: clause_ref.clause,
             condition: cause.condition,
             number,
+            number_of_process,
             behind,
         }));
     }
@@ -273,6 +276,12 @@ impl RuleSet {
         let succeeded = *outcome == Outcome::Written;
         if let Some(active) = self.rules.get_mut(&clause_ref.rule) {
             active.end_dump(id, files, succeeded);
+            if !succeeded {
+                active.failed_last = Some(clause_ref.process);
+            }
+        }
+        if let Some((watch, _)) = self.watch_mut(clause_ref).filter(|_| !succeeded) {
+            watch.files = watch.files.saturating_sub(files);
         }
         let others = also.into_iter().map(|other| (other, true));
         for (clause_ref, counts) in std::iter::once((clause_ref, counts)).chain(others) {

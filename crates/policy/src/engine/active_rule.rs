@@ -3,7 +3,7 @@
 use super::{
     DumpId, SuppressReason, clause_watch::ClauseWatch, process::CpuRate, state::ClauseState,
 };
-use crate::{Action, Clause, Follow, Identity, Rule, Scope};
+use crate::{Action, Clause, Follow, Identity, Rule, Scope, Window};
 use snapshot::{ProcessKey, Sample, Time};
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -33,6 +33,8 @@ pub(super) struct ActiveRule {
     pub(super) had_process: bool,
     /// Whether the system denied access to a process that the rule watched.
     pub(super) refused: bool,
+    /// The process whose dump failed last.
+    pub(super) failed_last: Option<ProcessKey>,
     /// Whether a process that has ended had done all that the rule asks for.
     pub(super) one_had_done: bool,
     /// Processes that the system denies access to and that have not ended, each with the image that
@@ -67,8 +69,8 @@ impl ActionCount {
 /// of this run.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct DumpStart {
-    /// `None` if an earlier run took the dump.
-    id: Option<DumpId>,
+    /// Which dump of which process; `None` if an earlier run took it: then it counts for each process.
+    of: Option<(DumpId, ProcessKey)>,
     /// When it began; zero if that was before this run.
     time: Time,
     /// How long before time zero it began.
@@ -79,10 +81,14 @@ impl DumpStart {
     /// The start of a dump that began this long ago.
     pub(super) fn ago(now: Time, age: Duration) -> Self {
         Self {
-            id: None,
+            of: None,
             time: Time(now.0.saturating_sub(age)),
             before_zero: age.saturating_sub(now.0),
         }
+    }
+
+    fn is_of(self, process: ProcessKey) -> bool {
+        self.of.is_none_or(|(_, of)| of == process)
     }
 
     pub(super) fn age(self, now: Time) -> Duration {
@@ -107,6 +113,7 @@ impl ActiveRule {
             restored: BTreeMap::new(),
             had_process: false,
             refused: false,
+            failed_last: None,
             one_had_done: false,
             passed_over: BTreeMap::new(),
             finished: false,
@@ -170,6 +177,13 @@ impl ActiveRule {
         }
     }
 
+    /// Takes in that nothing more is wanted of a process whose dump failed. Returns whether it has ended already.
+    pub(super) fn refuse_ended(&mut self, process: ProcessKey) -> bool {
+        let is_it = self.failed_last == Some(process) && !self.watches.contains_key(&process);
+        self.refused |= is_it;
+        is_it
+    }
+
     /// Stops watching a process that the system denies access to.
     pub(super) fn refuse(&mut self, who: &Identity) {
         if self.watches.remove(&who.key).is_some() {
@@ -230,43 +244,61 @@ impl ActiveRule {
             return Some(SuppressReason::RuleLimit(max));
         }
         let mut windows = limits.windows.iter();
-        let full = windows.find(|w| self.started_within(now, w.within) >= w.count as usize);
-        full.map(|window| SuppressReason::Window(*window))
+        let full = windows.find(|w| self.nth_last(now, w, process).is_some())?;
+        let opens = self.windows_open_at(now, process);
+        let opens_in = opens.map(|opens| opens.since(now));
+        Some(SuppressReason::Window(*full, opens_in))
     }
 
-    /// When the windows allow the next dump. Returns `None` if they never do.
-    pub(super) fn windows_open_at(&self, now: Time) -> Option<Time> {
+    /// When the windows allow the next dump of a process. Returns `None` if they never do.
+    pub(super) fn windows_open_at(&self, now: Time, process: ProcessKey) -> Option<Time> {
         let mut opens = now;
         for window in &self.rule.limits.windows {
-            let within = self.started_within(now, window.within);
-            if within >= window.count as usize {
-                let last = self.dump_starts.len().checked_sub(window.count as usize)?;
-                opens = opens.max(self.dump_starts.get(last)?.leaves_window_at(window.within));
+            if window.count == 0 {
+                return None;
+            }
+            if let Some(start) = self.nth_last(now, window, process) {
+                opens = opens.max(start.leaves_window_at(window.within));
             }
         }
         Some(opens)
     }
 
-    /// The number of dumps that began within this time before `now`.
-    fn started_within(&self, now: Time, within: Duration) -> usize {
-        let recent = |start: &&DumpStart| start.age(now) < within;
-        self.dump_starts.iter().rev().take_while(recent).count()
+    /// The dump that has to leave a window before the next one may begin. Returns `None` if there is room.
+    fn nth_last(&self, now: Time, window: &Window, process: ProcessKey) -> Option<DumpStart> {
+        let counts = |start: &&DumpStart| match window.scope {
+            Scope::Rule => true,
+            Scope::Process => start.is_of(process),
+        };
+        let recent = |start: &&DumpStart| start.age(now) < window.within;
+        let starts = self.dump_starts.iter().rev().take_while(recent);
+        match window.count {
+            0 => Some(DumpStart::ago(now, Duration::ZERO)),
+            count => starts.filter(counts).nth(count as usize - 1).copied(),
+        }
     }
 
     /// Counts a dump of so many files that begins. Returns the number of its first file.
-    pub(super) fn begin_dump(&mut self, now: Time, id: DumpId, files: u32) -> u32 {
+    pub(super) fn begin_dump(&mut self, now: Time, of: (DumpId, ProcessKey), files: u32) -> u32 {
         let number = self.files.total() + 1;
         self.dumps.begin(1);
         self.files.begin(files);
-        self.begin_in_windows(now, id);
+        self.begin_in_windows(now, of);
         number
     }
 
-    fn begin_in_windows(&mut self, now: Time, id: DumpId) {
+    /// The number of files of a process that were begun and have not failed.
+    pub(super) fn files_of(&self, process: ProcessKey) -> u32 {
+        let watches = self.watches.get(&process);
+        let watches = watches.or_else(|| self.ended.get(&process));
+        watches.into_iter().flatten().map(|watch| watch.files).sum()
+    }
+
+    fn begin_in_windows(&mut self, now: Time, of: (DumpId, ProcessKey)) {
         let longest = self.rule.limits.windows.iter().map(|w| w.within).max();
         let Some(longest) = longest else { return };
         self.dump_starts.push_back(DumpStart {
-            id: Some(id),
+            of: Some(of),
             ..DumpStart::ago(now, Duration::ZERO)
         });
         let is_old = |start: &DumpStart| start.age(now) >= longest;
@@ -280,7 +312,8 @@ impl ActiveRule {
         self.dumps.end(1, succeeded);
         self.files.end(files, succeeded);
         if !succeeded {
-            self.dump_starts.retain(|start| start.id != Some(id));
+            self.dump_starts
+                .retain(|start| start.of.is_none_or(|(of, _)| of != id));
         }
     }
 

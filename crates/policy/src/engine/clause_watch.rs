@@ -18,6 +18,8 @@ pub(super) struct ClauseWatch {
     pub(super) series: Option<RunningSeries>,
     /// Actions that were begun and have not failed. A series counts as one.
     pub(super) acted: u32,
+    /// Files of dumps that were begun and have not failed.
+    pub(super) files: u32,
     /// Dumps that were requested and whose end was not reported yet.
     pub(super) in_flight: u32,
     /// Dumps of the process that may be written at the same time; at least 1.
@@ -106,6 +108,7 @@ impl ClauseWatch {
                 .collect(),
             series: None,
             acted: 0,
+            files: 0,
             in_flight: 0,
             failures: 0,
             rest_until: Time::default(),

@@ -104,6 +104,8 @@ pub struct DumpRequest {
     pub condition: usize,
     /// The number of this dump among those of its rule, from 1. Failed dumps are not counted.
     pub number: u32,
+    /// Its number among those of its rule of the same process.
+    pub number_of_process: u32,
     /// Another dump of the same process that is still being written. This one begins when that one has
     /// ended, and until then the target stands still at its event.
     pub behind: Option<DumpId>,
@@ -146,8 +148,8 @@ pub enum SuppressReason {
     ClauseLimit(u32),
     /// The rule has taken this many dumps, which is its limit.
     RuleLimit(u32),
-    /// The rule has taken as many dumps as it may in this time.
-    Window(Window),
+    /// The rule has taken as many dumps as it may in this time; when the next one may begin, if ever.
+    Window(Window, Option<Duration>),
     /// A dump of the same process is still being written.
     Busy,
     /// The last dump failed, and nothing is tried before this time has passed.

@@ -96,6 +96,11 @@ impl RuleSet {
     /// Takes in that the system denies access to a process: no rule watches it any more. It is remembered
     /// until it ends, for the table of its exceptions.
     pub(super) fn refused(&mut self, key: ProcessKey) {
+        for (rule, active) in &mut self.rules {
+            if active.refuse_ended(key) {
+                self.rules_to_check.insert(*rule);
+            }
+        }
         let Some(process) = self.processes.get_mut(&key) else {
             return;
         };

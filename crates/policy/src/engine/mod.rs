@@ -68,7 +68,7 @@ pub use state::{ClauseState, RuleState};
 pub use status::ClauseStatus;
 pub use wake_for::WakeFor;
 
-use crate::{Place, Rule};
+use crate::{Identity, Place, Rule};
 use act::PendingDump;
 use active_rule::ActiveRule;
 use process::Process;
@@ -192,6 +192,17 @@ impl RuleSet {
     /// nothing is due by time.
     pub fn next_deadline(&self) -> Option<Time> {
         self.deadline
+    }
+
+    /// Whether some rule would watch a process that has just started.
+    pub fn wants(&self, who: &Identity) -> bool {
+        self.rules.values().any(|active| active.wants(who, true))
+    }
+
+    /// The name of a process that is known.
+    pub fn name_of(&self, process: ProcessKey) -> Option<&str> {
+        let process = self.processes.get(&process)?;
+        Some(&process.identity.name)
     }
 
     /// The exceptions that a living process has had so far, most frequent first.

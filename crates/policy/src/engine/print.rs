@@ -130,10 +130,12 @@ impl Display for SuppressReason {
                 let dumps = print_count((*limit).into(), "dump");
                 write!(f, "limit of {dumps} of the rule reached")
             }
-            SuppressReason::Window(window) => {
+            SuppressReason::Window(window, opens_in) => {
                 let dumps = print_count(window.count.into(), "dump");
                 let within = print_duration(window.within);
-                write!(f, "limit of {dumps} in {within} reached")
+                write!(f, "limit of {dumps} in {within} reached")?;
+                let next = opens_in.map(|time| print_duration(about(time)));
+                next.map_or(Ok(()), |next| write!(f, ", the next may be in {next}"))
             }
             SuppressReason::Busy => f.write_str("a dump of the process is still being written"),
             SuppressReason::Resting(time) => {
@@ -142,6 +144,14 @@ impl Display for SuppressReason {
             }
             SuppressReason::Storm => f.write_str("exceptions come too fast to look at each"),
         }
+    }
+}
+
+/// The time rounded up to minutes where that is exact enough, for a message.
+fn about(time: Duration) -> Duration {
+    match time.as_secs() {
+        0..120 => to_tenths(time),
+        seconds => Duration::from_secs(seconds.div_ceil(60) * 60),
     }
 }
 

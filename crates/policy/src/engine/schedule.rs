@@ -213,7 +213,7 @@ impl RuleSet {
         };
         let due = match why {
             SuppressReason::Resting(pause) => Some(now + pause),
-            SuppressReason::Window(_) => active.windows_open_at(now),
+            SuppressReason::Window(..) => active.windows_open_at(now, clause_ref.process),
             _ => blocked.then_some(now),
         };
         Timer { due, blocked }

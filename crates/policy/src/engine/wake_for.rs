@@ -37,6 +37,15 @@ impl WakeFor {
             .any(|filter| filter.wakes_for(exception))
     }
 
+    /// Whether `signal` has to be reported by itself, by which a program ends because nobody caught `uncaught`: where it is
+    /// named, and where the second chance of the exception is not reported in its place.
+    pub fn wakes_for_signal_of(&self, signal: &Exception, uncaught: &Exception) -> bool {
+        let any = |selects: &dyn Fn(&ExceptionFilter) -> bool| self.exceptions.iter().any(selects);
+        self.signals.contains(&(signal.code as i32))
+            || any(&|filter| filter.names_signal_of(signal, uncaught))
+            || !self.wakes_for(uncaught) && any(&|filter| filter.allows_signal_of(signal, uncaught))
+    }
+
     /// Whether any exception has to be reported at its first chance, before a handler has seen it.
     pub fn wants_first_chance(&self) -> bool {
         let unhandled = |filter: &ExceptionFilter| filter.chance == Chance::Unhandled;
@@ -99,5 +108,60 @@ impl WakeFor {
     /// Whether no event has to be reported.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exception(name: &str, first_chance: bool) -> Exception {
+        Exception {
+            code: 6,
+            name: name.to_owned(),
+            first_chance,
+            ..Exception::default()
+        }
+    }
+
+    #[test]
+    fn who_names_the_signal_of_an_uncaught_exception_is_told_both_chances_of_it() {
+        let signal = exception("SIGABRT.SI_TKILL", true);
+        let uncaught = Exception {
+            signal: signal.name.clone(),
+            ..exception("CXX.NotFound", false)
+        };
+        for (conditions, first, second) in [
+            ("exception", false, true),
+            (
+                "exception not code 0x5 first chance or unhandled exception",
+                false,
+                true,
+            ),
+            ("exception \"*\"", false, true),
+            ("exception \"NotFound\"", false, true),
+            ("exception \"ABRT\"", true, true),
+            ("exception \"SIGABRT\", \"NotFound\"", true, true),
+            ("exception = \"SI_TKILL\"", true, true),
+            ("exception code 0x6", true, true),
+            ("exception \"SIGSEGV\"", false, false),
+            ("exception not \"SIGABRT\"", false, true),
+            ("exception not \"NotFound\"", false, false),
+            ("exception first chance", true, false),
+            ("unhandled exception \"SIGABRT\"", false, true),
+            ("signal SIGABRT", true, false),
+        ] {
+            let mut wake = WakeFor::default();
+            for condition in crate::parse_when(conditions).expect("conditions") {
+                match condition {
+                    crate::Condition::Exception(filter) => wake.exceptions.push(filter),
+                    crate::Condition::Signal(number) => wake.signals.push(number),
+                    other => panic!("{other}"),
+                }
+            }
+            let told = wake.wakes_for_signal_of(&signal, &uncaught);
+            assert_eq!(told, first, "{conditions}");
+            assert_eq!(wake.wakes_for(&uncaught), second, "{conditions}");
+        }
     }
 }

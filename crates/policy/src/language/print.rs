@@ -285,11 +285,14 @@ impl Display for Series {
 
 impl Display for Limit {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        let scope = match self.scope {
-            Scope::Rule => "",
-            Scope::Process => " per process",
-        };
-        write!(f, "at most {}{scope}", times(self.times))
+        write!(f, "at most {}{}", times(self.times), per(self.scope))
+    }
+}
+
+fn per(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Rule => "",
+        Scope::Process => " per process",
     }
 }
 
@@ -301,7 +304,8 @@ impl Display for Limits {
         }
         for window in &self.windows {
             let within = print_duration(window.within);
-            write!(f, "; at most {} in {within}", dumps(window.count))?;
+            let per = per(window.scope);
+            write!(f, "; at most {} in {within}{per}", dumps(window.count))?;
         }
         if let Some(window) = self.repeat_window {
             write!(

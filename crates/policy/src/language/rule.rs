@@ -191,11 +191,16 @@ impl Parser<'_> {
         self.expect("at")?;
         self.expect("most")?;
         let times = self.times()?;
-        let scope = match self.eat("per") {
-            true => self.expect("process").map(|()| Scope::Process)?,
-            false => Scope::Rule,
-        };
+        let scope = self.scope()?;
         Ok(Limit { times, scope })
+    }
+
+    /// `per process`, or nothing.
+    fn scope(&mut self) -> Parsed<Scope> {
+        match self.eat("per") {
+            true => self.expect("process").map(|()| Scope::Process),
+            false => Ok(Scope::Rule),
+        }
     }
 
     fn times(&mut self) -> Parsed<u32> {
@@ -240,7 +245,12 @@ impl Parser<'_> {
             true => limits.max_dumps = Some(count),
             false => {
                 let within = self.duration()?;
-                limits.windows.push(Window { count, within });
+                let scope = self.scope()?;
+                limits.windows.push(Window {
+                    count,
+                    within,
+                    scope,
+                });
             }
         }
         Ok(())

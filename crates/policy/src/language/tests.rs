@@ -443,7 +443,12 @@ fn clause() -> impl Strategy<Value = Clause> {
 }
 
 fn limits() -> impl Strategy<Value = Limits> {
-    let window = (any::<u32>(), duration()).prop_map(|(count, within)| Window { count, within });
+    let scope = prop_oneof![Just(Scope::Rule), Just(Scope::Process)];
+    let window = (any::<u32>(), duration(), scope).prop_map(|(count, within, scope)| Window {
+        count,
+        within,
+        scope,
+    });
     let free = prop_oneof![
         (0.0..100.0f64).prop_map(Free::Percent),
         any::<u64>().prop_map(Free::Bytes)

@@ -18,13 +18,9 @@ impl Follower {
         }
         let is_deadly = self.at.is_deadly;
         let uncaught = self.uncaught(&exception);
-        // Of what nobody caught, the signal is told only to those who ask for it by its number.
-        let is_asked_for = self.wake.signals.contains(&(exception.code as i32));
-        if (uncaught.is_none() || is_asked_for) && self.wants(&exception) {
-            self.met(&exception.name, exception.thread);
-            let first = TargetEvent::Exception(exception.clone());
+        if self.is_told_first(&exception, uncaught.as_ref()) {
             self.has_more_to_tell = is_deadly;
-            let then = self.report(first)?;
+            let then = self.meet(exception.clone())?;
             self.has_more_to_tell = false;
             if then == Then::Leave {
                 return Ok(Then::Leave);
@@ -33,10 +29,31 @@ impl Follower {
         let mut last = uncaught.unwrap_or(exception);
         last.first_chance = false;
         if is_deadly && !self.ends && self.wants(&last) {
-            self.met(&last.name, last.thread);
-            return self.report(TargetEvent::Exception(last));
+            return self.meet(last);
         }
         Ok(Then::Stay)
+    }
+
+    fn meet(&mut self, exception: Exception) -> Result<Then> {
+        self.met(&exception.name, exception.thread);
+        self.report(TargetEvent::Exception(exception))
+    }
+
+    /// Whether a signal is told by itself. That of an exception that nobody caught is the second chance of that exception,
+    /// and no exception more, unless somebody asks for the signal.
+    fn is_told_first(&mut self, signal: &Exception, uncaught: Option<&Exception>) -> bool {
+        let Some(uncaught) = uncaught.filter(|_| self.wants(signal)) else {
+            return self.wants(signal);
+        };
+        let is_asked_for = self.wake.wakes_for_signal_of(signal, uncaught);
+        if !is_asked_for && self.wants(uncaught) {
+            let text = format!(
+                "nobody caught {}: the {} by which the process ends is the second chance of that exception",
+                uncaught.name, signal.name
+            );
+            self.notice(vec![text]);
+        }
+        is_asked_for
     }
 
     /// Windows tells of the last chance by itself. During a storm only some of the others are looked
@@ -76,6 +93,8 @@ impl Follower {
                 name: thrown.name,
                 bases: thrown.bases,
                 message: thrown.message,
+                first_chance: false,
+                signal: signal.name.clone(),
                 ..signal.clone()
             });
         }
@@ -84,6 +103,8 @@ impl Follower {
         Some(Exception {
             code: signal.code,
             flags: signal.flags,
+            first_chance: false,
+            signal: signal.name.clone(),
             ..panic.clone()
         })
     }

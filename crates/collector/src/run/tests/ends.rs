@@ -173,6 +173,28 @@ fn n23_a_process_that_ends_before_it_is_armed_is_counted() {
     assert_eq!(count(&told, "1 unseen"), 1, "{told:#?}");
 }
 
+/// A program may live for less than it takes to read who it is: then at least its name is told.
+#[test]
+fn n45_a_process_that_is_gone_before_it_is_looked_at_is_told_by_its_name() {
+    let mut run = Timeline::new();
+    let process = run.machine.start(7, "app");
+    run.machine
+        .refuse(process, platform::ErrorKind::NoSuchProcess);
+    run.add(&["on each app, when exit, do mini dump; at most 1 dump in all"]);
+    run.until("effective");
+    run.machine.end(process);
+    run.until("app 7 missed");
+    run.machine.executed_and_gone(8, "other");
+    run.machine.executed_and_gone(9, "app");
+    run.until("app 9 missed");
+    let other = run.machine.start(10, "app");
+    run.until("10 armed");
+    run.machine.does(other, exiting(0));
+    let told = run.finish();
+    assert_eq!(count(&told, "2 unseen"), 1, "{told:#?}");
+    assert_eq!(count(&told, "other 8 missed"), 0, "{told:#?}");
+}
+
 /// Whoever follows a process tells its death, also if the machine tells of it before or after that.
 #[test]
 fn n23_a_process_that_dies_young_and_unfollowed_is_counted() {

@@ -242,6 +242,7 @@ pub(crate) fn options_to(destination: Destination) -> DumpOptions {
         stop: Stop::Threads,
         format: format_of(None),
         kill_after: false,
+        numbers_each_process: false,
         command_line: Some(crate::ui::command_line()),
         windows: WindowsOptions::default(),
     }

@@ -54,7 +54,7 @@ fn suppress_word(why: SuppressReason) -> &'static str {
     match why {
         SuppressReason::ClauseLimit(_) => "clause-limit",
         SuppressReason::RuleLimit(_) => "rule-limit",
-        SuppressReason::Window(_) => "window",
+        SuppressReason::Window(..) => "window",
         SuppressReason::Busy => "busy",
         SuppressReason::Resting(_) => "resting",
         SuppressReason::Storm => "storm",
@@ -78,6 +78,7 @@ fn object(event: &RunEvent, status: Option<EndStatus>) -> Option<Value> {
         RunEvent::Watching(process) => json!({ "event": "watching", "pid": process.pid }),
         RunEvent::Armed(process) => json!({ "event": "armed", "pid": process.pid }),
         RunEvent::Effective => json!({ "event": "effective" }),
+        RunEvent::Missed { pid, name } => json!({ "event": "missed", "pid": pid, "name": name }),
         RunEvent::Unseen(count) => json!({ "event": "unseen", "processes": count }),
         RunEvent::Exited {
             process,

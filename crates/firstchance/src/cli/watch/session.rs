@@ -136,7 +136,7 @@ impl Session {
         }
     }
 
-    /// Watches a process no further whose dump failed, if the job says so.
+    /// Watches a process no further whose dump failed, if the job says so. The end of one that has ended is told anyway.
     fn give_up_after(&mut self, event: &RunEvent) {
         let RunEvent::DumpFailed { process, error, .. } = event else {
             return;
@@ -226,9 +226,11 @@ fn check_target(
         return Ok(());
     }
     match rule.follow {
-        Follow::One if wait && !target::is_there(host, &rule.target)? => tell_wait(rule, wording),
+        Follow::One if wait && !target::is_there(host, &rule.target)? => {
+            tell_wait(host, rule, wording)
+        }
         Follow::One => target::one_of(host, &rule.target, of_several(wording)).map(drop),
-        Follow::All | Follow::Each if wait => tell_wait(rule, wording),
+        Follow::All | Follow::Each if wait => tell_wait(host, rule, wording),
         Follow::All => target::some_of(host, &rule.target).map(drop),
         Follow::Next | Follow::Each => Ok(()),
     }
@@ -243,7 +245,10 @@ fn of_several(wording: Wording) -> &'static str {
     }
 }
 
-fn tell_wait(rule: &Rule, wording: Wording) -> anyhow::Result<()> {
+fn tell_wait(host: &dyn Host, rule: &Rule, wording: Wording) -> anyhow::Result<()> {
+    if let Some(hint) = target::hint_of_case(host, &rule.target) {
+        eprintln!("firstchance: {hint}");
+    }
     let target = console::plain(&target::name(&rule.target));
     Ok(console::print(&wording.waiting(&target))?)
 }

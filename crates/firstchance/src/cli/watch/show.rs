@@ -152,6 +152,10 @@ impl Show {
             RunEvent::Failed(error) | RunEvent::Refused { error, .. } => {
                 self.reporter.error_line(&format!("Error: {error}"));
             }
+            RunEvent::Missed { pid, name } => self.line(&format!(
+                "{} (pid {pid}) ended before it could be looked at",
+                console::plain(name)
+            )),
             RunEvent::Unseen(count) => {
                 let processes = if *count == 1 { "process" } else { "processes" };
                 self.line(&format!(
@@ -257,16 +261,21 @@ impl Show {
         self.line(&format!("The process has exited{status}.{which}"));
     }
 
-    /// Shows that a trigger did nothing. ProcDump does not show that the time between two dumps is kept
-    /// (`-s`), nor that each threshold of a list takes one dump only.
+    /// Shows that a trigger did nothing. In ProcDump's words, that the time between two dumps is kept (`-s`) is shown once in
+    /// this time, and that each threshold of a list takes one dump only is not shown.
     fn suppressed(&self, suppressed: &Suppressed) {
-        let expected = matches!(
-            suppressed.why,
-            SuppressReason::Window(_) | SuppressReason::ClauseLimit(_)
-        );
-        if !(expected && self.wording.is_of_procdump()) {
-            self.line(&suppressed_text(suppressed));
-        }
+        let text = match (suppressed.why, suppressed.times) {
+            (SuppressReason::Window(_, opens_in), 1) if self.wording.is_of_procdump() => self
+                .wording
+                .paused(&suppressed.trigger, suppressed.process, opens_in),
+            (SuppressReason::Window(..) | SuppressReason::ClauseLimit(_), _)
+                if self.wording.is_of_procdump() =>
+            {
+                return;
+            }
+            _ => suppressed_text(suppressed),
+        };
+        self.line(&text);
     }
 
     /// Shows the exceptions of a process, most frequent first, each with the stack of its first occurrence.

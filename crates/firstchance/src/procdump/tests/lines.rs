@@ -258,7 +258,7 @@ fn the_linux_dialect_is_procdump_for_linux() {
         ),
         (
             "-pgid 77 -n 2 -tc 5",
-            "on all group:77, when threads >= 5, do filtered dump, at most 2 times per process; at most 1 dump in 10s",
+            "on all group:77, when threads >= 5, do filtered dump, at most 2 times per process; at most 1 dump in 10s per process",
         ),
         (
             "-pgid 77 -tc 5",

@@ -64,9 +64,24 @@ fn n58_a_level_without_a_duration_counts_again_where_a_time_is_named() {
         "0s found 7
          1s 7 memory 2MiB => dump 1 of 7: mini (memory > 1MiB: 2.00MiB)
          2s written 1
-         3s 7 memory 2MiB => suppressed in 7: limit of 1 dump in 10s reached (memory > 1MiB: 2.00MiB)
+         3s 7 memory 2MiB => suppressed in 7: limit of 1 dump in 10s reached, the next may be in 8s (memory > 1MiB: 2.00MiB)
          12s 7 memory 2MiB => dump 2 of 7: mini (memory > 1MiB: 2.00MiB)
          13s written 2 => rule 0 finished: count reached, 2 written",
+    );
+}
+
+#[test]
+fn n45_with_a_time_per_process_none_waits_for_another() {
+    check(
+        "on all app, when memory > 1MiB, do mini dump, at most 2 times per process; at most 1 dump in 10s per process",
+        "0s found 7
+         0s found 8
+         1s 7 memory 2MiB => dump 1 of 7: mini (memory > 1MiB: 2.00MiB)
+         2s written 1
+         3s 8 memory 2MiB => dump 2 of 8: mini (memory > 1MiB: 2.00MiB)
+         4s written 2
+         5s 8 memory 2MiB => suppressed in 8: limit of 1 dump in 10s reached, the next may be in 8s (memory > 1MiB: 2.00MiB)
+         12s 7 memory 2MiB => dump 3 of 7: mini (memory > 1MiB: 2.00MiB)",
     );
 }
 

@@ -74,7 +74,7 @@ fn a_series_waits_for_other_dumps_and_for_windows() {
         "0s found 7
          1s 7 memory 2MiB => dump 1 of 7: mini (memory > 1MiB: 2.00MiB)
          2s written 1
-         12s due => suppressed in 7: limit of 1 dump in 30s reached (memory > 1MiB: 2.00MiB)
+         12s due => suppressed in 7: limit of 1 dump in 30s reached, the next may be in 19s (memory > 1MiB: 2.00MiB)
          30s 7 threads 6 => dump 2 of 7: full (threads > 5: 6)
          31s due => suppressed in 7: a dump of the process is still being written (memory > 1MiB: 2.00MiB)
          40s written 2 => dump 3 of 7: mini (memory > 1MiB: 2.00MiB); rule 1 finished: count reached, 1 written

@@ -70,7 +70,9 @@ fn counts_and_windows_outlive_the_program() {
     machine.handle(at(101), "started 9");
     assert_eq!(
         texts(&machine.handle(at(102), "9 ends 0")),
-        ["suppressed in 9: limit of 2 dumps in 10m reached (Process end: exit code 0)"]
+        [
+            "suppressed in 9: limit of 2 dumps in 10m reached, the next may be in 10m (Process end: exit code 0)"
+        ]
     );
     machine.handle(at(670), "started 10");
     let told = machine.handle(at(681), "10 ends 0");

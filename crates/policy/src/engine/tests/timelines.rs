@@ -291,13 +291,31 @@ fn limits_hold_for_a_clause_a_rule_a_process_and_any_stretch_of_time() {
          60s found 2 => dump 2 of 2: mini (Manual dump)
          61s written 1
          61s written 2
-         62s found 3 => suppressed in 3: limit of 2 dumps in 10m reached (Manual dump)
+         62s found 3 => suppressed in 3: limit of 2 dumps in 10m reached, the next may be in 9m (Manual dump)
          600s due => dump 3 of 3: mini (Manual dump)
          601s failed 3
          602s found 4 => dump 4 of 4: mini (Manual dump)
-         603s found 5 => suppressed in 5: limit of 2 dumps in 10m reached (Manual dump)
+         603s found 5 => suppressed in 5: limit of 2 dumps in 10m reached, the next may be in 57s (Manual dump)
          660s due => dump 5 of 5: mini (Manual dump)",
     );
+}
+
+/// Whoever drives the run gives a process up when its dump has failed, which may be told before its end or behind it.
+#[test]
+fn n45_a_process_that_is_given_up_ends_the_rule_also_when_it_has_ended_already() {
+    for order in [
+        "2s failed 1\n3s 7 refused",
+        "2s failed 1\n3s 7 exited\n4s 7 refused",
+        "2s 7 exited\n3s failed 1\n4s 7 refused",
+    ] {
+        check(
+            "on all app, when exit, do mini dump, at most 1 time per process",
+            &format!(
+                "0s found 7\n1s 7 ends 0 => dump 1 of 7: mini (Process end: exit code 0)
+                 {order} => rule 0 finished: the process cannot be watched, 0 written"
+            ),
+        );
+    }
 }
 
 #[test]
@@ -305,9 +323,11 @@ fn a_crash_loop_is_told_now_and_then() {
     let mut timeline = "0s found 7\n1s 7 throws A.B => 7: Exception: A.B; dump 1 of 7: mini (Exception: A.B)\n2s written 1\n".to_owned();
     for second in 3..=12 {
         let told = match second {
-            3 => "; suppressed in 7: limit of 1 dump in 1h reached (Exception: A.B)",
+            3 => {
+                "; suppressed in 7: limit of 1 dump in 1h reached, the next may be in 1h (Exception: A.B)"
+            }
             12 => {
-                "; suppressed in 7: limit of 1 dump in 1h reached (Exception: A.B), 10 times in a row"
+                "; suppressed in 7: limit of 1 dump in 1h reached, the next may be in 1h (Exception: A.B), 10 times in a row"
             }
             _ => "",
         };

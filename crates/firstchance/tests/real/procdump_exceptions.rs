@@ -1,0 +1,74 @@
+//! What ProcDump's `-e` tells of programs that end by SIGABRT: because nobody caught an exception, and of themselves.
+
+use std::os::unix::process::ExitStatusExt;
+
+use crate::procdump_linux::names_in;
+use crate::support::{Child, Firstchance, Program, Run, compile, folder};
+
+static THROWS: Program = Program::cpp("throws.cpp");
+
+/// Runs `procdump LINE` on a program that ends in this way, and counts its dumps.
+fn watched(line: &str, end: &str) -> (Run, usize) {
+    let dumps = folder();
+    let mut child = Child::that_crashes(compile(&THROWS), &["0", "0", end]);
+    assert_eq!(child.line(), "ready");
+    let words: Vec<&str> = line.split_ascii_whitespace().collect();
+    let running = Firstchance::new(&["procdump", "-log", "stdout", "-n", "5"])
+        .args(&words)
+        .args(&[&child.pid().to_string()])
+        .arg(dumps.path())
+        .spawn()
+        .until_it_says("from now on nothing is missed");
+    child.tell("");
+    assert_eq!(child.wait().signal(), Some(libc::SIGABRT));
+    let run = running.finish();
+    let count = names_in(dumps.path()).len();
+    (run, count)
+}
+
+/// The exceptions that the run acted on, in their order.
+fn triggers(run: &Run) -> Vec<&str> {
+    let of_trigger = |line| str::split_once(line, "Trigger: ").map(|(_, text)| text);
+    run.stdout.lines().filter_map(of_trigger).collect()
+}
+
+const THROWN: &str = "Exception: CXX.std::runtime_error (\"nobody catches me\")";
+const UNCAUGHT: &str = "Unhandled exception: CXX.std::runtime_error (\"nobody catches me\")";
+const ABORT: &str = "Exception: SIGABRT.SI_TKILL";
+const ABORTED: &str = "Unhandled exception: SIGABRT.SI_TKILL";
+
+#[test]
+fn n45_the_signal_of_an_uncaught_exception_is_told_to_those_who_name_it() {
+    for (line, end, told) in [
+        ("-e 1", "throw", &[THROWN, UNCAUGHT][..]),
+        ("-e", "throw", &[UNCAUGHT]),
+        ("-e 1 -f runtime_error", "throw", &[THROWN, UNCAUGHT]),
+        ("-e 1 -f SIGABRT", "throw", &[ABORT, UNCAUGHT]),
+        ("-e 1 -f ABRT", "throw", &[ABORT, UNCAUGHT]),
+        ("-e 1 -f 6", "throw", &[ABORT, UNCAUGHT]),
+        ("-e -f SIGABRT", "throw", &[UNCAUGHT]),
+        ("-e 1 -fx SIGABRT", "throw", &[THROWN, UNCAUGHT]),
+        ("-e 1 -fx runtime_error", "throw", &[]),
+        ("--linux -e", "throw", &[THROWN, ABORT]),
+        ("-e 1", "abort", &[ABORT, ABORTED]),
+        ("-e 1 -f 6", "abort", &[ABORT, ABORTED]),
+        ("-e", "abort", &[ABORTED]),
+        ("-e -f runtime_error", "abort", &[]),
+    ] {
+        let (run, dumps) = watched(line, end);
+        let seen = triggers(&run);
+        let seen: Vec<&str> = seen.iter().map(|text| without_process(text)).collect();
+        assert_eq!(seen, told, "{line}, {end}: {run:#?}");
+        assert_eq!(dumps, told.len(), "{line}, {end}: {run:#?}");
+        let says = run
+            .stdout
+            .contains("the SIGABRT.SI_TKILL by which the process ends");
+        assert_eq!(says, line == "-e 1" && end == "throw", "{line}: {run:#?}");
+    }
+}
+
+/// The Linux dialect names the process behind each trigger.
+fn without_process(text: &str) -> &str {
+    text.split_once(" on process ID")
+        .map_or(text, |(text, _)| text)
+}
