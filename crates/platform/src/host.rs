@@ -149,9 +149,14 @@ pub enum HostEvent {
     /// A process that nobody follows dies of a fault, or has just died of it. Whoever follows it now is told how, and
     /// can take dumps of it; else [`Host::forget`] it.
     Dying(Box<ProcessEntry>),
-    /// The child of a followed process has died of a fault a moment after its start, and was not caught: its death was seen
-    /// only by who followed it.
-    Unseen(u32),
+    /// A process has died of a fault and was not caught: its death was seen only by who followed it. The child of a followed
+    /// process may have died a moment after its start.
+    Unseen {
+        /// Its pid.
+        pid: u32,
+        /// Who has forked it, as in [`ProcessEntry::ancestors`]; `None` if it was one that is followed.
+        ancestors: Option<Vec<u32>>,
+    },
 }
 
 /// How the system told us of a crash.
@@ -223,6 +228,8 @@ pub struct ProcessEntry {
     pub key: ProcessKey,
     /// The pid of its parent.
     pub parent: u32,
+    /// Who has forked it, who has forked that one, and so on, as far as that is known: also when they have ended.
+    pub ancestors: Vec<u32>,
     /// The base name of its image, or the kernel's name for it.
     pub name: String,
     /// The full path of its image; empty if we may not see it.

@@ -98,6 +98,8 @@ pub struct Identity {
     pub key: ProcessKey,
     /// The pid of its parent.
     pub parent: u32,
+    /// Who has forked it, who has forked that one, and so on, as far as that is known: also when they have ended.
+    pub ancestors: Vec<u32>,
     /// The number of its process group; 0 on Windows.
     pub group: u32,
     /// The name it was started under, or else the file name of its program.

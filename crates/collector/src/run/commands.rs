@@ -1,6 +1,7 @@
 //! Doing what the rules command.
 
 use super::{
+    exits::Armed,
     order::{DumpOrder, Order, StackOrder},
     run_event::RunEvent,
     runner::Runner,
@@ -112,8 +113,8 @@ impl Runner {
                 log::debug!("process {process} is not monitored: {error}");
                 if self.launched == Some(process) {
                     self.tell_short_life(process);
-                } else {
-                    self.unseen += 1;
+                } else if !self.catches_deaths {
+                    self.unseen.add(process.pid);
                     let name = self.rules.name_of(process).unwrap_or_default().to_owned();
                     self.tell_missed(process.pid, name);
                 }
@@ -138,7 +139,11 @@ impl Runner {
         }
         if let Some(wake) = self.to_follow.remove(&process) {
             if !self.followers.has(process) {
-                self.arming.insert(process);
+                let what = match wake.wants_only_unhandled() {
+                    true => Armed::DeathsAlone,
+                    false => Armed::More,
+                };
+                self.arming.insert(process, what);
             }
             self.followers.follow(process, wake);
         }

@@ -7,7 +7,7 @@ use super::{
     runner::Runner,
 };
 use platform::{Error, FAULT_SIGNALS};
-use policy::ExceptionCount;
+use policy::{ExceptionCount, Identity};
 use snapshot::{EndStatus, ProcessKey};
 
 /// How many of those that have ended are remembered, and of those that ended unseen.
@@ -32,11 +32,19 @@ impl Runner {
     }
 
     /// A process died of a fault a moment after its start. If it is followed, that is told by who follows it.
-    pub(super) fn died_young(&mut self, pid: u32) {
+    pub(super) fn died_young(&mut self, pid: u32, ancestors: Option<Vec<u32>>) {
         let is_followed = self.watched.iter().any(|process| process.pid == pid);
-        if !is_followed && !self.ended.contains(&pid) {
+        let is_meant = ancestors.is_none_or(|ancestors| {
+            self.rules.wants(&Identity {
+                key: ProcessKey { pid, start: 0 },
+                ancestors,
+                system: platform::OS,
+                ..Identity::default()
+            })
+        });
+        if is_meant && !is_followed && !self.ended.contains(&pid) {
             log::debug!("process {pid} died of a fault before it was followed");
-            self.unseen += 1;
+            self.unseen.add(pid);
         }
     }
 
@@ -53,16 +61,21 @@ impl Runner {
         self.pending.dying.remove(&process);
         self.schedule.stop(process);
         self.to_follow.remove(&process);
-        let is_unarmed = self.arming.remove(&process);
-        if is_unarmed || self.lost.contains(&process) {
+        let status = self.ends.remove(&process);
+        let was_to_be = self.arming.remove(&process);
+        let is_unarmed = was_to_be.is_some_and(|what| what.may_have_missed(status));
+        self.lost
+            .retain(|of, what| *of != process || what.may_have_missed(status));
+        if is_unarmed || self.lost.contains_key(&process) {
             let name = self.rules.name_of(process).unwrap_or_default().to_owned();
             self.tell_missed(process.pid, name);
         }
         self.misses.retain(|(of, _), _| *of != process);
         self.host.forget(process);
-        let status = self.ends.remove(&process);
         let is_untold = self.pending.deaths.remove(&process) && is_by_fault(status);
-        self.unseen += u64::from(is_unarmed || is_untold);
+        if is_unarmed || is_untold {
+            self.unseen.add(process.pid);
+        }
         if self.watched.remove(&process) {
             self.ended.truncate(ENDED - 1);
             self.ended.push_front(process.pid);
@@ -81,8 +94,10 @@ impl Runner {
                 // It was caught after the thread had looked for it in vain: another one finds its death.
                 return self.followers.follow(process, wake);
             }
-            if self.arming.remove(&process) && error.as_ref().is_none_or(Error::is_of_end) {
-                self.lose(process);
+            if let Some(what) = self.arming.remove(&process)
+                && error.as_ref().is_none_or(Error::is_of_end)
+            {
+                self.lose(process, what);
             }
             self.begins = self.begins.filter(|begins| *begins != process);
             self.refuse_if_it_lives(process, error);
@@ -94,13 +109,18 @@ impl Runner {
         }
     }
 
-    fn lose(&mut self, process: ProcessKey) {
+    fn lose(&mut self, process: ProcessKey, what: Armed) {
         if self.lost.len() >= MOST_LOST {
-            self.unseen += self.lost.len() as u64;
-            self.lost.clear();
+            self.count_lost();
         }
-        self.lost.insert(process);
+        self.lost.insert(process, what);
         self.pending.deaths.remove(&process);
+    }
+
+    /// Nothing will be heard any more of those that may have been caught at their death.
+    pub(super) fn count_lost(&mut self) {
+        let lost = std::mem::take(&mut self.lost);
+        lost.keys().for_each(|process| self.unseen.add(process.pid));
     }
 
     /// A process that could not be followed: of one that has ended the machine tells.
@@ -126,6 +146,25 @@ impl Runner {
         let rows = table.iter().map(|count| ExceptionRow::of(count, now));
         let table = rows.collect();
         self.out.push(RunEvent::Exceptions { process, table });
+    }
+}
+
+/// What was to be armed in a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Armed {
+    /// Nothing is asked for but what it dies of.
+    DeathsAlone,
+    More,
+}
+
+impl Armed {
+    /// Whether something that was asked for may have happened before it was armed in a process that has ended so. Where an
+    /// exception ends a program without a signal, its exit code is 2 in Go, and 1 in Python, Node.js and Java.
+    fn may_have_missed(self, status: Option<EndStatus>) -> bool {
+        match (self, status) {
+            (Self::DeathsAlone, Some(EndStatus::Code(code))) => matches!(code, 1 | 2),
+            _ => true,
+        }
     }
 }
 

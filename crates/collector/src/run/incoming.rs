@@ -24,7 +24,7 @@ impl Runner {
             }
             Event::Host(HostEvent::Executed(pid, name)) => self.executed(pid, &name),
             Event::Host(HostEvent::StartsLost) => self.starts_lost(),
-            Event::Host(HostEvent::Unseen(pid)) => self.died_young(pid),
+            Event::Host(HostEvent::Unseen { pid, ancestors }) => self.died_young(pid, ancestors),
             Event::Host(HostEvent::Dying(entry)) if self.is_closing => self.host.forget(entry.key),
             Event::Host(HostEvent::Dying(entry)) => self.dying(&entry),
             Event::Follower(id, event) => self.follower(id, event),
@@ -93,6 +93,7 @@ impl Runner {
         self.followers.stands(process);
         if matches!(&event, TargetEvent::Exception(exception) if !exception.first_chance) {
             self.pending.deaths.remove(&process);
+            self.unseen.found(process.pid);
         }
         let ends = matches!(event, TargetEvent::Exiting { .. });
         if ends {

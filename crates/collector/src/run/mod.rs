@@ -26,6 +26,7 @@ mod stacks;
 mod starts;
 #[cfg(test)]
 mod tests;
+mod unseen;
 
 pub use options::{DumpOptions, Machine, Setup, prepare};
 pub use run_event::{ExceptionRow, ProgramStep, RunEvent};
@@ -39,6 +40,7 @@ pub fn identity(entry: &ProcessEntry) -> Identity {
     Identity {
         key: entry.key,
         parent: entry.parent,
+        ancestors: entry.ancestors.clone(),
         group: entry.group,
         name: entry.name.clone(),
         image: entry.image.clone(),

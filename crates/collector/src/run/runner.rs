@@ -2,6 +2,7 @@
 
 use super::{
     event::{Event, OutsideOrder},
+    exits::Armed,
     followers::Followers,
     jobs::Jobs,
     options::{DumpOptions, Setup},
@@ -11,6 +12,7 @@ use super::{
     reach::reach,
     run_event::RunEvent,
     schedule::Schedule,
+    unseen::Unseen,
 };
 use platform::{Cancel, Error, Host};
 use policy::{Rule, RuleId, RuleSet, RuleState, WakeFor};
@@ -58,13 +60,13 @@ pub struct Runner {
     pub(super) ends: HashMap<ProcessKey, EndStatus>,
     pub(super) pending: Pending,
     /// Followers that are not armed yet, of processes that there were when rules were added.
-    pub(super) arming: HashSet<ProcessKey>,
+    pub(super) arming: HashMap<ProcessKey, Armed>,
     /// How many processes had ended before anything could be armed in them.
-    pub(super) unseen: u64,
+    pub(super) unseen: Unseen,
     /// Whether those that die of a fault are caught at their death.
     pub(super) catches_deaths: bool,
     /// Those of them that may have been caught at their death, which is told a moment later: they count until then.
-    pub(super) lost: HashSet<ProcessKey>,
+    pub(super) lost: HashMap<ProcessKey, Armed>,
     /// Whether [`RunEvent::Effective`] was told since rules were added.
     is_effective: bool,
     /// A program that was launched by us, and whether it stands until it is let begin.
@@ -133,10 +135,10 @@ impl Runner {
             ended: VecDeque::new(),
             ends: HashMap::new(),
             pending: Pending::default(),
-            arming: HashSet::new(),
-            unseen: 0,
+            arming: HashMap::new(),
+            unseen: Unseen::default(),
             catches_deaths: false,
-            lost: HashSet::new(),
+            lost: HashMap::new(),
             is_effective: true,
             launched: None,
             begins: None,
@@ -275,7 +277,8 @@ impl Runner {
         }
         self.out.extend(self.programs.leave());
         self.show_exceptions();
-        let unseen = self.unseen + self.lost.len() as u64;
+        self.count_lost();
+        let unseen = self.unseen.count();
         let unseen = (unseen > 0).then_some(RunEvent::Unseen(unseen));
         self.out.extend(unseen);
         self.out.drain(..).for_each(show);

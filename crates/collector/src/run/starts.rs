@@ -58,7 +58,7 @@ impl Runner {
         };
         log::debug!("process {pid} ended before it could be looked at: {name}");
         if self.rules.wants(&gone) {
-            self.unseen += 1;
+            self.unseen.add(pid);
             self.tell_missed(pid, name.to_owned());
         }
     }

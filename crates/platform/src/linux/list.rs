@@ -2,7 +2,7 @@
 
 use super::{
     facts::{name_of, strings},
-    own_memory,
+    forks, own_memory,
     proc::{self, ProcDir, bounds, machine, stat, stat::Stat, status},
 };
 use crate::{Detail, Error, ErrorKind, ProcessEntry, Result};
@@ -91,6 +91,7 @@ fn entry_with(
             start: stat.start,
         },
         parent: stat.parent,
+        ancestors: forks::ancestors(pid),
         name: name_of(path, &stat.comm, &command_line),
         comm: stat.comm.clone(),
         group: stat.group,

@@ -29,6 +29,7 @@ mod facts;
 mod file_pages;
 mod files;
 mod follow;
+mod forks;
 #[cfg(feature = "fuzzing")]
 pub mod fuzz;
 mod guarded_files;

@@ -4,7 +4,7 @@
 //! process connector ([`netlink`]) if we are root; otherwise `/proc` is listed ten times a second.
 
 use super::{
-    dying, end_status,
+    dying, end_status, forks,
     proc::{self, ProcDir},
     sys::{
         netlink::{self, ProcessEvent},
@@ -18,7 +18,7 @@ use rustix::{
     event::{Timespec, epoll},
     process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
 };
-use snapshot::ProcessKey;
+use snapshot::{EndStatus, ProcessKey};
 use std::{
     collections::{HashMap, HashSet},
     io,
@@ -154,13 +154,21 @@ impl Watched {
         }
     }
 
-    /// Returns the end of the process that an event is about.
-    fn exited(&mut self, number: u64) -> Option<HostEvent> {
+    /// Returns the starts of those that a process which has ended has forked, and that have waited till now.
+    fn children_of(&mut self, key: ProcessKey) -> Vec<HostEvent> {
+        match &mut self.starts {
+            Starts::Reported(_, young) => young.of(key.pid).into_iter().map(named).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Returns the process that an event is about, and how it has ended.
+    fn exited(&mut self, number: u64) -> Option<(ProcessKey, Option<EndStatus>)> {
         let key = self.keys.get(&number).copied()?;
         let process = self.processes.get(&key);
         let status = process.and_then(|(_, pidfd)| end_status::of(key, pidfd));
         self.forget(key);
-        Some(HostEvent::Exited(key, status))
+        Some((key, status))
     }
 
     fn started(&mut self) -> Vec<HostEvent> {
@@ -228,9 +236,19 @@ impl Shared {
                 return;
             }
             let mut events = watched.started();
-            events.extend(happened.iter().filter_map(|number| watched.exited(*number)));
+            let ended: Vec<_> = happened
+                .iter()
+                .filter_map(|number| watched.exited(*number))
+                .collect();
+            events.extend(ended.iter().flat_map(|(key, _)| watched.children_of(*key)));
             drop(watched);
             events.into_iter().for_each(|event| sink(event));
+            if !ended.is_empty() {
+                // Whoever has died before is told before.
+                dying::settle();
+            }
+            let ends = ended.into_iter();
+            ends.for_each(|(key, status)| sink(HostEvent::Exited(key, status)));
         }
     }
 
@@ -276,16 +294,20 @@ fn without_young(events: &[ProcessEvent], young: &mut Young) -> Vec<HostEvent> {
     let (mut started, mut unseen) = (Vec::new(), Vec::new());
     for event in events {
         match *event {
-            ProcessEvent::Forked { pid, parent } if young.takes(pid, parent) => {}
-            ProcessEvent::Forked { pid, .. } => started.push(pid),
+            ProcessEvent::Forked { pid, parent } => {
+                forks::add(pid, parent);
+                started.extend((!young.takes(pid, parent)).then_some(pid));
+            }
             ProcessEvent::Executed(pid) => {
                 young.executes(pid);
                 started.push(pid);
             }
             ProcessEvent::Killed { pid, signal } => {
                 let was_caught = dying::was_caught(pid);
-                if young.ends(pid) && !was_caught && FAULT_SIGNALS.contains(&signal) {
-                    unseen.push(HostEvent::Unseen(pid));
+                let is_of_followed = young.ends(pid);
+                let ancestors = (!is_of_followed).then(|| forks::ancestors(pid));
+                if !was_caught && FAULT_SIGNALS.contains(&signal) {
+                    unseen.push(HostEvent::Unseen { pid, ancestors });
                 }
             }
         }

@@ -2,7 +2,7 @@
 //! most end at once: they are reported when they have lived for a moment, if somebody has said of their parent that
 //! they can wait. What crashes before that is [caught](super::dying) at its death.
 
-use super::{dying, proc};
+use super::{dying, forks, proc};
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     sync::{Mutex, PoisonError},
@@ -61,6 +61,16 @@ impl Young {
             self.order.push_back((Instant::now() + MOMENT, pid));
         }
         waits
+    }
+
+    /// A process has ended: those that it has forked, or that these have, do not wait any longer. Returns those that live.
+    pub(crate) fn of(&mut self, parent: u32) -> Vec<u32> {
+        let descends = |pid: &u32| forks::ancestors(*pid).contains(&parent);
+        let mut all: Vec<u32> = self.pids.iter().copied().filter(descends).collect();
+        all.retain(|pid| self.pids.remove(pid) && proc::open_dir(*pid).is_ok());
+        self.reported
+            .extend(all.iter().map(|pid| (*pid, Instant::now())));
+        all
     }
 
     /// A process has executed a program, and is reported if it has waited.

@@ -121,7 +121,14 @@ impl SimMachine {
 
     /// Reports that a process with this pid died of a fault a moment after its start.
     pub fn die_young(&self, pid: u32) {
-        self.report(HostEvent::Unseen(pid));
+        let ancestors = None;
+        self.report(HostEvent::Unseen { pid, ancestors });
+    }
+
+    /// As [`die_young`](Self::die_young), of one that was forked by a process that may not be followed.
+    pub fn descendant_dies_young(&self, pid: u32, ancestors: &[u32]) {
+        let ancestors = Some(ancestors.to_vec());
+        self.report(HostEvent::Unseen { pid, ancestors });
     }
 
     /// Reports that a process with this pid executed a program of this name, when it has ended already.

@@ -127,8 +127,10 @@ impl ActiveRule {
         if self.finished || self.watches.contains_key(&who.key) {
             return false;
         }
-        let parent = |process: &ProcessKey| process.pid == who.parent;
-        if self.rule.children && self.watches.keys().any(parent) {
+        let forked_it = |process: &ProcessKey| {
+            process.pid == who.parent || who.ancestors.contains(&process.pid)
+        };
+        if self.rule.children && self.watches.keys().any(forked_it) {
             return true;
         }
         let is_resumed = self.restored.contains_key(&who.key);

@@ -209,9 +209,26 @@ fn n23_a_process_that_dies_young_and_unfollowed_is_counted() {
     run.until("7 exited");
     run.machine.die_young(7);
     run.machine.die_young(9);
+    run.machine.descendant_dies_young(10, &[3, 2]);
     let other = run.machine.start(8, "app");
     run.until("8 armed");
     run.machine.does(other, exiting(0));
+    let told = run.finish();
+    assert_eq!(count(&told, "1 unseen"), 1, "{told:#?}");
+}
+
+/// The parent may have ended, as in a service that forks twice.
+#[test]
+fn n23_what_dies_young_is_counted_if_a_process_of_its_rule_has_forked_its_parent() {
+    let mut run = Timeline::new();
+    let process = run.machine.start(7, "app");
+    run.add(&["on each app and its children, when exit, do mini dump; at most 1 dump in all"]);
+    run.until("effective");
+    run.machine.descendant_dies_young(10, &[9, 7]);
+    run.machine.descendant_dies_young(10, &[9, 7]);
+    run.machine.descendant_dies_young(11, &[3, 2]);
+    run.machine.does(process, exiting(0));
+    run.until("1 dumped");
     let told = run.finish();
     assert_eq!(count(&told, "1 unseen"), 1, "{told:#?}");
 }

@@ -11,6 +11,7 @@ mod message;
 use super::{
     bpf_programs::{Catching, Caught},
     death_watch::DeathWatch,
+    forks,
     proc::ProcDir,
     sys::descriptor_limit,
 };
@@ -29,6 +30,9 @@ use std::{
 
 /// How long it takes at most until what was caught is kept or lost.
 const LOOK: Duration = Duration::from_secs(5);
+
+/// How long the end of a process is told later, where others are being looked at.
+const SETTLE: Duration = Duration::from_millis(300);
 
 /// How many are remembered of which was reported that they die.
 const MOST_REPORTED: usize = 1024;
@@ -124,6 +128,15 @@ pub(crate) fn take_soon(key: ProcessKey) -> Option<Dying> {
     }
 }
 
+/// Returns when all that have died until now have been reported, or after a moment.
+pub(crate) fn settle() {
+    pass_on();
+    let stash = stash();
+    let is_coming = |stash: &mut Option<Stash>| !stash.get_or_insert_default().coming.is_empty();
+    let waited = CHANGED.wait_timeout_while(stash, SETTLE, is_coming);
+    drop(waited);
+}
+
 /// Returns whether a process that has just ended was caught, or is being caught. If it is lost then, that is reported
 /// ([`HostEvent::Unseen`]).
 pub(crate) fn was_caught(pid: u32) -> bool {
@@ -207,7 +220,8 @@ fn gone(pid: u32) -> bool {
 /// A process cannot be kept.
 fn lost(pid: u32, sink: &HostSink) {
     if gone(pid) {
-        sink(HostEvent::Unseen(pid));
+        let ancestors = Some(forks::ancestors(pid));
+        sink(HostEvent::Unseen { pid, ancestors });
     }
 }
 
