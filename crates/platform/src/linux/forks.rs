@@ -1,9 +1,13 @@
-//! Who has forked whom of late. When a parent ends, the kernel gives its children to another process (`ppid` of
-//! proc_pid_stat(5)): who belongs to whom is not to be seen any more then, before anybody may have looked.
+//! Who has forked whom of late, by the kernel's [reports](netlink). When a parent ends, the kernel gives its children to
+//! another process (`ppid` of proc_pid_stat(5)): who belongs to whom is not to be seen any more then, before anybody may
+//! have looked.
 
+use super::sys::netlink::{self, ProcessEvent};
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Mutex, PoisonError},
+    io,
+    os::fd::OwnedFd,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -14,21 +18,84 @@ const MOST: usize = 1 << 15;
 /// How many generations there may be.
 const GENERATIONS: usize = 64;
 
-static FORKS: Mutex<Option<Forks>> = Mutex::new(None);
+/// How many reports can wait to be taken.
+const MOST_WAITING: usize = 1 << 16;
 
-/// A process has forked another one.
-pub(crate) fn add(pid: u32, parent: u32) {
-    with(|forks| forks.add(pid, parent, Instant::now()));
+static REPORTS: Mutex<Option<Reports>> = Mutex::new(None);
+
+/// The kernel's reports.
+struct Reports {
+    socket: Arc<OwnedFd>,
+    /// Is called where reports have come that were not asked for by [`take`].
+    tell: Box<dyn Fn() + Send>,
+    waiting: Vec<ProcessEvent>,
+    are_lost: bool,
+    forks: Forks,
+}
+
+/// Takes all reports from this socket. `tell` is called when there are some to [take].
+pub(crate) fn listen(socket: Arc<OwnedFd>, tell: impl Fn() + Send + 'static) {
+    let mut reports = REPORTS.lock().unwrap_or_else(PoisonError::into_inner);
+    *reports = Some(Reports {
+        socket,
+        tell: Box::new(tell),
+        waiting: Vec::new(),
+        are_lost: false,
+        forks: Forks::default(),
+    });
+}
+
+/// Returns the reports that have come, without waiting.
+///
+/// # Errors
+/// If some were lost.
+pub(crate) fn take() -> io::Result<Vec<ProcessEvent>> {
+    with(|reports| {
+        reports.read();
+        let all = std::mem::take(&mut reports.waiting);
+        match std::mem::take(&mut reports.are_lost) {
+            true => Err(rustix::io::Errno::NOBUFS.into()),
+            false => Ok(all),
+        }
+    })
+    .unwrap_or_else(|| Ok(Vec::new()))
 }
 
 /// Returns who has forked a process, who has forked that one, and so on, as far as it is remembered.
 pub(crate) fn ancestors(pid: u32) -> Vec<u32> {
-    with(|forks| forks.ancestors(pid))
+    let ancestors = with(|reports| {
+        reports.read();
+        if !reports.waiting.is_empty() || reports.are_lost {
+            (reports.tell)();
+        }
+        reports.forks.ancestors(pid)
+    });
+    ancestors.unwrap_or_default()
 }
 
-fn with<T>(act: impl FnOnce(&mut Forks) -> T) -> T {
-    let mut forks = FORKS.lock().unwrap_or_else(PoisonError::into_inner);
-    act(forks.get_or_insert_default())
+fn with<T>(act: impl FnOnce(&mut Reports) -> T) -> Option<T> {
+    let mut reports = REPORTS.lock().unwrap_or_else(PoisonError::into_inner);
+    reports.as_mut().map(act)
+}
+
+impl Reports {
+    fn read(&mut self) {
+        let events = netlink::events(&self.socket).unwrap_or_else(|_| {
+            // ENOBUFS: the socket had no room for more.
+            self.are_lost = true;
+            Vec::new()
+        });
+        let now = Instant::now();
+        for event in &events {
+            if let ProcessEvent::Forked { pid, parent } = *event {
+                self.forks.add(pid, parent, now);
+            }
+        }
+        self.are_lost |= self.waiting.len() + events.len() > MOST_WAITING;
+        if !self.are_lost {
+            self.waiting.extend(events);
+        }
+    }
 }
 
 #[derive(Default)]

@@ -69,8 +69,8 @@ struct Watched {
 enum Starts {
     #[default]
     Ignored,
-    /// The kernel reports them on this socket.
-    Reported(Arc<OwnedFd>, Young),
+    /// The kernel reports them.
+    Reported(Young),
     /// `/proc` is listed.
     Polled { known: HashSet<i32>, next: Instant },
 }
@@ -126,12 +126,16 @@ impl Watcher {
             let socket = self.shared.listen();
             watched.starts = socket.map_or_else(
                 |_| polled(),
-                |fd| Starts::Reported(Arc::new(fd), Young::default()),
+                |socket| {
+                    let shared = self.shared.clone();
+                    forks::listen(Arc::new(socket), move || shared.wake.wake());
+                    Starts::Reported(Young::default())
+                },
             );
             // The thread sleeps without a timeout so far.
             self.shared.wake.wake();
         }
-        matches!(watched.starts, Starts::Reported(..))
+        matches!(watched.starts, Starts::Reported(_))
     }
 }
 
@@ -157,7 +161,7 @@ impl Watched {
     /// Returns the starts of those that a process which has ended has forked, and that have waited till now.
     fn children_of(&mut self, key: ProcessKey) -> Vec<HostEvent> {
         match &mut self.starts {
-            Starts::Reported(_, young) => young.of(key.pid).into_iter().map(named).collect(),
+            Starts::Reported(young) => young.of(key.pid).into_iter().map(named).collect(),
             _ => Vec::new(),
         }
     }
@@ -174,9 +178,8 @@ impl Watched {
     fn started(&mut self) -> Vec<HostEvent> {
         let started = |pid: &i32| HostEvent::Started(*pid as u32);
         match &mut self.starts {
-            Starts::Reported(socket, young) => match netlink::events(socket) {
+            Starts::Reported(young) => match forks::take() {
                 Ok(events) => without_young(&events, young),
-                // ENOBUFS: the socket had no room for more.
                 Err(_) => vec![HostEvent::StartsLost],
             },
             Starts::Polled { known, next } if *next <= Instant::now() => {
@@ -193,7 +196,7 @@ impl Watched {
     fn next_poll(&self) -> Option<Instant> {
         match &self.starts {
             Starts::Polled { next, .. } => Some(*next),
-            Starts::Reported(_, young) => young.next(),
+            Starts::Reported(young) => young.next(),
             Starts::Ignored => None,
         }
     }
@@ -295,7 +298,6 @@ fn without_young(events: &[ProcessEvent], young: &mut Young) -> Vec<HostEvent> {
     for event in events {
         match *event {
             ProcessEvent::Forked { pid, parent } => {
-                forks::add(pid, parent);
                 started.extend((!young.takes(pid, parent)).then_some(pid));
             }
             ProcessEvent::Executed(pid) => {

@@ -5,7 +5,7 @@ use rustix::{
     net::{
         AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
         SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
-        sockopt::socket_type,
+        sockopt::{set_socket_send_buffer_size_force, socket_type},
     },
 };
 use std::{
@@ -25,6 +25,9 @@ pub(crate) const DESCRIPTORS: usize = 32;
 /// The most bytes in a message.
 pub(crate) const BYTES: usize = 4096;
 
+/// The room for messages that wait to be read, in bytes: some thousands.
+const ROOM: usize = 8 << 20;
+
 /// A process of this program that was started for a purpose of its own, seen by who started it. It is ended when this is
 /// dropped.
 pub(crate) struct Helper {
@@ -40,6 +43,8 @@ impl Helper {
     pub(crate) fn start(word: &str) -> io::Result<Self> {
         let kind = SocketType::SEQPACKET;
         let (socket, its) = socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?;
+        // With the usual room, messages are lost when many come at once.
+        let _ = set_socket_send_buffer_size_force(&its, ROOM);
         let mut command = Command::new("/proc/self/exe");
         command.arg0("firstchance").arg(word).stdin(its);
         // Ctrl-C in our terminal is not for it.

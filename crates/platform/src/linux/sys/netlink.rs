@@ -1,6 +1,7 @@
 //! The kernel's process connector (`linux/cn_proc.h`), which reports every fork, exec and death by a signal on the machine
 //! to root.
 
+use rustix::net::sockopt::set_socket_recv_buffer_size_force;
 use std::{
     io,
     os::fd::{AsRawFd, FromRawFd, OwnedFd},
@@ -16,6 +17,9 @@ const EVENT_EXIT: u32 = 0x8000_0000;
 const SIGNAL: u32 = 0x7f;
 /// The size in bytes of `struct nlmsghdr` and `struct cn_msg`, which come before the payload.
 const HEADERS: usize = 16 + 20;
+
+/// The room for reports that wait, in bytes: some thousands. The usual room has 256 of them.
+const ROOM: usize = 4 << 20;
 
 /// An event that made a new process, gave a process another program, or ended it by a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +46,8 @@ pub(crate) fn listen() -> io::Result<OwnedFd> {
     // SAFETY: a descriptor that was just made and belongs to nobody else.
     let socket = unsafe { OwnedFd::from_raw_fd(raw) };
     leave_out_the_rest(&socket)?;
+    // With less room, more reports are lost while many processes start and end at once.
+    let _ = set_socket_recv_buffer_size_force(&socket, ROOM);
     bind(&socket)?;
     subscribe(&socket)?;
     Ok(socket)
