@@ -112,6 +112,11 @@ pub trait Follow: Target {
         false
     }
 
+    /// Returns the user of the process if it has died and its memory is kept: nobody waits for its dump then.
+    fn has_died_as(&self) -> Option<u32> {
+        None
+    }
+
     /// Sets whether processes that this one forks may be reported a moment later
     /// ([`Host::follow_starts`](crate::Host::follow_starts)): what most of them are there for is over by then.
     fn let_children_wait(&mut self, _may_wait: bool) {}

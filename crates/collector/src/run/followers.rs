@@ -7,6 +7,7 @@ use super::{
     follower::{self, Task},
     options::Machine,
     order::{Order, last_report},
+    turns::Turns,
 };
 use platform::{HoldOptions, Waker};
 use policy::WakeFor;
@@ -24,6 +25,7 @@ pub(super) struct Followers {
     machine: Machine,
     holds: HoldOptions,
     events: Sender<Event>,
+    turns: Turns,
     current: HashMap<ProcessKey, Follower>,
     /// How many threads have not told their last.
     living: usize,
@@ -68,6 +70,7 @@ impl Followers {
             machine,
             holds,
             events,
+            turns: Turns::default(),
             current: HashMap::new(),
             living: 0,
             last: 0,
@@ -97,6 +100,7 @@ impl Followers {
             id,
             wake: wake.clone(),
             arms: Arms::new(self.holds),
+            turns: self.turns.clone(),
             inbox,
             waker: waker.clone(),
             events: self.events.clone(),

@@ -26,6 +26,7 @@ mod stacks;
 mod starts;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod unseen;
 
 pub use options::{DumpOptions, Machine, Setup, prepare};

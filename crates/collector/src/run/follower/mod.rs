@@ -14,10 +14,11 @@ use super::{
     event::{Event, FollowerEvent, FollowerId},
     order::{DumpOrder, Order},
     stacks,
+    turns::{Turn, Turns},
 };
-use crate::collect::collect_attached;
+use crate::{Collected, collect::collect_attached};
 use first_stack::{FirstStacks, Thrower};
-use platform::{ErrorKind, Follow, Happened, Host, Result, Standing, Waker};
+use platform::{Cancel, ErrorKind, Follow, Happened, Host, Result, Standing, Waker};
 use policy::WakeFor;
 use snapshot::{EndStatus, TargetEvent};
 use std::{
@@ -36,6 +37,7 @@ pub(super) struct Task {
     pub(super) id: FollowerId,
     pub(super) wake: WakeFor,
     pub(super) arms: Arms,
+    pub(super) turns: Turns,
     pub(super) inbox: Receiver<Order>,
     /// Filled with what wakes the follower from its wait.
     pub(super) waker: Arc<OnceLock<Waker>>,
@@ -53,6 +55,7 @@ pub(super) fn follow(host: &dyn Host, task: Task) -> Result<()> {
     let mut follower = Follower {
         process,
         arms: task.arms,
+        turns: task.turns,
         wake: task.wake,
         throttle: Throttle::default(),
         at: Standing::default(),
@@ -86,6 +89,7 @@ pub(super) fn follow(host: &dyn Host, task: Task) -> Result<()> {
 struct Follower {
     process: Box<dyn Follow>,
     arms: Arms,
+    turns: Turns,
     wake: WakeFor,
     throttle: Throttle,
     /// Where the process stands for the event at hand.
@@ -266,6 +270,14 @@ impl Follower {
         self.dumped = true;
         order.request.warnings.extend(self.late());
         let key = self.tell.id.key;
+        let turn = match self.turn(&order.request.cancel) {
+            Ok(turn) => turn,
+            Err(error) => {
+                let dumps = Vec::new();
+                let error = Some(error);
+                return order.finish(key, Collected { dumps, error });
+            }
+        };
         let (id, events) = (order.id, order.events.clone());
         let mut observer = move |step| {
             // Nobody listens any more when the run is over.
@@ -273,7 +285,16 @@ impl Follower {
         };
         let unfinished =
             collect_attached(&mut *self.process, &order.request, lets_go, &mut observer);
-        std::thread::spawn(move || order.finish(key, unfinished.finish(&mut observer)));
+        std::thread::spawn(move || {
+            order.finish(key, unfinished.finish(&mut observer));
+            drop(turn);
+        });
+    }
+
+    /// Waits for the turn of this dump if the process has died.
+    fn turn(&self, cancel: &Cancel) -> Result<Option<Turn>> {
+        let user = self.process.has_died_as();
+        user.map(|user| self.turns.wait(user, cancel)).transpose()
     }
 
     /// Says that the thread of the event at hand is not at its place any more.

@@ -13,10 +13,11 @@ use crate::{
         facts,
         kept_space::KeptSpace,
         list,
-        proc::ProcDir,
+        proc::{ProcDir, bounds},
         sys::{channel::Helper, pin::Pin, wake::wait_for},
     },
 };
+use snapshot::Warning;
 use std::{io, os::fd::OwnedFd, time::Duration};
 
 /// How long the kernel's mark of a killed thread is waited for if who catches has not seen it.
@@ -121,6 +122,7 @@ impl CaughtAndKept {
         let Self { kept, caught, held } = self;
         let Kept {
             key,
+            descriptors,
             is_whole,
             mut proc,
             space,
@@ -133,6 +135,7 @@ impl CaughtAndKept {
             return lost(key.pid, sink);
         };
         let dying = Dying {
+            lacking: without_descriptors(facts.handles.len() as u64, descriptors),
             watch: DeathWatch::at_death(with_pin(space), caught.deaths, has_flags),
             proc,
             facts,
@@ -144,6 +147,16 @@ impl CaughtAndKept {
         drop(held);
         gone(key.pid);
     }
+}
+
+/// Returns a warning if it was gone before all of its descriptors were read.
+fn without_descriptors(read: u64, open: u64) -> Option<Warning> {
+    let most = bounds::DESCRIPTORS as u64;
+    (read < open.min(most)).then(|| {
+        format!(
+            "{read} of its {open} open descriptors are told: it was gone before all could be read"
+        )
+    })
 }
 
 /// Returns the facts of a process that dies, and that counts as gone then.

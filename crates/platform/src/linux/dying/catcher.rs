@@ -183,6 +183,7 @@ fn pinned(held: &Held<'_>, place: Place) -> Option<Kept> {
     Some(Kept {
         thread: held.number,
         key: proc.key,
+        descriptors: proc.descriptors().unwrap_or(0),
         is_whole: false,
         proc,
         space,

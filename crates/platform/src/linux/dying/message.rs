@@ -29,6 +29,8 @@ pub(super) struct Kept {
     /// The number by which its thread is held.
     pub(super) thread: u64,
     pub(super) key: ProcessKey,
+    /// How many descriptors the process had open, if that is known.
+    pub(super) descriptors: u64,
     /// Whether all has been read. Else its thread is held yet, and the mappings, their flags and the facts are missing.
     pub(super) is_whole: bool,
     pub(super) proc: ProcDir,
@@ -58,8 +60,9 @@ const NAMES: [&str; 15] = [
 /// The descriptors that come before those of kept files: the last has the kept texts.
 const FIRST: usize = 7;
 
-/// The numbers at the beginning of a message: the thread, the start of the process, what kind of message it is.
-const WORDS: usize = 3;
+/// The numbers at the beginning of a message: the thread, the start of the process, how many descriptors it had, what kind of
+/// message it is.
+const WORDS: usize = 4;
 const READY: u64 = 0;
 const LOST: u64 = 1;
 const UNREAD: u64 = 2;
@@ -75,8 +78,8 @@ impl Message {
     /// If there is no room for it, or nobody to read it.
     pub(super) fn send(self, to: BorrowedFd<'_>) -> io::Result<()> {
         match self {
-            Self::Ready => channel::send(to, &[], &words([0, 0, READY])),
-            Self::Lost(pid) => channel::send(to, &[], &words([u64::from(pid) << 32, 0, LOST])),
+            Self::Ready => channel::send(to, &[], &words([0, 0, 0, READY])),
+            Self::Lost(pid) => channel::send(to, &[], &words([u64::from(pid) << 32, 0, 0, LOST])),
             Self::Kept(kept) => kept.send(to),
         }
     }
@@ -92,15 +95,25 @@ impl Message {
 
     fn decode(files: Vec<OwnedFd>, bytes: &[u8]) -> Option<Self> {
         let (head, rest) = bytes.split_at_checked(WORDS * 8)?;
-        let mut words = head.as_chunks().0.iter().copied().map(u64::from_ne_bytes);
-        let (thread, start, kind) = (words.next()?, words.next()?, words.next()?);
+        let words: Vec<u64> = head
+            .as_chunks()
+            .0
+            .iter()
+            .copied()
+            .map(u64::from_ne_bytes)
+            .collect();
+        let [thread, start, descriptors, kind] = words.try_into().ok()?;
         let pid = (thread >> 32) as u32;
         Some(match kind {
             READY => Self::Ready,
             LOST => Self::Lost(pid),
             UNREAD | WHOLE => {
                 let key = ProcessKey { pid, start };
-                let kept = Kept::decode(thread, key, kind == WHOLE, files, rest);
+                let kept = Kept::decode(thread, key, files, rest).map(|kept| Kept {
+                    descriptors,
+                    is_whole: kind == WHOLE,
+                    ..kept
+                });
                 // Where we have no room for more descriptors, some are missing.
                 kept.map_or(Self::Lost(pid), |kept| Self::Kept(Box::new(kept)))
             }
@@ -130,7 +143,7 @@ impl Kept {
         let (numbers, kept): (Vec<u8>, Vec<_>) = kept.unzip();
         files.extend(kept);
         let kind = if self.is_whole { WHOLE } else { UNREAD };
-        let mut bytes = words([self.thread, self.key.start, kind]);
+        let mut bytes = words([self.thread, self.key.start, self.descriptors, kind]);
         bytes.push(numbers.len() as u8);
         bytes.extend(numbers);
         let warning = space.sharers.as_deref().unwrap_or_default().as_bytes();
@@ -138,13 +151,7 @@ impl Kept {
         channel::send(to, &files, &bytes)
     }
 
-    fn decode(
-        thread: u64,
-        key: ProcessKey,
-        is_whole: bool,
-        files: Vec<OwnedFd>,
-        rest: &[u8],
-    ) -> Option<Self> {
+    fn decode(thread: u64, key: ProcessKey, files: Vec<OwnedFd>, rest: &[u8]) -> Option<Self> {
         let (count, rest) = rest.split_first()?;
         let (numbers, warning) = rest.split_at_checked(usize::from(*count))?;
         let is_complete = files.len() == FIRST + numbers.len();
@@ -175,7 +182,8 @@ impl Kept {
         Some(Self {
             thread,
             key,
-            is_whole,
+            descriptors: 0,
+            is_whole: false,
             proc,
             space,
         })

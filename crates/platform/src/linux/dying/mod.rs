@@ -16,7 +16,7 @@ use super::{
     sys::descriptor_limit,
 };
 use crate::{Facts, HostEvent, HostSink};
-use snapshot::ProcessKey;
+use snapshot::{ProcessKey, Warning};
 use std::{
     collections::{HashMap, HashSet},
     io,
@@ -45,6 +45,8 @@ pub(crate) struct Dying {
     pub(crate) watch: DeathWatch,
     /// Its facts, as they were when it died.
     pub(crate) facts: Facts,
+    /// A warning of what could not be read any more.
+    pub(crate) lacking: Option<Warning>,
 }
 
 /// Those that were caught and that nobody follows yet.

@@ -15,7 +15,7 @@ use crate::{
         proc::ProcDir,
     },
 };
-use snapshot::TargetEvent;
+use snapshot::{TargetEvent, Warning};
 use std::{
     io,
     os::fd::BorrowedFd,
@@ -33,6 +33,8 @@ pub(super) struct DeathSource {
     kept: Option<Facts>,
     /// Whether it was caught when it died.
     is_adopted: bool,
+    /// What could not be read of one that was caught.
+    lacking: Option<Warning>,
     /// Whether its death was told already, by tracing: it is not told again from what was caught.
     pub(super) is_told: bool,
 }
@@ -42,6 +44,7 @@ impl DeathSource {
     pub(super) fn adopt(&mut self, dying: Dying) -> ProcDir {
         self.watch = Some(dying.watch);
         self.kept = Some(dying.facts);
+        self.lacking = dying.lacking;
         self.is_adopted = true;
         dying.proc
     }
@@ -82,7 +85,7 @@ impl DeathSource {
     pub(super) fn lacking(&self) -> Vec<String> {
         let mut died = "the process had died: threads have only their general registers".to_owned();
         if !self.is_adopted {
-            died += ", and descriptors and times are those of the beginning of the watch";
+            died += ", and name, user, arguments, environment, descriptors and times are those of the beginning of the watch";
         }
         let older = |age: Duration| {
             format!(
@@ -112,6 +115,7 @@ impl DeathSource {
             age.map(older),
             flags_age.map(older_flags),
             no_flags,
+            self.lacking.clone(),
             sharers,
         ];
         all.into_iter().flatten().collect()
@@ -119,19 +123,32 @@ impl DeathSource {
 
     /// Keeps the address space of the program that the process runs now.
     fn begin(&mut self, proc: &mut ProcDir) -> io::Result<()> {
+        let mut result = Err(io::Error::other("it executes one program after the other"));
         for _ in 0..EXECS {
-            let watch = DeathWatch::keep(proc)?;
-            let is_of_facts = |facts: &Facts| watch.space.is_of_program(auxv_of(facts));
-            if !self.kept.as_ref().is_some_and(is_of_facts) {
-                self.kept = None;
-                self.keep_facts(proc, None);
-            }
-            if self.kept.as_ref().is_some_and(is_of_facts) && watch.begin(proc)? {
-                self.watch = Some(watch);
-                return Ok(());
+            match self.begin_once(proc) {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                // Of one that is just executing another program, some files are empty or of the program before.
+                Err(error) if is_gone(&error) => return Err(error),
+                Err(error) => result = Err(error),
             }
         }
-        Err(io::Error::other("it executes one program after the other"))
+        result
+    }
+
+    /// As [`DeathSource::begin`]. Returns false if the process has executed another program meanwhile.
+    fn begin_once(&mut self, proc: &mut ProcDir) -> io::Result<bool> {
+        let watch = DeathWatch::keep(proc)?;
+        let is_of_facts = |facts: &Facts| watch.space.is_of_program(auxv_of(facts));
+        if !self.kept.as_ref().is_some_and(is_of_facts) {
+            self.kept = None;
+            self.keep_facts(proc, None);
+        }
+        let is_begun = self.kept.as_ref().is_some_and(is_of_facts) && watch.begin(proc)?;
+        if is_begun {
+            self.watch = Some(watch);
+        }
+        Ok(is_begun)
     }
 
     fn keep_facts(&mut self, proc: &ProcDir, new: Option<Facts>) {

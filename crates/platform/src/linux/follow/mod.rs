@@ -213,6 +213,12 @@ impl Follow for LinuxFollow {
         self.sources.deaths.is_caught(&mut self.target.proc)
     }
 
+    fn has_died_as(&self) -> Option<u32> {
+        let facts = self.sources.deaths.facts()?;
+        let has_died = matches!(self.sources.held_by, HeldBy::Death(_));
+        has_died.then_some(facts.process.user.uid)
+    }
+
     fn let_children_wait(&mut self, may_wait: bool) {
         self.children_wait = match may_wait {
             true => ChildrenWait::of(self.target.proc.key.pid),

@@ -1,5 +1,6 @@
 //! How many address spaces are kept at once: each has its whole memory still, until it has been dumped.
 
+use rustix::process::{Resource, getrlimit};
 use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -10,6 +11,9 @@ use std::{
 const MOST: usize = 256;
 const MOST_OF_USER: usize = 64;
 const ROOT: u32 = 0;
+
+/// How many descriptors each takes, until it has been dumped.
+const DESCRIPTORS: u64 = 24;
 
 /// The part of the machine's memory that they have together. One alone may have more.
 const PART: u64 = 4;
@@ -27,9 +31,11 @@ impl Place {
     pub(crate) fn of(user: u32, bytes: u64) -> Option<Self> {
         let memory = rustix::system::sysinfo();
         let memory = (memory.totalram as u64).saturating_mul(memory.mem_unit.into());
+        let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let most = (descriptors / DESCRIPTORS).min(MOST as u64) as usize;
         let is_free = taken()
             .get_or_insert_default()
-            .take(user, bytes, memory / PART);
+            .take(user, bytes, most, memory / PART);
         is_free.then_some(Self { user, bytes })
     }
 }
@@ -50,12 +56,16 @@ struct Taken {
 }
 
 impl Taken {
-    fn take(&mut self, user: u32, bytes: u64, most_bytes: u64) -> bool {
+    fn take(&mut self, user: u32, bytes: u64, most: usize, most_bytes: u64) -> bool {
         let all = self.of_users.values().sum::<usize>();
         let own = self.of_users.get(&user).copied().unwrap_or(0);
-        let most = if user == ROOT { MOST } else { MOST_OF_USER };
+        let most_of_user = if user == ROOT {
+            most
+        } else {
+            MOST_OF_USER.min(most)
+        };
         let has_room = all == 0 || self.bytes.saturating_add(bytes) <= most_bytes;
-        let is_free = all < MOST && own < most && has_room;
+        let is_free = all < most && own < most_of_user && has_room;
         if is_free {
             self.of_users.insert(user, own + 1);
             self.bytes = self.bytes.saturating_add(bytes);
@@ -84,23 +94,25 @@ mod tests {
     #[test]
     fn n23_a_user_does_not_have_all_places() {
         let mut taken = Taken::default();
-        let of_one = (0..1000).filter(|_| taken.take(7, 1, 1000)).count();
+        let of_one = (0..1000).filter(|_| taken.take(7, 1, MOST, 1000)).count();
         assert_eq!(of_one, MOST_OF_USER);
-        let of_all = (8..1000).filter(|user| taken.take(*user, 1, 1000)).count();
+        let of_all = (8..1000)
+            .filter(|user| taken.take(*user, 1, MOST, 1000))
+            .count();
         assert_eq!(of_all, MOST - MOST_OF_USER);
-        assert!(!taken.take(7, 1, 1000));
+        assert!(!taken.take(7, 1, MOST, 1000));
         taken.give_back(7, 1);
-        assert!(taken.take(7, 1, 1000));
+        assert!(taken.take(7, 1, MOST, 1000));
     }
 
     #[test]
     fn n23_those_that_are_kept_do_not_take_all_memory() {
         let mut taken = Taken::default();
-        assert!(taken.take(7, 5000, 1000));
-        assert!(!taken.take(8, 1, 1000));
+        assert!(taken.take(7, 5000, MOST, 1000));
+        assert!(!taken.take(8, 1, MOST, 1000));
         taken.give_back(7, 5000);
-        assert!(taken.take(8, 600, 1000));
-        assert!(!taken.take(8, 600, 1000));
-        assert!(taken.take(8, 400, 1000));
+        assert!(taken.take(8, 600, MOST, 1000));
+        assert!(!taken.take(8, 600, MOST, 1000));
+        assert!(taken.take(8, 400, MOST, 1000));
     }
 }
