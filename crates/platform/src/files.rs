@@ -203,13 +203,19 @@ impl OutFile {
     fn finish(&self) {
         self.finished.store(true, Ordering::Relaxed);
     }
+
+    /// Removes the file at once if it is not finished, also while somebody writes to it: a write to a slow disk may take
+    /// longer than we live.
+    pub fn discard(&self) {
+        if !self.finished.swap(true, Ordering::Relaxed) {
+            self.raw.remove();
+        }
+    }
 }
 
 impl Drop for OutFile {
     fn drop(&mut self) {
-        if !self.finished.load(Ordering::Relaxed) {
-            self.raw.remove();
-        }
+        self.discard();
     }
 }
 

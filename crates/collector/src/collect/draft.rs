@@ -187,6 +187,12 @@ impl Draft {
         self.whole = false;
     }
 
+    fn discard(&self) {
+        if let Sink::File(file) = &self.sink {
+            file.discard();
+        }
+    }
+
     fn note_gaps(&mut self, gaps: &[Range]) {
         let gap = |range: &Range| Gap {
             address: format!("0x{:x}", range.start),
@@ -207,6 +213,7 @@ impl Draft {
     ) -> Result<Option<Written>> {
         let keep = error.is_some_and(|error| is_worth_keeping(error.kind));
         if !self.whole && (!keep || self.size.is_none()) {
+            self.discard();
             return Ok(None);
         }
         self.copy_rest()?;
