@@ -36,6 +36,25 @@ fn n23_a_hundred_children_that_die_in_a_row_are_dumped_on_a_loaded_machine() {
     assert!(dumps >= DEATHS - LOST, "{dumps} of {DEATHS}: {run:#?}");
 }
 
+/// A parent may end at once, as in a service that forks twice: who it has forked belongs to the rule all the same.
+#[test]
+fn n23_children_that_die_while_their_parents_end_are_dumped_or_counted() {
+    const CHILDREN: usize = 8;
+    const PARENT: &str = "echo ready; read line
+        for parent in 1 2; do (for child in 1 2 3 4; do (kill -SEGV $BASHPID) & done) & done";
+    for _ in 0..5 {
+        let folder = folder();
+        let mut parent = Child::that_crashes("bash", &["-c", PARENT]);
+        assert_eq!(parent.line(), "ready");
+        let running = watch_children(&parent, 2 * CHILDREN, folder.path());
+        parent.tell("");
+        let run = running.finish();
+        let dumps = files_in(folder.path()).len();
+        assert_eq!(dumps as u64 + unseen(&run), CHILDREN as u64, "{run:#?}");
+        assert!(dumps > 0, "{run:#?}");
+    }
+}
+
 /// What is read of a process before all other threads has bounds: the rest is read after it.
 #[test]
 fn n23_a_child_with_twenty_thousand_mappings_that_dies_at_once_is_dumped() {

@@ -66,8 +66,15 @@ fn assert_each_child_is_dumped(threads: usize) {
     for dump in dumps {
         let core = Core::new(&dump, &exe);
         assert_eq!(core.threads().len(), threads + 1, "{}", dump.display());
-        let seen = core.gdb(&["backtrace", "frame function dies_in_child", "print text"]);
+        let seen = core.gdb(&[
+            "backtrace",
+            "frame function dies_in_child",
+            "print text",
+            "thread apply all -q print $fs_base == 0",
+        ]);
         assert!(seen.contains("dies_in_child ("), "{seen}");
+        // Without it, thread-local variables cannot be read.
+        assert!(!seen.contains("= 1\n") && seen.contains("= 0"), "{seen}");
         assert!(seen.contains("CHILD-DATA-"), "{seen}");
     }
 }

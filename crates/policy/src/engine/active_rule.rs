@@ -10,6 +10,9 @@ use std::{
     time::Duration,
 };
 
+/// How many of the processes that have ended are remembered as parents.
+const PARENTS: usize = 256;
+
 /// A rule with everything that the engine remembers of it.
 #[derive(Debug)]
 pub(super) struct ActiveRule {
@@ -33,6 +36,8 @@ pub(super) struct ActiveRule {
     pub(super) had_process: bool,
     /// Whether the system denied access to a process that the rule watched.
     pub(super) refused: bool,
+    /// The pids of those that have ended last: what they have forked just before may be heard of a moment later.
+    parents: VecDeque<u32>,
     /// The process whose dump failed last.
     pub(super) failed_last: Option<ProcessKey>,
     /// Whether a process that has ended had done all that the rule asks for.
@@ -113,6 +118,7 @@ impl ActiveRule {
             restored: BTreeMap::new(),
             had_process: false,
             refused: false,
+            parents: VecDeque::new(),
             failed_last: None,
             one_had_done: false,
             passed_over: BTreeMap::new(),
@@ -130,7 +136,10 @@ impl ActiveRule {
         let forked_it = |process: &ProcessKey| {
             process.pid == who.parent || who.ancestors.contains(&process.pid)
         };
-        if self.rule.children && self.watches.keys().any(forked_it) {
+        let had_forked_it = |pid: &u32| who.ancestors.contains(pid);
+        if self.rule.children
+            && (self.watches.keys().any(forked_it) || self.parents.iter().any(had_forked_it))
+        {
             return true;
         }
         let is_resumed = self.restored.contains_key(&who.key);
@@ -165,6 +174,10 @@ impl ActiveRule {
         let was_restored = self.restored.remove(&process).is_some();
         let watches = self.watches.remove(&process);
         let was_watched = watches.is_some();
+        if was_watched {
+            self.parents.truncate(PARENTS - 1);
+            self.parents.push_front(process.pid);
+        }
         self.ended.extend(watches.map(|watches| (process, watches)));
         self.judge_ended(process);
         was_watched || was_restored

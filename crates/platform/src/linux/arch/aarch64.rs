@@ -60,6 +60,13 @@ pub(crate) fn probed(tid: i32) -> io::Result<Vec<u8>> {
     Ok(bytes.to_vec())
 }
 
+/// The thread pointer is no general register here.
+pub(crate) const THREAD_POINTER: &[(&str, &str)] = &[];
+
+pub(crate) fn with_thread_pointer(registers: Registers, _pointer: u64) -> Registers {
+    registers
+}
+
 /// Decodes the registers that a uprobe's program reported; `None` if there are too few bytes.
 pub(crate) fn from_probe(bytes: &[u8]) -> Option<Registers> {
     let word = |at: usize| {

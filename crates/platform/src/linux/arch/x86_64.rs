@@ -137,6 +137,22 @@ pub(crate) fn from_probe(bytes: &[u8]) -> Option<Registers> {
     decode(&whole)
 }
 
+/// Where the kernel has the thread pointer of a thread that does not run (`struct task_struct`). Of a running one it is right
+/// unless the program sets it by an instruction (`wrfsbase`), which libraries of threads do not.
+pub(crate) const THREAD_POINTER: &[(&str, &str)] =
+    &[("task_struct", "thread"), ("thread_struct", "fsbase")];
+
+/// Adds the thread pointer to registers that a kernel's program told.
+pub(crate) fn with_thread_pointer(registers: Registers, pointer: u64) -> Registers {
+    match registers {
+        Registers::X86_64(registers) => Registers::X86_64(X86_64 {
+            fs_base: pointer,
+            ..registers
+        }),
+        other => other,
+    }
+}
+
 /// Returns the registers of a thread of a 32-bit program, of which a kernel's program told 64 bits.
 pub(crate) fn narrowed(registers: Registers) -> Registers {
     let Registers::X86_64(wide) = registers else {

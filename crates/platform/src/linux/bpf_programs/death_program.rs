@@ -48,7 +48,9 @@ const NAME: usize = INFO + INFO_BYTES;
 const NAME_BYTES: usize = 16;
 /// Whether the thread is held.
 const HELD: usize = NAME + NAME_BYTES;
-const REGISTERS: usize = HELD + 8;
+/// The thread pointer, which is not among the registers.
+const POINTER: usize = HELD + 8;
+const REGISTERS: usize = POINTER + 8;
 const BYTES: usize = REGISTERS + arch::PROBE_WORDS * 8;
 
 /// Returns the offset of a field on the program's stack. Below the report there is room for one
@@ -67,7 +69,10 @@ pub(super) fn decode(bytes: &[u8]) -> Option<DeathReport> {
         signal: word(SIGNAL)? as i32,
         info: bytes.get(INFO..NAME)?.to_vec(),
         name: ring::text(bytes.get(NAME..HELD)?),
-        registers: arch::from_probe(bytes.get(REGISTERS..)?)?,
+        registers: arch::with_thread_pointer(
+            arch::from_probe(bytes.get(REGISTERS..)?)?,
+            word(POINTER)?,
+        ),
     };
     Some(DeathReport {
         pid: (ids >> 32) as u32,
@@ -79,12 +84,20 @@ pub(super) fn decode(bytes: &[u8]) -> Option<DeathReport> {
 const CONTEXT: Reg = 6;
 /// Whether the process is not in the table.
 const UNKNOWN: Reg = 7;
+const TASK: Reg = 8;
 
 /// Writes the program for `signal_deliver(int sig, siginfo *info, sigaction *action)`. The first
 /// word of the action is the handler; SIG_DFL is 0.
 ///
-/// Deaths at which a thread is held are told to both rings.
-pub(super) fn program(ring: &OwnedFd, held: &OwnedFd, pids: &Pids, holds: &DeathHolds) -> Code {
+/// Deaths at which a thread is held are told to both rings. `pointer` is where the kernel has a thread's
+/// [pointer](arch::THREAD_POINTER).
+pub(super) fn program(
+    ring: &OwnedFd,
+    held: &OwnedFd,
+    pids: &Pids,
+    holds: &DeathHolds,
+    pointer: Option<u32>,
+) -> Code {
     let mut code = Code::default();
     code.copy(CONTEXT, 1);
     code.call(Helper::PidTgid);
@@ -113,7 +126,13 @@ pub(super) fn program(ring: &OwnedFd, held: &OwnedFd, pids: &Pids, holds: &Death
     code.set(2, NAME_BYTES as i32);
     code.call(Helper::CurrentName);
     code.call(Helper::CurrentTask);
-    code.copy(1, 0);
+    code.copy(TASK, 0);
+    if let Some(offset) = pointer {
+        code.copy(3, TASK);
+        code.add(3, offset as i32);
+        code.read(AddressSpace::Kernel, at(POINTER), 8);
+    }
+    code.copy(1, TASK);
     code.call(Helper::TaskRegisters);
     code.copy(3, 0);
     code.read(AddressSpace::Kernel, at(REGISTERS), arch::PROBE_WORDS * 8);

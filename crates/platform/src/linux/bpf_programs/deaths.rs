@@ -11,10 +11,13 @@ use super::{
     pids::{Once, Pids, once},
     ring::Ring,
 };
-use crate::linux::sys::{
-    bpf::{self, ProgramType},
-    priority,
-    wake::{self, Wake},
+use crate::linux::{
+    arch,
+    sys::{
+        bpf::{self, ProgramType},
+        kernel_types, priority,
+        wake::{self, Wake},
+    },
 };
 use std::{
     collections::{HashMap, VecDeque},
@@ -216,7 +219,8 @@ impl Hub {
     fn new() -> io::Result<Self> {
         let (ring, held, holds) = (Ring::new()?, Ring::new_map()?, DeathHolds::new()?);
         let (pids, unchanged) = (Pids::new()?, Pids::new()?);
-        let program = death_program::program(&ring.map, &held, &pids, &holds);
+        let pointer = kernel_types::offset(arch::THREAD_POINTER);
+        let program = death_program::program(&ring.map, &held, &pids, &holds, pointer);
         let at_exec = death_program::program_at_exec(&unchanged, &pids);
         let load = |code: &Code| bpf::load(ProgramType::RawTracepoint, code.words());
         let (program, at_exec) = (load(&program)?, load(&at_exec)?);

@@ -11,6 +11,7 @@ pub(crate) mod handler;
 pub(crate) mod kcmp;
 pub(crate) mod keeper;
 pub(crate) mod keepers;
+pub(crate) mod kernel_types;
 pub(crate) mod launch;
 pub(crate) mod lazy_file;
 mod lent_terminal;
