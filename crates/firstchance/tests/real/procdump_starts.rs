@@ -362,3 +362,22 @@ fn n45_a_process_of_another_debugger_is_refused_with_advice_for_the_command() {
     drop(strace);
     victim.assert_alive();
 }
+
+#[test]
+fn n45_the_folder_of_a_launch_must_exist_as_a_folder() {
+    let place = folder();
+    let (file, started) = (file_in(&place, "file"), file_in(&place, "started"));
+    std::fs::write(&file, "kept").expect("a file");
+    let missing = file_in(&place, "missing");
+    for named in [Path::new("missing"), &missing, &file] {
+        for start in ["-x", "--linux -x", "-e -x", "--linux -e -x"] {
+            let words: Vec<&str> = start.split(' ').collect();
+            let command = Firstchance::new(&["procdump"]).args(&words).arg(named);
+            let command = command.arg(Path::new("/usr/bin/touch")).arg(&started);
+            let run = command.current_dir(place.path()).run();
+            run.assert_code(6);
+            run.assert_says("Name a folder that exists and that you may write to");
+            assert_eq!(files_in(place.path()), [&*file], "{start}: {run:#?}");
+        }
+    }
+}
