@@ -72,3 +72,40 @@ fn without_process(text: &str) -> &str {
     text.split_once(" on process ID")
         .map_or(text, |(text, _)| text)
 }
+
+/// Watches a program while it dies of SIGSEGV, with words before or after its pid.
+fn dies_of_sigsegv(command: Firstchance, words: &[&str], ready: &str) -> Run {
+    let dumps = folder();
+    let mut child = Child::that_crashes("/bin/sleep", &["1000"]);
+    let command = command.args(&[&child.pid().to_string()]).args(words);
+    let running = command
+        .current_dir(dumps.path())
+        .spawn()
+        .until_it_says(ready);
+    child.signal(libc::SIGSEGV);
+    assert_eq!(child.wait().signal(), Some(libc::SIGSEGV));
+    let run = running.finish();
+    assert!(names_in(dumps.path()).is_empty(), "{run:#?}");
+    run
+}
+
+#[test]
+fn n45_a_death_that_the_filter_leaves_out_is_told_and_not_taken_for_unseen() {
+    let procdump = |line: &str| {
+        let words: Vec<&str> = line.split(' ').collect();
+        let command = Firstchance::new(&["procdump", "-log", "stdout"]).args(&words);
+        dies_of_sigsegv(command, &[], "from now on nothing is missed")
+    };
+    let own = Firstchance::new(&["watch"]);
+    let when = ["--when", "unhandled exception \"Nothing\""];
+    for run in [
+        procdump("-e -f Nothing"),
+        procdump("-e -fx SIGSEGV"),
+        procdump("-e 1 -fx SIGSEGV"),
+        dies_of_sigsegv(own, &when, "Press Ctrl-C"),
+    ] {
+        let told = "Unhandled: SIGSEGV.SI_USER (left out by the filter)";
+        assert_eq!(run.stdout.matches(told).count(), 1, "{run:#?}");
+        assert!(!run.stdout.contains("had ended before"), "{run:#?}");
+    }
+}
