@@ -109,3 +109,27 @@ fn n45_a_death_that_the_filter_leaves_out_is_told_and_not_taken_for_unseen() {
         assert!(!run.stdout.contains("had ended before"), "{run:#?}");
     }
 }
+
+/// Each of the two holds the process only while it takes its dump.
+#[test]
+fn n45_two_monitors_of_one_process_both_have_their_dumps_of_a_throw() {
+    let places = [folder(), folder()];
+    // Long enough that both get dumps, whichever is the first at a throw.
+    let mut child = Child::that_crashes(compile(&THROWS), &["20000", "2", "wait"]);
+    assert_eq!(child.line(), "ready");
+    let start = |place: &tempfile::TempDir| {
+        Firstchance::new(&["procdump", "-log", "stdout", "-e", "1", "-f", "NotFound"])
+            .args(&["-n", "3", &child.pid().to_string()])
+            .arg(place.path())
+            .spawn()
+    };
+    let both = places.each_ref().map(start);
+    let both = both.map(|running| running.until_it_says("from now on nothing is missed"));
+    child.tell("");
+    for (running, place) in both.into_iter().zip(&places) {
+        let run = running.finish();
+        run.assert_code(0);
+        assert!(!run.stdout.contains("already traced"), "{run:#?}");
+        assert_eq!(names_in(place.path()).len(), 3, "{run:#?}");
+    }
+}
