@@ -61,7 +61,7 @@ In this dialect
   Linux, unless FILE has a word that differs (`HHMMSS`).
 - lines are `[HH:MM:SS - INFO]: TEXT`, with `ERROR` for what failed and `DEBUG` for those of `-log`. Scripts can look for
   `Waiting for processes 'NAME' to launch`, `Trigger: … on process ID: PID` and `Core dump N generated: PATH`, where N
-  counts from 0 in each process and PATH is a full path. What keeps a run from beginning is an `ERROR` line on standard output, too, in
+  counts from 0 in each process, in every line about a dump, and PATH is a full path. What keeps a run from beginning is an `ERROR` line on standard output, too, in
   ProcDump's words where it has some (`No process matching the specified PID (N) can be found.`, `Invalid directory
   (\"FOLDER\") provided for core dump output.`), besides firstchance's own sentence on standard error. Without a system log, `-log syslog` has no effect, which a warning says.
 - `-f` without `-e` (or another trigger with a filter) is refused.
