@@ -5,7 +5,7 @@ use std::{
     ops::ControlFlow,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -27,6 +27,13 @@ struct Token {
 /// Set by the handler of Ctrl-C, SIGTERM and SIGHUP. A signal handler may do little more than that
 /// (signal-safety(7)).
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// When Ctrl-C came first, in milliseconds of any clock; 0 as long as it has not come.
+static FIRST: AtomicU64 = AtomicU64::new(0);
+
+/// For how long each further Ctrl-C is one request with the first: whoever ends us with all of a process group sends it twice,
+/// and is to find no file half cleaned up.
+const ONE_REQUEST: Duration = Duration::from_secs(2);
 
 /// How long [`Cancel::wait`] sleeps between two checks of the token.
 const LOOK: Duration = Duration::from_millis(20);
@@ -101,6 +108,18 @@ pub(crate) fn interrupt() {
     INTERRUPTED.store(true, Ordering::Relaxed);
 }
 
+/// Returns whether a Ctrl-C that comes now ends this process at once, as the second one does that somebody means. `now` is the
+/// time of any clock. Safe in a signal handler.
+pub(crate) fn ends_at_once(now: Duration) -> bool {
+    is_second(&FIRST, now)
+}
+
+fn is_second(first: &AtomicU64, now: Duration) -> bool {
+    let now = (now.as_millis() as u64).max(1);
+    let before = first.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
+    before.is_err_and(|first| now.saturating_sub(first) > ONE_REQUEST.as_millis() as u64)
+}
+
 /// Returns whether this process was asked to stop.
 pub(crate) fn is_interrupted() -> bool {
     INTERRUPTED.load(Ordering::Relaxed)
@@ -109,6 +128,16 @@ pub(crate) fn is_interrupted() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn n45_a_second_ctrl_c_ends_us_at_once_only_after_two_seconds() {
+        let first = AtomicU64::new(0);
+        let answers = [0, 1, 1_900, 2_100, 5_000].map(|ms| {
+            let now = Duration::from_millis(ms);
+            is_second(&first, now)
+        });
+        assert_eq!(answers, [false, false, false, true, true]);
+    }
 
     #[test]
     fn a_token_is_asked_with_its_parent_and_alone() {

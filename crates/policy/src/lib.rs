@@ -44,5 +44,5 @@ pub use retention::{Coming, Disk, Free, Retention, Stored, StoredDump, Verdict};
 pub use rule::{Clause, Follow, Rule, Series};
 pub use slots::{SlotStep, Slots};
 pub use target::{Identity, Target};
-pub use trigger::{Trigger, TriggerKind};
+pub use trigger::{Trigger, TriggerKind, shown_exception};
 pub use units::{parse_duration, parse_size, print_count, print_duration, print_size};

@@ -4,7 +4,8 @@ mod kind;
 mod print;
 
 pub use kind::TriggerKind;
-pub(crate) use print::{shown_debug_string, shown_exception};
+pub(crate) use print::shown_debug_string;
+pub use print::shown_exception;
 
 use crate::{Condition, Place};
 use snapshot::{EndStatus, Exception, Sender, TargetEvent, signal_name};

@@ -1,7 +1,7 @@
 //! Doing what the rules command.
 
 use super::{
-    exits::Armed,
+    armed::Armed,
     order::{DumpOrder, Order, StackOrder},
     run_event::RunEvent,
     runner::Runner,

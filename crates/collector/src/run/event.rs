@@ -1,7 +1,7 @@
 use crate::{Step, Written};
 use platform::{Error, HostEvent};
 use policy::DumpId;
-use snapshot::{EndStatus, ProcessKey, TargetEvent};
+use snapshot::{EndStatus, Exception, ProcessKey, TargetEvent};
 use std::time::Duration;
 
 /// Everything that a [`Runner`](super::Runner) is told, by whomever.
@@ -39,6 +39,8 @@ pub(super) enum FollowerEvent {
     Did(TargetEvent),
     /// The process did this and goes on: nothing is to be done but to show it.
     Seen(TargetEvent),
+    /// The process dies of this exception, which was seen, and which no filter wants.
+    LeftOut(Exception),
     /// Exceptions that went by without being looked at, by name.
     Counted(Vec<(String, u64)>),
     /// Where the first exception of a name came from.

@@ -1,6 +1,7 @@
 //! Processes that end, and threads that follow them no more.
 
 use super::{
+    armed::Armed,
     event::FollowerId,
     order::Order,
     run_event::{ExceptionRow, RunEvent},
@@ -146,25 +147,6 @@ impl Runner {
         let rows = table.iter().map(|count| ExceptionRow::of(count, now));
         let table = rows.collect();
         self.out.push(RunEvent::Exceptions { process, table });
-    }
-}
-
-/// What was to be armed in a process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Armed {
-    /// Nothing is asked for but what it dies of.
-    DeathsAlone,
-    More,
-}
-
-impl Armed {
-    /// Whether something that was asked for may have happened before it was armed in a process that has ended so. Where an
-    /// exception ends a program without a signal, its exit code is 2 in Go, and 1 in Python, Node.js and Java.
-    fn may_have_missed(self, status: Option<EndStatus>) -> bool {
-        match (self, status) {
-            (Self::DeathsAlone, Some(EndStatus::Code(code))) => matches!(code, 1 | 2),
-            _ => true,
-        }
     }
 }
 

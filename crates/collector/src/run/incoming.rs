@@ -8,7 +8,7 @@ use super::{
 use crate::Step;
 use platform::{ErrorKind, HostEvent};
 use policy::Outcome;
-use snapshot::{EndStatus, ProcessKey, TargetEvent};
+use snapshot::{EndStatus, Exception, ProcessKey, TargetEvent};
 use std::sync::Arc;
 
 impl Runner {
@@ -71,6 +71,7 @@ impl Runner {
             // It was left before this was told, and goes on by itself.
             FollowerEvent::Did(_) => {}
             FollowerEvent::Seen(event) => self.feed(policy::Event::Target(process, event)),
+            FollowerEvent::LeftOut(exception) => self.left_out(process, &exception),
             FollowerEvent::Counted(counts) => self.feed(policy::Event::Counted(process, counts)),
             FollowerEvent::FirstStack { name, frames } => self.out.push(RunEvent::FirstStack {
                 process,
@@ -92,8 +93,7 @@ impl Runner {
         }
         self.followers.stands(process);
         if matches!(&event, TargetEvent::Exception(exception) if !exception.first_chance) {
-            self.pending.deaths.remove(&process);
-            self.unseen.found(process.pid);
+            self.death_was_seen(process);
         }
         let ends = matches!(event, TargetEvent::Exiting { .. });
         if ends {
@@ -104,6 +104,18 @@ impl Runner {
         if self.begins != Some(process) || ends {
             self.followers.go_on(process);
         }
+    }
+
+    /// A process dies of what every filter leaves out: no dump is taken, and a line says why.
+    fn left_out(&mut self, process: ProcessKey, exception: &Exception) {
+        self.death_was_seen(process);
+        let text = policy::shown_exception(exception) + " (left out by the filter)";
+        self.out.push(RunEvent::Log { process, text });
+    }
+
+    fn death_was_seen(&mut self, process: ProcessKey) {
+        self.pending.deaths.remove(&process);
+        self.unseen.found(process.pid);
     }
 
     fn dump_moved_on(&mut self, id: policy::DumpId, step: Step) {

@@ -4,6 +4,7 @@
 //! that follow processes, those that take dumps, and whoever gives orders from outside all send
 //! there.
 
+mod armed;
 mod arms;
 mod commands;
 mod event;

@@ -1,8 +1,8 @@
 //! The loop itself: it waits for an event, or for what is due, and passes it on.
 
 use super::{
+    armed::Armed,
     event::{Event, OutsideOrder},
-    exits::Armed,
     followers::Followers,
     jobs::Jobs,
     options::{DumpOptions, Setup},

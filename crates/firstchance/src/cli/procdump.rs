@@ -258,14 +258,15 @@ fn header(monitor: Monitor, folder: PathBuf, name: Option<String>) -> Option<sup
 }
 
 /// Splits ProcDump's `Dump_File | Dump_Folder` into a folder, with its full path, and a file name. It is a folder if it
-/// exists as one or ends in a separator, else a file in a folder that must exist.
+/// exists as one or ends in a separator, else a file in a folder that must exist. After `-x` it is always a folder.
 fn output_of(monitor: &Monitor) -> anyhow::Result<(PathBuf, Option<String>)> {
     let full = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let Some(output) = &monitor.output else {
         return Ok((full(Path::new(".")), None));
     };
     let path = Path::new(output);
-    if path.is_dir() || output.ends_with(['/', MAIN_SEPARATOR]) {
+    let is_folder = path.is_dir() || monitor.launch.is_some();
+    if is_folder || output.ends_with(['/', MAIN_SEPARATOR]) {
         return Ok((full(path), None));
     }
     collector::expect_file_name(path).map_err(|error| Usage(error.to_string()))?;

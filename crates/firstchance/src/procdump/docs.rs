@@ -61,10 +61,12 @@ In this dialect
   Linux, unless FILE has a word that differs (`HHMMSS`).
 - lines are `[HH:MM:SS - INFO]: TEXT`, with `ERROR` for what failed and `DEBUG` for those of `-log`. Scripts can look for
   `Waiting for processes 'NAME' to launch`, `Trigger: … on process ID: PID` and `Core dump N generated: PATH`, where N
-  counts from 0 in each process and PATH is a full path. What keeps a run from beginning is an `ERROR` line on standard output, too, in
+  counts from 0 in each process, in every line about a dump, and PATH is a full path. What keeps a run from beginning is an `ERROR` line on standard output, too, in
   ProcDump's words where it has some (`No process matching the specified PID (N) can be found.`, `Invalid directory
   (\"FOLDER\") provided for core dump output.`), besides firstchance's own sentence on standard error. Without a system log, `-log syslog` has no effect, which a warning says.
 - `-f` without `-e` (or another trigger with a filter) is refused.
+- `-x`: the first argument is a folder that exists, as in the Windows dialect; else the exit code is 6, and nothing is
+  started.
 - `-w NAME` ends when each process that was found has had its dumps; if one ends without, the next of that name is waited
   for. With `--each` it never ends, as in ProcDump for Linux.
 - `-pgid` ends at once if there is no such group, when each process of the group has had its dumps, and when all have
@@ -107,7 +109,7 @@ are those that ProcDump was seen to have; it documents none:
   ([conditions.md](conditions.md#programs-that-live-for-a-moment)). `-t -x` misses none.
 - With `-e`, Windows shows a line for every exception, whatever is dumped. On Linux only what may be dumped
   is seen at all: `-e` shows what nobody handles, `-e 1 -f` shows what the filter selects, and `-f \"\"` shows
-  everything.
+  everything. Of a process that dies of what the filter leaves out, a line says so (`Unhandled: … (left out by the filter)`).
 - On Linux, case counts in the name of a process (as in ProcDump for Linux), in both dialects: a message names the process
   that has the name in another case. On Windows it does not.
 - On Linux, the SIGABRT of a program that dies because nobody caught an exception is the second chance of that exception,

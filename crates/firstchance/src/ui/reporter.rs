@@ -189,14 +189,14 @@ impl Reporter {
 
     fn complete(&mut self, written: &Written) {
         self.end_bar();
-        let number = written.number;
+        let dump = self.wording.dump(written.number);
         let path = written.path.as_ref().map(|path| path.display().to_string());
         let path = console::plain(&path.unwrap_or_else(|| "standard output".to_owned()));
         if written.record.complete {
             self.line(&self.wording.complete(written, &path));
         } else {
             let pause = pause(written);
-            self.error_line(&format!("Dump {number} incomplete: {path} ({pause})"));
+            self.error_line(&format!("{dump} incomplete: {path} ({pause})"));
         }
         if written.record.gap_count > 0 {
             let (count, bytes) = (
@@ -204,22 +204,19 @@ impl Reporter {
                 console::size(written.record.gap_bytes),
             );
             self.line(&format!(
-                "Dump {number} has {}: {bytes} of memory could not be read",
+                "{dump} has {}: {bytes} of memory could not be read",
                 policy::print_count(count, "gap")
             ));
         }
         for file in &written.record.absent_files {
             self.line(&format!(
-                "Dump {number} lacks a mapped file of {}: {}",
+                "{dump} lacks a mapped file of {}: {}",
                 console::size(file.bytes),
                 console::plain(&file.path)
             ));
         }
         for warning in &written.record.warnings {
-            self.line(&format!(
-                "Dump {number} warning: {}",
-                console::plain(warning)
-            ));
+            self.line(&format!("{dump} warning: {}", console::plain(warning)));
         }
     }
 }

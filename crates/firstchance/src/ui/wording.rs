@@ -49,6 +49,14 @@ impl Wording {
         }
     }
 
+    /// The beginning of each line about a dump. ProcDump for Linux counts from 0.
+    pub(crate) fn dump(self, number: u32) -> String {
+        match self {
+            Self::ProcDumpForLinux => format!("Core dump {}", number.saturating_sub(1)),
+            _ => format!("Dump {number}"),
+        }
+    }
+
     /// That a file was created for a dump. ProcDump for Linux does not say it.
     pub(crate) fn initiated(self, number: u32, path: &str) -> Option<String> {
         (self != Self::ProcDumpForLinux).then(|| format!("Dump {number} initiated: {path}"))
@@ -74,19 +82,16 @@ impl Wording {
 
     /// That a dump is complete. `path` is its place.
     pub(crate) fn complete(self, written: &Written, path: &str) -> String {
-        let number = written.number;
+        let dump = self.dump(written.number);
         let seconds = written.took.as_secs_f64();
         match self {
-            // ProcDump for Linux counts from 0.
-            Self::ProcDumpForLinux => {
-                format!("Core dump {} generated: {path}", number.saturating_sub(1))
-            }
+            Self::ProcDumpForLinux => format!("{dump} generated: {path}"),
             Self::ProcDump => format!(
-                "Dump {number} complete: {} MB written in {seconds:.1} seconds",
+                "{dump} complete: {} MB written in {seconds:.1} seconds",
                 megabytes(written.bytes)
             ),
             _ => format!(
-                "Dump {number} complete: {} written in {seconds:.1} seconds ({})",
+                "{dump} complete: {} written in {seconds:.1} seconds ({})",
                 console::size(written.bytes),
                 pause(written)
             ),
@@ -123,10 +128,16 @@ impl Wording {
     /// That a dump failed.
     pub(crate) fn failed(self, number: u32, error: &platform::Error) -> String {
         match self {
-            Self::ProcDumpForLinux => {
-                format!("Core dump {} failed: {error}", number.saturating_sub(1))
-            }
-            _ => format!("Dump {number} error: {error}"),
+            Self::ProcDumpForLinux => format!("{} failed: {error}", self.dump(number)),
+            _ => format!("{} error: {error}", self.dump(number)),
+        }
+    }
+
+    /// What failed that is no dump. Where its weight stands before a line, that says already that it is an error.
+    pub(crate) fn error(self, error: &platform::Error) -> String {
+        match self {
+            Self::ProcDumpForLinux => error.to_string(),
+            _ => format!("Error: {error}"),
         }
     }
 

@@ -247,3 +247,28 @@ fn n45_a_program_that_is_over_at_once_is_dumped_or_told() {
         "{run:#?}"
     );
 }
+
+/// `timeout -s INT` sends it to the program and to its group.
+#[test]
+fn n45_a_second_ctrl_c_at_once_is_the_same_request() {
+    let victim = Victim::start(&["leak", "300"]);
+    for round in 0..8 {
+        let dumps = folder();
+        let line = ["-ma", "-e", "--linux", "--linux -e"][round % 4];
+        let mut running = windows(line)
+            .args(&[&victim.pid_text()])
+            .arg(dumps.path())
+            .spawn();
+        match line.contains("-e") {
+            true => running = running.until_it_says("Press Ctrl-C"),
+            false => wait_until("it writes", || !names_in(dumps.path()).is_empty()),
+        }
+        for _ in 0..3 {
+            running.signal(libc::SIGINT);
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let run = running.finish();
+        assert_eq!(run.code, Some(7), "{line}: {run:#?}");
+        assert!(names_in(dumps.path()).is_empty(), "{line}: {run:#?}");
+    }
+}

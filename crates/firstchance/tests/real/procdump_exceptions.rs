@@ -72,3 +72,64 @@ fn without_process(text: &str) -> &str {
     text.split_once(" on process ID")
         .map_or(text, |(text, _)| text)
 }
+
+/// Watches a program while it dies of SIGSEGV, with words before or after its pid.
+fn dies_of_sigsegv(command: Firstchance, words: &[&str], ready: &str) -> Run {
+    let dumps = folder();
+    let mut child = Child::that_crashes("/bin/sleep", &["1000"]);
+    let command = command.args(&[&child.pid().to_string()]).args(words);
+    let running = command
+        .current_dir(dumps.path())
+        .spawn()
+        .until_it_says(ready);
+    child.signal(libc::SIGSEGV);
+    assert_eq!(child.wait().signal(), Some(libc::SIGSEGV));
+    let run = running.finish();
+    assert!(names_in(dumps.path()).is_empty(), "{run:#?}");
+    run
+}
+
+#[test]
+fn n45_a_death_that_the_filter_leaves_out_is_told_and_not_taken_for_unseen() {
+    let procdump = |line: &str| {
+        let words: Vec<&str> = line.split(' ').collect();
+        let command = Firstchance::new(&["procdump", "-log", "stdout"]).args(&words);
+        dies_of_sigsegv(command, &[], "from now on nothing is missed")
+    };
+    let own = Firstchance::new(&["watch"]);
+    let when = ["--when", "unhandled exception \"Nothing\""];
+    for run in [
+        procdump("-e -f Nothing"),
+        procdump("-e -fx SIGSEGV"),
+        procdump("-e 1 -fx SIGSEGV"),
+        dies_of_sigsegv(own, &when, "Press Ctrl-C"),
+    ] {
+        let told = "Unhandled: SIGSEGV.SI_USER (left out by the filter)";
+        assert_eq!(run.stdout.matches(told).count(), 1, "{run:#?}");
+        assert!(!run.stdout.contains("had ended before"), "{run:#?}");
+    }
+}
+
+/// Each of the two holds the process only while it takes its dump.
+#[test]
+fn n45_two_monitors_of_one_process_both_have_their_dumps_of_a_throw() {
+    let places = [folder(), folder()];
+    // Long enough that both get dumps, whichever is the first at a throw.
+    let mut child = Child::that_crashes(compile(&THROWS), &["20000", "2", "wait"]);
+    assert_eq!(child.line(), "ready");
+    let start = |place: &tempfile::TempDir| {
+        Firstchance::new(&["procdump", "-log", "stdout", "-e", "1", "-f", "NotFound"])
+            .args(&["-n", "3", &child.pid().to_string()])
+            .arg(place.path())
+            .spawn()
+    };
+    let both = places.each_ref().map(start);
+    let both = both.map(|running| running.until_it_says("from now on nothing is missed"));
+    child.tell("");
+    for (running, place) in both.into_iter().zip(&places) {
+        let run = running.finish();
+        run.assert_code(0);
+        assert!(!run.stdout.contains("already traced"), "{run:#?}");
+        assert_eq!(names_in(place.path()).len(), 3, "{run:#?}");
+    }
+}

@@ -407,3 +407,40 @@ fn n45_case_counts_in_names_and_who_is_meant_perhaps_is_named() {
     linux(&name).arg(dumps.path()).run_well();
     assert_eq!(names_in(dumps.path()).len(), 1);
 }
+
+#[test]
+fn n45_every_line_about_a_dump_has_its_number() {
+    let place = folder();
+    let large = file_in(&place, "large.dat");
+    let made = std::fs::File::create(&large).and_then(|file| file.set_len(300 << 20));
+    made.expect("a sparse file");
+    let mut python = Command::new("python3");
+    python.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs/maps_files.py"));
+    let child = Child::start(python.arg("-").arg(&large));
+    assert_eq!(child.line(), "ready");
+    let run = linux("-ma -n 2 -s 1")
+        .args(&[&child.pid().to_string()])
+        .arg(place.path())
+        .run_well();
+    for number in 0..2 {
+        for text in ["generated: ", "lacks a mapped file of 315 MB"] {
+            let line = format!("INFO]: Core dump {number} {text}");
+            assert_eq!(run.stdout.matches(&line).count(), 1, "{line}: {run:#?}");
+        }
+    }
+    assert!(!run.stdout.contains(" Dump 1"), "{run:#?}");
+}
+
+#[test]
+fn n45_a_line_of_an_error_says_so_once() {
+    let victim = Victim::start(&["idle"]);
+    let watch = || linux("-t").args(&[&victim.pid_text()]);
+    let first = watch().spawn();
+    wait_until("it is traced", || is_traced(victim.pid()));
+    let run = watch().run();
+    run.assert_code(4);
+    let told = format!("ERROR]: process {} is already traced by", victim.pid());
+    assert!(run.stdout.contains(&told), "{run:#?}");
+    first.signal(2);
+    first.finish().assert_code(7);
+}

@@ -3,7 +3,9 @@
 
 use crate::dump_refuse::{NOBODY, folder_of_nobody, public_copy, public_folder};
 use crate::procdump_linux::{linux, named};
-use crate::support::{Firstchance, Run, Victim, file_in, files_in, folder};
+use crate::support::{
+    Child, Firstchance, Program, Run, Victim, compile, file_in, files_in, folder,
+};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -361,4 +363,45 @@ fn n45_a_process_of_another_debugger_is_refused_with_advice_for_the_command() {
     }
     drop(strace);
     victim.assert_alive();
+}
+
+#[test]
+fn n45_the_folder_of_a_launch_must_exist_as_a_folder() {
+    let place = folder();
+    let (file, started) = (file_in(&place, "file"), file_in(&place, "started"));
+    std::fs::write(&file, "kept").expect("a file");
+    let missing = file_in(&place, "missing");
+    for named in [Path::new("missing"), &missing, &file] {
+        for start in ["-x", "--linux -x", "-e -x", "--linux -e -x"] {
+            let words: Vec<&str> = start.split(' ').collect();
+            let command = Firstchance::new(&["procdump"]).args(&words).arg(named);
+            let command = command.arg(Path::new("/usr/bin/touch")).arg(&started);
+            let run = command.current_dir(place.path()).run();
+            run.assert_code(6);
+            run.assert_says("Name a folder that exists and that you may write to");
+            assert_eq!(files_in(place.path()), [&*file], "{start}: {run:#?}");
+        }
+    }
+}
+
+#[test]
+fn n45_who_may_use_no_probes_is_told_what_there_is_in_procdumps_dialect() {
+    let public = public_folder();
+    let own = folder_of_nobody(&public);
+    let program = public_copy(&public, Path::new(env!("CARGO_BIN_EXE_firstchance")));
+    let throws = public_copy(&public, &compile(&Program::cpp("throws.cpp")));
+    let mut starter = Command::new(NOBODY[0]);
+    let starter = starter.args(&NOBODY[1..]).arg(throws);
+    let child = Child::start(starter.args(["1", "1", "wait"]));
+    assert_eq!(child.line(), "ready");
+    let running = Firstchance::copy_by(NOBODY, &program)
+        .args(&["procdump", "-e", "1", "-f", "NotFound"])
+        .args(&[&child.pid().to_string()])
+        .current_dir(&own)
+        .spawn()
+        .until_it_says("uprobes cannot be used here");
+    running.signal(libc::SIGINT);
+    let run = running.finish();
+    run.assert_code(7);
+    run.assert_says("or use `firstchance watch … --unsafe-breakpoints`, with");
 }

@@ -73,7 +73,9 @@ pub(crate) struct Threads {
     /// How many threads have ended that were to be stopped.
     pub(crate) ended: u32,
     /// How often a seize was refused and tried again.
-    refused: u32,
+    refusals: u32,
+    /// Who traced a thread when its seize was refused.
+    tracer: Option<i32>,
     /// Signals that are to be reported, a bit each. A thread that is about to get one while threads
     /// are being stopped stands there until that is reported.
     pub(crate) wanted_signals: u64,
@@ -158,7 +160,8 @@ impl Threads {
             dying: None,
             in_exit: false,
             ended: 0,
-            refused: 0,
+            refusals: 0,
+            tracer: None,
             wanted_signals: 0,
             wants_threads: false,
             tells_births: false,

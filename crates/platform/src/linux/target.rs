@@ -146,10 +146,10 @@ impl LinuxTarget {
 
 /// Waits for another firstchance that is just taking a dump of the process: two whose conditions are met at the same moment
 /// both have their dump. One that stays attached is not waited for for ever.
-fn once_others_are_done<T>(
+pub(super) fn once_others_are_done<T>(
     proc: &ProcDir,
     options: &CaptureOptions,
-    stop: impl Fn() -> Result<T>,
+    mut stop: impl FnMut() -> Result<T>,
 ) -> Result<T> {
     let end = Instant::now() + OTHERS;
     loop {

@@ -6,6 +6,7 @@ use std::{
     ops::ControlFlow,
     os::windows::io::{AsRawHandle, OwnedHandle},
     sync::OnceLock,
+    time::Instant,
 };
 use windows_sys::{
     Win32::{
@@ -85,9 +86,11 @@ fn cancel_event() -> Option<HANDLE> {
 }
 
 /// Handles Ctrl-C, Ctrl-Break and the closing of the console: each cancels our work. A second
-/// Ctrl-C ends us at once, as usual. Windows calls this in a thread of its own.
+/// Ctrl-C that comes some seconds after the first ends us at once, as usual. Windows calls this in a thread of its own.
 unsafe extern "system" fn on_control(kind: u32) -> BOOL {
-    let again = crate::cancel::is_interrupted();
+    static STARTED: OnceLock<Instant> = OnceLock::new();
+    let started = STARTED.get_or_init(Instant::now);
+    let again = crate::cancel::ends_at_once(started.elapsed());
     if ![CTRL_C_EVENT, CTRL_BREAK_EVENT, CTRL_CLOSE_EVENT].contains(&kind) || again {
         return 0;
     }

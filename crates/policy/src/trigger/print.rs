@@ -42,7 +42,7 @@ impl Display for Trigger {
 
 /// `Unhandled: E0434352.CLR ("…")`: the line that is shown when an exception is seen, with
 /// ProcDump's words.
-pub(crate) fn shown_exception(exception: &Exception) -> String {
+pub fn shown_exception(exception: &Exception) -> String {
     let chance = match exception.first_chance {
         true => "Exception",
         false => "Unhandled",

@@ -28,10 +28,21 @@ impl Follower {
         }
         let mut last = uncaught.unwrap_or(exception);
         last.first_chance = false;
-        if is_deadly && !self.ends && self.wants(&last) {
+        if !is_deadly || self.ends {
+            return Ok(Then::Stay);
+        }
+        if self.wants(&last) {
             return self.meet(last);
         }
+        self.left_out(last);
         Ok(Then::Stay)
+    }
+
+    /// The process dies of what no filter wants: nobody is to take it for unseen, nor to look for its dump.
+    pub(super) fn left_out(&mut self, last: Exception) {
+        if self.wake.wants_unhandled() {
+            self.tell.tell(FollowerEvent::LeftOut(last));
+        }
     }
 
     fn meet(&mut self, exception: Exception) -> Result<Then> {

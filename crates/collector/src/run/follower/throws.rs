@@ -106,6 +106,10 @@ impl Follower {
                 self.throttle.kinds().remember(kind, cxx);
             }
         }
+        if !is_wanted && !exception.first_chance {
+            self.left_out(exception);
+            return Ok(Then::Stay);
+        }
         let event = TargetEvent::Exception(exception);
         match (is_wanted, self.wake.acts) {
             (false, _) => Ok(Then::Stay),

@@ -150,7 +150,7 @@ impl Show {
                 self.which(*process)
             )),
             RunEvent::Failed(error) | RunEvent::Refused { error, .. } => {
-                self.reporter.error_line(&format!("Error: {error}"));
+                self.reporter.error_line(&self.wording.error(error));
             }
             RunEvent::Missed { pid, name } => self.line(&format!(
                 "{} (pid {pid}) ended before it could be looked at",

@@ -158,7 +158,7 @@ fn no_probes(error: &io::Error, instead: bool) -> String {
         ),
         false => format!(
             "{why}, so throws and breakpoints are not seen: run as root on Linux 5.17 or later, or use \
-             --unsafe-breakpoints, with which the process may die if firstchance is killed"
+             `firstchance watch … --unsafe-breakpoints`, with which the process may die if firstchance is killed"
         ),
     }
 }

@@ -9,6 +9,7 @@ use crate::{
         proc::ProcDir,
         stop::{States, Threads},
         stopped_threads::{StoppedThreads, StoppedTraced},
+        target::once_others_are_done,
     },
 };
 use snapshot::TargetEvent;
@@ -81,7 +82,6 @@ impl Sources {
         options: &CaptureOptions,
     ) -> Result<StoppedThreads> {
         self.stay(proc)?;
-        let deadline = Instant::now() + options.thread_deadline;
         let Self {
             probes, gathered, ..
         } = self;
@@ -89,6 +89,7 @@ impl Sources {
         let mut meanwhile = |states: &States| gathered.take_while_stopping(probes, states);
         if let Some(traced) = self.tracing.traced().cloned() {
             let threads = &mut traced.borrow_mut().threads;
+            let deadline = Instant::now() + options.thread_deadline;
             threads.stop_running(deadline, &mut meanwhile);
             self.keep_gathered(threads);
             let stands = self.held_by.thread();
@@ -102,8 +103,12 @@ impl Sources {
         if let HeldBy::OurStop(report) = std::mem::take(&mut self.held_by) {
             standing.push(report.thread);
         }
-        let mut threads =
-            Threads::stop(proc, deadline, &standing, &options.cancel, &mut meanwhile)?;
+        let mut threads = once_others_are_done(proc, options, || {
+            // Where another one was in the way, they have been let go.
+            let standing = std::mem::take(&mut standing);
+            let deadline = Instant::now() + options.thread_deadline;
+            Threads::stop(proc, deadline, &standing, &options.cancel, &mut meanwhile)
+        })?;
         self.keep_gathered(&mut threads);
         Ok(StoppedThreads::Once(threads))
     }

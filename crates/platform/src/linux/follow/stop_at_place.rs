@@ -5,12 +5,12 @@
 
 use super::{STOP_TIMEOUT, Sources};
 use crate::{
-    Result,
+    ErrorKind, Result,
     linux::{
         bpf_programs::Report,
         leftovers,
         proc::ProcDir,
-        rights::explain_refusal,
+        rights::{explain_refusal, is_traced_by_another_of_us},
         stop::{self, TraceState},
         sys::ptrace,
     },
@@ -19,6 +19,9 @@ use std::time::{Duration, Instant};
 
 /// How long to wait between two looks at threads that have not stopped yet.
 const INTERVAL: Duration = Duration::from_micros(20);
+
+/// How often a thread is tried to be seized of which the refusal has no reason.
+const MOST_TRIES: u32 = 3;
 
 /// A thread that came to a place.
 struct Asked {
@@ -83,13 +86,13 @@ impl Sources {
         }
         let tid = asked.report.thread;
         let seized = match self.tracing.traced() {
-            Some(_) => Ok(()),
-            None => ptrace::seize(tid),
+            Some(_) => Ok(true),
+            None => seize(proc, tid),
         };
-        if let Err(error) = seized {
+        if !matches!(seized, Ok(true)) {
             self.probes.let_go(&asked.report);
             asked.was_held = false;
-            return not_seized(proc, tid, &error).map(|()| asked);
+            return seized.map(|_| asked);
         }
         let _ = ptrace::interrupt(tid);
         // While it is held it does nothing else; only a signal's handler may begin before it stops.
@@ -132,12 +135,33 @@ impl Sources {
     }
 }
 
-/// Explains why a thread could not be seized. Succeeds if it has ended.
-fn not_seized(proc: &ProcDir, tid: i32, error: &std::io::Error) -> Result<()> {
-    if error.raw_os_error() == Some(libc::ESRCH) {
-        return Ok(());
+/// Begins to trace a thread. Returns whether it is traced: not if it has ended, nor if another firstchance stops it for a dump
+/// of its own. Then it goes on before ours, which waits for the other one's and says that it comes late.
+///
+/// # Errors
+/// If we may not trace the thread.
+fn seize(proc: &ProcDir, tid: i32) -> Result<bool> {
+    // Whoever traced it when it was refused may have left it since.
+    let is_settled = |seized: &Result<bool>| !is_of_kind(seized, ErrorKind::NotPermitted);
+    let mut tries = (0..MOST_TRIES).map(|_| try_to_seize(proc, tid));
+    let seized = tries.find(is_settled);
+    let seized = seized.unwrap_or_else(|| try_to_seize(proc, tid));
+    match is_of_kind(&seized, ErrorKind::Busy) && is_traced_by_another_of_us(proc) {
+        true => Ok(false),
+        false => seized,
     }
-    Err(explain_refusal(proc, stop::tracer_of(proc, tid), error))
+}
+
+fn is_of_kind(seized: &Result<bool>, kind: ErrorKind) -> bool {
+    seized.as_ref().is_err_and(|error| error.kind == kind)
+}
+
+fn try_to_seize(proc: &ProcDir, tid: i32) -> Result<bool> {
+    match ptrace::seize(tid) {
+        Ok(()) => Ok(true),
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(false),
+        Err(error) => Err(explain_refusal(proc, stop::tracer_of(proc, tid), &error)),
+    }
 }
 
 /// Returns the state of a thread that was asked to stop. Its signals are delivered meanwhile.

@@ -69,18 +69,25 @@ impl Threads {
             }
             // A thread that is just ending is refused too, and so is one that execve(2) puts in the
             // place of another; when we check, it is no zombie any more.
-            Err(error) if self.is_worth_retrying(&error) => {
-                std::thread::sleep(RETRY_DELAY);
-                Ok(true)
-            }
-            Err(error) => Err(explain_refusal(proc, tracer_of(proc, tid), &error)),
+            Err(error) => self.refused(proc, tid, &error),
         }
+    }
+
+    /// A thread could not be seized: it is tried again for a while. Another tracer that refused it may have left it by the time
+    /// that this is explained.
+    fn refused(&mut self, proc: &ProcDir, tid: i32, error: &std::io::Error) -> Result<bool> {
+        self.tracer = tracer_of(proc, tid).or(self.tracer);
+        if self.is_worth_retrying(error) {
+            std::thread::sleep(RETRY_DELAY);
+            return Ok(true);
+        }
+        Err(explain_refusal(proc, self.tracer, error))
     }
 
     /// Returns whether a refused seize should be tried again, which is a limited number of times.
     fn is_worth_retrying(&mut self, error: &std::io::Error) -> bool {
-        let again = error.raw_os_error() == Some(libc::EPERM) && self.refused < MOST_RETRIES;
-        self.refused += u32::from(again);
+        let again = error.raw_os_error() == Some(libc::EPERM) && self.refusals < MOST_RETRIES;
+        self.refusals += u32::from(again);
         again
     }
 }

@@ -1,18 +1,33 @@
 //! Signals of our own process.
 
 use super::wake::{self, Wake};
-use std::{io, os::fd::AsFd, sync::OnceLock};
+use rustix::time::{ClockId, clock_gettime};
+use std::{io, os::fd::AsFd, sync::OnceLock, time::Duration};
 
 /// Woken by the handler. It is made before the handler is installed.
 static INTERRUPT: OnceLock<Wake> = OnceLock::new();
 
-extern "C" fn on_cancel(_signal: i32) {
-    // An atomic store, a read of a cell that was filled before, and write(2) are allowed in a
-    // signal handler (signal-safety(7)).
+extern "C" fn on_cancel(signal: i32) {
+    // Atomic stores, a read of a cell that was filled before, clock_gettime(2), signal(2), raise(3)
+    // and write(2) are allowed in a signal handler (signal-safety(7)).
+    if signal == libc::SIGINT && crate::cancel::ends_at_once(now()) {
+        // It is blocked until the handler returns, and then ends us.
+        // SAFETY: a valid disposition, and plain numbers.
+        unsafe {
+            libc::signal(signal, libc::SIG_DFL);
+            libc::raise(signal);
+        }
+        return;
+    }
     crate::cancel::interrupt();
     if let Some(wake) = INTERRUPT.get() {
         wake.wake();
     }
+}
+
+fn now() -> Duration {
+    let now = clock_gettime(ClockId::Monotonic);
+    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
 }
 
 /// Calls `act` in a thread of its own once the handler has run; see [`crate::on_interrupt`].
@@ -29,7 +44,8 @@ pub(crate) fn on_interrupt(act: Box<dyn FnOnce() + Send>) -> io::Result<()> {
     Ok(())
 }
 
-/// Has Ctrl-C, SIGTERM and SIGHUP cancel our work. A second Ctrl-C ends us at once, as usual.
+/// Has Ctrl-C, SIGTERM and SIGHUP cancel our work. A second Ctrl-C that comes
+/// some seconds after the first ends us at once, as usual.
 pub(crate) fn catch_cancel() {
     if let Ok(wake) = Wake::new() {
         let _ = INTERRUPT.set(wake);
@@ -40,10 +56,7 @@ pub(crate) fn catch_cancel() {
         unsafe {
             let mut action: libc::sigaction = std::mem::zeroed();
             action.sa_sigaction = on_cancel as extern "C" fn(i32) as usize;
-            action.sa_flags = libc::SA_RESTART | libc::SA_RESETHAND;
-            if signal != libc::SIGINT {
-                action.sa_flags = libc::SA_RESTART;
-            }
+            action.sa_flags = libc::SA_RESTART;
             libc::sigaction(signal, &raw const action, std::ptr::null_mut());
         }
     }

@@ -1,0 +1,22 @@
+//! What was to be armed in a process that has ended before.
+
+use snapshot::EndStatus;
+
+/// What was to be armed in a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Armed {
+    /// Nothing is asked for but what it dies of.
+    DeathsAlone,
+    More,
+}
+
+impl Armed {
+    /// Whether something that was asked for may have happened before it was armed in a process that has ended so. Where an
+    /// exception ends a program without a signal, its exit code is 2 in Go, and 1 in Python, Node.js and Java.
+    pub(super) fn may_have_missed(self, status: Option<EndStatus>) -> bool {
+        match (self, status) {
+            (Self::DeathsAlone, Some(EndStatus::Code(code))) => matches!(code, 1 | 2),
+            _ => true,
+        }
+    }
+}
