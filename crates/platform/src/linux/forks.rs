@@ -13,7 +13,7 @@ use std::{
 
 /// How long a fork is remembered, and how many are. Whoever is looked at later than that has been looked at before.
 const REMEMBERED: Duration = Duration::from_secs(10);
-const MOST: usize = 1 << 15;
+const MOST: usize = 1 << 13;
 
 /// How many generations there may be.
 const GENERATIONS: usize = 64;
@@ -61,7 +61,13 @@ pub(crate) fn take() -> io::Result<Vec<ProcessEvent>> {
     .unwrap_or_else(|| Ok(Vec::new()))
 }
 
-/// Returns who has forked a process, who has forked that one, and so on, as far as it is remembered.
+/// Returns who has forked a process, who has forked that one, and so on, as far as it is remembered, and was told by the
+/// reports that were [taken](take).
+pub(crate) fn known_ancestors(pid: u32) -> Vec<u32> {
+    with(|reports| reports.forks.ancestors(pid)).unwrap_or_default()
+}
+
+/// As [`known_ancestors`], with all that has been reported until now.
 pub(crate) fn ancestors(pid: u32) -> Vec<u32> {
     let ancestors = with(|reports| {
         reports.read();
@@ -98,16 +104,28 @@ impl Reports {
     }
 }
 
-#[derive(Default)]
+/// Kept small: a busy machine forks thousands a second. Times are in milliseconds since the first use.
 struct Forks {
-    parents: HashMap<u32, (u32, Instant)>,
+    parents: HashMap<u32, (u32, u32)>,
     /// The oldest first. A pid may be there twice.
-    order: VecDeque<(Instant, u32)>,
+    order: VecDeque<(u32, u32)>,
+    begin: Instant,
+}
+
+impl Default for Forks {
+    fn default() -> Self {
+        Self {
+            parents: HashMap::new(),
+            order: VecDeque::new(),
+            begin: Instant::now(),
+        }
+    }
 }
 
 impl Forks {
     fn add(&mut self, pid: u32, parent: u32, now: Instant) {
-        let is_old = |at: Instant| now.saturating_duration_since(at) > REMEMBERED;
+        let now = now.saturating_duration_since(self.begin).as_millis() as u32;
+        let is_old = |at: u32| now.wrapping_sub(at) > REMEMBERED.as_millis() as u32;
         while let Some((at, old)) = self.order.front().copied()
             && (is_old(at) || self.order.len() >= MOST)
         {

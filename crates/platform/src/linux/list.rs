@@ -57,13 +57,12 @@ pub(crate) fn entry_of(proc: &ProcDir) -> io::Result<ProcessEntry> {
     let image = proc.link("exe").unwrap_or_default();
     let mut command_line = proc.read_living("cmdline").unwrap_or_default();
     command_line.truncate(bounds::COMMAND_LINE as usize);
-    Ok(entry_with(
-        proc.key.pid,
-        &proc.stat()?,
-        &cgroup,
-        image,
-        &command_line,
-    ))
+    let pid = proc.key.pid;
+    Ok(ProcessEntry {
+        // It may have been forked a moment ago.
+        ancestors: forks::ancestors(pid),
+        ..entry_with(pid, &proc.stat()?, &cgroup, image, &command_line)
+    })
 }
 
 fn identify(pid: u32) -> io::Result<ProcessEntry> {
@@ -91,7 +90,7 @@ fn entry_with(
             start: stat.start,
         },
         parent: stat.parent,
-        ancestors: forks::ancestors(pid),
+        ancestors: forks::known_ancestors(pid),
         name: name_of(path, &stat.comm, &command_line),
         comm: stat.comm.clone(),
         group: stat.group,

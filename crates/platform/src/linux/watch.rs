@@ -161,7 +161,10 @@ impl Watched {
     /// Returns the starts of those that a process which has ended has forked, and that have waited till now.
     fn children_of(&mut self, key: ProcessKey) -> Vec<HostEvent> {
         match &mut self.starts {
-            Starts::Reported(young) => young.of(key.pid).into_iter().map(named).collect(),
+            Starts::Reported(young) => {
+                let forked = young.of(key.pid).into_iter();
+                forked.map(HostEvent::Started).collect()
+            }
             _ => Vec::new(),
         }
     }
@@ -295,6 +298,7 @@ pub(crate) fn kill(key: ProcessKey) -> Result<()> {
 /// then sees the program.
 fn without_young(events: &[ProcessEvent], young: &mut Young) -> Vec<HostEvent> {
     let (mut started, mut unseen) = (Vec::new(), Vec::new());
+    let mut executed = HashSet::new();
     for event in events {
         match *event {
             ProcessEvent::Forked { pid, parent } => {
@@ -303,11 +307,12 @@ fn without_young(events: &[ProcessEvent], young: &mut Young) -> Vec<HostEvent> {
             ProcessEvent::Executed(pid) => {
                 young.executes(pid);
                 started.push(pid);
+                executed.insert(pid);
             }
             ProcessEvent::Killed { pid, signal } => {
                 let was_caught = dying::was_caught(pid);
                 let is_of_followed = young.ends(pid);
-                let ancestors = (!is_of_followed).then(|| forks::ancestors(pid));
+                let ancestors = (!is_of_followed).then(|| forks::known_ancestors(pid));
                 if !was_caught && FAULT_SIGNALS.contains(&signal) {
                     unseen.push(HostEvent::Unseen { pid, ancestors });
                 }
@@ -317,10 +322,14 @@ fn without_young(events: &[ProcessEvent], young: &mut Young) -> Vec<HostEvent> {
     started.extend(young.due());
     let mut seen = HashSet::new();
     let started = started.into_iter().filter(|pid| seen.insert(*pid));
-    started.map(named).chain(unseen).collect()
+    let told = started.map(|pid| match executed.contains(&pid) {
+        true => named(pid),
+        false => HostEvent::Started(pid),
+    });
+    told.chain(unseen).collect()
 }
 
-/// The start of a process, with its name if it is still there: some end before anybody can look at more of them.
+/// The start of a program, with its name if it is still there: some end before anybody can look at more of them.
 fn named(pid: u32) -> HostEvent {
     let name = std::fs::read(format!("/proc/{pid}/comm")).ok();
     match name.as_deref().map(String::from_utf8_lossy) {

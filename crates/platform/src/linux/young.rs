@@ -65,7 +65,7 @@ impl Young {
 
     /// A process has ended: those that it has forked, or that these have, do not wait any longer. Returns those that live.
     pub(crate) fn of(&mut self, parent: u32) -> Vec<u32> {
-        let descends = |pid: &u32| forks::ancestors(*pid).contains(&parent);
+        let descends = |pid: &u32| forks::known_ancestors(*pid).contains(&parent);
         let mut all: Vec<u32> = self.pids.iter().copied().filter(descends).collect();
         all.retain(|pid| self.pids.remove(pid) && proc::open_dir(*pid).is_ok());
         self.reported
