@@ -115,8 +115,7 @@ impl Runner {
                     self.tell_short_life(process);
                 } else if !self.catches_deaths {
                     self.unseen.add(process.pid);
-                    let name = self.rules.name_of(process).unwrap_or_default().to_owned();
-                    self.tell_missed(process.pid, name);
+                    self.tell_missed_one(process);
                 }
                 self.feed(policy::Event::Exited(process));
             }

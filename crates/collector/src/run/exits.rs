@@ -68,8 +68,7 @@ impl Runner {
         self.lost
             .retain(|of, what| *of != process || what.may_have_missed(status));
         if is_unarmed || self.lost.contains_key(&process) {
-            let name = self.rules.name_of(process).unwrap_or_default().to_owned();
-            self.tell_missed(process.pid, name);
+            self.tell_missed_one(process);
         }
         self.misses.retain(|(of, _), _| *of != process);
         self.host.forget(process);

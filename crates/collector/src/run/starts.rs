@@ -64,10 +64,16 @@ impl Runner {
     }
 
     /// A process ended before it could be looked at. What dies of a fault may be caught at its death all the same.
-    pub(super) fn tell_missed(&mut self, pid: u32, name: String) {
+    fn tell_missed(&mut self, pid: u32, name: String) {
         if !self.catches_deaths {
             self.out.push(RunEvent::Missed { pid, name });
         }
+    }
+
+    /// As [`tell_missed`](Self::tell_missed), of one that the rules know.
+    pub(super) fn tell_missed_one(&mut self, process: ProcessKey) {
+        let name = self.rules.name_of(process).unwrap_or_default().to_owned();
+        self.tell_missed(process.pid, name);
     }
 
     /// A process that nobody follows dies. It may not have been seen before, nor its parent.

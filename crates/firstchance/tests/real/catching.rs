@@ -1,14 +1,10 @@
 //! The processes of firstchance that catch others at their death (`catch-deaths`, `keep-memory`).
 
 use crate::{
-    short_lives::{load, unseen, watch_children},
-    support::{
-        Child, Core, Firstchance, Program, compile, files_in, folder, threads_of, wait_until,
-    },
+    short_lives::{DIES, crash, load, parent_of, unseen, watch_children},
+    support::{Child, Core, Firstchance, compile, files_in, folder, threads_of, wait_until},
 };
 use std::fs;
-
-const DIES: Program = Program::c("dies_at_once.c");
 
 /// How many die one after the other. Each dump takes longer than a death, so that most are kept at once.
 const DEATHS: usize = 100;
@@ -20,13 +16,11 @@ const LOST: usize = 3;
 #[test]
 fn n23_a_hundred_children_that_die_in_a_row_are_dumped_on_a_loaded_machine() {
     let folder = folder();
-    let mut parent = Child::that_crashes(compile(&DIES), &["0"]);
-    assert_eq!(parent.line(), "ready");
+    let mut parent = parent_of(&["0"]);
     let running = watch_children(&parent, 2 * DEATHS, folder.path());
     let load = load();
     for _ in 0..DEATHS {
-        parent.tell("");
-        assert_eq!(parent.line(), "ended");
+        crash(&mut parent);
     }
     drop(load);
     parent.kill();
@@ -59,17 +53,12 @@ fn n23_children_that_die_while_their_parents_end_are_dumped_or_counted() {
 #[test]
 fn n23_a_child_with_twenty_thousand_mappings_that_dies_at_once_is_dumped() {
     let folder = folder();
-    let exe = compile(&DIES);
-    let mut parent = Child::that_crashes(&exe, &["0", "20000"]);
-    assert_eq!(parent.line(), "ready");
+    let mut parent = parent_of(&["0", "20000"]);
     let running = watch_children(&parent, 1, folder.path());
-    running.until_it_dumps_another(|| {
-        parent.tell("");
-        assert_eq!(parent.line(), "ended");
-    });
+    running.until_it_dumps_another(|| crash(&mut parent));
     let run = running.finish();
     run.assert_code(0);
-    let core = Core::new(&files_in(folder.path())[0], &exe);
+    let core = Core::new(&files_in(folder.path())[0], &compile(&DIES));
     let seen = core.gdb(&["backtrace", "frame function dies_in_child", "print text"]);
     assert!(seen.contains("CHILD-DATA-"), "{seen} {run:#?}");
 }
@@ -77,13 +66,8 @@ fn n23_a_child_with_twenty_thousand_mappings_that_dies_at_once_is_dumped() {
 #[test]
 fn n23_who_catches_is_started_again_when_it_was_killed() {
     let folder = folder();
-    let mut parent = Child::that_crashes(compile(&DIES), &["0"]);
-    assert_eq!(parent.line(), "ready");
+    let mut parent = parent_of(&["0"]);
     let running = watch_children(&parent, 2, folder.path());
-    let crash = |parent: &mut Child| {
-        parent.tell("");
-        assert_eq!(parent.line(), "ended");
-    };
     running.until_it_dumps_another(|| crash(&mut parent));
     let catcher = helpers_of(running.pid(), "catch-deaths")[0];
     kill(catcher);
@@ -100,8 +84,7 @@ fn n23_who_catches_is_started_again_when_it_was_killed() {
 #[test]
 fn n23_nobody_is_left_when_firstchance_is_killed() {
     let folder = folder();
-    let parent = Child::that_crashes(compile(&DIES), &["0"]);
-    assert_eq!(parent.line(), "ready");
+    let parent = parent_of(&["0"]);
     let running = watch_children(&parent, 1, folder.path());
     let catcher = helpers_of(running.pid(), "catch-deaths")[0];
     let mut all = helpers_of(catcher, "keep-memory");

@@ -8,7 +8,7 @@ use crate::support::{
 };
 use std::{path::Path, process::Command};
 
-const DIES: Program = Program::c("dies_at_once.c");
+pub(crate) const DIES: Program = Program::c("dies_at_once.c");
 
 fn rounds() -> usize {
     if slow_tests() { 50 } else { 10 }
@@ -23,6 +23,19 @@ pub(crate) fn load() -> Vec<Child> {
     };
     let processors = std::thread::available_parallelism().expect("a number");
     (0..2 * processors.get()).map(|_| busy()).collect()
+}
+
+/// Starts [`DIES`] with these words, which then forks children.
+pub(crate) fn parent_of(words: &[&str]) -> Child {
+    let parent = Child::that_crashes(compile(&DIES), words);
+    assert_eq!(parent.line(), "ready");
+    parent
+}
+
+/// Has it fork a child, and waits until that has died.
+pub(crate) fn crash(parent: &mut Child) {
+    parent.tell("");
+    assert_eq!(parent.line(), "ended");
 }
 
 pub(crate) fn watch_children(parent: &Child, count: usize, folder: &Path) -> Running {
@@ -44,16 +57,10 @@ pub(crate) fn unseen(run: &Run) -> u64 {
 fn assert_each_child_is_dumped(threads: usize) {
     let folder = folder();
     let exe = compile(&DIES);
-    let mut parent = Child::that_crashes(&exe, &[&threads.to_string()]);
-    assert_eq!(parent.line(), "ready");
+    let mut parent = parent_of(&[&threads.to_string()]);
     let running = watch_children(&parent, rounds(), folder.path());
     let deaths: usize = (0..rounds())
-        .map(|_| {
-            running.until_it_dumps_another(|| {
-                parent.tell("");
-                assert_eq!(parent.line(), "ended");
-            })
-        })
+        .map(|_| running.until_it_dumps_another(|| crash(&mut parent)))
         .sum();
     let run = running.finish();
     run.assert_code(0);
@@ -94,13 +101,9 @@ fn n23_children_that_die_at_once_are_dumped_on_a_loaded_machine_with_all_their_t
 #[test]
 fn n23_a_dump_of_a_vfork_child_says_that_its_parent_ran_on() {
     let folder = folder();
-    let mut parent = Child::that_crashes(compile(&DIES), &["vforks"]);
-    assert_eq!(parent.line(), "ready");
+    let mut parent = parent_of(&["vforks"]);
     let running = watch_children(&parent, 1, folder.path());
-    running.until_it_dumps_another(|| {
-        parent.tell("");
-        assert_eq!(parent.line(), "ended");
-    });
+    running.until_it_dumps_another(|| crash(&mut parent));
     let run = running.finish();
     let dumps = run.events("dump");
     let said = format!("process {} shares its memory and ran on", parent.pid());

@@ -2,12 +2,15 @@
 //! another process (`ppid` of proc_pid_stat(5)): who belongs to whom is not to be seen any more then, before anybody may
 //! have looked.
 
-use super::sys::netlink::{self, ProcessEvent};
+use super::sys::{
+    lock::lock,
+    netlink::{self, ProcessEvent},
+};
 use std::{
     collections::{HashMap, VecDeque},
     io,
     os::fd::OwnedFd,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Mutex,
     time::{Duration, Instant},
 };
 
@@ -25,7 +28,7 @@ static REPORTS: Mutex<Option<Reports>> = Mutex::new(None);
 
 /// The kernel's reports.
 struct Reports {
-    socket: Arc<OwnedFd>,
+    socket: OwnedFd,
     /// Is called where reports have come that were not asked for by [`take`].
     tell: Box<dyn Fn() + Send>,
     waiting: Vec<ProcessEvent>,
@@ -34,8 +37,8 @@ struct Reports {
 }
 
 /// Takes all reports from this socket. `tell` is called when there are some to [take].
-pub(crate) fn listen(socket: Arc<OwnedFd>, tell: impl Fn() + Send + 'static) {
-    let mut reports = REPORTS.lock().unwrap_or_else(PoisonError::into_inner);
+pub(crate) fn listen(socket: OwnedFd, tell: impl Fn() + Send + 'static) {
+    let mut reports = lock(&REPORTS);
     *reports = Some(Reports {
         socket,
         tell: Box::new(tell),
@@ -80,7 +83,7 @@ pub(crate) fn ancestors(pid: u32) -> Vec<u32> {
 }
 
 fn with<T>(act: impl FnOnce(&mut Reports) -> T) -> Option<T> {
-    let mut reports = REPORTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut reports = lock(&REPORTS);
     reports.as_mut().map(act)
 }
 

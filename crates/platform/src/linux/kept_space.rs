@@ -29,7 +29,7 @@ const KEPT: [&str; 3] = ["mem", "pagemap", "mountinfo"];
 const MARK_POLL: Duration = Duration::from_millis(1);
 
 /// An address space that is kept as long as `pin` is.
-pub(crate) struct KeptSpace<P = Pin> {
+pub(crate) struct KeptSpace {
     /// The auxiliary vector, by which we see that the process has executed another program.
     pub(crate) program: Vec<u8>,
     /// The mappings, and with their flags, as long as the address space is kept.
@@ -39,17 +39,17 @@ pub(crate) struct KeptSpace<P = Pin> {
     pub(crate) sharers: Option<Warning>,
     /// The pidfd of the process.
     pub(crate) process: OwnedFd,
-    pub(crate) pin: P,
+    pub(crate) pin: Pin,
 }
 
-impl<P> KeptSpace<P> {
+impl KeptSpace {
     /// Keeps the address space of a living process. `pin` is given its memory, and an address that can be read.
     ///
     /// # Errors
     /// If the process has ended, or its address space cannot be kept.
     pub(crate) fn keep(
         proc: &mut ProcDir,
-        pin: impl FnOnce(File, u64) -> io::Result<P>,
+        pin: impl FnOnce(File, u64) -> io::Result<Pin>,
     ) -> io::Result<Self> {
         let program = proc.read_living("auxv")?;
         proc.keep(&KEPT)?;

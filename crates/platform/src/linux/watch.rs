@@ -128,7 +128,7 @@ impl Watcher {
                 |_| polled(),
                 |socket| {
                     let shared = self.shared.clone();
-                    forks::listen(Arc::new(socket), move || shared.wake.wake());
+                    forks::listen(socket, move || shared.wake.wake());
                     Starts::Reported(Young::default())
                 },
             );

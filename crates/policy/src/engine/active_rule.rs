@@ -174,7 +174,7 @@ impl ActiveRule {
         let was_restored = self.restored.remove(&process).is_some();
         let watches = self.watches.remove(&process);
         let was_watched = watches.is_some();
-        if was_watched {
+        if was_watched && self.rule.children {
             self.parents.truncate(PARENTS - 1);
             self.parents.push_front(process.pid);
         }

@@ -15,7 +15,9 @@ use crate::linux::{
     arch,
     sys::{
         bpf::{self, ProgramType},
-        kernel_types, priority,
+        kernel_types,
+        lock::lock,
+        priority,
         wake::{self, Wake},
     },
 };
@@ -23,7 +25,7 @@ use std::{
     collections::{HashMap, VecDeque},
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 /// The reports of deaths in one process.
@@ -291,8 +293,4 @@ impl Hub {
             mailbox.wake.wake();
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,11 +1,11 @@
 //! The deaths at which a thread is held, as the process that [catches](super::Catching) them sees them.
 
 use super::{death_holds::DeathHolds, death_program, pids::Pids, ring::Ring};
-use crate::linux::sys::wake;
+use crate::linux::sys::{lock::lock, wake};
 use std::{
     io,
     os::fd::{AsFd, OwnedFd},
-    sync::{Mutex, PoisonError},
+    sync::Mutex,
     time::Instant,
 };
 
@@ -67,7 +67,7 @@ impl HeldDeaths {
     }
 
     fn next(&self) -> Option<Held<'_>> {
-        let ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        let ring = lock(&self.ring);
         let report = death_program::decode(&ring.next()?)?;
         Some(Held {
             pid: report.pid,

@@ -10,15 +10,13 @@ use crate::{
     linux::{
         bpf_programs::{Catching, Caught, HeldThread},
         death_watch::DeathWatch,
-        facts,
-        kept_space::KeptSpace,
-        list,
+        facts, list,
         proc::{ProcDir, bounds},
-        sys::{channel::Helper, pin::Pin, wake::wait_for},
+        sys::{channel::Helper, wake::wait_for},
     },
 };
 use snapshot::Warning;
-use std::{io, os::fd::OwnedFd, time::Duration};
+use std::{io, time::Duration};
 
 /// How long the kernel's mark of a killed thread is waited for if who catches has not seen it.
 const MARKED: Duration = Duration::from_millis(200);
@@ -135,8 +133,8 @@ impl CaughtAndKept {
             return lost(key.pid, sink);
         };
         let dying = Dying {
-            lacking: without_descriptors(facts.handles.len() as u64, descriptors),
-            watch: DeathWatch::at_death(with_pin(space), caught.deaths, has_flags),
+            lacking: without_descriptors(facts.handles.len() as u64, descriptors.unwrap_or(0)),
+            watch: DeathWatch::at_death(space, caught.deaths, has_flags),
             proc,
             facts,
         };
@@ -166,24 +164,5 @@ fn facts_at_death(proc: &mut ProcDir, is_whole: bool) -> io::Result<Facts> {
     match living.filter(|facts| !facts.modules.is_empty()) {
         Some(facts) => Ok(facts),
         None => facts::gather(proc),
-    }
-}
-
-fn with_pin(space: KeptSpace<OwnedFd>) -> KeptSpace {
-    let KeptSpace {
-        program,
-        maps,
-        smaps,
-        sharers,
-        process,
-        pin,
-    } = space;
-    KeptSpace {
-        program,
-        maps,
-        smaps,
-        sharers,
-        process,
-        pin: Pin::Guard(pin),
     }
 }

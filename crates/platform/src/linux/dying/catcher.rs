@@ -18,7 +18,9 @@ use crate::linux::{
     sys::{
         allocator,
         channel::{self, Helper},
-        keepers, pin,
+        keepers,
+        lock::lock,
+        pin::Pin,
         places::Place,
         priority::{processors, raise_priority_of_all, stay_on},
         signals,
@@ -30,8 +32,8 @@ use rustix::{
 };
 use std::{
     io,
-    os::fd::{BorrowedFd, OwnedFd},
-    sync::{Mutex, MutexGuard, PoisonError},
+    os::fd::BorrowedFd,
+    sync::{Mutex, MutexGuard},
     time::{Duration, Instant},
 };
 
@@ -168,7 +170,7 @@ fn kept(held: &Held<'_>, owner: &Owner, start: Instant) -> Option<Kept> {
     let place = Place::of(owner.user, owner.resident)?;
     let mut kept = pinned(held, place)?;
     let is_marked = || kept.space.dies_of(&kept.proc, held.thread, MARKED);
-    if is_small(&kept.proc) && is_marked() {
+    if is_small(owner, &kept) && is_marked() {
         kept.is_whole = read_rest(&mut kept).is_ok();
     }
     Some(kept)
@@ -183,17 +185,17 @@ fn pinned(held: &Held<'_>, place: Place) -> Option<Kept> {
     Some(Kept {
         thread: held.number,
         key: proc.key,
-        descriptors: proc.descriptors().unwrap_or(0),
+        descriptors: proc.descriptors(),
         is_whole: false,
         proc,
         space,
     })
 }
 
-fn keep_space(proc: &mut ProcDir, place: Place) -> io::Result<KeptSpace<OwnedFd>> {
+fn keep_space(proc: &mut ProcDir, place: Place) -> io::Result<KeptSpace> {
     proc.keep(&["auxv"])?;
     proc.keep_environment()?;
-    KeptSpace::keep(proc, |mem, address| pin::keep_at_once(mem, address, place))
+    KeptSpace::keep(proc, |mem, address| Pin::at_once(mem, address, place))
 }
 
 /// Keeps small files, for when the process is gone before it has been looked at.
@@ -212,12 +214,11 @@ fn keep_texts(proc: &mut ProcDir) -> io::Result<()> {
 /// Returns whether everything that is read of a process can be read within a millisecond or two. The kernel looks at each
 /// entry of its page tables for that. Whoever reads it before all other threads keeps others from dying meanwhile, whom
 /// nobody would see: not as many can be held at once as may want to.
-fn is_small(proc: &ProcDir) -> bool {
-    let status = proc.read("status").unwrap_or_default();
-    let tables = status::bytes(&status, "VmPTE").is_some_and(|bytes| bytes <= SMALL_TABLES);
+fn is_small(owner: &Owner, kept: &Kept) -> bool {
+    let tables = owner.page_tables.is_some_and(|bytes| bytes <= SMALL_TABLES);
     tables
-        && proc
-            .descriptors()
+        && kept
+            .descriptors
             .is_some_and(|count| count <= FEW_DESCRIPTORS)
 }
 
@@ -238,10 +239,11 @@ fn read_rest(kept: &mut Kept) -> io::Result<()> {
     handles::keep(proc)
 }
 
-/// Who a process runs as, and how much memory it has, in bytes.
+/// Who a process runs as, and how much memory and how large page tables it has, in bytes.
 struct Owner {
     user: u32,
     resident: u64,
+    page_tables: Option<u64>,
 }
 
 /// Returns who a process runs as; `None` if it is gone. The owner of its folder would be root for one that has changed its
@@ -250,8 +252,11 @@ fn owner_of(pid: u32) -> Option<Owner> {
     let dir = proc::open_dir(pid).ok()?;
     let status = proc::read_file(dir, "status").ok()?;
     let (user, _) = status::ids(&status, "Uid")?;
-    let resident = status::bytes(&status, "VmRSS").unwrap_or(0);
-    Some(Owner { user, resident })
+    Some(Owner {
+        user,
+        resident: status::bytes(&status, "VmRSS").unwrap_or(0),
+        page_tables: status::bytes(&status, "VmPTE"),
+    })
 }
 
 fn spend(user: u32, since: Instant) {
@@ -265,5 +270,5 @@ fn has_time_left(user: u32, now: Instant) -> bool {
 }
 
 fn budget() -> MutexGuard<'static, Option<CatchBudget>> {
-    BUDGET.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&BUDGET)
 }

@@ -5,7 +5,7 @@ use crate::linux::{
     handles,
     kept_space::KeptSpace,
     proc::{FromStart, KeptFile, ProcDir, ProcDirParts},
-    sys::channel,
+    sys::{channel, pin::Pin},
 };
 use rustix::fs::{MemfdFlags, memfd_create};
 use snapshot::ProcessKey;
@@ -30,12 +30,11 @@ pub(super) struct Kept {
     pub(super) thread: u64,
     pub(super) key: ProcessKey,
     /// How many descriptors the process had open, if that is known.
-    pub(super) descriptors: u64,
+    pub(super) descriptors: Option<u64>,
     /// Whether all has been read. Else its thread is held yet, and the mappings, their flags and the facts are missing.
     pub(super) is_whole: bool,
     pub(super) proc: ProcDir,
-    /// Kept until the guard is closed.
-    pub(super) space: KeptSpace<OwnedFd>,
+    pub(super) space: KeptSpace,
 }
 
 /// The files of a process that can be kept, as [`ProcDir`] knows them.
@@ -110,7 +109,7 @@ impl Message {
             UNREAD | WHOLE => {
                 let key = ProcessKey { pid, start };
                 let kept = Kept::decode(thread, key, files, rest).map(|kept| Kept {
-                    descriptors,
+                    descriptors: Some(descriptors),
                     is_whole: kind == WHOLE,
                     ..kept
                 });
@@ -131,7 +130,7 @@ impl Kept {
             parts.dir.as_fd(),
             parts.task.as_fd(),
             space.process.as_fd(),
-            space.pin.as_fd(),
+            space.pin.guard().ok_or(io::ErrorKind::InvalidInput)?,
             space.maps.as_fd(),
             space.smaps.as_fd(),
             texts.as_fd(),
@@ -143,7 +142,12 @@ impl Kept {
         let (numbers, kept): (Vec<u8>, Vec<_>) = kept.unzip();
         files.extend(kept);
         let kind = if self.is_whole { WHOLE } else { UNREAD };
-        let mut bytes = words([self.thread, self.key.start, self.descriptors, kind]);
+        let mut bytes = words([
+            self.thread,
+            self.key.start,
+            self.descriptors.unwrap_or(0),
+            kind,
+        ]);
         bytes.push(numbers.len() as u8);
         bytes.extend(numbers);
         let warning = space.sharers.as_deref().unwrap_or_default().as_bytes();
@@ -177,12 +181,12 @@ impl Kept {
             smaps: smaps.into(),
             sharers: Some(warning).filter(|warning| !warning.is_empty()),
             process,
-            pin,
+            pin: Pin::Guard(pin),
         };
         Some(Self {
             thread,
             key,
-            descriptors: 0,
+            descriptors: None,
             is_whole: false,
             proc,
             space,

@@ -13,7 +13,7 @@ use super::{
     death_watch::DeathWatch,
     forks,
     proc::ProcDir,
-    sys::descriptor_limit,
+    sys::{descriptor_limit, lock::lock},
 };
 use crate::{Facts, HostEvent, HostSink};
 use snapshot::{ProcessKey, Warning};
@@ -237,8 +237,4 @@ fn pass_on() {
 
 fn stash() -> MutexGuard<'static, Option<Stash>> {
     lock(&STASH)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,6 +3,7 @@
 
 use super::{
     keeper::Keeper,
+    lock::lock,
     places::Place,
     priority,
     wake::{self, Wake},
@@ -11,7 +12,7 @@ use std::{
     io,
     os::fd::{AsFd, OwnedFd},
     sync::{
-        Mutex, MutexGuard, OnceLock, PoisonError,
+        Mutex, OnceLock,
         mpsc::{SyncSender, sync_channel},
     },
     time::{Duration, Instant},
@@ -164,9 +165,4 @@ impl Busy {
     fn limit(&self) -> Option<Instant> {
         self.started.map(|started| started + LONGEST)
     }
-}
-
-/// Takes what a mutex guards. All threads of this process that do so run before those of others.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

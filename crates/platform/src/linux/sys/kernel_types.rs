@@ -24,7 +24,10 @@ fn offset_in(btf: &[u8], steps: &[(&str, &str)]) -> Option<u32> {
     let (types, names) = sections(btf)?;
     let mut found = HashMap::new();
     let mut rest = types;
-    while let Some((name, info, tail)) = next_type(rest) {
+    // There are a hundred thousand.
+    while found.len() < steps.len()
+        && let Some((name, info, tail)) = next_type(rest)
+    {
         let count = (info & 0xffff) as usize;
         let kind = info >> 24 & 0x1f;
         let (of_kind, tail) =

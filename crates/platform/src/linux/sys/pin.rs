@@ -18,7 +18,7 @@ use super::{
 use std::{
     fs::File,
     io,
-    os::fd::{AsFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::Arc,
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -28,7 +28,6 @@ use std::{
 const LIMIT: Duration = Duration::from_millis(100);
 
 /// An address space that is kept until this is dropped.
-#[expect(dead_code, reason = "each of them ends what it has when it is dropped")]
 pub(crate) enum Pin {
     /// By a thread of ours.
     Thread(Reader),
@@ -46,14 +45,26 @@ impl Pin {
             .once_it_sleeps(LIMIT)
             .map(Self::Thread)
     }
+
+    /// As [`Pin::new`], of a process that stands at its death for some milliseconds. The address space is kept until the
+    /// guard has been closed by all who have it, and `place` until then.
+    ///
+    /// # Errors
+    /// As [`Pin::new`].
+    pub(crate) fn at_once(mem: File, address: u64, place: Place) -> io::Result<Self> {
+        keep_at_once(mem, address, place).map(Self::Guard)
+    }
+
+    /// Returns the guard.
+    pub(crate) fn guard(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Self::Thread(reader) => reader.guard.as_ref().map(AsFd::as_fd),
+            Self::Guard(guard) => Some(guard.as_fd()),
+        }
+    }
 }
 
-/// As [`Pin::new`], of a process that stands at its death for some milliseconds. The address space is kept until the
-/// guard that is returned has been closed by all who have it, and `place` until then.
-///
-/// # Errors
-/// As [`Pin::new`].
-pub(crate) fn keep_at_once(mem: File, address: u64, place: Place) -> io::Result<OwnedFd> {
+fn keep_at_once(mem: File, address: u64, place: Place) -> io::Result<OwnedFd> {
     let Some((keeper, guard)) = keepers::take() else {
         let reader = Reader::start(mem, address, move || drop(place))?;
         return reader.once_it_sleeps(LIMIT)?.left_to_itself();

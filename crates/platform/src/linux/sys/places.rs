@@ -1,9 +1,10 @@
 //! How many address spaces are kept at once: each has its whole memory still, until it has been dumped.
 
+use super::lock::lock;
 use rustix::process::{Resource, getrlimit};
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
 };
 
 /// How many there are, and of one user. Root has as many as there are: many services are his, and he need not attack
@@ -82,9 +83,8 @@ impl Taken {
     }
 }
 
-/// All threads of this process that ask run before those of others.
 fn taken() -> MutexGuard<'static, Option<Taken>> {
-    TAKEN.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&TAKEN)
 }
 
 #[cfg(test)]
