@@ -21,7 +21,8 @@ use rustix::{
 use snapshot::{EndStatus, ProcessKey};
 use std::{
     collections::{HashMap, HashSet},
-    io,
+    fs::File,
+    io::{self, Read as _},
     os::fd::{AsFd, OwnedFd},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
@@ -30,6 +31,9 @@ use std::{
 
 /// How often `/proc` is listed if there is no process connector.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
+
+/// The most bytes of `comm` (proc_pid_comm(5)): those of a thread of the kernel, and a line's end.
+const COMM: usize = 65;
 
 /// How many events are taken in one call.
 const MOST_EVENTS: usize = 64;
@@ -331,10 +335,15 @@ fn without_young(events: &[ProcessEvent], young: &mut Young) -> Vec<HostEvent> {
 
 /// The start of a program, with its name if it is still there: some end before anybody can look at more of them.
 fn named(pid: u32) -> HostEvent {
-    let name = std::fs::read(format!("/proc/{pid}/comm")).ok();
-    match name.as_deref().map(String::from_utf8_lossy) {
-        Some(name) => HostEvent::Executed(pid, name.trim_end_matches('\n').to_owned()),
-        None => HostEvent::Started(pid),
+    // One read of a small file, for every program that starts on the machine.
+    let mut name = [0; COMM];
+    let read = File::open(format!("/proc/{pid}/comm")).and_then(|mut comm| comm.read(&mut name));
+    match read {
+        Ok(len) => {
+            let name = String::from_utf8_lossy(&name[..len]);
+            HostEvent::Executed(pid, name.trim_end_matches('\n').to_owned())
+        }
+        Err(_) => HostEvent::Started(pid),
     }
 }
 
