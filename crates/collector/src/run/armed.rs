@@ -1,5 +1,6 @@
 //! What was to be armed in a process that has ended before.
 
+use platform::FAULT_SIGNALS;
 use snapshot::EndStatus;
 
 /// What was to be armed in a process.
@@ -16,7 +17,13 @@ impl Armed {
     pub(super) fn may_have_missed(self, status: Option<EndStatus>) -> bool {
         match (self, status) {
             (Self::DeathsAlone, Some(EndStatus::Code(code))) => matches!(code, 1 | 2),
+            (Self::DeathsAlone, Some(EndStatus::Signal(signal))) => is_fault(signal),
             _ => true,
         }
     }
+}
+
+/// Whether a process that ends by this signal dies of a fault, and is not ended by somebody.
+pub(super) fn is_fault(signal: i32) -> bool {
+    u32::try_from(signal).is_ok_and(|signal| FAULT_SIGNALS.contains(&signal))
 }

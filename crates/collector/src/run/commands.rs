@@ -8,7 +8,7 @@ use super::{
 };
 use crate::Request;
 use platform::ErrorKind;
-use policy::{Command, DumpRequest, FinishReason, Note, Outcome, RuleId};
+use policy::{Command, DumpRequest, ExceptionFilter, FinishReason, Note, Outcome, RuleId, WakeFor};
 use snapshot::{Measure, ProcessKey, Sample};
 
 impl Runner {
@@ -47,12 +47,16 @@ impl Runner {
                         true => self.pending.deaths.insert(process),
                         false => self.pending.deaths.remove(&process),
                     };
+                    let waits = self.can_wait(&wake) && self.waits(process);
                     self.to_follow.insert(process, wake);
-                    self.follow_if_free(process);
+                    if !waits {
+                        self.follow_now(process);
+                    }
                 }
             }
             Command::Detach(process) => {
                 self.to_follow.remove(&process);
+                self.rush.let_go(process);
                 self.pending.deaths.remove(&process);
                 self.arming.remove(&process);
                 self.followers.leave(process);
@@ -129,9 +133,37 @@ impl Runner {
         self.out.push(RunEvent::Exited { process, status });
     }
 
-    /// Follows a process that is to be followed, unless a dump holds it: then as soon as that lets
-    /// it go.
+    /// Whether what is asked for of a process is told of it too if it is not followed when it dies: its death, of whatever.
+    fn can_wait(&self, wake: &WakeFor) -> bool {
+        let any = |filter: &ExceptionFilter| filter.include.is_empty() && filter.exclude.is_empty();
+        self.catches_deaths && wake.wants_only_unhandled() && wake.exceptions.iter().all(any)
+    }
+
+    /// Whether a process is followed only when it has lived for a moment: so many others begin just now. Those that there
+    /// are when rules are added do not wait.
+    fn waits(&mut self, process: ProcessKey) -> bool {
+        let is_new = self.is_effective
+            && !self.followers.has(process)
+            && !self.pending.dying.contains(&process);
+        let now = self.host.now();
+        let waits = is_new && self.rush.holds(process, now);
+        if waits {
+            self.arming.insert(process, Armed::DeathsAlone);
+        }
+        waits
+    }
+
+    /// Follows a process that is to be followed, without waiting for what it does.
+    pub(super) fn follow_now(&mut self, process: ProcessKey) {
+        self.rush.let_go(process);
+        self.follow_if_free(process);
+    }
+
+    /// Follows a process that is to be followed, unless it waits, or a dump holds it: then as soon as that lets it go.
     fn follow_if_free(&mut self, process: ProcessKey) {
+        if self.rush.is_held(process) {
+            return;
+        }
         if !self.followers.has(process) && self.jobs.holds(process) {
             log::debug!("process {process} is followed once a dump lets it go");
             return;

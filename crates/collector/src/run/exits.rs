@@ -1,13 +1,13 @@
 //! Processes that end, and threads that follow them no more.
 
 use super::{
-    armed::Armed,
+    armed::{Armed, is_fault},
     event::FollowerId,
     order::Order,
     run_event::{ExceptionRow, RunEvent},
     runner::Runner,
 };
-use platform::{Error, FAULT_SIGNALS};
+use platform::Error;
 use policy::{ExceptionCount, Identity};
 use snapshot::{EndStatus, ProcessKey};
 
@@ -62,6 +62,7 @@ impl Runner {
         self.pending.dying.remove(&process);
         self.schedule.stop(process);
         self.to_follow.remove(&process);
+        self.rush.let_go(process);
         let status = self.ends.remove(&process);
         let was_to_be = self.arming.remove(&process);
         let is_unarmed = was_to_be.is_some_and(|what| what.may_have_missed(status));
@@ -150,9 +151,5 @@ impl Runner {
 }
 
 fn is_by_fault(status: Option<EndStatus>) -> bool {
-    let signal = match status {
-        Some(EndStatus::Signal(signal)) => u32::try_from(signal).ok(),
-        _ => None,
-    };
-    signal.is_some_and(|signal| FAULT_SIGNALS.contains(&signal))
+    matches!(status, Some(EndStatus::Signal(signal)) if is_fault(signal))
 }

@@ -22,6 +22,7 @@ mod programs;
 mod reach;
 mod run_event;
 mod runner;
+mod rush;
 mod schedule;
 mod stacks;
 mod starts;

@@ -11,6 +11,7 @@ use super::{
     programs::Programs,
     reach::reach,
     run_event::RunEvent,
+    rush::Rush,
     schedule::Schedule,
     unseen::Unseen,
 };
@@ -50,8 +51,9 @@ pub struct Runner {
     pub(super) programs: Programs,
     pub(super) jobs: Jobs,
     pub(super) followers: Followers,
-    /// Processes that wait to be followed until a dump lets go of them.
+    /// Processes that wait to be followed until a dump lets go of them, or until they have lived for a moment.
     pub(super) to_follow: HashMap<ProcessKey, WakeFor>,
+    pub(super) rush: Rush,
     /// Processes that are monitored: their end is told.
     pub(super) watched: HashSet<ProcessKey>,
     /// The pids of those that have ended last: the machine may tell of their deaths a moment later.
@@ -68,7 +70,7 @@ pub struct Runner {
     /// Those of them that may have been caught at their death, which is told a moment later: they count until then.
     pub(super) lost: HashMap<ProcessKey, Armed>,
     /// Whether [`RunEvent::Effective`] was told since rules were added.
-    is_effective: bool,
+    pub(super) is_effective: bool,
     /// A program that was launched by us, and whether it stands until it is let begin.
     pub(super) launched: Option<ProcessKey>,
     pub(super) begins: Option<ProcessKey>,
@@ -131,6 +133,7 @@ impl Runner {
             jobs: Jobs::new(setup.machine),
             followers,
             to_follow: HashMap::new(),
+            rush: Rush::default(),
             watched: HashSet::new(),
             ended: VecDeque::new(),
             ends: HashMap::new(),
@@ -312,7 +315,12 @@ impl Runner {
     /// When something is due, though nothing happens.
     fn deadline(&self) -> Option<Time> {
         let status = self.status.map(|_| self.next_status);
-        let due = [self.schedule.next(), self.rules.next_deadline(), status];
+        let due = [
+            self.schedule.next(),
+            self.rules.next_deadline(),
+            self.rush.next(),
+            status,
+        ];
         due.into_iter().flatten().min()
     }
 
@@ -320,6 +328,9 @@ impl Runner {
         let now = self.host.now();
         for (process, measures) in self.schedule.due(now) {
             self.sample(process, &measures);
+        }
+        for process in self.rush.due(now) {
+            self.follow_now(process);
         }
         let deadline = self.rules.next_deadline();
         if deadline.is_some_and(|deadline| deadline <= self.host.now()) {

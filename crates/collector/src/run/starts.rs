@@ -88,10 +88,12 @@ impl Runner {
         {
             self.started(entry.parent);
         }
+        self.pending.dying.insert(key);
         self.look_at(entry);
-        match self.followers.has(key) {
-            true => drop(self.pending.dying.insert(key)),
-            false => self.host.forget(key),
+        self.follow_now(key);
+        if !self.followers.has(key) {
+            self.pending.dying.remove(&key);
+            self.host.forget(key);
         }
     }
 

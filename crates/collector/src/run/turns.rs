@@ -4,7 +4,8 @@
 use platform::{Cancel, Error, ErrorKind, Result};
 use std::{
     collections::HashMap,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread::{self, Thread},
     time::Duration,
 };
 
@@ -17,7 +18,7 @@ const MOST_OF_USER: usize = 64;
 const ROOT: u32 = 0;
 
 /// How often it is looked whether the user does not want the dump any more.
-const POLL: Duration = Duration::from_millis(50);
+const POLL: Duration = Duration::from_millis(250);
 
 /// The dumps that are taken, and that wait.
 #[derive(Clone, Default)]
@@ -27,19 +28,23 @@ pub(super) struct Turns(Arc<Shared>);
 pub(super) struct Turn(Arc<Shared>);
 
 #[derive(Default)]
-struct Shared {
-    state: Mutex<State>,
-    changed: Condvar,
-}
+struct Shared(Mutex<State>);
 
 #[derive(Default)]
 struct State {
     running: usize,
-    /// Who waits: a number that grows, and the user.
-    waiting: Vec<(u64, u32)>,
+    waiting: Vec<Waiting>,
     last: u64,
     /// When each user had a turn last.
     served: HashMap<u32, u64>,
+}
+
+/// Who waits.
+struct Waiting {
+    /// Grows.
+    number: u64,
+    user: u32,
+    thread: Thread,
 }
 
 impl Turns {
@@ -48,38 +53,35 @@ impl Turns {
     /// # Errors
     /// If too many wait, or nobody wants the dump any more.
     pub(super) fn wait(&self, user: u32, cancel: &Cancel) -> Result<Turn> {
-        let mut state = self.0.state();
-        let number = state.come(user)?;
+        let number = self.0.state().come(user)?;
         loop {
-            if state.begin(number, user) {
+            if self.0.state().begin(number, user) {
                 return Ok(Turn(self.0.clone()));
             }
             if cancel.is_asked() {
-                state.waiting.retain(|(other, _)| *other != number);
+                self.0.state().leave(number);
                 return Err(Error::new(ErrorKind::Cancelled, "the dump was cancelled"));
             }
-            let changed = self.0.changed.wait_timeout(state, POLL);
-            state = changed.unwrap_or_else(PoisonError::into_inner).0;
+            thread::park_timeout(POLL);
         }
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.0.state().running -= 1;
-        self.0.changed.notify_all();
+        self.0.state().end();
     }
 }
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
     fn come(&mut self, user: u32) -> Result<u64> {
-        let own = self.waiting.iter().filter(|(_, of)| *of == user).count();
+        let own = self.waiting.iter().filter(|w| w.user == user).count();
         let is_full = self.waiting.len() >= MOST || user != ROOT && own >= MOST_OF_USER;
         if is_full {
             let what = format!(
@@ -89,29 +91,52 @@ impl State {
             return Err(Error::new(ErrorKind::Other, what));
         }
         self.last += 1;
-        self.waiting.push((self.last, user));
+        self.waiting.push(Waiting {
+            number: self.last,
+            user,
+            thread: thread::current(),
+        });
         Ok(self.last)
     }
 
     /// Takes the turn if it is that of this number.
     fn begin(&mut self, number: u64, user: u32) -> bool {
-        let is_next = self.running < AT_ONCE && self.next() == Some(number);
+        let next = self.next().map(|next| next.number);
+        let is_next = self.running < AT_ONCE && next == Some(number);
         if is_next {
             self.running += 1;
-            self.waiting.retain(|(other, _)| *other != number);
             self.last += 1;
             self.served.insert(user, self.last);
+            self.leave(number);
         }
         is_next
     }
 
-    fn next(&self) -> Option<u64> {
+    fn end(&mut self) {
+        self.running -= 1;
+        self.wake_next();
+    }
+
+    /// One waits no longer.
+    fn leave(&mut self, number: u64) {
+        self.waiting.retain(|waiting| waiting.number != number);
+        self.wake_next();
+    }
+
+    /// Only one is woken: hundreds may wait.
+    fn wake_next(&self) {
+        if self.running < AT_ONCE
+            && let Some(next) = self.next()
+        {
+            next.thread.unpark();
+        }
+    }
+
+    fn next(&self) -> Option<&Waiting> {
         let served = |user: &u32| self.served.get(user).copied().unwrap_or(0);
-        let by_user = self
-            .waiting
+        self.waiting
             .iter()
-            .min_by_key(|(number, user)| (served(user), *number));
-        by_user.map(|(number, _)| *number)
+            .min_by_key(|waiting| (served(&waiting.user), waiting.number))
     }
 }
 
@@ -125,13 +150,13 @@ mod tests {
         let mut come = |user| (state.come(user).expect("room"), user);
         let all = [come(7), come(7), come(7), come(0), come(8)];
         let mut order = Vec::new();
-        while let Some(next) = state.next() {
+        while let Some(next) = state.next().map(|next| next.number) {
             let (number, user) = *all
                 .iter()
                 .find(|(number, _)| *number == next)
                 .expect("one of them");
             assert!(state.begin(number, user));
-            state.running -= 1;
+            state.end();
             order.push(user);
         }
         assert_eq!(order, [7, 0, 8, 7, 7]);
@@ -145,7 +170,7 @@ mod tests {
         let of_root = (0..1000).filter(|_| state.come(ROOT).is_ok()).count();
         assert_eq!(of_root, MOST - MOST_OF_USER);
         let mut begun = 0;
-        while let Some(next) = state.next()
+        while let Some(next) = state.next().map(|next| next.number)
             && state.begin(next, 7)
         {
             begun += 1;

@@ -85,6 +85,13 @@ impl Host for SimHost {
         true
     }
 
+    fn catch_deaths(&mut self) -> Result<()> {
+        match self.machine.state().catches_deaths {
+            true => Ok(()),
+            false => Err(unsupported("catching deaths")),
+        }
+    }
+
     fn kill(&self, key: ProcessKey) -> Result<()> {
         self.machine.end(key);
         Ok(())
@@ -111,7 +118,7 @@ impl Host for SimHost {
     }
 }
 
-fn entry(process: &SimProcess) -> ProcessEntry {
+pub(super) fn entry(process: &SimProcess) -> ProcessEntry {
     ProcessEntry {
         key: process.key,
         parent: process.parent,

@@ -35,6 +35,7 @@ struct State {
     watched: HashSet<ProcessKey>,
     follows_starts: bool,
     loses_starts: bool,
+    catches_deaths: bool,
     /// How often somebody asked for one process by its pid.
     entries_read: usize,
     /// How often somebody asked for the list of all processes.
@@ -123,6 +124,19 @@ impl SimMachine {
     pub fn die_young(&self, pid: u32) {
         let ancestors = None;
         self.report(HostEvent::Unseen { pid, ancestors });
+    }
+
+    /// Has processes that die of a fault while nobody follows them be caught from now on.
+    pub fn catch_deaths(&self) {
+        self.state().catches_deaths = true;
+    }
+
+    /// Reports that a process was caught at its death.
+    pub fn die_caught(&self, key: ProcessKey) {
+        let entry = self.with(key, |process| host::entry(process));
+        if let Some(entry) = entry {
+            self.report(HostEvent::Dying(Box::new(entry)));
+        }
     }
 
     /// As [`die_young`](Self::die_young), of one that was forked by a process that may not be followed.

@@ -37,6 +37,42 @@ fn n53_a_start_that_nobody_is_interested_in_costs_one_look() {
     assert_eq!(run.runner.watched().count(), 2);
 }
 
+/// Who crashes in a loop, or a script, starts hundreds of processes a second. To follow each would cost more than what is
+/// caught at its death anyway.
+#[test]
+fn n23_of_many_that_start_at_once_most_are_followed_a_moment_later() {
+    let mut run = Timeline::new();
+    run.machine.catch_deaths();
+    run.machine.start(7, "app");
+    run.add(&["on each app, when unhandled exception, do mini dump"]);
+    run.until("effective");
+    let all: Vec<_> = (100..300)
+        .map(|pid| run.machine.start(pid, "app"))
+        .collect();
+    run.until("299");
+    let traced = |run: &Timeline| {
+        all.iter()
+            .filter(|one| run.machine.is_traced(**one))
+            .count()
+    };
+    run.wait("the first to be followed", |machine| {
+        machine.is_traced(all[0])
+    });
+    assert!(traced(&run) <= 64, "{} are followed", traced(&run));
+    // Whoever dies meanwhile does not wait.
+    run.machine.die_caught(all[199]);
+    run.wait("who dies to be followed", |machine| {
+        machine.is_traced(all[199])
+    });
+    assert!(traced(&run) <= 65, "{} are followed", traced(&run));
+    run.machine.end(all[198]);
+    run.until("298 exited");
+    run.advance(Duration::from_millis(100));
+    run.wait("the others to be followed", |machine| {
+        all.iter().filter(|one| machine.is_traced(**one)).count() == 199
+    });
+}
+
 #[test]
 fn rules_are_added_and_taken_away_while_others_go_on() {
     let mut run = Timeline::new();

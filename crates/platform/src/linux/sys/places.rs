@@ -37,7 +37,8 @@ impl Place {
         let is_free = taken()
             .get_or_insert_default()
             .take(user, bytes, most, memory / PART);
-        is_free.then_some(Self { user, bytes })
+        // A place that was not taken is not given back either.
+        is_free.then(|| Self { user, bytes })
     }
 }
 
@@ -103,6 +104,18 @@ mod tests {
         assert!(!taken.take(7, 1, MOST, 1000));
         taken.give_back(7, 1);
         assert!(taken.take(7, 1, MOST, 1000));
+    }
+
+    #[test]
+    fn n23_who_is_refused_gives_no_place_back() {
+        let mut places = Vec::new();
+        while let Some(place) = Place::of(7, 1) {
+            places.push(place);
+        }
+        assert!(!places.is_empty() && places.len() <= MOST_OF_USER);
+        assert!((0..1000).all(|_| Place::of(7, 1).is_none()));
+        places.pop();
+        assert!(Place::of(7, 1).is_some());
     }
 
     #[test]
