@@ -172,3 +172,27 @@ fn n13_the_stack_that_crashed_is_in_small_dumps_too() {
         }
     }
 }
+
+/// A server changes its user and its title once it runs.
+#[test]
+fn n23_a_dump_tells_who_the_process_was_at_its_death() {
+    const NOBODY: &str = "65534";
+    for _ in 0..rounds() {
+        let folder = folder();
+        let exe = compile(&Program::c("changes_itself.c"));
+        let mut child = Child::that_crashes(exe.clone(), &["first"]);
+        assert_eq!(child.line(), "ready");
+        let running = watch(&child, folder.path());
+        child.tell("go");
+        let run = running.finish();
+        run.assert_code(0);
+        let core = files_in(folder.path()).remove(0);
+        let seen = Core::new(&core, &exe).gdb(&["info proc"]);
+        assert!(seen.contains("served: a title ####"), "{seen}");
+        let told = Firstchance::new(&["inspect", "--json"])
+            .arg(&core)
+            .run_well();
+        assert!(told.stdout.contains(NOBODY), "{told:#?}");
+        assert!(told.stdout.contains("served: a title ####"), "{told:#?}");
+    }
+}

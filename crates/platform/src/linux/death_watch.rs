@@ -9,7 +9,7 @@ use super::{
     bpf_programs::{Death, Deaths},
     kept_space::KeptSpace,
     last_maps,
-    proc::ProcDir,
+    proc::{OwnTexts, ProcDir},
     sys::{pin::Pin, ptrace::SignalInfo, wake},
 };
 use snapshot::{Thread, ThreadState};
@@ -37,6 +37,8 @@ pub(crate) struct DeathWatch {
     /// If this was begun at the death, so that what was copied is not older: whether the flags of all mappings could be
     /// read.
     pub(crate) has_flags_of_death: Option<bool>,
+    /// Where its own texts are; `None` if this was begun at the death, and they are known.
+    pub(crate) texts: Option<OwnTexts>,
     /// When the mappings were copied last.
     copied: Instant,
     /// When this was begun, and the flags of the mappings were copied.
@@ -62,7 +64,10 @@ impl DeathWatch {
         let space = KeptSpace::keep(proc, Pin::new)?;
         space.keep_flags(proc, None)?;
         proc.keep_copy("maps")?;
-        Ok(Self::of(space, deaths, None))
+        Ok(Self {
+            texts: Some(OwnTexts::of(proc)?),
+            ..Self::of(space, deaths, None)
+        })
     }
 
     /// Of a process that was kept at its death, which has been reported.
@@ -75,6 +80,7 @@ impl DeathWatch {
             deaths,
             space,
             has_flags_of_death,
+            texts: None,
             copied: Instant::now(),
             begun: Instant::now(),
             maps_are_older: None,

@@ -159,7 +159,8 @@ pub(crate) fn strings(bytes: &[u8]) -> Vec<String> {
         .collect()
 }
 
-fn user(status_text: &[u8]) -> User {
+/// Returns whom a process belongs to, from the text of `status`.
+pub(super) fn user(status_text: &[u8]) -> User {
     let (uid, euid) = status::ids(status_text, "Uid").unwrap_or_default();
     let (gid, egid) = status::ids(status_text, "Gid").unwrap_or_default();
     let name = machine::users()

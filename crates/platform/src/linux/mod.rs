@@ -26,6 +26,7 @@ mod dying;
 mod end_status;
 mod extended_registers;
 mod facts;
+mod facts_at_death;
 mod file_pages;
 mod files;
 mod follow;

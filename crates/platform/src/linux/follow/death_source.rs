@@ -11,7 +11,7 @@ use crate::{
     linux::{
         death_watch::{self, DeathWatch},
         dying::{self, Dying},
-        facts,
+        facts, facts_at_death,
         proc::ProcDir,
     },
 };
@@ -33,6 +33,8 @@ pub(super) struct DeathSource {
     kept: Option<Facts>,
     /// Whether it was caught when it died.
     is_adopted: bool,
+    /// At the death: which of these are older, in words.
+    older: Vec<&'static str>,
     /// What could not be read of one that was caught.
     lacking: Option<Warning>,
     /// Whether its death was told already, by tracing: it is not told again from what was caught.
@@ -84,8 +86,9 @@ impl DeathSource {
     /// Returns in sentences what a dump of a process that has died lacks.
     pub(super) fn lacking(&self) -> Vec<String> {
         let mut died = "the process had died: threads have only their general registers".to_owned();
-        if !self.is_adopted {
-            died += ", and name, user, arguments, environment, descriptors and times are those of the beginning of the watch";
+        if !self.older.is_empty() {
+            let older = self.older.join(", ");
+            died += &format!("; of the beginning of the watch are: {older}");
         }
         let older = |age: Duration| {
             format!(
@@ -231,7 +234,11 @@ impl Source for DeathSource {
         if let Some(dying) = dying::take(proc.key) {
             *proc = self.adopt(dying);
         }
-        let deaths = self.watch.as_mut()?.next(proc)?;
+        let watch = self.watch.as_mut()?;
+        let deaths = watch.next(proc)?;
+        if let (Some(texts), Some(kept)) = (&watch.texts, &mut self.kept) {
+            self.older = facts_at_death::renew(kept, proc, texts);
+        }
         let first = deaths.first()?;
         let event = signal_event(first.thread, &death_watch::death_signal(first));
         Some((event, HeldBy::Death(deaths)))

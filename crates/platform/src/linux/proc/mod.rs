@@ -23,3 +23,4 @@ pub(crate) use dir::{
 };
 pub(crate) use from_start::FromStart;
 pub(crate) use kept_file::KeptFile;
+pub(crate) use own_texts::OwnTexts;

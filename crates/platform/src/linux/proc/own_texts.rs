@@ -3,9 +3,10 @@
 //! A process can put pages of a file there whose server never answers (FUSE), or move the place (`PR_SET_MM` in
 //! prctl(2)): whoever reads the file waits for ever then. Where we may look, the pages have to be the process's own.
 
+use super::{ProcDir, bounds};
 use crate::linux::pages;
 use rustix::param::page_size;
-use std::{fs::File, io};
+use std::{fs::File, io, os::unix::fs::FileExt};
 
 /// The fields of `stat` from `arg_start` on: it, `arg_end`, `env_start`, `env_end` (proc_pid_stat(5)).
 const ARGUMENTS: usize = 48;
@@ -32,6 +33,51 @@ pub(super) fn expect_own(pagemap: &File, stat: &[u8], name: &str, most: u64) -> 
     match touched.all(|at| pages::is_own(pagemap, at, page)) {
         true => Ok(()),
         false => Err(io::Error::other("its text is not in memory of its own")),
+    }
+}
+
+/// Where a process has these texts, for when it is gone, and its memory is kept.
+pub(crate) struct OwnTexts {
+    stat: Vec<u8>,
+}
+
+impl OwnTexts {
+    /// Of a process that lives.
+    ///
+    /// # Errors
+    /// If it is gone.
+    pub(crate) fn of(proc: &ProcDir) -> io::Result<Self> {
+        let stat = proc.read("stat")?;
+        Ok(Self { stat })
+    }
+
+    /// Returns the arguments of a process whose memory is kept, as `cmdline` tells them of a living one: if they were
+    /// overwritten to their last byte, up to the first NUL, in the environment if need be (`get_mm_cmdline` in
+    /// fs/proc/base.c).
+    ///
+    /// # Errors
+    /// If they are not in pages of its own, or the memory is not kept.
+    pub(crate) fn arguments(&self, proc: &ProcDir) -> io::Result<Vec<u8>> {
+        let most = bounds::most("cmdline");
+        expect_own(&proc.open_kept("pagemap")?, &self.stat, "cmdline", most)?;
+        let [start, end, _, env_end] = places(&self.stat).unwrap_or_default();
+        let memory = proc.open_kept("mem")?;
+        let read = |end: u64| {
+            let mut text = vec![0; end.saturating_sub(start).min(most) as usize];
+            memory.read_exact_at(&mut text, start).map(|()| text)
+        };
+        let arguments = read(end)?;
+        if arguments.last().is_none_or(|last| *last == 0) {
+            return Ok(arguments);
+        }
+        let mut title = read(end.max(env_end))?;
+        title.truncate(
+            title
+                .iter()
+                .position(|byte| *byte == 0)
+                .unwrap_or(title.len()),
+        );
+        Ok(title)
     }
 }
 
