@@ -157,6 +157,9 @@ pub enum HostEvent {
         /// Who has forked it, as in [`ProcessEntry::ancestors`]; `None` if it was one that is followed.
         ancestors: Option<Vec<u32>>,
     },
+    /// What catches processes at their death ([`Host::catch_deaths`]) has ended unasked, and is started again. Deaths until
+    /// then are [`HostEvent::Unseen`].
+    CatchesAnew,
 }
 
 /// How the system told us of a crash.

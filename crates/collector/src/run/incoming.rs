@@ -27,6 +27,7 @@ impl Runner {
             Event::Host(HostEvent::Unseen { pid, ancestors }) => self.died_young(pid, ancestors),
             Event::Host(HostEvent::Dying(entry)) if self.is_closing => self.host.forget(entry.key),
             Event::Host(HostEvent::Dying(entry)) => self.dying(&entry),
+            Event::Host(HostEvent::CatchesAnew) => self.out.push(RunEvent::CatchesAnew),
             Event::Follower(id, event) => self.follower(id, event),
             Event::Step(id, step) => self.dump_moved_on(id, step),
             Event::DumpFinished(finished) => self.dump_finished(finished),

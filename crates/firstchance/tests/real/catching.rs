@@ -4,7 +4,7 @@ use crate::{
     short_lives::{DIES, crash, load, parent_of, unseen, watch_children},
     support::{Child, Core, Firstchance, compile, files_in, folder, threads_of, wait_until},
 };
-use std::fs;
+use std::{fs, path::Path};
 
 /// How many die one after the other. Each dump takes longer than a death, so that most are kept at once.
 const DEATHS: usize = 100;
@@ -77,8 +77,26 @@ fn n23_who_catches_is_started_again_when_it_was_killed() {
         others.any(|pid| threads_of(pid).len() > 2)
     });
     running.until_it_dumps_another(|| crash(&mut parent));
-    running.finish().assert_code(0);
+    let run = running.finish();
+    run.assert_code(0);
+    assert!(run.stdout.contains("was ended by somebody"), "{run:#?}");
     assert_eq!(files_in(folder.path()).len(), 2);
+}
+
+/// The first process of a container often does not wait for those that it is left.
+#[test]
+fn n23_no_process_of_ours_is_left_to_init_at_an_ordinary_end() {
+    let folder = folder();
+    let mut parent = parent_of(&["0"]);
+    let running = watch_children(&parent, 1, folder.path());
+    let catcher = helpers_of(running.pid(), "catch-deaths")[0];
+    let mut all = helpers_of(catcher, "keep-memory");
+    assert!(!all.is_empty());
+    all.push(catcher);
+    running.until_it_dumps_another(|| crash(&mut parent));
+    running.finish().assert_code(0);
+    let left = |pid: &&u32| Path::new(&format!("/proc/{pid}")).exists();
+    assert_eq!(all.iter().find(left), None);
 }
 
 #[test]

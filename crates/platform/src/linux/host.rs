@@ -17,6 +17,8 @@ pub(crate) struct LinuxHost {
     sampler: Sampler,
     /// The watcher, once [`Host::report_to`] was called, and whom it reports to.
     watcher: Option<(Watcher, HostSink)>,
+    /// Whether this host had processes be caught at their death.
+    catches: bool,
 }
 
 impl LinuxHost {
@@ -25,6 +27,15 @@ impl LinuxHost {
             start: Instant::now(),
             sampler: Sampler::default(),
             watcher: None,
+            catches: false,
+        }
+    }
+}
+
+impl Drop for LinuxHost {
+    fn drop(&mut self) {
+        if self.catches {
+            dying::end();
         }
     }
 }
@@ -84,7 +95,9 @@ impl Host for LinuxHost {
             let what = format!("catching processes when they die failed: {e}");
             Error::new(ErrorKind::Unsupported, what)
         };
-        dying::catch(sink).map_err(failed)
+        dying::catch(sink).map_err(failed)?;
+        self.catches = true;
+        Ok(())
     }
 
     fn kill(&self, key: ProcessKey) -> Result<()> {

@@ -152,6 +152,7 @@ impl Show {
             RunEvent::Failed(error) | RunEvent::Refused { error, .. } => {
                 self.reporter.error_line(&self.wording.error(error));
             }
+            RunEvent::CatchesAnew => self.line(&format!("Note: {}", json::CATCHES_ANEW)),
             RunEvent::Missed { pid, name } => self.line(&format!(
                 "{} (pid {pid}) ended before it could be looked at",
                 console::plain(name)

@@ -12,11 +12,18 @@ use crate::{
         death_watch::DeathWatch,
         facts, list,
         proc::{ProcDir, bounds},
-        sys::{channel::Helper, wake::wait_for},
+        sys::{
+            channel::Helper,
+            wake::{Wake, sleep, wait_for},
+        },
     },
 };
 use snapshot::Warning;
-use std::{io, time::Duration};
+use std::{
+    io,
+    os::fd::AsFd,
+    time::{Duration, Instant},
+};
 
 /// How long the kernel's mark of a killed thread is waited for if who catches has not seen it.
 const MARKED: Duration = Duration::from_millis(200);
@@ -24,6 +31,9 @@ const MARKED: Duration = Duration::from_millis(200);
 /// How long to wait until who catches is ready, and before another one is started where one has ended.
 const READY: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// How long to wait for its end.
+const ENDING: Duration = Duration::from_secs(1);
 
 /// Starts who catches.
 pub(super) fn begin(catching: Catching) -> io::Result<Helper> {
@@ -38,29 +48,53 @@ pub(super) fn begin(catching: Catching) -> io::Result<Helper> {
     }
 }
 
-/// Takes what is told by who catches, and starts another one when that has ended.
-pub(super) fn receive_for_ever(catching: Catching, mut helper: Helper, sink: &HostSink) {
+/// Takes what is told by who catches, and starts another one when that has ended, until `ends` is told.
+pub(super) fn receive(catching: Catching, mut helper: Helper, ends: &Wake, sink: &HostSink) {
     loop {
-        while let Ok(message) = receive_soon(&helper) {
+        while let Ok(message) = receive_soon(&helper, ends) {
             if let Some(message) = message {
                 take_message(catching, message, sink);
             }
             lose(sink, Coming::is_old);
         }
         catching.end();
+        if ends.take() {
+            return helper.end(ENDING);
+        }
+        sink(HostEvent::CatchesAnew);
         lose(sink, |_| true);
-        helper = loop {
-            std::thread::sleep(PAUSE);
-            if let Ok(helper) = begin(catching) {
-                break helper;
-            }
+        let Some(next) = begin_again(catching, ends) else {
+            return;
         };
+        helper = next;
+    }
+}
+
+/// Starts another one, as often as it takes. `None` if `ends` is told.
+fn begin_again(catching: Catching, ends: &Wake) -> Option<Helper> {
+    loop {
+        if wait_for(ends.as_fd(), PAUSE).unwrap_or(true) {
+            return None;
+        }
+        if let Ok(helper) = begin(catching) {
+            return Some(helper);
+        }
     }
 }
 
 /// Waits a moment for a message.
-fn receive_soon(helper: &Helper) -> io::Result<Option<Message>> {
-    match wait_for(helper.channel(), LOOK)? {
+///
+/// # Errors
+/// If who catches has ended, or is to end.
+fn receive_soon(helper: &Helper, ends: &Wake) -> io::Result<Option<Message>> {
+    sleep(
+        &[helper.channel(), ends.as_fd()],
+        Some(Instant::now() + LOOK),
+    );
+    if wait_for(ends.as_fd(), Duration::ZERO)? {
+        return Err(io::ErrorKind::Interrupted.into());
+    }
+    match wait_for(helper.channel(), Duration::ZERO)? {
         true => Message::receive(helper.channel()).map(Some),
         false => Ok(None),
     }

@@ -103,7 +103,9 @@ fn serve(channel: BorrowedFd<'static>) -> io::Result<()> {
     }
     Message::Ready.send(channel)?;
     // Nothing more is sent: this is the end of who has started us, and with it ours.
-    channel::receive(channel).map(|_| ())
+    let ended = channel::receive(channel).map(|_| ());
+    keepers::end();
+    ended
 }
 
 /// Has the table of our descriptors be as large as it will be. To enlarge it later takes until every processor has done

@@ -13,7 +13,7 @@ use super::{
     death_watch::DeathWatch,
     forks,
     proc::ProcDir,
-    sys::{descriptor_limit, lock::lock},
+    sys::{descriptor_limit, lock::lock, wake::Wake},
 };
 use crate::{Facts, HostEvent, HostSink};
 use snapshot::{ProcessKey, Warning};
@@ -22,9 +22,10 @@ use std::{
     io,
     os::fd::OwnedFd,
     sync::{
-        Condvar, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
@@ -72,6 +73,8 @@ static STASH: Mutex<Option<Stash>> = Mutex::new(None);
 /// Told when the stash has changed.
 static CHANGED: Condvar = Condvar::new();
 static CATCHING: Mutex<Option<Catching>> = Mutex::new(None);
+/// Who receives what was caught, and what tells it to end.
+static RECEIVES: Mutex<Option<(Arc<Wake>, JoinHandle<()>)>> = Mutex::new(None);
 static IS_CATCHING: AtomicBool = AtomicBool::new(false);
 
 /// Catches, for the rest of the run, every process that dies of a fault while nobody follows it, and reports it to `sink`
@@ -87,12 +90,24 @@ pub(crate) fn catch(sink: &HostSink) -> io::Result<()> {
     descriptor_limit::raise();
     let catching = Catching::new(come)?;
     let helper = arrivals::begin(catching)?;
-    let sink = sink.clone();
+    let (sink, ends) = (sink.clone(), Arc::new(Wake::new()?));
+    let told = ends.clone();
     let thread = std::thread::Builder::new().name("dying".to_owned());
-    thread.spawn(move || arrivals::receive_for_ever(catching, helper, &sink))?;
+    let thread = thread.spawn(move || arrivals::receive(catching, helper, &told, &sink))?;
+    *lock(&RECEIVES) = Some((ends, thread));
     *lock(&CATCHING) = Some(catching);
     IS_CATCHING.store(true, Ordering::Release);
     Ok(())
+}
+
+/// Catches nobody any more, and waits for the end of the processes of ours that did.
+pub(crate) fn end() {
+    IS_CATCHING.store(false, Ordering::Release);
+    let receives = lock(&RECEIVES).take();
+    if let Some((ends, thread)) = receives {
+        ends.wake();
+        let _ = thread.join();
+    }
 }
 
 /// Checks whether the kernel and our rights allow that.

@@ -1,12 +1,15 @@
 //! Messages between processes of ours, with descriptors (`SCM_RIGHTS` in unix(7)).
 
+use super::wake::wait_for;
 use rustix::{
     io::retry_on_intr,
     net::{
         AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-        SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+        SendAncillaryMessage, SendFlags, Shutdown, SocketFlags, SocketType, recvmsg, sendmsg,
+        shutdown, socketpair,
         sockopt::{set_socket_send_buffer_size_force, socket_type},
     },
+    process::{Pid, PidfdFlags, pidfd_open},
 };
 use std::{
     ffi::OsStr,
@@ -17,6 +20,7 @@ use std::{
         unix::process::CommandExt,
     },
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
 /// The most descriptors in a message.
@@ -59,6 +63,16 @@ impl Helper {
     /// Its pid.
     pub(crate) fn id(&self) -> i32 {
         self.process.id() as i32
+    }
+
+    /// Asks it to end, and waits so long for that.
+    pub(crate) fn end(self, limit: Duration) {
+        // One that has ended does not listen.
+        let _ = shutdown(&self.socket, Shutdown::Both);
+        let its_end = Pid::from_raw(self.id()).map(|pid| pidfd_open(pid, PidfdFlags::empty()));
+        if let Some(Ok(its_end)) = its_end {
+            let _ = wait_for(its_end.as_fd(), limit);
+        }
     }
 
     /// The channel, which can be read when it has sent something, or has ended.

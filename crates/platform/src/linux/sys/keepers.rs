@@ -13,8 +13,10 @@ use std::{
     os::fd::{AsFd, OwnedFd},
     sync::{
         Mutex, OnceLock,
+        atomic::{AtomicBool, Ordering},
         mpsc::{SyncSender, sync_channel},
     },
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
@@ -34,8 +36,11 @@ const FIRST: Duration = Duration::from_millis(500);
 static READY: Mutex<Vec<(Keeper, OwnedFd)>> = Mutex::new(Vec::new());
 /// Those that keep something, and what for.
 static LENT: Mutex<Vec<(Keeper, Place)>> = Mutex::new(Vec::new());
-/// Told when one is lent.
+/// Told when one is lent, or when all are to end.
 static CHANGED: OnceLock<Wake> = OnceLock::new();
+static ENDS: AtomicBool = AtomicBool::new(false);
+/// Who looks after them.
+static LOOKS_AFTER: Mutex<Option<JoinHandle<()>>> = Mutex::new(None);
 
 /// Has some be ready, for the rest of the run, and waits a moment for the first. It is called once.
 ///
@@ -46,10 +51,21 @@ pub(crate) fn begin() -> io::Result<()> {
     let changed = CHANGED.get_or_init(|| changed);
     let (tells, told) = sync_channel(1);
     let thread = std::thread::Builder::new().name("keepers".to_owned());
-    thread.spawn(move || look_after(changed, &tells))?;
+    *lock(&LOOKS_AFTER) = Some(thread.spawn(move || look_after(changed, &tells))?);
     // Without one, threads do.
     let _ = told.recv_timeout(FIRST);
     Ok(())
+}
+
+/// Ends them all, and waits for that: else they are left to init, which does not always wait for those that it is left.
+pub(crate) fn end() {
+    ENDS.store(true, Ordering::Release);
+    if let (Some(changed), Some(thread)) = (CHANGED.get(), lock(&LOOKS_AFTER).take()) {
+        changed.wake();
+        let _ = thread.join();
+    }
+    lock(&READY).clear();
+    lock(&LENT).clear();
 }
 
 /// Takes one; `None` if none is ready.
@@ -91,7 +107,7 @@ fn look_after(changed: &Wake, tells: &SyncSender<()>) {
         count: 0,
         next: Instant::now(),
     };
-    loop {
+    while !ENDS.load(Ordering::Acquire) {
         keepers.start();
         keepers.sleep(changed);
         changed.take();
