@@ -7,9 +7,10 @@
 
 use super::{
     bpf_programs::{Death, Deaths},
+    facts_at_death::OwnTexts,
     kept_space::KeptSpace,
     last_maps,
-    proc::{OwnTexts, ProcDir},
+    proc::ProcDir,
     sys::{pin::Pin, ptrace::SignalInfo, wake},
 };
 use snapshot::{Thread, ThreadState};

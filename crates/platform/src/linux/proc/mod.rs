@@ -10,7 +10,7 @@ mod kept_file;
 pub(crate) mod machine;
 pub(crate) mod map_text;
 pub(crate) mod mounts;
-mod own_texts;
+pub(crate) mod own_texts;
 pub(crate) mod smaps;
 pub(crate) mod stat;
 pub(crate) mod statm;
@@ -23,4 +23,3 @@ pub(crate) use dir::{
 };
 pub(crate) use from_start::FromStart;
 pub(crate) use kept_file::KeptFile;
-pub(crate) use own_texts::OwnTexts;

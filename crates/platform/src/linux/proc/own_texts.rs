@@ -3,10 +3,9 @@
 //! A process can put pages of a file there whose server never answers (FUSE), or move the place (`PR_SET_MM` in
 //! prctl(2)): whoever reads the file waits for ever then. Where we may look, the pages have to be the process's own.
 
-use super::{ProcDir, bounds};
 use crate::linux::pages;
 use rustix::param::page_size;
-use std::{fs::File, io, os::unix::fs::FileExt};
+use std::{fs::File, io};
 
 /// The fields of `stat` from `arg_start` on: it, `arg_end`, `env_start`, `env_end` (proc_pid_stat(5)).
 const ARGUMENTS: usize = 48;
@@ -20,7 +19,7 @@ pub(super) fn is_one(name: &str) -> bool {
 ///
 /// # Errors
 /// If a page is of a file, or does not exist.
-pub(super) fn expect_own(pagemap: &File, stat: &[u8], name: &str, most: u64) -> io::Result<()> {
+pub(crate) fn expect_own(pagemap: &File, stat: &[u8], name: &str, most: u64) -> io::Result<()> {
     let [start, end, env_start, env_end] = places(stat).unwrap_or_default();
     let (start, end) = match name {
         // Where the arguments are overwritten to their last byte, the kernel goes on into the environment.
@@ -36,53 +35,8 @@ pub(super) fn expect_own(pagemap: &File, stat: &[u8], name: &str, most: u64) -> 
     }
 }
 
-/// Where a process has these texts, for when it is gone, and its memory is kept.
-pub(crate) struct OwnTexts {
-    stat: Vec<u8>,
-}
-
-impl OwnTexts {
-    /// Of a process that lives.
-    ///
-    /// # Errors
-    /// If it is gone.
-    pub(crate) fn of(proc: &ProcDir) -> io::Result<Self> {
-        let stat = proc.read("stat")?;
-        Ok(Self { stat })
-    }
-
-    /// Returns the arguments of a process whose memory is kept, as `cmdline` tells them of a living one: if they were
-    /// overwritten to their last byte, up to the first NUL, in the environment if need be (`get_mm_cmdline` in
-    /// fs/proc/base.c).
-    ///
-    /// # Errors
-    /// If they are not in pages of its own, or the memory is not kept.
-    pub(crate) fn arguments(&self, proc: &ProcDir) -> io::Result<Vec<u8>> {
-        let most = bounds::most("cmdline");
-        expect_own(&proc.open_kept("pagemap")?, &self.stat, "cmdline", most)?;
-        let [start, end, _, env_end] = places(&self.stat).unwrap_or_default();
-        let memory = proc.open_kept("mem")?;
-        let read = |end: u64| {
-            let mut text = vec![0; end.saturating_sub(start).min(most) as usize];
-            memory.read_exact_at(&mut text, start).map(|()| text)
-        };
-        let arguments = read(end)?;
-        if arguments.last().is_none_or(|last| *last == 0) {
-            return Ok(arguments);
-        }
-        let mut title = read(end.max(env_end))?;
-        title.truncate(
-            title
-                .iter()
-                .position(|byte| *byte == 0)
-                .unwrap_or(title.len()),
-        );
-        Ok(title)
-    }
-}
-
 /// The places of the arguments and of the environment; zeros for who may not know them.
-fn places(stat: &[u8]) -> Option<[u64; 4]> {
+pub(crate) fn places(stat: &[u8]) -> Option<[u64; 4]> {
     let close = stat.iter().rposition(|&byte| byte == b')')?;
     let rest = std::str::from_utf8(&stat[close + 1..]).ok()?;
     // The first field behind the name has the number 3.
