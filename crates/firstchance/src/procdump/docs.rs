@@ -49,7 +49,9 @@ In this dialect
   mappings that it has written to as a whole, as in gcore's; memory that was never touched is a hole in the file. `-ma`,
   `-mm` and the others choose as in the Windows dialect.
 - its name is `NAME_TRIGGER_YYMMDD_HHMMSS.PID`, or `FILE.PID`. NAME is the program as the process's own command line has
-  it, with `_` for everything but letters and digits of ASCII; without a trigger, TRIGGER is `time`. A further dump
+  it: of the first word behind `sudo`, the last part of the path, cut at the first blank. So a child of PostgreSQL, which
+  writes `postgres: checkpointer` there, is `postgres:`. In the file's name, `_` stands for everything but letters and
+  digits of ASCII; without a trigger, TRIGGER is `time`. A further dump
   within the same second, with or without `-o`, is `NAME_TRIGGER_YYMMDD_HHMMSS-1.PID`, then `-2` and so on.
 - a dump that fails, for whatever reason, ends the monitoring of its process, as in ProcDump for Linux: a file that could
   not be written gives exit code 6, a process that ended or became another program (execve) meanwhile 5.
@@ -67,6 +69,10 @@ In this dialect
 - `-f` without `-e` (or another trigger with a filter) is refused.
 - `-x`: the first argument is a folder that exists, as in the Windows dialect; else the exit code is 6, and nothing is
   started.
+- a target NAME, with and without `-w`, is this name, too (`-w postgres:`); of `sudo` itself it is `sudo`, as a dump of
+  sudo helps nobody who asks for the program behind it. A process is also found by the names that it has in the Windows
+  dialect, that of its program file (`postgres`) and that which the kernel keeps (a script's own): so nothing is missed
+  that ProcDump for Linux would find, but `-w postgres` means the children, too.
 - `-w NAME` ends when each process that was found has had its dumps; if one ends without, the next of that name is waited
   for. With `--each` it never ends, as in ProcDump for Linux.
 - `-pgid` ends at once if there is no such group, when each process of the group has had its dumps, and when all have

@@ -25,7 +25,8 @@ impl Monitors {
             return None;
         }
         let entry = platform::this_machine().entry(process.pid).ok()?;
-        let name = console::plain(&entry.name);
+        let name = snapshot::command_name(&entry.command_line).unwrap_or(&entry.name);
+        let name = console::plain(name);
         let line = format!("Starting monitor for process {name} ({process})");
         self.names.insert(process, name);
         Some(line)
