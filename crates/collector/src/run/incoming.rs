@@ -158,6 +158,14 @@ impl Runner {
             // What the system forbids now it forbids later too.
             self.feed(policy::Event::Refused(process));
         }
+        self.tell_if_done(process);
+    }
+
+    /// Tells where no rule asks anything more of a living process.
+    pub(super) fn tell_if_done(&mut self, process: ProcessKey) {
+        if self.watched.contains(&process) && self.rules.is_done_with(process) {
+            self.out.push(RunEvent::Done(process));
+        }
     }
 }
 

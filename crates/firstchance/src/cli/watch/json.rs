@@ -178,7 +178,7 @@ fn object(event: &RunEvent, status: Option<EndStatus>) -> Option<Value> {
             object["program"] = json!(program);
             object
         }
-        RunEvent::Step(_) | RunEvent::Dumped(_) => return None,
+        RunEvent::Step(_) | RunEvent::Dumped(_) | RunEvent::Done(_) => return None,
     })
 }
 
