@@ -102,7 +102,8 @@ are those that ProcDump was seen to have; it documents none:
   [names of dumps](conditions.md#names-of-dumps)).
 - On Linux a file name may have what Windows forbids (`:`, `*`, `con`); control characters are refused. On Windows such a
   name is refused at the start.
-- `-s` applies to every threshold: CPU, memory, counters, threads, descriptors.
+- `-s` applies to every threshold: CPU, memory, counters, threads, descriptors. Nothing is printed for the seconds that
+  pass meanwhile; on a terminal, the live status shows for how long each condition has held.
 - In the Linux dialect, CPU is that of the last second (ProcDump for Linux: of the whole life of the
   process), `-s` is the least time from one dump of a threshold to the next, from beginning to beginning, or between two of
   those without a trigger, for each process of `-w` and `-pgid` by itself; one line in each such time tells that the
@@ -116,8 +117,14 @@ are those that ProcDump was seen to have; it documents none:
 - With `-e`, Windows shows a line for every exception, whatever is dumped. On Linux only what may be dumped
   is seen at all: `-e` shows what nobody handles, `-e 1 -f` shows what the filter selects, and `-f \"\"` shows
   everything. Of a process that dies of what the filter leaves out, a line says so (`Unhandled: … (left out by the filter)`).
-- On Linux, case counts in the name of a process (as in ProcDump for Linux), in both dialects: a message names the process
-  that has the name in another case. On Windows it does not.
+- On Linux, case counts in the name of a process (as with `-w` in ProcDump for Linux, which ignores it without `-w`), in
+  both dialects: a message names the process that has the name in another case. On Windows it does not.
+- A name that several processes have is refused without `-w`, with a list of them (exit code 3), as in ProcDump for
+  Windows. ProcDump for Linux takes the first one in the order of the digits of their pids.
+- `-n 0` is refused. ProcDump for Linux takes it, and ends without a dump. A number above 100, which it refuses, is taken.
+- Also taken are lines that ProcDump for Linux refuses: `-sig` or `-e` beside a threshold (any of them causes a dump) or
+  `-pf` (which is for thresholds), a FILE beside `-w` or `-pgid` (each process has its own `FILE.PID`), and `-fx` without
+  `-restrack` (it is for `-e`, and means nothing without a trigger, which a warning says).
 - On Linux, the SIGABRT of a program that dies because nobody caught an exception is the second chance of that exception,
   and no exception of its own: `-e 1` takes a dump at the throw and one at the end. `-f SIGABRT` (or `-f ABRT`, `-f 6`) takes
   one of the signal besides ([exceptions.md](exceptions.md#how-exceptions-are-seen-and-what-that-costs)). A number in
