@@ -5,9 +5,10 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::procdump_linux::{group_of_two, is_traced, linux, names_in};
+use crate::procdump_linux::{group_of_two, is_traced, linux, named, names_in};
 use crate::support::{
-    Child, Firstchance, Tmpfs, Victim, file_in, files_in, folder, proc_status, state_of, wait_until,
+    Child, Firstchance, Running, Tmpfs, Victim, file_in, files_in, folder, proc_status, state_of,
+    wait_until,
 };
 
 /// Long for a command that ends, and short for one that tries again for ever.
@@ -246,6 +247,50 @@ fn n45_a_program_that_is_over_at_once_is_dumped_or_told() {
         run.stdout.contains("had ended before being watched"),
         "{run:#?}"
     );
+}
+
+/// A program that crashes as soon as it is told to, and leaves no core of its own.
+fn crashes_as(program: &Path) -> Victim {
+    let mut command = Command::new("prlimit");
+    Victim::start_by(command.arg("--core=0").arg(program).arg("segv"))
+}
+
+/// Nobody dies a second time: a rule about one process is over, one about each waits for the next.
+#[test]
+fn n45_a_dump_that_fails_at_a_death_is_told_and_ends_a_rule_about_one_process() {
+    let (place, small) = (folder(), Tmpfs::new("1m"));
+    let program = named(&place, "dies-in-vain");
+    let starts = |follow: &str| {
+        Firstchance::new(&["watch", "--json", follow, "dies-in-vain", "-n", "1"])
+            .args(&["--when", "unhandled exception", "--do", "full dump", "-o"])
+            .arg(small.path())
+            .spawn()
+            .until_it_says("\"event\":\"effective\"")
+    };
+    let crashes = |running: Running, number: usize| {
+        let mut victim = crashes_as(&program);
+        let running = running.until_it_says_often("\"event\":\"armed\"", number);
+        victim.tell("");
+        running.until_it_says_often("\"event\":\"exited\"", number)
+    };
+    let run = crashes(starts("--wait"), 1).finish();
+    run.assert_code(6);
+    let failures = run.events("dump-failed");
+    let told = failures[0]["error"].as_str();
+    assert!(
+        told.is_some_and(|told| told.contains("MB free")),
+        "{run:#?}"
+    );
+    assert_eq!(run.events("rule-finished")[0]["dumps"], 0, "{run:#?}");
+
+    let running = crashes(crashes(starts("--each"), 1), 2);
+    running.signal(2);
+    let run = running.finish();
+    run.assert_code(7);
+    // The second comes within the pause behind the first.
+    let [failed, suppressed] = ["dump-failed", "suppressed"].map(|kind| run.events(kind).len());
+    assert_eq!(failed + suppressed, 2, "{run:#?}");
+    assert!(files_in(small.path()).is_empty());
 }
 
 /// `timeout -s INT` sends it to the program and to its group.
