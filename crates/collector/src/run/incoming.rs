@@ -22,7 +22,7 @@ impl Runner {
             Event::Host(HostEvent::Started(pid)) => {
                 self.started(pid);
             }
-            Event::Host(HostEvent::Executed(pid, name)) => self.executed(pid, &name),
+            Event::Host(HostEvent::Executed(pid, names)) => self.executed(pid, &names),
             Event::Host(HostEvent::StartsLost) => self.starts_lost(),
             Event::Host(HostEvent::Unseen { pid, ancestors }) => self.died_young(pid, ancestors),
             Event::Host(HostEvent::Dying(entry)) if self.is_closing => self.host.forget(entry.key),

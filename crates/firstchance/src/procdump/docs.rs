@@ -112,7 +112,7 @@ are those that ProcDump was seen to have; it documents none:
   process of `-w` and `-pgid`, and memory is what is resident, shared memory and files included, as there,
   and also what is swapped out, which ProcDump for Linux means to add (the kernel gives it 0). In the Windows
   dialect it is the process's own memory: [conditions.md](conditions.md#whose-memory) says which that is.
-- `-w -t` can miss a program that is over within a millisecond; a line names it
+- `-w -t` takes no dump of a program that is over within a millisecond; a line names it
   ([conditions.md](conditions.md#programs-that-live-for-a-moment)). `-t -x` misses none.
 - With `-e`, Windows shows a line for every exception, whatever is dumped. On Linux only what may be dumped
   is seen at all: `-e` shows what nobody handles, `-e 1 -f` shows what the filter selects, and `-f \"\"` shows

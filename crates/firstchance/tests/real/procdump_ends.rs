@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::procdump_linux::{group_of_two, is_traced, linux, named, names_in};
 use crate::support::{
-    Child, Firstchance, Running, Tmpfs, Victim, file_in, files_in, folder, proc_status, state_of,
-    wait_until,
+    Child, DEADLINE, Firstchance, Running, Tmpfs, Victim, file_in, files_in, folder, proc_status,
+    state_of, wait_until,
 };
 
 /// Long for a command that ends, and short for one that tries again for ever.
@@ -232,7 +232,8 @@ fn n45_a_program_that_is_over_at_once_is_dumped_or_told() {
         .arg(dumps.path())
         .spawn()
         .until_it_says("from now on nothing is missed");
-    let missed = " ended before it could be looked at";
+    // Not the line of the debug log, which is also about others.
+    let missed = ") ended before it could be looked at";
     for _ in 0..200 {
         Command::new(&program).status().expect("a program");
         if running.says(missed) > 0 {
@@ -291,6 +292,36 @@ fn n45_a_dump_that_fails_at_a_death_is_told_and_ends_a_rule_about_one_process() 
     let [failed, suppressed] = ["dump-failed", "suppressed"].map(|kind| run.events(kind).len());
     assert_eq!(failed + suppressed, 2, "{run:#?}");
     assert!(files_in(small.path()).is_empty());
+}
+
+/// Each of them is watched or told, whatever else the machine does, and also where the kernel keeps only a part of its name.
+#[test]
+fn n45_each_program_of_a_moment_is_watched_or_told() {
+    let (place, dumps) = (folder(), folder());
+    for name in ["momentary", "momentary-with-a-long-name"] {
+        let program = file_in(&place, name);
+        std::fs::copy("/bin/true", &program).expect("a copy");
+        let running = windows("-log stdout -n 1000 -w -t --each --linux")
+            .args(&[name])
+            .arg(dumps.path())
+            .deadline(DEADLINE)
+            .spawn()
+            .until_it_says("from now on nothing is missed");
+        let starts = (0..100).map(|_| {
+            let mut child = Command::new(&program).spawn().expect("a program");
+            child.wait().expect("its end");
+            child.id()
+        });
+        let pids: Vec<u32> = starts.collect();
+        for pid in pids {
+            // One that ends while it is begun to be watched has a part of its name in the lines about it, or none.
+            let lines = ["(pid ", "(process ", "("].map(|start| format!("{start}{pid})"));
+            let is_told = || lines.iter().any(|line| running.says(line) > 0);
+            wait_until(&format!("{name} {pid} is told"), is_told);
+        }
+        running.signal(2);
+        running.finish().assert_code(7);
+    }
 }
 
 /// `timeout -s INT` sends it to the program and to its group.

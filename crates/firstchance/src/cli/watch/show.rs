@@ -164,6 +164,10 @@ impl Show {
                     "{count} {processes} had ended before being watched: what they did, and died of, was not seen"
                 ));
             }
+            RunEvent::Nameless(count) => self.line(&format!(
+                "{} ended before their names could be read: whether they were meant is not known",
+                policy::print_count(*count, "program")
+            )),
             RunEvent::Effective => {
                 if self.wording == Wording::Sentences {
                     self.reporter.plain_line(
