@@ -141,8 +141,9 @@ pub enum HostEvent {
     Exited(ProcessKey, Option<EndStatus>),
     /// A process with this pid started, or executed another program.
     Started(u32),
-    /// A process with this pid executed a program, and had this name then, as the kernel keeps it. It may be gone already.
-    Executed(u32, String),
+    /// A process with this pid executed a program, and had these names then: the file name of the program, and the name
+    /// that the kernel keeps, as far as they are known. It may be gone already.
+    Executed(u32, Vec<String>),
     /// Reports of starts were lost, as when thousands start at once: any process may be new, or
     /// have become another program.
     StartsLost,

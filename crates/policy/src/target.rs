@@ -1,7 +1,7 @@
 //! Which processes a rule is about, and what a process is recognised by.
 
 use crate::Pattern;
-use snapshot::{OperatingSystem, ProcessKey, same_name};
+use snapshot::{OperatingSystem, ProcessKey, program_of, same_name};
 
 /// The processes that a rule is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,8 +144,14 @@ impl Identity {
     /// All names that the process can be called by, each once.
     fn names(&self) -> Vec<&str> {
         let first = self.command_line.first().map_or("", String::as_str);
+        // On Windows, a path with blanks may be the first word.
+        let called = match self.system {
+            OperatingSystem::Linux => program_of(first),
+            OperatingSystem::Windows => "",
+        };
+        let others = [&self.comm[..], base(first), base(&self.image), called];
         let mut names: Vec<&str> = Vec::new();
-        for name in [&self.name[..], &self.comm, base(first), base(&self.image)] {
+        for name in [&self.name[..]].into_iter().chain(others) {
             if !name.is_empty() && !names.contains(&name) {
                 names.push(name);
             }
@@ -216,6 +222,23 @@ mod tests {
         };
         assert!(redis.has_name("redis-server") && redis.has_name("redis-check-rdb"));
         assert!(!redis.has_name("redis") && !redis.has_name(""));
+    }
+
+    /// As ProcDump for Linux names it.
+    #[test]
+    fn n45_a_program_answers_to_the_first_word_of_what_it_writes_over_its_arguments() {
+        let of = |system, first: &str| Identity {
+            name: "server".to_owned(),
+            command_line: vec![first.to_owned()],
+            system,
+            ..Identity::default()
+        };
+        let linux = |first| of(OperatingSystem::Linux, first);
+        assert!(linux("postgres: checkpointer ").has_name("postgres:"));
+        assert!(linux("/opt/my app/redis *:6379").has_name("redis"));
+        assert!(!linux("postgres: checkpointer ").has_name("postgres"));
+        assert!(linux("sudo").has_name("sudo") && !linux("sudo").has_name(""));
+        assert!(!of(OperatingSystem::Windows, r"C:\My App.exe").has_name("My"));
     }
 
     #[test]

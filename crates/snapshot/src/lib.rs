@@ -40,7 +40,7 @@ pub use guarded::Guarded;
 pub use kind::{Detail, DumpFormat, DumpKind, ParseKindError};
 pub use memory::{FileBytes, FileContent, Memory, NoMemory};
 pub use module::{CodeView, Module};
-pub use process::{Handle, Process, ProcessKey, User};
+pub use process::{Handle, Process, ProcessKey, User, command_name, program_of};
 pub use range::{Range, coalesce, total_bytes, without};
 pub use region::{FileFacts, FileKey, Protection, Region, RegionKind};
 pub use registers::{Aarch64, Registers, X86, X86_64};

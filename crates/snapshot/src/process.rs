@@ -86,16 +86,9 @@ impl Process {
             .map(|(_, bytes)| &bytes[..])
     }
 
-    /// The name of its program as its own command line has it, which ProcDump for Linux takes: the last part of the first
-    /// word, behind `sudo`, or its short name where there is no command line.
+    /// The name of its program as its own command line has it, or its short name where there is no command line.
     pub fn command_name(&self) -> &str {
-        let mut words = self.command_line.iter().map(String::as_str);
-        let word = words.find(|word| *word != "sudo").unwrap_or_default();
-        let name = word.rsplit('/').next().unwrap_or_default();
-        match name.split(' ').next() {
-            Some(name) if !name.is_empty() => name,
-            _ => &self.name,
-        }
+        command_name(&self.command_line).unwrap_or(&self.name)
     }
 
     /// Its `coredump_filter` (core(5)): which memory is in its cores. Returns `None` if it has none.
@@ -109,6 +102,21 @@ impl Process {
     pub fn aux(&self, entry: u64) -> Option<u64> {
         crate::auxv::value(&self.auxv, entry)
     }
+}
+
+/// The name of a program as its own command line has it, which ProcDump for Linux takes (`GetProcessName` in
+/// src/Process.cpp): that of the first word behind `sudo`. Returns `None` where there is none.
+pub fn command_name(command_line: &[String]) -> Option<&str> {
+    let mut words = command_line.iter().map(String::as_str);
+    let word = words.find(|word| *word != "sudo")?;
+    Some(program_of(word)).filter(|name| !name.is_empty())
+}
+
+/// The name of a program in a word of a command line: the last part of the path, up to the first blank. Servers write what
+/// they do behind it: `postgres: checkpointer` is `postgres:`.
+pub fn program_of(word: &str) -> &str {
+    let name = word.rsplit('/').next().unwrap_or_default();
+    name.split(' ').next().unwrap_or_default()
 }
 
 /// The user of a process.

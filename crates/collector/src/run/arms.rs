@@ -112,7 +112,8 @@ impl Arms {
         let signals = if on_linux() { signals(wake) } else { 0 };
         let mut arming = Arming {
             exit: wake.wants_end(),
-            deaths: wake.wants_unhandled(),
+            // Also where only first chances are wanted: it is told of what they left out.
+            deaths: !wake.exceptions.is_empty(),
             signals,
             exceptions: !wake.exceptions.is_empty(),
             modules: wants_modules(wake),

@@ -53,6 +53,7 @@ impl Runner {
     /// on with their other processes.
     pub fn pass_over(&mut self, process: ProcessKey) {
         self.feed(policy::Event::Refused(process));
+        self.tell_if_done(process);
     }
 
     /// A process is gone, and everything it did has been told.
@@ -128,7 +129,7 @@ impl Runner {
     fn refuse_if_it_lives(&mut self, process: ProcessKey, error: Option<Error>) {
         if let Some(error) = error.filter(|error| !error.is_of_end()) {
             self.out.push(RunEvent::Refused { process, error });
-            self.feed(policy::Event::Refused(process));
+            self.pass_over(process);
         }
     }
 

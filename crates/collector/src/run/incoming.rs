@@ -22,7 +22,7 @@ impl Runner {
             Event::Host(HostEvent::Started(pid)) => {
                 self.started(pid);
             }
-            Event::Host(HostEvent::Executed(pid, name)) => self.executed(pid, &name),
+            Event::Host(HostEvent::Executed(pid, names)) => self.executed(pid, &names),
             Event::Host(HostEvent::StartsLost) => self.starts_lost(),
             Event::Host(HostEvent::Unseen { pid, ancestors }) => self.died_young(pid, ancestors),
             Event::Host(HostEvent::Dying(entry)) if self.is_closing => self.host.forget(entry.key),
@@ -158,6 +158,14 @@ impl Runner {
         if is_forbidden {
             // What the system forbids now it forbids later too.
             self.feed(policy::Event::Refused(process));
+        }
+        self.tell_if_done(process);
+    }
+
+    /// Tells where no rule asks anything more of a living process.
+    pub(super) fn tell_if_done(&mut self, process: ProcessKey) {
+        if self.watched.contains(&process) && self.rules.is_done_with(process) {
+            self.out.push(RunEvent::Done(process));
         }
     }
 }

@@ -33,10 +33,20 @@ impl Runner {
         self.wait_until_it_stands(key);
         let mut identity = identity(&self.host.entry(key.pid)?);
         identity.launched = true;
+        let earlier = std::mem::take(&mut self.out);
         self.feed(policy::Event::Started(identity));
+        self.tell_behind_its_start(key, earlier);
         self.begins = None;
         self.followers.go_on(key);
         Ok(())
+    }
+
+    /// What there is to tell of the time before a program began comes behind the line that it is monitored.
+    fn tell_behind_its_start(&mut self, key: ProcessKey, earlier: Vec<RunEvent>) {
+        let is_start = |event: &RunEvent| matches!(event, RunEvent::Watching(of) if *of == key);
+        let start = self.out.iter().position(is_start);
+        let at = start.map_or(0, |at| at + 1);
+        self.out.splice(at..at, earlier);
     }
 
     /// Its end is armed, so that it is traced: the execution of the program is the first event.

@@ -31,6 +31,11 @@ pub enum RunEvent {
     /// So many processes that were to be followed had ended before anything could be armed in them: what they did, and
     /// what they died of, was not seen. It is told at the end.
     Unseen(u64),
+    /// So many programs had ended before their names could be read: whether a rule was about one of them is not known. It is
+    /// told at the end.
+    Nameless(u64),
+    /// Every rule about a process has done there what it was to do.
+    Done(ProcessKey),
     /// A process may not be touched, or cannot be followed: no rule is about it any more.
     Refused {
         /// Which.

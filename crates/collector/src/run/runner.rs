@@ -65,6 +65,8 @@ pub struct Runner {
     pub(super) arming: HashMap<ProcessKey, Armed>,
     /// How many processes had ended before anything could be armed in them.
     pub(super) unseen: Unseen,
+    /// How many programs had ended before their names could be read.
+    pub(super) nameless: u64,
     /// Whether those that die of a fault are caught at their death.
     pub(super) catches_deaths: bool,
     /// Those of them that may have been caught at their death, which is told a moment later: they count until then.
@@ -140,6 +142,7 @@ impl Runner {
             pending: Pending::default(),
             arming: HashMap::new(),
             unseen: Unseen::default(),
+            nameless: 0,
             catches_deaths: false,
             lost: HashMap::new(),
             is_effective: true,
@@ -284,6 +287,8 @@ impl Runner {
         let unseen = self.unseen.count();
         let unseen = (unseen > 0).then_some(RunEvent::Unseen(unseen));
         self.out.extend(unseen);
+        let nameless = Some(self.nameless).filter(|count| *count > 0);
+        self.out.extend(nameless.map(RunEvent::Nameless));
         self.out.drain(..).for_each(show);
     }
 

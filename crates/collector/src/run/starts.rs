@@ -34,32 +34,40 @@ impl Runner {
         Ok(())
     }
 
-    /// A process started, or became another program. Many do on a busy machine, and few are meant. Returns whether it is
-    /// still there.
-    pub(super) fn started(&mut self, pid: u32) -> bool {
-        let entry = self.host.entry(pid).ok();
-        if let Some(entry) = &entry {
+    /// A process started, or became another program. Many do on a busy machine, and few are meant.
+    pub(super) fn started(&mut self, pid: u32) {
+        if let Ok(entry) = self.host.entry(pid) {
             log::trace!("process {pid} started: {}", entry.name);
-            self.look_at(entry);
+            self.look_at(&entry);
         }
-        entry.is_some()
     }
 
-    /// A process executed a program. Of one that is gone already, no more is known than its name.
-    pub(super) fn executed(&mut self, pid: u32, name: &str) {
-        if self.started(pid) {
-            return;
+    /// A process executed a program. Of one that has ended already, no more is known than its names.
+    pub(super) fn executed(&mut self, pid: u32, names: &[String]) {
+        match (self.host.entry(pid), names) {
+            (Ok(entry), [name, ..]) if entry.image.is_empty() => {
+                let name = name.clone();
+                self.look_at(&ProcessEntry { name, ..entry });
+            }
+            (Ok(entry), _) => self.look_at(&entry),
+            (Err(_), [name, others @ ..]) => self.gone(pid, name, others.first()),
+            (Err(_), []) => self.nameless += 1,
         }
+    }
+
+    /// A process has ended before it could be looked at. `comm` is another name that it had.
+    fn gone(&mut self, pid: u32, name: &str, comm: Option<&String>) {
         let gone = Identity {
             key: ProcessKey { pid, start: 0 },
             name: name.to_owned(),
+            comm: comm.cloned().unwrap_or_default(),
             system: platform::OS,
             ..Identity::default()
         };
         log::debug!("process {pid} ended before it could be looked at: {name}");
         if self.rules.wants(&gone) {
             self.unseen.add(pid);
-            self.tell_missed(pid, name.to_owned());
+            self.tell_missed(pid, gone.name);
         }
     }
 

@@ -245,7 +245,9 @@ fn header(monitor: Monitor, folder: PathBuf, name: Option<String>) -> Option<sup
         let entry = platform::this_machine().entry(key.pid).ok()?;
         let image = console::plain(&entry.image);
         let folder = folder.display().to_string();
-        let process = console::plain(&entry.name);
+        let called = snapshot::command_name(&entry.command_line);
+        let name_of_dialect = called.filter(|_| monitor.dialect == Dialect::Linux);
+        let process = console::plain(name_of_dialect.unwrap_or(&entry.name));
         Some(procdump::header(
             &monitor,
             &process,

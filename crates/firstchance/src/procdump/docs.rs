@@ -49,7 +49,9 @@ In this dialect
   mappings that it has written to as a whole, as in gcore's; memory that was never touched is a hole in the file. `-ma`,
   `-mm` and the others choose as in the Windows dialect.
 - its name is `NAME_TRIGGER_YYMMDD_HHMMSS.PID`, or `FILE.PID`. NAME is the program as the process's own command line has
-  it, with `_` for everything but letters and digits of ASCII; without a trigger, TRIGGER is `time`. A further dump
+  it: of the first word behind `sudo`, the last part of the path, cut at the first blank. So a child of PostgreSQL, which
+  writes `postgres: checkpointer` there, is `postgres:`. In the file's name, `_` stands for everything but letters and
+  digits of ASCII; without a trigger, TRIGGER is `time`. A further dump
   within the same second, with or without `-o`, is `NAME_TRIGGER_YYMMDD_HHMMSS-1.PID`, then `-2` and so on.
 - a dump that fails, for whatever reason, ends the monitoring of its process, as in ProcDump for Linux: a file that could
   not be written gives exit code 6, a process that ended or became another program (execve) meanwhile 5.
@@ -67,6 +69,10 @@ In this dialect
 - `-f` without `-e` (or another trigger with a filter) is refused.
 - `-x`: the first argument is a folder that exists, as in the Windows dialect; else the exit code is 6, and nothing is
   started.
+- a target NAME, with and without `-w`, is this name, too (`-w postgres:`); of `sudo` itself it is `sudo`, as a dump of
+  sudo helps nobody who asks for the program behind it. A process is also found by the names that it has in the Windows
+  dialect, that of its program file (`postgres`) and that which the kernel keeps (a script's own): so nothing is missed
+  that ProcDump for Linux would find, but `-w postgres` means the children, too.
 - `-w NAME` ends when each process that was found has had its dumps; if one ends without, the next of that name is waited
   for. With `--each` it never ends, as in ProcDump for Linux.
 - `-pgid` ends at once if there is no such group, when each process of the group has had its dumps, and when all have
@@ -96,7 +102,8 @@ are those that ProcDump was seen to have; it documents none:
   [names of dumps](conditions.md#names-of-dumps)).
 - On Linux a file name may have what Windows forbids (`:`, `*`, `con`); control characters are refused. On Windows such a
   name is refused at the start.
-- `-s` applies to every threshold: CPU, memory, counters, threads, descriptors.
+- `-s` applies to every threshold: CPU, memory, counters, threads, descriptors. Nothing is printed for the seconds that
+  pass meanwhile; on a terminal, the live status shows for how long each condition has held.
 - In the Linux dialect, CPU is that of the last second (ProcDump for Linux: of the whole life of the
   process), `-s` is the least time from one dump of a threshold to the next, from beginning to beginning, or between two of
   those without a trigger, for each process of `-w` and `-pgid` by itself; one line in each such time tells that the
@@ -105,13 +112,19 @@ are those that ProcDump was seen to have; it documents none:
   process of `-w` and `-pgid`, and memory is what is resident, shared memory and files included, as there,
   and also what is swapped out, which ProcDump for Linux means to add (the kernel gives it 0). In the Windows
   dialect it is the process's own memory: [conditions.md](conditions.md#whose-memory) says which that is.
-- `-w -t` can miss a program that is over within a millisecond; a line names it
+- `-w -t` takes no dump of a program that is over within a millisecond; a line names it
   ([conditions.md](conditions.md#programs-that-live-for-a-moment)). `-t -x` misses none.
 - With `-e`, Windows shows a line for every exception, whatever is dumped. On Linux only what may be dumped
   is seen at all: `-e` shows what nobody handles, `-e 1 -f` shows what the filter selects, and `-f \"\"` shows
   everything. Of a process that dies of what the filter leaves out, a line says so (`Unhandled: … (left out by the filter)`).
-- On Linux, case counts in the name of a process (as in ProcDump for Linux), in both dialects: a message names the process
-  that has the name in another case. On Windows it does not.
+- On Linux, case counts in the name of a process (as with `-w` in ProcDump for Linux, which ignores it without `-w`), in
+  both dialects: a message names the process that has the name in another case. On Windows it does not.
+- A name that several processes have is refused without `-w`, with a list of them (exit code 3), as in ProcDump for
+  Windows. ProcDump for Linux takes the first one in the order of the digits of their pids.
+- `-n 0` is refused. ProcDump for Linux takes it, and ends without a dump. A number above 100, which it refuses, is taken.
+- Also taken are lines that ProcDump for Linux refuses: `-sig` or `-e` beside a threshold (any of them causes a dump) or
+  `-pf` (which is for thresholds), a FILE beside `-w` or `-pgid` (each process has its own `FILE.PID`), and `-fx` without
+  `-restrack` (it is for `-e`, and means nothing without a trigger, which a warning says).
 - On Linux, the SIGABRT of a program that dies because nobody caught an exception is the second chance of that exception,
   and no exception of its own: `-e 1` takes a dump at the throw and one at the end. `-f SIGABRT` (or `-f ABRT`, `-f 6`) takes
   one of the signal besides ([exceptions.md](exceptions.md#how-exceptions-are-seen-and-what-that-costs)). A number in

@@ -5,9 +5,10 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::procdump_linux::{group_of_two, is_traced, linux, names_in};
+use crate::procdump_linux::{group_of_two, is_traced, linux, named, names_in};
 use crate::support::{
-    Child, Firstchance, Tmpfs, Victim, file_in, files_in, folder, proc_status, state_of, wait_until,
+    Child, DEADLINE, Firstchance, Running, Tmpfs, Victim, file_in, files_in, folder, proc_status,
+    state_of, wait_until,
 };
 
 /// Long for a command that ends, and short for one that tries again for ever.
@@ -231,7 +232,8 @@ fn n45_a_program_that_is_over_at_once_is_dumped_or_told() {
         .arg(dumps.path())
         .spawn()
         .until_it_says("from now on nothing is missed");
-    let missed = " ended before it could be looked at";
+    // Not the line of the debug log, which is also about others.
+    let missed = ") ended before it could be looked at";
     for _ in 0..200 {
         Command::new(&program).status().expect("a program");
         if running.says(missed) > 0 {
@@ -246,6 +248,80 @@ fn n45_a_program_that_is_over_at_once_is_dumped_or_told() {
         run.stdout.contains("had ended before being watched"),
         "{run:#?}"
     );
+}
+
+/// A program that crashes as soon as it is told to, and leaves no core of its own.
+fn crashes_as(program: &Path) -> Victim {
+    let mut command = Command::new("prlimit");
+    Victim::start_by(command.arg("--core=0").arg(program).arg("segv"))
+}
+
+/// Nobody dies a second time: a rule about one process is over, one about each waits for the next.
+#[test]
+fn n45_a_dump_that_fails_at_a_death_is_told_and_ends_a_rule_about_one_process() {
+    let (place, small) = (folder(), Tmpfs::new("1m"));
+    let program = named(&place, "dies-in-vain");
+    let starts = |follow: &str| {
+        Firstchance::new(&["watch", "--json", follow, "dies-in-vain", "-n", "1"])
+            .args(&["--when", "unhandled exception", "--do", "full dump", "-o"])
+            .arg(small.path())
+            .spawn()
+            .until_it_says("\"event\":\"effective\"")
+    };
+    let crashes = |running: Running, number: usize| {
+        let mut victim = crashes_as(&program);
+        let running = running.until_it_says_often("\"event\":\"armed\"", number);
+        victim.tell("");
+        running.until_it_says_often("\"event\":\"exited\"", number)
+    };
+    let run = crashes(starts("--wait"), 1).finish();
+    run.assert_code(6);
+    let failures = run.events("dump-failed");
+    let told = failures[0]["error"].as_str();
+    assert!(
+        told.is_some_and(|told| told.contains("MB free")),
+        "{run:#?}"
+    );
+    assert_eq!(run.events("rule-finished")[0]["dumps"], 0, "{run:#?}");
+
+    let running = crashes(crashes(starts("--each"), 1), 2);
+    running.signal(2);
+    let run = running.finish();
+    run.assert_code(7);
+    // The second comes within the pause behind the first.
+    let [failed, suppressed] = ["dump-failed", "suppressed"].map(|kind| run.events(kind).len());
+    assert_eq!(failed + suppressed, 2, "{run:#?}");
+    assert!(files_in(small.path()).is_empty());
+}
+
+/// Each of them is watched or told, whatever else the machine does, and also where the kernel keeps only a part of its name.
+#[test]
+fn n45_each_program_of_a_moment_is_watched_or_told() {
+    let (place, dumps) = (folder(), folder());
+    for name in ["momentary", "momentary-with-a-long-name"] {
+        let program = file_in(&place, name);
+        std::fs::copy("/bin/true", &program).expect("a copy");
+        let running = windows("-log stdout -n 1000 -w -t --each --linux")
+            .args(&[name])
+            .arg(dumps.path())
+            .deadline(DEADLINE)
+            .spawn()
+            .until_it_says("from now on nothing is missed");
+        let starts = (0..100).map(|_| {
+            let mut child = Command::new(&program).spawn().expect("a program");
+            child.wait().expect("its end");
+            child.id()
+        });
+        let pids: Vec<u32> = starts.collect();
+        for pid in pids {
+            // One that ends while it is begun to be watched has a part of its name in the lines about it, or none.
+            let lines = ["(pid ", "(process ", "("].map(|start| format!("{start}{pid})"));
+            let is_told = || lines.iter().any(|line| running.says(line) > 0);
+            wait_until(&format!("{name} {pid} is told"), is_told);
+        }
+        running.signal(2);
+        running.finish().assert_code(7);
+    }
 }
 
 /// `timeout -s INT` sends it to the program and to its group.

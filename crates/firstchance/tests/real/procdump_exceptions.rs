@@ -102,11 +102,28 @@ fn n45_a_death_that_the_filter_leaves_out_is_told_and_not_taken_for_unseen() {
         procdump("-e -f Nothing"),
         procdump("-e -fx SIGSEGV"),
         procdump("-e 1 -fx SIGSEGV"),
+        procdump("--linux -e -f Nothing"),
+        procdump("--linux -e -fx SIGSEGV"),
         dies_of_sigsegv(own, &when, "Press Ctrl-C"),
     ] {
         let told = "Unhandled: SIGSEGV.SI_USER (left out by the filter)";
         assert_eq!(run.stdout.matches(told).count(), 1, "{run:#?}");
         assert!(!run.stdout.contains("had ended before"), "{run:#?}");
+    }
+}
+
+/// What was told when it was thrown is not left out when the process dies of it.
+#[test]
+fn n45_a_death_of_what_was_dumped_is_not_left_out() {
+    for (line, end) in [
+        ("--linux -e", "throw"),
+        ("--linux -e -f runtime_error", "throw"),
+        ("--linux -e -f SIGABRT", "throw"),
+        ("--linux -e", "abort"),
+    ] {
+        let (run, dumps) = watched(line, end);
+        assert!(dumps > 0, "{line}, {end}: {run:#?}");
+        assert!(!run.stdout.contains("left out"), "{line}, {end}: {run:#?}");
     }
 }
 

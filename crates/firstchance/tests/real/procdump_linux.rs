@@ -96,6 +96,38 @@ fn n45_each_process_of_a_group_has_numbers_and_a_pause_of_its_own() {
     }
 }
 
+/// As in ProcDump for Linux, whose monitors of the others go on.
+#[test]
+fn n45_the_monitor_of_a_process_stops_when_it_has_had_its_dumps() {
+    let dumps = folder();
+    let (mut first, second) = group_of_two();
+    let many = Victim::start_by(
+        Command::new(victim_exe())
+            .args(["threads", "20"])
+            .process_group(first.pid() as i32),
+    );
+    let running = linux("-tc 10 -pf 50 -pgid")
+        .args(&[&first.pid_text()])
+        .arg(dumps.path())
+        .spawn();
+    let running = running.until_it_says("Stopping monitor");
+    let stopped = format!("({})", many.pid());
+    for other in [&first, &second] {
+        let line = format!("Stopping monitor for process victim ({})", other.pid());
+        assert_eq!(running.says(&line), 0);
+    }
+    assert_eq!(
+        running.says(&format!("Stopping monitor for process victim {stopped}")),
+        1
+    );
+    first.kill();
+    let running = running.until_it_says_often("Stopping monitor", 2);
+    running.signal(2);
+    let run = running.finish();
+    let stops = run.stdout.matches("Stopping monitor").count();
+    assert_eq!(stops, 3, "{run:#?}");
+}
+
 /// N of `… Core dump N generated: …`.
 fn number_of(line: &str) -> &str {
     let (_, rest) = line.split_once("Core dump ").expect("a number");

@@ -1,7 +1,38 @@
-//! The names of dumps in the Linux dialect of ProcDump's command line.
+//! The names of programs and of dumps in the Linux dialect of ProcDump's command line.
+
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 use crate::procdump_linux::{linux, names_in};
-use crate::support::{Victim, folder};
+use crate::support::{Victim, folder, victim_exe};
+
+/// As ProcDump for Linux names it: `postgres: checkpointer` is `postgres:`.
+#[test]
+fn n45_a_program_that_writes_over_its_arguments_has_the_first_word_as_its_name() {
+    let dumps = folder();
+    let name = format!("poster{}:", std::process::id());
+    let words = format!("{name} writes to the disk");
+    let mut command = Command::new(victim_exe());
+    let victim = Victim::start_by(command.arg0(words).arg("idle"));
+    let pid = victim.pid();
+    for switch in ["-w", ""] {
+        let command = linux(switch).args(&[&name]).arg(dumps.path());
+        let run = command.run_well();
+        for line in [
+            format!("Starting monitor for process {name} ({pid})"),
+            format!("Stopping monitor for process {name} ({pid})"),
+        ] {
+            assert!(run.stdout.contains(&line), "{run:#?}");
+        }
+    }
+    let stem = format!("{}__time_", &name[..name.len() - 1]);
+    let names = names_in(dumps.path());
+    assert_eq!(names.len(), 2);
+    assert!(
+        names.iter().all(|name| name.starts_with(&stem)),
+        "{names:?}"
+    );
+}
 
 #[test]
 fn n45_several_dumps_within_a_second_each_have_their_own_file() {

@@ -405,3 +405,23 @@ fn n45_who_may_use_no_probes_is_told_what_there_is_in_procdumps_dialect() {
     run.assert_code(7);
     run.assert_says("or use `firstchance watch … --unsafe-breakpoints`, with");
 }
+
+/// As with any other target: what costs it something is no part of the header.
+#[test]
+fn n46_the_header_of_a_program_that_x_starts_comes_first() {
+    for words in [
+        &["procdump", "-t", "-x"][..],
+        &["procdump", "--linux", "-t", "-x"],
+    ] {
+        let dumps = folder();
+        let program = ["sh", "-c", "exit 0"];
+        let run = Firstchance::new(words)
+            .arg(dumps.path())
+            .args(&program)
+            .run();
+        let at = |text: &str| run.stdout.find(text).unwrap_or_else(|| panic!("{run:#?}"));
+        assert_eq!(at("Process:  "), 0, "{run:#?}");
+        assert!(at("Press Ctrl-C") < at("Note: "), "{run:#?}");
+        assert!(at("Note: ") < at("Trigger: "), "{run:#?}");
+    }
+}

@@ -1,5 +1,6 @@
 //! Shared memory: how much of it counts as a process's own, and that a dump has what the process has not touched itself.
 
+use std::path::Path;
 use std::process::Command;
 
 use crate::support::{Child, Core, Dumped, Firstchance, Program, compile, folder};
@@ -33,6 +34,40 @@ fn n50_shared_memory_that_others_have_written_is_in_the_dump() {
         child.tell("now");
         assert_eq!(child.line(), size_before);
     }
+}
+
+/// The last page of an object whose size is no whole number of pages has zeros behind its end: they are no gap. Pages that
+/// lie behind it as a whole cannot be read by the process either, and are none.
+#[test]
+fn n45_behind_the_end_of_shared_memory_there_is_no_gap() {
+    let mut python = Command::new("python3");
+    python.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs/odd_sizes.py"));
+    let child = Child::start(&mut python);
+    let lines = child.lines_until("ready");
+    let objects: Vec<(u64, u64)> = lines.iter().filter_map(|line| object(line)).collect();
+    assert_eq!(objects.len(), 6, "{lines:?}");
+    let ends = |(start, size): &(u64, u64)| {
+        let end = start + size.next_multiple_of(4096);
+        [*start, start + size - 8, start + size, end - 8]
+    };
+    let addresses: Vec<u64> = objects.iter().flat_map(ends).collect();
+    let written = Some(u64::from_ne_bytes([b'x'; 8]));
+    for kind in [&["--full"][..], &["--plus"], &["--custom", "0x7f"]] {
+        let dumped = Dumped::with(child.pid(), kind);
+        assert!(!dumped.run.stdout.contains("gap"), "{:#?}", dumped.run);
+        let words = Core::alone(&dumped.path).words(&addresses);
+        for (object, words) in objects.iter().zip(words.chunks(4)) {
+            let expected = [written, written, Some(0), Some(0)];
+            assert_eq!(words, expected, "{kind:?} {object:?}");
+        }
+    }
+}
+
+/// Where an object is mapped, and its size in bytes.
+fn object(line: &str) -> Option<(u64, u64)> {
+    let (start, size) = line.strip_prefix("0x")?.split_once(' ')?;
+    let start = u64::from_str_radix(start, 16).ok()?;
+    Some((start, size.parse().ok()?))
 }
 
 /// To a `coredump_filter`, memory whose file has no name is anonymous, as in the kernel's cores and gcore's.

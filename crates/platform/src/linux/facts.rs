@@ -134,7 +134,7 @@ pub(crate) fn name_of(exe: &str, comm: &str, command_line: &[String]) -> String 
 
 /// The length of the longest name that the kernel keeps, in bytes (`TASK_COMM_LEN` without its
 /// NUL).
-const COMM_LENGTH: usize = 15;
+pub(super) const COMM_LENGTH: usize = 15;
 
 fn base_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or("")

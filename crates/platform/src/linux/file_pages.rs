@@ -3,7 +3,7 @@
 use snapshot::{Memory, Range, Region};
 use std::{fs::File, io, os::unix::fs::FileExt, sync::Arc};
 
-const PAGE: u64 = 4096;
+pub(super) const PAGE: u64 = 4096;
 
 /// Pages that are read from files, by ascending address.
 #[derive(Default)]

@@ -6,7 +6,7 @@
 //! where there are none.
 
 use super::{
-    file_pages::{FilePages, Run},
+    file_pages::{FilePages, PAGE, Run},
     memory::LiveMemory,
     open_mapped::{Files, Which},
     proc::ProcDir,
@@ -72,7 +72,8 @@ fn add(pages: &mut FilePages, region: &mut Region, file: &Arc<File>) -> u64 {
     unseen
 }
 
-/// Returns the pages of a mapping that have content in its file.
+/// Returns the pages of a mapping that have content in its file. The last one may reach beyond the end of the file, and has
+/// zeros there.
 fn data_of(file: &File, region: &Region) -> Vec<Range> {
     let end = region.offset + region.range.len();
     let address = |offset: u64| region.range.start + (offset - region.offset);
@@ -82,7 +83,8 @@ fn data_of(file: &File, region: &Region) -> Vec<Range> {
         let Ok(data) = seek(file, SeekFrom::Data(at)) else {
             break;
         };
-        let hole = seek(file, SeekFrom::Hole(data)).unwrap_or(end).min(end);
+        let hole = seek(file, SeekFrom::Hole(data)).unwrap_or(end);
+        let hole = hole.next_multiple_of(PAGE).min(end);
         if data >= end || hole <= data {
             break;
         }

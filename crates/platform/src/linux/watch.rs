@@ -4,7 +4,10 @@
 //! process connector ([`netlink`]) if we are root; otherwise `/proc` is listed ten times a second.
 
 use super::{
-    dying, end_status, forks,
+    bpf_programs::ExecutedNames,
+    dying, end_status,
+    facts::COMM_LENGTH,
+    forks,
     proc::{self, ProcDir},
     sys::{
         netlink::{self, ProcessEvent},
@@ -73,8 +76,8 @@ struct Watched {
 enum Starts {
     #[default]
     Ignored,
-    /// The kernel reports them.
-    Reported(Young),
+    /// The kernel reports them, and may note the names of programs.
+    Reported(Young, Option<ExecutedNames>),
     /// `/proc` is listed.
     Polled { known: HashSet<i32>, next: Instant },
 }
@@ -127,19 +130,21 @@ impl Watcher {
                 known: pids(),
                 next: Instant::now() + POLL_INTERVAL,
             };
+            // Before the first report: of each process that is reported, the name is noted then.
+            let names = ExecutedNames::begin();
             let socket = self.shared.listen();
             watched.starts = socket.map_or_else(
                 |_| polled(),
                 |socket| {
                     let shared = self.shared.clone();
                     forks::listen(socket, move || shared.wake.wake());
-                    Starts::Reported(Young::default())
+                    Starts::Reported(Young::default(), names.ok())
                 },
             );
             // The thread sleeps without a timeout so far.
             self.shared.wake.wake();
         }
-        matches!(watched.starts, Starts::Reported(_))
+        matches!(watched.starts, Starts::Reported(..))
     }
 }
 
@@ -165,7 +170,7 @@ impl Watched {
     /// Returns the starts of those that a process which has ended has forked, and that have waited till now.
     fn children_of(&mut self, key: ProcessKey) -> Vec<HostEvent> {
         match &mut self.starts {
-            Starts::Reported(young) => {
+            Starts::Reported(young, _) => {
                 let forked = young.of(key.pid).into_iter();
                 forked.map(HostEvent::Started).collect()
             }
@@ -185,8 +190,8 @@ impl Watched {
     fn started(&mut self) -> Vec<HostEvent> {
         let started = |pid: &i32| HostEvent::Started(*pid as u32);
         match &mut self.starts {
-            Starts::Reported(young) => match forks::take() {
-                Ok(events) => without_young(&events, young),
+            Starts::Reported(young, names) => match forks::take() {
+                Ok(events) => without_young(&events, young, names.as_ref()),
                 Err(_) => vec![HostEvent::StartsLost],
             },
             Starts::Polled { known, next } if *next <= Instant::now() => {
@@ -203,7 +208,7 @@ impl Watched {
     fn next_poll(&self) -> Option<Instant> {
         match &self.starts {
             Starts::Polled { next, .. } => Some(*next),
-            Starts::Reported(young) => young.next(),
+            Starts::Reported(young, _) => young.next(),
             Starts::Ignored => None,
         }
     }
@@ -300,7 +305,11 @@ pub(crate) fn kill(key: ProcessKey) -> Result<()> {
 /// Returns the starts of these events that need not wait, and of those that have waited, and the deaths of those that
 /// nobody may have looked at. One that was forked and has executed a program since is named once: whoever looks at it
 /// then sees the program.
-fn without_young(events: &[ProcessEvent], young: &mut Young) -> Vec<HostEvent> {
+fn without_young(
+    events: &[ProcessEvent],
+    young: &mut Young,
+    names: Option<&ExecutedNames>,
+) -> Vec<HostEvent> {
     let (mut started, mut unseen) = (Vec::new(), Vec::new());
     let mut executed = HashSet::new();
     for event in events {
@@ -327,24 +336,27 @@ fn without_young(events: &[ProcessEvent], young: &mut Young) -> Vec<HostEvent> {
     let mut seen = HashSet::new();
     let started = started.into_iter().filter(|pid| seen.insert(*pid));
     let told = started.map(|pid| match executed.contains(&pid) {
-        true => named(pid),
+        true => HostEvent::Executed(pid, names_of(pid, names)),
         false => HostEvent::Started(pid),
     });
     told.chain(unseen).collect()
 }
 
-/// The start of a program, with its name if it is still there: some end before anybody can look at more of them.
-fn named(pid: u32) -> HostEvent {
+/// The names of a program that has just started: some end before anybody can look at more of them.
+fn names_of(pid: u32, names: Option<&ExecutedNames>) -> Vec<String> {
+    let noted = names.and_then(|names| names.of(pid));
+    noted.map_or_else(|| kept_name(pid).into_iter().collect(), Vec::from)
+}
+
+/// The name that the kernel keeps, if the process is still there. One of full length may be the beginning of another.
+fn kept_name(pid: u32) -> Option<String> {
     // One read of a small file, for every program that starts on the machine.
     let mut name = [0; COMM];
-    let read = File::open(format!("/proc/{pid}/comm")).and_then(|mut comm| comm.read(&mut name));
-    match read {
-        Ok(len) => {
-            let name = String::from_utf8_lossy(&name[..len]);
-            HostEvent::Executed(pid, name.trim_end_matches('\n').to_owned())
-        }
-        Err(_) => HostEvent::Started(pid),
-    }
+    let mut comm = File::open(format!("/proc/{pid}/comm")).ok()?;
+    let len = comm.read(&mut name).ok()?;
+    let name = String::from_utf8_lossy(&name[..len]);
+    let name = name.trim_end_matches('\n').to_owned();
+    Some(name).filter(|name| name.len() < COMM_LENGTH)
 }
 
 fn pids() -> HashSet<i32> {

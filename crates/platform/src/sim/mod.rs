@@ -145,9 +145,10 @@ impl SimMachine {
         self.report(HostEvent::Unseen { pid, ancestors });
     }
 
-    /// Reports that a process with this pid executed a program of this name, when it has ended already.
-    pub fn executed_and_gone(&self, pid: u32, name: &str) {
-        self.report(HostEvent::Executed(pid, name.to_owned()));
+    /// Reports that a process with this pid executed a program of these names, when it has ended already.
+    pub fn executed_and_gone(&self, pid: u32, names: &[&str]) {
+        let names = names.iter().map(|name| (*name).to_owned());
+        self.report(HostEvent::Executed(pid, names.collect()));
     }
 
     /// Lets time pass. Nobody is woken by that.

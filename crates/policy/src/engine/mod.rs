@@ -199,6 +199,17 @@ impl RuleSet {
         self.rules.values().any(|active| active.wants(who, true))
     }
 
+    /// Whether every rule has done in a process what it was to do there.
+    pub fn is_done_with(&self, process: ProcessKey) -> bool {
+        let rules = self.processes.get(&process).map(|known| &known.rules[..]);
+        let mut active = rules.unwrap_or_default().iter();
+        active.all(|rule| {
+            self.rules
+                .get(rule)
+                .is_none_or(|rule| rule.has_done(process))
+        })
+    }
+
     /// The name of a process that is known.
     pub fn name_of(&self, process: ProcessKey) -> Option<&str> {
         let process = self.processes.get(&process)?;

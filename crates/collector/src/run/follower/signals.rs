@@ -18,7 +18,8 @@ impl Follower {
         }
         let is_deadly = self.at.is_deadly;
         let uncaught = self.uncaught(&exception);
-        if self.is_told_first(&exception, uncaught.as_ref()) {
+        let is_told = self.is_told_first(&exception, uncaught.as_ref());
+        if is_told {
             self.has_more_to_tell = is_deadly;
             let then = self.meet(exception.clone())?;
             self.has_more_to_tell = false;
@@ -34,13 +35,20 @@ impl Follower {
         if self.wants(&last) {
             return self.meet(last);
         }
-        self.left_out(last);
+        self.left_out(last, is_told);
         Ok(Then::Stay)
     }
 
-    /// The process dies of what no filter wants: nobody is to take it for unseen, nor to look for its dump.
-    pub(super) fn left_out(&mut self, last: Exception) {
-        if self.wake.wants_unhandled() {
+    /// The process dies of what no filter wants: nobody is to take it for unseen, nor to look for its dump. Filters that are
+    /// about first chances alone may have wanted it then, which was told (`is_told`).
+    pub(super) fn left_out(&mut self, last: Exception, is_told: bool) {
+        let first = Exception {
+            first_chance: true,
+            ..last.clone()
+        };
+        let is_told = is_told || self.wants(&first);
+        let is_of_filters = !self.wake.exceptions.is_empty();
+        if self.wake.wants_unhandled() || is_of_filters && !is_told {
             self.tell.tell(FollowerEvent::LeftOut(last));
         }
     }

@@ -107,7 +107,7 @@ impl Follower {
             }
         }
         if !is_wanted && !exception.first_chance {
-            self.left_out(exception);
+            self.left_out(exception, false);
             return Ok(Then::Stay);
         }
         let event = TargetEvent::Exception(exception);

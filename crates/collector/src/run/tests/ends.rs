@@ -184,8 +184,8 @@ fn n45_a_process_that_is_gone_before_it_is_looked_at_is_told_by_its_name() {
     run.until("effective");
     run.machine.end(process);
     run.until("app 7 missed");
-    run.machine.executed_and_gone(8, "other");
-    run.machine.executed_and_gone(9, "app");
+    run.machine.executed_and_gone(8, &["other"]);
+    run.machine.executed_and_gone(9, &["app"]);
     run.until("app 9 missed");
     let other = run.machine.start(10, "app");
     run.until("10 armed");
@@ -193,6 +193,27 @@ fn n45_a_process_that_is_gone_before_it_is_looked_at_is_told_by_its_name() {
     let told = run.finish();
     assert_eq!(count(&told, "2 unseen"), 1, "{told:#?}");
     assert_eq!(count(&told, "other 8 missed"), 0, "{told:#?}");
+}
+
+/// Nobody knows whether such a program was meant: how many there were is told at the end.
+#[test]
+fn n45_programs_whose_names_nobody_could_read_are_counted() {
+    let mut run = Timeline::new();
+    run.add(&["on each app, when exit, do mini dump; at most 1 dump in all"]);
+    run.until("effective");
+    run.machine.executed_and_gone(8, &[]);
+    run.machine.executed_and_gone(9, &[]);
+    run.machine
+        .executed_and_gone(10, &["a-long-name-app", "other"]);
+    run.machine.executed_and_gone(11, &["other", "app"]);
+    run.until("other 11 missed");
+    let process = run.machine.start(12, "app");
+    run.until("12 armed");
+    run.machine.does(process, exiting(0));
+    let told = run.finish();
+    assert_eq!(count(&told, "2 nameless"), 1, "{told:#?}");
+    assert_eq!(count(&told, "other 11 missed"), 1, "{told:#?}");
+    assert_eq!(count(&told, "a-long-name-app"), 0, "{told:#?}");
 }
 
 /// Whoever follows a process tells its death, also if the machine tells of it before or after that.

@@ -84,6 +84,7 @@ fn object(event: &RunEvent, status: Option<EndStatus>) -> Option<Value> {
         RunEvent::Effective => json!({ "event": "effective" }),
         RunEvent::Missed { pid, name } => json!({ "event": "missed", "pid": pid, "name": name }),
         RunEvent::Unseen(count) => json!({ "event": "unseen", "processes": count }),
+        RunEvent::Nameless(count) => json!({ "event": "nameless", "processes": count }),
         RunEvent::Exited {
             process,
             status: seen,
@@ -183,7 +184,7 @@ fn object(event: &RunEvent, status: Option<EndStatus>) -> Option<Value> {
             object["program"] = json!(program);
             object
         }
-        RunEvent::Step(_) | RunEvent::Dumped(_) => return None,
+        RunEvent::Step(_) | RunEvent::Dumped(_) | RunEvent::Done(_) => return None,
     })
 }
 

@@ -2,12 +2,14 @@
 
 use crate::ui::{Wording, console};
 use snapshot::ProcessKey;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The processes of which it was told that they are watched, with their names.
 pub(super) struct Monitors {
     is_told: bool,
     names: BTreeMap<ProcessKey, String>,
+    /// Those of which it was told that they are watched no more, and which may still live.
+    stopped: BTreeSet<ProcessKey>,
 }
 
 impl Monitors {
@@ -16,6 +18,7 @@ impl Monitors {
         Self {
             is_told: wording == Wording::ProcDumpForLinux,
             names: BTreeMap::new(),
+            stopped: BTreeSet::new(),
         }
     }
 
@@ -25,7 +28,8 @@ impl Monitors {
             return None;
         }
         let entry = platform::this_machine().entry(process.pid).ok()?;
-        let name = console::plain(&entry.name);
+        let name = snapshot::command_name(&entry.command_line).unwrap_or(&entry.name);
+        let name = console::plain(name);
         let line = format!("Starting monitor for process {name} ({process})");
         self.names.insert(process, name);
         Some(line)
@@ -34,7 +38,13 @@ impl Monitors {
     /// The line for a process that is no longer watched, if there is one.
     pub(super) fn stop(&mut self, process: ProcessKey) -> Option<String> {
         let name = self.names.remove(&process)?;
+        self.stopped.insert(process);
         Some(format!("Stopping monitor for process {name} ({process})"))
+    }
+
+    /// A process has ended. Returns whether its monitor had stopped before: then nothing is told of the end.
+    pub(super) fn had_stopped(&mut self, process: ProcessKey) -> bool {
+        self.stopped.remove(&process)
     }
 
     /// The lines for all processes that are still watched.

@@ -101,13 +101,15 @@ impl Show {
                 let which = self.which(*process);
                 self.line(&self.wording.trigger(trigger, *process, &which));
             }
+            RunEvent::Exited { process, .. } if self.monitors.had_stopped(*process) => {}
             RunEvent::Exited {
                 process,
                 status: seen,
             } => {
                 self.exited(*process, seen.or(status));
-                let stopped = self.monitors.stop(*process);
-                stopped.iter().for_each(|text| self.line(text));
+                self.stopped(*process);
+                // It is remembered no longer.
+                self.monitors.had_stopped(*process);
             }
             RunEvent::DumpFailed { number, error, .. } => {
                 let text = self.wording.failed(*number, error);
@@ -163,6 +165,10 @@ impl Show {
                     "{count} {processes} had ended before being watched: what they did, and died of, was not seen"
                 ));
             }
+            RunEvent::Nameless(count) => self.line(&format!(
+                "{} ended before their names could be read: whether they were meant is not known",
+                policy::print_count(*count, "program")
+            )),
             RunEvent::Effective => {
                 if self.wording == Wording::Sentences {
                     self.reporter.plain_line(
@@ -195,6 +201,7 @@ impl Show {
                 let started = self.monitors.start(*process);
                 started.iter().for_each(|text| self.line(text));
             }
+            RunEvent::Done(process) => self.stopped(*process),
             RunEvent::Armed(_) | RunEvent::Dumped(_) | RunEvent::RuleFinished { .. } => {}
         }
     }
@@ -252,6 +259,11 @@ impl Show {
                 Some(FinishReason::Refused | FinishReason::Failed) => false,
                 finished => !has_number || finished == Some(&FinishReason::CountReached),
             })
+    }
+
+    fn stopped(&mut self, process: ProcessKey) {
+        let stopped = self.monitors.stop(process);
+        stopped.iter().for_each(|text| self.line(text));
     }
 
     fn exited(&self, process: ProcessKey, status: Option<EndStatus>) {

@@ -355,3 +355,29 @@ fn n45_a_filter_without_its_trigger_is_refused_as_procdump_for_linux_does() {
     assert!(on("-f Foo -e 77", Dialect::Linux).is_ok());
     assert_eq!(on("-f Foo 77", Dialect::Windows).unwrap().warnings.len(), 1);
 }
+
+/// As the page says of lines that ProcDump for Linux refuses, or takes no dump for.
+#[test]
+fn n45_lines_that_procdump_for_linux_refuses_mean_what_the_page_says() {
+    let on = |line: &str| parse(&words(line), Dialect::Linux, Linux);
+    for (line, warnings) in [
+        ("-n 101 7", 0),
+        ("-sig 10 -c 90 7", 0),
+        ("-sig 10 -pf 100 7", 0),
+        ("-e -m 100 7", 0),
+        ("-w app /var/dumps/file", 0),
+        ("-fx Foo -e 7", 0),
+        ("-fx Foo 7", 1),
+    ] {
+        let taken = on(line).unwrap();
+        assert_eq!(taken.warnings.len(), warnings, "{line}: {taken:?}");
+        let Command::Monitor(monitor) = taken.command else {
+            panic!("{line}: no monitor");
+        };
+        let when: usize = monitor.rule.clauses.iter().map(|c| c.when.len()).sum();
+        let several = line.starts_with("-sig 10 -c") || line.contains("-m");
+        assert_eq!(when, 1 + usize::from(several), "{line}");
+    }
+    let refused = on("-n 0 7").unwrap_err().to_string();
+    assert!(refused.contains("must be at least 1"), "{refused}");
+}

@@ -23,6 +23,7 @@ pub(super) enum Helper {
     ReadUser = 112,
     PidTgidInNamespace = 120,
     ReadKernel = 113,
+    ReadKernelText = 115,
     RingOutput = 130,
     RingReserve = 131,
     RingSubmit = 132,
@@ -186,6 +187,15 @@ impl Code {
             AddressSpace::Kernel => Helper::ReadKernel,
             AddressSpace::User => Helper::ReadUser,
         });
+    }
+
+    /// Copies the text at the kernel's address in register 3, up to its NUL, to offset `to` of the stack, where it has room
+    /// for `bytes` bytes.
+    pub(super) fn read_text(&mut self, to: i16, bytes: usize) {
+        self.copy(1, FRAME);
+        self.add(1, to.into());
+        self.set(2, bytes as i32);
+        self.call(Helper::ReadKernelText);
     }
 
     /// Ends the program unless the condition holds.

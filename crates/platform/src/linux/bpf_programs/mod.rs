@@ -7,12 +7,13 @@
 //! nothing of the target is changed but one byte of code, which the kernel restores when the
 //! probe's descriptor is closed. An unwanted hit costs half a microsecond.
 //!
-//! [`Deaths`], [`SignalSenders`] and [`StderrWrites`] are programs at tracepoints of the kernel,
+//! [`Deaths`], [`ExecutedNames`], [`SignalSenders`] and [`StderrWrites`] are programs at tracepoints of the kernel,
 //! which hold no thread; with [`Catching`], those that die while nobody waits for it are held.
 
 mod death_holds;
 mod death_program;
 mod deaths;
+mod executed_names;
 mod held_deaths;
 mod instructions;
 mod pid_namespace;
@@ -25,6 +26,7 @@ mod stderr_writes;
 
 pub(crate) use death_program::Death;
 pub(crate) use deaths::{Catching, Caught, Deaths, HeldThread};
+pub(crate) use executed_names::ExecutedNames;
 pub(crate) use held_deaths::{Held, HeldDeaths};
 pub(crate) use probe_report::Report;
 pub(crate) use signal_senders::SignalSenders;

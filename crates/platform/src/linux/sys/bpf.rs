@@ -11,6 +11,7 @@ use std::{
 
 /// Commands of bpf(2) (`linux/bpf.h`).
 const MAP_CREATE: libc::c_long = 0;
+const MAP_LOOKUP: libc::c_long = 1;
 const MAP_UPDATE: libc::c_long = 2;
 const MAP_DELETE: libc::c_long = 3;
 const PROG_LOAD: libc::c_long = 5;
@@ -18,9 +19,10 @@ const BTF_LOAD: libc::c_long = 18;
 const LINK_CREATE: libc::c_long = 28;
 const RAW_TRACEPOINT_OPEN: libc::c_long = 17;
 
-/// Types of maps: a hash table, an array, a ring (`linux/bpf.h`).
+/// Types of maps: a hash table, an array, a hash table that forgets what was used least recently, a ring (`linux/bpf.h`).
 pub(crate) const HASH: u32 = 1;
 pub(crate) const ARRAY: u32 = 2;
+pub(crate) const RECENT: u32 = 9;
 pub(crate) const RING: u32 = 27;
 /// A flag for a table that takes memory only for what is in it (`BPF_F_NO_PREALLOC`).
 pub(crate) const GROWING: u32 = 1;
@@ -117,6 +119,18 @@ fn update(map: &OwnedFd, key: u64, value: u64, flags: u64) -> io::Result<()> {
         .pointer(16, &raw const value)
         .u64(24, flags);
     attributes.call(MAP_UPDATE).map(|_| ())
+}
+
+/// Copies an entry of a map whose keys are eight bytes long, and whose values are as long as `value`.
+///
+/// # Errors
+/// If it is not there.
+pub(crate) fn get<const N: usize>(map: &OwnedFd, key: u64, value: &mut [u8; N]) -> io::Result<()> {
+    let mut attributes = Attributes::new()
+        .fd(0, map)
+        .pointer(8, &raw const key)
+        .pointer(16, value.as_mut_ptr());
+    attributes.call(MAP_LOOKUP).map(|_| ())
 }
 
 /// Removes an entry of a map whose keys are eight bytes long.
