@@ -12,7 +12,8 @@ use std::{
 /// How many are taken at once.
 const AT_ONCE: usize = 4;
 
-/// How many can wait, and of one user. Root may have all: many services are his.
+/// How many can wait, and of one user, who has no more than are left: so there is always room for one who has none. Root may
+/// have all: many services are his.
 const MOST: usize = 256;
 const MOST_OF_USER: usize = 64;
 const ROOT: u32 = 0;
@@ -82,8 +83,13 @@ impl Shared {
 impl State {
     fn come(&mut self, user: u32) -> Result<u64> {
         let own = self.waiting.iter().filter(|w| w.user == user).count();
-        let is_full = self.waiting.len() >= MOST || user != ROOT && own >= MOST_OF_USER;
-        if is_full {
+        let left = MOST.saturating_sub(self.waiting.len());
+        let most = if user == ROOT {
+            MOST
+        } else {
+            MOST_OF_USER.min(left)
+        };
+        if left == 0 || own >= most {
             let what = format!(
                 "{} processes that have died wait for their dumps already ({own} of user {user}); this one is not dumped",
                 self.waiting.len()
@@ -176,6 +182,16 @@ mod tests {
             begun += 1;
         }
         assert_eq!(begun, AT_ONCE);
+    }
+
+    #[test]
+    fn n34_users_who_wait_leave_room_for_others() {
+        let mut state = State::default();
+        for _ in 0..1000 {
+            (1..=6).for_each(|user| drop(state.come(user)));
+        }
+        assert!((0..16).all(|_| state.come(7).is_ok()));
+        assert!((0..16).all(|_| state.come(ROOT).is_ok()));
     }
 
     #[test]

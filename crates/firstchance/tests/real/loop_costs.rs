@@ -343,3 +343,25 @@ fn n56_a_watch_of_many_short_processes_does_not_grow_and_ends_at_once() {
         assert!(took < Duration::from_secs(5), "{took:?}");
     }
 }
+
+/// A server may have hundreds of processes that wait for work.
+#[test]
+fn n56_a_followed_process_that_idles_takes_little_memory() {
+    let (folder, many) = (folder(), 100);
+    let name = format!("many{}", std::process::id());
+    let program = file_in(&folder, &name);
+    std::fs::copy("/bin/sleep", &program).expect("a copy");
+    let idle = Idle::start(&program, many);
+    let command = watch(&name, &["unhandled exception"], folder.path());
+    let running = command
+        .args(&["--all", "--json"])
+        .deadline(Duration::from_secs(120))
+        .spawn()
+        .until_it_says("\"event\":\"effective\"");
+    let resident = resident(running.pid());
+    drop(idle);
+    running.signal(libc::SIGINT);
+    running.finish();
+    let each = resident.saturating_sub(16 << 20) / many as u64;
+    assert!(each < 350 << 10, "{each} bytes for each, {resident} in all");
+}

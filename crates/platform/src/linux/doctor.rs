@@ -35,7 +35,7 @@ fn finding(what: &str, health: Health, found: String, advice: &str) -> Finding {
 
 /// Checks whether uprobes can hold threads at throws and breakpoints.
 fn probes() -> Finding {
-    match super::bpf_programs::ThreadHolds::new(std::process::id())
+    match super::bpf_programs::ThreadHolds::new(std::process::id(), 1)
         .and_then(|holds| holds.try_program())
     {
         Ok(()) => finding(

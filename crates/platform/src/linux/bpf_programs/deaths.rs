@@ -9,7 +9,7 @@ use super::{
     death_program::{self, Death, DeathReport},
     instructions::Code,
     pids::{Once, Pids, once},
-    ring::Ring,
+    ring::{LARGE, Ring},
 };
 use crate::linux::{
     arch,
@@ -219,7 +219,7 @@ impl Hub {
     }
 
     fn new() -> io::Result<Self> {
-        let (ring, held, holds) = (Ring::new()?, Ring::new_map()?, DeathHolds::new()?);
+        let (ring, held, holds) = (Ring::new(LARGE)?, Ring::new_map(LARGE)?, DeathHolds::new()?);
         let (pids, unchanged) = (Pids::new()?, Pids::new()?);
         let pointer = kernel_types::offset(arch::THREAD_POINTER);
         let program = death_program::program(&ring.map, &held, &pids, &holds, pointer);

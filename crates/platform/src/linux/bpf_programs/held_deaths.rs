@@ -1,6 +1,11 @@
 //! The deaths at which a thread is held, as the process that [catches](super::Catching) them sees them.
 
-use super::{death_holds::DeathHolds, death_program, pids::Pids, ring::Ring};
+use super::{
+    death_holds::DeathHolds,
+    death_program,
+    pids::Pids,
+    ring::{LARGE, Ring},
+};
 use crate::linux::sys::{lock::lock, wake};
 use std::{
     io,
@@ -41,7 +46,7 @@ impl HeldDeaths {
         let holds = DeathHolds::of(holds);
         Ok(Self {
             reports: ring.try_clone()?,
-            ring: Mutex::new(Ring::of(ring)?),
+            ring: Mutex::new(Ring::of(ring, LARGE)?),
             _link: holds.begin(threads - 1)?,
             holds,
             pids: Pids::of(pids),

@@ -52,11 +52,17 @@ use std::{
 };
 
 /// How many types of exceptions can be told apart in one process.
-const KINDS: u32 = 16_384;
+const KINDS: u32 = 2048;
+
+/// Up to how many threads a process has few of them: few reports come at once. A server may have hundreds of processes, and
+/// each takes this memory.
+const FEW_THREADS: usize = 16;
 
 /// The uprobes of one process. They are removed when this is dropped, or when we end.
 pub(crate) struct ThreadHolds {
     pid: u32,
+    /// Whether the process had few threads.
+    has_few: bool,
     maps: Maps,
     ring: Ring,
     slots: SharedWords,
@@ -70,11 +76,11 @@ pub(crate) struct ThreadHolds {
 }
 
 impl ThreadHolds {
-    /// Prepares the probes of a process.
+    /// Prepares the probes of a process that has so many threads.
     ///
     /// # Errors
     /// If the kernel gives us no BPF maps, as without root.
-    pub(crate) fn new(pid: u32) -> io::Result<Self> {
+    pub(crate) fn new(pid: u32, threads: usize) -> io::Result<Self> {
         let maps = Maps {
             slots: bpf::create_map(bpf::ARRAY, 4, 8, SLOTS, bpf::MAPPABLE)?,
             control: bpf::create_map(bpf::ARRAY, 4, control::BYTES, 1, bpf::MAPPABLE)?,
@@ -82,9 +88,11 @@ impl ThreadHolds {
             verdicts: bpf::create_map(bpf::ARRAY, 4, 16, KINDS, bpf::MAPPABLE)?,
         };
         let page = rustix::param::page_size();
+        let has_few = Self::has_few(threads);
         Ok(Self {
             pid,
-            ring: Ring::new()?,
+            has_few,
+            ring: Ring::new(if has_few { ring::SMALL } else { ring::LARGE })?,
             slots: SharedWords::new(&maps.slots, SLOTS as usize * 8)?,
             control: SharedWords::new(&maps.control, page)?,
             verdicts: SharedWords::new(&maps.verdicts, KINDS as usize * 16)?,
@@ -93,6 +101,36 @@ impl ThreadHolds {
             probes: Vec::new(),
             told: 0,
         })
+    }
+
+    /// Returns whether this has enough room for a process that has so many threads by now.
+    pub(crate) fn has_room_for(&self, threads: usize) -> bool {
+        !self.has_few || Self::has_few(threads)
+    }
+
+    fn has_few(threads: usize) -> bool {
+        threads <= FEW_THREADS
+    }
+
+    /// Removes the probes, and returns one without probes that has enough room, and knows what this knows.
+    ///
+    /// # Errors
+    /// As [`ThreadHolds::new`].
+    pub(crate) fn enlarged(&mut self, threads: usize) -> io::Result<Self> {
+        let mut larger = Self::new(self.pid, threads)?;
+        self.probes.clear();
+        let mut known: Vec<_> = self.known.iter().collect();
+        known.sort_by_key(|(_, at)| **at);
+        for (kind, at) in known {
+            let word = |at: usize| self.verdicts.words()[at].load(Ordering::Acquire);
+            larger.pass(*kind, word(at * 2) == 0)?;
+            larger.verdicts.words()[at * 2 + 1].store(word(at * 2 + 1), Ordering::Release);
+        }
+        // With the numbers of holds: none of before is to be taken for one of those to come.
+        let words = larger.control.words().iter().zip(self.control.words());
+        words.for_each(|(new, old)| new.store(old.load(Ordering::Acquire), Ordering::Release));
+        larger.told = self.told;
+        Ok(larger)
     }
 
     /// Holds threads at `offset` bytes of a file, and reports them under `number`. If `kind` tells
@@ -246,4 +284,30 @@ fn uprobe_kind() -> io::Result<u32> {
     let text = fs::read_to_string("/sys/bus/event_source/devices/uprobe/type")?;
     let kind = text.trim().parse();
     kind.map_err(|_| io::Error::other("the kernel tells no event type for uprobes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Needs root, as the maps themselves.
+    #[test]
+    fn n56_who_has_more_threads_gets_more_room_and_what_is_known_stays() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let mut holds = ThreadHolds::new(std::process::id(), 1).expect("maps");
+        assert!(holds.has_room_for(FEW_THREADS) && !holds.has_room_for(FEW_THREADS + 1));
+        holds.pass(0x10, true).expect("room");
+        holds.pass(0x20, false).expect("room");
+        holds.verdicts.words()[1].store(7, Ordering::Release);
+        holds.control.words()[control::HELD as usize / 8].store(9, Ordering::Release);
+        let larger = holds.enlarged(100).expect("maps");
+        assert!(larger.has_room_for(100));
+        assert_eq!((larger.passed(0x10), larger.passed(0x20)), (7, 0));
+        let verdicts = [0, 2].map(|at| larger.verdicts.words()[at].load(Ordering::Acquire));
+        assert_eq!(verdicts, [0, 1]);
+        let held = larger.control.words()[control::HELD as usize / 8].load(Ordering::Acquire);
+        assert_eq!(held, 9);
+    }
 }

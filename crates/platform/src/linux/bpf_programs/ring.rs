@@ -8,8 +8,9 @@
 use crate::linux::sys::bpf::{self, ReadWords, SharedWords};
 use std::{io, os::fd::OwnedFd, sync::atomic::Ordering};
 
-/// The size of the data in bytes, enough for a thousand reports; a power of two.
-const SIZE: u32 = 1 << 18;
+/// The size of the data in bytes; a power of two. The first is enough for a thousand reports.
+pub(super) const LARGE: u32 = 1 << 18;
+pub(super) const SMALL: u32 = 1 << 15;
 
 /// Flags in the head of a report: it is still being written, or it was thrown away.
 const BUSY: u64 = 1 << 31;
@@ -22,26 +23,29 @@ pub(super) struct Ring {
     read: SharedWords,
     rest: ReadWords,
     page: usize,
+    size: usize,
 }
 
 impl Ring {
-    pub(super) fn new() -> io::Result<Self> {
-        Self::of(Self::new_map()?)
+    /// A ring of this size that nobody else reads.
+    pub(super) fn new(size: u32) -> io::Result<Self> {
+        Self::of(Self::new_map(size)?, size)
     }
 
     /// Makes the map of a ring that somebody else reads.
-    pub(super) fn new_map() -> io::Result<OwnedFd> {
-        bpf::create_map(bpf::RING, 0, 0, SIZE, 0)
+    pub(super) fn new_map(size: u32) -> io::Result<OwnedFd> {
+        bpf::create_map(bpf::RING, 0, 0, size, 0)
     }
 
-    /// A ring that nobody else reads.
-    pub(super) fn of(map: OwnedFd) -> io::Result<Self> {
-        let page = rustix::param::page_size();
+    /// The ring of a map that was made with this size, and that nobody else reads.
+    pub(super) fn of(map: OwnedFd, size: u32) -> io::Result<Self> {
+        let (page, size) = (rustix::param::page_size(), size as usize);
         Ok(Self {
             read: SharedWords::new(&map, page)?,
-            rest: ReadWords::new(&map, page + 2 * SIZE as usize, page as u64)?,
+            rest: ReadWords::new(&map, page + 2 * size, page as u64)?,
             map,
             page,
+            size,
         })
     }
 
@@ -57,7 +61,7 @@ impl Ring {
             if at >= self.rest.load(0) {
                 return None;
             }
-            let start = (self.page + (at as usize & (SIZE as usize - 1))) / 8;
+            let start = (self.page + (at as usize & (self.size - 1))) / 8;
             let head = self.rest.load(start);
             if head & BUSY != 0 {
                 return None;

@@ -121,7 +121,7 @@ impl Hub {
                 "the tracepoint signal_generate has another format",
             ));
         }
-        let (ring, pids) = (Ring::new()?, Pids::new()?);
+        let (ring, pids) = (Ring::new(ring::LARGE)?, Pids::new()?);
         let program = bpf::load(ProgramType::Tracepoint, program(&ring.map, &pids).words())?;
         let event = perf::tracepoint(point.id)?;
         bpf::run_at(&event, &program)?;

@@ -54,7 +54,7 @@ impl StderrWrites {
     /// If the kernel does not take the program, as without root.
     pub(crate) fn of(pid: u32) -> io::Result<Self> {
         super::expect_pids_of_the_machine()?;
-        let ring = Ring::new()?;
+        let ring = Ring::new(ring::LARGE)?;
         let lost = bpf::create_map(bpf::ARRAY, 4, 8, 1, bpf::MAPPABLE)?;
         let program = program(&ring.map, &lost, pid);
         let program = bpf::load(ProgramType::RawTracepoint, program.words())?;

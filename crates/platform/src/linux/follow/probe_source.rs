@@ -58,9 +58,15 @@ impl ProbeSource {
         self.holds.as_ref().map(|holds| holds.passed(kind))
     }
 
-    fn arm_new<'w>(&mut self, key: ProcessKey, new: Vec<&'w ArmedPlace>, wanted: &mut Wanted<'w>) {
+    fn arm_new<'w>(
+        &mut self,
+        key: ProcessKey,
+        threads: usize,
+        new: Vec<&'w ArmedPlace>,
+        wanted: &mut Wanted<'w>,
+    ) {
         if self.holds.is_none() {
-            match ThreadHolds::new(key.pid) {
+            match ThreadHolds::new(key.pid, threads) {
                 Ok(holds) => self.holds = Some(holds),
                 Err(error) => {
                     let instead = wanted.what.holds.unsafe_breakpoints;
@@ -86,6 +92,17 @@ impl ProbeSource {
         }
     }
 
+    /// A process that had few threads may have many by now: its places are armed anew.
+    fn enlarge_for(&mut self, threads: usize) {
+        if let Some(holds) = &mut self.holds
+            && !holds.has_room_for(threads)
+            && let Ok(larger) = holds.enlarged(threads)
+        {
+            *holds = larger;
+            self.armed.clear();
+        }
+    }
+
     fn arm_place(&mut self, files: Option<&ImageFiles>, place: &ArmedPlace) -> io::Result<()> {
         let path = files.and_then(|files| files.path(&place.module));
         let path = path.ok_or_else(|| io::Error::other("its file cannot be opened"))?;
@@ -100,13 +117,15 @@ impl Source for ProbeSource {
     fn arm(&mut self, proc: &mut ProcDir, wanted: &mut Wanted<'_>) -> Result<()> {
         let places = &wanted.what.places;
         let numbers: BTreeSet<u32> = places.iter().map(|place| place.number).collect();
+        let threads = proc.tasks().map_or(1, |tasks| tasks.len());
         if !self.armed.is_subset(&numbers) || places.is_empty() {
             self.program_replaced();
         }
+        self.enlarge_for(threads);
         let is_new = |place: &&ArmedPlace| !self.armed.contains(&place.number);
         let new: Vec<&ArmedPlace> = places.iter().filter(is_new).collect();
         if !new.is_empty() {
-            self.arm_new(proc.key, new, wanted);
+            self.arm_new(proc.key, threads, new, wanted);
         }
         Ok(())
     }

@@ -7,8 +7,8 @@ use std::{
     sync::{Mutex, MutexGuard},
 };
 
-/// How many there are, and of one user. Root has as many as there are: many services are his, and he need not attack
-/// anybody.
+/// How many there are, and of one user, who has no more than are left: so there are always some for one who has none. Root
+/// may have all: many services are his, and he need not attack anybody.
 const MOST: usize = 256;
 const MOST_OF_USER: usize = 64;
 const ROOT: u32 = 0;
@@ -64,7 +64,7 @@ impl Taken {
         let most_of_user = if user == ROOT {
             most
         } else {
-            MOST_OF_USER.min(most)
+            MOST_OF_USER.min(most.saturating_sub(all))
         };
         let has_room = all == 0 || self.bytes.saturating_add(bytes) <= most_bytes;
         let is_free = all < most && own < most_of_user && has_room;
@@ -103,7 +103,23 @@ mod tests {
         assert_eq!(of_all, MOST - MOST_OF_USER);
         assert!(!taken.take(7, 1, MOST, 1000));
         taken.give_back(7, 1);
-        assert!(taken.take(7, 1, MOST, 1000));
+        // One who has so many does not get the last.
+        assert!(!taken.take(7, 1, MOST, 1000));
+        assert!(taken.take(2000, 1, MOST, 1000));
+    }
+
+    #[test]
+    fn n34_users_who_take_what_they_can_leave_places_to_others() {
+        let mut taken = Taken::default();
+        for at in 0..6000 {
+            taken.take(1 + at % 6, 1, MOST, 10_000);
+        }
+        let newcomer = (0..1000).filter(|_| taken.take(7, 1, MOST, 10_000)).count();
+        assert!(newcomer >= 16, "{newcomer}");
+        let root = (0..1000)
+            .filter(|_| taken.take(ROOT, 1, MOST, 10_000))
+            .count();
+        assert!(root >= 16, "{root}");
     }
 
     #[test]
