@@ -1,6 +1,7 @@
 //! What was to be armed in a process that has ended before.
 
 use platform::FAULT_SIGNALS;
+use policy::WakeFor;
 use snapshot::EndStatus;
 
 /// What was to be armed in a process.
@@ -9,6 +10,13 @@ pub(super) enum Armed {
     /// Nothing is asked for but what it dies of.
     DeathsAlone,
     More,
+}
+
+/// What was asked for of a process whose thread has ended with it. It may have been caught at its death.
+#[derive(Debug)]
+pub(super) struct Lost {
+    pub(super) what: Armed,
+    pub(super) wake: WakeFor,
 }
 
 impl Armed {

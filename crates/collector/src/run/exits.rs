@@ -1,7 +1,7 @@
 //! Processes that end, and threads that follow them no more.
 
 use super::{
-    armed::{Armed, is_fault},
+    armed::{Armed, Lost, is_fault},
     event::FollowerId,
     order::Order,
     run_event::{ExceptionRow, RunEvent},
@@ -68,7 +68,7 @@ impl Runner {
         let was_to_be = self.arming.remove(&process);
         let is_unarmed = was_to_be.is_some_and(|what| what.may_have_missed(status));
         self.lost
-            .retain(|of, what| *of != process || what.may_have_missed(status));
+            .retain(|of, lost| *of != process || lost.what.may_have_missed(status));
         if is_unarmed || self.lost.contains_key(&process) {
             self.tell_missed_one(process);
         }
@@ -96,10 +96,13 @@ impl Runner {
                 // It was caught after the thread had looked for it in vain: another one finds its death.
                 return self.followers.follow(process, wake);
             }
-            if let Some(what) = self.arming.remove(&process)
+            let was_to_be = self.arming.remove(&process);
+            let is_untold = is_of_end && self.pending.deaths.contains(&process);
+            let what = was_to_be.or(is_untold.then_some(Armed::DeathsAlone));
+            if let Some(what) = what
                 && error.as_ref().is_none_or(Error::is_of_end)
             {
-                self.lose(process, what);
+                self.lose(process, Lost { what, wake });
             }
             self.begins = self.begins.filter(|begins| *begins != process);
             self.refuse_if_it_lives(process, error);
@@ -111,11 +114,11 @@ impl Runner {
         }
     }
 
-    fn lose(&mut self, process: ProcessKey, what: Armed) {
+    fn lose(&mut self, process: ProcessKey, lost: Lost) {
         if self.lost.len() >= MOST_LOST {
             self.count_lost();
         }
-        self.lost.insert(process, what);
+        self.lost.insert(process, lost);
         self.pending.deaths.remove(&process);
     }
 

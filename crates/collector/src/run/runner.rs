@@ -1,7 +1,7 @@
 //! The loop itself: it waits for an event, or for what is due, and passes it on.
 
 use super::{
-    armed::Armed,
+    armed::{Armed, Lost},
     event::{Event, OutsideOrder},
     followers::Followers,
     jobs::Jobs,
@@ -70,7 +70,7 @@ pub struct Runner {
     /// Whether those that die of a fault are caught at their death.
     pub(super) catches_deaths: bool,
     /// Those of them that may have been caught at their death, which is told a moment later: they count until then.
-    pub(super) lost: HashMap<ProcessKey, Armed>,
+    pub(super) lost: HashMap<ProcessKey, Lost>,
     /// Whether [`RunEvent::Effective`] was told since rules were added.
     pub(super) is_effective: bool,
     /// A program that was launched by us, and whether it stands until it is let begin.

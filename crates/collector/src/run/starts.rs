@@ -87,7 +87,11 @@ impl Runner {
     /// A process that nobody follows dies. It may not have been seen before, nor its parent.
     pub(super) fn dying(&mut self, entry: &ProcessEntry) {
         let key = entry.key;
-        self.lost.remove(&key);
+        let lost = self.lost.remove(&key);
+        let is_known = self.watched.contains(&key);
+        // The rules do not ask again for what they know.
+        let asked = lost.filter(|_| is_known).map(|lost| (key, lost.wake));
+        self.to_follow.extend(asked);
         log::debug!("process {key} was caught when it died: {}", entry.name);
         if !self
             .watched

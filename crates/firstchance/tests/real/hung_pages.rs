@@ -103,7 +103,8 @@ fn n32_a_command_line_that_nobody_gives_holds_nobody() {
             &["watch", &pid, "--when", "now", "-o"],
         ] {
             let path = to.path().join(format!("{}.core", words[0]));
-            Firstchance::new(words).arg(&path).run_well();
+            let run = Firstchance::new(words).arg(&path).run_well();
+            run.assert_says("its arguments could not be read");
             assert!(path.exists());
         }
         let stack = [

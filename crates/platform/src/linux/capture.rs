@@ -227,6 +227,7 @@ impl LinuxTarget {
             ));
         }
         warnings.extend(too_many(&regions));
+        warnings.extend(without_arguments(&facts.process));
         warnings.extend(before.sharers.clone());
         warnings.extend(before.unflagged.clone());
         self.complete(&mut regions, before, &threads)
@@ -273,6 +274,13 @@ fn shared_since(regions: &[Region]) -> Option<Warning> {
             "{bytes} bytes of shared memory are as they were when they were read, after the death"
         )
     })
+}
+
+/// Returns a warning if the arguments are not known: a process may put them where somebody else has to provide them, and
+/// then they are not read.
+fn without_arguments(process: &Process) -> Option<Warning> {
+    let is_without = process.file("cmdline").unwrap_or_default().is_empty();
+    is_without.then(|| "its arguments could not be read, or it has none".to_owned())
 }
 
 /// Returns in sentences what is left out because there is too much of it.

@@ -188,6 +188,13 @@ pub(crate) fn lives(proc: &ProcDir) -> bool {
     proc.stat().is_ok_and(|stat| !stat.has_ended())
 }
 
+/// Returns whether every thread of a process has ended or is about to.
+pub(crate) fn is_ending(proc: &ProcDir) -> bool {
+    let threads = proc.tasks().unwrap_or_default();
+    let mut states = threads.into_iter().map(|tid| proc.thread_stat(tid));
+    states.all(|stat| stat.is_ok_and(|stat| stat.is_ending()))
+}
+
 /// Returns whether any thread of a process has not ended. The first may have while others run.
 fn has_living_thread(proc: &ProcDir) -> bool {
     let threads = proc.tasks().unwrap_or_default();

@@ -11,7 +11,9 @@ use super::{
     stopped_threads::StoppedThreads,
     sys::memory::read_process,
 };
-use crate::{Capture, CaptureOptions, Error, ErrorKind, Facts, MappedFiles, Result, Target};
+use crate::{
+    Cancel, Capture, CaptureOptions, Error, ErrorKind, Facts, MappedFiles, Result, Target,
+};
 use snapshot::{Memory, ProcessKey, Region, WallTime};
 use std::{
     io,
@@ -86,7 +88,7 @@ impl Target for LinuxTarget {
 
     fn capture(&mut self, options: &CaptureOptions) -> Result<Capture> {
         self.capture_by(options, |proc| {
-            once_others_are_done(proc, options, || {
+            once_others_are_done(proc, &options.cancel, || {
                 let deadline = Instant::now() + options.thread_deadline;
                 let threads = Threads::stop(proc, deadline, &[], &options.cancel, &mut |_| {})?;
                 Ok(StoppedThreads::Once(threads))
@@ -148,7 +150,7 @@ impl LinuxTarget {
 /// both have their dump. One that stays attached is not waited for for ever.
 pub(super) fn once_others_are_done<T>(
     proc: &ProcDir,
-    options: &CaptureOptions,
+    cancel: &Cancel,
     mut stop: impl FnMut() -> Result<T>,
 ) -> Result<T> {
     let end = Instant::now() + OTHERS;
@@ -158,7 +160,7 @@ pub(super) fn once_others_are_done<T>(
                 if error.kind == ErrorKind::Busy
                     && is_traced_by_another_of_us(proc)
                     && Instant::now() < end
-                    && !options.cancel.wait(LOOK) => {}
+                    && !cancel.wait(LOOK) => {}
             done => return done,
         }
     }

@@ -184,6 +184,11 @@ impl SimMachine {
         self.with(key, |process| process.refuses = Some(why));
     }
 
+    /// Nobody gets an error any more who opens the process.
+    pub fn refuse_no_longer(&self, key: ProcessKey) {
+        self.with(key, |process| process.refuses = None);
+    }
+
     /// Has the process end at the moment when somebody begins to follow it.
     pub fn vanish_when_followed(&self, key: ProcessKey) {
         self.with(key, |process| process.vanishes = true);

@@ -173,6 +173,25 @@ fn n23_a_process_that_ends_before_it_is_armed_is_counted() {
     assert_eq!(count(&told, "1 unseen"), 1, "{told:#?}");
 }
 
+/// A process on its way out cannot be followed any more. When it is found to be caught, it is followed for its death.
+#[test]
+fn n23_who_was_caught_after_his_thread_had_given_up_is_followed_again() {
+    let mut run = Timeline::new();
+    run.machine.catch_deaths();
+    let process = run.machine.start(7, "app");
+    let other = run.machine.start(8, "app");
+    run.machine
+        .refuse(process, platform::ErrorKind::NoSuchProcess);
+    run.add(&["on each app, when unhandled exception, do mini dump"]);
+    run.until("effective");
+    run.machine.refuse_no_longer(process);
+    run.machine.die_caught(process);
+    run.wait("its death to be followed", |machine| {
+        machine.is_traced(process)
+    });
+    assert!(run.machine.is_traced(other));
+}
+
 /// A program may live for less than it takes to read who it is: then at least its name is told.
 #[test]
 fn n45_a_process_that_is_gone_before_it_is_looked_at_is_told_by_its_name() {

@@ -7,7 +7,7 @@ use super::{
     source::{Source, Wanted},
 };
 use crate::{
-    FAULT_BITS, Facts, Result,
+    Error, ErrorKind, FAULT_BITS, Facts, Result,
     linux::{
         death_watch::{self, DeathWatch},
         dying::{self, Dying},
@@ -15,7 +15,7 @@ use crate::{
         proc::ProcDir,
     },
 };
-use snapshot::{TargetEvent, Warning};
+use snapshot::{ProcessKey, TargetEvent, Warning};
 use std::{
     io,
     os::fd::BorrowedFd,
@@ -206,8 +206,10 @@ impl Source for DeathSource {
         if !is_traced {
             match self.begin(proc) {
                 Ok(()) => return Ok(()),
-                // Of one that is ending, nothing more will be seen in any way.
-                Err(error) if is_gone(&error) || !death_watch::lives(proc) => {}
+                // Of one that is ending, nothing more will be seen by tracing it, which another one may do just now.
+                Err(error) if is_gone(&error) || death_watch::is_ending(proc) => {
+                    return Err(Error::new(ErrorKind::TargetDied, ended(proc.key)));
+                }
                 Err(error) => wanted.notices.push(format!(
                     "its death is seen by tracing ({error}): each signal it gets costs it some \
                      microseconds"
@@ -253,6 +255,10 @@ impl Source for DeathSource {
         // A process dies once, and the ring has room for a thousand threads.
         0
     }
+}
+
+fn ended(process: ProcessKey) -> String {
+    format!("process {process} ended before it could be followed")
 }
 
 /// Whether a process has lost its address space, because it is ending.

@@ -103,7 +103,7 @@ impl Sources {
         if let HeldBy::OurStop(report) = std::mem::take(&mut self.held_by) {
             standing.push(report.thread);
         }
-        let mut threads = once_others_are_done(proc, options, || {
+        let mut threads = once_others_are_done(proc, &options.cancel, || {
             // Where another one was in the way, they have been let go.
             let standing = std::mem::take(&mut standing);
             let deadline = Instant::now() + options.thread_deadline;

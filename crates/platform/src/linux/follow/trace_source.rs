@@ -10,13 +10,13 @@ use super::{
     source::{Source, Wanted},
 };
 use crate::{
-    ArmedPlace, Error, Result,
+    ArmedPlace, Cancel, Error, Result,
     linux::{
         bpf_programs::{Report, SignalSenders},
         hardware_breakpoints::{self, HardwareBreakpoints},
         proc::ProcDir,
         sys::{child_signals, wake::Wake},
-        target::wall_now,
+        target::{once_others_are_done, wall_now},
         traced_process::{TraceEvent, Traced},
     },
 };
@@ -105,7 +105,9 @@ impl TraceSource {
             None if needed => {
                 let failed = |e: io::Error| Error::of_process("tracing", proc.key, &e);
                 self.child = Some(child_signals::subscribe().map_err(failed)?);
-                let traced = Traced::begin(proc, wanted.signals, what.threads)?;
+                let traced = once_others_are_done(proc, &Cancel::default(), || {
+                    Traced::begin(proc, wanted.signals, what.threads)
+                })?;
                 self.traced = Some(Rc::new(RefCell::new(traced)));
             }
             None => {}

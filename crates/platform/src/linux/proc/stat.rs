@@ -26,6 +26,11 @@ pub(crate) struct Stat {
 }
 
 impl Stat {
+    /// Returns whether the thread has ended, or is about to: it has no memory any more, or will have none in a moment.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.has_ended() || self.flags & EXITING != 0
+    }
+
     /// Returns whether the thread has ended. The first thread of a process may have while others run.
     pub(crate) fn has_ended(&self) -> bool {
         matches!(self.state, 'Z' | 'X')
@@ -34,6 +39,9 @@ impl Stat {
 
 /// The flag of threads that a signal has killed (`PF_SIGNALED` of `linux/sched.h`). They keep it when they have ended.
 pub(crate) const KILLED: u32 = 0x400;
+
+/// The flag of threads that are on their way out (`PF_EXITING` of `linux/sched.h`).
+const EXITING: u32 = 0x4;
 
 /// The flag of threads of the kernel (`PF_KTHREAD` of `linux/sched.h`).
 pub(crate) const KERNEL_THREAD: u32 = 0x0020_0000;
@@ -88,6 +96,17 @@ mod tests {
         assert_eq!((stat.state, stat.parent, stat.start), ('S', 1, 999));
         assert_eq!((stat.user_ticks, stat.kernel_ticks, stat.nice), (7, 8, -5));
         assert_eq!((stat.threads, stat.stack_start), (4, 140));
+    }
+
+    #[test]
+    fn n23_a_thread_on_its_way_out_is_ending() {
+        let flags = |flags: u32, state: char| {
+            let line =
+                format!("42 (a) {state} 1 2 3 0 -1 {flags} 1 0 0 0 7 8 0 0 20 -5 4 0 999 4096 12");
+            parse(line.as_bytes()).expect("parses").is_ending()
+        };
+        assert!(!flags(0x0040_0140, 'S'));
+        assert!(flags(0x0040_0144, 'R') && flags(0x0040_000c, 'Z'));
     }
 
     #[test]
