@@ -157,6 +157,8 @@ pub enum HostEvent {
         pid: u32,
         /// Who has forked it, as in [`ProcessEntry::ancestors`]; `None` if it was one that is followed.
         ancestors: Option<Vec<u32>>,
+        /// Its names, as in [`HostEvent::Executed`].
+        names: Vec<String>,
     },
     /// What catches processes at their death ([`Host::catch_deaths`]) has ended unasked, and is started again. Deaths until
     /// then are [`HostEvent::Unseen`].

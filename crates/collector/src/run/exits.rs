@@ -6,6 +6,7 @@ use super::{
     order::Order,
     run_event::{ExceptionRow, RunEvent},
     runner::Runner,
+    starts::gone,
 };
 use platform::Error;
 use policy::{ExceptionCount, Identity};
@@ -33,14 +34,12 @@ impl Runner {
     }
 
     /// A process died of a fault a moment after its start. If it is followed, that is told by who follows it.
-    pub(super) fn died_young(&mut self, pid: u32, ancestors: Option<Vec<u32>>) {
+    pub(super) fn died_young(&mut self, pid: u32, ancestors: Option<Vec<u32>>, names: &[String]) {
         let is_followed = self.watched.iter().any(|process| process.pid == pid);
         let is_meant = ancestors.is_none_or(|ancestors| {
             self.rules.wants(&Identity {
-                key: ProcessKey { pid, start: 0 },
                 ancestors,
-                system: platform::OS,
-                ..Identity::default()
+                ..gone(pid, names)
             })
         });
         if is_meant && !is_followed && !self.ended.contains(&pid) {

@@ -24,7 +24,11 @@ impl Runner {
             }
             Event::Host(HostEvent::Executed(pid, names)) => self.executed(pid, &names),
             Event::Host(HostEvent::StartsLost) => self.starts_lost(),
-            Event::Host(HostEvent::Unseen { pid, ancestors }) => self.died_young(pid, ancestors),
+            Event::Host(HostEvent::Unseen {
+                pid,
+                ancestors,
+                names,
+            }) => self.died_young(pid, ancestors, &names),
             Event::Host(HostEvent::Dying(entry)) if self.is_closing => self.host.forget(entry.key),
             Event::Host(HostEvent::Dying(entry)) => self.dying(&entry),
             Event::Host(HostEvent::CatchesAnew) => self.out.push(RunEvent::CatchesAnew),

@@ -50,24 +50,21 @@ impl Runner {
                 self.look_at(&ProcessEntry { name, ..entry });
             }
             (Ok(entry), _) => self.look_at(&entry),
-            (Err(_), [name, others @ ..]) => self.gone(pid, name, others.first()),
             (Err(_), []) => self.nameless += 1,
+            (Err(_), names) => self.was_over(gone(pid, names)),
         }
     }
 
-    /// A process has ended before it could be looked at. `comm` is another name that it had.
-    fn gone(&mut self, pid: u32, name: &str, comm: Option<&String>) {
-        let gone = Identity {
-            key: ProcessKey { pid, start: 0 },
-            name: name.to_owned(),
-            comm: comm.cloned().unwrap_or_default(),
-            system: platform::OS,
-            ..Identity::default()
-        };
-        log::debug!("process {pid} ended before it could be looked at: {name}");
-        if self.rules.wants(&gone) {
+    /// A process has ended before it could be looked at.
+    fn was_over(&mut self, who: Identity) {
+        let pid = who.key.pid;
+        log::debug!(
+            "process {pid} ended before it could be looked at: {}",
+            who.name
+        );
+        if self.rules.wants(&who) {
             self.unseen.add(pid);
-            self.tell_missed(pid, gone.name);
+            self.tell_missed(pid, who.name);
         }
     }
 
@@ -140,4 +137,16 @@ impl Runner {
 /// have ended and wait for their parent are never meant.
 fn may_be_meant(entry: &ProcessEntry) -> bool {
     !entry.kernel && !entry.has_ended() && entry.key.pid != std::process::id()
+}
+
+/// What is known of a process that is gone: no more than its names.
+pub(super) fn gone(pid: u32, names: &[String]) -> Identity {
+    let name = |at: usize| names.get(at).cloned().unwrap_or_default();
+    Identity {
+        key: ProcessKey { pid, start: 0 },
+        name: name(0),
+        comm: name(1),
+        system: platform::OS,
+        ..Identity::default()
+    }
 }

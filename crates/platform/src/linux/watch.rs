@@ -77,7 +77,7 @@ enum Starts {
     #[default]
     Ignored,
     /// The kernel reports them, and may note the names of programs.
-    Reported(Young, Option<ExecutedNames>),
+    Reported(Young),
     /// `/proc` is listed.
     Polled { known: HashSet<i32>, next: Instant },
 }
@@ -131,20 +131,20 @@ impl Watcher {
                 next: Instant::now() + POLL_INTERVAL,
             };
             // Before the first report: of each process that is reported, the name is noted then.
-            let names = ExecutedNames::begin();
+            let _ = ExecutedNames::begin();
             let socket = self.shared.listen();
             watched.starts = socket.map_or_else(
                 |_| polled(),
                 |socket| {
                     let shared = self.shared.clone();
                     forks::listen(socket, move || shared.wake.wake());
-                    Starts::Reported(Young::default(), names.ok())
+                    Starts::Reported(Young::default())
                 },
             );
             // The thread sleeps without a timeout so far.
             self.shared.wake.wake();
         }
-        matches!(watched.starts, Starts::Reported(..))
+        matches!(watched.starts, Starts::Reported(_))
     }
 }
 
@@ -170,7 +170,7 @@ impl Watched {
     /// Returns the starts of those that a process which has ended has forked, and that have waited till now.
     fn children_of(&mut self, key: ProcessKey) -> Vec<HostEvent> {
         match &mut self.starts {
-            Starts::Reported(young, _) => {
+            Starts::Reported(young) => {
                 let forked = young.of(key.pid).into_iter();
                 forked.map(HostEvent::Started).collect()
             }
@@ -190,8 +190,8 @@ impl Watched {
     fn started(&mut self) -> Vec<HostEvent> {
         let started = |pid: &i32| HostEvent::Started(*pid as u32);
         match &mut self.starts {
-            Starts::Reported(young, names) => match forks::take() {
-                Ok(events) => without_young(&events, young, names.as_ref()),
+            Starts::Reported(young) => match forks::take() {
+                Ok(events) => without_young(&events, young),
                 Err(_) => vec![HostEvent::StartsLost],
             },
             Starts::Polled { known, next } if *next <= Instant::now() => {
@@ -208,7 +208,7 @@ impl Watched {
     fn next_poll(&self) -> Option<Instant> {
         match &self.starts {
             Starts::Polled { next, .. } => Some(*next),
-            Starts::Reported(young, _) => young.next(),
+            Starts::Reported(young) => young.next(),
             Starts::Ignored => None,
         }
     }
@@ -305,11 +305,7 @@ pub(crate) fn kill(key: ProcessKey) -> Result<()> {
 /// Returns the starts of these events that need not wait, and of those that have waited, and the deaths of those that
 /// nobody may have looked at. One that was forked and has executed a program since is named once: whoever looks at it
 /// then sees the program.
-fn without_young(
-    events: &[ProcessEvent],
-    young: &mut Young,
-    names: Option<&ExecutedNames>,
-) -> Vec<HostEvent> {
+fn without_young(events: &[ProcessEvent], young: &mut Young) -> Vec<HostEvent> {
     let (mut started, mut unseen) = (Vec::new(), Vec::new());
     let mut executed = HashSet::new();
     for event in events {
@@ -327,7 +323,12 @@ fn without_young(
                 let is_of_followed = young.ends(pid);
                 let ancestors = (!is_of_followed).then(|| forks::known_ancestors(pid));
                 if !was_caught && FAULT_SIGNALS.contains(&signal) {
-                    unseen.push(HostEvent::Unseen { pid, ancestors });
+                    let names = ExecutedNames::noted(pid);
+                    unseen.push(HostEvent::Unseen {
+                        pid,
+                        ancestors,
+                        names,
+                    });
                 }
             }
         }
@@ -336,16 +337,19 @@ fn without_young(
     let mut seen = HashSet::new();
     let started = started.into_iter().filter(|pid| seen.insert(*pid));
     let told = started.map(|pid| match executed.contains(&pid) {
-        true => HostEvent::Executed(pid, names_of(pid, names)),
+        true => HostEvent::Executed(pid, names_of(pid)),
         false => HostEvent::Started(pid),
     });
     told.chain(unseen).collect()
 }
 
 /// The names of a program that has just started: some end before anybody can look at more of them.
-fn names_of(pid: u32, names: Option<&ExecutedNames>) -> Vec<String> {
-    let noted = names.and_then(|names| names.of(pid));
-    noted.map_or_else(|| kept_name(pid).into_iter().collect(), Vec::from)
+fn names_of(pid: u32) -> Vec<String> {
+    let noted = ExecutedNames::noted(pid);
+    match noted.is_empty() {
+        true => kept_name(pid).into_iter().collect(),
+        false => noted,
+    }
 }
 
 /// The name that the kernel keeps, if the process is still there. One of full length may be the beginning of another.

@@ -122,8 +122,11 @@ impl SimMachine {
 
     /// Reports that a process with this pid died of a fault a moment after its start.
     pub fn die_young(&self, pid: u32) {
-        let ancestors = None;
-        self.report(HostEvent::Unseen { pid, ancestors });
+        self.report(HostEvent::Unseen {
+            pid,
+            ancestors: None,
+            names: Vec::new(),
+        });
     }
 
     /// Has processes that die of a fault while nobody follows them be caught from now on.
@@ -141,8 +144,20 @@ impl SimMachine {
 
     /// As [`die_young`](Self::die_young), of one that was forked by a process that may not be followed.
     pub fn descendant_dies_young(&self, pid: u32, ancestors: &[u32]) {
-        let ancestors = Some(ancestors.to_vec());
-        self.report(HostEvent::Unseen { pid, ancestors });
+        self.report(HostEvent::Unseen {
+            pid,
+            ancestors: Some(ancestors.to_vec()),
+            names: Vec::new(),
+        });
+    }
+
+    /// As [`die_young`](Self::die_young), of one that nobody has looked at, and that had executed a program of this name.
+    pub fn program_dies_young(&self, pid: u32, name: &str) {
+        self.report(HostEvent::Unseen {
+            pid,
+            ancestors: Some(Vec::new()),
+            names: vec![name.to_owned()],
+        });
     }
 
     /// Reports that a process with this pid executed a program of these names, when it has ended already.

@@ -257,6 +257,21 @@ fn n23_a_process_that_dies_young_and_unfollowed_is_counted() {
     assert_eq!(count(&told, "1 unseen"), 1, "{told:#?}");
 }
 
+/// Nobody may have looked at it.
+#[test]
+fn n23_a_program_that_dies_young_counts_by_its_name() {
+    let mut run = Timeline::new();
+    let process = run.machine.start(7, "app");
+    run.add(&["on each app, when exit, do mini dump; at most 1 dump in all"]);
+    run.until("effective");
+    run.machine.program_dies_young(10, "app");
+    run.machine.program_dies_young(11, "other");
+    run.machine.does(process, exiting(0));
+    run.until("1 dumped");
+    let told = run.finish();
+    assert_eq!(count(&told, "1 unseen"), 1, "{told:#?}");
+}
+
 /// The parent may have ended, as in a service that forks twice.
 #[test]
 fn n23_what_dies_young_is_counted_if_a_process_of_its_rule_has_forked_its_parent() {

@@ -7,13 +7,15 @@
 
 use super::{
     instructions::{Code, Condition, FRAME, Helper},
+    pids::{Once, once},
     ring::text,
 };
 use crate::linux::sys::{
     bpf::{self, ProgramType},
+    lock::lock,
     perf, tracefs,
 };
-use std::{io, os::fd::OwnedFd};
+use std::{io, os::fd::OwnedFd, sync::Mutex};
 
 /// The field of the tracepoint's record that we read, as its `format` file must describe it: the offset of the file's path
 /// in the record in the lower half, its length in the upper one.
@@ -33,6 +35,8 @@ const KEY: i16 = -8;
 const COMM: i16 = KEY - BYTES as i16;
 const PATH: i16 = COMM + COMM_BYTES as i16;
 
+static NAMES: Once<ExecutedNames> = Mutex::new(None);
+
 /// The names of programs that were executed of late.
 pub(crate) struct ExecutedNames {
     map: OwnedFd,
@@ -40,11 +44,22 @@ pub(crate) struct ExecutedNames {
 }
 
 impl ExecutedNames {
-    /// Notes names from now on.
+    /// Notes names from now on, for the rest of the run.
     ///
     /// # Errors
     /// If the kernel has no such tracepoint, or does not take the program, as without root.
-    pub(crate) fn begin() -> io::Result<Self> {
+    pub(crate) fn begin() -> io::Result<&'static Self> {
+        once(&NAMES, Self::new, |_| Ok(()))
+    }
+
+    /// Returns the names that were noted of a process; none if none are [noted](Self::begin).
+    pub(crate) fn noted(pid: u32) -> Vec<String> {
+        let names = *lock(&NAMES);
+        let names = names.and_then(|names| names.of(pid));
+        names.map_or_else(Vec::new, Vec::from)
+    }
+
+    fn new() -> io::Result<Self> {
         super::expect_pids_of_the_machine()?;
         let point = tracefs::point("sched/sched_process_exec")?;
         if !point.format.contains(FORMAT) {

@@ -9,7 +9,7 @@ pub(crate) mod catcher;
 mod message;
 
 use super::{
-    bpf_programs::{Catching, Caught},
+    bpf_programs::{Catching, Caught, ExecutedNames},
     death_watch::DeathWatch,
     forks,
     proc::ProcDir,
@@ -237,8 +237,11 @@ fn gone(pid: u32) -> bool {
 /// A process cannot be kept.
 fn lost(pid: u32, sink: &HostSink) {
     if gone(pid) {
-        let ancestors = Some(forks::ancestors(pid));
-        sink(HostEvent::Unseen { pid, ancestors });
+        sink(HostEvent::Unseen {
+            pid,
+            ancestors: Some(forks::ancestors(pid)),
+            names: ExecutedNames::noted(pid),
+        });
     }
 }
 
