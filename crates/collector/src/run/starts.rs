@@ -85,6 +85,7 @@ impl Runner {
     pub(super) fn dying(&mut self, entry: &ProcessEntry) {
         let key = entry.key;
         let lost = self.lost.remove(&key);
+        let was_lost = lost.is_some();
         let is_known = self.watched.contains(&key);
         // The rules do not ask again for what they know.
         let asked = lost.filter(|_| is_known).map(|lost| (key, lost.wake));
@@ -103,6 +104,9 @@ impl Runner {
         if !self.followers.has(key) {
             self.pending.dying.remove(&key);
             self.host.forget(key);
+            if was_lost || self.rules.wants(&identity(entry)) {
+                self.unseen.add(key.pid);
+            }
         }
     }
 
