@@ -25,6 +25,7 @@ mod events;
 mod files;
 mod harness;
 mod hung_pages;
+mod limited_folders;
 mod limits;
 mod loop_costs;
 mod mapped_files;
