@@ -30,6 +30,7 @@ mod limits;
 mod loop_costs;
 mod mapped_files;
 mod moments;
+mod namespaces;
 mod postmortem;
 mod postmortem_access;
 mod postmortem_containers;

@@ -54,6 +54,8 @@ pub(crate) mod only_windows;
 mod open_mapped;
 mod own_memory;
 mod pages;
+mod pid_namespace;
+mod polled_starts;
 pub(crate) mod postmortem;
 mod probe_patches;
 mod proc;
