@@ -24,7 +24,16 @@ fn prepared() -> tempfile::TempDir {
 }
 
 fn in_namespace(folder: &tempfile::TempDir, args: &[&str]) -> Running {
-    let enter = ["unshare", "-p", "-f", "--mount-proc", "sh", "-c", SCRIPT];
+    let enter = [
+        "unshare",
+        "-p",
+        "-f",
+        "--mount-proc",
+        "--kill-child",
+        "sh",
+        "-c",
+        SCRIPT,
+    ];
     let asked = [
         "--json",
         "--when",
