@@ -14,7 +14,9 @@ pub use run::{
     identity, prepare,
 };
 pub use store::foreign::foreign_dumps;
-pub use store::keep::{NO_ROOM_ADVICE, Pruned, Stored, clear_left_over, keep_within, stored_dumps};
+pub use store::keep::{
+    NO_ROOM_ADVICE, Pruned, Stored, clear_left_over, delete_dump, keep_within, stored_dumps,
+};
 pub use store::readers::note_readable;
 pub use store::record::{AbsentFile, Gap, Record};
 pub use store::repeats::note_repeats;

@@ -22,6 +22,9 @@ const MOST_NAMES: u32 = 10_000;
 /// left behind by a run that was killed.
 const UNWRITTEN: &[u8] = b"firstchance: a dump that is not written yet\n";
 
+/// The advice of errors about a file that has not its temporary name any more.
+const GONE: &str = "Somebody removed, moved or replaced it while it was written.";
+
 /// What a dump is written to.
 #[derive(Debug)]
 pub enum Output {
@@ -50,6 +53,8 @@ pub struct OutFile {
     raw: os::RawOutput,
     folder: PathBuf,
     name: String,
+    /// The temporary name.
+    partial: String,
     existing: Existing,
     /// Whether it is not removed when this is dropped.
     finished: AtomicBool,
@@ -75,19 +80,23 @@ impl OutFile {
         };
         let overwrite = existing == Existing::Replace;
         for number in 0..MOST_NAMES {
-            let name = numbered(name, number);
-            match os::create_output(&folder, &name, overwrite) {
+            let free = numbered(name, number);
+            let partial = partial_name(&free);
+            // What replaces another one gets its very name, whoever else writes one that will.
+            let name = if overwrite { name.to_owned() } else { free };
+            match os::create_output(&folder, &name, partial.clone(), overwrite) {
                 Ok(raw) => {
                     raw.write_at(0, UNWRITTEN).map_err(|e| failed(&e))?;
                     return Ok(Self {
                         raw,
                         folder,
                         name,
+                        partial,
                         existing,
                         finished: AtomicBool::new(false),
                     });
                 }
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !overwrite => {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     if existing == Existing::Refuse {
                         return Err(exists(path));
                     }
@@ -124,7 +133,7 @@ impl OutFile {
 
     /// Returns the temporary path that the file has now.
     pub fn partial_path(&self) -> PathBuf {
-        self.folder.join(partial_name(&self.name))
+        self.folder.join(&self.partial)
     }
 
     /// Allocates disk space for `bytes` from `offset` on, so that a full disk is noticed now and not in the middle.
@@ -172,9 +181,7 @@ impl OutFile {
                 Err(error) => {
                     // The dump is whole: it must not be lost for its name.
                     self.finish();
-                    let kept = self.partial_path();
-                    let advice = format!("The dump is whole, and is kept as {}.", kept.display());
-                    return Err(failed(&error, &name).advise(&advice));
+                    return Err(failed(&error, &name).advise(self.what_is_left()));
                 }
             }
         }
@@ -186,18 +193,37 @@ impl OutFile {
 
     /// Keeps the file as the part that it is, as `NAME.partial`, and returns its path: also if a thread that hangs drops
     /// it later. If it cannot get that name it keeps the temporary one.
-    pub fn keep_partial(&self) -> PathBuf {
+    ///
+    /// # Errors
+    /// If somebody has removed it.
+    pub fn keep_partial(&self) -> Result<PathBuf> {
         self.finish();
         let replace = self.existing == Existing::Replace;
         let names = (0..MOST_NAMES).map(|n| format!("{}.partial", numbered(&self.name, n)));
         for name in names {
             match self.raw.publish(&name, replace) {
-                Ok(()) => return self.folder.join(name),
+                Ok(()) => return Ok(self.folder.join(name)),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(_) => break,
             }
         }
-        self.partial_path()
+        self.kept().ok_or_else(|| {
+            let what = format!("the part of the dump {} is gone", self.name);
+            Error::new(ErrorKind::Disk, what).advise(GONE)
+        })
+    }
+
+    /// A sentence about a whole dump that could not get its name.
+    fn what_is_left(&self) -> String {
+        match self.kept() {
+            Some(kept) => format!("The dump is whole, and is kept as {}.", kept.display()),
+            None => GONE.to_owned(),
+        }
+    }
+
+    /// The temporary path, if the file is still there.
+    fn kept(&self) -> Option<PathBuf> {
+        self.raw.is_there().then(|| self.partial_path())
     }
 
     fn finish(&self) {
@@ -222,7 +248,11 @@ impl Drop for OutFile {
 /// Checks that files can be made in `folder`, by making one and removing it.
 pub fn expect_writable(folder: &Path) -> Result<()> {
     let name = format!(".firstchance-{}", std::process::id());
-    match os::create_output(folder, &name, true) {
+    let names = (0..MOST_NAMES).map(|number| partial_name(&numbered(&name, number)));
+    let mut tries = names.map(|partial| os::create_output(folder, &name, partial, true));
+    let is_taken = |error: &io::Error| error.kind() == io::ErrorKind::AlreadyExists;
+    let made = tries.find(|made| !made.as_ref().is_err_and(is_taken));
+    match made.unwrap_or_else(|| Err(io::ErrorKind::AlreadyExists.into())) {
         Ok(raw) => {
             raw.remove();
             Ok(())
@@ -243,6 +273,25 @@ pub fn remove_left_over(path: &Path, unfinished: &dyn Fn(FileBytes) -> bool) -> 
         let content = (*bytes).as_ref();
         content.is_empty() || content.starts_with(UNWRITTEN) || unfinished(bytes)
     })
+}
+
+/// Whether somebody writes a file with a temporary name, or that cannot be told: in this process or another one.
+pub fn is_being_written(path: &Path) -> bool {
+    os::is_held(path)
+}
+
+/// Removes a file with a temporary name.
+///
+/// # Errors
+/// [`io::ErrorKind::ResourceBusy`] if somebody writes it, or that cannot be told.
+pub fn remove_part(path: &Path) -> io::Result<()> {
+    match os::remove_part(path)? {
+        true => Ok(()),
+        false => Err(io::Error::new(
+            io::ErrorKind::ResourceBusy,
+            "it is being written",
+        )),
+    }
 }
 
 /// The temporary name of a file that is to be called `name`. Whoever looks for `NAME*`, or for all files that are not
@@ -398,7 +447,12 @@ impl Peek {
 
 #[cfg(test)]
 mod tests {
-    use super::{Existing, OutFile, numbered};
+    use super::{Existing, OutFile, is_being_written, numbered, remove_part};
+    use std::{fs, io::ErrorKind::ResourceBusy, path::Path};
+
+    fn made(folder: &Path, existing: Existing) -> OutFile {
+        OutFile::create(&folder.join("x.core"), existing).expect("a file")
+    }
 
     #[test]
     fn numbers_go_before_the_ending() {
@@ -418,20 +472,64 @@ mod tests {
     #[test]
     fn n15_a_partial_that_is_kept_stays_when_a_hung_thread_drops_it_at_last() {
         let folder = tempfile::tempdir().expect("a folder");
-        let file =
-            OutFile::create(&folder.path().join("x.core"), Existing::NextName).expect("a file");
-        let file = std::sync::Arc::new(file);
+        let file = std::sync::Arc::new(made(folder.path(), Existing::NextName));
         let (go_on, hang) = std::sync::mpsc::channel::<()>();
         let held = file.clone();
         let hung = std::thread::spawn(move || {
             let _ = hang.recv();
             drop(held);
         });
-        let kept = file.keep_partial();
+        let kept = file.keep_partial().expect("kept");
         drop(file);
         drop(go_on);
         hung.join().expect("the thread ends");
         assert!(kept.exists(), "{}", kept.display());
         assert!(kept.ends_with("x.core.partial"), "{}", kept.display());
+    }
+
+    #[test]
+    fn n33_a_part_is_removed_when_nobody_writes_it_any_more() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = made(folder.path(), Existing::NextName);
+        let part = file.partial_path();
+        assert!(is_being_written(&part));
+        let refused = remove_part(&part).expect_err("it is being written");
+        assert_eq!(refused.kind(), ResourceBusy);
+        assert!(file.publish().expect("it is there").exists());
+
+        fs::write(&part, "of a writer that died").expect("a file");
+        assert!(!is_being_written(&part));
+        remove_part(&part).expect("nobody holds it");
+        assert!(!part.exists());
+    }
+
+    #[test]
+    fn n33_two_who_replace_a_file_at_once_leave_each_others_parts() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let left = folder.path().join(".x.core.partial");
+        fs::write(left, "of a writer that died").expect("a file");
+        let files: Vec<_> = (0..3)
+            .map(|_| made(folder.path(), Existing::Replace))
+            .collect();
+        for file in files {
+            assert_eq!(file.path(), folder.path().join("x.core"));
+            file.publish().expect("its part is there");
+        }
+        let names = fs::read_dir(folder.path()).expect("it is there");
+        assert_eq!(names.count(), 1);
+    }
+
+    /// On Windows a file that is open cannot be taken away.
+    #[cfg(unix)]
+    #[test]
+    fn n33_a_part_that_is_gone_is_not_said_to_be_kept() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for keep in [OutFile::publish, |file: OutFile| file.keep_partial()] {
+            let file = made(folder.path(), Existing::NextName);
+            fs::remove_file(file.partial_path()).expect("it is there");
+            let error = keep(file).expect_err("it is gone").to_string();
+            assert!(!error.contains("kept as"), "{error}");
+            assert!(error.contains("removed"), "{error}");
+        }
     }
 }

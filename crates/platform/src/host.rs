@@ -62,10 +62,12 @@ pub trait Host: Sync {
     /// Ends the watching and sampling of a process.
     fn forget(&mut self, key: ProcessKey);
 
-    /// Reports processes that start. Returns whether the system tells of every start; if not, the
-    /// list of processes is read ten times a second, and a process that lives shorter may be
-    /// missed. Needs [`Host::report_to`].
-    fn follow_starts(&mut self) -> bool;
+    /// Reports processes that start. Needs [`Host::report_to`].
+    ///
+    /// # Errors
+    /// If the system could tell of every start, and does not tell us. The list of processes is read ten times a second
+    /// then, as on systems that tell of none, and a process that lives shorter may be missed.
+    fn follow_starts(&mut self) -> Result<()>;
 
     /// Has every process that dies of a fault, while nobody follows it, be kept and reported ([`HostEvent::Dying`]), for
     /// the rest of the run. Needs [`Host::report_to`].

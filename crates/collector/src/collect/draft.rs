@@ -300,9 +300,9 @@ impl Draft {
         ));
         match Arc::try_unwrap(file) {
             Ok(file) if self.whole => file.publish(),
-            Ok(file) => Ok(file.keep_partial()),
+            Ok(file) => file.keep_partial(),
             // A copying thread that hangs still has the file.
-            Err(file) => Ok(file.keep_partial()),
+            Err(file) => file.keep_partial(),
         }
     }
 }

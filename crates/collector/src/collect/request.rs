@@ -1,10 +1,10 @@
 //! A request for dumps of one process.
 
-use super::{Destination, WindowsOptions};
+use super::{Destination, WindowsOptions, output_folder};
 use platform::{Cancel, Existing, Stop};
 use policy::{DumpRequest, Retention, Rule, Trigger};
 use snapshot::{DumpFormat, DumpKind};
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 /// Which dumps of a process to take, where to write them, and what their records say.
 ///
@@ -57,6 +57,12 @@ impl Request {
     /// The user who answers for the dumps of a process of this user.
     pub(crate) fn responsible(&self, uid: u32) -> u32 {
         platform::responsible_user(self.user.unwrap_or(uid))
+    }
+
+    /// The folder of the dumps and its limits, if it has any.
+    pub(super) fn limits(&self) -> Option<(PathBuf, Retention)> {
+        let keep = Some(&self.keep).filter(|keep| **keep != Retention::default())?;
+        Some((output_folder(&self.destination)?, keep.clone()))
     }
 
     /// A request for these dumps at once, with nothing else asked for: no file is replaced, the

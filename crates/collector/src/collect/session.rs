@@ -68,6 +68,7 @@ pub(crate) fn run_attached(
         drafts: session.drafts,
         error,
         reports: request.windows.reports,
+        limits: request.limits(),
     }
 }
 

@@ -102,7 +102,7 @@ pub fn store_stream(
     file.sync().map_err(failed)?;
     match record.complete {
         true => file.publish(),
-        false => Ok(file.keep_partial()),
+        false => file.keep_partial(),
     }
 }
 

@@ -1,8 +1,10 @@
 //! Dumps whose memory was copied, until their files are finished.
 
 use super::{Collected, Step, Written, draft::Draft, report};
+use crate::store::keep::keep_within;
 use platform::Error;
-use std::time::Instant;
+use policy::Retention;
+use std::{path::PathBuf, time::Instant};
 
 pub(super) type Observer<'o> = &'o mut (dyn FnMut(Step) + Send);
 
@@ -14,6 +16,8 @@ pub(crate) struct Unfinished {
     pub(super) error: Option<Error>,
     /// Whether the largest dump is queued for Windows Error Reporting.
     pub(super) reports: bool,
+    /// The folder that they are in, if it has limits, and these.
+    pub(super) limits: Option<(PathBuf, Retention)>,
 }
 
 impl Unfinished {
@@ -37,8 +41,21 @@ impl Unfinished {
         }
         largest.iter_mut().for_each(report::queue);
         dumps.extend(largest.map(|written| told(written, observer)));
+        keep_limits(self.limits, observer);
         Collected { dumps, error }
     }
+}
+
+/// Brings the folder within its limits: others who made room for a dump at the same time may have counted on the same
+/// space.
+fn keep_limits(limits: Option<(PathBuf, Retention)>, observer: Observer<'_>) {
+    let Some((folder, keep)) = limits else { return };
+    let pruned = keep_within(&folder, &keep).unwrap_or_default();
+    for (path, error) in &pruned.failed {
+        log::debug!("deleting the old dump {} failed: {error}", path.display());
+    }
+    let deleted = pruned.deleted.into_iter();
+    deleted.for_each(|path| observer(Step::Deleted { path }));
 }
 
 fn told(written: Written, observer: Observer<'_>) -> Written {

@@ -83,6 +83,8 @@ pub enum RunEvent {
         /// One sentence each.
         lines: Vec<String>,
     },
+    /// What is not seen of any process. One sentence.
+    Remark(String),
     /// Who catches processes at their death was ended by somebody, and is started again.
     CatchesAnew,
     /// A line about a process: an exception that was met, what it wrote.

@@ -69,6 +69,7 @@ pub struct Runner {
     pub(super) nameless: u64,
     /// Whether those that die of a fault are caught at their death.
     pub(super) catches_deaths: bool,
+    pub(super) has_told_of_polling: bool,
     /// Those of them that may have been caught at their death, which is told a moment later: they count until then.
     pub(super) lost: HashMap<ProcessKey, Lost>,
     /// Whether [`RunEvent::Effective`] was told since rules were added.
@@ -144,6 +145,7 @@ impl Runner {
             unseen: Unseen::default(),
             nameless: 0,
             catches_deaths: false,
+            has_told_of_polling: false,
             lost: HashMap::new(),
             is_effective: true,
             launched: None,

@@ -9,16 +9,19 @@ impl Runner {
     /// Looks at the processes that there are, as far as these targets reach.
     pub(super) fn find(&mut self, targets: &[Reach]) -> Result<(), Error> {
         self.expect_effect();
-        if targets.iter().any(|reach| reach.starts) {
-            self.host.follow_starts();
-        }
-        if targets.iter().any(|reach| reach.crashes) {
+        let follows = targets.iter().any(|reach| reach.starts);
+        let follows = follows.then(|| self.host.follow_starts());
+        let wants_crashes = targets.iter().any(|reach| reach.crashes);
+        if wants_crashes {
             match self.host.catch_deaths() {
                 Ok(()) => self.catches_deaths = true,
                 Err(error) => {
                     log::debug!("what dies before it can be followed is not seen: {error}");
                 }
             }
+        }
+        if let Some(Err(untold)) = follows {
+            self.tell_of_polling(&untold, wants_crashes);
         }
         let entries = match targets.iter().any(|reach| reach.all) {
             true => self.host.processes(Detail::Identity)?,
@@ -32,6 +35,22 @@ impl Runner {
             self.feed(Event::Found(identity(entry)));
         }
         Ok(())
+    }
+
+    /// Says once that not every process is seen that starts, and why.
+    fn tell_of_polling(&mut self, why: &Error, wants_crashes: bool) {
+        if std::mem::replace(&mut self.has_told_of_polling, true) {
+            return;
+        }
+        let rest = match (wants_crashes, self.catches_deaths) {
+            (true, true) => "is seen only if it dies of a fault",
+            (true, false) => "is not seen, nor what it dies of",
+            (false, _) => "is not seen",
+        };
+        let why = &why.what;
+        self.out.push(RunEvent::Remark(format!(
+            "processes that start are looked for ten times a second ({why}): one that lives for less {rest}"
+        )));
     }
 
     /// A process started, or became another program. Many do on a busy machine, and few are meant.

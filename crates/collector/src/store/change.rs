@@ -1,7 +1,7 @@
 //! Changes the record of a dump that is complete already.
 
 use super::{
-    keep::our_record,
+    dump_file::our_record,
     record::{Record, padded},
 };
 use platform::{Error, ErrorKind, Result};

@@ -2,7 +2,8 @@
 //! have no record of ours; what a list shows of them is read from the dump itself.
 
 use super::{
-    keep::{Stored, is_named, record_of},
+    dump_file::{is_named, record_of},
+    keep::Stored,
     record::Record,
 };
 use crate::local_time::rfc3339;

@@ -1,13 +1,19 @@
 //! The dumps in a folder and the folder's limits: lists our dumps, and deletes old ones for new ones.
 //! Files that we did not write are never deleted.
 
-use super::record::Record;
-use platform::{Error, ErrorKind, FileBytes, Peek, Result};
+use super::{
+    dump_file::{self, DumpFile, is_named, is_part, our_record},
+    record::Record,
+};
+use platform::{Error, ErrorKind, Result};
 use policy::{Coming, Disk, Retention, StoredDump};
 use snapshot::WallTime;
 use std::{
     fs,
-    io::ErrorKind::NotFound,
+    io::{
+        self,
+        ErrorKind::{NotFound, ResourceBusy},
+    },
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -39,12 +45,35 @@ pub(crate) fn make_room(folder: &Path, keep: &Retention, coming: Coming) -> Resu
     if verdict.missing > 0 || needed > space.free && verdict.delete.is_empty() {
         return Err(no_room(folder, needed, space.free));
     }
-    for path in &verdict.delete {
-        fs::remove_file(path).map_err(|e| {
+    let mut deleted = Vec::new();
+    for path in verdict.delete {
+        let gone = delete_old(&path).map_err(|e| {
             Error::of_file(&format!("deleting the old dump {}", path.display()), &e)
         })?;
+        deleted.extend(gone.then_some(path));
     }
-    Ok(verdict.delete)
+    Ok(deleted)
+}
+
+/// Deletes a dump, which another one who keeps the limits may have done before. Returns whether it was us.
+fn delete_old(path: &Path) -> io::Result<bool> {
+    match delete_dump(path) {
+        Ok(()) => Ok(true),
+        // Another one's part may have got the name meanwhile.
+        Err(error) if matches!(error.kind(), NotFound | ResourceBusy) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Deletes a dump.
+///
+/// # Errors
+/// If it cannot be deleted: with [`ResourceBusy`], if it is a part that is being written.
+pub fn delete_dump(path: &Path) -> io::Result<()> {
+    match is_part(path) {
+        true => platform::remove_part(path),
+        false => fs::remove_file(path),
+    }
 }
 
 /// Makes room for a dump whose size is not known, as [`make_room`] does for one of `most` bytes, or where there is not as
@@ -91,10 +120,9 @@ pub fn keep_within(folder: &Path, keep: &Retention) -> Result<Pruned> {
         free: space.free,
     };
     for path in keep.judge(&dumps_in(folder), None, disk, now()).delete {
-        match fs::remove_file(&path) {
-            Ok(()) => pruned.deleted.push(path),
-            // Another one who keeps the limits may have been faster.
-            Err(error) if error.kind() == NotFound => {}
+        match delete_old(&path) {
+            Ok(true) => pruned.deleted.push(path),
+            Ok(false) => {}
             Err(error) => pruned.failed.push((path, error)),
         }
     }
@@ -145,59 +173,6 @@ fn of_each<T: Send>(paths: &[PathBuf], look: impl Fn(&PathBuf) -> Option<T> + Sy
     })
 }
 
-/// Whether a file has the name of a dump, whole or partial.
-pub(super) fn is_named(path: &Path) -> bool {
-    let stem = path.file_stem().map(Path::new);
-    let is_partial = path.extension().is_some_and(|end| end == "partial");
-    let named = if is_partial { stem } else { Some(path) };
-    named.is_some_and(is_whole)
-}
-
-/// A regular file that may be a dump of firstchance.
-struct DumpFile {
-    bytes: u64,
-    on_disk: u64,
-    modified: SystemTime,
-    /// `None` if we did not write it.
-    record: Option<Record>,
-}
-
-/// In nearly every minidump, the record lies within this many bytes.
-const SHORT_HEAD: usize = 4 << 10;
-/// In nearly every core, the record lies within this many bytes.
-const HEAD: usize = 32 << 10;
-
-/// The record of a dump. Returns `None` if we did not write the file.
-pub(super) fn record_of(path: &Path) -> Option<Record> {
-    DumpFile::at(path)?.record
-}
-
-impl DumpFile {
-    /// Looks at a file: at its head first, and at all of it if the record is not there.
-    fn at(path: &Path) -> Option<Self> {
-        let mut peek = Peek::open(path).ok()?;
-        let looks = [SHORT_HEAD, HEAD].into_iter();
-        let told = looks
-            .filter_map(|most| record_in(peek.read(most).ok()?))
-            .next();
-        let record = told.or_else(|| platform::open_file(path).ok().and_then(parsed));
-        Some(Self {
-            bytes: peek.len,
-            on_disk: peek.on_disk,
-            modified: peek.modified,
-            record: record.filter(Record::is_ours),
-        })
-    }
-}
-
-fn parsed(dump: FileBytes) -> Option<Record> {
-    record_in((*dump).as_ref())
-}
-
-fn record_in(bytes: &[u8]) -> Option<Record> {
-    Record::parse(&formats::record(bytes)?)
-}
-
 fn unusable(folder: &Path, error: &std::io::Error) -> Error {
     let folder = folder.display();
     if error.kind() == NotFound {
@@ -228,26 +203,11 @@ fn dumps_in(folder: &Path) -> Vec<StoredDump<PathBuf>> {
         Some(StoredDump {
             id: path.to_owned(),
             bytes: found.on_disk,
-            taken: wall(found.modified),
-            state: match &found.record {
-                None => policy::Stored::Foreign,
-                Some(record) if record.writing => policy::Stored::Writing,
-                Some(_) => policy::Stored::Ours,
-            },
+            taken: dump_file::wall(found.modified),
+            state: found.state(path),
             user: found.record.and_then(|record| record.user),
         })
     })
-}
-
-/// Whether a file has the name of a dump that was finished.
-fn is_whole(path: &Path) -> bool {
-    path.extension()
-        .is_some_and(|end| end == "core" || end == "dmp")
-}
-
-/// The record in the bytes of a dump. Returns `None` if we did not write it.
-pub(crate) fn our_record(dump: FileBytes) -> Option<Record> {
-    parsed(dump).filter(Record::is_ours)
 }
 
 /// Removes the unfinished dumps that killed runs of firstchance have left in `folder`. Returns their
@@ -264,12 +224,5 @@ pub fn clear_left_over(folder: &Path) -> Vec<PathBuf> {
 
 /// The calendar time now.
 pub(crate) fn now() -> WallTime {
-    wall(SystemTime::now())
-}
-
-fn wall(time: SystemTime) -> WallTime {
-    let since = time
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    WallTime(since.as_nanos() as i64)
+    dump_file::wall(SystemTime::now())
 }

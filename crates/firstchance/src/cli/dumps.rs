@@ -296,7 +296,7 @@ fn delete(args: &DeleteArgs) -> anyhow::Result<ExitCode> {
     let find = |text: &String| find(text, &args.folders);
     let dumps: Vec<Stored> = args.dumps.iter().map(find).collect::<Result<_, _>>()?;
     for dump in dumps {
-        let removed = std::fs::remove_file(&dump.path);
+        let removed = collector::delete_dump(&dump.path);
         let what = format!("deleting {}", dump.path.display());
         removed.map_err(|e| platform::Error::of_file(&what, &e))?;
         console::print(&format!("Deleted: {}", console::plain(name(&dump))))?;

@@ -18,6 +18,7 @@ pub(crate) fn doctor(folder: &Path) -> Vec<Finding> {
         file_size_limit(),
         core_pattern(),
         probes(),
+        starts(),
         deaths(),
         senders(),
     ]);
@@ -50,6 +51,22 @@ fn probes() -> Finding {
             format!("no uprobes here ({error}): only signals and exits are seen"),
             "Uprobes need Linux 5.17, and root or CAP_BPF and CAP_PERFMON; --unsafe-breakpoints works \
              without them.",
+        ),
+    }
+}
+
+/// Checks whether every process that starts is seen.
+fn starts() -> Finding {
+    let what = "starts";
+    match super::watch::starts_are_reported() {
+        Ok(()) => finding(what, Health::Good, "are told by the kernel".into(), ""),
+        Err(error) => finding(
+            what,
+            Health::Weak,
+            format!(
+                "are looked for ten times a second ({error}): what lives for less, and dies of whatever, is not seen"
+            ),
+            "To see each needs root, and the pid namespace of the machine (docker run --pid host).",
         ),
     }
 }

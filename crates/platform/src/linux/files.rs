@@ -1,21 +1,21 @@
 //! Files that dumps are written to, and files that are read although others may have made them.
 //!
 //! Everything is done relative to an open folder and without following links (openat(2),
-//! `O_NOFOLLOW`), so that nobody can redirect us while we work. A partial file is locked (flock(2))
-//! as long as its writer lives.
+//! `O_NOFOLLOW`), so that nobody can redirect us while we work. A partial file is [held](held_files) as long
+//! as its writer lives.
 
 use super::{
     acl,
+    held_files::{self, identity},
     regular_files::{open_regular, open_regular_as},
     space,
     sys::{lazy_file::LazyFile, page_cache},
 };
-use crate::{FileBytes, Trusted, failpoint, files::partial_name};
+use crate::{FileBytes, Trusted, failpoint};
 use rustix::fs::{
-    AtFlags, FallocateFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, fallocate,
-    fchmod, flock, fstat, linkat, openat, renameat, renameat_with, statat, unlinkat,
+    AtFlags, FallocateFlags, FileType, Mode, OFlags, RenameFlags, fallocate, fstat, linkat, openat,
+    renameat, renameat_with, statat, unlinkat,
 };
-use rustix::io::retry_on_intr;
 use snapshot::Region;
 use std::{
     fs::File,
@@ -44,19 +44,24 @@ const BLOCK: usize = 4096;
 /// The number of bytes from which on a write is waited for, where it cannot go past the page cache.
 const LARGE: usize = 64 << 10;
 
-/// Makes the file that is to be called `name` in `folder`, under its temporary name. Only its owner can read it, whatever the umask.
+/// Makes the file that is to be called `name` in `folder`, under the temporary name `partial`. Only its owner can read it, whatever the umask.
 ///
 /// # Errors
-/// `AlreadyExists` if `name` or its partial file exists and may not be overwritten.
-pub(crate) fn create_output(folder: &Path, name: &str, overwrite: bool) -> io::Result<RawOutput> {
+/// `AlreadyExists` if `name` exists and may not be overwritten, or `partial` does; where `name` may be, only if somebody
+/// writes to `partial`, or it is no regular file.
+pub(crate) fn create_output(
+    folder: &Path,
+    name: &str,
+    partial: String,
+    overwrite: bool,
+) -> io::Result<RawOutput> {
     let directory = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
     let folder = rustix::fs::open(folder, directory, Mode::empty())?;
     expect_free(&folder, name, overwrite)?;
-    let partial = partial_name(name);
     if overwrite {
-        remove_stale(&folder, &partial);
+        held_files::remove_stale(&folder, &partial);
     }
-    let file = create_held(&folder, &partial)?;
+    let file = held_files::create(&folder, &partial)?;
     let past_cache = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::DIRECT;
     let opened = failpoint("direct")
         .and_then(|()| Ok(openat(&folder, &partial, past_cache, Mode::empty())?));
@@ -91,64 +96,6 @@ fn expect_free(folder: &OwnedFd, name: &str, overwrite: bool) -> io::Result<()> 
     }
 }
 
-/// Makes the file and locks it for as long as it is open, by which others see that its writer
-/// lives. Somebody who clears up may get the lock first, and removes the file then: we make another
-/// one.
-fn create_held(folder: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
-    let private = Mode::RUSR | Mode::WUSR;
-    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::RDWR | OFlags::CLOEXEC;
-    loop {
-        let file = openat(folder, name, flags, private)?;
-        fchmod(&file, private)?;
-        // Some network file systems have no locks. Nobody clears up there either.
-        let _ = retry_on_intr(|| flock(&file, FlockOperation::LockExclusive));
-        if is_named(folder, name, &fstat(&file)?) {
-            return Ok(file);
-        }
-    }
-}
-
-/// Returns whether this name in the folder is this very file.
-fn is_named(folder: &OwnedFd, name: &str, file: &rustix::fs::Stat) -> bool {
-    statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)
-        .is_ok_and(|found| identity(&found) == identity(file))
-}
-
-/// Removes a file of ours that no process writes any more, if `left_over` says so of its content.
-/// Returns whether it was removed.
-pub(crate) fn remove_left_over(
-    path: &Path,
-    left_over: &dyn Fn(FileBytes) -> bool,
-) -> io::Result<bool> {
-    let (folder, name) = parts(path)?;
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file: File = openat(&folder, name, flags, Mode::empty())?.into();
-    let found = fstat(&file)?;
-    let ours = FileType::from_raw_mode(found.st_mode) == FileType::RegularFile
-        && found.st_uid == rustix::process::geteuid().as_raw();
-    if !ours
-        || flock(&file, FlockOperation::NonBlockingLockExclusive).is_err()
-        || !is_named(&folder, name, &found)
-        || !left_over(Arc::new(LazyFile::new(
-            file.try_clone()?,
-            found.st_size as usize,
-        )?))
-    {
-        return Ok(false);
-    }
-    unlinkat(&folder, name, AtFlags::empty())?;
-    Ok(true)
-}
-
-fn parts(path: &Path) -> io::Result<(OwnedFd, &str)> {
-    let name = path.file_name().and_then(|name| name.to_str());
-    let name = name.ok_or(io::ErrorKind::InvalidFilename)?;
-    let folder = path.parent().filter(|folder| *folder != Path::new(""));
-    let directory = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
-    let folder = rustix::fs::open(folder.unwrap_or(Path::new(".")), directory, Mode::empty())?;
-    Ok((folder, name))
-}
-
 fn is_device(found: &rustix::fs::Stat) -> bool {
     let kind = FileType::from_raw_mode(found.st_mode);
     matches!(kind, FileType::CharacterDevice | FileType::BlockDevice)
@@ -159,19 +106,6 @@ fn is_same(one: &File, other: &OwnedFd) -> bool {
     match (fstat(one), fstat(other)) {
         (Ok(one), Ok(other)) => identity(&one) == identity(&other),
         _ => false,
-    }
-}
-
-fn identity(found: &rustix::fs::Stat) -> (u64, u64) {
-    (found.st_dev, found.st_ino)
-}
-
-/// Removes the partial file of a run that was killed, if it is a regular file.
-fn remove_stale(folder: &OwnedFd, partial: &str) {
-    let regular = statat(folder, partial, AtFlags::SYMLINK_NOFOLLOW)
-        .is_ok_and(|found| FileType::from_raw_mode(found.st_mode) == FileType::RegularFile);
-    if regular {
-        let _ = unlinkat(folder, partial, AtFlags::empty());
     }
 }
 
@@ -255,7 +189,11 @@ impl RawOutput {
             false => self.take_free_name(name)?,
         }
         let _ = rustix::fs::fsync(&self.folder);
-        self.must_be_ours(name)
+        match self.must_be_ours(name) {
+            // It had its name: who keeps the limits of the folder may have deleted it at once.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            checked => checked,
+        }
     }
 
     /// Renames the file, unless the name is taken. FUSE, NFS and 9p refuse a rename that must not replace (EINVAL,
@@ -301,6 +239,11 @@ impl RawOutput {
         Err(io::Error::other(
             "somebody put another file in its place; the folder is not safe",
         ))
+    }
+
+    /// Whether the file still has its temporary name.
+    pub(crate) fn is_there(&self) -> bool {
+        self.must_be_ours(&self.partial).is_ok()
     }
 
     /// Removes the partial file. Failures are ignored.

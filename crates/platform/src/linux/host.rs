@@ -84,9 +84,10 @@ impl Host for LinuxHost {
         dying::forget(key);
     }
 
-    fn follow_starts(&mut self) -> bool {
-        let watcher = self.watcher.as_ref();
-        watcher.is_some_and(|(watcher, _)| watcher.follow_starts())
+    fn follow_starts(&mut self) -> Result<()> {
+        let (watcher, _) = self.watcher.as_ref().ok_or_else(nobody_listens)?;
+        let untold = |e: io::Error| Error::new(ErrorKind::Unsupported, e.to_string());
+        watcher.follow_starts().map_err(untold)
     }
 
     fn catch_deaths(&mut self) -> Result<()> {

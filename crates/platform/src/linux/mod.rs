@@ -36,6 +36,7 @@ pub mod fuzz;
 mod guarded_files;
 mod handles;
 mod hardware_breakpoints;
+mod held_files;
 mod host;
 mod image_files;
 mod kept_space;
@@ -53,6 +54,8 @@ pub(crate) mod only_windows;
 mod open_mapped;
 mod own_memory;
 mod pages;
+mod pid_namespace;
+mod polled_starts;
 pub(crate) mod postmortem;
 mod probe_patches;
 mod proc;
@@ -81,8 +84,8 @@ mod young;
 pub(crate) use doctor::doctor;
 pub(crate) use files::{
     RawOutput, create_output, on_disk, open_file, open_plain, owner_of, patch_file, read_trusted,
-    remove_left_over,
 };
+pub(crate) use held_files::{is_held, remove_left_over, remove_part};
 pub(crate) use image_files::ImageFiles;
 pub(crate) use launched::RawLaunched;
 pub(crate) use monitor::{MonitorListener, cancel_monitors};

@@ -1,14 +1,15 @@
 //! Reporting processes that end and that start.
 //!
 //! The end is seen by a pidfd (pidfd_open(2)) in an epoll set. Starts are told by the kernel's
-//! process connector ([`netlink`]) if we are root; otherwise `/proc` is listed ten times a second.
+//! process connector ([`netlink`]) if it agrees; otherwise we [look for them](PolledStarts).
 
 use super::{
     bpf_programs::ExecutedNames,
     dying, end_status,
     facts::COMM_LENGTH,
     forks,
-    proc::{self, ProcDir},
+    polled_starts::PolledStarts,
+    proc::ProcDir,
     sys::{
         netlink::{self, ProcessEvent},
         wake::Wake,
@@ -29,11 +30,8 @@ use std::{
     os::fd::{AsFd, OwnedFd},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
-    time::{Duration, Instant},
+    time::Instant,
 };
-
-/// How often `/proc` is listed if there is no process connector.
-const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The most bytes of `comm` (proc_pid_comm(5)): those of a thread of the kernel, and a line's end.
 const COMM: usize = 65;
@@ -78,8 +76,8 @@ enum Starts {
     Ignored,
     /// The kernel reports them, and may note the names of programs.
     Reported(Young),
-    /// `/proc` is listed.
-    Polled { known: HashSet<i32>, next: Instant },
+    /// They are looked for, because the kernel does not report them for this reason.
+    Polled(PolledStarts, String),
 }
 
 impl Watcher {
@@ -122,19 +120,18 @@ impl Watcher {
         self.shared.watched().forget(key);
     }
 
-    /// Reports processes that start. Returns whether the kernel reports every one of them.
-    pub(crate) fn follow_starts(&self) -> bool {
+    /// Reports processes that start.
+    ///
+    /// # Errors
+    /// If the kernel does not report every one of them, and why.
+    pub(crate) fn follow_starts(&self) -> io::Result<()> {
         let mut watched = self.shared.watched();
         if matches!(watched.starts, Starts::Ignored) {
-            let polled = || Starts::Polled {
-                known: pids(),
-                next: Instant::now() + POLL_INTERVAL,
-            };
             // Before the first report: of each process that is reported, the name is noted then.
             let _ = ExecutedNames::begin();
             let socket = self.shared.listen();
             watched.starts = socket.map_or_else(
-                |_| polled(),
+                |error| Starts::Polled(PolledStarts::begin(), error.to_string()),
                 |socket| {
                     let shared = self.shared.clone();
                     forks::listen(socket, move || shared.wake.wake());
@@ -144,7 +141,10 @@ impl Watcher {
             // The thread sleeps without a timeout so far.
             self.shared.wake.wake();
         }
-        matches!(watched.starts, Starts::Reported(_))
+        match &watched.starts {
+            Starts::Polled(_, why) => Err(io::Error::other(why.clone())),
+            Starts::Reported(_) | Starts::Ignored => Ok(()),
+        }
     }
 }
 
@@ -188,26 +188,22 @@ impl Watched {
     }
 
     fn started(&mut self) -> Vec<HostEvent> {
-        let started = |pid: &i32| HostEvent::Started(*pid as u32);
         match &mut self.starts {
             Starts::Reported(young) => match forks::take() {
                 Ok(events) => without_young(&events, young),
                 Err(_) => vec![HostEvent::StartsLost],
             },
-            Starts::Polled { known, next } if *next <= Instant::now() => {
-                *next = Instant::now() + POLL_INTERVAL;
-                let now = pids();
-                let new = now.difference(known).map(started).collect();
-                *known = now;
-                new
+            Starts::Polled(starts, _) => {
+                let due = starts.due().into_iter();
+                due.map(HostEvent::Started).collect()
             }
-            Starts::Polled { .. } | Starts::Ignored => Vec::new(),
+            Starts::Ignored => Vec::new(),
         }
     }
 
     fn next_poll(&self) -> Option<Instant> {
         match &self.starts {
-            Starts::Polled { next, .. } => Some(*next),
+            Starts::Polled(starts, _) => Some(starts.next()),
             Starts::Reported(young) => young.next(),
             Starts::Ignored => None,
         }
@@ -296,6 +292,14 @@ fn open(key: ProcessKey) -> Result<OwnedFd> {
     Ok(process)
 }
 
+/// Checks that the kernel reports processes that start.
+///
+/// # Errors
+/// If it does not, and why.
+pub(super) fn starts_are_reported() -> io::Result<()> {
+    netlink::listen().map(drop)
+}
+
 /// Kills exactly this process.
 pub(crate) fn kill(key: ProcessKey) -> Result<()> {
     let sent = pidfd_send_signal(open(key)?, Signal::KILL);
@@ -361,8 +365,4 @@ fn kept_name(pid: u32) -> Option<String> {
     let name = String::from_utf8_lossy(&name[..len]);
     let name = name.trim_end_matches('\n').to_owned();
     Some(name).filter(|name| name.len() < COMM_LENGTH)
-}
-
-fn pids() -> HashSet<i32> {
-    proc::all_pids().unwrap_or_default().into_iter().collect()
 }

@@ -80,9 +80,9 @@ impl Host for SimHost {
         self.machine.state().watched.remove(&key);
     }
 
-    fn follow_starts(&mut self) -> bool {
+    fn follow_starts(&mut self) -> Result<()> {
         self.machine.state().follows_starts = true;
-        true
+        Ok(())
     }
 
     fn catch_deaths(&mut self) -> Result<()> {

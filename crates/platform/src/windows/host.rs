@@ -74,9 +74,9 @@ impl Host for WindowsHost {
         self.sampler.forget(key);
     }
 
-    fn follow_starts(&mut self) -> bool {
+    fn follow_starts(&mut self) -> Result<()> {
         self.watcher.iter().for_each(Watcher::follow_starts);
-        false
+        Ok(())
     }
 
     fn kill(&self, key: ProcessKey) -> Result<()> {

@@ -72,7 +72,7 @@ pub(crate) use files::{on_disk, open_file, open_log, open_plain, owner_of, patch
 pub(crate) use image_files::ImageFiles;
 pub(crate) use launch::RawLaunched;
 pub(crate) use monitor::{MonitorListener, cancel_monitors};
-pub(crate) use output::{RawOutput, create_output, remove_left_over};
+pub(crate) use output::{RawOutput, create_output, is_held, remove_left_over, remove_part};
 pub use register_store::RegisterStore;
 pub(crate) use system::system;
 pub(crate) use trust::read_trusted;

@@ -12,7 +12,7 @@ use super::{
     security,
     sys::{check, own, wide},
 };
-use crate::{FileBytes, files::partial_name};
+use crate::FileBytes;
 use std::{
     fs::File,
     io,
@@ -34,14 +34,21 @@ use windows_sys::Win32::{
 #[derive(Debug)]
 pub(crate) struct RawOutput {
     folder: PathBuf,
+    partial: PathBuf,
     file: File,
 }
 
-/// Makes the file that is to be called `name` in `folder`, under its temporary name. Only SYSTEM, administrators and its owner can read it.
+/// Makes the file that is to be called `name` in `folder`, under the temporary name `partial`. Only SYSTEM, administrators and its owner can read it.
 ///
 /// # Errors
-/// `AlreadyExists` if `name` or its partial file exists and may not be overwritten.
-pub(crate) fn create_output(folder: &Path, name: &str, overwrite: bool) -> io::Result<RawOutput> {
+/// `AlreadyExists` if `name` exists and may not be overwritten, or `partial` does; where `name` may be, only if somebody
+/// writes to `partial`, or it is no regular file.
+pub(crate) fn create_output(
+    folder: &Path,
+    name: &str,
+    partial: String,
+    overwrite: bool,
+) -> io::Result<RawOutput> {
     refuse_odd_name(name)?;
     let folder = std::path::absolute(folder)?;
     match folder.join(name).symlink_metadata() {
@@ -51,12 +58,17 @@ pub(crate) fn create_output(folder: &Path, name: &str, overwrite: bool) -> io::R
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
-    let partial = folder.join(partial_name(name));
+    let partial = folder.join(partial);
     if overwrite {
-        remove_stale(&partial);
+        // Failures are ignored: the name is taken then.
+        let _ = remove_part(&partial);
     }
     let file = create_private(&partial)?;
-    Ok(RawOutput { folder, file })
+    Ok(RawOutput {
+        folder,
+        partial,
+        file,
+    })
 }
 
 /// Removes a file that nobody writes any more, if `left_over` says so of its content. Returns
@@ -85,6 +97,37 @@ pub(crate) fn remove_left_over(
     }
     std::fs::remove_file(path)?;
     Ok(true)
+}
+
+/// Whether a writer holds a file, or that cannot be told.
+pub(crate) fn is_held(path: &Path) -> bool {
+    open_unwritten(path).is_err()
+}
+
+/// Removes a file, unless a writer holds it. Returns whether it was removed.
+pub(crate) fn remove_part(path: &Path) -> io::Result<bool> {
+    if !is_plain(&path.symlink_metadata()?) {
+        return Ok(false);
+    }
+    let Ok(file) = open_unwritten(path) else {
+        return Ok(false);
+    };
+    delete(&file).map(|()| true)
+}
+
+/// Opens a file that nobody writes: whoever does has it open for that, which we do not allow.
+fn open_unwritten(path: &Path) -> io::Result<File> {
+    File::options()
+        .access_mode(DELETE)
+        .share_mode(FILE_SHARE_READ | FILE_SHARE_DELETE)
+        .custom_flags(FILE_FLAG_OPEN_REPARSE_POINT)
+        .open(path)
+}
+
+/// Deletes an open file.
+fn delete(file: &File) -> io::Result<()> {
+    let gone = FILE_DISPOSITION_INFO { DeleteFile: true };
+    set(file, FileDispositionInfo, &gone)
 }
 
 impl RawOutput {
@@ -150,13 +193,14 @@ impl RawOutput {
         set_bytes(&self.file, FileRenameInfo, info.words.as_ptr().cast(), size)
     }
 
+    /// Whether the file still has its temporary name.
+    pub(crate) fn is_there(&self) -> bool {
+        self.partial.symlink_metadata().is_ok()
+    }
+
     /// Removes the partial file. Failures are ignored.
     pub(crate) fn remove(&self) {
-        let _ = set(
-            &self.file,
-            FileDispositionInfo,
-            &FILE_DISPOSITION_INFO { DeleteFile: true },
-        );
+        let _ = delete(&self.file);
     }
 }
 
@@ -195,16 +239,6 @@ fn set_bytes(file: &File, class: i32, value: *const u8, size: usize) -> io::Resu
     let handle = file.as_raw_handle();
     // SAFETY: an open file. The callers pass the structure of that class, with its size.
     check(unsafe { SetFileInformationByHandle(handle, class, value.cast(), size as u32) })
-}
-
-/// Removes the partial file of a run that was killed, if it is a regular file.
-fn remove_stale(partial: &Path) {
-    if partial
-        .symlink_metadata()
-        .is_ok_and(|found| is_plain(&found))
-    {
-        let _ = std::fs::remove_file(partial);
-    }
 }
 
 /// Makes a file with a protected access list, or without one if the file system has none.

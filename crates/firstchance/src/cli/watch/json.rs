@@ -146,6 +146,7 @@ fn object(event: &RunEvent, status: Option<EndStatus>) -> Option<Value> {
             "pid": process.pid,
             "error": error.to_string(),
         }),
+        RunEvent::Remark(text) => json!({ "event": "note", "lines": [text] }),
         RunEvent::CatchesAnew => json!({ "event": "note", "lines": [CATCHES_ANEW] }),
         RunEvent::Notice { process, lines } => {
             json!({ "event": "note", "pid": process.pid, "lines": lines })

@@ -154,6 +154,7 @@ impl Show {
             RunEvent::Failed(error) | RunEvent::Refused { error, .. } => {
                 self.reporter.error_line(&self.wording.error(error));
             }
+            RunEvent::Remark(text) => self.line(&format!("Note: {text}")),
             RunEvent::CatchesAnew => self.line(&format!("Note: {}", json::CATCHES_ANEW)),
             RunEvent::Missed { pid, name } => self.line(&format!(
                 "{} (pid {pid}) ended before it could be looked at",

@@ -16,7 +16,6 @@ mod deaths;
 mod executed_names;
 mod held_deaths;
 mod instructions;
-mod pid_namespace;
 mod pids;
 mod probe_program;
 mod probe_report;
@@ -34,12 +33,12 @@ pub(crate) use stderr_writes::StderrWrites;
 
 pub(crate) use probe_report::HoldId;
 
+use super::pid_namespace::expect_pids_of_the_machine;
 use super::sys::{
     bpf::{self, Attach, ProgramType, SharedWords},
     perf,
 };
 use crate::KindAt;
-use pid_namespace::expect_pids_of_the_machine;
 use probe_program::{Maps, SLOTS, Wait, control};
 use ring::Ring;
 use std::{

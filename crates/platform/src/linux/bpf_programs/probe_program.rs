@@ -3,10 +3,12 @@
 
 use super::{
     instructions::{AddressSpace, Code, Condition, FRAME, Helper, Jump, Reg},
-    pid_namespace::PidNamespace,
     probe_report as report,
 };
-use crate::{KindAt, linux::arch};
+use crate::{
+    KindAt,
+    linux::{arch, pid_namespace::PidNamespace},
+};
 use std::{os::fd::OwnedFd, time::Duration};
 
 /// How many threads can be held at once; a power of two.

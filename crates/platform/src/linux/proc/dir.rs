@@ -294,6 +294,11 @@ pub(crate) fn all_pids() -> io::Result<Vec<i32>> {
     numbers_in(rustix::fs::CWD, "/proc")
 }
 
+/// As [`all_pids`], with the inode of the folder of each process.
+pub(crate) fn all_pids_and_folders() -> io::Result<Vec<(i32, u64)>> {
+    numbers_and_inodes_in(rustix::fs::CWD, "/proc")
+}
+
 /// Reads and parses `stat` below an open folder.
 pub(crate) fn read_stat(dir: impl AsFd) -> io::Result<Stat> {
     parse_stat(&read_file(dir, "stat")?)
@@ -354,17 +359,23 @@ pub(crate) fn tasks(dir: &OwnedFd) -> io::Result<Vec<i32>> {
 
 /// Returns those names in a folder that are numbers, ascending.
 pub(crate) fn numbers_in(dir: impl AsFd, name: &str) -> io::Result<Vec<i32>> {
+    let numbers = numbers_and_inodes_in(dir, name)?.into_iter();
+    Ok(numbers.map(|(number, _)| number).collect())
+}
+
+/// As [`numbers_in`], with the inode of each.
+fn numbers_and_inodes_in(dir: impl AsFd, name: &str) -> io::Result<Vec<(i32, u64)>> {
     let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::RDONLY;
     let listing = rustix::fs::Dir::new(openat(dir, name, flags, Mode::empty())?)?;
     let mut numbers = Vec::new();
     for entry in listing {
-        numbers.extend(
-            entry?
-                .file_name()
-                .to_str()
-                .ok()
-                .and_then(|name| name.parse::<i32>().ok()),
-        );
+        let entry = entry?;
+        let number = entry
+            .file_name()
+            .to_str()
+            .ok()
+            .and_then(|name| name.parse().ok());
+        numbers.extend(number.map(|number: i32| (number, entry.ino())));
     }
     numbers.sort_unstable();
     Ok(numbers)

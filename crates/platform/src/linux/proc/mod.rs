@@ -18,8 +18,8 @@ pub(crate) mod status;
 pub(crate) mod values;
 
 pub(crate) use dir::{
-    ProcDir, ProcDirParts, all_pids, link, numbers_in, open_dir, read_file, read_file_up_to,
-    read_stat,
+    ProcDir, ProcDirParts, all_pids, all_pids_and_folders, link, numbers_in, open_dir, read_file,
+    read_file_up_to, read_stat,
 };
 pub(crate) use from_start::FromStart;
 pub(crate) use kept_file::KeptFile;

@@ -1,6 +1,7 @@
 //! The kernel's process connector (`linux/cn_proc.h`), which reports every fork, exec and death by a signal on the machine
 //! to root.
 
+use crate::os::pid_namespace::expect_pids_of_the_machine;
 use rustix::net::sockopt::set_socket_recv_buffer_size_force;
 use std::{
     io,
@@ -10,6 +11,7 @@ use std::{
 const CN_IDX_PROC: u32 = 1;
 const CN_VAL_PROC: u32 = 1;
 const PROC_CN_MCAST_LISTEN: u32 = 1;
+const EVENT_NONE: u32 = 0;
 const EVENT_FORK: u32 = 1;
 const EVENT_EXEC: u32 = 2;
 const EVENT_EXIT: u32 = 0x8000_0000;
@@ -17,6 +19,8 @@ const EVENT_EXIT: u32 = 0x8000_0000;
 const SIGNAL: u32 = 0x7f;
 /// The size in bytes of `struct nlmsghdr` and `struct cn_msg`, which come before the payload.
 const HEADERS: usize = 16 + 20;
+/// Where the [`mark`] is.
+const MARK: usize = 16 + 12;
 
 /// The room for reports that wait, in bytes: some thousands. The usual room has 256 of them.
 const ROOM: usize = 4 << 20;
@@ -32,11 +36,25 @@ pub(crate) enum ProcessEvent {
     Killed { pid: u32, signal: u32 },
 }
 
+/// What marks our request (`ack` of `struct cn_msg`); the answer has one more. Others get their answers in the same group.
+fn mark() -> u32 {
+    std::process::id()
+}
+
 /// Opens the connector.
 ///
 /// # Errors
-/// If we are not root, or in another pid namespace than the first.
+/// With a reason that users are shown, if the kernel reports nothing to us: if we are in a pid or user namespace of our
+/// own, or before Linux 6.6 not root.
 pub(crate) fn listen() -> io::Result<OwnedFd> {
+    expect_pids_of_the_machine()?;
+    subscribed().map_err(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied => io::Error::other("the kernel tells only root of them"),
+        _ => error,
+    })
+}
+
+fn subscribed() -> io::Result<OwnedFd> {
     let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
     // SAFETY: socket(2) takes plain numbers.
     let raw = unsafe { libc::socket(libc::AF_NETLINK, kind, libc::NETLINK_CONNECTOR) };
@@ -45,11 +63,12 @@ pub(crate) fn listen() -> io::Result<OwnedFd> {
     }
     // SAFETY: a descriptor that was just made and belongs to nobody else.
     let socket = unsafe { OwnedFd::from_raw_fd(raw) };
-    leave_out_the_rest(&socket)?;
     // With less room, more reports are lost while many processes start and end at once.
     let _ = set_socket_recv_buffer_size_force(&socket, ROOM);
     bind(&socket)?;
     subscribe(&socket)?;
+    expect_answer(&socket)?;
+    leave_out_the_rest(&socket)?;
     Ok(socket)
 }
 
@@ -131,7 +150,7 @@ fn subscribe(socket: &OwnedFd) -> io::Result<()> {
     message.extend((libc::NLMSG_DONE as u16).to_ne_bytes());
     message.extend([0; 2]);
     message.extend([0; 8]);
-    for word in [CN_IDX_PROC, CN_VAL_PROC, 0, 0] {
+    for word in [CN_IDX_PROC, CN_VAL_PROC, 0, mark()] {
         message.extend(word.to_ne_bytes());
     }
     message.extend(4u16.to_ne_bytes());
@@ -139,6 +158,37 @@ fn subscribe(socket: &OwnedFd) -> io::Result<()> {
     message.extend(PROC_CN_MCAST_LISTEN.to_ne_bytes());
     rustix::io::write(socket, &message)?;
     Ok(())
+}
+
+/// Checks that the kernel has agreed. It answers at once, unless we are in another namespace (of pids or users) than the
+/// first: then it says nothing. Whoever listens looks at all processes afterwards, so that the events before it are not
+/// needed.
+fn expect_answer(socket: &OwnedFd) -> io::Result<()> {
+    let mut buffer = [0; 4096];
+    loop {
+        match rustix::io::read(socket, &mut buffer) {
+            Ok(0) | Err(rustix::io::Errno::AGAIN) => {
+                return Err(io::ErrorKind::PermissionDenied.into());
+            }
+            Ok(got) => match answer(&buffer[..got]) {
+                Some(0) => return Ok(()),
+                Some(error) => return Err(io::Error::from_raw_os_error(error as i32)),
+                None => {}
+            },
+            Err(rustix::io::Errno::INTR | rustix::io::Errno::NOBUFS) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// The number of the error in the answer to our request, 0 for none; `None` of any other message.
+fn answer(message: &[u8]) -> Option<u32> {
+    let word = |at: usize| {
+        let bytes = message.get(at..at + 4)?.try_into().ok()?;
+        Some(u32::from_ne_bytes(bytes))
+    };
+    let is_answer = word(MARK)? == mark() + 1 && word(HEADERS)? == EVENT_NONE;
+    if is_answer { word(HEADERS + 16) } else { None }
 }
 
 /// Returns the events that have come, without waiting.
