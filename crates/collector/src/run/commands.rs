@@ -280,6 +280,7 @@ impl Runner {
         let process = self.last_dumped.get(&rule).copied();
         if let Some(process) = process.filter(|_| is_wanted && why == FinishReason::CountReached)
             && let Err(error) = self.host.kill(process)
+            && !error.is_of_end()
         {
             self.out.push(RunEvent::Failed(error));
         }

@@ -324,6 +324,17 @@ fn n45_each_program_of_a_moment_is_watched_or_told() {
     }
 }
 
+/// Its end was held for the dump, and has come: nothing is left to kill.
+#[test]
+fn n45_who_ends_by_itself_is_not_killed_and_no_error_is_told() {
+    for line in ["-k -t -x", "--linux -k -t -x"] {
+        let dumps = folder();
+        let run = windows(line).arg(dumps.path()).args(&["true"]).run_well();
+        assert!(!run.stdout.contains("rror"), "{line}: {run:#?}");
+        assert_eq!(files_in(dumps.path()).len(), 1, "{line}: {run:#?}");
+    }
+}
+
 /// `timeout -s INT` sends it to the program and to its group.
 #[test]
 fn n45_a_second_ctrl_c_at_once_is_the_same_request() {

@@ -93,6 +93,10 @@ impl Host for SimHost {
     }
 
     fn kill(&self, key: ProcessKey) -> Result<()> {
+        let is_gone = self.machine.with(key, |process| process.is_gone);
+        if is_gone != Some(false) {
+            return Err(gone(key.pid));
+        }
         self.machine.end(key);
         Ok(())
     }

@@ -195,6 +195,29 @@ fn n45_a_process_that_is_gone_before_it_is_looked_at_is_told_by_its_name() {
     assert_eq!(count(&told, "other 8 missed"), 0, "{told:#?}");
 }
 
+/// ProcDump's `-k`: at its end, there is nothing left to kill.
+#[test]
+fn n45_a_process_that_has_ended_is_not_killed() {
+    let mut run = Timeline::new();
+    let process = run.machine.start(7, "app");
+    let rule = "on app, when exit, do mini dump; at most 1 dump in all";
+    let options = DumpOptions {
+        kill_after: true,
+        ..run.options()
+    };
+    let rules = vec![(rule.parse().expect("a rule"), options)];
+    run.runner.add(rules, false).expect("processes");
+    run.until("effective");
+    run.machine.hold_captures(process, true);
+    run.machine.does(process, exiting(0));
+    run.wait("the capture", |machine| machine.captures(process) == 1);
+    run.machine.end(process);
+    run.machine.hold_captures(process, false);
+    let told = run.finish();
+    assert_eq!(count(&told, "1 dumped"), 1, "{told:#?}");
+    assert_eq!(count(&told, "failed: "), 0, "{told:#?}");
+}
+
 /// Nobody knows whether such a program was meant: how many there were is told at the end.
 #[test]
 fn n45_programs_whose_names_nobody_could_read_are_counted() {
