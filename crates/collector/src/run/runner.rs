@@ -56,6 +56,8 @@ pub struct Runner {
     pub(super) rush: Rush,
     /// Processes that are monitored: their end is told.
     pub(super) watched: HashSet<ProcessKey>,
+    /// Those of them that were found just now.
+    pub(super) fresh: HashMap<ProcessKey, Fresh>,
     /// The pids of those that have ended last: the machine may tell of their deaths a moment later.
     pub(super) ended: VecDeque<u32>,
     /// How processes that are about to end do.
@@ -91,6 +93,12 @@ pub struct Runner {
     pub(super) events: Sender<Event>,
     inbox: Receiver<Event>,
     pub(super) out: Vec<RunEvent>,
+}
+
+/// A process that was found just now: nothing was armed in it, no dump of it was begun, and it was sampled once at most.
+pub(super) struct Fresh {
+    pub(super) name: String,
+    pub(super) is_sampled: bool,
 }
 
 /// Gives a [`Runner`] orders from other threads.
@@ -137,6 +145,7 @@ impl Runner {
             to_follow: HashMap::new(),
             rush: Rush::default(),
             watched: HashSet::new(),
+            fresh: HashMap::new(),
             ended: VecDeque::new(),
             ends: HashMap::new(),
             pending: Pending::default(),

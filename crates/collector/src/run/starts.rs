@@ -55,8 +55,12 @@ impl Runner {
         }
     }
 
-    /// A process has ended before it could be looked at. `comm` is another name that it had.
+    /// A process has ended before it could be looked at, unless it was when it was forked. `comm` is another name that it
+    /// had.
     fn gone(&mut self, pid: u32, name: &str, comm: Option<&String>) {
+        if self.is_told(pid) {
+            return;
+        }
         let gone = Identity {
             key: ProcessKey { pid, start: 0 },
             name: name.to_owned(),
@@ -73,15 +77,24 @@ impl Runner {
 
     /// A process ended before it could be looked at. What dies of a fault may be caught at its death all the same.
     fn tell_missed(&mut self, pid: u32, name: String) {
-        if !self.catches_deaths {
+        if !self.catches_deaths && !self.ended.contains(&pid) {
             self.out.push(RunEvent::Missed { pid, name });
+            self.remember_end(pid);
         }
     }
 
-    /// As [`tell_missed`](Self::tell_missed), of one that the rules know.
+    /// As [`tell_missed`](Self::tell_missed), of one that the rules know: others were told already.
     pub(super) fn tell_missed_one(&mut self, process: ProcessKey) {
-        let name = self.rules.name_of(process).unwrap_or_default().to_owned();
-        self.tell_missed(process.pid, name);
+        if let Some(name) = self.rules.name_of(process) {
+            let name = name.to_owned();
+            self.tell_missed(process.pid, name);
+        }
+    }
+
+    /// Whether a process is monitored, or its end was told a moment ago.
+    fn is_told(&self, pid: u32) -> bool {
+        let is_watched = self.watched.iter().any(|process| process.pid == pid);
+        is_watched || self.ended.contains(&pid)
     }
 
     /// A process that nobody follows dies. It may not have been seen before, nor its parent.

@@ -63,6 +63,8 @@ struct SimProcess {
     breaks: bool,
     /// Whether it ends when somebody begins to follow it.
     vanishes: bool,
+    /// Whether it ends when somebody begins to watch it.
+    ends_when_watched: bool,
     /// Whether captures of it block.
     holds_captures: bool,
     /// Whether somebody traces it. A process has one tracer at most.
@@ -187,6 +189,16 @@ impl SimMachine {
     /// Has the process end at the moment when somebody begins to follow it.
     pub fn vanish_when_followed(&self, key: ProcessKey) {
         self.with(key, |process| process.vanishes = true);
+    }
+
+    /// Starts a process that ends between being found and being watched.
+    pub fn start_and_end(&self, pid: u32, name: &str) -> ProcessKey {
+        let follows = std::mem::take(&mut self.state().follows_starts);
+        let key = self.start(pid, name);
+        self.with(key, |process| process.ends_when_watched = true);
+        self.state().follows_starts = follows;
+        self.report(HostEvent::Started(pid));
+        key
     }
 
     /// Has waits for the process return its events before they return that somebody woke them.
