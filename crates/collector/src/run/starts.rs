@@ -126,6 +126,17 @@ impl Runner {
         }
     }
 
+    /// Processes may have taken a name that is waited for: a server writes what it does over its arguments.
+    pub(super) fn look_at_names(&mut self) {
+        for pid in self.host.renamed() {
+            let entry = self.host.entry(pid).ok().filter(may_be_meant);
+            if let Some(entry) = entry.filter(|entry| self.launched != Some(entry.key)) {
+                log::trace!("process {pid} is new, or has another name: {}", entry.name);
+                self.feed(Event::Found(identity(&entry)));
+            }
+        }
+    }
+
     /// Starts were not reported: looks at all processes. One that is younger than all that were
     /// seen has started since; any other may have become another program.
     pub(super) fn starts_lost(&mut self) {

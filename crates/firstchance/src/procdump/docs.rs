@@ -72,7 +72,8 @@ In this dialect
 - a target NAME, with and without `-w`, is this name, too (`-w postgres:`); of `sudo` itself it is `sudo`, as a dump of
   sudo helps nobody who asks for the program behind it. A process is also found by the names that it has in the Windows
   dialect, that of its program file (`postgres`) and that which the kernel keeps (a script's own): so nothing is missed
-  that ProcDump for Linux would find, but `-w postgres` means the children, too.
+  that ProcDump for Linux would find, but `-w postgres` means the children, too. While a name is waited for, all processes
+  are asked for theirs once a second: one that takes it later (setproctitle, `process.title`, prctl(2)) is found then.
 - `-w NAME` ends when each process that was found has had its dumps; if one ends without, the next of that name is waited
   for. With `--each` it never ends, as in ProcDump for Linux.
 - `-pgid` ends at once if there is no such group, when each process of the group has had its dumps, and when all have

@@ -95,3 +95,44 @@ fn n46_dumps_of_a_process_and_its_children_name_their_process() {
         }
     }
 }
+
+/// ProcDump for Linux looks at the names again and again, and nobody is told when they change.
+#[test]
+fn n45_a_process_that_takes_the_name_later_is_found() {
+    let name = format!("late{}:", std::process::id());
+    let script = format!(
+        "import ctypes, sys
+def comm(name): ctypes.CDLL(None).prctl(15, name, 0, 0, 0)
+def argv(name):
+    start = int(open('/proc/self/stat').read().rsplit(')')[1].split()[45])
+    ctypes.memmove(start, name + b' writes', len(name) + 8)
+print('ready', flush=True)
+(comm if input() == 'comm' else argv)(b'{name}')
+print('named', flush=True)
+input()
+"
+    );
+    for way in ["comm", "argv"] {
+        let own = ["watch", &name, "--each", "--when", "threads >= 1"];
+        for (words, begun) in [
+            (
+                &[
+                    "procdump", "--linux", "-log", "stdout", "-tc", "1", "-w", &name,
+                ][..],
+                "from now on nothing is missed",
+            ),
+            (&[&own[..], &["-n", "1"]].concat(), "Press Ctrl-C"),
+        ] {
+            let dumps = folder();
+            let mut child = Child::start(Command::new("python3").args(["-c", &script]));
+            assert_eq!(child.line(), "ready");
+            let command = Firstchance::new(words).current_dir(dumps.path());
+            let running = command.spawn().until_it_says(begun);
+            child.tell(way);
+            assert_eq!(child.line(), "named");
+            let run = running.finish();
+            run.assert_code(0);
+            assert_eq!(names_in(dumps.path()).len(), 1, "{way}: {run:#?}");
+        }
+    }
+}

@@ -89,6 +89,10 @@ impl Host for SimHost {
         true
     }
 
+    fn renamed(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.machine.state().renamed)
+    }
+
     fn catch_deaths(&mut self) -> Result<()> {
         match self.machine.state().catches_deaths {
             true => Ok(()),

@@ -34,6 +34,8 @@ struct State {
     sinks: Vec<HostSink>,
     watched: HashSet<ProcessKey>,
     follows_starts: bool,
+    /// The pids of processes that have taken another name.
+    renamed: Vec<u32>,
     loses_starts: bool,
     catches_deaths: bool,
     /// How often somebody asked for one process by its pid.
@@ -157,6 +159,12 @@ impl SimMachine {
     pub fn advance(&self, by: Duration) {
         let mut state = self.state();
         state.now = state.now + by;
+    }
+
+    /// A process takes another name. Nobody is told.
+    pub fn rename(&self, key: ProcessKey, name: &str) {
+        self.with(key, |process| process.name = name.to_owned());
+        self.state().renamed.push(key.pid);
     }
 
     /// Sets the value of a figure of a process.
