@@ -69,6 +69,12 @@ pub trait Host: Sync {
     /// then, as on systems that tell of none, and a process that lives shorter may be missed.
     fn follow_starts(&mut self) -> Result<()>;
 
+    /// Returns the pids of processes that may be called otherwise than at the last call, or were not there then. Where
+    /// processes keep their names, there are none.
+    fn renamed(&mut self) -> Vec<u32> {
+        Vec::new()
+    }
+
     /// Has every process that dies of a fault, while nobody follows it, be kept and reported ([`HostEvent::Dying`]), for
     /// the rest of the run. Needs [`Host::report_to`].
     ///

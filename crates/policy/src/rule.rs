@@ -39,6 +39,11 @@ impl Rule {
         }
     }
 
+    /// Whether several processes may be watched at once.
+    pub fn is_about_several(&self) -> bool {
+        self.follow.is_several() || self.children
+    }
+
     /// Everything that the rule does, the last actions of series included.
     pub fn actions(&self) -> impl Iterator<Item = &Action> {
         self.clauses.iter().flat_map(|clause| {

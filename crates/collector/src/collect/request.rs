@@ -104,7 +104,7 @@ impl Request {
         Self {
             trigger: asked.trigger.clone(),
             rule: rule.to_string(),
-            names_pid: rule.follow.is_several() || rule.children,
+            names_pid: rule.is_about_several(),
             keep: rule.limits.keep.clone(),
             number: asked.number,
             ..Self::new(kinds.collect(), folder.unwrap_or(elsewhere))

@@ -4,7 +4,7 @@ use super::{
     armed::Armed,
     order::{DumpOrder, Order, StackOrder},
     run_event::RunEvent,
-    runner::Runner,
+    runner::{Fresh, Runner},
 };
 use crate::Request;
 use platform::ErrorKind;
@@ -27,7 +27,7 @@ impl Runner {
 
     fn obey_one(&mut self, command: Command) {
         match command {
-            Command::Watch(process) => self.watch(process),
+            Command::Watch(process) => drop(self.watch(process)),
             Command::Sample {
                 process,
                 measures,
@@ -102,28 +102,37 @@ impl Runner {
         }
     }
 
-    /// From here on, a process is one that we monitor.
-    fn watch(&mut self, process: ProcessKey) {
+    /// From here on, a process is one that we monitor. Returns whether it is: it may have ended by now.
+    fn watch(&mut self, process: ProcessKey) -> bool {
         if self.watched.contains(&process) {
-            return;
+            return true;
         }
         match self.host.watch(process) {
             Ok(()) => {
                 self.watched.insert(process);
+                let name = self.rules.name_of(process).unwrap_or_default().to_owned();
+                let is_sampled = false;
+                self.fresh.insert(process, Fresh { name, is_sampled });
                 self.out.push(RunEvent::Watching(process));
+                true
             }
-            // It has ended between the list and now.
             Err(error) => {
                 log::debug!("process {process} is not monitored: {error}");
-                if self.launched == Some(process) {
-                    self.tell_short_life(process);
-                } else if !self.catches_deaths {
-                    self.unseen.add(process.pid);
-                    self.tell_missed_one(process);
-                }
-                self.feed(policy::Event::Exited(process));
+                self.ended_before(process);
+                false
             }
         }
+    }
+
+    /// A process has ended between the list and now.
+    fn ended_before(&mut self, process: ProcessKey) {
+        if self.launched == Some(process) {
+            self.tell_short_life(process);
+        } else if !self.catches_deaths {
+            self.unseen.add(process.pid);
+            self.tell_missed_one(process);
+        }
+        self.feed(policy::Event::Exited(process));
     }
 
     /// A program that we launched has ended before it could be looked at: that is told all the same.
@@ -187,15 +196,21 @@ impl Runner {
     }
 
     fn dump(&mut self, asked: DumpRequest) {
-        self.watch(asked.process);
+        // That it has ended is told, and that its dump is none that failed.
+        if !self.watch(asked.process) {
+            if self.catches_deaths {
+                let text = "it ended before its dump could be taken".to_owned();
+                let process = asked.process;
+                self.out.push(RunEvent::Log { process, text });
+            }
+            return self.cancel_dump(&asked, "the process has ended");
+        }
         self.last_dumped.insert(asked.rule, asked.process);
         // Whoever ends a run does not wait for dumps that were not begun by then: a process that
         // throws all the time would have one ordered after the other.
         let request = self.request(&asked).filter(|_| !self.is_closing);
         let Some(request) = request else {
-            let outcome = Outcome::Cancelled("the run has ended".to_owned());
-            let id = asked.id;
-            return self.feed(policy::Event::DumpFinished { id, outcome });
+            return self.cancel_dump(&asked, "the run has ended");
         };
         self.pending.dump_ordered(asked.process);
         self.out.push(RunEvent::Trigger {
@@ -209,6 +224,11 @@ impl Runner {
         } else {
             self.jobs.dump(asked.process, order, asked.behind);
         }
+    }
+
+    fn cancel_dump(&mut self, asked: &DumpRequest, why: &str) {
+        let (id, outcome) = (asked.id, Outcome::Cancelled(why.to_owned()));
+        self.feed(policy::Event::DumpFinished { id, outcome });
     }
 
     fn request(&self, asked: &DumpRequest) -> Option<Request> {
@@ -243,6 +263,7 @@ impl Runner {
     pub(super) fn sample(&mut self, process: ProcessKey, measures: &[Measure]) {
         match self.host.sample(process, measures) {
             Ok(mut sample) => {
+                self.ages(process);
                 self.probes.add(measures, &mut sample);
                 self.tell_of_misses(process, measures, &sample);
                 self.feed(policy::Event::Sample(process, sample));
@@ -251,6 +272,15 @@ impl Runner {
                 self.host_saw_exit(process, None)
             }
             Err(error) => self.out.push(RunEvent::Failed(error)),
+        }
+    }
+
+    /// A process was sampled.
+    fn ages(&mut self, process: ProcessKey) {
+        if let Some(fresh) = self.fresh.get_mut(&process)
+            && std::mem::replace(&mut fresh.is_sampled, true)
+        {
+            self.fresh.remove(&process);
         }
     }
 
@@ -280,6 +310,7 @@ impl Runner {
         let process = self.last_dumped.get(&rule).copied();
         if let Some(process) = process.filter(|_| is_wanted && why == FinishReason::CountReached)
             && let Err(error) = self.host.kill(process)
+            && !error.is_of_end()
         {
             self.out.push(RunEvent::Failed(error));
         }

@@ -11,7 +11,7 @@ pub(super) enum Event {
     /// The thread that follows a process reports.
     Follower(FollowerId, FollowerEvent),
     /// A dump moved on.
-    Step(DumpId, Step),
+    Step(DumpId, ProcessKey, Step),
     /// A dump is over, whole or not. Each dump that was ordered brings this once.
     DumpFinished(Finished),
     /// The stack that was asked for of this process. Each request brings this once.

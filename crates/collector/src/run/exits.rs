@@ -72,18 +72,26 @@ impl Runner {
             self.tell_missed_one(process);
         }
         self.misses.retain(|(of, _), _| *of != process);
+        if !self.pending.awaits_dump(process) {
+            self.fresh.remove(&process);
+        }
         self.host.forget(process);
         let is_untold = self.pending.deaths.remove(&process) && is_by_fault(status);
         if is_unarmed || is_untold {
             self.unseen.add(process.pid);
         }
         if self.watched.remove(&process) {
-            self.ended.truncate(ENDED - 1);
-            self.ended.push_front(process.pid);
+            self.remember_end(process.pid);
             let end = RunEvent::Exited { process, status };
             self.out.extend(self.pending.end(process, end));
         }
         self.feed(policy::Event::Exited(process));
+    }
+
+    /// The end of this process is told now.
+    pub(super) fn remember_end(&mut self, pid: u32) {
+        self.ended.truncate(ENDED - 1);
+        self.ended.push_front(pid);
     }
 
     /// A thread that followed a process has told its last.

@@ -3,10 +3,10 @@
 use super::{
     event::{Event, Finished, FollowerEvent, FollowerId, OutsideOrder},
     run_event::RunEvent,
-    runner::Runner,
+    runner::{Fresh, Runner},
 };
 use crate::Step;
-use platform::{ErrorKind, HostEvent};
+use platform::{Error, ErrorKind, HostEvent};
 use policy::Outcome;
 use snapshot::{EndStatus, Exception, ProcessKey, TargetEvent};
 use std::sync::Arc;
@@ -33,7 +33,7 @@ impl Runner {
             Event::Host(HostEvent::Dying(entry)) => self.dying(&entry),
             Event::Host(HostEvent::CatchesAnew) => self.out.push(RunEvent::CatchesAnew),
             Event::Follower(id, event) => self.follower(id, event),
-            Event::Step(id, step) => self.dump_moved_on(id, step),
+            Event::Step(id, process, step) => self.dump_moved_on(id, process, step),
             Event::DumpFinished(finished) => self.dump_finished(finished),
             Event::Stack(process, lines) => {
                 self.pending.stack_answered();
@@ -69,6 +69,7 @@ impl Runner {
         match event {
             FollowerEvent::Armed => {
                 self.arming.remove(&process);
+                self.fresh.remove(&process);
                 self.out.push(RunEvent::Armed(process));
             }
             FollowerEvent::Notice(lines) => self.out.push(RunEvent::Notice { process, lines }),
@@ -123,8 +124,11 @@ impl Runner {
         self.unseen.found(process.pid);
     }
 
-    fn dump_moved_on(&mut self, id: policy::DumpId, step: Step) {
+    fn dump_moved_on(&mut self, id: policy::DumpId, process: ProcessKey, step: Step) {
         self.jobs.step(id, &step);
+        if let Step::Initiated { .. } = step {
+            self.fresh.remove(&process);
+        }
         if let Step::Released { .. } = step {
             self.follow_those_let_go();
         }
@@ -142,19 +146,14 @@ impl Runner {
         let end = self.pending.dump_answered(process);
         self.jobs.dumped(id);
         self.follow_those_let_go();
-        let outcome = match &error {
-            None => Outcome::Written,
-            Some(error) if is_nobodys_fault(error.kind) => Outcome::Cancelled(error.to_string()),
-            Some(error) => Outcome::Failed(error.to_string()),
-        };
+        let outcome = outcome(error.as_ref());
         let is_forbidden = error.as_ref().map(|error| error.kind) == Some(ErrorKind::NotPermitted);
-        if let Some(error) = error {
-            self.out.push(RunEvent::DumpFailed {
-                number,
-                process,
-                error,
-            });
-        }
+        let is_of_end = error
+            .as_ref()
+            .is_some_and(|error| self.is_end(process, error));
+        let fresh = self.fresh.remove(&process).filter(|_| is_of_end);
+        let told = error.map(|error| failed_dump(process, fresh, number, error));
+        self.out.extend(told);
         let written = dumps.into_iter().map(Arc::new).collect();
         self.out.push(RunEvent::Dumped(written));
         self.out.extend(end);
@@ -166,11 +165,47 @@ impl Runner {
         self.tell_if_done(process);
     }
 
+    /// Whether an error says that the process has ended: one may also say that it was left, which then lives.
+    fn is_end(&self, process: ProcessKey, error: &Error) -> bool {
+        let is_there = || {
+            let entry = self.host.entry(process.pid).ok();
+            entry.is_some_and(|entry| entry.key == process && !entry.has_ended())
+        };
+        match error.kind {
+            ErrorKind::NoSuchProcess => true,
+            _ => error.is_of_end() && !is_there(),
+        }
+    }
+
     /// Tells where no rule asks anything more of a living process.
     pub(super) fn tell_if_done(&mut self, process: ProcessKey) {
         if self.watched.contains(&process) && self.rules.is_done_with(process) {
             self.out.push(RunEvent::Done(process));
         }
+    }
+}
+
+/// That a dump failed; or that the process has ended before it was begun, just after it was found: then there was none to
+/// fail.
+fn failed_dump(process: ProcessKey, fresh: Option<Fresh>, number: u32, error: Error) -> RunEvent {
+    match fresh {
+        Some(Fresh { name, .. }) => RunEvent::Missed {
+            pid: process.pid,
+            name,
+        },
+        None => RunEvent::DumpFailed {
+            number,
+            process,
+            error,
+        },
+    }
+}
+
+fn outcome(error: Option<&Error>) -> Outcome {
+    match error {
+        None => Outcome::Written,
+        Some(error) if is_nobodys_fault(error.kind) => Outcome::Cancelled(error.to_string()),
+        Some(error) => Outcome::Failed(error.to_string()),
     }
 }
 

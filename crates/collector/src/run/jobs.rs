@@ -155,7 +155,7 @@ fn take_dump(machine: &Machine, process: ProcessKey, order: DumpOrder) {
     let (id, events) = (order.id, order.events.clone());
     let collected = collect(&*machine(), process, &order.request, &mut |step| {
         // Nobody listens any more when the run is over.
-        let _ = events.send(Event::Step(id, step));
+        let _ = events.send(Event::Step(id, process, step));
     });
     order.finish(process, collected);
 }

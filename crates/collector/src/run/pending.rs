@@ -27,6 +27,11 @@ impl Pending {
         *self.dumps.entry(process).or_default() += 1;
     }
 
+    /// Whether a dump of the process was not answered.
+    pub(super) fn awaits_dump(&self, process: ProcessKey) -> bool {
+        self.dumps.contains_key(&process)
+    }
+
     /// Returns the end of the process, if this was all that it waited for.
     pub(super) fn dump_answered(&mut self, process: ProcessKey) -> Option<RunEvent> {
         let left = self.dumps.get_mut(&process)?;
@@ -40,7 +45,7 @@ impl Pending {
 
     /// Returns the end of a process again if it is to be told at once: its dumps are told before it.
     pub(super) fn end(&mut self, process: ProcessKey, end: RunEvent) -> Option<RunEvent> {
-        if !self.dumps.contains_key(&process) {
+        if !self.awaits_dump(process) {
             return Some(end);
         }
         self.ends.insert(process, end);

@@ -30,6 +30,9 @@ use std::{
 /// How many events are taken before what is due is looked at again.
 const MOST_EVENTS: usize = 1000;
 
+/// How often processes are asked for their names, while a name is waited for.
+const NAMES: Duration = Duration::from_secs(1);
+
 /// How long a process that has begun to end, or a thread that is to leave one, is waited for at the
 /// end of a run.
 const LEAVING: Duration = Duration::from_secs(1);
@@ -56,6 +59,8 @@ pub struct Runner {
     pub(super) rush: Rush,
     /// Processes that are monitored: their end is told.
     pub(super) watched: HashSet<ProcessKey>,
+    /// Those of them that were found just now.
+    pub(super) fresh: HashMap<ProcessKey, Fresh>,
     /// The pids of those that have ended last: the machine may tell of their deaths a moment later.
     pub(super) ended: VecDeque<u32>,
     /// How processes that are about to end do.
@@ -86,12 +91,20 @@ pub struct Runner {
     pub(super) cancel: Cancel,
     status: Option<Duration>,
     next_status: Time,
+    /// When processes are asked for their names next.
+    next_names: Time,
     pub(super) is_cancelled: bool,
     /// Whether no further dump is begun.
     pub(super) is_closing: bool,
     pub(super) events: Sender<Event>,
     inbox: Receiver<Event>,
     pub(super) out: Vec<RunEvent>,
+}
+
+/// A process that was found just now: nothing was armed in it, no dump of it was begun, and it was sampled once at most.
+pub(super) struct Fresh {
+    pub(super) name: String,
+    pub(super) is_sampled: bool,
 }
 
 /// Gives a [`Runner`] orders from other threads.
@@ -138,6 +151,7 @@ impl Runner {
             to_follow: HashMap::new(),
             rush: Rush::default(),
             watched: HashSet::new(),
+            fresh: HashMap::new(),
             ended: VecDeque::new(),
             ends: HashMap::new(),
             pending: Pending::default(),
@@ -156,6 +170,7 @@ impl Runner {
             cancel: setup.cancel,
             status: setup.status,
             next_status: Time(setup.settings.poll),
+            next_names: Time(NAMES),
             is_cancelled: false,
             is_closing: false,
             events,
@@ -322,7 +337,9 @@ impl Runner {
     /// When something is due, though nothing happens.
     fn deadline(&self) -> Option<Time> {
         let status = self.status.map(|_| self.next_status);
+        let names = self.rules.awaits_a_name().then_some(self.next_names);
         let due = [
+            names,
             self.schedule.next(),
             self.rules.next_deadline(),
             self.rush.next(),
@@ -338,6 +355,10 @@ impl Runner {
         }
         for process in self.rush.due(now) {
             self.follow_now(process);
+        }
+        if self.next_names <= now && self.rules.awaits_a_name() {
+            self.next_names = now + NAMES;
+            self.look_at_names();
         }
         let deadline = self.rules.next_deadline();
         if deadline.is_some_and(|deadline| deadline <= self.host.now()) {

@@ -74,9 +74,12 @@ impl Runner {
         }
     }
 
-    /// A process has ended before it could be looked at.
+    /// A process has ended before it could be looked at, unless it was when it was forked.
     fn was_over(&mut self, who: Identity) {
         let pid = who.key.pid;
+        if self.is_told(pid) {
+            return;
+        }
         log::debug!(
             "process {pid} ended before it could be looked at: {}",
             who.name
@@ -89,15 +92,24 @@ impl Runner {
 
     /// A process ended before it could be looked at. What dies of a fault may be caught at its death all the same.
     fn tell_missed(&mut self, pid: u32, name: String) {
-        if !self.catches_deaths {
+        if !self.catches_deaths && !self.ended.contains(&pid) {
             self.out.push(RunEvent::Missed { pid, name });
+            self.remember_end(pid);
         }
     }
 
-    /// As [`tell_missed`](Self::tell_missed), of one that the rules know.
+    /// As [`tell_missed`](Self::tell_missed), of one that the rules know: others were told already.
     pub(super) fn tell_missed_one(&mut self, process: ProcessKey) {
-        let name = self.rules.name_of(process).unwrap_or_default().to_owned();
-        self.tell_missed(process.pid, name);
+        if let Some(name) = self.rules.name_of(process) {
+            let name = name.to_owned();
+            self.tell_missed(process.pid, name);
+        }
+    }
+
+    /// Whether a process is monitored, or its end was told a moment ago.
+    fn is_told(&self, pid: u32) -> bool {
+        let is_watched = self.watched.iter().any(|process| process.pid == pid);
+        is_watched || self.ended.contains(&pid)
     }
 
     /// A process that nobody follows dies. It may not have been seen before, nor its parent.
@@ -134,6 +146,17 @@ impl Runner {
         self.followers.tell(entry.key, Order::LookAgain);
         if !entry.kernel && self.launched != Some(entry.key) {
             self.feed(Event::Started(identity(entry)));
+        }
+    }
+
+    /// Processes may have taken a name that is waited for: a server writes what it does over its arguments.
+    pub(super) fn look_at_names(&mut self) {
+        for pid in self.host.renamed() {
+            let entry = self.host.entry(pid).ok().filter(may_be_meant);
+            if let Some(entry) = entry.filter(|entry| self.launched != Some(entry.key)) {
+                log::trace!("process {pid} is new, or has another name: {}", entry.name);
+                self.feed(Event::Found(identity(&entry)));
+            }
         }
     }
 

@@ -309,7 +309,8 @@ fn dump_options(monitor: &Monitor, folder: &Path, name: Option<&str>) -> DumpOpt
         Dialect::Windows => name.is_some().then_some(of_name),
     };
     let format = always.unwrap_or(of_name);
-    let template = procdump::template(name, monitor.dialect, format.extension());
+    let several = monitor.rule.is_about_several();
+    let template = procdump::template(name, several, monitor.dialect, format.extension());
     DumpOptions {
         destination: Destination::File(folder.join(template)),
         existing: existing(monitor, name),

@@ -2,6 +2,7 @@
 
 use super::{
     Dialect, UsageError,
+    numbers::outside,
     switches::{Id, Shape, Switch, find, get},
 };
 
@@ -145,10 +146,9 @@ fn is_own_number(
     let is_pid = |word: &str| word.parse::<u32>().is_ok();
     match (1..=most).contains(&number) {
         true => Ok(is_target_given(given) || follows.is_some()),
-        false if follows.is_some_and(is_pid) => Err(UsageError(format!(
-            "-{} takes a number from 1 to {most}, not {number}",
-            switch.name
-        ))),
+        false if follows.is_some_and(is_pid) => {
+            Err(outside(switch.name, &(1..=most), &number.to_string()))
+        }
         false => Ok(false),
     }
 }

@@ -3,7 +3,7 @@
 
 use super::{
     help::EXAMPLES,
-    switches::{BUILT, Group, Origin, SWITCHES, Since, Support, Switch},
+    switches::{BUILT, CLONES, Group, Id, Origin, SWITCHES, Since, Support, Switch},
 };
 
 const HEAD: &str = "\
@@ -72,7 +72,8 @@ In this dialect
 - a target NAME, with and without `-w`, is this name, too (`-w postgres:`); of `sudo` itself it is `sudo`, as a dump of
   sudo helps nobody who asks for the program behind it. A process is also found by the names that it has in the Windows
   dialect, that of its program file (`postgres`) and that which the kernel keeps (a script's own): so nothing is missed
-  that ProcDump for Linux would find, but `-w postgres` means the children, too.
+  that ProcDump for Linux would find, but `-w postgres` means the children, too. While a name is waited for, all processes
+  are asked for theirs once a second: one that takes it later (setproctitle, `process.title`, prctl(2)) is found then.
 - `-w NAME` ends when each process that was found has had its dumps; if one ends without, the next of that name is waited
   for. With `--each` it never ends, as in ProcDump for Linux.
 - `-pgid` ends at once if there is no such group, when each process of the group has had its dumps, and when all have
@@ -102,6 +103,15 @@ are those that ProcDump was seen to have; it documents none:
   [names of dumps](conditions.md#names-of-dumps)).
 - On Linux a file name may have what Windows forbids (`:`, `*`, `con`); control characters are refused. On Windows such a
   name is refused at the start.
+- On Linux there are no clones yet: with `-r` the target stands while it is copied, as without it, and a line says so.
+  `-r N` still lets N dumps be written at a time, and `-a` skips a trigger when these are.
+- On Linux, without a name that says otherwise, `-ma`, `-mp` and `-mc` write an ELF core `NAME_YYMMDD_HHMMSS.core`, which gdb
+  and lldb open, and `-mm` and `-mt` a minidump `NAME_YYMMDD_HHMMSS.dmp`, for lldb and minidump-stackwalk; gdb opens none. A FILE that ends
+  in `.dmp` is a minidump, and one that ends in `.core` is a core, of every kind; a FILE without such an ending gets that of its
+  kind. So a script that collects `*.dmp` looks for `*.core`, too, or names its dumps (`-ma PID
+  FOLDER/PROCESSNAME_YYMMDD_HHMMSS.dmp`).
+- Where several processes may be dumped (`-pt`), names of dumps have the pid (`NAME_PID_YYMMDD_HHMMSS`), and lines
+  about dumps end with `(process PID)`.
 - `-s` applies to every threshold: CPU, memory, counters, threads, descriptors. Nothing is printed for the seconds that
   pass meanwhile; on a terminal, the live status shows for how long each condition has held.
 - In the Linux dialect, CPU is that of the last second (ProcDump for Linux: of the whole life of the
@@ -163,11 +173,24 @@ fn row(switch: &Switch) -> String {
     format!(
         "| `{}` | {origin} | {} | {} | {} | {} |\n",
         cell(&switch.usage()),
-        support(switch.linux, switch.since),
+        on_linux(switch),
         support(switch.windows, switch.since),
         cell(switch.doc),
         cell(switch.linux_doc.unwrap_or_default()),
     )
+}
+
+/// As [`support`], on Linux, where clones are not built yet.
+fn on_linux(switch: &Switch) -> String {
+    let instead = match switch.id {
+        Id::Clone => "the target is stopped while it is copied, as a line says",
+        Id::AvoidOutage => "a trigger is skipped while another dump is written",
+        _ => return support(switch.linux, switch.since),
+    };
+    match CLONES {
+        true => support(switch.linux, switch.since),
+        false => format!("no clones yet: {instead}"),
+    }
 }
 
 fn support(support: Support, since: Since) -> String {

@@ -77,7 +77,8 @@ fn windows(
         ("Dump folder", with_separator(folder)),
         (
             "Dump filename/mask",
-            file.unwrap_or(names::DEFAULT).to_owned(),
+            file.unwrap_or(names::default(monitor.rule.is_about_several()))
+                .to_owned(),
         ),
         ("Queue to WER", enabled(monitor.windows.wer)),
         ("Kill after dump", enabled(monitor.kill_after)),

@@ -4,8 +4,8 @@
 use super::{
     Dialect, Install, PostMortem, UsageError,
     lower::{Lowering, Result},
+    numbers::parsed,
     switches::{Group, Id, get},
-    triggers::parsed,
 };
 use policy::{Action, Clause, Follow, Pattern, Rule, Target};
 use snapshot::DumpKind;

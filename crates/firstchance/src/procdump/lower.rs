@@ -4,10 +4,14 @@
 use super::{
     Command, Dialect, Invocation, UsageError,
     arguments::Arguments,
+    numbers::{parsed, whole},
     switches::{BUILT, CLONES, Id, Origin, Support, get},
-    triggers::parsed,
 };
 use snapshot::{DumpKind, OperatingSystem};
+use std::{
+    num::{IntErrorKind, ParseIntError},
+    ops::RangeInclusive,
+};
 
 pub(super) type Result<T> = std::result::Result<T, UsageError>;
 
@@ -173,10 +177,10 @@ impl Lowering<'_> {
             .collect()
     }
 
-    /// The value of a switch as a whole number. Returns `None` if the switch is not there.
-    pub(super) fn number(&self, id: Id) -> Result<Option<u32>> {
+    /// The value of a switch as a whole number of these. Returns `None` if the switch is not there.
+    pub(super) fn number(&self, id: Id, range: RangeInclusive<u32>) -> Result<Option<u32>> {
         let text = self.arguments.value(id);
-        text.map(|text| parsed(id, text, "a whole number"))
+        text.map(|text| whole(id, text, range, "a whole number"))
             .transpose()
     }
 
@@ -201,13 +205,23 @@ impl Lowering<'_> {
         kinds.extend(self.callback().map(|_| DumpKind::Callback));
         if let Some(mask) = self.arguments.value(Id::Mask) {
             let digits = mask.strip_prefix("0x").unwrap_or(mask);
-            let wrong = |_| UsageError(format!("-mc MASK: `{mask}` is not a hexadecimal number"));
-            let mask = u64::from_str_radix(digits, 16).map_err(wrong)?;
-            kinds.push(DumpKind::Custom(mask));
+            let number = u64::from_str_radix(digits, 16);
+            kinds.push(DumpKind::Custom(
+                number.map_err(|error| wrong_mask(mask, &error))?,
+            ));
         }
         if kinds.is_empty() {
             kinds.push(default);
         }
         Ok(kinds)
     }
+}
+
+fn wrong_mask(mask: &str, error: &ParseIntError) -> UsageError {
+    UsageError(match error.kind() {
+        IntErrorKind::PosOverflow => {
+            format!("-mc takes a mask of at most 16 hexadecimal digits, not {mask}")
+        }
+        _ => format!("-mc MASK: `{mask}` is not a hexadecimal number"),
+    })
 }

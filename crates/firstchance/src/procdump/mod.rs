@@ -14,7 +14,7 @@ mod invocation;
 mod lower;
 mod monitor;
 mod names;
-
+mod numbers;
 mod switches;
 mod triggers;
 mod windows;

@@ -4,8 +4,9 @@ use super::{
     Dialect, Launch, LogTo, Monitor, UsageError,
     arguments::hint_of_pid,
     lower::{Lowering, Result},
+    numbers::{ANY, NOT_ZERO, parsed},
     switches::Id,
-    triggers::{Triggers, parsed},
+    triggers::Triggers,
 };
 use policy::{Action, Clause, Condition, Follow, Limit, Rule, Scope, Target, Window};
 use snapshot::OperatingSystem;
@@ -26,7 +27,7 @@ impl Lowering<'_> {
         let arguments = self.arguments;
         self.conflicts()?;
         let count = self.count()?;
-        let seconds = self.number(Id::Seconds)?.unwrap_or(SECONDS);
+        let seconds = self.number(Id::Seconds, ANY)?.unwrap_or(SECONDS);
         let (target, output, launch) = self.target()?;
         let mut rule = Rule::new(target, self.clauses(count, seconds)?);
         rule.follow = self.follow();
@@ -234,12 +235,12 @@ impl Lowering<'_> {
     }
 
     fn count(&self) -> Result<u32> {
-        match self.number(Id::Count)? {
-            Some(0) => Err(UsageError("-n 0: the number must be at least 1".to_owned())),
-            // One dump at the beginning of the collection, and one at its end.
-            None if self.arguments.has(Id::GcGeneration) => Ok(2),
-            count => Ok(count.unwrap_or(COUNT)),
-        }
+        // One dump at the beginning of the collection, and one at its end.
+        let default = match self.arguments.has(Id::GcGeneration) {
+            true => 2,
+            false => COUNT,
+        };
+        Ok(self.number(Id::Count, NOT_ZERO)?.unwrap_or(default))
     }
 
     fn clones(&self) -> Result<Option<u32>> {
@@ -253,21 +254,13 @@ impl Lowering<'_> {
     }
 
     pub(super) fn timeout(&self) -> Result<Option<Duration>> {
-        match self.number(Id::Timeout)? {
-            Some(0) => Err(UsageError(
-                "-at 0: the time must be at least 1 second".to_owned(),
-            )),
-            seconds => Ok(seconds.map(|s| Duration::from_secs(s.into()))),
-        }
+        let seconds = self.number(Id::Timeout, NOT_ZERO)?;
+        Ok(seconds.map(|s| Duration::from_secs(s.into())))
     }
 
     fn poll(&self) -> Result<Option<Duration>> {
-        match self.number(Id::Poll)? {
-            Some(0) => Err(UsageError(
-                "-pf 0: the time must be at least 1 millisecond".to_owned(),
-            )),
-            milliseconds => Ok(milliseconds.map(|ms| Duration::from_millis(ms.into()))),
-        }
+        let milliseconds = self.number(Id::Poll, NOT_ZERO)?;
+        Ok(milliseconds.map(|ms| Duration::from_millis(ms.into())))
     }
 
     fn log(&self) -> Result<Option<LogTo>> {

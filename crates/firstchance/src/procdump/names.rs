@@ -13,16 +13,31 @@ pub(crate) fn is_name(program: &Path) -> bool {
 }
 
 /// The file name if none is given.
-pub(crate) const DEFAULT: &str = "PROCESSNAME_YYMMDD_HHMMSS";
+const DEFAULT: &str = "PROCESSNAME_YYMMDD_HHMMSS";
+/// The same, where several processes may be dumped.
+const DEFAULT_OF_SEVERAL: &str = "PROCESSNAME_PID_YYMMDD_HHMMSS";
 /// The file name in the Linux dialect, with a word for the trigger.
 const DEFAULT_ON_LINUX: &str = "COMMANDNAME_TRIGGER_YYMMDD_HHMMSS.PID";
 
-/// The name of a dump file, with its tokens. `given` is the name from the command line, and `ending` is that of
-/// the format. ProcDump for Windows adds the ending if the name does not have it; ProcDump for Linux adds the
-/// pid instead.
-pub(crate) fn template(given: Option<&str>, dialect: Dialect, ending: &str) -> String {
+/// The file name in the Windows dialect if none is given, for one process or for several.
+pub(super) fn default(several: bool) -> &'static str {
+    match several {
+        true => DEFAULT_OF_SEVERAL,
+        false => DEFAULT,
+    }
+}
+
+/// The name of a dump file, with its tokens. `given` is the name from the command line, `several` says that dumps of
+/// several processes may have it, and `ending` is that of the format. ProcDump for Windows adds the ending if the name does
+/// not have it; ProcDump for Linux adds the pid instead.
+pub(crate) fn template(
+    given: Option<&str>,
+    several: bool,
+    dialect: Dialect,
+    ending: &str,
+) -> String {
     match (dialect, given) {
-        (Dialect::Windows, name) => with_ending(name.unwrap_or(DEFAULT), ending),
+        (Dialect::Windows, name) => with_ending(name.unwrap_or(default(several)), ending),
         (Dialect::Linux, Some(name)) => format!("{name}.PID"),
         (Dialect::Linux, None) => DEFAULT_ON_LINUX.to_owned(),
     }
@@ -53,14 +68,25 @@ mod tests {
             (Some("FIREFOX.dump"), "FIREFOX.dump.dmp"),
             (Some("a.DMP"), "a.DMP"),
         ] {
-            assert_eq!(template(given, Dialect::Windows, "dmp"), expected);
+            assert_eq!(template(given, false, Dialect::Windows, "dmp"), expected);
         }
-        assert_eq!(template(Some("x.dmp"), Dialect::Windows, "core"), "x.dmp");
+        let several = template(None, true, Dialect::Windows, "core");
+        assert_eq!(several, "PROCESSNAME_PID_YYMMDD_HHMMSS.core");
+        assert_eq!(
+            template(Some("x.dmp"), false, Dialect::Windows, "core"),
+            "x.dmp"
+        );
     }
 
     #[test]
     fn linux_names_say_the_trigger_and_the_pid() {
-        assert_eq!(template(None, Dialect::Linux, "core"), DEFAULT_ON_LINUX);
-        assert_eq!(template(Some("dump"), Dialect::Linux, "core"), "dump.PID");
+        assert_eq!(
+            template(None, false, Dialect::Linux, "core"),
+            DEFAULT_ON_LINUX
+        );
+        assert_eq!(
+            template(Some("dump"), false, Dialect::Linux, "core"),
+            "dump.PID"
+        );
     }
 }

@@ -3,6 +3,7 @@
 use super::{
     Dialect, UsageError,
     arguments::{Arguments, hint_of_pid},
+    numbers::{ANY, parsed, whole},
     switches::{Id, get},
 };
 use policy::{
@@ -128,7 +129,8 @@ impl Triggers<'_> {
     }
 
     fn count(&self, id: Id, gauge: Gauge) -> Result<Vec<Condition>> {
-        let count: u32 = self.number(id, "a whole number")?;
+        let given = self.arguments.value(id).unwrap_or_default();
+        let count = whole(id, given, ANY, "a whole number")?;
         Ok(vec![self.level(
             gauge,
             Comparison::AtLeast,
@@ -222,11 +224,9 @@ impl Triggers<'_> {
     }
 
     fn gc_generation(&self) -> Result<Vec<Condition>> {
-        let generation: u32 = self.number(Id::GcGeneration, "a generation")?;
-        if generation > 2 {
-            let message = format!("-gcgen {generation}: the generations are 0, 1 and 2");
-            return Err(UsageError(message));
-        }
+        let id = Id::GcGeneration;
+        let given = self.arguments.value(id).unwrap_or_default();
+        let generation = whole(id, given, 0..=2, "a generation")?;
         let gauge = Gauge::Counter(format!("dotnet:gc-running[{generation}]"));
         let changes = [(Comparison::AtLeast, 1.0), (Comparison::Below, 1.0)];
         let changes = changes.map(|(comparison, n)| self.level(gauge.clone(), comparison, n));
@@ -238,19 +238,8 @@ impl Triggers<'_> {
     }
 }
 
-/// Reads the value of a switch as a number. Fails with a sentence that says that it is not `what`.
-pub(super) fn parsed<T: std::str::FromStr>(id: Id, text: &str, what: &str) -> Result<T> {
-    // `inf`, `1e9` and `+5` are refused, which Rust's own parser would accept.
-    let plain = text.chars().all(|c| c.is_ascii_digit() || ".-".contains(c));
-    let number = text.parse().ok().filter(|_| plain);
-    number.ok_or_else(|| {
-        let usage = get(id).usage();
-        UsageError(format!("{usage}: `{text}` is not {what}"))
-    })
-}
-
 fn mebibytes_of(id: Id, text: &str) -> Result<f64> {
-    let mebibytes: u32 = parsed(id, text.trim(), "a number of MiB")?;
+    let mebibytes = whole(id, text.trim(), ANY, "a number of MiB")?;
     Ok((u64::from(mebibytes) << 20) as f64)
 }
 

@@ -36,6 +36,8 @@ pub(crate) struct Reporter {
     /// Whether another program writes to the terminal, so that nothing there may be replaced.
     is_shared: bool,
     wording: Wording,
+    /// Whether the lines about dumps name their processes.
+    names_processes: bool,
 }
 
 impl Reporter {
@@ -50,12 +52,29 @@ impl Reporter {
             writer: None,
             is_shared: false,
             wording: Wording::default(),
+            names_processes: false,
         }
     }
 
     /// The same, in these words.
     pub(crate) fn worded(self, wording: Wording) -> Self {
         Self { wording, ..self }
+    }
+
+    /// The same, naming the process in each line about a dump, if there are several.
+    pub(crate) fn naming_processes(self, names_processes: bool) -> Self {
+        Self {
+            names_processes,
+            ..self
+        }
+    }
+
+    /// The end of a line about a dump that names the process, where that has to be said.
+    pub(crate) fn which(&self, pid: u32) -> String {
+        match self.names_processes {
+            true => format!(" (process {pid})"),
+            false => String::new(),
+        }
     }
 
     /// The same, beside a program that writes to the same terminal.
@@ -190,13 +209,15 @@ impl Reporter {
     fn complete(&mut self, written: &Written) {
         self.end_bar();
         let dump = self.wording.dump(written.number);
+        let which = self.which(written.record.pid);
         let path = written.path.as_ref().map(|path| path.display().to_string());
         let path = console::plain(&path.unwrap_or_else(|| "standard output".to_owned()));
         if written.record.complete {
-            self.line(&self.wording.complete(written, &path));
+            let text = self.wording.complete(written, &path);
+            self.line(&(text + &which));
         } else {
             let pause = pause(written);
-            self.error_line(&format!("{dump} incomplete: {path} ({pause})"));
+            self.error_line(&format!("{dump} incomplete: {path} ({pause}){which}"));
         }
         if written.record.gap_count > 0 {
             let (count, bytes) = (

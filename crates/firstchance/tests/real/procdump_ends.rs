@@ -324,6 +324,54 @@ fn n45_each_program_of_a_moment_is_watched_or_told() {
     }
 }
 
+/// Its start, its program and its end are heard of one after the other: it is told once, whatever is seen of it.
+#[test]
+fn n45_a_program_of_a_moment_is_told_once_by_its_name() {
+    let _load = crate::short_lives::load();
+    let (place, dumps) = (folder(), folder());
+    let program = file_in(&place, "told-once");
+    std::fs::copy("/bin/true", &program).expect("a copy");
+    for line in ["", "-tc 1", "-t"] {
+        let running = windows(&format!("--linux --each -log stdout {line} -w told-once"))
+            .arg(dumps.path())
+            .deadline(DEADLINE)
+            .spawn()
+            .until_it_says("from now on nothing is missed");
+        let starts = (0..10).map(|_| {
+            let mut child = Command::new(&program).spawn().expect("a program");
+            let pid = child.id();
+            child.wait().expect("its end");
+            let lines = ["(pid ", "(process "].map(|start| format!("{start}{pid})"));
+            let is_told = || lines.iter().any(|line| running.says(line) > 0);
+            wait_until("it is told", is_told);
+            pid
+        });
+        let pids: Vec<u32> = starts.collect();
+        running.signal(2);
+        let run = running.finish();
+        for pid in pids {
+            let missed = format!("told-once (pid {pid}) ended before it could be looked at");
+            assert!(run.stdout.matches(&missed).count() <= 1, "{line}: {run:#?}");
+        }
+        assert!(!run.stdout.contains("]:  (pid "), "{line}: {run:#?}");
+        assert!(
+            !run.stdout.contains("failed: there is no process"),
+            "{line}: {run:#?}"
+        );
+    }
+}
+
+/// Its end was held for the dump, and has come: nothing is left to kill.
+#[test]
+fn n45_who_ends_by_itself_is_not_killed_and_no_error_is_told() {
+    for line in ["-k -t -x", "--linux -k -t -x"] {
+        let dumps = folder();
+        let run = windows(line).arg(dumps.path()).args(&["true"]).run_well();
+        assert!(!run.stdout.contains("rror"), "{line}: {run:#?}");
+        assert_eq!(files_in(dumps.path()).len(), 1, "{line}: {run:#?}");
+    }
+}
+
 /// `timeout -s INT` sends it to the program and to its group.
 #[test]
 fn n45_a_second_ctrl_c_at_once_is_the_same_request() {

@@ -4,7 +4,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use crate::procdump_linux::{linux, names_in};
-use crate::support::{Victim, folder, victim_exe};
+use crate::support::{Child, Firstchance, Victim, folder, victim_exe};
 
 /// As ProcDump for Linux names it: `postgres: checkpointer` is `postgres:`.
 #[test]
@@ -67,5 +67,72 @@ fn n45_a_program_that_x_starts_has_dumps_of_the_names_of_any_other() {
             stem.starts_with("sh_ex") && pid.parse::<u32>().is_ok(),
             "{names:?}"
         );
+    }
+}
+
+/// Which of them a dump is of, its name says, and each line about it.
+#[test]
+fn n46_dumps_of_a_process_and_its_children_name_their_process() {
+    let script = ["-c", "echo ready; (read line; true); true"];
+    let parent = Child::start(Command::new("sh").args(script));
+    assert_eq!(parent.line(), "ready");
+    let pid = parent.pid().to_string();
+    let both = ["threads >= 1", "--do", "mini dump", "-n", "2"];
+    for words in [
+        &["procdump", "-pt", "-n", "2", "-s", "0", "-tc", "1", &pid][..],
+        &[&["watch", "--children", &pid, "--when"][..], &both].concat(),
+    ] {
+        let dumps = folder();
+        let run = Firstchance::new(words).current_dir(dumps.path()).run_well();
+        let names = names_in(dumps.path());
+        assert_eq!(names.len(), 2, "{run:#?}");
+        for name in names {
+            let pid = name.split('_').nth(1).expect("a pid");
+            let is_told = |line: &str| {
+                line.contains(" complete: ") && line.ends_with(&format!(" (process {pid})"))
+            };
+            assert!(run.stdout.lines().any(is_told), "{name}: {run:#?}");
+        }
+    }
+}
+
+/// ProcDump for Linux looks at the names again and again, and nobody is told when they change.
+#[test]
+fn n45_a_process_that_takes_the_name_later_is_found() {
+    let name = format!("late{}:", std::process::id());
+    let script = format!(
+        "import ctypes, sys
+def comm(name): ctypes.CDLL(None).prctl(15, name, 0, 0, 0)
+def argv(name):
+    start = int(open('/proc/self/stat').read().rsplit(')')[1].split()[45])
+    ctypes.memmove(start, name + b' writes', len(name) + 8)
+print('ready', flush=True)
+(comm if input() == 'comm' else argv)(b'{name}')
+print('named', flush=True)
+input()
+"
+    );
+    for way in ["comm", "argv"] {
+        let own = ["watch", &name, "--each", "--when", "threads >= 1"];
+        for (words, begun) in [
+            (
+                &[
+                    "procdump", "--linux", "-log", "stdout", "-tc", "1", "-w", &name,
+                ][..],
+                "from now on nothing is missed",
+            ),
+            (&[&own[..], &["-n", "1"]].concat(), "Press Ctrl-C"),
+        ] {
+            let dumps = folder();
+            let mut child = Child::start(Command::new("python3").args(["-c", &script]));
+            assert_eq!(child.line(), "ready");
+            let command = Firstchance::new(words).current_dir(dumps.path());
+            let running = command.spawn().until_it_says(begun);
+            child.tell(way);
+            assert_eq!(child.line(), "named");
+            let run = running.finish();
+            run.assert_code(0);
+            assert_eq!(names_in(dumps.path()).len(), 1, "{way}: {run:#?}");
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! This Linux machine as a [`Host`]: each call is handed to the module that does it.
 
 use super::{
-    crash, dying, launched::RawLaunched, list, proc::ProcDir, sample::Sampler, target::LinuxTarget,
-    watch::Watcher,
+    crash, dying, launched::RawLaunched, list, proc::ProcDir, renames::Renames, sample::Sampler,
+    target::LinuxTarget, watch::Watcher,
 };
 use crate::{
     Adopted, CrashNotice, Detail, Error, ErrorKind, Follow, Host, HostSink, Launched, ProcessEntry,
@@ -17,6 +17,7 @@ pub(crate) struct LinuxHost {
     sampler: Sampler,
     /// The watcher, once [`Host::report_to`] was called, and whom it reports to.
     watcher: Option<(Watcher, HostSink)>,
+    renames: Renames,
     /// Whether this host had processes be caught at their death.
     catches: bool,
 }
@@ -27,6 +28,7 @@ impl LinuxHost {
             start: Instant::now(),
             sampler: Sampler::default(),
             watcher: None,
+            renames: Renames::default(),
             catches: false,
         }
     }
@@ -88,6 +90,10 @@ impl Host for LinuxHost {
         let (watcher, _) = self.watcher.as_ref().ok_or_else(nobody_listens)?;
         let untold = |e: io::Error| Error::new(ErrorKind::Unsupported, e.to_string());
         watcher.follow_starts().map_err(untold)
+    }
+
+    fn renamed(&mut self) -> Vec<u32> {
+        self.renames.look()
     }
 
     fn catch_deaths(&mut self) -> Result<()> {

@@ -62,6 +62,7 @@ mod proc;
 mod register_store;
 pub(crate) mod registry;
 mod regular_files;
+mod renames;
 mod rights;
 mod sample;
 mod shared_objects;

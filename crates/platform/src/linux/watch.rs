@@ -104,7 +104,7 @@ impl Watcher {
     /// # Errors
     /// If it has ended already.
     pub(crate) fn watch(&self, key: ProcessKey) -> Result<()> {
-        let process = open(key)?;
+        let process = open(key, "watching")?;
         let mut watched = self.shared.watched();
         watched.last += 1;
         let number = FIRST_PROCESS + watched.last;
@@ -278,12 +278,12 @@ impl Shared {
     }
 }
 
-/// Opens a pidfd of exactly this process.
-fn open(key: ProcessKey) -> Result<OwnedFd> {
+/// Opens a pidfd of exactly this process, for this.
+fn open(key: ProcessKey, to: &str) -> Result<OwnedFd> {
     if let Some(process) = dying::process(key) {
         return Ok(process);
     }
-    let failed = |e: io::Error| Error::of_process("watching", key, &e);
+    let failed = |e: io::Error| Error::of_process(to, key, &e);
     let pid =
         Pid::from_raw(key.pid as i32).ok_or_else(|| failed(rustix::io::Errno::SRCH.into()))?;
     let process = pidfd_open(pid, PidfdFlags::empty()).map_err(|e| failed(e.into()))?;
@@ -302,8 +302,9 @@ pub(super) fn starts_are_reported() -> io::Result<()> {
 
 /// Kills exactly this process.
 pub(crate) fn kill(key: ProcessKey) -> Result<()> {
-    let sent = pidfd_send_signal(open(key)?, Signal::KILL);
-    sent.map_err(|e| Error::of_process("ending", key, &e.into()))
+    let what = "ending";
+    let sent = pidfd_send_signal(open(key, what)?, Signal::KILL);
+    sent.map_err(|e| Error::of_process(what, key, &e.into()))
 }
 
 /// Returns the starts of these events that need not wait, and of those that have waited, and the deaths of those that

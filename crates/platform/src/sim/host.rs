@@ -68,8 +68,12 @@ impl Host for SimHost {
 
     fn watch(&mut self, key: ProcessKey) -> Result<()> {
         let mut state = self.machine.state();
-        let process = state.processes.get(&key.pid);
-        if process.is_none_or(|process| process.key != key || process.is_gone) {
+        let process = state.processes.get_mut(&key.pid);
+        let is_gone = |process: &mut SimProcess| {
+            process.is_gone |= process.ends_when_watched;
+            process.key != key || process.is_gone
+        };
+        if process.is_none_or(is_gone) {
             return Err(gone(key.pid));
         }
         state.watched.insert(key);
@@ -85,6 +89,10 @@ impl Host for SimHost {
         Ok(())
     }
 
+    fn renamed(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.machine.state().renamed)
+    }
+
     fn catch_deaths(&mut self) -> Result<()> {
         match self.machine.state().catches_deaths {
             true => Ok(()),
@@ -93,6 +101,10 @@ impl Host for SimHost {
     }
 
     fn kill(&self, key: ProcessKey) -> Result<()> {
+        let is_gone = self.machine.with(key, |process| process.is_gone);
+        if is_gone != Some(false) {
+            return Err(gone(key.pid));
+        }
         self.machine.end(key);
         Ok(())
     }

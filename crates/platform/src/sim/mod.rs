@@ -34,6 +34,8 @@ struct State {
     sinks: Vec<HostSink>,
     watched: HashSet<ProcessKey>,
     follows_starts: bool,
+    /// The pids of processes that have taken another name.
+    renamed: Vec<u32>,
     loses_starts: bool,
     catches_deaths: bool,
     /// How often somebody asked for one process by its pid.
@@ -63,6 +65,8 @@ struct SimProcess {
     breaks: bool,
     /// Whether it ends when somebody begins to follow it.
     vanishes: bool,
+    /// Whether it ends when somebody begins to watch it.
+    ends_when_watched: bool,
     /// Whether captures of it block.
     holds_captures: bool,
     /// Whether somebody traces it. A process has one tracer at most.
@@ -172,6 +176,12 @@ impl SimMachine {
         state.now = state.now + by;
     }
 
+    /// A process takes another name. Nobody is told.
+    pub fn rename(&self, key: ProcessKey, name: &str) {
+        self.with(key, |process| process.name = name.to_owned());
+        self.state().renamed.push(key.pid);
+    }
+
     /// Sets the value of a figure of a process.
     pub fn set(&self, key: ProcessKey, measure: Measure, value: f64) {
         self.with(key, |process| {
@@ -207,6 +217,16 @@ impl SimMachine {
     /// Has the process end at the moment when somebody begins to follow it.
     pub fn vanish_when_followed(&self, key: ProcessKey) {
         self.with(key, |process| process.vanishes = true);
+    }
+
+    /// Starts a process that ends between being found and being watched.
+    pub fn start_and_end(&self, pid: u32, name: &str) -> ProcessKey {
+        let follows = std::mem::take(&mut self.state().follows_starts);
+        let key = self.start(pid, name);
+        self.with(key, |process| process.ends_when_watched = true);
+        self.state().follows_starts = follows;
+        self.report(HostEvent::Started(pid));
+        key
     }
 
     /// Has waits for the process return its events before they return that somebody woke them.

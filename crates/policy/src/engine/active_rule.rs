@@ -3,7 +3,7 @@
 use super::{
     DumpId, SuppressReason, clause_watch::ClauseWatch, process::CpuRate, state::ClauseState,
 };
-use crate::{Action, Clause, Follow, Identity, Rule, Scope, Window};
+use crate::{Action, Clause, Follow, Identity, Rule, Scope, Target, Window};
 use snapshot::{ProcessKey, Sample, Time};
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -143,10 +143,22 @@ impl ActiveRule {
             return true;
         }
         let is_resumed = self.restored.contains_key(&who.key);
-        let is_one = self.ends_with_its_process() && self.rule.follow != Follow::All;
-        let free = is_resumed || !(is_one && self.had_process);
+        let free = is_resumed || !self.has_its_process();
         let late_enough = started || is_resumed || self.rule.follow != Follow::Next;
         free && late_enough && !self.passes_over(who) && self.rule.target.matches(who)
+    }
+
+    /// Whether the rule is about one process, and has had it.
+    fn has_its_process(&self) -> bool {
+        let is_one = self.ends_with_its_process() && self.rule.follow != Follow::All;
+        is_one && self.had_process
+    }
+
+    /// Whether the rule waits for a process that has a name, or takes it. The next one that starts has its name then.
+    pub(super) fn awaits_a_name(&self) -> bool {
+        let by_name = matches!(self.rule.target, Target::Name(_) | Target::CommandLine(_));
+        let is_late = self.rule.follow == Follow::Next;
+        !self.finished && by_name && !is_late && !self.has_its_process()
     }
 
     /// Whether a process is the one that was denied before. A report that it has started may come

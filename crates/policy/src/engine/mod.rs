@@ -199,6 +199,11 @@ impl RuleSet {
         self.rules.values().any(|active| active.wants(who, true))
     }
 
+    /// Whether some rule waits for a process that has a name, or takes it.
+    pub fn awaits_a_name(&self) -> bool {
+        self.rules.values().any(ActiveRule::awaits_a_name)
+    }
+
     /// Whether every rule has done in a process what it was to do there.
     pub fn is_done_with(&self, process: ProcessKey) -> bool {
         let rules = self.processes.get(&process).map(|known| &known.rules[..]);

@@ -281,7 +281,7 @@ impl Follower {
         let (id, events) = (order.id, order.events.clone());
         let mut observer = move |step| {
             // Nobody listens any more when the run is over.
-            let _ = events.send(Event::Step(id, step));
+            let _ = events.send(Event::Step(id, key, step));
         };
         let unfinished =
             collect_attached(&mut *self.process, &order.request, lets_go, &mut observer);

@@ -214,6 +214,98 @@ fn n45_a_process_that_is_gone_before_it_is_looked_at_is_told_by_its_name() {
     assert_eq!(count(&told, "other 8 missed"), 0, "{told:#?}");
 }
 
+/// Its fork, its program and its end may be heard of one after the other, each when it is over.
+#[test]
+fn n45_a_process_that_is_over_at_once_is_told_once_by_its_name_and_no_dump_of_it_fails() {
+    let mut run = Timeline::new();
+    run.add(&["on each app, when now, do mini dump; at most 1 dump in all"]);
+    run.until("effective");
+    run.machine.start_and_end(7, "app");
+    run.machine.executed_and_gone(7, &["app"]);
+    let process = run.machine.start(8, "app");
+    run.machine
+        .refuse(process, platform::ErrorKind::NoSuchProcess);
+    run.until("app 8 missed");
+    run.machine.end(process);
+    run.until("8 exited");
+    run.machine.executed_and_gone(8, &["app"]);
+    run.machine.start(9, "app");
+    let told = run.finish();
+    assert_eq!(count(&told, "app 7 missed"), 1, "{told:#?}");
+    assert_eq!(count(&told, "app 8 missed"), 1, "{told:#?}");
+    let missed = told.iter().filter(|line| line.ends_with(" missed"));
+    assert_eq!(missed.count(), 2, "{told:#?}");
+    assert_eq!(count(&told, "dump "), 0, "{told:#?}");
+    assert_eq!(count(&told, "1 dumped"), 1, "{told:#?}");
+}
+
+/// Its first sample may meet the condition, and be all that there is of it. One that has lived longer had a dump to fail.
+#[test]
+fn n45_a_dump_of_a_process_that_ends_behind_its_first_sample_is_none_that_failed() {
+    let mut run = Timeline::new();
+    run.add(&["on each app, when threads > 5, do mini dump; at most 1 dump in all"]);
+    run.until("effective");
+    for (pid, at_first) in [(7, true), (8, false)] {
+        let process = run.machine.start(pid, "app");
+        run.machine.set(process, Measure::Threads, 6.0);
+        run.machine
+            .refuse(process, platform::ErrorKind::NoSuchProcess);
+        if !at_first {
+            run.machine.set(process, Measure::Threads, 1.0);
+            run.until("8 watched");
+            run.threads(process, 6);
+        }
+        run.until(if at_first {
+            "app 7 missed"
+        } else {
+            "dump 1 failed"
+        });
+        run.machine.end(process);
+        run.until(&format!("{pid} exited"));
+    }
+    run.runner.handle().cancel();
+    let told = run.finish();
+    assert_eq!(count(&told, "dump "), 1, "{told:#?}");
+}
+
+/// Where deaths are caught it may be one of those: that it had no dump is told all the same.
+#[test]
+fn n45_a_dump_of_a_process_that_has_ended_is_told_where_deaths_are_caught() {
+    let mut run = Timeline::new();
+    run.machine.catch_deaths();
+    run.add(&["on each app, when now or unhandled exception, do mini dump; at most 1 dump in all"]);
+    run.until("effective");
+    run.machine.start_and_end(7, "app");
+    run.until("7 log: it ended before its dump could be taken");
+    run.machine.start(9, "app");
+    let told = run.finish();
+    assert_eq!(count(&told, "dump "), 0, "{told:#?}");
+    assert_eq!(count(&told, "1 dumped"), 1, "{told:#?}");
+}
+
+/// ProcDump's `-k`: at its end, there is nothing left to kill.
+#[test]
+fn n45_a_process_that_has_ended_is_not_killed() {
+    let mut run = Timeline::new();
+    let process = run.machine.start(7, "app");
+    let rule = "on app, when exit, do mini dump; at most 1 dump in all";
+    let options = DumpOptions {
+        kill_after: true,
+        ..run.options()
+    };
+    let rules = vec![(rule.parse().expect("a rule"), options)];
+    run.runner.add(rules, false).expect("processes");
+    run.until("effective");
+    run.machine.hold_captures(process, true);
+    run.machine.does(process, exiting(0));
+    run.wait("the capture", |machine| machine.captures(process) == 1);
+    run.machine.end(process);
+    run.machine.hold_captures(process, false);
+    let told = run.finish();
+    assert_eq!(count(&told, "1 dumped"), 1, "{told:#?}");
+    assert_eq!(count(&told, "failed: "), 0, "{told:#?}");
+}
+
 /// Nobody knows whether such a program was meant: how many there were is told at the end.
 #[test]
 fn n45_programs_whose_names_nobody_could_read_are_counted() {

@@ -120,3 +120,48 @@ fn a_run_goes_on_where_the_one_before_it_ended() {
         "{told:#?}"
     );
 }
+
+/// As a server does that writes over its arguments, of which no system tells.
+#[test]
+fn n45_a_process_that_takes_the_name_later_is_found_within_a_second() {
+    let second = Duration::from_secs(1);
+    for rule in [
+        "on each app, when threads > 5, do mini dump; at most 1 dump in all",
+        "on all app, when threads > 5, do mini dump; at most 1 dump in all",
+    ] {
+        let mut run = Timeline::new();
+        let (process, other) = (run.machine.start(7, "other"), run.machine.start(8, "other"));
+        let rules = vec![(rule.parse().expect("a rule"), run.options())];
+        run.runner.add(rules, true).expect("processes");
+        run.until("effective");
+        run.machine.rename(process, "app");
+        run.machine.rename(other, "another");
+        run.advance(second);
+        run.until("7 watched");
+        run.threads(process, 6);
+        let told = run.finish();
+        assert_eq!(count(&told, "1 dumped"), 1, "{told:#?}");
+        assert_eq!(count(&told, "8 watched"), 0, "{told:#?}");
+    }
+}
+
+/// Rules about a pid, and one that has its process, ask nobody for names.
+#[test]
+fn n45_names_are_looked_at_only_while_one_is_waited_for() {
+    for rule in [
+        "on 7, when threads > 5, do mini dump",
+        "on app, when threads > 5, do mini dump",
+    ] {
+        let mut run = Timeline::new();
+        run.machine.start(7, "app");
+        let other = run.machine.start(8, "other");
+        run.add(&[rule]);
+        run.until("effective");
+        run.machine.rename(other, "app");
+        let before = run.machine.lookups();
+        run.advance(Duration::from_secs(5));
+        run.step();
+        assert_eq!(run.machine.lookups(), before, "{rule}");
+        assert_eq!(run.runner.watched().count(), 1, "{rule}");
+    }
+}

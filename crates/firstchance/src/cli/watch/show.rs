@@ -52,8 +52,9 @@ impl Show {
         let has_number = has_number
             .map(|(at, (rule, _))| (at as u32, is_limited(rule)))
             .collect();
-        let single =
-            matches!(&job.rules[..], [(rule, _)] if !rule.follow.is_several() && !rule.children);
+        let single = matches!(&job.rules[..], [(rule, _)] if !rule.is_about_several());
+        let names_processes = !single && job.wording != Wording::ProcDumpForLinux;
+        let reporter = reporter.naming_processes(names_processes);
         let mut follows = job.rules.iter().map(|(rule, _)| rule.follow);
         let waits = job.wait || follows.any(|follow| follow == Follow::Next);
         let header = job.header.take();
@@ -111,9 +112,14 @@ impl Show {
                 // It is remembered no longer.
                 self.monitors.had_stopped(*process);
             }
-            RunEvent::DumpFailed { number, error, .. } => {
+            RunEvent::DumpFailed {
+                number,
+                process,
+                error,
+            } => {
                 let text = self.wording.failed(*number, error);
-                self.reporter.error_line(&text);
+                let which = self.reporter.which(process.pid);
+                self.reporter.error_line(&(text + &which));
             }
             RunEvent::Suppressed(suppressed) => self.suppressed(suppressed),
             RunEvent::Status(status) => {

@@ -49,7 +49,7 @@ fn record(call: &PostMortem) -> anyhow::Result<()> {
 /// The request that the rule asks for at this crash.
 fn request(call: &PostMortem, crash: &Crash) -> Option<Request> {
     let format = DumpFormat::Minidump;
-    let template = procdump::template(None, Dialect::Windows, format.extension());
+    let template = procdump::template(None, false, Dialect::Windows, format.extension());
     let file = Destination::File(PathBuf::from(&call.folder).join(template));
     let who = Identity {
         key: crash.key(),
