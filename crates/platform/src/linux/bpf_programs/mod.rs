@@ -24,7 +24,7 @@ mod signal_senders;
 mod stderr_writes;
 
 pub(crate) use death_program::Death;
-pub(crate) use deaths::{Catching, Caught, Deaths, HeldThread};
+pub(crate) use deaths::{Catching, Caught, Deaths, HeldThread, Others};
 pub(crate) use executed_names::ExecutedNames;
 pub(crate) use held_deaths::{Held, HeldDeaths};
 pub(crate) use probe_report::Report;

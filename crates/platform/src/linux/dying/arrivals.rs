@@ -8,12 +8,13 @@ use super::{
 use crate::{
     Facts, HostEvent, HostSink,
     linux::{
-        bpf_programs::{Catching, Caught, HeldThread},
+        bpf_programs::{Catching, Caught, Deaths, HeldThread, Others},
         death_watch::DeathWatch,
         facts, list,
         proc::{ProcDir, bounds},
         sys::{
             channel::Helper,
+            lock::lock,
             wake::{Wake, sleep, wait_for},
         },
     },
@@ -21,7 +22,8 @@ use crate::{
 use snapshot::Warning;
 use std::{
     io,
-    os::fd::AsFd,
+    os::fd::{AsFd, OwnedFd},
+    sync::Mutex,
     time::{Duration, Instant},
 };
 
@@ -111,73 +113,92 @@ fn take_message(catching: Catching, message: Message, sink: &HostSink) {
             let Some(caught) = take_caught(kept.key.pid) else {
                 return;
             };
-            let caught = CaughtAndKept { kept, caught, held };
+            let Caught { deaths, others, .. } = caught;
+            let caught = CaughtAndKept { kept, deaths, held };
             if caught.kept.is_whole {
-                return caught.report(true, sink);
+                return caught.report(&others, sink);
             }
             let sink = sink.clone();
-            // This one may take as long as the process has made it.
-            std::thread::spawn(move || caught.report_if_it_dies(&sink));
+            // The kernel's mark may take a moment.
+            std::thread::spawn(move || caught.report_if_it_dies(&others, &sink));
         }
     }
 }
 
-/// A process that was caught, and what was kept of it.
-struct CaughtAndKept {
+/// A process that was caught, and what was kept of it. What has not been read yet is read when somebody asks for it: often
+/// nobody wants the process, and whoever runs it has made it as large as he likes.
+pub(super) struct CaughtAndKept {
     kept: Box<Kept>,
-    caught: Caught,
+    deaths: Deaths,
     /// If not all has been read yet.
     held: Option<HeldThread>,
 }
 
+/// Held by who reads the rest of one: mappings may take tens of megabytes while they are read.
+static READING: Mutex<()> = Mutex::new(());
+
 impl CaughtAndKept {
-    /// Reads the rest, and reports the process, unless it lives on.
-    fn report_if_it_dies(mut self, sink: &HostSink) {
+    /// Reports the process, unless it lives on.
+    fn report_if_it_dies(self, others: &Others, sink: &HostSink) {
         let Kept {
+            key,
             thread,
             proc,
             space,
             ..
-        } = &mut *self.kept;
+        } = &*self.kept;
         // The lower half is the thread's id.
-        let dies = space.dies_of(proc, *thread as u32 as i32, MARKED);
-        // First, as they cannot be had when the parent has waited.
-        let has_flags = dies && space.renew_flags(proc);
-        if !dies || space.keep_maps(proc).is_err() {
-            drop(self.held);
-            return lost(self.kept.key.pid, sink);
+        match space.dies_of(proc, *thread as u32 as i32, MARKED) {
+            true => self.report(others, sink),
+            false => lost(key.pid, sink),
         }
-        self.report(has_flags, sink);
     }
 
-    fn report(self, has_flags: bool, sink: &HostSink) {
-        let Self { kept, caught, held } = self;
+    fn report(mut self, others: &Others, sink: &HostSink) {
+        let key = self.kept.key;
+        // Who it is stands in what was kept.
+        self.kept.proc.is_gone = true;
+        let Ok(entry) = list::entry_of(&self.kept.proc) else {
+            drop(self);
+            return lost(key.pid, sink);
+        };
+        keep(key, self);
+        others.tell();
+        // Told before the end of the process can be.
+        sink(HostEvent::Dying(Box::new(entry)));
+        gone(key.pid);
+    }
+
+    /// Reads the rest. Returns `None` if that cannot be had any more.
+    pub(super) fn read(self) -> Option<Dying> {
+        let Self { kept, deaths, held } = self;
         let Kept {
-            key,
             descriptors,
             is_whole,
             mut proc,
             space,
             ..
         } = *kept;
-        let facts = facts_at_death(&mut proc, is_whole);
-        let entry = list::entry_of(&proc);
-        let (Ok(facts), Ok(entry)) = (facts, entry) else {
-            drop(held);
-            return lost(key.pid, sink);
-        };
-        let dying = Dying {
+        let _only_one = (!is_whole).then(|| lock(&READING));
+        proc.is_gone = is_whole;
+        // First, as they cannot be had when the parent has waited.
+        let has_flags = is_whole || space.renew_flags(&mut proc);
+        if !is_whole {
+            space.keep_maps(&mut proc).ok()?;
+        }
+        let facts = facts_at_death(&mut proc, is_whole).ok()?;
+        drop(held);
+        Some(Dying {
             lacking: without_descriptors(facts.handles.len() as u64, descriptors.unwrap_or(0)),
-            watch: DeathWatch::at_death(space, caught.deaths, has_flags),
+            watch: DeathWatch::at_death(space, deaths, has_flags),
             proc,
             facts,
-        };
-        keep(key, dying);
-        caught.others.tell();
-        // Told before the end of the process can be.
-        sink(HostEvent::Dying(Box::new(entry)));
-        drop(held);
-        gone(key.pid);
+        })
+    }
+
+    /// Returns a pidfd of the process.
+    pub(super) fn process(&self) -> Option<OwnedFd> {
+        self.kept.space.process.try_clone().ok()
     }
 }
 

@@ -16,6 +16,7 @@ use super::{
     sys::{descriptor_limit, lock::lock, wake::Wake},
 };
 use crate::{Facts, HostEvent, HostSink};
+use arrivals::CaughtAndKept;
 use snapshot::{ProcessKey, Warning};
 use std::{
     collections::{HashMap, HashSet},
@@ -53,7 +54,7 @@ pub(crate) struct Dying {
 /// Those that were caught and that nobody follows yet.
 #[derive(Default)]
 struct Stash {
-    kept: HashMap<ProcessKey, Dying>,
+    kept: HashMap<ProcessKey, CaughtAndKept>,
     /// The pids of those that are looked at now.
     coming: HashMap<u32, Coming>,
     /// The pids of those that were reported, until they have ended.
@@ -123,6 +124,10 @@ pub(crate) fn is_catching() -> bool {
 
 /// Takes a process that was caught, to follow it.
 pub(crate) fn take(key: ProcessKey) -> Option<Dying> {
+    take_unread(key)?.read()
+}
+
+fn take_unread(key: ProcessKey) -> Option<CaughtAndKept> {
     stash().get_or_insert_default().kept.remove(&key)
 }
 
@@ -133,8 +138,9 @@ pub(crate) fn take_soon(key: ProcessKey) -> Option<Dying> {
     let mut stash = stash();
     loop {
         let now = stash.get_or_insert_default();
-        if let Some(dying) = now.kept.remove(&key) {
-            return Some(dying);
+        if let Some(caught) = now.kept.remove(&key) {
+            drop(stash);
+            return caught.read();
         }
         let left = end.saturating_duration_since(Instant::now());
         if !now.coming.contains_key(&key.pid) || left.is_zero() {
@@ -167,14 +173,13 @@ pub(crate) fn was_caught(pid: u32) -> bool {
 
 /// Forgets a process that nobody wants to follow.
 pub(crate) fn forget(key: ProcessKey) {
-    drop(take(key));
+    drop(take_unread(key));
 }
 
 /// Returns a pidfd of a process that was caught.
 pub(crate) fn process(key: ProcessKey) -> Option<OwnedFd> {
     let mut stash = stash();
-    let dying = stash.get_or_insert_default().kept.get(&key)?;
-    dying.watch.space.process.try_clone().ok()
+    stash.get_or_insert_default().kept.get(&key)?.process()
 }
 
 /// Notes that a process is looked at.
@@ -215,7 +220,7 @@ impl Coming {
 }
 
 /// Keeps a process for whoever follows it.
-fn keep(key: ProcessKey, dying: Dying) {
+fn keep(key: ProcessKey, caught: CaughtAndKept) {
     let mut stash = stash();
     let stash = stash.get_or_insert_default();
     if stash.reported.len() >= MOST_REPORTED {
@@ -223,7 +228,7 @@ fn keep(key: ProcessKey, dying: Dying) {
         stash.reported.clear();
     }
     stash.reported.insert(key.pid);
-    stash.kept.insert(key, dying);
+    stash.kept.insert(key, caught);
     CHANGED.notify_all();
 }
 
