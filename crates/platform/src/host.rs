@@ -326,7 +326,7 @@ pub struct FileIdentity(pub(crate) [i64; 5]);
 
 /// The files of a process's modules, for what only they tell: build-ids and symbols.
 #[derive(Debug)]
-pub struct ImageFiles(crate::os::ImageFiles);
+pub struct ImageFiles(pub(crate) crate::os::ImageFiles);
 
 impl ImageFiles {
     /// Opens the files of this process; `None` if it has ended.

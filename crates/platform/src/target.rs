@@ -1,7 +1,7 @@
 //! One process: a [`Target`], of which dumps are taken, and a [`Follow`], whose events are waited
 //! for.
 
-use crate::{Arming, Capture, CaptureOptions, Result};
+use crate::{Arming, Capture, CaptureOptions, ImageFiles, Result};
 use snapshot::{
     Handle, Memory, Module, NoMemory, Process, ProcessKey, Region, Registers, TargetEvent, Warning,
 };
@@ -30,6 +30,11 @@ pub trait Target {
     /// # Errors
     /// If it may not be stopped, has ended, or executed another program meanwhile.
     fn capture(&mut self, options: &CaptureOptions) -> Result<Capture>;
+
+    /// Opens the files of its modules; `None` if they cannot be had because it has ended.
+    fn image_files(&self) -> Option<ImageFiles> {
+        ImageFiles::of(self.key())
+    }
 
     /// Opens the files behind `regions` and sets [`Region::file`] of each that could be opened. There are none on
     /// Windows, where the pages of files count as memory of the process.

@@ -35,14 +35,13 @@ impl Runner {
 
     /// A process died of a fault a moment after its start. If it is followed, that is told by who follows it.
     pub(super) fn died_young(&mut self, pid: u32, ancestors: Option<Vec<u32>>, names: &[String]) {
-        let is_followed = self.watched.iter().any(|process| process.pid == pid);
         let is_meant = ancestors.is_none_or(|ancestors| {
             self.rules.wants(&Identity {
                 ancestors,
                 ..gone(pid, names)
             })
         });
-        if is_meant && !is_followed && !self.ended.contains(&pid) {
+        if is_meant && !self.is_told(pid) {
             log::debug!("process {pid} died of a fault before it was followed");
             self.unseen.add(pid);
         }

@@ -11,6 +11,10 @@ use policy::Outcome;
 use snapshot::{EndStatus, Exception, ProcessKey, TargetEvent};
 use std::sync::Arc;
 
+/// What is said where who catches deaths was ended by somebody.
+const CATCHES_ANEW: &str = "the process of firstchance that catches others at their death was ended by somebody, and is \
+    started again; deaths until then that are not dumped are counted at the end";
+
 impl Runner {
     pub(super) fn take(&mut self, event: Event) {
         match event {
@@ -31,7 +35,9 @@ impl Runner {
             }) => self.died_young(pid, ancestors, &names),
             Event::Host(HostEvent::Dying(entry)) if self.is_closing => self.host.forget(entry.key),
             Event::Host(HostEvent::Dying(entry)) => self.dying(&entry),
-            Event::Host(HostEvent::CatchesAnew) => self.out.push(RunEvent::CatchesAnew),
+            Event::Host(HostEvent::CatchesAnew) => {
+                self.out.push(RunEvent::Remark(CATCHES_ANEW.to_owned()))
+            }
             Event::Follower(id, event) => self.follower(id, event),
             Event::Step(id, process, step) => self.dump_moved_on(id, process, step),
             Event::DumpFinished(finished) => self.dump_finished(finished),

@@ -162,7 +162,7 @@ fn take_dump(machine: &Machine, process: ProcessKey, order: DumpOrder) {
 
 fn tell_stack(machine: &Machine, process: ProcessKey, order: StackOrder) {
     let lines = match machine().attach(process) {
-        Ok(mut target) => stacks::lines(&mut *target, process, order.thread),
+        Ok(mut target) => stacks::lines(&mut *target, order.thread),
         Err(error) => vec![error.to_string()],
     };
     order.finish(lines);

@@ -83,10 +83,8 @@ pub enum RunEvent {
         /// One sentence each.
         lines: Vec<String>,
     },
-    /// What is not seen of any process. One sentence.
+    /// What is not seen of any process, or not for a moment. One sentence.
     Remark(String),
-    /// Who catches processes at their death was ended by somebody, and is started again.
-    CatchesAnew,
     /// A line about a process: an exception that was met, what it wrote.
     Log {
         /// About which.

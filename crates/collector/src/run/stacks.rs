@@ -2,7 +2,7 @@
 
 use analysis::{DebugFile, FileBytes, Files, Stack, Stacks};
 use platform::{CaptureOptions, ImageFiles, Target};
-use snapshot::{Memory, Module, ProcessKey, Snapshot, Thread};
+use snapshot::{Memory, Module, Snapshot, Thread};
 use std::path::Path;
 
 /// Frames of a stack that are shown.
@@ -12,8 +12,8 @@ const FRAMES: usize = 64;
 const FIRST_FRAMES: usize = 8;
 
 /// The stack of one thread, or of all.
-pub(super) fn lines(target: &mut dyn Target, key: ProcessKey, thread: Option<u32>) -> Vec<String> {
-    let files = ImageFiles::of(key);
+pub(super) fn lines(target: &mut dyn Target, thread: Option<u32>) -> Vec<String> {
+    let files = target.image_files();
     let mut capture = match target.capture(&CaptureOptions::default()) {
         Ok(capture) => capture,
         Err(error) => return vec![error.to_string()],

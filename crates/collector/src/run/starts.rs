@@ -107,9 +107,12 @@ impl Runner {
     }
 
     /// Whether a process is monitored, or its end was told a moment ago.
-    fn is_told(&self, pid: u32) -> bool {
-        let is_watched = self.watched.iter().any(|process| process.pid == pid);
-        is_watched || self.ended.contains(&pid)
+    pub(super) fn is_told(&self, pid: u32) -> bool {
+        self.is_watched(pid) || self.ended.contains(&pid)
+    }
+
+    fn is_watched(&self, pid: u32) -> bool {
+        self.watched.iter().any(|process| process.pid == pid)
     }
 
     /// A process that nobody follows dies. It may not have been seen before, nor its parent.
@@ -122,11 +125,7 @@ impl Runner {
         let asked = lost.filter(|_| is_known).map(|lost| (key, lost.wake));
         self.to_follow.extend(asked);
         log::debug!("process {key} was caught when it died: {}", entry.name);
-        if !self
-            .watched
-            .iter()
-            .any(|watched| watched.pid == entry.parent)
-        {
+        if !self.is_watched(entry.parent) {
             self.started(entry.parent);
         }
         self.pending.dying.insert(key);

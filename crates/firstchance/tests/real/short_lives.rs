@@ -196,7 +196,14 @@ fn assert_each_that_executes_is_dumped(name: &str, words: [[&str; 2]; 8]) {
             Child::that_crashes(&program, &words[round % words.len()]).wait();
         });
     }
-    running.finish().assert_code(0);
+    let run = running.finish();
+    run.assert_code(0);
+    assert!(run.events("refused").is_empty(), "{run:#?}");
+    // Of the program that died, with names that only its file has.
+    for stack in run.events("first-stack") {
+        let frame = stack["frames"][0].as_str().expect("a frame");
+        assert!(frame.contains("!dies_in_child+"), "{stack}");
+    }
     for dump in files_in(folder.path()) {
         let seen = Core::new(&dump, &program).gdb(&[
             "backtrace",

@@ -188,18 +188,16 @@ pub(crate) fn lives(proc: &ProcDir) -> bool {
     proc.stat().is_ok_and(|stat| !stat.has_ended())
 }
 
-/// Returns whether every thread of a process has ended or is about to.
+/// Returns whether every thread of a process has ended or is about to. A thread that executes another program takes the
+/// place of the first one: who looks just then sees neither, so that it is looked twice.
 pub(crate) fn is_ending(proc: &ProcDir) -> bool {
-    let threads = proc.tasks().unwrap_or_default();
-    let mut states = threads.into_iter().map(|tid| proc.thread_stat(tid));
-    states.all(|stat| stat.is_ok_and(|stat| stat.is_ending()))
+    let are_ending = || proc.thread_stats().all(|stat| stat.is_ending());
+    are_ending() && are_ending()
 }
 
 /// Returns whether any thread of a process has not ended. The first may have while others run.
 fn has_living_thread(proc: &ProcDir) -> bool {
-    let threads = proc.tasks().unwrap_or_default();
-    let mut states = threads.into_iter().map(|tid| proc.thread_stat(tid));
-    states.any(|stat| stat.is_ok_and(|stat| !stat.has_ended()))
+    proc.thread_stats().any(|stat| !stat.has_ended())
 }
 
 /// Returns a thread as it was at its death.

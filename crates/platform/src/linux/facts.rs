@@ -2,6 +2,7 @@
 
 use super::{
     handles::handles,
+    one_program,
     proc::{ProcDir, bounds, machine, stat::Stat, status},
 };
 use crate::Facts;
@@ -10,9 +11,6 @@ use snapshot::{Module, Process, Range, Region, RegionKind, User, auxv};
 /// Files of `/proc/PID` that are put into the dump unchanged.
 pub(crate) const PLAIN_FILES: [&str; 4] = ["status", "limits", "cgroup", "coredump_filter"];
 
-/// How often a process may execute another program while it is looked at.
-const EXECS: usize = 5;
-
 /// Reads everything that can be read without a stop, all of it of one program.
 ///
 /// # Errors
@@ -20,19 +18,15 @@ const EXECS: usize = 5;
 pub(crate) fn gather(proc: &ProcDir) -> std::io::Result<Facts> {
     let auxv = || proc.read_living("auxv").unwrap_or_default();
     let mut before = auxv();
-    for _ in 0..EXECS {
+    one_program::look(|| {
         let facts = gather_once(proc)?;
         let after = auxv();
         // No two programs have the same vector, which contains random addresses. One that is ending has none any more.
         let of_facts = facts.process.file("auxv").unwrap_or_default();
-        if after.is_empty() || before == after && of_facts == after {
-            return Ok(facts);
-        }
+        let is_of_one = after.is_empty() || before == after && of_facts == after;
         before = after;
-    }
-    Err(std::io::Error::other(
-        "it executes one program after the other",
-    ))
+        Ok(is_of_one.then_some(facts))
+    })
 }
 
 fn gather_once(proc: &ProcDir) -> std::io::Result<Facts> {

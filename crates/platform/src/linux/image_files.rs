@@ -1,6 +1,9 @@
 //! The files that a process has mapped as modules, for build-ids and symbols.
 
-use super::proc::{ProcDir, mounts::QuickDevices};
+use super::{
+    files, open_mapped,
+    proc::{ProcDir, mounts::QuickDevices},
+};
 use crate::{FileBytes, FileIdentity};
 use snapshot::{Module, ProcessKey, Region};
 use std::{os::unix::fs::MetadataExt, path::PathBuf};
@@ -12,7 +15,8 @@ use std::{os::unix::fs::MetadataExt, path::PathBuf};
 /// same file. A device, a FIFO, or a file on a file system that may hang is never opened.
 #[derive(Debug)]
 pub(crate) struct ImageFiles {
-    pid: u32,
+    /// `None` if the process is gone, and its files have to be found by their names.
+    pid: Option<u32>,
     regions: Vec<Region>,
     quick: QuickDevices,
 }
@@ -21,13 +25,22 @@ impl ImageFiles {
     /// Reads the mappings of a process; `None` if it has ended, or has lost them because it is ending.
     pub(crate) fn of(process: ProcessKey) -> Option<Self> {
         let proc = ProcDir::open(process).ok()?;
+        Self::by(&proc, Some(process.pid))
+    }
+
+    /// Of a process that is gone, and whose mappings were kept.
+    pub(crate) fn of_gone(proc: &ProcDir) -> Option<Self> {
+        Self::by(proc, None)
+    }
+
+    fn by(proc: &ProcDir, pid: Option<u32>) -> Option<Self> {
         let (regions, _) = snapshot::maps::parse(&proc.read_living("maps").ok()?);
         if regions.is_empty() {
             return None;
         }
         let quick = QuickDevices::of(&proc.read("mountinfo").unwrap_or_default());
         Some(Self {
-            pid: process.pid,
+            pid,
             regions,
             quick,
         })
@@ -35,12 +48,16 @@ impl ImageFiles {
 
     /// Opens the file of a module.
     pub(crate) fn open(&self, module: &Module) -> Option<FileBytes> {
-        super::files::open_mapped(self.pid, self.region(module)?)
+        let region = self.region(module)?;
+        match self.pid {
+            Some(pid) => files::open_mapped(pid, region),
+            None => open_last_mapped(region),
+        }
     }
 
-    /// Returns a path by which the file of a module can be opened.
+    /// Returns a path by which the file of a module can be opened. `None` if the process is gone.
     pub(crate) fn path(&self, module: &Module) -> Option<PathBuf> {
-        super::files::mapped_path(self.pid, self.region(module)?)
+        files::mapped_path(self.pid?, self.region(module)?)
     }
 
     /// Returns whether a module is mapped, at its place.
@@ -75,4 +92,10 @@ impl ImageFiles {
         let at = regions.binary_search_by_key(&start, |region| region.range.start);
         Some(&regions[at.ok()?])
     }
+}
+
+/// Opens the file that is behind a mapping of a process that is gone.
+fn open_last_mapped(region: &Region) -> Option<FileBytes> {
+    let found = open_mapped::by_name(region).ok()?;
+    files::open_file(&open_mapped::path_of(&found), None).ok()
 }

@@ -122,8 +122,7 @@ impl KeptSpace {
         if let Ok(stat) = proc.thread_stat(thread) {
             return stat.flags & KILLED != 0;
         }
-        let others = proc.tasks().unwrap_or_default();
-        let stats = others.iter().filter_map(|tid| proc.thread_stat(*tid).ok());
+        let stats = proc.thread_stats();
         let living: Vec<_> = stats.filter(|stat| !stat.has_ended()).collect();
         match living.is_empty() {
             true => !matches!(

@@ -50,6 +50,7 @@ mod monitor;
 mod monitor_folder;
 mod namespace_init;
 mod narrow;
+mod one_program;
 pub(crate) mod only_windows;
 mod open_mapped;
 mod own_memory;

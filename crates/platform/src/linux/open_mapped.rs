@@ -6,7 +6,10 @@
 
 use super::{files::device_number, proc::ProcDir};
 use rustix::{
-    fs::{Mode, OFlags, fstat, fstatfs, open, openat},
+    fs::{
+        AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxFlags, fstat, fstatfs, makedev, open,
+        openat, openat2, statx,
+    },
     io::Errno,
 };
 use snapshot::{FileFacts, FileKey, Region, WallTime};
@@ -18,6 +21,7 @@ use std::{
         fd::{AsRawFd, OwnedFd},
         unix::fs::MetadataExt,
     },
+    path::PathBuf,
     sync::{Arc, mpsc},
     time::{Duration, Instant},
 };
@@ -117,7 +121,7 @@ fn open_one(folder: &OwnedFd, region: &Region, which: Which) -> io::Result<Optio
     if !is_regular || REMOTE.contains(&kind) || which == Which::OnTmpfs && !is_on_tmpfs {
         return Ok(None);
     }
-    let path = format!("/proc/self/fd/{}", path.as_raw_fd());
+    let path = path_of(&path);
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file: File = open(path, flags, Mode::empty())?.into();
     let found = file.metadata()?;
@@ -130,6 +134,35 @@ fn open_one(folder: &OwnedFd, region: &Region, which: Which) -> io::Result<Optio
         is_on_tmpfs,
         file: Arc::new(file),
     }))
+}
+
+/// Finds a mapped file by its name, if that is the same file: its device and inode. It is found by what the kernel has in
+/// its cache, where the names of all files are that are open, or were a moment ago: nobody's server is asked, so that
+/// this never hangs.
+///
+/// # Errors
+/// If it has this name no more, or the kernel is older than 5.12, which cannot look so.
+pub(super) fn by_name(region: &Region) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let found = openat2(
+        CWD,
+        &region.name,
+        flags,
+        Mode::empty(),
+        ResolveFlags::CACHED,
+    )?;
+    let unasked = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
+    let stat = statx(&found, "", unasked, StatxFlags::TYPE | StatxFlags::INO)?;
+    let device = device_number(makedev(stat.stx_dev_major, stat.stx_dev_minor));
+    let is_same = (device, stat.stx_ino) == region.file_key();
+    is_same
+        .then_some(found)
+        .ok_or(io::ErrorKind::NotFound.into())
+}
+
+/// Returns a path by which a file can be opened that was found.
+pub(super) fn path_of(found: &OwnedFd) -> PathBuf {
+    format!("/proc/self/fd/{}", found.as_raw_fd()).into()
 }
 
 /// Finds the mapped file itself, even if it was deleted. Who may not (that takes root) finds it by its path, if that is

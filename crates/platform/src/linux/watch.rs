@@ -11,6 +11,7 @@ use super::{
     polled_starts::PolledStarts,
     proc::ProcDir,
     sys::{
+        lock::lock,
         netlink::{self, ProcessEvent},
         wake::Wake,
     },
@@ -28,7 +29,7 @@ use std::{
     fs::File,
     io::{self, Read as _},
     os::fd::{AsFd, OwnedFd},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     thread::JoinHandle,
     time::Instant,
 };
@@ -222,7 +223,7 @@ impl Shared {
     }
 
     fn watched(&self) -> MutexGuard<'_, Watched> {
-        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.watched)
     }
 
     fn register(&self, what: impl AsFd, number: u64) -> io::Result<()> {

@@ -2,10 +2,10 @@
 //! most end at once: they are reported when they have lived for a moment, if somebody has said of their parent that
 //! they can wait. What crashes before that is [caught](super::dying) at its death.
 
-use super::{dying, forks, proc};
+use super::{dying, forks, proc, sys::lock::lock};
 use std::{
     collections::{HashMap, HashSet, VecDeque},
-    sync::{Mutex, PoisonError},
+    sync::Mutex,
     time::{Duration, Instant},
 };
 
@@ -38,7 +38,7 @@ impl Drop for ChildrenWait {
 }
 
 fn with_parents<T>(act: impl FnOnce(&mut HashSet<u32>) -> T) -> T {
-    let mut parents = PARENTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut parents = lock(&PARENTS);
     act(parents.get_or_insert_default())
 }
 

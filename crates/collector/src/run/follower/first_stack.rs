@@ -24,6 +24,7 @@ pub(super) struct Thrower<'a> {
     pub(super) registers: Registers,
     pub(super) memory: Arc<dyn Memory>,
     pub(super) modules: &'a [Module],
+    pub(super) files: Option<ImageFiles>,
 }
 
 impl FirstStacks {
@@ -37,7 +38,7 @@ impl FirstStacks {
         if self.seen.len() >= NAMES || !self.seen.insert(name.to_owned()) {
             return;
         }
-        let (name, tell, key) = (name.to_owned(), tell.clone(), tell.id.key);
+        let (name, tell) = (name.to_owned(), tell.clone());
         let memory = Copied::of(thrower.registers.sp(), thrower.memory);
         let snapshot = Snapshot {
             system: System {
@@ -53,8 +54,8 @@ impl FirstStacks {
             }],
             ..Snapshot::default()
         };
-        // Files that are open outlive the process.
-        let files = ImageFiles::of(key);
+        // Mappings that were read outlive the process.
+        let files = thrower.files;
         self.walks.push(std::thread::spawn(move || {
             let lines = stacks::frames(&snapshot, &memory, files.as_ref());
             tell.tell(FollowerEvent::FirstStack {

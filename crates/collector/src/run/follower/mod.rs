@@ -254,8 +254,7 @@ impl Follower {
             Order::LookAgain => return self.unless_it_ends(Self::arm_anew),
             Order::Storm(active) => self.throttle.set_storm(active, &mut *self.process),
             Order::Stack(order) => {
-                let key = self.tell.id.key;
-                let lines = stacks::lines(&mut *self.process, key, order.thread);
+                let lines = stacks::lines(&mut *self.process, order.thread);
                 order.finish(lines);
             }
             Order::Gone => self.is_gone = true,
@@ -371,9 +370,10 @@ impl Follower {
         if !self.first_stacks.wants(name) {
             return;
         }
-        // Where no rule is about images, they have not been looked at.
+        // Where no rule is about images, they have not been looked at. And whoever dies may have executed another program
+        // since they were.
         let mut modules = self.arms.modules().to_vec();
-        if modules.is_empty() {
+        if modules.is_empty() || self.at.is_deadly {
             modules = self.process.facts().map_or(modules, |facts| facts.modules);
         }
         let thrower = Thrower {
@@ -381,6 +381,7 @@ impl Follower {
             registers,
             memory: self.process.memory(),
             modules: &modules,
+            files: self.process.image_files(),
         };
         self.first_stacks.met(name, thrower, &self.tell);
     }

@@ -15,10 +15,6 @@ use std::time::Duration;
 /// than to watch them.
 pub(crate) const STATUS_EVERY: Duration = Duration::from_secs(60);
 
-/// What is said where who catches deaths was ended by somebody.
-pub(crate) const CATCHES_ANEW: &str = "the process of firstchance that catches others at their death was ended by \
-    somebody, and is started again; deaths until then that are not dumped are counted at the end";
-
 /// Prints an event. `status` is how a process ended that firstchance launched, if the event is its end and
 /// does not tell that itself.
 pub(crate) fn print_event(writer: &LineWriter, event: &RunEvent, status: Option<EndStatus>) {
@@ -147,7 +143,6 @@ fn object(event: &RunEvent, status: Option<EndStatus>) -> Option<Value> {
             "error": error.to_string(),
         }),
         RunEvent::Remark(text) => json!({ "event": "note", "lines": [text] }),
-        RunEvent::CatchesAnew => json!({ "event": "note", "lines": [CATCHES_ANEW] }),
         RunEvent::Notice { process, lines } => {
             json!({ "event": "note", "pid": process.pid, "lines": lines })
         }

@@ -161,7 +161,6 @@ impl Show {
                 self.reporter.error_line(&self.wording.error(error));
             }
             RunEvent::Remark(text) => self.line(&format!("Note: {text}")),
-            RunEvent::CatchesAnew => self.line(&format!("Note: {}", json::CATCHES_ANEW)),
             RunEvent::Missed { pid, name } => self.line(&format!(
                 "{} (pid {pid}) ended before it could be looked at",
                 console::plain(name)

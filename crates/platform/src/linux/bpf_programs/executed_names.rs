@@ -76,7 +76,7 @@ impl ExecutedNames {
 
     /// Returns the file name of the program that a process has executed last, and the name that the kernel keeps. Returns
     /// `None` if too many others have executed one since.
-    pub(crate) fn of(&self, pid: u32) -> Option<[String; 2]> {
+    fn of(&self, pid: u32) -> Option<[String; 2]> {
         let mut value = [0; BYTES];
         bpf::get(&self.map, pid.into(), &mut value).ok()?;
         let (comm, path) = value.split_at(COMM_BYTES);

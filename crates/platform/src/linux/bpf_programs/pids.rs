@@ -3,11 +3,11 @@
 //! each connection, one program for each process held the machine up.
 
 use super::instructions::{Code, Condition, FRAME, Helper, Reg};
-use crate::linux::sys::bpf;
+use crate::linux::sys::{bpf, lock::lock};
 use std::{
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
-    sync::{Mutex, PoisonError},
+    sync::Mutex,
 };
 
 /// The most processes at once: `PID_MAX_LIMIT` of `linux/threads.h` is larger, but no machine has so many.
@@ -35,7 +35,7 @@ pub(super) fn once<T>(
     make: impl FnOnce() -> io::Result<T>,
     begin: impl FnOnce(&'static T) -> io::Result<()>,
 ) -> io::Result<&'static T> {
-    let mut kept = place.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut kept = lock(place);
     if let Some(kept) = *kept {
         return Ok(kept);
     }

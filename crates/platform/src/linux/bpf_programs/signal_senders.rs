@@ -11,6 +11,7 @@ use super::{
 };
 use crate::linux::sys::{
     bpf::{self, ProgramType},
+    lock::lock,
     perf, tracefs,
 };
 use snapshot::Sender;
@@ -18,7 +19,7 @@ use std::{
     collections::HashMap,
     io,
     os::fd::OwnedFd,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
 };
 
 /// The signals by which people and supervisors end processes (signal(7)): SIGHUP, SIGINT, SIGQUIT,
@@ -135,7 +136,7 @@ impl Hub {
 
     /// Returns what has been reported until now.
     fn noted(&self) -> MutexGuard<'_, Noted> {
-        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut noted = lock(&self.noted);
         while let Some(report) = self.ring.next() {
             noted.last.extend(decode(&report));
         }

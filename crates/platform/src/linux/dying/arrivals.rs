@@ -186,7 +186,7 @@ impl CaughtAndKept {
         if !is_whole {
             space.keep_maps(&mut proc).ok()?;
         }
-        let facts = facts_at_death(&mut proc, is_whole).ok()?;
+        let facts = facts_of_dying(&mut proc, is_whole).ok()?;
         drop(held);
         Some(Dying {
             lacking: without_descriptors(facts.handles.len() as u64, descriptors.unwrap_or(0)),
@@ -213,7 +213,7 @@ fn without_descriptors(read: u64, open: u64) -> Option<Warning> {
 }
 
 /// Returns the facts of a process that dies, and that counts as gone then.
-fn facts_at_death(proc: &mut ProcDir, is_whole: bool) -> io::Result<Facts> {
+fn facts_of_dying(proc: &mut ProcDir, is_whole: bool) -> io::Result<Facts> {
     let living = (!is_whole).then(|| facts::gather(proc).ok()).flatten();
     proc.is_gone = true;
     match living.filter(|facts| !facts.modules.is_empty()) {

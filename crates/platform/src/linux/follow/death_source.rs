@@ -11,7 +11,7 @@ use crate::{
     linux::{
         death_watch::{self, DeathWatch},
         dying::{self, Dying},
-        facts, facts_at_death,
+        facts, facts_at_death, one_program,
         proc::ProcDir,
     },
 };
@@ -21,9 +21,6 @@ use std::{
     os::fd::BorrowedFd,
     time::{Duration, Instant},
 };
-
-/// How often a process may execute another program while it is looked at.
-const EXECS: usize = 3;
 
 /// Waits for the death of a process.
 #[derive(Default)]
@@ -126,17 +123,19 @@ impl DeathSource {
 
     /// Keeps the address space of the program that the process runs now.
     fn begin(&mut self, proc: &mut ProcDir) -> io::Result<()> {
-        let mut result = Err(io::Error::other("it executes one program after the other"));
-        for _ in 0..EXECS {
+        let mut failure = None;
+        let result = one_program::look(|| {
+            let before = auxv_now(proc);
             match self.begin_once(proc) {
-                Ok(true) => return Ok(()),
-                Ok(false) => {}
-                // Of one that is just executing another program, some files are empty or of the program before.
-                Err(error) if is_gone(&error) => return Err(error),
-                Err(error) => result = Err(error),
+                Ok(is_begun) => Ok(is_begun.then_some(())),
+                Err(error) if is_passing(proc, &error, &before) => {
+                    failure = Some(error);
+                    Ok(None)
+                }
+                Err(error) => Err(error),
             }
-        }
-        result
+        });
+        result.map_err(|error| failure.unwrap_or(error))
     }
 
     /// As [`DeathSource::begin`]. Returns false if the process has executed another program meanwhile.
@@ -180,6 +179,10 @@ fn new_facts(proc: &ProcDir, new: Option<Facts>) -> Option<Facts> {
     facts.filter(|facts| !facts.modules.is_empty())
 }
 
+fn auxv_now(proc: &ProcDir) -> Vec<u8> {
+    proc.read_living("auxv").unwrap_or_default()
+}
+
 fn auxv_of(facts: &Facts) -> &[u8] {
     facts.process.file("auxv").unwrap_or_default()
 }
@@ -207,7 +210,7 @@ impl Source for DeathSource {
             match self.begin(proc) {
                 Ok(()) => return Ok(()),
                 // Of one that is ending, nothing more will be seen by tracing it, which another one may do just now.
-                Err(error) if is_gone(&error) || death_watch::is_ending(proc) => {
+                Err(_) if death_watch::is_ending(proc) => {
                     return Err(Error::new(ErrorKind::TargetDied, ended(proc.key)));
                 }
                 Err(error) => wanted.notices.push(format!(
@@ -261,7 +264,10 @@ fn ended(process: ProcessKey) -> String {
     format!("process {process} ended before it could be followed")
 }
 
-/// Whether a process has lost its address space, because it is ending.
-fn is_gone(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(libc::ESRCH)
+/// Returns whether a failure is that of a process that was just executing another program: some of its files are empty
+/// then, or of a thread that is no more. `before` is its vector of before the failure.
+fn is_passing(proc: &ProcDir, error: &io::Error, before: &[u8]) -> bool {
+    let is_of_gone_thread = error.raw_os_error() == Some(libc::ESRCH);
+    let has_changed = || before.is_empty() || auxv_now(proc) != before;
+    (is_of_gone_thread || has_changed()) && !death_watch::is_ending(proc)
 }

@@ -17,7 +17,9 @@ mod trace_source;
 
 use super::{
     checked_memory::CheckedMemory,
-    dying, leftovers,
+    dying,
+    image_files::ImageFiles,
+    leftovers,
     proc::ProcDir,
     sys::{
         child_signals,
@@ -142,6 +144,13 @@ impl Target for LinuxFollow {
         sources.gather_for(&self.target.proc);
         self.target
             .capture_by(options, |proc| sources.stop_all(proc, options))
+    }
+
+    fn image_files(&self) -> Option<crate::ImageFiles> {
+        match self.sources.held_by {
+            HeldBy::Death(_) => ImageFiles::of_gone(&self.target.proc).map(crate::ImageFiles),
+            _ => crate::ImageFiles::of(self.key()),
+        }
     }
 
     fn mapped_files(&self, regions: &mut [Region]) -> MappedFiles {

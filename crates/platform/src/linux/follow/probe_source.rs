@@ -117,10 +117,13 @@ impl Source for ProbeSource {
     fn arm(&mut self, proc: &mut ProcDir, wanted: &mut Wanted<'_>) -> Result<()> {
         let places = &wanted.what.places;
         let numbers: BTreeSet<u32> = places.iter().map(|place| place.number).collect();
-        let threads = proc.tasks().map_or(1, |tasks| tasks.len());
         if !self.armed.is_subset(&numbers) || places.is_empty() {
             self.program_replaced();
         }
+        if places.is_empty() {
+            return Ok(());
+        }
+        let threads = proc.tasks().map_or(1, |tasks| tasks.len());
         self.enlarge_for(threads);
         let is_new = |place: &&ArmedPlace| !self.armed.contains(&place.number);
         let new: Vec<&ArmedPlace> = places.iter().filter(is_new).collect();

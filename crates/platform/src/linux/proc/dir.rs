@@ -7,7 +7,7 @@ use super::{
     map_text, own_texts,
     stat::{self, Stat},
 };
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, linux::sys::lock::lock};
 use rustix::fs::{Mode, OFlags, openat};
 use snapshot::ProcessKey;
 use std::{
@@ -126,6 +126,12 @@ impl ProcDir {
         parse_stat(&read_file(&self.dir, &format!("task/{tid}/stat"))?)
     }
 
+    /// Reads `stat` of each thread that is there.
+    pub(crate) fn thread_stats(&self) -> impl Iterator<Item = Stat> {
+        let threads = self.tasks().unwrap_or_default().into_iter();
+        threads.filter_map(|tid| self.thread_stat(tid).ok())
+    }
+
     /// Reads a file with facts of the process, as `status`, `cgroup` or `task/TID/comm`.
     pub(crate) fn read(&self, name: &str) -> io::Result<Vec<u8>> {
         match self.kept(name) {
@@ -150,7 +156,7 @@ impl ProcDir {
     /// Takes a thread for the living one, as long as it lives. Others may be on their way out, and have no memory any more.
     pub(crate) fn look_by(&self, tid: i32) -> io::Result<()> {
         let dir = open_task(&self.dir, tid)?;
-        let mut living = self.living.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut living = lock(&self.living);
         *living = Arc::new(LivingThread { tid, dir });
         Ok(())
     }
@@ -158,7 +164,7 @@ impl ProcDir {
     /// Returns a living thread: another one than before if that has ended. If none lives, it is the
     /// last that did.
     fn living(&self) -> Arc<LivingThread> {
-        let mut living = self.living.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut living = lock(&self.living);
         if !lives(&living.dir)
             && let Ok(other) = living_thread(&self.dir, self.key.pid)
         {

@@ -6,10 +6,10 @@
 //! waitpid(2)). Before this, each tracer polled every 5 ms: 20 idle processes made 4,100 context
 //! switches a second.
 
-use super::{signals, wake::Wake};
+use super::{lock::lock, signals, wake::Wake};
 use std::{
     io,
-    sync::{Arc, Mutex, Once, PoisonError, Weak},
+    sync::{Arc, Mutex, Once, Weak},
 };
 
 /// The tracers that are to be woken.
@@ -23,7 +23,7 @@ pub(crate) fn subscribe() -> io::Result<Arc<Wake>> {
     static START: Once = Once::new();
     let wake = Arc::new(Wake::new()?);
     {
-        let mut tracers = TRACERS.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tracers = lock(&TRACERS);
         tracers.retain(|tracer| tracer.strong_count() > 0);
         tracers.push(Arc::downgrade(&wake));
     }
@@ -38,7 +38,7 @@ fn pass_on() {
     signals::keep_child_signal();
     loop {
         signals::wait_for_child();
-        let tracers = TRACERS.lock().unwrap_or_else(PoisonError::into_inner);
+        let tracers = lock(&TRACERS);
         let living = tracers.iter().filter_map(Weak::upgrade);
         living.for_each(|tracer| tracer.wake());
     }
