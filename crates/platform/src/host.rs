@@ -353,6 +353,12 @@ impl ImageFiles {
     }
 }
 
+/// Gives the memory back to the system that is free in ours, where the allocator would keep it: call it when something large
+/// is over.
+pub fn give_memory_back() {
+    crate::os::give_memory_back();
+}
+
 /// Returns facts about this machine and its system.
 pub fn system() -> System {
     crate::os::system()

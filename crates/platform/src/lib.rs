@@ -50,8 +50,8 @@ pub use files::{
 };
 pub use host::{
     Adopted, CrashNotice, Detail, FileIdentity, Finding, Health, Host, HostEvent, HostSink,
-    ImageFiles, Launched, ProcessEntry, doctor, has_terminal, system, terminal_width, this_machine,
-    typed_arguments,
+    ImageFiles, Launched, ProcessEntry, doctor, give_memory_back, has_terminal, system,
+    terminal_width, this_machine, typed_arguments,
 };
 
 pub use machine::{ARCHITECTURE, OS};

@@ -1,5 +1,6 @@
 // Maps a file whose path is nearly 4 KiB long as often as its argument says, one half of it as images. Works in the folder
-// that it is started in. Aborts then, if it has another argument.
+// that it is started in. Aborts then, if it has another argument. Else forks so many children as each line of its input
+// says, which abort at once.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -7,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 int main(int count, char **arguments) {
@@ -27,5 +29,13 @@ int main(int count, char **arguments) {
     if (count > 2) abort();
     printf("ready\n");
     fflush(stdout);
+    char line[16];
+    while (fgets(line, sizeof line, stdin)) {
+        for (int left = atoi(line); left > 0; left--)
+            if (fork() == 0) abort();
+        while (wait(NULL) > 0) {}
+        printf("ended\n");
+        fflush(stdout);
+    }
     for (;;) pause();
 }

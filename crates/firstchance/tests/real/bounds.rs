@@ -4,6 +4,7 @@
 
 use crate::{
     dump_refuse::NOBODY,
+    short_lives::watch_children,
     support::{Child, Firstchance, Program, Run, compile, files_in, folder},
 };
 use std::process::Command;
@@ -93,6 +94,36 @@ fn n36_sixty_thousand_mappings_with_names_of_4_kib_make_no_huge_dump() {
             .arg(path)
             .run_well();
         assert!(seen.stdout.contains("pause"), "{kind}");
+    }
+}
+
+/// Their parent has waited for them long before the map is read: then it is asked for mapping by mapping.
+#[test]
+fn n36_children_with_sixty_thousand_mappings_that_die_leave_whole_dumps_and_take_little_memory() {
+    let (folder, deep) = (folder(), folder());
+    let mut command = Command::new("prlimit");
+    command.arg("--core=1").arg(compile(&MANY_NAMES));
+    let command = command.arg("60000").current_dir(deep.path());
+    let mut parent = Child::start(command.stderr(std::process::Stdio::null()));
+    assert_eq!(parent.line(), "ready");
+    let running = watch_children(&parent, 100, folder.path());
+    running.until_it_dumps_another(|| {
+        parent.tell("1");
+        assert_eq!(parent.line(), "ended");
+    });
+    parent.tell("12");
+    assert_eq!(parent.line(), "ended");
+    running.signal(libc::SIGINT);
+    let run = running.finish();
+    assert!(run.peak_memory < 160 * MIB, "{run:#?}");
+    for dump in run.events("dump") {
+        assert_eq!(dump["complete"], true, "{dump:#?}");
+        let path = dump["path"].as_str().expect("a path");
+        let seen = Firstchance::new(&["inspect", "--json"])
+            .arg(path)
+            .run_well();
+        // Its stack comes last in the map.
+        assert!(seen.stdout.contains("main"), "{}", seen.stdout);
     }
 }
 

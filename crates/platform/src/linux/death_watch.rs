@@ -64,7 +64,7 @@ impl DeathWatch {
         let deaths = Deaths::of(proc.key.pid)?;
         let space = KeptSpace::keep(proc, Pin::new)?;
         space.keep_flags(proc, None)?;
-        proc.keep_copy("maps")?;
+        proc.keep_maps()?;
         Ok(Self {
             texts: Some(OwnTexts::of(proc)?),
             ..Self::of(space, deaths, None)
@@ -164,7 +164,7 @@ impl DeathWatch {
 
     fn renew(&mut self, proc: &mut ProcDir) {
         if self.copied.elapsed() >= STALE {
-            let _ = proc.keep_copy("maps");
+            let _ = proc.keep_maps();
             self.copied = Instant::now();
         }
     }

@@ -32,16 +32,19 @@ pub(crate) fn gather(proc: &ProcDir) -> std::io::Result<Facts> {
 fn gather_once(proc: &ProcDir) -> std::io::Result<Facts> {
     let stat = proc.stat()?;
     let status_text = proc.read("status")?;
-    let regions = snapshot::maps::parse(&proc.read_living("maps").unwrap_or_default()).0;
+    let (modules, mapped) = proc.regions().map_or_else(
+        |_| Default::default(),
+        |regions| (modules(&regions), snapshot::mapped_bytes(&regions)),
+    );
     let bytes = |key| status::bytes(&status_text, key).unwrap_or(0);
     let mut process = process(proc, &stat, &status_text, Texts::read(proc));
     process.files.extend(more_files(proc));
     Ok(Facts {
         process,
         handles: handles(proc),
-        modules: modules(&regions),
+        modules,
         resident: bytes("VmRSS") + bytes("VmSwap"),
-        mapped: snapshot::mapped_bytes(&regions).saturating_sub(bytes("RssFile")),
+        mapped: mapped.saturating_sub(bytes("RssFile")),
         private: status::private(&status_text),
     })
 }

@@ -13,6 +13,7 @@ use super::{
     sys::{perf, ptrace},
 };
 use crate::{ArmedPlace, KindAt};
+use snapshot::Region;
 use std::{collections::HashMap, io, os::fd::OwnedFd, time::Instant};
 
 /// The hardware breakpoints of a followed process.
@@ -108,10 +109,8 @@ fn value(tid: i32, kind: KindAt, words: &[u8]) -> Option<u64> {
     kind.trail.follow(u64::from_ne_bytes(*start), &memory)
 }
 
-/// Returns the address of a place in a process with this `/proc/PID/maps`; `None` if it is not
-/// mapped.
-pub(crate) fn address(text: &[u8], place: &ArmedPlace) -> Option<u64> {
-    let (regions, _) = snapshot::maps::parse(text);
+/// Returns the address of a place in a process with these regions; `None` if it is not mapped.
+pub(crate) fn address(regions: &[Region], place: &ArmedPlace) -> Option<u64> {
     let path = place.module.path.as_bytes();
     regions.iter().find_map(|region| {
         let skip = place.offset.checked_sub(region.offset)?;

@@ -1,12 +1,12 @@
 //! The files that a process has mapped as modules, for build-ids and symbols.
 
 use super::{
-    files, open_mapped,
+    facts, files, open_mapped,
     proc::{ProcDir, mounts::QuickDevices},
 };
 use crate::{FileBytes, FileIdentity};
 use snapshot::{Module, ProcessKey, Region};
-use std::{os::unix::fs::MetadataExt, path::PathBuf};
+use std::{collections::HashSet, os::unix::fs::MetadataExt, path::PathBuf};
 
 /// The files behind the modules of a process.
 ///
@@ -17,6 +17,7 @@ use std::{os::unix::fs::MetadataExt, path::PathBuf};
 pub(crate) struct ImageFiles {
     /// `None` if the process is gone, and its files have to be found by their names.
     pid: Option<u32>,
+    /// The first mapping of each module, ascending.
     regions: Vec<Region>,
     quick: QuickDevices,
 }
@@ -34,7 +35,7 @@ impl ImageFiles {
     }
 
     fn by(proc: &ProcDir, pid: Option<u32>) -> Option<Self> {
-        let (regions, _) = snapshot::maps::parse(&proc.read_living("maps").ok()?);
+        let regions = first_of_modules(&proc.regions().ok()?);
         if regions.is_empty() {
             return None;
         }
@@ -92,6 +93,14 @@ impl ImageFiles {
         let at = regions.binary_search_by_key(&start, |region| region.range.start);
         Some(&regions[at.ok()?])
     }
+}
+
+/// Returns the first region of each module.
+fn first_of_modules(regions: &[Region]) -> Vec<Region> {
+    let modules = facts::modules(regions);
+    let starts: HashSet<u64> = modules.iter().map(|module| module.range.start).collect();
+    let is_first = |region: &&Region| starts.contains(&region.range.start);
+    regions.iter().filter(is_first).cloned().collect()
 }
 
 /// Opens the file that is behind a mapping of a process that is gone.

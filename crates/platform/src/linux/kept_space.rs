@@ -156,7 +156,7 @@ fn readable_address(proc: &ProcDir, program: &[u8]) -> io::Result<u64> {
     if let Some(random) = auxv::value(&entries, auxv::AT_RANDOM).filter(is_there) {
         return Ok(random);
     }
-    let (mut regions, _) = snapshot::maps::parse(&proc.read_living("maps")?);
+    let mut regions = proc.regions()?;
     regions.retain(|region| region.protection.read);
     pages::fill(&pagemap, &mut regions, page_size() as u64)?;
     let own = regions

@@ -20,7 +20,7 @@ use std::{
 pub(crate) fn read(mut maps: &File) -> io::Result<Vec<u8>> {
     let read = maps
         .seek(SeekFrom::Start(0))
-        .and_then(|_| map_text::read(maps, bounds::most("maps")));
+        .and_then(|_| map_text::read(maps, bounds::most("maps"), || {}));
     match read {
         Ok(text) if !text.is_empty() => Ok(text),
         _ => map_text::by_queries(maps),

@@ -166,12 +166,14 @@ impl Figures {
 /// Returns the mappings: each file once, and all anonymous memory, which has no name but an address
 /// by which a Go heap is recognised.
 fn mappings(proc: &ProcDir) -> Vec<(u64, String)> {
-    let (regions, _) = snapshot::maps::parse(&proc.read_living("maps").unwrap_or_default());
+    let Ok(regions) = proc.regions() else {
+        return Vec::new();
+    };
     let mut seen = HashSet::new();
     let named = regions
-        .into_iter()
-        .map(|region| (region.range.start, region.name));
+        .iter()
+        .filter(|region| region.name.is_empty() || seen.insert(&region.name));
     named
-        .filter(|(_, name)| name.is_empty() || seen.insert(name.clone()))
+        .map(|region| (region.range.start, region.name.clone()))
         .collect()
 }

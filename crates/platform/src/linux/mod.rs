@@ -95,7 +95,7 @@ pub(crate) use proc::machine::system;
 pub use register_store::RegisterStore;
 pub(crate) use regular_files::open_log;
 pub(crate) use space::at as space_at;
-pub(crate) use sys::signals::on_interrupt;
+pub(crate) use sys::{allocator::give_memory_back, signals::on_interrupt};
 pub(crate) use terminal::{has_terminal, terminal_width, typed_arguments};
 
 use std::ops::ControlFlow;

@@ -81,3 +81,6 @@ pub(crate) use trust::read_trusted;
 pub(crate) fn host() -> Box<dyn crate::Host> {
     Box::new(host::WindowsHost::new())
 }
+
+/// See [`crate::give_memory_back`]. The heap of Windows does so by itself (`HeapFree` decommits large free ranges).
+pub(crate) fn give_memory_back() {}

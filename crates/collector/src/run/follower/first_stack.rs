@@ -4,12 +4,20 @@
 use super::{FollowerEvent, Teller, stacks};
 use platform::{ARCHITECTURE, ImageFiles, OS};
 use snapshot::{Memory, Module, Registers, Snapshot, System, Thread};
-use std::{collections::HashSet, sync::Arc, thread::JoinHandle};
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+    thread::JoinHandle,
+};
 
 /// So much of a stack is copied from its top: some hundred frames.
 const COPIED: usize = 64 << 10;
 /// Names of exceptions whose first stack is kept.
 const NAMES: usize = 100;
+
+/// Held by who walks a stack. The symbols of its images take megabytes meanwhile, and hundreds of processes may throw or die
+/// at once.
+static WALKING: Mutex<()> = Mutex::new(());
 
 /// The names that have come, and stacks that are being walked.
 #[derive(Default)]
@@ -57,6 +65,7 @@ impl FirstStacks {
         // Mappings that were read outlive the process.
         let files = thrower.files;
         self.walks.push(std::thread::spawn(move || {
+            let _alone = WALKING.lock().unwrap_or_else(PoisonError::into_inner);
             let lines = stacks::frames(&snapshot, &memory, files.as_ref());
             tell.tell(FollowerEvent::FirstStack {
                 name,

@@ -181,6 +181,7 @@ impl CaughtAndKept {
         } = *kept;
         let _only_one = (!is_whole).then(|| lock(&READING));
         proc.is_gone = is_whole;
+        proc.is_ending = !is_whole;
         // First, as they cannot be had when the parent has waited.
         let has_flags = is_whole || space.renew_flags(&mut proc);
         if !is_whole {

@@ -126,9 +126,10 @@ impl TraceSource {
         let tids: Vec<i32> = traced.borrow().threads.states.keys().copied().collect();
         let breakpoints = self.breakpoints.get_or_insert_default();
         traced.borrow_mut().threads.tells_births = true;
-        let maps = proc.read_living("maps").unwrap_or_default();
+        let regions = proc.regions();
         for place in new {
-            let address = hardware_breakpoints::address(&maps, place);
+            let regions = regions.as_ref().map_or(&[][..], |regions| regions);
+            let address = hardware_breakpoints::address(regions, place);
             let address = address.ok_or_else(|| io::Error::other("it is not mapped"));
             match address.and_then(|address| breakpoints.arm(&tids, place, address)) {
                 Ok(()) => drop(self.armed.insert(place.number)),

@@ -5,6 +5,7 @@ use super::{
     bounds,
     kept_file::KeptFile,
     map_text, own_texts,
+    regions::{From, LargeMap, Regions},
     stat::{self, Stat},
 };
 use crate::{Error, ErrorKind, Result, linux::sys::lock::lock};
@@ -29,6 +30,8 @@ pub(crate) struct ProcDir {
     kept: BTreeMap<&'static str, KeptFile>,
     /// Whether the process is gone, and [`ProcDir::keep`] has to be relied on.
     pub(crate) is_gone: bool,
+    /// Whether it may be gone in a moment, so that there is no time to wait until others have been read.
+    pub(crate) is_ending: bool,
 }
 
 /// The parts of an open `/proc/PID`, as they can be sent to another process of ours.
@@ -68,6 +71,7 @@ impl ProcDir {
             living,
             kept: BTreeMap::new(),
             is_gone: false,
+            is_ending: false,
         })
     }
 
@@ -110,6 +114,7 @@ impl ProcDir {
             living: Mutex::new(Arc::new(LivingThread { tid, dir: task })),
             kept: kept.into_iter().collect(),
             is_gone: false,
+            is_ending: false,
         }
     }
 
@@ -194,16 +199,38 @@ impl ProcDir {
         }
     }
 
-    /// Copies a file that cannot be read when the process is gone. If it cannot be read now, its older copy is kept.
+    /// Returns the regions of the address space.
+    pub(crate) fn regions(&self) -> io::Result<Regions> {
+        let (text, large) = match self.kept("maps") {
+            Some(file) => {
+                let large = file.is_long().then(|| LargeMap::wait(From::Kept));
+                (file.read(bounds::most("maps"))?, large)
+            }
+            None => self.map_text()?,
+        };
+        Ok(Regions::of_text(text, large))
+    }
+
+    /// Copies the text of the mappings, which cannot be read when the process is gone. If it cannot be read now, its older
+    /// copy is kept.
     ///
     /// # Errors
-    /// If the file cannot be read, or is empty.
-    pub(crate) fn keep_copy(&mut self, name: &'static str) -> io::Result<()> {
-        let text = read_file(&self.living().dir, name)?;
+    /// If it cannot be read, or is empty.
+    pub(crate) fn keep_maps(&mut self) -> io::Result<()> {
+        let (text, _large) = self.map_text()?;
         if text.is_empty() {
             return Err(io::ErrorKind::NotFound.into());
         }
-        self.keep_text(name, &text)
+        self.keep_text("maps", &text)
+    }
+
+    fn map_text(&self) -> io::Result<(Vec<u8>, Option<LargeMap>)> {
+        let maps = open_in(&self.living().dir, "maps")?;
+        let mut large = None;
+        let text = map_text::read(&maps, bounds::most("maps"), || {
+            large = (!self.is_ending).then(|| LargeMap::wait(From::Process));
+        })?;
+        Ok((text, large))
     }
 
     /// Keeps the text of a file.
@@ -214,13 +241,7 @@ impl ProcDir {
 
     /// Opens a file of the process.
     pub(crate) fn open_file(&self, name: &str) -> io::Result<File> {
-        Ok(openat(
-            &self.dir,
-            name,
-            OFlags::RDONLY | OFlags::CLOEXEC,
-            Mode::empty(),
-        )?
-        .into())
+        open_in(&self.dir, name)
     }
 
     /// Opens a file of a living thread, or the kept one if the process is gone.
@@ -228,13 +249,7 @@ impl ProcDir {
         if let Some(file) = self.kept(name) {
             return file.open();
         }
-        Ok(openat(
-            &self.living().dir,
-            name,
-            OFlags::RDONLY | OFlags::CLOEXEC,
-            Mode::empty(),
-        )?
-        .into())
+        open_in(&self.living().dir, name)
     }
 
     /// Opens a file that was [kept](ProcDir::keep), also if the process is not gone yet.
@@ -395,9 +410,9 @@ pub(crate) fn read_file(dir: impl AsFd, name: &str) -> io::Result<Vec<u8>> {
 /// Reads the beginning of a file below an open folder.
 pub(crate) fn read_file_up_to(dir: impl AsFd, name: &str, most: u64) -> io::Result<Vec<u8>> {
     expect_quick(dir.as_fd(), name, most)?;
-    let file: File = openat(dir, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?.into();
+    let file = open_in(dir, name)?;
     if name == "maps" {
-        return map_text::read(&file, most);
+        return map_text::read(&file, most, || {});
     }
     // Most files fit into one page, and cost one read then.
     let mut bytes = Vec::with_capacity(4096);
@@ -416,6 +431,11 @@ fn expect_quick(dir: BorrowedFd<'_>, name: &str, most: u64) -> io::Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+fn open_in(dir: impl AsFd, name: &str) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    Ok(openat(dir, name, flags, Mode::empty())?.into())
 }
 
 /// Returns the destination of a link below an open folder.

@@ -30,13 +30,21 @@ impl KeptFile {
         }
     }
 
+    /// Returns whether it may be longer than what is kept in our own memory.
+    pub(super) fn is_long(&self) -> bool {
+        matches!(self, Self::File(_))
+    }
+
     /// Returns its first `most` bytes.
     pub(super) fn read(&self, most: u64) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        match self {
-            Self::File(file) => FromStart::of(file).take(most).read_to_end(&mut bytes),
-            Self::Text(text) => text.as_slice().take(most).read_to_end(&mut bytes),
-        }?;
+        let file = match self {
+            Self::File(file) => file,
+            Self::Text(text) => return Ok(text[..text.len().min(most as usize)].to_vec()),
+        };
+        // A copy tells its length, and the files of `/proc` tell 0.
+        let length = file.metadata()?.len().min(most);
+        let mut bytes = Vec::with_capacity(length as usize + 1);
+        FromStart::of(file).take(most).read_to_end(&mut bytes)?;
         Ok(bytes)
     }
 

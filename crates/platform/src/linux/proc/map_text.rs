@@ -28,15 +28,15 @@ const MAPPINGS: usize = 1 << 20;
 /// How many files are named once names are cut.
 const FILES: usize = 1000;
 
-/// Reads the text, up to `most` bytes. Where names get too much, the rest is asked for mapping by mapping (Linux 6.11),
+/// From how many bytes of text on a map is a large one.
+const LARGE: usize = 256 << 10;
+
+/// Reads the text, up to `most` bytes. `large` is told once it turns out to be large. Where names get too much, the rest is asked for mapping by mapping (Linux 6.11),
 /// because the kernel takes 40 µs to put together a path of 4 KiB, and would do so for each.
-pub(crate) fn read(maps: &File, most: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read(maps: &File, most: u64, large: impl FnMut()) -> io::Result<Vec<u8>> {
     let lines = BufReader::with_capacity(64 << 10, maps);
-    read_lines(lines, most, |address| {
-        let mut tails = HashMap::new();
-        from(maps, address, |mapping| {
-            name_tail(maps, mapping, &mut tails)
-        })
+    read_lines(lines, most, large, |address| {
+        from(maps, address, Names::without_room())
     })
 }
 
@@ -45,10 +45,7 @@ pub(crate) fn read(maps: &File, most: u64) -> io::Result<Vec<u8>> {
 /// # Errors
 /// If the kernel cannot be asked (before Linux 6.11), or there are none.
 pub(crate) fn by_queries(maps: &File) -> io::Result<Vec<u8>> {
-    let text = from(maps, 0, |mapping| {
-        let named = mapping_at(maps, mapping.start)?;
-        Ok(named.map(|named| named.name).unwrap_or_default())
-    })?;
+    let text = from(maps, 0, Names::default())?;
     match text.is_empty() {
         true => Err(io::ErrorKind::NotFound.into()),
         false => Ok(text),
@@ -75,10 +72,14 @@ pub(crate) fn mapping_in(maps: &File, address: u64) -> Option<ProcMapping> {
 fn read_lines(
     mut lines: impl BufRead,
     most: u64,
+    mut large: impl FnMut(),
     rest: impl Fn(u64) -> io::Result<Vec<u8>>,
 ) -> io::Result<Vec<u8>> {
     let (mut text, mut line, mut names) = (Vec::new(), Vec::new(), 0);
     while lines.read_until(b'\n', &mut line)? > 0 && text.len() + line.len() <= most as usize {
+        if text.len() <= LARGE && text.len() + line.len() > LARGE {
+            large();
+        }
         let (fields, name) = line.split_at(start_of_name(&line));
         let had_room = names <= NAMES;
         names += name.len();
@@ -108,42 +109,68 @@ fn cut(name: &[u8]) -> Vec<u8> {
 }
 
 /// Asks for the mappings from an address on.
-fn from(
-    maps: &File,
-    mut address: u64,
-    mut name: impl FnMut(&ProcMapping) -> io::Result<Vec<u8>>,
-) -> io::Result<Vec<u8>> {
+fn from(maps: &File, mut address: u64, mut names: Names) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
     for _ in 0..MAPPINGS {
         let Some(mut mapping) = unnamed_mapping_at(maps, address)? else {
             break;
         };
-        mapping.name = name(&mapping)?;
+        mapping.name = names.of(maps, &mapping)?;
         address = mapping.end;
         put_line(&mut text, &region_of(mapping));
     }
     Ok(text)
 }
 
-/// Returns the name of a mapping, cut; of a file that has been named before, without asking for it again.
-fn name_tail(
-    maps: &File,
-    mapping: &ProcMapping,
-    tails: &mut HashMap<((u32, u32), u64), Vec<u8>>,
-) -> io::Result<Vec<u8>> {
-    let file = (mapping.device, mapping.inode);
-    if let Some(tail) = tails.get(&file) {
-        return Ok(tail.clone());
+/// The names of mappings that are asked for one by one.
+#[derive(Default)]
+struct Names {
+    /// How many bytes they take.
+    taken: usize,
+    /// The ends of names, of files that were named when there was no room any more.
+    tails: HashMap<((u32, u32), u64), Vec<u8>>,
+}
+
+impl Names {
+    fn without_room() -> Self {
+        Self {
+            taken: NAMES + 1,
+            ..Self::default()
+        }
     }
-    if tails.len() >= FILES {
-        return Ok(CUT.into());
+
+    fn of(&mut self, maps: &File, mapping: &ProcMapping) -> io::Result<Vec<u8>> {
+        if self.taken > NAMES {
+            return self.tail(maps, mapping);
+        }
+        let name = name_of(maps, mapping)?;
+        self.taken += name.len();
+        Ok(if self.taken > NAMES { cut(&name) } else { name })
     }
-    let named = mapping_at(maps, mapping.start)?;
-    let tail = named.map_or(Vec::new(), |named| cut(&named.name));
-    if mapping.inode != 0 {
-        tails.insert(file, tail.clone());
+
+    /// Returns the end of a name; of a file that has been named before, without asking for it again.
+    fn tail(&mut self, maps: &File, mapping: &ProcMapping) -> io::Result<Vec<u8>> {
+        let file = (mapping.device, mapping.inode);
+        if let Some(tail) = self.tails.get(&file) {
+            return Ok(tail.clone());
+        }
+        if self.tails.len() >= FILES {
+            return Ok(CUT.into());
+        }
+        let tail = cut(&name_of(maps, mapping)?);
+        if mapping.inode != 0 {
+            self.tails.insert(file, tail.clone());
+        }
+        Ok(tail)
     }
-    Ok(tail)
+}
+
+/// Asks for the name of a mapping. The kernel tells none that is longer than a path may be, but a file deep in folders has.
+fn name_of(maps: &File, mapping: &ProcMapping) -> io::Result<Vec<u8>> {
+    match mapping_at(maps, mapping.start) {
+        Err(error) if error.raw_os_error() == Some(libc::ENAMETOOLONG) => Ok(CUT.into()),
+        named => Ok(named?.map(|named| named.name).unwrap_or_default()),
+    }
 }
 
 /// Returns a mapping as a region, of which the name has still its mark of a file that is deleted.
@@ -186,7 +213,7 @@ mod tests {
     /// On a kernel that cannot be asked.
     fn lines(text: &str) -> Vec<u8> {
         let rest = |_| Err(io::ErrorKind::Unsupported.into());
-        read_lines(text.as_bytes(), 32 << 20, rest).expect("a text")
+        read_lines(text.as_bytes(), 32 << 20, || {}, rest).expect("a text")
     }
 
     #[test]

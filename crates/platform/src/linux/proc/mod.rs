@@ -11,6 +11,7 @@ pub(crate) mod machine;
 pub(crate) mod map_text;
 pub(crate) mod mounts;
 pub(crate) mod own_texts;
+mod regions;
 pub(crate) mod smaps;
 pub(crate) mod stat;
 pub(crate) mod statm;

@@ -20,6 +20,16 @@ pub(crate) fn give_large_buffers_back() {
     }
 }
 
+/// Gives the memory back that is free between what is used: glibc by itself gives back what is free at the end of the memory
+/// of each thread only, and a name that is kept may come after 65,000 that are not.
+pub(crate) fn give_memory_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: malloc_trim(3) may be called at any time by any thread.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// Has the allocator keep some memory for this thread. To get it later would change our address space, which has to wait
 /// for any other thread of ours that is just doing so.
 pub(crate) fn warm_up() {
