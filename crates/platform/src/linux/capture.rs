@@ -30,6 +30,9 @@ use snapshot::{
 };
 use std::{collections::HashMap, io::BufReader, sync::Arc};
 
+/// How long a line of the memory map is at most, in bytes: a path may be 4 KiB long, and a newline in it takes four.
+const LONGEST_LINE: u64 = 20 << 10;
+
 /// What is read before the stop, to keep the stop short.
 pub(super) struct Before {
     /// Regions with special flags. Reading `smaps` walks the page tables, which takes 3 ms for each
@@ -220,6 +223,7 @@ impl LinuxTarget {
             |e: std::io::Error| Error::of_process("reading the memory map", self.proc.key, &e);
         let text = self.proc.read_living("maps").map_err(failed)?;
         let (mut regions, bad) = snapshot::maps::parse(&text);
+        warnings.extend(cut_off(text.len() as u64, &regions));
         drop(text);
         if bad > 0 {
             warnings.push(format!(
@@ -281,6 +285,17 @@ fn shared_since(regions: &[Region]) -> Option<Warning> {
 fn without_arguments(process: &Process) -> Option<Warning> {
     let is_without = process.file("cmdline").unwrap_or_default().is_empty();
     is_without.then(|| "its arguments could not be read, or it has none".to_owned())
+}
+
+/// Returns a sentence about mappings that did not fit into the text of so many bytes that was read.
+fn cut_off(read: u64, regions: &[Region]) -> Option<Warning> {
+    let is_cut = read + LONGEST_LINE > bounds::most("maps");
+    is_cut.then(|| {
+        format!(
+            "only the first {} mappings are in this dump: the rest is missing, as the memory map is too long",
+            regions.len()
+        )
+    })
 }
 
 /// Returns in sentences what is left out because there is too much of it.
