@@ -84,6 +84,8 @@ pub struct Runner {
     pub(super) begins: Option<ProcessKey>,
     /// The start of the youngest process that was seen, for when starts are lost.
     pub(super) newest_start: u64,
+    /// When the youngest process started that was there at the beginning.
+    pub(super) youngest_before: u64,
     /// How often in a row a figure had no value that not every process has.
     pub(super) misses: HashMap<(ProcessKey, Measure), u32>,
     /// The process of each rule's last dump.
@@ -165,6 +167,7 @@ impl Runner {
             launched: None,
             begins: None,
             newest_start: 0,
+            youngest_before: 0,
             misses: HashMap::new(),
             last_dumped: BTreeMap::new(),
             cancel: setup.cancel,

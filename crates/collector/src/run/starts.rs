@@ -34,6 +34,7 @@ impl Runner {
             self.newest_start = self.newest_start.max(entry.key.start);
             self.feed(Event::Found(identity(entry)));
         }
+        self.youngest_before = self.newest_start;
         Ok(())
     }
 
@@ -154,7 +155,11 @@ impl Runner {
             let entry = self.host.entry(pid).ok().filter(may_be_meant);
             if let Some(entry) = entry.filter(|entry| self.launched != Some(entry.key)) {
                 log::trace!("process {pid} is new, or has another name: {}", entry.name);
-                self.feed(Event::Found(identity(&entry)));
+                // The next one that starts may take its name later.
+                self.feed(match entry.key.start > self.youngest_before {
+                    true => Event::Started(identity(&entry)),
+                    false => Event::Found(identity(&entry)),
+                });
             }
         }
     }

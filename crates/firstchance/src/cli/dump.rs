@@ -214,7 +214,8 @@ fn kinds(args: &Args, destination: &Destination) -> Vec<(DumpKind, DumpFormat)> 
 /// a minidump for small kinds and the system's own format for large ones.
 pub(super) fn default_format(kind: DumpKind, destination: &Destination) -> DumpFormat {
     if let Destination::File(path) = destination {
-        match path.extension().and_then(|ending| ending.to_str()) {
+        let ending = path.extension().and_then(|ending| ending.to_str());
+        match ending.map(str::to_ascii_lowercase).as_deref() {
             Some("dmp" | "mdmp") => return DumpFormat::Minidump,
             Some("core") => return DumpFormat::Core,
             _ => {}
@@ -248,5 +249,18 @@ impl<'w> DumpJson<'w> {
             record: &written.record,
             seconds: written.took.as_secs_f64(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn n45_the_ending_of_a_name_tells_the_format_in_capitals_too() {
+        let format = |name: &str| default_format(DumpKind::Full, &Destination::File(name.into()));
+        assert_eq!(format("a.DMP"), DumpFormat::Minidump);
+        assert_eq!(format("a.dmp"), DumpFormat::Minidump);
+        assert_eq!(format("a.Core"), DumpFormat::Core);
     }
 }

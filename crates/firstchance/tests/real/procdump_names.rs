@@ -113,7 +113,7 @@ input()
 "
     );
     for way in ["comm", "argv"] {
-        let own = ["watch", &name, "--each", "--when", "threads >= 1"];
+        let own = ["watch", &name, "--when", "threads >= 1", "-n", "1"];
         for (words, begun) in [
             (
                 &[
@@ -121,18 +121,36 @@ input()
                 ][..],
                 "from now on nothing is missed",
             ),
-            (&[&own[..], &["-n", "1"]].concat(), "Press Ctrl-C"),
+            (&[&own[..], &["--each"]].concat(), "Press Ctrl-C"),
+            (&[&own[..], &["--wait"]].concat(), "Press Ctrl-C"),
         ] {
             let dumps = folder();
-            let mut child = Child::start(Command::new("python3").args(["-c", &script]));
-            assert_eq!(child.line(), "ready");
+            let start = || {
+                let child = Child::start(Command::new("python3").args(["-c", &script]));
+                assert_eq!(child.line(), "ready");
+                child
+            };
+            let mut earlier = start();
             let command = Firstchance::new(words).current_dir(dumps.path());
             let running = command.spawn().until_it_says(begun);
+            // Who waits for the next process to start takes none that runs, whatever it calls itself.
+            let mut child = match words.contains(&"--wait") {
+                true => {
+                    earlier.tell(way);
+                    assert_eq!(earlier.line(), "named");
+                    start()
+                }
+                false => earlier,
+            };
             child.tell(way);
             assert_eq!(child.line(), "named");
             let run = running.finish();
             run.assert_code(0);
-            assert_eq!(names_in(dumps.path()).len(), 1, "{way}: {run:#?}");
+            let names = names_in(dumps.path());
+            assert_eq!(names.len(), 1, "{way}: {run:#?}");
+            let dump = dumps.path().join(&names[0]);
+            let shown = Firstchance::new(&["inspect"]).arg(&dump).run_well();
+            shown.assert_says(&format!("pid {}", child.pid()));
         }
     }
 }

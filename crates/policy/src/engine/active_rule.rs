@@ -154,11 +154,10 @@ impl ActiveRule {
         is_one && self.had_process
     }
 
-    /// Whether the rule waits for a process that has a name, or takes it. The next one that starts has its name then.
+    /// Whether the rule waits for a process that has a name, or takes it.
     pub(super) fn awaits_a_name(&self) -> bool {
         let by_name = matches!(self.rule.target, Target::Name(_) | Target::CommandLine(_));
-        let is_late = self.rule.follow == Follow::Next;
-        !self.finished && by_name && !is_late && !self.has_its_process()
+        !self.finished && by_name && !self.has_its_process()
     }
 
     /// Whether a process is the one that was denied before. A report that it has started may come
