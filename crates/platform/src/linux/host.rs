@@ -2,7 +2,7 @@
 
 use super::{
     crash, dying, launched::RawLaunched, list, proc::ProcDir, renames::Renames, sample::Sampler,
-    target::LinuxTarget, watch::Watcher,
+    sys::descriptor_limit, target::LinuxTarget, watch::Watcher,
 };
 use crate::{
     Adopted, CrashNotice, Detail, Error, ErrorKind, Follow, Host, HostSink, Launched, ProcessEntry,
@@ -142,6 +142,7 @@ impl Host for LinuxHost {
     }
 
     fn follow(&self, key: ProcessKey) -> Result<Box<dyn Follow>> {
+        descriptor_limit::raise();
         Ok(Box::new(super::follow::LinuxFollow::begin(key)?))
     }
 

@@ -1,4 +1,4 @@
-//! How many descriptors we may have: each process that is kept at its death takes a dozen.
+//! How many descriptors we may have: each process that is followed takes twenty, and each that is kept at its death a dozen.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::sync::OnceLock;
@@ -8,19 +8,26 @@ const ENOUGH: u64 = 1 << 16;
 
 static INHERITED: OnceLock<Rlimit> = OnceLock::new();
 
-/// Raises our limit as far as we may: the usual one, 1024, is that of programs that use select(2) (getrlimit(2)).
+/// Raises our limit as far as we may: the usual one, 1024, is that of programs that use select(2) (getrlimit(2)). Who has
+/// CAP_SYS_RESOURCE may raise the hard limit too: `ulimit -n 1024` in the shell that starts a watch is about other programs.
 pub(crate) fn raise() {
-    let inherited = *INHERITED.get_or_init(|| getrlimit(Resource::Nofile));
-    let most = inherited.maximum.unwrap_or(ENOUGH).min(ENOUGH);
-    let current = Some(inherited.current.map_or(most, |current| current.max(most)));
-    // Without it, less is kept at once.
-    let _ = setrlimit(
-        Resource::Nofile,
-        Rlimit {
-            current,
-            ..inherited
-        },
-    );
+    INHERITED.get_or_init(|| {
+        let inherited = getrlimit(Resource::Nofile);
+        if raise_to(inherited, ENOUGH).is_err() {
+            // Without it, less is kept at once.
+            let _ = raise_to(inherited, inherited.maximum.unwrap_or(ENOUGH).min(ENOUGH));
+        }
+        inherited
+    });
+}
+
+fn raise_to(inherited: Rlimit, most: u64) -> rustix::io::Result<()> {
+    let raised = |limit: Option<u64>| limit.map(|limit| limit.max(most));
+    let limits = Rlimit {
+        current: Some(raised(inherited.current).unwrap_or(most)),
+        maximum: raised(inherited.maximum),
+    };
+    setrlimit(Resource::Nofile, limits)
 }
 
 /// Puts the limit back as it was when we were started, in a child that is about to execute a program. It only makes a call
