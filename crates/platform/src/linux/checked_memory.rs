@@ -7,14 +7,17 @@ use super::{
     memory::LiveMemory,
     pages,
     proc::{ProcDir, map_text, mounts::QuickDevices},
-    sys::procmap::unnamed_mapping_at,
+    sys::{
+        lock::lock,
+        procmap::{ProcMapping, unnamed_mapping_at},
+    },
 };
 use rustix::param::page_size;
 use snapshot::Memory;
 use std::{
     fs::File,
     io::Read,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock},
 };
 
 /// Memory of which each page is looked at before it is read.
@@ -26,7 +29,12 @@ pub(super) struct CheckedMemory {
     mountinfo: Option<File>,
     /// Once they were asked for.
     quick: OnceLock<QuickDevices>,
+    /// Mappings that were asked for. A text of 60,000 takes some milliseconds to look through.
+    found: Mutex<Vec<ProcMapping>>,
 }
+
+/// How many mappings are remembered. The few that a stack and its images are in are asked for again and again.
+const FOUND: usize = 64;
 
 impl CheckedMemory {
     /// Checks what is read of `memory`. Returns it as it is if we may not look at its pages.
@@ -41,6 +49,7 @@ impl CheckedMemory {
             maps,
             mountinfo: proc.open_living("mountinfo").ok(),
             quick: OnceLock::new(),
+            found: Mutex::default(),
         })
     }
 
@@ -61,14 +70,32 @@ impl CheckedMemory {
         })
     }
 
-    fn is_of_quick_file(&self, page: u64) -> bool {
-        let mapping = match unnamed_mapping_at(&self.maps, page) {
+    /// Returns the mapping that a page is in, without its name.
+    fn mapping(&self, page: u64) -> Option<ProcMapping> {
+        match unnamed_mapping_at(&self.maps, page) {
             Ok(mapping) => mapping.filter(|mapping| mapping.start <= page),
-            // Before Linux 6.11.
-            Err(_) => map_text::mapping_in(&self.maps, page),
-        };
+            // Of one that is gone there is a text, as of any before Linux 6.11.
+            Err(_) => self.mapping_in_text(page),
+        }
+    }
+
+    fn mapping_in_text(&self, page: u64) -> Option<ProcMapping> {
+        let mut found = lock(&self.found);
+        let is_in = |mapping: &&ProcMapping| (mapping.start..mapping.end).contains(&page);
+        if let Some(known) = found.iter().find(is_in) {
+            return Some(known.clone());
+        }
+        let new = map_text::mapping_in(&self.maps, page)?;
+        if found.len() == FOUND {
+            found.clear();
+        }
+        found.push(new.clone());
+        Some(new)
+    }
+
+    fn is_of_quick_file(&self, page: u64) -> bool {
         let is_there = pages::exists(&self.pagemap, page, page_size() as u64);
-        mapping.is_some_and(|mapping| {
+        self.mapping(page).is_some_and(|mapping| {
             let (major, minor) = mapping.device;
             let device = u64::from(major) << 32 | u64::from(minor);
             mapping.inode != 0 && self.quick().may_read(device, is_there)

@@ -54,12 +54,15 @@ pub(crate) fn by_queries(maps: &File) -> io::Result<Vec<u8>> {
 
 /// Returns the mapping that an address is in, without its name, from the lines of the file.
 pub(crate) fn mapping_in(maps: &File, address: u64) -> Option<ProcMapping> {
-    let from_start = FromStart::of(maps);
-    let lines = BufReader::new(from_start.take(super::bounds::most("maps"))).split(b'\n');
-    let mut regions = lines
-        .map_while(Result::ok)
-        .filter_map(|line| parse_line(&line));
-    let region = regions.find(|region| region.range.contains(address))?;
+    let text = FromStart::of(maps).take(super::bounds::most("maps"));
+    let (mut text, mut line) = (BufReader::with_capacity(64 << 10, text), Vec::new());
+    while range_of(&line).is_none_or(|range| !range.contains(address)) {
+        line.clear();
+        if text.read_until(b'\n', &mut line).ok()? == 0 {
+            return None;
+        }
+    }
+    let region = parse_line(line.trim_ascii_end())?;
     Some(ProcMapping {
         start: region.range.start,
         end: region.range.end,
@@ -67,6 +70,14 @@ pub(crate) fn mapping_in(maps: &File, address: u64) -> Option<ProcMapping> {
         inode: region.inode,
         ..ProcMapping::default()
     })
+}
+
+/// The range that a line begins with: most lines are not the one that is looked for.
+fn range_of(line: &[u8]) -> Option<Range> {
+    let blank = line.iter().position(|byte| *byte == b' ')?;
+    let (start, end) = std::str::from_utf8(&line[..blank]).ok()?.split_once('-')?;
+    let hex = |text| u64::from_str_radix(text, 16).ok();
+    Some(Range::new(hex(start)?, hex(end)?))
 }
 
 fn read_lines(
@@ -222,6 +233,18 @@ mod tests {
             "{FIELDS}/tmp/a b (deleted)\n7f0000001000-7f0000002000 rw-p 00000000 00:00 0 \n"
         );
         assert_eq!(lines(&text), text.as_bytes());
+    }
+
+    #[test]
+    fn n36_one_mapping_of_a_text_is_found() {
+        let mut text = tempfile::tempfile().expect("a file");
+        let lines =
+            "400000-401000 r--p 00000000 08:01 9 /täst\n401000-403000 r-xp 00001000 08:01 7 /a b\n";
+        io::Write::write_all(&mut text, lines.as_bytes()).expect("room");
+        let at = |address| mapping_in(&text, address).map(|mapping| (mapping.start, mapping.inode));
+        assert_eq!(at(0x400fff), Some((0x400000, 9)));
+        assert_eq!(at(0x402000), Some((0x401000, 7)));
+        assert_eq!(at(0x403000), None);
     }
 
     #[test]
