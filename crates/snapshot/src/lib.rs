@@ -48,6 +48,7 @@ pub use sample::{Measure, Sample};
 pub use script::script;
 pub use select::{
     AbsentFile, Selection, added_in_vain, mapped_bytes, modules_on_stacks, select, select_chosen,
+    without_stack,
 };
 pub use signal::{signal_name, signal_number};
 pub use system::{Architecture, OperatingSystem, System};

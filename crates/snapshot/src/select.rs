@@ -47,6 +47,9 @@ const MINI_STACK: u64 = 1 << 20;
 const TRIAGE_STACK: u64 = 256 << 10;
 /// How much it takes of the other end of a longer stack, in bytes.
 const STACK_TAIL: u64 = 64 << 10;
+
+/// How much of a stack one function may take, in bytes: more than a whole stack has by default.
+const LARGEST_FRAME: u64 = 16 << 20;
 /// The area below the stack pointer that leaf functions may use, in bytes (System V ABI for x86-64
 /// §3.2.2).
 const RED_ZONE: u64 = 128;
@@ -317,6 +320,24 @@ fn stacks(snapshot: &Snapshot, memory: &dyn Memory, limit: u64, no_arguments: bo
     )
 }
 
+/// Returns the ids of threads whose stack is not in the dump: their stack pointer points to no memory that they could write
+/// to, nor below any.
+pub fn without_stack(snapshot: &Snapshot, selection: &Selection) -> Vec<u32> {
+    let has_stack = |sp: u64| {
+        stack_region(snapshot, sp).is_some_and(|region| {
+            let stack = Range::new(sp.max(region.range.start), region.range.end);
+            let after = selection
+                .ranges
+                .partition_point(|range| range.end <= stack.start);
+            let first = selection.ranges.get(after);
+            first.is_some_and(|range| range.start < stack.end)
+        })
+    };
+    let threads = snapshot.threads.iter();
+    let lacking = threads.filter(|thread| thread.registers.is_some_and(|r| !has_stack(r.sp())));
+    lacking.map(|thread| thread.id).collect()
+}
+
 /// The same of these threads.
 fn stacks_of<'t>(
     threads: impl Iterator<Item = &'t Thread>,
@@ -364,17 +385,15 @@ fn stack_from(snapshot: &Snapshot, sp: u64, limit: u64, no_arguments: bool) -> V
         .collect()
 }
 
-/// The region of a stack. The stack pointer may be just below it, if the stack is about to grow or
-/// has run into its guard page.
+/// The region of a stack. The stack pointer may be below it, if the stack is about to grow or has run into its guard page: by
+/// as much as one function takes for its variables.
 fn stack_region(snapshot: &Snapshot, sp: u64) -> Option<&Region> {
     let usable = |r: &&Region| r.protection.read && r.protection.write;
     snapshot.region_at(sp).filter(usable).or_else(|| {
         let above = snapshot.regions.partition_point(|r| r.range.start <= sp);
-        snapshot
-            .regions
-            .get(above)
-            .filter(usable)
-            .filter(|r| r.range.start - sp < 64 << 10)
+        let near = snapshot.regions[above..].iter();
+        near.take_while(|r| r.range.start - sp < LARGEST_FRAME)
+            .find(usable)
     })
 }
 

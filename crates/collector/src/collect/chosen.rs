@@ -2,7 +2,9 @@
 
 use super::WindowsOptions;
 use platform::{Capture, Result};
-use snapshot::{DumpKind, Memory, Selection, Snapshot, added_in_vain, select, select_chosen};
+use snapshot::{
+    DumpKind, Memory, Selection, Snapshot, added_in_vain, select, select_chosen, without_stack,
+};
 use std::borrow::Cow;
 
 /// What goes into a dump.
@@ -28,10 +30,11 @@ pub(super) fn choose<'c>(
     let snapshot = &capture.snapshot;
     let extra = formats::image::loader_ranges(snapshot, memory, kind.detail());
     let (DumpKind::Callback, Some(callback)) = (kind, &options.callback) else {
+        let selection = select(kind, snapshot, memory, &extra);
         return Ok(Chosen {
             snapshot: Cow::Borrowed(snapshot),
-            selection: select(kind, snapshot, memory, &extra),
-            warning: None,
+            warning: lacks_stacks(&without_stack(snapshot, &selection)),
+            selection,
         });
     };
     let choice = callback.choose(snapshot.process.key, &formats::offer(snapshot, memory))?;
@@ -45,4 +48,14 @@ pub(super) fn choose<'c>(
             format!("the callback routine added {missing} bytes that the process does not have")
         }),
     })
+}
+
+/// Returns a sentence about threads whose stack is not in the dump.
+fn lacks_stacks(threads: &[u32]) -> Option<String> {
+    let first = threads.first()?;
+    Some(format!(
+        "the stacks of {} threads are not in this dump, first that of thread {first}: their stack pointer points to no \
+         memory of theirs",
+        threads.len()
+    ))
 }

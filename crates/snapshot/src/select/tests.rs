@@ -146,14 +146,37 @@ fn pages_behind_a_server_that_may_hang_are_left_alone() {
 }
 
 #[test]
-fn a_stack_pointer_in_its_guard_page_finds_the_stack_above() {
+fn n10_a_stack_pointer_below_its_stack_finds_the_stack_above() {
     let mut snapshot = process();
-    let low = X86_64 {
-        rsp: 0x8_FFF0,
+    snapshot.regions.remove(2);
+    // In the guard page, and where a function has taken 384 KiB for its variables.
+    for rsp in [0x8_FFF0, 0x3_0000] {
+        let low = X86_64 {
+            rsp,
+            ..X86_64::default()
+        };
+        snapshot.threads[0].registers = Some(Registers::X86_64(low));
+        let triage = chosen(DumpKind::Triage, &snapshot, &[]);
+        assert!(holds(&triage, 0x9_0000), "{rsp:#x}");
+        assert!(without_stack(&snapshot, &triage).is_empty(), "{rsp:#x}");
+    }
+}
+
+#[test]
+fn n10_threads_whose_stack_is_not_in_the_dump_are_told() {
+    let mut snapshot = process();
+    snapshot.threads[0].id = 7;
+    let nowhere = X86_64 {
+        rsp: 0x7000_0000,
         ..X86_64::default()
     };
-    snapshot.threads[0].registers = Some(Registers::X86_64(low));
-    assert!(holds(&chosen(DumpKind::Triage, &snapshot, &[]), 0x9_0000));
+    snapshot.threads.push(Thread {
+        id: 8,
+        registers: Some(Registers::X86_64(nowhere)),
+        ..Thread::default()
+    });
+    let mini = chosen(DumpKind::Mini, &snapshot, &[]);
+    assert_eq!(without_stack(&snapshot, &mini), [8]);
 }
 
 /// A process of Windows, whose image at 0x1000 is a module, and what a routine chooses of it.
