@@ -5,7 +5,7 @@
 
 use super::{
     bpf_programs::Death,
-    death_watch, facts,
+    death_watch, facts, handles,
     memory::LiveMemory,
     narrow, pages, probe_patches,
     proc::{
@@ -232,6 +232,7 @@ impl LinuxTarget {
         }
         warnings.extend(too_many(&regions));
         warnings.extend(without_arguments(&facts.process));
+        warnings.extend(handles::cut_names(&facts.handles));
         warnings.extend(before.sharers.clone());
         warnings.extend(before.unflagged.clone());
         self.complete(&mut regions, before, &threads)

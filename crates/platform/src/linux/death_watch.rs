@@ -7,9 +7,9 @@
 
 use super::{
     bpf_programs::{Death, Deaths},
-    facts_at_death::OwnTexts,
     kept_space::KeptSpace,
     last_maps,
+    own_texts_at_death::OwnTexts,
     proc::ProcDir,
     sys::{pin::Pin, ptrace::SignalInfo, wake},
 };

@@ -2,77 +2,25 @@
 //! if that is kept. What was known of it before may be old: servers change their user and their title once they run.
 
 use super::{
-    facts,
-    proc::{ProcDir, bounds, machine, own_texts},
+    facts, facts_aside,
+    own_texts_at_death::OwnTexts,
+    proc::{ProcDir, machine},
 };
 use crate::Facts;
-use std::{io, os::unix::fs::FileExt};
-
-/// Where a process has its arguments, for when it is gone, and its memory is kept.
-pub(crate) struct OwnTexts {
-    stat: Vec<u8>,
-}
-
-impl OwnTexts {
-    /// Of a process that lives.
-    ///
-    /// # Errors
-    /// If it is gone.
-    pub(crate) fn of(proc: &ProcDir) -> io::Result<Self> {
-        let stat = proc.read("stat")?;
-        Ok(Self { stat })
-    }
-
-    /// Returns the arguments of a process whose memory is kept, as `cmdline` tells them of a living one: if they were
-    /// overwritten to their last byte, up to the first NUL, in the environment if need be (`get_mm_cmdline` in
-    /// fs/proc/base.c).
-    ///
-    /// # Errors
-    /// If they are not in pages of its own, or the memory is not kept.
-    pub(crate) fn arguments(&self, proc: &ProcDir) -> io::Result<Vec<u8>> {
-        let most = bounds::most("cmdline");
-        own_texts::expect_own(&proc.open_kept("pagemap")?, &self.stat, "cmdline", most)?;
-        let [start, end, _, env_end] = own_texts::places(&self.stat).unwrap_or_default();
-        let memory = proc.open_kept("mem")?;
-        let read = |end: u64| {
-            let mut text = vec![0; end.saturating_sub(start).min(most) as usize];
-            memory.read_exact_at(&mut text, start).map(|()| text)
-        };
-        let arguments = read(end)?;
-        if arguments.last().is_none_or(|last| *last == 0) {
-            return Ok(arguments);
-        }
-        let mut title = read(end.max(env_end))?;
-        title.truncate(
-            title
-                .iter()
-                .position(|byte| *byte == 0)
-                .unwrap_or(title.len()),
-        );
-        Ok(title)
-    }
-}
 
 /// Takes in what is to be had. Returns what is older, in words.
 pub(crate) fn renew(facts: &mut Facts, proc: &ProcDir, texts: &OwnTexts) -> Vec<&'static str> {
-    let mut older = vec!["environment", "descriptors"];
-    match texts.arguments(proc) {
-        Ok(text) => take_arguments(facts, text),
-        Err(_) => older.push("arguments"),
+    let mut older = vec!["descriptors"];
+    for (name, words) in [("cmdline", "arguments"), ("environ", "environment")] {
+        match texts.text(proc, name) {
+            Ok(text) => facts_aside::set_text(facts, name, text),
+            Err(_) => older.push(words),
+        }
     }
     if renew_by_folder(facts, proc).is_none() {
         older.extend(["name", "user", "times"]);
     }
     older
-}
-
-fn take_arguments(facts: &mut Facts, text: Vec<u8>) {
-    let process = &mut facts.process;
-    process.command_line = facts::strings(&text);
-    let mut files = process.files.iter_mut();
-    if let Some((_, file)) = files.find(|(name, _)| name == "cmdline") {
-        *file = text;
-    }
 }
 
 /// `None` if the parent has waited for it.

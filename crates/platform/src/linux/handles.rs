@@ -1,7 +1,7 @@
 //! The open descriptors of a process.
 
-use super::proc::{ProcDir, bounds, link, numbers_in, status};
-use snapshot::Handle;
+use super::proc::{ProcDir, bounds, link, map_text, numbers_in, status};
+use snapshot::{Handle, Warning};
 use std::io;
 
 /// The name under which the descriptors are [kept](ProcDir::keep_text).
@@ -20,14 +20,46 @@ pub(crate) fn handles(proc: &ProcDir) -> Vec<Handle> {
 /// # Errors
 /// If there is no room for it.
 pub(crate) fn keep(proc: &mut ProcDir) -> io::Result<()> {
-    let text: Vec<u8> = listed(proc).flat_map(|handle| to_text(&handle)).collect();
+    let handles: Vec<Handle> = listed(proc).collect();
+    keep_these(proc, &handles)
+}
+
+/// Keeps what is known of these descriptors.
+///
+/// # Errors
+/// If there is no room for it.
+pub(crate) fn keep_these(proc: &mut ProcDir, handles: &[Handle]) -> io::Result<()> {
+    let text: Vec<u8> = handles.iter().flat_map(to_text).collect();
     proc.keep_text(KEPT, &text)
 }
 
+/// Returns a sentence about names that were cut.
+pub(crate) fn cut_names(handles: &[Handle]) -> Option<Warning> {
+    let cut = handles
+        .iter()
+        .filter(|handle| handle.name.starts_with(map_text::CUT));
+    match cut.count() {
+        0 => None,
+        count => Some(format!(
+            "the names of {count} descriptors are cut: all names together are too long"
+        )),
+    }
+}
+
+/// The descriptors. Names are cut once all of them together are too long: a path may have 4 KiB, and a process a million of
+/// them.
 fn listed(proc: &ProcDir) -> impl Iterator<Item = Handle> {
     let numbers = numbers_in(proc.fd(), "fd").unwrap_or_default();
     let some = numbers.into_iter().take(bounds::DESCRIPTORS);
-    some.filter_map(|number| handle(proc, number))
+    let all = some.filter_map(|number| handle(proc, number));
+    all.scan(0, |taken, mut handle| {
+        *taken += handle.name.len();
+        if *taken > bounds::DESCRIPTOR_NAMES {
+            handle.name =
+                String::from_utf8_lossy(&map_text::cut(handle.name.as_bytes())).into_owned();
+        }
+        Some(handle)
+    })
 }
 
 /// Writes a descriptor as lines that end with NUL, which no name has: number, flags, position or nothing, name.

@@ -1,13 +1,19 @@
 //! Looking at a process that executes other programs meanwhile, until a look is of one program.
 
+use super::sys::wake;
 use std::{
     io,
     time::{Duration, Instant},
 };
 
-/// For how long it is looked again, at most. A chain of wrappers (`sh`, `env`, `nice`, then the server) takes some
-/// milliseconds, more on a loaded machine. A process that does nothing else must not keep us for ever.
+/// For how long it is looked again, and how often, at least. A chain of wrappers (`sh`, `env`, `nice`, then the server) takes
+/// some milliseconds, and on a loaded machine one look alone may take longer. A process that does nothing else must not keep
+/// us for ever.
 const LOOKING: Duration = Duration::from_millis(300);
+const LOOKS: u32 = 5;
+
+/// How long to wait before it is looked again, once that was done so often: it has the processor to itself meanwhile.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// Looks until a look returns something; `None` says that the process has executed another program meanwhile.
 ///
@@ -15,14 +21,18 @@ const LOOKING: Duration = Duration::from_millis(300);
 /// If a look fails, or the process executes one program after the other.
 pub(crate) fn look<T>(mut once: impl FnMut() -> io::Result<Option<T>>) -> io::Result<T> {
     let end = Instant::now() + LOOKING;
-    loop {
+    for looks in 1.. {
         if let Some(seen) = once()? {
             return Ok(seen);
         }
-        if Instant::now() >= end {
-            return Err(io::Error::other("it executes one program after the other"));
+        if looks >= LOOKS && Instant::now() >= end {
+            break;
+        }
+        if looks >= LOOKS {
+            wake::sleep(&[], Some(Instant::now() + PAUSE));
         }
     }
+    Err(io::Error::other("it executes one program after the other"))
 }
 
 #[cfg(test)]

@@ -119,9 +119,9 @@ impl LinuxTarget {
         }
     }
 
-    /// Returns the facts that were read last, if that was a moment ago.
-    pub(super) fn new_facts(&self) -> Option<&Facts> {
-        let (read, facts) = self.facts.as_ref()?;
+    /// Takes the facts that were read last, if that was a moment ago.
+    pub(super) fn take_new_facts(&mut self) -> Option<Facts> {
+        let (read, facts) = self.facts.take()?;
         (read.elapsed() < NEW).then_some(facts)
     }
 

@@ -10,7 +10,7 @@ use crate::{
     linux::{
         bpf_programs::{Catching, Caught, Deaths, HeldThread, Others},
         death_watch::DeathWatch,
-        facts, list,
+        facts, facts_aside, list,
         proc::{ProcDir, bounds},
         sys::{
             channel::Helper,
@@ -187,10 +187,12 @@ impl CaughtAndKept {
         if !is_whole {
             space.keep_maps(&mut proc).ok()?;
         }
-        let facts = facts_of_dying(&mut proc, is_whole).ok()?;
+        let mut facts = facts_of_dying(&mut proc, is_whole).ok()?;
         drop(held);
+        let lacking = without_descriptors(facts.handles.len() as u64, descriptors.unwrap_or(0));
+        facts_aside::put(&mut proc, &mut facts);
         Some(Dying {
-            lacking: without_descriptors(facts.handles.len() as u64, descriptors.unwrap_or(0)),
+            lacking,
             watch: DeathWatch::at_death(space, deaths, has_flags),
             proc,
             facts,

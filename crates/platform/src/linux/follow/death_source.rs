@@ -11,7 +11,7 @@ use crate::{
     linux::{
         death_watch::{self, DeathWatch},
         dying::{self, Dying},
-        facts, facts_at_death, one_program,
+        facts, facts_aside, facts_at_death, one_program,
         proc::ProcDir,
     },
 };
@@ -123,19 +123,14 @@ impl DeathSource {
 
     /// Keeps the address space of the program that the process runs now.
     fn begin(&mut self, proc: &mut ProcDir) -> io::Result<()> {
-        let mut failure = None;
-        let result = one_program::look(|| {
+        one_program::look(|| {
             let before = auxv_now(proc);
             match self.begin_once(proc) {
                 Ok(is_begun) => Ok(is_begun.then_some(())),
-                Err(error) if is_passing(proc, &error, &before) => {
-                    failure = Some(error);
-                    Ok(None)
-                }
+                Err(error) if is_passing(proc, &error, &before) => Ok(None),
                 Err(error) => Err(error),
             }
-        });
-        result.map_err(|error| failure.unwrap_or(error))
+        })
     }
 
     /// As [`DeathSource::begin`]. Returns false if the process has executed another program meanwhile.
@@ -153,20 +148,22 @@ impl DeathSource {
         Ok(is_begun)
     }
 
-    fn keep_facts(&mut self, proc: &ProcDir, new: Option<Facts>) {
-        if let Some(facts) = new_facts(proc, new) {
+    fn keep_facts(&mut self, proc: &mut ProcDir, new: Option<Facts>) {
+        if let Some(mut facts) = new_facts(proc, new) {
+            facts_aside::put(proc, &mut facts);
             self.kept = Some(facts);
         }
     }
 
     /// Takes newer facts, if they are of the program that is kept: the process may have executed others since they were
     /// read.
-    fn renew_facts(&mut self, proc: &ProcDir, new: Option<Facts>) {
+    fn renew_facts(&mut self, proc: &mut ProcDir, new: Option<Facts>) {
         let is_kept = |facts: &Facts| {
             let watch = self.watch.as_ref();
             watch.is_some_and(|watch| watch.space.is_of_program(auxv_of(facts)))
         };
-        if let Some(facts) = new_facts(proc, new).filter(is_kept) {
+        if let Some(mut facts) = new_facts(proc, new).filter(is_kept) {
+            facts_aside::put(proc, &mut facts);
             self.kept = Some(facts);
         }
     }

@@ -17,7 +17,7 @@ mod trace_source;
 
 use super::{
     checked_memory::CheckedMemory,
-    dying,
+    dying, facts_aside,
     image_files::ImageFiles,
     leftovers,
     proc::ProcDir,
@@ -136,7 +136,8 @@ impl Target for LinuxFollow {
 
     fn capture(&mut self, options: &CaptureOptions) -> Result<Capture> {
         if let HeldBy::Death(_) = self.sources.held_by {
-            let facts = self.facts()?;
+            let mut facts = self.facts()?;
+            facts_aside::put_back(&self.target.proc, &mut facts);
             let lacking = self.sources.deaths.lacking();
             return self.target.dead(facts, self.sources.dead(), lacking);
         }
@@ -162,7 +163,7 @@ impl Follow for LinuxFollow {
     fn arm(&mut self, what: &Arming) -> Result<Vec<String>> {
         let stands_traced = matches!(self.sources.held_by, HeldBy::Tracer(..));
         let mut wanted = Wanted::new(what, stands_traced);
-        wanted.facts = self.target.new_facts().cloned();
+        wanted.facts = self.target.take_new_facts();
         self.sources.holds = what.holds;
         for source in self.sources.list_mut() {
             source.arm(&mut self.target.proc, &mut wanted)?;

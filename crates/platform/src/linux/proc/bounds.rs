@@ -31,6 +31,9 @@ pub(crate) const IMAGES: usize = 4096;
 /// How many descriptors of a process are told.
 pub(crate) const DESCRIPTORS: usize = 64 << 10;
 
+/// How many bytes the names of descriptors take together, before further ones are cut.
+pub(crate) const DESCRIPTOR_NAMES: usize = 1 << 20;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -112,7 +112,7 @@ fn read_lines(
 }
 
 /// Returns a name that is short enough as it is, else its end.
-fn cut(name: &[u8]) -> Vec<u8> {
+pub(crate) fn cut(name: &[u8]) -> Vec<u8> {
     match name.len() <= REST + CUT.len() {
         true => name.to_vec(),
         false => [CUT.as_bytes(), &name[name.len() - REST..]].concat(),
