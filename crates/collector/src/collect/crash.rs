@@ -127,7 +127,8 @@ fn named(adopted: &Adopted) -> Exception {
     }
     fault.name = analysis::exception_name(&fault, OS, ARCHITECTURE, &NoMemory);
     let registers = adopted.registers.filter(|_| fault.code == SIGABRT);
-    let thrown = registers.and_then(|registers| thrown::uncaught(&registers, &*target.memory()));
+    let memory = target.memory();
+    let thrown = registers.and_then(|registers| thrown::uncaught(&fault, &registers, &*memory));
     match thrown {
         Some(thrown) => Exception {
             name: thrown.name,

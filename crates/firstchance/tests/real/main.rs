@@ -52,5 +52,6 @@ mod shown_text;
 mod strangers;
 mod terminal;
 mod the_loop;
+mod uncaught;
 mod victims;
 mod watching;

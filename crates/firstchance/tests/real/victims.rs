@@ -16,7 +16,7 @@ const JAVA: Program = Program::java("Throws.java");
 /// How a program is run: a command and its arguments.
 type Line = Vec<String>;
 
-fn line(program: PathBuf, arguments: &[&str]) -> Line {
+pub(crate) fn line(program: PathBuf, arguments: &[&str]) -> Line {
     let program = program.to_string_lossy().into_owned();
     let arguments = arguments.iter().map(|argument| (*argument).to_owned());
     [program].into_iter().chain(arguments).collect()
@@ -61,7 +61,7 @@ fn watched(line: &Line) -> (Vec<String>, Run) {
     (names, run)
 }
 
-fn assert_ends(line: &Line, name: Option<&str>) {
+pub(crate) fn assert_ends(line: &Line, name: Option<&str>) {
     let (names, run) = watched(line);
     assert_eq!(
         names.len(),

@@ -107,7 +107,7 @@ impl Follower {
         }
         let memory = self.process.memory();
         let registers = self.at.registers?;
-        if let Some(thrown) = thrown::uncaught(&registers, &*memory) {
+        if let Some(thrown) = thrown::uncaught(signal, &registers, &*memory) {
             return Some(Exception {
                 name: thrown.name,
                 bases: thrown.bases,
