@@ -54,3 +54,4 @@ mod terminal;
 mod the_loop;
 mod victims;
 mod watching;
+mod watching_executions;
