@@ -140,6 +140,9 @@ pub trait Follow: Target {
 pub enum Happened {
     /// An event of the process, and the thread that stands for it.
     Event(TargetEvent, Standing),
+    /// The process has executed another program, and goes on: what was armed is to be armed anew. Where a thread stands for
+    /// that, it is an event.
+    Executed,
     /// Somebody used the waker.
     Woken,
     /// The time was over, and nothing happened before.

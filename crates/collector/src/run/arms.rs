@@ -2,7 +2,8 @@
 
 use analysis::places::{self, ThrowPlace, Thrower};
 use platform::{
-    ArmedPlace, Arming, FAULT_BITS, FAULT_SIGNALS, HoldOptions, ImageFiles, KindAt, Result, Target,
+    ArmedPlace, Arming, FAULT_BITS, FAULT_SIGNALS, FileIdentity, HoldOptions, ImageFiles, KindAt,
+    Result, Target,
 };
 use policy::{Chance, ExceptionFilter, Place, WakeFor};
 use snapshot::{
@@ -50,15 +51,18 @@ pub(super) struct Arms {
     holds: HoldOptions,
     /// By the number it is reported under.
     arms: Vec<Arm>,
-    /// Numbers by file and offset: a probe is one of the file, wherever and however often that is
-    /// mapped (node's own program is, in two parts).
-    known: HashMap<(String, u64), u32>,
+    /// A probe is one of the file, wherever and however often that is mapped (node's own program is, in two parts; the
+    /// loader is by each program that the process executes).
+    known: HashMap<Spot, u32>,
     /// Images that were looked into, and what was found.
     seen: HashMap<(u64, String), Vec<(Arm, u64)>>,
     modules: Vec<Module>,
     /// Names of images of Windows that are of interest by their name alone.
     names: Vec<String>,
 }
+
+/// A place in a file: its name and which file that is, if it can be told, and the offset.
+type Spot = (String, Option<FileIdentity>, u64);
 
 /// What stands behind a place.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -171,8 +175,13 @@ impl Arms {
     ) -> Vec<ArmedPlace> {
         let mut armed = Vec::new();
         for module in self.modules.clone() {
-            for (arm, offset) in self.found_in(&module, files, memory, wake) {
-                let number = self.number(arm, &module.path, offset);
+            let found = self.found_in(&module, files, memory, wake);
+            let file = match found.is_empty() {
+                true => None,
+                false => files.identity(&module),
+            };
+            for (arm, offset) in found {
+                let number = self.number(arm, (module.path.clone(), file, offset));
                 if armed
                     .iter()
                     .any(|place: &ArmedPlace| place.number == number)
@@ -216,10 +225,9 @@ impl Arms {
         found
     }
 
-    fn number(&mut self, arm: Arm, file: &str, offset: u64) -> u32 {
+    fn number(&mut self, arm: Arm, spot: Spot) -> u32 {
         let arms = &mut self.arms;
-        let place = (file.to_owned(), offset);
-        *self.known.entry(place).or_insert_with(|| {
+        *self.known.entry(spot).or_insert_with(|| {
             arms.push(arm);
             (arms.len() - 1) as u32
         })
@@ -245,7 +253,10 @@ impl Arms {
     /// This image is no longer.
     pub(super) fn unmapped(&mut self, base: u64, path: &str) {
         self.seen.retain(|(at, _), _| *at != base);
-        self.known.retain(|(file, _), _| file != path);
+        // Where it is armed at an address, it has to be anew.
+        if !on_linux() || self.holds.unsafe_breakpoints {
+            self.known.retain(|(file, ..), _| file != path);
+        }
     }
 
     /// Looks at the images, where any is wanted: what has been mapped and unmapped since the last

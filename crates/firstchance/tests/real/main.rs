@@ -55,3 +55,4 @@ mod the_loop;
 mod uncaught;
 mod victims;
 mod watching;
+mod watching_executions;

@@ -110,7 +110,8 @@ impl DeathWatch {
     /// first. `None` if it lives.
     pub(crate) fn next(&mut self, proc: &mut ProcDir) -> Option<Vec<Death>> {
         let is_its = |death: &Death| {
-            is_deadly(death.signal) && self.space.dies_of(proc, death.thread, MARKED)
+            let is_deadly = is_deadly(death.signal);
+            is_deadly && self.space.dies_of(proc, death.thread, MARKED) && self.ends_by(proc, death)
         };
         let Some(first) = self.deaths.next().filter(is_its) else {
             self.renew(proc);
@@ -131,6 +132,19 @@ impl DeathWatch {
         }
         self.take(&mut all);
         Some(all)
+    }
+
+    /// Returns whether the whole process ends. A thread that executes a program has the kernel kill all others (`de_thread`
+    /// of fs/exec.c), as SIGKILL does. Of threads that are slow to end, the last is reported later.
+    fn ends_by(&self, proc: &ProcDir, death: &Death) -> bool {
+        let end = Instant::now() + MARKED;
+        while death.signal == libc::SIGKILL && !is_ending(proc) {
+            if Instant::now() >= end || !self.is_of(proc) {
+                return false;
+            }
+            wake::sleep(&[], Some(Instant::now() + POLL_INTERVAL));
+        }
+        true
     }
 
     /// Returns when [`DeathWatch::next`] has to be called although no death was reported: the copy

@@ -1,6 +1,7 @@
 //! The thread of one followed process: it waits for what the process does, names it, asks the
 //! filters, tells the rules, and obeys while the process stands.
 
+mod arming;
 mod first_stack;
 mod kinds;
 mod pace;
@@ -73,8 +74,10 @@ pub(super) fn follow(host: &dyn Host, task: Task) -> Result<()> {
             events: task.events,
         },
     };
-    follower.begin()?;
-    let result = follower.run();
+    let result = match follower.begin()? {
+        Then::Stay => follower.run(),
+        Then::Leave => Ok(()),
+    };
     let Follower {
         process,
         mut first_stacks,
@@ -146,6 +149,7 @@ impl Follower {
             };
             let then = match self.process.wait(until)? {
                 Happened::Woken => self.obey_all()?,
+                Happened::Executed => self.executed()?,
                 Happened::TimedOut if self.is_gone => self.tell_end(None),
                 Happened::TimedOut => Then::Stay,
                 Happened::Event(TargetEvent::Exited { status, .. }, _) => self.tell_end(status),
@@ -185,9 +189,10 @@ impl Follower {
             TargetEvent::Executed => {
                 self.arms.forget();
                 self.throttle.program_replaced();
-                let then = self.report(event)?;
-                self.arm()?;
-                Ok(then)
+                match self.report(event)? {
+                    Then::Stay => self.arm(),
+                    Then::Leave => Ok(Then::Leave),
+                }
             }
             TargetEvent::ModuleLoad { .. } | TargetEvent::ModuleUnload { .. } => self.module(event),
             TargetEvent::Exiting { status, .. } if !self.wake.wants_end() => {
@@ -249,9 +254,9 @@ impl Follower {
             Order::Wake(wake) => {
                 self.wake = *wake;
                 self.throttle.forget_kinds(&mut *self.process);
-                return self.unless_it_ends(Self::arm_anew);
+                return self.unless_it_ends(Self::begin);
             }
-            Order::LookAgain => return self.unless_it_ends(Self::arm_anew),
+            Order::LookAgain => return self.unless_it_ends(Self::begin),
             Order::Storm(active) => self.throttle.set_storm(active, &mut *self.process),
             Order::Stack(order) => {
                 let lines = stacks::lines(&mut *self.process, order.thread);
@@ -304,46 +309,6 @@ impl Follower {
         Some(format!(
             "taken {late} after the throw or breakpoint: its thread had gone on"
         ))
-    }
-
-    /// Arms the process, unless its death is all that there is to tell. It may die meanwhile.
-    fn begin(&mut self) -> Result<()> {
-        if !self.process.is_dying() {
-            match self.arm() {
-                Err(error) if error.is_of_end() && self.process.is_dying() => {}
-                armed => return armed,
-            }
-        }
-        self.tell.tell(FollowerEvent::Armed);
-        Ok(())
-    }
-
-    fn arm(&mut self) -> Result<()> {
-        self.arms.look(&mut *self.process, &self.wake)?;
-        self.arm_what_is_there()?;
-        self.note_what_it_throws();
-        self.tell.tell(FollowerEvent::Armed);
-        Ok(())
-    }
-
-    /// Where nothing throws that has to be seen, nothing has to be seen of children that live for a moment only.
-    fn note_what_it_throws(&mut self) {
-        let is_quiet = self.wake.wants_only_unhandled() && !self.arms.throws();
-        self.process.let_children_wait(is_quiet);
-    }
-
-    fn arm_anew(&mut self) -> Result<Then> {
-        self.begin().map(|()| Then::Stay)
-    }
-
-    /// Arms the images that were just looked at.
-    fn arm_what_is_there(&mut self) -> Result<()> {
-        let key = self.tell.id.key;
-        let (arming, mut notices) = self.arms.plan(key, &*self.process, &self.wake);
-        log::debug!("armed in process {key}: {arming}");
-        notices.extend(self.process.arm(&arming)?);
-        self.notice(notices);
-        Ok(())
     }
 
     /// Says what cannot be had, or what it costs; each once, however often is armed anew.

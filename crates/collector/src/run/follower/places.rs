@@ -60,14 +60,8 @@ impl Follower {
     pub(super) fn loaded(&mut self) -> Result<Then> {
         self.process.stay()?;
         let changes = self.arms.look(&mut *self.process, &self.wake)?;
-        for event in changes {
-            if self.wake.wants_module(&event) && self.report(event)? == Then::Leave {
-                return Ok(Then::Leave);
-            }
-        }
-        self.arm_what_is_there()?;
-        self.note_what_it_throws();
+        let then = self.arm_changed(changes)?;
         self.tell.tell(FollowerEvent::Armed);
-        Ok(Then::Stay)
+        Ok(then)
     }
 }

@@ -7,13 +7,14 @@
 //! nothing of the target is changed but one byte of code, which the kernel restores when the
 //! probe's descriptor is closed. An unwanted hit costs half a microsecond.
 //!
-//! [`Deaths`], [`ExecutedNames`], [`SignalSenders`] and [`StderrWrites`] are programs at tracepoints of the kernel,
+//! [`Deaths`], [`Executions`], [`ExecutedNames`], [`SignalSenders`] and [`StderrWrites`] are programs at tracepoints of the kernel,
 //! which hold no thread; with [`Catching`], those that die while nobody waits for it are held.
 
 mod death_holds;
 mod death_program;
 mod deaths;
 mod executed_names;
+mod executions;
 mod held_deaths;
 mod instructions;
 mod pids;
@@ -26,6 +27,7 @@ mod stderr_writes;
 pub(crate) use death_program::Death;
 pub(crate) use deaths::{Catching, Caught, Deaths, HeldThread, Others};
 pub(crate) use executed_names::ExecutedNames;
+pub(crate) use executions::{Executed, Executions};
 pub(crate) use held_deaths::{Held, HeldDeaths};
 pub(crate) use probe_report::Report;
 pub(crate) use signal_senders::SignalSenders;
@@ -69,7 +71,8 @@ pub(crate) struct ThreadHolds {
     /// Two words for each known type: whether it is held, and how many were not.
     verdicts: SharedWords,
     known: HashMap<u64, usize>,
-    probes: Vec<OwnedFd>,
+    /// By the number that they report.
+    probes: HashMap<u32, OwnedFd>,
     /// The number of lost reports that [`ThreadHolds::missed`] has returned so far.
     told: u64,
 }
@@ -97,7 +100,7 @@ impl ThreadHolds {
             verdicts: SharedWords::new(&maps.verdicts, KINDS as usize * 16)?,
             known: HashMap::new(),
             maps,
-            probes: Vec::new(),
+            probes: HashMap::new(),
             told: 0,
         })
     }
@@ -149,8 +152,13 @@ impl ThreadHolds {
         let probe = self
             .attach(number, &path, offset, kind)
             .or_else(|_| self.attach_by_perf(number, &path, offset, kind))?;
-        self.probes.push(probe);
+        self.probes.insert(number, probe);
         Ok(())
+    }
+
+    /// Removes the probe that reports this number.
+    pub(crate) fn remove(&mut self, number: u32) {
+        self.probes.remove(&number);
     }
 
     fn attach(

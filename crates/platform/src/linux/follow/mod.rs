@@ -1,11 +1,12 @@
 //! Following a process: waiting for its events.
 //!
 //! Events come from several sources, each with its own mechanism of the kernel: the death of the
-//! process from a BPF program, places in the code from uprobes, lines on standard error from a
+//! process and the programs that it executes from BPF programs, places in the code from uprobes, lines on standard error from a
 //! tracepoint, and everything else from tracing the threads by ptrace(2), which costs the process
 //! most and is used only for what nothing else shows.
 
 mod death_source;
+mod exec_source;
 mod gathered;
 mod held_by;
 mod probe_source;
@@ -35,6 +36,7 @@ use crate::{
     MappedFiles, Result, Target, Waker,
 };
 use death_source::DeathSource;
+use exec_source::ExecSource;
 use gathered::Gathered;
 use held_by::HeldBy;
 use probe_source::ProbeSource;
@@ -179,6 +181,9 @@ impl Follow for LinuxFollow {
             if let Some(event) = self.sources.next(&mut self.target.proc) {
                 return Ok(Happened::Event(event, self.sources.held_by.standing()));
             }
+            if self.sources.have_executed() {
+                return Ok(Happened::Executed);
+            }
             self.let_leftovers_go();
             if until.is_some_and(|until| until <= Instant::now()) {
                 return Ok(Happened::TimedOut);
@@ -244,6 +249,7 @@ impl Follow for LinuxFollow {
 /// The sources of events, and how the process is held for the last event.
 #[derive(Default)]
 struct Sources {
+    executions: ExecSource,
     deaths: DeathSource,
     probes: ProbeSource,
     stderr: StderrLines,
@@ -270,13 +276,20 @@ impl Sources {
     }
 
     /// Returns the sources in the order in which they are armed: what one cannot report, a later
-    /// one may.
-    fn list(&self) -> [&dyn Source; 4] {
-        [&self.deaths, &self.probes, &self.stderr, &self.tracing]
+    /// one may. Another program is heard of before anything is armed in this one.
+    fn list(&self) -> [&dyn Source; 5] {
+        [
+            &self.executions,
+            &self.deaths,
+            &self.probes,
+            &self.stderr,
+            &self.tracing,
+        ]
     }
 
-    fn list_mut(&mut self) -> [&mut dyn Source; 4] {
+    fn list_mut(&mut self) -> [&mut dyn Source; 5] {
         [
+            &mut self.executions,
             &mut self.deaths,
             &mut self.probes,
             &mut self.stderr,
@@ -302,8 +315,18 @@ impl Sources {
         Some(event)
     }
 
+    /// Whether the process has executed another program since this was asked last, for which no thread stands.
+    fn have_executed(&mut self) -> bool {
+        let executed = self.executions.take();
+        if executed.by_other_thread {
+            // The others stay: the new program may stand at one of them already.
+            self.probes.program_replaced();
+        }
+        executed.any
+    }
+
     fn next_but_death(&mut self, proc: &mut ProcDir) -> Option<(TargetEvent, HeldBy)> {
-        let [_, rest @ ..] = self.list_mut();
+        let [_, _, rest @ ..] = self.list_mut();
         rest.into_iter().find_map(|source| source.next(proc))
     }
 

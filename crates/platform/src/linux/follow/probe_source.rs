@@ -70,6 +70,8 @@ impl ProbeSource {
                 Ok(holds) => self.holds = Some(holds),
                 Err(error) => {
                     let instead = wanted.what.holds.unsafe_breakpoints;
+                    // Nothing is armed that another program would lack.
+                    wanted.executions = false;
                     wanted.notices.push(no_probes(&error, instead));
                     wanted
                         .without_probe
@@ -85,7 +87,7 @@ impl ProbeSource {
                 Ok(()) => drop(self.armed.insert(place.number)),
                 // The process has ended: each further place would cost the kernel as much, in vain.
                 Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return,
-                // It is ending, or runs another program by now, which is looked at when it is heard of.
+                // It is ending, or runs another program by now, which is seen when it is looked again.
                 Err(_) if !ImageFiles::of(key).is_some_and(|now| now.has(&place.module)) => return,
                 Err(error) => wanted.notices.push(not_armed(place, &error)),
             }
@@ -103,6 +105,18 @@ impl ProbeSource {
         }
     }
 
+    /// The probes that stay are not touched: a thread may be held there just now, as that of a program which was executed
+    /// while the one before was looked at.
+    fn remove_all_but(&mut self, places: &[ArmedPlace]) {
+        let numbers: BTreeSet<u32> = places.iter().map(|place| place.number).collect();
+        for number in self.armed.difference(&numbers) {
+            self.holds
+                .iter_mut()
+                .for_each(|holds| holds.remove(*number));
+        }
+        self.armed.retain(|number| numbers.contains(number));
+    }
+
     fn arm_place(&mut self, files: Option<&ImageFiles>, place: &ArmedPlace) -> io::Result<()> {
         let path = files.and_then(|files| files.path(&place.module));
         let path = path.ok_or_else(|| io::Error::other("its file cannot be opened"))?;
@@ -116,11 +130,8 @@ impl ProbeSource {
 impl Source for ProbeSource {
     fn arm(&mut self, proc: &mut ProcDir, wanted: &mut Wanted<'_>) -> Result<()> {
         let places = &wanted.what.places;
-        let numbers: BTreeSet<u32> = places.iter().map(|place| place.number).collect();
-        if !self.armed.is_subset(&numbers) || places.is_empty() {
-            self.program_replaced();
-        }
         if places.is_empty() {
+            self.program_replaced();
             return Ok(());
         }
         let threads = proc.tasks().map_or(1, |tasks| tasks.len());
@@ -130,6 +141,7 @@ impl Source for ProbeSource {
         if !new.is_empty() {
             self.arm_new(proc.key, threads, new, wanted);
         }
+        self.remove_all_but(places);
         Ok(())
     }
 
@@ -147,7 +159,7 @@ impl Source for ProbeSource {
     }
 
     fn program_replaced(&mut self) {
-        // The kernel has removed the probes with the old program.
+        // The probes are those of the thread that was the first one, which may be no more.
         *self = Self::default();
     }
 

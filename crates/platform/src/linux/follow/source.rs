@@ -42,6 +42,8 @@ pub(super) struct Wanted<'w> {
     pub(super) signals: u64,
     /// Places for which there is no uprobe.
     pub(super) without_probe: Vec<&'w ArmedPlace>,
+    /// Whether programs that the process executes have to be seen by tracing, though it costs more.
+    pub(super) executions: bool,
     /// Whether a traced thread stands for an event now. The tracing must not end before it goes on.
     pub(super) stands_traced: bool,
     /// The facts of the process, if somebody has read them a moment ago.
@@ -56,6 +58,7 @@ impl<'w> Wanted<'w> {
             what,
             signals: what.signals,
             without_probe: Vec::new(),
+            executions: false,
             stands_traced,
             facts: None,
             notices: Vec::new(),

@@ -31,6 +31,10 @@ use std::{
     time::Instant,
 };
 
+/// Why a process is traced of which nothing else could tell that.
+const SEES_EXECUTIONS: &str =
+    "programs that it executes are seen by tracing: each signal it gets costs it some microseconds";
+
 /// The traced threads of one process, while anything needs the tracing.
 #[derive(Default)]
 pub(super) struct TraceSource {
@@ -96,7 +100,8 @@ impl TraceSource {
     fn trace(&mut self, proc: &ProcDir, wanted: &Wanted<'_>) -> Result<()> {
         let what = wanted.what;
         let breakpoints = !wanted.without_probe.is_empty() || self.breakpoints.is_some();
-        let needed = what.exit || wanted.signals != 0 || what.threads || breakpoints;
+        let of_thread = what.threads || breakpoints || wanted.executions;
+        let needed = what.exit || wanted.signals != 0 || of_thread;
         self.ends_with_event = false;
         match &self.traced {
             Some(traced) if needed => traced.borrow_mut().want(wanted.signals, what.threads),
@@ -217,6 +222,9 @@ impl Source for TraceSource {
     fn arm(&mut self, proc: &mut ProcDir, wanted: &mut Wanted<'_>) -> Result<()> {
         if wanted.what.places.is_empty() {
             self.program_replaced();
+        }
+        if wanted.executions && wanted.signals == 0 {
+            wanted.notices.push(SEES_EXECUTIONS.to_owned());
         }
         self.trace(proc, wanted)?;
         // After the tracing, which a process of some milliseconds must not end before: to load the program takes longer.
