@@ -69,7 +69,7 @@ impl WindowsFollow {
                 Happened::Event(TargetEvent::Exited { .. }, _) | Happened::TimedOut => {
                     return Err(no_crash(key));
                 }
-                Happened::Event(..) | Happened::Woken => {}
+                Happened::Event(..) | Happened::Woken | Happened::Executed => {}
             }
         }
     }

@@ -174,6 +174,8 @@ impl Follow for LinuxFollow {
     }
 
     fn wait(&mut self, until: Option<Instant>) -> Result<Happened> {
+        // They are old when something happens, and may be large.
+        drop(self.target.take_new_facts());
         loop {
             if self.wake.take() {
                 return Ok(Happened::Woken);
