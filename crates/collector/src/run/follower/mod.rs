@@ -233,18 +233,24 @@ impl Follower {
         Ok(then)
     }
 
-    /// Obeys what has been ordered.
+    /// Obeys what has been ordered. However often it is to be looked again: that is done once.
     fn obey_all(&mut self) -> Result<Then> {
+        let mut looks_again = false;
         loop {
             match self.inbox.try_recv() {
-                Err(TryRecvError::Empty) => return Ok(Then::Stay),
+                Err(TryRecvError::Empty) => break,
                 Err(TryRecvError::Disconnected) => return Ok(Then::Leave),
+                Ok(Order::LookAgain) => looks_again = true,
                 Ok(order) => {
                     if self.obey(order)? == Then::Leave {
                         return Ok(Then::Leave);
                     }
                 }
             }
+        }
+        match looks_again {
+            true => self.obey(Order::LookAgain),
+            false => Ok(Then::Stay),
         }
     }
 
