@@ -47,7 +47,6 @@ const MINI_STACK: u64 = 1 << 20;
 const TRIAGE_STACK: u64 = 256 << 10;
 /// How much it takes of the other end of a longer stack, in bytes.
 const STACK_TAIL: u64 = 64 << 10;
-
 /// How much of a stack one function may take, in bytes: more than a whole stack has by default.
 const LARGEST_FRAME: u64 = 16 << 20;
 /// The area below the stack pointer that leaf functions may use, in bytes (System V ABI for x86-64
@@ -320,24 +319,6 @@ fn stacks(snapshot: &Snapshot, memory: &dyn Memory, limit: u64, no_arguments: bo
     )
 }
 
-/// Returns the ids of threads whose stack is not in the dump: their stack pointer points to no memory that they could write
-/// to, nor below any.
-pub fn without_stack(snapshot: &Snapshot, selection: &Selection) -> Vec<u32> {
-    let has_stack = |sp: u64| {
-        stack_region(snapshot, sp).is_some_and(|region| {
-            let stack = Range::new(sp.max(region.range.start), region.range.end);
-            let after = selection
-                .ranges
-                .partition_point(|range| range.end <= stack.start);
-            let first = selection.ranges.get(after);
-            first.is_some_and(|range| range.start < stack.end)
-        })
-    };
-    let threads = snapshot.threads.iter();
-    let lacking = threads.filter(|thread| thread.registers.is_some_and(|r| !has_stack(r.sp())));
-    lacking.map(|thread| thread.id).collect()
-}
-
 /// The same of these threads.
 fn stacks_of<'t>(
     threads: impl Iterator<Item = &'t Thread>,
@@ -395,6 +376,24 @@ fn stack_region(snapshot: &Snapshot, sp: u64) -> Option<&Region> {
         near.take_while(|r| r.range.start - sp < LARGEST_FRAME)
             .find(usable)
     })
+}
+
+/// Returns the ids of threads whose stack is not in the dump: their stack pointer points to no memory that they could write
+/// to, nor below any.
+pub fn without_stack(snapshot: &Snapshot, selection: &Selection) -> Vec<u32> {
+    let has_stack = |sp: u64| {
+        stack_region(snapshot, sp).is_some_and(|region| {
+            let stack = Range::new(sp.max(region.range.start), region.range.end);
+            let after = selection
+                .ranges
+                .partition_point(|range| range.end <= stack.start);
+            let first = selection.ranges.get(after);
+            first.is_some_and(|range| range.start < stack.end)
+        })
+    };
+    let threads = snapshot.threads.iter();
+    let lacking = threads.filter(|thread| thread.registers.is_some_and(|r| !has_stack(r.sp())));
+    lacking.map(|thread| thread.id).collect()
 }
 
 /// The parts of `wanted` that are in `pages`.

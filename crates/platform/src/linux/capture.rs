@@ -165,7 +165,7 @@ impl LinuxTarget {
     /// programs have the same auxiliary vector, which contains random addresses.
     fn expect_same_program(&self, facts: &Process) -> Result<()> {
         let before = facts.file("auxv").unwrap_or_default();
-        let now = self.proc.read_living("auxv").unwrap_or_default();
+        let now = self.proc.auxv();
         // One that is ending has none any more.
         match before.is_empty() || now.is_empty() || before == now {
             true => Ok(()),

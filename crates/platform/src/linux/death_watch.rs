@@ -102,7 +102,7 @@ impl DeathWatch {
     /// Returns whether the process still runs the program that is kept. A dying process, whose
     /// vector cannot be read any more, does.
     pub(crate) fn is_of(&self, proc: &ProcDir) -> bool {
-        let now = proc.read_living("auxv").unwrap_or_default();
+        let now = proc.auxv();
         now.is_empty() || self.space.is_of_program(&now)
     }
 

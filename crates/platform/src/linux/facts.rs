@@ -16,12 +16,11 @@ pub(crate) const PLAIN_FILES: [&str; 4] = ["status", "limits", "cgroup", "coredu
 /// # Errors
 /// If the process has ended, or executes one program after the other.
 pub(crate) fn gather(proc: &ProcDir) -> std::io::Result<Facts> {
-    let auxv = || proc.read_living("auxv").unwrap_or_default();
-    let mut before = auxv();
+    let mut before = proc.auxv();
     one_program::look(|| {
         let facts = gather_once(proc)?;
-        let after = auxv();
-        // No two programs have the same vector, which contains random addresses. One that is ending has none any more.
+        let after = proc.auxv();
+        // One that is ending has none any more.
         let of_facts = facts.process.file("auxv").unwrap_or_default();
         let is_of_one = after.is_empty() || before == after && of_facts == after;
         before = after;
@@ -106,7 +105,7 @@ impl Texts {
         Self {
             cmdline: proc.read_living("cmdline").unwrap_or_default(),
             environ: proc.read_living("environ").unwrap_or_default(),
-            auxv: proc.read_living("auxv").unwrap_or_default(),
+            auxv: proc.auxv(),
         }
     }
 }

@@ -7,8 +7,8 @@
 //! nothing of the target is changed but one byte of code, which the kernel restores when the
 //! probe's descriptor is closed. An unwanted hit costs half a microsecond.
 //!
-//! [`Deaths`], [`Executions`], [`ExecutedNames`], [`SignalSenders`] and [`StderrWrites`] are programs at tracepoints of the kernel,
-//! which hold no thread; with [`Catching`], those that die while nobody waits for it are held.
+//! [`Deaths`], [`Executions`], [`ExecutedNames`], [`SignalSenders`] and [`StderrWrites`] are programs at tracepoints of the
+//! kernel, which hold no thread; with [`Catching`], those that die while nobody waits for it are held.
 
 mod death_holds;
 mod death_program;

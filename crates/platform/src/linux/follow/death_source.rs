@@ -124,7 +124,7 @@ impl DeathSource {
     /// Keeps the address space of the program that the process runs now.
     fn begin(&mut self, proc: &mut ProcDir) -> io::Result<()> {
         one_program::look(|| {
-            let before = auxv_now(proc);
+            let before = proc.auxv();
             match self.begin_once(proc) {
                 Ok(is_begun) => Ok(is_begun.then_some(())),
                 Err(error) if is_passing(proc, &error, &before) => Ok(None),
@@ -149,10 +149,8 @@ impl DeathSource {
     }
 
     fn keep_facts(&mut self, proc: &mut ProcDir, new: Option<Facts>) {
-        if let Some(mut facts) = new_facts(proc, new) {
-            facts_aside::put(proc, &mut facts);
-            self.kept = Some(facts);
-        }
+        let new = new_facts(proc, new);
+        self.keep(proc, new);
     }
 
     /// Takes newer facts, if they are of the program that is kept: the process may have executed others since they were
@@ -162,7 +160,13 @@ impl DeathSource {
             let watch = self.watch.as_ref();
             watch.is_some_and(|watch| watch.space.is_of_program(auxv_of(facts)))
         };
-        if let Some(mut facts) = new_facts(proc, new).filter(is_kept) {
+        let newer = new_facts(proc, new).filter(is_kept);
+        self.keep(proc, newer);
+    }
+
+    /// Keeps facts, if there are any, without what is large.
+    fn keep(&mut self, proc: &mut ProcDir, facts: Option<Facts>) {
+        if let Some(mut facts) = facts {
             facts_aside::put(proc, &mut facts);
             self.kept = Some(facts);
         }
@@ -174,10 +178,6 @@ impl DeathSource {
 fn new_facts(proc: &ProcDir, new: Option<Facts>) -> Option<Facts> {
     let facts = new.or_else(|| facts::gather(proc).ok());
     facts.filter(|facts| !facts.modules.is_empty())
-}
-
-fn auxv_now(proc: &ProcDir) -> Vec<u8> {
-    proc.read_living("auxv").unwrap_or_default()
 }
 
 fn auxv_of(facts: &Facts) -> &[u8] {
@@ -265,6 +265,6 @@ fn ended(process: ProcessKey) -> String {
 /// then, or of a thread that is no more. `before` is its vector of before the failure.
 fn is_passing(proc: &ProcDir, error: &io::Error, before: &[u8]) -> bool {
     let is_of_gone_thread = error.raw_os_error() == Some(libc::ESRCH);
-    let has_changed = || before.is_empty() || auxv_now(proc) != before;
+    let has_changed = || before.is_empty() || proc.auxv() != before;
     (is_of_gone_thread || has_changed()) && !death_watch::is_ending(proc)
 }

@@ -1,8 +1,8 @@
 //! Following a process: waiting for its events.
 //!
 //! Events come from several sources, each with its own mechanism of the kernel: the death of the
-//! process and the programs that it executes from BPF programs, places in the code from uprobes, lines on standard error from a
-//! tracepoint, and everything else from tracing the threads by ptrace(2), which costs the process
+//! process and the programs that it executes from BPF programs, places in the code from uprobes,
+//! lines on standard error from a tracepoint, and everything else from tracing the threads by ptrace(2), which costs the process
 //! most and is used only for what nothing else shows.
 
 mod death_source;

@@ -199,6 +199,12 @@ impl ProcDir {
         }
     }
 
+    /// Returns the auxiliary vector of the program that runs now: no two programs have the same, as it has random addresses.
+    /// It is empty if the process is ending, or may not be looked at.
+    pub(crate) fn auxv(&self) -> Vec<u8> {
+        self.read_living("auxv").unwrap_or_default()
+    }
+
     /// Returns the regions of the address space.
     pub(crate) fn regions(&self) -> io::Result<Regions> {
         let (text, large) = match self.kept("maps") {

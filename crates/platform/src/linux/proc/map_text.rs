@@ -31,8 +31,9 @@ const FILES: usize = 1000;
 /// From how many bytes of text on a map is a large one.
 const LARGE: usize = 256 << 10;
 
-/// Reads the text, up to `most` bytes. `large` is told once it turns out to be large. Where names get too much, the rest is asked for mapping by mapping (Linux 6.11),
-/// because the kernel takes 40 µs to put together a path of 4 KiB, and would do so for each.
+/// Reads the text, up to `most` bytes. `large` is called once if it turns out to be large. Where names get too much, the rest
+/// is asked for mapping by mapping (Linux 6.11), because the kernel takes 40 µs to put together a path of 4 KiB, and would do
+/// so for each.
 pub(crate) fn read(maps: &File, most: u64, large: impl FnMut()) -> io::Result<Vec<u8>> {
     let lines = BufReader::with_capacity(64 << 10, maps);
     read_lines(lines, most, large, |address| {
