@@ -4,9 +4,10 @@ use std::{
     os::{fd::AsRawFd, unix::fs::OpenOptionsExt},
     path::Path,
     process::Command,
+    time::Duration,
 };
 
-use crate::support::{Child, state_of, wait_until};
+use crate::support::{Child, happens_within, state_of, wait_until};
 
 /// A command that runs on a terminal of its own, and the program that it launched there.
 struct OnTerminal {
@@ -89,6 +90,17 @@ fn n55_a_program_that_reads_the_terminal_goes_on_reading() {
 }
 
 impl OnTerminal {
+    /// Presses Ctrl-C once a second until firstchance ends. The signal of a key that is pressed before the keeper goes
+    /// on is lost: SIGCONT discards it (signal(7)).
+    fn press_until_it_ends(&mut self) {
+        wait_until("Ctrl-C ends the watch", || {
+            self.terminal.tell("^C");
+            happens_within(Duration::from_secs(1), || {
+                "ZX".contains(state_of(self.firstchance as u32))
+            })
+        });
+    }
+
     /// The character that interrupts there: 3 is Ctrl-C, 0 none.
     fn interrupts(&self) -> u8 {
         let path = format!("/proc/{}/fd/0", self.program);
@@ -143,8 +155,10 @@ fn n55_what_a_program_does_to_its_group_does_not_hold_the_end() {
         );
         on.terminal.tell("");
         if signal == "STOP" {
-            wait_until("it stands", || state_of(on.program as u32) == 'T');
-            on.terminal.tell("^C");
+            wait_until("it stands, with the terminal", || {
+                on.interrupts() == 0 && state_of(on.program as u32) == 'T'
+            });
+            on.press_until_it_ends();
         }
         on.terminal.lines_until(ends);
         on.terminal.tell("back");
