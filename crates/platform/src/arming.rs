@@ -27,6 +27,9 @@ pub struct Arming {
     pub holds: HoldOptions,
     /// Places in the code of the process.
     pub places: Vec<ArmedPlace>,
+    /// Whether places that were armed before and are not among these are as wanted as ever, but not mapped now. They may be
+    /// again: the process may have executed another program, or execute one that has them (Linux).
+    pub keeps_places: bool,
 }
 
 impl std::fmt::Display for Arming {

@@ -22,6 +22,14 @@ pub trait Target {
     /// If it has ended.
     fn facts(&mut self) -> Result<Facts>;
 
+    /// Reads which modules it has, which takes a tenth of the time of all facts.
+    ///
+    /// # Errors
+    /// If it has ended.
+    fn modules(&mut self) -> Result<Vec<Module>> {
+        Ok(self.facts()?.modules)
+    }
+
     /// Returns the memory of the running process. It can be read from any thread.
     fn memory(&self) -> Arc<dyn Memory>;
 
@@ -85,6 +93,11 @@ pub trait Follow: Target {
     /// Returns a handle that ends a wait from another thread.
     fn waker(&self) -> Waker;
 
+    /// Returns whether each program that the process executes from now on is told of: nobody else has to say so.
+    fn hears_of_executions(&self) -> bool {
+        false
+    }
+
     /// Returns whether the thread of the last event still stands there. A probe holds it for a
     /// limited time only.
     fn is_standing(&self) -> bool;
@@ -105,6 +118,9 @@ pub trait Follow: Target {
 
     /// Returns how many exceptions of this type have passed without being reported.
     fn passed(&self, kind: u64) -> u64;
+
+    /// Forgets all types: exceptions of each are reported again, and are counted from zero.
+    fn forget_kinds(&mut self) {}
 
     /// Returns how many events were lost since the last call because they came too fast.
     fn missed(&mut self) -> u64;

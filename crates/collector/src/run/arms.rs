@@ -53,12 +53,14 @@ pub(super) struct Arms {
     arms: Vec<Arm>,
     /// A probe is one of the file, wherever and however often that is mapped (node's own program is, in two parts; the
     /// loader is by each program that the process executes).
-    known: HashMap<Spot, u32>,
+    known: HashMap<Spot, Vec<u32>>,
     /// Images that were looked into, and what was found.
     seen: HashMap<(u64, String), Vec<(Arm, u64)>>,
     modules: Vec<Module>,
     /// Names of images of Windows that are of interest by their name alone.
     names: Vec<String>,
+    /// What was wanted when it was planned last.
+    planned_for: Option<WakeFor>,
 }
 
 /// A place in a file: its name and which file that is, if it can be told, and the offset.
@@ -84,9 +86,24 @@ impl Arms {
         }
     }
 
-    /// Another program has begun.
-    pub(super) fn forget(&mut self) {
-        *self = Self::new(self.holds);
+    /// Another program has begun. What is known of files stays: it may have the same ones.
+    pub(super) fn program_replaced(&mut self) {
+        if self.is_by_address() {
+            *self = Self::new(self.holds);
+        }
+        self.forget_images();
+        self.modules.clear();
+        self.names.clear();
+    }
+
+    /// Images may be others at the same place, or something else may be wanted of them.
+    pub(super) fn forget_images(&mut self) {
+        self.seen.clear();
+    }
+
+    /// Whether places are armed at their address, and have to be anew where an image is mapped elsewhere.
+    fn is_by_address(&self) -> bool {
+        !on_linux() || self.holds.unsafe_breakpoints
     }
 
     /// The images of the last [look](Arms::look).
@@ -113,6 +130,11 @@ impl Arms {
         target: &dyn Target,
         wake: &WakeFor,
     ) -> (Arming, Vec<String>) {
+        let is_same = self.planned_for.as_ref() == Some(wake);
+        if !is_same {
+            self.forget_images();
+            self.planned_for = Some(wake.clone());
+        }
         let signals = if on_linux() { signals(wake) } else { 0 };
         let mut arming = Arming {
             exit: wake.wants_end(),
@@ -125,6 +147,7 @@ impl Arms {
             threads: wake.thread_starts || wake.thread_exits,
             holds: self.holds,
             places: Vec::new(),
+            keeps_places: is_same && !self.is_by_address(),
         };
         let mut lacking = Vec::new();
         if on_linux() && arming.debug_strings {
@@ -227,9 +250,14 @@ impl Arms {
 
     fn number(&mut self, arm: Arm, spot: Spot) -> u32 {
         let arms = &mut self.arms;
-        *self.known.entry(spot).or_insert_with(|| {
+        // What throws may stand where a breakpoint is wanted, too.
+        let known = self.known.entry(spot).or_default();
+        let found = known.iter().find(|number| arms[**number as usize] == arm);
+        found.copied().unwrap_or_else(|| {
+            let number = arms.len() as u32;
             arms.push(arm);
-            (arms.len() - 1) as u32
+            known.push(number);
+            number
         })
     }
 
@@ -254,7 +282,7 @@ impl Arms {
     pub(super) fn unmapped(&mut self, base: u64, path: &str) {
         self.seen.retain(|(at, _), _| *at != base);
         // Where it is armed at an address, it has to be anew.
-        if !on_linux() || self.holds.unsafe_breakpoints {
+        if self.is_by_address() {
             self.known.retain(|(file, ..), _| file != path);
         }
     }
@@ -269,7 +297,7 @@ impl Arms {
         if !wants_images(wake) && !wants_names(wake) {
             return Ok(Vec::new());
         }
-        let now = target.facts()?.modules;
+        let now = target.modules()?;
         if !wants_images(wake) {
             now.iter().for_each(|module| self.came(&module.path));
             return Ok(Vec::new());

@@ -2,9 +2,13 @@
 
 use crate::procdump_linux::names_in;
 use crate::support::{Child, Firstchance, Program, Run, Running, compile, folder};
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 static THROWS: Program = Program::cpp("throws.cpp");
+static THROWS_AND_EXECUTES: Program = Program::cpp("throws_and_executes.cpp");
 static EXECUTES: Program = Program::c("executes.c");
 /// It has no loader, whose calls would tell that another one has begun.
 static EXECUTES_STATIC: Program = Program::musl("executes.c");
@@ -57,11 +61,14 @@ impl Chain {
 }
 
 fn watch(child: &Child, words: &[&str], dumps: &tempfile::TempDir) -> Running {
+    to_watch(child, words, dumps).spawn()
+}
+
+fn to_watch(child: &Child, words: &[&str], dumps: &tempfile::TempDir) -> Firstchance {
     Firstchance::new(&["procdump", "-log", "stdout"])
         .args(words)
         .args(&[&child.pid().to_string()])
         .arg(dumps.path())
-        .spawn()
 }
 
 fn assert_seen(run: &Run, dumps: &tempfile::TempDir, what: &str) {
@@ -90,6 +97,16 @@ fn n45_who_executes_others_while_the_watch_begins_is_watched() {
 /// The program that throws does so at once: it is held while it is armed.
 #[test]
 fn n45_what_the_last_of_a_chain_throws_at_its_start_is_seen() {
+    the_last_of_a_chain_throws_at_its_start("");
+}
+
+/// There a probe is an event of perf, which could end when the process executes another program.
+#[test]
+fn n45_what_the_last_of_a_chain_throws_is_seen_by_the_probes_of_older_kernels() {
+    the_last_of_a_chain_throws_at_its_start("old-kernel:einval");
+}
+
+fn the_last_of_a_chain_throws_at_its_start(failpoint: &str) {
     for delay in (0..=30).step_by(3) {
         let dumps = folder();
         let throws = compile(&THROWS).display().to_string();
@@ -98,7 +115,8 @@ fn n45_what_the_last_of_a_chain_throws_at_its_start_is_seen() {
         let chain = chain.after(executes.clone(), "first", 0);
         let mut child = chain.after(executes, "first", delay).at_a_line();
         let words = ["-e", "1", "-f", "NotFound"];
-        let running = watch(&child, &words, &dumps).until_it_says(EFFECTIVE);
+        let running = to_watch(&child, &words, &dumps).failpoint(failpoint);
+        let running = running.spawn().until_it_says(EFFECTIVE);
         child.tell("");
         let run = running.finish();
         assert_seen(&run, &dumps, &format!("{delay} ms"));
@@ -132,5 +150,43 @@ fn n45_who_executes_others_without_a_loader_or_by_another_thread_is_watched() {
             assert_seen(&run, &dumps, &what);
             child.wait();
         }
+    }
+}
+
+/// A program that throws, and executes itself, so often.
+const TIMES: usize = 40;
+
+/// Starts it, and lets it begin. Returns how long it takes to its end.
+fn throws_and_executes(begins: impl FnOnce(&Child)) -> Duration {
+    let program = compile(&THROWS_AND_EXECUTES).display().to_string();
+    let mut child = Child::that_crashes(&program, &[&TIMES.to_string()]);
+    assert_eq!(child.line(), "begun");
+    begins(&child);
+    let start = Instant::now();
+    child.tell("");
+    assert_eq!(child.wait().code(), Some(0));
+    start.elapsed()
+}
+
+/// Each program lost its probes at the next one and got new ones, for which the kernel waits until no processor can be in
+/// the old ones: 200 ms for each program, or two hundred times as long as without us.
+#[test]
+fn n53_programs_that_are_executed_in_a_row_are_not_held_up_and_each_throw_is_counted() {
+    // By tracing, for signals at first chance, and without.
+    for condition in ["exception", "exception \"counted\""] {
+        let dumps = folder();
+        let alone = throws_and_executes(|_| {});
+        let mut running = None;
+        let watched = throws_and_executes(|child| {
+            let command = Firstchance::new(&["watch", &child.pid().to_string(), "--do", "none"])
+                .args(&["--json", "--when", condition, "--output"])
+                .arg(dumps.path());
+            running = Some(command.spawn().until_it_says("\"event\":\"effective\""));
+        });
+        let run = running.expect("it was begun").finish();
+        let told = run.stdout.matches("counted").count();
+        println!("{condition}: {alone:?} alone, {watched:?} watched, {told} told");
+        assert_eq!(told, TIMES, "{run:#?}");
+        assert!(watched < 30 * alone, "{watched:?}, alone {alone:?}");
     }
 }

@@ -85,6 +85,11 @@ impl HardwareBreakpoints {
         self.passes.entry(kind).or_default().0 = pass;
     }
 
+    /// Forgets all types, and how many have passed.
+    pub(crate) fn forget_kinds(&mut self) {
+        self.passes.clear();
+    }
+
     /// Returns how many exceptions of this type have passed unreported.
     pub(crate) fn passed(&self, kind: u64) -> u64 {
         self.passes.get(&kind).map_or(0, |(_, count)| *count)

@@ -46,6 +46,9 @@ pub(crate) enum TraceState {
     AtExit(i32),
     /// It stands before its first instruction, and its birth is still to be told.
     Born,
+    /// It stands before the first instruction of another program, which the thread that had this id before executed.
+    /// That is still to be told.
+    AtExec(i32),
 }
 
 /// The state of each traced thread, by thread id.
@@ -65,7 +68,8 @@ pub(crate) struct Threads {
     /// When the first thread was asked to stop.
     pub(crate) since: Instant,
     died: bool,
-    executed: bool,
+    /// Whether the process has executed another program, which is still to be told.
+    pub(crate) executed: bool,
     /// When the process was killed while it was stopped. Its memory exists until we release it.
     dying: Option<Instant>,
     /// Whether the whole process is stopped in its exit.

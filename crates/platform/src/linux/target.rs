@@ -14,7 +14,7 @@ use super::{
 use crate::{
     Cancel, Capture, CaptureOptions, Error, ErrorKind, Facts, MappedFiles, Result, Target,
 };
-use snapshot::{Memory, ProcessKey, Region, WallTime};
+use snapshot::{Memory, Module, ProcessKey, Region, WallTime};
 use std::{
     io,
     sync::Arc,
@@ -25,16 +25,13 @@ use std::{
 pub(crate) struct LinuxTarget {
     /// The folder of the process in `/proc`.
     pub(super) proc: ProcDir,
-    /// The facts that were read last and not used, and when.
-    facts: Option<(Instant, Facts)>,
+    /// The facts that were read last and not used.
+    facts: Option<Facts>,
 }
 
 /// How long another firstchance is waited for that has stopped the process, and how often it is looked.
 const OTHERS: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(10);
-
-/// For how long facts count as new.
-const NEW: Duration = Duration::from_millis(100);
 
 impl LinuxTarget {
     /// Opens the process. Nothing is stopped or traced yet.
@@ -78,8 +75,14 @@ impl Target for LinuxTarget {
     fn facts(&mut self) -> Result<Facts> {
         let gathered = facts::gather(&self.proc);
         let facts = gathered.map_err(|e| Error::of_process("looking", self.proc.key, &e))?;
-        self.facts = Some((Instant::now(), facts.clone()));
+        self.facts = Some(facts.clone());
         Ok(facts)
+    }
+
+    fn modules(&mut self) -> Result<Vec<Module>> {
+        let regions = self.proc.regions();
+        let regions = regions.map_err(|e| Error::of_process("looking", self.proc.key, &e))?;
+        Ok(facts::modules(&regions))
     }
 
     fn memory(&self) -> Arc<dyn Memory> {
@@ -105,7 +108,7 @@ impl LinuxTarget {
     /// Returns the facts that were read last, or reads them.
     pub(super) fn gathered(&mut self) -> Result<Facts> {
         match self.facts.take() {
-            Some((_, facts)) => Ok(facts),
+            Some(facts) => Ok(facts),
             None => self.facts(),
         }
     }
@@ -119,10 +122,9 @@ impl LinuxTarget {
         }
     }
 
-    /// Takes the facts that were read last, if that was a moment ago.
-    pub(super) fn take_new_facts(&mut self) -> Option<Facts> {
-        let (read, facts) = self.facts.take()?;
-        (read.elapsed() < NEW).then_some(facts)
+    /// Forgets the facts that were read last, which may be large.
+    pub(super) fn forget_facts(&mut self) {
+        self.facts = None;
     }
 
     /// Fails for processes that can never be dumped: ourselves, and threads of the kernel.

@@ -88,6 +88,7 @@ fn fill_registers(
         | TraceState::AtBreakpoint(_)
         | TraceState::Exiting
         | TraceState::AtExit(_)
+        | TraceState::AtExec(_)
         | TraceState::Born => {
             thread.registers = arch::general(tid).ok();
             thread.extended = extended.read(tid);

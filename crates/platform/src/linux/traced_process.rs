@@ -74,8 +74,8 @@ pub(crate) enum TraceEvent {
     ThreadStart(i32),
     /// A thread is about to exit.
     ThreadExit(i32),
-    /// The process executed another program, and is at its first instruction.
-    Executed(i32),
+    /// The process executed another program, and is at its first instruction; with the id that the thread had before.
+    Executed(i32, i32),
     /// The process has ended with this status.
     Gone(i32),
 }
@@ -154,6 +154,7 @@ impl Traced {
         match state {
             TraceState::AtBreakpoint(place) => Some(self.trapped(tid, place)),
             TraceState::Born => Some(self.born(tid)),
+            TraceState::AtExec(former) => Some(self.executed(tid, former)),
             TraceState::AtExit(status) => {
                 self.threads.states.insert(tid, TraceState::Running);
                 self.exiting(proc, tid, status)
@@ -165,6 +166,14 @@ impl Traced {
     fn born(&mut self, tid: i32) -> TraceEvent {
         self.threads.states.insert(tid, TraceState::Stopped);
         TraceEvent::ThreadStart(tid)
+    }
+
+    fn executed(&mut self, tid: i32, former: i32) -> TraceEvent {
+        self.threads.states.clear();
+        self.threads.in_exit = false;
+        self.threads.executed = false;
+        self.threads.states.insert(tid, TraceState::Stopped);
+        TraceEvent::Executed(tid, former)
     }
 
     fn trapped(&mut self, tid: i32, place: u32) -> TraceEvent {
@@ -217,12 +226,7 @@ impl Traced {
             Report::GroupStop(_) => ptrace::listen(tid),
             Report::Interrupted if self.is_told_birth(tid, known) => return Some(self.born(tid)),
             Report::Interrupted | Report::Cloned(_) | Report::OtherStop => ptrace::resume(tid, 0),
-            Report::Executed => {
-                self.threads.states.clear();
-                self.threads.in_exit = false;
-                self.threads.states.insert(tid, TraceState::Stopped);
-                return Some(TraceEvent::Executed(tid));
-            }
+            Report::Executed(former) => return Some(self.executed(tid, former)),
             Report::Exiting(status) => return self.exiting(proc, tid, status),
             Report::Gone(status) => {
                 self.threads.states.remove(&tid);
@@ -347,7 +351,7 @@ fn waits(state: TraceState) -> bool {
     use TraceState as S;
     matches!(
         state,
-        S::Signal(_) | S::AtBreakpoint(_) | S::Born | S::AtExit(_)
+        S::Signal(_) | S::AtBreakpoint(_) | S::Born | S::AtExit(_) | S::AtExec(_)
     )
 }
 

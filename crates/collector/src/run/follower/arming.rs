@@ -21,7 +21,7 @@ impl Follower {
         Ok(Then::Stay)
     }
 
-    /// Arms the process, which runs meanwhile: it may have mapped images, or executed another program, after it was looked
+    /// Arms the process. If it runs meanwhile, it may have mapped images, or executed another program, after it was looked
     /// at and before anything was armed that would tell of it. So it is looked until there is nothing new.
     pub(super) fn arm(&mut self) -> Result<Then> {
         let end = Instant::now() + SETTLING;
@@ -34,7 +34,7 @@ impl Follower {
             if self.arm_changed(changes)? == Then::Leave {
                 return Ok(Then::Leave);
             }
-            if Instant::now() >= end {
+            if Instant::now() >= end || self.process.is_standing() {
                 break;
             }
             changes = self.arms.look(&mut *self.process, &self.wake)?;
@@ -61,8 +61,8 @@ impl Follower {
     /// The process has executed another program, and did not wait for us.
     pub(super) fn executed(&mut self) -> Result<Then> {
         log::debug!("process {} executed another program", self.tell.id.key);
-        self.tell_counts();
-        self.throttle.forget_kinds(&mut *self.process);
+        self.forget_kinds();
+        self.arms.forget_images();
         self.unless_it_ends(Self::begin)
     }
 

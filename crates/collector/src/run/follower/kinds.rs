@@ -51,7 +51,7 @@ impl Kinds {
 
     /// Other kinds are wanted now: each has to be looked at anew.
     pub(super) fn forget(&mut self, process: &mut dyn Follow) {
-        self.0.keys().for_each(|kind| process.pass(*kind, false));
+        process.forget_kinds();
         self.0.clear();
     }
 

@@ -187,8 +187,8 @@ impl Follower {
             },
             TargetEvent::Exception(exception) => self.signal(exception),
             TargetEvent::Executed => {
-                self.arms.forget();
-                self.throttle.program_replaced();
+                self.arms.program_replaced();
+                self.forget_kinds();
                 match self.report(event)? {
                     Then::Stay => self.arm(),
                     Then::Leave => Ok(Then::Leave),
@@ -259,9 +259,10 @@ impl Follower {
             Order::Dump(order) => self.dump(order, false),
             Order::Wake(wake) => {
                 self.wake = *wake;
-                self.throttle.forget_kinds(&mut *self.process);
+                self.forget_kinds();
                 return self.unless_it_ends(Self::begin);
             }
+            Order::LookAgain if self.process.hears_of_executions() => {}
             Order::LookAgain => return self.unless_it_ends(Self::begin),
             Order::Storm(active) => self.throttle.set_storm(active, &mut *self.process),
             Order::Stack(order) => {
@@ -345,7 +346,7 @@ impl Follower {
         // since they were.
         let mut modules = self.arms.modules().to_vec();
         if modules.is_empty() || self.at.is_deadly {
-            modules = self.process.facts().map_or(modules, |facts| facts.modules);
+            modules = self.process.modules().unwrap_or(modules);
         }
         let thrower = Thrower {
             thread,
@@ -376,6 +377,12 @@ impl Follower {
     fn tell_the_rest(&mut self) {
         self.first_stacks.finish();
         self.tell_counts();
+    }
+
+    /// Each kind of exception is looked at anew.
+    fn forget_kinds(&mut self) {
+        self.tell_counts();
+        self.throttle.forget_kinds(&mut *self.process);
     }
 
     /// Tells how many exceptions have gone by since the last time.

@@ -58,9 +58,12 @@ impl Follower {
 
     /// The loader has mapped or unmapped images.
     pub(super) fn loaded(&mut self) -> Result<Then> {
-        self.process.stay()?;
         let changes = self.arms.look(&mut *self.process, &self.wake)?;
-        let then = self.arm_changed(changes)?;
+        // It calls before it begins, too.
+        let then = match changes.is_empty() {
+            true => Then::Stay,
+            false => self.arm_changed(changes)?,
+        };
         self.tell.tell(FollowerEvent::Armed);
         Ok(then)
     }

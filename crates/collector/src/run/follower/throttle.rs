@@ -82,13 +82,8 @@ impl Throttle {
         counts
     }
 
-    /// Other kinds are wanted now: each has to be looked at anew.
+    /// Other kinds are wanted now, or another program has begun: each has to be looked at anew.
     pub(super) fn forget_kinds(&mut self, process: &mut dyn Follow) {
         self.kinds.forget(process);
-    }
-
-    /// Another program has begun, in which no kind is known.
-    pub(super) fn program_replaced(&mut self) {
-        self.kinds = Kinds::default();
     }
 }

@@ -40,7 +40,7 @@ use super::sys::{
     bpf::{self, Attach, ProgramType, SharedWords},
     perf,
 };
-use crate::KindAt;
+use crate::{KindAt, failpoint};
 use probe_program::{Maps, SLOTS, Wait, control};
 use ring::Ring;
 use std::{
@@ -156,9 +156,9 @@ impl ThreadHolds {
         Ok(())
     }
 
-    /// Removes the probe that reports this number.
-    pub(crate) fn remove(&mut self, number: u32) {
-        self.probes.remove(&number);
+    /// Takes the probe that reports this number out. It is removed when it is dropped, which may take a tenth of a second.
+    pub(crate) fn take(&mut self, number: u32) -> Option<OwnedFd> {
+        self.probes.remove(&number)
     }
 
     fn attach(
@@ -168,6 +168,7 @@ impl ThreadHolds {
         offset: u64,
         kind: Option<KindAt>,
     ) -> io::Result<OwnedFd> {
+        failpoint("old-kernel")?;
         let program = self.load(number, kind, Wait::Yielding, Attach::Uprobe)?;
         bpf::attach_uprobe(&program, path, offset, self.pid)
     }
@@ -228,6 +229,14 @@ impl ThreadHolds {
             self.known.insert(kind, at);
         }
         Ok(())
+    }
+
+    /// Forgets all types, so that there is room for others: another program has its own.
+    pub(crate) fn forget_kinds(&mut self) {
+        for (kind, at) in self.known.drain() {
+            let _ = bpf::remove(&self.maps.known, kind);
+            self.verdicts.words()[at * 2 + 1].store(0, Ordering::Release);
+        }
     }
 
     /// Returns how many exceptions of this type were not held.

@@ -22,12 +22,16 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// For how long facts are new enough. They are renewed when something is armed anew.
+const NEW: Duration = Duration::from_secs(1);
+
 /// Waits for the death of a process.
 #[derive(Default)]
 pub(super) struct DeathSource {
     watch: Option<DeathWatch>,
-    /// The facts of the process, read while it lived.
+    /// The facts of the process, read while it lived, and when they were tried to be read last.
     kept: Option<Facts>,
+    read: Option<Instant>,
     /// Whether it was caught when it died.
     is_adopted: bool,
     /// At the death: which of these are older, in words.
@@ -139,7 +143,7 @@ impl DeathSource {
         let is_of_facts = |facts: &Facts| watch.space.is_of_program(auxv_of(facts));
         if !self.kept.as_ref().is_some_and(is_of_facts) {
             self.kept = None;
-            self.keep_facts(proc, None);
+            self.keep_facts(proc);
         }
         let is_begun = self.kept.as_ref().is_some_and(is_of_facts) && watch.begin(proc)?;
         if is_begun {
@@ -148,24 +152,28 @@ impl DeathSource {
         Ok(is_begun)
     }
 
-    fn keep_facts(&mut self, proc: &mut ProcDir, new: Option<Facts>) {
-        let new = new_facts(proc, new);
+    fn keep_facts(&mut self, proc: &mut ProcDir) {
+        let new = facts_of_living(proc);
         self.keep(proc, new);
     }
 
-    /// Takes newer facts, if they are of the program that is kept: the process may have executed others since they were
-    /// read.
-    fn renew_facts(&mut self, proc: &mut ProcDir, new: Option<Facts>) {
+    /// Reads newer facts from time to time, and takes them if they are of the program that is kept: the process may have
+    /// executed others since.
+    fn renew_facts(&mut self, proc: &mut ProcDir) {
+        if self.read.is_some_and(|read| read.elapsed() < NEW) {
+            return;
+        }
         let is_kept = |facts: &Facts| {
             let watch = self.watch.as_ref();
             watch.is_some_and(|watch| watch.space.is_of_program(auxv_of(facts)))
         };
-        let newer = new_facts(proc, new).filter(is_kept);
+        let newer = facts_of_living(proc).filter(is_kept);
         self.keep(proc, newer);
     }
 
     /// Keeps facts, if there are any, without what is large.
     fn keep(&mut self, proc: &mut ProcDir, facts: Option<Facts>) {
+        self.read = Some(Instant::now());
         if let Some(mut facts) = facts {
             facts_aside::put(proc, &mut facts);
             self.kept = Some(facts);
@@ -173,10 +181,9 @@ impl DeathSource {
     }
 }
 
-/// Returns facts that were read just now, or reads them. `None` if the process is dying: it has lost its modules, and older
-/// facts tell more.
-fn new_facts(proc: &ProcDir, new: Option<Facts>) -> Option<Facts> {
-    let facts = new.or_else(|| facts::gather(proc).ok());
+/// Reads facts. `None` if the process is dying: it has lost its modules, and older facts tell more.
+fn facts_of_living(proc: &ProcDir) -> Option<Facts> {
+    let facts = facts::gather(proc).ok();
     facts.filter(|facts| !facts.modules.is_empty())
 }
 
@@ -198,10 +205,9 @@ impl Source for DeathSource {
         let is_traced = what.exit || what.signals != 0 || what.threads;
         let watch = self.watch.as_ref().filter(|watch| watch.is_of(proc));
         if watch.is_some() && !is_traced {
-            self.renew_facts(proc, wanted.facts.take());
+            self.renew_facts(proc);
             return Ok(());
         }
-        self.keep_facts(proc, wanted.facts.take());
         self.watch = None;
         if !is_traced {
             match self.begin(proc) {
@@ -246,7 +252,7 @@ impl Source for DeathSource {
         Some((event, HeldBy::Death(deaths)))
     }
 
-    fn program_replaced(&mut self) {
+    fn program_replaced(&mut self, _: bool) {
         // A new program is reported by tracing, and a traced process has no death watch.
         self.is_told = false;
     }

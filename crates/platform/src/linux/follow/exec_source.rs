@@ -20,6 +20,11 @@ use std::{os::fd::BorrowedFd, time::Instant};
 pub(super) struct ExecSource(Option<Executions>);
 
 impl ExecSource {
+    /// Whether it tells of them.
+    pub(super) fn is_armed(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Takes what was executed since the last call.
     pub(super) fn take(&self) -> Executed {
         self.0.as_ref().map(Executions::take).unwrap_or_default()
@@ -60,7 +65,7 @@ impl Source for ExecSource {
         None
     }
 
-    fn program_replaced(&mut self) {
+    fn program_replaced(&mut self, _: bool) {
         // The table knows the process by its pid, which execve(2) keeps.
     }
 

@@ -40,7 +40,7 @@ use exec_source::ExecSource;
 use gathered::Gathered;
 use held_by::HeldBy;
 use probe_source::ProbeSource;
-use snapshot::{EndStatus, Exception, Memory, ProcessKey, Region, TargetEvent};
+use snapshot::{EndStatus, Exception, Memory, Module, ProcessKey, Region, TargetEvent};
 use source::{Source, Wanted};
 use std::{
     os::fd::AsFd,
@@ -126,6 +126,11 @@ impl Target for LinuxFollow {
         }
     }
 
+    fn modules(&mut self) -> Result<Vec<Module>> {
+        self.sources.gather_for(&self.target.proc);
+        self.target.modules()
+    }
+
     fn memory(&self) -> Arc<dyn Memory> {
         match &self.sources.held_by {
             HeldBy::Death(_) => match self.target.kept_memory() {
@@ -163,9 +168,12 @@ impl Target for LinuxFollow {
 
 impl Follow for LinuxFollow {
     fn arm(&mut self, what: &Arming) -> Result<Vec<String>> {
+        if self.sources.probes.lacks(what) {
+            // To set a probe may take longer than one holds a thread.
+            self.sources.stay(&self.target.proc)?;
+        }
         let stands_traced = matches!(self.sources.held_by, HeldBy::Tracer(..));
         let mut wanted = Wanted::new(what, stands_traced);
-        wanted.facts = self.target.take_new_facts();
         self.sources.holds = what.holds;
         for source in self.sources.list_mut() {
             source.arm(&mut self.target.proc, &mut wanted)?;
@@ -175,16 +183,17 @@ impl Follow for LinuxFollow {
 
     fn wait(&mut self, until: Option<Instant>) -> Result<Happened> {
         // They are old when something happens, and may be large.
-        drop(self.target.take_new_facts());
+        self.target.forget_facts();
         loop {
             if self.wake.take() {
                 return Ok(Happened::Woken);
             }
-            if let Some(event) = self.sources.next(&mut self.target.proc) {
-                return Ok(Happened::Event(event, self.sources.held_by.standing()));
-            }
+            // First: what happens in the new program is not to be taken for something of the one before.
             if self.sources.have_executed() {
                 return Ok(Happened::Executed);
+            }
+            if let Some(event) = self.sources.next(&mut self.target.proc) {
+                return Ok(Happened::Event(event, self.sources.held_by.standing()));
             }
             self.let_leftovers_go();
             if until.is_some_and(|until| until <= Instant::now()) {
@@ -197,6 +206,10 @@ impl Follow for LinuxFollow {
     fn waker(&self) -> Waker {
         let wake = self.wake.clone();
         Waker::new(move || wake.wake())
+    }
+
+    fn hears_of_executions(&self) -> bool {
+        self.sources.executions.is_armed() || self.sources.tracing.traced().is_some()
     }
 
     fn is_standing(&self) -> bool {
@@ -214,6 +227,11 @@ impl Follow for LinuxFollow {
     fn pass(&mut self, kind: u64, pass: bool) {
         self.sources.probes.pass(kind, pass);
         self.sources.tracing.pass(kind, pass);
+    }
+
+    fn forget_kinds(&mut self) {
+        self.sources.probes.forget_kinds();
+        self.sources.tracing.forget_kinds();
     }
 
     fn passed(&self, kind: u64) -> u64 {
@@ -311,8 +329,9 @@ impl Sources {
         self.held_by = held_by;
         if event == TargetEvent::Executed {
             self.let_gathered_go();
+            let by_other = self.tracing.executed_by_other;
             let list = self.list_mut().into_iter();
-            list.for_each(|source| source.program_replaced());
+            list.for_each(|source| source.program_replaced(by_other));
         }
         Some(event)
     }
@@ -320,9 +339,9 @@ impl Sources {
     /// Whether the process has executed another program since this was asked last, for which no thread stands.
     fn have_executed(&mut self) -> bool {
         let executed = self.executions.take();
-        if executed.by_other_thread {
-            // The others stay: the new program may stand at one of them already.
-            self.probes.program_replaced();
+        if executed.any {
+            // The other sources stay: the new program may stand at a place already.
+            self.probes.program_replaced(executed.by_other_thread);
         }
         executed.any
     }

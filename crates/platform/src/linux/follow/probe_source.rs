@@ -6,7 +6,7 @@ use super::{
     source::{Source, Wanted},
 };
 use crate::{
-    ArmedPlace, Result,
+    ArmedPlace, Arming, Result,
     linux::{
         ImageFiles,
         bpf_programs::{Report, ThreadHolds},
@@ -15,7 +15,13 @@ use crate::{
     },
 };
 use snapshot::{ProcessKey, TargetEvent};
-use std::{collections::BTreeSet, io, os::fd::BorrowedFd, time::Instant};
+use std::{
+    collections::BTreeSet,
+    io,
+    os::fd::{BorrowedFd, OwnedFd},
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
 
 /// The uprobes of one process.
 #[derive(Default)]
@@ -23,9 +29,33 @@ pub(super) struct ProbeSource {
     holds: Option<ThreadHolds>,
     /// The numbers of the places that have a probe.
     armed: BTreeSet<u32>,
+    idle: Idle,
 }
 
+/// Probes in files that the process does not have mapped now.
+///
+/// Situation: a program that executes one program after the other lost half of its libraries at each, and had them again a
+/// moment later. To remove a probe takes the kernel up to 100 ms (it waits until no processor can be in it), for which
+/// the process stood.
+#[derive(Default)]
+struct Idle {
+    numbers: BTreeSet<u32>,
+    since: Option<Instant>,
+    /// Those that are being removed.
+    removal: Option<JoinHandle<()>>,
+}
+
+/// How long probes may be idle, and how many at once: their files stay open.
+const IDLE_FOR: Duration = Duration::from_secs(1);
+const MOST_IDLE: usize = 8;
+
 impl ProbeSource {
+    /// Returns whether a place has no probe yet.
+    pub(super) fn lacks(&self, what: &Arming) -> bool {
+        let mut places = what.places.iter();
+        places.any(|place| !self.armed.contains(&place.number))
+    }
+
     /// Returns whether the thread of this report is still held.
     pub(super) fn is_held(&self, report: &Report) -> bool {
         let holds = self.holds.as_ref();
@@ -49,6 +79,13 @@ impl ProbeSource {
         if let Some(holds) = &mut self.holds {
             // If there is no room for another type, its threads are always held.
             let _ = holds.pass(kind, pass);
+        }
+    }
+
+    /// See [`Follow::forget_kinds`](crate::Follow::forget_kinds).
+    pub(super) fn forget_kinds(&mut self) {
+        if let Some(holds) = &mut self.holds {
+            holds.forget_kinds();
         }
     }
 
@@ -80,6 +117,8 @@ impl ProbeSource {
                 }
             }
         }
+        // One that is still there beside the new one would report each hit twice.
+        self.idle.wait_for_removal();
         priority::raise_priority();
         let files = ImageFiles::of(key);
         for place in new {
@@ -107,14 +146,25 @@ impl ProbeSource {
 
     /// The probes that stay are not touched: a thread may be held there just now, as that of a program which was executed
     /// while the one before was looked at.
-    fn remove_all_but(&mut self, places: &[ArmedPlace]) {
-        let numbers: BTreeSet<u32> = places.iter().map(|place| place.number).collect();
-        for number in self.armed.difference(&numbers) {
-            self.holds
-                .iter_mut()
-                .for_each(|holds| holds.remove(*number));
+    fn keep_only(&mut self, what: &Arming) {
+        let numbers: BTreeSet<u32> = what.places.iter().map(|place| place.number).collect();
+        self.idle.numbers = self.armed.difference(&numbers).copied().collect();
+        self.idle.since = None;
+        if !what.keeps_places || self.idle.numbers.len() > MOST_IDLE {
+            drop(self.take_idle());
+        } else if !self.idle.numbers.is_empty() {
+            self.idle.since = Some(Instant::now());
         }
-        self.armed.retain(|number| numbers.contains(number));
+    }
+
+    /// Takes the idle probes out. They are removed when they are dropped.
+    fn take_idle(&mut self) -> Vec<OwnedFd> {
+        let numbers = std::mem::take(&mut self.idle.numbers);
+        self.idle.since = None;
+        self.armed.retain(|number| !numbers.contains(number));
+        let holds = self.holds.as_mut();
+        let probes = holds.map(|holds| numbers.iter().filter_map(|number| holds.take(*number)));
+        probes.into_iter().flatten().collect()
     }
 
     fn arm_place(&mut self, files: Option<&ImageFiles>, place: &ArmedPlace) -> io::Result<()> {
@@ -129,19 +179,19 @@ impl ProbeSource {
 
 impl Source for ProbeSource {
     fn arm(&mut self, proc: &mut ProcDir, wanted: &mut Wanted<'_>) -> Result<()> {
-        let places = &wanted.what.places;
-        if places.is_empty() {
-            self.program_replaced();
+        let what = wanted.what;
+        if what.places.is_empty() && !what.keeps_places {
+            *self = Self::default();
             return Ok(());
         }
         let threads = proc.tasks().map_or(1, |tasks| tasks.len());
         self.enlarge_for(threads);
         let is_new = |place: &&ArmedPlace| !self.armed.contains(&place.number);
-        let new: Vec<&ArmedPlace> = places.iter().filter(is_new).collect();
+        let new: Vec<&ArmedPlace> = what.places.iter().filter(is_new).collect();
         if !new.is_empty() {
             self.arm_new(proc.key, threads, new, wanted);
         }
-        self.remove_all_but(places);
+        self.keep_only(what);
         Ok(())
     }
 
@@ -150,21 +200,43 @@ impl Source for ProbeSource {
     }
 
     fn due(&self) -> Option<Instant> {
-        None
+        self.idle.since.map(|since| since + IDLE_FOR)
     }
 
     fn next(&mut self, _: &mut ProcDir) -> Option<(TargetEvent, HeldBy)> {
+        if self.due().is_some_and(|due| due <= Instant::now()) {
+            let probes = self.take_idle();
+            self.idle.remove(probes);
+        }
         let report = self.take()?;
         Some((event(&report), HeldBy::Probe(report)))
     }
 
-    fn program_replaced(&mut self) {
-        // The probes are those of the thread that was the first one, which may be no more.
-        *self = Self::default();
+    fn program_replaced(&mut self, by_other_thread: bool) {
+        // The kernel knows the process by the thread that was the first one, which is no more.
+        if by_other_thread {
+            *self = Self::default();
+        }
     }
 
     fn missed(&mut self) -> u64 {
         self.holds.as_mut().map_or(0, ThreadHolds::missed)
+    }
+}
+
+impl Idle {
+    /// Removes probes in a thread of its own: meanwhile others may report.
+    fn remove(&mut self, probes: Vec<OwnedFd>) {
+        self.wait_for_removal();
+        let thread = std::thread::Builder::new().name("removal".to_owned());
+        // Without a thread they are removed here.
+        self.removal = thread.spawn(move || drop(probes)).ok();
+    }
+
+    fn wait_for_removal(&mut self) {
+        if let Some(removal) = self.removal.take() {
+            let _ = removal.join();
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the sources of events have in common.
 
 use super::held_by::HeldBy;
-use crate::{ArmedPlace, Arming, Facts, Result, linux::proc::ProcDir};
+use crate::{ArmedPlace, Arming, Result, linux::proc::ProcDir};
 use snapshot::TargetEvent;
 use std::{os::fd::BorrowedFd, time::Instant};
 
@@ -26,8 +26,9 @@ pub(super) trait Source {
     /// until there is no event before anybody sleeps.
     fn next(&mut self, proc: &mut ProcDir) -> Option<(TargetEvent, HeldBy)>;
 
-    /// Forgets what was armed: the process has executed another program.
-    fn program_replaced(&mut self);
+    /// Forgets what was armed, if another program of the process does not have it: the process has executed one, maybe by
+    /// a thread that was not the first one, and is now.
+    fn program_replaced(&mut self, by_other_thread: bool);
 
     /// Returns how many events were lost since the last call because they came too fast.
     fn missed(&mut self) -> u64;
@@ -46,8 +47,6 @@ pub(super) struct Wanted<'w> {
     pub(super) executions: bool,
     /// Whether a traced thread stands for an event now. The tracing must not end before it goes on.
     pub(super) stands_traced: bool,
-    /// The facts of the process, if somebody has read them a moment ago.
-    pub(super) facts: Option<Facts>,
     /// What cannot be reported, or what it costs the process, in sentences.
     pub(super) notices: Vec<String>,
 }
@@ -60,7 +59,6 @@ impl<'w> Wanted<'w> {
             without_probe: Vec::new(),
             executions: false,
             stands_traced,
-            facts: None,
             notices: Vec::new(),
         }
     }

@@ -94,7 +94,7 @@ impl Source for StderrLines {
         Some((TargetEvent::DebugString { text }, HeldBy::Nothing))
     }
 
-    fn program_replaced(&mut self) {
+    fn program_replaced(&mut self, _: bool) {
         // The tracepoint knows the process by its pid, which execve(2) keeps.
     }
 

@@ -44,6 +44,8 @@ pub(super) struct TraceSource {
     breakpoints: Option<HardwareBreakpoints>,
     armed: BTreeSet<u32>,
     senders: Option<SignalSenders>,
+    /// Whether the last program was executed by a thread that was not the first one, and is since.
+    pub(super) executed_by_other: bool,
     /// Whether the tracing ends with the present event: nothing needs it any more, but a traced
     /// thread stands.
     ends_with_event: bool,
@@ -86,6 +88,13 @@ impl TraceSource {
     pub(super) fn pass(&mut self, kind: u64, pass: bool) {
         if let Some(breakpoints) = &mut self.breakpoints {
             breakpoints.pass(kind, pass);
+        }
+    }
+
+    /// See [`Follow::forget_kinds`](crate::Follow::forget_kinds).
+    pub(super) fn forget_kinds(&mut self) {
+        if let Some(breakpoints) = &mut self.breakpoints {
+            breakpoints.forget_kinds();
         }
     }
 
@@ -141,6 +150,11 @@ impl TraceSource {
                 Err(error) => wanted.notices.push(not_armed(place, &error)),
             }
         }
+    }
+
+    fn forget_places(&mut self) {
+        self.breakpoints = None;
+        self.armed.clear();
     }
 
     /// Returns the next wanted event, and the report of a breakpoint with it. A thread that came to
@@ -208,7 +222,10 @@ impl TraceSource {
                     HeldBy::Tracer(tid, None),
                 )
             }
-            TraceEvent::Executed(tid) => (TargetEvent::Executed, HeldBy::Tracer(tid, None)),
+            TraceEvent::Executed(tid, former) => {
+                self.executed_by_other = tid != former;
+                (TargetEvent::Executed, HeldBy::Tracer(tid, None))
+            }
             TraceEvent::Gone(status) => {
                 let at = wall_now();
                 let status = Some(end_status(status));
@@ -221,7 +238,7 @@ impl TraceSource {
 impl Source for TraceSource {
     fn arm(&mut self, proc: &mut ProcDir, wanted: &mut Wanted<'_>) -> Result<()> {
         if wanted.what.places.is_empty() {
-            self.program_replaced();
+            self.forget_places();
         }
         if wanted.executions && wanted.signals == 0 {
             wanted.notices.push(SEES_EXECUTIONS.to_owned());
@@ -253,9 +270,8 @@ impl Source for TraceSource {
         Some(self.told(event, report))
     }
 
-    fn program_replaced(&mut self) {
-        self.breakpoints = None;
-        self.armed.clear();
+    fn program_replaced(&mut self, _: bool) {
+        self.forget_places();
     }
 
     fn missed(&mut self) -> u64 {

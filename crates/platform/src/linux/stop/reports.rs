@@ -72,9 +72,9 @@ impl Threads {
             Report::Signal(signal) => self.stopped(tid, TraceState::Signal(signal)),
             Report::AtBreakpoint(place) => self.stopped(tid, TraceState::AtBreakpoint(place)),
             Report::Exiting(status) => self.exiting(tid, status),
-            Report::Executed => {
+            Report::Executed(former) => {
                 self.executed = true;
-                self.stopped(tid, TraceState::Stopped);
+                self.stopped(tid, TraceState::AtExec(former));
             }
             Report::Gone(_) => self.gone(tid),
         }

@@ -72,10 +72,13 @@ impl<'t> Event<'t> {
 /// Opens a uprobe at `offset` bytes of a file, in one process. `kind` is the event type that the
 /// kernel gives to uprobes.
 ///
+/// It stays when the process executes another program, which the kernel tells apart by its address space
+/// (`uprobe_perf_filter` in kernel/trace/trace_uprobe.c).
+///
 /// Never with `inherit`: when a thread is made, the kernel would read the path's pointer again in
 /// the target, where it means nothing, and the target's clone(2) would fail.
 pub(crate) fn uprobe(kind: u32, path: &CStr, offset: u64, pid: u32) -> io::Result<OwnedFd> {
-    let event = Event::of(kind).word(16, 1).word(40, REMOVE_ON_EXEC);
+    let event = Event::of(kind).word(16, 1);
     event.text(56, path).word(64, offset).open(pid as i32)
 }
 

@@ -20,8 +20,8 @@ pub(crate) enum Report {
     Cloned(Tid),
     /// It is about to end, with this exit code or minus the signal.
     Exiting(i32),
-    /// The process executed another program.
-    Executed,
+    /// The process executed another program, by the thread that had this id before.
+    Executed(Tid),
     /// It stopped for another event.
     OtherStop,
     /// It has ended, with this exit code or minus the signal.
@@ -178,7 +178,7 @@ fn decode(tid: Tid, status: i32) -> Report {
         (libc::PTRACE_EVENT_EXIT, _) => {
             Report::Exiting(exit_status(event_message(tid).unwrap_or(0)))
         }
-        (libc::PTRACE_EVENT_EXEC, _) => Report::Executed,
+        (libc::PTRACE_EVENT_EXEC, _) => Report::Executed(event_message(tid).unwrap_or(0) as Tid),
         _ => Report::OtherStop,
     }
 }
