@@ -4,13 +4,14 @@
 
 use crate::{
     dump_refuse::NOBODY,
-    short_lives::watch_children,
+    short_lives::{unseen, watch_children},
     support::{Child, Firstchance, Program, Run, compile, files_in, folder},
 };
 use std::process::Command;
 
 const HUGE_COMMAND_LINE: Program = Program::c("huge_command_line.c");
 const MANY_NAMES: Program = Program::c("many_names.c");
+const LARGE_FACTS: Program = Program::c("large_facts.c");
 const MIB: u64 = 1 << 20;
 
 fn with_huge_command_line() -> Child {
@@ -125,6 +126,35 @@ fn n36_children_with_sixty_thousand_mappings_that_die_leave_whole_dumps_and_take
         // Its stack comes last in the map.
         assert!(seen.stdout.contains("main"), "{}", seen.stdout);
     }
+}
+
+/// They are read one after the other, and their descriptors and texts are put aside until their dumps are taken.
+#[test]
+fn n31_children_with_many_descriptors_and_a_large_environment_take_little_memory() {
+    const CHILDREN: usize = 60;
+    let (folder, deep) = (folder(), folder());
+    let mut command = Command::new("prlimit");
+    command
+        .args(["--core=1", "--nofile=4096"])
+        .arg(compile(&LARGE_FACTS));
+    let command = command.arg(CHILDREN.to_string()).current_dir(deep.path());
+    let mut parent = Child::start(command.stderr(std::process::Stdio::null()));
+    assert_eq!(parent.line(), "ready");
+    let running = watch_children(&parent, 2 * CHILDREN, folder.path());
+    let running = running.until_it_says_often("\"event\":\"armed\"", CHILDREN + 1);
+    parent.tell("");
+    assert_eq!(parent.line(), "ended");
+    let running = running.until_it_says_often("\"event\":\"exited\"", CHILDREN);
+    running.signal(libc::SIGINT);
+    let run = running.finish();
+    let dumps = run.events("dump");
+    assert!(!dumps.is_empty(), "{run:#?}");
+    assert_eq!(
+        dumps.len() as u64 + unseen(&run),
+        CHILDREN as u64,
+        "{run:#?}"
+    );
+    assert_small(&run);
 }
 
 /// The files of `/proc` that a command opens are those of one process, however many there are.

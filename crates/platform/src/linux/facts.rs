@@ -209,21 +209,21 @@ fn more_files(proc: &ProcDir) -> Vec<(String, Vec<u8>)> {
     for name in PLAIN_FILES {
         files.extend(proc.read(name).ok().map(|bytes| (name.to_owned(), bytes)));
     }
-    for (name, path) in [
-        ("cpuinfo", "/proc/cpuinfo"),
-        ("lsb-release", "/etc/lsb-release"),
-    ] {
-        files.extend(
-            std::fs::read(path)
-                .ok()
-                .map(|bytes| (name.to_owned(), bytes)),
-        );
-    }
-    if !files.iter().any(|(name, _)| name == "lsb-release") {
-        let release = std::fs::read("/etc/os-release").ok();
-        files.extend(release.map(|bytes| ("lsb-release".to_owned(), bytes)));
-    }
+    files.extend(files_of_machine());
     files
+}
+
+/// Reads the files of the whole machine.
+pub(crate) fn files_of_machine() -> impl Iterator<Item = (String, Vec<u8>)> {
+    let release =
+        || std::fs::read("/etc/lsb-release").or_else(|_| std::fs::read("/etc/os-release"));
+    let files = [
+        ("cpuinfo", std::fs::read("/proc/cpuinfo")),
+        ("lsb-release", release()),
+    ];
+    let read =
+        |(name, bytes): (&str, std::io::Result<Vec<u8>>)| Some((name.to_owned(), bytes.ok()?));
+    files.into_iter().filter_map(read)
 }
 
 /// The largest hole, in bytes, between two mappings of one image: the loader leaves holes for

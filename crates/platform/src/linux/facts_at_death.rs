@@ -12,9 +12,8 @@ use crate::Facts;
 pub(crate) fn renew(facts: &mut Facts, proc: &ProcDir, texts: &OwnTexts) -> Vec<&'static str> {
     let mut older = vec!["descriptors"];
     for (name, words) in [("cmdline", "arguments"), ("environ", "environment")] {
-        match texts.text(proc, name) {
-            Ok(text) => facts_aside::set_text(facts, name, text),
-            Err(_) => older.push(words),
+        if facts_aside::renew_text(facts, proc, texts, name).is_err() {
+            older.push(words);
         }
     }
     if renew_by_folder(facts, proc).is_none() {

@@ -22,13 +22,24 @@ impl OwnTexts {
     ///
     /// # Errors
     /// If the text is not in pages of its own, or the memory is not kept.
-    pub(crate) fn text(&self, proc: &ProcDir, name: &'static str) -> io::Result<Vec<u8>> {
+    pub(crate) fn text(&self, proc: &ProcDir, name: &str) -> io::Result<Vec<u8>> {
         match name {
             "cmdline" => self.arguments(proc),
-            _ => {
-                let [_, _, start, end] = own_texts::places(&self.stat).unwrap_or_default();
-                self.read(proc, name, start..end)
-            }
+            _ => self.read(proc, name, self.place(name)),
+        }
+    }
+
+    /// Returns how many bytes `cmdline` or `environ` has, at least.
+    pub(crate) fn len(&self, name: &str) -> u64 {
+        let place = self.place(name);
+        place.end.saturating_sub(place.start)
+    }
+
+    fn place(&self, name: &str) -> Range<u64> {
+        let [start, end, env_start, env_end] = own_texts::places(&self.stat).unwrap_or_default();
+        match name {
+            "cmdline" => start..end,
+            _ => env_start..env_end,
         }
     }
 

@@ -41,7 +41,7 @@ use super::sys::{
     perf,
 };
 use crate::{KindAt, failpoint};
-use probe_program::{Maps, SLOTS, Wait, control};
+use probe_program::{Maps, Wait, control};
 use ring::Ring;
 use std::{
     collections::HashMap,
@@ -52,18 +52,34 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-/// How many types of exceptions can be told apart in one process.
-const KINDS: u32 = 2048;
+/// How much room the probes of one process have.
+struct Room {
+    /// How many threads can be held at once; a power of two.
+    slots: u32,
+    /// How many types of exceptions can be told apart.
+    kinds: u32,
+    /// The size of the ring of reports in bytes.
+    ring: u32,
+}
 
 /// Up to how many threads a process has few of them: few reports come at once. A server may have hundreds of processes, and
 /// each takes this memory.
 const FEW_THREADS: usize = 16;
+const FOR_FEW: Room = Room {
+    slots: 512,
+    kinds: 1024,
+    ring: ring::SMALL,
+};
+const FOR_MANY: Room = Room {
+    slots: 4096,
+    kinds: 2048,
+    ring: ring::LARGE,
+};
 
 /// The uprobes of one process. They are removed when this is dropped, or when we end.
 pub(crate) struct ThreadHolds {
     pid: u32,
-    /// Whether the process had few threads.
-    has_few: bool,
+    room: &'static Room,
     maps: Maps,
     ring: Ring,
     slots: SharedWords,
@@ -83,21 +99,25 @@ impl ThreadHolds {
     /// # Errors
     /// If the kernel gives us no BPF maps, as without root.
     pub(crate) fn new(pid: u32, threads: usize) -> io::Result<Self> {
+        Self::with(pid, Self::room_for(threads))
+    }
+
+    fn with(pid: u32, room: &'static Room) -> io::Result<Self> {
         let maps = Maps {
-            slots: bpf::create_map(bpf::ARRAY, 4, 8, SLOTS, bpf::MAPPABLE)?,
+            slots: bpf::create_map(bpf::ARRAY, 4, 8, room.slots, bpf::MAPPABLE)?,
+            slot_count: room.slots,
             control: bpf::create_map(bpf::ARRAY, 4, control::BYTES, 1, bpf::MAPPABLE)?,
-            known: bpf::create_map(bpf::HASH, 8, 8, KINDS, 0)?,
-            verdicts: bpf::create_map(bpf::ARRAY, 4, 16, KINDS, bpf::MAPPABLE)?,
+            known: bpf::create_map(bpf::HASH, 8, 8, room.kinds, 0)?,
+            verdicts: bpf::create_map(bpf::ARRAY, 4, 16, room.kinds, bpf::MAPPABLE)?,
         };
         let page = rustix::param::page_size();
-        let has_few = Self::has_few(threads);
         Ok(Self {
             pid,
-            has_few,
-            ring: Ring::new(if has_few { ring::SMALL } else { ring::LARGE })?,
-            slots: SharedWords::new(&maps.slots, SLOTS as usize * 8)?,
+            room,
+            ring: Ring::new(room.ring)?,
+            slots: SharedWords::new(&maps.slots, room.slots as usize * 8)?,
             control: SharedWords::new(&maps.control, page)?,
-            verdicts: SharedWords::new(&maps.verdicts, KINDS as usize * 16)?,
+            verdicts: SharedWords::new(&maps.verdicts, room.kinds as usize * 16)?,
             known: HashMap::new(),
             maps,
             probes: HashMap::new(),
@@ -105,21 +125,27 @@ impl ThreadHolds {
         })
     }
 
-    /// Returns whether this has enough room for a process that has so many threads by now.
+    /// Returns whether this has enough room for a process that has so many threads by now, and for the types that it has
+    /// thrown.
     pub(crate) fn has_room_for(&self, threads: usize) -> bool {
-        !self.has_few || Self::has_few(threads)
+        let is_full = self.known.len() >= self.room.kinds as usize;
+        let is_enough = !is_full && self.room.slots >= Self::room_for(threads).slots;
+        is_enough || self.room.slots == FOR_MANY.slots
     }
 
-    fn has_few(threads: usize) -> bool {
-        threads <= FEW_THREADS
+    fn room_for(threads: usize) -> &'static Room {
+        match threads <= FEW_THREADS {
+            true => &FOR_FEW,
+            false => &FOR_MANY,
+        }
     }
 
-    /// Removes the probes, and returns one without probes that has enough room, and knows what this knows.
+    /// Removes the probes, and returns one without probes that has more room, and knows what this knows.
     ///
     /// # Errors
     /// As [`ThreadHolds::new`].
-    pub(crate) fn enlarged(&mut self, threads: usize) -> io::Result<Self> {
-        let mut larger = Self::new(self.pid, threads)?;
+    pub(crate) fn enlarged(&mut self) -> io::Result<Self> {
+        let mut larger = Self::with(self.pid, &FOR_MANY)?;
         self.probes.clear();
         let mut known: Vec<_> = self.known.iter().collect();
         known.sort_by_key(|(_, at)| **at);
@@ -220,7 +246,7 @@ impl ThreadHolds {
     pub(crate) fn pass(&mut self, kind: u64, pass: bool) -> io::Result<()> {
         let next = self.known.len();
         let at = self.known.get(&kind).copied().unwrap_or(next);
-        if at >= KINDS as usize {
+        if at >= self.room.kinds as usize {
             return Ok(());
         }
         self.verdicts.words()[at * 2].store(u64::from(!pass), Ordering::Release);
@@ -264,7 +290,7 @@ impl ThreadHolds {
 
     /// Returns the word that the program of this held thread watches.
     fn slot(&self, hold: HoldId) -> &AtomicU64 {
-        &self.slots.words()[(hold.0 % u64::from(SLOTS)) as usize]
+        &self.slots.words()[(hold.0 % u64::from(self.room.slots)) as usize]
     }
 
     /// Lets a held thread go on.
@@ -318,7 +344,7 @@ mod tests {
         holds.pass(0x20, false).expect("room");
         holds.verdicts.words()[1].store(7, Ordering::Release);
         holds.control.words()[control::HELD as usize / 8].store(9, Ordering::Release);
-        let larger = holds.enlarged(100).expect("maps");
+        let larger = holds.enlarged().expect("maps");
         assert!(larger.has_room_for(100));
         assert_eq!((larger.passed(0x10), larger.passed(0x20)), (7, 0));
         let verdicts = [0, 2].map(|at| larger.verdicts.words()[at].load(Ordering::Acquire));

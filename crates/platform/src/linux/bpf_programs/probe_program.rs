@@ -11,13 +11,12 @@ use crate::{
 };
 use std::{os::fd::OwnedFd, time::Duration};
 
-/// How many threads can be held at once; a power of two.
-pub(super) const SLOTS: u32 = 4096;
-
 /// The maps that the programs of one process share with us.
 pub(super) struct Maps {
     /// One word for each held thread: the number of the hold, or 0 when the thread may go on.
     pub(super) slots: OwnedFd,
+    /// How many threads can be held at once; a power of two.
+    pub(super) slot_count: u32,
     /// Counters; see [`control`].
     pub(super) control: OwnedFd,
     /// For each known type of exception, the index of its entry in `verdicts`.
@@ -179,7 +178,7 @@ fn hold(code: &mut Code, maps: &Maps, ring: &OwnedFd, how: Wait) {
     code.fetch_add(CONTROL, control::HELD, 1);
     code.add(1, 1);
     code.store(FRAME, at(report::SEQUENCE), 1);
-    code.and(1, SLOTS as i32 - 1);
+    code.and(1, maps.slot_count as i32 - 1);
     code.store_half(FRAME, KEY, 1);
     code.lookup(&maps.slots, KEY);
     code.leave_unless(Condition::NotEqual, 0, 0);

@@ -153,6 +153,7 @@ impl DeathSource {
     }
 
     fn keep_facts(&mut self, proc: &mut ProcDir) {
+        let _turn = facts_aside::turn(proc);
         let new = facts_of_living(proc);
         self.keep(proc, new);
     }
@@ -163,6 +164,7 @@ impl DeathSource {
         if self.read.is_some_and(|read| read.elapsed() < NEW) {
             return;
         }
+        let _turn = facts_aside::turn(proc);
         let is_kept = |facts: &Facts| {
             let watch = self.watch.as_ref();
             watch.is_some_and(|watch| watch.space.is_of_program(auxv_of(facts)))

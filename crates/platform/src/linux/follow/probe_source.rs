@@ -133,11 +133,11 @@ impl ProbeSource {
         }
     }
 
-    /// A process that had few threads may have many by now: its places are armed anew.
+    /// A process that had few threads may have many by now, or throw many types: its places are armed anew.
     fn enlarge_for(&mut self, threads: usize) {
         if let Some(holds) = &mut self.holds
             && !holds.has_room_for(threads)
-            && let Ok(larger) = holds.enlarged(threads)
+            && let Ok(larger) = holds.enlarged()
         {
             *holds = larger;
             self.armed.clear();

@@ -4,8 +4,9 @@
 use super::{
     bounds,
     kept_file::KeptFile,
+    large::{Large, Of},
     map_text, own_texts,
-    regions::{From, LargeMap, Regions},
+    regions::Regions,
     stat::{self, Stat},
 };
 use crate::{Error, ErrorKind, Result, linux::sys::lock::lock};
@@ -209,7 +210,7 @@ impl ProcDir {
     pub(crate) fn regions(&self) -> io::Result<Regions> {
         let (text, large) = match self.kept("maps") {
             Some(file) => {
-                let large = file.is_long().then(|| LargeMap::wait(From::Kept));
+                let large = file.is_long().then(|| Large::wait(Of::KeptMap));
                 (file.read(bounds::most("maps"))?, large)
             }
             None => self.map_text()?,
@@ -230,11 +231,11 @@ impl ProcDir {
         self.keep_text("maps", &text)
     }
 
-    fn map_text(&self) -> io::Result<(Vec<u8>, Option<LargeMap>)> {
+    fn map_text(&self) -> io::Result<(Vec<u8>, Option<Large>)> {
         let maps = open_in(&self.living().dir, "maps")?;
         let mut large = None;
         let text = map_text::read(&maps, bounds::most("maps"), || {
-            large = (!self.is_ending).then(|| LargeMap::wait(From::Process));
+            large = (!self.is_ending).then(|| Large::wait(Of::Map));
         })?;
         Ok((text, large))
     }
@@ -423,6 +424,8 @@ pub(crate) fn read_file_up_to(dir: impl AsFd, name: &str, most: u64) -> io::Resu
     // Most files fit into one page, and cost one read then.
     let mut bytes = Vec::with_capacity(4096);
     file.take(most).read_to_end(&mut bytes)?;
+    // It may be kept, and most files are shorter.
+    bytes.shrink_to_fit();
     Ok(bytes)
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod bounds;
 mod dir;
 mod from_start;
 mod kept_file;
+pub(crate) mod large;
 pub(crate) mod machine;
 pub(crate) mod map_text;
 pub(crate) mod mounts;
