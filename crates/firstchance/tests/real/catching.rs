@@ -83,6 +83,26 @@ fn n23_who_catches_is_started_again_when_it_was_killed() {
     assert_eq!(files_in(folder.path()).len(), 2);
 }
 
+/// As by a kernel that has no memory left: those that waited to keep something were missed only when they were needed.
+#[test]
+fn n23_those_that_keep_memory_are_replaced_when_they_were_killed() {
+    let folder = folder();
+    let mut parent = parent_of(&["0"]);
+    let running = watch_children(&parent, 2, folder.path());
+    let catcher = helpers_of(running.pid(), "catch-deaths")[0];
+    let keepers = || helpers_of(catcher, "keep-memory");
+    running.until_it_dumps_another(|| crash(&mut parent));
+    let before = keepers();
+    before.iter().for_each(|pid| kill(*pid));
+    wait_until("others", || {
+        let now = keepers();
+        now.len() >= before.len() && now.iter().all(|pid| !before.contains(pid))
+    });
+    running.until_it_dumps_another(|| crash(&mut parent));
+    running.finish().assert_code(0);
+    assert_eq!(files_in(folder.path()).len(), 2);
+}
+
 /// The first process of a container often does not wait for those that it is left.
 #[test]
 fn n23_no_process_of_ours_is_left_to_init_at_an_ordinary_end() {

@@ -26,8 +26,11 @@ const COUNT: usize = 8;
 /// How long one may take to be ready after its start.
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// How long to wait before another one is started, where one has ended or hangs.
+/// How long to wait before another one is started, where one was never ready.
 const PAUSE: Duration = Duration::from_secs(10);
+
+/// How long to wait after the last start, where one has ended that was ready.
+const BRIEF: Duration = Duration::from_secs(1);
 
 /// How long the start waits for the first to be ready.
 const FIRST: Duration = Duration::from_millis(500);
@@ -70,7 +73,12 @@ pub(crate) fn end() {
 
 /// Takes one; `None` if none is ready.
 pub(super) fn take() -> Option<(Keeper, OwnedFd)> {
-    lock(&READY).pop()
+    let mut ready = lock(&READY);
+    // Those that have ended stay, for who looks after them.
+    let alive = ready
+        .iter()
+        .rposition(|(keeper, _)| matches!(keeper.guard(), Ok(None)))?;
+    Some(ready.swap_remove(alive))
 }
 
 /// Gives one back that was taken. It has its place, and is not ready again, until nobody has its guard any more.
@@ -87,7 +95,8 @@ struct Keepers {
     busy: Vec<Busy>,
     /// How many there are, with those that are ready or lent.
     count: usize,
-    /// When others may be started.
+    /// When one was started last, and when others may be.
+    begun: Instant,
     next: Instant,
 }
 
@@ -99,12 +108,22 @@ struct Busy {
     _place: Option<Place>,
 }
 
+/// The sockets of those that are ready: each can be read when its process has ended. Who takes one may drop it meanwhile.
+fn sockets_of_ready() -> Vec<OwnedFd> {
+    let ready = lock(&READY);
+    let clones = ready
+        .iter()
+        .map(|(keeper, _)| keeper.descriptor().try_clone_to_owned());
+    clones.filter_map(Result::ok).collect()
+}
+
 fn look_after(changed: &Wake, tells: &SyncSender<()>) {
     // It has little to do, and the next one who dies needs it soon.
     priority::raise_priority();
     let mut keepers = Keepers {
         busy: Vec::new(),
         count: 0,
+        begun: Instant::now(),
         next: Instant::now(),
     };
     while !ENDS.load(Ordering::Acquire) {
@@ -112,6 +131,7 @@ fn look_after(changed: &Wake, tells: &SyncSender<()>) {
         keepers.sleep(changed);
         changed.take();
         keepers.take_lent();
+        keepers.forget_ended();
         if keepers.sort_out() {
             let _ = tells.try_send(());
         }
@@ -124,6 +144,7 @@ impl Keepers {
         while self.count < COUNT && self.next <= now {
             match Keeper::start() {
                 Ok(keeper) => {
+                    self.begun = now;
                     self.busy.push(Busy {
                         keeper,
                         started: Some(now),
@@ -149,9 +170,26 @@ impl Keepers {
     fn sleep(&self, changed: &Wake) {
         let starts = (self.count < COUNT).then_some(self.next);
         let limits = self.busy.iter().filter_map(Busy::limit);
+        let ready = sockets_of_ready();
         let sockets = self.busy.iter().map(|busy| busy.keeper.descriptor());
-        let all: Vec<_> = sockets.chain([changed.as_fd()]).collect();
+        let all: Vec<_> = sockets
+            .chain(ready.iter().map(AsFd::as_fd))
+            .chain([changed.as_fd()])
+            .collect();
         wake::sleep(&all, limits.chain(starts).min());
+    }
+
+    /// Those that have ended while they were ready, as who is killed for lack of memory, are replaced at once.
+    fn forget_ended(&mut self) {
+        let mut ready = lock(&READY);
+        let before = ready.len();
+        // One that is ready has nothing to send.
+        ready.retain(|(keeper, _)| matches!(keeper.guard(), Ok(None)));
+        let ended = before - ready.len();
+        if ended > 0 {
+            self.count -= ended;
+            self.next = self.begun + BRIEF;
+        }
     }
 
     /// Puts those that are ready where they are taken. Returns whether there were any.
@@ -168,7 +206,10 @@ impl Keepers {
                 }
                 _ => {
                     self.count -= 1;
-                    self.next = Instant::now() + PAUSE;
+                    self.next = match busy.started {
+                        Some(_) => Instant::now() + PAUSE,
+                        None => self.begun + BRIEF,
+                    };
                 }
             }
         }
