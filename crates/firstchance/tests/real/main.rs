@@ -33,6 +33,7 @@ mod moments;
 mod namespaces;
 mod postmortem;
 mod postmortem_access;
+mod postmortem_beside;
 mod postmortem_containers;
 mod postmortem_export;
 mod postmortem_install;

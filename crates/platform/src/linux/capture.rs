@@ -12,6 +12,7 @@ use super::{
         ProcDir, bounds, machine, map_text,
         mounts::{self, QuickDevices},
         smaps::{self, SpecialFlags},
+        status,
     },
     shared_objects::{self, WithObjects},
     sharers,
@@ -21,8 +22,8 @@ use super::{
     threads::{self, describe, registers_of_running},
 };
 use crate::{
-    ARCHITECTURE, Capture, CaptureOptions, Error, Facts, Method, Result, Stop, capture::Held,
-    failpoint,
+    ARCHITECTURE, Capture, CaptureOptions, Error, ErrorKind, Facts, Method, Result, Stop,
+    capture::Held, failpoint,
 };
 use snapshot::{
     Architecture, Guarded, Memory, Process, Region, RegionKind, Registers, Snapshot, System,
@@ -104,6 +105,7 @@ impl LinuxTarget {
         mut before: Before,
         stop: impl FnOnce(&ProcDir) -> Result<StoppedThreads>,
     ) -> Result<Capture> {
+        self.expect_no_core()?;
         let mut threads = stop(&self.proc)?;
         let _ = failpoint("all-stopped");
         self.expect_same_program(&facts.process)?;
@@ -127,6 +129,22 @@ impl LinuxTarget {
             Some(held),
             Some(since),
             warnings,
+        ))
+    }
+
+    /// Fails if the kernel is writing the core of the process: a thread that is asked to stop breaks that off where it goes
+    /// through a pipe (`pipe_write` in fs/pipe.c), and does not stop.
+    fn expect_no_core(&self) -> Result<()> {
+        let status = self.proc.read("status").unwrap_or_default();
+        if status::field(&status, "CoreDumping") != Some("1") {
+            return Ok(());
+        }
+        let what = format!(
+            "process {} is dying of a signal, and the system is writing its core just now",
+            self.proc.key
+        );
+        Err(Error::new(ErrorKind::TargetDied, what).advise(
+            "See what takes the cores of this system: /proc/sys/kernel/core_pattern says it.",
         ))
     }
 

@@ -37,6 +37,9 @@ pub(crate) struct Traced {
     last: Option<LastSignal>,
     /// The signal that was reported last, if it ends the process.
     deadly: Option<i32>,
+    /// Whether a thread has been let go on with that signal. From then on the kernel may be writing the core of the process,
+    /// which a thread that is asked to stop breaks off (`pipe_write` in fs/pipe.c).
+    pub(crate) is_let_die: bool,
 }
 
 /// A signal that ends the process, of which the kernel makes no two stops as it does usually.
@@ -106,6 +109,7 @@ impl Traced {
             is_namespace_init: namespace_init::is_namespace_init(proc),
             last: None,
             deadly: None,
+            is_let_die: false,
         })
     }
 
@@ -312,7 +316,10 @@ impl Traced {
         }
         let state = self.threads.states.insert(tid, TraceState::Running);
         let _ = match state {
-            Some(TraceState::Signal(signal)) => ptrace::resume(tid, signal),
+            Some(TraceState::Signal(signal)) => {
+                self.is_let_die |= self.deadly == Some(signal);
+                ptrace::resume(tid, signal)
+            }
             Some(TraceState::Stopped | TraceState::Exiting) => ptrace::resume(tid, 0),
             _ => Ok(()),
         };

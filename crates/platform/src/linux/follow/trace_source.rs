@@ -14,6 +14,7 @@ use crate::{
     linux::{
         bpf_programs::{Report, SignalSenders},
         hardware_breakpoints::{self, HardwareBreakpoints},
+        leftovers,
         proc::ProcDir,
         sys::{child_signals, wake::Wake},
         target::{once_others_are_done, wall_now},
@@ -28,8 +29,11 @@ use std::{
     os::fd::{AsFd, BorrowedFd},
     rc::Rc,
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
+
+/// How long the threads of a process that dies are waited for.
+const DIES_WITHIN: Duration = Duration::from_millis(20);
 
 /// Why a process is traced of which nothing else could tell that.
 const SEES_EXECUTIONS: &str =
@@ -75,13 +79,20 @@ impl TraceSource {
         };
         let had_breakpoints = self.breakpoints.take().is_some();
         self.armed.clear();
-        let threads = &mut traced.borrow_mut().threads;
+        let mut traced = traced.borrow_mut();
+        let is_let_die = traced.is_let_die;
+        let threads = &mut traced.threads;
         threads.kept.clear();
-        threads.stop_running(Instant::now() + STOP_TIMEOUT, &mut |_| {});
+        if !is_let_die {
+            threads.stop_running(Instant::now() + STOP_TIMEOUT, &mut |_| {});
+        }
         if had_breakpoints {
             threads.discard_breakpoint_signals(Instant::now() + STOP_TIMEOUT);
         }
         threads.release();
+        if is_let_die {
+            let_die();
+        }
     }
 
     /// See [`Follow::pass`](crate::Follow::pass).
@@ -277,6 +288,16 @@ impl Source for TraceSource {
     fn missed(&mut self) -> u64 {
         // A traced thread waits until we have taken its report.
         0
+    }
+}
+
+/// Before Linux 5.16 the other threads of a process that dies stop at their exits, for which its core waits (`do_exit` in
+/// kernel/exit.c). Those that stand later are let go when this thread waits or ends.
+fn let_die() {
+    let end = Instant::now() + DIES_WITHIN;
+    while !leftovers::is_empty() && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(1));
+        leftovers::let_go();
     }
 }
 
