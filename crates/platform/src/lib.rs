@@ -21,6 +21,7 @@ mod host;
 mod instance;
 #[cfg(target_os = "linux")]
 mod linux;
+mod lock;
 mod machine;
 mod monitor;
 mod only_windows;
@@ -54,6 +55,7 @@ pub use host::{
     terminal_width, this_machine, typed_arguments,
 };
 
+pub use lock::lock;
 pub use machine::{ARCHITECTURE, OS};
 pub use monitor::{Monitor, cancel_monitors};
 pub use only_windows::{KernelDump, activate, kernel_dump, queue_report};

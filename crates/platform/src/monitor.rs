@@ -1,9 +1,10 @@
 //! This program as a monitor of processes, which `firstchance cancel PID` can reach from another
 //! process.
 
+use crate::lock;
 use crate::{Result, os};
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// A monitor that can be reached by `firstchance cancel PID`.
 #[derive(Debug)]
@@ -48,7 +49,7 @@ impl Monitor {
 impl Watched {
     /// Returns the pids that are monitored now.
     pub(crate) fn pids(&self) -> MutexGuard<'_, HashSet<u32>> {
-        self.pids.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.pids)
     }
 
     /// Cancels the monitoring of this process. Returns whether it was monitored.

@@ -7,12 +7,13 @@
 use super::jobs::{CHUNK, Job, Jobs, Part};
 use crate::store::record::padded;
 use formats::{Piece, Plan};
+use platform::lock;
 use platform::{OutFile, OutStream, failpoint};
 use snapshot::{Memory, Range, coalesce, total_bytes, without};
 use std::{
     io,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc,
     },
@@ -70,10 +71,6 @@ impl Progress {
             }
         }
     }
-}
-
-fn lock(ranges: &Mutex<Vec<Range>>) -> MutexGuard<'_, Vec<Range>> {
-    ranges.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Copying that is under way.
@@ -176,9 +173,7 @@ impl Copier {
     fn run(&self) -> io::Result<()> {
         match &self.sink {
             Sink::File(file) => self.run_file(file),
-            Sink::Stream(stream) => {
-                self.run_stream(&mut stream.lock().unwrap_or_else(PoisonError::into_inner))
-            }
+            Sink::Stream(stream) => self.run_stream(&mut lock(stream)),
         }
     }
 

@@ -16,14 +16,10 @@ use crate::{
     },
 };
 use formats::{Piece, Plan};
+use platform::lock;
 use platform::{Error, ErrorKind, Existing, Facts, KernelDump, OutFile, Result, Stop};
 use snapshot::{DumpFormat, DumpKind, Range, Selection, WallTime, total_bytes};
-use std::{
-    io,
-    path::PathBuf,
-    sync::{Arc, PoisonError},
-    time::Instant,
-};
+use std::{io, path::PathBuf, sync::Arc, time::Instant};
 
 /// The record lists this many gaps at most, and fewer where its space is too small for them.
 const MOST_GAPS: usize = 200;
@@ -228,7 +224,7 @@ impl Draft {
         let path = match self.sink.clone() {
             Sink::File(file) => Some(self.finish_file(file)?),
             Sink::Stream(stream) => {
-                let mut stream = stream.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut stream = lock(&stream);
                 let tail = self.records.last().map_or(0, |(_, len)| *len);
                 let written = stream.write(&padded(&self.record_bytes(), tail));
                 written.map_err(|e| self.failed("writing to", &e))?;

@@ -1,8 +1,9 @@
 //! Divides the plan of a dump into jobs: what one thread reads and writes at a time.
 
 use formats::{Piece, Plan, SMALL_HOLE};
+use platform::lock;
 use snapshot::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 /// The bytes of one read and one write: large enough that the cost of a call does not matter, small
 /// enough that a cancel is noticed at once and that buffers take little memory.
@@ -69,7 +70,7 @@ impl Jobs {
     /// The next job, of at most a chunk. Returns `None` if there is no more. Without memory, all the
     /// rest is still written, so that debuggers can open the partial file.
     pub(super) fn next(&self, with_memory: bool) -> Option<Job> {
-        let mut position = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut position = lock(&self.next);
         let mut job = Job {
             offset: 0,
             parts: Vec::new(),

@@ -1,10 +1,11 @@
 //! HTTP probes: how long a health page takes to answer.
 
+use platform::lock;
 use platform::{Error, ErrorKind};
 use snapshot::{Measure, Sample};
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -41,7 +42,7 @@ impl Probes {
     /// The time so far of a probe that takes longer than the last one did, else the last one's.
     fn look(&mut self, url: &str) -> Option<f64> {
         let shared = self.urls.entry(url.to_owned()).or_default();
-        let mut state = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(shared);
         let running = state
             .began
             .map(|began| began.elapsed().as_secs_f64() * 1000.0);
@@ -90,7 +91,7 @@ fn probe(url: &str, shared: &Mutex<State>) {
         Ok(_) => began.elapsed().as_secs_f64() * 1000.0,
         Err(_) => f64::INFINITY,
     };
-    *shared.lock().unwrap_or_else(PoisonError::into_inner) = State {
+    *lock(shared) = State {
         began: None,
         last: Some(took),
     };

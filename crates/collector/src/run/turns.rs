@@ -1,10 +1,11 @@
 //! Whose dump is taken next, of processes that have died and whose memory is kept. Nobody waits for those, and many may
 //! die at once: all of them together would take memory, descriptors and the disk from those that live.
 
+use platform::lock;
 use platform::{Cancel, Error, ErrorKind, Result};
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     thread::{self, Thread},
     time::Duration,
 };
@@ -77,7 +78,7 @@ impl Drop for Turn {
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -9,13 +9,14 @@ use super::{
     wording::{Weight, Wording},
 };
 use log::{Level, LevelFilter, Log, Metadata, Record};
+use platform::lock;
 use platform::{Error, Syslog};
 use std::{
     fs::File,
     io::{ErrorKind, Write},
     path::{Path, PathBuf},
     sync::{
-        Mutex, PoisonError,
+        Mutex,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -112,7 +113,7 @@ impl Sink {
         let _ = match self {
             Self::Stderr => std::io::stderr().write_all(line(record).as_bytes()),
             Self::File(file) => {
-                let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut file = lock(file);
                 file.write_all(line(record).as_bytes())
             }
             Self::Trace => writeln!(std::io::stdout(), "{}", trace_line(record)),

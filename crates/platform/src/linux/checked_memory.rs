@@ -7,11 +7,9 @@ use super::{
     memory::LiveMemory,
     pages,
     proc::{ProcDir, map_text, mounts::QuickDevices},
-    sys::{
-        lock::lock,
-        procmap::{ProcMapping, unnamed_mapping_at},
-    },
+    sys::procmap::{ProcMapping, unnamed_mapping_at},
 };
+use crate::lock;
 use rustix::param::page_size;
 use snapshot::Memory;
 use std::{

@@ -2,10 +2,8 @@
 //! another process (`ppid` of proc_pid_stat(5)): who belongs to whom is not to be seen any more then, before anybody may
 //! have looked.
 
-use super::sys::{
-    lock::lock,
-    netlink::{self, ProcessEvent},
-};
+use super::sys::netlink::{self, ProcessEvent};
+use crate::lock;
 use std::{
     collections::{HashMap, VecDeque},
     io,

@@ -11,12 +11,12 @@ use super::{
     polled_starts::PolledStarts,
     proc::ProcDir,
     sys::{
-        lock::lock,
         netlink::{self, ProcessEvent},
         wake::Wake,
     },
     young::Young,
 };
+use crate::lock;
 use crate::{Error, FAULT_SIGNALS, HostEvent, HostSink, Result};
 use rustix::{
     buffer::spare_capacity,

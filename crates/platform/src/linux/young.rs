@@ -2,7 +2,8 @@
 //! most end at once: they are reported when they have lived for a moment, if somebody has said of their parent that
 //! they can wait. What crashes before that is [caught](super::dying) at its death.
 
-use super::{dying, forks, proc, sys::lock::lock};
+use super::{dying, forks, proc};
+use crate::lock;
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     sync::Mutex,

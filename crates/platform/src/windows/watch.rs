@@ -5,13 +5,14 @@ use super::{
     process::Process,
     sys::{check, own, raw},
 };
+use crate::lock;
 use crate::{Error, ErrorKind, HostEvent, HostSink, Result};
 use snapshot::{EndStatus, ProcessKey};
 use std::{
     collections::{BTreeMap, HashSet},
     io,
     os::windows::io::OwnedHandle,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -120,7 +121,7 @@ impl Drop for Watcher {
 
 impl Shared {
     fn watched(&self) -> MutexGuard<'_, Watched> {
-        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.watched)
     }
 
     fn wake(&self) {

@@ -3,11 +3,12 @@
 
 use super::{Arm, LOADER_CALLS};
 use analysis::places::{self, ThrowPlace};
+use platform::lock;
 use platform::{FileIdentity, ImageFiles};
 use snapshot::Module;
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 /// So many files are kept at most; a machine has some thousand libraries.
@@ -62,6 +63,6 @@ impl InImage {
 }
 
 fn with<T>(act: impl FnOnce(&mut HashMap<FileIdentity, Arc<InImage>>) -> T) -> T {
-    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut kept = lock(&KEPT);
     act(kept.get_or_insert_default())
 }

@@ -2,11 +2,12 @@
 //! it runs on.
 
 use super::{FollowerEvent, Teller, stacks};
+use platform::lock;
 use platform::{ARCHITECTURE, ImageFiles, OS};
 use snapshot::{Memory, Module, Registers, Snapshot, System, Thread};
 use std::{
     collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     thread::JoinHandle,
 };
 
@@ -65,7 +66,7 @@ impl FirstStacks {
         // Mappings that were read outlive the process.
         let files = thrower.files;
         self.walks.push(std::thread::spawn(move || {
-            let _alone = WALKING.lock().unwrap_or_else(PoisonError::into_inner);
+            let _alone = lock(&WALKING);
             let lines = stacks::frames(&snapshot, &memory, files.as_ref());
             tell.tell(FollowerEvent::FirstStack {
                 name,

@@ -15,12 +15,11 @@ use crate::linux::{
     arch,
     sys::{
         bpf::{self, ProgramType},
-        kernel_types,
-        lock::lock,
-        priority,
+        kernel_types, priority,
         wake::{self, Wake},
     },
 };
+use crate::lock;
 use std::{
     collections::{HashMap, VecDeque},
     io,

@@ -12,9 +12,9 @@ use super::{
 };
 use crate::linux::sys::{
     bpf::{self, ProgramType},
-    lock::lock,
     perf, tracefs,
 };
+use crate::lock;
 use std::{io, os::fd::OwnedFd, sync::Mutex};
 
 /// The field of the tracepoint's record that we read, as its `format` file must describe it: the offset of the file's path

@@ -12,9 +12,9 @@ use super::{
 };
 use crate::linux::sys::{
     bpf::{self, ProgramType},
-    lock::lock,
     wake::{self, Wake},
 };
+use crate::lock;
 use std::{
     collections::HashMap,
     io,

@@ -6,7 +6,8 @@ use super::{
     pids::Pids,
     ring::{LARGE, Ring},
 };
-use crate::linux::sys::{lock::lock, wake};
+use crate::linux::sys::wake;
+use crate::lock;
 use std::{
     io,
     os::fd::{AsFd, OwnedFd},

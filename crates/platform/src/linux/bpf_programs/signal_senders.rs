@@ -11,9 +11,9 @@ use super::{
 };
 use crate::linux::sys::{
     bpf::{self, ProgramType},
-    lock::lock,
     perf, tracefs,
 };
+use crate::lock;
 use snapshot::Sender;
 use std::{
     collections::HashMap,

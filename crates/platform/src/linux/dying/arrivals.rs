@@ -5,6 +5,7 @@ use super::{
     message::{Kept, Message},
     take_caught,
 };
+use crate::lock;
 use crate::{
     Facts, HostEvent, HostSink,
     linux::{
@@ -14,7 +15,6 @@ use crate::{
         proc::{ProcDir, bounds},
         sys::{
             channel::Helper,
-            lock::lock,
             wake::{Wake, sleep, wait_for},
         },
     },

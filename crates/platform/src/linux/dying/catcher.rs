@@ -19,13 +19,13 @@ use crate::linux::{
         allocator,
         channel::{self, Helper},
         keepers,
-        lock::lock,
         pin::Pin,
         places::Place,
         priority::{processors, raise_priority_of_all, stay_on},
         signals,
     },
 };
+use crate::lock;
 use rustix::{
     io::fcntl_dupfd_cloexec,
     process::{Resource, getrlimit},

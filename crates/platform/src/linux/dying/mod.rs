@@ -13,8 +13,9 @@ use super::{
     death_watch::DeathWatch,
     forks,
     proc::ProcDir,
-    sys::{descriptor_limit, lock::lock, wake::Wake},
+    sys::{descriptor_limit, wake::Wake},
 };
+use crate::lock;
 use crate::{Facts, HostEvent, HostSink};
 use arrivals::CaughtAndKept;
 use snapshot::{ProcessKey, Warning};

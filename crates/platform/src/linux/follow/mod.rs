@@ -347,8 +347,8 @@ impl Sources {
     }
 
     fn next_but_death(&mut self, proc: &mut ProcDir) -> Option<(TargetEvent, HeldBy)> {
-        let [_, _, rest @ ..] = self.list_mut();
-        rest.into_iter().find_map(|source| source.next(proc))
+        let list: [&mut dyn Source; 3] = [&mut self.probes, &mut self.stderr, &mut self.tracing];
+        list.into_iter().find_map(|source| source.next(proc))
     }
 
     fn next_of_source(&mut self, proc: &mut ProcDir) -> Option<(TargetEvent, HeldBy)> {

@@ -9,7 +9,7 @@ use super::{
     regions::Regions,
     stat::{self, Stat},
 };
-use crate::{Error, ErrorKind, Result, linux::sys::lock::lock};
+use crate::{Error, ErrorKind, Result, lock};
 use rustix::fs::{Mode, OFlags, openat};
 use snapshot::ProcessKey;
 use std::{

@@ -1,6 +1,7 @@
 //! Turns to have something large of a process in our own memory: hundreds of large processes may start or die together.
 
-use crate::linux::sys::{allocator::give_memory_back, lock::lock};
+use crate::linux::sys::allocator::give_memory_back;
+use crate::lock;
 use std::{
     sync::{Condvar, Mutex, PoisonError},
     time::{Duration, Instant},

@@ -6,7 +6,8 @@
 //! waitpid(2)). Before this, each tracer polled every 5 ms: 20 idle processes made 4,100 context
 //! switches a second.
 
-use super::{lock::lock, signals, wake::Wake};
+use super::{signals, wake::Wake};
+use crate::lock;
 use std::{
     io,
     sync::{Arc, Mutex, Once, Weak},

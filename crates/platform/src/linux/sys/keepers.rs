@@ -3,11 +3,11 @@
 
 use super::{
     keeper::Keeper,
-    lock::lock,
     places::Place,
     priority,
     wake::{self, Wake},
 };
+use crate::lock;
 use std::{
     io,
     os::fd::{AsFd, OwnedFd},

@@ -15,7 +15,6 @@ pub(crate) mod kernel_types;
 pub(crate) mod launch;
 pub(crate) mod lazy_file;
 mod lent_terminal;
-pub(crate) mod lock;
 pub(crate) mod memory;
 pub(crate) mod netlink;
 pub(crate) mod page_cache;

@@ -1,6 +1,6 @@
 //! How many address spaces are kept at once: each has its whole memory still, until it has been dumped.
 
-use super::lock::lock;
+use crate::lock;
 use rustix::process::{Resource, getrlimit};
 use std::{
     collections::HashMap,
