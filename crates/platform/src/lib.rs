@@ -70,7 +70,7 @@ pub use processor::xsave_layout;
 pub use registry::{RegistryKey, RegistryValue, RegistryValues};
 pub use snapshot::FileBytes;
 pub use syslog::Syslog;
-pub use target::{Facts, Follow, Happened, MappedFiles, Standing, Target, Waker};
+pub use target::{Died, Facts, Follow, Happened, MappedFiles, Standing, Target, Waker};
 pub use trust::{Trusted, read_trusted};
 
 #[cfg(all(feature = "fuzzing", target_os = "linux"))]

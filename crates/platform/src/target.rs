@@ -133,8 +133,8 @@ pub trait Follow: Target {
         false
     }
 
-    /// Returns the user of the process if it has died and its memory is kept: nobody waits for its dump then.
-    fn has_died_as(&self) -> Option<u32> {
+    /// Returns what counts of a process that has died and whose memory is kept: nobody waits for its dump then.
+    fn has_died(&self) -> Option<Died> {
         None
     }
 
@@ -145,6 +145,15 @@ pub trait Follow: Target {
     /// Returns the pid of the process that a handle of the target refers to; `None` on Linux, which
     /// has no handles of processes.
     fn process_of(&self, handle: u64) -> Option<u32>;
+}
+
+/// A process that has died and whose memory is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Died {
+    /// Its user.
+    pub user: u32,
+    /// Whether it has so many mappings that its dump takes tens of megabytes of our memory.
+    pub is_large: bool,
 }
 
 /// Why [`Follow::wait`] returned.

@@ -1,8 +1,7 @@
 //! Whose dump is taken next, of processes that have died and whose memory is kept. Nobody waits for those, and many may
 //! die at once: all of them together would take memory, descriptors and the disk from those that live.
 
-use platform::lock;
-use platform::{Cancel, Error, ErrorKind, Result};
+use platform::{Cancel, Died, Error, ErrorKind, Result, lock};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard},
@@ -10,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-/// How many are taken at once. One of a process with 65,000 mappings takes some 25 MB.
+/// How many are taken at once. One of a process with 65,000 mappings takes some 40 MB: it is taken alone.
 const AT_ONCE: usize = 2;
 
 /// How many can wait, and of one user, who has no more than are left: so there is always room for one who has none. Root may
@@ -27,13 +26,17 @@ const POLL: Duration = Duration::from_millis(250);
 pub(super) struct Turns(Arc<Shared>);
 
 /// The right to take a dump, until this is dropped.
-pub(super) struct Turn(Arc<Shared>);
+pub(super) struct Turn {
+    of: Arc<Shared>,
+    share: usize,
+}
 
 #[derive(Default)]
 struct Shared(Mutex<State>);
 
 #[derive(Default)]
 struct State {
+    /// The shares of those that are taken.
     running: usize,
     waiting: Vec<Waiting>,
     last: u64,
@@ -46,6 +49,8 @@ struct Waiting {
     /// Grows.
     number: u64,
     user: u32,
+    /// How many it counts for while it is taken.
+    share: usize,
     thread: Thread,
 }
 
@@ -54,11 +59,12 @@ impl Turns {
     ///
     /// # Errors
     /// If too many wait, or nobody wants the dump any more.
-    pub(super) fn wait(&self, user: u32, cancel: &Cancel) -> Result<Turn> {
-        let number = self.0.state().come(user)?;
+    pub(super) fn wait(&self, died: Died, cancel: &Cancel) -> Result<Turn> {
+        let number = self.0.state().come(died)?;
         loop {
-            if self.0.state().begin(number, user) {
-                return Ok(Turn(self.0.clone()));
+            if let Some(share) = self.0.state().begin(number) {
+                let of = self.0.clone();
+                return Ok(Turn { of, share });
             }
             if cancel.is_asked() {
                 self.0.state().leave(number);
@@ -72,7 +78,7 @@ impl Turns {
 impl Drop for Turn {
     fn drop(&mut self) {
         platform::give_memory_back();
-        self.0.state().end();
+        self.of.state().end(self.share);
     }
 }
 
@@ -83,7 +89,8 @@ impl Shared {
 }
 
 impl State {
-    fn come(&mut self, user: u32) -> Result<u64> {
+    fn come(&mut self, died: Died) -> Result<u64> {
+        let user = died.user;
         let own = self.waiting.iter().filter(|w| w.user == user).count();
         let left = MOST.saturating_sub(self.waiting.len());
         let most = if user == ROOT {
@@ -102,26 +109,31 @@ impl State {
         self.waiting.push(Waiting {
             number: self.last,
             user,
+            share: if died.is_large { AT_ONCE } else { 1 },
             thread: thread::current(),
         });
         Ok(self.last)
     }
 
-    /// Takes the turn if it is that of this number.
-    fn begin(&mut self, number: u64, user: u32) -> bool {
-        let next = self.next().map(|next| next.number);
-        let is_next = self.running < AT_ONCE && next == Some(number);
-        if is_next {
-            self.running += 1;
-            self.last += 1;
-            self.served.insert(user, self.last);
-            self.leave(number);
-        }
-        is_next
+    /// Takes the turn if it is that of this number. Returns its share.
+    fn begin(&mut self, number: u64) -> Option<usize> {
+        let next = self
+            .next()
+            .filter(|next| next.number == number && self.has_room(next));
+        let (user, share) = next.map(|next| (next.user, next.share))?;
+        self.running += share;
+        self.last += 1;
+        self.served.insert(user, self.last);
+        self.leave(number);
+        Some(share)
     }
 
-    fn end(&mut self) {
-        self.running -= 1;
+    fn has_room(&self, next: &Waiting) -> bool {
+        self.running + next.share <= AT_ONCE
+    }
+
+    fn end(&mut self, share: usize) {
+        self.running -= share;
         self.wake_next();
     }
 
@@ -133,9 +145,7 @@ impl State {
 
     /// Only one is woken: hundreds may wait.
     fn wake_next(&self) {
-        if self.running < AT_ONCE
-            && let Some(next) = self.next()
-        {
+        if let Some(next) = self.next().filter(|next| self.has_room(next)) {
             next.thread.unpark();
         }
     }
@@ -152,10 +162,36 @@ impl State {
 mod tests {
     use super::*;
 
+    fn small(user: u32) -> Died {
+        Died {
+            user,
+            is_large: false,
+        }
+    }
+
+    #[test]
+    fn n36_one_with_a_large_map_is_taken_alone_and_is_not_passed_by() {
+        let mut state = State::default();
+        let large = |user| Died {
+            user,
+            is_large: true,
+        };
+        let first = state.come(small(7)).expect("room");
+        let second = state.come(large(7)).expect("room");
+        let third = state.come(small(7)).expect("room");
+        assert_eq!(state.begin(first), Some(1));
+        assert_eq!((state.begin(second), state.begin(third)), (None, None));
+        state.end(1);
+        assert_eq!(state.begin(second), Some(AT_ONCE));
+        assert_eq!(state.begin(third), None);
+        state.end(AT_ONCE);
+        assert_eq!(state.begin(third), Some(1));
+    }
+
     #[test]
     fn n23_users_have_turns_by_turns() {
         let mut state = State::default();
-        let mut come = |user| (state.come(user).expect("room"), user);
+        let mut come = |user| (state.come(small(user)).expect("room"), user);
         let all = [come(7), come(7), come(7), come(0), come(8)];
         let mut order = Vec::new();
         while let Some(next) = state.next().map(|next| next.number) {
@@ -163,8 +199,8 @@ mod tests {
                 .iter()
                 .find(|(number, _)| *number == next)
                 .expect("one of them");
-            assert!(state.begin(number, user));
-            state.end();
+            assert_eq!(state.begin(number), Some(1));
+            state.end(1);
             order.push(user);
         }
         assert_eq!(order, [7, 0, 8, 7, 7]);
@@ -173,13 +209,15 @@ mod tests {
     #[test]
     fn n23_few_are_taken_at_once_and_not_all_can_wait() {
         let mut state = State::default();
-        let of_one = (0..1000).filter(|_| state.come(7).is_ok()).count();
+        let of_one = (0..1000).filter(|_| state.come(small(7)).is_ok()).count();
         assert_eq!(of_one, MOST_OF_USER);
-        let of_root = (0..1000).filter(|_| state.come(ROOT).is_ok()).count();
+        let of_root = (0..1000)
+            .filter(|_| state.come(small(ROOT)).is_ok())
+            .count();
         assert_eq!(of_root, MOST - MOST_OF_USER);
         let mut begun = 0;
         while let Some(next) = state.next().map(|next| next.number)
-            && state.begin(next, 7)
+            && state.begin(next).is_some()
         {
             begun += 1;
         }
@@ -190,20 +228,22 @@ mod tests {
     fn n34_users_who_wait_leave_room_for_others() {
         let mut state = State::default();
         for _ in 0..1000 {
-            (1..=6).for_each(|user| drop(state.come(user)));
+            (1..=6).for_each(|user| drop(state.come(small(user))));
         }
-        assert!((0..16).all(|_| state.come(7).is_ok()));
-        assert!((0..16).all(|_| state.come(ROOT).is_ok()));
+        assert!((0..16).all(|_| state.come(small(7)).is_ok()));
+        assert!((0..16).all(|_| state.come(small(ROOT)).is_ok()));
     }
 
     #[test]
     fn n23_who_does_not_want_a_dump_any_more_waits_no_longer() {
         let (turns, cancel) = (Turns::default(), Cancel::default());
-        let held: Vec<_> = (0..AT_ONCE).map(|_| turns.wait(7, &cancel)).collect();
+        let held: Vec<_> = (0..AT_ONCE)
+            .map(|_| turns.wait(small(7), &cancel))
+            .collect();
         assert!(held.iter().all(Result::is_ok));
         cancel.ask();
-        assert!(turns.wait(8, &cancel).is_err());
+        assert!(turns.wait(small(8), &cancel).is_err());
         drop(held);
-        assert!(turns.wait(8, &Cancel::default()).is_ok());
+        assert!(turns.wait(small(8), &Cancel::default()).is_ok());
     }
 }

@@ -116,7 +116,7 @@ fn n36_children_with_sixty_thousand_mappings_that_die_leave_whole_dumps_and_take
     assert_eq!(parent.line(), "ended");
     running.signal(libc::SIGINT);
     let run = running.finish();
-    assert!(run.peak_memory < 160 * MIB, "{run:#?}");
+    assert!(run.peak_memory < 100 * MIB, "{run:#?}");
     for dump in run.events("dump") {
         assert_eq!(dump["complete"], true, "{dump:#?}");
         let path = dump["path"].as_str().expect("a path");

@@ -304,8 +304,8 @@ impl Follower {
 
     /// Waits for the turn of this dump if the process has died.
     fn turn(&self, cancel: &Cancel) -> Result<Option<Turn>> {
-        let user = self.process.has_died_as();
-        user.map(|user| self.turns.wait(user, cancel)).transpose()
+        let died = self.process.has_died();
+        died.map(|died| self.turns.wait(died, cancel)).transpose()
     }
 
     /// Says that the thread of the event at hand is not at its place any more.

@@ -32,8 +32,8 @@ use super::{
     young::ChildrenWait,
 };
 use crate::{
-    Arming, Capture, CaptureOptions, Error, FAULT_SIGNALS, Facts, Follow, Happened, HoldOptions,
-    MappedFiles, Result, Target, Waker,
+    Arming, Capture, CaptureOptions, Died, Error, FAULT_SIGNALS, Facts, Follow, Happened,
+    HoldOptions, MappedFiles, Result, Target, Waker,
 };
 use death_source::DeathSource;
 use exec_source::ExecSource;
@@ -248,10 +248,13 @@ impl Follow for LinuxFollow {
         self.sources.deaths.is_caught(&mut self.target.proc)
     }
 
-    fn has_died_as(&self) -> Option<u32> {
+    fn has_died(&self) -> Option<Died> {
         let facts = self.sources.deaths.facts()?;
         let has_died = matches!(self.sources.held_by, HeldBy::Death(_));
-        has_died.then_some(facts.process.user.uid)
+        has_died.then(|| Died {
+            user: facts.process.user.uid,
+            is_large: self.target.proc.has_large_map(),
+        })
     }
 
     fn let_children_wait(&mut self, may_wait: bool) {

@@ -210,12 +210,17 @@ impl ProcDir {
     pub(crate) fn regions(&self) -> io::Result<Regions> {
         let (text, large) = match self.kept("maps") {
             Some(file) => {
-                let large = file.is_long().then(|| Large::wait(Of::KeptMap));
+                let large = file.is_long().then(|| Large::wait(Of::KeptMap, self));
                 (file.read(bounds::most("maps"))?, large)
             }
             None => self.map_text()?,
         };
         Ok(Regions::of_text(text, large))
+    }
+
+    /// Returns whether a process that is gone had many mappings.
+    pub(crate) fn has_large_map(&self) -> bool {
+        self.kept("maps").is_some_and(KeptFile::is_long)
     }
 
     /// Copies the text of the mappings, which cannot be read when the process is gone. If it cannot be read now, its older
@@ -235,7 +240,7 @@ impl ProcDir {
         let maps = open_in(&self.living().dir, "maps")?;
         let mut large = None;
         let text = map_text::read(&maps, bounds::most("maps"), || {
-            large = (!self.is_ending).then(|| Large::wait(Of::Map));
+            large = (!self.is_ending).then(|| Large::wait(Of::Map, self));
         })?;
         Ok((text, large))
     }

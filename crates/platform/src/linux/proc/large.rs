@@ -1,5 +1,6 @@
 //! Turns to have something large of a process in our own memory: hundreds of large processes may start or die together.
 
+use super::{ProcDir, status};
 use crate::linux::sys::allocator::give_memory_back;
 use crate::lock;
 use std::{
@@ -7,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How many there are at once of each kind ([`Of`]).
+/// How many there are at once in each lane.
 const MOST: usize = 1;
 
 /// After how long one does not count any more, and how long one waits for those before it, at most. A process that maps
@@ -17,7 +18,7 @@ const COUNTS: Duration = Duration::from_secs(60);
 
 /// The right to have something large, until this is dropped.
 pub(crate) struct Large {
-    of: Of,
+    lane: usize,
     begun: Instant,
 }
 
@@ -32,35 +33,48 @@ pub(crate) enum Of {
     Facts,
 }
 
-/// Since when each of those that are there was begun, by what they are.
-static TAKEN: [Mutex<Vec<Instant>>; 3] = [const { Mutex::new(Vec::new()) }; 3];
-static LEFT: [Condvar; 3] = [const { Condvar::new() }; 3];
+/// How many lanes there are: each kind has one for root's processes, which wait for nobody else's, and one for all others.
+const LANES: usize = 6;
+
+/// Since when each of those that are there was begun, by lane.
+static TAKEN: [Mutex<Vec<Instant>>; LANES] = [const { Mutex::new(Vec::new()) }; LANES];
+static LEFT: [Condvar; LANES] = [const { Condvar::new() }; LANES];
 
 impl Large {
-    /// Waits until few others have one, but not for ever.
-    pub(crate) fn wait(of: Of) -> Self {
+    /// Waits until few others have one of this kind, but not for ever.
+    pub(crate) fn wait(of: Of, proc: &ProcDir) -> Self {
+        let status = proc.read("status").unwrap_or_default();
+        let is_roots = status::only_id(&status, "Uid") == Some(0);
+        Self::wait_in(lane(of, is_roots))
+    }
+
+    fn wait_in(lane: usize) -> Self {
         let end = Instant::now() + COUNTS;
-        let mut taken = lock(&TAKEN[of as usize]);
+        let mut taken = lock(&TAKEN[lane]);
         while let Some(next) = next_to_leave(&taken).filter(|_| Instant::now() < end) {
             let until = next.saturating_duration_since(Instant::now());
-            let waited = LEFT[of as usize].wait_timeout(taken, until);
+            let waited = LEFT[lane].wait_timeout(taken, until);
             taken = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         let begun = Instant::now();
         taken.push(begun);
-        Self { of, begun }
+        Self { lane, begun }
     }
 }
 
 impl Drop for Large {
     fn drop(&mut self) {
         give_memory_back();
-        let mut taken = lock(&TAKEN[self.of as usize]);
+        let mut taken = lock(&TAKEN[self.lane]);
         let own = taken.iter().position(|begun| *begun == self.begun);
         own.map(|own| taken.swap_remove(own));
         drop(taken);
-        LEFT[self.of as usize].notify_one();
+        LEFT[self.lane].notify_one();
     }
+}
+
+fn lane(of: Of, is_roots: bool) -> usize {
+    2 * of as usize + usize::from(is_roots)
 }
 
 /// Returns when the next of those that count does not any more; `None` if there is room for one more.
@@ -78,16 +92,27 @@ mod tests {
 
     #[test]
     fn n36_only_few_large_maps_are_there_at_once() {
-        let held: Vec<Large> = (0..MOST).map(|_| Large::wait(Of::Map)).collect();
+        let lane = lane(Of::Map, false);
+        let held: Vec<Large> = (0..MOST).map(|_| Large::wait_in(lane)).collect();
         let (tell, told) = mpsc::channel();
         let waits = std::thread::spawn(move || {
-            drop(Large::wait(Of::Map));
+            drop(Large::wait_in(lane));
             tell.send(()).expect("somebody listens");
         });
         assert!(told.recv_timeout(Duration::from_millis(50)).is_err());
         drop(held);
         waits.join().expect("no panic");
         told.recv().expect("it was its turn");
+    }
+
+    #[test]
+    fn n34_roots_processes_do_not_wait_for_those_of_others() {
+        let all = [Of::Map, Of::KeptMap, Of::Facts];
+        let begun = Instant::now();
+        let of_users: Vec<Large> = all.map(|of| Large::wait_in(lane(of, false))).into();
+        let of_root: Vec<Large> = all.map(|of| Large::wait_in(lane(of, true))).into();
+        assert!(begun.elapsed() < COUNTS);
+        assert_eq!(of_users.len() + of_root.len(), LANES);
     }
 
     #[test]
