@@ -34,7 +34,7 @@ pub(crate) fn turn(proc: &ProcDir) -> Option<Large> {
             .is_ok_and(|texts| texts.len(name) > SMALL_TEXT as u64)
     };
     let is_large = has_many_descriptors(proc) || TEXTS.into_iter().any(is_long);
-    is_large.then(|| Large::wait(Of::Facts, proc))
+    is_large.then(|| proc.turn(Of::Facts))
 }
 
 fn has_many_descriptors(proc: &ProcDir) -> bool {

@@ -210,12 +210,17 @@ impl ProcDir {
     pub(crate) fn regions(&self) -> io::Result<Regions> {
         let (text, large) = match self.kept("maps") {
             Some(file) => {
-                let large = file.is_long().then(|| Large::wait(Of::KeptMap, self));
+                let large = file.is_long().then(|| self.turn(Of::KeptMap));
                 (file.read(bounds::most("maps"))?, large)
             }
             None => self.map_text()?,
         };
         Ok(Regions::of_text(text, large))
+    }
+
+    /// Waits for the right to have something large of this process.
+    pub(crate) fn turn(&self, of: Of) -> Large {
+        Large::wait(of, &self.read("status").unwrap_or_default())
     }
 
     /// Returns whether a process that is gone had many mappings.
@@ -240,7 +245,7 @@ impl ProcDir {
         let maps = open_in(&self.living().dir, "maps")?;
         let mut large = None;
         let text = map_text::read(&maps, bounds::most("maps"), || {
-            large = (!self.is_ending).then(|| Large::wait(Of::Map, self));
+            large = (!self.is_ending).then(|| self.turn(Of::Map));
         })?;
         Ok((text, large))
     }

@@ -1,6 +1,6 @@
 //! Turns to have something large of a process in our own memory: hundreds of large processes may start or die together.
 
-use super::{ProcDir, status};
+use super::status;
 use crate::linux::sys::allocator::give_memory_back;
 use crate::lock;
 use std::{
@@ -41,10 +41,9 @@ static TAKEN: [Mutex<Vec<Instant>>; LANES] = [const { Mutex::new(Vec::new()) }; 
 static LEFT: [Condvar; LANES] = [const { Condvar::new() }; LANES];
 
 impl Large {
-    /// Waits until few others have one of this kind, but not for ever.
-    pub(crate) fn wait(of: Of, proc: &ProcDir) -> Self {
-        let status = proc.read("status").unwrap_or_default();
-        let is_roots = status::only_id(&status, "Uid") == Some(0);
+    /// Waits until few others have one of this kind, but not for ever. `status` is that file of the process.
+    pub(crate) fn wait(of: Of, status: &[u8]) -> Self {
+        let is_roots = status::only_id(status, "Uid") == Some(0);
         Self::wait_in(lane(of, is_roots))
     }
 
