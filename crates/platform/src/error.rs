@@ -98,7 +98,11 @@ impl Error {
                 _ => ErrorKind::Other,
             },
         };
-        Self::new(kind, format!("{what} of process {key} failed: {error}"))
+        let failed = Self::new(kind, format!("{what} of process {key} failed: {error}"));
+        match is_lack_of_descriptors(error) {
+            true => failed.advise(format!("{MORE_DESCRIPTORS}.")),
+            false => failed,
+        }
     }
 
     /// Makes the error of a system call on a file. `what` is what was tried, as in "creating
@@ -106,6 +110,22 @@ impl Error {
     pub fn of_file(what: &str, error: &io::Error) -> Self {
         Self::new(ErrorKind::Disk, format!("{what} failed: {error}"))
     }
+}
+
+/// What to do where a process of ours may open no more files.
+pub(crate) const MORE_DESCRIPTORS: &str = "Raise the limit of open files of firstchance (ulimit -n, or LimitNOFILE= of its unit): each process \
+                                           that it follows takes some twenty";
+
+/// Whether we may open no more files (errno(3), EMFILE).
+#[cfg(unix)]
+pub(crate) fn is_lack_of_descriptors(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EMFILE)
+}
+
+/// Windows has no such limit that somebody could raise.
+#[cfg(windows)]
+fn is_lack_of_descriptors(_: &io::Error) -> bool {
+    false
 }
 
 /// The system's error code for a process that does not exist.

@@ -67,7 +67,7 @@ struct Room {
 const FEW_THREADS: usize = 16;
 const FOR_FEW: Room = Room {
     slots: 512,
-    kinds: 1024,
+    kinds: 2048,
     ring: ring::SMALL,
 };
 const FOR_MANY: Room = Room {

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     ArmedPlace, Arming, Result,
+    error::{MORE_DESCRIPTORS, is_lack_of_descriptors},
     linux::{
         ImageFiles,
         bpf_programs::{Report, ThreadHolds},
@@ -256,6 +257,11 @@ pub(super) fn not_armed(place: &ArmedPlace, error: &io::Error) -> String {
 }
 
 fn no_probes(error: &io::Error, instead: bool) -> String {
+    if is_lack_of_descriptors(error) {
+        return format!(
+            "throws and breakpoints are not seen, as firstchance has too many open files. {MORE_DESCRIPTORS}"
+        );
+    }
     let why = format!("uprobes cannot be used here ({error})");
     match instead {
         true => format!(
