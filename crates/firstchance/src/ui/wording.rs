@@ -3,7 +3,7 @@
 
 use super::console;
 use collector::Written;
-use policy::{Condition, Gauge, Level, Trigger};
+use policy::{Condition, Gauge, Level, Target, Trigger};
 use snapshot::{DumpKind, ProcessKey, WallTime};
 use std::time::Duration;
 
@@ -142,15 +142,63 @@ impl Wording {
     }
 
     /// That processes are waited for.
-    pub(crate) fn waiting(self, target: &str) -> String {
-        match self {
-            Self::ProcDumpForLinux => {
-                let text = format!("Waiting for processes '{target}' to launch");
+    pub(crate) fn waiting(self, target: &Target) -> String {
+        match (self, target) {
+            (Self::ProcDumpForLinux, Target::Group(group)) => self.watches_group(*group),
+            (Self::ProcDumpForLinux, _) => {
+                let name = bare(target);
+                let text = format!("Waiting for processes '{name}' to launch");
                 self.stamped(Weight::Info, &text)
             }
-            _ => format!("Waiting for process named {target}..."),
+            _ => format!("Waiting for process {}...", described(target)),
         }
     }
+
+    /// That the next process is waited for (`is_next`), or every one, of which there is none yet. Only firstchance's own
+    /// words have this.
+    pub(crate) fn waits_for(self, target: &Target, is_next: bool) -> Option<String> {
+        let which = described(target);
+        match (self.is_of_procdump(), is_next) {
+            (true, _) => None,
+            (_, true) => Some(format!("Waiting for the next process {which} to start.")),
+            (_, false) => Some(format!("Waiting for processes {which}: there is none yet.")),
+        }
+    }
+
+    /// That each process of a group is watched, in the words of ProcDump for Linux.
+    pub(crate) fn watches_group(self, group: u32) -> String {
+        let text = format!("Monitoring processes of PGID '{group}'");
+        self.stamped(Weight::Info, &text)
+    }
+
+    /// How the run is ended before its time, in the words of ProcDump for Linux.
+    pub(crate) fn how_to_end(self) -> String {
+        let text = "Press Ctrl-C to end monitoring without terminating the process(es).";
+        self.stamped(Weight::Info, text)
+    }
+}
+
+/// A target as the user named it, without the mark that its text in a rule has.
+fn bare(target: &Target) -> String {
+    console::plain(&match target {
+        Target::Name(name) => name.clone(),
+        other => other.to_string(),
+    })
+}
+
+/// Which processes a target means, as what follows "process": `named nginx`.
+fn described(target: &Target) -> String {
+    console::plain(&match target {
+        Target::Name(name) => format!("named {name}"),
+        Target::Pid(pid) => format!("with the pid {pid}"),
+        Target::Group(group) => format!("of the process group {group}"),
+        Target::Service(name) | Target::UserService(name) => format!("of the service {name}"),
+        Target::Pool(pool) => format!("of the application pool {pool}"),
+        Target::Container(id) => format!("of the container {id}"),
+        Target::Image(path) => format!("that runs {path}"),
+        Target::CommandLine(pattern) => format!("with the command line \"{}\"", pattern.text()),
+        Target::Launch(program) => format!("that runs {program}"),
+    })
 }
 
 /// How long the target stood for a dump.

@@ -116,6 +116,35 @@ fn n25_a_counter_or_page_that_there_is_not_is_refused_at_the_beginning_with_what
     victim.assert_alive();
 }
 
+/// Nothing else is told until one starts, and the name may be mistyped.
+#[test]
+fn n43_it_is_told_which_processes_are_waited_for() {
+    let next = "Waiting for the next process named nobody-starts-this to start.";
+    let any = "Waiting for processes named nobody-starts-this: there is none yet.";
+    let group = "Waiting for processes of the process group 4194303: there is none yet.";
+    for (options, told) in [
+        (&["nobody-starts-this", "--wait"][..], next),
+        (&["nobody-starts-this", "--each"], any),
+        (&["nobody-starts-this", "--all"], any),
+        (&["group:4194303", "--all"], group),
+    ] {
+        let running = Firstchance::new(&["watch", "--when", "exit"])
+            .args(options)
+            .spawn()
+            .until_it_says("Press Ctrl-C");
+        assert_eq!(running.says(told), 1, "{options:?}");
+        running.signal(2);
+        running.finish().assert_code(7);
+    }
+    let victim = Victim::start(&["idle"]);
+    let running = Firstchance::new(&["watch", "victim", "--each", "--when", "memory > 1TiB"]);
+    let running = running.spawn().until_it_says("Press Ctrl-C");
+    assert_eq!(running.says("Waiting"), 0);
+    running.signal(2);
+    running.finish().assert_code(7);
+    drop(victim);
+}
+
 /// A process that starts later may have no value where others have.
 #[test]
 fn n25_a_counter_that_one_of_several_lacks_is_said() {

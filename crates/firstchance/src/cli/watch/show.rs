@@ -72,6 +72,20 @@ impl Show {
         }
     }
 
+    /// Shows lines about what is waited for, and the header if it is about no single process.
+    pub(crate) fn begin(&mut self, waiting: &[String]) {
+        if self.json.is_some() {
+            return;
+        }
+        waiting
+            .iter()
+            .for_each(|text| self.reporter.plain_line(text));
+        if let Some(text) = self.header.as_ref().and_then(|header| header(None)) {
+            self.reporter.plain_line(&text);
+            self.header = None;
+        }
+    }
+
     /// How often the status of all conditions is shown: at each sample on a terminal, seldom as JSON, where
     /// each trigger is an event anyway, and otherwise never (`None`).
     pub(crate) fn status_every(&self, poll: Duration) -> Option<Duration> {
@@ -200,10 +214,9 @@ impl Show {
                 self.line(&format!("Found process {process}."));
             }
             RunEvent::Watching(process) => {
-                let header = self.header.take().and_then(|header| header(*process));
-                header
-                    .iter()
-                    .for_each(|text| self.reporter.plain_line(text));
+                if let Some(text) = self.header.take().and_then(|header| header(Some(*process))) {
+                    self.reporter.plain_line(&text);
+                }
                 let started = self.monitors.start(*process);
                 started.iter().for_each(|text| self.line(text));
             }
