@@ -65,8 +65,18 @@ struct SetArgs {
     values: ValueArgs,
 }
 
+impl What {
+    /// Whether it changes what becomes of crashes.
+    fn is_a_change(&self) -> bool {
+        !matches!(self, What::Status | What::List | What::Reporting(_))
+    }
+}
+
 /// Runs the command that was given.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if args.what.is_a_change() {
+        postmortem::expect_root()?;
+    }
     match &args.what {
         What::Enable(args) => postmortem::enable(args),
         What::Disable { keep_settings } => postmortem::disable(*keep_settings),

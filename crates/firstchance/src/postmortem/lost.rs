@@ -15,7 +15,7 @@ pub(super) struct Lost {
 const OURS: &str = "firstchance: ";
 /// The advice for a disk without room, where nobody has given a command that takes a dump.
 const NO_ROOM_ADVICE: &str =
-    "`postmortem enable` can set another --folder, a smaller --type or other limits";
+    "`firstchance postmortem enable` can set another --folder, a smaller --type or other limits";
 /// Our message when the settings are written.
 const NEW_SETTINGS: &str = "the settings for crashes were written";
 

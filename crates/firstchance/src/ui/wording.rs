@@ -125,9 +125,12 @@ impl Wording {
         )
     }
 
-    /// That a dump failed.
+    /// That a dump failed. Only in ProcDump for Linux's words a file that is there makes it fail.
     pub(crate) fn failed(self, number: u32, error: &platform::Error) -> String {
         match self {
+            Self::ProcDumpForLinux if error.kind == platform::ErrorKind::Exists => {
+                format!("{} failed: {error} -o replaces it.", self.dump(number))
+            }
             Self::ProcDumpForLinux => format!("{} failed: {error}", self.dump(number)),
             _ => format!("{} error: {error}", self.dump(number)),
         }
@@ -169,6 +172,14 @@ impl Wording {
     pub(crate) fn watches_group(self, group: u32) -> String {
         let text = format!("Monitoring processes of PGID '{group}'");
         self.stamped(Weight::Info, &text)
+    }
+
+    /// That another command has ended the run.
+    pub(crate) fn ended_by_pid(self) -> &'static str {
+        match self {
+            Self::ProcDump | Self::ProcDumpForLinux => "Monitoring was ended by -cancel.",
+            _ => "Monitoring was ended by `firstchance cancel`.",
+        }
     }
 
     /// How the run is ended before its time, in the words of ProcDump for Linux.

@@ -115,8 +115,11 @@ impl Host for LinuxHost {
         let mut command = Command::new(program);
         command.args(arguments);
         let failed = |e: io::Error| {
-            let what = format!("starting {} failed: {e}", program.display());
-            Error::new(ErrorKind::Other, what)
+            let kind = match e.kind() {
+                io::ErrorKind::PermissionDenied => ErrorKind::NotPermitted,
+                _ => ErrorKind::Other,
+            };
+            Error::new(kind, format!("starting {} failed: {e}", program.display()))
         };
         let waiting = super::sys::launch::launch(command).map_err(failed)?;
         let key = self.find(waiting.pid)?;

@@ -259,7 +259,7 @@ impl Show {
         }
         let text = match () {
             () if summary.cancelled => "Monitoring was cancelled.",
-            () if summary.cancelled_by_pid => "Monitoring was ended by `firstchance cancel`.",
+            () if summary.cancelled_by_pid => self.wording.ended_by_pid(),
             () if !self.has_number.values().any(|has_number| *has_number) => {
                 "Monitoring has ended."
             }
