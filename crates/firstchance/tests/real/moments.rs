@@ -195,3 +195,22 @@ fn n51_java_throws_of_four_threads() {
         "JVM_FillInStackTrace",
     );
 }
+
+/// Java has few threads when its library is mapped, and many a moment later: probes with more room take over without a gap.
+#[test]
+fn n43_the_first_throws_of_java_are_seen_too() {
+    let classes = compile(&Program::java("ThrowsAtOnce.java"));
+    let java = ["--", "/usr/bin/java", "-XX:+UseParallelGC", "-cp"];
+    let run = Firstchance::new(&["run", "--json", "--when", "exception \"IllegalState\""])
+        .args(&["--do", "none", "-n", "0"])
+        .args(&java)
+        .arg(classes)
+        .arg("ThrowsAtOnce")
+        .run();
+    run.assert_code(0);
+    assert_eq!(
+        run.count_of("JAVA.java.lang.IllegalStateException"),
+        20,
+        "{run:#?}"
+    );
+}
