@@ -89,7 +89,7 @@ fn run_invocation(invocation: Invocation, choice: Choice) -> anyhow::Result<Exit
     };
     warnings.extend(dialect::hint(&invocation, choice, name.as_deref()));
     for warning in &warnings {
-        eprintln!("firstchance: {warning}");
+        console::complain(&format!("firstchance: {warning}"));
     }
     if !invocation.not_built_yet.is_empty() {
         let what = invocation.not_built_yet.join("; ");
@@ -119,7 +119,7 @@ fn trace(log: Option<LogTo>) {
         Some(LogTo::Syslog) => TraceTo::SystemLog,
     };
     if let Err(error) = ui::trace(to) {
-        eprintln!("firstchance: -log has no effect: {error}");
+        console::complain(&format!("firstchance: -log has no effect: {error}"));
     }
 }
 

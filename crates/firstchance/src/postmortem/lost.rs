@@ -140,7 +140,7 @@ mod tests {
             (
                 Some(Err(no_room.into())),
                 "the crash of process 7 left no dump: the crash handler was ended by SIGKILL; the kernel's core could \
-                 not be kept: /d has 3 MB free; the dump needs about 9 MB. `postmortem enable` can set another --folder, \
+                 not be kept: /d has 3 MB free; the dump needs about 9 MB. `firstchance postmortem enable` can set another --folder, \
                  a smaller --type or other limits",
             ),
             (

@@ -29,7 +29,7 @@ pub(crate) fn install(install: &Install) -> anyhow::Result<ExitCode> {
         ),
     ] {
         if given {
-            eprintln!("firstchance: {what}");
+            console::complain(&format!("firstchance: {what}"));
         }
     }
     let folder = install.folder.as_deref().unwrap_or(".");

@@ -24,6 +24,11 @@ pub(crate) fn print(text: &str) -> std::io::Result<()> {
     }
 }
 
+/// Tells something on standard error. That nobody reads it any more (`2>&1 | head`) changes nothing.
+pub(crate) fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
 /// A table without lines. The columns with these numbers, from 0, hold figures and are aligned to
 /// the right.
 pub(crate) fn table(headers: &[&str], figures: &[usize]) -> Table {

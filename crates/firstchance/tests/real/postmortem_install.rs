@@ -136,6 +136,13 @@ fn n39_dumps_from_before_are_listed_when_the_settings_are_gone() {
 }
 
 #[test]
+fn n39_what_is_set_while_dumps_are_off_is_told_to_do_nothing_yet() {
+    let _machine = Postmortem::off();
+    let set = Firstchance::new(&["postmortem", "set", "nginx", "--type", "full"]).run_well();
+    set.assert_says("`firstchance postmortem enable` puts it to work");
+}
+
+#[test]
 fn n39_an_ordinary_user_is_told_that_this_needs_root() {
     let user = ["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups"];
     for line in [

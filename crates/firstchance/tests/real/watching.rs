@@ -507,3 +507,28 @@ fn n21_a_process_without_its_first_thread_is_watched_like_any_other() {
         assert_eq!(run.events("dump").len(), 1, "{condition}: {run:#?}");
     }
 }
+
+/// Before anything is made or shown: a child that fails to start would have to be waited for beside its tracer.
+#[test]
+fn n43_a_program_that_cannot_be_started_is_told_in_a_sentence() {
+    for (program, code, why) in [
+        ("no-such-program-anywhere", 1, "No such file"),
+        ("/no/such/program", 1, "No such file"),
+        ("/etc/passwd", 4, "Permission denied"),
+        ("/tmp", 4, "Permission denied"),
+    ] {
+        let run = Firstchance::new(&["run", "--when", "exit", program]).run();
+        run.assert_code(code)
+            .assert_says(&format!("starting {program} failed: {why}"));
+        assert_eq!(run.stdout, "", "{run:#?}");
+    }
+}
+
+/// `2>&1 | head` is often typed.
+#[test]
+fn n43_an_error_that_nobody_reads_keeps_its_exit_code() {
+    let line = r#"(sleep 0.3; exec "$0" inspect /no/such/dump 2>&1) | true; exit ${PIPESTATUS[0]}"#;
+    let mut shell = Command::new("bash");
+    let shell = shell.args(["-c", line, env!("CARGO_BIN_EXE_firstchance")]);
+    assert_eq!(shell.status().expect("bash").code(), Some(1));
+}

@@ -121,7 +121,9 @@ impl Host for LinuxHost {
             };
             Error::new(kind, format!("starting {} failed: {e}", program.display()))
         };
-        let waiting = super::sys::launch::launch(command).map_err(failed)?;
+        let is_there = super::sys::launch::expect_executable(program);
+        let waiting = is_there.and_then(|()| super::sys::launch::launch(command));
+        let waiting = waiting.map_err(failed)?;
         let key = self.find(waiting.pid)?;
         Ok(Launched {
             key,

@@ -4,7 +4,7 @@
 use super::{Job, Start, args, rights, show::Show, summary::RunSummary};
 use crate::{
     cli::target,
-    ui::{Wording, exit},
+    ui::{Wording, console, exit},
 };
 use collector::{RunEvent, Runner, RunnerHandle, Setup};
 use platform::{Cancel, Error, ErrorKind, Host, Launched, Monitor};
@@ -266,7 +266,7 @@ fn of_several(wording: Wording) -> &'static str {
 /// Tells whoever waits for a name that it is running in another case.
 fn tell_case(host: &dyn Host, target: &Target) {
     if let Some(hint) = target::hint_of_case(host, target) {
-        eprintln!("firstchance: {hint}");
+        console::complain(&format!("firstchance: {hint}"));
     }
 }
 

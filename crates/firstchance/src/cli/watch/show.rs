@@ -230,7 +230,7 @@ impl Show {
         let text = format!("Warning: {error}");
         match &self.json {
             // Not among the lines for programs.
-            Some(_) => eprintln!("{}", console::plain(&text)),
+            Some(_) => console::complain(&console::plain(&text)),
             None => self.line(&console::plain(&text)),
         }
     }
