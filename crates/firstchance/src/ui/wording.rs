@@ -37,7 +37,12 @@ impl Wording {
 
     /// A line with the time before it.
     pub(crate) fn stamped(self, weight: Weight, text: &str) -> String {
-        let time = console::time(console::now());
+        self.stamped_at(console::now(), weight, text)
+    }
+
+    /// A line with this time before it.
+    pub(crate) fn stamped_at(self, time: WallTime, weight: Weight, text: &str) -> String {
+        let time = console::time(time);
         let level = match weight {
             Weight::Debug => "DEBUG",
             Weight::Info => "INFO",

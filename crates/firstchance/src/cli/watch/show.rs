@@ -149,8 +149,13 @@ impl Show {
                 self.stacks.insert(of, frames.clone());
             }
             RunEvent::Exceptions { process, table } => self.exceptions(*process, table),
-            RunEvent::Log { process, text } => {
-                self.line(&format!("{}{}", console::plain(text), self.which(*process)));
+            RunEvent::Log {
+                process,
+                text,
+                came,
+            } => {
+                let text = format!("{}{}", console::plain(text), self.which(*process));
+                self.reporter.line_at(console::at(*came), &text);
             }
             RunEvent::Storm {
                 active: true, rate, ..
