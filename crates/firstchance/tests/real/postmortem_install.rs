@@ -138,7 +138,7 @@ fn n39_dumps_from_before_are_listed_when_the_settings_are_gone() {
 #[test]
 fn n39_what_is_set_while_dumps_are_off_is_told_to_do_nothing_yet() {
     let _machine = Postmortem::off();
-    let set = Firstchance::new(&["postmortem", "set", "nginx", "--type", "full"]).run_well();
+    let set = Firstchance::new(&["postmortem", "exclude", "nginx"]).run_well();
     set.assert_says("`firstchance postmortem enable` puts it to work");
 }
 
