@@ -34,7 +34,7 @@ pub enum ErrorKind {
     Executed,
     /// Another debugger or tracer has attached to the process.
     Busy,
-    /// A file cannot be made or read, or the disk is full.
+    /// A file cannot be made, or there is none to be read, or the disk is full.
     Disk,
     /// There is a file of that name, which is to be left.
     Exists,
@@ -110,6 +110,19 @@ impl Error {
     pub fn of_file(what: &str, error: &io::Error) -> Self {
         Self::new(ErrorKind::Disk, format!("{what} failed: {error}"))
     }
+
+    /// Makes the error of a system call on a file that is there, and that is to be read, listed or deleted: the user may have
+    /// no right to do that. `what` is what was tried, as in "reading x.core".
+    pub fn of_access(what: &str, error: &io::Error) -> Self {
+        let failed = Self::of_file(what, error);
+        match error.kind() {
+            io::ErrorKind::PermissionDenied => Self {
+                kind: ErrorKind::NotPermitted,
+                ..failed.advise(AS_ANOTHER_USER)
+            },
+            _ => failed,
+        }
+    }
 }
 
 /// What to do where a process of ours may open no more files.
@@ -127,6 +140,13 @@ pub(crate) fn is_lack_of_descriptors(error: &io::Error) -> bool {
 fn is_lack_of_descriptors(_: &io::Error) -> bool {
     false
 }
+
+/// The advice for a file that belongs to somebody else.
+#[cfg(unix)]
+const AS_ANOTHER_USER: &str = "Do it as the owner of the file, or as root (with sudo).";
+
+#[cfg(windows)]
+const AS_ANOTHER_USER: &str = "Do it as the owner of the file, or as an administrator.";
 
 /// The system's error code for a process that does not exist.
 #[cfg(unix)]

@@ -305,7 +305,7 @@ fn exists(path: &Path) -> Error {
         "the file {} already exists and was left as it is",
         path.display()
     );
-    Error::new(ErrorKind::Exists, what).advise("-o replaces it.")
+    Error::new(ErrorKind::Exists, what)
 }
 
 /// An ending that has a point in it.

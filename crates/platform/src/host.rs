@@ -229,10 +229,11 @@ impl Launched {
 }
 
 fn not_started(error: &std::io::Error) -> Error {
-    Error::new(
-        ErrorKind::Other,
-        format!("starting the program failed: {error}"),
-    )
+    let kind = match error.kind() {
+        std::io::ErrorKind::PermissionDenied => ErrorKind::NotPermitted,
+        _ => ErrorKind::Other,
+    };
+    Error::new(kind, format!("starting the program failed: {error}"))
 }
 
 /// A process of a list.

@@ -68,7 +68,7 @@ pub fn read_guarded(path: &Path) -> Result<Option<Vec<u8>>> {
     match std::fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::of_file(
+        Err(error) => Err(Error::of_access(
             &format!("reading {}", path.display()),
             &error,
         )),

@@ -21,7 +21,7 @@ pub(crate) const LARGEST: u64 = 1 << 20;
 /// # Errors
 /// If everybody may write to it, if it is larger than 1 MiB, or if it cannot be read.
 pub fn read_trusted(path: &Path) -> Result<Trusted> {
-    let failed = |e: &std::io::Error| Error::of_file(&format!("reading {}", path.display()), e);
+    let failed = |e: &std::io::Error| Error::of_access(&format!("reading {}", path.display()), e);
     let (file, world_writable) = os::read_trusted(path).map_err(|e| failed(&e))?;
     if world_writable {
         let what = format!("everybody may write to {}", path.display());

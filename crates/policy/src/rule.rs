@@ -67,7 +67,7 @@ pub enum Follow {
     /// Every one, now and later: a restarted program is watched again (as in DebugDiag).
     Each,
     /// Every one, now and later, until those that are watched have done what the rule asks for. A rule about a
-    /// process group ends with the group; any other waits for the next process (as ProcDump for Linux does).
+    /// process group ends with the group, and has done it only if each process has; any other waits for the next process (as ProcDump for Linux does).
     All,
 }
 

@@ -19,7 +19,7 @@ const STALLED_AFTER: Duration = Duration::from_secs(15);
 
 /// When copying has to end even if it is not done.
 pub(super) struct Limits<'l> {
-    /// The time given with `--timeout`.
+    /// When the time is over that was set for a dump.
     pub(super) deadline: Option<Instant>,
     /// What the user cancels with.
     pub(super) cancel: &'l Cancel,
@@ -74,7 +74,7 @@ fn reason_to_end(capture: &mut Capture, limits: &Limits<'_>, moved: Instant) -> 
         return Some(Error::new(ErrorKind::Cancelled, "the dump was cancelled"));
     }
     if limits.deadline.is_some_and(|end| Instant::now() > end) {
-        let what = "the time given with --timeout is over";
+        let what = "it took longer than the time that was set for a dump";
         return Some(Error::new(ErrorKind::TimedOut, what));
     }
     if moved.elapsed() > STALLED_AFTER {

@@ -45,6 +45,10 @@ const STRANGERS: [(&str, &str); 5] = [
     ("mscorwks.dll", windows::DOTNET),
 ];
 
+/// What there is to say of Node where first chances are wanted.
+const NODE: &str = "errors that JavaScript throws and catches are not seen in Node, only one that \
+                    nobody catches (NODE.uncaught)";
+
 /// What is armed.
 #[derive(Default)]
 pub(super) struct Arms {
@@ -183,11 +187,17 @@ impl Arms {
             modules.any(|module| is_it(module.name()) && !met(module))
                 || self.names.iter().any(|other| is_it(other))
         };
-        STRANGERS
-            .iter()
-            .filter(|(library, _)| has(library))
-            .map(|(_, text)| (*text).to_owned())
-            .collect()
+        let strangers = STRANGERS.iter().filter(|(library, _)| has(library));
+        let is_node = wake.wants_first_chance() && self.has_thrower(Thrower::NodeUncaught);
+        let node = is_node.then_some(NODE);
+        let told = strangers.map(|(_, text)| *text).chain(node);
+        told.map(str::to_owned).collect()
+    }
+
+    /// Whether an image of the last [look](Arms::look) throws in this way.
+    fn has_thrower(&self, thrower: Thrower) -> bool {
+        let mut found = self.seen.values().flatten();
+        found.any(|(arm, _)| matches!(arm, Arm::Throw(place) if place.thrower == thrower))
     }
 
     fn places(

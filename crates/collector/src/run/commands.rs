@@ -66,7 +66,14 @@ impl Runner {
                 self.tell_trigger(&note);
                 self.tell_stack(note.process, note.trigger.thread());
             }
-            Command::Log { process, text } => self.out.push(RunEvent::Log { process, text }),
+            Command::Log { process, text } => {
+                let came = self.came;
+                self.out.push(RunEvent::Log {
+                    process,
+                    text,
+                    came,
+                });
+            }
             Command::Storm {
                 process,
                 active,
@@ -200,8 +207,12 @@ impl Runner {
         if !self.watch(asked.process) {
             if self.catches_deaths {
                 let text = "it ended before its dump could be taken".to_owned();
-                let process = asked.process;
-                self.out.push(RunEvent::Log { process, text });
+                let (process, came) = (asked.process, None);
+                self.out.push(RunEvent::Log {
+                    process,
+                    text,
+                    came,
+                });
             }
             return self.cancel_dump(&asked, "the process has ended");
         }

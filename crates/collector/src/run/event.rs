@@ -3,6 +3,7 @@ use platform::{Error, HostEvent};
 use policy::DumpId;
 use snapshot::{EndStatus, Exception, ProcessKey, TargetEvent};
 use std::time::Duration;
+use std::time::Instant;
 
 /// Everything that a [`Runner`](super::Runner) is told, by whomever.
 pub(super) enum Event {
@@ -35,10 +36,11 @@ pub(super) enum FollowerEvent {
     Armed,
     /// What could not be had, or what it costs, in sentences.
     Notice(Vec<String>),
-    /// The process did this, and stands until it is let go on, unless it is gone.
-    Did(TargetEvent),
-    /// The process did this and goes on: nothing is to be done but to show it.
-    Seen(TargetEvent),
+    /// The process did this, and stands until it is let go on, unless it is gone. With the time when the kernel reported it,
+    /// where that is known.
+    Did(TargetEvent, Option<Instant>),
+    /// The process did this and goes on: nothing is to be done but to show it. With the time as above.
+    Seen(TargetEvent, Option<Instant>),
     /// The process dies of this exception, which was seen, and which no filter wants.
     LeftOut(Exception),
     /// Exceptions that went by without being looked at, by name.

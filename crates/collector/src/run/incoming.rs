@@ -65,7 +65,7 @@ impl Runner {
         let process = id.key;
         let is_current = self.followers.is_current(id);
         match &event {
-            FollowerEvent::Did(event) => log::debug!("process {process}: {event}"),
+            FollowerEvent::Did(event, _) => log::debug!("process {process}: {event}"),
             FollowerEvent::Ended(None) => log::debug!("process {process} is no longer followed"),
             FollowerEvent::Ended(Some(error)) => {
                 log::debug!("process {process} is no longer followed: {error}");
@@ -79,10 +79,18 @@ impl Runner {
                 self.out.push(RunEvent::Armed(process));
             }
             FollowerEvent::Notice(lines) => self.out.push(RunEvent::Notice { process, lines }),
-            FollowerEvent::Did(event) if is_current => self.did(process, event),
+            FollowerEvent::Did(event, came) if is_current => {
+                self.came = came;
+                self.did(process, event);
+                self.came = None;
+            }
             // It was left before this was told, and goes on by itself.
-            FollowerEvent::Did(_) => {}
-            FollowerEvent::Seen(event) => self.feed(policy::Event::Target(process, event)),
+            FollowerEvent::Did(..) => {}
+            FollowerEvent::Seen(event, came) => {
+                self.came = came;
+                self.feed(policy::Event::Target(process, event));
+                self.came = None;
+            }
             FollowerEvent::LeftOut(exception) => self.left_out(process, &exception),
             FollowerEvent::Counted(counts) => self.feed(policy::Event::Counted(process, counts)),
             FollowerEvent::FirstStack { name, frames } => self.out.push(RunEvent::FirstStack {
@@ -122,7 +130,12 @@ impl Runner {
     fn left_out(&mut self, process: ProcessKey, exception: &Exception) {
         self.death_was_seen(process);
         let text = policy::shown_exception(exception) + " (left out by the filter)";
-        self.out.push(RunEvent::Log { process, text });
+        let came = None;
+        self.out.push(RunEvent::Log {
+            process,
+            text,
+            came,
+        });
     }
 
     fn death_was_seen(&mut self, process: ProcessKey) {

@@ -2,6 +2,7 @@ use crate::{Step, Written};
 use platform::Error;
 use policy::{ClauseStatus, ExceptionCount, FinishReason, RuleId, Suppressed, Trigger};
 use snapshot::{EndStatus, ProcessKey, Time, WallTime};
+use std::time::Instant;
 use std::{sync::Arc, time::Duration};
 
 /// Something that a run tells.
@@ -91,6 +92,8 @@ pub enum RunEvent {
         process: ProcessKey,
         /// Without control characters.
         text: String,
+        /// When the kernel reported what it is about, if that is known: it may have been looked at later.
+        came: Option<Instant>,
     },
     /// A stack that was asked for.
     Stack {

@@ -82,6 +82,8 @@ pub struct Runner {
     /// A program that was launched by us, and whether it stands until it is let begin.
     pub(super) launched: Option<ProcessKey>,
     pub(super) begins: Option<ProcessKey>,
+    /// When the kernel reported the event at hand, where that is known.
+    pub(super) came: Option<Instant>,
     /// The start of the youngest process that was seen, for when starts are lost.
     pub(super) newest_start: u64,
     /// When the youngest process started that was there at the beginning.
@@ -166,6 +168,7 @@ impl Runner {
             is_effective: true,
             launched: None,
             begins: None,
+            came: None,
             newest_start: 0,
             youngest_before: 0,
             misses: HashMap::new(),

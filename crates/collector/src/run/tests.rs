@@ -165,7 +165,7 @@ fn line(event: &RunEvent) -> Option<String> {
         RunEvent::Missed { pid, name } => write!(line, "{name} {pid} missed"),
         RunEvent::Unseen(count) => write!(line, "{count} unseen"),
         RunEvent::Nameless(count) => write!(line, "{count} nameless"),
-        RunEvent::Log { process, text } => write!(line, "{process} log: {text}"),
+        RunEvent::Log { process, text, .. } => write!(line, "{process} log: {text}"),
         RunEvent::Failed(error) => write!(line, "failed: {error}"),
         RunEvent::Stack { process, .. } => write!(line, "{process} stack"),
         RunEvent::Suppressed(suppressed) => write!(line, "{suppressed}"),

@@ -112,7 +112,8 @@ pub fn keep_within(folder: &Path, keep: &Retention) -> Result<Pruned> {
     let mut pruned = Pruned::default();
     match fs::read_dir(folder) {
         Err(error) if error.kind() == NotFound => return Ok(pruned),
-        listed => listed.map_err(|e| unusable(folder, &e))?,
+        listed => listed
+            .map_err(|e| Error::of_access(&format!("looking into {}", folder.display()), &e))?,
     };
     let space = platform::space_at(folder).unwrap_or_default();
     let disk = Disk {

@@ -1,13 +1,14 @@
 //! `firstchance cancel`: ends the monitors of a process.
 
-use crate::ui::console;
+use crate::ui::{console, values};
 use platform::{Error, ErrorKind};
 use std::process::ExitCode;
 
 /// Options of `cancel`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The process that is monitored
+    /// The process that is monitored, by its pid
+    #[arg(value_parser = values::pid)]
     pub(crate) pid: u32,
 }
 

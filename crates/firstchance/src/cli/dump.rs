@@ -15,7 +15,7 @@ use std::{process::ExitCode, time::Duration};
 /// Options of `dump`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// PID, process name, service:NAME, container:ID or cmdline:"glob"
+    /// PID, process name, image:PATH, service:NAME, container:ID, group:PGID or cmdline:"glob"
     #[arg(required = true, value_name = "TARGET", allow_negative_numbers = true)]
     targets: Vec<String>,
     /// Stacks and what they point at, global variables, and all metadata (the default)
@@ -43,11 +43,11 @@ pub(crate) struct Args {
     /// Time from the start of one dump to the start of the next
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = values::duration)]
     every: Duration,
-    /// Folder, file name (tokens PROCESSNAME COMMANDNAME PID YYMMDD HHMMSS EXCEPTIONCODE TRIGGER), or - for
-    /// standard output
+    /// Folder, file name, in which PROCESSNAME COMMANDNAME PID YYMMDD HHMMSS EXCEPTIONCODE TRIGGER are replaced, or - for
+    /// standard output [default: the current folder]
     #[arg(short, long, value_name = "PATH")]
     output: Option<String>,
-    /// Replace an existing file of the same name
+    /// Replace an existing file of the same name; otherwise the dump gets the next free name
     #[arg(long)]
     overwrite: bool,
     /// Text to be stored in the dump
@@ -141,7 +141,7 @@ impl Series<'_> {
             None => Ok(()),
             // With --all, a process that cannot be dumped does not stop the dumps of the others.
             Some(error) if self.args.all && error.kind != ErrorKind::Cancelled => {
-                eprintln!("firstchance: {error}");
+                console::complain(&format!("firstchance: {error}"));
                 self.worst = Some(error.kind);
                 Ok(())
             }

@@ -4,13 +4,14 @@ mod prune;
 
 use crate::{
     export, inspect,
-    postmortem::{Settings, is_windows},
+    postmortem::{self, is_windows},
     ui::{console, exit::Usage, values},
 };
 use collector::{Stored, foreign_dumps, stored_dumps};
 use platform::Existing;
 use serde::Serialize;
 use std::{
+    collections::BTreeSet,
     io::ErrorKind,
     path::{Path, PathBuf},
     process::{Command, ExitCode},
@@ -129,31 +130,30 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 impl Folders {
+    /// The folders that were named, or else those of postmortem dumps, also of settings that are gone.
     fn chosen(&self) -> anyhow::Result<Vec<PathBuf>> {
         if !self.folders.is_empty() {
             return Ok(self.folders.clone());
         }
-        Ok(Settings::load()?.unwrap_or_default().folders())
+        Ok(postmortem::all_folders()?)
     }
 
     /// The dumps in the chosen folders, newest first. A folder that does not exist has none.
     fn dumps(&self) -> anyhow::Result<Vec<Stored>> {
         let (mut all, mut closed) = (Vec::new(), None);
         for folder in self.chosen()? {
-            let failed =
-                |e| platform::Error::of_file(&format!("looking into {}", folder.display()), &e);
-            match all_dumps(&folder) {
+            match dumps_in(&folder) {
                 Ok(dumps) => all.extend(dumps),
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-                    closed = Some(failed(error))
+                Err(error) if error.kind == platform::ErrorKind::NotPermitted => {
+                    closed = Some(error)
                 }
-                Err(error) => return Err(failed(error).into()),
+                Err(error) => return Err(error.into()),
             }
         }
         // A user may be allowed to read only some of the folders.
         if let Some(error) = closed.filter(|_| all.is_empty()) {
-            return Err(error.advise("It holds no dump that you may read.").into());
+            let advice = format!("It holds no dump that you may read. {}", error.advice);
+            return Err(error.advise(advice).into());
         }
         all.sort_by_cached_key(|dump| std::cmp::Reverse((moment(dump), name(dump).to_owned())));
         Ok(all)
@@ -167,6 +167,16 @@ pub(super) fn all_dumps(folder: &Path) -> std::io::Result<Vec<Stored>> {
         dumps.extend(foreign_dumps(folder)?);
     }
     Ok(dumps)
+}
+
+/// As [`all_dumps`]. A folder that does not exist has none.
+fn dumps_in(folder: &Path) -> platform::Result<Vec<Stored>> {
+    match all_dumps(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        dumps => dumps.map_err(|error| {
+            platform::Error::of_access(&format!("looking into {}", folder.display()), &error)
+        }),
+    }
 }
 
 /// When the dump was taken; 1970 if the record does not say.
@@ -204,7 +214,31 @@ fn list(args: &ListArgs) -> anyhow::Result<ExitCode> {
         let more = rows.len() - args.limit;
         console::print(&format!("and {more} older ones: use --limit to show more"))?;
     }
+    console::print(&where_they_are(&rows, &args.folders.chosen()?))?;
+    if rows.iter().any(|row| row.count > 1) {
+        console::print(
+            "COUNT has crashes that were only counted, because they came again in the same way: \
+             `firstchance postmortem enable --repeat-window 0s` stores each",
+        )?;
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The last line of the list: the folders of its dumps, or those that have none.
+fn where_they_are(rows: &[DumpRow], looked_into: &[PathBuf]) -> String {
+    let of_rows: BTreeSet<&Path> = rows.iter().filter_map(|row| row.path.parent()).collect();
+    let text = match of_rows.is_empty() {
+        true => format!("There is no such dump in {}", joined(looked_into)),
+        false => format!("In {}", joined(of_rows)),
+    };
+    console::plain(&text)
+}
+
+/// `/a and /b`.
+fn joined<P: AsRef<Path>>(folders: impl IntoIterator<Item = P>) -> String {
+    let folders = folders.into_iter();
+    let shown = folders.map(|folder| folder.as_ref().display().to_string());
+    shown.collect::<Vec<_>>().join(" and ")
 }
 
 impl ListArgs {
@@ -268,7 +302,7 @@ fn find(text: &str, folders: &Folders) -> anyhow::Result<Stored> {
     let is_name = path.components().count() == 1 && !path.is_absolute();
     let mut found: Vec<Stored> = match is_name {
         true => folders.dumps()?,
-        false => all_dumps(path.parent().unwrap_or(Path::new(".")))?,
+        false => dumps_in(path.parent().unwrap_or(Path::new(".")))?,
     };
     found.retain(|dump| {
         if is_name {
@@ -284,11 +318,32 @@ fn find(text: &str, folders: &Folders) -> anyhow::Result<Stored> {
             "several dumps are called {text}: give the path of one"
         ))
         .into()),
-        None => {
-            let what = format!("there is no dump called {}", console::plain(text));
-            Err(Usage(format!("{what}; `firstchance dumps list` shows all")).into())
+        None if is_name => Err(missing(text, &folders.chosen()?)),
+        None => Err(missing(text, &[PathBuf::new()])),
+    }
+}
+
+/// Why there is no dump of this name in any of the folders: it may be closed to this user, or be another tool's.
+fn missing(text: &str, folders: &[PathBuf]) -> anyhow::Error {
+    for path in folders.iter().map(|folder| folder.join(text)) {
+        match platform::open_file(&path) {
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                let what = format!("reading {}", path.display());
+                return platform::Error::of_access(&what, &error).into();
+            }
+            Ok(_) => return not_ours(&path).into(),
+            Err(_) => {}
         }
     }
+    let what = format!("there is no dump called {}", console::plain(text));
+    Usage(format!("{what}; `firstchance dumps list` shows all")).into()
+}
+
+fn not_ours(path: &Path) -> Usage {
+    let path = console::plain(&path.display().to_string());
+    Usage(format!(
+        "firstchance has not written {path}; `firstchance inspect {path}` shows a dump of any tool"
+    ))
 }
 
 /// Deletes the dumps, once all of them have been found.
@@ -298,7 +353,7 @@ fn delete(args: &DeleteArgs) -> anyhow::Result<ExitCode> {
     for dump in dumps {
         let removed = collector::delete_dump(&dump.path);
         let what = format!("deleting {}", dump.path.display());
-        removed.map_err(|e| platform::Error::of_file(&what, &e))?;
+        removed.map_err(|e| platform::Error::of_access(&what, &e))?;
         console::print(&format!("Deleted: {}", console::plain(name(&dump))))?;
     }
     Ok(ExitCode::SUCCESS)

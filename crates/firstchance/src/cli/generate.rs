@@ -5,6 +5,7 @@ use super::Cli;
 use clap::CommandFactory;
 use clap_complete::Shell;
 use clap_mangen::Man;
+use platform::Error;
 use std::{
     fs::{self, File},
     io::{self, Write},
@@ -52,7 +53,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// Writes the page of a command, and those of the commands in it, as `clap_mangen::generate_to` does, which would follow a
 /// link that somebody else has put into the folder.
-fn write_pages(command: clap::Command, folder: &Path) -> io::Result<()> {
+fn write_pages(command: clap::Command, folder: &Path) -> anyhow::Result<()> {
     let inner = command
         .get_subcommands()
         .filter(|inner| !inner.is_hide_set());
@@ -62,7 +63,9 @@ fn write_pages(command: clap::Command, folder: &Path) -> io::Result<()> {
     let page = Man::new(command);
     let mut text = Vec::new();
     page.render(&mut text)?;
-    write_new(&folder.join(page.get_filename()), &text)
+    let path = folder.join(page.get_filename());
+    let failed = |e: io::Error| Error::of_file(&format!("writing {}", path.display()), &e);
+    Ok(write_new(&path, &text).map_err(failed)?)
 }
 
 /// Writes a file in place of one that is there.

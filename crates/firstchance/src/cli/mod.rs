@@ -17,7 +17,7 @@ mod watch;
 
 use crate::{
     inspect,
-    ui::{LogArgs, exit},
+    ui::{LogArgs, console, exit},
 };
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -93,7 +93,7 @@ pub(crate) fn main() -> ExitCode {
 /// Tells why a command failed.
 fn tell(error: &anyhow::Error) {
     log::debug!("failed: {error:#}");
-    eprintln!("firstchance: {error}");
+    console::complain(&format!("firstchance: {error}"));
 }
 
 /// The words of a command line that is ProcDump's: after the word `procdump`, or all of them if the

@@ -17,7 +17,7 @@ pub(crate) struct Args {
 enum What {
     /// Write a dump of every crash on this machine
     Enable(Box<EnableArgs>),
-    /// Restore what was registered before, and remove the settings
+    /// Restore what was registered before, and remove the settings; dumps stay
     Disable {
         /// Keep the settings for the next `enable`
         #[arg(long)]
@@ -65,8 +65,18 @@ struct SetArgs {
     values: ValueArgs,
 }
 
+impl What {
+    /// Whether it changes what becomes of crashes.
+    fn is_a_change(&self) -> bool {
+        !matches!(self, What::Status | What::List | What::Reporting(_))
+    }
+}
+
 /// Runs the command that was given.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if args.what.is_a_change() {
+        postmortem::expect_root()?;
+    }
     match &args.what {
         What::Enable(args) => postmortem::enable(args),
         What::Disable { keep_settings } => postmortem::disable(*keep_settings),
@@ -118,6 +128,12 @@ fn change(how: impl FnOnce(&mut Settings) -> anyhow::Result<()>) -> anyhow::Resu
     how(&mut settings)?;
     settings.save()?;
     postmortem::say_what_came_with_it(was_enabled)?;
+    console::print(match settings.is_enabled() || postmortem::is_windows() {
+        true => "Saved; `firstchance postmortem list` shows all values",
+        false => {
+            "Saved, but postmortem dumps are off: `firstchance postmortem enable` puts it to work"
+        }
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 

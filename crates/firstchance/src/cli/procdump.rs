@@ -16,7 +16,7 @@ use crate::{
 };
 use collector::{Destination, DumpOptions, WindowsOptions};
 use dialect::Choice;
-use platform::{Error, ErrorKind, Existing, Stop};
+use platform::{Error, ErrorKind, Existing, ProcessEntry, Stop};
 use policy::{Action, Chance, Clause, Condition, ExceptionFilter, Match, Pattern, Rule};
 use snapshot::{DumpFormat, DumpKind, OperatingSystem, ProcessKey};
 use std::{
@@ -89,7 +89,7 @@ fn run_invocation(invocation: Invocation, choice: Choice) -> anyhow::Result<Exit
     };
     warnings.extend(dialect::hint(&invocation, choice, name.as_deref()));
     for warning in &warnings {
-        eprintln!("firstchance: {warning}");
+        console::complain(&format!("firstchance: {warning}"));
     }
     if !invocation.not_built_yet.is_empty() {
         let what = invocation.not_built_yet.join("; ");
@@ -119,7 +119,7 @@ fn trace(log: Option<LogTo>) {
         Some(LogTo::Syslog) => TraceTo::SystemLog,
     };
     if let Err(error) = ui::trace(to) {
-        eprintln!("firstchance: -log has no effect: {error}");
+        console::complain(&format!("firstchance: -log has no effect: {error}"));
     }
 }
 
@@ -236,26 +236,32 @@ fn without_breakpoints(filter: &ExceptionFilter) -> Vec<Condition> {
     parts.into_iter().map(Condition::Exception).collect()
 }
 
-/// The header that ProcDump prints when it begins to watch; it prints none for a dump at once.
+/// The header that ProcDump prints when it begins to watch; it prints none for a dump at once. Before there is a process,
+/// it has one only if that names none.
 fn header(monitor: Monitor, folder: PathBuf, name: Option<String>) -> Option<super::watch::Header> {
     if monitor.is_manual() {
         return None;
     }
-    Some(Box::new(move |key: ProcessKey| {
-        let entry = platform::this_machine().entry(key.pid).ok()?;
-        let image = console::plain(&entry.image);
-        let folder = folder.display().to_string();
+    Some(Box::new(move |key: Option<ProcessKey>| {
+        let entry = match key {
+            Some(key) => platform::this_machine().entry(key.pid).ok()?,
+            None if procdump::is_of_several(&monitor) => ProcessEntry::default(),
+            None => return None,
+        };
         let called = snapshot::command_name(&entry.command_line);
         let name_of_dialect = called.filter(|_| monitor.dialect == Dialect::Linux);
-        let process = console::plain(name_of_dialect.unwrap_or(&entry.name));
-        Some(procdump::header(
+        let lines = procdump::header(
             &monitor,
-            &process,
-            key.pid,
-            &image,
-            &folder,
+            &console::plain(name_of_dialect.unwrap_or(&entry.name)),
+            entry.key.pid,
+            &console::plain(&entry.image),
+            &folder.display().to_string(),
             name.as_deref(),
-        ))
+        );
+        Some(match monitor.dialect {
+            Dialect::Windows => lines,
+            Dialect::Linux => format!("{}\n{lines}", Wording::ProcDumpForLinux.how_to_end()),
+        })
     }))
 }
 

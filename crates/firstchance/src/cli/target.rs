@@ -87,9 +87,9 @@ pub(crate) fn is_there(host: &dyn Host, target: &Target) -> anyhow::Result<bool>
         .any(|entry| is_candidate(entry) && target.matches(&collector::identity(entry))))
 }
 
-/// Whether a target can mean this process: not firstchance itself, and no kernel thread.
+/// Whether a target can mean this process: not firstchance itself, no kernel thread, and none that has ended.
 fn is_candidate(entry: &ProcessEntry) -> bool {
-    entry.key.pid != std::process::id() && !entry.kernel
+    entry.key.pid != std::process::id() && !entry.kernel && !entry.has_ended()
 }
 
 fn resolve_one(host: &dyn Host, text: &str, all: bool) -> anyhow::Result<Vec<ProcessKey>> {
@@ -121,15 +121,20 @@ fn matching(
     if let Target::Pid(pid) = target {
         return Ok(vec![host.find(*pid)?]);
     }
-    let listed = host.processes(Detail::Identity)?.into_iter();
-    let others: Vec<ProcessEntry> = listed.filter(is_candidate).collect();
+    let listed = host.processes(Detail::Identity)?;
+    let (ended, listed): (Vec<_>, Vec<_>) = listed.into_iter().partition(|e| e.has_ended());
+    let others: Vec<ProcessEntry> = listed.into_iter().filter(is_candidate).collect();
     let matching: Vec<&ProcessEntry> = others.iter().filter(|entry| means(target, entry)).collect();
     match (matching.as_slice(), wanted) {
-        ([], _) => Err(match target {
-            Target::Group(group) => no_group(*group),
-            _ => in_another_case(target, &others).unwrap_or_else(|| none_matches(text, &others)),
+        ([], _) => {
+            let living = || match target {
+                Target::Group(group) => no_group(*group),
+                _ => {
+                    in_another_case(target, &others).unwrap_or_else(|| none_matches(text, &others))
+                }
+            };
+            Err(only_ended(target, &ended).unwrap_or_else(living).into())
         }
-        .into()),
         ([one], _) => Ok(vec![one.key]),
         (several, Several::Wanted) => Ok(several.iter().map(|entry| entry.key).collect()),
         (several, Several::Refused(advice)) => Err(ambiguous(host, text, several, advice)?.into()),
@@ -157,6 +162,26 @@ fn parse(text: &str) -> anyhow::Result<Target> {
             .parse()
             .map_err(|error| Usage(format!("{error}")).into()),
     }
+}
+
+/// The error where all that a target means have ended, and wait for their parents.
+fn only_ended(target: &Target, ended: &[ProcessEntry]) -> Option<Error> {
+    let meant: Vec<&ProcessEntry> = ended.iter().filter(|entry| means(target, entry)).collect();
+    let first = meant.first()?;
+    let of_group = match target {
+        Target::Group(group) => format!(" of the process group {group}"),
+        _ => String::new(),
+    };
+    let process = format!("{} (pid {})", console::plain(&first.name), first.key.pid);
+    let what = match meant.len() {
+        1 => format!(
+            "{process}{of_group} has ended and waits for its parent (a zombie): it has no memory left"
+        ),
+        all => format!(
+            "all {all} processes{of_group}, {process} among them, have ended and wait for their parents (zombies): they have no memory left"
+        ),
+    };
+    Some(Error::new(ErrorKind::NoSuchProcess, what))
 }
 
 fn no_group(group: u32) -> Error {

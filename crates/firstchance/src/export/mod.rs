@@ -8,7 +8,7 @@ mod readme;
 use crate::inspect::user_of;
 use archive::Archive;
 use modules::{LocalModule, Packed};
-use platform::{Error, Existing};
+use platform::{Error, ErrorKind, Existing};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -36,7 +36,7 @@ struct Manifest<'m> {
 pub(crate) fn export(dump: &Path, to: &Path, existing: Existing) -> anyhow::Result<Exported> {
     let file = platform::open_file(dump);
     let what = || format!("reading {}", dump.display());
-    let file = file.map_err(|e| Error::of_file(&what(), &e))?;
+    let file = file.map_err(|e| Error::of_access(&what(), &e))?;
     let told = formats::read(file.clone())?;
     let name = dump.file_name().and_then(|name| name.to_str());
     let name = name.ok_or_else(|| anyhow::anyhow!("{} is no name for a dump", dump.display()))?;
@@ -47,7 +47,11 @@ pub(crate) fn export(dump: &Path, to: &Path, existing: Existing) -> anyhow::Resu
         modules: &packed,
     };
     let readme = readme::text(name, &told, &packed);
-    let mut archive = Archive::create(to, existing, stem(name), told.snapshot.taken)?;
+    let archive = Archive::create(to, existing, stem(name), told.snapshot.taken);
+    let mut archive = archive.map_err(|error| match error.kind {
+        ErrorKind::Exists => error.advise("Name another file."),
+        _ => error,
+    })?;
     archive.add("README.txt", readme.as_bytes())?;
     archive.add("manifest.json", &serde_json::to_vec_pretty(&manifest)?)?;
     if let Some(record) = &told.record {

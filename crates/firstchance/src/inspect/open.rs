@@ -3,8 +3,12 @@
 use analysis::{DebugFile, FileBytes, Files, Source, Stack, Stacks};
 use collector::Record;
 use formats::Dump;
+use platform::Error;
 use snapshot::{Exception, Module, Thread};
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 /// A dump file that was read.
 pub(super) struct Opened {
@@ -21,11 +25,20 @@ pub(super) struct Walked<'a> {
     pub(super) doubts: Vec<String>,
 }
 
+/// The error of a file that cannot be read; one that the user may not read has an exit code of its own.
+fn unreadable(path: &Path, error: &io::Error) -> anyhow::Error {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            Error::of_access(&format!("reading {}", path.display()), error).into()
+        }
+        _ => anyhow::anyhow!("{} cannot be read: {error}", path.display()),
+    }
+}
+
 impl Opened {
     /// Reads a file. The error is a sentence that says what is wrong with it.
     pub(super) fn new(path: &Path) -> anyhow::Result<Self> {
-        let file = read(path)
-            .map_err(|error| anyhow::anyhow!("{} cannot be read: {error}", path.display()))?;
+        let file = read(path).map_err(|error| unreadable(path, &error))?;
         let file_bytes = (*file).as_ref().len() as u64;
         let dump = formats::read(file)
             .map_err(|error| anyhow::anyhow!("{} is no dump: {error}", path.display()))?;
@@ -102,7 +115,7 @@ pub(crate) fn user_of(path: &Path, dump: &Dump) -> Option<u32> {
     platform::owner_of(path).map(|owner| if owner == 0 { told } else { owner })
 }
 
-fn read(path: &Path) -> std::io::Result<FileBytes> {
+fn read(path: &Path) -> io::Result<FileBytes> {
     platform::open_file(path)
 }
 

@@ -117,7 +117,7 @@ fn dumped(opened: &Opened) -> Vec<String> {
     if record.repeats > 0 {
         let times = record.repeats;
         lines.push(format!(
-            "the same crash came {times} times more, which was only counted"
+            "the same crash came {times} times more, which was only counted (`firstchance postmortem enable --repeat-window 0s` stores each)"
         ));
     }
     if record.raced {

@@ -16,17 +16,17 @@ pub(crate) struct EnableArgs {
     pub(super) values: ValueArgs,
     /// Write dumps only of programs named by `postmortem set`
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "yes", value_name = "yes|no")]
-    #[arg(value_parser = BoolishValueParser::new())]
+    #[arg(value_parser = BoolishValueParser::new(), hide_possible_values = true)]
     pub(super) only_listed: Option<bool>,
     /// Pass crashes that are not wanted here to the handler that was registered before
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "yes", value_name = "yes|no")]
-    #[arg(value_parser = BoolishValueParser::new())]
+    #[arg(value_parser = BoolishValueParser::new(), hide_possible_values = true)]
     pub(super) forward: Option<bool>,
     /// Write a dump at SIGQUIT (Ctrl-\) too
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "yes", value_name = "yes|no")]
-    #[arg(value_parser = BoolishValueParser::new())]
+    #[arg(value_parser = BoolishValueParser::new(), hide_possible_values = true)]
     pub(super) quit: Option<bool>,
-    /// Time in which the same crash of the same program is only counted [default: 1h]
+    /// Time in which the same crash of the same program is only counted; 0s stores each [default: 1h]
     #[arg(long, value_name = "TIME")]
     pub(super) repeat_window: Option<String>,
     /// Path for the copy of firstchance that the kernel starts [default: /usr/libexec/firstchance]

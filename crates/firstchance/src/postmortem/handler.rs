@@ -11,6 +11,7 @@ use super::{
     forward::{self, Facts},
     handler_slots, lost,
 };
+use crate::ui::console;
 use collector::{CoreHead, Crash};
 use platform::{CoreInput, Crashed, Error, ErrorKind, Host, ProcessEntry};
 use policy::{DumpRequest, Identity};
@@ -42,7 +43,7 @@ pub(crate) fn work(args: &HandlerArgs) -> anyhow::Result<ExitCode> {
     let call = Call::parse(&args.words)?;
     log::debug!("{call:?}");
     if let Err(error) = record(&call) {
-        eprintln!("firstchance: {}", lost::log(call.pid, &error));
+        console::complain(&format!("firstchance: {}", lost::log(call.pid, &error)));
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)

@@ -6,7 +6,7 @@ use super::{
     before::{self, AT_ONCE, is_copy, program_of},
     call::LETTERS,
     enable_args::PROGRAM,
-    is_windows, repeats,
+    is_windows, past_folders, repeats,
     settings::{self, Previous},
     values, windows,
 };
@@ -103,7 +103,7 @@ fn expect_replaceable(pattern: &str, force: bool) -> anyhow::Result<()> {
     let what = format!("crashes are already handled by {}", owner(pattern));
     let error = Error::new(ErrorKind::Busy, what);
     Err(error
-        .advise("`--force` replaces it; `disable` puts it back.")
+        .advise("`firstchance postmortem enable --force` replaces it; `firstchance postmortem disable` puts it back.")
         .into())
 }
 
@@ -137,7 +137,7 @@ fn install(program: &Path, force: bool) -> anyhow::Result<()> {
         );
         let error = Error::new(ErrorKind::Busy, what);
         return Err(error
-            .advise("Name another path with `--program`; `--force` replaces it.")
+            .advise("`firstchance postmortem enable --program FILE` takes another path; `--force` replaces it.")
             .into());
     }
 
@@ -194,6 +194,18 @@ pub(crate) fn apply() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Fails for an ordinary user of Linux, before anything is tried. On Windows the registry itself refuses.
+pub(crate) fn expect_root() -> platform::Result<()> {
+    match platform::own_user() {
+        None | Some(0) => Ok(()),
+        Some(_) => {
+            let what = "only root may change what becomes of crashes";
+            let error = Error::new(ErrorKind::NotPermitted, what);
+            Err(error.advise("Run the same command as root (with sudo)."))
+        }
+    }
+}
+
 pub(super) fn not_enabled() -> Error {
     let error = Error::new(ErrorKind::Other, "postmortem dumps are not enabled");
     error.advise("`firstchance postmortem enable` does it.")
@@ -207,6 +219,7 @@ pub(crate) fn disable(keep_settings: bool) -> anyhow::Result<ExitCode> {
     }
     let settings = Settings::load_good()?.settings.filter(Settings::is_enabled);
     let mut settings = settings.ok_or_else(not_enabled)?;
+    past_folders::remember(&settings);
     let now = platform::core_handler()?;
     let is_ours = now.pattern == settings.registered;
     platform::set_core_handler(&before::restored(&settings, &now))?;
@@ -231,6 +244,11 @@ pub(crate) fn disable(keep_settings: bool) -> anyhow::Result<ExitCode> {
         true => format!("Crashes are handled as before: {owner}"),
         false => format!("Another handler has been registered since, and stays: {owner}"),
     })?;
+    for dumps in past_folders::counted() {
+        console::print(&format!(
+            "What was taken stays: {dumps} (`firstchance dumps list`)"
+        ))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -15,7 +15,7 @@ pub(super) struct Lost {
 const OURS: &str = "firstchance: ";
 /// The advice for a disk without room, where nobody has given a command that takes a dump.
 const NO_ROOM_ADVICE: &str =
-    "`postmortem enable` can set another --folder, a smaller --type or other limits";
+    "`firstchance postmortem enable` can set another --folder, a smaller --type or other limits";
 /// Our message when the settings are written.
 const NEW_SETTINGS: &str = "the settings for crashes were written";
 
@@ -140,7 +140,7 @@ mod tests {
             (
                 Some(Err(no_room.into())),
                 "the crash of process 7 left no dump: the crash handler was ended by SIGKILL; the kernel's core could \
-                 not be kept: /d has 3 MB free; the dump needs about 9 MB. `postmortem enable` can set another --folder, \
+                 not be kept: /d has 3 MB free; the dump needs about 9 MB. `firstchance postmortem enable` can set another --folder, \
                  a smaller --type or other limits",
             ),
             (

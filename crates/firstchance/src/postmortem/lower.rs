@@ -141,7 +141,7 @@ impl Settings {
     }
 
     /// How long the same crash is only counted; `None` if each is stored. Windows counts none.
-    fn repeat_window(&self) -> Option<Duration> {
+    pub(super) fn repeat_window(&self) -> Option<Duration> {
         let text = self.repeat_window.as_deref();
         let window = text.and_then(|text| policy::parse_duration(text).ok());
         let window = window.unwrap_or(REPEAT_WINDOW);

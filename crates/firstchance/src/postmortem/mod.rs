@@ -15,6 +15,7 @@ mod handler_slots;
 mod install;
 mod lost;
 mod lower;
+mod past_folders;
 mod procdump;
 mod repeats;
 mod settings;
@@ -27,8 +28,9 @@ mod windows;
 
 pub(crate) use enable_args::EnableArgs;
 pub(crate) use handler::{HandlerArgs, work};
-pub(crate) use install::{apply, disable, enable};
+pub(crate) use install::{apply, disable, enable, expect_root};
 pub(crate) use lower::CrashRule;
+pub(crate) use past_folders::all_folders;
 pub(crate) use procdump::{install, uninstall};
 pub(crate) use settings::Settings;
 pub(crate) use status::status;

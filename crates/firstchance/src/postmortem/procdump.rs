@@ -1,7 +1,7 @@
 //! ProcDump's `-i` and `-u`: become the just-in-time debugger of Windows, or the crash handler of
 //! Linux, and undo that.
 
-use super::{EnableArgs, disable, enable, is_windows, windows::aedebug};
+use super::{EnableArgs, disable, enable, expect_root, is_windows, windows::aedebug};
 use crate::{
     procdump::Install,
     ui::{console, exit::Usage},
@@ -13,6 +13,7 @@ pub(crate) fn install(install: &Install) -> anyhow::Result<ExitCode> {
     if is_windows() {
         return aedebug::install(install);
     }
+    expect_root()?;
     let [kind] = install.kinds[..] else {
         let what = "-i takes one size of dump on Linux, where the kernel's handler writes one";
         return Err(Usage(what.to_owned()).into());
@@ -28,7 +29,7 @@ pub(crate) fn install(install: &Install) -> anyhow::Result<ExitCode> {
         ),
     ] {
         if given {
-            eprintln!("firstchance: {what}");
+            console::complain(&format!("firstchance: {what}"));
         }
     }
     let folder = install.folder.as_deref().unwrap_or(".");
@@ -38,10 +39,11 @@ pub(crate) fn install(install: &Install) -> anyhow::Result<ExitCode> {
 
 /// Carries out `-u`.
 pub(crate) fn uninstall() -> anyhow::Result<ExitCode> {
-    match is_windows() {
-        true => aedebug::uninstall(),
-        false => around(|| disable(false)),
+    if is_windows() {
+        return aedebug::uninstall();
     }
+    expect_root()?;
+    around(|| disable(false))
 }
 
 /// Makes a change, and shows the core pattern before and after it.

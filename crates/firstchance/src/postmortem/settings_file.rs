@@ -1,7 +1,7 @@
 //! Where the settings are kept: on Linux in a file, on Windows in the registry.
 
 use super::{
-    is_windows, lost,
+    is_windows, lost, past_folders,
     settings::{FILE, Settings},
     windows::local_dumps,
 };
@@ -80,6 +80,9 @@ impl Settings {
     pub(crate) fn save(&self) -> anyhow::Result<()> {
         if is_windows() {
             return local_dumps::save(self);
+        }
+        if let Ok(Some(before)) = Self::load() {
+            past_folders::remember(&before);
         }
         let text = toml::to_string(self)?;
         let head = "# Written by `firstchance postmortem`; may be edited.\n";

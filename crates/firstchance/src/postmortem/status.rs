@@ -5,7 +5,7 @@ use super::{
     install::{SYSCTL, owner},
     is_windows,
     lost::Lost,
-    windows,
+    past_folders, windows,
 };
 use crate::ui::console;
 use platform::Guard;
@@ -30,6 +30,9 @@ pub(crate) fn status() -> anyhow::Result<ExitCode> {
     let Some(settings) = settings else {
         console::print("Postmortem dumps: off")?;
         console::print(&format!("Crashes go to:    {}", owner(&now.pattern)))?;
+        for dumps in past_folders::counted() {
+            console::print(&format!("Taken before:     {dumps}"))?;
+        }
         return Ok(ExitCode::SUCCESS);
     };
     let values = settings.resolve(&settings.default)?;
@@ -41,6 +44,12 @@ pub(crate) fn status() -> anyhow::Result<ExitCode> {
     ))?;
     console::print(&format!("Folder:           {}", values.folder.display()))?;
     console::print(&format!("Type:             {}", values.kind))?;
+    if let Some(window) = settings.repeat_window() {
+        console::print(&format!(
+            "Repeats:          only counted for {} (--repeat-window 0s stores each)",
+            policy::print_duration(window)
+        ))?;
+    }
     if settings.only_listed {
         console::print("Programs:         only those of `postmortem list`")?;
     }

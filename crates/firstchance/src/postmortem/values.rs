@@ -59,7 +59,7 @@ pub(crate) struct ValueArgs {
     /// core or minidump [default: core for full, plus and custom; else minidump]
     #[arg(long, value_name = "FORMAT")]
     format: Option<String>,
-    /// Size of all dumps in the folder together: 10GiB
+    /// Most that all dumps in the folder may take together: 10GiB; the oldest are deleted
     #[arg(long, value_name = "SIZE")]
     max_bytes: Option<String>,
     /// Dumps that are older are deleted: 30d

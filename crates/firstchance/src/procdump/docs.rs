@@ -76,8 +76,16 @@ In this dialect
   are asked for theirs once a second: one that takes it later (setproctitle, `process.title`, prctl(2)) is found then.
 - `-w NAME` ends when each process that was found has had its dumps; if one ends without, the next of that name is waited
   for. With `--each` it never ends, as in ProcDump for Linux.
-- `-pgid` ends at once if there is no such group, when each process of the group has had its dumps, and when all have
-  ended (as in ProcDump for Linux).
+- `-pgid` ends at once if there is no such group or if all its processes are zombies (exit code 3), when each process of
+  the group has had its dumps, and when all have ended (as in ProcDump for Linux). The exit code is 0 only if each process
+  that was found in the group had its dumps: if one has ended before, it is 5, as with a pid.
+- the number in `Trigger: Timer:N(s)` is the time between two dumps (`-s`, 10 by default). ProcDump for Linux prints its
+  polling interval there (`-pf`, `Timer:1(s)` by default), which has no effect on these dumps: a script should look for
+  `Timer:` alone.
+- the lines come in the order of ProcDump for Linux: what is waited for (`Waiting for processes …`, `Monitoring
+  processes of PGID 'N'`), how to end (`Press Ctrl-C …`), what was asked (with `-w` and `-pgid` before any process is
+  found), and then `Starting monitor for process NAME (PID)` for each. `-pt`, which only ProcDump for Windows has, adds
+  such a line for each child when it starts.
 
 ## Exit codes
 

@@ -8,7 +8,8 @@ use std::fmt::Write;
 /// The lines before a process is watched, without ProcDump's banner. `name` and `pid` are those of the process,
 /// `image` is the path of its program, `folder` and `file` are the place of its dumps.
 ///
-/// ProcDump does not show them for a dump that is taken at once (see [`Monitor::is_manual`]).
+/// ProcDump does not show them for a dump that is taken at once (see [`Monitor::is_manual`]). ProcDump for Linux tells
+/// before them how the run is ended, ProcDump for Windows behind them.
 pub(crate) fn header(
     monitor: &Monitor,
     name: &str,
@@ -35,7 +36,18 @@ pub(crate) fn header(
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{label:width$}{value}");
     }
-    text + "\nPress Ctrl-C to end monitoring without terminating the process.\n"
+    match monitor.dialect {
+        Dialect::Windows => {
+            text + "\nPress Ctrl-C to end monitoring without terminating the process.\n"
+        }
+        Dialect::Linux => text,
+    }
+}
+
+/// Whether the lines are the same whichever process is watched: ProcDump for Linux shows them before it has found one.
+pub(crate) fn is_of_several(monitor: &Monitor) -> bool {
+    let is_named = !matches!(whom(monitor, "", 0), ("Process", _));
+    monitor.dialect == Dialect::Linux && is_named
 }
 
 /// Labels and their values. A line without a label continues the one before.
@@ -95,13 +107,20 @@ fn linux(monitor: &Monitor, name: &str, pid: u32, folder: &str, file: Option<&st
         ("Commit Threshold", facts.memory()),
         ("Thread Threshold", facts.plain(&Gauge::Threads)),
         ("File Descriptor Threshold", facts.plain(&Gauge::Handles)),
+        // Refused as not built yet, so that they never have a value.
+        ("GC Generation", "n/a".to_owned()),
+        ("Resource tracking", "n/a".to_owned()),
+        ("Resource tracking sample rate", "n/a".to_owned()),
         (facts.signal_label(), facts.signals()),
         ("Exception monitor", facts.exceptions_plain().to_owned()),
+    ];
+    lines.extend(facts.filters_plain());
+    lines.extend([
         ("Polling Interval (ms)", poll.to_string()),
         ("Threshold (s)", monitor.seconds.to_string()),
         ("Number of Dumps", facts.dumps().to_string()),
         ("Output directory", folder.to_owned()),
-    ];
+    ]);
     if let Some(file) = file {
         lines.push(("Custom name for core dumps", file.to_owned()));
     }
@@ -246,18 +265,28 @@ impl Facts<'_> {
         }
     }
 
+    /// The lines for `-f` and `-fx` of ProcDump for Linux.
+    fn filters_plain(&self) -> Lines {
+        let Some(filter) = self.exception() else {
+            return Vec::new();
+        };
+        let include = texts(&filter.include).join(",");
+        let include = Some(include).filter(|text| !text.is_empty());
+        let exclude = texts(&filter.exclude).join(",");
+        let exclude = Some(exclude).filter(|text| !text.is_empty());
+        let included = ("Exception filter", include.unwrap_or("n/a".to_owned()));
+        let excluded = exclude.map(|text| ("Exclude filter", text));
+        [included].into_iter().chain(excluded).collect()
+    }
+
     /// The lines for `-f` and `-fx`, at least four. With `-f ""`, which shows everything and dumps nothing,
     /// ProcDump says that everything is included and excluded.
     fn filters(&self) -> Lines {
         let Some(filter) = self.exception() else {
             return Vec::new();
         };
-        let text = |m: &Match| match m {
-            Match::Text(pattern) => pattern.text().to_owned(),
-            other => other.to_string(),
-        };
-        let mut include: Vec<_> = filter.include.iter().map(text).collect();
-        let mut exclude: Vec<_> = filter.exclude.iter().map(text).collect();
+        let mut include = texts(&filter.include);
+        let mut exclude = texts(&filter.exclude);
         let shows = include.iter().any(String::is_empty);
         include.retain(|text| !text.is_empty());
         if include.is_empty() {
@@ -287,6 +316,15 @@ impl Facts<'_> {
             Some(_) => "Disabled",
         }
     }
+}
+
+/// Filters as they were given.
+fn texts(filters: &[Match]) -> Vec<String> {
+    let text = |m: &Match| match m {
+        Match::Text(pattern) => pattern.text().to_owned(),
+        other => other.to_string(),
+    };
+    filters.iter().map(text).collect()
 }
 
 fn is_level(condition: &Condition, wanted: &Level) -> bool {

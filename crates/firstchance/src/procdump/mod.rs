@@ -19,7 +19,7 @@ mod switches;
 mod triggers;
 mod windows;
 
-pub(crate) use header::header;
+pub(crate) use header::{header, is_of_several};
 pub(crate) use help::help;
 pub(crate) use invocation::{
     Command, Dialect, Install, Invocation, Launch, LogTo, Monitor, PostMortem, UsageError,

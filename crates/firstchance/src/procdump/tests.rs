@@ -362,10 +362,45 @@ Terminate";
     assert!(shown.contains(filter), "{shown}");
     assert!(monitor("-ma 7").is_manual());
     assert!(!monitor("-ma -n 2 7").is_manual());
-    let linux = header(&monitor("-c 65 --linux 7"), "app", 7, "/app", "/d", None);
+}
+
+/// `PrintConfiguration` in its src/ProcDumpConfiguration.cpp has these lines, in this order.
+#[test]
+fn n45_the_header_of_the_linux_dialect_has_the_lines_of_procdump_for_linux() {
+    let of = |line: &str, file| header(&monitor(line), "app", 7, "/app", "/d", file);
+    let labels = |text: &str| -> Vec<String> {
+        let label = |line: &str| line.split(':').next().unwrap_or_default().to_owned();
+        text.lines().map(label).collect()
+    };
+    let plain = of("-c 65 --linux 7", None);
     assert!(
-        linux.contains("CPU Threshold:                          >= 65%\n"),
-        "{linux}"
+        plain.contains("CPU Threshold:                          >= 65%\n"),
+        "{plain}"
+    );
+    let mut wanted = vec![
+        "Process",
+        "CPU Threshold",
+        "Commit Threshold",
+        "Thread Threshold",
+        "File Descriptor Threshold",
+        "GC Generation",
+        "Resource tracking",
+        "Resource tracking sample rate",
+        "Signal",
+        "Exception monitor",
+        "Polling Interval (ms)",
+        "Threshold (s)",
+        "Number of Dumps",
+        "Output directory",
+    ];
+    assert_eq!(labels(&plain), wanted);
+    let filtered = of("-e -f a,b -fx c --linux 7", Some("file"));
+    wanted.splice(10..10, ["Exception filter", "Exclude filter"]);
+    wanted.push("Custom name for core dumps");
+    assert_eq!(labels(&filtered), wanted);
+    assert!(
+        filtered.contains(":                       a,b\n"),
+        "{filtered}"
     );
 }
 

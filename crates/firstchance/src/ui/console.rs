@@ -7,7 +7,10 @@ use collector::local_time;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
 use platform::ProcessEntry;
 use snapshot::WallTime;
-use std::{io::Write, time::Duration};
+use std::{
+    io::Write,
+    time::{Duration, Instant},
+};
 
 /// Characters of a command line that are shown in a table, at most.
 const LONGEST_COMMAND: usize = 100;
@@ -22,6 +25,11 @@ pub(crate) fn print(text: &str) -> std::io::Result<()> {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         result => result,
     }
+}
+
+/// Tells something on standard error. That nobody reads it any more (`2>&1 | head`) changes nothing.
+pub(crate) fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// A table without lines. The columns with these numbers, from 0, hold figures and are aligned to
@@ -144,9 +152,28 @@ pub(crate) fn now() -> WallTime {
     WallTime(jiff::Timestamp::now().as_nanosecond() as i64)
 }
 
+/// The calendar time of a moment that has passed; now, where it is not known.
+pub(crate) fn at(moment: Option<Instant>) -> WallTime {
+    let ago = moment.map_or(Duration::ZERO, |moment| moment.elapsed());
+    WallTime(now().0.saturating_sub(ago.as_nanos() as i64))
+}
+
+/// A calendar time as RFC 3339 has it, in local time.
+pub(crate) fn rfc3339(time: WallTime) -> String {
+    local_time::rfc3339(time)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn n43_a_moment_that_has_passed_has_its_own_time() {
+        let moment = Instant::now().checked_sub(Duration::from_secs(5));
+        let ago = now().0 - at(moment).0;
+        assert!((5_000_000_000..6_000_000_000).contains(&ago), "{ago}");
+        assert!(now().0 - at(None).0 < 1_000_000_000);
+    }
 
     #[test]
     fn figures_are_short_and_have_units() {

@@ -8,6 +8,7 @@ use super::{
 use ::console::Term;
 use collector::{Step, Written};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use snapshot::WallTime;
 use std::{
     cell::Cell,
     io::{IsTerminal, Write},
@@ -164,6 +165,11 @@ impl Reporter {
     /// Prints a line with the time before it.
     pub(crate) fn line(&self, text: &str) {
         self.plain_line(&self.wording.stamped(Weight::Info, text));
+    }
+
+    /// Prints a line with the time of what it tells before it.
+    pub(crate) fn line_at(&self, time: WallTime, text: &str) {
+        self.plain_line(&self.wording.stamped_at(time, Weight::Info, text));
     }
 
     /// Prints a line that says what failed, with the time before it.

@@ -17,6 +17,12 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     policy::parse_duration(text)
 }
 
+/// Parses a pid.
+pub(crate) fn pid(text: &str) -> Result<u32, String> {
+    let not_a_pid = |_| "a pid is a number: `firstchance ps` lists them".to_owned();
+    text.parse().map_err(not_a_pid)
+}
+
 /// Parses a mask in hexadecimal, with or without `0x`.
 pub(crate) fn mask(text: &str) -> Result<u64, String> {
     let digits = text

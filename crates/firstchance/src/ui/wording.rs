@@ -3,7 +3,7 @@
 
 use super::console;
 use collector::Written;
-use policy::{Condition, Gauge, Level, Trigger};
+use policy::{Condition, Gauge, Level, Target, Trigger};
 use snapshot::{DumpKind, ProcessKey, WallTime};
 use std::time::Duration;
 
@@ -37,7 +37,12 @@ impl Wording {
 
     /// A line with the time before it.
     pub(crate) fn stamped(self, weight: Weight, text: &str) -> String {
-        let time = console::time(console::now());
+        self.stamped_at(console::now(), weight, text)
+    }
+
+    /// A line with this time before it.
+    pub(crate) fn stamped_at(self, time: WallTime, weight: Weight, text: &str) -> String {
+        let time = console::time(time);
         let level = match weight {
             Weight::Debug => "DEBUG",
             Weight::Info => "INFO",
@@ -125,9 +130,12 @@ impl Wording {
         )
     }
 
-    /// That a dump failed.
+    /// That a dump failed. Only in ProcDump for Linux's words a file that is there makes it fail.
     pub(crate) fn failed(self, number: u32, error: &platform::Error) -> String {
         match self {
+            Self::ProcDumpForLinux if error.kind == platform::ErrorKind::Exists => {
+                format!("{} failed: {error} -o replaces it.", self.dump(number))
+            }
             Self::ProcDumpForLinux => format!("{} failed: {error}", self.dump(number)),
             _ => format!("{} error: {error}", self.dump(number)),
         }
@@ -142,15 +150,71 @@ impl Wording {
     }
 
     /// That processes are waited for.
-    pub(crate) fn waiting(self, target: &str) -> String {
-        match self {
-            Self::ProcDumpForLinux => {
-                let text = format!("Waiting for processes '{target}' to launch");
+    pub(crate) fn waiting(self, target: &Target) -> String {
+        match (self, target) {
+            (Self::ProcDumpForLinux, Target::Group(group)) => self.watches_group(*group),
+            (Self::ProcDumpForLinux, _) => {
+                let name = bare(target);
+                let text = format!("Waiting for processes '{name}' to launch");
                 self.stamped(Weight::Info, &text)
             }
-            _ => format!("Waiting for process named {target}..."),
+            _ => format!("Waiting for process {}...", described(target)),
         }
     }
+
+    /// That the next process is waited for (`is_next`), or every one, of which there is none yet. Only firstchance's own
+    /// words have this.
+    pub(crate) fn waits_for(self, target: &Target, is_next: bool) -> Option<String> {
+        let which = described(target);
+        match (self.is_of_procdump(), is_next) {
+            (true, _) => None,
+            (_, true) => Some(format!("Waiting for the next process {which} to start.")),
+            (_, false) => Some(format!("Waiting for processes {which}: there is none yet.")),
+        }
+    }
+
+    /// That each process of a group is watched, in the words of ProcDump for Linux.
+    pub(crate) fn watches_group(self, group: u32) -> String {
+        let text = format!("Monitoring processes of PGID '{group}'");
+        self.stamped(Weight::Info, &text)
+    }
+
+    /// That another command has ended the run.
+    pub(crate) fn ended_by_pid(self) -> &'static str {
+        match self {
+            Self::ProcDump | Self::ProcDumpForLinux => "Monitoring was ended by -cancel.",
+            _ => "Monitoring was ended by `firstchance cancel`.",
+        }
+    }
+
+    /// How the run is ended before its time, in the words of ProcDump for Linux.
+    pub(crate) fn how_to_end(self) -> String {
+        let text = "Press Ctrl-C to end monitoring without terminating the process(es).";
+        self.stamped(Weight::Info, text)
+    }
+}
+
+/// A target as the user named it, without the mark that its text in a rule has.
+fn bare(target: &Target) -> String {
+    console::plain(&match target {
+        Target::Name(name) => name.clone(),
+        other => other.to_string(),
+    })
+}
+
+/// Which processes a target means, as what follows "process": `named nginx`.
+fn described(target: &Target) -> String {
+    console::plain(&match target {
+        Target::Name(name) => format!("named {name}"),
+        Target::Pid(pid) => format!("with the pid {pid}"),
+        Target::Group(group) => format!("of the process group {group}"),
+        Target::Service(name) | Target::UserService(name) => format!("of the service {name}"),
+        Target::Pool(pool) => format!("of the application pool {pool}"),
+        Target::Container(id) => format!("of the container {id}"),
+        Target::Image(path) => format!("that runs {path}"),
+        Target::CommandLine(pattern) => format!("with the command line \"{}\"", pattern.text()),
+        Target::Launch(program) => format!("that runs {program}"),
+    })
 }
 
 /// How long the target stood for a dump.

@@ -20,6 +20,10 @@ fn mode_of(path: &Path) -> u32 {
         & 0o7777
 }
 
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("our own file");
+}
+
 #[test]
 fn d1_a_full_disk_is_seen_before_the_target_is_stopped() {
     let disk = Tmpfs::new("4m");
@@ -307,6 +311,55 @@ fn d13_hostile_names_are_refused_or_harmless() {
         assert_eq!(run.code, Some(expected), "{name}: {run:#?}");
     }
     victim.assert_alive();
+}
+
+/// Reading and deleting are refused by the system (exit code 4); a dump that cannot be written has another code.
+#[test]
+fn n43_who_may_not_read_or_delete_a_dump_is_told_so() {
+    let folder = tempfile::tempdir().expect("a folder that users can reach");
+    set_mode(folder.path(), 0o755);
+    let victim = Victim::start(&["idle"]);
+    let dump = file_in(&folder, "x.core");
+    Firstchance::full_dump(victim.pid(), &dump).run_well();
+    let rules = file_in(&folder, "rules.toml");
+    std::fs::write(&rules, "").expect("a file");
+    set_mode(&rules, 0o600);
+    let user = ["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups"];
+    let by_user = |words: &[&str], path: &Path| Firstchance::by(&user).args(words).arg(path).run();
+    for (words, path) in [
+        (&["inspect"][..], &dump),
+        (&["dumps", "show"], &dump),
+        (&["dumps", "open"], &dump),
+        (&["dumps", "export"], &dump),
+        (&["dumps", "delete"], &dump),
+        (&["watch", "--rules"], &rules),
+        (&["explain", "--rules"], &rules),
+    ] {
+        let run = by_user(words, path);
+        run.assert_code(4)
+            .assert_says("Permission denied")
+            .assert_says("with sudo");
+    }
+    set_mode(&dump, 0o644);
+    by_user(&["inspect"], &dump).assert_code(0);
+    let delete = by_user(&["dumps", "delete"], &dump);
+    delete.assert_code(4).assert_says("with sudo");
+    assert!(dump.exists());
+    set_mode(folder.path(), 0o700);
+    by_user(&["inspect"], &dump).assert_code(4);
+    by_user(&["dumps", "list", "--folder"], folder.path()).assert_code(4);
+}
+
+/// Each of the command lines has a switch of its own for the time.
+#[test]
+fn n45_a_dump_that_takes_too_long_is_told_without_a_switch() {
+    let folder = folder();
+    let victim = Victim::start(&["leak", "64"]);
+    let path = file_in(&folder, "x.core");
+    let run = Firstchance::dump(victim.pid(), &["--full", "--timeout", "1ms"], &path).run();
+    run.assert_code(5)
+        .assert_says("it took longer than the time that was set for a dump");
+    assert!(!run.stderr.contains("--timeout"), "{run:#?}");
 }
 
 #[test]

@@ -195,3 +195,55 @@ fn n51_java_throws_of_four_threads() {
         "JVM_FillInStackTrace",
     );
 }
+
+/// Java has few threads when its library is mapped, and many a moment later: probes with more room take over without a gap.
+#[test]
+fn n43_the_first_throws_of_java_are_seen_too() {
+    let classes = compile(&Program::java("ThrowsAtOnce.java"));
+    let java = ["--", "/usr/bin/java", "-XX:+UseParallelGC", "-cp"];
+    let run = Firstchance::new(&["run", "--json", "--when", "exception \"IllegalState\""])
+        .args(&["--do", "none", "-n", "0"])
+        .args(&java)
+        .arg(classes)
+        .arg("ThrowsAtOnce")
+        .run();
+    run.assert_code(0);
+    assert_eq!(
+        run.count_of("JAVA.java.lang.IllegalStateException"),
+        20,
+        "{run:#?}"
+    );
+}
+
+/// firstchance stands for a while, as it may on a busy machine: what is told then has the time at which it was thrown.
+#[test]
+fn n43_a_throw_that_is_looked_at_late_has_the_time_at_which_it_came() {
+    let script = "import sys,datetime\nkept=ValueError('late')\nprint('ready',flush=True)\nsys.stdin.readline()\n\
+                  try: raise kept\nexcept ValueError: pass\nprint('thrown',flush=True)\nsys.stdin.readline()";
+    let mut child = Child::start(Command::new("python3").args(["-c", script]));
+    assert_eq!(child.line(), "ready");
+    let running = Firstchance::new(&["watch", "--when", "exception \"ValueError\""])
+        .args(&["--do", "none", "-n", "0", &child.pid().to_string()])
+        .spawn()
+        .until_it_says("Press Ctrl-C");
+    running.signal(libc::SIGSTOP);
+    child.tell("");
+    assert_eq!(child.line(), "thrown");
+    let date = Command::new("date").arg("+%H:%M:%S").output();
+    let thrown = String::from_utf8(date.expect("date").stdout).expect("digits");
+    std::thread::sleep(Duration::from_secs(3));
+    running.go_on();
+    let running = running.until_it_says("Exception: PYTHON.ValueError");
+    child.tell("");
+    child.wait();
+    let run = running.finish();
+    let mut lines = run.stdout.lines();
+    let told = lines.find(|line| line.contains("Exception: PYTHON"));
+    let seconds = |text: &str| -> u32 {
+        let parts = text.split(':').map(|part| part.parse::<u32>());
+        parts.fold(0, |sum, part| sum * 60 + part.expect("a number"))
+    };
+    let told = seconds(&told.expect("the line")[1..9]);
+    let late = told.abs_diff(seconds(thrown.trim()));
+    assert!(late <= 1 || late >= 86_398, "{late} s: {run:#?}");
+}

@@ -105,6 +105,64 @@ fn limit() -> String {
 }
 
 /// Another handler takes over, and leaves the limit as we have set it.
+/// As long as the folder has them, also when the settings name another one, or none.
+#[test]
+fn n39_dumps_from_before_are_listed_when_the_settings_are_gone() {
+    let mut machine = Postmortem::enabled(&[]);
+    machine.crash(&["end=segv"]);
+    let dump = machine.only_dump();
+    let name = dump.file_name().unwrap().to_string_lossy().into_owned();
+    let first = std::mem::replace(&mut machine.folder, dump.with_file_name("other"));
+    let list = || Firstchance::new(&["dumps", "list"]).run_well().stdout;
+    let folder = first.display().to_string();
+    let assert_listed = || {
+        let listed = list();
+        assert!(listed.contains(&name), "{listed}");
+        let last = listed.lines().last().unwrap_or_default();
+        assert!(last.starts_with("In ") && last.contains(&folder), "{last}");
+    };
+    assert_listed();
+    machine.enable(&[]).assert_code(0);
+    assert_listed();
+    let disabled = Firstchance::new(&["postmortem", "disable"]).run_well();
+    let kept = format!("1 dump in {folder}");
+    disabled.assert_says(&kept);
+    assert_listed();
+    let status = || Firstchance::new(&["postmortem", "status"]).run_well();
+    status().assert_says(&kept);
+    Firstchance::new(&["dumps", "delete", &name]).run_well();
+    assert!(!list().contains(&folder));
+    assert!(!status().stdout.contains(&folder));
+}
+
+#[test]
+fn n39_what_is_set_while_dumps_are_off_is_told_to_do_nothing_yet() {
+    let _machine = Postmortem::off();
+    let set = Firstchance::new(&["postmortem", "exclude", "nginx"]).run_well();
+    set.assert_says("`firstchance postmortem enable` puts it to work");
+}
+
+#[test]
+fn n39_an_ordinary_user_is_told_that_this_needs_root() {
+    let user = ["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups"];
+    for line in [
+        "postmortem enable",
+        "postmortem enable --folder /tmp/dumps",
+        "postmortem disable",
+        "postmortem set nginx --type full",
+        "postmortem remove nginx",
+        "postmortem exclude nginx",
+        "procdump -i /tmp",
+        "procdump -u",
+    ] {
+        let words: Vec<&str> = line.split(' ').collect();
+        let run = Firstchance::by(&user).args(&words).run();
+        run.assert_code(4)
+            .assert_says("only root may change what becomes of crashes")
+            .assert_says("with sudo");
+    }
+}
+
 #[test]
 fn n39_each_setting_that_is_still_ours_is_restored() {
     let mut machine = Postmortem::off();

@@ -150,3 +150,43 @@ fn n45_two_monitors_of_one_process_both_have_their_dumps_of_a_throw() {
         assert_eq!(names_in(place.path()).len(), 3, "{run:#?}");
     }
 }
+
+/// Better said than waited for in vain.
+#[test]
+fn n45_what_is_not_seen_of_node_is_said_where_it_is_asked_for() {
+    let js = "console.log('ready'); process.stdin.once('data', () => { \
+              try { throw new Error('x') } catch (e) {} process.exit(0) })";
+    for (line, is_said) in [("-e 1", true), ("-e 1 -f Error", true), ("-e", false)] {
+        let mut node = std::process::Command::new("node");
+        let mut child = Child::start(node.args(["-e", js]));
+        assert_eq!(child.line(), "ready");
+        let words: Vec<&str> = line.split(' ').collect();
+        let running = Firstchance::new(&["procdump", "-log", "stdout"])
+            .args(&words)
+            .args(&[&child.pid().to_string()])
+            .spawn()
+            .until_it_says("from now on nothing is missed");
+        child.tell("go");
+        assert_eq!(child.wait().code(), Some(0));
+        let run = running.finish();
+        let said = "errors that JavaScript throws and catches are not seen in Node";
+        assert_eq!(run.stdout.contains(said), is_said, "{line}: {run:#?}");
+    }
+}
+
+/// As exceptions.md says: the C code sets one, and its caller another in its place.
+#[test]
+fn n45_an_exception_of_python_that_is_set_anew_is_told_twice() {
+    let script = "import sys\nprint('ready',flush=True)\nsys.stdin.readline()\n\
+                  try: int('x0')\nexcept ValueError: pass";
+    let mut python = std::process::Command::new("python3");
+    let mut child = Child::start(python.args(["-c", script]));
+    assert_eq!(child.line(), "ready");
+    let running = Firstchance::new(&["watch", "--json", "--when", "exception \"ValueError\""])
+        .args(&["--do", "none", "-n", "0", &child.pid().to_string()])
+        .spawn()
+        .until_it_says("\"event\":\"armed\"");
+    child.tell("");
+    assert_eq!(child.wait().code(), Some(0));
+    assert_eq!(running.finish().count_of("PYTHON.ValueError"), 2);
+}

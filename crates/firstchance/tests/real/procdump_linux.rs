@@ -154,6 +154,87 @@ fn n45_a_threshold_that_is_passed_between_two_dumps_is_told_once() {
     assert_eq!(names_in(dumps.path()).len(), 3);
 }
 
+/// It is told which group is watched, how the run ends, and what was asked, before any process.
+#[test]
+fn n45_a_group_begins_with_the_lines_of_procdump_for_linux() {
+    let dumps = folder();
+    let leader = group_leader(&["idle"]);
+    let run = linux("-tc 1 -pgid")
+        .args(&[&leader.pid_text()])
+        .arg(dumps.path())
+        .run_well();
+    let group = format!("Monitoring processes of PGID '{}'", leader.pid());
+    let process = format!("Starting monitor for process victim ({})", leader.pid());
+    let end = "Press Ctrl-C to end monitoring without terminating the process(es).";
+    assert_in_order(&run, &[&group, end, "Process Group:", &process]);
+    assert!(!run.stdout.contains("group:"), "{run:#?}");
+}
+
+#[test]
+fn n45_a_name_that_is_waited_for_is_told_with_all_that_was_asked() {
+    let running = linux("-w awaited-by-nobody -tc 1").spawn();
+    let running = running.until_it_says("Output directory:");
+    running.signal(2);
+    let run = running.finish();
+    let waiting = "Waiting for processes 'awaited-by-nobody' to launch";
+    assert_in_order(&run, &[waiting, " - INFO]: Press Ctrl-C", "Process Name:"]);
+}
+
+fn assert_in_order(run: &Run, texts: &[&str]) {
+    let at = |text: &&str| {
+        let found = run.stdout.find(text);
+        found.unwrap_or_else(|| panic!("`{text}` is missing: {run:#?}"))
+    };
+    let places: Vec<usize> = texts.iter().map(at).collect();
+    assert!(places.is_sorted(), "{places:?}: {run:#?}");
+}
+
+/// As one process that ends without its dump.
+#[test]
+fn n44_a_group_of_which_one_ends_without_its_dump_is_no_success() {
+    let dumps = folder();
+    let (first, mut second) = group_of_two();
+    let many = Victim::start_by(
+        Command::new(victim_exe())
+            .args(["threads", "20"])
+            .process_group(first.pid() as i32),
+    );
+    let running = linux("-tc 10 -pf 50 -pgid")
+        .args(&[&first.pid_text()])
+        .arg(dumps.path())
+        .spawn();
+    let stopped = format!("Stopping monitor for process victim ({})", many.pid());
+    let running = running.until_it_says(&stopped);
+    second.kill();
+    drop(first);
+    let run = running.finish();
+    run.assert_code(5).assert_says("Dump count not reached.");
+    assert_eq!(files_in(dumps.path()).len(), 1);
+}
+
+/// As a pid of a zombie.
+#[test]
+fn n44_a_group_of_which_all_have_ended_is_told_so() {
+    let dumps = folder();
+    let mut leader = Command::new("true").process_group(0).spawn().expect("true");
+    let pid = leader.id();
+    wait_until("it has ended", || {
+        proc_status(pid, "State").is_some_and(|state| state.starts_with('Z'))
+    });
+    let of_group = format!("true (pid {pid}) of the process group {pid} has ended");
+    for line in ["procdump --linux -pgid", "procdump -pgid"] {
+        let words: Vec<&str> = line.split(' ').collect();
+        let run = Firstchance::new(&words)
+            .arg(pid.to_string())
+            .arg(dumps.path())
+            .run();
+        run.assert_code(3).assert_says(&of_group);
+    }
+    let run = Firstchance::new(&["dump", &format!("group:{pid}")]).run();
+    run.assert_code(3).assert_says(&of_group);
+    leader.wait().expect("its end");
+}
+
 #[test]
 fn n44_a_group_that_dies_ends_the_watch() {
     let dumps = folder();

@@ -116,6 +116,35 @@ fn n25_a_counter_or_page_that_there_is_not_is_refused_at_the_beginning_with_what
     victim.assert_alive();
 }
 
+/// Nothing else is told until one starts, and the name may be mistyped.
+#[test]
+fn n43_it_is_told_which_processes_are_waited_for() {
+    let next = "Waiting for the next process named nobody-starts-this to start.";
+    let any = "Waiting for processes named nobody-starts-this: there is none yet.";
+    let group = "Waiting for processes of the process group 4194303: there is none yet.";
+    for (options, told) in [
+        (&["nobody-starts-this", "--wait"][..], next),
+        (&["nobody-starts-this", "--each"], any),
+        (&["nobody-starts-this", "--all"], any),
+        (&["group:4194303", "--all"], group),
+    ] {
+        let running = Firstchance::new(&["watch", "--when", "exit"])
+            .args(options)
+            .spawn()
+            .until_it_says("Press Ctrl-C");
+        assert_eq!(running.says(told), 1, "{options:?}");
+        running.signal(2);
+        running.finish().assert_code(7);
+    }
+    let victim = Victim::start(&["idle"]);
+    let running = Firstchance::new(&["watch", "victim", "--each", "--when", "memory > 1TiB"]);
+    let running = running.spawn().until_it_says("Press Ctrl-C");
+    assert_eq!(running.says("Waiting"), 0);
+    running.signal(2);
+    running.finish().assert_code(7);
+    drop(victim);
+}
+
 /// A process that starts later may have no value where others have.
 #[test]
 fn n25_a_counter_that_one_of_several_lacks_is_said() {
@@ -477,4 +506,29 @@ fn n21_a_process_without_its_first_thread_is_watched_like_any_other() {
         run.assert_code(0);
         assert_eq!(run.events("dump").len(), 1, "{condition}: {run:#?}");
     }
+}
+
+/// Before anything is made or shown: a child that fails to start would have to be waited for beside its tracer.
+#[test]
+fn n43_a_program_that_cannot_be_started_is_told_in_a_sentence() {
+    for (program, code, why) in [
+        ("no-such-program-anywhere", 1, "No such file"),
+        ("/no/such/program", 1, "No such file"),
+        ("/etc/passwd", 4, "Permission denied"),
+        ("/tmp", 4, "Permission denied"),
+    ] {
+        let run = Firstchance::new(&["run", "--when", "exit", program]).run();
+        run.assert_code(code)
+            .assert_says(&format!("starting {program} failed: {why}"));
+        assert_eq!(run.stdout, "", "{run:#?}");
+    }
+}
+
+/// `2>&1 | head` is often typed.
+#[test]
+fn n43_an_error_that_nobody_reads_keeps_its_exit_code() {
+    let line = r#"(sleep 0.3; exec "$0" inspect /no/such/dump 2>&1) | true; exit ${PIPESTATUS[0]}"#;
+    let mut shell = Command::new("bash");
+    let shell = shell.args(["-c", line, env!("CARGO_BIN_EXE_firstchance")]);
+    assert_eq!(shell.status().expect("bash").code(), Some(1));
 }

@@ -16,6 +16,8 @@ const SETTINGS: [&str; 3] = [
 ];
 const FILE: &str = "/etc/firstchance/postmortem.toml";
 const LAST_GOOD: &str = "/etc/firstchance/postmortem.last-good.toml";
+/// The folders that are remembered when the settings are gone.
+const PAST: &str = "/var/lib/firstchance/folders.toml";
 /// A short path, because the kernel takes only 127 characters of a pattern.
 const PROGRAM: &str = "/usr/libexec/fc-test";
 /// The program that crashes.
@@ -249,6 +251,7 @@ impl Drop for Postmortem {
     fn drop(&mut self) {
         let _ = Firstchance::new(&["postmortem", "disable"]).run();
         let _ = std::fs::remove_file(PROGRAM);
+        let _ = std::fs::remove_file(PAST);
         match &self.before {
             Some(text) => drop(std::fs::write(FILE, text)),
             None => drop(std::fs::remove_file(FILE)),

@@ -94,7 +94,9 @@ fn w4_a_writer_that_hangs_is_given_up_and_the_target_goes_on() {
     let to = windows_path(&folder.path().join("x.dmp"));
     let dump = firstchance(&["dump", "--full", "--timeout", "1s", "-o", &to]);
     let dump = dump.args(&[&victim.pid_text()]).failpoint("copy:sleep");
-    dump.run().assert_code(5).assert_says("--timeout");
+    dump.run()
+        .assert_code(5)
+        .assert_says("the time that was set for a dump");
     victim.assert_alive();
     let whole = |file: &std::path::PathBuf| !file.to_string_lossy().ends_with(".partial");
     assert!(!files_in(folder.path()).iter().any(whole));

@@ -22,7 +22,7 @@ pub(crate) fn expect_guarded(path: &Path, guard: Guard) -> Result<()> {
             Ok(found) => expect_guarded_part(part, &found, guard == Guard::Shared && part != path)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => {
-                return Err(Error::of_file(
+                return Err(Error::of_access(
                     &format!("looking at {}", part.display()),
                     &error,
                 ));
@@ -48,7 +48,7 @@ fn expect_guarded_part(part: &Path, found: &fs::Metadata, shared: bool) -> Resul
     if found.file_type().is_symlink() {
         let real = fs::canonicalize(part);
         let real =
-            real.map_err(|e| Error::of_file(&format!("following {}", part.display()), &e))?;
+            real.map_err(|e| Error::of_access(&format!("following {}", part.display()), &e))?;
         return expect_guarded(&real, if shared { Guard::Shared } else { Guard::Strict });
     }
     let sticky = shared && mode & libc::S_ISVTX != 0;

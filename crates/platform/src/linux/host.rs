@@ -115,10 +115,15 @@ impl Host for LinuxHost {
         let mut command = Command::new(program);
         command.args(arguments);
         let failed = |e: io::Error| {
-            let what = format!("starting {} failed: {e}", program.display());
-            Error::new(ErrorKind::Other, what)
+            let kind = match e.kind() {
+                io::ErrorKind::PermissionDenied => ErrorKind::NotPermitted,
+                _ => ErrorKind::Other,
+            };
+            Error::new(kind, format!("starting {} failed: {e}", program.display()))
         };
-        let waiting = super::sys::launch::launch(command).map_err(failed)?;
+        let is_there = super::sys::launch::expect_executable(program);
+        let waiting = is_there.and_then(|()| super::sys::launch::launch(command));
+        let waiting = waiting.map_err(failed)?;
         let key = self.find(waiting.pid)?;
         Ok(Launched {
             key,

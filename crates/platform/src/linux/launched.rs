@@ -49,7 +49,10 @@ impl RawLaunched {
                     self.state = State::Running(child);
                     Ok(())
                 }
-                Err(error) => Err(io::Error::other(format!("{}: {error}", path.display()))),
+                Err(error) => {
+                    let what = format!("{}: {error}", path.display());
+                    Err(io::Error::new(error.kind(), what))
+                }
             }),
             other => {
                 self.state = other;

@@ -42,6 +42,8 @@ pub(super) struct ActiveRule {
     pub(super) failed_last: Option<ProcessKey>,
     /// Whether a process that has ended had done all that the rule asks for.
     pub(super) one_had_done: bool,
+    /// Whether one has ended that had not.
+    pub(super) one_lacked: bool,
     /// Processes that the system denies access to and that have not ended, each with the image that
     /// it had.
     passed_over: BTreeMap<ProcessKey, String>,
@@ -121,6 +123,7 @@ impl ActiveRule {
             parents: VecDeque::new(),
             failed_last: None,
             one_had_done: false,
+            one_lacked: false,
             passed_over: BTreeMap::new(),
             finished: false,
             rule,
@@ -198,7 +201,9 @@ impl ActiveRule {
     pub(super) fn judge_ended(&mut self, process: ProcessKey) {
         let is_idle = |watches: &Vec<ClauseWatch>| watches.iter().all(|w| w.in_flight == 0);
         if self.ended.get(&process).is_some_and(is_idle) {
-            self.one_had_done |= self.rule.follow == Follow::All && self.has_done(process);
+            let had_all = self.had_all(process);
+            self.one_had_done |= self.rule.follow == Follow::All && had_all;
+            self.one_lacked |= !had_all;
             self.ended.remove(&process);
         }
     }

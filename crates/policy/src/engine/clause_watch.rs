@@ -53,6 +53,11 @@ pub(super) struct LevelState {
     counts_from: Time,
     /// They have held long enough, but the clause may not act yet, which was reported.
     pub(super) is_waiting: bool,
+    /// When the clause may act again, if they wait for a time: a sample is due then.
+    pub(super) may_act_at: Option<Time>,
+    /// Since the clause has acted there was no sample: one is due, so that they count from then on and not from the next
+    /// regular one, which tells of a rate how it was since the one before.
+    starts_anew: bool,
     /// The clause has acted because they hold, and they have not stopped holding since. Without a duration, two
     /// samples in a row would else make two dumps that are alike.
     spent: bool,
@@ -160,10 +165,11 @@ impl ClauseWatch {
         let spends = acted && !self.counts_again;
         for (state, condition) in self.states.iter_mut().zip(&clause.when) {
             match (state, condition) {
-                (ConditionState::Level(level), Condition::Holds { lasting, .. }) => {
+                (ConditionState::Level(level), Condition::Holds { all, lasting }) => {
                     let spent = spends && lasting.is_zero() && level.holds();
                     level.restart(now);
                     level.spent = spent;
+                    level.starts_anew = !all.iter().all(is_rate);
                 }
                 (ConditionState::Timer(timer), Condition::Every(period)) => {
                     let due = now + (*period).max(SHORTEST_TIMER);
@@ -262,6 +268,8 @@ impl ConditionState {
                 since: None,
                 counts_from: now,
                 is_waiting: false,
+                may_act_at: None,
+                starts_anew: false,
                 spent: false,
                 sample_requested: false,
                 values: vec![f64::NAN; all.len()],
@@ -284,7 +292,15 @@ impl LevelState {
         self.spent = false;
         self.counts_from = now;
         self.is_waiting = false;
+        self.may_act_at = None;
+        self.starts_anew = false;
         self.sample_requested = false;
+    }
+
+    /// The clause may not act yet, but at this time, if it is known.
+    pub(super) fn waits(&mut self, may_act_at: Option<Time>) {
+        self.is_waiting = true;
+        self.may_act_at = may_act_at;
     }
 
     /// Takes a sample in. Returns the deadline if the sample made one. A level whose value is unknown
@@ -306,6 +322,7 @@ impl LevelState {
                 .map(|(_, since)| since);
             start = start.zip(since).map(|(start, since)| start.max(since));
         }
+        self.starts_anew = false;
         let before = self.deadline(lasting);
         self.sample_requested = false;
         match start {
@@ -321,12 +338,24 @@ impl LevelState {
         self.since.is_some_and(|since| now.since(since) >= lasting)
     }
 
-    /// When the levels will have held for `lasting`, so that a sample has to be requested. Returns `None`
-    /// if they do not hold, if the regular samples are enough, or if a sample was requested already.
+    /// When a sample has to be requested: when the levels will have held for `lasting`, when the clause may act again for
+    /// which they wait, or at once, where they begin to count anew. Returns `None` if the regular samples are enough, or if a
+    /// sample was requested already.
     pub(super) fn deadline(&self, lasting: Duration) -> Option<Time> {
-        let waits = !self.sample_requested && !self.is_waiting && !lasting.is_zero();
-        self.since.filter(|_| waits).map(|since| since + lasting)
+        let has_held_at = self.since.map(|since| since + lasting);
+        let begins = self.starts_anew.then_some(self.counts_from);
+        match self.is_waiting {
+            _ if self.sample_requested => None,
+            true => self.may_act_at,
+            false => has_held_at.or(begins).filter(|_| !lasting.is_zero()),
+        }
     }
+}
+
+/// Whether a level is measured between two samples.
+fn is_rate(level: &Level) -> bool {
+    matches!(level, Level::Compare { gauge, .. }
+        if matches!(gauge, Gauge::Cpu | Gauge::CoreCpu | Gauge::CpuOfLimit))
 }
 
 /// The value of a level in its own unit, and the time from which it is known to have had it: a rate was

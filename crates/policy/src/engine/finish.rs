@@ -79,21 +79,45 @@ impl ActiveRule {
         }
         let is_over = !self.watches.is_empty() && self.watches.keys().all(|p| self.has_done(*p));
         let has_acted = self.acted.iter().any(|count| count.done > 0);
-        is_over.then_some(match has_acted {
+        let why_over = || match has_acted {
             true => FinishReason::CountReached,
             false => FinishReason::Failed,
-        })
+        };
+        is_over.then(|| self.what_a_group_lacks().unwrap_or_else(why_over))
     }
 
     /// Why a rule is over whose processes have all ended. Returns `None` if it waits for the next one.
     fn why_without_process(&self) -> Option<FinishReason> {
         let waits = self.rule.follow == Follow::All && !self.is_about_a_group();
+        let lack = self.what_a_group_lacks();
         match () {
+            () if lack.is_some() => lack,
             () if self.one_had_done => Some(FinishReason::CountReached),
             () if self.refused => Some(FinishReason::Refused),
             () if waits => None,
             () => Some(FinishReason::TargetExited),
         }
+    }
+
+    /// Why not each process of a group had what the rule asks for. Of a name, one that had it is enough.
+    fn what_a_group_lacks(&self) -> Option<FinishReason> {
+        let is_of_all = self.rule.follow == Follow::All && self.is_about_a_group();
+        match (self.refused, self.one_lacked) {
+            _ if !is_of_all => None,
+            (true, _) => Some(FinishReason::Refused),
+            (false, true) => Some(FinishReason::TargetExited),
+            (false, false) => None,
+        }
+    }
+
+    /// Whether a process that has ended had all that the rule asks for, and not only the chance of it.
+    pub(super) fn had_all(&self, process: ProcessKey) -> bool {
+        let mut clauses = self.deciding_clauses().into_iter();
+        let has_acted = |clause| {
+            self.watch(process, clause)
+                .is_some_and(|watch| watch.acted > 0)
+        };
+        self.has_done(process) && clauses.any(has_acted)
     }
 
     /// Whether a process has done all that the rule asks of it.

@@ -80,7 +80,9 @@ impl RuleSet {
             level.sample_requested = true;
         }
         let command = Command::SampleNow(clause_ref.process);
-        if !self.out.contains(&command) {
+        let active = self.rules.get(&clause_ref.rule);
+        let is_done = active.is_none_or(|rule| rule.is_done(clause_ref.clause, clause_ref.process));
+        if !is_done && !self.out.contains(&command) {
             self.out.push(command);
         }
     }
@@ -100,13 +102,17 @@ impl RuleSet {
             self.suppress(clause_ref, trigger, why);
         }
         self.deadline_is_outdated = true;
+        let may_act_at = match why {
+            SuppressReason::Window(_, opens_in) => opens_in.map(|opens_in| now + opens_in),
+            _ => None,
+        };
         let watch = self.watch_mut(clause_ref);
         if let Some(ConditionState::Level(level)) =
             watch.and_then(|(watch, _)| watch.states.get_mut(index))
         {
             match skip {
                 true => level.restart(now),
-                false => level.is_waiting = true,
+                false => level.waits(may_act_at),
             }
         }
     }

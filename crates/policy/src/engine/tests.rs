@@ -255,6 +255,7 @@ fn identity(text: &str) -> Identity {
     Identity {
         key: key(pid),
         parent: parent.parse().unwrap(),
+        group: 44,
         name: name.to_owned(),
         ..Identity::default()
     }

@@ -200,7 +200,7 @@ impl Follower {
                 Ok(Then::Stay)
             }
             TargetEvent::DebugString { ref text } if !self.wake.acts_on(text) => {
-                self.tell.tell(FollowerEvent::Seen(event));
+                self.tell.tell(FollowerEvent::Seen(event, self.at.since));
                 Ok(Then::Stay)
             }
             other => self.report(other),
@@ -211,7 +211,7 @@ impl Follower {
     /// dump it goes on as soon as its memory is copied.
     fn report(&mut self, event: TargetEvent) -> Result<Then> {
         self.process.stay()?;
-        self.tell.tell(FollowerEvent::Did(event));
+        self.tell.tell(FollowerEvent::Did(event, self.at.since));
         let mut orders = Vec::new();
         let then = loop {
             match self.inbox.recv() {
@@ -369,7 +369,7 @@ impl Follower {
         let at = crate::store::keep::now();
         let status = status.or(self.end_status);
         let event = TargetEvent::Exited { status, at };
-        self.tell.tell(FollowerEvent::Did(event));
+        self.tell.tell(FollowerEvent::Did(event, None));
         Then::Leave
     }
 

@@ -88,7 +88,7 @@ impl Follower {
         let acts = self.wake.acts_on_exception(&exception);
         let event = TargetEvent::Exception(exception);
         if !acts {
-            self.tell.tell(FollowerEvent::Seen(event));
+            self.tell.tell(FollowerEvent::Seen(event, self.at.since));
             return Ok(Then::Stay);
         }
         self.report(event)

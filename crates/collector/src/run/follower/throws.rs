@@ -115,7 +115,7 @@ impl Follower {
             (false, _) => Ok(Then::Stay),
             (true, true) => self.report(event),
             (true, false) => {
-                self.tell.tell(FollowerEvent::Seen(event));
+                self.tell.tell(FollowerEvent::Seen(event, self.at.since));
                 Ok(Then::Stay)
             }
         }

@@ -45,7 +45,7 @@ fn prune_one(folder: &Path, keep: &Retention) -> anyhow::Result<usize> {
     match failed.first() {
         Some((path, error)) => {
             let what = format!("deleting {}", shown(path));
-            Err(platform::Error::of_file(&what, error).into())
+            Err(platform::Error::of_access(&what, error).into())
         }
         None => Ok(deleted.len()),
     }

@@ -72,7 +72,7 @@ fn of_file(path: &Path) -> Result<Option<Dialect>, Error> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => {
             let what = format!("reading the settings {}", path.display());
-            return Err(Error::of_file(&what, &error));
+            return Err(Error::of_access(&what, &error));
         }
     };
     let settings: Option<Settings> = toml::from_str(&text).ok();

@@ -20,7 +20,7 @@ use std::{
 /// Options of `watch`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct WatchArgs {
-    /// PID, process name, image:PATH, service:NAME, container:ID or cmdline:"glob"
+    /// PID, process name, image:PATH, service:NAME, container:ID, group:PGID or cmdline:"glob"
     #[arg(
         value_name = "TARGET",
         required_unless_present = "rules",
@@ -56,10 +56,11 @@ pub(crate) struct RunArgs {
 /// Options of `watch` and `run`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Common {
-    /// Condition: `cpu > 85% for 10s`, `memory >= 2GiB`, `exit` …; several mean "or"
+    /// When to act: `cpu > 85% for 10s`, `memory >= 2GiB`, `exception "NotFound"`, `unhandled exception`, `exit` …;
+    /// several mean "or" [default of watch: at once; run needs one]
     #[arg(short, long, value_name = "CONDITION")]
     when: Vec<String>,
-    /// Action: `full dump`, `mini dump`, `mini and full dump`, `log stack`, `none` …
+    /// What to do then: `full dump`, `mini dump`, `plus dump`, `triage dump`, `mini and full dump`, `log stack`, `none` …
     #[arg(long = "do", value_name = "ACTION", default_value = "mini dump")]
     action: String,
     /// Number of dumps, 0 for no limit [default: 1]. Where the action takes no dump, how often it is done
@@ -72,10 +73,11 @@ pub(crate) struct Common {
     /// Time between two samples of levels such as cpu and memory
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = values::duration)]
     poll: Duration,
-    /// Folder, or file name (tokens PROCESSNAME COMMANDNAME PID YYMMDD HHMMSS EXCEPTIONCODE TRIGGER)
+    /// Folder, or file name, in which PROCESSNAME COMMANDNAME PID YYMMDD HHMMSS EXCEPTIONCODE TRIGGER are replaced
+    /// [default: the current folder]
     #[arg(short, long, value_name = "PATH")]
     output: Option<String>,
-    /// Replace an existing file of the same name
+    /// Replace an existing file of the same name; otherwise the dump gets the next free name
     #[arg(long)]
     overwrite: bool,
     /// core or minidump [default: core for full, plus and custom; minidump for mini and triage]
@@ -84,7 +86,7 @@ pub(crate) struct Common {
     /// Text to be stored in the dumps
     #[arg(long, value_name = "TEXT")]
     comment: Option<String>,
-    /// Give up a dump after this time and release the target
+    /// Give up a dump after this time and release the target; what was written is kept as NAME.partial
     #[arg(long, value_name = "TIME", value_parser = values::duration)]
     timeout: Option<Duration>,
     /// Skip a trigger rather than make the target wait for a dump that is still being written

@@ -160,8 +160,13 @@ fn object(event: &RunEvent, status: Option<EndStatus>) -> Option<Value> {
             let table: Vec<Value> = table.iter().map(row).collect();
             json!({ "event": "exceptions", "pid": process.pid, "table": table })
         }
-        RunEvent::Log { process, text } => {
-            json!({ "event": "log", "pid": process.pid, "text": text })
+        RunEvent::Log {
+            process,
+            text,
+            came,
+        } => {
+            let time = console::rfc3339(console::at(*came));
+            json!({ "event": "log", "time": time, "pid": process.pid, "text": text })
         }
         RunEvent::Storm {
             process,
@@ -216,7 +221,10 @@ fn row(row: &ExceptionRow) -> Value {
 /// Prints an object, with the time. If the reader is too slow, events are dropped; the next one that is printed
 /// has their number as `dropped`.
 fn emit(writer: &LineWriter, mut event: Value) {
-    event["time"] = json!(console::now_rfc3339());
+    // What happened before it was looked at has a time of its own.
+    if event.get("time").is_none() {
+        event["time"] = json!(console::now_rfc3339());
+    }
     writer.say(|dropped| {
         if dropped > 0 {
             event["dropped"] = json!(dropped);

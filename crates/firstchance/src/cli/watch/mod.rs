@@ -36,7 +36,7 @@ pub(crate) struct Job {
     pub(crate) wording: Wording,
     /// Whether a process is watched no further after a dump of it failed. Otherwise the dump is tried again.
     pub(crate) gives_up: bool,
-    /// Makes the text that is printed when the first process is watched.
+    /// Makes the text that is printed before any process is watched, or when the first one is.
     pub(crate) header: Option<Header>,
 }
 
@@ -66,8 +66,8 @@ impl Job {
     }
 }
 
-/// Makes the header for a process. Returns `None` if there is none.
-pub(crate) type Header = Box<dyn Fn(ProcessKey) -> Option<String>>;
+/// Makes the header for a process; before there is one, without it. Returns `None` if there is none.
+pub(crate) type Header = Box<dyn Fn(Option<ProcessKey>) -> Option<String>>;
 
 /// Carries out `firstchance watch`. Returns its exit code.
 pub(crate) fn watch(args: &WatchArgs) -> anyhow::Result<ExitCode> {

@@ -25,10 +25,10 @@ pub(super) fn carry_out(
     observe: &mut dyn FnMut(&RunEvent),
 ) -> anyhow::Result<ExitCode> {
     let host = platform::this_machine();
-    let mut refused = Vec::new();
+    let (mut refused, mut waiting) = (Vec::new(), Vec::new());
     for (rule, options) in &mut job.rules {
         args::refuse_unbuilt(rule)?;
-        check_target(&*host, rule, job.wait, job.wording)?;
+        waiting.extend(check_target(&*host, rule, job.wait, job.wording)?);
         check_figures(&*host, rule)?;
         refused.extend(rights::missing(&*host, rule)?);
         log::debug!("rule: {rule}; its dumps: {options}");
@@ -41,7 +41,8 @@ pub(super) fn carry_out(
         );
     }
     let launched = start(&*host, &mut job)?;
-    let show = Show::new(&mut job);
+    let mut show = Show::new(&mut job);
+    show.begin(&waiting);
     cleared.iter().for_each(|path| show.cleared(path));
     refused.iter().for_each(|error| show.warning(error));
     let mut session = Session::begin(job, show, launched)?;
@@ -214,25 +215,42 @@ fn listen_for_cancel(runner: RunnerHandle, asked: Arc<AtomicBool>) -> Result<Mon
 }
 
 /// Fails if a rule about one process does not match exactly one, or a rule about those that there are matches none. With
-/// `wait`, it may match none yet, which is shown.
+/// `wait`, it may match none yet. Returns the line that says what is waited for, or which processes are watched.
 fn check_target(
     host: &dyn Host,
     rule: &mut Rule,
     wait: bool,
     wording: Wording,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Option<String>> {
     target::or_service(host, &mut rule.target)?;
-    if matches!(rule.target, Target::Launch(_)) {
-        return Ok(());
+    let target = &rule.target;
+    if matches!(target, Target::Launch(_)) {
+        return Ok(None);
     }
-    match rule.follow {
-        Follow::One if wait && !target::is_there(host, &rule.target)? => {
-            tell_wait(host, rule, wording)
+    Ok(match rule.follow {
+        Follow::One if wait && !target::is_there(host, target)? => {
+            tell_case(host, target);
+            Some(wording.waiting(target))
         }
-        Follow::One => target::one_of(host, &rule.target, of_several(wording)).map(drop),
-        Follow::All | Follow::Each if wait => tell_wait(host, rule, wording),
-        Follow::All => target::some_of(host, &rule.target).map(drop),
-        Follow::Next | Follow::Each => Ok(()),
+        Follow::One => target::one_of(host, target, of_several(wording)).map(|_| None)?,
+        Follow::All | Follow::Each if wait => {
+            tell_case(host, target);
+            Some(wording.waiting(target))
+        }
+        Follow::All => target::some_of(host, target).map(|_| of_group(target, wording))?,
+        Follow::Each if target::is_there(host, target)? => of_group(target, wording),
+        Follow::Next | Follow::Each => {
+            tell_case(host, target);
+            wording.waits_for(target, rule.follow == Follow::Next)
+        }
+    })
+}
+
+/// The line with which ProcDump for Linux begins to watch a process group.
+fn of_group(target: &Target, wording: Wording) -> Option<String> {
+    match (target, wording) {
+        (Target::Group(group), Wording::ProcDumpForLinux) => Some(wording.watches_group(*group)),
+        _ => None,
     }
 }
 
@@ -245,12 +263,11 @@ fn of_several(wording: Wording) -> &'static str {
     }
 }
 
-fn tell_wait(host: &dyn Host, rule: &Rule, wording: Wording) -> anyhow::Result<()> {
-    if let Some(hint) = target::hint_of_case(host, &rule.target) {
-        eprintln!("firstchance: {hint}");
+/// Tells whoever waits for a name that it is running in another case.
+fn tell_case(host: &dyn Host, target: &Target) {
+    if let Some(hint) = target::hint_of_case(host, target) {
+        console::complain(&format!("firstchance: {hint}"));
     }
-    let target = console::plain(&target::name(&rule.target));
-    Ok(console::print(&wording.waiting(&target))?)
 }
 
 /// Fails if a figure cannot be had that a rule waits for. Of several processes, some may have it.

@@ -72,6 +72,20 @@ impl Show {
         }
     }
 
+    /// Shows lines about what is waited for, and the header if it is about no single process.
+    pub(crate) fn begin(&mut self, waiting: &[String]) {
+        if self.json.is_some() {
+            return;
+        }
+        waiting
+            .iter()
+            .for_each(|text| self.reporter.plain_line(text));
+        if let Some(text) = self.header.as_ref().and_then(|header| header(None)) {
+            self.reporter.plain_line(&text);
+            self.header = None;
+        }
+    }
+
     /// How often the status of all conditions is shown: at each sample on a terminal, seldom as JSON, where
     /// each trigger is an event anyway, and otherwise never (`None`).
     pub(crate) fn status_every(&self, poll: Duration) -> Option<Duration> {
@@ -135,8 +149,13 @@ impl Show {
                 self.stacks.insert(of, frames.clone());
             }
             RunEvent::Exceptions { process, table } => self.exceptions(*process, table),
-            RunEvent::Log { process, text } => {
-                self.line(&format!("{}{}", console::plain(text), self.which(*process)));
+            RunEvent::Log {
+                process,
+                text,
+                came,
+            } => {
+                let text = format!("{}{}", console::plain(text), self.which(*process));
+                self.reporter.line_at(console::at(*came), &text);
             }
             RunEvent::Storm {
                 active: true, rate, ..
@@ -200,10 +219,9 @@ impl Show {
                 self.line(&format!("Found process {process}."));
             }
             RunEvent::Watching(process) => {
-                let header = self.header.take().and_then(|header| header(*process));
-                header
-                    .iter()
-                    .for_each(|text| self.reporter.plain_line(text));
+                if let Some(text) = self.header.take().and_then(|header| header(Some(*process))) {
+                    self.reporter.plain_line(&text);
+                }
                 let started = self.monitors.start(*process);
                 started.iter().for_each(|text| self.line(text));
             }
@@ -217,7 +235,7 @@ impl Show {
         let text = format!("Warning: {error}");
         match &self.json {
             // Not among the lines for programs.
-            Some(_) => eprintln!("{}", console::plain(&text)),
+            Some(_) => console::complain(&console::plain(&text)),
             None => self.line(&console::plain(&text)),
         }
     }
@@ -246,7 +264,7 @@ impl Show {
         }
         let text = match () {
             () if summary.cancelled => "Monitoring was cancelled.",
-            () if summary.cancelled_by_pid => "Monitoring was ended by `firstchance cancel`.",
+            () if summary.cancelled_by_pid => self.wording.ended_by_pid(),
             () if !self.has_number.values().any(|has_number| *has_number) => {
                 "Monitoring has ended."
             }

@@ -134,7 +134,7 @@ pub(crate) fn install(install: &Install) -> anyhow::Result<ExitCode> {
     let local_dumps = RegistryKey::new(KEY).values()?.is_some();
     for debugger in debuggers()? {
         for warning in debugger.warnings(local_dumps) {
-            eprintln!("firstchance: {warning}");
+            console::complain(&format!("firstchance: {warning}"));
         }
     }
     Ok(ExitCode::SUCCESS)

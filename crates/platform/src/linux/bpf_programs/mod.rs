@@ -41,7 +41,7 @@ use super::sys::{
     perf,
 };
 use crate::{KindAt, failpoint};
-use probe_program::{Maps, Wait, control};
+use probe_program::{Maps, ReportsTo, SLOTS, Wait, control};
 use ring::Ring;
 use std::{
     collections::HashMap,
@@ -50,36 +50,21 @@ use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::Path,
     sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant},
 };
 
-/// How much room the probes of one process have.
-struct Room {
-    /// How many threads can be held at once; a power of two.
-    slots: u32,
-    /// How many types of exceptions can be told apart.
-    kinds: u32,
-    /// The size of the ring of reports in bytes.
-    ring: u32,
-}
+/// How many types of exceptions can be told apart in one process.
+const KINDS: u32 = 2048;
 
 /// Up to how many threads a process has few of them: few reports come at once. A server may have hundreds of processes, and
 /// each takes this memory.
 const FEW_THREADS: usize = 16;
-const FOR_FEW: Room = Room {
-    slots: 512,
-    kinds: 2048,
-    ring: ring::SMALL,
-};
-const FOR_MANY: Room = Room {
-    slots: 4096,
-    kinds: 2048,
-    ring: ring::LARGE,
-};
 
 /// The uprobes of one process. They are removed when this is dropped, or when we end.
 pub(crate) struct ThreadHolds {
     pid: u32,
-    room: &'static Room,
+    /// Whether the process had few threads.
+    has_few: bool,
     maps: Maps,
     ring: Ring,
     slots: SharedWords,
@@ -89,9 +74,26 @@ pub(crate) struct ThreadHolds {
     known: HashMap<u64, usize>,
     /// By the number that they report.
     probes: HashMap<u32, OwnedFd>,
+    /// The generation of these probes.
+    generation: u32,
+    /// The next generation, which does not report yet.
+    next: Option<Larger>,
+    /// The ring of the generation before, into which a thread may have been about to report.
+    before: Option<Ring>,
     /// The number of lost reports that [`ThreadHolds::missed`] has returned so far.
     told: u64,
 }
+
+/// Probes that report into a larger ring, beside those that report now. Only when each place has both is it changed which of
+/// them report: to remove the old ones first took the kernel half a second, in which nothing that was thrown was seen.
+struct Larger {
+    since: Instant,
+    ring: Ring,
+    probes: HashMap<u32, OwnedFd>,
+}
+
+/// How long a moment is waited for in which no thread is held, which would be reported by both generations.
+const LONGEST_GROWTH: Duration = Duration::from_secs(1);
 
 impl ThreadHolds {
     /// Prepares the probes of a process that has so many threads.
@@ -99,66 +101,79 @@ impl ThreadHolds {
     /// # Errors
     /// If the kernel gives us no BPF maps, as without root.
     pub(crate) fn new(pid: u32, threads: usize) -> io::Result<Self> {
-        Self::with(pid, Self::room_for(threads))
-    }
-
-    fn with(pid: u32, room: &'static Room) -> io::Result<Self> {
         let maps = Maps {
-            slots: bpf::create_map(bpf::ARRAY, 4, 8, room.slots, bpf::MAPPABLE)?,
-            slot_count: room.slots,
+            slots: bpf::create_map(bpf::ARRAY, 4, 8, SLOTS, bpf::MAPPABLE)?,
             control: bpf::create_map(bpf::ARRAY, 4, control::BYTES, 1, bpf::MAPPABLE)?,
-            known: bpf::create_map(bpf::HASH, 8, 8, room.kinds, 0)?,
-            verdicts: bpf::create_map(bpf::ARRAY, 4, 16, room.kinds, bpf::MAPPABLE)?,
+            known: bpf::create_map(bpf::HASH, 8, 8, KINDS, 0)?,
+            verdicts: bpf::create_map(bpf::ARRAY, 4, 16, KINDS, bpf::MAPPABLE)?,
         };
         let page = rustix::param::page_size();
+        let has_few = Self::has_few(threads);
         Ok(Self {
             pid,
-            room,
-            ring: Ring::new(room.ring)?,
-            slots: SharedWords::new(&maps.slots, room.slots as usize * 8)?,
+            has_few,
+            ring: Ring::new(if has_few { ring::SMALL } else { ring::LARGE })?,
+            slots: SharedWords::new(&maps.slots, SLOTS as usize * 8)?,
             control: SharedWords::new(&maps.control, page)?,
-            verdicts: SharedWords::new(&maps.verdicts, room.kinds as usize * 16)?,
+            verdicts: SharedWords::new(&maps.verdicts, KINDS as usize * 16)?,
             known: HashMap::new(),
             maps,
             probes: HashMap::new(),
+            generation: 0,
+            next: None,
+            before: None,
             told: 0,
         })
     }
 
-    /// Returns whether this has enough room for a process that has so many threads by now, and for the types that it has
-    /// thrown.
+    /// Returns whether this has enough room for a process that has so many threads by now.
     pub(crate) fn has_room_for(&self, threads: usize) -> bool {
-        let is_full = self.known.len() >= self.room.kinds as usize;
-        let is_enough = !is_full && self.room.slots >= Self::room_for(threads).slots;
-        is_enough || self.room.slots == FOR_MANY.slots
+        !self.has_few || self.next.is_some() || Self::has_few(threads)
     }
 
-    fn room_for(threads: usize) -> &'static Room {
-        match threads <= FEW_THREADS {
-            true => &FOR_FEW,
-            false => &FOR_MANY,
-        }
+    fn has_few(threads: usize) -> bool {
+        threads <= FEW_THREADS
     }
 
-    /// Removes the probes, and returns one without probes that has more room, and knows what this knows.
+    /// Begins a generation of probes with more room. Each place has to be [named](ThreadHolds::at_larger_place) for it.
     ///
     /// # Errors
     /// As [`ThreadHolds::new`].
-    pub(crate) fn enlarged(&mut self) -> io::Result<Self> {
-        let mut larger = Self::with(self.pid, &FOR_MANY)?;
-        self.probes.clear();
-        let mut known: Vec<_> = self.known.iter().collect();
-        known.sort_by_key(|(_, at)| **at);
-        for (kind, at) in known {
-            let word = |at: usize| self.verdicts.words()[at].load(Ordering::Acquire);
-            larger.pass(*kind, word(at * 2) == 0)?;
-            larger.verdicts.words()[at * 2 + 1].store(word(at * 2 + 1), Ordering::Release);
-        }
-        // With the numbers of holds: none of before is to be taken for one of those to come.
-        let words = larger.control.words().iter().zip(self.control.words());
-        words.for_each(|(new, old)| new.store(old.load(Ordering::Acquire), Ordering::Release));
-        larger.told = self.told;
-        Ok(larger)
+    pub(crate) fn begin_to_grow(&mut self) -> io::Result<()> {
+        self.next = Some(Larger {
+            since: Instant::now(),
+            ring: Ring::new(ring::LARGE)?,
+            probes: HashMap::new(),
+        });
+        Ok(())
+    }
+
+    /// Has the new generation report if there is one, and no thread is held. Returns the probes of the old one, which report
+    /// no more: to remove them takes time.
+    pub(crate) fn grow(&mut self) -> Vec<OwnedFd> {
+        let since = self.next.as_ref().map(|next| next.since.elapsed());
+        let is_time = since.is_some_and(|since| since > LONGEST_GROWTH || self.is_quiet());
+        let Some(larger) = self.next.take_if(|_| is_time) else {
+            return Vec::new();
+        };
+        self.generation += 1;
+        let reporting = &self.control.words()[control::GENERATION as usize / 8];
+        reporting.store(self.generation.into(), Ordering::Release);
+        self.has_few = false;
+        self.before = Some(std::mem::replace(&mut self.ring, larger.ring));
+        let old = std::mem::replace(&mut self.probes, larger.probes);
+        old.into_values().collect()
+    }
+
+    /// Whether no thread is held, and none has been reported.
+    fn is_quiet(&self) -> bool {
+        let mut slots = self.slots.words().iter();
+        self.ring.is_empty() && slots.all(|slot| slot.load(Ordering::Acquire) == 0)
+    }
+
+    /// Whether a place has a probe that reports.
+    pub(crate) fn has(&self, number: u32) -> bool {
+        self.probes.contains_key(&number)
     }
 
     /// Holds threads at `offset` bytes of a file, and reports them under `number`. If `kind` tells
@@ -174,39 +189,90 @@ impl ThreadHolds {
         offset: u64,
         kind: Option<KindAt>,
     ) -> io::Result<()> {
-        let path = CString::new(file.as_os_str().as_encoded_bytes())?;
-        let probe = self
-            .attach(number, &path, offset, kind)
-            .or_else(|_| self.attach_by_perf(number, &path, offset, kind))?;
+        let probe = self.attach_any(&self.reports_now(), number, file, offset, kind)?;
         self.probes.insert(number, probe);
-        Ok(())
+        self.at_larger_place(number, file, offset, kind)
     }
 
-    /// Takes the probe that reports this number out. It is removed when it is dropped, which may take a tenth of a second.
-    pub(crate) fn take(&mut self, number: u32) -> Option<OwnedFd> {
-        self.probes.remove(&number)
+    /// Also has the new generation of probes hold threads at a place, if there is one.
+    ///
+    /// # Errors
+    /// As [`ThreadHolds::at_place`].
+    pub(crate) fn at_larger_place(
+        &mut self,
+        number: u32,
+        file: &Path,
+        offset: u64,
+        kind: Option<KindAt>,
+    ) -> io::Result<()> {
+        let Some(mut next) = self.next.take() else {
+            return Ok(());
+        };
+        let to = ReportsTo {
+            ring: &next.ring.map,
+            generation: self.generation + 1,
+        };
+        let attached = self.attach_any(&to, number, file, offset, kind);
+        let attached = attached.map(|probe| drop(next.probes.insert(number, probe)));
+        // Without one of its places it never reports.
+        self.next = attached.is_ok().then_some(next);
+        attached
+    }
+
+    /// Takes the probes that report this number out. They are removed when they are dropped, which may take a tenth of a
+    /// second.
+    pub(crate) fn take(&mut self, number: u32) -> Vec<OwnedFd> {
+        let next = self.next.as_mut();
+        let larger = next.and_then(|next| next.probes.remove(&number));
+        self.probes
+            .remove(&number)
+            .into_iter()
+            .chain(larger)
+            .collect()
+    }
+
+    fn reports_now(&self) -> ReportsTo<'_> {
+        ReportsTo {
+            ring: &self.ring.map,
+            generation: self.generation,
+        }
+    }
+
+    fn attach_any(
+        &self,
+        to: &ReportsTo<'_>,
+        number: u32,
+        file: &Path,
+        offset: u64,
+        kind: Option<KindAt>,
+    ) -> io::Result<OwnedFd> {
+        let path = CString::new(file.as_os_str().as_encoded_bytes())?;
+        self.attach(to, number, &path, offset, kind)
+            .or_else(|_| self.attach_by_perf(to, number, &path, offset, kind))
     }
 
     fn attach(
         &self,
+        to: &ReportsTo<'_>,
         number: u32,
         path: &CStr,
         offset: u64,
         kind: Option<KindAt>,
     ) -> io::Result<OwnedFd> {
         failpoint("old-kernel")?;
-        let program = self.load(number, kind, Wait::Yielding, Attach::Uprobe)?;
+        let program = self.load(to, number, kind, Wait::Yielding, Attach::Uprobe)?;
         bpf::attach_uprobe(&program, path, offset, self.pid)
     }
 
     fn attach_by_perf(
         &self,
+        to: &ReportsTo<'_>,
         number: u32,
         path: &CStr,
         offset: u64,
         kind: Option<KindAt>,
     ) -> io::Result<OwnedFd> {
-        let program = self.load_for_perf(number, kind)?;
+        let program = self.load_for_perf(to, number, kind)?;
         let probe = perf::uprobe(uprobe_kind()?, path, offset, self.pid)?;
         bpf::run_at(&probe, &program)?;
         Ok(probe)
@@ -214,25 +280,31 @@ impl ThreadHolds {
 
     /// Checks that the kernel takes our program, and has uprobes.
     pub(crate) fn try_program(&self) -> io::Result<()> {
-        self.load_for_perf(0, Some(KindAt::default()))?;
+        self.load_for_perf(&self.reports_now(), 0, Some(KindAt::default()))?;
         uprobe_kind().map(|_| ())
     }
 
     /// Loads the program of a place. Where the kernel takes none that may sleep, held threads keep
     /// their processor.
-    fn load_for_perf(&self, number: u32, kind: Option<KindAt>) -> io::Result<OwnedFd> {
-        let load = |wait| self.load(number, kind, wait, Attach::PerfEvent);
+    fn load_for_perf(
+        &self,
+        to: &ReportsTo<'_>,
+        number: u32,
+        kind: Option<KindAt>,
+    ) -> io::Result<OwnedFd> {
+        let load = |wait| self.load(to, number, kind, wait, Attach::PerfEvent);
         load(Wait::Yielding).or_else(|_| load(Wait::Spinning))
     }
 
     fn load(
         &self,
+        to: &ReportsTo<'_>,
         number: u32,
         kind: Option<KindAt>,
         wait: Wait,
         attach: Attach,
     ) -> io::Result<OwnedFd> {
-        let program = probe_program::place(&self.maps, &self.ring.map, number, kind, wait);
+        let program = probe_program::place(&self.maps, to, number, kind, wait);
         let flags = match wait {
             Wait::Yielding => bpf::SLEEPABLE,
             Wait::Spinning => 0,
@@ -246,7 +318,7 @@ impl ThreadHolds {
     pub(crate) fn pass(&mut self, kind: u64, pass: bool) -> io::Result<()> {
         let next = self.known.len();
         let at = self.known.get(&kind).copied().unwrap_or(next);
-        if at >= self.room.kinds as usize {
+        if at >= KINDS as usize {
             return Ok(());
         }
         self.verdicts.words()[at * 2].store(u64::from(!pass), Ordering::Release);
@@ -280,7 +352,8 @@ impl ThreadHolds {
 
     /// Returns the next report, if there is one.
     pub(crate) fn next(&self) -> Option<Report> {
-        probe_report::decode(&self.ring.next()?)
+        let old = self.before.as_ref().and_then(Ring::next);
+        probe_report::decode(&old.or_else(|| self.ring.next())?)
     }
 
     /// Returns whether the thread is still held.
@@ -290,7 +363,7 @@ impl ThreadHolds {
 
     /// Returns the word that the program of this held thread watches.
     fn slot(&self, hold: HoldId) -> &AtomicU64 {
-        &self.slots.words()[(hold.0 % u64::from(self.room.slots)) as usize]
+        &self.slots.words()[(hold.0 % u64::from(SLOTS)) as usize]
     }
 
     /// Lets a held thread go on.
@@ -313,6 +386,7 @@ impl Drop for ThreadHolds {
     /// Removes the probes, and lets all held threads go on.
     fn drop(&mut self) {
         self.probes.clear();
+        self.next = None;
         self.slots
             .words()
             .iter()
@@ -343,13 +417,21 @@ mod tests {
         holds.pass(0x10, true).expect("room");
         holds.pass(0x20, false).expect("room");
         holds.verdicts.words()[1].store(7, Ordering::Release);
-        holds.control.words()[control::HELD as usize / 8].store(9, Ordering::Release);
-        let larger = holds.enlarged().expect("maps");
-        assert!(larger.has_room_for(100));
-        assert_eq!((larger.passed(0x10), larger.passed(0x20)), (7, 0));
-        let verdicts = [0, 2].map(|at| larger.verdicts.words()[at].load(Ordering::Acquire));
+        holds.begin_to_grow().expect("maps");
+        assert!(holds.has_room_for(100));
+        let reports = |holds: &ThreadHolds| {
+            holds.control.words()[control::GENERATION as usize / 8].load(Ordering::Acquire)
+        };
+        // A thread is held, of which both generations would tell.
+        holds.slots.words()[3].store(3, Ordering::Release);
+        holds.grow();
+        assert_eq!(reports(&holds), 0);
+        holds.let_go(HoldId(3));
+        holds.grow();
+        assert_eq!(reports(&holds), 1);
+        assert!(holds.has_room_for(100) && holds.next.is_none());
+        assert_eq!((holds.passed(0x10), holds.passed(0x20)), (7, 0));
+        let verdicts = [0, 2].map(|at| holds.verdicts.words()[at].load(Ordering::Acquire));
         assert_eq!(verdicts, [0, 1]);
-        let held = larger.control.words()[control::HELD as usize / 8].load(Ordering::Acquire);
-        assert_eq!(held, 9);
     }
 }

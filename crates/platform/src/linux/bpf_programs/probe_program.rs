@@ -11,12 +11,13 @@ use crate::{
 };
 use std::{os::fd::OwnedFd, time::Duration};
 
+/// How many threads can be held at once; a power of two.
+pub(super) const SLOTS: u32 = 4096;
+
 /// The maps that the programs of one process share with us.
 pub(super) struct Maps {
     /// One word for each held thread: the number of the hold, or 0 when the thread may go on.
     pub(super) slots: OwnedFd,
-    /// How many threads can be held at once; a power of two.
-    pub(super) slot_count: u32,
     /// Counters; see [`control`].
     pub(super) control: OwnedFd,
     /// For each known type of exception, the index of its entry in `verdicts`.
@@ -31,7 +32,9 @@ pub(super) mod control {
     pub(in super::super) const HELD: i16 = 0;
     /// How many reports found no room.
     pub(in super::super) const LOST: i16 = 8;
-    pub(in super::super) const BYTES: u32 = 16;
+    /// The generation of probes that reports; the others let threads go by.
+    pub(in super::super) const GENERATION: i16 = 16;
+    pub(in super::super) const BYTES: u32 = 24;
 }
 
 const CONTEXT: Reg = 6;
@@ -69,11 +72,17 @@ impl Wait {
     }
 }
 
+/// Where a program reports, and as which generation of probes.
+pub(super) struct ReportsTo<'r> {
+    pub(super) ring: &'r OwnedFd,
+    pub(super) generation: u32,
+}
+
 /// Writes the program for the place with this number. Threads are held at each hit; if `kind` tells
 /// where the type of the thrown exception is, only those whose type is not known or wanted.
 pub(super) fn place(
     maps: &Maps,
-    ring: &OwnedFd,
+    to: &ReportsTo<'_>,
     number: u32,
     kind: Option<KindAt>,
     wait: Wait,
@@ -82,16 +91,18 @@ pub(super) fn place(
     code.copy(CONTEXT, 1);
     code.set(1, 0);
     code.store(FRAME, at(report::KIND), 1);
+    find_control(&mut code, maps);
+    code.load(1, CONTROL, control::GENERATION);
+    code.leave_unless(Condition::Equal, 1, to.generation as i32);
     if let Some(kind) = kind {
         pass_unwanted(&mut code, maps, kind);
     }
-    find_control(&mut code, maps);
     begin_report(&mut code, number);
     for word in 0..arch::PROBE_WORDS {
         code.load(1, CONTEXT, word as i16 * 8);
         code.store(FRAME, at(report::REGISTERS) + word as i16 * 8, 1);
     }
-    hold(&mut code, maps, ring, wait);
+    hold(&mut code, maps, to.ring, wait);
     code
 }
 
@@ -178,7 +189,7 @@ fn hold(code: &mut Code, maps: &Maps, ring: &OwnedFd, how: Wait) {
     code.fetch_add(CONTROL, control::HELD, 1);
     code.add(1, 1);
     code.store(FRAME, at(report::SEQUENCE), 1);
-    code.and(1, maps.slot_count as i32 - 1);
+    code.and(1, SLOTS as i32 - 1);
     code.store_half(FRAME, KEY, 1);
     code.lookup(&maps.slots, KEY);
     code.leave_unless(Condition::NotEqual, 0, 0);

@@ -134,15 +134,34 @@ impl ProbeSource {
         }
     }
 
-    /// A process that had few threads may have many by now, or throw many types: its places are armed anew.
-    fn enlarge_for(&mut self, threads: usize) {
-        if let Some(holds) = &mut self.holds
-            && !holds.has_room_for(threads)
-            && let Ok(larger) = holds.enlarged()
-        {
-            *holds = larger;
-            self.armed.clear();
+    /// A process that had few threads may have many by now: its places are armed anew beside those that are, and take over
+    /// when no thread is held.
+    fn enlarge_for(&mut self, key: ProcessKey, threads: usize, places: &[ArmedPlace]) {
+        let Some(holds) = &mut self.holds else { return };
+        if holds.has_room_for(threads) || holds.begin_to_grow().is_err() {
+            return;
         }
+        let files = ImageFiles::of(key);
+        for place in places.iter().filter(|p| self.armed.contains(&p.number)) {
+            if let Some(path) = files.as_ref().and_then(|files| files.path(&place.module)) {
+                // Where one fails, all stay as they are.
+                let _ = holds.at_larger_place(place.number, &path, place.offset, place.kind);
+            }
+        }
+    }
+
+    /// Lets the probes with more room take over, if there are any. The old ones, which report no more, are removed aside.
+    fn grow(&mut self) {
+        let Some(holds) = &mut self.holds else { return };
+        let old = holds.grow();
+        if old.is_empty() {
+            return;
+        }
+        self.armed.retain(|number| holds.has(*number));
+        self.idle.numbers.retain(|number| holds.has(*number));
+        // Without a thread they are removed here.
+        let thread = std::thread::Builder::new().name("removal".to_owned());
+        let _ = thread.spawn(move || drop(old));
     }
 
     /// The probes that stay are not touched: a thread may be held there just now, as that of a program which was executed
@@ -164,7 +183,7 @@ impl ProbeSource {
         self.idle.since = None;
         self.armed.retain(|number| !numbers.contains(number));
         let holds = self.holds.as_mut();
-        let probes = holds.map(|holds| numbers.iter().filter_map(|number| holds.take(*number)));
+        let probes = holds.map(|holds| numbers.iter().flat_map(|number| holds.take(*number)));
         probes.into_iter().flatten().collect()
     }
 
@@ -186,12 +205,12 @@ impl Source for ProbeSource {
             return Ok(());
         }
         let threads = proc.tasks().map_or(1, |tasks| tasks.len());
-        self.enlarge_for(threads);
         let is_new = |place: &&ArmedPlace| !self.armed.contains(&place.number);
         let new: Vec<&ArmedPlace> = what.places.iter().filter(is_new).collect();
         if !new.is_empty() {
             self.arm_new(proc.key, threads, new, wanted);
         }
+        self.enlarge_for(proc.key, threads, &what.places);
         self.keep_only(what);
         Ok(())
     }
@@ -209,6 +228,7 @@ impl Source for ProbeSource {
             let probes = self.take_idle();
             self.idle.remove(probes);
         }
+        self.grow();
         let report = self.take()?;
         Some((event(&report), HeldBy::Probe(report)))
     }

@@ -5,6 +5,7 @@ use super::signals::restore_inherited;
 use std::{
     io::{self, PipeReader, PipeWriter, Read, Write},
     os::{fd::AsRawFd, unix::process::CommandExt},
+    path::Path,
     process::{Child, Command},
     thread::JoinHandle,
 };
@@ -46,6 +47,36 @@ pub(crate) fn launch(mut command: Command) -> io::Result<Waiting> {
             Ok(Err(reason)) => Err(reason),
             _ => Err(error),
         },
+    }
+}
+
+/// Fails where execve(2) would find no such program, or might not run it. This is looked at before a child is made: who
+/// follows it might wait for the end of the child that failed, which the standard library takes for impossible.
+pub(crate) fn expect_executable(program: &Path) -> io::Result<()> {
+    let is_path = program.as_os_str().as_encoded_bytes().contains(&b'/');
+    let folders = std::env::var_os("PATH").filter(|_| !is_path);
+    let Some(folders) = folders else {
+        return if is_path {
+            is_executable(program)
+        } else {
+            Ok(())
+        };
+    };
+    let mut result = Err(io::Error::from_raw_os_error(libc::ENOENT));
+    for folder in std::env::split_paths(&folders) {
+        match is_executable(&folder.join(program)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => result = Err(error),
+            Ok(()) => return Ok(()),
+        }
+    }
+    result
+}
+
+fn is_executable(path: &Path) -> io::Result<()> {
+    match std::fs::metadata(path)?.is_dir() {
+        true => Err(io::Error::from_raw_os_error(libc::EACCES)),
+        false => Ok(rustix::fs::access(path, rustix::fs::Access::EXEC_OK)?),
     }
 }
 

@@ -29,11 +29,50 @@ fn g2_after_a_dump_the_seconds_count_anew() {
          3s 7 memory 1GiB => dump 1 of 7: mini (memory >= 1GiB for 2s: 1.00GiB)
          4s 7 memory 1GiB
          9s 7 memory 1GiB
-         9500ms written 1
+         9500ms written 1 => sample 7 now
+         9500ms 7 memory 1GiB
          10s 7 memory 1GiB
          11s 7 memory 1GiB
-         12s 7 memory 1GiB => dump 2 of 7: mini (memory >= 1GiB for 2s: 1.00GiB)
+         11500ms due => sample 7 now
+         11500ms 7 memory 1GiB => dump 2 of 7: mini (memory >= 1GiB for 2s: 1.00GiB)
          13s written 2 => rule 0 finished: count reached, 2 written",
+    );
+}
+
+/// ProcDump's `-s 2 -c 10 -n 2`: two seconds of it, counted from the beginning and from the end of a dump.
+#[test]
+fn n46_consecutive_seconds_of_cpu_are_not_one_sample_late() {
+    check(
+        "on 7, when cpu >= 10% for 2s, do mini dump, at most 2 times",
+        "0s found 7
+         0s 7 cpu 0%
+         1s 7 cpu 100%
+         2s 7 cpu 100% => dump 1 of 7: mini (cpu >= 10% for 2s: 100%)
+         2500ms written 1
+         3s 7 cpu 100%
+         4s 7 cpu 100%
+         4500ms due => sample 7 now
+         4500ms 7 cpu 100% => dump 2 of 7: mini (cpu >= 10% for 2s: 100%)",
+    );
+}
+
+/// The same of ProcDump for Linux, where `-s` is the time between two dumps: the sample before was a moment too early.
+#[test]
+fn n45_a_time_between_two_dumps_is_over_when_it_is_over() {
+    check(
+        "on all app, when memory > 1MiB, do mini dump, at most 3 times per process; at most 1 dump in 2s per process",
+        "0s found 7
+         1s 7 memory 2MiB => dump 1 of 7: mini (memory > 1MiB: 2.00MiB)
+         1100ms written 1
+         2s 7 memory 2MiB => suppressed in 7: limit of 1 dump in 2s reached, the next may be in 1s (memory > 1MiB: 2.00MiB)
+         2999ms 7 memory 2MiB
+         3s due => sample 7 now
+         3s 7 memory 2MiB => dump 2 of 7: mini (memory > 1MiB: 2.00MiB)
+         3100ms written 2
+         4s 7 memory 2MiB => suppressed in 7: limit of 1 dump in 2s reached, the next may be in 1s (memory > 1MiB: 2.00MiB)
+         4500ms 7 memory 1MiB
+         5s 7 memory 1MiB
+         6s 7 memory 2MiB => dump 3 of 7: mini (memory > 1MiB: 2.00MiB)",
     );
 }
 

@@ -489,3 +489,58 @@ fn n44_a_rule_about_all_ends_with_those_that_it_found() {
          4s 8 exited => rule 0 finished: count reached, 1 written",
     );
 }
+
+/// `-pgid`: it is told whether each process of the group had its dumps.
+#[test]
+fn n44_a_rule_about_a_group_has_all_dumps_only_if_each_process_had_its_own() {
+    let once = "on all group:44, when memory > 1MiB, do mini dump, at most 1 time per process";
+    check(
+        once,
+        "0s found 7
+         0s found 8
+         1s 7 memory 2MiB => dump 1 of 7: mini (memory > 1MiB: 2.00MiB)
+         2s written 1
+         3s 7 exited
+         4s 8 exited => rule 0 finished: the process has exited, 1 written",
+    );
+    check(
+        once,
+        "0s found 7
+         0s found 8
+         1s 7 memory 2MiB => dump 1 of 7: mini (memory > 1MiB: 2.00MiB)
+         2s 8 exited
+         3s written 1 => rule 0 finished: the process has exited, 1 written",
+    );
+    check(
+        once,
+        "0s found 7
+         0s found 8
+         1s 7 memory 2MiB => dump 1 of 7: mini (memory > 1MiB: 2.00MiB)
+         2s 8 refused
+         3s written 1 => rule 0 finished: the process cannot be watched, 1 written",
+    );
+    check(
+        once,
+        "0s found 7
+         0s found 8
+         1s 7 memory 2MiB => dump 1 of 7: mini (memory > 1MiB: 2.00MiB)
+         2s 8 memory 2MiB => dump 2 of 8: mini (memory > 1MiB: 2.00MiB)
+         3s 7 exited
+         4s written 1
+         5s written 2 => rule 0 finished: count reached, 2 written",
+    );
+    // The dump at once failed, because the process had ended.
+    check(
+        "on all group:44, when now, do mini dump, at most 1 time per process",
+        "0s found 7 => dump 1 of 7: mini (Manual dump)
+         1s 7 exited
+         2s failed 1 => rule 0 finished: the process has exited, 0 written",
+    );
+    check(
+        "on all app, when now, do mini dump, at most 1 time per process",
+        "0s found 7 => dump 1 of 7: mini (Manual dump)
+         1s 7 exited
+         2s failed 1
+         3s started 8 => dump 2 of 8: mini (Manual dump)",
+    );
+}
