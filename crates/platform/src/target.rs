@@ -133,7 +133,8 @@ pub trait Follow: Target {
         false
     }
 
-    /// Returns what counts of a process that has died and whose memory is kept: nobody waits for its dump then.
+    /// Returns what counts of a process that has died and whose memory is kept, or that is about to die and is large: nobody
+    /// waits for its dump then.
     fn has_died(&self) -> Option<Died> {
         None
     }
@@ -147,12 +148,12 @@ pub trait Follow: Target {
     fn process_of(&self, handle: u64) -> Option<u32>;
 }
 
-/// A process that has died and whose memory is kept.
+/// A process that has died, or is about to.
 #[derive(Clone, Copy, Debug)]
 pub struct Died {
     /// Its user.
     pub user: u32,
-    /// Whether it has so many mappings that its dump takes tens of megabytes of our memory.
+    /// Whether it has so many mappings, descriptors or texts that its dump takes megabytes of our memory.
     pub is_large: bool,
 }
 

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{Child, happens_within, state_of, wait_until};
+use crate::support::{Child, Firstchance, folder, happens_within, state_of, wait_until};
 
 /// A command that runs on a terminal of its own, and the program that it launched there.
 struct OnTerminal {
@@ -161,6 +161,10 @@ fn n55_what_a_program_does_to_its_group_does_not_hold_the_end() {
             on.press_until_it_ends();
         }
         on.terminal.lines_until(ends);
+        if signal == "STOP" {
+            // The kernel ends a stopped group whose parent ends.
+            wait_until("it goes on", || on.lives());
+        }
         on.terminal.tell("back");
     }
 }
@@ -192,4 +196,30 @@ fn n55_the_terminal_is_given_back_also_when_firstchance_is_killed() {
         on.terminal.tell("back");
         on.terminal.lines_until("read back");
     }
+}
+
+/// Whoever has stopped it may let it go on later: it has a session of its own, of which nobody ends.
+#[test]
+fn n55_a_stopped_program_without_a_terminal_lives_on_when_firstchance_is_killed() {
+    let dumps = folder();
+    let words = ["setsid", "--wait"];
+    let run = Firstchance::by(&words).args(&["run", "--when", "exit", "--output"]);
+    let run = run.arg(dumps.path());
+    let script = "echo pids $$ $PPID; exec >/dev/null 2>&1; kill -STOP $$; exec sleep 1000";
+    let running = run.args(&["--", "sh", "-c", script]).spawn();
+    let running = running.until_it_says("pids ");
+    let said = running.said();
+    let line = said.split("pids ").nth(1).expect("it said so");
+    let mut pids = line.split_whitespace().filter_map(|word| word.parse().ok());
+    let (program, firstchance): (i32, i32) =
+        (pids.next().expect("a pid"), pids.next().expect("another"));
+    // Small where it is traced.
+    wait_until("it stands", || "Tt".contains(state_of(program as u32)));
+    kill(firstchance);
+    running.finish();
+    assert_eq!(state_of(program as u32), 'T');
+    // SAFETY: kill(2) takes plain numbers.
+    unsafe { libc::kill(program, libc::SIGCONT) };
+    wait_until("it goes on", || state_of(program as u32) == 'S');
+    kill(program);
 }

@@ -240,7 +240,7 @@ impl Running {
     }
 
     /// All that it has written so far.
-    fn said(&self) -> String {
+    pub(crate) fn said(&self) -> String {
         let (out, err) = self.streams.as_ref().expect("not waited for yet");
         format!("{}{}", out.so_far(), err.so_far())
     }

@@ -27,14 +27,18 @@ const OF_MACHINE: [&str; 2] = ["cpuinfo", "lsb-release"];
 /// Returns the right to read the facts of a process and to put them aside, for which those that are large wait. It is held
 /// until that is done.
 pub(crate) fn turn(proc: &ProcDir) -> Option<Large> {
+    is_large(proc).then(|| proc.turn(Of::Facts))
+}
+
+/// Returns whether the facts of a process are large.
+pub(crate) fn is_large(proc: &ProcDir) -> bool {
     let texts = OwnTexts::of(proc);
     let is_long = |name| {
         texts
             .as_ref()
             .is_ok_and(|texts| texts.len(name) > SMALL_TEXT as u64)
     };
-    let is_large = has_many_descriptors(proc) || TEXTS.into_iter().any(is_long);
-    is_large.then(|| proc.turn(Of::Facts))
+    has_many_descriptors(proc) || TEXTS.into_iter().any(is_long)
 }
 
 fn has_many_descriptors(proc: &ProcDir) -> bool {

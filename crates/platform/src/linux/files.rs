@@ -272,7 +272,11 @@ pub(crate) fn mapped_path(pid: u32, region: &Region) -> Option<PathBuf> {
         let same = found.ino() == region.inode && found.is_file();
         (same && is_there).then(|| PathBuf::from(&region.name))
     };
-    let is_there = std::fs::metadata(&link).is_ok_and(|found| found.is_file());
+    // The process may have executed another program since, of which another file is mapped there.
+    let name = std::fs::read_link(&link).unwrap_or_default();
+    let name = name.to_string_lossy();
+    let is_it = name.strip_suffix(" (deleted)").unwrap_or(&name) == region.name;
+    let is_there = is_it && std::fs::metadata(&link).is_ok_and(|found| found.is_file());
     if is_there {
         Some(link.into())
     } else {

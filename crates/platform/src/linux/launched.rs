@@ -1,6 +1,6 @@
 //! A program that we start: it waits before its first instruction, and is an ordinary child then.
 
-use super::sys::{launch::Waiting, terminal_keeper::TerminalKeeper};
+use super::sys::{launch::Waiting, signals, terminal_keeper::TerminalKeeper};
 use snapshot::EndStatus;
 use std::{io, os::unix::process::ExitStatusExt, path::PathBuf, process::Child};
 
@@ -8,7 +8,7 @@ use std::{io, os::unix::process::ExitStatusExt, path::PathBuf, process::Child};
 #[derive(Debug)]
 pub(crate) struct RawLaunched {
     state: State,
-    _terminal: Option<TerminalKeeper>,
+    terminal: Option<TerminalKeeper>,
 }
 
 /// A program that waits, runs, or could not be executed.
@@ -20,11 +20,23 @@ enum State {
     Failed,
 }
 
+impl Drop for RawLaunched {
+    /// A program on our terminal that is stopped goes on: when we end, the kernel would end it by SIGHUP (setpgid(2)).
+    fn drop(&mut self) {
+        let had_terminal = self.terminal.take().is_some();
+        if let State::Running(child) = &self.state
+            && had_terminal
+        {
+            signals::resume_group_if_stopped(child.id());
+        }
+    }
+}
+
 impl RawLaunched {
     /// A program that waits.
     pub(crate) fn new(waiting: Waiting, program: PathBuf) -> Self {
         Self {
-            _terminal: TerminalKeeper::start(waiting.pid),
+            terminal: TerminalKeeper::start(waiting.pid),
             state: State::Waiting(waiting, program),
         }
     }

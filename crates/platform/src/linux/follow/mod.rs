@@ -18,7 +18,7 @@ mod trace_source;
 
 use super::{
     checked_memory::CheckedMemory,
-    dying, facts_aside,
+    dying, facts, facts_aside,
     image_files::ImageFiles,
     leftovers,
     proc::ProcDir,
@@ -249,12 +249,19 @@ impl Follow for LinuxFollow {
     }
 
     fn has_died(&self) -> Option<Died> {
-        let facts = self.sources.deaths.facts()?;
-        let has_died = matches!(self.sources.held_by, HeldBy::Death(_));
-        has_died.then(|| Died {
-            user: facts.process.user.uid,
-            is_large: self.target.proc.has_large_map(),
-        })
+        let proc = &self.target.proc;
+        match self.sources.held_by {
+            HeldBy::Death(_) => Some(Died {
+                user: self.sources.deaths.facts()?.process.user.uid,
+                is_large: proc.has_large_map(),
+            }),
+            // It stands at the signal that it dies of.
+            HeldBy::Tracer(_, Some(Fate::Death)) => facts_aside::is_large(proc).then(|| Died {
+                user: facts::user(&proc.read("status").unwrap_or_default()).uid,
+                is_large: true,
+            }),
+            _ => None,
+        }
     }
 
     fn let_children_wait(&mut self, may_wait: bool) {

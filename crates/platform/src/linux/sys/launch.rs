@@ -1,7 +1,7 @@
 //! Starting a program that waits before its first instruction until we are ready: the child of
 //! fork(2) waits for a byte before it calls execve(2).
 
-use super::signals::restore_inherited;
+use super::{lent_terminal::LentTerminal, signals::restore_inherited};
 use std::{
     io::{self, PipeReader, PipeWriter, Read, Write},
     os::{fd::AsRawFd, unix::process::CommandExt},
@@ -27,12 +27,15 @@ pub(crate) fn launch(mut command: Command) -> io::Result<Waiting> {
     let (mut pid_reader, pid_writer) = io::pipe()?;
     let (go_reader, go) = io::pipe()?;
     let closure = hold(
-        pid_writer.as_raw_fd(),
-        go_reader.as_raw_fd(),
-        go.as_raw_fd(),
+        Pipes {
+            pid: pid_writer.as_raw_fd(),
+            go: go_reader.as_raw_fd(),
+            our_end: go.as_raw_fd(),
+        },
+        LentTerminal::is_there(),
     );
     // SAFETY: between fork and exec the closure only makes calls that are async-signal-safe
-    // (getpid, setpgid, write, close, read, and those for signals; signal-safety(7)), on descriptors that stay open until the
+    // (getpid, setpgid, setsid, write, close, read, and those for signals; signal-safety(7)), on descriptors that stay open until the
     // thread below ends.
     unsafe { command.pre_exec(closure) };
     let spawned = std::thread::spawn(move || spawn(command, pid_writer, go_reader));
@@ -97,22 +100,35 @@ fn spawn(mut command: Command, pid: PipeWriter, go: PipeReader) -> io::Result<Ch
     child
 }
 
+/// Descriptors that the child inherits.
+struct Pipes {
+    pid: i32,
+    go: i32,
+    our_end: i32,
+}
+
 /// Returns what the child does before execve(2): it makes a process group of its own, so that Ctrl-C in our terminal
 /// is not for it, tells its pid and waits for a byte. If we are killed, the read ends and the program starts all the
 /// same.
-fn hold(pid_fd: i32, go_fd: i32, our_end: i32) -> impl FnMut() -> io::Result<()> {
+///
+/// Without a terminal it makes a session of its own: when the parent of a group of the same session ends, the kernel sends
+/// SIGHUP to the group if it is stopped (setpgid(2)), and a program that somebody had stopped died when we were killed.
+fn hold(pipes: Pipes, has_terminal: bool) -> impl FnMut() -> io::Result<()> {
     move || {
         let pid = std::process::id().to_ne_bytes();
         let mut byte = 0u8;
         // SAFETY: the descriptors were inherited and are open in the child; the buffers are live
         // locals of the length that is passed.
         unsafe {
-            libc::setpgid(0, 0);
-            unless_interrupted(|| libc::write(pid_fd, pid.as_ptr().cast(), pid.len()));
+            match has_terminal {
+                true => libc::setpgid(0, 0),
+                false => libc::setsid(),
+            };
+            unless_interrupted(|| libc::write(pipes.pid, pid.as_ptr().cast(), pid.len()));
             // The inherited copy of our end would keep the pipe open when we are gone.
-            libc::close(our_end);
+            libc::close(pipes.our_end);
             // A signal must not let the program begin before the watch stands.
-            unless_interrupted(|| libc::read(go_fd, (&raw mut byte).cast(), 1));
+            unless_interrupted(|| libc::read(pipes.go, (&raw mut byte).cast(), 1));
         }
         restore_inherited();
         Ok(())

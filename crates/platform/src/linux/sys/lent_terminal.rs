@@ -18,10 +18,19 @@ pub(super) struct LentTerminal {
 }
 
 impl LentTerminal {
+    /// Whether our session has a terminal.
+    pub(super) fn is_there() -> bool {
+        Self::open().is_some()
+    }
+
+    fn open() -> Option<OwnedFd> {
+        let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOCTTY;
+        rustix::fs::open("/dev/tty", flags, Mode::empty()).ok()
+    }
+
     /// The terminal of our session, for this group. Returns `None` if we have none.
     pub(super) fn for_group(group: i32) -> Option<Self> {
-        let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOCTTY;
-        let terminal = rustix::fs::open("/dev/tty", flags, Mode::empty()).ok()?;
+        let terminal = Self::open()?;
         let settings = settings_of(terminal.as_raw_fd())?;
         let ours = rustix::process::getpgrp().as_raw_nonzero().get();
         Some(Self {

@@ -159,6 +159,19 @@ pub(crate) fn ignore_write_signals() {
     }
 }
 
+/// Lets the process group of a child of ours go on if the child is stopped.
+pub(crate) fn resume_group_if_stopped(child: u32) {
+    let flags = libc::WSTOPPED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: all zeros is a valid value, which waitid(2) fills for a child of ours, whose report it leaves; plain numbers.
+    unsafe {
+        let mut told: libc::siginfo_t = std::mem::zeroed();
+        let found = libc::waitid(libc::P_PID, child, &raw mut told, flags);
+        if found == 0 && told.si_pid() == child as i32 {
+            libc::kill(-(child as i32), libc::SIGCONT);
+        }
+    }
+}
+
 /// Sends this very thread a signal, for fault points. It takes effect before the call returns,
 /// while a signal for the process may be taken by another thread a little later.
 #[cfg(feature = "failpoints")]
