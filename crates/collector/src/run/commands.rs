@@ -138,6 +138,8 @@ impl Runner {
         } else if !self.catches_deaths {
             self.unseen.add(process.pid);
             self.tell_missed_one(process);
+        } else if self.wants_throws {
+            self.unseen.add(process.pid);
         }
         self.feed(policy::Event::Exited(process));
     }

@@ -1,6 +1,6 @@
 //! Which processes a rule may be about.
 
-use policy::{Condition, Rule, Target};
+use policy::{Chance, Condition, ExceptionFilter, Rule, Target};
 
 /// Which processes have to be looked at for a rule.
 pub(super) struct Reach {
@@ -12,6 +12,8 @@ pub(super) struct Reach {
     pub(super) starts: bool,
     /// Whether one of those may be meant when it crashes.
     pub(super) crashes: bool,
+    /// Whether it may be meant by what it throws before, of which nothing is known when it has ended.
+    pub(super) throws: bool,
 }
 
 /// A rule about a pid looks at that process alone: to look at all of them took seconds where some
@@ -28,13 +30,13 @@ pub(super) fn reach(rule: &Rule) -> Reach {
         all: !is_one || rule.children && !is_launched,
         pid,
         starts,
-        crashes: starts && wants_crashes(rule),
+        crashes: starts && wants(rule, ExceptionFilter::means_unhandled),
+        throws: starts && wants(rule, |filter| filter.chance != Chance::Unhandled),
     }
 }
 
-fn wants_crashes(rule: &Rule) -> bool {
+/// Whether a condition of the rule is about such exceptions.
+fn wants(rule: &Rule, such: impl Fn(&ExceptionFilter) -> bool) -> bool {
     let mut conditions = rule.clauses.iter().flat_map(|clause| &clause.when);
-    conditions.any(
-        |condition| matches!(condition, Condition::Exception(filter) if filter.means_unhandled()),
-    )
+    conditions.any(|condition| matches!(condition, Condition::Exception(filter) if such(filter)))
 }

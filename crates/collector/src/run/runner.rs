@@ -74,6 +74,8 @@ pub struct Runner {
     pub(super) nameless: u64,
     /// Whether those that die of a fault are caught at their death.
     pub(super) catches_deaths: bool,
+    /// Whether what a process throws in its life is wanted, and not only what it dies of.
+    pub(super) wants_throws: bool,
     pub(super) has_told_of_polling: bool,
     /// Those of them that may have been caught at their death, which is told a moment later: they count until then.
     pub(super) lost: HashMap<ProcessKey, Lost>,
@@ -163,6 +165,7 @@ impl Runner {
             unseen: Unseen::default(),
             nameless: 0,
             catches_deaths: false,
+            wants_throws: false,
             has_told_of_polling: false,
             lost: HashMap::new(),
             is_effective: true,

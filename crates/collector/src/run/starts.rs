@@ -11,6 +11,7 @@ impl Runner {
         self.expect_effect();
         let follows = targets.iter().any(|reach| reach.starts);
         let follows = follows.then(|| self.host.follow_starts());
+        self.wants_throws |= targets.iter().any(|reach| reach.throws);
         let wants_crashes = targets.iter().any(|reach| reach.crashes);
         if wants_crashes {
             match self.host.catch_deaths() {

@@ -236,3 +236,33 @@ fn n56_children_that_live_for_a_moment_are_not_followed() {
     assert!(run.events("watching").len() < 10, "{run:#?}");
     assert!(run.events("unseen").is_empty(), "{run:#?}");
 }
+
+/// What a process has thrown that has ended when it is looked at is not known, also where its death would be caught.
+#[test]
+fn n23_each_process_that_ends_at_once_is_monitored_or_counted() {
+    const PROCESSES: usize = 60;
+    let folder = folder();
+    let program = folder.path().join("ends-at-once");
+    std::fs::copy("/bin/true", &program).expect("a copy");
+    let running = Firstchance::new(&["watch", "ends-at-once", "--each", "--json"])
+        .args(&["--when", "exception", "-o"])
+        .arg(folder.path())
+        .spawn()
+        .until_it_says("\"event\":\"effective\"");
+    let start = |_| Command::new(&program).spawn().expect("it");
+    let mut children: Vec<_> = (0..PROCESSES).map(start).collect();
+    // Whoever hears of this one has heard of all before it.
+    let lives = folder.path().join("lives");
+    std::fs::create_dir(&lives).expect("a folder");
+    let sleep = lives.join("ends-at-once");
+    std::fs::copy("/bin/sleep", &sleep).expect("a copy");
+    let last = Child::start(Command::new(&sleep).arg("1000"));
+    let watches = format!("\"event\":\"watching\",\"pid\":{}", last.pid());
+    let running = running.until_it_says(&watches);
+    running.signal(libc::SIGINT);
+    let run = running.finish();
+    children.iter_mut().for_each(|child| drop(child.wait()));
+    let watched = run.events("watching").len() - 1;
+    let told = watched + unseen(&run) as usize;
+    assert!(told >= PROCESSES, "{watched} watched: {run:#?}");
+}
