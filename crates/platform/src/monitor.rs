@@ -1,8 +1,7 @@
 //! This program as a monitor of processes, which `firstchance cancel PID` can reach from another
 //! process.
 
-use crate::lock;
-use crate::{Result, os};
+use crate::{Result, lock, os};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard};
 

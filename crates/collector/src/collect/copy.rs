@@ -7,8 +7,7 @@
 use super::jobs::{CHUNK, Job, Jobs, Part};
 use crate::store::record::padded;
 use formats::{Piece, Plan};
-use platform::lock;
-use platform::{OutFile, OutStream, failpoint};
+use platform::{OutFile, OutStream, failpoint, lock};
 use snapshot::{Memory, Range, coalesce, total_bytes, without};
 use std::{
     io,

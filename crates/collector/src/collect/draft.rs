@@ -16,8 +16,7 @@ use crate::{
     },
 };
 use formats::{Piece, Plan};
-use platform::lock;
-use platform::{Error, ErrorKind, Existing, Facts, KernelDump, OutFile, Result, Stop};
+use platform::{Error, ErrorKind, Existing, Facts, KernelDump, OutFile, Result, Stop, lock};
 use snapshot::{DumpFormat, DumpKind, Range, Selection, WallTime, total_bytes};
 use std::{io, path::PathBuf, sync::Arc, time::Instant};
 

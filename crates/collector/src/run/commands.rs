@@ -135,11 +135,9 @@ impl Runner {
     fn ended_before(&mut self, process: ProcessKey) {
         if self.launched == Some(process) {
             self.tell_short_life(process);
-        } else if !self.catches_deaths {
+        } else if !self.catches_deaths || self.wants_throws {
             self.unseen.add(process.pid);
             self.tell_missed_one(process);
-        } else if self.wants_throws {
-            self.unseen.add(process.pid);
         }
         self.feed(policy::Event::Exited(process));
     }

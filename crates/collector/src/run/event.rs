@@ -2,8 +2,7 @@ use crate::{Step, Written};
 use platform::{Error, HostEvent};
 use policy::DumpId;
 use snapshot::{EndStatus, Exception, ProcessKey, TargetEvent};
-use std::time::Duration;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Everything that a [`Runner`](super::Runner) is told, by whomever.
 pub(super) enum Event {

@@ -1,7 +1,6 @@
 //! HTTP probes: how long a health page takes to answer.
 
-use platform::lock;
-use platform::{Error, ErrorKind};
+use platform::{Error, ErrorKind, lock};
 use snapshot::{Measure, Sample};
 use std::{
     collections::HashMap,

@@ -9,8 +9,7 @@ use super::{
     wording::{Weight, Wording},
 };
 use log::{Level, LevelFilter, Log, Metadata, Record};
-use platform::lock;
-use platform::{Error, Syslog};
+use platform::{Error, Syslog, lock};
 use std::{
     fs::File,
     io::{ErrorKind, Write},

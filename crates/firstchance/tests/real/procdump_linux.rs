@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::support::{
-    Child, Core, Firstchance, Program, Run, Victim, compile, file_in, files_in, folder,
+    Child, Core, Firstchance, Program, Run, Running, Victim, compile, file_in, files_in, folder,
     proc_status, readelf, victim_exe, wait_until,
 };
 use crate::watching::is_monitored;
@@ -96,11 +96,8 @@ fn n45_each_process_of_a_group_has_numbers_and_a_pause_of_its_own() {
     }
 }
 
-/// As in ProcDump for Linux, whose monitors of the others go on.
-#[test]
-fn n45_the_monitor_of_a_process_stops_when_it_has_had_its_dumps() {
-    let dumps = folder();
-    let (mut first, second) = group_of_two();
+/// Starts a third process in the group of the first, which has many threads, and a watch of the group for that.
+fn watch_with_one_of_many_threads(first: &Victim, dumps: &Path) -> (Victim, Running) {
     let many = Victim::start_by(
         Command::new(victim_exe())
             .args(["threads", "20"])
@@ -108,8 +105,17 @@ fn n45_the_monitor_of_a_process_stops_when_it_has_had_its_dumps() {
     );
     let running = linux("-tc 10 -pf 50 -pgid")
         .args(&[&first.pid_text()])
-        .arg(dumps.path())
+        .arg(dumps)
         .spawn();
+    (many, running)
+}
+
+/// As in ProcDump for Linux, whose monitors of the others go on.
+#[test]
+fn n45_the_monitor_of_a_process_stops_when_it_has_had_its_dumps() {
+    let dumps = folder();
+    let (mut first, second) = group_of_two();
+    let (many, running) = watch_with_one_of_many_threads(&first, dumps.path());
     let running = running.until_it_says("Stopping monitor");
     let stopped = format!("({})", many.pid());
     for other in [&first, &second] {
@@ -194,15 +200,7 @@ fn assert_in_order(run: &Run, texts: &[&str]) {
 fn n44_a_group_of_which_one_ends_without_its_dump_is_no_success() {
     let dumps = folder();
     let (first, mut second) = group_of_two();
-    let many = Victim::start_by(
-        Command::new(victim_exe())
-            .args(["threads", "20"])
-            .process_group(first.pid() as i32),
-    );
-    let running = linux("-tc 10 -pf 50 -pgid")
-        .args(&[&first.pid_text()])
-        .arg(dumps.path())
-        .spawn();
+    let (many, running) = watch_with_one_of_many_threads(&first, dumps.path());
     let stopped = format!("Stopping monitor for process victim ({})", many.pid());
     let running = running.until_it_says(&stopped);
     second.kill();

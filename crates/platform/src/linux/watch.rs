@@ -16,8 +16,7 @@ use super::{
     },
     young::Young,
 };
-use crate::lock;
-use crate::{Error, FAULT_SIGNALS, HostEvent, HostSink, Result};
+use crate::{Error, FAULT_SIGNALS, HostEvent, HostSink, Result, lock};
 use rustix::{
     buffer::spare_capacity,
     event::{Timespec, epoll},

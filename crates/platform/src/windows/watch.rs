@@ -5,8 +5,7 @@ use super::{
     process::Process,
     sys::{check, own, raw},
 };
-use crate::lock;
-use crate::{Error, ErrorKind, HostEvent, HostSink, Result};
+use crate::{Error, ErrorKind, HostEvent, HostSink, Result, lock};
 use snapshot::{EndStatus, ProcessKey};
 use std::{
     collections::{BTreeMap, HashSet},

@@ -3,8 +3,7 @@
 
 use super::{Arm, LOADER_CALLS};
 use analysis::places::{self, ThrowPlace};
-use platform::lock;
-use platform::{FileIdentity, ImageFiles};
+use platform::{FileIdentity, ImageFiles, lock};
 use snapshot::Module;
 use std::{
     collections::HashMap,

@@ -2,8 +2,7 @@
 //! it runs on.
 
 use super::{FollowerEvent, Teller, stacks};
-use platform::lock;
-use platform::{ARCHITECTURE, ImageFiles, OS};
+use platform::{ARCHITECTURE, ImageFiles, OS, lock};
 use snapshot::{Memory, Module, Registers, Snapshot, System, Thread};
 use std::{
     collections::HashSet,

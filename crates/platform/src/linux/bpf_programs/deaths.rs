@@ -11,15 +11,17 @@ use super::{
     pids::{Once, Pids, once},
     ring::{LARGE, Ring},
 };
-use crate::linux::{
-    arch,
-    sys::{
-        bpf::{self, ProgramType},
-        kernel_types, priority,
-        wake::{self, Wake},
+use crate::{
+    linux::{
+        arch,
+        sys::{
+            bpf::{self, ProgramType},
+            kernel_types, priority,
+            wake::{self, Wake},
+        },
     },
+    lock,
 };
-use crate::lock;
 use std::{
     collections::{HashMap, VecDeque},
     io,

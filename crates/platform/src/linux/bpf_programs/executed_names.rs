@@ -10,11 +10,13 @@ use super::{
     pids::{Once, once},
     ring::text,
 };
-use crate::linux::sys::{
-    bpf::{self, ProgramType},
-    perf, tracefs,
+use crate::{
+    linux::sys::{
+        bpf::{self, ProgramType},
+        perf, tracefs,
+    },
+    lock,
 };
-use crate::lock;
 use std::{io, os::fd::OwnedFd, sync::Mutex};
 
 /// The field of the tracepoint's record that we read, as its `format` file must describe it: the offset of the file's path

@@ -10,11 +10,13 @@ use super::{
     pids::{Once, Pids, once},
     ring::{self, Ring},
 };
-use crate::linux::sys::{
-    bpf::{self, ProgramType},
-    wake::{self, Wake},
+use crate::{
+    linux::sys::{
+        bpf::{self, ProgramType},
+        wake::{self, Wake},
+    },
+    lock,
 };
-use crate::lock;
 use std::{
     collections::HashMap,
     io,

@@ -6,8 +6,7 @@ use super::{
     pids::Pids,
     ring::{LARGE, Ring},
 };
-use crate::linux::sys::wake;
-use crate::lock;
+use crate::{linux::sys::wake, lock};
 use std::{
     io,
     os::fd::{AsFd, OwnedFd},

@@ -3,8 +3,7 @@
 //! each connection, one program for each process held the machine up.
 
 use super::instructions::{Code, Condition, FRAME, Helper, Reg};
-use crate::linux::sys::bpf;
-use crate::lock;
+use crate::{linux::sys::bpf, lock};
 use std::{
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},

@@ -9,11 +9,13 @@ use super::{
     pids::{Once, Pids, once},
     ring::{self, Ring},
 };
-use crate::linux::sys::{
-    bpf::{self, ProgramType},
-    perf, tracefs,
+use crate::{
+    linux::sys::{
+        bpf::{self, ProgramType},
+        perf, tracefs,
+    },
+    lock,
 };
-use crate::lock;
 use snapshot::Sender;
 use std::{
     collections::HashMap,

@@ -5,7 +5,6 @@ use super::{
     message::{Kept, Message},
     take_caught,
 };
-use crate::lock;
 use crate::{
     Facts, HostEvent, HostSink,
     linux::{
@@ -18,6 +17,7 @@ use crate::{
             wake::{Wake, sleep, wait_for},
         },
     },
+    lock,
 };
 use snapshot::Warning;
 use std::{

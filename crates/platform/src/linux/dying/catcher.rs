@@ -9,23 +9,25 @@
 //! started it is gone, so is it.
 
 use super::message::{Kept, Message};
-use crate::linux::{
-    bpf_programs::{Held, HeldDeaths},
-    catch_budget::CatchBudget,
-    facts, handles,
-    kept_space::KeptSpace,
-    proc::{self, ProcDir, bounds, status},
-    sys::{
-        allocator,
-        channel::{self, Helper},
-        keepers,
-        pin::Pin,
-        places::Place,
-        priority::{processors, raise_priority_of_all, stay_on},
-        signals,
+use crate::{
+    linux::{
+        bpf_programs::{Held, HeldDeaths},
+        catch_budget::CatchBudget,
+        facts, handles,
+        kept_space::KeptSpace,
+        proc::{self, ProcDir, bounds, status},
+        sys::{
+            allocator,
+            channel::{self, Helper},
+            keepers,
+            pin::Pin,
+            places::Place,
+            priority::{processors, raise_priority_of_all, stay_on},
+            signals,
+        },
     },
+    lock,
 };
-use crate::lock;
 use rustix::{
     io::fcntl_dupfd_cloexec,
     process::{Resource, getrlimit},

@@ -15,8 +15,7 @@ use super::{
     proc::ProcDir,
     sys::{descriptor_limit, wake::Wake},
 };
-use crate::lock;
-use crate::{Facts, HostEvent, HostSink};
+use crate::{Facts, HostEvent, HostSink, lock};
 use arrivals::CaughtAndKept;
 use snapshot::{ProcessKey, Warning};
 use std::{

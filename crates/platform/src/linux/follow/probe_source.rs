@@ -159,9 +159,8 @@ impl ProbeSource {
         }
         self.armed.retain(|number| holds.has(*number));
         self.idle.numbers.retain(|number| holds.has(*number));
-        // Without a thread they are removed here.
-        let thread = std::thread::Builder::new().name("removal".to_owned());
-        let _ = thread.spawn(move || drop(old));
+        // They may go on beside those that are set next.
+        drop(remove_aside(old));
     }
 
     /// The probes that stay are not touched: a thread may be held there just now, as that of a program which was executed
@@ -246,12 +245,9 @@ impl Source for ProbeSource {
 }
 
 impl Idle {
-    /// Removes probes in a thread of its own: meanwhile others may report.
     fn remove(&mut self, probes: Vec<OwnedFd>) {
         self.wait_for_removal();
-        let thread = std::thread::Builder::new().name("removal".to_owned());
-        // Without a thread they are removed here.
-        self.removal = thread.spawn(move || drop(probes)).ok();
+        self.removal = remove_aside(probes);
     }
 
     fn wait_for_removal(&mut self) {
@@ -259,6 +255,12 @@ impl Idle {
             let _ = removal.join();
         }
     }
+}
+
+/// Removes probes in a thread of its own: meanwhile others may report. Without a thread they are removed here.
+fn remove_aside(probes: Vec<OwnedFd>) -> Option<JoinHandle<()>> {
+    let thread = std::thread::Builder::new().name("removal".to_owned());
+    thread.spawn(move || drop(probes)).ok()
 }
 
 /// Returns the event that a thread came to a place.

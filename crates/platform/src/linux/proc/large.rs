@@ -1,8 +1,7 @@
 //! Turns to have something large of a process in our own memory: hundreds of large processes may start or die together.
 
 use super::status;
-use crate::linux::sys::allocator::give_memory_back;
-use crate::lock;
+use crate::{linux::sys::allocator::give_memory_back, lock};
 use std::{
     sync::{Condvar, Mutex, PoisonError},
     time::{Duration, Instant},
