@@ -31,6 +31,7 @@ mod loop_costs;
 mod mapped_files;
 mod moments;
 mod namespaces;
+mod other_tracers;
 mod postmortem;
 mod postmortem_access;
 mod postmortem_beside;

@@ -54,6 +54,7 @@ mod narrow;
 mod one_program;
 pub(crate) mod only_windows;
 mod open_mapped;
+mod other_tracer;
 mod own_memory;
 mod own_texts_at_death;
 mod pages;

@@ -1,8 +1,11 @@
 //! Why the kernel refused to let us attach, and what to do about it, instead of a bare "Operation
 //! not permitted".
 
-use super::proc::{ProcDir, stat, status};
-use crate::{Error, ErrorKind, error::ONE_DEBUGGER};
+use super::{
+    other_tracer,
+    proc::{ProcDir, stat, status},
+};
+use crate::{Error, ErrorKind};
 use std::io;
 
 /// Turns a refused attachment into a sentence. `tracer` is the pid of the tracer that the thread
@@ -19,7 +22,7 @@ pub(crate) fn explain_refusal(proc: &ProcDir, tracer: Option<i32>, error: &io::E
         return Error::of_process("stopping the threads", key, error);
     }
     if let Some(tracer) = tracer {
-        return traced(proc, tracer);
+        return other_tracer::busy(proc, tracer);
     }
     if proc
         .stat()
@@ -40,24 +43,6 @@ pub(crate) fn explain_refusal(proc: &ProcDir, tracer: Option<i32>, error: &io::E
         format!("stopping process {key} is not permitted: {why}"),
     )
     .advise(advice)
-}
-
-fn traced(proc: &ProcDir, tracer: i32) -> Error {
-    let name = std::fs::read_to_string(format!("/proc/{tracer}/comm")).unwrap_or_default();
-    let what = format!(
-        "process {} is already traced by process {tracer} ({})",
-        proc.key,
-        name.trim()
-    );
-    Error::new(ErrorKind::Busy, what).advise(ONE_DEBUGGER)
-}
-
-/// Returns whether the tracer of a process is a program of the same name as ours, or was a moment ago.
-pub(crate) fn is_traced_by_another_of_us(proc: &ProcDir) -> bool {
-    let status = proc.read("status").unwrap_or_default();
-    let tracer = status::number(&status, "TracerPid").unwrap_or_default();
-    let name = |pid: &str| std::fs::read(format!("/proc/{pid}/comm")).ok();
-    tracer == 0 || name(&tracer.to_string()) == name("self")
 }
 
 /// Returns the reason and the advice for the first of the kernel's conditions that fails

@@ -8,8 +8,6 @@
 mod reports;
 mod seize;
 
-pub(crate) use seize::tracer_of;
-
 use super::{
     arch, leftovers,
     proc::{ProcDir, status},

@@ -5,20 +5,19 @@ use super::{
     checked_memory::CheckedMemory,
     facts, mapped_files,
     memory::LiveMemory,
+    other_tracer::once_others_are_done,
     proc::{ProcDir, stat},
-    rights::{explain_refusal, is_traced_by_another_of_us},
+    rights::explain_refusal,
     stop::Threads,
     stopped_threads::StoppedThreads,
     sys::memory::read_process,
 };
-use crate::{
-    Cancel, Capture, CaptureOptions, Error, ErrorKind, Facts, MappedFiles, Result, Target,
-};
+use crate::{Capture, CaptureOptions, Error, ErrorKind, Facts, MappedFiles, Result, Target};
 use snapshot::{Memory, Module, ProcessKey, Region, WallTime};
 use std::{
     io,
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Instant, SystemTime},
 };
 
 /// A Linux process of which dumps can be taken.
@@ -28,10 +27,6 @@ pub(crate) struct LinuxTarget {
     /// The facts that were read last and not used.
     facts: Option<Facts>,
 }
-
-/// How long another firstchance is waited for that has stopped the process, and how often it is looked.
-const OTHERS: Duration = Duration::from_secs(3);
-const LOOK: Duration = Duration::from_millis(10);
 
 impl LinuxTarget {
     /// Opens the process. Nothing is stopped or traced yet.
@@ -91,7 +86,7 @@ impl Target for LinuxTarget {
 
     fn capture(&mut self, options: &CaptureOptions) -> Result<Capture> {
         self.capture_by(options, |proc| {
-            once_others_are_done(proc, &options.cancel, || {
+            once_others_are_done(proc, &options.cancel, |_| {
                 let deadline = Instant::now() + options.thread_deadline;
                 let threads = Threads::stop(proc, deadline, &[], &options.cancel, &mut |_| {})?;
                 Ok(StoppedThreads::Once(threads))
@@ -145,26 +140,6 @@ impl LinuxTarget {
             return Err(Error::new(ErrorKind::NotPermitted, what));
         }
         Ok(())
-    }
-}
-
-/// Waits for another firstchance that is just taking a dump of the process: two whose conditions are met at the same moment
-/// both have their dump. One that stays attached is not waited for for ever.
-pub(super) fn once_others_are_done<T>(
-    proc: &ProcDir,
-    cancel: &Cancel,
-    mut stop: impl FnMut() -> Result<T>,
-) -> Result<T> {
-    let end = Instant::now() + OTHERS;
-    loop {
-        match stop() {
-            Err(error)
-                if error.kind == ErrorKind::Busy
-                    && is_traced_by_another_of_us(proc)
-                    && Instant::now() < end
-                    && !cancel.wait(LOOK) => {}
-            done => return done,
-        }
     }
 }
 

@@ -60,6 +60,21 @@ impl Gathered {
         }
     }
 
+    /// Threads that are held now cannot be stopped: they go on.
+    pub(super) fn let_go_held(&mut self, probes: &ProbeSource) {
+        let mut held = std::mem::take(&mut self.undecided);
+        held.extend(std::iter::from_fn(|| probes.take()));
+        for report in held {
+            probes.let_go(&report);
+            self.push(report, false);
+        }
+    }
+
+    /// The threads could not be stopped: what is not decided is told all the same.
+    pub(super) fn none_stopped(&mut self) {
+        self.all_stopped(&States::default());
+    }
+
     /// All threads have been stopped: finds out which of those that were let go have.
     pub(super) fn all_stopped(&mut self, states: &States) {
         for report in std::mem::take(&mut self.undecided) {

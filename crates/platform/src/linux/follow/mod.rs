@@ -20,7 +20,7 @@ use super::{
     checked_memory::CheckedMemory,
     dying, facts, facts_aside,
     image_files::ImageFiles,
-    leftovers,
+    leftovers, other_tracer,
     proc::ProcDir,
     sys::{
         child_signals,
@@ -61,6 +61,8 @@ pub(crate) struct LinuxFollow {
     /// Woken by each SIGCHLD while there are threads that have still to be let go.
     child: Option<Arc<Wake>>,
     children_wait: Option<ChildrenWait>,
+    /// Whether it has been looked whether another process traces this one.
+    looked_for_tracer: bool,
 }
 
 impl LinuxFollow {
@@ -76,9 +78,20 @@ impl LinuxFollow {
             target,
             sources,
             children_wait: None,
+            looked_for_tracer: false,
             wake: Arc::new(Wake::new().map_err(failed)?),
             child: None,
         })
+    }
+
+    /// Says, once, that another process traces this one, so that no thread can be kept at a place.
+    fn other_tracer(&mut self, what: &Arming) -> Option<String> {
+        let is_ours = self.sources.tracing.traced().is_some();
+        if what.places.is_empty() || is_ours || self.looked_for_tracer {
+            return None;
+        }
+        self.looked_for_tracer = true;
+        other_tracer::notice(&self.target.proc)
     }
 
     /// Sleeps until a source may have an event, somebody wakes us, or `until` has come.
@@ -173,7 +186,9 @@ impl Follow for LinuxFollow {
             self.sources.stay(&self.target.proc)?;
         }
         let stands_traced = matches!(self.sources.held_by, HeldBy::Tracer(..));
+        let other_tracer = self.other_tracer(what);
         let mut wanted = Wanted::new(what, stands_traced);
+        wanted.notices.extend(other_tracer);
         self.sources.holds = what.holds;
         for source in self.sources.list_mut() {
             source.arm(&mut self.target.proc, &mut wanted)?;

@@ -6,10 +6,10 @@ use crate::{
     CaptureOptions, Result,
     linux::{
         leftovers,
+        other_tracer::once_others_are_done,
         proc::ProcDir,
         stop::{States, Threads},
         stopped_threads::{StoppedThreads, StoppedTraced},
-        target::once_others_are_done,
     },
 };
 use snapshot::TargetEvent;
@@ -86,11 +86,12 @@ impl Sources {
             probes, gathered, ..
         } = self;
         let kept: Vec<i32> = gathered.standing().collect();
-        let mut meanwhile = |states: &States| gathered.take_while_stopping(probes, states);
         if let Some(traced) = self.tracing.traced().cloned() {
             let threads = &mut traced.borrow_mut().threads;
             let deadline = Instant::now() + options.thread_deadline;
-            threads.stop_running(deadline, &mut meanwhile);
+            threads.stop_running(deadline, &mut |states| {
+                gathered.take_while_stopping(probes, states);
+            });
             self.keep_gathered(threads);
             let stands = self.held_by.thread();
             if stands.is_some() && options.lets_go {
@@ -103,12 +104,17 @@ impl Sources {
         if let HeldBy::OurStop(report) = std::mem::take(&mut self.held_by) {
             standing.push(report.thread);
         }
-        let mut threads = once_others_are_done(proc, &options.cancel, || {
+        let stopped = once_others_are_done(proc, &options.cancel, |in_vain| {
+            if in_vain {
+                gathered.let_go_held(probes);
+            }
             // Where another one was in the way, they have been let go.
             let standing = std::mem::take(&mut standing);
             let deadline = Instant::now() + options.thread_deadline;
+            let mut meanwhile = |states: &States| gathered.take_while_stopping(probes, states);
             Threads::stop(proc, deadline, &standing, &options.cancel, &mut meanwhile)
-        })?;
+        });
+        let mut threads = stopped.inspect_err(|_| self.gathered.none_stopped())?;
         self.keep_gathered(&mut threads);
         Ok(StoppedThreads::Once(threads))
     }

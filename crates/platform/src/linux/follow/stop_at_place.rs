@@ -7,12 +7,8 @@ use super::{STOP_TIMEOUT, Sources};
 use crate::{
     ErrorKind, Result,
     linux::{
-        bpf_programs::Report,
-        leftovers,
-        proc::ProcDir,
-        rights::{explain_refusal, is_traced_by_another_of_us},
-        stop::{self, TraceState},
-        sys::ptrace,
+        bpf_programs::Report, leftovers, other_tracer::tracer_of, proc::ProcDir,
+        rights::explain_refusal, stop::TraceState, sys::ptrace,
     },
 };
 use std::time::{Duration, Instant};
@@ -135,8 +131,8 @@ impl Sources {
     }
 }
 
-/// Begins to trace a thread. Returns whether it is traced: not if it has ended, nor if another firstchance stops it for a dump
-/// of its own. Then it goes on before ours, which waits for the other one's and says that it comes late.
+/// Begins to trace a thread. Returns whether it is traced: not if it has ended, nor if another process traces it, such as a
+/// firstchance that stops it for a dump of its own. Then it goes on, and what is done for it says that it comes late.
 ///
 /// # Errors
 /// If we may not trace the thread.
@@ -146,7 +142,7 @@ fn seize(proc: &ProcDir, tid: i32) -> Result<bool> {
     let mut tries = (0..MOST_TRIES).map(|_| try_to_seize(proc, tid));
     let seized = tries.find(is_settled);
     let seized = seized.unwrap_or_else(|| try_to_seize(proc, tid));
-    match is_of_kind(&seized, ErrorKind::Busy) && is_traced_by_another_of_us(proc) {
+    match is_of_kind(&seized, ErrorKind::Busy) {
         true => Ok(false),
         false => seized,
     }
@@ -160,7 +156,7 @@ fn try_to_seize(proc: &ProcDir, tid: i32) -> Result<bool> {
     match ptrace::seize(tid) {
         Ok(()) => Ok(true),
         Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(false),
-        Err(error) => Err(explain_refusal(proc, stop::tracer_of(proc, tid), &error)),
+        Err(error) => Err(explain_refusal(proc, tracer_of(proc, tid), &error)),
     }
 }
 

@@ -15,9 +15,10 @@ use crate::{
         bpf_programs::{Report, SignalSenders},
         hardware_breakpoints::{self, HardwareBreakpoints},
         leftovers,
+        other_tracer::once_others_are_done,
         proc::ProcDir,
         sys::{child_signals, wake::Wake},
-        target::{once_others_are_done, wall_now},
+        target::wall_now,
         traced_process::{TraceEvent, Traced},
     },
 };
@@ -130,7 +131,7 @@ impl TraceSource {
             None if needed => {
                 let failed = |e: io::Error| Error::of_process("tracing", proc.key, &e);
                 self.child = Some(child_signals::subscribe().map_err(failed)?);
-                let traced = once_others_are_done(proc, &Cancel::default(), || {
+                let traced = once_others_are_done(proc, &Cancel::default(), |_| {
                     Traced::begin(proc, wanted.signals, what.threads)
                 })?;
                 self.traced = Some(Rc::new(RefCell::new(traced)));

@@ -5,7 +5,8 @@ use super::{Threads, TraceState, died};
 use crate::{
     Result, failpoint,
     linux::{
-        proc::{ProcDir, stat, status},
+        other_tracer::tracer_of,
+        proc::{ProcDir, stat},
         rights::explain_refusal,
         sys::{ptrace, seize_timer::SeizeTimer},
     },
@@ -95,14 +96,6 @@ impl Threads {
 /// Returns the id of the calling thread.
 fn this_thread() -> i32 {
     rustix::thread::gettid().as_raw_nonzero().get()
-}
-
-/// Returns the pid of the tracer of a thread; `None` if nobody traces it.
-pub(crate) fn tracer_of(proc: &ProcDir, tid: i32) -> Option<i32> {
-    let text = proc.read(&format!("task/{tid}/status")).ok()?;
-    status::number(&text, "TracerPid")
-        .filter(|&tracer| tracer != 0)
-        .map(|tracer| tracer as i32)
 }
 
 /// Returns whether a thread has ended.
