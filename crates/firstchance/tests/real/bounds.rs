@@ -4,7 +4,7 @@
 
 use crate::{
     dump_refuse::NOBODY,
-    short_lives::{unseen, watch_children},
+    short_lives::{unseen, watch_children, watch_children_for},
     support::{Child, Firstchance, Program, Run, compile, files_in, folder},
 };
 use std::process::Command;
@@ -131,27 +131,36 @@ fn n36_children_with_sixty_thousand_mappings_that_die_leave_whole_dumps_and_take
 /// They are read one after the other, and their descriptors and texts are put aside until their dumps are taken.
 #[test]
 fn n31_children_with_many_descriptors_and_a_large_environment_take_little_memory() {
-    const CHILDREN: usize = 60;
+    children_with_large_facts_take_little_memory("unhandled exception", 60);
+}
+
+/// These are traced: each stood at its signal with its facts read, while its dump waited for those of the others.
+#[test]
+fn n31_traced_children_with_many_descriptors_that_die_together_take_little_memory() {
+    children_with_large_facts_take_little_memory("exception \"SIGABRT\" first chance", 20);
+}
+
+fn children_with_large_facts_take_little_memory(when: &str, children: usize) {
     let (folder, deep) = (folder(), folder());
     let mut command = Command::new("prlimit");
     command
         .args(["--core=1", "--nofile=4096"])
         .arg(compile(&LARGE_FACTS));
-    let command = command.arg(CHILDREN.to_string()).current_dir(deep.path());
+    let command = command.arg(children.to_string()).current_dir(deep.path());
     let mut parent = Child::start(command.stderr(std::process::Stdio::null()));
     assert_eq!(parent.line(), "ready");
-    let running = watch_children(&parent, 2 * CHILDREN, folder.path());
-    let running = running.until_it_says_often("\"event\":\"armed\"", CHILDREN + 1);
+    let running = watch_children_for(when, &parent, 2 * children, folder.path());
+    let running = running.until_it_says_often("\"event\":\"armed\"", children + 1);
     parent.tell("");
     assert_eq!(parent.line(), "ended");
-    let running = running.until_it_says_often("\"event\":\"exited\"", CHILDREN);
+    let running = running.until_it_says_often("\"event\":\"exited\"", children);
     running.signal(libc::SIGINT);
     let run = running.finish();
     let dumps = run.events("dump");
     assert!(!dumps.is_empty(), "{run:#?}");
     assert_eq!(
         dumps.len() as u64 + unseen(&run),
-        CHILDREN as u64,
+        children as u64,
         "{run:#?}"
     );
     assert_small(&run);

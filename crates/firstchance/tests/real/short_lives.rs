@@ -39,8 +39,17 @@ pub(crate) fn crash(parent: &mut Child) {
 }
 
 pub(crate) fn watch_children(parent: &Child, count: usize, folder: &Path) -> Running {
+    watch_children_for("unhandled exception", parent, count, folder)
+}
+
+pub(crate) fn watch_children_for(
+    when: &str,
+    parent: &Child,
+    count: usize,
+    folder: &Path,
+) -> Running {
     Firstchance::new(&["watch", "--json", "--children", &parent.pid().to_string()])
-        .args(&["--when", "unhandled exception", "-n", &count.to_string()])
+        .args(&["--when", when, "-n", &count.to_string()])
         .args(&["--format", "core", "-o"])
         .arg(folder)
         .spawn()

@@ -13,6 +13,21 @@ static EXECUTES: Program = Program::c("executes.c");
 /// It has no loader, whose calls would tell that another one has begun.
 static EXECUTES_STATIC: Program = Program::musl("executes.c");
 
+/// Two programs that lie at the same addresses, with other functions there.
+static FIRST: Program = Program::cpp("stacks_in_turn.cpp").with(&[
+    "-O1",
+    "-static",
+    "-no-pie",
+    "-DFUNCTION=thrown_by_first",
+]);
+static SECOND: Program = Program::cpp("stacks_in_turn.cpp").with(&[
+    "-O1",
+    "-static",
+    "-no-pie",
+    "-DFUNCTION=thrown_by_second",
+    "-DPADDING",
+]);
+
 const EFFECTIVE: &str = "from now on nothing is missed";
 
 /// It throws at a line of input.
@@ -188,5 +203,30 @@ fn n53_programs_that_are_executed_in_a_row_are_not_held_up_and_each_throw_is_cou
         println!("{condition}: {alone:?} alone, {watched:?} watched, {told} told");
         assert_eq!(told, TIMES, "{run:#?}");
         assert!(watched < 30 * alone, "{watched:?}, alone {alone:?}");
+    }
+}
+
+/// The names of functions were read from the program that had been executed since, which lies at the same addresses.
+#[test]
+fn n30_first_stacks_are_those_of_the_program_that_threw() {
+    const ROUNDS: usize = 5;
+    const TYPES: usize = 10;
+    let programs = [compile(&FIRST), compile(&SECOND)];
+    for _ in 0..ROUNDS {
+        let run = Firstchance::new(&["run", "--json", "--when", "exception", "--do", "none"])
+            .arg("--")
+            .arg(&programs[0])
+            .args(&["0"])
+            .arg(&programs[1])
+            .run_well();
+        let stacks = run.events("first-stack");
+        assert_eq!(stacks.len(), TYPES, "{run:#?}");
+        for stack in stacks {
+            let (name, frames) = (stack["name"].to_string(), stack["frames"].to_string());
+            let number = name.bytes().find(u8::is_ascii_digit).expect("a number");
+            let function = ["!thrown_by_first+", "!thrown_by_second+"];
+            let function = function[usize::from(number - b'0') % 2];
+            assert!(frames.contains(function), "{name}: {frames}");
+        }
     }
 }
