@@ -4,6 +4,7 @@
 
 use crate::{
     dump_refuse::NOBODY,
+    other_tracers::PACED,
     short_lives::{unseen, watch_children, watch_children_for},
     support::{Child, Firstchance, Program, Run, compile, files_in, folder},
 };
@@ -200,4 +201,27 @@ fn n43_who_is_named_by_its_pid_is_looked_at_alone() {
         let looked_at: std::collections::BTreeSet<u32> = of_processes.collect();
         assert_eq!(looked_at, [victim.pid()].into(), "{words:?}");
     }
+}
+
+const STARTS_MANY: &str = "\
+import subprocess, sys
+pipes = {'stdin': subprocess.PIPE, 'stdout': subprocess.DEVNULL}
+children = [subprocess.Popen(sys.argv[2], **pipes) for _ in range(int(sys.argv[1]))]
+print('ready', flush=True)
+input()
+";
+
+/// Each has probes, of which we had 140 KiB mapped.
+#[test]
+fn n56_two_hundred_processes_that_are_followed_take_little_memory() {
+    const CHILDREN: usize = 200;
+    let folder = folder();
+    let mut command = Command::new("python3");
+    command.args(["-c", STARTS_MANY, &CHILDREN.to_string()]);
+    let parent = Child::start(command.arg(compile(&PACED)));
+    assert_eq!(parent.line(), "ready");
+    let running = watch_children(&parent, 1, folder.path());
+    let running = running.until_it_says_often("\"event\":\"armed\"", CHILDREN + 1);
+    running.signal(libc::SIGINT);
+    assert_small(&running.finish());
 }

@@ -5,7 +5,7 @@ use crate::support::{
 };
 use std::process::Command;
 
-static PACED: Program = Program::cpp("paced_throws.cpp");
+pub(crate) static PACED: Program = Program::cpp("paced_throws.cpp");
 
 /// So many dumps fail before the other one ends.
 const FAILURES: usize = 3;

@@ -11,19 +11,14 @@ use crate::{
 };
 use std::{os::fd::OwnedFd, time::Duration};
 
-/// How many threads can be held at once; a power of two.
-pub(super) const SLOTS: u32 = 4096;
-
-/// The maps that the programs of one process share with us.
-pub(super) struct Maps {
-    /// One word for each held thread: the number of the hold, or 0 when the thread may go on.
-    pub(super) slots: OwnedFd,
+/// The maps that all programs of one process share with us.
+pub(super) struct Maps<'m> {
     /// Counters; see [`control`].
-    pub(super) control: OwnedFd,
+    pub(super) control: &'m OwnedFd,
     /// For each known type of exception, the index of its entry in `verdicts`.
-    pub(super) known: OwnedFd,
+    pub(super) known: &'m OwnedFd,
     /// For each known type: whether threads that throw it are held, and how many were not.
-    pub(super) verdicts: OwnedFd,
+    pub(super) verdicts: &'m OwnedFd,
 }
 
 /// Offsets of the words of [`Maps::control`], in bytes.
@@ -75,13 +70,17 @@ impl Wait {
 /// Where a program reports, and as which generation of probes.
 pub(super) struct ReportsTo<'r> {
     pub(super) ring: &'r OwnedFd,
+    /// The map with one word for each held thread: the number of the hold, or 0 when the thread may go on.
+    pub(super) slots: &'r OwnedFd,
+    /// How many words there are; a power of two.
+    pub(super) slot_count: u32,
     pub(super) generation: u32,
 }
 
 /// Writes the program for the place with this number. Threads are held at each hit; if `kind` tells
 /// where the type of the thrown exception is, only those whose type is not known or wanted.
 pub(super) fn place(
-    maps: &Maps,
+    maps: &Maps<'_>,
     to: &ReportsTo<'_>,
     number: u32,
     kind: Option<KindAt>,
@@ -102,18 +101,18 @@ pub(super) fn place(
         code.load(1, CONTEXT, word as i16 * 8);
         code.store(FRAME, at(report::REGISTERS) + word as i16 * 8, 1);
     }
-    hold(&mut code, maps, to.ring, wait);
+    hold(&mut code, to, wait);
     code
 }
 
 /// Ends the program, after counting the hit, if the type is known and not wanted.
-fn pass_unwanted(code: &mut Code, maps: &Maps, kind: KindAt) {
+fn pass_unwanted(code: &mut Code, maps: &Maps<'_>, kind: KindAt) {
     let unreadable = find_kind(code, kind);
-    code.lookup(&maps.known, KEY);
+    code.lookup(maps.known, KEY);
     let unknown = code.jump(Condition::Equal, 0, 0);
     code.load(1, 0, 0);
     code.store_half(FRAME, KEY, 1);
-    code.lookup(&maps.verdicts, KEY);
+    code.lookup(maps.verdicts, KEY);
     let missing = code.jump(Condition::Equal, 0, 0);
     code.load(1, 0, 0);
     let wanted = code.jump(Condition::NotEqual, 1, 0);
@@ -146,10 +145,10 @@ fn find_kind(code: &mut Code, kind: KindAt) -> Vec<Jump> {
 }
 
 /// Puts the address of the counters into a register.
-fn find_control(code: &mut Code, maps: &Maps) {
+fn find_control(code: &mut Code, maps: &Maps<'_>) {
     code.set(1, 0);
     code.store_half(FRAME, KEY, 1);
-    code.lookup(&maps.control, KEY);
+    code.lookup(maps.control, KEY);
     code.leave_unless(Condition::NotEqual, 0, 0);
     code.copy(CONTROL, 0);
 }
@@ -184,19 +183,19 @@ fn name_thread(code: &mut Code) {
 }
 
 /// Takes a slot, sends the report, and waits until the slot is cleared or the time is over.
-fn hold(code: &mut Code, maps: &Maps, ring: &OwnedFd, how: Wait) {
+fn hold(code: &mut Code, to: &ReportsTo<'_>, how: Wait) {
     code.set(1, 1);
     code.fetch_add(CONTROL, control::HELD, 1);
     code.add(1, 1);
     code.store(FRAME, at(report::SEQUENCE), 1);
-    code.and(1, SLOTS as i32 - 1);
+    code.and(1, to.slot_count as i32 - 1);
     code.store_half(FRAME, KEY, 1);
-    code.lookup(&maps.slots, KEY);
+    code.lookup(to.slots, KEY);
     code.leave_unless(Condition::NotEqual, 0, 0);
     code.copy(SLOT, 0);
     code.load(1, FRAME, at(report::SEQUENCE));
     code.store(SLOT, 0, 1);
-    code.send(ring, at(0), report::BYTES);
+    code.send(to.ring, at(0), report::BYTES);
     let sent = code.jump(Condition::Equal, 0, 0);
     code.set(1, 1);
     code.count(CONTROL, control::LOST, 1);

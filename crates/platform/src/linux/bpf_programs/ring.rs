@@ -2,8 +2,8 @@
 //! Documentation/bpf/ringbuf.rst).
 //!
 //! It is mapped as a page with the position up to which we have read, a page with the position up
-//! to which is written, and the data, which is mapped twice in a row so that no report wraps
-//! around.
+//! to which is written, and the data. The kernel offers the data twice in a row, so that no report wraps around; we map it
+//! once, as each page that is mapped counts as memory of ours.
 
 use crate::linux::sys::bpf::{self, ReadWords, SharedWords};
 use std::{io, os::fd::OwnedFd, sync::atomic::Ordering};
@@ -41,8 +41,8 @@ impl Ring {
     pub(super) fn of(map: OwnedFd, size: u32) -> io::Result<Self> {
         let (page, size) = (rustix::param::page_size(), size as usize);
         Ok(Self {
-            read: SharedWords::new(&map, page)?,
-            rest: ReadWords::new(&map, page + 2 * size, page as u64)?,
+            read: SharedWords::new(&map, 0, page)?,
+            rest: ReadWords::new(&map, page + size, page as u64)?,
             map,
             page,
             size,
@@ -61,13 +61,12 @@ impl Ring {
             if at >= self.rest.load(0) {
                 return None;
             }
-            let start = (self.page + (at as usize & (self.size - 1))) / 8;
-            let head = self.rest.load(start);
+            let head = self.word_at(at);
             if head & BUSY != 0 {
                 return None;
             }
             let len = (head & 0x3fff_ffff) as usize;
-            let report = (head & DISCARDED == 0).then(|| self.bytes(start + 1, len));
+            let report = (head & DISCARDED == 0).then(|| self.bytes(at + 8, len));
             let end = at + 8 + len.next_multiple_of(8) as u64;
             self.read.words()[0].store(end, Ordering::Release);
             if report.is_some() {
@@ -76,11 +75,17 @@ impl Ring {
         }
     }
 
-    /// Copies `len` bytes from a word on.
-    fn bytes(&self, start: usize, len: usize) -> Vec<u8> {
-        let words = start..start + len.div_ceil(8);
-        let bytes = words.flat_map(|at| self.rest.load(at).to_ne_bytes());
+    /// Copies `len` bytes from a position on.
+    fn bytes(&self, from: u64, len: usize) -> Vec<u8> {
+        let words = (from..from + len as u64).step_by(8);
+        let bytes = words.flat_map(|at| self.word_at(at).to_ne_bytes());
         bytes.take(len).collect()
+    }
+
+    /// Reads the word at a position, which is a multiple of 8.
+    fn word_at(&self, at: u64) -> u64 {
+        self.rest
+            .load((self.page + (at as usize & (self.size - 1))) / 8)
     }
 }
 

@@ -60,7 +60,7 @@ impl StderrWrites {
         let program = bpf::load(ProgramType::RawTracepoint, program.words())?;
         Ok(Self {
             ring,
-            lost: SharedWords::new(&lost, rustix::param::page_size())?,
+            lost: SharedWords::new(&lost, 0, rustix::param::page_size())?,
             told: 0,
             lines: VecDeque::new(),
             rest: Vec::new(),

@@ -10,7 +10,7 @@ use crate::{
     error::{MORE_DESCRIPTORS, is_lack_of_descriptors},
     linux::{
         ImageFiles,
-        bpf_programs::{Report, ThreadHolds},
+        bpf_programs::{PlaceAt, Report, ThreadHolds},
         proc::ProcDir,
         sys::priority,
     },
@@ -20,6 +20,7 @@ use std::{
     collections::BTreeSet,
     io,
     os::fd::{BorrowedFd, OwnedFd},
+    path::Path,
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -145,7 +146,7 @@ impl ProbeSource {
         for place in places.iter().filter(|p| self.armed.contains(&p.number)) {
             if let Some(path) = files.as_ref().and_then(|files| files.path(&place.module)) {
                 // Where one fails, all stay as they are.
-                let _ = holds.at_larger_place(place.number, &path, place.offset, place.kind);
+                let _ = holds.at_larger_place(&place_at(place, &path));
             }
         }
     }
@@ -190,7 +191,7 @@ impl ProbeSource {
         let path = files.and_then(|files| files.path(&place.module));
         let path = path.ok_or_else(|| io::Error::other("its file cannot be opened"))?;
         match &mut self.holds {
-            Some(holds) => holds.at_place(place.number, &path, place.offset, place.kind),
+            Some(holds) => holds.at_place(&place_at(place, &path)),
             None => Err(io::ErrorKind::Unsupported.into()),
         }
     }
@@ -254,6 +255,15 @@ impl Idle {
         if let Some(removal) = self.removal.take() {
             let _ = removal.join();
         }
+    }
+}
+
+fn place_at<'p>(place: &ArmedPlace, file: &'p Path) -> PlaceAt<'p> {
+    PlaceAt {
+        number: place.number,
+        file,
+        offset: place.offset,
+        kind: place.kind,
     }
 }
 

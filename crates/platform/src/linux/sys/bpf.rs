@@ -261,12 +261,12 @@ unsafe impl Send for SharedWords {}
 unsafe impl Sync for SharedWords {}
 
 impl SharedWords {
-    /// Maps `bytes` bytes of a map or ring.
+    /// Maps `bytes` bytes of a map or ring from `offset` on, which is a multiple of the size of a page.
     ///
     /// # Errors
     /// If the kernel refuses, or is out of memory.
-    pub(crate) fn new(map: &OwnedFd, bytes: usize) -> io::Result<Self> {
-        Self::map(map, bytes, 0, libc::PROT_READ | libc::PROT_WRITE)
+    pub(crate) fn new(map: &OwnedFd, offset: u64, bytes: usize) -> io::Result<Self> {
+        Self::map(map, bytes, offset, libc::PROT_READ | libc::PROT_WRITE)
     }
 
     fn map(map: &OwnedFd, bytes: usize, offset: u64, protection: i32) -> io::Result<Self> {
