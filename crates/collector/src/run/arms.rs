@@ -164,7 +164,9 @@ impl Arms {
             }
             lacking.extend(self.lacking(wake));
         }
-        if on_linux() && (signals != 0 || arming.exit || arming.threads) {
+        // Without an action, its end is armed for a moment only: until a program that we launch stands at its first instruction.
+        let exit = arming.exit && wake.acts;
+        if on_linux() && (signals != 0 || exit || arming.threads) {
             lacking.push(TRACING.to_owned());
         }
         lacking.extend(self.strangers(wake));

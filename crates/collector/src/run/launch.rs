@@ -24,7 +24,7 @@ impl Runner {
         self.launched = Some(key);
         let conditions = rules.iter().flat_map(|rule| &rule.clauses);
         let mut conditions = conditions.flat_map(|clause| &clause.when);
-        if conditions.any(Condition::needs_attachment) {
+        if conditions.any(is_at_its_begin) {
             self.follow_before_it_begins(key);
         }
         launched.go()?;
@@ -81,4 +81,10 @@ impl Runner {
             });
         }
     }
+}
+
+/// Whether a condition may be met at the first instruction, so that the program has to stand there: also where the program ends
+/// at once, its dump is taken.
+fn is_at_its_begin(condition: &Condition) -> bool {
+    matches!(condition, Condition::Now | Condition::Every(_)) || condition.needs_attachment()
 }

@@ -7,6 +7,7 @@
 //   dies_at_once executes MICROSECONDS    executes `dies_at_once faults` after this time
 //   dies_at_once threads TIMES    a second thread executes `dies_at_once threads` so often, then it dies of a fault
 //   dies_at_once faults     dies itself, of a fault, at once
+//   dies_at_once later MICROSECONDS    dies itself, of a fault, after this time
 //   dies_at_once survives   sends itself a fault as the first process of a pid namespace, and lives on (root)
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -81,6 +82,10 @@ int main(int count, char **arguments) {
     if (count > 1 && !strcmp(arguments[1], "aborts")) abort();
     if (count > 1 && !strcmp(arguments[1], "survives")) return survives();
     if (count > 1 && !strcmp(arguments[1], "faults")) dies_in_child(0, 7);
+    if (count > 2 && !strcmp(arguments[1], "later")) {
+        usleep(atoi(arguments[2]));
+        dies_in_child(0, 7);
+    }
     if (count > 2 && !strcmp(arguments[1], "threads")) executes_by_threads(arguments);
     if (count > 2 && !strcmp(arguments[1], "executes")) {
         usleep(atoi(arguments[2]));

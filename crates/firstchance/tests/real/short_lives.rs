@@ -275,3 +275,26 @@ fn n23_each_process_that_ends_at_once_is_monitored_or_counted() {
     let told = watched + unseen(&run) as usize;
     assert!(told >= PROCESSES, "{watched} watched: {run:#?}");
 }
+
+/// Their deaths were waited for while probes were set, which takes some milliseconds: one to seven of twenty were dumped.
+#[test]
+fn n23_those_that_die_while_they_are_armed_are_dumped() {
+    const AGES: std::ops::RangeInclusive<usize> = 1..=12;
+    let folder = folder();
+    let script = "echo ready; while read us; do \"$0\" later $us; echo ended; done";
+    let mut command = Command::new("sh");
+    let mut parent = Child::start(command.args(["-c", script]).arg(compile(&DIES)));
+    assert_eq!(parent.line(), "ready");
+    let running = watch_children(&parent, 2 * AGES.count(), folder.path());
+    for milliseconds in AGES {
+        parent.tell(&(milliseconds * 1000).to_string());
+        assert_eq!(parent.line(), "ended");
+    }
+    let running = running.until_it_says_often("\"event\":\"exited\"", AGES.count());
+    running.signal(libc::SIGINT);
+    let run = running.finish();
+    let dumps = run.events("dump").len();
+    // On a shared machine we may come too late for one.
+    assert!(dumps + 2 >= AGES.count(), "{dumps}: {run:#?}");
+    assert_eq!(dumps + unseen(&run) as usize, AGES.count(), "{run:#?}");
+}

@@ -169,6 +169,7 @@ impl RuleSet {
             return;
         };
         watch.forget_suppressed();
+        watch.takes_turn(cause.condition);
         match (&mut watch.series, in_series) {
             (Some(running), true) => running.taken += 1,
             (None, false) => {

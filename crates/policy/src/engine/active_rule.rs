@@ -224,7 +224,8 @@ impl ActiveRule {
     }
 
     /// Takes a sample of a process in. Calls `held` with the indexes of the clause and of the condition
-    /// for each level that has held long enough. Returns the earliest new deadline.
+    /// for each level that has held long enough, of a clause first for those that have waited longest for their turn. Returns
+    /// the earliest new deadline.
     pub(super) fn sampled(
         &mut self,
         process: ProcessKey,
@@ -236,13 +237,16 @@ impl ActiveRule {
         let mut earliest: Option<Time> = None;
         let watches = self.watches.get_mut(&process).into_iter().flatten();
         for (clause, (watch, definition)) in watches.zip(&self.rule.clauses).enumerate() {
+            let mut turns = Vec::new();
             for (index, level, all, lasting) in watch.levels(definition) {
                 let deadline = level.update(all, lasting, sample, cpu, cpus);
                 earliest = earliest.into_iter().chain(deadline).min();
                 if level.has_held(sample.at, lasting) {
-                    held(clause, index);
+                    turns.push((level.turn(), index));
                 }
             }
+            turns.sort_unstable();
+            turns.iter().for_each(|(_, index)| held(clause, *index));
         }
         earliest
     }

@@ -31,6 +31,8 @@ pub(super) struct ClauseWatch {
     /// Whether a level that has no duration counts again while it goes on holding: where the rule has a limit in
     /// time.
     counts_again: bool,
+    /// How many times a condition has had its turn; the last numbers are in the states of levels.
+    turns: u64,
     /// Why the clause was kept from acting last, and how often in a row.
     last_suppressed: Option<(SuppressReason, u64)>,
 }
@@ -61,6 +63,8 @@ pub(super) struct LevelState {
     /// The clause has acted because they hold, and they have not stopped holding since. Without a duration, two
     /// samples in a row would else make two dumps that are alike.
     spent: bool,
+    /// When it had its turn last, as a number that grows: of several that are met, each has one.
+    turn: u64,
     /// A sample was requested, because they may have held long enough.
     pub(super) sample_requested: bool,
     /// The last value of each level, in the level's own unit; NaN where it is unknown.
@@ -117,6 +121,7 @@ impl ClauseWatch {
             in_flight: 0,
             failures: 0,
             rest_until: Time::default(),
+            turns: 0,
             last_suppressed: None,
         }
     }
@@ -177,6 +182,20 @@ impl ClauseWatch {
                 }
                 _ => {}
             }
+        }
+    }
+
+    /// Whether this condition, which is met, does not count any more once the clause has acted for another one.
+    pub(super) fn is_spent_with_others(&self, condition: &Condition) -> bool {
+        matches!(condition, Condition::Holds { lasting, .. } if lasting.is_zero())
+            && !self.counts_again
+    }
+
+    /// A condition has its turn.
+    pub(super) fn takes_turn(&mut self, condition: usize) {
+        self.turns += 1;
+        if let Some(ConditionState::Level(level)) = self.states.get_mut(condition) {
+            level.turn = self.turns;
         }
     }
 
@@ -271,6 +290,7 @@ impl ConditionState {
                 may_act_at: None,
                 starts_anew: false,
                 spent: false,
+                turn: 0,
                 sample_requested: false,
                 values: vec![f64::NAN; all.len()],
             }),
@@ -281,6 +301,11 @@ impl ConditionState {
 }
 
 impl LevelState {
+    /// When it had its turn last, as a number that grows.
+    pub(super) fn turn(&self) -> u64 {
+        self.turn
+    }
+
     /// Whether the levels held at the last sample.
     fn holds(&self) -> bool {
         self.since.is_some() || self.spent

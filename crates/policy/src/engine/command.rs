@@ -152,6 +152,8 @@ pub enum SuppressReason {
     Window(Window, Option<Duration>),
     /// A dump of the same process is still being written.
     Busy,
+    /// The action that just begins for another condition of the clause is one for this as well.
+    Together,
     /// The last dump failed, and nothing is tried before this time has passed.
     Resting(Duration),
     /// Exceptions come too fast to judge each of them.

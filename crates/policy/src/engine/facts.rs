@@ -10,6 +10,7 @@ use crate::{
     trigger::{shown_debug_string, shown_exception},
 };
 use snapshot::{Exception, ProcessKey, Sample, TargetEvent, Time};
+use std::collections::HashSet;
 
 impl RuleSet {
     /// Takes in that a process is there. `started` says that it has just started, or called exec.
@@ -128,17 +129,18 @@ impl RuleSet {
                 self.deadline = self.deadline.into_iter().chain(deadline).min();
             }
         }
+        let mut acting = HashSet::new();
         for (rule, clause, index) in held_long_enough {
-            let process = key;
-            self.level_has_held(
-                now,
-                ClauseRef {
-                    rule,
-                    clause,
-                    process,
-                },
-                index,
-            );
+            let clause_ref = ClauseRef {
+                rule,
+                clause,
+                process: key,
+            };
+            if acting.contains(&(rule, clause)) {
+                self.level_held_too(clause_ref, index);
+            } else if self.level_has_held(now, clause_ref, index) {
+                acting.insert((rule, clause));
+            }
         }
     }
 

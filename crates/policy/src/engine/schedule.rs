@@ -88,14 +88,23 @@ impl RuleSet {
     }
 
     /// A sample shows that a level has held long enough: its clause acts, or the level waits until it
-    /// may. With `avoid_outage` it does not wait for a dump, but has to hold anew.
-    pub(super) fn level_has_held(&mut self, now: Time, clause_ref: ClauseRef, index: usize) {
+    /// may. With `avoid_outage` it does not wait for a dump, but has to hold anew. Returns whether the clause acts.
+    pub(super) fn level_has_held(
+        &mut self,
+        now: Time,
+        clause_ref: ClauseRef,
+        index: usize,
+    ) -> bool {
+        let watch = self.watch_mut(clause_ref);
+        if watch.is_none_or(|(watch, _)| watch.is_busy()) {
+            return false;
+        }
         let Some((trigger, is_reported)) = self.trigger_of_level(clause_ref, index) else {
-            return;
+            return false;
         };
         let cause = Cause::that_can_wait(index, trigger.clone());
         let Err(why) = self.act_if_allowed(now, clause_ref, cause) else {
-            return;
+            return true;
         };
         let skip = why == SuppressReason::Busy && self.avoids_outage(clause_ref.rule);
         if skip || !is_reported {
@@ -115,10 +124,24 @@ impl RuleSet {
                 false => level.waits(may_act_at),
             }
         }
+        false
+    }
+
+    /// The sample for which the clause acts shows that another level of it has held long enough, too. Without a duration, that
+    /// level has had its dump with this.
+    pub(super) fn level_held_too(&mut self, clause_ref: ClauseRef, index: usize) {
+        let watch = self.watch_mut(clause_ref);
+        let is_spent =
+            watch.is_some_and(|(watch, clause)| watch.is_spent_with_others(&clause.when[index]));
+        if let Some((trigger, _)) = self
+            .trigger_of_level(clause_ref, index)
+            .filter(|_| is_spent)
+        {
+            self.suppress(clause_ref, trigger, SuppressReason::Together);
+        }
     }
 
     /// The trigger that a level makes, and whether it was reported already that it has to wait.
-    /// Returns `None` while the clause is busy.
     fn trigger_of_level(&self, clause_ref: ClauseRef, index: usize) -> Option<(Trigger, bool)> {
         let active = self.rules.get(&clause_ref.rule)?;
         let condition = &active.rule.clauses[clause_ref.clause].when[index];
@@ -126,11 +149,11 @@ impl RuleSet {
         let ConditionState::Level(level) = &watch.states[index] else {
             return None;
         };
-        let trigger = || Trigger::Level {
+        let trigger = Trigger::Level {
             condition: condition.clone(),
             values: level.values.clone(),
         };
-        (!watch.is_busy()).then(|| (trigger(), level.is_waiting))
+        Some((trigger, level.is_waiting))
     }
 
     fn avoids_outage(&self, rule: RuleId) -> bool {

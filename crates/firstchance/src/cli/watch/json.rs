@@ -56,6 +56,7 @@ fn suppress_word(why: SuppressReason) -> &'static str {
         SuppressReason::RuleLimit(_) => "rule-limit",
         SuppressReason::Window(..) => "window",
         SuppressReason::Busy => "busy",
+        SuppressReason::Together => "together",
         SuppressReason::Resting(_) => "resting",
         SuppressReason::Storm => "storm",
     }

@@ -52,7 +52,8 @@ impl DeathSource {
         dying.proc
     }
 
-    /// Returns whether the process was caught at its death. One that has just ended may be being caught yet.
+    /// Returns whether the process was caught at its death, or ends while that is waited for: its death is told next. One that
+    /// has just ended may be being caught yet.
     pub(super) fn is_caught(&mut self, proc: &mut ProcDir) -> bool {
         if self.is_told {
             dying::forget(proc.key);
@@ -65,7 +66,13 @@ impl DeathSource {
         if let Some(dying) = caught {
             *proc = self.adopt(dying);
         }
-        self.is_adopted
+        self.is_adopted || self.is_of_one_that_ends(proc)
+    }
+
+    /// Situation: a process died while probes were being set, which takes some milliseconds, after its death was waited for.
+    fn is_of_one_that_ends(&self, proc: &ProcDir) -> bool {
+        let watch = self.watch.as_ref().filter(|watch| watch.is_of(proc));
+        watch.is_some() && death_watch::is_ending(proc)
     }
 
     /// Returns the death of a process that has ended by a signal, if it was seen and not told.

@@ -81,17 +81,42 @@ fn n58_a_level_without_a_duration_counts_again_after_it_was_not_met() {
     check(
         "on app, when memory > 1MiB or threads > 5, do mini dump, at most 3 times",
         "0s found 7
-         1s 7 memory 2MiB, threads 6 => dump 1 of 7: mini (memory > 1MiB: 2.00MiB)
+         1s 7 memory 2MiB, threads 6 => dump 1 of 7: mini (memory > 1MiB: 2.00MiB); suppressed in 7: the one that just begins is of the same moment (threads > 5: 6)
          2s written 1
          3s 7 memory 2MiB, threads 6
          4s 7 memory 3MiB, threads 1
          5s 7 memory 2MiB, threads 6 => dump 2 of 7: mini (threads > 5: 6)
          6s failed 2
-         8s 7 memory 2MiB, threads 6 => dump 3 of 7: mini (memory > 1MiB: 2.00MiB)
+         8s 7 memory 2MiB, threads 6 => dump 3 of 7: mini (memory > 1MiB: 2.00MiB); suppressed in 7: the one that just begins is of the same moment (threads > 5: 6)
          9s written 3
          10s 7 memory 1MiB, threads 6
          11s 7 memory 2MiB, threads 6 => dump 4 of 7: mini (memory > 1MiB: 2.00MiB)
          12s written 4 => rule 0 finished: count reached, 3 written",
+    );
+}
+
+/// The first of them took all dumps where a limit in time lets it count again, or each has to last.
+#[test]
+fn n45_conditions_of_one_line_take_turns() {
+    check(
+        "on 7, when memory > 1MiB or threads > 5 or handles > 1, do mini dump, at most 4 times; at most 1 dump in 2s",
+        "0s found 7
+         1s 7 memory 2MiB, threads 6, handles 2 => dump 1 of 7: mini (memory > 1MiB: 2.00MiB)
+         1100ms written 1
+         3s 7 memory 2MiB, threads 6, handles 2 => dump 2 of 7: mini (threads > 5: 6)
+         3100ms written 2
+         5s 7 memory 2MiB, threads 6, handles 2 => dump 3 of 7: mini (handles > 1: 2)
+         5100ms written 3
+         7s 7 memory 2MiB, threads 6, handles 2 => dump 4 of 7: mini (memory > 1MiB: 2.00MiB)",
+    );
+    check(
+        "on 7, when memory > 1MiB for 1s or threads > 5 for 1s, do mini dump, at most 2 times",
+        "0s found 7
+         1s 7 memory 2MiB, threads 6
+         2s 7 memory 2MiB, threads 6 => dump 1 of 7: mini (memory > 1MiB for 1s: 2.00MiB)
+         2100ms written 1 => sample 7 now
+         2100ms 7 memory 2MiB, threads 6
+         4s 7 memory 2MiB, threads 6 => dump 2 of 7: mini (threads > 5 for 1s: 6)",
     );
 }
 
