@@ -23,6 +23,9 @@ pub struct CaptureOptions {
     pub lets_go: bool,
     /// Whether the process itself is stopped, also where a clone could be made: a clone has no kernel stacks.
     pub in_place: bool,
+    /// Whether memory is wanted that the process shares with others and has not touched, also if that takes some time. (Of a
+    /// living process it is found at once.)
+    pub objects: bool,
     /// Ends the wait for threads that do not stop.
     pub cancel: Cancel,
 }
@@ -35,6 +38,7 @@ impl Default for CaptureOptions {
             deadline: None,
             lets_go: false,
             in_place: false,
+            objects: false,
             cancel: Cancel::default(),
         }
     }

@@ -40,6 +40,8 @@ pub struct Region {
     /// The part of `resident` that is the process's own copy: anonymous, swapped out, or written to
     /// since it was mapped from a file. Ascending.
     pub private_pages: Vec<Range>,
+    /// Whether the rest may have content that could not be looked at: in a file, or in memory that it shares with others.
+    pub unseen: bool,
     /// What is known of the file behind it, if its content can be read from there (see
     /// [`Selection::from_files`](crate::Selection)); `None` also where nobody looked.
     pub file: Option<Box<FileFacts>>,

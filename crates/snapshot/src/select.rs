@@ -6,7 +6,7 @@ mod interrupted;
 
 use crate::{
     Architecture, Detail, DumpKind, FileFacts, Memory, Range, Region, RegionKind, Registers,
-    Snapshot, Thread, coalesce, total_bytes,
+    Snapshot, Thread, coalesce, total_bytes, without,
 };
 pub use chosen::{added_in_vain, modules_on_stacks, select_chosen};
 use custom::custom;
@@ -24,6 +24,8 @@ pub struct Selection {
     pub from_files: Vec<Range>,
     /// The files of which a full dump has nothing but what the process changed.
     pub absent: Vec<AbsentFile>,
+    /// What a dump of all memory does not have, though there may be content ([`Region::unseen`]): ascending.
+    pub unseen: Vec<Range>,
     /// How much metadata.
     pub detail: Detail,
     /// What was asked for.
@@ -83,13 +85,25 @@ pub fn select(
         DumpKind::Plus => part(regions(snapshot, plus_part)),
         DumpKind::Full | DumpKind::Filtered => whole(snapshot),
     };
+    let ranges = coalesce(taken.ranges, 0);
+    let unseen = match kind {
+        DumpKind::Full | DumpKind::Plus => unseen(&snapshot.regions, &ranges),
+        _ => Vec::new(),
+    };
     Selection {
-        ranges: coalesce(taken.ranges, 0),
+        ranges,
+        unseen,
         from_files: coalesce(taken.from_files, 0),
         absent: taken.absent,
         detail: kind.detail(),
         kind,
     }
+}
+
+fn unseen(regions: &[Region], taken: &[Range]) -> Vec<Range> {
+    let regions = regions.iter().filter(|region| region.unseen);
+    let ranges = regions.flat_map(|region| without(&[region.range], taken));
+    ranges.collect()
 }
 
 /// The pages of a region that can be read without a risk: if its file's server may hang, only the

@@ -6,6 +6,10 @@ use crate::bytes::{Bytes, Section};
 use crate::unwind::{Dwarf, FunctionTable};
 use object::{BinaryFormat, CompressionFormat, Object, ObjectSection as _, ObjectSegment as _};
 use snapshot::{Architecture, FileBytes, Module};
+use std::io::Read as _;
+
+/// The most of a section that is unpacked, in bytes: whoever makes a file chooses what size it says.
+const MOST_UNPACKED: usize = 32 << 20;
 
 /// The bytes of a file by the addresses at which they are loaded.
 pub(super) struct Contents {
@@ -116,17 +120,9 @@ fn contents(object: &object::File, file: &FileBytes) -> Contents {
 fn dwarf(object: &object::File, file: &FileBytes, architecture: Architecture) -> Tables {
     let section = |name| {
         let section = object.section_by_name(name)?;
-        // Go compresses its `.debug_frame`. Its frames are found by frame pointers, too.
-        let packed = section.compressed_file_range().ok()?.format;
-        if packed != CompressionFormat::None {
-            return None;
-        }
-        let (offset, size) = section.file_range()?;
-        let start = usize::try_from(offset).ok()?;
-        let range = start..start.checked_add(usize::try_from(size).ok()?)?;
         Some(Section {
             address: section.address(),
-            bytes: Bytes::Part(file.clone(), range),
+            bytes: bytes_of(&section, file)?,
         })
     };
     let address = |name| {
@@ -139,6 +135,32 @@ fn dwarf(object: &object::File, file: &FileBytes, architecture: Architecture) ->
         [".eh_frame", ".eh_frame_hdr", ".debug_frame"].map(section);
     Dwarf::new(eh_frame, header, debug_frame, known, architecture)
         .map_or(Tables::None, |dwarf| Tables::Dwarf(Box::new(dwarf)))
+}
+
+/// The content of a section. Go compresses its `.debug_frame`.
+fn bytes_of(section: &object::Section, file: &FileBytes) -> Option<Bytes> {
+    let packed = section.compressed_data().ok()?;
+    match packed.format {
+        CompressionFormat::None => {
+            let (offset, size) = section.file_range()?;
+            let start = usize::try_from(offset).ok()?;
+            let range = start..start.checked_add(usize::try_from(size).ok()?)?;
+            Some(Bytes::Part(file.clone(), range))
+        }
+        CompressionFormat::Zlib => unpacked(packed.data, packed.uncompressed_size),
+        _ => None,
+    }
+}
+
+/// Unpacks a section that is to have so many bytes. One with more, or of a size that no table of functions has, is not read.
+fn unpacked(packed: &[u8], size: u64) -> Option<Bytes> {
+    let size = usize::try_from(size)
+        .ok()
+        .filter(|size| *size <= MOST_UNPACKED)?;
+    let mut bytes = Vec::with_capacity(size);
+    let mut unpacking = flate2::read::ZlibDecoder::new(packed).take(size as u64);
+    unpacking.read_to_end(&mut bytes).ok()?;
+    (bytes.len() == size).then_some(Bytes::Copy(bytes))
 }
 
 fn functions(object: &object::File) -> Tables {

@@ -40,6 +40,8 @@ pub(crate) struct Draft {
     taken: WallTime,
     /// The size of the file in bytes, once it is planned.
     size: Option<u64>,
+    /// What may have content and was not looked at, once that is planned.
+    unseen: Vec<Range>,
     /// Where the record stands in the file, once it is planned: offsets and lengths in bytes.
     records: Vec<(u64, u32)>,
     /// Whether everything that was planned was copied.
@@ -94,6 +96,7 @@ impl Draft {
             record,
             taken,
             size: None,
+            unseen: vec![],
             records: vec![],
             whole: false,
             copied: None,
@@ -124,6 +127,7 @@ impl Draft {
     pub(crate) fn planned(&mut self, plan: &Plan, selection: &Selection) {
         self.size = Some(plan.size());
         self.record.memory_bytes = plan.memory_bytes() + plan.mapped_bytes();
+        self.unseen.clone_from(&selection.unseen);
         self.record.absent_files = selection.absent.iter().map(AbsentFile::of).collect();
         let record = |(offset, piece): (u64, &Piece)| match piece {
             Piece::Record(len) => Some((offset, *len)),
@@ -256,7 +260,10 @@ impl Draft {
             let rest = copy::copy_files(&plan, &source, file, &progress);
             rest.map_err(|e| self.failed("writing", &e))?;
         }
-        self.note_gaps(&progress.missing(&plan));
+        let mut gaps = progress.missing(&plan);
+        gaps.append(&mut self.unseen);
+        gaps.sort_unstable_by_key(|gap| gap.start);
+        self.note_gaps(&gaps);
         Ok(())
     }
 

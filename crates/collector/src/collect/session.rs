@@ -101,6 +101,7 @@ impl Session<'_, '_> {
             deadline: self.deadline(),
             lets_go,
             in_place: self.request.windows.kernel,
+            objects: self.has_kind(&[DumpKind::Full, DumpKind::Plus]),
             cancel: self.request.cancel.clone(),
             ..CaptureOptions::default()
         };
@@ -144,9 +145,8 @@ impl Session<'_, '_> {
 
     /// What to copy from. Files are opened for full dumps alone, as the target stands meanwhile.
     fn source(&self, target: &dyn Target, capture: &mut Capture) -> Source {
-        let is_full = self.drafts.iter().any(|draft| draft.kind == DumpKind::Full);
         let regions = &mut capture.snapshot.regions;
-        let files = match is_full {
+        let files = match self.has_kind(&[DumpKind::Full]) {
             true => target.mapped_files(regions),
             false => MappedFiles::default(),
         };
@@ -155,6 +155,10 @@ impl Session<'_, '_> {
             files: files.content,
             memory: capture.memory(),
         }
+    }
+
+    fn has_kind(&self, kinds: &[DumpKind]) -> bool {
+        self.drafts.iter().any(|draft| kinds.contains(&draft.kind))
     }
 
     /// Puts the trigger's exception into the snapshot, and its thread first: debuggers show the

@@ -1,7 +1,11 @@
 // Maps shared memory of each kind; a child writes the first half of each and ends. Prints each kind, where it is mapped,
 // and how much memory its object takes; for each line that it reads, how much they take now.
+//
+//   shares dies     dies of a fault at a line of input
+//   shares beside   as that, and the child lives until the input ends
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ipc.h>
@@ -32,8 +36,12 @@ static long taken(void)
     return bytes;
 }
 
-int main(void)
+int main(int count, char **arguments)
 {
+    int beside = count > 1 && !strcmp(arguments[1], "beside");
+    int ready[2];
+    if (pipe(ready))
+        return 91;
     char name[64];
     mapped[0] = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     int segment = shmget(IPC_PRIVATE, SIZE, IPC_CREAT | 0600);
@@ -51,14 +59,27 @@ int main(void)
     if (!fork()) {
         for (int kind = 0; kind < KINDS; kind++)
             memset(mapped[kind], 'A' + kind, SIZE / 2);
+        struct pollfd input = {0, 0, 0};
+        if (write(ready[1], "", 1) < 0)
+            _exit(92);
+        while (beside && poll(&input, 1, -1) <= 0) {
+        }
         _exit(0);
     }
-    wait(NULL);
+    char written;
+    if (read(ready[0], &written, 1) != 1)
+        return 93;
+    if (!beside)
+        wait(NULL);
     for (int kind = 0; kind < KINDS; kind++)
         printf("%p ", (void *)mapped[kind]);
     do {
         printf("%ld\n", taken());
         fflush(stdout);
-    } while (getchar() >= 0);
+        if (getchar() < 0)
+            break;
+        if (count > 1)
+            *(volatile char *)8 = 0;
+    } while (1);
     return 0;
 }

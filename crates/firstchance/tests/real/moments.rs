@@ -77,6 +77,24 @@ fn n51_go_panics_of_four_threads() {
     );
 }
 
+/// Go compresses its tables for unwinding. Without them, the function that panics was left out: at the first instruction of
+/// another one, the frame pointer still is that of the caller's caller.
+#[test]
+fn n30_the_first_stack_of_a_go_panic_has_the_function_that_panics() {
+    let exe = compile(&Program::go("keeps_throwing.go"));
+    let child = Child::start(&mut Command::new(exe));
+    assert_eq!(child.line(), "ready");
+    let pid = child.pid().to_string();
+    let words = ["--when", "exception \"order 7\"", "--do", "none", "-n", "1"];
+    let watch = Firstchance::new(&["watch", "--json", &pid]).args(&words);
+    let run = watch.spawn().until_it_says("first-stack").finish();
+    let frames = run.events("first-stack")[0]["frames"].to_string();
+    assert!(
+        frames.contains("gopanic") && frames.contains("main.panicOnce"),
+        "{frames}"
+    );
+}
+
 #[test]
 fn n51_python_raises_of_four_threads() {
     let mut python = Command::new("/usr/bin/python3");

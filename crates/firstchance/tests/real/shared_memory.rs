@@ -18,9 +18,7 @@ fn n50_shared_memory_that_others_have_written_is_in_the_dump() {
         let line = child.line();
         let mut words = line.split_whitespace();
         let size_before = words.next_back().expect("a number").to_owned();
-        let starts: Vec<u64> = words
-            .map(|word| u64::from_str_radix(word.trim_start_matches("0x"), 16).expect("an address"))
-            .collect();
+        let starts = starts_in(&line);
         let dumped = Dumped::with(child.pid(), &[kind]);
         let core = Core::new(&dumped.path, &exe);
         for (number, start) in starts.iter().enumerate() {
@@ -33,6 +31,83 @@ fn n50_shared_memory_that_others_have_written_is_in_the_dump() {
         assert!((4 * HALF..6 * HALF).contains(&size), "{size}");
         child.tell("now");
         assert_eq!(child.line(), size_before);
+    }
+}
+
+/// The kernel has forgotten what a dead process had mapped. What others have is found with them, and by its id.
+#[test]
+fn n50_shared_memory_of_a_dead_process_is_that_of_those_who_have_it() {
+    let folder = folder();
+    let (starts, dump, record) = full_dump_of_one_that_dies("beside", &folder);
+    let core = Core::new(&dump, &compile(&SHARES));
+    for (number, start) in starts.iter().enumerate() {
+        let pattern = u64::from_ne_bytes([b'A' + number as u8; 8]);
+        assert_eq!(core.word(start + HALF / 2), Some(pattern), "{number}");
+    }
+    assert_eq!(record["gap-count"], 0, "{record}");
+}
+
+/// Zeros would be wrong values.
+#[test]
+fn n12_shared_memory_of_a_dead_process_that_nobody_else_has_cannot_be_read_and_is_a_gap() {
+    let folder = folder();
+    let (starts, dump, record) = full_dump_of_one_that_dies("dies", &folder);
+    let core = Core::new(&dump, &compile(&SHARES));
+    let words = starts.iter().map(|start| core.word(start + HALF / 2));
+    let segment = Some(u64::from_ne_bytes([b'B'; 8]));
+    assert_eq!(words.collect::<Vec<_>>(), [None, segment, None, None]);
+    assert_eq!(record["gap-count"], 3, "{record}");
+}
+
+/// Where it had shared memory, its dump, and the record of that.
+fn full_dump_of_one_that_dies(
+    how: &str,
+    folder: &tempfile::TempDir,
+) -> (Vec<u64>, std::path::PathBuf, serde_json::Value) {
+    let mut child = Child::that_crashes(compile(&SHARES), &[how]);
+    let starts = starts_in(&child.line());
+    let watch = Firstchance::new(&["watch", "--json", &child.pid().to_string()])
+        .args(&["--when", "unhandled exception", "--do", "full dump", "-o"])
+        .arg(folder.path());
+    let watch = watch.spawn().until_it_says("\"event\":\"effective\"");
+    child.tell("die");
+    let run = watch.finish();
+    run.assert_code(0);
+    let record = run.events("dump").remove(0);
+    let dump = record["path"].as_str().expect("a path").into();
+    (starts, dump, record)
+}
+
+fn starts_in(line: &str) -> Vec<u64> {
+    let words = line.split_whitespace().take(4);
+    let start = |word: &str| u64::from_str_radix(word.trim_start_matches("0x"), 16);
+    words.map(|word| start(word).expect("an address")).collect()
+}
+
+/// Of private data of a file without a name, what the process has not touched is nowhere else.
+#[test]
+fn n50_untouched_private_data_of_files_without_a_name_is_in_the_dump() {
+    const MAPS: &str = "\
+import ctypes, mmap, os, sys, tempfile
+kept, size, files = [], 1 << 20, [os.memfd_create('data'), tempfile.TemporaryFile(dir='.').fileno()]
+for fd in files:
+    os.write(fd, b'S' * size)
+    memory = mmap.mmap(fd, size, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE)
+    kept.append(memory)
+    print(hex(ctypes.addressof(ctypes.c_char.from_buffer(memory))), flush=True)
+print('ready', flush=True)
+sys.stdin.read()
+";
+    let place = folder();
+    let mut python = Command::new("python3");
+    let child = Child::start(python.args(["-c", MAPS]).current_dir(place.path()));
+    let lines = child.lines_until("ready");
+    let dumped = Dumped::with(child.pid(), &["--full"]);
+    let core = Core::alone(&dumped.path);
+    for line in lines.iter().filter(|line| line.starts_with("0x")) {
+        let start = starts_in(line)[0];
+        let pattern = Some(u64::from_ne_bytes([b'S'; 8]));
+        assert_eq!(core.word(start + 0x8000), pattern, "{line}");
     }
 }
 
@@ -76,12 +151,10 @@ fn n45_shared_memory_without_a_named_file_is_in_a_dump_by_the_filter() {
     let exe = compile(&SHARES);
     let child = Child::start(&mut Command::new(&exe));
     let line = child.line();
-    let words = line.split_whitespace().take(4);
-    let starts = words
-        .map(|word| u64::from_str_radix(word.trim_start_matches("0x"), 16).expect("an address"));
+    let starts = starts_in(&line);
     let dumped = Dumped::with(child.pid(), &["--custom", "0x33"]);
     let core = Core::new(&dumped.path, &exe);
-    for (number, start) in starts.enumerate() {
+    for (number, start) in starts.into_iter().enumerate() {
         let pattern = u64::from_ne_bytes([b'A' + number as u8; 8]);
         assert_eq!(core.word(start), Some(pattern), "{number}: {line}");
     }

@@ -102,8 +102,13 @@ fn push_empty(loads: &mut Loads, region: &Region, range: Range) {
     }
 }
 
-/// Whether a part of a region is not what is in its file, or not zeros. Code is: what differs there are breakpoints.
+/// Whether a part of a region is not what is in its file, or not zeros, or may not be. Code is: what differs there are
+/// breakpoints.
 fn differs(region: &Region, range: Range) -> bool {
+    let is_of_lost_file = region.deleted && region.kind == RegionKind::Mapped;
+    if (region.unseen || is_of_lost_file) && !range.is_empty() {
+        return !region.protection.execute;
+    }
     let own = match region.is_file_backed() {
         true => &region.private_pages,
         false => &region.resident,

@@ -46,7 +46,7 @@ record! {
     CodeView { guid, age, file }
     Region {
         range, protection, kind, shared, name, offset, device, inode, deleted, remote, hugetlb,
-        dont_dump, untouchable, guarded, resident, private_pages, file, allocation_base, windows,
+        dont_dump, untouchable, guarded, unseen, resident, private_pages, file, allocation_base, windows,
     }
     FileFacts { size, modified }
     Protection { read, write, execute }

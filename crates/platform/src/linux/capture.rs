@@ -5,7 +5,9 @@
 
 use super::{
     bpf_programs::Death,
-    death_watch, facts, handles,
+    death_watch, facts,
+    file_pages::FilePages,
+    handles,
     memory::LiveMemory,
     narrow, pages, probe_patches,
     proc::{
@@ -148,24 +150,31 @@ impl LinuxTarget {
         ))
     }
 
-    /// Captures a process that has died and whose address space we keep (see [`death_watch`]).
+    /// Captures a process that has died and whose address space we keep (see [`death_watch`]), with what it has not touched of
+    /// shared `objects` if that is wanted.
     pub(super) fn dead(
         &self,
         facts: Facts,
         deaths: &[Death],
         mut warnings: Vec<String>,
+        objects: bool,
     ) -> Result<Capture> {
         let _ = failpoint("before-stop");
         let threads = deaths.iter().enumerate();
         let threads = threads.map(|(at, death)| death_watch::dead_thread(death, at == 0));
         let before = Before::gather(&self.proc);
         let threads = narrow::as_its_own(&facts, threads.collect());
-        let snapshot = self.snapshot(facts, &before, threads, wall_now(), &mut warnings)?;
+        let mut snapshot = self.snapshot(facts, &before, threads, wall_now(), &mut warnings)?;
+        let pages = match objects {
+            true => shared_objects::find(&self.proc, &mut snapshot.regions, &mut warnings),
+            false => FilePages::default(),
+        };
         warnings.extend(shared_since(&snapshot.regions));
-        let memory = Arc::new(Guarded::new(
-            Arc::new(self.kept_memory()?),
-            &snapshot.regions,
-        ));
+        let memory = Arc::new(WithObjects {
+            memory: self.kept_memory()?,
+            pages,
+        });
+        let memory = Arc::new(Guarded::new(memory, &snapshot.regions));
         let mut capture = Capture::new(snapshot, memory, None, None, warnings);
         capture.method = Method::Crash;
         Ok(capture)

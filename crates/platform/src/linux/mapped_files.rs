@@ -24,6 +24,8 @@ pub(super) fn find(proc: &ProcDir, regions: &mut [Region]) -> MappedFiles {
     let mut pages = FilePages::default();
     for region in regions.iter_mut().filter(|region| is_wanted(region)) {
         let Some(opened) = files.opened.get(&region.file_key()) else {
+            let is_useless = files.useless.contains(&region.file_key());
+            region.unseen |= region.kind != RegionKind::Image && !is_useless;
             continue;
         };
         // What is shared in memory is looked at elsewhere (see `shared_objects`).

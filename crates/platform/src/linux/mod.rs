@@ -51,6 +51,7 @@ mod monitor;
 mod monitor_folder;
 mod namespace_init;
 mod narrow;
+mod object_holders;
 mod one_program;
 pub(crate) mod only_windows;
 mod open_mapped;

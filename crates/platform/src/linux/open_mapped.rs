@@ -4,16 +4,18 @@
 //! may hold a lease on it (fcntl(2)), for which an open waits 45 s. So a thread of its own opens them, and what is not
 //! open in time is left out.
 
-use super::{files::device_number, proc::ProcDir};
+use super::{
+    files::{device_number, is_of},
+    object_holders::Holders,
+    proc::ProcDir,
+};
 use rustix::{
-    fs::{
-        AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxFlags, fstat, fstatfs, makedev, open,
-        openat, openat2, statx,
-    },
+    fs::{CWD, Mode, OFlags, ResolveFlags, fstat, fstatfs, open, openat, openat2},
     io::Errno,
 };
 use snapshot::{FileFacts, FileKey, Region, WallTime};
 use std::{
+    cell::OnceCell,
     collections::{HashMap, HashSet},
     fs::File,
     io,
@@ -91,7 +93,8 @@ impl Files {
         };
         let (tell, answers) = mpsc::channel();
         std::thread::spawn(move || {
-            let answer = |region: &Region| (region.file_key(), open_one(&folder, region, which));
+            let finder = Finder::new(folder, &wanted);
+            let answer = |region: &Region| (region.file_key(), open_one(&finder, region, which));
             // Nobody listens any more when the time is over.
             let _ = wanted
                 .iter()
@@ -112,8 +115,8 @@ impl Files {
 }
 
 /// Opens a file; `None` if it is of no use. Nothing is opened for reading before that is known.
-fn open_one(folder: &OwnedFd, region: &Region, which: Which) -> io::Result<Option<Opened>> {
-    let path = found(folder, region)?;
+fn open_one(finder: &Finder<'_>, region: &Region, which: Which) -> io::Result<Option<Opened>> {
+    let path = finder.find(region)?;
     let is_regular = fstat(&path)?.st_mode & libc::S_IFMT == libc::S_IFREG;
     // A number of 32 bits, in a word that has a sign.
     let kind = fstatfs(&path)?.f_type as u32;
@@ -151,18 +154,47 @@ pub(super) fn by_name(region: &Region) -> io::Result<OwnedFd> {
         Mode::empty(),
         ResolveFlags::CACHED,
     )?;
-    let unasked = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
-    let stat = statx(&found, "", unasked, StatxFlags::TYPE | StatxFlags::INO)?;
-    let device = device_number(makedev(stat.stx_dev_major, stat.stx_dev_minor));
-    let is_same = (device, stat.stx_ino) == region.file_key();
-    is_same
-        .then_some(found)
-        .ok_or(io::ErrorKind::NotFound.into())
+    match is_of(region, &found) {
+        true => Ok(found),
+        false => Err(io::ErrorKind::NotFound.into()),
+    }
 }
 
 /// Returns a path by which a file can be opened that was found.
 pub(super) fn path_of(found: &OwnedFd) -> PathBuf {
     format!("/proc/self/fd/{}", found.as_raw_fd()).into()
+}
+
+/// Finds the files of one process.
+struct Finder<'r> {
+    /// Its folder in `/proc`.
+    folder: OwnedFd,
+    wanted: &'r [Region],
+    /// Who else has what is shared, once that is asked for.
+    holders: OnceCell<Holders>,
+}
+
+impl<'r> Finder<'r> {
+    fn new(folder: OwnedFd, wanted: &'r [Region]) -> Self {
+        Self {
+            folder,
+            wanted,
+            holders: OnceCell::new(),
+        }
+    }
+
+    /// Finds a mapped file. What a process that is gone had mapped is found by its name, or by others who have it.
+    fn find(&self, region: &Region) -> io::Result<OwnedFd> {
+        found(&self.folder, region).or_else(|error| match error.raw_os_error() {
+            Some(libc::ENOENT | libc::ESRCH) => self.find_of_gone(region),
+            _ => Err(error),
+        })
+    }
+
+    fn find_of_gone(&self, region: &Region) -> io::Result<OwnedFd> {
+        let holders = || self.holders.get_or_init(|| Holders::of(self.wanted));
+        by_name(region).or_else(|_| holders().find(region))
+    }
 }
 
 /// Finds the mapped file itself, even if it was deleted. Who may not (that takes root) finds it by its path, if that is

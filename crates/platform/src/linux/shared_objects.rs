@@ -40,7 +40,10 @@ pub(super) fn find(
         match files.opened.get(&region.file_key()).filter(|_| is_left) {
             Some(object) => unseen += add(&mut pages, region, &object.file),
             None if files.useless.contains(&region.file_key()) => {}
-            None => unseen += region.range.len() - region.resident_bytes(),
+            None => {
+                region.unseen = true;
+                unseen += region.range.len() - region.resident_bytes();
+            }
         }
     }
     if unseen > 0 {

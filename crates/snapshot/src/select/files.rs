@@ -150,14 +150,14 @@ fn is_like_image(region: &Region) -> bool {
 }
 
 /// Whether a region is a file's that is whole or absent. Data that the process may write is its own, and what it has
-/// not written to is in the file, unless that was deleted. Of a file that cannot be opened (deleted, and we are not
+/// not written to is in the file, unless that was deleted: then nobody finds it there any more. Of a file that cannot be opened (deleted, and we are not
 /// root), an image on a disk is read through the process.
 fn is_candidate(region: &Region) -> bool {
     let is_file = region.inode != 0 && !region.remote && !region.hugetlb;
     let can_be_read = region.protection.read && !is_forbidden(region);
     let is_image = is_like_image(region);
     let has_content = region.file.is_some() || is_image && !region.shared && is_on_disk(region);
-    let is_read_only = !region.protection.write || region.deleted && region.shared;
+    let is_read_only = !region.protection.write || region.deleted;
     is_file && can_be_read && has_content && (is_image || is_read_only)
 }
 

@@ -159,7 +159,8 @@ impl Target for LinuxFollow {
             let mut facts = self.facts()?;
             facts_aside::put_back(&self.target.proc, &mut facts);
             let lacking = self.sources.deaths.lacking();
-            return self.target.dead(facts, self.sources.dead(), lacking);
+            let deaths = self.sources.dead();
+            return self.target.dead(facts, deaths, lacking, options.objects);
         }
         let sources = &mut self.sources;
         sources.gather_for(&self.target.proc);

@@ -27,6 +27,7 @@ pub(crate) mod procmap;
 pub(crate) mod ptrace;
 pub(crate) mod seize_timer;
 pub(crate) mod signals;
+pub(crate) mod sysv;
 pub(crate) mod terminal_keeper;
 pub(crate) mod tracefs;
 pub(crate) mod userfault;
