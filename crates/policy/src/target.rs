@@ -47,7 +47,7 @@ impl Target {
             Target::UserService(name) => who.is_of_unit(who.user_service.as_deref(), name),
             Target::Pool(pool) => who.pool().is_some_and(|p| same_name(p, pool)),
             Target::Container(id) => who.container.as_deref().is_some_and(|c| c.starts_with(id)),
-            Target::CommandLine(pattern) => pattern.is_all_of(&who.command_line.join(" ")),
+            Target::CommandLine(pattern) => is_command_line(pattern, &who.command_line.join(" ")),
             Target::Image(path) => is_same_path(&who.image, path),
             Target::Group(group) => who.group == *group,
             Target::Launch(_) => who.launched,
@@ -89,6 +89,13 @@ impl Target {
         };
         Some(fact)
     }
+}
+
+/// Whether a pattern means a command line. That of whoever starts firstchance to look for it, as a shell or `timeout`, has all
+/// of the pattern in it, and is not meant.
+fn is_command_line(pattern: &Pattern, line: &str) -> bool {
+    const LOOKS_FOR_ONE: &str = "cmdline:";
+    pattern.is_all_of(line) && !line.contains(LOOKS_FOR_ONE)
 }
 
 /// What a process is recognised by.
@@ -270,6 +277,22 @@ mod tests {
         {
             let target: Target = text.parse().unwrap();
             assert_eq!(target.matches(&worker()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn n43_who_starts_firstchance_to_look_for_a_command_line_is_not_meant() {
+        let target: Target = "cmdline:\"*server.py*\"".parse().unwrap();
+        let of = |words: &[&str]| Identity {
+            command_line: words.iter().map(|word| (*word).to_owned()).collect(),
+            ..Identity::default()
+        };
+        assert!(target.matches(&of(&["python3", "server.py"])));
+        for words in [
+            &["timeout", "5", "firstchance", "dump", "cmdline:*server.py*"][..],
+            &["sh", "-c", "firstchance dump 'cmdline:*server.py*'"],
+        ] {
+            assert!(!target.matches(&of(words)), "{words:?}");
         }
     }
 

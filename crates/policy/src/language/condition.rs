@@ -92,7 +92,14 @@ impl Parser<'_> {
         let signs = Comparison::ALL;
         let comparison = signs.into_iter().find(|c| self.eat_sign(c.sign()));
         let comparison = comparison.ok_or_else(|| self.expected(">=, >, <= or <"))?;
+        let never = self.error(
+            "cpu is never there: all processors together have 100 %, and core-cpu counts in one processor",
+        );
         let (gauge, threshold) = self.threshold(gauge)?;
+        let holds = |value| comparison.holds(value, threshold);
+        if gauge == Gauge::Cpu && !holds(0.0) && !holds(100.0) {
+            return Err(never);
+        }
         Ok(Level::Compare {
             gauge,
             comparison,

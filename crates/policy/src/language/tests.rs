@@ -325,9 +325,13 @@ fn gauge() -> impl Strategy<Value = (Gauge, f64)> {
 fn level() -> impl Strategy<Value = Level> {
     prop_oneof![
         (gauge(), 0usize..4).prop_map(|((gauge, threshold), c)| Level::Compare {
-            gauge,
             comparison: Comparison::ALL[c],
-            threshold,
+            threshold: match gauge {
+                // What no process can reach is refused.
+                Gauge::Cpu => threshold % 99.0 + 0.5,
+                _ => threshold,
+            },
+            gauge,
         }),
         Just(Level::Hang),
         (text(), duration()).prop_map(|(url, slower_than)| Level::Http { url, slower_than }),
@@ -545,5 +549,22 @@ proptest! {
             let _ = text.parse::<Target>();
             let _ = text.parse::<Action>();
         }
+    }
+}
+
+/// It was waited for without end.
+#[test]
+fn n25_more_processor_time_than_there_is_is_refused() {
+    for (text, is_possible) in [
+        ("cpu > 100%", false),
+        ("cpu >= 150%", false),
+        ("cpu < 0%", false),
+        ("cpu >= 100%", true),
+        ("cpu <= 150%", true),
+        ("core-cpu > 150%", true),
+        ("cpu >= 150% of limit", true),
+    ] {
+        let parsed = crate::parse_when(text);
+        assert_eq!(parsed.is_ok(), is_possible, "{text}: {parsed:?}");
     }
 }
