@@ -233,7 +233,9 @@ fn run_by_interpreter(target: &Target, others: &[ProcessEntry]) -> Option<Error>
         console::plain(name),
     );
     let what = format!("no process is named {name}; {by} (pid {pid}) runs it");
-    let advice = format!("Name it by the pid, or by its command line: 'cmdline:\"*{name}*\"'.");
+    // ProcDump's command line has no such target.
+    let advice =
+        format!("Name it by the pid; `dump` and `watch` also take 'cmdline:\"*{name}*\"'.");
     Some(Error::new(ErrorKind::NoSuchProcess, what).advise(advice))
 }
 
