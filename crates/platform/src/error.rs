@@ -111,6 +111,17 @@ impl Error {
         Self::new(ErrorKind::Disk, format!("{what} failed: {error}"))
     }
 
+    /// As [`Error::of_file`], of a file that is to be made: the user may have no right to do that there.
+    pub fn of_new_file(what: &str, error: &io::Error) -> Self {
+        let failed = Self::of_file(what, error);
+        match error.kind() {
+            io::ErrorKind::PermissionDenied => {
+                failed.advise("Name a folder that you may write to.")
+            }
+            _ => failed,
+        }
+    }
+
     /// Makes the error of a system call on a file that is there, and that is to be read, listed or deleted: the user may have
     /// no right to do that. `what` is what was tried, as in "reading x.core".
     pub fn of_access(what: &str, error: &io::Error) -> Self {

@@ -67,7 +67,7 @@ impl OutFile {
     /// # Errors
     /// If the file cannot be made.
     pub fn create(path: &Path, existing: Existing) -> Result<Self> {
-        let failed = |e: &io::Error| Error::of_file(&format!("creating {}", path.display()), e);
+        let failed = |e: &io::Error| Error::of_new_file(&format!("creating {}", path.display()), e);
         let name = path.file_name().and_then(|name| name.to_str());
         let Some(name) = name else {
             let what = format!("{} is no name for a file", path.display());

@@ -111,8 +111,19 @@ pub fn expect_storage(folder: &Path) -> Result<()> {
 /// If somebody else can change the folder or replace it, or if it cannot be made.
 pub fn make_store(folder: &Path) -> Result<()> {
     expect_guarded(folder, Guard::Shared)?;
-    let made = os::postmortem::make_store(folder);
-    made.map_err(|e| Error::of_file(&format!("making the folder {}", folder.display()), &e))
+    os::postmortem::make_store(folder).map_err(|e| not_made(folder, &e))
+}
+
+/// The error of a folder that could not be made.
+fn not_made(folder: &Path, error: &std::io::Error) -> Error {
+    let shown = folder.display();
+    match error.kind() {
+        std::io::ErrorKind::AlreadyExists => {
+            let what = format!("{shown} is there, and is not a folder");
+            Error::new(ErrorKind::Disk, what).advise("Name another folder, or remove it.")
+        }
+        _ => Error::of_file(&format!("making the folder {shown}"), error),
+    }
 }
 
 /// Makes a folder that only the administrator can list, and that everybody can pass through to
@@ -122,8 +133,7 @@ pub fn make_store(folder: &Path) -> Result<()> {
 /// As [`make_store`].
 pub fn make_passage(folder: &Path) -> Result<()> {
     expect_guarded(folder, Guard::Shared)?;
-    let made = os::postmortem::make_passage(folder);
-    made.map_err(|e| Error::of_file(&format!("making the folder {}", folder.display()), &e))
+    os::postmortem::make_passage(folder).map_err(|e| not_made(folder, &e))
 }
 
 /// Returns the id of the user that this program runs as; `None` on Windows.

@@ -45,7 +45,7 @@ pub use range::{Range, coalesce, total_bytes, without};
 pub use region::{FileFacts, FileKey, Protection, Region, RegionKind};
 pub use registers::{Aarch64, Registers, X86, X86_64};
 pub use sample::{Measure, Sample};
-pub use script::script;
+pub use script::{script, script_of};
 pub use select::{
     AbsentFile, Selection, added_in_vain, mapped_bytes, modules_on_stacks, select, select_chosen,
     without_stack,

@@ -34,8 +34,13 @@ const INTERPRETERS: [&str; 14] = [
 /// The name of the program that an interpreter runs: `worker.py` of `python3 -u /srv/worker.py --fast`, `app.jar`, a
 /// main class. Returns `None` if the process is no interpreter, or runs no program that has a name.
 pub fn script(process: &Process) -> Option<&str> {
-    is_interpreter(&process.name).then_some(())?;
-    let mut arguments = process.command_line.iter().skip(1).map(String::as_str);
+    script_of(&process.name, &process.command_line)
+}
+
+/// As [`script`], of a process with this name and this command line.
+pub fn script_of<'a>(name: &str, command_line: &'a [String]) -> Option<&'a str> {
+    is_interpreter(name).then_some(())?;
+    let mut arguments = command_line.iter().skip(1).map(String::as_str);
     loop {
         let argument = arguments.next()?;
         let is = |options: &[&str]| options.contains(&argument);

@@ -11,7 +11,7 @@ use crate::{
     AbsentFile, Gap, Record,
     local_time::rfc3339,
     store::{
-        keep::NO_ROOM_ADVICE,
+        keep::no_room_advice,
         record::{self, padded},
     },
 };
@@ -40,6 +40,8 @@ pub(crate) struct Draft {
     taken: WallTime,
     /// The size of the file in bytes, once it is planned.
     size: Option<u64>,
+    /// How many of them are written: a file has its holes.
+    stored: u64,
     /// What may have content and was not looked at, once that is planned.
     unseen: Vec<Range>,
     /// Where the record stands in the file, once it is planned: offsets and lengths in bytes.
@@ -96,6 +98,7 @@ impl Draft {
             record,
             taken,
             size: None,
+            stored: 0,
             unseen: vec![],
             records: vec![],
             whole: false,
@@ -126,6 +129,10 @@ impl Draft {
     /// Notes what the plan says: the size of the file, and where the record stands in it.
     pub(crate) fn planned(&mut self, plan: &Plan, selection: &Selection) {
         self.size = Some(plan.size());
+        self.stored = match self.sink {
+            Sink::File(_) => plan.stored_bytes(),
+            Sink::Stream(_) => plan.size(),
+        };
         self.record.memory_bytes = plan.memory_bytes() + plan.mapped_bytes();
         self.unseen.clone_from(&selection.unseen);
         self.record.absent_files = selection.absent.iter().map(AbsentFile::of).collect();
@@ -159,7 +166,7 @@ impl Draft {
         });
         let failure = Error::of_file(&format!("{what} {name}"), error);
         match error.kind() {
-            io::ErrorKind::StorageFull => failure.advise(NO_ROOM_ADVICE),
+            io::ErrorKind::StorageFull => failure.advise(no_room_advice(self.kind)),
             _ => failure,
         }
     }
@@ -238,6 +245,7 @@ impl Draft {
             number: self.number,
             path,
             bytes: self.size.unwrap_or(0),
+            stored: self.stored,
             kind: self.kind,
             format: self.format,
             taken: self.taken,

@@ -88,6 +88,8 @@ pub struct Written {
     pub path: Option<PathBuf>,
     /// The size of the file in bytes.
     pub bytes: u64,
+    /// How many of them were written: all but the holes of a file.
+    pub stored: u64,
     /// Which memory it holds.
     pub kind: DumpKind,
     /// Core or minidump.

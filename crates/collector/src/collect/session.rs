@@ -191,7 +191,10 @@ impl Session<'_, '_> {
         };
         let user = self.user;
         let coming = Coming { bytes, user };
-        let deleted = crate::store::keep::make_room(&folder, &self.request.keep, coming)?;
+        let kinds = self.request.kinds.iter().map(|(kind, _)| *kind);
+        let largest = kinds.max().unwrap_or_default();
+        let keep = &self.request.keep;
+        let deleted = crate::store::keep::make_room(&folder, keep, coming, largest)?;
         for path in deleted {
             (self.observer)(Step::Deleted { path });
         }

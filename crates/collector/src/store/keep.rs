@@ -7,7 +7,7 @@ use super::{
 };
 use platform::{Error, ErrorKind, Result};
 use policy::{Coming, Disk, Retention, StoredDump};
-use snapshot::WallTime;
+use snapshot::{DumpKind, WallTime};
 use std::{
     fs,
     io::{
@@ -21,14 +21,28 @@ use std::{
 /// The bytes that stay free on the disk: a core whose size is not known is cut before it fills the disk.
 pub(crate) const LEFT_FREE: u64 = 64 << 20;
 
-/// The advice of errors about a disk that has no room for a dump, for who asks for one on a command line.
-pub const NO_ROOM_ADVICE: &str = "Write to another folder, or take a mini dump.";
+/// The advice of errors about a disk that has no room for a dump, for who asks for one on a command line: of the smallest
+/// kinds, and of the others.
+pub const NO_ROOM_ADVICE: [&str; 2] = [
+    "Write to another folder.",
+    "Write to another folder, or take a mini dump.",
+];
+
+/// The one of [`NO_ROOM_ADVICE`] for a dump of this kind.
+pub(crate) fn no_room_advice(kind: DumpKind) -> &'static str {
+    NO_ROOM_ADVICE[usize::from(kind > DumpKind::Mini)]
+}
 
 /// Makes room in `folder` for a new dump within the limits `keep`, by deleting dumps of ours. Returns the deleted ones.
 ///
 /// # Errors
-/// If there would be too little room even then. Nothing is deleted in that case.
-pub(crate) fn make_room(folder: &Path, keep: &Retention, coming: Coming) -> Result<Vec<PathBuf>> {
+/// If there would be too little room even then. Nothing is deleted in that case. `kind` is that of the dump, for the advice.
+pub(crate) fn make_room(
+    folder: &Path,
+    keep: &Retention,
+    coming: Coming,
+    kind: DumpKind,
+) -> Result<Vec<PathBuf>> {
     let space = platform::space_at(folder);
     let space = space.map_err(|e| unusable(folder, &e))?;
     let disk = Disk {
@@ -43,7 +57,7 @@ pub(crate) fn make_room(folder: &Path, keep: &Retention, coming: Coming) -> Resu
     let needed = coming.bytes;
     let verdict = keep.judge(&stored, Some(coming), disk, now());
     if verdict.missing > 0 || needed > space.free && verdict.delete.is_empty() {
-        return Err(no_room(folder, needed, space.free));
+        return Err(no_room(folder, needed, space.free, kind));
     }
     let mut deleted = Vec::new();
     for path in verdict.delete {
@@ -89,9 +103,9 @@ pub(crate) fn make_some_room(folder: &Path, keep: &Retention, most: Coming) -> R
         .missing;
     let bytes = most.bytes.saturating_sub(missing);
     if bytes == 0 {
-        return Err(no_room(folder, LEFT_FREE, space.free));
+        return Err(no_room(folder, LEFT_FREE, space.free, DumpKind::Full));
     }
-    make_room(folder, keep, Coming { bytes, ..most })?;
+    make_room(folder, keep, Coming { bytes, ..most }, DumpKind::Full)?;
     Ok(bytes)
 }
 
@@ -182,14 +196,15 @@ fn unusable(folder: &Path, error: &std::io::Error) -> Error {
     Error::of_file(&format!("looking at {folder}"), error)
 }
 
-fn no_room(folder: &Path, needed: u64, free: u64) -> Error {
+fn no_room(folder: &Path, needed: u64, free: u64, kind: DumpKind) -> Error {
     let limits = match needed > free {
         true => "",
         false => ", and limits to keep",
     };
+    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
     let (needed, free, folder) = (needed >> 20, free >> 20, folder.display());
     let what = format!("{folder} has {free} MB free{limits}; the dump needs about {needed} MB");
-    Error::new(ErrorKind::Disk, what).advise(NO_ROOM_ADVICE)
+    Error::new(ErrorKind::Disk, what).advise(no_room_advice(kind))
 }
 
 /// The files in a folder that have the name of a dump, whole or partial.

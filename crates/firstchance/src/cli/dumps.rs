@@ -336,13 +336,15 @@ fn missing(text: &str, folders: &[PathBuf]) -> anyhow::Error {
         }
     }
     let what = format!("there is no dump called {}", console::plain(text));
-    Usage(format!("{what}; `firstchance dumps list` shows all")).into()
+    let missing = platform::Error::new(platform::ErrorKind::Disk, what);
+    missing.advise("`firstchance dumps list` shows all.").into()
 }
 
-fn not_ours(path: &Path) -> Usage {
+fn not_ours(path: &Path) -> platform::Error {
     let path = console::plain(&path.display().to_string());
-    Usage(format!(
-        "firstchance has not written {path}; `firstchance inspect {path}` shows a dump of any tool"
+    let what = format!("firstchance has not written {path}");
+    platform::Error::new(platform::ErrorKind::Other, what).advise(format!(
+        "`firstchance inspect {path}` shows a dump of any tool."
     ))
 }
 

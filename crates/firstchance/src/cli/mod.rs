@@ -55,7 +55,7 @@ enum Command {
     Postmortem(postmortem::Args),
     /// List, show, delete, open and pack stored dumps
     Dumps(dumps::Args),
-    /// List the processes that can be dumped
+    /// List the processes; RUNTIME is ? for those that this user may not dump
     Ps(ps::Args),
     /// Check what works on this machine, and what to do about the rest
     Doctor(doctor::Args),

@@ -45,24 +45,38 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// Runs ProcDump's command line, given as words without the program's name.
 pub(crate) fn run_words(words: &[String]) -> anyhow::Result<ExitCode> {
-    let choice = dialect::choice()?;
-    let dialect = procdump::dialect_of(words, choice.dialect);
-    let (result, command) = match parse(words, choice) {
-        Ok(invocation) => {
+    let choice = dialect::choice();
+    let chosen = choice.as_ref().map_or(Dialect::default(), |c| c.dialect);
+    let dialect = procdump::dialect_of(words, chosen);
+    if procdump::asks_for_nothing(words) {
+        console::print(&procdump::help(dialect, false))?;
+    }
+    let (result, command) = match choice.and_then(|c| Ok((parse(words, c)?, c))) {
+        Ok((invocation, choice)) => {
             let command = invocation.command.clone();
             (run_invocation(invocation, choice), Some(command))
         }
         Err(error) => (Err(error), None),
     };
+    finish(words, dialect, result, command.as_ref())
+}
+
+/// The exit code, once all that ProcDump itself says of an error has been said.
+fn finish(
+    words: &[String],
+    dialect: Dialect,
+    result: anyhow::Result<ExitCode>,
+    command: Option<&Command>,
+) -> anyhow::Result<ExitCode> {
     if let (Err(error), Dialect::Linux) = (&result, dialect) {
-        console::print(&linux_errors::line(error, command.as_ref()))?;
+        console::print(&linux_errors::line(error, command))?;
     }
     if !procdump::wants_own_exit_codes(words) {
         return result;
     }
     let own = result.unwrap_or_else(|error| {
         super::tell(&error);
-        own_code(&error, command.as_ref())
+        own_code(&error, command)
     });
     Ok(codes::of_procdump(own, dialect))
 }

@@ -1,4 +1,4 @@
-//! `firstchance ps`: lists the processes that can be dumped.
+//! `firstchance ps`: lists the processes, and tells which ones this user may not look into.
 
 use super::pool;
 use crate::ui::console;
@@ -36,7 +36,8 @@ struct ProcessRow {
     resident_bytes: u64,
     threads: u32,
     handles: Option<u32>,
-    runtime: String,
+    /// `null` where this user may not look into the process.
+    runtime: Option<String>,
     service: Option<String>,
     container: Option<String>,
     pool: Option<String>,
@@ -77,6 +78,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         console::print(&serde_json::to_string_pretty(&lines)?)?;
     } else {
         console::print(&table(&lines).to_string())?;
+        if lines.iter().any(|(_, line)| line.runtime.is_none()) {
+            console::print(
+                "RUNTIME is ? where this user may not look into the process: `firstchance dump PID` says why",
+            )?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -102,13 +108,19 @@ fn row(entry: &ProcessEntry, cpu: f64) -> ProcessRow {
         resident_bytes: entry.resident,
         threads: entry.threads,
         handles: entry.handles,
-        runtime: analysis::runtime_of(entry.mapped.iter().map(|(start, name)| (*start, &name[..])))
-            .to_string(),
+        runtime: runtime(entry),
         service: entry.service.clone(),
         container: entry.container.clone(),
         pool: pool::of(entry),
         command_line: entry.command_line.clone(),
     }
+}
+
+/// The runtime of a process; `None` if we may not see its mappings, and so may not dump it either.
+fn runtime(entry: &ProcessEntry) -> Option<String> {
+    let mapped = entry.mapped.iter().map(|(start, name)| (*start, &name[..]));
+    let is_known = !entry.mapped.is_empty();
+    is_known.then(|| analysis::runtime_of(mapped).to_string())
 }
 
 fn table(lines: &[(ProcessEntry, ProcessRow)]) -> Table {
@@ -132,7 +144,7 @@ fn table(lines: &[(ProcessEntry, ProcessRow)]) -> Table {
             line.threads.to_string(),
             line.handles
                 .map_or("-".to_owned(), |handles| handles.to_string()),
-            line.runtime.clone(),
+            line.runtime.clone().unwrap_or("?".to_owned()),
             console::cut(&pool::marked_command(entry), 60),
         ]);
     }
@@ -144,4 +156,17 @@ fn table(lines: &[(ProcessEntry, ProcessRow)]) -> Table {
         column.set_constraint(ColumnConstraint::ContentWidth);
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn n43_a_runtime_that_cannot_be_seen_is_not_native() {
+        let mut entry = ProcessEntry::default();
+        assert_eq!(runtime(&entry), None);
+        entry.mapped.push((0x1000, "/bin/sleep".to_owned()));
+        assert_eq!(runtime(&entry).as_deref(), Some("native"));
+    }
 }

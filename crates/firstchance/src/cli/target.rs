@@ -95,13 +95,10 @@ fn is_candidate(entry: &ProcessEntry) -> bool {
 fn resolve_one(host: &dyn Host, text: &str, all: bool) -> anyhow::Result<Vec<ProcessKey>> {
     let several = match all {
         true => Several::Wanted,
-        false => Several::Refused(ONE_OR_ALL),
+        false => Several::Refused("Name one by its pid, or take --all"),
     };
     matching(host, &parse(text)?, text, several)
 }
-
-/// The advice where `--all` takes all processes that a name fits.
-pub(crate) const ONE_OR_ALL: &str = "Name one by its pid, or take --all";
 
 /// What is done if a target means several processes.
 #[derive(Clone, Copy)]
@@ -129,9 +126,9 @@ fn matching(
         ([], _) => {
             let living = || match target {
                 Target::Group(group) => no_group(*group),
-                _ => {
-                    in_another_case(target, &others).unwrap_or_else(|| none_matches(text, &others))
-                }
+                _ => in_another_case(target, &others)
+                    .or_else(|| run_by_interpreter(target, &others))
+                    .unwrap_or_else(|| none_matches(text, &others)),
             };
             Err(only_ended(target, &ended).unwrap_or_else(living).into())
         }
@@ -222,6 +219,26 @@ pub(crate) fn hint_of_case(host: &dyn Host, target: &Target) -> Option<String> {
     Some(format!("{others}, but case counts in names"))
 }
 
+/// The error where an interpreter runs a program of this name: `python3` has the name, and `srv.py` is in its command line.
+fn run_by_interpreter(target: &Target, others: &[ProcessEntry]) -> Option<Error> {
+    let Target::Name(name) = target else {
+        return None;
+    };
+    let runs_it =
+        |entry: &&ProcessEntry| snapshot::script_of(&entry.name, &entry.command_line) == Some(name);
+    let first = others.iter().find(runs_it)?;
+    let (by, pid, name) = (
+        console::plain(&first.name),
+        first.key.pid,
+        console::plain(name),
+    );
+    let what = format!("no process is named {name}; {by} (pid {pid}) runs it");
+    // ProcDump's command line has no such target.
+    let advice =
+        format!("Name it by the pid; `dump` and `watch` also take 'cmdline:\"*{name}*\"'.");
+    Some(Error::new(ErrorKind::NoSuchProcess, what).advise(advice))
+}
+
 fn none_matches(text: &str, others: &[ProcessEntry]) -> Error {
     let error = Error::new(
         ErrorKind::NoSuchProcess,
@@ -229,7 +246,7 @@ fn none_matches(text: &str, others: &[ProcessEntry]) -> Error {
     );
     let similar = similar_names(text, others);
     if similar.is_empty() {
-        return error.advise("`firstchance ps` lists the processes that can be dumped.");
+        return error.advise("`firstchance ps` lists the processes.");
     }
     error.advise(format!("Similar names: {}.", similar.join(", ")))
 }

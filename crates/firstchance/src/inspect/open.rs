@@ -3,7 +3,7 @@
 use analysis::{DebugFile, FileBytes, Files, Source, Stack, Stacks};
 use collector::Record;
 use formats::Dump;
-use platform::Error;
+use platform::{Error, ErrorKind};
 use snapshot::{Exception, Module, Thread};
 use std::{
     io,
@@ -25,11 +25,15 @@ pub(super) struct Walked<'a> {
     pub(super) doubts: Vec<String>,
 }
 
-/// The error of a file that cannot be read; one that the user may not read has an exit code of its own.
+/// The error of a file that cannot be read; where there is none, or the user may not read it, it has an exit code of its own.
 fn unreadable(path: &Path, error: &io::Error) -> anyhow::Error {
     match error.kind() {
         io::ErrorKind::PermissionDenied => {
             Error::of_access(&format!("reading {}", path.display()), error).into()
+        }
+        io::ErrorKind::NotFound => {
+            let what = format!("{} cannot be read: {error}", path.display());
+            Error::new(ErrorKind::Disk, what).into()
         }
         _ => anyhow::anyhow!("{} cannot be read: {error}", path.display()),
     }

@@ -223,10 +223,13 @@ fn when(time: WallTime) -> String {
 /// Adds the environment variables.
 pub(super) fn environment(page: &mut Page, opened: &Opened) {
     let environment = &opened.dump.snapshot.process.environment;
-    page.heading(&format!("Environment: {}", environment.len()));
-    environment
-        .iter()
-        .for_each(|line| page.line(&format!(" {line}")));
+    // A program that writes over its environment (setproctitle) leaves bytes of zero.
+    let (empty, told): (Vec<_>, Vec<_>) = environment.iter().partition(|line| line.is_empty());
+    page.heading(&match empty.len() {
+        0 => format!("Environment: {}", told.len()),
+        empty => format!("Environment: {} (and {empty} empty)", told.len()),
+    });
+    told.iter().for_each(|line| page.line(&format!(" {line}")));
 }
 
 /// Adds the record, with gaps and warnings.

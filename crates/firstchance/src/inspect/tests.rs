@@ -176,6 +176,14 @@ fn a_section_on_request_is_whole() {
         &page(&opened, &[Section::Environment]),
         &["Environment: 1", " SECRET=1"],
     );
+    let mut overwritten = snapshot();
+    overwritten
+        .process
+        .environment
+        .extend(vec![String::new(); 3]);
+    let overwritten = page(&self::opened(overwritten, None), &[Section::Environment]);
+    shows(&overwritten, &["Environment: 1 (and 3 empty)", " SECRET=1"]);
+    assert_eq!(overwritten.matches("\n ").count(), 1, "{overwritten}");
     shows(&page(&opened, &[Section::Modules]), &["abcd", "/srv/shop"]);
     shows(&page(&opened, &[Section::Handles]), &["tcp 0.0.0.0:80"]);
     shows(

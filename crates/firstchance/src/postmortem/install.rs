@@ -5,6 +5,7 @@ use super::{
     EnableArgs, Settings,
     before::{self, AT_ONCE, is_copy, program_of},
     call::LETTERS,
+    changes,
     enable_args::PROGRAM,
     is_windows, past_folders, repeats,
     settings::{self, Previous},
@@ -35,6 +36,7 @@ pub(crate) fn enable(args: &EnableArgs) -> anyhow::Result<ExitCode> {
         return windows::enable(args);
     }
     let mut settings = Settings::load()?.unwrap_or_default();
+    let set_before = settings.clone();
     let before = platform::core_handler()?;
     let is_ours = settings.is_enabled() && before.pattern == settings.registered;
     if !is_ours {
@@ -66,6 +68,9 @@ pub(crate) fn enable(args: &EnableArgs) -> anyhow::Result<ExitCode> {
         remove_copy(&old)?;
     }
     console::print(&format!("Crashes leave dumps in {}", folder.display()))?;
+    for line in changes::lines(&set_before, &settings) {
+        console::print(&console::plain(&line))?;
+    }
     if !is_ours {
         console::print(&format!("Before: {}", owner(&before.pattern)))?;
     }

@@ -75,7 +75,7 @@ fn failure(
 /// What went wrong, and what can be done about it, without the last full stop.
 fn reason(error: &anyhow::Error) -> String {
     match error.downcast_ref::<platform::Error>() {
-        Some(error) if error.advice == collector::NO_ROOM_ADVICE => {
+        Some(error) if collector::NO_ROOM_ADVICE.contains(&&error.advice[..]) => {
             format!("{}. {NO_ROOM_ADVICE}", error.what)
         }
         Some(error) if error.advice.is_empty() => error.what.clone(),
@@ -127,7 +127,7 @@ mod tests {
             ErrorKind::Disk,
             "/d has 3 MB free; the dump needs about 9 MB",
         );
-        let no_room = no_room.advise(collector::NO_ROOM_ADVICE);
+        let no_room = no_room.advise(collector::NO_ROOM_ADVICE[1]);
         for (kept, expected) in [
             (
                 Some(Ok(Some("/d/x.core".into()))),

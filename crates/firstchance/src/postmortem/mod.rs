@@ -8,6 +8,7 @@
 mod before;
 mod call;
 mod case;
+mod changes;
 mod enable_args;
 mod forward;
 mod handler;

@@ -2,7 +2,8 @@
 //! file, or writes the file.
 
 use super::{
-    help::EXAMPLES,
+    Dialect,
+    help::{EXIT_CODES, examples_of},
     switches::{BUILT, CLONES, Group, Id, Origin, SWITCHES, Since, Support, Switch},
 };
 
@@ -94,12 +95,9 @@ are those that ProcDump was seen to have; it documents none:
 
 | | Windows dialect | Linux dialect |
 |---|---|---|
-| all dumps were taken | 1 | 0 |
-| a file could not be written | 2 | 0 |
-| no such process, or no dump for another reason | 254 (-2) | 0 |
-| the folder for the dumps does not exist | 2 | 255 (-1) |
-| the command line was not understood | 254 (-2) | 255 (-1) |
+";
 
+const ON_PURPOSE: &str = "
 ## Where firstchance differs on purpose
 
 - No banner, no EULA question, UTF-8 always.
@@ -165,11 +163,20 @@ pub(crate) fn page() -> String {
         switches.for_each(|switch| page += &row(switch));
     }
     page += DIFFERENCES;
-    page += "\n## Examples\n\n| `procdump …` | |\n|---|---|\n";
-    for (line, meaning) in EXAMPLES {
-        page += &format!("| `{line}` | {meaning} |\n");
+    for [when, windows, linux] in EXIT_CODES {
+        page += &format!("| {when} | {windows} | {linux} |\n");
     }
-    page
+    page += ON_PURPOSE;
+    page += &examples("Examples", Dialect::Windows);
+    page + &examples("Examples in the Linux dialect", Dialect::Linux)
+}
+
+fn examples(title: &str, dialect: Dialect) -> String {
+    let mut text = format!("\n## {title}\n\n| `procdump …` | |\n|---|---|\n");
+    for (line, meaning) in examples_of(dialect) {
+        text += &format!("| `{line}` | {meaning} |\n");
+    }
+    text
 }
 
 fn row(switch: &Switch) -> String {

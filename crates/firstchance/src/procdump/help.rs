@@ -23,8 +23,18 @@ begin with - or /, and be in any case. With several triggers, any of them causes
 Without a trigger, a dump is taken at once.
 ";
 
-/// Examples: command lines, and what they ask for.
-pub(crate) const EXAMPLES: &[(&str, &str)] = &[
+/// Command lines, and what they ask for.
+pub(super) type Examples = &'static [(&'static str, &'static str)];
+
+/// The examples of a dialect.
+pub(super) fn examples_of(dialect: Dialect) -> Examples {
+    match dialect {
+        Dialect::Windows => OF_WINDOWS,
+        Dialect::Linux => OF_LINUX,
+    }
+}
+
+const OF_WINDOWS: Examples = &[
     ("notepad", "A mini dump of notepad, at once."),
     ("-ma 4572", "A full dump of the process 4572, at once."),
     ("-mm -ma 4572", "A mini dump, and then a full one."),
@@ -60,10 +70,62 @@ pub(crate) const EXAMPLES: &[(&str, &str)] = &[
     ),
 ];
 
+const OF_LINUX: Examples = &[
+    ("4572", "A core of the process 4572, at once."),
+    ("-n 3 -s 30 4572", "Three cores, 30 seconds apart."),
+    (
+        "-n 3 -s 5 -c 65 4572",
+        "Up to three cores at 65 % of one processor or more, with at least 5 seconds between two.",
+    ),
+    (
+        "-m 100,200 4572 /var/dumps",
+        "A core at 100 MiB of memory, and another one at 200, into a folder.",
+    ),
+    ("-tc 50 4572", "A core at 50 threads or more."),
+    (
+        "-sig 10,SIGSEGV 4572",
+        "A core when one of these signals is delivered.",
+    ),
+    (
+        "-c 65 -w nginx",
+        "A core of each process nginx at 65 % or more, also of those that start later.",
+    ),
+    (
+        "-n 10 -e -f NotFound 4572",
+        "Up to ten cores at exceptions whose text contains NotFound.",
+    ),
+    (
+        "-t -pgid 4572",
+        "A core of each process of the process group 4572 when it ends.",
+    ),
+];
+
+/// ProcDump's own exit codes: when it has them, in the Windows dialect and in the Linux dialect.
+pub(super) const EXIT_CODES: &[[&str; 3]] = &[
+    ["all dumps were taken", "1", "0"],
+    ["a file could not be written", "2", "0"],
+    [
+        "no such process, or no dump for another reason",
+        "254 (-2)",
+        "0",
+    ],
+    [
+        "cancelled before all dumps were taken (Ctrl-C, SIGTERM, `-cancel`)",
+        "254 (-2)",
+        "0",
+    ],
+    ["the folder for the dumps does not exist", "2", "255 (-1)"],
+    [
+        "the command line was not understood",
+        "254 (-2)",
+        "255 (-1)",
+    ],
+];
+
 /// The text of `-?`, or with `examples` that of `-? -e`.
 pub(crate) fn help(dialect: Dialect, examples: bool) -> String {
     if examples {
-        return self::examples();
+        return self::examples(dialect);
     }
     let mut text = USAGE.to_owned();
     for (group, title) in Group::ALL {
@@ -71,12 +133,27 @@ pub(crate) fn help(dialect: Dialect, examples: bool) -> String {
         let switches = SWITCHES.iter().filter(|switch| switch.group == group);
         switches.for_each(|switch| text += &entry(switch, dialect));
     }
+    text + &exit_codes(dialect)
+}
+
+/// ProcDump's own exit codes in `dialect`.
+fn exit_codes(dialect: Dialect) -> String {
+    let mut text = "\nExit codes (`firstchance --help` lists firstchance's own), with \
+                    --procdump-exit-codes:\n"
+        .to_owned();
+    for [when, windows, linux] in EXIT_CODES {
+        let code = match dialect {
+            Dialect::Windows => windows,
+            Dialect::Linux => linux,
+        };
+        text += &format!("  {code:10}{when}\n");
+    }
     text
 }
 
-fn examples() -> String {
+fn examples(dialect: Dialect) -> String {
     let mut text = String::new();
-    for (line, meaning) in EXAMPLES {
+    for (line, meaning) in examples_of(dialect) {
         text += &format!("{meaning}\n    procdump {line}\n\n");
     }
     text

@@ -53,6 +53,13 @@ pub(crate) fn wants_own_exit_codes(arguments: &[String]) -> bool {
     has_word(arguments, "--procdump-exit-codes")
 }
 
+/// Whether a command line says nothing, or only how it is to be understood: ProcDump shows its help then.
+pub(crate) fn asks_for_nothing(arguments: &[String]) -> bool {
+    let about_itself = ["--linux", "--procdump-exit-codes"];
+    let is_about_itself = |word: &str| about_itself.iter().any(|w| w.eq_ignore_ascii_case(word));
+    arguments.iter().all(|word| is_about_itself(word))
+}
+
 /// The dialect of a command line, also of one that cannot be read: that of `--linux`, or this one.
 pub(crate) fn dialect_of(arguments: &[String], otherwise: Dialect) -> Dialect {
     match has_word(arguments, "--linux") {

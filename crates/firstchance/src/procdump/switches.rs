@@ -289,7 +289,7 @@ pub(crate) const SWITCHES: &[Switch] = &[
     switch(Id::Eula, "accepteula", Flag, G::Other, "Ignored: there is no question to answer."),
     switch(Id::Verbose, "v", Flag, G::Other, "Ignored."),
     switch(Id::Linux, "-linux", Flag, G::Other, "Use the meaning of ProcDump for Linux where the two differ. PROCDUMP_DIALECT=linux in the environment does the same.").linux_only(),
-    switch(Id::ExitCodes, "-procdump-exit-codes", Flag, G::Other, "End with the exit codes that ProcDump itself was seen to have, and not with firstchance's own; see below."),
+    switch(Id::ExitCodes, "-procdump-exit-codes", Flag, G::Other, "End with the exit codes that ProcDump itself was seen to have, and not with firstchance's own: the list is below."),
     switch(Id::Help, "?", Flag, G::Other, "Show this help, as --help does; with -e, examples.").both(),
 ];
 

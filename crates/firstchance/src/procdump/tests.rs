@@ -2,7 +2,7 @@
 
 use super::{
     docs::page,
-    help::EXAMPLES,
+    help::examples_of,
     switches::{SWITCHES, Since, Support},
     *,
 };
@@ -420,11 +420,34 @@ fn the_help_has_every_switch_and_its_examples_work() {
             "{help}"
         );
     }
-    let examples = help(Dialect::Windows, true);
-    for (line, _) in EXAMPLES {
-        read(line);
-        assert!(examples.contains(&format!("procdump {line}\n")));
+}
+
+#[test]
+fn n45_each_dialect_has_examples_of_its_own() {
+    for dialect in [Dialect::Windows, Dialect::Linux] {
+        let examples = help(dialect, true);
+        for (line, _) in examples_of(dialect) {
+            let parsed = parse(&words(line), dialect, Linux);
+            assert_eq!(parsed.map(|p| p.not_built_yet), Ok(vec![]), "{line}");
+            assert!(examples.contains(&format!("procdump {line}\n")));
+        }
     }
+    let linux = help(Dialect::Linux, true);
+    assert!(
+        !linux.contains("notepad") && !linux.contains(".exe"),
+        "{linux}"
+    );
+}
+
+#[test]
+fn n45_the_help_lists_procdumps_exit_codes() {
+    let cancelled = |dialect| {
+        let help = help(dialect, false);
+        let line = help.lines().find(|line| line.contains("cancelled before"));
+        line.unwrap_or_default().trim_start()[..3].to_owned()
+    };
+    assert_eq!(cancelled(Dialect::Windows), "254");
+    assert_eq!(cancelled(Dialect::Linux), "0  ");
 }
 
 #[test]

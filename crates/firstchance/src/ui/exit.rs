@@ -8,11 +8,11 @@ pub(crate) const HELP: &str = "\
 Exit codes:
   0  everything was done as asked
   1  something else went wrong; the message says what
-  2  the command line was not understood
+  2  the command line or a file of rules was not understood
   3  there is no such process, or the name fits several
   4  the system does not permit it, or another debugger holds the process
   5  the process ended too early (of a watch: before all its dumps were taken), or a dump is incomplete
-  6  the file could not be written: no such folder, no room, no right
+  6  the file could not be written: no such folder, no room, no right; or there is no such file
   7  cancelled by Ctrl-C, SIGTERM or `firstchance cancel`";
 
 /// The exit code for an error of this kind.

@@ -93,11 +93,11 @@ impl Wording {
             Self::ProcDumpForLinux => format!("{dump} generated: {path}"),
             Self::ProcDump => format!(
                 "{dump} complete: {} MB written in {seconds:.1} seconds",
-                megabytes(written.bytes)
+                megabytes(written.stored)
             ),
             _ => format!(
                 "{dump} complete: {} written in {seconds:.1} seconds ({})",
-                console::size(written.bytes),
+                console::size(written.stored),
                 pause(written)
             ),
         }

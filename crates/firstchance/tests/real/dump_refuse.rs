@@ -121,6 +121,37 @@ fn b8_the_first_process_is_dumped_as_any_other() {
     assert_eq!(Core::new(&path, victim_exe()).threads(), [1]);
 }
 
+#[test]
+fn n43_a_folder_that_a_user_may_not_write_to_comes_with_advice() {
+    let public = public_folder();
+    let exe = public_copy(&public, victim_exe());
+    let program = public_copy(&public, Path::new(env!("CARGO_BIN_EXE_firstchance")));
+    let mut starter = Command::new(NOBODY[0]);
+    let victim = Victim::start_by(starter.args(&NOBODY[1..]).arg(&exe).arg("idle"));
+    let dump = Firstchance::copy_by(NOBODY, &program).args(&["dump", &victim.pid_text()]);
+    let run = dump.args(&["-o", "/usr/"]).run();
+    run.assert_code(6)
+        .assert_says("Name a folder that you may write to.");
+}
+
+/// The command line is the only place where the name of a script stands.
+#[test]
+fn n43_a_script_is_named_with_how_to_reach_it() {
+    let place = folder();
+    let script = place.path().join("n43-script.py");
+    std::fs::write(
+        &script,
+        "import time\nprint('up', flush=True)\ntime.sleep(600)\n",
+    )
+    .expect("a file");
+    let child = Child::start(Command::new("python3").arg(&script));
+    child.line();
+    let run = Firstchance::new(&["dump", "n43-script.py"]).run();
+    run.assert_code(3)
+        .assert_says(&format!("(pid {}) runs it", child.pid()))
+        .assert_says("'cmdline:\"*n43-script.py*\"'");
+}
+
 /// A debugger that has the victim now.
 pub(crate) fn traced_by_another(victim: &Victim, folder: &tempfile::TempDir) -> Child {
     let mut strace = Command::new("strace");

@@ -35,6 +35,30 @@ fn d1_a_full_disk_is_seen_before_the_target_is_stopped() {
 }
 
 #[test]
+fn n43_a_mini_dump_without_room_is_not_told_to_be_a_mini_dump() {
+    let victim = Victim::start(&["idle"]);
+    let dump = Firstchance::new(&["dump", &victim.pid_text()]).current_dir(Path::new("/proc"));
+    let run = dump.run();
+    run.assert_code(6)
+        .assert_says("/proc has 0 MB free")
+        .assert_says("Write to another folder.");
+    assert!(!run.stderr.contains("mini dump"), "{run:#?}");
+}
+
+#[test]
+fn n43_the_bytes_that_are_written_are_those_that_were_to_write() {
+    let folder = folder();
+    let victim = Victim::start(&["leak", "8"]);
+    let path = file_in(&folder, "x.core");
+    let run = Firstchance::dump(victim.pid(), &["--custom", "0x33"], &path).run_well();
+    let (_, after) = run.stdout.split_once("writing: ").expect("a line");
+    let (to_write, _) = after.split_once(" to write").expect("a size");
+    run.assert_says(&format!("complete: {to_write} written"));
+    let holes = fs::metadata(&path).expect("the dump");
+    assert!(holes.blocks() * 512 < holes.len(), "no hole: {run:#?}");
+}
+
+#[test]
 fn d1_a_disk_that_fills_up_meanwhile_ends_the_dump_and_not_the_target() {
     for point in [
         "reserve:enospc",

@@ -75,6 +75,35 @@ fn n39_enabling_again_changes_only_what_is_said() {
 }
 
 #[test]
+fn n39_enabling_again_says_what_has_changed() {
+    let mut machine = Postmortem::off();
+    machine
+        .enable(&["--only-listed", "--count", "3"])
+        .assert_code(0);
+    let first = machine.folder.clone();
+    machine.folder = first.with_file_name("elsewhere");
+    let again = machine.enable(&[]);
+    again.assert_code(0);
+    let changed = format!(
+        "Changed: folder {} (was {})",
+        machine.folder.display(),
+        first.display()
+    );
+    again.assert_says(&changed);
+    again.assert_says("Kept as it was set: count 3, only-listed yes");
+}
+
+#[test]
+fn n39_a_file_is_no_folder_for_dumps() {
+    let mut machine = Postmortem::off();
+    std::fs::write(&machine.folder, "a file").unwrap();
+    let refused = machine.enable(&["--only-listed"]);
+    refused
+        .assert_code(6)
+        .assert_says("is there, and is not a folder");
+}
+
+#[test]
 fn n39_disabling_leaves_nothing_unless_told_so() {
     let machine = Postmortem::enabled(&[]);
     machine.crash(&["end=segv"]);

@@ -556,7 +556,7 @@ fn dumps_are_listed_filtered_and_deleted() {
     assert_eq!(lines(&[]), 1);
     Firstchance::new(&["dumps", "delete", &name, "--folder", folder])
         .run()
-        .assert_code(2);
+        .assert_code(6);
     assert_eq!(files_in(&machine.folder).len(), 1);
 }
 

@@ -87,6 +87,32 @@ fn n46_exit_codes_are_procdumps_own_where_they_are_asked_for() {
 }
 
 #[test]
+fn n45_a_cancelled_run_has_the_code_of_procdump() {
+    let victim = Victim::start(&["idle"]);
+    for (dialect, code) in [("windows", 254), ("linux", 0)] {
+        let words = ["--procdump-exit-codes", "-m", "100000", &victim.pid_text()];
+        let running = procdump(&words).env("PROCDUMP_DIALECT", dialect).spawn();
+        let running = running.until_it_says("Press Ctrl-C");
+        running.signal(libc::SIGINT);
+        running.finish().assert_code(code);
+    }
+    let wrong = procdump(&["--procdump-exit-codes", "1"]).env("PROCDUMP_DIALECT", "linus");
+    wrong.run().assert_code(254);
+}
+
+#[test]
+fn n45_without_arguments_the_usage_is_printed() {
+    for words in [&[][..], &["--linux"]] {
+        let run = procdump(words).run();
+        run.assert_code(2).assert_says("no target");
+        assert!(run.stdout.starts_with("procdump [SWITCHES]"), "{run:#?}");
+    }
+    let run = procdump(&["-ma"]).run();
+    run.assert_code(2).assert_says("-? shows how");
+    assert!(!run.stdout.contains("[SWITCHES]"), "{run:#?}");
+}
+
+#[test]
 fn n45_a_folder_that_there_is_not_is_a_wrong_command_line_in_the_codes_of_procdump_for_linux() {
     let victim = Victim::start(&["idle"]);
     for folder in ["/no/such/folder/", "/no/such/folder/x"] {

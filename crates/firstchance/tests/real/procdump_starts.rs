@@ -61,7 +61,7 @@ fn n47_a_dialect_that_there_is_not_is_refused() {
         command.arg(dumps.path()).run()
     };
     let refused = run("linus");
-    refused.assert_code(1).assert_says("PROCDUMP_DIALECT=linus");
+    refused.assert_code(2).assert_says("PROCDUMP_DIALECT=linus");
     refused.assert_says("linux, or windows");
     assert!(files_in(dumps.path()).is_empty());
     run("").assert_code(0);
@@ -269,6 +269,10 @@ fn n45_a_name_that_fits_several_has_advice_for_its_command() {
         (
             Firstchance::new(&["dump", "n45-twins"]),
             "Name one by its pid, or take --all:",
+        ),
+        (
+            Firstchance::new(&["watch", "n45-twins"]),
+            "Name one by its pid, or watch all of them with --each:",
         ),
     ] {
         let run = command.current_dir(place.path()).run();

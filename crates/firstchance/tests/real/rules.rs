@@ -274,6 +274,40 @@ fn d2_a_folder_that_cannot_be_written_to_is_said_before_anything_begins() {
 }
 
 #[test]
+fn n43_a_watch_of_two_targets_is_refused_with_advice() {
+    let run = Firstchance::new(&["watch", "1", "30837", "nginx"]).run();
+    run.assert_code(2)
+        .assert_says("so 30837 nginx cannot be watched, too: ")
+        .assert_says("--rules FILE");
+    let help = Firstchance::new(&["watch", "--help"]).run_well();
+    assert!(!help.stdout.contains("FURTHER"), "{help:#?}");
+}
+
+#[test]
+fn n43_what_is_not_there_has_one_exit_code() {
+    for words in [
+        &["inspect", "/nowhere/x.core"][..],
+        &["dumps", "show", "nope.core"],
+        &["dumps", "delete", "nope.core"],
+        &["watch", "--rules", "/nowhere/rules.toml"],
+    ] {
+        let run = Firstchance::new(words).run();
+        assert_eq!(run.code, Some(6), "{words:?}: {run:#?}");
+    }
+}
+
+#[test]
+fn n43_a_file_without_a_rule_is_an_error() {
+    let folder = folder();
+    let file = file_in(&folder, "rules.toml");
+    for text in ["", "# a comment\n", "rule = []\n"] {
+        fs::write(&file, text).expect("a file");
+        let run = watch_rules(&file).run();
+        run.assert_code(2).assert_says("rules.toml has no rule: ");
+    }
+}
+
+#[test]
 fn the_demo_shows_a_cpu_a_memory_trigger_and_a_crash_and_what_is_in_all_dumps() {
     let folder = folder();
     let run = Firstchance::new(&["demo", "-o"])

@@ -212,7 +212,7 @@ fn no_such_process(pid: u32) -> Error {
         ErrorKind::NoSuchProcess,
         format!("there is no process {pid}"),
     )
-    .advise("`firstchance ps` lists the processes that can be dumped.")
+    .advise("`firstchance ps` lists the processes.")
 }
 
 /// Explains why `OpenProcess` failed.

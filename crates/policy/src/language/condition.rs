@@ -193,6 +193,11 @@ impl Parser<'_> {
     fn pattern(&mut self) -> Parsed<Option<Pattern>> {
         match self.peek() {
             TokenKind::Text(_) => Ok(Some(Pattern::new(self.quoted("a filter")?))),
+            TokenKind::Word(word)
+                if !BEHIND_FILTERS.iter().any(|w| w.eq_ignore_ascii_case(word)) =>
+            {
+                Err(self.error(format!("a text to look for is in quotes: \"{word}\"")))
+            }
             _ => Ok(None),
         }
     }
@@ -277,6 +282,9 @@ impl Parser<'_> {
         self.filter().map(Condition::DebugString)
     }
 }
+
+/// The words that can follow where filters may stand; any other one is a filter without its quotes.
+const BEHIND_FILTERS: [&str; 5] = ["not", "first", "and", "or", "for"];
 
 const fn example(unit: Unit) -> &'static str {
     match unit {

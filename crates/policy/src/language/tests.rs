@@ -209,6 +209,15 @@ fn an_error_says_what_was_expected_where() {
         "exception \"é\" now",
         "expected the end, not `now`\n    exception \"é\" now\n                  ^",
     );
+    // n43: a filter without its quotes.
+    fails::<Condition>(
+        "exception NotFound",
+        "a text to look for is in quotes: \"NotFound\"\n    exception NotFound\n              ^",
+    );
+    fails::<Condition>(
+        "module load libssl*",
+        "a text to look for is in quotes: \"libssl*\"\n    module load libssl*\n                ^",
+    );
     fails::<Rule>(
         "on 1234, when cpu > 1%",
         "expected `,`, but the text ends here\n    on 1234, when cpu > 1%\n                          ^",

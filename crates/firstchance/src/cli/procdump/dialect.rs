@@ -2,7 +2,7 @@
 
 use crate::{
     procdump::{Dialect, Invocation},
-    ui::console,
+    ui::{console, exit::Usage},
 };
 use platform::{Error, ErrorKind};
 use serde::Deserialize;
@@ -30,7 +30,7 @@ pub(super) struct Choice {
 ///
 /// # Errors
 /// If the variable names neither, or the administrator's file cannot be read or says something else.
-pub(super) fn choice() -> Result<Choice, Error> {
+pub(super) fn choice() -> anyhow::Result<Choice> {
     let user = std::env::var_os("PROCDUMP_DIALECT");
     let user = user.map(|value| of_variable(&value.to_string_lossy()));
     let chosen = match user.transpose()?.flatten() {
@@ -45,11 +45,12 @@ pub(super) fn choice() -> Result<Choice, Error> {
 }
 
 /// The dialect that the variable says; `None` if it is empty, as a script unsets it.
-fn of_variable(value: &str) -> Result<Option<Dialect>, Error> {
+fn of_variable(value: &str) -> Result<Option<Dialect>, Usage> {
     let wrong = || {
         let value = console::plain(value);
-        let what = format!("PROCDUMP_DIALECT={value} does not say which dialect is meant");
-        Error::new(ErrorKind::Other, what).advise("It is linux, or windows.")
+        Usage(format!(
+            "PROCDUMP_DIALECT={value} does not say which dialect is meant. It is linux, or windows."
+        ))
     };
     match value.is_empty() {
         true => Ok(None),

@@ -3,7 +3,7 @@
 use super::{Job, Start};
 use crate::{
     rules,
-    ui::{exit::Usage, values},
+    ui::{console, exit::Usage, values},
 };
 use collector::{Destination, DumpOptions, WindowsOptions};
 use platform::{Error, ErrorKind, Existing, HoldOptions, Stop};
@@ -27,16 +27,19 @@ pub(crate) struct WatchArgs {
         allow_negative_numbers = true
     )]
     target: Option<String>,
+    /// Further targets, which are refused: a watch has one, or a file of rules
+    #[arg(hide = true, allow_negative_numbers = true)]
+    further: Vec<String>,
     /// A file of rules, instead of a target and conditions
     #[arg(long, value_name = "FILE", conflicts_with_all = ["target", "when"])]
     rules: Option<PathBuf>,
     /// Wait for the next process that matches to start
     #[arg(long)]
     wait: bool,
-    /// Watch every process that matches, now and later
+    /// Watch every process that matches, now and later, until -n dumps were taken in all
     #[arg(long)]
     each: bool,
-    /// Same as --each
+    /// Another name of --each (follow = "all" in a file of rules is something else)
     #[arg(long)]
     all: bool,
     #[command(flatten)]
@@ -120,6 +123,9 @@ impl WatchArgs {
         if let Some(file) = &self.rules {
             return self.job_of_file(file);
         }
+        if !self.further.is_empty() {
+            return Err(self.several_targets().into());
+        }
         let text = self.target.as_deref().unwrap_or("");
         let target: Target = text.parse().map_err(|error| Usage(format!("{error}")))?;
         let follow = match () {
@@ -128,6 +134,15 @@ impl WatchArgs {
             () => Follow::One,
         };
         self.common.job(target, follow, None)
+    }
+
+    fn several_targets(&self) -> Usage {
+        let more = console::plain(&self.further.join(" "));
+        Usage(format!(
+            "a watch has one target, so {more} cannot be watched, too: --each watches all processes of a name, and \
+             --rules FILE several targets, with a rule for each (`firstchance explain watch …` prints one). Or start a \
+             watch of its own for each target"
+        ))
     }
 
     fn job_of_file(&self, file: &Path) -> anyhow::Result<Job> {
@@ -268,6 +283,9 @@ pub(crate) fn read_rules(file: &Path) -> anyhow::Result<Vec<Rule>> {
     let text = String::from_utf8(bytes.bytes)
         .map_err(|_| Usage(format!("{} is not a text in UTF-8", file.display())))?;
     let rules = rules::parse(&text).map_err(|e| Usage(format!("{}: {e}", file.display())))?;
+    if rules.is_empty() {
+        return Err(without_rules(file).into());
+    }
     if !bytes.administrator && rules.iter().any(rules::runs_programs) {
         let what = format!(
             "{} starts a program, which is permitted only in a file that nobody but the administrator can write to",
@@ -276,6 +294,16 @@ pub(crate) fn read_rules(file: &Path) -> anyhow::Result<Vec<Rule>> {
         return Err(Usage(what).into());
     }
     Ok(rules)
+}
+
+/// A file without a rule is an error: it was cut off, or not written yet, and a watch of nothing would end as if all had
+/// been done.
+fn without_rules(file: &Path) -> Usage {
+    let file = file.display();
+    Usage(format!(
+        "{file} has no rule: write a [[rule]] with a target and at least one [[rule.on]] into it; \
+         `firstchance explain watch nginx --when 'cpu > 85%'` prints one"
+    ))
 }
 
 /// Fails if a watch cannot carry out a rule, or cannot on this system.

@@ -259,7 +259,9 @@ fn of_several(wording: Wording) -> &'static str {
     match wording {
         Wording::ProcDump => "Name one by its pid",
         Wording::ProcDumpForLinux => "Name one by its pid, or watch all of them with -w",
-        Wording::Sentences | Wording::Plain => target::ONE_OR_ALL,
+        Wording::Sentences | Wording::Plain => {
+            "Name one by its pid, or watch all of them with --each"
+        }
     }
 }
 

@@ -3,7 +3,9 @@
 use super::{Header, Job, json, monitors::Monitors, summary::RunSummary};
 use crate::ui::{LineWriter, Output, Reporter, Wording, console};
 use collector::{ExceptionRow, ProgramStep, RunEvent};
-use policy::{ClauseStatus, FinishReason, Follow, Rule, RuleId, SuppressReason, Suppressed};
+use policy::{
+    ClauseStatus, FinishReason, Follow, Rule, RuleId, SuppressReason, Suppressed, Target,
+};
 use snapshot::{EndStatus, ProcessKey};
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
@@ -45,7 +47,7 @@ impl Show {
         let reporter = reporter.worded(job.wording);
         if job.wording == Wording::Sentences && !job.json {
             for (rule, _) in &job.rules {
-                reporter.plain_line(&rule.to_string());
+                reporter.plain_line(&sentence(rule));
             }
         }
         let has_number = job.rules.iter().enumerate();
@@ -190,10 +192,7 @@ impl Show {
                     "{count} {processes} had ended before being watched: what they did, and died of, was not seen"
                 ));
             }
-            RunEvent::Nameless(count) => self.line(&format!(
-                "{} ended before their names could be read: whether they were meant is not known",
-                policy::print_count(*count, "program")
-            )),
+            RunEvent::Nameless(count) => self.line(&nameless(*count)),
             RunEvent::Effective => {
                 if self.wording == Wording::Sentences {
                     self.reporter.plain_line(
@@ -429,6 +428,27 @@ fn status_line(status: &ClauseStatus, condition: &str, column: usize) -> String 
     format!("{pid:>7}  {value:>9}  {condition:<column$}  held {held:>4} s  {dumps}")
 }
 
+/// The rule as a sentence; a program that we start is named as the user named it, without the mark that its text in a
+/// file has.
+fn sentence(rule: &Rule) -> String {
+    let text = rule.to_string();
+    match &rule.target {
+        Target::Launch(program) => text.replacen(&rule.target.to_string(), program, 1),
+        _ => text,
+    }
+}
+
+/// That so many programs had ended before their names could be read.
+fn nameless(count: u64) -> String {
+    match count {
+        1 => "1 program ended before its name could be read: whether it was meant is not known"
+            .to_owned(),
+        _ => format!(
+            "{count} programs ended before their names could be read: whether they were meant is not known"
+        ),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -448,6 +468,20 @@ mod tests {
         let line = |width| status_lines(std::slice::from_ref(&status), width).remove(0);
         assert!(line(40).starts_with("      7  4.00MiB, 1  memory > 3000MiB a…  held"));
         assert!(line(200).ends_with("threads > 10 for 20s  held    0 s  1 dump"));
+    }
+
+    #[test]
+    fn n43_one_program_is_no_plural() {
+        assert!(nameless(1).starts_with("1 program ended before its name "));
+        assert!(nameless(2).starts_with("2 programs ended before their names "));
+    }
+
+    #[test]
+    fn n43_a_program_that_is_started_is_named_without_a_mark() {
+        let rule: Rule = "on launch:../grow, when exit, do mini dump"
+            .parse()
+            .expect("a rule");
+        assert_eq!(sentence(&rule), "on ../grow, when exit, do mini dump");
     }
 
     #[test]

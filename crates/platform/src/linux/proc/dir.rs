@@ -315,7 +315,7 @@ fn no_process(pid: u32, error: &io::Error) -> Error {
             ErrorKind::NoSuchProcess,
             format!("there is no process {pid}"),
         )
-        .advise("`firstchance ps` lists the processes that can be dumped."),
+        .advise("`firstchance ps` lists the processes."),
         kind => Error::new(kind, format!("looking at process {pid} failed: {error}")),
     }
 }
