@@ -335,7 +335,7 @@ fn n55_a_program_that_was_launched_finds_signals_as_we_did() {
 #[test]
 fn n58_the_end_of_a_program_that_was_launched_is_told_with_its_code() {
     for _ in 0..20 {
-        let run = Firstchance::new(&["run", "--json", "--when", "cpu > 1000%", "--"])
+        let run = Firstchance::new(&["run", "--json", "--when", "core-cpu > 99999%", "--"])
             .args(&["sh", "-c", "exit 9"])
             .run();
         assert_eq!(run.events("watching").len(), 1, "{run:#?}");
