@@ -134,7 +134,10 @@ fn n55_a_program_that_sets_the_keys_back_is_not_ended_by_ctrl_c() {
 
 #[test]
 fn n55_a_shell_interrupts_its_jobs() {
-    let mut on = OnTerminal::run("core-cpu > 99999%", "env TERM=dumb bash --norc --noprofile -i");
+    let mut on = OnTerminal::run(
+        "core-cpu > 99999%",
+        "env TERM=dumb bash --norc --noprofile -i",
+    );
     on.terminal.tell("echo job:$((1 + 1)); sleep 1000");
     on.terminal.lines_until("job:2");
     wait_until("Ctrl-C is the job's", || on.interrupts() == 3);
