@@ -242,7 +242,7 @@ pub(crate) const SWITCHES: &[Switch] = &[
     switch(Id::Counter, "p", Values(&["COUNTER", "THRESHOLD"]), G::Trigger, "A counter of the system at or above a threshold. On Linux, `firstchance counters` lists them."),
     switch(Id::CounterBelow, "pl", Values(&["COUNTER", "THRESHOLD"]), G::Trigger, "A counter of the system below a threshold."),
     switch(Id::Hang, "h", Flag, G::Trigger, "A window that has not answered for 5 seconds; on Linux, a main thread stuck in the kernel for as long."),
-    switch(Id::Exception, "e", UpTo(1), G::Trigger, "An exception that nobody handles (second chance); with 1, every exception at its first chance, and at its second.").in_linux("Every exception at its first chance.").since(Since::Events),
+    switch(Id::Exception, "e", UpTo(1), G::Trigger, "An exception that nobody handles (second chance); with 1, every exception at its first chance, and at its second. Exceptions of .NET are not built yet: a line says so.").in_linux("Every exception at its first chance. Those of .NET are not built yet: a line says so.").since(Since::Events),
     switch(Id::ModuleLoad, "ld", Flag, G::Trigger, "The load of a module; filters apply to its file name.").since(Since::Events),
     switch(Id::ModuleUnload, "ud", Flag, G::Trigger, "The unload of a module; filters apply to its file name.").since(Since::Events),
     switch(Id::ThreadStart, "ct", Flag, G::Trigger, "The start of a thread.").since(Since::Events),
