@@ -345,6 +345,26 @@ fn n58_the_end_of_a_program_that_was_launched_is_told_with_its_code() {
     }
 }
 
+/// It had ended before its dump was begun, each time.
+#[test]
+fn n45_a_program_that_ends_at_once_is_dumped_when_it_is_started() {
+    for words in [
+        &["run", "--when", "now", "-o"][..],
+        &["procdump", "-ma", "-x"],
+        &["procdump", "--linux", "-x"],
+    ] {
+        let folder = folder();
+        let run = Firstchance::new(words).arg(folder.path());
+        let run = match words[0] {
+            "run" => run.args(&["--", "/bin/true"]),
+            _ => run.args(&["/bin/true"]),
+        };
+        let run = run.run_well();
+        assert_eq!(files_in(folder.path()).len(), 1, "{words:?}: {run:#?}");
+        assert!(!run.stdout.contains("seen by tracing"), "{run:#?}");
+    }
+}
+
 #[test]
 fn n58_the_program_of_an_interpreter_is_in_the_name_of_its_dump() {
     let folder = folder();
