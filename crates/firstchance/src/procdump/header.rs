@@ -104,7 +104,7 @@ fn linux(monitor: &Monitor, name: &str, pid: u32, folder: &str, file: Option<&st
     let mut lines = vec![
         whom(monitor, name, pid),
         ("CPU Threshold", facts.cpu_plain()),
-        ("Commit Threshold", facts.memory()),
+        ("Commit Threshold", facts.memory_plain()),
         ("Thread Threshold", facts.plain(&Gauge::Threads)),
         ("File Descriptor Threshold", facts.plain(&Gauge::Handles)),
         // Refused as not built yet, so that they never have a value.
@@ -122,7 +122,7 @@ fn linux(monitor: &Monitor, name: &str, pid: u32, folder: &str, file: Option<&st
         ("Output directory", folder.to_owned()),
     ]);
     if let Some(file) = file {
-        lines.push(("Custom name for core dumps", file.to_owned()));
+        lines.push(("Custom name for core dumps", format!("{file}_<counter>")));
     }
     lines
 }
@@ -207,6 +207,16 @@ impl Facts<'_> {
         )
     }
 
+    /// The sign once, before the list.
+    fn memory_plain(&self) -> String {
+        let list = self.memory();
+        let sign = list.split(' ').next().unwrap_or_default();
+        match list.contains(", ") {
+            true => list.replace(&format!(", {sign} "), ","),
+            false => list,
+        }
+    }
+
     fn counters(&self) -> String {
         let counters = self.thresholds(|g| matches!(g, Gauge::Counter(_)));
         listed(counters.iter().map(|(gauge, sign, number)| match gauge {
@@ -235,10 +245,11 @@ impl Facts<'_> {
     }
 
     fn signals(&self) -> String {
-        listed(self.conditions().filter_map(|condition| match condition {
+        let signals = listed(self.conditions().filter_map(|condition| match condition {
             Condition::Signal(number) => Some(number.to_string()),
             _ => None,
-        }))
+        }));
+        signals.replace(", ", ",")
     }
 
     fn exception(&self) -> Option<&ExceptionFilter> {

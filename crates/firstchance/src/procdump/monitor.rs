@@ -86,9 +86,14 @@ impl Lowering<'_> {
             .len()
             .max(self.arguments.list(Id::MemoryBelow).len());
         if has(Id::Count) && lists > 1 {
-            return fault(
-                "-n is not possible with a list of thresholds, which takes one dump at each",
-            );
+            return fault(match self.dialect {
+                Dialect::Windows => {
+                    "-n is not possible with a list of thresholds, which takes one dump at each"
+                }
+                Dialect::Linux => {
+                    "When specifying more than one memory threshold the number of dumps switch (-n) is invalid."
+                }
+            });
         }
         Ok(())
     }
@@ -149,9 +154,14 @@ impl Lowering<'_> {
             return Ok(Target::Name(word.clone()));
         }
         if self.arguments.has(Id::Wait) {
-            return Err(UsageError(format!(
-                "-w needs a name: nobody knows which process will have the pid {word}"
-            )));
+            return Err(UsageError(match self.dialect {
+                Dialect::Windows => {
+                    format!("-w needs a name: nobody knows which process will have the pid {word}")
+                }
+                Dialect::Linux => {
+                    "The wait option requires the process be specified by name.".to_owned()
+                }
+            }));
         }
         let too_big = |_| UsageError(format!("{word} is not a pid"));
         word.parse().map(Target::Pid).map_err(too_big)

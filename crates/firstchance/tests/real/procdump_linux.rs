@@ -119,11 +119,11 @@ fn n45_the_monitor_of_a_process_stops_when_it_has_had_its_dumps() {
     let running = running.until_it_says("Stopping monitor");
     let stopped = format!("({})", many.pid());
     for other in [&first, &second] {
-        let line = format!("Stopping monitor for process victim ({})", other.pid());
+        let line = format!("Stopping monitors for process: victim ({})", other.pid());
         assert_eq!(running.says(&line), 0);
     }
     assert_eq!(
-        running.says(&format!("Stopping monitor for process victim {stopped}")),
+        running.says(&format!("Stopping monitors for process: victim {stopped}")),
         1
     );
     first.kill();
@@ -201,7 +201,7 @@ fn n44_a_group_of_which_one_ends_without_its_dump_is_no_success() {
     let dumps = folder();
     let (first, mut second) = group_of_two();
     let (many, running) = watch_with_one_of_many_threads(&first, dumps.path());
-    let stopped = format!("Stopping monitor for process victim ({})", many.pid());
+    let stopped = format!("Stopping monitors for process: victim ({})", many.pid());
     let running = running.until_it_says(&stopped);
     second.kill();
     drop(first);

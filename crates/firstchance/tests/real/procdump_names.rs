@@ -20,7 +20,7 @@ fn n45_a_program_that_writes_over_its_arguments_has_the_first_word_as_its_name()
         let run = command.run_well();
         for line in [
             format!("Starting monitor for process {name} ({pid})"),
-            format!("Stopping monitor for process {name} ({pid})"),
+            format!("Stopping monitors for process: {name} ({pid})"),
         ] {
             assert!(run.stdout.contains(&line), "{run:#?}");
         }

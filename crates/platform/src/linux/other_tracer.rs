@@ -12,7 +12,7 @@ const LOOK: Duration = Duration::from_millis(10);
 const MOST_RUNNING: u32 = 20;
 
 const TWO_WATCHES: &str = "One that watches for signals, for any exception or for the exit of a process keeps it: give the \
-     conditions of both to one of them (--when more than once, or --rules), or end that one.";
+     conditions of both to one of them, or end that one.";
 
 /// Waits for another firstchance that is just taking a dump of the process: two whose conditions are met at the same moment
 /// both have their dump. One that stays attached while the process runs is not waited for. `stop` is told whether it seems to.

@@ -39,7 +39,7 @@ impl Monitors {
     pub(super) fn stop(&mut self, process: ProcessKey) -> Option<String> {
         let name = self.names.remove(&process)?;
         self.stopped.insert(process);
-        Some(format!("Stopping monitor for process {name} ({process})"))
+        Some(format!("Stopping monitors for process: {name} ({process})"))
     }
 
     /// A process has ended. Returns whether its monitor had stopped before: then nothing is told of the end.
