@@ -84,27 +84,71 @@ pub struct Window {
     pub within: Duration,
     /// Which dumps are counted together.
     pub scope: Scope,
+    /// Whether those of each condition are counted by themselves (ProcDump for Linux: each threshold has a pause of its own).
+    pub each_condition: bool,
 }
+
+const PER_PROCESS: &str = " per process";
+const EACH_CONDITION: &str = " for each condition";
 
 impl std::str::FromStr for Window {
     type Err = String;
 
-    /// Reads `10m=3`: three dumps in any ten minutes. Fails with a sentence for the user.
+    /// Reads `10m=3`: three dumps in any ten minutes; ` per process`, ` for each condition`, or both, may follow. Fails with a
+    /// sentence for the user.
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || format!("`{text}` is no such limit; `10m=3` is three in any ten minutes");
-        let (within, count) = text.split_once('=').ok_or_else(wrong)?;
+        let (rest, each_condition) = without(text, EACH_CONDITION);
+        let (rest, per_process) = without(rest, PER_PROCESS);
+        let (within, count) = rest.split_once('=').ok_or_else(wrong)?;
         let within = crate::parse_duration(within)?;
         let count = count.parse().map_err(|_| wrong())?;
+        let scope = match per_process {
+            true => Scope::Process,
+            false => Scope::Rule,
+        };
         Ok(Window {
             count,
             within,
-            scope: Scope::Rule,
+            scope,
+            each_condition,
         })
     }
 }
 
+fn without<'t>(text: &'t str, end: &str) -> (&'t str, bool) {
+    let rest = text.strip_suffix(end);
+    (rest.unwrap_or(text), rest.is_some())
+}
+
 impl std::fmt::Display for Window {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}={}", crate::print_duration(self.within), self.count)
+        let within = crate::print_duration(self.within);
+        write!(f, "{within}={}", self.count)?;
+        if self.scope == Scope::Process {
+            f.write_str(PER_PROCESS)?;
+        }
+        match self.each_condition {
+            true => f.write_str(EACH_CONDITION),
+            false => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn n45_a_limit_in_time_is_read_as_it_was_printed() {
+        for text in [
+            "10m=3",
+            "2s=1 per process",
+            "2s=1 for each condition",
+            "2s=1 per process for each condition",
+        ] {
+            let window: Window = text.parse().expect(text);
+            assert_eq!(window.to_string(), text);
+        }
     }
 }

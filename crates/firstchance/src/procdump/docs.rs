@@ -121,7 +121,7 @@ const ON_PURPOSE: &str = "
 - `-s` applies to every threshold: CPU, memory, counters, threads, descriptors. Nothing is printed for the seconds that
   pass meanwhile; on a terminal, the live status shows for how long each condition has held.
 - In the Linux dialect, CPU is that of the last second (ProcDump for Linux: of the whole life of the
-  process), `-s` is the least time from one dump of a threshold to the next (of any threshold of the line: they take turns), from beginning to beginning, or between two of
+  process), `-s` is the least time from one dump of a threshold to the next, from beginning to beginning, or between two of
   those without a trigger, for each process of `-w` and `-pgid` by itself; one line in each such time tells that the
   threshold is passed, and until when no dump is taken (`No dump before HH:MM:SS, because of -s: …`); with `-s 0`, a threshold that goes on being passed is dumped at each sample (`-pf`). For
   events (`-sig`, `-e` and the like) there is no pause, as there, unless the line has a threshold besides. `-n` counts for each

@@ -227,18 +227,21 @@ impl Lowering<'_> {
     /// The limit that `-s` means in ProcDump for Linux: the time from one dump of a threshold to the next. Of several
     /// processes, each of which is dumped once, none waits for another.
     fn pause(&self, rule: &Rule, count: u32, seconds: u32) -> Vec<Window> {
-        let levels = |c: &Condition| matches!(c, Condition::Holds { .. });
-        let mut conditions = rule.clauses.iter().flat_map(|clause| &clause.when);
+        let is_level = |c: &&Condition| matches!(c, Condition::Holds { .. });
+        let conditions = rule.clauses.iter().flat_map(|clause| &clause.when);
+        let levels = conditions.filter(is_level).count();
         let several = rule.follow.is_several() || seconds == 0;
         let once_each = several && rule.clauses.len() == 1 && count == 1;
         let in_list = seconds == 0 && rule.clauses.len() > 1;
         let applies = self.dialect == Dialect::Linux && !once_each && !in_list;
         let within = Duration::from_secs(seconds.into()).max(UNTIL_NEXT_SAMPLE);
-        match applies && conditions.any(levels) {
+        match applies && levels > 0 {
             true => vec![Window {
                 count: 1,
                 within,
                 scope: self.scope(),
+                // Each trigger has a thread of its own there, and a list has one.
+                each_condition: levels > 1 && rule.clauses.len() == 1,
             }],
             false => Vec::new(),
         }

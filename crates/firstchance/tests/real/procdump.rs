@@ -110,7 +110,7 @@ fn each_of_a_list_of_thresholds_takes_one_dump_as_on_linux() {
         .run_well();
     says(
         &run,
-        &["Commit Threshold:                       >= 1 MB, >= 2 MB"],
+        &["Commit Threshold:                       >= 1 MB,2 MB"],
     );
     says(&run, &["Number of Dumps:                        2"]);
     let lines: Vec<&str> = run.stdout.lines().collect();

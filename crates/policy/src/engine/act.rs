@@ -5,6 +5,7 @@
 
 use super::{
     Command, DumpId, DumpRequest, Note, Outcome, RuleId, RuleSet, SuppressReason, Suppressed,
+    active_rule::Asker,
     clause_watch::{ClauseWatch, RunningSeries, Timer},
 };
 use crate::{Action, Clause, Trigger};
@@ -17,6 +18,17 @@ pub(super) struct ClauseRef {
     /// The index of the clause in its rule.
     pub(super) clause: usize,
     pub(super) process: ProcessKey,
+}
+
+impl ClauseRef {
+    /// A condition of the clause, by its index.
+    pub(super) fn asker(self, condition: usize) -> Asker {
+        Asker {
+            process: self.process,
+            clause: self.clause,
+            condition,
+        }
+    }
 }
 
 /// Why a clause is to act.
@@ -81,7 +93,7 @@ impl RuleSet {
             }
             _ => clause.action.clone(),
         };
-        let behind = self.may_act(now, clause_ref, cause.kind, &action)?;
+        let behind = self.may_act(now, clause_ref, &cause, &action)?;
         self.count_action(clause_ref, &cause);
         self.act(now, clause_ref, cause, &action, behind);
         Ok(())
@@ -103,9 +115,10 @@ impl RuleSet {
         &self,
         now: Time,
         clause_ref: ClauseRef,
-        kind: CauseKind,
+        cause: &Cause,
         action: &Action,
     ) -> Result<Option<DumpId>, SuppressReason> {
+        let kind = cause.kind;
         let ClauseRef {
             rule,
             clause,
@@ -113,7 +126,8 @@ impl RuleSet {
         } = clause_ref;
         let active = &self.rules[&rule];
         let in_series = kind == CauseKind::Series;
-        if let Some(why) = active.limit_reached(now, clause, process, action, in_series) {
+        let asker = clause_ref.asker(cause.condition);
+        if let Some(why) = active.limit_reached(now, asker, action, in_series) {
             return Err(why);
         }
         let watch = active.watch(process, clause);
@@ -232,7 +246,8 @@ impl RuleSet {
         };
         let files = kinds.len() as u32;
         let number_of_process = active.files_of(clause_ref.process) + 1;
-        let number = active.begin_dump(now, (id, clause_ref.process), files);
+        let asker = clause_ref.asker(cause.condition);
+        let number = active.begin_dump(now, (id, asker), files);
         if let Some((watch, clause)) = active.watch_mut(clause_ref.process, clause_ref.clause) {
             watch.in_flight += 1;
             watch.files += files;

@@ -13,6 +13,15 @@ use std::{
 /// How many of the processes that have ended are remembered as parents.
 const PARENTS: usize = 256;
 
+/// Who wants a dump: a condition of a clause, in a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Asker {
+    pub(super) process: ProcessKey,
+    /// The index of the clause in its rule, and of the condition in its clause.
+    pub(super) clause: usize,
+    pub(super) condition: usize,
+}
+
 /// A rule with everything that the engine remembers of it.
 #[derive(Debug)]
 pub(super) struct ActiveRule {
@@ -77,7 +86,7 @@ impl ActionCount {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct DumpStart {
     /// Which dump of which process; `None` if an earlier run took it: then it counts for each process.
-    of: Option<(DumpId, ProcessKey)>,
+    of: Option<(DumpId, Asker)>,
     /// When it began; zero if that was before this run.
     time: Time,
     /// How long before time zero it began.
@@ -95,7 +104,13 @@ impl DumpStart {
     }
 
     fn is_of(self, process: ProcessKey) -> bool {
-        self.of.is_none_or(|(_, of)| of == process)
+        self.of.is_none_or(|(_, of)| of.process == process)
+    }
+
+    fn is_of_condition(self, asker: Asker) -> bool {
+        let condition = |asker: Asker| (asker.clause, asker.condition);
+        self.of
+            .is_none_or(|(_, of)| condition(of) == condition(asker))
     }
 
     pub(super) fn age(self, now: Time) -> Duration {
@@ -256,11 +271,13 @@ impl ActiveRule {
     pub(super) fn limit_reached(
         &self,
         now: Time,
-        clause: usize,
-        process: ProcessKey,
+        asker: Asker,
         action: &Action,
         in_series: bool,
     ) -> Option<SuppressReason> {
+        let Asker {
+            process, clause, ..
+        } = asker;
         if let Some(limit) = self.rule.clauses[clause].limit.filter(|_| !in_series) {
             let watch = self.watch(process, clause);
             let acted = match limit.scope {
@@ -279,20 +296,20 @@ impl ActiveRule {
             return Some(SuppressReason::RuleLimit(max));
         }
         let mut windows = limits.windows.iter();
-        let full = windows.find(|w| self.nth_last(now, w, process).is_some())?;
-        let opens = self.windows_open_at(now, process);
+        let full = windows.find(|w| self.nth_last(now, w, asker).is_some())?;
+        let opens = self.windows_open_at(now, asker);
         let opens_in = opens.map(|opens| opens.since(now));
         Some(SuppressReason::Window(*full, opens_in))
     }
 
     /// When the windows allow the next dump of a process. Returns `None` if they never do.
-    pub(super) fn windows_open_at(&self, now: Time, process: ProcessKey) -> Option<Time> {
+    pub(super) fn windows_open_at(&self, now: Time, asker: Asker) -> Option<Time> {
         let mut opens = now;
         for window in &self.rule.limits.windows {
             if window.count == 0 {
                 return None;
             }
-            if let Some(start) = self.nth_last(now, window, process) {
+            if let Some(start) = self.nth_last(now, window, asker) {
                 opens = opens.max(start.leaves_window_at(window.within));
             }
         }
@@ -300,10 +317,13 @@ impl ActiveRule {
     }
 
     /// The dump that has to leave a window before the next one may begin. Returns `None` if there is room.
-    fn nth_last(&self, now: Time, window: &Window, process: ProcessKey) -> Option<DumpStart> {
-        let counts = |start: &&DumpStart| match window.scope {
-            Scope::Rule => true,
-            Scope::Process => start.is_of(process),
+    fn nth_last(&self, now: Time, window: &Window, asker: Asker) -> Option<DumpStart> {
+        let counts = |start: &&DumpStart| {
+            let is_of_scope = match window.scope {
+                Scope::Rule => true,
+                Scope::Process => start.is_of(asker.process),
+            };
+            is_of_scope && (!window.each_condition || start.is_of_condition(asker))
         };
         let recent = |start: &&DumpStart| start.age(now) < window.within;
         let starts = self.dump_starts.iter().rev().take_while(recent);
@@ -314,7 +334,7 @@ impl ActiveRule {
     }
 
     /// Counts a dump of so many files that begins. Returns the number of its first file.
-    pub(super) fn begin_dump(&mut self, now: Time, of: (DumpId, ProcessKey), files: u32) -> u32 {
+    pub(super) fn begin_dump(&mut self, now: Time, of: (DumpId, Asker), files: u32) -> u32 {
         let number = self.files.total() + 1;
         self.dumps.begin(1);
         self.files.begin(files);
@@ -329,7 +349,7 @@ impl ActiveRule {
         watches.into_iter().flatten().map(|watch| watch.files).sum()
     }
 
-    fn begin_in_windows(&mut self, now: Time, of: (DumpId, ProcessKey)) {
+    fn begin_in_windows(&mut self, now: Time, of: (DumpId, Asker)) {
         let longest = self.rule.limits.windows.iter().map(|w| w.within).max();
         let Some(longest) = longest else { return };
         self.dump_starts.push_back(DumpStart {

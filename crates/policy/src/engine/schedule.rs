@@ -180,7 +180,7 @@ impl RuleSet {
         let skip = why == SuppressReason::Busy && self.avoids_outage(clause_ref.rule);
         let timer = match condition {
             Condition::Every(period) if skip => Timer::due_at(now + period.max(SHORTEST_TIMER)),
-            _ => self.retry(now, clause_ref, why),
+            _ => self.retry(now, clause_ref, index, why),
         };
         self.set_timer(clause_ref, index, timer);
     }
@@ -207,7 +207,7 @@ impl RuleSet {
             return;
         };
         self.suppress(clause_ref, trigger, why);
-        let next = self.retry(now, clause_ref, why);
+        let next = self.retry(now, clause_ref, condition, why);
         if next.due.is_none() {
             return self.end_series(now, clause_ref);
         }
@@ -231,7 +231,13 @@ impl RuleSet {
     }
 
     /// When a timer that was kept from acting is tried again; a timer without a time if never.
-    fn retry(&self, now: Time, clause_ref: ClauseRef, why: SuppressReason) -> Timer {
+    fn retry(
+        &self,
+        now: Time,
+        clause_ref: ClauseRef,
+        condition: usize,
+        why: SuppressReason,
+    ) -> Timer {
         let active = &self.rules[&clause_ref.rule];
         // A dump in progress may fail, and then no longer counts against the limit.
         let blocked = match why {
@@ -242,7 +248,7 @@ impl RuleSet {
         };
         let due = match why {
             SuppressReason::Resting(pause) => Some(now + pause),
-            SuppressReason::Window(..) => active.windows_open_at(now, clause_ref.process),
+            SuppressReason::Window(..) => active.windows_open_at(now, clause_ref.asker(condition)),
             _ => blocked.then_some(now),
         };
         Timer { due, blocked }

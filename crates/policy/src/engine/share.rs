@@ -57,13 +57,9 @@ impl RuleSet {
         cause: &Cause,
         id: DumpId,
     ) -> Result<(), SuppressReason> {
-        let ClauseRef {
-            rule,
-            clause,
-            process,
-        } = clause_ref;
         let of_clause = Action::None;
-        let limit = self.rules[&rule].limit_reached(now, clause, process, &of_clause, false);
+        let asker = clause_ref.asker(cause.condition);
+        let limit = self.rules[&clause_ref.rule].limit_reached(now, asker, &of_clause, false);
         if let Some(why) = limit {
             return Err(why);
         }

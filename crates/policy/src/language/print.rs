@@ -305,7 +305,15 @@ impl Display for Limits {
         for window in &self.windows {
             let within = print_duration(window.within);
             let per = per(window.scope);
-            write!(f, "; at most {} in {within}{per}", dumps(window.count))?;
+            let each = match window.each_condition {
+                true => " for each condition",
+                false => "",
+            };
+            write!(
+                f,
+                "; at most {} in {within}{per}{each}",
+                dumps(window.count)
+            )?;
         }
         if let Some(window) = self.repeat_window {
             write!(

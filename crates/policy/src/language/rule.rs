@@ -203,6 +203,15 @@ impl Parser<'_> {
         }
     }
 
+    /// `for each condition`, or nothing.
+    fn each_condition(&mut self) -> Parsed<bool> {
+        if !self.eat("for") {
+            return Ok(false);
+        }
+        self.expect("each")?;
+        self.expect("condition").map(|()| true)
+    }
+
     fn times(&mut self) -> Parsed<u32> {
         let count = self.number("how many times")?;
         match self.eat("times") || self.eat("time") {
@@ -246,10 +255,12 @@ impl Parser<'_> {
             false => {
                 let within = self.duration()?;
                 let scope = self.scope()?;
+                let each_condition = self.each_condition()?;
                 limits.windows.push(Window {
                     count,
                     within,
                     scope,
+                    each_condition,
                 });
             }
         }

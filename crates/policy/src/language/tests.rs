@@ -457,10 +457,12 @@ fn clause() -> impl Strategy<Value = Clause> {
 
 fn limits() -> impl Strategy<Value = Limits> {
     let scope = prop_oneof![Just(Scope::Rule), Just(Scope::Process)];
-    let window = (any::<u32>(), duration(), scope).prop_map(|(count, within, scope)| Window {
+    let window = (any::<u32>(), duration(), scope, any::<bool>());
+    let window = window.prop_map(|(count, within, scope, each_condition)| Window {
         count,
         within,
         scope,
+        each_condition,
     });
     let free = prop_oneof![
         (0.0..100.0f64).prop_map(Free::Percent),

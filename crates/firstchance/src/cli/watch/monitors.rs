@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The processes of which it was told that they are watched, with their names.
 pub(super) struct Monitors {
     is_told: bool,
+    /// Whether several processes may be watched, which is told in other words.
+    are_several: bool,
     names: BTreeMap<ProcessKey, String>,
     /// Those of which it was told that they are watched no more, and which may still live.
     stopped: BTreeSet<ProcessKey>,
@@ -14,8 +16,9 @@ pub(super) struct Monitors {
 
 impl Monitors {
     /// None yet. Only one wording has these lines.
-    pub(super) fn new(wording: Wording) -> Self {
+    pub(super) fn new(wording: Wording, are_several: bool) -> Self {
         Self {
+            are_several,
             is_told: wording == Wording::ProcDumpForLinux,
             names: BTreeMap::new(),
             stopped: BTreeSet::new(),
@@ -39,7 +42,11 @@ impl Monitors {
     pub(super) fn stop(&mut self, process: ProcessKey) -> Option<String> {
         let name = self.names.remove(&process)?;
         self.stopped.insert(process);
-        Some(format!("Stopping monitors for process: {name} ({process})"))
+        let begin = match self.are_several {
+            true => "Stopping monitors for process:",
+            false => "Stopping monitor for process",
+        };
+        Some(format!("{begin} {name} ({process})"))
     }
 
     /// A process has ended. Returns whether its monitor had stopped before: then nothing is told of the end.

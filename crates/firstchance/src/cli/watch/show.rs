@@ -66,7 +66,7 @@ impl Show {
             has_number,
             finished: BTreeMap::new(),
             header,
-            monitors: Monitors::new(job.wording),
+            monitors: Monitors::new(job.wording, !single),
             wording: job.wording,
             waits: waits && job.wording == Wording::Sentences,
             single,

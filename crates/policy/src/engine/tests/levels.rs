@@ -110,6 +110,17 @@ fn n45_conditions_of_one_line_take_turns() {
          7s 7 memory 2MiB, threads 6, handles 2 => dump 4 of 7: mini (memory > 1MiB: 2.00MiB)",
     );
     check(
+        "on 7, when memory > 1MiB or threads > 5, do mini dump, at most 3 times; at most 1 dump in 9s for each condition",
+        "0s found 7
+         1s 7 memory 2MiB, threads 6 => dump 1 of 7: mini (memory > 1MiB: 2.00MiB)
+         1100ms written 1
+         2s 7 memory 2MiB, threads 6 => dump 2 of 7: mini (threads > 5: 6)
+         2100ms written 2
+         3s 7 memory 2MiB, threads 6 => suppressed in 7: limit of 1 dump in 9s reached, the next may be in 7s (memory > 1MiB: 2.00MiB)
+         10s due => sample 7 now
+         10s 7 memory 2MiB, threads 6 => dump 3 of 7: mini (memory > 1MiB: 2.00MiB)",
+    );
+    check(
         "on 7, when memory > 1MiB for 1s or threads > 5 for 1s, do mini dump, at most 2 times",
         "0s found 7
          1s 7 memory 2MiB, threads 6
