@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use snapshot::{DumpFormat, Selection};
+use snapshot::{DumpFormat, DumpKind, Selection};
 use std::process::Command;
 
 /// What `program` prints; `None` where it is not installed.
@@ -113,6 +113,7 @@ fn gdb_sees_the_same_in_gcores_core_and_in_ours_made_from_it() {
     assert_eq!(dump.warnings, Vec::<String>::new());
     let selection = Selection {
         ranges: dump.ranges.clone(),
+        kind: DumpKind::Full,
         ..Selection::default()
     };
     let space = formats::RecordSpace::default();

@@ -403,6 +403,14 @@ fn pack_for(dump: &Path, output: Option<&Path>) -> Result<PathBuf, Usage> {
 fn open(dump: &Stored) -> anyhow::Result<ExitCode> {
     let file = platform::open_file(&dump.path)?;
     let told = formats::read(file)?;
+    if let Some(path) = no_file_any_more(&told.snapshot) {
+        let what = format!(
+            "{path} was mapped from a file, and is a pipe, a socket or a device now: a debugger that opens it may hang, or do harm"
+        );
+        return Err(platform::Error::new(platform::ErrorKind::Other, what)
+            .advise("Remove it if it is of no use, or read the dump with `firstchance inspect`.")
+            .into());
+    }
     let exe = PathBuf::from(&told.snapshot.process.exe);
     let exe = exe.is_absolute().then_some(exe).filter(|exe| exe.is_file());
     let is_core = told.format == snapshot::DumpFormat::Core;
@@ -416,6 +424,20 @@ fn open(dump: &Stored) -> anyhow::Result<ExitCode> {
         }
     }
     anyhow::bail!("there is no debugger: install gdb or lldb")
+}
+
+/// The name of a file that a process had mapped, where there is something else by now. gdb opens each by its name, which
+/// is the choice of whoever owns its folder.
+fn no_file_any_more(snapshot: &snapshot::Snapshot) -> Option<&str> {
+    let regions = snapshot.regions.iter().filter(|region| region.inode != 0);
+    let names = regions.map(|region| &region.name[..]);
+    let modules = snapshot.modules.iter().map(|module| &module.path[..]);
+    let mut paths = names.chain(modules).filter(|name| name.starts_with('/'));
+    let is_of_root = |path: &str| path.starts_with("/dev/") && !path.starts_with("/dev/shm/");
+    paths.find(|path| {
+        let found = std::fs::metadata(path);
+        found.is_ok_and(|found| !found.is_file() && !found.is_dir()) && !is_of_root(path)
+    })
 }
 
 fn debugger(name: &str, exe: Option<&Path>, dump: &Path) -> Command {

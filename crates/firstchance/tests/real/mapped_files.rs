@@ -11,7 +11,7 @@ use std::{
 use crate::dump_refuse::{NOBODY, folder_of_nobody, public_copy, public_folder};
 
 use crate::support::{
-    Child, Core, Dumped, Firstchance, Program, Tmpfs, compile, folder, judge, proc_status,
+    Child, Core, Dumped, Firstchance, Program, Tmpfs, compile, file_in, folder, judge, proc_status,
     wait_until,
 };
 
@@ -279,4 +279,61 @@ fn n11_a_full_dump_that_does_not_fit_is_refused_before_the_process_is_stopped() 
     let run = Firstchance::full_dump(child.pid(), &disk.path().join("x.core")).run();
     run.assert_code(6);
     run.assert_says("the dump needs about");
+}
+
+/// gdb opens each mapped file by its name, whatever is there by now, and hung so that only SIGKILL ended it.
+#[test]
+fn n37_a_dump_whose_file_is_a_fifo_by_now_is_not_given_to_a_debugger() {
+    const MAPS: &str = "\
+import mmap, sys
+file = open('data', 'w+b')
+file.write(b'A' * 8192); file.flush()
+memory = mmap.mmap(file.fileno(), 8192)
+print('ready', flush=True)
+sys.stdin.read()
+";
+    let place = folder();
+    let mut python = Command::new("python3");
+    let child = Child::start(python.args(["-c", MAPS]).current_dir(place.path()));
+    assert_eq!(child.line(), "ready");
+    let dump = file_in(&place, "x.core");
+    Firstchance::dump(child.pid(), &["--format", "core"], &dump).run_well();
+    let data = file_in(&place, "data");
+    std::fs::remove_file(&data).expect("a file");
+    let made = Command::new("mkfifo").arg(&data).status();
+    assert!(made.expect("mkfifo").success());
+    let run = Firstchance::new(&["dumps", "open"]).arg(&dump).run();
+    run.assert_code(1)
+        .assert_says("is a pipe, a socket or a device now");
+}
+
+/// Anybody may have changed a file since: a small dump that had taken its name said what it holds today.
+#[test]
+fn n12_what_a_small_dump_leaves_out_of_files_cannot_be_read() {
+    const MAPS: &str = "\
+import ctypes, mmap, sys
+file = open('data', 'w+b')
+file.write(b'A' * 8192); file.flush()
+def at(memory): return hex(ctypes.addressof(ctypes.c_char.from_buffer(memory)))
+writable = mmap.PROT_READ | mmap.PROT_WRITE
+kept = [mmap.mmap(file.fileno(), 8192, flags, writable) for flags in (mmap.MAP_SHARED, mmap.MAP_PRIVATE)]
+kept.append(mmap.mmap(-1, 8192, mmap.MAP_PRIVATE, writable | mmap.PROT_EXEC))
+kept[2].write(b'A' * 8192)
+for memory in kept: print(at(memory))
+print('ready', flush=True)
+sys.stdin.read()
+";
+    let place = folder();
+    let mut python = Command::new("python3");
+    let child = Child::start(python.args(["-c", MAPS]).current_dir(place.path()));
+    let lines = child.lines_until("ready");
+    let starts = lines.iter().filter_map(|line| line.strip_prefix("0x"));
+    let starts: Vec<u64> = starts
+        .map(|start| u64::from_str_radix(start, 16).expect("an address"))
+        .collect();
+    let core = file_in(&place, "x.core");
+    Firstchance::dump(child.pid(), &["--triage", "--format", "core"], &core).run_well();
+    std::fs::write(file_in(&place, "data"), [b'Z'; 8192]).expect("a file");
+    let words = Core::alone(&core).words(&starts);
+    assert_eq!(words, [None, None, None], "{lines:?}");
 }

@@ -76,11 +76,12 @@ fn split(region: &Region, runs: &[Range], selection: &Selection, loads: &mut Loa
             BRIDGE => own,
             _ => widened(region, own, at, widest),
         };
-        push_empty(loads, region, Range::new(at, run.start));
+        push_empty(loads, region, Range::new(at, run.start), selection.kind);
         push(&mut loads.list, run, flags, memory);
         at = run.end;
     }
-    push_empty(loads, region, Range::new(at, region.range.end));
+    let rest = Range::new(at, region.range.end);
+    push_empty(loads, region, rest, selection.kind);
 }
 
 /// Where the segment of a run begins. That of a stack begins at a page, because elfutils reads no other: the unused
@@ -94,26 +95,33 @@ fn start_of_segment(region: &Region, start: u64) -> u64 {
 
 /// Adds a segment for memory that is not in the file, unless the process had something there that no debugger can
 /// know: they would take the content from the file that is mapped there, or read zeros (gdb 13).
-fn push_empty(loads: &mut Loads, region: &Region, range: Range) {
-    if differs(region, range) {
+fn push_empty(loads: &mut Loads, region: &Region, range: Range, kind: DumpKind) {
+    if differs(region, range, kind) {
         loads.unreadable.insert(region.range.start);
     } else {
         push(&mut loads.list, range, flags(region.protection), vec![]);
     }
 }
 
-/// Whether a part of a region is not what is in its file, or not zeros, or may not be. Code is: what differs there are
-/// breakpoints.
-fn differs(region: &Region, range: Range) -> bool {
-    let is_of_lost_file = region.deleted && region.kind == RegionKind::Mapped;
-    if (region.unseen || is_of_lost_file) && !range.is_empty() {
-        return !region.protection.execute;
+/// Whether a part of a region is not what is in its file, or not zeros, or may not be. An image is what it was, as its build-id
+/// tells, and what differs in its code are breakpoints. Other files may have changed by the time that somebody looks. A full
+/// dump has what was read of them, and names the largest, which it has not: what it lacks is read from the file itself.
+fn differs(region: &Region, range: Range, kind: DumpKind) -> bool {
+    let may_have_changed = region.deleted || is_small(kind);
+    if region.unseen || region.kind == RegionKind::Mapped && may_have_changed {
+        return !range.is_empty();
     }
+    let is_code_of_image = region.protection.execute && region.is_file_backed();
     let own = match region.is_file_backed() {
         true => &region.private_pages,
         false => &region.resident,
     };
-    !region.protection.execute && own.iter().any(|page| page.intersect(range).is_some())
+    !is_code_of_image && own.iter().any(|page| page.intersect(range).is_some())
+}
+
+/// Whether a dump leaves most files out.
+fn is_small(kind: DumpKind) -> bool {
+    matches!(kind, DumpKind::Mini | DumpKind::Triage | DumpKind::Callback)
 }
 
 fn push(loads: &mut Vec<Load>, range: Range, flags: u32, memory: Vec<Range>) {
