@@ -53,7 +53,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         })
         .collect();
     if args.json {
-        console::print(&serde_json::to_string_pretty(&rows)?)?;
+        console::print_json(&serde_json::to_string_pretty(&rows)?)?;
         return Ok(ExitCode::SUCCESS);
     }
     console::print(&format!(

@@ -37,7 +37,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         })
         .collect();
     if args.json {
-        console::print(&serde_json::to_string_pretty(&rows)?)?;
+        console::print_json(&serde_json::to_string_pretty(&rows)?)?;
         return Ok(ExitCode::SUCCESS);
     }
     let width = rows.iter().map(|row| row.what.len()).max().unwrap_or(0);

@@ -135,7 +135,7 @@ impl Series<'_> {
             log::debug!("written: {:?}, {} bytes", dump.path, dump.bytes);
         }
         for dump in dumps.iter().filter(|_| self.args.json) {
-            console::print(&serde_json::to_string(&DumpJson::of(dump))?)?;
+            console::print_json(&serde_json::to_string(&DumpJson::of(dump))?)?;
         }
         match error.map(advised) {
             None => Ok(()),

@@ -199,7 +199,7 @@ fn list(args: &ListArgs) -> anyhow::Result<ExitCode> {
             .iter()
             .map(serde_json::to_string)
             .collect::<Result<_, _>>()?;
-        console::print(&lines.join("\n"))?;
+        console::print_json(&lines.join("\n"))?;
         return Ok(ExitCode::SUCCESS);
     }
     let headers = [

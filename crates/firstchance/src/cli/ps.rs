@@ -75,7 +75,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         .collect();
     if args.json {
         let lines: Vec<&ProcessRow> = lines.iter().map(|(_, line)| line).collect();
-        console::print(&serde_json::to_string_pretty(&lines)?)?;
+        console::print_json(&serde_json::to_string_pretty(&lines)?)?;
     } else {
         console::print(&table(&lines).to_string())?;
         if lines.iter().any(|(_, line)| line.runtime.is_none()) {

@@ -3,6 +3,7 @@
 
 use super::open::{Opened, Walked};
 use super::{sections, threads};
+use crate::ui::console;
 use analysis::{Frame, Stack};
 use collector::Record;
 use serde::Serialize;
@@ -13,7 +14,7 @@ use std::collections::BTreeMap;
 pub(super) fn json(opened: &Opened, frames: Option<usize>) -> anyhow::Result<String> {
     let walked = opened.walk();
     let document = document(opened, &walked, frames.unwrap_or(usize::MAX));
-    let mut text = serde_json::to_string_pretty(&document)?;
+    let mut text = console::plain_json(&serde_json::to_string_pretty(&document)?);
     text.push('\n');
     Ok(text)
 }

@@ -27,6 +27,27 @@ pub(crate) fn print(text: &str) -> std::io::Result<()> {
     }
 }
 
+/// Prints JSON. It is read by programs, and looked at in terminals.
+pub(crate) fn print_json(json: &str) -> std::io::Result<()> {
+    print(&plain_json(json))
+}
+
+/// Escapes what a terminal would obey in the strings of JSON, where it means the same: serde_json escapes nothing but the
+/// control characters of ASCII, and between strings there are line breaks alone.
+pub(crate) fn plain_json(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for letter in json.chars() {
+        if letter == '\n' || !snapshot::disturbs_text(letter) {
+            text.push(letter);
+            continue;
+        }
+        for unit in letter.encode_utf16(&mut [0; 2]) {
+            text.push_str(&format!("\\u{unit:04x}"));
+        }
+    }
+    text
+}
+
 /// Tells something on standard error. That nobody reads it any more (`2>&1 | head`) changes nothing.
 pub(crate) fn complain(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
@@ -166,6 +187,18 @@ pub(crate) fn rfc3339(time: WallTime) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn n41_json_has_nothing_that_a_terminal_obeys_and_means_the_same() {
+        let name = "a\u{9b}1m\u{202e}b\u{e0041}\n\u{1b}ü";
+        let json = serde_json::to_string_pretty(&[name]).expect("JSON");
+        let plain = plain_json(&json);
+        let disturbs = |c: &char| *c != '\n' && snapshot::disturbs_text(*c);
+        assert_eq!(plain.chars().filter(disturbs).count(), 0, "{plain}");
+        assert_eq!(plain.lines().count(), 3, "{plain}");
+        let read: Vec<String> = serde_json::from_str(&plain).expect("JSON");
+        assert_eq!(read, [name]);
+    }
 
     #[test]
     fn n43_a_moment_that_has_passed_has_its_own_time() {

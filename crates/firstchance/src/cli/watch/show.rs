@@ -62,7 +62,7 @@ impl Show {
         let header = job.header.take();
         Self {
             reporter,
-            json: job.json.then(|| LineWriter::to(console::print)),
+            json: job.json.then(|| LineWriter::to(console::print_json)),
             has_number,
             finished: BTreeMap::new(),
             header,
