@@ -10,10 +10,11 @@ use crate::{
         proc::ProcDir,
         stop::{States, Threads},
         stopped_threads::{StoppedThreads, StoppedTraced},
+        traced_process::Traced,
     },
 };
 use snapshot::TargetEvent;
-use std::time::Instant;
+use std::{cell::RefCell, rc::Rc, time::Instant};
 
 impl Sources {
     /// See [`Follow::is_standing`](crate::Follow::is_standing).
@@ -82,28 +83,42 @@ impl Sources {
         options: &CaptureOptions,
     ) -> Result<StoppedThreads> {
         self.stay(proc)?;
+        match self.tracing.traced().cloned() {
+            Some(traced) => Ok(self.stop_traced(traced, options)),
+            None => self.stop_once(proc, options),
+        }
+    }
+
+    fn stop_traced(
+        &mut self,
+        traced: Rc<RefCell<Traced>>,
+        options: &CaptureOptions,
+    ) -> StoppedThreads {
         let Self {
             probes, gathered, ..
         } = self;
-        let kept: Vec<i32> = gathered.standing().collect();
-        if let Some(traced) = self.tracing.traced().cloned() {
-            let threads = &mut traced.borrow_mut().threads;
-            let deadline = Instant::now() + options.thread_deadline;
-            threads.stop_running(deadline, &mut |states| {
-                gathered.take_while_stopping(probes, states);
-            });
-            self.keep_gathered(threads);
-            let stands = self.held_by.thread();
-            if stands.is_some() && options.lets_go {
-                self.held_by = HeldBy::Nothing;
-            }
-            let stopped = StoppedTraced::new(traced.clone(), stands, options.lets_go);
-            return Ok(StoppedThreads::Traced(stopped));
+        let threads = &mut traced.borrow_mut().threads;
+        let deadline = Instant::now() + options.thread_deadline;
+        threads.stop_running(deadline, &mut |states| {
+            gathered.take_while_stopping(probes, states);
+        });
+        self.keep_gathered(threads);
+        let stands = self.held_by.thread();
+        if stands.is_some() && options.lets_go {
+            self.held_by = HeldBy::Nothing;
         }
-        let mut standing = kept;
+        let stopped = StoppedTraced::new(traced.clone(), stands, options.lets_go);
+        StoppedThreads::Traced(stopped)
+    }
+
+    fn stop_once(&mut self, proc: &ProcDir, options: &CaptureOptions) -> Result<StoppedThreads> {
+        let mut standing: Vec<i32> = self.gathered.standing().collect();
         if let HeldBy::OurStop(report) = std::mem::take(&mut self.held_by) {
             standing.push(report.thread);
         }
+        let Self {
+            probes, gathered, ..
+        } = self;
         let stopped = once_others_are_done(proc, &options.cancel, |in_vain| {
             if in_vain {
                 gathered.let_go_held(probes);
