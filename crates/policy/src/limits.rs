@@ -32,6 +32,16 @@ pub enum Scope {
     Process,
 }
 
+impl Scope {
+    /// The words for it behind a number, with a blank before them.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Scope::Rule => "",
+            Scope::Process => " per process",
+        }
+    }
+}
+
 /// The limits of a whole rule.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Limits {
@@ -88,7 +98,17 @@ pub struct Window {
     pub each_condition: bool,
 }
 
-const PER_PROCESS: &str = " per process";
+impl Window {
+    /// What of the dumps is counted together, as words behind the numbers.
+    pub(crate) fn counted(&self) -> String {
+        let each = match self.each_condition {
+            true => EACH_CONDITION,
+            false => "",
+        };
+        format!("{}{each}", self.scope.words())
+    }
+}
+
 const EACH_CONDITION: &str = " for each condition";
 
 impl std::str::FromStr for Window {
@@ -99,7 +119,7 @@ impl std::str::FromStr for Window {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || format!("`{text}` is no such limit; `10m=3` is three in any ten minutes");
         let (rest, each_condition) = without(text, EACH_CONDITION);
-        let (rest, per_process) = without(rest, PER_PROCESS);
+        let (rest, per_process) = without(rest, Scope::Process.words());
         let (within, count) = rest.split_once('=').ok_or_else(wrong)?;
         let within = crate::parse_duration(within)?;
         let count = count.parse().map_err(|_| wrong())?;
@@ -124,14 +144,7 @@ fn without<'t>(text: &'t str, end: &str) -> (&'t str, bool) {
 impl std::fmt::Display for Window {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let within = crate::print_duration(self.within);
-        write!(f, "{within}={}", self.count)?;
-        if self.scope == Scope::Process {
-            f.write_str(PER_PROCESS)?;
-        }
-        match self.each_condition {
-            true => f.write_str(EACH_CONDITION),
-            false => Ok(()),
-        }
+        write!(f, "{within}={}{}", self.count, self.counted())
     }
 }
 

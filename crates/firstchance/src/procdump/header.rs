@@ -198,23 +198,25 @@ impl Facts<'_> {
     }
 
     fn memory(&self) -> String {
-        let memory = self.thresholds(|g| matches!(g, Gauge::Memory | Gauge::RssAndSwap));
-        let megabytes = |bytes: f64| bytes / (1u64 << 20) as f64;
-        listed(
-            memory
-                .iter()
-                .map(|(_, sign, bytes)| format!("{sign} {} MB", megabytes(*bytes))),
-        )
+        let memory = self.memory_thresholds();
+        listed(memory.iter().map(|(sign, size)| format!("{sign} {size}")))
     }
 
     /// The sign once, before the list.
     fn memory_plain(&self) -> String {
-        let list = self.memory();
-        let sign = list.split(' ').next().unwrap_or_default();
-        match list.contains(", ") {
-            true => list.replace(&format!(", {sign} "), ","),
-            false => list,
-        }
+        let memory = self.memory_thresholds();
+        let sign = memory.first().map(|(sign, _)| format!("{sign} "));
+        let sizes = memory.into_iter().map(|(_, size)| size);
+        sign.unwrap_or_default() + &listed_by(",", sizes)
+    }
+
+    fn memory_thresholds(&self) -> Vec<(Comparison, String)> {
+        let memory = self.thresholds(|g| matches!(g, Gauge::Memory | Gauge::RssAndSwap));
+        let megabytes = |bytes: f64| format!("{} MB", bytes / (1u64 << 20) as f64);
+        let memory = memory.into_iter();
+        memory
+            .map(|(_, sign, bytes)| (sign, megabytes(bytes)))
+            .collect()
     }
 
     fn counters(&self) -> String {
@@ -245,11 +247,11 @@ impl Facts<'_> {
     }
 
     fn signals(&self) -> String {
-        let signals = listed(self.conditions().filter_map(|condition| match condition {
+        let signals = self.conditions().filter_map(|condition| match condition {
             Condition::Signal(number) => Some(number.to_string()),
             _ => None,
-        }));
-        signals.replace(", ", ",")
+        });
+        listed_by(",", signals)
     }
 
     fn exception(&self) -> Option<&ExceptionFilter> {
@@ -351,11 +353,15 @@ fn or_none(number: Option<u32>) -> String {
 }
 
 fn listed(items: impl Iterator<Item = String>) -> String {
+    listed_by(", ", items)
+}
+
+fn listed_by(separator: &str, items: impl Iterator<Item = String>) -> String {
     let items: Vec<_> = items.collect();
     if items.is_empty() {
         "n/a".to_owned()
     } else {
-        items.join(", ")
+        items.join(separator)
     }
 }
 

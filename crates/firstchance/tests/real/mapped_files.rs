@@ -9,6 +9,7 @@ use std::{
 };
 
 use crate::dump_refuse::{NOBODY, folder_of_nobody, public_copy, public_folder};
+use crate::shared_memory::starts_in;
 
 use crate::support::{
     Child, Core, Dumped, Firstchance, Program, Tmpfs, compile, file_in, folder, judge, proc_status,
@@ -327,13 +328,12 @@ sys.stdin.read()
     let mut python = Command::new("python3");
     let child = Child::start(python.args(["-c", MAPS]).current_dir(place.path()));
     let lines = child.lines_until("ready");
-    let starts = lines.iter().filter_map(|line| line.strip_prefix("0x"));
-    let starts: Vec<u64> = starts
-        .map(|start| u64::from_str_radix(start, 16).expect("an address"))
-        .collect();
+    let lines = lines.iter().filter(|line| line.starts_with("0x"));
+    let starts: Vec<u64> = lines.flat_map(|line| starts_in(line)).collect();
+    assert_eq!(starts.len(), 3);
     let core = file_in(&place, "x.core");
     Firstchance::dump(child.pid(), &["--triage", "--format", "core"], &core).run_well();
     std::fs::write(file_in(&place, "data"), [b'Z'; 8192]).expect("a file");
     let words = Core::alone(&core).words(&starts);
-    assert_eq!(words, [None, None, None], "{lines:?}");
+    assert_eq!(words, [None, None, None], "{starts:x?}");
 }

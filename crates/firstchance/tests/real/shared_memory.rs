@@ -78,7 +78,7 @@ fn full_dump_of_one_that_dies(
     (starts, dump, record)
 }
 
-fn starts_in(line: &str) -> Vec<u64> {
+pub(crate) fn starts_in(line: &str) -> Vec<u64> {
     let words = line.split_whitespace().take(4);
     let start = |word: &str| u64::from_str_radix(word.trim_start_matches("0x"), 16);
     words.map(|word| start(word).expect("an address")).collect()

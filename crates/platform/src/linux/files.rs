@@ -289,6 +289,20 @@ pub(super) fn device_number(device: rustix::fs::Dev) -> u64 {
     u64::from(rustix::fs::major(device)) << 32 | u64::from(rustix::fs::minor(device))
 }
 
+/// Returns what was found if it is the file of a region: its device and inode. Nobody's server is asked.
+///
+/// # Errors
+/// If it is another file.
+pub(super) fn expect_of(region: &Region, found: OwnedFd) -> io::Result<OwnedFd> {
+    let unasked = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
+    let stat = statx(&found, "", unasked, StatxFlags::TYPE | StatxFlags::INO)?;
+    let device = device_number(makedev(stat.stx_dev_major, stat.stx_dev_minor));
+    match (device, stat.stx_ino) == region.file_key() {
+        true => Ok(found),
+        false => Err(io::ErrorKind::NotFound.into()),
+    }
+}
+
 /// Opens a regular file; what is looked at is read. `user` is who has to be able to read it, if we are root.
 pub(crate) fn open_file(path: &Path, user: Option<u32>) -> io::Result<FileBytes> {
     let user = user.filter(|user| *user != 0 && rustix::process::geteuid().is_root());
@@ -348,13 +362,4 @@ pub(crate) fn read_trusted(path: &Path) -> io::Result<(Trusted, bool)> {
         },
         found.st_mode & 0o002 != 0,
     ))
-}
-/// Returns whether what was found is the file of a region: its device and inode. Nobody's server is asked.
-pub(super) fn is_of(region: &Region, found: &OwnedFd) -> bool {
-    let unasked = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
-    let stat = statx(found, "", unasked, StatxFlags::TYPE | StatxFlags::INO);
-    stat.is_ok_and(|stat| {
-        let device = device_number(makedev(stat.stx_dev_major, stat.stx_dev_minor));
-        (device, stat.stx_ino) == region.file_key()
-    })
 }

@@ -4,7 +4,7 @@
 //! Situation: a worker of a database crashes. What it has mapped of the shared buffers and not touched is in none of its page
 //! tables, but the other workers have the same object.
 
-use super::{files::is_of, proc::all_pids, sys::sysv};
+use super::{files::expect_of, proc::all_pids, sys::sysv};
 use rustix::fs::{Mode, OFlags, open};
 use snapshot::{FileKey, Range, Region, maps};
 use std::{
@@ -49,29 +49,25 @@ impl Holders {
     /// # Errors
     /// If nobody has it, or who had it has lost it.
     pub(super) fn find(&self, region: &Region) -> io::Result<OwnedFd> {
-        if let Some(segment) = segment_of(region)
-            && let Ok(found) = sysv::object(segment)
-            && is_of(region, &found)
-        {
-            return Ok(found);
-        }
         let (pid, range) = self
             .0
             .get(&region.file_key())
             .ok_or(io::ErrorKind::NotFound)?;
         let path = format!("/proc/{pid}/map_files/{:x}-{:x}", range.start, range.end);
-        let found = open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
-        match is_of(region, &found) {
-            true => Ok(found),
-            false => Err(io::ErrorKind::NotFound.into()),
-        }
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        expect_of(region, open(path, flags, Mode::empty())?)
     }
 }
 
-/// The id of the segment of System V shared memory that is mapped: the kernel takes it as inode (`newseg` in ipc/shm.c).
-fn segment_of(region: &Region) -> Option<i32> {
+/// Finds the segment of System V shared memory that is mapped, by its id: the kernel takes that as inode (`newseg` in
+/// ipc/shm.c).
+///
+/// # Errors
+/// If the region is none, or there is none of this id any more.
+pub(super) fn segment(region: &Region) -> io::Result<OwnedFd> {
     let is_segment = region.name.starts_with("/SYSV");
-    i32::try_from(region.inode).ok().filter(|_| is_segment)
+    let id = i32::try_from(region.inode).ok().filter(|_| is_segment);
+    expect_of(region, sysv::object(id.ok_or(io::ErrorKind::NotFound)?)?)
 }
 
 /// The mappings of a process that may be those of wanted objects.

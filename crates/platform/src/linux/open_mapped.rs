@@ -5,8 +5,8 @@
 //! open in time is left out.
 
 use super::{
-    files::{device_number, is_of},
-    object_holders::Holders,
+    files::expect_of,
+    object_holders::{Holders, segment},
     proc::ProcDir,
 };
 use rustix::{
@@ -154,10 +154,7 @@ pub(super) fn by_name(region: &Region) -> io::Result<OwnedFd> {
         Mode::empty(),
         ResolveFlags::CACHED,
     )?;
-    match is_of(region, &found) {
-        true => Ok(found),
-        false => Err(io::ErrorKind::NotFound.into()),
-    }
+    expect_of(region, found)
 }
 
 /// Returns a path by which a file can be opened that was found.
@@ -191,9 +188,14 @@ impl<'r> Finder<'r> {
         })
     }
 
+    /// All processes are looked through only for what others may have.
     fn find_of_gone(&self, region: &Region) -> io::Result<OwnedFd> {
+        let found = by_name(region);
+        if found.is_ok() || !region.shared {
+            return found;
+        }
         let holders = || self.holders.get_or_init(|| Holders::of(self.wanted));
-        by_name(region).or_else(|_| holders().find(region))
+        segment(region).or_else(|_| holders().find(region))
     }
 }
 
@@ -207,12 +209,7 @@ fn found(folder: &OwnedFd, region: &Region) -> io::Result<OwnedFd> {
     match openat(folder, name, flags, Mode::empty()) {
         Ok(found) => Ok(found),
         Err(Errno::PERM | Errno::ACCESS) if !rustix::process::geteuid().is_root() => {
-            let found = open(&region.name, flags, Mode::empty())?;
-            let stat = fstat(&found)?;
-            let is_same = (device_number(stat.st_dev), stat.st_ino) == region.file_key();
-            is_same
-                .then_some(found)
-                .ok_or(io::ErrorKind::NotFound.into())
+            expect_of(region, open(&region.name, flags, Mode::empty())?)
         }
         Err(error) => Err(error.into()),
     }

@@ -257,7 +257,7 @@ impl ActiveRule {
                 let deadline = level.update(all, lasting, sample, cpu, cpus);
                 earliest = earliest.into_iter().chain(deadline).min();
                 if level.has_held(sample.at, lasting) {
-                    turns.push((level.turn(), index));
+                    turns.push((level.turn, index));
                 }
             }
             turns.sort_unstable();

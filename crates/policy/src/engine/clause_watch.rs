@@ -64,7 +64,7 @@ pub(super) struct LevelState {
     /// samples in a row would else make two dumps that are alike.
     spent: bool,
     /// When it had its turn last, as a number that grows: of several that are met, each has one.
-    turn: u64,
+    pub(super) turn: u64,
     /// A sample was requested, because they may have held long enough.
     pub(super) sample_requested: bool,
     /// The last value of each level, in the level's own unit; NaN where it is unknown.
@@ -301,11 +301,6 @@ impl ConditionState {
 }
 
 impl LevelState {
-    /// When it had its turn last, as a number that grows.
-    pub(super) fn turn(&self) -> u64 {
-        self.turn
-    }
-
     /// Whether the levels held at the last sample.
     fn holds(&self) -> bool {
         self.since.is_some() || self.spent

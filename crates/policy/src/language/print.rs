@@ -4,7 +4,7 @@ use super::lexer::is_word;
 use crate::quote::quote;
 use crate::{
     Action, Chance, Clause, Condition, ExceptionFilter, Filter, Follow, Free, Gauge, Level, Limit,
-    Limits, Match, Place, Rule, Scope, Series, Target, print_count, print_duration, print_size,
+    Limits, Match, Place, Rule, Series, Target, print_count, print_duration, print_size,
 };
 use snapshot::{DumpKind, signal_name};
 use std::fmt::{Display, Formatter, Result};
@@ -285,14 +285,7 @@ impl Display for Series {
 
 impl Display for Limit {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        write!(f, "at most {}{}", times(self.times), per(self.scope))
-    }
-}
-
-fn per(scope: Scope) -> &'static str {
-    match scope {
-        Scope::Rule => "",
-        Scope::Process => " per process",
+        write!(f, "at most {}{}", times(self.times), self.scope.words())
     }
 }
 
@@ -304,16 +297,8 @@ impl Display for Limits {
         }
         for window in &self.windows {
             let within = print_duration(window.within);
-            let per = per(window.scope);
-            let each = match window.each_condition {
-                true => " for each condition",
-                false => "",
-            };
-            write!(
-                f,
-                "; at most {} in {within}{per}{each}",
-                dumps(window.count)
-            )?;
+            let counted = window.counted();
+            write!(f, "; at most {} in {within}{counted}", dumps(window.count))?;
         }
         if let Some(window) = self.repeat_window {
             write!(

@@ -1,6 +1,9 @@
 //! Where one generation of probes reports, and where the threads that they hold wait.
 
-use super::{probe_report::HoldId, ring::Ring};
+use super::{
+    probe_report::HoldId,
+    ring::{LARGE, Ring, SMALL},
+};
 use crate::linux::sys::bpf::{self, SharedWords};
 use std::{
     collections::HashMap,
@@ -30,14 +33,14 @@ pub(super) struct Room {
 }
 
 impl Room {
-    /// Makes room for the probes of a process that has few threads or many.
+    /// Makes room for the probes of a process that has so many threads.
     ///
     /// # Errors
     /// If the kernel gives us no BPF maps, as without root.
-    pub(super) fn new(generation: u32, has_few: bool) -> io::Result<Self> {
-        let (count, ring) = match has_few {
-            true => (FEW_SLOTS, super::ring::SMALL),
-            false => (SLOTS, super::ring::LARGE),
+    pub(super) fn new(generation: u32, threads: usize) -> io::Result<Self> {
+        let (count, ring) = match threads <= FEW_THREADS {
+            true => (FEW_SLOTS, SMALL),
+            false => (SLOTS, LARGE),
         };
         let slots = bpf::create_map(bpf::ARRAY, 4, 8, count, bpf::MAPPABLE)?;
         Ok(Self {
@@ -47,6 +50,11 @@ impl Room {
             slots,
             probes: HashMap::new(),
         })
+    }
+
+    /// Returns whether this is enough for so many threads.
+    pub(super) fn is_enough_for(&self, threads: usize) -> bool {
+        threads <= FEW_THREADS || self.slot_count() > FEW_SLOTS
     }
 
     /// Returns how many slots there are.

@@ -4,7 +4,7 @@ use super::{
     probe_program::{self, Maps, ReportsTo, Wait, control},
     probe_report::{self, HoldId, Report},
     ring::Ring,
-    room::{FEW_THREADS, Room},
+    room::Room,
     verdicts::Verdicts,
 };
 use crate::{
@@ -26,8 +26,6 @@ use std::{
 /// The uprobes of one process. They are removed when this is dropped, or when we end.
 pub(crate) struct ThreadHolds {
     pid: u32,
-    /// Whether the process had few threads.
-    has_few: bool,
     /// The map with the counters; see [`control`].
     counters: OwnedFd,
     control: SharedWords,
@@ -65,14 +63,12 @@ impl ThreadHolds {
     /// If the kernel gives us no BPF maps, as without root.
     pub(crate) fn new(pid: u32, threads: usize) -> io::Result<Self> {
         let counters = bpf::create_map(bpf::ARRAY, 4, control::BYTES, 1, bpf::MAPPABLE)?;
-        let has_few = has_few(threads);
         Ok(Self {
             pid,
-            has_few,
             control: SharedWords::new(&counters, 0, rustix::param::page_size())?,
             counters,
             verdicts: Verdicts::new()?,
-            now: Room::new(0, has_few)?,
+            now: Room::new(0, threads)?,
             next: None,
             before: None,
             told: 0,
@@ -81,17 +77,17 @@ impl ThreadHolds {
 
     /// Returns whether this has enough room for a process that has so many threads by now.
     pub(crate) fn has_room_for(&self, threads: usize) -> bool {
-        !self.has_few || self.next.is_some() || has_few(threads)
+        self.next.is_some() || self.now.is_enough_for(threads)
     }
 
-    /// Begins a generation of probes with more room, beside those that report now. Each place has to be
+    /// Begins a generation of probes with room for so many threads, beside those that report now. Each place has to be
     /// [named](ThreadHolds::at_larger_place) for it. Only when each has both is it changed which of them report: to remove the
     /// old ones first took the kernel half a second, in which nothing that was thrown was seen.
     ///
     /// # Errors
     /// As [`ThreadHolds::new`].
-    pub(crate) fn begin_to_grow(&mut self) -> io::Result<()> {
-        let room = Room::new(self.now.generation + 1, false)?;
+    pub(crate) fn begin_to_grow_for(&mut self, threads: usize) -> io::Result<()> {
+        let room = Room::new(self.now.generation + 1, threads)?;
         self.next = Some((Instant::now(), room));
         Ok(())
     }
@@ -106,7 +102,6 @@ impl ThreadHolds {
         };
         let reporting = &self.control.words()[control::GENERATION as usize / 8];
         reporting.store(larger.generation.into(), Ordering::Release);
-        self.has_few = false;
         let mut old = std::mem::replace(&mut self.now, larger);
         let probes = std::mem::take(&mut old.probes);
         self.before = Some(old);
@@ -276,10 +271,6 @@ impl Drop for ThreadHolds {
     }
 }
 
-fn has_few(threads: usize) -> bool {
-    threads <= FEW_THREADS
-}
-
 /// Returns the type of uprobe events, which the kernel assigns when it starts (perf_event_open(2),
 /// "dynamic PMU").
 fn uprobe_kind() -> io::Result<u32> {
@@ -290,7 +281,7 @@ fn uprobe_kind() -> io::Result<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::room::FEW_THREADS, *};
 
     /// Needs root, as the maps themselves.
     #[test]
@@ -303,7 +294,7 @@ mod tests {
         holds.pass(0x10, true).expect("room");
         holds.pass(0x20, false).expect("room");
         holds.verdicts.entry(0)[1].store(7, Ordering::Release);
-        holds.begin_to_grow().expect("maps");
+        holds.begin_to_grow_for(100).expect("maps");
         assert!(holds.has_room_for(100));
         let reports = |holds: &ThreadHolds| {
             holds.control.words()[control::GENERATION as usize / 8].load(Ordering::Acquire)

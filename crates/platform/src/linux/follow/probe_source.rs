@@ -139,7 +139,7 @@ impl ProbeSource {
     /// when no thread is held.
     fn enlarge_for(&mut self, key: ProcessKey, threads: usize, places: &[ArmedPlace]) {
         let Some(holds) = &mut self.holds else { return };
-        if holds.has_room_for(threads) || holds.begin_to_grow().is_err() {
+        if holds.has_room_for(threads) || holds.begin_to_grow_for(threads).is_err() {
             return;
         }
         let files = ImageFiles::of(key);
