@@ -3,7 +3,7 @@
 
 use super::{LONGEST_MESSAGE, LONGEST_NAME, Thrown, text};
 use snapshot::Memory;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 /// The most base classes that are looked at.
 const MOST_BASES: usize = 64;
@@ -113,19 +113,22 @@ struct Base {
     is_fixed: bool,
 }
 
-/// All base classes, nearest first, each of them once.
+/// All base classes, nearest first, each of them once. A program may say of a class that it has itself as its base, many
+/// times: no `type_info` is read twice, and of all of them together [`MOST_BASES`] entries.
 fn hierarchy(type_info: u64, object: u64, memory: &dyn Memory) -> Vec<Base> {
     let mut found: Vec<Base> = Vec::new();
     let object = (object != 0).then_some(object);
-    let mut ahead: VecDeque<Part> = bases(type_info, object, memory).into();
-    for _ in 0..MOST_BASES {
-        let Some((type_info, object, is_fixed)) = ahead.pop_front() else {
-            break;
-        };
+    let mut seen = BTreeSet::new();
+    let mut left = MOST_BASES;
+    let mut ahead: VecDeque<Part> = bases(type_info, object, memory, &mut left).into();
+    while let Some((type_info, object, is_fixed)) = ahead.pop_front() {
+        if !seen.insert(type_info) {
+            continue;
+        }
         let Some(mangled) = mangled(type_info, memory) else {
             continue;
         };
-        let bases = bases(type_info, object, memory).into_iter();
+        let bases = bases(type_info, object, memory, &mut left).into_iter();
         ahead.extend(bases.map(|(base, object, fixed)| (base, object, fixed && is_fixed)));
         if found.iter().all(|base| base.mangled != mangled) {
             found.push(Base {
@@ -142,10 +145,10 @@ fn hierarchy(type_info: u64, object: u64, memory: &dyn Memory) -> Vec<Base> {
 /// distance in each object.
 type Part = (u64, Option<u64>, bool);
 
-/// The direct base classes.
-fn bases(type_info: u64, object: Option<u64>, memory: &dyn Memory) -> Vec<Part> {
+/// The direct base classes, of which so many are `left` to be read.
+fn bases(type_info: u64, object: Option<u64>, memory: &dyn Memory, left: &mut usize) -> Vec<Part> {
     let word = |at: u64| memory.read_u64(type_info.wrapping_add(at));
-    match shape(type_info, memory) {
+    let found: Vec<Part> = match shape(type_info, memory).filter(|_| *left > 0) {
         Some(Shape::OneBase) => word(16)
             .map(|base| (base, object, true))
             .into_iter()
@@ -157,11 +160,13 @@ fn bases(type_info: u64, object: Option<u64>, memory: &dyn Memory) -> Vec<Part> 
                 let part = part(object, offset_flags, memory);
                 Some((word(24 + 16 * n)?, part, offset_flags & VIRTUAL == 0))
             };
-            let count = u64::from(count).min(MOST_BASES as u64);
+            let count = u64::from(count).min(*left as u64);
             (0..count).map_while(base).collect()
         }
         None => Vec::new(),
-    }
+    };
+    *left -= found.len();
+    found
 }
 
 /// The flag of a virtual base (`__base_class_type_info`).
@@ -333,6 +338,31 @@ mod tests {
         let told = cxx(0x1008, 0, &Words(words)).unwrap();
         assert_eq!(told.name, "CXX.__cxxabiv1::__si_class_type_info");
         assert_eq!(told.bases, ["__cxxabiv1::__si_class_type_info"]);
+    }
+
+    /// Memory that counts how often it is read.
+    struct Counted(Words, std::sync::atomic::AtomicUsize);
+
+    impl Memory for Counted {
+        fn read(&self, address: u64, buf: &mut [u8]) -> usize {
+            self.1.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            self.0.read(address, buf)
+        }
+    }
+
+    /// Two such programs kept both processors of a machine busy for seconds.
+    #[test]
+    fn n31_a_type_that_has_itself_as_a_base_many_times_is_read_once() {
+        const BASES: u64 = 100;
+        let name = 0x1020 + BASES * 16;
+        let mut words = vec![0x1008, 0x1008, name, 60_000 << 32 | 3];
+        words.extend((0..BASES).flat_map(|_| [0x1008, 2]));
+        words.extend(letters("N10__cxxabiv121__vmi_class_type_infoE"));
+        let memory = Counted(Words(words), Default::default());
+        let told = cxx(0x1008, 0, &memory).unwrap();
+        assert_eq!(told.bases, ["__cxxabiv1::__vmi_class_type_info"]);
+        let reads = memory.1.into_inner();
+        assert!(reads < 10 * MOST_BASES, "{reads} reads");
     }
 
     #[test]

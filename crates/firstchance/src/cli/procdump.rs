@@ -82,7 +82,7 @@ fn finish(
 }
 
 /// The exit code from which ProcDump's own is found. ProcDump for Linux does not tell a folder that there is not from any
-/// other fault in the command line.
+/// other fault in the command line; and a switch that firstchance does not have is one as well, for a script.
 fn own_code(error: &anyhow::Error, command: Option<&Command>) -> ExitCode {
     match command {
         Some(Command::Monitor(monitor))
@@ -90,8 +90,14 @@ fn own_code(error: &anyhow::Error, command: Option<&Command>) -> ExitCode {
         {
             exit::code_of_usage()
         }
+        _ if is_unsupported(error) => exit::code_of_usage(),
         _ => exit::code_of(error),
     }
+}
+
+fn is_unsupported(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<Error>();
+    error.is_some_and(|error| error.kind == ErrorKind::Unsupported)
 }
 
 fn run_invocation(invocation: Invocation, choice: Choice) -> anyhow::Result<ExitCode> {
@@ -310,6 +316,14 @@ fn existing(monitor: &Monitor, name: Option<&str>) -> Existing {
     }
 }
 
+fn has_ending(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let endings = [DumpFormat::Core, DumpFormat::Minidump].map(DumpFormat::extension);
+    endings
+        .iter()
+        .any(|ending| name.ends_with(&format!(".{ending}")))
+}
+
 fn dump_options(monitor: &Monitor, folder: &Path, name: Option<&str>) -> DumpOptions {
     let destination_given = name.map(|name| Destination::File(folder.join(name)));
     let largest = monitor
@@ -326,7 +340,8 @@ fn dump_options(monitor: &Monitor, folder: &Path, name: Option<&str>) -> DumpOpt
     // ProcDump for Linux writes cores, whatever they are called.
     let always = match monitor.dialect {
         Dialect::Linux => Some(DumpFormat::Core),
-        Dialect::Windows => name.is_some().then_some(of_name),
+        // A name without an ending gets that of each kind.
+        Dialect::Windows => name.filter(|name| has_ending(name)).map(|_| of_name),
     };
     let format = always.unwrap_or(of_name);
     let several = monitor.rule.is_about_several();

@@ -6,6 +6,7 @@ use super::{
     values::{self, Resolved, Values},
     variables,
 };
+use crate::ui::{console, exit::Usage};
 use platform::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::PathBuf};
@@ -51,6 +52,20 @@ impl Settings {
     /// Whether firstchance is registered for the crashes of this machine.
     pub(crate) fn is_enabled(&self) -> bool {
         !self.registered.is_empty()
+    }
+
+    /// A name that is in the settings already, or one that a program can have.
+    pub(super) fn exact_program(&self, text: &str) -> anyhow::Result<String> {
+        let is_relative = text.contains('/') && !text.starts_with('/');
+        let is_none = text.is_empty() || text.contains('*') || is_relative;
+        if is_none && !self.programs.contains_key(text) {
+            let what = format!(
+                "\"{}\" matches no program: give its name, exactly, or its full path",
+                console::plain(text)
+            );
+            return Err(Usage(what).into());
+        }
+        Ok(text.to_owned())
     }
 
     /// The values that hold for a program which has these of its own.

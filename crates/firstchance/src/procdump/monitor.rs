@@ -40,7 +40,8 @@ impl Lowering<'_> {
         Ok(Monitor {
             rule,
             dialect: self.dialect,
-            wait: arguments.has(Id::Wait),
+            // Who watches a group watches what is in it now.
+            wait: arguments.has(Id::Wait) && !arguments.has(Id::Group),
             launch,
             output,
             comment: arguments.value(Id::Comment).map(str::to_owned),

@@ -172,6 +172,11 @@ impl Reporter {
         self.plain_line(&self.wording.stamped_at(time, Weight::Info, text));
     }
 
+    /// Prints a line that says what is not as it was asked for, with the time before it.
+    pub(crate) fn warning_line(&self, text: &str) {
+        self.plain_line(&self.wording.stamped(Weight::Warn, text));
+    }
+
     /// Prints a line that says what failed, with the time before it.
     pub(crate) fn error_line(&self, text: &str) {
         self.plain_line(&self.wording.stamped(Weight::Error, text));

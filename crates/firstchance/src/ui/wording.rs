@@ -26,6 +26,7 @@ pub(crate) enum Wording {
 pub(crate) enum Weight {
     Debug,
     Info,
+    Warn,
     Error,
 }
 
@@ -46,6 +47,7 @@ impl Wording {
         let level = match weight {
             Weight::Debug => "DEBUG",
             Weight::Info => "INFO",
+            Weight::Warn => "WARN",
             Weight::Error => "ERROR",
         };
         match self {
@@ -146,6 +148,23 @@ impl Wording {
         match self {
             Self::ProcDumpForLinux => error.to_string(),
             _ => format!("Error: {error}"),
+        }
+    }
+
+    /// What cannot be had, though the run goes on.
+    pub(crate) fn warning(self, error: &platform::Error) -> String {
+        match self {
+            Self::ProcDumpForLinux => error.to_string(),
+            _ => format!("Warning: {error}"),
+        }
+    }
+
+    /// That a process has ended. `which` names it, and `status` says how it ended, in firstchance's own words.
+    pub(crate) fn exited(self, process: ProcessKey, status: &str, which: &str) -> String {
+        match self {
+            Self::ProcDumpForLinux => format!("Target process {process} is no longer alive"),
+            Self::ProcDump => format!("The process has exited.{which}"),
+            _ => format!("The process has exited{status}.{which}"),
         }
     }
 

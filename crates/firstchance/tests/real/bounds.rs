@@ -225,3 +225,40 @@ fn n56_two_hundred_processes_that_are_followed_take_little_memory() {
     running.signal(libc::SIGINT);
     assert_small(&running.finish());
 }
+
+/// To read such a type takes time, each time, in a thread that runs before all others: once kept both processors of a
+/// machine busy, so that others hardly ran.
+#[test]
+fn n31_new_types_are_read_for_a_part_of_each_second() {
+    const THROWS: Program = Program::cpp("throws_new_types.cpp");
+    const COUNT: u64 = 20_000;
+    let mut child = Child::start(&mut Command::new(compile(&THROWS)));
+    assert_eq!(child.line(), "ready");
+    let watch = [
+        "watch",
+        "--json",
+        "--when",
+        "exception",
+        "--do",
+        "none",
+        "-n",
+        "0",
+    ];
+    let running = Firstchance::new(&watch)
+        .args(&[&child.pid().to_string()])
+        .spawn()
+        .until_it_says("\"event\":\"armed\"");
+    child.tell(&COUNT.to_string());
+    assert_eq!(child.line(), "done");
+    child.kill();
+    let run = running.finish();
+    let table = run.events("exceptions")[0]["table"].clone();
+    let rows = table.as_array().expect("a table");
+    let count = |row: &serde_json::Value| row["count"].as_u64().expect("a number");
+    let is_passed = |row: &&serde_json::Value| row["name"].to_string().contains("not looked at");
+    let passed: u64 = rows.iter().filter(is_passed).map(count).sum();
+    let all: u64 = rows.iter().map(count).sum();
+    // Each of them is counted, and most are not looked at.
+    assert_eq!(all, COUNT, "{run:#?}");
+    assert!(passed > COUNT / 2, "{passed}: {run:#?}");
+}

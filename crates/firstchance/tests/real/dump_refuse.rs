@@ -12,7 +12,7 @@ use crate::support::{
 pub(crate) const NOBODY: &[&str] = &["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups"];
 
 /// Asserts that no file was left, not even a partial one.
-fn assert_empty(folder: &Path) {
+pub(crate) fn assert_empty(folder: &Path) {
     assert_eq!(files_in(folder), Vec::<std::path::PathBuf>::new());
 }
 
@@ -324,4 +324,22 @@ fn b21_yama_is_named_where_it_forbids() {
     let mut starter = Command::new(NOBODY[0]);
     let victim = Victim::start_by(starter.args(&NOBODY[1..]).arg(&exe).arg("idle"));
     refused_to_nobody(&victim, &public).assert_says("ptrace_scope");
+}
+
+/// A watch that would never see anything is an error at its start, not a note.
+#[test]
+fn n25_who_may_set_no_probes_is_told_at_once_where_nothing_else_is_watched() {
+    let public = public_folder();
+    let program = public_copy(&public, Path::new(env!("CARGO_BIN_EXE_firstchance")));
+    let exe = public_copy(&public, victim_exe());
+    let own = folder_of_nobody(&public);
+    let mut starter = Command::new(NOBODY[0]);
+    let mut victim = Victim::start_by(starter.args(&NOBODY[1..]).arg(&exe).arg("idle"));
+    for when in ["module load", "breakpoint libc!malloc"] {
+        let watch = Firstchance::copy_by(NOBODY, &program).args(&["watch", "--when", when]);
+        let run = watch.args(&[&victim.pid_text()]).current_dir(&own).run();
+        run.assert_code(4)
+            .assert_says("modules that are loaded are not seen");
+    }
+    victim.assert_alive();
 }

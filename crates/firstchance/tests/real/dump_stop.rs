@@ -1,9 +1,15 @@
 //! Rows B1 to B6 and B15: what happens to the target while it is held.
 
+use std::{process::Command, time::Duration};
+
+use crate::dump_refuse::assert_empty;
 use crate::support::{
-    Core, Dumped, Firstchance, Running, Victim, files_in, folder, state_of, threads_of, victim_exe,
-    wait_until,
+    Child, Core, Dumped, Firstchance, Program, Running, Victim, compile, files_in, folder,
+    state_of, threads_of, victim_exe, wait_until,
 };
+
+/// Long for a command that ends, and short for one that never does.
+const SOON: Duration = Duration::from_secs(20);
 
 /// Begins a dump that waits at the fault point where all threads are stopped.
 fn held(victim: &Victim, file: &std::path::Path) -> Running {
@@ -151,4 +157,27 @@ fn b15_a_target_that_becomes_another_program_is_let_go() {
         victim.wait_until_ready();
         victim.assert_alive();
     }
+}
+
+/// Its parent traces one of its threads, and never lets that end: to seize another one waits for that, in the kernel.
+#[test]
+fn n43_a_process_that_hangs_in_an_execve_is_given_up() {
+    const HANGS: Program = Program::c("hangs_in_execve.c");
+    let mut hangs = Child::start(&mut Command::new(compile(&HANGS)));
+    let pid = hangs.line();
+    let folder = folder();
+    let dump = Firstchance::new(&["dump", &pid]).current_dir(folder.path());
+    let run = dump.deadline(SOON).run();
+    run.assert_says("becoming another program (execve) and does not get there");
+    assert_empty(folder.path());
+    // Nor does a watch hang that is to end.
+    let when = ["watch", "--when", "virtual > 1KiB", "-n", "0"];
+    let watch = Firstchance::new(&when).args(&[&pid]).deadline(SOON);
+    let running = watch.current_dir(folder.path()).spawn();
+    let running = running.until_it_says("does not get there");
+    running.signal(libc::SIGINT);
+    running.finish().assert_code(7);
+    assert_empty(folder.path());
+    hangs.tell("");
+    hangs.wait();
 }

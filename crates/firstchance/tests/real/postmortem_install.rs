@@ -296,3 +296,15 @@ fn n38_in_the_file_of_settings_they_are_a_mistake() {
     }
     assert_eq!(machine.dumps().len(), 5, "the last good settings stand");
 }
+
+#[test]
+fn n38_values_for_a_name_that_no_program_has_are_refused() {
+    let machine = Postmortem::off();
+    for name in ["", "a/b", "*", "nginx*"] {
+        for what in ["set", "exclude"] {
+            let run = Firstchance::new(&["postmortem", what, name]).run();
+            run.assert_code(2).assert_says("matches no program");
+        }
+    }
+    drop(machine);
+}

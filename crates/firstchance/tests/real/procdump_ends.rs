@@ -117,7 +117,11 @@ fn ends_with_the_death(line: &str, mut mortal: Child, signal: i32) {
     mortal.wait();
     let run = running.finish();
     run.assert_code(0);
-    let lines = ["Core dump 0 generated: ", "has exited", "Stopping monitor"];
+    let lines = [
+        "Core dump 0 generated: ",
+        "no longer alive",
+        "Stopping monitor",
+    ];
     // That it has exited is told only if that is seen before the watch ends.
     let places = lines.map(|words| run.stdout.find(words));
     let told: Vec<usize> = places.into_iter().flatten().collect();
@@ -341,7 +345,10 @@ fn n45_a_program_of_a_moment_is_told_once_by_its_name() {
             let mut child = Command::new(&program).spawn().expect("a program");
             let pid = child.id();
             child.wait().expect("its end");
-            let lines = ["(pid ", "(process "].map(|start| format!("{start}{pid})"));
+            let lines = [
+                format!("(pid {pid})"),
+                format!("process {pid} is no longer alive"),
+            ];
             let is_told = || lines.iter().any(|line| running.says(line) > 0);
             wait_until("it is told", is_told);
             pid

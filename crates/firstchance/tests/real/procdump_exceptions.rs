@@ -2,7 +2,7 @@
 
 use std::os::unix::process::ExitStatusExt;
 
-use crate::procdump_linux::names_in;
+use crate::procdump_linux::{linux, names_in};
 use crate::support::{Child, Firstchance, Program, Run, compile, folder};
 
 static THROWS: Program = Program::cpp("throws.cpp");
@@ -189,4 +189,23 @@ fn n45_an_exception_of_python_that_is_set_anew_is_told_twice() {
     child.tell("");
     assert_eq!(child.wait().code(), Some(0));
     assert_eq!(running.finish().count_of("PYTHON.ValueError"), 2);
+}
+
+/// ProcDump for Linux knows first chance alone, of which Node tells nothing.
+#[test]
+fn n45_an_error_of_node_that_nobody_catches_is_dumped_in_the_linux_dialect() {
+    let js = "console.log('ready'); process.stdin.once('data', () => { throw new Error('x') })";
+    for (line, dumps) in [("-e", 1), ("-e -f NODE", 1), ("-e -f other", 0)] {
+        let place = folder();
+        let mut node = std::process::Command::new("node");
+        let mut child = Child::start(node.args(["-e", js]).stderr(std::process::Stdio::null()));
+        assert_eq!(child.line(), "ready");
+        let command = linux(line).args(&["-log", "stdout", &child.pid().to_string()]);
+        let running = command.arg(place.path()).spawn();
+        let running = running.until_it_says("from now on nothing is missed");
+        child.tell("go");
+        child.wait();
+        let run = running.finish();
+        assert_eq!(names_in(place.path()).len(), dumps, "{line}: {run:#?}");
+    }
 }

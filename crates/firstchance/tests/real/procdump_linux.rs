@@ -245,7 +245,11 @@ fn n44_a_group_that_dies_ends_the_watch() {
     leader.kill();
     let run = running.finish();
     run.assert_code(5);
-    assert!(run.stdout.contains("The process has exited."), "{run:#?}");
+    let told = format!(
+        "- WARN]: Target process {} is no longer alive",
+        leader.pid()
+    );
+    assert!(run.stdout.contains(&told), "{run:#?}");
     assert!(files_in(dumps.path()).is_empty());
 }
 
@@ -554,4 +558,12 @@ fn n45_a_line_of_an_error_says_so_once() {
     assert!(run.stdout.contains(&told), "{run:#?}");
     first.signal(2);
     first.finish().assert_code(7);
+}
+
+/// Who watches a group watches what is in it: ProcDump for Linux ends so with `-w`, too.
+#[test]
+fn n44_a_group_that_is_not_there_is_not_waited_for() {
+    for line in ["-w -pgid 4194303", "-pgid -w 4194303"] {
+        linux(line).run().assert_code(3);
+    }
 }

@@ -157,3 +157,19 @@ input()
         }
     }
 }
+
+/// A name without an ending gets that of each kind.
+#[test]
+fn n46_two_kinds_of_one_name_have_their_own_endings() {
+    let victim = Victim::start(&["idle"]);
+    for line in ["-mm -ma", "-ma -mm"] {
+        let dumps = folder();
+        let words: Vec<&str> = line.split(' ').collect();
+        let command = Firstchance::new(&["procdump"]).args(&words);
+        let file = dumps.path().join("x");
+        command.args(&[&victim.pid_text()]).arg(&file).run_well();
+        let mut names = names_in(dumps.path());
+        names.sort();
+        assert_eq!(names, ["x_full.core", "x_mini.dmp"], "{line}");
+    }
+}

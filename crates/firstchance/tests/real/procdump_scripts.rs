@@ -78,6 +78,7 @@ fn n46_exit_codes_are_procdumps_own_where_they_are_asked_for() {
         (&[own, "--linux", &pid, file], 0),
         (&[own, "--linux", "no such program"], 0),
         (&[own, "--linux", "-nonsense"], 255),
+        (&[own, "--linux", "-restrack", &pid], 255),
         (&["-ma", &pid, file], 0),
         (&["-ma", "no such program"], 3),
     ] {

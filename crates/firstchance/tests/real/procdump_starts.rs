@@ -145,13 +145,14 @@ fn n45_who_may_not_dump_what_a_name_means_is_warned() {
         ],
     ] {
         let running = user.starts(NOBODY, words).spawn();
-        let said = format!(
-            "Warning: stopping process {} is not permitted",
-            victim.pid()
-        );
-        let running = running.until_it_says(&said);
-        running.signal(2);
-        running.finish().assert_code(7);
+        let said = format!("stopping process {} is not permitted", victim.pid());
+        let run = running.until_it_says(&said);
+        run.signal(2);
+        let run = run.finish();
+        run.assert_code(7);
+        let is_warning = |line: &str| line.contains("- WARN]: ") || line.contains("Warning: ");
+        let mut lines = run.stdout.lines().filter(|line| line.contains(&said));
+        assert!(lines.all(is_warning), "{run:#?}");
     }
 }
 

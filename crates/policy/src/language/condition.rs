@@ -15,6 +15,11 @@ const BEGINNINGS: &str = "a condition: cpu, core-cpu, memory, rss, rss+swap, vir
     handles, counter, hang, http, exception, unhandled exception, signal, breakpoint, module, thread, \
     debug string, exit, now or every";
 
+const SIGKILL: i32 = 9;
+/// Why it is no condition.
+const UNSEEN: &str =
+    "the kernel lets nobody see SIGKILL before it ends the process; `exit` is met at its end";
+
 impl Parser<'_> {
     /// `CONDITION or CONDITION …`
     pub(super) fn when(&mut self) -> Parsed<Vec<Condition>> {
@@ -146,7 +151,11 @@ impl Parser<'_> {
     }
 
     fn every(&mut self) -> Parsed<Condition> {
-        Ok(Condition::Every(self.duration()?))
+        let here = self.error("`every 0s` would dump without end: give a time, such as 10m");
+        match self.duration()? {
+            Duration::ZERO => Err(here),
+            period => Ok(Condition::Every(period)),
+        }
     }
 
     fn unhandled(&mut self) -> Parsed<Condition> {
@@ -245,9 +254,14 @@ impl Parser<'_> {
     }
 
     fn signal(&mut self) -> Parsed<Condition> {
-        let number = self.value("a signal, such as SIGUSR1", |word| {
-            snapshot::signal_number(word).ok_or_else(|| format!("`{word}` is no signal of Linux"))
-        });
+        let number = self.value(
+            "a signal, such as SIGUSR1",
+            |word| match snapshot::signal_number(word) {
+                Some(SIGKILL) => Err(UNSEEN.to_owned()),
+                Some(number) => Ok(number),
+                None => Err(format!("`{word}` is no signal of Linux")),
+            },
+        );
         number.map(Condition::Signal)
     }
 

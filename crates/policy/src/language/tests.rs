@@ -20,6 +20,14 @@ fn same<T: FromStr<Err = ParseError> + ToString + PartialEq + std::fmt::Debug>(c
 }
 
 #[test]
+fn n44_what_can_never_be_met_is_refused() {
+    let refused = |text: &str| text.parse::<Condition>().expect_err(text).to_string();
+    assert!(refused("signal SIGKILL").contains("nobody see SIGKILL"));
+    assert!(refused("signal 9").contains("nobody see SIGKILL"));
+    assert!(refused("every 0s").contains("without end"));
+}
+
+#[test]
 fn every_condition_of_the_design_is_printed_as_it_was_written() {
     same::<Condition>(&[
         "cpu >= 85% for 10s",
@@ -388,12 +396,12 @@ fn condition() -> impl Strategy<Value = Condition> {
         4 => (chance, list(), list()).prop_map(|(chance, include, exclude)| {
             Condition::Exception(ExceptionFilter { chance, include, exclude })
         }),
-        1 => (1i32..=64).prop_map(Condition::Signal),
+        1 => (1i32..=64).prop_filter("it is seen", |n| *n != 9).prop_map(Condition::Signal),
         2 => place().prop_map(Condition::Breakpoint),
         1 => filter().prop_map(Condition::ModuleLoad),
         1 => filter().prop_map(Condition::ModuleUnload),
         1 => filter().prop_map(Condition::DebugString),
-        1 => duration().prop_map(Condition::Every),
+        1 => duration().prop_filter("it is a time", |d| !d.is_zero()).prop_map(Condition::Every),
         1 => prop_oneof![
             Just(Condition::ThreadStart),
             Just(Condition::ThreadExit),

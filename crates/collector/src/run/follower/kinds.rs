@@ -49,6 +49,11 @@ impl Kinds {
         known.map(|known| known.late += 1).is_some()
     }
 
+    /// Whether a kind is known.
+    pub(super) fn knows(&self, kind: u64) -> bool {
+        self.0.contains_key(&kind)
+    }
+
     /// Other kinds are wanted now: each has to be looked at anew.
     pub(super) fn forget(&mut self, process: &mut dyn Follow) {
         process.forget_kinds();

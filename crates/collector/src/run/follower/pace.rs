@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 /// In each second, so much; dumps do not count.
 const BUDGET: Duration = Duration::from_millis(100);
+/// And so much where what is thrown is always something new: each may be what is wanted.
+const MOST: Duration = Duration::from_millis(200);
 const SECOND: Duration = Duration::from_secs(1);
 
 /// The time spent in this second.
@@ -32,6 +34,11 @@ impl Pace {
     /// Whether nothing is left of this second's budget.
     pub(super) fn is_spent(&self) -> bool {
         self.spent > BUDGET
+    }
+
+    /// Whether not even what is not known yet is to be looked at in this second.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.spent > MOST
     }
 
     /// Whether the second is over.

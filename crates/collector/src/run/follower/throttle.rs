@@ -7,6 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// What exceptions are called of which not even the type was looked at.
+const NOT_LOOKED_AT: &str = "(of types that were not looked at: too many new ones in a second)";
+
 /// Keeps a process that throws a lot at its work.
 #[derive(Default)]
 pub(super) struct Throttle {
@@ -29,6 +32,17 @@ impl Throttle {
     /// Whether nothing that is thrown is to be held now, not even what is wanted.
     pub(super) fn only_counts(&self) -> bool {
         self.is_storm || self.pace.is_spent()
+    }
+
+    /// Whether what is thrown is to be passed over, as it is of a kind that is not known, and too many of those have been
+    /// looked at in this second: a process may throw a new type each time. It is counted.
+    pub(super) fn passes_over(&mut self, kind: Option<u64>) -> bool {
+        let is_new = kind.is_none_or(|kind| !self.kinds.knows(kind));
+        let passes_over = is_new && self.pace.is_exhausted();
+        if passes_over {
+            *self.counted.entry(NOT_LOOKED_AT.to_owned()).or_default() += 1;
+        }
+        passes_over
     }
 
     /// Exceptions come too fast, or no longer do.

@@ -39,6 +39,13 @@ impl Panicked {
 }
 
 impl Follower {
+    /// Whether what is thrown there is at its second chance. Of an error of Node nothing is seen before; who wants first
+    /// chances alone is told it as one: its own handler (`uncaughtException`) is still to come.
+    fn is_second_chance(&self, thrower: Thrower) -> bool {
+        let is_nodes = thrower == Thrower::NodeUncaught;
+        thrower.is_last() && (!is_nodes || self.wake.wants_unhandled())
+    }
+
     /// A thread stands where its language throws.
     pub(super) fn thrown(&mut self, place: ThrowPlace, thread: u32) -> Result<Then> {
         let Some(registers) = self.at.registers else {
@@ -48,8 +55,11 @@ impl Follower {
         if place.thrower.ends_process() && std::mem::replace(&mut self.ends, true) {
             return Ok(Then::Stay);
         }
-        let memory = self.process.memory();
         let kind = self.at.kind;
+        if !place.thrower.is_last() && self.throttle.passes_over(kind) {
+            return Ok(Then::Stay);
+        }
+        let memory = self.process.memory();
         let object = place.object.and_then(|object| object.value(&registers));
         let is_again = place.thrower == Thrower::CxxRethrow;
         if is_again && thrown::is_of_terminate(kind, object.unwrap_or(0), &*memory) {
@@ -75,7 +85,7 @@ impl Follower {
         let exception = Exception {
             thread,
             address: registers.ip(),
-            first_chance: !place.thrower.is_last(),
+            first_chance: !self.is_second_chance(place.thrower),
             name: thrown.name,
             bases: thrown.bases,
             message: thrown.message,

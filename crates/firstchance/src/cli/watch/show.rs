@@ -231,11 +231,11 @@ impl Show {
 
     /// Shows what cannot be had, though the run goes on.
     pub(crate) fn warning(&self, error: &platform::Error) {
-        let text = format!("Warning: {error}");
+        let text = console::plain(&self.wording.warning(error));
         match &self.json {
             // Not among the lines for programs.
-            Some(_) => console::complain(&console::plain(&text)),
-            None => self.line(&console::plain(&text)),
+            Some(_) => console::complain(&text),
+            None => self.reporter.warning_line(&text),
         }
     }
 
@@ -267,7 +267,7 @@ impl Show {
             () if !self.has_number.values().any(|has_number| *has_number) => {
                 "Monitoring has ended."
             }
-            () if self.all_reached() => "Dump count reached.",
+            () if self.all_reached() && summary.gave_up.is_none() => "Dump count reached.",
             () => "Dump count not reached.",
         };
         self.line(text);
@@ -290,11 +290,11 @@ impl Show {
     }
 
     fn exited(&self, process: ProcessKey, status: Option<EndStatus>) {
-        let status = status.filter(|_| !self.wording.is_of_procdump());
         let status = status.map(|status| format!(" ({status})"));
         let status = status.unwrap_or_default();
         let which = self.which(process);
-        self.line(&format!("The process has exited{status}.{which}"));
+        let text = self.wording.exited(process, &status, &which);
+        self.reporter.warning_line(&text);
     }
 
     /// Shows that a trigger did nothing. In ProcDump's words, that the time between two dumps is kept (`-s`) is shown once in

@@ -229,13 +229,13 @@ fn refuse(why: &str) -> anyhow::Error {
 
 impl Settings {
     /// The name under which a program's values are kept: on Windows that of its file, with `.exe`.
-    pub(crate) fn program(&self, text: &str) -> Result<String> {
+    pub(crate) fn program(&self, text: &str) -> anyhow::Result<String> {
         if !is_windows() {
-            return Ok(text.to_owned());
+            return self.exact_program(text);
         }
         if text.is_empty() || text.contains(['\\', '/', ':']) {
             let what = format!("\"{text}\" is no name of a program, such as nginx.exe");
-            return Err(platform::Error::new(platform::ErrorKind::Other, what));
+            return Err(platform::Error::new(platform::ErrorKind::Other, what).into());
         }
         let has_ending = text.to_ascii_lowercase().ends_with(".exe");
         let name = text.to_owned() + if has_ending { "" } else { ".exe" };

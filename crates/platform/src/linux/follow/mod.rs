@@ -200,6 +200,7 @@ impl Follow for LinuxFollow {
     fn wait(&mut self, until: Option<Instant>) -> Result<Happened> {
         // They are old when something happens, and may be large.
         self.target.forget_facts();
+        self.sources.probes.keep_haste_within();
         loop {
             if self.wake.take() {
                 return Ok(Happened::Woken);

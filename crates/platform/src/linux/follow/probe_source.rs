@@ -6,13 +6,13 @@ use super::{
     source::{Source, Wanted},
 };
 use crate::{
-    ArmedPlace, Arming, Result,
+    ArmedPlace, Arming, Error, ErrorKind, Result,
     error::{MORE_DESCRIPTORS, is_lack_of_descriptors},
     linux::{
         ImageFiles,
         bpf_programs::{PlaceAt, Report, ThreadHolds},
         proc::ProcDir,
-        sys::priority,
+        sys::haste::Haste,
     },
 };
 use snapshot::{ProcessKey, TargetEvent};
@@ -32,6 +32,8 @@ pub(super) struct ProbeSource {
     /// The numbers of the places that have a probe.
     armed: BTreeSet<u32>,
     idle: Idle,
+    /// A thread that is held waits for us for a moment only.
+    haste: Option<Haste>,
 }
 
 /// Probes in files that the process does not have mapped now.
@@ -62,6 +64,13 @@ impl ProbeSource {
     pub(super) fn is_held(&self, report: &Report) -> bool {
         let holds = self.holds.as_ref();
         holds.is_none_or(|holds| holds.is_held(report.hold))
+    }
+
+    /// Keeps the calling thread from running before all others all the time.
+    pub(super) fn keep_haste_within(&mut self) {
+        if let Some(haste) = &mut self.haste {
+            haste.keep_within();
+        }
     }
 
     /// Takes the next report, if there is one.
@@ -103,10 +112,11 @@ impl ProbeSource {
         threads: usize,
         new: Vec<&'w ArmedPlace>,
         wanted: &mut Wanted<'w>,
-    ) {
+    ) -> Result<()> {
         if self.holds.is_none() {
             match ThreadHolds::new(key.pid, threads) {
                 Ok(holds) => self.holds = Some(holds),
+                Err(error) if are_all_that_is_wanted(wanted.what) => return Err(unseen(&error)),
                 Err(error) => {
                     let instead = wanted.what.holds.unsafe_breakpoints;
                     // Nothing is armed that another program would lack.
@@ -115,24 +125,27 @@ impl ProbeSource {
                     wanted
                         .without_probe
                         .extend(new.into_iter().filter(|_| instead));
-                    return;
+                    return Ok(());
                 }
             }
         }
         // One that is still there beside the new one would report each hit twice.
         self.idle.wait_for_removal();
-        priority::raise_priority();
+        self.haste.get_or_insert_with(Haste::begin);
         let files = ImageFiles::of(key);
         for place in new {
             match self.arm_place(files.as_ref(), place) {
                 Ok(()) => drop(self.armed.insert(place.number)),
                 // The process has ended: each further place would cost the kernel as much, in vain.
-                Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return,
+                Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(()),
                 // It is ending, or runs another program by now, which is seen when it is looked again.
-                Err(_) if !ImageFiles::of(key).is_some_and(|now| now.has(&place.module)) => return,
+                Err(_) if !ImageFiles::of(key).is_some_and(|now| now.has(&place.module)) => {
+                    return Ok(());
+                }
                 Err(error) => wanted.notices.push(not_armed(place, &error)),
             }
         }
+        Ok(())
     }
 
     /// A process that had few threads may have many by now: its places are armed anew beside those that are, and take over
@@ -208,7 +221,7 @@ impl Source for ProbeSource {
         let is_new = |place: &&ArmedPlace| !self.armed.contains(&place.number);
         let new: Vec<&ArmedPlace> = what.places.iter().filter(is_new).collect();
         if !new.is_empty() {
-            self.arm_new(proc.key, threads, new, wanted);
+            self.arm_new(proc.key, threads, new, wanted)?;
         }
         self.enlarge_for(proc.key, threads, &what.places);
         self.keep_only(what);
@@ -288,20 +301,40 @@ pub(super) fn not_armed(place: &ArmedPlace, error: &io::Error) -> String {
     format!("no probe could be put at {path}+{offset:#x}: {error}")
 }
 
+/// Whether a watch without probes would never see anything.
+fn are_all_that_is_wanted(what: &Arming) -> bool {
+    let alone = Arming {
+        modules: what.modules,
+        holds: what.holds,
+        places: what.places.clone(),
+        keeps_places: what.keeps_places,
+        ..Arming::default()
+    };
+    *what == alone && !what.holds.unsafe_breakpoints
+}
+
+fn unseen(error: &io::Error) -> Error {
+    let kind = match error.kind() {
+        io::ErrorKind::PermissionDenied => ErrorKind::NotPermitted,
+        _ => ErrorKind::Unsupported,
+    };
+    Error::new(kind, no_probes(error, false))
+}
+
 fn no_probes(error: &io::Error, instead: bool) -> String {
     if is_lack_of_descriptors(error) {
         return format!(
-            "throws and breakpoints are not seen, as firstchance has too many open files. {MORE_DESCRIPTORS}"
+            "throws, breakpoints and modules that are loaded are not seen, as firstchance has too many open files. {MORE_DESCRIPTORS}"
         );
     }
     let why = format!("uprobes cannot be used here ({error})");
     match instead {
         true => format!(
-            "{why}: hardware breakpoints are used for throws and breakpoints; each stops the thread for \
+            "{why}: hardware breakpoints are used for throws, breakpoints and modules that are loaded; each stops the thread for \
              some 20 µs, and the process dies if firstchance is killed at that moment"
         ),
         false => format!(
-            "{why}, so throws and breakpoints are not seen: run as root on Linux 5.17 or later, or use \
+            "{why}, so throws, breakpoints and modules that are loaded are not seen: run as root on Linux 5.17 or later, or use \
              `firstchance watch … --unsafe-breakpoints`, with which the process may die if firstchance is killed"
         ),
     }

@@ -3,7 +3,7 @@
 
 use super::{Threads, TraceState, died};
 use crate::{
-    Result, failpoint,
+    Error, ErrorKind, Result, failpoint,
     linux::{
         other_tracer::tracer_of,
         proc::{ProcDir, stat},
@@ -62,6 +62,7 @@ impl Threads {
             // It ended after the threads were listed.
             Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(false),
             Err(_) if is_zombie(proc, tid) => Ok(false),
+            Err(error) if error.raw_os_error() == Some(libc::EINTR) => Err(hangs(proc)),
             // It was made by a thread that we trace, so it is traced from its birth, and is reported
             // soon.
             Err(_) if tracer_of(proc, tid) == Some(this_thread()) => {
@@ -91,6 +92,16 @@ impl Threads {
         self.refusals += u32::from(again);
         again
     }
+}
+
+/// The error for a process that executes a program, and waits for a thread that another tracer does not let go.
+fn hangs(proc: &ProcDir) -> Error {
+    let what = format!(
+        "process {} is becoming another program (execve) and does not get there: one of its threads does not end, as \
+         when another tracer holds it",
+        proc.key
+    );
+    Error::new(ErrorKind::TimedOut, what).advise("It was left as it was. Ask again when it runs.")
 }
 
 /// Returns the id of the calling thread.

@@ -49,6 +49,11 @@ pub(crate) fn raise_priority_of_all() {
     raise(0);
 }
 
+/// Lets this OS thread run like all others again, on the processors on which it may run.
+pub(crate) fn let_others() {
+    set(0, &Attributes::ordinary(ORDINARY));
+}
+
 /// Lets a thread run on those processors on which this one may.
 pub(crate) fn run_where_we_run(thread: i32) {
     if let Ok(ours) = sched_getaffinity(None) {

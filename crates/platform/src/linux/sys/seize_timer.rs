@@ -9,8 +9,13 @@
 //! Handled here: a seize that takes too long is interrupted by a timer, whose signal handler
 //! releases all threads that are ending. The kernel then restarts the seize by itself.
 //!
-//! Test: `b15_a_target_that_becomes_another_program_is_let_go`.
+//! Another tracer may hold one of those threads, for ever. Then the seize must not be restarted: the handler has the
+//! thread return from it with EINTR, as a call does that a signal has interrupted.
+//!
+//! Tests: `b15_a_target_that_becomes_another_program_is_let_go`,
+//! `n43_a_process_that_hangs_in_an_execve_is_given_up`.
 
+use super::restart::give_up_restart;
 use std::{
     io, mem, ptr,
     sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering},
@@ -20,12 +25,17 @@ use std::{
 /// A seize that takes longer than this waits for something.
 const TOO_LONG: Duration = Duration::from_millis(50);
 
+/// A seize that was interrupted so often is given up.
+const MOST_INTERRUPTIONS: usize = 20;
+
 /// How many released threads are remembered; further ones seem to be still stopping.
 const MOST: usize = 256;
 
 thread_local! {
     /// Whether this OS thread is in a seize, so that the handler may act.
     static SEIZING: AtomicBool = const { AtomicBool::new(false) };
+    /// How often the seize was interrupted.
+    static INTERRUPTIONS: AtomicUsize = const { AtomicUsize::new(0) };
     /// The threads that the handler released.
     static LET_GO: LetGo = const { LetGo::new() };
 }
@@ -79,6 +89,7 @@ impl SeizeTimer {
     /// Runs a seize under the timer. Returns its result, and the threads that were released
     /// meanwhile.
     pub(crate) fn guard<T>(&self, seize: impl FnOnce() -> T) -> (T, Vec<i32>) {
+        INTERRUPTIONS.with(|count| count.store(0, Ordering::Release));
         self.arm(TOO_LONG);
         SEIZING.with(|seizing| seizing.store(true, Ordering::Release));
         let result = seize();
@@ -120,7 +131,9 @@ fn make_timer() -> io::Result<libc::timer_t> {
     // handler only does what a handler may do (see there), and the event names this very thread.
     unsafe {
         let mut action: libc::sigaction = mem::zeroed();
-        action.sa_sigaction = on_timer as extern "C" fn(libc::c_int) as libc::sighandler_t;
+        type Handler = extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
+        action.sa_sigaction = on_timer as Handler as libc::sighandler_t;
+        action.sa_flags = libc::SA_SIGINFO;
         if libc::sigaction(signal, &raw const action, ptr::null_mut()) != 0 {
             return Err(io::Error::last_os_error());
         }
@@ -138,7 +151,7 @@ fn make_timer() -> io::Result<libc::timer_t> {
 
 /// The signal handler. It makes only system calls, and uses only thread-locals of atomics, which need no
 /// initialisation. It neither allocates nor locks.
-extern "C" fn on_timer(_: libc::c_int) {
+extern "C" fn on_timer(_: libc::c_int, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
     if !SEIZING.with(|seizing| seizing.load(Ordering::Acquire)) {
         return;
     }
@@ -149,6 +162,12 @@ extern "C" fn on_timer(_: libc::c_int) {
     }
     // SAFETY: as above.
     unsafe { *libc::__errno_location() = errno };
+    let interruptions = INTERRUPTIONS.with(|count| count.fetch_add(1, Ordering::AcqRel));
+    if interruptions >= MOST_INTERRUPTIONS {
+        // SAFETY: the third argument of a handler with SA_SIGINFO is the context to which it returns (sigaction(2)), which
+        // is the handler's alone until then.
+        unsafe { give_up_restart(&mut *context.cast(), libc::SYS_ptrace) };
+    }
 }
 
 /// Releases the first thread that reports anything, if it is ending. Returns its id.
