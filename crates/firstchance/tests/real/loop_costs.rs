@@ -4,6 +4,7 @@
 //! The names of tests begin with the number of the fault that each of them found.
 
 use std::{
+    io::{Read as _, Write as _},
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -86,17 +87,33 @@ fn cpu_time(pid: u32) -> Duration {
     Duration::from_millis(10 * (ticks(11) + ticks(12)))
 }
 
-/// How long it takes to read four small files of /proc so often.
+/// How long it takes to be woken, to read four small files of /proc, and to tell another thread, so often. On a virtual
+/// machine, to be woken may take longer than all else.
 fn time_of_looks(count: u64) -> Duration {
-    let own = PathBuf::from(format!("/proc/{}", std::process::id()));
     let start = cpu_time(std::process::id());
-    for _ in 0..count {
-        for file in ["stat", "cgroup", "cmdline"] {
-            std::fs::read(own.join(file)).expect("our own");
+    let (mut woken, mut wake) = std::io::pipe().expect("a pipe");
+    let (tell, told) = std::sync::mpsc::channel();
+    let looker = std::thread::spawn(move || {
+        let own = PathBuf::from(format!("/proc/{}", std::process::id()));
+        while woken.read_exact(&mut [0]).is_ok() {
+            look_at(&own);
+            tell.send(()).expect("it is waited for");
         }
-        std::fs::read_link(own.join("exe")).expect("our own");
+    });
+    for _ in 0..count {
+        wake.write_all(b"x").expect("it is read");
+        told.recv().expect("it looks");
     }
+    drop(wake);
+    looker.join().expect("it has ended");
     cpu_time(std::process::id()) - start
+}
+
+fn look_at(process: &Path) {
+    for file in ["stat", "cgroup", "cmdline"] {
+        std::fs::read(process.join(file)).expect("our own");
+    }
+    std::fs::read_link(process.join("exe")).expect("our own");
 }
 
 /// A watch under strace, which notes what it opens of /proc.

@@ -347,6 +347,7 @@ fn n45_a_program_of_a_moment_is_told_once_by_its_name() {
             child.wait().expect("its end");
             let lines = [
                 format!("(pid {pid})"),
+                format!("(process {pid})"),
                 format!("process {pid} is no longer alive"),
             ];
             let is_told = || lines.iter().any(|line| running.says(line) > 0);

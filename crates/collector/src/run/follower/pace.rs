@@ -4,14 +4,15 @@ use std::time::{Duration, Instant};
 
 /// In each second, so much; dumps do not count.
 const BUDGET: Duration = Duration::from_millis(100);
-/// And so much where what is thrown is always something new: each may be what is wanted.
-const MOST: Duration = Duration::from_millis(200);
+/// And so much to read types that are thrown for the first time: each may be what is wanted.
+const FOR_NEW_TYPES: Duration = Duration::from_millis(200);
 const SECOND: Duration = Duration::from_secs(1);
 
 /// The time spent in this second.
 pub(super) struct Pace {
     since: Instant,
     spent: Duration,
+    on_new_types: Duration,
 }
 
 impl Default for Pace {
@@ -19,6 +20,7 @@ impl Default for Pace {
         Self {
             since: Instant::now(),
             spent: Duration::ZERO,
+            on_new_types: Duration::ZERO,
         }
     }
 }
@@ -36,9 +38,14 @@ impl Pace {
         self.spent > BUDGET
     }
 
-    /// Whether not even what is not known yet is to be looked at in this second.
-    pub(super) fn is_exhausted(&self) -> bool {
-        self.spent > MOST
+    /// Takes time down in which a type was read that had not been thrown before.
+    pub(super) fn spend_on_new_type(&mut self, time: Duration) {
+        self.on_new_types += time;
+    }
+
+    /// Whether no more of those are to be read in this second.
+    pub(super) fn is_spent_on_new_types(&self) -> bool {
+        self.on_new_types > FOR_NEW_TYPES && !self.is_over()
     }
 
     /// Whether the second is over.

@@ -38,11 +38,16 @@ impl Throttle {
     /// looked at in this second: a process may throw a new type each time. It is counted.
     pub(super) fn passes_over(&mut self, kind: Option<u64>) -> bool {
         let is_new = kind.is_none_or(|kind| !self.kinds.knows(kind));
-        let passes_over = is_new && self.pace.is_exhausted();
+        let passes_over = is_new && self.pace.is_spent_on_new_types();
         if passes_over {
             *self.counted.entry(NOT_LOOKED_AT.to_owned()).or_default() += 1;
         }
         passes_over
+    }
+
+    /// To read a type that was thrown for the first time has taken so long.
+    pub(super) fn spend_on_new_type(&mut self, time: Duration) {
+        self.pace.spend_on_new_type(time);
     }
 
     /// Exceptions come too fast, or no longer do.

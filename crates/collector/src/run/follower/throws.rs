@@ -6,6 +6,7 @@ use analysis::{
     thrown::{self, CxxType},
 };
 use snapshot::{Exception, Memory, TargetEvent};
+use std::time::Instant;
 
 /// The last panic of Rust, of which the process dies with `panic=abort`.
 pub(super) struct Panicked {
@@ -65,12 +66,16 @@ impl Follower {
         if is_again && thrown::is_of_terminate(kind, object.unwrap_or(0), &*memory) {
             return Ok(Then::Stay);
         }
+        let begin = Instant::now();
         let known = kind.and_then(|kind| self.throttle.kinds().cxx(kind));
         let thrown = match known {
             Some(cxx) => Some(cxx.thrown(object.unwrap_or(0), &*memory)),
             None => thrown::thrown(&place, kind, &registers, &*memory),
         };
         let is_new = known.is_none();
+        if is_new {
+            self.throttle.spend_on_new_type(begin.elapsed());
+        }
         let Some(thrown) = thrown else {
             self.throttle.kinds().count_late(kind);
             return Ok(Then::Stay);
