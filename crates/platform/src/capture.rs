@@ -1,7 +1,7 @@
 //! A capture: a process that is held still, with a snapshot of it, until it is released.
 
 use crate::Cancel;
-use snapshot::{Memory, Snapshot, Warning};
+use snapshot::{Memory, Range, Snapshot, Warning};
 use std::{
     marker::PhantomData,
     sync::Arc,
@@ -26,6 +26,8 @@ pub struct CaptureOptions {
     /// Whether memory is wanted that the process shares with others and has not touched, also if that takes some time. (Of a
     /// living process it is found at once.)
     pub objects: bool,
+    /// How long the process may be expected to stand; where that is longer, the capture fails before it is stopped.
+    pub max_pause: Option<Duration>,
     /// Ends the wait for threads that do not stop.
     pub cancel: Cancel,
 }
@@ -39,6 +41,7 @@ impl Default for CaptureOptions {
             lets_go: false,
             in_place: false,
             objects: false,
+            max_pause: None,
             cancel: Cancel::default(),
         }
     }
@@ -47,10 +50,14 @@ impl Default for CaptureOptions {
 /// Whether the threads of a process are stopped for a capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// All threads are stopped, or a clone is made if the system can do that.
+    /// All threads are stopped, or on Windows a clone is made if the system can do that.
     Threads,
     /// The same, but a clone was asked for: if there is none, a warning says why.
     Clone,
+    /// A clone is made, or the capture fails.
+    OnlyClone,
+    /// All threads stand until everything is copied: no clone is made.
+    Hold,
     /// No thread is stopped: memory and facts are read while the process runs.
     Nothing,
 }
@@ -93,7 +100,11 @@ pub struct Capture {
     pub stopped_at: Option<Instant>,
     /// How the process is kept from changing.
     pub method: Method,
+    /// Why no clone was made, where one was asked for, as what follows "because".
+    pub in_place: Option<String>,
     memory: Arc<dyn Memory>,
+    /// How long the process stood, if it goes on already.
+    pause: Option<Duration>,
     held: Option<Box<dyn Held>>,
     _one_thread: PhantomData<*const ()>,
 }
@@ -114,6 +125,8 @@ pub(crate) trait Held {
     fn check(&mut self) -> crate::Result<()>;
     /// Lets every thread run on.
     fn release(&mut self);
+    /// Gives back memory that has been copied.
+    fn give_back(&mut self, _ranges: &[Range]) {}
 }
 
 impl Capture {
@@ -134,10 +147,18 @@ impl Capture {
             warnings,
             stopped_at,
             method,
+            in_place: None,
             memory,
+            pause: None,
             held,
             _one_thread: PhantomData,
         }
+    }
+
+    /// Tells that the process goes on, after it stood for so long: what is held is a clone of it.
+    #[cfg(unix)]
+    pub(crate) fn let_go_after(&mut self, pause: Duration) {
+        self.pause = Some(pause);
     }
 
     /// Returns the memory of the process. It can be read from any thread until the release.
@@ -155,7 +176,15 @@ impl Capture {
 
     /// Returns how long the process has been stopped so far; `None` if nothing was stopped.
     pub fn held_for(&self) -> Option<Duration> {
-        self.stopped_at.map(|at| at.elapsed())
+        self.pause
+            .or_else(|| self.stopped_at.map(|at| at.elapsed()))
+    }
+
+    /// Gives back memory of a clone that has been copied; does nothing where there is none.
+    pub fn give_back(&mut self, ranges: &[Range]) {
+        if let Some(held) = &mut self.held {
+            held.give_back(ranges);
+        }
     }
 
     /// Releases the process. A second call does nothing.

@@ -360,6 +360,11 @@ pub fn give_memory_back() {
     crate::os::give_memory_back();
 }
 
+/// Lets the calling thread run after all others, where the system has that: the target of a copy comes first. For good.
+pub fn run_last() {
+    crate::os::run_last();
+}
+
 /// Returns facts about this machine and its system.
 pub fn system() -> System {
     crate::os::system()

@@ -51,7 +51,7 @@ pub use files::{
 };
 pub use host::{
     Adopted, CrashNotice, Detail, FileIdentity, Finding, Health, Host, HostEvent, HostSink,
-    ImageFiles, Launched, ProcessEntry, doctor, give_memory_back, has_terminal, system,
+    ImageFiles, Launched, ProcessEntry, doctor, give_memory_back, has_terminal, run_last, system,
     terminal_width, this_machine, typed_arguments,
 };
 

@@ -1,7 +1,7 @@
 //! One process: a [`Target`], of which dumps are taken, and a [`Follow`], whose events are waited
 //! for.
 
-use crate::{Arming, Capture, CaptureOptions, ImageFiles, Result};
+use crate::{Arming, Capture, CaptureOptions, Error, ErrorKind, Finding, ImageFiles, Result};
 use snapshot::{
     Handle, Memory, Module, NoMemory, Process, ProcessKey, Region, Registers, TargetEvent, Warning,
 };
@@ -38,6 +38,15 @@ pub trait Target {
     /// # Errors
     /// If it may not be stopped, has ended, or executed another program meanwhile.
     fn capture(&mut self, options: &CaptureOptions) -> Result<Capture>;
+
+    /// Says how a large dump of it would be taken.
+    ///
+    /// # Errors
+    /// If it has ended, or the system says nothing of it.
+    fn outlook(&mut self) -> Result<Finding> {
+        let what = "on this system it is not known beforehand how a dump is taken";
+        Err(Error::new(ErrorKind::Unsupported, what))
+    }
 
     /// Opens the files of its modules; `None` if they cannot be had because it has ended.
     fn image_files(&self) -> Option<ImageFiles> {

@@ -42,6 +42,8 @@ pub(crate) struct Progress {
     gaps: Mutex<Vec<Range>>,
     /// Those that are in the file.
     written: Mutex<Vec<Range>>,
+    /// Those of them that were not asked for yet.
+    lately: Mutex<Vec<Range>>,
 }
 
 impl Progress {
@@ -61,7 +63,13 @@ impl Progress {
         coalesce(missing, 0)
     }
 
+    /// Takes the ranges of memory that are in the file since it was asked last.
+    pub(crate) fn written_lately(&self) -> Vec<Range> {
+        std::mem::take(&mut *lock(&self.lately))
+    }
+
     fn wrote(&self, ranges: &[Range]) {
+        lock(&self.lately).extend(ranges);
         let mut written = lock(&self.written);
         for range in ranges {
             match written.last_mut() {
@@ -88,6 +96,8 @@ pub(crate) struct Source {
     pub(crate) memory: Arc<dyn Memory>,
     /// The files that it has mapped.
     pub(crate) files: Arc<dyn Memory>,
+    /// Whether the target runs on while it is copied: it comes first then.
+    pub(crate) is_of_clone: bool,
 }
 
 /// Starts to copy what `plan` says: to a file by several threads, a chunk at a time and without what comes from
@@ -120,6 +130,9 @@ pub(crate) fn start(
     for _ in 0..threads {
         let (copier, tell) = (copier.clone(), tell.clone());
         let work = move || {
+            if copier.source.is_of_clone {
+                platform::run_last();
+            }
             let end = copier.run();
             // Before the message is sent: whoever gets it needs the file for itself, to publish or
             // remove it.
@@ -330,6 +343,7 @@ mod tests {
             source: Source {
                 files: memory.clone(),
                 memory,
+                is_of_clone: false,
             },
             sink: Sink::Stream(Arc::default()),
             record: Vec::new(),

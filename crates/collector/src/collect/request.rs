@@ -35,6 +35,8 @@ pub struct Request {
     pub timeout: Option<Duration>,
     /// Whether the target is stopped.
     pub stop: Stop,
+    /// How long it may be expected to stand; where that is longer, no dump is taken.
+    pub max_pause: Option<Duration>,
     /// The limits of the folder that the dumps go to.
     pub keep: Retention,
     /// The number of the first dump, for the lines that are shown.
@@ -79,6 +81,7 @@ impl Request {
             comment: None,
             timeout: None,
             stop: Stop::Threads,
+            max_pause: None,
             keep: Retention::default(),
             number: 1,
             signature: None,

@@ -13,7 +13,7 @@ use super::{
 };
 use formats::RecordSpace;
 use platform::{
-    Capture, CaptureOptions, Facts, Host, MappedFiles, OutFile, OutStream, Result, Target,
+    Capture, CaptureOptions, Facts, Host, MappedFiles, Method, OutFile, OutStream, Result, Target,
     failpoint,
 };
 use policy::Coming;
@@ -100,6 +100,7 @@ impl Session<'_, '_> {
             stop: self.request.stop,
             deadline: self.deadline(),
             lets_go,
+            max_pause: self.request.max_pause,
             in_place: self.request.windows.kernel,
             objects: self.has_kind(&[DumpKind::Full, DumpKind::Plus]),
             cancel: self.request.cancel.clone(),
@@ -125,6 +126,7 @@ impl Session<'_, '_> {
         for draft in &mut self.drafts {
             draft.record.pause_ms = pause.map(milliseconds);
             draft.record.method = capture.method.to_string();
+            draft.record.in_place.clone_from(&capture.in_place);
             let warnings = self.request.warnings.iter().chain(&capture.warnings);
             draft.record.warnings.splice(0..0, warnings.cloned());
         }
@@ -154,6 +156,7 @@ impl Session<'_, '_> {
         Source {
             files: files.content,
             memory: capture.memory(),
+            is_of_clone: capture.method == Method::Clone,
         }
     }
 
@@ -251,6 +254,7 @@ impl Session<'_, '_> {
     /// Plans one dump and copies it while the target stands still.
     fn copy(&mut self, capture: &mut Capture, source: &Source, at: usize) -> Result<()> {
         let deadline = self.deadline();
+        let is_last = at + 1 == self.drafts.len();
         let draft = &mut self.drafts[at];
         let chosen = chosen::choose(draft.kind, &self.request.windows, capture, &*source.memory)?;
         draft.record.warnings.extend(chosen.warning);
@@ -285,6 +289,7 @@ impl Session<'_, '_> {
         let limits = Limits {
             deadline,
             cancel: &self.request.cancel,
+            gives_back: is_last,
         };
         let end = watch_copy::watch(&copy, capture, &limits, &mut |done| {
             (self.observer)(Step::Copied {

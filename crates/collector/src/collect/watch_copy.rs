@@ -23,6 +23,8 @@ pub(super) struct Limits<'l> {
     pub(super) deadline: Option<Instant>,
     /// What the user cancels with.
     pub(super) cancel: &'l Cancel,
+    /// Whether memory of a clone is given back as soon as it is copied: nothing else is copied from it.
+    pub(super) gives_back: bool,
 }
 
 /// Waits until the copying is done. `report` gets the bytes of memory that were copied so far.
@@ -50,6 +52,10 @@ pub(super) fn watch(
                 return stop(copy, 0, error);
             }
             Err(RecvTimeoutError::Timeout) => {}
+        }
+        let written = copy.progress.written_lately();
+        if limits.gives_back && !written.is_empty() {
+            capture.give_back(&written);
         }
         let done = copy.progress.done.load(Ordering::Relaxed);
         if done != moved.0 {

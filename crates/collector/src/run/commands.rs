@@ -7,8 +7,11 @@ use super::{
     runner::{Fresh, Runner},
 };
 use crate::Request;
-use platform::ErrorKind;
-use policy::{Command, DumpRequest, ExceptionFilter, FinishReason, Note, Outcome, RuleId, WakeFor};
+use platform::{ErrorKind, Stop};
+use policy::{
+    Command, Condition, DumpRequest, ExceptionFilter, FinishReason, Gauge, Level, Note, Outcome,
+    RuleId, Trigger, WakeFor,
+};
 use snapshot::{Measure, ProcessKey, Sample};
 
 impl Runner {
@@ -250,7 +253,7 @@ impl Runner {
             comment: options.comment.clone(),
             command_line: options.command_line.clone(),
             timeout: options.timeout,
-            stop: options.stop,
+            stop: stop_for(&asked.trigger, options.stop),
             windows: options.windows.clone(),
             cancel: self.cancel.child(),
             number: match options.numbers_each_process {
@@ -347,5 +350,29 @@ fn missing(measure: &Measure) -> Option<String> {
         Measure::MemoryOfLimit => Some(of_limit("memory", "memory …")),
         Measure::CpuLimit => Some(of_limit("processors", "cpu …")),
         _ => None,
+    }
+}
+
+/// How a process is stopped for a dump. One whose control group is short of memory is not cloned: what it writes meanwhile would
+/// be copied, and the kernel would kill it.
+fn stop_for(trigger: &Trigger, stop: Stop) -> Stop {
+    let is_short = match trigger {
+        Trigger::Level {
+            condition: Condition::Holds { all, .. },
+            ..
+        } => all.iter().any(|level| {
+            matches!(
+                level,
+                Level::Compare {
+                    gauge: Gauge::MemoryOfLimit,
+                    ..
+                }
+            )
+        }),
+        _ => false,
+    };
+    match stop {
+        Stop::Threads | Stop::Clone if is_short => Stop::Hold,
+        stop => stop,
     }
 }

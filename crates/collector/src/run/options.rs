@@ -42,7 +42,8 @@ impl fmt::Display for DumpOptions {
             Existing::Refuse => ", leaving an existing file",
         })?;
         f.write_str(match self.stop {
-            Stop::Clone => ", from a clone",
+            Stop::Clone | Stop::OnlyClone => ", from a clone",
+            Stop::Hold => ", in place",
             Stop::Nothing => ", without a stop",
             Stop::Threads => "",
         })?;

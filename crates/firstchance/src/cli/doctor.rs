@@ -1,13 +1,17 @@
 //! `firstchance doctor`: checks what works on this machine.
 
-use crate::ui::console;
-use platform::Health;
+use super::target;
+use crate::ui::{console, exit::Usage};
+use platform::{Finding, Health};
 use serde::Serialize;
 use std::{path::PathBuf, process::ExitCode};
 
 /// Options of `doctor`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
+    /// Also says how a dump of this process would be taken, and for how long it would stand: PID or name
+    #[arg(value_name = "TARGET", allow_negative_numbers = true)]
+    target: Option<String>,
     /// Folder that dumps would go to
     #[arg(short, long, value_name = "FOLDER", default_value = ".")]
     output: PathBuf,
@@ -27,8 +31,10 @@ struct CheckRow {
 
 /// Prints the result of every check. The exit code is 0 even if something does not work.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let outlook = args.target.as_ref().map(outlook).transpose()?;
     let rows: Vec<CheckRow> = platform::doctor(&args.output)
         .into_iter()
+        .chain(outlook)
         .map(|f| CheckRow {
             what: f.what,
             health: word(f.health),
@@ -51,6 +57,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn outlook(target: &String) -> anyhow::Result<Finding> {
+    let host = platform::this_machine();
+    let keys = target::resolve(&*host, std::slice::from_ref(target), false)?;
+    let key = keys
+        .first()
+        .ok_or_else(|| Usage("no process was named".to_owned()))?;
+    Ok(host.attach(*key)?.outlook()?)
 }
 
 fn word(health: Health) -> &'static str {

@@ -59,12 +59,32 @@ pub(crate) struct Args {
     /// Do not stop the target: the dump has memory only, which changes while it is copied
     #[arg(long)]
     no_stop: bool,
+    /// Copy from a clone of the process, which goes on after milliseconds; fail where that is a danger
+    #[arg(long, conflicts_with = "no_stop")]
+    clone: bool,
+    /// Copy from the process itself, which stands until everything is copied (on Linux it does so unless --clone is given)
+    #[arg(long, conflicts_with_all = ["no_stop", "clone"])]
+    hold: bool,
+    /// Take no dump for which the process is expected to stand longer: 500ms
+    #[arg(long, value_name = "TIME", value_parser = policy::parse_duration)]
+    max_pause: Option<Duration>,
     /// Take dumps of all processes that match
     #[arg(long)]
     all: bool,
     /// Print one JSON object per dump on standard output
     #[arg(long)]
     json: bool,
+}
+
+impl Args {
+    fn stop(&self) -> Stop {
+        match (self.no_stop, self.clone, self.hold) {
+            (true, ..) => Stop::Nothing,
+            (_, true, _) => Stop::OnlyClone,
+            (_, _, true) => Stop::Hold,
+            _ => Stop::Threads,
+        }
+    }
 }
 
 /// Takes the dumps, and returns the exit code of the worst failure.
@@ -155,11 +175,8 @@ impl Series<'_> {
             rule: crate::ui::command_line(),
             comment: self.args.comment.clone(),
             timeout: self.args.timeout,
-            stop: if self.args.no_stop {
-                Stop::Nothing
-            } else {
-                Stop::Threads
-            },
+            stop: self.args.stop(),
+            max_pause: self.args.max_pause,
             number: self.next,
             names_pid: self.is_of_several,
             ..Request::new(

@@ -125,7 +125,13 @@ fn dumped(opened: &Opened) -> Vec<String> {
     }
     let pause = record.pause_ms.map(console::milliseconds);
     let pause = pause.map_or_else(String::new, |pause| format!(", for {pause}"));
-    lines.push(format!("taken while {}{pause}", method(&record.method)));
+    let in_place = record.in_place.iter();
+    let in_place = in_place.map(|why| format!(" (no clone was made, because {why})"));
+    let in_place: String = in_place.collect();
+    lines.push(format!(
+        "taken while {}{pause}{in_place}",
+        method(&record.method)
+    ));
     if !record.complete {
         lines.push("INCOMPLETE: parts that were wanted are missing".to_owned());
     }

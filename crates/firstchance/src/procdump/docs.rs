@@ -4,7 +4,7 @@
 use super::{
     Dialect,
     help::{EXIT_CODES, examples_of},
-    switches::{BUILT, CLONES, Group, Id, Origin, SWITCHES, Since, Support, Switch},
+    switches::{BUILT, Group, Origin, SWITCHES, Since, Support, Switch},
 };
 
 const HEAD: &str = "\
@@ -109,8 +109,8 @@ const ON_PURPOSE: &str = "
   [names of dumps](conditions.md#names-of-dumps)).
 - On Linux a file name may have what Windows forbids (`:`, `*`, `con`); control characters are refused. On Windows such a
   name is refused at the start.
-- On Linux there are no clones yet: with `-r` the target stands while it is copied, as without it, and a line says so.
-  `-r N` still lets N dumps be written at a time, and `-a` skips a trigger when these are.
+- On Linux, `-r` copies from a clone of the target where that is no danger; where there is none, a line says why: at an event
+  (`-e`, `-sig`, `-t` …) the target stands while it is copied, as it does without `-r`. `-r N` still lets N dumps be written at a time, and `-a` skips a trigger when these are.
 - On Linux, without a name that says otherwise, `-ma`, `-mp` and `-mc` write an ELF core `NAME_YYMMDD_HHMMSS.core`, which gdb
   and lldb open, and `-mm` and `-mt` a minidump `NAME_YYMMDD_HHMMSS.dmp`, for lldb and minidump-stackwalk; gdb opens none. A FILE that ends
   in `.dmp` is a minidump, and one that ends in `.core` is a core, of every kind; a FILE without such an ending gets that of its
@@ -188,24 +188,11 @@ fn row(switch: &Switch) -> String {
     format!(
         "| `{}` | {origin} | {} | {} | {} | {} |\n",
         cell(&switch.usage()),
-        on_linux(switch),
+        support(switch.linux, switch.since),
         support(switch.windows, switch.since),
         cell(switch.doc),
         cell(switch.linux_doc.unwrap_or_default()),
     )
-}
-
-/// As [`support`], on Linux, where clones are not built yet.
-fn on_linux(switch: &Switch) -> String {
-    let instead = match switch.id {
-        Id::Clone => "the target is stopped while it is copied, as a line says",
-        Id::AvoidOutage => "a trigger is skipped while another dump is written",
-        _ => return support(switch.linux, switch.since),
-    };
-    match CLONES {
-        true => support(switch.linux, switch.since),
-        false => format!("no clones yet: {instead}"),
-    }
 }
 
 fn support(support: Support, since: Since) -> String {

@@ -5,7 +5,7 @@ use super::{
     Command, Dialect, Invocation, UsageError,
     arguments::Arguments,
     numbers::{parsed, whole},
-    switches::{BUILT, CLONES, Id, Origin, Support, get},
+    switches::{BUILT, Id, Origin, Support, get},
 };
 use snapshot::{DumpKind, OperatingSystem};
 use std::{
@@ -141,13 +141,9 @@ impl Lowering<'_> {
             (Id::LeakRate, leaks, "-restrack"),
             (Id::Each, self.is_named_wait(), "-w in the Linux dialect"),
         ];
-        let clone = "-r: clones are not built yet; the target is stopped while it is copied";
-        let here = self.system == OperatingSystem::Linux;
-        let clone = (has(Id::Clone) && here && !CLONES).then(|| clone.to_owned());
         let useless = cases.iter().filter(|(id, needed, _)| has(*id) && !needed);
         useless
             .map(|(id, _, other)| format!("-{} means nothing without {other}", get(*id).name))
-            .chain(clone)
             .collect()
     }
 

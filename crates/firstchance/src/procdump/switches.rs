@@ -141,9 +141,6 @@ pub(crate) enum Since {
 /// The last step that is built. It is changed when a step is complete.
 pub(crate) const BUILT: Since = Since::Windows;
 
-/// Whether `-r` makes a clone. Until it does, it is accepted with a warning.
-pub(crate) const CLONES: bool = false;
-
 /// Identifies a switch in the code.
 #[rustfmt::skip]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,6 +10,7 @@ mod attacks;
 mod bounds;
 mod cancelling;
 mod catching;
+mod clones;
 mod core_notes;
 mod deaths;
 mod debug_log;

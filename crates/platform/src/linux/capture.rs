@@ -4,84 +4,34 @@
 //! the threads stand, only their registers, the memory map and the list of existing pages are read.
 
 use super::{
+    before_stop::Before,
     bpf_programs::Death,
+    cloned::Seen,
     death_watch, facts,
     file_pages::FilePages,
     handles,
     memory::LiveMemory,
     narrow, pages, probe_patches,
-    proc::{
-        ProcDir, bounds, machine, map_text,
-        mounts::{self, QuickDevices},
-        smaps::{self, SpecialFlags},
-        status,
-    },
+    proc::{ProcDir, bounds, map_text, status},
     shared_objects::{self, WithObjects},
-    sharers,
     stop::{Threads, executed},
     stopped_threads::StoppedThreads,
+    sys::priority,
     target::{LinuxTarget, wall_now},
-    threads::{self, describe, registers_of_running},
+    threads::{self, registers_of_running},
 };
 use crate::{
     ARCHITECTURE, Capture, CaptureOptions, Error, ErrorKind, Facts, Method, Result, Stop,
     capture::Held, failpoint,
 };
 use snapshot::{
-    Architecture, Guarded, Memory, Process, Region, RegionKind, Registers, Snapshot, System,
+    Architecture, Guarded, Memory, Process, ProcessKey, Region, RegionKind, Registers, Snapshot,
     Thread, ThreadState, WallTime, Warning,
 };
-use std::{collections::HashMap, io::BufReader, sync::Arc};
+use std::sync::Arc;
 
 /// How long a line of the memory map is at most, in bytes: a path may be 4 KiB long, and a newline in it takes four.
 const LONGEST_LINE: u64 = 20 << 10;
-
-/// What is read before the stop, to keep the stop short.
-pub(super) struct Before {
-    /// Regions with special flags. Reading `smaps` walks the page tables, which takes 3 ms for each
-    /// GiB.
-    special: SpecialFlags,
-    /// Devices of file systems whose server may never answer.
-    remote: Vec<u64>,
-    /// Devices whose files can be read at once.
-    quick: QuickDevices,
-    /// Names and times of the threads, by thread id.
-    threads: HashMap<i32, Thread>,
-    /// Facts about the machine.
-    system: System,
-    /// A warning of those who run in the same address space.
-    sharers: Option<Warning>,
-    /// A warning that not all flags of regions are known.
-    unflagged: Option<Warning>,
-}
-
-impl Before {
-    /// Reads everything, with the names and times of all threads.
-    pub(super) fn gather(proc: &ProcDir) -> Self {
-        let tasks = proc.tasks().unwrap_or_default().into_iter();
-        Self {
-            threads: tasks.map(|tid| (tid, describe(proc, tid))).collect(),
-            ..Self::without_threads(proc)
-        }
-    }
-
-    /// Reads everything but the threads, for a caller that knows them: there may be ten thousand.
-    pub(super) fn without_threads(proc: &ProcDir) -> Self {
-        let mountinfo = proc.read("mountinfo").unwrap_or_default();
-        let (special, read) = special_regions(proc);
-        Self {
-            special,
-            unflagged: read.err().map(|error| {
-                format!("what the process does not want in a dump (MADV_DONTDUMP) could not be read: {error}")
-            }),
-            remote: mounts::remote_devices(&mountinfo),
-            quick: QuickDevices::of(&mountinfo),
-            threads: HashMap::new(),
-            system: machine::system(),
-            sharers: sharers::warning(proc),
-        }
-    }
-}
 
 impl LinuxTarget {
     /// Captures the process. `stop` stops its threads, and is not called if they are not to be
@@ -95,8 +45,8 @@ impl LinuxTarget {
         let before = Before::gather(&self.proc);
         let _ = failpoint("before-stop");
         match options.stop {
-            Stop::Threads | Stop::Clone => self.stopped(facts, before, stop),
             Stop::Nothing => self.running(facts, before),
+            _ => self.stopped(facts, before, options, stop),
         }
     }
 
@@ -105,9 +55,15 @@ impl LinuxTarget {
         &mut self,
         facts: Facts,
         mut before: Before,
+        options: &CaptureOptions,
         stop: impl FnOnce(&ProcDir) -> Result<StoppedThreads>,
     ) -> Result<Capture> {
         self.expect_no_core()?;
+        let plan = self.plan_clone(&facts, &before, options);
+        expect_clone(&plan, self.proc.key, options)?;
+        self.expect_pause(&facts, &plan, options)?;
+        // Those that are let go first would take the processor from the thread that lets the others go.
+        let first = plan.is_ok().then(First::become_it);
         let mut threads = stop(&self.proc)?;
         let _ = failpoint("all-stopped");
         self.expect_same_program(&facts.process)?;
@@ -121,17 +77,36 @@ impl LinuxTarget {
         });
         let _ = failpoint("registers");
         let list = narrow::as_its_own(&facts, list);
+        let made = plan.and_then(|plan| match &mut threads {
+            StoppedThreads::Once(threads) => self.make_clone(plan, threads),
+            StoppedThreads::Traced(_) => Err("it is watched all the time".into()),
+        });
+        expect_clone(&made, self.proc.key, options)?;
+        let reason = match made {
+            Ok(made) => {
+                let seen = Seen {
+                    facts,
+                    threads: list,
+                    taken,
+                    warnings,
+                };
+                return self.cloned(made, threads, &before, seen);
+            }
+            Err(reason) => reason,
+        };
+        drop(first);
+        if options.stop == Stop::Clone {
+            warnings.push(format!(
+                "no clone could be made, because {reason}: the target was stopped"
+            ));
+        }
         let mut snapshot = self.snapshot(facts, &before, list, taken, &mut warnings)?;
         let held = Box::new(Standing(threads));
         let memory = LiveMemory::new(self.proc.living_tid(), self.proc.open_living("mem").ok());
         let memory = self.memory_of(memory, &mut snapshot.regions, &mut warnings);
-        Ok(Capture::new(
-            snapshot,
-            memory,
-            Some(held),
-            Some(since),
-            warnings,
-        ))
+        let mut capture = Capture::new(snapshot, memory, Some(held), Some(since), warnings);
+        capture.in_place = Some(reason).filter(|_| options.stop == Stop::Clone);
+        Ok(capture)
     }
 
     /// Fails if the kernel is writing the core of the process: a thread that is asked to stop breaks that off where it goes
@@ -287,13 +262,50 @@ impl LinuxTarget {
         before: &Before,
         threads: &[Thread],
     ) -> std::io::Result<()> {
-        mark_special(regions, before);
+        before.mark(regions);
         mark_stacks(regions, threads);
         let page_size = rustix::param::page_size() as u64;
         let pagemap = self.proc.open_living("pagemap")?;
         pages::fill(&pagemap, regions, page_size)?;
         whole_vdso(regions);
         Ok(())
+    }
+}
+
+/// A thread that runs before ordinary ones until this is dropped, or goes on doing so.
+struct First {
+    was_one: bool,
+}
+
+impl First {
+    fn become_it() -> Self {
+        let was_one = priority::is_first();
+        priority::raise_priority();
+        Self { was_one }
+    }
+}
+
+impl Drop for First {
+    fn drop(&mut self) {
+        if !self.was_one {
+            priority::let_others();
+        }
+    }
+}
+
+/// Fails where nothing but a clone is to be copied, and there is none.
+fn expect_clone<T>(
+    made: &std::result::Result<T, String>,
+    key: ProcessKey,
+    options: &CaptureOptions,
+) -> Result<()> {
+    match made {
+        Err(reason) if options.stop == Stop::OnlyClone => {
+            let what = format!("no clone of process {key} can be made, because {reason}");
+            let error = Error::new(ErrorKind::Unsupported, what);
+            Err(error.advise("Without --clone, the process itself is copied while it stands."))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -358,26 +370,6 @@ impl Held for Standing {
 
     fn release(&mut self) {
         self.0.release();
-    }
-}
-
-fn special_regions(proc: &ProcDir) -> (SpecialFlags, std::io::Result<()>) {
-    match proc.open_living("smaps") {
-        Ok(file) => smaps::read(BufReader::new(file)),
-        Err(error) => (SpecialFlags::default(), Err(error)),
-    }
-}
-
-fn mark_special(regions: &mut [Region], before: &Before) {
-    for region in regions {
-        let flags = before.special.of(region.range);
-        region.dont_dump = flags.dont_dump && region.kind != RegionKind::Kernel;
-        region.untouchable = flags.device && region.kind != RegionKind::Kernel;
-        region.hugetlb = flags.hugetlb;
-        region.guarded = flags.guarded;
-        region.remote = region.inode != 0 && before.remote.contains(&region.device);
-        let is_quick = region.inode == 0 || before.quick.may_read(region.device, false);
-        region.guarded |= !is_quick;
     }
 }
 

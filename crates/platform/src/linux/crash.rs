@@ -6,7 +6,7 @@
 //! which exists as long as the kernel waits.
 
 use super::{
-    capture::Before,
+    before_stop::Before,
     checked_memory::CheckedMemory,
     memory::LiveMemory,
     postmortem::RawCrashed,

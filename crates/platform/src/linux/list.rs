@@ -1,6 +1,7 @@
 //! The processes of the machine, and what rules can match of each.
 
 use super::{
+    clone,
     facts::{name_of, strings},
     forks, own_memory,
     proc::{self, ProcDir, bounds, machine, stat, stat::Stat, status},
@@ -68,6 +69,9 @@ pub(crate) fn entry_of(proc: &ProcDir) -> io::Result<ProcessEntry> {
 fn identify(pid: u32) -> io::Result<ProcessEntry> {
     let dir = proc::open_dir(pid)?;
     let stat = proc::read_stat(&dir)?;
+    if clone::is_one(&dir, &stat) {
+        return Err(io::ErrorKind::NotFound.into());
+    }
     let cgroup = proc::read_file(&dir, "cgroup").unwrap_or_default();
     let image = image(&dir, pid);
     let command_line = command_line(&dir, &stat, pid);

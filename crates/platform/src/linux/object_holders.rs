@@ -8,7 +8,7 @@ use super::{files::expect_of, proc::all_pids, sys::sysv};
 use rustix::fs::{Mode, OFlags, open};
 use snapshot::{FileKey, Range, Region, maps};
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs::File,
     io::{self, BufRead as _, BufReader, Read as _},
     os::fd::OwnedFd,
@@ -24,6 +24,11 @@ pub(super) struct Holders(HashMap<FileKey, (i32, Range)>);
 impl Holders {
     /// Looks through the processes of the machine for the objects of these regions.
     pub(super) fn of(regions: &[Region]) -> Self {
+        Self::but(0, regions)
+    }
+
+    /// The same, without the process of this pid.
+    fn but(one: i32, regions: &[Region]) -> Self {
         let mut wanted: HashMap<FileKey, Vec<u8>> = regions
             .iter()
             .filter(|region| region.shared)
@@ -31,7 +36,8 @@ impl Holders {
             .collect();
         let mut holders = HashMap::new();
         let pids = all_pids().unwrap_or_default();
-        for pid in pids.into_iter().take(MOST_PROCESSES) {
+        let pids = pids.into_iter().filter(|pid| *pid != one);
+        for pid in pids.take(MOST_PROCESSES) {
             if wanted.is_empty() {
                 break;
             }
@@ -57,6 +63,12 @@ impl Holders {
         let flags = OFlags::PATH | OFlags::CLOEXEC;
         expect_of(region, open(path, flags, Mode::empty())?)
     }
+}
+
+/// Returns which of the objects of these regions of a process others have mapped too.
+pub(super) fn others_have(pid: i32, regions: &[Region]) -> HashSet<FileKey> {
+    let holders = Holders::but(pid, regions);
+    holders.0.into_keys().collect()
 }
 
 /// Finds the segment of System V shared memory that is mapped, by its id: the kernel takes that as inode (`newseg` in

@@ -12,7 +12,9 @@ use super::{
     stopped_threads::StoppedThreads,
     sys::memory::read_process,
 };
-use crate::{Capture, CaptureOptions, Error, ErrorKind, Facts, MappedFiles, Result, Target};
+use crate::{
+    Capture, CaptureOptions, Error, ErrorKind, Facts, Finding, MappedFiles, Result, Target,
+};
 use snapshot::{Memory, Module, ProcessKey, Region, WallTime};
 use std::{
     io,
@@ -92,6 +94,10 @@ impl Target for LinuxTarget {
                 Ok(StoppedThreads::Once(threads))
             })
         })
+    }
+
+    fn outlook(&mut self) -> Result<Finding> {
+        Self::outlook(self)
     }
 
     fn mapped_files(&self, regions: &mut [Region]) -> MappedFiles {

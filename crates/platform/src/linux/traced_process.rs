@@ -229,7 +229,9 @@ impl Traced {
             Report::AtBreakpoint(place) => return Some(self.trapped(tid, place)),
             Report::GroupStop(_) => ptrace::listen(tid),
             Report::Interrupted if self.is_told_birth(tid, known) => return Some(self.born(tid)),
-            Report::Interrupted | Report::Cloned(_) | Report::OtherStop => ptrace::resume(tid, 0),
+            Report::Interrupted | Report::Cloned(_) | Report::OtherStop | Report::AtSystemCall => {
+                ptrace::resume(tid, 0)
+            }
             Report::Executed(former) => return Some(self.executed(tid, former)),
             Report::Exiting(status) => return self.exiting(proc, tid, status),
             Report::Gone(status) => {

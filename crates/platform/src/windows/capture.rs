@@ -41,8 +41,8 @@ impl WindowsTarget {
         };
         let _ = failpoint("before-stop");
         match options.stop {
-            Stop::Threads | Stop::Clone => self.stopped(facts, events, options),
             Stop::Nothing => self.running(facts),
+            _ => self.stopped(facts, events, options),
         }
     }
 
@@ -72,6 +72,7 @@ impl WindowsTarget {
             // It would stand until the clone is copied.
             Some(_) => Err("it stands at the event that is dumped".to_owned()),
             None if options.in_place => Err("it has no kernel stacks".to_owned()),
+            None if options.stop == Stop::Hold => Err("it was asked for so".to_owned()),
             None => Clone::of(&self.process),
         };
         let lacking = match clone {

@@ -3,6 +3,12 @@
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
+#[cfg(target_arch = "aarch64")]
+#[path = "aarch64_calls.rs"]
+pub(crate) mod calls;
+#[cfg(target_arch = "x86_64")]
+#[path = "x86_64_calls.rs"]
+pub(crate) mod calls;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 

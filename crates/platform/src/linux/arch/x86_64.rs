@@ -12,17 +12,17 @@ use std::{
 /// The instruction by which the kernel replaces that at a uprobe: int3.
 pub(crate) const BREAKPOINT: &[u8] = &[0xcc];
 
-const NT_PRSTATUS: u32 = 1;
-const NT_X86_XSTATE: u32 = 0x202;
-const NT_X86_SHSTK: u32 = 0x204;
+pub(super) const NT_PRSTATUS: u32 = 1;
+pub(super) const NT_X86_XSTATE: u32 = 0x202;
+pub(super) const NT_X86_SHSTK: u32 = 0x204;
 const NT_PRFPREG: u32 = 2;
 const NT_386_TLS: u32 = 0x200;
 /// Three `struct user_desc`.
 const TLS_SEGMENTS: usize = 3 * 16;
 /// The size in bytes of the largest XSAVE area: it is 11,008 bytes with AMX, and there is room for
 /// what comes after it.
-const LARGEST_XSTATE: usize = 32 << 10;
-const GENERAL: usize = 27 * 8;
+pub(super) const LARGEST_XSTATE: usize = 32 << 10;
+pub(super) const GENERAL: usize = 27 * 8;
 const GENERAL_32: usize = 17 * 4;
 
 /// The number of write(2).

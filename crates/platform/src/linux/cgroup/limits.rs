@@ -76,12 +76,29 @@ const UNLIMITED: u64 = i64::MAX as u64 & !0xffff;
 
 /// Returns the use of that group that has used most of its limit; `None` if no group has a limit.
 pub(crate) fn memory(groups: &Groups<'_>) -> Option<MemoryUse> {
+    let uses = uses(groups)?.into_iter();
+    uses.max_by(|a, b| a.share().total_cmp(&b.share()))
+}
+
+/// Returns what each group upwards uses that has a limit; `None` if memory is not counted.
+fn uses(groups: &Groups<'_>) -> Option<Vec<MemoryUse>> {
     let (files, folder) = match groups.v1("memory") {
         Some(folder) => (V1, folder),
         None => (V2, groups.v2()?),
     };
-    let uses = folder.upwards().filter_map(|folder| files.read(folder));
-    uses.max_by(|a, b| a.share().total_cmp(&b.share()))
+    Some(
+        folder
+            .upwards()
+            .filter_map(|folder| files.read(folder))
+            .collect(),
+    )
+}
+
+/// Returns the bytes that are left to that group which has the least left; `None` if no group has a limit.
+pub(crate) fn headroom(groups: &Groups<'_>) -> Option<u64> {
+    let left = uses(groups)?.into_iter();
+    left.map(|group| group.limit.saturating_sub(group.used))
+        .min()
 }
 
 /// Returns how many processors' time the groups may use, by the smallest quota; `None` if none has

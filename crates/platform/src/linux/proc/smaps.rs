@@ -39,6 +39,8 @@ pub(crate) struct Flags {
     pub(crate) hugetlb: bool,
     /// The process answers for pages that do not exist (userfaultfd(2)).
     pub(crate) guarded: bool,
+    /// A child that is forked does not have it, or has zeros there (`MADV_DONTFORK`, `MADV_WIPEONFORK`).
+    pub(crate) not_copied: bool,
 }
 
 impl Flags {
@@ -48,6 +50,7 @@ impl Flags {
             device: self.device || other.device,
             hugetlb: self.hugetlb || other.hugetlb,
             guarded: self.guarded || other.guarded,
+            not_copied: self.not_copied || other.not_copied,
         }
     }
 }
@@ -107,9 +110,9 @@ pub(crate) fn to_text(special: &SpecialFlags) -> Vec<u8> {
         let flag = |is_set: bool, name| if is_set { name } else { "" };
         let device = flag(flags.device, " io");
         let (dont_dump, hugetlb) = (flag(flags.dont_dump, " dd"), flag(flags.hugetlb, " ht"));
-        let guarded = flag(flags.guarded, " um");
+        let (guarded, not_copied) = (flag(flags.guarded, " um"), flag(flags.not_copied, " dc"));
         text += &format!(
-            "{:x}-{:x} ---p 00000000 00:00 0\nVmFlags:{device}{dont_dump}{hugetlb}{guarded}\n",
+            "{:x}-{:x} ---p 00000000 00:00 0\nVmFlags:{device}{dont_dump}{hugetlb}{guarded}{not_copied}\n",
             range.start, range.end
         );
     }
@@ -123,6 +126,7 @@ fn flags_of(text: &[u8]) -> Flags {
         device: has(b"io") || has(b"pf"),
         hugetlb: has(b"ht"),
         guarded: has(b"um") || has(b"ui"),
+        not_copied: has(b"dc") || has(b"wf"),
     }
 }
 

@@ -21,6 +21,8 @@ pub(crate) struct Stat {
     pub(crate) virtual_bytes: u64,
     pub(crate) resident_pages: u64,
     pub(crate) stack_start: u64,
+    /// The signal that tells the parent of its end; 0 for none.
+    pub(crate) exit_signal: Option<i32>,
     /// The wait status of a zombie; 0 to those who may not trace it.
     pub(crate) exit_code: Option<i32>,
 }
@@ -77,6 +79,7 @@ pub(crate) fn parse(text: &[u8]) -> Option<Stat> {
         virtual_bytes: number(23)?,
         resident_pages: number(24)?,
         stack_start: number(28).unwrap_or(0),
+        exit_signal: field(38).and_then(|text| text.parse().ok()),
         exit_code: field(52).and_then(|text| text.parse().ok()),
     })
 }

@@ -56,7 +56,9 @@ impl Threads {
     fn take(&mut self, tid: i32, report: Report) {
         match report {
             Report::Interrupted if self.is_birth(tid) => self.stopped(tid, TraceState::Born),
-            Report::Interrupted | Report::OtherStop => self.stopped(tid, TraceState::Stopped),
+            Report::Interrupted | Report::OtherStop | Report::AtSystemCall => {
+                self.stopped(tid, TraceState::Stopped);
+            }
             Report::GroupStop(signal) => self.stopped(tid, TraceState::GroupStop(signal)),
             Report::Cloned(child) => {
                 self.made(child);

@@ -90,30 +90,23 @@ fn time_of(clock: ClockId) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::priority::is_first, *};
     use std::time::Instant;
-
-    /// How the calling thread is scheduled, as the kernel numbers it (sched(7)).
-    fn policy() -> i32 {
-        // SAFETY: sched_getscheduler(2) takes a plain number. (musl's function of that name does nothing.)
-        let policy = unsafe { libc::syscall(libc::SYS_sched_getscheduler, 0) };
-        policy as i32 & !libc::SCHED_RESET_ON_FORK
-    }
 
     #[test]
     fn n31_a_thread_that_works_all_the_time_is_an_ordinary_one() {
         let mut haste = Haste::begin();
-        if policy() == libc::SCHED_OTHER {
+        if !is_first() {
             println!("the system allows nobody a real-time priority: there is nothing to see");
             return;
         }
         let end = Instant::now() + Duration::from_secs(60);
-        while policy() != libc::SCHED_OTHER {
+        while is_first() {
             assert!(Instant::now() < end, "it stays before all others");
             haste.keep_within();
         }
         // It has its haste back in a later second.
-        while policy() == libc::SCHED_OTHER {
+        while !is_first() {
             assert!(Instant::now() < end, "it never runs before others again");
             std::thread::sleep(Duration::from_millis(1));
             haste.keep_within();

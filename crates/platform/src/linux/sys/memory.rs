@@ -23,6 +23,30 @@ pub(crate) fn read_process(pid: i32, address: u64, buffer: &mut [u8]) -> io::Res
     }
 }
 
+/// Writes memory of another process by process_vm_writev(2).
+///
+/// # Errors
+/// If any of it may not be written.
+pub(crate) fn write_process(pid: i32, address: u64, bytes: &[u8]) -> io::Result<()> {
+    let local = libc::iovec {
+        iov_base: bytes.as_ptr().cast_mut().cast(),
+        iov_len: bytes.len(),
+    };
+    let remote = libc::iovec {
+        iov_base: std::ptr::without_provenance_mut(address as usize),
+        iov_len: bytes.len(),
+    };
+    // SAFETY: the local vector describes `bytes`, which are only read. The remote one is only looked up in the other
+    // process.
+    let done =
+        unsafe { libc::process_vm_writev(pid, &raw const local, 1, &raw const remote, 1, 0) };
+    match done {
+        -1 => Err(io::Error::last_os_error()),
+        done if done as usize == bytes.len() => Ok(()),
+        _ => Err(io::ErrorKind::WriteZero.into()),
+    }
+}
+
 /// Categories of pages (`PAGE_IS_…` of `linux/fs.h`).
 pub(crate) mod page {
     /// The page has data of a file or of shared memory, not a copy of the process's own.

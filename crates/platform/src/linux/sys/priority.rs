@@ -49,9 +49,23 @@ pub(crate) fn raise_priority_of_all() {
     raise(0);
 }
 
+/// Whether this OS thread runs before all ordinary ones.
+pub(crate) fn is_first() -> bool {
+    // SAFETY: sched_getscheduler(2) takes a plain number. (musl's function of that name does nothing.)
+    let policy = unsafe { libc::syscall(libc::SYS_sched_getscheduler, 0) };
+    policy as i32 & !libc::SCHED_RESET_ON_FORK == libc::SCHED_FIFO
+}
+
 /// Lets this OS thread run like all others again, on the processors on which it may run.
 pub(crate) fn let_others() {
     set(0, &Attributes::ordinary(ORDINARY));
+}
+
+/// Lets the calling thread run after all others, for good.
+pub(crate) fn run_last() {
+    const LAST: i32 = 19;
+    // Where it is refused, it runs like the others.
+    let _ = rustix::process::setpriority_process(None, LAST);
 }
 
 /// Lets a thread run on those processors on which this one may.

@@ -1,7 +1,8 @@
 //! ptrace(2), as far as it lets the target live: SEIZE, INTERRUPT, register sets, DETACH. ATTACH
-//! and EXITKILL are missing on purpose, because both can kill the target.
+//! is missing on purpose, because it can kill the target; EXITKILL, which can too, is for a clone of
+//! the target alone.
 
-use std::{io, ptr};
+use std::{cell::RefCell, collections::BTreeMap, io, ptr};
 
 type Tid = i32;
 
@@ -22,6 +23,8 @@ pub(crate) enum Report {
     Exiting(i32),
     /// The process executed another program, by the thread that had this id before.
     Executed(Tid),
+    /// It is at the begin or the end of a system call, as [`to_next_call`] asked for.
+    AtSystemCall,
     /// It stopped for another event.
     OtherStop,
     /// It has ended, with this exit code or minus the signal.
@@ -96,22 +99,107 @@ pub(crate) fn blocked_signals(tid: Tid) -> io::Result<u64> {
     Ok(mask)
 }
 
+/// Sets which signals a stopped thread blocks, a bit each.
+pub(crate) fn block_signals(tid: Tid, mask: u64) -> io::Result<()> {
+    const SETSIGMASK: libc::c_uint = 0x420b;
+    request(SETSIGMASK, tid, size_of::<u64>(), &raw const mask as usize)
+}
+
+/// Has system calls of a stopped thread reported as such.
+pub(crate) fn tell_calls(tid: Tid) -> io::Result<()> {
+    let usual = libc::PTRACE_O_TRACECLONE | libc::PTRACE_O_TRACEEXIT | libc::PTRACE_O_TRACEEXEC;
+    let options = usual | libc::PTRACE_O_TRACESYSGOOD;
+    request(libc::PTRACE_SETOPTIONS, tid, 0, options as usize)
+}
+
+/// Has a stopped clone of the target end when this OS thread does, and its system calls reported.
+pub(crate) fn end_with_us(clone: Tid) -> io::Result<()> {
+    let options = libc::PTRACE_O_EXITKILL | libc::PTRACE_O_TRACESYSGOOD;
+    request(libc::PTRACE_SETOPTIONS, clone, 0, options as usize)
+}
+
+/// Lets a stopped thread run to the begin, or from there to the end, of its next system call.
+pub(crate) fn to_next_call(tid: Tid) -> io::Result<()> {
+    request(libc::PTRACE_SYSCALL, tid, 0, 0)
+}
+
+/// Returns where the `struct rseq` of a stopped thread is (rseq(2)); `None` if it has none, or the kernel does not tell.
+pub(crate) fn restartable_sequences(tid: Tid) -> Option<u64> {
+    const GET_RSEQ_CONFIGURATION: libc::c_uint = 0x420f;
+    // struct ptrace_rseq_configuration: the address is the first of its words.
+    let mut words = [0u64; 3];
+    let place = words.as_mut_ptr() as usize;
+    request(GET_RSEQ_CONFIGURATION, tid, size_of_val(&words), place).ok()?;
+    Some(words[0]).filter(|at| *at != 0)
+}
+
+/// An instruction of a filter of system calls (`struct sock_filter`).
+pub(crate) type FilterInstruction = [u8; 8];
+
+/// Returns a filter of system calls of a stopped thread: the one that was set last is 0.
+///
+/// # Errors
+/// `NotFound` if there are no more; others if we may not see them.
+pub(crate) fn seccomp_filter(tid: Tid, number: usize) -> io::Result<Vec<FilterInstruction>> {
+    const SECCOMP_GET_FILTER: libc::c_uint = 0x420c;
+    // The kernel's BPF_MAXINSNS.
+    let mut filter = vec![[0; 8]; 4096];
+    let place = filter.as_mut_ptr() as usize;
+    let count = answered(SECCOMP_GET_FILTER, tid, number, place)?;
+    filter.truncate(count);
+    Ok(filter)
+}
+
+thread_local! {
+    /// Processes whose reports are kept for who asks by their pid, with what they reported last.
+    static ASIDE: RefCell<BTreeMap<Tid, Option<Report>>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// Keeps the reports of a clone of a target for who asks by its pid: it is none of the target's threads.
+pub(crate) fn set_aside(clone: Tid) {
+    ASIDE.with_borrow_mut(|aside| aside.insert(clone, None));
+}
+
+/// Ends what [`set_aside`] began.
+pub(crate) fn not_aside(clone: Tid) {
+    ASIDE.with_borrow_mut(|aside| aside.remove(&clone));
+}
+
 /// Returns the next report of any thread that this OS thread traces, without waiting.
 pub(crate) fn next_report() -> io::Result<Option<(Tid, Report)>> {
-    wait(libc::P_ALL, 0)
+    loop {
+        let Some((tid, report)) = wait(libc::P_ALL, 0)? else {
+            return Ok(None);
+        };
+        if !ASIDE.with_borrow(|aside| aside.contains_key(&tid)) {
+            return Ok(Some((tid, report)));
+        }
+        // Taken off, or it would be the next one again.
+        if matches!(report, Report::Signal(_)) {
+            take(tid, FLAGS)?;
+        }
+        ASIDE.with_borrow_mut(|aside| aside.insert(tid, Some(report)));
+    }
 }
 
 /// Returns the next report of this thread, without waiting.
 pub(crate) fn report_of(tid: Tid) -> io::Result<Option<(Tid, Report)>> {
-    wait(libc::P_PID, tid)
+    let aside = ASIDE.with_borrow_mut(|aside| aside.get_mut(&tid).and_then(Option::take));
+    match aside {
+        Some(report) => Ok(Some((tid, report))),
+        None => wait(libc::P_PID, tid),
+    }
 }
+
+/// How reports are waited for.
+const FLAGS: i32 = libc::WNOHANG | libc::__WALL | libc::__WNOTHREAD;
 
 /// Takes the next report, but leaves a signal that is about to be delivered (`WNOWAIT`), which is
 /// then reported again until the thread is resumed. If we took it and were killed before the thread
 /// is resumed, the kernel would forget the signal, and a process that was about to die of it would
 /// run on (`wait_task_stopped` in kernel/exit.c clears it).
 fn wait(which: libc::idtype_t, tid: Tid) -> io::Result<Option<(Tid, Report)>> {
-    let flags = libc::WNOHANG | libc::__WALL | libc::__WNOTHREAD;
+    let flags = FLAGS;
     let what = libc::WEXITED | libc::WSTOPPED | libc::WNOWAIT;
     // SAFETY: all-zero bytes are a valid siginfo_t.
     let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
@@ -130,7 +218,7 @@ fn wait(which: libc::idtype_t, tid: Tid) -> io::Result<Option<(Tid, Report)>> {
             let _ = take(who, flags)?;
             Ok(Some((who, Report::AtBreakpoint(place))))
         }
-        (who, libc::CLD_TRAPPED, signal) if signal >> 8 == 0 => {
+        (who, libc::CLD_TRAPPED, signal) if signal >> 8 == 0 && signal != AT_CALL => {
             Ok(Some((who, Report::Signal(signal))))
         }
         (who, ..) => take(who, flags),
@@ -162,6 +250,9 @@ fn take(tid: Tid, flags: i32) -> io::Result<Option<(Tid, Report)>> {
     }
 }
 
+/// The signal that a stop at a system call has (`PTRACE_O_TRACESYSGOOD`).
+const AT_CALL: i32 = libc::SIGTRAP | 0x80;
+
 fn decode(tid: Tid, status: i32) -> Report {
     if libc::WIFEXITED(status) {
         return Report::Gone(libc::WEXITSTATUS(status));
@@ -171,6 +262,7 @@ fn decode(tid: Tid, status: i32) -> Report {
     }
     let signal = libc::WSTOPSIG(status);
     match (status >> 16, signal) {
+        (0, AT_CALL) => Report::AtSystemCall,
         (0, signal) => Report::Signal(signal),
         (libc::PTRACE_EVENT_STOP, libc::SIGTRAP) => Report::Interrupted,
         (libc::PTRACE_EVENT_STOP, signal) => Report::GroupStop(signal),
@@ -239,6 +331,11 @@ fn event_message(tid: Tid) -> io::Result<u64> {
 }
 
 fn request(what: libc::c_uint, tid: Tid, address: usize, data: usize) -> io::Result<()> {
+    answered(what, tid, address, data).map(|_| ())
+}
+
+/// Makes a request, and returns its answer.
+fn answered(what: libc::c_uint, tid: Tid, address: usize, data: usize) -> io::Result<usize> {
     // SAFETY: every request that is made in this file either takes plain numbers, or as `data` the
     // address of a live local or slice of the size that ptrace(2) demands.
     let result = unsafe {
@@ -252,6 +349,6 @@ fn request(what: libc::c_uint, tid: Tid, address: usize, data: usize) -> io::Res
     if result == -1 {
         Err(io::Error::last_os_error())
     } else {
-        Ok(())
+        Ok(result as usize)
     }
 }

@@ -1,0 +1,52 @@
+// A process of which a clone is made: it has MIB of private memory, and what a clone does not have. Prints its addresses,
+// then answers lines: "children" with how many SIGCHLD came and what waitpid(-1) says, "sum" with a sum over its memory.
+#define _GNU_SOURCE
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SMALL (1 << 20)
+
+static volatile int ended;
+
+static void on_child(int signal) { ended += signal == SIGCHLD; }
+
+static char *filled(char letter, size_t size, int flags, int file) {
+    char *memory = mmap(0, size, PROT_READ | PROT_WRITE, flags, file, 0);
+    memset(memory, letter, size);
+    return memory;
+}
+
+int main(int count, char **arguments) {
+    size_t size = (size_t)atoi(arguments[1]) << 20;
+    char line[16];
+    int status;
+    if (count > 2 && !strcmp(arguments[2], "faults")) syscall(SYS_userfaultfd, 1);
+    signal(SIGCHLD, on_child);
+    int own = memfd_create("own", 0);
+    if (ftruncate(own, SMALL)) return 1;
+    char *private = filled('P', size, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+    char *kept = filled('K', SMALL, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+    char *wiped = filled('W', SMALL, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+    char *shared = filled('S', SMALL, MAP_SHARED, own);
+    madvise(kept, SMALL, MADV_DONTFORK);
+    madvise(wiped, SMALL, MADV_WIPEONFORK);
+    printf("%p %p %p %p\n", private, kept, wiped, shared);
+    fflush(stdout);
+    while (fgets(line, sizeof line, stdin)) {
+        long sum = 0;
+        if (!strncmp(line, "children", 8)) {
+            int child = waitpid(-1, &status, WNOHANG);
+            printf("%d %d\n", ended, child < 0 ? -errno : child);
+        }
+        for (size_t at = 0; !strncmp(line, "sum", 3) && at < size; at += 4096) sum += private[at];
+        if (!strncmp(line, "sum", 3)) printf("%ld\n", sum);
+        fflush(stdout);
+    }
+}

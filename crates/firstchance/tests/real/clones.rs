@@ -1,0 +1,171 @@
+//! Large dumps are copied from a clone of the process, which goes on after a few milliseconds.
+
+use crate::support::{
+    Child, Core, Firstchance, Program, compile, file_in, folder, proc_status, wait_until,
+};
+use std::{
+    fs,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+const CLONED: Program = Program::c("cloned.c");
+
+/// A process with so many MiB, and the addresses that it told.
+fn cloned(arguments: &[&str]) -> (Child, Vec<u64>) {
+    let child = Child::start(Command::new(compile(&CLONED)).args(arguments));
+    let line = child.line();
+    let addresses = line.split(' ').map(|text| {
+        let digits = text.trim_start_matches("0x");
+        u64::from_str_radix(digits, 16).expect("an address")
+    });
+    let addresses = addresses.collect();
+    (child, addresses)
+}
+
+/// Takes a full dump, and returns its record.
+fn dumped(child: &Child, folder: &tempfile::TempDir, options: &[&str]) -> serde_json::Value {
+    let file = file_in(folder, "x.core");
+    let pid = child.pid().to_string();
+    let dump = Firstchance::new(&["dump", "--full", "--json", "--overwrite"]).args(options);
+    let run = dump.args(&[&pid, "-o"]).arg(&file).run_well();
+    serde_json::from_str(&run.stdout).expect("a record")
+}
+
+fn ask(child: &mut Child, what: &str) -> String {
+    child.tell(what);
+    child.line()
+}
+
+/// The children of a process that have not ended.
+fn living_children(pid: u32) -> Vec<String> {
+    let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let lives = |child: &&str| {
+        let state = proc_status(child.parse().expect("a pid"), "State");
+        state.is_some_and(|state| !state.starts_with('Z'))
+    };
+    let children = text.split_ascii_whitespace().filter(lives);
+    children.map(str::to_owned).collect()
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// Both are measured in turns, on the same process: by how much depends on who else runs here.
+#[test]
+fn s1_the_process_stands_for_a_small_part_of_the_time_that_a_copy_takes() {
+    let folder = folder();
+    let (child, _) = cloned(&["512"]);
+    let (mut stops, mut holds) = (Vec::new(), Vec::new());
+    for _ in 0..3 {
+        for (options, method, pauses) in [
+            ("--clone", "clone", &mut stops),
+            ("--hold", "stopped", &mut holds),
+        ] {
+            let record = dumped(&child, &folder, &[options]);
+            assert_eq!(record["method"], method, "{record}");
+            pauses.push(record["pause-ms"].as_f64().expect("a time"));
+        }
+    }
+    let (stop, hold) = (median(stops), median(holds));
+    println!("stood for {stop} ms, and {hold} ms while it was copied");
+    assert!(3.0 * stop < hold, "{stop} ms, while it is copied {hold} ms");
+}
+
+#[test]
+fn s1_what_a_clone_does_not_have_is_in_the_dump() {
+    let folder = folder();
+    let (child, addresses) = cloned(&["8"]);
+    for options in [&["--clone"][..], &["--hold"]] {
+        let record = dumped(&child, &folder, options);
+        let method = if options == ["--hold"] {
+            "stopped"
+        } else {
+            "clone"
+        };
+        assert_eq!(record["method"], method, "{record}");
+        assert_eq!(record["gap-count"], 0, "{record}");
+        let core = Core::new(&file_in(&folder, "x.core"), &compile(&CLONED));
+        for (address, letter) in addresses.iter().zip(*b"PKWS") {
+            let found = core.gdb(&[&format!("x/2c {address:#x}")]);
+            let wanted = format!("{letter} '{}'", letter as char);
+            assert_eq!(found.matches(&wanted).count(), 2, "{options:?}: {found}");
+        }
+    }
+}
+
+/// No signal tells it of the clone, no wait call sees it, and it is gone afterwards.
+#[test]
+fn s1_the_process_notices_nothing_of_its_clone() {
+    let folder = folder();
+    let (mut child, _) = cloned(&["8"]);
+    for _ in 0..10 {
+        dumped(&child, &folder, &["--clone"]);
+    }
+    let none = format!("0 {}", -libc::ECHILD);
+    assert_eq!(ask(&mut child, "children"), none);
+    assert_eq!(proc_status(child.pid(), "TracerPid").as_deref(), Some("0"));
+}
+
+/// Whatever it had done by then, the process goes on, and no second copy of it runs.
+#[test]
+fn a1_a_run_that_is_killed_leaves_no_clone_and_the_next_one_takes_what_is_left() {
+    const KILLS: u32 = 40;
+    let folder = folder();
+    let (mut child, _) = cloned(&["64"]);
+    let sum = ask(&mut child, "sum");
+    for number in 0..KILLS {
+        let pid = child.pid().to_string();
+        let file = file_in(&folder, "x.core");
+        let dump =
+            Firstchance::new(&["dump", "--full", "--clone", "--overwrite", &pid, "-o"]).arg(&file);
+        let running = dump.spawn();
+        let begin = Instant::now();
+        let moment = Duration::from_millis(u64::from(number) * 5);
+        std::thread::sleep(moment.saturating_sub(begin.elapsed()));
+        running.signal(libc::SIGKILL);
+        running.finish();
+        wait_until("no clone runs", || living_children(child.pid()).is_empty());
+        assert_eq!(ask(&mut child, "sum"), sum);
+        assert_eq!(proc_status(child.pid(), "TracerPid").as_deref(), Some("0"));
+    }
+    // Each takes up to 32 along.
+    for _ in 0..2 {
+        dumped(&child, &folder, &["--clone"]);
+    }
+    let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", child.pid()));
+    assert_eq!(children.expect("a list").trim(), "");
+}
+
+#[test]
+fn s1_where_a_fork_would_wait_for_somebody_there_is_no_clone() {
+    let folder = folder();
+    let (mut child, _) = cloned(&["8", "faults"]);
+    let pid = child.pid().to_string();
+    let dump = Firstchance::new(&["dump", "--full", "--clone", &pid]);
+    let run = dump.current_dir(folder.path()).run();
+    run.assert_code(1)
+        .assert_says("because it has a userfaultfd");
+    assert_eq!(ask(&mut child, "children"), format!("0 {}", -libc::ECHILD));
+}
+
+/// Neither a list nor a watch takes a clone for a process of its own.
+#[test]
+fn s1_a_clone_is_no_process_of_its_own() {
+    let folder = folder();
+    let (child, _) = cloned(&["8"]);
+    let file = file_in(&folder, "x.core");
+    let pid = child.pid().to_string();
+    let dump = Firstchance::new(&["dump", "--full", "--clone", &pid, "-o"]).arg(&file);
+    let mut running = dump.failpoint("planned:stop").spawn();
+    running.wait_until_stopped();
+    assert_eq!(living_children(child.pid()).len(), 1, "the clone");
+    let shown = Firstchance::new(&["ps", "--json"]).run_well();
+    let clone = &living_children(child.pid())[0];
+    let has = |pid: &str| shown.stdout.contains(&format!("\"pid\": {pid},"));
+    assert!(has(&pid) && !has(clone), "{pid}, {clone}");
+    running.signal(libc::SIGCONT);
+    running.finish().assert_code(0);
+}

@@ -1,0 +1,236 @@
+//! A copy-on-write clone of a target: one of its threads is made to run clone(2) while all stand, and what is copied is the
+//! memory of the child. The target stands as long as a fork takes, some milliseconds for each GiB.
+//!
+//! Where a clone would be a danger the target is copied in place, and why is said ([`Reason`]).
+
+mod borrowed;
+mod frame_places;
+mod gadgets;
+mod made;
+mod reap;
+mod seccomp;
+
+pub(super) use made::TargetClone;
+
+use super::{
+    arch::calls::{self, Gadgets, Saved},
+    cgroup::{Groups, limits},
+    proc::{ProcDir, bounds, read_file, stat::Stat, status, values},
+    stop::{Threads, TraceState},
+    sys::{memory::write_process, ptrace},
+};
+use crate::Facts;
+use borrowed::{Answer, Borrowed, usable};
+use frame_places::FramePlaces;
+use seccomp::SystemCall;
+use snapshot::{Memory, Region};
+use std::{
+    os::fd::OwnedFd,
+    time::{Duration, Instant},
+};
+
+/// Why a target is not cloned, as what follows "because".
+pub(super) type Reason = String;
+
+/// What has to be known before the stop.
+pub(super) struct Prepared {
+    gadgets: Gadgets,
+    places: FramePlaces,
+}
+
+/// How long the call may take: the largest process would be let go then.
+const CALL_WITHIN: Duration = Duration::from_secs(10);
+/// What a clone needs of the memory that is left to a control group or to the machine, in bytes: the page tables, and
+/// what the target writes meanwhile and is not written to the file yet. (Of a target that wrote all of its memory, 64 MiB
+/// were enough, and 4 were not.)
+const HEADROOM: u64 = 64 << 20;
+/// With less than this the clone is ended. (16 MiB were enough for some targets, 4 for none.)
+const LEAST_HEADROOM: u64 = 16 << 20;
+
+/// Looks whether a process may be cloned. `regions` are its mappings, `memory` reads its code.
+///
+/// # Errors
+/// The reason against it.
+pub(super) fn prepare(
+    proc: &ProcDir,
+    facts: &Facts,
+    regions: &[Region],
+    memory: &dyn Memory,
+) -> Result<Prepared, Reason> {
+    without_user_faults(facts)?;
+    newer_than_races()?;
+    // The page tables are copied too.
+    with_headroom(proc, HEADROOM + facts.resident / 256)?;
+    let gadgets = gadgets::find(regions, memory);
+    Ok(Prepared {
+        gadgets: gadgets.ok_or("no code for the call was found in it")?,
+        places: FramePlaces::of(regions),
+    })
+}
+
+/// Fails where a fork waits for somebody to read of it (`UFFD_FEATURE_EVENT_FORK`), perhaps a thread that stands.
+fn without_user_faults(facts: &Facts) -> Result<(), Reason> {
+    let mut names = facts.handles.iter().map(|handle| &handle.name);
+    if names.any(|name| name.contains("[userfaultfd]")) {
+        return Err("it has a userfaultfd".into());
+    }
+    match facts.handles.len() >= bounds::DESCRIPTORS {
+        true => Err("not all of its descriptors could be looked at".into()),
+        false => Ok(()),
+    }
+}
+
+/// Fails before Linux 6.5, where a direct read that goes on during a fork may end in the child alone
+/// (mm/gup.c, FOLL_PIN for iov_iter_extract_pages).
+fn newer_than_races() -> Result<(), Reason> {
+    let release = rustix::system::uname();
+    let release = release.release().to_string_lossy();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+    let mut number = || {
+        numbers
+            .next()
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(0u32)
+    };
+    match (number(), number()) >= (6, 5) {
+        true => Ok(()),
+        false => Err("before Linux 6.5 a fork beside direct input can lose what is read".into()),
+    }
+}
+
+/// Fails if a control group of a process, or the machine, has less memory left than this.
+fn with_headroom(proc: &ProcDir, least: u64) -> Result<(), Reason> {
+    let group = limits::headroom(&Groups::of(proc));
+    if group.is_some_and(|left| left < least) {
+        return Err("its control group has little memory left".into());
+    }
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let available = values::find(&text, "MemAvailable").map(|bytes| bytes as u64);
+    match available.is_some_and(|bytes| bytes < least) {
+        true => Err("the machine has little memory left".into()),
+        false => Ok(()),
+    }
+}
+
+/// Fails if a clone that is being copied has to be ended: its target ends, somebody ends all processes of their control
+/// group, or memory gets short, and the kernel would kill the clone and its target next.
+pub(super) fn may_go_on(target: &ProcDir, clone: &ProcDir) -> Result<(), Reason> {
+    if target.stat().is_ok_and(|stat| stat.has_ended()) || target.stat().is_err() {
+        return Err("it has ended".into());
+    }
+    let status = clone.read("status").unwrap_or_default();
+    let terminate = 1 << (libc::SIGTERM - 1);
+    let is_asked = ["ShdPnd", "SigPnd"]
+        .iter()
+        .any(|key| status::mask(&status, key).is_some_and(|mask| mask & terminate != 0));
+    match is_asked {
+        true => Err("it is being ended (SIGTERM)".into()),
+        false => with_headroom(target, LEAST_HEADROOM),
+    }
+}
+
+/// Whether a process is a clone of another one, by us or by another firstchance: nobody is told of its end, it has not
+/// executed a program, and it has the name of a clone, is still traced, or waits to be taken off its parent's list.
+pub(super) fn is_one(folder: &OwnedFd, stat: &Stat) -> bool {
+    if stat.exit_signal != Some(0) {
+        return false;
+    }
+    let status = || read_file(folder, "status").unwrap_or_default();
+    let is_traced = || status::number(&status(), "TracerPid").is_some_and(|pid| pid != 0);
+    stat.comm == made::NAME || stat.state == 'Z' || is_traced()
+}
+
+/// Makes a clone of a process whose threads stand.
+///
+/// # Errors
+/// The reason why there is none. The target is as it was then.
+pub(super) fn make(
+    prepared: &Prepared,
+    proc: &ProcDir,
+    threads: &mut Threads,
+    memory: &dyn Memory,
+) -> Result<TargetClone, Reason> {
+    let mut buffer = super::arch::extended_buffer();
+    let mut stopped = threads.states.iter();
+    let found = stopped.find_map(|(tid, state)| {
+        let stands = *state == TraceState::Stopped;
+        let saved = stands.then(|| usable(*tid, &prepared.places, memory, &mut buffer))?;
+        Some((*tid, saved?))
+    });
+    let (tid, saved) = found.ok_or("no thread of it can make the call")?;
+    if !allowed(tid, prepared.gadgets) {
+        return Err("its filter of system calls does not allow the call".into());
+    }
+    if !gadgets::are_there(prepared.gadgets, memory) {
+        return Err("its code has moved".into());
+    }
+    let (answer, frame_of_end) = clone(proc, tid, saved, prepared.gadgets, threads)?;
+    TargetClone::new(answer, prepared.gadgets, frame_of_end)
+}
+
+/// Writes both frames and makes the call. Returns its answer, and where the frame of the clone is.
+fn clone(
+    proc: &ProcDir,
+    tid: i32,
+    saved: Saved,
+    gadgets: Gadgets,
+    threads: &mut Threads,
+) -> Result<(Answer, u64), Reason> {
+    let (frame, bytes) = saved.frame(saved.stack_pointer() - calls::RED_ZONE, gadgets);
+    let (end_frame, end_bytes) = saved.frame_of_end(frame, gadgets);
+    let pid = proc.living_tid();
+    let written = write_process(pid, frame, &bytes).and(write_process(pid, end_frame, &end_bytes));
+    let ready = written.and_then(|()| ptrace::tell_calls(tid));
+    ready.map_err(|error| format!("what the call needs could not be written: {error}"))?;
+    let thread = Borrowed::new(tid, saved, gadgets, frame);
+    // Descriptors are shared for a moment, so that none is closed a second time in the clone, which would flush it or drop
+    // a lock. Nothing else is: while the folder is shared, the target could not unshare(2).
+    let arguments = [libc::CLONE_FILES as u64, end_frame, 0, 0];
+    let called = thread.call(libc::SYS_clone, arguments, Instant::now() + CALL_WITHIN);
+    let answer = match called {
+        Ok(answer) => answer,
+        Err(error) => {
+            // It comes back by itself; it is let go when it stands.
+            threads.states.insert(tid, TraceState::Pending);
+            return Err(format!("the call did not return: {error}"));
+        }
+    };
+    let _ = thread.restore();
+    if answer.signal != 0 {
+        threads
+            .states
+            .insert(tid, TraceState::Signal(answer.signal));
+    }
+    match answer.returned {
+        1.. => Ok((answer, end_frame)),
+        failed => Err(format!(
+            "the call failed: {}",
+            std::io::Error::from_raw_os_error(-failed as i32)
+        )),
+    }
+}
+
+/// Whether the filters of a thread, if it has any, allow all calls that are made in the target and in its clone.
+fn allowed(tid: i32, gadgets: Gadgets) -> bool {
+    let status = std::fs::read(format!("/proc/{tid}/status")).unwrap_or_default();
+    if status::number(&status, "Seccomp") == Some(0) {
+        return true;
+    }
+    let call = |number: i64, arguments: [u64; 3]| SystemCall {
+        number: number as u32,
+        architecture: calls::AUDIT,
+        instruction: gadgets.call + calls::CALL_INSTRUCTION,
+        arguments: [arguments[0], arguments[1], arguments[2], 0, 0, 0],
+    };
+    let all = [
+        call(libc::SYS_clone, [libc::CLONE_FILES as u64, 0, 0]),
+        call(libc::SYS_rt_sigreturn, [0; 3]),
+        call(libc::SYS_exit_group, [0; 3]),
+        call(libc::SYS_wait4, [0, 0, reap::HOW]),
+        call(libc::SYS_close_range, made::ALL_DESCRIPTORS),
+        call(libc::SYS_setsid, [0; 3]),
+        call(libc::SYS_prctl, [libc::PR_SET_NAME as u64, 0, 0]),
+        call(libc::SYS_madvise, [0, 0, libc::MADV_DONTNEED as u64]),
+    ];
+    seccomp::allow(tid, &all)
+}

@@ -1,0 +1,343 @@
+//! A capture of which the memory is that of a clone: the target stands for its registers and for the call alone.
+
+use super::{
+    before_stop::Before,
+    clone::{self, Prepared, Reason, TargetClone},
+    kept_pages::{KeptPages, WithKept},
+    memory::LiveMemory,
+    object_holders, pages, pauses,
+    proc::ProcDir,
+    stop::Threads,
+    stopped_threads::StoppedThreads,
+    target::LinuxTarget,
+};
+use crate::{
+    Capture, CaptureOptions, Error, ErrorKind, Facts, Finding, Health, Method, Result, Stop,
+    capture::Held,
+};
+use snapshot::{Range, Region, Thread, WallTime, Warning};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// What is known before the stop of a process that is to be cloned.
+pub(super) struct Plan {
+    prepared: Prepared,
+    /// What a clone does not have; ascending.
+    lacking: Vec<Region>,
+}
+
+/// A clone that has been made.
+pub(super) struct Made {
+    clone: TargetClone,
+    /// What it does not have, as it was before the stop, and the content of that.
+    lacking: Vec<Region>,
+    kept: KeptPages,
+    /// How large the target was (`statm`).
+    size: Vec<u8>,
+}
+
+/// What was seen of a target while it stood.
+pub(super) struct Seen {
+    pub(super) facts: Facts,
+    pub(super) threads: Vec<Thread>,
+    pub(super) taken: WallTime,
+    pub(super) warnings: Vec<Warning>,
+}
+
+impl LinuxTarget {
+    /// Looks whether a clone is to be copied, and not the process itself.
+    ///
+    /// # Errors
+    /// The reason against it.
+    pub(super) fn plan_clone(
+        &self,
+        facts: &Facts,
+        before: &Before,
+        options: &CaptureOptions,
+    ) -> std::result::Result<Plan, Reason> {
+        if options.in_place || !matches!(options.stop, Stop::Clone | Stop::OnlyClone) {
+            return Err("it was not asked for".into());
+        }
+        let failed = |error| format!("its memory map could not be read: {error}");
+        let text = self.proc.read_living("maps").map_err(failed)?;
+        let (mut regions, _) = snapshot::maps::parse(&text);
+        before.mark(&mut regions);
+        let memory = super::checked_memory::CheckedMemory::of(&self.proc, self.running_memory());
+        Ok(Plan {
+            prepared: clone::prepare(&self.proc, facts, &regions, &*memory)?,
+            lacking: lacking(&self.proc, before, &regions),
+        })
+    }
+
+    /// Says for how long the process would stand for a large dump, from a clone and in place.
+    pub(super) fn outlook(&mut self) -> Result<Finding> {
+        let facts = self.gathered()?;
+        let before = Before::gather(&self.proc);
+        let options = CaptureOptions {
+            stop: Stop::Clone,
+            ..CaptureOptions::default()
+        };
+        let plan = self.plan_clone(&facts, &before, &options);
+        let pause = |plan| self.expected_pause(&facts, plan).as_millis();
+        let (from_clone, in_place) = (pause(&Ok(())), pause(&Err(String::new())));
+        let (health, clone) = match plan {
+            Ok(_) => (Health::Good, format!("for {from_clone} ms with --clone")),
+            Err(why) => (
+                Health::Weak,
+                format!("there can be no clone, because {why}"),
+            ),
+        };
+        Ok(Finding {
+            what: "large dumps of it".to_owned(),
+            health,
+            found: format!("it is expected to stand for {in_place} ms at most; {clone}"),
+            advice: String::new(),
+        })
+    }
+
+    fn expected_pause<T>(&self, facts: &Facts, plan: &std::result::Result<T, Reason>) -> Duration {
+        let threads = self.proc.tasks().map_or(1, |tasks| tasks.len());
+        match plan {
+            Ok(_) => pauses::of_clone(facts, threads),
+            Err(_) => pauses::in_place(facts, threads),
+        }
+    }
+
+    /// Fails if the process is expected to stand for longer than it may.
+    pub(super) fn expect_pause<T>(
+        &self,
+        facts: &Facts,
+        plan: &std::result::Result<T, Reason>,
+        options: &CaptureOptions,
+    ) -> Result<()> {
+        let expected = self.expected_pause(facts, plan);
+        let Some(most) = options.max_pause.filter(|most| expected > *most) else {
+            return Ok(());
+        };
+        let (most, expected) = (most.as_millis(), expected.as_millis());
+        let why = plan
+            .as_ref()
+            .err()
+            .map(|why| format!(" (there can be no clone, because {why})"));
+        let what = format!(
+            "process {} would stand for about {expected} ms, longer than the {most} ms of --max-pause{}",
+            self.proc.key,
+            why.unwrap_or_default()
+        );
+        Err(Error::new(ErrorKind::TimedOut, what)
+            .advise("A mini dump stops it for a few milliseconds; --no-stop does not stop it."))
+    }
+
+    /// Makes the clone, while all threads stand, and copies what it does not have.
+    ///
+    /// # Errors
+    /// The reason why there is none.
+    pub(super) fn make_clone(
+        &self,
+        plan: Plan,
+        threads: &mut Threads,
+    ) -> std::result::Result<Made, Reason> {
+        let memory = LiveMemory::new(self.proc.living_tid(), self.proc.open_living("mem").ok());
+        let lacking: Vec<Range> = plan.lacking.iter().map(|region| region.range).collect();
+        let kept = KeptPages::copy(&self.proc, &lacking, &memory).map_err(|bytes| {
+            format!("{} MiB of its memory would not be in a clone", bytes >> 20)
+        })?;
+        Ok(Made {
+            size: self.proc.read("statm").unwrap_or_default(),
+            clone: clone::make(&plan.prepared, &self.proc, threads, &memory)?,
+            kept,
+            lacking: plan.lacking,
+        })
+    }
+
+    /// Lets the target go on, and makes the capture of its clone.
+    pub(super) fn cloned(
+        &self,
+        made: Made,
+        mut threads: StoppedThreads,
+        before: &Before,
+        seen: Seen,
+    ) -> Result<Capture> {
+        let since = threads.with(|threads| threads.since);
+        threads.release();
+        let pause = since.elapsed();
+        let mut held = HeldClone {
+            clone: made.clone,
+            target: ProcDir::open(self.proc.key).ok(),
+            of_clone: None,
+            looked: Instant::now(),
+        };
+        // Dropping it ends the clone, whatever fails from here on.
+        let of_clone = Self::of(held.clone.settle()?);
+        held.of_clone = Some(ProcDir::open(of_clone.proc.key)?);
+        let mut warnings = seen.warnings;
+        let mut snapshot =
+            of_clone.snapshot(seen.facts, before, seen.threads, seen.taken, &mut warnings)?;
+        let regions = &mut snapshot.regions;
+        warnings.extend(missing(&made.size, &of_clone.proc, &made.lacking, regions));
+        add_lacking(regions, made.lacking);
+        add_shared(&self.proc, regions, &made.kept);
+        let memory = LiveMemory::of_file(of_clone.proc.open_living("mem").map_err(|error| {
+            Error::of_process("opening the memory of the clone", self.proc.key, &error)
+        })?);
+        let memory = Arc::new(WithKept {
+            memory: of_clone.memory_of(memory, regions, &mut warnings),
+            kept: made.kept,
+        });
+        let held = Some(Box::new(held) as Box<dyn Held>);
+        let mut capture = Capture::new(snapshot, memory, held, Some(since), warnings);
+        capture.method = Method::Clone;
+        capture.let_go_after(pause);
+        Ok(capture)
+    }
+}
+
+/// Returns what a clone of a process does not have, or has in common with it: what was kept from forks, huge pages of
+/// hugetlbfs (a write of the target may take them from the child), and shared objects that nobody else has mapped.
+fn lacking(proc: &ProcDir, before: &Before, regions: &[Region]) -> Vec<Region> {
+    let is_own_object = |region: &&Region| {
+        region.shared
+            && region.protection.write
+            && region.inode != 0
+            && !region.remote
+            && !region.untouchable
+    };
+    let objects: Vec<Region> = regions.iter().filter(is_own_object).cloned().collect();
+    let common = object_holders::others_have(proc.key.pid as i32, &objects);
+    let is_lacking = |region: &&Region| {
+        before.is_not_copied(region)
+            || region.hugetlb && !region.shared
+            || is_own_object(region) && !common.contains(&region.file_key())
+    };
+    regions.iter().filter(is_lacking).cloned().collect()
+}
+
+/// Returns a warning if the target had mapped more than its clone has and was known to lack: something that it kept from
+/// forks a moment ago.
+fn missing(
+    size: &[u8],
+    clone: &ProcDir,
+    lacking: &[Region],
+    regions: &[Region],
+) -> Option<Warning> {
+    let pages = |text: &[u8]| -> Option<u64> {
+        let text = String::from_utf8_lossy(text).into_owned();
+        text.split(' ').next()?.parse().ok()
+    };
+    let (of_target, of_clone) = (pages(size)?, pages(&clone.read("statm").ok()?)?);
+    let is_absent = |lacking: &&Region| {
+        regions
+            .iter()
+            .all(|r| r.range.intersect(lacking.range).is_none())
+    };
+    let known: u64 = lacking
+        .iter()
+        .filter(is_absent)
+        .map(|region| region.range.len())
+        .sum();
+    let page = rustix::param::page_size() as u64;
+    let bytes = (of_target.saturating_sub(of_clone) * page).saturating_sub(known);
+    (bytes > 0).then(|| {
+        format!(
+            "{bytes} bytes that the process had mapped are missing: its clone does not have them"
+        )
+    })
+}
+
+/// Adds regions that are not in the clone at all.
+fn add_lacking(regions: &mut Vec<Region>, lacking: Vec<Region>) {
+    for region in lacking {
+        let at = regions.partition_point(|other| other.range.start < region.range.start);
+        let mut beside = regions[at.saturating_sub(1)..].iter().take(2);
+        if beside.all(|other| other.range.intersect(region.range).is_none()) {
+            regions.insert(at, region);
+        }
+    }
+}
+
+/// Adds the pages of files and of shared memory, which a fork does not put into the page tables of the child, and what was
+/// kept.
+fn add_shared(target: &ProcDir, regions: &mut [Region], kept: &KeptPages) {
+    let mut of_target: Vec<Region> = regions
+        .iter()
+        .filter(|region| region.inode != 0)
+        .map(|region| Region {
+            resident: Vec::new(),
+            private_pages: Vec::new(),
+            ..region.clone()
+        })
+        .collect();
+    let page_size = rustix::param::page_size() as u64;
+    if let Ok(pagemap) = target.open_living("pagemap") {
+        // What cannot be looked at has, at worst, no pages but those of the clone.
+        let _ = pages::fill(&pagemap, &mut of_target, page_size);
+    }
+    let mut found = of_target.into_iter().peekable();
+    for region in regions {
+        let mut more: Vec<Range> = kept
+            .ranges()
+            .filter_map(|range| range.intersect(region.range))
+            .collect();
+        if let Some(of_target) = found.next_if(|other| other.range == region.range) {
+            more.extend(of_target.resident);
+        }
+        if !more.is_empty() {
+            more.extend(std::mem::take(&mut region.resident));
+            region.resident = snapshot::coalesce(more, 0);
+            let is_own = !region.shared && region.inode == 0;
+            if is_own {
+                region.private_pages.clone_from(&region.resident);
+            }
+        }
+    }
+}
+
+/// The clone, which [`Capture`] holds and ends. Dropping it ends it too.
+struct HeldClone {
+    clone: TargetClone,
+    target: Option<ProcDir>,
+    of_clone: Option<ProcDir>,
+    /// When it was last looked whether the copying may go on.
+    looked: Instant,
+}
+
+/// How often that is done.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+impl Held for HeldClone {
+    fn check(&mut self) -> Result<()> {
+        self.clone.check()?;
+        let (Some(target), Some(of_clone)) = (&self.target, &self.of_clone) else {
+            return Ok(());
+        };
+        if self.looked.elapsed() < LOOK_EVERY {
+            return Ok(());
+        }
+        self.looked = Instant::now();
+        clone::may_go_on(target, of_clone).map_err(|reason| {
+            let what = format!(
+                "the clone of process {} was ended before all was copied, because {reason}",
+                target.key
+            );
+            Error::new(ErrorKind::TargetDied, what)
+        })
+    }
+
+    fn give_back(&mut self, ranges: &[Range]) {
+        self.clone.give_back(ranges);
+    }
+
+    fn release(&mut self) {
+        if let Some(target) = self.target.take() {
+            self.clone.end(&target);
+        }
+    }
+}
+
+impl Drop for HeldClone {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
