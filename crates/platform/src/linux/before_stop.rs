@@ -57,12 +57,19 @@ impl Before {
             sharers: sharers::warning(proc),
         }
     }
-}
 
-impl Before {
     /// Marks regions by what is known of them.
     pub(super) fn mark(&self, regions: &mut [Region]) {
-        mark_special(regions, self);
+        for region in regions {
+            let flags = self.special.of(region.range);
+            region.dont_dump = flags.dont_dump && region.kind != RegionKind::Kernel;
+            region.untouchable = flags.device && region.kind != RegionKind::Kernel;
+            region.hugetlb = flags.hugetlb;
+            region.guarded = flags.guarded;
+            region.remote = region.inode != 0 && self.remote.contains(&region.device);
+            let is_quick = region.inode == 0 || self.quick.may_read(region.device, false);
+            region.guarded |= !is_quick;
+        }
     }
 
     /// Whether a fork does not copy a region.
@@ -75,18 +82,5 @@ fn special_regions(proc: &ProcDir) -> (SpecialFlags, std::io::Result<()>) {
     match proc.open_living("smaps") {
         Ok(file) => smaps::read(BufReader::new(file)),
         Err(error) => (SpecialFlags::default(), Err(error)),
-    }
-}
-
-fn mark_special(regions: &mut [Region], before: &Before) {
-    for region in regions {
-        let flags = before.special.of(region.range);
-        region.dont_dump = flags.dont_dump && region.kind != RegionKind::Kernel;
-        region.untouchable = flags.device && region.kind != RegionKind::Kernel;
-        region.hugetlb = flags.hugetlb;
-        region.guarded = flags.guarded;
-        region.remote = region.inode != 0 && before.remote.contains(&region.device);
-        let is_quick = region.inode == 0 || before.quick.may_read(region.device, false);
-        region.guarded |= !is_quick;
     }
 }

@@ -6,7 +6,7 @@ use super::{
     kept_pages::{KeptPages, WithKept},
     memory::LiveMemory,
     object_holders, pages, pauses,
-    proc::ProcDir,
+    proc::{ProcDir, statm},
     stop::Threads,
     stopped_threads::StoppedThreads,
     target::LinuxTarget,
@@ -112,10 +112,13 @@ impl LinuxTarget {
         plan: &std::result::Result<T, Reason>,
         options: &CaptureOptions,
     ) -> Result<()> {
-        let expected = self.expected_pause(facts, plan);
-        let Some(most) = options.max_pause.filter(|most| expected > *most) else {
+        let Some(most) = options.max_pause else {
             return Ok(());
         };
+        let expected = self.expected_pause(facts, plan);
+        if expected <= most {
+            return Ok(());
+        }
         let (most, expected) = (most.as_millis(), expected.as_millis());
         let why = plan
             .as_ref()
@@ -171,7 +174,6 @@ impl LinuxTarget {
         };
         // Dropping it ends the clone, whatever fails from here on.
         let of_clone = Self::of(held.clone.settle()?);
-        held.of_clone = Some(ProcDir::open(of_clone.proc.key)?);
         let mut warnings = seen.warnings;
         let mut snapshot =
             of_clone.snapshot(seen.facts, before, seen.threads, seen.taken, &mut warnings)?;
@@ -186,6 +188,7 @@ impl LinuxTarget {
             memory: of_clone.memory_of(memory, regions, &mut warnings),
             kept: made.kept,
         });
+        held.of_clone = Some(of_clone.proc);
         let held = Some(Box::new(held) as Box<dyn Held>);
         let mut capture = Capture::new(snapshot, memory, held, Some(since), warnings);
         capture.method = Method::Clone;
@@ -222,11 +225,8 @@ fn missing(
     lacking: &[Region],
     regions: &[Region],
 ) -> Option<Warning> {
-    let pages = |text: &[u8]| -> Option<u64> {
-        let text = String::from_utf8_lossy(text).into_owned();
-        text.split(' ').next()?.parse().ok()
-    };
-    let (of_target, of_clone) = (pages(size)?, pages(&clone.read("statm").ok()?)?);
+    let of_target = statm::parse(size)?.size;
+    let of_clone = statm::parse(&clone.read("statm").ok()?)?.size;
     let is_absent = |lacking: &&Region| {
         regions
             .iter()

@@ -115,7 +115,7 @@ fn with_headroom(proc: &ProcDir, least: u64) -> Result<(), Reason> {
 /// Fails if a clone that is being copied has to be ended: its target ends, somebody ends all processes of their control
 /// group, or memory gets short, and the kernel would kill the clone and its target next.
 pub(super) fn may_go_on(target: &ProcDir, clone: &ProcDir) -> Result<(), Reason> {
-    if target.stat().is_ok_and(|stat| stat.has_ended()) || target.stat().is_err() {
+    if target.stat().map_or(true, |stat| stat.has_ended()) {
         return Err("it has ended".into());
     }
     let status = clone.read("status").unwrap_or_default();
