@@ -99,7 +99,8 @@ pub(crate) fn blocked_signals(tid: Tid) -> io::Result<u64> {
     Ok(mask)
 }
 
-/// Sets which signals a stopped thread blocks, a bit each.
+/// Sets which signals a stopped thread blocks, a bit each. Only x86-64 needs it, to make calls in a target.
+#[cfg(target_arch = "x86_64")]
 pub(crate) fn block_signals(tid: Tid, mask: u64) -> io::Result<()> {
     const SETSIGMASK: libc::c_uint = 0x420b;
     request(SETSIGMASK, tid, size_of::<u64>(), &raw const mask as usize)
