@@ -2,7 +2,10 @@
 
 use crate::{Error, ErrorKind, Result};
 use snapshot::EndStatus;
-use std::process::{Command, ExitStatus};
+use std::{
+    path::Path,
+    process::{Command, ExitStatus},
+};
 
 /// Returns the command that a text means. On Linux it is cut into words as by a shell, with quotes and
 /// backslashes, but without its variables, patterns and pipes. On Windows the program ends at its second
@@ -17,6 +20,22 @@ pub fn command(text: &str) -> Result<Command> {
         Error::new(ErrorKind::Other, what)
     };
     crate::os::command::command(text).ok_or_else(wrong)
+}
+
+/// Checks that a text is a command line, and that its program is there and may be executed.
+///
+/// # Errors
+/// As [`command`], or if there is no such program. On Windows a program without a folder is not looked for: the system
+/// searches for it in places of its own when it is started.
+pub fn expect_command(text: &str) -> Result<()> {
+    let command = command(text)?;
+    let program = Path::new(command.get_program());
+    let cannot = |error| {
+        let program = program.display();
+        let what = format!("`run {text}` cannot be done: {program} cannot be started: {error}");
+        Error::new(ErrorKind::Other, what)
+    };
+    crate::os::command::expect_program(program).map_err(cannot)
 }
 
 /// Returns how a program of ours has ended.

@@ -40,7 +40,7 @@ pub use arming::{ArmedPlace, Arming, FAULT_BITS, FAULT_SIGNALS, HoldOptions, Kin
 pub use callback::DumpCallback;
 pub use cancel::{Cancel, init, on_interrupt};
 pub use capture::{Capture, CaptureOptions, Method, Released, Stop};
-pub use command::{command, end_status};
+pub use command::{command, end_status, expect_command};
 pub use crash_folder::{CrashFolder, crash_folder, make_crash_folder};
 pub use error::{Error, ErrorKind, Result};
 pub use failpoint::failpoint;

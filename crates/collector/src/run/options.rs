@@ -1,10 +1,9 @@
 //! What a run is given.
 
-use super::probe;
 use crate::{Destination, WindowsOptions, collect::output_folder, store::keep::clear_left_over};
 use platform::{Cancel, Error, ErrorKind, Existing, HoldOptions, Host, Stop};
-use policy::{Action, Condition, Rule, Settings};
-use snapshot::{DumpFormat, DumpKind, Measure};
+use policy::{Action, Rule, Settings};
+use snapshot::{DumpFormat, DumpKind};
 use std::{collections::BTreeSet, fmt, path::PathBuf, sync::Arc, time::Duration};
 
 /// How the dumps of a rule are written.
@@ -87,22 +86,13 @@ pub struct Setup {
     pub cancel: Cancel,
 }
 
-/// Makes sure that the rules' dumps can be written and their pages asked, and clears away what runs that were killed have
-/// left in their folders; returns the files that were deleted.
+/// Makes sure that the rules' dumps can be written and their programs started, and clears away what runs that were killed
+/// have left in their folders; returns the files that were deleted.
 ///
 /// # Errors
-/// Where a folder does not exist or cannot be written to, an address is none, a command line of `run` is none, or nobody
-/// chooses the content of a callback dump.
+/// Where a folder does not exist or cannot be written to, a command line of `run` is none or names a program that is not
+/// there, or nobody chooses the content of a callback dump.
 pub fn prepare(rules: &[(Rule, DumpOptions)]) -> Result<Vec<PathBuf>, Error> {
-    let clauses = rules.iter().flat_map(|(rule, _)| &rule.clauses);
-    let measures = clauses
-        .flat_map(|clause| &clause.when)
-        .flat_map(Condition::measures);
-    for measure in measures {
-        if let Measure::Http(url) = measure {
-            probe::expect_address(&url)?;
-        }
-    }
     let destinations = rules
         .iter()
         .map(|(rule, options)| options.destination_of(rule));
@@ -132,10 +122,10 @@ fn expect_callback(rule: &Rule, options: &DumpOptions) -> Result<(), Error> {
     }
 }
 
-/// Checks the command line of an action that starts a program.
+/// Checks the command line of an action that starts a program: at the event it would be too late.
 fn expect_command(action: &Action) -> Result<(), Error> {
     match action {
-        Action::Run(text) => platform::command(text).map(drop),
+        Action::Run(text) => platform::expect_command(text),
         _ => Ok(()),
     }
 }

@@ -1,6 +1,6 @@
 //! HTTP probes: how long a health page takes to answer.
 
-use platform::{Error, ErrorKind, lock};
+use platform::lock;
 use snapshot::{Measure, Sample};
 use std::{
     collections::HashMap,
@@ -56,22 +56,6 @@ impl Probes {
             (None, last) => last,
         }
     }
-}
-
-/// Checks that an address can be asked.
-///
-/// # Errors
-/// If it is no address of HTTP. It would count as a page that does not answer, and be met at once.
-pub(super) fn expect_address(url: &str) -> Result<(), Error> {
-    let host = url
-        .strip_prefix("http://")
-        .map(|rest| rest.split(['/', '?', '#']).next());
-    if host.flatten().is_some_and(|host| !host.is_empty()) {
-        return Ok(());
-    }
-    let what =
-        format!("`{url}` cannot be asked: an address is such as http://127.0.0.1:8080/health");
-    Err(Error::new(ErrorKind::Unsupported, what).advise("HTTPS is not supported."))
 }
 
 fn probe(url: &str, shared: &Mutex<State>) {

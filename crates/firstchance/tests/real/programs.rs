@@ -84,6 +84,21 @@ fn n27_a_command_line_whose_quote_is_not_closed_is_refused_before_anything_begin
 }
 
 #[test]
+fn n27_a_program_that_is_not_there_or_cannot_be_executed_is_refused_before_anything_begins() {
+    let folder = folder();
+    let victim = Victim::start(&["idle"]);
+    let no_program = script(&folder, "exit 0\n");
+    for (program, words) in [
+        ("/no/such/notifier --to me", "No such file"),
+        ("no-such-notifier", "No such file"),
+        (&format!("'{}'", no_program.display()), "Permission denied"),
+    ] {
+        let run = watch(&folder, victim.pid(), "threads > 0", program, 1).run();
+        run.assert_code(1).assert_says(words);
+    }
+}
+
+#[test]
 fn n27_how_a_program_ended_is_told_and_what_it_writes_is_kept_apart() {
     let folder = folder();
     let victim = Victim::start(&["idle"]);

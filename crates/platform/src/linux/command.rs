@@ -2,7 +2,9 @@
 
 use snapshot::EndStatus;
 use std::{
+    io,
     os::unix::process::{CommandExt as _, ExitStatusExt as _},
+    path::Path,
     process::{Command, ExitStatus},
 };
 
@@ -14,6 +16,11 @@ pub(crate) fn command(text: &str) -> Option<Command> {
     command.args(arguments).process_group(0);
     super::sys::launch::with_inherited_signals(&mut command);
     Some(command)
+}
+
+/// Fails where a program is not there, or may not be executed.
+pub(crate) fn expect_program(program: &Path) -> io::Result<()> {
+    super::sys::launch::expect_executable(program)
 }
 
 /// See [`crate::end_status`].

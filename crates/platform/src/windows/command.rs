@@ -3,7 +3,9 @@
 
 use snapshot::EndStatus;
 use std::{
+    io,
     os::windows::process::CommandExt as _,
+    path::Path,
     process::{Command, ExitStatus},
 };
 use windows_sys::Win32::System::Threading::CREATE_NEW_PROCESS_GROUP;
@@ -17,6 +19,14 @@ pub(crate) fn command(text: &str) -> Option<Command> {
         command.raw_arg(arguments);
     }
     Some(command)
+}
+
+/// Fails where a program that is named with its folder is not there.
+pub(crate) fn expect_program(program: &Path) -> io::Result<()> {
+    match super::search::is_bare(program) {
+        true => Ok(()),
+        false => super::search::find(program).map(drop),
+    }
 }
 
 /// See [`crate::end_status`].

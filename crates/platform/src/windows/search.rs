@@ -29,7 +29,8 @@ pub(crate) fn find(program: &Path) -> io::Result<PathBuf> {
     found.unwrap_or_else(|| Err(missing(program, &names)))
 }
 
-fn is_bare(program: &Path) -> bool {
+/// Whether a program is named without a folder.
+pub(crate) fn is_bare(program: &Path) -> bool {
     program.file_name() == Some(program.as_os_str())
 }
 

@@ -217,7 +217,7 @@ impl Machine {
                 "threads" => Measure::Threads,
                 "handles" => Measure::Handles,
                 "hang" => Measure::Hang,
-                "http" => Measure::Http("u".to_owned()),
+                "http" => Measure::Http("http://u".to_owned()),
                 counter => Measure::Counter(counter.to_owned()),
             };
             sample.values.push((measure, number()));

@@ -86,11 +86,27 @@ impl Parser<'_> {
     }
 
     fn http(&mut self) -> Parsed<Level> {
-        let url = self.quoted("an address")?;
+        let url = self.address()?;
         self.expect("slower")?;
         self.expect("than")?;
         let slower_than = self.duration()?;
         Ok(Level::Http { url, slower_than })
+    }
+
+    /// Reads the address of a page. One that cannot be asked would count as a page that does not answer, and be met at
+    /// once.
+    fn address(&mut self) -> Parsed<String> {
+        let wrong = self.error(
+            "an address is such as \"http://127.0.0.1:8080/health\"; HTTPS is not supported",
+        );
+        let url = self.quoted("an address")?;
+        let host = url
+            .strip_prefix("http://")
+            .and_then(|rest| rest.split(['/', '?', '#']).next());
+        match host.is_some_and(|host| !host.is_empty()) {
+            true => Ok(url),
+            false => Err(wrong),
+        }
     }
 
     fn compare(&mut self, gauge: Gauge) -> Parsed<Level> {

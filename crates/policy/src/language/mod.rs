@@ -60,7 +60,8 @@ impl FromStr for Target {
     fn from_str(text: &str) -> Result<Self, ParseError> {
         rule::target(text.trim()).ok_or_else(|| {
             let message = "expected a target: name, pid, service:NAME, user-service:NAME, \
-                           pool:NAME, container:ID, cmdline:\"glob\", image:PATH, group:PGID or launch:PROGRAM";
+                           pool:NAME, container:ID, cmdline:\"glob\", image:PATH (from the root on), group:PGID \
+                           or launch:PROGRAM";
             ParseError::new(text, 0, message)
         })
     }

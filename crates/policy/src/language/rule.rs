@@ -62,10 +62,16 @@ fn with_prefix(prefix: &str, rest: String) -> Option<Target> {
         "pool" => Target::Pool(rest),
         "container" => Target::Container(rest),
         "cmdline" => Target::CommandLine(Pattern::new(rest)),
-        "image" => Target::Image(rest),
+        "image" => Target::Image(whole_path(rest)?),
         "group" => Target::Group(rest.parse().ok()?),
         _ => Target::Launch(rest),
     })
+}
+
+/// Returns the path if it begins at a root, of Linux or of Windows: no process has any other as its program file.
+fn whole_path(path: String) -> Option<String> {
+    let has_drive = path.get(1..3).is_some_and(|at| at == ":\\" || at == ":/");
+    (path.starts_with(['/', '\\']) || has_drive).then_some(path)
 }
 
 impl Parser<'_> {

@@ -241,7 +241,9 @@ fn an_error_says_what_was_expected_where() {
         "threads > 1.5",
         "counter x > 1",
         "counter \"x\" > 1x",
-        "http \"u\" slower 4s",
+        "http \"http://u\" slower 4s",
+        "http \"http://\" slower than 4s",
+        "http \"ftp://u/\" slower than 4s",
         "signal",
         "signal SIGX",
         "breakpoint",
@@ -277,6 +279,8 @@ fn an_error_says_what_was_expected_where() {
         "99999999999",
         "group:x",
         "pool:\"\"",
+        "image:nginx",
+        "image:bin/nginx",
     ] {
         assert!(wrong.parse::<Target>().is_err(), "{wrong}");
     }
@@ -351,7 +355,10 @@ fn level() -> impl Strategy<Value = Level> {
             gauge,
         }),
         Just(Level::Hang),
-        (text(), duration()).prop_map(|(url, slower_than)| Level::Http { url, slower_than }),
+        (text(), duration()).prop_map(|(path, slower_than)| Level::Http {
+            url: format!("http://host/{path}"),
+            slower_than
+        }),
     ]
 }
 
@@ -439,7 +446,7 @@ fn target() -> impl Strategy<Value = Target> {
         filled().prop_map(Target::Container),
         filled().prop_map(|t| Target::CommandLine(Pattern::new(t))),
         any::<u32>().prop_map(Target::Group),
-        filled().prop_map(Target::Image),
+        filled().prop_map(|path| Target::Image(format!("/{path}"))),
         filled().prop_map(Target::Launch),
     ]
 }

@@ -170,7 +170,7 @@ fn g2_thresholds_are_exact() {
         ("counter \"c\" > 2", "c 2.0001", "2", "c 2"),
         ("hang", "hang 1", "hangs", "hang 0"),
         (
-            "http \"u\" slower than 4s",
+            "http \"http://u\" slower than 4s",
             "http inf",
             "no answer",
             "http 4000",
