@@ -28,6 +28,8 @@ impl Lowering<'_> {
         self.conflicts()?;
         let count = self.count()?;
         let seconds = self.number(Id::Seconds, ANY)?.unwrap_or(SECONDS);
+        // A switch that lacks its value has taken the target for it: its own sentence comes first.
+        let (log, poll) = (self.log()?, self.poll()?);
         let (target, output, launch) = self.target()?;
         let mut rule = Rule::new(target, self.clauses(count, seconds)?);
         rule.follow = self.follow();
@@ -53,8 +55,8 @@ impl Lowering<'_> {
             native: arguments.has(Id::Native),
             breakpoints: arguments.has(Id::Breakpoints),
             debug_strings: arguments.has(Id::DebugString),
-            poll: self.poll()?,
-            log: self.log()?,
+            poll,
+            log,
             seconds,
             count,
         })

@@ -281,6 +281,8 @@ fn mistakes_are_told_in_a_sentence() {
     fails("-cancel x", "-cancel PID: `x` is not a pid");
     fails("99999999999", "99999999999 is not a pid");
     fails("-log file 5", "-log file: expected syslog or stdout");
+    // n45: the target was taken for the value.
+    fails("-log 5", "-log 5: expected syslog or stdout");
     fails(
         "-gcm 7:100 5",
         "-gcm 7:100: the heaps are 0, 1, 2, LOH and POH",
