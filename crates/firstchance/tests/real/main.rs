@@ -26,6 +26,7 @@ mod events;
 mod files;
 mod harness;
 mod hung_pages;
+mod interrupted;
 mod limited_folders;
 mod limits;
 mod loop_costs;

@@ -63,6 +63,12 @@ impl Child {
         lines
     }
 
+    /// Kills it, and returns the lines that it had printed and that nobody has read.
+    pub(crate) fn last_lines(mut self) -> Vec<String> {
+        self.kill();
+        self.lines.iter().collect()
+    }
+
     /// Writes a line to its standard input.
     pub(crate) fn tell(&mut self, line: &str) {
         let input = self.input.as_mut().expect("its input is open");

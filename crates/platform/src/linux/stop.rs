@@ -3,13 +3,13 @@
 //!
 //! The tracer is one OS thread. When that ends, for whatever reason, the kernel lets every traced
 //! thread run on as it was. Nothing is written into the target but a restarted system call (see
-//! [`arch::restart_interrupted`]).
+//! [`interrupted`]).
 
 mod reports;
 mod seize;
 
 use super::{
-    arch, leftovers,
+    interrupted, leftovers,
     proc::{ProcDir, status},
     sys::{
         ptrace::{self, Report},
@@ -295,7 +295,7 @@ impl Threads {
             }
             let going = match *state {
                 TraceState::Stopped => {
-                    let _ = arch::restart_interrupted(*tid);
+                    let _ = interrupted::settle(*tid);
                     ptrace::resume(*tid, 0)
                 }
                 // The whole process ends, and one thread has been reported for that.
@@ -323,7 +323,7 @@ impl Threads {
             match state {
                 TraceState::Stopped if self.kept.contains(&tid) => {}
                 TraceState::Stopped => {
-                    let _ = arch::restart_interrupted(tid);
+                    let _ = interrupted::settle(tid);
                     leftovers::detach(tid, 0);
                 }
                 TraceState::Signal(signal) => leftovers::detach(tid, signal),

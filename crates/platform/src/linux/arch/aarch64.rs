@@ -100,11 +100,6 @@ pub(crate) fn extended(tid: i32, buffer: &mut [u8]) -> io::Result<Vec<u8>> {
     Ok(ptrace::register_set(tid, NT_PRFPREG, buffer)?.to_vec())
 }
 
-/// Does nothing: no call that needs it is known on this processor; the kernel restarts what it can.
-pub(crate) fn restart_interrupted(_tid: i32) -> io::Result<()> {
-    Ok(())
-}
-
 /// Returns the few registers that `/proc/TID/syscall` tells of a thread that does not stop.
 pub(crate) fn from_syscall_file(sp: u64, ip: u64) -> Registers {
     Registers::Aarch64(Aarch64 {

@@ -9,6 +9,12 @@ pub(crate) mod calls;
 #[cfg(target_arch = "x86_64")]
 #[path = "x86_64_calls.rs"]
 pub(crate) mod calls;
+#[cfg(target_arch = "aarch64")]
+#[path = "aarch64_interrupted.rs"]
+pub(crate) mod interrupted;
+#[cfg(target_arch = "x86_64")]
+#[path = "x86_64_interrupted.rs"]
+pub(crate) mod interrupted;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 

@@ -23,7 +23,7 @@ const TLS_SEGMENTS: usize = 3 * 16;
 /// what comes after it.
 pub(super) const LARGEST_XSTATE: usize = 32 << 10;
 pub(super) const GENERAL: usize = 27 * 8;
-const GENERAL_32: usize = 17 * 4;
+pub(super) const GENERAL_32: usize = 17 * 4;
 
 /// The number of write(2).
 pub(crate) const WRITE: i32 = 1;
@@ -50,7 +50,7 @@ pub(crate) fn tls_segments(tid: i32) -> Vec<u8> {
 }
 
 /// Decodes a register set of a 64-bit or 32-bit thread, which is told by its length.
-fn decode(bytes: &[u8]) -> Option<Registers> {
+pub(super) fn decode(bytes: &[u8]) -> Option<Registers> {
     match bytes.len() {
         GENERAL => Some(decode_64(bytes)),
         GENERAL_32 => Some(decode_32(bytes)),
@@ -220,42 +220,6 @@ fn has_shadow_stacks() -> bool {
         __cpuid(0).eax >= FEATURES && __cpuid_count(FEATURES, 0).ecx & CET_SS != 0
     });
     *HAS
-}
-
-/// System calls that return EINTR after a stop although no signal came (found by experiment:
-/// epoll_wait, sigtimedwait, semop, recv with a timeout), and that may be restarted.
-const BEGIN_ANEW: [u64; 13] = [
-    libc::SYS_epoll_wait as u64,
-    libc::SYS_epoll_pwait as u64,
-    libc::SYS_epoll_pwait2 as u64,
-    libc::SYS_rt_sigtimedwait as u64,
-    libc::SYS_semop as u64,
-    libc::SYS_semtimedop as u64,
-    libc::SYS_recvfrom as u64,
-    libc::SYS_recvmsg as u64,
-    libc::SYS_sendto as u64,
-    libc::SYS_sendmsg as u64,
-    libc::SYS_accept as u64,
-    libc::SYS_accept4 as u64,
-    libc::SYS_io_getevents as u64,
-];
-
-/// Restarts a system call that our stop interrupted, so that the program sees no EINTR that it
-/// would not have seen without us. It is one SETREGSET, so that all of it happens or nothing.
-pub(crate) fn restart_interrupted(tid: i32) -> io::Result<()> {
-    let mut buffer = [0; GENERAL];
-    let bytes = ptrace::register_set(tid, NT_PRSTATUS, &mut buffer)?;
-    let Some(Registers::X86_64(now)) = decode(bytes) else {
-        return Ok(());
-    };
-    let interrupted = now.rax as i64 == -i64::from(libc::EINTR);
-    if !interrupted || !BEGIN_ANEW.contains(&now.orig_rax) {
-        return Ok(());
-    }
-    // The instruction `syscall` is two bytes long; rax is word 10, rip word 16 of user_regs_struct.
-    buffer[80..88].copy_from_slice(&now.orig_rax.to_le_bytes());
-    buffer[128..136].copy_from_slice(&(now.rip - 2).to_le_bytes());
-    ptrace::set_register_set(tid, NT_PRSTATUS, &buffer)
 }
 
 /// Returns the few registers that `/proc/TID/syscall` tells of a thread that does not stop.
