@@ -15,7 +15,8 @@ pub use run::{
 };
 pub use store::foreign::foreign_dumps;
 pub use store::keep::{
-    NO_ROOM_ADVICE, Pruned, Stored, clear_left_over, delete_dump, keep_within, stored_dumps,
+    LeftOver, NO_ROOM_ADVICE, Pruned, Stored, clear_left_over, delete_dump, keep_within,
+    stored_dumps,
 };
 pub use store::readers::note_readable;
 pub use store::record::{AbsentFile, Gap, Record};

@@ -313,7 +313,7 @@ const TAR_GZ: &str = ".tar.gz";
 
 /// Puts a number before the extension of a name: `a.core` becomes `a-1.core`. Number 0 changes
 /// nothing.
-fn numbered(name: &str, number: u32) -> String {
+pub fn numbered(name: &str, number: u32) -> String {
     if number == 0 {
         return name.to_owned();
     }

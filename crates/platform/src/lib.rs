@@ -45,7 +45,7 @@ pub use crash_folder::{CrashFolder, crash_folder, make_crash_folder};
 pub use error::{Error, ErrorKind, Result};
 pub use failpoint::failpoint;
 pub use files::{
-    Existing, OutFile, OutStream, Output, Peek, Space, expect_writable, is_being_written,
+    Existing, OutFile, OutStream, Output, Peek, Space, expect_writable, is_being_written, numbered,
     open_file, open_file_of, open_log, owner_of, patch_file, remove_left_over, remove_part,
     space_at,
 };

@@ -1,6 +1,10 @@
 //! What a run is given.
 
-use crate::{Destination, WindowsOptions, collect::output_folder, store::keep::clear_left_over};
+use crate::{
+    Destination, WindowsOptions,
+    collect::output_folder,
+    store::keep::{LeftOver, clear_left_over},
+};
 use platform::{Cancel, Error, ErrorKind, Existing, HoldOptions, Host, Stop};
 use policy::{Action, Rule, Settings};
 use snapshot::{DumpFormat, DumpKind};
@@ -87,12 +91,12 @@ pub struct Setup {
 }
 
 /// Makes sure that the rules' dumps can be written and their programs started, and clears away what runs that were killed
-/// have left in their folders; returns the files that were deleted.
+/// have left in their folders; returns what became of that.
 ///
 /// # Errors
 /// Where a folder does not exist or cannot be written to, a command line of `run` is none or names a program that is not
 /// there, or nobody chooses the content of a callback dump.
-pub fn prepare(rules: &[(Rule, DumpOptions)]) -> Result<Vec<PathBuf>, Error> {
+pub fn prepare(rules: &[(Rule, DumpOptions)]) -> Result<Vec<LeftOver>, Error> {
     let destinations = rules
         .iter()
         .map(|(rule, options)| options.destination_of(rule));

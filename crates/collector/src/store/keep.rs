@@ -9,6 +9,7 @@ use platform::{Error, ErrorKind, Result};
 use policy::{Coming, Disk, Retention, StoredDump};
 use snapshot::{DumpKind, WallTime};
 use std::{
+    cell::RefCell,
     fs,
     io::{
         self,
@@ -18,6 +19,8 @@ use std::{
     time::SystemTime,
 };
 
+/// How many names are tried for a dump that has none.
+const MOST_NAMES: u32 = 100;
 /// The bytes that stay free on the disk: a core whose size is not known is cut before it fills the disk.
 pub(crate) const LEFT_FREE: u64 = 64 << 20;
 
@@ -226,16 +229,51 @@ fn dumps_in(folder: &Path) -> Vec<StoredDump<PathBuf>> {
     })
 }
 
-/// Removes the unfinished dumps that killed runs of firstchance have left in `folder`. Returns their
-/// paths. Partial files that were kept on purpose stay.
-pub fn clear_left_over(folder: &Path) -> Vec<PathBuf> {
-    let unfinished = |dump| our_record(dump).is_some_and(|record| record.writing);
+/// What became of a file that a killed run of firstchance had left.
+#[derive(Debug, PartialEq, Eq)]
+pub enum LeftOver {
+    /// It was unfinished, and is deleted.
+    Deleted(PathBuf),
+    /// All of it had been written, and it has its name now.
+    Named(PathBuf),
+}
+
+/// Clears away what killed runs of firstchance have left in `folder`: unfinished dumps are deleted, and those that only lacked
+/// their name get it. Partial files that were kept on purpose stay.
+pub fn clear_left_over(folder: &Path) -> Vec<LeftOver> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries
         .map(|entry| entry.path())
         .filter(|path| path.extension().is_some_and(|ending| ending == "partial"))
-        .filter(|path| platform::remove_left_over(path, &unfinished).unwrap_or(false))
+        .filter_map(|path| clear(&path))
         .collect()
+}
+
+fn clear(path: &Path) -> Option<LeftOver> {
+    let named = RefCell::new(None);
+    let may_go = |dump| match our_record(dump) {
+        Some(record) if record.writing => true,
+        Some(record) if is_part(path) => {
+            named.replace(give_name(path, record.complete));
+            named.borrow().is_some()
+        }
+        _ => false,
+    };
+    let is_gone = platform::remove_left_over(path, &may_go).unwrap_or(false);
+    let deleted = is_gone.then(|| LeftOver::Deleted(path.to_owned()));
+    named.into_inner().map(LeftOver::Named).or(deleted)
+}
+
+/// Links a file with a temporary name under the name that it was to get, or that of a part, with a number where that is taken.
+/// Returns its path, or `None` where the file system has no links.
+fn give_name(path: &Path, is_whole: bool) -> Option<PathBuf> {
+    let part = path.file_name()?.to_str()?.strip_prefix('.')?;
+    let name = match is_whole {
+        true => part.strip_suffix(".partial")?,
+        false => part,
+    };
+    let mut names = (0..MOST_NAMES).map(|n| path.with_file_name(platform::numbered(name, n)));
+    names.find(|named| fs::hard_link(path, named).is_ok())
 }
 
 /// The calendar time now.

@@ -112,8 +112,8 @@ pub(super) fn clear_left_over(settings: &Settings) {
 }
 
 fn clear(folder: &Path) {
-    for path in collector::clear_left_over(folder) {
-        log::debug!("removed what a killed handler has left: {}", path.display());
+    for left in collector::clear_left_over(folder) {
+        log::debug!("a killed handler had left: {left:?}");
     }
 }
 

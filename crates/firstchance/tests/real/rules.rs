@@ -100,6 +100,33 @@ fn a7_only_what_nobody_writes_and_nobody_kept_is_cleared_away() {
     assert!(file_in(&folder, "writing.core").exists());
 }
 
+/// It was killed between its last byte and its name.
+#[test]
+fn a7_a_dump_that_only_lacked_its_name_gets_it_from_the_next_run() {
+    let folder = folder();
+    let victim = Victim::start(&["idle"]);
+    for name in ["x.core", "x.core", "y.core"] {
+        let dump = Firstchance::full_dump(victim.pid(), &file_in(&folder, name));
+        let mut killed = dump.failpoint("publish:stop").spawn();
+        killed.wait_until_stopped();
+        killed.signal(libc::SIGKILL);
+        killed.finish();
+        if name == "y.core" {
+            // Somebody else has taken the name since.
+            fs::write(file_in(&folder, name), "not ours").expect("a file");
+        }
+        let place = format!("{}/", folder.path().display());
+        let watch = Firstchance::new(&["watch", &victim.pid_text(), "--when", "now", "-o", &place]);
+        watch.run_well().assert_says("whole, and named now");
+    }
+    for name in ["x.core", "x-1.core", "y-1.core"] {
+        let core = Core::new(&file_in(&folder, name), victim_exe());
+        assert!(core.threads().contains(&victim.pid()), "{name}");
+    }
+    let hidden = |file: &&PathBuf| file.extension().is_some_and(|end| end == "partial");
+    assert_eq!(files_in(folder.path()).iter().filter(hidden).count(), 0);
+}
+
 #[test]
 fn d4_the_oldest_of_ours_goes_and_never_the_new_one() {
     let disk = Tmpfs::new("100m");

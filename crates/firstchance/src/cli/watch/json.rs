@@ -5,7 +5,7 @@ use crate::{
     cli::dump::DumpJson,
     ui::{LineWriter, console},
 };
-use collector::{ExceptionRow, ProgramStep, RunEvent, Step};
+use collector::{ExceptionRow, LeftOver, ProgramStep, RunEvent, Step};
 use policy::{FinishReason, SuppressReason};
 use serde_json::{Value, json};
 use snapshot::EndStatus;
@@ -31,9 +31,13 @@ pub(crate) fn print_event(writer: &LineWriter, event: &RunEvent, status: Option<
     }
 }
 
-/// Prints that a file was deleted that an earlier run had left behind when it was killed.
-pub(crate) fn print_cleared(writer: &LineWriter, path: &str) {
-    emit(writer, json!({ "event": "cleared", "path": path }));
+/// Prints what became of a file that an earlier run had left behind when it was killed.
+pub(crate) fn print_cleared(writer: &LineWriter, left: &LeftOver, path: &str) {
+    let event = match left {
+        LeftOver::Deleted(_) => "cleared",
+        LeftOver::Named(_) => "named",
+    };
+    emit(writer, json!({ "event": event, "path": path }));
 }
 
 /// Prints the last event.

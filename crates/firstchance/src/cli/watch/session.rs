@@ -34,16 +34,13 @@ pub(super) fn carry_out(
         log::debug!("rule: {rule}; its dumps: {options}");
     }
     let cleared = collector::prepare(&job.rules)?;
-    for path in &cleared {
-        log::debug!(
-            "left behind by a run that was killed, deleted: {}",
-            path.display()
-        );
+    for left in &cleared {
+        log::debug!("left behind by a run that was killed: {left:?}");
     }
     let launched = start(&*host, &mut job)?;
     let mut show = Show::new(&mut job);
     show.begin(&waiting);
-    cleared.iter().for_each(|path| show.cleared(path));
+    cleared.iter().for_each(|left| show.cleared(left));
     refused.iter().for_each(|error| show.warning(error));
     let mut session = Session::begin(job, show, launched)?;
     session.run(observe);

@@ -2,12 +2,12 @@
 
 use super::{Header, Job, json, monitors::Monitors, summary::RunSummary};
 use crate::ui::{LineWriter, Output, Reporter, Wording, console};
-use collector::{ExceptionRow, ProgramStep, RunEvent};
+use collector::{ExceptionRow, LeftOver, ProgramStep, RunEvent};
 use policy::{
     ClauseStatus, FinishReason, Follow, Rule, RuleId, SuppressReason, Suppressed, Target,
 };
 use snapshot::{EndStatus, ProcessKey};
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 /// The most lines of live status. If there are more, only their number is shown.
 const MOST_LINES: usize = 20;
@@ -239,13 +239,17 @@ impl Show {
         }
     }
 
-    /// Shows that a file was deleted that an earlier run had left behind when it was killed.
-    pub(crate) fn cleared(&self, path: &Path) {
+    /// Shows what became of a file that an earlier run had left behind when it was killed.
+    pub(crate) fn cleared(&self, left: &LeftOver) {
+        let (what, path) = match left {
+            LeftOver::Deleted(path) => ("deleted", path),
+            LeftOver::Named(path) => ("whole, and named now", path),
+        };
         let path = path.display().to_string();
         match &self.json {
-            Some(writer) => json::print_cleared(writer, &path),
+            Some(writer) => json::print_cleared(writer, left, &path),
             None => self.line(&format!(
-                "Left behind by a run that was killed, deleted: {}",
+                "Left behind by a run that was killed, {what}: {}",
                 console::plain(&path)
             )),
         }
