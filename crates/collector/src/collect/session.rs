@@ -109,7 +109,8 @@ impl Session<'_, '_> {
         let mut capture = target.capture(&options)?;
         self.take_kernel_dump(&mut capture);
         let source = self.source(target, &mut capture);
-        images.put_to(&mut capture.snapshot.modules, &*source.memory);
+        let late = images.put_to(&mut capture.snapshot.modules, &*source.memory);
+        capture.warnings.extend(late);
         self.mark_trigger(&mut capture);
         let drafts = 0..self.drafts.len();
         let mut copied = drafts

@@ -12,6 +12,7 @@ use std::process::Command;
 
 const HUGE_COMMAND_LINE: Program = Program::c("huge_command_line.c");
 const MANY_NAMES: Program = Program::c("many_names.c");
+const FAKE_IMAGES: Program = Program::c("fake_images.c");
 const LARGE_FACTS: Program = Program::c("large_facts.c");
 const MIB: u64 = 1 << 20;
 
@@ -97,6 +98,30 @@ fn n36_sixty_thousand_mappings_with_names_of_4_kib_make_no_huge_dump() {
             .run_well();
         assert!(seen.stdout.contains("pause"), "{kind}");
     }
+}
+
+/// Each claims as many program headers as a file can have. Both processes are dumped in turn: how long that takes depends on who
+/// else runs here.
+#[test]
+fn n36_images_that_claim_many_headers_take_no_longer_than_others() {
+    let folder = folder();
+    let processes = ["14", "65535"].map(|headers| {
+        let mut command = Command::new(compile(&FAKE_IMAGES));
+        let child = Child::start(command.arg(folder.path()).args(["200", headers]));
+        assert_eq!(child.line(), "ready");
+        child
+    });
+    let mut times = [const { Vec::new() }; 2];
+    for _ in 0..3 {
+        for (child, times) in processes.iter().zip(&mut times) {
+            let begin = std::time::Instant::now();
+            let dump = Firstchance::new(&["dump", &child.pid().to_string(), "-o"]);
+            dump.arg(folder.path()).run_well();
+            times.push(begin.elapsed());
+        }
+    }
+    let [honest, others] = times.map(|times| times.into_iter().min().expect("three"));
+    assert!(others < 6 * honest, "{others:?}, else {honest:?}");
 }
 
 /// Their parent has waited for them long before the map is read: then it is asked for mapping by mapping.

@@ -4,11 +4,15 @@ use super::{Identity, bytes_at};
 use crate::bytes::{Take, Width};
 use crate::elf::{HEAD_SIZE, Head, Segment, notes, segment_size, segments};
 use object::elf;
+use object::endian::LittleEndian as LE;
+use object::read::elf::{FileHeader, SectionHeader};
 use snapshot::{Memory, Range};
 
 /// The most program headers of an image; real images have about a dozen.
 const MOST_SEGMENTS: usize = 512;
-/// The most that is read of notes and of the dynamic section, in bytes.
+/// The most section headers of a file; real ones have a few dozen.
+const MOST_SECTIONS: u16 = 4096;
+/// The most that is read of the notes and of the dynamic section of an image, in bytes.
 const MOST_NOTES: usize = 64 << 10;
 const MOST_DYNAMIC: usize = 64 << 10;
 const MOST_NAME: usize = 4096;
@@ -106,9 +110,11 @@ impl<'a> Image<'a> {
     }
 
     fn build_id(&self) -> Vec<u8> {
+        let mut left = MOST_NOTES;
         let notes_of = |segment: &Segment| {
             let start = segment.address.wrapping_add(self.bias);
-            let bytes = bytes_at(self.memory, start, segment.file_size, MOST_NOTES);
+            let bytes = bytes_at(self.memory, start, segment.file_size, left);
+            left -= bytes.len();
             build_id(&bytes, segment.align)
         };
         let id = self.of_kind(elf::PT_NOTE).find_map(notes_of);
@@ -162,6 +168,32 @@ pub(super) fn dynamic_entries(memory: &dyn Memory, width: Width, range: Range) -
     entries
 }
 
+/// The build-id of a file by its section headers. The program headers of a file with debug information do not lead to it.
+pub(super) fn build_id_by_section(bytes: &[u8]) -> Vec<u8> {
+    let id = match Head::of(bytes).map(|head| head.width) {
+        Some(Width::Four) => build_id_of_sections::<elf::FileHeader32<LE>>(bytes),
+        Some(Width::Eight) => build_id_of_sections::<elf::FileHeader64<LE>>(bytes),
+        None => None,
+    };
+    id.unwrap_or_default()
+}
+
+fn build_id_of_sections<F: FileHeader<Endian = LE>>(bytes: &[u8]) -> Option<Vec<u8>> {
+    let header = F::parse(bytes).ok()?;
+    if header.e_shnum(LE) > MOST_SECTIONS || header.e_shnum(LE) == 0 {
+        return None;
+    }
+    let sections = header.section_headers(LE, bytes).ok()?.iter();
+    let mut left = MOST_NOTES;
+    let mut notes = sections.filter(|section| section.sh_type(LE) == elf::SHT_NOTE);
+    notes.find_map(|section| {
+        let data = section.data(LE, bytes).ok()?;
+        let data = &data[..data.len().min(left)];
+        left -= data.len();
+        build_id(data, section.sh_addralign(LE).into())
+    })
+}
+
 fn build_id(bytes: &[u8], align: u64) -> Option<Vec<u8>> {
     notes(bytes, align)
         .find(|note| note.owner == b"GNU" && note.kind == elf::NT_GNU_BUILD_ID.0)
@@ -179,7 +211,8 @@ impl<'a> LoadedFile<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Option<Self> {
         let head = Head::of(bytes)?;
         let table = bytes.get(usize::try_from(head.segments_at).ok()?..)?;
-        let mut segments = segments(head.width, table, head.segment_count.into());
+        let count = usize::from(head.segment_count).min(MOST_SEGMENTS);
+        let mut segments = segments(head.width, table, count);
         segments.retain(|s| s.kind == elf::PT_LOAD.0 && s.file_size > 0);
         let linked = segments
             .iter()

@@ -6,7 +6,7 @@ mod pe;
 mod peb;
 mod wow64;
 
-use object::{Object, pod::Pod, pod::from_bytes};
+use object::{pod::Pod, pod::from_bytes};
 use snapshot::{CodeView, Memory};
 
 pub use loader::{loaded_names, loader_ranges};
@@ -37,7 +37,7 @@ pub fn of_file(bytes: &[u8]) -> Option<Identity> {
         b"\x7fELF" => {
             let mut identity = elf::identity(&elf::LoadedFile::new(bytes)?, 0)?;
             if identity.build_id.is_empty() {
-                identity.build_id = build_id_by_section(bytes);
+                identity.build_id = elf::build_id_by_section(bytes);
             }
             Some(identity)
         }
@@ -58,14 +58,6 @@ pub fn in_memory(memory: &dyn Memory, base: u64) -> Option<Identity> {
         [b'M', b'Z', ..] => pe::identity(memory, base),
         _ => None,
     }
-}
-
-/// The build-id of a file by its section headers. The program headers of a file with debug
-/// information do not lead to it.
-fn build_id_by_section(bytes: &[u8]) -> Vec<u8> {
-    let file = object::File::parse(bytes).ok();
-    let id = file.and_then(|file| Some(file.build_id().ok()??.to_vec()));
-    id.unwrap_or_default()
 }
 
 /// The structure at `address`; `None` if it cannot be read.
