@@ -31,6 +31,11 @@ impl DumpKind {
         }
     }
 
+    /// Whether it can hold most of the memory of a process.
+    pub const fn is_large(self) -> bool {
+        !matches!(self, DumpKind::Triage | DumpKind::Mini)
+    }
+
     /// The kind that this means for a process whose `coredump_filter` is `filter`; `None` if it has none.
     pub fn for_filter(self, filter: Option<u64>) -> Self {
         match (self, filter) {

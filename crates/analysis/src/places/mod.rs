@@ -130,6 +130,20 @@ pub fn symbol_spot(image: &[u8], name: &str, plus: u64) -> Option<Spot> {
     elf.spot(start.checked_add(plus)?)
 }
 
+/// Whether a program has the runtime of .NET in itself: that of a single file, or compiled ahead of time. Its runtime tells
+/// debuggers so by data that it exports
+/// (<https://github.com/dotnet/runtime/blob/main/docs/design/features/single-file.md>).
+pub fn is_dotnet(image: &[u8]) -> bool {
+    const TOLD_BY: [&[u8]; 2] = [b"DotNetRuntimeInfo", b"DotNetRuntimeDebugHeader"];
+    let Ok(file) = object::File::parse(image) else {
+        return false;
+    };
+    let mut exported = object::Object::dynamic_symbols(&file);
+    exported.any(|symbol| {
+        object::ObjectSymbol::name_bytes(&symbol).is_ok_and(|name| TOLD_BY.contains(&name))
+    })
+}
+
 /// The place of an address in an image that is loaded at `base`. `None` if the image has no code
 /// there.
 pub fn address_spot(image: &[u8], base: u64, address: u64) -> Option<Spot> {

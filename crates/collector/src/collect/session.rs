@@ -17,7 +17,7 @@ use platform::{
     failpoint,
 };
 use policy::Coming;
-use snapshot::{DumpFormat, DumpKind, ProcessKey, WallTime, script};
+use snapshot::{DumpFormat, DumpKind, ProcessKey, Region, WallTime, Warning, script};
 use std::{
     sync::{Arc, Mutex},
     time::{Duration, Instant},
@@ -111,6 +111,9 @@ impl Session<'_, '_> {
         let source = self.source(target, &mut capture);
         let late = images.put_to(&mut capture.snapshot.modules, &*source.memory);
         capture.warnings.extend(late);
+        let unwanted = unwanted(&capture.snapshot.regions);
+        let is_large = self.drafts.iter().any(|draft| draft.kind.is_large());
+        capture.warnings.extend(unwanted.filter(|_| is_large));
         self.mark_trigger(&mut capture);
         let drafts = 0..self.drafts.len();
         let mut copied = drafts
@@ -321,6 +324,17 @@ fn estimate(kind: DumpKind, facts: &Facts) -> u64 {
         DumpKind::Plus | DumpKind::Custom(_) => facts.private,
         DumpKind::Mini | DumpKind::Triage | DumpKind::Callback => 1 << 20,
     }
+}
+
+/// Returns a warning of memory that exists and is in no dump.
+fn unwanted(regions: &[Region]) -> Option<Warning> {
+    let unwanted = regions.iter().filter(|region| region.dont_dump);
+    let bytes: u64 = unwanted.map(Region::resident_bytes).sum();
+    (bytes > 0).then(|| {
+        format!(
+            "{bytes} bytes that the process does not want in a dump (MADV_DONTDUMP) were left out"
+        )
+    })
 }
 
 /// Milliseconds, exact to the microsecond.

@@ -63,6 +63,8 @@ pub(super) struct Arms {
     modules: Vec<Module>,
     /// Names of images of Windows that are of interest by their name alone.
     names: Vec<String>,
+    /// Whether an image has the runtime of .NET in itself.
+    has_dotnet: bool,
     /// What was wanted when it was planned last.
     planned_for: Option<WakeFor>,
 }
@@ -98,6 +100,7 @@ impl Arms {
         self.forget_images();
         self.modules.clear();
         self.names.clear();
+        self.has_dotnet = false;
     }
 
     /// Images may be others at the same place, or something else may be wanted of them.
@@ -192,7 +195,8 @@ impl Arms {
         let strangers = STRANGERS.iter().filter(|(library, _)| has(library));
         let is_node = wake.wants_first_chance() && self.has_thrower(Thrower::NodeUncaught);
         let node = is_node.then_some(NODE);
-        let told = strangers.map(|(_, text)| *text).chain(node);
+        let dotnet = self.has_dotnet.then_some(STRANGERS[0].1);
+        let told = strangers.map(|(_, text)| *text).chain(node).chain(dotnet);
         told.map(str::to_owned).collect()
     }
 
@@ -252,7 +256,11 @@ impl Arms {
                 windows::look(module, file, memory, wake)
             }
             OperatingSystem::Linux => match look(module, files, wake) {
-                Some(found) => found,
+                Some(found) => {
+                    let image = InImage::of(module, files);
+                    self.has_dotnet |= image.is_some_and(|image| image.is_dotnet);
+                    found
+                }
                 None => return Vec::new(),
             },
         };

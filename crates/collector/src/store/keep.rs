@@ -205,7 +205,7 @@ fn no_room(folder: &Path, needed: u64, free: u64, kind: DumpKind) -> Error {
         false => ", and limits to keep",
     };
     let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-    let (needed, free, folder) = (needed >> 20, free >> 20, folder.display());
+    let (needed, free, folder) = (needed.div_ceil(1 << 20), free >> 20, folder.display());
     let what = format!("{folder} has {free} MB free{limits}; the dump needs about {needed} MB");
     Error::new(ErrorKind::Disk, what).advise(no_room_advice(kind))
 }

@@ -138,9 +138,13 @@ const ON_PURPOSE: &str = "
 - A name that several processes have is refused without `-w`, with a list of them (exit code 3), as in ProcDump for
   Windows. ProcDump for Linux takes the first one in the order of the digits of their pids.
 - `-n 0` is refused. ProcDump for Linux takes it, and ends without a dump. A number above 100, which it refuses, is taken.
-- Also taken are lines that ProcDump for Linux refuses: `-sig` or `-e` beside a threshold (any of them causes a dump) or
+- Also taken are lines that ProcDump for Linux refuses: `-c` beside `-cl` and `-m` beside `-ml`, `-sig` or `-e` beside a
+  threshold (any of them causes a dump) or
   `-pf` (which is for thresholds), a FILE beside `-w` or `-pgid` (each process has its own `FILE.PID`), and `-fx` without
   `-restrack` (it is for `-e`, and means nothing without a trigger, which a warning says).
+- Each size of a list (`-m 40,20`) is waited for by itself, in whatever order they are met.
+- `-l` on Linux sees what is written to descriptor 2. A shell writes `echo text >&2` to a copy of it, which is not seen; what
+  the programs that it starts write to stderr is.
 - On Linux, the SIGABRT of a program that dies because nobody caught an exception is the second chance of that exception,
   and no exception of its own: `-e 1` takes a dump at the throw and one at the end. `-f SIGABRT` (or `-f ABRT`, `-f 6`) takes
   one of the signal besides ([exceptions.md](exceptions.md#how-exceptions-are-seen-and-what-that-costs)). A number in

@@ -202,9 +202,12 @@ impl Facts<'_> {
         listed(memory.iter().map(|(sign, size)| format!("{sign} {size}")))
     }
 
-    /// The sign once, before the list.
+    /// The sign once, before the list, unless there are several.
     fn memory_plain(&self) -> String {
         let memory = self.memory_thresholds();
+        if memory.iter().any(|(sign, _)| *sign != memory[0].0) {
+            return self.memory();
+        }
         let sign = memory.first().map(|(sign, _)| format!("{sign} "));
         let sizes = memory.into_iter().map(|(_, size)| size);
         sign.unwrap_or_default() + &listed_by(",", sizes)

@@ -5,7 +5,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::support::{
-    Child, Core, DEADLINE, Dumped, Firstchance, Program, Victim, compile, folder, state_of,
+    Child, Core, DEADLINE, Dumped, Firstchance, Program, Victim, compile, file_in, folder,
+    state_of, victim_exe,
 };
 
 const PAGE: u64 = 4096;
@@ -113,6 +114,19 @@ fn c5_secret_memory_leaves_a_hole() {
     victim.assert_alive();
     let word = dumped.core().word(victim.address("secret"));
     assert_eq!(word.unwrap_or(0), 0, "a secret is in the dump");
+}
+
+#[test]
+fn c5_what_the_process_does_not_want_in_a_dump_is_left_out_and_told() {
+    let folder = folder();
+    let mut victim = Victim::start(&["advised"]);
+    let file = file_in(&folder, "x.core");
+    let run = Firstchance::full_dump(victim.pid(), &file).run_well();
+    run.assert_says("bytes that the process does not want in a dump (MADV_DONTDUMP) were left out");
+    victim.assert_alive();
+    let core = Core::new(&file, victim_exe());
+    let word = core.word(victim.address("dontdump"));
+    assert_eq!(word.unwrap_or(0), 0, "it is in the dump");
 }
 
 #[test]

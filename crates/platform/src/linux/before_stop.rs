@@ -10,7 +10,7 @@ use super::{
     threads::describe,
 };
 use snapshot::{Region, RegionKind, System, Thread, Warning};
-use std::{collections::HashMap, io::BufReader};
+use std::io::BufReader;
 
 /// What is read before the stop, to keep the stop short.
 pub(super) struct Before {
@@ -21,8 +21,8 @@ pub(super) struct Before {
     remote: Vec<u64>,
     /// Devices whose files can be read at once.
     quick: QuickDevices,
-    /// Names and times of the threads, by thread id.
-    pub(super) threads: HashMap<i32, Thread>,
+    /// Names and times of the threads, by ascending id.
+    pub(super) threads: Vec<Thread>,
     /// Facts about the machine.
     pub(super) system: System,
     /// A warning of those who run in the same address space.
@@ -34,9 +34,10 @@ pub(super) struct Before {
 impl Before {
     /// Reads everything, with the names and times of all threads.
     pub(super) fn gather(proc: &ProcDir) -> Self {
-        let tasks = proc.tasks().unwrap_or_default().into_iter();
+        let mut tasks = proc.tasks().unwrap_or_default();
+        tasks.sort_unstable();
         Self {
-            threads: tasks.map(|tid| (tid, describe(proc, tid))).collect(),
+            threads: tasks.iter().map(|tid| describe(proc, *tid)).collect(),
             ..Self::without_threads(proc)
         }
     }
@@ -52,7 +53,7 @@ impl Before {
             }),
             remote: mounts::remote_devices(&mountinfo),
             quick: QuickDevices::of(&mountinfo),
-            threads: HashMap::new(),
+            threads: Vec::new(),
             system: machine::system(),
             sharers: sharers::warning(proc),
         }

@@ -180,7 +180,7 @@ impl LinuxTarget {
         let mut warnings = vec![
             "the target was not stopped: memory changed while it was copied, and threads have only the registers that the kernel tells".to_owned(),
         ];
-        let mut list: Vec<Thread> = before.threads.drain().map(|(_, thread)| thread).collect();
+        let mut list: Vec<Thread> = std::mem::take(&mut before.threads);
         list.sort_by_key(|thread| thread.id);
         for thread in &mut list {
             thread.state = ThreadState::Unstopped("not asked to stop".to_owned());

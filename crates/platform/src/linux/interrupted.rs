@@ -2,7 +2,11 @@
 //! again. Its time begins anew then; a call that is interrupted again and again, by one dump after the other, ends at the stop at
 //! which it has waited for its time.
 
-use super::{arch::interrupted::Call, proc::status, sys::memory::read_process};
+use super::{
+    arch::{Wait, interrupted::Call},
+    proc::status,
+    sys::memory::read_process,
+};
 use rustix::{
     net::sockopt::{self, Timeout},
     process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open},
@@ -13,24 +17,6 @@ use std::{
     sync::{LazyLock, Mutex},
     time::{Duration, Instant},
 };
-
-/// For how long a call waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    not(target_arch = "x86_64"),
-    expect(dead_code, reason = "no such calls are known there")
-)]
-pub(crate) enum Wait {
-    /// So many milliseconds, as an argument says; for ever if that is negative.
-    Milliseconds(usize),
-    /// As long as the `struct timespec` says to which an argument points; for ever if that is null.
-    Time(usize),
-    /// As long as the socket of the first argument may be received from, or sent to.
-    Receive,
-    Send,
-    /// It is not known.
-    Unknown,
-}
 
 /// A call that has been made again.
 struct Again {

@@ -10,30 +10,28 @@ use super::{
     sys::ptrace,
 };
 use snapshot::{Registers, Thread, ThreadState, Warning};
-use std::collections::HashMap;
 
 /// Returns the threads of a stopped process with their registers, the leader first. What was read
-/// before the stop is moved out of `known`, not copied: there may be ten thousand threads.
+/// before the stop, by ascending id, is moved out of `known`: there may be thirty thousand threads.
 pub(super) fn list(
     proc: &ProcDir,
     traced: &mut Threads,
-    known: &mut HashMap<i32, Thread>,
+    known: &mut Vec<Thread>,
     warnings: &mut Vec<Warning>,
 ) -> Vec<Thread> {
-    let mut list: Vec<Thread> = Vec::with_capacity(traced.states.len());
+    let mut list = those_that_stand(proc, traced, std::mem::take(known));
     let mut unstopped = 0;
     let mut extended = ExtendedReader::default();
-    let states = traced.states.clone();
-    for (tid, state) in states {
-        let before = known.remove(&tid);
-        let mut thread = before.unwrap_or_else(|| describe(proc, tid));
+    for thread in &mut list {
+        let tid = thread.id as i32;
+        let state = traced.states.get(&tid).copied();
+        let state = state.unwrap_or(TraceState::Running);
         thread.blocked = ptrace::blocked_signals(tid).unwrap_or(thread.blocked);
-        fill_registers(proc, &mut thread, state, &mut extended);
+        fill_registers(proc, thread, state, &mut extended);
         unstopped += usize::from(matches!(thread.state, ThreadState::Unstopped(_)));
         // It was killed where it stood.
         let is_gone = thread.registers.is_none() && is_stop(state);
         traced.ended += u32::from(is_gone);
-        list.push(thread);
     }
     if unstopped > 0 {
         warnings.push(format!(
@@ -41,10 +39,22 @@ pub(super) fn list(
             list.len()
         ));
     }
-    // What is left has ended since.
-    traced.ended += std::mem::take(known).len() as u32;
-    list.sort_by_key(|thread| (thread.id != proc.key.pid, thread.id));
+    list.sort_unstable_by_key(|thread| (thread.id != proc.key.pid, thread.id));
     list
+}
+
+/// Returns the traced threads: those that are known, but without those that have ended since, and those that are new.
+fn those_that_stand(proc: &ProcDir, traced: &mut Threads, mut known: Vec<Thread>) -> Vec<Thread> {
+    let before = known.len();
+    known.retain(|thread| traced.states.contains_key(&(thread.id as i32)));
+    traced.ended += (before - known.len()) as u32;
+    let is_new = |tid: &&i32| {
+        let found = known.binary_search_by_key(*tid, |thread| thread.id as i32);
+        found.is_err()
+    };
+    let new: Vec<_> = traced.states.keys().filter(is_new).copied().collect();
+    known.extend(new.into_iter().map(|tid| describe(proc, tid)));
+    known
 }
 
 /// Whether a thread in this state has registers.

@@ -21,6 +21,8 @@ pub(super) struct InImage {
     pub(super) throws: Vec<ThrowPlace>,
     /// Where a loader tells of images, as an offset in the file.
     loader: Option<u64>,
+    /// Whether the runtime of .NET is in it.
+    pub(super) is_dotnet: bool,
 }
 
 impl InImage {
@@ -55,6 +57,7 @@ impl InImage {
             .any(|start| module.name().starts_with(start));
         let calls = || places::symbol_spot(image, LOADER_CALLS, 0);
         Some(Self {
+            is_dotnet: places::is_dotnet(image),
             throws: places::throw_places(image),
             loader: is_loader.then(calls).flatten().map(|spot| spot.offset),
         })

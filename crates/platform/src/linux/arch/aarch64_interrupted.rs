@@ -1,7 +1,7 @@
 //! System calls that a stop has interrupted: none is known on this processor. (The kernel changes the registers for a restart
 //! before it stops for a tracer, arch/arm64/kernel/signal.c, so that it has to be done in another way than on x86-64.)
 
-use crate::linux::interrupted::Wait;
+use super::Wait;
 use std::io;
 
 /// A call that a stopped thread would return from with EINTR. There is none.

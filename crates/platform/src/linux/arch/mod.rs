@@ -15,8 +15,11 @@ pub(crate) mod interrupted;
 #[cfg(target_arch = "x86_64")]
 #[path = "x86_64_interrupted.rs"]
 pub(crate) mod interrupted;
+mod wait;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
+
+pub(crate) use wait::Wait;
 
 #[cfg(target_arch = "aarch64")]
 pub(crate) use aarch64::*;

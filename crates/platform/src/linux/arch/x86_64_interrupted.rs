@@ -1,7 +1,8 @@
 //! System calls that a stop has interrupted, and how a thread is had to make them again.
 
+use super::Wait;
 use super::x86_64::{GENERAL, GENERAL_32, NT_PRSTATUS, decode};
-use crate::linux::{interrupted::Wait, sys::ptrace};
+use crate::linux::sys::ptrace;
 use snapshot::Registers;
 use std::io;
 
