@@ -1,7 +1,7 @@
 //! System calls that are interrupted by a stop: the program notices nothing.
 
 use crate::support::{Child, Firstchance, Program, compile, folder, state_of, wait_until};
-use std::{process::Command, time::Instant};
+use std::process::Command;
 
 const INTERRUPTED: Program = Program::c("interrupted.c");
 
@@ -92,36 +92,4 @@ fn b18_a_signal_that_comes_while_the_process_stands_interrupts_its_call() {
         assert!(line.starts_with(&interrupted), "{call}: {line}");
         assert_eq!(child.last_lines(), [""; 0], "{call}");
     }
-}
-
-/// It is interrupted more often than it has time: each time it would begin anew.
-#[test]
-fn b18_a_call_that_is_interrupted_again_and_again_ends_when_its_time_is_over() {
-    let calls = CALLS
-        .iter()
-        .filter(|call| !["io_uring_enter", "connect"].contains(call));
-    std::thread::scope(|scope| {
-        for call in calls {
-            scope.spawn(|| ends_in_time(call));
-        }
-    });
-}
-
-fn ends_in_time(call: &str) {
-    let folder = folder();
-    let child = waiting_in(call, "300");
-    let begin = Instant::now();
-    let series = Firstchance::new(&["dump", "--triage", &child.pid().to_string()]);
-    let series = series.args(&["-n", "20", "--every", "100ms"]);
-    series.current_dir(folder.path()).run_well();
-    let took = begin.elapsed().as_millis();
-    let mut longest = 0;
-    for line in child.last_lines() {
-        let milliseconds = line.split(' ').nth(1).expect("a time");
-        longest = longest.max(milliseconds.parse().expect("a number"));
-    }
-    assert!(
-        0 < longest && longest < took,
-        "{call}: {longest} of {took} ms"
-    );
 }

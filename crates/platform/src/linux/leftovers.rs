@@ -11,10 +11,15 @@
 //! nobody asked for it, and the process could not even be killed.
 
 use super::{
+    arch,
     proc::status,
     sys::ptrace::{self, Report},
 };
-use std::{cell::RefCell, collections::BTreeMap};
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 thread_local! {
     /// The ids of threads, each with the pid of its process.
@@ -43,6 +48,20 @@ pub(crate) fn forget(pid: u32) {
 /// Whether there are none.
 pub(crate) fn is_empty() -> bool {
     LEFT.with_borrow(BTreeMap::is_empty)
+}
+
+/// How long those are waited for that were asked to stop a moment ago. We may end next, and a call that the stop has interrupted
+/// would return EINTR then.
+const SOON: Duration = Duration::from_millis(20);
+
+/// Lets those go that stand by now, or soon.
+pub(crate) fn let_go_soon() {
+    let end = Instant::now() + SOON;
+    let_go();
+    while !is_empty() && Instant::now() < end {
+        std::thread::sleep(Duration::from_micros(100));
+        let_go();
+    }
 }
 
 /// Lets those go that stand by now, and forgets those that are gone.
@@ -76,6 +95,10 @@ fn still_traced_after(tid: i32, report: Report) -> Option<i32> {
             remember(child);
             0
         }
+        Report::Interrupted => {
+            let _ = arch::restart_interrupted(tid);
+            0
+        }
         _ => 0,
     };
     // It may have been killed where it stood: it stops once more, at its exit.
@@ -94,7 +117,6 @@ mod tests {
     use std::{
         io::{BufRead as _, BufReader, Write as _},
         process::{Command, Stdio},
-        time::{Duration, Instant},
     };
 
     /// The kernel stops a traced thread once more at its exit: a process whose thread could not be

@@ -43,7 +43,6 @@ mod hardware_breakpoints;
 mod held_files;
 mod host;
 mod image_files;
-mod interrupted;
 mod kept_pages;
 mod kept_space;
 mod last_maps;

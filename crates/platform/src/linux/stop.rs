@@ -3,13 +3,13 @@
 //!
 //! The tracer is one OS thread. When that ends, for whatever reason, the kernel lets every traced
 //! thread run on as it was. Nothing is written into the target but a restarted system call (see
-//! [`interrupted`]).
+//! `arch::restart_interrupted`).
 
 mod reports;
 mod seize;
 
 use super::{
-    interrupted, leftovers,
+    leftovers,
     proc::{ProcDir, status},
     sys::{
         ptrace::{self, Report},
@@ -294,12 +294,8 @@ impl Threads {
                 continue;
             }
             let going = match *state {
-                TraceState::Stopped => {
-                    let _ = interrupted::settle(*tid);
-                    ptrace::resume(*tid, 0)
-                }
                 // The whole process ends, and one thread has been reported for that.
-                TraceState::Exiting => ptrace::resume(*tid, 0),
+                TraceState::Stopped | TraceState::Exiting => ptrace::resume(*tid, 0),
                 TraceState::GroupStop(_) => ptrace::listen(*tid),
                 TraceState::Pending | TraceState::Running => Ok(()),
                 _ => continue,
@@ -322,16 +318,12 @@ impl Threads {
             let _ = failpoint("detach");
             match state {
                 TraceState::Stopped if self.kept.contains(&tid) => {}
-                TraceState::Stopped => {
-                    let _ = interrupted::settle(tid);
-                    leftovers::detach(tid, 0);
-                }
                 TraceState::Signal(signal) => leftovers::detach(tid, signal),
                 TraceState::Pending | TraceState::Running => leftovers::remember(tid),
                 _ => leftovers::detach(tid, 0),
             }
         }
-        leftovers::let_go();
+        leftovers::let_go_soon();
         // Threads that were born, or reported something, meanwhile.
         while let Ok(Some((tid, report))) = ptrace::next_report() {
             match report {

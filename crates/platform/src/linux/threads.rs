@@ -4,7 +4,6 @@
 use super::{
     arch,
     extended_registers::ExtendedReader,
-    interrupted,
     proc::{ProcDir, machine, stat, status},
     stop::{Threads, TraceState},
     sys::ptrace,
@@ -107,10 +106,6 @@ fn fill_registers(
                 thread.tls_segments = arch::tls_segments(tid);
             }
             match state {
-                // Now, and not when it is let go: we may be killed before that.
-                TraceState::Stopped => {
-                    let _ = interrupted::settle(tid);
-                }
                 TraceState::GroupStop(signal) => {
                     thread.state = ThreadState::AlreadyStopped;
                     thread.signal = signal;

@@ -11,15 +11,14 @@ pub(crate) mod calls;
 pub(crate) mod calls;
 #[cfg(target_arch = "aarch64")]
 #[path = "aarch64_interrupted.rs"]
-pub(crate) mod interrupted;
+mod interrupted;
 #[cfg(target_arch = "x86_64")]
 #[path = "x86_64_interrupted.rs"]
-pub(crate) mod interrupted;
-mod wait;
+mod interrupted;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 
-pub(crate) use wait::Wait;
+pub(crate) use interrupted::restart_interrupted;
 
 #[cfg(target_arch = "aarch64")]
 pub(crate) use aarch64::*;

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::linux::{
     arch::{self, calls, calls::Gadgets},
-    interrupted, leftovers,
+    leftovers,
     memory::LiveMemory,
     proc::{ProcDir, open_dir, read_file, read_stat, status},
     sys::{
@@ -110,7 +110,7 @@ impl Visit<'_> {
             Some(_) => (0, false),
         };
         let waited = stands.then(|| self.waits(tid, end)).flatten();
-        let _ = interrupted::settle(tid);
+        let _ = arch::restart_interrupted(tid);
         leftovers::detach(tid, waited.unwrap_or(signal));
         waited.is_some()
     }

@@ -7,7 +7,7 @@ use super::{STOP_TIMEOUT, Sources};
 use crate::{
     ErrorKind, Result,
     linux::{
-        bpf_programs::Report, leftovers, other_tracer::tracer_of, proc::ProcDir,
+        arch, bpf_programs::Report, leftovers, other_tracer::tracer_of, proc::ProcDir,
         rights::explain_refusal, stop::TraceState, sys::ptrace,
     },
 };
@@ -171,7 +171,10 @@ fn state_of(tid: i32) -> TraceState {
                 return TraceState::Exiting;
             }
             Ok(Some((_, R::Gone(_)))) | Err(_) => return TraceState::Exiting,
-            Ok(Some(_)) => return TraceState::Stopped,
+            Ok(Some(_)) => {
+                let _ = arch::restart_interrupted(tid);
+                return TraceState::Stopped;
+            }
             Ok(None) => return TraceState::Pending,
         }
     }

@@ -4,7 +4,10 @@
 use super::{Threads, TraceState};
 use crate::{
     failpoint,
-    linux::sys::ptrace::{self, Report},
+    linux::{
+        arch,
+        sys::ptrace::{self, Report},
+    },
 };
 use std::time::Instant;
 
@@ -57,6 +60,8 @@ impl Threads {
         match report {
             Report::Interrupted if self.is_birth(tid) => self.stopped(tid, TraceState::Born),
             Report::Interrupted | Report::OtherStop | Report::AtSystemCall => {
+                // At once: we may be killed at any moment.
+                let _ = arch::restart_interrupted(tid);
                 self.stopped(tid, TraceState::Stopped);
             }
             Report::GroupStop(signal) => self.stopped(tid, TraceState::GroupStop(signal)),
