@@ -18,7 +18,7 @@ cargo xtask <command>
                   install what is missing, then every check there is
                   --all: longer runs; --only: just these stages (without installing)
   tidy            the project's own rules: crate edges, unsafe, sizes
-  bench [dump] [watch] [throw] [server] [churn] [young] [signals] [store] [crash] [--runs N] [--mib N] [--processes N] [--write]
+  bench [dump] [latency] [watch] [throw] [server] [churn] [young] [signals] [store] [crash] [--runs N] [--mib N] [--processes N] [--write]
                   side by side with other tools; --write: into docs/benchmarks.md
   docs            man pages and shell completions, into target/docs
 ";

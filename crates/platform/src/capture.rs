@@ -23,6 +23,9 @@ pub struct CaptureOptions {
     pub lets_go: bool,
     /// Whether the process itself is stopped, also where a clone could be made: a clone has no kernel stacks.
     pub in_place: bool,
+    /// Whether much of its memory is wanted. On Linux there are clones for such dumps alone: for others the process stands
+    /// no longer without one.
+    pub large: bool,
     /// Whether memory is wanted that the process shares with others and has not touched, also if that takes some time. (Of a
     /// living process it is found at once.)
     pub objects: bool,
@@ -40,6 +43,7 @@ impl Default for CaptureOptions {
             deadline: None,
             lets_go: false,
             in_place: false,
+            large: false,
             objects: false,
             max_pause: None,
             cancel: Cancel::default(),
@@ -50,7 +54,8 @@ impl Default for CaptureOptions {
 /// Whether the threads of a process are stopped for a capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// All threads are stopped, or on Windows a clone is made if the system can do that.
+    /// All threads are stopped, or a clone is made if the system can do that: on Linux of what would stand for long without
+    /// one, and only where it is no danger for the process.
     Threads,
     /// The same, but a clone was asked for: if there is none, a warning says why.
     Clone,

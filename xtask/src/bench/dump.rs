@@ -38,7 +38,7 @@ const TOOLS: &[Tool] = &[
     },
 ];
 
-fn firstchance(pid: &str, folder: &Path) -> Command {
+pub(super) fn firstchance(pid: &str, folder: &Path) -> Command {
     let mut command = Command::new(release("firstchance"));
     command
         .args(["dump", "--full", pid, "-o"])
@@ -46,7 +46,7 @@ fn firstchance(pid: &str, folder: &Path) -> Command {
     command
 }
 
-fn gcore(pid: &str, folder: &Path) -> Command {
+pub(super) fn gcore(pid: &str, folder: &Path) -> Command {
     let mut command = Command::new("gcore");
     command.arg("-o").arg(folder.join("dump")).arg(pid);
     command

@@ -4,6 +4,8 @@ mod churn;
 mod collectors;
 mod crash;
 mod dump;
+mod latency;
+mod latency_servers;
 mod measure;
 mod report;
 mod server;
@@ -19,8 +21,8 @@ use anyhow::{Result, bail};
 use crate::tools;
 
 /// All benchmarks.
-const ALL: [&str; 9] = [
-    "dump", "watch", "throw", "server", "churn", "young", "signals", "store", "crash",
+const ALL: [&str; 10] = [
+    "dump", "latency", "watch", "throw", "server", "churn", "young", "signals", "store", "crash",
 ];
 
 /// The options of the command line.
@@ -82,6 +84,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     for which in &options.which {
         let text = match which.as_str() {
             "dump" => report::text(&dump::run(options)?, options),
+            "latency" => latency::run(options)?,
             "throw" => throw::run(options)?,
             "server" => server::run(options)?,
             "churn" => churn::run(options)?,

@@ -102,6 +102,7 @@ impl Session<'_, '_> {
             lets_go,
             max_pause: self.request.max_pause,
             in_place: self.request.windows.kernel,
+            large: self.drafts.iter().any(|draft| draft.kind.is_large()),
             objects: self.has_kind(&[DumpKind::Full, DumpKind::Plus]),
             cancel: self.request.cancel.clone(),
             ..CaptureOptions::default()

@@ -1,5 +1,6 @@
 // A process of which a clone is made: it has MIB of private memory, and what a clone does not have. Prints its addresses,
-// then answers lines: "children" with how many SIGCHLD came and what waitpid(-1) says, "sum" with a sum over its memory.
+// then answers lines: "children" with how many SIGCHLD came and what waitpid(-1) says, "sum" with a sum over its memory, which
+// "write" leaves as it is, though it writes to each page. With "huge" its memory is made of huge pages.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <signal.h>
@@ -14,11 +15,13 @@
 #define SMALL (1 << 20)
 
 static volatile int ended;
+static int advice = MADV_NORMAL;
 
 static void on_child(int signal) { ended += signal == SIGCHLD; }
 
 static char *filled(char letter, size_t size, int flags, int file) {
     char *memory = mmap(0, size, PROT_READ | PROT_WRITE, flags, file, 0);
+    madvise(memory, size, advice);
     memset(memory, letter, size);
     return memory;
 }
@@ -28,6 +31,7 @@ int main(int count, char **arguments) {
     char line[16];
     int status;
     if (count > 2 && !strcmp(arguments[2], "faults")) syscall(SYS_userfaultfd, 1);
+    if (count > 2 && !strcmp(arguments[2], "huge")) advice = MADV_HUGEPAGE;
     signal(SIGCHLD, on_child);
     int own = memfd_create("own", 0);
     if (ftruncate(own, SMALL)) return 1;
@@ -46,6 +50,8 @@ int main(int count, char **arguments) {
             printf("%d %d\n", ended, child < 0 ? -errno : child);
         }
         for (size_t at = 0; !strncmp(line, "sum", 3) && at < size; at += 4096) sum += private[at];
+        for (size_t at = 0; !strncmp(line, "write", 5) && at < size; at += 4096) private[at] = 'P';
+        if (!strncmp(line, "write", 5)) puts("written");
         if (!strncmp(line, "sum", 3)) printf("%ld\n", sum);
         fflush(stdout);
     }

@@ -169,3 +169,36 @@ fn s1_a_clone_is_no_process_of_its_own() {
     running.signal(libc::SIGCONT);
     running.finish().assert_code(0);
 }
+
+/// Huge pages that it writes to while it shares them with its clone are split.
+#[test]
+fn s3_huge_pages_are_there_again_afterwards() {
+    let folder = folder();
+    let (mut child, _) = cloned(&["64", "huge"]);
+    let huge = |child: &Child| {
+        let text = fs::read_to_string(format!("/proc/{}/smaps_rollup", child.pid()));
+        let line = text.expect("it runs");
+        let line = line.lines().find(|line| line.starts_with("AnonHugePages"));
+        let kib = line.and_then(|line| line.split_ascii_whitespace().nth(1)?.parse::<u64>().ok());
+        kib.expect("a number") >> 10
+    };
+    let before = huge(&child);
+    assert!(
+        before >= 32,
+        "{before} MiB of huge pages: the system gives none"
+    );
+    let pid = child.pid().to_string();
+    let file = file_in(&folder, "x.core");
+    let dump = Firstchance::new(&["dump", "--full", "--clone", &pid, "-o"]).arg(&file);
+    let mut running = dump.failpoint("planned:stop").spawn();
+    running.wait_until_stopped();
+    assert_eq!(ask(&mut child, "write"), "written");
+    let meanwhile = huge(&child);
+    running.signal(libc::SIGCONT);
+    running.finish().assert_code(0);
+    let after = huge(&child);
+    assert!(
+        meanwhile < before / 2 && after >= before,
+        "{before}, {meanwhile}, {after}"
+    );
+}

@@ -105,7 +105,7 @@ impl LinuxTarget {
         let memory = LiveMemory::new(self.proc.living_tid(), self.proc.open_living("mem").ok());
         let memory = self.memory_of(memory, &mut snapshot.regions, &mut warnings);
         let mut capture = Capture::new(snapshot, memory, Some(held), Some(since), warnings);
-        capture.in_place = Some(reason).filter(|_| options.stop == Stop::Clone);
+        capture.in_place = Some(reason).filter(|_| options.large && options.stop != Stop::Hold);
         Ok(capture)
     }
 

@@ -3,6 +3,7 @@
 use super::{
     before_stop::Before,
     clone::{self, Prepared, Reason, TargetClone},
+    huge_pages::HugePages,
     kept_pages::{KeptPages, WithKept},
     memory::LiveMemory,
     object_holders, pages, pauses,
@@ -21,11 +22,16 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// A process that stands for less than this while it is copied is not cloned unless that is asked for: the call alone takes a
+/// few milliseconds.
+const WORTH_A_CLONE: Duration = Duration::from_millis(30);
+
 /// What is known before the stop of a process that is to be cloned.
 pub(super) struct Plan {
     prepared: Prepared,
     /// What a clone does not have; ascending.
     lacking: Vec<Region>,
+    huge: HugePages,
 }
 
 /// A clone that has been made.
@@ -34,6 +40,7 @@ pub(super) struct Made {
     /// What it does not have, as it was before the stop, and the content of that.
     lacking: Vec<Region>,
     kept: KeptPages,
+    huge: HugePages,
     /// How large the target was (`statm`).
     size: Vec<u8>,
 }
@@ -57,9 +64,7 @@ impl LinuxTarget {
         before: &Before,
         options: &CaptureOptions,
     ) -> std::result::Result<Plan, Reason> {
-        if options.in_place || !matches!(options.stop, Stop::Clone | Stop::OnlyClone) {
-            return Err("it was not asked for".into());
-        }
+        self.wants_clone(facts, options)?;
         let failed = |error| format!("its memory map could not be read: {error}");
         let text = self.proc.read_living("maps").map_err(failed)?;
         let (mut regions, _) = snapshot::maps::parse(&text);
@@ -68,7 +73,27 @@ impl LinuxTarget {
         Ok(Plan {
             prepared: clone::prepare(&self.proc, facts, &regions, &*memory)?,
             lacking: lacking(&self.proc, before, &regions),
+            huge: HugePages::of(&self.proc, &regions),
         })
+    }
+
+    /// Fails where nobody asks for a clone, and the process stands for a moment only without one.
+    fn wants_clone(
+        &self,
+        facts: &Facts,
+        options: &CaptureOptions,
+    ) -> std::result::Result<(), Reason> {
+        match options.stop {
+            Stop::Clone | Stop::OnlyClone if !options.in_place => Ok(()),
+            Stop::Threads if options.in_place || !options.large => {
+                Err("the dump is a small one".into())
+            }
+            Stop::Threads if pauses::in_place(facts, 0) < WORTH_A_CLONE => {
+                Err("the process is small".into())
+            }
+            Stop::Threads => Ok(()),
+            _ => Err("it was not asked for".into()),
+        }
     }
 
     /// Says for how long the process would stand for a large dump, from a clone and in place.
@@ -152,6 +177,7 @@ impl LinuxTarget {
             clone: clone::make(&plan.prepared, &self.proc, threads, &memory)?,
             kept,
             lacking: plan.lacking,
+            huge: plan.huge,
         })
     }
 
@@ -168,6 +194,7 @@ impl LinuxTarget {
         let pause = since.elapsed();
         let mut held = HeldClone {
             clone: made.clone,
+            huge: made.huge,
             target: ProcDir::open(self.proc.key).ok(),
             of_clone: None,
             looked: Instant::now(),
@@ -184,8 +211,10 @@ impl LinuxTarget {
         let memory = LiveMemory::of_file(of_clone.proc.open_living("mem").map_err(|error| {
             Error::of_process("opening the memory of the clone", self.proc.key, &error)
         })?);
+        let memory = of_clone.memory_of(memory, regions, &mut warnings);
+        warnings.extend(not_frozen(regions, &made.kept));
         let memory = Arc::new(WithKept {
-            memory: of_clone.memory_of(memory, regions, &mut warnings),
+            memory,
             kept: made.kept,
         });
         held.of_clone = Some(of_clone.proc);
@@ -215,6 +244,28 @@ fn lacking(proc: &ProcDir, before: &Before, regions: &[Region]) -> Vec<Region> {
             || is_own_object(region) && !common.contains(&region.file_key())
     };
     regions.iter().filter(is_lacking).cloned().collect()
+}
+
+/// Returns a warning of memory that is read while others may write to it: what was not `kept` of shared objects.
+fn not_frozen(regions: &[Region], kept: &KeptPages) -> Option<Warning> {
+    let is_kept = |region: &Region| kept.ranges().any(|kept| region.range.contains(kept.start));
+    let is_read = |region: &&Region| {
+        let is_written = region.shared && region.protection.write && !region.untouchable;
+        is_written && !region.resident.is_empty() && !is_kept(region)
+    };
+    let mut read = regions.iter().filter(is_read);
+    let first = read.next()?;
+    let more: Vec<_> = read.collect();
+    let bytes: u64 = more.iter().map(|region| region.resident_bytes()).sum();
+    let bytes = bytes + first.resident_bytes();
+    let others = match more.len() {
+        0 => String::new(),
+        count => format!(" and {count} others"),
+    };
+    Some(format!(
+        "{bytes} bytes of memory that it shares with others ({}{others}) were read after the process went on: --hold has it stand meanwhile",
+        first.name
+    ))
 }
 
 /// Returns a warning if the target had mapped more than its clone has and was known to lack: something that it kept from
@@ -297,6 +348,7 @@ fn add_shared(target: &ProcDir, regions: &mut [Region], kept: &KeptPages) {
 /// The clone, which [`Capture`] holds and ends. Dropping it ends it too.
 struct HeldClone {
     clone: TargetClone,
+    huge: HugePages,
     target: Option<ProcDir>,
     of_clone: Option<ProcDir>,
     /// When it was last looked whether the copying may go on.
@@ -332,6 +384,7 @@ impl Held for HeldClone {
     fn release(&mut self) {
         if let Some(target) = self.target.take() {
             self.clone.end(&target);
+            self.huge.mend(&target);
         }
     }
 }

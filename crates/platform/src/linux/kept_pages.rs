@@ -1,10 +1,6 @@
 //! Pages that were copied into our own memory while the target stood, because its clone does not have them.
 
-use super::{
-    memory::LiveMemory,
-    proc::ProcDir,
-    sys::memory::{PageRun, page, scan_pages},
-};
+use super::{memory::LiveMemory, pages, proc::ProcDir, sys::memory::page};
 use snapshot::{Memory, Range};
 use std::sync::Arc;
 
@@ -45,34 +41,10 @@ fn existing(proc: &ProcDir, ranges: &[Range]) -> Vec<Range> {
     let Ok(pagemap) = proc.open_living("pagemap") else {
         return ranges.to_vec();
     };
-    let mut runs = vec![PageRun::default(); 1024];
-    let mut existing = Vec::new();
-    for range in ranges {
-        let mut at = range.start;
-        while at < range.end {
-            let found = scan_pages(
-                &pagemap,
-                at,
-                range.end,
-                page::PRESENT | page::SWAPPED,
-                &mut runs,
-            );
-            let Ok((count, walked)) = found else {
-                existing.push(Range::new(at, range.end));
-                break;
-            };
-            existing.extend(
-                runs[..count]
-                    .iter()
-                    .map(|run| Range::new(run.start, run.end)),
-            );
-            if walked <= at {
-                break;
-            }
-            at = walked;
-        }
-    }
-    existing
+    let runs = pages::runs(&pagemap, ranges, page::PRESENT | page::SWAPPED);
+    runs.iter()
+        .map(|run| Range::new(run.start, run.end))
+        .collect()
 }
 
 /// Memory of which some pages are read from what was kept.

@@ -42,6 +42,7 @@ mod handles;
 mod hardware_breakpoints;
 mod held_files;
 mod host;
+mod huge_pages;
 mod image_files;
 mod kept_pages;
 mod kept_space;

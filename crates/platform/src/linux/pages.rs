@@ -27,6 +27,33 @@ pub(crate) fn fill(pagemap: &File, regions: &mut [Region], page_size: u64) -> io
     }
 }
 
+/// Returns the runs of pages that exist in these ranges, with those of the `categories` ([`page`]) that they have. What cannot be
+/// looked at, as before Linux 6.7, is a run without any.
+pub(crate) fn runs(pagemap: &File, ranges: &[Range], categories: u64) -> Vec<PageRun> {
+    let mut buffer = vec![PageRun::default(); 1024];
+    let mut all = Vec::new();
+    for range in ranges {
+        let mut at = range.start;
+        while at < range.end {
+            let Ok((count, walked)) = scan_pages(pagemap, at, range.end, categories, &mut buffer)
+            else {
+                all.push(PageRun {
+                    start: at,
+                    end: range.end,
+                    categories: 0,
+                });
+                break;
+            };
+            all.extend(&buffer[..count]);
+            if walked <= at {
+                break;
+            }
+            at = walked;
+        }
+    }
+    all
+}
+
 /// Returns whether a page of the process's own exists at an address: neither one of a file nor one that would have to
 /// be made.
 pub(crate) fn is_own(pagemap: &File, address: u64, page_size: u64) -> bool {

@@ -144,11 +144,10 @@ impl TargetClone {
     fn kill(&mut self) {
         let end = Instant::now() + END_WITHIN;
         while !self.has_ended && Instant::now() < end {
-            // A clone of ours, which this thread traces: its pid is not another's.
-            let _ = rustix::process::kill_process(
-                rustix::process::Pid::from_raw(self.pid).unwrap_or(rustix::process::Pid::INIT),
-                rustix::process::Signal::KILL,
-            );
+            if let Some(pid) = rustix::process::Pid::from_raw(self.pid) {
+                // A clone of ours, which this thread traces: its pid is not another's.
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            }
             if self.report().is_none() {
                 std::thread::sleep(Duration::from_micros(200));
             }
