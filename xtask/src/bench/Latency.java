@@ -8,8 +8,8 @@ public class Latency {
 
     public static void main(String[] arguments) throws Exception {
         Random random = new Random(1);
-        for (int at = 0; at < 1024; at++) {
-            byte[] piece = new byte[1 << 20];
+        for (int at = 0; at < 4096; at++) {
+            byte[] piece = new byte[1 << 18];
             random.nextBytes(piece);
             memory.add(piece);
         }
@@ -40,7 +40,7 @@ public class Latency {
             socket.setTcpNoDelay(true);
             BufferedReader lines = new BufferedReader(new InputStreamReader(socket.getInputStream()));
             while (lines.readLine() != null) {
-                memory.get((int) (Math.random() * 1024))[0]++;
+                memory.get((int) (Math.random() * 4096))[0]++;
                 socket.getOutputStream().write("done\n".getBytes());
             }
         } catch (IOException left) {

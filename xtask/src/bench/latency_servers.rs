@@ -65,7 +65,7 @@ fn node() -> Result<Serves> {
 
 fn java() -> Result<Serves> {
     let mut command = Command::new("java");
-    command.args(["-Xms1200m", "-Xmx1200m", "-XX:+UseG1GC"]);
+    command.args(["-Xms1500m", "-Xmx1500m", "-XX:+UseG1GC"]);
     serves(command.arg(source("Latency.java")))
 }
 
