@@ -59,10 +59,10 @@ pub(crate) struct Args {
     /// Do not stop the target: the dump has memory only, which changes while it is copied
     #[arg(long)]
     no_stop: bool,
-    /// Copy from a clone of the process, which goes on after milliseconds; fail where that is a danger
+    /// Copy from a clone of the process, also of a small one, and fail where that is a danger (by default a large process is copied so where it is none)
     #[arg(long, conflicts_with = "no_stop")]
     clone: bool,
-    /// Copy from the process itself, which stands until everything is copied (on Linux it does so unless --clone is given)
+    /// Copy from the process itself, which stands until everything is copied
     #[arg(long, conflicts_with_all = ["no_stop", "clone"])]
     hold: bool,
     /// Take no dump for which the process is expected to stand longer: 500ms

@@ -74,6 +74,26 @@ fn s1_the_process_stands_for_a_small_part_of_the_time_that_a_copy_takes() {
     assert!(3.0 * stop < hold, "{stop} ms, while it is copied {hold} ms");
 }
 
+/// A small one stands for a moment only without a clone, and so does one of which little is wanted.
+#[test]
+fn s1_a_large_process_is_cloned_by_default_and_else_the_record_says_why_not() {
+    let folder = folder();
+    let (large, _) = cloned(&["64"]);
+    let record = dumped(&large, &folder, &[]);
+    assert_eq!(record["method"], "clone", "{record}");
+    let (small, _) = cloned(&["4"]);
+    let record = dumped(&small, &folder, &[]);
+    assert_eq!(record["in-place"], "the process is small", "{record}");
+    let pid = large.pid().to_string();
+    let mini = Firstchance::new(&["dump", "--json", &pid, "-o"]).arg(folder.path());
+    let record: serde_json::Value =
+        serde_json::from_str(&mini.run_well().stdout).expect("a record");
+    assert_eq!(record["method"], "stopped", "{record}");
+    assert_eq!(record["in-place"], serde_json::Value::Null, "{record}");
+    let doctor = Firstchance::new(&["doctor", &pid]).run();
+    doctor.assert_says("it is copied from a clone");
+}
+
 #[test]
 fn s1_what_a_clone_does_not_have_is_in_the_dump() {
     let folder = folder();

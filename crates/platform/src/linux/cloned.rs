@@ -96,28 +96,25 @@ impl LinuxTarget {
         }
     }
 
-    /// Says for how long the process would stand for a large dump, from a clone and in place.
+    /// Says for how long the process would stand for a large dump.
     pub(super) fn outlook(&mut self) -> Result<Finding> {
         let facts = self.gathered()?;
         let before = Before::gather(&self.proc);
         let options = CaptureOptions {
-            stop: Stop::Clone,
+            large: true,
             ..CaptureOptions::default()
         };
         let plan = self.plan_clone(&facts, &before, &options);
-        let pause = |plan| self.expected_pause(&facts, plan).as_millis();
-        let (from_clone, in_place) = (pause(&Ok(())), pause(&Err(String::new())));
-        let (health, clone) = match plan {
-            Ok(_) => (Health::Good, format!("for {from_clone} ms with --clone")),
-            Err(why) => (
-                Health::Weak,
-                format!("there can be no clone, because {why}"),
-            ),
+        let pause = self.expected_pause(&facts, &plan).as_millis();
+        let is_short = plan.is_ok() || pause < WORTH_A_CLONE.as_millis();
+        let how = match plan {
+            Ok(_) => "it is copied from a clone".to_owned(),
+            Err(why) => format!("it is copied itself, because {why}"),
         };
         Ok(Finding {
             what: "large dumps of it".to_owned(),
-            health,
-            found: format!("it is expected to stand for {in_place} ms at most; {clone}"),
+            health: if is_short { Health::Good } else { Health::Weak },
+            found: format!("it is expected to stand for {pause} ms at most: {how}"),
             advice: String::new(),
         })
     }
