@@ -1,7 +1,7 @@
 //! Large dumps are copied from a clone of the process, which goes on after a few milliseconds.
 
 use crate::support::{
-    Child, Core, Firstchance, Program, compile, file_in, folder, proc_status, wait_until,
+    Child, Core, Firstchance, Group, Program, compile, file_in, folder, proc_status, wait_until,
 };
 use std::{
     fs,
@@ -13,7 +13,11 @@ const CLONED: Program = Program::c("cloned.c");
 
 /// A process with so many MiB, and the addresses that it told.
 fn cloned(arguments: &[&str]) -> (Child, Vec<u64>) {
-    let child = Child::start(Command::new(compile(&CLONED)).args(arguments));
+    started(Command::new(compile(&CLONED)).args(arguments))
+}
+
+fn started(command: &mut Command) -> (Child, Vec<u64>) {
+    let child = Child::start(command);
     let line = child.line();
     let addresses = line.split(' ').map(|text| {
         let digits = text.trim_start_matches("0x");
@@ -221,4 +225,23 @@ fn s3_huge_pages_are_there_again_afterwards() {
         meanwhile < before / 2 && after >= before,
         "{before}, {meanwhile}, {after}"
     );
+}
+
+/// What it writes meanwhile is copied, and the kernel would kill the clone first and then the process.
+#[test]
+fn s3_where_less_memory_is_left_than_the_process_can_write_there_is_no_clone() {
+    let folder = folder();
+    let group = Group::of("memory");
+    let [shell, option, enter] = group.entering();
+    let mut command = Command::new(shell);
+    let (child, _) = started(command.args([option, enter]).arg(compile(&CLONED)).arg("128"));
+    for (left, method) in [(160, "stopped"), (256, "clone")] {
+        group.limit_memory(group.working_set() + (left << 20));
+        let record = dumped(&child, &folder, &[]);
+        assert_eq!(record["method"], method, "{left} MiB: {record}");
+        let why = record["in-place"].to_string();
+        assert_eq!(why.contains("little memory left"), method == "stopped", "{why}");
+    }
+    assert_eq!(group.kills(), 0);
+    drop(child);
 }

@@ -40,11 +40,11 @@ pub(super) struct Prepared {
 
 /// How long the call may take: the largest process would be let go then.
 const CALL_WITHIN: Duration = Duration::from_secs(10);
-/// What a clone needs of the memory that is left to a control group or to the machine, in bytes: the page tables, and
-/// what the target writes meanwhile and is not written to the file yet. (Of a target that wrote all of its memory, 64 MiB
-/// were enough, and 4 were not.)
+/// What a clone needs of the memory that is left to a control group or to the machine, in bytes, besides what the target can
+/// write meanwhile, which is all that is its own. (Of 200 MiB that were written all the time, the kernel killed the clone and
+/// then the target where 80 to 128 MiB were left: no look at the memory comes soon enough.)
 const HEADROOM: u64 = 64 << 20;
-/// With less than this the clone is ended. (16 MiB were enough for some targets, 4 for none.)
+/// With less than this the clone is ended: others use the memory, too.
 const LEAST_HEADROOM: u64 = 16 << 20;
 
 /// Looks whether a process may be cloned. `regions` are its mappings, `memory` reads its code.
@@ -60,7 +60,7 @@ pub(super) fn prepare(
     without_user_faults(facts)?;
     newer_than_races()?;
     // The page tables are copied too.
-    with_headroom(proc, HEADROOM + facts.resident / 256)?;
+    with_headroom(proc, HEADROOM + facts.private + facts.resident / 256)?;
     let gadgets = gadgets::find(regions, memory);
     Ok(Prepared {
         gadgets: gadgets.ok_or("no code for the call was found in it")?,
