@@ -234,13 +234,22 @@ fn s3_where_less_memory_is_left_than_the_process_can_write_there_is_no_clone() {
     let group = Group::of("memory");
     let [shell, option, enter] = group.entering();
     let mut command = Command::new(shell);
-    let (child, _) = started(command.args([option, enter]).arg(compile(&CLONED)).arg("128"));
+    let (child, _) = started(
+        command
+            .args([option, enter])
+            .arg(compile(&CLONED))
+            .arg("128"),
+    );
     for (left, method) in [(160, "stopped"), (256, "clone")] {
         group.limit_memory(group.working_set() + (left << 20));
         let record = dumped(&child, &folder, &[]);
         assert_eq!(record["method"], method, "{left} MiB: {record}");
         let why = record["in-place"].to_string();
-        assert_eq!(why.contains("little memory left"), method == "stopped", "{why}");
+        assert_eq!(
+            why.contains("little memory left"),
+            method == "stopped",
+            "{why}"
+        );
     }
     assert_eq!(group.kills(), 0);
     drop(child);
