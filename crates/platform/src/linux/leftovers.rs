@@ -75,6 +75,13 @@ pub(crate) fn let_go() {
     LEFT.with_borrow_mut(|left| left.extend(still));
 }
 
+/// Lets a thread go that has reported something.
+pub(crate) fn let_go_after(tid: i32, report: Report) {
+    if let Some(tid) = still_traced_after(tid, report) {
+        remember(tid);
+    }
+}
+
 /// Returns the id under which a thread is still traced, because it has not stopped yet; if it has, it is let go.
 fn still_traced(tid: i32, pid: i32) -> Option<i32> {
     match ptrace::report_of(tid) {

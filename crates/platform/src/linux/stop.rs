@@ -11,10 +11,7 @@ mod seize;
 use super::{
     leftovers,
     proc::{ProcDir, status},
-    sys::{
-        ptrace::{self, Report},
-        seize_timer::SeizeTimer,
-    },
+    sys::{ptrace, seize_timer::SeizeTimer},
 };
 use crate::{Cancel, Error, ErrorKind, Result, failpoint};
 use snapshot::ProcessKey;
@@ -326,10 +323,7 @@ impl Threads {
         leftovers::let_go_soon();
         // Threads that were born, or reported something, meanwhile.
         while let Ok(Some((tid, report))) = ptrace::next_report() {
-            match report {
-                Report::Signal(signal) => leftovers::detach(tid, signal),
-                _ => leftovers::detach(tid, 0),
-            }
+            leftovers::let_go_after(tid, report);
         }
     }
 }

@@ -230,6 +230,8 @@ impl Traced {
             Report::GroupStop(_) => ptrace::listen(tid),
             Report::Interrupted if self.is_told_birth(tid, known) => return Some(self.born(tid)),
             Report::Interrupted | Report::Cloned(_) | Report::OtherStop | Report::AtSystemCall => {
+                // It was asked to stop for a dump that is taken by now.
+                let _ = arch::restart_interrupted(tid);
                 ptrace::resume(tid, 0)
             }
             Report::Executed(former) => return Some(self.executed(tid, former)),
