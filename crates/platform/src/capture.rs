@@ -105,7 +105,7 @@ pub struct Capture {
     pub stopped_at: Option<Instant>,
     /// How the process is kept from changing.
     pub method: Method,
-    /// Why no clone was made, where one was asked for, as what follows "because".
+    /// Why no clone was made of a process of which much is wanted, as what follows "because".
     pub in_place: Option<String>,
     memory: Arc<dyn Memory>,
     /// How long the process stood, if it goes on already.

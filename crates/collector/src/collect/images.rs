@@ -25,10 +25,7 @@ pub(crate) struct Images {
 impl Images {
     /// Identifies `modules` from their files.
     pub(crate) fn identify(process: ProcessKey, modules: &[Module]) -> Self {
-        Self::identify_until(Instant::now() + FROM_FILES, process, modules)
-    }
-
-    fn identify_until(end: Instant, process: ProcessKey, modules: &[Module]) -> Self {
+        let end = Instant::now() + FROM_FILES;
         let files = ImageFiles::of(process);
         let mut images = Self {
             known: HashMap::new(),

@@ -102,7 +102,7 @@ impl Session<'_, '_> {
             lets_go,
             max_pause: self.request.max_pause,
             in_place: self.request.windows.kernel,
-            large: self.drafts.iter().any(|draft| draft.kind.is_large()),
+            large: self.is_large(),
             objects: self.has_kind(&[DumpKind::Full, DumpKind::Plus]),
             cancel: self.request.cancel.clone(),
             ..CaptureOptions::default()
@@ -112,9 +112,10 @@ impl Session<'_, '_> {
         let source = self.source(target, &mut capture);
         let late = images.put_to(&mut capture.snapshot.modules, &*source.memory);
         capture.warnings.extend(late);
-        let unwanted = unwanted(&capture.snapshot.regions);
-        let is_large = self.drafts.iter().any(|draft| draft.kind.is_large());
-        capture.warnings.extend(unwanted.filter(|_| is_large));
+        if self.is_large() {
+            let unwanted = unwanted(&capture.snapshot.regions);
+            capture.warnings.extend(unwanted);
+        }
         self.mark_trigger(&mut capture);
         let drafts = 0..self.drafts.len();
         let mut copied = drafts
@@ -167,6 +168,11 @@ impl Session<'_, '_> {
 
     fn has_kind(&self, kinds: &[DumpKind]) -> bool {
         self.drafts.iter().any(|draft| kinds.contains(&draft.kind))
+    }
+
+    /// Whether a dump can hold most of the memory.
+    fn is_large(&self) -> bool {
+        self.drafts.iter().any(|draft| draft.kind.is_large())
     }
 
     /// Puts the trigger's exception into the snapshot, and its thread first: debuggers show the

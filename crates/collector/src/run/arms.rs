@@ -29,12 +29,12 @@ const TRACING: &str = "signals are seen by tracing: each that the process gets, 
 const LISTENING: &str = "what it writes to stderr is read by a tracepoint at system calls: \
                          meanwhile every system call of this machine takes about 0.2 µs longer";
 
+/// What there is to say of .NET.
+const DOTNET: &str = "exceptions of .NET by their type are not built yet: only signals are seen";
+
 /// Libraries of runtimes, and what there is to say where they give no place to stand on.
 const STRANGERS: [(&str, &str); 5] = [
-    (
-        "libcoreclr.so",
-        "exceptions of .NET by their type are not built yet: only signals are seen",
-    ),
+    ("libcoreclr.so", DOTNET),
     (
         "libjvm.so",
         "exceptions of this build of Java cannot be seen, its libjvm.so has no symbols: only \
@@ -195,7 +195,7 @@ impl Arms {
         let strangers = STRANGERS.iter().filter(|(library, _)| has(library));
         let is_node = wake.wants_first_chance() && self.has_thrower(Thrower::NodeUncaught);
         let node = is_node.then_some(NODE);
-        let dotnet = self.has_dotnet.then_some(STRANGERS[0].1);
+        let dotnet = self.has_dotnet.then_some(DOTNET);
         let told = strangers.map(|(_, text)| *text).chain(node).chain(dotnet);
         told.map(str::to_owned).collect()
     }
@@ -255,14 +255,14 @@ impl Arms {
                 let file = bytes.as_ref().map(|bytes| (**bytes).as_ref());
                 windows::look(module, file, memory, wake)
             }
-            OperatingSystem::Linux => match look(module, files, wake) {
-                Some(found) => {
-                    let image = InImage::of(module, files);
-                    self.has_dotnet |= image.is_some_and(|image| image.is_dotnet);
-                    found
+            OperatingSystem::Linux => {
+                let image = InImage::of(module, files);
+                self.has_dotnet |= image.as_ref().is_some_and(|image| image.is_dotnet);
+                match image.and_then(|image| look(module, &image, files, wake)) {
+                    Some(found) => found,
+                    None => return Vec::new(),
                 }
-                None => return Vec::new(),
-            },
+            }
         };
         self.seen.insert(image, found.clone());
         found
@@ -407,8 +407,12 @@ fn wants_places(wake: &WakeFor) -> bool {
 }
 
 /// What one image has of what is wanted, each with its offset in the file. `None` if its file cannot be opened.
-fn look(module: &Module, files: &ImageFiles, wake: &WakeFor) -> Option<Vec<(Arm, u64)>> {
-    let image = InImage::of(module, files)?;
+fn look(
+    module: &Module,
+    image: &InImage,
+    files: &ImageFiles,
+    wake: &WakeFor,
+) -> Option<Vec<(Arm, u64)>> {
     let mut found = Vec::new();
     if !wake.exceptions.is_empty() {
         let first = wake.wants_first_chance();

@@ -66,7 +66,7 @@ pub struct Record {
     pub raced: bool,
     /// How the memory was taken: `stopped`, `clone`, `crash`, `not stopped`, `kernel core`.
     pub method: String,
-    /// Why the process itself was copied and no clone of it, where a clone was asked for; what follows "because".
+    /// Why the process itself was copied and no clone of it, where much of its memory was wanted; what follows "because".
     #[serde(skip_serializing_if = "Option::is_none")]
     pub in_place: Option<String>,
     /// How long the target was stopped for this dump, in milliseconds; absent if it is not known.
