@@ -1,7 +1,8 @@
 //! Large dumps are copied from a clone of the process, which goes on after a few milliseconds.
 
 use crate::support::{
-    Child, Core, Firstchance, Group, Program, compile, file_in, folder, proc_status, wait_until,
+    Child, Core, Firstchance, Group, Program, compile, file_in, folder, proc_status, state_of,
+    wait_until,
 };
 use std::{
     fs,
@@ -10,6 +11,7 @@ use std::{
 };
 
 const CLONED: Program = Program::c("cloned.c");
+const MAKES_THREADS: Program = Program::c("makes_threads.c");
 
 /// A process with so many MiB, and the addresses that it told.
 fn cloned(arguments: &[&str]) -> (Child, Vec<u64>) {
@@ -50,6 +52,15 @@ fn living_children(pid: u32) -> Vec<String> {
     };
     let children = text.split_ascii_whitespace().filter(lives);
     children.map(str::to_owned).collect()
+}
+
+fn is_gone(pid: u32) -> bool {
+    matches!(state_of(pid), 'Z' | 'X')
+}
+
+fn send(pid: u32, signal: i32) {
+    // SAFETY: no memory is involved; the process is ours, or a clone of ours.
+    assert_eq!(unsafe { libc::kill(pid as i32, signal) }, 0, "{pid}");
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -131,6 +142,49 @@ fn s1_the_process_notices_nothing_of_its_clone() {
     let none = format!("0 {}", -libc::ECHILD);
     assert_eq!(ask(&mut child, "children"), none);
     assert_eq!(proc_status(child.pid(), "TracerPid").as_deref(), Some("0"));
+}
+
+/// A thread may stand inside of a call just then, as in that which makes a thread: it would make that twice.
+#[test]
+fn s1_no_thread_is_made_twice() {
+    let folder = folder();
+    let child = Child::start(Command::new(compile(&MAKES_THREADS)).arg("8"));
+    child.line();
+    for _ in 0..60 {
+        dumped(&child, &folder, &["--clone"]);
+        assert!(!is_gone(child.pid()), "it has noticed");
+    }
+}
+
+/// Its clone ends with it, and when somebody ends all processes of a service, so that nobody waits for it.
+#[test]
+fn s1_a_dump_is_whole_though_the_process_ends_while_it_is_copied() {
+    for (signal, is_for_clone) in [
+        (libc::SIGKILL, false),
+        (libc::SIGTERM, true),
+        (libc::SIGKILL, true),
+    ] {
+        let folder = folder();
+        let (child, addresses) = cloned(&["64"]);
+        let file = file_in(&folder, "x.core");
+        let pid = child.pid().to_string();
+        let dump = Firstchance::new(&["dump", "--full", "--json", "--clone", &pid, "-o"]);
+        let mut running = dump.arg(&file).failpoint("planned:stop").spawn();
+        running.wait_until_stopped();
+        let clone = living_children(child.pid());
+        let clone: u32 = clone[0].parse().expect("a pid");
+        send(if is_for_clone { clone } else { child.pid() }, signal);
+        running.signal(libc::SIGCONT);
+        let run = running.finish();
+        run.assert_code(0);
+        let record: serde_json::Value = serde_json::from_str(&run.stdout).expect("a record");
+        assert_eq!(record["gap-count"], 0, "{record}");
+        assert!(is_gone(clone), "the clone");
+        let core = Core::new(&file, &compile(&CLONED));
+        let last = addresses[0] + (64 << 20) - 1;
+        let found = core.gdb(&[&format!("x/c {last:#x}")]);
+        assert!(found.contains("80 'P'"), "{found}");
+    }
 }
 
 /// Whatever it had done by then, the process goes on, and no second copy of it runs.

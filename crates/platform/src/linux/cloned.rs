@@ -3,6 +3,7 @@
 use super::{
     before_stop::Before,
     clone::{self, Prepared, Reason, TargetClone},
+    held_clone::HeldClone,
     huge_pages::HugePages,
     kept_pages::{KeptPages, WithKept},
     memory::LiveMemory,
@@ -17,10 +18,7 @@ use crate::{
     capture::Held,
 };
 use snapshot::{Range, Region, Thread, WallTime, Warning};
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 /// A process that stands for less than this while it is copied is not cloned unless that is asked for: the call alone takes a
 /// few milliseconds.
@@ -189,15 +187,9 @@ impl LinuxTarget {
         let since = threads.with(|threads| threads.since);
         threads.release();
         let pause = since.elapsed();
-        let mut held = HeldClone {
-            clone: made.clone,
-            huge: made.huge,
-            target: ProcDir::open(self.proc.key).ok(),
-            of_clone: None,
-            looked: Instant::now(),
-        };
         // Dropping it ends the clone, whatever fails from here on.
-        let of_clone = Self::of(held.clone.settle()?);
+        let mut held = HeldClone::new(made.clone, made.huge, self.proc.key);
+        let of_clone = Self::of(held.settle()?);
         let mut warnings = seen.warnings;
         let mut snapshot =
             of_clone.snapshot(seen.facts, before, seen.threads, seen.taken, &mut warnings)?;
@@ -214,7 +206,6 @@ impl LinuxTarget {
             memory,
             kept: made.kept,
         });
-        held.of_clone = Some(of_clone.proc);
         let held = Some(Box::new(held) as Box<dyn Held>);
         let mut capture = Capture::new(snapshot, memory, held, Some(since), warnings);
         capture.method = Method::Clone;
@@ -339,55 +330,5 @@ fn add_shared(target: &ProcDir, regions: &mut [Region], kept: &KeptPages) {
                 region.private_pages.clone_from(&region.resident);
             }
         }
-    }
-}
-
-/// The clone, which [`Capture`] holds and ends. Dropping it ends it too.
-struct HeldClone {
-    clone: TargetClone,
-    huge: HugePages,
-    target: Option<ProcDir>,
-    of_clone: Option<ProcDir>,
-    /// When it was last looked whether the copying may go on.
-    looked: Instant,
-}
-
-/// How often that is done.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
-
-impl Held for HeldClone {
-    fn check(&mut self) -> Result<()> {
-        self.clone.check()?;
-        let (Some(target), Some(of_clone)) = (&self.target, &self.of_clone) else {
-            return Ok(());
-        };
-        if self.looked.elapsed() < LOOK_EVERY {
-            return Ok(());
-        }
-        self.looked = Instant::now();
-        clone::may_go_on(target, of_clone).map_err(|reason| {
-            let what = format!(
-                "the clone of process {} was ended before all was copied, because {reason}",
-                target.key
-            );
-            Error::new(ErrorKind::TargetDied, what)
-        })
-    }
-
-    fn give_back(&mut self, ranges: &[Range]) {
-        self.clone.give_back(ranges);
-    }
-
-    fn release(&mut self) {
-        if let Some(target) = self.target.take() {
-            self.clone.end(&target);
-            self.huge.mend(&target);
-        }
-    }
-}
-
-impl Drop for HeldClone {
-    fn drop(&mut self) {
-        self.release();
     }
 }

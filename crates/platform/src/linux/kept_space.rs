@@ -149,7 +149,7 @@ fn pidfd_of(proc: &ProcDir) -> io::Result<OwnedFd> {
 /// Returns an address of the process that can be read without waiting for anybody: one in a page of its own that exists.
 /// A page of a file could be one of a FUSE mount, whose owner need not answer. The random bytes on the first stack will
 /// do, which the auxiliary vector tells, unless the process has set another address (`PR_SET_MM_MAP` in prctl(2)).
-fn readable_address(proc: &ProcDir, program: &[u8]) -> io::Result<u64> {
+pub(super) fn readable_address(proc: &ProcDir, program: &[u8]) -> io::Result<u64> {
     let entries = auxv::entries(program, facts::word_size(program));
     let pagemap = proc.open_living("pagemap")?;
     let is_there = |at: &u64| pages::is_own(&pagemap, *at, page_size() as u64);

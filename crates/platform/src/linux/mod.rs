@@ -35,11 +35,13 @@ mod file_pages;
 mod files;
 mod follow;
 mod forks;
+mod frozen;
 #[cfg(feature = "fuzzing")]
 pub mod fuzz;
 mod guarded_files;
 mod handles;
 mod hardware_breakpoints;
+mod held_clone;
 mod held_files;
 mod host;
 mod huge_pages;

@@ -105,14 +105,18 @@ impl Borrowed {
     }
 }
 
-/// Reads what a call would change of a stopped thread, if it may be borrowed: of a 64-bit program, with room on a stack
-/// that is known to be one, and outside a restartable sequence, which would go on without its protection (rseq(2)).
+/// Reads what a call would change of a stopped thread, if it may be borrowed: one that stands before it goes back to its
+/// program, of a 64-bit program, with room on a stack that is known to be one, and outside a restartable sequence, which would
+/// go on without its protection (rseq(2)). (A thread that stood inside of clone(2) made that call twice.)
 pub(super) fn usable(
     tid: i32,
     stacks: &frame_places::FramePlaces,
     memory: &dyn snapshot::Memory,
     buffer: &mut [u8],
 ) -> Option<Saved> {
+    if !ptrace::stands_interrupted(tid) {
+        return None;
+    }
     let saved = Saved::of(tid, buffer).ok()??;
     let room = 2 * saved.frame_bytes() + 512 + calls::RED_ZONE;
     let fits = stacks.has_room(saved.stack_pointer(), saved.thread_pointer(), room);

@@ -112,21 +112,18 @@ fn with_headroom(proc: &ProcDir, least: u64) -> Result<(), Reason> {
     }
 }
 
-/// Fails if a clone that is being copied has to be ended: its target ends, somebody ends all processes of their control
-/// group, or memory gets short, and the kernel would kill the clone and its target next.
-pub(super) fn may_go_on(target: &ProcDir, clone: &ProcDir) -> Result<(), Reason> {
-    if target.stat().map_or(true, |stat| stat.has_ended()) {
-        return Err("it has ended".into());
-    }
+/// Whether somebody has sent SIGTERM to a clone, which has that blocked: who ends all processes of a service waits for each.
+pub(super) fn is_asked_to_end(clone: &ProcDir) -> bool {
     let status = clone.read("status").unwrap_or_default();
     let terminate = 1 << (libc::SIGTERM - 1);
-    let is_asked = ["ShdPnd", "SigPnd"]
+    ["ShdPnd", "SigPnd"]
         .iter()
-        .any(|key| status::mask(&status, key).is_some_and(|mask| mask & terminate != 0));
-    match is_asked {
-        true => Err("it is being ended (SIGTERM)".into()),
-        false => with_headroom(target, LEAST_HEADROOM),
-    }
+        .any(|key| status::mask(&status, key).is_some_and(|mask| mask & terminate != 0))
+}
+
+/// Fails if the kernel would kill the clone and its target next, because memory gets short.
+pub(super) fn with_enough_memory(target: &ProcDir) -> Result<(), Reason> {
+    with_headroom(target, LEAST_HEADROOM)
 }
 
 /// Whether a process is a clone of another one, by us or by another firstchance: nobody is told of its end, it has not

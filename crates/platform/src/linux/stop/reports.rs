@@ -67,7 +67,7 @@ impl Threads {
             Report::GroupStop(signal) => self.stopped(tid, TraceState::GroupStop(signal)),
             Report::Cloned(child) => {
                 self.made(child);
-                self.stopped(tid, TraceState::Stopped);
+                go_on_to_stop(tid);
             }
             // If we died in this stop, the signal would be lost: let it be delivered at once. The
             // stop that we asked for is still pending, and comes before the first instruction of a
@@ -145,4 +145,12 @@ impl Threads {
         self.ended += u32::from(self.states.remove(&tid).is_some());
         self.died |= tid as u32 == self.key.pid && self.states.is_empty();
     }
+}
+
+/// Has a thread leave the system call that it stands in, and stop behind it: inside of the call it cannot be had to make
+/// another one, and its registers are not yet those that it goes on with. (Any stop ends what INTERRUPT has asked for:
+/// `ptrace_stop` in kernel/signal.c.)
+fn go_on_to_stop(tid: i32) {
+    let _ = ptrace::interrupt(tid);
+    let _ = ptrace::resume(tid, 0);
 }

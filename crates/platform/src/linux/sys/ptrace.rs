@@ -286,6 +286,15 @@ pub(crate) fn signal_info(tid: Tid) -> io::Result<[u8; SIGINFO]> {
     Ok(info)
 }
 
+/// Whether a stopped thread stands where [`interrupt`] has stopped it: before it goes back to its program, in no system
+/// call, and with no signal that is being delivered (ptrace(2), "PTRACE_EVENT_STOP").
+pub(crate) fn stands_interrupted(tid: Tid) -> bool {
+    let info = signal_info(tid).map(|info| SignalInfo::read(&info));
+    info.is_ok_and(|info| {
+        info.number == libc::SIGTRAP && info.code == libc::PTRACE_EVENT_STOP << 8 | libc::SIGTRAP
+    })
+}
+
 /// What we use of a `siginfo_t` (sigaction(2)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SignalInfo {
