@@ -132,6 +132,33 @@ pub(crate) trait Held {
     fn release(&mut self);
     /// Gives back memory that has been copied.
     fn give_back(&mut self, _ranges: &[Range]) {}
+    /// Ends what this thread alone can hold, and returns what any thread can; `None`, and nothing is ended, if that would not
+    /// do.
+    fn unbind(&mut self) -> Option<Box<dyn Held + Send>> {
+        None
+    }
+}
+
+/// A capture that is bound to no thread: its process runs on, and what is held is a copy of it.
+pub struct Unbound {
+    snapshot: Snapshot,
+    warnings: Vec<Warning>,
+    stopped_at: Option<Instant>,
+    method: Method,
+    memory: Arc<dyn Memory>,
+    pause: Option<Duration>,
+    held: Box<dyn Held + Send>,
+}
+
+impl Unbound {
+    /// Goes on with the capture, on this thread.
+    pub fn go_on(self) -> Capture {
+        let (held, stopped_at) = (Some(self.held as Box<dyn Held>), self.stopped_at);
+        let mut capture = Capture::new(self.snapshot, self.memory, held, stopped_at, self.warnings);
+        capture.method = self.method;
+        capture.pause = self.pause;
+        capture
+    }
 }
 
 impl Capture {
@@ -190,6 +217,26 @@ impl Capture {
         if let Some(held) = &mut self.held {
             held.give_back(ranges);
         }
+    }
+
+    /// Returns the capture as one that another thread can go on with.
+    ///
+    /// # Errors
+    /// The capture, if it is bound to this thread.
+    pub fn unbind(mut self: Box<Self>) -> Result<Unbound, Box<Self>> {
+        let Some(held) = self.held.as_mut().and_then(|held| held.unbind()) else {
+            return Err(self);
+        };
+        self.held = None;
+        Ok(Unbound {
+            snapshot: std::mem::take(&mut self.snapshot),
+            warnings: std::mem::take(&mut self.warnings),
+            stopped_at: self.stopped_at,
+            method: self.method,
+            memory: self.memory.clone(),
+            pause: self.pause,
+            held,
+        })
     }
 
     /// Releases the process. A second call does nothing.

@@ -1,7 +1,7 @@
 //! Fault points: places in the code at which a test can make something go wrong.
 //!
 //! The variable `FIRSTCHANCE_FAILPOINT` has the form `name:action[,name:action]`. The actions are
-//! `kill9`, `panic`, `abort`, `sleep` (for 60 s, or until killed), `stop` (SIGSTOP to ourselves),
+//! `kill9`, `panic`, `abort`, `sleep` (for 60 s, or until killed), `slow` (for 50 ms), `stop` (SIGSTOP to ourselves),
 //! `enospc`, `eio` and `eintr`. They are compiled in by the feature `failpoints` only; in a
 //! released program a fault point does nothing.
 
@@ -38,6 +38,7 @@ fn act(action: &str) -> io::Result<()> {
         "abort" => std::process::abort(),
         "panic" => panic!("failpoint"),
         "sleep" => std::thread::sleep(std::time::Duration::from_secs(60)),
+        "slow" => std::thread::sleep(std::time::Duration::from_millis(50)),
         "enospc" => return Err(io::ErrorKind::StorageFull.into()),
         "eio" => return Err(io::Error::other("I/O error (failpoint)")),
         "einval" => return Err(io::ErrorKind::InvalidInput.into()),

@@ -39,7 +39,7 @@ mod windows;
 pub use arming::{ArmedPlace, Arming, FAULT_BITS, FAULT_SIGNALS, HoldOptions, KindAt};
 pub use callback::DumpCallback;
 pub use cancel::{Cancel, init, on_interrupt};
-pub use capture::{Capture, CaptureOptions, Method, Released, Stop};
+pub use capture::{Capture, CaptureOptions, Method, Released, Stop, Unbound};
 pub use command::{command, end_status, expect_command};
 pub use crash_folder::{CrashFolder, crash_folder, make_crash_folder};
 pub use error::{Error, ErrorKind, Result};

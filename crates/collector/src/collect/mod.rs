@@ -1,6 +1,7 @@
 //! Dumps of one process, from request to file: capture, select the memory, plan the file, reserve
 //! room, copy, release the target, publish the file.
 
+mod begun;
 mod chosen;
 mod container;
 mod copy;
@@ -28,6 +29,8 @@ pub use request::Request;
 pub use stream::store_stream;
 pub use windows_options::WindowsOptions;
 
+pub(crate) use begun::Begun;
+pub(crate) use session::{begin_attached, copy_begun};
 pub(crate) use unfinished::Unfinished;
 
 use platform::{Error, Host};

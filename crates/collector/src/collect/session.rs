@@ -1,7 +1,9 @@
 //! One request for dumps, on the OS thread that holds the target.
 
 use super::{
-    Collected, Request, Step, chosen,
+    Collected, Request, Step,
+    begun::{Begun, Taken, Work},
+    chosen,
     copy::{self, Sink, Source},
     draft::Draft,
     images::Images,
@@ -13,8 +15,8 @@ use super::{
 };
 use formats::RecordSpace;
 use platform::{
-    Capture, CaptureOptions, Facts, Host, MappedFiles, Method, OutFile, OutStream, Result, Target,
-    failpoint,
+    Capture, CaptureOptions, Error, Facts, Host, MappedFiles, Method, OutFile, OutStream, Result,
+    Target, failpoint,
 };
 use policy::Coming;
 use snapshot::{DumpFormat, DumpKind, ProcessKey, Region, WallTime, Warning, script};
@@ -51,49 +53,92 @@ pub(crate) fn run_attached(
     start: Instant,
     observer: Observer<'_>,
 ) -> Unfinished {
-    let mut session = Session {
-        key: target.key(),
-        request,
-        start,
-        drafts: Vec::new(),
-        user: None,
-        room: 0,
-        observer,
-    };
-    let error = session.take(target, lets_go).err();
-    // Others look at the program.
-    target.show_wide(false);
-    Unfinished {
-        start,
-        drafts: session.drafts,
-        error,
-        reports: request.windows.reports,
-        limits: request.limits(),
-    }
+    let mut session = Session::new(target.key(), request, start, observer);
+    let taken = session.take(target, lets_go);
+    let copied = taken.and_then(|taken| session.copy_all(taken));
+    session.unfinished(copied.err())
 }
 
+/// Does the same up to the moment when the process goes on, and the rest if it stands until all is copied.
+pub(crate) fn begin_attached(
+    target: &mut dyn Target,
+    request: &Request,
+    lets_go: bool,
+    observer: Observer<'_>,
+) -> Begun {
+    let mut session = Session::new(target.key(), request, Instant::now(), observer);
+    let copied = match session.take(target, lets_go).map(Taken::unbind) {
+        Ok(Ok(taken)) => return Begun::Taken(Box::new((session.work, taken))),
+        Ok(Err(taken)) => session.copy_all(taken),
+        Err(error) => Err(error),
+    };
+    Begun::Copied(session.unfinished(copied.err()))
+}
+
+/// Copies what is left to be copied. `request` is that with which it was begun.
+pub(crate) fn copy_begun(begun: Begun, request: &Request, observer: Observer<'_>) -> Unfinished {
+    let (work, taken) = match begun {
+        Begun::Copied(unfinished) => return unfinished,
+        Begun::Taken(taken) => *taken,
+    };
+    let mut session = Session {
+        work,
+        request,
+        observer,
+    };
+    let copied = session.copy_all(taken.go_on());
+    session.unfinished(copied.err())
+}
+
+/// The work on one request.
 struct Session<'s, 'o> {
-    key: ProcessKey,
+    work: Work,
     request: &'s Request,
-    start: Instant,
-    drafts: Vec<Draft>,
-    /// Whose process it is.
-    user: Option<u32>,
-    /// The bytes that there is room for within the limits of the folder.
-    room: u64,
     observer: Observer<'o>,
 }
 
+impl<'s, 'o> Session<'s, 'o> {
+    fn new(key: ProcessKey, request: &'s Request, start: Instant, observer: Observer<'o>) -> Self {
+        Self {
+            work: Work {
+                key,
+                start,
+                drafts: Vec::new(),
+                user: None,
+                room: 0,
+            },
+            request,
+            observer,
+        }
+    }
+
+    fn unfinished(self, error: Option<Error>) -> Unfinished {
+        Unfinished {
+            start: self.work.start,
+            drafts: self.work.drafts,
+            error,
+            reports: self.request.windows.reports,
+            limits: self.request.limits(),
+        }
+    }
+}
+
 impl Session<'_, '_> {
-    /// Does everything that needs the target. The capture ends with this function on every path, so
-    /// that the target is never held longer.
-    fn take(&mut self, target: &mut dyn Target, lets_go: bool) -> Result<()> {
+    /// Does everything that needs the target.
+    fn take(&mut self, target: &mut dyn Target, lets_go: bool) -> Result<Taken> {
+        let taken = self.hold(target, lets_go);
+        // Others look at the program.
+        target.show_wide(false);
+        taken
+    }
+
+    fn hold(&mut self, target: &mut dyn Target, lets_go: bool) -> Result<Taken> {
         target.show_wide(self.request.windows.wide);
         let facts = target.facts()?;
-        self.user = Some(self.request.responsible(facts.process.user.uid));
+        self.work.user = Some(self.request.responsible(facts.process.user.uid));
         let kinds = self.kinds(&facts);
         self.make_room(kinds.iter().map(|(kind, _)| estimate(*kind, &facts)).sum())?;
-        let images = Images::identify(self.key, &facts.modules);
+        let images = Images::identify(self.work.key, &facts.modules);
         let taken = crate::store::keep::now();
         self.make_files(kinds, &facts, taken)?;
         let options = CaptureOptions {
@@ -117,19 +162,31 @@ impl Session<'_, '_> {
             capture.warnings.extend(unwanted);
         }
         self.mark_trigger(&mut capture);
-        let drafts = 0..self.drafts.len();
+        Ok(Taken {
+            capture: Box::new(capture),
+            source,
+        })
+    }
+
+    /// Copies all dumps, and releases the target, on every path.
+    fn copy_all(&mut self, taken: Taken) -> Result<()> {
+        let Taken {
+            mut capture,
+            source,
+        } = taken;
+        let drafts = 0..self.work.drafts.len();
         let mut copied = drafts
             .into_iter()
             .try_for_each(|at| self.copy(&mut capture, &source, at));
         if copied.is_ok() {
             copied = capture.check();
             if copied.is_err() {
-                self.drafts.iter_mut().for_each(Draft::lacks_something);
+                self.work.drafts.iter_mut().for_each(Draft::lacks_something);
             }
         }
         let pause = capture.release().pause;
         let _ = failpoint("released");
-        for draft in &mut self.drafts {
+        for draft in &mut self.work.drafts {
             draft.record.pause_ms = pause.map(milliseconds);
             draft.record.method = capture.method.to_string();
             draft.record.in_place.clone_from(&capture.in_place);
@@ -147,7 +204,7 @@ impl Session<'_, '_> {
         }
         let taken = kernel::take(&capture.snapshot.threads, &mut capture.warnings);
         let taken = taken.map(Arc::new);
-        let drafts = self.drafts.iter_mut();
+        let drafts = self.work.drafts.iter_mut();
         drafts.for_each(|draft| draft.kernel = taken.clone());
     }
 
@@ -167,12 +224,15 @@ impl Session<'_, '_> {
     }
 
     fn has_kind(&self, kinds: &[DumpKind]) -> bool {
-        self.drafts.iter().any(|draft| kinds.contains(&draft.kind))
+        self.work
+            .drafts
+            .iter()
+            .any(|draft| kinds.contains(&draft.kind))
     }
 
     /// Whether a dump can hold most of the memory.
     fn is_large(&self) -> bool {
-        self.drafts.iter().any(|draft| draft.kind.is_large())
+        self.work.drafts.iter().any(|draft| draft.kind.is_large())
     }
 
     /// Puts the trigger's exception into the snapshot, and its thread first: debuggers show the
@@ -193,17 +253,19 @@ impl Session<'_, '_> {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.request.timeout.map(|timeout| self.start + timeout)
+        self.request
+            .timeout
+            .map(|timeout| self.work.start + timeout)
     }
 
     /// Deletes old dumps as the limits of the folder say, and fails if there is no room for the new
     /// ones: the target is not even stopped then.
     fn make_room(&mut self, bytes: u64) -> Result<()> {
-        self.room = bytes;
+        self.work.room = bytes;
         let Some(folder) = output_folder(&self.request.destination) else {
             return Ok(());
         };
-        let user = self.user;
+        let user = self.work.user;
         let coming = Coming { bytes, user };
         let kinds = self.request.kinds.iter().map(|(kind, _)| *kind);
         let largest = kinds.max().unwrap_or_default();
@@ -238,7 +300,7 @@ impl Session<'_, '_> {
             process: &facts.process.name,
             command: facts.process.command_name(),
             script: script(&facts.process),
-            pid: self.key.pid,
+            pid: self.work.key.pid,
             when: taken,
             trigger: &self.request.trigger,
             has_pid: self.request.names_pid,
@@ -251,13 +313,13 @@ impl Session<'_, '_> {
             };
             let number = self.request.number + at as u32;
             let mut draft = Draft::new(number, kind, format, sink, taken, self.request, facts);
-            draft.record.user = self.user;
+            draft.record.user = self.work.user;
             draft.warn_of_readers();
             (self.observer)(Step::Initiated {
                 number,
                 path: draft.path(),
             });
-            self.drafts.push(draft);
+            self.work.drafts.push(draft);
         }
         Ok(())
     }
@@ -265,8 +327,8 @@ impl Session<'_, '_> {
     /// Plans one dump and copies it while the target stands still.
     fn copy(&mut self, capture: &mut Capture, source: &Source, at: usize) -> Result<()> {
         let deadline = self.deadline();
-        let is_last = at + 1 == self.drafts.len();
-        let draft = &mut self.drafts[at];
+        let is_last = at + 1 == self.work.drafts.len();
+        let draft = &mut self.work.drafts[at];
         let chosen = chosen::choose(draft.kind, &self.request.windows, capture, &*source.memory)?;
         draft.record.warnings.extend(chosen.warning);
         let comment = comment(self.request);
@@ -283,11 +345,11 @@ impl Session<'_, '_> {
         ));
         draft.planned(&plan, &chosen.selection);
         let (number, kind, bytes) = (draft.number, draft.kind, plan.stored_bytes());
-        if bytes > self.room {
+        if bytes > self.work.room {
             self.make_room(bytes)?;
         }
-        self.room -= bytes;
-        let draft = &mut self.drafts[at];
+        self.work.room -= bytes;
+        let draft = &mut self.work.drafts[at];
         (self.observer)(Step::Writing {
             number,
             kind,

@@ -11,6 +11,7 @@ mod bounds;
 mod cancelling;
 mod catching;
 mod clones;
+mod clones_at_events;
 mod core_notes;
 mod deaths;
 mod debug_log;

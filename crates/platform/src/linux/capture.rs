@@ -77,10 +77,7 @@ impl LinuxTarget {
         });
         let _ = failpoint("registers");
         let list = narrow::as_its_own(&facts, list);
-        let made = plan.and_then(|plan| match &mut threads {
-            StoppedThreads::Once(threads) => self.make_clone(plan, threads),
-            StoppedThreads::Traced(_) => Err("it is watched all the time".into()),
-        });
+        let made = plan.and_then(|plan| self.make_clone(plan, &mut threads));
         expect_clone(&made, self.proc.key, options)?;
         let reason = match made {
             Ok(made) => {

@@ -2,14 +2,13 @@
 
 use super::{
     before_stop::Before,
-    clone::{self, Prepared, Reason, TargetClone},
-    held_clone::HeldClone,
+    clone::{self, Prepared, Reason},
+    held_clone::{self, HeldClone},
     huge_pages::HugePages,
     kept_pages::{KeptPages, WithKept},
     memory::LiveMemory,
     object_holders, pages, pauses,
     proc::{ProcDir, statm},
-    stop::Threads,
     stopped_threads::StoppedThreads,
     target::LinuxTarget,
 };
@@ -34,11 +33,11 @@ pub(super) struct Plan {
 
 /// A clone that has been made.
 pub(super) struct Made {
-    clone: TargetClone,
+    /// Dropping it ends the clone.
+    held: HeldClone,
     /// What it does not have, as it was before the stop, and the content of that.
     lacking: Vec<Region>,
     kept: KeptPages,
-    huge: HugePages,
     /// How large the target was (`statm`).
     size: Vec<u8>,
 }
@@ -68,8 +67,9 @@ impl LinuxTarget {
         let (mut regions, _) = snapshot::maps::parse(&text);
         before.mark(&mut regions);
         let memory = super::checked_memory::CheckedMemory::of(&self.proc, self.running_memory());
+        let copied = held_clone::copied_of(self.proc.key);
         Ok(Plan {
-            prepared: clone::prepare(&self.proc, facts, &regions, &*memory)?,
+            prepared: clone::prepare(&self.proc, facts, copied, &regions, &*memory)?,
             lacking: lacking(&self.proc, before, &regions),
             huge: HugePages::of(&self.proc, &regions),
         })
@@ -160,19 +160,27 @@ impl LinuxTarget {
     pub(super) fn make_clone(
         &self,
         plan: Plan,
-        threads: &mut Threads,
+        threads: &mut StoppedThreads,
     ) -> std::result::Result<Made, Reason> {
         let memory = LiveMemory::new(self.proc.living_tid(), self.proc.open_living("mem").ok());
         let lacking: Vec<Range> = plan.lacking.iter().map(|region| region.range).collect();
         let kept = KeptPages::copy(&self.proc, &lacking, &memory).map_err(|bytes| {
             format!("{} MiB of its memory would not be in a clone", bytes >> 20)
         })?;
+        let size = self.proc.read("statm").unwrap_or_default();
+        let clone = threads.with(|of| clone::make(&plan.prepared, &self.proc, of, &memory))?;
+        let traced = threads.traced();
+        let is_traced = traced.is_some();
+        let mut held = HeldClone::new(clone, plan.huge, self.proc.key, traced);
+        // Who copies for long from a clone cannot see to threads meanwhile that stop all the time.
+        if is_traced && !held.keep_memory() {
+            return Err("it is watched all the time, and its memory cannot be kept".into());
+        }
         Ok(Made {
-            size: self.proc.read("statm").unwrap_or_default(),
-            clone: clone::make(&plan.prepared, &self.proc, threads, &memory)?,
+            held,
+            size,
             kept,
             lacking: plan.lacking,
-            huge: plan.huge,
         })
     }
 
@@ -187,8 +195,7 @@ impl LinuxTarget {
         let since = threads.with(|threads| threads.since);
         threads.release();
         let pause = since.elapsed();
-        // Dropping it ends the clone, whatever fails from here on.
-        let mut held = HeldClone::new(made.clone, made.huge, self.proc.key);
+        let mut held = made.held;
         let of_clone = Self::of(held.settle()?);
         let mut warnings = seen.warnings;
         let mut snapshot =

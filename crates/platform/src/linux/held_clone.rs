@@ -5,10 +5,16 @@ use super::{
     frozen::Frozen,
     huge_pages::HugePages,
     proc::ProcDir,
+    traced_process::Traced,
 };
-use crate::{Error, ErrorKind, Result, capture::Held};
+use crate::{Error, ErrorKind, Result, capture::Held, lock};
 use snapshot::{ProcessKey, Range};
-use std::time::{Duration, Instant};
+use std::{
+    cell::RefCell,
+    rc::Rc,
+    sync::Mutex,
+    time::{Duration, Instant},
+};
 
 /// How often it is looked whether the copying may go on.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -18,6 +24,8 @@ pub(super) struct HeldClone {
     /// `None` once it has been ended.
     clone: Option<TargetClone>,
     of_clone: Option<ProcDir>,
+    /// Those of the target, if they are traced all the time.
+    traced: Option<Rc<RefCell<Traced>>>,
     memory: HeldMemory,
 }
 
@@ -29,21 +37,57 @@ struct HeldMemory {
     /// `None` if it cannot be kept without the clone.
     frozen: Option<Frozen>,
     huge: HugePages,
+    copied: Option<Copied>,
     /// When it was last looked whether the copying may go on.
     looked: Instant,
 }
 
+/// Processes of which clones are being copied, once for each clone.
+static COPIED: Mutex<Vec<ProcessKey>> = Mutex::new(Vec::new());
+
+/// A process is in that list until this is dropped.
+struct Copied(ProcessKey);
+
+/// Returns how many clones of a process are being copied by us.
+pub(super) fn copied_of(key: ProcessKey) -> u64 {
+    lock(&COPIED).iter().filter(|of| **of == key).count() as u64
+}
+
+impl Copied {
+    fn begin(key: ProcessKey) -> Self {
+        lock(&COPIED).push(key);
+        Self(key)
+    }
+}
+
+impl Drop for Copied {
+    fn drop(&mut self) {
+        let mut all = lock(&COPIED);
+        if let Some(at) = all.iter().position(|of| *of == self.0) {
+            all.swap_remove(at);
+        }
+    }
+}
+
 impl HeldClone {
-    /// Holds a clone of the process `key`, which had these huge pages.
-    pub(super) fn new(clone: TargetClone, huge: HugePages, key: ProcessKey) -> Self {
+    /// Holds a clone of the process `key`, which had these huge pages, and whose threads are these if they are traced all the
+    /// time.
+    pub(super) fn new(
+        clone: TargetClone,
+        huge: HugePages,
+        key: ProcessKey,
+        traced: Option<Rc<RefCell<Traced>>>,
+    ) -> Self {
         Self {
             clone: Some(clone),
             of_clone: None,
+            traced,
             memory: HeldMemory {
                 key,
                 target: ProcDir::open(key).ok(),
                 frozen: None,
                 huge,
+                copied: Some(Copied::begin(key)),
                 looked: Instant::now(),
             },
         }
@@ -58,9 +102,20 @@ impl HeldClone {
             return Err(self.memory.ended("it has ended"));
         };
         let of_clone = clone.settle()?;
-        self.memory.frozen = Frozen::of(&of_clone);
+        self.keep_memory();
         self.of_clone = ProcDir::open_pid(of_clone.key.pid).ok();
         Ok(of_clone)
+    }
+
+    /// Keeps the memory of the clone, so that it outlives the clone. Returns false where that cannot be done.
+    pub(super) fn keep_memory(&mut self) -> bool {
+        if self.memory.frozen.is_none()
+            && let Some(clone) = &self.clone
+        {
+            let folder = ProcDir::open_pid(clone.pid as u32).ok();
+            self.memory.frozen = folder.as_ref().and_then(Frozen::of);
+        }
+        self.memory.frozen.is_some()
     }
 
     /// Returns why the clone cannot stay, if it cannot.
@@ -77,7 +132,7 @@ impl HeldClone {
 
     fn end_clone(&mut self) {
         if let (Some(mut clone), Some(target)) = (self.clone.take(), &self.memory.target) {
-            clone.end(target);
+            clone.end(target, self.traced.as_deref());
         }
     }
 }
@@ -95,7 +150,7 @@ impl Held for HeldClone {
     fn check(&mut self) -> Result<()> {
         let looks = self.memory.is_time_to_look();
         if looks {
-            self.memory.check()?;
+            self.memory.look()?;
         }
         match self.cannot_stay(looks) {
             None => Ok(()),
@@ -117,9 +172,41 @@ impl Held for HeldClone {
         self.end_clone();
         self.memory.release();
     }
+
+    fn unbind(&mut self) -> Option<Box<dyn Held + Send>> {
+        if !self.memory.is_kept() {
+            return None;
+        }
+        self.end_clone();
+        Some(Box::new(self.memory.take()))
+    }
 }
 
 impl Drop for HeldClone {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+impl Held for HeldMemory {
+    fn check(&mut self) -> Result<()> {
+        match self.is_time_to_look() {
+            true => self.look(),
+            false => Ok(()),
+        }
+    }
+
+    /// Lets it go, and puts the huge pages of the target together again.
+    fn release(&mut self) {
+        self.frozen = None;
+        self.copied = None;
+        if let Some(target) = self.target.take() {
+            self.huge.mend(&target);
+        }
+    }
+}
+
+impl Drop for HeldMemory {
     fn drop(&mut self) {
         self.release();
     }
@@ -135,7 +222,7 @@ impl HeldMemory {
     }
 
     /// Fails if memory gets short, or the kernel has taken the memory of the clone for that.
-    fn check(&self) -> Result<()> {
+    fn look(&self) -> Result<()> {
         let Some(target) = &self.target else {
             return Ok(());
         };
@@ -151,11 +238,14 @@ impl HeldMemory {
         self.frozen.as_ref().is_some_and(Frozen::is_there)
     }
 
-    /// Lets it go, and puts the huge pages of the target together again.
-    fn release(&mut self) {
-        self.frozen = None;
-        if let Some(target) = self.target.take() {
-            self.huge.mend(&target);
+    fn take(&mut self) -> Self {
+        Self {
+            key: self.key,
+            target: self.target.take(),
+            frozen: self.frozen.take(),
+            huge: std::mem::take(&mut self.huge),
+            copied: self.copied.take(),
+            looked: self.looked,
         }
     }
 

@@ -19,6 +19,7 @@ const SIZE: u64 = 2 << 20;
 const MEND_WITHIN: Duration = Duration::from_secs(5);
 
 /// The huge pages that a process had before it was cloned.
+#[derive(Default)]
 pub(super) struct HugePages(Vec<Range>);
 
 impl HugePages {

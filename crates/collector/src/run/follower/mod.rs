@@ -17,7 +17,10 @@ use super::{
     stacks,
     turns::{Turn, Turns},
 };
-use crate::{Collected, collect::collect_attached};
+use crate::{
+    Collected,
+    collect::{Begun, begin_attached, copy_begun},
+};
 use first_stack::{FirstStacks, Thrower};
 use platform::{Cancel, ErrorKind, Follow, Happened, Host, Result, Standing, Waker};
 use policy::WakeFor;
@@ -32,6 +35,10 @@ use std::{
 };
 use throttle::Throttle;
 use throws::Panicked;
+
+/// How many clones of a process are copied beside its events. Each takes memory when the process writes, and the disk is
+/// busy with one already. The next dump is waited for.
+const MOST_COPIES: usize = 4;
 
 /// What a follower is given.
 pub(super) struct Task {
@@ -67,6 +74,7 @@ pub(super) fn follow(host: &dyn Host, task: Task) -> Result<()> {
         end_status: None,
         panicked: None,
         first_stacks: FirstStacks::default(),
+        copies: Arc::default(),
         said: HashSet::new(),
         inbox: task.inbox,
         tell: Teller {
@@ -109,6 +117,8 @@ struct Follower {
     end_status: Option<EndStatus>,
     panicked: Option<Panicked>,
     first_stacks: FirstStacks,
+    /// Has an owner more for each clone that is being copied.
+    copies: Arc<()>,
     /// Notices that were given; each is given once.
     said: HashSet<String>,
     inbox: Receiver<Order>,
@@ -275,8 +285,8 @@ impl Follower {
         Ok(Then::Stay)
     }
 
-    /// Takes a dump. The process may have more to tell while the files are finished, so that is left to a thread
-    /// of its own.
+    /// Takes a dump. The process may have more to tell while a clone of it is copied, and while the files are finished, so that
+    /// is left to a thread of its own.
     fn dump(&mut self, mut order: DumpOrder, lets_go: bool) {
         self.dumped = true;
         order.request.warnings.extend(self.late());
@@ -294,9 +304,14 @@ impl Follower {
             // Nobody listens any more when the run is over.
             let _ = events.send(Event::Step(id, key, step));
         };
-        let unfinished =
-            collect_attached(&mut *self.process, &order.request, lets_go, &mut observer);
+        let mut begun = begin_attached(&mut *self.process, &order.request, lets_go, &mut observer);
+        if Arc::strong_count(&self.copies) > MOST_COPIES {
+            begun = Begun::Copied(copy_begun(begun, &order.request, &mut observer));
+        }
+        let copies = self.copies.clone();
         std::thread::spawn(move || {
+            let unfinished = copy_begun(begun, &order.request, &mut observer);
+            drop(copies);
             order.finish(key, unfinished.finish(&mut observer));
             drop(turn);
         });

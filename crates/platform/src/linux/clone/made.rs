@@ -17,10 +17,14 @@ use crate::{
             memory::write_process,
             ptrace::{self, Report},
         },
+        traced_process::Traced,
     },
 };
 use snapshot::{ProcessKey, Range};
-use std::time::{Duration, Instant};
+use std::{
+    cell::RefCell,
+    time::{Duration, Instant},
+};
 
 /// The arguments of close_range(2) that leave the clone without descriptors, and the target's as they are
 /// (`CLOSE_RANGE_UNSHARE`).
@@ -132,12 +136,13 @@ impl TargetClone {
         }
     }
 
-    /// Ends it, and has the target take it off its list of children.
-    pub(crate) fn end(&mut self, target: &ProcDir) {
+    /// Ends it, and has the target take it off its list of children. `traced` are the threads of a target that is traced all
+    /// the time.
+    pub(crate) fn end(&mut self, target: &ProcDir, traced: Option<&RefCell<Traced>>) {
         let is_first = self.thread.is_some() || !self.has_ended;
         self.kill();
         if is_first {
-            reap::take(target, self.gadgets, self.number);
+            reap::take(target, self.gadgets, self.number, traced);
         }
     }
 

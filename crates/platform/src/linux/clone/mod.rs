@@ -47,20 +47,26 @@ const HEADROOM: u64 = 64 << 20;
 /// With less than this the clone is ended: others use the memory, too.
 const LEAST_HEADROOM: u64 = 16 << 20;
 
-/// Looks whether a process may be cloned. `regions` are its mappings, `memory` reads its code.
+/// Looks whether a process may be cloned, of which so many clones are being copied already. `regions` are its mappings, `memory`
+/// reads its code.
 ///
 /// # Errors
 /// The reason against it.
 pub(super) fn prepare(
     proc: &ProcDir,
     facts: &Facts,
+    copied: u64,
     regions: &[Region],
     memory: &dyn Memory,
 ) -> Result<Prepared, Reason> {
     without_user_faults(facts)?;
     newer_than_races()?;
-    // The page tables are copied too.
-    with_headroom(proc, HEADROOM + facts.private + facts.resident / 256)?;
+    // The page tables are copied too. What it writes is copied for each clone.
+    let clones = 1 + copied_of(proc.key);
+    with_headroom(
+        proc,
+        HEADROOM + facts.private * clones + facts.resident / 256,
+    )?;
     let gadgets = gadgets::find(regions, memory);
     Ok(Prepared {
         gadgets: gadgets.ok_or("no code for the call was found in it")?,
@@ -193,11 +199,7 @@ fn clone(
         }
     };
     let _ = thread.restore();
-    if answer.signal != 0 {
-        threads
-            .states
-            .insert(tid, TraceState::Signal(answer.signal));
-    }
+    threads.came_back(tid, answer.signal);
     match answer.returned {
         1.. => Ok((answer, end_frame)),
         failed => Err(format!(

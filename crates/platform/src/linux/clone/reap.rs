@@ -10,12 +10,17 @@ use crate::linux::{
     leftovers,
     memory::LiveMemory,
     proc::{ProcDir, open_dir, read_file, read_stat, status},
+    stop::{self, TraceState},
     sys::{
         memory::write_process,
         ptrace::{self, Report},
     },
+    traced_process::Traced,
 };
-use std::time::{Duration, Instant};
+use std::{
+    cell::RefCell,
+    time::{Duration, Instant},
+};
 
 /// How wait4(2) is called.
 pub(super) const HOW: u64 = (libc::__WALL | libc::WNOHANG) as u64;
@@ -30,8 +35,14 @@ const PAUSE: Duration = Duration::from_millis(2);
 const MOST_OTHERS: usize = 32;
 
 /// Has a thread of the target wait for a child of this number, as the target counts, and for clones that runs which were
-/// killed have left. Where no thread can, the zombie stays, and takes a pid until the target ends.
-pub(super) fn take(target: &ProcDir, gadgets: Gadgets, number: i64) {
+/// killed have left. Where no thread can, the zombie stays, and takes a pid until the target ends. `traced` are the threads of
+/// a target that is traced all the time.
+pub(super) fn take(
+    target: &ProcDir,
+    gadgets: Gadgets,
+    number: i64,
+    traced: Option<&RefCell<Traced>>,
+) {
     let mut children = vec![number];
     children.extend(
         left_behind(target)
@@ -52,7 +63,10 @@ pub(super) fn take(target: &ProcDir, gadgets: Gadgets, number: i64) {
         if tasks
             .into_iter()
             .take(MOST_THREADS)
-            .any(|tid| visit.by(tid))
+            .any(|tid| match traced {
+                Some(traced) => visit.by_traced(&mut traced.borrow_mut(), tid),
+                None => visit.by(tid),
+            })
         {
             return;
         }
@@ -113,6 +127,30 @@ impl Visit<'_> {
         let _ = arch::restart_interrupted(tid);
         leftovers::detach(tid, waited.unwrap_or(signal));
         waited.is_some()
+    }
+
+    /// Has a thread wait that is traced all the time, and runs. Returns whether it did.
+    fn by_traced(&self, traced: &mut Traced, tid: i32) -> bool {
+        let runs = traced.threads.states.get(&tid) == Some(&TraceState::Running);
+        if !runs || ptrace::interrupt(tid).is_err() {
+            return false;
+        }
+        let end = Instant::now() + STOP_WITHIN;
+        let has_waited = match stop_of(tid, end) {
+            Some(Report::Interrupted) => {
+                let _ = arch::restart_interrupted(tid);
+                let waited = self.waits(tid, end);
+                stop::go_on_to_stop(tid);
+                waited
+            }
+            // It is told again, as long as the thread is not let go on.
+            None | Some(Report::Signal(_)) => None,
+            Some(report) => {
+                traced.tell_later(tid, report);
+                None
+            }
+        };
+        has_waited.is_some()
     }
 
     /// Has a thread that stands wait for each child. Returns the signal that came to it meanwhile, 0 for none; `None` if it

@@ -1,0 +1,107 @@
+//! Large dumps at events: the process goes on while its clone is copied, and is watched on.
+
+use crate::support::{Child, Core, Firstchance, Program, Run, compile, files_in, folder};
+use std::process::Command;
+
+const EVENTS: Program = Program::cpp("large_events.cpp").with(&["-O1", "-pthread"]);
+/// Enough that copying takes seconds where each chunk is slow.
+const MIB: &str = "96";
+
+fn started(what: &str) -> Child {
+    let child = Child::start(Command::new(compile(&EVENTS)).args([MIB, what]));
+    child.line();
+    child
+}
+
+/// Watches it, and returns what was said, and how often the process has done it by its own count.
+fn watched(what: &str, condition: &str, options: &[&str]) -> (Run, u64, tempfile::TempDir) {
+    let folder = folder();
+    let mut child = started(what);
+    let pid = child.pid().to_string();
+    let watch = Firstchance::new(&["watch", &pid, "--when", condition, "--do", "full dump"]);
+    let watch = watch.args(options).args(&["-n", "0", "-o"]);
+    let watch = watch.arg(folder.path()).failpoint("copy:slow").spawn();
+    let watch = watch.until_it_says("Press Ctrl-C");
+    child.tell("go");
+    let watch = watch.until_it_says("Dump 1 complete");
+    child.tell("end");
+    let counts = child.line();
+    child.end_input();
+    let mut counts = counts
+        .split(' ')
+        .map(|count| count.parse().expect("a count"));
+    let done = counts.next().expect("a count");
+    if what == "signal" {
+        assert_eq!(counts.next(), Some(done), "none is lost");
+    }
+    (watch.finish(), done, folder)
+}
+
+/// How many events were told while the first dump was written.
+fn told_meanwhile(run: &Run, event: &str) -> usize {
+    let lines = || run.stdout.lines();
+    let of = |words: &str| lines().position(|line| line.contains(words));
+    let (begin, end) = (of("Dump 1 writing"), of("Dump 1 complete"));
+    let (begin, end) = (begin.expect("a dump"), end.expect("a whole dump"));
+    let between = lines().skip(begin).take(end - begin);
+    between.filter(|line| line.contains(event)).count()
+}
+
+/// The count of the exception in the table at the end: the first word behind the time.
+fn count_in_table(run: &Run) -> u64 {
+    let line = run
+        .stdout
+        .lines()
+        .rfind(|line| line.ends_with("CXX.std::runtime_error"));
+    let count = line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok());
+    count.expect("a table")
+}
+
+fn assert_cloned(folder: &tempfile::TempDir) {
+    let file = &files_in(folder.path())[0];
+    let shown = Firstchance::new(&["dumps", "show"]).arg(file).run_well();
+    shown.assert_says("while a copy of the process was made");
+}
+
+#[test]
+fn s1_throws_are_told_while_the_dump_of_one_is_written() {
+    let limit = ["--max-dumps-per", "1h=1"];
+    let (run, thrown, folder) = watched("throw", "exception \"runtime_error\"", &limit);
+    assert_eq!(count_in_table(&run), thrown, "{run:?}");
+    assert!(told_meanwhile(&run, "Exception: CXX") > 5, "{run:?}");
+    assert_cloned(&folder);
+}
+
+/// A process of which signals are wanted is traced all the time: each of them stops a thread.
+#[test]
+fn s1_signals_are_handled_while_the_dump_of_one_is_written() {
+    let limit = ["--max-dumps-per", "1h=1"];
+    let (run, _, folder) = watched("signal", "signal SIGUSR1", &limit);
+    // "limit … reached … (10 times)", then 100.
+    assert!(told_meanwhile(&run, " times)") > 0, "{run:?}");
+    assert_cloned(&folder);
+}
+
+/// The throw that a process dies of is the one that its dump is wanted for.
+#[test]
+fn s1_a_dump_at_a_throw_is_whole_though_the_process_dies_of_it() {
+    let folder = folder();
+    let mut child = started("throw");
+    let pid = child.pid().to_string();
+    let watch = Firstchance::new(&["watch", &pid, "--when", "exception \"logic_error\""]);
+    let watch = watch.args(&["--do", "full dump", "-o"]).arg(folder.path());
+    let watch = watch.failpoint("copy:slow").spawn();
+    let watch = watch.until_it_says("Press Ctrl-C");
+    ["go", "end", "die"]
+        .iter()
+        .for_each(|line| child.tell(line));
+    child.wait();
+    watch.finish().assert_code(0).assert_says("Dump 1 complete");
+    assert_cloned(&folder);
+    let core = Core::new(&files_in(folder.path())[0], &compile(&EVENTS));
+    let stack = core.gdb(&["bt"]);
+    assert!(
+        stack.contains("__cxa_throw") && stack.contains("main"),
+        "{stack}"
+    );
+}
