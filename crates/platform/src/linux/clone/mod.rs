@@ -62,10 +62,9 @@ pub(super) fn prepare(
     without_user_faults(facts)?;
     newer_than_races()?;
     // The page tables are copied too. What it writes is copied for each clone.
-    let clones = 1 + copied_of(proc.key);
     with_headroom(
         proc,
-        HEADROOM + facts.private * clones + facts.resident / 256,
+        HEADROOM + facts.private * (1 + copied) + facts.resident / 256,
     )?;
     let gadgets = gadgets::find(regions, memory);
     Ok(Prepared {
