@@ -1,8 +1,8 @@
 //! Large dumps are copied from a clone of the process, which goes on after a few milliseconds.
 
 use crate::support::{
-    Child, Core, Firstchance, Group, Program, compile, file_in, folder, proc_status, state_of,
-    wait_until,
+    Child, Core, Firstchance, Group, Program, compile, file_in, folder, proc_status, slow_tests,
+    state_of, wait_until,
 };
 use std::{
     fs,
@@ -11,6 +11,7 @@ use std::{
 };
 
 const CLONED: Program = Program::c("cloned.c");
+const BUSY: Program = Program::c("busy.c").with(&["-O1", "-pthread"]);
 const MAKES_THREADS: Program = Program::c("makes_threads.c");
 
 /// A process with so many MiB, and the addresses that it told.
@@ -307,4 +308,26 @@ fn s3_where_less_memory_is_left_than_the_process_can_write_there_is_no_clone() {
     }
     assert_eq!(group.kills(), 0);
     drop(child);
+}
+
+/// It reads a file with O_DIRECT and through an io_uring and checks each block, has children, threads, timers, a pipe and a
+/// lock, and says itself if anything is not as it was.
+#[test]
+fn s1_a_busy_process_notices_nothing_of_many_dumps_in_a_row() {
+    let many = if slow_tests() { "1000" } else { "60" };
+    let folder = folder();
+    let mut child = Child::start(Command::new(compile(&BUSY)).arg(folder.path()));
+    child.line();
+    let pid = child.pid().to_string();
+    let dump = Firstchance::new(&[
+        "dump", &pid, "--full", "--clone", "--every", "1ms", "-n", many,
+    ]);
+    let file = file_in(&folder, "x.core");
+    let dump = dump.args(&["--overwrite", "--json", "-o"]).arg(&file);
+    let run = dump.deadline(Duration::from_secs(600)).run_well();
+    let cloned = run.stdout.matches("\"method\":\"clone\"").count();
+    assert_eq!(cloned, many.parse::<usize>().expect("a number"), "{run:?}");
+    let counts = ask(&mut child, "end");
+    let all_done = counts.split(' ').all(|count| count != "0");
+    assert!(all_done && !counts.contains("WRONG"), "{counts}");
 }
