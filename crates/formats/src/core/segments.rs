@@ -179,7 +179,7 @@ fn is_bridge(region: &Region, start: u64, end: u64, widest: u64) -> bool {
         .resident
         .get(touched)
         .is_none_or(|page| page.start >= end);
-    plain && end - start < widest && untouched
+    plain && !region.unseen && end - start < widest && untouched
 }
 
 fn flags(protection: Protection) -> u32 {
