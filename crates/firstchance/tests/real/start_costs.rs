@@ -80,6 +80,7 @@ fn ticks(victim: &Victim) -> u64 {
 #[test]
 fn s3_ps_tells_who_is_busy_over_its_life_and_over_a_while() {
     let (busy, idle) = (Victim::start(&["spin"]), Victim::start(&["idle"]));
+    wait_until("it has worked", || ticks(&busy) >= 20);
     for options in [
         &["ps", "--json"][..],
         &["ps", "--json", "--cpu-over", "300ms"],
