@@ -1,6 +1,7 @@
-//! The project's own commands: `cargo xtask test`, `tidy`, `bench`, `docs`.
+//! The project's own commands: `cargo xtask test`, `tidy`, `bench`, `dist`, `docs`.
 
 mod bench;
+mod dist;
 mod docs;
 mod shell;
 mod test;
@@ -18,8 +19,9 @@ cargo xtask <command>
                   install what is missing, then every check there is
                   --all: longer runs; --only: just these stages (without installing)
   tidy            the project's own rules: crate edges, unsafe, sizes
-  bench [dump] [latency] [watch] [throw] [server] [churn] [young] [signals] [store] [crash] [--runs N] [--mib N] [--processes N] [--write]
+  bench [dump] [latency] [watch] [throw] [server] [churn] [young] [signals] [store] [crash] [start] [pause] [--runs N] [--mib N] [--processes N] [--write]
                   side by side with other tools; --write: into docs/benchmarks.md
+  dist            the program as it is shipped, with its debug information beside it, into target/dist/shipped
   docs            man pages and shell completions, into target/docs
 ";
 
@@ -43,6 +45,7 @@ fn dispatch(args: &[String]) -> Result<()> {
         "test" => test::run(&test::Options::parse(rest)?),
         "tidy" => tidy::run(),
         "bench" => bench::run(&bench::Options::parse(rest)?),
+        "dist" => dist::run(),
         "docs" => docs::run(),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");

@@ -19,6 +19,7 @@ const SYSTEM: &[System] = &[
     System { program: "gdb", package: "gdb" },
     System { program: "lldb", package: "lldb" },
     System { program: "readelf", package: "binutils" },
+    System { program: "objcopy", package: "binutils" },
     System { program: "eu-stack", package: "elfutils" },
     System { program: "ps", package: "procps" },
     System { program: "strace", package: "strace" },

@@ -21,8 +21,12 @@ impl Guarded {
         }
     }
 
-    /// How many bytes from `address` on may be read.
-    fn readable(&self, address: u64) -> u64 {
+    /// How many bytes from `address` on may be read, of so many that are wanted.
+    fn readable(&self, address: u64, wanted: u64) -> u64 {
+        if let Some(pages) = self.pages(Range::new(address, address.saturating_add(wanted))) {
+            let here = pages.first().filter(|pages| pages.start <= address);
+            return here.map_or(0, |pages| pages.end - address);
+        }
         let after = self.allowed.partition_point(|range| range.start <= address);
         let range = after.checked_sub(1).map(|at| self.allowed[at]);
         range.map_or(0, |range| range.end.saturating_sub(address))
@@ -31,9 +35,15 @@ impl Guarded {
 
 impl Memory for Guarded {
     fn read(&self, address: u64, buf: &mut [u8]) -> usize {
-        let readable = usize::try_from(self.readable(address)).unwrap_or(usize::MAX);
-        let len = buf.len().min(readable);
+        let readable = self.readable(address, buf.len() as u64);
+        let len = buf
+            .len()
+            .min(usize::try_from(readable).unwrap_or(usize::MAX));
         self.memory.read(address, &mut buf[..len])
+    }
+
+    fn pages(&self, range: Range) -> Option<Vec<Range>> {
+        self.memory.pages(range)
     }
 }
 

@@ -1,10 +1,18 @@
+use crate::Range;
+
 /// The memory of a process: of a live one, of a clone, in a dump file, or in a test.
 pub trait Memory: Send + Sync {
     /// Reads memory from `address` on into `buf`. Returns how many bytes were read, from the start
     /// of `buf` on: fewer than its length if the rest cannot be read, 0 if nothing can.
     fn read(&self, address: u64, buf: &mut [u8]) -> usize;
 
-    /// The same; returns whether all of `buf` was filled.
+    /// Which pages of `range` exist, ascending, where they are looked at when somebody asks; `None` where
+    /// [`Region::resident`](crate::Region::resident) tells it.
+    fn pages(&self, _range: Range) -> Option<Vec<Range>> {
+        None
+    }
+
+    /// As [`Memory::read`]; returns whether all of `buf` was filled.
     fn read_all(&self, address: u64, buf: &mut [u8]) -> bool {
         self.read(address, buf) == buf.len()
     }
@@ -66,10 +74,18 @@ impl<M: Memory + ?Sized> Memory for std::sync::Arc<M> {
     fn read(&self, address: u64, buf: &mut [u8]) -> usize {
         (**self).read(address, buf)
     }
+
+    fn pages(&self, range: Range) -> Option<Vec<Range>> {
+        (**self).pages(range)
+    }
 }
 
 impl<M: Memory + ?Sized> Memory for Box<M> {
     fn read(&self, address: u64, buf: &mut [u8]) -> usize {
         (**self).read(address, buf)
+    }
+
+    fn pages(&self, range: Range) -> Option<Vec<Range>> {
+        (**self).pages(range)
     }
 }

@@ -169,7 +169,7 @@ fn within(pages: &[Range], others: &[Range]) -> Vec<Range> {
 /// The stacks, and what identifies the modules: without it a debugger shows no symbols.
 fn triage(snapshot: &Snapshot, memory: &dyn Memory, extra: &[Range]) -> Vec<Range> {
     let mut ranges = stacks(snapshot, memory, TRIAGE_STACK, true);
-    ranges.extend(module_data(snapshot, extra));
+    ranges.extend(module_data(snapshot, memory, extra));
     ranges
 }
 
@@ -178,29 +178,30 @@ const MOST_HEADERS: usize = 4096;
 
 /// What a debugger needs to find the modules: their headers, the dynamic loader's list, and the
 /// vdso, which is in no file.
-fn module_data(snapshot: &Snapshot, extra: &[Range]) -> Vec<Range> {
+fn module_data(snapshot: &Snapshot, memory: &dyn Memory, extra: &[Range]) -> Vec<Range> {
     let is_vdso = |region: &&Region| region.name == "[vdso]";
     let headers = snapshot.regions.iter().filter_map(header_page);
     let headers = headers.take(MOST_HEADERS);
     let vdso = snapshot.regions.iter().filter(is_vdso).flat_map(safe_pages);
     let mut ranges: Vec<Range> = headers.chain(vdso.copied()).collect();
-    ranges.extend(existing(snapshot, extra));
+    ranges.extend(existing(snapshot, memory, extra));
     ranges
 }
 
 fn mini(snapshot: &Snapshot, memory: &dyn Memory, extra: &[Range]) -> Vec<Range> {
     let stacks = stacks(snapshot, memory, MINI_STACK, false);
     let mut ranges = stacks.clone();
-    ranges.extend(module_data(snapshot, extra));
+    ranges.extend(module_data(snapshot, memory, extra));
     ranges.extend(image_data(snapshot));
     let mut roots = vec![];
     for thread in &snapshot.threads {
         let Some(registers) = thread.registers else {
             continue;
         };
-        ranges.extend(existing(snapshot, &[code_around(&registers)]));
+        ranges.extend(existing(snapshot, memory, &[code_around(&registers)]));
         roots.extend(registers.pointers());
-        ranges.extend(teb_of(thread).map_or(Vec::new(), |teb| existing(snapshot, &[teb])));
+        let teb = teb_of(thread).map(|teb| existing(snapshot, memory, &[teb]));
+        ranges.extend(teb.unwrap_or_default());
     }
     let mut budget = MINI_REFERENCED;
     let direct = referenced(snapshot, memory, &stacks, &roots, &mut budget);
@@ -231,6 +232,7 @@ fn referenced(
 ) -> Vec<Range> {
     let mut found = Referenced {
         snapshot,
+        memory,
         windows: Vec::new(),
         join_at: FIRST_JOIN,
         last: 0,
@@ -252,6 +254,7 @@ fn referenced(
 /// The memory around addresses, while they are collected.
 struct Referenced<'a> {
     snapshot: &'a Snapshot,
+    memory: &'a dyn Memory,
     windows: Vec<Range>,
     /// The windows are joined when there are this many, so that a hundred thousand pointers into
     /// one page do not cost more than one window.
@@ -278,7 +281,7 @@ impl Referenced<'_> {
             return;
         }
         let window = Range::new(word.saturating_sub(BEFORE), word.saturating_add(AFTER));
-        self.windows.extend(parts_of(safe_pages(region), window));
+        self.windows.extend(pages_in(region, self.memory, window));
         if self.windows.len() >= self.join_at {
             self.join();
         }
@@ -293,24 +296,16 @@ impl Referenced<'_> {
     }
 }
 
+/// Calls `each` with the value of each word that can be read.
 fn each_word(memory: &dyn Memory, range: Range, size: usize, mut each: impl FnMut(u64)) {
-    each_word_at(memory, range, size, |_, word| each(word));
-}
-
-/// Calls `each` with the address and the value of each word that can be read.
-fn each_word_at(memory: &dyn Memory, range: Range, size: usize, mut each: impl FnMut(u64, u64)) {
     let mut buffer = vec![0; 64 << 10];
     let mut at = range.start.next_multiple_of(size as u64);
     while at < range.end {
         let want = (range.end - at).min(buffer.len() as u64) as usize;
         let got = memory.read(at, &mut buffer[..want]);
-        for (index, word) in buffer[..got].chunks_exact(size).enumerate() {
-            each(
-                at + (index * size) as u64,
-                word.iter()
-                    .rev()
-                    .fold(0, |value, &byte| value << 8 | u64::from(byte)),
-            );
+        for word in buffer[..got].chunks_exact(size) {
+            let bytes = word.iter().rev();
+            each(bytes.fold(0, |value, &byte| value << 8 | u64::from(byte)));
         }
         at += if got == 0 {
             4096.min(want as u64)
@@ -350,11 +345,17 @@ fn stacks_of<'t>(
         sp.into_iter().chain(interrupted)
     };
     let sps = threads.flat_map(sps);
-    sps.flat_map(|sp| stack_from(snapshot, sp, limit, no_arguments))
+    sps.flat_map(|sp| stack_from(snapshot, memory, sp, limit, no_arguments))
         .collect()
 }
 
-fn stack_from(snapshot: &Snapshot, sp: u64, limit: u64, no_arguments: bool) -> Vec<Range> {
+fn stack_from(
+    snapshot: &Snapshot,
+    memory: &dyn Memory,
+    sp: u64,
+    limit: u64,
+    no_arguments: bool,
+) -> Vec<Range> {
     let Some(region) = stack_region(snapshot, sp) else {
         return vec![];
     };
@@ -376,7 +377,7 @@ fn stack_from(snapshot: &Snapshot, sp: u64, limit: u64, no_arguments: bool) -> V
     let parts = [head, if is_stack { tail } else { Range::default() }];
     parts
         .iter()
-        .flat_map(|&part| parts_of(safe_pages(region), part))
+        .flat_map(|&part| pages_in(region, memory, part))
         .collect()
 }
 
@@ -410,8 +411,8 @@ pub fn without_stack(snapshot: &Snapshot, selection: &Selection) -> Vec<u32> {
     lacking.map(|thread| thread.id).collect()
 }
 
-/// The parts of `wanted` that are in `pages`.
-fn existing(snapshot: &Snapshot, wanted: &[Range]) -> Vec<Range> {
+/// The parts of `wanted` that can be read without a risk.
+fn existing(snapshot: &Snapshot, memory: &dyn Memory, wanted: &[Range]) -> Vec<Range> {
     let mut parts = Vec::new();
     for &range in wanted {
         let first = snapshot
@@ -420,9 +421,20 @@ fn existing(snapshot: &Snapshot, wanted: &[Range]) -> Vec<Range> {
         let overlapping = snapshot.regions[first..]
             .iter()
             .take_while(|r| r.range.start < range.end);
-        overlapping.for_each(|region| parts.extend(parts_of(safe_pages(region), range)));
+        overlapping.for_each(|region| parts.extend(pages_in(region, memory, range)));
     }
     parts
+}
+
+/// The pages of a region in a range that can be read without a risk.
+fn pages_in(region: &Region, memory: &dyn Memory, wanted: Range) -> Vec<Range> {
+    let Some(inside) = wanted.intersect(region.range) else {
+        return Vec::new();
+    };
+    match memory.pages(inside).filter(|_| !is_forbidden(region)) {
+        Some(pages) => pages,
+        None => parts_of(safe_pages(region), inside),
+    }
 }
 
 fn parts_of(pages: &[Range], wanted: Range) -> Vec<Range> {

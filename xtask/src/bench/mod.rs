@@ -7,9 +7,11 @@ mod dump;
 mod latency;
 mod latency_servers;
 mod measure;
+mod pause;
 mod report;
 mod server;
 mod signals;
+mod start;
 mod store;
 mod target;
 mod throw;
@@ -21,8 +23,9 @@ use anyhow::{Result, bail};
 use crate::tools;
 
 /// All benchmarks.
-const ALL: [&str; 10] = [
+const ALL: [&str; 12] = [
     "dump", "latency", "watch", "throw", "server", "churn", "young", "signals", "store", "crash",
+    "start", "pause",
 ];
 
 /// The options of the command line.
@@ -92,6 +95,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             "signals" => signals::run(options)?,
             "store" => store::run(options)?,
             "crash" => crash::run(options)?,
+            "start" => start::run(options)?,
+            "pause" => pause::run(options)?,
             _ => watch::run(options)?,
         };
         println!("\n{text}");

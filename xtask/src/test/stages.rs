@@ -5,7 +5,7 @@ use anyhow::{Result, ensure};
 
 use super::{FAILPOINTS, Options, Stage, debian13, wine};
 use crate::shell::{Cmd, in_ci, target_dir, which};
-use crate::{tidy, tools};
+use crate::{dist, tidy, tools};
 
 /// All stages.
 #[rustfmt::skip]
@@ -20,6 +20,7 @@ pub(super) const STAGES: &[Stage] = &[
     Stage { name: "doctest", run: doctest },
     Stage { name: "wine", run: wine::run },
     Stage { name: "fuzz", run: fuzz },
+    Stage { name: "dist", run: |_| dist::check() },
     Stage { name: "test", run: test },
 ];
 

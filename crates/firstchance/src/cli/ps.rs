@@ -1,15 +1,12 @@
 //! `firstchance ps`: lists the processes, and tells which ones this user may not look into.
 
 use super::pool;
-use crate::ui::console;
+use crate::ui::{console, values};
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
-use platform::ProcessEntry;
+use platform::{Host, ProcessEntry};
 use serde::Serialize;
-use snapshot::fold_case;
+use snapshot::{ProcessKey, Time, fold_case};
 use std::{collections::HashMap, process::ExitCode, time::Duration};
-
-/// Time over which CPU use is measured.
-const INTERVAL: Duration = Duration::from_millis(250);
 
 /// Options of `ps`.
 #[derive(Debug, clap::Args)]
@@ -19,6 +16,9 @@ pub(crate) struct Args {
     /// Print a JSON array
     #[arg(long)]
     json: bool,
+    /// Look for so long how much CPU time they use, which is else that of their whole life, as ps(1) has it
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    cpu_over: Option<Duration>,
 }
 
 /// A process in the list, or as JSON.
@@ -44,17 +44,11 @@ struct ProcessRow {
     command_line: Vec<String>,
 }
 
-/// Looks at all processes twice, to measure their CPU use, and lists them.
+/// Lists the processes.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let host = platform::this_machine();
-    let start = host.now();
-    let before: HashMap<_, _> = host
-        .processes(platform::Detail::Figures)?
-        .into_iter()
-        .map(|e| (e.key, e.cpu))
-        .collect();
-    std::thread::sleep(INTERVAL);
-    let elapsed = host.now().since(start).as_secs_f64();
+    let before = args.cpu_over.map(|time| Earlier::look(&*host, time));
+    let before = before.transpose()?;
     let own = std::process::id();
     let lines: Vec<(ProcessEntry, ProcessRow)> = host
         .processes(platform::Detail::Figures)?
@@ -66,10 +60,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
                 .is_none_or(|text| contains(entry, text))
         })
         .map(|entry| {
-            let used = before
-                .get(&entry.key)
-                .map_or(Duration::ZERO, |cpu| entry.cpu.saturating_sub(*cpu));
-            let row = row(&entry, used.as_secs_f64() / elapsed * 100.0);
+            let cpu = before.as_ref().map(|before| before.cpu(&*host, &entry));
+            let row = row(&entry, cpu.unwrap_or_else(|| cpu_of_life(&entry)));
             (entry, row)
         })
         .collect();
@@ -85,6 +77,44 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The CPU time of all processes a while ago.
+struct Earlier {
+    at: Time,
+    used: HashMap<ProcessKey, Duration>,
+}
+
+impl Earlier {
+    fn look(host: &dyn Host, wait: Duration) -> anyhow::Result<Self> {
+        let at = host.now();
+        let entries = host.processes(platform::Detail::Identity)?.into_iter();
+        let used = entries.map(|entry| (entry.key, entry.cpu)).collect();
+        std::thread::sleep(wait);
+        Ok(Self { at, used })
+    }
+
+    /// The CPU time that a process used since, in percent of one processor.
+    fn cpu(&self, host: &dyn Host, entry: &ProcessEntry) -> f64 {
+        let before = self.used.get(&entry.key).copied().unwrap_or_default();
+        let elapsed = host.now().since(self.at);
+        percent(entry.cpu.saturating_sub(before), elapsed)
+    }
+}
+
+/// The CPU time that a process used in its whole life, in percent of one processor.
+fn cpu_of_life(entry: &ProcessEntry) -> f64 {
+    let nanoseconds = console::now().0 - entry.started.0;
+    percent(
+        entry.cpu,
+        Duration::from_nanos(nanoseconds.try_into().unwrap_or(0)),
+    )
+}
+
+/// The system counts CPU time in ticks of 10 ms, also of a process that has just begun.
+fn percent(used: Duration, elapsed: Duration) -> f64 {
+    let elapsed = elapsed.max(Duration::from_millis(10));
+    used.as_secs_f64() / elapsed.as_secs_f64() * 100.0
 }
 
 fn contains(entry: &ProcessEntry, text: &str) -> bool {

@@ -17,11 +17,11 @@ const LONGEST_COMMAND: usize = 100;
 
 /// Prints text on standard output. A reader that has closed the pipe (`| head`) is no error.
 pub(crate) fn print(text: &str) -> std::io::Result<()> {
+    let lines = text.lines().map(str::trim_end);
+    // In one piece: standard output writes each line by itself.
+    let text: String = lines.flat_map(|line| [line, "\n"]).collect();
     let mut out = std::io::stdout().lock();
-    let lines = text
-        .lines()
-        .try_for_each(|line| writeln!(out, "{}", line.trim_end()));
-    match lines.and_then(|()| out.flush()) {
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         result => result,
     }

@@ -54,6 +54,8 @@ mod rules;
 mod shared_memory;
 mod short_lives;
 mod shown_text;
+mod small_dumps;
+mod start_costs;
 mod strangers;
 mod terminal;
 mod the_loop;

@@ -1,6 +1,7 @@
 //! What is read of a process before it is stopped for a capture.
 
 use super::{
+    pages_on_demand::Listed,
     proc::{
         ProcDir, machine,
         mounts::{self, QuickDevices},
@@ -29,6 +30,8 @@ pub(super) struct Before {
     pub(super) sharers: Option<Warning>,
     /// A warning that not all flags of regions are known.
     pub(super) unflagged: Option<Warning>,
+    /// What is looked at on demand while the process stands; nothing, unless that was asked for.
+    pub(super) listed: Listed,
 }
 
 impl Before {
@@ -56,6 +59,15 @@ impl Before {
             threads: Vec::new(),
             system: machine::system(),
             sharers: sharers::warning(proc),
+            listed: Listed::default(),
+        }
+    }
+
+    /// Has the regions with many pages looked at on demand: for small dumps.
+    pub(super) fn list_pages(&mut self, proc: &ProcDir) {
+        if let (Ok(pagemap), Ok(mut regions)) = (proc.open_living("pagemap"), proc.regions()) {
+            self.mark(&mut regions);
+            self.listed = Listed::of(&pagemap, &mut regions);
         }
     }
 

@@ -11,7 +11,9 @@ use super::{
     file_pages::FilePages,
     handles,
     memory::LiveMemory,
-    narrow, pages, probe_patches,
+    narrow, pages,
+    pages_on_demand::PagesOnDemand,
+    probe_patches,
     proc::{ProcDir, bounds, map_text, status},
     shared_objects::{self, WithObjects},
     stop::{Threads, executed},
@@ -42,7 +44,10 @@ impl LinuxTarget {
         stop: impl FnOnce(&ProcDir) -> Result<StoppedThreads>,
     ) -> Result<Capture> {
         let facts = self.gathered()?;
-        let before = Before::gather(&self.proc);
+        let mut before = Before::gather(&self.proc);
+        if !options.large && options.stop != Stop::Nothing {
+            before.list_pages(&self.proc);
+        }
         let _ = failpoint("before-stop");
         match options.stop {
             Stop::Nothing => self.running(facts, before),
@@ -202,11 +207,22 @@ impl LinuxTarget {
         warnings: &mut Vec<Warning>,
     ) -> Arc<dyn Memory> {
         let patches = probe_patches::find(self.proc.key.pid, regions, &memory);
-        let memory = Arc::new(WithObjects {
+        let on_demand = self.on_demand(regions);
+        let memory: Arc<dyn Memory> = Arc::new(WithObjects {
             memory: memory.patched(patches),
             pages: shared_objects::find(&self.proc, regions, warnings),
         });
-        Arc::new(Guarded::new(memory, regions))
+        match on_demand {
+            Some(pages) => Arc::new(Guarded::new(Arc::new(pages.of(memory)), regions)),
+            None => Arc::new(Guarded::new(memory, regions)),
+        }
+    }
+
+    /// What is to be looked at on demand; `None` if all pages are listed.
+    fn on_demand(&self, regions: &[Region]) -> Option<PagesOnDemand> {
+        let is_unseen = regions.iter().any(|region| region.unseen);
+        let pagemap = is_unseen.then(|| self.proc.open_living("pagemap"))?;
+        Some(PagesOnDemand::new(pagemap.ok()?, regions))
     }
 
     /// Makes the snapshot: reads the memory map and finds out which pages exist.
@@ -261,6 +277,7 @@ impl LinuxTarget {
     ) -> std::io::Result<()> {
         before.mark(regions);
         mark_stacks(regions, threads);
+        before.listed.take_over(regions);
         let page_size = rustix::param::page_size() as u64;
         let pagemap = self.proc.open_living("pagemap")?;
         pages::fill(&pagemap, regions, page_size)?;

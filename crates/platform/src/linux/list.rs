@@ -14,6 +14,9 @@ use std::{
     os::fd::OwnedFd,
 };
 
+/// How many threads look at processes at once.
+const MOST_WORKERS: usize = 4;
+
 /// Lists all processes by ascending pid.
 ///
 /// # Errors
@@ -28,8 +31,8 @@ pub(crate) fn processes(detail: Detail) -> Result<Vec<ProcessEntry>> {
     Ok(match detail {
         Detail::Identity => pids.filter_map(|pid| entry(pid).ok()).collect(),
         Detail::Figures => {
-            let figures = Figures::of_machine();
-            pids.filter_map(|pid| figures.entry(pid)).collect()
+            let pids: Vec<u32> = pids.collect();
+            Figures::of_machine().entries(&pids)
         }
     })
 }
@@ -67,14 +70,18 @@ pub(crate) fn entry_of(proc: &ProcDir) -> io::Result<ProcessEntry> {
 }
 
 fn identify(pid: u32) -> io::Result<ProcessEntry> {
-    let dir = proc::open_dir(pid)?;
-    let stat = proc::read_stat(&dir)?;
-    if clone::is_one(&dir, &stat) {
+    identify_in(&proc::open_dir(pid)?, pid)
+}
+
+/// As [`identify`], of the process whose folder is open.
+fn identify_in(dir: &OwnedFd, pid: u32) -> io::Result<ProcessEntry> {
+    let stat = proc::read_stat(dir)?;
+    if clone::is_one(dir, &stat) {
         return Err(io::ErrorKind::NotFound.into());
     }
-    let cgroup = proc::read_file(&dir, "cgroup").unwrap_or_default();
-    let image = image(&dir, pid);
-    let command_line = command_line(&dir, &stat, pid);
+    let cgroup = proc::read_file(dir, "cgroup").unwrap_or_default();
+    let image = image(dir, pid);
+    let command_line = command_line(dir, &stat, pid);
     Ok(entry_with(pid, &stat, &cgroup, image, &command_line))
 }
 
@@ -145,16 +152,42 @@ impl Figures {
         }
     }
 
+    /// Returns the processes that have not ended meanwhile. Nearly all of the time is the kernel's, which writes a dozen
+    /// files for each process: several processors share it.
+    fn entries(&self, pids: &[u32]) -> Vec<ProcessEntry> {
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        let part = pids.len().div_ceil(workers.min(MOST_WORKERS)).max(1);
+        let look = |pids: &[u32]| -> Vec<_> {
+            let entries = pids.iter().filter_map(|pid| self.entry(*pid));
+            entries.collect()
+        };
+        std::thread::scope(|scope| {
+            let parts = pids
+                .chunks(part)
+                .map(|pids| scope.spawn(move || look(pids)));
+            let parts: Vec<_> = parts.collect();
+            let entries = parts
+                .into_iter()
+                .flat_map(|part| part.join().expect("no panic there"));
+            entries.collect()
+        })
+    }
+
     /// Returns a process with its figures; `None` if it has ended meanwhile.
     fn entry(&self, pid: u32) -> Option<ProcessEntry> {
-        let mut entry = identify(pid).ok()?;
-        let proc = ProcDir::open(entry.key).ok()?;
+        let dir = proc::open_dir(pid).ok()?;
+        let mut entry = identify_in(&dir, pid).ok()?;
+        let proc = ProcDir::of_folder(entry.key, dir).ok()?;
         self.add(&mut entry, &proc)?;
         Some(entry)
     }
 
     fn add(&self, entry: &mut ProcessEntry, proc: &ProcDir) -> Option<()> {
-        let status = proc.read_living("status").ok()?;
+        let status = match entry.state {
+            // The first thread has ended: it has no figures of memory any more.
+            'Z' => proc.read_living("status").ok()?,
+            _ => proc.read("status").ok()?,
+        };
         let (uid, _) = status::ids(&status, "Uid")?;
         let user = self.users.get(&uid).cloned();
         entry.user = user.unwrap_or_else(|| uid.to_string());

@@ -66,6 +66,7 @@ mod other_tracer;
 mod own_memory;
 mod own_texts_at_death;
 mod pages;
+mod pages_on_demand;
 mod pauses;
 mod pid_namespace;
 mod polled_starts;

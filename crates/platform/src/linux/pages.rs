@@ -2,7 +2,7 @@
 //! `/proc/PID/pagemap`. A page that was never touched does not exist, and is not in a dump.
 
 use super::sys::memory::{PageRun, page, scan_pages};
-use snapshot::{Range, Region};
+use snapshot::{Range, Region, RegionKind};
 use std::{fs::File, io, os::unix::fs::FileExt};
 
 /// Bits of a `pagemap` entry (kernel documentation, admin-guide/mm/pagemap).
@@ -16,7 +16,14 @@ mod entry {
 /// The first address that cannot belong to a process.
 const KERNEL_HALF: u64 = 1 << 63;
 
-/// Fills `resident` and `private_pages` of every region.
+/// The categories by which it is told whether a page exists.
+const EXISTENCE: u64 = page::PRESENT | page::SWAPPED | page::ZERO | page::GUARD;
+
+/// The regions from which on pages of files are not told from others, where there can be none, in bytes: that takes the
+/// kernel a look at each page, and so four times as long.
+const LARGE: u64 = 64 << 20;
+
+/// Fills `resident` and `private_pages` of every region that is not `unseen`.
 ///
 /// # Errors
 /// If `pagemap` cannot be read.
@@ -77,36 +84,108 @@ fn entry_of(pagemap: &File, address: u64, page_size: u64) -> u64 {
     read.map_or(0, |()| u64::from_le_bytes(word))
 }
 
-fn fill_by_scan(pagemap: &File, regions: &mut [Region]) -> io::Result<()> {
-    // The vsyscall page lies above what the scan accepts as an address (EFAULT).
-    let mut below = regions.iter().rev().map(|region| region.range);
-    let Some(last) = below.find(|range| range.start < KERNEL_HALF) else {
-        return Ok(());
-    };
+/// As [`fill`], by the call that newer kernels have.
+///
+/// # Errors
+/// If the kernel does not have it.
+pub(super) fn fill_by_scan(pagemap: &File, regions: &mut [Region]) -> io::Result<()> {
+    let walks = walks(regions);
     let mut filler = Filler { regions, at: 0 };
     let mut runs = vec![PageRun::default(); 4096];
-    let mut mask = page::FILE | page::PRESENT | page::SWAPPED | page::ZERO | page::GUARD;
-    let (mut start, end) = (0, last.end);
-    while start < end {
-        let (count, walked) = match scan_pages(pagemap, start, end, mask, &mut runs) {
-            Ok(step) => step,
-            Err(error) if error.raw_os_error() == Some(libc::EINVAL) && mask & page::GUARD != 0 => {
-                mask &= !page::GUARD;
-                continue;
-            }
-            Err(error) => return Err(error),
-        };
-        runs[..count].iter().for_each(|run| filler.add(run));
-        if walked <= start {
-            break;
+    walks
+        .iter()
+        .try_for_each(|walk| walk.scan(pagemap, &mut runs, |run| filler.add(run)))
+}
+
+/// Returns the pages of memory of the process alone that have content.
+pub(super) fn existing(pagemap: &File, range: Range) -> Vec<Range> {
+    let walk = Walk {
+        range,
+        categories: EXISTENCE,
+    };
+    let mut found = Vec::new();
+    let add = |run: &PageRun| {
+        if has_content(run) {
+            push(&mut found, Range::new(run.start, run.end));
         }
-        start = walked;
+    };
+    // What cannot be looked at is not read either.
+    let _ = walk.scan(pagemap, &mut [PageRun::default(); 64], add);
+    found
+}
+
+fn is_refused(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EINVAL)
+}
+
+/// A part of the address space that is walked at once.
+struct Walk {
+    range: Range,
+    categories: u64,
+}
+
+impl Walk {
+    /// Finds the runs of pages. Older kernels do not know guard pages.
+    fn scan(
+        &self,
+        pagemap: &File,
+        runs: &mut [PageRun],
+        mut each: impl FnMut(&PageRun),
+    ) -> io::Result<()> {
+        let (mut start, mut mask) = (self.range.start, self.categories);
+        while start < self.range.end {
+            let (count, walked) = match scan_pages(pagemap, start, self.range.end, mask, runs) {
+                Ok(step) => step,
+                Err(error) if is_refused(&error) && mask & page::GUARD != 0 => {
+                    mask &= !page::GUARD;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            runs[..count].iter().for_each(&mut each);
+            if walked <= start {
+                break;
+            }
+            start = walked;
+        }
+        Ok(())
     }
-    Ok(())
+}
+
+/// The walks over all regions that are not unseen; ascending. Small ones are walked together.
+fn walks(regions: &[Region]) -> Vec<Walk> {
+    let mut walks: Vec<Walk> = Vec::new();
+    let mut is_next = false;
+    // The vsyscall page lies above what the scan accepts as an address (EFAULT).
+    for region in regions
+        .iter()
+        .filter(|region| region.range.start < KERNEL_HALF)
+    {
+        let files = if has_no_files(region) { 0 } else { page::FILE };
+        let categories = EXISTENCE | files;
+        match walks.last_mut() {
+            _ if region.unseen => {}
+            Some(last) if is_next && last.categories == categories => {
+                last.range.end = region.range.end;
+            }
+            _ => walks.push(Walk {
+                range: region.range,
+                categories,
+            }),
+        }
+        is_next = !region.unseen;
+    }
+    walks
+}
+
+fn has_no_files(region: &Region) -> bool {
+    let is_own = region.inode == 0 && !region.shared && region.kind != RegionKind::Kernel;
+    is_own && region.range.len() >= LARGE
 }
 
 fn fill_by_entries(pagemap: &File, regions: &mut [Region], page_size: u64) -> io::Result<()> {
-    let ranges: Vec<Range> = regions.iter().map(|region| region.range).collect();
+    let seen = regions.iter().filter(|region| !region.unseen);
+    let ranges: Vec<Range> = seen.map(|region| region.range).collect();
     let mut filler = Filler { regions, at: 0 };
     let mut buffer = vec![0; 64 << 10];
     for range in ranges {
@@ -141,6 +220,13 @@ fn category(word: u64) -> u64 {
         | bit(entry::GUARD, page::GUARD)
 }
 
+/// Whether there is anything in these pages. The shared page of zeros was only read, so it holds nothing. A guard page has
+/// the swap bit and holds nothing.
+fn has_content(run: &PageRun) -> bool {
+    let exists = run.categories & (page::PRESENT | page::SWAPPED) != 0;
+    exists && run.categories & (page::ZERO | page::GUARD) == 0
+}
+
 /// Adds runs of pages, which come in ascending order, to the regions they belong to.
 struct Filler<'r> {
     regions: &'r mut [Region],
@@ -149,10 +235,7 @@ struct Filler<'r> {
 
 impl Filler<'_> {
     fn add(&mut self, run: &PageRun) {
-        let exists = run.categories & (page::PRESENT | page::SWAPPED) != 0;
-        // The shared page of zeros was only read, so it holds nothing. A guard page has the swap
-        // bit and holds nothing.
-        if !exists || run.categories & (page::ZERO | page::GUARD) != 0 {
+        if !has_content(run) {
             return;
         }
         let whole = Range::new(run.start, run.end);

@@ -5,7 +5,7 @@ use super::{
     stacks, stacks_of, teb_of,
 };
 use crate::{
-    DumpKind, Memory, Range, Region, RegionKind, Snapshot, Thread,
+    DumpKind, Memory, NoMemory, Range, Region, RegionKind, Snapshot, Thread,
     choice::{Choice, MODULE_CODE, MODULE_DATA, THREAD_CODE, THREAD_DATA, THREAD_STACK},
     coalesce, without,
 };
@@ -27,8 +27,8 @@ pub fn select_chosen(
     let code = with(THREAD_CODE).filter_map(|thread| Some(code_around(&thread.registers?)));
     let tebs = with(THREAD_DATA).filter_map(teb_of);
     let wanted: Vec<Range> = code.chain(tebs).chain(choice.added.clone()).collect();
-    ranges.extend(existing(snapshot, &wanted));
-    ranges.extend(module_data(snapshot, extra));
+    ranges.extend(existing(snapshot, memory, &wanted));
+    ranges.extend(module_data(snapshot, memory, extra));
     ranges.extend(regions(snapshot, |region| of_module(choice, region)));
     let removed = coalesce(choice.removed.clone(), 0);
     Selection {
@@ -53,7 +53,7 @@ pub fn modules_on_stacks(snapshot: &Snapshot, memory: &dyn Memory) -> BTreeSet<u
 /// How many bytes were added that the process does not have.
 pub fn added_in_vain(choice: &Choice, snapshot: &Snapshot) -> u64 {
     let added = coalesce(choice.added.clone(), 0);
-    let found = coalesce(existing(snapshot, &added), 0);
+    let found = coalesce(existing(snapshot, &NoMemory, &added), 0);
     crate::total_bytes(&without(&added, &found))
 }
 

@@ -16,7 +16,7 @@ pub(super) fn custom(
         OperatingSystem::Windows => windows_custom(snapshot, mask),
     };
     ranges.extend(stacks(snapshot, memory, MINI_STACK, false));
-    ranges.extend(existing(snapshot, extra));
+    ranges.extend(existing(snapshot, memory, extra));
     ranges
 }
 

@@ -1,12 +1,12 @@
 //! Threads that run a signal handler on an alternate stack (sigaltstack(2)): where the stack is that the signal
 //! interrupted. That is the stack that crashed.
 
-use super::each_word_at;
 use crate::{Architecture, Memory, Range};
 
 /// How much of a stack is searched for the frame of a signal, in bytes: more than most threads use, so that ten
 /// thousand threads cost little more than their stacks do.
 const SEARCHED: u64 = 64 << 10;
+const PAGE: u64 = 4096;
 /// How many handlers that interrupted each other are followed.
 const MOST_HANDLERS: usize = 4;
 /// The sizes that an alternate stack may have, in bytes.
@@ -50,21 +50,43 @@ pub(super) fn stack_pointers(
 }
 
 /// The stack pointer in the frame of a signal that lies in `stack`. The frame is known by `uc_stack`, which describes
-/// the alternate stack that it lies on itself.
+/// the alternate stack that it lies on itself. The stack is read once: many words of a stack look like such a frame.
 fn interrupted(memory: &dyn Memory, stack: Range, distance: u64) -> Option<u64> {
-    let mut found = None;
-    each_word_at(memory, stack, 8, |at, start| {
-        if found.is_some() || start > at || at - start >= SIZES.end {
-            return;
+    let (start, bytes) = content(memory, stack);
+    let word = |at: u64| {
+        let from = at
+            .checked_sub(start)
+            .and_then(|from| bytes.get(from as usize..));
+        match from.and_then(|from| from.first_chunk()) {
+            Some(word) => Some(u64::from_le_bytes(*word)),
+            None => memory.read_u64(at),
         }
-        let size = memory.read_u64(at + 16).filter(|size| SIZES.contains(size));
-        let alternate = size.map(|size| Range::new(start, start.saturating_add(size)));
-        let alternate = alternate.filter(|alternate| alternate.contains(at));
-        let sp = alternate.and_then(|_| memory.read_u64(at + distance));
-        let is_elsewhere = |sp: &u64| !alternate.is_some_and(|alternate| alternate.contains(*sp));
-        found = sp.filter(is_elsewhere).filter(|sp| *sp > 0xffff);
-    });
-    found
+    };
+    let interrupted_by = |at: u64| {
+        let begin = word(at).filter(|begin| *begin <= at && at - begin < SIZES.end)?;
+        let size = word(at + 16).filter(|size| SIZES.contains(size))?;
+        let alternate = Range::new(begin, begin.saturating_add(size));
+        let sp = word(at + distance).filter(|_| alternate.contains(at))?;
+        (!alternate.contains(sp) && sp > 0xffff).then_some(sp)
+    };
+    let end = start + bytes.len() as u64;
+    (start..end).step_by(8).find_map(interrupted_by)
+}
+
+/// What can be read of a stack, and where that begins: the stack pointer may be below what exists.
+fn content(memory: &dyn Memory, stack: Range) -> (u64, Vec<u8>) {
+    let mut start = stack.start.next_multiple_of(8);
+    let mut bytes = vec![0; stack.end.saturating_sub(start) as usize];
+    while start < stack.end {
+        let wanted = (stack.end - start) as usize;
+        let got = memory.read(start, &mut bytes[..wanted]);
+        if got > 0 {
+            bytes.truncate(got);
+            return (start, bytes);
+        }
+        start = (start + 1).next_multiple_of(PAGE);
+    }
+    (start, Vec::new())
 }
 
 #[cfg(test)]

@@ -6,7 +6,10 @@ use snapshot::{Registers, X86, X86_64, xsave};
 use std::{
     arch::x86_64::{__cpuid, __cpuid_count},
     io,
-    sync::LazyLock,
+    sync::{
+        LazyLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 /// The instruction by which the kernel replaces that at a uprobe: int3.
@@ -204,10 +207,21 @@ pub(crate) fn extended(tid: i32, buffer: &mut [u8]) -> io::Result<Vec<u8>> {
 fn add_shadow_stack(tid: i32, area: &mut Vec<u8>) {
     /// The bit of IA32_U_CET that turns the shadow stack on.
     const ON: u64 = 1;
+    /// Whether the kernel does not know these registers (EINVAL): then it is not asked for each of a thousand threads.
+    static UNKNOWN: AtomicBool = AtomicBool::new(false);
+    if !has_shadow_stacks() || UNKNOWN.load(Ordering::Relaxed) {
+        return;
+    }
     let mut pointer = [0; 8];
-    if has_shadow_stacks() && ptrace::register_set(tid, NT_X86_SHSTK, &mut pointer).is_ok() {
-        let registers = [ON.to_le_bytes(), pointer];
-        xsave::set(area, xsave::SHADOW_STACK, registers.as_flattened());
+    match ptrace::register_set(tid, NT_X86_SHSTK, &mut pointer) {
+        Ok(_) => {
+            let registers = [ON.to_le_bytes(), pointer];
+            xsave::set(area, xsave::SHADOW_STACK, registers.as_flattened());
+        }
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+            UNKNOWN.store(true, Ordering::Relaxed);
+        }
+        Err(_) => {}
     }
 }
 

@@ -62,12 +62,18 @@ impl ProcDir {
         let failed = |error: io::Error| no_process(pid, &error);
         let dir = open_dir(pid).map_err(failed)?;
         let stat = read_stat(&dir).map_err(failed)?;
-        let living = Mutex::new(Arc::new(living_thread(&dir, pid)?));
+        let start = stat.start;
+        Self::of_folder(ProcessKey { start, ..key }, dir)
+    }
+
+    /// Takes over the folder of a process.
+    ///
+    /// # Errors
+    /// If it has ended, or is a zombie.
+    pub(crate) fn of_folder(key: ProcessKey, dir: OwnedFd) -> Result<Self> {
+        let living = Mutex::new(Arc::new(living_thread(&dir, key.pid)?));
         Ok(Self {
-            key: ProcessKey {
-                start: stat.start,
-                ..key
-            },
+            key,
             dir,
             living,
             kept: BTreeMap::new(),
@@ -348,6 +354,12 @@ fn parse_stat(text: &[u8]) -> io::Result<Stat> {
 
 /// Opens the folder of the first thread if that lives, else of another living thread.
 fn living_thread(dir: &OwnedFd, pid: u32) -> Result<LivingThread> {
+    if let Some(dir) = open_task(dir, pid as i32).ok().filter(lives) {
+        return Ok(LivingThread {
+            tid: pid as i32,
+            dir,
+        });
+    }
     let gone = |error: io::Error| no_process(pid, &error);
     let mut all = tasks(dir).map_err(gone)?;
     // Thread ids wrap around, so that other threads may come before the first one.
