@@ -3,6 +3,7 @@
 mod collect;
 pub mod local_time;
 mod run;
+mod sparse;
 mod store;
 
 pub use collect::{
@@ -13,6 +14,7 @@ pub use run::{
     DumpOptions, ExceptionRow, Machine, ProgramStep, RunEvent, Runner, RunnerHandle, Setup,
     identity, prepare,
 };
+pub use store::content::{DumpContent, is_packed, unpack};
 pub use store::foreign::foreign_dumps;
 pub use store::keep::{
     LeftOver, NO_ROOM_ADVICE, Pruned, Stored, clear_left_over, delete_dump, keep_within,

@@ -1,12 +1,22 @@
 //! The record of a dump without the rest, for lists of dumps: the head of the file is enough.
 
 use crate::elf::{Head, notes, segments};
-use crate::{core, dump::record_text, minidump, stream};
+use crate::{core, dump::record_text, minidump, packed, stream};
 use object::elf;
 
-/// The record of a dump that firstchance wrote, from the head of the file. In a core that the
+/// So much of the content of a compressed dump is looked at, in bytes: enough for the headers of 18,000 segments.
+const HEAD: u64 = 1 << 20;
+
+/// The record of a dump that firstchance wrote, compressed or not, from the head of the file. In a core that the
 /// kernel wrote, the record is at the end of the file. `None` if there is no record.
 pub fn record(bytes: &[u8]) -> Option<Vec<u8>> {
+    match packed::head(bytes, HEAD) {
+        Some(content) => in_dump(&content),
+        None => in_dump(bytes),
+    }
+}
+
+fn in_dump(bytes: &[u8]) -> Option<Vec<u8>> {
     match bytes.first_chunk()? {
         b"\x7fELF" => in_core(bytes).or_else(|| stream::record_behind(bytes).and_then(record_text)),
         b"MDMP" => minidump::record_at_head(bytes),

@@ -19,6 +19,7 @@ mod lazy_registers;
 mod memory;
 mod metadata;
 mod minidump;
+pub mod packed;
 mod pieces;
 mod plan;
 mod read;

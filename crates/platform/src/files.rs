@@ -308,8 +308,8 @@ fn exists(path: &Path) -> Error {
     Error::new(ErrorKind::Exists, what)
 }
 
-/// An ending that has a point in it.
-const TAR_GZ: &str = ".tar.gz";
+/// Endings that have a point in them.
+const ENDINGS: [&str; 3] = [".tar.gz", ".core.zst", ".dmp.zst"];
 
 /// Puts a number before the extension of a name: `a.core` becomes `a-1.core`. Number 0 changes
 /// nothing.
@@ -317,9 +317,10 @@ pub fn numbered(name: &str, number: u32) -> String {
     if number == 0 {
         return name.to_owned();
     }
-    let ending = match name.ends_with(TAR_GZ) {
-        true => name.len() - TAR_GZ.len(),
-        false => name.rfind('.').unwrap_or(name.len()),
+    let double = ENDINGS.into_iter().find(|ending| name.ends_with(ending));
+    let ending = match double {
+        Some(ending) => name.len() - ending.len(),
+        None => name.rfind('.').unwrap_or(name.len()),
     };
     match name.split_at(ending) {
         ("", _) => format!("{name}-{number}"),
@@ -466,6 +467,7 @@ mod tests {
     fn n37_numbers_go_before_both_parts_of_a_packs_ending() {
         assert_eq!(numbered("a.b.tar.gz", 1), "a.b-1.tar.gz");
         assert_eq!(numbered("a.tgz", 1), "a-1.tgz");
+        assert_eq!(numbered("a.b.core.zst", 1), "a.b-1.core.zst");
         assert_eq!(numbered(".tar.gz", 1), ".tar.gz-1");
     }
 

@@ -28,6 +28,7 @@ mod only_windows;
 mod postmortem;
 mod processor;
 mod registry;
+mod scratch;
 #[cfg(feature = "sim")]
 pub mod sim;
 mod syslog;
@@ -68,6 +69,7 @@ pub use postmortem::{
 };
 pub use processor::xsave_layout;
 pub use registry::{RegistryKey, RegistryValue, RegistryValues};
+pub use scratch::{Scratch, made_content, scratch_folder};
 pub use snapshot::FileBytes;
 pub use syslog::Syslog;
 pub use target::{Died, Facts, Follow, Happened, MappedFiles, Standing, Target, Waker};

@@ -1,6 +1,7 @@
 //! Rules: what a user can ask for.
 
 use crate::{Action, Condition, Limit, Limits, Target};
+use snapshot::Compression;
 use std::time::Duration;
 
 /// Everything that a user can ask for: on TARGET, when CONDITION, do ACTION, at most LIMIT times.
@@ -21,6 +22,8 @@ pub struct Rule {
     pub clauses: Vec<Clause>,
     /// The folder for the dumps. `None`: where the command line or the settings say.
     pub folder: Option<String>,
+    /// Whether the dumps are compressed while they are written. `None`: as the command line or the settings say.
+    pub compress: Option<Compression>,
     /// The limits of the whole rule.
     pub limits: Limits,
 }
@@ -35,6 +38,7 @@ impl Rule {
             children: false,
             clauses,
             folder: None,
+            compress: None,
             limits: Limits::default(),
         }
     }

@@ -8,6 +8,7 @@
 pub mod auxv;
 mod bytes;
 pub mod choice;
+mod compression;
 mod event;
 mod exception;
 mod function_table;
@@ -33,6 +34,7 @@ mod wow64;
 pub mod xsave;
 
 pub use bytes::SparseBytes;
+pub use compression::Compression;
 pub use event::{EndStatus, Sender, TargetEvent};
 pub use exception::Exception;
 pub use function_table::FunctionTable;

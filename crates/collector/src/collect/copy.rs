@@ -4,11 +4,14 @@
 //! `watch_copy`), so that neither a read that hangs (of a page behind a dead server) nor a disk
 //! that hangs keeps the target stopped.
 
-use super::jobs::{CHUNK, Job, Jobs, Part};
+use super::{
+    jobs::{CHUNK, Job, Jobs, Part},
+    pack::Packer,
+};
 use crate::store::record::padded;
-use formats::{Piece, Plan};
+use formats::{Piece, Plan, packed::FrameWriter};
 use platform::{OutFile, OutStream, failpoint, lock};
-use snapshot::{Memory, Range, coalesce, total_bytes, without};
+use snapshot::{Memory, NoMemory, Range, coalesce, total_bytes, without};
 use std::{
     io,
     sync::{
@@ -20,6 +23,8 @@ use std::{
 
 /// This many writes at a time reach the speed of a disk; more are no faster.
 const THREADS: usize = 4;
+/// The most threads that compress. Each takes about 3 MiB at level 1.
+const MOST_COMPRESSORS: usize = 8;
 const PAGE: u64 = 4096;
 
 /// What a dump is written to.
@@ -102,7 +107,8 @@ pub(crate) struct Source {
 
 /// Starts to copy what `plan` says: to a file by several threads, a chunk at a time and without what comes from
 /// files, to a stream by one thread in order. A record at the very end of a stream is left to the caller, who knows
-/// only afterwards what it has to say. `record` is the text for all others.
+/// only afterwards what it has to say. `record` is the text for all others. With a packer, several threads compress for
+/// either, everything and in order.
 ///
 /// # Errors
 /// If a thread cannot be started.
@@ -110,6 +116,7 @@ pub(crate) fn start(
     plan: &Arc<Plan>,
     source: &Source,
     sink: &Sink,
+    packer: Option<&Arc<Packer>>,
     record: &[u8],
 ) -> io::Result<Copy> {
     let progress = Arc::new(Progress::default());
@@ -117,14 +124,15 @@ pub(crate) fn start(
         plan: plan.clone(),
         source: source.clone(),
         sink: sink.clone(),
+        packer: packer.cloned(),
         record: record.to_vec(),
         progress: progress.clone(),
         jobs: Jobs::new(plan.clone(), Part::Target),
     });
-    let threads = if matches!(sink, Sink::File(_)) {
-        THREADS
-    } else {
-        1
+    let threads = match (packer, sink) {
+        (Some(_), _) => compressors(),
+        (None, Sink::File(_)) => THREADS,
+        (None, Sink::Stream(_)) => 1,
     };
     let (tell, ends) = mpsc::channel();
     for _ in 0..threads {
@@ -150,6 +158,12 @@ pub(crate) fn start(
     })
 }
 
+/// One thread for each processor, and one that waits for the disk.
+fn compressors() -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    (processors + 1).min(MOST_COMPRESSORS)
+}
+
 /// Copies what comes from files. It needs no target, and is not ended early: only files that cannot hang are opened.
 ///
 /// # Errors
@@ -165,6 +179,7 @@ pub(crate) fn copy_files(
         plan: plan.clone(),
         source: source.clone(),
         sink: Sink::File(file.clone()),
+        packer: None,
         record: Vec::new(),
         progress: progress.clone(),
         jobs: Jobs::new(plan.clone(), Part::Files),
@@ -172,10 +187,46 @@ pub(crate) fn copy_files(
     copier.run_file(file)
 }
 
+/// Makes the frames that were not made when the copying ended, without memory of the target, which may be gone.
+///
+/// # Errors
+/// If the dump cannot be written.
+pub(crate) fn pack_rest(
+    plan: &Arc<Plan>,
+    source: &Source,
+    sink: &Sink,
+    packer: &Arc<Packer>,
+    record: &[u8],
+    progress: &Arc<Progress>,
+) -> io::Result<()> {
+    let left = packer.close();
+    progress.stop.store(false, Ordering::Relaxed);
+    let copier = Copier {
+        plan: plan.clone(),
+        source: Source {
+            memory: Arc::new(NoMemory),
+            ..source.clone()
+        },
+        sink: sink.clone(),
+        packer: Some(packer.clone()),
+        record: record.to_vec(),
+        progress: progress.clone(),
+        jobs: Jobs::new(plan.clone(), Part::Frames),
+    };
+    let mut writer = packer.writer()?;
+    let mut buffer = vec![0; Part::Frames.most()];
+    for (number, job) in left {
+        copier.pack(packer, number, &job, &mut buffer, &mut writer)?;
+    }
+    Ok(())
+}
+
 struct Copier {
     plan: Arc<Plan>,
     source: Source,
     sink: Sink,
+    /// What puts frames in order, if the dump is compressed.
+    packer: Option<Arc<Packer>>,
     record: Vec<u8>,
     progress: Arc<Progress>,
     jobs: Jobs,
@@ -183,10 +234,43 @@ struct Copier {
 
 impl Copier {
     fn run(&self) -> io::Result<()> {
-        match &self.sink {
-            Sink::File(file) => self.run_file(file),
-            Sink::Stream(stream) => self.run_stream(&mut lock(stream)),
+        match (&self.packer, &self.sink) {
+            (Some(packer), _) => self.run_packer(packer),
+            (None, Sink::File(file)) => self.run_file(file),
+            (None, Sink::Stream(stream)) => self.run_stream(&mut lock(stream)),
         }
+    }
+
+    fn run_packer(&self, packer: &Packer) -> io::Result<()> {
+        let mut writer = packer.writer()?;
+        let mut buffer = vec![0; Part::Frames.most()];
+        while let Some((number, job)) = packer.take(&self.progress.stop) {
+            failpoint("copy")?;
+            self.pack(packer, number, &job, &mut buffer, &mut writer)?;
+        }
+        Ok(())
+    }
+
+    /// Makes a frame.
+    fn pack(
+        &self,
+        packer: &Packer,
+        number: usize,
+        job: &Job,
+        buffer: &mut [u8],
+        writer: &mut FrameWriter,
+    ) -> io::Result<()> {
+        let (len, memory) = self.fill(job, buffer);
+        let frame = packer.frame(job, &buffer[..len], writer)?;
+        packer.put(number, frame)?;
+        self.wrote(&memory);
+        Ok(())
+    }
+
+    fn wrote(&self, memory: &[Range]) {
+        self.progress.wrote(memory);
+        let bytes = total_bytes(memory);
+        self.progress.done.fetch_add(bytes, Ordering::Relaxed);
     }
 
     fn run_file(&self, file: &OutFile) -> io::Result<()> {
@@ -197,9 +281,7 @@ impl Copier {
             failpoint("copy")?;
             let (len, memory) = self.fill(&job, buffer);
             file.write_at(job.offset, &buffer[..len])?;
-            self.progress.wrote(&memory);
-            let bytes = total_bytes(&memory);
-            self.progress.done.fetch_add(bytes, Ordering::Relaxed);
+            self.wrote(&memory);
         }
         Ok(())
     }
@@ -239,8 +321,7 @@ impl Copier {
             let part = Range::new(at, at + len as u64);
             let read = self.read_range(memory, part, &mut buffer[..len]);
             stream.write(&buffer[..len])?;
-            self.progress.wrote(&[read]);
-            self.progress.done.fetch_add(read.len(), Ordering::Relaxed);
+            self.wrote(&[read]);
             at += len as u64;
         }
         Ok(())
@@ -346,6 +427,7 @@ mod tests {
                 is_of_clone: false,
             },
             sink: Sink::Stream(Arc::default()),
+            packer: None,
             record: Vec::new(),
             progress: Arc::default(),
         }

@@ -6,6 +6,7 @@ use super::{
     container::Container,
     copy::{self, Copy, Progress, Sink, Source},
     kernel,
+    pack::Packer,
 };
 use crate::{
     AbsentFile, Gap, Record,
@@ -16,9 +17,16 @@ use crate::{
     },
 };
 use formats::{Piece, Plan};
-use platform::{Error, ErrorKind, Existing, Facts, KernelDump, OutFile, Result, Stop, lock};
-use snapshot::{DumpFormat, DumpKind, Range, Selection, WallTime, total_bytes};
-use std::{io, path::PathBuf, sync::Arc, time::Instant};
+use platform::{
+    Error, ErrorKind, Existing, Facts, KernelDump, OutFile, OutStream, Result, Stop, lock,
+};
+use snapshot::{Compression, DumpFormat, DumpKind, Range, Selection, WallTime, total_bytes};
+use std::{
+    io,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Instant,
+};
 
 /// The record lists this many gaps at most, and fewer where its space is too small for them.
 const MOST_GAPS: usize = 200;
@@ -30,6 +38,15 @@ struct Copied {
     progress: Arc<Progress>,
 }
 
+/// What a compressed dump is expected to take of its size: memory seldom takes more than half. It is checked, and set aside,
+/// before; what it really takes is known at the end.
+pub(crate) fn expected(bytes: u64, compression: Option<Compression>) -> u64 {
+    match compression {
+        Some(_) => bytes.div_ceil(2),
+        None => bytes,
+    }
+}
+
 /// A dump that is being written.
 pub(crate) struct Draft {
     pub(crate) number: u32,
@@ -38,7 +55,11 @@ pub(crate) struct Draft {
     pub(crate) sink: Sink,
     pub(crate) record: Record,
     taken: WallTime,
-    /// The size of the file in bytes, once it is planned.
+    /// How it is compressed.
+    pub(crate) compression: Option<Compression>,
+    /// What puts its frames in order, once the copying has begun, if it is compressed.
+    packer: Option<Arc<Packer>>,
+    /// The size of the file in bytes, once it is planned; of one that is compressed, of its content until it is written.
     size: Option<u64>,
     /// How many of them are written: a file has its holes.
     stored: u64,
@@ -97,6 +118,8 @@ impl Draft {
             sink,
             record,
             taken,
+            compression: request.compress,
+            packer: None,
             size: None,
             stored: 0,
             unseen: vec![],
@@ -143,12 +166,43 @@ impl Draft {
         self.records = plan.pieces_with_offsets().filter_map(record).collect();
     }
 
+    /// Has the dump compressed, if that was asked for. `stands` says whether the process stands until it is copied: then it
+    /// waits for no high level.
+    pub(crate) fn compress(&mut self, plan: &Arc<Plan>, stands: bool) {
+        let Some(asked) = self.compression else {
+            return;
+        };
+        let used = match stands {
+            true => asked.while_it_stands(),
+            false => asked,
+        };
+        if used != asked {
+            let what = format!(
+                "compressed by {used} and not {asked}, as the process stood until it was copied"
+            );
+            self.record.warnings.push(what);
+        }
+        self.record.compression = Some(used.to_string());
+        self.packer = Some(Arc::new(Packer::new(plan, used, &self.sink)));
+    }
+
+    /// Starts to copy what `plan` says.
+    pub(crate) fn start(&self, plan: &Arc<Plan>, source: &Source) -> Result<Copy> {
+        let packer = self.packer.as_ref();
+        let copy = copy::start(plan, source, &self.sink, packer, &self.record_bytes());
+        copy.map_err(|e| self.failed("writing", &e))
+    }
+
     /// Reserves disk space, so that a full disk shows before anything is copied.
     pub(crate) fn reserve(&self, plan: &Plan) -> Result<()> {
         let Sink::File(file) = &self.sink else {
             return Ok(());
         };
-        let mut parts = plan.stored_parts().into_iter();
+        let parts = match self.packer {
+            Some(_) => vec![(0, expected(plan.stored_bytes(), self.compression))],
+            None => plan.stored_parts(),
+        };
+        let mut parts = parts.into_iter();
         parts
             .try_for_each(|(offset, len)| file.reserve(offset, len))
             .map_err(|e| self.failed("reserving room for", &e))
@@ -234,10 +288,8 @@ impl Draft {
         let path = match self.sink.clone() {
             Sink::File(file) => Some(self.finish_file(file)?),
             Sink::Stream(stream) => {
-                let mut stream = lock(&stream);
-                let tail = self.records.last().map_or(0, |(_, len)| *len);
-                let written = stream.write(&padded(&self.record_bytes(), tail));
-                written.map_err(|e| self.failed("writing to", &e))?;
+                self.finish_stream(&stream)
+                    .map_err(|e| self.failed("writing to", &e))?;
                 None
             }
         };
@@ -264,10 +316,15 @@ impl Draft {
             source,
             progress,
         } = copied;
-        if let Sink::File(file) = &self.sink {
-            let rest = copy::copy_files(&plan, &source, file, &progress);
-            rest.map_err(|e| self.failed("writing", &e))?;
-        }
+        let rest = match (&self.packer, &self.sink) {
+            (Some(packer), sink) => {
+                let record = self.record_bytes();
+                copy::pack_rest(&plan, &source, sink, packer, &record, &progress)
+            }
+            (None, Sink::File(file)) => copy::copy_files(&plan, &source, file, &progress),
+            (None, Sink::Stream(_)) => Ok(()),
+        };
+        rest.map_err(|e| self.failed("writing", &e))?;
         let mut gaps = progress.missing(&plan);
         gaps.append(&mut self.unseen);
         gaps.sort_unstable_by_key(|gap| gap.start);
@@ -292,10 +349,34 @@ impl Draft {
         }
     }
 
+    /// Writes the record at the end of a stream.
+    fn finish_stream(&mut self, stream: &Mutex<OutStream>) -> io::Result<()> {
+        let text = self.record_bytes();
+        if self.finish_packed(&text)? {
+            return Ok(());
+        }
+        let tail = self.records.last().map_or(0, |(_, len)| *len);
+        lock(stream).write(&padded(&text, tail))
+    }
+
+    /// Writes the end of a compressed dump. Returns whether it is one.
+    fn finish_packed(&mut self, text: &[u8]) -> io::Result<bool> {
+        let Some(packer) = &self.packer else {
+            return Ok(false);
+        };
+        let size = packer.finish(text)?;
+        self.records = packer.records();
+        (self.size, self.stored) = (Some(size), size);
+        Ok(true)
+    }
+
     /// Writes the final record, and publishes the file or keeps it as a partial one. Returns the
     /// path of the file.
     fn finish_file(&mut self, file: Arc<OutFile>) -> Result<PathBuf> {
         let text = self.record_bytes();
+        self.finish_packed(&text)
+            .map_err(|e| self.failed("writing", &e))?;
+        self.packer = None;
         for &(offset, len) in &self.records {
             file.write_at(offset, &padded(&text, len))
                 .map_err(|e| self.failed("writing", &e))?;

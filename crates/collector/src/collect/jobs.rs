@@ -1,6 +1,6 @@
 //! Divides the plan of a dump into jobs: what one thread reads and writes at a time.
 
-use formats::{Piece, Plan, SMALL_HOLE};
+use formats::{Piece, Plan, SMALL_HOLE, packed::FRAME};
 use platform::lock;
 use snapshot::Range;
 use std::sync::{Arc, Mutex};
@@ -16,6 +16,19 @@ pub(super) enum Part {
     Target,
     /// What comes from those files.
     Files,
+    /// Everything, holes too, in the frames of a compressed file: a record has one of its own. A record at the very end is
+    /// left to the caller, who knows only then what it has to say.
+    Frames,
+}
+
+impl Part {
+    /// The most that a job has, in bytes.
+    pub(super) fn most(self) -> usize {
+        match self {
+            Part::Target | Part::Files => CHUNK,
+            Part::Frames => FRAME,
+        }
+    }
 }
 
 /// The jobs of a plan, each given to one thread.
@@ -26,12 +39,14 @@ pub(super) struct Jobs {
 }
 
 /// One write: parts that stand one after the other from `offset` of the file on, without a hole.
+#[derive(Clone)]
 pub(super) struct Job {
     pub(super) offset: u64,
     pub(super) parts: Vec<Span>,
 }
 
 /// `len` bytes of one piece of the plan, from byte `within` of it on.
+#[derive(Clone)]
 pub(super) struct Span {
     pub(super) piece: usize,
     pub(super) within: u64,
@@ -75,9 +90,12 @@ impl Jobs {
             offset: 0,
             parts: Vec::new(),
         };
-        let mut room = CHUNK as u64;
+        let mut room = self.part.most() as u64;
         while let Some(piece) = self.plan.pieces.get(position.piece).filter(|_| room > 0) {
+            let is_last = position.piece + 1 == self.plan.pieces.len();
             let skipped = match (self.part, piece) {
+                (Part::Frames, Piece::Record(_)) => is_last,
+                (Part::Frames, _) => false,
                 (Part::Files, Piece::Mapped(_)) => !with_memory,
                 (Part::Files, _) | (Part::Target, Piece::Mapped(_)) => true,
                 (_, Piece::Zeros(count)) => *count > SMALL_HOLE,
@@ -92,6 +110,10 @@ impl Jobs {
                 position.skip(rest);
                 continue;
             }
+            let is_frame = self.part == Part::Frames && matches!(piece, Piece::Record(_));
+            if is_frame && !job.parts.is_empty() {
+                break;
+            }
             if job.parts.is_empty() {
                 job.offset = position.offset;
             }
@@ -102,7 +124,7 @@ impl Jobs {
                 len: len as usize,
             });
             position.advance(len, piece.size());
-            room -= len;
+            room = if is_frame { 0 } else { room - len };
         }
         (!job.parts.is_empty()).then_some(job)
     }

@@ -13,6 +13,7 @@ mod images;
 mod jobs;
 mod kernel;
 mod names;
+mod pack;
 mod report;
 mod request;
 mod session;

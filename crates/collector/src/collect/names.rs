@@ -4,7 +4,7 @@ use super::Destination;
 use crate::local_time;
 use platform::{Error, ErrorKind};
 use policy::{Trigger, TriggerKind};
-use snapshot::{DumpFormat, DumpKind, OperatingSystem, WallTime, disturbs_text};
+use snapshot::{Compression, DumpFormat, DumpKind, OperatingSystem, WallTime, disturbs_text};
 use std::path::{Path, PathBuf};
 
 /// The name of a dump if the user gives none, as ProcDump has it, behind the name of the process.
@@ -40,6 +40,8 @@ pub(crate) struct Names<'n> {
     pub(crate) trigger: &'n Trigger,
     /// Whether the name has the pid, if the user gives none.
     pub(crate) has_pid: bool,
+    /// Whether the dump is compressed: its name tells.
+    pub(crate) compression: Option<Compression>,
 }
 
 impl Names<'_> {
@@ -70,7 +72,8 @@ impl Names<'_> {
                     DEFAULT
                 };
                 let name = format!("{}{}", self.program(), self.expand(template));
-                Ok(Some(folder.join(format!("{name}{kind}.{ending}"))))
+                let name = self.told_packed(format!("{name}{kind}.{ending}"));
+                Ok(Some(folder.join(name)))
             }
             Destination::File(path) => {
                 let name = expect_name(path, |template| self.expand(template))?;
@@ -79,8 +82,17 @@ impl Names<'_> {
                 } else {
                     name
                 };
-                Ok(Some(path.with_file_name(name)))
+                Ok(Some(path.with_file_name(self.told_packed(name))))
             }
+        }
+    }
+
+    /// The name with the ending of a compressed dump, if it is one: debuggers read none.
+    fn told_packed(&self, name: String) -> String {
+        let stem = without_packed(&name);
+        match self.compression {
+            Some(_) => format!("{stem}.{}", Compression::EXTENSION),
+            None => name,
         }
     }
 
@@ -225,11 +237,18 @@ fn is_device(name: &str) -> bool {
 
 /// Puts the kind before the ending, which becomes that of the format: `a.dmp` → `a_mini.dmp`.
 fn with_kind(name: &str, kind: &str, ending: &str) -> String {
+    let name = without_packed(name);
     let stem = name
         .strip_suffix(".core")
         .or_else(|| name.strip_suffix(".dmp"))
         .unwrap_or(name);
     format!("{stem}{kind}.{ending}")
+}
+
+/// A name without the ending of a compressed dump.
+fn without_packed(name: &str) -> &str {
+    let stem = name.strip_suffix(Compression::EXTENSION);
+    stem.and_then(|stem| stem.strip_suffix('.')).unwrap_or(name)
 }
 
 #[cfg(test)]
@@ -245,6 +264,7 @@ mod tests {
             when: WallTime(0),
             trigger: &Trigger::Manual,
             has_pid: false,
+            compression: None,
         }
     }
 
@@ -392,6 +412,23 @@ mod tests {
         assert_eq!(file("p", "/d/x.bin", false), Some("/d/x.bin".into()));
         assert_eq!(file("p", "/d/x.core", true), Some("/d/x_mini.dmp".into()));
         assert_eq!(file("p", "/d/..", false), None);
+    }
+
+    #[test]
+    fn the_name_of_a_compressed_dump_tells_it() {
+        let path = |given: &str, several: bool| {
+            let packed = Names {
+                compression: Some(Compression::default()),
+                ..names("p")
+            };
+            let to = Destination::parse(given);
+            let path = packed.path(&to, DumpKind::Full, DumpFormat::Core, several);
+            path.unwrap().unwrap().display().to_string()
+        };
+        assert_eq!(path("/d/x.core", false), "/d/x.core.zst");
+        assert_eq!(path("/d/x.core.zst", false), "/d/x.core.zst");
+        assert_eq!(path("/d/x.core.zst", true), "/d/x_full.core.zst");
+        assert!(path("/d/", false).ends_with(".core.zst"));
     }
 
     #[test]

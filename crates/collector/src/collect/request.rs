@@ -3,7 +3,7 @@
 use super::{Destination, WindowsOptions, output_folder};
 use platform::{Cancel, Existing, Stop};
 use policy::{DumpRequest, Retention, Rule, Trigger};
-use snapshot::{DumpFormat, DumpKind};
+use snapshot::{Compression, DumpFormat, DumpKind};
 use std::{path::PathBuf, time::Duration};
 
 /// Which dumps of a process to take, where to write them, and what their records say.
@@ -14,6 +14,8 @@ use std::{path::PathBuf, time::Duration};
 pub struct Request {
     /// The dumps, all from one capture. They are written smallest first.
     pub kinds: Vec<(DumpKind, DumpFormat)>,
+    /// Whether they are compressed while they are written.
+    pub compress: Option<Compression>,
     /// Where the dumps are written.
     pub destination: Destination,
     /// Whether the name of a dump has the pid, if the destination is a folder.
@@ -72,6 +74,7 @@ impl Request {
     pub fn new(kinds: Vec<(DumpKind, DumpFormat)>, destination: Destination) -> Self {
         Self {
             kinds,
+            compress: None,
             destination,
             names_pid: false,
             existing: Existing::NextName,
@@ -108,6 +111,7 @@ impl Request {
             trigger: asked.trigger.clone(),
             rule: rule.to_string(),
             names_pid: rule.is_about_several(),
+            compress: rule.compress,
             keep: rule.limits.keep.clone(),
             number: asked.number,
             ..Self::new(kinds.collect(), folder.unwrap_or(elsewhere))

@@ -4,8 +4,8 @@ use super::{
     Collected, Request, Step,
     begun::{Begun, Taken, Work},
     chosen,
-    copy::{self, Sink, Source},
-    draft::Draft,
+    copy::{Sink, Source},
+    draft::{Draft, expected},
     images::Images,
     kernel,
     names::Names,
@@ -137,7 +137,8 @@ impl Session<'_, '_> {
         let facts = target.facts()?;
         self.work.user = Some(self.request.responsible(facts.process.user.uid));
         let kinds = self.kinds(&facts);
-        self.make_room(kinds.iter().map(|(kind, _)| estimate(*kind, &facts)).sum())?;
+        let bytes = kinds.iter().map(|(kind, _)| estimate(*kind, &facts)).sum();
+        self.make_room(expected(bytes, self.request.compress))?;
         let images = Images::identify(self.work.key, &facts.modules);
         let taken = crate::store::keep::now();
         self.make_files(kinds, &facts, taken)?;
@@ -304,6 +305,7 @@ impl Session<'_, '_> {
             when: taken,
             trigger: &self.request.trigger,
             has_pid: self.request.names_pid,
+            compression: self.request.compress,
         };
         for (at, (kind, format)) in kinds.into_iter().enumerate() {
             let path = names.path(&self.request.destination, kind, format, several)?;
@@ -344,7 +346,10 @@ impl Session<'_, '_> {
             space,
         ));
         draft.planned(&plan, &chosen.selection);
-        let (number, kind, bytes) = (draft.number, draft.kind, plan.stored_bytes());
+        let stands = capture.method == Method::Stopped;
+        draft.compress(&plan, stands);
+        let (number, kind) = (draft.number, draft.kind);
+        let bytes = expected(plan.stored_bytes(), self.request.compress);
         if bytes > self.work.room {
             self.make_room(bytes)?;
         }
@@ -357,8 +362,7 @@ impl Session<'_, '_> {
         });
         let _ = failpoint("planned");
         draft.reserve(&plan)?;
-        let copy = copy::start(&plan, source, &draft.sink, &draft.record_bytes());
-        let copy = copy.map_err(|e| draft.failed("writing", &e))?;
+        let copy = draft.start(&plan, source)?;
         let limits = Limits {
             deadline,
             cancel: &self.request.cancel,

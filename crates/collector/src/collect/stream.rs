@@ -4,6 +4,7 @@ use super::{CoreHead, Request, draft::allow, names::Names, output_folder};
 use crate::{
     Record,
     local_time::rfc3339,
+    sparse::{CHUNK, HOLE, is_hole, read_full},
     store::{
         keep,
         record::{SPACE, padded},
@@ -18,10 +19,6 @@ use std::{
     time::Instant,
 };
 
-/// The bytes that are read at once.
-const CHUNK: usize = 1 << 20;
-/// A block of this length, in bytes, is not written if it is all zeros: it becomes a hole.
-const HOLE: usize = 64 << 10;
 /// The most of the kernel's core that is kept where a mini dump was asked for, in bytes.
 const MINI: u64 = 64 << 20;
 /// Headers that describe more bytes than this beyond those that came are wrong.
@@ -55,6 +52,7 @@ pub fn store_stream(
         when: taken,
         trigger: &request.trigger,
         has_pid: request.names_pid,
+        compression: None,
     };
     let path = names.path(
         &request.destination,
@@ -163,7 +161,7 @@ impl Pour<'_> {
 
     /// Writes the next bytes, or skips them if they are all zeros.
     fn put(&mut self, part: &[u8]) -> io::Result<()> {
-        let is_hole = self.at > 0 && part.iter().all(|&byte| byte == 0);
+        let is_hole = self.at > 0 && is_hole(part);
         if !is_hole {
             self.file.write_at(self.at, part)?;
             self.room = self.room.saturating_sub(part.len() as u64);
@@ -171,18 +169,4 @@ impl Pour<'_> {
         self.at += part.len() as u64;
         Ok(())
     }
-}
-
-/// Reads until the buffer is full or the stream ends. Returns the number of bytes.
-fn read_full(stream: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut done = 0;
-    while done < buffer.len() {
-        match stream.read(&mut buffer[done..]) {
-            Ok(0) => break,
-            Ok(got) => done += got,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(done)
 }

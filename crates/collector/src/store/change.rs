@@ -1,6 +1,7 @@
 //! Changes the record of a dump that is complete already.
 
 use super::{
+    content::DumpContent,
     dump_file::our_record,
     record::{Record, padded},
 };
@@ -13,15 +14,23 @@ use std::path::Path;
 /// If the dump cannot be read or written, or has no record of ours.
 pub(crate) fn change_record(dump: &Path, change: impl FnOnce(&mut Record)) -> Result<()> {
     let what = || format!("reading {}", dump.display());
-    let file = platform::open_file(dump).map_err(|e| Error::of_file(&what(), &e))?;
+    let content = DumpContent::open(dump).map_err(|e| Error::of_file(&what(), &e))?;
     let none = || {
         let what = format!("{} has no record", dump.display());
         Error::new(ErrorKind::Other, what)
     };
-    let mut record = our_record(file.clone()).ok_or_else(none)?;
+    let mut record = our_record(content.bytes.clone()).ok_or_else(none)?;
     change(&mut record);
-    let places = formats::record_places((*file).as_ref()).into_iter();
-    let patches =
-        places.map(|(offset, room)| (offset, padded(&record.to_bytes(room), room as u32)));
-    platform::patch_file(dump, &patches.collect::<Vec<_>>())
+    let mut patches = Vec::new();
+    for (offset, room) in formats::record_places((*content.bytes).as_ref()) {
+        let place = content.place_in_file(offset, room).ok_or_else(|| {
+            let what = format!(
+                "the record of {} cannot be changed: another program has compressed it",
+                dump.display()
+            );
+            Error::new(ErrorKind::Other, what)
+        })?;
+        patches.push((place, padded(&record.to_bytes(room), room as u32)));
+    }
+    platform::patch_file(dump, &patches)
 }

@@ -1,9 +1,9 @@
 //! A file that may be a dump of firstchance: its name, what it takes on the disk, and its record.
 
-use super::record::Record;
+use super::{content::DumpContent, record::Record};
 use platform::{FileBytes, Peek};
 use policy::Stored;
-use snapshot::WallTime;
+use snapshot::{Compression, WallTime};
 use std::{path::Path, time::SystemTime};
 
 /// Whether a file has the name of a dump, whole or partial.
@@ -16,8 +16,13 @@ pub(super) fn is_named(path: &Path) -> bool {
 
 /// Whether a file has the name of a dump that was finished.
 fn is_whole(path: &Path) -> bool {
-    path.extension()
-        .is_some_and(|end| end == "core" || end == "dmp")
+    let is_packed = path
+        .extension()
+        .is_some_and(|end| end == Compression::EXTENSION);
+    let stem = path.file_stem().map(Path::new);
+    let plain = if is_packed { stem } else { Some(path) };
+    let ending = plain.and_then(Path::extension);
+    ending.is_some_and(|end| end == "core" || end == "dmp")
 }
 
 /// Whether a file has the temporary name of a dump (`.NAME.partial`).
@@ -46,14 +51,15 @@ pub(super) fn record_of(path: &Path) -> Option<Record> {
 }
 
 impl DumpFile {
-    /// Looks at a file: at its head first, and at all of it if the record is not there.
+    /// Looks at a file: at its head first, and at all of it if the record is not there, unless it would have to be unpacked.
     pub(super) fn at(path: &Path) -> Option<Self> {
         let mut peek = Peek::open(path).ok()?;
         let looks = [SHORT_HEAD, HEAD].into_iter();
         let told = looks
             .filter_map(|most| record_in(peek.read(most).ok()?))
             .next();
-        let record = told.or_else(|| platform::open_file(path).ok().and_then(parsed));
+        let record =
+            told.or_else(|| DumpContent::at_once(path).and_then(|dump| parsed(dump.bytes)));
         Some(Self {
             bytes: peek.len,
             on_disk: peek.on_disk,

@@ -69,6 +69,9 @@ pub struct Record {
     /// Why the process itself was copied and no clone of it, where much of its memory was wanted; what follows "because".
     #[serde(skip_serializing_if = "Option::is_none")]
     pub in_place: Option<String>,
+    /// How the dump was compressed while it was written: `zstd:1`; absent if it was not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compression: Option<String>,
     /// How long the target was stopped for this dump, in milliseconds; absent if it is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pause_ms: Option<f64>,

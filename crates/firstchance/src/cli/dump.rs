@@ -9,8 +9,8 @@ use crate::ui::{
 use collector::{Collected, Destination, Request, Step, Written, collect};
 use platform::{Cancel, Error, ErrorKind, Host, Stop};
 use serde::Serialize;
-use snapshot::{DumpFormat, DumpKind, ProcessKey};
-use std::{process::ExitCode, time::Duration};
+use snapshot::{Compression, DumpFormat, DumpKind, ProcessKey};
+use std::{ffi::OsStr, path::Path, process::ExitCode, time::Duration};
 
 /// Options of `dump`.
 #[derive(Debug, clap::Args)]
@@ -36,6 +36,9 @@ pub(crate) struct Args {
     /// core or minidump [default: core for full, plus and custom; minidump for mini and triage]
     #[arg(long, value_parser = values::format)]
     format: Option<DumpFormat>,
+    /// Compress the dump while it is written: zstd, or zstd:LEVEL with a level of 1 (the default) to 19
+    #[arg(long, value_name = "zstd[:LEVEL]", value_parser = str::parse::<Compression>)]
+    compress: Option<Compression>,
     /// Number of dumps, taken one after the other
     #[arg(short = 'n', long, value_name = "N", default_value_t = 1)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
@@ -171,6 +174,7 @@ impl Series<'_> {
 
     fn request(&self) -> Request {
         Request {
+            compress: self.args.compress,
             existing: values::existing(self.args.overwrite),
             rule: crate::ui::command_line(),
             comment: self.args.comment.clone(),
@@ -231,7 +235,16 @@ fn kinds(args: &Args, destination: &Destination) -> Vec<(DumpKind, DumpFormat)> 
 /// a minidump for small kinds and the system's own format for large ones.
 pub(super) fn default_format(kind: DumpKind, destination: &Destination) -> DumpFormat {
     if let Destination::File(path) = destination {
-        let ending = path.extension().and_then(|ending| ending.to_str());
+        let stem = path.file_stem().map(Path::new);
+        let is_packed = path
+            .extension()
+            .is_some_and(|ending| ending == Compression::EXTENSION);
+        let plain = if is_packed {
+            stem
+        } else {
+            Some(path.as_path())
+        };
+        let ending = plain.and_then(Path::extension).and_then(OsStr::to_str);
         match ending.map(str::to_ascii_lowercase).as_deref() {
             Some("dmp" | "mdmp") => return DumpFormat::Minidump,
             Some("core") => return DumpFormat::Core,
@@ -278,6 +291,7 @@ mod tests {
         let format = |name: &str| default_format(DumpKind::Full, &Destination::File(name.into()));
         assert_eq!(format("a.DMP"), DumpFormat::Minidump);
         assert_eq!(format("a.dmp"), DumpFormat::Minidump);
+        assert_eq!(format("a.dmp.zst"), DumpFormat::Minidump);
         assert_eq!(format("a.Core"), DumpFormat::Core);
     }
 }

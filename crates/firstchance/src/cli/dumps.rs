@@ -7,7 +7,7 @@ use crate::{
     postmortem::{self, is_windows},
     ui::{console, exit::Usage, values},
 };
-use collector::{Stored, foreign_dumps, stored_dumps};
+use collector::{DumpContent, Stored, foreign_dumps, stored_dumps};
 use platform::Existing;
 use serde::Serialize;
 use std::{
@@ -401,8 +401,8 @@ fn pack_for(dump: &Path, output: Option<&Path>) -> Result<PathBuf, Usage> {
 
 /// Starts gdb for a core, else lldb, with the program that the dump names if it is here.
 fn open(dump: &Stored) -> anyhow::Result<ExitCode> {
-    let file = platform::open_file(&dump.path)?;
-    let told = formats::read(file)?;
+    let content = DumpContent::open(&dump.path)?;
+    let told = formats::read(content.bytes.clone())?;
     if let Some(path) = no_file_any_more(&told.snapshot) {
         let what = format!(
             "{path} was mapped from a file, and is a pipe, a socket or a device now: a debugger that opens it may hang, or do harm"
@@ -411,11 +411,17 @@ fn open(dump: &Stored) -> anyhow::Result<ExitCode> {
             .advise("Remove it if it is of no use, or read the dump with `firstchance inspect`.")
             .into());
     }
+    // Debuggers read no compressed file.
+    let unpacked = content
+        .packing
+        .map(|_| Unpacked::of(&dump.path))
+        .transpose()?;
+    let path = unpacked.as_ref().map_or(&dump.path, |unpacked| &unpacked.0);
     let exe = PathBuf::from(&told.snapshot.process.exe);
     let exe = exe.is_absolute().then_some(exe).filter(|exe| exe.is_file());
     let is_core = told.format == snapshot::DumpFormat::Core;
-    let gdb = is_core.then(|| debugger("gdb", exe.as_deref(), &dump.path));
-    let lldb = debugger("lldb", exe.as_deref(), &dump.path);
+    let gdb = is_core.then(|| debugger("gdb", exe.as_deref(), path));
+    let lldb = debugger("lldb", exe.as_deref(), path);
     for mut command in gdb.into_iter().chain([lldb]) {
         match command.status() {
             Ok(status) => return Ok(ExitCode::from(status.code().unwrap_or(1) as u8)),
@@ -424,6 +430,26 @@ fn open(dump: &Stored) -> anyhow::Result<ExitCode> {
         }
     }
     anyhow::bail!("there is no debugger: install gdb or lldb")
+}
+
+/// A dump that is unpacked for a debugger, and removed when that has ended.
+struct Unpacked(PathBuf);
+
+impl Unpacked {
+    fn of(dump: &Path) -> platform::Result<Self> {
+        let name = dump.file_name().and_then(|name| name.to_str());
+        let name = export::without_packing(name.unwrap_or("dump"));
+        let folder = platform::scratch_folder();
+        let (path, _) = collector::unpack(dump, &folder.join(name), Existing::NextName)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Unpacked {
+    fn drop(&mut self) {
+        // Somebody may have removed it.
+        let _ = std::fs::remove_file(&self.0);
+    }
 }
 
 /// The name of a file that a process had mapped, where there is something else by now. gdb opens each by its name, which

@@ -13,6 +13,7 @@ mod postmortem;
 mod procdump;
 mod ps;
 mod target;
+mod unpack;
 mod watch;
 
 use crate::{
@@ -51,6 +52,8 @@ enum Command {
     Explain(explain::Args),
     /// Show what is in a dump
     Inspect(inspect::Args),
+    /// Write the plain dump of one that is compressed
+    Unpack(unpack::Args),
     /// Write a dump of every crash on this machine (as LocalDumps does on Windows)
     Postmortem(postmortem::Args),
     /// List, show, delete, open and pack stored dumps
@@ -123,6 +126,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Counters(args) => counters::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Unpack(args) => unpack::run(&args),
         Command::Ps(args) => ps::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Demo(args) => demo::run(&args),

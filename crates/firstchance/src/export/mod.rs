@@ -7,6 +7,7 @@ mod readme;
 
 use crate::inspect::user_of;
 use archive::Archive;
+use collector::DumpContent;
 use modules::{LocalModule, Packed};
 use platform::{Error, ErrorKind, Existing};
 use serde::Serialize;
@@ -34,12 +35,14 @@ struct Manifest<'m> {
 /// libraries of which this machine has the same build, and a text that says how to open it. `existing` says what is done if
 /// there is such a file.
 pub(crate) fn export(dump: &Path, to: &Path, existing: Existing) -> anyhow::Result<Exported> {
-    let file = platform::open_file(dump);
+    let content = DumpContent::open(dump);
     let what = || format!("reading {}", dump.display());
-    let file = file.map_err(|e| Error::of_access(&what(), &e))?;
+    let content = content.map_err(|e| Error::of_access(&what(), &e))?;
+    let file = &content.bytes;
     let told = formats::read(file.clone())?;
     let name = dump.file_name().and_then(|name| name.to_str());
     let name = name.ok_or_else(|| anyhow::anyhow!("{} is no name for a dump", dump.display()))?;
+    let name = without_packing(name);
     let found = modules::find(&told.snapshot, &*told.memory, user_of(dump, &told));
     let packed: Vec<Packed> = found.iter().map(|found| found.packed.clone()).collect();
     let manifest = Manifest {
@@ -57,7 +60,10 @@ pub(crate) fn export(dump: &Path, to: &Path, existing: Existing) -> anyhow::Resu
     if let Some(record) = &told.record {
         archive.add("record.json", record)?;
     }
-    archive.add_dump(name, &file)?;
+    archive.add_dump(name, file)?;
+    if let Some(trouble) = content.trouble() {
+        return Err(Error::new(ErrorKind::Other, format!("{}: {trouble}", dump.display())).into());
+    }
     for LocalModule { packed, bytes } in &found {
         if let (Some(path), Some(bytes)) = (&packed.file, bytes) {
             archive.add_program(path, bytes)?;
@@ -78,12 +84,20 @@ fn outcome(path: PathBuf, packed: Vec<Packed>) -> Exported {
     }
 }
 
+/// The name of a dump without the ending of a compressed file.
+pub(crate) fn without_packing(name: &str) -> &str {
+    let stem = [".zst", ".gz"]
+        .into_iter()
+        .find_map(|ending| name.strip_suffix(ending));
+    stem.unwrap_or(name)
+}
+
 /// The name of a dump without its extension.
 pub(crate) fn stem(name: &str) -> &str {
-    match name.strip_suffix(".partial") {
+    without_packing(match name.strip_suffix(".partial") {
         Some(partial) => partial.trim_start_matches('.'),
         None => name,
-    }
+    })
     .trim_end_matches(".core")
     .trim_end_matches(".dmp")
 }

@@ -11,6 +11,7 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
+use crate::ui::console;
 use open::Opened;
 pub(crate) use open::user_of;
 use page::Page;
@@ -81,6 +82,7 @@ const ALL: [Section; 7] = [
 /// Prints the dump. Fails if the file cannot be read or is no dump.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let opened = Opened::new(&args.file)?;
+    let before = opened.content.trouble();
     let text = if args.json {
         wire::json(&opened, args.frames)?
     } else {
@@ -92,7 +94,19 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
         result => result?,
     }
+    tell_of_trouble(&opened, before);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Tells of damage that showed only when the dump was looked at.
+fn tell_of_trouble(opened: &Opened, before: Option<String>) {
+    let trouble = opened.content.trouble().filter(|_| before.is_none());
+    trouble.iter().for_each(|trouble| {
+        console::complain(&format!(
+            "firstchance: {}: {trouble}",
+            opened.path.display()
+        ));
+    });
 }
 
 fn report(opened: &Opened, args: &Args, has_colours: bool) -> String {

@@ -1,7 +1,7 @@
 //! Reads a dump file and walks its stacks.
 
 use analysis::{DebugFile, FileBytes, Files, Source, Stack, Stacks};
-use collector::Record;
+use collector::{DumpContent, Record};
 use formats::Dump;
 use platform::{Error, ErrorKind};
 use snapshot::{Exception, Module, Thread};
@@ -14,6 +14,7 @@ use std::{
 pub(super) struct Opened {
     pub(super) path: PathBuf,
     pub(super) file_bytes: u64,
+    pub(super) content: DumpContent,
     pub(super) dump: Dump,
     pub(super) record: Option<Record>,
 }
@@ -42,9 +43,9 @@ fn unreadable(path: &Path, error: &io::Error) -> anyhow::Error {
 impl Opened {
     /// Reads a file. The error is a sentence that says what is wrong with it.
     pub(super) fn new(path: &Path) -> anyhow::Result<Self> {
-        let file = read(path).map_err(|error| unreadable(path, &error))?;
-        let file_bytes = (*file).as_ref().len() as u64;
-        let dump = formats::read(file)
+        let content = DumpContent::open(path).map_err(|error| unreadable(path, &error))?;
+        let file_bytes = content.file_bytes;
+        let dump = formats::read(content.bytes.clone())
             .map_err(|error| anyhow::anyhow!("{} is no dump: {error}", path.display()))?;
         let record = dump.record.as_deref().and_then(Record::parse);
         let (format, has_record) = (dump.format, record.is_some());
@@ -55,6 +56,7 @@ impl Opened {
         Ok(Self {
             path: path.to_owned(),
             file_bytes,
+            content,
             dump,
             record,
         })
@@ -103,6 +105,7 @@ impl Opened {
     pub(super) fn warnings(&self) -> Vec<String> {
         let recorded = self.record.iter().flat_map(|record| &record.warnings);
         let mut warnings: Vec<String> = recorded.chain(&self.dump.warnings).cloned().collect();
+        warnings.extend(self.content.trouble());
         if self.dump.record.is_some() && self.record.is_none() {
             warnings.push("the record of the dump cannot be read".to_owned());
         }
@@ -117,10 +120,6 @@ pub(crate) fn user_of(path: &Path, dump: &Dump) -> Option<u32> {
     let told = record.and_then(|record| record.user);
     let told = told.unwrap_or(dump.snapshot.process.user.uid);
     platform::owner_of(path).map(|owner| if owner == 0 { told } else { owner })
-}
-
-fn read(path: &Path) -> io::Result<FileBytes> {
-    platform::open_file(path)
 }
 
 fn image(module: &Module, user: Option<u32>) -> Option<FileBytes> {

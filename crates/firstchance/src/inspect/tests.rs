@@ -1,7 +1,7 @@
 //! What a user sees, from dumps made up here and from one of gdb's.
 
 use super::*;
-use collector::{Gap, Record};
+use collector::{DumpContent, Gap, Record};
 use formats::Dump;
 use snapshot::{
     DumpFormat, Exception, Handle, Module, NoMemory, Process, Protection, Range, Region,
@@ -94,6 +94,7 @@ fn opened(snapshot: Snapshot, record: Option<Record>) -> Opened {
     Opened {
         path: "shop.core".into(),
         file_bytes: 62_000_000,
+        content: DumpContent::plain(Arc::new(Vec::new())),
         dump,
         record,
     }

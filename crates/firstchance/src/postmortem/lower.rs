@@ -106,6 +106,7 @@ impl Settings {
         rule.follow = Follow::Each;
         if !entry.values.exclude {
             rule.folder = Some(values.folder.display().to_string());
+            rule.compress = values.compress;
             rule.limits = Limits {
                 repeat_window: self.repeat_window(),
                 keep: values.keep,

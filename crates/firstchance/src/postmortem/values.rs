@@ -6,7 +6,7 @@ use crate::ui::{exit::Usage, values};
 use platform::{Error, ErrorKind, Guard};
 use policy::{Free, Retention};
 use serde::{Deserialize, Serialize};
-use snapshot::{DumpFormat, DumpKind};
+use snapshot::{Compression, DumpFormat, DumpKind};
 use std::path::{Path, PathBuf};
 
 /// Where dumps go on Linux if no folder was set.
@@ -31,6 +31,9 @@ pub(crate) struct Values {
     pub(crate) kind: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) format: Option<String>,
+    /// `zstd`, `zstd:3` …
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) compress: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) max_bytes: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -59,6 +62,9 @@ pub(crate) struct ValueArgs {
     /// core or minidump [default: core for full, plus and custom; else minidump]
     #[arg(long, value_name = "FORMAT")]
     format: Option<String>,
+    /// Compress dumps while they are written: zstd, or zstd:LEVEL with a level of 1 (the default) to 19
+    #[arg(long, value_name = "zstd[:LEVEL]")]
+    compress: Option<String>,
     /// Most that all dumps in the folder may take together: 10GiB; the oldest are deleted
     #[arg(long, value_name = "SIZE")]
     max_bytes: Option<String>,
@@ -94,6 +100,7 @@ impl ValueArgs {
         let kind = (!self.kind.is_empty()).then(|| kind_of(&self.kind));
         put(&kind, &mut values.kind);
         put(&self.format, &mut values.format);
+        put(&self.compress, &mut values.compress);
         put(&self.max_bytes, &mut values.max_bytes);
         put(&self.max_age, &mut values.max_age);
         put(&self.keep_free, &mut values.keep_free);
@@ -117,6 +124,7 @@ pub(crate) struct Resolved {
     pub(crate) folder: PathBuf,
     pub(crate) kind: DumpKind,
     pub(crate) format: DumpFormat,
+    pub(crate) compress: Option<Compression>,
     pub(crate) keep: Retention,
 }
 
@@ -131,6 +139,10 @@ impl Resolved {
             Some(format) => values::format(format).map_err(|e| format!("format: {e}"))?,
             None => default_format(kind),
         };
+        let compress = text(|v| &v.compress).map(str::parse);
+        let compress = compress
+            .transpose()
+            .map_err(|e: String| format!("compress: {e}"))?;
         let age = text(|v| &v.max_age).map(policy::parse_duration);
         let bytes = text(|v| &v.max_bytes).map(policy::parse_size);
         let free = text(|v| &v.keep_free).map(str::parse::<Free>);
@@ -148,6 +160,7 @@ impl Resolved {
             folder: folder_of(all, program),
             kind,
             format,
+            compress,
             keep,
         })
     }

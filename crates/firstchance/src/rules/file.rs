@@ -7,6 +7,7 @@ use policy::{
     Window,
 };
 use serde::{Deserialize, Deserializer, de::Error};
+use snapshot::Compression;
 use std::{fmt::Display, num::NonZeroU32, str::FromStr, time::Duration};
 
 /// Dumps of a rule that has no `max-dumps`: 10, as in DebugDiag, so that a forgotten rule does not
@@ -30,6 +31,7 @@ pub(super) struct FileRule {
     #[serde(default)]
     children: bool,
     folder: Option<String>,
+    compress: Option<Parsed<Compression>>,
     max_dumps: Option<u32>,
     #[serde(default)]
     max_dumps_per: Several<Parsed<Window>>,
@@ -220,6 +222,7 @@ impl From<FileRule> for Rule {
             children: file.children,
             clauses,
             folder: file.folder,
+            compress: file.compress.map(|compression| compression.0),
             limits,
         }
     }

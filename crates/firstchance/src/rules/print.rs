@@ -18,6 +18,8 @@ pub(super) fn rule(rule: &Rule) -> String {
     if let Some(folder) = &rule.folder {
         lines.text("folder", folder);
     }
+    let compression = rule.compress.into_iter();
+    compression.for_each(|compression| lines.text("compress", compression));
     limits(&mut lines, &rule.limits, default_max_dumps(&rule.clauses));
     let clauses = rule.clauses.iter().map(clause);
     lines

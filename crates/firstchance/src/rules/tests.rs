@@ -81,6 +81,7 @@ fn every_key_has_its_meaning() {
         target = 'cmdline:"java *"'
         follow = "next"
         children = true
+        compress = "zstd:3"
         max-dumps = 0
         max-dumps-per = ["10m=3", "1d=9"]
         repeat-window = "1h"
@@ -104,7 +105,7 @@ fn every_key_has_its_meaning() {
         "#,
         &[
             "on the next cmdline:\"java *\" and its children, when cpu > 5% or exit or now, do \
-             run \"/usr/bin/notify --once\", at most 2 times per process; at most 3 dumps in 10m; \
+             run \"/usr/bin/notify --once\", at most 2 times per process; compress zstd:3; at most 3 dumps in 10m; \
              at most 9 dumps in 1d; at most 1 dump per signature in 1h; at most 2 dumps at once; skip while busy; keep at most 20 \
              dumps; keep at most 10GiB; keep at most 7d; keep 5% free",
             "on 1234, when every 30s, do mini and full dump; at most 10 dumps in all; at most 1 \
@@ -211,6 +212,10 @@ fn g4_an_error_has_its_line_and_a_caret() {
     fails(
         "[[rule]]\ntarget = 'a'\nkeep-free = '500%'\n",
         &["3 | keep-free = '500%'"],
+    );
+    fails(
+        "[[rule]]\ntarget = 'a'\ncompress = 'zstd:20'\n",
+        &["3 | compress = 'zstd:20'"],
     );
     fails("[[rule]\n", &["1 | [[rule]"]);
 }

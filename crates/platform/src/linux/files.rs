@@ -9,7 +9,7 @@ use super::{
     held_files::{self, identity},
     regular_files::{open_regular, open_regular_as},
     space,
-    sys::{lazy_file::LazyFile, page_cache},
+    sys::{content_maker::Make, lazy_file::LazyFile, page_cache},
 };
 use crate::{FileBytes, Trusted, failpoint};
 use rustix::fs::{
@@ -325,6 +325,16 @@ pub(crate) fn open_file(path: &Path, user: Option<u32>) -> io::Result<FileBytes>
         None => open_regular(path, OFlags::empty())?,
     };
     Ok(Arc::new(LazyFile::new(file, found.st_size as usize)?))
+}
+
+/// See [`crate::made_content`].
+pub(crate) fn made_content(len: u64, make: Make) -> io::Result<FileBytes> {
+    Ok(Arc::new(LazyFile::made(make, len as usize)?))
+}
+
+/// What was written to a file of ours.
+pub(crate) fn content_of(file: File, len: u64) -> io::Result<FileBytes> {
+    Ok(Arc::new(LazyFile::new(file, len as usize)?))
 }
 
 /// Opens a regular file that must not be a link.

@@ -92,13 +92,15 @@ mod terminal;
 mod thread_end;
 mod threads;
 mod traced_process;
+mod unnamed_file;
 mod watch;
 mod windows_counters;
 mod young;
 
 pub(crate) use doctor::doctor;
 pub(crate) use files::{
-    RawOutput, create_output, on_disk, open_file, open_plain, owner_of, patch_file, read_trusted,
+    RawOutput, content_of, create_output, made_content, on_disk, open_file, open_plain, owner_of,
+    patch_file, read_trusted,
 };
 pub(crate) use held_files::{is_held, remove_left_over, remove_part};
 pub(crate) use image_files::ImageFiles;
@@ -110,6 +112,7 @@ pub(crate) use regular_files::open_log;
 pub(crate) use space::at as space_at;
 pub(crate) use sys::{allocator::give_memory_back, priority::run_last, signals::on_interrupt};
 pub(crate) use terminal::{has_terminal, terminal_width, typed_arguments};
+pub(crate) use unnamed_file::{scratch_folder, unnamed_file};
 
 use std::ops::ControlFlow;
 

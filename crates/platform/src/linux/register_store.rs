@@ -1,12 +1,8 @@
 //! Storage for the extended registers of many threads.
 
+use super::unnamed_file::unnamed_file;
 use snapshot::{Memory, SparseBytes};
-use std::{
-    fs::{File, OpenOptions},
-    io,
-    os::unix::fs::{FileExt, OpenOptionsExt},
-    sync::Arc,
-};
+use std::{fs::File, io, os::unix::fs::FileExt, sync::Arc};
 
 /// Keeps the extended registers of a process's threads: those of the first threads in memory, the
 /// others in a file without a name, which vanishes when nobody uses it any more.
@@ -50,7 +46,7 @@ impl RegisterStore {
     fn append(&mut self, bytes: &[u8]) -> io::Result<SparseBytes> {
         let file = match &self.file {
             Some(file) => file.clone(),
-            None => Arc::new(StoreFile(unnamed_file()?)),
+            None => Arc::new(StoreFile(unnamed_file()?.0)),
         };
         self.file = Some(file.clone());
         let at = self.end;
@@ -70,21 +66,6 @@ impl Memory for StoreFile {
             Err(_) => 0,
         }
     }
-}
-
-/// Makes a file that never has a name, so that nothing is left behind and nobody else can open it
-/// (open(2), `O_TMPFILE` with `O_EXCL`). It is in `/var/tmp` if that exists, because `/tmp` is
-/// often memory.
-fn unnamed_file() -> io::Result<File> {
-    let make = |folder: &str| {
-        OpenOptions::new()
-            .read(true)
-            .write(true)
-            .mode(0o600)
-            .custom_flags(libc::O_TMPFILE | libc::O_EXCL)
-            .open(folder)
-    };
-    make("/var/tmp").or_else(|_| make("/tmp"))
 }
 
 #[cfg(test)]

@@ -11,13 +11,17 @@ use std::{
     io,
     os::windows::fs::{FileExt, MetadataExt, OpenOptionsExt},
     path::Path,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 use windows_sys::Win32::{
     Storage::FileSystem::{
-        FILE_ATTRIBUTE_REPARSE_POINT, FILE_FLAG_OPEN_REPARSE_POINT, FILE_SHARE_DELETE,
-        FILE_SHARE_READ, FILE_SHARE_WRITE, FILE_TYPE_DISK, GetDiskFreeSpaceExW, GetFileType,
-        GetVolumeInformationW, GetVolumePathNameW,
+        FILE_ATTRIBUTE_REPARSE_POINT, FILE_ATTRIBUTE_TEMPORARY, FILE_FLAG_DELETE_ON_CLOSE,
+        FILE_FLAG_OPEN_REPARSE_POINT, FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE,
+        FILE_TYPE_DISK, GetDiskFreeSpaceExW, GetFileType, GetVolumeInformationW,
+        GetVolumePathNameW,
     },
     System::Memory::{
         CreateFileMappingW, FILE_MAP_READ, MEMORY_MAPPED_VIEW_ADDRESS, MapViewOfFile,
@@ -138,6 +142,44 @@ pub(crate) fn open_file(path: &Path, _user: Option<u32>) -> io::Result<FileBytes
         return Ok(Arc::new(Vec::new()));
     }
     Ok(Arc::new(Mapping::new(&file, size)?))
+}
+
+/// See [`crate::made_content`].
+pub(crate) fn made_content(
+    _len: u64,
+    _make: Box<dyn Fn(u64, &mut [u8]) -> usize + Send + Sync>,
+) -> io::Result<FileBytes> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// What was written to a file of ours.
+pub(crate) fn content_of(file: File, len: u64) -> io::Result<FileBytes> {
+    match len as usize {
+        0 => Ok(Arc::new(Vec::new())),
+        size => Ok(Arc::new(Mapping::new(&file, size)?)),
+    }
+}
+
+/// The folder for temporary files.
+pub(crate) fn scratch_folder() -> std::path::PathBuf {
+    std::env::temp_dir()
+}
+
+/// Makes a file that vanishes when it is closed, and that nobody else can open. Also returns its folder.
+pub(crate) fn unnamed_file() -> io::Result<(File, std::path::PathBuf)> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let folder = scratch_folder();
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("firstchance-{}-{number}.tmp", std::process::id());
+    let file = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .share_mode(0)
+        .custom_flags(FILE_FLAG_DELETE_ON_CLOSE)
+        .attributes(FILE_ATTRIBUTE_TEMPORARY)
+        .open(folder.join(name))?;
+    Ok((file, folder))
 }
 
 /// Opens a file on a disk for reading, while others may write, rename and delete it.

@@ -68,7 +68,10 @@ pub(crate) use console::{
 #[cfg(feature = "failpoints")]
 pub(crate) use console::{kill_self, stop_self};
 pub(crate) use doctor::doctor;
-pub(crate) use files::{on_disk, open_file, open_log, open_plain, owner_of, patch_file, space_at};
+pub(crate) use files::{
+    content_of, made_content, on_disk, open_file, open_log, open_plain, owner_of, patch_file,
+    scratch_folder, space_at, unnamed_file,
+};
 pub(crate) use image_files::ImageFiles;
 pub(crate) use launch::RawLaunched;
 pub(crate) use monitor::{MonitorListener, cancel_monitors};

@@ -251,6 +251,9 @@ impl Display for Rule {
         if let Some(folder) = &self.folder {
             write!(f, "; into {}", Quoted(folder))?;
         }
+        if let Some(compression) = self.compress {
+            write!(f, "; compress {compression}")?;
+        }
         write!(f, "{}", self.limits)
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     Action, Clause, Follow, Free, Limit, Limits, Pattern, Rule, Scope, Series, Target, Window,
     parse_duration, parse_size,
 };
-use snapshot::DumpKind;
+use snapshot::{Compression, DumpKind};
 
 /// The prefixes of targets, for `on` and for [`target`].
 const PREFIXES: [&str; 9] = [
@@ -75,7 +75,7 @@ fn whole_path(path: String) -> Option<String> {
 }
 
 impl Parser<'_> {
-    /// `["NAME":] on TARGET, CLAUSE; …; into "FOLDER"; LIMIT; …`
+    /// `["NAME":] on TARGET, CLAUSE; …; into "FOLDER"; compress zstd:1; LIMIT; …`
     pub(super) fn rule(&mut self) -> Parsed<Rule> {
         let name = self.rule_name()?;
         self.expect("on")?;
@@ -150,6 +150,10 @@ impl Parser<'_> {
             Some("into") => {
                 self.advance();
                 rule.folder = Some(self.quoted("a folder")?);
+            }
+            Some("compress") => {
+                self.advance();
+                rule.compress = Some(self.value("zstd or zstd:LEVEL", str::parse::<Compression>)?);
             }
             _ => self.limit_of_rule(&mut rule.limits)?,
         }
@@ -244,7 +248,9 @@ impl Parser<'_> {
             return self.expect("busy");
         }
         if !self.eat("at") {
-            return Err(self.expected("`when`, `into`, `at most`, `skip while busy` or `keep`"));
+            return Err(
+                self.expected("`when`, `into`, `compress`, `at most`, `skip while busy` or `keep`")
+            );
         }
         self.expect("most")?;
         let count = self.dumps()?;

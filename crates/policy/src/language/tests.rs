@@ -528,17 +528,21 @@ fn rule() -> impl Strategy<Value = Rule> {
         follow,
         any::<bool>(),
         proptest::collection::vec(clause(), 1..4),
-        proptest::option::of(text()),
+        (
+            proptest::option::of(text()),
+            proptest::option::of("zstd:(1[0-9]|[1-9])".prop_map(|text| text.parse().unwrap())),
+        ),
         limits(),
     )
         .prop_map(
-            |(name, target, follow, children, clauses, folder, limits)| Rule {
+            |(name, target, follow, children, clauses, (folder, compress), limits)| Rule {
                 name,
                 target,
                 follow,
                 children,
                 clauses,
                 folder,
+                compress,
                 limits,
             },
         )

@@ -11,7 +11,7 @@ use policy::{
     Action, Clause, Condition, Follow, Free, Gauge, Level, Limit, Limits, Retention, Rule, Target,
     Window, parse_when,
 };
-use snapshot::{DumpFormat, DumpKind, OperatingSystem};
+use snapshot::{Compression, DumpFormat, DumpKind, OperatingSystem};
 use std::{
     path::{Path, PathBuf},
     time::Duration,
@@ -86,6 +86,9 @@ pub(crate) struct Common {
     /// core or minidump [default: core for full, plus and custom; minidump for mini and triage]
     #[arg(long, value_parser = values::format)]
     format: Option<DumpFormat>,
+    /// Compress dumps while they are written: zstd, or zstd:LEVEL with a level of 1 (the default) to 19
+    #[arg(long, value_name = "zstd[:LEVEL]", value_parser = str::parse::<Compression>)]
+    compress: Option<Compression>,
     /// Text to be stored in the dumps
     #[arg(long, value_name = "TEXT")]
     comment: Option<String>,
@@ -148,10 +151,11 @@ impl WatchArgs {
     fn job_of_file(&self, file: &Path) -> anyhow::Result<Job> {
         let rules = read_rules(file)?;
         let options = self.common.dump_options()?;
-        let rules = rules
-            .into_iter()
-            .map(|rule| (rule, options.clone()))
-            .collect();
+        let rules = rules.into_iter().map(|mut rule| {
+            rule.compress = rule.compress.or(self.common.compress);
+            (rule, options.clone())
+        });
+        let rules = rules.collect();
         Ok(self.common.job_of(rules))
     }
 }
@@ -186,6 +190,7 @@ impl Common {
         let mut rule = Rule::new(target, vec![clause]);
         rule.follow = follow;
         rule.children = self.children;
+        rule.compress = self.compress;
         rule.limits = Limits {
             max_dumps: number.filter(|_| takes_dumps),
             ..self.limits()

@@ -10,6 +10,7 @@
 //! The kernel does not raise the signal when it reads such memory for us: write(2) of a piece that was not looked at
 //! fails with EFAULT. Use [`LazyFile::read_at`] to copy the file elsewhere.
 
+use super::content_maker::{ContentMaker, Make};
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
 use snapshot::FileContent;
 use std::{
@@ -47,9 +48,18 @@ pub(crate) struct LazyFile {
 impl LazyFile {
     /// Takes the first `len` bytes of `file`.
     pub(crate) fn new(file: File, len: usize) -> io::Result<Self> {
+        Self::of(Origin::File(file), len)
+    }
+
+    /// Content of `len` bytes that is made when it is looked at.
+    pub(crate) fn made(make: Make, len: usize) -> io::Result<Self> {
+        Self::of(Origin::Made(ContentMaker::new(make)?), len)
+    }
+
+    fn of(origin: Origin, len: usize) -> io::Result<Self> {
         static INSTALL: Once = Once::new();
         INSTALL.call_once(install);
-        let pieces = Box::new(Pieces::new(file, len)?);
+        let pieces = Box::new(Pieces::new(origin, len)?);
         let free = |slot: &usize| {
             let taken = FILES[*slot].compare_exchange(
                 null_mut(),
@@ -90,7 +100,10 @@ impl FileContent for LazyFile {
             buf.copy_from_slice(self.as_ref().get(from..from + want).unwrap_or_default());
             return want;
         }
-        fill(&self.pieces.file, at, buf);
+        match &self.pieces.origin {
+            Origin::File(file) => fill(file, at, buf),
+            Origin::Made(maker) => return maker.read_at(at, buf),
+        }
         want
     }
 }
@@ -103,9 +116,15 @@ impl Drop for LazyFile {
     }
 }
 
+/// Where the content comes from.
+enum Origin {
+    File(File),
+    Made(ContentMaker),
+}
+
 /// The memory of a file, and which pieces of it have been read.
 struct Pieces {
-    file: File,
+    origin: Origin,
     /// In bytes.
     len: usize,
     /// The size of a piece in bytes, a power of two.
@@ -119,7 +138,7 @@ struct Pieces {
 }
 
 impl Pieces {
-    fn new(file: File, len: usize) -> io::Result<Self> {
+    fn new(origin: Origin, len: usize) -> io::Result<Self> {
         let piece = PIECE.max((len / MOST_PIECES).next_power_of_two());
         // The pages of an empty file cannot be mapped.
         let size = len.max(1).next_multiple_of(piece);
@@ -130,7 +149,7 @@ impl Pieces {
             own: Area::new(&memory, size, ProtFlags::READ | ProtFlags::WRITE)?,
             read: (0..size / piece).map(|_| AtomicBool::new(false)).collect(),
             busy: AtomicBool::new(false),
-            file,
+            origin,
             len,
             piece,
         })
@@ -154,7 +173,10 @@ impl Pieces {
         // held, and before readers can see it.
         let bytes =
             unsafe { std::slice::from_raw_parts_mut(self.own.start.cast::<u8>().add(from), held) };
-        fill(&self.file, from as u64, bytes);
+        match &self.origin {
+            Origin::File(file) => fill(file, from as u64, bytes),
+            Origin::Made(maker) => maker.fill(from as u64, bytes),
+        }
         // SAFETY: the piece lies within the mapping, which is made accessible for the first time.
         let shown = unsafe {
             let start = self.shown.start.cast::<u8>().add(from).cast();
@@ -325,6 +347,26 @@ mod tests {
         let read = lazy.pieces.read.iter();
         assert_eq!(read.filter(|read| read.load(Ordering::Relaxed)).count(), 0);
         assert_eq!(lazy.read_at(u64::MAX, &mut buf), 0);
+    }
+
+    #[test]
+    fn content_is_made_once_where_it_is_looked_at() {
+        let made = std::sync::Arc::new(AtomicUsize::new(0));
+        let count = made.clone();
+        let make = move |at: u64, buf: &mut [u8]| {
+            count.fetch_add(1, Ordering::Relaxed);
+            buf.fill((at / PIECE as u64) as u8);
+            buf.len()
+        };
+        let len = 200 * PIECE;
+        let lazy = LazyFile::made(Box::new(make), len).expect("a thread");
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| assert_eq!(lazy.as_ref()[7 * PIECE + 1], 7));
+            }
+        });
+        assert_eq!(lazy.as_ref()[len - 1], 199);
+        assert_eq!(made.load(Ordering::Relaxed), 2, "two pieces");
     }
 
     #[test]
