@@ -23,8 +23,9 @@ use std::{
 
 /// This many writes at a time reach the speed of a disk; more are no faster.
 const THREADS: usize = 4;
-/// The most threads that compress. Each takes about 3 MiB at level 1.
+/// The most threads that compress, and the memory that they may take together, in bytes.
 const MOST_COMPRESSORS: usize = 8;
+const MOST_FOR_COMPRESSORS: usize = 40 << 20;
 const PAGE: u64 = 4096;
 
 /// What a dump is written to.
@@ -130,7 +131,7 @@ pub(crate) fn start(
         jobs: Jobs::new(plan.clone(), Part::Target),
     });
     let threads = match (packer, sink) {
-        (Some(_), _) => compressors(),
+        (Some(packer), _) => compressors(packer.memory_of_a_thread()),
         (None, Sink::File(_)) => THREADS,
         (None, Sink::Stream(_)) => 1,
     };
@@ -159,9 +160,10 @@ pub(crate) fn start(
 }
 
 /// One thread for each processor, and one that waits for the disk.
-fn compressors() -> usize {
+fn compressors(memory_of_each: usize) -> usize {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    (processors + 1).min(MOST_COMPRESSORS)
+    let most = MOST_COMPRESSORS.min(MOST_FOR_COMPRESSORS / memory_of_each);
+    (processors + 1).min(most)
 }
 
 /// Copies what comes from files. It needs no target, and is not ended early: only files that cannot hang are opened.

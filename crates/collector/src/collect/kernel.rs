@@ -1,5 +1,6 @@
 //! The kernel dump beside a dump (ProcDump's `-mk`).
 
+use super::names::without_packed;
 use platform::{Existing, KernelDump, OutFile, Result};
 use snapshot::Thread;
 use std::path::{Path, PathBuf};
@@ -45,7 +46,8 @@ pub(super) fn write_beside(path: &Path, existing: Existing, dump: &KernelDump) -
 
 fn beside(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let stem = name.strip_suffix(".dmp").unwrap_or(&name);
+    let plain = without_packed(&name);
+    let stem = plain.strip_suffix(".dmp").unwrap_or(plain);
     path.with_file_name(format!("{stem}.Kernel.dmp"))
 }
 
@@ -68,6 +70,10 @@ mod tests {
         }
         let missing = folder.path().join("no folder").join("x.dmp");
         assert!(write_beside(&missing, Existing::NextName, &dump).is_err());
+        assert_eq!(
+            beside(Path::new("/d/x.dmp.zst")),
+            Path::new("/d/x.Kernel.dmp")
+        );
         assert_eq!(
             beside(Path::new("/d/x.core")),
             Path::new("/d/x.core.Kernel.dmp")

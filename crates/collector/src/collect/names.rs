@@ -246,7 +246,7 @@ fn with_kind(name: &str, kind: &str, ending: &str) -> String {
 }
 
 /// A name without the ending of a compressed dump.
-fn without_packed(name: &str) -> &str {
+pub(super) fn without_packed(name: &str) -> &str {
     let stem = name.strip_suffix(Compression::EXTENSION);
     stem.and_then(|stem| stem.strip_suffix('.')).unwrap_or(name)
 }

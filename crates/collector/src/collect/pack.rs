@@ -93,6 +93,11 @@ impl Packer {
         FrameWriter::new(self.compression.level())
     }
 
+    /// What a thread that compresses takes, in bytes.
+    pub(super) fn memory_of_a_thread(&self) -> usize {
+        FrameWriter::memory(self.compression.level())
+    }
+
     /// The number of the next frame to be made, and what it has. Waits until it is not too far ahead. Returns `None` if there
     /// is no more, or the copying is to end.
     pub(super) fn take(&self, stop: &AtomicBool) -> Option<(usize, Job)> {

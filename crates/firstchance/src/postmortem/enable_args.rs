@@ -3,7 +3,7 @@
 use super::{Settings, ValueArgs};
 use crate::ui::exit::Usage;
 use clap::builder::BoolishValueParser;
-use snapshot::DumpKind;
+use snapshot::{Compression, DumpKind};
 use std::path::PathBuf;
 
 /// Default path of the copy of firstchance that the kernel starts: only root can write there.
@@ -38,10 +38,10 @@ pub(crate) struct EnableArgs {
 }
 
 impl EnableArgs {
-    /// A folder and a type of dump, with every other option at its default.
-    pub(super) fn of(folder: PathBuf, kind: DumpKind) -> Self {
+    /// A folder, a type and a compression of dumps, with every other option at its default.
+    pub(super) fn of(folder: PathBuf, kind: DumpKind, compress: Option<Compression>) -> Self {
         Self {
-            values: ValueArgs::of(folder, kind),
+            values: ValueArgs::of(folder, kind, compress),
             only_listed: Some(false),
             forward: Some(false),
             quit: Some(false),

@@ -33,7 +33,7 @@ pub(crate) fn install(install: &Install) -> anyhow::Result<ExitCode> {
         }
     }
     let folder = install.folder.as_deref().unwrap_or(".");
-    let args = EnableArgs::of(PathBuf::from(folder), kind);
+    let args = EnableArgs::of(PathBuf::from(folder), kind, install.rule.compress);
     around(|| enable(&args))
 }
 

@@ -77,11 +77,12 @@ pub(crate) struct ValueArgs {
 }
 
 impl ValueArgs {
-    /// A folder and a type, and nothing else.
-    pub(super) fn of(folder: PathBuf, kind: DumpKind) -> Self {
+    /// A folder, a type and a compression, and nothing else.
+    pub(super) fn of(folder: PathBuf, kind: DumpKind, compress: Option<Compression>) -> Self {
         Self {
             folder: Some(folder),
             kind: vec![kind.to_string()],
+            compress: compress.map(|compression| compression.to_string()),
             ..Self::default()
         }
     }

@@ -16,6 +16,7 @@ impl Lowering<'_> {
         let allowed = |id: &Id| {
             let others = [
                 Id::Install,
+                Id::Compress,
                 Id::Clone,
                 Id::AvoidOutage,
                 Id::Timeout,
@@ -48,6 +49,7 @@ impl Lowering<'_> {
         let mut rule = Rule::new(every_process, vec![Clause::new(vec![crash], action)]);
         rule.follow = Follow::Each;
         rule.folder = folder.clone();
+        rule.compress = self.compression()?;
         Ok(Install {
             rule,
             kinds,
@@ -80,6 +82,7 @@ impl Lowering<'_> {
             pid: parsed(Id::PostMortem, pid, "a pid")?,
             event: parsed(Id::PostMortem, event, "a handle")?,
             information,
+            compress: self.compression()?,
             timeout: self.timeout()?,
             kill_after: self.arguments.has(Id::Kill),
             windows: self.windows_switches(),

@@ -1,7 +1,7 @@
 //! What a command line of ProcDump asks for, as plain values.
 
 use policy::Rule;
-use snapshot::DumpKind;
+use snapshot::{Compression, DumpKind};
 use std::{fmt, time::Duration};
 
 /// Which ProcDump is meant where a switch means different things in the two.
@@ -156,6 +156,8 @@ pub(crate) struct PostMortem {
     pub(crate) event: u64,
     /// The address of `JIT_DEBUG_INFO` in the process.
     pub(crate) information: u64,
+    /// How the dump is compressed (`--compress`).
+    pub(crate) compress: Option<Compression>,
     /// Give up a dump after this time (`-at`).
     pub(crate) timeout: Option<Duration>,
     /// Kill the process after its dump was taken (`-k`).

@@ -7,7 +7,7 @@ use super::{
     numbers::{parsed, whole},
     switches::{BUILT, Id, Origin, Support, get},
 };
-use snapshot::{DumpKind, OperatingSystem};
+use snapshot::{Compression, DumpKind, OperatingSystem};
 use std::{
     num::{IntErrorKind, ParseIntError},
     ops::RangeInclusive,
@@ -178,6 +178,16 @@ impl Lowering<'_> {
         let text = self.arguments.value(id);
         text.map(|text| whole(id, text, range, "a whole number"))
             .transpose()
+    }
+
+    /// How the dumps are compressed.
+    pub(super) fn compression(&self) -> Result<Option<Compression>> {
+        let text = self.arguments.value(Id::Compress);
+        text.map(|text| {
+            text.parse()
+                .map_err(|error| UsageError(format!("--compress: {error}")))
+        })
+        .transpose()
     }
 
     /// The kind of dump if none is asked for.

@@ -34,6 +34,7 @@ impl Lowering<'_> {
         let mut rule = Rule::new(target, self.clauses(count, seconds)?);
         rule.follow = self.follow();
         rule.children = arguments.has(Id::Tree);
+        rule.compress = self.compression()?;
         rule.folder = launch.is_some().then(|| output.clone()).flatten();
         let clones = self.clones()?;
         rule.limits.concurrent = clones.unwrap_or(1);

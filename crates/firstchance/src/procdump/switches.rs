@@ -151,7 +151,7 @@ pub(crate) enum Id {
     DebugString, Exit, Threads, Descriptors, Signal, GcMemory, GcGeneration, DotnetCounter,
     DotnetCounterBelow, Leaks, LeakRate,
     Include, Exclude,
-    Comment, Overwrite, Clone, AvoidOutage, Timeout, Kill, Wer, Wide, Poll, Log, Gcore,
+    Comment, Overwrite, Compress, Clone, AvoidOutage, Timeout, Kill, Wer, Wide, Poll, Log, Gcore,
     Wait, Launch, Store, Tree, Each, Group,
     Install, PostMortem, Cancel, Eula, Help, Verbose, Linux, ExitCodes,
 }
@@ -263,6 +263,7 @@ pub(crate) const SWITCHES: &[Switch] = &[
 
     switch(Id::Comment, "dc", Values(&["TEXT"]), G::Control, "A comment that is stored in the dump."),
     switch(Id::Overwrite, "o", Flag, G::Control, "Replace an existing file. Without it, the new one gets the next free name.").in_linux("Replace an existing FILE. Without it, the file is left, no dump is written, and monitoring ends."),
+    switch(Id::Compress, "-compress", Values(&["zstd[:LEVEL]"]), G::Control, "Compress dumps while they are written, by zstd; the level is 1 (the default) to 19. .zst is added to their names. `firstchance unpack` writes the plain dump."),
     switch(Id::Clone, "r", UpTo(5), G::Control, "Dump a clone, so that the target goes on at once; at most this number of clones at a time, 1 by default."),
     switch(Id::AvoidOutage, "a", Flag, G::Control, "Skip a trigger if the target would have to wait for a clone. Needs -r."),
     switch(Id::Timeout, "at", Values(&["SECONDS"]), G::Control, "Give up a dump after this time; the target goes on."),

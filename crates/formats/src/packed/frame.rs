@@ -2,14 +2,26 @@
 
 use super::ZSTD;
 use std::io::{self, Read};
-use zstd::{bulk::Compressor, zstd_safe::CParameter};
+use zstd::{
+    bulk::Compressor,
+    zstd_safe::{CParameter, compress_bound},
+};
 
 /// How much of a dump one frame has, in bytes. Smaller ones compress less, larger ones take more memory in each thread,
 /// and more time for whoever reads a few bytes.
 pub const FRAME: usize = 1 << 20;
 
 /// Compresses one frame after the other.
-pub struct FrameWriter(Compressor<'static>);
+pub struct FrameWriter {
+    compressor: Compressor<'static>,
+    /// Room for the largest frame, which is used again: the allocator would ask the system for each.
+    room: Vec<u8>,
+}
+
+/// Levels from this one on look for matches in tables of tens of megabytes, which are more than our few threads may have.
+const LARGE_TABLES: u8 = 6;
+/// The size of each of two tables for these levels, as a power of two of entries with 4 bytes.
+const TABLE: u32 = 19;
 
 impl FrameWriter {
     /// Frames are compressed at this level of zstd.
@@ -19,7 +31,23 @@ impl FrameWriter {
     pub fn new(level: u8) -> io::Result<Self> {
         let mut compressor = Compressor::new(level.into())?;
         compressor.set_parameter(CParameter::ChecksumFlag(true))?;
-        Ok(Self(compressor))
+        if level >= LARGE_TABLES {
+            compressor.set_parameter(CParameter::HashLog(TABLE))?;
+            compressor.set_parameter(CParameter::ChainLog(TABLE))?;
+        }
+        Ok(Self {
+            compressor,
+            room: Vec::with_capacity(compress_bound(FRAME)),
+        })
+    }
+
+    /// What one thread needs to make frames at this level, in bytes, the content and the frame included: as it was seen.
+    pub fn memory(level: u8) -> usize {
+        match level {
+            0..LARGE_TABLES => 3 << 20,
+            LARGE_TABLES..13 => 5 << 20,
+            _ => 8 << 20,
+        }
     }
 
     /// The frame of this content.
@@ -27,7 +55,11 @@ impl FrameWriter {
     /// # Errors
     /// If there is no memory for it.
     pub fn frame(&mut self, content: &[u8]) -> io::Result<Vec<u8>> {
-        self.0.compress(content)
+        self.room.clear();
+        self.room.reserve(compress_bound(content.len()));
+        self.compressor
+            .compress_to_buffer(content, &mut self.room)?;
+        Ok(self.room.to_vec())
     }
 }
 

@@ -199,11 +199,14 @@ fn command_line(
         .map(|time| format!(" -at {}", time.as_secs()));
     let seconds = seconds.unwrap_or_default();
     let kill = if install.kill_after { " -k" } else { "" };
+    let compression = install.rule.compress;
+    let compress = compression.map(|asked| format!(" --compress {asked}"));
+    let compress = compress.unwrap_or_default();
     let windows = install.windows.of_crashes();
     let windows: String = windows.iter().map(|word| format!(" {word}")).collect();
     let (program, folder) = (quoted(program)?, quoted(folder)?);
     Ok(format!(
-        "{program}{word} -accepteula{kinds}{windows}{seconds}{kill} -j {folder} %ld %ld %p"
+        "{program}{word} -accepteula{kinds}{windows}{seconds}{kill}{compress} -j {folder} %ld %ld %p"
     ))
 }
 
@@ -236,7 +239,7 @@ mod tests {
 
     #[test]
     fn the_command_line_says_what_was_asked_for_and_is_understood_again() {
-        let words = "-i -mm -ma -md a.dll -mk -64 -at 5 -k dumps".split(' ');
+        let words = "-i -mm -ma -md a.dll -mk -64 -at 5 -k --compress zstd:3 dumps".split(' ');
         let words: Vec<String> = words.map(str::to_owned).collect();
         let windows = snapshot::OperatingSystem::Windows;
         let parsed = procdump::parse(&words, Dialect::Windows, windows).unwrap();
@@ -248,7 +251,7 @@ mod tests {
         let line = command_line(program, &install, Some(dll), folder).unwrap();
         assert_eq!(
             line,
-            "\"fc.exe\" procdump -accepteula -mm -md \"C:\\x\\a.dll\" -ma -mk -64 -at 5 -k -j \"dumps\" %ld %ld %p"
+            "\"fc.exe\" procdump -accepteula -mm -md \"C:\\x\\a.dll\" -ma -mk -64 -at 5 -k --compress zstd:3 -j \"dumps\" %ld %ld %p"
         );
         let filled = line
             .replacen("%ld", "7", 1)
@@ -268,6 +271,7 @@ mod tests {
         assert_eq!(call.kinds, kinds);
         assert!(call.kill_after && call.timeout.is_some() && call.windows.wide);
         assert!(call.windows.kernel);
+        assert_eq!(call.compress, install.rule.compress);
         assert_eq!(call.windows.callback.as_deref(), dll.to_str());
     }
 }

@@ -76,6 +76,7 @@ fn rule(call: &PostMortem) -> Rule {
     let action: Action = call.kinds.iter().copied().collect();
     Rule {
         name: "just-in-time debugger".to_owned(),
+        compress: call.compress,
         ..Rule::new(
             Target::Pid(call.pid),
             vec![Clause::new(vec![crash], action)],
