@@ -5,6 +5,8 @@
 mod frame;
 mod seekable;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 pub use frame::{FRAME, FrameWriter, SeekTable, stored};
 pub use seekable::Seekable;
