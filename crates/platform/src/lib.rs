@@ -69,7 +69,7 @@ pub use postmortem::{
 };
 pub use processor::xsave_layout;
 pub use registry::{RegistryKey, RegistryValue, RegistryValues};
-pub use scratch::{Scratch, made_content, scratch_folder};
+pub use scratch::{MakeContent, Scratch, made_content, scratch_folder};
 pub use snapshot::FileBytes;
 pub use syslog::Syslog;
 pub use target::{Died, Facts, Follow, Happened, MappedFiles, Standing, Target, Waker};

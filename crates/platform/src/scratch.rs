@@ -8,15 +8,14 @@ use std::{
     path::PathBuf,
 };
 
-/// Content of `len` bytes, which `make` copies from an offset on into a buffer; it returns how many bytes there were, and the
-/// rest is zeros. Only what is looked at is made.
+/// Copies content from an offset on into a buffer, and returns how many bytes there were.
+pub type MakeContent = Box<dyn Fn(u64, &mut [u8]) -> usize + Send + Sync>;
+
+/// Content of `len` bytes, which `make` gives; what it lacks is zeros. Only what is looked at is made.
 ///
 /// # Errors
 /// On Windows, which cannot do it: with [`io::ErrorKind::Unsupported`].
-pub fn made_content(
-    len: u64,
-    make: Box<dyn Fn(u64, &mut [u8]) -> usize + Send + Sync>,
-) -> io::Result<FileBytes> {
+pub fn made_content(len: u64, make: MakeContent) -> io::Result<FileBytes> {
     os::made_content(len, make)
 }
 

@@ -2,6 +2,7 @@
 
 mod churn;
 mod collectors;
+mod compress;
 mod crash;
 mod dump;
 mod latency;
@@ -23,9 +24,9 @@ use anyhow::{Result, bail};
 use crate::tools;
 
 /// All benchmarks.
-const ALL: [&str; 12] = [
-    "dump", "latency", "watch", "throw", "server", "churn", "young", "signals", "store", "crash",
-    "start", "pause",
+const ALL: [&str; 13] = [
+    "dump", "compress", "latency", "watch", "throw", "server", "churn", "young", "signals",
+    "store", "crash", "start", "pause",
 ];
 
 /// The options of the command line.
@@ -87,6 +88,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     for which in &options.which {
         let text = match which.as_str() {
             "dump" => report::text(&dump::run(options)?, options),
+            "compress" => compress::run(options)?,
             "latency" => latency::run(options)?,
             "throw" => throw::run(options)?,
             "server" => server::run(options)?,

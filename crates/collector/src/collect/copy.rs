@@ -7,6 +7,7 @@
 use super::{
     jobs::{CHUNK, Job, Jobs, Part},
     pack::Packer,
+    sink::Sink,
 };
 use crate::store::record::padded;
 use formats::{Piece, Plan, packed::FrameWriter};
@@ -27,15 +28,6 @@ const THREADS: usize = 4;
 const MOST_COMPRESSORS: usize = 8;
 const MOST_FOR_COMPRESSORS: usize = 40 << 20;
 const PAGE: u64 = 4096;
-
-/// What a dump is written to.
-#[derive(Clone)]
-pub(crate) enum Sink {
-    /// A file, which can be written in any order.
-    File(Arc<OutFile>),
-    /// Standard output, which is written from begin to end.
-    Stream(Arc<Mutex<OutStream>>),
-}
 
 /// What the copying threads and the thread that watches them share.
 #[derive(Default)]

@@ -4,9 +4,10 @@
 use super::{
     Request, Written,
     container::Container,
-    copy::{self, Copy, Progress, Sink, Source},
+    copy::{self, Copy, Progress, Source},
     kernel,
     pack::Packer,
+    sink::Sink,
 };
 use crate::{
     AbsentFile, Gap, Record,

@@ -17,6 +17,7 @@ mod pack;
 mod report;
 mod request;
 mod session;
+mod sink;
 mod stream;
 mod unfinished;
 mod watch_copy;

@@ -2,8 +2,8 @@
 //! in the file they stand in the order of the dump, as the format demands.
 
 use super::{
-    copy::Sink,
     jobs::{Job, Jobs, Part},
+    sink::Sink,
 };
 use crate::store::record::padded;
 use formats::{

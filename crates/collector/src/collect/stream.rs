@@ -6,6 +6,7 @@ use crate::{
     local_time::rfc3339,
     sparse::{CHUNK, HOLE, is_hole, read_full},
     store::{
+        content::LEFT_FREE,
         keep,
         record::{SPACE, padded},
     },
@@ -149,8 +150,7 @@ impl Pour<'_> {
                 return Ok(true);
             }
             let is_late = self.deadline.is_some_and(|end| Instant::now() > end);
-            if is_late || self.room == 0 || platform::space_at(self.folder)?.free < keep::LEFT_FREE
-            {
+            if is_late || self.room == 0 || platform::space_at(self.folder)?.free < LEFT_FREE {
                 return Ok(false);
             }
             for part in buffer[..got].chunks(HOLE) {

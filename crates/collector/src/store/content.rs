@@ -1,6 +1,5 @@
 //! The content of a dump, compressed or not.
 
-use super::keep::LEFT_FREE;
 use crate::sparse::{CHUNK, read_full, stored_parts};
 use formats::packed::{self, Packing, Seekable};
 use platform::{Error, ErrorKind, Existing, FileBytes, OutFile, Result, Scratch};
@@ -10,6 +9,8 @@ use std::{
     sync::Arc,
 };
 
+/// The bytes that stay free on the disk: what has no known size is cut before it fills the disk.
+pub(crate) const LEFT_FREE: u64 = 64 << 20;
 /// Content that is longer, in bytes, is not unpacked: a small file can say that it has any length.
 const LONGEST: u64 = 1 << 40;
 

@@ -2,6 +2,7 @@
 //! have no record of ours; what a list shows of them is read from the dump itself.
 
 use super::{
+    content::DumpContent,
     dump_file::{is_named, record_of},
     keep::Stored,
     record::Record,
@@ -29,7 +30,7 @@ pub fn foreign_dumps(folder: &Path) -> io::Result<Vec<Stored>> {
 fn read(path: PathBuf) -> Option<Stored> {
     let file = fs::symlink_metadata(&path).ok();
     let file = file.filter(fs::Metadata::is_file)?;
-    let dump = formats::read(platform::open_file(&path).ok()?).ok()?;
+    let dump = formats::read(DumpContent::at_once(&path)?.bytes).ok()?;
     Some(Stored {
         record: record(&dump).into(),
         bytes: file.len(),

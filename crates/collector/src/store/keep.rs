@@ -2,6 +2,7 @@
 //! Files that we did not write are never deleted.
 
 use super::{
+    content::LEFT_FREE,
     dump_file::{self, DumpFile, is_named, is_part, our_record},
     record::Record,
 };
@@ -21,8 +22,6 @@ use std::{
 
 /// How many names are tried for a dump that has none.
 const MOST_NAMES: u32 = 100;
-/// The bytes that stay free on the disk: a core whose size is not known is cut before it fills the disk.
-pub(crate) const LEFT_FREE: u64 = 64 << 20;
 
 /// The advice of errors about a disk that has no room for a dump, for who asks for one on a command line: of the smallest
 /// kinds, and of the others.

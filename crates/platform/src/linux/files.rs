@@ -9,9 +9,9 @@ use super::{
     held_files::{self, identity},
     regular_files::{open_regular, open_regular_as},
     space,
-    sys::{content_maker::Make, lazy_file::LazyFile, page_cache},
+    sys::{lazy_file::LazyFile, page_cache},
 };
-use crate::{FileBytes, Trusted, failpoint};
+use crate::{FileBytes, MakeContent, Trusted, failpoint};
 use rustix::fs::{
     AtFlags, FallocateFlags, FileType, Mode, OFlags, RenameFlags, StatxFlags, fallocate, fstat,
     linkat, makedev, openat, renameat, renameat_with, statat, statx, unlinkat,
@@ -328,7 +328,7 @@ pub(crate) fn open_file(path: &Path, user: Option<u32>) -> io::Result<FileBytes>
 }
 
 /// See [`crate::made_content`].
-pub(crate) fn made_content(len: u64, make: Make) -> io::Result<FileBytes> {
+pub(crate) fn made_content(len: u64, make: MakeContent) -> io::Result<FileBytes> {
     Ok(Arc::new(LazyFile::made(make, len as usize)?))
 }
 

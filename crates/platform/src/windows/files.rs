@@ -4,7 +4,7 @@
 //! reparse point under the name of a file is refused.
 
 use super::sys::{check, own, raw, wide};
-use crate::{FileBytes, Space};
+use crate::{FileBytes, MakeContent, Space};
 use snapshot::FileContent;
 use std::{
     fs::File,
@@ -145,10 +145,7 @@ pub(crate) fn open_file(path: &Path, _user: Option<u32>) -> io::Result<FileBytes
 }
 
 /// See [`crate::made_content`].
-pub(crate) fn made_content(
-    _len: u64,
-    _make: Box<dyn Fn(u64, &mut [u8]) -> usize + Send + Sync>,
-) -> io::Result<FileBytes> {
+pub(crate) fn made_content(_len: u64, _make: MakeContent) -> io::Result<FileBytes> {
     Err(io::ErrorKind::Unsupported.into())
 }
 

@@ -3,6 +3,7 @@
 //! may use (signal-safety(7)). The thread that waits there holds no lock that this one may need: it was interrupted where it
 //! read a byte of a slice.
 
+use crate::MakeContent;
 use rustix::{
     event::{EventfdFlags, eventfd},
     io::{read, retry_on_intr, write},
@@ -17,9 +18,6 @@ use std::{
     thread::JoinHandle,
 };
 
-/// Copies content from an offset on into a buffer, and returns how many bytes there were.
-pub(crate) type Make = Box<dyn Fn(u64, &mut [u8]) -> usize + Send + Sync>;
-
 /// Content that is made when it is asked for.
 pub(super) struct ContentMaker {
     shared: Arc<Shared>,
@@ -27,7 +25,7 @@ pub(super) struct ContentMaker {
 }
 
 struct Shared {
-    make: Make,
+    make: MakeContent,
     asked: OwnedFd,
     done: OwnedFd,
     /// What is wanted: an offset, and where the content goes, which waits for it.
@@ -38,7 +36,7 @@ struct Shared {
 }
 
 impl ContentMaker {
-    pub(super) fn new(make: Make) -> io::Result<Self> {
+    pub(super) fn new(make: MakeContent) -> io::Result<Self> {
         let wake = || eventfd(0, EventfdFlags::CLOEXEC);
         let shared = Arc::new(Shared {
             make,

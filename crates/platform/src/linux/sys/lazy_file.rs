@@ -10,7 +10,8 @@
 //! The kernel does not raise the signal when it reads such memory for us: write(2) of a piece that was not looked at
 //! fails with EFAULT. Use [`LazyFile::read_at`] to copy the file elsewhere.
 
-use super::content_maker::{ContentMaker, Make};
+use super::content_maker::ContentMaker;
+use crate::MakeContent;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
 use snapshot::FileContent;
 use std::{
@@ -52,7 +53,7 @@ impl LazyFile {
     }
 
     /// Content of `len` bytes that is made when it is looked at.
-    pub(crate) fn made(make: Make, len: usize) -> io::Result<Self> {
+    pub(crate) fn made(make: MakeContent, len: usize) -> io::Result<Self> {
         Self::of(Origin::Made(ContentMaker::new(make)?), len)
     }
 

@@ -6,7 +6,7 @@ mod btf;
 pub(crate) mod channel;
 pub(crate) mod child_signals;
 pub(crate) mod clock;
-pub(crate) mod content_maker;
+mod content_maker;
 pub(crate) mod descriptor_limit;
 pub(crate) mod handler;
 pub(crate) mod haste;
