@@ -250,6 +250,7 @@ pub(super) fn record(page: &mut Page, opened: &Opened) {
             ("comment", record.comment.clone().unwrap_or_default()),
             ("taken", record.taken.clone()),
             ("method", record.method.clone()),
+            ("compressed", record.compression.clone().unwrap_or_default()),
             ("pause", pause),
             ("memory", console::size(record.memory_bytes)),
             (

@@ -61,7 +61,7 @@ fn dumped(options: &[&str]) -> (Victim, tempfile::TempDir, PathBuf) {
     Firstchance::dump(victim.pid(), options, &asked).run_well();
     victim.assert_alive();
     let path = file_in(&folder, "x.core.zst");
-    assert_eq!(files_in(folder.path()), [path.clone()]);
+    assert_eq!(files_in(folder.path()), std::slice::from_ref(&path));
     (victim, folder, path)
 }
 
@@ -307,7 +307,11 @@ fn a_part_of_a_dump_can_be_read() {
         .run();
     run.assert_failed();
     let part = file_in(&folder, "x.core.zst.partial");
-    assert_eq!(files_in(folder.path()), [part.clone()], "{run:#?}");
+    assert_eq!(
+        files_in(folder.path()),
+        std::slice::from_ref(&part),
+        "{run:#?}"
+    );
     by_zstd(&part);
     let seen = Firstchance::new(&["inspect", "--json"])
         .arg(&part)
