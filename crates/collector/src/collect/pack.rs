@@ -24,7 +24,7 @@ use std::{
 
 /// A thread waits before it takes a frame that is so far ahead of the last one in the file: each one that is ready before its
 /// turn takes memory.
-const AHEAD: usize = 16;
+const AHEAD: usize = 12;
 /// How often a thread that waits looks whether the copying is to end.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// The bytes that are written at once.
@@ -272,5 +272,118 @@ impl Output {
         self.offset += self.filled as u64;
         self.filled = 0;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use formats::packed::{FRAME, Packing, Seekable, unpacked};
+    use platform::{Existing, FileBytes, OutFile};
+    use snapshot::{DumpFormat, Range};
+    use std::{io::Read as _, path::Path};
+
+    const TAIL: &[u8] = b"at the end";
+
+    fn plan() -> Arc<Plan> {
+        Arc::new(Plan {
+            format: DumpFormat::Core,
+            pieces: vec![
+                Piece::Bytes(vec![1; 100]),
+                Piece::Record(50),
+                Piece::Memory(Range::new(0, 2 * FRAME as u64)),
+                Piece::Zeros(FRAME as u64),
+                Piece::Record(TAIL.len() as u32),
+            ],
+        })
+    }
+
+    fn packer(path: &Path) -> Packer {
+        let file = OutFile::create(path, Existing::NextName).expect("a file");
+        Packer::new(&plan(), Compression::default(), &Sink::File(Arc::new(file)))
+    }
+
+    fn content(number: usize, job: &Job) -> Vec<u8> {
+        let len = job.parts.iter().map(|part| part.len).sum();
+        vec![number as u8 + 1; len]
+    }
+
+    fn put(packer: &Packer, (number, job): (usize, Job)) {
+        let mut writer = packer.writer().expect("memory");
+        let frame = packer.frame(&job, &content(number, &job), &mut writer);
+        packer.put(number, frame.expect("memory")).expect("written");
+    }
+
+    /// What is in the file, once it is finished.
+    fn finished(packer: &Packer, partial: &Path) -> FileBytes {
+        let size = packer.finish(TAIL).expect("written");
+        let file = std::fs::read(partial).expect("a file");
+        assert_eq!(file.len() as u64, size);
+        Arc::new(file)
+    }
+
+    #[test]
+    fn frames_stand_in_order_whoever_is_first_and_records_are_frames() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let packer = packer(&folder.path().join("x"));
+        let stop = AtomicBool::new(false);
+        let mut jobs: Vec<_> = std::iter::from_fn(|| packer.take(&stop)).collect();
+        let lengths: Vec<usize> = jobs.iter().map(|(n, job)| content(*n, job).len()).collect();
+        assert_eq!(lengths, [100, 50, FRAME, FRAME, FRAME]);
+        let expected: Vec<u8> = jobs.iter().flat_map(|(n, job)| content(*n, job)).collect();
+        jobs.rotate_left(2);
+        jobs.into_iter().for_each(|job| put(&packer, job));
+        assert!(packer.close().is_empty());
+        let file = finished(&packer, &folder.path().join(".x.partial"));
+        let mut read = Vec::new();
+        let stream = unpacked(&file, Packing::Zstd).expect("memory");
+        { stream }.read_to_end(&mut read).expect("zstd");
+        assert!(read == [&expected[..], TAIL].concat());
+        let seekable = Seekable::open(&file).expect("seekable");
+        let places = packer.records();
+        assert_eq!(seekable.stored_at(100, 50), Some(places[0].0));
+        let end = expected.len() as u64;
+        assert_eq!(seekable.stored_at(end, TAIL.len()), Some(places[1].0));
+    }
+
+    /// The frame of a thread that hangs is made by another one, and comes too late.
+    #[test]
+    fn what_is_left_is_told_once_and_a_late_frame_is_dropped() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let packer = packer(&folder.path().join("x"));
+        let stop = AtomicBool::new(false);
+        let hung = packer.take(&stop).expect("a frame");
+        put(&packer, packer.take(&stop).expect("a frame"));
+        let left = packer.close();
+        assert!(packer.take(&stop).is_none(), "closed");
+        let numbers: Vec<usize> = left.iter().map(|(number, _)| *number).collect();
+        assert_eq!(numbers, [0, 2, 3, 4]);
+        left.into_iter().for_each(|job| put(&packer, job));
+        put(&packer, hung);
+        let file = finished(&packer, &folder.path().join(".x.partial"));
+        let len = Seekable::open(&file).expect("seekable").len();
+        assert_eq!(len, plan().size());
+    }
+
+    #[test]
+    fn nobody_gets_far_ahead_of_the_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let plan = Arc::new(Plan {
+            format: DumpFormat::Core,
+            pieces: vec![Piece::Zeros(100 * FRAME as u64)],
+        });
+        let file = OutFile::create(&folder.path().join("x"), Existing::NextName);
+        let sink = Sink::File(Arc::new(file.expect("a file")));
+        let packer = Packer::new(&plan, Compression::default(), &sink);
+        let stop = AtomicBool::new(false);
+        let jobs: Vec<_> = (0..AHEAD).map(|_| packer.take(&stop)).collect();
+        assert!(jobs.iter().all(Option::is_some));
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| packer.take(&stop));
+            put(&packer, jobs[0].clone().expect("a frame"));
+            assert_eq!(waits.join().expect("no panic").expect("a frame").0, AHEAD);
+        });
+        stop.store(true, Ordering::Relaxed);
+        assert!(packer.take(&stop).is_none(), "it does not wait for ever");
     }
 }

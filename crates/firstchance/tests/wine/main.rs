@@ -10,6 +10,7 @@ mod support;
 
 mod aedebug;
 mod chosen;
+mod compressed;
 mod contents;
 mod dumps;
 mod events;

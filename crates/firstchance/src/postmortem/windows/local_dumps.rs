@@ -196,6 +196,9 @@ fn to_registry(values: &Values) -> anyhow::Result<Vec<NewValue<'static>>> {
     if format.is_some_and(|format| format != Ok(DumpFormat::Minidump)) {
         return Err(refuse("they are minidumps"));
     }
+    if values.compress.is_some() {
+        return Err(refuse("it does not compress them"));
+    }
     let kind = values.kind.as_deref().map(str::parse::<DumpKind>);
     let (kind, flags) = match kind.transpose().map_err(|e| Usage(e.to_string()))? {
         None => (None, None),
@@ -283,6 +286,7 @@ mod tests {
         assert!(with(|v| v.keep_free = Some("5%".to_owned())).is_err());
         assert!(with(|v| v.format = Some("core".to_owned())).is_err());
         assert!(with(|v| v.format = Some("minidump".to_owned())).is_ok());
+        assert!(with(|v| v.compress = Some("zstd".to_owned())).is_err());
         assert!(to_registry(&values("plus")).is_err());
         assert!(to_registry(&values("custom 0x1000000000")).is_err());
     }
