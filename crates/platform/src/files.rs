@@ -142,6 +142,14 @@ impl OutFile {
         self.raw.reserve(offset, bytes)
     }
 
+    /// Gives back disk space that was allocated for `bytes` from `offset` on, which were not written: they read as zeros.
+    ///
+    /// # Errors
+    /// If the file system cannot do that, or on Windows.
+    pub fn give_back(&self, offset: u64, bytes: u64) -> io::Result<()> {
+        self.raw.give_back(offset, bytes)
+    }
+
     /// Writes all of `bytes` at `offset`. May be called from several threads.
     pub fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         failpoint("write")?;

@@ -360,9 +360,15 @@ pub fn give_memory_back() {
     crate::os::give_memory_back();
 }
 
-/// Lets the calling thread run after all others, where the system has that: the target of a copy comes first. For good.
+/// Lets the calling thread run after all others, where the system has that: it uses processors that nobody else does. For good.
 pub fn run_last() {
     crate::os::run_last();
+}
+
+/// Lets the calling thread give way to others, where the system has that, but not wait for ever where all processors are busy:
+/// the target of a copy comes first. For good.
+pub fn give_way() {
+    crate::os::give_way();
 }
 
 /// Returns facts about this machine and its system.

@@ -8,6 +8,7 @@ use super::{
     jobs::{CHUNK, Job, Jobs, Part},
     pack::Packer,
     sink::Sink,
+    zeros::Zeros,
 };
 use crate::store::record::padded;
 use formats::{Piece, Plan, packed::FrameWriter};
@@ -34,6 +35,8 @@ const PAGE: u64 = 4096;
 pub(crate) struct Progress {
     /// Bytes of memory that were copied so far.
     pub(crate) done: AtomicU64,
+    /// What was not written of the file, because it is zeros.
+    pub(super) zeros: Zeros,
     /// Set to true to end the copying early.
     pub(crate) stop: AtomicBool,
     /// The ranges of memory that could not be read.
@@ -131,8 +134,10 @@ pub(crate) fn start(
     for _ in 0..threads {
         let (copier, tell) = (copier.clone(), tell.clone());
         let work = move || {
-            if copier.source.is_of_clone {
-                platform::run_last();
+            match (copier.source.is_of_clone, &copier.packer) {
+                (true, Some(_)) => platform::run_last(),
+                (true, None) => platform::give_way(),
+                (false, _) => {}
             }
             let end = copier.run();
             // Before the message is sent: whoever gets it needs the file for itself, to publish or
@@ -274,7 +279,9 @@ impl Copier {
         while let Some(job) = self.next_job() {
             failpoint("copy")?;
             let (len, memory) = self.fill(&job, buffer);
-            file.write_at(job.offset, &buffer[..len])?;
+            self.progress
+                .zeros
+                .write(file, job.offset, &buffer[..len])?;
             self.wrote(&memory);
         }
         Ok(())

@@ -326,6 +326,9 @@ impl Draft {
             (None, Sink::Stream(_)) => Ok(()),
         };
         rest.map_err(|e| self.failed("writing", &e))?;
+        if let Sink::File(file) = &self.sink {
+            self.stored -= progress.zeros.give_back(file).min(self.stored);
+        }
         let mut gaps = progress.missing(&plan);
         gaps.append(&mut self.unseen);
         gaps.sort_unstable_by_key(|gap| gap.start);

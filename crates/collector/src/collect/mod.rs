@@ -22,6 +22,7 @@ mod stream;
 mod unfinished;
 mod watch_copy;
 mod windows_options;
+mod zeros;
 
 pub use core_head::CoreHead;
 pub use crash::Crash;

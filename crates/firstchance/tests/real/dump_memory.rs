@@ -206,3 +206,32 @@ fn n12_a_variable_has_its_value_or_cannot_be_read() {
         assert!(core.gdb(&["backtrace"]).contains(" main ("), "{kind}");
     }
 }
+
+/// Content that is all zeros takes no room on the disk, and is zeros for a debugger.
+#[test]
+fn s4_zeros_are_holes_of_the_file() {
+    const ZEROS: Program = Program::c("zeros.c");
+    const MIB: u64 = 64;
+    let folder = folder();
+    for how in ["--hold", "--clone"] {
+        let child = Child::start(Command::new(compile(&ZEROS)).arg(MIB.to_string()));
+        let address = child.line();
+        let file = file_in(&folder, &format!("x{how}.core"));
+        let pid = child.pid().to_string();
+        let dump = Firstchance::new(&["dump", "--full", how, &pid, "-o"]).arg(&file);
+        dump.run_well();
+        let facts = std::fs::metadata(&file).expect("a dump");
+        assert!(facts.len() > MIB << 20, "{facts:?}");
+        assert!(facts.blocks() * 512 < (MIB << 20) / 4, "{facts:?}");
+        let core = Core::new(&file, &compile(&ZEROS));
+        let found = core.gdb(&[
+            &format!("x/2dw {address}"),
+            &format!("x/dw {address}+{}", (MIB << 20) - 4),
+        ]);
+        let values: Vec<&str> = found
+            .split_whitespace()
+            .filter(|word| word.parse::<i64>().is_ok())
+            .collect();
+        assert_eq!(values, ["7", "0", "9"], "{found}");
+    }
+}

@@ -148,6 +148,12 @@ impl RawOutput {
         }
     }
 
+    /// See [`OutFile::give_back`](crate::OutFile::give_back).
+    pub(crate) fn give_back(&self, offset: u64, bytes: u64) -> io::Result<()> {
+        let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        Ok(fallocate(&self.file, hole, offset, bytes)?)
+    }
+
     /// Writes all of `bytes`. Behind the first few MiB, whole blocks go past the page cache: the dump of a large process
     /// would push everything else out of it, and is written faster so.
     pub(crate) fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {

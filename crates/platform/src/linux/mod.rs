@@ -110,7 +110,11 @@ pub(crate) use proc::machine::system;
 pub use register_store::RegisterStore;
 pub(crate) use regular_files::open_log;
 pub(crate) use space::at as space_at;
-pub(crate) use sys::{allocator::give_memory_back, priority::run_last, signals::on_interrupt};
+pub(crate) use sys::{
+    allocator::give_memory_back,
+    priority::{give_way, run_last},
+    signals::on_interrupt,
+};
 pub(crate) use terminal::{has_terminal, terminal_width, typed_arguments};
 pub(crate) use unnamed_file::{scratch_folder, unnamed_file};
 

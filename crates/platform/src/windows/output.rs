@@ -172,6 +172,11 @@ impl RawOutput {
         Ok(())
     }
 
+    /// See [`OutFile::give_back`](crate::OutFile::give_back). The file is not a sparse one: it has no holes.
+    pub(crate) fn give_back(&self, _offset: u64, _bytes: u64) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     pub(crate) fn set_len(&self, len: u64) -> io::Result<()> {
         self.file.set_len(len)
     }

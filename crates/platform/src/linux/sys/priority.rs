@@ -61,13 +61,21 @@ pub(crate) fn let_others() {
     set(0, &Attributes::ordinary(ORDINARY));
 }
 
-/// Lets the calling thread run after most others, for good. It gets a tenth of the time of one that does not (sched(7), nice
-/// values): on a machine of which all processors are busy, with the last value of all, 19, a clone was copied ten times as long as with 10,
-/// and its target had to copy what it wrote to for all that time.
+/// Lets the calling thread run after others, for good: it uses processors that nobody else does.
 pub(crate) fn run_last() {
-    const LAST: i32 = 10;
-    // Where it is refused, it runs like the others.
-    let _ = rustix::process::setpriority_process(None, LAST);
+    be_as_nice_as(19);
+}
+
+/// Lets the calling thread give way to others, for good. It gets a tenth of the time of one that does not (sched(7), nice
+/// values). On a machine of which all processors were busy, [`run_last`] had a clone copied five times as long, and its target
+/// had to copy what it wrote to for all that time.
+pub(crate) fn give_way() {
+    be_as_nice_as(10);
+}
+
+/// Where it is refused, it runs like the others.
+fn be_as_nice_as(value: i32) {
+    let _ = rustix::process::setpriority_process(None, value);
 }
 
 /// Lets a thread run on those processors on which this one may.
