@@ -1,6 +1,7 @@
 // A process of which a clone is made: it has MIB of private memory, and what a clone does not have. Prints its addresses,
 // then answers lines: "children" with how many SIGCHLD came and what waitpid(-1) says, "sum" with a sum over its memory, which
-// "write" leaves as it is, though it writes to each page. With "huge" its memory is made of huge pages.
+// "write" leaves as it is, though it writes to each page. With "huge" its memory is made of huge pages, with "kept" much of it
+// is kept from forks.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <signal.h>
@@ -32,14 +33,15 @@ int main(int count, char **arguments) {
     int status;
     if (count > 2 && !strcmp(arguments[2], "faults")) syscall(SYS_userfaultfd, 1);
     if (count > 2 && !strcmp(arguments[2], "huge")) advice = MADV_HUGEPAGE;
+    size_t kept_size = count > 2 && !strcmp(arguments[2], "kept") ? size / 3 : SMALL;
     signal(SIGCHLD, on_child);
     int own = memfd_create("own", 0);
     if (ftruncate(own, SMALL)) return 1;
     char *private = filled('P', size, MAP_PRIVATE | MAP_ANONYMOUS, -1);
-    char *kept = filled('K', SMALL, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+    char *kept = filled('K', kept_size, MAP_PRIVATE | MAP_ANONYMOUS, -1);
     char *wiped = filled('W', SMALL, MAP_PRIVATE | MAP_ANONYMOUS, -1);
     char *shared = filled('S', SMALL, MAP_SHARED, own);
-    madvise(kept, SMALL, MADV_DONTFORK);
+    madvise(kept, kept_size, MADV_DONTFORK);
     madvise(wiped, SMALL, MADV_WIPEONFORK);
     printf("%p %p %p %p\n", private, kept, wiped, shared);
     fflush(stdout);

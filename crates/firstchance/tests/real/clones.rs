@@ -132,6 +132,25 @@ fn s1_what_a_clone_does_not_have_is_in_the_dump() {
     }
 }
 
+/// V8 keeps its heap from forks: more of it than is kept in our own memory.
+#[test]
+fn s3_much_that_a_clone_does_not_have_is_put_aside() {
+    let folder = folder();
+    let (child, addresses) = cloned(&["96", "kept"]);
+    let file = file_in(&folder, "x.core");
+    let pid = child.pid().to_string();
+    let dump = Firstchance::new(&["dump", "--full", "--json", &pid, "-o"]).arg(&file);
+    let run = dump.run_well();
+    let record: serde_json::Value = serde_json::from_str(&run.stdout).expect("a record");
+    assert_eq!(record["method"], "clone", "{record}");
+    assert_eq!(record["gap-count"], 0, "{record}");
+    assert!(run.peak_memory < 32 << 20, "{}", run.peak_memory);
+    let core = Core::new(&file, &compile(&CLONED));
+    let kept = addresses[1];
+    let words = core.words(&[kept, kept + (16 << 20), kept + (32 << 20) - 8]);
+    assert_eq!(words, [Some(u64::from_ne_bytes(*b"KKKKKKKK")); 3]);
+}
+
 /// No signal tells it of the clone, no wait call sees it, and it is gone afterwards.
 #[test]
 fn s1_the_process_notices_nothing_of_its_clone() {

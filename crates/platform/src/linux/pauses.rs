@@ -21,8 +21,12 @@ pub(super) fn of_clone(facts: &Facts, threads: usize) -> Duration {
 
 /// How long it stands while it is copied itself.
 pub(super) fn in_place(facts: &Facts, threads: usize) -> Duration {
-    let copy = Duration::from_secs_f64((facts.resident + facts.mapped) as f64 / DISK as f64);
-    LEAST + of_threads(threads) + copy
+    LEAST + of_threads(threads) + to_write(facts.resident + facts.mapped)
+}
+
+/// How long it takes to write so many bytes.
+pub(super) fn to_write(bytes: u64) -> Duration {
+    Duration::from_secs_f64(bytes as f64 / DISK as f64)
 }
 
 fn of_threads(threads: usize) -> Duration {
