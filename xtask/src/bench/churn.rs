@@ -1,8 +1,7 @@
 //! What it costs a server that starts a process for each connection that every one of them is watched for its crash.
 
 use std::fmt::{self, Display, Formatter};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
@@ -10,8 +9,8 @@ use super::{
     Options,
     dump::release,
     measure::{cpu_of, median, own_memory},
+    postgresql::PostgreSql,
     report::machine,
-    target::Running,
     throw::watch,
 };
 use crate::shell::{Cmd, target_dir};
@@ -41,12 +40,12 @@ end
 /// The section of docs/benchmarks.md.
 pub(super) fn run(options: &Options) -> Result<String> {
     Cmd::cargo("build --quiet --release -p firstchance").run()?;
-    let server = PostgreSql::start()?;
-    server.queries()?;
+    let server = PostgreSql::start(&[])?;
+    queries(&server)?;
     let ours = Row::of((0..options.runs).map(|_| pair(&server, ours, "\"effective\"")))?;
     drop(server);
     // gdb leaves breakpoints behind when it is killed: each pair has a server of its own.
-    let gdb = Row::of((0..options.runs).map(|_| pair(&PostgreSql::start()?, gdb, "armed")))?;
+    let gdb = Row::of((0..options.runs).map(|_| pair(&PostgreSql::start(&[])?, gdb, "armed")))?;
     Ok(format!(
         "PostgreSQL with a connection, and so a process, for each query; two clients, {QUERIES} queries; medians of {} pairs of runs, without and with a \
          watcher of the server and all its children in turn. gdb has `set detach-on-fork off`, `set schedule-multiple on`, and a loop that continues \
@@ -96,10 +95,10 @@ struct Pair {
 
 /// A run without, and a run with the watcher that `watcher` makes of a pid. It says `ready` when it watches.
 fn pair(server: &PostgreSql, watcher: fn(&str) -> Result<Command>, ready: &str) -> Result<Pair> {
-    let alone = server.queries()?;
+    let alone = queries(server)?;
     let watching = watch(watcher(&server.running.0.id().to_string())?, ready)?;
     let before = cpu_of(watching.0.id())?;
-    let watched = server.queries()?;
+    let watched = queries(server)?;
     let used = cpu_of(watching.0.id())?.saturating_sub(before);
     Ok(Pair {
         alone,
@@ -127,111 +126,17 @@ fn gdb(pid: &str) -> Result<Command> {
     Ok(command)
 }
 
-/// A server with a folder of its own, under the user that its package has made: it refuses to run as root.
-struct PostgreSql {
-    folder: PathBuf,
-    running: Running,
-}
-
-impl PostgreSql {
-    fn start() -> Result<Self> {
-        let folder = std::env::temp_dir().join(format!("bench-postgresql-{}", std::process::id()));
-        std::fs::create_dir(&folder)?;
-        Cmd::new("chown postgres").arg(&folder).run()?;
-        std::fs::write(target_dir().join("select.sql"), "select 1;\n")?;
-        let data = folder.join("data");
-        let made = as_postgres(&program("initdb")?)
-            .arg("-D")
-            .arg(&data)
-            .output()?;
-        anyhow::ensure!(
-            made.status.success(),
-            "initdb: {}",
-            String::from_utf8_lossy(&made.stderr)
-        );
-        let mut server = as_postgres(&program("postgres")?);
-        server.arg("-D").arg(&data).arg("-k").arg(&folder);
-        server
-            .args(["-c", "listen_addresses="])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        let server = PostgreSql {
-            folder,
-            running: Running(server.spawn()?),
-        };
-        server.wait()?;
-        Ok(server)
-    }
-
-    fn wait(&self) -> Result<()> {
-        for _ in 0..100 {
-            let ready = as_postgres(&program("pg_isready")?)
-                .arg("-q")
-                .arg("-h")
-                .arg(&self.folder)
-                .status()?;
-            if ready.success() {
-                return Ok(());
-            }
-            std::thread::sleep(std::time::Duration::from_millis(100));
-        }
-        anyhow::bail!("PostgreSQL does not answer")
-    }
-
-    /// Asks its queries. Returns how many were answered a second.
-    fn queries(&self) -> Result<f64> {
-        let mut bench = as_postgres(&program("pgbench")?);
-        bench.args([
-            "-n",
-            "-C",
-            "-c",
-            "2",
-            "-j",
-            "2",
-            "-t",
-            &(QUERIES / 2).to_string(),
-        ]);
-        bench
-            .arg("-h")
-            .arg(&self.folder)
-            .arg("-f")
-            .arg("/dev/stdin")
-            .arg("postgres");
-        let file = std::fs::File::open(target_dir().join("select.sql"))?;
-        let said = bench.stdin(file).output()?;
-        let said = String::from_utf8_lossy(&said.stdout).into_owned();
-        let line = said.lines().find_map(|line| line.strip_prefix("tps = "));
-        let figure = line.and_then(|line| line.split(' ').next());
-        Ok(figure.with_context(|| said.clone())?.parse()?)
-    }
-}
-
-impl Drop for PostgreSql {
-    fn drop(&mut self) {
-        let _ = self.running.0.kill();
-        let _ = self.running.0.wait();
-        let _ = std::fs::remove_dir_all(&self.folder);
-    }
-}
-
-/// A program of the newest PostgreSQL that is installed.
-fn program(name: &str) -> Result<PathBuf> {
-    let versions =
-        std::fs::read_dir("/usr/lib/postgresql").context("PostgreSQL is not installed")?;
-    let programs = versions
-        .flatten()
-        .map(|version| version.path().join("bin").join(name));
-    programs
-        .filter(|path| path.is_file())
-        .max()
-        .with_context(|| format!("there is no {name}"))
-}
-
-fn as_postgres(program: &Path) -> Command {
-    let mut command = Command::new("setpriv");
-    command
-        .args(["--reuid=postgres", "--regid=postgres", "--init-groups"])
-        .arg(program);
-    command.current_dir("/");
-    command
+/// Asks the queries. Returns how many were answered a second.
+fn queries(server: &PostgreSql) -> Result<f64> {
+    let script = target_dir().join("select.sql");
+    std::fs::write(&script, "select 1;\n")?;
+    let mut bench = server.client("pgbench")?;
+    let each = (QUERIES / 2).to_string();
+    bench.args(["-n", "-C", "-c", "2", "-j", "2", "-t", &each]);
+    bench.args(["-f", "/dev/stdin", "postgres"]);
+    let said = bench.stdin(std::fs::File::open(script)?).output()?;
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    let line = said.lines().find_map(|line| line.strip_prefix("tps = "));
+    let figure = line.and_then(|line| line.split(' ').next());
+    Ok(figure.with_context(|| said.clone())?.parse()?)
 }

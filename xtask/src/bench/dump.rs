@@ -115,12 +115,22 @@ fn run_dd(options: &Options) -> Result<Measured> {
     Ok(measured)
 }
 
-/// An empty folder under the target folder; it is deleted when this is dropped.
+/// An empty folder; it is deleted when this is dropped.
 pub(super) struct Folder(pub(super) PathBuf);
 
 impl Folder {
+    /// The folder for dumps, under the target folder.
     pub(super) fn new() -> Result<Folder> {
-        let folder = target_dir().join("bench");
+        Folder::at(target_dir().join("bench"))
+    }
+
+    /// A folder for the files of a server, where other users may have their own.
+    pub(super) fn temporary(name: &str) -> Result<Folder> {
+        let name = format!("bench-{name}-{}", std::process::id());
+        Folder::at(std::env::temp_dir().join(name))
+    }
+
+    fn at(folder: PathBuf) -> Result<Folder> {
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder)?;
         Ok(Folder(folder))

@@ -1,15 +1,15 @@
 //! How long clients of a server wait at most while a full dump of it is taken.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 
 use super::{
     Options,
     dump::{Folder, firstchance, gcore},
+    latency_client::PATIENCE,
     latency_servers::{SERVERS, Server, Serves},
     measure::{self, median},
     report::machine,
@@ -45,10 +45,13 @@ pub(super) fn run(options: &Options) -> Result<String> {
     Cmd::cargo("build --quiet --release -p firstchance").run()?;
     let mut text = format!(
         "The longest that one of {CONNECTIONS} clients waited for an answer while a full dump was taken, and how long the dump took. A client asks \
-         again {} ms after an answer. Medians of {} runs in turn; lost: requests without an answer, of all runs.\n{}.\n\n\
+         again {} ms after an answer. Medians of {} runs in turn; lost: requests without an answer in {} s, of all runs. PostgreSQL: the dumped process \
+         serves one of the clients, and all of them change rows of one table. nginx: its worker, which has so little memory that it is copied while it \
+         stands.\n{}.\n\n\
          | server | tool | longest | of it without a dump | dump | lost |\n|---|---|---:|---:|---:|---:|\n",
         PAUSE.as_millis(),
         options.runs,
+        PATIENCE.as_secs(),
         machine()
     );
     for server in SERVERS {
@@ -100,35 +103,42 @@ fn under_load(serves: &Serves, tool: &fn(&str) -> Result<Duration>) -> Result<Ru
         let ask = |_| scope.spawn(|| ask(serves, &is_over));
         let clients: Vec<_> = (0..CONNECTIONS).map(ask).collect();
         std::thread::sleep(ALONE / 6);
-        let took = tool(&serves.running.0.id().to_string());
+        let took = serves.pid().and_then(|pid| tool(&pid.to_string()));
         std::thread::sleep(ALONE / 6);
         is_over.store(true, Ordering::Relaxed);
-        let waits = clients.into_iter().map(|client| client.join().ok());
-        let waits: Vec<_> = waits.map(Option::unwrap_or_default).collect();
+        let waits = clients.into_iter().map(ScopedJoinHandle::join);
+        let waits: Result<Vec<Waits>, _> = waits.collect();
+        let waits = waits.map_err(|_| anyhow!("a client panicked"))?;
+        let longest = waits.iter().map(|wait| wait.longest).max();
         Ok(Run {
             took: took?,
-            longest: waits.iter().flatten().copied().max().unwrap_or_default(),
-            lost: waits.iter().map(|wait| u32::from(wait.is_none())).sum(),
+            longest: longest.context("a client")?,
+            lost: waits.iter().map(|wait| u32::from(wait.is_lost)).sum(),
         })
     })
 }
 
-/// Asks until it is over. Returns the longest wait, or `None` if an answer did not come.
-fn ask(serves: &Serves, is_over: &AtomicBool) -> Option<Duration> {
-    let mut stream = TcpStream::connect(("127.0.0.1", serves.port)).ok()?;
-    stream.set_nodelay(true).ok()?;
-    stream
-        .set_read_timeout(Some(Duration::from_secs(60)))
-        .ok()?;
-    let mut answers = BufReader::new(stream.try_clone().ok()?);
-    let (mut longest, mut answer) = (Duration::ZERO, String::new());
-    while !is_over.load(Ordering::Relaxed) {
+/// How a client fared: it asks no more when an answer does not come.
+struct Waits {
+    longest: Duration,
+    is_lost: bool,
+}
+
+/// Asks until it is over.
+fn ask(serves: &Serves, is_over: &AtomicBool) -> Waits {
+    let mut waits = Waits {
+        longest: Duration::ZERO,
+        is_lost: false,
+    };
+    let Ok(mut client) = serves.connect() else {
+        waits.is_lost = true;
+        return waits;
+    };
+    while !waits.is_lost && !is_over.load(Ordering::Relaxed) {
         let asked = Instant::now();
-        stream.write_all(serves.request).ok()?;
-        answer.clear();
-        answers.read_line(&mut answer).ok().filter(|got| *got > 0)?;
-        longest = longest.max(asked.elapsed());
+        waits.is_lost = client.ask().is_err();
+        waits.longest = waits.longest.max(asked.elapsed());
         std::thread::sleep(PAUSE);
     }
-    Some(longest)
+    waits
 }
