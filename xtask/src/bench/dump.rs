@@ -92,8 +92,10 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Row>> {
 /// Takes one dump of a new target.
 fn run_tool(tool: &Tool, options: &Options) -> Result<Measured> {
     let folder = Folder::new()?;
-    let target = Target::start(&release("victim"), options.mebibytes)?;
+    let mut target = Target::start(&release("victim"), options.mebibytes)?;
+    let before = target.fork()?;
     let mut measured = measure::run(&mut (tool.command)(&target.pid(), &folder.0))?;
+    measured.fork = Some((before + target.fork()?) / 2);
     measured.pause = Some(target.end()?);
     measured.bytes = measure::size_of_file_in(&folder.0)?;
     if measured.bytes < options.mebibytes << 20 {

@@ -13,6 +13,8 @@ pub(crate) struct Measured {
     pub(crate) wall: Duration,
     /// The longest time for which the target did not run while the tool ran.
     pub(crate) pause: Option<Duration>,
+    /// How long a fork(2) of the target took: the mean of one before the tool ran and one after.
+    pub(crate) fork: Option<Duration>,
     /// The most memory that the tool and its children had at once, in bytes.
     pub(crate) memory: u64,
     /// The size of the file, in bytes.

@@ -1,6 +1,7 @@
 //! The results as Markdown tables in docs/benchmarks.md.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
@@ -56,7 +57,22 @@ pub(crate) fn text(rows: &[Row], options: &Options) -> String {
     for row in &all {
         let _ = writeln!(text, "{}", line(row, &all[0]));
     }
-    text
+    text + &beside_forks(&rows[0])
+}
+
+/// How long the first row's targets stood, beside a plain fork(2) of the same processes.
+fn beside_forks(row: &Row) -> String {
+    let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
+    let of_run = |run: &Measured| Some((milliseconds(run.fork?), milliseconds(run.pause?)));
+    let both: Vec<(f64, f64)> = row.runs.iter().filter_map(of_run).collect();
+    let middle = |of: fn(&(f64, f64)) -> f64| median(both.iter().map(of).collect());
+    let ratio = middle(|(fork, pause)| pause / fork).unwrap_or(f64::NAN);
+    let fork = middle(|(fork, _)| *fork).unwrap_or(f64::NAN);
+    format!(
+        "\nA plain fork(2) of the same process took {fork:.1} ms, the mean of one before and one after the dump. {} stopped it {ratio:.2} times as long; \
+         the median of the ratios of each run.\n",
+        row.name
+    )
 }
 
 fn line(row: &Medians, first: &Medians) -> String {

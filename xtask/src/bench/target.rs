@@ -72,6 +72,16 @@ impl Target {
         self.child.id().to_string()
     }
 
+    /// Has it fork. Returns how long that took.
+    ///
+    /// # Errors
+    /// If it does not report that.
+    pub(crate) fn fork(&mut self) -> Result<Duration> {
+        Cmd::new("kill -USR1").arg(self.pid()).read()?;
+        let milliseconds: f64 = self.line_after("fork ")?.parse()?;
+        Ok(Duration::try_from_secs_f64(milliseconds / 1e3)?)
+    }
+
     /// Ends it; returns the longest time for which it did not run.
     ///
     /// # Errors

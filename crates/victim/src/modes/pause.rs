@@ -1,4 +1,4 @@
-//! A target that measures for how long it was kept from running.
+//! A target that measures for how long it was kept from running, and how long its own fork(2) takes.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use crate::harness::{Harness, Outcome, say};
 
 #[rustfmt::skip]
 pub(super) const MODES: &[Mode] = &[
-    Mode { name: "pause", args: "MIB [huge]", about: "random memory; says its largest gap when it is ended", run: pause },
+    Mode { name: "pause", args: "MIB [huge]", about: "random memory; says its largest gap when it is ended, and at SIGUSR1 how long a fork takes", run: pause },
 ];
 
 /// How many rounds there are between two writes to memory. Each write goes to another page, so that
@@ -20,13 +20,14 @@ const ROUNDS_PER_WRITE: usize = 64;
 const PAGE: usize = 4096;
 
 static STOP: AtomicBool = AtomicBool::new(false);
+static FORK: AtomicBool = AtomicBool::new(false);
 
 fn pause(harness: &Harness) -> Outcome {
     let bytes = harness.arg(0, 64_usize)? << 20;
     let is_huge = harness.arg(1, String::new())? == "huge";
     let memory = random_memory(bytes, is_huge)?;
     harness.address("memory", memory.as_ptr() as u64);
-    on_termination();
+    on_signals();
     harness.ready();
     measure(harness, memory);
     let gap = Duration::from_nanos(harness.state.get(Slot::MaxGap));
@@ -46,6 +47,11 @@ fn measure(harness: &Harness, memory: &mut [u64]) {
             .set(Slot::MaxGap, gap.max(harness.state.get(Slot::MaxGap)));
         harness.state.count(Slot::Counter);
         last = now;
+        if FORK.swap(false, Ordering::Relaxed) {
+            say(format_args!("fork {:.3}", time_of_fork() * 1e3));
+            // The fork is no gap that somebody else has caused.
+            last = Instant::now();
+        }
         rounds += 1;
         if rounds % ROUNDS_PER_WRITE == 0 {
             let words = PAGE / size_of::<u64>();
@@ -93,25 +99,52 @@ fn allocate(bytes: usize, _: bool) -> std::io::Result<&'static mut [u64]> {
     ))
 }
 
-/// Has SIGTERM and SIGINT end the measuring.
+/// Has SIGTERM and SIGINT end the measuring, and SIGUSR1 measure a fork.
 #[cfg(unix)]
-fn on_termination() {
+fn on_signals() {
     extern "C" fn stop(_: libc::c_int) {
         STOP.store(true, Ordering::Relaxed);
     }
-    let handler = stop as extern "C" fn(libc::c_int) as libc::sighandler_t;
-    // SAFETY: the handler only stores to an atomic, which is allowed in signal handlers.
-    unsafe {
-        libc::signal(libc::SIGTERM, handler);
-        libc::signal(libc::SIGINT, handler);
+    extern "C" fn fork(_: libc::c_int) {
+        FORK.store(true, Ordering::Relaxed);
     }
+    let [stop, fork]: [extern "C" fn(libc::c_int); 2] = [stop, fork];
+    // SAFETY: the handlers only store to an atomic, which is allowed in signal handlers.
+    unsafe {
+        libc::signal(libc::SIGTERM, stop as libc::sighandler_t);
+        libc::signal(libc::SIGINT, stop as libc::sighandler_t);
+        libc::signal(libc::SIGUSR1, fork as libc::sighandler_t);
+    }
+}
+
+/// How many seconds fork(2) takes in this process. The child ends at once. NaN if there cannot be one.
+#[cfg(unix)]
+fn time_of_fork() -> f64 {
+    let start = Instant::now();
+    // SAFETY: the child calls nothing but _exit, which is allowed in the child of any process.
+    let child = unsafe { libc::fork() };
+    let took = start.elapsed().as_secs_f64();
+    match child {
+        // SAFETY: it ends this process, which has nothing to tidy up.
+        0 => unsafe { libc::_exit(0) },
+        -1 => return f64::NAN,
+        // SAFETY: no status is asked for.
+        child => unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) },
+    };
+    took
 }
 
 /// Has a line of input, or its end, end the measuring: Windows has no signals.
 #[cfg(not(unix))]
-fn on_termination() {
+fn on_signals() {
     std::thread::spawn(|| {
         let _ = std::io::stdin().read_line(&mut String::new());
         STOP.store(true, Ordering::Relaxed);
     });
+}
+
+/// Windows has no fork, and nothing asks for one.
+#[cfg(not(unix))]
+fn time_of_fork() -> f64 {
+    f64::NAN
 }
