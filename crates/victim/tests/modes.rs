@@ -109,7 +109,12 @@ fn those_that_listen_answer() {
 
 #[test]
 fn those_that_count_count() {
-    let modes = [&["spin", "2"][..], &["churn", "2"], &["pause", "4"]];
+    let modes = [
+        &["spin", "2"][..],
+        &["churn", "2"],
+        &["pause", "4"],
+        &["write", "4"],
+    ];
     for args in modes {
         Victim::start(args).wait_for(Slot::Counter, 10);
     }
@@ -147,6 +152,18 @@ fn registers_are_checked_without_errors() {
 #[cfg(target_os = "linux")]
 mod linux {
     use super::*;
+
+    #[test]
+    fn one_that_measures_its_gaps_forks_when_it_is_told_to() {
+        let mut victim = Victim::start(&["pause", "8"]);
+        let pid = victim.child.id().to_string();
+        let kill = Command::new("kill").args(["-USR1", &pid]).status();
+        assert!(kill.unwrap().success());
+        let line = victim.line();
+        let milliseconds = line.strip_prefix("fork ").unwrap().parse::<f64>();
+        assert!(milliseconds.unwrap() > 0.0, "{line}");
+        victim.wait_for(Slot::Counter, victim.state.get(Slot::Counter) + 10);
+    }
 
     fn status(victim: &Victim, field: &str) -> String {
         let text = std::fs::read_to_string(format!("/proc/{}/status", victim.child.id())).unwrap();

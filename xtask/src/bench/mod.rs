@@ -19,6 +19,7 @@ mod store;
 mod target;
 mod throw;
 mod watch;
+mod writer;
 mod young;
 
 use anyhow::{Result, bail};
@@ -26,9 +27,9 @@ use anyhow::{Result, bail};
 use crate::tools;
 
 /// All benchmarks.
-const ALL: [&str; 13] = [
+const ALL: [&str; 14] = [
     "dump", "compress", "latency", "watch", "throw", "server", "churn", "young", "signals",
-    "store", "crash", "start", "pause",
+    "store", "crash", "start", "pause", "writer",
 ];
 
 /// The options of the command line.
@@ -101,6 +102,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             "crash" => crash::run(options)?,
             "start" => start::run(options)?,
             "pause" => pause::run(options)?,
+            "writer" => writer::run(options)?,
             _ => watch::run(options)?,
         };
         println!("\n{text}");

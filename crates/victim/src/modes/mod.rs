@@ -24,6 +24,7 @@ mod signals;
 mod threads;
 #[cfg(windows)]
 mod windows;
+mod writing;
 
 use crate::harness::{Harness, Outcome};
 
@@ -49,6 +50,7 @@ fn tables() -> Vec<&'static [Mode]> {
         basic::MODES,
         threads::MODES,
         pause::MODES,
+        writing::MODES,
         crash::MODES,
         #[cfg(target_arch = "x86_64")]
         registers::MODES,

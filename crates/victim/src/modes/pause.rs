@@ -64,7 +64,7 @@ fn measure(harness: &Harness, memory: &mut [u64]) {
 
 /// Allocates memory of pseudo-random words (xorshift64): no two pages are equal, and nothing can be
 /// compressed.
-fn random_memory(
+pub(super) fn random_memory(
     bytes: usize,
     is_huge: bool,
 ) -> Result<&'static mut [u64], Box<dyn std::error::Error>> {
