@@ -10,6 +10,7 @@ use super::{
     Options,
     dump::{Folder, firstchance, gcore},
     latency_client::PATIENCE,
+    latency_dotnet,
     latency_servers::{SERVERS, Server, Serves},
     measure::{self, median},
     report::machine,
@@ -57,6 +58,10 @@ pub(super) fn run(options: &Options) -> Result<String> {
     for server in SERVERS {
         text += &of_server(server, options.runs)?;
     }
+    text += &match latency_dotnet::is_there() {
+        Ok(()) => of_server(&latency_dotnet::SERVER, options.runs)?,
+        Err(why) => format!("\nASP.NET Core is left out here: {why:#}.\n"),
+    };
     Ok(text)
 }
 

@@ -19,6 +19,20 @@ pub(super) struct Asks {
     pub(super) end: &'static [u8],
 }
 
+/// What a server is asked that answers a line with a line.
+pub(super) const LINES: Asks = Asks {
+    hello: b"",
+    request: b"ask\n",
+    end: b"\n",
+};
+
+/// What a web server is asked that answers with a line.
+pub(super) const HTTP: Asks = Asks {
+    hello: b"",
+    request: b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    end: b"\r\n\r\ndone\n",
+};
+
 /// A connection to a server.
 pub(super) struct Client {
     stream: TcpStream,

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 
 use super::{
     dump::Folder,
-    latency_client::{Asks, Client},
+    latency_client::{Asks, Client, HTTP, LINES},
     postgresql::PostgreSql,
     target::{Running, free_port},
 };
@@ -24,8 +24,8 @@ pub(super) struct Server {
 /// A server that runs.
 pub(super) struct Serves {
     running: Running,
-    /// What its files are in.
-    _folder: Option<Folder>,
+    /// What its files are in: it goes when the server has ended.
+    pub(super) folder: Option<Folder>,
     /// The dumped process is its first child whose command line contains this; `None`: the server itself.
     child: Option<&'static str>,
     port: u16,
@@ -123,7 +123,8 @@ fn redis() -> Result<Serves> {
     command.args(["--daemonize", "no", "--port", &port.to_string()]);
     let mut running = Running(command.stdout(Stdio::piped()).spawn()?);
     running.wait_for("Ready to accept connections")?;
-    let serves = lines(running, port, b"SET key value\r\n");
+    let request = b"SET key value\r\n";
+    let serves = alone(running, port, Asks { request, ..LINES });
     let answer = serves.connect()?.answer_to(FILL)?;
     let said = String::from_utf8_lossy(&answer);
     anyhow::ensure!(said.starts_with("+OK"), "redis said {said}");
@@ -131,7 +132,7 @@ fn redis() -> Result<Serves> {
 }
 
 fn node() -> Result<Serves> {
-    prints_its_port(Command::new("node").arg(source("latency.js")))
+    prints_its_port(Command::new("node").arg(source("latency.js")), LINES)
 }
 
 fn java() -> Result<Serves> {
@@ -146,7 +147,7 @@ fn java_with_zgc() -> Result<Serves> {
 fn java_with(collector: &str) -> Result<Serves> {
     let mut command = Command::new("java");
     command.args(["-Xms1500m", "-Xmx1500m", collector]);
-    prints_its_port(command.arg(source("Latency.java")))
+    prints_its_port(command.arg(source("Latency.java")), LINES)
 }
 
 /// Fills the shared buffers from a table. It is not logged, so that they are filled fast.
@@ -179,7 +180,7 @@ fn postgresql() -> Result<Serves> {
     server.execute(TABLE)?;
     Ok(Serves {
         running: server.running,
-        _folder: Some(server.folder),
+        folder: Some(server.folder),
         child: Some(" 127.0.0.1("),
         port: server.port,
         asks: TRANSACTIONS,
@@ -205,44 +206,43 @@ fn nginx() -> Result<Serves> {
     command.arg("-p").arg(&folder.0).arg("-c").arg(&settings);
     Serves {
         running: Running(command.stderr(Stdio::null()).spawn()?),
-        _folder: Some(folder),
+        folder: Some(folder),
         child: Some("worker process"),
         port,
-        asks: Asks {
-            hello: b"",
-            request: b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
-            end: b"\r\n\r\ndone\n",
-        },
+        asks: HTTP,
     }
     .wait()
 }
 
 /// A server that prints its port when it is ready.
-fn prints_its_port(command: &mut Command) -> Result<Serves> {
+///
+/// # Errors
+/// If it cannot be started, or prints something else.
+pub(super) fn prints_its_port(command: &mut Command, asks: Asks) -> Result<Serves> {
     let mut child = command.stdout(Stdio::piped()).spawn()?;
     let output = child.stdout.take().context("a pipe")?;
     let running = Running(child);
     let mut line = String::new();
     BufReader::new(output).read_line(&mut line)?;
-    let port = line.trim().parse().context("a port")?;
-    Ok(lines(running, port, b"ask\n"))
+    let port = line
+        .trim()
+        .parse()
+        .with_context(|| format!("no port: {line:?}"))?;
+    Ok(alone(running, port, asks))
 }
 
-/// A server that answers each line with a line.
-fn lines(running: Running, port: u16, request: &'static [u8]) -> Serves {
+/// A server that is one process.
+fn alone(running: Running, port: u16, asks: Asks) -> Serves {
     Serves {
         running,
-        _folder: None,
+        folder: None,
         child: None,
         port,
-        asks: Asks {
-            hello: b"",
-            request,
-            end: b"\n",
-        },
+        asks,
     }
 }
 
-fn source(name: &str) -> std::path::PathBuf {
+/// A source file beside this one.
+pub(super) fn source(name: &str) -> std::path::PathBuf {
     root().join("xtask/src/bench").join(name)
 }

@@ -47,6 +47,18 @@ pub(crate) fn run(command: &mut Command) -> Result<Measured> {
     }
 }
 
+/// Runs a command whose output matters only when it fails.
+///
+/// # Errors
+/// If it cannot be started or fails; contains its output.
+pub(crate) fn succeed(command: &mut Command) -> Result<()> {
+    let output = command.output().with_context(|| format!("{command:?}"))?;
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    anyhow::ensure!(output.status.success(), "{command:?}: {said}");
+    Ok(())
+}
+
 /// Waits for the end of a process; returns the most memory that it and its children had.
 fn watch(child: &mut Child) -> Result<u64> {
     let mut most = 0;

@@ -7,6 +7,7 @@ mod crash;
 mod dump;
 mod latency;
 mod latency_client;
+mod latency_dotnet;
 mod latency_servers;
 mod measure;
 mod pause;

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 
 use super::{
     dump::Folder,
+    measure::succeed,
     target::{Running, free_port},
 };
 use crate::shell::Cmd;
@@ -78,13 +79,6 @@ impl PostgreSql {
         }
         anyhow::bail!("PostgreSQL does not answer")
     }
-}
-
-fn succeed(command: &mut Command) -> Result<()> {
-    let output = command.output()?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    anyhow::ensure!(output.status.success(), "{command:?}: {said}");
-    Ok(())
 }
 
 /// A program of the newest PostgreSQL that is installed.
