@@ -19,7 +19,7 @@ cargo xtask <command>
                   install what is missing, then every check there is
                   --all: longer runs; --only: just these stages (without installing)
   tidy            the project's own rules: crate edges, unsafe, sizes
-  bench [dump] [latency] [watch] [throw] [server] [churn] [young] [signals] [store] [crash] [start] [pause] [writer] [--runs N] [--mib N] [--processes N] [--write]
+  bench [dump] [compress] [latency] [watch] [throw] [server] [churn] [young] [signals] [store] [crash] [start] [pause] [writer] [--runs N] [--mib N] [--processes N] [--write]
                   side by side with other tools; --write: into docs/benchmarks.md
   dist            the program as it is shipped, with its debug information beside it, into target/dist/shipped
   docs            man pages and shell completions, into target/docs

@@ -26,7 +26,7 @@ const ALONE: Duration = Duration::from_secs(3);
 /// What is done to the server meanwhile.
 type Tool = (&'static str, fn(&str) -> Result<Duration>);
 
-const TOOLS: [Tool; 3] = [
+const TOOLS: [Tool; 4] = [
     ("none", |_| {
         std::thread::sleep(ALONE);
         Ok(ALONE)
@@ -34,6 +34,11 @@ const TOOLS: [Tool; 3] = [
     ("firstchance", |pid| {
         let folder = Folder::new()?;
         Ok(measure::run(&mut firstchance(pid, &folder.0))?.wall)
+    }),
+    ("firstchance, `--compress zstd`", |pid| {
+        let folder = Folder::new()?;
+        let mut command = firstchance(pid, &folder.0);
+        Ok(measure::run(command.args(["--compress", "zstd"]))?.wall)
     }),
     ("gcore", |pid| {
         let folder = Folder::new()?;
