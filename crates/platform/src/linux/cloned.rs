@@ -178,16 +178,13 @@ impl LinuxTarget {
     ) -> std::result::Result<Made, Reason> {
         let memory = LiveMemory::new(self.proc.living_tid(), self.proc.open_living("mem").ok());
         let lacking: Vec<Range> = plan.lacking.iter().map(|region| region.range).collect();
+        let StoppedThreads::Once(threads) = threads else {
+            return Err("it is watched all the time".into());
+        };
         let kept = KeptPages::put_aside(&self.proc, &lacking, &memory, plan.most_aside)?;
         let size = self.proc.read("statm").unwrap_or_default();
-        let clone = threads.with(|of| clone::make(&plan.prepared, &self.proc, of, &memory))?;
-        let traced = threads.traced();
-        let is_traced = traced.is_some();
-        let mut held = HeldClone::new(clone, plan.huge, self.proc.key, traced);
-        // Who copies for long from a clone cannot see to threads meanwhile that stop all the time.
-        if is_traced && !held.keep_memory() {
-            return Err("it is watched all the time, and its memory cannot be kept".into());
-        }
+        let clone = clone::make(&plan.prepared, &self.proc, threads, &memory)?;
+        let held = HeldClone::new(clone, plan.huge, self.proc.key);
         Ok(Made {
             held,
             size,

@@ -5,13 +5,10 @@ use super::{
     frozen::Frozen,
     huge_pages::HugePages,
     proc::ProcDir,
-    traced_process::Traced,
 };
 use crate::{Error, ErrorKind, Result, capture::Held, lock};
 use snapshot::{ProcessKey, Range};
 use std::{
-    cell::RefCell,
-    rc::Rc,
     sync::Mutex,
     time::{Duration, Instant},
 };
@@ -24,8 +21,6 @@ pub(super) struct HeldClone {
     /// `None` once it has been ended.
     clone: Option<TargetClone>,
     of_clone: Option<ProcDir>,
-    /// Those of the target, if they are traced all the time.
-    traced: Option<Rc<RefCell<Traced>>>,
     memory: HeldMemory,
 }
 
@@ -70,18 +65,11 @@ impl Drop for Copied {
 }
 
 impl HeldClone {
-    /// Holds a clone of the process `key`, which had these huge pages, and whose threads are these if they are traced all the
-    /// time.
-    pub(super) fn new(
-        clone: TargetClone,
-        huge: HugePages,
-        key: ProcessKey,
-        traced: Option<Rc<RefCell<Traced>>>,
-    ) -> Self {
+    /// Holds a clone of the process `key`, which had these huge pages.
+    pub(super) fn new(clone: TargetClone, huge: HugePages, key: ProcessKey) -> Self {
         Self {
             clone: Some(clone),
             of_clone: None,
-            traced,
             memory: HeldMemory {
                 key,
                 target: ProcDir::open(key).ok(),
@@ -102,20 +90,9 @@ impl HeldClone {
             return Err(self.memory.ended("it has ended"));
         };
         let of_clone = clone.settle()?;
-        self.keep_memory();
+        self.memory.frozen = Frozen::of(&of_clone);
         self.of_clone = ProcDir::open_pid(of_clone.key.pid).ok();
         Ok(of_clone)
-    }
-
-    /// Keeps the memory of the clone, so that it outlives the clone. Returns false where that cannot be done.
-    pub(super) fn keep_memory(&mut self) -> bool {
-        if self.memory.frozen.is_none()
-            && let Some(clone) = &self.clone
-        {
-            let folder = ProcDir::open_pid(clone.pid as u32).ok();
-            self.memory.frozen = folder.as_ref().and_then(Frozen::of);
-        }
-        self.memory.frozen.is_some()
     }
 
     /// Returns why the clone cannot stay, if it cannot.
@@ -132,7 +109,7 @@ impl HeldClone {
 
     fn end_clone(&mut self) {
         if let (Some(mut clone), Some(target)) = (self.clone.take(), &self.memory.target) {
-            clone.end(target, self.traced.as_deref());
+            clone.end(target);
         }
     }
 }

@@ -8,8 +8,6 @@
 mod reports;
 mod seize;
 
-pub(crate) use reports::go_on_to_stop;
-
 use super::{
     leftovers,
     proc::{ProcDir, status},
@@ -73,8 +71,6 @@ pub(crate) struct Threads {
     pub(crate) in_exit: bool,
     /// How many threads have ended that were to be stopped.
     pub(crate) ended: u32,
-    /// Whether they are traced all the time, and not for one capture.
-    is_followed: bool,
     /// How often a seize was refused and tried again.
     refusals: u32,
     /// Who traced a thread when its seize was refused.
@@ -111,7 +107,6 @@ impl Threads {
     pub(crate) fn follow(proc: &ProcDir) -> Result<Self> {
         leftovers::forget(proc.key.pid);
         let mut threads = Self::empty(proc.key);
-        threads.is_followed = true;
         let timer = SeizeTimer::new();
         for _ in 0..MOST_ROUNDS {
             if threads.seize_new(proc, &timer, TraceState::Running)? == 0 {
@@ -164,7 +159,6 @@ impl Threads {
             dying: None,
             in_exit: false,
             ended: 0,
-            is_followed: false,
             refusals: 0,
             tracer: None,
             wanted_signals: 0,
@@ -287,24 +281,21 @@ impl Threads {
         }
     }
 
-    /// Takes back a stopped thread that has made a call for us, and stands behind it. `signal` came to it meanwhile, 0 for none.
-    ///
-    /// One that is detached goes by where the kernel looks for signals, and for calls to be made again. One that runs on traced
-    /// does so if it stops once more (`arch_do_signal_or_restart`; `ptrace_unlink` and `ptrace_resume` in kernel/ptrace.c).
-    pub(crate) fn came_back(&mut self, tid: i32, signal: i32) {
-        if !self.is_followed {
-            if signal != 0 {
-                self.states.insert(tid, TraceState::Signal(signal));
+    /// A thread that was to make a call for us has not returned from it.
+    pub(crate) fn did_not_come_back(&mut self, tid: i32, error: &std::io::Error) {
+        let state = match error.kind() {
+            std::io::ErrorKind::NotFound => None,
+            // It goes on in its exit.
+            std::io::ErrorKind::Interrupted => Some(TraceState::Running),
+            // It comes back by itself, and is let go when it stands.
+            _ => Some(TraceState::Pending),
+        };
+        match state {
+            Some(state) => drop(self.states.insert(tid, state)),
+            None => {
+                self.states.remove(&tid);
+                self.ended += 1;
             }
-            return;
-        }
-        go_on_to_stop(tid);
-        self.states.insert(tid, TraceState::Pending);
-        let pid = rustix::process::Pid::from_raw(self.key.pid as i32);
-        let signal = rustix::process::Signal::from_named_raw(signal);
-        if let (Some(pid), Some(signal)) = (pid, signal) {
-            // SIGSTOP, which alone cannot be blocked: to the process, as it came.
-            let _ = rustix::process::kill_process(pid, signal);
         }
     }
 

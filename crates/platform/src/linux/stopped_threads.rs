@@ -21,14 +21,6 @@ impl StoppedThreads {
         }
     }
 
-    /// Returns them if they are traced all the time.
-    pub(crate) fn traced(&self) -> Option<Rc<RefCell<Traced>>> {
-        match self {
-            StoppedThreads::Once(_) => None,
-            StoppedThreads::Traced(stopped) => Some(stopped.traced.clone()),
-        }
-    }
-
     /// Lets the threads run on, once.
     pub(crate) fn release(&mut self) {
         match self {

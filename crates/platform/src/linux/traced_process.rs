@@ -13,7 +13,6 @@ use super::{
     thread_end,
 };
 use crate::Result;
-use std::collections::VecDeque;
 
 /// Signals whose default action is to do nothing, or to stop the process (signal(7)).
 pub(crate) const HARMLESS: [i32; 8] = [
@@ -32,8 +31,6 @@ pub(crate) struct Traced {
     /// The traced threads and their states.
     pub(crate) threads: Threads,
     gone: Option<i32>,
-    /// What threads have reported to somebody else.
-    told_later: VecDeque<(i32, Report)>,
     /// Whether it is the first process of a pid namespace.
     is_namespace_init: bool,
     /// A signal that ends the process, and is told as two events.
@@ -109,7 +106,6 @@ impl Traced {
         Ok(Self {
             threads,
             gone: None,
-            told_later: VecDeque::new(),
             is_namespace_init: namespace_init::is_namespace_init(proc),
             last: None,
             deadly: None,
@@ -129,23 +125,13 @@ impl Traced {
         if let Some(event) = self.waiting(proc) {
             return Some(event);
         }
-        while let Some((tid, report)) = self.next_report() {
+        while let Ok(Some((tid, report))) = ptrace::next_report() {
             let event = self.take(proc, tid, report);
             if event.is_some() {
                 return event;
             }
         }
         self.gone.map(TraceEvent::Gone)
-    }
-
-    /// Takes a report that came to somebody who waited for another one.
-    pub(crate) fn tell_later(&mut self, tid: i32, report: Report) {
-        self.told_later.push_back((tid, report));
-    }
-
-    fn next_report(&mut self) -> Option<(i32, Report)> {
-        let later = self.told_later.pop_front();
-        later.or_else(|| ptrace::next_report().ok().flatten())
     }
 
     /// Returns an event that a thread reported while all threads were being stopped.

@@ -50,8 +50,8 @@ impl Borrowed {
     /// Makes a system call.
     ///
     /// # Errors
-    /// `TimedOut` if it does not return until `end`: the thread must then be left alone, and comes back by itself. Others
-    /// if the thread ended.
+    /// `TimedOut` if it does not return until `end`: the thread must then be left alone, and comes back by itself. `NotFound` if
+    /// the thread has ended, and `Interrupted` if it was killed, and has been let go on in its exit.
     pub(super) fn call(
         &self,
         number: i64,
@@ -77,8 +77,11 @@ impl Borrowed {
                 }
                 // SIGSTOP, which nobody can block.
                 Report::Signal(signal) => answer.signal = signal,
-                Report::Gone(_) | Report::Exiting(_) => {
-                    return Err(io::Error::from_raw_os_error(libc::ESRCH));
+                Report::Gone(_) => return Err(io::ErrorKind::NotFound.into()),
+                Report::Exiting(_) => {
+                    // Nobody else is told: without this it would stand there for good.
+                    let _ = ptrace::resume(self.tid, 0);
+                    return Err(io::ErrorKind::Interrupted.into());
                 }
                 _ => {}
             }

@@ -17,14 +17,10 @@ use crate::{
             memory::write_process,
             ptrace::{self, Report},
         },
-        traced_process::Traced,
     },
 };
 use snapshot::{ProcessKey, Range};
-use std::{
-    cell::RefCell,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 /// The arguments of close_range(2) that leave the clone without descriptors, and the target's as they are
 /// (`CLOSE_RANGE_UNSHARE`).
@@ -136,13 +132,12 @@ impl TargetClone {
         }
     }
 
-    /// Ends it, and has the target take it off its list of children. `traced` are the threads of a target that is traced all
-    /// the time.
-    pub(crate) fn end(&mut self, target: &ProcDir, traced: Option<&RefCell<Traced>>) {
+    /// Ends it, and has the target take it off its list of children.
+    pub(crate) fn end(&mut self, target: &ProcDir) {
         let is_first = self.thread.is_some() || !self.has_ended;
         self.kill();
         if is_first {
-            reap::take(target, self.gadgets, self.number, traced);
+            reap::take(target, self.gadgets, self.number);
         }
     }
 
@@ -153,8 +148,10 @@ impl TargetClone {
                 // A clone of ours, which this thread traces: its pid is not another's.
                 let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
             }
-            if self.report().is_none() {
-                std::thread::sleep(Duration::from_micros(200));
+            match self.report() {
+                // Until it is settled, it stops at its exit, as the threads of the target do.
+                Some(_) if !self.has_ended => drop(ptrace::resume(self.pid, 0)),
+                _ => std::thread::sleep(Duration::from_micros(200)),
             }
         }
         ptrace::not_aside(self.pid);

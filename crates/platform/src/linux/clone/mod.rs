@@ -192,13 +192,16 @@ fn clone(
     let answer = match called {
         Ok(answer) => answer,
         Err(error) => {
-            // It comes back by itself; it is let go when it stands.
-            threads.states.insert(tid, TraceState::Pending);
+            threads.did_not_come_back(tid, &error);
             return Err(format!("the call did not return: {error}"));
         }
     };
     let _ = thread.restore();
-    threads.came_back(tid, answer.signal);
+    if answer.signal != 0 {
+        threads
+            .states
+            .insert(tid, TraceState::Signal(answer.signal));
+    }
     match answer.returned {
         1.. => Ok((answer, end_frame)),
         failed => Err(format!(

@@ -10,17 +10,12 @@ use crate::linux::{
     leftovers,
     memory::LiveMemory,
     proc::{ProcDir, open_dir, read_file, read_stat, status},
-    stop::{self, TraceState},
     sys::{
         memory::write_process,
         ptrace::{self, Report},
     },
-    traced_process::Traced,
 };
-use std::{
-    cell::RefCell,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 /// How wait4(2) is called.
 pub(super) const HOW: u64 = (libc::__WALL | libc::WNOHANG) as u64;
@@ -30,25 +25,22 @@ const STOP_WITHIN: Duration = Duration::from_millis(200);
 const MOST_THREADS: usize = 64;
 const ROUNDS: usize = 5;
 const PAUSE: Duration = Duration::from_millis(2);
+/// How long all of them may take: a process that is followed waits meanwhile, and one that ends stands in its exit.
+const WITHIN: Duration = Duration::from_millis(300);
 
 /// The most clones of earlier runs that are taken along.
 const MOST_OTHERS: usize = 32;
 
 /// Has a thread of the target wait for a child of this number, as the target counts, and for clones that runs which were
-/// killed have left. Where no thread can, the zombie stays, and takes a pid until the target ends. `traced` are the threads of
-/// a target that is traced all the time.
-pub(super) fn take(
-    target: &ProcDir,
-    gadgets: Gadgets,
-    number: i64,
-    traced: Option<&RefCell<Traced>>,
-) {
+/// killed have left. Where no thread can, the zombie stays, and takes a pid until the target ends.
+pub(super) fn take(target: &ProcDir, gadgets: Gadgets, number: i64) {
     let mut children = vec![number];
     children.extend(
         left_behind(target)
             .into_iter()
             .filter(|other| *other != number),
     );
+    let end = Instant::now() + WITHIN;
     for _ in 0..ROUNDS {
         let tasks = target.tasks().unwrap_or_default();
         let Ok(regions) = target.regions() else {
@@ -60,15 +52,10 @@ pub(super) fn take(
             gadgets,
             children: &children,
         };
-        if tasks
-            .into_iter()
-            .take(MOST_THREADS)
-            .any(|tid| match traced {
-                Some(traced) => visit.by_traced(&mut traced.borrow_mut(), tid),
-                None => visit.by(tid),
-            })
-        {
-            return;
+        for tid in tasks.into_iter().take(MOST_THREADS) {
+            if visit.by(tid) || Instant::now() > end {
+                return;
+            }
         }
         std::thread::sleep(PAUSE);
     }
@@ -127,30 +114,6 @@ impl Visit<'_> {
         let _ = arch::restart_interrupted(tid);
         leftovers::detach(tid, waited.unwrap_or(signal));
         waited.is_some()
-    }
-
-    /// Has a thread wait that is traced all the time, and runs. Returns whether it did.
-    fn by_traced(&self, traced: &mut Traced, tid: i32) -> bool {
-        let runs = traced.threads.states.get(&tid) == Some(&TraceState::Running);
-        if !runs || ptrace::interrupt(tid).is_err() {
-            return false;
-        }
-        let end = Instant::now() + STOP_WITHIN;
-        let has_waited = match stop_of(tid, end) {
-            Some(Report::Interrupted) => {
-                let _ = arch::restart_interrupted(tid);
-                let waited = self.waits(tid, end);
-                stop::go_on_to_stop(tid);
-                waited
-            }
-            // It is told again, as long as the thread is not let go on.
-            None | Some(Report::Signal(_)) => None,
-            Some(report) => {
-                traced.tell_later(tid, report);
-                None
-            }
-        };
-        has_waited.is_some()
     }
 
     /// Has a thread that stands wait for each child. Returns the signal that came to it meanwhile, 0 for none; `None` if it
