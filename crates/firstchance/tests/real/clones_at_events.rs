@@ -1,7 +1,10 @@
 //! Large dumps at events: the process goes on while its clone is copied, and is watched on.
 
 use crate::support::{Child, Core, Firstchance, Program, Run, compile, files_in, folder};
-use std::process::Command;
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
 
 const EVENTS: Program = Program::cpp("large_events.cpp").with(&["-O1", "-pthread"]);
 /// Enough that copying takes seconds where each chunk is slow.
@@ -88,4 +91,32 @@ fn s1_a_dump_at_a_throw_is_whole_though_the_process_dies_of_it() {
         stack.contains("__cxa_throw") && stack.contains("main"),
         "{stack}"
     );
+}
+
+/// Whatever was being done with it in that moment: it stands in its exit until its tracer lets it go.
+#[test]
+fn s1_a_process_that_is_killed_while_it_is_cloned_is_gone_soon() {
+    for number in 0..16 {
+        let folder = folder();
+        let mut child = started();
+        let pid = child.pid().to_string();
+        let watch = Firstchance::new(&["watch", &pid, "--when", "exception \"runtime_error\""]);
+        let watch = watch
+            .args(&["--do", "full dump", "-n", "0", "-o"])
+            .arg(folder.path())
+            .spawn();
+        let watch = watch.until_it_says("Press Ctrl-C");
+        child.tell("go");
+        let watch = watch.until_it_says("initiated");
+        std::thread::sleep(Duration::from_millis(number * 5));
+        child.signal(libc::SIGKILL);
+        let killed = Instant::now();
+        child.wait();
+        assert!(
+            killed.elapsed() < Duration::from_secs(5),
+            "{:?}",
+            killed.elapsed()
+        );
+        watch.finish().assert_says("has exited");
+    }
 }
