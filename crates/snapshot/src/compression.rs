@@ -1,6 +1,6 @@
 //! How a dump is compressed while it is written.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, path::Path, str::FromStr};
 
 /// How a dump is compressed while it is written: by zstd, at a level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,6 +19,13 @@ const HIGHEST_WHILE_IT_STANDS: u8 = 3;
 impl Compression {
     /// What is put behind the name of a dump that is compressed.
     pub const EXTENSION: &str = "zst";
+
+    /// The name that a dump would have if it were not compressed; `path` if its name does not tell that it is.
+    pub fn plain_name(path: &Path) -> &Path {
+        let is_packed = path.extension().is_some_and(|end| end == Self::EXTENSION);
+        let stem = path.file_stem().filter(|_| is_packed);
+        stem.map_or(path, Path::new)
+    }
 
     /// The level of zstd, 1 to 19.
     pub const fn level(self) -> u8 {

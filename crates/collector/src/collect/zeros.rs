@@ -1,23 +1,13 @@
 //! Zeros in a dump: blocks of them are not written, and take no room on the disk.
 
+use crate::sparse::{HOLE, is_hole};
 use platform::{OutFile, lock};
+use snapshot::{Range, coalesce};
 use std::{io, sync::Mutex};
 
-/// The bytes that are looked at as a whole: smaller holes would make as many pieces of the file.
-const BLOCK: usize = 64 << 10;
-/// A block is looked at in parts of this length, until one is not zeros.
-const PART: usize = 512;
-
-/// The blocks of a file that were not written.
+/// The blocks of a file that were not written, by their offsets.
 #[derive(Default)]
-pub(super) struct Zeros(Mutex<Vec<Hole>>);
-
-/// Bytes of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Hole {
-    offset: u64,
-    len: u64,
-}
+pub(super) struct Zeros(Mutex<Vec<Range>>);
 
 impl Zeros {
     /// Writes `bytes` at `offset` of a file that has nothing there yet, but for blocks of zeros.
@@ -25,7 +15,7 @@ impl Zeros {
         let mut written = 0;
         for at in holes(bytes) {
             write(file, offset, bytes, written, at)?;
-            written = at + BLOCK;
+            written = at + HOLE;
             self.add(offset + at as u64);
         }
         write(file, offset, bytes, written, bytes.len())
@@ -33,25 +23,23 @@ impl Zeros {
 
     /// Gives back the room that was set aside for these blocks. Returns how many bytes that is.
     pub(super) fn give_back(&self, file: &OutFile) -> u64 {
-        let mut holes = std::mem::take(&mut *lock(&self.0));
-        holes.sort_unstable();
         let mut bytes = 0;
-        for hole in joined(holes) {
+        for hole in self.take() {
             // Where the file system cannot do it, they take room.
-            if file.give_back(hole.offset, hole.len).is_ok() {
-                bytes += hole.len;
+            if file.give_back(hole.start, hole.len()).is_ok() {
+                bytes += hole.len();
             }
         }
         bytes
     }
 
     fn add(&self, offset: u64) {
-        let len = BLOCK as u64;
-        let mut holes = lock(&self.0);
-        match holes.last_mut() {
-            Some(last) if last.offset + last.len == offset => last.len += len,
-            _ => holes.push(Hole { offset, len }),
-        }
+        lock(&self.0).push(Range::new(offset, offset + HOLE as u64));
+    }
+
+    /// Takes them, those that touch joined.
+    fn take(&self) -> Vec<Range> {
+        coalesce(std::mem::take(&mut *lock(&self.0)), 0)
     }
 }
 
@@ -63,27 +51,10 @@ fn write(file: &OutFile, offset: u64, bytes: &[u8], from: usize, to: usize) -> i
     }
 }
 
-/// The positions of blocks that are all zeros.
+/// The positions of whole blocks that are all zeros.
 fn holes(bytes: &[u8]) -> impl Iterator<Item = usize> {
-    let blocks = bytes.chunks_exact(BLOCK).enumerate();
-    blocks.filter_map(|(number, block)| is_zeros(block).then_some(number * BLOCK))
-}
-
-fn is_zeros(block: &[u8]) -> bool {
-    let is_all = |part: &[u8]| part.iter().fold(0, |all, byte| all | byte) == 0;
-    block.chunks(PART).all(is_all)
-}
-
-/// Joins those that touch; `holes` are ascending.
-fn joined(holes: Vec<Hole>) -> Vec<Hole> {
-    let mut joined: Vec<Hole> = Vec::new();
-    for hole in holes {
-        match joined.last_mut() {
-            Some(last) if last.offset + last.len == hole.offset => last.len += hole.len,
-            _ => joined.push(hole),
-        }
-    }
-    joined
+    let blocks = bytes.chunks_exact(HOLE).enumerate();
+    blocks.filter_map(|(number, block)| is_hole(block).then_some(number * HOLE))
 }
 
 #[cfg(test)]
@@ -92,16 +63,17 @@ mod tests {
 
     #[test]
     fn blocks_that_are_all_zeros_are_holes() {
-        let mut bytes = vec![0; 4 * BLOCK + 100];
+        let mut bytes = vec![0; 4 * HOLE + 100];
         bytes[0] = 1;
-        bytes[3 * BLOCK - 1] = 1;
-        assert_eq!(holes(&bytes).collect::<Vec<_>>(), [BLOCK, 3 * BLOCK]);
+        bytes[3 * HOLE - 1] = 1;
+        assert_eq!(holes(&bytes).collect::<Vec<_>>(), [HOLE, 3 * HOLE]);
     }
 
     #[test]
     fn holes_of_several_threads_are_joined() {
-        let hole = |offset, len| Hole { offset, len };
-        let all = joined(vec![hole(0, 5), hole(5, 5), hole(20, 1)]);
-        assert_eq!(all, [hole(0, 10), hole(20, 1)]);
+        let (zeros, size) = (Zeros::default(), HOLE as u64);
+        [5, 0, 1].iter().for_each(|number| zeros.add(number * size));
+        let wanted = [Range::new(0, 2 * size), Range::new(5 * size, 6 * size)];
+        assert_eq!(zeros.take(), wanted);
     }
 }

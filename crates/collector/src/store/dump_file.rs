@@ -16,12 +16,7 @@ pub(super) fn is_named(path: &Path) -> bool {
 
 /// Whether a file has the name of a dump that was finished.
 fn is_whole(path: &Path) -> bool {
-    let is_packed = path
-        .extension()
-        .is_some_and(|end| end == Compression::EXTENSION);
-    let stem = path.file_stem().map(Path::new);
-    let plain = if is_packed { stem } else { Some(path) };
-    let ending = plain.and_then(Path::extension);
+    let ending = Compression::plain_name(path).extension();
     ending.is_some_and(|end| end == "core" || end == "dmp")
 }
 

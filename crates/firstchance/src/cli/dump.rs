@@ -10,7 +10,7 @@ use collector::{Collected, Destination, Request, Step, Written, collect};
 use platform::{Cancel, Error, ErrorKind, Host, Stop};
 use serde::Serialize;
 use snapshot::{Compression, DumpFormat, DumpKind, ProcessKey};
-use std::{ffi::OsStr, path::Path, process::ExitCode, time::Duration};
+use std::{ffi::OsStr, process::ExitCode, time::Duration};
 
 /// Options of `dump`.
 #[derive(Debug, clap::Args)]
@@ -235,16 +235,8 @@ fn kinds(args: &Args, destination: &Destination) -> Vec<(DumpKind, DumpFormat)> 
 /// a minidump for small kinds and the system's own format for large ones.
 pub(super) fn default_format(kind: DumpKind, destination: &Destination) -> DumpFormat {
     if let Destination::File(path) = destination {
-        let stem = path.file_stem().map(Path::new);
-        let is_packed = path
-            .extension()
-            .is_some_and(|ending| ending == Compression::EXTENSION);
-        let plain = if is_packed {
-            stem
-        } else {
-            Some(path.as_path())
-        };
-        let ending = plain.and_then(Path::extension).and_then(OsStr::to_str);
+        let ending = Compression::plain_name(path).extension();
+        let ending = ending.and_then(OsStr::to_str);
         match ending.map(str::to_ascii_lowercase).as_deref() {
             Some("dmp" | "mdmp") => return DumpFormat::Minidump,
             Some("core") => return DumpFormat::Core,

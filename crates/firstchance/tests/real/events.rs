@@ -8,8 +8,8 @@ use std::{
 };
 
 use crate::support::{
-    Child, Core, Firstchance, Program, Running, compile, file_in, files_in, folder, judge,
-    proc_status, slow_tests, wait_until,
+    Child, Core, Firstchance, Program, Running, compile, cpu_ticks, file_in, files_in, folder,
+    judge, proc_status, slow_tests, wait_until,
 };
 
 const THROWS: Program = Program::cpp("throws.cpp");
@@ -461,17 +461,6 @@ fn a1_killed_at_random_moments_among_many_throws_the_program_lives() {
     wait_until("nobody traces it", || tracer().as_deref() == Some("0"));
     let before = cpu_ticks(child.pid());
     wait_until("it works on", || cpu_ticks(child.pid()) > before);
-}
-
-fn cpu_ticks(pid: u32) -> u64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it lives");
-    let fields: Vec<&str> = stat
-        .rsplit(')')
-        .next()
-        .expect("fields")
-        .split_whitespace()
-        .collect();
-    fields[11].parse().expect("a number")
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What a start of the program costs, in system calls: time depends on the machine.
 
-use crate::support::{Firstchance, Victim, folder, judge, wait_until};
+use crate::support::{Firstchance, Victim, cpu_ticks, folder, judge, wait_until};
 
 /// The system calls of the program with these arguments, one a line, as strace tells them.
 fn calls(arguments: &[&str]) -> Vec<String> {
@@ -63,24 +63,11 @@ fn s3_ps_opens_few_files_of_each_process_and_does_not_sleep() {
     );
 }
 
-/// The CPU time that a victim has used in its own code, in ticks of 10 ms (field 14 of proc_pid_stat(5)).
-fn ticks(victim: &Victim) -> u64 {
-    let text = std::fs::read_to_string(format!("/proc/{}/stat", victim.pid()));
-    let text = text.expect("it lives");
-    let fields: Vec<&str> = text
-        .rsplit(')')
-        .next()
-        .expect("fields")
-        .split_whitespace()
-        .collect();
-    fields[11].parse().expect("a number")
-}
-
 /// A process that works is told apart from one that waits, in either way to measure it.
 #[test]
 fn s3_ps_tells_who_is_busy_over_its_life_and_over_a_while() {
     let (busy, idle) = (Victim::start(&["spin"]), Victim::start(&["idle"]));
-    wait_until("it has worked", || ticks(&busy) >= 20);
+    wait_until("it has worked", || cpu_ticks(busy.pid()) >= 20);
     for options in [
         &["ps", "--json"][..],
         &["ps", "--json", "--cpu-over", "300ms"],

@@ -138,6 +138,18 @@ pub(crate) fn state_of(pid: u32) -> char {
         .unwrap_or('X')
 }
 
+/// The CPU time that a process has used in its own code, in ticks of 10 ms (field 14 of proc_pid_stat(5)).
+pub(crate) fn cpu_ticks(pid: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it lives");
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .expect("fields")
+        .split_whitespace()
+        .collect();
+    fields[11].parse().expect("a number")
+}
+
 /// A field of `/proc/PID/status`, or `None` if there is no such process or field.
 pub(crate) fn proc_status(pid: u32, field: &str) -> Option<String> {
     let text = std::fs::read(format!("/proc/{pid}/status")).ok()?;

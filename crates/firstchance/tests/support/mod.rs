@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 pub(crate) use cgroup::Group;
-pub(crate) use child::{Child, proc_status, state_of, threads_of};
+pub(crate) use child::{Child, cpu_ticks, proc_status, state_of, threads_of};
 pub(crate) use firstchance::{Dumped, Firstchance, Run, Running, files_in};
 pub(crate) use global::{Sysctl, only_one};
 pub(crate) use judges::{Core, judge, lldb, readelf, stackwalk};

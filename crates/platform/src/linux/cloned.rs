@@ -176,11 +176,11 @@ impl LinuxTarget {
         plan: Plan,
         threads: &mut StoppedThreads,
     ) -> std::result::Result<Made, Reason> {
-        let memory = LiveMemory::new(self.proc.living_tid(), self.proc.open_living("mem").ok());
-        let lacking: Vec<Range> = plan.lacking.iter().map(|region| region.range).collect();
         let StoppedThreads::Once(threads) = threads else {
             return Err("it is watched all the time".into());
         };
+        let memory = LiveMemory::new(self.proc.living_tid(), self.proc.open_living("mem").ok());
+        let lacking: Vec<Range> = plan.lacking.iter().map(|region| region.range).collect();
         let kept = KeptPages::put_aside(&self.proc, &lacking, &memory, plan.most_aside)?;
         let size = self.proc.read("statm").unwrap_or_default();
         let clone = clone::make(&plan.prepared, &self.proc, threads, &memory)?;

@@ -16,7 +16,6 @@ const LEFT_FREE: u64 = 256 << 20;
 const CHUNK: usize = 1 << 20;
 
 /// Such pages, by ascending address.
-#[derive(Default)]
 pub(super) struct KeptPages {
     pages: Vec<Kept>,
     store: Store,
@@ -31,12 +30,6 @@ struct Kept {
 enum Store {
     Memory(Vec<u8>),
     File(File),
-}
-
-impl Default for Store {
-    fn default() -> Self {
-        Self::Memory(Vec::new())
-    }
 }
 
 /// Returns how many bytes there are of these ranges, which are ascending.
