@@ -67,6 +67,24 @@ impl OutFile {
     /// # Errors
     /// If the file cannot be made.
     pub fn create(path: &Path, existing: Existing) -> Result<Self> {
+        Self::create_under(path, existing, partial_name)
+    }
+
+    /// Makes a file that can become `path`, or another name if there is one, but most likely will not: it is no dump until
+    /// then, and does not count as one. Its temporary name is `.NAME.plain.partial`.
+    ///
+    /// # Errors
+    /// If the file cannot be made.
+    pub fn create_aside(path: &Path) -> Result<Self> {
+        let partial = |name: &str| partial_name(&format!("{name}.plain"));
+        Self::create_under(path, Existing::NextName, partial)
+    }
+
+    fn create_under(
+        path: &Path,
+        existing: Existing,
+        partial_of: impl Fn(&str) -> String,
+    ) -> Result<Self> {
         let failed = |e: &io::Error| Error::of_new_file(&format!("creating {}", path.display()), e);
         let name = path.file_name().and_then(|name| name.to_str());
         let Some(name) = name else {
@@ -81,7 +99,7 @@ impl OutFile {
         let overwrite = existing == Existing::Replace;
         for number in 0..MOST_NAMES {
             let free = numbered(name, number);
-            let partial = partial_name(&free);
+            let partial = partial_of(&free);
             // What replaces another one gets its very name, whoever else writes one that will.
             let name = if overwrite { name.to_owned() } else { free };
             match os::create_output(&folder, &name, partial.clone(), overwrite) {
@@ -154,6 +172,24 @@ impl OutFile {
     pub fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         failpoint("write")?;
         self.raw.write_at(offset, bytes)
+    }
+
+    /// Reads what was written at `offset`, as many bytes as `buffer` has. Behind the end there are zeros.
+    pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        let mut done = 0;
+        while done < buffer.len() {
+            match self
+                .raw
+                .read_some(offset + done as u64, &mut buffer[done..])
+            {
+                Ok(0) => break,
+                Ok(count) => done += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        buffer[done..].fill(0);
+        Ok(())
     }
 
     /// Sets the length of the file in bytes.

@@ -1,6 +1,10 @@
 //! How a dump is compressed while it is written.
 
-use std::{fmt, path::Path, str::FromStr};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 /// How a dump is compressed while it is written: by zstd, at a level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,11 +24,12 @@ impl Compression {
     /// What is put behind the name of a dump that is compressed.
     pub const EXTENSION: &str = "zst";
 
-    /// The name that a dump would have if it were not compressed; `path` if its name does not tell that it is.
-    pub fn plain_name(path: &Path) -> &Path {
-        let is_packed = path.extension().is_some_and(|end| end == Self::EXTENSION);
-        let stem = path.file_stem().filter(|_| is_packed);
-        stem.map_or(path, Path::new)
+    /// The path that a dump would have if it were not compressed; `path` if its name does not tell that it is.
+    pub fn plain_path(path: &Path) -> PathBuf {
+        match path.extension().is_some_and(|end| end == Self::EXTENSION) {
+            true => path.with_extension(""),
+            false => path.to_owned(),
+        }
     }
 
     /// The level of zstd, 1 to 19.
@@ -91,6 +96,13 @@ mod tests {
             let error = parse(wrong).unwrap_err();
             assert!(error.contains("1 to 19"), "{wrong}: {error}");
         }
+    }
+
+    #[test]
+    fn the_plain_path_is_in_the_same_folder() {
+        let plain = |path| Compression::plain_path(Path::new(path));
+        assert_eq!(plain("/a/x.core.zst"), Path::new("/a/x.core"));
+        assert_eq!(plain("/a.zst/x.core"), Path::new("/a.zst/x.core"));
     }
 
     #[test]

@@ -156,8 +156,8 @@ pub(crate) fn start(
     })
 }
 
-/// One thread for each processor, and one that waits for the disk.
-fn compressors(memory_of_each: usize) -> usize {
+/// How many threads compress: one for each processor, and one that waits for the disk.
+pub(super) fn compressors(memory_of_each: usize) -> usize {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let most = MOST_COMPRESSORS.min(MOST_FOR_COMPRESSORS / memory_of_each);
     (processors + 1).min(most)

@@ -6,8 +6,10 @@ use super::{
     container::Container,
     copy::{self, Copy, Progress, Source},
     kernel,
-    pack::Packer,
+    pack::Packed,
+    plain_first::When,
     sink::Sink,
+    way::Way,
 };
 use crate::{
     AbsentFile, Gap, Record,
@@ -58,8 +60,7 @@ pub(crate) struct Draft {
     taken: WallTime,
     /// How it is compressed.
     pub(crate) compression: Option<Compression>,
-    /// What puts its frames in order, once the copying has begun, if it is compressed.
-    packer: Option<Arc<Packer>>,
+    way: Way,
     /// The size of the file in bytes, once it is planned; of one that is compressed, of its content until it is written.
     size: Option<u64>,
     /// How many of them are written: a file has its holes.
@@ -120,7 +121,7 @@ impl Draft {
             record,
             taken,
             compression: request.compress,
-            packer: None,
+            way: Way::Plain,
             size: None,
             stored: 0,
             unseen: vec![],
@@ -167,31 +168,36 @@ impl Draft {
         self.records = plan.pieces_with_offsets().filter_map(record).collect();
     }
 
-    /// Has the dump compressed, if that was asked for. `stands` says whether the process stands until it is copied: then it
-    /// waits for no high level.
-    pub(crate) fn compress(&mut self, plan: &Arc<Plan>, stands: bool) {
+    /// Has the dump compressed, if that was asked for: see [`Way::to_compress`].
+    pub(crate) fn compress(&mut self, plan: &Arc<Plan>, when: When<'_>) {
         let Some(asked) = self.compression else {
             return;
         };
-        let used = match stands {
-            true => asked.while_it_stands(),
-            false => asked,
-        };
-        if used != asked {
-            let what = format!(
-                "compressed by {used} and not {asked}, as the process stood until it was copied"
-            );
-            self.record.warnings.push(what);
-        }
+        let (way, used, warning) = Way::to_compress(plan, &self.sink, asked, when);
+        self.way = way;
         self.record.compression = Some(used.to_string());
-        self.packer = Some(Arc::new(Packer::new(plan, used, &self.sink)));
+        self.record.warnings.extend(warning);
     }
 
     /// Starts to copy what `plan` says.
     pub(crate) fn start(&self, plan: &Arc<Plan>, source: &Source) -> Result<Copy> {
-        let packer = self.packer.as_ref();
-        let copy = copy::start(plan, source, &self.sink, packer, &self.record_bytes());
+        let packer = self.way.packer();
+        let copy = copy::start(
+            plan,
+            source,
+            &self.plain_sink(),
+            packer,
+            &self.record_bytes(),
+        );
         copy.map_err(|e| self.failed("writing", &e))
+    }
+
+    /// Where it is copied to.
+    fn plain_sink(&self) -> Sink {
+        match &self.way {
+            Way::PlainFirst(plain) => plain.sink(),
+            Way::Plain | Way::Packed(_) => self.sink.clone(),
+        }
     }
 
     /// Reserves disk space, so that a full disk shows before anything is copied.
@@ -199,7 +205,7 @@ impl Draft {
         let Sink::File(file) = &self.sink else {
             return Ok(());
         };
-        let parts = match self.packer {
+        let parts = match self.compression {
             Some(_) => vec![(0, expected(plan.stored_bytes(), self.compression))],
             None => plan.stored_parts(),
         };
@@ -278,6 +284,7 @@ impl Draft {
             return Ok(None);
         }
         self.copy_rest()?;
+        self.pack_plain();
         self.record.complete = self.whole;
         self.record.writing = false;
         if let Some(error) = error.filter(|_| !self.whole) {
@@ -317,7 +324,8 @@ impl Draft {
             source,
             progress,
         } = copied;
-        let rest = match (&self.packer, &self.sink) {
+        let plain = self.plain_sink();
+        let rest = match (self.way.packer(), &plain) {
             (Some(packer), sink) => {
                 let record = self.record_bytes();
                 copy::pack_rest(&plan, &source, sink, packer, &record, &progress)
@@ -326,7 +334,7 @@ impl Draft {
             (None, Sink::Stream(_)) => Ok(()),
         };
         rest.map_err(|e| self.failed("writing", &e))?;
-        if let Sink::File(file) = &self.sink {
+        if let Sink::File(file) = &plain {
             self.stored -= progress.zeros.give_back(file).min(self.stored);
         }
         let mut gaps = progress.missing(&plan);
@@ -334,6 +342,35 @@ impl Draft {
         gaps.sort_unstable_by_key(|gap| gap.start);
         self.note_gaps(&gaps);
         Ok(())
+    }
+
+    /// Compresses what was copied as it is. If that fails, the dump stays so, and its record says it: it is whole, and there will
+    /// be no better one.
+    fn pack_plain(&mut self) {
+        let plain = match std::mem::take(&mut self.way) {
+            Way::PlainFirst(plain) => plain,
+            other => {
+                self.way = other;
+                return;
+            }
+        };
+        let compression = self.compression.unwrap_or_default();
+        match plain.pack(compression, &self.sink, &self.record_bytes()) {
+            Ok(packed) => self.packed(packed),
+            Err(error) => {
+                let what = format!("it is not compressed, as that failed: {error}");
+                self.record.warnings.push(what);
+                self.record.compression = None;
+                self.discard();
+                self.sink = plain.sink();
+            }
+        }
+    }
+
+    /// Notes how large the compressed file is, and where it has the record.
+    fn packed(&mut self, packed: Packed) {
+        self.records = packed.records;
+        (self.size, self.stored) = (Some(packed.size), packed.size);
     }
 
     /// Lets the reader read the dump if it is whole; a warning in the record says if that failed.
@@ -365,12 +402,10 @@ impl Draft {
 
     /// Writes the end of a compressed dump. Returns whether it is one.
     fn finish_packed(&mut self, text: &[u8]) -> io::Result<bool> {
-        let Some(packer) = &self.packer else {
+        let Way::Packed(packer) = std::mem::take(&mut self.way) else {
             return Ok(false);
         };
-        let size = packer.finish(text)?;
-        self.records = packer.records();
-        (self.size, self.stored) = (Some(size), size);
+        self.packed(packer.finish(text)?);
         Ok(true)
     }
 
@@ -380,7 +415,6 @@ impl Draft {
         let text = self.record_bytes();
         self.finish_packed(&text)
             .map_err(|e| self.failed("writing", &e))?;
-        self.packer = None;
         for &(offset, len) in &self.records {
             file.write_at(offset, &padded(&text, len))
                 .map_err(|e| self.failed("writing", &e))?;

@@ -45,6 +45,13 @@ pub(super) struct Job {
     pub(super) parts: Vec<Span>,
 }
 
+impl Job {
+    /// Its length in bytes.
+    pub(super) fn len(&self) -> usize {
+        self.parts.iter().map(|part| part.len).sum()
+    }
+}
+
 /// `len` bytes of one piece of the plan, from byte `within` of it on.
 #[derive(Clone)]
 pub(super) struct Span {

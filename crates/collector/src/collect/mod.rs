@@ -14,6 +14,7 @@ mod jobs;
 mod kernel;
 mod names;
 mod pack;
+mod plain_first;
 mod report;
 mod request;
 mod session;
@@ -21,6 +22,7 @@ mod sink;
 mod stream;
 mod unfinished;
 mod watch_copy;
+mod way;
 mod windows_options;
 mod zeros;
 

@@ -57,6 +57,14 @@ struct State {
     closed: bool,
 }
 
+/// A compressed file that is finished.
+pub(super) struct Packed {
+    /// Its size in bytes.
+    pub(super) size: u64,
+    /// Where it has the record: offsets and lengths in bytes.
+    pub(super) records: Vec<(u64, u32)>,
+}
+
 /// A frame, and what it has.
 pub(super) struct Frame {
     packed: Vec<u8>,
@@ -181,12 +189,11 @@ impl Packer {
             .collect()
     }
 
-    /// Writes the record at the end of the dump and the table of the frames; returns the size of the file in bytes. `text` is
-    /// the record; its places in the file are [told](Self::records) after that.
+    /// Writes the record at the end of the dump, which is `text`, and the table of the frames.
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub(super) fn finish(&self, text: &[u8]) -> io::Result<u64> {
+    pub(super) fn finish(&self, text: &[u8]) -> io::Result<Packed> {
         let mut state = lock(&self.state);
         if let Some(Piece::Record(len)) = self.plan.pieces.last() {
             let content = padded(text, *len);
@@ -200,12 +207,10 @@ impl Packer {
         let table = std::mem::take(&mut state.table).into_bytes()?;
         state.output.write(&table)?;
         state.output.flush()?;
-        Ok(state.output.offset)
-    }
-
-    /// Where the file has the record: offsets and lengths in bytes.
-    pub(super) fn records(&self) -> Vec<(u64, u32)> {
-        lock(&self.state).records.clone()
+        Ok(Packed {
+            size: state.output.offset,
+            records: std::mem::take(&mut state.records),
+        })
     }
 }
 
@@ -315,11 +320,11 @@ mod tests {
     }
 
     /// What is in the file, once it is finished.
-    fn finished(packer: &Packer, partial: &Path) -> FileBytes {
-        let size = packer.finish(TAIL).expect("written");
+    fn finished(packer: &Packer, partial: &Path) -> (FileBytes, Packed) {
+        let packed = packer.finish(TAIL).expect("written");
         let file = std::fs::read(partial).expect("a file");
-        assert_eq!(file.len() as u64, size);
-        Arc::new(file)
+        assert_eq!(file.len() as u64, packed.size);
+        (Arc::new(file), packed)
     }
 
     #[test]
@@ -334,13 +339,13 @@ mod tests {
         jobs.rotate_left(2);
         jobs.into_iter().for_each(|job| put(&packer, job));
         assert!(packer.close().is_empty());
-        let file = finished(&packer, &folder.path().join(".x.partial"));
+        let (file, packed) = finished(&packer, &folder.path().join(".x.partial"));
         let mut read = Vec::new();
         let stream = unpacked(&file, Packing::Zstd).expect("memory");
         { stream }.read_to_end(&mut read).expect("zstd");
         assert!(read == [&expected[..], TAIL].concat());
         let seekable = Seekable::open(&file).expect("seekable");
-        let places = packer.records();
+        let places = packed.records;
         assert_eq!(seekable.stored_at(100, 50), Some(places[0].0));
         let end = expected.len() as u64;
         assert_eq!(seekable.stored_at(end, TAIL.len()), Some(places[1].0));
@@ -360,7 +365,7 @@ mod tests {
         assert_eq!(numbers, [0, 2, 3, 4]);
         left.into_iter().for_each(|job| put(&packer, job));
         put(&packer, hung);
-        let file = finished(&packer, &folder.path().join(".x.partial"));
+        let (file, _) = finished(&packer, &folder.path().join(".x.partial"));
         let len = Seekable::open(&file).expect("seekable").len();
         assert_eq!(len, plan().size());
     }

@@ -10,6 +10,7 @@ use super::{
     kernel,
     names::Names,
     output_folder,
+    plain_first::{Until, When},
     sink::Sink,
     unfinished::{Observer, Unfinished},
     watch_copy::{self, Limits},
@@ -347,8 +348,6 @@ impl Session<'_, '_> {
             space,
         ));
         draft.planned(&plan, &chosen.selection);
-        let stands = capture.method == Method::Stopped;
-        draft.compress(&plan, stands);
         let (number, kind) = (draft.number, draft.kind);
         let bytes = expected(plan.stored_bytes(), self.request.compress);
         if bytes > self.work.room {
@@ -363,6 +362,15 @@ impl Session<'_, '_> {
         });
         let _ = failpoint("planned");
         draft.reserve(&plan)?;
+        let when = When {
+            stands: capture.method == Method::Stopped,
+            keep: &self.request.keep,
+            until: Until {
+                cancel: self.request.cancel.clone(),
+                deadline,
+            },
+        };
+        draft.compress(&plan, when);
         let copy = draft.start(&plan, source)?;
         let limits = Limits {
             deadline,

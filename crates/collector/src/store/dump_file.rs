@@ -16,8 +16,10 @@ pub(super) fn is_named(path: &Path) -> bool {
 
 /// Whether a file has the name of a dump that was finished.
 fn is_whole(path: &Path) -> bool {
-    let ending = Compression::plain_name(path).extension();
-    ending.is_some_and(|end| end == "core" || end == "dmp")
+    let plain = Compression::plain_path(path);
+    plain
+        .extension()
+        .is_some_and(|end| end == "core" || end == "dmp")
 }
 
 /// Whether a file has the temporary name of a dump (`.NAME.partial`).

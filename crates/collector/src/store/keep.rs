@@ -71,6 +71,31 @@ pub(crate) fn make_room(
     Ok(deleted)
 }
 
+/// Checks that the disk of `folder` has room for so many bytes that are needed for a while, beside what `keep` keeps free.
+///
+/// # Errors
+/// If there is too little, or that cannot be told.
+pub(crate) fn expect_free(folder: &Path, keep: &Retention, bytes: u64) -> io::Result<()> {
+    let space = platform::space_at(folder)?;
+    let disk = Disk {
+        size: space.total,
+        free: space.free.saturating_sub(LEFT_FREE),
+    };
+    let of_disk = Retention {
+        keep_free: keep.keep_free,
+        ..Retention::default()
+    };
+    let coming = Coming { bytes, user: None };
+    let verdict = of_disk.judge::<PathBuf>(&[], Some(coming), disk, now());
+    match verdict.missing {
+        0 => Ok(()),
+        missing => Err(io::Error::new(
+            io::ErrorKind::StorageFull,
+            format!("{} MB are missing", missing.div_ceil(1 << 20)),
+        )),
+    }
+}
+
 /// Deletes a dump, which another one who keeps the limits may have done before. Returns whether it was us.
 fn delete_old(path: &Path) -> io::Result<bool> {
     match delete_dump(path) {

@@ -235,8 +235,8 @@ fn kinds(args: &Args, destination: &Destination) -> Vec<(DumpKind, DumpFormat)> 
 /// a minidump for small kinds and the system's own format for large ones.
 pub(super) fn default_format(kind: DumpKind, destination: &Destination) -> DumpFormat {
     if let Destination::File(path) = destination {
-        let ending = Compression::plain_name(path).extension();
-        let ending = ending.and_then(OsStr::to_str);
+        let plain = Compression::plain_path(path);
+        let ending = plain.extension().and_then(OsStr::to_str);
         match ending.map(str::to_ascii_lowercase).as_deref() {
             Some("dmp" | "mdmp") => return DumpFormat::Minidump,
             Some("core") => return DumpFormat::Core,

@@ -9,7 +9,7 @@ use std::{
 
 use crate::support::{
     Core, Firstchance, Postmortem, Run, Tmpfs, Victim, file_in, files_in, folder, judge,
-    victim_exe, wait_until,
+    proc_status, victim_exe, wait_until,
 };
 
 const MIB: u64 = 1 << 20;
@@ -109,14 +109,13 @@ fn the_record_is_final_and_the_list_has_it() {
         .run_well();
     let seen: serde_json::Value = serde_json::from_str(&seen.stdout).expect("JSON");
     assert_eq!(
-        seen["record"]["compression"], "zstd:3",
+        seen["record"]["compression"], "zstd:9",
         "{}",
         seen["record"]
     );
     assert_eq!(seen["record"].get("writing"), None);
     assert!(seen["record"]["pause-ms"].as_f64() > Some(0.0));
-    let warnings = seen["record"]["warnings"].to_string();
-    assert!(warnings.contains("zstd:3 and not zstd:9"), "{warnings}");
+    assert_eq!(seen["record"]["warnings"], serde_json::json!([]));
     let show = Firstchance::new(&["dumps", "show"]).arg(&packed).run_well();
     show.assert_says("victim");
     Firstchance::new(&["dumps", "delete"])
@@ -293,6 +292,87 @@ fn killed_at_any_point_no_file_looks_like_a_dump_and_is_none() {
         );
         names.iter().for_each(|name| drop(by_zstd(name)));
     }
+}
+
+/// The record of a dump, as `inspect` has it.
+fn record_of(dump: &Path) -> serde_json::Value {
+    let run = Firstchance::new(&["inspect", "--json"])
+        .arg(dump)
+        .run_well();
+    let seen: serde_json::Value = serde_json::from_str(&run.stdout).expect("JSON");
+    seen["record"].clone()
+}
+
+const IN_PLACE: [&str; 4] = ["--full", "--hold", "--compress", "zstd:9"];
+
+/// The process goes on before its dump is compressed: it runs when the program is killed there, and nothing else is left.
+#[test]
+fn a_process_does_not_stand_while_its_dump_is_compressed() {
+    let mut victim = Victim::start(&["leak", "8"]);
+    let folder = folder();
+    let path = file_in(&folder, "x.core");
+    let mut run = Firstchance::dump(victim.pid(), &IN_PLACE, &path)
+        .failpoint("pack:stop")
+        .spawn();
+    run.wait_until_stopped();
+    victim.assert_alive();
+    assert_eq!(proc_status(victim.pid(), "TracerPid").as_deref(), Some("0"));
+    let names = files_in(folder.path());
+    let ends = |end: &str| {
+        names
+            .iter()
+            .any(|name| name.to_string_lossy().ends_with(end))
+    };
+    assert!(
+        ends("/.x.core.plain.partial") && ends("/.x.core.zst.partial"),
+        "{names:?}"
+    );
+    run.signal(libc::SIGKILL);
+    run.finish();
+    let pid = victim.pid_text();
+    let watch = Firstchance::new(&["watch", &pid, "--compress", "zstd", "-o"]);
+    watch.arg(folder.path()).run_well();
+    let names = files_in(folder.path());
+    let is_packed = |name: &PathBuf| name.extension().is_some_and(|end| end == "zst");
+    assert!(names.len() == 1 && names.iter().all(is_packed), "{names:?}");
+}
+
+/// A dump that was taken is not lost because it cannot be compressed.
+#[test]
+fn what_cannot_be_compressed_stays_as_it_is() {
+    let victim = Victim::start(&["leak", "8"]);
+    let folder = folder();
+    let path = file_in(&folder, "x.core");
+    let run = Firstchance::dump(victim.pid(), &IN_PLACE, &path)
+        .failpoint("pack:enospc")
+        .run_well();
+    run.assert_says("x.core");
+    assert_eq!(files_in(folder.path()), std::slice::from_ref(&path));
+    let threads = Core::new(&path, victim_exe()).threads();
+    assert_eq!(threads, [victim.pid()]);
+    let record = record_of(&path);
+    assert_eq!(record.get("compression"), None);
+    let warnings = record["warnings"].to_string();
+    assert!(warnings.contains("not compressed"), "{warnings}");
+}
+
+/// Without room for the dump as it is, it is compressed at once, and no longer than a process can wait for.
+#[test]
+fn where_it_does_not_fit_it_is_compressed_while_the_process_stands() {
+    let disk = Tmpfs::new("90m");
+    let victim = Victim::start(&["leak", "64"]);
+    let path = disk.path().join("x.core");
+    Firstchance::dump(victim.pid(), &IN_PLACE, &path).run_well();
+    let packed = disk.path().join("x.core.zst");
+    assert_eq!(files_in(disk.path()), std::slice::from_ref(&packed));
+    let record = record_of(&packed);
+    assert_eq!(record["compression"], "zstd:3");
+    let warnings = record["warnings"].to_string();
+    assert!(warnings.contains("zstd:3 and not zstd:9"), "{warnings}");
+    assert!(
+        warnings.contains("could not be copied before"),
+        "{warnings}"
+    );
 }
 
 /// A dump that is given up is a whole file of zstd nevertheless, and its record says what it lacks.

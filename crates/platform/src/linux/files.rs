@@ -186,6 +186,13 @@ impl RawOutput {
         }
     }
 
+    /// Reads up to as many bytes as `buffer` has. Nothing of them stays in the page cache.
+    pub(crate) fn read_some(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read_at(buffer, offset)?;
+        page_cache::drop_read(&self.file, offset, count);
+        Ok(count)
+    }
+
     pub(crate) fn set_len(&self, len: u64) -> io::Result<()> {
         self.file.set_len(len)
     }

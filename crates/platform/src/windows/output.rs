@@ -156,6 +156,11 @@ impl RawOutput {
         }
     }
 
+    /// Reads up to as many bytes as `buffer` has.
+    pub(crate) fn read_some(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        self.file.seek_read(buffer, offset)
+    }
+
     /// Writes all of `bytes` at `offset`.
     pub(crate) fn write_at(&self, mut offset: u64, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {

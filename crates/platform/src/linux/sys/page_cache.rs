@@ -22,8 +22,13 @@ pub(crate) fn write_out(file: &File, offset: u64, len: usize) -> io::Result<()> 
             false => Ok(()),
         };
     }
+    drop_read(file, offset, len);
+    Ok(())
+}
+
+/// Drops a range of a file that is on its disk from the page cache.
+pub(crate) fn drop_read(file: &File, offset: u64, len: usize) {
     let advice = rustix::fs::Advice::DontNeed;
     // Only an advice: nothing is lost if it is not taken.
     let _ = rustix::fs::fadvise(file, offset, std::num::NonZeroU64::new(len as u64), advice);
-    Ok(())
 }

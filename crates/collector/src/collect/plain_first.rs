@@ -1,0 +1,146 @@
+//! A compressed dump of a process that stands until it is copied: it is copied as it is first, and compressed when the
+//! process goes on. Compressing takes longer than writing, and on a busy machine much longer.
+
+use super::{
+    copy::compressors,
+    jobs::Part,
+    pack::{Packed, Packer},
+    sink::Sink,
+};
+use crate::store::keep;
+use formats::Plan;
+use platform::{Cancel, Error, OutFile, Result, failpoint};
+use policy::Retention;
+use snapshot::Compression;
+use std::{
+    io,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, RecvTimeoutError},
+    },
+    time::{Duration, Instant},
+};
+
+/// The time between two looks whether the compressing has to end early.
+const CHECK_EVERY: Duration = Duration::from_millis(50);
+
+/// The dump as it is, in a file of its own until it is compressed.
+pub(super) struct PlainFirst {
+    file: Arc<OutFile>,
+    plan: Arc<Plan>,
+    until: Until,
+}
+
+/// What decides when a dump is compressed.
+pub(crate) struct When<'w> {
+    /// Whether the process stands until it is copied.
+    pub(super) stands: bool,
+    /// What is kept free of the disk.
+    pub(super) keep: &'w Retention,
+    pub(super) until: Until,
+}
+
+/// When compressing has to end even if it is not done.
+pub(crate) struct Until {
+    pub(super) cancel: Cancel,
+    pub(super) deadline: Option<Instant>,
+}
+
+impl PlainFirst {
+    /// Makes the file, beside the compressed one that is to be at `packed`.
+    ///
+    /// # Errors
+    /// If there is no room for both.
+    pub(super) fn make(packed: &Path, plan: &Arc<Plan>, when: When<'_>) -> Result<Self> {
+        let file = OutFile::create_aside(&Compression::plain_path(packed))?;
+        let path = file.path();
+        let folder = path.parent().unwrap_or(&path);
+        let mut parts = plan.stored_parts().into_iter();
+        keep::expect_free(folder, when.keep, plan.stored_bytes())
+            .and_then(|()| parts.try_for_each(|(offset, len)| file.reserve(offset, len)))
+            .map_err(|error| Error::of_file("reserving room for it as it is", &error))?;
+        Ok(Self {
+            file: Arc::new(file),
+            plan: plan.clone(),
+            until: when.until,
+        })
+    }
+
+    /// What it is copied to while the process stands.
+    pub(super) fn sink(&self) -> Sink {
+        Sink::File(self.file.clone())
+    }
+
+    /// Compresses it into `sink`, by threads that run after everybody else. `record` is the text of the record.
+    ///
+    /// # Errors
+    /// If it has to end early, or a file cannot be read or written.
+    pub(super) fn pack(
+        &self,
+        compression: Compression,
+        sink: &Sink,
+        record: &[u8],
+    ) -> io::Result<Packed> {
+        let packer = Packer::new(&self.plan, compression, sink);
+        self.pack_all(&packer)?;
+        packer.finish(record)
+    }
+
+    fn pack_all(&self, packer: &Packer) -> io::Result<()> {
+        let stop = AtomicBool::new(false);
+        let (tell, ends) = mpsc::channel();
+        std::thread::scope(|scope| {
+            for _ in 0..compressors(packer.memory_of_a_thread()) {
+                let (tell, stop) = (tell.clone(), &stop);
+                scope.spawn(move || {
+                    platform::run_last();
+                    let _ = tell.send(self.pack_frames(packer, stop));
+                });
+            }
+            drop(tell);
+            let ended = self.until.wait(&ends);
+            stop.store(true, Ordering::Relaxed);
+            ended
+        })
+    }
+
+    fn pack_frames(&self, packer: &Packer, stop: &AtomicBool) -> io::Result<()> {
+        let mut writer = packer.writer()?;
+        let mut buffer = vec![0; Part::Frames.most()];
+        while let Some((number, job)) = packer.take(stop) {
+            failpoint("pack")?;
+            let content = &mut buffer[..job.len()];
+            self.file.read_at(job.offset, content)?;
+            packer.put(number, packer.frame(&job, content, &mut writer)?)?;
+        }
+        Ok(())
+    }
+}
+
+impl Until {
+    /// Waits until all threads have told how they ended.
+    ///
+    /// # Errors
+    /// That of the first one that failed, or the reason to end early.
+    fn wait(&self, ends: &mpsc::Receiver<io::Result<()>>) -> io::Result<()> {
+        loop {
+            match ends.recv_timeout(CHECK_EVERY) {
+                Ok(ended) => ended?,
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Err(RecvTimeoutError::Timeout) => self.expect_time()?,
+            }
+        }
+    }
+
+    fn expect_time(&self) -> io::Result<()> {
+        if self.cancel.is_asked() {
+            return Err(io::Error::other("it was cancelled"));
+        }
+        match self.deadline.is_some_and(|end| Instant::now() > end) {
+            true => Err(io::Error::other("the time for the dump was over")),
+            false => Ok(()),
+        }
+    }
+}
