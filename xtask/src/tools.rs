@@ -27,6 +27,8 @@ const SYSTEM: &[System] = &[
     System { program: "setpriv", package: "util-linux" },
     System { program: "zstd", package: "zstd" },
     System { program: "mkfs.ext4", package: "e2fsprogs" },
+    System { program: "mkfs.xfs", package: "xfsprogs" },
+    System { program: "mkfs.btrfs", package: "btrfs-progs" },
     System { program: "go", package: "golang-go" },
     System { program: "musl-gcc", package: "musl-tools" },
     System { program: "node", package: "nodejs" },

@@ -5,14 +5,13 @@
 //! dump is private to its owner, it has a temporary name until it is complete, and no link is
 //! followed.
 
-use crate::{Error, ErrorKind, Result, failpoint, os};
+use crate::{Error, ErrorKind, FileIdentity, Result, failpoint, os};
 use snapshot::FileBytes;
 use std::{
     fs::File,
-    io::{self, Read, Write},
+    io::{self, Write},
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
-    time::SystemTime,
 };
 
 /// How many names with a number (`a-1.core`) are tried before giving up.
@@ -203,12 +202,40 @@ impl OutFile {
         self.raw.sync()
     }
 
+    /// Whether the file system may be able to [share](Self::share) blocks of an earlier file.
+    pub fn may_share(&self) -> bool {
+        self.raw.may_share()
+    }
+
+    /// Makes `len` bytes at `offset` the same blocks on the disk as those at `from` of an earlier file, which was
+    /// [opened](crate::open_unchanged) for that. Whoever changes one of both files does not change the other.
+    ///
+    /// # Errors
+    /// If the file system cannot do that, or these are no whole blocks of it.
+    pub fn share(&self, offset: u64, earlier: &File, from: u64, len: u64) -> io::Result<()> {
+        failpoint("share")?;
+        self.raw.share(offset, earlier, from, len)
+    }
+
     /// Gives the complete file its name, and returns the path that it got: if somebody took the
     /// name meanwhile, the next free one.
     ///
     /// # Errors
     /// If the file cannot be renamed.
     pub fn publish(self) -> Result<PathBuf> {
+        self.take_name()
+    }
+
+    /// Does the same, and tells which file it is, if the system can: a path may be another one's later.
+    ///
+    /// # Errors
+    /// If the file cannot be renamed.
+    pub fn publish_and_identify(self) -> Result<(PathBuf, Option<FileIdentity>)> {
+        let path = self.take_name()?;
+        Ok((path, self.raw.identity().ok()))
+    }
+
+    fn take_name(&self) -> Result<PathBuf> {
         let failed =
             |e: &io::Error, name: &str| Error::of_file(&format!("naming the dump {name}"), e);
         failpoint("publish").map_err(|e| failed(&e, &self.name))?;
@@ -438,56 +465,17 @@ pub fn open_log(path: &Path) -> io::Result<File> {
     os::open_log(path)
 }
 
+/// Opens a file that was [published](OutFile::publish_and_identify), if it still is the same and was not changed.
+///
+/// # Errors
+/// If it is not.
+pub fn open_unchanged(path: &Path, identity: &FileIdentity) -> io::Result<File> {
+    os::open_unchanged(path, identity)
+}
+
 /// The user to whom a file belongs; `None` on Windows, or if it cannot be told.
 pub fn owner_of(path: &Path) -> Option<u32> {
     os::owner_of(path)
-}
-
-/// The beginning of a regular file, read step by step. As careful as [`open_file`], and cheaper for
-/// many files of which only the beginning is needed. Links are not followed.
-#[derive(Debug)]
-pub struct Peek {
-    file: File,
-    /// The length of the file in bytes.
-    pub len: u64,
-    /// The bytes that it takes on the disk: fewer than its length where it has holes.
-    pub on_disk: u64,
-    /// When the file was last written to.
-    pub modified: SystemTime,
-    /// What was read so far, from the beginning of the file on.
-    pub bytes: Vec<u8>,
-}
-
-impl Peek {
-    /// Opens the file without reading anything.
-    ///
-    /// # Errors
-    /// If it cannot be opened, or is not a regular file.
-    pub fn open(path: &Path) -> io::Result<Self> {
-        let file = os::open_plain(path)?;
-        let found = file.metadata()?;
-        if !found.is_file() {
-            return Err(io::Error::other("it is no regular file"));
-        }
-        Ok(Self {
-            file,
-            len: found.len(),
-            on_disk: os::on_disk(&found),
-            modified: found.modified()?,
-            bytes: Vec::new(),
-        })
-    }
-
-    /// Reads until [`Peek::bytes`] has `most` bytes or the file ends, and returns all that was
-    /// read.
-    pub fn read(&mut self, most: usize) -> io::Result<&[u8]> {
-        let missing = most.saturating_sub(self.bytes.len());
-        self.bytes.reserve_exact(missing);
-        (&self.file)
-            .take(missing as u64)
-            .read_to_end(&mut self.bytes)?;
-        Ok(&self.bytes)
-    }
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ mod lock;
 mod machine;
 mod monitor;
 mod only_windows;
+mod peek;
 mod postmortem;
 mod processor;
 mod registry;
@@ -46,9 +47,9 @@ pub use crash_folder::{CrashFolder, crash_folder, make_crash_folder};
 pub use error::{Error, ErrorKind, Result};
 pub use failpoint::failpoint;
 pub use files::{
-    Existing, OutFile, OutStream, Output, Peek, Space, expect_writable, is_being_written, numbered,
-    open_file, open_file_of, open_log, owner_of, patch_file, remove_left_over, remove_part,
-    space_at,
+    Existing, OutFile, OutStream, Output, Space, expect_writable, is_being_written, numbered,
+    open_file, open_file_of, open_log, open_unchanged, owner_of, patch_file, remove_left_over,
+    remove_part, space_at,
 };
 pub use host::{
     Adopted, CrashNotice, Detail, FileIdentity, Finding, Health, Host, HostEvent, HostSink,
@@ -61,6 +62,7 @@ pub use machine::{ARCHITECTURE, OS};
 pub use monitor::{Monitor, cancel_monitors};
 pub use only_windows::{KernelDump, activate, kernel_dump, queue_report};
 pub use os::RegisterStore;
+pub use peek::Peek;
 pub use postmortem::{
     CoreHandler, CoreInput, CrashWorker, Crashed, Guard, JustInTime, Use, WorkerEnd,
     become_crash_handler, become_program, core_handler, drain_input, expect_guarded,

@@ -13,6 +13,7 @@ mod measure;
 mod pause;
 mod postgresql;
 mod report;
+mod series;
 mod server;
 mod signals;
 mod start;
@@ -28,9 +29,9 @@ use anyhow::{Result, bail};
 use crate::tools;
 
 /// All benchmarks.
-const ALL: [&str; 14] = [
+const ALL: [&str; 15] = [
     "dump", "compress", "latency", "watch", "throw", "server", "churn", "young", "signals",
-    "store", "crash", "start", "pause", "writer",
+    "store", "crash", "start", "pause", "writer", "series",
 ];
 
 /// The options of the command line.
@@ -104,6 +105,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             "start" => start::run(options)?,
             "pause" => pause::run(options)?,
             "writer" => writer::run(options)?,
+            "series" => series::run(options)?,
             _ => watch::run(options)?,
         };
         println!("\n{text}");

@@ -7,6 +7,7 @@
 use super::{
     jobs::{CHUNK, Job, Jobs, Part},
     pack::Packer,
+    series::Sharing,
     sink::Sink,
     zeros::Zeros,
 };
@@ -101,31 +102,31 @@ pub(crate) struct Source {
     pub(crate) is_of_clone: bool,
 }
 
-/// Starts to copy what `plan` says: to a file by several threads, a chunk at a time and without what comes from
+/// What is copied, and where to.
+#[derive(Clone)]
+pub(crate) struct Copying {
+    pub(super) plan: Arc<Plan>,
+    pub(super) source: Source,
+    pub(super) sink: Sink,
+    /// What puts frames in order, if the dump is compressed while it is copied.
+    pub(super) packer: Option<Arc<Packer>>,
+    /// What shares blocks with an earlier dump, if there may be any.
+    pub(super) sharing: Option<Arc<Sharing>>,
+    /// The text for all records but one at the very end of a stream.
+    pub(super) record: Vec<u8>,
+}
+
+/// Starts to copy what a plan says: to a file by several threads, a chunk at a time and without what comes from
 /// files, to a stream by one thread in order. A record at the very end of a stream is left to the caller, who knows
-/// only afterwards what it has to say. `record` is the text for all others. With a packer, several threads compress for
+/// only afterwards what it has to say. With a packer, several threads compress for
 /// either, everything and in order.
 ///
 /// # Errors
 /// If a thread cannot be started.
-pub(crate) fn start(
-    plan: &Arc<Plan>,
-    source: &Source,
-    sink: &Sink,
-    packer: Option<&Arc<Packer>>,
-    record: &[u8],
-) -> io::Result<Copy> {
+pub(crate) fn start(copying: &Copying) -> io::Result<Copy> {
     let progress = Arc::new(Progress::default());
-    let copier = Arc::new(Copier {
-        plan: plan.clone(),
-        source: source.clone(),
-        sink: sink.clone(),
-        packer: packer.cloned(),
-        record: record.to_vec(),
-        progress: progress.clone(),
-        jobs: Jobs::new(plan.clone(), Part::Target),
-    });
-    let threads = match (packer, sink) {
+    let copier = Arc::new(Copier::new(copying.clone(), &progress, Part::Target));
+    let threads = match (&copying.packer, &copying.sink) {
         (Some(packer), _) => compressors(packer.memory_of_a_thread()),
         (None, Sink::File(_)) => THREADS,
         (None, Sink::Stream(_)) => 1,
@@ -134,7 +135,7 @@ pub(crate) fn start(
     for _ in 0..threads {
         let (copier, tell) = (copier.clone(), tell.clone());
         let work = move || {
-            match (copier.source.is_of_clone, &copier.packer) {
+            match (copier.of.source.is_of_clone, &copier.of.packer) {
                 (true, Some(_)) => platform::run_last(),
                 (true, None) => platform::give_way(),
                 (false, _) => {}
@@ -167,23 +168,12 @@ pub(super) fn compressors(memory_of_each: usize) -> usize {
 ///
 /// # Errors
 /// If the dump cannot be written.
-pub(crate) fn copy_files(
-    plan: &Arc<Plan>,
-    source: &Source,
-    file: &Arc<OutFile>,
-    progress: &Arc<Progress>,
-) -> io::Result<()> {
+pub(crate) fn copy_files(copying: Copying, progress: &Arc<Progress>) -> io::Result<()> {
     progress.stop.store(false, Ordering::Relaxed);
-    let copier = Copier {
-        plan: plan.clone(),
-        source: source.clone(),
-        sink: Sink::File(file.clone()),
-        packer: None,
-        record: Vec::new(),
-        progress: progress.clone(),
-        jobs: Jobs::new(plan.clone(), Part::Files),
-    };
-    copier.run_file(file)
+    match copying.sink.clone() {
+        Sink::File(file) => Copier::new(copying, progress, Part::Files).run_file(&file),
+        Sink::Stream(_) => Ok(()),
+    }
 }
 
 /// Makes the frames that were not made when the copying ended, without memory of the target, which may be gone.
@@ -191,27 +181,14 @@ pub(crate) fn copy_files(
 /// # Errors
 /// If the dump cannot be written.
 pub(crate) fn pack_rest(
-    plan: &Arc<Plan>,
-    source: &Source,
-    sink: &Sink,
-    packer: &Arc<Packer>,
-    record: &[u8],
+    mut copying: Copying,
+    packer: &Packer,
     progress: &Arc<Progress>,
 ) -> io::Result<()> {
     let left = packer.close();
     progress.stop.store(false, Ordering::Relaxed);
-    let copier = Copier {
-        plan: plan.clone(),
-        source: Source {
-            memory: Arc::new(NoMemory),
-            ..source.clone()
-        },
-        sink: sink.clone(),
-        packer: Some(packer.clone()),
-        record: record.to_vec(),
-        progress: progress.clone(),
-        jobs: Jobs::new(plan.clone(), Part::Frames),
-    };
+    copying.source.memory = Arc::new(NoMemory);
+    let copier = Copier::new(copying, progress, Part::Frames);
     let mut writer = packer.writer()?;
     let mut buffer = vec![0; Part::Frames.most()];
     for (number, job) in left {
@@ -221,19 +198,22 @@ pub(crate) fn pack_rest(
 }
 
 struct Copier {
-    plan: Arc<Plan>,
-    source: Source,
-    sink: Sink,
-    /// What puts frames in order, if the dump is compressed.
-    packer: Option<Arc<Packer>>,
-    record: Vec<u8>,
+    of: Copying,
     progress: Arc<Progress>,
     jobs: Jobs,
 }
 
 impl Copier {
+    fn new(of: Copying, progress: &Arc<Progress>, part: Part) -> Self {
+        Self {
+            jobs: Jobs::new(of.plan.clone(), part),
+            of,
+            progress: progress.clone(),
+        }
+    }
+
     fn run(&self) -> io::Result<()> {
-        match (&self.packer, &self.sink) {
+        match (&self.of.packer, &self.of.sink) {
             (Some(packer), _) => self.run_packer(packer),
             (None, Sink::File(file)) => self.run_file(file),
             (None, Sink::Stream(stream)) => self.run_stream(&mut lock(stream)),
@@ -279,29 +259,40 @@ impl Copier {
         while let Some(job) = self.next_job() {
             failpoint("copy")?;
             let (len, memory) = self.fill(&job, buffer);
-            self.progress
-                .zeros
-                .write(file, job.offset, &buffer[..len])?;
+            self.store(file, &job, &buffer[..len])?;
             self.wrote(&memory);
         }
         Ok(())
     }
 
+    /// Writes a job, but for what it shares with an earlier dump.
+    fn store(&self, file: &OutFile, job: &Job, bytes: &[u8]) -> io::Result<()> {
+        let zeros = &self.progress.zeros;
+        let Some(sharing) = &self.of.sharing else {
+            return zeros.write(file, job.offset, bytes);
+        };
+        for part in sharing.share(file, &self.of.plan, job, bytes) {
+            let [from, to] = [part.start, part.end].map(|at| (at - job.offset) as usize);
+            zeros.write(file, part.start, &bytes[from..to])?;
+        }
+        Ok(())
+    }
+
     fn run_stream(&self, stream: &mut OutStream) -> io::Result<()> {
-        let tail = matches!(self.plan.pieces.last(), Some(Piece::Record(_)));
-        let pieces = &self.plan.pieces[..self.plan.pieces.len() - usize::from(tail)];
+        let tail = matches!(self.of.plan.pieces.last(), Some(Piece::Record(_)));
+        let pieces = &self.of.plan.pieces[..self.of.plan.pieces.len() - usize::from(tail)];
         let mut buffer = vec![0; CHUNK];
         for piece in pieces {
             failpoint("copy")?;
             match piece {
                 Piece::Bytes(bytes) => stream.write(bytes)?,
                 Piece::Zeros(count) => write_zeros(stream, *count)?,
-                Piece::Record(len) => stream.write(&padded(&self.record, *len))?,
+                Piece::Record(len) => stream.write(&padded(&self.of.record, *len))?,
                 Piece::Memory(range) => {
-                    self.stream_range(*range, &*self.source.memory, &mut buffer, stream)?;
+                    self.stream_range(*range, &*self.of.source.memory, &mut buffer, stream)?;
                 }
                 Piece::Mapped(range) => {
-                    self.stream_range(*range, &*self.source.files, &mut buffer, stream)?;
+                    self.stream_range(*range, &*self.of.source.files, &mut buffer, stream)?;
                 }
                 Piece::Registers(notes) => stream.write(&notes.to_vec())?,
             }
@@ -340,20 +331,20 @@ impl Copier {
         for span in &job.parts {
             let room = &mut buffer[filled..filled + span.len];
             let from = span.within as usize;
-            match &self.plan.pieces[span.piece] {
+            match &self.of.plan.pieces[span.piece] {
                 Piece::Bytes(bytes) => room.copy_from_slice(&bytes[from..from + span.len]),
                 Piece::Zeros(_) => room.fill(0),
                 Piece::Record(len) => {
-                    room.copy_from_slice(&padded(&self.record, *len)[from..from + span.len]);
+                    room.copy_from_slice(&padded(&self.of.record, *len)[from..from + span.len]);
                 }
                 Piece::Registers(notes) => {
                     room.copy_from_slice(&notes.to_vec()[from..from + span.len]);
                 }
                 Piece::Memory(range) => {
-                    memory.push(self.read_range(&*self.source.memory, span.of(*range), room));
+                    memory.push(self.read_range(&*self.of.source.memory, span.of(*range), room));
                 }
                 Piece::Mapped(range) => {
-                    memory.push(self.read_range(&*self.source.files, span.of(*range), room));
+                    memory.push(self.read_range(&*self.of.source.files, span.of(*range), room));
                 }
             }
             filled += span.len;
@@ -419,8 +410,7 @@ mod tests {
         let format = DumpFormat::Core;
         let plan = Arc::new(Plan { format, pieces });
         let memory: Arc<dyn Memory> = Arc::new(Pages);
-        Copier {
-            jobs: Jobs::new(plan.clone(), Part::Target),
+        let copying = Copying {
             plan,
             source: Source {
                 files: memory.clone(),
@@ -429,9 +419,10 @@ mod tests {
             },
             sink: Sink::Stream(Arc::default()),
             packer: None,
+            sharing: None,
             record: Vec::new(),
-            progress: Arc::default(),
-        }
+        };
+        Copier::new(copying, &Arc::default(), Part::Target)
     }
 
     #[test]
@@ -480,7 +471,7 @@ mod tests {
         assert_eq!(memory, [Range::new(0x8000, 0x9000)]);
         assert!(buffer[0x1000..len].iter().all(|&b| b == 0));
         copier.progress.wrote(&memory);
-        let missing = copier.progress.missing(&copier.plan);
+        let missing = copier.progress.missing(&copier.of.plan);
         assert_eq!(missing, [Range::new(0x9000, 0xC000)]);
     }
 
@@ -496,7 +487,7 @@ mod tests {
             jobs.map(|job| (job.offset, job.parts[0].len)).collect()
         };
         assert_eq!(of(&target.jobs), [(0, 0x1000), (0x3000, 0x1000)]);
-        let files = Jobs::new(target.plan.clone(), Part::Files);
+        let files = Jobs::new(target.of.plan.clone(), Part::Files);
         assert_eq!(of(&files), [(0x1000, 0x2000)]);
     }
 }

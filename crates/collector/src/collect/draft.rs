@@ -4,10 +4,11 @@
 use super::{
     Request, Written,
     container::Container,
-    copy::{self, Copy, Progress, Source},
+    copy::{self, Copy, Copying, Progress, Source},
     kernel,
     pack::Packed,
     plain_first::When,
+    series::{Series, Sharing},
     sink::Sink,
     way::Way,
 };
@@ -34,10 +35,9 @@ use std::{
 /// The record lists this many gaps at most, and fewer where its space is too small for them.
 const MOST_GAPS: usize = 200;
 
-/// What was copied, and what the rest is copied from.
+/// What is being copied, and how far that is.
 struct Copied {
-    plan: Arc<Plan>,
-    source: Source,
+    copying: Copying,
     progress: Arc<Progress>,
 }
 
@@ -61,6 +61,8 @@ pub(crate) struct Draft {
     /// How it is compressed.
     pub(crate) compression: Option<Compression>,
     way: Way,
+    /// What shares blocks with an earlier dump, if there may be any.
+    sharing: Option<Arc<Sharing>>,
     /// The size of the file in bytes, once it is planned; of one that is compressed, of its content until it is written.
     size: Option<u64>,
     /// How many of them are written: a file has its holes.
@@ -122,6 +124,7 @@ impl Draft {
             taken,
             compression: request.compress,
             way: Way::Plain,
+            sharing: None,
             size: None,
             stored: 0,
             unseen: vec![],
@@ -179,17 +182,29 @@ impl Draft {
         self.record.warnings.extend(warning);
     }
 
+    /// Has what did not change since the last dump of a series shared with that.
+    pub(crate) fn share(&mut self, plan: &Plan, series: &Series) {
+        if let (None, Sink::File(file)) = (self.compression, &self.sink) {
+            self.sharing = series.begin(file, plan).map(Arc::new);
+        }
+    }
+
     /// Starts to copy what `plan` says.
-    pub(crate) fn start(&self, plan: &Arc<Plan>, source: &Source) -> Result<Copy> {
-        let packer = self.way.packer();
-        let copy = copy::start(
-            plan,
-            source,
-            &self.plain_sink(),
-            packer,
-            &self.record_bytes(),
-        );
-        copy.map_err(|e| self.failed("writing", &e))
+    pub(crate) fn start(&mut self, plan: &Arc<Plan>, source: &Source) -> Result<Copy> {
+        let copying = Copying {
+            plan: plan.clone(),
+            source: source.clone(),
+            sink: self.plain_sink(),
+            packer: self.way.packer().cloned(),
+            sharing: self.sharing.clone(),
+            record: self.record_bytes(),
+        };
+        let copy = copy::start(&copying).map_err(|e| self.failed("writing", &e))?;
+        self.copied = Some(Copied {
+            copying,
+            progress: copy.progress.clone(),
+        });
+        Ok(copy)
     }
 
     /// Where it is copied to.
@@ -200,11 +215,19 @@ impl Draft {
         }
     }
 
-    /// Reserves disk space, so that a full disk shows before anything is copied.
+    /// Reserves disk space, so that a full disk shows before anything is copied. Of a dump that is shared with another one nobody
+    /// knows how much it needs, and btrfs would not give back the reserved space of an extent that is used in part.
     pub(crate) fn reserve(&self, plan: &Plan) -> Result<()> {
         let Sink::File(file) = &self.sink else {
             return Ok(());
         };
+        if self
+            .sharing
+            .as_ref()
+            .is_some_and(|sharing| sharing.has_earlier())
+        {
+            return Ok(());
+        }
         let parts = match self.compression {
             Some(_) => vec![(0, expected(plan.stored_bytes(), self.compression))],
             None => plan.stored_parts(),
@@ -233,18 +256,7 @@ impl Draft {
     }
 
     /// Notes how the copying ended. Returns `end`.
-    pub(crate) fn copied(
-        &mut self,
-        plan: Arc<Plan>,
-        source: &Source,
-        copy: &Copy,
-        end: Result<()>,
-    ) -> Result<()> {
-        self.copied = Some(Copied {
-            plan,
-            source: source.clone(),
-            progress: copy.progress.clone(),
-        });
+    pub(crate) fn copied(&mut self, end: Result<()>) -> Result<()> {
         self.whole = end.is_ok();
         end
     }
@@ -320,22 +332,22 @@ impl Draft {
             return Ok(());
         };
         let Copied {
-            plan,
-            source,
+            mut copying,
             progress,
         } = copied;
-        let plain = self.plain_sink();
-        let rest = match (self.way.packer(), &plain) {
-            (Some(packer), sink) => {
-                let record = self.record_bytes();
-                copy::pack_rest(&plan, &source, sink, packer, &record, &progress)
-            }
-            (None, Sink::File(file)) => copy::copy_files(&plan, &source, file, &progress),
-            (None, Sink::Stream(_)) => Ok(()),
+        let (plan, plain) = (copying.plan.clone(), copying.sink.clone());
+        copying.record = self.record_bytes();
+        let rest = match self.way.packer() {
+            Some(packer) => copy::pack_rest(copying, packer, &progress),
+            None => copy::copy_files(copying, &progress),
         };
         rest.map_err(|e| self.failed("writing", &e))?;
         if let Sink::File(file) = &plain {
             self.stored -= progress.zeros.give_back(file).min(self.stored);
+        }
+        if let Some(sharing) = &self.sharing {
+            self.record.shared_bytes = sharing.bytes();
+            self.stored -= sharing.bytes().min(self.stored);
         }
         let mut gaps = progress.missing(&plan);
         gaps.append(&mut self.unseen);
@@ -428,11 +440,19 @@ impl Draft {
             Sink::Stream(Arc::default()),
         ));
         match Arc::try_unwrap(file) {
-            Ok(file) if self.whole => file.publish(),
+            Ok(file) if self.whole => self.publish(file),
             Ok(file) => file.keep_partial(),
             // A copying thread that hangs still has the file.
             Err(file) => file.keep_partial(),
         }
+    }
+
+    fn publish(&self, file: OutFile) -> Result<PathBuf> {
+        let (path, identity) = file.publish_and_identify()?;
+        if let (Some(sharing), Some(identity)) = (&self.sharing, identity) {
+            sharing.ended(path.clone(), identity);
+        }
+        Ok(path)
     }
 }
 

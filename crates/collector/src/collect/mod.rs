@@ -2,6 +2,7 @@
 //! room, copy, release the target, publish the file.
 
 mod begun;
+mod blocks;
 mod chosen;
 mod container;
 mod copy;
@@ -17,6 +18,7 @@ mod pack;
 mod plain_first;
 mod report;
 mod request;
+mod series;
 mod session;
 mod sink;
 mod stream;
@@ -31,6 +33,7 @@ pub use crash::Crash;
 pub use destination::{Destination, output_folder};
 pub use names::expect_file_name;
 pub use request::Request;
+pub use series::Series;
 pub use stream::store_stream;
 pub use windows_options::WindowsOptions;
 

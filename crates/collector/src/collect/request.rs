@@ -1,6 +1,6 @@
 //! A request for dumps of one process.
 
-use super::{Destination, WindowsOptions, output_folder};
+use super::{Destination, Series, WindowsOptions, output_folder};
 use platform::{Cancel, Existing, Stop};
 use policy::{DumpRequest, Retention, Rule, Trigger};
 use snapshot::{Compression, DumpFormat, DumpKind};
@@ -16,6 +16,8 @@ pub struct Request {
     pub kinds: Vec<(DumpKind, DumpFormat)>,
     /// Whether they are compressed while they are written.
     pub compress: Option<Compression>,
+    /// The dumps of the same process that came before, if several are expected: what has not changed is shared with the last.
+    pub series: Option<Series>,
     /// Where the dumps are written.
     pub destination: Destination,
     /// Whether the name of a dump has the pid, if the destination is a folder.
@@ -75,6 +77,7 @@ impl Request {
         Self {
             kinds,
             compress: None,
+            series: None,
             destination,
             names_pid: false,
             existing: Existing::NextName,

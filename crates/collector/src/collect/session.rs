@@ -361,6 +361,9 @@ impl Session<'_, '_> {
             bytes,
         });
         let _ = failpoint("planned");
+        if let Some(series) = self.request.series.as_ref().filter(|_| is_last) {
+            draft.share(&plan, series);
+        }
         draft.reserve(&plan)?;
         let when = When {
             stands: capture.method == Method::Stopped,
@@ -384,7 +387,7 @@ impl Session<'_, '_> {
                 total: plan.memory_bytes(),
             });
         });
-        draft.copied(plan, source, &copy, end)
+        draft.copied(end)
     }
 }
 

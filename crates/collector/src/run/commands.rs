@@ -245,10 +245,12 @@ impl Runner {
         self.feed(policy::Event::DumpFinished { id, outcome });
     }
 
-    fn request(&self, asked: &DumpRequest) -> Option<Request> {
+    fn request(&mut self, asked: &DumpRequest) -> Option<Request> {
         let options = self.options.get(&asked.rule)?;
         let rule = self.rules.rule(asked.rule)?;
+        let may_come_more = rule.limits.max_dumps != Some(1);
         Some(Request {
+            series: may_come_more.then(|| self.series.of(asked.process)),
             existing: options.existing,
             comment: options.comment.clone(),
             command_line: options.command_line.clone(),

@@ -24,6 +24,7 @@ mod run_event;
 mod runner;
 mod rush;
 mod schedule;
+mod series;
 mod stacks;
 mod starts;
 #[cfg(test)]

@@ -13,6 +13,7 @@ use super::{
     run_event::RunEvent,
     rush::Rush,
     schedule::Schedule,
+    series::AllSeries,
     unseen::Unseen,
 };
 use platform::{Cancel, Error, Host};
@@ -52,6 +53,7 @@ pub struct Runner {
     pub(super) schedule: Schedule,
     pub(super) probes: Probes,
     pub(super) programs: Programs,
+    pub(super) series: AllSeries,
     pub(super) jobs: Jobs,
     pub(super) followers: Followers,
     /// Processes that wait to be followed until a dump lets go of them, or until they have lived for a moment.
@@ -152,6 +154,7 @@ impl Runner {
             schedule: Schedule::default(),
             probes: Probes::default(),
             programs: Programs::new(events.clone()),
+            series: AllSeries::default(),
             jobs: Jobs::new(setup.machine),
             followers,
             to_follow: HashMap::new(),

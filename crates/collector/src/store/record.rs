@@ -77,6 +77,9 @@ pub struct Record {
     pub pause_ms: Option<f64>,
     /// Bytes of memory in the dump.
     pub memory_bytes: u64,
+    /// How many of them are the same blocks on the disk as those of the dump before, because they had not changed.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub shared_bytes: u64,
     /// The first ranges of memory that could not be read, ascending.
     pub gaps: Vec<Gap>,
     /// The number of all gaps, those that found no room in `gaps` included.

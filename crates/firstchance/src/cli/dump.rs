@@ -10,7 +10,7 @@ use collector::{Collected, Destination, Request, Step, Written, collect};
 use platform::{Cancel, Error, ErrorKind, Host, Stop};
 use serde::Serialize;
 use snapshot::{Compression, DumpFormat, DumpKind, ProcessKey};
-use std::{ffi::OsStr, process::ExitCode, time::Duration};
+use std::{collections::HashMap, ffi::OsStr, process::ExitCode, time::Duration};
 
 /// Options of `dump`.
 #[derive(Debug, clap::Args)]
@@ -114,6 +114,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         reporter: Reporter::new(output),
         next: 1,
         is_of_several: keys.len() > 1,
+        before: HashMap::new(),
         worst: None,
     };
     series.run(&*host, &keys)?;
@@ -127,6 +128,8 @@ struct Series<'a> {
     next: u32,
     /// Whether several processes are dumped, which may have the same name.
     is_of_several: bool,
+    /// What each process's next dump has to know of the one before.
+    before: HashMap<ProcessKey, collector::Series>,
     worst: Option<ErrorKind>,
 }
 
@@ -147,7 +150,7 @@ impl Series<'_> {
     }
 
     fn dump(&mut self, host: &dyn Host, key: ProcessKey) -> anyhow::Result<()> {
-        let request = self.request();
+        let request = self.request(key);
         log::debug!("dump {} of process {key}: {request:?}", self.next);
         let collected = collect(host, key, &request, &mut |step: Step| {
             self.reporter.step(&step)
@@ -172,8 +175,10 @@ impl Series<'_> {
         }
     }
 
-    fn request(&self) -> Request {
+    fn request(&mut self, key: ProcessKey) -> Request {
+        let is_series = self.args.number > 1;
         Request {
+            series: is_series.then(|| self.before.entry(key).or_default().clone()),
             compress: self.args.compress,
             existing: values::existing(self.args.overwrite),
             rule: crate::ui::command_line(),

@@ -237,6 +237,10 @@ pub(super) fn record(page: &mut Page, opened: &Opened) {
     page.heading("Record");
     if let Some(record) = &opened.record {
         let pause = record.pause_ms.map_or(String::new(), console::milliseconds);
+        let shared = match record.shared_bytes {
+            0 => String::new(),
+            bytes => format!("{} with the dump before", console::size(bytes)),
+        };
         let facts = [
             ("written by", record.producer.clone()),
             (
@@ -253,6 +257,7 @@ pub(super) fn record(page: &mut Page, opened: &Opened) {
             ("compressed", record.compression.clone().unwrap_or_default()),
             ("pause", pause),
             ("memory", console::size(record.memory_bytes)),
+            ("shared", shared),
             (
                 "gaps",
                 format!("{}, {}", record.gap_count, console::size(record.gap_bytes)),

@@ -98,8 +98,9 @@ impl Wording {
                 megabytes(written.stored)
             ),
             _ => format!(
-                "{dump} complete: {} written in {seconds:.1} seconds ({})",
+                "{dump} complete: {} written in {seconds:.1} seconds{} ({})",
                 console::size(written.stored),
+                shared(written),
                 pause(written)
             ),
         }
@@ -234,6 +235,14 @@ fn described(target: &Target) -> String {
         Target::CommandLine(pattern) => format!("with the command line \"{}\"", pattern.text()),
         Target::Launch(program) => format!("that runs {program}"),
     })
+}
+
+/// How much it has in common with the dump before, if it has.
+fn shared(written: &Written) -> String {
+    match written.record.shared_bytes {
+        0 => String::new(),
+        bytes => format!(", {} shared with the dump before", console::size(bytes)),
+    }
 }
 
 /// How long the target stood for a dump.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use victim::Slot;
 
 use crate::support::{
-    Child, Core, DEADLINE, Dumped, Firstchance, Victim, folder, readelf, state_of, threads_of,
-    wait_until,
+    Child, Core, DEADLINE, Dumped, Firstchance, LoopDisk, Victim, folder, must, readelf, state_of,
+    threads_of, wait_until,
 };
 
 #[test]
@@ -90,59 +90,26 @@ fn b11_a_target_in_uninterruptible_sleep_is_dumped_all_the_same() {
     assert_eq!(Core::alone(&path).threads(), [writer.pid()]);
 }
 
-/// A small file system on a loop device, which is frozen. It is thawed and unmounted when this is dropped.
-struct Frozen {
-    folder: tempfile::TempDir,
-}
+/// A small file system, which is frozen. It is thawed when this is dropped.
+struct Frozen(LoopDisk);
 
 impl Frozen {
     fn new() -> Frozen {
-        let frozen = Frozen { folder: folder() };
-        let (image, mount) = (frozen.folder.path().join("image"), frozen.mount());
-        std::fs::create_dir(&mount).unwrap();
-        std::fs::File::create(&image)
-            .unwrap()
-            .set_len(16 << 20)
-            .unwrap();
-        must(Command::new("mkfs.ext4").args(["-q", "-F"]).arg(&image));
-        must(
-            Command::new("mount")
-                .args(["-o", "loop"])
-                .arg(&image)
-                .arg(&mount),
-        );
-        must(Command::new("fsfreeze").arg("--freeze").arg(&mount));
-        frozen
-    }
-
-    fn mount(&self) -> std::path::PathBuf {
-        self.folder.path().join("mount")
+        let disk = LoopDisk::new(&["mkfs.ext4", "-q", "-F"], "e2fsprogs", 16 << 20);
+        must(Command::new("fsfreeze").arg("--freeze").arg(disk.mount()));
+        Frozen(disk)
     }
 
     fn file(&self) -> std::path::PathBuf {
-        self.mount().join("new")
+        self.0.mount().join("new")
     }
 }
 
 impl Drop for Frozen {
     fn drop(&mut self) {
-        let _ = Command::new("fsfreeze")
-            .arg("--unfreeze")
-            .arg(self.mount())
-            .status();
-        // Lazily, because a process may still have a file open for a moment.
-        let _ = Command::new("umount")
-            .arg("--lazy")
-            .arg(self.mount())
-            .status();
+        let mut command = Command::new("fsfreeze");
+        let _ = command.arg("--unfreeze").arg(self.0.mount()).status();
     }
-}
-
-fn must(command: &mut Command) {
-    let output = command
-        .output()
-        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    assert!(output.status.success(), "{command:?}: {output:?}");
 }
 
 #[test]

@@ -52,6 +52,7 @@ mod procdump_scripts;
 mod procdump_starts;
 mod programs;
 mod rules;
+mod series;
 mod shared_memory;
 mod short_lives;
 mod shown_text;

@@ -9,9 +9,9 @@ use super::{
     held_files::{self, identity},
     regular_files::{open_regular, open_regular_as},
     space,
-    sys::{lazy_file::LazyFile, page_cache},
+    sys::{lazy_file::LazyFile, page_cache, share},
 };
-use crate::{FileBytes, MakeContent, Trusted, failpoint};
+use crate::{FileBytes, FileIdentity, MakeContent, Trusted, failpoint};
 use rustix::fs::{
     AtFlags, FallocateFlags, FileType, Mode, OFlags, RenameFlags, StatxFlags, fallocate, fstat,
     linkat, makedev, openat, renameat, renameat_with, statat, statx, unlinkat,
@@ -186,6 +186,20 @@ impl RawOutput {
         }
     }
 
+    /// See [`OutFile::may_share`](crate::OutFile::may_share).
+    pub(crate) fn may_share(&self) -> bool {
+        share::is_likely(&self.file)
+    }
+
+    /// See [`OutFile::share`](crate::OutFile::share).
+    pub(crate) fn share(&self, offset: u64, earlier: &File, from: u64, len: u64) -> io::Result<()> {
+        share::share(&self.file, offset, earlier, from, len)
+    }
+
+    pub(crate) fn identity(&self) -> io::Result<FileIdentity> {
+        Ok(state_of(&self.file.metadata()?))
+    }
+
     /// Reads up to as many bytes as `buffer` has. Nothing of them stays in the page cache.
     pub(crate) fn read_some(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.file.read_at(buffer, offset)?;
@@ -353,6 +367,28 @@ pub(crate) fn content_of(file: File, len: u64) -> io::Result<FileBytes> {
 /// Opens a regular file that must not be a link.
 pub(crate) fn open_plain(path: &Path) -> io::Result<File> {
     Ok(open_regular(path, OFlags::NOFOLLOW)?.0)
+}
+
+/// See [`crate::open_unchanged`].
+pub(crate) fn open_unchanged(path: &Path, wanted: &FileIdentity) -> io::Result<File> {
+    let file = open_plain(path)?;
+    match state_of(&file.metadata()?) == *wanted {
+        true => Ok(file),
+        false => Err(io::Error::other("it was changed or replaced")),
+    }
+}
+
+/// What tells a file and the state of its content from all others. The time of the last change of the inode tells also of
+/// content that was written through a mapping and of a time that was set back.
+pub(super) fn state_of(found: &std::fs::Metadata) -> FileIdentity {
+    let changed = found.ctime().wrapping_mul(1_000_000_000) + found.ctime_nsec();
+    FileIdentity([
+        found.dev() as i64,
+        found.ino() as i64,
+        found.size() as i64,
+        found.mtime(),
+        changed,
+    ])
 }
 
 /// See [`crate::owner_of`].

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{FileBytes, FileIdentity};
 use snapshot::{Module, ProcessKey, Region};
-use std::{collections::HashSet, os::unix::fs::MetadataExt, path::PathBuf};
+use std::{collections::HashSet, path::PathBuf};
 
 /// The files behind the modules of a process.
 ///
@@ -67,18 +67,10 @@ impl ImageFiles {
             .is_some_and(|region| region.name == module.path)
     }
 
-    /// See [`crate::ImageFiles::identity`]. The time of the last change of the inode tells also of content that was
-    /// written through a mapping and of a time that was set back.
+    /// See [`crate::ImageFiles::identity`].
     pub(crate) fn identity(&self, module: &Module) -> Option<FileIdentity> {
         let found = std::fs::metadata(self.path(module)?).ok()?;
-        let changed = found.ctime().wrapping_mul(1_000_000_000) + found.ctime_nsec();
-        Some(FileIdentity([
-            found.dev() as i64,
-            found.ino() as i64,
-            found.size() as i64,
-            found.mtime(),
-            changed,
-        ]))
+        Some(files::state_of(&found))
     }
 
     /// Returns the first mapping of a module, unless reading its file could hang.

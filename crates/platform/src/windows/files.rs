@@ -4,7 +4,7 @@
 //! reparse point under the name of a file is refused.
 
 use super::sys::{check, own, raw, wide};
-use crate::{FileBytes, MakeContent, Space};
+use crate::{FileBytes, FileIdentity, MakeContent, Space};
 use snapshot::FileContent;
 use std::{
     fs::File,
@@ -84,6 +84,11 @@ pub(crate) fn open_plain(path: &Path) -> io::Result<File> {
         return Err(io::Error::other("it is a link"));
     }
     Ok(file)
+}
+
+/// No file is [identified](crate::OutFile::publish_and_identify).
+pub(crate) fn open_unchanged(_: &Path, _: &FileIdentity) -> io::Result<File> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// See [`crate::open_log`]. Who owns it is left to its access list.

@@ -12,7 +12,7 @@ use super::{
     security,
     sys::{check, own, wide},
 };
-use crate::FileBytes;
+use crate::{FileBytes, FileIdentity};
 use std::{
     fs::File,
     io,
@@ -154,6 +154,21 @@ impl RawOutput {
             // Some file systems cannot do it; the free space was checked above.
             _ => Ok(()),
         }
+    }
+
+    /// Blocks of ReFS are not shared yet.
+    pub(crate) fn may_share(&self) -> bool {
+        false
+    }
+
+    /// See [`Self::may_share`].
+    pub(crate) fn share(&self, _: u64, _: &File, _: u64, _: u64) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Nothing is asked of a file that shares nothing.
+    pub(crate) fn identity(&self) -> io::Result<FileIdentity> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     /// Reads up to as many bytes as `buffer` has.

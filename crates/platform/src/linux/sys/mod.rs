@@ -29,6 +29,7 @@ pub(crate) mod procmap;
 pub(crate) mod ptrace;
 mod restart;
 pub(crate) mod seize_timer;
+pub(crate) mod share;
 pub(crate) mod signals;
 pub(crate) mod sysv;
 pub(crate) mod terminal_keeper;
