@@ -32,6 +32,8 @@ pub enum ErrorKind {
     TargetDied,
     /// The process executed another program meanwhile, and lives on as that.
     Executed,
+    /// The clone that was copied was lost, and the process lives on: memory is short.
+    CloneLost,
     /// Another debugger or tracer has attached to the process.
     Busy,
     /// A file cannot be made, or there is none to be read, or the disk is full.
@@ -55,6 +57,7 @@ impl fmt::Display for ErrorKind {
             ErrorKind::NotPermitted => "not permitted",
             ErrorKind::TargetDied => "the process ended",
             ErrorKind::Executed => "the process became another program",
+            ErrorKind::CloneLost => "its clone was lost",
             ErrorKind::Busy => "another debugger holds the process",
             ErrorKind::Disk => "the file could not be written",
             ErrorKind::Exists => "the file exists",

@@ -464,9 +464,9 @@ pub(crate) fn allow(file: &OutFile, uid: u32) -> Option<String> {
     ))
 }
 
-/// Whether a part of a dump is kept. It is if the target died or the time was over, as there will be
+/// Whether a part of a dump is kept. It is if the target or its clone died or the time was over, as there will be
 /// no better one. On a full disk it would only take room, and a user who cancels wants nothing.
 fn is_worth_keeping(kind: ErrorKind) -> bool {
-    use ErrorKind::{Executed, TargetDied, TimedOut};
-    matches!(kind, TargetDied | Executed | TimedOut)
+    use ErrorKind::{CloneLost, Executed, TargetDied, TimedOut};
+    matches!(kind, CloneLost | TargetDied | Executed | TimedOut)
 }

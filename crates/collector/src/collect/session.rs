@@ -17,8 +17,8 @@ use super::{
 };
 use formats::RecordSpace;
 use platform::{
-    Capture, CaptureOptions, Error, Facts, Host, MappedFiles, Method, OutFile, OutStream, Result,
-    Target, failpoint,
+    Capture, CaptureOptions, Error, ErrorKind, Facts, Host, MappedFiles, Method, OutFile,
+    OutStream, Result, Stop, Target, failpoint,
 };
 use policy::Coming;
 use snapshot::{DumpFormat, DumpKind, ProcessKey, Region, WallTime, Warning, script};
@@ -37,13 +37,40 @@ pub(crate) fn run(
 ) -> Collected {
     match host.attach(key) {
         Ok(mut target) => {
-            run_attached(&mut *target, request, false, start, observer).finish(observer)
+            let taken = run_attached(&mut *target, request, false, start, observer);
+            let taken = match in_place_instead(request, &taken) {
+                None => taken,
+                Some(again) => {
+                    // Removes what was written: the files may get their names again.
+                    drop(taken);
+                    run_attached(&mut *target, &again, false, start, observer)
+                }
+            };
+            taken.finish(observer)
         }
         Err(error) => Collected {
             dumps: Vec::new(),
             error: Some(error),
         },
     }
+}
+
+/// Returns the request for the same dumps of the process itself, if its clone was lost and it is still there. Where it must not
+/// stand for long, a part of the dump has to do.
+fn in_place_instead(request: &Request, taken: &Unfinished) -> Option<Request> {
+    let error = taken.error.as_ref()?;
+    let may_stand = request.stop == Stop::Threads && request.max_pause.is_none();
+    if error.kind != ErrorKind::CloneLost || !may_stand {
+        return None;
+    }
+    let mut again = request.clone();
+    again.stop = Stop::Hold;
+    let warning = format!(
+        "it was taken a second time, and of the process itself: {}",
+        error.what
+    );
+    again.warnings.push(warning);
+    Some(again)
 }
 
 /// Takes the dumps from a target that this thread has attached already, up to the moment when it is

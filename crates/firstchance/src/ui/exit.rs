@@ -21,7 +21,10 @@ pub(crate) fn code(kind: ErrorKind) -> ExitCode {
         ErrorKind::Unsupported | ErrorKind::Other => 1,
         ErrorKind::NoSuchProcess => 3,
         ErrorKind::NotPermitted | ErrorKind::Busy => 4,
-        ErrorKind::TargetDied | ErrorKind::Executed | ErrorKind::TimedOut => 5,
+        ErrorKind::TargetDied
+        | ErrorKind::Executed
+        | ErrorKind::CloneLost
+        | ErrorKind::TimedOut => 5,
         ErrorKind::Disk | ErrorKind::Exists => 6,
         ErrorKind::Cancelled => 7,
     })

@@ -1,8 +1,8 @@
 //! Large dumps are copied from a clone of the process, which goes on after a few milliseconds.
 
 use crate::support::{
-    Child, Core, Firstchance, Group, Program, compile, file_in, folder, proc_status, slow_tests,
-    state_of, wait_until,
+    Child, Core, Firstchance, Group, Program, compile, file_in, files_in, folder, proc_status,
+    slow_tests, state_of, wait_until,
 };
 use std::{
     fs,
@@ -67,6 +67,35 @@ fn send(pid: u32, signal: i32) {
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
+}
+
+/// Memory that gets short while a clone is copied costs the clone, not the dump.
+#[test]
+fn s3_a_dump_whose_clone_is_lost_is_taken_of_the_process_itself() {
+    let folder = folder();
+    let (mut child, _) = cloned(&["256"]);
+    let sum = ask(&mut child, "sum");
+    let pid = child.pid().to_string();
+    let file = file_in(&folder, "x.core");
+    let dump = |options: &[&str]| {
+        let dump = Firstchance::new(&["dump", "--full", &pid, "-o"]).arg(&file);
+        let lost = "copy:slow,clone-memory:enospc";
+        dump.args(options).failpoint(lost).run()
+    };
+    let run = dump(&["--json"]);
+    run.assert_code(0);
+    assert_eq!(files_in(folder.path()), std::slice::from_ref(&file));
+    let record: serde_json::Value = serde_json::from_str(&run.stdout).expect("one record");
+    assert_eq!(record["method"], "stopped", "{record}");
+    assert_eq!(record["complete"], true, "{record}");
+    let warnings = record["warnings"].to_string();
+    assert!(warnings.contains("a second time"), "{warnings}");
+    assert_eq!(Core::alone(&file).threads().len(), 1);
+    dump(&["--clone", "--overwrite"]).assert_code(5);
+    let part = file_in(&folder, "x.core.partial");
+    assert_eq!(files_in(folder.path()), [file, part]);
+    assert!(living_children(child.pid()).is_empty());
+    assert_eq!(ask(&mut child, "sum"), sum);
 }
 
 /// Both are measured in turns, on the same process: by how much depends on who else runs here.

@@ -6,7 +6,7 @@ use super::{
     huge_pages::HugePages,
     proc::ProcDir,
 };
-use crate::{Error, ErrorKind, Result, capture::Held, lock};
+use crate::{Error, ErrorKind, Result, capture::Held, failpoint, lock};
 use snapshot::{ProcessKey, Range};
 use std::{
     sync::Mutex,
@@ -87,7 +87,7 @@ impl HeldClone {
     /// If it has ended, or does not do as it is told.
     pub(super) fn settle(&mut self) -> Result<ProcDir> {
         let Some(clone) = &mut self.clone else {
-            return Err(self.memory.ended("it has ended"));
+            return Err(self.memory.ended(ErrorKind::CloneLost, "it has ended"));
         };
         let of_clone = clone.settle()?;
         self.memory.frozen = Frozen::of(&of_clone);
@@ -104,7 +104,8 @@ impl HeldClone {
         let (target, of_clone) = (self.memory.target.as_ref()?, self.of_clone.as_ref()?);
         let is_kept = self.memory.frozen.is_some();
         let reason = looks.then(|| has_to_end(target, of_clone, is_kept));
-        reason.flatten().map(|reason| self.memory.ended(&reason))
+        let reason = reason.flatten()?;
+        Some(self.memory.ended(ErrorKind::TargetDied, &reason))
     }
 
     fn end_clone(&mut self) {
@@ -203,10 +204,11 @@ impl HeldMemory {
         let Some(target) = &self.target else {
             return Ok(());
         };
-        clone::with_enough_memory(target).map_err(|reason| self.ended(&reason))?;
+        let lost = |reason: &str| self.ended(ErrorKind::CloneLost, reason);
+        clone::with_enough_memory(target).map_err(|reason| lost(&reason))?;
         match &self.frozen {
-            Some(frozen) if !frozen.is_there() => Err(self.ended("memory was short")),
-            _ => Ok(()),
+            Some(frozen) if !frozen.is_there() => Err(lost("memory was short")),
+            _ => failpoint("clone-memory").map_err(|error| lost(&error.to_string())),
         }
     }
 
@@ -226,11 +228,11 @@ impl HeldMemory {
         }
     }
 
-    fn ended(&self, reason: &str) -> Error {
+    fn ended(&self, kind: ErrorKind, reason: &str) -> Error {
         let what = format!(
             "the clone of process {} was ended before all was copied, because {reason}",
             self.key
         );
-        Error::new(ErrorKind::TargetDied, what).advise("--hold copies from the process itself.")
+        Error::new(kind, what).advise("--hold copies from the process itself.")
     }
 }

@@ -176,7 +176,7 @@ impl TargetClone {
 
     fn ended(&self) -> Error {
         let what = "the clone that was being copied has ended: memory may be short";
-        Error::new(ErrorKind::TargetDied, what).advise("--hold copies from the target itself.")
+        Error::new(ErrorKind::CloneLost, what).advise("--hold copies from the target itself.")
     }
 }
 
