@@ -62,6 +62,7 @@ mod strangers;
 mod terminal;
 mod the_loop;
 mod uncaught;
+mod under_load;
 mod victims;
 mod watching;
 mod watching_executions;

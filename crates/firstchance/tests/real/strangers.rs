@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::{
-    Child, Core, Firstchance, Program, compile, files_in, folder, judge, lldb, proc_status,
-    stackwalk, threads_of, wait_until,
+    Child, Core, Firstchance, Postgres, Program, compile, files_in, folder, judge, lldb,
+    proc_status, stackwalk, threads_of, wait_until,
 };
 
 /// A Python script for gdb that prints the innermost frame of each thread that has registers.
@@ -299,99 +299,33 @@ fn a_process_in_its_own_pid_and_mount_namespace() {
     assert_opens_everywhere(inner, 4);
 }
 
-/// A server that only listens on a socket file, with an open session.
-struct Postgres {
-    server: Child,
-    folder: tempfile::TempDir,
-}
-
-impl Postgres {
-    fn start() -> Postgres {
-        let folder = tempfile::Builder::new().prefix("postgres").tempdir();
-        let folder = folder.expect("a folder that every user can reach");
-        let data = folder.path().join("data");
-        let owner = Postgres::give_away(folder.path());
-        let mut initdb = Postgres::program("initdb", &owner);
-        let output = initdb
-            .arg("-D")
-            .arg(&data)
-            .args(["-A", "trust", "-U", "stranger", "-N"]);
-        let output = output.output().expect("initdb");
-        assert!(output.status.success(), "{output:?}");
-        let mut server = Postgres::program("postgres", &owner);
-        server.arg("-D").arg(&data).arg("-k").arg(folder.path());
-        server.args(["-c", "listen_addresses=", "-c", "logging_collector=off"]);
-        let server = Child::start(server.stderr(std::process::Stdio::null()));
-        // The socket exists before the server accepts sessions.
-        let state = data.join("postmaster.pid");
-        let says = |word| std::fs::read_to_string(&state).is_ok_and(|text| text.contains(word));
-        wait_until("postgres lets sessions in", || says("ready"));
-        Postgres { server, folder }
-    }
-
-    /// The server refuses to run as root; the folder then belongs to `postgres`.
-    fn give_away(folder: &Path) -> Vec<String> {
-        // SAFETY: geteuid has no preconditions.
-        if unsafe { libc::geteuid() } != 0 {
-            return Vec::new();
-        }
-        let chown = Command::new("chown").arg("postgres:").arg(folder).status();
-        assert!(chown.expect("chown").success(), "there is no user postgres");
-        let words = "setpriv --reuid=postgres --regid=postgres --clear-groups";
-        words.split(' ').map(str::to_owned).collect()
-    }
-
-    /// A program of the newest server that is installed, run as that owner.
-    fn program(name: &str, owner: &[String]) -> Command {
-        judge("pg_ctlcluster", "postgresql");
-        let versions = files_in(Path::new("/usr/lib/postgresql"));
-        let newest = versions.last().expect("a version of postgres");
-        let words = owner.iter().map(PathBuf::from);
-        let mut words = words.chain([newest.join("bin").join(name)]);
-        let mut command = Command::new(words.next().expect("the program itself"));
-        command.args(words).current_dir("/");
-        command
-    }
-
-    /// Opens a session. The process is the one of the server that serves it.
-    fn session(&self) -> Stranger {
-        let mut psql = Command::new("psql");
-        psql.args([
-            "-X", "-q", "-A", "-t", "-U", "stranger", "-d", "postgres", "-h",
-        ]);
-        let mut child = Child::start(psql.arg(self.folder.path()));
-        child.tell("create temporary sequence beats minvalue 0;");
-        child.tell("select pg_backend_pid();");
-        let pid = child.line().parse().expect("a pid");
-        Stranger {
-            child,
-            pid,
-            question: "select 'pong ' || nextval('beats');",
-            count: 0,
-        }
-    }
-}
-
-/// The server is asked to end: if it were killed, it would leave its shared memory behind.
-impl Drop for Postgres {
-    fn drop(&mut self) {
-        self.server.signal(libc::SIGINT);
-        self.server.wait();
+/// Opens a session. The process is the one of the server that serves it.
+fn session(postgres: &Postgres) -> Stranger {
+    let mut psql = postgres.client("psql");
+    let mut child = Child::start(psql.args(["-X", "-q", "-A", "-t", "-d", "postgres"]));
+    child.tell("create temporary sequence beats minvalue 0;");
+    child.tell("select pg_backend_pid();");
+    let pid = child.line().parse().expect("a pid");
+    Stranger {
+        child,
+        pid,
+        question: "select 'pong ' || nextval('beats');",
+        count: 0,
     }
 }
 
 #[test]
 fn postgres_in_the_middle_of_a_session() {
-    let postgres = Postgres::start();
-    assert_opens_everywhere(postgres.session(), 1);
+    let postgres = Postgres::start(&[]);
+    assert_opens_everywhere(session(&postgres), 1);
 }
 
 #[test]
 fn postgres_itself() {
-    let postgres = Postgres::start();
-    let mut session = postgres.session();
-    session.pid = postgres.server.pid();
-    assert_opens_everywhere(session, 1);
+    let postgres = Postgres::start(&[]);
+    let mut itself = session(&postgres);
+    itself.pid = postgres.server.pid();
+    assert_opens_everywhere(itself, 1);
     // The server accepts new sessions as before.
-    postgres.session().assert_alive();
+    session(&postgres).assert_alive();
 }
