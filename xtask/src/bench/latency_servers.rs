@@ -24,6 +24,8 @@ pub(super) struct Server {
 /// A server that runs.
 pub(super) struct Serves {
     running: Running,
+    /// Another client, whose answers nobody times.
+    beside: Option<Running>,
     /// What its files are in: it goes when the server has ended.
     pub(super) folder: Option<Folder>,
     /// The dumped process is its first child whose command line contains this; `None`: the server itself.
@@ -36,6 +38,10 @@ pub(super) const SERVERS: &[Server] = &[
     Server {
         name: "redis, 1 GiB",
         start: redis,
+    },
+    Server {
+        name: "redis, 2 GiB, beside redis-benchmark",
+        start: busy_redis,
     },
     Server {
         name: "Node.js, 1 GiB",
@@ -113,10 +119,22 @@ impl Drop for Serves {
     }
 }
 
-/// Fills it by a script in its own language, with values that no page has twice.
-const FILL: &[u8] = b"EVAL \"for i=1,16384 do redis.call('set', i, string.rep(redis.sha1hex(tostring(i)), 1638)) end return redis.status_reply('OK')\" 0\r\n";
-
 fn redis() -> Result<Serves> {
+    redis_with(16384)
+}
+
+/// Twice as large, and twenty more clients keep it busy, who change it as well.
+fn busy_redis() -> Result<Serves> {
+    let mut serves = redis_with(32768)?;
+    let mut command = Command::new("redis-benchmark");
+    command.args(["-p", &serves.port.to_string(), "-c", "20", "-l", "-q"]);
+    command.args(["-r", "32768", "setrange", "__rand_int__", "0", "changed"]);
+    serves.beside = Some(Running(command.stdout(Stdio::null()).spawn()?));
+    Ok(serves)
+}
+
+/// Fills it by a script in its own language, with so many values of 64 KiB that no page has twice.
+fn redis_with(values: u32) -> Result<Serves> {
     let port = free_port()?;
     let mut command = Command::new("redis-server");
     command.args(["--save", "", "--appendonly", "no", "--bind", "127.0.0.1"]);
@@ -125,7 +143,10 @@ fn redis() -> Result<Serves> {
     running.wait_for("Ready to accept connections")?;
     let request = b"SET key value\r\n";
     let serves = alone(running, port, Asks { request, ..LINES });
-    let answer = serves.connect()?.answer_to(FILL)?;
+    let fill = format!(
+        "EVAL \"for i=1,{values} do redis.call('set', string.format('%012d', i), string.rep(redis.sha1hex(tostring(i)), 1638)) end return redis.status_reply('OK')\" 0\r\n"
+    );
+    let answer = serves.connect()?.answer_to(fill.as_bytes())?;
     let said = String::from_utf8_lossy(&answer);
     anyhow::ensure!(said.starts_with("+OK"), "redis said {said}");
     Ok(serves)
@@ -180,6 +201,7 @@ fn postgresql() -> Result<Serves> {
     server.execute(TABLE)?;
     Ok(Serves {
         running: server.running,
+        beside: None,
         folder: Some(server.folder),
         child: Some(" 127.0.0.1("),
         port: server.port,
@@ -206,6 +228,7 @@ fn nginx() -> Result<Serves> {
     command.arg("-p").arg(&folder.0).arg("-c").arg(&settings);
     Serves {
         running: Running(command.stderr(Stdio::null()).spawn()?),
+        beside: None,
         folder: Some(folder),
         child: Some("worker process"),
         port,
@@ -235,6 +258,7 @@ pub(super) fn prints_its_port(command: &mut Command, asks: Asks) -> Result<Serve
 fn alone(running: Running, port: u16, asks: Asks) -> Serves {
     Serves {
         running,
+        beside: None,
         folder: None,
         child: None,
         port,
