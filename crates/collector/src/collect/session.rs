@@ -15,7 +15,7 @@ use super::{
     unfinished::{Observer, Unfinished},
     watch_copy::{self, Limits},
 };
-use formats::RecordSpace;
+use formats::{Plan, RecordSpace};
 use platform::{
     Capture, CaptureOptions, Error, ErrorKind, Facts, Host, MappedFiles, Method, OutFile,
     OutStream, Result, Stop, Target, failpoint,
@@ -357,8 +357,29 @@ impl Session<'_, '_> {
 
     /// Plans one dump and copies it while the target stands still.
     fn copy(&mut self, capture: &mut Capture, source: &Source, at: usize) -> Result<()> {
-        let deadline = self.deadline();
-        let is_last = at + 1 == self.work.drafts.len();
+        let plan = self.plan(capture, source, at)?;
+        self.take_room(&plan, at)?;
+        let _ = failpoint("planned");
+        self.prepare(&plan, capture.method, at)?;
+        let copy = self.work.drafts[at].start(&plan, source)?;
+        let limits = Limits {
+            deadline: self.deadline(),
+            cancel: &self.request.cancel,
+            gives_back: self.is_last(at),
+        };
+        let number = self.work.drafts[at].number;
+        let end = watch_copy::watch(&copy, capture, &limits, &mut |done| {
+            (self.observer)(Step::Copied {
+                number,
+                done,
+                total: plan.memory_bytes(),
+            });
+        });
+        self.work.drafts[at].copied(end)
+    }
+
+    /// Lays a dump out.
+    fn plan(&mut self, capture: &mut Capture, source: &Source, at: usize) -> Result<Arc<Plan>> {
         let draft = &mut self.work.drafts[at];
         let chosen = chosen::choose(draft.kind, &self.request.windows, capture, &*source.memory)?;
         draft.record.warnings.extend(chosen.warning);
@@ -368,53 +389,50 @@ impl Session<'_, '_> {
             tail: crate::store::record::SPACE,
             comment: &comment,
         };
-        let plan = Arc::new(formats::plan(
-            draft.format,
-            &chosen.snapshot,
-            &chosen.selection,
-            space,
-        ));
-        draft.planned(&plan, &chosen.selection);
-        let (number, kind) = (draft.number, draft.kind);
+        let (snapshot, selection) = (&chosen.snapshot, &chosen.selection);
+        let plan = formats::plan(draft.format, snapshot, selection, space);
+        draft.planned(&plan, selection);
+        Ok(Arc::new(plan))
+    }
+
+    /// Sees to it that there is room for a dump within the limits of the folder, and tells how much it needs.
+    fn take_room(&mut self, plan: &Plan, at: usize) -> Result<()> {
         let bytes = expected(plan.stored_bytes(), self.request.compress);
         if bytes > self.work.room {
             self.make_room(bytes)?;
         }
         self.work.room -= bytes;
-        let draft = &mut self.work.drafts[at];
+        let draft = &self.work.drafts[at];
         (self.observer)(Step::Writing {
-            number,
-            kind,
+            number: draft.number,
+            kind: draft.kind,
             bytes,
         });
-        let _ = failpoint("planned");
-        if let Some(series) = self.request.series.as_ref().filter(|_| is_last) {
-            draft.share(&plan, series);
-        }
-        draft.reserve(&plan)?;
+        Ok(())
+    }
+
+    /// Decides how a dump gets into its file, and reserves its room there.
+    fn prepare(&mut self, plan: &Arc<Plan>, method: Method, at: usize) -> Result<()> {
+        let series = self.request.series.as_ref().filter(|_| self.is_last(at));
         let when = When {
-            stands: capture.method == Method::Stopped,
+            stands: method == Method::Stopped,
             keep: &self.request.keep,
             until: Until {
                 cancel: self.request.cancel.clone(),
-                deadline,
+                deadline: self.deadline(),
             },
         };
-        draft.compress(&plan, when);
-        let copy = draft.start(&plan, source)?;
-        let limits = Limits {
-            deadline,
-            cancel: &self.request.cancel,
-            gives_back: is_last,
-        };
-        let end = watch_copy::watch(&copy, capture, &limits, &mut |done| {
-            (self.observer)(Step::Copied {
-                number,
-                done,
-                total: plan.memory_bytes(),
-            });
-        });
-        draft.copied(end)
+        let draft = &mut self.work.drafts[at];
+        if let Some(series) = series {
+            draft.share(plan, series);
+        }
+        draft.reserve(plan)?;
+        draft.compress(plan, when);
+        Ok(())
+    }
+
+    fn is_last(&self, at: usize) -> bool {
+        at + 1 == self.work.drafts.len()
     }
 }
 
