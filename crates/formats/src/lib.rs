@@ -31,7 +31,7 @@ pub use dump::{Dump, ReadError};
 pub use glance::{record, record_places};
 pub use lazy_registers::LazyRegisters;
 pub use minidump::offer;
-pub use pieces::{Piece, RecordSpace};
+pub use pieces::{Piece, RecordSpace, ShownAgain};
 pub use plan::{Plan, SMALL_HOLE, plan};
 pub use read::read;
 pub use snapshot::FileBytes;

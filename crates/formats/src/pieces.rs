@@ -34,6 +34,15 @@ impl Piece {
     }
 }
 
+/// Addresses whose memory is in a dump already, because the process has it mapped at others, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShownAgain {
+    /// The addresses.
+    pub range: Range,
+    /// The first of those from which it is copied.
+    pub copied_from: u64,
+}
+
 /// The room for firstchance's record in a dump, in bytes (0 for none), and the comment, which is
 /// known from the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,6 +67,7 @@ const JOINED: usize = 1 << 20;
 pub(crate) struct Pieces {
     list: Vec<Piece>,
     size: u64,
+    shown_again: Vec<ShownAgain>,
 }
 
 impl Pieces {
@@ -66,9 +76,14 @@ impl Pieces {
         self.size
     }
 
-    /// The finished list.
-    pub(crate) fn done(self) -> Vec<Piece> {
-        self.list
+    /// The finished list, and what refers to it.
+    pub(crate) fn done(self) -> (Vec<Piece>, Vec<ShownAgain>) {
+        (self.list, self.shown_again)
+    }
+
+    /// Notes addresses whose memory is there already.
+    pub(crate) fn shown_again(&mut self, again: ShownAgain) {
+        self.shown_again.push(again);
     }
 
     /// Adds a copy of `bytes`.
@@ -185,6 +200,7 @@ impl Pieces {
     pub(crate) fn append(&mut self, other: Pieces) {
         self.size += other.size;
         self.list.extend(other.list);
+        self.shown_again.extend(other.shown_again);
     }
 }
 
@@ -203,7 +219,7 @@ mod tests {
         pieces.align(4);
         pieces.zeros(8);
         assert_eq!(pieces.size(), 2 * JOINED as u64 + 12);
-        let list = pieces.done();
+        let (list, _) = pieces.done();
         let (Piece::Bytes(long), Piece::Bytes(rest)) = (&list[0], &list[1]) else {
             panic!("two pieces of bytes");
         };
@@ -222,7 +238,7 @@ mod tests {
         let mut pieces = Pieces::default();
         pieces.sparse(&bytes);
         assert_eq!(pieces.size(), 4096);
-        let list = pieces.done();
+        let (list, _) = pieces.done();
         assert_eq!(list.iter().map(Piece::size).sum::<u64>(), 4096);
         assert!(list.contains(&Piece::Zeros(589)), "{list:?}");
     }

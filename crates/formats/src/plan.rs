@@ -1,8 +1,8 @@
 //! A dump file before it is written.
 
-use crate::pieces::{Piece, RecordSpace};
+use crate::pieces::{Piece, RecordSpace, ShownAgain};
 use crate::{core, minidump};
-use snapshot::{DumpFormat, Selection, Snapshot};
+use snapshot::{DumpFormat, Range, Selection, Snapshot};
 
 /// So many zeros, in bytes, are written rather than left out as a hole. A new file has them already, but each hole
 /// makes one more write.
@@ -15,6 +15,8 @@ pub struct Plan {
     pub format: DumpFormat,
     /// Its parts, in the order of the file.
     pub pieces: Vec<Piece>,
+    /// The memory that several mappings show, and that is there once.
+    pub shown_again: Vec<ShownAgain>,
 }
 
 impl Plan {
@@ -50,6 +52,21 @@ impl Plan {
         self.bytes_of(|piece| matches!(piece, Piece::Mapped(_)))
     }
 
+    /// The other addresses at which these ranges, which are ascending and without overlaps, are shown.
+    pub fn others_of(&self, ranges: &[Range]) -> Vec<Range> {
+        let others = self.shown_again.iter().flat_map(|again| {
+            let (start, from) = (again.range.start, again.copied_from);
+            let copied = Range::new(from, from + again.range.len());
+            let first = ranges.partition_point(|range| range.end <= from);
+            let shown = ranges[first..]
+                .iter()
+                .map_while(move |range| range.intersect(copied));
+            shown
+                .map(move |part| Range::new(start + (part.start - from), start + (part.end - from)))
+        });
+        others.collect()
+    }
+
     fn bytes_of(&self, kind: impl Fn(&Piece) -> bool) -> u64 {
         let pieces = self.pieces.iter().filter(|piece| kind(piece));
         pieces.map(Piece::size).sum()
@@ -81,9 +98,11 @@ pub fn plan(
         DumpFormat::Core => core::pieces(snapshot, selection, record),
         DumpFormat::Minidump => minidump::pieces(snapshot, selection, record),
     };
+    let (pieces, shown_again) = pieces.done();
     Plan {
         format,
-        pieces: pieces.done(),
+        pieces,
+        shown_again,
     }
 }
 
@@ -102,6 +121,7 @@ mod tests {
                 Piece::Memory(Range::new(0x1000, 0x3000)),
                 Piece::Zeros(4),
             ],
+            shown_again: vec![],
         };
         let offsets: Vec<u64> = plan.pieces_with_offsets().map(|(at, _)| at).collect();
         assert_eq!(offsets, [0, 10, 16, 0x2010]);
@@ -119,10 +139,34 @@ mod tests {
                 Piece::Zeros(SMALL_HOLE + 16),
                 Piece::Memory(Range::new(0x1000, 0x2000)),
             ],
+            shown_again: vec![],
         };
         let first = 16 + SMALL_HOLE;
         let parts = [(0, first), (first + SMALL_HOLE + 16, 0x1000)];
         assert_eq!(plan.stored_parts(), parts);
         assert_eq!(plan.stored_bytes(), first + 0x1000);
+    }
+
+    #[test]
+    fn s3_what_is_missing_is_missing_wherever_it_is_shown() {
+        let again = |start, end, copied_from| ShownAgain {
+            range: Range::new(start, end),
+            copied_from,
+        };
+        let plan = Plan {
+            format: DumpFormat::Core,
+            pieces: vec![],
+            shown_again: vec![
+                again(0x9000, 0xc000, 0x1000),
+                again(0x20000, 0x21000, 0x5000),
+            ],
+        };
+        let missing = [Range::new(0, 0x1800), Range::new(0x3000, 0x5800)];
+        let others = [
+            Range::new(0x9000, 0x9800),
+            Range::new(0xb000, 0xc000),
+            Range::new(0x20000, 0x20800),
+        ];
+        assert_eq!(plan.others_of(&missing), others);
     }
 }

@@ -63,6 +63,12 @@ pub struct FileFacts {
 /// A file by its device and inode, as the memory map names it.
 pub type FileKey = (u64, u64);
 
+/// An object in memory, such as a memfd, by its device, inode and name.
+pub type ObjectKey<'r> = (FileKey, &'r str);
+
+/// The names of objects in memory: memfd_create(2)'s, shared anonymous memory's, and shm_open(3)'s.
+const IN_MEMORY: [&str; 3] = ["/memfd:", "/dev/zero", "/dev/shm/"];
+
 impl Region {
     /// The size of the part that exists, in bytes.
     pub fn resident_bytes(&self) -> u64 {
@@ -72,6 +78,28 @@ impl Region {
     /// The file that is mapped. It says something only if `inode` is not 0.
     pub fn file_key(&self) -> FileKey {
         (self.device, self.inode)
+    }
+
+    /// The object in memory that it shows: mappings of one object show the same page at the same offset. Returns `None` if it
+    /// shows none, and where device and inode do not tell two apart: System V's have their ids as inodes (`newseg` in
+    /// ipc/shm.c), which are numbered anew in each namespace, and a file of overlayfs has another content once it was written to.
+    pub fn object(&self) -> Option<ObjectKey<'_>> {
+        let is_one = self.shared && self.inode != 0 && !self.untouchable && !self.remote;
+        let is_in_memory = IN_MEMORY.iter().any(|begin| self.name.starts_with(begin));
+        (is_one && is_in_memory).then_some((self.file_key(), self.name.as_str()))
+    }
+
+    /// Where these of its addresses are in its file, in bytes.
+    pub fn in_file(&self, addresses: Range) -> Range {
+        let offset = |address: u64| (address - self.range.start).saturating_add(self.offset);
+        Range::new(offset(addresses.start), offset(addresses.end))
+    }
+
+    /// Which of its addresses show this part of its file.
+    pub fn addresses_of(&self, part: Range) -> Option<Range> {
+        let shown = self.in_file(self.range).intersect(part)?;
+        let address = |offset: u64| self.range.start + (offset - self.offset);
+        Some(Range::new(address(shown.start), address(shown.end)))
     }
 
     /// Whether it is a mapping of a file.
@@ -113,4 +141,50 @@ pub enum RegionKind {
     Mapped,
     /// Pages of the kernel (vdso, vvar, vsyscall).
     Kernel,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mapping(name: &str) -> Region {
+        Region {
+            range: Range::new(0x10000, 0x14000),
+            shared: true,
+            name: name.to_owned(),
+            offset: 0x2000,
+            device: 1,
+            inode: 7,
+            ..Region::default()
+        }
+    }
+
+    #[test]
+    fn only_objects_in_memory_are_told_apart_by_their_numbers() {
+        assert_eq!(
+            mapping("/memfd:heap").object(),
+            Some(((1, 7), "/memfd:heap"))
+        );
+        for name in ["/SYSV00000000", "/srv/data", "anon_inode:[perf_event]"] {
+            assert_eq!(mapping(name).object(), None, "{name}");
+        }
+        let private = Region {
+            shared: false,
+            ..mapping("/memfd:heap")
+        };
+        assert_eq!(private.object(), None);
+    }
+
+    #[test]
+    fn addresses_and_places_in_the_file_belong_together() {
+        let region = mapping("/memfd:heap");
+        let part = Range::new(0x11000, 0x12000);
+        assert_eq!(region.in_file(part), Range::new(0x3000, 0x4000));
+        assert_eq!(region.addresses_of(Range::new(0x3000, 0x4000)), Some(part));
+        assert_eq!(
+            region.addresses_of(Range::new(0, 0x3000)),
+            Some(Range::new(0x10000, 0x11000))
+        );
+        assert_eq!(region.addresses_of(Range::new(0, 0x2000)), None);
+    }
 }

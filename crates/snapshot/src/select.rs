@@ -32,6 +32,17 @@ pub struct Selection {
     pub kind: DumpKind,
 }
 
+impl Selection {
+    /// Whether any of these addresses are read from files.
+    pub fn is_from_files(&self, range: Range) -> bool {
+        let next = self
+            .from_files
+            .partition_point(|file| file.end <= range.start);
+        let next = self.from_files.get(next);
+        next.is_some_and(|file| file.intersect(range).is_some())
+    }
+}
+
 /// A file that was mapped and is too large to be in the dump.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AbsentFile {

@@ -62,6 +62,8 @@ impl Progress {
             let wanted = coalesce(wanted.collect(), 0);
             missing.extend(without(&wanted, &coalesce(written, 0)));
         }
+        let mut missing = coalesce(missing, 0);
+        missing.extend(plan.others_of(&missing));
         coalesce(missing, 0)
     }
 
@@ -408,7 +410,11 @@ mod tests {
 
     fn copier(pieces: Vec<Piece>) -> Copier {
         let format = DumpFormat::Core;
-        let plan = Arc::new(Plan { format, pieces });
+        let plan = Arc::new(Plan {
+            format,
+            pieces,
+            shown_again: Vec::new(),
+        });
         let memory: Arc<dyn Memory> = Arc::new(Pages);
         let copying = Copying {
             plan,

@@ -300,6 +300,7 @@ mod tests {
                 Piece::Zeros(FRAME as u64),
                 Piece::Record(TAIL.len() as u32),
             ],
+            shown_again: vec![],
         })
     }
 
@@ -376,6 +377,7 @@ mod tests {
         let plan = Arc::new(Plan {
             format: DumpFormat::Core,
             pieces: vec![Piece::Zeros(100 * FRAME as u64)],
+            shown_again: vec![],
         });
         let file = OutFile::create(&folder.path().join("x"), Existing::NextName);
         let sink = Sink::File(Arc::new(file.expect("a file")));

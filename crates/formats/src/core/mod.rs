@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `Ehdr`, `Phdr`s | one `PT_NOTE`, `PT_LOAD`s ascending, one [`PT_RECORD`] if there is a tail record; with 65,535 segments or more a section header holds their count (`PN_XNUM`) |
 //! | notes | in the kernel's order: the `NT_PRSTATUS` of the first thread, the notes of the process, the other notes of the first thread, the notes of each other thread; our own ([`OWNER`]) among and after them |
-//! | memory | each run at a multiple of 4096 bytes, congruent with its address |
+//! | memory | each run at a multiple of 4096 bytes, congruent with its address; memory that is mapped several times is there once, and several `PT_LOAD`s refer to it |
 //! | tail record | the last bytes of the file |
 
 mod extended_notes;
@@ -18,6 +18,7 @@ mod process_notes;
 mod read;
 mod rebuild;
 mod segments;
+mod shown;
 mod thread_notes;
 mod write;
 

@@ -1,6 +1,9 @@
 //! The loadable segments of a core, made of the address space and the selection.
 
-use super::PAGE;
+use super::{
+    PAGE,
+    shown::{Shown, ShownObjects},
+};
 use object::elf;
 use snapshot::{
     Detail, DumpKind, Protection, Range, Region, RegionKind, Selection, Snapshot, coalesce,
@@ -16,6 +19,8 @@ pub(super) struct Load {
     /// The memory in the file, ascending, with zeros between. Empty if nothing of the segment is in
     /// the file.
     pub(super) memory: Vec<Range>,
+    /// What others have in common with it.
+    pub(super) shown: Shown,
 }
 
 /// The largest gap of untouched memory that is written as zeros instead of a segment of its own, in
@@ -36,6 +41,7 @@ pub(super) struct Loads {
 /// All segments.
 pub(super) fn loads(snapshot: &Snapshot, selection: &Selection) -> Loads {
     let mut selected = &selection.ranges[..];
+    let mut objects = ShownObjects::of(&snapshot.regions);
     let mut loads = Loads {
         list: Vec::with_capacity(snapshot.regions.len()),
         unreadable: BTreeSet::new(),
@@ -44,7 +50,7 @@ pub(super) fn loads(snapshot: &Snapshot, selection: &Selection) -> Loads {
         let first = selected.partition_point(|r| r.end <= region.range.start);
         selected = &selected[first..];
         let runs = runs_within(region, selected, selection.detail);
-        split(region, &runs, selection, &mut loads);
+        split(region, &runs, selection, &mut objects, &mut loads);
     }
     loads
 }
@@ -63,7 +69,13 @@ fn runs_within(region: &Region, selected: &[Range], detail: Detail) -> Vec<Range
     coalesce(inside.collect(), 0)
 }
 
-fn split(region: &Region, runs: &[Range], selection: &Selection, loads: &mut Loads) {
+fn split<'s>(
+    region: &'s Region,
+    runs: &[Range],
+    selection: &Selection,
+    objects: &mut ShownObjects<'s>,
+    loads: &mut Loads,
+) {
     let flags = flags(region.protection);
     let widest = widest_bridge(selection.kind);
     let mut at = region.range.start;
@@ -77,11 +89,43 @@ fn split(region: &Region, runs: &[Range], selection: &Selection, loads: &mut Loa
             _ => widened(region, own, at, widest),
         };
         push_empty(loads, region, Range::new(at, run.start), selection.kind);
-        push(&mut loads.list, run, flags, memory);
         at = run.end;
+        let run = Load {
+            range: run,
+            flags,
+            memory,
+            shown: Shown::Alone,
+        };
+        push_run(loads, objects, region, run, selection);
     }
     let rest = Range::new(at, region.range.end);
     push_empty(loads, region, rest, selection.kind);
+}
+
+/// Adds the segment of a run, or, of memory that is mapped elsewhere, too, one for each part that is in the file already or not.
+/// What is read from a file is read later than the rest.
+fn push_run<'s>(
+    loads: &mut Loads,
+    objects: &mut ShownObjects<'s>,
+    region: &'s Region,
+    run: Load,
+    selection: &Selection,
+) {
+    let is_of_object = run.memory == [run.range] && !selection.is_from_files(run.range);
+    let parts = is_of_object
+        .then(|| objects.parts(region, run.range))
+        .flatten();
+    let Some(parts) = parts else {
+        return loads.list.push(run);
+    };
+    loads
+        .list
+        .extend(parts.into_iter().map(|(range, shown)| Load {
+            range,
+            flags: run.flags,
+            memory: vec![range],
+            shown,
+        }));
 }
 
 /// Where the segment of a run begins. That of a stack begins at a page, because elfutils reads no other: the unused
@@ -99,7 +143,7 @@ fn push_empty(loads: &mut Loads, region: &Region, range: Range, kind: DumpKind) 
     if differs(region, range, kind) {
         loads.unreadable.insert(region.range.start);
     } else {
-        push(&mut loads.list, range, flags(region.protection), vec![]);
+        loads.list.extend(empty(range, flags(region.protection)));
     }
 }
 
@@ -127,14 +171,14 @@ fn is_small(kind: DumpKind) -> bool {
     matches!(kind, DumpKind::Mini | DumpKind::Triage | DumpKind::Callback)
 }
 
-fn push(loads: &mut Vec<Load>, range: Range, flags: u32, memory: Vec<Range>) {
-    if !range.is_empty() {
-        loads.push(Load {
-            range,
-            flags,
-            memory,
-        });
-    }
+/// A segment without memory; `None` for an empty range.
+fn empty(range: Range, flags: u32) -> Option<Load> {
+    (!range.is_empty()).then_some(Load {
+        range,
+        flags,
+        memory: vec![],
+        shown: Shown::Alone,
+    })
 }
 
 /// The largest gap that is written as zeros. A dump by a `coredump_filter` that takes private memory has mappings as a

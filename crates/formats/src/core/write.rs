@@ -3,12 +3,13 @@
 use super::headers;
 use super::notes::Notes;
 use super::segments::{self, Load, Loads};
+use super::shown::Shown;
 use super::{
     NT_RECORD, NT_SNAPSHOT, OWNER, PAGE, PT_RECORD, extended_notes, process_notes, thread_notes,
 };
 use crate::elf::Segment;
 use crate::metadata::{self, Container};
-use crate::{RecordSpace, bytes::Width, pieces::Pieces};
+use crate::{RecordSpace, ShownAgain, bytes::Width, pieces::Pieces};
 use object::elf;
 use snapshot::{Architecture, Detail, Range, Selection, Snapshot, Thread, xsave};
 use std::collections::BTreeSet;
@@ -103,22 +104,43 @@ fn xsave_layout(snapshot: &Snapshot, detail: Detail) -> Option<Vec<u8>> {
 /// The program header of each of `loads`. They are computed twice instead of kept, as there may be
 /// very many.
 fn placed(loads: &[Load], start: u64) -> impl Iterator<Item = Segment> {
-    loads.iter().scan(start, |next, load| {
-        let segment = place(load, *next);
-        *next = segment.offset + segment.file_size;
-        Some(segment)
-    })
+    let mut places = Places {
+        next: start,
+        firsts: Vec::new(),
+    };
+    loads.iter().map(move |load| places.place(load))
 }
 
-/// The program header of `load`. Its offset is congruent with its address, as elf(5) demands.
-fn place(load: &Load, next: u64) -> Segment {
+/// Where segments lie in the file.
+struct Places {
+    /// Where the next one begins.
+    next: u64,
+    /// Where those are to which others refer.
+    firsts: Vec<u64>,
+}
+
+impl Places {
+    fn place(&mut self, load: &Load) -> Segment {
+        if let Shown::Again { first, skip, .. } = load.shown {
+            return segment(load, self.firsts[first as usize] + skip);
+        }
+        // It is congruent with the address, as elf(5) demands.
+        let offset = match load.memory.is_empty() {
+            true => self.next,
+            false => self.next.next_multiple_of(PAGE) + load.range.start % PAGE,
+        };
+        if load.shown == Shown::First {
+            self.firsts.push(offset);
+        }
+        let segment = segment(load, offset);
+        self.next = offset + segment.file_size;
+        segment
+    }
+}
+
+fn segment(load: &Load, offset: u64) -> Segment {
     let in_file = !load.memory.is_empty();
     let file_size = if in_file { load.range.len() } else { 0 };
-    let offset = if in_file {
-        next.next_multiple_of(PAGE) + load.range.start % PAGE
-    } else {
-        next
-    };
     Segment {
         kind: elf::PT_LOAD.0,
         flags: load.flags,
@@ -132,8 +154,8 @@ fn place(load: &Load, next: u64) -> Segment {
 
 /// The program header of the record behind the memory, if there is one.
 fn tail(loads: &[Load], start: u64, size: u32) -> Option<Segment> {
-    let last = placed(loads, start).last();
-    let end = last.map_or(start, |segment| segment.offset + segment.file_size);
+    let ends = placed(loads, start).map(|segment| segment.offset + segment.file_size);
+    let end = ends.max().unwrap_or(start);
     (size > 0).then(|| Segment {
         kind: PT_RECORD,
         offset: end.next_multiple_of(4),
@@ -144,6 +166,10 @@ fn tail(loads: &[Load], start: u64, size: u32) -> Option<Segment> {
 }
 
 fn memory(pieces: &mut Pieces, load: &Load, offset: u64, from_files: &[Range]) {
+    if let Shown::Again { copied_from, .. } = load.shown {
+        let range = load.range;
+        return pieces.shown_again(ShownAgain { range, copied_from });
+    }
     if load.memory.is_empty() {
         return;
     }
