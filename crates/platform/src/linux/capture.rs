@@ -6,7 +6,7 @@
 use super::{
     before_stop::Before,
     bpf_programs::Death,
-    cloned::Seen,
+    cloned::{Plan, Seen},
     death_watch, facts,
     file_pages::FilePages,
     handles,
@@ -64,9 +64,10 @@ impl LinuxTarget {
         stop: impl FnOnce(&ProcDir) -> Result<StoppedThreads>,
     ) -> Result<Capture> {
         self.expect_no_core()?;
-        let plan = self.plan_clone(&facts, &before, options);
+        let mut plan = self.plan_clone(&facts, &before, options);
         expect_clone(&plan, self.proc.key, options)?;
         self.expect_pause(&facts, &plan, options)?;
+        let _ = plan.as_mut().map(Plan::set_up);
         // Those that are let go first would take the processor from the thread that lets the others go.
         let first = plan.is_ok().then(First::become_it);
         let mut threads = stop(&self.proc)?;

@@ -5,7 +5,9 @@ use super::{
     clone::{self, Prepared, Reason},
     held_clone::{self, HeldClone},
     huge_pages::HugePages,
-    kept_pages::{self, KeptPages, WithKept},
+    kept_layout::Layout,
+    kept_pages::{KeptPages, WithKept},
+    kept_place::{MOST_IN_MEMORY, Place},
     memory::LiveMemory,
     object_holders, pages, pauses,
     proc::{ProcDir, statm},
@@ -16,8 +18,8 @@ use crate::{
     Capture, CaptureOptions, Error, ErrorKind, Facts, Finding, Health, Method, Result, Stop,
     capture::Held,
 };
-use snapshot::{Range, Region, Thread, WallTime, Warning};
-use std::{sync::Arc, time::Duration};
+use snapshot::{FileKey, Range, Region, Thread, WallTime, Warning};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 /// A process that stands for less than this while it is copied is not cloned unless that is asked for: the call alone takes a
 /// few milliseconds.
@@ -28,9 +30,9 @@ pub(super) struct Plan {
     prepared: Prepared,
     /// What a clone does not have; ascending.
     lacking: Vec<Region>,
-    /// How much of that is put aside at most, and how much it was a moment ago, in bytes.
-    most_aside: u64,
-    aside: u64,
+    /// Where that is put aside, and how long it will take.
+    place: Place,
+    pause: Duration,
     huge: HugePages,
 }
 
@@ -73,18 +75,15 @@ impl LinuxTarget {
         let copied = held_clone::copied_of(self.proc.key);
         let prepared = clone::prepare(&self.proc, facts, copied, &regions, &*memory)?;
         let lacking = lacking(&self.proc, before, &regions);
-        let ranges: Vec<Range> = lacking.iter().map(|region| region.range).collect();
-        let aside = kept_pages::bytes_of(&self.proc, &ranges);
-        let most_aside = most_aside(facts);
-        if aside > most_aside {
-            let mib = aside >> 20;
-            return Err(format!("{mib} MiB of its memory would not be in a clone"));
-        }
+        let aside = Layout::of(&self.proc, &lacking);
+        let place = Place::of(aside.bytes, before.system.memory_available)?;
+        let pause = place.pause(aside.bytes);
+        expect_gain(facts, &aside, pause)?;
         Ok(Plan {
             prepared,
             lacking,
-            most_aside,
-            aside,
+            place,
+            pause,
             huge: HugePages::of(&self.proc, &regions),
         })
     }
@@ -134,7 +133,7 @@ impl LinuxTarget {
     fn expected_pause(&self, facts: &Facts, plan: &std::result::Result<Plan, Reason>) -> Duration {
         let threads = self.proc.tasks().map_or(1, |tasks| tasks.len());
         match plan {
-            Ok(plan) => pauses::of_clone(facts, threads) + pauses::to_write(plan.aside),
+            Ok(plan) => pauses::of_clone(facts, threads) + plan.pause,
             Err(_) => pauses::in_place(facts, threads),
         }
     }
@@ -180,10 +179,10 @@ impl LinuxTarget {
             return Err("it is watched all the time".into());
         };
         let memory = LiveMemory::new(self.proc.living_tid(), self.proc.open_living("mem").ok());
-        let lacking: Vec<Range> = plan.lacking.iter().map(|region| region.range).collect();
-        let kept = KeptPages::put_aside(&self.proc, &lacking, &memory, plan.most_aside)?;
+        let memory = Arc::new(memory);
+        let kept = KeptPages::put_aside(&self.proc, &plan.lacking, &memory, plan.place)?;
         let size = self.proc.read("statm").unwrap_or_default();
-        let clone = clone::make(&plan.prepared, &self.proc, threads, &memory)?;
+        let clone = clone::make(&plan.prepared, &self.proc, threads, &*memory)?;
         let held = HeldClone::new(clone, plan.huge, self.proc.key);
         Ok(Made {
             held,
@@ -196,7 +195,7 @@ impl LinuxTarget {
     /// Lets the target go on, and makes the capture of its clone.
     pub(super) fn cloned(
         &self,
-        made: Made,
+        mut made: Made,
         mut threads: StoppedThreads,
         before: &Before,
         seen: Seen,
@@ -204,6 +203,7 @@ impl LinuxTarget {
         let since = threads.with(|threads| threads.since);
         threads.release();
         let pause = since.elapsed();
+        made.kept.settle();
         let mut held = made.held;
         let of_clone = Self::of(held.settle()?);
         let mut warnings = seen.warnings;
@@ -230,39 +230,50 @@ impl LinuxTarget {
     }
 }
 
-/// The most that is put aside while a process stands, in bytes: about a second.
-const MOST_ASIDE: u64 = 1 << 30;
+impl Plan {
+    /// Does what need not be done while the process stands.
+    pub(super) fn set_up(&mut self) {
+        self.place.set_up();
+    }
+}
 
-/// Returns how many bytes are put aside at most, because a clone does not have them. With more than half of all, the process
-/// would stand nearly as long as without a clone.
-fn most_aside(facts: &Facts) -> u64 {
-    let half = (facts.resident + facts.mapped) / 2;
-    half.clamp(kept_pages::MOST_IN_MEMORY, MOST_ASIDE)
+/// Fails if the process would stand for more than half as long as without a clone, because a clone lacks much of it.
+fn expect_gain(facts: &Facts, aside: &Layout, pause: Duration) -> std::result::Result<(), Reason> {
+    // What is mapped several times is resident as often, and copied once.
+    let shown_again = aside.shown().saturating_sub(aside.bytes);
+    let all = (facts.resident + facts.mapped).saturating_sub(shown_again);
+    match aside.bytes <= MOST_IN_MEMORY || 2 * pause <= pauses::to_write(all) {
+        true => Ok(()),
+        false => {
+            let mib = aside.bytes >> 20;
+            Err(format!("{mib} MiB of its memory would not be in a clone"))
+        }
+    }
 }
 
 /// Returns what a clone of a process does not have, or has in common with it: what was kept from forks, huge pages of
-/// hugetlbfs (a write of the target may take them from the child), and shared objects that nobody else has mapped.
+/// hugetlbfs (a write of the target may take them from the child), and shared objects that it writes to and nobody else has
+/// mapped.
 fn lacking(proc: &ProcDir, before: &Before, regions: &[Region]) -> Vec<Region> {
-    let is_own_object = |region: &&Region| {
-        region.shared
-            && region.protection.write
-            && region.inode != 0
-            && !region.remote
-            && !region.untouchable
+    let shows_object = |region: &&Region| {
+        region.shared && region.inode != 0 && !region.remote && !region.untouchable
     };
-    let objects: Vec<Region> = regions.iter().filter(is_own_object).cloned().collect();
+    let written = |region: &&Region| shows_object(region) && region.protection.write;
+    let objects: Vec<Region> = regions.iter().filter(written).cloned().collect();
     let common = object_holders::others_have(proc.key.pid as i32, &objects);
+    let own = objects.iter().map(Region::file_key);
+    let own: HashSet<FileKey> = own.filter(|key| !common.contains(key)).collect();
     let is_lacking = |region: &&Region| {
         before.is_not_copied(region)
             || region.hugetlb && !region.shared
-            || is_own_object(region) && !common.contains(&region.file_key())
+            || shows_object(region) && own.contains(&region.file_key())
     };
     regions.iter().filter(is_lacking).cloned().collect()
 }
 
 /// Returns a warning of memory that is read while others may write to it: what was not `kept` of shared objects.
 fn not_frozen(regions: &[Region], kept: &KeptPages) -> Option<Warning> {
-    let is_kept = |region: &Region| kept.ranges().any(|kept| region.range.contains(kept.start));
+    let is_kept = |region: &Region| kept.within(region.range).next().is_some();
     let is_read = |region: &&Region| {
         let is_written = region.shared && region.protection.write && !region.untouchable;
         is_written && !region.resident.is_empty() && !is_kept(region)
@@ -341,10 +352,7 @@ fn add_shared(target: &ProcDir, regions: &mut [Region], kept: &KeptPages) {
     }
     let mut found = of_target.into_iter().peekable();
     for region in regions {
-        let mut more: Vec<Range> = kept
-            .ranges()
-            .filter_map(|range| range.intersect(region.range))
-            .collect();
+        let mut more: Vec<Range> = kept.within(region.range).collect();
         if let Some(of_target) = found.next_if(|other| other.range == region.range) {
             more.extend(of_target.resident);
         }

@@ -28,6 +28,7 @@ pub(crate) mod priority;
 pub(crate) mod procmap;
 pub(crate) mod ptrace;
 mod restart;
+pub(crate) mod room;
 pub(crate) mod seize_timer;
 pub(crate) mod share;
 pub(crate) mod signals;

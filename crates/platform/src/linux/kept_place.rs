@@ -1,0 +1,148 @@
+//! Where pages are kept that are put aside: a few in our own memory, more in a file without a name, which is set up while the
+//! target runs, so that it need not wait for the file system.
+
+use super::{
+    cgroup::{Groups, limits},
+    clone::Reason,
+    pauses,
+    proc::ProcDir,
+    space,
+    sys::room::Room,
+    unnamed_file::unnamed_file,
+};
+use rustix::fs::{FallocateFlags, fallocate};
+use std::{
+    fs::File,
+    io,
+    os::unix::fs::FileExt as _,
+    time::{Duration, Instant},
+};
+
+/// The most that is kept in our own memory, in bytes.
+pub(super) const MOST_IN_MEMORY: u64 = 16 << 20;
+/// The bytes that are read and written at once.
+pub(super) const CHUNK: usize = 1 << 20;
+/// The most that is kept, in bytes: at the speed of memory, and at that of a disk (about a second).
+const MOST: u64 = 4 << 30;
+const MOST_ON_DISK: u64 = 1 << 30;
+/// The part of the memory that is available of which pages of the file may be; the copying of the dump and what the target
+/// writes meanwhile need some, too.
+const PART: u64 = 4;
+/// What stays free where the file is, in bytes.
+const LEFT_FREE: u64 = 256 << 20;
+/// How long it is set up, at most: what a slow disk has not taken by then is written while the target stands.
+const WITHIN: Duration = Duration::from_secs(1);
+
+/// How much can be kept, and the file for it.
+pub(super) struct Place {
+    /// How many bytes of the file can be in memory.
+    in_memory: u64,
+    /// `None` for little.
+    file: Option<AsideFile>,
+}
+
+/// A file without a name.
+pub(super) struct AsideFile {
+    pub(super) file: File,
+    /// The beginning of it, whole chunks, once it has been set up.
+    pub(super) room: Option<Room>,
+    reserved: u64,
+}
+
+impl Place {
+    /// Makes a place for so many bytes; `available` is the memory that the machine has left, in bytes.
+    ///
+    /// # Errors
+    /// The reason why there is none.
+    pub(super) fn of(bytes: u64, available: u64) -> Result<Self, Reason> {
+        let group = ProcDir::open_pid(std::process::id()).ok();
+        let group = group.and_then(|own| limits::headroom(&Groups::of(&own)));
+        let mut place = Self {
+            in_memory: available.min(group.unwrap_or(u64::MAX)) / PART,
+            file: None,
+        };
+        place.make_room(bytes)?;
+        Ok(place)
+    }
+
+    /// How long a target stands while so many bytes are put aside.
+    pub(super) fn pause(&self, bytes: u64) -> Duration {
+        let fast = bytes.min(self.in_memory);
+        pauses::to_keep(fast) + pauses::to_write(bytes - fast)
+    }
+
+    /// Has the file ready in memory. What it cannot be set up for is written later.
+    pub(super) fn set_up(&mut self) {
+        if let Some(file) = &mut self.file {
+            let most = self.in_memory.min(file.reserved);
+            file.room = file.mapped(most / CHUNK as u64).ok();
+        }
+    }
+
+    /// The file for so many bytes; `None` if they are kept in memory.
+    ///
+    /// # Errors
+    /// If there is no room for them any more.
+    pub(super) fn file_for(mut self, bytes: u64) -> Result<Option<AsideFile>, Reason> {
+        self.make_room(bytes)?;
+        Ok(self.file.filter(|_| bytes > MOST_IN_MEMORY))
+    }
+
+    fn make_room(&mut self, bytes: u64) -> Result<(), Reason> {
+        let mib = bytes >> 20;
+        if bytes > self.in_memory.clamp(MOST_ON_DISK, MOST) {
+            return Err(format!("{mib} MiB of its memory would not be in a clone"));
+        }
+        let is_there = self
+            .file
+            .as_ref()
+            .is_some_and(|file| bytes <= file.reserved);
+        if bytes > MOST_IN_MEMORY && !is_there {
+            self.file = Some(AsideFile::of(bytes)?);
+        }
+        Ok(())
+    }
+}
+
+impl AsideFile {
+    /// A file for so many bytes, and for some that the target adds before it stands.
+    fn of(bytes: u64) -> Result<Self, Reason> {
+        let mib = bytes >> 20;
+        let failed = |error: io::Error| {
+            format!("there is no file for {mib} MiB of its memory that a clone lacks: {error}")
+        };
+        let (file, folder) = unnamed_file().map_err(failed)?;
+        let reserved = (bytes + bytes / 8).next_multiple_of(CHUNK as u64);
+        let free = space::of(&file).map_err(failed)?.free;
+        let no_room = || {
+            format!(
+                "there is no room in {} for {mib} MiB of its memory that a clone lacks",
+                folder.display()
+            )
+        };
+        if free < reserved + LEFT_FREE {
+            return Err(no_room());
+        }
+        // Where the file system cannot set it aside, it is written block by block.
+        match fallocate(&file, FallocateFlags::empty(), 0, reserved) {
+            Err(rustix::io::Errno::NOSPC | rustix::io::Errno::DQUOT) => Err(no_room()),
+            _ => Ok(Self {
+                file,
+                reserved,
+                room: None,
+            }),
+        }
+    }
+
+    /// Writes zeros into so many chunks, and maps them. (To make pages of a file by touching a mapping takes ten times as long.)
+    fn mapped(&self, chunks: u64) -> io::Result<Room> {
+        let zeros = vec![0; CHUNK];
+        let end = Instant::now() + WITHIN;
+        let mut at = 0;
+        while at < chunks * CHUNK as u64 && Instant::now() < end {
+            self.file.write_all_at(&zeros, at)?;
+            at += CHUNK as u64;
+        }
+        Room::of(&self.file, at as usize)
+    }
+}
