@@ -6,7 +6,7 @@
 use super::{
     before_stop::Before,
     bpf_programs::Death,
-    cloned::{Plan, Seen},
+    cloned::Seen,
     death_watch, facts,
     file_pages::FilePages,
     handles,
@@ -67,7 +67,7 @@ impl LinuxTarget {
         let mut plan = self.plan_clone(&facts, &before, options);
         expect_clone(&plan, self.proc.key, options)?;
         self.expect_pause(&facts, &plan, options)?;
-        let _ = plan.as_mut().map(Plan::set_up);
+        let _ = plan.as_mut().map(|plan| plan.set_up(options));
         // Those that are let go first would take the processor from the thread that lets the others go.
         let first = plan.is_ok().then(First::become_it);
         let mut threads = stop(&self.proc)?;

@@ -232,16 +232,15 @@ impl LinuxTarget {
 
 impl Plan {
     /// Does what need not be done while the process stands.
-    pub(super) fn set_up(&mut self) {
-        self.place.set_up();
+    pub(super) fn set_up(&mut self, options: &CaptureOptions) {
+        self.place.set_up(options);
     }
 }
 
 /// Fails if the process would stand for more than half as long as without a clone, because a clone lacks much of it.
 fn expect_gain(facts: &Facts, aside: &Layout, pause: Duration) -> std::result::Result<(), Reason> {
     // What is mapped several times is resident as often, and copied once.
-    let shown_again = aside.shown().saturating_sub(aside.bytes);
-    let all = (facts.resident + facts.mapped).saturating_sub(shown_again);
+    let all = (facts.resident + facts.mapped).saturating_sub(aside.more);
     match aside.bytes <= MOST_IN_MEMORY || 2 * pause <= pauses::to_write(all) {
         true => Ok(()),
         false => {

@@ -21,6 +21,8 @@ pub(super) struct Layout {
     pub(super) sources: Vec<Kept>,
     /// How much is kept, in bytes.
     pub(super) bytes: u64,
+    /// How much of it is in page tables once more, in bytes.
+    pub(super) more: u64,
 }
 
 /// Which mappings show the same pages.
@@ -38,11 +40,6 @@ impl Layout {
     pub(super) fn of(proc: &ProcDir, regions: &[Region]) -> Self {
         let pagemap = proc.open_living("pagemap").ok();
         Self::of_existing(regions, |range| existing(pagemap.as_ref(), range))
-    }
-
-    /// How many bytes all addresses show that are put aside.
-    pub(super) fn shown(&self) -> u64 {
-        self.views.iter().map(|view| view.range.len()).sum()
     }
 
     /// Leaves out what could not be read, by where it would be kept; ascending.
@@ -90,6 +87,7 @@ impl Layout {
         for (run, address) in runs {
             let known = kept.last().map_or(0, |last| last.range.end);
             let new = Range::new(run.start.max(known), run.end);
+            self.more += run.len() - new.len();
             if !new.is_empty() {
                 self.add_source(address + (new.start - run.start), new.len());
                 join(&mut kept, new, self.bytes - new.len());
@@ -185,7 +183,7 @@ mod tests {
             kept(0x22000, 0x23000, 0x2000),
         ];
         assert_eq!(layout.views, views);
-        assert_eq!((layout.bytes, layout.shown()), (0x3000, 0x5000));
+        assert_eq!((layout.bytes, layout.more), (0x3000, 0x1000));
     }
 
     #[test]

@@ -13,11 +13,7 @@ use super::{
     sys::room::Mapped,
 };
 use snapshot::{Memory, Range, Region};
-use std::{fs::File, os::unix::fs::FileExt as _, sync::Arc, time::Duration};
-
-/// How much longer than expected it may take to put pages aside: this many times, and this.
-const TIMES: u32 = 4;
-const BESIDES: Duration = Duration::from_secs(1);
+use std::{fs::File, os::unix::fs::FileExt as _, sync::Arc};
 
 /// Such pages.
 pub(super) struct KeptPages {
@@ -44,7 +40,7 @@ impl KeptPages {
         place: Place,
     ) -> Result<Self, Reason> {
         let mut layout = Layout::of(proc, regions);
-        let within = TIMES * place.pause(layout.bytes) + BESIDES;
+        let within = place.patience(layout.bytes);
         let Some(file) = place.file_for(layout.bytes)? else {
             return Ok(Self::in_memory(layout, &**memory));
         };

@@ -10,6 +10,7 @@ use super::{
     sys::room::Room,
     unnamed_file::unnamed_file,
 };
+use crate::CaptureOptions;
 use rustix::fs::{FallocateFlags, fallocate};
 use std::{
     fs::File,
@@ -30,8 +31,12 @@ const MOST_ON_DISK: u64 = 1 << 30;
 const PART: u64 = 4;
 /// What stays free where the file is, in bytes.
 const LEFT_FREE: u64 = 256 << 20;
-/// How long it is set up, at most: what a slow disk has not taken by then is written while the target stands.
-const WITHIN: Duration = Duration::from_secs(1);
+/// How long it is set up, at most: what has no memory by then gets it while the target stands. (On a virtual machine whose
+/// host has to find that memory first, a GiB was seen to take 3 s.)
+const WITHIN: Duration = Duration::from_secs(5);
+/// How much longer than expected it may take to put pages aside: this many times, and this.
+const TIMES: u32 = 4;
+const BESIDES: Duration = Duration::from_secs(1);
 
 /// How much can be kept, and the file for it.
 pub(super) struct Place {
@@ -39,6 +44,8 @@ pub(super) struct Place {
     in_memory: u64,
     /// `None` for little.
     file: Option<AsideFile>,
+    /// When the capture is given up.
+    deadline: Option<Instant>,
 }
 
 /// A file without a name.
@@ -60,6 +67,7 @@ impl Place {
         let mut place = Self {
             in_memory: available.min(group.unwrap_or(u64::MAX)) / PART,
             file: None,
+            deadline: None,
         };
         place.make_room(bytes)?;
         Ok(place)
@@ -71,11 +79,22 @@ impl Place {
         pauses::to_keep(fast) + pauses::to_write(bytes - fast)
     }
 
+    /// How long it may take to put so many bytes aside: several times as long as is expected.
+    pub(super) fn patience(&self, bytes: u64) -> Duration {
+        let patience = TIMES * self.pause(bytes) + BESIDES;
+        let left = |end: Instant| end.saturating_duration_since(Instant::now());
+        patience.min(self.deadline.map_or(Duration::MAX, left))
+    }
+
     /// Has the file ready in memory. What it cannot be set up for is written later.
-    pub(super) fn set_up(&mut self) {
+    pub(super) fn set_up(&mut self, options: &CaptureOptions) {
+        self.deadline = options.deadline;
+        let end = Instant::now() + WITHIN;
+        let end = options.deadline.map_or(end, |deadline| deadline.min(end));
         if let Some(file) = &mut self.file {
             let most = self.in_memory.min(file.reserved);
-            file.room = file.mapped(most / CHUNK as u64).ok();
+            let goes_on = || Instant::now() < end && !options.cancel.is_asked();
+            file.room = file.mapped(most / CHUNK as u64, goes_on).ok();
         }
     }
 
@@ -134,12 +153,11 @@ impl AsideFile {
         }
     }
 
-    /// Writes zeros into so many chunks, and maps them. (To make pages of a file by touching a mapping takes ten times as long.)
-    fn mapped(&self, chunks: u64) -> io::Result<Room> {
+    /// Writes zeros into so many chunks, as long as it `goes_on`, and maps them. (To make pages of a file by touching a mapping takes ten times as long.)
+    fn mapped(&self, chunks: u64, goes_on: impl Fn() -> bool) -> io::Result<Room> {
         let zeros = vec![0; CHUNK];
-        let end = Instant::now() + WITHIN;
         let mut at = 0;
-        while at < chunks * CHUNK as u64 && Instant::now() < end {
+        while at < chunks * CHUNK as u64 && goes_on() {
             self.file.write_all_at(&zeros, at)?;
             at += CHUNK as u64;
         }
