@@ -1,5 +1,6 @@
 //! Large dumps are copied from a clone of the process, which goes on after a few milliseconds.
 
+use crate::limits::firstchance_in;
 use crate::support::{
     Child, Core, Firstchance, Group, Program, compile, file_in, files_in, folder, proc_status,
     slow_tests, state_of, wait_until,
@@ -161,23 +162,48 @@ fn s1_what_a_clone_does_not_have_is_in_the_dump() {
     }
 }
 
-/// V8 keeps its heap from forks: more of it than is kept in our own memory.
+/// V8 keeps its heap from forks: more of it than is kept in our own memory. In a group with less memory than that, it goes to
+/// the disk.
 #[test]
 fn s3_much_that_a_clone_does_not_have_is_put_aside() {
-    let folder = folder();
-    let (child, addresses) = cloned(&["96", "kept"]);
+    let (folder, group) = (folder(), Group::of("memory"));
+    group.limit_memory(48 << 20);
+    let (child, addresses) = cloned(&["192", "kept"]);
     let file = file_in(&folder, "x.core");
     let pid = child.pid().to_string();
-    let dump = Firstchance::new(&["dump", "--full", "--json", &pid, "-o"]).arg(&file);
-    let run = dump.run_well();
-    let record: serde_json::Value = serde_json::from_str(&run.stdout).expect("a record");
-    assert_eq!(record["method"], "clone", "{record}");
-    assert_eq!(record["gap-count"], 0, "{record}");
-    assert!(run.peak_memory < 32 << 20, "{}", run.peak_memory);
-    let core = Core::new(&file, &compile(&CLONED));
-    let kept = addresses[1];
-    let words = core.words(&[kept, kept + (16 << 20), kept + (32 << 20) - 8]);
-    assert_eq!(words, [Some(u64::from_ne_bytes(*b"KKKKKKKK")); 3]);
+    for dump in [Firstchance::new(&[]), firstchance_in(&group)] {
+        let dump = dump.args(&["dump", "--full", "--json", "--overwrite", &pid, "-o"]);
+        let run = dump.arg(&file).run_well();
+        let record: serde_json::Value = serde_json::from_str(&run.stdout).expect("a record");
+        assert_eq!(record["method"], "clone", "{record}");
+        assert_eq!(record["gap-count"], 0, "{record}");
+        let core = Core::new(&file, &compile(&CLONED));
+        let kept = addresses[1];
+        let words = core.words(&[kept, kept + (32 << 20), kept + (64 << 20) - 8]);
+        assert_eq!(words, [Some(u64::from_ne_bytes(*b"KKKKKKKK")); 3]);
+    }
+    assert_eq!(group.kills(), 0);
+}
+
+/// It does not stand until a disk answers that does not.
+#[test]
+fn d1_where_nothing_can_be_put_aside_the_process_itself_is_copied() {
+    let (folder, file) = (folder(), "x.core");
+    let (child, _) = cloned(&["96", "kept"]);
+    let pid = child.pid().to_string();
+    for (failpoint, why) in [
+        ("put-aside:eio", "I/O error (failpoint)"),
+        ("put-aside:sleep", "timed out"),
+    ] {
+        let dump = Firstchance::new(&["dump", "--full", "--json", "--overwrite", &pid, "-o"]);
+        let run = dump.arg(file_in(&folder, file)).failpoint(failpoint);
+        let run = run.run_well();
+        let record: serde_json::Value = serde_json::from_str(&run.stdout).expect("a record");
+        assert_eq!(record["method"], "stopped", "{record}");
+        let why = format!("what a clone lacks could not be put aside: {why}");
+        assert_eq!(record["in-place"], why.as_str(), "{record}");
+        assert!(run.took < Duration::from_secs(30), "{:?}", run.took);
+    }
 }
 
 /// No signal tells it of the clone, no wait call sees it, and it is gone afterwards.

@@ -15,7 +15,7 @@ fn victim_in(group: &Group, args: &[&str]) -> Victim {
 }
 
 /// firstchance in a group.
-fn firstchance_in(group: &Group) -> Firstchance {
+pub(crate) fn firstchance_in(group: &Group) -> Firstchance {
     let enter = group.entering();
     Firstchance::by(&enter.each_ref().map(String::as_str))
 }

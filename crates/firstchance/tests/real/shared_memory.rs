@@ -1,11 +1,15 @@
 //! Shared memory: how much of it counts as a process's own, and that a dump has what the process has not touched itself.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::{Child, Core, Dumped, Firstchance, Program, compile, folder};
+use crate::support::{
+    Child, Core, Dumped, Firstchance, Program, compile, file_in, folder, lldb, readelf,
+};
 
 const SHARES: Program = Program::c("shares.c");
+const VIEWS: Program = Program::c("views.c");
 const HALF: u64 = 2 << 20;
 
 /// Shared anonymous memory, System V shared memory, memfd and /dev/shm. What others have written is there, what nobody
@@ -265,4 +269,116 @@ fn n25_the_heap_of_zgc_counts_and_counts_once() {
     let memory = mebibytes(java.pid(), "memory > 1TiB");
     assert!((256.0..500.0).contains(&memory), "{memory} MiB");
     java.end_input();
+}
+
+const PAGE: u64 = 4096;
+/// For each mapping of the object of `views.c`, the number of its first page. It has so many pages.
+const FIRST_PAGES: [u64; 3] = [0, 0, 4096];
+const PAGES: u64 = 6144;
+/// What exists of the object, in bytes.
+const EXISTS: u64 = (10240 - 1024) * PAGE;
+
+/// Pages of each mapping, at the bounds of what others have touched and map: addresses, and the words there.
+fn words_of_views(starts: &[u64]) -> (Vec<u64>, Vec<Option<u64>>) {
+    let mut words = Vec::new();
+    for (start, first) in starts.iter().zip(FIRST_PAGES) {
+        for page in [0, 1, 2047, 3072, 4095, 4096, 5119, 5120, 6143, 6144, 10239] {
+            if (first..first + PAGES).contains(&page) {
+                let word = u64::from(b'V') << 56 | page;
+                words.push((start + (page - first) * PAGE + PAGE - 8, Some(word)));
+            }
+        }
+    }
+    words.into_iter().unzip()
+}
+
+/// As Java's ZGC maps its heap. Every page is there at each address, and in the file once, however the dump is taken.
+#[test]
+fn s3_memory_that_is_mapped_several_times_is_in_the_dump_once() {
+    let folder = folder();
+    let child = Child::start(&mut Command::new(compile(&VIEWS)));
+    let line = child.line();
+    let starts = starts_in(line.trim_end_matches(" ready"));
+    let (addresses, words) = words_of_views(&starts);
+    for options in [
+        &["--clone"][..],
+        &["--hold"],
+        &["--clone", "--compress", "zstd"],
+    ] {
+        let path = file_in(&folder, "x.core");
+        let dump = Firstchance::new(&["dump", "--full", "--json", "--overwrite"]).args(options);
+        let run = dump.args(&[&child.pid().to_string(), "-o"]).arg(&path);
+        let record: serde_json::Value =
+            serde_json::from_str(&run.run_well().stdout).expect("a record");
+        assert_eq!(record["gap-count"], 0, "{options:?}: {record}");
+        let path = std::path::PathBuf::from(record["path"].as_str().expect("a path"));
+        let taken = std::fs::metadata(&path).expect("a dump").blocks() * 512;
+        assert!(taken < EXISTS + EXISTS / 4, "{options:?}: {taken}");
+        let plain = match options.contains(&"zstd") {
+            true => unpacked(&path),
+            false => path,
+        };
+        let size = std::fs::metadata(&plain).expect("a core").len();
+        assert!((EXISTS..EXISTS + EXISTS / 4).contains(&size), "{size}");
+        judge_views(&plain, &starts, &addresses, &words);
+    }
+}
+
+/// A stream has no holes, and is read as a file is.
+#[test]
+fn s3_memory_that_is_mapped_several_times_is_in_a_stream_once() {
+    let folder = folder();
+    let child = Child::start(&mut Command::new(compile(&VIEWS)));
+    let line = child.line();
+    let starts = starts_in(line.trim_end_matches(" ready"));
+    let path = file_in(&folder, "x.core");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_firstchance"));
+    let pid = child.pid().to_string();
+    command.args(["dump", "--full", &pid, "-o", "-"]);
+    let status = command.stdout(std::fs::File::create(&path).expect("a file"));
+    assert!(status.status().expect("it runs").success());
+    let size = std::fs::metadata(&path).expect("a core").len();
+    assert!((EXISTS..EXISTS + EXISTS / 4).contains(&size), "{size}");
+    let (addresses, words) = words_of_views(&starts);
+    judge_views(&path, &starts, &addresses, &words);
+}
+
+fn unpacked(path: &Path) -> std::path::PathBuf {
+    let plain = path.with_extension("plain");
+    let mut zstd = Command::new("zstd");
+    zstd.args(["-q", "-d", "-f"])
+        .arg(path)
+        .arg("-o")
+        .arg(&plain);
+    assert!(zstd.status().expect("zstd runs").success());
+    plain
+}
+
+/// What gdb, lldb, readelf and we ourselves read of a core.
+fn judge_views(core: &Path, starts: &[u64], addresses: &[u64], words: &[Option<u64>]) {
+    assert_eq!(Core::new(core, &compile(&VIEWS)).words(addresses), words);
+    let reads: Vec<String> = addresses
+        .iter()
+        .map(|address| format!("memory read --size 8 --format x --count 1 {address:#x}"))
+        .collect();
+    let commands: Vec<&str> = reads.iter().map(String::as_str).collect();
+    let found = lldb(core, None, &commands);
+    for (address, word) in addresses.iter().zip(words) {
+        let wanted = format!("{address:#x}: {:#018x}", word.unwrap_or_default());
+        assert!(found.contains(&wanted), "{wanted}: {found}");
+    }
+    let headers = readelf(&["--segments"], core);
+    assert!(!headers.contains("Warning"), "{headers}");
+    let seen = Firstchance::new(&["inspect", "--json"]).arg(core);
+    let seen: serde_json::Value = serde_json::from_str(&seen.run_well().stdout).expect("JSON");
+    assert_eq!(seen["warnings"], serde_json::json!([]), "{seen}");
+    for (start, exists) in starts.iter().zip([PAGES - 1024, PAGES - 1024, PAGES]) {
+        let regions = seen["regions"].as_array().expect("regions");
+        let start = format!("{start:#x}");
+        let region = regions
+            .iter()
+            .find(|region| region["start"] == start.as_str());
+        let region = region.unwrap_or_else(|| panic!("{start}: {regions:?}"));
+        assert_eq!(region["dumped-bytes"], exists * PAGE, "{region}");
+    }
 }

@@ -36,11 +36,12 @@ use std::sync::Arc;
 const LONGEST_LINE: u64 = 20 << 10;
 
 impl LinuxTarget {
-    /// Captures the process. `stop` stops its threads, and is not called if they are not to be
-    /// stopped.
+    /// Captures the process. `is_held` says whether a thread of it stands at an event. `stop` stops its threads, and is not
+    /// called if they are not to be stopped.
     pub(super) fn capture_by(
         &mut self,
         options: &CaptureOptions,
+        is_held: bool,
         stop: impl FnOnce(&ProcDir) -> Result<StoppedThreads>,
     ) -> Result<Capture> {
         let facts = self.gathered()?;
@@ -51,7 +52,7 @@ impl LinuxTarget {
         let _ = failpoint("before-stop");
         match options.stop {
             Stop::Nothing => self.running(facts, before),
-            _ => self.stopped(facts, before, options, stop),
+            _ => self.stopped(facts, before, options, is_held, stop),
         }
     }
 
@@ -61,13 +62,14 @@ impl LinuxTarget {
         facts: Facts,
         mut before: Before,
         options: &CaptureOptions,
+        is_held: bool,
         stop: impl FnOnce(&ProcDir) -> Result<StoppedThreads>,
     ) -> Result<Capture> {
         self.expect_no_core()?;
         let mut plan = self.plan_clone(&facts, &before, options);
         expect_clone(&plan, self.proc.key, options)?;
         self.expect_pause(&facts, &plan, options)?;
-        let _ = plan.as_mut().map(|plan| plan.set_up(options));
+        let _ = plan.as_mut().map(|plan| plan.set_up(options, is_held));
         // Those that are let go first would take the processor from the thread that lets the others go.
         let first = plan.is_ok().then(First::become_it);
         let mut threads = stop(&self.proc)?;

@@ -231,9 +231,9 @@ impl LinuxTarget {
 }
 
 impl Plan {
-    /// Does what need not be done while the process stands.
-    pub(super) fn set_up(&mut self, options: &CaptureOptions) {
-        self.place.set_up(options);
+    /// Does what need not be done while the process stands. `is_held` says whether a thread of it does already.
+    pub(super) fn set_up(&mut self, options: &CaptureOptions, is_held: bool) {
+        self.place.set_up(options, is_held);
     }
 }
 

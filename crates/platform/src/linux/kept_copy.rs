@@ -163,6 +163,7 @@ impl Copier {
     }
 
     fn run(&self) -> io::Result<Vec<Range>> {
+        crate::failpoint("put-aside")?;
         let mut unread = Vec::new();
         let mut buffer = Vec::new();
         while let Some(job) = self.next() {

@@ -34,6 +34,8 @@ const LEFT_FREE: u64 = 256 << 20;
 /// How long it is set up, at most: what has no memory by then gets it while the target stands. (On a virtual machine whose
 /// host has to find that memory first, a GiB was seen to take 3 s.)
 const WITHIN: Duration = Duration::from_secs(5);
+/// The same where a thread stands at an event meanwhile, which is held for a second at most.
+const WITHIN_AT_EVENT: Duration = Duration::from_millis(200);
 /// How much longer than expected it may take to put pages aside: this many times, and this.
 const TIMES: u32 = 4;
 const BESIDES: Duration = Duration::from_secs(1);
@@ -86,10 +88,12 @@ impl Place {
         patience.min(self.deadline.map_or(Duration::MAX, left))
     }
 
-    /// Has the file ready in memory. What it cannot be set up for is written later.
-    pub(super) fn set_up(&mut self, options: &CaptureOptions) {
+    /// Has the file ready in memory. What it cannot be set up for is written later. `is_held` says whether a thread of the target
+    /// stands already.
+    pub(super) fn set_up(&mut self, options: &CaptureOptions, is_held: bool) {
         self.deadline = options.deadline;
-        let end = Instant::now() + WITHIN;
+        let within = if is_held { WITHIN_AT_EVENT } else { WITHIN };
+        let end = Instant::now() + within;
         let end = options.deadline.map_or(end, |deadline| deadline.min(end));
         if let Some(file) = &mut self.file {
             let most = self.in_memory.min(file.reserved);

@@ -87,7 +87,7 @@ impl Target for LinuxTarget {
     }
 
     fn capture(&mut self, options: &CaptureOptions) -> Result<Capture> {
-        self.capture_by(options, |proc| {
+        self.capture_by(options, false, |proc| {
             once_others_are_done(proc, &options.cancel, |_| {
                 let deadline = Instant::now() + options.thread_deadline;
                 let threads = Threads::stop(proc, deadline, &[], &options.cancel, &mut |_| {})?;

@@ -164,8 +164,9 @@ impl Target for LinuxFollow {
         }
         let sources = &mut self.sources;
         sources.gather_for(&self.target.proc);
+        let is_held = !matches!(sources.held_by, HeldBy::Nothing);
         self.target
-            .capture_by(options, |proc| sources.stop_all(proc, options))
+            .capture_by(options, is_held, |proc| sources.stop_all(proc, options))
     }
 
     fn image_files(&self) -> Option<crate::ImageFiles> {
