@@ -301,3 +301,51 @@ fn a_record_can_be_told_anew_in_its_places() {
     }
     assert_eq!(formats::record_places(b"hello"), []);
 }
+
+/// Two mappings of an object, the second of which begins a page later and ends two pages behind the first.
+#[test]
+fn s3_memory_that_is_mapped_twice_is_there_once_and_read_at_both_addresses() {
+    const FIRST: u64 = 0x7100_0000_0000;
+    const SECOND: u64 = 0x7200_0000_0000;
+    let view = |start, offset| Region {
+        shared: true,
+        inode: 9,
+        offset,
+        resident: vec![Range::new(start, start + 8 * PAGE)],
+        ..region(start, 8, "rw-", RegionKind::Mapped, "/memfd:heap")
+    };
+    let mut snapshot = two_threads();
+    let above = snapshot
+        .regions
+        .iter()
+        .position(|region| region.range.start > SECOND);
+    let at = above.expect("a stack");
+    snapshot.regions.insert(at, view(FIRST, 0));
+    let alone = write(DumpFormat::Core, &snapshot, &everything(&snapshot)).len() as u64;
+    snapshot.regions.insert(at + 1, view(SECOND, 3 * PAGE));
+    let selection = everything(&snapshot);
+    let core = write(DumpFormat::Core, &snapshot, &selection);
+    let more = core.len() as u64 - alone;
+    assert!((3 * PAGE..4 * PAGE).contains(&more), "{more}");
+
+    let dump = read(&core).unwrap();
+    assert_eq!(dump.warnings, Vec::<Warning>::new());
+    assert_eq!(dump.record.as_deref(), Some(&b"{\"complete\":true}"[..]));
+    let mut bytes = vec![0; 8 * PAGE as usize];
+    assert!(dump.memory.read_all(SECOND, &mut bytes));
+    for (at, byte) in (0..).zip(bytes) {
+        let address = match at < 5 * PAGE {
+            true => FIRST + 3 * PAGE + at,
+            false => SECOND + at,
+        };
+        assert_eq!(byte, byte_at(address), "{at:#x}");
+    }
+    // Minidumps have all memory one behind the other.
+    let minidump = read(&write(DumpFormat::Minidump, &snapshot, &selection)).unwrap();
+    let ranges = coalesce(minidump.ranges, 0);
+    let both = [FIRST, SECOND].map(|start| Range::new(start, start + 8 * PAGE));
+    assert!(
+        both.iter().all(|range| ranges.contains(range)),
+        "{ranges:?}"
+    );
+}

@@ -229,8 +229,8 @@ pub struct Facts {
     pub handles: Vec<Handle>,
     /// Its modules with their ranges and paths.
     pub modules: Vec<Module>,
-    /// The size of its resident and swapped memory in bytes; on Windows of its committed memory,
-    /// which is what a full dump takes.
+    /// The size of its resident and swapped memory in bytes, what is mapped several times once as far as the mappings tell; on
+    /// Windows of its committed memory. That is what a full dump takes.
     pub resident: u64,
     /// How many bytes of mapped files a full dump takes beside `resident`. 0 on Windows.
     pub mapped: u64,

@@ -44,7 +44,7 @@ pub use memory::{FileBytes, FileContent, Memory, NoMemory};
 pub use module::{CodeView, Module};
 pub use process::{Handle, Process, ProcessKey, User, command_name, program_of};
 pub use range::{Range, coalesce, total_bytes, without};
-pub use region::{FileFacts, FileKey, ObjectKey, Protection, Region, RegionKind};
+pub use region::{FileFacts, FileKey, ObjectKey, Protection, Region, RegionKind, shared_bytes};
 pub use registers::{Aarch64, Registers, X86, X86_64};
 pub use sample::{Measure, Sample};
 pub use script::{script, script_of};

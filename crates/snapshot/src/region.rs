@@ -1,4 +1,5 @@
-use crate::{Range, WallTime};
+use crate::{Range, WallTime, coalesce, total_bytes};
+use std::collections::BTreeMap;
 
 /// A part of the address space with one protection and one kind of memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -108,6 +109,26 @@ impl Region {
     }
 }
 
+/// How many bytes of files and shared memory mappings can show, each page of an object in memory once.
+pub fn shared_bytes(regions: &[Region]) -> u64 {
+    let mut objects: BTreeMap<ObjectKey<'_>, Vec<Range>> = BTreeMap::new();
+    let mut others = 0;
+    for region in regions {
+        match region.object() {
+            Some(key) => objects
+                .entry(key)
+                .or_default()
+                .push(region.in_file(region.range)),
+            None if region.shared || region.inode != 0 => others += region.range.len(),
+            None => {}
+        }
+    }
+    let shown = objects
+        .into_values()
+        .map(|parts| total_bytes(&coalesce(parts, 0)));
+    others + shown.sum::<u64>()
+}
+
 /// What a process may do with memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "the fields say it")]
@@ -173,6 +194,15 @@ mod tests {
             ..mapping("/memfd:heap")
         };
         assert_eq!(private.object(), None);
+    }
+
+    #[test]
+    fn what_is_mapped_several_times_is_shown_once() {
+        let mut regions = [(); 3].map(|()| mapping("/memfd:heap"));
+        regions[1].offset += 0x1000;
+        assert_eq!(shared_bytes(&regions), 0x5000);
+        regions[2].name = "/srv/data".to_owned();
+        assert_eq!(shared_bytes(&regions), 0x9000);
     }
 
     #[test]

@@ -75,10 +75,10 @@ impl LinuxTarget {
         let copied = held_clone::copied_of(self.proc.key);
         let prepared = clone::prepare(&self.proc, facts, copied, &regions, &*memory)?;
         let lacking = lacking(&self.proc, before, &regions);
-        let aside = Layout::of(&self.proc, &lacking);
-        let place = Place::of(aside.bytes, before.system.memory_available)?;
-        let pause = place.pause(aside.bytes);
-        expect_gain(facts, &aside, pause)?;
+        let aside = Layout::of(&self.proc, &lacking).bytes;
+        let place = Place::of(aside, before.system.memory_available)?;
+        let pause = place.pause(aside);
+        expect_gain(facts, aside, pause)?;
         Ok(Plan {
             prepared,
             lacking,
@@ -238,13 +238,11 @@ impl Plan {
 }
 
 /// Fails if the process would stand for more than half as long as without a clone, because a clone lacks much of it.
-fn expect_gain(facts: &Facts, aside: &Layout, pause: Duration) -> std::result::Result<(), Reason> {
-    // What is mapped several times is resident as often, and copied once.
-    let all = (facts.resident + facts.mapped).saturating_sub(aside.more);
-    match aside.bytes <= MOST_IN_MEMORY || 2 * pause <= pauses::to_write(all) {
+fn expect_gain(facts: &Facts, aside: u64, pause: Duration) -> std::result::Result<(), Reason> {
+    match aside <= MOST_IN_MEMORY || 2 * pause <= pauses::in_place(facts, 0) {
         true => Ok(()),
         false => {
-            let mib = aside.bytes >> 20;
+            let mib = aside >> 20;
             Err(format!("{mib} MiB of its memory would not be in a clone"))
         }
     }

@@ -31,18 +31,19 @@ pub(crate) fn gather(proc: &ProcDir) -> std::io::Result<Facts> {
 fn gather_once(proc: &ProcDir) -> std::io::Result<Facts> {
     let stat = proc.stat()?;
     let status_text = proc.read("status")?;
-    let (modules, mapped) = proc.regions().map_or_else(
-        |_| Default::default(),
-        |regions| (modules(&regions), snapshot::mapped_bytes(&regions)),
-    );
+    let regions = proc.regions().ok();
+    let regions = regions.as_ref().map_or(&[][..], |regions| &regions[..]);
+    let (modules, mapped) = (modules(regions), snapshot::mapped_bytes(regions));
     let bytes = |key| status::bytes(&status_text, key).unwrap_or(0);
+    // What is mapped several times is resident as often.
+    let shown_again = bytes("RssShmem").saturating_sub(snapshot::shared_bytes(regions));
     let mut process = process(proc, &stat, &status_text, Texts::read(proc));
     process.files.extend(more_files(proc));
     Ok(Facts {
         process,
         handles: handles(proc),
         modules,
-        resident: bytes("VmRSS") + bytes("VmSwap"),
+        resident: (bytes("VmRSS") + bytes("VmSwap")).saturating_sub(shown_again),
         mapped: mapped.saturating_sub(bytes("RssFile")),
         private: status::private(&status_text),
     })
