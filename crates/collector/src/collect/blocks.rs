@@ -128,6 +128,7 @@ mod tests {
                 Piece::Memory(Range::new(START, START + 3 * BLOCK)),
                 Piece::Mapped(Range::new(0x1000, 0x3000)),
             ],
+            shown_again: vec![],
         })
     }
 
