@@ -203,9 +203,9 @@ impl LinuxTarget {
         let since = threads.with(|threads| threads.since);
         threads.release();
         let pause = since.elapsed();
-        made.kept.settle();
         let mut held = made.held;
         let of_clone = Self::of(held.settle()?);
+        made.kept.settle();
         let mut warnings = seen.warnings;
         let mut snapshot =
             of_clone.snapshot(seen.facts, before, seen.threads, seen.taken, &mut warnings)?;
