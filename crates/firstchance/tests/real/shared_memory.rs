@@ -253,8 +253,7 @@ fn n25_memory_that_several_processes_share_counts_once_in_all() {
 }
 
 /// The heap of ZGC lies in a memfd, which it maps three times: `RssShmem` is three times its size.
-#[test]
-fn n25_the_heap_of_zgc_counts_and_counts_once() {
+fn with_zgc() -> Child {
     let classes = compile(&Program::java("Idle.java"));
     let mut java = Command::new("java");
     java.args([
@@ -264,10 +263,31 @@ fn n25_the_heap_of_zgc_counts_and_counts_once() {
         "-XX:+AlwaysPreTouch",
         "-cp",
     ]);
-    let mut java = Child::start(java.arg(classes).arg("Idle"));
+    let java = Child::start(java.arg(classes).arg("Idle"));
     java.lines_until("ready");
+    java
+}
+
+#[test]
+fn n25_the_heap_of_zgc_counts_and_counts_once() {
+    let mut java = with_zgc();
     let memory = mebibytes(java.pid(), "memory > 1TiB");
     assert!((256.0..500.0).contains(&memory), "{memory} MiB");
+    java.end_input();
+}
+
+/// Its dump has the heap once, and Java goes on before that is written.
+#[test]
+fn s3_the_heap_of_zgc_is_put_aside_and_written_once() {
+    let (folder, mut java) = (folder(), with_zgc());
+    let path = file_in(&folder, "x.core");
+    let dump = Firstchance::new(&["dump", "--full", "--json", &java.pid().to_string(), "-o"]);
+    let run = dump.arg(&path).run_well();
+    let record: serde_json::Value = serde_json::from_str(&run.stdout).expect("a record");
+    assert_eq!(record["method"], "clone", "{record}");
+    assert_eq!(record["gap-count"], 0, "{record}");
+    let mib = std::fs::metadata(&path).expect("a core").len() >> 20;
+    assert!((256..600).contains(&mib), "{mib} MiB");
     java.end_input();
 }
 
