@@ -1,6 +1,5 @@
 //! Full dumps of processes that have little memory of a large address space, beside the kernel's own cores of them.
 
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -116,5 +115,7 @@ fn on_disk(folder: &Path) -> Result<u64> {
     let mut files = std::fs::read_dir(folder)?.flatten();
     let path = files.next().context("the tool left no file")?.path();
     std::fs::File::open(&path)?.sync_all()?;
-    Ok(path.metadata()?.blocks() * 512)
+    let text = Cmd::new("du -B1").arg(&path).read()?;
+    let bytes = text.split_whitespace().next().context("du told nothing")?;
+    Ok(bytes.parse()?)
 }
