@@ -32,7 +32,7 @@ pub use glance::{record, record_places};
 pub use lazy_registers::LazyRegisters;
 pub use minidump::offer;
 pub use pieces::{Piece, RecordSpace, ShownAgain};
-pub use plan::{Plan, SMALL_HOLE, plan};
+pub use plan::{HOLE, Plan, plan};
 pub use read::read;
 pub use snapshot::FileBytes;
 pub use stream::{Extent, FIRST_LOOK, extent, trailer};

@@ -4,9 +4,9 @@ use crate::pieces::{Piece, RecordSpace, ShownAgain};
 use crate::{core, minidump};
 use snapshot::{DumpFormat, Range, Selection, Snapshot};
 
-/// So many zeros, in bytes, are written rather than left out as a hole. A new file has them already, but each hole
-/// makes one more write.
-pub const SMALL_HOLE: u64 = 64 << 10;
+/// From this length on, in bytes, zeros are not written: a new file has them already. It is that of a page, so that a page which
+/// the process never touched takes no room on the disk, as in the kernel's own cores.
+pub const HOLE: u64 = 4096;
 
 /// A dump file before it is written: its pieces, in the order of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,7 +83,7 @@ impl Plan {
 }
 
 fn is_hole(piece: &Piece) -> bool {
-    matches!(piece, Piece::Zeros(count) if *count > SMALL_HOLE)
+    matches!(piece, Piece::Zeros(count) if *count >= HOLE)
 }
 
 /// Lays out a dump of `snapshot` in `format`, with the memory of `selection` and room for the
@@ -135,14 +135,14 @@ mod tests {
             format: DumpFormat::Core,
             pieces: vec![
                 Piece::Bytes(vec![1; 16]),
-                Piece::Zeros(SMALL_HOLE),
-                Piece::Zeros(SMALL_HOLE + 16),
+                Piece::Zeros(HOLE - 1),
+                Piece::Zeros(HOLE),
                 Piece::Memory(Range::new(0x1000, 0x2000)),
             ],
             shown_again: vec![],
         };
-        let first = 16 + SMALL_HOLE;
-        let parts = [(0, first), (first + SMALL_HOLE + 16, 0x1000)];
+        let first = 16 + HOLE - 1;
+        let parts = [(0, first), (first + HOLE, 0x1000)];
         assert_eq!(plan.stored_parts(), parts);
         assert_eq!(plan.stored_bytes(), first + 0x1000);
     }

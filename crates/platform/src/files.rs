@@ -10,12 +10,16 @@ use snapshot::FileBytes;
 use std::{
     fs::File,
     io::{self, Write},
+    ops,
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
 };
 
 /// How many names with a number (`a-1.core`) are tried before giving up.
 const MOST_NAMES: u32 = 10_000;
+
+/// How many parts of a file get disk space one by one.
+const MOST_RESERVED: usize = 1024;
 
 /// What a file begins with until the dump's own header is written. A file that still begins so was
 /// left behind by a run that was killed.
@@ -153,10 +157,15 @@ impl OutFile {
         self.folder.join(&self.partial)
     }
 
-    /// Allocates disk space for `bytes` from `offset` on, so that a full disk is noticed now and not in the middle.
-    pub fn reserve(&self, offset: u64, bytes: u64) -> io::Result<()> {
+    /// Allocates disk space for these parts (offsets and lengths in bytes), so that a full disk is noticed now and not in the
+    /// middle. Where there are very many, it only looks whether there is room for all of them: each would take a call.
+    pub fn reserve(&self, parts: &[(u64, u64)]) -> io::Result<()> {
         failpoint("reserve")?;
-        self.raw.reserve(offset, bytes)
+        if parts.len() > MOST_RESERVED {
+            return self.raw.expect_room(parts.iter().map(|(_, len)| len).sum());
+        }
+        let mut parts = parts.iter();
+        parts.try_for_each(|&(offset, len)| self.raw.reserve(offset, len))
     }
 
     /// Gives back disk space that was allocated for `bytes` from `offset` on, which were not written: they read as zeros.
@@ -189,6 +198,17 @@ impl OutFile {
         }
         buffer[done..].fill(0);
         Ok(())
+    }
+
+    /// Writes `parts` of `bytes`, which are those at `offset`, ascending. May be called from several threads.
+    pub fn write_parts(
+        &self,
+        offset: u64,
+        bytes: &[u8],
+        parts: &[ops::Range<usize>],
+    ) -> io::Result<()> {
+        failpoint("write")?;
+        self.raw.write_parts(offset, bytes, parts)
     }
 
     /// Sets the length of the file in bytes.

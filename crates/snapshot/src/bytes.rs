@@ -34,7 +34,7 @@ impl SparseBytes {
     pub fn new(bytes: &[u8]) -> Self {
         let (mut runs, mut kept) = (Vec::new(), Vec::new());
         let mut at = 0;
-        while let Some(start) = bytes[at..].iter().position(|&b| b != 0).map(|n| at + n) {
+        while let Some(start) = start_of_run(bytes, at) {
             let end = end_of_run(bytes, start);
             kept.extend_from_slice(&bytes[start..end]);
             runs.push((start as u32, kept.len() as u32));
@@ -146,6 +146,16 @@ impl fmt::Debug for SparseBytes {
     }
 }
 
+/// Where the next byte is that is not zero. Zeros are skipped in blocks: that is done for each thread while it stands.
+fn start_of_run(bytes: &[u8], from: usize) -> Option<usize> {
+    const BLOCK: usize = 64;
+    let blocks = bytes[from..].chunks_exact(BLOCK);
+    let zeros = blocks.take_while(|block| **block == [0; BLOCK]).count();
+    let from = from + zeros * BLOCK;
+    let after = bytes[from..].iter().position(|&byte| byte != 0)?;
+    Some(from + after)
+}
+
 fn end_of_run(bytes: &[u8], start: usize) -> usize {
     let mut end = start + 1;
     for (at, &byte) in bytes.iter().enumerate().skip(start) {
@@ -176,6 +186,19 @@ mod tests {
         assert_eq!(sparse.to_vec(), mostly_zeros());
         assert_eq!(sparse.runs().count(), 2);
         assert!(sparse.held() < 64, "{}", sparse.held());
+    }
+
+    #[test]
+    fn a_run_is_found_wherever_it_begins() {
+        for len in [1, 63, 64, 65, 128, 300] {
+            for at in 0..len {
+                let mut bytes = vec![0; len];
+                bytes[at] = 7;
+                let from = [0, at / 2, at];
+                assert_eq!(from.map(|from| start_of_run(&bytes, from)), [Some(at); 3]);
+                assert_eq!(start_of_run(&bytes, at + 1), None);
+            }
+        }
     }
 
     struct Store(Vec<u8>);

@@ -244,6 +244,8 @@ fn referenced(
     let mut found = Referenced {
         snapshot,
         memory,
+        writable: writable_space(snapshot),
+        near: None,
         windows: Vec::new(),
         join_at: FIRST_JOIN,
         last: 0,
@@ -266,6 +268,10 @@ fn referenced(
 struct Referenced<'a> {
     snapshot: &'a Snapshot,
     memory: &'a dyn Memory,
+    /// From the first to the last region that can be written to.
+    writable: Range,
+    /// The region that was found last: neighbours on a stack often point into the same one.
+    near: Option<&'a Region>,
     windows: Vec<Range>,
     /// The windows are joined when there are this many, so that a hundred thousand pointers into
     /// one page do not cost more than one window.
@@ -277,15 +283,36 @@ struct Referenced<'a> {
 
 const FIRST_JOIN: usize = 16_384;
 
-impl Referenced<'_> {
+/// From the first to the last region that can be written to: most words of a stack are no addresses of these, and the process
+/// stands while they are looked at.
+fn writable_space(snapshot: &Snapshot) -> Range {
+    let mut writable = snapshot.regions.iter().filter(|r| r.protection.write);
+    let first = writable.next().map(|region| region.range);
+    let last = writable.next_back().map(|region| region.range).or(first);
+    match (first, last) {
+        (Some(first), Some(last)) => Range::new(first.start, last.end),
+        _ => Range::default(),
+    }
+}
+
+impl<'a> Referenced<'a> {
+    /// The region of an address.
+    fn region_at(&mut self, address: u64) -> Option<&'a Region> {
+        let near = self.near.filter(|region| region.range.contains(address));
+        self.near = near
+            .or_else(|| self.snapshot.region_at(address))
+            .or(self.near);
+        self.near.filter(|region| region.range.contains(address))
+    }
+
     fn add(&mut self, word: u64) {
         // A stack often holds the same pointer several times in a row.
         let page = word >> 7;
-        if word < 0x1000 || page == self.last || self.budget == 0 {
+        if !self.writable.contains(word) || page == self.last || self.budget == 0 {
             return;
         }
         self.last = page;
-        let Some(region) = self.snapshot.region_at(word) else {
+        let Some(region) = self.region_at(word) else {
             return;
         };
         if !region.protection.write || region.kind == RegionKind::Stack {

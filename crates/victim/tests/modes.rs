@@ -196,6 +196,8 @@ mod linux {
             &["guard"],
             &["reserve", "8"],
             &["sparse", "64"],
+            &["scattered", "1000", "16"],
+            &["zeros", "1"],
             &["prot-none-data"],
             &["truncated-map", folder_arg],
             &["uffd"],

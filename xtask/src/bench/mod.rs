@@ -16,6 +16,7 @@ mod report;
 mod series;
 mod server;
 mod signals;
+mod sparse;
 mod start;
 mod store;
 mod target;
@@ -29,9 +30,9 @@ use anyhow::{Result, bail};
 use crate::tools;
 
 /// All benchmarks.
-const ALL: [&str; 15] = [
-    "dump", "compress", "latency", "watch", "throw", "server", "churn", "young", "signals",
-    "store", "crash", "start", "pause", "writer", "series",
+const ALL: [&str; 16] = [
+    "dump", "sparse", "compress", "latency", "watch", "throw", "server", "churn", "young",
+    "signals", "store", "crash", "start", "pause", "writer", "series",
 ];
 
 /// The options of the command line.
@@ -93,6 +94,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     for which in &options.which {
         let text = match which.as_str() {
             "dump" => report::text(&dump::run(options)?, options),
+            "sparse" => sparse::run(options)?,
             "compress" => compress::run(options)?,
             "latency" => latency::run(options)?,
             "throw" => throw::run(options)?,

@@ -16,7 +16,7 @@ use formats::{Piece, Plan, packed::FrameWriter};
 use platform::{OutFile, OutStream, failpoint, lock};
 use snapshot::{Memory, NoMemory, Range, coalesce, total_bytes, without};
 use std::{
-    io,
+    io, ops,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -44,7 +44,7 @@ pub(crate) struct Progress {
     gaps: Mutex<Vec<Range>>,
     /// Those that are in the file.
     written: Mutex<Vec<Range>>,
-    /// Those of them that were not asked for yet.
+    /// Those of them that were not asked for yet, with what lies between those of one job.
     lately: Mutex<Vec<Range>>,
 }
 
@@ -67,13 +67,17 @@ impl Progress {
         coalesce(missing, 0)
     }
 
-    /// Takes the ranges of memory that are in the file since it was asked last.
+    /// Takes the ranges of memory that are in the file since it was asked last, or that nobody will ask for.
     pub(crate) fn written_lately(&self) -> Vec<Range> {
         std::mem::take(&mut *lock(&self.lately))
     }
 
+    /// Notes the memory of one job, in the order of the plan, which is that of the addresses: what lies between has no place in
+    /// the file.
     fn wrote(&self, ranges: &[Range]) {
-        lock(&self.lately).extend(ranges);
+        if let [first, .., last] | [first @ last] = ranges {
+            lock(&self.lately).push(Range::new(first.start, last.end));
+        }
         let mut written = lock(&self.written);
         for range in ranges {
             match written.last_mut() {
@@ -267,17 +271,17 @@ impl Copier {
         Ok(())
     }
 
-    /// Writes a job, but for what it shares with an earlier dump.
+    /// Writes a job, but for its holes and what it shares with an earlier dump.
     fn store(&self, file: &OutFile, job: &Job, bytes: &[u8]) -> io::Result<()> {
-        let zeros = &self.progress.zeros;
-        let Some(sharing) = &self.of.sharing else {
-            return zeros.write(file, job.offset, bytes);
+        let stored = job.stored(&self.of.plan);
+        let parts = match &self.of.sharing {
+            None => stored,
+            Some(sharing) => {
+                let own = sharing.share(file, &self.of.plan, job, bytes);
+                within(&stored, &own, job.offset)
+            }
         };
-        for part in sharing.share(file, &self.of.plan, job, bytes) {
-            let [from, to] = [part.start, part.end].map(|at| (at - job.offset) as usize);
-            zeros.write(file, part.start, &bytes[from..to])?;
-        }
-        Ok(())
+        self.progress.zeros.write(file, job.offset, bytes, &parts)
     }
 
     fn run_stream(&self, stream: &mut OutStream) -> io::Result<()> {
@@ -379,6 +383,16 @@ impl Copier {
     }
 }
 
+/// The parts of these `parts` of bytes, which are those at `offset` of a file, that lie in some ranges of the file.
+fn within(parts: &[ops::Range<usize>], ranges: &[Range], offset: u64) -> Vec<ops::Range<usize>> {
+    let of_file =
+        |part: &ops::Range<usize>| Range::new(offset + part.start as u64, offset + part.end as u64);
+    let wanted = parts.iter().map(of_file);
+    let both = wanted.flat_map(|part| ranges.iter().filter_map(move |r| r.intersect(part)));
+    let within = both.map(|range| (range.start - offset) as usize..(range.end - offset) as usize);
+    within.collect()
+}
+
 fn write_zeros(stream: &mut OutStream, mut count: u64) -> io::Result<()> {
     let zeros = [0; 64 << 10];
     while count > 0 {
@@ -391,8 +405,9 @@ fn write_zeros(stream: &mut OutStream, mut count: u64) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::jobs::SHORT_HOLE;
     use super::*;
-    use formats::SMALL_HOLE;
+    use formats::HOLE;
     use snapshot::DumpFormat;
 
     /// Every byte is the low byte of its page number; pages from 0x9000 on cannot be read.
@@ -439,12 +454,12 @@ mod tests {
             Piece::Memory(Range::new(0x1000, 0x1000 + chunk)),
             Piece::Zeros(10),
             Piece::Record(20),
-            Piece::Zeros(SMALL_HOLE + 1),
+            Piece::Zeros(SHORT_HOLE + 1),
             Piece::Memory(Range::new(0x2000, 0x2001)),
         ]);
         let jobs: Vec<Job> = std::iter::from_fn(|| copier.next_job()).collect();
         let offsets: Vec<u64> = jobs.iter().map(|job| job.offset).collect();
-        assert_eq!(offsets, [0, chunk, 100 + chunk + 30 + SMALL_HOLE + 1]);
+        assert_eq!(offsets, [0, chunk, 100 + chunk + 30 + SHORT_HOLE + 1]);
         let mut buffer = vec![0xFF; CHUNK];
         let fill = |job| {
             let (len, memory) = copier.fill(job, &mut buffer);
@@ -453,6 +468,32 @@ mod tests {
         let filled: Vec<(usize, u64)> = jobs.iter().map(fill).collect();
         assert_eq!(filled, [(CHUNK, chunk - 100), (130, 100), (1, 1)]);
         assert_eq!(buffer[0], 2, "page 2");
+    }
+
+    /// Each range that is given back is a system call in the clone, which takes longer than to copy a page.
+    #[test]
+    fn c6_scattered_pages_of_a_job_are_given_back_at_once() {
+        let pages = [1, 3, 5, 7].map(|number| Range::new(number * PAGE, (number + 1) * PAGE));
+        let pieces = pages.map(|page| [Piece::Memory(page), Piece::Zeros(HOLE)]);
+        let copier = copier(pieces.concat());
+        let job = copier.next_job().unwrap();
+        let (len, memory) = copier.fill(&job, &mut vec![0; CHUNK]);
+        assert_eq!((len as u64, &memory[..]), (4 * (PAGE + HOLE), &pages[..]));
+        copier.progress.wrote(&memory);
+        let whole = Range::new(PAGE, 8 * PAGE);
+        assert_eq!(copier.progress.written_lately(), [whole]);
+        assert_eq!(copier.progress.missing(&copier.of.plan), []);
+        let stored = job.stored(&copier.of.plan);
+        let page = |start: usize| start..start + PAGE as usize;
+        assert_eq!(stored, [0, 0x2000, 0x4000, 0x6000].map(page));
+        let own = [
+            Range::new(10 * PAGE, 11 * PAGE),
+            Range::new(14 * PAGE, 20 * PAGE),
+        ];
+        assert_eq!(
+            within(&stored, &own, 10 * PAGE),
+            [0, 0x4000, 0x6000].map(page)
+        );
     }
 
     #[test]

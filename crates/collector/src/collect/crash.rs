@@ -83,15 +83,20 @@ impl Crash {
         self.target.key()
     }
 
-    /// Takes the dumps of `request`, with the crash as their trigger and with its signature.
-    pub fn collect(&mut self, request: &Request) -> Collected {
+    /// Takes the dumps of `request`, with the crash as their trigger and with its signature. Calls `copied` when nothing is wanted
+    /// of the process any more, and the files are finished.
+    pub fn collect(&mut self, request: &Request, copied: &mut dyn FnMut()) -> Collected {
         let request = Request {
             trigger: Trigger::Exception(self.exception.clone()),
             signature: Some(self.signature.clone()),
             ..request.clone()
         };
         let taken = catch_unwind(AssertUnwindSafe(|| {
-            collect_attached(&mut *self.target, &request, false, &mut |_| {}).finish(&mut |_| {})
+            let unfinished = collect_attached(&mut *self.target, &request, false, &mut |_| {});
+            if unfinished.is_whole() {
+                copied();
+            }
+            unfinished.finish(&mut |_| {})
         }));
         taken.unwrap_or_else(|_| Collected {
             dumps: Vec::new(),

@@ -232,9 +232,7 @@ impl Draft {
             Some(_) => vec![(0, expected(plan.stored_bytes(), self.compression))],
             None => plan.stored_parts(),
         };
-        let mut parts = parts.into_iter();
-        parts
-            .try_for_each(|(offset, len)| file.reserve(offset, len))
+        file.reserve(&parts)
             .map_err(|e| self.failed("reserving room for", &e))
     }
 

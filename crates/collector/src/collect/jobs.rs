@@ -1,13 +1,19 @@
 //! Divides the plan of a dump into jobs: what one thread reads and writes at a time.
 
-use formats::{Piece, Plan, SMALL_HOLE, packed::FRAME};
+use formats::{HOLE, Piece, Plan, packed::FRAME};
 use platform::lock;
 use snapshot::Range;
-use std::sync::{Arc, Mutex};
+use std::{
+    ops,
+    sync::{Arc, Mutex},
+};
 
 /// The bytes of one read and one write: large enough that the cost of a call does not matter, small
 /// enough that a cancel is noticed at once and that buffers take little memory.
 pub(super) const CHUNK: usize = 512 << 10;
+/// A job goes on behind a hole of up to so many bytes: a job for each page of a process that uses every other one would cost
+/// more than its page.
+pub(super) const SHORT_HOLE: u64 = 64 << 10;
 
 /// Which part of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +44,7 @@ pub(super) struct Jobs {
     next: Mutex<Position>,
 }
 
-/// One write: parts that stand one after the other from `offset` of the file on, without a hole.
+/// What is read at once: parts that stand one after the other from `offset` of the file on. Holes between them are short.
 #[derive(Clone)]
 pub(super) struct Job {
     pub(super) offset: u64,
@@ -60,7 +66,29 @@ pub(super) struct Span {
     pub(super) len: usize,
 }
 
+impl Job {
+    /// The parts of its bytes that are written: all but its holes.
+    pub(super) fn stored(&self, plan: &Plan) -> Vec<ops::Range<usize>> {
+        let mut parts: Vec<ops::Range<usize>> = Vec::new();
+        let mut at = 0;
+        for span in &self.parts {
+            let end = at + span.len;
+            match parts.last_mut() {
+                _ if span.is_hole(plan) => {}
+                Some(last) if last.end == at => last.end = end,
+                _ => parts.push(at..end),
+            }
+            at = end;
+        }
+        parts
+    }
+}
+
 impl Span {
+    fn is_hole(&self, plan: &Plan) -> bool {
+        matches!(plan.pieces[self.piece], Piece::Zeros(count) if count >= HOLE)
+    }
+
     /// The addresses of these bytes in a piece that has those of `range`.
     pub(super) fn of(&self, range: Range) -> Range {
         let start = range.start + self.within;
@@ -105,7 +133,7 @@ impl Jobs {
                 (Part::Frames, _) => false,
                 (Part::Files, Piece::Mapped(_)) => !with_memory,
                 (Part::Files, _) | (Part::Target, Piece::Mapped(_)) => true,
-                (_, Piece::Zeros(count)) => *count > SMALL_HOLE,
+                (_, Piece::Zeros(count)) => *count > SHORT_HOLE,
                 (_, Piece::Memory(_)) => !with_memory,
                 (_, Piece::Bytes(_) | Piece::Record(_) | Piece::Registers(_)) => false,
             };

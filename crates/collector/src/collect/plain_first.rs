@@ -57,9 +57,8 @@ impl PlainFirst {
         let file = OutFile::create_aside(&Compression::plain_path(packed))?;
         let path = file.path();
         let folder = path.parent().unwrap_or(&path);
-        let mut parts = plan.stored_parts().into_iter();
         keep::expect_free(folder, when.keep, plan.stored_bytes())
-            .and_then(|()| parts.try_for_each(|(offset, len)| file.reserve(offset, len)))
+            .and_then(|()| file.reserve(&plan.stored_parts()))
             .map_err(|error| Error::of_file("reserving room for it as it is", &error))?;
         Ok(Self {
             file: Arc::new(file),

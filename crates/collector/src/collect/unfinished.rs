@@ -21,6 +21,11 @@ pub(crate) struct Unfinished {
 }
 
 impl Unfinished {
+    /// Whether all was copied that was asked for.
+    pub(super) fn is_whole(&self) -> bool {
+        self.error.is_none()
+    }
+
     /// Finishes the files, each of which is published, kept as a partial file, or removed. That waits for the disk.
     pub(crate) fn finish(self, observer: Observer<'_>) -> Collected {
         let mut dumps: Vec<Written> = Vec::new();

@@ -56,6 +56,8 @@ pub(super) fn watch(
         let written = copy.progress.written_lately();
         if limits.gives_back && !written.is_empty() {
             capture.give_back(&written);
+            // That may have taken long, and is no fault of the copying.
+            moved.1 = Instant::now();
         }
         let done = copy.progress.done.load(Ordering::Relaxed);
         if done != moved.0 {

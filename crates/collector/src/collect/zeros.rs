@@ -3,22 +3,33 @@
 use crate::sparse::{HOLE, is_hole};
 use platform::{OutFile, lock};
 use snapshot::{Range, coalesce};
-use std::{io, sync::Mutex};
+use std::{io, ops, sync::Mutex};
 
 /// The blocks of a file that were not written, by their offsets.
 #[derive(Default)]
 pub(super) struct Zeros(Mutex<Vec<Range>>);
 
 impl Zeros {
-    /// Writes `bytes` at `offset` of a file that has nothing there yet, but for blocks of zeros.
-    pub(super) fn write(&self, file: &OutFile, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let mut written = 0;
-        for at in holes(bytes) {
-            write(file, offset, bytes, written, at)?;
-            written = at + HOLE;
-            self.add(offset + at as u64);
+    /// Writes these `parts` of `bytes`, which are those at `offset` of a file that has nothing there yet, but for blocks of zeros.
+    pub(super) fn write(
+        &self,
+        file: &OutFile,
+        offset: u64,
+        bytes: &[u8],
+        parts: &[ops::Range<usize>],
+    ) -> io::Result<()> {
+        let mut left = Vec::with_capacity(parts.len());
+        for part in parts {
+            let mut from = part.start;
+            for at in holes(&bytes[part.clone()]).map(|at| part.start + at) {
+                left.push(from..at);
+                from = at + HOLE;
+                self.add(offset + at as u64);
+            }
+            left.push(from..part.end);
         }
-        write(file, offset, bytes, written, bytes.len())
+        left.retain(|part| !part.is_empty());
+        file.write_parts(offset, bytes, &left)
     }
 
     /// Gives back the room that was set aside for these blocks. Returns how many bytes that is.
@@ -40,14 +51,6 @@ impl Zeros {
     /// Takes them, those that touch joined.
     fn take(&self) -> Vec<Range> {
         coalesce(std::mem::take(&mut *lock(&self.0)), 0)
-    }
-}
-
-/// Writes the bytes from one position to another.
-fn write(file: &OutFile, offset: u64, bytes: &[u8], from: usize, to: usize) -> io::Result<()> {
-    match from < to {
-        true => file.write_at(offset + from as u64, &bytes[from..to]),
-        false => Ok(()),
     }
 }
 

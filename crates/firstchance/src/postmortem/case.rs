@@ -5,7 +5,7 @@ use collector::{Collected, CoreHead, Crash, Destination, Record, Request, Writte
 use platform::{Error, ErrorKind, Host, Stop};
 use policy::{DumpRequest, SameCrash};
 use snapshot::{DumpFormat, DumpKind};
-use std::{io::Read, path::PathBuf, time::Duration};
+use std::{cell::OnceCell, io::Read, path::PathBuf, thread::JoinHandle, time::Duration};
 
 /// How long a crashed process is kept so that the rest of its core can be read.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -67,25 +67,29 @@ impl Case<'_> {
         input: &mut dyn Read,
     ) -> anyhow::Result<Stored> {
         let request = self.request();
-        let dumped = match self.dump(crash, &request) {
+        let rest = Rest::of(&self.head);
+        let dumped = match self.dump(crash, &request, &rest) {
             // The kernel's core would be too large for the disk as well.
             Err(error) if error.kind == ErrorKind::Disk && self.kind() > DumpKind::Mini => {
-                self.small_dump(crash, request, &error)
+                self.small_dump(crash, request, &error, &rest)
             }
             dumped => dumped,
         };
         match dumped {
             Ok(stored) => {
-                drain(&self.head);
+                rest.drain();
                 Ok(stored)
             }
-            Err(error) if error.kind == ErrorKind::Disk => Err(error.into()),
+            Err(error) if error.kind == ErrorKind::Disk || rest.is_being_drained() => {
+                Err(error.into())
+            }
             Err(error) => self.keep_core(input, &error),
         }
     }
 
-    fn dump(&self, crash: &mut Crash, request: &Request) -> Result<Stored, Error> {
-        let Collected { dumps, error } = crash.collect(request);
+    /// Takes a dump. When all is copied, the kernel may write the rest of its core while the files are finished.
+    fn dump(&self, crash: &mut Crash, request: &Request, rest: &Rest) -> Result<Stored, Error> {
+        let Collected { dumps, error } = crash.collect(request, &mut || rest.drain());
         let stored = |dump: Written| {
             let (path, kind) = (dump.path?, dump.kind);
             Some(Stored { path, kind })
@@ -102,6 +106,7 @@ impl Case<'_> {
         crash: &mut Crash,
         mut request: Request,
         error: &Error,
+        rest: &Rest,
     ) -> Result<Stored, Error> {
         let asked = request.kinds.iter().map(|(kind, _)| kind.to_string());
         let asked: Vec<_> = asked.collect();
@@ -112,7 +117,7 @@ impl Case<'_> {
             asked.join(" and "),
             error.what
         ));
-        self.dump(crash, &request)
+        self.dump(crash, &request, rest)
     }
 
     /// Keeps what the kernel wrote to `input`, under the name `unknown`: the process was gone, or was
@@ -193,10 +198,43 @@ impl Case<'_> {
     }
 }
 
-/// Reads the rest of the core and throws it away: the kernel tells the parent of the process "core
-/// dumped" only if it could write all of it, and the parent is to see what it sees without us.
-fn drain(head: &CoreHead) {
-    if head.end.is_some_and(|end| end < LONGEST_DRAIN) {
-        platform::drain_input(DRAIN);
+/// The rest of the kernel's core. It is read by a thread of its own, which is waited for when this is dropped.
+struct Rest {
+    /// Whether it is read at all.
+    is_read: bool,
+    reader: OnceCell<Option<JoinHandle<u64>>>,
+}
+
+impl Rest {
+    fn of(head: &CoreHead) -> Self {
+        Self {
+            is_read: head.end.is_some_and(|end| end < LONGEST_DRAIN),
+            reader: OnceCell::new(),
+        }
+    }
+
+    /// Begins to read it and throw it away, once: the kernel tells the parent of the process "core dumped" only if it could write
+    /// all of it, and the parent is to see what it sees without us.
+    fn drain(&self) {
+        let read = || {
+            let thread = std::thread::Builder::new().name("drain".to_owned());
+            let reader = self
+                .is_read
+                .then(|| thread.spawn(|| platform::drain_input(DRAIN)));
+            reader?.ok()
+        };
+        self.reader.get_or_init(read);
+    }
+
+    fn is_being_drained(&self) -> bool {
+        self.reader.get().is_some()
+    }
+}
+
+impl Drop for Rest {
+    fn drop(&mut self) {
+        if let Some(reader) = self.reader.take().flatten() {
+            let _ = reader.join();
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::support::{
-    Child, Core, DEADLINE, Dumped, Firstchance, Program, Victim, compile, file_in, folder,
+    Child, Core, DEADLINE, Dumped, Firstchance, Program, Victim, compile, file_in, folder, readelf,
     state_of, victim_exe,
 };
 
@@ -151,6 +151,43 @@ fn c6_a_huge_sparse_mapping_is_as_small_as_what_is_in_it() {
     let places = [0, 1, 2, 3].map(|number| victim.address(&format!("page-{number}")));
     let words = dumped.core().words(&places);
     assert_eq!(words, [0, 1, 2, 3].map(|number| Some(pattern(number))));
+}
+
+/// Of single pages, the dump has little more than them, however far apart they are: near ones are in one segment with holes in the
+/// file, others in segments of their own.
+#[test]
+fn c6_scattered_pages_take_the_room_of_those_pages() {
+    for (apart, most_segments) in [(2, 100), (16, 100), (256, 2 * PAGES + 100)] {
+        let mut victim = Victim::start(&["scattered", &PAGES.to_string(), &apart.to_string()]);
+        let dumped = Dumped::full(victim.pid());
+        let resident = resident(victim.pid());
+        victim.assert_alive();
+        let on_disk = dumped.path.metadata().unwrap().blocks() * 512;
+        assert!(
+            on_disk < resident / 20 * 21 + (1 << 20),
+            "{apart}: {on_disk} for {resident}"
+        );
+        let first = victim.address("scattered");
+        let places = [0, 1, PAGES / 2, PAGES - 1].map(|number| first + number * apart * 4096);
+        let words = dumped.core().words(&places);
+        let wanted = [0, 1, PAGES / 2, PAGES - 1].map(|number| Some(pattern(number as u16)));
+        assert_eq!(words, wanted, "{apart}");
+        assert_eq!(dumped.core().word(first + 4096).unwrap_or(0), 0, "{apart}");
+        let segments = readelf(&["-lW"], &dumped.path);
+        let count = segments.matches("\n  LOAD").count() as u64;
+        assert!(count < most_segments, "{apart}: {count} segments");
+    }
+}
+
+/// How many pages the process has that are scattered: 32 MiB.
+const PAGES: u64 = 8192;
+
+/// What a process has in memory, in bytes.
+fn resident(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kibibytes = line.unwrap().trim().trim_end_matches(" kB");
+    kibibytes.parse::<u64>().unwrap() << 10
 }
 
 #[test]

@@ -11,22 +11,25 @@ use super::{
     space,
     sys::{lazy_file::LazyFile, page_cache, share},
 };
-use crate::{FileBytes, FileIdentity, MakeContent, Trusted, failpoint};
+use crate::{FileBytes, FileIdentity, MakeContent, Trusted, failpoint, lock};
 use rustix::fs::{
     AtFlags, FallocateFlags, FileType, Mode, OFlags, RenameFlags, StatxFlags, fallocate, fstat,
     linkat, makedev, openat, renameat, renameat_with, statat, statx, unlinkat,
 };
-use snapshot::Region;
+use snapshot::{Range, Region};
 use std::{
     fs::File,
     io::{self, Read},
+    ops,
     os::{
         fd::OwnedFd,
         unix::fs::{FileExt, MetadataExt},
     },
     path::{Path, PathBuf},
-    sync::Arc,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// A file that is being written, and the folder that it is in.
@@ -40,6 +43,27 @@ pub(crate) struct RawOutput {
     direct: Option<File>,
     /// How many bytes were written so far.
     written: AtomicU64,
+    /// Where small parts were written that were not waited for.
+    cached: Cached,
+}
+
+/// A range of a file that has bytes in the page cache, and how many.
+#[derive(Debug, Default)]
+struct Cached(Mutex<(Range, u64)>);
+
+impl Cached {
+    /// Adds a range with so many bytes. Returns the whole range if they are too many to stay in the cache.
+    fn add(&self, range: Range, bytes: u64) -> Option<Range> {
+        let mut cached = lock(&self.0);
+        let (whole, sum) = &mut *cached;
+        match whole.is_empty() {
+            _ if bytes == 0 => return None,
+            true => *whole = range,
+            false => *whole = Range::new(whole.start.min(range.start), whole.end.max(range.end)),
+        }
+        *sum += bytes;
+        (*sum > UNWAITED).then(|| std::mem::take(&mut *cached).0)
+    }
 }
 
 /// The alignment of direct writes in bytes: the largest logical block size of common disks.
@@ -81,6 +105,7 @@ pub(crate) fn create_output(
         file: file.into(),
         direct,
         written: AtomicU64::new(0),
+        cached: Cached::default(),
     })
 }
 
@@ -136,15 +161,16 @@ impl RawOutput {
             Ok(()) => Ok(()),
             // Some file systems cannot do it (ZFS, some network file systems): check the free space
             // instead.
-            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {
-                let free = space::of(&self.file)?.free;
-                if free < bytes {
-                    Err(io::ErrorKind::StorageFull.into())
-                } else {
-                    Ok(())
-                }
-            }
+            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => self.expect_room(bytes),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Fails if the file system has less than `bytes` free.
+    pub(crate) fn expect_room(&self, bytes: u64) -> io::Result<()> {
+        match space::of(&self.file)?.free < bytes {
+            true => Err(io::ErrorKind::StorageFull.into()),
+            false => Ok(()),
         }
     }
 
@@ -172,6 +198,31 @@ impl RawOutput {
                 result => result,
             },
             None => self.write_through_cache(offset, bytes),
+        }
+    }
+
+    /// See [`OutFile::write_parts`](crate::OutFile::write_parts). Small ones are waited for together: one by one that took ten
+    /// times as long.
+    pub(crate) fn write_parts(
+        &self,
+        offset: u64,
+        bytes: &[u8],
+        parts: &[ops::Range<usize>],
+    ) -> io::Result<()> {
+        let is_small = |part: &ops::Range<usize>| parts.len() > 1 && part.len() < LARGE;
+        for part in parts {
+            let (at, content) = (offset + part.start as u64, &bytes[part.clone()]);
+            match is_small(part) {
+                true => self.file.write_all_at(content, at)?,
+                false => self.write_at(at, content)?,
+            }
+        }
+        let small = parts.iter().filter(|part| is_small(part));
+        let small: usize = small.map(|part| part.len()).sum();
+        let range = Range::new(offset, offset + bytes.len() as u64);
+        match self.cached.add(range, small as u64) {
+            Some(range) => page_cache::write_out(&self.file, range.start, range.len() as usize),
+            None => Ok(()),
         }
     }
 
@@ -435,4 +486,43 @@ pub(crate) fn read_trusted(path: &Path) -> io::Result<(Trusted, bool)> {
         },
         found.st_mode & 0o002 != 0,
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn c6_small_parts_are_waited_for_together() {
+        let cached = Cached::default();
+        let range = |number: u64| Range::new(number << 16, (number << 16) + 4096);
+        assert_eq!(cached.add(Range::new(0, 8192), 0), None, "none was small");
+        let mut waited = Vec::new();
+        for number in (0..2 * UNWAITED / 4096 + 2).rev() {
+            waited.extend(cached.add(range(number), 4096));
+        }
+        let middle = UNWAITED / 4096 + 1;
+        let of = |first: u64, last: u64| Range::new(range(first).start, range(last).end);
+        assert_eq!(waited, [of(middle, 2 * middle - 1), of(0, middle - 1)]);
+    }
+
+    #[test]
+    fn c6_parts_of_all_sizes_stand_where_they_belong() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = create_output(folder.path(), "a", ".a.partial".to_owned(), false).unwrap();
+        let bytes: Vec<u8> = (0..1 << 20).map(|at| (at >> 12) as u8 | 1).collect();
+        let parts = [0..100, 4096..8192, 1 << 18..1 << 19, (1 << 20) - 1..1 << 20];
+        for offset in [0, 16 << 20] {
+            file.write_parts(offset, &bytes, &parts).unwrap();
+        }
+        let written = std::fs::read(folder.path().join(".a.partial")).unwrap();
+        let mut wanted = vec![0; 17 << 20];
+        for offset in [0, 16 << 20] {
+            for part in parts.clone() {
+                let place = offset + part.start..offset + part.end;
+                wanted[place].copy_from_slice(&bytes[part]);
+            }
+        }
+        assert!(written == wanted);
+    }
 }

@@ -141,11 +141,22 @@ impl Threads {
             let added = threads.seize_new(proc, &timer, TraceState::Pending)?;
             quiet = if added == 0 { quiet + 1 } else { 0 };
             threads.settle(deadline, cancel, meanwhile)?;
-            if round > 0 && (quiet >= 2 || Instant::now() > deadline) {
+            let is_over = round > 0 && (quiet >= 2 || Instant::now() > deadline);
+            if is_over || threads.are_all(proc) {
                 break;
             }
         }
         threads.confirm(proc)
+    }
+
+    /// Whether all threads that the process has stand, so that there can be no new ones. To list them again takes a millisecond
+    /// for each thousand.
+    fn are_all(&self, proc: &ProcDir) -> bool {
+        let stands =
+            |state: &TraceState| matches!(state, TraceState::Stopped | TraceState::GroupStop(_));
+        let status = || proc.read("status").unwrap_or_default();
+        self.states.values().all(stands)
+            && status::number(&status(), "Threads") == Some(self.states.len() as u64)
     }
 
     fn empty(key: ProcessKey) -> Self {

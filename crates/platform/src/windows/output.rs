@@ -143,9 +143,7 @@ impl RawOutput {
 
     /// See [`OutFile::reserve`](crate::OutFile::reserve).
     pub(crate) fn reserve(&self, offset: u64, bytes: u64) -> io::Result<()> {
-        if space_at(&self.folder)?.free < bytes {
-            return Err(io::ErrorKind::StorageFull.into());
-        }
+        self.expect_room(bytes)?;
         let wanted = FILE_ALLOCATION_INFO {
             AllocationSize: (offset + bytes) as i64,
         };
@@ -174,6 +172,25 @@ impl RawOutput {
     /// Reads up to as many bytes as `buffer` has.
     pub(crate) fn read_some(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         self.file.seek_read(buffer, offset)
+    }
+
+    /// Fails if the file system has less than `bytes` free.
+    pub(crate) fn expect_room(&self, bytes: u64) -> io::Result<()> {
+        match space_at(&self.folder)?.free < bytes {
+            true => Err(io::ErrorKind::StorageFull.into()),
+            false => Ok(()),
+        }
+    }
+
+    /// See [`OutFile::write_parts`](crate::OutFile::write_parts).
+    pub(crate) fn write_parts(
+        &self,
+        offset: u64,
+        bytes: &[u8],
+        parts: &[std::ops::Range<usize>],
+    ) -> io::Result<()> {
+        let mut parts = parts.iter();
+        parts.try_for_each(|part| self.write_at(offset + part.start as u64, &bytes[part.clone()]))
     }
 
     /// Writes all of `bytes` at `offset`.

@@ -14,6 +14,8 @@ pub(super) const MODES: &[Mode] = &[
     Mode { name: "guard", args: "[MIB]", about: "known content behind a guard page without a mapping of its own", run: guard },
     Mode { name: "reserve", args: "GIB", about: "address space without access", run: reserve },
     Mode { name: "sparse", args: "TIB", about: "a huge mapping with four touched pages", run: sparse },
+    Mode { name: "scattered", args: "PAGES APART", about: "single pages of a huge mapping, each so many behind the one before", run: scattered },
+    Mode { name: "zeros", args: "MIB", about: "memory that was written to, and has nothing but zeros", run: zeros },
     Mode { name: "prot-none-data", args: "", about: "content without the right to read it", run: prot_none_data },
     Mode { name: "truncated-map", args: "FOLDER", about: "a mapped file that has become shorter", run: truncated_map },
     Mode { name: "uffd", args: "", about: "a page that a userfaultfd never delivers", run: uffd },
@@ -75,6 +77,27 @@ fn sparse(harness: &Harness) -> Outcome {
         all.page(index).fill(pattern(number as u16));
         harness.address(&format!("page-{number}"), all.page(index).address());
     }
+    harness.serve(|_| {})
+}
+
+/// Maps a huge range and touches single pages of it, which are filled with the [`pattern`] of their number.
+fn scattered(harness: &Harness) -> Outcome {
+    let (pages, apart): (usize, usize) = (harness.arg(0, 1024)?, harness.arg(1, 16)?);
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    let all = Mapping::new(pages * apart * PAGE, READ_WRITE, flags, -1)?;
+    all.advise(libc::MADV_NOHUGEPAGE)?;
+    for number in 0..pages {
+        all.page(number * apart).fill(pattern(number as u16));
+    }
+    harness.address("scattered", all.address());
+    harness.serve(|_| {})
+}
+
+fn zeros(harness: &Harness) -> Outcome {
+    let all = Mapping::anonymous(harness.arg(0, 64_usize)? << 20)?;
+    all.advise(libc::MADV_NOHUGEPAGE)?;
+    all.fill(0);
+    harness.address("zeros", all.address());
     harness.serve(|_| {})
 }
 

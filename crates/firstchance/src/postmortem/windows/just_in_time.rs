@@ -34,7 +34,7 @@ fn record(call: &PostMortem) -> anyhow::Result<()> {
         information: call.information,
     };
     let mut crash = Crash::told(&*host, &told)?;
-    let collected = request(call, &crash).map(|request| crash.collect(&request));
+    let collected = request(call, &crash).map(|request| crash.collect(&request, &mut || {}));
     if call.kill_after {
         host.kill(crash.key())?;
     }

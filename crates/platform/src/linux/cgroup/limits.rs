@@ -101,6 +101,16 @@ pub(crate) fn headroom(groups: &Groups<'_>) -> Option<u64> {
         .min()
 }
 
+/// Returns whether the kernel kills all processes of a group of them together, where one would be killed because memory is short
+/// (`memory.oom.group`, which v1 does not have).
+pub(crate) fn are_killed_together(groups: &Groups<'_>) -> bool {
+    let folder = groups.v2();
+    folder.is_some_and(|folder| {
+        let mut folders = folder.upwards();
+        folders.any(|folder| number(folder, "memory.oom.group") == Some(1))
+    })
+}
+
 /// Returns how many processors' time the groups may use, by the smallest quota; `None` if none has
 /// a quota.
 pub(crate) fn processors(groups: &Groups<'_>) -> Option<f64> {

@@ -60,4 +60,4 @@ pub(crate) fn parse(text: &str) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -19,7 +19,7 @@ use crate::{
         },
     },
 };
-use snapshot::{ProcessKey, Range};
+use snapshot::{ProcessKey, Range, coalesce, without};
 use std::time::{Duration, Instant};
 
 /// The arguments of close_range(2) that leave the clone without descriptors, and the target's as they are
@@ -111,10 +111,7 @@ impl TargetClone {
             self.frame.saturating_sub(AROUND_FRAME),
             self.frame + AROUND_FRAME,
         );
-        for range in ranges
-            .iter()
-            .filter(|range| range.intersect(frame).is_none())
-        {
+        for range in without(&coalesce(ranges.to_vec(), 0), &[frame]) {
             let advice = [range.start, range.len(), libc::MADV_DONTNEED as u64, 0];
             let _ = thread.call(libc::SYS_madvise, advice, Instant::now() + CALL_WITHIN);
         }

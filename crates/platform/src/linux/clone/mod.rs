@@ -105,14 +105,24 @@ fn newer_than_races() -> Result<(), Reason> {
 
 /// Fails if a control group of a process, or the machine, has less memory left than this.
 fn with_headroom(proc: &ProcDir, least: u64) -> Result<(), Reason> {
-    let group = limits::headroom(&Groups::of(proc));
-    if group.is_some_and(|left| left < least) {
-        return Err("its control group has little memory left".into());
-    }
+    within_groups(&Groups::of(proc), least)?;
     let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let available = values::find(&text, "MemAvailable").map(|bytes| bytes as u64);
     match available.is_some_and(|bytes| bytes < least) {
         true => Err("the machine has little memory left".into()),
+        false => Ok(()),
+    }
+}
+
+/// Fails if one of these control groups has less memory left than this. A clone is the first that is killed; where its target is
+/// killed with it, more is wanted.
+fn within_groups(groups: &Groups<'_>, least: u64) -> Result<(), Reason> {
+    let least = match limits::are_killed_together(groups) {
+        true => least.saturating_add(HEADROOM),
+        false => least,
+    };
+    match limits::headroom(groups).is_some_and(|left| left < least) {
+        true => Err("its control group has little memory left".into()),
         false => Ok(()),
     }
 }
@@ -234,4 +244,37 @@ fn allowed(tid: i32, gadgets: Gadgets) -> bool {
         call(libc::SYS_madvise, [0, 0, libc::MADV_DONTNEED as u64]),
     ];
     seccomp::allow(tid, &all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::linux::cgroup::tests::in_v2;
+
+    /// With 4 MiB left there is no clone, with 64 MiB there is one of a small process, and more is wanted in a group whose
+    /// processes are killed together.
+    #[test]
+    fn n11_a_clone_needs_room_in_every_group_above() {
+        const MIB: u64 = 1 << 20;
+        let within = |left: u64, together: &str, wanted: u64| {
+            let used = format!("{}", (100 * MIB).saturating_sub(left));
+            let files = [
+                ("pod/memory.max", "104857600"),
+                ("pod/memory.current", &used),
+                ("pod/memory.oom.group", together),
+                ("pod/web/memory.max", "max"),
+            ];
+            in_v2(&files, "/pod/web", |groups| {
+                within_groups(groups, wanted).is_ok()
+            })
+        };
+        assert!(!within(4 * MIB, "0", LEAST_HEADROOM));
+        assert!(within(16 * MIB, "0", LEAST_HEADROOM));
+        assert!(!within(16 * MIB, "1", LEAST_HEADROOM));
+        assert!(within(80 * MIB, "1", LEAST_HEADROOM));
+        assert!(within(64 * MIB, "0", HEADROOM));
+        assert!(!within(64 * MIB, "1", HEADROOM));
+        assert!(!within(99 * MIB, "0", u64::MAX));
+        assert!(!within(99 * MIB, "1", u64::MAX));
+    }
 }

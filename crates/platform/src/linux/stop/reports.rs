@@ -19,26 +19,30 @@ impl Threads {
         let is_pending =
             |(tid, state): (&i32, &TraceState)| (*state == TraceState::Pending).then_some(*tid);
         let pending: Vec<i32> = self.states.iter().filter_map(is_pending).collect();
-        pending
-            .into_iter()
-            .for_each(|tid| self.take_reports_of(tid));
+        for tid in pending {
+            while self.states.get(&tid) == Some(&TraceState::Pending) && self.take_report_of(tid) {}
+        }
     }
 
     /// Takes all reports of one thread.
     pub(super) fn take_reports_of(&mut self, tid: i32) {
-        loop {
-            match ptrace::report_of(tid) {
-                // A signal is reported again until the thread is resumed.
-                Ok(Some((_, Report::Signal(_)))) if self.stands_at_signal(tid) => return,
-                Ok(Some((tid, report))) => self.take(tid, report),
-                Ok(None) => return,
-                // It is not traced any more: it has ended, and nobody else will tell us.
-                Err(_) => {
-                    self.ended += u32::from(self.states.remove(&tid).is_some());
-                    return;
-                }
+        while self.take_report_of(tid) {}
+    }
+
+    /// Takes a report of one thread. Returns whether there was one.
+    fn take_report_of(&mut self, tid: i32) -> bool {
+        match ptrace::report_of(tid) {
+            // A signal is reported again until the thread is resumed.
+            Ok(Some((_, Report::Signal(_)))) if self.stands_at_signal(tid) => return false,
+            Ok(Some((tid, report))) => self.take(tid, report),
+            Ok(None) => return false,
+            // It is not traced any more: it has ended, and nobody else will tell us.
+            Err(_) => {
+                self.ended += u32::from(self.states.remove(&tid).is_some());
+                return false;
             }
         }
+        true
     }
 
     fn stands_at_signal(&self, tid: i32) -> bool {

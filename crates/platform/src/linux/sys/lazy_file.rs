@@ -16,7 +16,7 @@ use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
 use snapshot::FileContent;
 use std::{
     fs::File,
-    io,
+    io, ops,
     os::unix::fs::FileExt,
     ptr::{null_mut, without_provenance_mut},
     sync::{
@@ -28,10 +28,16 @@ use std::{
 /// How many files can be open at once.
 const SLOTS: usize = 4096;
 
-/// Pieces are of this many bytes at least, and there are so many at most: each may become a mapping of its own, and
-/// a process has 65,530 by default (`vm.max_map_count`).
+/// Pieces are of this many bytes at least, whatever the size of the file: who looks at a few places of a large one reads as
+/// little as of a small one. Of files of more than a terabyte they are larger, so that there are so many at most.
 const PIECE: usize = 64 << 10;
-const MOST_PIECES: usize = 16 << 10;
+const MOST_PIECES: usize = 16 << 20;
+/// After this many reads, four times as much is read at once, and again after as many more: each read may become a mapping of
+/// its own, and a process has 65,530 by default (`vm.max_map_count`). Those of a file of 64 TiB are 40,000 so.
+const READS: usize = 2048;
+
+/// The bits of a word.
+const BITS: usize = usize::BITS as usize;
 
 /// The open files, for the signal handler: each with its start, the address behind it, and what is known of it.
 static STARTS: [AtomicUsize; SLOTS] = [const { AtomicUsize::new(0) }; SLOTS];
@@ -134,7 +140,10 @@ struct Pieces {
     shown: Area,
     /// The same memory, where the handler writes.
     own: Area,
-    read: Vec<AtomicBool>,
+    /// Which pieces were read: one bit for each.
+    read: Vec<AtomicUsize>,
+    /// How often something was read.
+    reads: AtomicUsize,
     busy: AtomicBool,
 }
 
@@ -148,7 +157,10 @@ impl Pieces {
         Ok(Self {
             shown: Area::new(&memory, size, ProtFlags::empty())?,
             own: Area::new(&memory, size, ProtFlags::READ | ProtFlags::WRITE)?,
-            read: (0..size / piece).map(|_| AtomicBool::new(false)).collect(),
+            read: { 0..(size / piece).div_ceil(BITS) }
+                .map(|_| AtomicUsize::new(0))
+                .collect(),
+            reads: AtomicUsize::new(0),
             busy: AtomicBool::new(false),
             origin,
             len,
@@ -162,13 +174,56 @@ impl Pieces {
         while self.busy.swap(true, Ordering::Acquire) {
             rustix::thread::sched_yield();
         }
-        let there = self.read[offset / self.piece].load(Ordering::Relaxed) || self.fill(offset);
+        let there = self.is_read(offset) || self.read_around(offset);
         self.busy.store(false, Ordering::Release);
         there
     }
 
-    fn fill(&self, offset: usize) -> bool {
-        let from = offset & !(self.piece - 1);
+    fn is_read(&self, offset: usize) -> bool {
+        let number = offset / self.piece;
+        self.read[number / BITS].load(Ordering::Relaxed) & 1 << (number % BITS) != 0
+    }
+
+    /// Reads what is read at once of all that is not read yet, and makes it accessible.
+    fn read_around(&self, offset: usize) -> bool {
+        let times = self.reads.fetch_add(1, Ordering::Relaxed) / READS;
+        let range = self.at_once(offset, times as u32);
+        let pieces = range.clone().step_by(self.piece);
+        pieces
+            .filter(|from| !self.is_read(*from))
+            .for_each(|from| self.fill(from));
+        // SAFETY: the range lies within the mapping. What is made accessible for the first time has been filled.
+        let shown = unsafe {
+            let start = self.shown.start.cast::<u8>().add(range.start).cast();
+            rustix::mm::mprotect(start, range.len(), MprotectFlags::READ)
+        };
+        if shown.is_ok() {
+            range
+                .step_by(self.piece)
+                .for_each(|from| self.set_read(from));
+        }
+        shown.is_ok()
+    }
+
+    /// The pieces that are read with the one of this offset, where so much has been read as often.
+    fn at_once(&self, offset: usize, times: u32) -> ops::Range<usize> {
+        let bytes = self.piece.checked_shl(2 * times).unwrap_or(0);
+        let whole = 0..self.shown.len;
+        match bytes >= self.piece && bytes < whole.len() {
+            true => {
+                let from = offset & !(bytes - 1);
+                from..(from + bytes).min(whole.end)
+            }
+            false => whole,
+        }
+    }
+
+    fn set_read(&self, offset: usize) {
+        let number = offset / self.piece;
+        self.read[number / BITS].fetch_or(1 << (number % BITS), Ordering::Relaxed);
+    }
+
+    fn fill(&self, from: usize) {
         let held = self.piece.min(self.len.saturating_sub(from));
         // SAFETY: the piece lies within the mapping. Nobody else has a reference into it: it is written with `busy`
         // held, and before readers can see it.
@@ -178,13 +233,6 @@ impl Pieces {
             Origin::File(file) => fill(file, from as u64, bytes),
             Origin::Made(maker) => maker.fill(from as u64, bytes),
         }
-        // SAFETY: the piece lies within the mapping, which is made accessible for the first time.
-        let shown = unsafe {
-            let start = self.shown.start.cast::<u8>().add(from).cast();
-            rustix::mm::mprotect(start, self.piece, MprotectFlags::READ)
-        };
-        self.read[offset / self.piece].store(shown.is_ok(), Ordering::Relaxed);
-        shown.is_ok()
     }
 }
 
@@ -345,8 +393,7 @@ mod tests {
         let mut buf = vec![0; 4 * PIECE];
         assert_eq!(lazy.read_at(PIECE as u64, &mut buf), 2 * PIECE);
         assert!(buf[..2 * PIECE].iter().all(|&byte| byte == 9));
-        let read = lazy.pieces.read.iter();
-        assert_eq!(read.filter(|read| read.load(Ordering::Relaxed)).count(), 0);
+        assert_eq!(lazy.pieces.reads.load(Ordering::Relaxed), 0);
         assert_eq!(lazy.read_at(u64::MAX, &mut buf), 0);
     }
 
@@ -368,6 +415,64 @@ mod tests {
         });
         assert_eq!(lazy.as_ref()[len - 1], 199);
         assert_eq!(made.load(Ordering::Relaxed), 2, "two pieces");
+    }
+
+    /// A look at a place of a file of 20 GiB reads as much as in one of a megabyte.
+    #[test]
+    fn s8_what_is_read_of_a_large_file_is_not_more() {
+        for len in [1 << 20, 20 << 30, 1 << 40] {
+            let (bytes, count) = counted(len);
+            let lazy = LazyFile::made(bytes, len).expect("a thread");
+            for at in [0, len / 3, len / 2, len - 1] {
+                assert_eq!(lazy.as_ref()[at], 5);
+            }
+            assert_eq!(count.load(Ordering::Relaxed), 4 * PIECE, "{len}");
+        }
+    }
+
+    /// Who looks at everything makes few mappings, and sees all of it.
+    #[test]
+    fn s8_more_is_read_at_once_of_who_looks_at_much() {
+        let len = (READS + 40) * PIECE + 3;
+        let (bytes, count) = counted(len);
+        let lazy = LazyFile::made(bytes, len).expect("a thread");
+        let all = lazy.as_ref();
+        assert!((0..READS).all(|piece| all[piece * PIECE] == 5));
+        assert_eq!(count.load(Ordering::Relaxed), READS * PIECE);
+        assert_eq!(all[(READS + 5) * PIECE], 5);
+        assert_eq!(
+            count.load(Ordering::Relaxed),
+            (READS + 4) * PIECE,
+            "four at once"
+        );
+        assert!(all.iter().all(|byte| *byte == 5));
+        assert_eq!(count.load(Ordering::Relaxed), len);
+        let reads = lazy.pieces.reads.load(Ordering::Relaxed);
+        assert_eq!(reads, READS + 1 + 9 + 1);
+    }
+
+    #[test]
+    fn s8_all_is_read_at_once_at_last() {
+        let lazy = LazyFile::new(file(b""), 100 * PIECE).expect("open");
+        let of = |piece: usize, times| lazy.pieces.at_once(piece * PIECE, times);
+        assert_eq!(of(7, 0), 7 * PIECE..8 * PIECE);
+        assert_eq!(of(99, 2), 96 * PIECE..100 * PIECE);
+        for times in [4, 23, 24, 31, 32, 1 << 20] {
+            assert_eq!(of(7, times), 0..100 * PIECE, "{times}");
+        }
+    }
+
+    /// Content that counts how many bytes were asked for.
+    fn counted(len: usize) -> (MakeContent, std::sync::Arc<AtomicUsize>) {
+        let count = std::sync::Arc::new(AtomicUsize::new(0));
+        let of_maker = count.clone();
+        let make = move |at: u64, buf: &mut [u8]| {
+            let held = buf.len().min(len - at as usize);
+            of_maker.fetch_add(held, Ordering::Relaxed);
+            buf[..held].fill(5);
+            held
+        };
+        (Box::new(make), count)
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //! with the victim's mode `exec-by-thread`; both sides hung until we were killed.
 //!
 //! Handled here: a seize that takes too long is interrupted by a timer, whose signal handler
-//! releases all threads that are ending. The kernel then restarts the seize by itself.
+//! releases all threads that are ending: from the second signal on that comes during a seize. The kernel then restarts the seize by itself.
 //!
 //! Another tracer may hold one of those threads, for ever. Then the seize must not be restarted: the handler has the
 //! thread return from it with EINTR, as a call does that a signal has interrupted.
@@ -73,7 +73,8 @@ impl LetGo {
     }
 }
 
-/// A timer of this OS thread. It is deleted when this is dropped.
+/// A timer of this OS thread, which sends its signal again and again until this is dropped. (It was set for each seize, which
+/// took longer than a fifth of the seizes of a process with thousands of threads.)
 pub(crate) struct SeizeTimer {
     timer: Option<libc::timer_t>,
 }
@@ -81,24 +82,24 @@ pub(crate) struct SeizeTimer {
 impl SeizeTimer {
     /// Makes the timer. If that fails, a seize may hang as it does without a timer.
     pub(crate) fn new() -> Self {
-        Self {
+        let timer = Self {
             timer: make_timer().ok(),
-        }
+        };
+        timer.arm(TOO_LONG);
+        timer
     }
 
     /// Runs a seize under the timer. Returns its result, and the threads that were released
     /// meanwhile.
     pub(crate) fn guard<T>(&self, seize: impl FnOnce() -> T) -> (T, Vec<i32>) {
         INTERRUPTIONS.with(|count| count.store(0, Ordering::Release));
-        self.arm(TOO_LONG);
         SEIZING.with(|seizing| seizing.store(true, Ordering::Release));
         let result = seize();
         SEIZING.with(|seizing| seizing.store(false, Ordering::Release));
-        self.arm(Duration::ZERO);
         (result, LET_GO.with(LetGo::take))
     }
 
-    /// Lets the timer send its signal every `period`; zero stops it.
+    /// Lets the timer send its signal every `period`.
     fn arm(&self, period: Duration) {
         let Some(timer) = self.timer else {
             return;
@@ -133,7 +134,8 @@ fn make_timer() -> io::Result<libc::timer_t> {
         let mut action: libc::sigaction = mem::zeroed();
         type Handler = extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
         action.sa_sigaction = on_timer as Handler as libc::sighandler_t;
-        action.sa_flags = libc::SA_SIGINFO;
+        // The kernel makes an interrupted seize again in any case.
+        action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART;
         if libc::sigaction(signal, &raw const action, ptr::null_mut()) != 0 {
             return Err(io::Error::last_os_error());
         }
@@ -155,6 +157,11 @@ extern "C" fn on_timer(_: libc::c_int, _: *mut libc::siginfo_t, context: *mut li
     if !SEIZING.with(|seizing| seizing.load(Ordering::Acquire)) {
         return;
     }
+    let interruptions = INTERRUPTIONS.with(|count| count.fetch_add(1, Ordering::AcqRel));
+    if interruptions == 0 {
+        // It may have begun just now.
+        return;
+    }
     // SAFETY: the address of this thread's errno, which the interrupted code may be about to read.
     let errno = unsafe { *libc::__errno_location() };
     while let Some(tid) = let_go_of_one() {
@@ -162,7 +169,6 @@ extern "C" fn on_timer(_: libc::c_int, _: *mut libc::siginfo_t, context: *mut li
     }
     // SAFETY: as above.
     unsafe { *libc::__errno_location() = errno };
-    let interruptions = INTERRUPTIONS.with(|count| count.fetch_add(1, Ordering::AcqRel));
     if interruptions >= MOST_INTERRUPTIONS {
         // SAFETY: the third argument of a handler with SA_SIGINFO is the context to which it returns (sigaction(2)), which
         // is the handler's alone until then.
