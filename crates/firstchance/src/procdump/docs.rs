@@ -110,7 +110,7 @@ const ON_PURPOSE: &str = "
 - On Linux a file name may have what Windows forbids (`:`, `*`, `con`); control characters are refused. On Windows such a
   name is refused at the start.
 - On Linux, large dumps are copied from a clone of the target where that is no danger, also without `-r`. With `-r` so are small
-  ones, and where there is no clone a line says why, as where signals are wanted (`-sig`). `-r N` still lets N dumps be written at a time, and `-a` skips a trigger when these are.
+  ones, and where there is no clone a line says why, as without root at an event of a process that is traced (`-sig`). `-r N` still lets N dumps be written at a time, and `-a` skips a trigger when these are.
 - On Linux, without a name that says otherwise, `-ma`, `-mp` and `-mc` write an ELF core `NAME_YYMMDD_HHMMSS.core`, which gdb
   and lldb open, and `-mm` and `-mt` a minidump `NAME_YYMMDD_HHMMSS.dmp`, for lldb and minidump-stackwalk; gdb opens none. A FILE that ends
   in `.dmp` is a minidump, and one that ends in `.core` is a core, of every kind; a FILE without such an ending gets that of its

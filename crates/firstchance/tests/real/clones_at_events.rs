@@ -10,16 +10,16 @@ const EVENTS: Program = Program::cpp("large_events.cpp").with(&["-O1", "-pthread
 /// Enough that copying takes seconds where each chunk is slow.
 const MIB: &str = "96";
 
-fn started() -> Child {
-    let child = Child::start(Command::new(compile(&EVENTS)).arg(MIB));
+fn started(what: &str) -> Child {
+    let child = Child::start(Command::new(compile(&EVENTS)).args([MIB, what]));
     child.line();
     child
 }
 
 /// Watches it, and returns what was said, and how often the process has done it by its own count.
-fn watched(condition: &str, options: &[&str]) -> (Run, u64, tempfile::TempDir) {
+fn watched(what: &str, condition: &str, options: &[&str]) -> (Run, u64, tempfile::TempDir) {
     let folder = folder();
-    let mut child = started();
+    let mut child = started(what);
     let pid = child.pid().to_string();
     let watch = Firstchance::new(&["watch", &pid, "--when", condition, "--do", "full dump"]);
     let watch = watch.args(options).args(&["-n", "0", "-o"]);
@@ -30,8 +30,16 @@ fn watched(condition: &str, options: &[&str]) -> (Run, u64, tempfile::TempDir) {
     child.tell("end");
     let counts = child.line();
     child.end_input();
-    let done = counts.parse().expect("a count");
+    let (done, handled) = counts_in(&counts);
+    assert_eq!(handled, if what == "throw" { 0 } else { done });
     (watch.finish(), done, folder)
+}
+
+/// What it says at its end: how often it has done it, and how many signals it has handled.
+fn counts_in(line: &str) -> (u64, u64) {
+    let mut counts = line.split(' ').map(|count| count.parse().expect("a count"));
+    let mut next = || counts.next().expect("a count");
+    (next(), next())
 }
 
 /// How many events were told while the first dump was written.
@@ -63,17 +71,62 @@ fn assert_cloned(folder: &tempfile::TempDir) {
 #[test]
 fn s1_throws_are_told_while_the_dump_of_one_is_written() {
     let limit = ["--max-dumps-per", "1h=1"];
-    let (run, thrown, folder) = watched("exception \"runtime_error\"", &limit);
+    let (run, thrown, folder) = watched("throw", "exception \"runtime_error\"", &limit);
     assert_eq!(count_in_table(&run), thrown, "{run:?}");
     assert!(told_meanwhile(&run, "Exception: CXX") > 5, "{run:?}");
     assert_cloned(&folder);
+}
+
+/// A process of which signals are wanted is traced all the time: each of them stops a thread.
+#[test]
+fn s1_signals_are_handled_while_the_dump_of_one_is_written() {
+    let limit = ["--max-dumps-per", "1h=1"];
+    let (run, _, folder) = watched("signal", "signal SIGUSR1", &limit);
+    // "limit … reached … (10 times)", then 100.
+    assert!(told_meanwhile(&run, " times)") > 0, "{run:?}");
+    assert_cloned(&folder);
+}
+
+/// Threads that are held at a throw, stand at a signal and begin at the same time, again and again: each goes on after each dump,
+/// no clone stays, and each throw is told once.
+#[test]
+fn n41_no_thread_is_lost_where_a_traced_process_is_dumped_many_times() {
+    let folder = folder();
+    let mut child = started("all");
+    let pid = child.pid().to_string();
+    let when = ["exception \"runtime_error\"", "signal SIGUSR1"];
+    let watch = Firstchance::new(&["watch", &pid, "--when", when[0], "--when", when[1]]);
+    let watch = watch
+        .args(&["--do", "full dump", "-n", "0", "--max-dumps-per", "1s=10"])
+        .arg("-o")
+        .arg(folder.path())
+        .spawn();
+    let watch = watch.until_it_says("Press Ctrl-C");
+    child.tell("go");
+    let watch = watch.until_it_says("Dump 20 complete");
+    child.tell("end");
+    let (done, handled) = counts_in(&child.line());
+    assert_eq!(handled, done);
+    assert_eq!(children_of(child.pid()), "");
+    child.end_input();
+    let run = watch.finish();
+    assert_eq!(count_in_table(&run), done, "{run:?}");
+    assert!(!run.stdout.contains("could not be stopped"), "{run:?}");
+    assert_cloned(&folder);
+}
+
+/// The pids of the children of all threads of a process, also of those that have ended (proc_pid_task(5)).
+fn children_of(pid: u32) -> String {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("it lives");
+    let of = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("children"));
+    tasks.flatten().filter_map(|task| of(task).ok()).collect()
 }
 
 /// The throw that a process dies of is the one that its dump is wanted for.
 #[test]
 fn s1_a_dump_at_a_throw_is_whole_though_the_process_dies_of_it() {
     let folder = folder();
-    let mut child = started();
+    let mut child = started("throw");
     let pid = child.pid().to_string();
     let watch = Firstchance::new(&["watch", &pid, "--when", "exception \"logic_error\""]);
     let watch = watch.args(&["--do", "full dump", "-o"]).arg(folder.path());
@@ -98,7 +151,7 @@ fn s1_a_dump_at_a_throw_is_whole_though_the_process_dies_of_it() {
 fn s1_a_process_that_is_killed_while_it_is_cloned_is_gone_soon() {
     for number in 0..16 {
         let folder = folder();
-        let mut child = started();
+        let mut child = started("throw");
         let pid = child.pid().to_string();
         let watch = Firstchance::new(&["watch", &pid, "--when", "exception \"runtime_error\""]);
         let watch = watch

@@ -209,8 +209,19 @@ impl LinuxTarget {
         regions: &mut [Region],
         warnings: &mut Vec<Warning>,
     ) -> Arc<dyn Memory> {
-        let patches = probe_patches::find(self.proc.key.pid, regions, &memory);
         let on_demand = self.on_demand(regions);
+        self.memory_with(on_demand, memory, regions, warnings)
+    }
+
+    /// The same, where what is looked at `on_demand` is known.
+    pub(super) fn memory_with(
+        &self,
+        on_demand: Option<PagesOnDemand>,
+        memory: LiveMemory,
+        regions: &mut [Region],
+        warnings: &mut Vec<Warning>,
+    ) -> Arc<dyn Memory> {
+        let patches = probe_patches::find(self.proc.key.pid, regions, &memory);
         let memory: Arc<dyn Memory> = Arc::new(WithObjects {
             memory: memory.patched(patches),
             pages: shared_objects::find(&self.proc, regions, warnings),
@@ -222,7 +233,7 @@ impl LinuxTarget {
     }
 
     /// What is to be looked at on demand; `None` if all pages are listed.
-    fn on_demand(&self, regions: &[Region]) -> Option<PagesOnDemand> {
+    pub(super) fn on_demand(&self, regions: &[Region]) -> Option<PagesOnDemand> {
         let is_unseen = regions.iter().any(|region| region.unseen);
         let pagemap = is_unseen.then(|| self.proc.open_living("pagemap"))?;
         Some(PagesOnDemand::new(pagemap.ok()?, regions))

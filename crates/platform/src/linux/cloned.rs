@@ -3,6 +3,7 @@
 use super::{
     before_stop::Before,
     clone::{self, Prepared, Reason},
+    frozen::Frozen,
     held_clone::{self, HeldClone},
     huge_pages::HugePages,
     kept_layout::Layout,
@@ -40,6 +41,8 @@ pub(super) struct Plan {
 pub(super) struct Made {
     /// Dropping it ends the clone.
     held: HeldClone,
+    /// Its folder, if it has ended already.
+    ended: Option<ProcDir>,
     /// What it does not have, as it was before the stop, and the content of that.
     lacking: Vec<Region>,
     kept: KeptPages,
@@ -67,6 +70,9 @@ impl LinuxTarget {
         options: &CaptureOptions,
     ) -> std::result::Result<Plan, Reason> {
         self.wants_clone(facts, options)?;
+        if self.is_traced && !Frozen::is_possible() {
+            return Err(NOT_KEPT.into());
+        }
         let failed = |error| format!("its memory map could not be read: {error}");
         let text = self.proc.read_living("maps").map_err(failed)?;
         let (mut regions, _) = snapshot::maps::parse(&text);
@@ -175,17 +181,27 @@ impl LinuxTarget {
         plan: Plan,
         threads: &mut StoppedThreads,
     ) -> std::result::Result<Made, Reason> {
-        let StoppedThreads::Once(threads) = threads else {
-            return Err("it is watched all the time".into());
-        };
         let memory = LiveMemory::new(self.proc.living_tid(), self.proc.open_living("mem").ok());
         let memory = Arc::new(memory);
         let kept = KeptPages::put_aside(&self.proc, &plan.lacking, &memory, plan.place)?;
         let size = self.proc.read("statm").unwrap_or_default();
-        let clone = clone::make(&plan.prepared, &self.proc, threads, &*memory)?;
-        let held = HeldClone::new(clone, plan.huge, self.proc.key);
+        let (prepared, proc) = (&plan.prepared, &self.proc);
+        let (held, ended) = match threads {
+            StoppedThreads::Once(threads) => {
+                let clone = clone::make(prepared, proc, threads, &*memory)?;
+                (HeldClone::new(clone, plan.huge, proc.key), None)
+            }
+            StoppedThreads::Traced(_) => {
+                let (frozen, of_clone) = threads.with(|threads| {
+                    clone::make_for_a_moment(prepared, proc, threads, &*memory, frozen)
+                })?;
+                let held = HeldClone::of_ended(frozen, plan.huge, proc.key);
+                (held, Some(of_clone))
+            }
+        };
         Ok(Made {
             held,
+            ended,
             size,
             kept,
             lacking: plan.lacking,
@@ -204,7 +220,11 @@ impl LinuxTarget {
         threads.release();
         let pause = since.elapsed();
         let mut held = made.held;
-        let of_clone = Self::of(held.settle()?);
+        let has_ended = made.ended.is_some();
+        let of_clone = Self::of(match made.ended {
+            Some(of_clone) => of_clone,
+            None => held.settle()?,
+        });
         made.kept.settle();
         let mut warnings = seen.warnings;
         let mut snapshot =
@@ -216,7 +236,10 @@ impl LinuxTarget {
         let memory = LiveMemory::of_file(of_clone.proc.open_living("mem").map_err(|error| {
             Error::of_process("opening the memory of the clone", self.proc.key, &error)
         })?);
-        let memory = of_clone.memory_of(memory, regions, &mut warnings);
+        // The files behind the mappings are those of a process that is there.
+        let living = if has_ended { self } else { &of_clone };
+        let on_demand = of_clone.on_demand(regions);
+        let memory = living.memory_with(on_demand, memory, regions, &mut warnings);
         warnings.extend(not_frozen(regions, &made.kept));
         let memory = Arc::new(WithKept {
             memory,
@@ -236,6 +259,17 @@ impl Plan {
         self.place.set_up(options, is_held);
     }
 }
+
+/// Keeps the memory of a clone that is ended next.
+fn frozen(pid: u32) -> std::result::Result<(Frozen, ProcDir), Reason> {
+    let mut of_clone = ProcDir::open_pid(pid).map_err(|error| error.to_string())?;
+    let frozen = Frozen::of_ending(&mut of_clone);
+    let frozen = frozen.map_err(|error| format!("its memory could not be kept: {error}"))?;
+    Ok((frozen, of_clone))
+}
+
+/// Who copies from a clone for long cannot see to threads meanwhile that stop all the time, nor have one wait for the clone.
+const NOT_KEPT: &str = "it is watched all the time, and to keep the memory of a clone takes root";
 
 /// Fails if the process would stand for more than half as long as without a clone, because a clone lacks much of it.
 fn expect_gain(facts: &Facts, aside: u64, pause: Duration) -> std::result::Result<(), Reason> {

@@ -70,14 +70,16 @@ impl HeldClone {
         Self {
             clone: Some(clone),
             of_clone: None,
-            memory: HeldMemory {
-                key,
-                target: ProcDir::open(key).ok(),
-                frozen: None,
-                huge,
-                copied: Some(Copied::begin(key)),
-                looked: Instant::now(),
-            },
+            memory: HeldMemory::new(None, huge, key),
+        }
+    }
+
+    /// Holds the memory of one that has ended.
+    pub(super) fn of_ended(frozen: Frozen, huge: HugePages, key: ProcessKey) -> Self {
+        Self {
+            clone: None,
+            of_clone: None,
+            memory: HeldMemory::new(Some(frozen), huge, key),
         }
     }
 
@@ -191,6 +193,17 @@ impl Drop for HeldMemory {
 }
 
 impl HeldMemory {
+    fn new(frozen: Option<Frozen>, huge: HugePages, key: ProcessKey) -> Self {
+        Self {
+            key,
+            target: ProcDir::open(key).ok(),
+            frozen,
+            huge,
+            copied: Some(Copied::begin(key)),
+            looked: Instant::now(),
+        }
+    }
+
     fn is_time_to_look(&mut self) -> bool {
         let is_due = self.looked.elapsed() >= LOOK_EVERY;
         if is_due {

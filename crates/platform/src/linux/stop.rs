@@ -14,6 +14,7 @@ use super::{
     sys::{ptrace, seize_timer::SeizeTimer},
 };
 use crate::{Cancel, Error, ErrorKind, Result, failpoint};
+use reports::go_on_to_stop;
 use snapshot::ProcessKey;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -71,6 +72,8 @@ pub(crate) struct Threads {
     pub(crate) in_exit: bool,
     /// How many threads have ended that were to be stopped.
     pub(crate) ended: u32,
+    /// Whether they are traced all the time, and not for one capture.
+    is_followed: bool,
     /// How often a seize was refused and tried again.
     refusals: u32,
     /// Who traced a thread when its seize was refused.
@@ -96,6 +99,8 @@ const ROUNDS_UNTIL_LOOK: u32 = 100;
 /// How many times the threads are listed at most: a process that makes threads faster than that
 /// cannot be stopped.
 const MOST_ROUNDS: usize = 200;
+/// How long a thread may take that goes from one stop to the next.
+const BACK_WITHIN: Duration = Duration::from_secs(1);
 /// How long a process that was killed while it was stopped is kept for us.
 const DEATH_TIMEOUT: Duration = Duration::from_millis(200);
 
@@ -107,6 +112,7 @@ impl Threads {
     pub(crate) fn follow(proc: &ProcDir) -> Result<Self> {
         leftovers::forget(proc.key.pid);
         let mut threads = Self::empty(proc.key);
+        threads.is_followed = true;
         let timer = SeizeTimer::new();
         for _ in 0..MOST_ROUNDS {
             if threads.seize_new(proc, &timer, TraceState::Running)? == 0 {
@@ -170,6 +176,7 @@ impl Threads {
             dying: None,
             in_exit: false,
             ended: 0,
+            is_followed: false,
             refusals: 0,
             tracer: None,
             wanted_signals: 0,
@@ -289,6 +296,40 @@ impl Threads {
             Err(executed(self.key))
         } else {
             Ok(())
+        }
+    }
+
+    /// Takes back a thread that has made calls for us, and stands behind the last one, where it stood before. `signal` came to
+    /// it meanwhile, 0 for none.
+    ///
+    /// One that is detached goes by where the kernel looks for signals, and for calls to be made again. One that runs on traced
+    /// does so if it stops there once more (`arch_do_signal_or_restart`; `ptrace_unlink` and `ptrace_resume` in
+    /// kernel/ptrace.c). That is waited for: else it would stand there until somebody takes its report, which may be long
+    /// where other threads have more to tell all the time.
+    pub(crate) fn came_back(&mut self, tid: i32, signal: i32) {
+        if !self.is_followed {
+            if signal != 0 {
+                self.states.insert(tid, TraceState::Signal(signal));
+            }
+            return;
+        }
+        go_on_to_stop(tid);
+        self.states.insert(tid, TraceState::Pending);
+        self.settle_thread(tid, Instant::now() + BACK_WITHIN);
+        let pid = rustix::process::Pid::from_raw(self.key.pid as i32);
+        let signal = rustix::process::Signal::from_named_raw(signal);
+        if let (Some(pid), Some(signal)) = (pid, signal) {
+            // SIGSTOP, which alone cannot be blocked: to the process, as it came.
+            let _ = rustix::process::kill_process(pid, signal);
+        }
+    }
+
+    /// Takes reports of a thread until it has stopped, or the deadline has passed.
+    fn settle_thread(&mut self, tid: i32, deadline: Instant) {
+        self.take_reports_of(tid);
+        while self.states.get(&tid) == Some(&TraceState::Pending) && Instant::now() < deadline {
+            std::thread::sleep(POLL_INTERVAL);
+            self.take_reports_of(tid);
         }
     }
 

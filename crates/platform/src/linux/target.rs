@@ -28,6 +28,8 @@ pub(crate) struct LinuxTarget {
     pub(super) proc: ProcDir,
     /// The facts that were read last and not used.
     facts: Option<Facts>,
+    /// Whether its threads are traced all the time.
+    pub(super) is_traced: bool,
 }
 
 impl LinuxTarget {
@@ -39,6 +41,7 @@ impl LinuxTarget {
         let target = Self {
             proc: ProcDir::open(key)?,
             facts: None,
+            is_traced: false,
         };
         target.refuse_early()?;
         Ok(target)
@@ -60,7 +63,11 @@ impl LinuxTarget {
 
     /// Takes a process that was opened while it lived, and has died.
     pub(super) fn of(proc: ProcDir) -> Self {
-        Self { proc, facts: None }
+        Self {
+            proc,
+            facts: None,
+            is_traced: false,
+        }
     }
 }
 

@@ -35,18 +35,26 @@ pub(super) mod control {
 const CONTEXT: Reg = 6;
 const CONTROL: Reg = 7;
 const SLOT: Reg = 8;
+const REPORT: Reg = 9;
 
-/// Returns the offset of a field of the report on the program's stack.
-const fn at(field: usize) -> i16 {
-    field as i16 - report::BYTES as i16
-}
-
-/// The offset on the stack of a map's key, below the report.
-const KEY: i16 = -(report::BYTES as i16) - 8;
-/// The offset on the stack of what the waiting function is given: the address of the slot, the time
-/// until which to wait, the value of the slot while the thread is held, and the thread's stack
-/// pointer.
+/// The offset on the stack of a map's key.
+///
+/// The stack has to have fewer than 64 bytes (`BPF_PRIV_STACK_MIN_SIZE` in kernel/bpf/verifier.c), with which it is the
+/// thread's own. Since Linux 6.13 a larger one is that of the processor (`bpf_enable_priv_stack`), also where the program
+/// yields it to another thread, which is held by the same program.
+///
+/// Situation: of two held threads the one waited for what the other one was to wait for, and nobody saw that it had gone on.
+const KEY: i16 = -8;
+/// Offsets on the stack of what is known before there is room for the report.
+const KIND: i16 = WAIT;
+const THREAD: i16 = WAIT + 8;
+const SEQUENCE: i16 = WAIT + 16;
+const TIME: i16 = WAIT + 24;
+/// The offset on the stack of what the waiting function is given, in the place of that: the address of the slot, the time
+/// until which to wait, the value of the slot while the thread is held, and the thread's stack pointer.
 const WAIT: i16 = KEY - 32;
+
+const _: () = assert!(WAIT >= -48, "rounded up to 16 bytes, it is below 64");
 
 /// How a held thread waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,19 +97,19 @@ pub(super) fn place(
     let mut code = Code::default();
     code.copy(CONTEXT, 1);
     code.set(1, 0);
-    code.store(FRAME, at(report::KIND), 1);
+    code.store(FRAME, KIND, 1);
     find_control(&mut code, maps);
     code.load(1, CONTROL, control::GENERATION);
     code.leave_unless(Condition::Equal, 1, to.generation as i32);
     if let Some(kind) = kind {
         pass_unwanted(&mut code, maps, kind);
     }
-    begin_report(&mut code, number);
-    for word in 0..arch::PROBE_WORDS {
-        code.load(1, CONTEXT, word as i16 * 8);
-        code.store(FRAME, at(report::REGISTERS) + word as i16 * 8, 1);
-    }
-    hold(&mut code, to, wait);
+    code.call(Helper::Time);
+    code.store(FRAME, TIME, 0);
+    name_thread(&mut code);
+    take_slot(&mut code, to);
+    send_report(&mut code, to, number);
+    hold(&mut code, wait);
     code
 }
 
@@ -140,7 +148,7 @@ fn find_kind(code: &mut Code, kind: KindAt) -> Vec<Jump> {
         code.keep_low_half(1);
     }
     code.store(FRAME, KEY, 1);
-    code.store(FRAME, at(report::KIND), 1);
+    code.store(FRAME, KIND, 1);
     unreadable
 }
 
@@ -153,16 +161,7 @@ fn find_control(code: &mut Code, maps: &Maps<'_>) {
     code.copy(CONTROL, 0);
 }
 
-/// Puts time, thread and place into the report.
-fn begin_report(code: &mut Code, place: u32) {
-    code.call(Helper::Time);
-    code.store(FRAME, at(report::TIME), 0);
-    name_thread(code);
-    code.set(1, place as i32);
-    code.store(FRAME, at(report::PLACE), 1);
-}
-
-/// Puts the ids of process and thread into the report, as they are in our pid namespace. A process in another one that
+/// Puts the ids of process and thread where the report takes them from, as they are in our pid namespace. A process in another one that
 /// lies within ours is known by its ids here only if ours is that of the machine.
 fn name_thread(code: &mut Code) {
     match PidNamespace::ours() {
@@ -170,43 +169,67 @@ fn name_thread(code: &mut Code) {
             code.set_wide(1, device);
             code.set_wide(2, inode);
             code.copy(3, FRAME);
-            code.add(3, at(report::THREAD).into());
+            code.add(3, THREAD.into());
             code.set(4, 8);
             code.call(Helper::PidTgidInNamespace);
             code.leave_unless(Condition::Equal, 0, 0);
         }
         None => {
             code.call(Helper::PidTgid);
-            code.store(FRAME, at(report::THREAD), 0);
+            code.store(FRAME, THREAD, 0);
         }
     }
 }
 
-/// Takes a slot, sends the report, and waits until the slot is cleared or the time is over.
-fn hold(code: &mut Code, to: &ReportsTo<'_>, how: Wait) {
+/// Finds the slot of this hold.
+fn take_slot(code: &mut Code, to: &ReportsTo<'_>) {
     code.set(1, 1);
     code.fetch_add(CONTROL, control::HELD, 1);
     code.add(1, 1);
-    code.store(FRAME, at(report::SEQUENCE), 1);
+    code.store(FRAME, SEQUENCE, 1);
     code.and(1, to.slot_count as i32 - 1);
     code.store_half(FRAME, KEY, 1);
     code.lookup(to.slots, KEY);
     code.leave_unless(Condition::NotEqual, 0, 0);
     code.copy(SLOT, 0);
-    code.load(1, FRAME, at(report::SEQUENCE));
-    code.store(SLOT, 0, 1);
-    code.send(to.ring, at(0), report::BYTES);
-    let sent = code.jump(Condition::Equal, 0, 0);
+}
+
+/// Sends the report if there is room for it; else the program ends, and that is counted. The slot is set before.
+fn send_report(code: &mut Code, to: &ReportsTo<'_>, place: u32) {
+    code.reserve(to.ring, report::BYTES as i32);
+    let has_room = code.jump(Condition::NotEqual, 0, 0);
     code.set(1, 1);
     code.count(CONTROL, control::LOST, 1);
     code.leave();
-    code.land(sent);
+    code.land(has_room);
+    code.copy(REPORT, 0);
+    let known = [
+        (report::TIME, TIME),
+        (report::SEQUENCE, SEQUENCE),
+        (report::THREAD, THREAD),
+        (report::KIND, KIND),
+    ];
+    for (field, from) in known {
+        code.load(1, FRAME, from);
+        code.store(REPORT, field as i16, 1);
+    }
+    code.set(1, place as i32);
+    code.store(REPORT, report::PLACE as i16, 1);
+    for word in 0..arch::PROBE_WORDS as i16 {
+        code.load(1, CONTEXT, word * 8);
+        code.store(REPORT, report::REGISTERS as i16 + word * 8, 1);
+    }
+    code.load(1, FRAME, SEQUENCE);
+    code.store(SLOT, 0, 1);
+    code.submit(REPORT);
+}
+
+/// Waits until the slot is cleared or the time is over.
+fn hold(code: &mut Code, how: Wait) {
     code.store(FRAME, WAIT, SLOT);
-    code.load(1, FRAME, at(report::TIME));
+    code.load(1, FRAME, TIME);
     code.add(1, how.longest().as_nanos() as i32);
     code.store(FRAME, WAIT + 8, 1);
-    code.load(1, FRAME, at(report::SEQUENCE));
-    code.store(FRAME, WAIT + 16, 1);
     code.load(1, CONTEXT, arch::PROBE_STACK_POINTER as i16 * 8);
     code.store(FRAME, WAIT + 24, 1);
     let wait = code.call_in_loop(WAIT);
@@ -219,7 +242,7 @@ fn hold(code: &mut Code, to: &ReportsTo<'_>, how: Wait) {
 /// Clears the slot if it still has the number of this hold, as it does when the time is over.
 fn free(code: &mut Code) {
     code.load(1, SLOT, 0);
-    code.load(2, FRAME, at(report::SEQUENCE));
+    code.load(2, FRAME, SEQUENCE);
     let ours = code.jump_on(Condition::Equal, 1, 2);
     code.leave();
     code.land(ours);

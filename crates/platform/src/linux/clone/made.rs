@@ -39,7 +39,7 @@ pub(crate) struct TargetClone {
     /// Its pid.
     pub(crate) pid: i32,
     /// Its pid as the target sees it.
-    number: i64,
+    pub(super) number: i64,
     gadgets: Gadgets,
     frame: u64,
     thread: Option<Borrowed>,
@@ -138,7 +138,7 @@ impl TargetClone {
         }
     }
 
-    fn kill(&mut self) {
+    pub(super) fn kill(&mut self) {
         let end = Instant::now() + END_WITHIN;
         while !self.has_ended && Instant::now() < end {
             if let Some(pid) = rustix::process::Pid::from_raw(self.pid) {

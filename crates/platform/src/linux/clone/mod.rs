@@ -162,63 +162,129 @@ pub(super) fn make(
     threads: &mut Threads,
     memory: &dyn Memory,
 ) -> Result<TargetClone, Reason> {
+    let mut maker = Maker::borrow(prepared, proc, threads, memory)?;
+    let clone = maker.make()?;
+    maker.give_back();
+    Ok(clone)
+}
+
+/// Makes a clone, has `keep` take what is wanted of it by its pid, ends it and has the target wait for it, all while the threads
+/// stand: those of a process that is traced all the time stop for other reasons as soon as they run.
+///
+/// # Errors
+/// As [`make`], and if nothing was kept.
+pub(super) fn make_for_a_moment<T>(
+    prepared: &Prepared,
+    proc: &ProcDir,
+    threads: &mut Threads,
+    memory: &dyn Memory,
+    keep: impl FnOnce(u32) -> Result<T, Reason>,
+) -> Result<T, Reason> {
+    let mut maker = Maker::borrow(prepared, proc, threads, memory)?;
+    let mut clone = maker.make()?;
+    let kept = keep(clone.pid as u32);
+    clone.kill();
+    maker.call(libc::SYS_wait4, [clone.number as u64, 0, reap::HOW, 0])?;
+    maker.give_back();
+    kept
+}
+
+/// A stopped thread of a process that makes the calls.
+struct Maker<'t> {
+    threads: &'t mut Threads,
+    thread: Borrowed,
+    gadgets: Gadgets,
+    /// Where the frame of the clone is.
+    end_frame: u64,
+    /// A signal that came to it meanwhile, 0 for none.
+    signal: i32,
+}
+
+impl<'t> Maker<'t> {
+    /// Takes one that may make the calls, and writes both frames.
+    ///
+    /// # Errors
+    /// The reason why there is none.
+    fn borrow(
+        prepared: &Prepared,
+        proc: &ProcDir,
+        threads: &'t mut Threads,
+        memory: &dyn Memory,
+    ) -> Result<Self, Reason> {
+        let gadgets = prepared.gadgets;
+        let (tid, saved) = usable_of(threads, &prepared.places, memory)?;
+        if !allowed(tid, gadgets) {
+            return Err("its filter of system calls does not allow the call".into());
+        }
+        if !gadgets::are_there(gadgets, memory) {
+            return Err("its code has moved".into());
+        }
+        let (frame, bytes) = saved.frame(saved.stack_pointer() - calls::RED_ZONE, gadgets);
+        let (end_frame, end_bytes) = saved.frame_of_end(frame, gadgets);
+        let pid = proc.living_tid();
+        let written =
+            write_process(pid, frame, &bytes).and(write_process(pid, end_frame, &end_bytes));
+        let ready = written.and_then(|()| ptrace::tell_calls(tid));
+        ready.map_err(|error| format!("what the call needs could not be written: {error}"))?;
+        Ok(Self {
+            threads,
+            thread: Borrowed::new(tid, saved, gadgets, frame),
+            gadgets,
+            end_frame,
+            signal: 0,
+        })
+    }
+
+    /// Makes the clone.
+    fn make(&mut self) -> Result<TargetClone, Reason> {
+        // Descriptors are shared for a moment, so that none is closed a second time in the clone, which would flush it or drop
+        // a lock. Nothing else is: while the folder is shared, the target could not unshare(2).
+        let arguments = [libc::CLONE_FILES as u64, self.end_frame, 0, 0];
+        let answer = self.call(libc::SYS_clone, arguments)?;
+        let made = match answer.returned {
+            1.. => TargetClone::new(answer, self.gadgets, self.end_frame),
+            failed => Err(format!(
+                "the call failed: {}",
+                std::io::Error::from_raw_os_error(-failed as i32)
+            )),
+        };
+        made.inspect_err(|_| self.give_back())
+    }
+
+    /// # Errors
+    /// If it does not return. Then it comes back by itself, if at all.
+    fn call(&mut self, number: i64, arguments: [u64; 4]) -> Result<Answer, Reason> {
+        let called = self
+            .thread
+            .call(number, arguments, Instant::now() + CALL_WITHIN);
+        let answer = called.map_err(|error| {
+            self.threads.did_not_come_back(self.thread.tid, &error);
+            format!("the call did not return: {error}")
+        })?;
+        self.signal = self.signal.max(answer.signal);
+        Ok(answer)
+    }
+
+    fn give_back(&mut self) {
+        let _ = self.thread.restore();
+        self.threads.came_back(self.thread.tid, self.signal);
+    }
+}
+
+/// Finds a thread that may be borrowed.
+fn usable_of(
+    threads: &Threads,
+    places: &FramePlaces,
+    memory: &dyn Memory,
+) -> Result<(i32, Saved), Reason> {
     let mut buffer = super::arch::extended_buffer();
     let mut stopped = threads.states.iter();
     let found = stopped.find_map(|(tid, state)| {
         let stands = *state == TraceState::Stopped;
-        let saved = stands.then(|| usable(*tid, &prepared.places, memory, &mut buffer))?;
+        let saved = stands.then(|| usable(*tid, places, memory, &mut buffer))?;
         Some((*tid, saved?))
     });
-    let (tid, saved) = found.ok_or("no thread of it can make the call")?;
-    if !allowed(tid, prepared.gadgets) {
-        return Err("its filter of system calls does not allow the call".into());
-    }
-    if !gadgets::are_there(prepared.gadgets, memory) {
-        return Err("its code has moved".into());
-    }
-    let (answer, frame_of_end) = clone(proc, tid, saved, prepared.gadgets, threads)?;
-    TargetClone::new(answer, prepared.gadgets, frame_of_end)
-}
-
-/// Writes both frames and makes the call. Returns its answer, and where the frame of the clone is.
-fn clone(
-    proc: &ProcDir,
-    tid: i32,
-    saved: Saved,
-    gadgets: Gadgets,
-    threads: &mut Threads,
-) -> Result<(Answer, u64), Reason> {
-    let (frame, bytes) = saved.frame(saved.stack_pointer() - calls::RED_ZONE, gadgets);
-    let (end_frame, end_bytes) = saved.frame_of_end(frame, gadgets);
-    let pid = proc.living_tid();
-    let written = write_process(pid, frame, &bytes).and(write_process(pid, end_frame, &end_bytes));
-    let ready = written.and_then(|()| ptrace::tell_calls(tid));
-    ready.map_err(|error| format!("what the call needs could not be written: {error}"))?;
-    let thread = Borrowed::new(tid, saved, gadgets, frame);
-    // Descriptors are shared for a moment, so that none is closed a second time in the clone, which would flush it or drop
-    // a lock. Nothing else is: while the folder is shared, the target could not unshare(2).
-    let arguments = [libc::CLONE_FILES as u64, end_frame, 0, 0];
-    let called = thread.call(libc::SYS_clone, arguments, Instant::now() + CALL_WITHIN);
-    let answer = match called {
-        Ok(answer) => answer,
-        Err(error) => {
-            threads.did_not_come_back(tid, &error);
-            return Err(format!("the call did not return: {error}"));
-        }
-    };
-    let _ = thread.restore();
-    if answer.signal != 0 {
-        threads
-            .states
-            .insert(tid, TraceState::Signal(answer.signal));
-    }
-    match answer.returned {
-        1.. => Ok((answer, end_frame)),
-        failed => Err(format!(
-            "the call failed: {}",
-            std::io::Error::from_raw_os_error(-failed as i32)
-        )),
-    }
+    found.ok_or_else(|| "no thread of it can make the call".into())
 }
 
 /// Whether the filters of a thread, if it has any, allow all calls that are made in the target and in its clone.

@@ -165,6 +165,7 @@ impl Target for LinuxFollow {
         let sources = &mut self.sources;
         sources.gather_for(&self.target.proc);
         let is_held = !matches!(sources.held_by, HeldBy::Nothing);
+        self.target.is_traced = sources.tracing.traced().is_some();
         self.target
             .capture_by(options, is_held, |proc| sources.stop_all(proc, options))
     }

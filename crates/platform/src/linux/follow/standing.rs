@@ -103,7 +103,9 @@ impl Sources {
             gathered.take_while_stopping(probes, states);
         });
         self.keep_gathered(threads);
-        let stands = self.held_by.thread();
+        // One that a probe has held, and that did not stop there, runs as the others do.
+        let runs = matches!(self.held_by, HeldBy::Probe(_));
+        let stands = self.held_by.thread().filter(|_| !runs);
         if stands.is_some() && options.lets_go {
             self.held_by = HeldBy::Nothing;
         }

@@ -53,8 +53,15 @@ impl Sources {
     fn stop_all_held(&self, proc: &ProcDir, mut asked: Vec<Asked>) -> Vec<(Report, bool)> {
         let end = Instant::now() + STOP_TIMEOUT;
         loop {
-            let new = std::iter::from_fn(|| self.probes.take());
-            asked.extend(new.map(|report| self.asked_if_permitted(proc, report)));
+            while let Some(report) = self.probes.take() {
+                let is_asked =
+                    |asked: &Asked| asked.state.is_some() && asked.report.thread == report.thread;
+                let new = match asked.iter().any(is_asked) {
+                    true => self.not_asked(report),
+                    false => self.asked_if_permitted(proc, report),
+                };
+                asked.push(new);
+            }
             let is_pending = |asked: &&mut Asked| asked.state == Some(TraceState::Pending);
             for asked in asked.iter_mut().filter(is_pending) {
                 asked.state = Some(state_of(asked.report.thread));
@@ -73,7 +80,7 @@ impl Sources {
     /// If we may not trace the thread.
     fn ask_to_stop(&self, proc: &ProcDir, report: Report) -> Result<Asked> {
         let mut asked = Asked {
-            was_held: self.probes.is_held(&report),
+            was_held: self.probes.is_held(&report) && !self.is_stopped(report.thread),
             state: None,
             report,
         };
@@ -100,11 +107,27 @@ impl Sources {
 
     fn asked_if_permitted(&self, proc: &ProcDir, report: Report) -> Asked {
         let asked = self.ask_to_stop(proc, report.clone());
-        asked.unwrap_or(Asked {
+        asked.unwrap_or_else(|_| self.not_asked(report))
+    }
+
+    /// A thread is not asked for this report: there is one stop, and who waits for a second one waits in vain. (While probes
+    /// with more room take over, both report a thread; see [`crate::linux::bpf_programs::ThreadHolds::grow`].)
+    fn not_asked(&self, report: Report) -> Asked {
+        self.probes.let_go(&report);
+        Asked {
             report,
             was_held: false,
             state: None,
-        })
+        }
+    }
+
+    /// Whether a thread that is traced all the time has been stopped by us.
+    fn is_stopped(&self, tid: i32) -> bool {
+        let state = self
+            .tracing
+            .traced()
+            .map(|traced| traced.borrow().threads.states.get(&tid).copied());
+        state.flatten() == Some(TraceState::Stopped)
     }
 
     /// Takes a thread over that has stopped or not. One that stopped elsewhere goes on.

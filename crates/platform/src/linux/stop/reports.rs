@@ -154,7 +154,7 @@ impl Threads {
 /// Has a thread leave the system call that it stands in, and stop behind it: inside of the call it cannot be had to make
 /// another one, and its registers are not yet those that it goes on with. (Any stop ends what INTERRUPT has asked for:
 /// `ptrace_stop` in kernel/signal.c.)
-fn go_on_to_stop(tid: i32) {
+pub(super) fn go_on_to_stop(tid: i32) {
     let _ = ptrace::interrupt(tid);
     let _ = ptrace::resume(tid, 0);
 }

@@ -36,6 +36,11 @@ pub(crate) enum Pin {
 }
 
 impl Pin {
+    /// Whether we may use userfaultfd, without which nothing can be kept.
+    pub(crate) fn is_possible() -> bool {
+        EmptyPage::new().is_ok_and(|page| page.guard().is_ok())
+    }
+
     /// Keeps the address space behind an open `/proc/PID/mem`, of which the byte at `address` can be read.
     ///
     /// # Errors
