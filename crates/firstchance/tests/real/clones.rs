@@ -70,6 +70,36 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
+/// What shows only when it stands that there can be no clone does not have it stand for long.
+#[test]
+fn s1_max_pause_holds_and_a_small_dump_is_not_refused_for_the_size_of_the_process() {
+    let folder = folder();
+    let file = file_in(&folder, "x");
+    for (arguments, refused) in [(&["1024", "filter"][..], true), (&["1024"], false)] {
+        let (mut child, _) = cloned(arguments);
+        let sum = ask(&mut child, "sum");
+        let pid = child.pid().to_string();
+        let doctor = Firstchance::new(&["doctor", &pid]).run();
+        assert_eq!(doctor.stdout.contains("seccomp"), refused, "{doctor:?}");
+        let dump = |options: &[&str]| {
+            let dump =
+                Firstchance::new(&["dump", "--max-pause", "300ms", "--overwrite", &pid, "-o"]);
+            dump.arg(&file).args(options).run()
+        };
+        dump(&["--mini"]).assert_code(0);
+        dump(&["--triage"]).assert_code(0);
+        dump(&["--full", "--hold"])
+            .assert_code(5)
+            .assert_says("--max-pause");
+        match refused {
+            true => dump(&["--full"]).assert_code(5).assert_says("system calls"),
+            false => dump(&["--full"]).assert_code(0),
+        };
+        assert_eq!(ask(&mut child, "sum"), sum);
+        assert_eq!(proc_status(child.pid(), "TracerPid").as_deref(), Some("0"));
+    }
+}
+
 /// Memory that gets short while a clone is copied costs the clone, not the dump.
 #[test]
 fn s3_a_dump_whose_clone_is_lost_is_taken_of_the_process_itself() {

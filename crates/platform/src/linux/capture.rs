@@ -99,6 +99,8 @@ impl LinuxTarget {
             }
             Err(reason) => reason,
         };
+        // It may stand for long only if that was said before.
+        self.expect_pause(&facts, &Err(reason.clone()), options)?;
         drop(first);
         if options.stop == Stop::Clone {
             warnings.push(format!(

@@ -11,7 +11,7 @@ use super::{
     kept_place::{MOST_IN_MEMORY, Place},
     memory::LiveMemory,
     object_holders, pages, pauses,
-    proc::{ProcDir, statm},
+    proc::{ProcDir, statm, status},
     stopped_threads::StoppedThreads,
     target::LinuxTarget,
 };
@@ -70,6 +70,9 @@ impl LinuxTarget {
         options: &CaptureOptions,
     ) -> std::result::Result<Plan, Reason> {
         self.wants_clone(facts, options)?;
+        if self.proc.stat().is_ok_and(|stat| stat.state == 'T') {
+            return Err("it is stopped already, so that no thread of it can make the call".into());
+        }
         if self.is_traced && !Frozen::is_possible() {
             return Err(NOT_KEPT.into());
         }
@@ -122,24 +125,42 @@ impl LinuxTarget {
             ..CaptureOptions::default()
         };
         let plan = self.plan_clone(&facts, &before, &options);
-        let pause = self.expected_pause(&facts, &plan).as_millis();
+        let pause = self.expected_pause(&facts, &plan, &options).as_millis();
         let is_short = plan.is_ok() || pause < WORTH_A_CLONE.as_millis();
         let how = match plan {
+            Ok(_) if self.has_filter() => {
+                let stands = pauses::in_place(&facts, 0).as_millis();
+                format!(
+                    "it is copied from a clone, unless its filter of system calls (seccomp) does not allow the calls for that, which is \
+                     seen only when it stands: then it stands for about {stands} ms"
+                )
+            }
             Ok(_) => "it is copied from a clone".to_owned(),
             Err(why) => format!("it is copied itself, because {why}"),
         };
         Ok(Finding {
             what: "large dumps of it".to_owned(),
             health: if is_short { Health::Good } else { Health::Weak },
-            found: format!("it is expected to stand for {pause} ms at most: {how}"),
+            found: format!("it is expected to stand for about {pause} ms: {how}"),
             advice: String::new(),
         })
     }
 
-    fn expected_pause(&self, facts: &Facts, plan: &std::result::Result<Plan, Reason>) -> Duration {
+    fn has_filter(&self) -> bool {
+        let status = self.proc.read("status").unwrap_or_default();
+        status::field(&status, "Seccomp").is_some_and(|mode| mode != "0")
+    }
+
+    fn expected_pause(
+        &self,
+        facts: &Facts,
+        plan: &std::result::Result<Plan, Reason>,
+        options: &CaptureOptions,
+    ) -> Duration {
         let threads = self.proc.tasks().map_or(1, |tasks| tasks.len());
         match plan {
             Ok(plan) => pauses::of_clone(facts, threads) + plan.pause,
+            Err(_) if !options.large => pauses::of_small(threads),
             Err(_) => pauses::in_place(facts, threads),
         }
     }
@@ -154,7 +175,7 @@ impl LinuxTarget {
         let Some(most) = options.max_pause else {
             return Ok(());
         };
-        let expected = self.expected_pause(facts, plan);
+        let expected = self.expected_pause(facts, plan, options);
         if expected <= most {
             return Ok(());
         }
@@ -162,14 +183,20 @@ impl LinuxTarget {
         let why = plan
             .as_ref()
             .err()
+            .filter(|_| options.large)
             .map(|why| format!(" (there can be no clone, because {why})"));
         let what = format!(
             "process {} would stand for about {expected} ms, longer than the {most} ms of --max-pause{}",
             self.proc.key,
             why.unwrap_or_default()
         );
-        Err(Error::new(ErrorKind::TimedOut, what)
-            .advise("A mini dump stops it for a few milliseconds; --no-stop does not stop it."))
+        Err(
+            Error::new(ErrorKind::TimedOut, what).advise(if options.large {
+                "A mini dump stops it for some milliseconds; --no-stop does not stop it."
+            } else {
+                "--no-stop does not stop it."
+            }),
+        )
     }
 
     /// Makes the clone, while all threads stand, and copies what it does not have.

@@ -1,4 +1,4 @@
-//! How long a process is expected to stand for a large dump.
+//! How long a process is expected to stand for a dump.
 
 use crate::Facts;
 use std::time::Duration;
@@ -8,6 +8,10 @@ use std::time::Duration;
 const FORK_OF_GIB: Duration = Duration::from_millis(60);
 /// What it takes to stop a thread, to read its registers and to let it go.
 const THREAD: Duration = Duration::from_micros(40);
+/// What a small dump takes for each thread, with the copying of its stack.
+const SMALL_THREAD: Duration = Duration::from_micros(100);
+/// What a small dump takes besides.
+const SMALL: Duration = Duration::from_millis(5);
 /// What it takes besides.
 const LEAST: Duration = Duration::from_millis(1);
 /// What it takes to copy a GiB into a file whose pages are in memory, at most as it was seen (200 to 330 ms).
@@ -23,6 +27,11 @@ pub(super) fn of_clone(facts: &Facts, threads: usize) -> Duration {
 /// How long it stands while it is copied itself.
 pub(super) fn in_place(facts: &Facts, threads: usize) -> Duration {
     LEAST + of_threads(threads) + to_write(facts.resident + facts.mapped)
+}
+
+/// How long it stands for a small dump, which does not depend on its size.
+pub(super) fn of_small(threads: usize) -> Duration {
+    SMALL + SMALL_THREAD * u32::try_from(threads).unwrap_or(u32::MAX)
 }
 
 /// How long it takes to copy so many bytes into a file that is in memory.
