@@ -294,13 +294,13 @@ impl Draft {
             return Ok(None);
         }
         self.copy_rest()?;
-        self.pack_plain();
         self.record.complete = self.whole;
-        self.record.writing = false;
         if let Some(error) = error.filter(|_| !self.whole) {
             let what = format!("this dump is not whole: {}", error.what);
             self.record.warnings.insert(0, what);
         }
+        self.pack_plain();
+        self.record.writing = false;
         self.allow_reader();
         self.write_kernel_dump();
         let path = match self.sink.clone() {
@@ -365,7 +365,10 @@ impl Draft {
             }
         };
         let compression = self.compression.unwrap_or_default();
-        match plain.pack(compression, &self.sink, &self.record_bytes()) {
+        let sealed = plain.seal(&self.records, &self.sealed_record());
+        let packed =
+            sealed.and_then(|()| plain.pack(compression, &self.sink, &self.record_bytes()));
+        match packed {
             Ok(packed) => self.packed(packed),
             Err(error) => {
                 let what = format!("it is not compressed, as that failed: {error}");
@@ -375,6 +378,16 @@ impl Draft {
                 self.sink = plain.sink();
             }
         }
+    }
+
+    /// The record of the dump as it is before it is compressed: it is done, so that it is kept if we are killed then.
+    fn sealed_record(&self) -> Vec<u8> {
+        let record = Record {
+            writing: false,
+            compression: None,
+            ..self.record.clone()
+        };
+        record.to_bytes(record::SPACE as usize)
     }
 
     /// Notes how large the compressed file is, and where it has the record.

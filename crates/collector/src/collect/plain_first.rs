@@ -3,12 +3,12 @@
 
 use super::{
     copy::compressors,
-    jobs::Part,
+    jobs::{Job, Part},
     pack::{Packed, Packer},
     sink::Sink,
 };
-use crate::store::keep;
-use formats::Plan;
+use crate::store::{keep, record::padded};
+use formats::{Piece, Plan};
 use platform::{Cancel, Error, OutFile, Result, failpoint};
 use policy::Retention;
 use snapshot::Compression;
@@ -72,6 +72,16 @@ impl PlainFirst {
         Sink::File(self.file.clone())
     }
 
+    /// Writes the record to its places, which are offsets and lengths in bytes: from now on this is a dump that only lacks its name.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub(super) fn seal(&self, places: &[(u64, u32)], record: &[u8]) -> io::Result<()> {
+        self.file.set_len(self.plan.size())?;
+        let mut places = places.iter();
+        places.try_for_each(|&(offset, len)| self.file.write_at(offset, &padded(record, len)))
+    }
+
     /// Compresses it into `sink`, by threads that run after everybody else. `record` is the text of the record.
     ///
     /// # Errors
@@ -83,11 +93,11 @@ impl PlainFirst {
         record: &[u8],
     ) -> io::Result<Packed> {
         let packer = Packer::new(&self.plan, compression, sink);
-        self.pack_all(&packer)?;
+        self.pack_all(&packer, record)?;
         packer.finish(record)
     }
 
-    fn pack_all(&self, packer: &Packer) -> io::Result<()> {
+    fn pack_all(&self, packer: &Packer, record: &[u8]) -> io::Result<()> {
         let stop = AtomicBool::new(false);
         let (tell, ends) = mpsc::channel();
         std::thread::scope(|scope| {
@@ -95,7 +105,7 @@ impl PlainFirst {
                 let (tell, stop) = (tell.clone(), &stop);
                 scope.spawn(move || {
                     platform::run_last();
-                    let _ = tell.send(self.pack_frames(packer, stop));
+                    let _ = tell.send(self.pack_frames(packer, record, stop));
                 });
             }
             drop(tell);
@@ -105,14 +115,23 @@ impl PlainFirst {
         })
     }
 
-    fn pack_frames(&self, packer: &Packer, stop: &AtomicBool) -> io::Result<()> {
+    fn pack_frames(&self, packer: &Packer, record: &[u8], stop: &AtomicBool) -> io::Result<()> {
         let mut writer = packer.writer()?;
         let mut buffer = vec![0; Part::Frames.most()];
         while let Some((number, job)) = packer.take(stop) {
             failpoint("pack")?;
             let content = &mut buffer[..job.len()];
-            self.file.read_at(job.offset, content)?;
+            self.read(&job, content, record)?;
             packer.put(number, packer.frame(&job, content, &mut writer)?)?;
+        }
+        Ok(())
+    }
+
+    /// Reads what a frame is to have. The compressed file is not done yet, and its record says so.
+    fn read(&self, job: &Job, content: &mut [u8], record: &[u8]) -> io::Result<()> {
+        match job.parts.first().map(|part| &self.plan.pieces[part.piece]) {
+            Some(Piece::Record(len)) => content.copy_from_slice(&padded(record, *len)),
+            _ => self.file.read_at(job.offset, content)?,
         }
         Ok(())
     }

@@ -292,11 +292,13 @@ fn clear(path: &Path) -> Option<LeftOver> {
 /// Returns its path, or `None` where the file system has no links.
 fn give_name(path: &Path, is_whole: bool) -> Option<PathBuf> {
     let part = path.file_name()?.to_str()?.strip_prefix('.')?;
+    let part = part.strip_suffix(".partial")?;
+    let name = part.strip_suffix(".plain").unwrap_or(part);
     let name = match is_whole {
-        true => part.strip_suffix(".partial")?,
-        false => part,
+        true => name.to_owned(),
+        false => format!("{name}.partial"),
     };
-    let mut names = (0..MOST_NAMES).map(|n| path.with_file_name(platform::numbered(name, n)));
+    let mut names = (0..MOST_NAMES).map(|n| path.with_file_name(platform::numbered(&name, n)));
     names.find(|named| fs::hard_link(path, named).is_ok())
 }
 

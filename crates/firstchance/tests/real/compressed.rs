@@ -305,7 +305,7 @@ fn record_of(dump: &Path) -> serde_json::Value {
 
 const IN_PLACE: [&str; 4] = ["--full", "--hold", "--compress", "zstd:9"];
 
-/// The process goes on before its dump is compressed: it runs when the program is killed there, and nothing else is left.
+/// The process goes on before its dump is compressed: it runs when the program is killed there. The dump is not lost.
 #[test]
 fn a_process_does_not_stand_while_its_dump_is_compressed() {
     let mut victim = Victim::start(&["leak", "8"]);
@@ -333,8 +333,14 @@ fn a_process_does_not_stand_while_its_dump_is_compressed() {
     let watch = Firstchance::new(&["watch", &pid, "--compress", "zstd", "-o"]);
     watch.arg(folder.path()).run_well();
     let names = files_in(folder.path());
-    let is_packed = |name: &PathBuf| name.extension().is_some_and(|end| end == "zst");
-    assert!(names.len() == 1 && names.iter().all(is_packed), "{names:?}");
+    let is_packed = |name: &&PathBuf| name.extension().is_some_and(|end| end == "zst");
+    assert_eq!(names.iter().filter(is_packed).count(), 1, "{names:?}");
+    // What had been copied is whole, and gets its name.
+    assert!(names.len() == 2 && names.contains(&path), "{names:?}");
+    assert_eq!(Core::new(&path, victim_exe()).threads(), [victim.pid()]);
+    let record = record_of(&path);
+    assert_eq!(record["complete"], true, "{record}");
+    assert_eq!(record.get("compression"), None, "{record}");
 }
 
 /// A dump that was taken is not lost because it cannot be compressed.
