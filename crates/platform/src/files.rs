@@ -493,6 +493,11 @@ pub fn open_unchanged(path: &Path, identity: &FileIdentity) -> io::Result<File> 
     os::open_unchanged(path, identity)
 }
 
+/// Returns whether an open file still is what it was when it was [published](OutFile::publish_and_identify).
+pub fn is_unchanged(file: &File, identity: &FileIdentity) -> bool {
+    os::is_unchanged(file, identity)
+}
+
 /// The user to whom a file belongs; `None` on Windows, or if it cannot be told.
 pub fn owner_of(path: &Path) -> Option<u32> {
     os::owner_of(path)

@@ -47,9 +47,9 @@ pub use crash_folder::{CrashFolder, crash_folder, make_crash_folder};
 pub use error::{Error, ErrorKind, Result};
 pub use failpoint::failpoint;
 pub use files::{
-    Existing, OutFile, OutStream, Output, Space, expect_writable, is_being_written, numbered,
-    open_file, open_file_of, open_log, open_unchanged, owner_of, patch_file, remove_left_over,
-    remove_part, space_at,
+    Existing, OutFile, OutStream, Output, Space, expect_writable, is_being_written, is_unchanged,
+    numbered, open_file, open_file_of, open_log, open_unchanged, owner_of, patch_file,
+    remove_left_over, remove_part, space_at,
 };
 pub use host::{
     Adopted, CrashNotice, Detail, FileIdentity, Finding, Health, Host, HostEvent, HostSink,

@@ -345,6 +345,7 @@ impl Draft {
         }
         if let Some(sharing) = &self.sharing {
             self.record.shared_bytes = sharing.bytes();
+            self.record.warnings.extend(sharing.trouble());
             self.stored -= sharing.bytes().min(self.stored);
         }
         let mut gaps = progress.missing(&plan);

@@ -69,7 +69,7 @@ pub enum Step {
         number: u32,
         /// Which memory it will hold.
         kind: DumpKind,
-        /// The bytes that the file will take on the disk.
+        /// The bytes that the file will take on the disk, if it is not compressed.
         bytes: u64,
     },
     /// More memory was copied.

@@ -11,8 +11,8 @@ use super::{
     jobs::Job,
 };
 use formats::{Piece, Plan};
-use platform::{FileIdentity, OutFile, lock, open_unchanged};
-use snapshot::{Range, without};
+use platform::{FileIdentity, OutFile, is_unchanged, lock, open_unchanged};
+use snapshot::{Range, Warning, without};
 use std::{
     fs::File,
     path::PathBuf,
@@ -37,12 +37,19 @@ struct Last {
 /// A dump that is being written, and the one before it.
 pub(super) struct Sharing {
     series: Series,
-    earlier: Option<(File, Arc<Blocks>)>,
+    earlier: Option<Earlier>,
     now: Arc<Blocks>,
     /// Whether the file system turned out not to be able to share.
     is_off: AtomicBool,
     /// How many bytes are shared.
     bytes: AtomicU64,
+}
+
+/// The dump before.
+struct Earlier {
+    file: File,
+    identity: FileIdentity,
+    blocks: Arc<Blocks>,
 }
 
 impl Series {
@@ -54,8 +61,11 @@ impl Series {
         let last = lock(&self.0).clone();
         // Of one that was deleted or changed meanwhile nothing is shared.
         let earlier = last.and_then(|last| {
-            let file = open_unchanged(&last.path, &last.identity).ok()?;
-            Some((file, last.blocks))
+            Some(Earlier {
+                file: open_unchanged(&last.path, &last.identity).ok()?,
+                identity: last.identity,
+                blocks: last.blocks,
+            })
         });
         Some(Sharing {
             series: self.clone(),
@@ -96,6 +106,15 @@ impl Sharing {
         self.earlier.is_some()
     }
 
+    /// Returns a warning if somebody changed the dump before while blocks of it were shared.
+    pub(super) fn trouble(&self) -> Option<Warning> {
+        let earlier = self.earlier.as_ref().filter(|_| self.bytes() > 0)?;
+        let is_same = is_unchanged(&earlier.file, &earlier.identity);
+        (!is_same).then(|| {
+            "somebody changed the dump before while this one was written: what it shares with that may be wrong".to_owned()
+        })
+    }
+
     /// The bytes that it shares with the dump before.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
@@ -118,11 +137,11 @@ impl Sharing {
     /// The blocks that the dump before has too, those joined that stand one behind the other in both files.
     fn runs(&self, known: &[(Block, Hash)]) -> Vec<Run> {
         let mut runs: Vec<Run> = Vec::new();
-        let Some((_, earlier)) = self.earlier.as_ref().filter(|_| !self.is_off()) else {
+        let Some(earlier) = self.earlier.as_ref().filter(|_| !self.is_off()) else {
             return runs;
         };
         for (block, hash) in known {
-            let Some(from) = earlier.find(*block, *hash) else {
+            let Some(from) = earlier.blocks.find(*block, *hash) else {
                 continue;
             };
             let (offset, len) = (block.offset, block.range.len());
@@ -138,10 +157,10 @@ impl Sharing {
 
     /// Returns whether it is shared. If that fails once it is not tried again: it is written.
     fn share_run(&self, file: &OutFile, run: &Run) -> bool {
-        let Some((earlier, _)) = self.earlier.as_ref().filter(|_| !self.is_off()) else {
+        let Some(earlier) = self.earlier.as_ref().filter(|_| !self.is_off()) else {
             return false;
         };
-        let shared = file.share(run.offset, earlier, run.from, run.len);
+        let shared = file.share(run.offset, &earlier.file, run.from, run.len);
         match &shared {
             Ok(()) => drop(self.bytes.fetch_add(run.len, Ordering::Relaxed)),
             Err(error) => {

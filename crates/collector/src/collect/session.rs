@@ -362,12 +362,14 @@ impl Session<'_, '_> {
         let _ = failpoint("planned");
         self.prepare(&plan, capture.method, at)?;
         let copy = self.work.drafts[at].start(&plan, source)?;
+        let draft = &self.work.drafts[at];
         let limits = Limits {
             deadline: self.deadline(),
             cancel: &self.request.cancel,
+            failed: &|error| draft.failed("writing", error),
             gives_back: self.is_last(at),
         };
-        let number = self.work.drafts[at].number;
+        let number = draft.number;
         let end = watch_copy::watch(&copy, capture, &limits, &mut |done| {
             (self.observer)(Step::Copied {
                 number,
@@ -406,7 +408,7 @@ impl Session<'_, '_> {
         (self.observer)(Step::Writing {
             number: draft.number,
             kind: draft.kind,
-            bytes,
+            bytes: plan.stored_bytes(),
         });
         Ok(())
     }

@@ -4,6 +4,7 @@
 use super::copy::Copy;
 use platform::{Cancel, Capture, Error, ErrorKind, Result};
 use std::{
+    io,
     sync::{atomic::Ordering, mpsc::RecvTimeoutError},
     time::{Duration, Instant},
 };
@@ -23,6 +24,8 @@ pub(super) struct Limits<'l> {
     pub(super) deadline: Option<Instant>,
     /// What the user cancels with.
     pub(super) cancel: &'l Cancel,
+    /// Makes an error of one with which the file could not be written.
+    pub(super) failed: &'l dyn Fn(&io::Error) -> Error,
     /// Whether memory of a clone is given back as soon as it is copied: nothing else is copied from it.
     pub(super) gives_back: bool,
 }
@@ -44,8 +47,7 @@ pub(super) fn watch(
         match copy.ends.recv_timeout(CHECK_EVERY) {
             Ok(Ok(())) => left -= 1,
             Ok(Err(error)) => {
-                let error = Error::of_file("writing the dump", &error);
-                return stop(copy, left - 1, error);
+                return stop(copy, left - 1, (limits.failed)(&error));
             }
             Err(RecvTimeoutError::Disconnected) => {
                 let error = Error::new(ErrorKind::Other, "a copying thread failed");

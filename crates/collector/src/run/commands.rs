@@ -256,6 +256,7 @@ impl Runner {
             command_line: options.command_line.clone(),
             timeout: options.timeout,
             stop: stop_for(&asked.trigger, options.stop),
+            max_pause: options.max_pause,
             windows: options.windows.clone(),
             cancel: self.cancel.child(),
             number: match options.numbers_each_process {

@@ -23,6 +23,8 @@ pub struct DumpOptions {
     pub timeout: Option<Duration>,
     /// Whether the target is stopped.
     pub stop: Stop,
+    /// How long it may be expected to stand; where that is longer, no dump is taken.
+    pub max_pause: Option<Duration>,
     /// Which format a kind is written in.
     pub format: fn(DumpKind) -> DumpFormat,
     /// Whether the target is ended after the last dump of the rule (ProcDump's `-k`).

@@ -72,6 +72,7 @@ impl Timeline {
             command_line: None,
             timeout: None,
             stop: Stop::Threads,
+            max_pause: None,
             format: |_| DumpFormat::Core,
             kill_after: false,
             numbers_each_process: false,

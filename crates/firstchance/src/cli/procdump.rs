@@ -351,6 +351,7 @@ fn dump_options(monitor: &Monitor, folder: &Path, name: Option<&str>) -> DumpOpt
         existing: existing(monitor, name),
         comment: monitor.comment.clone(),
         timeout: monitor.timeout,
+        max_pause: None,
         stop: match monitor.clones {
             Some(_) => Stop::Clone,
             None => Stop::Threads,

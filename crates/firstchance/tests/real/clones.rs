@@ -95,6 +95,23 @@ fn s1_max_pause_holds_and_a_small_dump_is_not_refused_for_the_size_of_the_proces
             true => dump(&["--full"]).assert_code(5).assert_says("system calls"),
             false => dump(&["--full"]).assert_code(0),
         };
+        let watch = [
+            "watch",
+            &pid,
+            "--when",
+            "now",
+            "--do",
+            "full dump",
+            "--max-pause",
+            "300ms",
+        ];
+        let watch = Firstchance::new(&watch).arg("-o").arg(folder.path()).run();
+        assert_eq!(watch.code == Some(0), !refused, "{watch:#?}");
+        assert_eq!(
+            watch.stdout.contains("of --max-pause"),
+            refused,
+            "{watch:#?}"
+        );
         assert_eq!(ask(&mut child, "sum"), sum);
         assert_eq!(proc_status(child.pid(), "TracerPid").as_deref(), Some("0"));
     }

@@ -423,10 +423,16 @@ pub(crate) fn open_plain(path: &Path) -> io::Result<File> {
 /// See [`crate::open_unchanged`].
 pub(crate) fn open_unchanged(path: &Path, wanted: &FileIdentity) -> io::Result<File> {
     let file = open_plain(path)?;
-    match state_of(&file.metadata()?) == *wanted {
+    match is_unchanged(&file, wanted) {
         true => Ok(file),
         false => Err(io::Error::other("it was changed or replaced")),
     }
+}
+
+/// See [`crate::is_unchanged`].
+pub(crate) fn is_unchanged(file: &File, wanted: &FileIdentity) -> bool {
+    file.metadata()
+        .is_ok_and(|found| state_of(&found) == *wanted)
 }
 
 /// What tells a file and the state of its content from all others. The time of the last change of the inode tells also of

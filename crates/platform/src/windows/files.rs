@@ -91,6 +91,11 @@ pub(crate) fn open_unchanged(_: &Path, _: &FileIdentity) -> io::Result<File> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// No file is [identified](crate::OutFile::publish_and_identify).
+pub(crate) fn is_unchanged(_: &File, _: &FileIdentity) -> bool {
+    false
+}
+
 /// See [`crate::open_log`]. Who owns it is left to its access list.
 pub(crate) fn open_log(path: &Path) -> io::Result<File> {
     let mut options = std::fs::OpenOptions::new();

@@ -115,6 +115,9 @@ pub(crate) struct Common {
     /// and its dump says how late it was taken
     #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "1s")]
     max_hold: Duration,
+    /// Take no dump for which the process is expected to stand longer: 500ms
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    max_pause: Option<Duration>,
     /// Print one JSON object per event on standard output
     #[arg(long)]
     json: bool,
@@ -248,6 +251,7 @@ impl Common {
             existing: values::existing(self.overwrite),
             comment: self.comment.clone(),
             timeout: self.timeout,
+            max_pause: self.max_pause,
             format: format_of(self.format),
             ..options_to(output)
         })
@@ -262,6 +266,7 @@ pub(crate) fn options_to(destination: Destination) -> DumpOptions {
         comment: None,
         timeout: None,
         stop: Stop::Threads,
+        max_pause: None,
         format: format_of(None),
         kill_after: false,
         numbers_each_process: false,
