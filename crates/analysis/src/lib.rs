@@ -19,6 +19,7 @@ mod runtime;
 mod stack;
 pub mod thrown;
 mod unwind;
+pub mod waits;
 
 pub use demangle::demangle;
 pub use exception::{exception_detail, exception_name, name_exception, status_name};

@@ -51,10 +51,10 @@ pub enum Source {
     Nowhere,
 }
 
-/// A function, and an offset from its start.
+/// A function or a variable, and an offset from its start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Symbol {
-    /// The function's name, demangled.
+    /// Its name, demangled.
     pub name: String,
     /// Bytes from its start.
     pub offset: u64,

@@ -8,7 +8,7 @@ const FARTHEST: u64 = 1 << 20;
 /// How many symbols before an address are tried for one that is large enough to hold it.
 const MOST_TRIES: usize = 64;
 
-/// The functions of an image by address. Names are not copied: a large program has hundreds of
+/// The functions and variables of an image by address. Names are not copied: a large program has hundreds of
 /// thousands.
 pub(super) struct Symbols {
     names: Bytes,
@@ -42,7 +42,7 @@ impl Symbols {
         Self { names, entries }
     }
 
-    /// All functions that a file names: `.symtab`, `.dynsym`, COFF symbols, exports.
+    /// All functions and variables that a file names: `.symtab`, `.dynsym`, COFF symbols, exports.
     pub(super) fn of_object<'data>(
         object: &object::File<'data>,
         file: &'data [u8],
@@ -55,7 +55,7 @@ impl Symbols {
         };
         let mut found = Vec::new();
         for symbol in object.symbols().chain(object.dynamic_symbols()) {
-            if is_function(object, &symbol)
+            if is_of_use(object, &symbol)
                 && let Ok(name) = symbol.name_bytes()
                 && let Some(range) = range_of(name)
             {
@@ -70,7 +70,7 @@ impl Symbols {
         self.entries.is_empty()
     }
 
-    /// The name and the start of the function that holds `address`; `None` if there is none.
+    /// The name and the start of the function or variable that holds `address`; `None` if there is none.
     pub(super) fn find(&self, address: u64) -> Option<(&[u8], u64)> {
         let after = self.entries.partition_point(|e| e.start <= address);
         let before = self.entries[..after].iter().rev().take(MOST_TRIES);
@@ -90,6 +90,12 @@ pub(super) fn rank(name: &[u8], size: u64, is_local: bool, is_weak: bool) -> u32
     let underscores = name.iter().take_while(|&&b| b == b'_').count().min(15) as u32;
     let underscores = if is_mangled { 0 } else { underscores };
     u32::from(size == 0) << 8 | underscores << 4 | u32::from(is_local) << 1 | u32::from(is_weak)
+}
+
+/// Whether a symbol is a function or a variable. One without a size would seem to reach up to the next one.
+fn is_of_use<'data>(object: &object::File<'data>, symbol: &impl ObjectSymbol<'data>) -> bool {
+    let is_variable = symbol.kind() == SymbolKind::Data && symbol.is_definition();
+    is_variable && symbol.size() > 0 || is_function(object, symbol)
 }
 
 fn is_function<'data>(object: &object::File<'data>, symbol: &impl ObjectSymbol<'data>) -> bool {

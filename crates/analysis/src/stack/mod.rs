@@ -51,7 +51,7 @@ impl<'a> Stacks<'a> {
         walk::walk(self, thread)
     }
 
-    /// The function at an address; `None` if it is in no module or no symbol is known for it.
+    /// The function or variable at an address; `None` if it is in no module or no symbol is known for it.
     pub fn symbol(&self, address: u64) -> Option<Symbol> {
         self.image_at(address)?.symbol(address, address)
     }

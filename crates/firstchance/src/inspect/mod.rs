@@ -1,11 +1,13 @@
 //! `firstchance inspect`: shows what is in a dump.
 
+mod busiest;
 mod groups;
 mod open;
 mod page;
 mod sections;
 mod summary;
 mod threads;
+mod waits;
 mod wire;
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! Reads a dump file and walks its stacks.
 
+use analysis::waits::{self, Wait};
 use analysis::{DebugFile, FileBytes, Files, Source, Stack, Stacks};
 use collector::{DumpContent, Record};
 use formats::Dump;
 use platform::{Error, ErrorKind};
 use snapshot::{Exception, Module, Thread};
 use std::{
+    collections::BTreeMap,
     io,
     path::{Path, PathBuf},
 };
@@ -23,6 +25,10 @@ pub(super) struct Opened {
 /// whose frames or names may be wrong.
 pub(super) struct Walked<'a> {
     pub(super) threads: Vec<(&'a Thread, Stack)>,
+    /// What they wait for.
+    pub(super) waits: Vec<Wait>,
+    /// The names of the variables that are waited on, by their addresses.
+    variables: BTreeMap<u64, String>,
     pub(super) doubts: Vec<String>,
 }
 
@@ -37,6 +43,21 @@ fn unreadable(path: &Path, error: &io::Error) -> anyhow::Error {
             Error::new(ErrorKind::Disk, what).into()
         }
         _ => anyhow::anyhow!("{} cannot be read: {error}", path.display()),
+    }
+}
+
+impl Walked<'_> {
+    /// What a thread waits for, if that is known.
+    pub(super) fn wait_of(&self, thread: &Thread) -> Option<&Wait> {
+        self.waits.iter().find(|wait| wait.thread == thread.id)
+    }
+
+    /// An address, with the name of the variable that is there if that is known.
+    pub(super) fn place(&self, address: u64) -> String {
+        match self.variables.get(&address) {
+            Some(name) => format!("{name} ({address:#x})"),
+            None => format!("{address:#x}"),
+        }
     }
 }
 
@@ -73,9 +94,22 @@ impl Opened {
         };
         let snapshot = &self.dump.snapshot;
         let stacks = Stacks::new(snapshot, &*self.dump.memory, files);
-        let threads = snapshot.threads.iter().map(|t| (t, stacks.of(t))).collect();
+        let threads: Vec<(&Thread, Stack)> =
+            snapshot.threads.iter().map(|t| (t, stacks.of(t))).collect();
+        let memory = &*self.dump.memory;
+        let wait =
+            |(thread, stack): &(&Thread, Stack)| waits::wait(snapshot, thread, stack, memory);
+        let waits: Vec<Wait> = threads.iter().filter_map(wait).collect();
+        let variable = |address| Some((address, stacks.symbol(address)?.to_string()));
+        let variables = waits.iter().filter_map(Wait::address).filter_map(variable);
+        let variables = variables.collect();
         let doubts = stacks.sources().filter_map(doubt).collect();
-        Walked { threads, doubts }
+        Walked {
+            threads,
+            waits,
+            variables,
+            doubts,
+        }
     }
 
     fn user(&self) -> Option<u32> {

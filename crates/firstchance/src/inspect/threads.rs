@@ -1,8 +1,10 @@
 //! Threads and their stacks, as text.
 
+use super::busiest;
 use super::groups::{Group, StackLine, groups, lines};
 use super::open::{Opened, Walked};
 use super::page::Page;
+use super::waits;
 use crate::ui::console;
 use analysis::{End, Frame, How};
 use policy::print_count;
@@ -28,11 +30,20 @@ const LONGEST_NAME: usize = 120;
 pub(super) fn summary(page: &mut Page, opened: &Opened, frames: Option<usize>) {
     let walked = opened.walk();
     let groups = groups(&walked.threads);
-    heading(page, &walked, &groups);
     let snapshot = &opened.dump.snapshot;
+    busiest::write(page, snapshot);
+    waits::write(page, snapshot, &walked);
+    heading(page, &walked, &groups);
     for (at, group) in groups.iter().take(1 + GROUPS).enumerate() {
         let limit = if at == 0 { usize::MAX } else { GROUP_FRAMES };
-        show(page, snapshot, group, frames.unwrap_or(limit), NAMES);
+        show(
+            page,
+            snapshot,
+            &walked,
+            group,
+            frames.unwrap_or(limit),
+            NAMES,
+        );
     }
     let left = groups.iter().skip(1 + GROUPS);
     let left: usize = left.map(|group| group.threads.len()).sum();
@@ -52,11 +63,13 @@ pub(super) fn all(page: &mut Page, opened: &Opened, frames: Option<usize>) {
     let walked = opened.walk();
     let groups = groups(&walked.threads);
     let snapshot = &opened.dump.snapshot;
+    waits::write(page, snapshot, &walked);
     heading(page, &walked, &groups);
     for group in &groups {
         show(
             page,
             snapshot,
+            &walked,
             group,
             frames.unwrap_or(usize::MAX),
             usize::MAX,
@@ -82,9 +95,16 @@ fn heading(page: &mut Page, walked: &Walked, groups: &[Group]) {
     page.paragraph("Threads", &[text]);
 }
 
-fn show(page: &mut Page, snapshot: &Snapshot, group: &Group, limit: usize, names: usize) {
+fn show(
+    page: &mut Page,
+    snapshot: &Snapshot,
+    walked: &Walked,
+    group: &Group,
+    limit: usize,
+    names: usize,
+) {
     page.gap();
-    page.line(&format!("  {}", title(snapshot, group, names)));
+    page.line(&format!("  {}", title(snapshot, walked, group, names)));
     for line in lines(group.stack, limit) {
         match line {
             StackLine::Frame(number, frame) => {
@@ -110,13 +130,13 @@ fn show(page: &mut Page, snapshot: &Snapshot, group: &Group, limit: usize, names
 }
 
 /// `Thread 4711 "main" · faulting`, or `32 threads "worker": 4712, 4713 …`.
-fn title(snapshot: &Snapshot, group: &Group, names: usize) -> String {
+fn title(snapshot: &Snapshot, walked: &Walked, group: &Group, names: usize) -> String {
     let named = |thread: &Thread| match &thread.name[..] {
         "" => String::new(),
         name => format!(" \"{name}\""),
     };
     if let [thread] = group.threads[..] {
-        let facts = facts(snapshot, thread);
+        let facts = facts(snapshot, walked, thread);
         let facts = facts.iter().map(|fact| format!(" · {fact}"));
         let name = named(thread);
         return format!("Thread {}{name}{}", thread.id, facts.collect::<String>());
@@ -137,7 +157,7 @@ fn title(snapshot: &Snapshot, group: &Group, names: usize) -> String {
     format!("{threads}{shared}: {}{more}", told.join(", "))
 }
 
-fn facts(snapshot: &Snapshot, thread: &Thread) -> Vec<String> {
+fn facts(snapshot: &Snapshot, walked: &Walked, thread: &Thread) -> Vec<String> {
     let mut facts = Vec::new();
     let fault = snapshot.exception.as_ref();
     if fault.is_some_and(|exception| exception.thread == thread.id) {
@@ -146,7 +166,7 @@ fn facts(snapshot: &Snapshot, thread: &Thread) -> Vec<String> {
     match &thread.state {
         ThreadState::Unstopped(why) => facts.push(format!("was not stopped: {why}")),
         ThreadState::AlreadyStopped => facts.push("was already stopped".to_owned()),
-        ThreadState::Stopped => facts.extend(doing(thread.letter).map(str::to_owned)),
+        ThreadState::Stopped => facts.extend(activity(snapshot, walked, thread)),
     }
     if thread.signal != 0 && fault.is_none() {
         facts.push(format!("on {}", snapshot::signal_name(thread.signal)));
@@ -156,6 +176,14 @@ fn facts(snapshot: &Snapshot, thread: &Thread) -> Vec<String> {
         facts.push(format!("CPU {}", console::duration(time)));
     }
     facts
+}
+
+/// What the thread does, or waits for.
+fn activity(snapshot: &Snapshot, walked: &Walked, thread: &Thread) -> Option<String> {
+    match walked.wait_of(thread) {
+        Some(wait) => Some(waits::sentence(snapshot, walked, wait)),
+        None => doing(thread.letter).map(str::to_owned),
+    }
 }
 
 fn doing(letter: char) -> Option<&'static str> {

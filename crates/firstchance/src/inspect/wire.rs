@@ -2,12 +2,13 @@
 //! numbers; times are RFC 3339; sizes are in bytes.
 
 use super::open::{Opened, Walked};
-use super::{sections, threads};
+use super::{sections, threads, waits};
 use crate::ui::console;
+use analysis::waits::{Wait, cycles};
 use analysis::{Frame, Stack};
 use collector::Record;
 use serde::Serialize;
-use snapshot::{Exception, Handle, Module, Region, Thread, ThreadState, WallTime};
+use snapshot::{Exception, Handle, Module, Region, Snapshot, Thread, ThreadState, WallTime};
 use std::collections::BTreeMap;
 
 /// The object as text, with a line end.
@@ -33,6 +34,8 @@ struct Document<'a> {
     runtime: String,
     fault: Option<FaultWire<'a>>,
     threads: Vec<ThreadWire<'a>>,
+    /// Threads that wait for each other, each for what the next one has.
+    deadlocks: Vec<Vec<u32>>,
     modules: Vec<ModuleWire<'a>>,
     memory: Vec<ClassWire>,
     regions: Vec<RegionWire<'a>>,
@@ -102,10 +105,22 @@ struct ThreadWire<'a> {
     user_time_ms: u64,
     kernel_time_ms: u64,
     registers: BTreeMap<String, String>,
+    waits: Option<WaitWire>,
     frames: Vec<FrameWire<'a>>,
     /// Whether the stack was walked to the thread's first function.
     whole: bool,
     end: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct WaitWire {
+    /// The sentence that the page has.
+    what: String,
+    address: Option<String>,
+    /// The thread that has it.
+    owner: Option<u32>,
+    timeout_ms: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -175,7 +190,7 @@ fn document<'a>(opened: &'a Opened, walked: &'a Walked, limit: usize) -> Documen
     let threads = walked
         .threads
         .iter()
-        .map(|(t, s)| thread(t, s, limit))
+        .map(|(t, s)| thread(snapshot, walked, t, s, limit))
         .collect();
     Document {
         path: opened.path.display().to_string(),
@@ -189,6 +204,10 @@ fn document<'a>(opened: &'a Opened, walked: &'a Walked, limit: usize) -> Documen
         runtime: analysis::runtime(snapshot).to_string(),
         fault: snapshot.exception.as_ref().map(|e| fault(opened, e)),
         threads,
+        deadlocks: cycles(&walked.waits)
+            .iter()
+            .map(|cycle| ids(cycle))
+            .collect(),
         modules: snapshot.modules.iter().map(module).collect(),
         memory: classes(opened),
         regions: snapshot.regions.iter().map(|r| region(opened, r)).collect(),
@@ -196,6 +215,10 @@ fn document<'a>(opened: &'a Opened, walked: &'a Walked, limit: usize) -> Documen
         doubts: walked.doubts.clone(),
         warnings: opened.warnings(),
     }
+}
+
+fn ids(cycle: &[&Wait]) -> Vec<u32> {
+    cycle.iter().map(|wait| wait.thread).collect()
 }
 
 fn hex(value: u64) -> String {
@@ -257,7 +280,13 @@ fn fault<'a>(opened: &Opened, exception: &'a Exception) -> FaultWire<'a> {
     }
 }
 
-fn thread<'a>(thread: &'a Thread, stack: &'a Stack, limit: usize) -> ThreadWire<'a> {
+fn thread<'a>(
+    snapshot: &Snapshot,
+    walked: &Walked,
+    thread: &'a Thread,
+    stack: &'a Stack,
+    limit: usize,
+) -> ThreadWire<'a> {
     let registers = thread.registers.iter().flat_map(|r| threads::named(r).0);
     ThreadWire {
         id: thread.id,
@@ -268,9 +297,21 @@ fn thread<'a>(thread: &'a Thread, stack: &'a Stack, limit: usize) -> ThreadWire<
         user_time_ms: thread.user_time.as_millis() as u64,
         kernel_time_ms: thread.kernel_time.as_millis() as u64,
         registers: registers.map(|(name, value)| (name, hex(value))).collect(),
+        waits: walked
+            .wait_of(thread)
+            .map(|wait| wire_of(snapshot, walked, wait)),
         frames: stack.frames.iter().take(limit).map(frame).collect(),
         whole: stack.end == analysis::End::Root,
         end: stack.end.to_string(),
+    }
+}
+
+fn wire_of(snapshot: &Snapshot, walked: &Walked, wait: &Wait) -> WaitWire {
+    WaitWire {
+        what: waits::sentence(snapshot, walked, wait),
+        address: wait.address().map(hex),
+        owner: wait.owner(),
+        timeout_ms: wait.timeout.map(|nanoseconds| nanoseconds / 1_000_000),
     }
 }
 

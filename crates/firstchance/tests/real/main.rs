@@ -64,5 +64,6 @@ mod the_loop;
 mod uncaught;
 mod under_load;
 mod victims;
+mod waits;
 mod watching;
 mod watching_executions;
