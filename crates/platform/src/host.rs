@@ -365,6 +365,12 @@ pub fn run_last() {
     crate::os::run_last();
 }
 
+/// Returns how many bytes of memory are left to us, by the control groups that we are in and by the machine; `None` where that is
+/// not known.
+pub fn memory_left() -> Option<u64> {
+    crate::os::memory_left()
+}
+
 /// Lets the calling thread give way to others, where the system has that, but not wait for ever where all processors are busy:
 /// the target of a copy comes first. For good.
 pub fn give_way() {

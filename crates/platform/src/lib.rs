@@ -53,8 +53,8 @@ pub use files::{
 };
 pub use host::{
     Adopted, CrashNotice, Detail, FileIdentity, Finding, Health, Host, HostEvent, HostSink,
-    ImageFiles, Launched, ProcessEntry, doctor, give_memory_back, give_way, has_terminal, run_last,
-    system, terminal_width, this_machine, typed_arguments,
+    ImageFiles, Launched, ProcessEntry, doctor, give_memory_back, give_way, has_terminal,
+    memory_left, run_last, system, terminal_width, this_machine, typed_arguments,
 };
 
 pub use lock::lock;

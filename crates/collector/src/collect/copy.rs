@@ -163,11 +163,14 @@ pub(crate) fn start(copying: &Copying) -> io::Result<Copy> {
     })
 }
 
-/// How many threads compress: one for each processor, and one that waits for the disk.
+/// How many threads compress: one for each processor, and one that waits for the disk. They take no more than half of the memory
+/// that is left to us: in a container that is the target's.
 pub(super) fn compressors(memory_of_each: usize) -> usize {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let most = MOST_COMPRESSORS.min(MOST_FOR_COMPRESSORS / memory_of_each);
-    (processors + 1).min(most)
+    let left = platform::memory_left().map_or(usize::MAX, |bytes| bytes as usize / 2);
+    let memory = MOST_FOR_COMPRESSORS.min(left);
+    let most = MOST_COMPRESSORS.min(memory / memory_of_each);
+    (processors + 1).min(most).max(1)
 }
 
 /// Copies what comes from files. It needs no target, and is not ended early: only files that cannot hang are opened.

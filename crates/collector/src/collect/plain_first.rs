@@ -26,6 +26,9 @@ use std::{
 /// The time between two looks whether the compressing has to end early.
 const CHECK_EVERY: Duration = Duration::from_millis(50);
 
+/// What is taken beside the memory of the threads, in bytes.
+const SPARE: usize = 4 << 20;
+
 /// The dump as it is, in a file of its own until it is compressed.
 pub(super) struct PlainFirst {
     file: Arc<OutFile>,
@@ -93,6 +96,7 @@ impl PlainFirst {
         record: &[u8],
     ) -> io::Result<Packed> {
         let packer = Packer::new(&self.plan, compression, sink);
+        expect_memory(packer.memory_of_a_thread())?;
         self.pack_all(&packer, record)?;
         packer.finish(record)
     }
@@ -134,6 +138,16 @@ impl PlainFirst {
             _ => self.file.read_at(job.offset, content)?,
         }
         Ok(())
+    }
+}
+
+/// Fails if one thread that compresses would take more than half of what is left to us: in a container that is the target's, and
+/// the kernel would kill it.
+fn expect_memory(of_a_thread: usize) -> io::Result<()> {
+    let wanted = 2 * (of_a_thread + SPARE) as u64;
+    match platform::memory_left() {
+        Some(left) if left < wanted => Err(io::Error::other("too little memory is left")),
+        _ => Ok(()),
     }
 }
 

@@ -57,6 +57,7 @@ mod leftovers;
 mod list;
 mod mapped_files;
 mod memory;
+mod memory_left;
 mod monitor;
 mod monitor_folder;
 mod namespace_init;
@@ -108,6 +109,7 @@ pub(crate) use files::{
 pub(crate) use held_files::{is_held, remove_left_over, remove_part};
 pub(crate) use image_files::ImageFiles;
 pub(crate) use launched::RawLaunched;
+pub(crate) use memory_left::memory_left;
 pub(crate) use monitor::{MonitorListener, cancel_monitors};
 pub(crate) use proc::machine::system;
 pub use register_store::RegisterStore;

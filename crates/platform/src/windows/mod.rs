@@ -88,6 +88,11 @@ pub(crate) fn host() -> Box<dyn crate::Host> {
 /// See [`crate::give_memory_back`]. The heap of Windows does so by itself (`HeapFree` decommits large free ranges).
 pub(crate) fn give_memory_back() {}
 
+/// See [`crate::memory_left`]. Limits of jobs are not looked at.
+pub(crate) fn memory_left() -> Option<u64> {
+    None
+}
+
 /// See [`crate::run_last`]. A snapshot is copied as fast as anything else.
 pub(crate) fn run_last() {}
 

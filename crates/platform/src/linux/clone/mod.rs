@@ -15,7 +15,8 @@ pub(super) use made::TargetClone;
 use super::{
     arch::calls::{self, Gadgets, Saved},
     cgroup::{Groups, limits},
-    proc::{ProcDir, bounds, read_file, stat::Stat, status, values},
+    memory_left,
+    proc::{ProcDir, bounds, read_file, stat::Stat, status},
     stop::{Threads, TraceState},
     sys::{memory::write_process, ptrace},
 };
@@ -106,9 +107,7 @@ fn newer_than_races() -> Result<(), Reason> {
 /// Fails if a control group of a process, or the machine, has less memory left than this.
 fn with_headroom(proc: &ProcDir, least: u64) -> Result<(), Reason> {
     within_groups(&Groups::of(proc), least)?;
-    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let available = values::find(&text, "MemAvailable").map(|bytes| bytes as u64);
-    match available.is_some_and(|bytes| bytes < least) {
+    match memory_left::of_machine().is_some_and(|bytes| bytes < least) {
         true => Err("the machine has little memory left".into()),
         false => Ok(()),
     }
