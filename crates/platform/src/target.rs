@@ -118,6 +118,16 @@ pub trait Follow: Target {
     /// If we may not stop it.
     fn stay(&mut self) -> Result<bool>;
 
+    /// Returns until when the thread of the last event may be kept for something else than its own dump, as for others that
+    /// are being written: [`HoldOptions::longest`](crate::HoldOptions::longest) after it came. `None` if it is not to be
+    /// kept at all: where the process is traced all the time, each other thread that has an event stands meanwhile.
+    fn may_wait_until(&self) -> Option<Instant> {
+        None
+    }
+
+    /// Lets threads go on whose events have still to be told, and that have stood for too long (as above).
+    fn let_overdue_go(&mut self) {}
+
     /// Lets the thread of the last event run on, as if nothing had happened to it.
     fn go_on(&mut self);
 

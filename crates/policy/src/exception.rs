@@ -64,10 +64,14 @@ impl ExceptionFilter {
         }
     }
 
-    /// Whether exceptions of the same type may be judged differently because of their messages.
-    pub fn reads_messages(&self) -> bool {
+    /// Whether an exception, of which everything but the message is known, may be selected because of its message, and only
+    /// because of that.
+    pub fn needs_message_of(&self, exception: &Exception) -> bool {
         let reads = |m: &Match| matches!(m, Match::Text(p) if !p.text().is_empty());
-        self.include.iter().chain(&self.exclude).any(reads)
+        self.include.iter().any(reads)
+            && self.chance.matches(exception.first_chance)
+            && !self.excludes(exception)
+            && !self.wakes_for(exception)
     }
 }
 

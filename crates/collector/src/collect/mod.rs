@@ -37,7 +37,6 @@ pub use series::Series;
 pub use stream::store_stream;
 pub use windows_options::WindowsOptions;
 
-pub(crate) use begun::Begun;
 pub(crate) use session::{begin_attached, copy_begun};
 pub(crate) use unfinished::Unfinished;
 

@@ -12,8 +12,10 @@ pub(super) enum Event {
     Follower(FollowerId, FollowerEvent),
     /// A dump moved on.
     Step(DumpId, ProcessKey, Step),
-    /// A dump is over, whole or not. Each dump that was ordered brings this once.
+    /// A dump is over, whole or not. Each dump that was ordered brings this once, or that it was skipped.
     DumpFinished(Finished),
+    /// A dump was not begun, as too many of the process are being copied: the other answer to an order.
+    DumpSkipped(DumpId, ProcessKey),
     /// The stack that was asked for of this process. Each request brings this once.
     Stack(ProcessKey, Vec<String>),
     /// A program that a rule has started is over. Each that was started brings this once.

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::Step;
 use platform::{Error, ErrorKind, HostEvent};
-use policy::Outcome;
+use policy::{DumpId, Outcome};
 use snapshot::{EndStatus, Exception, ProcessKey, TargetEvent};
 use std::sync::Arc;
 
@@ -41,6 +41,7 @@ impl Runner {
             Event::Follower(id, event) => self.follower(id, event),
             Event::Step(id, process, step) => self.dump_moved_on(id, process, step),
             Event::DumpFinished(finished) => self.dump_finished(finished),
+            Event::DumpSkipped(id, process) => self.dump_skipped(id, process),
             Event::Stack(process, lines) => {
                 self.pending.stack_answered();
                 self.jobs.stacked(process);
@@ -143,7 +144,7 @@ impl Runner {
         self.unseen.found(process.pid);
     }
 
-    fn dump_moved_on(&mut self, id: policy::DumpId, process: ProcessKey, step: Step) {
+    fn dump_moved_on(&mut self, id: DumpId, process: ProcessKey, step: Step) {
         self.jobs.step(id, &step);
         if let Step::Initiated { .. } = step {
             self.fresh.remove(&process);
@@ -181,6 +182,17 @@ impl Runner {
             // What the system forbids now it forbids later too.
             self.feed(policy::Event::Refused(process));
         }
+        self.tell_if_done(process);
+    }
+
+    /// No file was begun; the rules say why.
+    fn dump_skipped(&mut self, id: DumpId, process: ProcessKey) {
+        let end = self.pending.dump_answered(process);
+        self.jobs.dumped(id);
+        self.follow_those_let_go();
+        self.out.extend(end);
+        let outcome = Outcome::Skipped;
+        self.feed(policy::Event::DumpFinished { id, outcome });
         self.tell_if_done(process);
     }
 

@@ -91,6 +91,11 @@ impl DumpOrder {
         }
     }
 
+    /// Says that it was not begun: too many of the process are being copied.
+    pub(super) fn skip(self, process: ProcessKey) {
+        self.reply.answer(Event::DumpSkipped(self.id, process));
+    }
+
     /// Says what came of it.
     pub(super) fn finish(self, process: ProcessKey, collected: Collected) {
         let Collected { dumps, error } = collected;

@@ -35,7 +35,7 @@ fn watched(what: &str, condition: &str, options: &[&str]) -> (Run, u64, tempfile
     (watch.finish(), done, folder)
 }
 
-/// What it says at its end: how often it has done it, and how many signals it has handled.
+/// What it says at its end: how often it has done it, how many signals it has handled, and more.
 fn counts_in(line: &str) -> (u64, u64) {
     let mut counts = line.split(' ').map(|count| count.parse().expect("a count"));
     let mut next = || counts.next().expect("a count");
@@ -113,6 +113,95 @@ fn n41_no_thread_is_lost_where_a_traced_process_is_dumped_many_times() {
     assert_eq!(count_in_table(&run), done, "{run:?}");
     assert!(!run.stdout.contains("could not be stopped"), "{run:?}");
     assert_cloned(&folder);
+}
+
+/// Watches it while four dumps hang, until it is told why there is no fifth. Returns what was said, how often the process has done
+/// it, and how long the slowest took it.
+fn watched_while_dumps_hang(what: &str, conditions: &[&str]) -> (Run, u64, Duration) {
+    let folder = folder();
+    let mut child = started(what);
+    let mut watch = Firstchance::new(&["watch", &child.pid().to_string(), "-n", "0"]);
+    for condition in conditions {
+        watch = watch.args(&["--when", condition]);
+    }
+    let watch = watch.args(&["--do", "full dump", "--max-hold", "300ms", "-o"]);
+    let watch = watch.arg(folder.path()).failpoint("copy:sleep").spawn();
+    let watch = watch.until_it_says("Press Ctrl-C");
+    child.tell("go");
+    let watch = watch.until_it_says_often(NO_PLACE, 3);
+    child.tell("end");
+    let counts = child.line();
+    let (done, _) = counts_in(&counts);
+    let slowest = counts.split(' ').nth(2).and_then(|ms| ms.parse().ok());
+    child.end_input();
+    child.wait();
+    let watch = match what {
+        "signal" => watch,
+        _ => watch.until_it_says("Exceptions:"),
+    };
+    watch.signal(libc::SIGINT);
+    let slowest = Duration::from_millis(slowest.expect("milliseconds"));
+    (watch.finish(), done, slowest)
+}
+
+const NO_PLACE: &str = "four dumps of this process are still being written";
+/// Dumps that hang are given up after 15 s.
+const SOON: Duration = Duration::from_secs(5);
+
+/// The number of each throw that was told with its message.
+fn numbers_told(run: &Run) -> Vec<u64> {
+    let lines = run.stdout.lines();
+    let told = lines.filter(|line| line.contains("] Exception: CXX.std::runtime_error"));
+    let number = |line: &str| {
+        let (_, number) = line.split_once("again and again: ")?;
+        number.strip_suffix("\")")?.parse().ok()
+    };
+    told.filter_map(number).collect()
+}
+
+#[test]
+fn at37_threads_go_on_from_their_throws_while_four_dumps_hang() {
+    let when = ["exception \"runtime_error\""];
+    let (run, thrown, slowest) = watched_while_dumps_hang("throw", &when);
+    assert!(slowest < SOON, "{slowest:?}: {run:?}");
+    assert_eq!(count_in_table(&run), thrown, "{run:?}");
+    run.assert_says("Dump 4 initiated");
+    // A text that was read of a thread that had gone on is that of a later throw.
+    let mut numbers = numbers_told(&run);
+    let told = numbers.len();
+    numbers.sort_unstable();
+    numbers.dedup();
+    assert!(told > 3 && told == numbers.len(), "{run:?}");
+}
+
+#[test]
+fn at37_a_traced_process_goes_on_while_four_dumps_hang() {
+    let when = ["signal SIGUSR1"];
+    let (run, _, slowest) = watched_while_dumps_hang("signal", &when);
+    assert!(slowest < SOON, "{slowest:?}: {run:?}");
+    let when = ["exception \"runtime_error\"", "signal SIGUSR1"];
+    let (run, thrown, slowest) = watched_while_dumps_hang("all", &when);
+    assert!(slowest < SOON, "{slowest:?}: {run:?}");
+    assert_eq!(count_in_table(&run), thrown, "{run:?}");
+}
+
+/// Throws that are wanted for their message are told by it, or counted as those of which it could not be read.
+#[test]
+fn at37_a_filter_on_the_message_takes_no_throw_for_another() {
+    let (run, thrown, _) = watched_while_dumps_hang("throw", &["exception \"again: 1\""]);
+    let is_wanted = |number: &u64| number.to_string().starts_with('1');
+    let told = numbers_told(&run);
+    assert!(told.iter().all(is_wanted), "{run:?}");
+    let wanted = (1..=thrown).filter(is_wanted).count();
+    let unread = run.stdout.lines().filter_map(|line| {
+        let (before, _) = line.split_once(" exceptions went by whose message could not be read")?;
+        before.rsplit(' ').next()?.parse::<usize>().ok()
+    });
+    let unread: usize = unread.sum();
+    assert!(
+        told.len() <= wanted && told.len() + unread >= wanted,
+        "{wanted} of {thrown}: {run:?}"
+    );
 }
 
 /// The pids of the children of all threads of a process, also of those that have ended (proc_pid_task(5)).

@@ -71,6 +71,7 @@ pub(super) struct PendingDump {
     counts: bool,
     /// The number of its files, one for each kind.
     files: u32,
+    trigger: Trigger,
     /// Other clauses that the same event has met, and for which the dump is one too.
     pub(super) also: Vec<ClauseRef>,
 }
@@ -131,9 +132,9 @@ impl RuleSet {
             return Err(why);
         }
         let watch = active.watch(process, clause);
-        let rest = watch.map_or(now, |watch| watch.rest_until);
-        if kind != CauseKind::LastMoment && now < rest {
-            return Err(SuppressReason::Resting(rest.since(now)));
+        let pauses = watch.and_then(|watch| watch.pauses(now));
+        if let Some(why) = pauses.filter(|_| kind != CauseKind::LastMoment) {
+            return Err(why);
         }
         if kind == CauseKind::Event && watch.is_some_and(|watch| watch.series.is_some()) {
             return Err(SuppressReason::Busy);
@@ -228,7 +229,7 @@ impl RuleSet {
             Action::None => self.out.push(Command::Tell(note)),
             Action::Dump(_) => {}
         }
-        self.action_ended(now, clause_ref, counts, false, true);
+        self.action_ended(now, clause_ref, counts, false, &Outcome::Written);
     }
 
     fn request_dump(
@@ -261,6 +262,7 @@ impl RuleSet {
             clause_ref,
             counts,
             files,
+            trigger: cause.trigger.clone(),
             also: Vec::new(),
         };
         self.dumps.insert(id, dump);
@@ -284,6 +286,7 @@ impl RuleSet {
             clause_ref,
             counts,
             files,
+            trigger,
             also,
         }) = self.dumps.remove(&id)
         else {
@@ -292,7 +295,7 @@ impl RuleSet {
         let succeeded = *outcome == Outcome::Written;
         if let Some(active) = self.rules.get_mut(&clause_ref.rule) {
             active.end_dump(id, files, succeeded);
-            if !succeeded {
+            if !succeeded && *outcome != Outcome::Skipped {
                 active.failed_last = Some(clause_ref.process);
             }
         }
@@ -304,7 +307,7 @@ impl RuleSet {
             if let Some((watch, _)) = self.watch_mut(clause_ref) {
                 watch.in_flight = watch.in_flight.saturating_sub(1);
             }
-            self.action_ended(now, clause_ref, counts, true, succeeded);
+            self.action_ended(now, clause_ref, counts, true, outcome);
             if let Some(active) = self.rules.get_mut(&clause_ref.rule) {
                 active.judge_ended(clause_ref.process);
             }
@@ -314,6 +317,11 @@ impl RuleSet {
             .values_mut()
             .flat_map(|active| active.watches.values_mut());
         watches.flatten().for_each(ClauseWatch::unblock);
+        let watch = self.watch_mut(clause_ref);
+        let skipped = watch.filter(|_| *outcome == Outcome::Skipped);
+        if let Some(why) = skipped.and_then(|(watch, _)| watch.pauses(now)) {
+            self.suppress(clause_ref, trigger, why);
+        }
     }
 
     /// Takes the end of an action in: the clause begins anew, or its series goes on.
@@ -323,8 +331,9 @@ impl RuleSet {
         clause_ref: ClauseRef,
         counts: bool,
         is_dump: bool,
-        succeeded: bool,
+        outcome: &Outcome,
     ) {
+        let succeeded = *outcome == Outcome::Written;
         self.deadline_is_outdated = true;
         self.processes_to_check.insert(clause_ref.process);
         self.rules_to_check.insert(clause_ref.rule);
@@ -341,7 +350,7 @@ impl RuleSet {
         let Some((watch, clause)) = active.watch_mut(clause_ref.process, clause_ref.clause) else {
             return;
         };
-        watch.action_ended(now, succeeded);
+        watch.action_ended(now, outcome);
         if counts && !succeeded {
             watch.acted = watch.acted.saturating_sub(1);
             watch.series = None;

@@ -1,7 +1,7 @@
 //! The state of one clause in one process: how long its levels have held, when its timers are due, and
 //! how far its series has come.
 
-use super::{SuppressReason, process::CpuRate};
+use super::{Outcome, SuppressReason, process::CpuRate};
 use crate::{Clause, Condition, Gauge, Level, Limits, Trigger};
 use snapshot::{Measure, Sample, Time};
 use std::time::Duration;
@@ -26,8 +26,10 @@ pub(super) struct ClauseWatch {
     pub(super) slots: u32,
     /// Actions that failed in a row.
     failures: u32,
-    /// Nothing is tried before this time, because the last action failed.
+    /// Nothing is tried before this time, because the last action failed, or was not begun.
     pub(super) rest_until: Time,
+    /// Whether it was not begun, as too many dumps were being copied.
+    was_skipped: bool,
     /// Whether a level that has no duration counts again while it goes on holding: where the rule has a limit in
     /// time.
     counts_again: bool,
@@ -121,6 +123,7 @@ impl ClauseWatch {
             in_flight: 0,
             failures: 0,
             rest_until: Time::default(),
+            was_skipped: false,
             turns: 0,
             last_suppressed: None,
         }
@@ -201,16 +204,33 @@ impl ClauseWatch {
 
     /// Takes in how an action ended. After a failure the clause pauses for 1 s, and twice as long after
     /// each further failure in a row, up to 300 s: a full disk must not stop the target again and again.
-    pub(super) fn action_ended(&mut self, now: Time, succeeded: bool) {
+    ///
+    /// After a dump that was not begun because of others that are copied, it pauses for 1 s each time: those are on their way.
+    pub(super) fn action_ended(&mut self, now: Time, outcome: &Outcome) {
         const LONGEST: Duration = Duration::from_secs(300);
-        if succeeded {
-            self.failures = 0;
-            self.rest_until = now;
-            return;
-        }
-        let pause = Duration::from_secs(1 << self.failures.min(9)).min(LONGEST);
-        self.failures += 1;
+        self.was_skipped = *outcome == Outcome::Skipped;
+        let pause = match outcome {
+            Outcome::Written => {
+                self.failures = 0;
+                Duration::ZERO
+            }
+            Outcome::Skipped => Duration::from_secs(1),
+            Outcome::Failed(_) | Outcome::Cancelled(_) => {
+                self.failures += 1;
+                Duration::from_secs(1 << (self.failures - 1).min(9)).min(LONGEST)
+            }
+        };
         self.rest_until = now + pause;
+    }
+
+    /// Why nothing is tried now, if the clause pauses.
+    pub(super) fn pauses(&self, now: Time) -> Option<SuppressReason> {
+        let left = self.rest_until.since(now);
+        let why = match self.was_skipped {
+            true => SuppressReason::Copying,
+            false => SuppressReason::Resting,
+        };
+        (now < self.rest_until).then(|| why(left))
     }
 
     /// Sets the timer of the running series to its next action, or ends the series after its last one.

@@ -152,6 +152,8 @@ pub enum SuppressReason {
     Window(Window, Option<Duration>),
     /// A dump of the same process is still being written.
     Busy,
+    /// As many dumps of the same process as may be are being copied; when it is tried again at the earliest.
+    Copying(Duration),
     /// The action that just begins for another condition of the clause is one for this as well.
     Together,
     /// The last dump failed, and nothing is tried before this time has passed.

@@ -65,6 +65,9 @@ pub enum Outcome {
     Failed(String),
     /// It was given up, with this reason (timeout, user, end of the target). It does not count.
     Cancelled(String),
+    /// It was not begun, as too many dumps of the process were being copied and its thread must not stand for those. It does
+    /// not count.
+    Skipped,
 }
 
 /// Identifies a rule of a [`RuleSet`](super::RuleSet). No number is used twice.

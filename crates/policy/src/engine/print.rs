@@ -138,6 +138,9 @@ impl Display for SuppressReason {
                 next.map_or(Ok(()), |next| write!(f, ", the next may be in {next}"))
             }
             SuppressReason::Busy => f.write_str("a dump of the process is still being written"),
+            SuppressReason::Copying(_) => {
+                f.write_str("four dumps of this process are still being written")
+            }
             SuppressReason::Together => {
                 f.write_str("the one that just begins is of the same moment")
             }

@@ -247,7 +247,7 @@ impl RuleSet {
             _ => false,
         };
         let due = match why {
-            SuppressReason::Resting(pause) => Some(now + pause),
+            SuppressReason::Resting(pause) | SuppressReason::Copying(pause) => Some(now + pause),
             SuppressReason::Window(..) => active.windows_open_at(now, clause_ref.asker(condition)),
             _ => blocked.then_some(now),
         };

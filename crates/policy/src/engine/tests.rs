@@ -142,6 +142,7 @@ impl Machine {
             "started" => Event::Started(identity(rest)),
             "written" => finished(id(), Outcome::Written),
             "failed" => finished(id(), Outcome::Failed("disk full".to_owned())),
+            "skipped" => finished(id(), Outcome::Skipped),
             "cancelled" => finished(id(), Outcome::Cancelled("deadline".to_owned())),
             "tick" | "due" => Event::Tick,
             process => self.of_process(now, key(process), rest),

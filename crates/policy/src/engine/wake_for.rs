@@ -79,9 +79,10 @@ impl WakeFor {
         self.exit || ends
     }
 
-    /// Whether exceptions of the same type may be judged differently because of their messages.
-    pub fn reads_messages(&self) -> bool {
-        self.exceptions.iter().any(ExceptionFilter::reads_messages)
+    /// Whether an exception that is not wanted, of which everything but the message is known, may be because of its message.
+    pub fn needs_message_of(&self, exception: &Exception) -> bool {
+        let mut filters = self.exceptions.iter();
+        filters.any(|filter| filter.needs_message_of(exception))
     }
 
     /// Whether an event is the load or unload of a module that has to be reported.

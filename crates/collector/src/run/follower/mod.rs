@@ -2,6 +2,8 @@
 //! filters, tells the rules, and obeys while the process stands.
 
 mod arming;
+mod copies;
+mod dumps;
 mod first_stack;
 mod kinds;
 mod pace;
@@ -13,16 +15,13 @@ mod throws;
 use super::{
     arms::{Arm, Arms},
     event::{Event, FollowerEvent, FollowerId},
-    order::{DumpOrder, Order},
+    order::Order,
     stacks,
-    turns::{Turn, Turns},
+    turns::Turns,
 };
-use crate::{
-    Collected,
-    collect::{Begun, begin_attached, copy_begun},
-};
+use copies::Copies;
 use first_stack::{FirstStacks, Thrower};
-use platform::{Cancel, ErrorKind, Follow, Happened, Host, Result, Standing, Waker};
+use platform::{ErrorKind, Follow, Happened, Host, Result, Standing, Waker};
 use policy::WakeFor;
 use snapshot::{EndStatus, TargetEvent};
 use std::{
@@ -31,14 +30,10 @@ use std::{
         Arc, OnceLock,
         mpsc::{Receiver, Sender, TryRecvError},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 use throttle::Throttle;
 use throws::Panicked;
-
-/// How many clones of a process are copied beside its events. Each takes memory when the process writes, and the disk is
-/// busy with one already. The next dump is waited for.
-const MOST_COPIES: usize = 4;
 
 /// What a follower is given.
 pub(super) struct Task {
@@ -74,7 +69,9 @@ pub(super) fn follow(host: &dyn Host, task: Task) -> Result<()> {
         end_status: None,
         panicked: None,
         first_stacks: FirstStacks::default(),
-        copies: Arc::default(),
+        copies: Copies::default(),
+        is_last_moment: false,
+        unread: 0,
         said: HashSet::new(),
         inbox: task.inbox,
         tell: Teller {
@@ -117,8 +114,11 @@ struct Follower {
     end_status: Option<EndStatus>,
     panicked: Option<Panicked>,
     first_stacks: FirstStacks,
-    /// Has an owner more for each clone that is being copied.
-    copies: Arc<()>,
+    copies: Copies,
+    /// Whether the process dies after the event at hand: there is no later for its dump.
+    is_last_moment: bool,
+    /// Throws that no filter could judge, as their messages could not be read in time.
+    unread: u64,
     /// Notices that were given; each is given once.
     said: HashSet<String>,
     inbox: Receiver<Order>,
@@ -221,6 +221,7 @@ impl Follower {
     /// dump it goes on as soon as its memory is copied.
     fn report(&mut self, event: TargetEvent) -> Result<Then> {
         self.process.stay()?;
+        self.is_last_moment = is_last_moment(&event);
         self.tell.tell(FollowerEvent::Did(event, self.at.since));
         let mut orders = Vec::new();
         let then = loop {
@@ -240,6 +241,7 @@ impl Follower {
                 other => drop(self.obey(other)?),
             }
         }
+        self.is_last_moment = false;
         Ok(then)
     }
 
@@ -283,54 +285,6 @@ impl Follower {
             Order::GoOn => {}
         }
         Ok(Then::Stay)
-    }
-
-    /// Takes a dump. The process may have more to tell while a clone of it is copied, and while the files are finished, so that
-    /// is left to a thread of its own.
-    fn dump(&mut self, mut order: DumpOrder, lets_go: bool) {
-        self.dumped = true;
-        order.request.warnings.extend(self.late());
-        let key = self.tell.id.key;
-        let turn = match self.turn(&order.request.cancel) {
-            Ok(turn) => turn,
-            Err(error) => {
-                let dumps = Vec::new();
-                let error = Some(error);
-                return order.finish(key, Collected { dumps, error });
-            }
-        };
-        let (id, events) = (order.id, order.events.clone());
-        let mut observer = move |step| {
-            // Nobody listens any more when the run is over.
-            let _ = events.send(Event::Step(id, key, step));
-        };
-        let mut begun = begin_attached(&mut *self.process, &order.request, lets_go, &mut observer);
-        if Arc::strong_count(&self.copies) > MOST_COPIES {
-            begun = Begun::Copied(copy_begun(begun, &order.request, &mut observer));
-        }
-        let copies = self.copies.clone();
-        std::thread::spawn(move || {
-            let unfinished = copy_begun(begun, &order.request, &mut observer);
-            drop(copies);
-            order.finish(key, unfinished.finish(&mut observer));
-            drop(turn);
-        });
-    }
-
-    /// Waits for the turn of this dump if the process has died.
-    fn turn(&self, cancel: &Cancel) -> Result<Option<Turn>> {
-        let died = self.process.has_died();
-        died.map(|died| self.turns.wait(died, cancel)).transpose()
-    }
-
-    /// Says that the thread of the event at hand is not at its place any more.
-    fn late(&self) -> Option<String> {
-        let since = self.at.since.filter(|_| !self.process.is_standing())?;
-        let late =
-            policy::print_duration(Duration::from_millis(since.elapsed().as_millis() as u64));
-        Some(format!(
-            "taken {late} after the throw or breakpoint: its thread had gone on"
-        ))
     }
 
     /// Says what cannot be had, or what it costs; each once, however often is armed anew.
@@ -411,5 +365,22 @@ impl Follower {
             let text = format!("{missed} more came faster than they could be looked at");
             self.tell.tell(FollowerEvent::Notice(vec![text]));
         }
+        self.unread += self.throttle.unread();
+        let unread = std::mem::take(&mut self.unread);
+        if unread > 0 {
+            let text = format!(
+                "{unread} exceptions went by whose message could not be read in time, and may be among those that are wanted"
+            );
+            self.tell.tell(FollowerEvent::Notice(vec![text]));
+        }
+    }
+}
+
+/// Whether the process dies after an event.
+fn is_last_moment(event: &TargetEvent) -> bool {
+    match event {
+        TargetEvent::Exception(exception) => !exception.first_chance,
+        TargetEvent::Exiting { .. } => true,
+        _ => false,
     }
 }

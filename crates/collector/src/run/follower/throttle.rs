@@ -101,6 +101,11 @@ impl Throttle {
         counts
     }
 
+    /// How many have gone by since the last time that only their messages could tell whether they are wanted.
+    pub(super) fn unread(&mut self) -> u64 {
+        self.kinds.unread()
+    }
+
     /// Other kinds are wanted now, or another program has begun: each has to be looked at anew.
     pub(super) fn forget_kinds(&mut self, process: &mut dyn Follow) {
         self.kinds.forget(process);

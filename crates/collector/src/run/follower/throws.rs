@@ -1,6 +1,6 @@
 //! Threads that stand where their language throws.
 
-use super::{Follower, FollowerEvent, Result, Then};
+use super::{Follower, FollowerEvent, Result, Then, kinds::Wanted};
 use analysis::{
     places::{ThrowPlace, Thrower},
     thrown::{self, CxxType},
@@ -76,32 +76,40 @@ impl Follower {
         if is_new {
             self.throttle.spend_on_new_type(begin.elapsed());
         }
-        let Some(thrown) = thrown else {
+        let Some(mut thrown) = thrown else {
             self.throttle.kinds().count_late(kind);
             return Ok(Then::Stay);
         };
         // For a `std::exception_ptr`, the probe reports the object's address, which differs each
         // time. It is no type, so it is not remembered.
         let kind = kind.filter(|_| kind != object);
-        let is_late = !self.wake.acts && !self.process.is_standing();
-        if is_late && self.throttle.kinds().count_late(kind) {
+        // After the reading: a thread that goes on uses the memory of its exception for the next one.
+        let is_late = !self.process.is_standing();
+        if is_late && !self.wake.acts && self.throttle.kinds().count_late(kind) {
             return Ok(Then::Stay);
         }
-        let exception = Exception {
+        let message = std::mem::take(&mut thrown.message);
+        let mut exception = Exception {
             thread,
             address: registers.ip(),
             first_chance: !self.is_second_chance(place.thrower),
             name: thrown.name,
             bases: thrown.bases,
-            message: thrown.message,
             ..Exception::default()
         };
+        let is_wanted_by_type = self.wake.wakes_for(&exception);
+        let is_by_message =
+            !is_wanted_by_type && thrown.message_varies && self.wake.needs_message_of(&exception);
+        if !is_late {
+            exception.message = message;
+        }
         let is_wanted = self.wake.wakes_for(&exception);
         log::trace!(
             "thrown in thread {thread}, wanted: {is_wanted}: {}",
             exception.name
         );
-        if is_wanted {
+        self.unread += u64::from(is_late && is_by_message);
+        if is_wanted && !is_late {
             self.met(&exception.name, thread);
         }
         let may_abort = place.thrower.may_abort() && self.wake.wants_unhandled();
@@ -109,12 +117,14 @@ impl Follower {
             self.panicked = Some(Panicked::at(registers.sp(), &exception, &*memory));
         }
         if let Some(kind) = kind {
-            let varies = thrown.message_varies && self.wake.reads_messages();
-            let is_never_wanted = !is_wanted && !varies && !may_abort;
-            let passes = self.throttle.only_counts() || is_never_wanted;
-            self.throttle
-                .kinds()
-                .learn(kind, &exception.name, is_wanted);
+            let wanted = match may_abort {
+                _ if is_wanted_by_type => Wanted::All,
+                _ if is_by_message => Wanted::ByMessage,
+                true => Wanted::AtTheEnd,
+                false => Wanted::No,
+            };
+            let passes = self.throttle.only_counts() || wanted == Wanted::No;
+            self.throttle.kinds().learn(kind, &exception.name, wanted);
             self.process.pass(kind, passes);
             if is_new && place.thrower == Thrower::Cxx {
                 let cxx = CxxType::of(kind, object.unwrap_or(0), &*memory);

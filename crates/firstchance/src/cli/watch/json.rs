@@ -60,6 +60,7 @@ fn suppress_word(why: SuppressReason) -> &'static str {
         SuppressReason::RuleLimit(_) => "rule-limit",
         SuppressReason::Window(..) => "window",
         SuppressReason::Busy => "busy",
+        SuppressReason::Copying(_) => "copying",
         SuppressReason::Together => "together",
         SuppressReason::Resting(_) => "resting",
         SuppressReason::Storm => "storm",

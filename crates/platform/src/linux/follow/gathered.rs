@@ -10,7 +10,7 @@ use crate::linux::{
     bpf_programs::Report,
     stop::{States, TraceState},
 };
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 /// Threads whose events have still to be told, in the order in which they came.
 #[derive(Default)]
@@ -37,6 +37,19 @@ impl Gathered {
         let Kept { report, stands } = self.kept.pop_front()?;
         let stands = stands && is_stopped(report.thread);
         Some((report, stands))
+    }
+
+    /// Returns the threads that have stood for longer than this. They are to go on, and count as gone.
+    pub(super) fn overdue(&mut self, longest: Duration) -> Vec<i32> {
+        let mut overdue = Vec::new();
+        for kept in &mut self.kept {
+            if kept.stands && kept.report.came.elapsed() > longest {
+                kept.stands = false;
+                overdue.push(kept.report.thread);
+            }
+        }
+        overdue.retain(|thread| is_stopped(*thread));
+        overdue
     }
 
     /// Returns the threads that stand.

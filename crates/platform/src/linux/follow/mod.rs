@@ -239,6 +239,14 @@ impl Follow for LinuxFollow {
         self.sources.stay(&self.target.proc)
     }
 
+    fn may_wait_until(&self) -> Option<Instant> {
+        self.sources.may_wait_until()
+    }
+
+    fn let_overdue_go(&mut self) {
+        self.sources.let_overdue_go();
+    }
+
     fn go_on(&mut self) {
         self.sources.go_on();
     }

@@ -136,15 +136,29 @@ impl Sources {
         Ok(StoppedThreads::Once(threads))
     }
 
-    /// Takes the next thread that was gathered, as an event. One that was kept for too long goes on.
+    /// See [`Follow::may_wait_until`](crate::Follow::may_wait_until).
+    pub(super) fn may_wait_until(&self) -> Option<Instant> {
+        match &self.held_by {
+            HeldBy::OurStop(report) if self.tracing.traced().is_none() => {
+                Some(report.came + self.holds.longest)
+            }
+            _ => None,
+        }
+    }
+
+    /// Lets those of the gathered threads go on that were kept for too long.
+    pub(super) fn let_overdue_go(&mut self) {
+        for thread in self.gathered.overdue(self.holds.longest) {
+            self.resume(thread);
+        }
+    }
+
+    /// Takes the next thread that was gathered, as an event. Those that were kept for too long go on.
     pub(super) fn next_gathered(&mut self) -> Option<TargetEvent> {
+        self.let_overdue_go();
         let (report, stands) = self.gathered.next()?;
         let event = probe_source::event(&report);
-        let is_over = report.came.elapsed() > self.holds.longest;
-        if stands && is_over {
-            self.resume(report.thread);
-        }
-        self.held_by = match stands && !is_over {
+        self.held_by = match stands {
             true => HeldBy::OurStop(report),
             false => HeldBy::Probe(report),
         };

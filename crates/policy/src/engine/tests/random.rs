@@ -19,7 +19,7 @@ enum Fact {
     Throws(u32, u64, bool),
     Ends(u32, u64),
     /// The pending dump of this index, or an unknown one if there are not so many, was written (0), has
-    /// failed (1) or was cancelled (2).
+    /// failed (1), was skipped (2) or was cancelled (3).
     Answered(usize, u8),
     Ticks,
 }
@@ -33,7 +33,7 @@ fn fact() -> impl Strategy<Value = Fact> {
             .prop_map(|((p, s), memory, cpu)| Fact::Sampled(p, s, memory, cpu)),
         2 => (key(), any::<bool>()).prop_map(|((p, s), first)| Fact::Throws(p, s, first)),
         1 => key().prop_map(|(p, s)| Fact::Ends(p, s)),
-        4 => (0usize..4, 0u8..3).prop_map(|(n, how)| Fact::Answered(n, how)),
+        4 => (0usize..4, 0u8..4).prop_map(|(n, how)| Fact::Answered(n, how)),
         2 => Just(Fact::Ticks),
     ]
 }
@@ -184,6 +184,7 @@ impl Checker {
         let outcome = match how {
             0 => Outcome::Written,
             1 => Outcome::Failed("x".to_owned()),
+            2 => Outcome::Skipped,
             _ => Outcome::Cancelled("x".to_owned()),
         };
         if n >= self.pending.len() {
