@@ -160,7 +160,7 @@ fn numbers_told(run: &Run) -> Vec<u64> {
 }
 
 #[test]
-fn at37_threads_go_on_from_their_throws_while_four_dumps_hang() {
+fn threads_go_on_from_their_throws_while_four_dumps_hang() {
     let when = ["exception \"runtime_error\""];
     let (run, thrown, slowest) = watched_while_dumps_hang("throw", &when);
     assert!(slowest < SOON, "{slowest:?}: {run:?}");
@@ -175,7 +175,7 @@ fn at37_threads_go_on_from_their_throws_while_four_dumps_hang() {
 }
 
 #[test]
-fn at37_a_traced_process_goes_on_while_four_dumps_hang() {
+fn a_traced_process_goes_on_while_four_dumps_hang() {
     let when = ["signal SIGUSR1"];
     let (run, _, slowest) = watched_while_dumps_hang("signal", &when);
     assert!(slowest < SOON, "{slowest:?}: {run:?}");
@@ -187,7 +187,7 @@ fn at37_a_traced_process_goes_on_while_four_dumps_hang() {
 
 /// Throws that are wanted for their message are told by it, or counted as those of which it could not be read.
 #[test]
-fn at37_a_filter_on_the_message_takes_no_throw_for_another() {
+fn a_filter_on_the_message_takes_no_throw_for_another() {
     let (run, thrown, _) = watched_while_dumps_hang("throw", &["exception \"again: 1\""]);
     let is_wanted = |number: &u64| number.to_string().starts_with('1');
     let told = numbers_told(&run);

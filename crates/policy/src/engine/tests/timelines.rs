@@ -71,7 +71,7 @@ fn a_dump_that_failed_does_not_count_and_is_tried_again_after_longer_and_longer_
 }
 
 #[test]
-fn at37_a_dump_that_was_skipped_does_not_count_and_is_tried_again_a_second_later() {
+fn a_dump_that_was_skipped_does_not_count_and_is_tried_again_a_second_later() {
     check(
         "on app, when exception \"E\", do mini dump, at most 1 time; at most 1 dump in all",
         "0s found 7
