@@ -93,7 +93,9 @@ impl Found {
         let wanted = region.in_file(region.range);
         let most = MOST_RUNS.saturating_sub(self.runs.len());
         let (data, seen) = self.data.within(file, wanted, most);
-        let data = data.into_iter().filter_map(|part| region.addresses_of(part));
+        let data = data
+            .into_iter()
+            .filter_map(|part| region.addresses_of(part));
         let data: Vec<Range> = data.collect();
         let missing = without(&data, &region.resident);
         let runs = missing.iter().map(|range| Run::of(region, *range, file));
