@@ -53,7 +53,7 @@ pub(super) fn find(
 fn not_seen(bytes: u64) -> Option<Warning> {
     let advice = match rustix::process::geteuid().is_root() {
         true => "",
-        false => ": that takes root",
+        false => " (that takes root)",
     };
     (bytes > 0).then(|| {
         format!(
@@ -184,5 +184,53 @@ impl Memory for WithObjects {
 
     fn pages(&self, range: Range) -> Option<Vec<Range>> {
         self.pages.unlisted(range)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::fs::{MemfdFlags, memfd_create};
+    use std::os::unix::fs::FileExt;
+
+    /// An object of sixteen pages, of which each second one exists.
+    fn object() -> Arc<File> {
+        let file: File = memfd_create("object", MemfdFlags::CLOEXEC)
+            .expect("memory")
+            .into();
+        file.set_len(16 * PAGE).expect("room");
+        for page in (0..16).step_by(2) {
+            file.write_all_at(b"x", page * PAGE).expect("room");
+        }
+        Arc::new(file)
+    }
+
+    fn pages(first: u64, end: u64) -> Range {
+        Range::new(first * PAGE, end * PAGE)
+    }
+
+    #[test]
+    fn n50_what_several_mappings_show_of_an_object_is_found_for_each() {
+        let (file, mut data) = (object(), Data::default());
+        let mut within = |part| data.within(&file, part, 100);
+        assert_eq!(within(pages(0, 3)).0, [pages(0, 1), pages(2, 3)]);
+        assert_eq!(within(pages(1, 5)).0, [pages(2, 3), pages(4, 5)]);
+        assert_eq!(within(pages(1, 2)), (vec![], 2 * PAGE));
+        assert_eq!(within(pages(12, 40)).0, [pages(12, 13), pages(14, 15)]);
+        assert_eq!(within(pages(13, 40)), (vec![pages(14, 15)], 40 * PAGE));
+    }
+
+    #[test]
+    fn n50_what_is_in_too_many_pieces_is_not_taken_for_seen() {
+        let (file, mut data) = (object(), Data::default());
+        assert_eq!(
+            data.within(&file, pages(0, 16), 1),
+            (vec![pages(0, 1)], PAGE)
+        );
+        assert_eq!(data.within(&file, pages(0, 16), 0), (vec![], 0));
+        assert_eq!(
+            data.within(&file, pages(1, 4), 9),
+            (vec![pages(2, 3)], 4 * PAGE)
+        );
     }
 }
