@@ -432,7 +432,7 @@ fn stack_region(snapshot: &Snapshot, sp: u64) -> Option<&Region> {
 }
 
 /// Returns the ids of threads whose stack is not in the dump: their stack pointer points to no memory that they could write
-/// to, nor below any.
+/// to, nor below any. Threads in which only the kernel works have none.
 pub fn without_stack(snapshot: &Snapshot, selection: &Selection) -> Vec<u32> {
     let has_stack = |sp: u64| {
         stack_region(snapshot, sp).is_some_and(|region| {
@@ -445,8 +445,15 @@ pub fn without_stack(snapshot: &Snapshot, selection: &Selection) -> Vec<u32> {
         })
     };
     let threads = snapshot.threads.iter();
+    let threads = threads.filter(|thread| !is_only_of_kernel(thread));
     let lacking = threads.filter(|thread| thread.registers.is_some_and(|r| !has_stack(r.sp())));
     lacking.map(|thread| thread.id).collect()
+}
+
+/// The registers of such a thread are zeros.
+fn is_only_of_kernel(thread: &Thread) -> bool {
+    let is_nowhere = |registers: Registers| (registers.ip(), registers.sp()) == (0, 0);
+    thread.is_kernel_worker && thread.registers.is_some_and(is_nowhere)
 }
 
 /// The parts of `wanted` that can be read without a risk.

@@ -49,6 +49,8 @@ pub struct Thread {
     pub affinity: u64,
     /// The system call it is blocked in, as `/proc/TID/syscall` says; `None` while it runs.
     pub syscall: Option<u64>,
+    /// Whether the kernel of Linux says that it works in this thread for the process (io_uring).
+    pub is_kernel_worker: bool,
 }
 
 /// Whether and how a thread stood still while it was looked at.

@@ -80,7 +80,8 @@ pub struct Record {
     /// How many of them are the same blocks on the disk as those of the dump before, because they had not changed.
     #[serde(skip_serializing_if = "is_zero")]
     pub shared_bytes: u64,
-    /// The first ranges of memory that could not be read, ascending.
+    /// The first ranges of memory that were wanted and are not in the dump, ascending: they could not be read, or were left
+    /// out, as a warning says.
     pub gaps: Vec<Gap>,
     /// The number of all gaps, those that found no room in `gaps` included.
     pub gap_count: u64,
@@ -97,7 +98,7 @@ fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-/// A range of memory that was wanted and could not be read.
+/// A range of memory that was wanted and is not in the dump.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
     /// The first address, as `0x…`.

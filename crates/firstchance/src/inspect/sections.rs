@@ -285,7 +285,7 @@ fn gaps(page: &mut Page, record: &collector::Record) {
     if record.gaps.is_empty() {
         return;
     }
-    page.heading("Memory that could not be read");
+    page.heading("Memory that is not in it");
     let row = |gap: &collector::Gap| vec![gap.address.clone(), console::size(gap.bytes)];
     let columns = [Column::Right("address"), Column::Right("size")];
     page.table(&columns, record.gaps.iter().map(row).collect());

@@ -274,7 +274,7 @@ fn handles(opened: &Opened) -> Vec<String> {
 fn gaps(opened: &Opened) -> Vec<String> {
     match &opened.record {
         Some(record) if record.gap_count > 0 => vec![format!(
-            "{} of memory in {} places could not be read{}",
+            "{} of memory in {} places are not in it{}",
             console::size(record.gap_bytes),
             record.gap_count,
             opened.hint("record")

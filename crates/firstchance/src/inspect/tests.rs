@@ -159,7 +159,7 @@ fn the_first_page_says_who_when_why_and_where() {
             "Modules      1   firstchance inspect shop.core modules",
             "image              1    33 kB   0 bytes       4.1 kB",
             "Open         1 socket",
-            "Gaps         12 kB of memory in 3 places could not be read",
+            "Gaps         12 kB of memory in 3 places are not in it",
             "Warnings     thread 60 could not be stopped",
         ],
     );

@@ -236,7 +236,7 @@ impl Reporter {
                 console::size(written.record.gap_bytes),
             );
             self.line(&format!(
-                "{dump} has {}: {bytes} of memory could not be read",
+                "{dump} has {}: {bytes} of memory are not in it",
                 policy::print_count(count, "gap")
             ));
         }

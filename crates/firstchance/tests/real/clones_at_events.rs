@@ -1,6 +1,6 @@
 //! Large dumps at events: the process goes on while its clone is copied, and is watched on.
 
-use crate::support::{Child, Core, Firstchance, Program, Run, compile, files_in, folder};
+use crate::support::{Child, Core, Firstchance, Program, Run, compile, file_in, files_in, folder};
 use std::{
     process::Command,
     time::{Duration, Instant},
@@ -202,6 +202,29 @@ fn a_filter_on_the_message_takes_no_throw_for_another() {
         told.len() <= wanted && told.len() + unread >= wanted,
         "{wanted} of {thrown}: {run:?}"
     );
+}
+
+/// Nobody else waits for the clones that they have left: they stayed as long as the process lived.
+#[test]
+fn a1_a_watch_takes_along_what_runs_that_were_killed_have_left() {
+    let (left, folder) = (folder(), folder());
+    let mut child = started("signal");
+    let pid = child.pid().to_string();
+    for _ in 0..3 {
+        let dump = Firstchance::new(&["dump", "--full", "--clone", "--overwrite", &pid, "-o"]);
+        let dump = dump.arg(file_in(&left, "x.core")).failpoint("copy:slow");
+        let dump = dump.spawn().until_it_says("writing");
+        dump.signal(libc::SIGKILL);
+        dump.finish();
+    }
+    assert_eq!(children_of(child.pid()).split_whitespace().count(), 3);
+    let watch = Firstchance::new(&["watch", &pid, "--when", "signal SIGUSR1"]);
+    let watch = watch.args(&["--do", "full dump", "-o"]).arg(folder.path());
+    let watch = watch.spawn().until_it_says("Press Ctrl-C");
+    child.tell("go");
+    watch.finish().assert_code(0);
+    assert_cloned(&folder);
+    assert_eq!(children_of(child.pid()), "");
 }
 
 /// The pids of the children of all threads of a process, also of those that have ended (proc_pid_task(5)).

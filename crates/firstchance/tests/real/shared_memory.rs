@@ -10,6 +10,7 @@ use crate::support::{
 
 const SHARES: Program = Program::c("shares.c");
 const VIEWS: Program = Program::c("views.c");
+const MANY_VIEWS: Program = Program::c("many_views.c");
 const HALF: u64 = 2 << 20;
 
 /// Shared anonymous memory, System V shared memory, memfd and /dev/shm. What others have written is there, what nobody
@@ -401,4 +402,49 @@ fn judge_views(core: &Path, starts: &[u64], addresses: &[u64], words: &[Option<u
         let region = region.unwrap_or_else(|| panic!("{start}: {regions:?}"));
         assert_eq!(region["dumped-bytes"], exists * PAGE, "{region}");
     }
+}
+
+/// A process that shows one object by so many mappings, and where three views of it begin.
+fn with_many_mappings(count: u64) -> (Child, Vec<u64>) {
+    let mut command = Command::new(compile(&MANY_VIEWS));
+    let child = Child::start(command.arg(count.to_string()).arg("split"));
+    let line = child.line();
+    (child, starts_in(line.trim_end_matches(" ready")))
+}
+
+/// Only the first 4096 were looked at.
+#[test]
+fn n50_an_object_of_many_mappings_is_whole_by_each() {
+    const COUNT: u64 = 12_000;
+    let (child, starts) = with_many_mappings(COUNT);
+    let dumped = Dumped::with(child.pid(), &["--full", "--hold"]);
+    let stdout = &dumped.run.stdout;
+    assert!(
+        !stdout.contains("gap") && !stdout.contains("left out"),
+        "{stdout}"
+    );
+    let core = Core::new(&dumped.path, &compile(&MANY_VIEWS));
+    for start in starts {
+        let pages = [0, 1, 4095, 4096, 4097, COUNT - 1];
+        let words = core.words(&pages.map(|page| start + page * PAGE));
+        assert_eq!(words, pages.map(|page| Some(u64::from(b'V') << 56 | page)));
+    }
+}
+
+/// The pages of an object were looked at once more for each mapping: a process of 51,200 stood for twelve seconds.
+#[test]
+fn s2_the_pause_grows_with_the_number_of_mappings_and_not_with_its_square() {
+    let folder = folder();
+    let pause = |count: u64| {
+        let (child, _) = with_many_mappings(count);
+        let dump = Firstchance::new(&["dump", "--full", "--hold", "--json", "--overwrite"]);
+        let dump = dump.args(&[&child.pid().to_string(), "-o"]);
+        let run = dump.arg(file_in(&folder, "x.core")).run_well();
+        let record: serde_json::Value = serde_json::from_str(&run.stdout).expect("a record");
+        record["pause-ms"].as_f64().expect("a time")
+    };
+    let best = |count| (0..3).map(|_| pause(count)).fold(f64::INFINITY, f64::min);
+    let (of_few, of_many) = (best(6000), best(24_000));
+    println!("{of_few} ms of 6000 mappings, {of_many} ms of 24,000");
+    assert!(of_many < 8.0 * of_few, "{of_few} ms, {of_many} ms");
 }

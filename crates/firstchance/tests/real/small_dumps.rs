@@ -1,24 +1,20 @@
 //! For how long a process stands for a small dump: it follows the number of its threads, and not its memory.
 
+use crate::shared_memory::starts_in;
 use crate::support::{
-    Core, Dumped, Firstchance, Program, Victim, compile, file_in, folder, victim_exe,
+    Child, Core, Dumped, Firstchance, Program, Victim, compile, file_in, folder, proc_status,
+    victim_exe,
 };
 use std::{path::Path, process::Command};
 
 const SEIZES: Program = Program::c("seizes.c");
+const MANY_VIEWS: Program = Program::c("many_views.c");
 const ROUNDS: usize = 5;
 const KINDS: [&str; 2] = ["--mini", "--triage"];
 
 /// For how many milliseconds a victim stands for a dump into `folder`.
-fn pause(victim: &Victim, kind: &str, folder: &tempfile::TempDir) -> f64 {
-    let dump = Firstchance::new(&[
-        "dump",
-        kind,
-        "--json",
-        "--overwrite",
-        &victim.pid_text(),
-        "-o",
-    ]);
+fn pause(pid: &str, kind: &str, folder: &tempfile::TempDir) -> f64 {
+    let dump = Firstchance::new(&["dump", kind, "--json", "--overwrite", pid, "-o"]);
     let run = dump.arg(file_in(folder, "x.core")).run_well();
     let record: serde_json::Value = serde_json::from_str(&run.stdout).expect("a record");
     record["pause-ms"].as_f64().expect("a time")
@@ -45,8 +41,8 @@ fn s2_the_pause_of_small_dumps_does_not_grow_with_memory() {
     let small = Victim::start(&["pause", "64"]);
     let mut large = Victim::start(&["pause", "2048"]);
     for kind in KINDS {
-        let of_small = best(|| pause(&small, kind, &folder));
-        let of_large = best(|| pause(&large, kind, &folder));
+        let of_small = best(|| pause(&small.pid_text(), kind, &folder));
+        let of_large = best(|| pause(&large.pid_text(), kind, &folder));
         println!("{kind}: {of_small} ms with 64 MiB, {of_large} ms with 2 GiB");
         assert!(
             of_large < 2.0 * of_small + 2.0,
@@ -54,6 +50,47 @@ fn s2_the_pause_of_small_dumps_does_not_grow_with_memory() {
         );
     }
     large.assert_alive();
+}
+
+/// As Java's ZGC has its heap, which stood for longer than for a full dump: page tables were walked, and the object, for each
+/// mapping.
+#[test]
+fn s2_the_pause_of_small_dumps_does_not_grow_with_shared_memory() {
+    let folder = folder();
+    let victim = |pages: u64| {
+        let mut command = Command::new(compile(&MANY_VIEWS));
+        let child = Child::start(command.arg(pages.to_string()));
+        child.line();
+        child
+    };
+    let (small, large) = (victim(256), victim(160 << 10));
+    for kind in KINDS {
+        let pause = |child: &Child| best(|| pause(&child.pid().to_string(), kind, &folder));
+        let (of_small, of_large) = (pause(&small), pause(&large));
+        println!("{kind}: {of_small} ms with 1 MiB, {of_large} ms with 640 MiB");
+        assert!(
+            of_large < 2.0 * of_small + 2.0,
+            "{kind}: {of_large} ms, with 1 MiB {of_small} ms"
+        );
+    }
+}
+
+/// What its stack points at is there by each mapping, also where the process has touched it by another one only. What does not
+/// exist is not made.
+#[test]
+fn s2_a_mini_dump_has_what_is_pointed_at_of_shared_memory() {
+    let exe = compile(&MANY_VIEWS);
+    let child = Child::start(Command::new(&exe).arg("4096"));
+    let starts = starts_in(child.line().trim_end_matches(" ready"));
+    let resident = || proc_status(child.pid(), "RssShmem");
+    let before = resident();
+    let dumped = Dumped::with(child.pid(), &["--mini"]);
+    assert_eq!(resident(), before);
+    let core = Core::new(&dumped.path, &exe);
+    for start in starts {
+        let words = core.words(&[start, start + (8 << 20)]);
+        assert_eq!(words, [Some(u64::from(b'V') << 56), None], "{start:#x}");
+    }
 }
 
 /// The bound is for a program that is not optimised, on a machine that does other things.
@@ -66,7 +103,7 @@ fn s2_the_pause_of_small_dumps_follows_the_number_of_threads() {
             // Both at about the same time: others run here too.
             let is_short = |_| {
                 let least = best(|| least(&victim));
-                let pause = best(|| pause(&victim, kind, &folder));
+                let pause = best(|| pause(&victim.pid_text(), kind, &folder));
                 println!("{threads} threads, {kind}: {pause} ms, at least {least} ms");
                 pause < 40.0 * least + 10.0
             };

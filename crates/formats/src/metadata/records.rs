@@ -154,7 +154,8 @@ macro_rules! thread_fields {
             ended,
             exit_code,
             affinity,
-            syscall
+            syscall,
+            is_kernel_worker
         )
     };
 }

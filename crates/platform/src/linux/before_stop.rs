@@ -63,11 +63,12 @@ impl Before {
         }
     }
 
-    /// Has the regions with many pages looked at on demand: for small dumps.
-    pub(super) fn list_pages(&mut self, proc: &ProcDir) {
+    /// Has the regions with many pages looked at on demand: for small dumps. What is shared has to be looked at in the process
+    /// itself: the page tables of a clone do not have it.
+    pub(super) fn list_pages(&mut self, proc: &ProcDir, with_shared: bool) {
         if let (Ok(pagemap), Ok(mut regions)) = (proc.open_living("pagemap"), proc.regions()) {
             self.mark(&mut regions);
-            self.listed = Listed::of(&pagemap, &mut regions);
+            self.listed = Listed::of(&pagemap, &mut regions, with_shared);
         }
     }
 

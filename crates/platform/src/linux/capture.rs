@@ -47,7 +47,8 @@ impl LinuxTarget {
         let facts = self.gathered()?;
         let mut before = Before::gather(&self.proc);
         if !options.large && options.stop != Stop::Nothing {
-            before.list_pages(&self.proc);
+            let is_in_place = !matches!(options.stop, Stop::Clone | Stop::OnlyClone);
+            before.list_pages(&self.proc, is_in_place);
         }
         let _ = failpoint("before-stop");
         match options.stop {

@@ -82,7 +82,10 @@ impl LinuxTarget {
         before.mark(&mut regions);
         let memory = super::checked_memory::CheckedMemory::of(&self.proc, self.running_memory());
         let copied = held_clone::copied_of(self.proc.key);
-        let prepared = clone::prepare(&self.proc, facts, copied, &regions, &*memory)?;
+        let mut prepared = clone::prepare(&self.proc, facts, copied, &regions, &*memory)?;
+        if self.is_traced {
+            prepared.take_along(&self.proc);
+        }
         let lacking = lacking(&self.proc, before, &regions);
         let aside = Layout::of(&self.proc, &lacking).bytes;
         let place = Place::of(aside, before.system.memory_available)?;
@@ -362,9 +365,9 @@ fn missing(
     let of_target = statm::parse(size)?.size;
     let of_clone = statm::parse(&clone.read("statm").ok()?)?.size;
     let is_absent = |lacking: &&Region| {
-        regions
-            .iter()
-            .all(|r| r.range.intersect(lacking.range).is_none())
+        let after = regions.partition_point(|r| r.range.end <= lacking.range.start);
+        let next = regions.get(after);
+        next.is_none_or(|r| r.range.intersect(lacking.range).is_none())
     };
     let known: u64 = lacking
         .iter()

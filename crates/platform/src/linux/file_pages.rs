@@ -15,12 +15,26 @@ pub(super) struct Run {
     file: Arc<File>,
     /// Where they begin in the file, in bytes.
     offset: u64,
+    /// Whether it was not looked which of them exist.
+    is_unlisted: bool,
 }
 
 impl FilePages {
     /// Adds runs, which lie behind all that are there.
     pub(super) fn extend(&mut self, runs: impl Iterator<Item = Run>) {
         self.0.extend(runs);
+    }
+
+    /// Adds runs, wherever they lie.
+    pub(super) fn merge(&mut self, runs: Vec<Run>) {
+        self.0.extend(runs);
+        self.0.sort_unstable_by_key(|run| run.range.start);
+    }
+
+    /// The pages of `range` that can be read, if it begins in a run whose pages are not listed.
+    pub(super) fn unlisted(&self, range: Range) -> Option<Vec<Range>> {
+        let run = self.at(range.start).0.filter(|run| run.is_unlisted)?;
+        Some(range.intersect(run.range).into_iter().collect())
     }
 
     /// The run at `address`, and where it ends; else where the next one begins.
@@ -61,6 +75,19 @@ impl Run {
             range,
             file: file.clone(),
             offset: region.offset + (range.start - region.range.start),
+            is_unlisted: false,
+        }
+    }
+
+    /// All pages of `region` in its file of `size` bytes, without a look which of them exist: what does not is read as zeros,
+    /// and is not made by that (`shmem_file_read_iter` in mm/shmem.c). Nobody can read what lies behind the end of the file.
+    pub(super) fn unlisted(region: &Region, file: &Arc<File>, size: u64) -> Self {
+        let pages = size.next_multiple_of(PAGE).saturating_sub(region.offset);
+        let end = region.range.start.saturating_add(pages);
+        let range = Range::new(region.range.start, region.range.end.min(end));
+        Self {
+            is_unlisted: true,
+            ..Self::of(region, range, file)
         }
     }
 

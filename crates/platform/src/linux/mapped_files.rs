@@ -48,9 +48,11 @@ pub(super) fn find(proc: &ProcDir, regions: &mut [Region]) -> MappedFiles {
     }
 }
 
-/// How many files were not opened. Images are not counted: they are read through the process then.
+/// How many files were not opened. Images are not counted: they are read through the process then. Of what is shared, it is told
+/// how much was left out (see `shared_objects`).
 fn missing(regions: &[Region], files: &Files) -> usize {
-    let others = wanted(regions).filter(|region| region.kind != RegionKind::Image);
+    let is_told = |region: &&Region| region.kind != RegionKind::Image && !region.shared;
+    let others = wanted(regions).filter(is_told);
     let is_known = |key: &FileKey| files.opened.contains_key(key) || files.useless.contains(key);
     let missing: HashSet<_> = others
         .map(Region::file_key)

@@ -68,13 +68,14 @@ pub(super) fn describe(proc: &ProcDir, tid: i32) -> Thread {
     let status_text = proc.read(&format!("task/{tid}/status")).unwrap_or_default();
     Thread {
         id: tid as u32,
-        name: stat.comm,
+        name: stat.comm.clone(),
         letter: if stat.state == '\0' { ' ' } else { stat.state },
         pending: status::mask(&status_text, "SigPnd").unwrap_or(0),
         blocked: status::mask(&status_text, "SigBlk").unwrap_or(0),
         user_time: machine::ticks_to_duration(stat.user_ticks),
         kernel_time: machine::ticks_to_duration(stat.kernel_ticks),
         priority: stat.nice,
+        is_kernel_worker: stat.is_kernel_worker(),
         ..Thread::default()
     }
 }

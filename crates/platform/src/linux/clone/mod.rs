@@ -37,6 +37,15 @@ pub(super) type Reason = String;
 pub(super) struct Prepared {
     gadgets: Gadgets,
     places: FramePlaces,
+    /// The numbers of clones that runs which were killed have left, as the target counts.
+    left: Vec<i64>,
+}
+
+impl Prepared {
+    /// Has the target wait for what earlier runs have left of clones, too, when [`make_for_a_moment`] has it wait.
+    pub(super) fn take_along(&mut self, target: &ProcDir) {
+        self.left = reap::left_behind(target);
+    }
 }
 
 /// How long the call may take: the largest process would be let go then.
@@ -71,6 +80,7 @@ pub(super) fn prepare(
     Ok(Prepared {
         gadgets: gadgets.ok_or("no code for the call was found in it")?,
         places: FramePlaces::of(regions),
+        left: Vec::new(),
     })
 }
 
@@ -167,8 +177,8 @@ pub(super) fn make(
     Ok(clone)
 }
 
-/// Makes a clone, has `keep` take what is wanted of it by its pid, ends it and has the target wait for it, all while the threads
-/// stand: those of a process that is traced all the time stop for other reasons as soon as they run.
+/// Makes a clone, has `keep` take what is wanted of it by its pid, ends it and has the target wait for it and for what was to be
+/// taken along, all while the threads stand: those of a process that is traced all the time stop for other reasons as soon as they run.
 ///
 /// # Errors
 /// As [`make`], and if nothing was kept.
@@ -183,7 +193,9 @@ pub(super) fn make_for_a_moment<T>(
     let mut clone = maker.make()?;
     let kept = keep(clone.pid as u32);
     clone.kill();
-    maker.call(libc::SYS_wait4, [clone.number as u64, 0, reap::HOW, 0])?;
+    for number in std::iter::once(&clone.number).chain(&prepared.left) {
+        maker.call(libc::SYS_wait4, [*number as u64, 0, reap::HOW, 0])?;
+    }
     maker.give_back();
     kept
 }

@@ -28,8 +28,10 @@ const PAUSE: Duration = Duration::from_millis(2);
 /// How long all of them may take: a process that is followed waits meanwhile, and one that ends stands in its exit.
 const WITHIN: Duration = Duration::from_millis(300);
 
-/// The most clones of earlier runs that are taken along.
+/// The most clones of earlier runs that are taken along, and the threads whose children are looked at: each takes some
+/// microseconds.
 const MOST_OTHERS: usize = 32;
+const MOST_PARENTS: usize = 1024;
 
 /// Has a thread of the target wait for a child of this number, as the target counts, and for clones that runs which were
 /// killed have left. Where no thread can, the zombie stays, and takes a pid until the target ends.
@@ -62,8 +64,9 @@ pub(super) fn take(target: &ProcDir, gadgets: Gadgets, number: i64) {
 }
 
 /// The numbers of clones that have ended and were not waited for.
-fn left_behind(target: &ProcDir) -> Vec<i64> {
+pub(super) fn left_behind(target: &ProcDir) -> Vec<i64> {
     let tasks = target.tasks().unwrap_or_default().into_iter();
+    let tasks = tasks.take(MOST_PARENTS);
     let texts = tasks.filter_map(|tid| target.read(&format!("task/{tid}/children")).ok());
     let texts: Vec<String> = texts
         .map(|text| String::from_utf8_lossy(&text).into_owned())

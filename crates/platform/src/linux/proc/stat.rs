@@ -37,7 +37,17 @@ impl Stat {
     pub(crate) fn has_ended(&self) -> bool {
         matches!(self.state, 'Z' | 'X')
     }
+
+    /// Returns whether the kernel works in this thread for the process, as for io_uring(7): it never was in the program.
+    /// (Older kernels have the second flag for other threads, too.)
+    pub(crate) fn is_kernel_worker(&self) -> bool {
+        self.flags & (IO_WORKER | USER_WORKER) != 0
+    }
 }
+
+/// The flags of such threads (`PF_IO_WORKER` and `PF_USER_WORKER` of `linux/sched.h`).
+const IO_WORKER: u32 = 0x10;
+const USER_WORKER: u32 = 0x4000;
 
 /// The flag of threads that a signal has killed (`PF_SIGNALED` of `linux/sched.h`). They keep it when they have ended.
 pub(crate) const KILLED: u32 = 0x400;
