@@ -219,7 +219,9 @@ fn a1_a_watch_takes_along_what_runs_that_were_killed_have_left() {
     }
     assert_eq!(children_of(child.pid()).split_whitespace().count(), 3);
     let watch = Firstchance::new(&["watch", &pid, "--when", "signal SIGUSR1"]);
-    let watch = watch.args(&["--do", "full dump", "-o"]).arg(folder.path());
+    let watch = watch
+        .args(&["--do", "full dump", "-n", "3", "-o"])
+        .arg(folder.path());
     let watch = watch.spawn().until_it_says("Press Ctrl-C");
     child.tell("go");
     watch.finish().assert_code(0);
