@@ -168,7 +168,8 @@ fn java_with_zgc() -> Result<Serves> {
 fn java_with(collector: &str) -> Result<Serves> {
     let mut command = Command::new("java");
     command.args(["-Xms1500m", "-Xmx1500m", collector]);
-    prints_its_port(command.arg(source("Latency.java")), LINES)
+    let program = root().join("crates/firstchance/tests/programs/Serves.java");
+    prints_its_port(command.arg(program).arg("1024"), LINES)
 }
 
 /// Fills the shared buffers from a table. It is not logged, so that they are filled fast.

@@ -1,4 +1,4 @@
-// A server with 200 MiB of memory and 300 idle threads, which answers each line with the number of lines that it was sent.
+// Serves MIB: a server with so much memory and 300 idle threads, which answers each line with the number of lines that it was sent.
 // Prints its port when it is ready.
 import java.io.*;
 import java.net.*;
@@ -6,10 +6,11 @@ import java.util.*;
 import java.util.concurrent.atomic.AtomicLong;
 
 public class Serves {
-    static final byte[][] memory = new byte[1600][1 << 17];
+    static byte[][] memory;
     static final AtomicLong lines = new AtomicLong();
 
     public static void main(String[] arguments) throws Exception {
+        memory = new byte[Integer.parseInt(arguments[0]) * 8][1 << 17];
         for (byte[] piece : memory) new Random().nextBytes(piece);
         for (int at = 0; at < 300; at++) start(Serves::rest);
         ServerSocket server = new ServerSocket(0, 50, InetAddress.getLoopbackAddress());
@@ -39,7 +40,7 @@ public class Serves {
             BufferedReader input = new BufferedReader(new InputStreamReader(socket.getInputStream()));
             while (input.readLine() != null) {
                 long line = lines.incrementAndGet();
-                memory[(int) (line % 1600)][(int) (line % (1 << 17))]++;
+                memory[(int) (line % memory.length)][(int) (line % (1 << 17))]++;
                 socket.getOutputStream().write((line + "\n").getBytes());
             }
         } catch (IOException left) {

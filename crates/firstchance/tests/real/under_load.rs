@@ -137,7 +137,7 @@ fn java_with_three_hundred_threads_answers_each_line() {
     for collector in ["-XX:+UseG1GC", "-XX:+UseZGC"] {
         let mut java = Command::new("java");
         java.args(["-Xms300m", "-Xmx300m", collector]);
-        let server = answers_each_line(java.arg(program("Serves.java")));
+        let server = answers_each_line(java.arg(program("Serves.java")).arg("200"));
         assert!(threads_of(server.pid()).len() > 300);
     }
 }
