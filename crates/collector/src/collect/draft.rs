@@ -182,9 +182,11 @@ impl Draft {
         self.record.warnings.extend(warning);
     }
 
-    /// Has what did not change since the last dump of a series shared with that.
+    /// Has what did not change since the last dump of a series shared with that. A small one is not worth the hashes, and the
+    /// next large one would have little in common with it.
     pub(crate) fn share(&mut self, plan: &Plan, series: &Series) {
-        if let (None, Sink::File(file)) = (self.compression, &self.sink) {
+        if let (None, Sink::File(file), true) = (self.compression, &self.sink, self.kind.is_large())
+        {
             self.sharing = series.begin(file, plan).map(Arc::new);
         }
     }

@@ -56,17 +56,7 @@ impl Job {
     pub(super) fn len(&self) -> usize {
         self.parts.iter().map(|part| part.len).sum()
     }
-}
 
-/// `len` bytes of one piece of the plan, from byte `within` of it on.
-#[derive(Clone)]
-pub(super) struct Span {
-    pub(super) piece: usize,
-    pub(super) within: u64,
-    pub(super) len: usize,
-}
-
-impl Job {
     /// The parts of its bytes that are written: all but its holes.
     pub(super) fn stored(&self, plan: &Plan) -> Vec<ops::Range<usize>> {
         let mut parts: Vec<ops::Range<usize>> = Vec::new();
@@ -82,6 +72,14 @@ impl Job {
         }
         parts
     }
+}
+
+/// `len` bytes of one piece of the plan, from byte `within` of it on.
+#[derive(Clone)]
+pub(super) struct Span {
+    pub(super) piece: usize,
+    pub(super) within: u64,
+    pub(super) len: usize,
 }
 
 impl Span {

@@ -2,13 +2,7 @@
 //! target runs, so that it need not wait for the file system.
 
 use super::{
-    cgroup::{Groups, limits},
-    clone::Reason,
-    pauses,
-    proc::ProcDir,
-    space,
-    sys::room::Room,
-    unnamed_file::unnamed_file,
+    clone::Reason, memory_left, pauses, space, sys::room::Room, unnamed_file::unnamed_file,
 };
 use crate::CaptureOptions;
 use rustix::fs::{FallocateFlags, fallocate};
@@ -64,8 +58,7 @@ impl Place {
     /// # Errors
     /// The reason why there is none.
     pub(super) fn of(bytes: u64, available: u64) -> Result<Self, Reason> {
-        let group = ProcDir::open_pid(std::process::id()).ok();
-        let group = group.and_then(|own| limits::headroom(&Groups::of(&own)));
+        let group = memory_left::of_own_groups();
         let mut place = Self {
             in_memory: available.min(group.unwrap_or(u64::MAX)) / PART,
             file: None,

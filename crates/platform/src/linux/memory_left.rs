@@ -7,9 +7,13 @@ use super::{
 
 /// See [`crate::memory_left`].
 pub(crate) fn memory_left() -> Option<u64> {
-    let own = ProcDir::open_pid(std::process::id()).ok();
-    let of_groups = own.and_then(|own| limits::headroom(&Groups::of(&own)));
-    of_groups.into_iter().chain(of_machine()).min()
+    of_own_groups().into_iter().chain(of_machine()).min()
+}
+
+/// The bytes that are left to our control groups; `None` if none has a limit.
+pub(super) fn of_own_groups() -> Option<u64> {
+    let own = ProcDir::open_pid(std::process::id()).ok()?;
+    limits::headroom(&Groups::of(&own))
 }
 
 /// The bytes that are left to the machine, if the kernel tells.
