@@ -1,42 +1,30 @@
 //! Threads that wait for each other in a circle: none of them will go on.
 
 use super::Wait;
+use std::collections::{HashMap, HashSet};
 
 /// The waits of a circle: each thread waits for what the next one has, and the last one for what the first one has.
 pub type Cycle<'w> = Vec<&'w Wait>;
 
-/// All circles, each once.
+/// All circles, each once. Each wait is looked at once: a dump may have a hundred thousand threads in a row.
 pub fn cycles(waits: &[Wait]) -> Vec<Cycle<'_>> {
-    let mut seen: Vec<u32> = Vec::new();
+    let of_thread: HashMap<u32, &Wait> = waits.iter().map(|wait| (wait.thread, wait)).collect();
+    let mut seen: HashSet<u32> = HashSet::new();
     let mut found = Vec::new();
-    for wait in waits {
-        let cycle = cycle_from(wait, waits);
-        let is_new = cycle.iter().all(|wait| !seen.contains(&wait.thread));
-        if !cycle.is_empty() && is_new {
-            seen.extend(cycle.iter().map(|wait| wait.thread));
-            found.push(cycle);
+    for first in waits {
+        let mut path: Cycle<'_> = Vec::new();
+        let mut next = Some(first);
+        while let Some(wait) = next.filter(|wait| seen.insert(wait.thread)) {
+            path.push(wait);
+            next = wait
+                .owner()
+                .and_then(|owner| of_thread.get(&owner).copied());
         }
+        // Where it comes back to this very path, the rest of that is a circle.
+        let back = next.and_then(|next| path.iter().position(|wait| wait.thread == next.thread));
+        found.extend(back.map(|at| path.split_off(at)));
     }
     found
-}
-
-/// The circle that a thread is in; empty if it is in none.
-fn cycle_from<'w>(first: &'w Wait, waits: &'w [Wait]) -> Cycle<'w> {
-    let mut path = vec![first];
-    while let Some(next) = waits_of(path[path.len() - 1].owner(), waits) {
-        if next.thread == first.thread {
-            return path;
-        }
-        if path.iter().any(|wait| wait.thread == next.thread) {
-            break;
-        }
-        path.push(next);
-    }
-    Vec::new()
-}
-
-fn waits_of(thread: Option<u32>, waits: &[Wait]) -> Option<&Wait> {
-    waits.iter().find(|wait| Some(wait.thread) == thread)
 }
 
 #[cfg(test)]

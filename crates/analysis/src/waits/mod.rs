@@ -125,8 +125,8 @@ pub fn wait(
         let names = names(stack);
         let is_thread = |id: u32| snapshot.threads.iter().any(|thread| thread.id == id);
         let known = musl::of(&word, &names, memory).or_else(|| glibc::of(&word, &names, memory));
-        let on = known.unwrap_or(On::Futex(word.address));
-        Some(checked(on, is_thread))
+        let unknown = On::Futex(word.address);
+        Some(known.map_or(unknown, |on| checked(on, unknown, is_thread)))
     })?;
     Some(Wait {
         thread: thread.id,
@@ -135,14 +135,15 @@ pub fn wait(
     })
 }
 
-/// A lock's owner is one of the threads, or not known: what lies at that place may be something else.
-fn checked(on: On, is_thread: impl Fn(u32) -> bool) -> On {
+/// A lock's owner is one of the threads, or not known: what lies at that place may be something else. Without a thread whose end it
+/// is, it is `unknown`.
+fn checked(on: On, unknown: On, is_thread: impl Fn(u32) -> bool) -> On {
     match on {
         On::Lock(lock) => On::Lock(Lock {
             owner: lock.owner.filter(|owner| is_thread(*owner)),
             ..lock
         }),
-        On::End { thread } if !is_thread(thread) => On::Futex(0),
+        On::End { thread } if !is_thread(thread) => unknown,
         other => other,
     }
 }
