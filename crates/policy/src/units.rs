@@ -14,7 +14,7 @@ const TIMES: [(&str, u128); 7] = [
 ];
 
 /// The units of size, in the order in which they are tried for printing: name and number of bytes.
-const SIZES: [(&str, u64); 9] = [
+const SIZES: [(&str, u64); 13] = [
     ("TiB", 1 << 40),
     ("GiB", 1 << 30),
     ("MiB", 1 << 20),
@@ -23,6 +23,11 @@ const SIZES: [(&str, u64); 9] = [
     ("GB", 1_000_000_000),
     ("MB", 1_000_000),
     ("KB", 1_000),
+    // Never printed, as those above come first.
+    ("T", 1 << 40),
+    ("G", 1 << 30),
+    ("M", 1 << 20),
+    ("K", 1 << 10),
     ("B", 1),
 ];
 
@@ -65,7 +70,8 @@ pub fn print_duration(duration: Duration) -> String {
     format!("{}{name}", nanoseconds / size)
 }
 
-/// Reads a size: `2GiB`, `500MB`, `1.5GiB`, `64KiB`, `4096B`. Returns bytes. A number needs a unit.
+/// Reads a size: `2GiB`, `500MB`, `1.5GiB`, `64KiB`, `4096B`, `2G`. Returns bytes. A number needs a unit; one letter is the
+/// binary unit, as systemd, Docker and the JVM take it.
 ///
 /// # Errors
 /// Fails with a sentence for the user if the text is no such size.
@@ -149,6 +155,8 @@ mod tests {
             ("1.5GiB", 3 << 29, "1536MiB"),
             ("500MB", 500_000_000, "500MB"),
             ("1000mib", 1000 << 20, "1000MiB"),
+            ("2G", 2 << 30, "2GiB"),
+            ("64k", 64 << 10, "64KiB"),
             ("77B", 77, "77B"),
             ("0B", 0, "0B"),
         ] {

@@ -242,9 +242,8 @@ fn referenced(
     budget: &mut u64,
 ) -> Vec<Range> {
     let mut found = Referenced {
-        snapshot,
         memory,
-        writable: writable_space(snapshot),
+        regions: writable_regions(snapshot),
         near: None,
         windows: Vec::new(),
         join_at: FIRST_JOIN,
@@ -253,8 +252,9 @@ fn referenced(
     };
     roots.iter().for_each(|&word| found.add(word));
     let pointer = snapshot.system.architecture.pointer_size() as usize;
+    let mut buffer = vec![0; WORDS];
     for &range in ranges {
-        each_word(memory, range, pointer, |word| found.add(word));
+        each_word(memory, range, pointer, &mut buffer, |word| found.add(word));
         if found.budget == 0 {
             break;
         }
@@ -266,10 +266,10 @@ fn referenced(
 
 /// The memory around addresses, while they are collected.
 struct Referenced<'a> {
-    snapshot: &'a Snapshot,
     memory: &'a dyn Memory,
-    /// From the first to the last region that can be written to.
-    writable: Range,
+    /// Those that can be written to, and are no stacks; ascending. A process of two thousand threads has twice as many others,
+    /// and most addresses on a stack point into it.
+    regions: Vec<&'a Region>,
     /// The region that was found last: neighbours on a stack often point into the same one.
     near: Option<&'a Region>,
     windows: Vec<Range>,
@@ -281,43 +281,40 @@ struct Referenced<'a> {
     budget: u64,
 }
 
+/// How many bytes of words are read at once.
+const WORDS: usize = 64 << 10;
 const FIRST_JOIN: usize = 16_384;
 
-/// From the first to the last region that can be written to: most words of a stack are no addresses of these, and the process
-/// stands while they are looked at.
-fn writable_space(snapshot: &Snapshot) -> Range {
-    let mut writable = snapshot.regions.iter().filter(|r| r.protection.write);
-    let first = writable.next().map(|region| region.range);
-    let last = writable.next_back().map(|region| region.range).or(first);
-    match (first, last) {
-        (Some(first), Some(last)) => Range::new(first.start, last.end),
-        _ => Range::default(),
-    }
+fn writable_regions(snapshot: &Snapshot) -> Vec<&Region> {
+    let is_writable =
+        |region: &&Region| region.protection.write && region.kind != RegionKind::Stack;
+    snapshot.regions.iter().filter(is_writable).collect()
 }
 
 impl<'a> Referenced<'a> {
     /// The region of an address.
     fn region_at(&mut self, address: u64) -> Option<&'a Region> {
-        let near = self.near.filter(|region| region.range.contains(address));
-        self.near = near
-            .or_else(|| self.snapshot.region_at(address))
-            .or(self.near);
-        self.near.filter(|region| region.range.contains(address))
+        let contains = |region: &&Region| region.range.contains(address);
+        if self.near.is_none_or(|near| !contains(&near)) {
+            let at = self
+                .regions
+                .partition_point(|region| region.range.end <= address);
+            let found = self.regions.get(at).copied().filter(contains)?;
+            self.near = Some(found);
+        }
+        self.near
     }
 
     fn add(&mut self, word: u64) {
         // A stack often holds the same pointer several times in a row.
         let page = word >> 7;
-        if !self.writable.contains(word) || page == self.last || self.budget == 0 {
+        if page == self.last || self.budget == 0 {
             return;
         }
         self.last = page;
         let Some(region) = self.region_at(word) else {
             return;
         };
-        if !region.protection.write || region.kind == RegionKind::Stack {
-            return;
-        }
         let window = Range::new(word.saturating_sub(BEFORE), word.saturating_add(AFTER));
         self.windows.extend(pages_in(region, self.memory, window));
         if self.windows.len() >= self.join_at {
@@ -334,9 +331,15 @@ impl<'a> Referenced<'a> {
     }
 }
 
-/// Calls `each` with the value of each word that can be read.
-fn each_word(memory: &dyn Memory, range: Range, size: usize, mut each: impl FnMut(u64)) {
-    let mut buffer = vec![0; 64 << 10];
+/// Calls `each` with the value of each word that can be read, by way of `buffer`: to have one for each of two thousand
+/// stacks took as long as reading them.
+fn each_word(
+    memory: &dyn Memory,
+    range: Range,
+    size: usize,
+    buffer: &mut [u8],
+    mut each: impl FnMut(u64),
+) {
     let mut at = range.start.next_multiple_of(size as u64);
     while at < range.end {
         let want = (range.end - at).min(buffer.len() as u64) as usize;

@@ -144,7 +144,7 @@ fn watched_while_dumps_hang(what: &str, conditions: &[&str]) -> (Run, u64, Durat
     (watch.finish(), done, slowest)
 }
 
-const NO_PLACE: &str = "four dumps of this process are still being written";
+const NO_PLACE: &str = "too many dumps of this process are still being written";
 /// Dumps that hang are given up after 15 s.
 const SOON: Duration = Duration::from_secs(5);
 

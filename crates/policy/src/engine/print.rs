@@ -139,7 +139,7 @@ impl Display for SuppressReason {
             }
             SuppressReason::Busy => f.write_str("a dump of the process is still being written"),
             SuppressReason::Copying(_) => {
-                f.write_str("four dumps of this process are still being written")
+                f.write_str("too many dumps of this process are still being written")
             }
             SuppressReason::Together => {
                 f.write_str("the one that just begins is of the same moment")

@@ -1,8 +1,8 @@
 //! Dumps of which a callback routine says what is in them.
 
 use super::{
-    MINI_STACK, Selection, code_around, each_word, existing, module_data, regions, safe_pages,
-    stacks, stacks_of, teb_of,
+    MINI_STACK, Selection, WORDS, code_around, each_word, existing, module_data, regions,
+    safe_pages, stacks, stacks_of, teb_of,
 };
 use crate::{
     DumpKind, Memory, NoMemory, Range, Region, RegionKind, Snapshot, Thread,
@@ -42,8 +42,9 @@ pub fn select_chosen(
 pub fn modules_on_stacks(snapshot: &Snapshot, memory: &dyn Memory) -> BTreeSet<u64> {
     let mut found = BTreeSet::new();
     let size = snapshot.system.architecture.pointer_size() as usize;
+    let mut buffer = vec![0; WORDS];
     for range in coalesce(stacks(snapshot, memory, MINI_STACK, false), 0) {
-        each_word(memory, range, size, |word| {
+        each_word(memory, range, size, &mut buffer, |word| {
             found.extend(snapshot.module_at(word).map(|module| module.range.start));
         });
     }

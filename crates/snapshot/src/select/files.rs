@@ -8,7 +8,8 @@ use super::{AbsentFile, header_page, is_forbidden, safe_pages, within};
 use crate::{FileKey, Range, Region, RegionKind, Snapshot, without};
 use std::collections::BTreeMap;
 
-/// The most of images, and of what runtimes map beside them, that is taken whole, in bytes.
+/// The most of images, of what runtimes map beside them, and of deleted files, which nobody finds later, that is taken
+/// whole, in bytes.
 const MOST_IMAGES: u64 = 4 << 30;
 /// The most of other files, in bytes. A database may have mapped a terabyte.
 const MOST_OTHERS: u64 = 256 << 20;
@@ -37,7 +38,7 @@ pub fn mapped_bytes(regions: &[Region]) -> u64 {
     let is_file = |region: &&Region| region.inode != 0 && region.protection.read;
     let sum = |is_image: bool| -> u64 {
         let files = regions.iter().filter(is_file);
-        let files = files.filter(|region| is_like_image(region) == is_image);
+        let files = files.filter(|region| is_sought(region) == is_image);
         let files = files.filter(|region| is_image || !region.protection.write);
         files.fold(0, |sum, region| sum.saturating_add(region.range.len()))
     };
@@ -137,12 +138,18 @@ enum Sort {
 
 impl Sort {
     fn of(region: &Region) -> Self {
-        match (&region.file, is_like_image(region)) {
+        match (&region.file, is_sought(region)) {
             (None, _) => Self::Unopened,
             (Some(_), true) => Self::Image,
             (Some(_), false) => Self::Other,
         }
     }
+}
+
+/// Whether a file is missed if it is not in the dump: an image, or one that is nowhere else, as memory by memfd_create(2) of
+/// which there is a private view.
+fn is_sought(region: &Region) -> bool {
+    is_like_image(region) || region.deleted
 }
 
 fn is_like_image(region: &Region) -> bool {
@@ -230,6 +237,17 @@ mod tests {
         assert_eq!(whole.absent[0].facts.size, large);
         assert!(whole.ranges.iter().all(|range| range.start >= 0x4000_0000));
         assert!(total_bytes(&whole.ranges) >= large);
+    }
+
+    #[test]
+    fn n11_of_a_deleted_file_more_is_taken_as_nobody_finds_it_later() {
+        let large = MOST_OTHERS + PAGE;
+        let mut memfd = mapped(0x1000_0000, large, 1, "/memfd:cache");
+        memfd.deleted = true;
+        assert_eq!(mapped_bytes(std::slice::from_ref(&memfd)), large);
+        let whole = of(vec![memfd]);
+        assert!(whole.absent.is_empty());
+        assert_eq!(total_bytes(&coalesce(whole.ranges, 0)), large);
     }
 
     #[test]

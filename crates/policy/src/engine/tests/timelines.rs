@@ -76,10 +76,10 @@ fn a_dump_that_was_skipped_does_not_count_and_is_tried_again_a_second_later() {
         "on app, when exception \"E\", do mini dump, at most 1 time; at most 1 dump in all",
         "0s found 7
          1s 7 throws E => 7: Exception: E; dump 1 of 7: mini (Exception: E)
-         2s skipped 1 => suppressed in 7: four dumps of this process are still being written (Exception: E)
+         2s skipped 1 => suppressed in 7: too many dumps of this process are still being written (Exception: E)
          2500ms 7 throws E => 7: Exception: E
          3s 7 throws E => 7: Exception: E; dump 2 of 7: mini (Exception: E)
-         3s skipped 2 => suppressed in 7: four dumps of this process are still being written (Exception: E)
+         3s skipped 2 => suppressed in 7: too many dumps of this process are still being written (Exception: E)
          3500ms 7 dies of E => 7: Unhandled: E; dump 3 of 7: mini (Unhandled exception: E)
          4s written 3 => rule 0 finished: count reached, 1 written",
     );
