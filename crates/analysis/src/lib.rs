@@ -10,6 +10,7 @@
 //! checked, and an expression that does not end is stopped.
 
 mod bytes;
+pub mod compare;
 mod demangle;
 mod exception;
 mod image;

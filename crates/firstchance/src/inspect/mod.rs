@@ -5,6 +5,7 @@ mod groups;
 mod open;
 mod page;
 mod sections;
+mod series;
 mod summary;
 mod threads;
 mod waits;
@@ -14,12 +15,15 @@ mod wire;
 mod tests;
 
 use crate::ui::console;
+use clap::ValueEnum as _;
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use open::Opened;
 pub(crate) use open::user_of;
 use page::Page;
 pub(crate) use sections::build;
+use series::Series;
 use std::io::{self, IsTerminal as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Options of `inspect`.
@@ -27,15 +31,37 @@ use std::process::ExitCode;
 pub(crate) struct Args {
     /// A dump: an ELF core or a minidump, written by any program
     file: PathBuf,
-    /// Sections to show in full, instead of the summary
-    #[arg(value_enum)]
-    sections: Vec<Section>,
+    /// More dumps of the same process, to compare them; or sections to show in full, instead of the summary: threads, modules,
+    /// memory, handles, process, environment, record, all
+    #[arg(value_name = "FILE|SECTION", value_parser = more())]
+    more: Vec<More>,
     /// Print everything as one JSON object
-    #[arg(long, conflicts_with = "sections")]
+    #[arg(long)]
     json: bool,
     /// Number of frames to show of a stack
     #[arg(long, value_name = "N")]
     frames: Option<usize>,
+}
+
+/// What comes behind the first file.
+#[derive(Clone, Debug)]
+enum More {
+    /// A section, unless there is a file of this name.
+    Section(Section),
+    /// Another dump.
+    File(PathBuf),
+}
+
+fn more() -> impl TypedValueParser<Value = More> {
+    PathBufValueParser::new().map(|path| {
+        let section = path
+            .to_str()
+            .and_then(|word| Section::from_str(word, false).ok());
+        match section.filter(|_| !path.exists()) {
+            Some(section) => More::Section(section),
+            None => More::File(path),
+        }
+    })
 }
 
 impl Args {
@@ -43,9 +69,53 @@ impl Args {
     pub(crate) fn summary(file: PathBuf) -> Self {
         Self {
             file,
-            sections: Vec::new(),
+            more: Vec::new(),
             json: false,
             frames: None,
+        }
+    }
+
+    fn files(&self) -> impl Iterator<Item = &Path> {
+        std::iter::once(self.file.as_path()).chain(self.more.iter().filter_map(More::file))
+    }
+
+    fn sections(&self) -> impl Iterator<Item = Section> {
+        self.more.iter().filter_map(More::section)
+    }
+
+    /// Fails if what was asked for does not go together.
+    fn expect_sense(&self) -> anyhow::Result<()> {
+        let has_sections = self.sections().next().is_some();
+        let is_word = |path: &&Path| path.components().count() == 1 && !path.exists();
+        if let Some(word) = self.files().skip(1).find(is_word) {
+            let word = word.display();
+            anyhow::bail!("`{word}` is neither a file nor a section: these are {SECTIONS}");
+        }
+        anyhow::ensure!(
+            !self.json || !has_sections,
+            "--json prints all sections: leave them out"
+        );
+        let has_files = self.files().nth(1).is_some();
+        anyhow::ensure!(
+            !has_files || !has_sections,
+            "several dumps are compared as a whole: leave the sections out"
+        );
+        Ok(())
+    }
+}
+
+impl More {
+    fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::Section(_) => None,
+        }
+    }
+
+    fn section(&self) -> Option<Section> {
+        match self {
+            Self::Section(section) => Some(*section),
+            Self::File(_) => None,
         }
     }
 }
@@ -71,6 +141,9 @@ enum Section {
     All,
 }
 
+/// Their names.
+const SECTIONS: &str = "threads, modules, memory, handles, process, environment, record, all";
+
 const ALL: [Section; 7] = [
     Section::Record,
     Section::Process,
@@ -81,22 +154,28 @@ const ALL: [Section; 7] = [
     Section::Environment,
 ];
 
-/// Prints the dump. Fails if the file cannot be read or is no dump.
+/// Prints the dump, or what changed between several. Fails if a file cannot be read or is no dump.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let opened = Opened::new(&args.file)?;
-    let before = opened.content.trouble();
-    let text = if args.json {
-        wire::json(&opened, args.frames)?
-    } else {
-        let is_terminal = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        report(&opened, args, is_terminal)
+    args.expect_sense()?;
+    let opened: Vec<Opened> = args.files().map(Opened::new).collect::<Result<_, _>>()?;
+    let before: Vec<_> = opened
+        .iter()
+        .map(|opened| opened.content.trouble())
+        .collect();
+    let has_colours = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let text = match &opened[..] {
+        [opened] if args.json => wire::json(opened, args.frames)?,
+        [opened] => report(opened, args, has_colours),
+        several if args.json => Series::of(several).json()?,
+        several => Series::of(several).text(has_colours),
     };
     match io::stdout().lock().write_all(text.as_bytes()) {
         // The reader has closed the pipe (`| head`).
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
         result => result?,
     }
-    tell_of_trouble(&opened, before);
+    let pairs = opened.iter().zip(before);
+    pairs.for_each(|(opened, before)| tell_of_trouble(opened, before));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -113,12 +192,13 @@ fn tell_of_trouble(opened: &Opened, before: Option<String>) {
 
 fn report(opened: &Opened, args: &Args, has_colours: bool) -> String {
     let mut page = Page::new(has_colours);
-    if args.sections.is_empty() {
+    let sections: Vec<Section> = args.sections().collect();
+    if sections.is_empty() {
         summary::write(&mut page, opened, args.frames);
         return page.text();
     }
-    let all = args.sections.contains(&Section::All);
-    let sections = if all { &ALL[..] } else { &args.sections[..] };
+    let all = sections.contains(&Section::All);
+    let sections = if all { &ALL[..] } else { &sections[..] };
     for section in sections {
         match section {
             Section::Threads => threads::all(&mut page, opened, args.frames),

@@ -14,11 +14,11 @@ pub(super) struct Page {
 }
 
 /// A column of a table.
-pub(super) enum Column {
+pub(super) enum Column<'a> {
     /// Text, aligned to the left.
-    Left(&'static str),
+    Left(&'a str),
     /// Numbers, aligned to the right.
-    Right(&'static str),
+    Right(&'a str),
 }
 
 impl Page {
@@ -72,7 +72,7 @@ impl Page {
     }
 
     /// Adds a table whose columns are as wide as their longest cell.
-    pub(super) fn table(&mut self, columns: &[Column], rows: Vec<Vec<String>>) {
+    pub(super) fn table(&mut self, columns: &[Column<'_>], rows: Vec<Vec<String>>) {
         let mut table = Table::new();
         table
             .load_style(presets::NOTHING)

@@ -84,7 +84,7 @@ fn process(opened: &Opened) -> Vec<String> {
     lines
 }
 
-fn named(process: &Process) -> &str {
+pub(super) fn named(process: &Process) -> &str {
     let file = process.exe.rsplit(['/', '\\']).next().unwrap_or_default();
     let names = [&process.name[..], file, &process.comm];
     names

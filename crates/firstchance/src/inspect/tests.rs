@@ -122,7 +122,7 @@ fn record() -> Record {
 
 fn page(opened: &Opened, sections: &[Section]) -> String {
     let args = Args {
-        sections: sections.to_vec(),
+        more: sections.iter().copied().map(More::Section).collect(),
         ..Args::summary("shop.core".into())
     };
     report(opened, &args, false)

@@ -12,6 +12,7 @@ mod cancelling;
 mod catching;
 mod clones;
 mod clones_at_events;
+mod compared;
 mod compressed;
 mod core_notes;
 mod deaths;
