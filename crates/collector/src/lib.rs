@@ -21,5 +21,5 @@ pub use store::keep::{
     stored_dumps,
 };
 pub use store::readers::note_readable;
-pub use store::record::{AbsentFile, Gap, Record};
+pub use store::record::{AbsentFile, BusyThread, Gap, Record};
 pub use store::repeats::note_repeats;

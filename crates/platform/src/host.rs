@@ -2,7 +2,8 @@
 
 use crate::{Crashed, Error, ErrorKind, FileBytes, Follow, JustInTime, Result, Target};
 use snapshot::{
-    EndStatus, Exception, Measure, Module, ProcessKey, Registers, Sample, System, Thread, Time,
+    EndStatus, Exception, Measure, Module, ProcessKey, Registers, Sample, System, Thread,
+    ThreadTimes, Time,
 };
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -37,6 +38,15 @@ pub trait Host: Sync {
     /// # Errors
     /// [`ErrorKind::NoSuchProcess`](crate::ErrorKind) if the process has ended.
     fn sample(&mut self, key: ProcessKey, measures: &[Measure]) -> Result<Sample>;
+
+    /// Reads how much processor time each thread of a process has used.
+    ///
+    /// # Errors
+    /// If the process has ended, or the system does not tell.
+    fn thread_times(&self, key: ProcessKey) -> Result<ThreadTimes> {
+        let what = format!("what the threads of process {key} have used is not told here");
+        Err(Error::new(ErrorKind::Unsupported, what))
+    }
 
     /// Checks that a figure can be had of a process, before anybody waits for it. Without a process, what
     /// is not the same for all processes is not checked.

@@ -55,7 +55,7 @@ pub use select::{
 pub use signal::{signal_name, signal_number};
 pub use system::{Architecture, OperatingSystem, System};
 pub use text::{disturbs_text, fold_case, same_name};
-pub use thread::{Thread, ThreadState};
+pub use thread::{Thread, ThreadState, ThreadTimes};
 pub use time::{Time, WallTime};
 pub use trail::Trail;
 pub use wow64::narrow_teb;

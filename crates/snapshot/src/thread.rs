@@ -1,5 +1,5 @@
 use crate::{Detail, Registers, SparseBytes, WallTime};
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 /// A thread at the instant of the snapshot.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -53,6 +53,15 @@ pub struct Thread {
     pub is_kernel_worker: bool,
 }
 
+/// The processor time that the threads of a process had used at some time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ThreadTimes {
+    /// When they were read.
+    pub at: WallTime,
+    /// The time that each has used, in user mode and in the kernel, by its id.
+    pub used: BTreeMap<u32, Duration>,
+}
+
 /// Whether and how a thread stood still while it was looked at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum ThreadState {
@@ -68,6 +77,11 @@ pub enum ThreadState {
 impl Thread {
     /// The exit code of a thread that has not ended (`STATUS_PENDING` of `winnt.h`).
     pub const STILL_ACTIVE: u32 = 0x103;
+
+    /// The processor time that it has used.
+    pub fn used_time(&self) -> Duration {
+        self.user_time.saturating_add(self.kernel_time)
+    }
 
     /// The extended registers that a dump with this detail tells. None of a limited one.
     ///

@@ -71,8 +71,7 @@ pub(super) fn compare(moments: &[Moment]) -> Vec<SeenThread> {
 
 fn of(id: u32, seen: &Seen) -> SeenThread {
     let last = seen.iter().flatten().next_back();
-    let used =
-        |(thread, _): &(&Thread, &Stack)| thread.user_time.saturating_add(thread.kernel_time);
+    let used = |(thread, _): &(&Thread, &Stack)| thread.used_time();
     SeenThread {
         id,
         name: last.map_or_else(String::new, |(thread, _)| thread.name.clone()),

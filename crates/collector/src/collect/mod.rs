@@ -3,6 +3,7 @@
 
 mod begun;
 mod blocks;
+mod busiest;
 mod chosen;
 mod container;
 mod copy;

@@ -3,8 +3,8 @@
 use super::{Destination, Series, WindowsOptions, output_folder};
 use platform::{Cancel, Existing, Stop};
 use policy::{DumpRequest, Retention, Rule, Trigger};
-use snapshot::{Compression, DumpFormat, DumpKind};
-use std::{path::PathBuf, time::Duration};
+use snapshot::{Compression, DumpFormat, DumpKind, ThreadTimes};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 /// Which dumps of a process to take, where to write them, and what their records say.
 ///
@@ -18,6 +18,8 @@ pub struct Request {
     pub compress: Option<Compression>,
     /// The dumps of the same process that came before, if several are expected: what has not changed is shared with the last.
     pub series: Option<Series>,
+    /// What each thread had used some seconds before, if that was looked at.
+    pub thread_times: Option<Arc<ThreadTimes>>,
     /// Where the dumps are written.
     pub destination: Destination,
     /// Whether the name of a dump has the pid, if the destination is a folder.
@@ -78,6 +80,7 @@ impl Request {
             kinds,
             compress: None,
             series: None,
+            thread_times: None,
             destination,
             names_pid: false,
             existing: Existing::NextName,

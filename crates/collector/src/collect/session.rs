@@ -3,6 +3,7 @@
 use super::{
     Collected, Request, Step,
     begun::{Begun, Taken, Work},
+    busiest::busiest,
     chosen,
     copy::Source,
     draft::{Draft, expected},
@@ -220,6 +221,11 @@ impl Session<'_, '_> {
             draft.record.pause_ms = pause.map(milliseconds);
             draft.record.method = capture.method.to_string();
             draft.record.in_place.clone_from(&capture.in_place);
+            if let Some(before) = &self.request.thread_times {
+                draft
+                    .record
+                    .tell_busiest(busiest(&capture.snapshot, before));
+            }
             let warnings = self.request.warnings.iter().chain(&capture.warnings);
             draft.record.warnings.splice(0..0, warnings.cloned());
         }

@@ -251,6 +251,7 @@ impl Runner {
         let may_come_more = rule.limits.max_dumps != Some(1);
         Some(Request {
             series: may_come_more.then(|| self.series.of(asked.process)),
+            thread_times: self.recent_times.of(asked.process, self.host.now()),
             existing: options.existing,
             comment: options.comment.clone(),
             command_line: options.command_line.clone(),
@@ -282,6 +283,7 @@ impl Runner {
             Ok(mut sample) => {
                 self.ages(process);
                 self.probes.add(measures, &mut sample);
+                self.recent_times.sampled(&*self.host, process, &sample);
                 self.tell_of_misses(process, measures, &sample);
                 self.feed(policy::Event::Sample(process, sample));
             }

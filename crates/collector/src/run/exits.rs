@@ -61,6 +61,7 @@ impl Runner {
         self.pending.dying.remove(&process);
         self.schedule.stop(process);
         self.series.forget(process);
+        self.recent_times.forget(process);
         self.to_follow.remove(&process);
         self.rush.let_go(process);
         let status = self.ends.remove(&process);

@@ -20,6 +20,7 @@ mod pending;
 mod probe;
 mod programs;
 mod reach;
+mod recent_times;
 mod run_event;
 mod runner;
 mod rush;

@@ -10,6 +10,7 @@ use super::{
     probe::Probes,
     programs::Programs,
     reach::reach,
+    recent_times::RecentTimes,
     run_event::RunEvent,
     rush::Rush,
     schedule::Schedule,
@@ -54,6 +55,7 @@ pub struct Runner {
     pub(super) probes: Probes,
     pub(super) programs: Programs,
     pub(super) series: AllSeries,
+    pub(super) recent_times: RecentTimes,
     pub(super) jobs: Jobs,
     pub(super) followers: Followers,
     /// Processes that wait to be followed until a dump lets go of them, or until they have lived for a moment.
@@ -155,6 +157,7 @@ impl Runner {
             probes: Probes::default(),
             programs: Programs::new(events.clone()),
             series: AllSeries::default(),
+            recent_times: RecentTimes::default(),
             jobs: Jobs::new(setup.machine),
             followers,
             to_follow: HashMap::new(),

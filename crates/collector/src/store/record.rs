@@ -3,6 +3,7 @@
 use crate::local_time::rfc3339;
 use policy::Trigger;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// The facts about a dump that are stored in the dump file itself, as JSON: in an ELF note or in a
 /// user stream of a minidump.
@@ -75,6 +76,12 @@ pub struct Record {
     /// How long the target was stopped for this dump, in milliseconds; absent if it is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pause_ms: Option<f64>,
+    /// The threads that have used most processor time in the last seconds, if a rule watched that: the busiest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub busiest: Vec<BusyThread>,
+    /// The time in which they did, up to the dump, in milliseconds.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub busiest_over_ms: u64,
     /// Bytes of memory in the dump.
     pub memory_bytes: u64,
     /// How many of them are the same blocks on the disk as those of the dump before, because they had not changed.
@@ -105,6 +112,16 @@ pub struct Gap {
     pub address: String,
     /// The length in bytes.
     pub bytes: u64,
+}
+
+/// A thread that has used processor time just before the dump.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct BusyThread {
+    /// Its id.
+    pub thread: u32,
+    /// What it used, in milliseconds.
+    pub used_ms: u64,
 }
 
 /// A file that was mapped and is not in the dump.
@@ -153,6 +170,12 @@ impl Record {
             trigger: trigger.kind().word().to_owned(),
             ..Self::default()
         }
+    }
+
+    /// Adds who worked just before the dump, and in which time.
+    pub(crate) fn tell_busiest(&mut self, (busiest, over): (Vec<BusyThread>, Duration)) {
+        self.busiest = busiest;
+        self.busiest_over_ms = over.as_millis() as u64;
     }
 
     /// Whether this program wrote the dump, in whatever version.

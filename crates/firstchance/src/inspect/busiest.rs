@@ -3,6 +3,7 @@
 use super::page::Page;
 use super::waits::named;
 use crate::ui::console;
+use collector::{BusyThread, Record};
 use snapshot::{Snapshot, Thread};
 use std::time::Duration;
 
@@ -10,41 +11,55 @@ use std::time::Duration;
 const MOST: usize = 5;
 /// Threads with a smaller part of all that was used, in percent, are not shown.
 const LEAST_PERCENT: u128 = 10;
+/// Threads that have used less of one processor just before the dump are not shown, in percent.
+const LEAST_JUST_BEFORE: u128 = 2;
 /// Where less was used than this by all of them, nobody is busy.
 const LEAST: Duration = Duration::from_millis(200);
 
-/// Adds who has used the processors since it started.
-pub(super) fn write(page: &mut Page, snapshot: &Snapshot) {
-    let mut times: Vec<(Duration, &Thread)> = snapshot
-        .threads
+/// Adds who has used the processors just before the dump, as far as its record tells, and since the process began.
+pub(super) fn write(page: &mut Page, snapshot: &Snapshot, record: Option<&Record>) {
+    let mut lines = record.map_or_else(Vec::new, |record| just_before(snapshot, record));
+    lines.extend(since_start(snapshot));
+    page.paragraph("Processor", &lines);
+}
+
+/// `thread 7 "hot" has used 9.8 s in the 10 s before the dump (98%)`.
+fn just_before(snapshot: &Snapshot, record: &Record) -> Vec<String> {
+    let over = Duration::from_millis(record.busiest_over_ms);
+    let percent = |busy: &BusyThread| {
+        let used = u128::from(busy.used_ms) * 100;
+        used.checked_div(over.as_millis()).unwrap_or(0)
+    };
+    let busy = record
+        .busiest
         .iter()
-        .map(|thread| (used(thread), thread))
-        .collect();
+        .filter(|busy| percent(busy) >= LEAST_JUST_BEFORE);
+    let line = |busy: &BusyThread| {
+        let who = named(snapshot, busy.thread);
+        let used = console::duration(Duration::from_millis(busy.used_ms));
+        let (over, percent) = (console::duration(over), percent(busy));
+        format!("{who} has used {used} in the {over} before the dump ({percent}%)")
+    };
+    busy.take(MOST).map(line).collect()
+}
+
+fn since_start(snapshot: &Snapshot) -> Vec<String> {
+    let threads = snapshot.threads.iter();
+    let mut times: Vec<(Duration, &Thread)> =
+        threads.map(|thread| (thread.used_time(), thread)).collect();
     let all: Duration = times.iter().map(|(time, _)| *time).sum();
     if all < LEAST || times.len() < 2 {
-        return;
+        return Vec::new();
     }
     times.sort_by_key(|(time, _)| std::cmp::Reverse(*time));
     let percent = |time: Duration| time.as_nanos() * 100 / all.as_nanos();
     let busy = times
         .iter()
         .filter(|(time, _)| percent(*time) >= LEAST_PERCENT);
-    let lines: Vec<String> = busy
-        .take(MOST)
-        .map(|(time, thread)| {
-            let (who, time) = (
-                named(snapshot, thread.id),
-                (console::duration(*time), percent(*time)),
-            );
-            format!(
-                "{who} has used {}, {}% of what its threads have used",
-                time.0, time.1
-            )
-        })
-        .collect();
-    page.paragraph("Processor", &lines);
-}
-
-fn used(thread: &Thread) -> Duration {
-    thread.user_time.saturating_add(thread.kernel_time)
+    let line = |(time, thread): &(Duration, &Thread)| {
+        let who = named(snapshot, thread.id);
+        let (used, percent) = (console::duration(*time), percent(*time));
+        format!("{who} has used {used}, {percent}% of what its threads have used")
+    };
+    busy.take(MOST).map(line).collect()
 }

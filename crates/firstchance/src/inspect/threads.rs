@@ -31,7 +31,7 @@ pub(super) fn summary(page: &mut Page, opened: &Opened, frames: Option<usize>) {
     let walked = opened.walk();
     let groups = groups(&walked.threads);
     let snapshot = &opened.dump.snapshot;
-    busiest::write(page, snapshot);
+    busiest::write(page, snapshot, opened.record.as_ref());
     waits::write(page, snapshot, &walked);
     heading(page, &walked, &groups);
     for (at, group) in groups.iter().take(1 + GROUPS).enumerate() {

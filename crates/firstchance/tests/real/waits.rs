@@ -181,3 +181,58 @@ time.sleep(1000)
     let line = line.unwrap_or_else(|| panic!("{text}"));
     assert!(line.contains(&format!("thread {hot} ")), "{line}");
 }
+
+/// Who worked when the rule was met is told before who has worked most since the process began.
+#[test]
+fn who_worked_in_the_last_seconds_is_told_where_a_rule_watched_the_processor() {
+    const SCRIPT: &str = "
+import sys, threading, time
+never = threading.Event()
+def first():
+    while time.thread_time() < 3: pass
+    print('first', flush=True)
+    never.wait()
+threading.Thread(target=first, daemon=True).start()
+sys.stdin.readline()
+def second():
+    while True: pass
+now = threading.Thread(target=second, daemon=True)
+now.start()
+print(now.native_id, flush=True)
+never.wait()
+";
+    let mut child = Child::start(Command::new("python3").args(["-c", SCRIPT]));
+    assert_eq!(child.line(), "first");
+    child.tell("second");
+    let second: u64 = child.line().parse().expect("a thread");
+    let folder = folder();
+    let path = file_in(&folder, "x.dmp");
+    let rule = "core-cpu > 20% for 3s";
+    Firstchance::new(&["watch", &child.pid().to_string(), "--when", rule, "-n", "1"])
+        .args(&["--poll", "500ms", "-o"])
+        .arg(&path)
+        .run_well();
+    let inspect = |options: &[&str]| {
+        Firstchance::new(&["inspect"])
+            .arg(&path)
+            .args(options)
+            .run_well()
+            .stdout
+    };
+    let json: serde_json::Value = serde_json::from_str(&inspect(&["--json"])).expect("JSON");
+    let record = &json["record"];
+    assert_eq!(record["busiest"][0]["thread"], second, "{record}");
+    assert!(
+        record["busiest-over-ms"]
+            .as_u64()
+            .is_some_and(|ms| ms >= 2000),
+        "{record}"
+    );
+    let text = inspect(&[]);
+    let line = text.lines().find(|line| line.starts_with("Processor"));
+    let line = line.unwrap_or_else(|| panic!("{text}"));
+    assert!(
+        line.contains(&format!("thread {second} ")) && line.contains("before the dump"),
+        "{line}"
+    );
+}

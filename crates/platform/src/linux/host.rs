@@ -2,13 +2,13 @@
 
 use super::{
     crash, dying, launched::RawLaunched, list, proc::ProcDir, renames::Renames, sample::Sampler,
-    sys::descriptor_limit, target::LinuxTarget, watch::Watcher,
+    sys::descriptor_limit, target::LinuxTarget, threads, watch::Watcher,
 };
 use crate::{
     Adopted, CrashNotice, Detail, Error, ErrorKind, Follow, Host, HostSink, Launched, ProcessEntry,
     Result, Target,
 };
-use snapshot::{Measure, ProcessKey, Sample, Time};
+use snapshot::{Measure, ProcessKey, Sample, ThreadTimes, Time};
 use std::{io, path::Path, process::Command, time::Instant};
 
 /// This Linux machine.
@@ -62,6 +62,11 @@ impl Host for LinuxHost {
     fn sample(&mut self, key: ProcessKey, measures: &[Measure]) -> Result<Sample> {
         let now = Time(self.start.elapsed());
         self.sampler.sample(now, key, measures)
+    }
+
+    fn thread_times(&self, key: ProcessKey) -> Result<ThreadTimes> {
+        let times = ProcDir::open(key).map(|proc| threads::times(&proc));
+        times?.map_err(|error| Error::of_process("reading the times of the threads", key, &error))
     }
 
     fn expect(&self, process: Option<ProcessKey>, measure: &Measure) -> Result<()> {

@@ -7,8 +7,9 @@ use super::{
     proc::{ProcDir, machine, stat, status},
     stop::{Threads, TraceState},
     sys::ptrace,
+    target::wall_now,
 };
-use snapshot::{Registers, Thread, ThreadState, Warning};
+use snapshot::{Registers, Thread, ThreadState, ThreadTimes, Warning};
 
 /// Returns the threads of a stopped process with their registers, the leader first. What was read
 /// before the stop, by ascending id, is moved out of `known`: there may be thirty thousand threads.
@@ -40,6 +41,22 @@ pub(super) fn list(
     }
     list.sort_unstable_by_key(|thread| (thread.id != proc.key.pid, thread.id));
     list
+}
+
+/// Reads how much processor time each thread has used.
+///
+/// # Errors
+/// If its threads are not listed. One that ends meanwhile is left out.
+pub(super) fn times(proc: &ProcDir) -> std::io::Result<ThreadTimes> {
+    let used = |tid: i32| {
+        let text = proc.read(&format!("task/{tid}/stat")).ok()?;
+        let stat = stat::parse(&text)?;
+        let ticks = stat.user_ticks.saturating_add(stat.kernel_ticks);
+        Some((tid as u32, machine::ticks_to_duration(ticks)))
+    };
+    let at = wall_now();
+    let used = proc.tasks()?.into_iter().filter_map(used).collect();
+    Ok(ThreadTimes { at, used })
 }
 
 /// Returns the traced threads: those that are known, but without those that have ended since, and those that are new.

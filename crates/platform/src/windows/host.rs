@@ -4,16 +4,17 @@ use super::{
     counters,
     follow::WindowsFollow,
     just_in_time, launch, list,
-    process::Process,
+    process::{self, Process},
     sample::Sampler,
-    target::WindowsTarget,
+    target::{WindowsTarget, wall_now},
+    threads,
     watch::{self, Watcher},
 };
 use crate::{
     Adopted, CrashNotice, Detail, Error, ErrorKind, Follow, Host, HostSink, Launched, ProcessEntry,
     Result, Target,
 };
-use snapshot::{Measure, ProcessKey, Sample, Time};
+use snapshot::{Measure, ProcessKey, Sample, ThreadTimes, Time};
 use std::{path::Path, time::Instant};
 
 /// This Windows machine.
@@ -50,6 +51,19 @@ impl Host for WindowsHost {
     fn sample(&mut self, key: ProcessKey, measures: &[Measure]) -> Result<Sample> {
         let now = Time(self.start.elapsed());
         self.sampler.sample(now, key, measures)
+    }
+
+    fn thread_times(&self, key: ProcessKey) -> Result<ThreadTimes> {
+        let process = Process::open_pid(key.pid).map(|process| process.key);
+        if process? != key {
+            return Err(process::ended(key));
+        }
+        let at = wall_now();
+        let ids = threads::ids(key.pid);
+        let ids = ids.map_err(|error| Error::of_process("listing the threads", key, &error))?;
+        let used = |id: u32| (id, threads::describe(id, false, false).used_time());
+        let used = ids.into_iter().map(used).collect();
+        Ok(ThreadTimes { at, used })
     }
 
     fn expect(&self, _: Option<ProcessKey>, measure: &Measure) -> Result<()> {
