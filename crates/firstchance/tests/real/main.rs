@@ -58,6 +58,7 @@ mod shared_memory;
 mod short_lives;
 mod shown_text;
 mod small_dumps;
+mod sockets;
 mod start_costs;
 mod strangers;
 mod terminal;

@@ -556,3 +556,19 @@ fn e17_sigquit_leaves_a_dump_where_that_was_asked_for() {
     machine.crash(&["end=quit"]);
     assert_eq!(machine.dumps().len(), 1);
 }
+
+/// Whom it talked to is seen while it stands in its death.
+#[test]
+fn the_sockets_of_a_crash_are_told_with_their_other_ends() {
+    let machine = Postmortem::enabled(&[]);
+    let program = machine.program.with_file_name("sockets");
+    std::fs::copy(compile(&Program::c("sockets.c")), &program).unwrap();
+    machine.set(&program, &["--type", "mini"]);
+    let folder = crate::support::folder();
+    let path = folder.path().join("socket");
+    let words = [path.to_str().expect("text"), "abort"];
+    let mut child = Child::start(&mut machine.command_of(&program, &words));
+    let said = child.line();
+    child.wait();
+    crate::sockets::assert_told(&machine.only_dump(), &said, &path);
+}

@@ -16,6 +16,7 @@ use super::{
     probe_patches,
     proc::{ProcDir, bounds, map_text, status},
     shared_objects::{self, WithObjects},
+    sockets,
     stop::{Threads, executed},
     stopped_threads::StoppedThreads,
     sys::priority,
@@ -48,7 +49,8 @@ impl LinuxTarget {
         is_held: bool,
         stop: impl FnOnce(&ProcDir) -> Result<StoppedThreads>,
     ) -> Result<Capture> {
-        let facts = self.gathered()?;
+        let mut facts = self.gathered()?;
+        sockets::tell(&self.proc, &mut facts.handles, is_held);
         let mut before = Before::gather(&self.proc);
         if !options.large && options.stop != Stop::Nothing {
             let is_in_place = !matches!(options.stop, Stop::Clone | Stop::OnlyClone);

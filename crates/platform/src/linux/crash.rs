@@ -11,6 +11,7 @@ use super::{
     memory::LiveMemory,
     postmortem::RawCrashed,
     proc::status,
+    sockets,
     target::{LinuxTarget, wall_now},
     threads::describe,
 };
@@ -105,7 +106,8 @@ impl Target for CrashTarget {
     }
 
     fn capture(&mut self, _options: &CaptureOptions) -> Result<Capture> {
-        let facts = self.facts()?;
+        let mut facts = self.facts()?;
+        sockets::tell(&self.live.proc, &mut facts.handles, false);
         let before = Before::without_threads(&self.live.proc);
         let mut warnings = Vec::new();
         let threads = self.threads.clone();

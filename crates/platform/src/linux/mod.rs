@@ -85,6 +85,7 @@ mod rights;
 mod sample;
 mod shared_objects;
 mod sharers;
+mod sockets;
 mod space;
 mod stop;
 mod stopped_threads;

@@ -32,6 +32,7 @@ pub(crate) mod room;
 pub(crate) mod seize_timer;
 pub(crate) mod share;
 pub(crate) mod signals;
+pub(crate) mod sock_diag;
 pub(crate) mod sysv;
 pub(crate) mod terminal_keeper;
 pub(crate) mod tracefs;
