@@ -13,6 +13,7 @@ mod bytes;
 pub mod compare;
 mod demangle;
 mod exception;
+pub mod heap;
 mod image;
 mod memory;
 pub mod places;

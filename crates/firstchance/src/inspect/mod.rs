@@ -2,6 +2,7 @@
 
 mod busiest;
 mod groups;
+mod heap;
 mod open;
 mod page;
 mod sections;
@@ -32,7 +33,7 @@ pub(crate) struct Args {
     /// A dump: an ELF core or a minidump, written by any program
     file: PathBuf,
     /// More dumps of the same process, to compare them; or sections to show in full, instead of the summary: threads, modules,
-    /// memory, handles, process, environment, record, all
+    /// memory, heap, handles, process, environment, record, all
     #[arg(value_name = "FILE|SECTION", value_parser = more())]
     more: Vec<More>,
     /// Print everything as one JSON object
@@ -129,6 +130,8 @@ enum Section {
     Modules,
     /// Memory by class, and every region
     Memory,
+    /// What the heap is made of: its blocks by size, and what they begin with
+    Heap,
     /// Open descriptors or handles
     Handles,
     /// The process and the machine
@@ -142,14 +145,15 @@ enum Section {
 }
 
 /// Their names.
-const SECTIONS: &str = "threads, modules, memory, handles, process, environment, record, all";
+const SECTIONS: &str = "threads, modules, memory, heap, handles, process, environment, record, all";
 
-const ALL: [Section; 7] = [
+const ALL: [Section; 8] = [
     Section::Record,
     Section::Process,
     Section::Threads,
     Section::Modules,
     Section::Memory,
+    Section::Heap,
     Section::Handles,
     Section::Environment,
 ];
@@ -204,6 +208,7 @@ fn report(opened: &Opened, args: &Args, has_colours: bool) -> String {
             Section::Threads => threads::all(&mut page, opened, args.frames),
             Section::Modules => sections::modules(&mut page, opened),
             Section::Memory => sections::memory(&mut page, opened),
+            Section::Heap => heap::write(&mut page, opened),
             Section::Handles => sections::handles(&mut page, opened),
             Section::Process => sections::process(&mut page, opened),
             Section::Environment => sections::environment(&mut page, opened),

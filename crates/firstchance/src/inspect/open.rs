@@ -28,7 +28,7 @@ pub(super) struct Walked<'a> {
     /// What they wait for.
     pub(super) waits: Vec<Wait>,
     /// The names of the variables that are waited on, by their addresses.
-    variables: BTreeMap<u64, String>,
+    variables: Symbols,
     pub(super) doubts: Vec<String>,
 }
 
@@ -45,6 +45,9 @@ fn unreadable(path: &Path, error: &io::Error) -> anyhow::Error {
         _ => anyhow::anyhow!("{} cannot be read: {error}", path.display()),
     }
 }
+
+/// Names by their addresses.
+pub(super) type Symbols = BTreeMap<u64, String>;
 
 impl Walked<'_> {
     /// What a thread waits for, if that is known.
@@ -110,6 +113,19 @@ impl Opened {
             variables,
             doubts,
         }
+    }
+
+    /// The names of what is at these addresses, as far as they are known.
+    pub(super) fn symbols_at(&self, addresses: &[u64]) -> Symbols {
+        let user = self.user();
+        let image = |module: &Module| image(module, user);
+        let files = Files {
+            image: &image,
+            debug: &|wanted: &DebugFile| debug(wanted, user),
+        };
+        let stacks = Stacks::new(&self.dump.snapshot, &*self.dump.memory, files);
+        let name = |address: &u64| Some((*address, stacks.symbol(*address)?.to_string()));
+        addresses.iter().filter_map(name).collect()
     }
 
     fn user(&self) -> Option<u32> {

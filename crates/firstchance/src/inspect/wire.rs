@@ -2,7 +2,7 @@
 //! numbers; times are RFC 3339; sizes are in bytes.
 
 use super::open::{Opened, Walked};
-use super::{sections, threads, waits};
+use super::{heap, sections, threads, waits};
 use crate::ui::console;
 use analysis::waits::{Wait, cycles};
 use analysis::{Frame, Stack};
@@ -38,6 +38,7 @@ struct Document<'a> {
     deadlocks: Vec<Vec<u32>>,
     modules: Vec<ModuleWire<'a>>,
     memory: Vec<ClassWire>,
+    heap: heap::HeapWire,
     regions: Vec<RegionWire<'a>>,
     handles: Vec<HandleWire<'a>>,
     doubts: Vec<String>,
@@ -210,6 +211,7 @@ fn document<'a>(opened: &'a Opened, walked: &'a Walked, limit: usize) -> Documen
             .collect(),
         modules: snapshot.modules.iter().map(module).collect(),
         memory: classes(opened),
+        heap: heap::wire(opened),
         regions: snapshot.regions.iter().map(|r| region(opened, r)).collect(),
         handles: snapshot.handles.iter().map(handle).collect(),
         doubts: walked.doubts.clone(),

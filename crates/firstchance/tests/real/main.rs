@@ -28,6 +28,7 @@ mod ends;
 mod events;
 mod files;
 mod harness;
+mod heaps;
 mod hung_pages;
 mod interrupted;
 mod limited_folders;
