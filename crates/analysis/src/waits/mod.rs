@@ -1,12 +1,14 @@
 //! What threads wait for, and who holds it.
 //!
 //! A thread that is blocked has told the kernel what it waits for: the arguments of its system call are in its registers. For
-//! a lock, the C library has the owner beside the word that is waited on (`glibc.rs`, `musl.rs`).
+//! a lock, the C library has the owner beside the word that is waited on (`glibc.rs`, `musl.rs`). On Windows, the lock is found by
+//! its address on the stack (`windows.rs`).
 
 mod call;
 mod cycles;
 mod glibc;
 mod musl;
+mod windows;
 
 use crate::stack::Stack;
 use call::Call;
@@ -100,6 +102,8 @@ pub enum LockKind {
     ToRead,
     /// The same; it waits to write.
     ToWrite,
+    /// One thread has it; that of Windows.
+    CriticalSection,
 }
 
 impl fmt::Display for LockKind {
@@ -108,17 +112,25 @@ impl fmt::Display for LockKind {
             Self::Mutex => "mutex",
             Self::ToRead => "read lock",
             Self::ToWrite => "write lock",
+            Self::CriticalSection => "critical section",
         })
     }
 }
 
-/// What a thread waits for, if it is blocked in a system call that tells. `stack` is its stack.
+/// What a thread waits for, if it is blocked in a system call that tells, or on Windows in a critical section. `stack` is its stack.
 pub fn wait(
     snapshot: &Snapshot,
     thread: &Thread,
     stack: &Stack,
     memory: &dyn Memory,
 ) -> Option<Wait> {
+    if let Some(on) = windows::of(snapshot, thread, stack, memory) {
+        return Some(Wait {
+            thread: thread.id,
+            on,
+            timeout: None,
+        });
+    }
     let call = Call::of(snapshot, thread)?;
     let on = call.waits_for().or_else(|| {
         let word = call.futex()?;
