@@ -1,4 +1,4 @@
-//! Compressed dumps: any bytes, behind the magic of zstd or gzip, and before the end of a table of frames.
+//! Compressed dumps: any bytes, behind the magic of zstd, gzip, xz or lz4, and before the end of a table of frames.
 #![no_main]
 
 use formats::packed::{Packing, Seekable, head, unpacked};
@@ -9,6 +9,8 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     for (begin, packing) in [
         (&b"\x28\xb5\x2f\xfd"[..], Packing::Zstd),
         (&b"\x1f\x8b\x08"[..], Packing::Gzip),
+        (&b"\xfd7zXZ\0\0\x01\x69\x22\xde\x36"[..], Packing::Xz),
+        (&b"\x04\x22\x4d\x18"[..], Packing::Lz4),
     ] {
         let bytes = [begin, data].concat();
         head(&bytes, 1 << 20);

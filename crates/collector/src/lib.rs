@@ -15,7 +15,7 @@ pub use run::{
     identity, prepare,
 };
 pub use store::content::{DumpContent, is_packed, unpack};
-pub use store::foreign::foreign_dumps;
+pub use store::foreign::{foreign_dump, foreign_dumps};
 pub use store::keep::{
     LeftOver, NO_ROOM_ADVICE, Pruned, Stored, clear_left_over, delete_dump, keep_within,
     stored_dumps,

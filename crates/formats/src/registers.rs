@@ -2,7 +2,7 @@
 //! processor (`arch/*/include/asm/user*.h`, `uapi/asm/ptrace.h`).
 
 use crate::bytes::{Put, Take};
-use snapshot::{Aarch64, Architecture, Registers, X86, X86_64};
+use snapshot::{Aarch64, Architecture, Arm, Registers, RiscV64, X86, X86_64};
 
 /// The registers in the kernel's order.
 pub(crate) fn write(registers: &Registers) -> Vec<u8> {
@@ -16,6 +16,14 @@ pub(crate) fn write(registers: &Registers) -> Vec<u8> {
                 .into_iter()
                 .for_each(|word| bytes.u64(word));
         }
+        Registers::Arm(r) => {
+            let words = r.r.into_iter().chain([r.cpsr, r.orig_r0]);
+            words.for_each(|word| bytes.u32(word));
+        }
+        Registers::RiscV64(r) => {
+            bytes.u64(r.pc);
+            r.x.into_iter().for_each(|word| bytes.u64(word));
+        }
     }
     bytes
 }
@@ -23,9 +31,11 @@ pub(crate) fn write(registers: &Registers) -> Vec<u8> {
 /// The registers from the kernel's order; `None` when there are too few bytes.
 pub(crate) fn read(architecture: Architecture, bytes: &[u8]) -> Option<Registers> {
     match architecture {
-        Architecture::X86_64 => x86_64(bytes).map(Registers::X86_64),
+        Architecture::X86_64 | Architecture::X32 => x86_64(bytes).map(Registers::X86_64),
         Architecture::X86 => x86(bytes).map(Registers::X86),
         Architecture::Aarch64 => aarch64(bytes).map(Registers::Aarch64),
+        Architecture::Arm => arm(bytes).map(Registers::Arm),
+        Architecture::RiscV64 => riscv64(bytes).map(Registers::RiscV64),
     }
 }
 
@@ -157,6 +167,32 @@ fn aarch64(bytes: &[u8]) -> Option<Aarch64> {
     Some(r)
 }
 
+/// `elf_gregset_t` of ARM: `struct pt_regs`, 18 words (`arch/arm/include/uapi/asm/ptrace.h`).
+fn arm(bytes: &[u8]) -> Option<Arm> {
+    let mut words = Take(bytes);
+    let mut r = Arm::default();
+    for word in &mut r.r {
+        *word = words.u32()?;
+    }
+    r.cpsr = words.u32()?;
+    r.orig_r0 = words.u32()?;
+    Some(r)
+}
+
+/// `struct user_regs_struct` of RISC-V, which has the program counter in the place of X0
+/// (`arch/riscv/include/uapi/asm/ptrace.h`).
+fn riscv64(bytes: &[u8]) -> Option<RiscV64> {
+    let mut words = Take(bytes);
+    let mut r = RiscV64 {
+        pc: words.u64()?,
+        ..RiscV64::default()
+    };
+    for x in &mut r.x {
+        *x = words.u64()?;
+    }
+    Some(r)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,8 +201,10 @@ mod tests {
     const fn size(architecture: Architecture) -> usize {
         match architecture {
             Architecture::X86 => 17 * 4,
-            Architecture::X86_64 => 27 * 8,
+            Architecture::X86_64 | Architecture::X32 => 27 * 8,
+            Architecture::Arm => 18 * 4,
             Architecture::Aarch64 => 34 * 8,
+            Architecture::RiscV64 => 32 * 8,
         }
     }
 
@@ -175,7 +213,10 @@ mod tests {
         for architecture in [
             Architecture::X86,
             Architecture::X86_64,
+            Architecture::X32,
+            Architecture::Arm,
             Architecture::Aarch64,
+            Architecture::RiscV64,
         ] {
             let bytes: Vec<u8> = (0..size(architecture)).map(|n| n as u8).collect();
             let registers = read(architecture, &bytes).unwrap();

@@ -2,6 +2,7 @@
 
 mod common;
 
+use common::foreign::{crashpad_on_macos, netbsd};
 use common::*;
 use formats::image;
 use proptest::prelude::*;
@@ -29,6 +30,18 @@ fn foreign(mut file: Vec<u8>) -> Vec<u8> {
         file[at] = b'X';
     }
     file
+}
+
+static OTHERS: LazyLock<[Vec<u8>; 3]> = LazyLock::new(others);
+
+/// Dumps of other systems and processors.
+fn others() -> [Vec<u8>; 3] {
+    let mut snapshot = two_threads();
+    snapshot.system.architecture = Architecture::Arm;
+    let arm = Some(Registers::Arm(Arm::default()));
+    snapshot.threads.iter_mut().for_each(|t| t.registers = arm);
+    let arm = write(DumpFormat::Core, &snapshot, &Selection::default());
+    [netbsd(), crashpad_on_macos(), foreign(arm)]
 }
 
 fn try_everything(file: Vec<u8>) {
@@ -113,6 +126,17 @@ proptest! {
 
     #[test]
     fn mutated_foreign_minidumps_do_no_harm(file in mutated(foreign(MINIDUMP.clone()))) {
+        try_everything(file);
+    }
+
+    #[test]
+    fn mutated_dumps_of_other_systems_do_no_harm(
+        file in prop_oneof![
+            mutated(OTHERS[0].clone()),
+            mutated(OTHERS[1].clone()),
+            mutated(OTHERS[2].clone()),
+        ],
+    ) {
         try_everything(file);
     }
 

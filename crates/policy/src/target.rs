@@ -143,7 +143,7 @@ impl Identity {
 
     fn is_same(&self, name: &str, wanted: &str) -> bool {
         match self.system {
-            OperatingSystem::Linux => name == wanted,
+            OperatingSystem::Linux | OperatingSystem::Foreign(_) => name == wanted,
             OperatingSystem::Windows => same_name(name, wanted),
         }
     }
@@ -154,7 +154,7 @@ impl Identity {
         // On Windows, a path with blanks may be the first word.
         let called = match self.system {
             OperatingSystem::Linux => program_of(first),
-            OperatingSystem::Windows => "",
+            OperatingSystem::Windows | OperatingSystem::Foreign(_) => "",
         };
         let others = [&self.comm[..], base(first), base(&self.image), called];
         let mut names: Vec<&str> = Vec::new();

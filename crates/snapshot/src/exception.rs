@@ -4,11 +4,11 @@
 pub struct Exception {
     /// Id of the thread.
     pub thread: u32,
-    /// The NTSTATUS code on Windows, the signal number on Linux.
+    /// The NTSTATUS code on Windows, the signal number on Linux and the BSDs, the Mach exception on macOS (`EXC_…`).
     pub code: u32,
-    /// Exception flags (Windows), `si_code` as raw bits (Linux).
+    /// Exception flags (Windows), `si_code` as raw bits (Linux), the exception's first code (macOS).
     pub flags: u32,
-    /// On Windows, the address of the instruction; on Linux, `si_addr`.
+    /// On Windows, the address of the instruction; on Linux, `si_addr`; on macOS, the address that was accessed.
     pub address: u64,
     /// `ExceptionInformation` (Windows); empty on Linux.
     pub parameters: Vec<u64>,
@@ -24,4 +24,27 @@ pub struct Exception {
     /// The printed name of the signal by which the program ends because nobody caught the exception
     /// (`SIGABRT.SI_TKILL`); empty otherwise. Who asks for that signal asks for the exception.
     pub signal: String,
+    /// How much the dump tells of it. What is not told is 0 here.
+    pub told: Told,
+}
+
+/// How much a dump tells of an exception.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Told {
+    /// All that the system knew.
+    #[default]
+    All,
+    /// Not why a signal was sent, `si_code`: older Breakpads leave it out.
+    NoReason,
+    /// Only the number of a signal: neither `si_code` nor `si_addr`.
+    OnlySignal,
+}
+
+impl Exception {
+    /// Whether nothing had failed, and the program asked for the dump itself: what Breakpad and Crashpad write on Linux
+    /// (`MD_EXCEPTION_CODE_LIN_DUMP_REQUESTED`), and Crashpad on Windows and macOS (`kSimulatedExceptionCode`,
+    /// `kMachExceptionSimulated`).
+    pub const fn is_dump_request(&self) -> bool {
+        matches!(self.code, 0xffff_ffff | 0x0517_a7ed | 0x4350_7378)
+    }
 }

@@ -36,7 +36,7 @@ pub mod xsave;
 pub use bytes::SparseBytes;
 pub use compression::Compression;
 pub use event::{EndStatus, Sender, TargetEvent};
-pub use exception::Exception;
+pub use exception::{Exception, Told};
 pub use function_table::FunctionTable;
 pub use guarded::Guarded;
 pub use kind::{Detail, DumpFormat, DumpKind, ParseKindError};
@@ -45,7 +45,7 @@ pub use module::{CodeView, Module};
 pub use process::{Handle, Process, ProcessKey, User, command_name, program_of};
 pub use range::{Range, coalesce, total_bytes, without};
 pub use region::{FileFacts, FileKey, ObjectKey, Protection, Region, RegionKind, shared_bytes};
-pub use registers::{Aarch64, Registers, X86, X86_64};
+pub use registers::{Aarch64, Arm, Registers, RiscV64, X86, X86_64};
 pub use sample::{Measure, Sample};
 pub use script::{script, script_of};
 pub use select::{
@@ -53,7 +53,7 @@ pub use select::{
     without_stack,
 };
 pub use signal::{signal_name, signal_number};
-pub use system::{Architecture, OperatingSystem, System};
+pub use system::{Architecture, ForeignSystem, OperatingSystem, System};
 pub use text::{disturbs_text, fold_case, same_name};
 pub use thread::{Thread, ThreadState, ThreadTimes};
 pub use time::{Time, WallTime};

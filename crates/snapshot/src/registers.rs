@@ -7,8 +7,12 @@ pub enum Registers {
     X86_64(X86_64),
     /// 32-bit Intel.
     X86(X86),
+    /// 32-bit ARM.
+    Arm(Arm),
     /// 64-bit ARM.
     Aarch64(Aarch64),
+    /// 64-bit RISC-V.
+    RiscV64(RiscV64),
 }
 
 impl Registers {
@@ -17,7 +21,9 @@ impl Registers {
         match self {
             Registers::X86_64(_) => Architecture::X86_64,
             Registers::X86(_) => Architecture::X86,
+            Registers::Arm(_) => Architecture::Arm,
             Registers::Aarch64(_) => Architecture::Aarch64,
+            Registers::RiscV64(_) => Architecture::RiscV64,
         }
     }
 
@@ -26,7 +32,9 @@ impl Registers {
         match self {
             Registers::X86_64(r) => r.rip,
             Registers::X86(r) => r.eip as u64,
+            Registers::Arm(r) => r.r[15] as u64,
             Registers::Aarch64(r) => r.pc,
+            Registers::RiscV64(r) => r.pc,
         }
     }
 
@@ -35,7 +43,9 @@ impl Registers {
         match self {
             Registers::X86_64(r) => r.rsp,
             Registers::X86(r) => r.esp as u64,
+            Registers::Arm(r) => r.r[13] as u64,
             Registers::Aarch64(r) => r.sp,
+            Registers::RiscV64(r) => r.x[1],
         }
     }
 
@@ -49,7 +59,9 @@ impl Registers {
             Registers::X86(r) => [r.eax, r.ebx, r.ecx, r.edx, r.esi, r.edi, r.ebp]
                 .map(u64::from)
                 .to_vec(),
+            Registers::Arm(r) => r.r[..13].iter().map(|&word| word.into()).collect(),
             Registers::Aarch64(r) => r.x.to_vec(),
+            Registers::RiscV64(r) => r.x.to_vec(),
         }
     }
 }
@@ -124,4 +136,24 @@ pub struct Aarch64 {
     pub pstate: u64,
     /// `TPIDR_EL0`, the thread pointer.
     pub tls: u64,
+}
+
+/// Registers of 32-bit ARM processors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields are the processor's own names")]
+pub struct Arm {
+    /// R0 to R15; R13 is the stack pointer, R14 the link register, R15 the program counter.
+    pub r: [u32; 16],
+    pub cpsr: u32,
+    /// R0 at the entry of the system call that the thread is in (Linux).
+    pub orig_r0: u32,
+}
+
+/// Registers of 64-bit RISC-V processors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields are the processor's own names")]
+pub struct RiscV64 {
+    pub pc: u64,
+    /// X1 to X31: the link register `ra`, the stack pointer `sp`, `gp`, `tp` and so on.
+    pub x: [u64; 31],
 }

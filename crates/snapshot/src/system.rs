@@ -51,9 +51,55 @@ pub enum OperatingSystem {
     Linux,
     /// Windows.
     Windows,
+    /// Another one, whose dumps are read and never written.
+    Foreign(ForeignSystem),
 }
 
-/// The supported processors.
+/// The systems that firstchance does not run on, but whose dumps it reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are those of the systems")]
+pub enum ForeignSystem {
+    MacOs,
+    Ios,
+    FreeBsd,
+    NetBsd,
+    OpenBsd,
+    Solaris,
+    /// The dump does not say which, or names one that is not known.
+    Unknown,
+}
+
+impl ForeignSystem {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::MacOs,
+        Self::Ios,
+        Self::FreeBsd,
+        Self::NetBsd,
+        Self::OpenBsd,
+        Self::Solaris,
+        Self::Unknown,
+    ];
+}
+
+impl OperatingSystem {
+    /// Its name: `Linux`, `macOS`; `unknown system` if the dump does not say it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            OperatingSystem::Linux => "Linux",
+            OperatingSystem::Windows => "Windows",
+            OperatingSystem::Foreign(ForeignSystem::MacOs) => "macOS",
+            OperatingSystem::Foreign(ForeignSystem::Ios) => "iOS",
+            OperatingSystem::Foreign(ForeignSystem::FreeBsd) => "FreeBSD",
+            OperatingSystem::Foreign(ForeignSystem::NetBsd) => "NetBSD",
+            OperatingSystem::Foreign(ForeignSystem::OpenBsd) => "OpenBSD",
+            OperatingSystem::Foreign(ForeignSystem::Solaris) => "Solaris",
+            OperatingSystem::Foreign(ForeignSystem::Unknown) => "unknown system",
+        }
+    }
+}
+
+/// The processors whose dumps are read. Those that firstchance writes are of x86, x86-64 and 64-bit ARM.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Architecture {
     /// 32-bit Intel.
@@ -61,16 +107,22 @@ pub enum Architecture {
     /// 64-bit Intel and AMD.
     #[default]
     X86_64,
+    /// 64-bit Intel and AMD with pointers of 32 bits.
+    X32,
+    /// 32-bit ARM.
+    Arm,
     /// 64-bit ARM.
     Aarch64,
+    /// 64-bit RISC-V.
+    RiscV64,
 }
 
 impl Architecture {
     /// The size of a pointer, in bytes.
     pub const fn pointer_size(self) -> u64 {
         match self {
-            Architecture::X86 => 4,
-            Architecture::X86_64 | Architecture::Aarch64 => 8,
+            Architecture::X86 | Architecture::X32 | Architecture::Arm => 4,
+            Architecture::X86_64 | Architecture::Aarch64 | Architecture::RiscV64 => 8,
         }
     }
 }

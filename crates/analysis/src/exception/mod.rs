@@ -1,17 +1,22 @@
-//! Names of exceptions: `CODE.NAME` on Windows, `SIGNAL.REASON` on Linux.
+//! Names of exceptions: `CODE.NAME` on Windows, `SIGNAL.REASON` on Linux, `EXCEPTION.CODE` of Mach.
 
+mod bsd;
 mod gcc;
+mod mach;
 mod signals;
 mod status;
 mod thrown;
 
-use snapshot::{Architecture, Exception, Memory, OperatingSystem};
+use snapshot::{
+    Architecture, Exception, ForeignSystem, Memory, OperatingSystem, Told, signal_name,
+};
 
 pub use status::status_name;
 
 /// The name of an exception, which is printed and which filters match: `SIGSEGV.SEGV_MAPERR`,
 /// `C0000005.ACCESS_VIOLATION`, `E06D7363.?AVNotFound@@`. A code without a name is written as a
-/// number: `SIGSEGV.99`, `E0001234`.
+/// number: `SIGSEGV.99`, `E0001234`. A signal whose reason the dump does not tell has only its own name, and a dump
+/// that the program asked for itself is called `DUMP_REQUESTED`, or on Windows `0517A7ED.SIMULATED`.
 ///
 /// On Windows the type of a thrown C++ object is read from `memory`, which may be
 /// [`snapshot::NoMemory`].
@@ -22,7 +27,14 @@ pub fn exception_name(
     memory: &dyn Memory,
 ) -> String {
     match os {
+        OperatingSystem::Linux | OperatingSystem::Foreign(_) if exception.is_dump_request() => {
+            "DUMP_REQUESTED".to_owned()
+        }
+        OperatingSystem::Linux if exception.told != Told::All => {
+            signal_name(exception.code as i32).into_owned()
+        }
         OperatingSystem::Linux => signals::name(exception.code as i32, exception.flags as i32),
+        OperatingSystem::Foreign(system) => foreign_name(system, exception, architecture),
         OperatingSystem::Windows => {
             let code = exception.code;
             let thrown = thrown::type_name(exception, architecture, memory);
@@ -31,6 +43,18 @@ pub fn exception_name(
                 None => format!("{code:08X}"),
             }
         }
+    }
+}
+
+fn foreign_name(
+    system: ForeignSystem,
+    exception: &Exception,
+    architecture: Architecture,
+) -> String {
+    match system {
+        ForeignSystem::MacOs | ForeignSystem::Ios => mach::name(exception, architecture),
+        ForeignSystem::Unknown => format!("exception {:#x}", exception.code),
+        _ => bsd::name(exception),
     }
 }
 
@@ -43,7 +67,7 @@ pub fn name_exception(
     memory: &dyn Memory,
 ) {
     exception.name = exception_name(exception, os, architecture, memory);
-    if os == OperatingSystem::Linux {
+    if os != OperatingSystem::Windows {
         return;
     }
     if let Some(thrown) = gcc::thrown(exception, memory) {
@@ -60,11 +84,28 @@ pub fn name_exception(
 /// What caused an exception, as the end of a sentence: `writing to 0x10`, `at 0x7ff612341000`.
 /// `None` if nothing is known beyond the name.
 pub fn exception_detail(exception: &Exception, os: OperatingSystem) -> Option<String> {
+    let at_address = || format!("at address {:#x}", exception.address);
     match os {
-        OperatingSystem::Linux => {
-            signals::has_address(exception.code as i32, exception.flags as i32)
-                .then(|| format!("at address {:#x}", exception.address))
+        OperatingSystem::Linux | OperatingSystem::Foreign(_) if exception.is_dump_request() => {
+            Some("by the program itself: nothing had failed".to_owned())
         }
+        OperatingSystem::Linux => {
+            let (signal, code) = (exception.code as i32, exception.flags as i32);
+            let has_address = match exception.told {
+                Told::All => signals::has_address(signal, code),
+                Told::NoReason => signals::may_have_address(signal),
+                Told::OnlySignal => false,
+            };
+            has_address.then(at_address)
+        }
+        OperatingSystem::Foreign(ForeignSystem::MacOs | ForeignSystem::Ios) => {
+            match mach::has_address(exception) {
+                true => Some(at_address()),
+                // That of the instruction.
+                false => (exception.address != 0).then(|| format!("at {:#x}", exception.address)),
+            }
+        }
+        OperatingSystem::Foreign(_) => None,
         OperatingSystem::Windows => status::access(exception)
             .or_else(|| (exception.address != 0).then(|| format!("at {:#x}", exception.address))),
     }
@@ -107,6 +148,60 @@ mod tests {
         ] {
             assert_eq!(linux(signal, code), name);
         }
+    }
+
+    #[test]
+    fn what_the_dump_does_not_tell_of_a_signal_is_not_made_up() {
+        let os = OperatingSystem::Linux;
+        let segv = |told| Exception {
+            code: 11,
+            address: 0x45,
+            told,
+            ..Exception::default()
+        };
+        let name = |e: &Exception| exception_name(e, os, Architecture::X86_64, &NoMemory);
+        for (told, detail) in [
+            (Told::NoReason, Some("at address 0x45".to_owned())),
+            (Told::OnlySignal, None),
+        ] {
+            assert_eq!(name(&segv(told)), "SIGSEGV");
+            assert_eq!(exception_detail(&segv(told), os), detail);
+        }
+        let abort = Exception {
+            code: 6,
+            ..segv(Told::NoReason)
+        };
+        assert_eq!(exception_detail(&abort, os), None);
+        let asked = Exception {
+            code: u32::MAX,
+            ..Exception::default()
+        };
+        assert_eq!(name(&asked), "DUMP_REQUESTED");
+    }
+
+    #[test]
+    fn other_systems_have_their_own_numbers() {
+        let name = |system, code, flags| {
+            let exception = Exception {
+                code,
+                flags,
+                ..Exception::default()
+            };
+            let os = OperatingSystem::Foreign(system);
+            exception_name(&exception, os, Architecture::Aarch64, &NoMemory)
+        };
+        let mac = |code, flags| name(ForeignSystem::MacOs, code, flags);
+        assert_eq!(mac(1, 1), "EXC_BAD_ACCESS.KERN_INVALID_ADDRESS");
+        assert_eq!(mac(1, 2), "EXC_BAD_ACCESS.KERN_PROTECTION_FAILURE");
+        assert_eq!(mac(1, 0x101), "EXC_BAD_ACCESS.EXC_ARM_DA_ALIGN");
+        assert_eq!(mac(6, 1), "EXC_BREAKPOINT.EXC_ARM_BREAKPOINT");
+        assert_eq!(mac(5, 0x10002), "EXC_SOFTWARE.EXC_UNIX_ABORT");
+        assert_eq!(mac(99, 3), "EXC_99.3");
+        assert_eq!(mac(0x4350_7378, 0), "DUMP_REQUESTED");
+        assert_eq!(mac(0x4350_6e78, 0), "NSException");
+        assert_eq!(mac(0, 0), "unknown exception");
+        assert_eq!(name(ForeignSystem::NetBsd, 10, 0), "SIGBUS");
+        assert_eq!(name(ForeignSystem::Unknown, 11, 0), "exception 0xb");
     }
 
     #[test]

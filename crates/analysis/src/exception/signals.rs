@@ -15,9 +15,13 @@ pub(super) fn name(signal: i32, code: i32) -> String {
 
 /// Whether `si_addr` is an address that caused the signal.
 pub(super) fn has_address(signal: i32, code: i32) -> bool {
-    // SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV. A SIGSEGV with SI_KERNEL (128, a non-canonical
-    // address) has none.
-    matches!(signal, 4 | 5 | 7 | 8 | 11) && (1..128).contains(&code)
+    // A SIGSEGV with SI_KERNEL (128, a non-canonical address) has none.
+    may_have_address(signal) && (1..128).contains(&code)
+}
+
+/// Whether `si_addr` is an address if the signal was raised by a fault: SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV.
+pub(super) fn may_have_address(signal: i32) -> bool {
+    matches!(signal, 4 | 5 | 7 | 8 | 11)
 }
 
 /// The codes that every signal may have: a program or the kernel sent it. `None` for others.

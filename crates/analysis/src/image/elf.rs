@@ -28,7 +28,7 @@ pub(super) fn open(
     files: &Files,
 ) -> Option<Image> {
     let header = read_up_to(memory, base, HEADERS);
-    let is_narrow = architecture == Architecture::X86;
+    let is_narrow = architecture.pointer_size() == 4;
     let parts = match is_narrow {
         true => parts::<FileHeader32<LE>>(&header)?,
         false => parts::<FileHeader64<LE>>(&header)?,

@@ -22,7 +22,7 @@ const LARGEST_TABLE: u32 = 64 << 20;
 pub(super) fn open(base: u64, architecture: Architecture, memory: &dyn Memory) -> Option<Image> {
     let header = read_up_to(memory, base, HEADERS);
     let directories = match architecture {
-        Architecture::X86 => directories::<ImageNtHeaders32>(&header)?,
+        Architecture::X86 | Architecture::Arm => directories::<ImageNtHeaders32>(&header)?,
         _ => directories::<ImageNtHeaders64>(&header)?,
     };
     let table = |index| {
@@ -57,7 +57,7 @@ pub(crate) fn export_table(
 ) -> Option<(u32, Vec<u8>)> {
     let header = read_up_to(memory, base, HEADERS);
     let directories = match architecture {
-        Architecture::X86 => directories::<ImageNtHeaders32>(&header)?,
+        Architecture::X86 | Architecture::Arm => directories::<ImageNtHeaders32>(&header)?,
         _ => directories::<ImageNtHeaders64>(&header)?,
     };
     let (at, size) = directories

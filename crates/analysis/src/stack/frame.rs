@@ -26,6 +26,8 @@ pub enum End {
     NoMemory(u64),
     /// No way of unwinding found the caller of the last frame.
     Lost,
+    /// No frame calls the last one, but frames before it were guessed: they may be left from earlier calls.
+    Guessed,
     /// The next frame is one that was seen already: the stack is damaged.
     Cycle,
     /// The thread's registers are not known.
@@ -39,6 +41,9 @@ impl fmt::Display for End {
             End::Limit => write!(f, "stopped after {FRAME_LIMIT} frames"),
             End::NoMemory(address) => write!(f, "the stack at {address:#x} is not in the dump"),
             End::Lost => f.write_str("who called the last frame is not known"),
+            End::Guessed => f.write_str(
+                "frames were guessed, so that it is not known whether the thread began here",
+            ),
             End::Cycle => f.write_str("the stack is damaged: it runs in a circle"),
             End::NoRegisters => f.write_str("the thread's registers are not known"),
         }
@@ -88,6 +93,8 @@ pub enum How {
     Cfi,
     /// By the registers that the kernel saved when it called a signal handler.
     SignalFrame,
+    /// By the register in which a call puts its return address (ARM, RISC-V), of the innermost frame.
+    LinkRegister,
     /// By the chain of frame pointers.
     FramePointer,
     /// By a word on the stack that looks like a return address. It may be left from an earlier
@@ -101,6 +108,7 @@ impl fmt::Display for How {
             How::Context => "context",
             How::Cfi => "cfi",
             How::SignalFrame => "signal frame",
+            How::LinkRegister => "link register",
             How::FramePointer => "frame pointer",
             How::Scan => "scan",
         })

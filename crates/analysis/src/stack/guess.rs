@@ -16,6 +16,9 @@ const SCAN_WORDS: u64 = 1024;
 pub(super) fn by_frame_pointer(stacks: &Stacks, cpu: &Cpu) -> Option<Step> {
     let pointer = cpu.processor.pointer;
     let fp = cpu.fp();
+    if !cpu.processor.has_frame_chain {
+        return None;
+    }
     if fp == 0 {
         return Some(Step::Root);
     }
@@ -57,6 +60,7 @@ pub(super) fn by_scan(stacks: &Stacks, cpu: &Cpu) -> Option<Step> {
     for at in (0..SCAN_WORDS).map(|n| start.wrapping_add(n * pointer)) {
         let word = stacks.word(at, pointer as u8)?;
         if returns_from_call(stacks, cpu, word) {
+            let word = word & cpu.processor.address_mask;
             let sp = at.wrapping_add(pointer);
             let fp = likely_frame_pointer(cpu, below, sp);
             let caller = cpu.caller(word, sp, fp);
@@ -81,14 +85,25 @@ fn likely_frame_pointer(cpu: &Cpu, below: u64, sp: u64) -> u64 {
 /// that `address` is in a module's code.
 fn returns_from_call(stacks: &Stacks, cpu: &Cpu, address: u64) -> bool {
     let processor = cpu.processor;
+    let address = address & processor.address_mask;
     if address < 0x1000 || !stacks.is_code(address.wrapping_sub(1)) {
         return false;
     }
+    ends_with_call(stacks, cpu, address).unwrap_or_else(|| stacks.module_at(address).is_some())
+}
+
+/// Whether the register of return addresses may lead to the caller: not if no call stands before the address.
+pub(super) fn may_be_link(stacks: &Stacks, cpu: &Cpu, address: u64) -> bool {
+    stacks.is_code(address.wrapping_sub(1)) && ends_with_call(stacks, cpu, address) != Some(false)
+}
+
+/// Whether the instruction before `address` is a call; `None` if the code cannot be read.
+fn ends_with_call(stacks: &Stacks, cpu: &Cpu, address: u64) -> Option<bool> {
+    let processor = cpu.processor;
     let mut code = [0; 8];
     let code = &mut code[..processor.longest_call];
     let start = address.wrapping_sub(processor.longest_call as u64);
-    match stacks.code(start, code) {
-        true => (processor.ends_with_call)(code),
-        false => stacks.module_at(address).is_some(),
-    }
+    stacks
+        .code(start, code)
+        .then(|| (processor.ends_with_call)(code))
 }

@@ -2,7 +2,8 @@
 
 use super::*;
 use snapshot::{
-    Aarch64, Architecture, NoMemory, Protection, Range, Region, Registers, System, X86,
+    Aarch64, Architecture, NoMemory, OperatingSystem, Protection, Range, Region, Registers, System,
+    X86, X86_64,
 };
 use std::collections::BTreeMap;
 
@@ -60,8 +61,12 @@ fn snapshot(architecture: Architecture, registers: Registers) -> Snapshot {
 }
 
 fn arm(fp: u64, stack: &[(u64, u64)]) -> Stack {
+    arm_with_link(fp, 0, stack)
+}
+
+fn arm_with_link(fp: u64, link: u64, stack: &[(u64, u64)]) -> Stack {
     let mut x = [0; 31];
-    x[29] = fp;
+    (x[29], x[30]) = (fp, link);
     let registers = Aarch64 {
         x,
         sp: 0x8000,
@@ -95,6 +100,82 @@ fn arm_frames_are_chained_and_their_signatures_dropped() {
     assert_eq!(ips(&stack), [0x10_0100, 0x10_0200, 0x10_0300]);
     assert_eq!(stack.end, End::Root);
     assert!(stack.frames[1..].iter().all(|f| f.how == How::FramePointer));
+}
+
+/// Two frames: one that returns to `0x10_0200`, and the outermost.
+const CHAIN: [(u64, u64); 4] = [
+    (0x8010, 0x8030),
+    (0x8018, 0x10_0200),
+    (0x8030, 0),
+    (0x8038, 0x10_0300),
+];
+
+#[test]
+fn the_caller_of_a_function_that_calls_none_is_in_the_link_register() {
+    let stack = arm_with_link(0x8010, 0x10_0400, &CHAIN);
+    assert_eq!(ips(&stack), [0x10_0100, 0x10_0400, 0x10_0200, 0x10_0300]);
+    assert_eq!(stack.frames[1].how, How::LinkRegister);
+    assert_eq!(stack.end, End::Root);
+}
+
+#[test]
+fn a_link_register_that_is_in_the_frame_already_is_no_caller_of_its_own() {
+    let stack = arm_with_link(0x8010, 0x10_0200, &CHAIN);
+    assert_eq!(ips(&stack), [0x10_0100, 0x10_0200, 0x10_0300]);
+    let nowhere = arm_with_link(0x8010, 0x7000, &CHAIN);
+    assert_eq!(ips(&nowhere), [0x10_0100, 0x10_0200, 0x10_0300]);
+}
+
+/// A thread whose frame pointer is 0, and whose stack has one address behind a call.
+fn guessed(os: OperatingSystem) -> Stack {
+    let registers = X86_64 {
+        rip: 0x10_0100,
+        rsp: 0x8000,
+        rbp: 0,
+        ..X86_64::default()
+    };
+    let mut snapshot = snapshot(Architecture::X86_64, Registers::X86_64(registers));
+    snapshot.system.os = os;
+    let memory = Words {
+        stack: [(0x8000, 12), (0x8008, 0x10_0208), (0x8010, 0)].into(),
+        size: 8,
+        code: vec![0x90, 0x90, 0x90, 0xe8, 0, 0, 0, 0],
+    };
+    Stacks::new(&snapshot, &memory, Files::NONE).of(&snapshot.threads[0])
+}
+
+#[test]
+fn a_stack_with_a_guess_in_it_does_not_say_that_the_thread_began_there() {
+    for os in [OperatingSystem::Linux, OperatingSystem::Windows] {
+        let stack = guessed(os);
+        assert_eq!(ips(&stack), [0x10_0100, 0x10_0208], "{os:?}");
+        assert_eq!(stack.frames[1].how, How::Scan);
+        assert_ne!(stack.end, End::Root, "{os:?}");
+    }
+}
+
+#[test]
+fn the_frame_pointer_of_64_bit_windows_is_no_end() {
+    let registers = X86_64 {
+        rip: 0x10_0100,
+        rsp: 0x8000,
+        rbp: 0x8010,
+        ..X86_64::default()
+    };
+    let end = |os| {
+        let mut snapshot = snapshot(Architecture::X86_64, Registers::X86_64(registers));
+        snapshot.system.os = os;
+        let memory = Words {
+            stack: [(0x8010, 0), (0x8018, 0x10_0208)].into(),
+            size: 8,
+            code: vec![0x90, 0x90, 0x90, 0xe8, 0, 0, 0, 0],
+        };
+        let stacks = Stacks::new(&snapshot, &memory, Files::NONE);
+        stacks.of(&snapshot.threads[0]).end
+    };
+    assert_eq!(end(OperatingSystem::Linux), End::Root);
+    // Whether more is on the stack is looked for, but no more is in the dump.
+    assert_eq!(end(OperatingSystem::Windows), End::NoMemory(0x8020));
 }
 
 #[test]

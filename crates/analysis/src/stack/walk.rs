@@ -2,7 +2,7 @@
 
 use super::{End, FRAME_LIMIT, Frame, How, Stack, Stacks, guess, signal};
 use crate::unwind::{Callee, Cpu, Step, lookup_address};
-use snapshot::Thread;
+use snapshot::{Architecture, OperatingSystem, Thread};
 use std::collections::HashSet;
 
 /// A frame before its module and symbol are looked up.
@@ -34,6 +34,7 @@ pub(super) fn walk(stacks: &Stacks, thread: &Thread) -> Stack {
     };
     let mut frames: Vec<Frame> = Vec::new();
     let mut seen = HashSet::new();
+    let mut is_guessed = false;
     let end = loop {
         if frames.len() == FRAME_LIMIT {
             break End::Limit;
@@ -52,8 +53,12 @@ pub(super) fn walk(stacks: &Stacks, thread: &Thread) -> Stack {
             is_signal_frame,
         } = step
         else {
-            break End::Root;
+            break match is_guessed || is_guess(stacks, how) {
+                true => End::Guessed,
+                false => End::Root,
+            };
         };
+        is_guessed |= is_guess(stacks, how);
         if let Some(frame) = frames.last_mut() {
             frame.is_signal_frame = is_signal_frame;
         }
@@ -64,6 +69,15 @@ pub(super) fn walk(stacks: &Stacks, thread: &Thread) -> Stack {
         };
     };
     Stack { frames, end }
+}
+
+/// Whether a step by this way may lead anywhere. 64-bit code of Windows keeps no frame pointer, so that its register has
+/// any value (x64 software conventions).
+fn is_guess(stacks: &Stacks, how: How) -> bool {
+    let system = &stacks.snapshot.system;
+    let has_chain =
+        system.os != OperatingSystem::Windows || system.architecture != Architecture::X86_64;
+    how == How::Scan || (how == How::FramePointer && !has_chain)
 }
 
 /// Tries the ways of unwinding, best first. A way that leads to an address without code is taken
@@ -79,12 +93,52 @@ fn step(stacks: &Stacks, position: &Position) -> Result<(Step, How), End> {
     if let Some(found) = signal::step(stacks, cpu).and_then(|s| plausible(stacks, s, position)) {
         return Ok((found, How::SignalFrame));
     }
+    if let Some(found) = by_link_register(stacks, position) {
+        return Ok((found, How::LinkRegister));
+    }
     match guess::by_frame_pointer(stacks, cpu) {
-        Some(Step::Root) if !position.is_exact => return Ok((Step::Root, How::FramePointer)),
+        Some(Step::Root) if !position.is_exact && may_begin(stacks, position) => {
+            return Ok((Step::Root, How::FramePointer));
+        }
         Some(found @ Step::Caller { .. }) => return Ok((found, How::FramePointer)),
         _ => {}
     }
     scan(stacks, position)
+}
+
+/// Whether a thread may begin in the function of this frame, whose frame pointer is 0. On Windows each begins in
+/// `RtlUserThreadStart` of ntdll, and code without frame pointers may have any value in their register.
+fn may_begin(stacks: &Stacks, position: &Position) -> bool {
+    let is_windows = stacks.snapshot.system.os == OperatingSystem::Windows;
+    let module = stacks.module_at(position.lookup());
+    !is_windows || module.is_some_and(|module| module.name().eq_ignore_ascii_case("ntdll.dll"))
+}
+
+/// The caller of the innermost function by the register of return addresses: it is still there where the function has
+/// called none itself. Where it has, the register leads back into the function, or to what the function has put into its own
+/// frame already.
+fn by_link_register(stacks: &Stacks, position: &Position) -> Option<Step> {
+    let cpu = &position.cpu;
+    if !position.is_exact || !cpu.processor.has_link_register {
+        return None;
+    }
+    let link = cpu.get(cpu.processor.ra)? & cpu.processor.address_mask;
+    let is_return = guess::may_be_link(stacks, cpu, link);
+    let is_own = is_same_function(stacks, cpu.ip, link.wrapping_sub(1));
+    let pointer = cpu.processor.pointer;
+    let saved = stacks.word(cpu.fp().wrapping_add(pointer), pointer as u8);
+    let is_saved = cpu.processor.has_frame_chain && saved == Some(link);
+    (is_return && !is_own && !is_saved).then(|| Step::Caller {
+        cpu: cpu.caller(link, cpu.sp(), cpu.fp()),
+        is_signal_frame: false,
+    })
+}
+
+/// Whether both addresses are in one function, as far as its symbols tell.
+fn is_same_function(stacks: &Stacks, one: u64, other: u64) -> bool {
+    let start = |at: u64| Some(at.wrapping_sub(stacks.symbol(at)?.offset));
+    let (one, other) = (start(one), start(other));
+    one.is_some() && one == other
 }
 
 /// The step out of an address without code: a call through a bad pointer. The call has just put its

@@ -90,7 +90,7 @@ impl Call {
                 let arguments = r.x.first_chunk().copied()?;
                 (thread.syscall.unwrap_or(r.x[8]), false, arguments)
             }
-            Registers::X86(_) => return None,
+            Registers::X86(_) | Registers::Arm(_) | Registers::RiscV64(_) => return None,
         };
         let mut known = NUMBERS.iter();
         let found = known.find(|(x86, arm, _)| number == if is_x86 { *x86 } else { *arm });

@@ -177,7 +177,9 @@ fn signature(target: &mut dyn Target, fault: &Exception) -> Result<(String, Stri
     };
     let places: String = frames.iter().take(FRAMES).map(place).collect();
     let signature = match OS {
-        OperatingSystem::Linux => format!("{}{places}", snapshot::signal_name(fault.code as i32)),
+        OperatingSystem::Linux | OperatingSystem::Foreign(_) => {
+            format!("{}{places}", snapshot::signal_name(fault.code as i32))
+        }
         OperatingSystem::Windows => format!("{:08X}{places}", fault.code),
     };
     Ok((signature, build(&snapshot, &*memory)))

@@ -18,7 +18,7 @@ const LONGEST_PROCESS_NAME: usize = 64;
 /// Letters that no system, or Windows, allows in the name of a file (Microsoft's "Naming Files, Paths,
 /// and Namespaces"). Control characters, which it forbids, too, are replaced on each system.
 const FORBIDDEN: &[char] = match platform::OS {
-    OperatingSystem::Linux => &['/'],
+    OperatingSystem::Linux | OperatingSystem::Foreign(_) => &['/'],
     OperatingSystem::Windows => &['/', '\\', ':', '*', '?', '"', '<', '>', '|'],
 };
 
@@ -401,7 +401,7 @@ mod tests {
         );
         let windows = r#"a\b:c*d?e"f<g>h|i"#;
         let kept = match platform::OS {
-            OperatingSystem::Linux => windows,
+            OperatingSystem::Linux | OperatingSystem::Foreign(_) => windows,
             OperatingSystem::Windows => "a_b_c_d_e_f_g_h_i",
         };
         assert_eq!(names(windows).expand("PROCESSNAME"), kept);

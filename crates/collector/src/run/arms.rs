@@ -255,7 +255,7 @@ impl Arms {
                 let file = bytes.as_ref().map(|bytes| (**bytes).as_ref());
                 windows::look(module, file, memory, wake)
             }
-            OperatingSystem::Linux => {
+            OperatingSystem::Linux | OperatingSystem::Foreign(_) => {
                 let image = InImage::of(module, files);
                 self.has_dotnet |= image.as_ref().is_some_and(|image| image.is_dotnet);
                 match image.and_then(|image| look(module, &image, files, wake)) {

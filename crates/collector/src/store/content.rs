@@ -122,7 +122,7 @@ impl DumpContent {
 }
 
 fn packing_of(file: &FileBytes) -> Option<Packing> {
-    let mut first = [0; 4];
+    let mut first = [0; 6];
     let got = file.read_at(0, &mut first);
     packed::packing(&first[..got])
 }
@@ -150,7 +150,8 @@ pub fn unpack(path: &Path, to: &Path, existing: Existing) -> Result<(PathBuf, u6
     let file = platform::open_file(path);
     let file = file.map_err(|e| Error::of_access(&format!("reading {shown}"), &e))?;
     let packing = packing_of(&file).ok_or_else(|| {
-        let what = format!("{shown} is not compressed: it begins neither as zstd nor as gzip does");
+        let what =
+            format!("{shown} is not compressed: it begins as none of zstd, gzip, xz and lz4 does");
         Error::new(ErrorKind::Other, what)
     })?;
     let out = OutFile::create(to, existing)?;

@@ -201,7 +201,10 @@ pub fn stored_dumps(folder: &Path) -> std::io::Result<Vec<Stored>> {
 
 /// Applies `look` to all paths, by as many threads as there are processors: a folder may have a
 /// hundred thousand dumps.
-fn of_each<T: Send>(paths: &[PathBuf], look: impl Fn(&PathBuf) -> Option<T> + Sync) -> Vec<T> {
+pub(super) fn of_each<T: Send>(
+    paths: &[PathBuf],
+    look: impl Fn(&PathBuf) -> Option<T> + Sync,
+) -> Vec<T> {
     let lookers = std::thread::available_parallelism().map_or(1, usize::from);
     let share = paths.len().div_ceil(lookers).max(1);
     let look = &look;

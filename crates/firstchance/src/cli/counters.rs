@@ -74,7 +74,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 /// A sentence about counters that are not listed but can be named.
 fn others(os: OperatingSystem) -> &'static str {
     match os {
-        OperatingSystem::Linux => "Other files of /proc and /sys can be named in the same way.",
+        OperatingSystem::Linux | OperatingSystem::Foreign(_) => {
+            "Other files of /proc and /sys can be named in the same way."
+        }
         OperatingSystem::Windows => {
             "Every other counter of Windows (`typeperf -q`) can be named too."
         }

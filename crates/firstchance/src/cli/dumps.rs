@@ -7,7 +7,7 @@ use crate::{
     postmortem::{self, is_windows},
     ui::{console, exit::Usage, values},
 };
-use collector::{DumpContent, Stored, foreign_dumps, stored_dumps};
+use collector::{DumpContent, Stored, foreign_dump, foreign_dumps, stored_dumps};
 use platform::Existing;
 use serde::Serialize;
 use std::{
@@ -50,6 +50,9 @@ struct Folders {
 
 #[derive(Debug, clap::Args)]
 struct ListArgs {
+    /// Folders to look into, or dumps to list, of firstchance and of other programs [default: the folders of postmortem dumps]
+    #[arg(value_name = "FOLDER")]
+    places: Vec<PathBuf>,
     #[command(flatten)]
     folders: Folders,
     /// Only dumps of this program
@@ -71,7 +74,7 @@ struct ListArgs {
 
 #[derive(Debug, clap::Args)]
 struct OneArgs {
-    /// Name of a dump in the list, or path of a file
+    /// Name of a dump in the list, or path of a dump of any program
     dump: String,
     #[command(flatten)]
     folders: Folders,
@@ -101,7 +104,8 @@ struct DumpRow<'l> {
     id: &'l str,
     path: &'l Path,
     program: &'l str,
-    pid: u32,
+    /// `None` if the dump does not tell it.
+    pid: Option<u32>,
     taken: &'l str,
     kind: &'l str,
     bytes: u64,
@@ -119,12 +123,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.what {
         What::List(args) => list(args),
         What::Show(args) => {
-            let dump = find(&args.dump, &args.folders)?;
-            inspect::run(&inspect::Args::summary(dump.path))
+            let dump = locate(&args.dump, &args.folders)?;
+            inspect::run(&inspect::Args::summary(dump))
         }
         What::Delete(args) => delete(args),
         What::Prune(folders) => prune::prune(&folders.chosen()?),
-        What::Open(args) => open(&find(&args.dump, &args.folders)?),
+        What::Open(args) => open(&locate(&args.dump, &args.folders)?),
         What::Export(args) => export(args),
     }
 }
@@ -138,40 +142,75 @@ impl Folders {
         Ok(postmortem::all_folders()?)
     }
 
-    /// The dumps in the chosen folders, newest first. A folder that does not exist has none.
+    /// Our dumps in the chosen folders, newest first. A folder that does not exist has none.
     fn dumps(&self) -> anyhow::Result<Vec<Stored>> {
-        let (mut all, mut closed) = (Vec::new(), None);
-        for folder in self.chosen()? {
-            match dumps_in(&folder) {
-                Ok(dumps) => all.extend(dumps),
-                Err(error) if error.kind == platform::ErrorKind::NotPermitted => {
-                    closed = Some(error)
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        // A user may be allowed to read only some of the folders.
-        if let Some(error) = closed.filter(|_| all.is_empty()) {
-            let advice = format!("It holds no dump that you may read. {}", error.advice);
-            return Err(error.advise(advice).into());
-        }
-        all.sort_by_cached_key(|dump| std::cmp::Reverse((moment(dump), name(dump).to_owned())));
-        Ok(all)
+        gathered(&self.chosen()?, dumps_in)
     }
+
+    /// Those of other programs, too.
+    fn dumps_of_all(&self) -> anyhow::Result<Vec<Stored>> {
+        gathered(&self.chosen()?, dumps_of_all_in)
+    }
+}
+
+/// The dumps in folders, newest first.
+fn gathered(
+    folders: &[PathBuf],
+    look: fn(&Path) -> platform::Result<Vec<Stored>>,
+) -> anyhow::Result<Vec<Stored>> {
+    let (mut all, mut closed) = (Vec::new(), None);
+    for folder in folders {
+        match look(folder) {
+            Ok(dumps) => all.extend(dumps),
+            Err(error) if error.kind == platform::ErrorKind::NotPermitted => closed = Some(error),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    // A user may be allowed to read only some of the folders.
+    if let Some(error) = closed.filter(|_| all.is_empty()) {
+        let advice = format!("It holds no dump that you may read. {}", error.advice);
+        return Err(error.advise(advice).into());
+    }
+    all.sort_by_cached_key(|dump| std::cmp::Reverse((moment(dump), name(dump).to_owned())));
+    Ok(all)
 }
 
 /// The dumps in a folder; on Windows also those that Windows itself has written (LocalDumps).
 pub(super) fn all_dumps(folder: &Path) -> std::io::Result<Vec<Stored>> {
     let mut dumps = stored_dumps(folder)?;
     if is_windows() {
-        dumps.extend(foreign_dumps(folder)?);
+        let named = |dump: &Stored| dump.path.extension().is_some_and(|end| end == "dmp");
+        dumps.extend(foreign_dumps(folder)?.into_iter().filter(named));
     }
     Ok(dumps)
 }
 
 /// As [`all_dumps`]. A folder that does not exist has none.
 fn dumps_in(folder: &Path) -> platform::Result<Vec<Stored>> {
-    match all_dumps(folder) {
+    looked_into(folder, all_dumps(folder))
+}
+
+/// The dumps in a folder, of all programs; of a path that is a file, that one.
+fn dumps_of_all_in(place: &Path) -> platform::Result<Vec<Stored>> {
+    if place.is_file() {
+        let folder = place.parent().unwrap_or(Path::new(""));
+        let ours = dumps_in(folder)?.into_iter();
+        let ours = ours.filter(|dump| dump.path == place);
+        return Ok(ours
+            .chain(foreign_dump(&place.to_owned()))
+            .take(1)
+            .collect());
+    }
+    let ours = stored_dumps(place);
+    let all = ours.and_then(|ours| Ok([ours, foreign_dumps(place)?].concat()));
+    looked_into(place, all)
+}
+
+fn looked_into(
+    folder: &Path,
+    found: std::io::Result<Vec<Stored>>,
+) -> platform::Result<Vec<Stored>> {
+    match found {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
         dumps => dumps.map_err(|error| {
             platform::Error::of_access(&format!("looking into {}", folder.display()), &error)
@@ -190,7 +229,8 @@ fn name(dump: &Stored) -> &str {
 }
 
 fn list(args: &ListArgs) -> anyhow::Result<ExitCode> {
-    let dumps = args.folders.dumps()?;
+    let places = args.places()?;
+    let dumps = gathered(&places, dumps_of_all_in)?;
     let now = jiff::Timestamp::now();
     let chosen = dumps.iter().filter(|dump| args.wants(dump, now));
     let rows: Vec<DumpRow> = chosen.map(DumpRow::of).collect();
@@ -214,7 +254,7 @@ fn list(args: &ListArgs) -> anyhow::Result<ExitCode> {
         let more = rows.len() - args.limit;
         console::print(&format!("and {more} older ones: use --limit to show more"))?;
     }
-    console::print(&where_they_are(&rows, &args.folders.chosen()?))?;
+    console::print(&where_they_are(&rows, &places))?;
     if rows.iter().any(|row| row.count > 1) {
         console::print(
             "COUNT has crashes that were only counted, because they came again in the same way: \
@@ -242,6 +282,14 @@ fn joined<P: AsRef<Path>>(folders: impl IntoIterator<Item = P>) -> String {
 }
 
 impl ListArgs {
+    /// What was named, or else the folders of postmortem dumps.
+    fn places(&self) -> anyhow::Result<Vec<PathBuf>> {
+        match self.places.is_empty() {
+            true => self.folders.chosen(),
+            false => Ok([&self.places[..], &self.folders.folders].concat()),
+        }
+    }
+
     fn wants(&self, dump: &Stored, now: jiff::Timestamp) -> bool {
         let record = &dump.record;
         let program = self.program.as_ref();
@@ -265,7 +313,7 @@ impl<'l> DumpRow<'l> {
             id: name(dump),
             path: &dump.path,
             program: &record.process,
-            pid: record.pid,
+            pid: Some(record.pid).filter(|&pid| pid != 0),
             taken: &record.taken,
             kind: &record.kind,
             bytes: dump.bytes,
@@ -285,7 +333,7 @@ impl<'l> DumpRow<'l> {
         vec![
             self.taken.get(..19).unwrap_or_default().replace('T', " "),
             console::cut(&console::plain(self.program), 24),
-            self.pid.to_string(),
+            self.pid.map_or(String::new(), |pid| pid.to_string()),
             kind,
             console::size(self.bytes),
             self.count.to_string(),
@@ -295,32 +343,63 @@ impl<'l> DumpRow<'l> {
     }
 }
 
-/// The dump that `text` means: the file at that path, or the dump of that name in the folders.
+/// The path of the dump that `text` means, of any program: the file at that path, or the dump of that name in the folders.
+/// Fails if there is none, or several.
+fn locate(text: &str, folders: &Folders) -> anyhow::Result<PathBuf> {
+    let path = Path::new(text);
+    let mut named = match is_name(path) {
+        true => folders.dumps_of_all()?,
+        false => Vec::new(),
+    };
+    named.retain(|dump| name(dump) == text);
+    match &named[..] {
+        [dump] => return Ok(dump.path.clone()),
+        [] => {}
+        _ => return Err(several(text)),
+    }
+    match platform::open_file(path) {
+        Ok(_) => Ok(path.to_owned()),
+        Err(_) => Err(missing(text, &places_of(path, folders)?)),
+    }
+}
+
+fn is_name(path: &Path) -> bool {
+    path.components().count() == 1 && !path.is_absolute()
+}
+
+/// The folders that a name may be in; the empty path of one that is a path itself.
+fn places_of(path: &Path, folders: &Folders) -> anyhow::Result<Vec<PathBuf>> {
+    match is_name(path) {
+        true => folders.chosen(),
+        false => Ok(vec![PathBuf::new()]),
+    }
+}
+
+fn several(text: &str) -> anyhow::Error {
+    Usage(format!(
+        "several dumps are called {text}: give the path of one"
+    ))
+    .into()
+}
+
+/// Our dump that `text` means: the file at that path, or the dump of that name in the folders.
 /// Fails if there is none, or several.
 fn find(text: &str, folders: &Folders) -> anyhow::Result<Stored> {
     let path = Path::new(text);
-    let is_name = path.components().count() == 1 && !path.is_absolute();
+    let is_name = is_name(path);
     let mut found: Vec<Stored> = match is_name {
         true => folders.dumps()?,
         false => dumps_in(path.parent().unwrap_or(Path::new(".")))?,
     };
-    found.retain(|dump| {
-        if is_name {
-            name(dump) == text
-        } else {
-            dump.path == path
-        }
+    found.retain(|dump| match is_name {
+        true => name(dump) == text,
+        false => dump.path == path,
     });
-    let several = found.len() > 1;
-    match found.pop() {
-        Some(dump) if !several => Ok(dump),
-        Some(_) => Err(Usage(format!(
-            "several dumps are called {text}: give the path of one"
-        ))
-        .into()),
-        None if is_name => Err(missing(text, &folders.chosen()?)),
-        None => Err(missing(text, &[PathBuf::new()])),
+    if found.len() > 1 {
+        return Err(several(text));
     }
+    let places = places_of(path, folders)?;
+    found.pop().ok_or_else(|| missing(text, &places))
 }
 
 /// Why there is no dump of this name in any of the folders: it may be closed to this user, or be another tool's.
@@ -366,7 +445,7 @@ fn export(args: &ExportArgs) -> anyhow::Result<ExitCode> {
     let dump = match Path::new(dump) {
         // This may be a dump that another program wrote, which is in no list.
         path if path.is_file() => path.to_owned(),
-        _ => find(dump, folders)?.path,
+        _ => locate(dump, folders)?,
     };
     let pack = pack_for(&dump, args.output.as_deref())?;
     let existing = match args.output {
@@ -400,9 +479,10 @@ fn pack_for(dump: &Path, output: Option<&Path>) -> Result<PathBuf, Usage> {
 }
 
 /// Starts gdb for a core, else lldb, with the program that the dump names if it is here.
-fn open(dump: &Stored) -> anyhow::Result<ExitCode> {
-    let content = DumpContent::open(&dump.path)?;
-    let told = formats::read(content.bytes.clone())?;
+fn open(dump: &Path) -> anyhow::Result<ExitCode> {
+    let content = DumpContent::open(dump)?;
+    let told = formats::read(content.bytes.clone())
+        .map_err(|error| anyhow::anyhow!("{}", error.of_file(dump.display())))?;
     if let Some(path) = no_file_any_more(&told.snapshot) {
         let what = format!(
             "{path} was mapped from a file, and is a pipe, a socket or a device now: a debugger that opens it may hang, or do harm"
@@ -412,11 +492,8 @@ fn open(dump: &Stored) -> anyhow::Result<ExitCode> {
             .into());
     }
     // Debuggers read no compressed file.
-    let unpacked = content
-        .packing
-        .map(|_| Unpacked::of(&dump.path))
-        .transpose()?;
-    let path = unpacked.as_ref().map_or(&dump.path, |unpacked| &unpacked.0);
+    let unpacked = content.packing.map(|_| Unpacked::of(dump)).transpose()?;
+    let path = unpacked.as_ref().map_or(dump, |unpacked| &unpacked.0);
     let exe = PathBuf::from(&told.snapshot.process.exe);
     let exe = exe.is_absolute().then_some(exe).filter(|exe| exe.is_file());
     let is_core = told.format == snapshot::DumpFormat::Core;

@@ -232,7 +232,7 @@ fn breakpoints() -> Vec<Match> {
         OperatingSystem::Windows => ["80000003.", "4000001F."]
             .map(|code| Match::Text(Pattern::new(code)))
             .into(),
-        OperatingSystem::Linux => snapshot::signal_number("SIGTRAP")
+        OperatingSystem::Linux | OperatingSystem::Foreign(_) => snapshot::signal_number("SIGTRAP")
             .map(|number| Match::Code(number as u32))
             .into_iter()
             .collect(),

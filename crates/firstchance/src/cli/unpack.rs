@@ -12,9 +12,9 @@ use std::{
 /// Options of `unpack`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A dump that is compressed by zstd or gzip, by firstchance or any program
+    /// A dump that is compressed by zstd, gzip, xz or lz4, by firstchance or any program
     file: PathBuf,
-    /// The file to write [default: the name without .zst or .gz, in the same folder]
+    /// The file to write [default: the name without .zst, .gz, .xz or .lz4, in the same folder]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Replace an existing file of the same name; otherwise the dump gets the next free name
@@ -41,7 +41,7 @@ fn unpacked_name(file: &Path) -> Result<PathBuf, Usage> {
     match without_packing(name) {
         stem if stem != name && !stem.is_empty() => Ok(file.with_file_name(stem)),
         _ => Err(Usage(format!(
-            "{} ends neither in .zst nor in .gz: say with -o where its content is to be written",
+            "{} ends in none of .zst, .gz, .xz and .lz4: say with -o where its content is to be written",
             console::plain(&file.display().to_string())
         ))),
     }

@@ -8,6 +8,7 @@ mod readme;
 use crate::inspect::user_of;
 use archive::Archive;
 use collector::DumpContent;
+use formats::packed::Packing;
 use modules::{LocalModule, Packed};
 use platform::{Error, ErrorKind, Existing};
 use serde::Serialize;
@@ -39,7 +40,8 @@ pub(crate) fn export(dump: &Path, to: &Path, existing: Existing) -> anyhow::Resu
     let what = || format!("reading {}", dump.display());
     let content = content.map_err(|e| Error::of_access(&what(), &e))?;
     let file = &content.bytes;
-    let told = formats::read(file.clone())?;
+    let told = formats::read(file.clone())
+        .map_err(|error| anyhow::anyhow!("{}", error.of_file(dump.display())))?;
     let name = dump.file_name().and_then(|name| name.to_str());
     let name = name.ok_or_else(|| anyhow::anyhow!("{} is no name for a dump", dump.display()))?;
     let name = without_packing(name);
@@ -86,7 +88,7 @@ fn outcome(path: PathBuf, packed: Vec<Packed>) -> Exported {
 
 /// The name of a dump without the ending of a compressed file.
 pub(crate) fn without_packing(name: &str) -> &str {
-    let stem = [".zst", ".gz"]
+    let stem = Packing::ENDINGS
         .into_iter()
         .find_map(|ending| name.strip_suffix(ending));
     stem.unwrap_or(name)

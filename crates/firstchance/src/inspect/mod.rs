@@ -203,6 +203,10 @@ fn report(opened: &Opened, args: &Args, has_colours: bool) -> String {
     }
     let all = sections.contains(&Section::All);
     let sections = if all { &ALL[..] } else { &sections[..] };
+    if all {
+        summary::comments(&mut page, opened);
+        summary::exception(&mut page, opened);
+    }
     for section in sections {
         match section {
             Section::Threads => threads::all(&mut page, opened, args.frames),

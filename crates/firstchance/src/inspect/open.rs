@@ -70,7 +70,7 @@ impl Opened {
         let content = DumpContent::open(path).map_err(|error| unreadable(path, &error))?;
         let file_bytes = content.file_bytes;
         let dump = formats::read(content.bytes.clone())
-            .map_err(|error| anyhow::anyhow!("{} is no dump: {error}", path.display()))?;
+            .map_err(|error| anyhow::anyhow!("{}", error.of_file(path.display())))?;
         let record = dump.record.as_deref().and_then(Record::parse);
         let (format, has_record) = (dump.format, record.is_some());
         log::debug!(

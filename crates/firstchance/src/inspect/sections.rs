@@ -137,29 +137,24 @@ pub(super) fn process(page: &mut Page, opened: &Opened) {
     let (process, user, system) = (&snapshot.process, &snapshot.process.user, &snapshot.system);
     page.heading("Process");
     let facts = [
-        ("pid", process.key.pid.to_string()),
+        ("pid", known(process.key.pid)),
         (
             "pid inside its container",
             process.inner_pid.map_or(String::new(), |p| p.to_string()),
         ),
-        ("parent", process.parent.to_string()),
-        (
-            "group, session",
-            format!("{}, {}", process.group, process.session),
-        ),
+        ("parent", known(process.parent)),
+        ("group", known(process.group)),
+        ("session", known(process.session)),
         ("name", process.name.clone()),
         ("kernel's name", process.comm.clone()),
         ("program", process.exe.clone()),
         ("command line", process.command_line.join(" ")),
-        (
-            "user",
-            format!("{} ({}, effective {})", user.name, user.uid, user.euid),
-        ),
+        ("user", user_of(user)),
         ("started", when(process.started)),
         ("dumped", when(snapshot.taken)),
         ("CPU time, user", time(process.user_time)),
         ("CPU time, kernel", time(process.kernel_time)),
-        ("nice", process.nice.to_string()),
+        ("nice", nice(process)),
         ("service", process.service.clone().unwrap_or_default()),
         ("container", process.container.clone().unwrap_or_default()),
         ("host", system.host.clone()),
@@ -183,6 +178,30 @@ pub(super) fn process(page: &mut Page, opened: &Opened) {
                 .lines()
                 .for_each(|line| page.line(&format!(" {line}")));
         }
+    }
+}
+
+/// A number of a process, which is 0 if it is not known.
+fn known(number: u32) -> String {
+    match number {
+        0 => String::new(),
+        number => number.to_string(),
+    }
+}
+
+/// Empty if the dump does not tell the user.
+fn user_of(user: &snapshot::User) -> String {
+    match user.name.is_empty() {
+        true => String::new(),
+        false => format!("{} ({}, effective {})", user.name, user.uid, user.euid),
+    }
+}
+
+/// The nice value; empty where the state of the process is not told, because that comes from the same place.
+fn nice(process: &snapshot::Process) -> String {
+    match process.state {
+        ' ' | '\0' => String::new(),
+        _ => process.nice.to_string(),
     }
 }
 
@@ -271,6 +290,7 @@ pub(super) fn record(page: &mut Page, opened: &Opened) {
         absent_files(page, record);
     } else {
         page.line(" This dump was not written by firstchance, and does not say how it was taken.");
+        all_comments(page, opened);
     }
     let warnings = opened.warnings();
     if !warnings.is_empty() {
@@ -278,6 +298,15 @@ pub(super) fn record(page: &mut Page, opened: &Opened) {
         warnings
             .iter()
             .for_each(|warning| page.line(&format!(" {warning}")));
+    }
+}
+
+fn all_comments(page: &mut Page, opened: &Opened) {
+    let row = |comment: &formats::Comment| vec![comment.key.clone(), comment.text.clone()];
+    let rows: Vec<Vec<String>> = opened.dump.comments.iter().map(row).collect();
+    if !rows.is_empty() {
+        page.heading(&format!("Comments and annotations: {}", rows.len()));
+        page.table(&[Column::Left(""), Column::Left("")], rows);
     }
 }
 

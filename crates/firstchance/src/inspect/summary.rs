@@ -4,12 +4,17 @@ use super::open::Opened;
 use super::page::{Column, INDENT, Page};
 use super::threads;
 use crate::ui::console;
-use snapshot::{Architecture, DumpFormat, Exception, OperatingSystem, Process, System, WallTime};
+use snapshot::{
+    Architecture, DumpFormat, Exception, ForeignSystem, OperatingSystem, Process, System, WallTime,
+};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Warnings in the summary.
 const MOST_LINES: usize = 5;
+
+/// Lines of comments and annotations in the summary.
+const MOST_COMMENTS: usize = 12;
 
 /// Characters of the command line in the summary, at most.
 const LONGEST_COMMAND: usize = 300;
@@ -20,13 +25,12 @@ const NO_NAME: &str = "(no name)";
 /// Adds the summary to a page.
 pub(super) fn write(page: &mut Page, opened: &Opened, frames: Option<usize>) {
     page.heading(&title(opened));
+    comments(page, opened);
     let snapshot = &opened.dump.snapshot;
     page.paragraph("Process", &process(opened));
     page.paragraph("Dumped", &dumped(opened));
     page.paragraph("Machine", &machine(&snapshot.system));
-    if let Some(exception) = &snapshot.exception {
-        page.paragraph("Fault", &fault(opened, exception));
-    }
+    exception(page, opened);
     threads::summary(page, opened, frames);
     page.paragraph("Modules", &modules(opened));
     memory(page, opened);
@@ -34,6 +38,35 @@ pub(super) fn write(page: &mut Page, opened: &Opened, frames: Option<usize>) {
     page.paragraph("Gaps", &gaps(opened));
     page.paragraph("Absent", &absent_files(opened));
     page.paragraph("Warnings", &warnings(opened));
+}
+
+/// Adds what the tool that took the dump, or the program, says in it. The comment of a tool is why it was taken.
+pub(super) fn comments(page: &mut Page, opened: &Opened) {
+    let line = |comment: &formats::Comment| match &comment.key[..] {
+        "comment" => comment.text.lines().map(str::to_owned).collect(),
+        key => vec![format!("{key}: {}", comment.text)],
+    };
+    let lines: Vec<String> = opened.dump.comments.iter().flat_map(line).collect();
+    let left = lines.len().saturating_sub(MOST_COMMENTS);
+    let shown = lines.iter().take(MOST_COMMENTS);
+    let mut shown: Vec<String> = shown
+        .map(|line| console::cut(line.trim(), LONGEST_COMMAND))
+        .collect();
+    if left > 0 {
+        shown.push(format!("… {left} more{}", opened.hint("record")));
+    }
+    page.paragraph("Comment", &shown);
+}
+
+/// Adds the exception, if there is one.
+pub(super) fn exception(page: &mut Page, opened: &Opened) {
+    if let Some(exception) = &opened.dump.snapshot.exception {
+        let heading = match exception.is_dump_request() {
+            true => "Asked for",
+            false => "Fault",
+        };
+        page.paragraph(heading, &fault(opened, exception));
+    }
 }
 
 fn title(opened: &Opened) -> String {
@@ -57,7 +90,11 @@ fn process(opened: &Opened) -> Vec<String> {
         return vec!["not recorded in this file".to_owned()];
     }
     let runtime = analysis::runtime(&opened.dump.snapshot);
-    let mut first = format!("{} · pid {}", named(process), process.key.pid);
+    let pid = match process.key.pid {
+        0 => "unknown pid".to_owned(),
+        pid => format!("pid {pid}"),
+    };
+    let mut first = format!("{} · {pid}", named(process));
     if !process.user.name.is_empty() {
         first += &format!(" · user {}", process.user.name);
     }
@@ -153,14 +190,16 @@ fn since(nanoseconds: i64) -> String {
 }
 
 fn machine(system: &System) -> Vec<String> {
-    let os = match system.os {
-        OperatingSystem::Linux => "Linux",
-        OperatingSystem::Windows => "Windows",
-    };
+    let os = system.os.name();
     let processor = match system.architecture {
+        // Without the system, the dump does not tell the processor either.
+        _ if system.os == OperatingSystem::Foreign(ForeignSystem::Unknown) => "",
         Architecture::X86 => "x86",
         Architecture::X86_64 => "x86-64",
+        Architecture::X32 => "x86-64 (x32)",
+        Architecture::Arm => "ARM",
         Architecture::Aarch64 => "ARM64",
+        Architecture::RiscV64 => "RISC-V",
     };
     let mut facts = vec![system.host.clone(), system.distribution.clone()];
     facts.push(format!("{os} {}", system.release).trim_end().to_owned());

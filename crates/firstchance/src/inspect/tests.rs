@@ -89,6 +89,7 @@ fn opened(snapshot: Snapshot, record: Option<Record>) -> Opened {
         memory: Arc::new(NoMemory),
         ranges: vec![Range::new(0x1000, 0x2000)],
         record: None,
+        comments: vec![],
         warnings: vec![],
     };
     Opened {
@@ -142,7 +143,7 @@ fn the_first_page_says_who_when_why_and_where() {
         &text,
         &[
             "shop.core · ELF core by firstchance 1, 62 MB",
-            "Process      shop · pid 0 · user www · native",
+            "Process      shop · unknown pid · user www · native",
             "/srv/shop --port 80",
             "16:40 after its start",
             "full dump: cpu >= 85% for 10s: 97%",

@@ -160,8 +160,11 @@ fn title(snapshot: &Snapshot, walked: &Walked, group: &Group, names: usize) -> S
 fn facts(snapshot: &Snapshot, walked: &Walked, thread: &Thread) -> Vec<String> {
     let mut facts = Vec::new();
     let fault = snapshot.exception.as_ref();
-    if fault.is_some_and(|exception| exception.thread == thread.id) {
-        facts.push("faulting".to_owned());
+    if let Some(fault) = fault.filter(|fault| fault.thread == thread.id) {
+        facts.push(match fault.is_dump_request() {
+            true => "asked for the dump".to_owned(),
+            false => "faulting".to_owned(),
+        });
     }
     match &thread.state {
         ThreadState::Unstopped(why) => facts.push(format!("was not stopped: {why}")),
@@ -205,6 +208,7 @@ fn describe(frame: &Frame) -> String {
 fn mark(frame: &Frame) -> &'static str {
     match frame.how {
         How::Scan => "   (guessed)",
+        How::LinkRegister => "   (by link register)",
         How::FramePointer => "   (by frame pointer)",
         How::SignalFrame | How::Cfi | How::Context => "",
     }
@@ -280,6 +284,20 @@ pub(super) fn named(registers: &Registers) -> (Vec<(String, u64)>, usize) {
             ];
             (list(all.map(|(name, value)| (name, u64::from(value)))), 8)
         }
+        Registers::Arm(r) => {
+            let all = r.r.iter().enumerate();
+            let mut all: Vec<(String, u64)> = all
+                .map(|(n, &word)| (arm_name(n), u64::from(word)))
+                .collect();
+            all.push(("cpsr".to_owned(), u64::from(r.cpsr)));
+            (all, 8)
+        }
+        Registers::RiscV64(r) => {
+            let numbered = r.x.iter().zip(RISCV64_NAMES);
+            let numbered = numbered.map(|(&value, name)| (name.to_owned(), value));
+            let pc = [("pc".to_owned(), r.pc)];
+            (numbered.chain(pc).collect(), 16)
+        }
         Registers::Aarch64(r) => {
             let numbered = r.x.iter().enumerate().map(|(n, &x)| (format!("x{n}"), x));
             let rest = list([
@@ -292,3 +310,18 @@ pub(super) fn named(registers: &Registers) -> (Vec<(String, u64)>, usize) {
         }
     }
 }
+
+fn arm_name(number: usize) -> String {
+    match number {
+        13 => "sp".to_owned(),
+        14 => "lr".to_owned(),
+        15 => "pc".to_owned(),
+        other => format!("r{other}"),
+    }
+}
+
+/// X1 to X31 (RISC-V ABIs Specification, table 1).
+const RISCV64_NAMES: [&str; 31] = [
+    "ra", "sp", "gp", "tp", "t0", "t1", "t2", "fp", "s1", "a0", "a1", "a2", "a3", "a4", "a5", "a6",
+    "a7", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "t3", "t4", "t5", "t6",
+];

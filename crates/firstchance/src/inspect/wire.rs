@@ -8,7 +8,10 @@ use analysis::waits::{Wait, cycles};
 use analysis::{Frame, Stack};
 use collector::Record;
 use serde::Serialize;
-use snapshot::{Exception, Handle, Module, Region, Snapshot, Thread, ThreadState, WallTime};
+use snapshot::{
+    Exception, ForeignSystem, Handle, Module, OperatingSystem, Region, Snapshot, Thread,
+    ThreadState, Told, WallTime,
+};
 use std::collections::BTreeMap;
 
 /// The object as text, with a line end.
@@ -28,6 +31,8 @@ struct Document<'a> {
     format: &'static str,
     producer: &'a str,
     taken: Option<String>,
+    /// What the tool that took the dump, or the program, says in it.
+    comments: Vec<CommentWire<'a>>,
     record: Option<&'a Record>,
     process: ProcessWire<'a>,
     system: SystemWire<'a>,
@@ -46,18 +51,27 @@ struct Document<'a> {
 }
 
 #[derive(Serialize)]
+struct CommentWire<'a> {
+    key: &'a str,
+    text: &'a str,
+}
+
+#[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct ProcessWire<'a> {
-    pid: u32,
+    /// Null if it is not known.
+    pid: Option<u32>,
     inner_pid: Option<u32>,
-    parent: u32,
+    /// Null if it is not known, or there is none in its pid namespace.
+    parent: Option<u32>,
     name: &'a str,
     executable: &'a str,
     executable_deleted: bool,
     command_line: &'a [String],
     environment: &'a [String],
-    user: &'a str,
-    uid: u32,
+    /// Null if it is not known, as is `uid`.
+    user: Option<&'a str>,
+    uid: Option<u32>,
     started: Option<String>,
     user_time_ms: u64,
     kernel_time_ms: u64,
@@ -88,8 +102,10 @@ struct FaultWire<'a> {
     message: &'a str,
     thread: u32,
     code: String,
-    flags: u32,
-    address: String,
+    /// Null if the dump does not tell it.
+    flags: Option<u32>,
+    /// Null if the dump does not tell it.
+    address: Option<String>,
     parameters: Vec<String>,
     first_chance: bool,
     detail: Option<String>,
@@ -199,6 +215,7 @@ fn document<'a>(opened: &'a Opened, walked: &'a Walked, limit: usize) -> Documen
         format: dump.format.extension(),
         producer: &dump.producer,
         taken: time(snapshot.taken),
+        comments: dump.comments.iter().map(comment).collect(),
         record: opened.record.as_ref(),
         process: process(&snapshot.process),
         system: system(&snapshot.system),
@@ -219,6 +236,13 @@ fn document<'a>(opened: &'a Opened, walked: &'a Walked, limit: usize) -> Documen
     }
 }
 
+fn comment(comment: &formats::Comment) -> CommentWire<'_> {
+    CommentWire {
+        key: &comment.key,
+        text: &comment.text,
+    }
+}
+
 fn ids(cycle: &[&Wait]) -> Vec<u32> {
     cycle.iter().map(|wait| wait.thread).collect()
 }
@@ -233,17 +257,18 @@ fn time(when: WallTime) -> Option<String> {
 }
 
 fn process(process: &snapshot::Process) -> ProcessWire<'_> {
+    let user = Some(&process.user).filter(|user| !user.name.is_empty());
     ProcessWire {
-        pid: process.key.pid,
+        pid: Some(process.key.pid).filter(|&pid| pid != 0),
         inner_pid: process.inner_pid,
-        parent: process.parent,
+        parent: Some(process.parent).filter(|&pid| pid != 0),
         name: &process.name,
         executable: &process.exe,
         executable_deleted: process.exe_deleted,
         command_line: &process.command_line,
         environment: &process.environment,
-        user: &process.user.name,
-        uid: process.user.uid,
+        user: user.map(|user| &user.name[..]),
+        uid: user.map(|user| user.uid),
         started: time(process.started),
         user_time_ms: process.user_time.as_millis() as u64,
         kernel_time_ms: process.kernel_time.as_millis() as u64,
@@ -254,8 +279,11 @@ fn process(process: &snapshot::Process) -> ProcessWire<'_> {
 
 fn system(system: &snapshot::System) -> SystemWire<'_> {
     SystemWire {
-        os: format!("{:?}", system.os).to_lowercase(),
-        architecture: format!("{:?}", system.architecture).to_lowercase(),
+        os: system.os.name().to_lowercase(),
+        architecture: match system.os {
+            OperatingSystem::Foreign(ForeignSystem::Unknown) => "unknown".to_owned(),
+            _ => format!("{:?}", system.architecture).to_lowercase(),
+        },
         release: &system.release,
         version: &system.version,
         distribution: &system.distribution,
@@ -274,8 +302,8 @@ fn fault<'a>(opened: &Opened, exception: &'a Exception) -> FaultWire<'a> {
         message: &exception.message,
         thread: exception.thread,
         code: hex(exception.code.into()),
-        flags: exception.flags,
-        address: hex(exception.address),
+        flags: (exception.told == Told::All).then_some(exception.flags),
+        address: (exception.told != Told::OnlySignal).then(|| hex(exception.address)),
         parameters: exception.parameters.iter().map(|&p| hex(p)).collect(),
         first_chance: exception.first_chance,
         detail: analysis::exception_detail(exception, opened.dump.snapshot.system.os),

@@ -105,10 +105,7 @@ impl Lowering<'_> {
     /// on this system.
     fn warnings(&self) -> Result<Vec<String>> {
         let mut warnings = Vec::new();
-        let system = match self.system {
-            OperatingSystem::Linux => "Linux",
-            OperatingSystem::Windows => "Windows",
-        };
+        let system = self.system.name();
         for id in self.arguments.ids() {
             let name = get(id).name;
             match get(id).support(self.system) {

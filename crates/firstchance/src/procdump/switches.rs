@@ -32,7 +32,7 @@ impl Switch {
     /// Whether it works on `system`.
     pub(crate) fn support(&self, system: OperatingSystem) -> Support {
         match system {
-            OperatingSystem::Linux => self.linux,
+            OperatingSystem::Linux | OperatingSystem::Foreign(_) => self.linux,
             OperatingSystem::Windows => self.windows,
         }
     }

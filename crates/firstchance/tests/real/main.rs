@@ -27,6 +27,7 @@ mod dump_threads;
 mod ends;
 mod events;
 mod files;
+mod foreign;
 mod harness;
 mod heaps;
 mod hung_pages;

@@ -35,7 +35,7 @@ pub(super) fn extended_notes(extended: &SparseBytes, architecture: Architecture)
     let extended = &extended.to_vec()[..];
     let mut out = Vec::new();
     match architecture {
-        Architecture::X86_64 => {
+        Architecture::X86_64 | Architecture::X32 => {
             if let Some(fxsave) = extended.first_chunk::<{ xsave::LEGACY }>() {
                 put_note(&mut out, "CORE", elf::NT_FPREGSET.0, fxsave);
             }
@@ -49,8 +49,10 @@ pub(super) fn extended_notes(extended: &SparseBytes, architecture: Architecture)
             }
             xsave_notes(&mut out, extended);
         }
-        Architecture::Aarch64 if extended.is_empty() => {}
-        Architecture::Aarch64 => put_note(&mut out, "CORE", elf::NT_FPREGSET.0, extended),
+        _ if extended.is_empty() => {}
+        Architecture::Aarch64 | Architecture::Arm | Architecture::RiscV64 => {
+            put_note(&mut out, "CORE", elf::NT_FPREGSET.0, extended)
+        }
     }
     out
 }

@@ -1,12 +1,12 @@
 //! The notes of a core, sorted into those of the process and those of each thread.
 
 use super::extended_notes::{self, NT_X86_SHSTK, NT_X86_XSAVE_LAYOUT};
-use super::{NT_MORE_REGISTERS, NT_RECORD, NT_SNAPSHOT, OWNER, thread_notes::NT_386_TLS};
+use super::{NT_MORE_REGISTERS, NT_RECORD, NT_SNAPSHOT, OWNER, bsd, thread_notes::NT_386_TLS};
 use crate::bytes::{Take, Width};
 use crate::elf::{Note, Segment, notes};
 use crate::registers;
 use object::elf;
-use snapshot::{Architecture, Registers, SparseBytes, Thread, XsaveLayout, xsave};
+use snapshot::{Architecture, ForeignSystem, Registers, SparseBytes, Thread, XsaveLayout, xsave};
 use std::time::Duration;
 
 /// The contents of all notes of a core.
@@ -18,6 +18,9 @@ pub(super) struct Notes<'a> {
     pub(super) files: Option<&'a [u8]>,
     pub(super) record: Option<&'a [u8]>,
     pub(super) snapshot: Option<&'a [u8]>,
+    /// The system that wrote them, if it is not Linux; then all its notes, and nothing in the fields above.
+    pub(super) foreign: Option<ForeignSystem>,
+    pub(super) all: Vec<Note<'a>>,
     /// Where the threads' XSAVE areas have their components, if the file tells it.
     layout: Option<&'a [u8]>,
 }
@@ -39,10 +42,18 @@ pub(super) struct ThreadNotes<'a> {
 impl<'a> Notes<'a> {
     /// The notes of all note segments of a file, as far as `bytes` hold them.
     pub(super) fn of(bytes: &'a [u8], table: &[Segment]) -> Self {
-        let mut sorted = Self::default();
-        for segment in table.iter().filter(|s| s.kind == elf::PT_NOTE.0) {
+        let segments = table.iter().filter(|s| s.kind == elf::PT_NOTE.0);
+        let all = segments.flat_map(|segment| {
             let contents = part(bytes, segment.offset, segment.file_size);
-            notes(contents, segment.align).for_each(|note| sorted.add(note));
+            notes(contents, segment.align)
+        });
+        let mut sorted = Self::default();
+        for note in all {
+            sorted.foreign = sorted.foreign.or_else(|| bsd::system(&note));
+            match sorted.foreign {
+                Some(_) => sorted.all.push(note),
+                None => sorted.add(note),
+            }
         }
         sorted
     }
@@ -160,7 +171,7 @@ impl<'a> ThreadNotes<'a> {
     ) -> Vec<u8> {
         let without = match architecture {
             Architecture::X86 => self.fxsave,
-            Architecture::X86_64 | Architecture::Aarch64 => self.floating,
+            _ => self.floating,
         };
         let is_sane = |area: &&[u8]| area.len() <= MOST_EXTENDED;
         let Some(area) = self.xstate.filter(is_sane) else {

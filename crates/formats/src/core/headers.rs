@@ -47,8 +47,10 @@ fn sizes(width: Width) -> (usize, usize, usize) {
 fn machine(architecture: Architecture) -> elf::Machine {
     match architecture {
         Architecture::X86 => elf::EM_386,
-        Architecture::X86_64 => elf::EM_X86_64,
+        Architecture::X86_64 | Architecture::X32 => elf::EM_X86_64,
+        Architecture::Arm => elf::EM_ARM,
         Architecture::Aarch64 => elf::EM_AARCH64,
+        Architecture::RiscV64 => elf::EM_RISCV,
     }
 }
 

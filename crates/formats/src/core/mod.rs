@@ -9,6 +9,7 @@
 //! | memory | each run at a multiple of 4096 bytes, congruent with its address; memory that is mapped several times is there once, and several `PT_LOAD`s refer to it |
 //! | tail record | the last bytes of the file |
 
+mod bsd;
 mod extended_notes;
 mod file_notes;
 mod head;

@@ -45,7 +45,7 @@ fn prpsinfo(process: &Process, architecture: Architecture, detail: Detail) -> Ve
     out.word(width, process.flags.into());
     let user = [process.user.uid, process.user.gid];
     match architecture {
-        Architecture::X86 => user.iter().for_each(|id| out.u16(*id as u16)),
+        Architecture::X86 | Architecture::Arm => user.iter().for_each(|id| out.u16(*id as u16)),
         _ => user.iter().for_each(|id| out.u32(*id)),
     }
     let ids = [

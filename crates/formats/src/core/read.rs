@@ -6,7 +6,7 @@ use crate::bytes::Width;
 use crate::elf::{Head, Segment, segment_size, segments};
 use crate::memory::{FileMemory, Run};
 use crate::stream::record_behind;
-use crate::{Dump, FileBytes, ReadError, dump::record_text, metadata};
+use crate::{Dump, FileBytes, ReadError, dump::record_text, metadata, other};
 use object::elf;
 use snapshot::{Architecture, DumpFormat, Range, Snapshot, Warning};
 use std::sync::Arc;
@@ -14,8 +14,13 @@ use std::sync::Arc;
 /// Reads a core; see [`crate::read()`].
 pub(crate) fn read(file: FileBytes) -> Result<Dump, ReadError> {
     let bytes = (*file).as_ref();
-    let head = Head::of(bytes).ok_or_else(|| broken("no whole little-endian ELF header"))?;
+    let head = Head::of(bytes).ok_or_else(|| {
+        other::big_endian_core(bytes).unwrap_or_else(|| broken("no whole little-endian ELF header"))
+    })?;
     let architecture = architecture(&head)?;
+    if let Some(error) = other::machine_core(bytes, &head) {
+        return Err(error);
+    }
     let mut warnings = Vec::new();
     let table = table(bytes, &head, &mut warnings);
     warnings.extend(truncation(bytes, &table));
@@ -35,6 +40,7 @@ pub(crate) fn read(file: FileBytes) -> Result<Dump, ReadError> {
         ranges: memory.ranges(),
         record: record(bytes, &table, &notes),
         memory: Arc::new(memory),
+        comments: Vec::new(),
         warnings,
     })
 }
@@ -48,8 +54,11 @@ pub(super) fn architecture(head: &Head) -> Result<Architecture, ReadError> {
         (kind, _, _) if kind != elf::ET_CORE => Err(ReadError::NotACore),
         (_, elf::EM_386, Width::Four) => Ok(Architecture::X86),
         (_, elf::EM_X86_64, Width::Eight) => Ok(Architecture::X86_64),
+        (_, elf::EM_X86_64, Width::Four) => Ok(Architecture::X32),
+        (_, elf::EM_ARM, Width::Four) => Ok(Architecture::Arm),
         (_, elf::EM_AARCH64, Width::Eight) => Ok(Architecture::Aarch64),
-        (_, machine, _) => Err(ReadError::Machine(machine.0)),
+        (_, elf::EM_RISCV, Width::Eight) => Ok(Architecture::RiscV64),
+        (_, machine, _) => Err(other::unread_processor(machine.0, "")),
     }
 }
 
@@ -98,10 +107,15 @@ fn truncation(bytes: &[u8], table: &[Segment]) -> Option<Warning> {
     let loads = table.iter().filter(|s| s.kind == elf::PT_LOAD.0);
     let missing = |s: &Segment| end(s).saturating_sub(size.max(s.offset));
     let lost = loads.map(missing).fold(0, u64::saturating_add);
+    let mut notes = table.iter().filter(|s| s.kind == elf::PT_NOTE.0);
+    let threads = match notes.any(|segment| end(segment) > size) {
+        true => " and notes, which tell of threads, registers and mapped files,",
+        false => "",
+    };
     (wanted > size).then(|| {
         format!(
             "the file is truncated: {size} bytes of {wanted}; \
-             {lost} bytes of memory are missing"
+             {lost} bytes of memory{threads} are missing"
         )
     })
 }
@@ -124,7 +138,8 @@ fn runs(table: &[Segment]) -> Vec<Run> {
 fn producer(head: &Head, notes: &Notes<'_>, ours: bool) -> String {
     match head.section_count {
         _ if ours => "firstchance",
-        _ if notes.threads.is_empty() => "unknown",
+        _ if notes.foreign.is_some() => "",
+        _ if notes.threads.is_empty() => "",
         0 | 1 => "Linux kernel",
         _ => "gdb",
     }

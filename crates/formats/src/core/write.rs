@@ -94,7 +94,10 @@ fn notes(
 /// The contents of `NT_X86_XSAVE_LAYOUT`. All threads run on the same machine, so that one stands
 /// for all.
 fn xsave_layout(snapshot: &Snapshot, detail: Detail) -> Option<Vec<u8>> {
-    let is_x86 = snapshot.system.architecture != Architecture::Aarch64;
+    let is_x86 = matches!(
+        snapshot.system.architecture,
+        Architecture::X86 | Architecture::X86_64
+    );
     let mut threads = snapshot.threads.iter();
     let thread = threads.find(|thread| thread.extended.len() >= xsave::COMPONENTS)?;
     let extended = thread.extended_for(detail);

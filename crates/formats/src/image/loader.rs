@@ -5,7 +5,7 @@ use super::elf::Image;
 use crate::{bytes::Width, elf::HEAD_SIZE};
 use object::elf;
 use snapshot::auxv::{AT_BASE, AT_PHDR, AT_PHNUM};
-use snapshot::{Detail, Memory, OperatingSystem, Range, Snapshot, coalesce};
+use snapshot::{Architecture, Detail, Memory, OperatingSystem, Process, Range, Snapshot, coalesce};
 use std::collections::HashSet;
 
 /// The most libraries of a list; a longer one is damaged or runs in a circle.
@@ -64,9 +64,45 @@ pub fn loaded_names(snapshot: &Snapshot, memory: &dyn Memory) -> Vec<(u64, Strin
     named.filter(|(_, name)| !name.is_empty()).collect()
 }
 
+/// A program or library in the loader's list.
+pub(crate) struct Listed {
+    /// What the loader has added to the addresses of its file (`l_addr`): where it begins, unless its file is linked to
+    /// another address than 0.
+    pub(crate) base: u64,
+    /// Its dynamic section.
+    pub(crate) dynamic: u64,
+    /// The loader's name; empty for the program itself.
+    pub(crate) path: String,
+}
+
+/// The loader's list of a process of which only the auxiliary vector is known.
+pub(crate) fn listed(
+    process: &Process,
+    memory: &dyn Memory,
+    architecture: Architecture,
+) -> Vec<Listed> {
+    let mut loader = LoaderMemory {
+        memory,
+        width: Width::of(architecture),
+        ranges: vec![],
+    };
+    let first = loader.first_map(process).unwrap_or(0);
+    let maps = loader.link_maps(first).into_iter();
+    maps.filter_map(|map| {
+        let path = memory.read_c_string(map.name, MOST_NAME)?;
+        Some(Listed {
+            base: map.base,
+            dynamic: map.dynamic,
+            path: String::from_utf8(path).ok()?,
+        })
+    })
+    .collect()
+}
+
 /// A `struct link_map`.
 struct LinkMap {
     at: u64,
+    base: u64,
     name: u64,
     dynamic: u64,
 }
@@ -101,13 +137,18 @@ impl LoaderMemory<'_> {
     /// Takes the program's headers and `r_debug`; returns the address of the first `link_map`.
     fn program(&mut self, snapshot: &Snapshot) -> Option<u64> {
         let table = snapshot.process.aux(AT_PHDR)?;
-        let count = snapshot.process.aux(AT_PHNUM)?.try_into().ok()?;
-        let mut image = Image::with_table(self.memory, self.width, table, count)?;
-        image.place_by_table();
-        self.headers(&image);
         if let Some(module) = snapshot.module_at(table) {
             self.add(module.range.start, HEAD_SIZE as u64);
         }
+        self.first_map(&snapshot.process)
+    }
+
+    fn first_map(&mut self, process: &Process) -> Option<u64> {
+        let table = process.aux(AT_PHDR)?;
+        let count = process.aux(AT_PHNUM)?.try_into().ok()?;
+        let mut image = Image::with_table(self.memory, self.width, table, count)?;
+        image.place_by_table();
+        self.headers(&image);
         let debug = image.dynamic_value(elf::DT_DEBUG).filter(|&at| at != 0)?;
         // struct r_debug_extended: r_version, r_map, r_brk, r_state, r_ldbase, r_next.
         self.add(debug, 6 * self.width.bytes() as u64);
@@ -129,11 +170,16 @@ impl LoaderMemory<'_> {
         let mut next = first;
         while next != 0 && seen.len() < MOST_LIBRARIES && seen.insert(next) {
             // struct link_map: l_addr, l_name, l_ld, l_next, l_prev.
-            let Some([_, name, dynamic, after, _]) = self.words(next) else {
+            let Some([base, name, dynamic, after, _]) = self.words(next) else {
                 break;
             };
             let at = next;
-            maps.push(LinkMap { at, name, dynamic });
+            maps.push(LinkMap {
+                at,
+                base,
+                name,
+                dynamic,
+            });
             next = after;
         }
         maps

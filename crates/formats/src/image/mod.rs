@@ -9,6 +9,7 @@ mod wow64;
 use object::{pod::Pod, pod::from_bytes};
 use snapshot::{CodeView, Memory};
 
+pub(crate) use loader::{Listed, listed};
 pub use loader::{loaded_names, loader_ranges};
 
 /// The identity of a program or library, apart from its path.
@@ -57,6 +58,16 @@ pub fn in_memory(memory: &dyn Memory, base: u64) -> Option<Identity> {
         b"\x7fELF" => elf::identity(memory, base),
         [b'M', b'Z', ..] => pe::identity(memory, base),
         _ => None,
+    }
+}
+
+/// The name of a library that was mapped from within a package of Android: `base.apk!libshop.so`, by its soname. Any other
+/// path stays as it is, and so does one whose image cannot be read.
+pub(crate) fn named_in_archive(path: &str, memory: &dyn Memory, base: u64) -> String {
+    let soname = || Some(in_memory(memory, base)?.soname).filter(|soname| !soname.is_empty());
+    match path.ends_with(".apk").then(soname).flatten() {
+        Some(soname) => format!("{path}!{soname}"),
+        None => path.to_owned(),
     }
 }
 

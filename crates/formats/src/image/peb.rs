@@ -61,7 +61,7 @@ pub(super) fn ranges(snapshot: &Snapshot, memory: &dyn Memory, detail: Detail) -
     let peb = snapshot.process.peb;
     let ranges = match snapshot.system.architecture {
         Architecture::X86 => of_block(memory, &NARROW, peb, detail),
-        Architecture::X86_64 | Architecture::Aarch64 => {
+        _ => {
             let mut ranges = of_block(memory, &WIDE, peb, detail);
             let program = wow64::Narrow::of(snapshot, memory);
             ranges.extend(program.ranges);

@@ -51,7 +51,7 @@ record! {
     FileFacts { size, modified }
     Protection { read, write, execute }
     Handle { number, kind, name, position, flags, attributes, handle_count, pointer_count }
-    Exception { thread, code, flags, address, parameters, first_chance, name, bases, message, signal }
+    Exception { thread, code, flags, address, parameters, first_chance, name, bases, message, signal, told }
 }
 
 /// Writes and reads the variants of a type by names. The default is not written; it is read for a
@@ -75,11 +75,28 @@ macro_rules! names {
 }
 
 names! {
-    OperatingSystem { Linux = "linux", Windows = "windows" }
-    Architecture { X86 = "x86", X86_64 = "x86-64", Aarch64 = "aarch64" }
+    Told { All = "all", NoReason = "no reason", OnlySignal = "only signal" }
+    Architecture {
+        X86 = "x86", X86_64 = "x86-64", X32 = "x32", Arm = "arm", Aarch64 = "aarch64",
+        RiscV64 = "riscv64",
+    }
     RegionKind {
         Private = "private", Heap = "heap", Stack = "stack", Image = "image", Mapped = "mapped",
         Kernel = "kernel",
+    }
+}
+
+impl Value for OperatingSystem {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.name().to_lowercase().put(out);
+    }
+
+    fn get(bytes: &[u8]) -> Option<Self> {
+        let foreign = ForeignSystem::ALL.map(OperatingSystem::Foreign);
+        let mut all = [OperatingSystem::Linux, OperatingSystem::Windows]
+            .into_iter()
+            .chain(foreign);
+        all.find(|system| system.name().to_lowercase().as_bytes() == bytes)
     }
 }
 
@@ -218,7 +235,7 @@ impl RegisterWords {
         match &mut registers {
             Registers::X86_64(r) => r.debug = self.more.try_into().unwrap_or_default(),
             Registers::Aarch64(r) => r.tls = self.more.first().copied().unwrap_or_default(),
-            Registers::X86(_) => {}
+            Registers::X86(_) | Registers::Arm(_) | Registers::RiscV64(_) => {}
         }
         Some(registers)
     }

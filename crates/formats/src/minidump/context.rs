@@ -1,6 +1,6 @@
 //! Registers as `CONTEXT` of each processor (`winnt.h`), both ways.
 
-use super::{body::bytes_of, xstate};
+use super::{body::bytes_of, foreign_context, xstate};
 use crate::fxsave;
 use minidump_common::format::{
     CONTEXT_AMD64, CONTEXT_ARM64, CONTEXT_HAS_XSTATE, CONTEXT_X86, ContextFlagsAmd64,
@@ -17,15 +17,22 @@ pub(super) fn write(thread: &Thread, detail: Detail) -> Option<Vec<u8>> {
         Registers::X86_64(r) => whole_amd64(r, &extended),
         Registers::X86(r) => bytes_of(x86(r, extended.first_chunk())),
         Registers::Aarch64(r) => bytes_of(arm64(r, extended.first_chunk())),
+        Registers::Arm(r) => foreign_context::arm(r),
+        Registers::RiscV64(r) => foreign_context::riscv64(r),
     })
 }
 
 /// Registers, and the extended ones as [`Thread::extended`] holds them.
 pub(super) fn read(architecture: Architecture, bytes: &[u8]) -> Option<(Registers, SparseBytes)> {
     match architecture {
-        Architecture::X86_64 => bytes.pread_with(0, LE).ok().map(|c| from_amd64(&c, bytes)),
+        Architecture::X86_64 | Architecture::X32 => {
+            bytes.pread_with(0, LE).ok().map(|c| from_amd64(&c, bytes))
+        }
         Architecture::X86 => bytes.pread_with(0, LE).ok().map(|c| from_x86(&c)),
-        Architecture::Aarch64 => bytes.pread_with(0, LE).ok().map(|c| from_arm64(&c)),
+        Architecture::Aarch64 => foreign_context::from_old_arm64(bytes)
+            .or_else(|| bytes.pread_with(0, LE).ok().map(|c| from_arm64(&c))),
+        Architecture::Arm => foreign_context::from_arm(bytes),
+        Architecture::RiscV64 => foreign_context::from_riscv64(bytes),
     }
 }
 

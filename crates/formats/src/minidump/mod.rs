@@ -14,14 +14,17 @@
 //! | [`STREAM_TAIL`] | offset (8 bytes) and size (4 bytes) of the record at the end of the file, which a directory entry cannot state beyond 4 GiB |
 
 mod body;
+mod comments;
 mod context;
 mod file;
 mod flags;
+mod foreign_context;
 mod lists;
 mod modules;
 mod names;
 mod offer;
 mod process_streams;
+mod processor;
 mod read;
 mod rebuild;
 mod registers_stream;

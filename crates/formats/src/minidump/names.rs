@@ -11,8 +11,10 @@ pub(super) fn fit(minidump: &File<'_>, stream: Stream) -> bool {
     let Some(layout) = Layout::of(stream) else {
         return true;
     };
-    let bytes = minidump.raw(stream);
-    let entries = bytes.get(layout.head..).unwrap_or_default();
+    let entries = match layout.head {
+        Some(head) => minidump.raw(stream).get(head..).unwrap_or_default(),
+        None => minidump.entries(stream, layout.entry),
+    };
     let sizes = entries
         .chunks_exact(layout.entry)
         .map(|entry| layout.size_of(entry, minidump.bytes));
@@ -42,7 +44,8 @@ pub(super) fn not_read(minidump: &File<'_>) -> Vec<String> {
 
 /// Where a stream has its entries, and an entry the places of its names; in bytes.
 struct Layout {
-    head: usize,
+    /// `None` of those whose number of entries is all that is before them.
+    head: Option<usize>,
     entry: usize,
     name: usize,
     /// The length of a record, besides.
@@ -59,9 +62,9 @@ impl Layout {
             record,
         };
         Some(match stream {
-            Stream::ModuleListStream => layout(4, 108, 20, Some(76)),
-            Stream::UnloadedModuleListStream => layout(12, 24, 20, None),
-            Stream::ThreadNamesStream => layout(4, 12, 4, None),
+            Stream::ModuleListStream => layout(None, 108, 20, Some(76)),
+            Stream::UnloadedModuleListStream => layout(Some(12), 24, 20, None),
+            Stream::ThreadNamesStream => layout(None, 12, 4, None),
             _ => return None,
         })
     }

@@ -32,7 +32,7 @@ const STREAMS: [Stream; 8] = [
 pub(super) fn names(os: OperatingSystem) -> &'static [&'static str] {
     match os {
         OperatingSystem::Linux => &FILES,
-        OperatingSystem::Windows => &[],
+        OperatingSystem::Windows | OperatingSystem::Foreign(_) => &[],
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::file::File;
 use super::{
-    STREAM_RECORD, STREAM_REGISTERS, STREAM_SNAPSHOT, STREAM_TAIL, process_streams, rebuild,
-    registers_stream,
+    STREAM_RECORD, STREAM_REGISTERS, STREAM_SNAPSHOT, STREAM_TAIL, comments, process_streams,
+    processor, rebuild, registers_stream,
 };
 use crate::bytes::Take;
 use crate::memory::{FileMemory, Run};
@@ -13,13 +13,16 @@ use minidump_common::format::{
     MINIDUMP_THREAD,
 };
 use scroll::{LE, Pread, ctx::SizeWith, ctx::TryFromCtx};
-use snapshot::{DumpFormat, OperatingSystem, Range, Snapshot, Warning};
+use snapshot::{DumpFormat, ForeignSystem, OperatingSystem, Range, Snapshot, Warning};
 use std::sync::Arc;
 
 /// Reads a minidump; see [`crate::read()`].
 pub(crate) fn read(file: FileBytes) -> Result<Dump, ReadError> {
     let bytes = (*file).as_ref();
     let minidump = File::open(&file)?;
+    if let Some(refused) = minidump.processor().and_then(processor::refused) {
+        return Err(refused);
+    }
     let mut warnings = broken_streams(&minidump, bytes.len());
     let runs = runs(&minidump);
     warnings.extend(truncation(&runs, bytes.len()));
@@ -31,7 +34,11 @@ pub(crate) fn read(file: FileBytes) -> Result<Dump, ReadError> {
     let is_ours = ours.is_some();
     let snapshot = match ours {
         Some(snapshot) => snapshot,
-        None => rebuild::snapshot(&minidump, &memory.ranges(), &mut warnings),
+        None => rebuild::snapshot(&minidump, &memory, &mut warnings),
+    };
+    let comments = match is_ours {
+        true => Vec::new(),
+        false => comments::comments(&minidump),
     };
     Ok(Dump {
         format: DumpFormat::Minidump,
@@ -39,6 +46,7 @@ pub(crate) fn read(file: FileBytes) -> Result<Dump, ReadError> {
         snapshot,
         ranges: memory.ranges(),
         record: record(&minidump, bytes),
+        comments,
         memory: Arc::new(memory),
         warnings,
     })
@@ -116,9 +124,26 @@ fn broken_streams(minidump: &File<'_>, size: usize) -> Vec<Warning> {
         .filter(|s| end(s.location.data_size, s.location.rva) > size as u64)
         .map(|s| {
             let kind = s.stream_type;
-            format!("the file is truncated: stream {kind:#x} is not (all) there")
+            let what = contents(kind);
+            format!("the file is truncated: stream {kind:#x}{what} is not (all) there")
         })
         .collect()
+}
+
+/// What a stream of that type holds, in brackets; empty if that needs no telling.
+fn contents(kind: u32) -> &'static str {
+    match kind {
+        3 => " (threads)",
+        4 => " (modules)",
+        5 | 9 => " (memory)",
+        6 => " (exception)",
+        7 => " (system)",
+        12 => " (handles)",
+        15 => " (process)",
+        16 => " (regions)",
+        24 => " (names of threads)",
+        _ => "",
+    }
 }
 
 fn truncation(runs: &[Run], size: usize) -> Option<Warning> {
@@ -138,20 +163,20 @@ fn runs(minidump: &File<'_>) -> Vec<Run> {
 }
 
 fn runs32(minidump: &File<'_>) -> Vec<Run> {
-    let list = minidump.raw(Stream::MemoryListStream);
-    let descriptors = entries::<MINIDUMP_MEMORY_DESCRIPTOR>(list.get(4..).unwrap_or_default());
-    descriptors.filter_map(|d| run_of(&d)).collect()
+    let list = minidump.entries(Stream::MemoryListStream, 16);
+    let descriptors = entries::<MINIDUMP_MEMORY_DESCRIPTOR>(list);
+    descriptors.filter_map(|d| run_of(minidump, &d)).collect()
 }
 
 fn stacks(minidump: &File<'_>) -> Vec<Run> {
-    let list = minidump.raw(Stream::ThreadListStream);
-    let threads = entries::<MINIDUMP_THREAD>(list.get(4..).unwrap_or_default());
-    threads.filter_map(|t| run_of(&t.stack)).collect()
+    let list = minidump.entries(Stream::ThreadListStream, 48);
+    let threads = entries::<MINIDUMP_THREAD>(list);
+    threads.filter_map(|t| run_of(minidump, &t.stack)).collect()
 }
 
-fn run_of(descriptor: &MINIDUMP_MEMORY_DESCRIPTOR) -> Option<Run> {
+fn run_of(minidump: &File<'_>, descriptor: &MINIDUMP_MEMORY_DESCRIPTOR) -> Option<Run> {
     let place = descriptor.memory;
-    let start = descriptor.start_of_memory_range;
+    let start = minidump.address(descriptor.start_of_memory_range);
     let end = start.checked_add(place.data_size.into())?;
     (place.rva != 0).then_some(Run {
         range: Range::new(start, end),
@@ -164,7 +189,7 @@ fn runs64(minidump: &File<'_>) -> Option<Vec<Run>> {
     let (_count, mut offset) = (list.u64()?, list.u64()?);
     let mut runs = Vec::new();
     for descriptor in entries::<MINIDUMP_MEMORY_DESCRIPTOR64>(list.0) {
-        let start = descriptor.start_of_memory_range;
+        let start = minidump.address(descriptor.start_of_memory_range);
         let end = start.checked_add(descriptor.data_size)?;
         runs.push(Run {
             range: Range::new(start, end),
@@ -175,7 +200,7 @@ fn runs64(minidump: &File<'_>) -> Option<Vec<Run>> {
     Some(runs)
 }
 
-/// All structures in `bytes`. What follows the last entry of a list is padding, which reads as
+/// All structures in `bytes`. What follows the last entry of a 64-bit list is padding, which reads as
 /// ranges without length.
 fn entries<'a, T>(bytes: &'a [u8]) -> impl Iterator<Item = T>
 where
@@ -192,6 +217,7 @@ fn producer(minidump: &File<'_>, ours: bool, os: OperatingSystem) -> String {
     match os {
         _ if ours => "firstchance",
         _ if has(Stream::CrashpadInfoStream) => "Crashpad",
+        OperatingSystem::Foreign(ForeignSystem::Unknown) => "",
         OperatingSystem::Windows if !has(Stream::BreakpadInfoStream) => "Windows",
         _ => "Breakpad",
     }

@@ -6,27 +6,28 @@ mod space;
 mod threads;
 
 use super::{file::File, names};
+use crate::memory::FileMemory;
 use minidump::system_info::Os;
 use minidump::{MinidumpException, MinidumpSystemInfo};
-use minidump_common::format::ProcessorArchitecture as Processor;
+use minidump_common::format::{MINIDUMP_STREAM_TYPE as Stream, MINIDUMP_SYSTEM_INFO};
 use snapshot::{
-    Architecture, Exception, OperatingSystem, Range, Snapshot, System, WallTime, Warning,
+    Exception, ForeignSystem, OperatingSystem, Snapshot, System, Told, WallTime, Warning,
 };
 
 pub(super) fn snapshot(
     minidump: &File<'_>,
-    there: &[Range],
+    memory: &FileMemory,
     warnings: &mut Vec<Warning>,
 ) -> Snapshot {
     let system = system(minidump, warnings);
     warnings.extend(names::not_read(minidump));
-    let mut modules = space::modules(minidump);
+    let mut modules = space::modules(minidump, memory);
     // The first one is the program's, whatever its address.
-    let process = process::process(minidump, modules.first());
+    let process = process::process(minidump, modules.first(), system.architecture);
     modules.sort_by_key(|module| module.range.start);
     let mut threads = threads::threads(minidump, system.architecture);
     let exception = exception(minidump, system.os);
-    let regions = space::regions(minidump, there, &modules, &threads);
+    let regions = space::regions(minidump, &memory.ranges(), &modules, &threads);
     let fault = exception.as_ref().map(|(exception, _)| exception.thread);
     if let Some(thread) = threads.iter_mut().find(|t| Some(t.id) == fault) {
         // Where the fault was, rather than in the handler that wrote the dump.
@@ -51,34 +52,54 @@ pub(super) fn snapshot(
 fn system(minidump: &File<'_>, warnings: &mut Vec<Warning>) -> System {
     let Ok(info) = minidump.get_stream::<MinidumpSystemInfo>() else {
         warnings.push("no system information: processor and registers are not known".to_owned());
-        return System::default();
+        return System {
+            os: OperatingSystem::Foreign(ForeignSystem::Unknown),
+            ..System::default()
+        };
     };
-    let os = match info.os {
-        Os::Windows => OperatingSystem::Windows,
-        _ => OperatingSystem::Linux,
-    };
+    let os = operating_system(info.os);
     let csd = info.csd_version().unwrap_or_default().into_owned();
+    let raw = &info.raw;
     let (release, version) = match os {
-        OperatingSystem::Linux => uname(&csd),
-        OperatingSystem::Windows => (
-            format!(
-                "{}.{}.{}",
-                info.raw.major_version, info.raw.minor_version, info.raw.build_number
-            ),
-            csd,
-        ),
+        OperatingSystem::Linux if csd.starts_with("Linux ") => uname(&csd),
+        _ => (numbers(raw), csd),
+    };
+    let distribution = match info.os {
+        Os::Android => "Android",
+        _ => "",
     };
     System {
         os,
-        architecture: architecture(info.raw.processor_architecture, warnings),
+        architecture: minidump.architecture().unwrap_or_default(),
         release,
         version,
-        cpu_vendor: vendor(&info.raw.cpu.data),
-        product_type: info.raw.product_type.into(),
-        suites: info.raw.suite_mask.into(),
-        cpus: info.raw.number_of_processors.into(),
+        distribution: distribution.to_owned(),
+        cpu_vendor: vendor(&raw.cpu.data),
+        product_type: raw.product_type.into(),
+        suites: raw.suite_mask.into(),
+        cpus: raw.number_of_processors.into(),
         page_size: 4096,
         ..System::default()
+    }
+}
+
+fn operating_system(told: Os) -> OperatingSystem {
+    OperatingSystem::Foreign(match told {
+        Os::Windows => return OperatingSystem::Windows,
+        Os::Linux | Os::Android => return OperatingSystem::Linux,
+        Os::MacOs => ForeignSystem::MacOs,
+        Os::Ios => ForeignSystem::Ios,
+        Os::Solaris => ForeignSystem::Solaris,
+        _ => ForeignSystem::Unknown,
+    })
+}
+
+/// `10.13.2`; empty if it is not told.
+fn numbers(raw: &MINIDUMP_SYSTEM_INFO) -> String {
+    let numbers = [raw.major_version, raw.minor_version, raw.build_number];
+    match numbers {
+        [0, 0, 0] => String::new(),
+        _ => numbers.map(|number| number.to_string()).join("."),
     }
 }
 
@@ -100,22 +121,6 @@ fn vendor(cpu_information: &[u8; 24]) -> String {
     String::from_utf8_lossy(if readable { text } else { &[] }).into_owned()
 }
 
-fn architecture(raw: u16, warnings: &mut Vec<Warning>) -> Architecture {
-    const INTEL: u16 = Processor::PROCESSOR_ARCHITECTURE_INTEL as u16;
-    const WOW64: u16 = Processor::PROCESSOR_ARCHITECTURE_IA32_ON_WIN64 as u16;
-    const AMD64: u16 = Processor::PROCESSOR_ARCHITECTURE_AMD64 as u16;
-    const ARM64: u16 = Processor::PROCESSOR_ARCHITECTURE_ARM64 as u16;
-    match raw {
-        INTEL | WOW64 => Architecture::X86,
-        AMD64 => Architecture::X86_64,
-        ARM64 => Architecture::Aarch64,
-        other => {
-            warnings.push(format!("processor {other} is not supported: no registers"));
-            Architecture::default()
-        }
-    }
-}
-
 /// The exception, and the bytes of its thread's context. `None` if there is no exception.
 fn exception<'a>(
     minidump: &'a File<'_>,
@@ -125,19 +130,32 @@ fn exception<'a>(
     let record = &stream.raw.exception_record;
     let count = record.number_parameters.min(15) as usize;
     let parameters = match os {
-        OperatingSystem::Windows => record.exception_information[..count].to_vec(),
-        OperatingSystem::Linux => vec![],
+        OperatingSystem::Windows => &record.exception_information[..count],
+        _ => &[],
     };
     let exception = Exception {
         thread: stream.raw.thread_id,
         code: record.exception_code,
         flags: record.exception_flags,
-        address: record.exception_address,
-        parameters,
+        address: minidump.address(record.exception_address),
+        parameters: parameters.iter().map(|p| minidump.address(*p)).collect(),
+        told: told(minidump, os, record.exception_flags),
         ..Exception::default()
     };
     Some((
         exception,
         threads::part(minidump, stream.raw.thread_context),
     ))
+}
+
+/// Breakpad has `si_code` in the flags since 2018, and left them 0 before. The code 0, by which it would say that a program
+/// sent the signal, is not told from that. Crashpad has always had it.
+fn told(minidump: &File<'_>, os: OperatingSystem, flags: u32) -> Told {
+    let is_of_crashpad = minidump
+        .get_raw_stream(Stream::CrashpadInfoStream as u32)
+        .is_ok();
+    match os {
+        OperatingSystem::Linux if flags == 0 && !is_of_crashpad => Told::NoReason,
+        _ => Told::All,
+    }
 }

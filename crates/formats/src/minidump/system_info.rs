@@ -5,7 +5,7 @@ use minidump_common::format::{
     CPU_INFORMATION, MINIDUMP_LOCATION_DESCRIPTOR as Location, MINIDUMP_SYSTEM_INFO, OtherCpuInfo,
     PlatformId, ProcessorArchitecture, X86CpuInfo,
 };
-use snapshot::{Architecture, OperatingSystem, System};
+use snapshot::{Architecture, ForeignSystem, OperatingSystem, System};
 
 /// `VER_PLATFORM_WIN32_NT` of `winnt.h` (minidump-common counts it from 1).
 const WINDOWS_NT: u32 = 2;
@@ -20,12 +20,13 @@ pub(super) fn write(body: &mut Body, system: &System) -> Location {
             system.version.clone(),
         ),
         OperatingSystem::Linux => (PlatformId::Linux as u32, 0, uname(system)),
+        OperatingSystem::Foreign(other) => (foreign(other), 0, system.version.clone()),
     };
     let [major_version, minor_version, build_number] = version_numbers(&system.release);
     let csd_version_rva = body.string(&text);
     let (level, revision) = level_and_revision(system.cpu_signature);
     let info = MINIDUMP_SYSTEM_INFO {
-        processor_architecture: processor(system.architecture) as u16,
+        processor_architecture: processor(system.architecture),
         processor_level: level,
         processor_revision: revision,
         number_of_processors: system.cpus.min(255) as u8,
@@ -42,21 +43,42 @@ pub(super) fn write(body: &mut Body, system: &System) -> Location {
     body.bytes(&bytes_of(info))
 }
 
+/// Breakpad's number of the system; it has none for the BSDs.
+fn foreign(system: ForeignSystem) -> u32 {
+    let platform = match system {
+        ForeignSystem::MacOs => PlatformId::MacOs,
+        ForeignSystem::Ios => PlatformId::Ios,
+        ForeignSystem::Solaris => PlatformId::Solaris,
+        _ => PlatformId::Unix,
+    };
+    platform as u32
+}
+
 fn uname(system: &System) -> String {
     let machine = match system.architecture {
         Architecture::X86 => "i686",
-        Architecture::X86_64 => "x86_64",
+        Architecture::X86_64 | Architecture::X32 => "x86_64",
+        Architecture::Arm => "armv7l",
         Architecture::Aarch64 => "aarch64",
+        Architecture::RiscV64 => "riscv64",
     };
     format!("Linux {} {} {machine}", system.release, system.version)
 }
 
-fn processor(architecture: Architecture) -> ProcessorArchitecture {
-    match architecture {
+/// Breakpad's number of 64-bit RISC-V, which minidump-common (0.27) does not have.
+pub(super) const RISCV64: u16 = 0x8006;
+
+fn processor(architecture: Architecture) -> u16 {
+    let known = match architecture {
         Architecture::X86 => ProcessorArchitecture::PROCESSOR_ARCHITECTURE_INTEL,
-        Architecture::X86_64 => ProcessorArchitecture::PROCESSOR_ARCHITECTURE_AMD64,
+        Architecture::X86_64 | Architecture::X32 => {
+            ProcessorArchitecture::PROCESSOR_ARCHITECTURE_AMD64
+        }
+        Architecture::Arm => ProcessorArchitecture::PROCESSOR_ARCHITECTURE_ARM,
         Architecture::Aarch64 => ProcessorArchitecture::PROCESSOR_ARCHITECTURE_ARM64,
-    }
+        Architecture::RiscV64 => return RISCV64,
+    };
+    known as u16
 }
 
 /// The first three numbers of `6.18.44-generic`.

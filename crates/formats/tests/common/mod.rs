@@ -1,6 +1,7 @@
 //! Snapshots made up for tests, and the one loop that carries a plan out.
 #![allow(dead_code, reason = "each test program uses its own part of it")]
 
+pub(crate) mod foreign;
 pub(crate) mod processors;
 
 use formats::{Dump, Piece, Plan, RecordSpace};

@@ -12,7 +12,9 @@ pub(super) fn custom(
     extra: &[Range],
 ) -> Vec<Range> {
     let mut ranges = match snapshot.system.os {
-        OperatingSystem::Linux => regions(snapshot, |region| filtered(region, mask)),
+        OperatingSystem::Linux | OperatingSystem::Foreign(_) => {
+            regions(snapshot, |region| filtered(region, mask))
+        }
         OperatingSystem::Windows => windows_custom(snapshot, mask),
     };
     ranges.extend(stacks(snapshot, memory, MINI_STACK, false));

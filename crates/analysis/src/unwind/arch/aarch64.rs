@@ -9,6 +9,7 @@ pub(super) const PROCESSOR: Processor = Processor {
     fp: 29,
     ra: 30,
     has_link_register: true,
+    has_frame_chain: true,
     // User addresses have 48 bits unless a program asks for more (arm64/memory.rst).
     address_mask: (1 << 48) - 1,
     longest_call: 4,

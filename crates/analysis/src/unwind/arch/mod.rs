@@ -2,6 +2,8 @@
 //! and where the kernel puts the registers of a thread that a signal interrupted.
 
 mod aarch64;
+mod arm;
+mod riscv64;
 mod x86;
 mod x86_64;
 
@@ -22,6 +24,8 @@ pub(crate) struct Processor {
     pub(crate) ra: usize,
     /// Whether a call puts the return address in a register (ARM) and not on the stack.
     pub(crate) has_link_register: bool,
+    /// Whether functions with a frame pointer have the caller's there, and the return address behind it.
+    pub(crate) has_frame_chain: bool,
     /// The bits that belong to an address. The others of a return address may be a signature (ARM
     /// pointer authentication).
     pub(crate) address_mask: u64,
@@ -43,8 +47,11 @@ pub(crate) struct Processor {
 pub(crate) fn processor(architecture: Architecture) -> &'static Processor {
     match architecture {
         Architecture::X86 => &x86::PROCESSOR,
-        Architecture::X86_64 => &x86_64::PROCESSOR,
+        // The stack of x32 has words of eight bytes, too: calls push them.
+        Architecture::X86_64 | Architecture::X32 => &x86_64::PROCESSOR,
+        Architecture::Arm => &arm::PROCESSOR,
         Architecture::Aarch64 => &aarch64::PROCESSOR,
+        Architecture::RiscV64 => &riscv64::PROCESSOR,
     }
 }
 
@@ -53,6 +60,8 @@ pub(crate) fn numbered(registers: &Registers) -> [u64; MOST_REGISTERS] {
     match registers {
         Registers::X86(r) => x86::numbered(r),
         Registers::X86_64(r) => x86_64::numbered(r),
+        Registers::Arm(r) => arm::numbered(r),
         Registers::Aarch64(r) => aarch64::numbered(r),
+        Registers::RiscV64(r) => riscv64::numbered(r),
     }
 }

@@ -9,6 +9,7 @@ pub(super) const PROCESSOR: Processor = Processor {
     fp: 5,
     ra: 8,
     has_link_register: false,
+    has_frame_chain: true,
     address_mask: u32::MAX as u64,
     longest_call: 8,
     ends_with_call: super::x86_64::ends_with_call,

@@ -9,6 +9,7 @@ pub(super) const PROCESSOR: Processor = Processor {
     fp: 6,
     ra: 16,
     has_link_register: false,
+    has_frame_chain: true,
     address_mask: u64::MAX,
     longest_call: 8,
     ends_with_call,

@@ -327,7 +327,7 @@ pub(crate) fn refuse_unbuilt(rule: &Rule) -> anyhow::Result<()> {
     let os = platform::OS;
     let conditions = rule.clauses.iter().flat_map(|clause| &clause.when);
     let unbuilt = |c: &&Condition| match os {
-        OperatingSystem::Linux => false,
+        OperatingSystem::Linux | OperatingSystem::Foreign(_) => false,
         OperatingSystem::Windows => is_of_linux(c),
     };
     match { conditions }.find(unbuilt) {

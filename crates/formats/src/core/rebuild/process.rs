@@ -11,7 +11,12 @@ pub(in crate::core) fn process(
     files: &[MappedFile],
     architecture: Architecture,
 ) -> Process {
-    let mut process = from_prpsinfo(prpsinfo, architecture).unwrap_or_default();
+    let known = from_prpsinfo(prpsinfo, architecture);
+    let has_user = known.is_some();
+    let mut process = known.unwrap_or(Process {
+        state: ' ',
+        ..Process::default()
+    });
     process.auxv = auxv;
     let program = process.aux(AT_PHDR);
     let program = program.and_then(|at| files.iter().find(|f| f.range.contains(at)));
@@ -26,7 +31,10 @@ pub(in crate::core) fn process(
         gid: id(AT_GID, gid),
         euid: id(AT_EUID, uid),
         egid: id(AT_EGID, gid),
-        name: id(AT_UID, uid).to_string(),
+        name: match has_user || process.aux(AT_UID).is_some() {
+            true => id(AT_UID, uid).to_string(),
+            false => String::new(),
+        },
     };
     process.name = match process.exe.rsplit('/').next() {
         Some(name) if !name.is_empty() => name.to_owned(),
@@ -35,6 +43,9 @@ pub(in crate::core) fn process(
     process
 }
 
+/// The size of `struct elf_prpsinfo` of 32 bits with ids of users that have four bytes; in bytes.
+const LONG_PRPSINFO: usize = 128;
+
 /// `struct elf_prpsinfo` (`include/linux/elfcore.h`).
 fn from_prpsinfo(bytes: &[u8], architecture: Architecture) -> Option<Process> {
     let width = Width::of(architecture);
@@ -42,9 +53,11 @@ fn from_prpsinfo(bytes: &[u8], architecture: Architecture) -> Option<Process> {
     let [_, state, _, nice] = fields.array()?;
     // Padding, pr_flag.
     fields.bytes(2 * width.bytes() - 4)?;
-    let (uid, gid) = match architecture {
-        Architecture::X86 => (fields.u16()?.into(), fields.u16()?.into()),
-        _ => (fields.u32()?, fields.u32()?),
+    // Where the ids of users have two bytes (`__kernel_uid_t`), the whole has 124.
+    let is_short = architecture.pointer_size() == 4 && bytes.len() < LONG_PRPSINFO;
+    let (uid, gid) = match is_short {
+        true => (fields.u16()?.into(), fields.u16()?.into()),
+        false => (fields.u32()?, fields.u32()?),
     };
     let (pid, parent, group, session) =
         (fields.u32()?, fields.u32()?, fields.u32()?, fields.u32()?);

@@ -2,7 +2,7 @@
 
 use crate::bytes::{Take, Width, c_text};
 use crate::elf::Segment;
-use crate::image;
+use crate::image::{self, Identity};
 use object::elf;
 use snapshot::auxv::{AT_EXECFN, AT_SYSINFO_EHDR};
 use snapshot::{Architecture, Memory, Module, Protection, Range, Region, RegionKind, Thread};
@@ -146,11 +146,33 @@ fn region(segment: &Segment, files: &[MappedFile]) -> Option<Region> {
 
 /// Sets the kind of all regions of modules' files to image.
 pub(in crate::core) fn mark_images(regions: &mut [Region], modules: &[Module]) {
-    let paths: HashSet<&str> = modules.iter().map(|m| m.path.as_str()).collect();
+    let paths: HashSet<&str> = modules.iter().map(|m| file_of(&m.path)).collect();
     regions
         .iter_mut()
         .filter(|region| region.kind == RegionKind::Mapped && paths.contains(&*region.name))
         .for_each(|region| region.kind = RegionKind::Image);
+}
+
+/// Gives the private regions of modules their kind and path, where no mapped files are known.
+pub(in crate::core) fn name_images(regions: &mut [Region], modules: &[Module]) {
+    let private = regions.iter_mut().filter(|r| r.kind == RegionKind::Private);
+    for region in private {
+        let start = region.range.start;
+        let after = modules.partition_point(|m| m.range.start <= start);
+        let module = modules[..after].last();
+        if let Some(module) = module.filter(|m| m.range.contains(start)) {
+            region.kind = RegionKind::Image;
+            region.name.clone_from(&module.path);
+        }
+    }
+}
+
+/// The file of a module: the archive of a library that was mapped from within one.
+fn file_of(path: &str) -> &str {
+    match path.split_once(".apk!") {
+        Some((archive, _)) => &path[..archive.len() + ".apk".len()],
+        None => path,
+    }
 }
 
 /// Sets the kind of the private region that holds `address`, and its name if it has none.
@@ -175,36 +197,56 @@ pub(in crate::core) fn modules(
     let mut modules = Vec::new();
     let mut rest = files;
     while let Some(first) = rest.first() {
-        let same = rest.iter().take_while(|file| belongs(first, file)).count();
-        modules.extend(module(&rest[..same], regions, memory));
+        let identity = image::in_memory(memory, first.range.start);
+        let size = identity.as_ref().map_or(0, |identity| identity.size);
+        let end = first.range.start.saturating_add(size);
+        let belongs = |file: &&MappedFile| {
+            let begins = *file != first && begins_in_archive(file, memory);
+            belongs(first, file, end) && !begins
+        };
+        let same = rest.iter().take_while(belongs).count().max(1);
+        modules.extend(module(&rest[..same], identity, regions, memory));
         rest = &rest[same..];
     }
     modules
 }
 
-/// Whether `file` is a later part of the image that `first` begins: the same file at a higher
-/// offset.
-fn belongs(first: &MappedFile, file: &MappedFile) -> bool {
-    file.path == first.path && (file.offset > first.offset || file == first)
+/// Whether `file` is a part of the image that `first` begins: the same file at a higher offset, or
+/// before the end that the headers of the image tell. The data of a small program may be in the first page of its file.
+fn belongs(first: &MappedFile, file: &MappedFile, end: u64) -> bool {
+    let is_later = file.offset > first.offset || file.range.start < end;
+    file.path == first.path && (is_later || file == first)
 }
 
-fn module(parts: &[MappedFile], regions: &[Region], memory: &dyn Memory) -> Option<Module> {
+/// Whether a part of a package of Android is the beginning of a library, which is mapped from within it.
+fn begins_in_archive(file: &MappedFile, memory: &dyn Memory) -> bool {
+    let mut magic = [0; 4];
+    file.path.ends_with(".apk")
+        && memory.read_all(file.range.start, &mut magic)
+        && magic == elf::ELFMAG
+}
+
+fn module(
+    parts: &[MappedFile],
+    identity: Option<Identity>,
+    regions: &[Region],
+    memory: &dyn Memory,
+) -> Option<Module> {
     let (first, last) = (parts.first()?, parts.last()?);
     let range = Range::new(first.range.start, last.range.end);
-    let identity = image::in_memory(memory, range.start);
     let from = regions.partition_point(|r| r.range.end <= range.start);
     let code = regions[from..]
         .iter()
         .take_while(|r| r.range.start < range.end)
         .any(|r| r.protection.execute);
-    let begins = first.offset == 0;
+    let begins = first.offset == 0 || begins_in_archive(first, memory);
     if !begins || !(code || identity.is_some()) {
         return None;
     }
     let identity = identity.unwrap_or_default();
     Some(Module {
         range,
-        path: first.path.clone(),
+        path: image::named_in_archive(&first.path, memory, range.start),
         build_id: identity.build_id,
         codeview: identity.codeview,
         version: identity.version,

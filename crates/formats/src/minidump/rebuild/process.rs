@@ -2,10 +2,14 @@
 
 use crate::minidump::{file::File, process_streams};
 use minidump::MinidumpMiscInfo;
-use snapshot::{Module, Process, ProcessKey, WallTime, auxv};
+use snapshot::{Architecture, Module, Process, ProcessKey, WallTime, auxv};
 use std::time::Duration;
 
-pub(super) fn process(minidump: &File<'_>, program: Option<&Module>) -> Process {
+pub(super) fn process(
+    minidump: &File<'_>,
+    program: Option<&Module>,
+    architecture: Architecture,
+) -> Process {
     let files = files(minidump);
     let mut process = Process {
         state: ' ',
@@ -18,7 +22,8 @@ pub(super) fn process(minidump: &File<'_>, program: Option<&Module>) -> Process 
     }
     process.command_line = texts(process.file("cmdline"));
     process.environment = texts(process.file("environ"));
-    process.auxv = auxv::entries(process.file("auxv").unwrap_or_default(), 8);
+    let auxv = process.file("auxv").unwrap_or_default();
+    process.auxv = auxv::entries(auxv, architecture.pointer_size());
     from_status(&mut process);
     from_misc_info(minidump, &mut process);
     process
@@ -55,12 +60,14 @@ fn from_status(process: &mut Process) {
             "Name" => value.trim().clone_into(&mut process.comm),
             "Pid" => process.key.pid = number(),
             "PPid" => process.parent = number(),
-            "Uid" => (process.user.uid, process.user.euid) = (number(), number()),
+            "Uid" => {
+                (process.user.uid, process.user.euid) = (number(), number());
+                process.user.name = process.user.uid.to_string();
+            }
             "Gid" => (process.user.gid, process.user.egid) = (number(), number()),
             _ => {}
         }
     }
-    process.user.name = process.user.uid.to_string();
 }
 
 fn from_misc_info(minidump: &File<'_>, process: &mut Process) {

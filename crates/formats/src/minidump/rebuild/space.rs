@@ -1,5 +1,6 @@
 //! The modules and the address space.
 
+use crate::image;
 use crate::minidump::{file::File, names};
 use minidump::{
     CodeView as RawCodeView, MinidumpMemoryInfoList, MinidumpModule, MinidumpModuleList,
@@ -9,16 +10,16 @@ use minidump_common::format::{
     MINIDUMP_MEMORY_INFO, MINIDUMP_STREAM_TYPE as Stream, VS_FFI_SIGNATURE, VS_FIXEDFILEINFO,
 };
 use scroll::{LE, Pwrite};
-use snapshot::{CodeView, Module, Protection, Range, Region, RegionKind, Thread, coalesce};
+use snapshot::{CodeView, Memory, Module, Protection, Range, Region, RegionKind, Thread, coalesce};
 
 /// The modules, in the order of the file.
-pub(super) fn modules(minidump: &File<'_>) -> Vec<Module> {
+pub(super) fn modules(minidump: &File<'_>, memory: &dyn Memory) -> Vec<Module> {
     if !names::fit(minidump, Stream::ModuleListStream) {
         return Vec::new();
     }
     let list = minidump.get_stream::<MinidumpModuleList>();
     let list = list.iter().flat_map(MinidumpModuleList::iter);
-    list.map(module).collect()
+    list.map(|raw| module(minidump, memory, raw)).collect()
 }
 
 /// The unloaded modules, in the order of the file.
@@ -29,10 +30,7 @@ pub(super) fn unloaded(minidump: &File<'_>) -> Vec<Module> {
     let list = minidump.get_stream::<MinidumpUnloadedModuleList>();
     let list = list.iter().flat_map(MinidumpUnloadedModuleList::iter);
     list.map(|module| Module {
-        range: Range::new(
-            module.base_address(),
-            module.base_address().saturating_add(module.size()),
-        ),
+        range: range_of(minidump, module.base_address(), module.size()),
         path: module.name.clone(),
         timestamp: module.raw.time_date_stamp,
         checksum: module.raw.checksum,
@@ -41,11 +39,17 @@ pub(super) fn unloaded(minidump: &File<'_>) -> Vec<Module> {
     .collect()
 }
 
-fn module(raw: &MinidumpModule) -> Module {
-    let start = raw.raw.base_of_image;
+fn range_of(minidump: &File<'_>, start: u64, size: u64) -> Range {
+    let start = minidump.address(start);
+    Range::new(start, start.saturating_add(size))
+}
+
+fn module(minidump: &File<'_>, memory: &dyn Memory, raw: &MinidumpModule) -> Module {
+    let raw_range = (raw.raw.base_of_image, raw.raw.size_of_image.into());
+    let range = range_of(minidump, raw_range.0, raw_range.1);
     let mut module = Module {
-        range: Range::new(start, start.saturating_add(raw.raw.size_of_image.into())),
-        path: raw.name.clone(),
+        range,
+        path: image::named_in_archive(&raw.name, memory, range.start),
         version: version(&raw.raw.version_info),
         timestamp: raw.raw.time_date_stamp,
         checksum: raw.raw.checksum,
@@ -104,6 +108,7 @@ pub(super) fn regions(
 }
 
 fn memory_info(minidump: &File<'_>) -> Vec<Region> {
+    let region = |info| region(minidump, info);
     const MEM_FREE: u32 = 0x1_0000;
     let list = minidump.get_stream::<MinidumpMemoryInfoList<'_>>();
     let list = list.iter().flat_map(MinidumpMemoryInfoList::iter);
@@ -112,12 +117,11 @@ fn memory_info(minidump: &File<'_>) -> Vec<Region> {
         .collect()
 }
 
-fn region(info: &MINIDUMP_MEMORY_INFO) -> Region {
-    let end = info.base_address.saturating_add(info.region_size);
+fn region(minidump: &File<'_>, info: &MINIDUMP_MEMORY_INFO) -> Region {
     // The lowest byte is one of PAGE_NOACCESS … PAGE_EXECUTE_WRITECOPY.
     let any = |bits: u32| info.protection & bits != 0;
     Region {
-        range: Range::new(info.base_address, end),
+        range: range_of(minidump, info.base_address, info.region_size),
         protection: Protection {
             read: any(0xee),
             write: any(0xcc),
@@ -128,7 +132,7 @@ fn region(info: &MINIDUMP_MEMORY_INFO) -> Region {
             0x0004_0000 => RegionKind::Mapped,
             _ => RegionKind::Private,
         },
-        allocation_base: info.allocation_base,
+        allocation_base: minidump.address(info.allocation_base),
         windows: [
             info.state,
             info.protection,
