@@ -39,6 +39,7 @@ const SYSTEM: &[System] = &[
     System { program: "javac", package: "default-jdk-headless" },
     System { program: "jhsdb", package: "default-jdk-headless" },
     System { program: "python3", package: "python3" },
+    System { program: "jsonschema", package: "python3-jsonschema" },
     System { program: "redis-server", package: "redis-server" },
     System { program: "nginx", package: "nginx-light" },
     System { program: "pg_ctlcluster", package: "postgresql" },

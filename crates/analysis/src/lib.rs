@@ -10,6 +10,7 @@
 //! checked, and an expression that does not end is stopped.
 
 mod bytes;
+pub mod cause;
 pub mod compare;
 mod demangle;
 mod exception;
@@ -29,4 +30,4 @@ pub use image::{DebugFile, Files, Source, Symbol};
 pub use memory::{Class, ClassSize, memory_summary};
 pub use runtime::{Runtime, runtime, runtime_of};
 pub use snapshot::FileBytes;
-pub use stack::{End, FRAME_LIMIT, Frame, How, Stack, Stacks};
+pub use stack::{End, FRAME_LIMIT, Frame, How, LeftOut, Stack, Stacks};

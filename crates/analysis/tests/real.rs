@@ -247,7 +247,7 @@ fn an_endless_recursion_is_cut() {
     let victim = Victim::start("recurse", &["-O1", "-fno-optimize-sibling-calls"]);
     let stacks = walk(&victim.core(), from_files());
     assert_eq!(stacks[0].frames.len(), 1024);
-    assert_eq!(stacks[0].end, End::Limit);
+    assert_eq!(stacks[0].end, End::Limit(analysis::FRAME_LIMIT));
 }
 
 #[test]

@@ -27,6 +27,7 @@ mod monitor;
 mod only_windows;
 mod peek;
 mod postmortem;
+mod process_name;
 mod processor;
 mod registry;
 mod scratch;
@@ -69,6 +70,7 @@ pub use postmortem::{
     expect_storage, kernel_log, make_passage, make_store, own_program, own_user, read_guarded,
     responsible_user, set_core_handler, system_log, system_note, write_guarded,
 };
+pub use process_name::process_name;
 pub use processor::xsave_layout;
 pub use registry::{RegistryKey, RegistryValue, RegistryValues};
 pub use scratch::{MakeContent, Scratch, made_content, scratch_folder};

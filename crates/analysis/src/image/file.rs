@@ -12,7 +12,7 @@ use std::io::Read as _;
 const MOST_UNPACKED: usize = 32 << 20;
 
 /// The bytes of a file by the addresses at which they are loaded.
-pub(super) struct Contents {
+pub(crate) struct Contents {
     file: FileBytes,
     /// For each part: its address as the file states it, its offset in the file, its size in bytes.
     parts: Vec<(u64, u64, u64)>,
@@ -27,7 +27,7 @@ impl Contents {
     }
 
     /// Up to `size` bytes at an address of the file; `None` if the file holds none there.
-    pub(super) fn at(&self, address: u64, size: usize) -> Option<&[u8]> {
+    pub(crate) fn at(&self, address: u64, size: usize) -> Option<&[u8]> {
         let holds = |&&(start, _, len): &&(u64, u64, u64)| {
             address.checked_sub(start).is_some_and(|at| at < len)
         };

@@ -13,6 +13,7 @@ use std::fmt;
 use symbols::Symbols;
 
 pub use debug::DebugFile;
+pub(crate) use file::Contents;
 pub(crate) use pe::export_table;
 
 /// How files are opened: this crate opens none itself.
@@ -159,6 +160,13 @@ impl Image {
         })
     }
 
+    /// The address in the process of the function or variable with that name, as the file has it.
+    pub(crate) fn address_of(&self, name: &str) -> Option<u64> {
+        let mut tables = self.symbols.iter();
+        let start = tables.find_map(|table| table.start_of(name.as_bytes()))?;
+        Some(start.wrapping_add(self.bias))
+    }
+
     /// Whether the function at `lookup` begins after `start`, so that a name there is another's.
     ///
     /// Situation: DLLs export few of their functions, and exports have no size: an inner function
@@ -182,6 +190,11 @@ impl Image {
             _ => return false,
         }
         true
+    }
+
+    /// What is to be added to an address of the file, and the bytes of the file; `None` if there is no file.
+    pub(crate) fn contents(&self) -> Option<(u64, &Contents)> {
+        Some((self.bias, self.contents.as_ref()?))
     }
 
     /// At most `size` bytes at an address relative to the image's base.

@@ -80,6 +80,15 @@ impl Symbols {
         let name = entry.name.start as usize..entry.name.end as usize;
         Some((self.names.get().get(name)?, entry.start))
     }
+
+    /// The start of the function or variable with that name; `None` if there is none.
+    pub(super) fn start_of(&self, name: &[u8]) -> Option<u64> {
+        let names = self.names.get();
+        let is_it = |entry: &&Entry| {
+            names.get(entry.name.start as usize..entry.name.end as usize) == Some(name)
+        };
+        self.entries.iter().find(is_it).map(|entry| entry.start)
+    }
 }
 
 /// How good a name for a function is; the smallest is shown. Best are symbols with a size, then

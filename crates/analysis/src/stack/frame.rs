@@ -3,8 +3,10 @@
 use crate::image::Symbol;
 use std::fmt;
 
-/// The most frames of one stack.
+/// The most frames of one stack that are kept.
 pub const FRAME_LIMIT: usize = 1024;
+/// Of a deeper stack, so many of the outermost frames are kept.
+pub(super) const OUTERMOST: usize = 128;
 
 /// The stack of one thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +15,33 @@ pub struct Stack {
     pub frames: Vec<Frame>,
     /// Why there are no more frames.
     pub end: End,
+    /// Frames that are not among these, because there are too many.
+    pub left_out: Option<LeftOut>,
+}
+
+/// Frames that were walked and not kept: those of an endless recursion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// They are behind so many of the frames that are kept.
+    pub behind: usize,
+    /// How many there are.
+    pub frames: usize,
+}
+
+impl Stack {
+    /// A stack with all of its frames.
+    pub fn whole(frames: Vec<Frame>, end: End) -> Self {
+        Self {
+            frames,
+            end,
+            left_out: None,
+        }
+    }
+
+    /// How many frames there are, those that are left out included.
+    pub fn depth(&self) -> usize {
+        self.frames.len() + self.left_out.map_or(0, |left| left.frames)
+    }
 }
 
 /// Why a stack ends.
@@ -20,8 +49,8 @@ pub struct Stack {
 pub enum End {
     /// At the thread's first function: the stack is complete.
     Root,
-    /// At [`FRAME_LIMIT`]; there are more.
-    Limit,
+    /// After this many frames; there are more.
+    Limit(usize),
     /// The dump does not hold the stack's memory at this address.
     NoMemory(u64),
     /// No way of unwinding found the caller of the last frame.
@@ -38,7 +67,7 @@ impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             End::Root => f.write_str("the thread began here"),
-            End::Limit => write!(f, "stopped after {FRAME_LIMIT} frames"),
+            End::Limit(frames) => write!(f, "stopped after {frames} frames"),
             End::NoMemory(address) => write!(f, "the stack at {address:#x} is not in the dump"),
             End::Lost => f.write_str("who called the last frame is not known"),
             End::Guessed => f.write_str(

@@ -4,6 +4,7 @@ mod frame;
 mod guess;
 mod signal;
 mod walk;
+mod with_files;
 
 use crate::image::{Files, Image, Source, Symbol};
 use crate::unwind::Cpu;
@@ -11,7 +12,9 @@ use snapshot::auxv::AT_SYSINFO_EHDR;
 use snapshot::{Memory, Module, Snapshot, Thread};
 use std::cell::OnceCell;
 
-pub use frame::{End, FRAME_LIMIT, Frame, How, Stack};
+pub(crate) use with_files::WithFiles;
+
+pub use frame::{End, FRAME_LIMIT, Frame, How, LeftOut, Stack};
 
 /// Walks the stacks of a snapshot's threads. An image is opened when the first frame lies in it,
 /// and stays open.
@@ -46,14 +49,43 @@ impl<'a> Stacks<'a> {
         }
     }
 
-    /// The stack of a thread of the snapshot.
+    /// The stack of a thread of the snapshot, with at most [`FRAME_LIMIT`] frames.
     pub fn of(&self, thread: &Thread) -> Stack {
-        walk::walk(self, thread)
+        walk::walk(self, thread, FRAME_LIMIT)
+    }
+
+    /// The same, walked for at most `most` frames. Of more than [`FRAME_LIMIT`], those in the middle are only counted.
+    pub fn deep(&self, thread: &Thread, most: usize) -> Stack {
+        walk::walk(self, thread, most)
     }
 
     /// The function or variable at an address; `None` if it is in no module or no symbol is known for it.
     pub fn symbol(&self, address: u64) -> Option<Symbol> {
         self.image_at(address)?.symbol(address, address)
+    }
+
+    /// The address of the variable of that name in the first module that has one; `None` if no module that was opened so far has.
+    pub fn variable(&self, name: &str) -> Option<u64> {
+        let mut images = self.modules.iter().filter_map(|loaded| loaded.image.get());
+        images.find_map(|image| image.address_of(name))
+    }
+
+    /// The memory of the process, and where it has none what the files of images have that were opened so far.
+    pub(crate) fn with_files(&self) -> WithFiles<'_> {
+        let images = self.modules.iter().filter_map(|loaded| {
+            let (bias, contents) = loaded.image.get()?.contents()?;
+            Some((loaded.module.range, bias, contents))
+        });
+        WithFiles::new(self.snapshot, self.memory, images.collect())
+    }
+
+    /// At most `size` bytes of code at an address.
+    pub(crate) fn code_at(&self, address: u64, size: usize) -> Vec<u8> {
+        let code = |size| {
+            let mut code = vec![0; size];
+            self.code(address, &mut code).then_some(code)
+        };
+        (1..=size).rev().find_map(code).unwrap_or_default()
     }
 
     /// The modules whose images were opened so far, and where their tables and symbols come from.

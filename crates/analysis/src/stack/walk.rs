@@ -1,9 +1,10 @@
 //! The walk from frame to frame: which way of unwinding is tried when, and when the walk ends.
 
+use super::frame::{LeftOut, OUTERMOST};
 use super::{End, FRAME_LIMIT, Frame, How, Stack, Stacks, guess, signal};
 use crate::unwind::{Callee, Cpu, Step, lookup_address};
 use snapshot::{Architecture, OperatingSystem, Thread};
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 
 /// A frame before its module and symbol are looked up.
 struct Position {
@@ -20,55 +21,105 @@ impl Position {
     }
 }
 
-pub(super) fn walk(stacks: &Stacks, thread: &Thread) -> Stack {
+/// Walks at most `most` frames.
+pub(super) fn walk(stacks: &Stacks, thread: &Thread, most: usize) -> Stack {
     let Some(registers) = &thread.registers else {
-        return Stack {
-            frames: vec![],
-            end: End::NoRegisters,
-        };
+        return Stack::whole(vec![], End::NoRegisters);
     };
     let mut position = Position {
         cpu: Cpu::new(registers),
         how: How::Context,
         is_exact: true,
     };
-    let mut frames: Vec<Frame> = Vec::new();
+    let mut kept = Kept::default();
     let mut seen = HashSet::new();
     let mut is_guessed = false;
     let end = loop {
-        if frames.len() == FRAME_LIMIT {
-            break End::Limit;
+        if seen.len() == most {
+            break End::Limit(most);
         }
         if !seen.insert((position.cpu.ip, position.cpu.sp())) {
-            frames.pop();
+            kept.drop_last();
             break End::Cycle;
         }
-        frames.push(stacks.frame(&position.cpu, position.lookup(), position.how));
         let (step, how) = match step(stacks, &position) {
             Ok(found) => found,
-            Err(end) => break end,
+            Err(end) => {
+                kept.add(stacks, position, false);
+                break end;
+            }
         };
         let Step::Caller {
             cpu,
             is_signal_frame,
         } = step
         else {
+            kept.add(stacks, position, false);
             break match is_guessed || is_guess(stacks, how) {
                 true => End::Guessed,
                 false => End::Root,
             };
         };
         is_guessed |= is_guess(stacks, how);
-        if let Some(frame) = frames.last_mut() {
-            frame.is_signal_frame = is_signal_frame;
-        }
+        kept.add(stacks, position, is_signal_frame);
         position = Position {
             cpu,
             how,
             is_exact: is_signal_frame,
         };
     };
-    Stack { frames, end }
+    kept.stack(stacks, end)
+}
+
+/// The frames of a walk that are kept: the innermost and the outermost ones.
+#[derive(Default)]
+struct Kept {
+    innermost: Vec<Frame>,
+    /// The last frames that were found, and whether each is one of a signal.
+    outermost: VecDeque<(Position, bool)>,
+    left_out: usize,
+}
+
+impl Kept {
+    fn add(&mut self, stacks: &Stacks, position: Position, is_signal_frame: bool) {
+        if self.innermost.len() < FRAME_LIMIT - OUTERMOST {
+            self.innermost
+                .push(frame(stacks, &position, is_signal_frame));
+            return;
+        }
+        self.outermost.push_back((position, is_signal_frame));
+        if self.outermost.len() > OUTERMOST {
+            self.outermost.pop_front();
+            self.left_out += 1;
+        }
+    }
+
+    fn drop_last(&mut self) {
+        if self.outermost.pop_back().is_none() {
+            self.innermost.pop();
+        }
+    }
+
+    fn stack(self, stacks: &Stacks, end: End) -> Stack {
+        let left_out = LeftOut {
+            behind: self.innermost.len(),
+            frames: self.left_out,
+        };
+        let outermost = self.outermost.iter();
+        let outermost = outermost.map(|(position, is_signal)| frame(stacks, position, *is_signal));
+        Stack {
+            frames: self.innermost.into_iter().chain(outermost).collect(),
+            end,
+            left_out: (left_out.frames > 0).then_some(left_out),
+        }
+    }
+}
+
+fn frame(stacks: &Stacks, position: &Position, is_signal_frame: bool) -> Frame {
+    Frame {
+        is_signal_frame,
+        ..stacks.frame(&position.cpu, position.lookup(), position.how)
+    }
 }
 
 /// Whether a step by this way may lead anywhere. 64-bit code of Windows keeps no frame pointer, so that its register has

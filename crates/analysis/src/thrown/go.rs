@@ -2,7 +2,7 @@
 //! `runtime/error.go`); since Go 1.17.
 
 use super::{Thrown, counted_text, words};
-use snapshot::Memory;
+use snapshot::{Memory, Registers};
 
 /// The panic of `panic(x)`, by the addresses of x's type and of its data.
 pub(super) fn panic(type_: u64, object: u64, memory: &dyn Memory) -> Thrown {
@@ -19,6 +19,45 @@ pub(super) fn uncaught(panic: u64, memory: &dyn Memory) -> Thrown {
     let interface = words(panic.wrapping_add(8), memory);
     let message = interface.and_then(|[type_, object]| message(type_, object, memory));
     Thrown::of("GO.panic", message.unwrap_or_default())
+}
+
+/// The panic of the goroutine that the thread with these registers executes, or did before it changed to the stack of the
+/// scheduler; `None` if there is none.
+pub(crate) fn of_goroutine(registers: &Registers, memory: &dyn Memory) -> Option<Thrown> {
+    const PANIC: u64 = 32;
+    let current = goroutine(registers, memory)?;
+    let panic = memory.read_u64(current.wrapping_add(PANIC));
+    let panic = panic.filter(|panic| *panic != 0)?;
+    Some(uncaught(panic, memory))
+}
+
+/// The fatal error in which that goroutine is: its text is the first one on the goroutine's own stack.
+pub(crate) fn fatal_of_goroutine(registers: &Registers, memory: &dyn Memory) -> Thrown {
+    const STACK_POINTER: u64 = 56;
+    const WORDS: u64 = 64;
+    let current = goroutine(registers, memory);
+    let sp = current.and_then(|current| memory.read_u64(current.wrapping_add(STACK_POINTER)));
+    let slots = sp.map(|sp| (0..WORDS).map(move |n| sp.wrapping_add(8 * n)));
+    let text = |slot| string(slot, memory).filter(|text| text.len() > 3 && text.len() < 256);
+    let text = slots.and_then(|mut slots| slots.find_map(text));
+    Thrown::of("GO.fatal", text.unwrap_or_default())
+}
+
+/// The goroutine that the thread with these registers executes. A goroutine has the address of the scheduler's data (`m`), and that
+/// has the current goroutine (`runtime/runtime2.go`; the offsets are those of Go 1.5 to 1.24).
+fn goroutine(registers: &Registers, memory: &dyn Memory) -> Option<u64> {
+    const SCHEDULER: u64 = 48;
+    const CURRENT: u64 = 192;
+    let own = match registers {
+        Registers::X86_64(cpu) => memory.read_u64(cpu.fs_base.wrapping_sub(8))?,
+        Registers::Aarch64(cpu) => cpu.x[28],
+        Registers::X86(_) => return None,
+    };
+    let word = |at: u64, offset| memory.read_u64(at.wrapping_add(offset));
+    let scheduler = word(own, SCHEDULER)?;
+    let current = word(scheduler, CURRENT)?;
+    let is_one = word(current, SCHEDULER)? == scheduler;
+    is_one.then_some(current)
 }
 
 /// A fatal error, by the address and the length of its text.

@@ -1,10 +1,10 @@
 //! What a thread is about to throw: its type, the base classes, and the message.
 
 mod cxx;
-mod go;
+pub(crate) mod go;
 mod java;
 mod python;
-mod rust;
+pub(crate) mod rust;
 mod uncaught;
 
 use crate::places::{Register, ThrowPlace, Thrower};

@@ -25,6 +25,29 @@ pub(super) fn panic(payload: u64, vtable: u64, sp: u64, memory: &dyn Memory) -> 
     Thrown::of("RUST.panic", parts.join(", "))
 }
 
+/// The panic of a thread that is in it, by the stack pointer in `panic_with_hook`: its line, and its text where one is
+/// found on the stack.
+pub(crate) fn left(sp: u64, memory: &dyn Memory) -> Thrown {
+    let parts = [text_on_stack(sp, memory), location(sp, memory)];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    Thrown::of("RUST.panic", parts.join(", "))
+}
+
+/// The first `String` on the stack, or else the first address of a text with its length: the payload of the panic.
+fn text_on_stack(sp: u64, memory: &dyn Memory) -> Option<String> {
+    let slots = (0..FRAME).map(|n| sp.wrapping_add(8 * n));
+    let is_payload = |text: &String| text.len() > 2 && !text.ends_with(".rs");
+    let strings = slots
+        .clone()
+        .filter_map(|slot| string(slot, memory))
+        .find(is_payload);
+    let literal = |slot| {
+        let [address, length] = words(slot, memory)?;
+        counted_text(address, length, memory)
+    };
+    strings.or_else(|| slots.clone().filter_map(literal).find(is_payload))
+}
+
 /// The payload of `resume_unwind`: the address and the vtable of a box; `None` if this is another
 /// panic. It has a vtable where a literal has its length. The hook was not called, so that a
 /// `&Location` on the stack would be that of something else.

@@ -1,7 +1,7 @@
 //! A process that has crashed: the system holds it until its dumps are taken.
 
 use super::{Collected, Request, collect_attached};
-use analysis::{Files, Stacks, thrown};
+use analysis::{Files, Stacks, cause, thrown};
 use formats::{CoreNotes, image};
 use platform::{
     ARCHITECTURE, Adopted, CaptureOptions, CrashNotice, Crashed, Error, ErrorKind, Host,
@@ -11,8 +11,6 @@ use policy::Trigger;
 use snapshot::{Exception, Memory, Module, NoMemory, OperatingSystem, ProcessKey, Snapshot, auxv};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// The number of innermost frames in a crash signature.
-const FRAMES: usize = 5;
 const SIGABRT: u32 = 6;
 
 /// A crashed process that can be dumped.
@@ -20,8 +18,7 @@ pub struct Crash {
     target: Box<dyn Target>,
     /// The exception that nobody handled: the process ends because of it.
     pub exception: Exception,
-    /// Crash signature: the signal (Linux) or the exception code (Windows), and the innermost
-    /// frames, each as module and offset.
+    /// Crash signature ([`cause::signature`]).
     pub signature: String,
     /// The build-id of the program in hexadecimal digits; empty if it has none.
     pub build: String,
@@ -157,7 +154,7 @@ fn build(snapshot: &Snapshot, memory: &dyn Memory) -> String {
     id.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The crash signature: `SIGSEGV app+0x1136 libc.so.6+0x27249 …`, and the build-id of the program.
+/// The crash signature, and the build-id of the program.
 fn signature(target: &mut dyn Target, fault: &Exception) -> Result<(String, String)> {
     let files = ImageFiles::of(target.key());
     let mut capture = target.capture(&CaptureOptions::default())?;
@@ -171,16 +168,6 @@ fn signature(target: &mut dyn Target, fault: &Exception) -> Result<(String, Stri
     let stacks = Stacks::new(&snapshot, &*memory, files);
     let thread = snapshot.threads.iter().find(|t| t.id == fault.thread);
     let frames = thread.map(|t| stacks.of(t).frames).unwrap_or_default();
-    let place = |frame: &analysis::Frame| match &frame.module {
-        Some(module) => format!(" {module}+{:#x}", frame.offset),
-        None => " ?".to_owned(),
-    };
-    let places: String = frames.iter().take(FRAMES).map(place).collect();
-    let signature = match OS {
-        OperatingSystem::Linux | OperatingSystem::Foreign(_) => {
-            format!("{}{places}", snapshot::signal_name(fault.code as i32))
-        }
-        OperatingSystem::Windows => format!("{:08X}{places}", fault.code),
-    };
+    let signature = cause::signature(fault, OS, &frames);
     Ok((signature, build(&snapshot, &*memory)))
 }

@@ -22,7 +22,7 @@ use platform::{
     OutStream, Result, Stop, Target, failpoint,
 };
 use policy::Coming;
-use snapshot::{DumpFormat, DumpKind, ProcessKey, Region, WallTime, Warning, script};
+use snapshot::{DumpFormat, DumpKind, ProcessKey, Region, Snapshot, WallTime, Warning, script};
 use std::{
     sync::{Arc, Mutex},
     time::{Duration, Instant},
@@ -217,7 +217,9 @@ impl Session<'_, '_> {
         }
         let pause = capture.release().pause;
         let _ = failpoint("released");
+        let sender = sender(&capture.snapshot);
         for draft in &mut self.work.drafts {
+            draft.record.sender.clone_from(&sender);
             draft.record.pause_ms = pause.map(milliseconds);
             draft.record.method = capture.method.to_string();
             draft.record.in_place.clone_from(&capture.in_place);
@@ -478,4 +480,14 @@ fn unwanted(regions: &[Region]) -> Option<Warning> {
 /// Milliseconds, exact to the microsecond.
 fn milliseconds(time: Duration) -> f64 {
     time.as_micros() as f64 / 1e3
+}
+
+/// The name of the other process that sent the signal of the exception. A process in another pid namespace knows it by another pid.
+fn sender(snapshot: &Snapshot) -> Option<String> {
+    let process = &snapshot.process;
+    let (pid, _) = analysis::cause::sender(snapshot)?;
+    let is_here = process
+        .inner_pid
+        .is_none_or(|inner| inner == process.key.pid);
+    (is_here && pid != process.key.pid && pid != 0).then(|| platform::process_name(pid))?
 }

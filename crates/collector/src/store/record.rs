@@ -58,6 +58,9 @@ pub struct Record {
     /// have the same cause.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signature: Option<String>,
+    /// The name of the process that sent the signal, when the dump was taken; absent if that is not known, or is the process itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sender: Option<String>,
     /// How often the same crash of the same program came again and was only counted.
     #[serde(skip_serializing_if = "is_zero")]
     pub repeats: u64,

@@ -16,15 +16,38 @@ const LEAST_JUST_BEFORE: u128 = 2;
 /// Where less was used than this by all of them, nobody is busy.
 const LEAST: Duration = Duration::from_millis(200);
 
+/// A thread that has used the processors.
+pub(super) struct Busy {
+    pub(super) thread: u32,
+    /// Which part of one processor it has used just before the dump, or of what all threads have used, in percent.
+    pub(super) percent: u128,
+    /// How much, behind its name.
+    text: String,
+}
+
+impl Busy {
+    /// `thread 7 "hot" has used 9.8 s in the 10 s before the dump (98%)`.
+    pub(super) fn sentence(&self, snapshot: &Snapshot) -> String {
+        format!("{} {}", named(snapshot, self.thread), self.text)
+    }
+}
+
 /// Adds who has used the processors just before the dump, as far as its record tells, and since the process began.
 pub(super) fn write(page: &mut Page, snapshot: &Snapshot, record: Option<&Record>) {
-    let mut lines = record.map_or_else(Vec::new, |record| just_before(snapshot, record));
-    lines.extend(since_start(snapshot));
+    let busy = busiest(snapshot, record);
+    let lines: Vec<String> = busy.iter().map(|busy| busy.sentence(snapshot)).collect();
     page.paragraph("Processor", &lines);
 }
 
-/// `thread 7 "hot" has used 9.8 s in the 10 s before the dump (98%)`.
-fn just_before(snapshot: &Snapshot, record: &Record) -> Vec<String> {
+/// Who has used the processors just before the dump, as far as its record tells, and then who has since the process began; the busiest
+/// first. None if nobody is busy.
+pub(super) fn busiest(snapshot: &Snapshot, record: Option<&Record>) -> Vec<Busy> {
+    let mut busy = record.map_or_else(Vec::new, just_before);
+    busy.extend(since_start(snapshot));
+    busy
+}
+
+fn just_before(record: &Record) -> Vec<Busy> {
     let over = Duration::from_millis(record.busiest_over_ms);
     let percent = |busy: &BusyThread| {
         let used = u128::from(busy.used_ms) * 100;
@@ -34,20 +57,24 @@ fn just_before(snapshot: &Snapshot, record: &Record) -> Vec<String> {
         .busiest
         .iter()
         .filter(|busy| percent(busy) >= LEAST_JUST_BEFORE);
-    let line = |busy: &BusyThread| {
-        let who = named(snapshot, busy.thread);
+    let told = |busy: &BusyThread| {
         let used = console::duration(Duration::from_millis(busy.used_ms));
         let (over, percent) = (console::duration(over), percent(busy));
-        format!("{who} has used {used} in the {over} before the dump ({percent}%)")
+        Busy {
+            thread: busy.thread,
+            percent,
+            text: format!("has used {used} in the {over} before the dump ({percent}%)"),
+        }
     };
-    busy.take(MOST).map(line).collect()
+    busy.take(MOST).map(told).collect()
 }
 
-fn since_start(snapshot: &Snapshot) -> Vec<String> {
+fn since_start(snapshot: &Snapshot) -> Vec<Busy> {
     let threads = snapshot.threads.iter();
     let mut times: Vec<(Duration, &Thread)> =
         threads.map(|thread| (thread.used_time(), thread)).collect();
-    let all: Duration = times.iter().map(|(time, _)| *time).sum();
+    let times_only = times.iter().map(|(time, _)| *time);
+    let all = times_only.fold(Duration::ZERO, Duration::saturating_add);
     if all < LEAST || times.len() < 2 {
         return Vec::new();
     }
@@ -56,10 +83,13 @@ fn since_start(snapshot: &Snapshot) -> Vec<String> {
     let busy = times
         .iter()
         .filter(|(time, _)| percent(*time) >= LEAST_PERCENT);
-    let line = |(time, thread): &(Duration, &Thread)| {
-        let who = named(snapshot, thread.id);
+    let told = |(time, thread): &(Duration, &Thread)| {
         let (used, percent) = (console::duration(*time), percent(*time));
-        format!("{who} has used {used}, {percent}% of what its threads have used")
+        Busy {
+            thread: thread.id,
+            percent,
+            text: format!("has used {used}, {percent}% of what its threads have used"),
+        }
     };
-    busy.take(MOST).map(line).collect()
+    busy.take(MOST).map(told).collect()
 }

@@ -60,7 +60,25 @@ const FEWEST_REPETITIONS: usize = 3;
 
 /// The lines of a stack, with at most `limit` frames. An endless recursion takes only a few lines.
 pub(super) fn lines(stack: &Stack, limit: usize) -> Vec<StackLine<'_>> {
-    let frames = &stack.frames;
+    let Some(left) = stack.left_out else {
+        return lines_of(&stack.frames, 0, limit);
+    };
+    let (inner, outer) = stack.frames.split_at(left.behind.min(stack.frames.len()));
+    let mut lines = lines_of(inner, 0, limit);
+    let rest = left.frames + outer.len();
+    match lines.last_mut() {
+        // The limit was reached before.
+        Some(StackLine::More(count)) => *count += rest,
+        _ => {
+            lines.push(StackLine::More(left.frames));
+            lines.extend(lines_of(outer, left.behind + left.frames, limit));
+        }
+    }
+    lines
+}
+
+/// The lines of frames of which the first has the number `first`.
+fn lines_of(frames: &[Frame], first: usize, limit: usize) -> Vec<StackLine<'_>> {
     let mut lines = Vec::new();
     let (mut at, mut shown) = (0, 0);
     while at < frames.len() {
@@ -71,7 +89,7 @@ pub(super) fn lines(stack: &Stack, limit: usize) -> Vec<StackLine<'_>> {
         }
         let (period, times) = repetition(&frames[at..]);
         let numbered = frames.iter().enumerate().skip(at).take(period);
-        lines.extend(numbered.map(|(number, frame)| StackLine::Frame(number, frame)));
+        lines.extend(numbered.map(|(number, frame)| StackLine::Frame(first + number, frame)));
         if times > 1 {
             lines.push(StackLine::Repeated {
                 frames: period,
@@ -82,6 +100,35 @@ pub(super) fn lines(stack: &Stack, limit: usize) -> Vec<StackLine<'_>> {
         at += period * times;
     }
     lines
+}
+
+/// The functions that call each other again and again at the inner end of a stack, the innermost first, as they are shown without
+/// offsets. Above them may be a few frames that are no part of that.
+pub(super) fn recursion(frames: &[Frame]) -> Vec<String> {
+    const ABOVE: usize = 16;
+    let starts = 0..frames.len().min(ABOVE);
+    let found = starts.map(|at| (at, repetition(&frames[at..])));
+    let found = found
+        .max_by_key(|(_, (_, times))| *times)
+        .filter(|(_, (_, times))| *times > 1);
+    let Some((at, (period, _))) = found else {
+        return Vec::new();
+    };
+    let mut names: Vec<String> = Vec::new();
+    for frame in &frames[at..at + period] {
+        let name = without_offset(frame);
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+fn without_offset(frame: &Frame) -> String {
+    match (&frame.module, &frame.symbol) {
+        (Some(module), Some(symbol)) => format!("{module}!{}", symbol.name),
+        _ => frame.to_string(),
+    }
 }
 
 /// The length of the cycle that the stack begins with, in frames, and how many times it is there.
@@ -116,18 +163,18 @@ mod tests {
             how: How::Cfi,
             is_signal_frame: false,
         };
-        Stack {
-            frames: ips.iter().map(frame).collect(),
-            end: End::Root,
+        Stack::whole(ips.iter().map(frame).collect(), End::Root)
+    }
+
+    fn text(line: &StackLine) -> String {
+        match line {
+            StackLine::Frame(number, frame) => format!("{number}:{}", frame.ip),
+            StackLine::Repeated { frames, times } => format!("({frames}x{times})"),
+            StackLine::More(count) => format!("+{count}"),
         }
     }
 
     fn shown(ips: &[u64], limit: usize) -> String {
-        let text = |line: &StackLine| match line {
-            StackLine::Frame(number, frame) => format!("{number}:{}", frame.ip),
-            StackLine::Repeated { frames, times } => format!("({frames}x{times})"),
-            StackLine::More(count) => format!("+{count}"),
-        };
         let stack = stack(ips);
         let lines: Vec<String> = lines(&stack, limit).iter().map(text).collect();
         lines.join(" ")
@@ -144,6 +191,21 @@ mod tests {
         assert_eq!(shown(&[1, 2, 3, 4, 5], 3), "0:1 1:2 2:3 +2");
         assert_eq!(shown(&[1, 2, 3, 4], 3), "0:1 1:2 2:3 3:4");
         assert_eq!(shown(&[], 3), "");
+    }
+
+    #[test]
+    fn frames_that_are_left_out_are_counted_and_the_outermost_are_shown() {
+        let mut deep = stack(&[7, 2, 2, 2, 2, 2, 2, 8, 9]);
+        deep.left_out = Some(analysis::LeftOut {
+            behind: 4,
+            frames: 100,
+        });
+        let shown = |limit| {
+            let lines = lines(&deep, limit);
+            lines.iter().map(text).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(shown(10), "0:7 1:2 (1x2) +100 104:2 (1x2) 107:8 108:9");
+        assert_eq!(shown(1), "0:7 +108");
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod sections;
 mod series;
 mod summary;
 mod threads;
+mod verdict;
 mod waits;
 mod wire;
 

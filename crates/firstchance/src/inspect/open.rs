@@ -1,11 +1,12 @@
 //! Reads a dump file and walks its stacks.
 
+use analysis::cause::{Cause, cause};
 use analysis::waits::{self, Wait};
-use analysis::{DebugFile, FileBytes, Files, Source, Stack, Stacks};
+use analysis::{DebugFile, End, FRAME_LIMIT, FileBytes, Files, Source, Stack, Stacks};
 use collector::{DumpContent, Record};
 use formats::Dump;
 use platform::{Error, ErrorKind};
-use snapshot::{Exception, Module, Thread};
+use snapshot::{Exception, Module, Snapshot, Thread};
 use std::{
     collections::BTreeMap,
     io,
@@ -30,6 +31,8 @@ pub(super) struct Walked<'a> {
     /// The names of the variables that are waited on, by their addresses.
     variables: Symbols,
     pub(super) doubts: Vec<String>,
+    /// Why the process died, if the dump has an exception.
+    pub(super) cause: Option<Cause>,
 }
 
 /// The error of a file that cannot be read; where there is none, or the user may not read it, it has an exit code of its own.
@@ -97,8 +100,7 @@ impl Opened {
         };
         let snapshot = &self.dump.snapshot;
         let stacks = Stacks::new(snapshot, &*self.dump.memory, files);
-        let threads: Vec<(&Thread, Stack)> =
-            snapshot.threads.iter().map(|t| (t, stacks.of(t))).collect();
+        let threads = walk_all(&stacks, &snapshot.threads);
         let memory = &*self.dump.memory;
         let wait =
             |(thread, stack): &(&Thread, Stack)| waits::wait(snapshot, thread, stack, memory);
@@ -106,12 +108,14 @@ impl Opened {
         let variable = |address| Some((address, stacks.symbol(address)?.to_string()));
         let variables = waits.iter().filter_map(Wait::address).filter_map(variable);
         let variables = variables.collect();
+        let cause = cause_of(snapshot, &stacks, &threads);
         let doubts = stacks.sources().filter_map(doubt).collect();
         Walked {
             threads,
             waits,
             variables,
             doubts,
+            cause,
         }
     }
 
@@ -170,6 +174,31 @@ pub(crate) fn user_of(path: &Path, dump: &Dump) -> Option<u32> {
     let told = record.and_then(|record| record.user);
     let told = told.unwrap_or(dump.snapshot.process.user.uid);
     platform::owner_of(path).map(|owner| if owner == 0 { told } else { owner })
+}
+
+/// The most frames that are walked of all threads together, beyond those of shallow stacks: enough for a full stack of 8 MiB, in less
+/// than a second.
+const DEEPEST: usize = 300_000;
+
+/// The stacks of all threads, the first ones as deep as they are.
+fn walk_all<'a>(stacks: &Stacks, threads: &'a [Thread]) -> Vec<(&'a Thread, Stack)> {
+    let mut left = DEEPEST;
+    let walk = |thread| {
+        let stack = stacks.deep(thread, FRAME_LIMIT + left);
+        left -= stack.depth().saturating_sub(FRAME_LIMIT).min(left);
+        (thread, stack)
+    };
+    threads.iter().map(walk).collect()
+}
+
+/// Why the process died, by the stack of the thread with the exception.
+fn cause_of(snapshot: &Snapshot, stacks: &Stacks, threads: &[(&Thread, Stack)]) -> Option<Cause> {
+    let exception = snapshot.exception.as_ref()?;
+    let own = threads
+        .iter()
+        .find(|(thread, _)| thread.id == exception.thread);
+    let none = Stack::whole(vec![], End::NoRegisters);
+    cause(snapshot, stacks, own.map_or(&none, |(_, stack)| stack))
 }
 
 fn image(module: &Module, user: Option<u32>) -> Option<FileBytes> {

@@ -2,7 +2,7 @@
 
 use super::open::Opened;
 use super::page::{Column, INDENT, Page};
-use super::threads;
+use super::{threads, verdict};
 use crate::ui::console;
 use snapshot::{
     Architecture, DumpFormat, Exception, ForeignSystem, OperatingSystem, Process, System, WallTime,
@@ -27,11 +27,13 @@ pub(super) fn write(page: &mut Page, opened: &Opened, frames: Option<usize>) {
     page.heading(&title(opened));
     comments(page, opened);
     let snapshot = &opened.dump.snapshot;
+    let walked = opened.walk();
+    verdict::write(page, &verdict::verdict(opened, &walked));
     page.paragraph("Process", &process(opened));
     page.paragraph("Dumped", &dumped(opened));
     page.paragraph("Machine", &machine(&snapshot.system));
     exception(page, opened);
-    threads::summary(page, opened, frames);
+    threads::summary(page, opened, &walked, frames);
     page.paragraph("Modules", &modules(opened));
     memory(page, opened);
     page.paragraph("Open", &handles(opened));

@@ -355,3 +355,22 @@ fn a_core_of_gdb_is_shown_whole_or_broken() {
         }
     }
 }
+
+/// What `--json` prints is described by a schema beside the documentation. `BLESS=1` writes it anew.
+#[test]
+fn the_schema_of_json_is_up_to_date() {
+    let schema = schemars::generate::SchemaSettings::draft2020_12()
+        .for_serialize()
+        .into_generator()
+        .into_root_schema_for::<wire::Document>();
+    let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/inspect.schema.json");
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&path, &text).unwrap();
+    }
+    let committed = std::fs::read_to_string(&path).unwrap();
+    assert!(
+        committed.replace("\r\n", "\n") == text,
+        "docs/inspect.schema.json is not that of this version: run this test with BLESS=1"
+    );
+}

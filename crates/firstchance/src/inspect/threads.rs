@@ -27,19 +27,18 @@ const DOUBTS: usize = 4;
 const LONGEST_NAME: usize = 120;
 
 /// Adds the stack of the first thread, and the largest groups of the others.
-pub(super) fn summary(page: &mut Page, opened: &Opened, frames: Option<usize>) {
-    let walked = opened.walk();
+pub(super) fn summary(page: &mut Page, opened: &Opened, walked: &Walked, frames: Option<usize>) {
     let groups = groups(&walked.threads);
     let snapshot = &opened.dump.snapshot;
     busiest::write(page, snapshot, opened.record.as_ref());
-    waits::write(page, snapshot, &walked);
-    heading(page, &walked, &groups);
+    waits::write(page, snapshot, walked);
+    heading(page, walked, &groups);
     for (at, group) in groups.iter().take(1 + GROUPS).enumerate() {
         let limit = if at == 0 { usize::MAX } else { GROUP_FRAMES };
         show(
             page,
             snapshot,
-            &walked,
+            walked,
             group,
             frames.unwrap_or(limit),
             NAMES,
@@ -55,7 +54,7 @@ pub(super) fn summary(page: &mut Page, opened: &Opened, frames: Option<usize>) {
             &hint,
         );
     }
-    doubts(page, &walked);
+    doubts(page, walked);
 }
 
 /// Adds the stacks of all threads.

@@ -76,7 +76,7 @@ pub(super) fn sentence(snapshot: &Snapshot, walked: &Walked, wait: &Wait) -> Str
 }
 
 /// `deadlock: thread 4711 "a" → orders → thread 4712 "b" → customers → thread 4711 "a"`.
-fn circle(snapshot: &Snapshot, walked: &Walked, cycle: &Cycle) -> String {
+pub(super) fn circle(snapshot: &Snapshot, walked: &Walked, cycle: &Cycle) -> String {
     let mut text = String::new();
     for wait in cycle {
         let what = match wait.on {

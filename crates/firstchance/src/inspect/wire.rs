@@ -2,6 +2,7 @@
 //! numbers; times are RFC 3339; sizes are in bytes.
 
 use super::open::{Opened, Walked};
+use super::verdict::{self, CauseWire, Verdict, VerdictWire};
 use super::{heap, sections, threads, waits};
 use crate::ui::console;
 use analysis::waits::{Wait, cycles};
@@ -17,15 +18,17 @@ use std::collections::BTreeMap;
 /// The object as text, with a line end.
 pub(super) fn json(opened: &Opened, frames: Option<usize>) -> anyhow::Result<String> {
     let walked = opened.walk();
-    let document = document(opened, &walked, frames.unwrap_or(usize::MAX));
+    let verdict = verdict::verdict(opened, &walked);
+    let document = document(opened, &walked, &verdict, frames.unwrap_or(usize::MAX));
     let mut text = console::plain_json(&serde_json::to_string_pretty(&document)?);
     text.push('\n');
     Ok(text)
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
-struct Document<'a> {
+pub(super) struct Document<'a> {
     path: String,
     bytes: u64,
     format: &'static str,
@@ -33,6 +36,12 @@ struct Document<'a> {
     taken: Option<String>,
     /// What the tool that took the dump, or the program, says in it.
     comments: Vec<CommentWire<'a>>,
+    verdict: VerdictWire<'a>,
+    cause: Option<CauseWire<'a>>,
+    #[cfg_attr(
+        test,
+        schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")
+    )]
     record: Option<&'a Record>,
     process: ProcessWire<'a>,
     system: SystemWire<'a>,
@@ -51,12 +60,14 @@ struct Document<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct CommentWire<'a> {
     key: &'a str,
     text: &'a str,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 struct ProcessWire<'a> {
     /// Null if it is not known.
@@ -80,6 +91,7 @@ struct ProcessWire<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 struct SystemWire<'a> {
     os: String,
@@ -96,6 +108,7 @@ struct SystemWire<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 struct FaultWire<'a> {
     name: String,
@@ -112,6 +125,7 @@ struct FaultWire<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 struct ThreadWire<'a> {
     id: u32,
@@ -123,13 +137,29 @@ struct ThreadWire<'a> {
     kernel_time_ms: u64,
     registers: BTreeMap<String, String>,
     waits: Option<WaitWire>,
+    /// `GetLastError` of the thread, on Windows.
+    last_error: Option<u32>,
+    /// The NTSTATUS behind it.
+    last_status: Option<String>,
     frames: Vec<FrameWire<'a>>,
+    /// Frames in the middle of a deep stack that are not among `frames`.
+    frames_left_out: Option<LeftOutWire>,
     /// Whether the stack was walked to the thread's first function.
     whole: bool,
     end: String,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+struct LeftOutWire {
+    /// So many of the frames that are there come first.
+    behind: usize,
+    frames: usize,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 struct WaitWire {
     /// The sentence that the page has.
@@ -141,6 +171,7 @@ struct WaitWire {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 struct FrameWire<'a> {
     ip: String,
@@ -154,6 +185,7 @@ struct FrameWire<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 struct ModuleWire<'a> {
     base: String,
@@ -168,6 +200,7 @@ struct ModuleWire<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 struct ClassWire {
     class: String,
@@ -178,6 +211,7 @@ struct ClassWire {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 struct RegionWire<'a> {
     start: String,
@@ -192,6 +226,7 @@ struct RegionWire<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 struct HandleWire<'a> {
     number: u64,
@@ -201,13 +236,20 @@ struct HandleWire<'a> {
     flags: u32,
 }
 
-fn document<'a>(opened: &'a Opened, walked: &'a Walked, limit: usize) -> Document<'a> {
+fn document<'a>(
+    opened: &'a Opened,
+    walked: &'a Walked,
+    verdict: &'a Verdict,
+    limit: usize,
+) -> Document<'a> {
     let dump = &opened.dump;
     let snapshot = &dump.snapshot;
+    let record = opened.record.as_ref();
+    let sender = record.and_then(|record| record.sender.as_deref());
     let threads = walked
         .threads
         .iter()
-        .map(|(t, s)| thread(snapshot, walked, t, s, limit))
+        .map(|(t, s)| thread(opened, walked, t, s, limit))
         .collect();
     Document {
         path: opened.path.display().to_string(),
@@ -216,7 +258,12 @@ fn document<'a>(opened: &'a Opened, walked: &'a Walked, limit: usize) -> Documen
         producer: &dump.producer,
         taken: time(snapshot.taken),
         comments: dump.comments.iter().map(comment).collect(),
-        record: opened.record.as_ref(),
+        verdict: verdict.into(),
+        cause: walked
+            .cause
+            .as_ref()
+            .map(|cause| CauseWire::new(cause, sender)),
+        record,
         process: process(&snapshot.process),
         system: system(&snapshot.system),
         runtime: analysis::runtime(snapshot).to_string(),
@@ -311,12 +358,14 @@ fn fault<'a>(opened: &Opened, exception: &'a Exception) -> FaultWire<'a> {
 }
 
 fn thread<'a>(
-    snapshot: &Snapshot,
+    opened: &Opened,
     walked: &Walked,
     thread: &'a Thread,
     stack: &'a Stack,
     limit: usize,
 ) -> ThreadWire<'a> {
+    let snapshot = &opened.dump.snapshot;
+    let last = analysis::cause::last_error(snapshot, thread, &*opened.dump.memory);
     let registers = thread.registers.iter().flat_map(|r| threads::named(r).0);
     ThreadWire {
         id: thread.id,
@@ -330,7 +379,13 @@ fn thread<'a>(
         waits: walked
             .wait_of(thread)
             .map(|wait| wire_of(snapshot, walked, wait)),
+        last_error: last.map(|last| last.error),
+        last_status: last.map(|last| hex(last.status.into())),
         frames: stack.frames.iter().take(limit).map(frame).collect(),
+        frames_left_out: stack.left_out.map(|left| LeftOutWire {
+            behind: left.behind,
+            frames: left.frames,
+        }),
         whole: stack.end == analysis::End::Root,
         end: stack.end.to_string(),
     }

@@ -10,6 +10,7 @@ mod attacks;
 mod bounds;
 mod cancelling;
 mod catching;
+mod cause;
 mod clones;
 mod clones_at_events;
 mod compared;

@@ -100,6 +100,21 @@ fn a_crash_is_dumped_once_at_its_place_and_ends_as_it_would() {
         assert!(seen.contains(&format!("{code:#x}")), "{seen}");
         if word == "crash" {
             assert_eq!(walked["crash_info"]["address"], "0x0000000000000010");
+            let inspect = Firstchance::new(&["inspect", "--json"]).arg(&dump);
+            let told: serde_json::Value =
+                serde_json::from_str(&inspect.run_well().stdout).expect("JSON");
+            let access = &told["cause"]["access"];
+            assert_eq!(
+                (&access["place"], &access["null-offset"]),
+                (&"null".into(), &16.into())
+            );
+            assert_eq!(access["reported"], true, "{access}");
+            assert_eq!(told["verdict"]["kind"], "crash");
+            assert!(
+                told["threads"][0]["last-error"].is_u64(),
+                "{}",
+                told["threads"][0]
+            );
         }
     }
 }

@@ -77,6 +77,7 @@ mod polled_starts;
 pub(crate) mod postmortem;
 mod probe_patches;
 mod proc;
+pub(crate) mod process_name;
 mod register_store;
 pub(crate) mod registry;
 mod regular_files;

@@ -41,6 +41,7 @@ mod pdh;
 mod peb;
 pub(crate) mod postmortem;
 mod process;
+pub(crate) mod process_name;
 mod regions;
 mod register_store;
 pub(crate) mod registry;

@@ -1,0 +1,172 @@
+//! The verdict on a dump of a process that lives on, or that has ended by itself.
+
+use super::super::busiest;
+use super::super::open::{Opened, Walked};
+use super::super::waits::{circle, named};
+use super::{Kind, Verdict, place};
+use crate::ui::console;
+use analysis::waits::cycles;
+use policy::print_count;
+use std::collections::BTreeMap;
+
+/// The verdict on a dump without an exception.
+pub(super) fn verdict(opened: &Opened, walked: &Walked) -> Verdict {
+    let record = opened.record.as_ref();
+    let (trigger, reason) =
+        record.map_or(("", ""), |record| (&record.trigger[..], &record.reason[..]));
+    let circles = deadlocks(opened, walked);
+    match trigger {
+        "cpu" => cpu(opened, walked, reason, circles),
+        _ if !circles.is_empty() => deadlock(circles),
+        "memory" => memory(opened, reason),
+        "exit" => ended(reason),
+        "hang" | "http" => silent(opened, walked, reason),
+        "" | "manual" => on_demand(opened, walked),
+        _ => condition(opened, walked, reason),
+    }
+}
+
+fn deadlocks(opened: &Opened, walked: &Walked) -> Vec<String> {
+    let circles = cycles(&walked.waits);
+    circles
+        .iter()
+        .map(|cycle| circle(&opened.dump.snapshot, walked, cycle))
+        .collect()
+}
+
+fn deadlock(circles: Vec<String>) -> Verdict {
+    Verdict {
+        kind: Kind::Hang,
+        text: format!(
+            "Deadlock: {}. None of these threads will ever go on.",
+            circles.first().cloned().unwrap_or_default()
+        ),
+        facts: circles.into_iter().skip(1).map(|circle| format!("Another one: {circle}")).collect(),
+        next: "the stacks of these threads: each shows which lock it takes while it has the other; take them in one order everywhere".to_owned(),
+    }
+}
+
+fn cpu(opened: &Opened, walked: &Walked, reason: &str, circles: Vec<String>) -> Verdict {
+    let snapshot = &opened.dump.snapshot;
+    let hot = busiest::busiest(snapshot, opened.record.as_ref());
+    let told = hot.first().map(|busy| {
+        let inside = inside(walked, busy.thread);
+        format!(" {}{inside}.", busy.sentence(snapshot))
+    });
+    let told = told.unwrap_or_else(|| " No single thread stands out.".to_owned());
+    Verdict {
+        kind: Kind::Cpu,
+        text: format!("The process used much CPU time ({reason}).{told}"),
+        facts: circles
+            .into_iter()
+            .map(|circle| format!("Beside that, a deadlock: {circle}"))
+            .collect(),
+        next: "the stack of that thread, in several dumps one after the other (-n 3): what stays the same is the loop"
+            .to_owned(),
+    }
+}
+
+/// `; it is in app!work+0x10`.
+fn inside(walked: &Walked, thread: u32) -> String {
+    let mut threads = walked.threads.iter();
+    let stack = threads.find(|(other, _)| other.id == thread);
+    let frame = stack.and_then(|(_, stack)| stack.frames.first());
+    frame.map_or(String::new(), |frame| {
+        format!("; it is in {}", place(frame))
+    })
+}
+
+fn memory(opened: &Opened, reason: &str) -> Verdict {
+    let mut sizes = analysis::memory_summary(&opened.dump.snapshot, &opened.dump.ranges);
+    sizes.sort_by_key(|size| std::cmp::Reverse(size.resident_bytes));
+    let all: u64 = sizes
+        .iter()
+        .map(|size| size.resident_bytes)
+        .fold(0, u64::saturating_add);
+    let most = sizes.first().map_or(String::new(), |size| {
+        let part = u128::from(size.resident_bytes) * 100 / u128::from(all.max(1));
+        format!(
+            " Most of it is {}: {}, {part}% of what is resident.",
+            size.class,
+            console::size(size.resident_bytes)
+        )
+    });
+    Verdict {
+        kind: Kind::Memory,
+        text: format!("The process used much memory ({reason}).{most}"),
+        facts: Vec::new(),
+        next: format!("its regions by size:{}", opened.hint("memory")),
+    }
+}
+
+fn ended(reason: &str) -> Verdict {
+    Verdict {
+        kind: Kind::Exit,
+        text: format!("Taken when the process ended ({reason})."),
+        facts: Vec::new(),
+        next: "the stack of the first thread: who ended the program".to_owned(),
+    }
+}
+
+fn silent(opened: &Opened, walked: &Walked, reason: &str) -> Verdict {
+    Verdict {
+        kind: Kind::Hang,
+        text: format!("The process did not answer ({reason})."),
+        facts: remarks(opened, walked),
+        next: "what the first thread waits for, and who has it".to_owned(),
+    }
+}
+
+fn condition(opened: &Opened, walked: &Walked, reason: &str) -> Verdict {
+    Verdict {
+        kind: Kind::Condition,
+        text: format!("Taken because a condition was met ({reason})."),
+        facts: remarks(opened, walked),
+        next: String::new(),
+    }
+}
+
+fn on_demand(opened: &Opened, walked: &Walked) -> Verdict {
+    let facts = remarks(opened, walked);
+    let nothing = match facts.is_empty() {
+        true => " and nothing in it is remarkable",
+        false => "",
+    };
+    Verdict {
+        kind: Kind::OnDemand,
+        text: format!("Taken on demand: the dump tells of no fault{nothing}."),
+        facts,
+        next: String::new(),
+    }
+}
+
+/// A thread that has used more than this part of all CPU time is told, in percent.
+const MUCH: u128 = 80;
+/// So many threads that wait for what one thread has are told.
+const MANY: usize = 2;
+
+/// What may be of interest where nothing is known to be wrong.
+fn remarks(opened: &Opened, walked: &Walked) -> Vec<String> {
+    let snapshot = &opened.dump.snapshot;
+    let hot = busiest::busiest(snapshot, opened.record.as_ref());
+    let hot = hot.into_iter().take(1).filter(|busy| busy.percent >= MUCH);
+    let hot = hot.map(|busy| {
+        let inside = inside(walked, busy.thread);
+        format!("{}{inside}.", busy.sentence(snapshot))
+    });
+    let mut waiting: BTreeMap<u32, usize> = BTreeMap::new();
+    for owner in walked.waits.iter().filter_map(analysis::waits::Wait::owner) {
+        *waiting.entry(owner).or_default() += 1;
+    }
+    let worst = waiting.into_iter().max_by_key(|(_, count)| *count);
+    let worst = worst
+        .filter(|(_, count)| *count >= MANY)
+        .map(|(owner, count)| {
+            format!(
+                "{} wait for {}.",
+                print_count(count as u64, "thread"),
+                named(snapshot, owner)
+            )
+        });
+    hot.chain(worst).collect()
+}
