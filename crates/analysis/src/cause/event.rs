@@ -103,8 +103,8 @@ impl Event {
 /// Where a `siginfo_t` has more than its three numbers.
 fn rest_at(registers: &Registers) -> usize {
     match registers {
-        Registers::X86(_) => 12,
-        Registers::X86_64(_) | Registers::Aarch64(_) => 16,
+        Registers::X86(_) | Registers::Arm(_) => 12,
+        Registers::X86_64(_) | Registers::Aarch64(_) | Registers::RiscV64(_) => 16,
     }
 }
 
@@ -122,7 +122,7 @@ fn saved(sp: u64, frame: usize, like: &Registers, memory: &dyn Memory) -> Option
     let (info_at, words_at) = match like {
         Registers::X86_64(_) => (304, 40),
         Registers::Aarch64(_) => (0, 128 + 184),
-        Registers::X86(_) => return None,
+        _ => return None,
     };
     let mut info = [0; SIGINFO];
     let mut words = [0; 33 * 8];
@@ -223,6 +223,6 @@ fn interrupted(words: &[u64], like: &Registers) -> Option<Registers> {
             pc: *words.get(32)?,
             ..*now
         }),
-        Registers::X86(_) => return None,
+        _ => return None,
     })
 }

@@ -89,7 +89,7 @@ impl Instruction {
         let bits = match registers.architecture() {
             Architecture::X86_64 => 64,
             Architecture::X86 => 32,
-            Architecture::Aarch64 => return None,
+            _ => return None,
         };
         let address = registers.ip();
         let mut decoder = Decoder::with_ip(bits, code, address, DecoderOptions::NONE);
@@ -232,7 +232,7 @@ fn part(register: Register, registers: &Registers) -> Option<u64> {
     let whole = match registers {
         Registers::X86_64(r) => wide(register, r)?,
         Registers::X86(r) => narrow(register, r)?.into(),
-        Registers::Aarch64(_) => return None,
+        _ => return None,
     };
     Some(match register {
         Register::AH | Register::BH | Register::CH | Register::DH => whole >> 8 & 0xff,

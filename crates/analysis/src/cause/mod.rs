@@ -385,3 +385,6 @@ fn call_name(number: u32, machine: u32) -> Option<&'static str> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,7 +16,7 @@ pub struct Overflow {
 /// The largest frame that is taken for one, in bytes: a function with a larger array touches memory far below the stack.
 const LARGEST_FRAME: u64 = 64 << 20;
 /// How far the stack pointer may be above the begin of a full stack, in bytes, if the stack pointer itself is still in it.
-const NEARLY_FULL: u64 = 64 << 10;
+const NEARLY_FULL: u64 = 8 << 10;
 /// How far below a stack a program touches it whose stack pointer is still in it: the red zone, and probes of one page after the
 /// other (`-fstack-clash-protection`).
 const PROBED: u64 = 64 << 10;
@@ -25,9 +25,14 @@ const PROBED: u64 = 64 << 10;
 /// the stack pointer.
 pub(super) fn full_stack(snapshot: &Snapshot, address: u64, sp: u64) -> Option<Range> {
     let stack = lowest_above(snapshot, address)?.range;
+    // A thread whose stack pointer is in other memory has its stack there.
+    let here = snapshot.region_at(sp);
+    let is_elsewhere = here.is_some_and(|region| region.protection.write && sp < stack.start);
     let is_below = match sp < stack.start {
         true => {
-            address.saturating_add(PROBED) >= sp && stack.start - address.max(sp) < LARGEST_FRAME
+            !is_elsewhere
+                && address.saturating_add(PROBED) >= sp
+                && stack.start - address.max(sp) < LARGEST_FRAME
         }
         false => sp - stack.start < NEARLY_FULL && stack.start - address <= PROBED,
     };

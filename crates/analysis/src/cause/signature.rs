@@ -14,7 +14,9 @@ pub fn signature(exception: &Exception, os: OperatingSystem, frames: &[Frame]) -
     let code = match os {
         // What a language throws has no number.
         _ if exception.code == 0 => exception.name.clone(),
-        OperatingSystem::Linux | OperatingSystem::Foreign(_) => snapshot::signal_name(exception.code as i32).into_owned(),
+        OperatingSystem::Linux | OperatingSystem::Foreign(_) => {
+            snapshot::signal_name(exception.code as i32).into_owned()
+        }
         OperatingSystem::Windows => format!("{:08X}", exception.code),
     };
     let place = |frame: &Frame| match &frame.module {

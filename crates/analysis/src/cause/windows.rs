@@ -21,7 +21,7 @@ pub struct LastError {
 pub fn last_error(snapshot: &Snapshot, thread: &Thread, memory: &dyn Memory) -> Option<LastError> {
     let (error, status) = match snapshot.system.architecture {
         Architecture::X86 => (0x34, 0xBF4),
-        Architecture::X86_64 | Architecture::Aarch64 => (0x68, 0x1250),
+        _ => (0x68, 0x1250),
     };
     let word = |at: u64| memory.read_u32(thread.teb.wrapping_add(at));
     (thread.teb != 0).then(|| {

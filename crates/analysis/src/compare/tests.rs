@@ -13,10 +13,7 @@ fn stack(places: &[(u64, u64)]) -> Stack {
         how: How::Cfi,
         is_signal_frame: false,
     };
-    Stack {
-        frames: places.iter().map(frame).collect(),
-        end: End::Root,
-    }
+    Stack::whole(places.iter().map(frame).collect(), End::Root)
 }
 
 fn thread(id: u32, seconds: u64) -> Thread {

@@ -51,7 +51,7 @@ fn goroutine(registers: &Registers, memory: &dyn Memory) -> Option<u64> {
     let own = match registers {
         Registers::X86_64(cpu) => memory.read_u64(cpu.fs_base.wrapping_sub(8))?,
         Registers::Aarch64(cpu) => cpu.x[28],
-        Registers::X86(_) => return None,
+        _ => return None,
     };
     let word = |at: u64, offset| memory.read_u64(at.wrapping_add(offset));
     let scheduler = word(own, SCHEDULER)?;

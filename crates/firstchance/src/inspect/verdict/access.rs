@@ -30,9 +30,11 @@ fn done(fault: &Fault) -> String {
 fn place(fault: &Fault) -> String {
     match &fault.place {
         Place::Null(0) => "the null pointer".to_owned(),
-        Place::Null(offset @ 1..) => format!(
-            "a null pointer plus {offset}: the field or element at {offset:#x} of an object that is not there"
-        ),
+        Place::Null(offset @ 1..) => {
+            format!(
+                "a null pointer plus {offset}, a field or an element of an object that is not there"
+            )
+        }
         Place::Null(offset) => format!(
             "a pointer that is {offset} or near it: numbers of errors, such as MAP_FAILED, are often taken for pointers"
         ),
