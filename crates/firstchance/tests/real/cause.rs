@@ -435,3 +435,30 @@ fn the_json_of_crashes_is_as_the_schema_says() {
         assert_valid(&Death::of(program, &[how], MINI).dump);
     }
 }
+
+/// Whatever is broken in a dump of a crash, it is shown as far as it can be read, or refused.
+#[test]
+fn a_broken_dump_of_a_crash_is_shown_or_refused() {
+    for (how, program) in [("overflow", &DIES), ("throw", &CXX), ("odd-pointer", &DIES)] {
+        let death = Death::of(program, &[how], By::Watch("mini dump", "core"));
+        let whole = std::fs::read(&death.dump).expect("a dump");
+        let mut random = 88_172_645_463_325_252_u64;
+        let mut next = |below: usize| {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            random as usize % below
+        };
+        for _ in 0..40 {
+            let mut broken = whole.clone();
+            for _ in 0..=next(20) {
+                broken[next(16_384)] = next(256) as u8;
+            }
+            broken.truncate(whole.len() - next(whole.len() / 2));
+            std::fs::write(&death.dump, broken).expect("a dump");
+            let inspect = Firstchance::new(&["inspect", "--json"]).arg(&death.dump);
+            let run = inspect.run();
+            assert!(!run.stderr.contains("panicked"), "{how}: {run:#?}");
+        }
+    }
+}
