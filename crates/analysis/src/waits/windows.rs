@@ -156,8 +156,8 @@ mod tests {
             },
             ..Snapshot::default()
         };
-        let stack = Stack {
-            frames: vec![Frame {
+        let stack = Stack::whole(
+            vec![Frame {
                 ip: 1,
                 sp: 0x20000,
                 module: Some("NTDLL.dll".to_owned()),
@@ -166,8 +166,8 @@ mod tests {
                 how: How::Context,
                 is_signal_frame: false,
             }],
-            end: End::Root,
-        };
+            End::Root,
+        );
         of(&snapshot, &snapshot.threads[0], &stack, &memory)
     }
 

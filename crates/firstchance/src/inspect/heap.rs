@@ -98,6 +98,7 @@ fn pointers(blocks: &Blocks) -> Vec<u64> {
 
 /// The heap in JSON.
 #[derive(Serialize, Default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct HeapWire {
     /// `glibc`, the name of another allocator, or null if it is not known.
@@ -113,6 +114,7 @@ pub(super) struct HeapWire {
 }
 
 #[derive(Serialize, Default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 struct SumWire {
     count: u64,
@@ -120,6 +122,7 @@ struct SumWire {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 struct ArenaWire {
     start: String,
@@ -130,6 +133,7 @@ struct ArenaWire {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 struct SizeWire {
     usable: u64,
@@ -139,6 +143,7 @@ struct SizeWire {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 struct BeginWire {
     text: Option<String>,
