@@ -4,7 +4,7 @@
 //! the kernel's own words of the fault are still on the stack of the handler, with the registers.
 
 use crate::stack::Stack;
-use snapshot::{Aarch64, Exception, Memory, Registers, Thread, X86_64};
+use snapshot::{Aarch64, Exception, Memory, Registers, Thread, Told, X86_64};
 
 /// A signal and what the kernel tells of it.
 #[derive(Clone, Debug)]
@@ -14,6 +14,8 @@ pub(super) struct Event {
     pub(super) code: Option<i32>,
     /// What `si_addr` is if the signal is of a fault.
     pub(super) address: u64,
+    /// Whether that is known.
+    pub(super) is_address_told: bool,
     /// The registers of the thread at that time.
     pub(super) registers: Registers,
     /// The frame of the thread's stack that was the innermost one then.
@@ -38,9 +40,7 @@ impl Event {
         let signal = exception.code as i32;
         let info = thread.siginfo.as_deref().unwrap_or_default();
         let is_told = word(info, 0) == Some(exception.code) && info.len() >= 16;
-        // Without its words, a 0 says nothing: SI_USER would be a claim.
-        let code = exception.flags as i32;
-        let code = (is_told || code != 0).then_some(code);
+        let code = (exception.told == Told::All).then_some(exception.flags as i32);
         let rest = if is_told {
             info[rest_at(&registers)..].to_vec()
         } else {
@@ -50,6 +50,7 @@ impl Event {
             signal,
             code,
             address: exception.address,
+            is_address_told: exception.told != Told::OnlySignal,
             registers,
             frame: 0,
             rest,
@@ -147,6 +148,7 @@ fn saved(sp: u64, frame: usize, like: &Registers, memory: &dyn Memory) -> Option
         signal,
         code: Some(code),
         address,
+        is_address_told: true,
         registers: interrupted(&words, like)?,
         frame,
         rest: info[16..].to_vec(),

@@ -37,7 +37,7 @@ impl Told {
     /// Linux tells no address for what the processor calls a general protection fault (`SI_KERNEL`): an address that is not
     /// canonical, above all.
     pub(super) fn by_linux(event: &Event) -> Self {
-        let has_address = event.code.is_some_and(|code| code != SI_KERNEL);
+        let has_address = event.is_address_told && event.code != Some(SI_KERNEL);
         Self {
             address: has_address.then_some(event.address),
             verb: None,

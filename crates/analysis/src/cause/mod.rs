@@ -115,15 +115,11 @@ struct Case<'a> {
     stack: &'a Stack,
 }
 
-/// The codes of dumps that a program asked for while nothing was wrong: `MD_EXCEPTION_CODE_LIN_DUMP_REQUESTED` of Breakpad, and the one
-/// of Crashpad's `CRASHPAD_SIMULATE_CRASH` on Windows.
-const REQUESTED: [u32; 2] = [0xFFFF_FFFF, 0x0517_A7ED];
-
 /// Why the process died; `None` if the dump has no exception, or one that only asked for the dump. `stack` is the one of the exception's thread.
 pub fn cause(snapshot: &Snapshot, stacks: &Stacks, stack: &Stack) -> Option<Cause> {
     let exception = snapshot.exception.as_ref()?;
     let is_empty = exception.code == 0 && exception.name.is_empty();
-    if is_empty || REQUESTED.contains(&exception.code) {
+    if is_empty || exception.is_dump_request() {
         return None;
     }
     // Cores of the kernel do not have what is in files: names of types, and code.
