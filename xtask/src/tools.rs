@@ -15,6 +15,7 @@ struct System {
 const SYSTEM: &[System] = &[
     System { program: "gcc", package: "gcc libc6-dev" },
     System { program: "g++", package: "g++" },
+    System { program: "clang", package: "clang" },
     System { program: "make", package: "make" },
     System { program: "gdb", package: "gdb" },
     System { program: "lldb", package: "lldb" },
@@ -22,6 +23,7 @@ const SYSTEM: &[System] = &[
     System { program: "objcopy", package: "binutils" },
     System { program: "eu-stack", package: "elfutils" },
     System { program: "eu-readelf", package: "elfutils" },
+    System { program: "dwz", package: "dwz" },
     System { program: "ps", package: "procps" },
     System { program: "strace", package: "strace" },
     System { program: "unshare", package: "util-linux" },

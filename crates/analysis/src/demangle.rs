@@ -48,7 +48,8 @@ fn rust(symbol: &str) -> Option<String> {
 
 fn cpp(symbol: &str) -> Option<String> {
     let parsed = cpp_demangle::BorrowedSymbol::new(symbol.as_bytes()).ok()?;
-    let options = cpp_demangle::DemangleOptions::new();
+    // A function that is made of a template has its result in its name, which may be longer than the rest.
+    let options = cpp_demangle::DemangleOptions::new().no_return_type();
     let name = bounded(|out| parsed.structured_demangle(out, &options))?;
     Some(name.replace(STRING, "std::string"))
 }
@@ -90,6 +91,7 @@ mod tests {
         for (symbol, readable) in [
             ("main", "main"),
             ("_ZN3foo3barEi", "foo::bar(int)"),
+            ("_Z5twiceIiET_S0_", "twice<int>(int)"),
             (
                 "_ZN4core3fmt5Write9write_fmt17h0123456789abcdefE",
                 "core::fmt::Write::write_fmt",

@@ -16,6 +16,7 @@ mod demangle;
 mod exception;
 pub mod heap;
 mod image;
+mod lines;
 mod memory;
 pub mod places;
 mod runtime;
@@ -26,7 +27,8 @@ pub mod waits;
 
 pub use demangle::demangle;
 pub use exception::{exception_detail, exception_name, name_exception, status_name};
-pub use image::{DebugFile, Files, Source, Symbol};
+pub use image::{Candidates, DebugFile, Files, NoFiles, Source, Symbol};
+pub use lines::{Line, Lookup, Place, Trouble, breakpad_id, is_table_of};
 pub use memory::{Class, ClassSize, memory_summary};
 pub use runtime::{Runtime, runtime, runtime_of};
 pub use snapshot::FileBytes;

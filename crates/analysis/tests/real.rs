@@ -3,12 +3,12 @@
 
 mod core;
 
-use analysis::{End, FileBytes, Files, How, Stack, Stacks};
+use analysis::{Candidates, DebugFile, End, FileBytes, Files, How, NoFiles, Stack, Stacks};
 use snapshot::Module;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 
 /// A running program and a folder for its files.
@@ -115,14 +115,7 @@ fn open(module: &Module) -> Option<FileBytes> {
     Some(Arc::new(std::fs::read(&module.path).ok()?))
 }
 
-fn from_files() -> Files<'static> {
-    Files {
-        image: &open,
-        debug: &|_| None,
-    }
-}
-
-fn walk(core: &Path, files: Files) -> Vec<Stack> {
+fn walk(core: &Path, files: &dyn Files) -> Vec<Stack> {
     let (snapshot, memory) = core::read(std::fs::read(core).unwrap());
     let stacks = Stacks::new(&snapshot, &memory, files);
     snapshot
@@ -157,7 +150,7 @@ fn same(ours: &str, theirs: &str) -> bool {
 fn agrees_with_gdb(how: &str, flags: &[&str]) -> Vec<Stack> {
     let victim = Victim::start(how, flags);
     let core = victim.core();
-    let stacks = walk(&core, from_files());
+    let stacks = walk(&core, &open);
     let theirs = victim.gdb(&core);
     assert_eq!(stacks.len(), theirs.len());
     for (stack, theirs) in stacks.iter().zip(&theirs) {
@@ -245,7 +238,7 @@ fn a_thread_ends_where_it_began() {
 #[test]
 fn an_endless_recursion_is_cut() {
     let victim = Victim::start("recurse", &["-O1", "-fno-optimize-sibling-calls"]);
-    let stacks = walk(&victim.core(), from_files());
+    let stacks = walk(&victim.core(), &open);
     assert_eq!(stacks[0].frames.len(), 1024);
     assert_eq!(stacks[0].end, End::Limit(analysis::FRAME_LIMIT));
 }
@@ -274,7 +267,7 @@ fn without_anything_return_addresses_are_looked_for() {
         "-fomit-frame-pointer",
     ];
     let victim = Victim::start("plain", &flags);
-    let stacks = walk(&victim.core(), from_files());
+    let stacks = walk(&victim.core(), &open);
     assert!(
         has_all(&stacks[0], &["wait_here", "middle", "outer", "main"]),
         "{:?}",
@@ -294,7 +287,7 @@ fn a_call_to_nowhere_shows_who_called() {
         .output()
         .unwrap();
     assert!(core.exists(), "{output:?}");
-    let stacks = walk(&core, from_files());
+    let stacks = walk(&core, &open);
     assert_eq!(stacks[0].frames[0].ip, 0);
     assert!(names(&stacks[0])[1..].starts_with(&["nowhere".to_owned(), "main".to_owned()]));
 }
@@ -305,7 +298,7 @@ fn the_programs_are_gone_and_the_memory_is_enough() {
     // 0x3f: pages of files, too.
     let filter = format!("/proc/{}/coredump_filter", victim.child.id());
     std::fs::write(filter, "0x3f").unwrap();
-    let stacks = walk(&victim.core(), Files::NONE);
+    let stacks = walk(&victim.core(), &NoFiles);
     assert!(
         has_all(
             &stacks[0],
@@ -315,6 +308,26 @@ fn the_programs_are_gone_and_the_memory_is_enough() {
         stacks[0]
     );
     assert!(stacks[0].frames.iter().skip(1).all(|f| f.how == How::Cfi));
+}
+
+/// The files of modules, and one with debug information.
+struct Separate {
+    path: String,
+    /// The paths that were asked for.
+    wanted: Mutex<Vec<String>>,
+}
+
+impl Files for Separate {
+    fn images<'a>(&'a self, module: &'a Module) -> Candidates<'a> {
+        Box::new(open(module).into_iter())
+    }
+
+    fn debug<'a>(&'a self, wanted: &'a DebugFile) -> Candidates<'a> {
+        self.wanted.lock().unwrap().extend(wanted.paths());
+        let bytes = std::fs::read(&self.path).ok();
+        let bytes = bytes.filter(|_| wanted.paths().contains(&self.path));
+        Box::new(bytes.into_iter().map(|bytes| Arc::new(bytes) as FileBytes))
+    }
 }
 
 #[test]
@@ -340,27 +353,18 @@ fn names_come_from_the_separate_debug_file() {
     }
     let victim = Victim::run(folder, path.clone(), "plain");
     let core = victim.core();
-    let wanted = std::sync::Mutex::new(Vec::new());
-    let separate = |file: &analysis::DebugFile| {
-        wanted.lock().unwrap().extend(file.paths());
-        let bytes = std::fs::read(&debug).ok()?;
-        let found = file.paths().contains(&debug);
-        found.then(|| Arc::new(bytes) as FileBytes)
+    let files = Separate {
+        path: debug,
+        wanted: Mutex::default(),
     };
-    let stacks = walk(
-        &core,
-        Files {
-            image: &open,
-            debug: &separate,
-        },
-    );
+    let stacks = walk(&core, &files);
     assert!(has_all(
         &stacks[0],
         &["wait_here", "inner", "middle", "outer", "main"]
     ));
-    let without = walk(&core, from_files());
+    let without = walk(&core, &open);
     assert!(!has_all(&without[0], &["middle"]));
-    let wanted = wanted.into_inner().unwrap();
+    let wanted = files.wanted.into_inner().unwrap();
     assert!(
         wanted
             .iter()
@@ -392,14 +396,7 @@ fn broken_files_break_nothing() {
             broken.truncate(next() as usize % broken.len());
         }
         let image = |_: &Module| Some(Arc::new(broken.clone()) as FileBytes);
-        let stacks = Stacks::new(
-            &snapshot,
-            &memory,
-            Files {
-                image: &image,
-                debug: &|_| None,
-            },
-        );
+        let stacks = Stacks::new(&snapshot, &memory, &image);
         let frames = stacks.of(&snapshot.threads[0]).frames;
         assert!((1..=1024).contains(&frames.len()));
     }

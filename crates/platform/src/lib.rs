@@ -9,6 +9,7 @@
 //! that is compiled. `sim` is a simulated machine for tests.
 
 mod arming;
+mod below;
 mod callback;
 mod cancel;
 mod capture;
@@ -18,6 +19,7 @@ mod error;
 mod failpoint;
 mod files;
 mod host;
+pub mod http;
 mod instance;
 #[cfg(target_os = "linux")]
 mod linux;
@@ -40,6 +42,7 @@ mod trust;
 mod windows;
 
 pub use arming::{ArmedPlace, Arming, FAULT_BITS, FAULT_SIGNALS, HoldOptions, KindAt};
+pub use below::{is_own, open_file_below};
 pub use callback::DumpCallback;
 pub use cancel::{Cancel, init, on_interrupt};
 pub use capture::{Capture, CaptureOptions, Method, Released, Stop, Unbound};

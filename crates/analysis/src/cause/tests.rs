@@ -1,7 +1,7 @@
 //! Causes of snapshots that are made up: of processors that are not here, and of dumps that are made to do harm.
 
 use super::*;
-use crate::{Files, Stacks};
+use crate::{NoFiles, Stacks};
 use snapshot::{Aarch64, Protection, Range, Region, System, Thread, X86_64};
 use std::collections::BTreeMap;
 
@@ -65,7 +65,7 @@ fn snapshot(registers: Registers, signal: u32, code: i32, address: u64) -> Snaps
 }
 
 fn of(snapshot: &Snapshot, memory: &dyn Memory) -> Cause {
-    let stacks = Stacks::new(snapshot, memory, Files::NONE);
+    let stacks = Stacks::new(snapshot, memory, &NoFiles);
     let stack = stacks.of(&snapshot.threads[0]);
     cause(snapshot, &stacks, &stack).unwrap()
 }
@@ -200,7 +200,7 @@ fn dumps_made_to_do_harm_have_a_cause_of_some_kind() {
             }
             let found = of(&snapshot, &memory);
             assert!(!found.signature.is_empty(), "{found:?}");
-            let stack = Stacks::new(&snapshot, &memory, Files::NONE).of(&snapshot.threads[0]);
+            let stack = Stacks::new(&snapshot, &memory, &NoFiles).of(&snapshot.threads[0]);
             assert!(found.frame <= stack.frames.len());
         }
     }
@@ -210,7 +210,7 @@ fn dumps_made_to_do_harm_have_a_cause_of_some_kind() {
 fn a_dump_that_a_program_asked_for_is_of_no_death() {
     let snapshot = snapshot(arm(), u32::MAX, 0, 0);
     let memory = Words::default();
-    let stacks = Stacks::new(&snapshot, &memory, Files::NONE);
+    let stacks = Stacks::new(&snapshot, &memory, &NoFiles);
     let stack = stacks.of(&snapshot.threads[0]);
     assert_eq!(cause(&snapshot, &stacks, &stack), None);
 }

@@ -135,7 +135,7 @@ fn told(exception: &Exception, ip: u64) -> Told {
 mod tests {
     use super::*;
     use crate::cause::{Cause, Place, cause};
-    use crate::{Files, Stacks};
+    use crate::{NoFiles, Stacks};
     use snapshot::{OperatingSystem, Protection, Region, Registers, System, X86_64};
 
     /// `mov eax,[rcx+0x10]` at 0x1000, and a TEB at 0x8000.
@@ -202,7 +202,7 @@ mod tests {
 
     fn of(code: u32, parameters: &[u64], rcx: u64) -> Cause {
         let snapshot = snapshot(code, parameters, rcx);
-        let stacks = Stacks::new(&snapshot, &Words, Files::NONE);
+        let stacks = Stacks::new(&snapshot, &Words, &NoFiles);
         cause(&snapshot, &stacks, &stacks.of(&snapshot.threads[0])).unwrap()
     }
 

@@ -25,7 +25,7 @@ pub(super) fn open(
     module: &Module,
     architecture: Architecture,
     memory: &dyn Memory,
-    files: &Files,
+    files: &dyn Files,
 ) -> Option<Image> {
     let header = read_up_to(memory, base, HEADERS);
     let is_narrow = architecture.pointer_size() == 4;
@@ -34,8 +34,8 @@ pub(super) fn open(
         false => parts::<FileHeader64<LE>>(&header)?,
     };
     let loaded = Loaded::new(parts, base, memory)?;
-    let mut symbols = Vec::new();
-    symbols.extend(debug::symbols(module, &module.build_id, None, files));
+    let found = debug::separate(module, &module.build_id, None, files);
+    let mut symbols = found.symbols;
     symbols.extend(match is_narrow {
         true => loaded.dynamic_symbols::<FileHeader32<LE>>(),
         false => loaded.dynamic_symbols::<FileHeader64<LE>>(),
@@ -54,6 +54,7 @@ pub(super) fn open(
         tables: tables.map_or(Tables::None, |dwarf| Tables::Dwarf(Box::new(dwarf))),
         symbols,
         contents: None,
+        debug: found.debug,
     })
 }
 

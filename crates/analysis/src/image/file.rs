@@ -45,7 +45,7 @@ pub(super) fn open(
     file: &FileBytes,
     module: &Module,
     architecture: Architecture,
-    files: &Files,
+    files: &dyn Files,
 ) -> Option<Image> {
     let bytes = (**file).as_ref();
     let object = object::File::parse(bytes).ok()?;
@@ -61,11 +61,8 @@ pub(super) fn open(
     };
     let mut symbols = vec![Symbols::of_object(&object, bytes, Bytes::whole(file))];
     symbols.extend(exports(&object));
-    if object.section_by_name(".symtab").is_none() && is_elf {
-        let id = object.build_id().ok().flatten().unwrap_or_default();
-        let link = object.gnu_debuglink().ok().flatten();
-        symbols.splice(..0, debug::symbols(module, id, link, files));
-    }
+    let found = debug::of_file(&object, file, module, files);
+    symbols.splice(..0, found.symbols);
     symbols.retain(|table| !table.is_empty());
     Some(Image {
         bias: base.wrapping_sub(first),
@@ -75,6 +72,7 @@ pub(super) fn open(
         tables,
         symbols,
         contents: Some(contents),
+        debug: found.debug,
     })
 }
 

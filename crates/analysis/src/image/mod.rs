@@ -3,10 +3,12 @@
 mod debug;
 mod elf;
 mod file;
+mod mini;
 mod pe;
 mod symbols;
 
 use crate::demangle;
+use crate::lines::{DebugInfo, Lookup};
 use crate::unwind::{Callee, Dwarf, FunctionTable, Step};
 use snapshot::{Architecture, FileBytes, Memory, Module};
 use std::fmt;
@@ -16,25 +18,42 @@ pub use debug::DebugFile;
 pub(crate) use file::Contents;
 pub(crate) use pe::export_table;
 
+/// Files that may be the one that is wanted, best first. They are opened as they are asked for.
+pub type Candidates<'a> = Box<dyn Iterator<Item = FileBytes> + 'a>;
+
 /// How files are opened: this crate opens none itself.
 ///
-/// Each function may return `None`. It may also return a file of another build: that is noticed,
-/// and the file is not used.
-#[derive(Clone, Copy)]
-pub struct Files<'a> {
-    /// The file of a module, usually [`Module::path`].
-    pub image: &'a dyn Fn(&Module) -> Option<FileBytes>,
-    /// The file that the symbols of a stripped module were moved to; [`DebugFile::paths`] lists
-    /// where it may be.
-    pub debug: &'a dyn Fn(&DebugFile) -> Option<FileBytes>,
+/// Files of other builds may be among them: that is noticed, and such a file is not used.
+pub trait Files {
+    /// Files that may be that of a module, usually at [`Module::path`].
+    fn images<'a>(&'a self, module: &'a Module) -> Candidates<'a>;
+
+    /// Files that the symbols of a stripped module may have been moved to; [`DebugFile::paths`] lists where they may be.
+    fn debug<'a>(&'a self, _wanted: &'a DebugFile) -> Candidates<'a> {
+        Box::new(std::iter::empty())
+    }
+
+    /// PDBs and symbol files of Breakpad that may be of a module.
+    fn tables<'a>(&'a self, _module: &'a Module) -> Candidates<'a> {
+        Box::new(std::iter::empty())
+    }
 }
 
-impl Files<'static> {
-    /// No files: only the memory in the dump is used.
-    pub const NONE: Files<'static> = Files {
-        image: &|_| None,
-        debug: &|_| None,
-    };
+/// Only the files of modules.
+impl<F: Fn(&Module) -> Option<FileBytes>> Files for F {
+    fn images<'a>(&'a self, module: &'a Module) -> Candidates<'a> {
+        Box::new(self(module).into_iter())
+    }
+}
+
+/// No files: only the memory in the dump is used.
+#[derive(Clone, Copy, Debug)]
+pub struct NoFiles;
+
+impl Files for NoFiles {
+    fn images<'a>(&'a self, _module: &'a Module) -> Candidates<'a> {
+        Box::new(std::iter::empty())
+    }
 }
 
 /// Where the unwinding tables and symbols of a module come from.
@@ -89,6 +108,16 @@ pub(crate) struct Image {
     tables: Tables,
     symbols: Vec<Symbols>,
     contents: Option<file::Contents>,
+    debug: Debug,
+}
+
+/// The separate debug information of an image, and what is known of it.
+#[derive(Default)]
+pub(crate) struct Debug {
+    /// Which tells lines; `None` if there is none.
+    pub(crate) lines: Option<DebugInfo>,
+    /// Whether there were files for it, all of them of other builds.
+    pub(crate) is_of_others: bool,
 }
 
 impl Image {
@@ -98,17 +127,32 @@ impl Image {
         module: &Module,
         architecture: Architecture,
         memory: &dyn Memory,
-        files: &Files,
+        files: &dyn Files,
     ) -> Image {
-        let file = (files.image)(module);
-        let has_file = file.is_some();
-        if let Some(image) = file.and_then(|f| file::open(&f, module, architecture, files)) {
+        let mut image = Image::without_tables(module, architecture, memory, files);
+        if image.debug.lines.is_none() {
+            debug::add_tables(&mut image.debug, module, files);
+        }
+        image
+    }
+
+    fn without_tables(
+        module: &Module,
+        architecture: Architecture,
+        memory: &dyn Memory,
+        files: &dyn Files,
+    ) -> Image {
+        let mut has_file = false;
+        let mut candidates = files.images(module).inspect(|_| has_file = true);
+        let opened = candidates.find_map(|f| file::open(&f, module, architecture, files));
+        drop(candidates);
+        if let Some(image) = opened {
             return image;
         }
         let base = module.range.start;
         let loaded = elf::open(base, module, architecture, memory, files)
             .or_else(|| pe::open(base, architecture, memory));
-        let mut image = loaded.unwrap_or_else(|| Image::empty(base));
+        let mut image = loaded.unwrap_or_else(|| debug::alone(module, files));
         if has_file {
             image.source = Source::OtherBuild;
         }
@@ -117,14 +161,31 @@ impl Image {
 
     fn empty(base: u64) -> Image {
         Image {
-            bias: 0,
+            bias: base,
             source: Source::Nowhere,
             base,
             size: None,
             tables: Tables::None,
             symbols: Vec::new(),
             contents: None,
+            debug: Debug::default(),
         }
+    }
+
+    /// The question for the lines of addresses of the process in this image; `None` if there is nobody to ask.
+    pub(crate) fn lookup(&self, module: &Module, addresses: Vec<u64>) -> Option<Lookup> {
+        Some(Lookup {
+            debug: self.debug.lines.clone()?,
+            bias: self.bias,
+            base: self.base,
+            addresses,
+            module: module.name().to_owned(),
+        })
+    }
+
+    /// Whether all files with debug information that were found for it are of other builds.
+    pub(crate) fn has_debug_of_others(&self) -> bool {
+        self.debug.is_of_others
     }
 
     /// Whether an address of the process lies in the image.

@@ -1,7 +1,7 @@
 //! A Windows image from the memory of the process.
 
 use super::symbols::{Symbols, rank};
-use super::{Image, Source, Tables, read_up_to};
+use super::{Debug, Image, Source, Tables, read_up_to};
 use crate::bytes::Bytes;
 use crate::unwind::FunctionTable;
 use object::LittleEndian as LE;
@@ -46,6 +46,7 @@ pub(super) fn open(base: u64, architecture: Architecture, memory: &dyn Memory) -
         tables: functions.map_or(Tables::None, Tables::Pe),
         symbols: symbols.into_iter().collect(),
         contents: None,
+        debug: Debug::default(),
     })
 }
 

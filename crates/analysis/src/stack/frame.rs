@@ -1,6 +1,7 @@
 //! A stack as values, and how it is written.
 
 use crate::image::Symbol;
+use crate::unwind::lookup_address;
 use std::fmt;
 
 /// The most frames of one stack that are kept.
@@ -41,6 +42,17 @@ impl Stack {
     /// How many frames there are, those that are left out included.
     pub fn depth(&self) -> usize {
         self.frames.len() + self.left_out.map_or(0, |left| left.frames)
+    }
+}
+
+impl Stack {
+    /// The address by which the name and the line of a frame are looked up; 0 if there is no frame of this number.
+    ///
+    /// Situation: a call may be the last instruction of its function, so that it returns to the first of the next one.
+    pub fn lookup(&self, number: usize) -> u64 {
+        let ip = self.frames.get(number).map_or(0, |frame| frame.ip);
+        let before = number.checked_sub(1).and_then(|n| self.frames.get(n));
+        lookup_address(ip, before.is_none_or(|frame| frame.is_signal_frame))
     }
 }
 

@@ -7,10 +7,12 @@ mod walk;
 mod with_files;
 
 use crate::image::{Files, Image, Source, Symbol};
+use crate::lines::Lookup;
 use crate::unwind::Cpu;
 use snapshot::auxv::AT_SYSINFO_EHDR;
 use snapshot::{Memory, Module, Snapshot, Thread};
 use std::cell::OnceCell;
+use std::collections::BTreeMap;
 
 pub(crate) use with_files::WithFiles;
 
@@ -21,7 +23,7 @@ pub use frame::{End, FRAME_LIMIT, Frame, How, LeftOut, Stack};
 pub struct Stacks<'a> {
     snapshot: &'a Snapshot,
     memory: &'a dyn Memory,
-    files: Files<'a>,
+    files: &'a dyn Files,
     modules: Vec<Loaded>,
 }
 
@@ -33,7 +35,7 @@ struct Loaded {
 
 impl<'a> Stacks<'a> {
     /// For the threads of `snapshot`, whose stacks are in `memory`.
-    pub fn new(snapshot: &'a Snapshot, memory: &'a dyn Memory, files: Files<'a>) -> Self {
+    pub fn new(snapshot: &'a Snapshot, memory: &'a dyn Memory, files: &'a dyn Files) -> Self {
         let mut modules = snapshot.modules.clone();
         modules.extend(vdso(snapshot));
         modules.sort_by_key(|module| module.range.start);
@@ -96,6 +98,35 @@ impl<'a> Stacks<'a> {
             .filter_map(move |l| Some((&l.module, opened(l)?)))
     }
 
+    /// The opened modules for which files with debug information were found, all of them of other builds.
+    pub fn without_their_debug(&self) -> impl Iterator<Item = &Module> {
+        let has_others = |loaded: &&Loaded| {
+            let image = loaded.image.get();
+            image.is_some_and(Image::has_debug_of_others)
+        };
+        self.modules
+            .iter()
+            .filter(has_others)
+            .map(|loaded| &loaded.module)
+    }
+
+    /// The questions for the lines of these addresses, of each image one. Addresses of images without debug information are in
+    /// none.
+    pub fn lookups(&self, addresses: &[u64]) -> Vec<Lookup> {
+        let mut of_modules: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+        for &address in addresses {
+            if let Some((_, module)) = self.image_and_module_at(address) {
+                let of_module = of_modules.entry(module.range.start).or_default();
+                of_module.push(address);
+            }
+        }
+        let lookup = |(base, addresses)| {
+            let (image, module) = self.image_and_module_at(base)?;
+            image.lookup(module, addresses)
+        };
+        of_modules.into_iter().filter_map(lookup).collect()
+    }
+
     fn frame(&self, cpu: &Cpu, lookup: u64, how: How) -> Frame {
         let (image, module) = self.image_and_module_at(lookup).unzip();
         let base = module.map_or(0, |module| module.range.start);
@@ -134,7 +165,7 @@ impl<'a> Stacks<'a> {
 
     fn image<'s>(&'s self, loaded: &'s Loaded) -> &'s Image {
         let architecture = self.snapshot.system.architecture;
-        let open = || Image::open(&loaded.module, architecture, self.memory, &self.files);
+        let open = || Image::open(&loaded.module, architecture, self.memory, self.files);
         loaded.image.get_or_init(open)
     }
 

@@ -1,6 +1,7 @@
 //! Walks without a real process: memory is a list of words, code is a region.
 
 use super::*;
+use crate::image::NoFiles;
 use snapshot::{
     Aarch64, Architecture, NoMemory, OperatingSystem, Protection, Range, Region, Registers, System,
     X86, X86_64,
@@ -81,7 +82,7 @@ fn arm_with_link(fp: u64, link: u64, stack: &[(u64, u64)]) -> Stack {
         size: 8,
         code,
     };
-    Stacks::new(&snapshot, &memory, Files::NONE).of(&snapshot.threads[0])
+    Stacks::new(&snapshot, &memory, &NoFiles).of(&snapshot.threads[0])
 }
 
 fn ips(stack: &Stack) -> Vec<u64> {
@@ -141,7 +142,7 @@ fn guessed(os: OperatingSystem) -> Stack {
         size: 8,
         code: vec![0x90, 0x90, 0x90, 0xe8, 0, 0, 0, 0],
     };
-    Stacks::new(&snapshot, &memory, Files::NONE).of(&snapshot.threads[0])
+    Stacks::new(&snapshot, &memory, &NoFiles).of(&snapshot.threads[0])
 }
 
 #[test]
@@ -170,7 +171,7 @@ fn the_frame_pointer_of_64_bit_windows_is_no_end() {
             size: 8,
             code: vec![0x90, 0x90, 0x90, 0xe8, 0, 0, 0, 0],
         };
-        let stacks = Stacks::new(&snapshot, &memory, Files::NONE);
+        let stacks = Stacks::new(&snapshot, &memory, &NoFiles);
         stacks.of(&snapshot.threads[0]).end
     };
     assert_eq!(end(OperatingSystem::Linux), End::Root);
@@ -224,7 +225,7 @@ fn a_32_bit_stack_is_searched_for_return_addresses() {
         size: 4,
         code,
     };
-    let stack = Stacks::new(&snapshot, &memory, Files::NONE).of(&snapshot.threads[0]);
+    let stack = Stacks::new(&snapshot, &memory, &NoFiles).of(&snapshot.threads[0]);
     assert_eq!(ips(&stack), [0x10_0100, 0x10_0208]);
     assert_eq!(stack.frames[1].how, How::Scan);
 }
@@ -232,6 +233,6 @@ fn a_32_bit_stack_is_searched_for_return_addresses() {
 #[test]
 fn a_thread_without_registers_has_no_frames() {
     let snapshot = Snapshot::default();
-    let stack = Stacks::new(&snapshot, &NoMemory, Files::NONE).of(&Thread::default());
+    let stack = Stacks::new(&snapshot, &NoMemory, &NoFiles).of(&Thread::default());
     assert_eq!(stack, Stack::whole(vec![], End::NoRegisters));
 }

@@ -1,7 +1,7 @@
 //! A process that has crashed: the system holds it until its dumps are taken.
 
 use super::{Collected, Request, collect_attached};
-use analysis::{Files, Stacks, cause, thrown};
+use analysis::{Stacks, cause, thrown};
 use formats::{CoreNotes, image};
 use platform::{
     ARCHITECTURE, Adopted, CaptureOptions, CrashNotice, Crashed, Error, ErrorKind, Host,
@@ -161,11 +161,7 @@ fn signature(target: &mut dyn Target, fault: &Exception) -> Result<(String, Stri
     let memory = capture.memory();
     let snapshot = std::mem::take(&mut capture.snapshot);
     let image = |module: &Module| files.as_ref()?.open(module);
-    let files = Files {
-        image: &image,
-        debug: &|_| None,
-    };
-    let stacks = Stacks::new(&snapshot, &*memory, files);
+    let stacks = Stacks::new(&snapshot, &*memory, &image);
     let thread = snapshot.threads.iter().find(|t| t.id == fault.thread);
     let frames = thread.map(|t| stacks.of(t).frames).unwrap_or_default();
     let signature = cause::signature(fault, OS, &frames);

@@ -1,6 +1,6 @@
 //! HTTP probes: how long a health page takes to answer.
 
-use platform::lock;
+use platform::{http, lock};
 use snapshot::{Measure, Sample};
 use std::{
     collections::HashMap,
@@ -60,19 +60,10 @@ impl Probes {
 
 fn probe(url: &str, shared: &Mutex<State>) {
     let began = Instant::now();
-    let agent = ureq::Agent::config_builder()
-        .timeout_global(Some(LONGEST))
-        .http_status_as_error(false)
-        .build()
-        .new_agent();
     // Any answer is an answer, an error page too: the program is alive.
-    let answered = agent
-        .get(url)
-        .call()
-        .and_then(|mut answer| answer.body_mut().read_to_vec());
-    let took = match answered {
-        Ok(_) => began.elapsed().as_secs_f64() * 1000.0,
-        Err(_) => f64::INFINITY,
+    let took = match http::answers(url, LONGEST) {
+        true => began.elapsed().as_secs_f64() * 1000.0,
+        false => f64::INFINITY,
     };
     *lock(shared) = State {
         began: None,

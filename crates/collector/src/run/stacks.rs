@@ -1,6 +1,6 @@
 //! Stacks of a process that stands, as lines for the log.
 
-use analysis::{DebugFile, FileBytes, Files, Stack, Stacks};
+use analysis::{Candidates, DebugFile, Files, Stack, Stacks};
 use platform::{CaptureOptions, ImageFiles, Target};
 use snapshot::{Memory, Module, Snapshot, Thread};
 use std::path::Path;
@@ -46,12 +46,8 @@ fn walked<'s>(
     files: Option<&ImageFiles>,
     threads: impl Iterator<Item = &'s Thread>,
 ) -> Vec<(&'s Thread, Stack)> {
-    let image = |module: &Module| files?.open(module);
-    let files = Files {
-        image: &image,
-        debug: &debug,
-    };
-    let stacks = Stacks::new(snapshot, memory, files);
+    let files = Local(files);
+    let stacks = Stacks::new(snapshot, memory, &files);
     threads.map(|thread| (thread, stacks.of(thread))).collect()
 }
 
@@ -60,12 +56,18 @@ fn chosen(snapshot: &Snapshot, wanted: Option<u32>) -> impl Iterator<Item = &Thr
     threads.filter(move |thread| wanted.is_none_or(|id| id == thread.id))
 }
 
-fn debug(wanted: &DebugFile) -> Option<FileBytes> {
-    let paths = wanted.paths();
-    let mut files = paths
-        .iter()
-        .map(|path| platform::open_file(Path::new(path)));
-    files.find_map(Result::ok)
+/// The files of this machine, those of images as the process has them.
+struct Local<'a>(Option<&'a ImageFiles>);
+
+impl Files for Local<'_> {
+    fn images<'a>(&'a self, module: &'a Module) -> Candidates<'a> {
+        Box::new(self.0.and_then(|files| files.open(module)).into_iter())
+    }
+
+    fn debug<'a>(&'a self, wanted: &'a DebugFile) -> Candidates<'a> {
+        let paths = wanted.paths().into_iter();
+        Box::new(paths.filter_map(|path| platform::open_file(Path::new(&path)).ok()))
+    }
 }
 
 fn shown(thread: &Thread, stack: &Stack) -> Vec<String> {

@@ -1,6 +1,6 @@
 //! Finds the programs and libraries of a dump on this machine.
 
-use crate::inspect::build;
+use crate::inspect::{build, relative};
 use formats::image::{self, Identity};
 use platform::FileBytes;
 use serde::Serialize;
@@ -120,15 +120,7 @@ fn is_same(module: &Module, here: &Identity) -> Option<bool> {
 /// The path in the pack of a path from the target, always below [`ROOT`]. Returns `None` if it is
 /// not absolute, or has `..` in it.
 fn path_in_pack(path: &str) -> Option<String> {
-    let is_windows = path.as_bytes().get(1) == Some(&b':');
-    let path = match is_windows {
-        true => path.replace('\\', "/").replacen(':', "", 1),
-        false => path.strip_prefix('/')?.to_owned(),
-    };
-    let parts = path.split('/').filter(|part| !matches!(*part, "" | "."));
-    let parts: Vec<&str> = parts.collect();
-    let is_plain = !parts.is_empty() && !parts.contains(&"..");
-    is_plain.then(|| format!("{ROOT}/{}", parts.join("/")))
+    relative(path).map(|path| format!("{ROOT}/{path}"))
 }
 
 #[cfg(test)]

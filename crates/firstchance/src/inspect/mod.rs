@@ -3,11 +3,13 @@
 mod busiest;
 mod groups;
 mod heap;
+mod lines;
 mod open;
 mod page;
 mod sections;
 mod series;
 mod summary;
+mod symbols;
 mod threads;
 mod verdict;
 mod waits;
@@ -22,11 +24,12 @@ use clap::builder::{PathBufValueParser, TypedValueParser};
 use open::Opened;
 pub(crate) use open::user_of;
 use page::Page;
-pub(crate) use sections::build;
 use series::Series;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use symbols::SymbolArgs;
+pub(crate) use symbols::{build, relative};
 
 /// Options of `inspect`.
 #[derive(Debug, clap::Args)]
@@ -43,6 +46,8 @@ pub(crate) struct Args {
     /// Number of frames to show of a stack
     #[arg(long, value_name = "N")]
     frames: Option<usize>,
+    #[command(flatten)]
+    symbols: SymbolArgs,
 }
 
 /// What comes behind the first file.
@@ -74,6 +79,7 @@ impl Args {
             more: Vec::new(),
             json: false,
             frames: None,
+            symbols: SymbolArgs::default(),
         }
     }
 
@@ -162,7 +168,8 @@ const ALL: [Section; 8] = [
 /// Prints the dump, or what changed between several. Fails if a file cannot be read or is no dump.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     args.expect_sense()?;
-    let opened: Vec<Opened> = args.files().map(Opened::new).collect::<Result<_, _>>()?;
+    let open = |path| Opened::new(path)?.with_symbols(&args.symbols);
+    let opened: Vec<Opened> = args.files().map(open).collect::<Result<_, _>>()?;
     let before: Vec<_> = opened
         .iter()
         .map(|opened| opened.content.trouble())

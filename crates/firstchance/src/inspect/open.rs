@@ -1,8 +1,9 @@
 //! Reads a dump file and walks its stacks.
 
+use super::symbols::{SymbolArgs, SymbolFiles};
 use analysis::cause::{Cause, cause};
 use analysis::waits::{self, Wait};
-use analysis::{DebugFile, End, FRAME_LIMIT, FileBytes, Files, Source, Stack, Stacks};
+use analysis::{End, FRAME_LIMIT, Frame, Source, Stack, Stacks};
 use collector::{DumpContent, Record};
 use formats::Dump;
 use platform::{Error, ErrorKind};
@@ -20,12 +21,14 @@ pub(super) struct Opened {
     pub(super) content: DumpContent,
     pub(super) dump: Dump,
     pub(super) record: Option<Record>,
+    pub(super) symbols: SymbolFiles,
 }
 
 /// The threads of a dump with their stacks, in the order of the dump, and sentences about modules
 /// whose frames or names may be wrong.
 pub(super) struct Walked<'a> {
     pub(super) threads: Vec<(&'a Thread, Stack)>,
+    pub(super) stacks: Stacks<'a>,
     /// What they wait for.
     pub(super) waits: Vec<Wait>,
     /// The names of the variables that are waited on, by their addresses.
@@ -58,6 +61,17 @@ impl Walked<'_> {
         self.waits.iter().find(|wait| wait.thread == thread.id)
     }
 
+    /// What stands beside the name of a frame if it may be wrong, because its module may be of another build.
+    pub(super) fn doubt_of(&self, frame: &Frame) -> &'static str {
+        let base = frame.ip.wrapping_sub(frame.offset);
+        let mut sources = self.stacks.sources();
+        let source = sources.find(|(module, _)| module.range.start == base);
+        match (source, &frame.module) {
+            (Some((_, Source::UnverifiedFile)), Some(_)) => "   (perhaps another build)",
+            _ => "",
+        }
+    }
+
     /// An address, with the name of the variable that is there if that is known.
     pub(super) fn place(&self, address: u64) -> String {
         match self.variables.get(&address) {
@@ -80,26 +94,29 @@ impl Opened {
             "{}: {format:?}, {file_bytes} bytes, record: {has_record}",
             path.display()
         );
+        let symbols = SymbolFiles::new(path, user_of(path, &dump), &SymbolArgs::default())?;
         Ok(Self {
             path: path.to_owned(),
             file_bytes,
             content,
             dump,
             record,
+            symbols,
         })
+    }
+
+    /// The same dump, with symbols from where these options say.
+    pub(super) fn with_symbols(mut self, symbols: &SymbolArgs) -> anyhow::Result<Self> {
+        let user = user_of(&self.path, &self.dump);
+        self.symbols = SymbolFiles::new(&self.path, user, symbols)?;
+        Ok(self)
     }
 
     /// Walks the stacks of all threads. Program and debug files of this machine are used if they
     /// are of the same build as those that were loaded.
     pub(super) fn walk(&self) -> Walked<'_> {
-        let user = self.user();
-        let image = |module: &Module| image(module, user);
-        let files = Files {
-            image: &image,
-            debug: &|wanted: &DebugFile| debug(wanted, user),
-        };
         let snapshot = &self.dump.snapshot;
-        let stacks = Stacks::new(snapshot, &*self.dump.memory, files);
+        let stacks = Stacks::new(snapshot, &*self.dump.memory, &self.symbols);
         let threads = walk_all(&stacks, &snapshot.threads);
         let memory = &*self.dump.memory;
         let wait =
@@ -109,9 +126,12 @@ impl Opened {
         let variables = waits.iter().filter_map(Wait::address).filter_map(variable);
         let variables = variables.collect();
         let cause = cause_of(snapshot, &stacks, &threads);
-        let doubts = stacks.sources().filter_map(doubt).collect();
+        let mut doubts: Vec<String> = stacks.sources().filter_map(doubt).collect();
+        doubts.extend(stacks.without_their_debug().map(other_debug));
+        doubts.extend(self.symbols.complaints());
         Walked {
             threads,
+            stacks,
             waits,
             variables,
             doubts,
@@ -121,19 +141,9 @@ impl Opened {
 
     /// The names of what is at these addresses, as far as they are known.
     pub(super) fn symbols_at(&self, addresses: &[u64]) -> Symbols {
-        let user = self.user();
-        let image = |module: &Module| image(module, user);
-        let files = Files {
-            image: &image,
-            debug: &|wanted: &DebugFile| debug(wanted, user),
-        };
-        let stacks = Stacks::new(&self.dump.snapshot, &*self.dump.memory, files);
+        let stacks = Stacks::new(&self.dump.snapshot, &*self.dump.memory, &self.symbols);
         let name = |address: &u64| Some((*address, stacks.symbol(*address)?.to_string()));
         addresses.iter().filter_map(name).collect()
-    }
-
-    fn user(&self) -> Option<u32> {
-        user_of(&self.path, &self.dump)
     }
 
     /// The printed name of the fault. It is computed if the dump's writer gave none.
@@ -201,30 +211,6 @@ fn cause_of(snapshot: &Snapshot, stacks: &Stacks, threads: &[(&Thread, Stack)]) 
     cause(snapshot, stacks, own.map_or(&none, |(_, stack)| stack))
 }
 
-fn image(module: &Module, user: Option<u32>) -> Option<FileBytes> {
-    // Only an absolute path: a relative one would be looked up in the current folder.
-    let path = Path::new(&module.path);
-    path.is_absolute()
-        .then(|| read_logged(path, user))
-        .flatten()
-}
-
-fn read_logged(path: &Path, user: Option<u32>) -> Option<FileBytes> {
-    let bytes = platform::open_file_of(path, user);
-    match &bytes {
-        Ok(_) => log::debug!("opened {}", path.display()),
-        Err(error) => log::debug!("not opened: {}: {error}", path.display()),
-    }
-    bytes.ok()
-}
-
-fn debug(wanted: &DebugFile, user: Option<u32>) -> Option<FileBytes> {
-    wanted
-        .paths()
-        .iter()
-        .find_map(|path| read_logged(Path::new(path), user))
-}
-
 /// A sentence about a module whose symbols or unwind tables may be missing, or of another build;
 /// `None` if there is no doubt.
 fn doubt((module, source): (&Module, Source)) -> Option<String> {
@@ -242,4 +228,11 @@ fn doubt((module, source): (&Module, Source)) -> Option<String> {
             "{name}: neither its file nor its unwind tables are here, so frames may be missing or guessed"
         )),
     }
+}
+
+fn other_debug(module: &Module) -> String {
+    format!(
+        "{}: the files that were found with its debug information are of other builds, and are not used",
+        module.name()
+    )
 }

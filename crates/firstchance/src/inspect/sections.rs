@@ -2,6 +2,7 @@
 
 use super::open::Opened;
 use super::page::{Column, Page};
+use super::symbols::build;
 use crate::ui::console;
 use snapshot::{Module, Region, RegionKind, WallTime};
 use std::time::Duration;
@@ -37,18 +38,6 @@ pub(super) fn modules(page: &mut Page, opened: &Opened) {
         page.heading(&format!("Unloaded modules: {}", unloaded.len()));
         page.table(&columns, unloaded.iter().map(row).collect());
     }
-}
-
-/// The build-id of a module, or the GUID and age of its PDB in the form that symbol servers use.
-/// Empty if it has neither.
-pub(crate) fn build(module: &Module) -> String {
-    let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
-    let Some(codeview) = &module.codeview else {
-        return hex(&module.build_id);
-    };
-    let g = &codeview.guid;
-    let head = [g[3], g[2], g[1], g[0], g[5], g[4], g[7], g[6]];
-    format!("{}{}{:X}", hex(&head), hex(&g[8..]), codeview.age).to_uppercase()
 }
 
 /// Adds the memory by class, and every region.

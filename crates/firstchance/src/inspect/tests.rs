@@ -98,6 +98,7 @@ fn opened(snapshot: Snapshot, record: Option<Record>) -> Opened {
         content: DumpContent::plain(Arc::new(Vec::new())),
         dump,
         record,
+        symbols: symbols::SymbolFiles::default(),
     }
 }
 

@@ -2,11 +2,12 @@
 
 use super::busiest;
 use super::groups::{Group, StackLine, groups, lines};
+use super::lines::{self, Places};
 use super::open::{Opened, Walked};
 use super::page::Page;
 use super::waits;
 use crate::ui::console;
-use analysis::{End, Frame, How};
+use analysis::{End, Frame, How, Place, Stack};
 use policy::print_count;
 use snapshot::{Registers, Snapshot, Thread, ThreadState};
 use std::time::Duration;
@@ -33,16 +34,13 @@ pub(super) fn summary(page: &mut Page, opened: &Opened, walked: &Walked, frames:
     busiest::write(page, snapshot, opened.record.as_ref());
     waits::write(page, snapshot, walked);
     heading(page, walked, &groups);
-    for (at, group) in groups.iter().take(1 + GROUPS).enumerate() {
-        let limit = if at == 0 { usize::MAX } else { GROUP_FRAMES };
-        show(
-            page,
-            snapshot,
-            walked,
-            group,
-            frames.unwrap_or(limit),
-            NAMES,
-        );
+    let limit = |at| if at == 0 { usize::MAX } else { GROUP_FRAMES };
+    let limit = |at| frames.unwrap_or(limit(at));
+    let shown = || groups.iter().take(1 + GROUPS).enumerate();
+    let stacks = shown().map(|(at, group)| (group.stack, limit(at)));
+    let places = Places::of(walked, stacks);
+    for (at, group) in shown() {
+        show(page, snapshot, walked, group, &places, limit(at), NAMES);
     }
     let left = groups.iter().skip(1 + GROUPS);
     let left: usize = left.map(|group| group.threads.len()).sum();
@@ -54,7 +52,7 @@ pub(super) fn summary(page: &mut Page, opened: &Opened, walked: &Walked, frames:
             &hint,
         );
     }
-    doubts(page, walked);
+    doubts(page, walked, &places);
 }
 
 /// Adds the stacks of all threads.
@@ -64,15 +62,10 @@ pub(super) fn all(page: &mut Page, opened: &Opened, frames: Option<usize>) {
     let snapshot = &opened.dump.snapshot;
     waits::write(page, snapshot, &walked);
     heading(page, &walked, &groups);
+    let limit = frames.unwrap_or(usize::MAX);
+    let places = Places::of(&walked, groups.iter().map(|group| (group.stack, limit)));
     for group in &groups {
-        show(
-            page,
-            snapshot,
-            &walked,
-            group,
-            frames.unwrap_or(usize::MAX),
-            usize::MAX,
-        );
+        show(page, snapshot, &walked, group, &places, limit, usize::MAX);
     }
     if let Some(first) = snapshot.threads.first()
         && let Some(registers) = &first.registers
@@ -80,7 +73,7 @@ pub(super) fn all(page: &mut Page, opened: &Opened, frames: Option<usize>) {
         page.heading(&format!("Registers of thread {}", first.id));
         show_registers(page, registers);
     }
-    doubts(page, &walked);
+    doubts(page, &walked, &places);
 }
 
 fn heading(page: &mut Page, walked: &Walked, groups: &[Group]) {
@@ -99,6 +92,7 @@ fn show(
     snapshot: &Snapshot,
     walked: &Walked,
     group: &Group,
+    places: &Places,
     limit: usize,
     names: usize,
 ) {
@@ -107,7 +101,7 @@ fn show(
     for line in lines(group.stack, limit) {
         match line {
             StackLine::Frame(number, frame) => {
-                page.faint_end(&format!("  {number:>4}  {}", describe(frame)), mark(frame));
+                show_frame(page, walked, group.stack, number, frame, places);
             }
             StackLine::Repeated { frames: 1, times } => {
                 page.line(&format!("        … the same {times} times more"));
@@ -200,7 +194,37 @@ fn doing(letter: char) -> Option<&'static str> {
     })
 }
 
-fn describe(frame: &Frame) -> String {
+/// Adds a frame, and before it the calls that are inlined in it, innermost first.
+fn show_frame(
+    page: &mut Page,
+    walked: &Walked,
+    stack: &Stack,
+    number: usize,
+    frame: &Frame,
+    places: &Places,
+) {
+    let place = places.at(stack, number);
+    for line in place.iter().flat_map(|place| &place.inlined) {
+        let function = line.function.as_deref().unwrap_or("?");
+        let function = console::cut(function, LONGEST_NAME);
+        page.faint_end(
+            &format!("        {function}{}", lines::source(line)),
+            "  inlined",
+        );
+    }
+    let source = place.map_or_else(String::new, |place| lines::source(&place.own));
+    let marks = format!("{}{}", walked.doubt_of(frame), mark(frame));
+    page.faint_end(
+        &format!("  {number:>4}  {}{source}", describe(frame, place)),
+        &marks,
+    );
+}
+
+fn describe(frame: &Frame, place: Option<&Place>) -> String {
+    let frame = Frame {
+        symbol: lines::function(frame, place),
+        ..frame.clone()
+    };
     console::cut(&frame.to_string(), LONGEST_NAME)
 }
 
@@ -213,9 +237,10 @@ fn mark(frame: &Frame) -> &'static str {
     }
 }
 
-fn doubts(page: &mut Page, walked: &Walked) {
-    let mut lines: Vec<String> = walked.doubts.iter().take(DOUBTS).cloned().collect();
-    let left = walked.doubts.len().saturating_sub(DOUBTS);
+fn doubts(page: &mut Page, walked: &Walked, places: &Places) {
+    let doubts = || walked.doubts.iter().chain(&places.troubles);
+    let mut lines: Vec<String> = doubts().take(DOUBTS).cloned().collect();
+    let left = doubts().count().saturating_sub(DOUBTS);
     if left > 0 {
         lines.push(format!(
             "… and the same for {}",

@@ -1,12 +1,14 @@
 //! The dump as one JSON object. Addresses are hexadecimal strings, as many JSON readers round large
 //! numbers; times are RFC 3339; sizes are in bytes.
 
+use super::lines::{Places, function};
 use super::open::{Opened, Walked};
+use super::symbols::build;
 use super::verdict::{self, CauseWire, Verdict, VerdictWire};
 use super::{heap, sections, threads, waits};
 use crate::ui::console;
 use analysis::waits::{Wait, cycles};
-use analysis::{Frame, Stack};
+use analysis::{Frame, Line, Place, Stack};
 use collector::Record;
 use serde::Serialize;
 use snapshot::{
@@ -19,7 +21,12 @@ use std::collections::BTreeMap;
 pub(super) fn json(opened: &Opened, frames: Option<usize>) -> anyhow::Result<String> {
     let walked = opened.walk();
     let verdict = verdict::verdict(opened, &walked);
-    let document = document(opened, &walked, &verdict, frames.unwrap_or(usize::MAX));
+    let limit = frames.unwrap_or(usize::MAX);
+    let places = Places::of(
+        &walked,
+        walked.threads.iter().map(|(_, stack)| (stack, limit)),
+    );
+    let document = document(opened, &walked, &verdict, &places, limit);
     let mut text = console::plain_json(&serde_json::to_string_pretty(&document)?);
     text.push('\n');
     Ok(text)
@@ -178,9 +185,16 @@ struct FrameWire<'a> {
     sp: String,
     module: Option<&'a str>,
     offset: String,
-    function: Option<&'a str>,
+    function: Option<String>,
     function_offset: Option<u64>,
+    /// The source file, as the compiler wrote it, and the number of the line.
+    file: Option<&'a str>,
+    line: Option<u32>,
+    /// Whether it is a call that the compiler replaced by the function's code; the frame that holds that code comes after it.
+    inlined: bool,
     found_by: String,
+    /// Whether its names may be wrong, because the file that they are of may be another build.
+    unverified: bool,
     signal_handler_return: bool,
 }
 
@@ -240,6 +254,7 @@ fn document<'a>(
     opened: &'a Opened,
     walked: &'a Walked,
     verdict: &'a Verdict,
+    places: &'a Places,
     limit: usize,
 ) -> Document<'a> {
     let dump = &opened.dump;
@@ -249,7 +264,7 @@ fn document<'a>(
     let threads = walked
         .threads
         .iter()
-        .map(|(t, s)| thread(opened, walked, t, s, limit))
+        .map(|(t, s)| thread(opened, walked, t, s, frames(walked, s, places, limit)))
         .collect();
     Document {
         path: opened.path.display().to_string(),
@@ -278,7 +293,12 @@ fn document<'a>(
         heap: heap::wire(opened),
         regions: snapshot.regions.iter().map(|r| region(opened, r)).collect(),
         handles: snapshot.handles.iter().map(handle).collect(),
-        doubts: walked.doubts.clone(),
+        doubts: walked
+            .doubts
+            .iter()
+            .chain(&places.troubles)
+            .cloned()
+            .collect(),
         warnings: opened.warnings(),
     }
 }
@@ -362,7 +382,7 @@ fn thread<'a>(
     walked: &Walked,
     thread: &'a Thread,
     stack: &'a Stack,
-    limit: usize,
+    frames: Vec<FrameWire<'a>>,
 ) -> ThreadWire<'a> {
     let snapshot = &opened.dump.snapshot;
     let last = analysis::cause::last_error(snapshot, thread, &*opened.dump.memory);
@@ -381,7 +401,7 @@ fn thread<'a>(
             .map(|wait| wire_of(snapshot, walked, wait)),
         last_error: last.map(|last| last.error),
         last_status: last.map(|last| hex(last.status.into())),
-        frames: stack.frames.iter().take(limit).map(frame).collect(),
+        frames,
         frames_left_out: stack.left_out.map(|left| LeftOutWire {
             behind: left.behind,
             frames: left.frames,
@@ -400,15 +420,52 @@ fn wire_of(snapshot: &Snapshot, walked: &Walked, wait: &Wait) -> WaitWire {
     }
 }
 
-fn frame(frame: &Frame) -> FrameWire<'_> {
+/// So many frames of a stack, with the calls that are inlined in them.
+fn frames<'a>(
+    walked: &Walked,
+    stack: &'a Stack,
+    places: &'a Places,
+    limit: usize,
+) -> Vec<FrameWire<'a>> {
+    let numbered = stack.frames.iter().enumerate().take(limit);
+    let wire = |(number, frame)| {
+        let place = places.at(stack, number);
+        let unverified = !walked.doubt_of(frame).is_empty();
+        let inlined = place.map_or(&[][..], |place| &place.inlined);
+        let inlined = inlined
+            .iter()
+            .map(move |line| inlined_frame(frame, line, unverified));
+        inlined.chain([self::frame(frame, place, unverified)])
+    };
+    numbered.flat_map(wire).collect()
+}
+
+fn inlined_frame<'a>(frame: &'a Frame, line: &'a Line, unverified: bool) -> FrameWire<'a> {
+    FrameWire {
+        function: line.function.clone(),
+        function_offset: None,
+        file: line.file.as_deref(),
+        line: line.line,
+        inlined: true,
+        signal_handler_return: false,
+        ..self::frame(frame, None, unverified)
+    }
+}
+
+fn frame<'a>(frame: &'a Frame, place: Option<&'a Place>, unverified: bool) -> FrameWire<'a> {
+    let symbol = function(frame, place);
     FrameWire {
         ip: hex(frame.ip),
         sp: hex(frame.sp),
         module: frame.module.as_deref(),
         offset: hex(frame.offset),
-        function: frame.symbol.as_ref().map(|s| &s.name[..]),
-        function_offset: frame.symbol.as_ref().map(|s| s.offset),
+        function_offset: symbol.as_ref().map(|s| s.offset),
+        function: symbol.map(|s| s.name),
+        file: place.and_then(|place| place.own.file.as_deref()),
+        line: place.and_then(|place| place.own.line),
+        inlined: false,
         found_by: frame.how.to_string(),
+        unverified,
         signal_handler_return: frame.is_signal_frame,
     }
 }
@@ -420,7 +477,7 @@ fn module(module: &Module) -> ModuleWire<'_> {
         path: &module.path,
         version: &module.version,
         soname: &module.soname,
-        build_id: sections::build(module),
+        build_id: build(module),
         pdb: module.codeview.as_ref().map(|c| &c.file[..]),
         timestamp: module.timestamp,
         deleted: module.deleted,

@@ -35,6 +35,7 @@ mod hung_pages;
 mod interrupted;
 mod limited_folders;
 mod limits;
+mod lines;
 mod loop_costs;
 mod mapped_files;
 mod moments;

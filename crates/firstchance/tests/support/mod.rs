@@ -15,6 +15,7 @@ mod loop_disk;
 mod postgres;
 mod postmortem;
 mod programs;
+mod server;
 mod tmpfs;
 mod victim;
 
@@ -30,6 +31,7 @@ pub(crate) use loop_disk::{LoopDisk, must};
 pub(crate) use postgres::Postgres;
 pub(crate) use postmortem::Postmortem;
 pub(crate) use programs::{Program, compile, target_dir};
+pub(crate) use server::Server;
 pub(crate) use tmpfs::Tmpfs;
 pub(crate) use victim::{Victim, victim_exe};
 

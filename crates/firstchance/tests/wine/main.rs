@@ -17,6 +17,7 @@ mod events;
 mod killed;
 mod lacking;
 mod launches;
+mod lines;
 mod locks;
 mod machine;
 mod names;

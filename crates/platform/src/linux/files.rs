@@ -7,7 +7,7 @@
 use super::{
     acl,
     held_files::{self, identity},
-    regular_files::{open_regular, open_regular_as},
+    regular_files::{open_regular, open_regular_as, open_regular_below},
     space,
     sys::{lazy_file::LazyFile, page_cache, share},
 };
@@ -405,6 +405,12 @@ pub(crate) fn open_file(path: &Path, user: Option<u32>) -> io::Result<FileBytes>
     Ok(Arc::new(LazyFile::new(file, found.st_size as usize)?))
 }
 
+/// See [`crate::open_file_below`].
+pub(crate) fn open_file_below(folder: &Path, path: &Path) -> io::Result<FileBytes> {
+    let (file, found) = open_regular_below(folder, path)?;
+    Ok(Arc::new(LazyFile::new(file, found.st_size as usize)?))
+}
+
 /// See [`crate::made_content`].
 pub(crate) fn made_content(len: u64, make: MakeContent) -> io::Result<FileBytes> {
     Ok(Arc::new(LazyFile::made(make, len as usize)?))
@@ -446,6 +452,11 @@ pub(super) fn state_of(found: &std::fs::Metadata) -> FileIdentity {
         found.mtime(),
         changed,
     ])
+}
+
+/// See [`crate::is_own`].
+pub(crate) fn is_own(path: &Path) -> bool {
+    owner_of(path) == Some(rustix::process::geteuid().as_raw())
 }
 
 /// See [`crate::owner_of`].

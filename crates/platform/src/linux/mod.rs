@@ -105,8 +105,8 @@ mod young;
 
 pub(crate) use doctor::doctor;
 pub(crate) use files::{
-    RawOutput, content_of, create_output, is_unchanged, made_content, on_disk, open_file,
-    open_plain, open_unchanged, owner_of, patch_file, read_trusted,
+    RawOutput, content_of, create_output, is_own, is_unchanged, made_content, on_disk, open_file,
+    open_file_below, open_plain, open_unchanged, owner_of, patch_file, read_trusted,
 };
 pub(crate) use held_files::{is_held, remove_left_over, remove_part};
 pub(crate) use image_files::ImageFiles;

@@ -4,7 +4,7 @@
 //! FIFO can wait for ever. So what a path leads to is looked at first, without opening it (`O_PATH` in open(2)).
 
 use rustix::{
-    fs::{FileType, Mode, OFlags, Stat, fstat, open},
+    fs::{FileType, Mode, OFlags, ResolveFlags, Stat, fstat, open, openat2},
     io::Errno,
     process::{Gid, Uid, geteuid},
     thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid},
@@ -25,6 +25,18 @@ const NO_GROUP: u32 = 65534;
 /// If it cannot be opened, or is anything else.
 pub(super) fn open_regular(path: &Path, flags: OFlags) -> io::Result<(File, Stat)> {
     let found = open(path, OFlags::PATH | OFlags::CLOEXEC | flags, Mode::empty())?;
+    open_found(&found)
+}
+
+/// Opens a regular file below a folder, which is the root for all links on the way (openat2(2)).
+///
+/// # Errors
+/// As [`open_regular`].
+pub(super) fn open_regular_below(folder: &Path, path: &Path) -> io::Result<(File, Stat)> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let folder = open(folder, flags | OFlags::DIRECTORY, Mode::empty())?;
+    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    let found = openat2(&folder, path, flags, Mode::empty(), resolve)?;
     open_found(&found)
 }
 
@@ -113,6 +125,27 @@ mod tests {
             );
         }
         assert!(open_regular(Path::new("/proc/self/exe"), OFlags::empty()).is_ok());
+    }
+
+    #[test]
+    fn n37_no_link_leads_out_of_the_folder() {
+        let (outside, folder) = (
+            tempfile::tempdir().expect("a folder"),
+            tempfile::tempdir().expect("a folder"),
+        );
+        let (secret, folder) = (outside.path().join("secret"), folder.path());
+        std::fs::write(&secret, "x").expect("a file");
+        std::fs::create_dir(folder.join("lib")).expect("a folder");
+        std::fs::write(folder.join("lib/here"), "y").expect("a file");
+        for (name, to) in [("out", &*secret), ("absolute", Path::new("/lib/here"))] {
+            std::os::unix::fs::symlink(to, folder.join(name)).expect("a link");
+        }
+        let opens = |path: &str| open_regular_below(folder, Path::new(path)).is_ok();
+        assert!(opens("lib/here"));
+        assert!(opens("absolute"), "it is absolute in the folder");
+        assert!(!opens("out"));
+        let climbs = format!("../../../../../../../..{}", secret.display());
+        assert!(!opens(&climbs));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::{
     fs::File,
     io,
     os::windows::fs::{FileExt, MetadataExt, OpenOptionsExt},
-    path::Path,
+    path::{Component, Path},
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -134,6 +134,11 @@ pub(crate) fn patch_file(path: &Path, patches: &[(u64, Vec<u8>)]) -> io::Result<
     file.set_modified(found.modified()?)
 }
 
+/// See [`crate::is_own`].
+pub(crate) fn is_own(_path: &Path) -> bool {
+    true
+}
+
 /// See [`crate::owner_of`].
 pub(crate) fn owner_of(_path: &Path) -> Option<u32> {
     None
@@ -152,6 +157,15 @@ pub(crate) fn open_file(path: &Path, _user: Option<u32>) -> io::Result<FileBytes
         return Ok(Arc::new(Vec::new()));
     }
     Ok(Arc::new(Mapping::new(&file, size)?))
+}
+
+/// See [`crate::open_file_below`]. Links are not followed as below the folder here, so only plain paths are taken.
+pub(crate) fn open_file_below(folder: &Path, path: &Path) -> io::Result<FileBytes> {
+    let is_plain = |part: Component| matches!(part, Component::Normal(_));
+    match path.components().all(is_plain) {
+        true => open_file(&folder.join(path), None),
+        false => Err(io::ErrorKind::InvalidInput.into()),
+    }
 }
 
 /// See [`crate::made_content`].

@@ -70,8 +70,8 @@ pub(crate) use console::{
 pub(crate) use console::{kill_self, stop_self};
 pub(crate) use doctor::doctor;
 pub(crate) use files::{
-    content_of, is_unchanged, made_content, on_disk, open_file, open_log, open_plain,
-    open_unchanged, owner_of, patch_file, scratch_folder, space_at, unnamed_file,
+    content_of, is_own, is_unchanged, made_content, on_disk, open_file, open_file_below, open_log,
+    open_plain, open_unchanged, owner_of, patch_file, scratch_folder, space_at, unnamed_file,
 };
 pub(crate) use image_files::ImageFiles;
 pub(crate) use launch::RawLaunched;
