@@ -145,6 +145,7 @@ mod tests {
             }),
             how: How::Cfi,
             is_signal_frame: name.is_empty(),
+            language: Vec::new(),
         }
     }
 

@@ -12,6 +12,7 @@ fn stack(places: &[(u64, u64)]) -> Stack {
         symbol: None,
         how: How::Cfi,
         is_signal_frame: false,
+        language: Vec::new(),
     };
     Stack::whole(places.iter().map(frame).collect(), End::Root)
 }

@@ -9,6 +9,7 @@ use object::LittleEndian as LE;
 use object::elf::{
     DT_GNU_HASH, DT_HASH, DT_STRSZ, DT_STRTAB, DT_SYMTAB, DynamicTag, FileHeader32, FileHeader64,
     PT_DYNAMIC, PT_GNU_EH_FRAME, PT_LOAD, SHN_UNDEF, STB_LOCAL, STB_WEAK, STT_FUNC, STT_GNU_IFUNC,
+    STT_OBJECT,
 };
 use object::read::elf::{FileHeader, ProgramHeader as _, Sym as _};
 use snapshot::{Architecture, Memory, Module};
@@ -227,7 +228,8 @@ fn describe<H: FileHeader<Endian = LE>>(
     names: &[u8],
 ) -> Option<(u64, u64, std::ops::Range<u32>, u32)> {
     let is_function = matches!(symbol.st_type(), STT_FUNC | STT_GNU_IFUNC);
-    if !is_function || symbol.st_shndx(LE) == SHN_UNDEF {
+    let is_variable = symbol.st_type() == STT_OBJECT && symbol.st_size(LE).into() > 0;
+    if !(is_function || is_variable) || symbol.st_shndx(LE) == SHN_UNDEF {
         return None;
     }
     let start = symbol.st_name(LE);

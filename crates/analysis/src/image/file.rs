@@ -26,6 +26,12 @@ impl Contents {
         self.memory_end.saturating_add(0xfff) & !0xfff
     }
 
+    /// The address of a section as the file states it; `None` if it has none of that name.
+    pub(super) fn section(&self, name: &str) -> Option<u64> {
+        let object = object::File::parse((*self.file).as_ref()).ok()?;
+        Some(object.section_by_name(name)?.address())
+    }
+
     /// Up to `size` bytes at an address of the file; `None` if the file holds none there.
     pub(crate) fn at(&self, address: u64, size: usize) -> Option<&[u8]> {
         let holds = |&&(start, _, len): &&(u64, u64, u64)| {

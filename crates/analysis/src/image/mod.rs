@@ -1,5 +1,6 @@
 //! Programs and libraries: their unwinding tables, names and code, from the file or from memory.
 
+mod backed;
 mod debug;
 mod elf;
 mod file;
@@ -14,6 +15,7 @@ use snapshot::{Architecture, FileBytes, Memory, Module};
 use std::fmt;
 use symbols::Symbols;
 
+pub(crate) use backed::Backed;
 pub use debug::DebugFile;
 pub(crate) use file::Contents;
 pub(crate) use pe::export_table;
@@ -226,6 +228,17 @@ impl Image {
         let mut tables = self.symbols.iter();
         let start = tables.find_map(|table| table.start_of(name.as_bytes()))?;
         Some(start.wrapping_add(self.bias))
+    }
+
+    /// The address in the process of a section; `None` if there is none of that name, or no file.
+    pub(crate) fn section(&self, name: &str) -> Option<u64> {
+        let address = self.contents.as_ref()?.section(name)?;
+        Some(address.wrapping_add(self.bias))
+    }
+
+    /// Whether there is a file, and it has sections: one of ELF.
+    pub(crate) fn is_elf_file(&self) -> bool {
+        self.contents.is_some() && !matches!(self.tables, Tables::Pe(_))
     }
 
     /// Whether the function at `lookup` begins after `start`, so that a name there is another's.

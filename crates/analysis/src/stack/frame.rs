@@ -1,6 +1,7 @@
 //! A stack as values, and how it is written.
 
 use crate::image::Symbol;
+use crate::languages::LanguageFrame;
 use crate::unwind::lookup_address;
 use std::fmt;
 
@@ -109,6 +110,9 @@ pub struct Frame {
     /// Whether it is the return from a signal handler: the next frame was interrupted and did not
     /// call.
     pub is_signal_frame: bool,
+    /// What it is to the runtime of its language, innermost first: a function and the calls that are inlined in it, or the functions
+    /// that a call of an interpreter's loop runs.
+    pub language: Vec<LanguageFrame>,
 }
 
 /// `libc.so.6!nanosleep+0x14`, or as much of that as is known.

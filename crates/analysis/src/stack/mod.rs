@@ -2,11 +2,13 @@
 
 mod frame;
 mod guess;
+mod language;
 mod signal;
 mod walk;
 mod with_files;
 
 use crate::image::{Files, Image, Source, Symbol};
+use crate::languages::go;
 use crate::lines::Lookup;
 use crate::unwind::Cpu;
 use snapshot::auxv::AT_SYSINFO_EHDR;
@@ -31,6 +33,7 @@ pub struct Stacks<'a> {
 struct Loaded {
     module: Module,
     image: OnceCell<Image>,
+    go: OnceCell<Option<go::Module>>,
 }
 
 impl<'a> Stacks<'a> {
@@ -42,6 +45,7 @@ impl<'a> Stacks<'a> {
         let load = |module| Loaded {
             module,
             image: OnceCell::new(),
+            go: OnceCell::new(),
         };
         Self {
             snapshot,
@@ -130,14 +134,17 @@ impl<'a> Stacks<'a> {
     fn frame(&self, cpu: &Cpu, lookup: u64, how: How) -> Frame {
         let (image, module) = self.image_and_module_at(lookup).unzip();
         let base = module.map_or(0, |module| module.range.start);
+        let go = self.go_place(lookup);
+        let symbol = image.and_then(|image| image.symbol(lookup, cpu.ip));
         Frame {
             ip: cpu.ip,
             sp: cpu.sp(),
             module: module.map(|module| module.name().to_owned()),
             offset: cpu.ip.wrapping_sub(base),
-            symbol: image.and_then(|image| image.symbol(lookup, cpu.ip)),
+            symbol: symbol.or_else(|| Some(go.as_ref()?.symbol(cpu.ip))),
             how,
             is_signal_frame: false,
+            language: go.map_or_else(Vec::new, |place| place.frames()),
         }
     }
 

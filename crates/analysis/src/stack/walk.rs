@@ -2,6 +2,7 @@
 
 use super::frame::{LeftOut, OUTERMOST};
 use super::{End, FRAME_LIMIT, Frame, How, Stack, Stacks, guess, signal};
+use crate::languages::go;
 use crate::unwind::{Callee, Cpu, Step, lookup_address};
 use snapshot::{Architecture, OperatingSystem, Thread};
 use std::collections::{HashSet, VecDeque};
@@ -23,13 +24,19 @@ impl Position {
 
 /// Walks at most `most` frames.
 pub(super) fn walk(stacks: &Stacks, thread: &Thread, most: usize) -> Stack {
-    let Some(registers) = &thread.registers else {
-        return Stack::whole(vec![], End::NoRegisters);
-    };
+    match &thread.registers {
+        Some(registers) => from(stacks, Cpu::new(registers), true, most),
+        None => Stack::whole(vec![], End::NoRegisters),
+    }
+}
+
+/// The stack from these registers on, of at most `most` frames. `is_exact` is whether the instruction pointer is where the code goes
+/// on; otherwise it is where a call will return to.
+pub(super) fn from(stacks: &Stacks, cpu: Cpu, is_exact: bool, most: usize) -> Stack {
     let mut position = Position {
-        cpu: Cpu::new(registers),
+        cpu,
         how: How::Context,
-        is_exact: true,
+        is_exact,
     };
     let mut kept = Kept::default();
     let mut seen = HashSet::new();
@@ -138,6 +145,9 @@ fn step(stacks: &Stacks, position: &Position) -> Result<(Step, How), End> {
     if !stacks.is_code(position.lookup()) {
         return from_bad_pointer(stacks, position);
     }
+    if let Some(found) = by_go(stacks, position).and_then(|s| plausible(stacks, s, position)) {
+        return Ok((found, How::Cfi));
+    }
     if let Some(found) = by_tables(stacks, position).and_then(|s| plausible(stacks, s, position)) {
         return Ok((found, How::Cfi));
     }
@@ -234,6 +244,14 @@ fn by_tables(stacks: &Stacks, position: &Position) -> Option<Step> {
         word: &|address, size| stacks.word(address, size),
     };
     image.step(&callee, stacks.memory)
+}
+
+/// By the tables that Go's own tracebacks use. They know where a stack ends, which its DWARF does not say.
+fn by_go(stacks: &Stacks, position: &Position) -> Option<Step> {
+    let place = stacks.go_place(position.lookup())?;
+    go::step(&place, &position.cpu, &|address, size| {
+        stacks.word(address, size)
+    })
 }
 
 /// `step` if it leads to code, else `None`. A return address of 0 is the thread's end.

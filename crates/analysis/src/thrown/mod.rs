@@ -3,7 +3,7 @@
 mod cxx;
 pub(crate) mod go;
 mod java;
-mod python;
+pub(crate) mod python;
 pub(crate) mod rust;
 mod uncaught;
 

@@ -3,18 +3,14 @@
 //! are in bytes.
 
 use super::{LONGEST_MESSAGE, LONGEST_NAME, Thrown, counted_text, text};
+use crate::python_object::{COUNT, NAME, TYPE};
 use snapshot::Memory;
 
-/// Offset in an object of its type.
-const TYPE: u64 = 8;
-/// Offsets in a type of its name and of its base type.
-const NAME: u64 = 24;
+/// Offset in a type of its base type.
 const BASE: u64 = 256;
 /// Offset in an exception of its arguments, a tuple.
 const ARGUMENTS: u64 = 24;
-/// Offsets in a tuple of the number of its items and of the first one; COUNT is also that of a
-/// text's length.
-const COUNT: u64 = 16;
+/// Offset in a tuple of its first item.
 const FIRST: u64 = 24;
 /// Offset in a text of its flags.
 const STATE: u64 = 32;
@@ -24,7 +20,7 @@ const MOST_BASES: usize = 64;
 
 /// An exception that is raised, by its type and its value: the exception, or the text that it will
 /// be made of, or nothing. `None` if the type cannot be read.
-pub(super) fn raised(type_: u64, value: u64, memory: &dyn Memory) -> Option<Thrown> {
+pub(crate) fn raised(type_: u64, value: u64, memory: &dyn Memory) -> Option<Thrown> {
     let name = name(type_, memory)?;
     let bases = std::iter::successors(base(type_, memory), |base_| base(*base_, memory));
     let bases = bases.map_while(|base| self::name(base, memory));
@@ -36,7 +32,7 @@ pub(super) fn raised(type_: u64, value: u64, memory: &dyn Memory) -> Option<Thro
 }
 
 /// An exception that ended a thread, by its value.
-pub(super) fn uncaught(value: u64, memory: &dyn Memory) -> Option<Thrown> {
+pub(crate) fn uncaught(value: u64, memory: &dyn Memory) -> Option<Thrown> {
     raised(word(value, TYPE, memory)?, value, memory)
 }
 

@@ -1,7 +1,7 @@
 //! The registers of one frame.
 
 use super::arch::{self, MOST_REGISTERS, Processor};
-use snapshot::Registers;
+use snapshot::{Architecture, Registers};
 
 /// The registers of one frame during a walk, by DWARF number.
 #[derive(Clone)]
@@ -20,6 +20,18 @@ impl Cpu {
             ip: registers.ip(),
             values: arch::numbered(registers),
         }
+    }
+
+    /// With these two registers known, and no others.
+    pub(crate) fn at(architecture: Architecture, ip: u64, sp: u64) -> Self {
+        let processor = arch::processor(architecture);
+        let mut cpu = Self {
+            processor,
+            ip,
+            values: [0; MOST_REGISTERS],
+        };
+        cpu.set(processor.sp, sp);
+        cpu
     }
 
     /// The register of that DWARF number; `None` if it is higher than any processor's.

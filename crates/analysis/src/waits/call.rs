@@ -77,7 +77,12 @@ const FLAGS: u64 = 128 | 256;
 impl Call {
     /// The call that a thread is in. Returns `None` if it is in none that is known.
     pub(super) fn of(snapshot: &Snapshot, thread: &Thread) -> Option<Self> {
-        if snapshot.system.os != OperatingSystem::Linux || thread.letter == 'R' {
+        Self::made(snapshot, thread).filter(|_| thread.letter != 'R')
+    }
+
+    /// The call that a thread has made last, by its registers: it may be about to come back from it.
+    pub(super) fn made(snapshot: &Snapshot, thread: &Thread) -> Option<Self> {
+        if snapshot.system.os != OperatingSystem::Linux {
             return None;
         }
         let (number, is_x86, arguments) = match thread.registers.as_ref()? {

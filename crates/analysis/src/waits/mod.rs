@@ -104,6 +104,8 @@ pub enum LockKind {
     ToWrite,
     /// One thread has it; that of Windows.
     CriticalSection,
+    /// The lock of Python's interpreter: who has it may run Python.
+    Gil,
 }
 
 impl fmt::Display for LockKind {
@@ -113,6 +115,7 @@ impl fmt::Display for LockKind {
             Self::ToRead => "read lock",
             Self::ToWrite => "write lock",
             Self::CriticalSection => "critical section",
+            Self::Gil => "GIL",
         })
     }
 }
@@ -144,6 +147,25 @@ pub fn wait(
         thread: thread.id,
         on,
         timeout: call.timeout(memory),
+    })
+}
+
+/// The wait for a lock that is taken again and again for a few milliseconds, as the one of an interpreter is: who waits for it runs for
+/// a moment now and then, and was perhaps seen running. `gil` tells whether an address is in such a lock, and which it is.
+pub(crate) fn wait_for_gil(
+    snapshot: &Snapshot,
+    thread: &Thread,
+    gil: impl Fn(u64) -> Option<Lock>,
+) -> Option<Wait> {
+    let word = Call::made(snapshot, thread)?.futex()?;
+    let lock = gil(word.address)?;
+    Some(Wait {
+        thread: thread.id,
+        on: On::Lock(Lock {
+            owner: lock.owner.filter(|owner| *owner != thread.id),
+            ..lock
+        }),
+        timeout: None,
     })
 }
 

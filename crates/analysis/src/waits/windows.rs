@@ -165,6 +165,7 @@ mod tests {
                 symbol: None,
                 how: How::Context,
                 is_signal_frame: false,
+                language: Vec::new(),
             }],
             End::Root,
         );

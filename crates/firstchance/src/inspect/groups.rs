@@ -1,6 +1,6 @@
 //! Shortens stacks: threads with the same stack become one group, and repeated frames one line.
 
-use analysis::{Frame, Stack};
+use analysis::{Frame, LanguageFrame, Stack};
 use snapshot::Thread;
 use std::collections::HashMap;
 
@@ -14,16 +14,14 @@ pub(super) struct Group<'a> {
 /// runs or hangs in the kernel, as a user looks for these; within that, the largest group comes
 /// first.
 pub(super) fn groups<'a>(threads: &'a [(&'a Thread, Stack)]) -> Vec<Group<'a>> {
-    let mut places: HashMap<Vec<u64>, usize> = HashMap::new();
+    let mut places: HashMap<Vec<(u64, &[LanguageFrame])>, usize> = HashMap::new();
     let mut groups: Vec<Group> = Vec::new();
     for (thread, stack) in threads {
-        let ips: Vec<u64> = stack.frames.iter().map(|frame| frame.ip).collect();
+        let mut key: Vec<(u64, &[LanguageFrame])> = stack.frames.iter().map(place).collect();
         // Threads without any frame are not alike.
-        let key = if ips.is_empty() {
-            vec![0, u64::from(thread.id)]
-        } else {
-            ips
-        };
+        if key.is_empty() {
+            key = vec![(0, &[]), (thread.id.into(), &[])];
+        }
         let at = *places.entry(key).or_insert_with(|| {
             groups.push(Group {
                 threads: Vec::new(),
@@ -38,6 +36,11 @@ pub(super) fn groups<'a>(threads: &'a [(&'a Thread, Stack)]) -> Vec<Group<'a>> {
         others.sort_by_key(|group| std::cmp::Reverse((is_busy(group), group.threads.len())));
     }
     groups
+}
+
+/// Where a frame is: in the code, and in the functions of an interpreter that it runs.
+fn place(frame: &Frame) -> (u64, &[LanguageFrame]) {
+    (frame.ip, &frame.language)
 }
 
 /// A line of a stack that is shown.
@@ -134,7 +137,7 @@ fn without_offset(frame: &Frame) -> String {
 /// The length of the cycle that the stack begins with, in frames, and how many times it is there.
 /// Returns (1, 1) if it begins with no cycle.
 fn repetition(frames: &[Frame]) -> (usize, usize) {
-    let same = |a: &[Frame], b: &[Frame]| a.iter().zip(b).all(|(a, b)| a.ip == b.ip);
+    let same = |a: &[Frame], b: &[Frame]| a.iter().map(place).eq(b.iter().map(place));
     (1..=LONGEST_PERIOD.min(frames.len()))
         .map(|period| {
             let first = &frames[..period];
@@ -162,6 +165,7 @@ mod tests {
             symbol: None,
             how: How::Cfi,
             is_signal_frame: false,
+            language: Vec::new(),
         };
         Stack::whole(ips.iter().map(frame).collect(), End::Root)
     }

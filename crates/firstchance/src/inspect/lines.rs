@@ -1,11 +1,14 @@
 //! The files and lines of frames that are shown.
 
 use super::open::Walked;
-use analysis::{Frame, Line, Lookup, Place, Stack, Symbol, Trouble};
+use analysis::{Frame, LanguageFrame, Line, Lookup, Place, Runtime, Stack, Symbol, Trouble};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
+
+/// Characters of a frame that are shown, at most: the names of C++ templates can be pages long.
+pub(super) const LONGEST_NAME: usize = 120;
 
 /// How long lookups may take, all together.
 const LONGEST: Duration = Duration::from_secs(30);
@@ -27,14 +30,20 @@ impl Places {
         walked: &Walked,
         stacks: impl Iterator<Item = (&'s Stack, usize)>,
     ) -> Self {
-        let addresses: BTreeSet<u64> = stacks
-            .flat_map(|(stack, limit)| {
-                let numbers = 0..stack.frames.len().min(limit);
-                numbers.map(|number| stack.lookup(number))
-            })
-            .collect();
+        let mut addresses = BTreeSet::new();
+        let mut told = HashMap::new();
+        for (stack, limit) in stacks {
+            for (number, frame) in stack.frames.iter().enumerate().take(limit) {
+                match place(frame) {
+                    Some(place) => drop(told.insert(stack.lookup(number), place)),
+                    None => drop(addresses.insert(stack.lookup(number))),
+                }
+            }
+        }
         let addresses: Vec<u64> = addresses.into_iter().collect();
-        Self::run(walked.stacks.lookups(&addresses), LONGEST)
+        let mut places = Self::run(walked.stacks.lookups(&addresses), LONGEST);
+        places.places.extend(told);
+        places
     }
 
     /// Runs the lookups. What takes too long is left to itself: it ends with the program.
@@ -147,6 +156,25 @@ pub(super) fn source(line: &Line) -> String {
     }
 }
 
+/// Where a frame of compiled code is in the source, as the runtime of its language tells it. The functions that an interpreter runs
+/// are no place of its own code.
+pub(super) fn place(frame: &Frame) -> Option<Place> {
+    let (own, inlined) = frame.language.split_last()?;
+    (own.language == Runtime::Go).then(|| Place {
+        inlined: inlined.iter().map(line_of).collect(),
+        own: line_of(own),
+        start: None,
+    })
+}
+
+pub(super) fn line_of(frame: &LanguageFrame) -> Line {
+    Line {
+        function: Some(frame.function.clone()),
+        file: frame.file.clone(),
+        line: frame.line,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,6 +193,7 @@ mod tests {
             }),
             how: How::Cfi,
             is_signal_frame: false,
+            language: Vec::new(),
         };
         let place = |name: &str, start| Place {
             own: Line {

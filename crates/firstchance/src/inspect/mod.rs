@@ -1,8 +1,11 @@
 //! `firstchance inspect`: shows what is in a dump.
 
 mod busiest;
+mod frames;
+mod goroutines;
 mod groups;
 mod heap;
+mod languages;
 mod lines;
 mod open;
 mod page;
@@ -14,6 +17,7 @@ mod threads;
 mod verdict;
 mod waits;
 mod wire;
+mod wire_frames;
 
 #[cfg(test)]
 mod tests;

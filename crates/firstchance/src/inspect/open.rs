@@ -3,7 +3,7 @@
 use super::symbols::{SymbolArgs, SymbolFiles};
 use analysis::cause::{Cause, cause};
 use analysis::waits::{self, Wait};
-use analysis::{End, FRAME_LIMIT, Frame, Source, Stack, Stacks};
+use analysis::{End, FRAME_LIMIT, Frame, Languages, Source, Stack, Stacks};
 use collector::{DumpContent, Record};
 use formats::Dump;
 use platform::{Error, ErrorKind};
@@ -29,6 +29,8 @@ pub(super) struct Opened {
 pub(super) struct Walked<'a> {
     pub(super) threads: Vec<(&'a Thread, Stack)>,
     pub(super) stacks: Stacks<'a>,
+    /// What the runtimes of languages tell.
+    pub(super) languages: Languages,
     /// What they wait for.
     pub(super) waits: Vec<Wait>,
     /// The names of the variables that are waited on, by their addresses.
@@ -117,11 +119,13 @@ impl Opened {
     pub(super) fn walk(&self) -> Walked<'_> {
         let snapshot = &self.dump.snapshot;
         let stacks = Stacks::new(snapshot, &*self.dump.memory, &self.symbols);
-        let threads = walk_all(&stacks, &snapshot.threads);
+        let mut threads = walk_all(&stacks, &snapshot.threads);
+        let languages = analysis::languages(&stacks, &mut threads);
         let memory = &*self.dump.memory;
         let wait =
             |(thread, stack): &(&Thread, Stack)| waits::wait(snapshot, thread, stack, memory);
-        let waits: Vec<Wait> = threads.iter().filter_map(wait).collect();
+        let mut waits: Vec<Wait> = threads.iter().filter_map(wait).collect();
+        languages.add_waits(snapshot, &mut waits);
         let variable = |address| Some((address, stacks.symbol(address)?.to_string()));
         let variables = waits.iter().filter_map(Wait::address).filter_map(variable);
         let variables = variables.collect();
@@ -132,6 +136,7 @@ impl Opened {
         Walked {
             threads,
             stacks,
+            languages,
             waits,
             variables,
             doubts,

@@ -1,13 +1,15 @@
 //! Threads and their stacks, as text.
 
 use super::busiest;
-use super::groups::{Group, StackLine, groups, lines};
-use super::lines::{self, Places};
+use super::frames::show_stack;
+use super::goroutines;
+use super::groups::{Group, groups};
+use super::languages;
+use super::lines::Places;
 use super::open::{Opened, Walked};
 use super::page::Page;
 use super::waits;
 use crate::ui::console;
-use analysis::{End, Frame, How, Place, Stack};
 use policy::print_count;
 use snapshot::{Registers, Snapshot, Thread, ThreadState};
 use std::time::Duration;
@@ -23,9 +25,6 @@ const NAMES: usize = 8;
 
 /// Modules with doubtful frames that are listed.
 const DOUBTS: usize = 4;
-
-/// Characters of a frame that are shown, at most: the names of C++ templates can be pages long.
-const LONGEST_NAME: usize = 120;
 
 /// Adds the stack of the first thread, and the largest groups of the others.
 pub(super) fn summary(page: &mut Page, opened: &Opened, walked: &Walked, frames: Option<usize>) {
@@ -52,6 +51,7 @@ pub(super) fn summary(page: &mut Page, opened: &Opened, walked: &Walked, frames:
             &hint,
         );
     }
+    goroutines::write(page, opened, walked, frames, Some(1 + GROUPS));
     doubts(page, walked, &places);
 }
 
@@ -67,6 +67,7 @@ pub(super) fn all(page: &mut Page, opened: &Opened, frames: Option<usize>) {
     for group in &groups {
         show(page, snapshot, &walked, group, &places, limit, usize::MAX);
     }
+    goroutines::write(page, opened, &walked, frames, None);
     if let Some(first) = snapshot.threads.first()
         && let Some(registers) = &first.registers
     {
@@ -98,28 +99,7 @@ fn show(
 ) {
     page.gap();
     page.line(&format!("  {}", title(snapshot, walked, group, names)));
-    for line in lines(group.stack, limit) {
-        match line {
-            StackLine::Frame(number, frame) => {
-                show_frame(page, walked, group.stack, number, frame, places);
-            }
-            StackLine::Repeated { frames: 1, times } => {
-                page.line(&format!("        … the same {times} times more"));
-            }
-            StackLine::Repeated { frames, times } => {
-                page.line(&format!("        … these {frames} {times} times more"));
-            }
-            StackLine::More(count) => {
-                page.line(&format!(
-                    "        … {}",
-                    print_count(count as u64, "more frame")
-                ));
-            }
-        }
-    }
-    if group.stack.end != End::Root {
-        page.faint_end("        ", &format!("({})", group.stack.end));
-    }
+    show_stack(page, walked, group.stack, places, limit);
 }
 
 /// `Thread 4711 "main" · faulting`, or `32 threads "worker": 4712, 4713 …`.
@@ -167,6 +147,7 @@ fn facts(snapshot: &Snapshot, walked: &Walked, thread: &Thread) -> Vec<String> {
     if thread.signal != 0 && fault.is_none() {
         facts.push(format!("on {}", snapshot::signal_name(thread.signal)));
     }
+    facts.extend(languages::exceptions(walked, thread));
     let time = thread.user_time + thread.kernel_time;
     if time >= Duration::from_millis(50) {
         facts.push(format!("CPU {}", console::duration(time)));
@@ -194,49 +175,6 @@ fn doing(letter: char) -> Option<&'static str> {
     })
 }
 
-/// Adds a frame, and before it the calls that are inlined in it, innermost first.
-fn show_frame(
-    page: &mut Page,
-    walked: &Walked,
-    stack: &Stack,
-    number: usize,
-    frame: &Frame,
-    places: &Places,
-) {
-    let place = places.at(stack, number);
-    for line in place.iter().flat_map(|place| &place.inlined) {
-        let function = line.function.as_deref().unwrap_or("?");
-        let function = console::cut(function, LONGEST_NAME);
-        page.faint_end(
-            &format!("        {function}{}", lines::source(line)),
-            "  inlined",
-        );
-    }
-    let source = place.map_or_else(String::new, |place| lines::source(&place.own));
-    let marks = format!("{}{}", walked.doubt_of(frame), mark(frame));
-    page.faint_end(
-        &format!("  {number:>4}  {}{source}", describe(frame, place)),
-        &marks,
-    );
-}
-
-fn describe(frame: &Frame, place: Option<&Place>) -> String {
-    let frame = Frame {
-        symbol: lines::function(frame, place),
-        ..frame.clone()
-    };
-    console::cut(&frame.to_string(), LONGEST_NAME)
-}
-
-fn mark(frame: &Frame) -> &'static str {
-    match frame.how {
-        How::Scan => "   (guessed)",
-        How::LinkRegister => "   (by link register)",
-        How::FramePointer => "   (by frame pointer)",
-        How::SignalFrame | How::Cfi | How::Context => "",
-    }
-}
-
 fn doubts(page: &mut Page, walked: &Walked, places: &Places) {
     let doubts = || walked.doubts.iter().chain(&places.troubles);
     let mut lines: Vec<String> = doubts().take(DOUBTS).cloned().collect();
@@ -248,6 +186,8 @@ fn doubts(page: &mut Page, walked: &Walked, places: &Places) {
         ));
     }
     page.paragraph("Names", &lines);
+    let notes: Vec<String> = walked.languages.notes().cloned().collect();
+    page.paragraph("Languages", &notes);
 }
 
 /// Adds the registers, four in a row, under the names that gdb and WinDbg give them.

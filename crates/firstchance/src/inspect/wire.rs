@@ -1,14 +1,17 @@
 //! The dump as one JSON object. Addresses are hexadecimal strings, as many JSON readers round large
 //! numbers; times are RFC 3339; sizes are in bytes.
 
-use super::lines::{Places, function};
+use super::goroutines::{self, GoroutineWire};
+use super::languages;
+use super::lines::Places;
 use super::open::{Opened, Walked};
 use super::symbols::build;
 use super::verdict::{self, CauseWire, Verdict, VerdictWire};
+use super::wire_frames::{FrameWire, frames};
 use super::{heap, sections, threads, waits};
 use crate::ui::console;
+use analysis::Stack;
 use analysis::waits::{Wait, cycles};
-use analysis::{Frame, Line, Place, Stack};
 use collector::Record;
 use serde::Serialize;
 use snapshot::{
@@ -24,7 +27,11 @@ pub(super) fn json(opened: &Opened, frames: Option<usize>) -> anyhow::Result<Str
     let limit = frames.unwrap_or(usize::MAX);
     let places = Places::of(
         &walked,
-        walked.threads.iter().map(|(_, stack)| (stack, limit)),
+        walked
+            .threads
+            .iter()
+            .map(|(_, stack)| (stack, limit))
+            .chain(goroutines::stacks(&walked).map(|stack| (stack, limit))),
     );
     let document = document(opened, &walked, &verdict, &places, limit);
     let mut text = console::plain_json(&serde_json::to_string_pretty(&document)?);
@@ -55,6 +62,8 @@ pub(super) struct Document<'a> {
     runtime: String,
     fault: Option<FaultWire<'a>>,
     threads: Vec<ThreadWire<'a>>,
+    /// The goroutines of a Go program.
+    goroutines: Vec<GoroutineWire<'a>>,
     /// Threads that wait for each other, each for what the next one has.
     deadlocks: Vec<Vec<u32>>,
     modules: Vec<ModuleWire<'a>>,
@@ -148,6 +157,8 @@ struct ThreadWire<'a> {
     last_error: Option<u32>,
     /// The NTSTATUS behind it.
     last_status: Option<String>,
+    /// The exceptions of a language that it raises, and that it handles.
+    exceptions: Vec<String>,
     frames: Vec<FrameWire<'a>>,
     /// Frames in the middle of a deep stack that are not among `frames`.
     frames_left_out: Option<LeftOutWire>,
@@ -175,27 +186,6 @@ struct WaitWire {
     /// The thread that has it.
     owner: Option<u32>,
     timeout_ms: Option<u64>,
-}
-
-#[derive(Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-struct FrameWire<'a> {
-    ip: String,
-    sp: String,
-    module: Option<&'a str>,
-    offset: String,
-    function: Option<String>,
-    function_offset: Option<u64>,
-    /// The source file, as the compiler wrote it, and the number of the line.
-    file: Option<&'a str>,
-    line: Option<u32>,
-    /// Whether it is a call that the compiler replaced by the function's code; the frame that holds that code comes after it.
-    inlined: bool,
-    found_by: String,
-    /// Whether its names may be wrong, because the file that they are of may be another build.
-    unverified: bool,
-    signal_handler_return: bool,
 }
 
 #[derive(Serialize)]
@@ -284,6 +274,7 @@ fn document<'a>(
         runtime: analysis::runtime(snapshot).to_string(),
         fault: snapshot.exception.as_ref().map(|e| fault(opened, e)),
         threads,
+        goroutines: goroutines::wire(walked, places, limit),
         deadlocks: cycles(&walked.waits)
             .iter()
             .map(|cycle| ids(cycle))
@@ -297,6 +288,7 @@ fn document<'a>(
             .doubts
             .iter()
             .chain(&places.troubles)
+            .chain(walked.languages.notes())
             .cloned()
             .collect(),
         warnings: opened.warnings(),
@@ -401,6 +393,7 @@ fn thread<'a>(
             .map(|wait| wire_of(snapshot, walked, wait)),
         last_error: last.map(|last| last.error),
         last_status: last.map(|last| hex(last.status.into())),
+        exceptions: languages::exceptions(walked, thread),
         frames,
         frames_left_out: stack.left_out.map(|left| LeftOutWire {
             behind: left.behind,
@@ -417,56 +410,6 @@ fn wire_of(snapshot: &Snapshot, walked: &Walked, wait: &Wait) -> WaitWire {
         address: wait.address().map(hex),
         owner: wait.owner(),
         timeout_ms: wait.timeout.map(|nanoseconds| nanoseconds / 1_000_000),
-    }
-}
-
-/// So many frames of a stack, with the calls that are inlined in them.
-fn frames<'a>(
-    walked: &Walked,
-    stack: &'a Stack,
-    places: &'a Places,
-    limit: usize,
-) -> Vec<FrameWire<'a>> {
-    let numbered = stack.frames.iter().enumerate().take(limit);
-    let wire = |(number, frame)| {
-        let place = places.at(stack, number);
-        let unverified = !walked.doubt_of(frame).is_empty();
-        let inlined = place.map_or(&[][..], |place| &place.inlined);
-        let inlined = inlined
-            .iter()
-            .map(move |line| inlined_frame(frame, line, unverified));
-        inlined.chain([self::frame(frame, place, unverified)])
-    };
-    numbered.flat_map(wire).collect()
-}
-
-fn inlined_frame<'a>(frame: &'a Frame, line: &'a Line, unverified: bool) -> FrameWire<'a> {
-    FrameWire {
-        function: line.function.clone(),
-        function_offset: None,
-        file: line.file.as_deref(),
-        line: line.line,
-        inlined: true,
-        signal_handler_return: false,
-        ..self::frame(frame, None, unverified)
-    }
-}
-
-fn frame<'a>(frame: &'a Frame, place: Option<&'a Place>, unverified: bool) -> FrameWire<'a> {
-    let symbol = function(frame, place);
-    FrameWire {
-        ip: hex(frame.ip),
-        sp: hex(frame.sp),
-        module: frame.module.as_deref(),
-        offset: hex(frame.offset),
-        function_offset: symbol.as_ref().map(|s| s.offset),
-        function: symbol.map(|s| s.name),
-        file: place.and_then(|place| place.own.file.as_deref()),
-        line: place.and_then(|place| place.own.line),
-        inlined: false,
-        found_by: frame.how.to_string(),
-        unverified,
-        signal_handler_return: frame.is_signal_frame,
     }
 }
 

@@ -33,6 +33,7 @@ mod harness;
 mod heaps;
 mod hung_pages;
 mod interrupted;
+mod languages;
 mod limited_folders;
 mod limits;
 mod lines;
