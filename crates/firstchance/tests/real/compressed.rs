@@ -212,7 +212,8 @@ fn bombs_take_no_room_and_no_memory() {
     assert!(fs::metadata(&bomb).expect("a file").len() < MIB);
     let seen = Firstchance::new(&["inspect"]).arg(&bomb).run();
     seen.assert_failed().assert_says("no dump");
-    assert!(seen.peak_memory < 64 * MIB, "{seen:#?}");
+    // The debug information of the C library is unpacked, where it is installed: 30 MB.
+    assert!(seen.peak_memory < 128 * MIB, "{seen:#?}");
 }
 
 /// The first gibibyte of what a command writes, by zstd.
@@ -423,7 +424,8 @@ fn the_memory_of_the_writer_and_of_readers_is_bounded() {
     }
     let packed = file_in(&folder, "x.core.zst");
     let seen = Firstchance::new(&["inspect"]).arg(&packed).run_well();
-    assert!(seen.peak_memory < 64 * MIB, "{seen:#?}");
+    // The debug information of the C library is unpacked, where it is installed: 30 MB.
+    assert!(seen.peak_memory < 128 * MIB, "{seen:#?}");
     let plain = file_in(&folder, "plain.core");
     let run = unpack(&packed, &plain);
     run.assert_code(0);

@@ -4,6 +4,8 @@
 
 mod frame;
 mod seekable;
+#[cfg(all(test, unix))]
+mod strangers;
 mod stream;
 #[cfg(test)]
 mod tests;

@@ -18,6 +18,11 @@ const SWITCHES: [&str; 4] = [
     "runtime.systemstack",
 ];
 
+/// The handler of signals, with which Go's tables end a stack. It was called by the kernel, which returns by the second of these:
+/// what was interrupted is below.
+const HANDLER: &str = "runtime.sigtramp";
+const RETURNS: &str = "runtime.sigreturn";
+
 /// Whether the stack ends here because the rest of it is that of a goroutine.
 pub(crate) fn is_switch(function: &str) -> bool {
     SWITCHES.contains(&function)
@@ -30,7 +35,12 @@ pub(crate) fn step(
     cpu: &Cpu,
     word: &dyn Fn(u64, u8) -> Option<u64>,
 ) -> Option<Step> {
-    if place.is_outermost || place.name == "runtime.goexit" || is_switch(&place.name) {
+    // What the kernel has put there is read by its own rules.
+    if place.name.starts_with(RETURNS) {
+        return None;
+    }
+    let is_outermost = place.is_outermost && place.name != HANDLER;
+    if is_outermost || place.name == "runtime.goexit" || is_switch(&place.name) {
         return Some(Step::Root);
     }
     let size = place.frame_size?;
