@@ -36,10 +36,6 @@ use std::sync::Arc;
 /// How long a line of the memory map is at most, in bytes: a path may be 4 KiB long, and a newline in it takes four.
 const LONGEST_LINE: u64 = 20 << 10;
 
-/// How many threads a process has whose memory map is read by another thread of ours while the registers are: with two
-/// thousand threads, each of the two takes 10 ms.
-const MANY_THREADS: usize = 256;
-
 impl LinuxTarget {
     /// Captures the process. `is_held` says whether a thread of it stands at an event. `stop` stops its threads, and is not
     /// called if they are not to be stopped.
@@ -84,15 +80,11 @@ impl LinuxTarget {
         self.expect_same_program(&facts.process)?;
         let taken = wall_now();
         let mut warnings = Vec::new();
-        let is_beside = !options.large && before.threads.len() >= MANY_THREADS;
-        let (since, list, map) = std::thread::scope(|scope| {
-            let map = is_beside.then(|| scope.spawn(|| self.memory_map()));
-            let (since, list) = threads.with(|threads| {
-                let known = &mut before.threads;
-                let list = threads::list(&self.proc, threads, known, &mut warnings);
-                (threads.since, list)
-            });
-            (since, list, map.and_then(|map| map.join().ok()))
+        let (since, list) = threads.with(|threads| {
+            (
+                threads.since,
+                threads::list(&self.proc, threads, &mut before.threads, &mut warnings),
+            )
         });
         let _ = failpoint("registers");
         let list = narrow::as_its_own(&facts, list);
@@ -118,8 +110,7 @@ impl LinuxTarget {
                 "no clone could be made, because {reason}: the target was stopped"
             ));
         }
-        let map = map.unwrap_or_else(|| self.memory_map())?;
-        let mut snapshot = self.snapshot_with(map, facts, &before, list, taken, &mut warnings)?;
+        let mut snapshot = self.snapshot(facts, &before, list, taken, &mut warnings)?;
         let held = Box::new(Standing(threads));
         let memory = LiveMemory::new(self.proc.living_tid(), self.proc.open_living("mem").ok());
         let memory = self.memory_of(memory, &mut snapshot.regions, &mut warnings);
@@ -262,47 +253,24 @@ impl LinuxTarget {
         taken: WallTime,
         warnings: &mut Vec<Warning>,
     ) -> Result<Snapshot> {
-        let map = self.memory_map()?;
-        self.snapshot_with(map, facts, before, threads, taken, warnings)
-    }
-
-    /// Reads the memory map.
-    fn memory_map(&self) -> Result<MemoryMap> {
-        let text = self.proc.read_living("maps");
-        let text = text.map_err(|e| self.no_map(&e))?;
-        let (regions, bad) = snapshot::maps::parse(&text);
-        let bad =
-            (bad > 0).then(|| format!("{bad} lines of the memory map could not be understood"));
-        let warnings = cut_off(text.len() as u64, &regions).into_iter();
-        let warnings = warnings.chain(bad).chain(too_many(&regions)).collect();
-        Ok(MemoryMap { regions, warnings })
-    }
-
-    fn no_map(&self, error: &std::io::Error) -> Error {
-        Error::of_process("reading the memory map", self.proc.key, error)
-    }
-
-    /// The same, where the memory map was read.
-    fn snapshot_with(
-        &self,
-        map: MemoryMap,
-        facts: Facts,
-        before: &Before,
-        threads: Vec<Thread>,
-        taken: WallTime,
-        warnings: &mut Vec<Warning>,
-    ) -> Result<Snapshot> {
-        let MemoryMap {
-            mut regions,
-            warnings: of_map,
-        } = map;
-        warnings.extend(of_map);
+        let failed =
+            |e: std::io::Error| Error::of_process("reading the memory map", self.proc.key, &e);
+        let text = self.proc.read_living("maps").map_err(failed)?;
+        let (mut regions, bad) = snapshot::maps::parse(&text);
+        warnings.extend(cut_off(text.len() as u64, &regions));
+        drop(text);
+        if bad > 0 {
+            warnings.push(format!(
+                "{bad} lines of the memory map could not be understood"
+            ));
+        }
+        warnings.extend(too_many(&regions));
         warnings.extend(without_arguments(&facts.process));
         warnings.extend(handles::cut_names(&facts.handles));
         warnings.extend(before.sharers.clone());
         warnings.extend(before.unflagged.clone());
         self.complete(&mut regions, before, &threads)
-            .map_err(|e| self.no_map(&e))?;
+            .map_err(failed)?;
         let mut system = before.system.clone();
         system.architecture = architecture_of(&threads);
         Ok(Snapshot {
@@ -335,12 +303,6 @@ impl LinuxTarget {
         whole_vdso(regions);
         Ok(())
     }
-}
-
-/// The memory map, and what of it could not be read.
-struct MemoryMap {
-    regions: Vec<Region>,
-    warnings: Vec<Warning>,
 }
 
 /// A thread that runs before ordinary ones until this is dropped, or goes on doing so.
