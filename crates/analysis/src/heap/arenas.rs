@@ -4,6 +4,7 @@
 //! `heap_info`, whose first word points to the state of the arena; that lies in the first part.
 
 use super::chunks::word;
+use super::lists::LISTS;
 use snapshot::{Memory, Range, Region, RegionKind, Snapshot};
 
 /// Parts begin at multiples of this, in bytes.
@@ -30,7 +31,7 @@ pub(super) struct Part {
 
 /// Finds the parts of all arenas, that of brk(2) first.
 pub(super) fn find(snapshot: &Snapshot, memory: &dyn Memory) -> Vec<Part> {
-    let main = main(snapshot);
+    let main = main(snapshot).or_else(|| unnamed(snapshot, memory));
     let of_threads = anonymous(snapshot).filter_map(|region| of_thread(memory, region));
     main.into_iter().chain(of_threads).collect()
 }
@@ -50,6 +51,24 @@ fn main(snapshot: &Snapshot) -> Option<Part> {
         }
         blocks.end = next.end;
     }
+    Some(Part {
+        arena: blocks.start,
+        state: None,
+        blocks,
+    })
+}
+
+/// The kernel's cores and gdb's do not name the region of brk(2): it is the first that begins with the lists of the first thread.
+fn unnamed(snapshot: &Snapshot, memory: &dyn Memory) -> Option<Part> {
+    let begins = |region: &&Region| {
+        let mut head = [0; 16];
+        let is_read = memory.read_all(region.range.start, &mut head);
+        let (before, size) = (word(&head, 0), word(&head, 8));
+        is_read && before == 0 && size & 7 == 1 && LISTS.contains(&(size & !7))
+    };
+    let is_part = |region: &&Region| region.range.start.is_multiple_of(PART);
+    let mut regions = anonymous(snapshot).filter(|region| !is_part(region));
+    let blocks = regions.find(begins)?.range;
     Some(Part {
         arena: blocks.start,
         state: None,

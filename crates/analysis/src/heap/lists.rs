@@ -17,7 +17,7 @@ const MOST: usize = 1 << 20;
 /// How much of the data of the C library is searched for the state of the main arena, in bytes.
 const SEARCHED: u64 = 1 << 20;
 /// The smallest and the largest size of `tcache_perthread_struct`, as a block.
-const LISTS: std::ops::RangeInclusive<u64> = 0x250..=0x400;
+pub(super) const LISTS: std::ops::RangeInclusive<u64> = 0x250..=0x400;
 
 /// The second words of blocks in the lists of threads.
 pub(super) fn keys(memory: &dyn Memory, parts: &[Part]) -> HashSet<u64> {

@@ -16,7 +16,8 @@ const MOST_FUNCTIONS: usize = 4 << 20;
 pub(super) fn functions<'w>(elf: &Elf, wanted: &[&'w str]) -> Vec<(&'w str, u64)> {
     let sections = [".gopclntab", ".data.rel.ro.gopclntab"];
     let table = sections.iter().find_map(|name| elf.section(name));
-    let found = table.and_then(|(_, table)| LineTable::parse(table)?.find(wanted));
+    let code = elf.section(".text").map_or(0, |(address, _)| address);
+    let found = table.and_then(|(_, table)| LineTable::parse(table, code)?.find(wanted));
     found
         .filter(|found| is_right(elf, found))
         .unwrap_or_default()
@@ -43,16 +44,17 @@ struct LineTable<'a> {
 }
 
 impl<'a> LineTable<'a> {
-    fn parse(table: &'a [u8]) -> Option<Self> {
+    /// `code` is where the code of the program begins, for tables that do not say it.
+    fn parse(table: &'a [u8], code: u64) -> Option<Self> {
         const MAGICS: [u32; 2] = [0xffff_fff0, 0xffff_fff1];
         let word = |n: usize| Some(u64::from_le_bytes(*table.get(8 + 8 * n..)?.first_chunk()?));
         let offset = |n: usize| usize::try_from(word(n)?).ok();
         let magic = u32::from_le_bytes(*table.first_chunk()?);
-        // It is 0 if only the loader knows where the code begins.
-        let text = word(2).filter(|text| *text != 0)?;
+        // It is 0 if only the loader knows where the code begins, and since Go 1.26.
+        let told = word(2).filter(|text| *text != 0);
         MAGICS.contains(&magic).then_some(LineTable {
             table,
-            text,
+            text: told.unwrap_or(code),
             count: offset(0)?.min(MOST_FUNCTIONS),
             names: offset(3)?,
             functions: offset(7)?,

@@ -71,7 +71,7 @@ pub enum On {
         /// What is done with it: "read from", "write to", "accept a connection of".
         what: &'static str,
     },
-    /// One of several files, pipes or sockets, by a call of this name.
+    /// One of several files, pipes or sockets, or what only the call of this name tells.
     Several(&'static str),
     /// A child, by a call of this name.
     Child,

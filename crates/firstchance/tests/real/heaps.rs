@@ -32,9 +32,14 @@ fn the_blocks_of_the_heap_are_told_by_size_and_by_what_they_begin_with() {
         panic!("{said:?}");
     };
     let folder = folder();
-    for (name, format) in [("x.core", "core"), ("x.dmp", "minidump")] {
+    let ours = [("x.core", "core"), ("x.dmp", "minidump")].map(|(name, format)| {
         let dump = file_in(&folder, name);
         Firstchance::dump(child.pid(), &["--full", "--format", format], &dump).run_well();
+        dump
+    });
+    // A core of gdb does not say which memory is the heap.
+    let of_gdb = crate::strangers::gcore(child.pid(), folder.path());
+    for dump in ours.into_iter().chain([of_gdb]) {
         let (json, text) = inspected(&dump);
         let heap = &json["heap"];
         let number = |value: &serde_json::Value| value.as_u64().expect("a number");

@@ -137,7 +137,7 @@ fn dump(pid: u32, folder: &Path) -> (PathBuf, PathBuf) {
 }
 
 /// Takes a core of a process with gdb's gcore.
-fn gcore(pid: u32, folder: &Path) -> PathBuf {
+pub(crate) fn gcore(pid: u32, folder: &Path) -> PathBuf {
     judge("gcore", "gdb");
     let prefix = folder.join("theirs");
     let mut gcore = Command::new("gcore");

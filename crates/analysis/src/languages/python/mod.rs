@@ -16,6 +16,9 @@ use std::collections::HashSet;
 const MOST_THREADS: usize = 1 << 16;
 const MOST_INTERPRETERS: usize = 1 << 10;
 
+/// The type of `None`.
+const NO_EXCEPTION: &str = "NoneType";
+
 /// The most frames of all threads together.
 const MOST_FRAMES: usize = 1 << 20;
 
@@ -210,9 +213,11 @@ impl Reader<'_> {
         // The value follows the type in the stack of handled exceptions up to 3.10, and stands alone in it since.
         let skip = if self.layout.version < (3, 11) { 8 } else { 0 };
         let handled = word(item).and_then(|item| self.word(item, skip));
+        let handled = handled.and_then(|value| thrown::uncaught(value, self.memory));
+        // Where none is handled, 3.11 has None there.
         (
             raised,
-            handled.and_then(|value| thrown::uncaught(value, self.memory)),
+            handled.filter(|handled| !handled.name.ends_with(NO_EXCEPTION)),
         )
     }
 

@@ -5,7 +5,7 @@ use super::super::open::{Opened, Walked};
 use super::super::waits::{circle, named};
 use super::{Kind, Verdict, place};
 use crate::ui::console;
-use analysis::waits::cycles;
+use analysis::waits::{On, cycles};
 use policy::print_count;
 use std::collections::BTreeMap;
 
@@ -17,11 +17,12 @@ pub(super) fn verdict(opened: &Opened, walked: &Walked) -> Verdict {
     let circles = deadlocks(opened, walked);
     match trigger {
         "cpu" => cpu(opened, walked, reason, circles),
-        _ if !circles.is_empty() => deadlock(circles),
+        _ if !circles.is_empty() => deadlock(walked, circles),
         "memory" => memory(opened, reason),
         "exit" => ended(reason),
         "hang" | "http" => silent(opened, walked, reason),
-        "" | "manual" => on_demand(opened, walked),
+        "manual" => on_demand(opened, walked),
+        "" => unknown(opened, walked),
         _ => condition(opened, walked, reason),
     }
 }
@@ -34,15 +35,33 @@ fn deadlocks(opened: &Opened, walked: &Walked) -> Vec<String> {
         .collect()
 }
 
-fn deadlock(circles: Vec<String>) -> Verdict {
+fn deadlock(walked: &Walked, circles: Vec<String>) -> Verdict {
+    let cycles = cycles(&walked.waits);
+    let first = cycles.first().map_or(&[][..], |cycle| &cycle[..]);
+    let has_end = first.iter().any(|wait| matches!(wait.on, On::End { .. }));
+    let next = match first {
+        [_] => {
+            "the stack of that thread: it takes a lock that it has already; in a handler of signals, none may be taken that the interrupted code may have"
+        }
+        _ if has_end => {
+            "the thread that waits for the end of another one: it has to let go of its lock before"
+        }
+        _ => {
+            "the stacks of these threads: each shows which lock it takes while it has the other; take them in one order everywhere"
+        }
+    };
     Verdict {
         kind: Kind::Hang,
         text: format!(
             "Deadlock: {}. None of these threads will ever go on.",
             circles.first().cloned().unwrap_or_default()
         ),
-        facts: circles.into_iter().skip(1).map(|circle| format!("Another one: {circle}")).collect(),
-        next: "the stacks of these threads: each shows which lock it takes while it has the other; take them in one order everywhere".to_owned(),
+        facts: circles
+            .into_iter()
+            .skip(1)
+            .map(|circle| format!("Another one: {circle}"))
+            .collect(),
+        next: next.to_owned(),
     }
 }
 
@@ -137,6 +156,21 @@ fn on_demand(opened: &Opened, walked: &Walked) -> Verdict {
         text: format!("Taken on demand: the dump tells of no fault{nothing}."),
         facts,
         next: String::new(),
+    }
+}
+
+/// Of a dump that does not say why it was taken, as it has no record of ours. One without threads is most likely cut off.
+fn unknown(opened: &Opened, walked: &Walked) -> Verdict {
+    let of_demand = on_demand(opened, walked);
+    if !walked.threads.is_empty() {
+        return of_demand;
+    }
+    let first = opened.warnings().into_iter().next();
+    let why = first.map_or_else(String::new, |warning| format!(": {warning}"));
+    Verdict {
+        text: format!("The file has no threads, so that nothing can be said of the process{why}."),
+        next: "the warnings below; whether the file was copied as a whole".to_owned(),
+        ..of_demand
     }
 }
 
