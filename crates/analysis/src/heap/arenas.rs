@@ -4,7 +4,6 @@
 //! `heap_info`, whose first word points to the state of the arena; that lies in the first part.
 
 use super::chunks::word;
-use super::lists::LISTS;
 use snapshot::{Memory, Range, Region, RegionKind, Snapshot};
 
 /// Parts begin at multiples of this, in bytes.
@@ -15,6 +14,8 @@ const INFO: [u64; 2] = [0x20, 0x30];
 const STATE: u64 = 0x8a0;
 /// Where `top` is in `struct malloc_state`, and the lists of small free blocks.
 pub(super) const TOP: u64 = 0x60;
+/// The smallest and the largest size of `tcache_perthread_struct`, as a block.
+pub(super) const LISTS: std::ops::RangeInclusive<u64> = 0x250..=0x400;
 /// The flag of a block with a mapping of its own.
 const MAPPED: u64 = 2;
 

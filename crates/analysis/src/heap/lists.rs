@@ -4,7 +4,7 @@
 //! Each thread has such lists (`tcache_perthread_struct`), whose blocks are marked by their second word: since glibc 2.34 by a
 //! number that was drawn when the program began, before by the address of the lists. Each arena has some too (`fastbinsY`).
 
-use super::arenas::{Part, TOP};
+use super::arenas::{LISTS, Part, TOP};
 use super::chunks::word;
 use snapshot::{Memory, RegionKind, Snapshot};
 use std::collections::HashSet;
@@ -16,8 +16,6 @@ const FAST_COUNT: usize = 10;
 const MOST: usize = 1 << 20;
 /// How much of the data of the C library is searched for the state of the main arena, in bytes.
 const SEARCHED: u64 = 1 << 20;
-/// The smallest and the largest size of `tcache_perthread_struct`, as a block.
-pub(super) const LISTS: std::ops::RangeInclusive<u64> = 0x250..=0x400;
 
 /// The second words of blocks in the lists of threads.
 pub(super) fn keys(memory: &dyn Memory, parts: &[Part]) -> HashSet<u64> {
