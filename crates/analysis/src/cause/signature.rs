@@ -29,14 +29,32 @@ pub fn signature(exception: &Exception, os: OperatingSystem, frames: &[Frame]) -
 
 /// The frames from the one on that did what the exception is about.
 pub(super) fn meaningful(code: u32, frames: &[Frame]) -> &[Frame] {
+    let is_sent = frames.first().is_some_and(sends);
+    let ends = ENDS.contains(&code);
+    if !ends && !is_sent {
+        return frames;
+    }
+    // A handler that sends the signal again, or aborts, does it for what it interrupted.
     let handler = frames.iter().position(|frame| frame.is_signal_frame);
     let frames = &frames[handler.map_or(0, |at| at + 1)..];
-    if !ENDS.contains(&code) {
+    if !ends {
         return frames;
     }
     let first = frames.iter().position(|frame| !is_of_runtime(frame));
+    // What a thread of C++ begins with is called as the library's, and is made of the program's own code.
+    let first = first.or_else(|| frames.iter().position(|frame| !is_in_library(frame)));
     &frames[first.unwrap_or(0)..]
 }
+
+/// Whether a frame sends a signal to its own thread.
+fn sends(frame: &Frame) -> bool {
+    let name = frame.symbol.as_ref().map_or("", |symbol| &symbol.name[..]);
+    let function = name.rsplit('.').next().unwrap_or_default();
+    SENDERS.iter().any(|sender| function.contains(sender))
+}
+
+/// How functions are called that send a signal, also in other C libraries and in Go.
+const SENDERS: [&str; 4] = ["kill", "raise", "gsignal", "__restore_sigs"];
 
 /// What a language throws; SIGABRT; and Windows' codes for what programs raise themselves: fast fail, heap corruption, exceptions of GCC, .NET and Visual
 /// C++.
@@ -53,18 +71,19 @@ const ENDS: [u32; 7] = [
 /// Whether a frame is of the standard libraries, or of those functions by which a program ends itself: what it does there, it does for
 /// a caller.
 pub fn is_of_runtime(frame: &Frame) -> bool {
-    let module = frame
-        .module
-        .as_deref()
-        .unwrap_or_default()
-        .to_ascii_lowercase();
-    let is_library = LIBRARIES.iter().any(|begin| module.starts_with(begin));
     let name = frame.symbol.as_ref().map_or("", |symbol| &symbol.name[..]);
     // A compiler adds `.constprop.0` to what it has made of a function.
     let function = name.split('.').next().unwrap_or_default();
-    is_library
+    is_in_library(frame)
         || FUNCTIONS.contains(&function)
         || BEGINS.iter().any(|begin| name.starts_with(begin))
+}
+
+/// Whether a frame is in a file of the standard libraries.
+fn is_in_library(frame: &Frame) -> bool {
+    let module = frame.module.as_deref().unwrap_or_default();
+    let module = module.to_ascii_lowercase();
+    LIBRARIES.iter().any(|begin| module.starts_with(begin))
 }
 
 /// How the names of the libraries begin.
@@ -180,6 +199,23 @@ mod tests {
             ("app", "pay"),
         ];
         assert_eq!(of(11, &handled), "SIGSEGV app+0x10");
+        let of_handler = &handled[1..];
+        let all = "SIGSEGV app+0x10 libc.so.6+0x10 app+0x10";
+        assert_eq!(of(11, of_handler), all, "the handler itself faults");
+        let of_thread = [
+            ("libc.so.6", "abort"),
+            ("libstdc++.so.6", "__cxa_throw"),
+            (
+                "app",
+                "std::thread::_State_impl<main::{lambda()#1}>::_M_run()",
+            ),
+            ("libstdc++.so.6", "execute_native_thread_routine"),
+        ];
+        assert!(
+            of(6, &of_thread).starts_with("SIGABRT app+0x10 "),
+            "{}",
+            of(6, &of_thread)
+        );
         assert_eq!(
             of(
                 6,
