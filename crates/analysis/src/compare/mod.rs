@@ -20,7 +20,7 @@ pub struct Moment<'a> {
 
 /// What changed. Each list of numbers has one for each dump, in the order in which they were taken.
 pub struct Comparison {
-    /// The threads that are in any of the dumps, by their ids.
+    /// The threads that are in any of the dumps, by ascending id.
     pub threads: Vec<SeenThread>,
     /// Resident memory by class, in bytes.
     pub classes: Vec<Growth<Class>>,
@@ -28,6 +28,14 @@ pub struct Comparison {
     pub modules: Vec<Growth<String>>,
     /// Resident memory of each region, in bytes.
     pub regions: Vec<Growth<Place>>,
+}
+
+impl Comparison {
+    /// The thread with this id.
+    pub fn thread(&self, id: u32) -> Option<&SeenThread> {
+        let found = self.threads.binary_search_by_key(&id, |thread| thread.id);
+        found.ok().map(|at| &self.threads[at])
+    }
 }
 
 /// Compares dumps of one process, which have to be in the order in which they were taken.

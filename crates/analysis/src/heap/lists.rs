@@ -40,8 +40,8 @@ fn keys_of(memory: &dyn Memory, first: u64) -> Vec<u64> {
     keys.filter(|key| *key != 0).collect()
 }
 
-/// The blocks in the lists of an arena: where each begins, and its size.
-pub(super) fn fast(snapshot: &Snapshot, memory: &dyn Memory, part: &Part) -> Vec<(u64, u64)> {
+/// The sizes of the blocks in the lists of an arena.
+pub(super) fn fast(snapshot: &Snapshot, memory: &dyn Memory, part: &Part) -> Vec<u64> {
     let state = part.state.or_else(|| main_state(snapshot, memory, part));
     let lists = state.into_iter().flat_map(|state| {
         let list = move |at: usize| state + FAST + at as u64 * 8;
@@ -54,7 +54,7 @@ pub(super) fn fast(snapshot: &Snapshot, memory: &dyn Memory, part: &Part) -> Vec
         .collect()
 }
 
-fn of_list(memory: &dyn Memory, part: &Part, first: u64) -> Vec<(u64, u64)> {
+fn of_list(memory: &dyn Memory, part: &Part, first: u64) -> Vec<u64> {
     let mut found = Vec::new();
     let mut seen = HashSet::new();
     let mut chunk = first;
@@ -62,7 +62,7 @@ fn of_list(memory: &dyn Memory, part: &Part, first: u64) -> Vec<(u64, u64)> {
         let Some(size) = memory.read_u64(chunk + 8) else {
             break;
         };
-        found.push((chunk, size & !7));
+        found.push(size & !7);
         let at = chunk + 16;
         let next = memory.read_u64(at).unwrap_or_default();
         // Since 2.32 it is hidden by where it stands.

@@ -162,12 +162,10 @@ fn blocks(snapshot: &Snapshot, memory: &dyn Memory) -> Blocks {
             }
         });
         found.doubts.extend(doubt(part.blocks, end));
-        for (chunk, size) in lists::fast(snapshot, memory, part) {
-            if part.blocks.contains(chunk) {
-                arena.in_use.take(size);
-                arena.free.add(size);
-                tally.take(size);
-            }
+        for size in lists::fast(snapshot, memory, part) {
+            arena.in_use.take(size);
+            arena.free.add(size);
+            tally.take(size);
         }
         join(&mut found.arenas, arena);
     }

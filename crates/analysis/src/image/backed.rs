@@ -25,13 +25,9 @@ impl Image {
 
 impl Memory for Backed<'_> {
     fn read(&self, address: u64, buf: &mut [u8]) -> usize {
-        let got = self.memory.read(address, buf);
-        let address = address.wrapping_sub(self.bias);
-        let bytes = self.contents.filter(|_| got == 0);
-        let Some(bytes) = bytes.and_then(|contents| contents.at(address, buf.len())) else {
-            return got;
-        };
-        buf[..bytes.len()].copy_from_slice(bytes);
-        bytes.len()
+        match (self.memory.read(address, buf), self.contents) {
+            (0, Some(contents)) => contents.copy(address.wrapping_sub(self.bias), buf),
+            (got, _) => got,
+        }
     }
 }

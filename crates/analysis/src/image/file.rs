@@ -43,6 +43,13 @@ impl Contents {
         let size = size.min(usize::try_from(len - skip).unwrap_or(usize::MAX));
         (*self.file).as_ref().get(from..from.checked_add(size)?)
     }
+
+    /// Copies what the file holds at an address of it. Returns how many bytes that are.
+    pub(crate) fn copy(&self, address: u64, buf: &mut [u8]) -> usize {
+        let bytes = self.at(address, buf.len()).unwrap_or_default();
+        buf[..bytes.len()].copy_from_slice(bytes);
+        bytes.len()
+    }
 }
 
 /// Opens an image from its file; `None` if the file cannot be read, or is not the one that was

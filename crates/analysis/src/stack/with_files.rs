@@ -33,11 +33,9 @@ impl<'a> WithFiles<'a> {
         }
         let mut images = self.images.iter();
         let image = images.find(|(range, _, _)| range.contains(address));
-        let bytes =
-            image.and_then(|(_, bias, file)| file.at(address.wrapping_sub(*bias), buf.len()));
-        let bytes = bytes.unwrap_or_default();
-        buf[..bytes.len()].copy_from_slice(bytes);
-        bytes.len()
+        image.map_or(0, |(_, bias, file)| {
+            file.copy(address.wrapping_sub(*bias), buf)
+        })
     }
 }
 

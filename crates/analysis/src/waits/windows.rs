@@ -26,8 +26,8 @@ pub(super) fn of(
         return None;
     }
     let width = snapshot.system.architecture.pointer_size();
-    let ids: BTreeSet<u32> = snapshot.threads.iter().map(|thread| thread.id).collect();
-    let is_other = |id: &u32| *id != thread.id && ids.contains(id);
+    let is_thread = |id: u32| snapshot.threads.iter().any(|thread| thread.id == id);
+    let is_other = |id: &u32| *id != thread.id && is_thread(*id);
     let found = addresses(thread, width, memory)
         .into_iter()
         .find_map(|address| {

@@ -1,6 +1,6 @@
 //! What the heap is made of, as text.
 
-use super::open::{Opened, Symbols};
+use super::open::{Opened, Symbols, Walked};
 use super::page::{Column, Page};
 use crate::ui::console;
 use analysis::heap::{Begin, Blocks, Heap, OfSize, Sum, heap};
@@ -152,10 +152,10 @@ struct BeginWire {
     count: u64,
 }
 
-pub(super) fn wire(opened: &Opened) -> HeapWire {
+pub(super) fn wire(opened: &Opened, walked: &Walked) -> HeapWire {
     let dump = &opened.dump;
     match heap(&dump.snapshot, &*dump.memory) {
-        Heap::Glibc(blocks) => glibc_wire(opened, &blocks),
+        Heap::Glibc(blocks) => glibc_wire(walked, &blocks),
         Heap::Other(name) => HeapWire {
             allocator: Some(name),
             ..HeapWire::default()
@@ -164,8 +164,8 @@ pub(super) fn wire(opened: &Opened) -> HeapWire {
     }
 }
 
-fn glibc_wire(opened: &Opened, blocks: &Blocks) -> HeapWire {
-    let symbols = opened.symbols_at(&pointers(blocks));
+fn glibc_wire(walked: &Walked, blocks: &Blocks) -> HeapWire {
+    let symbols = walked.symbols_at(&pointers(blocks));
     let arenas = blocks.arenas.iter().map(|arena| ArenaWire {
         start: format!("{:#x}", arena.start),
         in_use: sum(arena.in_use),

@@ -7,6 +7,7 @@ mod groups;
 mod heap;
 mod languages;
 mod lines;
+mod names;
 mod open;
 mod page;
 mod sections;
@@ -172,7 +173,7 @@ const ALL: [Section; 8] = [
 /// Prints the dump, or what changed between several. Fails if a file cannot be read or is no dump.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     args.expect_sense()?;
-    let open = |path| Opened::new(path)?.with_symbols(&args.symbols);
+    let open = |path| Opened::new(path, &args.symbols);
     let opened: Vec<Opened> = args.files().map(open).collect::<Result<_, _>>()?;
     let before: Vec<_> = opened
         .iter()

@@ -40,6 +40,11 @@ pub(super) struct Walked<'a> {
     pub(super) cause: Option<Cause>,
 }
 
+fn symbols_at(stacks: &Stacks, addresses: impl Iterator<Item = u64>) -> Symbols {
+    let name = |address| Some((address, stacks.symbol(address)?.to_string()));
+    addresses.filter_map(name).collect()
+}
+
 /// The error of a file that cannot be read; where there is none, or the user may not read it, it has an exit code of its own.
 fn unreadable(path: &Path, error: &io::Error) -> anyhow::Error {
     match error.kind() {
@@ -74,6 +79,11 @@ impl Walked<'_> {
         }
     }
 
+    /// The names of what is at these addresses, as far as they are known.
+    pub(super) fn symbols_at(&self, addresses: &[u64]) -> Symbols {
+        symbols_at(&self.stacks, addresses.iter().copied())
+    }
+
     /// An address, with the name of the variable that is there if that is known.
     pub(super) fn place(&self, address: u64) -> String {
         match self.variables.get(&address) {
@@ -85,7 +95,8 @@ impl Walked<'_> {
 
 impl Opened {
     /// Reads a file. The error is a sentence that says what is wrong with it.
-    pub(super) fn new(path: &Path) -> anyhow::Result<Self> {
+    /// Symbols come from where `symbols` says.
+    pub(super) fn new(path: &Path, symbols: &SymbolArgs) -> anyhow::Result<Self> {
         let content = DumpContent::open(path).map_err(|error| unreadable(path, &error))?;
         let file_bytes = content.file_bytes;
         let dump = formats::read(content.bytes.clone())
@@ -96,7 +107,7 @@ impl Opened {
             "{}: {format:?}, {file_bytes} bytes, record: {has_record}",
             path.display()
         );
-        let symbols = SymbolFiles::new(path, user_of(path, &dump), &SymbolArgs::default())?;
+        let symbols = SymbolFiles::new(path, user_of(path, &dump), symbols)?;
         Ok(Self {
             path: path.to_owned(),
             file_bytes,
@@ -105,13 +116,6 @@ impl Opened {
             record,
             symbols,
         })
-    }
-
-    /// The same dump, with symbols from where these options say.
-    pub(super) fn with_symbols(mut self, symbols: &SymbolArgs) -> anyhow::Result<Self> {
-        let user = user_of(&self.path, &self.dump);
-        self.symbols = SymbolFiles::new(&self.path, user, symbols)?;
-        Ok(self)
     }
 
     /// Walks the stacks of all threads. Program and debug files of this machine are used if they
@@ -126,9 +130,7 @@ impl Opened {
             |(thread, stack): &(&Thread, Stack)| waits::wait(snapshot, thread, stack, memory);
         let mut waits: Vec<Wait> = threads.iter().filter_map(wait).collect();
         languages.add_waits(snapshot, &mut waits);
-        let variable = |address| Some((address, stacks.symbol(address)?.to_string()));
-        let variables = waits.iter().filter_map(Wait::address).filter_map(variable);
-        let variables = variables.collect();
+        let variables = symbols_at(&stacks, waits.iter().filter_map(Wait::address));
         let cause = cause_of(snapshot, &stacks, &threads);
         let mut doubts: Vec<String> = stacks.sources().filter_map(doubt).collect();
         doubts.extend(stacks.without_their_debug().map(other_debug));
@@ -147,8 +149,7 @@ impl Opened {
     /// The names of what is at these addresses, as far as they are known.
     pub(super) fn symbols_at(&self, addresses: &[u64]) -> Symbols {
         let stacks = Stacks::new(&self.dump.snapshot, &*self.dump.memory, &self.symbols);
-        let name = |address: &u64| Some((*address, stacks.symbol(*address)?.to_string()));
-        addresses.iter().filter_map(name).collect()
+        symbols_at(&stacks, addresses.iter().copied())
     }
 
     /// The printed name of the fault. It is computed if the dump's writer gave none.

@@ -1,5 +1,6 @@
 //! The summary: the page that `inspect` prints if no section is asked for.
 
+use super::names::called;
 use super::open::Opened;
 use super::page::{Column, INDENT, Page};
 use super::{threads, verdict};
@@ -232,8 +233,7 @@ fn fault(opened: &Opened, exception: &Exception) -> Vec<String> {
     }
     let thread = snapshot.threads.iter().find(|t| t.id == exception.thread);
     let thread = match thread.map(|t| &t.name[..]) {
-        Some("") => format!("in thread {}", exception.thread),
-        Some(name) => format!("in thread {} \"{name}\"", exception.thread),
+        Some(name) => format!("in {}", called(exception.thread, name)),
         None if exception.thread == 0 => String::new(),
         None => format!("in thread {}, which is not in the dump", exception.thread),
     };

@@ -130,6 +130,10 @@ fn page(opened: &Opened, sections: &[Section]) -> String {
     report(opened, &args, false)
 }
 
+fn open(path: &Path) -> anyhow::Result<Opened> {
+    Opened::new(path, &Default::default())
+}
+
 #[track_caller]
 fn shows(text: &str, lines: &[&str]) {
     for line in lines {
@@ -268,12 +272,12 @@ fn what_is_no_dump_is_refused_with_a_sentence() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notes.txt");
     std::fs::write(&path, "hello, this is no dump").unwrap();
-    let error = Opened::new(&path).err().unwrap().to_string();
+    let error = open(&path).err().unwrap().to_string();
     assert!(
         error.ends_with("notes.txt is no dump: neither an ELF core nor a minidump"),
         "{error}"
     );
-    let missing = Opened::new(Path::new("/nowhere/x.core")).err().unwrap();
+    let missing = open(Path::new("/nowhere/x.core")).err().unwrap();
     assert!(
         missing
             .to_string()
@@ -324,7 +328,7 @@ fn a_core_of_gdb_is_shown_whole_or_broken() {
     child.wait().unwrap();
 
     let core = path(&format!("core.{pid}"));
-    let text = page(&Opened::new(&core).unwrap(), &[]);
+    let text = page(&open(&core).unwrap(), &[]);
     shows(
         &text,
         &[
@@ -351,7 +355,7 @@ fn a_core_of_gdb_is_shown_whole_or_broken() {
         }
         broken.truncate(whole.len() - next(whole.len() / 2));
         std::fs::write(&core, broken).unwrap();
-        if let Ok(opened) = Opened::new(&core) {
+        if let Ok(opened) = open(&core) {
             page(&opened, &[Section::All]);
         }
     }

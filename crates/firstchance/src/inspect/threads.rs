@@ -6,6 +6,7 @@ use super::goroutines;
 use super::groups::{Group, groups};
 use super::languages;
 use super::lines::Places;
+use super::names::quoted;
 use super::open::{Opened, Walked};
 use super::page::Page;
 use super::waits;
@@ -104,10 +105,7 @@ fn show(
 
 /// `Thread 4711 "main" · faulting`, or `32 threads "worker": 4712, 4713 …`.
 fn title(snapshot: &Snapshot, walked: &Walked, group: &Group, names: usize) -> String {
-    let named = |thread: &Thread| match &thread.name[..] {
-        "" => String::new(),
-        name => format!(" \"{name}\""),
-    };
+    let named = |thread: &Thread| quoted(&thread.name);
     if let [thread] = group.threads[..] {
         let facts = facts(snapshot, walked, thread);
         let facts = facts.iter().map(|fact| format!(" · {fact}"));

@@ -1,5 +1,6 @@
 //! What threads wait for, in words.
 
+use super::names::called;
 use super::open::Walked;
 use super::page::Page;
 use crate::ui::console;
@@ -91,10 +92,7 @@ pub(super) fn circle(snapshot: &Snapshot, walked: &Walked, cycle: &Cycle) -> Str
 
 pub(super) fn named(snapshot: &Snapshot, id: u32) -> String {
     let thread = snapshot.threads.iter().find(|thread| thread.id == id);
-    match thread.map(|thread| &thread.name[..]) {
-        None | Some("") => format!("thread {id}"),
-        Some(name) => format!("thread {id} \"{name}\""),
-    }
+    called(id, thread.map_or("", |thread| &thread.name))
 }
 
 /// The descriptor, and what it is of.

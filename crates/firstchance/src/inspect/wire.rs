@@ -281,7 +281,7 @@ fn document<'a>(
             .collect(),
         modules: snapshot.modules.iter().map(module).collect(),
         memory: classes(opened),
-        heap: heap::wire(opened),
+        heap: heap::wire(opened, walked),
         regions: snapshot.regions.iter().map(|r| region(opened, r)).collect(),
         handles: snapshot.handles.iter().map(handle).collect(),
         doubts: walked

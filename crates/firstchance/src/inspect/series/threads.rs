@@ -2,6 +2,7 @@
 
 use super::Series;
 use crate::inspect::groups::{Group, groups};
+use crate::inspect::names::{called, quoted};
 use crate::inspect::waits;
 use crate::ui::console;
 use analysis::compare::{Comparison, SeenThread, Stood};
@@ -31,7 +32,7 @@ pub(super) fn processor(series: &Series, compared: &Comparison) -> Vec<String> {
     let line = |thread: &&SeenThread| {
         let used = used(series, thread);
         let place = place_of(series, thread.id);
-        format!("{} has used {used}{place}", called(thread))
+        format!("{} has used {used}{place}", called(thread.id, &thread.name))
     };
     cut(busy.iter().map(line).collect())
 }
@@ -40,10 +41,14 @@ pub(super) fn processor(series: &Series, compared: &Comparison) -> Vec<String> {
 pub(super) fn stood(series: &Series, compared: &Comparison) -> Vec<String> {
     let groups = groups(&series.last().1.threads);
     let lines = groups.iter().filter_map(|group| {
-        let is_in = |seen: &&SeenThread| group.threads.iter().any(|thread| thread.id == seen.id);
         let stands = |seen: &&SeenThread| matches!(seen.stood, Stood::Since(_));
-        let standing = compared.threads.iter().filter(stands).filter(is_in);
-        standing_line(series, group, &standing.collect::<Vec<_>>())
+        let seen = group.threads.iter();
+        let mut standing: Vec<&SeenThread> = seen
+            .filter_map(|thread| compared.thread(thread.id))
+            .filter(stands)
+            .collect();
+        standing.sort_unstable_by_key(|seen| seen.id);
+        standing_line(series, group, &standing)
     });
     cut(lines.collect())
 }
@@ -148,26 +153,15 @@ fn standing_line(series: &Series, group: &Group, standing: &[&SeenThread]) -> Op
 /// `3 threads (4711, 4712 "a", …)`; `None` if there are none.
 fn names(threads: &[&SeenThread]) -> Option<String> {
     if let [thread] = threads {
-        return Some(called(thread));
+        return Some(called(thread.id, &thread.name));
     }
     let told = threads.iter().take(NAMES);
     let told: Vec<String> = told
-        .map(|thread| format!("{}{}", thread.id, quoted(thread)))
+        .map(|thread| format!("{}{}", thread.id, quoted(&thread.name)))
         .collect();
     let more = if threads.len() > NAMES { " …" } else { "" };
     let count = print_count(threads.len() as u64, "thread");
     (!threads.is_empty()).then(|| format!("{count} ({}{more})", told.join(", ")))
-}
-
-fn called(thread: &SeenThread) -> String {
-    format!("thread {}{}", thread.id, quoted(thread))
-}
-
-fn quoted(thread: &SeenThread) -> String {
-    match &thread.name[..] {
-        "" => String::new(),
-        name => format!(" \"{name}\""),
-    }
 }
 
 fn cut(mut lines: Vec<String>) -> Vec<String> {

@@ -1,5 +1,6 @@
 //! How a program ended itself or was ended, in words.
 
+use super::super::names::quoted;
 use analysis::cause::{Abort, Complaint, Origin};
 use analysis::thrown::Thrown;
 
@@ -60,7 +61,7 @@ pub(super) fn origin(origin: &Origin, sender: Option<&str>) -> String {
         _ if origin.is_own => format!("the process sent it to itself{call}"),
         Some((0, _)) => format!("it was sent by a process of another pid namespace{call}"),
         Some((pid, user)) => {
-            let name = sender.map_or(String::new(), |name| format!(" \"{name}\""));
+            let name = sender.map_or(String::new(), quoted);
             format!("it was sent by process {pid}{name} of user {user}{call}")
         }
         None if origin.is_kernel => "the kernel sent it".to_owned(),

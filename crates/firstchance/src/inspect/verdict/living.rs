@@ -5,7 +5,7 @@ use super::super::open::{Opened, Walked};
 use super::super::waits::{circle, named};
 use super::{Kind, Verdict, place};
 use crate::ui::console;
-use analysis::waits::{On, cycles};
+use analysis::waits::{Cycle, On, Wait, cycles};
 use policy::print_count;
 use std::collections::BTreeMap;
 
@@ -14,10 +14,10 @@ pub(super) fn verdict(opened: &Opened, walked: &Walked) -> Verdict {
     let record = opened.record.as_ref();
     let (trigger, reason) =
         record.map_or(("", ""), |record| (&record.trigger[..], &record.reason[..]));
-    let circles = deadlocks(opened, walked);
+    let cycles = cycles(&walked.waits);
     match trigger {
-        "cpu" => cpu(opened, walked, reason, circles),
-        _ if !circles.is_empty() => deadlock(walked, circles),
+        "cpu" => cpu(opened, walked, reason, told(opened, walked, &cycles)),
+        _ if !cycles.is_empty() => deadlock(told(opened, walked, &cycles), &cycles[0]),
         "memory" => memory(opened, reason),
         "exit" => ended(reason),
         "hang" | "http" => silent(opened, walked, reason),
@@ -27,17 +27,14 @@ pub(super) fn verdict(opened: &Opened, walked: &Walked) -> Verdict {
     }
 }
 
-fn deadlocks(opened: &Opened, walked: &Walked) -> Vec<String> {
-    let circles = cycles(&walked.waits);
-    circles
-        .iter()
-        .map(|cycle| circle(&opened.dump.snapshot, walked, cycle))
-        .collect()
+/// Circles of threads, in words.
+fn told(opened: &Opened, walked: &Walked, cycles: &[Cycle]) -> Vec<String> {
+    let snapshot = &opened.dump.snapshot;
+    let told = cycles.iter().map(|cycle| circle(snapshot, walked, cycle));
+    told.collect()
 }
 
-fn deadlock(walked: &Walked, circles: Vec<String>) -> Verdict {
-    let cycles = cycles(&walked.waits);
-    let first = cycles.first().map_or(&[][..], |cycle| &cycle[..]);
+fn deadlock(circles: Vec<String>, first: &[&Wait]) -> Verdict {
     let has_end = first.iter().any(|wait| matches!(wait.on, On::End { .. }));
     let next = match first {
         [_] => {
@@ -189,7 +186,7 @@ fn remarks(opened: &Opened, walked: &Walked) -> Vec<String> {
         format!("{}{inside}.", busy.sentence(snapshot))
     });
     let mut waiting: BTreeMap<u32, usize> = BTreeMap::new();
-    for owner in walked.waits.iter().filter_map(analysis::waits::Wait::owner) {
+    for owner in walked.waits.iter().filter_map(Wait::owner) {
         *waiting.entry(owner).or_default() += 1;
     }
     let worst = waiting.into_iter().max_by_key(|(_, count)| *count);

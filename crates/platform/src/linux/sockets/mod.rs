@@ -21,17 +21,20 @@ const RUNNING: Duration = Duration::from_millis(150);
 pub(super) fn tell(proc: &ProcDir, handles: &mut [Handle], is_held: bool) {
     let within = if is_held { STANDING } else { RUNNING };
     let until = Instant::now() + within;
-    if !handles.iter().any(|handle| inode_of(handle).is_some()) {
+    if !handles
+        .iter()
+        .any(|handle| inode_of(&handle.name).is_some())
+    {
         return;
     }
     let Ok(list) = List::read(proc, until) else {
         return;
     };
-    let inodes = handles.iter().filter_map(inode_of);
+    let inodes = handles.iter().filter_map(|handle| inode_of(&handle.name));
     let peers: Vec<u32> = inodes.filter_map(|inode| list.peer_of(inode)).collect();
     let owners = owners::find(&peers, until);
     for handle in handles {
-        if let Some(inode) = inode_of(handle)
+        if let Some(inode) = inode_of(&handle.name)
             && let Some(what) = list.describe(inode)
         {
             let peer = list.peer_of(inode).and_then(|peer| owners.get(&peer));
@@ -41,9 +44,9 @@ pub(super) fn tell(proc: &ProcDir, handles: &mut [Handle], is_held: bool) {
     }
 }
 
-/// The inode in the name of a socket, `socket:[41]`.
-fn inode_of(handle: &Handle) -> Option<u32> {
-    let inode = handle.name.strip_prefix("socket:[")?.strip_suffix(']')?;
+/// The inode in the name of a descriptor that is a socket, `socket:[41]`.
+fn inode_of(name: &str) -> Option<u32> {
+    let inode = name.strip_prefix("socket:[")?.strip_suffix(']')?;
     inode.parse().ok()
 }
 

@@ -1,6 +1,6 @@
 //! Which processes have the other ends of sockets.
 
-use super::Owners;
+use super::{Owners, inode_of};
 use crate::linux::proc::{all_pids, link, numbers_in, open_dir, read_stat};
 use std::{collections::HashSet, os::fd::OwnedFd, time::Instant};
 
@@ -31,11 +31,6 @@ pub(super) fn find(inodes: &[u32], until: Instant) -> Owners {
 fn of_process(dir: &OwnedFd, wanted: &HashSet<u32>) -> Vec<u32> {
     let numbers = numbers_in(dir, "fd").unwrap_or_default().into_iter();
     let names = numbers.filter_map(|number| link(dir, &format!("fd/{number}")).ok());
-    let inodes = names.filter_map(|name| {
-        name.strip_prefix("socket:[")?
-            .strip_suffix(']')?
-            .parse()
-            .ok()
-    });
+    let inodes = names.filter_map(|name| inode_of(&name));
     inodes.filter(|inode| wanted.contains(inode)).collect()
 }
