@@ -13,6 +13,7 @@ mod bytes;
 pub mod cause;
 pub mod compare;
 mod demangle;
+mod examine;
 mod exception;
 pub mod heap;
 mod image;
@@ -29,8 +30,9 @@ mod unwind;
 pub mod waits;
 
 pub use demangle::demangle;
+pub use examine::{Examined, examine, examine_rest};
 pub use exception::{exception_detail, exception_name, name_exception, status_name};
-pub use image::{Candidates, DebugFile, Files, NoFiles, Source, Symbol};
+pub use image::{Candidates, DebugFile, Files, NoFiles, OpenImages, Source, Symbol};
 pub use languages::{Gil, LanguageFrame, Python, PythonThread};
 pub use lines::{Line, Lookup, Place, Trouble, breakpad_id, is_table_of};
 pub use memory::{Class, ClassSize, memory_summary};

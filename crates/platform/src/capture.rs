@@ -26,6 +26,9 @@ pub struct CaptureOptions {
     /// Whether much of its memory is wanted. On Linux there are clones for such dumps alone: for others the process stands
     /// no longer without one.
     pub large: bool,
+    /// For how long a small dump is expected to read the memory besides. If that is long, a clone is made for it, too, where the
+    /// process stands for less than that then.
+    pub reading: Duration,
     /// Whether memory is wanted that the process shares with others and has not touched, also if that takes some time. (Of a
     /// living process it is found at once.)
     pub objects: bool,
@@ -44,6 +47,7 @@ impl Default for CaptureOptions {
             lets_go: false,
             in_place: false,
             large: false,
+            reading: Duration::ZERO,
             objects: false,
             max_pause: None,
             cancel: Cancel::default(),

@@ -3,7 +3,8 @@
 
 use crate::{Arming, Capture, CaptureOptions, Error, ErrorKind, Finding, ImageFiles, Result};
 use snapshot::{
-    Handle, Memory, Module, NoMemory, Process, ProcessKey, Region, Registers, TargetEvent, Warning,
+    Handle, Memory, Module, NoMemory, Process, ProcessKey, Region, Registers, Snapshot,
+    TargetEvent, Warning,
 };
 use std::{sync::Arc, time::Instant};
 
@@ -32,6 +33,12 @@ pub trait Target {
 
     /// Returns the memory of the running process. It can be read from any thread.
     fn memory(&self) -> Arc<dyn Memory>;
+
+    /// Looks at it while it runs, as quickly as may be, to know beforehand what a capture will meet: its modules, its mappings, and its
+    /// threads with those registers that the system tells of threads that wait. `None` if it does not run, or the system tells none.
+    fn glance(&mut self) -> Option<(Snapshot, Arc<dyn Memory>)> {
+        None
+    }
 
     /// Holds the process still until the capture is released or dropped.
     ///

@@ -32,13 +32,22 @@ pub trait Memory: Send + Sync {
     }
 
     /// The text at `address` up to its NUL, at most `limit` bytes. `None` if nothing can be read
-    /// there.
+    /// there. Little is read beyond it.
     fn read_c_string(&self, address: u64, limit: usize) -> Option<Vec<u8>> {
-        let mut text = vec![0; limit];
-        let got = self.read(address, &mut text);
-        let end = text[..got].iter().position(|&b| b == 0).unwrap_or(got);
-        text.truncate(end);
-        (got > 0).then_some(text)
+        let mut text = Vec::new();
+        while text.len() < limit {
+            let mut piece = [0; 64];
+            let piece = &mut piece[..(limit - text.len()).min(64)];
+            let got = self.read(address.checked_add(text.len() as u64)?, piece);
+            let end = piece[..got].iter().position(|&byte| byte == 0);
+            text.extend_from_slice(&piece[..end.unwrap_or(got)]);
+            match (end, got) {
+                (None, 64) => {}
+                (None, 0) if text.is_empty() => return None,
+                _ => break,
+            }
+        }
+        Some(text)
     }
 }
 

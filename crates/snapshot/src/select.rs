@@ -33,6 +33,16 @@ pub struct Selection {
 }
 
 impl Selection {
+    /// Adds what else of the memory is wanted, as far as it may be in a dump at all.
+    pub fn add(&mut self, wanted: &[Range], snapshot: &Snapshot) {
+        let mut ranges = std::mem::take(&mut self.ranges);
+        for &range in wanted {
+            let regions = regions_in(snapshot, range).filter(|region| !is_forbidden(region));
+            ranges.extend(regions.filter_map(|region| region.range.intersect(range)));
+        }
+        self.ranges = coalesce(ranges, 0);
+    }
+
     /// Whether any of these addresses are read from files.
     pub fn is_from_files(&self, range: Range) -> bool {
         let next = self
@@ -463,15 +473,19 @@ fn is_only_of_kernel(thread: &Thread) -> bool {
 fn existing(snapshot: &Snapshot, memory: &dyn Memory, wanted: &[Range]) -> Vec<Range> {
     let mut parts = Vec::new();
     for &range in wanted {
-        let first = snapshot
-            .regions
-            .partition_point(|r| r.range.end <= range.start);
-        let overlapping = snapshot.regions[first..]
-            .iter()
-            .take_while(|r| r.range.start < range.end);
-        overlapping.for_each(|region| parts.extend(pages_in(region, memory, range)));
+        regions_in(snapshot, range)
+            .for_each(|region| parts.extend(pages_in(region, memory, range)));
     }
     parts
+}
+
+/// The regions that reach into a range.
+fn regions_in(snapshot: &Snapshot, range: Range) -> impl Iterator<Item = &Region> {
+    let regions = &snapshot.regions;
+    let first = regions.partition_point(|region| region.range.end <= range.start);
+    regions[first..]
+        .iter()
+        .take_while(move |region| region.range.start < range.end)
 }
 
 /// The pages of a region in a range that can be read without a risk.

@@ -5,6 +5,7 @@ mod debug;
 mod elf;
 mod file;
 mod mini;
+mod opened;
 mod pe;
 mod symbols;
 
@@ -18,6 +19,7 @@ use symbols::Symbols;
 pub(crate) use backed::Backed;
 pub use debug::DebugFile;
 pub(crate) use file::Contents;
+pub use opened::OpenImages;
 pub(crate) use pe::export_table;
 
 /// Files that may be the one that is wanted, best first. They are opened as they are asked for.

@@ -7,7 +7,7 @@ mod signal;
 mod walk;
 mod with_files;
 
-use crate::image::{Files, Image, Source, Symbol};
+use crate::image::{Files, Image, OpenImages, Source, Symbol};
 use crate::languages::go;
 use crate::lines::Lookup;
 use crate::unwind::Cpu;
@@ -15,6 +15,7 @@ use snapshot::auxv::AT_SYSINFO_EHDR;
 use snapshot::{Memory, Module, Snapshot, Thread};
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 pub(crate) use with_files::WithFiles;
 
@@ -26,13 +27,14 @@ pub struct Stacks<'a> {
     snapshot: &'a Snapshot,
     memory: &'a dyn Memory,
     files: &'a dyn Files,
+    opened: Option<&'a OpenImages>,
     modules: Vec<Loaded>,
 }
 
 /// A module, and its image once it is opened.
 struct Loaded {
     module: Module,
-    image: OnceCell<Image>,
+    image: OnceCell<Arc<Image>>,
     go: OnceCell<Option<go::Module>>,
 }
 
@@ -51,7 +53,16 @@ impl<'a> Stacks<'a> {
             snapshot,
             memory,
             files,
+            opened: None,
             modules: modules.into_iter().map(load).collect(),
+        }
+    }
+
+    /// The same with images that were `opened` before. Those that are opened now are added to them.
+    pub fn with_opened(self, opened: &'a OpenImages) -> Self {
+        Self {
+            opened: Some(opened),
+            ..self
         }
     }
 
@@ -68,6 +79,12 @@ impl<'a> Stacks<'a> {
     /// The function or variable at an address; `None` if it is in no module or no symbol is known for it.
     pub fn symbol(&self, address: u64) -> Option<Symbol> {
         self.image_at(address)?.symbol(address, address)
+    }
+
+    /// The names of what is at these addresses, as far as they are known.
+    pub fn names(&self, addresses: impl Iterator<Item = u64>) -> BTreeMap<u64, String> {
+        let name = |address| Some((address, self.symbol(address)?.to_string()));
+        addresses.filter_map(name).collect()
     }
 
     /// The address of the variable of that name in the first module that has one; `None` if no module that was opened so far has.
@@ -106,7 +123,7 @@ impl<'a> Stacks<'a> {
     pub fn without_their_debug(&self) -> impl Iterator<Item = &Module> {
         let has_others = |loaded: &&Loaded| {
             let image = loaded.image.get();
-            image.is_some_and(Image::has_debug_of_others)
+            image.is_some_and(|image| image.has_debug_of_others())
         };
         self.modules
             .iter()
@@ -171,9 +188,15 @@ impl<'a> Stacks<'a> {
     }
 
     fn image<'s>(&'s self, loaded: &'s Loaded) -> &'s Image {
+        loaded.image.get_or_init(|| match self.opened {
+            Some(opened) => opened.image(&loaded.module, || self.open(&loaded.module)),
+            None => Arc::new(self.open(&loaded.module)),
+        })
+    }
+
+    fn open(&self, module: &Module) -> Image {
         let architecture = self.snapshot.system.architecture;
-        let open = || Image::open(&loaded.module, architecture, self.memory, self.files);
-        loaded.image.get_or_init(open)
+        Image::open(module, architecture, self.memory, self.files)
     }
 
     /// Whether there is, or may be, code at `address`.

@@ -12,7 +12,7 @@ use gimli::{
     UnwindTableRow, Value, Vendor,
 };
 use snapshot::Architecture;
-use std::cell::{OnceCell, RefCell};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 type Bytes<'a> = EndianSlice<'a, LittleEndian>;
 
@@ -32,9 +32,9 @@ pub(crate) struct Dwarf {
     bases: BaseAddresses,
     address_size: u8,
     vendor: Vendor,
-    eh_index: OnceCell<Vec<(u64, usize)>>,
-    debug_index: OnceCell<Vec<(u64, usize)>>,
-    context: RefCell<UnwindContext<usize>>,
+    eh_index: OnceLock<Vec<(u64, usize)>>,
+    debug_index: OnceLock<Vec<(u64, usize)>>,
+    context: Mutex<UnwindContext<usize>>,
 }
 
 impl Dwarf {
@@ -68,9 +68,9 @@ impl Dwarf {
             } else {
                 Vendor::Default
             },
-            eh_index: OnceCell::new(),
-            debug_index: OnceCell::new(),
-            context: RefCell::new(UnwindContext::new()),
+            eh_index: OnceLock::new(),
+            debug_index: OnceLock::new(),
+            context: Mutex::new(UnwindContext::new()),
         })
     }
 
@@ -143,7 +143,8 @@ impl Dwarf {
         if !entry.contains(address) {
             return None;
         }
-        let mut context = self.context.borrow_mut();
+        let context = self.context.lock();
+        let mut context = context.unwrap_or_else(PoisonError::into_inner);
         let row = entry
             .unwind_info_for_address(section, &self.bases, &mut context, address)
             .ok()?;

@@ -1,6 +1,6 @@
 //! Dumps whose process goes on before they are copied: another thread than the one that has held it copies them.
 
-use super::{copy::Source, draft::Draft, unfinished::Unfinished};
+use super::{copy::Source, draft::Draft, readers::Readers, unfinished::Unfinished};
 use platform::{Capture, Unbound};
 use snapshot::ProcessKey;
 use std::time::Instant;
@@ -20,6 +20,8 @@ pub(crate) struct Work {
     pub(super) drafts: Vec<Draft>,
     /// Whose process it is.
     pub(super) user: Option<u32>,
+    /// What small dumps are read for; `None` if there is none of them.
+    pub(super) readers: Option<Readers>,
     /// The bytes that there is room for within the limits of the folder.
     pub(super) room: u64,
 }

@@ -14,9 +14,11 @@ mod draft;
 mod images;
 mod jobs;
 mod kernel;
+mod local_files;
 mod names;
 mod pack;
 mod plain_first;
+mod readers;
 mod report;
 mod request;
 mod series;
@@ -38,6 +40,7 @@ pub use series::Series;
 pub use stream::store_stream;
 pub use windows_options::WindowsOptions;
 
+pub(crate) use local_files::LocalFiles;
 pub(crate) use session::{begin_attached, copy_begun};
 pub(crate) use unfinished::Unfinished;
 

@@ -12,6 +12,7 @@ use super::{
     names::Names,
     output_folder,
     plain_first::{Until, When},
+    readers::{Readers, Touched},
     sink::Sink,
     unfinished::{Observer, Unfinished},
     watch_copy::{self, Limits},
@@ -120,6 +121,9 @@ pub(crate) fn copy_begun(begun: Begun, request: &Request, observer: Observer<'_>
     session.unfinished(copied.err())
 }
 
+/// The kinds of dumps that hold little beyond what is read of them.
+const SMALL: [DumpKind; 2] = [DumpKind::Triage, DumpKind::Mini];
+
 /// The work on one request.
 struct Session<'s, 'o> {
     work: Work,
@@ -135,6 +139,7 @@ impl<'s, 'o> Session<'s, 'o> {
                 start,
                 drafts: Vec::new(),
                 user: None,
+                readers: None,
                 room: 0,
             },
             request,
@@ -172,6 +177,9 @@ impl Session<'_, '_> {
         let images = Images::identify(self.work.key, &facts.modules);
         let taken = crate::store::keep::now();
         self.make_files(kinds, &facts, taken)?;
+        if self.has_kind(&SMALL) {
+            self.work.readers = Some(Readers::prepare(target, &images, self.work.user));
+        }
         let options = CaptureOptions {
             stop: self.request.stop,
             deadline: self.deadline(),
@@ -179,6 +187,7 @@ impl Session<'_, '_> {
             max_pause: self.request.max_pause,
             in_place: self.request.windows.kernel,
             large: self.is_large(),
+            reading: self.expected_reading(),
             objects: self.has_kind(&[DumpKind::Full, DumpKind::Plus]),
             cancel: self.request.cancel.clone(),
             ..CaptureOptions::default()
@@ -259,6 +268,21 @@ impl Session<'_, '_> {
             memory: capture.memory(),
             is_of_clone: capture.method == Method::Clone,
         }
+    }
+
+    /// How long small dumps are expected to be read for.
+    fn expected_reading(&self) -> Duration {
+        let readers = self.work.readers.as_ref();
+        readers.map_or(Duration::ZERO, |readers| readers.expected)
+    }
+
+    /// What those who read a small dump will ask for.
+    fn touched(&self, capture: &Capture, source: &Source, at: usize) -> Option<Touched> {
+        let kind = self.work.drafts[at].kind;
+        let readers = self.work.readers.as_ref();
+        let readers = readers.filter(|_| SMALL.contains(&kind))?;
+        let (memory, snapshot) = (&source.memory, &capture.snapshot);
+        Some(readers.read(kind, snapshot, memory, capture.method, self.deadline()))
     }
 
     fn has_kind(&self, kinds: &[DumpKind]) -> bool {
@@ -390,9 +414,15 @@ impl Session<'_, '_> {
 
     /// Lays a dump out.
     fn plan(&mut self, capture: &mut Capture, source: &Source, at: usize) -> Result<Arc<Plan>> {
+        let touched = self.touched(capture, source, at);
         let draft = &mut self.work.drafts[at];
-        let chosen = chosen::choose(draft.kind, &self.request.windows, capture, &*source.memory)?;
+        let mut chosen =
+            chosen::choose(draft.kind, &self.request.windows, capture, &*source.memory)?;
         draft.record.warnings.extend(chosen.warning);
+        if let Some(touched) = touched {
+            chosen.selection.add(&touched.ranges, &chosen.snapshot);
+            draft.record.warnings.extend(touched.warning);
+        }
         let comment = comment(self.request);
         let space = RecordSpace {
             head: crate::store::record::SPACE,

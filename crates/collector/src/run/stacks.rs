@@ -1,9 +1,9 @@
 //! Stacks of a process that stands, as lines for the log.
 
-use analysis::{Candidates, DebugFile, Files, Stack, Stacks};
-use platform::{CaptureOptions, ImageFiles, Target};
-use snapshot::{Memory, Module, Snapshot, Thread};
-use std::path::Path;
+use crate::collect::LocalFiles;
+use analysis::{Stack, Stacks};
+use platform::{CaptureOptions, Target};
+use snapshot::{Memory, Snapshot, Thread};
 
 /// Frames of a stack that are shown.
 const FRAMES: usize = 64;
@@ -13,7 +13,10 @@ const FIRST_FRAMES: usize = 8;
 
 /// The stack of one thread, or of all.
 pub(super) fn lines(target: &mut dyn Target, thread: Option<u32>) -> Vec<String> {
-    let files = target.image_files();
+    let files = LocalFiles {
+        images: target.image_files(),
+        user: None,
+    };
     let mut capture = match target.capture(&CaptureOptions::default()) {
         Ok(capture) => capture,
         Err(error) => return vec![error.to_string()],
@@ -21,7 +24,7 @@ pub(super) fn lines(target: &mut dyn Target, thread: Option<u32>) -> Vec<String>
     let memory = capture.memory();
     let snapshot = std::mem::take(&mut capture.snapshot);
     let wanted = chosen(&snapshot, thread);
-    let stacks = walked(&snapshot, &*memory, files.as_ref(), wanted);
+    let stacks = walked(&snapshot, &*memory, &files, wanted);
     capture.release();
     stacks
         .iter()
@@ -30,11 +33,7 @@ pub(super) fn lines(target: &mut dyn Target, thread: Option<u32>) -> Vec<String>
 }
 
 /// The innermost frames of the only thread of a snapshot.
-pub(super) fn frames(
-    snapshot: &Snapshot,
-    memory: &dyn Memory,
-    files: Option<&ImageFiles>,
-) -> Vec<String> {
+pub(super) fn frames(snapshot: &Snapshot, memory: &dyn Memory, files: &LocalFiles) -> Vec<String> {
     let stacks = walked(snapshot, memory, files, snapshot.threads.iter());
     let frames = stacks.iter().flat_map(|(_, stack)| &stack.frames);
     frames.take(FIRST_FRAMES).map(ToString::to_string).collect()
@@ -43,31 +42,16 @@ pub(super) fn frames(
 fn walked<'s>(
     snapshot: &'s Snapshot,
     memory: &dyn Memory,
-    files: Option<&ImageFiles>,
+    files: &LocalFiles,
     threads: impl Iterator<Item = &'s Thread>,
 ) -> Vec<(&'s Thread, Stack)> {
-    let files = Local(files);
-    let stacks = Stacks::new(snapshot, memory, &files);
+    let stacks = Stacks::new(snapshot, memory, files);
     threads.map(|thread| (thread, stacks.of(thread))).collect()
 }
 
 fn chosen(snapshot: &Snapshot, wanted: Option<u32>) -> impl Iterator<Item = &Thread> {
     let threads = snapshot.threads.iter();
     threads.filter(move |thread| wanted.is_none_or(|id| id == thread.id))
-}
-
-/// The files of this machine, those of images as the process has them.
-struct Local<'a>(Option<&'a ImageFiles>);
-
-impl Files for Local<'_> {
-    fn images<'a>(&'a self, module: &'a Module) -> Candidates<'a> {
-        Box::new(self.0.and_then(|files| files.open(module)).into_iter())
-    }
-
-    fn debug<'a>(&'a self, wanted: &'a DebugFile) -> Candidates<'a> {
-        let paths = wanted.paths().into_iter();
-        Box::new(paths.filter_map(|path| platform::open_file(Path::new(&path)).ok()))
-    }
 }
 
 fn shown(thread: &Thread, stack: &Stack) -> Vec<String> {

@@ -1,13 +1,12 @@
 //! Reads a dump file and walks its stacks.
 
 use super::symbols::{SymbolArgs, SymbolFiles};
-use analysis::cause::{Cause, cause};
-use analysis::waits::{self, Wait};
-use analysis::{End, FRAME_LIMIT, Frame, Languages, Source, Stack, Stacks};
+use analysis::waits::Wait;
+use analysis::{Examined, Frame, Source, Stacks};
 use collector::{DumpContent, Record};
 use formats::Dump;
 use platform::{Error, ErrorKind};
-use snapshot::{Exception, Module, Snapshot, Thread};
+use snapshot::{Exception, Module, Thread};
 use std::{
     collections::BTreeMap,
     io,
@@ -24,25 +23,18 @@ pub(super) struct Opened {
     pub(super) symbols: SymbolFiles,
 }
 
-/// The threads of a dump with their stacks, in the order of the dump, and sentences about modules
-/// whose frames or names may be wrong.
+/// What a dump tells of its threads, and sentences about modules whose frames or names may be wrong.
 pub(super) struct Walked<'a> {
-    pub(super) threads: Vec<(&'a Thread, Stack)>,
-    pub(super) stacks: Stacks<'a>,
-    /// What the runtimes of languages tell.
-    pub(super) languages: Languages,
-    /// What they wait for.
-    pub(super) waits: Vec<Wait>,
-    /// The names of the variables that are waited on, by their addresses.
-    variables: Symbols,
+    pub(super) examined: Examined<'a>,
     pub(super) doubts: Vec<String>,
-    /// Why the process died, if the dump has an exception.
-    pub(super) cause: Option<Cause>,
 }
 
-fn symbols_at(stacks: &Stacks, addresses: impl Iterator<Item = u64>) -> Symbols {
-    let name = |address| Some((address, stacks.symbol(address)?.to_string()));
-    addresses.filter_map(name).collect()
+impl<'a> std::ops::Deref for Walked<'a> {
+    type Target = Examined<'a>;
+
+    fn deref(&self) -> &Examined<'a> {
+        &self.examined
+    }
 }
 
 /// The error of a file that cannot be read; where there is none, or the user may not read it, it has an exit code of its own.
@@ -81,7 +73,7 @@ impl Walked<'_> {
 
     /// The names of what is at these addresses, as far as they are known.
     pub(super) fn symbols_at(&self, addresses: &[u64]) -> Symbols {
-        symbols_at(&self.stacks, addresses.iter().copied())
+        self.stacks.names(addresses.iter().copied())
     }
 
     /// An address, with the name of the variable that is there if that is known.
@@ -121,35 +113,22 @@ impl Opened {
     /// Walks the stacks of all threads. Program and debug files of this machine are used if they
     /// are of the same build as those that were loaded.
     pub(super) fn walk(&self) -> Walked<'_> {
-        let snapshot = &self.dump.snapshot;
-        let stacks = Stacks::new(snapshot, &*self.dump.memory, &self.symbols);
-        let mut threads = walk_all(&stacks, &snapshot.threads);
-        let languages = analysis::languages(&stacks, &mut threads);
         let memory = &*self.dump.memory;
-        let wait =
-            |(thread, stack): &(&Thread, Stack)| waits::wait(snapshot, thread, stack, memory);
-        let mut waits: Vec<Wait> = threads.iter().filter_map(wait).collect();
-        languages.add_waits(snapshot, &mut waits);
-        let variables = symbols_at(&stacks, waits.iter().filter_map(Wait::address));
-        let cause = cause_of(snapshot, &stacks, &threads);
+        let examined = analysis::examine(&self.dump.snapshot, memory, self.stacks());
+        let stacks = &examined.stacks;
         let mut doubts: Vec<String> = stacks.sources().filter_map(doubt).collect();
         doubts.extend(stacks.without_their_debug().map(other_debug));
         doubts.extend(self.symbols.complaints());
-        Walked {
-            threads,
-            stacks,
-            languages,
-            waits,
-            variables,
-            doubts,
-            cause,
-        }
+        Walked { examined, doubts }
+    }
+
+    fn stacks(&self) -> Stacks<'_> {
+        Stacks::new(&self.dump.snapshot, &*self.dump.memory, &self.symbols)
     }
 
     /// The names of what is at these addresses, as far as they are known.
     pub(super) fn symbols_at(&self, addresses: &[u64]) -> Symbols {
-        let stacks = Stacks::new(&self.dump.snapshot, &*self.dump.memory, &self.symbols);
-        symbols_at(&stacks, addresses.iter().copied())
+        self.stacks().names(addresses.iter().copied())
     }
 
     /// The printed name of the fault. It is computed if the dump's writer gave none.
@@ -190,31 +169,6 @@ pub(crate) fn user_of(path: &Path, dump: &Dump) -> Option<u32> {
     let told = record.and_then(|record| record.user);
     let told = told.unwrap_or(dump.snapshot.process.user.uid);
     platform::owner_of(path).map(|owner| if owner == 0 { told } else { owner })
-}
-
-/// The most frames that are walked of all threads together, beyond those of shallow stacks: enough for a full stack of 8 MiB, in less
-/// than a second.
-const DEEPEST: usize = 300_000;
-
-/// The stacks of all threads, the first ones as deep as they are.
-fn walk_all<'a>(stacks: &Stacks, threads: &'a [Thread]) -> Vec<(&'a Thread, Stack)> {
-    let mut left = DEEPEST;
-    let walk = |thread| {
-        let stack = stacks.deep(thread, FRAME_LIMIT + left);
-        left -= stack.depth().saturating_sub(FRAME_LIMIT).min(left);
-        (thread, stack)
-    };
-    threads.iter().map(walk).collect()
-}
-
-/// Why the process died, by the stack of the thread with the exception.
-fn cause_of(snapshot: &Snapshot, stacks: &Stacks, threads: &[(&Thread, Stack)]) -> Option<Cause> {
-    let exception = snapshot.exception.as_ref()?;
-    let own = threads
-        .iter()
-        .find(|(thread, _)| thread.id == exception.thread);
-    let none = Stack::whole(vec![], End::NoRegisters);
-    cause(snapshot, stacks, own.map_or(&none, |(_, stack)| stack))
 }
 
 /// A sentence about a module whose symbols or unwind tables may be missing, or of another build;

@@ -34,6 +34,7 @@ mod heaps;
 mod hung_pages;
 mod interrupted;
 mod languages;
+mod like_full;
 mod limited_folders;
 mod limits;
 mod lines;

@@ -20,16 +20,17 @@ use super::{
     stop::{Threads, executed},
     stopped_threads::StoppedThreads,
     sys::priority,
-    target::{LinuxTarget, wall_now},
-    threads::{self, registers_of_running},
+    target::LinuxTarget,
+    threads::{self, architecture_of, registers_of_running},
+    time_of_day::wall_now,
 };
 use crate::{
-    ARCHITECTURE, Capture, CaptureOptions, Error, ErrorKind, Facts, Method, Result, Stop,
-    capture::Held, failpoint,
+    Capture, CaptureOptions, Error, ErrorKind, Facts, Method, Result, Stop, capture::Held,
+    failpoint,
 };
 use snapshot::{
-    Architecture, Guarded, Memory, Process, ProcessKey, Region, RegionKind, Registers, Snapshot,
-    Thread, ThreadState, WallTime, Warning,
+    Guarded, Memory, Process, ProcessKey, Region, RegionKind, Snapshot, Thread, ThreadState,
+    WallTime, Warning,
 };
 use std::sync::Arc;
 
@@ -47,12 +48,7 @@ impl LinuxTarget {
     ) -> Result<Capture> {
         let mut facts = self.gathered()?;
         sockets::tell(&self.proc, &mut facts.handles, is_held);
-        let mut before = Before::gather(&self.proc);
-        if !options.large && options.stop != Stop::Nothing {
-            let is_in_place = !matches!(options.stop, Stop::Clone | Stop::OnlyClone);
-            before.list_pages(&self.proc, is_in_place);
-        }
-        let _ = failpoint("before-stop");
+        let before = Before::gather(&self.proc);
         match options.stop {
             Stop::Nothing => self.running(facts, before),
             _ => self.stopped(facts, before, options, is_held, stop),
@@ -72,6 +68,10 @@ impl LinuxTarget {
         let mut plan = self.plan_clone(&facts, &before, options);
         expect_clone(&plan, self.proc.key, options)?;
         self.expect_pause(&facts, &plan, options)?;
+        if !options.large {
+            before.list_pages(&self.proc, plan.is_err());
+        }
+        let _ = failpoint("before-stop");
         let _ = plan.as_mut().map(|plan| plan.set_up(options, is_held));
         // Those that are let go first would take the processor from the thread that lets the others go.
         let first = plan.is_ok().then(First::become_it);
@@ -383,14 +383,6 @@ fn too_many(regions: &[Region]) -> Vec<Warning> {
     let images = (facts::modules(regions).len() == bounds::IMAGES)
         .then(|| format!("only the first {} images are listed", bounds::IMAGES));
     cut.into_iter().chain(images).collect()
-}
-
-/// Returns the architecture of the program, by the registers of its first thread.
-fn architecture_of(threads: &[Thread]) -> Architecture {
-    match threads.first().and_then(|thread| thread.registers) {
-        Some(Registers::X86(_)) => Architecture::X86,
-        _ => ARCHITECTURE,
-    }
 }
 
 /// The stopped threads, which [`Capture`] holds and releases.

@@ -26,6 +26,11 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 /// few milliseconds.
 const WORTH_A_CLONE: Duration = Duration::from_millis(30);
 
+/// A process that would stand for less than this for a small dump is not cloned for it, nor one that would stand for longer than the
+/// other for the clone.
+const SHORT: Duration = Duration::from_millis(20);
+const LONGEST_FOR_SMALL: Duration = Duration::from_millis(100);
+
 /// What is known before the stop of a process that is to be cloned.
 pub(super) struct Plan {
     prepared: Prepared,
@@ -90,6 +95,9 @@ impl LinuxTarget {
         let aside = Layout::of(&self.proc, &lacking).bytes;
         let place = Place::of(aside, before.system.memory_available)?;
         let pause = place.pause(aside);
+        if !options.large && aside > MOST_IN_MEMORY {
+            return Err("the dump is a small one".into());
+        }
         expect_gain(facts, aside, pause)?;
         Ok(Plan {
             prepared,
@@ -108,15 +116,27 @@ impl LinuxTarget {
     ) -> std::result::Result<(), Reason> {
         match options.stop {
             Stop::Clone | Stop::OnlyClone if !options.in_place => Ok(()),
-            Stop::Threads if options.in_place || !options.large => {
+            Stop::Threads if !options.large && !self.is_worth_a_clone(facts, options) => {
                 Err("the dump is a small one".into())
             }
-            Stop::Threads if pauses::in_place(facts, 0) < WORTH_A_CLONE => {
+            Stop::Threads if options.large && pauses::in_place(facts, 0) < WORTH_A_CLONE => {
                 Err("the process is small".into())
             }
-            Stop::Threads => Ok(()),
+            Stop::Threads if !options.in_place => Ok(()),
             _ => Err("it was not asked for".into()),
         }
+    }
+
+    /// Whether a process would stand for long for a small dump, and for less to be cloned.
+    fn is_worth_a_clone(&self, facts: &Facts, options: &CaptureOptions) -> bool {
+        let threads = self.threads();
+        let small = pauses::of_small(threads) + options.reading;
+        let clone = pauses::of_clone(facts, threads);
+        small > SHORT && clone < LONGEST_FOR_SMALL.min(small)
+    }
+
+    fn threads(&self) -> usize {
+        self.proc.tasks().map_or(1, |tasks| tasks.len())
     }
 
     /// Says for how long the process would stand for a large dump.
@@ -160,10 +180,10 @@ impl LinuxTarget {
         plan: &std::result::Result<Plan, Reason>,
         options: &CaptureOptions,
     ) -> Duration {
-        let threads = self.proc.tasks().map_or(1, |tasks| tasks.len());
+        let threads = self.threads();
         match plan {
             Ok(plan) => pauses::of_clone(facts, threads) + plan.pause,
-            Err(_) if !options.large => pauses::of_small(threads),
+            Err(_) if !options.large => pauses::of_small(threads) + options.reading,
             Err(_) => pauses::in_place(facts, threads),
         }
     }

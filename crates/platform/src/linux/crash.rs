@@ -6,14 +6,8 @@
 //! which exists as long as the kernel waits.
 
 use super::{
-    before_stop::Before,
-    checked_memory::CheckedMemory,
-    memory::LiveMemory,
-    postmortem::RawCrashed,
-    proc::status,
-    sockets,
-    target::{LinuxTarget, wall_now},
-    threads::describe,
+    before_stop::Before, checked_memory::CheckedMemory, memory::LiveMemory, postmortem::RawCrashed,
+    proc::status, sockets, target::LinuxTarget, threads::describe, time_of_day::wall_now,
 };
 use crate::{
     Adopted, Capture, CaptureOptions, Crashed, Error, ErrorKind, Facts, MappedFiles, Method,

@@ -38,6 +38,7 @@ mod forks;
 mod frozen;
 #[cfg(feature = "fuzzing")]
 pub mod fuzz;
+mod glance;
 mod guarded_files;
 mod handles;
 mod hardware_breakpoints;
@@ -97,6 +98,7 @@ mod target;
 mod terminal;
 mod thread_end;
 mod threads;
+mod time_of_day;
 mod traced_process;
 mod unnamed_file;
 mod watch;

@@ -3,7 +3,7 @@
 
 use super::{
     checked_memory::CheckedMemory,
-    facts, mapped_files,
+    facts, glance, mapped_files,
     memory::LiveMemory,
     other_tracer::once_others_are_done,
     proc::{ProcDir, stat},
@@ -15,12 +15,8 @@ use super::{
 use crate::{
     Capture, CaptureOptions, Error, ErrorKind, Facts, Finding, MappedFiles, Result, Target,
 };
-use snapshot::{Memory, Module, ProcessKey, Region, WallTime};
-use std::{
-    io,
-    sync::Arc,
-    time::{Instant, SystemTime},
-};
+use snapshot::{Memory, Module, ProcessKey, Region, Snapshot};
+use std::{io, sync::Arc, time::Instant};
 
 /// A Linux process of which dumps can be taken.
 pub(crate) struct LinuxTarget {
@@ -93,6 +89,10 @@ impl Target for LinuxTarget {
         CheckedMemory::of(&self.proc, self.running_memory())
     }
 
+    fn glance(&mut self) -> Option<(Snapshot, Arc<dyn Memory>)> {
+        glance::look(&self.proc, self.memory())
+    }
+
     fn capture(&mut self, options: &CaptureOptions) -> Result<Capture> {
         self.capture_by(options, false, |proc| {
             once_others_are_done(proc, &options.cancel, |_| {
@@ -158,12 +158,4 @@ impl LinuxTarget {
 
 fn is_refusal(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::PermissionDenied
-}
-
-/// Returns the time of day.
-pub(crate) fn wall_now() -> WallTime {
-    let since = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    WallTime(since.as_nanos() as i64)
 }

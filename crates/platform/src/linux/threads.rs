@@ -7,9 +7,10 @@ use super::{
     proc::{ProcDir, machine, stat, status},
     stop::{Threads, TraceState},
     sys::ptrace,
-    target::wall_now,
+    time_of_day::wall_now,
 };
-use snapshot::{Registers, Thread, ThreadState, ThreadTimes, Warning};
+use crate::ARCHITECTURE;
+use snapshot::{Architecture, Registers, Thread, ThreadState, ThreadTimes, Warning};
 
 /// Returns the threads of a stopped process with their registers, the leader first. What was read
 /// before the stop, by ascending id, is moved out of `known`: there may be thirty thousand threads.
@@ -135,6 +136,14 @@ fn fill_registers(
                 _ => {}
             }
         }
+    }
+}
+
+/// Returns the architecture of the program, by the registers of its first thread.
+pub(super) fn architecture_of(threads: &[Thread]) -> Architecture {
+    match threads.first().and_then(|thread| thread.registers) {
+        Some(Registers::X86(_)) => Architecture::X86,
+        _ => ARCHITECTURE,
     }
 }
 

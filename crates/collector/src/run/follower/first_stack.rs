@@ -2,6 +2,7 @@
 //! it runs on.
 
 use super::{FollowerEvent, Teller, stacks};
+use crate::collect::LocalFiles;
 use platform::{ARCHITECTURE, ImageFiles, OS, lock};
 use snapshot::{Memory, Module, Registers, Snapshot, System, Thread};
 use std::{
@@ -63,10 +64,13 @@ impl FirstStacks {
             ..Snapshot::default()
         };
         // Mappings that were read outlive the process.
-        let files = thrower.files;
+        let files = LocalFiles {
+            images: thrower.files,
+            user: None,
+        };
         self.walks.push(std::thread::spawn(move || {
             let _alone = lock(&WALKING);
-            let lines = stacks::frames(&snapshot, &memory, files.as_ref());
+            let lines = stacks::frames(&snapshot, &memory, &files);
             tell.tell(FollowerEvent::FirstStack {
                 name,
                 frames: lines,

@@ -111,7 +111,7 @@ impl Death {
 }
 
 /// A dump that a watch takes.
-pub(super) fn watched(exe: &Path, words: &[&str], action: &[&str], dump: PathBuf) -> PathBuf {
+pub(crate) fn watched(exe: &Path, words: &[&str], action: &[&str], dump: PathBuf) -> PathBuf {
     let mut child = Child::that_crashes(exe, words);
     child.lines_until("ready");
     let running = watch(&child, action, &dump);

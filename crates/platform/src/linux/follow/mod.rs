@@ -40,7 +40,7 @@ use exec_source::ExecSource;
 use gathered::Gathered;
 use held_by::HeldBy;
 use probe_source::ProbeSource;
-use snapshot::{EndStatus, Exception, Memory, Module, ProcessKey, Region, TargetEvent};
+use snapshot::{EndStatus, Exception, Memory, Module, ProcessKey, Region, Snapshot, TargetEvent};
 use source::{Source, Wanted};
 use std::{
     os::fd::AsFd,
@@ -168,6 +168,13 @@ impl Target for LinuxFollow {
         self.target.is_traced = sources.tracing.traced().is_some();
         self.target
             .capture_by(options, is_held, |proc| sources.stop_all(proc, options))
+    }
+
+    fn glance(&mut self) -> Option<(Snapshot, Arc<dyn Memory>)> {
+        match self.sources.held_by {
+            HeldBy::Death(_) => None,
+            _ => self.target.glance(),
+        }
     }
 
     fn image_files(&self) -> Option<crate::ImageFiles> {

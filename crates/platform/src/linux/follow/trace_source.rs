@@ -18,7 +18,7 @@ use crate::{
         other_tracer::once_others_are_done,
         proc::ProcDir,
         sys::{child_signals, wake::Wake},
-        target::wall_now,
+        time_of_day::wall_now,
         traced_process::{TraceEvent, Traced},
     },
 };
