@@ -7,8 +7,8 @@ mod sparse;
 mod store;
 
 pub use collect::{
-    Collected, CoreHead, Crash, Destination, Request, Series, Step, WindowsOptions, Written,
-    collect, expect_file_name, output_folder, store_stream,
+    Collected, CoreHead, Crash, Destination, Opened, Request, Series, Step, WindowsOptions,
+    Written, collect, expect_file_name, output_folder, store_stream,
 };
 pub use run::{
     DumpOptions, ExceptionRow, Machine, ProgramStep, RunEvent, Runner, RunnerHandle, Setup,

@@ -35,7 +35,8 @@ pub trait Target {
     fn memory(&self) -> Arc<dyn Memory>;
 
     /// Looks at it while it runs, as quickly as may be, to know beforehand what a capture will meet: its modules, its mappings, and its
-    /// threads with those registers that the system tells of threads that wait. `None` if it does not run, or the system tells none.
+    /// threads with those registers that the system tells of threads that wait. `None` if it does not run, a thread of it
+    /// stands at an event, or the system tells none.
     fn glance(&mut self) -> Option<(Snapshot, Arc<dyn Memory>)> {
         None
     }

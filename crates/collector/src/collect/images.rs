@@ -43,6 +43,14 @@ impl Images {
         images
     }
 
+    /// Adds the identities that are known to modules.
+    pub(super) fn put_known(&self, modules: &mut [Module]) {
+        for module in modules {
+            let known = self.known.get(&key(module)).cloned().flatten();
+            put(known.unwrap_or_default(), module);
+        }
+    }
+
     /// Adds the identities to the modules of a capture. A module that has no file, or was loaded
     /// after [`Images::identify`], is identified from the memory. What turns out to be no image is
     /// removed. Returns a warning if there was not time for all.

@@ -3,14 +3,19 @@
 //! `inspect` tells who waits for whom, what an interpreter runs, why a process died. It follows pointers for that, far beyond the
 //! stacks. No list of ranges could say what it needs, so it looks at the process itself, through memory that keeps account.
 
-use super::{images::Images, local_files::LocalFiles};
+use super::{
+    Request,
+    images::Images,
+    local_files::LocalFiles,
+    opened::{InUse, Opened},
+};
 use analysis::{Files, NoFiles, OpenImages, Stacks, examine, examine_rest};
-use platform::{Method, Target};
+use platform::{Method, Target, lock};
 use snapshot::{
-    DumpKind, Memory, Range, RecentPages, Recording, Snapshot, Warning, coalesce, without,
+    DumpKind, Memory, Module, Range, RecentPages, Recording, Snapshot, Warning, coalesce, without,
 };
 use std::{
-    sync::{Arc, mpsc},
+    sync::{Arc, Mutex, mpsc},
     time::{Duration, Instant},
 };
 
@@ -24,17 +29,24 @@ const WHEN_DEAD: Duration = Duration::from_secs(10);
 const BEFOREHAND: Duration = Duration::from_secs(1);
 /// So little time is not measured a second time.
 const SHORT: Duration = Duration::from_millis(5);
+/// How long it takes about to open an image, for each MiB of it.
+const PER_MIB: Duration = Duration::from_millis(1);
 /// The most that a small dump takes of what was read, in bytes.
 const MOST: u64 = 64 << 20;
 
+/// Held while a clone is read. Where several threads throw all the time, clones would otherwise be read by many threads at once,
+/// and those that throw wait longer for the thread that sees to them.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
 /// The readers, with the files that they need: those are opened, and their tables read, while nobody stands.
 pub(super) struct Readers {
-    with_files: Reader,
-    without_files: Reader,
-    /// The tables and symbols of images in memory, which are read beforehand.
-    tables: Vec<Range>,
-    /// How long they are expected to take.
-    pub(super) expected: Duration,
+    files: Arc<LocalFiles>,
+    opened: Opened,
+    _in_use: InUse,
+    /// How long the process may stand to be read.
+    standing: Duration,
+    /// How long it takes the first time.
+    first: Duration,
 }
 
 /// What was read.
@@ -44,27 +56,43 @@ pub(super) struct Touched {
     pub(super) warning: Option<Warning>,
 }
 
+impl Touched {
+    /// Nothing, as a sentence with this reason says.
+    pub(super) fn nothing(why: &str) -> Self {
+        Self {
+            ranges: Vec::new(),
+            warning: Some(missing(why)),
+        }
+    }
+}
+
 impl Readers {
-    /// Prepares for a process of this user, by looking at it while it runs. The modules are the ones that `known` has identified.
-    pub(super) fn prepare(target: &mut dyn Target, known: &Images, user: Option<u32>) -> Self {
-        let mut readers = Self {
-            with_files: Reader {
-                files: Arc::new(LocalFiles {
-                    images: target.image_files(),
-                    user,
-                }),
-                images: Arc::default(),
-            },
-            without_files: Reader {
-                files: Arc::new(NoFiles),
-                images: Arc::new(OpenImages::with_those_of_memory()),
-            },
-            tables: Vec::new(),
-            expected: Duration::ZERO,
+    /// Prepares for a process of this user. If it was not read before, that is tried while it runs. The modules are the ones that
+    /// `known` has identified, among these `modules`.
+    pub(super) fn prepare(
+        target: &mut dyn Target,
+        request: &Request,
+        known: &Images,
+        mut modules: Vec<Module>,
+        user: Option<u32>,
+    ) -> Self {
+        let half_a_pause = request.max_pause.map(|pause| pause / 2);
+        let readers = Self {
+            files: Arc::new(LocalFiles {
+                images: target.image_files(),
+                user,
+            }),
+            _in_use: request.opened.begin_use(),
+            opened: request.opened.clone(),
+            standing: half_a_pause.map_or(STANDING, |half| half.min(STANDING)),
+            first: to_open(&modules),
         };
-        if let Some((mut snapshot, memory)) = target.glance() {
+        known.put_known(&mut modules);
+        readers.opened.keep_those_of(&modules);
+        let is_first = readers.opened.took().is_none();
+        if let Some((mut snapshot, memory)) = is_first.then(|| target.glance()).flatten() {
             // What it has loaded since has no identity, and is opened later.
-            let _ = known.put_to(&mut snapshot.modules, &*memory);
+            known.put_known(&mut snapshot.modules);
             // What changes meanwhile makes no difference to how long it takes.
             let memory: Arc<dyn Memory> = Arc::new(RecentPages::of(memory));
             readers.rehearse(&Arc::new(snapshot), &memory);
@@ -72,29 +100,26 @@ impl Readers {
         readers
     }
 
+    /// How long the process is expected to stand if it stands to be read.
+    pub(super) fn expected(&self) -> Duration {
+        let took = self.opened.took().unwrap_or(self.first);
+        took.min(self.standing)
+    }
+
     /// Looks at the running process, twice if the first time takes long: by then all files are open.
-    fn rehearse(&mut self, snapshot: &Arc<Snapshot>, memory: &Arc<dyn Memory>) {
+    fn rehearse(&self, snapshot: &Arc<Snapshot>, memory: &Arc<dyn Memory>) {
         let end = Instant::now() + BEFOREHAND;
         for _ in 0..2 {
+            let recording = || Arc::new(Recording::of_pages(memory.clone(), MOST));
             let began = Instant::now();
-            let recording = Arc::new(Recording::of_pages(memory.clone(), MOST));
-            self.with_files.run(snapshot, &recording, end);
-            self.expected = began.elapsed();
-            self.read_tables(snapshot, memory, end);
-            if self.expected < SHORT || Instant::now() > end {
+            self.with_files().run(snapshot, &recording(), end);
+            let took = began.elapsed();
+            self.read_without_files(self.without_files(), snapshot, &recording(), end);
+            self.opened.set_took(took);
+            if took < SHORT || Instant::now() > end {
                 break;
             }
         }
-    }
-
-    /// Opens the images that are in memory, and keeps in mind what was read for that.
-    fn read_tables(&mut self, snapshot: &Arc<Snapshot>, memory: &Arc<dyn Memory>, end: Instant) {
-        let recording = Arc::new(Recording::of_pages(memory.clone(), MOST));
-        self.without_files.run(snapshot, &recording, end);
-        let may_change = snapshot.regions.iter().filter(|r| r.protection.write);
-        let may_change: Vec<Range> = may_change.map(|region| region.range).collect();
-        let read = without(&recording.ranges(), &may_change);
-        self.tables.extend(read);
     }
 
     /// Reads a process that is held by `method`, until `end` at the latest: pages for a mini dump, and no more than the bytes themselves
@@ -112,25 +137,73 @@ impl Readers {
             _ => Arc::new(RecentPages::of(memory.clone())),
         };
         let time = match method {
-            Method::Stopped => STANDING,
+            Method::Stopped => self.standing,
             Method::Clone | Method::NotStopped => AT_LEISURE,
             Method::Crash => WHEN_DEAD,
         };
-        let until = Instant::now() + time;
+        let turn = (method == Method::Clone).then(|| lock(&ONE_AT_A_TIME));
+        let began = Instant::now();
+        let until = began + time;
         let until = end.map_or(until, |end| end.min(until));
         let snapshot = Arc::new(snapshot.clone());
-        if kind == DumpKind::Triage {
-            let recording = Arc::new(Recording::of_bytes(memory, MOST));
-            let is_whole = self.with_files.run(&snapshot, &recording, until);
-            return touched(&[&recording], &[], is_whole, time);
+        let is_triage = kind == DumpKind::Triage;
+        let recording = match is_triage {
+            true => Recording::of_bytes,
+            false => Recording::of_pages,
+        };
+        let [first, second] = [(), ()].map(|()| Arc::new(recording(memory.clone(), MOST)));
+        let mut is_whole = self.with_files().run(&snapshot, &first, until);
+        if !is_triage && is_whole {
+            // Whoever has none of the files finds everything in a full dump.
+            let reader = self.without_files();
+            is_whole = self.read_without_files(reader, &snapshot, &second, until);
         }
-        let [first, second] =
-            [(), ()].map(|()| Arc::new(Recording::of_pages(memory.clone(), MOST)));
-        let is_whole = self.with_files.run(&snapshot, &first, until);
-        // Whoever has none of the files finds everything in a full dump.
-        let is_whole = is_whole && self.without_files.run(&snapshot, &second, until);
-        touched(&[&first, &second], &self.tables, is_whole, time)
+        drop(turn);
+        self.opened.set_took(began.elapsed());
+        let tables = if is_triage {
+            Vec::new()
+        } else {
+            self.opened.tables()
+        };
+        touched(&[&first, &second], &tables, is_whole, time)
     }
+
+    /// Reads it as whoever has no files, and notes where the tables of the images are that are opened for that. Returns whether
+    /// that came to its end.
+    fn read_without_files(
+        &self,
+        reader: Reader,
+        snapshot: &Arc<Snapshot>,
+        recording: &Arc<Recording>,
+        until: Instant,
+    ) -> bool {
+        let is_whole = reader.run(snapshot, recording, until);
+        match is_whole && !recording.is_full() {
+            true => self.opened.add_tables(of_images(snapshot, recording)),
+            false => self.opened.forget_those_of_memory(),
+        }
+        is_whole
+    }
+
+    fn with_files(&self) -> Reader {
+        Reader {
+            files: self.files.clone(),
+            images: self.opened.of_files(),
+        }
+    }
+
+    fn without_files(&self) -> Reader {
+        Reader {
+            files: Arc::new(NoFiles),
+            images: self.opened.of_memory(),
+        }
+    }
+}
+
+/// How long it takes about to open these images, which is most of what reading a process takes the first time.
+fn to_open(modules: &[Module]) -> Duration {
+    let bytes: u64 = modules.iter().map(|module| module.range.len()).sum();
+    PER_MIB * (bytes >> 20) as u32
 }
 
 /// What one run of the readers is made with.
@@ -160,6 +233,16 @@ impl Reader {
     }
 }
 
+/// What was read of images, and does not change.
+fn of_images(snapshot: &Snapshot, recording: &Recording) -> Vec<Range> {
+    let images = snapshot.modules.iter().map(|module| module.range).collect();
+    let changes = snapshot.regions.iter().filter(|r| r.protection.write);
+    let changes: Vec<Range> = changes.map(|region| region.range).collect();
+    let read = recording.ranges();
+    let others = without(&read, &coalesce(images, 0));
+    without(&without(&read, &others), &changes)
+}
+
 fn touched(recordings: &[&Recording], more: &[Range], is_whole: bool, time: Duration) -> Touched {
     let read = recordings.iter().flat_map(|recording| recording.ranges());
     let is_full = recordings.iter().any(|recording| recording.is_full());
@@ -176,7 +259,12 @@ fn lack(is_whole: bool, is_full: bool, time: Duration) -> Option<Warning> {
         (true, true) => format!("it is more than {} MiB", MOST >> 20),
         (true, false) => return None,
     };
-    Some(format!(
+    Some(missing(&why))
+}
+
+/// A sentence about what is missing for this reason.
+fn missing(why: &str) -> Warning {
+    format!(
         "some of what tells what threads run and wait for is not in this dump, because {why}: a full dump has it"
-    ))
+    )
 }

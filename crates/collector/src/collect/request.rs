@@ -1,6 +1,6 @@
 //! A request for dumps of one process.
 
-use super::{Destination, Series, WindowsOptions, output_folder};
+use super::{Destination, Opened, Series, WindowsOptions, output_folder};
 use platform::{Cancel, Existing, Stop};
 use policy::{DumpRequest, Retention, Rule, Trigger};
 use snapshot::{Compression, DumpFormat, DumpKind, ThreadTimes};
@@ -18,6 +18,8 @@ pub struct Request {
     pub compress: Option<Compression>,
     /// The dumps of the same process that came before, if several are expected: what has not changed is shared with the last.
     pub series: Option<Series>,
+    /// What those before it opened to read the process.
+    pub opened: Opened,
     /// What each thread had used some seconds before, if that was looked at.
     pub thread_times: Option<Arc<ThreadTimes>>,
     /// Where the dumps are written.
@@ -41,6 +43,8 @@ pub struct Request {
     pub timeout: Option<Duration>,
     /// Whether the target is stopped.
     pub stop: Stop,
+    /// Whether small dumps are taken without being read: others wait for the thread that takes them.
+    pub hurries: bool,
     /// How long it may be expected to stand; where that is longer, no dump is taken.
     pub max_pause: Option<Duration>,
     /// The limits of the folder that the dumps go to.
@@ -80,6 +84,7 @@ impl Request {
             kinds,
             compress: None,
             series: None,
+            opened: Opened::default(),
             thread_times: None,
             destination,
             names_pid: false,
@@ -90,6 +95,7 @@ impl Request {
             comment: None,
             timeout: None,
             stop: Stop::Threads,
+            hurries: false,
             max_pause: None,
             keep: Retention::default(),
             number: 1,

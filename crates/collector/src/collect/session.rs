@@ -177,8 +177,10 @@ impl Session<'_, '_> {
         let images = Images::identify(self.work.key, &facts.modules);
         let taken = crate::store::keep::now();
         self.make_files(kinds, &facts, taken)?;
-        if self.has_kind(&SMALL) {
-            self.work.readers = Some(Readers::prepare(target, &images, self.work.user));
+        if self.has_kind(&SMALL) && !self.request.hurries {
+            let (modules, user) = (facts.modules, self.work.user);
+            let readers = Readers::prepare(target, self.request, &images, modules, user);
+            self.work.readers = Some(readers);
         }
         let options = CaptureOptions {
             stop: self.request.stop,
@@ -273,16 +275,17 @@ impl Session<'_, '_> {
     /// How long small dumps are expected to be read for.
     fn expected_reading(&self) -> Duration {
         let readers = self.work.readers.as_ref();
-        readers.map_or(Duration::ZERO, |readers| readers.expected)
+        readers.map_or(Duration::ZERO, Readers::expected)
     }
 
     /// What those who read a small dump will ask for.
     fn touched(&self, capture: &Capture, source: &Source, at: usize) -> Option<Touched> {
         let kind = self.work.drafts[at].kind;
-        let readers = self.work.readers.as_ref();
-        let readers = readers.filter(|_| SMALL.contains(&kind))?;
         let (memory, snapshot) = (&source.memory, &capture.snapshot);
-        Some(readers.read(kind, snapshot, memory, capture.method, self.deadline()))
+        SMALL.contains(&kind).then(|| match &self.work.readers {
+            Some(readers) => readers.read(kind, snapshot, memory, capture.method, self.deadline()),
+            None => Touched::nothing("its events came too fast"),
+        })
     }
 
     fn has_kind(&self, kinds: &[DumpKind]) -> bool {

@@ -249,8 +249,10 @@ impl Runner {
         let options = self.options.get(&asked.rule)?;
         let rule = self.rules.rule(asked.rule)?;
         let may_come_more = rule.limits.max_dumps != Some(1);
+        let earlier = may_come_more.then(|| self.earlier.of(asked.process));
         Some(Request {
-            series: may_come_more.then(|| self.series.of(asked.process)),
+            opened: earlier.clone().unwrap_or_default().opened,
+            series: earlier.map(|earlier| earlier.series),
             thread_times: self.recent_times.of(asked.process, self.host.now()),
             existing: options.existing,
             comment: options.comment.clone(),

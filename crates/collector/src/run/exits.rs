@@ -60,7 +60,7 @@ impl Runner {
         self.pending.gone.remove(&process);
         self.pending.dying.remove(&process);
         self.schedule.stop(process);
-        self.series.forget(process);
+        self.earlier.forget(process);
         self.recent_times.forget(process);
         self.to_follow.remove(&process);
         self.rush.let_go(process);

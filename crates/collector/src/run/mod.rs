@@ -7,6 +7,7 @@
 mod armed;
 mod arms;
 mod commands;
+mod earlier;
 mod event;
 mod exits;
 mod follower;
@@ -25,7 +26,6 @@ mod run_event;
 mod runner;
 mod rush;
 mod schedule;
-mod series;
 mod stacks;
 mod starts;
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::{
     armed::{Armed, Lost},
+    earlier::EarlierDumps,
     event::{Event, OutsideOrder},
     followers::Followers,
     jobs::Jobs,
@@ -14,7 +15,6 @@ use super::{
     run_event::RunEvent,
     rush::Rush,
     schedule::Schedule,
-    series::AllSeries,
     unseen::Unseen,
 };
 use platform::{Cancel, Error, Host};
@@ -54,7 +54,7 @@ pub struct Runner {
     pub(super) schedule: Schedule,
     pub(super) probes: Probes,
     pub(super) programs: Programs,
-    pub(super) series: AllSeries,
+    pub(super) earlier: EarlierDumps,
     pub(super) recent_times: RecentTimes,
     pub(super) jobs: Jobs,
     pub(super) followers: Followers,
@@ -156,7 +156,7 @@ impl Runner {
             schedule: Schedule::default(),
             probes: Probes::default(),
             programs: Programs::new(events.clone()),
-            series: AllSeries::default(),
+            earlier: EarlierDumps::default(),
             recent_times: RecentTimes::default(),
             jobs: Jobs::new(setup.machine),
             followers,

@@ -6,7 +6,7 @@ use crate::{
     collect::{begin_attached, copy_begun},
     run::{event::Event, order::DumpOrder, turns::Turn},
 };
-use platform::{Cancel, Result};
+use platform::{Cancel, Result, Stop};
 use std::time::{Duration, Instant};
 
 /// How often it is looked, while a dump waits, whether other threads have stood for too long, or nobody wants it any more.
@@ -19,6 +19,9 @@ impl Follower {
         let key = self.tell.id.key;
         if !self.has_place_for(&order.request) {
             return order.skip(key);
+        }
+        if !self.is_last_moment && order.request.opened.is_busy() {
+            hurry(&mut order.request);
         }
         let copying = self.copies.begin();
         self.dumped = true;
@@ -45,11 +48,10 @@ impl Follower {
         });
     }
 
-    /// Returns whether there is a place among the dumps that are copied, for one that holds much. It is waited for as long as
-    /// the thread of the event may stand; at the last moment of the process as long as it takes.
+    /// Returns whether there is a place among the dumps that are copied. One that holds much waits for it as long as the thread of
+    /// the event may stand; at the last moment of the process as long as it takes. Small ones do not wait.
     fn has_place_for(&mut self, request: &Request) -> bool {
-        let is_large = request.kinds.iter().any(|(kind, _)| kind.is_large());
-        while is_large && self.copies.are_most() && !request.cancel.is_asked() {
+        while is_large(request) && self.copies.are_most() && !request.cancel.is_asked() {
             let until = self.process.may_wait_until();
             let may_wait = until.is_some_and(|until| Instant::now() < until);
             if !may_wait && !self.is_last_moment {
@@ -76,4 +78,19 @@ impl Follower {
             "taken {late} after the throw or breakpoint: its thread had gone on"
         ))
     }
+}
+
+/// Lets a small dump be taken in the shortest time: events come one after the other.
+fn hurry(request: &mut Request) {
+    if is_large(request) {
+        return;
+    }
+    if request.stop == Stop::Threads {
+        request.stop = Stop::Hold;
+    }
+    request.hurries = true;
+}
+
+fn is_large(request: &Request) -> bool {
+    request.kinds.iter().any(|(kind, _)| kind.is_large())
 }

@@ -29,7 +29,9 @@ pub(super) mod control {
     pub(in super::super) const LOST: i16 = 8;
     /// The generation of probes that reports; the others let threads go by.
     pub(in super::super) const GENERATION: i16 = 16;
-    pub(in super::super) const BYTES: u32 = 24;
+    /// How long a thread is held that lets others have its processor, in nanoseconds, if nobody lets it go on.
+    pub(in super::super) const LONGEST: i16 = 24;
+    pub(in super::super) const BYTES: u32 = 32;
 }
 
 const CONTEXT: Reg = 6;
@@ -65,15 +67,8 @@ pub(super) enum Wait {
     Yielding,
 }
 
-impl Wait {
-    /// How long a thread is held if nobody lets it go on. Where it keeps its processor, others suffer.
-    fn longest(self) -> Duration {
-        Duration::from_millis(match self {
-            Wait::Spinning => 20,
-            Wait::Yielding => 100,
-        })
-    }
-}
+/// How long a thread is held that keeps its processor, if nobody lets it go on: others suffer.
+const LONGEST_SPINNING: Duration = Duration::from_millis(20);
 
 /// Where a program reports, and as which generation of probes.
 pub(super) struct ReportsTo<'r> {
@@ -228,7 +223,13 @@ fn send_report(code: &mut Code, to: &ReportsTo<'_>, place: u32) {
 fn hold(code: &mut Code, how: Wait) {
     code.store(FRAME, WAIT, SLOT);
     code.load(1, FRAME, TIME);
-    code.add(1, how.longest().as_nanos() as i32);
+    match how {
+        Wait::Spinning => code.add(1, LONGEST_SPINNING.as_nanos() as i32),
+        Wait::Yielding => {
+            code.load(2, CONTROL, control::LONGEST);
+            code.add_register(1, 2);
+        }
+    }
     code.store(FRAME, WAIT + 8, 1);
     code.load(1, CONTEXT, arch::PROBE_STACK_POINTER as i16 * 8);
     code.store(FRAME, WAIT + 24, 1);

@@ -56,6 +56,11 @@ pub(crate) struct PlaceAt<'p> {
 /// How long a moment is waited for in which no thread is held, which would be reported by both generations.
 const LONGEST_GROWTH: Duration = Duration::from_secs(1);
 
+/// How long a thread is held if we look for its report, and it is not to be kept: where we do not come to look, nobody does.
+const HOLD: Duration = Duration::from_millis(100);
+/// The same while we are busy with the event of another thread.
+const LONGEST_HOLD: Duration = Duration::from_secs(1);
+
 impl ThreadHolds {
     /// Prepares the probes of a process that has so many threads.
     ///
@@ -63,7 +68,7 @@ impl ThreadHolds {
     /// If the kernel gives us no BPF maps, as without root.
     pub(crate) fn new(pid: u32, threads: usize) -> io::Result<Self> {
         let counters = bpf::create_map(bpf::ARRAY, 4, control::BYTES, 1, bpf::MAPPABLE)?;
-        Ok(Self {
+        let holds = Self {
             pid,
             control: SharedWords::new(&counters, 0, rustix::param::page_size())?,
             counters,
@@ -72,7 +77,25 @@ impl ThreadHolds {
             next: None,
             before: None,
             told: 0,
-        })
+        };
+        holds.hold_for(HOLD);
+        Ok(holds)
+    }
+
+    /// Says whether we look for reports from now on. While we do not, threads that come are held for `longest`, a second at most.
+    ///
+    /// Situation: four threads threw all the time on a machine with much to do. While a clone of the process was made and looked at
+    /// for the dump of the first, which took 150 ms, the others came, waited for 100, and were gone.
+    pub(crate) fn set_looking(&self, looks: bool, longest: Duration) {
+        self.hold_for(match looks {
+            true => HOLD,
+            false => longest.clamp(HOLD, LONGEST_HOLD),
+        });
+    }
+
+    fn hold_for(&self, time: Duration) {
+        let longest = &self.control.words()[control::LONGEST as usize / 8];
+        longest.store(time.as_nanos() as u64, Ordering::Release);
     }
 
     /// Returns whether this has enough room for a process that has so many threads by now.

@@ -118,6 +118,26 @@ impl LinuxFollow {
         }
     }
 
+    fn next_happened(&mut self, until: Option<Instant>) -> Happened {
+        loop {
+            if self.wake.take() {
+                return Happened::Woken;
+            }
+            // First: what happens in the new program is not to be taken for something of the one before.
+            if self.sources.have_executed() {
+                return Happened::Executed;
+            }
+            if let Some(event) = self.sources.next(&mut self.target.proc) {
+                return Happened::Event(event, self.sources.held_by.standing());
+            }
+            self.let_leftovers_go();
+            if until.is_some_and(|until| until <= Instant::now()) {
+                return Happened::TimedOut;
+            }
+            self.sleep(until);
+        }
+    }
+
     fn let_leftovers_go(&self) {
         if let Some(child) = &self.child {
             child.take();
@@ -172,8 +192,9 @@ impl Target for LinuxFollow {
 
     fn glance(&mut self) -> Option<(Snapshot, Arc<dyn Memory>)> {
         match self.sources.held_by {
-            HeldBy::Death(_) => None,
-            _ => self.target.glance(),
+            HeldBy::Nothing => self.target.glance(),
+            // It would stand all that time.
+            _ => None,
         }
     }
 
@@ -210,23 +231,11 @@ impl Follow for LinuxFollow {
         // They are old when something happens, and may be large.
         self.target.forget_facts();
         self.sources.probes.keep_haste_within();
-        loop {
-            if self.wake.take() {
-                return Ok(Happened::Woken);
-            }
-            // First: what happens in the new program is not to be taken for something of the one before.
-            if self.sources.have_executed() {
-                return Ok(Happened::Executed);
-            }
-            if let Some(event) = self.sources.next(&mut self.target.proc) {
-                return Ok(Happened::Event(event, self.sources.held_by.standing()));
-            }
-            self.let_leftovers_go();
-            if until.is_some_and(|until| until <= Instant::now()) {
-                return Ok(Happened::TimedOut);
-            }
-            self.sleep(until);
-        }
+        self.sources.set_looking(true);
+        let happened = self.next_happened(until);
+        self.sources
+            .set_looking(!matches!(happened, Happened::Event(..)));
+        Ok(happened)
     }
 
     fn waker(&self) -> Waker {
@@ -326,6 +335,11 @@ struct Sources {
 }
 
 impl Sources {
+    /// Says whether events are waited for: threads that come to a place meanwhile are kept for longer if not.
+    fn set_looking(&self, looks: bool) {
+        self.probes.set_looking(looks, self.holds.longest);
+    }
+
     /// Opens the process, which may have been caught at its death, or may be being caught just now.
     fn open(&mut self, key: ProcessKey) -> Result<LinuxTarget> {
         let mut caught =

@@ -73,6 +73,13 @@ impl ProbeSource {
         }
     }
 
+    /// See [`ThreadHolds::set_looking`].
+    pub(super) fn set_looking(&self, looks: bool, longest: Duration) {
+        if let Some(holds) = &self.holds {
+            holds.set_looking(looks, longest);
+        }
+    }
+
     /// Takes the next report, if there is one.
     pub(super) fn take(&self) -> Option<Report> {
         self.holds.as_ref()?.next()
