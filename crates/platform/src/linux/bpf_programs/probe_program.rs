@@ -1,5 +1,5 @@
 //! The program of a uprobe: it reports that a thread came to the place, and holds the thread there
-//! until we have reacted, but never longer than [`Wait::longest`], whatever happens to us.
+//! until we have reacted, but never longer than a second, whatever happens to us.
 
 use super::{
     instructions::{AddressSpace, Code, Condition, FRAME, Helper, Jump, Reg},
