@@ -23,7 +23,7 @@ use std::{
 const STANDING: Duration = Duration::from_millis(100);
 /// How long a clone is read at most, or a process that runs.
 const AT_LEISURE: Duration = Duration::from_secs(2);
-/// How long one is read that has died: its stack may be as deep as it could become, with 300,000 frames to be walked.
+/// How long one is read that dies or has died: its stack may be as deep as it could become, with 300,000 frames to be walked.
 const WHEN_DEAD: Duration = Duration::from_secs(10);
 /// How long a running process is looked at beforehand.
 const BEFOREHAND: Duration = Duration::from_secs(1);
@@ -76,7 +76,6 @@ impl Readers {
         mut modules: Vec<Module>,
         user: Option<u32>,
     ) -> Self {
-        let half_a_pause = request.max_pause.map(|pause| pause / 2);
         let readers = Self {
             files: Arc::new(LocalFiles {
                 images: target.image_files(),
@@ -84,7 +83,7 @@ impl Readers {
             }),
             _in_use: request.opened.begin_use(),
             opened: request.opened.clone(),
-            standing: half_a_pause.map_or(STANDING, |half| half.min(STANDING)),
+            standing: longest_standing(request),
             first: to_open(&modules),
         };
         known.put_known(&mut modules);
@@ -102,6 +101,10 @@ impl Readers {
 
     /// How long the process is expected to stand if it stands to be read.
     pub(super) fn expected(&self) -> Duration {
+        if self.standing == WHEN_DEAD {
+            // It is no matter of one that dies.
+            return Duration::ZERO;
+        }
         let took = self.opened.took().unwrap_or(self.first);
         took.min(self.standing)
     }
@@ -112,9 +115,12 @@ impl Readers {
         for _ in 0..2 {
             let recording = || Arc::new(Recording::of_pages(memory.clone(), MOST));
             let began = Instant::now();
-            self.with_files().run(snapshot, &recording(), end);
+            self.with_files()
+                .of_running()
+                .run(snapshot, &recording(), end);
             let took = began.elapsed();
-            self.read_without_files(self.without_files(), snapshot, &recording(), end);
+            let reader = self.without_files().of_running();
+            self.read_without_files(reader, snapshot, &recording(), end);
             self.opened.set_took(took);
             if took < SHORT || Instant::now() > end {
                 break;
@@ -189,6 +195,7 @@ impl Readers {
         Reader {
             files: self.files.clone(),
             images: self.opened.of_files(),
+            patience: Duration::ZERO,
         }
     }
 
@@ -196,8 +203,19 @@ impl Readers {
         Reader {
             files: Arc::new(NoFiles),
             images: self.opened.of_memory(),
+            patience: Duration::ZERO,
         }
     }
+}
+
+/// How long a process may stand to be read for this request.
+fn longest_standing(request: &Request) -> Duration {
+    let exception = request.trigger.exception();
+    if exception.is_some_and(|exception| !exception.first_chance) {
+        return WHEN_DEAD;
+    }
+    let half_a_pause = request.max_pause.map(|pause| pause / 2);
+    half_a_pause.map_or(STANDING, |half| half.min(STANDING))
 }
 
 /// How long it takes about to open these images, which is most of what reading a process takes the first time.
@@ -210,9 +228,19 @@ fn to_open(modules: &[Module]) -> Duration {
 struct Reader {
     files: Arc<dyn Files + Send + Sync>,
     images: Arc<OpenImages>,
+    /// How long its end is waited for when it has been told to end.
+    patience: Duration,
 }
 
 impl Reader {
+    /// As one of a process that runs meanwhile: two of them at once would take the memory of two.
+    fn of_running(self) -> Self {
+        Self {
+            patience: BEFOREHAND,
+            ..self
+        }
+    }
+
     /// Runs the readers on another thread: what they meet is the process's making, and the thread that holds it must not be kept by them.
     /// Returns whether they came to their end.
     fn run(&self, snapshot: &Arc<Snapshot>, recording: &Arc<Recording>, until: Instant) -> bool {
@@ -229,6 +257,10 @@ impl Reader {
         let left = until.saturating_duration_since(Instant::now());
         let is_whole = waits.recv_timeout(left).is_ok();
         recording.close();
+        if !is_whole {
+            // Whether it has ended or not, there is nothing more to do.
+            let _ = waits.recv_timeout(self.patience);
+        }
         is_whole
     }
 }
